@@ -1,0 +1,110 @@
+package schema
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Status is where a finding stands. It says nothing about what people think of it.
+type Status string
+
+const (
+	StatusOpen      Status = "open"      // its group may still change
+	StatusSettled   Status = "settled"   // its group is over: nothing more will change it
+	StatusWithdrawn Status = "withdrawn" // a straggler showed it wrong
+)
+
+// Instant is an event time in ns since the epoch; in JSON it is RFC 3339 in UTC.
+type Instant int64
+
+// String renders RFC 3339 in UTC with as many digits as it needs.
+func (t Instant) String() string { return time.Unix(0, int64(t)).UTC().Format(time.RFC3339Nano) }
+
+// MarshalJSON writes the instant as RFC 3339.
+func (t Instant) MarshalJSON() ([]byte, error) { return json.Marshal(t.String()) }
+
+// UnmarshalJSON reads RFC 3339.
+func (t *Instant) UnmarshalJSON(b []byte) error {
+	var s string
+	if err := json.Unmarshal(b, &s); err != nil {
+		return err
+	}
+	p, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		return err
+	}
+	*t = Instant(p.UnixNano())
+	return nil
+}
+
+// Finding is the verdict: the triggers of one key in one group. Its JSON names are a contract with webhooks, SQL and
+// `aidr replay`; fields are added, never renamed. All text in it is redacted where it was captured.
+type Finding struct {
+	ID           ID                `json:"id"`
+	Revision     uint64            `json:"revision,omitempty"` // grows by one per change that a checkpoint holds
+	Status       Status            `json:"status"`
+	RuleID       string            `json:"rule_id"`
+	RuleVersion  int               `json:"rule_version"`
+	Kind         string            `json:"kind"`
+	Title        string            `json:"title"`
+	Severity     string            `json:"severity"`
+	Confidence   int               `json:"confidence"`
+	Tags         []string          `json:"tags,omitempty"`
+	Shadow       bool              `json:"shadow,omitempty"`
+	Tenant       string            `json:"tenant,omitempty"`
+	AgentUID     string            `json:"agent_uid,omitempty"`
+	AgentName    string            `json:"agent_name,omitempty"`
+	AgentSource  string            `json:"agent_uid_source,omitempty"`
+	SessionID    string            `json:"session_id,omitempty"`
+	Key          map[string]string `json:"key"`
+	GroupStart   Instant           `json:"group_start"`
+	FirstSeen    Instant           `json:"first_seen"`
+	LastSeen     Instant           `json:"last_seen"`
+	DetectedAt   *Instant          `json:"detected_at,omitempty"` // wall clock of the first emission
+	Count        int64             `json:"count"`
+	Value        json.Number       `json:"value,omitempty"`     // the highest that a trigger saw
+	Threshold    json.Number       `json:"threshold,omitempty"` // what was crossed
+	Baseline     json.RawMessage   `json:"baseline,omitempty"`
+	Late         bool              `json:"late,omitempty"`
+	WarmingUntil *Instant          `json:"warming_until,omitempty"`
+	Explanation  string            `json:"explanation"`
+	Evidence     []Evidence        `json:"evidence"`
+	Reasons      []string          `json:"reasons,omitempty"`
+	Response     []Response        `json:"response,omitempty"`
+}
+
+// Evidence is one event behind a finding.
+type Evidence struct {
+	EventID   string         `json:"event_id,omitempty"`
+	Identity  ID             `json:"identity"`
+	Time      Instant        `json:"time"`
+	Topic     string         `json:"topic,omitempty"`
+	Partition int32          `json:"partition"`
+	Offset    int64          `json:"offset"`
+	Index     int            `json:"index"`
+	Dataset   string         `json:"dataset,omitempty"`
+	Action    string         `json:"action,omitempty"`
+	Resource  string         `json:"resource,omitempty"`
+	Outcome   string         `json:"outcome,omitempty"`
+	Step      string         `json:"step,omitempty"`   // of a sequence
+	Fields    map[string]any `json:"fields,omitempty"` // the fields that the rule mentions
+}
+
+// Response is one action that the rule asks for.
+type Response struct {
+	Action string `json:"action"`           // notify or contain
+	Target string `json:"target,omitempty"` // the endpoint's name, or the scope
+	State  string `json:"state,omitempty"`
+	Mode   string `json:"mode,omitempty"` // monitor or enforce
+	TTL    string `json:"ttl,omitempty"`
+	Result string `json:"result"` // what became of it
+}
+
+// MarshalText renders the id for JSON.
+func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText reads the id.
+func (id *ID) UnmarshalText(b []byte) (err error) {
+	*id, err = ParseID(string(b))
+	return err
+}
