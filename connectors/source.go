@@ -39,7 +39,8 @@ type Batch struct {
 // Reader is the engine as a Source sees it. Its methods may be called from several goroutines, for different partitions.
 type Reader interface {
 	// Assigned announces a partition and returns the position to read from. ok is false where the engine has none:
-	// then the source starts where its configuration says.
+	// then the source starts where its configuration says. A source announces all partitions that it has before its
+	// first Read, and reads them in goroutines of their own: Read of one may block until another has come as far.
 	Assigned(p Partition) (from int64, ok bool)
 	// Read takes ownership of b. It blocks while the engine is full: that is the back-pressure. A batch without
 	// records is allowed: it tells AtEnd.
