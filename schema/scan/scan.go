@@ -1,5 +1,8 @@
-// Package scan reads JSON out of bytes without building a tree: it validates everything, extracts only the paths that
+// Package scan reads JSON out of text without building a tree: it validates everything, extracts only the paths that
 // are asked for, and allocates nothing where nothing is escaped.
+//
+// A value is a Span, its place in the source. Trie.Select finds the wanted ones in one pass; Text, Int, Double and Time
+// read what a Span holds. The source is a string, so that every text that is given out can be a view of it.
 package scan
 
 // Kind is the kind of a JSON value.
@@ -23,57 +26,88 @@ type Span struct {
 	Escaped    bool // a String with at least one backslash
 }
 
-// MaxDepth is the deepest nesting of objects and arrays that is accepted; deeper input is hostile.
+// MaxDepth is the deepest nesting of objects and arrays that is accepted; deeper input is hostile. Recursion in this
+// package is bounded by it.
 const MaxDepth = 64
 
-// The rest of this file is the seam: bodies are the package's.
-
-// Arena holds unescaped text: append-only chunks, so that views into it stay right for as long as they are held. The
-// zero Arena is ready. One worker owns it.
-type Arena struct{}
-
-// Trie is the paths that one Select looks for: immutable after the last Add, shared by workers.
-type Trie struct{}
-
-// Add adds a path of object keys and returns its place in Select's out. A path may be a prefix of another.
-func (t *Trie) Add(path ...string) int { panic("BUG: seam") }
-
-// Len returns the number of places.
-func (t *Trie) Len() int { panic("BUG: seam") }
-
-// Select reads the one JSON value that src holds, blanks around it allowed: validates all of it (RFC 8259, valid UTF-8,
-// MaxDepth) and fills out, which has Len entries, with the places of the wanted values. A key that stands twice: the
-// last counts, as in encoding/json, and dup counts it where it is wanted. An escaped key counts as what it spells.
-func (t *Trie) Select(src string, out []Span) (dup int, err error) { panic("BUG: seam") }
-
-// SelectAt is Select over the value at span of an already validated src.
-func (t *Trie) SelectAt(src string, at Span, out []Span) (dup int) { panic("BUG: seam") }
-
-// Valid validates the one JSON value in src and returns its span without blanks.
-func Valid(src string) (Span, error) { panic("BUG: seam") }
-
-// Next reads one JSON value at src[from:], blanks before it skipped; it returns its span and where to go on. At the end
-// of src the span is Absent. It is how NDJSON and concatenated values are cut.
-func Next(src string, from int) (v Span, next int, err error) { panic("BUG: seam") }
-
-// Each calls yield with each element of the array at span of an already validated src, until it returns false.
-func Each(src string, array Span, yield func(elem Span) bool) { panic("BUG: seam") }
-
-// Members calls yield with each member of the object; key is unescaped.
-func Members(src string, object Span, a *Arena, yield func(key string, v Span) bool) {
-	panic("BUG: seam")
+// Valid validates the one JSON value in src, as Trie.Select does, and returns its span without blanks.
+func Valid(src string) (Span, error) {
+	start := skipBlanks(src, 0)
+	if start == len(src) {
+		return Span{}, emptyError(src)
+	}
+	end, v := skipValue(src, start, 0)
+	if v.bad() {
+		return Span{}, newError(src, end, v)
+	}
+	if at := skipBlanks(src, end); at < len(src) {
+		return Span{}, newError(src, at, badSyntax)
+	}
+	return newSpan(start, end, v), nil
 }
 
-// Text returns what a String spells: a view of src where nothing is escaped, else text in the arena. Lone surrogates
-// become U+FFFD, as in encoding/json.
-func Text(src string, v Span, a *Arena) string { panic("BUG: seam") }
+// Next reads one JSON value at src[from:], blanks before it skipped, and validates it; it returns its span and where to
+// go on. At the end of src the span is Absent. It is how NDJSON and concatenated values are cut. After an error next is
+// where the error was found; no more can be read without finding a line's end.
+func Next(src string, from int) (v Span, next int, err error) {
+	start := skipBlanks(src, from)
+	if start == len(src) {
+		return Span{}, start, nil
+	}
+	end, verdict := skipValue(src, start, 0)
+	if verdict.bad() {
+		return Span{}, end, newError(src, end, verdict)
+	}
+	return newSpan(start, end, verdict), end, nil
+}
 
-// Int returns an integer of 64 bits from a Number, or from a String that spells one; 12.0 and 1e3 are integers.
-func Int(src string, v Span) (n int64, ok bool) { panic("BUG: seam") }
+// Each calls yield with each element of the array at span of an already validated src, until it returns false. A span
+// of another kind has no elements.
+func Each(src string, array Span, yield func(elem Span) bool) {
+	if array.Kind != Array {
+		return
+	}
+	i := skipBlanks(src, array.Start+1)
+	for i < array.End && src[i] != ']' {
+		end, v := skipValue(src, i, 0)
+		if v.bad() || !yield(newSpan(i, end, v)) {
+			return
+		}
+		i = skipSeparator(src, end)
+	}
+}
 
-// Double returns a finite float64 from a Number, or from a String that spells one.
-func Double(src string, v Span) (f float64, ok bool) { panic("BUG: seam") }
+// Members calls yield with each member of the object at span of an already validated src, until it returns false; key
+// is unescaped. Keys come in the order of the text, each as often as it stands there.
+func Members(src string, object Span, a *Arena, yield func(key string, v Span) bool) {
+	if object.Kind != Object {
+		return
+	}
+	i := skipBlanks(src, object.Start+1)
+	for i < object.End && src[i] == '"' {
+		end, v := skipString(src, i)
+		if v.bad() {
+			return
+		}
+		key := Text(src, newSpan(i, end, v), a)
+		i = skipSeparator(src, end)
+		end, v = skipValue(src, i, 0)
+		if v.bad() || !yield(key, newSpan(i, end, v)) {
+			return
+		}
+		i = skipSeparator(src, end)
+	}
+}
 
-// Time returns an instant in ns from a Number (epoch s, ms, us or ns by magnitude, decimals allowed) or a String
-// (RFC 3339 with 0-9 digits, without a zone UTC, "YYYY-MM-DD hh:mm:ss.ffffff", CLF, or a number as text).
-func Time(src string, v Span) (ns int64, ok bool) { panic("BUG: seam") }
+// skipSeparator skips one ',' or ':' and the blanks around it; at any other byte it stays.
+func skipSeparator(src string, i int) int {
+	i = skipBlanks(src, i)
+	if i < len(src) && (src[i] == ',' || src[i] == ':') {
+		i = skipBlanks(src, i+1)
+	}
+	return i
+}
+
+func newSpan(start, end int, v verdict) Span {
+	return Span{Start: start, End: end, Kind: v.kind(), Escaped: v&escaped != 0}
+}

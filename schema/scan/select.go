@@ -1,0 +1,129 @@
+package scan
+
+// Select reads the one JSON value that src holds, blanks around it allowed: validates all of it (RFC 8259, valid UTF-8,
+// MaxDepth) and fills out, which has Len entries, with the places of the wanted values; those that are not there become
+// Absent. A key that stands twice: the last counts, as in encoding/json - also where the first was an object whose
+// members are wanted and the last is not - and dup counts it where it is wanted. An escaped key counts as what it
+// spells. An error is an *Error; out is then of no use.
+func (t *Trie) Select(src string, out []Span) (dup int, err error) {
+	clear(out)
+	start := skipBlanks(src, 0)
+	if start == len(src) {
+		return 0, emptyError(src)
+	}
+	s := selection{trie: t, src: src, out: out}
+	end, v := s.root(start)
+	if v.bad() {
+		return s.dup, newError(src, end, v)
+	}
+	if at := skipBlanks(src, end); at < len(src) {
+		return s.dup, newError(src, at, badSyntax)
+	}
+	return s.dup, nil
+}
+
+// SelectAt is Select over the value at span of an already validated src.
+func (t *Trie) SelectAt(src string, at Span, out []Span) (dup int) {
+	clear(out)
+	if at.Kind == Absent {
+		return 0
+	}
+	s := selection{trie: t, src: src[:at.End], out: out}
+	s.root(at.Start)
+	return s.dup
+}
+
+// selection is one run of Select.
+type selection struct {
+	trie *Trie
+	src  string
+	out  []Span
+	dup  int
+}
+
+// root takes the whole value.
+func (s *selection) root(i int) (int, verdict) {
+	if len(s.trie.nodes) == 0 {
+		return skipValue(s.src, i, 0)
+	}
+	return s.value(i, 0, &s.trie.nodes[0])
+}
+
+// value takes the value at i, which n wants, or something below it.
+func (s *selection) value(i, depth int, n *node) (end int, v verdict) {
+	if len(n.children) > 0 && i < len(s.src) && s.src[i] == '{' {
+		end, v = s.object(i, depth, n)
+	} else {
+		end, v = skipValue(s.src, i, depth)
+	}
+	if n.place >= 0 && !v.bad() {
+		s.out[n.place] = newSpan(i, end, v)
+	}
+	return end, v
+}
+
+// seenWords is how many words of marks an object has on the stack: 256 wanted keys without an allocation.
+const seenWords = 4
+
+// object takes an object some of whose members are wanted; src[i] is its '{'.
+func (s *selection) object(i, depth int, n *node) (int, verdict) {
+	if depth >= MaxDepth {
+		return i, badDepth
+	}
+	var marks [seenWords]uint64 // which children this object has had
+	seen := marks[:]
+	if len(n.children) > 64*seenWords {
+		seen = make([]uint64, (len(n.children)+63)/64)
+	}
+	src := s.src
+	i = skipBlanks(src, i+1)
+	if i < len(src) && src[i] == '}' {
+		return i + 1, verdict(Object)
+	}
+	for {
+		if i >= len(src) || src[i] != '"' {
+			return i, badSyntax
+		}
+		end, v := skipString(src, i)
+		if v.bad() {
+			return end, v
+		}
+		c := n.match(src[i+1:end-1], v)
+		if i, v = skipColon(src, end); v.bad() {
+			return i, v
+		}
+		if c < 0 {
+			i, v = skipValue(src, i, depth+1)
+		} else {
+			below := &s.trie.nodes[n.children[c].node]
+			if seen[c>>6]&(1<<(c&63)) != 0 {
+				s.dup++
+				s.forget(below)
+			}
+			seen[c>>6] |= 1 << (c & 63)
+			i, v = s.value(i, depth+1, below)
+		}
+		if v.bad() {
+			return i, v
+		}
+		i = skipBlanks(src, i)
+		switch {
+		case i < len(src) && src[i] == ',':
+			i = skipBlanks(src, i+1)
+		case i < len(src) && src[i] == '}':
+			return i + 1, verdict(Object)
+		default:
+			return i, badSyntax
+		}
+	}
+}
+
+// forget empties everything that was found at or below n.
+func (s *selection) forget(n *node) {
+	if n.place >= 0 {
+		s.out[n.place] = Span{}
+	}
+	for i := range n.children {
+		s.forget(&s.trie.nodes[n.children[i].node])
+	}
+}

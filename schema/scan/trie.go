@@ -1,0 +1,122 @@
+package scan
+
+// Trie is the paths that one Select looks for: immutable after the last Add, shared by workers. The zero Trie is empty
+// and ready.
+type Trie struct {
+	nodes  []node // nodes[0] is the root, the value itself
+	places int
+}
+
+// node is one key of the paths.
+type node struct {
+	place    int      // in Select's out, -1 where no path ends here
+	children []child  // wanted keys of the object here
+	slots    []uint16 // hash of a key -> index in children + 1, 0 for none; a power of two long
+}
+
+// child is one wanted key.
+type child struct {
+	key  string
+	node int    // in Trie.nodes
+	next uint16 // index + 1 of the next child with the same hash, 0 for none
+}
+
+// maxChildren is how many keys of one object paths may name: what fits uint16 with 0 for none.
+const maxChildren = 1<<16 - 2
+
+// slotsPerChild makes most unwanted keys meet an empty slot, so that their text is never compared.
+const slotsPerChild = 8
+
+// Add adds a path of object keys and returns its place in Select's out. A path may be a prefix of another; the empty
+// path is the value itself; a path that was added before keeps its place. It panics where one object would have more
+// than 65,534 wanted keys.
+func (t *Trie) Add(path ...string) int {
+	if len(t.nodes) == 0 {
+		t.nodes = append(t.nodes, node{place: -1})
+	}
+	at := 0
+	for _, key := range path {
+		at = t.child(at, key)
+	}
+	if t.nodes[at].place < 0 {
+		t.nodes[at].place = t.places
+		t.places++
+	}
+	return t.nodes[at].place
+}
+
+// Len returns the number of places.
+func (t *Trie) Len() int { return t.places }
+
+// child returns the node below at for key, made where there is none.
+func (t *Trie) child(at int, key string) int {
+	n := &t.nodes[at]
+	if c := n.find(key); c >= 0 {
+		return n.children[c].node
+	}
+	if len(n.children) == maxChildren {
+		panic("BUG: too many wanted keys in one object")
+	}
+	made := len(t.nodes)
+	n.children = append(n.children, child{key: key, node: made})
+	n.rehash()
+	t.nodes = append(t.nodes, node{place: -1})
+	return made
+}
+
+// rehash builds the slots anew.
+func (n *node) rehash() {
+	size := 8
+	for size < slotsPerChild*len(n.children) {
+		size *= 2
+	}
+	n.slots = make([]uint16, size)
+	for i := range n.children {
+		c := &n.children[i]
+		slot := &n.slots[hashKey(c.key)&(size-1)]
+		c.next, *slot = *slot, uint16(i+1)
+	}
+}
+
+// match returns the index in children of a key as it is written between its quotes, -1 where it is not wanted.
+func (n *node) match(raw string, v verdict) int {
+	if v&escaped != 0 {
+		return n.findEscaped(raw)
+	}
+	return n.find(raw)
+}
+
+// find returns the index of key in children, -1 where it is not wanted.
+func (n *node) find(key string) int {
+	if len(n.slots) == 0 {
+		return -1
+	}
+	i := n.slots[hashKey(key)&(len(n.slots)-1)]
+	for i != 0 {
+		c := &n.children[i-1]
+		if c.key == key {
+			return int(i) - 1
+		}
+		i = c.next
+	}
+	return -1
+}
+
+// findEscaped is find for a key that is written with escapes.
+func (n *node) findEscaped(raw string) int {
+	for i := range n.children {
+		if spells(raw, n.children[i].key) {
+			return i
+		}
+	}
+	return -1
+}
+
+// hashKey is cheap and good enough for the few keys of one object: length, both ends and the middle.
+func hashKey(key string) int {
+	n := len(key)
+	if n == 0 {
+		return 0
+	}
+	return n + int(key[0])*3 + int(key[n-1])*31 + int(key[n/2])*7
+}
