@@ -1,0 +1,53 @@
+//go:build linux && amd64
+
+package host
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+
+	"github.com/ebitengine/purego"
+)
+
+// runLibrary loads the library and makes the one call that is the engine's life, with clickhouse-local's arguments.
+func runLibrary(path string, args []string) error {
+	runtime.LockOSThread()
+	lib, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_GLOBAL)
+	if err != nil {
+		return fmt.Errorf("load library %q: %w", path, err)
+	}
+	var (
+		query       func(argc int32, argv **byte) uintptr
+		resultError func(result uintptr) string
+	)
+	purego.RegisterLibFunc(&query, lib, "chdb_query_cmdline")
+	purego.RegisterLibFunc(&resultError, lib, "chdb_result_error")
+	var pin runtime.Pinner
+	defer pin.Unpin()
+	argv := cStrings(&pin, append([]string{"clickhouse-local"}, args...))
+	result := query(int32(len(argv)-1), &argv[0])
+	if result == 0 {
+		return errors.New("run engine: no result")
+	}
+	if text := resultError(result); text != "" {
+		return fmt.Errorf("run engine: %s", text)
+	}
+	return nil
+}
+
+// cStrings makes C's argv of args, ended by a null pointer; pin holds all of it in its place.
+func cStrings(pin *runtime.Pinner, args []string) []*byte {
+	argv := make([]*byte, 0, len(args)+1)
+	for _, a := range args {
+		b := append([]byte(a), 0)
+		pin.Pin(&b[0])
+		argv = append(argv, &b[0])
+	}
+	argv = append(argv, nil)
+	pin.Pin(&argv[0])
+	return argv
+}
+
+// supported says why this platform has no engine; nil where it has one.
+func supported() error { return nil }
