@@ -1,0 +1,84 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/aidr-engine/aidr/connectors"
+)
+
+// MaxAhead is how far, in record time, a partition with a backlog may run ahead of the slowest that has one too: it
+// bounds what is pending. Partitions that are read to their end hold nobody back.
+const MaxAhead = 5 * time.Minute
+
+// gate holds readers back: while another partition is far behind, and while there is no room for what they read.
+type gate struct {
+	mu     sync.Mutex
+	cond   *sync.Cond
+	front  map[connectors.Partition]int64 // of partitions with a backlog: the highest record time routed
+	closed string                         // why nobody may read, "" where all may
+}
+
+func newGate() *gate {
+	g := &gate{front: map[connectors.Partition]int64{}}
+	g.cond = sync.NewCond(&g.mu)
+	return g
+}
+
+// pass waits until p may hand in its next batch.
+func (g *gate) pass(ctx context.Context, p connectors.Partition) error {
+	stop := context.AfterFunc(ctx, func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		g.cond.Broadcast()
+	})
+	defer stop()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for ctx.Err() == nil && (g.closed != "" || g.ahead(p)) {
+		g.cond.Wait()
+	}
+	return ctx.Err()
+}
+
+// ahead says whether p is too far ahead of the slowest partition that has a backlog.
+func (g *gate) ahead(p connectors.Partition) bool {
+	own, ok := g.front[p]
+	if !ok || own == never {
+		return false
+	}
+	slowest := own
+	for _, t := range g.front {
+		slowest = min(slowest, t)
+	}
+	return before(own, MaxAhead) > slowest
+}
+
+// move says how far p has come; active is false where it holds nobody back: read to its end, final, or revoked.
+func (g *gate) move(p connectors.Partition, front int64, active bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if active {
+		g.front[p] = front
+	} else {
+		delete(g.front, p)
+	}
+	g.cond.Broadcast()
+}
+
+// set closes the gate for everybody, or opens it again with "".
+func (g *gate) set(why string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.closed != why {
+		g.closed = why
+		g.cond.Broadcast()
+	}
+}
+
+func (g *gate) why() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.closed
+}

@@ -1,0 +1,296 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/fold"
+	"github.com/aidr-engine/aidr/engine/store"
+	"github.com/aidr-engine/aidr/rules"
+)
+
+// lane is one partition: its batches are decoded by any worker and routed here in order, one after another, because
+// whether an event is late depends on what stood before it in its partition and on nothing else.
+type lane struct {
+	e     *Engine
+	p     connectors.Partition
+	in    *input
+	queue chan *job
+
+	// Everything below is written by the lane's goroutine under cutMu (read), and read by a cut under cutMu (write).
+	progress  progress
+	next      int64 // position after the last batch that was routed
+	known     bool  // next is a position: something was read, or a checkpoint holds one
+	records   int64 // read since the start
+	highWater int64
+	atEnd     bool      // read to its end, as a live connection said
+	final     bool      // nothing more will come
+	revoked   bool      // somebody else's for now
+	heard     time.Time // wall clock of its last record, or of its assignment
+	dead      []store.DeadLetter
+
+	out [][]fold.Item // by shard, scratch
+}
+
+// Assigned implements connectors.Reader.
+func (e *Engine) Assigned(p connectors.Partition) (from int64, ok bool) {
+	in := e.inputs[p.Source]
+	if in == nil {
+		panic(fmt.Sprintf("BUG: source %q is not an input of the engine", p.Source))
+	}
+	e.cutMu.Lock()
+	defer e.cutMu.Unlock()
+	l := e.lanes[p]
+	if l == nil {
+		l = e.addLane(p, in)
+		if e.cuts.restored || in.anyRead(e) {
+			// It appeared later: it starts at the others' watermark, an input like a position.
+			l.progress.floor = e.lowest(in, l)
+		}
+	}
+	l.revoked, l.atEnd, l.heard = false, false, e.o.Clock.Now()
+	in.standby, in.announced = "", true
+	e.gate.move(p, l.front(), true)
+	return l.next, l.known
+}
+
+// addLane makes a lane and starts its goroutine. cutMu is held.
+func (e *Engine) addLane(p connectors.Partition, in *input) *lane {
+	l := &lane{e: e, p: p, in: in, queue: make(chan *job, laneQueue), progress: newProgress(), highWater: -1, out: make([][]fold.Item, len(e.shards))}
+	l.heard = e.o.Clock.Now()
+	e.lanes[p] = l
+	e.laneGroup.Add(1)
+	go func() {
+		defer e.laneGroup.Done()
+		l.run()
+	}()
+	return l
+}
+
+// anyRead says whether something was read from the input. cutMu is held.
+func (in *input) anyRead(e *Engine) bool {
+	for _, l := range e.lanes {
+		if l.in == in && l.records > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// lowest returns the lowest high of the input's other lanes that still count. cutMu is held.
+func (e *Engine) lowest(in *input, but *lane) int64 {
+	low := int64(never)
+	first := true
+	for _, l := range e.lanes {
+		if l.in == in && l != but && !l.final {
+			if h := l.progress.high(); first || h < low {
+				low, first = h, false
+			}
+		}
+	}
+	return low
+}
+
+// Read implements connectors.Reader: it takes the batch, and blocks while the engine is full.
+func (e *Engine) Read(ctx context.Context, b *connectors.Batch) error {
+	e.cutMu.RLock()
+	l := e.lanes[b.Partition]
+	e.cutMu.RUnlock()
+	if l == nil {
+		return fmt.Errorf("partition %v was not announced", b.Partition)
+	}
+	if err := e.gate.pass(ctx, b.Partition); err != nil {
+		return err
+	}
+	if err := e.Err(); err != nil {
+		return err
+	}
+	j := &job{lane: l, batch: b, done: make(chan struct{})}
+	if len(b.Records) > 0 {
+		select {
+		case e.jobs <- j:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	} else {
+		j.result = results.Get().(*result)
+		close(j.done)
+	}
+	l.queue <- j // the lane always gets on: shards never wait for lanes
+	return nil
+}
+
+// Revoked implements connectors.Reader.
+func (e *Engine) Revoked(ctx context.Context, p connectors.Partition) error {
+	e.cutMu.RLock()
+	l := e.lanes[p]
+	e.cutMu.RUnlock()
+	if l == nil {
+		return nil
+	}
+	j := &job{lane: l, done: make(chan struct{})}
+	select {
+	case l.queue <- j:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case <-j.done: // the lane has routed everything before it
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	e.cutMu.Lock()
+	l.revoked = true
+	e.cutMu.Unlock()
+	e.gate.move(p, never, false)
+	return e.Cut(ctx)
+}
+
+// Standby implements connectors.Reader.
+func (e *Engine) Standby(source, why string) {
+	e.cutMu.Lock()
+	defer e.cutMu.Unlock()
+	if in := e.inputs[source]; in != nil {
+		in.standby = why
+	}
+}
+
+func (l *lane) run() {
+	for j := range l.queue {
+		if j.batch == nil {
+			close(j.done)
+			continue
+		}
+		<-j.done
+		l.e.cutMu.RLock()
+		l.route(j.batch, j.result)
+		l.e.cutMu.RUnlock()
+		l.e.gate.move(l.p, l.front(), !l.atEnd && !l.final)
+		j.result.reset()
+		results.Put(j.result)
+	}
+}
+
+// front is what alignment compares: record time, or event time where the source has no record times.
+func (l *lane) front() int64 {
+	if l.progress.record != never {
+		return l.progress.record
+	}
+	return l.progress.event
+}
+
+// route decides for each event whether it is late and sends its items to their shards.
+func (l *lane) route(b *connectors.Batch, r *result) {
+	m := l.e.o.Metrics
+	late := make([]bool, 0, 16) // by mark; most batches have no late event and no use for it
+	next := 0
+	for i := range b.Records {
+		before := l.progress.high()
+		event := l.progress.event
+		for ; next < len(r.marks) && int(r.marks[next].record) == i; next++ {
+			why := l.judge(r.marks[next], r.datasets, before, b.Records[i].Time)
+			if why != "" {
+				m.late(r.datasets[r.marks[next].dataset], why)
+			}
+			if why != "future" {
+				event = max(event, r.marks[next].time)
+			}
+			late = append(late, why != "")
+		}
+		l.progress.event = event
+		if t := b.Records[i].Time; t != 0 {
+			l.progress.record = max(l.progress.record, t)
+		}
+	}
+	l.dispatch(r, late)
+	l.account(b, r)
+}
+
+// judge says why an event is late, "" where it is not. high is the partition's before the event's record.
+func (l *lane) judge(k mark, datasets []string, high, recordTime int64) string {
+	if recordTime != 0 && before(k.time, MaxSkew) > recordTime {
+		return "future"
+	}
+	if high != never && k.time < before(high, l.in.delays.of(datasets[k.dataset])) {
+		return "late"
+	}
+	return ""
+}
+
+// dispatch sends what is not late to the shards in sub-batches. Late items of a rule without a stateful clause are
+// findings of their own; of the others they are counted.
+func (l *lane) dispatch(r *result, late []bool) {
+	urgent := false
+	var alone [][]fold.Item
+	for i := range r.items {
+		it := &r.items[i]
+		if late[it.mark] {
+			rule := l.e.o.Set.Rules[it.item.Rule]
+			if rule.Kind != rules.KindNone {
+				l.e.o.Metrics.ruleLate(rule.ID, r.datasets[r.marks[it.mark].dataset])
+				continue
+			}
+			if alone == nil {
+				alone = make([][]fold.Item, len(l.e.shards))
+			}
+			alone[it.shard] = append(alone[it.shard], it.item)
+		} else {
+			l.out[it.shard] = append(l.out[it.shard], it.item)
+		}
+		urgent = urgent || l.e.critical[it.item.Rule]
+	}
+	for i, s := range l.e.shards {
+		var msg message
+		if len(l.out[i]) > 0 {
+			msg.items = append([]fold.Item(nil), l.out[i]...)
+			clear(l.out[i])
+			l.out[i] = l.out[i][:0]
+		}
+		if alone != nil {
+			msg.late = alone[i]
+		}
+		if msg.items != nil || msg.late != nil {
+			s.in <- msg
+		}
+	}
+	if urgent {
+		l.e.cuts.urge()
+	}
+}
+
+// account moves the position and counts.
+func (l *lane) account(b *connectors.Batch, r *result) {
+	m := l.e.o.Metrics
+	l.next, l.known = b.Next, true
+	l.atEnd, l.final = b.AtEnd, l.final || b.Final
+	if b.HighWater >= 0 {
+		l.highWater = b.HighWater
+	}
+	if n := len(b.Records); n > 0 {
+		l.records += int64(n)
+		l.heard = l.e.o.Clock.Now()
+		m.read(l.p, n, r.tombstones)
+	}
+	if l.highWater >= 0 {
+		m.lag(l.p, max(0, l.highWater-l.next))
+	}
+	counts := make([]int, len(r.datasets))
+	for _, k := range r.marks {
+		counts[k.dataset]++
+	}
+	for i, n := range counts {
+		m.events(r.datasets[i], n)
+	}
+	for k, n := range r.fieldErrs {
+		m.fieldErrors(k[0], k[1], n)
+	}
+	for rule, n := range r.missing {
+		m.missingKey(l.e.o.Set.Rules[rule].ID, n)
+	}
+	for _, d := range r.dead {
+		m.dead(d.Kind, d.Reason, 1)
+	}
+	l.dead = append(l.dead, r.dead...)
+}

@@ -1,0 +1,106 @@
+package engine
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// Metrics is what the engine counts, for Prometheus. The names are a contract.
+type Metrics struct {
+	records, eventsTotal, deadLetters, lateEvents, ruleLateItems *prometheus.CounterVec
+	findings, fieldErrorsTotal, missingKeys, lost, tombstones    *prometheus.CounterVec
+	lagRecords, watermarkSeconds, ruleWatermarkSeconds           *prometheus.GaugeVec
+	checkpoint                                                   prometheus.Histogram
+}
+
+// NewMetrics registers the engine's metrics; r may be nil, then nobody reads them.
+func NewMetrics(r prometheus.Registerer) *Metrics {
+	if r == nil {
+		r = prometheus.NewRegistry()
+	}
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+		r.MustRegister(c)
+		return c
+	}
+	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
+		g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+		r.MustRegister(g)
+		return g
+	}
+	m := &Metrics{
+		records:              counter("aidr_source_records_total", "Records read.", "source", "topic", "partition"),
+		tombstones:           counter("aidr_source_tombstones_total", "Records without a value, skipped.", "source", "topic", "partition"),
+		lagRecords:           gauge("aidr_source_lag_records", "Records in the partition that were not read yet.", "source", "topic", "partition"),
+		eventsTotal:          counter("aidr_events_total", "Events decoded.", "dataset"),
+		deadLetters:          counter("aidr_dead_letters_total", "What went to the dead letters.", "kind", "reason"),
+		lateEvents:           counter("aidr_late_events_total", "Events below their partition's watermark (late), or dated more than 5 min past their record (future).", "dataset", "why"),
+		ruleLateItems:        counter("aidr_rule_late_items_total", "Late events that a stateful rule could not take.", "rule", "dataset"),
+		findings:             counter("aidr_findings_total", "Changes of findings.", "rule", "severity", "status"),
+		fieldErrorsTotal:     counter("aidr_field_errors_total", "Fields of an impossible type and keys that stand twice.", "dataset", "field"),
+		missingKeys:          counter("aidr_rule_missing_key_total", "Matched events that lack a field of `by` or `of`.", "rule"),
+		lost:                 counter("aidr_rule_evidence_lost_total", "State that had to be given up.", "rule"),
+		watermarkSeconds:     gauge("aidr_watermark_seconds", "Event time up to which the partition is complete, for its slowest dataset.", "source", "topic", "partition"),
+		ruleWatermarkSeconds: gauge("aidr_rule_watermark_seconds", "Event time up to which the rule's findings are settled.", "rule"),
+		checkpoint: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "aidr_checkpoint_seconds", Help: "How long a checkpoint takes, from the barrier to the disk.",
+			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
+		}),
+	}
+	r.MustRegister(m.checkpoint)
+	return m
+}
+
+func partitionLabels(p connectors.Partition) []string {
+	return []string{p.Source, p.Topic, strconv.Itoa(int(p.Number))}
+}
+
+func (m *Metrics) read(p connectors.Partition, n, tombstones int) {
+	m.records.WithLabelValues(partitionLabels(p)...).Add(float64(n))
+	if tombstones > 0 {
+		m.tombstones.WithLabelValues(partitionLabels(p)...).Add(float64(tombstones))
+	}
+}
+
+func (m *Metrics) lag(p connectors.Partition, n int64) {
+	m.lagRecords.WithLabelValues(partitionLabels(p)...).Set(float64(n))
+}
+
+func (m *Metrics) events(dataset string, n int) {
+	m.eventsTotal.WithLabelValues(dataset).Add(float64(n))
+}
+func (m *Metrics) dead(kind, reason string, n int) {
+	m.deadLetters.WithLabelValues(kind, reason).Add(float64(n))
+}
+func (m *Metrics) late(dataset, why string) { m.lateEvents.WithLabelValues(dataset, why).Inc() }
+func (m *Metrics) ruleLate(rule, dataset string) {
+	m.ruleLateItems.WithLabelValues(rule, dataset).Inc()
+}
+func (m *Metrics) fieldErrors(dataset, name string, n int) {
+	m.fieldErrorsTotal.WithLabelValues(dataset, name).Add(float64(n))
+}
+func (m *Metrics) missingKey(rule string, n int) {
+	m.missingKeys.WithLabelValues(rule).Add(float64(n))
+}
+func (m *Metrics) evidenceLost(rule string) { m.lost.WithLabelValues(rule).Inc() }
+func (m *Metrics) finding(f *schema.Finding) {
+	m.findings.WithLabelValues(f.RuleID, f.Severity, string(f.Status)).Inc()
+}
+func (m *Metrics) cut(d time.Duration) { m.checkpoint.Observe(d.Seconds()) }
+
+func (m *Metrics) watermark(p connectors.Partition, ns int64) {
+	if ns != never {
+		m.watermarkSeconds.WithLabelValues(partitionLabels(p)...).Set(float64(ns) / 1e9)
+	}
+}
+
+func (m *Metrics) ruleWatermark(rule string, ns int64) {
+	if ns != never {
+		m.ruleWatermarkSeconds.WithLabelValues(rule).Set(float64(ns) / 1e9)
+	}
+}

@@ -1,0 +1,386 @@
+package engine
+
+import (
+	"container/heap"
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/hashicorp/golang-lru/v2/simplelru"
+
+	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/fold"
+	"github.com/aidr-engine/aidr/engine/store"
+	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// message is what a shard receives: a sub-batch of items, late items that are findings of their own, a barrier, or a
+// question.
+type message struct {
+	items   []fold.Item
+	late    []fold.Item
+	barrier *barrier
+	ask     func(s *shard)
+}
+
+// barrier asks a shard for its part of a cut.
+type barrier struct {
+	now       schema.Instant
+	watermark []int64 // by rule
+	reply     chan<- shardCut
+}
+
+// shardCut is a shard's part of a cut.
+type shardCut struct {
+	cells   []store.KV
+	items   []byte        // pending items that came since the last cut, see appendItems
+	newest  map[int]int64 // rule -> highest time among them
+	entries []connectors.Entry
+}
+
+// cellKey names an owner.
+type cellKey struct {
+	rule  int
+	group string
+}
+
+// entry is an owner's cell in memory.
+type entry struct {
+	key    cellKey
+	cell   *fold.Cell
+	dirty  bool
+	stored bool  // the store has, or will have with the cut under way, a value for it
+	wake   int64 // the earliest instant for which the timers hold this entry
+}
+
+// shard owns the cells of one range of hashes. One goroutine, no locks.
+//
+// A cell is hot while it has pending items or changes that no cut holds: hot cells stay in memory. The others are in an
+// LRU, and what falls out of it is in the store already: eviction is paging, not forgetting.
+type shard struct {
+	e        *Engine
+	in       chan message
+	hot      map[cellKey]*entry
+	cold     *simplelru.LRU[cellKey, *entry]
+	dirty    []*entry
+	inflight map[cellKey][]byte // handed over with the cut under way, nil: deleted; the store may not have it yet
+	timers   []wakes            // by rule
+	fresh    map[int][]byte     // rule -> flat pending items since the last cut
+	newest   map[int]int64
+	late     []*schema.Finding
+	lateSeen map[schema.ID]bool // of this cut and the one under way
+}
+
+func newShard(e *Engine, number int) *shard {
+	s := &shard{
+		e: e, in: make(chan message, shardQueue), hot: map[cellKey]*entry{}, inflight: map[cellKey][]byte{},
+		timers: make([]wakes, len(e.programs)), fresh: map[int][]byte{}, newest: map[int]int64{}, lateSeen: map[schema.ID]bool{},
+	}
+	size := e.o.CacheCells
+	if e.o.Store == nil {
+		size = math.MaxInt // there is nowhere to page to
+	}
+	cold, err := simplelru.NewLRU[cellKey, *entry](size, nil)
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	s.cold = cold
+	return s
+}
+
+func (s *shard) run() {
+	for m := range s.in {
+		for i := range m.items {
+			s.add(&m.items[i])
+		}
+		for i := range m.late {
+			s.addLate(&m.late[i])
+		}
+		if m.ask != nil {
+			m.ask(s)
+		}
+		if m.barrier != nil {
+			m.barrier.reply <- s.cut(m.barrier)
+		}
+	}
+}
+
+// add gives an item to its cell and remembers it for the next cut.
+func (s *shard) add(it *fold.Item) {
+	s.insert(it)
+	if s.e.o.Store != nil {
+		s.fresh[it.Rule] = fold.AppendItem(s.fresh[it.Rule], it)
+		s.newest[it.Rule] = max(s.newest[it.Rule], it.Time)
+	}
+}
+
+// insert gives an item to its cell.
+func (s *shard) insert(it *fold.Item) {
+	en := s.entry(cellKey{it.Rule, it.Group})
+	s.touch(en)
+	en.cell.Add(*it)
+	s.schedule(en)
+}
+
+func (s *shard) addLate(it *fold.Item) {
+	f := fold.Late(s.e.programs[it.Rule], it)
+	if s.lateSeen[f.ID] {
+		return
+	}
+	if s.e.o.Store != nil {
+		if _, known, err := s.e.o.Store.Finding(f.ID); err != nil {
+			s.e.fail(fmt.Errorf("look up a finding: %w", err))
+		} else if known {
+			return
+		}
+	}
+	s.lateSeen[f.ID] = true
+	s.late = append(s.late, f)
+}
+
+// entry returns the owner's cell, from memory, from what a cut is about to store, from the store, or new.
+func (s *shard) entry(k cellKey) *entry {
+	if en, ok := s.hot[k]; ok {
+		return en
+	}
+	if en, ok := s.cold.Get(k); ok {
+		return en
+	}
+	en := &entry{key: k, wake: math.MaxInt64}
+	flat, handed := s.inflight[k]
+	if !handed && s.e.o.Store != nil {
+		v, err := s.e.o.Store.Cell(s.storeKey(k))
+		if err != nil {
+			s.e.fail(fmt.Errorf("read State: %w", err))
+		}
+		flat = v
+	}
+	p := s.e.programs[k.rule]
+	if at, cell, ok := cutCellValue(flat, p.Rule); ok {
+		c, err := fold.LoadCell(p, k.group, cell)
+		if err != nil {
+			s.e.o.Metrics.evidenceLost(p.Rule.ID)
+			s.e.o.Log.Error("a State entry is damaged and starts anew", "rule", p.Rule.ID, "error", err)
+		} else {
+			en.cell, en.stored, en.wake = c, true, at // the timers hold it already
+		}
+	}
+	if en.cell == nil {
+		en.cell, en.stored = fold.NewCell(p, k.group), flat != nil
+	}
+	s.cold.Add(k, en)
+	return en
+}
+
+// touch makes the entry hot and dirty.
+func (s *shard) touch(en *entry) {
+	if en.dirty {
+		return
+	}
+	en.dirty = true
+	s.dirty = append(s.dirty, en)
+	if _, ok := s.hot[en.key]; !ok {
+		s.hot[en.key] = en
+		s.cold.Remove(en.key)
+	}
+}
+
+// schedule has the timers hold the entry at the latest by when it wakes.
+func (s *shard) schedule(en *entry) {
+	if w, ok := en.cell.Wake(); ok && w < en.wake {
+		en.wake = w
+		heap.Push(&s.timers[en.key.rule], wake{w, en.key.group})
+	}
+}
+
+// cut advances the cells whose time has come and hands over everything that changed.
+func (s *shard) cut(b *barrier) shardCut {
+	s.inflight = map[cellKey][]byte{} // the cut before this one is durable
+	for rule := range s.timers {
+		s.advance(rule, b.watermark[rule])
+	}
+	var out shardCut
+	keep := s.e.o.Store != nil
+	for _, en := range s.dirty {
+		en.dirty = false
+		en.cell.Cut(b.now, func(f *schema.Finding) {
+			out.entries = append(out.entries, connectors.Entry{Type: entryType(f), Finding: f})
+		})
+		s.settle(en, &out, keep)
+	}
+	s.dirty = s.dirty[:0]
+	for _, f := range s.late {
+		f.Revision, f.DetectedAt = 1, &b.now
+		out.entries = append(out.entries, connectors.Entry{Type: entryType(f), Finding: f})
+	}
+	clear(s.lateSeen)
+	for _, f := range s.late {
+		s.lateSeen[f.ID] = true // the store may not have it before the next cut
+	}
+	s.late = nil
+	if keep && len(s.fresh) > 0 {
+		out.items, out.newest = appendItems(nil, s.fresh, s.e.o.Set), s.newest
+		s.fresh, s.newest = map[int][]byte{}, map[int]int64{}
+	}
+	return out
+}
+
+// settle writes a dirty entry into the cut and lets it grow cold where nothing is pending.
+func (s *shard) settle(en *entry, out *shardCut, keep bool) {
+	if keep {
+		kv := store.KV{Key: s.storeKey(en.key)}
+		if !en.cell.Empty() {
+			w, ok := en.cell.Wake()
+			if !ok {
+				w = math.MaxInt64
+			}
+			kv.Value = en.cell.Append(appendCellHead(nil, s.e.programs[en.key.rule].Rule, w))
+		}
+		if kv.Value != nil || en.stored {
+			out.cells = append(out.cells, kv)
+			s.inflight[en.key] = kv.Value
+			en.stored = kv.Value != nil
+		}
+	}
+	s.schedule(en)
+	if en.cell.Pending() > 0 {
+		return
+	}
+	delete(s.hot, en.key)
+	if !en.cell.Empty() {
+		s.cold.Add(en.key, en)
+	}
+}
+
+// advance moves the cells of a rule whose time has come.
+func (s *shard) advance(rule int, w int64) {
+	t := &s.timers[rule]
+	for len(*t) > 0 && (*t)[0].at <= w {
+		k := heap.Pop(t).(wake)
+		en := s.entry(cellKey{rule, k.group})
+		if en.wake < k.at {
+			continue // an earlier timer has been set since; it has or will come
+		}
+		s.touch(en)
+		en.wake = math.MaxInt64
+		en.cell.Advance(w)
+		// Two timers of one instant: the second finds nothing to do, which is harmless.
+		s.schedule(en)
+	}
+}
+
+// entryType says which type of webhook a change of a finding is.
+func entryType(f *schema.Finding) string {
+	switch {
+	case f.Status == schema.StatusWithdrawn:
+		return "finding.withdrawn"
+	case f.Revision <= 1:
+		return "finding.opened"
+	case f.Status == schema.StatusSettled:
+		return "finding.settled"
+	}
+	return "finding.updated"
+}
+
+// wake is a timer: the owner has something to do at the watermark at.
+type wake struct {
+	at    int64
+	group string
+}
+
+// wakes is a heap of timers, the earliest first.
+type wakes []wake
+
+func (h wakes) Len() int           { return len(h) }
+func (h wakes) Less(i, j int) bool { return h[i].at < h[j].at }
+func (h wakes) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *wakes) Push(x any)        { *h = append(*h, x.(wake)) }
+func (h *wakes) Pop() any {
+	old := *h
+	last := old[len(old)-1]
+	old[len(old)-1] = wake{}
+	*h = old[:len(old)-1]
+	return last
+}
+
+// storeKey is the key of an owner in the store: the hash that chooses its shard, the rule's id, 0x00, the group key.
+func (s *shard) storeKey(k cellKey) []byte {
+	p := s.e.programs[k.rule]
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 9+len(p.Rule.ID)+len(k.group)), p.Hash(k.group))
+	b = append(b, p.Rule.ID...)
+	b = append(b, 0)
+	return append(b, k.group...)
+}
+
+// cutStoreKey reads the rule's id and the group key out of a store key.
+func cutStoreKey(k []byte) (hash uint64, rule, group string, ok bool) {
+	if len(k) < 9 {
+		return 0, "", "", false
+	}
+	for i := 8; i < len(k); i++ {
+		if k[i] == 0 {
+			return binary.BigEndian.Uint64(k), string(k[8:i]), string(k[i+1:]), true
+		}
+	}
+	return 0, "", "", false
+}
+
+// A cell's value in the store: the rule's shape (State of another shape is not read), when it wakes, the cell.
+func appendCellHead(dst []byte, r *rules.Rule, wake int64) []byte {
+	dst = append(dst, r.Shape[:]...)
+	return binary.BigEndian.AppendUint64(dst, uint64(wake))
+}
+
+func cutCellValue(v []byte, r *rules.Rule) (wake int64, cell []byte, ok bool) {
+	n := len(r.Shape)
+	if len(v) < n+8 || [16]byte(v[:n]) != r.Shape {
+		return 0, nil, false
+	}
+	return int64(binary.BigEndian.Uint64(v[n:])), v[n+8:], true
+}
+
+// appendItems appends the pending items of a cut: for each rule its id, its items' size, and them. Rules stand by id,
+// because their places change with the Set.
+func appendItems(dst []byte, fresh map[int][]byte, set *rules.Set) []byte {
+	for rule, r := range set.Rules { // in order of rule: the same items give the same bytes
+		items := fresh[rule]
+		if len(items) == 0 {
+			continue
+		}
+		dst = binary.AppendUvarint(dst, uint64(len(r.ID)))
+		dst = append(dst, r.ID...)
+		dst = binary.AppendUvarint(dst, uint64(len(items)))
+		dst = append(dst, items...)
+	}
+	return dst
+}
+
+// cutItems calls yield with every item of what appendItems wrote, with the id of its rule.
+func cutItems(src []byte, yield func(rule string, it fold.Item)) error {
+	text := func() ([]byte, bool) {
+		n, w := binary.Uvarint(src)
+		if w <= 0 || n > uint64(len(src)-w) {
+			return nil, false
+		}
+		b := src[w : w+int(n)]
+		src = src[w+int(n):]
+		return b, true
+	}
+	for len(src) > 0 {
+		id, ok1 := text()
+		items, ok2 := text()
+		if !ok1 || !ok2 {
+			return fmt.Errorf("pending items are damaged")
+		}
+		for len(items) > 0 {
+			it, rest, ok := fold.CutItem(items)
+			if !ok {
+				return fmt.Errorf("a pending item of rule %q is damaged", id)
+			}
+			yield(string(id), it)
+			items = rest
+		}
+	}
+	return nil
+}

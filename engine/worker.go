@@ -1,0 +1,163 @@
+package engine
+
+import (
+	"sync"
+
+	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/fold"
+	"github.com/aidr-engine/aidr/engine/store"
+	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/decode"
+)
+
+// MaxDeadBody is how much of a record a dead letter keeps: enough to see what it was, and to try it again after a fix
+// of most records; a megabyte of garbage is not worth its disk.
+const MaxDeadBody = 64 << 10
+
+// job is one batch on its way through a worker. done is closed when result is complete.
+type job struct {
+	lane   *lane
+	batch  *connectors.Batch
+	result *result
+	done   chan struct{}
+}
+
+// mark is one event of a batch as the lane has to see it: when, of which dataset, from which record.
+type mark struct {
+	record  int32
+	dataset int32 // place in result.datasets
+	time    int64 // the event's end
+}
+
+// routed is an item with the event that it comes from.
+type routed struct {
+	item  fold.Item
+	mark  int32
+	shard int32
+}
+
+// result is what a worker made of a batch. Results are pooled: a lane gives them back when everything is routed.
+type result struct {
+	marks      []mark
+	items      []routed
+	dead       []store.DeadLetter
+	datasets   []string
+	missing    map[int]int // rule -> events without a key
+	fieldErrs  map[[2]string]int
+	tombstones int
+}
+
+func (r *result) reset() {
+	clear(r.items) // so that no batch is kept alive
+	r.marks, r.items, r.dead, r.datasets = r.marks[:0], r.items[:0], nil, r.datasets[:0]
+	clear(r.missing)
+	clear(r.fieldErrs)
+	r.tombstones = 0
+}
+
+var results = sync.Pool{New: func() any {
+	return &result{missing: map[int]int{}, fieldErrs: map[[2]string]int{}}
+}}
+
+// worker decodes, matches and captures; it keeps scratch only, nothing that could make one record depend on another.
+type worker struct {
+	e        *Engine
+	decoders map[*input]*decode.Decoder
+	scratch  *rules.Scratch
+	capturer fold.Capturer
+	hits     []rules.Hit
+	handler  decode.Handler
+	emit     func(fold.Item)
+
+	out    *result
+	job    *job
+	record int32
+}
+
+func newWorker(e *Engine) *worker {
+	w := &worker{e: e, decoders: map[*input]*decode.Decoder{}, scratch: e.o.Set.NewScratch(), capturer: fold.Capturer{Redact: e.o.Redact}}
+	w.handler = decode.Handler{Event: w.event, Dead: w.dead, FieldError: w.fieldError}
+	w.emit = func(it fold.Item) {
+		shard := e.programs[it.Rule].Hash(it.Group) % uint64(len(e.shards))
+		w.out.items = append(w.out.items, routed{item: it, mark: int32(len(w.out.marks) - 1), shard: int32(shard)})
+	}
+	return w
+}
+
+func (w *worker) run() {
+	for j := range w.e.jobs {
+		w.process(j)
+		close(j.done)
+	}
+}
+
+func (w *worker) process(j *job) {
+	in := j.lane.in
+	d := w.decoders[in]
+	if d == nil {
+		var err error
+		if d, err = decode.New(in.Decode); err != nil {
+			panic("BUG: the format was checked when the engine was built: " + err.Error())
+		}
+		w.decoders[in] = d
+	}
+	w.job, w.out = j, results.Get().(*result)
+	for i, rec := range j.batch.Records {
+		w.record = int32(i)
+		raw := j.batch.Raw[rec.Start:rec.End]
+		switch {
+		case rec.Tombstone:
+			w.out.tombstones++
+		case rec.TooLarge:
+			w.dead(decode.Dead{Reason: "too_large", Detail: "the record is over the size cap; its beginning is kept", Body: raw})
+		default:
+			d.Decode(raw, decode.Meta{Pos: w.position(), Time: rec.Time}, &w.handler)
+		}
+	}
+	j.result, w.job, w.out = w.out, nil, nil
+}
+
+func (w *worker) position() schema.Position {
+	p := w.job.batch.Partition
+	return schema.Position{Topic: p.Topic, Partition: p.Number, Offset: w.job.batch.Records[w.record].Offset}
+}
+
+func (w *worker) event(e *schema.Event) {
+	end, ok := e.End()
+	if !ok {
+		panic("BUG: decode gave an event without a time")
+	}
+	w.out.marks = append(w.out.marks, mark{record: w.record, dataset: w.dataset(e.Text(schema.EventDataset)), time: end})
+	w.hits = w.e.o.Set.Match(e, w.scratch, w.hits[:0])
+	for _, h := range w.hits {
+		if n := w.capturer.Capture(w.e.programs[h.Rule], h.Rule, e, h.Roles, w.scratch, w.emit); n > 0 {
+			w.out.missing[h.Rule] += n
+		}
+	}
+}
+
+// dataset returns the name's place in the result; a batch has few of them.
+func (w *worker) dataset(name string) int32 {
+	for i, d := range w.out.datasets {
+		if d == name {
+			return int32(i)
+		}
+	}
+	w.out.datasets = append(w.out.datasets, name)
+	return int32(len(w.out.datasets) - 1)
+}
+
+func (w *worker) dead(d decode.Dead) {
+	pos := w.position()
+	body := d.Body
+	if len(body) > MaxDeadBody {
+		body = body[:MaxDeadBody]
+	}
+	w.out.dead = append(w.out.dead, store.DeadLetter{
+		Kind: "record", Reason: d.Reason, Detail: d.Detail, Source: w.job.batch.Partition.Source,
+		Topic: pos.Topic, Partition: pos.Partition, Offset: pos.Offset, Index: d.Index, Body: w.e.o.Redact(body),
+	})
+}
+
+func (w *worker) fieldError(dataset, name string) { w.out.fieldErrs[[2]string{dataset, name}]++ }
