@@ -12,7 +12,7 @@ import (
 type Records struct {
 	Named      string
 	Partitions []RecordsPartition
-	BatchSize  int                             // records in a batch; 0: 1,000
+	BatchSize  int                              // records in a batch; 0: 1,000
 	Turn       func(open []int) (partition int) // which of the partitions with something left is next; nil: in turn
 }
 

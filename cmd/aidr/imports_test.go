@@ -1,0 +1,142 @@
+package main
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// mayImport is a statement of policy: which of our packages a package may import, and (below) which libraries belong to
+// one package alone. Do not edit it to fix a build: the code is wrong, or the architecture changes on purpose.
+// A trailing /... stands for a folder and everything below it; tests may import what they test with.
+var mayImport = map[string][]string{
+	"schema":                     {},
+	"schema/scan":                {},
+	"schema/content":             {"schema"},
+	"schema/formats":             {"schema", "schema/scan"},
+	"schema/formats/cloud":       {"schema", "schema/scan", "schema/formats"},
+	"schema/formats/gateway":     {"schema", "schema/scan", "schema/formats", "schema/formats/llm"},
+	"schema/formats/llm":         {"schema", "schema/scan", "schema/formats"},
+	"schema/decode":              {"schema/..."},
+	"rules/doc":                  {},
+	"rules/site":                 {"schema", "rules/doc"},
+	"rules/expr":                 {"schema", "schema/content", "rules/doc"},
+	"rules/match":                {"schema", "rules/expr"},
+	"rules/library":              {},
+	"rules":                      {"schema/...", "rules/..."},
+	"connectors":                 {"schema"},
+	"connectors/conntest":        {"schema", "connectors"},
+	"connectors/kafka":           {"schema", "connectors"},
+	"connectors/file":            {"schema", "connectors"},
+	"connectors/clickhouse":      {"schema", "connectors"},
+	"connectors/clickhouse/host": {},
+	"connectors/webhook":         {"schema", "connectors"},
+	"engine/fold":                {"schema", "rules", "rules/expr"},
+	"engine/fold/reference":      {"schema", "rules", "rules/expr", "engine/fold"},
+	"engine/store":               {"schema", "connectors"},
+	"engine":                     {"schema/...", "rules/...", "connectors", "engine/..."},
+	"engine/cases":               {"schema/...", "rules/...", "connectors", "engine"},
+	"cmd/...":                    {"..."},
+	"benchmarks":                 {"..."},
+}
+
+// owners of libraries: nobody else imports them.
+var owners = map[string]string{
+	"github.com/goccy/go-yaml":                          "rules/doc",
+	"github.com/google/cel-go":                          "rules/expr",
+	"github.com/cockroachdb/pebble":                     "engine/store",
+	"github.com/ebitengine/purego":                      "connectors/clickhouse/host",
+	"github.com/ClickHouse/clickhouse-go":               "connectors/clickhouse",
+	"github.com/segmentio/kafka-go":                     "connectors/kafka",
+	"github.com/hashicorp/golang-lru/v2":                "engine",
+	"pgregory.net/rapid":                                "",
+	"github.com/standard-webhooks":                      "",
+	"github.com/valyala/fastjson":                       "",
+	"github.com/twmb/franz-go/pkg/kfake":                "cmd/demo",
+	"github.com/aidr-engine/aidr/engine/fold/reference": "",
+}
+
+const module = "github.com/aidr-engine/aidr/"
+
+func TestImports(t *testing.T) {
+	root := filepath.Join("..", "..")
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") {
+			return err
+		}
+		rel, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		checkImports(t, filepath.ToSlash(rel), path)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func checkImports(t *testing.T, rel, path string) {
+	pkg := strings.TrimSuffix(rel[:strings.LastIndex(rel, "/")+1], "/")
+	f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	for _, d := range f.Decls {
+		if fn, ok := d.(*ast.FuncDecl); ok && fn.Recv == nil && fn.Name.Name == "init" {
+			t.Errorf("%s has a func init: nothing happens on import", rel)
+		}
+	}
+	test := strings.HasSuffix(rel, "_test.go") || pkg == "connectors/conntest"
+	allowed, ok := allowedFor(pkg)
+	if !ok {
+		t.Errorf("%s: package %s has no row in the table of imports", rel, pkg)
+	}
+	for _, spec := range f.Imports {
+		name, err := strconv.Unquote(spec.Path.Value)
+		if err != nil {
+			t.Error(err)
+			continue
+		}
+		if test {
+			continue
+		}
+		if ours, is := strings.CutPrefix(name, module); is && !matches(allowed, ours) {
+			t.Errorf("%s imports %s, which %s may not", rel, ours, pkg)
+		}
+		for library, owner := range owners {
+			if strings.HasPrefix(name, library) && pkg != owner {
+				t.Errorf("%s imports %s, which belongs to %q alone", rel, name, owner)
+			}
+		}
+	}
+}
+
+func allowedFor(pkg string) ([]string, bool) {
+	if a, ok := mayImport[pkg]; ok {
+		return a, true
+	}
+	for k, a := range mayImport {
+		if folder, ok := strings.CutSuffix(k, "/..."); ok && (pkg == folder || strings.HasPrefix(pkg, folder+"/")) {
+			return a, true
+		}
+	}
+	return nil, false
+}
+
+func matches(allowed []string, pkg string) bool {
+	for _, a := range allowed {
+		folder, below := strings.CutSuffix(a, "...")
+		folder = strings.TrimSuffix(folder, "/")
+		if a == pkg || below && (folder == "" || pkg == folder || strings.HasPrefix(pkg, folder+"/")) {
+			return true
+		}
+	}
+	return false
+}
