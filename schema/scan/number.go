@@ -144,8 +144,11 @@ func (d decimal) int64() (int64, bool) {
 		}
 		n *= 10
 	}
-	if d.neg {
-		return -int64(n), n <= 1<<63
+	switch {
+	case d.neg && n <= 1<<63:
+		return -int64(n), true
+	case !d.neg && n <= math.MaxInt64:
+		return int64(n), true
 	}
-	return int64(n), n <= math.MaxInt64
+	return 0, false
 }
