@@ -1,0 +1,174 @@
+package store
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/aidr-engine/aidr/connectors"
+)
+
+// Cut is one checkpoint: everything in it becomes durable at once, or nothing.
+type Cut struct {
+	Seq   uint64   // 1, 2, ...: one more than the last
+	State []byte   // the engine's own: positions, watermarks, rules
+	Cells []KV     // base State of owners; a nil Value deletes
+	Items []byte   // pending items that are new since the last cut, nil for none
+	Drop  []uint64 // cuts whose Items are no longer needed
+	// Outbox are changes of findings; Commit gives them consecutive Seq. They are also what the findings store shows.
+	// Entries that no endpoint is told of (shadow) have Type "": they are in the outbox too, and a sink that does not
+	// want them says so.
+	Outbox []connectors.Entry
+	Dead   []DeadLetter
+}
+
+// KV is one entry of State.
+type KV struct{ Key, Value []byte }
+
+// Commit writes the cut and gives c.Outbox their Seq. It is called by one goroutine.
+//
+// After an error the cut may be durable or not; the same cut is committed again until that succeeds. Where it was
+// durable already, the repetition does nothing.
+func (s *Store) Commit(c *Cut) error {
+	bodies, size, err := encodeFindings(c)
+	if err != nil {
+		return err
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	db, err := s.ready(size)
+	if err != nil {
+		return fmt.Errorf("commit cut %d: %w", c.Seq, err)
+	}
+	if done, err := s.numberEntries(c); done || err != nil {
+		return err
+	}
+	b := db.NewBatchWithSize(size)
+	defer b.Close()
+	next, err := s.fillCut(db, b, c, bodies)
+	if err != nil {
+		return fmt.Errorf("commit cut %d: %w", c.Seq, err)
+	}
+	if err := s.apply(b); err != nil {
+		return fmt.Errorf("commit cut %d: %w", c.Seq, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last, s.out, s.dead, s.sweep = next.last, next.out, next.dead, next.sweep
+	return nil
+}
+
+// numberEntries gives the cut's entries their Seq. done says that the cut is durable already.
+func (s *Store) numberEntries(c *Cut) (done bool, err error) {
+	first := s.out.next
+	switch c.Seq {
+	case s.last.seq + 1:
+	case s.last.seq:
+		done, first = true, s.out.next-uint64(len(c.Outbox))
+	default:
+		return false, fmt.Errorf("BUG: cut %d cannot follow cut %d", c.Seq, s.last.seq)
+	}
+	for i := range c.Outbox {
+		c.Outbox[i].Seq = first + uint64(i)
+	}
+	return done, nil
+}
+
+// afterCut is what the store remembers once a cut is durable.
+type afterCut struct {
+	last  lastCut
+	out   outboxState
+	dead  deadState
+	sweep sweepState
+}
+
+// fillCut puts the whole cut into the batch.
+func (s *Store) fillCut(db *pebble.DB, b *pebble.Batch, c *Cut, bodies [][]byte) (n afterCut, err error) {
+	n = afterCut{last: lastCut{c.Seq, bytes.Clone(c.State)}, out: s.out, dead: s.dead}
+	w := writer{b: b}
+	w.set(keyCut(), append(binary.AppendUvarint(nil, c.Seq), c.State...))
+	for _, kv := range c.Cells {
+		if kv.Value == nil {
+			w.delete(keyCell(kv.Key))
+		} else {
+			w.set(keyCell(kv.Key), kv.Value)
+		}
+	}
+	if c.Items != nil {
+		w.set(keyNumber(tableItems, c.Seq), c.Items)
+	}
+	for _, cut := range c.Drop {
+		w.delete(keyNumber(tableItems, cut))
+	}
+	if n.sweep, err = s.sweepFindings(db, &w); err != nil {
+		return n, err
+	}
+	now := s.now()
+	if err := putFindings(db, &w, c.Outbox, bodies, now); err != nil {
+		return n, err
+	}
+	s.putOutbox(&w, &n.out, c.Outbox, bodies, now)
+	if err := s.putDead(db, &w, &n.dead, c.Dead); err != nil {
+		return n, err
+	}
+	return n, w.err
+}
+
+// writer fills a batch and keeps its first error.
+type writer struct {
+	b   *pebble.Batch
+	err error
+}
+
+func (w *writer) set(key, value []byte) {
+	if err := w.b.Set(key, value, nil); w.err == nil {
+		w.err = err
+	}
+}
+
+func (w *writer) delete(key []byte) {
+	if err := w.b.Delete(key, nil); w.err == nil {
+		w.err = err
+	}
+}
+
+// Last returns the last cut's number and State; ok is false for a new store. State is the caller's.
+func (s *Store) Last() (seq uint64, state []byte, ok bool, err error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed {
+		return 0, nil, false, ErrClosed
+	}
+	return s.last.seq, bytes.Clone(s.last.state), s.last.seq != 0, nil
+}
+
+// Cell returns an owner's base State, nil where there is none. The bytes are the caller's.
+func (s *Store) Cell(key []byte) ([]byte, error) {
+	return s.get(keyCell(key))
+}
+
+// get reads one key.
+func (s *Store) get(key []byte) ([]byte, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	db, err := s.reader()
+	if err != nil {
+		return nil, err
+	}
+	return get(db, key)
+}
+
+// Cells calls yield with each entry whose key begins with prefix, in order of key. Key and value are yield's; it may
+// call the store.
+func (s *Store) Cells(prefix []byte, yield func(key, value []byte) bool) error {
+	lower := keyCell(prefix)
+	return s.scan(lower, after(lower), false, func(k, v []byte) bool { return yield(k[1:], v) })
+}
+
+// Items calls yield with the pending items of each cut that was not dropped, in order of cut.
+func (s *Store) Items(yield func(cut uint64, items []byte) bool) error {
+	lower := []byte{tableItems}
+	return s.scan(lower, after(lower), false, func(k, v []byte) bool { return yield(numberOf(k), v) })
+}
