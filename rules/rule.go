@@ -66,12 +66,17 @@ type Rule struct {
 	Notify  []string
 	Contain *Contain
 
+	// Exceptions take events away; Set.Match applies them.
+	Exceptions []Exception
+
 	// Mentions are the values that evidence shows: what the conditions read, then the key and `of`.
 	Mentions []expr.Mention
 	// Shape is the hash of what shapes State (kind, by, window, of, steps): State lives on while it is the same.
 	Shape [16]byte
 	// Tests are the tests in the file.
 	Tests []Test
+
+	asksRegistry bool // a condition reads agent.*
 }
 
 // MaxRoles is how many roles a rule can have: they are bits of a word.

@@ -81,18 +81,27 @@ func (f *Fields) Done() {
 	}
 }
 
-// didYouMean names the nearest of the known words, where one is near.
+// didYouMean is Nearest as the end of a sentence.
 func didYouMean(word string, known []string) string {
+	if at := Nearest(word, known); at != "" {
+		return ": did you mean " + at + "?"
+	}
+	return ""
+}
+
+// Nearest returns the known word that is nearest to word, "" where none is near: at most two letters away, or three in a
+// long one.
+func Nearest(word string, known []string) string {
 	best, at := 3, ""
+	if len(word) > 12 {
+		best = 4
+	}
 	for _, k := range known {
 		if d := distance(word, k, best); d < best && d < len(k) {
 			best, at = d, k
 		}
 	}
-	if at == "" {
-		return ""
-	}
-	return ": did you mean " + at + "?"
+	return at
 }
 
 // distance is the Levenshtein distance of two short words, limit where it is not less or a word is long.

@@ -1,0 +1,301 @@
+package rules
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aidr-engine/aidr/rules/doc"
+	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// Limits of the kinds; they are part of what a rule means.
+const (
+	// MaxCount is the largest count of threshold, and the largest min of a ratio: beyond it nobody waits.
+	MaxCount = 1_000_000_000
+	// MaxDistinct is the largest count of distinct: four times as many values are kept per key.
+	MaxDistinct = 10_000
+	// MaxOf is how many fields make a value.
+	MaxOf = 3
+	// MaxNewValues is the largest max_values of new_value.
+	MaxNewValues = 4096
+	// MaxSteps is how many steps a sequence may have: each keeps up to 16 chains per key.
+	MaxSteps = 16
+	// MaxTimes is the largest times of a step: more is a threshold.
+	MaxTimes = 256
+)
+
+// defaultGroup groups the findings of a rule without `by`.
+var defaultGroup = []schema.Field{schema.AIAgentUID}
+
+// later are kinds of the language that this engine does not have yet.
+var later = []string{"absence", "baseline", "rarity", "flow", "correlate"}
+
+// kind reads the one stateful clause, or none.
+func (r *reader) kind(when *doc.Node) {
+	f, rule := r.top, r.rule
+	for _, k := range later {
+		f.Refuse(k, "not yet: the kinds that are there are threshold, distinct, new_value and sequence, or none of them")
+	}
+	rule.Kind = KindNone
+	var clause *doc.Node
+	for _, k := range []Kind{KindThreshold, KindDistinct, KindNewValue, KindSequence} {
+		n := f.Get(string(k))
+		switch {
+		case n == nil:
+		case clause != nil:
+			f.Name(string(k)).Fail("the rule has %s already: a rule has one stateful clause; make two rules", rule.Kind)
+		default:
+			rule.Kind, clause = k, n
+		}
+	}
+	if when == nil && rule.Kind != KindSequence {
+		f.Need("when")
+	}
+	switch rule.Kind {
+	case KindNone:
+		rule.Roles = []Role{{Cond: r.both(when, r.when, "")}}
+	case KindThreshold:
+		r.threshold(clause, when)
+	case KindDistinct:
+		r.distinct(clause, when)
+	case KindNewValue:
+		r.newValue(clause, when)
+	case KindSequence:
+		r.sequence(clause)
+	}
+}
+
+// by reads the key, and makes it that of the rule's only role.
+func (r *reader) by(clause *doc.Node, f *doc.Fields) []schema.Field {
+	n := f.Get("by")
+	if n == nil {
+		clause.Fail("by is missing: name the fields whose values are kept apart, as in by: [ai_agent.uid]")
+		return nil
+	}
+	key, _ := r.fieldList(n, MaxBy)
+	r.rule.Key = key
+	return key
+}
+
+func (r *reader) onlyRole(when *doc.Node, key []schema.Field) {
+	r.rule.Roles = []Role{{Cond: r.both(when, r.when, ""), Key: key}}
+}
+
+func (r *reader) threshold(clause, when *doc.Node) {
+	f := clause.Fields()
+	t := &Threshold{}
+	r.rule.Threshold = t
+	count, sum, ratio := f.Get("count"), f.Get("sum"), f.Get("ratio")
+	t.Within = f.Need("within").Duration(time.Millisecond, MaxSpan)
+	key := r.by(clause, f)
+	f.Done()
+	given := 0
+	for _, n := range []*doc.Node{count, sum, ratio} {
+		if n != nil {
+			given++
+		}
+	}
+	if given != 1 && clause.Kind == doc.Map {
+		clause.Fail("needs exactly one of count, sum and ratio")
+	}
+	if count != nil {
+		t.Count = count.Int(1, MaxCount)
+	}
+	if sum != nil {
+		t.Sum = r.sum(sum)
+	}
+	if ratio != nil {
+		t.Ratio = r.ratio(ratio)
+	}
+	r.onlyRole(when, key)
+}
+
+func (r *reader) sum(n *doc.Node) *Sum {
+	f := n.Fields()
+	of, atLeast := f.Need("of"), f.Need("at_least")
+	f.Done()
+	s := &Sum{}
+	field, ok := r.field(of)
+	if t := field.Info().Type; ok && t != schema.TypeInt && t != schema.TypeDouble {
+		of.Fail("%s is no number: sum adds numbers up, such as gen_ai.usage.input_tokens", field)
+	}
+	s.Of = field
+	s.AtLeast = r.decimal(atLeast)
+	if atLeast != nil && s.AtLeast.Sign() <= 0 && !r.doc.Failed() {
+		atLeast.Fail("must be above 0: every window would do")
+	}
+	return s
+}
+
+func (r *reader) ratio(n *doc.Node) *Ratio {
+	f := n.Fields()
+	of, atLeast, min := f.Need("of"), f.Need("at_least"), f.Need("min")
+	f.Done()
+	q := &Ratio{}
+	q.Of, _ = r.condition(of)
+	if share := r.decimal(atLeast); atLeast != nil {
+		q.AtLeast = int64(share.Lo)
+		if share.Hi != 0 || share.Lo == 0 || share.Lo > decimalOne {
+			atLeast.Fail("is a share above 0 and up to 1, as in 0.5")
+		}
+	}
+	if min != nil {
+		q.Min = min.Int(1, MaxCount)
+	}
+	return q
+}
+
+// decimal reads a number exactly, to 10^-9.
+func (r *reader) decimal(n *doc.Node) Decimal {
+	text := n.Number()
+	if text == "" {
+		return Decimal{}
+	}
+	d, ok := ParseDecimal(text)
+	if !ok {
+		n.Fail("%s is no number of at most 20 digits before and 9 behind the point", doc.Short(text))
+	}
+	return d
+}
+
+func (r *reader) distinct(clause, when *doc.Node) {
+	f := clause.Fields()
+	d := &Distinct{}
+	r.rule.Distinct = d
+	d.Of, _ = r.fieldList(f.Need("of"), MaxOf)
+	if n := f.Need("count"); n != nil {
+		d.Count = int(n.Int(1, MaxDistinct))
+	}
+	d.Within = f.Need("within").Duration(time.Millisecond, MaxSpan)
+	key := r.by(clause, f)
+	f.Done()
+	r.onlyRole(when, key)
+}
+
+func (r *reader) newValue(clause, when *doc.Node) {
+	f := clause.Fields()
+	v := &NewValue{Forget: defaultForget, MaxValues: defaultMaxValues}
+	r.rule.NewValue = v
+	v.Of, _ = r.fieldList(f.Need("of"), MaxOf)
+	learn := f.Get("learn")
+	if learn == nil && clause.Kind == doc.Map {
+		clause.Fail("learn is missing: write how old a key must be before its new values count, as in learn: 7d, or learn: 0s")
+	}
+	v.Learn = learn.Duration(0, MaxSpan)
+	if n := f.Get("forget"); n != nil {
+		v.Forget = n.Duration(time.Millisecond, MaxSpan)
+	}
+	if n := f.Get("max_values"); n != nil {
+		v.MaxValues = int(n.Int(1, MaxNewValues))
+	}
+	key := r.by(clause, f)
+	f.Done()
+	r.onlyRole(when, key)
+}
+
+// fieldList reads a list of 1 to most different fields; one alone may stand without the brackets.
+func (r *reader) fieldList(n *doc.Node, most int) (out []schema.Field, ok bool) {
+	if n == nil {
+		return nil, false
+	}
+	items := []*doc.Node{n}
+	if n.Kind != doc.Text {
+		items = n.Items()
+		if n.Kind == doc.List && (len(items) == 0 || len(items) > most) {
+			n.Fail("names %d fields: name 1 to %d", len(items), most)
+			return nil, false
+		}
+	}
+	ok = true
+	for _, v := range items {
+		f, good := r.field(v)
+		if good && slices.Contains(out, f) {
+			v.Fail("%s is there twice", f)
+			good = false
+		}
+		ok = ok && good
+		out = append(out, f)
+	}
+	return out, ok && len(out) > 0
+}
+
+// subset returns the places of the group's fields in the key, ascending.
+func (r *reader) subset(n *doc.Node, fields []schema.Field) []int {
+	var at []int
+	for _, f := range fields {
+		i := slices.Index(r.rule.Key, f)
+		if i < 0 {
+			if !r.doc.Failed() {
+				n.Fail("%s is not in the rule's by (%s): a group is a part of the key", f, fieldNames(r.rule.Key))
+			}
+			continue
+		}
+		at = append(at, i)
+	}
+	slices.Sort(at)
+	return at
+}
+
+func places(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = i
+	}
+	return out
+}
+
+func fieldNames(fs []schema.Field) string {
+	names := make([]string, len(fs))
+	for i, f := range fs {
+		names[i] = f.String()
+	}
+	return strings.Join(names, ", ")
+}
+
+// mentionsOf gathers what evidence shows: what the conditions read, then the key and `of`.
+func mentionsOf(rule *Rule) []expr.Mention {
+	var out []expr.Mention
+	seen := map[string]bool{}
+	add := func(ms ...expr.Mention) {
+		for _, m := range ms {
+			if !seen[m.Name] {
+				seen[m.Name] = true
+				out = append(out, m)
+			}
+		}
+	}
+	for _, role := range rule.Roles {
+		add(role.Cond.Mentions()...)
+	}
+	if t := rule.Threshold; t != nil && t.Ratio != nil {
+		add(t.Ratio.Of.Mentions()...)
+	}
+	if s := rule.Sequence; s != nil && s.Where != nil {
+		for _, need := range s.Where.Needs() {
+			add(need.Mention)
+		}
+	}
+	for _, f := range fieldsOf(rule) {
+		add(expr.Mention{Name: f.String(), Field: f, Raw: -1})
+	}
+	return out
+}
+
+// fieldsOf returns the fields that the clause itself reads: keys of all roles, `of`, what is summed.
+func fieldsOf(rule *Rule) []schema.Field {
+	out := slices.Clone(rule.Key)
+	for _, role := range rule.Roles {
+		out = append(out, role.Key...)
+	}
+	switch {
+	case rule.Distinct != nil:
+		out = append(out, rule.Distinct.Of...)
+	case rule.NewValue != nil:
+		out = append(out, rule.NewValue.Of...)
+	case rule.Threshold != nil && rule.Threshold.Sum != nil:
+		out = append(out, rule.Threshold.Sum.Of)
+	}
+	return out
+}

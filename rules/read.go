@@ -1,0 +1,241 @@
+package rules
+
+import (
+	"strings"
+	"time"
+
+	"github.com/aidr-engine/aidr/rules/doc"
+)
+
+// Limits of a rule file.
+const (
+	// MaxTests is how many tests a rule file may hold.
+	MaxTests = 100
+	// MaxTestEvents is how many events one test may make, all repeats counted: tests run on every check.
+	MaxTestEvents = 100_000
+	// MaxBy is how many fields a key may have: each is stored with every item.
+	MaxBy = 8
+	// MaxSpan is the longest window, learning time, forgetting time and group: State lives as long.
+	MaxSpan = 366 * 24 * time.Hour
+	// maxID and maxTitle are lengths in bytes: ids are keys of tables and labels of metrics, a title is one line.
+	maxID    = 100
+	maxTitle = 200
+)
+
+// Defaults of a rule file.
+const (
+	defaultVersion    = 1
+	defaultConfidence = 50
+	defaultGroupFor   = time.Hour
+	defaultForget     = 30 * 24 * time.Hour
+	defaultMaxValues  = 256
+)
+
+// reader reads one rule file into a Rule; what is wrong is noted in doc.
+type reader struct {
+	compiler *compiler
+	doc      *doc.Doc
+	rule     *Rule
+	top      *doc.Fields
+	when     string // the text of `when`, "" where there is none or it is wrong
+}
+
+// readRule returns the rule, nil where the file has no structure at all, and everything that is wrong with it.
+func readRule(c *compiler, name string, text []byte) (*Rule, []Problem) {
+	d, root := doc.Parse(name, text)
+	if root == nil {
+		return nil, ofDoc(d.Problems(), "")
+	}
+	r := &reader{compiler: c, doc: d, rule: &Rule{File: name, Line: root.Line}, top: root.Fields()}
+	r.head()
+	r.response()
+	when := r.top.Get("when")
+	_, r.when = r.condition(when)
+	r.kind(when)
+	r.group()
+	r.exceptions(r.top.Get("exceptions"))
+	r.tests(r.top.Get("tests"))
+	r.top.Done()
+	r.finish()
+	return r.rule, ofDoc(d.Problems(), r.rule.ID)
+}
+
+// head reads what tells about the rule.
+func (r *reader) head() {
+	f, rule := r.top, r.rule
+	rule.ID = r.id(f.Need("id"))
+	rule.Version = defaultVersion
+	if n := f.Get("version"); n != nil {
+		rule.Version = int(n.Int(1, 1<<31-1))
+	}
+	title := f.Need("title")
+	rule.Title = title.Filled()
+	if len(rule.Title) > maxTitle || strings.ContainsAny(rule.Title, "\n\r") {
+		title.Fail("is longer than one line of %d bytes: say it shorter, and the rest in description", maxTitle)
+	}
+	rule.Description = strings.TrimSpace(f.Get("description").Filled())
+	rule.Severity = f.Need("severity").Enum(severities...)
+	rule.Confidence = defaultConfidence
+	if n := f.Get("confidence"); n != nil {
+		rule.Confidence = int(n.Int(0, 100))
+	}
+	rule.Status = StatusStable
+	if n := f.Get("status"); n != nil {
+		rule.Status = n.Enum(StatusDraft, StatusShadow, StatusStable, StatusDisabled)
+	}
+	rule.Datasets = r.datasets(f.Get("datasets"))
+	rule.Tags = r.tags(f.Get("tags"))
+	rule.References = f.Get("references").Strings()
+	rule.FalsePositives = f.Get("false_positives").Strings()
+}
+
+// severities, the least first.
+var severities = []string{"info", "low", "medium", "high", "critical"}
+
+func (r *reader) id(n *doc.Node) string {
+	id := n.Filled()
+	bad := strings.IndexFunc(id, func(c rune) bool { return c != '.' && c != '-' && (c < 'a' || c > 'z') && (c < '0' || c > '9') })
+	switch {
+	case id == "":
+		return ""
+	case bad >= 0:
+		n.Fail("%q holds more than a-z, 0-9, dot and dash: ids are names in tables, metrics and URLs", doc.Short(id))
+		return ""
+	case len(id) > maxID:
+		n.Fail("is longer than %d bytes", maxID)
+		return ""
+	}
+	return id
+}
+
+func (r *reader) datasets(n *doc.Node) []string {
+	var out []string
+	for _, v := range n.Items() {
+		name := v.Filled()
+		if name == "" {
+			continue
+		}
+		if near := doc.Nearest(name, datasets); near != "" && near != name {
+			v.Warn("%q is no dataset that is known: did you mean %s?", doc.Short(name), near)
+		}
+		for _, have := range out {
+			if have == name {
+				v.Fail("%q is there twice", doc.Short(name))
+			}
+		}
+		out = append(out, name)
+	}
+	if n != nil && n.Kind == doc.List && len(out) == 0 && !r.doc.Failed() {
+		n.Fail("names no dataset: name one, or leave the key out for all")
+	}
+	return out
+}
+
+// datasets are the logs that are known, for spelling: a field map may add others.
+var datasets = []string{
+	"anthropic.activity", "anthropic.api", "aws.apigateway", "aws.bedrock_invocation", "aws.cloudtrail",
+	"azure.activity", "azure.apim_gateway", "azure.entra_signin", "azure.openai", "cloudflare.ai_gateway",
+	"envoy.access", "gcp.audit", "github.audit", "kong.http_log", "kubernetes.audit", "litellm", "m365.audit",
+	"mcp.gateway_audit", "mcp.jsonrpc", "nginx.access", "okta.system", "openai.api", "openai.audit",
+	"otel.claude_code", "otel.gen_ai",
+}
+
+// group reads how triggers become findings. It needs the key of the kind.
+func (r *reader) group() {
+	rule := r.rule
+	n := r.top.Get("group")
+	f := n.Fields()
+	rule.GroupFor = defaultGroupFor
+	if d := f.Get("for"); d != nil {
+		rule.GroupFor = d.Duration(0, MaxSpan)
+	}
+	by := f.Get("by")
+	f.Done()
+	fields, _ := r.fieldList(by, MaxBy)
+	if rule.Kind == KindNone {
+		if by == nil {
+			fields = defaultGroup
+		}
+		rule.Key, rule.KeyOptional = fields, true
+		for i := range rule.Roles {
+			rule.Roles[i].Key = fields
+		}
+	}
+	if by == nil || rule.Kind == KindNone {
+		rule.GroupBy = places(len(rule.Key))
+		return
+	}
+	rule.GroupBy = r.subset(by, fields)
+}
+
+// response reads what a finding asks for.
+func (r *reader) response() {
+	n := r.top.Get("respond")
+	for _, item := range n.Items() {
+		f := item.Fields()
+		notify, contain := f.Get("notify"), f.Get("contain")
+		f.Done()
+		if notify == nil && contain == nil && item.Kind == doc.Map {
+			item.Fail("asks for nothing: write notify: [NAME] or contain: {...}")
+		}
+		for _, name := range notify.Strings() {
+			r.rule.Notify = append(r.rule.Notify, name)
+		}
+		if contain == nil {
+			continue
+		}
+		if r.rule.Contain != nil {
+			contain.Fail("is there twice: a rule asks for one containment")
+			continue
+		}
+		r.rule.Contain = readContain(contain)
+	}
+}
+
+// maxContain is the longest containment that a rule may ask for: beyond a month people decide.
+const maxContain = 31 * 24 * time.Hour
+
+func readContain(n *doc.Node) *Contain {
+	f := n.Fields()
+	c := &Contain{State: "deny", Mode: "monitor"}
+	c.Scope = f.Need("scope").Enum("agent", "session", "credential", "tool", "route")
+	c.TTL = f.Need("ttl").Duration(time.Second, maxContain)
+	if s := f.Get("state"); s != nil {
+		c.State = s.Enum("observe", "throttle", "hold", "deny")
+	}
+	if m := f.Get("mode"); m != nil {
+		c.Mode = m.Enum("monitor", "enforce")
+	}
+	f.Done()
+	return c
+}
+
+// finish works out what follows from the parts, where all of them are right.
+func (r *reader) finish() {
+	if r.doc.Failed() {
+		return
+	}
+	r.rule.Mentions = mentionsOf(r.rule)
+	r.rule.Shape = shapeOf(r.rule)
+	var positive, negative bool
+	for _, t := range r.rule.Tests {
+		positive = positive || len(t.Findings) > 0
+		negative = negative || len(t.Findings) == 0
+	}
+	missing := ""
+	switch {
+	case !positive && !negative:
+		missing = "no test: add one that fires and one that does not"
+	case !positive:
+		missing = "no test that fires: add one with findings"
+	case !negative:
+		missing = "no test that stays quiet: add one with findings: []"
+	default:
+		return
+	}
+	at := r.top.Name("tests")
+	if at == nil {
+		at = r.top.Name("id")
+	}
+	at.Warn("the rule has %s", missing)
+}
