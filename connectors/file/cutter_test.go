@@ -1,0 +1,220 @@
+package file
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/aidr-engine/aidr/connectors"
+)
+
+// gather is a Reader that remembers what it was given.
+type gather struct {
+	batches []*connectors.Batch
+}
+
+func (g *gather) Assigned(connectors.Partition) (int64, bool) { return 0, false }
+func (g *gather) Read(_ context.Context, b *connectors.Batch) error {
+	g.batches = append(g.batches, b)
+	return nil
+}
+func (g *gather) Revoked(context.Context, connectors.Partition) error { return nil }
+func (g *gather) Standby(string, string)                              {}
+
+// record is one record with what belongs to it, comparable.
+type record struct {
+	text     string
+	offset   int64
+	tooLarge bool
+}
+
+func (g *gather) records(t testing.TB) []record {
+	t.Helper()
+	var all []record
+	next := int64(0)
+	for i, b := range g.batches {
+		for _, r := range b.Records {
+			if r.Start < 0 || r.Start > r.End || r.End > len(b.Raw) {
+				t.Fatalf("batch %d: record at %d..%d of %d bytes", i, r.Start, r.End, len(b.Raw))
+			}
+			if r.Offset < next {
+				t.Fatalf("batch %d: offset %d behind %d", i, r.Offset, next)
+			}
+			next = r.Offset + 1
+			all = append(all, record{b.Raw[r.Start:r.End], r.Offset, r.TooLarge})
+		}
+		if n := len(b.Records); n > 0 && b.Next <= b.Records[n-1].Offset {
+			t.Fatalf("batch %d: next %d is not behind offset %d", i, b.Next, b.Records[n-1].Offset)
+		}
+		if b.Final != (i == len(g.batches)-1) {
+			t.Fatalf("batch %d of %d: final %t", i, len(g.batches), b.Final)
+		}
+	}
+	return all
+}
+
+// cut cuts what r yields from position from on, with small caps.
+func cut(t testing.TB, r io.Reader, from int64) []record {
+	t.Helper()
+	g := new(gather)
+	c := newCutter(t.Context(), r, batcher{to: g, from: from})
+	c.maxLine, c.maxElem, c.maxHead = 1000, 100, 20
+	if err := c.run(); err != nil {
+		t.Fatalf("run: %v", err)
+	}
+	return g.records(t)
+}
+
+func texts(rs []record) []string {
+	out := make([]string, 0, len(rs))
+	for _, r := range rs {
+		text := r.text
+		if r.tooLarge {
+			text = fmt.Sprintf("TOO LARGE %.10s", text)
+		}
+		out = append(out, text)
+	}
+	return out
+}
+
+func TestCut(t *testing.T) {
+	f := func(name, in string, want ...string) {
+		t.Helper()
+		whole := cut(t, strings.NewReader(in), 0)
+		if got := texts(whole); !slices.Equal(got, want) {
+			t.Errorf("%s: %q\n got %q\nwant %q", name, in, got, want)
+			return
+		}
+		for _, r := range whole {
+			if r.tooLarge || r.text == unclosed {
+				continue
+			}
+			if got := in[r.offset:][:len(r.text)]; got != r.text {
+				t.Errorf("%s: at offset %d stands %q, want %q", name, r.offset, got, r.text)
+			}
+		}
+		if got := cut(t, iotest.OneByteReader(strings.NewReader(in)), 0); !slices.Equal(got, whole) {
+			t.Errorf("%s: byte by byte\n got %q\nwant %q", name, texts(got), texts(whole))
+		}
+		for i, r := range whole {
+			if got := cut(t, strings.NewReader(in), r.offset); !slices.Equal(got, whole[i:]) {
+				t.Errorf("%s: resumed at %d\n got %q\nwant %q", name, r.offset, texts(got), texts(whole[i:]))
+			}
+		}
+	}
+	big := strings.Repeat("x", 1200)
+	deep := strings.Repeat("[", 90) + strings.Repeat("]", 90)
+
+	f("nothing", "")
+	f("blanks", " \n\r\n\t")
+	f("lines", "{\"a\":1}\n{\"b\":2}\r\n\n  {\"c\":3}", `{"a":1}`, `{"b":2}`, `{"c":3}`)
+	f("byte order mark", "\xef\xbb\xbf{\"a\":1}\n", `{"a":1}`)
+	f("values on one line", `{"a":1} {"b":2}{"c":3}`+"\n{}", `{"a":1} {"b":2}{"c":3}`, `{}`)
+	f("other text", "GET / 200\n\"x\"\n7", "GET / 200", `"x"`, "7")
+	f("bracketed text", "[2024-01-01] GET /\n[error] {\n{}", "[2024-01-01] GET /", "[error] {", "{}")
+	f("line with rubbish behind it", "{\"a\":1}x\n{}", `{"a":1}x`, `{}`)
+	f("line over the cap", big+"\n{}", "TOO LARGE xxxxxxxxxx", "{}")
+	f("object line over the cap", `{"a":"`+big+"\"}\n{}", `TOO LARGE {"a":"xxxx`, "{}")
+	f("deep line", deep+"\n{}", deep, "{}")
+
+	f("document", "{\n \"a\": [\n  1,\n  \"}\"\n ]\n}\n{}", "{\n \"a\": [\n  1,\n  \"}\"\n ]\n}", "{}")
+	f("documents joined", "{\n\"a\":1\n}{\n\"b\":2\n} {\"c\":3}\n", "{\n\"a\":1\n}", "{\n\"b\":2\n}", `{"c":3}`)
+	f("documents joined by lines", "{\"a\":1}{\"b\":\n2}\n{}", "{\"a\":1}{\"b\":\n2}", "{}")
+	f("document over the cap", "{\n\"a\":\""+big+"\"\n}\n{}", "TOO LARGE {\n\"a\":\"xxx", "{}")
+	f("broken document over the cap", "{\n\"a\":\""+big+"\" 1 2\n}\n{}", "TOO LARGE {\n\"a\":\"xxx", "{}")
+	f("document broken behind the cap", "{\n\"a\":\""+big+"\",\n{}\n{}", "TOO LARGE {\n\"a\":\"xxx", "{}", "{}")
+	f("document without end", "{\n \"a\": 1,\n", "{\n \"a\": 1,")
+	f("broken line", "{\"a\":1,\n{\"b\":2}\n{}", `{"a":1,`, `{"b":2}`, "{}")
+	f("line broken in text", "{\"a\":\"b\n{\"b\":2}\n", `{"a":"b`, `{"b":2}`)
+	f("line broken behind an escape", "{\"a\":\"b\\\n{\"b\":2}\n", `{"a":"b\`, `{"b":2}`)
+	f("line broken in an array", "{\"a\":[1,\n{\"b\":2}\n{}\n", `{"a":[1,`, `{"b":2}`, "{}")
+	f("last line broken", "{\"a\":1}\n{\"b\":", `{"a":1}`, `{"b":`)
+	f("many broken lines", strings.Repeat("{\"a\":[\n", 70)+"{}", append(slices.Repeat([]string{`{"a":[`}, 70), "{}")...)
+
+	f("array", `[{"a":1},{"b":[2]}, {}]`, `{"a":1}`, `{"b":[2]}`, "{}")
+	f("pretty array", "[\n  {\n    \"a\": \"]\\\"\"\n  },\n  {},\n  3\n]\n{}", "{\n    \"a\": \"]\\\"\"\n  }", "{}", "3", "{}")
+	f("array lines", "[{\"a\":1}]\n[{\"b\":2},{}]\n", `{"a":1}`, `{"b":2}`, "{}")
+	f("array of other things", "[1,2]\n[]\n[[{}]]\n[\"{\"]", "[1,2]", "[]", "[[{}]]", `["{"]`)
+	f("array element over the cap", `[{"a":"`+big+`"},{"b":1}]`, `TOO LARGE {"a":"xxxx`, `{"b":1}`)
+	f("broken element over the cap", `[{"a":"`+big+"\" 1},\n {}\n{\"c\":2}\n", `TOO LARGE {"a":"xxxx`, `{"c":2}`)
+	f("element broken behind the cap", `[{"a":"`+big+"\",\n{}\n{\"c\":2}\n", `TOO LARGE {"a":"xxxx`, "{}", `{"c":2}`)
+	f("deep element", `[{"a":1},`+strings.Repeat("[", 45)+strings.Repeat("]", 45)+`,{"b":2}]`,
+		`{"a":1}`, strings.Repeat("[", 45)+strings.Repeat("]", 45), `{"b":2}`)
+	f("deeper element", `[{"a":1},`+deep+`,{"b":2}]`, `{"a":1}`, `TOO LARGE [[[[[[[[[[`, `{"b":2}`)
+	f("array without end", `[{"a":1}`, `{"a":1}`, unclosed)
+	f("array without end after a comma", "[{\"a\":1},\n", `{"a":1}`, unclosed)
+	f("array broken in an element", `[{"a":1},{"b":`, `{"a":1}`, `{"b":`)
+	f("array broken in a number", `[{"a":1},12`, `{"a":1}`, `12`, unclosed)
+	f("broken element", "[\n{\"a\":1},\n{\"b\":},\n{\"c\":3}\n]\n{}", `{"a":1}`, `{"b":},`, `{"c":3}`, "{}")
+	f("array line without end", "[{\"a\":1}\n{\"b\":2}\n", `{"a":1}`, unclosed, `{"b":2}`)
+	f("array with rubbish", "[{\"a\":1} x, 7]\n{\"b\":2}\n", `{"a":1}`, `x, 7]`, `{"b":2}`)
+	f("array with a comma too many", "[{\"a\":1},,{}]\n{\"b\":2}\n", `{"a":1}`, `,{}]`, `{"b":2}`)
+
+	f("records", `{"Records":[{"a":1},{"b":2}]}`, `{"a":1}`, `{"b":2}`)
+	f("pretty records", "\n{\n \"Records\" : [\n {\"a\":1},\n {\"b\":2}\n ],\n \"x\": [1, {}]\n}\n{}", `{"a":1}`, `{"b":2}`, "{}")
+	f("records lines", "{\"Records\":[{\"a\":1}]}\n{\"Records\":[]}\n{\"Records\":[{}]}", `{"a":1}`, `{}`)
+	f("records not first", `{"x":1,"Records":[{"a":1}]}`, `{"x":1,"Records":[{"a":1}]}`)
+	f("records no array", `{"Records":{"a":1}}`, `{"Records":{"a":1}}`)
+	f("records without end", `{"Records":[{"a":1}]`, `{"a":1}`, unclosed)
+	f("records with a bad end", "{\"Records\":[{\"a\":1}]x\n{}", `{"a":1}`, "x", "{}")
+	f("records line without end", "{\"Records\":[{\"a\":1}]\n{\"b\":2}\n", `{"a":1}`, unclosed, `{"b":2}`)
+	f("records begun", `{"Records":[`, unclosed)
+}
+
+// A stream that fails gives what came before the fault.
+func TestCutFault(t *testing.T) {
+	want := errors.New("disk on fire")
+	g := new(gather)
+	c := newCutter(t.Context(), io.MultiReader(strings.NewReader("{}\n{\"a"), iotest.ErrReader(want)), batcher{to: g})
+	if err := c.run(); err != nil {
+		t.Fatalf("run: %v", err)
+	}
+	if got, want := texts(g.records(t)), []string{"{}", `{"a`}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := c.win.fault(); got != want {
+		t.Errorf("fault %v, want %v", got, want)
+	}
+}
+
+// What is cut does not depend on how the bytes arrive, nothing is out of order, and every byte that is not a blank or
+// part of a document's frame is in a record.
+func FuzzCut(f *testing.F) {
+	f.Add([]byte("[{\"a\":1},\n{\"b\":}\n{}"), uint8(3))
+	f.Add([]byte("{\"Records\":[{\"a\":\"\\\"\"}],\"x\":1}\n{\"a\":[1,\n{}"), uint8(7))
+	f.Add([]byte("\xef\xbb\xbf{\n\"a\":[[[{}]]]\n}{}\n[1]"), uint8(1))
+	f.Fuzz(func(t *testing.T, in []byte, step uint8) {
+		whole := cut(t, bytes.NewReader(in), 0)
+		pieces := cut(t, &stepReader{in, int(step%16) + 1}, 0)
+		if !slices.Equal(whole, pieces) {
+			t.Fatalf("in pieces of %d\n got %q\nwant %q", step%16+1, texts(pieces), texts(whole))
+		}
+		if len(whole) > 0 {
+			i := int(step) % len(whole)
+			if got := cut(t, bytes.NewReader(in), whole[i].offset); !slices.Equal(got, whole[i:]) {
+				t.Fatalf("resumed at %d\n got %q\nwant %q", whole[i].offset, texts(got), texts(whole[i:]))
+			}
+		}
+	})
+}
+
+// stepReader reads n bytes at a time.
+type stepReader struct {
+	b []byte
+	n int
+}
+
+func (r *stepReader) Read(p []byte) (int, error) {
+	if len(r.b) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, r.b[:min(r.n, len(r.b))])
+	r.b = r.b[n:]
+	return n, nil
+}

@@ -1,0 +1,74 @@
+package file
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/aidr-engine/aidr/connectors"
+)
+
+// ledger stands before a Reader and knows which partitions were announced and are not over: these are revoked at the
+// end.
+type ledger struct {
+	connectors.Reader
+
+	mu   sync.Mutex
+	open map[connectors.Partition]bool
+}
+
+func newLedger(r connectors.Reader) *ledger {
+	return &ledger{Reader: r, open: make(map[connectors.Partition]bool)}
+}
+
+// assign announces p and returns where to go on; a file that the engine does not know begins at 0.
+func (l *ledger) assign(p connectors.Partition) int64 {
+	l.mu.Lock()
+	l.open[p] = true
+	l.mu.Unlock()
+	from, ok := l.Assigned(p)
+	if !ok || from < 0 {
+		return 0
+	}
+	return from
+}
+
+// Read hands b on and notes its end.
+func (l *ledger) Read(ctx context.Context, b *connectors.Batch) error {
+	p, final := b.Partition, b.Final // b is no longer ours after the call
+	if err := l.Reader.Read(ctx, b); err != nil {
+		return err
+	}
+	if final {
+		l.mu.Lock()
+		delete(l.open, p)
+		l.mu.Unlock()
+	}
+	return nil
+}
+
+// revokeAll revokes what is not over, in order of topic and number. It works after ctx has ended too: the engine has to
+// make durable what it was given.
+func (l *ledger) revokeAll(ctx context.Context) error {
+	l.mu.Lock()
+	var left []connectors.Partition
+	for p := range l.open {
+		left = append(left, p)
+	}
+	l.mu.Unlock()
+	slices.SortFunc(left, func(a, b connectors.Partition) int {
+		if c := strings.Compare(a.Topic, b.Topic); c != 0 {
+			return c
+		}
+		return int(a.Number) - int(b.Number)
+	})
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revokeTimeout)
+	defer cancel()
+	var errs []error
+	for _, p := range left {
+		errs = append(errs, l.Revoked(ctx, p))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,196 @@
+// Package file reads records out of files: lines of JSON, JSON documents over many lines, arrays and Records documents
+// of any size, plain or compressed, once or as they grow.
+//
+// Each file is one partition: Topic is its path as given, Offset the byte offset of the record in the decompressed
+// stream. Number is 0, except for followed files (see follow.go).
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/aidr-engine/aidr/connectors"
+)
+
+const (
+	// maxOpen is how many files are read at one time: enough to keep the cores busy and their watermarks close,
+	// few enough for the usual limit of 1,024 open files and for their buffers (about 1 MB each).
+	maxOpen = 64
+	// revokeTimeout bounds how long leaving waits for the engine to make what was read durable.
+	revokeTimeout = 30 * time.Second
+)
+
+// Source reads the files of its Config. It is a connectors.Source.
+type Source struct {
+	cfg Config
+	log *slog.Logger
+
+	mu     sync.Mutex
+	health connectors.Health
+	failed map[string]error // by path: why a file could not be read to its end
+}
+
+// New returns a source; it fails where Validate does.
+func New(c Config) (*Source, error) {
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("configure file source %q: %w", c.Name, err)
+	}
+	if c.Poll == 0 {
+		c.Poll = DefaultPoll
+	}
+	s := &Source{cfg: c, log: c.Log, failed: make(map[string]error)}
+	if s.log == nil {
+		s.log = slog.New(slog.DiscardHandler)
+	}
+	return s, nil
+}
+
+// Name returns the source's name.
+func (s *Source) Name() string { return s.cfg.Name }
+
+// Commit does nothing: there is nobody outside to tell.
+func (s *Source) Commit(context.Context, map[connectors.Partition]int64) error { return nil }
+
+// Health is degraded while a file cannot be read.
+func (s *Source) Health() connectors.Health {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.health
+}
+
+// Run reads all files. Without Follow it returns when they are read; where one could not be read to its end, the others
+// are, and the error says which. Files are announced before the first is read, so that the engine knows what to wait for.
+func (s *Source) Run(ctx context.Context, r connectors.Reader) error {
+	if s.cfg.Follow {
+		return s.follow(ctx, r)
+	}
+	files, err := list(s.cfg.Paths, s.cfg.Include)
+	if err != nil {
+		return err
+	}
+	open := newLedger(r)
+	from := make([]int64, len(files))
+	for i, path := range files {
+		from[i] = open.assign(s.partition(path, 0))
+	}
+	err = s.readAll(ctx, open, files, from)
+	if ctx.Err() != nil {
+		err = nil // asked to stop
+	}
+	return errors.Join(err, open.revokeAll(ctx))
+}
+
+func (s *Source) partition(path string, number int32) connectors.Partition {
+	return connectors.Partition{Source: s.cfg.Name, Topic: path, Number: number}
+}
+
+// readAll reads the files, at most maxOpen of them at a time, begun in order.
+func (s *Source) readAll(ctx context.Context, open *ledger, files []string, from []int64) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	slots := make(chan struct{}, maxOpen)
+	var wg sync.WaitGroup
+	for i, path := range files {
+		select {
+		case slots <- struct{}{}:
+		case <-ctx.Done():
+		}
+		if ctx.Err() != nil {
+			break
+		}
+		wg.Go(func() {
+			defer func() { <-slots }()
+			if err := s.readOnce(ctx, open, path, from[i]); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	wg.Wait()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return s.failures()
+}
+
+// readOnce reads one file from its beginning to its end. A file that cannot be read is noted and its partition ended;
+// an error is the Reader's.
+func (s *Source) readOnce(ctx context.Context, open *ledger, path string, from int64) error {
+	p := s.partition(path, 0)
+	in, err := openStream(path, s.cfg.Stdin)
+	if err != nil {
+		s.fail(path, err)
+		err := open.Read(ctx, &connectors.Batch{Partition: p, Next: from, HighWater: -1, AtEnd: true, Final: true})
+		return err
+	}
+	defer in.Close()
+	c := newCutter(ctx, in, batcher{to: open, partition: p, from: from})
+	if in.plain {
+		c.out.highWater = in.size
+	}
+	if err := c.run(); err != nil {
+		return err
+	}
+	if err := c.win.fault(); err != nil {
+		s.fail(path, fmt.Errorf("read source file %q: behind byte %d: %w", path, c.win.end(), err))
+	}
+	return nil
+}
+
+// fail notes that a file could not be read.
+func (s *Source) fail(path string, err error) {
+	s.log.Error("cannot read source file", "source", s.cfg.Name, "path", path, "error", err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failed[path] = err
+	s.setHealth()
+}
+
+// recovered takes back what fail noted.
+func (s *Source) recovered(path string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.failed, path)
+	s.setHealth()
+}
+
+func (s *Source) setHealth() {
+	if len(s.failed) == 0 {
+		s.health = connectors.Health{}
+		return
+	}
+	paths := s.failedPaths()
+	since := s.health.Since
+	if !s.health.Degraded {
+		since = time.Now()
+	}
+	s.health = connectors.Health{
+		Degraded: true,
+		Reason:   fmt.Sprintf("%d files cannot be read, the first: %v", len(paths), s.failed[paths[0]]),
+		Since:    since,
+	}
+}
+
+func (s *Source) failedPaths() []string {
+	paths := make([]string, 0, len(s.failed))
+	for p := range s.failed {
+		paths = append(paths, p)
+	}
+	slices.Sort(paths)
+	return paths
+}
+
+// failures joins what fail noted, in order of path.
+func (s *Source) failures() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var errs []error
+	for _, p := range s.failedPaths() {
+		errs = append(errs, s.failed[p])
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,198 @@
+package file
+
+// verdict is what a valueScan says of the bytes that it was given.
+type verdict uint8
+
+const (
+	more verdict = iota // the value goes on past them
+	done                // the value ends within them
+	bad                 // no JSON value goes on like this
+)
+
+// scanState is where in a value a valueScan stands.
+type scanState uint8
+
+const (
+	wantValue scanState = iota
+	wantElement
+	wantKey
+	wantFirstKey
+	wantColon
+	wantNext
+	inKey
+	inKeyEscape
+	inText
+	inTextEscape
+	inScalar
+	inDeep
+	inDeepText
+	inDeepEscape
+)
+
+// maxNesting is how deep the grammar is followed; below it only brackets and strings count. Decoding refuses deeper
+// values, but one such element must not hide its neighbours.
+const maxNesting = 64
+
+// valueScan finds the end of one JSON value that comes in pieces. It follows the grammar as far as it takes to see that
+// a value is broken off: what strings and numbers hold is left to decoding. The zero valueScan is before a value.
+type valueScan struct {
+	state  scanState
+	strict bool // nesting over maxNesting is bad
+	depth  int
+	kinds  uint64 // bit i: level i is an object
+}
+
+// scan reads on in b. It returns how much of b belongs to the value: for bad that is the place of the offending byte.
+func (s *valueScan) scan(b []byte) (int, verdict) {
+	for i := 0; i < len(b); i++ {
+		switch s.state {
+		case inKey, inText, inDeepText:
+			n := textEnd(b[i:])
+			if i += n; i == len(b) {
+				return i, more
+			}
+			if b[i] == '\n' {
+				return i, bad
+			}
+			if s.inString(b[i]) {
+				return i + 1, done
+			}
+		case inKeyEscape, inTextEscape, inDeepEscape:
+			if b[i] == '\n' {
+				return i, bad
+			}
+			s.state-- // each escape state stands behind the state of its string
+		case inDeep:
+			s.deep(b[i])
+		case inScalar:
+			if isScalar(b[i]) {
+				continue
+			}
+			if s.depth == 0 {
+				return i, done
+			}
+			s.state = wantNext
+			i-- // look at it again
+		default:
+			if isBlank(b[i]) {
+				continue
+			}
+			switch s.token(b[i]) {
+			case done:
+				return i + 1, done
+			case bad:
+				return i, bad
+			}
+		}
+	}
+	return len(b), more
+}
+
+// inString takes the quote or the backslash that a string's text stopped at; it returns true at the end of the value.
+func (s *valueScan) inString(c byte) bool {
+	if c == '\\' {
+		s.state++
+		return false
+	}
+	switch s.state {
+	case inKey:
+		s.state = wantColon
+	case inDeepText:
+		s.state = inDeep
+	default:
+		s.state = wantNext
+		return s.depth == 0
+	}
+	return false
+}
+
+// deep counts brackets below maxNesting.
+func (s *valueScan) deep(c byte) {
+	switch c {
+	case '"':
+		s.state = inDeepText
+	case '{', '[':
+		s.depth++
+	case '}', ']':
+		if s.depth--; s.depth == maxNesting {
+			s.state = wantNext
+		}
+	}
+}
+
+// token takes a byte that is neither blank nor inside a string or scalar.
+func (s *valueScan) token(c byte) verdict {
+	switch {
+	case c == '"' && (s.state == wantKey || s.state == wantFirstKey):
+		s.state = inKey
+	case c == ':' && s.state == wantColon:
+		s.state = wantValue
+	case c == ',' && s.state == wantNext && s.depth > 0:
+		s.state = wantValue
+		if s.inObject() {
+			s.state = wantKey
+		}
+	case c == '}' && (s.state == wantFirstKey || s.state == wantNext && s.inObject()),
+		c == ']' && (s.state == wantElement || s.state == wantNext && s.depth > 0 && !s.inObject()):
+		s.state = wantNext
+		if s.depth--; s.depth == 0 {
+			return done
+		}
+	case s.state != wantValue && s.state != wantElement:
+		return bad
+	case c == '"':
+		s.state = inText
+	case c == '{' || c == '[':
+		return s.open(c)
+	case isScalar(c):
+		s.state = inScalar
+	default:
+		return bad
+	}
+	return more
+}
+
+func (s *valueScan) open(c byte) verdict {
+	if s.depth++; s.depth > maxNesting {
+		if s.strict {
+			return bad
+		}
+		s.state = inDeep
+		return more
+	}
+	s.state = wantElement
+	if s.kinds &^= 1 << (s.depth - 1); c == '{' {
+		s.kinds |= 1 << (s.depth - 1)
+		s.state = wantFirstKey
+	}
+	return more
+}
+
+// inObject says that the innermost open value is an object.
+func (s *valueScan) inObject() bool { return s.depth > 0 && s.kinds>>(s.depth-1)&1 == 1 }
+
+// quoted says that the bytes so far end within a string.
+func (s *valueScan) quoted() bool {
+	switch s.state {
+	case inKey, inKeyEscape, inText, inTextEscape, inDeepText, inDeepEscape:
+		return true
+	}
+	return false
+}
+
+// textEnd returns the place of the first quote, backslash or line end in b, or len(b).
+func textEnd(b []byte) int {
+	for i, c := range b {
+		if c == '"' || c == '\\' || c == '\n' {
+			return i
+		}
+	}
+	return len(b)
+}
+
+func isBlank(c byte) bool { return c == ' ' || c == '\n' || c == '\t' || c == '\r' }
+
+// isScalar says that c may stand in a number, true, false or null.
+func isScalar(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '-' || c == '+' || c == '.'
+}
