@@ -1,0 +1,139 @@
+package clickhouse
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aidr-engine/aidr/connectors/clickhouse/host"
+)
+
+func TestMigrateTwice(t *testing.T) {
+	s := newSink(t, nil)
+	first, err := s.Migrate(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"0001_findings"}; !slices.Equal(first, want) {
+		t.Errorf("got %q, want %q", first, want)
+	}
+	write(t, s, entriesOf(1, 3, 1))
+	second, err := s.Migrate(t.Context())
+	if err != nil || len(second) > 0 {
+		t.Errorf("got %q, %v; want nothing to apply", second, err)
+	}
+	run(t, s, "TRUNCATE TABLE DB.schema_migrations") // killed before it was recorded
+	third, err := s.Migrate(t.Context())
+	if err != nil || !slices.Equal(third, first) {
+		t.Errorf("got %q, %v; want %q", third, err, first)
+	}
+	if n := query[uint64](t, s, "SELECT count() FROM DB.v_findings"); n != 3 {
+		t.Errorf("got %d findings, want 3", n)
+	}
+	if n := query[uint64](t, s, "SELECT count() FROM DB.schema_migrations FINAL"); n != 1 {
+		t.Errorf("got %d recorded, want 1", n)
+	}
+}
+
+// TestDropped: a table that somebody drops is made again by the Write after the one that misses it.
+func TestDropped(t *testing.T) {
+	s := newSink(t, nil)
+	write(t, s, entriesOf(1, 3, 1))
+	run(t, s, "DROP TABLE DB.findings SYNC")
+	if err := s.Write(t.Context(), entriesOf(4, 6, 1)); err == nil || !strings.Contains(err.Error(), "aidr migrate") {
+		t.Fatalf("got %v, want an error that says what to do", err)
+	}
+	write(t, s, entriesOf(4, 6, 1))
+	if n := query[uint64](t, s, "SELECT count() FROM DB.v_findings"); n != 3 {
+		t.Errorf("got %d findings, want 3", n)
+	}
+}
+
+func TestNotMigrated(t *testing.T) {
+	s := newSink(t, func(c *Config) { c.Migrate = false })
+	err := s.Write(t.Context(), entriesOf(1, 1, 1))
+	if err == nil || !strings.Contains(err.Error(), "run `aidr migrate`") {
+		t.Errorf("got %v, want an error that says what to do", err)
+	}
+	if h := s.Health(); !h.Degraded || !strings.Contains(h.Reason, "aidr migrate") {
+		t.Errorf("got %+v, want degraded with what to do", h)
+	}
+}
+
+func TestTTLFollowsConfiguration(t *testing.T) {
+	dsn := host.ForTest(t)
+	f := func(ttl time.Duration, want string, has bool) {
+		t.Helper()
+		s := sinkOn(t, dsn, func(c *Config) { c.TTL = ttl })
+		if _, err := s.Migrate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		engine := query[string](t, s, "SELECT engine_full FROM system.tables WHERE database = '%s' AND name = 'findings'", s.dialect.database)
+		if strings.Contains(engine, want) != has {
+			t.Errorf("ttl %v: got %s, want %q in it: %t", ttl, engine, want, has)
+		}
+	}
+	f(0, "TTL toDateTime(detected_at) + toIntervalDay(400)", true)
+	f(48*time.Hour, "TTL toDateTime(detected_at) + toIntervalDay(2)", true)
+	f(48*time.Hour, "TTL toDateTime(detected_at) + toIntervalDay(2)", true)
+	f(-1, "TTL", false)
+	f(90*24*time.Hour, "TTL toDateTime(detected_at) + toIntervalDay(90)", true)
+}
+
+// TestMissingGrant: the message holds the statement that an administrator has to run.
+func TestMissingGrant(t *testing.T) {
+	e := host.StartForTest(t, host.Options{Database: "elsewhere"})
+	s, err := New(Config{DSN: strings.TrimSuffix(e.DSN, "elsewhere") + "aidr"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	_, err = s.Migrate(t.Context())
+	if want := "migrate database \"aidr\": user \"aidr\" lacks a right: let an administrator run: GRANT CREATE DATABASE ON aidr.* TO aidr"; err == nil || !strings.HasPrefix(err.Error(), want) {
+		t.Errorf("got %v, want %s...", err, want)
+	}
+	wrong, err := New(Config{DSN: strings.Replace(e.DSN, e.Password, "secret-word", 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer wrong.Close()
+	if _, err = wrong.Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), "check user and password") || strings.Contains(err.Error(), "secret-word") {
+		t.Errorf("got %v, want an error about the password, without it", err)
+	}
+}
+
+// TestClusterText: no Keeper is needed to see that each statement is said for the cluster.
+func TestClusterText(t *testing.T) {
+	all, err := migrations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := dialect{database: "db", cluster: "main", ttl: DefaultTTL}
+	plain := dialect{database: "db", ttl: DefaultTTL}
+	for _, m := range all {
+		statements, err := d.statements(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range append(statements, d.migrationsDDL()) {
+			if !strings.Contains(q, "ON CLUSTER `main`") {
+				t.Errorf("%d: not on the cluster: %s", m.version, q)
+			}
+			if strings.Contains(q, "ENGINE = ") && !strings.Contains(q, "ENGINE = Replicated") {
+				t.Errorf("%d: not replicated: %s", m.version, q)
+			}
+			if strings.Contains(q, "non_replicated") {
+				t.Errorf("%d: the window of a plain table: %s", m.version, q)
+			}
+		}
+		if statements, err = plain.statements(m); err != nil {
+			t.Fatal(err)
+		}
+		for _, q := range statements {
+			if strings.Contains(q, "CLUSTER") || strings.Contains(q, "{{") || strings.Contains(q, "ENGINE = Replicated") {
+				t.Errorf("%d: not plain: %s", m.version, q)
+			}
+		}
+	}
+}

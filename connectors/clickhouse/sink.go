@@ -1,0 +1,203 @@
+// Package clickhouse stores findings in ClickHouse. It is right whatever is sent again: rows hold absolute values,
+// findings is a ReplacingMergeTree over revision, and the views read it with FINAL. A token per block, from its outbox
+// positions and content, spares the server the work where a block comes twice; correctness does not stand on it.
+//
+//	entries -> lines (bad times and names are poison at once)
+//	        -> cut into blocks: rows, months
+//	        -> INSERT with a token   -- retry class --> error: the same entries come again
+//	                                 -- row class ----> halve until the bad rows stand alone: connectors.Partial
+//
+// For findings: 1,000 to 100,000 rows a block, one block a second. It is not made for raw events.
+package clickhouse
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"github.com/aidr-engine/aidr/connectors"
+)
+
+const (
+	// DefaultRows is the largest block: 440 MB on the server at 100,000, a tenth of it here.
+	DefaultRows = 10_000
+	// DefaultLinger is how long entries may wait for company: ClickHouse wants about one block a second and table.
+	DefaultLinger = time.Second
+	// maxBytes is how much of the outbox a block holds at most.
+	maxBytes = 16 << 20
+	// maxRows: a larger block takes more memory than it saves time.
+	maxRows = 100_000
+)
+
+// Config is one destination.
+type Config struct {
+	Name    string        // of the sink; default "clickhouse"
+	DSN     string        // clickhouse://user:password@host:port/database; default database "aidr"
+	Cluster string        // tables are replicated on it; "" for a single server
+	Migrate bool          // before the first write
+	Rows    int           // most rows of a block, default DefaultRows
+	Linger  time.Duration // default DefaultLinger
+	TTL     time.Duration // whole days; 0: DefaultTTL, negative: rows are kept for ever
+}
+
+// Sink is a connectors.Sink. Write must not overlap; Health and Migrate may be called at any time.
+type Sink struct {
+	config  Config
+	options *clickhouse.Options
+	dialect dialect
+	insert  string
+	ready   bool // the schema is there; owned by Write
+
+	mu     sync.Mutex
+	conn   clickhouse.Conn // nil until it is needed
+	closed bool
+	health connectors.Health
+}
+
+// New checks the configuration. It connects to nothing: a server that is away must not keep the engine from starting.
+func New(c Config) (*Sink, error) {
+	options, database, err := parseDSN(c.DSN)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkName("cluster", c.Cluster); err != nil {
+		return nil, err
+	}
+	if c.Name == "" {
+		c.Name = "clickhouse"
+	}
+	if c.Rows == 0 {
+		c.Rows = DefaultRows
+	}
+	if c.Rows < 1 || c.Rows > maxRows {
+		return nil, fmt.Errorf("clickhouse rows %d: want 1 to %d", c.Rows, maxRows)
+	}
+	if c.Linger == 0 {
+		c.Linger = DefaultLinger
+	}
+	if c.TTL == 0 {
+		c.TTL = DefaultTTL
+	}
+	d := dialect{database: database, cluster: c.Cluster, ttl: c.TTL}
+	return &Sink{config: c, options: options, dialect: d, insert: insertStatement(d)}, nil
+}
+
+// Name is the sink's name.
+func (s *Sink) Name() string { return s.config.Name }
+
+// String describes the destination without its password.
+func (s *Sink) String() string {
+	return fmt.Sprintf("clickhouse://%s@%s/%s", s.options.Auth.Username, s.options.Addr[0], s.dialect.database)
+}
+
+// Batch says how entries are best handed in.
+func (s *Sink) Batch() (rows, bytes int, linger time.Duration) {
+	return s.config.Rows, maxBytes, s.config.Linger
+}
+
+// DeadKind is the kind of dead letter that an entry becomes which can never be a row.
+func (s *Sink) DeadKind() string { return "row" }
+
+// Wants says that every finding is stored, shadow ones too.
+func (s *Sink) Wants(e connectors.Entry) bool { return e.Finding != nil }
+
+// Write stores the entries; see connectors.Sink.
+func (s *Sink) Write(ctx context.Context, entries []connectors.Entry) error {
+	good, failed := lines(entries)
+	err := s.write(ctx, good, &failed)
+	s.note(ctx, err)
+	if err != nil {
+		return fmt.Errorf("write findings to %v: %w", s, explain(err, s.options.Auth.Username))
+	}
+	if len(failed) > 0 {
+		return &connectors.Partial{Entries: failed}
+	}
+	return nil
+}
+
+func (s *Sink) write(ctx context.Context, good []line, failed *[]connectors.Undelivered) error {
+	if len(good) == 0 {
+		return nil
+	}
+	conn, err := s.connection()
+	if err != nil {
+		return err
+	}
+	if s.config.Migrate && !s.ready {
+		if _, err := s.Migrate(ctx); err != nil {
+			return err
+		}
+		s.ready = true
+	}
+	w := &writer{conn: conn, insert: s.insert}
+	for _, b := range cut(good, s.config.Rows) {
+		if err := w.write(ctx, b); err != nil {
+			if c, _ := classify(err); c == classSchema {
+				s.ready = false // dropped, or never made: the next Write migrates
+			}
+			return err
+		}
+	}
+	*failed = append(*failed, w.failed...)
+	return nil
+}
+
+var errClosed = errors.New("the clickhouse sink is closed")
+
+// connection returns the pool, which dials when it is used.
+func (s *Sink) connection() (clickhouse.Conn, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, errClosed
+	}
+	if s.conn == nil {
+		conn, err := clickhouse.Open(s.options)
+		if err != nil {
+			return nil, fmt.Errorf("open %v: %w", s, err)
+		}
+		s.conn = conn
+	}
+	return s.conn, nil
+}
+
+// note keeps what Health shows. A Write that its caller ended says nothing about the server.
+func (s *Sink) note(ctx context.Context, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case err == nil:
+		s.health = connectors.Health{}
+	case ctx.Err() != nil:
+	default:
+		since := s.health.Since
+		if !s.health.Degraded {
+			since = time.Now()
+		}
+		s.health = connectors.Health{Degraded: true, Reason: explain(err, s.options.Auth.Username).Error(), Since: since}
+	}
+}
+
+// Health is the zero Health while the last write went in.
+func (s *Sink) Health() connectors.Health {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.health
+}
+
+// Close gives the connections back.
+func (s *Sink) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	if s.conn == nil {
+		return nil
+	}
+	conn := s.conn
+	s.conn = nil
+	return conn.Close()
+}

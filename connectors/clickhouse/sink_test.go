@@ -1,0 +1,441 @@
+package clickhouse
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
+
+	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/connectors/clickhouse/host"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+func TestMain(m *testing.M) { os.Exit(host.Test(m.Run)) }
+
+// newSink returns a sink on a database of the test's own, with the schema in it.
+func newSink(t *testing.T, change func(*Config)) *Sink {
+	t.Helper()
+	return sinkOn(t, host.ForTest(t), change)
+}
+
+func sinkOn(t *testing.T, dsn string, change func(*Config)) *Sink {
+	t.Helper()
+	c := Config{DSN: dsn, Migrate: true}
+	if change != nil {
+		change(&c)
+	}
+	s, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if os.Getenv(host.EnvServer) != "" {
+			conn, err := s.connection()
+			if err == nil {
+				_ = conn.Exec(context.Background(), "DROP DATABASE IF EXISTS "+quoteName(s.dialect.database))
+			}
+		}
+		s.Close()
+	})
+	return s
+}
+
+func query[T any](t *testing.T, s *Sink, format string, args ...any) (out T) {
+	t.Helper()
+	conn, err := s.connection()
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := strings.ReplaceAll(fmt.Sprintf(format, args...), "DB.", quoteName(s.dialect.database)+".")
+	if err := conn.QueryRow(context.Background(), q).Scan(&out); err != nil {
+		t.Fatalf("%s: %v", q, err)
+	}
+	return out
+}
+
+func run(t *testing.T, s *Sink, format string, args ...any) {
+	t.Helper()
+	conn, err := s.connection()
+	if err != nil {
+		t.Fatal(err)
+	}
+	q := strings.ReplaceAll(fmt.Sprintf(format, args...), "DB.", quoteName(s.dialect.database)+".")
+	if err := conn.Exec(context.Background(), q); err != nil {
+		t.Fatalf("%s: %v", q, err)
+	}
+}
+
+func write(t *testing.T, s *Sink, entries []connectors.Entry) {
+	t.Helper()
+	if err := s.Write(t.Context(), entries); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func instant(s string) schema.Instant {
+	at, err := time.Parse(time.RFC3339Nano, s)
+	if err != nil {
+		panic(err)
+	}
+	return schema.Instant(at.UnixNano())
+}
+
+// finding is the n-th of many: small and valid.
+func finding(n int, revision uint64) *schema.Finding {
+	at := instant("2026-01-02T03:04:05.000000001Z") + schema.Instant(n)*1e9
+	detected := schema.Instant(time.Now().UnixNano())
+	id := schema.ID{1: byte(n >> 16), 2: byte(n >> 8), 3: byte(n), 15: 1}
+	return &schema.Finding{
+		ID: id, Revision: revision, Status: schema.StatusOpen, RuleID: "llm.burst", RuleVersion: 1, Title: fmt.Sprint("finding ", n),
+		Severity: "high", Confidence: 70, AgentUID: fmt.Sprint("a", n%7), Key: map[string]string{"ai_agent.uid": fmt.Sprint("a", n%7)},
+		GroupStart: at, FirstSeen: at, LastSeen: at, DetectedAt: &detected, Count: int64(revision),
+		Evidence: []schema.Evidence{{Identity: id, Time: at, Topic: "litellm", Offset: int64(n)}},
+	}
+}
+
+func entriesOf(first, last int, revision uint64) (out []connectors.Entry) {
+	for n := first; n <= last; n++ {
+		out = append(out, connectors.Entry{Seq: uint64(n), Type: "finding.opened", Finding: finding(n, revision)})
+	}
+	return out
+}
+
+// full has every field set to something that tells it from the others.
+func full() *schema.Finding {
+	detected, warming := instant("2026-11-01T00:00:00.123456789Z"), instant("2026-01-03T00:00:00.000000009Z")
+	return &schema.Finding{
+		ID: schema.ID{0xde, 0xad, 15: 0xef}, Revision: 1<<64 - 1, Status: schema.StatusWithdrawn, RuleID: "cloud.new-region", RuleVersion: 7,
+		Kind: "new_value", Title: "title \x00 'quoted' \u20ac", Severity: "critical", Confidence: 100, Tags: []string{"owasp.asi08-2026", "x.a"}, Shadow: true,
+		Tenant: "acme", AgentUID: "uid", AgentName: "name", AgentSource: "credential.uid", SessionID: "s1",
+		Key:        map[string]string{"ai_agent.uid": "uid", "session.id": "s1"},
+		GroupStart: instant("1999-12-31T23:59:59.999999999Z"), FirstSeen: instant("2026-01-01T00:00:00.000000001Z"), LastSeen: instant("2026-01-02T00:00:00Z"),
+		DetectedAt: &detected, Count: 1<<63 - 1, Value: "12345678901234567890.123456789", Threshold: "-0.5",
+		Baseline: json.RawMessage(`{"mean":1.5}`), Late: true, WarmingUntil: &warming, Explanation: "because", Reasons: []string{"r1", "r2"},
+		Evidence: []schema.Evidence{
+			{
+				EventID: "e1", Identity: schema.ID{1}, Time: instant("2026-01-01T00:00:00.000000001Z"), Topic: "cloudtrail", Partition: 5, Offset: 1 << 40, Index: 3,
+				Dataset: "aws.cloudtrail", Action: "RunInstances", Resource: "i-1", Outcome: "failure", Step: "b",
+				Fields: map[string]any{"text": "as it is", "number": json.Number("9007199254740993"), "list": []any{"<a>", true}, "none": nil},
+			},
+			{Identity: schema.ID{2}, Time: instant("2026-01-02T00:00:00Z")},
+		},
+		Response: []schema.Response{{Action: "contain", Target: "session", State: "deny", Mode: "monitor", TTL: "15m", Result: "recorded"}, {Action: "notify", Target: "soc"}},
+	}
+}
+
+// TestRoundTrip reads every column of a finding whose fields are all set, and of one whose are not.
+func TestRoundTrip(t *testing.T) {
+	s := newSink(t, nil)
+	bare := finding(1, 1)
+	bare.Key, bare.Evidence = nil, nil
+	for i, f := range []*schema.Finding{full(), bare} {
+		write(t, s, []connectors.Entry{{Seq: uint64(i + 1), Finding: f}})
+		conn, err := s.connection()
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := make([]any, len(findingColumns))
+		got := make([]any, len(findingColumns))
+		names := make([]string, len(findingColumns))
+		for i, c := range findingColumns {
+			want[i] = c.value(f)
+			got[i] = reflect.New(reflect.TypeOf(want[i])).Interface()
+			names[i] = quoteName(c.name)
+		}
+		q := "SELECT " + strings.Join(names, ", ") + " FROM " + s.dialect.Table("v_findings") + " WHERE id = ?"
+		if err := conn.QueryRow(t.Context(), q, uuid.UUID(f.ID)).Scan(got...); err != nil {
+			t.Fatal(err)
+		}
+		for i, c := range findingColumns {
+			if g := reflect.ValueOf(got[i]).Elem().Interface(); !same(g, want[i]) {
+				t.Errorf("%s: got %#v, want %#v", c.name, g, want[i])
+			}
+		}
+	}
+	fields := query[map[string]string](t, s, "SELECT fields FROM DB.v_finding_events WHERE event_id = 'e1'")
+	want := map[string]string{"text": "as it is", "number": "9007199254740993", "list": `["<a>",true]`, "none": "null"}
+	if !reflect.DeepEqual(fields, want) {
+		t.Errorf("fields: got %v, want %v", fields, want)
+	}
+}
+
+// same is DeepEqual, but for what a driver gives back in another shape: nil for empty, and decimals.
+func same(got, want any) bool {
+	if g, ok := got.(*decimal.Decimal); ok {
+		w := want.(*decimal.Decimal)
+		return g == nil && w == nil || g != nil && w != nil && g.Equal(*w)
+	}
+	v := reflect.ValueOf(want)
+	if k := v.Kind(); (k == reflect.Slice || k == reflect.Map) && v.Len() == 0 {
+		return reflect.ValueOf(got).Len() == 0
+	}
+	return reflect.DeepEqual(got, want)
+}
+
+// TestSchemaIsDocumented: the table has exactly the columns that a row has, and says what each one means.
+func TestSchemaIsDocumented(t *testing.T) {
+	s := newSink(t, nil)
+	if _, err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	names := query[[]string](t, s, "SELECT groupArray(name) FROM (SELECT name FROM system.columns WHERE database = '%s' AND table = 'findings' ORDER BY position)", s.dialect.database)
+	var want []string
+	for _, c := range findingColumns {
+		want = append(want, c.name)
+	}
+	if !slices.Equal(names, want) {
+		t.Errorf("got columns %q, want %q", names, want)
+	}
+	if bare := query[[]string](t, s, "SELECT groupArray(table || '.' || name) FROM system.columns WHERE database = '%s' AND table IN ('findings', 'schema_migrations') AND comment = ''", s.dialect.database); len(bare) > 0 {
+		t.Errorf("without a comment: %q", bare)
+	}
+}
+
+// TestSentAgain: whatever comes again, and however it is cut, each finding is there once, with its latest revision.
+func TestSentAgain(t *testing.T) {
+	s := newSink(t, nil)
+	one := entriesOf(1, 500, 1)
+	write(t, s, one)
+	write(t, s, one)
+	if n := query[uint64](t, s, "SELECT count() FROM DB.findings"); n != 500 {
+		t.Errorf("the same block twice: got %d rows, want 500: its token is the same", n)
+	}
+	write(t, s, entriesOf(250, 750, 1)) // cut otherwise
+	write(t, s, entriesOf(1, 100, 3))
+	write(t, s, entriesOf(1, 50, 2)) // an old revision after the new one
+	if n := query[uint64](t, s, "SELECT count() FROM DB.v_findings"); n != 750 {
+		t.Errorf("got %d findings, want 750", n)
+	}
+	if n := query[uint64](t, s, "SELECT count() FROM DB.v_findings WHERE revision = 3 AND count = 3"); n != 100 {
+		t.Errorf("got %d findings of revision 3, want 100", n)
+	}
+	if n := query[uint64](t, s, "SELECT sum(revision) FROM DB.v_findings"); n != 100*3+650 {
+		t.Errorf("got sum of revisions %d, want %d", n, 100*3+650)
+	}
+	if n := query[uint64](t, s, "SELECT count() FROM DB.v_finding_events"); n != 750 {
+		t.Errorf("got %d events, want 750: one per finding", n)
+	}
+}
+
+// TestNewOutbox: another state directory counts from 1 again; its findings must not be taken for those before.
+func TestNewOutbox(t *testing.T) {
+	s := newSink(t, nil)
+	write(t, s, entriesOf(1, 10, 1))
+	other := entriesOf(1, 10, 1)
+	for i := range other {
+		other[i].Finding = finding(1000+i, 1)
+	}
+	write(t, s, other)
+	if n := query[uint64](t, s, "SELECT count() FROM DB.v_findings"); n != 20 {
+		t.Errorf("got %d findings, want 20", n)
+	}
+}
+
+func TestFindingEvents(t *testing.T) {
+	s := newSink(t, nil)
+	f := full()
+	f.Revision = 1
+	write(t, s, []connectors.Entry{{Seq: 1, Finding: f}})
+	f2 := *f
+	f2.Revision, f2.Evidence = 2, append(slices.Clone(f.Evidence), schema.Evidence{EventID: "e3", Time: f.LastSeen})
+	write(t, s, []connectors.Entry{{Seq: 2, Finding: &f2}})
+	got := query[[]string](t, s, "SELECT groupArray(toString(number) || event_id) FROM (SELECT * FROM DB.v_finding_events WHERE finding_id = '%s' ORDER BY number)", f.ID)
+	if want := []string{"1e1", "2", "3e3"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// TestPoison: bad rows are named, whoever finds them bad; all others go in.
+func TestPoison(t *testing.T) {
+	s := newSink(t, nil)
+	if _, err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	run(t, s, "ALTER TABLE DB.findings ADD CONSTRAINT good CHECK title NOT LIKE 'bad%%'")
+	entries := entriesOf(1, 1000, 1)
+	for _, n := range []int{17, 500, 501, 1000} {
+		entries[n-1].Finding.Title = "bad"
+	}
+	entries[1].Finding.Severity = "unheard of"
+	entries[2].Finding.GroupStart = instant("1850-01-01T00:00:00Z")
+	entries[3].Finding.Status = ""
+	var p *connectors.Partial
+	if err := s.Write(t.Context(), entries); !errors.As(err, &p) {
+		t.Fatalf("got %v, want a Partial", err)
+	}
+	got := map[uint64]string{}
+	for _, u := range p.Entries {
+		if !u.Poison {
+			t.Errorf("entry %d: not poison", u.Seq)
+		}
+		got[u.Seq] = u.Reason
+	}
+	want := map[uint64]string{2: "out_of_range", 3: "out_of_range", 4: "out_of_range", 17: "violated_constraint", 500: "violated_constraint", 501: "violated_constraint", 1000: "violated_constraint"}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if n := query[uint64](t, s, "SELECT count() FROM DB.v_findings"); n != 993 {
+		t.Errorf("got %d findings, want 993", n)
+	}
+	if h := s.Health(); h.Degraded {
+		t.Errorf("got %+v, want good health: bad rows are not the server's fault", h)
+	}
+}
+
+// TestAllPoison: one Write does bounded work, and each one gets further.
+func TestAllPoison(t *testing.T) {
+	s := newSink(t, nil)
+	if _, err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	run(t, s, "ALTER TABLE DB.findings ADD CONSTRAINT none CHECK false")
+	var p *connectors.Partial
+	if err := s.Write(t.Context(), entriesOf(1, 1000, 1)); !errors.As(err, &p) {
+		t.Fatalf("got %v, want a Partial", err)
+	}
+	poison := 0
+	for _, u := range p.Entries {
+		if u.Poison {
+			poison++
+		} else if u.After <= 0 {
+			t.Fatalf("entry %d: neither poison nor to come again", u.Seq)
+		}
+	}
+	if len(p.Entries) != 1000 || poison < 200 || poison == 1000 {
+		t.Errorf("got %d entries, %d of them poison; want 1000, and some", len(p.Entries), poison)
+	}
+}
+
+// TestUnknownColumn: the statement names what the table lacks, so no row of the block can go in.
+func TestUnknownColumn(t *testing.T) {
+	s := newSink(t, nil)
+	if _, err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	run(t, s, "ALTER TABLE DB.findings DROP COLUMN explanation")
+	var p *connectors.Partial
+	if err := s.Write(t.Context(), entriesOf(1, 3, 1)); !errors.As(err, &p) {
+		t.Fatalf("got %v, want a Partial", err)
+	}
+	for _, u := range p.Entries {
+		if !u.Poison || u.Reason != "unknown_column" {
+			t.Errorf("got %+v, want poison because of unknown_column", u)
+		}
+	}
+	if len(p.Entries) != 3 {
+		t.Errorf("got %d entries, want 3", len(p.Entries))
+	}
+}
+
+// TestManyMonths: whoever writes event times cannot make a block that the server refuses for ever.
+func TestManyMonths(t *testing.T) {
+	s := newSink(t, nil)
+	var entries []connectors.Entry
+	for n := range 400 {
+		f := finding(n, 1)
+		f.GroupStart = schema.Instant(time.Date(1970, time.Month(1+n), 1, 0, 0, 0, 0, time.UTC).UnixNano())
+		entries = append(entries, connectors.Entry{Seq: uint64(n + 1), Finding: f})
+	}
+	write(t, s, entries)
+	if n := query[uint64](t, s, "SELECT count() FROM DB.v_findings"); n != 400 {
+		t.Errorf("got %d findings, want 400", n)
+	}
+}
+
+// TestKill kills the engine in the middle of writing, twice, and sends again what was not acknowledged.
+func TestKill(t *testing.T) {
+	o := host.Options{Dir: t.TempDir(), Password: "known to all"}
+	engine := host.StartForTest(t, o)
+	database := host.TestDatabase()
+	s := sinkOn(t, engine.DSN+"/"+database, nil)
+	const blocks, size = 40, 50
+	for i := range blocks {
+		first := 1 + i*size
+		entries := entriesOf(first, first+size-1, 1)
+		if i == blocks/3 || i == 2*blocks/3 {
+			done := make(chan error, 1)
+			go func() { done <- s.Write(t.Context(), entries) }()
+			engine.Kill()
+			if err := <-done; err == nil {
+				t.Log("the block went in before the kill")
+			} else if c, _ := classify(err); c != classRetry {
+				t.Fatalf("got %v, want an error to be tried again", err)
+			} else if !s.Health().Degraded || s.Health().Since.IsZero() {
+				t.Errorf("got health %+v, want degraded", s.Health())
+			}
+			s.Close()
+			engine = host.StartForTest(t, o) // on another port
+			s = sinkOn(t, engine.DSN+"/"+database, nil)
+		}
+		write(t, s, entries) // those that went in for the second time
+	}
+	if h := s.Health(); h.Degraded {
+		t.Errorf("got %+v, want good health", h)
+	}
+	got := query[[]uint64](t, s, "SELECT [count(), uniqExact(id), sum(revision)] FROM DB.v_findings")
+	if want := []uint64{blocks * size, blocks * size, blocks * size}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// TestReconnects: the same sink finds its server again on the same port.
+func TestReconnects(t *testing.T) {
+	o := host.Options{Dir: t.TempDir(), Password: "known to both"}
+	engine := host.StartForTest(t, o)
+	s := sinkOn(t, engine.DSN+"/"+host.TestDatabase(), nil)
+	write(t, s, entriesOf(1, 10, 1))
+	engine.Kill()
+	err := s.Write(t.Context(), entriesOf(11, 20, 1))
+	if err == nil || strings.Contains(err.Error(), "known") {
+		t.Fatalf("got %v, want an error without the password", err)
+	}
+	if h := s.Health(); !h.Degraded || strings.Contains(h.Reason, "known") {
+		t.Errorf("got %+v, want degraded, without the password", h)
+	}
+	if _, err := fmt.Sscanf(engine.Addr, "127.0.0.1:%d", &o.Port); err != nil {
+		t.Fatal(err)
+	}
+	host.StartForTest(t, o)
+	for range 3 { // the pool learns of each broken connection by a failed call
+		if err = s.Write(t.Context(), entriesOf(11, 20, 1)); err == nil {
+			break
+		}
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := query[uint64](t, s, "SELECT count() FROM DB.v_findings"); n != 20 || s.Health().Degraded {
+		t.Errorf("got %d findings, health %+v; want 20, good", n, s.Health())
+	}
+}
+
+func TestCanceled(t *testing.T) {
+	s := newSink(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Write(ctx, entriesOf(1, 1, 1)); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
+	if h := s.Health(); h.Degraded {
+		t.Errorf("got %+v, want good health: it was the caller who ended", h)
+	}
+	s.Close()
+	if err := s.Write(t.Context(), entriesOf(1, 1, 1)); !errors.Is(err, errClosed) {
+		t.Errorf("got %v, want %v", err, errClosed)
+	}
+	if err := s.Close(); err != nil {
+		t.Errorf("close again: %v", err)
+	}
+}
+
+var _ connectors.Sink = (*Sink)(nil)
