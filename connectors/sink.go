@@ -42,6 +42,7 @@ type Undelivered struct {
 	Reason string // short and stable, for metrics: http_400, exhausted, type_mismatch
 	Detail string
 	After  time.Duration
+	Held   bool // it was not tried, because its turn had not come: the attempt does not count
 }
 
 func (p *Partial) Error() string {
