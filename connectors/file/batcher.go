@@ -28,12 +28,13 @@ type batcher struct {
 
 	start, end int64 // the gathered records' place in the stream
 	records    []connectors.Record
+	last       int64 // the position of the last record that was cut
 	next       int64 // the position behind everything that was cut so far
 }
 
 // add takes the record at [start, end) of the stream.
 func (b *batcher) add(w *window, start, end int64) error {
-	if b.next = max(b.next, end); start < b.from {
+	if b.last, b.next = start, max(b.next, end); start < b.from {
 		return nil
 	}
 	if len(b.records) == 0 {
@@ -53,7 +54,7 @@ func (b *batcher) addText(w *window, text string, offset, next int64, tooLarge b
 	if err := b.flush(w, false); err != nil {
 		return err
 	}
-	if b.next = max(b.next, next); offset < b.from {
+	if b.last, b.next = offset, max(b.next, next); offset < b.from {
 		return nil
 	}
 	return b.send(&connectors.Batch{

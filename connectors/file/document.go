@@ -166,11 +166,12 @@ func (c *cutter) brokenOff() error {
 }
 
 // mark leaves an array that is not closed, and hands on a mark of it unless what is broken was handed on already. It
-// stands at the last byte that was right, so that its position is its own.
+// stands at the last byte that was right, or behind it where that byte is a whole record: no position is used twice.
 func (c *cutter) mark() error {
 	c.in = atTop
 	if c.reported {
 		return nil
 	}
-	return c.out.addText(&c.win, unclosed, c.lastEnd-1, c.lastEnd, false)
+	at := max(c.lastEnd-1, c.out.last+1)
+	return c.out.addText(&c.win, unclosed, at, at+1, false)
 }
