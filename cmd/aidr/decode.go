@@ -1,0 +1,179 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"sort"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/connectors/file"
+	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/content"
+	"github.com/aidr-engine/aidr/schema/decode"
+	"github.com/aidr-engine/aidr/schema/formats"
+)
+
+func decodeCommand() *cobra.Command {
+	var format, deadLetters string
+	var identity bool
+	c := &cobra.Command{
+		Use:   "decode [flags] FILE...",
+		Short: "Print the normalised events of log files, one JSON object a line",
+		Long: `decode prints what the engine sees of your logs: one JSON object a line, with the flat dotted names of schema/FIELDS.md.
+Absent fields are absent, times are RFC 3339 in UTC, durations are nanoseconds. "-" reads standard input; gzip, zstd and
+directories are read too. What can not be decoded is counted at the end, or written to --dead-letters.
+
+Formats: ` + formatNames(),
+		Args: args(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			out := bufio.NewWriterSize(cmd.OutOrStdout(), 256<<10)
+			d, err := newDecodePrinter(out, format, identity)
+			if err != nil {
+				return &exit{exitUsage, err}
+			}
+			if deadLetters != "" {
+				f, err := os.Create(deadLetters)
+				if err != nil {
+					return err
+				}
+				defer f.Close()
+				d.dead = json.NewEncoder(f)
+				d.dead.SetEscapeHTML(false)
+			}
+			for _, path := range paths { // one after another, so that the output has their order
+				if err := d.file(cmd.Context(), path, cmd.InOrStdin()); err != nil {
+					return err
+				}
+			}
+			if err := out.Flush(); err != nil {
+				return err
+			}
+			d.summary(cmd.ErrOrStderr())
+			return nil
+		},
+	}
+	c.Flags().StringVar(&format, "format", "auto", "format of the records, or auto")
+	c.Flags().StringVar(&deadLetters, "dead-letters", "", "file for what can not be decoded: JSON lines with file, offset, reason, detail, body")
+	c.Flags().BoolVar(&identity, "identity", false, "print each event's identity as _identity")
+	return c
+}
+
+func formatNames() string {
+	names := []string{"auto"}
+	for _, f := range decode.Formats() {
+		names = append(names, f.Name)
+	}
+	return strings.Join(names, ", ") + "."
+}
+
+// decodePrinter is a connectors.Reader that prints events instead of evaluating them.
+type decodePrinter struct {
+	out      *bufio.Writer
+	decoder  *decode.Decoder
+	handler  decode.Handler
+	identity bool
+	dead     *json.Encoder // nil: they are only counted
+	reasons  map[string]int
+	events   int
+	offset   int64
+	name     string
+	line     []byte
+	err      error
+}
+
+func newDecodePrinter(out *bufio.Writer, format string, identity bool) (*decodePrinter, error) {
+	dec, err := decode.New(decode.Options{Format: format, Wanted: schema.Wanted{Fields: schema.AllFields()}})
+	if err != nil {
+		return nil, err
+	}
+	d := &decodePrinter{out: out, decoder: dec, identity: identity, reasons: map[string]int{}}
+	d.handler = decode.Handler{Event: d.event, Dead: d.deadLetter, FieldError: func(string, string) {}}
+	return d, nil
+}
+
+func (d *decodePrinter) file(ctx context.Context, path string, stdin io.Reader) error {
+	cfg := file.Config{Name: "decode", Paths: []string{path}, Stdin: stdin}
+	src, err := file.New(cfg)
+	if err != nil {
+		return err
+	}
+	if err := src.Run(ctx, d); err != nil {
+		return err
+	}
+	return d.err
+}
+
+func (d *decodePrinter) event(e *schema.Event) {
+	d.events++
+	d.line = append(formats.AppendEvent(d.line[:0], e, d.identity), '\n')
+	if _, err := d.out.Write(d.line); err != nil && d.err == nil {
+		d.err = err
+	}
+}
+
+// deadLine is a dead letter of `aidr decode`; its names are a contract.
+type deadLine struct {
+	File   string `json:"file"`
+	Offset int64  `json:"offset"`
+	Index  int    `json:"index"`
+	Reason string `json:"reason"`
+	Detail string `json:"detail"`
+	Body   string `json:"body"`
+}
+
+func (d *decodePrinter) deadLetter(x decode.Dead) {
+	d.reasons[x.Reason]++
+	if d.dead == nil {
+		return
+	}
+	line := deadLine{d.name, d.offset, x.Index, x.Reason, x.Detail, content.Redact(x.Body)}
+	if err := d.dead.Encode(line); err != nil && d.err == nil {
+		d.err = err
+	}
+}
+
+func (d *decodePrinter) summary(w io.Writer) {
+	if len(d.reasons) == 0 {
+		return
+	}
+	var parts []string
+	total := 0
+	for reason, n := range d.reasons {
+		parts = append(parts, fmt.Sprintf("%s %d", reason, n))
+		total += n
+	}
+	sort.Strings(parts)
+	fmt.Fprintf(w, "aidr: %d events; %d records could not be decoded: %s\n", d.events, total, strings.Join(parts, ", "))
+}
+
+// Assigned implements connectors.Reader.
+func (d *decodePrinter) Assigned(connectors.Partition) (int64, bool) { return 0, false }
+
+// Read implements connectors.Reader. One file at a time is read, so calls do not overlap... except below a directory,
+// where the files come one after another too, because each Read runs to its end.
+func (d *decodePrinter) Read(_ context.Context, b *connectors.Batch) error {
+	d.name = b.Partition.Topic
+	for _, r := range b.Records {
+		d.offset = r.Offset
+		raw := b.Raw[r.Start:r.End]
+		if r.TooLarge {
+			d.deadLetter(decode.Dead{Reason: "too_large", Detail: "the record is over the size cap; its beginning is kept", Body: raw})
+			continue
+		}
+		d.decoder.Decode(raw, decode.Meta{Pos: schema.Position{Topic: d.name, Offset: r.Offset}, Time: r.Time}, &d.handler)
+	}
+	return d.err
+}
+
+// Revoked implements connectors.Reader.
+func (d *decodePrinter) Revoked(context.Context, connectors.Partition) error { return nil }
+
+// Standby implements connectors.Reader.
+func (d *decodePrinter) Standby(string, string) {}

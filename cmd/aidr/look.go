@@ -1,0 +1,356 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+	"unicode"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aidr-engine/aidr/cmd/api"
+	"github.com/aidr-engine/aidr/cmd/config"
+	"github.com/aidr-engine/aidr/engine/store"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// where says which state directory a command looks into.
+type where struct {
+	config, state string
+	json          bool
+}
+
+func (w *where) flags(c *cobra.Command) {
+	c.PersistentFlags().StringVar(&w.config, "config", "", "configuration whose state directory is meant")
+	c.PersistentFlags().StringVar(&w.state, "state", "", "state directory (default: ./state)")
+	c.PersistentFlags().BoolVar(&w.json, "json", false, "print JSON: one object a line")
+}
+
+// client connects to whoever answers for the state directory.
+func (w *where) client(cmd *cobra.Command) (*api.Client, error) {
+	dir := w.state
+	if dir == "" && w.config != "" {
+		cfg, problems := config.Load(w.config)
+		if cfg == nil {
+			printConfigProblems(cmd.ErrOrStderr(), problems)
+			return nil, fmt.Errorf("the configuration does not load: see above")
+		}
+		dir = cfg.State.Dir
+	}
+	if dir == "" {
+		dir = "state"
+	}
+	return api.Dial(dir)
+}
+
+// with runs f with a client.
+func (w *where) with(f func(ctx context.Context, cmd *cobra.Command, c *api.Client, argv []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, argv []string) error {
+		c, err := w.client(cmd)
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		return f(cmd.Context(), cmd, c, argv)
+	}
+}
+
+// plain makes a text from a log harmless for a terminal: control and format characters are shown, not obeyed.
+func plain(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Co, r) || r == unicode.ReplacementChar {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+func findingsCommand() *cobra.Command {
+	var w where
+	c := &cobra.Command{Use: "findings", Short: "List, show and follow findings in the local store", Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	w.flags(c)
+	c.AddCommand(findingsListCommand(&w), findingsTailCommand(&w), &cobra.Command{
+		Use: "show ID", Short: "Show one finding with its evidence", Args: args(cobra.ExactArgs(1)),
+		RunE: w.with(func(ctx context.Context, cmd *cobra.Command, c *api.Client, argv []string) error {
+			var f schema.Finding
+			if err := c.Do(ctx, http.MethodGet, "/v1/findings/"+url.PathEscape(argv[0]), nil, &f); err != nil {
+				return err
+			}
+			return printJSON(cmd.OutOrStdout(), &f, w.json)
+		}),
+	})
+	return c
+}
+
+// findingQuery holds the flags that choose findings.
+type findingQuery struct{ rule, agent, severity, status, since, until string }
+
+func (q *findingQuery) flags(c *cobra.Command) {
+	f := c.Flags()
+	f.StringVar(&q.rule, "rule", "", "only this rule")
+	f.StringVar(&q.agent, "agent", "", "only this agent (ai_agent.uid)")
+	f.StringVar(&q.severity, "severity", "", "only this severity")
+	f.StringVar(&q.status, "status", "", "only this status: open, settled or withdrawn")
+	f.StringVar(&q.since, "since", "", "group_start from this instant on")
+	f.StringVar(&q.until, "until", "", "group_start before this instant")
+}
+
+func (q *findingQuery) values() url.Values {
+	v := url.Values{}
+	for name, s := range map[string]string{"rule": q.rule, "agent": q.agent, "severity": q.severity, "status": q.status, "since": q.since, "until": q.until} {
+		if s != "" {
+			v.Set(name, s)
+		}
+	}
+	return v
+}
+
+func findingsListCommand(w *where) *cobra.Command {
+	var q findingQuery
+	var limit int
+	c := &cobra.Command{Use: "ls", Short: "List findings, the latest first", Args: args(cobra.NoArgs)}
+	q.flags(c)
+	c.Flags().IntVar(&limit, "limit", 50, "how many; 0: all")
+	c.RunE = w.with(func(ctx context.Context, cmd *cobra.Command, cl *api.Client, _ []string) error {
+		v := q.values()
+		v.Set("limit", strconv.Itoa(limit))
+		out := cmd.OutOrStdout()
+		if w.json {
+			return cl.Lines(ctx, "/v1/findings", v, func(line []byte) bool { _, err := fmt.Fprintf(out, "%s\n", line); return err == nil })
+		}
+		t := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+		fmt.Fprintln(t, "GROUP START\tSEVERITY\tSTATUS\tRULE\tAGENT\tCOUNT\tID")
+		err := cl.Lines(ctx, "/v1/findings", v, func(line []byte) bool {
+			var f schema.Finding
+			if json.Unmarshal(line, &f) != nil {
+				return false
+			}
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", f.GroupStart, f.Severity, f.Status, f.RuleID, plain(agentOf(&f)), f.Count, f.ID)
+			return true
+		})
+		if err != nil {
+			return err
+		}
+		return t.Flush()
+	})
+	return c
+}
+
+func agentOf(f *schema.Finding) string {
+	if f.AgentName != "" {
+		return f.AgentName
+	}
+	return f.AgentUID
+}
+
+func findingsTailCommand(w *where) *cobra.Command {
+	var q findingQuery
+	c := &cobra.Command{Use: "tail", Short: "Follow findings as they come", Args: args(cobra.NoArgs)}
+	q.flags(c)
+	c.RunE = w.with(func(ctx context.Context, cmd *cobra.Command, cl *api.Client, _ []string) error {
+		out := cmd.OutOrStdout()
+		return cl.Lines(ctx, "/v1/findings/tail", q.values(), func(line []byte) bool {
+			if w.json {
+				_, err := fmt.Fprintf(out, "%s\n", line)
+				return err == nil
+			}
+			var f schema.Finding
+			if json.Unmarshal(line, &f) != nil {
+				return false
+			}
+			_, err := fmt.Fprintf(out, "%s %-8s %-9s %s: %s\n", f.LastSeen, f.Severity, f.Status, f.RuleID, plain(f.Explanation))
+			return err == nil
+		})
+	})
+	return c
+}
+
+func dlqCommand() *cobra.Command {
+	var w where
+	c := &cobra.Command{Use: "dlq", Short: "List, show, replay and drop dead letters", Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	w.flags(c)
+	one := func(use, short, method, suffix string) *cobra.Command {
+		return &cobra.Command{Use: use + " NUMBER...", Short: short, Args: args(cobra.MinimumNArgs(1)),
+			RunE: w.with(func(ctx context.Context, cmd *cobra.Command, c *api.Client, argv []string) error {
+				for _, n := range argv {
+					var r api.Replayed
+					if err := c.Do(ctx, method, "/v1/dead-letters/"+url.PathEscape(n)+suffix, nil, &r); err != nil {
+						return err
+					}
+					if w.json {
+						if err := printJSON(cmd.OutOrStdout(), r, true); err != nil {
+							return err
+						}
+					} else {
+						cmd.Printf("%d: %s\n", r.Seq, r.Result)
+					}
+				}
+				return nil
+			})}
+	}
+	c.AddCommand(dlqListCommand(&w),
+		&cobra.Command{Use: "show NUMBER", Short: "Show one dead letter with its body", Args: args(cobra.ExactArgs(1)),
+			RunE: w.with(func(ctx context.Context, cmd *cobra.Command, c *api.Client, argv []string) error {
+				var l store.DeadLetter
+				if err := c.Do(ctx, http.MethodGet, "/v1/dead-letters/"+url.PathEscape(argv[0]), nil, &l); err != nil {
+					return err
+				}
+				return printJSON(cmd.OutOrStdout(), &l, w.json)
+			})},
+		one("replay", "Hand dead letters in again: records to the engine, rows and deliveries to their sink", http.MethodPost, "/replay"),
+		one("drop", "Delete dead letters", http.MethodDelete, ""))
+	return c
+}
+
+func dlqListCommand(w *where) *cobra.Command {
+	var kind, reason, sink string
+	var limit int
+	var body bool
+	c := &cobra.Command{Use: "ls", Short: "List dead letters, the oldest first", Args: args(cobra.NoArgs)}
+	c.Flags().StringVar(&kind, "kind", "", "only record, row or delivery")
+	c.Flags().StringVar(&reason, "reason", "", "only this reason")
+	c.Flags().StringVar(&sink, "sink", "", "only of this sink")
+	c.Flags().IntVar(&limit, "limit", 0, "how many; 0: all")
+	c.Flags().BoolVar(&body, "body", false, "with --json: the bodies too")
+	c.RunE = w.with(func(ctx context.Context, cmd *cobra.Command, cl *api.Client, _ []string) error {
+		v := url.Values{"kind": {kind}, "reason": {reason}, "sink": {sink}, "limit": {strconv.Itoa(limit)}}
+		if body {
+			v.Set("body", "1")
+		}
+		out := cmd.OutOrStdout()
+		if w.json {
+			return cl.Lines(ctx, "/v1/dead-letters", v, func(line []byte) bool { _, err := fmt.Fprintf(out, "%s\n", line); return err == nil })
+		}
+		t := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+		fmt.Fprintln(t, "NUMBER\tTIME\tKIND\tREASON\tWHERE\tDETAIL")
+		err := cl.Lines(ctx, "/v1/dead-letters", v, func(line []byte) bool {
+			var l store.DeadLetter
+			if json.Unmarshal(line, &l) != nil {
+				return false
+			}
+			place := fmt.Sprintf("%s/%d/%d", l.Topic, l.Partition, l.Offset)
+			if l.Sink != "" {
+				place = l.Sink
+			}
+			fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\n", l.Seq, l.Time, l.Kind, l.Reason, plain(place), plain(l.Detail))
+			return true
+		})
+		if err != nil {
+			return err
+		}
+		return t.Flush()
+	})
+	return c
+}
+
+func stateCommand() *cobra.Command {
+	var w where
+	c := &cobra.Command{Use: "state", Short: "Look at what a rule remembers", Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	w.flags(c)
+	var rule string
+	var keys []string
+	get := &cobra.Command{
+		Use: "get --rule ID --key FIELD=VALUE...", Short: "Show what one rule remembers of one group key", Args: args(cobra.NoArgs),
+		RunE: w.with(func(ctx context.Context, cmd *cobra.Command, c *api.Client, _ []string) error {
+			key := map[string]string{}
+			for _, k := range keys {
+				name, value, ok := strings.Cut(k, "=")
+				if !ok {
+					return usage("--key %q: write FIELD=VALUE, such as ai_agent.uid=billing", k)
+				}
+				key[name] = value
+			}
+			text, err := json.Marshal(key)
+			if err != nil {
+				return err
+			}
+			var v json.RawMessage
+			if err := c.Do(ctx, http.MethodGet, "/v1/state", url.Values{"rule": {rule}, "key": {string(text)}}, &v); err != nil {
+				return err
+			}
+			return printJSON(cmd.OutOrStdout(), v, w.json)
+		}),
+	}
+	get.Flags().StringVar(&rule, "rule", "", "the rule's id")
+	get.Flags().StringArrayVar(&keys, "key", nil, "FIELD=VALUE of the group key; may be repeated")
+	get.MarkFlagRequired("rule")
+	c.AddCommand(get)
+	return c
+}
+
+func statusCommand() *cobra.Command {
+	var w where
+	c := &cobra.Command{Use: "status", Short: "Show how a running aidr is doing", Args: args(cobra.NoArgs)}
+	w.flags(c)
+	c.RunE = w.with(func(ctx context.Context, cmd *cobra.Command, cl *api.Client, _ []string) error {
+		var s api.Status
+		if err := cl.Do(ctx, http.MethodGet, "/v1/status", nil, &s); err != nil {
+			return err
+		}
+		if w.json {
+			return printJSON(cmd.OutOrStdout(), s, true)
+		}
+		return printStatus(cmd.OutOrStdout(), s)
+	})
+	return c
+}
+
+func printStatus(out io.Writer, s api.Status) error {
+	if !s.Running {
+		fmt.Fprintf(out, "no aidr runs here; %d changes of findings, %d dead letters\n", s.Entries, s.DeadLetters)
+		return nil
+	}
+	fmt.Fprintf(out, "%s since %s, %d rules, %d changes of findings, %d dead letters\n", s.Status, s.Since.Format(time.RFC3339), s.Rules, s.Entries, s.DeadLetters)
+	t := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	for _, name := range sortedKeys(s.Components) {
+		c := s.Components[name]
+		fmt.Fprintf(t, "  %s\t%s\t%s\n", name, c.Status, plain(c.Reason))
+	}
+	if len(s.Partitions) > 0 {
+		fmt.Fprintln(t, "PARTITION\tNEXT\tLAG\tWATERMARK")
+	}
+	for _, p := range s.Partitions {
+		mark := "-"
+		if p.Watermark != nil {
+			mark = p.Watermark.String()
+		}
+		fmt.Fprintf(t, "%s/%s/%d\t%d\t%d\t%s\n", p.Source, plain(p.Topic), p.Number, p.Next, p.Lag, mark)
+	}
+	if len(s.Sinks) > 0 {
+		fmt.Fprintln(t, "SINK\tSTATE\tWAITING\tOLDEST\tERROR")
+	}
+	for _, k := range s.Sinks {
+		fmt.Fprintf(t, "%s\t%s\t%d\t%.0f s\t%s\n", k.Name, k.State, k.Entries, k.Oldest, plain(k.Error))
+	}
+	return t.Flush()
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// printJSON prints a value as JSON: on one line, or indented for people.
+func printJSON(w io.Writer, v any, line bool) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	if !line {
+		enc.SetIndent("", "  ")
+	}
+	return enc.Encode(v)
+}

@@ -1,0 +1,333 @@
+// Package api is the control API: HTTP on a unix socket in the state directory, for the people of this machine. The
+// commands findings, dlq, state and status speak it to a running process, and to the same handler over an opened store
+// where none runs.
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/aidr-engine/aidr/engine/store"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+const (
+	// SocketName is the socket in the state directory.
+	SocketName = "control.sock"
+	// MaxSocketPath is the longest path of a unix socket, in bytes: the kernel's sun_path less its NUL.
+	MaxSocketPath = 107
+	// tailEvery is how often tail looks for changes: as often as there are checkpoints.
+	tailEvery = 250 * time.Millisecond
+	// maxBody is how large a request may be, in bytes.
+	maxBody = 1 << 20
+)
+
+// Runtime is what only a running process can answer. A nil field is answered with "no process runs".
+type Runtime struct {
+	Status func() Status
+	// State describes what one (rule, key) remembers.
+	State func(ctx context.Context, rule string, key map[string]string) (any, error)
+	// ReplayDead hands a dead letter in again; done says what became of it.
+	ReplayDead func(ctx context.Context, l *store.DeadLetter) (done string, err error)
+}
+
+// ErrNoProcess says that the question needs a running process.
+var ErrNoProcess = errors.New("no aidr runs on this state directory: start `aidr run` first")
+
+// Handler answers the control API over a store.
+func Handler(s *store.Store, rt Runtime) http.Handler {
+	h := &handler{store: s, rt: rt}
+	m := http.NewServeMux()
+	m.HandleFunc("GET /v1/status", h.status)
+	m.HandleFunc("GET /v1/findings", h.findings)
+	m.HandleFunc("GET /v1/findings/tail", h.tail)
+	m.HandleFunc("GET /v1/findings/{id}", h.finding)
+	m.HandleFunc("GET /v1/dead-letters", h.deadLetters)
+	m.HandleFunc("GET /v1/dead-letters/{seq}", h.deadLetter)
+	m.HandleFunc("POST /v1/dead-letters/{seq}/replay", h.replayDead)
+	m.HandleFunc("DELETE /v1/dead-letters/{seq}", h.dropDead)
+	m.HandleFunc("GET /v1/state", h.state)
+	return http.MaxBytesHandler(m, maxBody)
+}
+
+type handler struct {
+	store *store.Store
+	rt    Runtime
+}
+
+// Listen opens the socket of a state directory, readable by its owner only. A socket that a killed process left is
+// replaced: the store's lock says who runs.
+func Listen(dir string) (net.Listener, error) {
+	path, err := SocketPath(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("remove the old control socket: %w", err)
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, fmt.Errorf("open the control socket: %w", err)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// SocketPath returns the socket's path: relative to the working directory where that is shorter.
+func SocketPath(dir string) (string, error) {
+	path := filepath.Join(dir, SocketName)
+	if len(path) <= MaxSocketPath {
+		return path, nil
+	}
+	if wd, err := os.Getwd(); err == nil {
+		if rel, err := filepath.Rel(wd, path); err == nil && len(rel) <= MaxSocketPath {
+			return rel, nil
+		}
+	}
+	return "", fmt.Errorf("state directory %q: its path is too long for a unix socket: use one of at most %d bytes", dir, MaxSocketPath-len(SocketName)-1)
+}
+
+func (h *handler) status(w http.ResponseWriter, _ *http.Request) {
+	if h.rt.Status == nil {
+		end := h.store.DeadStats()
+		reply(w, Status{Running: false, DeadLetters: end.Count, Entries: h.store.End() - 1})
+		return
+	}
+	reply(w, h.rt.Status())
+}
+
+func (h *handler) findings(w http.ResponseWriter, r *http.Request) {
+	f, err := findingFilter(r)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	enc := lines(w)
+	if err := h.store.Findings(f, func(x *schema.Finding) bool { return enc.Encode(x) == nil }); err != nil {
+		enc.Encode(failure{err.Error()})
+	}
+}
+
+// tail sends findings as they change until the client leaves. after is where to go on from; without it: from now on.
+func (h *handler) tail(w http.ResponseWriter, r *http.Request) {
+	f, err := findingFilter(r)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	if h.rt.Status == nil {
+		refuse(w, http.StatusServiceUnavailable, ErrNoProcess)
+		return
+	}
+	place := h.store.End() - 1
+	if s := r.URL.Query().Get("after"); s != "" {
+		if place, err = strconv.ParseUint(s, 10, 64); err != nil {
+			refuse(w, http.StatusBadRequest, fmt.Errorf("after: %w", err))
+			return
+		}
+	}
+	enc := lines(w)
+	flush := http.NewResponseController(w)
+	tick := time.NewTicker(tailEvery)
+	defer tick.Stop()
+	for {
+		gone := false
+		err := h.store.FindingsAfter(place, f, func(at uint64, x *schema.Finding) bool {
+			place = at
+			gone = enc.Encode(x) != nil
+			return !gone
+		})
+		if err != nil || gone || flush.Flush() != nil {
+			return
+		}
+		select {
+		case <-r.Context().Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (h *handler) finding(w http.ResponseWriter, r *http.Request) {
+	id, err := schema.ParseID(r.PathValue("id"))
+	if err != nil {
+		refuse(w, http.StatusBadRequest, fmt.Errorf("finding %q: %w", r.PathValue("id"), err))
+		return
+	}
+	f, ok, err := h.store.Finding(id)
+	switch {
+	case err != nil:
+		refuse(w, http.StatusInternalServerError, err)
+	case !ok:
+		refuse(w, http.StatusNotFound, fmt.Errorf("finding %s is not in the local store: it may be older than findings_keep; ClickHouse keeps the history", id))
+	default:
+		reply(w, f)
+	}
+}
+
+func findingFilter(r *http.Request) (f store.FindingFilter, err error) {
+	q := r.URL.Query()
+	f = store.FindingFilter{Rule: q.Get("rule"), Agent: q.Get("agent"), Severity: q.Get("severity"), Status: schema.Status(q.Get("status"))}
+	if f.Since, f.Until, err = span(r); err != nil {
+		return f, err
+	}
+	f.Limit, err = limit(r)
+	return f, err
+}
+
+func span(r *http.Request) (since, until schema.Instant, err error) {
+	for name, to := range map[string]*schema.Instant{"since": &since, "until": &until} {
+		if s := r.URL.Query().Get(name); s != "" {
+			t, err := time.Parse(time.RFC3339Nano, s)
+			if err != nil {
+				return 0, 0, fmt.Errorf("%s: %q is no instant like 2026-01-31T12:00:00Z", name, s)
+			}
+			*to = schema.Instant(t.UnixNano())
+		}
+	}
+	return since, until, nil
+}
+
+func limit(r *http.Request) (int, error) {
+	s := r.URL.Query().Get("limit")
+	if s == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(s)
+	if err != nil || n < 0 {
+		return 0, fmt.Errorf("limit: %q is no number", s)
+	}
+	return n, nil
+}
+
+func (h *handler) deadLetters(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	f := store.DeadFilter{Kind: q.Get("kind"), Reason: q.Get("reason"), Sink: q.Get("sink")}
+	var err error
+	if f.Since, f.Until, err = span(r); err == nil {
+		f.Limit, err = limit(r)
+	}
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	enc := lines(w)
+	err = h.store.DeadLetters(f, func(l *store.DeadLetter) bool {
+		if q.Get("body") == "" {
+			l.Body = ""
+		}
+		return enc.Encode(l) == nil
+	})
+	if err != nil {
+		enc.Encode(failure{err.Error()})
+	}
+}
+
+// letter finds the dead letter that the path names.
+func (h *handler) letter(w http.ResponseWriter, r *http.Request) *store.DeadLetter {
+	seq, err := strconv.ParseUint(r.PathValue("seq"), 10, 64)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, fmt.Errorf("dead letter %q: its number is wanted, see aidr dlq ls", r.PathValue("seq")))
+		return nil
+	}
+	l, ok, err := h.store.DeadLetter(seq)
+	switch {
+	case err != nil:
+		refuse(w, http.StatusInternalServerError, err)
+	case !ok:
+		refuse(w, http.StatusNotFound, fmt.Errorf("there is no dead letter %d", seq))
+	default:
+		return l
+	}
+	return nil
+}
+
+func (h *handler) deadLetter(w http.ResponseWriter, r *http.Request) {
+	if l := h.letter(w, r); l != nil {
+		reply(w, l)
+	}
+}
+
+func (h *handler) replayDead(w http.ResponseWriter, r *http.Request) {
+	l := h.letter(w, r)
+	if l == nil {
+		return
+	}
+	if h.rt.ReplayDead == nil {
+		refuse(w, http.StatusServiceUnavailable, ErrNoProcess)
+		return
+	}
+	done, err := h.rt.ReplayDead(r.Context(), l)
+	if err != nil {
+		refuse(w, http.StatusConflict, err)
+		return
+	}
+	reply(w, Replayed{Seq: l.Seq, Result: done})
+}
+
+func (h *handler) dropDead(w http.ResponseWriter, r *http.Request) {
+	l := h.letter(w, r)
+	if l == nil {
+		return
+	}
+	if _, err := h.store.DropDeadLetters(l.Seq); err != nil {
+		refuse(w, http.StatusInternalServerError, err)
+		return
+	}
+	reply(w, Replayed{Seq: l.Seq, Result: "dropped"})
+}
+
+func (h *handler) state(w http.ResponseWriter, r *http.Request) {
+	if h.rt.State == nil {
+		refuse(w, http.StatusServiceUnavailable, ErrNoProcess)
+		return
+	}
+	key := map[string]string{}
+	if err := json.Unmarshal([]byte(r.URL.Query().Get("key")), &key); err != nil {
+		refuse(w, http.StatusBadRequest, fmt.Errorf("key: %w", err))
+		return
+	}
+	v, err := h.rt.State(r.Context(), r.URL.Query().Get("rule"), key)
+	if err != nil {
+		refuse(w, http.StatusNotFound, err)
+		return
+	}
+	reply(w, v)
+}
+
+// failure is an error as JSON.
+type failure struct {
+	Error string `json:"error"`
+}
+
+func reply(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	enc.Encode(v) // a client that left is not our error
+}
+
+func refuse(w http.ResponseWriter, code int, err error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	json.NewEncoder(w).Encode(failure{err.Error()})
+}
+
+// lines begins an answer of one JSON object a line.
+func lines(w http.ResponseWriter) *json.Encoder {
+	w.Header().Set("Content-Type", "application/x-ndjson")
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	return enc
+}

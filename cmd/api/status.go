@@ -1,0 +1,55 @@
+package api
+
+import (
+	"time"
+
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// Status is what /readyz and `aidr status` show.
+type Status struct {
+	Status      string               `json:"status"` // ok, degraded, down
+	Running     bool                 `json:"running"`
+	Since       time.Time            `json:"since,omitzero"`
+	Version     string               `json:"version,omitempty"`
+	Components  map[string]Component `json:"components,omitempty"`
+	Partitions  []Partition          `json:"partitions,omitempty"`
+	Rules       int                  `json:"rules,omitempty"`
+	DeadLetters uint64               `json:"dead_letters"`
+	Entries     uint64               `json:"entries"` // changes of findings ever written
+	Sinks       []Sink               `json:"sinks,omitempty"`
+}
+
+// Component is one part's health.
+type Component struct {
+	Status string    `json:"status"` // ok, degraded, down
+	Reason string    `json:"reason,omitempty"`
+	Since  time.Time `json:"since,omitzero"`
+}
+
+// Partition is how far one partition has come.
+type Partition struct {
+	Source    string          `json:"source"`
+	Topic     string          `json:"topic"`
+	Number    int32           `json:"partition"`
+	Next      int64           `json:"next"`
+	Lag       int64           `json:"lag"` // -1: unknown
+	Watermark *schema.Instant `json:"watermark,omitempty"`
+	AtEnd     bool            `json:"at_end"`
+}
+
+// Sink is how far one sink has come.
+type Sink struct {
+	Name    string  `json:"name"`
+	Entries uint64  `json:"entries"` // waiting
+	Bytes   int64   `json:"bytes"`
+	Oldest  float64 `json:"oldest_seconds"`
+	State   string  `json:"state"`
+	Error   string  `json:"error,omitempty"`
+}
+
+// Replayed says what became of a dead letter.
+type Replayed struct {
+	Seq    uint64 `json:"seq"`
+	Result string `json:"result"`
+}

@@ -1,0 +1,277 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"time"
+
+	"github.com/aidr-engine/aidr/rules/doc"
+)
+
+// day is the longest pause, delay and the like that the configuration takes: more is a mistake of unit.
+const day = 24 * time.Hour
+
+// names of sources and endpoints go into metrics, ids and file names.
+var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
+
+func (r *reader) config(root *doc.Node) *Config {
+	f := root.Fields()
+	c := &Config{
+		Rules:  r.texts(f.Get("rules")),
+		Lists:  r.text(f.Get("lists")),
+		Agents: r.text(f.Get("agents")),
+		State:  r.state(f.Get("state")),
+		Sinks:  r.sinks(f.Get("sinks")),
+		HTTP:   r.http(f.Get("http")),
+		Log:    r.log(f.Get("log")),
+		Shards: int(integer(f.Get("shards"), 0, 1, 1024)),
+	}
+	sources := f.Need("sources")
+	taken := map[string]bool{}
+	for i, n := range sources.Items() {
+		s := r.source(n, i)
+		if taken[s.Name] {
+			n.Fail("the name %q is taken by a source above: names go into checkpoints and must differ", s.Name)
+		}
+		taken[s.Name] = true
+		c.Sources = append(c.Sources, s)
+	}
+	if sources != nil && len(c.Sources) == 0 {
+		sources.Fail("names no source: give at least one with kafka or file")
+	}
+	f.Done()
+	return c
+}
+
+func (r *reader) source(n *doc.Node, place int) Source {
+	f := n.Fields()
+	s := Source{
+		Name:           r.name(f.Get("name"), fmt.Sprintf("source-%d", place+1)),
+		Format:         r.text(f.Get("format")),
+		Tenant:         r.text(f.Get("tenant")),
+		Datasets:       r.texts(f.Get("datasets")),
+		Delay:          delays(f.Get("delay")),
+		Idle:           duration(f.Get("idle"), 0, time.Second, day),
+		TrustForwarded: r.networks(f.Get("trust_forwarded")),
+	}
+	if s.Format == "" {
+		s.Format = "auto"
+	}
+	k, file := f.Get("kafka"), f.Get("file")
+	switch {
+	case k != nil && file == nil:
+		s.Kafka = r.kafka(k)
+	case file != nil && k == nil:
+		s.File = r.file(file)
+	default:
+		n.Fail("needs exactly one of kafka and file")
+	}
+	f.Done()
+	return s
+}
+
+func (r *reader) name(n *doc.Node, absent string) string {
+	if n == nil {
+		return absent
+	}
+	s := n.String()
+	if !nameForm.MatchString(s) {
+		n.Fail("%q is no name: use up to 63 of a-z, 0-9, '.', '_' and '-', the first a letter or digit", doc.Short(s))
+	}
+	return s
+}
+
+// delays reads a duration for all datasets, or one for each that is named.
+func delays(n *doc.Node) map[string]time.Duration {
+	if n == nil {
+		return nil
+	}
+	if n.Kind != doc.Map {
+		return map[string]time.Duration{"": n.Duration(0, day)}
+	}
+	out := map[string]time.Duration{}
+	n.Each(func(name, value *doc.Node) { out[name.String()] = value.Duration(0, day) })
+	return out
+}
+
+func (r *reader) networks(n *doc.Node) (out []string) {
+	for _, item := range n.Items() {
+		s := r.text(item)
+		if _, err := netip.ParsePrefix(s); err != nil {
+			item.Fail("%q is no network: write it like 10.0.0.0/8", doc.Short(s))
+			continue
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+func (r *reader) kafka(n *doc.Node) *Kafka {
+	f := n.Fields()
+	k := &Kafka{
+		Brokers: r.texts(f.Need("brokers")), Topics: r.texts(f.Get("topics")), Pattern: r.text(f.Get("pattern")),
+		Group: r.text(f.Get("group")), Start: r.text(f.Get("start")), ClientID: r.text(f.Get("client_id")),
+	}
+	if k.Group == "" {
+		k.Group = "aidr"
+	}
+	if k.Start == "" {
+		k.Start = "first"
+	}
+	if k.Start != "first" && k.Start != "last" {
+		if _, err := time.Parse(time.RFC3339, k.Start); err != nil {
+			f.Get("start").Fail("is neither first, last nor a time like 2026-01-31T12:00:00Z")
+		}
+	}
+	if (len(k.Topics) == 0) == (k.Pattern == "") {
+		n.Fail("needs topics, or a pattern for their names, and not both")
+	}
+	if _, err := regexp.Compile(k.Pattern); err != nil {
+		f.Get("pattern").Fail("is no regular expression: %v", err)
+	}
+	if t := f.Get("tls"); t != nil {
+		k.TLS = r.tls(t)
+	}
+	if s := f.Get("sasl"); s != nil {
+		k.SASL = r.sasl(s)
+	}
+	f.Done()
+	return k
+}
+
+func (r *reader) tls(n *doc.Node) *TLS {
+	if n.Kind == doc.Bool {
+		if n.Bool() {
+			return &TLS{}
+		}
+		return nil
+	}
+	f := n.Fields()
+	t := &TLS{CA: r.text(f.Get("ca")), Cert: r.text(f.Get("cert")), Key: r.text(f.Get("key")), ServerName: r.text(f.Get("server_name"))}
+	if (t.Cert == "") != (t.Key == "") {
+		n.Fail("has one of cert and key: a client certificate needs both")
+	}
+	f.Done()
+	return t
+}
+
+func (r *reader) sasl(n *doc.Node) *SASL {
+	f := n.Fields()
+	s := &SASL{
+		Mechanism: f.Need("mechanism").Enum("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
+		Username:  r.text(f.Need("username")), Password: r.text(f.Need("password")),
+	}
+	f.Done()
+	return s
+}
+
+func (r *reader) file(n *doc.Node) *File {
+	f := n.Fields()
+	out := &File{Paths: r.texts(f.Need("paths")), Follow: f.Get("follow").Bool()}
+	f.Done()
+	return out
+}
+
+func (r *reader) state(n *doc.Node) State {
+	f := n.Fields()
+	s := State{
+		Dir:          absolute(r.text(f.Get("dir"))),
+		Outbox:       integer(f.Get("outbox_mb"), DefaultOutbox>>20, 1, 1<<20) << 20,
+		FindingsKeep: duration(f.Get("findings_keep"), DefaultFindingsKeep, time.Minute, 3650*day),
+		CutEvery:     duration(f.Get("checkpoint_every"), 0, 10*time.Millisecond, time.Minute),
+		Cells:        int(integer(f.Get("cells"), 0, 1, 1<<30)),
+	}
+	if s.Dir == "" {
+		s.Dir = absolute("state")
+	}
+	f.Done()
+	return s
+}
+
+func (r *reader) sinks(n *doc.Node) (s Sinks) {
+	f := n.Fields()
+	if c := f.Get("clickhouse"); c != nil {
+		s.ClickHouse = r.clickhouse(c)
+	}
+	taken := map[string]bool{"clickhouse": true}
+	for i, item := range f.Get("webhooks").Items() {
+		w := r.webhook(item, i)
+		if taken[w.Name] {
+			item.Fail("the name %q is taken: each endpoint has its own place in the outbox by its name", w.Name)
+		}
+		taken[w.Name] = true
+		s.Webhooks = append(s.Webhooks, w)
+	}
+	f.Done()
+	return s
+}
+
+func (r *reader) clickhouse(n *doc.Node) *ClickHouse {
+	f := n.Fields()
+	c := &ClickHouse{
+		DSN: r.text(f.Need("dsn")), Migrate: true, Cluster: r.text(f.Get("cluster")),
+		TTL:  duration(f.Get("ttl"), 0, day, 36500*day),
+		Rows: int(integer(f.Get("rows"), 0, 1, 1_000_000)), Linger: duration(f.Get("linger"), 0, 0, time.Minute),
+	}
+	if m := f.Get("migrate"); m != nil {
+		c.Migrate = m.Bool()
+	}
+	if u, err := url.Parse(c.DSN); c.DSN != "" && (err != nil || u.Scheme == "" || u.Host == "") {
+		f.Get("dsn").Fail("is no DSN: write clickhouse://user:password@host:9000/database")
+	}
+	f.Done()
+	return c
+}
+
+func (r *reader) webhook(n *doc.Node, place int) Webhook {
+	f := n.Fields()
+	w := Webhook{
+		Name: r.name(f.Get("name"), fmt.Sprintf("webhook-%d", place+1)), URL: r.text(f.Need("url")),
+		Secrets: r.texts(f.Get("secrets")), AllowNetworks: r.networks(f.Get("allow_networks")),
+		FilterAt: f.Get("filter"), Timeout: duration(f.Get("timeout"), 0, time.Second, 5*time.Minute),
+		Concurrency: int(integer(f.Get("concurrency"), 0, 1, 64)), Headers: map[string]string{},
+	}
+	w.Filter = w.FilterAt.String()
+	if s := f.Get("secret"); s != nil {
+		w.Secrets = append([]string{r.text(s)}, w.Secrets...)
+	}
+	if len(w.Secrets) == 0 {
+		n.Fail("has no secret: deliveries are signed; make one with `aidr webhook secret`")
+	}
+	for _, item := range f.Get("retries").Items() {
+		w.Retries = append(w.Retries, item.Duration(0, 7*day))
+	}
+	f.Get("headers").Each(func(name, value *doc.Node) { w.Headers[name.String()] = r.text(value) })
+	if rate := f.Get("rate"); rate != nil {
+		if w.Rate = rate.Float(); w.Rate <= 0 {
+			rate.Fail("must be above 0 deliveries a second")
+		}
+	}
+	if u, err := url.Parse(w.URL); w.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		f.Get("url").Fail("is no http or https URL")
+	}
+	f.Done()
+	return w
+}
+
+func (r *reader) http(n *doc.Node) HTTP {
+	f := n.Fields()
+	h := HTTP{Listen: r.text(f.Get("listen")), Pprof: f.Get("pprof").Bool()}
+	f.Done()
+	return h
+}
+
+func (r *reader) log(n *doc.Node) Log {
+	f := n.Fields()
+	l := Log{Format: "text", Level: "info"}
+	if v := f.Get("format"); v != nil {
+		l.Format = v.Enum("text", "json")
+	}
+	if v := f.Get("level"); v != nil {
+		l.Level = v.Enum("debug", "info", "warn", "error")
+	}
+	f.Done()
+	return l
+}
