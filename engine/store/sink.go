@@ -22,6 +22,7 @@ type Retry struct {
 	Due      schema.Instant // wall clock
 	Attempts int            // 0: it was never handed in
 	Size     int64          // bytes that the entry takes in the outbox
+	Update   bool           // a later entry of the finding may take its place while it was never handed in
 }
 
 // SinkState is how far one sink has come.
@@ -51,7 +52,11 @@ func (k *sinkState) waiting(o *outboxState) int64 { return int64(o.total-k.passe
 
 func (r *Retry) value() []byte {
 	v := binary.BigEndian.AppendUint64(append([]byte(nil), r.Finding[:]...), uint64(r.Due))
-	return binary.AppendUvarint(binary.AppendUvarint(v, uint64(r.Attempts)), uint64(r.Size))
+	v = binary.AppendUvarint(binary.AppendUvarint(v, uint64(r.Attempts)), uint64(r.Size))
+	if r.Update {
+		return append(v, 1)
+	}
+	return append(v, 0)
 }
 
 func parseRetry(seq uint64, v []byte) (r Retry, ok bool) {
@@ -59,6 +64,7 @@ func parseRetry(seq uint64, v []byte) (r Retry, ok bool) {
 	r.Seq = seq
 	copy(r.Finding[:], f.bytes(len(r.Finding)))
 	r.Due, r.Attempts, r.Size = schema.Instant(f.fixed()), int(f.uvarint()), int64(f.uvarint())
+	r.Update = f.uvarint() != 0
 	return r, !f.bad
 }
 
@@ -378,6 +384,17 @@ func (s *Store) Waiting(sink string) (Waiting, error) {
 	e, _, _, err := parseEntry(oldest, v)
 	n.Oldest = e.Committed
 	return n, err
+}
+
+// WaitingBytes returns Waiting's Bytes alone, at no cost; 0 for a sink that is not known.
+func (s *Store) WaitingBytes(sink string) int64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	k := s.sinks[sink]
+	if k == nil {
+		return 0
+	}
+	return k.waiting(&s.out)
 }
 
 // Requeue takes a dead letter of kind row or delivery out of the dead letters and lets its entry wait for its sink again,

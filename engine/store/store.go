@@ -19,7 +19,7 @@
 //	'g' <group_start u64> <id> empty: findings by group_start; the sign bit is flipped
 //	't' <place u64>            16 bytes, id: findings by their last change; a place is the Seq of the change
 //	's' <name>                 a sink: uvarints number of the last Advance, cursor, end of the intended block, bytes passed
-//	'r' <name> 0 <Seq u64>     an entry behind the cursor that the sink has not got: id 16, due i64, uvarints attempts, size
+//	'r' <name> 0 <Seq u64>     an entry behind the cursor that the sink has not got: id 16, due i64, uvarints attempts, size, update
 //	'd' <Seq u64>              dead letter as JSON
 //
 // A store of a higher format version is refused; a lower one would be brought up to date by Open.

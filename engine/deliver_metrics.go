@@ -1,0 +1,59 @@
+package engine
+
+import "github.com/prometheus/client_golang/prometheus"
+
+// deliveryCounts is what became of the entries of one sink since the start.
+type deliveryCounts struct {
+	delivered, retried, dead, skipped, coalesced uint64
+	failed                                       uint64 // Writes that failed as a whole
+}
+
+func (n *deliveryCounts) add(by deliveryCounts) {
+	n.delivered += by.delivered
+	n.retried += by.retried
+	n.dead += by.dead
+	n.skipped += by.skipped
+	n.coalesced += by.coalesced
+	n.failed += by.failed
+}
+
+// deliveryCollector shows the outbox and the deliveries; it asks when it is asked.
+type deliveryCollector struct{ d *Deliverer }
+
+// outboxDescs are the metrics of the collector. The names are a contract.
+func outboxDescs() (entries, bytes, oldest, deliveries *prometheus.Desc) {
+	sink := []string{"sink"}
+	return prometheus.NewDesc("aidr_outbox_entries", "Changes of findings that the sink has not got.", sink, nil),
+		prometheus.NewDesc("aidr_outbox_bytes", "What they take in the state directory.", sink, nil),
+		prometheus.NewDesc("aidr_outbox_oldest_seconds", "Age of the oldest of them.", sink, nil),
+		prometheus.NewDesc("aidr_deliveries_total", "What became of changes of findings: delivered, retry (failed, tried again), dead (dead letter), skipped (not wanted by the sink), coalesced (a later update took its place), error (writes that failed as a whole).", []string{"sink", "result"}, nil)
+}
+
+// Describe implements prometheus.Collector.
+func (c deliveryCollector) Describe(out chan<- *prometheus.Desc) {
+	entries, bytes, oldest, deliveries := outboxDescs()
+	for _, d := range []*prometheus.Desc{entries, bytes, oldest, deliveries} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (c deliveryCollector) Collect(out chan<- prometheus.Metric) {
+	entries, bytes, oldest, deliveries := outboxDescs()
+	now := c.d.o.Clock.Now()
+	for _, o := range c.d.outlets {
+		s := o.status(now)
+		o.mu.Lock()
+		n := o.counts
+		o.mu.Unlock()
+		out <- prometheus.MustNewConstMetric(entries, prometheus.GaugeValue, float64(s.Entries), o.name)
+		out <- prometheus.MustNewConstMetric(bytes, prometheus.GaugeValue, float64(s.Bytes), o.name)
+		out <- prometheus.MustNewConstMetric(oldest, prometheus.GaugeValue, s.Oldest.Seconds(), o.name)
+		for _, r := range []struct {
+			result string
+			n      uint64
+		}{{"delivered", n.delivered}, {"retry", n.retried}, {"dead", n.dead}, {"skipped", n.skipped}, {"coalesced", n.coalesced}, {"error", n.failed}} {
+			out <- prometheus.MustNewConstMetric(deliveries, prometheus.CounterValue, float64(r.n), o.name, r.result)
+		}
+	}
+}
