@@ -30,6 +30,9 @@ const (
 	MaxListSize = 16 << 20
 	// MaxDepth is how deep mappings and lists may nest. The YAML library's time grows with the square of the depth.
 	MaxDepth = 32
+	// MaxBlocks is how many keys and dashes may have nothing behind them on their line, because a block follows, or
+	// nothing. The YAML library's time grows with the square of them.
+	MaxBlocks = 10_000
 	// MaxProblems is how many problems of one file are kept: nobody reads more, and a hostile file has millions.
 	MaxProblems = 200
 )
@@ -138,7 +141,7 @@ func (d *Doc) syntax(err error) {
 
 // plain refuses, before anything is built of the tokens, what makes YAML dangerous or deep.
 func (d *Doc) plain(tokens token.Tokens) bool {
-	flow, entries, line := 0, 0, 0
+	flow, entries, line, blocks := 0, 0, 0, 0
 	for _, t := range tokens {
 		if t.Position.Line != line {
 			line, entries = t.Position.Line, 0
@@ -162,6 +165,15 @@ func (d *Doc) plain(tokens token.Tokens) bool {
 			flow--
 		case token.SequenceEntryType:
 			entries++
+		}
+		if t.Type == token.SequenceEntryType || t.Type == token.MappingValueType {
+			if t.Next == nil || t.Next.Position.Line > t.Position.Line {
+				blocks++
+			}
+		}
+		if blocks > MaxBlocks {
+			d.addToken(t, fmt.Sprintf("more than %d blocks and empty values: split the file", MaxBlocks))
+			return false
 		}
 		if flow > MaxDepth || entries > MaxDepth {
 			d.addToken(t, fmt.Sprintf("nested deeper than %d", MaxDepth))

@@ -84,6 +84,9 @@ func (n *Node) Float() float64 {
 		return float64(n.num)
 	case n.Kind == Float && !math.IsInf(n.float, 0) && !math.IsNaN(n.float):
 		return n.float
+	case n.Kind == Int || n.Kind == Float:
+		n.Fail("%s is too large or no number", Short(n.text))
+		return 0
 	}
 	n.wrong("a number", "")
 	return 0

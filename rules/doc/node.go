@@ -2,6 +2,7 @@ package doc
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/goccy/go-yaml/ast"
@@ -130,6 +131,8 @@ func (n *Node) scalar(v ast.Node) {
 		n.integer(v.Value)
 	case *ast.FloatNode:
 		n.Kind, n.float = Float, v.Value
+	case *ast.InfinityNode, *ast.NanNode:
+		n.Kind, n.float = Float, math.NaN() // readers want numbers that are finite
 	case *ast.StringNode:
 		n.Kind, n.text = Text, v.Value
 		n.style = styleOf(v.Token)
