@@ -213,9 +213,12 @@ func (f *follower) readGrowing(ctx context.Context, p connectors.Partition, r *t
 	return nil
 }
 
+// checksum is the number of the file that begins with first.
+func checksum(first []byte) int32 { return int32(crc32.ChecksumIEEE(first) >> 1) }
+
 // claim returns the partition of a file; fresh is false where this run has read the file under another name.
 func (f *follower) claim(path string, first []byte, info os.FileInfo) (p connectors.Partition, fresh bool) {
-	sum := int32(crc32.ChecksumIEEE(first) >> 1)
+	sum := checksum(first)
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p = f.partition(path, sum)
