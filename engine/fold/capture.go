@@ -1,0 +1,224 @@
+package fold
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"math/bits"
+
+	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// Capturer is what one worker needs to turn hits into items; it is not shared.
+type Capturer struct {
+	// Redact replaces secrets in a text that leaves the worker; nil leaves texts as they are.
+	Redact func(string) string
+
+	buf   []byte // an item's bytes
+	part  []byte // a part of them
+	text  []byte // one value as text
+	ends  []int  // where the fields of a key end in buf
+	other []byte // the key of another role
+}
+
+const (
+	// maxCapturedText is the size in bytes of one text that a sequence's `where` compares. A longer one is cut and
+	// marked with a hash of the whole, so that equal texts stay equal and different ones different.
+	maxCapturedText = 4 << 10
+	// maxSeenText is the size in bytes of the value that new_value shows.
+	maxSeenText = 256
+)
+
+// Capture calls emit with the items of one hit: one for each key among its roles. An event without a key, an `of` or a
+// time is none; missing counts the roles that gave no item for that.
+// It allocates the items' own bytes, once for each item, and nothing else.
+func (c *Capturer) Capture(p *Program, rule int, e *schema.Event, roles uint32, s *rules.Scratch, emit func(Item)) (missing int) {
+	if n := len(p.Rule.Roles); n < rules.MaxRoles {
+		roles &= 1<<n - 1
+	}
+	end, ok := e.End()
+	if !ok || !p.hasOf(e) {
+		return bits.OnesCount32(roles)
+	}
+	var id schema.ID
+	for roles != 0 {
+		first := bits.TrailingZeros32(roles)
+		roles &^= 1 << first
+		if !c.key(p, e, &p.Rule.Roles[first]) {
+			missing++
+			continue
+		}
+		it := Item{Rule: rule, Time: end, Roles: 1 << first, Role: p.Rule.Roles[first].Order, Counted: e.Counted()}
+		for rest := roles; rest != 0; rest &= rest - 1 {
+			i := bits.TrailingZeros32(rest)
+			if c.sameKey(p, e, &p.Rule.Roles[i]) {
+				it.Roles |= 1 << i
+				it.Role = min(it.Role, p.Rule.Roles[i].Order)
+				roles &^= 1 << i
+			}
+		}
+		if id.IsZero() {
+			id = e.Identity()
+		}
+		it.ID = id
+		emit(c.own(p, e, s, it))
+	}
+	return missing
+}
+
+// own fills what the item owns. buf holds the key.
+func (c *Capturer) own(p *Program, e *schema.Event, s *rules.Scratch, it Item) Item {
+	key := len(c.buf)
+	if !p.wholeGroup {
+		for _, place := range p.Rule.GroupBy {
+			from := 0
+			if place > 0 {
+				from = c.ends[place-1]
+			}
+			c.buf = append(c.buf, c.buf[from:c.ends[place]]...)
+		}
+	}
+	group := len(c.buf)
+	c.buf = c.appendData(c.buf, p, e, s, it.Roles)
+	data := len(c.buf)
+	c.buf = c.appendEvidence(c.buf, p, e)
+	own := string(c.buf)
+	it.Key, it.Group, it.Data, it.Evidence = own[:key], own[key:group], own[group:data], own[data:]
+	if p.wholeGroup {
+		it.Group = it.Key
+	}
+	return it
+}
+
+// key puts the key that the role reads into buf; ok is false where the event lacks a field of it.
+func (c *Capturer) key(p *Program, e *schema.Event, role *rules.Role) (ok bool) {
+	c.buf, c.ends = c.buf[:0], c.ends[:0]
+	for _, f := range role.Key {
+		if !e.Has(f) && !p.Rule.KeyOptional {
+			return false
+		}
+		c.buf = c.appendKeyField(c.buf, e.Value(f))
+		c.ends = append(c.ends, len(c.buf))
+	}
+	return true
+}
+
+// sameKey says whether the role reads the key that is in buf.
+func (c *Capturer) sameKey(p *Program, e *schema.Event, role *rules.Role) bool {
+	c.other = c.other[:0]
+	for _, f := range role.Key {
+		if !e.Has(f) && !p.Rule.KeyOptional {
+			return false
+		}
+		c.other = c.appendKeyField(c.other, e.Value(f))
+	}
+	return string(c.other) == string(c.buf)
+}
+
+func (c *Capturer) appendKeyField(dst []byte, v schema.Value) []byte {
+	switch v.Kind {
+	case schema.KindString, schema.KindList, schema.KindAbsent:
+		return appendKeyText(dst, distinguish(v.Text, maxKeyText, c.Redact))
+	case schema.KindJSON:
+		return appendKeyText(dst, distinguish(canonical(v.Text), maxKeyText, c.Redact))
+	}
+	c.text = appendValueText(c.text[:0], v)
+	return appendKeyText(dst, c.text)
+}
+
+// of returns the fields whose values the kind compares.
+func of(r *rules.Rule) []schema.Field {
+	switch r.Kind {
+	case rules.KindDistinct:
+		return r.Distinct.Of
+	case rules.KindNewValue:
+		return r.NewValue.Of
+	}
+	return nil
+}
+
+func (p *Program) hasOf(e *schema.Event) bool {
+	for _, f := range of(p.Rule) {
+		if !e.Has(f) {
+			return false
+		}
+	}
+	return true
+}
+
+// appendData appends what the kind needs of the event: see Item.Data.
+func (c *Capturer) appendData(dst []byte, p *Program, e *schema.Event, s *rules.Scratch, roles uint32) []byte {
+	switch r := p.Rule; r.Kind {
+	case rules.KindThreshold:
+		return c.appendNumber(dst, r.Threshold, e, s)
+	case rules.KindDistinct:
+		return c.appendSeen(dst, e, r.Distinct.Of)
+	case rules.KindNewValue:
+		dst = c.appendSeen(dst, e, r.NewValue.Of)
+		return append(dst, c.seenText(e, r.NewValue.Of)...)
+	case rules.KindSequence:
+		if r.Sequence.Where != nil {
+			return c.appendNeeds(dst, r.Sequence, e, roles)
+		}
+	}
+	return dst
+}
+
+func (c *Capturer) appendNumber(dst []byte, t *rules.Threshold, e *schema.Event, s *rules.Scratch) []byte {
+	switch {
+	case t.Sum != nil:
+		d := decimalOf(e.Value(t.Sum.Of))
+		dst = appendInt64(dst, d.Hi)
+		return binary.BigEndian.AppendUint64(dst, d.Lo)
+	case t.Ratio != nil:
+		if ok, err := t.Ratio.Of.Eval(e, s.Expr); ok && err == nil {
+			return append(dst, 1)
+		}
+		return append(dst, 0)
+	}
+	return dst
+}
+
+// appendSeen appends 64 bits that stand for the values. They are of SHA-256: values are chosen by whoever is watched,
+// and with a hash whose collisions are cheap many values could be made to count as one. State holds no text of them.
+func (c *Capturer) appendSeen(dst []byte, e *schema.Event, fields []schema.Field) []byte {
+	c.part = c.part[:0]
+	for _, f := range fields {
+		c.text = appendValueText(c.text[:0], e.Value(f))
+		c.part = appendKeyText(c.part, c.text)
+	}
+	sum := sha256.Sum256(c.part)
+	return append(dst, sum[:seenSize]...)
+}
+
+// seenText returns the values as a finding shows them.
+func (c *Capturer) seenText(e *schema.Event, fields []schema.Field) []byte {
+	c.part = c.part[:0]
+	for i, f := range fields {
+		if i > 0 {
+			c.part = append(c.part, ", "...)
+		}
+		if v := e.Value(f); v.Text != "" {
+			c.part = append(c.part, cutText(c.shown(v.Text), maxSeenText)...)
+		} else {
+			c.part = appendValueText(c.part, v)
+		}
+	}
+	return c.part
+}
+
+// appendNeeds appends the values of the steps that the item may be.
+func (c *Capturer) appendNeeds(dst []byte, q *rules.Sequence, e *schema.Event, roles uint32) []byte {
+	needs := q.Where.Needs()
+	for i := range needs {
+		if roles&(1<<needs[i].Step) == 0 {
+			continue
+		}
+		v := mentioned(e, &needs[i].Mention)
+		if text := distinguish(v.Text, maxCapturedText, c.Redact); text != v.Text {
+			v = schema.StringValue(text)
+		}
+		dst = schema.AppendValue(dst, v)
+	}
+	return dst
+}

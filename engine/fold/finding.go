@@ -1,0 +1,113 @@
+package fold
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+	"strings"
+
+	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// FindingID returns the id of a finding: the first 128 bits of SHA-256 over
+//
+//	the rule's id        uvarint length, bytes
+//	the rule's version   4 bytes big-endian
+//	the group key        uvarint length, bytes as in key.go
+//	the group's start    8 bytes big-endian, ns since the epoch in two's complement
+//	the event's identity 16 bytes, of a late finding only
+//
+// Nothing in it depends on when or where it was computed.
+func FindingID(rule string, version int, group string, start int64, late schema.ID) (id schema.ID) {
+	b := appendText(nil, rule)
+	b = binary.BigEndian.AppendUint32(b, uint32(version))
+	b = appendText(b, group)
+	b = appendInt64(b, start)
+	if !late.IsZero() {
+		b = append(b, late[:]...)
+	}
+	sum := sha256.Sum256(b)
+	copy(id[:], sum[:])
+	return id
+}
+
+// Finding returns what a group looks like as a finding: open, without revision and detected_at.
+func (p *Program) Finding(group string, g *Group) *schema.Finding {
+	r := p.Rule
+	f := &schema.Finding{
+		ID:     FindingID(r.ID, g.Version, group, g.Start, schema.ID{}),
+		Status: schema.StatusOpen, RuleID: r.ID, RuleVersion: g.Version, Kind: string(r.Kind),
+		Title: r.Title, Severity: r.Severity, Confidence: r.Confidence, Tags: slices.Clone(r.Tags),
+		Shadow: r.Status == rules.StatusShadow, Key: p.keyMap(group),
+		GroupStart: schema.Instant(g.Start), FirstSeen: schema.Instant(g.First), LastSeen: schema.Instant(g.Last),
+		Count: g.Count, Value: p.unit.number(g.Value), Threshold: p.unit.number(p.limit),
+		Evidence: make([]schema.Evidence, 0, g.N), Reasons: slices.Clone(p.reasons), Response: responses(r),
+	}
+	who := reader{b: []byte(g.Who)}
+	for _, text := range [...]*string{&f.Tenant, &f.AgentUID, &f.AgentName, &f.AgentSource, &f.SessionID} {
+		*text = string(who.text())
+	}
+	for i := range g.N {
+		f.Evidence = append(f.Evidence, p.renderEvidence(&g.Shows[i]))
+	}
+	f.Explanation = p.explain(group, g)
+	return f
+}
+
+// Late returns the finding of its own that a late item of a rule without a stateful clause gives: settled at once.
+func Late(p *Program, it *Item) *schema.Finding {
+	g := Group{
+		Version: p.Rule.Version, Start: it.Time, End: it.Time, First: it.Time, Last: it.Time,
+		Count: 1, Who: whoOf(it.Evidence),
+	}
+	g.Show(Shown{Time: it.Time, Role: it.Role, ID: it.ID, Evidence: it.Evidence})
+	f := p.Finding(it.Group, &g)
+	f.ID = FindingID(p.Rule.ID, p.Rule.Version, it.Group, it.Time, it.ID)
+	f.Late, f.Status, f.Revision = true, schema.StatusSettled, 1
+	return f
+}
+
+// keyMap returns the group-by values by the names of their fields.
+func (p *Program) keyMap(group string) map[string]string {
+	texts := keyTexts(group)
+	m := make(map[string]string, len(texts))
+	for i, place := range p.Rule.GroupBy {
+		if i < len(texts) {
+			m[p.Rule.Key[place].String()] = strings.ToValidUTF8(texts[i], "\uFFFD")
+		}
+	}
+	return m
+}
+
+// reasons returns the sub-expressions that hold where the rule triggers, a sequence's with their step: a role that
+// breaks a sequence is none.
+func reasons(r *rules.Rule) (texts []string) {
+	for i := range r.Roles {
+		if r.Roles[i].Cond == nil || r.Sequence != nil && i >= len(r.Sequence.Steps) {
+			continue
+		}
+		for _, text := range r.Roles[i].Cond.Conjuncts() {
+			if r.Roles[i].Name != "" {
+				text = r.Roles[i].Name + ": " + text
+			}
+			if !slices.Contains(texts, text) {
+				texts = append(texts, text)
+			}
+		}
+	}
+	return texts
+}
+
+// responses returns what the rule asks for. Containment is recorded as asked for, not carried out.
+func responses(r *rules.Rule) (list []schema.Response) {
+	for _, name := range r.Notify {
+		list = append(list, schema.Response{Action: "notify", Target: name, Result: "requested"})
+	}
+	if c := r.Contain; c != nil {
+		list = append(list, schema.Response{
+			Action: "contain", Target: c.Scope, State: c.State, Mode: c.Mode, TTL: durationText(c.TTL), Result: "recorded",
+		})
+	}
+	return list
+}

@@ -1,0 +1,56 @@
+package fold
+
+import "encoding/binary"
+
+// maxLatest is how many events a threshold or distinct keeps for evidence: what a finding shows at the end.
+const maxLatest = 5
+
+// The latest events of a State stand at its end, oldest first:
+//
+//	count    uvarint
+//	per event: time (8 bytes big-endian), role (uvarint), id (16 bytes), evidence (uvarint length, bytes)
+
+// readLatest appends the events to views.
+func readLatest(r *reader, views []view) []view {
+	n := r.count(8 + 1 + 16 + 1)
+	if n > maxLatest {
+		r.fail()
+		return views
+	}
+	for range n {
+		v := view{time: r.int64(), role: uint16(r.uvarint()), id: r.id(), evidence: r.text()}
+		if r.bad {
+			return views
+		}
+		views = append(views, v)
+	}
+	return views
+}
+
+// appendLatest appends the events that are kept after the item: the last of views, and the item.
+func appendLatest(dst []byte, views []view, it *Item) []byte {
+	views = views[max(0, len(views)-(maxLatest-1)):]
+	dst = binary.AppendUvarint(dst, uint64(len(views)+1))
+	for i := range views {
+		dst = appendView(dst, &views[i])
+	}
+	dst = appendInt64(dst, it.Time)
+	dst = binary.AppendUvarint(dst, uint64(it.Role))
+	dst = append(dst, it.ID[:]...)
+	return appendText(dst, it.Evidence)
+}
+
+func appendView(dst []byte, v *view) []byte {
+	dst = appendInt64(dst, v.time)
+	dst = binary.AppendUvarint(dst, uint64(v.role))
+	dst = append(dst, v.id[:]...)
+	return appendText(dst, v.evidence)
+}
+
+// within returns the events that are less than d before t.
+func within(views []view, t int64, d uint64) []view {
+	for len(views) > 0 && since(t, views[0].time) >= d {
+		views = views[1:]
+	}
+	return views
+}

@@ -1,0 +1,136 @@
+package fold
+
+import (
+	"encoding/json"
+	"math"
+	"math/bits"
+	"strconv"
+	"strings"
+
+	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// nano is how many units of a Decimal make one.
+const nano = 1_000_000_000
+
+// maxSummand is the largest number that one item adds to a sum; larger ones count as this. It keeps a sum of 2^34 items
+// within 128 bits.
+const maxSummand = 1 << 62
+
+// decimalOf returns a number in units of 10^-9, the nearest one; absent, negative and what is no number is 0.
+func decimalOf(v schema.Value) rules.Decimal {
+	switch v.Kind {
+	case schema.KindInt, schema.KindTimestamp, schema.KindBool:
+		if v.Int() <= 0 {
+			return rules.Decimal{}
+		}
+		return units(min(uint64(v.Int()), maxSummand), 0)
+	case schema.KindDouble:
+		x := v.Double()
+		if !(x > 0) {
+			return rules.Decimal{}
+		}
+		if x >= maxSummand {
+			return units(maxSummand, 0)
+		}
+		whole, part := math.Modf(x)
+		return units(uint64(whole), uint64(math.RoundToEven(part*nano)))
+	}
+	return rules.Decimal{}
+}
+
+// units returns whole x 10^9 + part.
+func units(whole, part uint64) rules.Decimal {
+	hi, lo := bits.Mul64(whole, nano)
+	lo, carry := bits.Add64(lo, part, 0)
+	return rules.Decimal{Hi: int64(hi + carry), Lo: lo}
+}
+
+// integer returns n as a Decimal whose unit is one.
+func integer(n int64) rules.Decimal { return rules.Decimal{Hi: n >> 63, Lo: uint64(n)} }
+
+// plus adds; a sum that leaves 127 bits stays at the largest.
+func plus(a, b rules.Decimal) rules.Decimal {
+	lo, carry := bits.Add64(a.Lo, b.Lo, 0)
+	hi := a.Hi + b.Hi + int64(carry)
+	if a.Hi >= 0 && b.Hi >= 0 && hi < 0 {
+		return rules.Decimal{Hi: math.MaxInt64, Lo: math.MaxUint64}
+	}
+	return rules.Decimal{Hi: hi, Lo: lo}
+}
+
+// less says whether a < b.
+func less(a, b rules.Decimal) bool { return a.Hi < b.Hi || a.Hi == b.Hi && a.Lo < b.Lo }
+
+// atLeast says whether part/whole >= share x 10^-9.
+func atLeast(part, whole, share int64) bool {
+	ph, pl := bits.Mul64(uint64(part), nano)
+	sh, sl := bits.Mul64(uint64(whole), uint64(share))
+	return ph > sh || ph == sh && pl >= sl
+}
+
+// shareOf returns part/whole in units of 10^-9, rounded down; part <= whole.
+func shareOf(part, whole int64) rules.Decimal {
+	if part <= 0 || whole <= 0 {
+		return rules.Decimal{}
+	}
+	if part >= whole {
+		return rules.Decimal{Lo: nano}
+	}
+	hi, lo := bits.Mul64(uint64(part), nano)
+	q, _ := bits.Div64(hi, lo, uint64(whole))
+	return rules.Decimal{Lo: q}
+}
+
+// A unit says what the value of a kind's trigger counts.
+type unit uint8
+
+const (
+	unitNone  unit = iota // the kind has no value
+	unitWhole             // a Decimal holds a whole number
+	unitNano              // a Decimal holds units of 10^-9
+)
+
+// number renders a value that is not negative.
+func (u unit) number(d rules.Decimal) json.Number {
+	switch u {
+	case unitWhole:
+		return json.Number(strconv.FormatUint(d.Lo, 10))
+	case unitNano:
+		return json.Number(decimalText(d))
+	}
+	return ""
+}
+
+// decimalText renders units of 10^-9 without trailing zeros.
+func decimalText(d rules.Decimal) string {
+	sign := ""
+	hi, lo := uint64(d.Hi), d.Lo
+	if d.Hi < 0 {
+		var borrow uint64
+		lo, borrow = bits.Sub64(0, lo, 0)
+		hi, _ = bits.Sub64(0, hi, borrow)
+		sign = "-"
+	}
+	// The high word first: hi x 2^64 + lo = whole x 10^9 + part.
+	wh, rest := hi/nano, hi%nano
+	wl, part := bits.Div64(rest, lo, nano)
+	text := sign + wholeText(wh, wl)
+	if part == 0 {
+		return text
+	}
+	frac := strconv.FormatUint(part+nano, 10)[1:]
+	return text + "." + strings.TrimRight(frac, "0")
+}
+
+// wholeText renders a whole number of 128 bits.
+func wholeText(hi, lo uint64) string {
+	const chunk = 1e18
+	if hi == 0 {
+		return strconv.FormatUint(lo, 10)
+	}
+	qh, rest := hi/chunk, hi%chunk
+	ql, rem := bits.Div64(rest, lo, chunk)
+	return wholeText(qh, ql) + strconv.FormatUint(rem+chunk, 10)[1:]
+}
