@@ -1,0 +1,578 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/store"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// testSink is a destination in memory. answer decides what Write returns; nil takes everything.
+type testSink struct {
+	name   string
+	answer func(entries []connectors.Entry) error
+
+	mu     sync.Mutex
+	writes [][]connectors.Entry
+	got    []string // "seq type" of what was taken, in order
+	bodies map[string]string
+	clash  string // an id and revision with two bodies
+}
+
+func (s *testSink) Name() string              { return s.name }
+func (s *testSink) Health() connectors.Health { return connectors.Health{} }
+func (s *testSink) Close() error              { return nil }
+
+func (s *testSink) Write(ctx context.Context, entries []connectors.Entry) error {
+	s.mu.Lock()
+	s.writes = append(s.writes, slices.Clone(entries))
+	answer := s.answer
+	s.mu.Unlock()
+	var err error
+	if answer != nil {
+		err = answer(entries)
+	}
+	var p *connectors.Partial
+	if err != nil && !errors.As(err, &p) {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range entries {
+		if p == nil || !slices.ContainsFunc(p.Entries, func(u connectors.Undelivered) bool { return u.Seq == e.Seq }) {
+			s.take(e)
+		}
+	}
+	return err
+}
+
+// take remembers an entry. mu is held.
+func (s *testSink) take(e connectors.Entry) {
+	s.got = append(s.got, fmt.Sprintf("%d %s", e.Seq, strings.TrimPrefix(e.Type, "finding.")))
+	key := fmt.Sprintf("%s/%d", e.Finding.ID, e.Finding.Revision)
+	body, err := json.Marshal(e.Finding)
+	if err != nil {
+		s.clash = err.Error()
+	}
+	if s.bodies == nil {
+		s.bodies = map[string]string{}
+	}
+	if old, ok := s.bodies[key]; ok && old != string(body) {
+		s.clash = key
+	}
+	s.bodies[key] = string(body)
+}
+
+func (s *testSink) taken() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Join(s.got, ", ")
+}
+
+func (s *testSink) setAnswer(answer func([]connectors.Entry) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer = answer
+}
+
+// attempts returns the entries of each Write as "seq" or "seq#attempt".
+func (s *testSink) attempts() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []string
+	for _, w := range s.writes {
+		var one []string
+		for _, e := range w {
+			if t := fmt.Sprint(e.Seq); e.Attempt > 0 {
+				one = append(one, fmt.Sprintf("%s#%d", t, e.Attempt))
+			} else {
+				one = append(one, t)
+			}
+		}
+		all = append(all, strings.Join(one, " "))
+	}
+	return all
+}
+
+// tableSink is a testSink that takes blocks of rows.
+type tableSink struct {
+	testSink
+	most   int
+	linger time.Duration
+}
+
+func (s *tableSink) Batch() (int, int, time.Duration) { return s.most, 1 << 20, s.linger }
+func (s *tableSink) DeadKind() string                 { return store.DeadRow }
+
+// endpointSink is a testSink like a webhook.
+type endpointSink struct {
+	testSink
+	cap   int64
+	every time.Duration
+}
+
+func (s *endpointSink) Wants(e connectors.Entry) bool {
+	return e.Type != "" && !e.Finding.Shadow
+}
+func (s *endpointSink) OutboxCap() int64           { return s.cap }
+func (s *endpointSink) UpdateEvery() time.Duration { return s.every }
+
+// delivery is a store with a Deliverer and cuts to come.
+type delivery struct {
+	t     *testing.T
+	store *store.Store
+	d     *Deliverer
+	cut   uint64
+	rev   map[int]uint64
+}
+
+// deliver opens a store in memory and starts a Deliverer. It must run in a synctest bubble, and end with stop.
+func deliver(t *testing.T, sinks ...connectors.Sink) *delivery {
+	t.Helper()
+	s, err := store.Open("", store.Options{Memory: true})
+	if err != nil {
+		t.Fatalf("open store: %v", err)
+	}
+	v := &delivery{t: t, store: s, rev: map[int]uint64{}}
+	v.start(sinks...)
+	return v
+}
+
+func (v *delivery) start(sinks ...connectors.Sink) {
+	v.t.Helper()
+	d, err := NewDeliverer(DelivererOptions{Store: v.store, Sinks: sinks})
+	if err != nil {
+		v.t.Fatalf("new deliverer: %v", err)
+	}
+	v.d = d
+	d.Start()
+}
+
+// stop drains and closes; it returns what Drain said.
+func (v *delivery) stop() error {
+	v.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), DrainTime)
+	defer cancel()
+	err := v.d.Drain(ctx)
+	if err := v.store.Close(); err != nil {
+		v.t.Errorf("close store: %v", err)
+	}
+	return err
+}
+
+// crash ends the process without a word and starts another on what the disk holds.
+func (v *delivery) crash(sinks ...connectors.Sink) {
+	v.t.Helper()
+	after, err := v.store.Snapshot()
+	if err != nil {
+		v.t.Fatalf("snapshot: %v", err)
+	}
+	v.d.once.Do(func() { close(v.d.draining) })
+	v.d.cancel()
+	v.d.done.Wait()
+	if err := v.store.Close(); err != nil {
+		v.t.Errorf("close store: %v", err)
+	}
+	v.store = after
+	v.start(sinks...)
+}
+
+// commit commits one cut of changes like "1 opened" or "2" (a shadow's change), and waits until all is quiet.
+func (v *delivery) commit(changes ...string) {
+	v.t.Helper()
+	v.cut++
+	c := &store.Cut{Seq: v.cut}
+	for _, text := range changes {
+		var n int
+		var kind string
+		if _, err := fmt.Sscanf(text, "%d %s", &n, &kind); err != nil {
+			if _, err := fmt.Sscanf(text, "%d", &n); err != nil {
+				v.t.Fatalf("change %q: %v", text, err)
+			}
+		}
+		v.rev[n]++
+		f := &schema.Finding{ID: schema.ID{14: byte(n >> 8), 15: byte(n)}, Revision: v.rev[n], RuleID: "r", Shadow: kind == "",
+			Key: map[string]string{"k": fmt.Sprint(n)}, Evidence: []schema.Evidence{{Topic: "t", Partition: 3, Offset: int64(n)}}}
+		e := connectors.Entry{Finding: f}
+		if kind != "" {
+			e.Type = "finding." + kind
+		}
+		c.Outbox = append(c.Outbox, e)
+	}
+	if err := v.store.Commit(c); err != nil {
+		v.t.Fatalf("commit: %v", err)
+	}
+	v.d.Notify()
+	synctest.Wait()
+}
+
+// after lets time pass.
+func (v *delivery) after(d time.Duration) {
+	time.Sleep(d)
+	synctest.Wait()
+}
+
+func want(t *testing.T, what, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("%s:\n got %s\nwant %s", what, got, want)
+	}
+}
+
+func TestDelivererInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := &endpointSink{testSink: testSink{name: "a"}}, &tableSink{testSink: testSink{name: "b"}, most: 100}
+		v := deliver(t, a, b)
+		v.commit("1 opened", "2", "3 opened")
+		v.commit("1 updated")
+		want(t, "webhook", a.taken(), "1 opened, 3 opened, 4 updated")
+		want(t, "table", b.taken(), "1 opened, 2 , 3 opened, 4 updated")
+		if err := v.stop(); err != nil {
+			t.Errorf("drain: %v", err)
+		}
+		want(t, "state after the end", fmt.Sprint(v.d.Status()[0].State), SinkStopped)
+	})
+}
+
+// refuse returns an answer that leaves entries undelivered; u returns nil for those that are taken.
+func refuse(u func(e connectors.Entry) *connectors.Undelivered) func([]connectors.Entry) error {
+	return func(entries []connectors.Entry) error {
+		var p connectors.Partial
+		for _, e := range entries {
+			if bad := u(e); bad != nil {
+				bad.Seq = e.Seq
+				p.Entries = append(p.Entries, *bad)
+			}
+		}
+		if len(p.Entries) == 0 {
+			return nil
+		}
+		return &p
+	}
+}
+
+// retryFinding refuses the entries of finding n for a while.
+func retryFinding(n byte, after time.Duration) func([]connectors.Entry) error {
+	return refuse(func(e connectors.Entry) *connectors.Undelivered {
+		if e.Finding.ID[15] != n {
+			return nil
+		}
+		return &connectors.Undelivered{Reason: "http_500", After: after}
+	})
+}
+
+func TestDelivererHoldsBackWhatFollowsAFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &endpointSink{testSink: testSink{name: "a"}}
+		v := deliver(t, a)
+		a.setAnswer(retryFinding(1, 5*time.Second))
+		v.commit("1 opened", "2 opened")
+		v.commit("1 updated", "2 updated")
+		v.commit("1 settled")
+		v.after(4 * time.Second)
+		want(t, "before the retry", a.taken(), "2 opened, 4 updated")
+		want(t, "waiting", fmt.Sprint(v.d.Status()[0].Entries, v.d.Status()[0].Retries), "3 3")
+		v.after(2 * time.Second) // the second attempt fails too
+		a.setAnswer(nil)
+		v.after(5 * time.Second)
+		want(t, "after it", a.taken(), "2 opened, 4 updated, 1 opened, 3 updated, 5 settled")
+		want(t, "attempts", strings.Join(a.attempts(), "; "), "1 2; 4; 1#1; 1#2; 3; 5")
+		w, err := v.store.Waiting("a")
+		want(t, "waiting at the end", fmt.Sprint(w, err), "{0 0 1970-01-01T00:00:00Z} <nil>")
+		v.stop()
+	})
+}
+
+func TestDelivererDoesNotCountHeldAttempts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &endpointSink{testSink: testSink{name: "a"}}
+		v := deliver(t, a)
+		first := true
+		a.setAnswer(refuse(func(e connectors.Entry) *connectors.Undelivered {
+			if e.Finding.ID[15] != 1 || !first && e.Seq == 2 {
+				return nil
+			}
+			return &connectors.Undelivered{Reason: "http_500", After: time.Second, Held: e.Seq == 2}
+		}))
+		v.commit("1 opened", "1 updated")
+		first = false
+		a.setAnswer(nil)
+		v.after(3 * time.Second)
+		want(t, "attempts", strings.Join(a.attempts(), "; "), "1 2; 1#1; 2")
+		v.stop()
+	})
+}
+
+func TestDelivererPoisonAndRequeue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := &endpointSink{testSink: testSink{name: "a"}}, &tableSink{testSink: testSink{name: "b"}, most: 10}
+		v := deliver(t, a, b)
+		poison := refuse(func(e connectors.Entry) *connectors.Undelivered {
+			if e.Finding.ID[15] != 2 {
+				return nil
+			}
+			return &connectors.Undelivered{Poison: true, Reason: "http_400", Detail: "no"}
+		})
+		a.setAnswer(poison)
+		b.setAnswer(poison)
+		v.commit("1 opened", "2 opened", "3 opened")
+		v.commit("2 updated")
+		var letters []string
+		err := v.store.DeadLetters(store.DeadFilter{}, func(l *store.DeadLetter) bool {
+			letters = append(letters, fmt.Sprintf("%d %s %s %s %s %s/%d/%d %d", l.Entry, l.Sink, l.Kind, l.Reason, l.Type, l.Topic, l.Partition, l.Offset, l.Attempts))
+			return true
+		})
+		slices.Sort(letters)
+		want(t, "letters", fmt.Sprint(strings.Join(letters, "; "), err), "2 a delivery http_400 finding.opened t/3/2 1; 2 b row http_400 finding.opened t/3/2 1; "+
+			"4 a delivery http_400 finding.updated t/3/2 1; 4 b row http_400 finding.updated t/3/2 1<nil>")
+		a.setAnswer(nil)
+		var seq uint64
+		v.store.DeadLetters(store.DeadFilter{Sink: "a"}, func(l *store.DeadLetter) bool { seq = l.Seq; return false })
+		if err := v.d.Requeue(seq); err != nil {
+			t.Errorf("requeue: %v", err)
+		}
+		v.after(0)
+		want(t, "webhook", a.taken(), "1 opened, 3 opened, 2 opened")
+		want(t, "table", b.taken(), "1 opened, 3 opened")
+		if err := v.d.Requeue(seq); err == nil || !strings.Contains(err.Error(), "there is none") {
+			t.Errorf("requeue again: got %v, want an error", err)
+		}
+		if a.clash != "" {
+			t.Errorf("two bodies of %s", a.clash)
+		}
+		v.stop()
+	})
+}
+
+func TestDelivererBacksOffAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b := &endpointSink{testSink: testSink{name: "a"}}, &tableSink{testSink: testSink{name: "b"}, most: 10}
+		v := deliver(t, a, b)
+		var times []time.Duration
+		start := time.Now()
+		b.setAnswer(func([]connectors.Entry) error {
+			times = append(times, time.Since(start))
+			return errors.New("connection refused")
+		})
+		v.commit("1 opened")
+		v.commit("2 opened")
+		want(t, "the other sink", a.taken(), "1 opened, 2 opened")
+		v.after(5 * time.Minute)
+		for i := 1; i < len(times); i++ {
+			low := min(minPause<<min(i-1, 5), maxPause)
+			if d := times[i] - times[i-1]; d < low || d > min(low+low/2, maxPause) {
+				t.Errorf("pause %d: got %s, want %s to half as much again, at most %s", i, d, low, maxPause)
+			}
+		}
+		if len(times) < 12 {
+			t.Errorf("tries in 5 min: got %d, want at least 12", len(times))
+		}
+		st := v.d.Status()[1]
+		want(t, "status", fmt.Sprintf("%s %d %s %t", st.State, st.Entries, st.Reason, st.Oldest > 4*time.Minute), `retrying 2 write to sink "b": connection refused true`)
+		b.setAnswer(nil)
+		v.after(maxPause)
+		want(t, "after it", b.taken(), "1 opened, 2 opened")
+		want(t, "status after it", v.d.Status()[1].State, SinkOK)
+		v.stop()
+	})
+}
+
+func TestDelivererBlocks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &tableSink{testSink: testSink{name: "b"}, most: 3, linger: time.Second}
+		v := deliver(t, b)
+		v.commit("1 opened")
+		v.after(600 * time.Millisecond)
+		v.commit("2 opened")
+		want(t, "while it lingers", b.taken(), "")
+		v.after(500 * time.Millisecond)
+		want(t, "a second after the first", strings.Join(b.attempts(), "; "), "1 2")
+		v.commit("3 opened", "4 opened", "5 opened", "6 opened")
+		want(t, "a full block", strings.Join(b.attempts(), "; "), "1 2; 3 4 5")
+		v.stop()
+		want(t, "a rest at the end", strings.Join(b.attempts(), "; "), "1 2; 3 4 5; 6")
+	})
+}
+
+func TestDelivererSendsTheSameBlockAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := &tableSink{testSink: testSink{name: "b"}, most: 100, linger: time.Second}
+		v := deliver(t, b)
+		b.setAnswer(func([]connectors.Entry) error { return errors.New("timeout") })
+		v.commit("1 opened", "2 opened")
+		v.after(1100 * time.Millisecond)
+		v.commit("3 opened")
+		v.crash(b)
+		v.commit("4 opened")
+		b.setAnswer(nil)
+		v.after(time.Minute)
+		all := b.attempts()
+		for _, w := range all[:len(all)-1] {
+			want(t, "a write of the block", w, "1 2")
+		}
+		want(t, "the rest", all[len(all)-1], "3 4")
+		want(t, "taken", b.taken(), "1 opened, 2 opened, 3 opened, 4 opened")
+		v.stop()
+	})
+}
+
+func TestDelivererKeepsRetriesOverACrash(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &endpointSink{testSink: testSink{name: "a"}}
+		v := deliver(t, a)
+		a.setAnswer(retryFinding(1, time.Hour))
+		v.commit("1 opened", "2 opened")
+		v.commit("1 settled")
+		v.crash(a)
+		a.setAnswer(nil)
+		v.after(59 * time.Minute)
+		want(t, "before it is due", a.taken(), "2 opened")
+		v.after(2 * time.Minute)
+		want(t, "when it is due", a.taken(), "2 opened, 1 opened, 3 settled")
+		want(t, "attempts", strings.Join(a.attempts(), "; "), "1 2; 1#1; 3")
+		v.stop()
+	})
+}
+
+func TestDelivererUpdatesOnceAMinute(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &endpointSink{testSink: testSink{name: "a"}, every: time.Minute}
+		b := &endpointSink{testSink: testSink{name: "b"}}
+		v := deliver(t, a, b)
+		v.commit("1 opened", "2 opened", "3 opened")
+		v.commit("1 updated")                           // 4: at once
+		v.commit("1 updated", "2 updated", "1 updated") // 5 is overtaken by 7, which waits; 6 at once
+		v.commit("1 updated")                           // 8 takes 7's place
+		want(t, "at once", a.taken(), "1 opened, 2 opened, 3 opened, 4 updated, 6 updated")
+		v.after(59 * time.Second)
+		want(t, "within the minute", a.taken(), "1 opened, 2 opened, 3 opened, 4 updated, 6 updated")
+		v.after(2 * time.Second)
+		want(t, "after the minute", a.taken(), "1 opened, 2 opened, 3 opened, 4 updated, 6 updated, 8 updated")
+		v.commit("1 updated")                // 9 waits
+		v.commit("1 settled")                // 10 says it all, at once
+		v.commit("2 updated")                // 11: its minute is over
+		v.commit("2 updated", "2 withdrawn") // 12 is overtaken by 13
+		want(t, "what is never held", a.taken(), "1 opened, 2 opened, 3 opened, 4 updated, 6 updated, 8 updated, 10 settled, 11 updated, 13 withdrawn")
+		v.commit("3 updated") // 14: at once
+		v.commit("3 updated") // 15 waits
+		v.crash(a, b)
+		v.commit("1 updated") // 16: it is not known when 1 was updated
+		v.after(30 * time.Second)
+		want(t, "what waits over a crash", a.taken()[len("1 opened, 2 opened, 3 opened, 4 updated, 6 updated, 8 updated, 10 settled, 11 updated, 13 withdrawn"):], ", 14 updated")
+		v.after(31 * time.Second)
+		got := strings.Split(a.taken(), ", ")
+		slices.Sort(got[len(got)-2:])
+		want(t, "a minute later", strings.Join(got[len(got)-2:], ", "), "15 updated, 16 updated")
+		want(t, "a sink that does not say so", fmt.Sprint(len(strings.Split(b.taken(), ", "))), "16")
+		v.stop()
+	})
+}
+
+func TestDelivererCap(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &endpointSink{testSink: testSink{name: "a"}, cap: 8000}
+		b := &tableSink{testSink: testSink{name: "b"}, most: 10}
+		v := deliver(t, a, b)
+		a.setAnswer(retryFinding(1, time.Hour))
+		v.commit("1 opened")
+		a.setAnswer(func([]connectors.Entry) error { return errors.New("connection refused") })
+		for n := range 40 {
+			v.commit(fmt.Sprintf("%d opened", n+2))
+		}
+		w, err := v.store.Waiting("a")
+		if err != nil || w.Bytes > 8000 || w.Bytes < 7000 {
+			t.Errorf("waiting: got %+v, %v; want a little less than the cap", w, err)
+		}
+		var letters []uint64
+		v.store.DeadLetters(store.DeadFilter{Reason: reasonOutboxFull}, func(l *store.DeadLetter) bool {
+			letters = append(letters, l.Entry)
+			return true
+		})
+		for i, seq := range letters {
+			if seq != uint64(i+1) {
+				t.Errorf("letters: got %v, want the oldest entries in order", letters)
+				break
+			}
+		}
+		want(t, "every entry", fmt.Sprint(uint64(len(letters))+w.Entries), "41")
+		want(t, "the other sink", fmt.Sprint(len(strings.Split(b.taken(), ", "))), "41")
+		v.stop()
+	})
+}
+
+func TestDrainEndsASlowWrite(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := &slowSink{testSink: testSink{name: "slow"}, took: make(chan struct{})}
+		a := &endpointSink{testSink: testSink{name: "a"}}
+		v := deliver(t, slow, a)
+		v.commit("1 opened")
+		start := time.Now()
+		if err := v.stop(); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("drain: got %v, want the deadline", err)
+		}
+		if d := time.Since(start); d < DrainTime || d > DrainTime+stopGrace {
+			t.Errorf("drain took %s, want about %s", d, DrainTime)
+		}
+		want(t, "the other sink", a.taken(), "1 opened")
+	})
+}
+
+// slowSink is a destination that never answers.
+type slowSink struct {
+	testSink
+	took chan struct{}
+}
+
+func (s *slowSink) Write(ctx context.Context, entries []connectors.Entry) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+func TestDrainTriesASickSinkOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &endpointSink{testSink: testSink{name: "a"}}
+		v := deliver(t, a)
+		a.setAnswer(func([]connectors.Entry) error { return errors.New("connection refused") })
+		v.commit("1 opened")
+		v.after(10 * time.Second)
+		before, start := len(a.attempts()), time.Now()
+		if err := v.stop(); err != nil {
+			t.Errorf("drain: %v", err)
+		}
+		want(t, "tries and time", fmt.Sprint(len(a.attempts())-before, time.Since(start)), "1 0s")
+	})
+}
+
+func TestDelivererConfigurationChanges(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, c := &endpointSink{testSink: testSink{name: "a"}}, &endpointSink{testSink: testSink{name: "b"}}, &endpointSink{testSink: testSink{name: "c"}}
+		v := deliver(t, a, b)
+		b.setAnswer(func([]connectors.Entry) error { return errors.New("away") })
+		v.commit("1 opened")
+		v.crash(a, c)
+		v.commit("2 opened")
+		want(t, "the one that stays", a.taken(), "1 opened, 2 opened")
+		want(t, "the new one", c.taken(), "2 opened")
+		if _, ok := v.store.Sink("b"); ok {
+			t.Error("the removed sink still has a cursor")
+		}
+		b.setAnswer(nil)
+		v.crash(a, b, c)
+		v.commit("3 opened")
+		want(t, "the removed one is back", b.taken(), "3 opened")
+		if _, err := NewDeliverer(DelivererOptions{Store: v.store, Sinks: []connectors.Sink{a, a}}); err == nil {
+			t.Error("two sinks of one name: got no error")
+		}
+		v.stop()
+	})
+}
