@@ -80,11 +80,24 @@ func (d *Doc) printable(text string) bool {
 		}
 	}
 	i := strings.IndexFunc(text, func(r rune) bool { return r < ' ' && r != '\t' && r != '\n' && r != '\r' || r == 0x7f })
+	if i < 0 {
+		i = bareReturn(text)
+	}
 	if i >= 0 {
 		line, col := place(text, i)
 		d.add(line, col, "", fmt.Sprintf("control character 0x%02x: write it as \"\\x%02x\" in double quotes", text[i], text[i]), false)
 	}
 	return i < 0
+}
+
+// bareReturn finds a "\r" that ends no line: to YAML it is one, to editors not, so lines would be counted differently.
+func bareReturn(text string) int {
+	for i := range len(text) {
+		if text[i] == '\r' && (i+1 == len(text) || text[i+1] != '\n') {
+			return i
+		}
+	}
+	return -1
 }
 
 // place returns the line and column (in runes) of byte i.

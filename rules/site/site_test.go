@@ -1,0 +1,286 @@
+package site_test
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/aidr-engine/aidr/rules/doc"
+	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/rules/site"
+	"github.com/aidr-engine/aidr/schema"
+	"pgregory.net/rapid"
+)
+
+// What the rule language asks for.
+var (
+	_ expr.List     = (*site.List)(nil)
+	_ expr.Registry = (*site.Agents)(nil)
+)
+
+func texts(ps []doc.Problem) string {
+	var b strings.Builder
+	for _, p := range ps {
+		fmt.Fprintln(&b, p)
+	}
+	return strings.TrimSpace(b.String())
+}
+
+func list(t *testing.T, src string) *site.List {
+	t.Helper()
+	l, ps := site.ParseList("lists/l.yaml", []byte(src))
+	if l == nil || len(ps) > 0 {
+		t.Fatalf("%q: %s", src, texts(ps))
+	}
+	return l
+}
+
+func TestListContains(t *testing.T) {
+	f := func(l *site.List, holds, lacks []string) {
+		t.Helper()
+		for _, s := range holds {
+			if !l.Contains(s) {
+				t.Errorf("%s: %q is not found", l.Type, s)
+			}
+		}
+		for _, s := range lacks {
+			if l.Contains(s) {
+				t.Errorf("%s: %q is found", l.Type, s)
+			}
+		}
+	}
+	f(list(t, "values: [a, b.example, 'C d']"), []string{"a", "b.example", "C d"}, []string{"", "A", "b", "c d", "a "})
+	f(list(t, "type: cidrs\nvalues: [10.0.0.0/8, 192.0.2.7, '2001:db8::/32', '::ffff:198.51.100.0/120', 10.1.2.3/16]"),
+		[]string{"10.0.0.0", "10.255.1.2", "192.0.2.7", "2001:db8:1::9", "198.51.100.255", "::ffff:10.1.1.1", "::ffff:198.51.100.1"},
+		[]string{"", "11.0.0.1", "192.0.2.8", "2001:db9::1", "host.example", "10.0.0", "10.0.0.0/8", "010.0.0.1", "1", ":", "198.51.101.0"})
+	f(list(t, "type: cidrs\nvalues: ['0.0.0.0/0']"), []string{"1.2.3.4"}, []string{"::1", "x"})
+	f(list(t, "type: globs\nvalues: [exact.example, '*.webhook.site', 'bot-*', 'a*c', 'x?z', '*mid*']"),
+		[]string{"exact.example", "q.webhook.site", ".webhook.site", "bot-", "bot-9", "ac", "abbc", "xyz", "x\u00e4z", "amidst", "mid"},
+		[]string{"", "exact.example.com", "webhook.site", "bo", "abcd", "xz", "xyyz"})
+	f(list(t, "type: globs\nvalues: ['*']"), []string{"", "anything"}, nil)
+}
+
+func TestListLiterals(t *testing.T) {
+	l := list(t, "description: d\nvalues: [b, a]\n")
+	values, ok := l.Literals()
+	if !ok || strings.Join(values, ",") != "a,b" || l.Size() != 2 || l.Name != "l" {
+		t.Errorf("got %v %t %d %q", values, ok, l.Size(), l.Name)
+	}
+	if _, ok := list(t, "type: globs\nvalues: [a]").Literals(); ok {
+		t.Errorf("globs are given out as literals")
+	}
+}
+
+func TestListProblems(t *testing.T) {
+	f := func(name, src, want string) {
+		t.Helper()
+		l, ps := site.ParseList(name, []byte(src))
+		if got := texts(ps); got != strings.TrimSpace(want) {
+			t.Errorf("%q: got\n%s\nwant\n%s", src, got, want)
+		}
+		if failed := strings.Contains(want, "twice") != true; failed != (l == nil) {
+			t.Errorf("%q: list is %v", src, l)
+		}
+	}
+	f("x/bad-name.yaml", "values: [a]", `x/bad-name.yaml:1:1: the file's name is the list's, and "bad-name" cannot be written in a rule: name it with a-z, 0-9 and _`)
+	f("x/l.yaml", "type: regex\nvalues: [1, a]\nvalue: b", `
+x/l.yaml:1:7: type: "regex" is none of strings, cidrs, globs
+x/l.yaml:2:10: values[0]: is a whole number, not text: put it into quotes
+x/l.yaml:3:1: value: unknown key: did you mean values?; known are description, type, values`)
+	f("x/l.yaml", "type: cidrs\nvalues: [10.0.0.0/33, fe80::1%eth0, '::ffff:0.0.0.0/90']", `
+x/l.yaml:2:10: values[0]: "10.0.0.0/33" is no address and no network: write 10.0.0.0/8 or 2001:db8::1
+x/l.yaml:2:23: values[1]: "fe80::1%eth0" is no address and no network: write 10.0.0.0/8 or 2001:db8::1
+x/l.yaml:2:37: values[2]: "::ffff:0.0.0.0/90" is no address and no network: write 10.0.0.0/8 or 2001:db8::1`)
+	f("x/l.yaml", "values: [a, a]", `x/l.yaml:1:13: values[1]: "a" is there twice`)
+	f("x/l.yaml", "values: ["+strings.Repeat("a", site.MaxValue+1)+"]", `x/l.yaml:1:10: values[0]: a value of 2049 bytes is longer than 2048`)
+	f("x/l.yaml", "", "x/l.yaml:1:1: the file is empty")
+}
+
+// TestNetworksAreWhatNetipSays: the look-up by length agrees with asking every network.
+func TestNetworksAreWhatNetipSays(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		address := rapid.OneOf(
+			rapid.Custom(func(t *rapid.T) netip.Addr {
+				b := rapid.SliceOfN(rapid.ByteRange(0, 3), 4, 4).Draw(t, "v4")
+				return netip.AddrFrom4([4]byte(b))
+			}),
+			rapid.Custom(func(t *rapid.T) netip.Addr {
+				b := rapid.SliceOfN(rapid.ByteRange(0, 3), 16, 16).Draw(t, "v6")
+				return netip.AddrFrom16([16]byte(b))
+			}))
+		var prefixes []netip.Prefix
+		var src strings.Builder
+		src.WriteString("type: cidrs\nvalues:\n")
+		for range rapid.IntRange(1, 8).Draw(t, "networks") {
+			a := address.Draw(t, "base")
+			p := netip.PrefixFrom(a, rapid.IntRange(0, a.BitLen()).Draw(t, "bits"))
+			prefixes = append(prefixes, p)
+			fmt.Fprintf(&src, "  - '%s'\n", p)
+		}
+		l, ps := site.ParseList("l.yaml", []byte(src.String()))
+		if l == nil {
+			t.Fatalf("%s", texts(ps))
+		}
+		a := address.Draw(t, "address")
+		want := false
+		for _, p := range prefixes {
+			want = want || p.Contains(a)
+		}
+		if got := l.Contains(a.String()); got != want {
+			t.Errorf("%s in %v: got %t, want %t", a, prefixes, got, want)
+		}
+	})
+}
+
+// TestGlobIsWhatARegexpSays, for a pattern alone and among others, which are looked up in other ways.
+func TestGlobIsWhatARegexpSays(t *testing.T) {
+	letters := rapid.StringOfN(rapid.RuneFrom([]rune("ab*?\u00e4.")), 1, 8, -1)
+	rapid.Check(t, func(t *rapid.T) {
+		pattern, text := letters.Draw(t, "pattern"), letters.Draw(t, "text")
+		spelled := strings.NewReplacer(`\*`, `(?s:.*)`, `\?`, `(?s:.)`).Replace(regexp.QuoteMeta(pattern))
+		want := regexp.MustCompile("^" + spelled + "$").MatchString(text)
+		if got := site.Glob(pattern, text); got != want {
+			t.Errorf("%q on %q: got %t, want %t", pattern, text, got, want)
+		}
+		l, ps := site.ParseList("l.yaml", []byte("type: globs\nvalues: ['"+pattern+"', zzz, 'zz*', '*zz', 'z*z']"))
+		if l == nil {
+			t.Fatalf("%s", texts(ps))
+		}
+		if got := l.Contains(text); got != want {
+			t.Errorf("list of %q on %q: got %t, want %t", pattern, text, got, want)
+		}
+	})
+}
+
+const registry = `
+agents:
+  - {uid: a1, name: invoice-bot, owner: finance, tier: high, expires: 2027-03-31, tools: [read_file, "mail_*"], models: []}
+  - {uid: a2, owner: ops, status: suspended, routes: ["/v1/*"], destinations: ["*.example.com"]}
+`
+
+func TestAgents(t *testing.T) {
+	a, ps := site.ParseAgents("agents.yaml", []byte(registry))
+	if a == nil || len(ps) > 0 {
+		t.Fatal(texts(ps))
+	}
+	attribute := func(uid, name string, want schema.Value) {
+		t.Helper()
+		if got := a.Attribute(uid, name); got != want {
+			t.Errorf("%s of %s: got %v, want %v", name, uid, got, want)
+		}
+	}
+	attribute("a1", "registered", schema.BoolValue(true))
+	attribute("a3", "registered", schema.BoolValue(false))
+	attribute("a1", "owner", schema.StringValue("finance"))
+	attribute("a1", "status", schema.StringValue("active"))
+	attribute("a2", "status", schema.StringValue("suspended"))
+	attribute("a1", "tier", schema.StringValue("high"))
+	attribute("a2", "tier", schema.Value{})
+	attribute("a2", "name", schema.Value{})
+	attribute("a3", "owner", schema.Value{})
+	attribute("a1", "nonsense", schema.Value{})
+	attribute("a1", "expires", schema.TimestampValue(1_806_537_600_000_000_000)) // 2027-04-01T00:00:00Z
+	allows := func(uid, what, x string, want bool) {
+		t.Helper()
+		if got := a.Allows(uid, what, x); got != want {
+			t.Errorf("%s allowed %s %q: got %t, want %t", uid, what, x, got, want)
+		}
+	}
+	allows("a1", "tool", "read_file", true)
+	allows("a1", "tool", "mail_send", true)
+	allows("a1", "tool", "shell", false)
+	allows("a1", "model", "gpt-4o", false) // an empty list allows nothing
+	allows("a1", "route", "/anything", true)
+	allows("a2", "route", "/v1/x", true)
+	allows("a2", "route", "/v2/x", false)
+	allows("a2", "destination", "api.example.com", true)
+	allows("a3", "tool", "read_file", false) // not registered
+	var none site.Agents
+	if none.Allows("a", "tool", "x") || none.Attribute("a", "registered").Bool() || len(none.UIDs()) != 0 {
+		t.Errorf("the zero registry knows somebody")
+	}
+	if got := strings.Join(a.UIDs(), ","); got != "a1,a2" {
+		t.Errorf("got %s", got)
+	}
+}
+
+func TestAgentProblems(t *testing.T) {
+	_, ps := site.ParseAgents("agents.yaml", []byte(`agents:
+  - {uid: a1, name: x}
+  - {uid: a1, owner: o, status: gone, aliases: [b]}
+  - {owner: o, expires: soon, tool: [x]}
+  - uid: 7
+`))
+	const want = `agents.yaml:2:6: agents[0]: agent "a1" has no owner: nobody to ask when it is found at something
+agents.yaml:3:11: agents[1].uid: "a1" is registered twice: keep one entry
+agents.yaml:3:33: agents[1].status: "gone" is none of active, suspended, retired
+agents.yaml:3:39: agents[1].aliases: not yet: write one entry for each uid
+agents.yaml:4:6: agents[2]: "uid" is missing
+agents.yaml:4:25: agents[2].expires: "soon" is no day: write it as 2027-03-31
+agents.yaml:4:31: agents[2].tool: unknown key: did you mean tools?; known are description, destinations, expires, models, name, owner, routes, status, tier, tools, uid
+agents.yaml:5:10: agents[3].uid: is a whole number, not text: put it into quotes`
+	if got := texts(ps); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestLookUpsAllocateNothing(t *testing.T) {
+	values := make([]string, 100_000)
+	for i := range values {
+		values[i] = fmt.Sprintf("h%d.example", i)
+	}
+	hosts := list(t, "values: ["+strings.Join(values, ", ")+"]")
+	nets := list(t, "type: cidrs\nvalues: [10.0.0.0/8, '2001:db8::/32']")
+	globs := list(t, "type: globs\nvalues: ['*.webhook.site', 'bot-*', 'a*c']")
+	agents, _ := site.ParseAgents("agents.yaml", []byte(registry))
+	held := 0
+	ask := func(yes bool) {
+		if yes {
+			held++
+		}
+	}
+	if n := testing.AllocsPerRun(1000, func() {
+		ask(hosts.Contains("h77777.example"))
+		ask(nets.Contains("10.1.2.3"))
+		ask(nets.Contains("some.host.example"))
+		ask(nets.Contains("2001:db8::7"))
+		ask(globs.Contains("x.webhook.site"))
+		ask(globs.Contains("abbbbbc"))
+		ask(agents.Allows("a1", "tool", "mail_send"))
+		ask(agents.Attribute("a1", "owner").Present())
+	}); n != 0 {
+		t.Errorf("got %v allocations, want 0", n)
+	}
+	if held != 7*1001 {
+		t.Errorf("got %d hits, want %d", held, 7*1001)
+	}
+}
+
+// FuzzParse: no list and no registry panics.
+func FuzzParse(f *testing.F) {
+	f.Add("values: [a]", "1.2.3.4")
+	f.Add("type: cidrs\nvalues: ['::/0']", "::1")
+	f.Add("type: globs\nvalues: ['a*b?']", "ab")
+	f.Add(registry, "a1")
+	f.Fuzz(func(t *testing.T, src, text string) {
+		if len(src) > 4096 {
+			return
+		}
+		if l, _ := site.ParseList("l.yaml", []byte(src)); l != nil {
+			l.Contains(text)
+			if values, ok := l.Literals(); ok {
+				for _, v := range values {
+					if !l.Contains(v) {
+						t.Fatalf("%q is not in its own list", v)
+					}
+				}
+			}
+		}
+		if a, _ := site.ParseAgents("agents.yaml", []byte(src)); a != nil {
+			a.Allows(text, "tool", text)
+			a.Attribute(text, "expires")
+		}
+	})
+}
