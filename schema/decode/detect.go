@@ -1,0 +1,112 @@
+package decode
+
+import (
+	"fmt"
+	"math/bits"
+	"slices"
+	"strings"
+
+	"github.com/aidr-engine/aidr/schema/formats"
+	"github.com/aidr-engine/aidr/schema/formats/cloud"
+	"github.com/aidr-engine/aidr/schema/formats/gateway"
+	"github.com/aidr-engine/aidr/schema/formats/llm"
+	"github.com/aidr-engine/aidr/schema/scan"
+)
+
+// all returns every format. Of two formats that a record would fit equally well the first is taken.
+func all() []formats.Format {
+	return []formats.Format{
+		formats.Aidr(),
+		cloud.CloudTrail(),
+		gateway.Kong(),
+		gateway.Envoy(),
+		llm.LiteLLM(),
+		llm.MCP(),
+	}
+}
+
+// Formats returns the names of all formats and the datasets that each can give, sorted.
+func Formats() []FormatInfo {
+	var infos []FormatInfo
+	for _, f := range all() {
+		var keys []string
+		for _, t := range f.Tells {
+			keys = append(keys, strings.Join(t.Keys, " + "))
+		}
+		infos = append(infos, FormatInfo{Name: f.Name, Datasets: f.Datasets, Keys: strings.Join(keys, " | ")})
+	}
+	slices.SortFunc(infos, func(a, b FormatInfo) int { return strings.Compare(a.Name, b.Name) })
+	return infos
+}
+
+// FormatInfo is one of them.
+type FormatInfo struct {
+	Name     string
+	Datasets []string // nil for the format aidr, whose records name theirs
+	Keys     string   // the top-level keys that tell it, for people
+}
+
+// detector tells a record's format by its top-level keys: their bits against the sets that formats require.
+type detector struct {
+	places []int // of the keys, by bit
+	tells  []tell
+	fixed  bool // one format, which the configuration names
+}
+
+// tell is one set of required keys.
+type tell struct {
+	keys   uint64
+	format int
+	where  int // place that has to hold text, -1 for none
+	text   string
+}
+
+func newDetector(list []formats.Format, p *formats.Paths, fixed bool) detector {
+	d := detector{fixed: fixed}
+	bit := map[string]int{}
+	for i, f := range list {
+		for _, t := range f.Tells {
+			made := tell{format: i, where: -1, text: t.Text}
+			for _, key := range t.Keys {
+				if _, ok := bit[key]; !ok {
+					bit[key] = len(d.places)
+					d.places = append(d.places, p.Add(key))
+				}
+				made.keys |= 1 << bit[key]
+			}
+			if t.Path != nil {
+				made.where = p.Add(t.Path...)
+			}
+			d.tells = append(d.tells, made)
+		}
+	}
+	if len(d.places) > 64 {
+		panic(fmt.Sprintf("BUG: %d keys tell formats, more than the bits of a word", len(d.places)))
+	}
+	// The most keys first; the sort is stable, so that the order of the formats decides between equals.
+	slices.SortStableFunc(d.tells, func(a, b tell) int { return bits.OnesCount64(b.keys) - bits.OnesCount64(a.keys) })
+	return d
+}
+
+// format returns the index of the format of the object whose top-level values stand in found, -1 where none fits; some
+// says that at least one key of a format is there.
+func (d *detector) format(src string, found []scan.Span) (format int, some bool) {
+	var have uint64
+	for i, place := range d.places {
+		if found[place].Kind != scan.Absent {
+			have |= 1 << i
+		}
+	}
+	for i := range d.tells {
+		t := &d.tells[i]
+		if have&t.keys == t.keys && (t.where < 0 || holds(src, found[t.where], t.text)) {
+			return t.format, true
+		}
+	}
+	return -1, have != 0
+}
+
+// holds says that a value is the text.
+func holds(src string, v scan.Span, text string) bool {
+	return v.Kind == scan.String && !v.Escaped && src[v.Start+1:v.End-1] == text
+}

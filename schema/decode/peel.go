@@ -1,0 +1,162 @@
+package decode
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/aidr-engine/aidr/schema/formats"
+	"github.com/aidr-engine/aidr/schema/scan"
+)
+
+// envelope holds the places of the keys of envelopes: what stands around records on their way, none of which a producer
+// of records writes.
+type envelope struct {
+	records, digestStart, digestBucket int // CloudTrail's files
+	detailType, detail                 int // EventBridge
+	messageType, logEvents             int // CloudWatch Logs subscription
+	awslogs                            int // the same as a Lambda function gets it: gzip in base64
+	message, original                  int // Filebeat, Elastic Agent, Vector
+	log                                int // Docker, Fluent Bit
+	event                              *formats.Shape
+}
+
+// Place in the shape of a CloudWatch log event.
+const logEventMessage = 0
+
+func openEnvelope(p *formats.Paths) envelope {
+	return envelope{
+		records: p.Add("Records"), digestStart: p.Add("digestStartTime"), digestBucket: p.Add("digestS3Bucket"),
+		detailType: p.Add("detail-type"), detail: p.Add("detail"),
+		messageType: p.Add("messageType"), logEvents: p.Add("logEvents"), awslogs: p.Add("awslogs", "data"),
+		message: p.Add("message"), original: p.Add("event", "original"), log: p.Add("log"),
+		event: formats.NewShape([]string{"message"}),
+	}
+}
+
+// peel takes an object that no format fits as an envelope; false where it is none.
+func (d *Decoder) peel(src string, v scan.Span, level int) bool {
+	at := func(place int) scan.Span { return d.found[place] }
+	e := &d.envelope
+	switch {
+	case at(e.records).Kind == scan.Array:
+		d.array(src, at(e.records), level)
+	case at(e.digestStart).Kind != scan.Absent && at(e.digestBucket).Kind != scan.Absent:
+		// A digest signs CloudTrail's files; it holds no records.
+	case at(e.messageType).Kind == scan.String && at(e.logEvents).Kind == scan.Array:
+		if !holds(src, at(e.messageType), "CONTROL_MESSAGE") {
+			d.logEvents(src, at(e.logEvents), level)
+		}
+	case at(e.awslogs).Kind == scan.String:
+		d.encoded(src, v, at(e.awslogs), level)
+	case at(e.detailType).Kind == scan.String && at(e.detail).Kind == scan.Object:
+		d.inner(src, at(e.detail), level)
+	default:
+		return d.wrapped(src, level)
+	}
+	return true
+}
+
+// wrapped takes the record that a log shipper wrapped, as text or as an object.
+func (d *Decoder) wrapped(src string, level int) bool {
+	for _, place := range [...]int{d.envelope.message, d.envelope.original, d.envelope.log} {
+		v := d.found[place]
+		if v.Kind == scan.Object || v.Kind == scan.String && nested(src, v) {
+			d.inner(src, v, level)
+			return true
+		}
+	}
+	return false
+}
+
+// nested says that a string looks like JSON: it begins with a bracket. Other lines are text, which is no format.
+func nested(src string, v scan.Span) bool {
+	text := strings.TrimLeft(src[v.Start+1:v.End-1], " \t")
+	for strings.HasPrefix(text, `\n`) || strings.HasPrefix(text, `\t`) || strings.HasPrefix(text, `\r`) {
+		text = strings.TrimLeft(text[2:], " \t")
+	}
+	return text != "" && (text[0] == '{' || text[0] == '[')
+}
+
+// inner takes what stood in an envelope.
+func (d *Decoder) inner(src string, v scan.Span, level int) {
+	switch {
+	case !d.enter(level, src[v.Start:v.End]):
+	case v.Kind == scan.String:
+		d.document(scan.Text(src, v, &d.record.Arena), level+1)
+	default:
+		d.element(src, v, level+1)
+	}
+}
+
+// logEvents takes each line of a CloudWatch Logs subscription.
+func (d *Decoder) logEvents(src string, list scan.Span, level int) {
+	if !d.enter(level, src[list.Start:list.End]) {
+		return
+	}
+	scan.Each(src, list, func(elem scan.Span) bool {
+		d.envelope.event.Select(formats.Node{Src: src, Span: elem})
+		line := d.envelope.event.At(logEventMessage).Span
+		if line.Kind == scan.String && nested(src, line) {
+			d.inner(src, line, level+1)
+		} else {
+			d.dead(ReasonUnknownFormat, "the log line is no JSON", src[elem.Start:elem.End])
+		}
+		return !d.record.Full()
+	})
+}
+
+// encoded takes base64.
+func (d *Decoder) encoded(src string, outer, v scan.Span, level int) {
+	if !d.enter(level, src[outer.Start:outer.End]) {
+		return
+	}
+	text, err := base64.StdEncoding.DecodeString(scan.Text(src, v, &d.record.Arena))
+	if err != nil {
+		d.dead(ReasonMalformed, fmt.Sprintf("decode awslogs.data: %v", err), src[outer.Start:outer.End])
+		return
+	}
+	d.document(string(text), level+1)
+}
+
+// isGzip looks at the magic number. No JSON begins like this.
+func isGzip(text string) bool { return strings.HasPrefix(text, "\x1f\x8b") }
+
+// inflate takes a gzip stream. All that one record inflates to has to stay below MaxRecord.
+func (d *Decoder) inflate(text string, level int) {
+	if !d.enter(level, text) {
+		return
+	}
+	var out bytes.Buffer
+	stream, err := gzip.NewReader(strings.NewReader(text))
+	if err == nil {
+		_, err = io.Copy(&out, io.LimitReader(stream, int64(MaxRecord-d.inflated)+1))
+	}
+	d.inflated += out.Len()
+	switch {
+	case d.inflated > MaxRecord:
+		d.dead(ReasonSize, fmt.Sprintf("gzip holds more than %d bytes", MaxRecord), text)
+	case err != nil:
+		d.dead(ReasonMalformed, fmt.Sprintf("inflate gzip: %v", err), text)
+	default:
+		d.document(out.String(), level+1)
+	}
+}
+
+// reasonOf turns an error of the scanner into a dead letter's reason and detail.
+func reasonOf(err error) (reason, detail string) {
+	reason = ReasonMalformed
+	switch {
+	case errors.Is(err, scan.ErrUTF8):
+		reason = ReasonUTF8
+	case errors.Is(err, scan.ErrDepth):
+		reason = ReasonDepth
+	case errors.Is(err, scan.ErrEmpty):
+		reason = ReasonEmpty
+	}
+	return reason, err.Error()
+}

@@ -1,0 +1,183 @@
+package formats
+
+import (
+	"net/netip"
+	"strings"
+
+	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/scan"
+)
+
+// ParseIP reads an address as gateways write it: with or without a port, in brackets or not, IPv4 inside IPv6. Masked
+// and anonymised addresses (leading zeros, stars) and networks are none.
+func ParseIP(s string) (ip netip.Addr, ok bool) {
+	s = strings.TrimSpace(s)
+	if s == "" {
+		return netip.Addr{}, false
+	}
+	if s[0] == '[' {
+		end := strings.IndexByte(s, ']')
+		if end < 0 || end+1 < len(s) && s[end+1] != ':' {
+			return netip.Addr{}, false
+		}
+		s = s[1:end]
+	} else if colon := strings.IndexByte(s, ':'); colon >= 0 && strings.IndexByte(s[colon+1:], ':') < 0 {
+		s = s[:colon] // one colon: a port behind IPv4
+	}
+	if len(s) > maxAddress {
+		return netip.Addr{}, false
+	}
+	ip, err := netip.ParseAddr(s)
+	return ip.Unmap().WithZone(""), err == nil
+}
+
+// maxAddress is the longest text of an address with a zone, in bytes; what is longer is not looked at.
+const maxAddress = 64
+
+// setIP sets source.ip in its normal form; text is what it was read from, and used where it already is that form.
+func (r *Record) setIP(ip netip.Addr, text string) {
+	var buf [maxAddress]byte
+	normal := ip.AppendTo(buf[:0])
+	if string(normal) != text {
+		text = r.Arena.Hold(normal)
+	}
+	r.Event.SetText(schema.SourceIP, text)
+}
+
+// SetSource sets source.ip from the peer's address, or from X-Forwarded-For where the peer is believed: a loopback
+// (a side-car) or one that the source's configuration names. It is false where there is no valid address.
+func (r *Record) SetSource(peer, forwarded string) bool {
+	ip, ok := ParseIP(peer)
+	if ok && forwarded != "" && r.believes(ip) {
+		if origin, text, ok := r.origin(forwarded); ok {
+			r.setIP(origin, text)
+			return true
+		}
+	}
+	if ok {
+		r.setIP(ip, peer)
+	}
+	return ok
+}
+
+// origin returns the last address of X-Forwarded-For that no believed hop added: what stands further left is the
+// caller's own claim.
+func (r *Record) origin(forwarded string) (ip netip.Addr, text string, ok bool) {
+	for forwarded != "" {
+		hop := forwarded
+		if comma := strings.LastIndexByte(forwarded, ','); comma >= 0 {
+			forwarded, hop = forwarded[:comma], forwarded[comma+1:]
+		} else {
+			forwarded = ""
+		}
+		hop = strings.TrimSpace(hop)
+		addr, valid := ParseIP(hop)
+		if !valid {
+			return ip, text, ok
+		}
+		ip, text, ok = addr, hop, true
+		if !r.believes(addr) {
+			break
+		}
+	}
+	return ip, text, ok
+}
+
+func (r *Record) believes(ip netip.Addr) bool {
+	if ip.IsLoopback() {
+		return true
+	}
+	for _, p := range r.trusted {
+		if p.Contains(ip) {
+			return true
+		}
+	}
+	return false
+}
+
+// SetCaller sets source.ip from an address, or source.domain where a service's name stands instead of one.
+func (r *Record) SetCaller(n Node) {
+	text := r.Text(n)
+	if text == "" || r.SetSource(text, "") {
+		return
+	}
+	if isName(text) {
+		r.Event.SetText(schema.SourceDomain, text) // whether wanted or not: the last rung of the identity ladder needs it
+	}
+}
+
+// isName says that a text is meant as a name and is no damaged address.
+func isName(s string) bool {
+	letter := false
+	for i := range len(s) {
+		c := s[i]
+		letter = letter || 'a' <= c|0x20 && c|0x20 <= 'z'
+		if c == ':' || c == '*' || c == '/' {
+			return false
+		}
+	}
+	return letter
+}
+
+// SplitURL returns the host without a port and the path without the query of a URL; a URL without a scheme is a path.
+func SplitURL(url string) (host, path string) {
+	rest := url
+	if i := strings.Index(url, "://"); i >= 0 && strings.IndexAny(url[:i], "/?#") < 0 {
+		rest = url[i+len("://"):]
+		end := strings.IndexAny(rest, "/?#")
+		if end < 0 {
+			end = len(rest)
+		}
+		host, rest = rest[:end], rest[end:]
+		if at := strings.LastIndexByte(host, '@'); at >= 0 {
+			host = host[at+1:] // never keep a password
+		}
+		host = Host(host)
+	}
+	if end := strings.IndexAny(rest, "?#"); end >= 0 {
+		rest = rest[:end]
+	}
+	return host, rest
+}
+
+// Host returns an authority's host: without a port, and without brackets around an IPv6 address.
+func Host(authority string) string {
+	if strings.HasPrefix(authority, "[") {
+		if end := strings.IndexByte(authority, ']'); end > 0 {
+			return authority[1:end]
+		}
+		return authority
+	}
+	if colon := strings.LastIndexByte(authority, ':'); colon >= 0 && strings.IndexByte(authority, ':') == colon {
+		return authority[:colon]
+	}
+	return authority
+}
+
+// SetTraceparent sets trace.id and span.parent_id from a W3C traceparent; anything else is ignored.
+func (r *Record) SetTraceparent(n Node) {
+	if n.Kind != scan.String {
+		return
+	}
+	s := r.Text(n)
+	if len(s) < 55 || s[2] != '-' || s[35] != '-' || s[52] != '-' {
+		return
+	}
+	if trace, span := s[3:35], s[36:52]; isHex(trace) && isHex(span) {
+		r.Put(schema.TraceID, trace)
+		r.Put(schema.SpanParentID, span)
+	}
+}
+
+// isHex says that a text is lower-case hex and not all zeros.
+func isHex(s string) bool {
+	zero := true
+	for i := range len(s) {
+		c := s[i]
+		if (c < '0' || c > '9') && (c < 'a' || c > 'f') {
+			return false
+		}
+		zero = zero && c == '0'
+	}
+	return !zero
+}

@@ -1,0 +1,135 @@
+package formats
+
+import (
+	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/scan"
+)
+
+// Aidr is what AppendEvent writes, for tests and for producers that normalise themselves: flat dotted names, and
+// "_identity" where the producer knows what makes two of its events one.
+func Aidr() Format {
+	return Format{
+		Name:  "aidr",
+		Tells: []Tell{{Keys: []string{"event.dataset", "event.class"}}},
+		Open:  openAidr,
+	}
+}
+
+type aidr struct {
+	identity int
+	places   [schema.NumFields]int
+}
+
+func openAidr(p *Paths) Reader {
+	a := &aidr{identity: p.Add(identityKey)}
+	for f := range schema.Field(schema.NumFields) {
+		a.places[f] = p.Add(f.String())
+	}
+	return a
+}
+
+func (a *aidr) Read(r *Record) {
+	r.Begin(r.Text(r.At(a.places[schema.EventDataset])))
+	if !r.Start(r.At(a.places[schema.Time])) {
+		return
+	}
+	for f := range schema.Field(schema.NumFields) {
+		if n := r.At(a.places[f]); n.Present() && f != schema.Time && r.Wants(f) {
+			r.setField(f, n)
+		}
+	}
+	if r.Event.Text(schema.EventClass) == "" || r.Event.Text(schema.EventDataset) == "" {
+		r.Refuse(UnknownFormat)
+		return
+	}
+	if n := r.At(a.identity); n.Present() {
+		id, err := schema.ParseID(r.Text(n))
+		if err != nil {
+			r.FaultNamed(identityKey)
+		}
+		r.Event.Given = id
+	}
+	r.Emit()
+}
+
+// setField sets a field from what AppendEvent writes for it.
+func (r *Record) setField(f schema.Field, n Node) {
+	switch f.Info().Type {
+	case schema.TypeInt:
+		r.setAnyInt(f, n)
+	case schema.TypeDouble:
+		r.SetDouble(f, n)
+	case schema.TypeBool:
+		if n.Kind == scan.True || n.Kind == scan.False {
+			r.Event.Set(f, schema.BoolValue(n.Kind == scan.True))
+			return
+		}
+		r.Fault(f)
+	case schema.TypeTimestamp:
+		if ns, ok := scan.Time(n.Src, n.Span); ok {
+			r.Event.SetTime(f, ns)
+			return
+		}
+		r.Fault(f)
+	case schema.TypeDyn:
+		r.SetAsIs(f, n)
+	case schema.TypeList:
+		r.SetList(f, n)
+	case schema.TypeString:
+		if f == schema.MessageContextPromptText || f == schema.MessageContextResponseText {
+			r.SetContent(f, r.Text(n))
+			return
+		}
+		r.SetText(f, n)
+	}
+}
+
+// setAnyInt sets an integer field that may be negative, as a producer's own durations are.
+func (r *Record) setAnyInt(f schema.Field, n Node) {
+	if v, ok := scan.Int(n.Src, n.Span); ok {
+		r.Event.SetInt(f, v)
+		return
+	}
+	r.Fault(f)
+}
+
+// SetList sets a list field from an array of strings; what is no string in it is counted and left out.
+func (r *Record) SetList(f schema.Field, n Node) {
+	if n.Kind != scan.Array {
+		r.Fault(f)
+		return
+	}
+	r.scratch = append(r.scratch[:0], '[')
+	scan.Each(n.Src, n.Span, func(elem scan.Span) bool {
+		if elem.Kind != scan.String {
+			r.Fault(f)
+			return true
+		}
+		r.listItem(scan.Text(n.Src, elem, &r.Arena))
+		return true
+	})
+	r.putList(f)
+}
+
+// StartList, ListItem and PutList build a list field of texts.
+func (r *Record) StartList() { r.scratch = append(r.scratch[:0], '[') }
+
+// ListItem adds one text.
+func (r *Record) ListItem(text string) { r.listItem(text) }
+
+// PutList sets the field, if there were any texts.
+func (r *Record) PutList(f schema.Field) { r.putList(f) }
+
+func (r *Record) listItem(text string) {
+	if len(r.scratch) > 1 {
+		r.scratch = append(r.scratch, ',')
+	}
+	r.scratch = appendString(r.scratch, text)
+}
+
+func (r *Record) putList(f schema.Field) {
+	r.scratch = append(r.scratch, ']')
+	if len(r.scratch) > len("[]") && r.Wants(f) {
+		r.Event.Set(f, schema.ListValue(r.Arena.Hold(r.scratch)))
+	}
+}

@@ -1,0 +1,99 @@
+// Package formats holds what every log format needs to become events: the keys that tell a format, the record that its
+// reader fills, the rules of normalisation, and the format aidr. The other formats are in gateway, cloud and llm, one
+// file each; the list of all is in schema/decode.
+package formats
+
+import "github.com/aidr-engine/aidr/schema/scan"
+
+// Format is one log format: how it is told from others, and how its records are read. It is a value; nothing registers
+// itself.
+type Format struct {
+	Name     string   // as in a source's configuration
+	Aliases  []string // shorter names that mean the same
+	Datasets []string // what event.dataset can be, sorted; empty for the format aidr, whose records say it
+	Tells    []Tell   // any of them tells the format
+
+	// Open returns a reader for one worker. It adds the paths that it looks at, from the top of a record.
+	Open func(p *Paths) Reader
+}
+
+// Tell is one set of top-level keys that tells a format. What stands deeper in a record is content, which attackers
+// write: it never tells anything.
+type Tell struct {
+	Keys []string // all of them have to be there, whatever their values
+
+	// Path and Text, where given: the text that has to stand there, for formats that share their keys with others.
+	Path []string
+	Text string
+}
+
+// Reader makes events of records of one format: it fills r.Event and calls r.Emit once for each. It keeps nothing from
+// one record to the next.
+type Reader interface {
+	Read(r *Record)
+}
+
+// Paths collects the paths of all readers of one decoder, so that one pass over a record finds them all.
+type Paths struct {
+	trie scan.Trie
+	tree pathNode
+}
+
+// pathNode is one key of the paths, for finding out which key stands twice.
+type pathNode struct {
+	key      string
+	children []*pathNode
+}
+
+// Add adds a path of keys and returns its place in a record.
+func (p *Paths) Add(path ...string) int {
+	at := &p.tree
+	for _, key := range path {
+		at = at.child(key)
+	}
+	return p.trie.Add(path...)
+}
+
+func (n *pathNode) child(key string) *pathNode {
+	for _, c := range n.children {
+		if c.key == key {
+			return c
+		}
+	}
+	c := &pathNode{key: key}
+	n.children = append(n.children, c)
+	return c
+}
+
+// Trie returns what finds the paths. It is complete when all readers are open.
+func (p *Paths) Trie() *scan.Trie { return &p.trie }
+
+// Duplicates calls yield with the dotted path of each wanted key that stands twice in one object at span of an already
+// validated src. It is slower than selecting: it is for records in which something stood twice.
+func (p *Paths) Duplicates(src string, at scan.Span, a *scan.Arena, yield func(path string)) {
+	duplicates(&p.tree, "", src, at, a, yield)
+}
+
+func duplicates(n *pathNode, prefix, src string, object scan.Span, a *scan.Arena, yield func(path string)) {
+	if object.Kind != scan.Object || len(n.children) == 0 {
+		return
+	}
+	last := make([]scan.Span, len(n.children)) // the value that counts
+	twice := make([]bool, len(n.children))
+	scan.Members(src, object, a, func(key string, v scan.Span) bool {
+		for i, c := range n.children {
+			if c.key == key {
+				twice[i] = twice[i] || last[i].Kind != scan.Absent
+				last[i] = v
+				break
+			}
+		}
+		return true
+	})
+	for i, c := range n.children {
+		if twice[i] {
+			yield(prefix + c.key)
+		}
+		duplicates(c, prefix+c.key+".", src, last[i], a, yield)
+	}
+}

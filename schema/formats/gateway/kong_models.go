@@ -1,0 +1,187 @@
+package gateway
+
+import (
+	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/formats"
+	"github.com/aidr-engine/aidr/schema/formats/llm"
+	"github.com/aidr-engine/aidr/schema/scan"
+)
+
+// models reads what Kong's AI plugins log of a call of a model. Since 3.11 it stands at ai.proxy; before that the key is
+// the name of the plugin.
+type models struct {
+	payload int // ai.payload.request, where older versions have it
+	plugin  *formats.Shape
+	body    *formats.Shape
+	audit   int // ai.audit.azure_content_safety
+	chat    *llm.Conversation
+}
+
+// Places in the shape of a plugin's block.
+const (
+	pluginUsage = iota
+	pluginMeta
+	pluginPayload
+	pluginRequest
+	pluginResponse
+	pluginPromptTokens
+	pluginPromptToken
+	pluginInputTokens
+	pluginCompletionTokens
+	pluginCompletionToken
+	pluginOutputTokens
+	pluginCachedTokens
+	pluginReasoningTokens
+	pluginCost
+	pluginProvider
+	pluginRequestModel
+	pluginResponseModel
+	pluginLakeraIn
+	pluginLakeraOut
+	pluginLakera
+	pluginAWSGuardrails
+)
+
+// Places in the shape of a request's or response's body.
+const (
+	bodyMessages = iota
+	bodyInput
+	bodyPrompt
+	bodySystem
+	bodyTools
+	bodyID
+	bodyInstructions
+)
+
+func openModels(p *formats.Paths) *models {
+	return &models{
+		payload: p.Add("ai", "payload", "request"),
+		audit:   p.Add("ai", "audit", "azure_content_safety"),
+		plugin: formats.NewShape([]string{"usage"}, []string{"meta"}, []string{"payload"}, []string{"payload", "request"}, []string{"payload", "response"},
+			[]string{"usage", "prompt_tokens"}, []string{"usage", "prompt_token"}, []string{"usage", "input_tokens"},
+			[]string{"usage", "completion_tokens"}, []string{"usage", "completion_token"}, []string{"usage", "output_tokens"},
+			[]string{"usage", "prompt_tokens_details", "cached_tokens"}, []string{"usage", "completion_tokens_details", "reasoning_tokens"},
+			[]string{"usage", "cost"}, []string{"meta", "provider_name"}, []string{"meta", "request_model"}, []string{"meta", "response_model"},
+			[]string{"lakera-guard", "input_block_reason"}, []string{"lakera-guard", "output_block_reason"}, []string{"lakera-guard"},
+			[]string{"aws-guardrails", "guardrails_id"}),
+		body: formats.NewShape([]string{"messages"}, []string{"input"}, []string{"prompt"}, []string{"system"}, []string{"tools"}, []string{"id"},
+			[]string{"instructions"}),
+		chat: llm.NewConversation(),
+	}
+}
+
+// find returns the block of the plugin that called the model: the proxy's, else the first that has usage or meta.
+func (m *models) find(r *formats.Record, ai formats.Node) (block formats.Node) {
+	scan.Members(ai.Src, ai.Span, &r.Arena, func(key string, v scan.Span) bool {
+		if v.Kind != scan.Object || !isPlugin(key) {
+			return true
+		}
+		n := formats.Node{Src: ai.Src, Span: v}
+		m.plugin.Select(n)
+		if m.plugin.At(pluginUsage).Present() || m.plugin.At(pluginMeta).Present() || m.plugin.At(pluginPayload).Present() {
+			if isProxy(key) {
+				block = n
+				return false
+			}
+			if !block.Present() {
+				block = n
+			}
+		}
+		return true
+	})
+	return block
+}
+
+// read makes the events of a call of a model; false where the record is none. refused says that Kong answered itself.
+func (m *models) read(r *formats.Record, ai formats.Node, uri string, refused bool) bool {
+	block := m.find(r, ai)
+	if !block.Present() && !r.At(m.payload).Present() {
+		return false
+	}
+	m.plugin.Select(block)
+	op := operationOf(uri)
+	r.SetClass(formats.ClassLLM, op)
+	r.Put(schema.GenAIOperationName, op)
+	r.SetText(schema.GenAIProviderName, m.plugin.At(pluginProvider))
+	r.SetText(schema.GenAIRequestModel, m.plugin.At(pluginRequestModel))
+	r.SetText(schema.GenAIResponseModel, m.plugin.At(pluginResponseModel))
+	r.SetFirstInt(schema.GenAIUsageInputTokens, m.plugin.At(pluginPromptTokens), m.plugin.At(pluginPromptToken), m.plugin.At(pluginInputTokens))
+	r.SetFirstInt(schema.GenAIUsageOutputTokens, m.plugin.At(pluginCompletionTokens), m.plugin.At(pluginCompletionToken), m.plugin.At(pluginOutputTokens))
+	r.SetInt(schema.GenAIUsageCacheReadInputTokens, m.plugin.At(pluginCachedTokens))
+	r.SetInt(schema.GenAIUsageReasoningOutputTokens, m.plugin.At(pluginReasoningTokens))
+	r.SetDouble(schema.GenAIUsageCost, m.plugin.At(pluginCost))
+	if refused {
+		r.Block()
+	}
+	m.guards(r)
+	request, response := m.plugin.At(pluginRequest), m.plugin.At(pluginResponse)
+	if !request.Present() {
+		request = r.At(m.payload)
+	}
+	m.chat.Reset()
+	m.request(r, request)
+	m.response(r, response)
+	m.chat.Fill(r)
+	m.chat.Emit(r)
+	return true
+}
+
+// guards sets what a guardrail said.
+func (m *models) guards(r *formats.Record) {
+	reason := r.FirstText(m.plugin.At(pluginLakeraIn), m.plugin.At(pluginLakeraOut))
+	switch {
+	case reason != "":
+		r.Put(schema.GuardrailName, "lakera-guard")
+		r.Put(schema.GuardrailVerdict, formats.Blocked)
+		r.Put(schema.GuardrailAction, formats.Blocked)
+		r.Put(schema.GuardrailRiskCategory, reason)
+		r.Block()
+	case m.plugin.At(pluginLakera).Present():
+		r.Put(schema.GuardrailName, "lakera-guard")
+	case m.plugin.At(pluginAWSGuardrails).Present():
+		r.Put(schema.GuardrailName, "aws-guardrails")
+	case r.At(m.audit).Kind == scan.Object:
+		r.Put(schema.GuardrailName, "azure_content_safety")
+		audit := r.At(m.audit)
+		scan.Members(audit.Src, audit.Span, &r.Arena, func(category string, level scan.Span) bool {
+			r.Put(schema.GuardrailRiskCategory, category)
+			r.SetText(schema.GuardrailVerdict, formats.Node{Src: audit.Src, Span: level})
+			return false
+		})
+	}
+}
+
+// request reads the logged body, a JSON text; one that is no JSON is the prompt itself.
+func (m *models) request(r *formats.Record, payload formats.Node) {
+	body, ok := r.Inside(payload)
+	if !ok {
+		m.chat.Request(r, payload)
+		return
+	}
+	if body.Kind == scan.Array {
+		m.chat.Request(r, body)
+		return
+	}
+	m.body.Select(body)
+	llm.SetTools(r, m.body.At(bodyTools))
+	m.chat.System(r, m.body.At(bodySystem))
+	m.chat.System(r, m.body.At(bodyInstructions))
+	for _, place := range [...]int{bodyMessages, bodyInput, bodyPrompt} {
+		if n := m.body.At(place); n.Present() {
+			m.chat.Request(r, n)
+			return
+		}
+	}
+}
+
+// response reads the logged body, a JSON text; one that is no JSON is the answer itself.
+func (m *models) response(r *formats.Record, payload formats.Node) {
+	body, ok := r.Inside(payload)
+	if !ok {
+		m.chat.Response(r, payload)
+		return
+	}
+	m.body.Select(body)
+	r.SetText(schema.GenAIResponseID, m.body.At(bodyID))
+	m.chat.Response(r, body)
+}

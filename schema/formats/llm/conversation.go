@@ -1,0 +1,265 @@
+// Package llm reads what model gateways and MCP connectors log, and the shapes of chats that many formats hold: OpenAI
+// messages and responses, Anthropic blocks.
+package llm
+
+import (
+	"github.com/aidr-engine/aidr/schema/formats"
+	"github.com/aidr-engine/aidr/schema/scan"
+)
+
+// ToolCall is a call that the model asks for.
+type ToolCall struct {
+	ID, Name  string
+	Arguments formats.Node // any JSON value, often a string that holds an object
+}
+
+// ToolResult is what came back from a tool. Text is used where it is not "", else Value.
+type ToolResult struct {
+	ID, Name string
+	Text     string
+	Value    formats.Node
+	Failed   bool
+}
+
+// Conversation is what is new in one exchange with a model. Every request repeats the history; what is new in it shows
+// from the record alone: what stands after the last message of the assistant. It belongs to one worker, and what it
+// holds is valid until the next Reset.
+type Conversation struct {
+	Results []ToolResult // tool results that the request brought
+	Calls   []ToolCall   // calls in the response
+	prompt  []string
+	answer  []string
+	system  []string
+	finish  []string
+
+	messages []turn
+	asked    []ToolCall // calls of the last assistant messages, which name the tools of the results
+
+	message, call, part, responseShape, choice *formats.Shape
+}
+
+// turn is one message of a request.
+type turn struct {
+	node formats.Node
+	role role
+}
+
+type role uint8
+
+const (
+	user role = iota
+	assistant
+	system
+	tool
+)
+
+// NewConversation returns one for a worker.
+func NewConversation() *Conversation {
+	return &Conversation{
+		message: formats.NewShape([]string{"role"}, []string{"type"}, []string{"content"}, []string{"tool_calls"}, []string{"tool_call_id"},
+			[]string{"name"}, []string{"function_call"}, []string{"call_id"}, []string{"arguments"}, []string{"output"}, []string{"input"}),
+		call: formats.NewShape([]string{"id"}, []string{"function", "name"}, []string{"function", "arguments"}, []string{"name"},
+			[]string{"arguments"}, []string{"custom", "name"}, []string{"custom", "input"}),
+		part: formats.NewShape([]string{"type"}, []string{"text"}, []string{"id"}, []string{"name"}, []string{"input"},
+			[]string{"tool_use_id"}, []string{"content"}, []string{"is_error"}, []string{"refusal"}),
+		responseShape: formats.NewShape([]string{"choices"}, []string{"output"}, []string{"content"}, []string{"stop_reason"}, []string{"text"}),
+		choice:        formats.NewShape([]string{"message"}, []string{"finish_reason"}, []string{"text"}),
+	}
+}
+
+// Places of the shapes.
+const (
+	messageRole = iota
+	messageType
+	messageContent
+	messageCalls
+	messageCallID
+	messageName
+	messageFunctionCall
+	messageItemCallID
+	messageArguments
+	messageOutput
+	messageInput
+)
+
+const (
+	callID = iota
+	callFunctionName
+	callFunctionArguments
+	callName
+	callArguments
+	callCustomName
+	callCustomInput
+)
+
+const (
+	partType = iota
+	partText
+	partID
+	partName
+	partInput
+	partToolUseID
+	partContent
+	partIsError
+	partRefusal
+)
+
+const (
+	responseChoices = iota
+	responseOutput
+	responseContent
+	responseStopReason
+	responseText
+)
+
+const (
+	choiceMessage = iota
+	choiceFinishReason
+	choiceText
+)
+
+// Reset empties the conversation.
+func (c *Conversation) Reset() {
+	c.Results, c.Calls = c.Results[:0], c.Calls[:0]
+	c.prompt, c.answer, c.system, c.finish = c.prompt[:0], c.answer[:0], c.system[:0], c.finish[:0]
+	c.messages, c.asked = c.messages[:0], c.asked[:0]
+}
+
+// Request reads the messages of a request: an array of messages or items, one of them, or a text.
+func (c *Conversation) Request(r *formats.Record, messages formats.Node) {
+	switch messages.Kind {
+	case scan.String:
+		c.prompt = appendText(c.prompt, r.Text(messages))
+		return
+	case scan.Object:
+		c.messages = append(c.messages, c.turn(r, messages))
+	case scan.Array:
+		scan.Each(messages.Src, messages.Span, func(elem scan.Span) bool {
+			n := formats.Node{Src: messages.Src, Span: elem}
+			switch elem.Kind {
+			case scan.Object:
+				c.messages = append(c.messages, c.turn(r, n))
+			case scan.String: // a list of inputs, as for embeddings
+				c.prompt = appendText(c.prompt, r.Text(n))
+			}
+			return true
+		})
+	default:
+		return
+	}
+	last := c.lastAssistant()
+	c.ask(r, last)
+	for i, t := range c.messages {
+		switch {
+		case t.role == system:
+			c.message.Select(t.node)
+			c.texts(r, c.message.At(messageContent), &c.system)
+		case i > last:
+			c.read(r, t)
+		}
+	}
+}
+
+// System adds system instructions that stand outside of the messages.
+func (c *Conversation) System(r *formats.Record, n formats.Node) { c.texts(r, n, &c.system) }
+
+// turn tells the role of a message.
+func (c *Conversation) turn(r *formats.Record, n formats.Node) turn {
+	c.message.Select(n)
+	t := turn{node: n, role: user}
+	switch r.Text(c.message.At(messageRole)) {
+	case "assistant", "model":
+		t.role = assistant
+	case "system", "developer":
+		t.role = system
+	case "tool", "function":
+		t.role = tool
+	case "":
+		switch r.Text(c.message.At(messageType)) { // items of the Responses API
+		case "function_call_output", "custom_tool_call_output":
+			t.role = tool
+		case "function_call", "custom_tool_call", "reasoning":
+			t.role = assistant
+		}
+	}
+	return t
+}
+
+// lastAssistant returns the index of the assistant's last message, -1 where there is none.
+func (c *Conversation) lastAssistant() int {
+	for i := len(c.messages) - 1; i >= 0; i-- {
+		if c.messages[i].role == assistant {
+			return i
+		}
+	}
+	return -1
+}
+
+// ask collects the calls of the assistant's messages up to last that no message of another role stands between: they
+// are what the results behind them answer.
+func (c *Conversation) ask(r *formats.Record, last int) {
+	for i := last; i >= 0 && c.messages[i].role == assistant; i-- {
+		c.asked = c.calls(r, c.messages[i].node, c.asked)
+	}
+}
+
+// nameOf returns the name of the tool that the call id asked for.
+func (c *Conversation) nameOf(id string) string {
+	if id == "" {
+		return ""
+	}
+	for _, call := range c.asked {
+		if call.ID == id {
+			return call.Name
+		}
+	}
+	return ""
+}
+
+// read takes a message that is new in this request.
+func (c *Conversation) read(r *formats.Record, t turn) {
+	c.message.Select(t.node)
+	if t.role == tool {
+		c.result(r)
+		return
+	}
+	content := c.message.At(messageContent)
+	c.texts(r, content, &c.prompt)
+	c.blockResults(r, content)
+}
+
+// result takes a message that holds what a tool gave: OpenAI's roles tool and function, and output items.
+func (c *Conversation) result(r *formats.Record) {
+	res := ToolResult{ID: r.FirstText(c.message.At(messageCallID), c.message.At(messageItemCallID))}
+	res.Name = c.nameOf(res.ID)
+	if res.Name == "" {
+		res.Name = r.Text(c.message.At(messageName))
+	}
+	res.Value = c.message.At(messageContent)
+	if !res.Value.Present() {
+		res.Value = c.message.At(messageOutput)
+	}
+	res.Text = c.joined(r, res.Value)
+	c.Results = append(c.Results, res)
+}
+
+// blockResults takes Anthropic's tool_result blocks out of a user's message.
+func (c *Conversation) blockResults(r *formats.Record, content formats.Node) {
+	if content.Kind != scan.Array {
+		return
+	}
+	scan.Each(content.Src, content.Span, func(elem scan.Span) bool {
+		if elem.Kind != scan.Object {
+			return true
+		}
+		c.part.Select(formats.Node{Src: content.Src, Span: elem})
+		if r.Text(c.part.At(partType)) != "tool_result" {
+			return true
+		}
+		res := ToolResult{ID: r.Text(c.part.At(partToolUseID)), Value: c.part.At(partContent), Failed: c.part.At(partIsError).True()}
+		res.Name = c.nameOf(res.ID)
+		res.Text = c.joined(r, res.Value)
+		c.Results = append(c.Results, res)
+		return true
+	})
+}

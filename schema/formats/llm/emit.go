@@ -1,0 +1,146 @@
+package llm
+
+import (
+	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/formats"
+	"github.com/aidr-engine/aidr/schema/scan"
+)
+
+// join returns the texts with a line's end between them. One text is returned as it is; what lies beyond MaxText is not
+// joined, because nobody would see it.
+func join(r *formats.Record, texts []string) string {
+	if len(texts) == 0 {
+		return ""
+	}
+	joined := texts[0]
+	if len(texts) == 1 {
+		return joined
+	}
+	n := 0
+	for i, t := range texts {
+		n += len(t) + 1
+		if n > formats.MaxText {
+			texts = texts[:i+1]
+			break
+		}
+	}
+	return r.Join(texts, "\n")
+}
+
+// Fill sets what the conversation says of the llm event: the new prompt, the answer, why the model stopped, and the
+// hash of the system instructions.
+func (c *Conversation) Fill(r *formats.Record) {
+	if r.Wants(schema.MessageContextPromptText) {
+		r.SetContent(schema.MessageContextPromptText, join(r, c.prompt))
+	}
+	if r.Wants(schema.MessageContextResponseText) {
+		r.SetContent(schema.MessageContextResponseText, join(r, c.answer))
+	}
+	if len(c.finish) > 0 && r.Wants(schema.GenAIResponseFinishReasons) {
+		r.StartList()
+		for _, reason := range c.finish {
+			r.ListItem(reason)
+		}
+		r.PutList(schema.GenAIResponseFinishReasons)
+	}
+	if len(c.system) > 0 && r.Wants(schema.GenAISystemInstructionsHash) {
+		r.Event.SetText(schema.GenAISystemInstructionsHash, r.Hash(c.system...))
+	}
+}
+
+// onlyLLM are the fields that stand on the llm event and not on those of its tools.
+var onlyLLM = [...]schema.Field{
+	schema.EventDuration, schema.EventType, schema.Disposition, schema.ErrorType, schema.EventTruncated,
+	schema.HTTPResponseStatusCode, schema.HTTPRequestBytes, schema.HTTPResponseBytes,
+	schema.GenAIUsageInputTokens, schema.GenAIUsageOutputTokens, schema.GenAIUsageCacheReadInputTokens,
+	schema.GenAIUsageReasoningOutputTokens, schema.GenAIUsageCost, schema.GenAIResponseFinishReasons,
+	schema.GenAIOperationName, schema.GenAISystemInstructionsHash, schema.GenAIToolDefinitionsHash,
+	schema.GenAIToolDefinitionsCount, schema.MessageContextPromptText, schema.MessageContextResponseText,
+	schema.GuardrailName, schema.GuardrailVerdict, schema.GuardrailAction, schema.GuardrailRiskCategory,
+}
+
+// onlyTool are the fields of one tool event.
+var onlyTool = [...]schema.Field{
+	schema.EventTruncated, schema.GenAIToolName, schema.GenAIToolCallID, schema.GenAIToolCallArguments, schema.GenAIToolCallResult,
+}
+
+// Emit hands over the llm event that stands in r, then a tool_result for each new result (at the record's time: they
+// were there when the request began), then a tool_call for each call (at the llm event's end).
+func (c *Conversation) Emit(r *formats.Record) {
+	end := r.End()
+	r.Emit()
+	if len(c.Results)+len(c.Calls) == 0 {
+		return
+	}
+	for _, f := range onlyLLM {
+		r.Event.Clear(f)
+	}
+	for i := range c.Results {
+		if r.Full() {
+			return
+		}
+		c.emitResult(r, &c.Results[i])
+	}
+	r.Event.SetTime(schema.Time, end)
+	for i := range c.Calls {
+		if r.Full() {
+			return
+		}
+		c.emitCall(r, &c.Calls[i])
+	}
+}
+
+// The actions of tool events that a model's log gives; tools/call and execute_tool are those that ran one.
+const (
+	actionToolCall   = "tool_call"
+	actionToolResult = "tool_result"
+)
+
+func (c *Conversation) emitResult(r *formats.Record, res *ToolResult) {
+	clearTool(r)
+	r.SetClass(formats.ClassTool, actionToolResult)
+	r.SetOutcome(formats.Success)
+	if res.Failed {
+		r.SetOutcome(formats.Failure)
+	}
+	r.Put(schema.GenAIToolName, res.Name)
+	r.Put(schema.GenAIToolCallID, res.ID)
+	if res.Text != "" {
+		r.SetContent(schema.GenAIToolCallResult, res.Text)
+	} else {
+		r.SetAsIs(schema.GenAIToolCallResult, res.Value)
+	}
+	r.Emit()
+}
+
+// emitCall emits what the model asked for: nobody knows yet what becomes of it.
+func (c *Conversation) emitCall(r *formats.Record, call *ToolCall) {
+	clearTool(r)
+	r.SetClass(formats.ClassTool, actionToolCall)
+	r.SetOutcome(formats.Unknown)
+	r.Put(schema.GenAIToolName, call.Name)
+	r.Put(schema.GenAIToolCallID, call.ID)
+	r.SetDyn(schema.GenAIToolCallArguments, call.Arguments)
+	r.Emit()
+}
+
+func clearTool(r *formats.Record) {
+	for _, f := range onlyTool {
+		r.Event.Clear(f)
+	}
+}
+
+// SetTools sets how many tools were offered, and the hash of their definitions, blanks between tokens aside.
+func SetTools(r *formats.Record, tools formats.Node) {
+	if tools.Kind != scan.Array {
+		return
+	}
+	if r.Wants(schema.GenAIToolDefinitionsCount) {
+		n := 0
+		scan.Each(tools.Src, tools.Span, func(scan.Span) bool { n++; return true })
+		r.Event.SetInt(schema.GenAIToolDefinitionsCount, int64(n))
+	}
+	if r.Wants(schema.GenAIToolDefinitionsHash) {
+		r.Event.SetText(schema.GenAIToolDefinitionsHash, r.HashJSON(tools))
+	}
+}

@@ -1,0 +1,293 @@
+package llm
+
+import (
+	"strings"
+
+	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/formats"
+	"github.com/aidr-engine/aidr/schema/scan"
+)
+
+// LiteLLM is the StandardLoggingPayload that every logging callback of LiteLLM's proxy gets.
+func LiteLLM() formats.Format {
+	return formats.Format{
+		Name:     "litellm",
+		Datasets: []string{"litellm"},
+		Tells: []formats.Tell{
+			{Keys: []string{"call_type", "metadata", "custom_llm_provider"}},
+			{Keys: []string{"call_type", "metadata", "model_map_information"}},
+			{Keys: []string{"call_type", "metadata", "hidden_params"}},
+		},
+		Open: openLiteLLM,
+	}
+}
+
+// liteLLM holds the places of a record's values.
+type liteLLM struct {
+	chat      *Conversation
+	guardrail *formats.Shape
+
+	id, traceID, callType, status, provider                                  int
+	start, end, responseTime                                                 int
+	model, modelGroup, apiBase, promptTokens, completionTokens, responseCost int
+	endUser, requesterIP, userAgent, tags, agentID                           int
+	messages, response, tools, systemText, instructions                      int
+	errorCode, errorClass, guardrails, guardrailStatus                       int
+
+	keyHash, keyAlias, keyUser, keyEmail, keyOrg, keyEndUser, metaAgent, metaIP, metaUserAgent, session int
+	toolName, toolArguments, toolResult, toolResultFailed, serverName, mcpSession                       int
+
+	responseID, responseModel, usage, usageCached, usageCacheRead, usageReasoning, usagePrompt, usageCompletion int
+}
+
+// What of guardrail_information is read.
+const (
+	guardrailName = iota
+	guardrailVerdict
+	guardrailAction
+	guardrailCategories
+)
+
+func openLiteLLM(p *formats.Paths) formats.Reader {
+	meta := func(keys ...string) int { return p.Add(append([]string{"metadata"}, keys...)...) }
+	usage := func(keys ...string) int { return p.Add(append([]string{"response", "usage"}, keys...)...) }
+	return &liteLLM{
+		chat: NewConversation(),
+		guardrail: formats.NewShape([]string{"guardrail_name"}, []string{"guardrail_status"}, []string{"guardrail_action"},
+			[]string{"violation_categories"}),
+		id: p.Add("id"), traceID: p.Add("trace_id"), callType: p.Add("call_type"), status: p.Add("status"), provider: p.Add("custom_llm_provider"),
+		start: p.Add("startTime"), end: p.Add("endTime"), responseTime: p.Add("response_time"),
+		model: p.Add("model"), modelGroup: p.Add("model_group"), apiBase: p.Add("api_base"),
+		promptTokens: p.Add("prompt_tokens"), completionTokens: p.Add("completion_tokens"), responseCost: p.Add("response_cost"),
+		endUser: p.Add("end_user"), requesterIP: p.Add("requester_ip_address"), userAgent: p.Add("user_agent"), tags: p.Add("request_tags"),
+		agentID: p.Add("agent_id"), messages: p.Add("messages"), response: p.Add("response"),
+		tools: p.Add("model_parameters", "tools"), systemText: p.Add("model_parameters", "system"), instructions: p.Add("model_parameters", "instructions"),
+		errorCode: p.Add("error_information", "error_code"), errorClass: p.Add("error_information", "error_class"),
+		guardrails: p.Add("guardrail_information"), guardrailStatus: p.Add("status_fields", "guardrail_status"),
+
+		keyHash: meta("user_api_key_hash"), keyAlias: meta("user_api_key_alias"), keyUser: meta("user_api_key_user_id"),
+		keyEmail: meta("user_api_key_user_email"), keyOrg: meta("user_api_key_org_id"), keyEndUser: meta("user_api_key_end_user_id"),
+		metaAgent: meta("agent_id"), metaIP: meta("requester_ip_address"), metaUserAgent: meta("user_agent"),
+		session:  meta("requester_metadata", "session_id"),
+		toolName: meta("mcp_tool_call_metadata", "name"), toolArguments: meta("mcp_tool_call_metadata", "arguments"),
+		toolResult: meta("mcp_tool_call_metadata", "result"), toolResultFailed: meta("mcp_tool_call_metadata", "result", "isError"),
+		serverName: meta("mcp_tool_call_metadata", "mcp_server_name"), mcpSession: meta("mcp_tool_call_metadata", "mcp_session_id"),
+
+		responseID: p.Add("response", "id"), responseModel: p.Add("response", "model"), usage: usage(),
+		usageCached: usage("prompt_tokens_details", "cached_tokens"), usageCacheRead: usage("cache_read_input_tokens"),
+		usageReasoning: usage("completion_tokens_details", "reasoning_tokens"),
+		usagePrompt:    usage("prompt_tokens"), usageCompletion: usage("completion_tokens"),
+	}
+}
+
+func (l *liteLLM) Read(r *formats.Record) {
+	r.Begin("litellm")
+	if !r.Start(r.At(l.start), r.At(l.end)) {
+		return
+	}
+	r.SetText(schema.EventID, r.At(l.id))
+	l.duration(r)
+	l.identify(r)
+	l.outcome(r)
+	switch callType := r.Text(r.At(l.callType)); callType {
+	case "call_mcp_tool":
+		l.toolCall(r)
+	case "list_mcp_tools":
+		l.mcp(r, "tools/list")
+		r.Emit()
+	default:
+		l.exchange(r, operation(callType))
+	}
+}
+
+// duration is from the start to the end, else the time that the proxy says it took.
+func (l *liteLLM) duration(r *formats.Record) {
+	end := r.At(l.end)
+	if ns, ok := scan.Time(end.Src, end.Span); ok && r.At(l.start).Present() {
+		if ns >= r.Time() {
+			r.Event.SetInt(schema.EventDuration, ns-r.Time())
+		}
+		return
+	}
+	r.SetDuration(r.At(l.responseTime), nsPerSecond)
+}
+
+const nsPerSecond = 1e9
+
+// identify tells who calls: an agent that says its id, the key, the key's user.
+func (l *liteLLM) identify(r *formats.Record) {
+	key := r.Text(r.At(l.keyHash))
+	if strings.HasPrefix(key, "sk-") { // the proxy hashes keys; one that comes raw is hashed here
+		key = r.Secret(key)
+	}
+	if !r.SetSource(r.Text(r.At(l.metaIP)), "") {
+		r.SetSource(r.Text(r.At(l.requesterIP)), "")
+	}
+	r.Agent("agent_id", r.Text(r.At(l.agentID)))
+	r.Agent("metadata.agent_id", r.Text(r.At(l.metaAgent)))
+	r.Agent("metadata.user_api_key_hash", key)
+	r.Agent("metadata.user_api_key_user_id", r.Text(r.At(l.keyUser)))
+	r.Agent("end_user", r.Text(r.At(l.endUser)))
+	userAgent := r.FirstText(r.At(l.userAgent), r.At(l.metaUserAgent))
+	if userAgent == "" {
+		userAgent = l.taggedUserAgent(r)
+	}
+	r.AgentByAddress(userAgent)
+
+	r.SetText(schema.AIAgentName, r.At(l.keyAlias))
+	if key != "" {
+		r.Put(schema.CredentialUID, key)
+		r.Put(schema.CredentialType, "api_key")
+	}
+	r.SetText(schema.UserID, r.At(l.keyUser))
+	r.SetText(schema.UserEmail, r.At(l.keyEmail))
+	r.SetText(schema.OrganizationID, r.At(l.keyOrg))
+	r.SetFirst(schema.OnBehalfOfID, r.At(l.endUser), r.At(l.keyEndUser))
+	r.Put(schema.UserAgentOriginal, userAgent)
+	r.SetText(schema.TraceID, r.At(l.traceID))
+	r.SetFirst(schema.SessionID, r.At(l.session), r.At(l.traceID), r.At(l.mcpSession))
+}
+
+// taggedUserAgent returns the most exact user agent among the request's tags, where older proxies put it.
+func (l *liteLLM) taggedUserAgent(r *formats.Record) (best string) {
+	if !r.Wants(schema.UserAgentOriginal) && r.Event.Has(schema.AIAgentUID) {
+		return ""
+	}
+	tags := r.At(l.tags)
+	scan.Each(tags.Src, tags.Span, func(elem scan.Span) bool {
+		tag, ok := strings.CutPrefix(r.Text(formats.Node{Src: tags.Src, Span: elem}), "User-Agent: ")
+		if ok && len(tag) > len(best) {
+			best = tag
+		}
+		return true
+	})
+	return best
+}
+
+// outcome reads the status, the error and what guardrails said.
+func (l *liteLLM) outcome(r *formats.Record) {
+	failed := false
+	switch r.Text(r.At(l.status)) {
+	case "success":
+		r.SetOutcome(formats.Success)
+	case "failure":
+		r.SetOutcome(formats.Failure)
+		failed = true
+	default:
+		r.SetOutcome(formats.Unknown)
+	}
+	class := r.Text(r.At(l.errorClass))
+	code := r.At(l.errorCode)
+	if failed {
+		r.SetFirst(schema.ErrorType, r.At(l.errorClass), code)
+		if n, ok := scan.Int(code.Src, code.Span); ok && n >= 100 && n < 600 {
+			r.Event.SetInt(schema.HTTPResponseStatusCode, n)
+			r.SetStatus(n)
+			r.SetOutcome(formats.Failure)
+		}
+	}
+	intervened := l.readGuardrails(r)
+	if failed && (intervened || strings.HasPrefix(class, "Guardrail") || strings.HasPrefix(class, "BlockedPii")) {
+		r.Block()
+	}
+}
+
+// readGuardrails takes the first guardrail that intervened, else the first one. It says whether one did.
+func (l *liteLLM) readGuardrails(r *formats.Record) bool {
+	list := r.At(l.guardrails)
+	chosen, intervened := list, false
+	if list.Kind == scan.Array { // older proxies log one object
+		chosen = list.First()
+		scan.Each(list.Src, list.Span, func(elem scan.Span) bool {
+			g := formats.Node{Src: list.Src, Span: elem}
+			l.guardrail.Select(g)
+			if intervened = stopped(r.Text(l.guardrail.At(guardrailVerdict))); intervened {
+				chosen = g
+			}
+			return !intervened
+		})
+	}
+	l.guardrail.Select(chosen)
+	verdict := l.guardrail.At(guardrailVerdict)
+	r.SetText(schema.GuardrailName, l.guardrail.At(guardrailName))
+	r.SetText(schema.GuardrailVerdict, verdict)
+	r.SetText(schema.GuardrailAction, l.guardrail.At(guardrailAction))
+	r.SetText(schema.GuardrailRiskCategory, l.guardrail.At(guardrailCategories).First())
+	return stopped(r.Text(verdict)) || stopped(r.Text(r.At(l.guardrailStatus)))
+}
+
+// stopped says that a guardrail's status means that it held something back.
+func stopped(status string) bool { return status == "guardrail_intervened" || status == "blocked" }
+
+// operation is what a call type does, in OpenTelemetry's words where it has one. The a in front means asynchronous.
+func operation(callType string) string {
+	switch callType {
+	case "completion", "acompletion", "responses", "aresponses", "anthropic_messages", "aanthropic_messages", "":
+		return "chat"
+	case "embedding", "aembedding":
+		return "embeddings"
+	case "text_completion", "atext_completion":
+		return "text_completion"
+	case "generate_content", "agenerate_content", "generate_content_stream", "agenerate_content_stream":
+		return "generate_content"
+	case "send_message", "asend_message":
+		return "invoke_agent"
+	}
+	return callType
+}
+
+// exchange is a call of a model.
+func (l *liteLLM) exchange(r *formats.Record, op string) {
+	r.SetClass(formats.ClassLLM, op)
+	r.Put(schema.GenAIOperationName, op)
+	r.SetText(schema.GenAIProviderName, r.At(l.provider))
+	r.SetFirst(schema.GenAIRequestModel, r.At(l.model), r.At(l.modelGroup))
+	r.SetText(schema.GenAIResponseModel, r.At(l.responseModel))
+	r.SetText(schema.GenAIResponseID, r.At(l.responseID))
+	host, _ := formats.SplitURL(r.Text(r.At(l.apiBase)))
+	r.Put(schema.ServiceTargetName, host)
+	r.SetFirstInt(schema.GenAIUsageInputTokens, r.At(l.promptTokens), r.At(l.usagePrompt))
+	r.SetFirstInt(schema.GenAIUsageOutputTokens, r.At(l.completionTokens), r.At(l.usageCompletion))
+	r.SetFirstInt(schema.GenAIUsageCacheReadInputTokens, r.At(l.usageCached), r.At(l.usageCacheRead))
+	r.SetInt(schema.GenAIUsageReasoningOutputTokens, r.At(l.usageReasoning))
+	r.SetDouble(schema.GenAIUsageCost, r.At(l.responseCost))
+	SetTools(r, r.At(l.tools))
+
+	l.chat.Reset()
+	l.chat.System(r, r.At(l.systemText))
+	l.chat.System(r, r.At(l.instructions))
+	l.chat.Request(r, r.At(l.messages))
+	l.chat.Response(r, r.At(l.response))
+	l.chat.Fill(r)
+	l.chat.Emit(r)
+}
+
+// mcp makes the event one of an MCP server that the proxy stands before.
+func (l *liteLLM) mcp(r *formats.Record, method string) {
+	r.SetClass(formats.ClassTool, method)
+	r.Put(schema.MCPMethodName, method)
+	r.SetText(schema.MCPServerName, r.At(l.serverName))
+	r.SetText(schema.MCPSessionID, r.At(l.mcpSession))
+}
+
+// toolCall is a tool that the proxy ran.
+func (l *liteLLM) toolCall(r *formats.Record) {
+	l.mcp(r, "tools/call")
+	r.SetText(schema.GenAIToolName, r.At(l.toolName))
+	if !r.Event.Has(schema.GenAIToolName) {
+		if name, ok := strings.CutPrefix(r.Text(r.At(l.model)), "MCP: "); ok {
+			r.Put(schema.GenAIToolName, name)
+		}
+	}
+	r.SetDyn(schema.GenAIToolCallArguments, r.At(l.toolArguments))
+	r.SetDouble(schema.GenAIUsageCost, r.At(l.responseCost))
+	result := r.At(l.toolResult)
+	if !result.Present() {
+		result = r.At(l.response)
+	}
+	r.SetAsIs(schema.GenAIToolCallResult, result)
+	if r.At(l.toolResultFailed).True() {
+		r.SetOutcome(formats.Failure)
+	}
+	r.Emit()
+}

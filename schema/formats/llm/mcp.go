@@ -1,0 +1,248 @@
+package llm
+
+import (
+	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/formats"
+	"github.com/aidr-engine/aidr/schema/scan"
+)
+
+// MCP is JSON-RPC between an MCP client and a server: bare, or in the envelope that a connector puts around each message
+// (ts, direction, session_id, server, agent, message). A request and its response are two records and stay two events.
+func MCP() formats.Format {
+	return formats.Format{
+		Name:     "mcp_jsonrpc",
+		Aliases:  []string{"mcp"},
+		Datasets: []string{"mcp.jsonrpc"},
+		Tells: []formats.Tell{
+			{Keys: []string{"jsonrpc"}, Path: []string{"jsonrpc"}, Text: "2.0"},
+			{Keys: []string{"message", "direction"}},
+			{Keys: []string{"message", "session_id", "server"}},
+		},
+		Open: openMCP,
+	}
+}
+
+type mcp struct {
+	message                                                         int
+	ts, timestamp, session, mcpSession, server, agent, client, user int
+	bare                                                            int
+	rpc                                                             *RPC
+}
+
+func openMCP(p *formats.Paths) formats.Reader {
+	return &mcp{
+		message: p.Add("message"), bare: p.Add(),
+		ts: p.Add("ts"), timestamp: p.Add("timestamp"), session: p.Add("session_id"), mcpSession: p.Add("mcp_session_id"),
+		server: p.Add("server"), agent: p.Add("agent"), client: p.Add("client"), user: p.Add("user"),
+		rpc: NewRPC(),
+	}
+}
+
+func (m *mcp) Read(r *formats.Record) {
+	r.Begin("mcp.jsonrpc")
+	if !r.Start(r.At(m.ts), r.At(m.timestamp)) {
+		return
+	}
+	message, enveloped := r.Inside(r.At(m.message))
+	if !enveloped {
+		message = r.At(m.bare)
+	}
+	m.identify(r)
+	if message.Kind == scan.Array { // a batch of the protocol's versions before 2025-06-18
+		scan.Each(message.Src, message.Span, func(elem scan.Span) bool {
+			m.emit(r, formats.Node{Src: message.Src, Span: elem})
+			return !r.Full()
+		})
+		return
+	}
+	m.emit(r, message)
+}
+
+// identify takes what the envelope says; the messages themselves name nobody who can be believed.
+func (m *mcp) identify(r *formats.Record) {
+	r.Agent("agent", r.Text(r.At(m.agent)))
+	r.Agent("client", r.Text(r.At(m.client)))
+	r.Agent("user", r.Text(r.At(m.user)))
+	r.SetText(schema.UserID, r.At(m.user))
+	r.SetText(schema.MCPServerName, r.At(m.server))
+	r.SetFirst(schema.MCPSessionID, r.At(m.session), r.At(m.mcpSession))
+	r.SetFirst(schema.SessionID, r.At(m.session), r.At(m.mcpSession))
+}
+
+// perMessage are the fields that one message sets.
+var perMessage = [...]schema.Field{
+	schema.EventAction, schema.EventOutcome, schema.ErrorType, schema.EventTruncated, schema.TraceID, schema.SpanParentID,
+	schema.MCPMethodName, schema.MCPResourceURI, schema.ResourceName, schema.ClientAppName, schema.GenAIToolName,
+	schema.GenAIToolCallID, schema.GenAIToolCallArguments, schema.GenAIToolCallResult, schema.GenAIToolDefinitionsHash,
+	schema.GenAIToolDefinitionsCount, schema.MessageContextPromptText, schema.MessageContextResponseText,
+}
+
+func (m *mcp) emit(r *formats.Record, message formats.Node) {
+	for _, f := range perMessage {
+		r.Event.Clear(f)
+	}
+	if !m.rpc.Message(r, message) {
+		r.Refuse(formats.UnknownFormat)
+		return
+	}
+	r.Emit()
+}
+
+// RPC reads JSON-RPC messages of MCP. It belongs to one worker.
+type RPC struct {
+	shape  *formats.Shape
+	result *formats.Shape
+	item   *formats.Shape
+	chat   *Conversation
+	texts  []string
+}
+
+// Places of the shapes.
+const (
+	rpcID = iota
+	rpcMethod
+	rpcParams
+	rpcName
+	rpcArguments
+	rpcURI
+	rpcTraceparent
+	rpcClientName
+	rpcMessages
+	rpcResult
+	rpcError
+	rpcErrorCode
+)
+
+const (
+	resultContent = iota
+	resultStructured
+	resultIsError
+	resultTools
+	resultContents
+	resultServerName
+	resultMessages
+)
+
+const (
+	itemText = iota
+	itemResourceText
+)
+
+// NewRPC returns one for a worker.
+func NewRPC() *RPC {
+	return &RPC{
+		shape: formats.NewShape([]string{"id"}, []string{"method"}, []string{"params"}, []string{"params", "name"},
+			[]string{"params", "arguments"}, []string{"params", "uri"}, []string{"params", "_meta", "traceparent"},
+			[]string{"params", "clientInfo", "name"}, []string{"params", "messages"}, []string{"result"}, []string{"error"},
+			[]string{"error", "code"}),
+		result: formats.NewShape([]string{"content"}, []string{"structuredContent"}, []string{"isError"}, []string{"tools"},
+			[]string{"contents"}, []string{"serverInfo", "name"}, []string{"messages"}),
+		item: formats.NewShape([]string{"text"}, []string{"resource", "text"}),
+		chat: NewConversation(),
+	}
+}
+
+// Message sets what one message says: a request or notification its method, a response its result. It is false for
+// what is no message.
+func (c *RPC) Message(r *formats.Record, n formats.Node) bool {
+	if n.Kind != scan.Object {
+		return false
+	}
+	c.shape.Select(n)
+	r.SetText(schema.GenAIToolCallID, c.shape.At(rpcID))
+	switch {
+	case c.shape.At(rpcMethod).Kind == scan.String:
+		c.request(r, r.Text(c.shape.At(rpcMethod)))
+	case c.shape.At(rpcResult).Kind != scan.Absent:
+		r.SetClass(formats.ClassTool, actionToolResult)
+		c.Result(r, c.shape.At(rpcResult))
+	case c.shape.At(rpcError).Present():
+		r.SetClass(formats.ClassTool, actionToolResult)
+		c.failure(r)
+	default:
+		r.FaultNamed("method")
+		return false
+	}
+	return true
+}
+
+// Tool returns the name in the last request's parameters.
+func (c *RPC) Tool(r *formats.Record) string { return r.Text(c.shape.At(rpcName)) }
+
+// request sets what is asked for. What becomes of it stands in the response.
+func (c *RPC) request(r *formats.Record, method string) {
+	r.SetClass(formats.ClassTool, method)
+	r.SetOutcome(formats.Unknown)
+	r.Put(schema.MCPMethodName, method)
+	r.SetTraceparent(c.shape.At(rpcTraceparent))
+	switch method {
+	case "tools/call":
+		r.SetText(schema.GenAIToolName, c.shape.At(rpcName))
+		r.SetDyn(schema.GenAIToolCallArguments, c.shape.At(rpcArguments))
+	case "resources/read", "resources/subscribe", "resources/unsubscribe", "notifications/resources/updated":
+		r.SetText(schema.MCPResourceURI, c.shape.At(rpcURI))
+	case "prompts/get":
+		r.SetText(schema.ResourceName, c.shape.At(rpcName))
+		r.SetDyn(schema.GenAIToolCallArguments, c.shape.At(rpcArguments))
+	case "initialize":
+		r.SetText(schema.ClientAppName, c.shape.At(rpcClientName))
+	case "sampling/createMessage":
+		c.chat.Reset()
+		c.chat.Request(r, c.shape.At(rpcMessages))
+		c.chat.Fill(r)
+	default:
+		r.SetDyn(schema.GenAIToolCallArguments, c.shape.At(rpcParams))
+	}
+}
+
+// Result sets what a response brought.
+func (c *RPC) Result(r *formats.Record, n formats.Node) {
+	r.SetOutcome(formats.Success)
+	c.result.Select(n)
+	if n.Kind == scan.Object && c.result.At(resultIsError).True() {
+		r.SetOutcome(formats.Failure)
+	}
+	switch tools := c.result.At(resultTools); {
+	case n.Kind != scan.Object:
+		r.SetAsIs(schema.GenAIToolCallResult, n)
+	case tools.Kind == scan.Array:
+		r.SetClass(formats.ClassTool, "tools/list")
+		SetTools(r, tools)
+	case c.result.At(resultServerName).Kind == scan.String:
+		r.SetClass(formats.ClassTool, "initialize")
+		if !r.Event.Has(schema.MCPServerName) {
+			r.SetText(schema.MCPServerName, c.result.At(resultServerName))
+		}
+	default:
+		c.content(r, n)
+	}
+}
+
+// content sets the result to the text that stands in it, else to the structured content, else to the whole.
+func (c *RPC) content(r *formats.Record, n formats.Node) {
+	list, structured := c.result.At(resultContent), c.result.At(resultStructured)
+	if list.Kind != scan.Array {
+		list = c.result.At(resultContents)
+	}
+	c.texts = c.texts[:0]
+	scan.Each(list.Src, list.Span, func(elem scan.Span) bool {
+		c.item.Select(formats.Node{Src: list.Src, Span: elem})
+		c.texts = appendText(c.texts, r.FirstText(c.item.At(itemText), c.item.At(itemResourceText)))
+		return true
+	})
+	switch {
+	case len(c.texts) > 0:
+		r.SetContent(schema.GenAIToolCallResult, join(r, c.texts))
+	case structured.Present():
+		r.SetAsIs(schema.GenAIToolCallResult, structured)
+	default:
+		r.SetAsIs(schema.GenAIToolCallResult, n)
+	}
+}
+
+// failure sets what an error response says.
+func (c *RPC) failure(r *formats.Record) {
+	r.SetOutcome(formats.Failure)
+	r.SetText(schema.ErrorType, c.shape.At(rpcErrorCode))
+	r.SetAsIs(schema.GenAIToolCallResult, c.shape.At(rpcError))
+}

@@ -1,0 +1,163 @@
+package llm
+
+import (
+	"github.com/aidr-engine/aidr/schema/formats"
+	"github.com/aidr-engine/aidr/schema/scan"
+)
+
+// Response reads what the model answered: OpenAI's choices or output items, Anthropic's message, or a text. A text is
+// never looked into: the model wrote it.
+func (c *Conversation) Response(r *formats.Record, n formats.Node) {
+	switch n.Kind {
+	case scan.String:
+		c.answer = appendText(c.answer, r.Text(n))
+		return
+	case scan.Object:
+	default:
+		return
+	}
+	c.responseShape.Select(n)
+	choices, output := c.responseShape.At(responseChoices), c.responseShape.At(responseOutput)
+	content, stop := c.responseShape.At(responseContent), c.responseShape.At(responseStopReason)
+	switch {
+	case choices.Kind == scan.Array:
+		c.eachObject(choices, func(n formats.Node) { c.readChoice(r, n) })
+	case output.Kind == scan.Array:
+		c.eachObject(output, func(n formats.Node) { c.readItem(r, n) })
+	case content.Present():
+		c.finish = appendText(c.finish, r.Text(stop))
+		c.readAnswer(r, n)
+	default:
+		c.answer = appendText(c.answer, r.Text(c.responseShape.At(responseText)))
+	}
+}
+
+func (c *Conversation) eachObject(list formats.Node, yield func(formats.Node)) {
+	scan.Each(list.Src, list.Span, func(elem scan.Span) bool {
+		if elem.Kind == scan.Object {
+			yield(formats.Node{Src: list.Src, Span: elem})
+		}
+		return true
+	})
+}
+
+// readChoice takes one of OpenAI's choices.
+func (c *Conversation) readChoice(r *formats.Record, n formats.Node) {
+	c.choice.Select(n)
+	message, text := c.choice.At(choiceMessage), c.choice.At(choiceText)
+	c.finish = appendText(c.finish, r.Text(c.choice.At(choiceFinishReason)))
+	c.answer = appendText(c.answer, r.Text(text))
+	if message.Kind == scan.Object {
+		c.readAnswer(r, message)
+	}
+}
+
+// readItem takes one item of the Responses API's output.
+func (c *Conversation) readItem(r *formats.Record, n formats.Node) {
+	c.message.Select(n)
+	switch r.Text(c.message.At(messageType)) {
+	case "message", "":
+		c.texts(r, c.message.At(messageContent), &c.answer)
+	case "function_call", "custom_tool_call":
+		c.Calls = c.calls(r, n, c.Calls)
+	}
+}
+
+// readAnswer takes an assistant's message.
+func (c *Conversation) readAnswer(r *formats.Record, message formats.Node) {
+	c.message.Select(message)
+	c.texts(r, c.message.At(messageContent), &c.answer)
+	c.Calls = c.calls(r, message, c.Calls)
+}
+
+// calls appends the tool calls of an assistant's message, in any shape, or of an item that is one.
+func (c *Conversation) calls(r *formats.Record, message formats.Node, to []ToolCall) []ToolCall {
+	c.message.Select(message)
+	content, list, legacy := c.message.At(messageContent), c.message.At(messageCalls), c.message.At(messageFunctionCall)
+	switch r.Text(c.message.At(messageType)) {
+	case "function_call", "custom_tool_call":
+		call := ToolCall{ID: r.Text(c.message.At(messageItemCallID)), Name: r.Text(c.message.At(messageName)), Arguments: c.message.At(messageArguments)}
+		if !call.Arguments.Present() {
+			call.Arguments = c.message.At(messageInput)
+		}
+		return append(to, call)
+	}
+	c.eachObject(list, func(n formats.Node) {
+		c.call.Select(n)
+		call := ToolCall{ID: r.Text(c.call.At(callID)), Arguments: c.call.At(callFunctionArguments)}
+		call.Name = r.FirstText(c.call.At(callFunctionName), c.call.At(callCustomName), c.call.At(callName))
+		for _, at := range [...]int{callCustomInput, callArguments} {
+			if !call.Arguments.Present() {
+				call.Arguments = c.call.At(at)
+			}
+		}
+		to = append(to, call)
+	})
+	if legacy.Kind == scan.Object && list.Kind != scan.Array {
+		c.call.Select(legacy)
+		to = append(to, ToolCall{Name: r.Text(c.call.At(callName)), Arguments: c.call.At(callArguments)})
+	}
+	c.eachObject(content, func(n formats.Node) {
+		c.part.Select(n)
+		if t := r.Text(c.part.At(partType)); t == "tool_use" || t == "server_tool_use" {
+			to = append(to, ToolCall{ID: r.Text(c.part.At(partID)), Name: r.Text(c.part.At(partName)), Arguments: c.part.At(partInput)})
+		}
+	})
+	return to
+}
+
+// texts appends the texts of a message's content: a string, or parts of which some are text.
+func (c *Conversation) texts(r *formats.Record, content formats.Node, to *[]string) {
+	switch content.Kind {
+	case scan.String:
+		*to = appendText(*to, r.Text(content))
+	case scan.Array:
+		scan.Each(content.Src, content.Span, func(elem scan.Span) bool {
+			n := formats.Node{Src: content.Src, Span: elem}
+			switch elem.Kind {
+			case scan.String:
+				*to = appendText(*to, r.Text(n))
+			case scan.Object:
+				c.part.Select(n)
+				*to = appendText(*to, c.partText(r))
+			}
+			return true
+		})
+	case scan.Object: // one part, as MCP's sampling has it
+		c.part.Select(content)
+		*to = appendText(*to, c.partText(r))
+	}
+}
+
+// partText returns the text of the selected part, "" where it is no text.
+func (c *Conversation) partText(r *formats.Record) string {
+	switch r.Text(c.part.At(partType)) {
+	case "text", "input_text", "output_text", "":
+		return r.Text(c.part.At(partText))
+	case "refusal":
+		return r.Text(c.part.At(partRefusal))
+	}
+	return ""
+}
+
+// joined returns the texts of a tool's result as one, "" where it is no text.
+func (c *Conversation) joined(r *formats.Record, content formats.Node) string {
+	if content.Kind == scan.String {
+		return r.Text(content)
+	}
+	if content.Kind != scan.Array {
+		return ""
+	}
+	from := len(c.system) // the tail of system is free for a moment
+	c.texts(r, content, &c.system)
+	text := join(r, c.system[from:])
+	c.system = c.system[:from]
+	return text
+}
+
+func appendText(to []string, text string) []string {
+	if text == "" {
+		return to
+	}
+	return append(to, text)
+}
