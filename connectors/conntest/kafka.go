@@ -1,0 +1,277 @@
+package conntest
+
+import (
+	"bytes"
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+)
+
+const (
+	// kafkaVersion is that of pom.xml; it keys the cache.
+	kafkaVersion = "4.1.1"
+	// kafkaStart is how long a broker may take to answer: 2 s when it is new, 12 s after it was killed (it recovers its
+	// log and waits for its old session), more on a loaded machine.
+	kafkaStart = 90 * time.Second
+	// kafkaStop is how long a broker may take to shut down when it is asked to.
+	kafkaStop = 30 * time.Second
+	// clusterID is any base64 UUID.
+	clusterID = "aidrconntestkafka00000"
+)
+
+//go:embed pom.xml
+var kafkaPom []byte
+
+// Kafka is an Apache Kafka broker in KRaft mode, alone in its cluster, with its data in a temporary folder. Its port
+// and its data stay over Stop, Kill and Restart.
+type Kafka struct {
+	Addr string // host:port
+
+	tb   testing.TB
+	libs string
+	dir  string
+	cmd  *exec.Cmd
+	gone chan struct{} // closed when the process has ended
+}
+
+// Required says that what is named (java, kafka, samples ...) must not be missing here: a test fails instead of being
+// skipped. AIDR_TEST_REQUIRE lists the names, separated by commas.
+func Required(what string) bool {
+	for _, name := range strings.Split(os.Getenv("AIDR_TEST_REQUIRE"), ",") {
+		if strings.TrimSpace(name) == what {
+			return true
+		}
+	}
+	return false
+}
+
+// Missing skips the test because of what is not here, or fails it where that is required.
+func Missing(tb testing.TB, what, why string) {
+	tb.Helper()
+	if Required(what) {
+		tb.Fatalf("%s is required (AIDR_TEST_REQUIRE): %s", what, why)
+	}
+	tb.Skipf("%s: set AIDR_TEST_REQUIRE=%s to make this a failure", why, what)
+}
+
+// StartKafka starts a broker that lives as long as the test. It takes 3 s and 330 MB; the first time it also fetches
+// 43 MB through Maven into the user's cache folder. Where java or mvn is missing, the test is skipped.
+func StartKafka(tb testing.TB) *Kafka {
+	tb.Helper()
+	for _, program := range []string{"java", "mvn"} {
+		if _, err := exec.LookPath(program); err != nil {
+			Missing(tb, "kafka", fmt.Sprintf("no Kafka broker without %s", program))
+		}
+	}
+	libs, err := kafkaLibs()
+	if err != nil {
+		Missing(tb, "kafka", fmt.Sprintf("fetch Kafka %s: %v", kafkaVersion, err))
+	}
+	k := &Kafka{tb: tb, libs: libs, dir: tb.TempDir()}
+	tb.Cleanup(func() {
+		k.Kill()
+		if tb.Failed() {
+			tb.Logf("the broker's last words:\n%s", k.lastWords())
+		}
+	})
+	if err := k.create(); err != nil {
+		tb.Fatalf("start Kafka: %v", err)
+	}
+	k.Restart()
+	return k
+}
+
+// kafkaLibs returns the folder of the broker's jars, fetching them where they are not cached.
+func kafkaLibs() (string, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return "", err
+	}
+	root := filepath.Join(cache, "aidr", "kafka-"+kafkaVersion)
+	libs := filepath.Join(root, "libs")
+	if _, err := os.Stat(libs); err == nil {
+		return libs, nil
+	}
+	if err := os.MkdirAll(root, 0o755); err != nil {
+		return "", err
+	}
+	work, err := os.MkdirTemp(root, "fetch-")
+	if err != nil {
+		return "", err
+	}
+	defer os.RemoveAll(work)
+	if err := os.WriteFile(filepath.Join(work, "pom.xml"), kafkaPom, 0o644); err != nil {
+		return "", err
+	}
+	mvn := exec.Command("mvn", "-q", "-B", "dependency:copy-dependencies", "-DoutputDirectory=libs")
+	mvn.Dir = work
+	if out, err := mvn.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("mvn: %w: %s", err, out)
+	}
+	// Another test may have been faster; then its folder stays.
+	if err := os.Rename(filepath.Join(work, "libs"), libs); err != nil {
+		if _, there := os.Stat(libs); there != nil {
+			return "", err
+		}
+	}
+	return libs, nil
+}
+
+// create chooses ports, writes the configuration and formats the data folder.
+func (k *Kafka) create() error {
+	ports, err := freePorts(2)
+	if err != nil {
+		return err
+	}
+	k.Addr = net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[0]))
+	properties := fmt.Sprintf(`process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@127.0.0.1:%[2]d
+listeners=PLAINTEXT://127.0.0.1:%[1]d,CONTROLLER://127.0.0.1:%[2]d
+advertised.listeners=PLAINTEXT://127.0.0.1:%[1]d
+controller.listener.names=CONTROLLER
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+log.dirs=%[3]s
+num.partitions=3
+auto.create.topics.enable=false
+offsets.topic.num.partitions=1
+offsets.topic.replication.factor=1
+transaction.state.log.num.partitions=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+`, ports[0], ports[1], filepath.ToSlash(filepath.Join(k.dir, "data")))
+	if err := os.WriteFile(k.properties(), []byte(properties), 0o644); err != nil {
+		return err
+	}
+	format := exec.Command("java", "-cp", filepath.Join(k.libs, "*"), "kafka.tools.StorageTool",
+		"format", "-t", clusterID, "-c", k.properties())
+	if out, err := format.CombinedOutput(); err != nil {
+		return fmt.Errorf("format the data folder: %w: %s", err, out)
+	}
+	return nil
+}
+
+func (k *Kafka) properties() string { return filepath.Join(k.dir, "server.properties") }
+func (k *Kafka) log() string        { return filepath.Join(k.dir, "server.log") }
+
+// freePorts returns ports of the loopback interface that nobody listens on at this moment.
+func freePorts(n int) ([]int, error) {
+	var ports []int
+	for range n {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer l.Close()
+		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+	}
+	return ports, nil
+}
+
+// Restart starts the broker, which must not be running, and returns when it answers.
+func (k *Kafka) Restart() {
+	k.tb.Helper()
+	log, err := os.OpenFile(k.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		k.tb.Fatalf("start Kafka: %v", err)
+	}
+	defer log.Close()
+	cmd := exec.Command("java", "-Xmx512m", "-cp", filepath.Join(k.libs, "*"), "kafka.Kafka", k.properties())
+	cmd.Dir, cmd.Stdout, cmd.Stderr = k.dir, log, log
+	if err := cmd.Start(); err != nil {
+		k.tb.Fatalf("start Kafka: %v", err)
+	}
+	k.cmd, k.gone = cmd, make(chan struct{})
+	go func(gone chan struct{}) {
+		cmd.Wait()
+		close(gone)
+	}(k.gone)
+	if err := k.awaitAnswer(); err != nil {
+		k.tb.Fatalf("start Kafka: %v", err)
+	}
+}
+
+func (k *Kafka) awaitAnswer() error {
+	deadline := time.After(kafkaStart)
+	for {
+		err := k.answers()
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-k.gone:
+			return fmt.Errorf("the broker ended: %s", k.lastWords())
+		case <-deadline:
+			return fmt.Errorf("no answer after %v: %w", kafkaStart, err)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
+}
+
+// answers asks for the cluster's brokers.
+func (k *Kafka) answers() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	conn, err := kafka.DialContext(ctx, "tcp", k.Addr)
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(2 * time.Second))
+	brokers, err := conn.Brokers()
+	if err == nil && len(brokers) == 0 {
+		err = errors.New("the cluster has no broker yet")
+	}
+	return err
+}
+
+// Stop asks the broker to end and returns when it has.
+func (k *Kafka) Stop() {
+	k.tb.Helper()
+	if err := k.cmd.Process.Signal(os.Interrupt); err != nil {
+		k.tb.Fatalf("stop Kafka: %v", err)
+	}
+	select {
+	case <-k.gone:
+	case <-time.After(kafkaStop):
+		k.tb.Errorf("Kafka did not stop within %v: killed", kafkaStop)
+		k.Kill()
+	}
+}
+
+// Kill ends the broker at once, as a power cut would. It does nothing where the broker does not run.
+func (k *Kafka) Kill() {
+	if k.cmd == nil || k.cmd.Process == nil {
+		return
+	}
+	k.cmd.Process.Kill() // it may have ended already
+	<-k.gone
+}
+
+// lastWords is the end of the broker's log.
+func (k *Kafka) lastWords() string {
+	const most = 4 << 10
+	text, err := os.ReadFile(k.log())
+	if err != nil {
+		return err.Error()
+	}
+	if len(text) > most {
+		text = text[len(text)-most:]
+		text = text[bytes.IndexByte(text, '\n')+1:]
+	}
+	return string(text)
+}

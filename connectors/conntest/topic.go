@@ -1,0 +1,197 @@
+package conntest
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+// CreateTopic creates a topic at the broker and returns when all its partitions can be written. config is pairs of
+// names and values.
+func CreateTopic(tb testing.TB, addr, topic string, partitions int, config ...string) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), outage)
+	defer cancel()
+	client, done := newClient(addr)
+	defer done()
+	spec := kafka.TopicConfig{Topic: topic, NumPartitions: partitions, ReplicationFactor: 1}
+	for i := 0; i+1 < len(config); i += 2 {
+		spec.ConfigEntries = append(spec.ConfigEntries, kafka.ConfigEntry{ConfigName: config[i], ConfigValue: config[i+1]})
+	}
+	res, err := client.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{spec}})
+	if err == nil {
+		err = res.Errors[topic]
+	}
+	if err != nil {
+		tb.Fatalf("create topic %q: %v", topic, err)
+	}
+	for {
+		if err = writable(ctx, client, topic, partitions); err == nil {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			tb.Fatalf("create topic %q: %v", topic, err)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+}
+
+// writable asks every partition for its end: only a leader answers.
+func writable(ctx context.Context, client *kafka.Client, topic string, partitions int) error {
+	var ask []kafka.OffsetRequest
+	for p := range partitions {
+		ask = append(ask, kafka.LastOffsetOf(p))
+	}
+	res, err := client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{topic: ask}})
+	if err != nil {
+		return err
+	}
+	if n := len(res.Topics[topic]); n != partitions {
+		return fmt.Errorf("%d of %d partitions answer", n, partitions)
+	}
+	for _, p := range res.Topics[topic] {
+		if p.Error != nil {
+			return p.Error
+		}
+	}
+	return nil
+}
+
+func newClient(addr string) (client *kafka.Client, done func()) {
+	transport := &kafka.Transport{MetadataTTL: 200 * time.Millisecond}
+	return &kafka.Client{Addr: kafka.TCP(addr), Transport: transport}, transport.CloseIdleConnections
+}
+
+// Produce writes messages to one partition, in order, and returns when the broker has them. change, if not nil, changes
+// the writer: its codec, for example.
+func Produce(tb testing.TB, addr, topic string, partition int, messages []kafka.Message, change func(*kafka.Writer)) {
+	tb.Helper()
+	transport := &kafka.Transport{}
+	defer transport.CloseIdleConnections()
+	w := &kafka.Writer{
+		Addr: kafka.TCP(addr), Topic: topic, RequiredAcks: kafka.RequireAll, BatchSize: 500, BatchTimeout: time.Millisecond,
+		Balancer:  kafka.BalancerFunc(func(kafka.Message, ...int) int { return partition }),
+		Transport: transport,
+	}
+	if change != nil {
+		change(w)
+	}
+	defer w.Close()
+	ctx, cancel := context.WithTimeout(tb.Context(), outage)
+	defer cancel()
+	if err := w.WriteMessages(ctx, messages...); err != nil {
+		tb.Fatalf("produce %d messages to %s/%d: %v", len(messages), topic, partition, err)
+	}
+}
+
+// Messages makes messages of texts.
+func Messages(texts ...string) []kafka.Message {
+	messages := make([]kafka.Message, len(texts))
+	for i, text := range texts {
+		messages[i].Value = []byte(text)
+	}
+	return messages
+}
+
+// FakeKafka is a broker inside the test process: fast, and no proof of how a real one treats groups.
+type FakeKafka struct {
+	Addr string
+	*kfake.Cluster
+	gate *gate
+}
+
+// StartFakeKafka starts a fake broker that lives as long as the test.
+func StartFakeKafka(tb testing.TB, opts ...kfake.Opt) *FakeKafka {
+	tb.Helper()
+	f := &FakeKafka{gate: &gate{conns: map[net.Conn]bool{}}}
+	opts = append([]kfake.Opt{kfake.NumBrokers(1), kfake.ListenFn(f.gate.listen)}, opts...)
+	cluster, err := kfake.NewCluster(opts...)
+	if err != nil {
+		tb.Fatalf("start fake Kafka: %v", err)
+	}
+	tb.Cleanup(cluster.Close)
+	f.Cluster, f.Addr = cluster, cluster.ListenAddrs()[0]
+	return f
+}
+
+// Away cuts all connections and refuses new ones until back is called.
+func (f *FakeKafka) Away() (back func()) {
+	f.gate.set(true)
+	return func() { f.gate.set(false) }
+}
+
+// gate stands before a listener and can shut it.
+type gate struct {
+	mu    sync.Mutex
+	shut  bool
+	conns map[net.Conn]bool
+}
+
+func (g *gate) listen(network, address string) (net.Listener, error) {
+	l, err := net.Listen(network, address)
+	if err != nil {
+		return nil, err
+	}
+	return gatedListener{l, g}, nil
+}
+
+func (g *gate) set(shut bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.shut = shut; shut {
+		for c := range g.conns {
+			c.Close()
+		}
+		clear(g.conns)
+	}
+}
+
+// admit remembers the connection, or refuses it.
+func (g *gate) admit(c net.Conn) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.shut {
+		return errors.New("shut")
+	}
+	g.conns[c] = true
+	return nil
+}
+
+type gatedListener struct {
+	net.Listener
+	gate *gate
+}
+
+func (l gatedListener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if l.gate.admit(c) == nil {
+			return gatedConn{c, l.gate}, nil
+		}
+		c.Close()
+	}
+}
+
+// gatedConn forgets itself when it is closed.
+type gatedConn struct {
+	net.Conn
+	gate *gate
+}
+
+func (c gatedConn) Close() error {
+	c.gate.mu.Lock()
+	delete(c.gate.conns, c.Conn)
+	c.gate.mu.Unlock()
+	return c.Conn.Close()
+}
