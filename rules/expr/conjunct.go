@@ -1,0 +1,125 @@
+package expr
+
+import "strings"
+
+// splitConjuncts returns the texts of the operands of the top-level && of a valid expression, in order, without the
+// brackets and blanks around them. CEL's syntax tree knows where an operand begins, not where it ends.
+func splitConjuncts(text string) []string {
+	text = unwrap(text)
+	var parts []string
+	depth, start := 0, 0
+	for i := 0; i < len(text); {
+		switch c := text[i]; {
+		case c == '(' || c == '[' || c == '{':
+			depth++
+			i++
+		case c == ')' || c == ']' || c == '}':
+			depth--
+			i++
+		case depth == 0 && (strings.HasPrefix(text[i:], "||") || c == '?'):
+			return []string{text}
+		case depth == 0 && strings.HasPrefix(text[i:], "&&"):
+			parts = append(parts, text[start:i])
+			i += 2
+			start = i
+		default:
+			i = skipToken(text, i)
+		}
+	}
+	if parts == nil {
+		return []string{text}
+	}
+	var out []string
+	for _, p := range append(parts, text[start:]) {
+		out = append(out, splitConjuncts(p)...)
+	}
+	return out
+}
+
+// unwrap takes blanks, comments and pairs of brackets off that are around the whole text.
+func unwrap(text string) string {
+	for {
+		text = trimComments(text)
+		if !strings.HasPrefix(text, "(") || bracketEnd(text) != len(text) {
+			return text
+		}
+		text = text[1 : len(text)-1]
+	}
+}
+
+// trimComments takes blanks and whole comments off both ends.
+func trimComments(text string) string {
+	end := 0
+	for i := 0; i < len(text); {
+		next := skipToken(text, i)
+		if !isBlank(text[i]) && !strings.HasPrefix(text[i:], "//") {
+			end = next
+		}
+		i = next
+	}
+	text = text[:end]
+	for text != "" && (isBlank(text[0]) || strings.HasPrefix(text, "//")) {
+		text = text[skipToken(text, 0):]
+	}
+	return text
+}
+
+func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f' }
+
+// bracketEnd returns the place after the bracket that closes the one at 0.
+func bracketEnd(text string) int {
+	depth := 0
+	for i := 0; i < len(text); {
+		switch text[i] {
+		case '(':
+			depth++
+			i++
+		case ')':
+			depth--
+			i++
+			if depth == 0 {
+				return i
+			}
+		default:
+			i = skipToken(text, i)
+		}
+	}
+	return -1
+}
+
+// skipToken returns the place after a string, an escaped name, a comment, or else one byte.
+func skipToken(text string, i int) int {
+	switch text[i] {
+	case '"', '\'', '`':
+		return stringEnd(text, i)
+	case '/':
+		if strings.HasPrefix(text[i:], "//") {
+			if n := strings.IndexByte(text[i:], '\n'); n >= 0 {
+				return i + n + 1
+			}
+			return len(text)
+		}
+	}
+	return i + 1
+}
+
+// stringEnd returns the place after the string that opens at i; r"..." has no escapes.
+func stringEnd(text string, i int) int {
+	raw := i > 0 && (text[i-1] == 'r' || text[i-1] == 'R') && (i < 2 || !isNameByte(text[i-2]) || text[i-2] == 'b' || text[i-2] == 'B')
+	quote := text[i : i+1]
+	if triple := strings.Repeat(quote, 3); quote != "`" && strings.HasPrefix(text[i:], triple) {
+		quote = triple
+	}
+	for j := i + len(quote); j < len(text); j++ {
+		if text[j] == '\\' && !raw {
+			j++
+		} else if strings.HasPrefix(text[j:], quote) {
+			return j + len(quote)
+		}
+	}
+	return len(text)
+}
+
+func isNameByte(c byte) bool {
+	return c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
+}

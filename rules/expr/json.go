@@ -1,0 +1,225 @@
+package expr
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// The JSON of a dyn field or of a raw path is read where it stands: a look-up of one key scans the text once, keeps no
+// tree and does not recurse. Decode has validated it; text that is no JSON after all is absent, never a panic.
+
+// jsonAt returns the value at a path of keys, absent where there is none or where it is null.
+func jsonAt(text string, path []string) schema.Value {
+	text = strings.Trim(text, jsonBlanks)
+	for _, key := range path {
+		member, ok := jsonMember(text, key)
+		if !ok {
+			return schema.Value{}
+		}
+		text = member
+	}
+	return jsonValue(text)
+}
+
+const jsonBlanks = " \t\r\n"
+
+// jsonValue types one JSON value without blanks around it; null is absent.
+func jsonValue(text string) schema.Value {
+	if text == "" {
+		return schema.Value{}
+	}
+	switch text[0] {
+	case '"':
+		s, ok := jsonUnquote(text)
+		if !ok {
+			return schema.Value{}
+		}
+		return schema.StringValue(s)
+	case '{', '[':
+		return schema.JSONValue(text)
+	case 't', 'f':
+		if text == "true" || text == "false" {
+			return schema.BoolValue(text == "true")
+		}
+		return schema.Value{}
+	case 'n':
+		return schema.Value{}
+	}
+	return jsonNumber(text)
+}
+
+// jsonNumber is an int where the text is an integer of 64 bits, else a finite double.
+func jsonNumber(text string) schema.Value {
+	if c := text[0]; c != '-' && (c < '0' || c > '9') {
+		return schema.Value{}
+	}
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return schema.IntValue(n)
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return schema.Value{}
+	}
+	return schema.DoubleValue(f)
+}
+
+// jsonUnquote returns what a JSON string spells: a view of it where nothing is escaped.
+func jsonUnquote(text string) (string, bool) {
+	if len(text) < 2 || text[len(text)-1] != '"' {
+		return "", false
+	}
+	inner := text[1 : len(text)-1]
+	if strings.IndexByte(inner, '\\') < 0 {
+		return inner, true
+	}
+	var s string
+	if err := json.Unmarshal([]byte(text), &s); err != nil {
+		return "", false
+	}
+	return s, true
+}
+
+// jsonMember finds a key of an object; of a key that stands twice the last counts.
+func jsonMember(object, key string) (value string, ok bool) {
+	if object == "" || object[0] != '{' {
+		return "", false
+	}
+	it := jsonItems{text: object, at: 1}
+	for it.next() {
+		if it.isKey(key) {
+			value, ok = it.value, true
+		}
+	}
+	return value, ok && it.whole
+}
+
+// jsonItems walks the elements of an array or the members of an object: text is it, at starts at 1.
+type jsonItems struct {
+	text  string
+	at    int
+	key   string // quoted; "" in an array
+	value string // without blanks around it
+	whole bool   // the closing bracket was reached
+}
+
+// next goes to the next item; false at the end, and where the text is damaged (then whole is false).
+func (it *jsonItems) next() bool {
+	if it.whole || !it.skipTo() {
+		return false
+	}
+	object := it.text[0] == '{'
+	if c := it.text[it.at]; c == ']' || c == '}' {
+		it.whole = (c == '}') == object
+		return false
+	}
+	if it.text[it.at] == ',' {
+		it.at++
+		if !it.skipTo() {
+			return false
+		}
+	}
+	it.key = ""
+	if object {
+		end, ok := jsonSkip(it.text, it.at)
+		if !ok || it.text[it.at] != '"' {
+			return false
+		}
+		it.key, it.at = it.text[it.at:end], end
+		if !it.skipTo() || it.text[it.at] != ':' {
+			return false
+		}
+		it.at++
+		if !it.skipTo() {
+			return false
+		}
+	}
+	end, ok := jsonSkip(it.text, it.at)
+	if !ok {
+		return false
+	}
+	it.value, it.at = it.text[it.at:end], end
+	return true
+}
+
+// skipTo skips blanks; false at the end of the text.
+func (it *jsonItems) skipTo() bool {
+	for it.at < len(it.text) && strings.IndexByte(jsonBlanks, it.text[it.at]) >= 0 {
+		it.at++
+	}
+	return it.at < len(it.text)
+}
+
+func (it *jsonItems) isKey(key string) bool {
+	if inner := it.key[1 : len(it.key)-1]; strings.IndexByte(inner, '\\') < 0 {
+		return inner == key
+	}
+	s, ok := jsonUnquote(it.key)
+	return ok && s == key
+}
+
+// jsonSkip returns the end of the value that starts at from. Brackets are counted, not matched by kind.
+func jsonSkip(text string, from int) (end int, ok bool) {
+	depth := 0
+	for i := from; i < len(text); {
+		switch text[i] {
+		case '"':
+			if i = jsonStringEnd(text, i); i < 0 {
+				return 0, false
+			}
+		case '{', '[':
+			depth++
+			i++
+		case '}', ']':
+			depth--
+			i++
+		case ',', ':', ' ', '\t', '\r', '\n':
+			if depth == 0 {
+				return 0, false
+			}
+			i++
+			continue
+		default:
+			i = jsonScalarEnd(text, i)
+		}
+		if depth == 0 {
+			return i, true
+		}
+		if depth < 0 {
+			return 0, false
+		}
+	}
+	return 0, false
+}
+
+// jsonStringEnd returns the place after the closing quote of the string at from, -1 where there is none.
+func jsonStringEnd(text string, from int) int {
+	for i := from + 1; i < len(text); {
+		n := strings.IndexByte(text[i:], '"')
+		if n < 0 {
+			return -1
+		}
+		quote := i + n
+		escapes := 0
+		for quote-1-escapes > from && text[quote-1-escapes] == '\\' {
+			escapes++
+		}
+		i = quote + 1
+		if escapes%2 == 0 {
+			return i
+		}
+	}
+	return -1
+}
+
+func jsonScalarEnd(text string, from int) int {
+	for i := from; i < len(text); i++ {
+		switch text[i] {
+		case ',', ':', ']', '}', '{', '[', '"', ' ', '\t', '\r', '\n':
+			return i
+		}
+	}
+	return len(text)
+}

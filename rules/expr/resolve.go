@@ -1,0 +1,426 @@
+package expr
+
+import (
+	"fmt"
+	"net/netip"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/google/cel-go/common/ast"
+	"github.com/google/cel-go/common/operators"
+	"github.com/google/cel-go/common/types"
+
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// resolver gives the names of a parsed expression their meaning, in place, before types are checked: a field becomes
+// `@string(n)`, a list `@list("name")`, agent.allows_tool(x) `@allows("tool", uid, x)`. Authors cannot write an @. What
+// it does not know becomes `@unknown()`, which has any type, so that one pass finds everything that is wrong.
+type resolver struct {
+	env      *Env
+	scope    scope
+	roots    []string
+	ast      *ast.AST
+	factory  ast.ExprFactory
+	nextID   int64
+	bound    []string // comprehension variables in scope
+	slots    []slot
+	mentions []StepMention
+	issues   []Issue
+	loops    bool
+}
+
+func newResolver(env *Env, names scope, a *ast.AST) *resolver {
+	return &resolver{env: env, scope: names, roots: names.roots(), ast: a, factory: ast.NewExprFactory(), nextID: ast.MaxID(a) + 1}
+}
+
+// issue records a problem where e stands.
+func (r *resolver) issue(e ast.Expr, text string) {
+	at := r.ast.SourceInfo().GetStartLocation(e.ID())
+	r.issues = append(r.issues, Issue{max(at.Line(), 1), at.Column() + 1, text})
+}
+
+// unknown records a problem and keeps the checker from finding more in it.
+func (r *resolver) unknown(e ast.Expr, text string) {
+	r.issue(e, text)
+	r.call(e, "@unknown")
+}
+
+// call replaces e by a call.
+func (r *resolver) call(e ast.Expr, function string, args ...ast.Expr) {
+	e.SetKindCase(r.factory.NewCall(e.ID(), function, args...))
+}
+
+// literal makes a constant that stands where e does.
+func (r *resolver) literal(e ast.Expr, v any) ast.Expr {
+	id := r.nextID
+	r.nextID++
+	if o, ok := r.ast.SourceInfo().GetOffsetRange(e.ID()); ok {
+		r.ast.SourceInfo().SetOffsetRange(id, o)
+	}
+	return r.factory.NewLiteral(id, types.DefaultTypeAdapter.NativeToValue(v))
+}
+
+// slotCall replaces e by the reading of a slot.
+func (r *resolver) slotCall(e ast.Expr, s slot) {
+	same := func(o slot) bool { return o.src == s.src && o.at == s.at && o.name == s.name }
+	n := slices.IndexFunc(r.slots, same)
+	if n < 0 {
+		n = len(r.slots)
+		r.slots = append(r.slots, s)
+	}
+	r.call(e, slotFunction(s.typ), r.literal(e, int64(n)))
+}
+
+func (r *resolver) mention(m StepMention) {
+	same := func(o StepMention) bool { return o.Step == m.Step && o.Raw == m.Raw && o.Field == m.Field }
+	if !slices.ContainsFunc(r.mentions, same) {
+		r.mentions = append(r.mentions, m)
+	}
+}
+
+func (r *resolver) visit(e ast.Expr) {
+	switch e.Kind() {
+	case ast.IdentKind, ast.SelectKind:
+		if !r.name(e) {
+			r.visit(e.AsSelect().Operand())
+		}
+	case ast.CallKind:
+		r.visitCall(e)
+	case ast.ListKind:
+		for _, x := range e.AsList().Elements() {
+			r.visit(x)
+		}
+	case ast.MapKind:
+		for _, x := range e.AsMap().Entries() {
+			r.visit(x.AsMapEntry().Key())
+			r.visit(x.AsMapEntry().Value())
+		}
+	case ast.StructKind:
+		r.unknown(e, fmt.Sprintf("%s{...} makes a message: conditions have texts, numbers, lists and maps", e.AsStruct().TypeName()))
+	case ast.ComprehensionKind:
+		r.visitComprehension(e)
+	}
+}
+
+func (r *resolver) visitComprehension(e ast.Expr) {
+	r.loops = true
+	c := e.AsComprehension()
+	for _, name := range []string{c.IterVar(), c.IterVar2()} {
+		if name == "" {
+			continue
+		}
+		if slices.Contains(r.roots, name) {
+			r.issue(e, fmt.Sprintf("%s is the beginning of names that rules have: give the variable another name, such as x", name))
+		}
+	}
+	r.visit(c.IterRange())
+	r.bound = append(r.bound, c.IterVar(), c.IterVar2(), c.AccuVar())
+	r.visit(c.AccuInit())
+	r.visit(c.LoopCondition())
+	r.visit(c.LoopStep())
+	r.visit(c.Result())
+	r.bound = r.bound[:len(r.bound)-3]
+}
+
+// chain takes `a.b["c"]` apart: the names, and for each the expression that ends with it. It is nil where the
+// expression is no such chain from a name that is not a comprehension variable.
+func (r *resolver) chain(e ast.Expr) (names []string, at []ast.Expr) {
+	for {
+		at = append(at, e)
+		switch e.Kind() {
+		case ast.IdentKind:
+			if slices.Contains(r.bound, e.AsIdent()) {
+				return nil, nil
+			}
+			names = append(names, strings.TrimPrefix(e.AsIdent(), "."))
+			slices.Reverse(names)
+			slices.Reverse(at)
+			return names, at
+		case ast.SelectKind:
+			names = append(names, e.AsSelect().FieldName())
+			e = e.AsSelect().Operand()
+		case ast.CallKind:
+			key, ok := constantKey(e)
+			if !ok {
+				return nil, nil
+			}
+			names = append(names, key)
+			e = e.AsCall().Args()[0]
+		default:
+			return nil, nil
+		}
+	}
+}
+
+// constantKey returns the text in x["text"].
+func constantKey(e ast.Expr) (string, bool) {
+	if c := e.AsCall(); c.FunctionName() == operators.Index && len(c.Args()) == 2 {
+		return literalText(c.Args()[1])
+	}
+	return "", false
+}
+
+func literalText(e ast.Expr) (string, bool) {
+	if e.Kind() != ast.LiteralKind {
+		return "", false
+	}
+	s, ok := e.AsLiteral().(types.String)
+	return string(s), ok
+}
+
+// name resolves a chain; false where e is none and its parts are to be visited.
+func (r *resolver) name(e ast.Expr) bool {
+	if r.urlPart(e) {
+		return true
+	}
+	names, at := r.chain(e)
+	if names == nil {
+		return e.Kind() == ast.IdentKind
+	}
+	switch names[0] {
+	case "lists":
+		r.list(e, names, at)
+		return true
+	case "agent":
+		if registry, known := r.scope.agents(); known {
+			r.agent(e, names, registry)
+			return true
+		}
+	}
+	s, used, m, problem := r.scope.resolve(names)
+	if used == 0 {
+		r.unknown(e, problem)
+		return true
+	}
+	if s.src != fromFinding {
+		r.mention(m)
+	}
+	r.slotCall(at[used-1], s)
+	return true
+}
+
+// list resolves lists.NAME.
+func (r *resolver) list(e ast.Expr, names []string, at []ast.Expr) {
+	if len(names) < 2 {
+		r.unknown(e, "lists needs the name of one list: write lists.NAME")
+		return
+	}
+	if _, ok := r.env.site.Lists[names[1]]; !ok {
+		r.unknown(e, unknownName("list", names[1], r.env.listNames()))
+		return
+	}
+	r.call(at[1], "@list", r.literal(e, names[1]))
+}
+
+// agent resolves agent.NAME.
+func (r *resolver) agent(e ast.Expr, names []string, registry Registry) {
+	if len(names) == 2 {
+		for _, a := range agentAttributes {
+			if a.name == names[1] {
+				r.mention(agentMention)
+				r.slotCall(e, slot{src: fromAgent, name: a.name, typ: a.typ, agents: registry})
+				return
+			}
+		}
+	}
+	r.unknown(e, unknownName("attribute", strings.Join(names, "."), agentNames()))
+}
+
+// agentMention is what agent.* reads of the event.
+var agentMention = StepMention{Mention: Mention{Name: schema.AIAgentUID.String(), Field: schema.AIAgentUID, Raw: -1}}
+
+func (r *resolver) visitCall(e ast.Expr) {
+	c := e.AsCall()
+	name := c.FunctionName()
+	if _, ok := constantKey(e); ok && r.name(e) {
+		return
+	}
+	if c.IsMemberFunction() && r.memberCall(e, c, name) {
+		return
+	}
+	if !c.IsMemberFunction() && r.globalCall(e, c, name) {
+		return
+	}
+	if c.IsMemberFunction() {
+		r.visit(c.Target())
+	}
+	for _, a := range c.Args() {
+		r.visit(a)
+	}
+	r.literalArgument(e, c, name)
+	r.equality(e, c, name)
+}
+
+// literalArgument refuses what must be known when rules are loaded.
+func (r *resolver) literalArgument(e ast.Expr, c ast.CallExpr, name string) {
+	args := c.Args()
+	if len(args) == 0 {
+		return
+	}
+	last := args[len(args)-1]
+	switch {
+	case name == "matches":
+		text, ok := literalText(last)
+		if !ok {
+			r.issue(last, "a pattern must be a constant text: it is checked when rules are loaded")
+		} else if _, err := regexp.Compile(text); err != nil {
+			r.issue(last, fmt.Sprintf("the pattern is not in RE2 syntax: %v", err))
+		}
+	case name == "glob":
+		if _, ok := literalText(last); !ok {
+			r.issue(last, "a glob must be a constant text")
+		}
+	case strings.HasPrefix(name, "get") && c.IsMemberFunction():
+		zone, ok := literalText(last)
+		if !ok || !fixedZone(zone) {
+			r.issue(last, `a time zone is a constant offset such as "+02:00": what a name means changes with the machine`)
+		}
+	}
+}
+
+// fixedZone says whether a zone is UTC or an offset.
+func fixedZone(zone string) bool {
+	if zone == "UTC" {
+		return true
+	}
+	zone = strings.TrimLeft(zone, "+-")
+	if len(zone) != 5 || zone[2] != ':' {
+		return false
+	}
+	for _, i := range []int{0, 1, 3, 4} {
+		if zone[i] < '0' || zone[i] > '9' {
+			return false
+		}
+	}
+	return zone[:2] <= "14" && zone[3:] < "60"
+}
+
+// memberCall resolves the forms with a target that are not CEL's own.
+func (r *resolver) memberCall(e ast.Expr, c ast.CallExpr, name string) bool {
+	target := c.Target()
+	if target.Kind() == ast.IdentKind && target.AsIdent() == "agent" {
+		if registry, known := r.scope.agents(); known {
+			r.allows(e, c, strings.TrimPrefix(name, "allows_"), registry)
+			return true
+		}
+	}
+	if target.Kind() != ast.CallKind || target.AsCall().IsMemberFunction() {
+		return false
+	}
+	inner := target.AsCall()
+	switch inner.FunctionName() {
+	case "ip":
+		if len(inner.Args()) != 1 || len(c.Args()) != 0 || !slices.Contains(addressKinds[:], name) {
+			r.unknown(e, "an address has "+strings.Join(addressKinds[:], "(), ")+"(), as in ip(source.ip).isPrivate()")
+			return true
+		}
+		r.visit(inner.Args()[0])
+		r.call(e, "@address", r.literal(e, name), inner.Args()[0])
+		return true
+	case "cidr":
+		r.cidr(e, c, inner, name)
+		return true
+	}
+	return false
+}
+
+// cidr resolves cidr("10.0.0.0/8").contains(x), where x is a text or ip(text).
+func (r *resolver) cidr(e ast.Expr, c, inner ast.CallExpr, name string) {
+	if name != "contains" || len(c.Args()) != 1 || len(inner.Args()) != 1 {
+		r.unknown(e, `a network has contains(address), as in cidr("10.0.0.0/8").contains(source.ip)`)
+		return
+	}
+	text, ok := literalText(inner.Args()[0])
+	if _, err := netip.ParsePrefix(text); !ok || err != nil {
+		r.unknown(inner.Args()[0], `a network is a constant text such as "10.0.0.0/8" or "fd00::/8"`)
+		return
+	}
+	x := c.Args()[0]
+	if x.Kind() == ast.CallKind && x.AsCall().FunctionName() == "ip" && len(x.AsCall().Args()) == 1 {
+		x = x.AsCall().Args()[0]
+	}
+	r.visit(x)
+	r.call(e, "@network", inner.Args()[0], x)
+}
+
+// allows resolves agent.allows_tool(x).
+func (r *resolver) allows(e ast.Expr, c ast.CallExpr, what string, registry Registry) {
+	if len(c.Args()) != 1 || !slices.Contains(allowQuestions[:], what) {
+		r.unknown(e, unknownName("question", "agent."+c.FunctionName(), agentNames()))
+		return
+	}
+	x := c.Args()[0]
+	uid := r.literal(e, int64(0))
+	r.mention(agentMention)
+	r.slotCall(uid, slot{src: fromField, at: int(schema.AIAgentUID), typ: schema.TypeString})
+	r.visit(x)
+	r.call(e, "@allows", r.literal(e, what), uid, x)
+}
+
+// urlPart resolves url(x).host.
+func (r *resolver) urlPart(e ast.Expr) bool {
+	if e.Kind() != ast.SelectKind {
+		return false
+	}
+	op := e.AsSelect().Operand()
+	if op.Kind() != ast.CallKind || op.AsCall().FunctionName() != "url" || len(op.AsCall().Args()) != 1 {
+		return false
+	}
+	part := e.AsSelect().FieldName()
+	if !slices.Contains(urlParts[:], part) {
+		r.unknown(e, "a URL has "+strings.Join(urlParts[:], ", ")+", as in url(x).host")
+		return true
+	}
+	x := op.AsCall().Args()[0]
+	r.visit(x)
+	r.call(e, "@url", r.literal(e, part), x)
+	return true
+}
+
+// contentFunctions look into text; they are not there yet.
+var contentFunctions = [...]string{"secrets", "invisible", "entropy", "decoded", "injection"}
+
+// globalCall resolves the forms without a target that are not CEL's own.
+func (r *resolver) globalCall(e ast.Expr, c ast.CallExpr, name string) bool {
+	switch {
+	case slices.Contains(contentFunctions[:], name):
+		r.unknown(e, fmt.Sprintf("%s() is not yet available in this version", name))
+		return true
+	case name == "ip" || name == "cidr" || name == "url":
+		r.unknown(e, fmt.Sprintf(`%s() stands only in forms such as ip(x).isPrivate(), cidr("10.0.0.0/8").contains(x), url(x).host`, name))
+		return true
+	case name == "has":
+		r.has(e, c)
+		return true
+	}
+	return false
+}
+
+// has resolves has(field), has(raw.path), has(x.key).
+func (r *resolver) has(e ast.Expr, c ast.CallExpr) {
+	if len(c.Args()) != 1 {
+		r.unknown(e, "has() takes one field")
+		return
+	}
+	x := c.Args()[0]
+	before := len(r.issues)
+	r.visit(x)
+	if len(r.issues) > before {
+		r.call(e, "@unknown")
+		return
+	}
+	switch {
+	case x.Kind() == ast.SelectKind:
+	case x.Kind() == ast.CallKind && slices.Contains(askable[:], x.AsCall().FunctionName()):
+	default:
+		r.issue(e, "has() asks whether a field or a key is there: write has(session.id) or has(raw.a.b)")
+	}
+	r.call(e, "@has", x)
+}
+
+// askable are the calls that has() takes: slots, keys and parts of a URL.
+var askable = [...]string{
+	"@string", "@int", "@double", "@bool", "@time", "@dyn", "@strings", operators.Index, "@url", "@unknown",
+}

@@ -1,0 +1,61 @@
+package expr
+
+import (
+	"fmt"
+	"strings"
+)
+
+// unknownName says that there is no such thing, and what was probably meant.
+func unknownName(kind, name string, known []string) string {
+	if near := nearest(name, known); near != "" {
+		return fmt.Sprintf("there is no %s %s: did you mean %s?", kind, name, near)
+	}
+	if kind == "field" {
+		return fmt.Sprintf("there is no field %s: schema/FIELDS.md lists them, raw.%s reads the original record", name, name)
+	}
+	if len(known) == 0 {
+		return fmt.Sprintf("there is no %s %s, nor any other", kind, name)
+	}
+	return fmt.Sprintf("there is no %s %s: there are %s", kind, name, strings.Join(known, ", "))
+}
+
+// nearest returns the known name that is at most a third of its letters away, the first of equals, else "". A name
+// that ends in what was written (tool.name for gen_ai.tool.name) is near, too.
+func nearest(name string, known []string) string {
+	const maxName = 100 // longer names are no typing errors, and the distance costs length times length
+	if len(name) > maxName {
+		return ""
+	}
+	best, least := "", 0
+	for _, k := range known {
+		d := distance(strings.ToLower(name), k)
+		if strings.HasSuffix(k, "."+name) {
+			d = 1
+		}
+		if d <= max(len(name), 3)/3 && (best == "" || d < least) {
+			best, least = k, d
+		}
+	}
+	return best
+}
+
+// distance is Levenshtein's, over bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, diagonal+1, row[j]+1)
+		}
+	}
+	return row[len(b)]
+}
