@@ -86,11 +86,11 @@ func (c *cloudTrail) call(r *formats.Record) {
 	if service := serviceOf(source); service != "" && name != "" {
 		action = r.Arena.Concat(service, ":", name)
 	}
-	class := formats.ClassAudit
 	if c.signIn(r) {
-		class = formats.ClassAuth
+		r.SetClass(formats.ClassAuth, action)
+		return
 	}
-	r.SetClass(class, action)
+	r.SetClass(formats.ClassAudit, action)
 	r.Put(schema.EventType, operationType(name, r.At(c.readOnly)))
 	if strings.HasPrefix(source, "bedrock") {
 		r.Put(schema.GenAIProviderName, "aws.bedrock")
@@ -119,9 +119,8 @@ func operationType(name string, readOnly formats.Node) string {
 			break
 		}
 	}
-	reads := readOnly.Kind == scan.True || readOnly.Kind == scan.String && readOnly.True()
 	switch {
-	case reads:
+	case readOnly.True():
 		return "read"
 	case name == "":
 		return ""
