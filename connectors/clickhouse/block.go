@@ -108,7 +108,7 @@ type writer struct {
 func (w *writer) write(ctx context.Context, b block) error {
 	if w.probes >= maxProbes {
 		for i := range b {
-			w.failed = append(w.failed, connectors.Undelivered{Seq: b[i].entry.Seq, Reason: "not_tried", Detail: "too many bad rows in one block", After: probeAgain})
+			w.failed = append(w.failed, connectors.Undelivered{Seq: b[i].entry.Seq, Held: true, Reason: "held", Detail: "too many bad rows in one block", After: probeAgain})
 		}
 		return nil
 	}

@@ -1,0 +1,596 @@
+package webhook
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"reflect"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
+
+	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+var _ connectors.Sink = (*Sink)(nil)
+
+// newSink returns a sink for a receiver on loopback.
+func newSink(t *testing.T, h http.HandlerFunc, change func(*Config)) *Sink {
+	t.Helper()
+	srv := httptest.NewServer(h)
+	t.Cleanup(srv.Close)
+	c := Config{Name: "soc", URL: srv.URL + "/secret-path", Secrets: []string{secretA}, AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	if change != nil {
+		change(&c)
+	}
+	s, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { s.Close() })
+	return s
+}
+
+func finding(n int, revision uint64) *schema.Finding {
+	f := sample()
+	f.ID, f.Revision = schema.ID{byte(n >> 8), byte(n)}, revision
+	return f
+}
+
+func entries(n int) (out []connectors.Entry) {
+	for i := range n {
+		out = append(out, connectors.Entry{Seq: uint64(i + 1), Type: TypeOpened, Finding: finding(i, 1)})
+	}
+	return out
+}
+
+// undelivered is what Write says, by Seq; nil where all is delivered.
+func undelivered(t *testing.T, err error) map[uint64]connectors.Undelivered {
+	t.Helper()
+	if err == nil {
+		return nil
+	}
+	var p *connectors.Partial
+	if !errors.As(err, &p) {
+		t.Fatalf("got %v, want a Partial", err)
+	}
+	out := map[uint64]connectors.Undelivered{}
+	for _, u := range p.Entries {
+		if _, twice := out[u.Seq]; twice {
+			t.Errorf("entry %d is named twice", u.Seq)
+		}
+		out[u.Seq] = u
+	}
+	return out
+}
+
+func status(code int) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(code) }
+}
+
+// TestDelivers: a receiver that checks with the public library gets each entry once, and the same bytes again.
+func TestDelivers(t *testing.T) {
+	wh, err := standardwebhooks.NewWebhook(secretA)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	got := map[string][]string{} // webhook-id -> bodies
+	s := newSink(t, func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err := errors.Join(err, wh.Verify(body, r.Header)); err != nil {
+			t.Error(err)
+		}
+		if r.Method != "POST" || r.Header.Get("Content-Type") != "application/json" || r.Header.Get("X-Token") != "t" || r.URL.Path != "/secret-path" {
+			t.Errorf("got %s %s %v", r.Method, r.URL, r.Header)
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		got[r.Header.Get(HeaderID)] = append(got[r.Header.Get(HeaderID)], string(body))
+		w.WriteHeader(204)
+	}, func(c *Config) { c.Headers = map[string]string{"X-Token": "t"} })
+	for range 2 { // the second is what a restart does
+		if err := s.Write(t.Context(), entries(50)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(got) != 50 {
+		t.Errorf("got %d ids, want 50", len(got))
+	}
+	for id, bodies := range got {
+		if len(bodies) != 2 || bodies[0] != bodies[1] {
+			t.Errorf("%s: got %d bodies, want the same one twice", id, len(bodies))
+		}
+	}
+	if s.Health().Degraded {
+		t.Errorf("got %+v", s.Health())
+	}
+}
+
+func TestStatuses(t *testing.T) {
+	f := func(code int, header string, want connectors.Undelivered, degraded bool) {
+		t.Helper()
+		s := newSink(t, func(w http.ResponseWriter, r *http.Request) {
+			if header != "" {
+				w.Header().Set("Retry-After", header)
+			}
+			w.Header().Set("Location", "http://169.254.169.254/latest/meta-data/")
+			w.WriteHeader(code)
+		}, func(c *Config) { c.Retries = []time.Duration{time.Second} })
+		u, failed := undelivered(t, s.Write(t.Context(), entries(1)))[1]
+		if !failed {
+			t.Fatalf("%d: delivered", code)
+		}
+		if u.After != want.After && !(want.After == time.Second && u.After >= 800*time.Millisecond && u.After <= 1200*time.Millisecond) {
+			t.Errorf("%d %s: got after %v, want %v", code, header, u.After, want.After)
+		}
+		u.After, u.Detail, want.After, want.Seq = 0, "", 0, 1
+		if u != want {
+			t.Errorf("%d: got %+v, want %+v", code, u, want)
+		}
+		if got := s.Health().Degraded; got != degraded {
+			t.Errorf("%d: got degraded %t, want %t", code, got, degraded)
+		}
+	}
+	again := func(reason string, after time.Duration) connectors.Undelivered {
+		return connectors.Undelivered{Reason: reason, After: after}
+	}
+	dead := func(reason string) connectors.Undelivered {
+		return connectors.Undelivered{Reason: reason, Poison: true}
+	}
+	f(400, "", dead("http_400"), false)
+	f(401, "", dead("http_401"), false)
+	f(404, "60", dead("http_404"), false)
+	f(422, "", dead("http_422"), false)
+	f(410, "", dead("http_410"), true)
+	f(429, "", again("http_429", time.Second), true)
+	f(429, "7", again("http_429", 7*time.Second), true)
+	f(502, "7", again("http_502", 7*time.Second), true)
+	f(503, "99999999999", again("http_503", maxRetryAfter), true)
+	f(504, "-1", again("http_504", time.Second), true)
+	f(503, "Thu, 01 Jan 1970 00:00:00 GMT", again("http_503", time.Second), true)
+	f(500, "7", again("http_500", time.Second), true)
+	f(301, "", again("http_301", time.Second), true)
+	f(307, "7", again("http_307", time.Second), true)
+}
+
+func TestRetryAfterDate(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	h := http.Header{"Retry-After": {"Thu, 01 Jan 2026 00:01:30 GMT"}}
+	if got, want := retryAfter(h, now), 90*time.Second; got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// TestSchedule: each attempt waits for its pause of the schedule, and after the last the entry is dead.
+func TestSchedule(t *testing.T) {
+	s := newSink(t, status(500), nil)
+	for attempt, pause := range DefaultRetries() {
+		s.breaker = breaker{}
+		e := entries(1)
+		e[0].Attempt = attempt
+		u := undelivered(t, s.Write(t.Context(), e))[1]
+		if u.Poison || u.After < pause*8/10 || u.After > pause*12/10 {
+			t.Errorf("attempt %d: got %+v, want it again after about %v", attempt, u, pause)
+		}
+		again := undelivered(t, s.Write(t.Context(), e))[1]
+		if again.After != u.After {
+			t.Errorf("attempt %d: got %v, then %v: want the same for the same entry", attempt, u.After, again.After)
+		}
+	}
+	s.breaker = breaker{}
+	e := entries(1)
+	e[0].Attempt = len(DefaultRetries())
+	u := undelivered(t, s.Write(t.Context(), e))[1]
+	if !u.Poison || u.Reason != "exhausted" || !strings.Contains(u.Detail, "13 attempts") || !strings.Contains(u.Detail, "http_500") {
+		t.Errorf("got %+v, want exhausted", u)
+	}
+}
+
+func TestJitterSpreads(t *testing.T) {
+	low, high := time.Hour, time.Duration(0)
+	for n := range 1000 {
+		d := jitter(time.Minute, fmt.Sprint(n), 1)
+		low, high = min(low, d), max(high, d)
+	}
+	if low < 48*time.Second || low > 49*time.Second || high > 72*time.Second || high < 71*time.Second {
+		t.Errorf("got %v to %v, want 48s to 72s", low, high)
+	}
+}
+
+// TestOrder: what is of one finding comes in order, and nothing of it after what failed.
+func TestOrder(t *testing.T) {
+	var mu sync.Mutex
+	var got []string
+	s := newSink(t, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		parts := strings.Split(r.Header.Get(HeaderID), "_")
+		got = append(got, parts[1][:4]+"."+parts[2])
+		if parts[1][:4] == "0002" && parts[2] == "2" {
+			w.WriteHeader(500)
+		}
+		if parts[1][:4] == "0003" && parts[2] == "2" {
+			w.WriteHeader(400)
+		}
+	}, nil)
+	var in []connectors.Entry
+	for revision := range uint64(5) {
+		for n := range 6 {
+			in = append(in, connectors.Entry{Seq: uint64(len(in) + 1), Type: TypeUpdated, Finding: finding(n, revision)})
+		}
+	}
+	failed := undelivered(t, s.Write(t.Context(), in))
+	for n := range 6 {
+		var revisions []string
+		for _, g := range got {
+			if strings.HasPrefix(g, fmt.Sprintf("%04x.", n)) {
+				revisions = append(revisions, g[5:])
+			}
+		}
+		want := []string{"0", "1", "2", "3", "4"}
+		if n == 2 {
+			want = want[:3]
+		}
+		if !slices.Equal(revisions, want) {
+			t.Errorf("finding %d: got revisions %q, want %q", n, revisions, want)
+		}
+	}
+	var names []string
+	for _, e := range in {
+		if u, ok := failed[e.Seq]; ok {
+			names = append(names, fmt.Sprintf("%d.%d:%s:%t:%t", e.Finding.ID[1], e.Finding.Revision, u.Reason, u.Poison, u.Held))
+		}
+	}
+	want := []string{"2.2:http_500:false:false", "3.2:http_400:true:false", "2.3:held:false:true", "2.4:held:false:true"}
+	if !slices.Equal(names, want) {
+		t.Errorf("got %q, want %q", names, want)
+	}
+}
+
+// TestGone: after 410 nothing is sent any more.
+func TestGone(t *testing.T) {
+	var requests atomic.Int64
+	s := newSink(t, func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		w.WriteHeader(410)
+	}, func(c *Config) { c.Concurrency = 1 })
+	for range 2 {
+		failed := undelivered(t, s.Write(t.Context(), entries(5)))
+		if len(failed) != 5 {
+			t.Fatalf("got %d entries, want 5", len(failed))
+		}
+		for _, u := range failed {
+			if !u.Poison {
+				t.Errorf("got %+v, want poison", u)
+			}
+		}
+	}
+	if n := requests.Load(); n != 1 {
+		t.Errorf("got %d requests, want 1", n)
+	}
+	if h := s.Health(); !h.Degraded || !strings.Contains(h.Reason, "410") || h.Since.IsZero() {
+		t.Errorf("got %+v, want degraded because of 410", h)
+	}
+}
+
+// TestAway: where everything fails only the first entries use an attempt up; then Write says that the endpoint is away.
+func TestAway(t *testing.T) {
+	var requests atomic.Int64
+	var well atomic.Bool
+	s := newSink(t, func(w http.ResponseWriter, r *http.Request) {
+		requests.Add(1)
+		if !well.Load() {
+			w.WriteHeader(500)
+		}
+	}, nil)
+	failed := undelivered(t, s.Write(t.Context(), entries(200)))
+	held := 0
+	for _, u := range failed {
+		if u.Held {
+			held++
+		}
+	}
+	if n := int(requests.Load()); len(failed) != 200 || n < breakAfter || n > breakAfter+DefaultConcurrency || held != 200-n {
+		t.Errorf("got %d requests, %d of %d held", n, held, len(failed))
+	}
+	before := requests.Load()
+	var p *connectors.Partial
+	err := s.Write(t.Context(), entries(3))
+	if err == nil || errors.As(err, &p) || !strings.Contains(err.Error(), "http_500") {
+		t.Errorf("got %v, want an error that says why", err)
+	}
+	if requests.Load() != before {
+		t.Error("it was tried all the same")
+	}
+	if h := s.Health(); !h.Degraded || !strings.Contains(h.Reason, "http_500") {
+		t.Errorf("got %+v, want degraded", h)
+	}
+	well.Store(true)
+	s.breaker.mu.Lock()
+	s.breaker.until = time.Now() // the pause is over
+	s.breaker.mu.Unlock()
+	if err := s.Write(t.Context(), entries(200)); err != nil {
+		t.Errorf("got %v, want all delivered", err)
+	}
+	if h := s.Health(); h.Degraded {
+		t.Errorf("got %+v, want good health", h)
+	}
+}
+
+func TestUnreachable(t *testing.T) {
+	srv := httptest.NewServer(status(200))
+	address := srv.URL
+	srv.Close()
+	f := func(url, reason string, change func(*Config)) {
+		t.Helper()
+		s := newSink(t, status(200), func(c *Config) {
+			c.URL = url
+			if change != nil {
+				change(c)
+			}
+		})
+		u := undelivered(t, s.Write(t.Context(), entries(1)))[1]
+		if u.Reason != reason || u.Poison || u.After == 0 {
+			t.Errorf("%s: got %+v, want it again because of %s", url, u, reason)
+		}
+		if strings.Contains(u.Detail, "secret-path") || strings.Contains(s.Health().Reason, "secret-path") {
+			t.Errorf("the URL is told: %s", u.Detail)
+		}
+	}
+	f(address+"/secret-path", "network", nil)
+	f("http://name.invalid/secret-path", "dns", nil)
+	f(address+"/secret-path", "denied_address", func(c *Config) { c.AllowNetworks = nil })
+	f("http://localhost:1/secret-path", "denied_address", func(c *Config) { c.AllowNetworks = nil })
+	f("http://[::ffff:127.0.0.1]:1/secret-path", "denied_address", func(c *Config) { c.AllowNetworks = nil })
+	f("http://169.254.169.254/secret-path", "denied_address", nil)
+}
+
+// TestNoProxy: an address is judged here, so nobody else may dial for us.
+func TestNoProxy(t *testing.T) {
+	var proxied atomic.Bool
+	proxy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { proxied.Store(true) }))
+	defer proxy.Close()
+	t.Setenv("HTTP_PROXY", proxy.URL)
+	t.Setenv("http_proxy", proxy.URL)
+	s := newSink(t, status(200), func(c *Config) { c.URL = "http://name.invalid/" })
+	undelivered(t, s.Write(t.Context(), entries(1)))
+	if proxied.Load() {
+		t.Error("the proxy of the environment was asked")
+	}
+}
+
+func TestRedirectIsNotFollowed(t *testing.T) {
+	var followed atomic.Bool
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { followed.Store(true) }))
+	defer elsewhere.Close()
+	s := newSink(t, func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
+	}, nil)
+	if u := undelivered(t, s.Write(t.Context(), entries(1)))[1]; u.Reason != "http_307" || u.Poison {
+		t.Errorf("got %+v, want it again because of http_307", u)
+	}
+	if followed.Load() {
+		t.Error("the redirect was followed")
+	}
+}
+
+// TestHostileReceivers: whatever a receiver does, an attempt ends in time and the entry is neither lost nor doubled.
+func TestHostileReceivers(t *testing.T) {
+	release := make(chan struct{})
+	defer close(release)
+	f := func(name string, h http.HandlerFunc, reason string) {
+		t.Helper()
+		s := newSink(t, h, func(c *Config) { c.Timeout = time.Second })
+		start := time.Now()
+		err := s.Write(t.Context(), entries(1))
+		if d := time.Since(start); d > 5*time.Second {
+			t.Errorf("%s: took %v", name, d)
+		}
+		u, failed := undelivered(t, err)[1]
+		if failed != (reason != "") || u.Reason != reason {
+			t.Errorf("%s: got %+v, want reason %q", name, u, reason)
+		}
+		if len(u.Detail) > maxDetail+len(hiddenMark) || strings.ContainsAny(u.Detail, "\n\x1b") {
+			t.Errorf("%s: got detail %q", name, u.Detail)
+		}
+	}
+	raw := func(text string) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer conn.Close()
+			_, _ = io.Copy(io.Discard, io.LimitReader(conn, 0))
+			_, _ = io.WriteString(conn, text)
+		}
+	}
+	f("never answers", func(w http.ResponseWriter, r *http.Request) {
+		select {
+		case <-r.Context().Done():
+		case <-release:
+		}
+	}, "timeout")
+	f("endless body", func(w http.ResponseWriter, r *http.Request) {
+		block := make([]byte, 1<<16)
+		for {
+			if _, err := w.Write(block); err != nil {
+				return
+			}
+		}
+	}, "")
+	f("slow body", func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(200)
+		w.(http.Flusher).Flush()
+		select {
+		case <-r.Context().Done():
+		case <-release:
+		}
+	}, "")
+	f("closes", raw(""), "network")
+	f("no HTTP", raw("\x1b[2J SSH-2.0\n"+strings.Repeat("x", 1000)+"\n"), "network")
+	f("endless header", raw("HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", 1<<20)+"\r\n\r\n"), "network")
+	f("a thousand 103s", raw(strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", 10_000)), "network")
+	f("status 999", raw("HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n"), "http_999")
+	f("short body", raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx"), "")
+	f("switches protocols", raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"), "http_101")
+}
+
+// TestStops: the end of ctx ends a Write; what was not delivered is neither lost nor counted as an attempt.
+func TestStops(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var requests atomic.Int64
+	s := newSink(t, func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.ReadAll(r.Body) // only then does the server see that the client is gone
+		if requests.Add(1) == 3 {
+			cancel()
+			<-r.Context().Done()
+		}
+	}, func(c *Config) { c.Concurrency = 1 })
+	failed := undelivered(t, s.Write(ctx, entries(10)))
+	if len(failed) != 8 {
+		t.Errorf("got %d entries, want 8", len(failed))
+	}
+	for seq, u := range failed {
+		if seq < 3 || !u.Held || u.Poison {
+			t.Errorf("got %+v, want held", u)
+		}
+	}
+	if s.Health().Degraded {
+		t.Errorf("got %+v: it was the caller who ended", s.Health())
+	}
+	if err := s.Write(ctx, entries(1)); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want %v", err, context.Canceled)
+	}
+}
+
+func TestConcurrencyIsBounded(t *testing.T) {
+	var now, most atomic.Int64
+	s := newSink(t, func(w http.ResponseWriter, r *http.Request) {
+		n := now.Add(1)
+		defer now.Add(-1)
+		for {
+			m := most.Load()
+			if n <= m || most.CompareAndSwap(m, n) {
+				break
+			}
+		}
+	}, func(c *Config) { c.Concurrency = 3 })
+	if err := s.Write(t.Context(), entries(200)); err != nil {
+		t.Fatal(err)
+	}
+	if m := most.Load(); m < 1 || m > 3 {
+		t.Errorf("got %d requests at once, want at most 3", m)
+	}
+}
+
+func TestWants(t *testing.T) {
+	notify := func(names ...string) (out []schema.Response) {
+		for _, n := range names {
+			out = append(out, schema.Response{Action: "notify", Target: n})
+		}
+		return out
+	}
+	f := func(want bool, change func(*connectors.Entry), filter func(*schema.Finding) (bool, error)) {
+		t.Helper()
+		s := newSink(t, status(200), func(c *Config) { c.Filter = filter })
+		e := entries(1)[0]
+		if change != nil {
+			change(&e)
+		}
+		if got := s.Wants(e); got != want {
+			t.Errorf("got %t, want %t", got, want)
+		}
+	}
+	f(true, nil, nil)
+	for _, typ := range []string{TypeOpened, TypeUpdated, TypeSettled, TypeWithdrawn} {
+		f(true, func(e *connectors.Entry) { e.Type = typ }, nil)
+	}
+	f(false, func(e *connectors.Entry) { e.Type = "agent.contained" }, nil)
+	f(false, func(e *connectors.Entry) { e.Finding = nil }, nil)
+	f(false, func(e *connectors.Entry) { e.Finding.Shadow = true }, nil)
+	f(true, func(e *connectors.Entry) { e.Finding.Response = notify("other", "soc") }, nil)
+	f(false, func(e *connectors.Entry) { e.Finding.Response = notify("other") }, nil)
+	f(true, func(e *connectors.Entry) { e.Finding.Response = []schema.Response{{Action: "contain", Target: "x"}} }, nil)
+	high := func(f *schema.Finding) (bool, error) { return f.Severity == "high", nil }
+	f(true, nil, high)
+	f(false, func(e *connectors.Entry) { e.Finding.Severity = "low" }, high)
+	f(true, nil, func(*schema.Finding) (bool, error) { return false, errors.New("no such key") })
+}
+
+func TestUnwantedCountAsDelivered(t *testing.T) {
+	s := newSink(t, func(http.ResponseWriter, *http.Request) { t.Error("it was sent") }, func(c *Config) {
+		c.Filter = func(*schema.Finding) (bool, error) { return false, nil }
+	})
+	if err := s.Write(t.Context(), entries(3)); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestConfig: all problems at once, and none of them tells a secret.
+func TestConfig(t *testing.T) {
+	f := func(change func(*Config), want string) {
+		t.Helper()
+		c := Config{Name: "soc", URL: "https://example.com/hunter2", Secrets: []string{secretA}}
+		change(&c)
+		_, err := New(c)
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+		if err != nil && strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("a secret is told: %v", err)
+		}
+	}
+	f(func(c *Config) {}, "")
+	f(func(c *Config) { c.Name = "" }, "name: ")
+	f(func(c *Config) { c.URL = "ftp://example.com/hunter2" }, `scheme "ftp"`)
+	f(func(c *Config) { c.URL = "https:///hunter2" }, "no host")
+	f(func(c *Config) { c.URL = "https://u:hunter2@example.com/" }, "Authorization")
+	f(func(c *Config) { c.URL = "https://exa%mple/hunter2" }, "cannot be parsed")
+	f(func(c *Config) { c.Secrets = nil }, "secret: there is none")
+	f(func(c *Config) { c.Secrets = []string{"hunter2"} }, "secret 1: ")
+	f(func(c *Config) { c.Headers = map[string]string{"webhook-ID": "x"} }, "is set by AIDR")
+	f(func(c *Config) { c.Headers = map[string]string{"A B": "x"} }, "no header's name")
+	f(func(c *Config) { c.Headers = map[string]string{"A": "hunter2\r\nB: c"} }, "control character")
+	f(func(c *Config) { c.Retries = []time.Duration{0} }, "retries: ")
+	f(func(c *Config) { c.Concurrency = 1000 }, "concurrency")
+	_, err := New(Config{})
+	for _, want := range []string{"name: ", "url: ", "secret: "} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want all of it, and %q in it", err, want)
+		}
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	s := newSink(t, status(200), nil)
+	if got, want := s.config.Retries, DefaultRetries(); !reflect.DeepEqual(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if s.UpdateEvery() != time.Minute || s.config.Timeout != 15*time.Second || s.DeadKind() != "delivery" || s.Name() != "soc" {
+		t.Errorf("got %v, %v, %s, %s", s.UpdateEvery(), s.config.Timeout, s.DeadKind(), s.Name())
+	}
+	if text := fmt.Sprintf("%v %+v", s, s); strings.Contains(text, "secret-path") || strings.Contains(text, secretA) {
+		t.Errorf("a secret is told: %s", text)
+	}
+	none := newSink(t, status(500), func(c *Config) { c.Retries, c.UpdateEvery = []time.Duration{}, -1 })
+	if u := undelivered(t, none.Write(t.Context(), entries(1)))[1]; !u.Poison || u.Reason != "exhausted" {
+		t.Errorf("got %+v, want exhausted at once", u)
+	}
+	if none.UpdateEvery() != 0 {
+		t.Errorf("got %v, want 0", none.UpdateEvery())
+	}
+}
