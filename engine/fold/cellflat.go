@@ -89,7 +89,7 @@ func LoadCell(p *Program, group string, flat []byte) (*Cell, error) {
 	if r.bad || len(r.b) > 0 {
 		return nil, fmt.Errorf("load cell of rule %q: %d bytes are damaged", p.Rule.ID, len(flat))
 	}
-	c.touched = len(c.settled) > 0
+	c.touched = true // what was emitted may be older than base
 	return c, nil
 }
 

@@ -92,6 +92,7 @@ func (k distinct) fold(w *work, st []byte, it *Item) {
 		s = readSeen(&r)
 		w.views = readLatest(&r, w.views)
 	}
+	views := makeRoom(w.views)
 	for s.len() > 0 && since(it.Time, s.last(0)) >= k.within {
 		s = s[seenEntry:]
 	}
@@ -105,14 +106,14 @@ func (k distinct) fold(w *work, st []byte, it *Item) {
 	w.state = appendSeenAt(w.state, s, i, value, it.Time)
 	after := reader{b: w.state[at:]}
 	s = readSeen(&after)
-	w.state = appendLatest(w.state, w.views, it)
+	w.state = appendLatest(w.state, views, it)
 	if s.len() < k.count {
 		return
 	}
 	w.tr.fired = true
 	w.tr.time, w.tr.first, w.tr.item = it.Time, s.last(0), it
 	w.tr.count, w.tr.more, w.tr.value = int64(s.len()), 1, integer(int64(s.len()))
-	w.tr.views = within(w.views, it.Time, k.within)
+	w.tr.views = within(views, it.Time, k.within)
 	w.tr.own = len(w.tr.views)
 }
 

@@ -27,9 +27,11 @@ func readLatest(r *reader, views []view) []view {
 	return views
 }
 
-// appendLatest appends the events that are kept after the item: the last of views, and the item.
+// makeRoom returns the events that are kept when another one comes.
+func makeRoom(views []view) []view { return views[max(0, len(views)-(maxLatest-1)):] }
+
+// appendLatest appends the events and, as the latest, the item; makeRoom made room for it.
 func appendLatest(dst []byte, views []view, it *Item) []byte {
-	views = views[max(0, len(views)-(maxLatest-1)):]
 	dst = binary.AppendUvarint(dst, uint64(len(views)+1))
 	for i := range views {
 		dst = appendView(dst, &views[i])

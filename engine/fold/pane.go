@@ -131,7 +131,7 @@ func (k panes) fold(w *work, st []byte, it *Item) {
 	}
 	k.take(&win, it)
 	w.state = k.append(w.state, &win)
-	w.state = appendLatest(w.state, w.views, it)
+	w.state = appendLatest(w.state, makeRoom(w.views), it)
 }
 
 // take counts the item in, in its pane, and lets panes go that are before the window of it.

@@ -78,7 +78,7 @@ type chains struct {
 	refs []uint32
 }
 
-func (c *chains) len() int         { return len(c.refs) / c.size }
+func (c *chains) len() int          { return len(c.refs) / c.size }
 func (c *chains) at(i int) []uint32 { return c.refs[i*c.size : (i+1)*c.size] }
 
 // put adds a chain in order and gives up the earliest beyond the limit; it reports how many.

@@ -81,7 +81,7 @@ func (ring) open(w *work, st []byte) (h ringHead, gaps []byte, views []view) {
 	}
 	gaps = all[:len(all)-len(r.b)]
 	w.views = readLatest(&r, w.views[:0])
-	return h, gaps, w.views
+	return h, gaps, makeRoom(w.views)
 }
 
 // drop takes the oldest time away.

@@ -1,0 +1,387 @@
+package reference_test
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/aidr-engine/aidr/engine/fold"
+	"github.com/aidr-engine/aidr/engine/fold/reference"
+	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// The tests of this file drive cells in random ways and hold what they emit to the reference. Times are a few ns, keys
+// and identities few, so that everything meets.
+
+var where = func() *expr.Where {
+	env, err := expr.NewEnv(expr.Site{})
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	w, issues := env.CompileWhere("c.resource.id == a.resource.id", []string{"a", "b", "c"})
+	if len(issues) > 0 {
+		panic("BUG: " + issues[0].Text)
+	}
+	return w
+}()
+
+func duration(t *rapid.T, what string, from, to int) time.Duration {
+	return time.Duration(rapid.IntRange(from, to).Draw(t, what))
+}
+
+// drawRule draws a rule of the kind with a key of two fields, of which the first makes the group.
+func drawRule(t *rapid.T, kind rules.Kind) *rules.Rule {
+	key := []schema.Field{schema.AIAgentUID, schema.SessionID}
+	r := &rules.Rule{
+		ID: "test.rule", Version: 1, Title: "Test", Severity: "low", Status: rules.StatusStable, Kind: kind,
+		Key: key, GroupBy: []int{0}, Roles: []rules.Role{{Key: key}},
+		GroupFor: rapid.SampledFrom([]time.Duration{0, 1, 5, 20, 100}).Draw(t, "for"),
+	}
+	if rapid.IntRange(0, 2).Draw(t, "grouped by") == 0 {
+		r.GroupBy = []int{0, 1}
+	}
+	switch kind {
+	case rules.KindThreshold:
+		r.Threshold = drawThreshold(t)
+	case rules.KindDistinct:
+		r.Distinct = &rules.Distinct{
+			Of: key[:1], Count: rapid.IntRange(1, 4).Draw(t, "count"), Within: duration(t, "within", 1, 15),
+		}
+	case rules.KindNewValue:
+		r.NewValue = &rules.NewValue{
+			Of: key[:1], Learn: duration(t, "learn", 0, 8), Forget: duration(t, "forget", 1, 12),
+			MaxValues: rapid.IntRange(1, 3).Draw(t, "max values"),
+		}
+	case rules.KindSequence:
+		drawSequence(t, r, key)
+	}
+	return r
+}
+
+func drawThreshold(t *rapid.T) *rules.Threshold {
+	pane := duration(t, "pane", 1, 3) * 64
+	switch rapid.SampledFrom([]string{"count", "count", "sum", "ratio"}).Draw(t, "threshold") {
+	case "sum":
+		return &rules.Threshold{Within: pane, Sum: &rules.Sum{
+			Of: schema.GenAIUsageCost, AtLeast: rules.Decimal{Lo: rapid.Uint64Range(1, 40).Draw(t, "at least") * 1e9},
+		}}
+	case "ratio":
+		return &rules.Threshold{Within: pane, Ratio: &rules.Ratio{
+			AtLeast: rapid.Int64Range(1, 10).Draw(t, "at least") * 1e8, Min: rapid.Int64Range(1, 5).Draw(t, "min"),
+		}}
+	}
+	return &rules.Threshold{Within: duration(t, "within", 1, 15), Count: rapid.Int64Range(1, 5).Draw(t, "count")}
+}
+
+func drawSequence(t *rapid.T, r *rules.Rule, key []schema.Field) {
+	q := &rules.Sequence{Within: duration(t, "within", 1, 20), Unless: rapid.Bool().Draw(t, "unless")}
+	steps := rapid.IntRange(1, 4).Draw(t, "steps")
+	if rapid.IntRange(0, 2).Draw(t, "where") == 0 {
+		steps, q.Where = 3, where
+	}
+	r.Roles = nil
+	for i := range steps {
+		s := rules.Step{ID: string(rune('a' + i)), Times: 1}
+		if q.Where == nil || i == 1 {
+			s.Times = rapid.SampledFrom([]int{1, 1, 1, 2, 3}).Draw(t, "times")
+		}
+		q.Steps = append(q.Steps, s)
+		r.Roles = append(r.Roles, rules.Role{Name: s.ID, Order: uint16(i + 1), Key: key})
+	}
+	if q.Unless {
+		r.Roles = append(r.Roles, rules.Role{Name: "unless", Key: key, Excepted: true})
+	}
+	r.Sequence = q
+}
+
+func text(parts ...string) (flat string) {
+	for _, p := range parts {
+		flat += string(binary.AppendUvarint(nil, uint64(len(p)))) + p
+	}
+	return flat
+}
+
+// drawItem draws an item whose time is below the end.
+func drawItem(t *rapid.T, r *rules.Rule, end int64) fold.Item {
+	agent, session := rapid.SampledFrom([]string{"a", "b"}).Draw(t, "agent"), rapid.SampledFrom([]string{"x", "y"}).Draw(t, "session")
+	it := fold.Item{
+		Group: agent + "\x00\x01", Key: agent + "\x00\x01" + session + "\x00\x01",
+		Time:    rapid.Int64Range(0, end-1).Draw(t, "time"),
+		Roles:   1,
+		Counted: rapid.IntRange(0, 3).Draw(t, "counted") > 0,
+	}
+	if len(r.GroupBy) == 2 {
+		it.Group = it.Key
+	}
+	it.ID[0] = rapid.Byte().Draw(t, "id") & 15
+	if r.Sequence != nil {
+		it.Roles = 1 + uint32(rapid.IntRange(0, 1<<len(r.Roles)-2).Draw(t, "roles"))
+		it.Role = math.MaxUint16
+		for i := range r.Roles {
+			if it.Roles&(1<<i) != 0 {
+				it.Role = min(it.Role, r.Roles[i].Order)
+			}
+		}
+	}
+	it.Data = drawData(t, r, it.Roles)
+	position := text("topic") + string([]byte{0, byte(rapid.IntRange(0, 3).Draw(t, "offset") * 2), 0})
+	it.Evidence = text(position, text("", agent, "name", "", session)) + text("", "set", "act", "", "")
+	return it
+}
+
+func drawData(t *rapid.T, r *rules.Rule, roles uint32) string {
+	v := rapid.IntRange(0, 5).Draw(t, "value")
+	switch {
+	case r.Threshold != nil && r.Threshold.Sum != nil:
+		var b [16]byte
+		binary.BigEndian.PutUint64(b[8:], uint64(v)*15e8)
+		return string(b[:])
+	case r.Threshold != nil && r.Threshold.Ratio != nil:
+		return string([]byte{byte(v & 1)})
+	case r.Distinct != nil:
+		return fmt.Sprintf("value%03d", v)
+	case r.NewValue != nil:
+		return fmt.Sprintf("value%03dshown %d", v, v)
+	case r.Sequence != nil && r.Sequence.Where != nil:
+		var b []byte
+		for _, n := range r.Sequence.Where.Needs() {
+			if roles&(1<<n.Step) != 0 {
+				b = schema.AppendValue(b, schema.StringValue(fmt.Sprint(v%3)))
+			}
+		}
+		return string(b)
+	}
+	return ""
+}
+
+// driver drives the cells of one rule as an engine would, and keeps what they emit.
+type driver struct {
+	t       *rapid.T
+	p       *fold.Program
+	cells   map[string]*fold.Cell
+	mark    int64
+	added   []fold.Item
+	emitted map[schema.ID]*schema.Finding
+	cuts    int64
+}
+
+func (d *driver) cell(group string) *fold.Cell {
+	c, ok := d.cells[group]
+	if !ok {
+		c = fold.NewCell(d.p, group)
+		c.Advance(d.mark)
+		d.cells[group] = c
+	}
+	return c
+}
+
+func (d *driver) groups() (names []string) {
+	for g := range d.cells {
+		names = append(names, g)
+	}
+	slices.Sort(names)
+	return names
+}
+
+func (d *driver) add(it fold.Item) {
+	d.added = append(d.added, it)
+	d.cell(it.Group).Add(it)
+}
+
+// advance moves the watermark: cells that say that they have nothing to do before it may be left alone.
+func (d *driver) advance(w int64, lazy bool) {
+	d.mark = max(d.mark, w)
+	for _, g := range d.groups() {
+		c := d.cells[g]
+		if wake, ok := c.Wake(); lazy && (!ok || wake > d.mark) {
+			before := string(c.Append(nil)[9:]) // what comes after the format and the watermark
+			c.Advance(d.mark)
+			if after := string(c.Append(nil)[9:]); before != after {
+				d.t.Fatalf("Wake said %d, but advancing to %d changed the cell", wake, d.mark)
+			}
+			continue
+		}
+		c.Advance(d.mark)
+	}
+}
+
+// reload replaces a cell by what its flat form says and the pending items, in another order and some below the
+// watermark.
+func (d *driver) reload(group string) {
+	c := d.cells[group]
+	flat := c.Append(nil)
+	n, err := fold.LoadCell(d.p, group, flat)
+	if err != nil {
+		d.t.Fatalf("load what Append wrote: %v", err)
+	}
+	n.Advance(d.mark)
+	for _, it := range rapid.Permutation(d.added).Draw(d.t, "order of reload") {
+		if it.Group == group {
+			flat, rest, ok := fold.CutItem(fold.AppendItem(nil, &it))
+			if !ok || len(rest) > 0 {
+				d.t.Fatalf("cut what AppendItem wrote: %v, %d bytes left", ok, len(rest))
+			}
+			n.Add(flat)
+		}
+	}
+	if got, want := n.Pending(), c.Pending(); got != want {
+		d.t.Fatalf("%d items are pending after a reload, want %d", got, want)
+	}
+	d.cells[group] = n
+}
+
+// cut takes what all cells emit and holds it to the reference.
+func (d *driver) cut() {
+	d.cuts++
+	for _, g := range d.groups() {
+		c := d.cells[g]
+		c.Cut(schema.Instant(d.cuts), d.take)
+		c.Cut(-1, func(f *schema.Finding) { d.t.Fatalf("a second Cut emits %s %s", f.Status, f.ID) })
+		if c.Empty() {
+			delete(d.cells, g)
+		}
+	}
+	var got []*schema.Finding
+	for _, f := range d.emitted {
+		if f.Status != schema.StatusWithdrawn {
+			got = append(got, f)
+		}
+	}
+	d.same("emitted", got, reference.Findings(d.p, d.added, d.mark))
+}
+
+func (d *driver) take(f *schema.Finding) {
+	revision, detected := uint64(0), schema.Instant(d.cuts)
+	if o := d.emitted[f.ID]; o != nil {
+		if o.Status == schema.StatusSettled {
+			d.t.Fatalf("%s %s after it settled", f.Status, f.ID)
+		}
+		if o.Status == schema.StatusWithdrawn && f.Status == schema.StatusWithdrawn {
+			d.t.Fatalf("%s withdrawn twice", f.ID)
+		}
+		revision = o.Revision
+		if f.DetectedAt == nil || *f.DetectedAt != *o.DetectedAt {
+			d.t.Fatalf("detected_at of %s became %v", f.ID, f.DetectedAt)
+		}
+	} else if f.Status == schema.StatusWithdrawn || f.DetectedAt == nil || *f.DetectedAt != detected {
+		d.t.Fatalf("first of %s: %s, detected at %v", f.ID, f.Status, f.DetectedAt)
+	}
+	if f.Revision != revision+1 {
+		d.t.Fatalf("revision %d of %s after %d", f.Revision, f.ID, revision)
+	}
+	if f.Status == schema.StatusWithdrawn && (f.GroupStart != d.emitted[f.ID].GroupStart || len(f.Evidence) == 0) {
+		d.t.Fatalf("withdrawn %s says something else than before", f.ID)
+	}
+	d.emitted[f.ID] = f
+}
+
+// findings holds Findings to the reference.
+func (d *driver) findings() {
+	var got, want []*schema.Finding
+	for _, g := range d.groups() {
+		d.cells[g].Findings(func(f *schema.Finding) { got = append(got, f) })
+	}
+	for _, f := range reference.Findings(d.p, d.added, d.mark) {
+		if f.Status == schema.StatusOpen {
+			want = append(want, f)
+		}
+	}
+	d.same("live", got, want)
+}
+
+func (d *driver) same(what string, got, want []*schema.Finding) {
+	g, w := lines(d.t, got), lines(d.t, want)
+	if g != w {
+		d.t.Fatalf("%s at watermark %d: got\n%swant\n%s", what, d.mark, g, w)
+	}
+}
+
+// lines renders findings without revision and detected_at, in order.
+func lines(t *rapid.T, findings []*schema.Finding) string {
+	var all []string
+	for _, f := range findings {
+		o := *f
+		o.Revision, o.DetectedAt = 0, nil
+		b, err := json.Marshal(&o)
+		if err != nil {
+			t.Fatalf("marshal finding: %v", err)
+		}
+		all = append(all, fmt.Sprintf("%019d %s\n", o.GroupStart, b))
+	}
+	slices.Sort(all)
+	return strings.Join(all, "")
+}
+
+// drive adds the items in any order that never puts one below the watermark, with anything else between.
+func drive(t *rapid.T, r *rules.Rule, items []fold.Item, end int64) {
+	d := &driver{t: t, p: fold.NewProgram(r), cells: map[string]*fold.Cell{}, emitted: map[schema.ID]*schema.Finding{}}
+	left := rapid.Permutation(items).Draw(t, "arrival")
+	for len(left) > 0 {
+		n := min(len(left), rapid.IntRange(1, 6).Draw(t, "batch"))
+		for _, it := range left[:n] {
+			d.add(it)
+		}
+		left = left[n:]
+		switch rapid.IntRange(0, 4).Draw(t, "then") {
+		case 0, 1:
+			d.cut()
+		case 2:
+			d.findings()
+		case 3:
+			if names := d.groups(); len(names) > 0 {
+				d.reload(rapid.SampledFrom(names).Draw(t, "reloaded"))
+			}
+		}
+		to := end
+		for _, it := range left {
+			to = min(to, it.Time)
+		}
+		if to > d.mark && rapid.Bool().Draw(t, "advances") {
+			d.advance(rapid.Int64Range(d.mark, to).Draw(t, "watermark"), rapid.Bool().Draw(t, "lazily"))
+		}
+	}
+	d.advance(rapid.Int64Range(d.mark, end+150).Draw(t, "watermark"), false)
+	d.findings()
+	d.cut()
+	d.advance(end+1000, false)
+	d.cut()
+	for _, g := range d.groups() {
+		if c := d.cells[g]; !c.Empty() {
+			c.Advance(end + 10_000)
+			if !c.Empty() {
+				t.Fatalf("the cell of %q is not empty long after", g)
+			}
+		}
+	}
+}
+
+func property(t *testing.T, kind rules.Kind) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := drawRule(t, kind)
+		end := int64(40)
+		if r.Threshold != nil && r.Threshold.Count == 0 {
+			end = 500
+		}
+		n := rapid.IntRange(1, 30).Draw(t, "items")
+		var items []fold.Item
+		for range n {
+			items = append(items, drawItem(t, r, end))
+		}
+		drive(t, r, items, end)
+	})
+}
+
+func TestNoneIsAsWritten(t *testing.T)      { property(t, rules.KindNone) }
+func TestThresholdIsAsWritten(t *testing.T) { property(t, rules.KindThreshold) }
+func TestDistinctIsAsWritten(t *testing.T)  { property(t, rules.KindDistinct) }
+func TestNewValueIsAsWritten(t *testing.T)  { property(t, rules.KindNewValue) }
+func TestSequenceIsAsWritten(t *testing.T)  { property(t, rules.KindSequence) }

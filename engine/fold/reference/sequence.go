@@ -1,0 +1,149 @@
+package reference
+
+import (
+	"slices"
+
+	"github.com/aidr-engine/aidr/engine/fold"
+	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// places returns which step is at each place: one with times n is there n times.
+func places(q *rules.Sequence) (list []int) {
+	for i, s := range q.Steps {
+		for range max(1, s.Times) {
+			list = append(list, i)
+		}
+	}
+	return list
+}
+
+func has(it placed, role int) bool { return it.Roles&(1<<role) != 0 }
+
+// sequence, without where: e triggers when items s1 < s2 < ... < e exist, one for each place, with e.time - s1.time <
+// within and no unless between s1 and e. The evidence is the latest such chain, compared from s1 on.
+func sequence(q *rules.Sequence, items []placed) (all []trigger) {
+	steps := places(q)
+	for i, e := range items {
+		if !has(e, steps[len(steps)-1]) {
+			continue
+		}
+		hopeless := map[[2]int]bool{}
+		// search returns the latest chain of the places from place on, with items after that one.
+		var search func(place, after int) ([]int, bool)
+		search = func(place, after int) ([]int, bool) {
+			if place == len(steps)-1 {
+				return []int{i}, true
+			}
+			if hopeless[[2]int{place, after}] {
+				return nil, false
+			}
+			for j := i - 1; j > after; j-- {
+				if !has(items[j], steps[place]) || place == 0 && !unbroken(q, items, j, i) {
+					continue
+				}
+				if rest, ok := search(place+1, j); ok {
+					return append([]int{j}, rest...), true
+				}
+			}
+			hopeless[[2]int{place, after}] = true
+			return nil, false
+		}
+		if chain, ok := search(0, -1); ok {
+			all = append(all, byChain(steps, items, chain))
+		}
+	}
+	return all
+}
+
+// unbroken says whether a chain may begin at item j and end at item i.
+func unbroken(q *rules.Sequence, items []placed, j, i int) bool {
+	if items[i].Time-items[j].Time >= int64(q.Within) {
+		return false
+	}
+	for _, it := range items[j+1 : i] {
+		if q.Unless && has(it, len(q.Steps)) {
+			return false
+		}
+	}
+	return true
+}
+
+// byChain returns the trigger of the chain's last item.
+func byChain(steps []int, items []placed, chain []int) trigger {
+	tr := byItem(items[chain[len(chain)-1]], nil)
+	tr.first, tr.count, tr.brings = items[chain[0]].Time, int64(len(chain)), nil
+	for place, i := range chain {
+		it := items[i]
+		tr.brings = append(tr.brings, fold.Shown{Time: it.Time, Role: it.Role, Step: steps[place] + 1, ID: it.ID, Evidence: it.Evidence})
+	}
+	tr.joins = tr.brings[len(tr.brings)-1:]
+	return tr
+}
+
+// sequenceWhere, with where: at each place but the last the 16 latest chains are known, compared from s1 on. An item
+// makes every known chain that it can follow longer; one that ends at the last place triggers if where holds, the
+// latest first.
+func sequenceWhere(q *rules.Sequence, items []placed) (all []trigger) {
+	steps := places(q)
+	known := make([][][]int, len(steps))
+	for x, e := range items {
+		for i := range known {
+			known[i] = slices.DeleteFunc(known[i], func(c []int) bool { return e.Time-items[c[0]].Time >= int64(q.Within) })
+		}
+		made := make([][][]int, len(steps))
+		for i := range steps {
+			if !has(e, steps[i]) {
+				continue
+			}
+			if i == 0 {
+				made[0] = [][]int{{x}}
+				continue
+			}
+			for _, c := range known[i-1] {
+				made[i] = append(made[i], append(slices.Clone(c), x))
+			}
+		}
+		ends := made[len(steps)-1]
+		slices.SortFunc(ends, func(a, b []int) int { return slices.Compare(b, a) })
+		for _, c := range ends {
+			if ok, err := q.Where.Eval(values(q, steps, items, c)); ok && err == nil {
+				all = append(all, byChain(steps, items, c))
+				break
+			}
+		}
+		for i := range len(steps) - 1 {
+			known[i] = append(known[i], made[i]...)
+			if q.Unless && has(e, len(q.Steps)) {
+				known[i] = slices.DeleteFunc(known[i], func(c []int) bool { return c[0] < x })
+			}
+			slices.SortFunc(known[i], slices.Compare)
+			known[i] = known[i][max(0, len(known[i])-16):]
+		}
+	}
+	return all
+}
+
+// values returns what where reads of a chain.
+func values(q *rules.Sequence, steps []int, items []placed, chain []int) (list []schema.Value) {
+	needs := q.Where.Needs()
+	for i, n := range needs {
+		it := items[chain[slices.Index(steps, n.Step)]]
+		data, v := []byte(it.Data), schema.Value{}
+		for j, m := range needs[:i+1] {
+			if !has(it, m.Step) {
+				continue
+			}
+			got, rest, ok := schema.CutValue(data)
+			if !ok {
+				break
+			}
+			data = rest
+			if j == i {
+				v = got
+			}
+		}
+		list = append(list, v)
+	}
+	return list
+}
