@@ -188,7 +188,7 @@ func (v *delivery) crash(sinks ...connectors.Sink) {
 }
 
 // commit commits one cut of changes like "1 opened" or "2" (a shadow's change), and waits until all is quiet.
-func (v *delivery) commit(changes ...string) {
+func (v *delivery) commit(changes ...string) []connectors.Entry {
 	v.t.Helper()
 	v.cut++
 	c := &store.Cut{Seq: v.cut}
@@ -214,6 +214,7 @@ func (v *delivery) commit(changes ...string) {
 	}
 	v.d.Notify()
 	synctest.Wait()
+	return c.Outbox
 }
 
 // after lets time pass.

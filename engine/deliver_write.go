@@ -73,7 +73,6 @@ func (o *outlet) planBlock(entries []store.Outgoing, st *step) (in []store.Outgo
 		wanted = append(wanted, e)
 		last[e.Finding.ID] = e.Seq
 	}
-	held := map[schema.ID]bool{}
 	for _, e := range wanted {
 		id := e.Finding.ID
 		update := o.every > 0 && e.Type == typeUpdated
@@ -85,8 +84,7 @@ func (o *outlet) planBlock(entries []store.Outgoing, st *step) (in []store.Outgo
 		switch {
 		case update && last[id] != e.Seq:
 			st.counts.coalesced++ // a later entry of this block says it all
-		case waits || held[id] || due.After(now):
-			held[id] = true
+		case waits || due.After(now): // an update that waits is the last of its finding in the block
 			o.hold(st, e, update, instantOf(due))
 		default:
 			in = append(in, e)
