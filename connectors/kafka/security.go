@@ -1,0 +1,100 @@
+package kafka
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/segmentio/kafka-go/sasl"
+	"github.com/segmentio/kafka-go/sasl/plain"
+	"github.com/segmentio/kafka-go/sasl/scram"
+)
+
+// TLS of the connections to the brokers. Files are PEM and are read once, by New. The zero TLS trusts the system's
+// authorities.
+type TLS struct {
+	CA         string // file of the authorities that are trusted instead of the system's
+	Cert, Key  string // files of the client's certificate and key, for mutual TLS
+	ServerName string // the name that the broker's certificate must carry, instead of its host
+}
+
+func (t *TLS) validate() error {
+	if t != nil && (t.Cert == "") != (t.Key == "") {
+		return errors.New("tls: cert and key go together: name both files or neither")
+	}
+	return nil
+}
+
+// config reads the files; it is nil for a nil TLS.
+func (t *TLS) config() (*tls.Config, error) {
+	if t == nil {
+		return nil, nil
+	}
+	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
+	if t.CA != "" {
+		pem, err := os.ReadFile(t.CA)
+		if err != nil {
+			return nil, fmt.Errorf("read tls ca: %w", err)
+		}
+		c.RootCAs = x509.NewCertPool()
+		if !c.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("read tls ca %q: no certificate in it: give a PEM file", t.CA)
+		}
+	}
+	if t.Cert != "" {
+		cert, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+		if err != nil {
+			return nil, fmt.Errorf("read tls cert %q and key %q: %w", t.Cert, t.Key, err)
+		}
+		c.Certificates = []tls.Certificate{cert}
+	}
+	return c, nil
+}
+
+// SASL names who this client is.
+type SASL struct {
+	Mechanism string // PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512
+	Username  string
+	Password  string
+}
+
+const (
+	mechanismPlain  = "PLAIN"
+	mechanismSCRAM2 = "SCRAM-SHA-256"
+	mechanismSCRAM5 = "SCRAM-SHA-512"
+)
+
+func (s *SASL) validate() error {
+	if s == nil {
+		return nil
+	}
+	var errs []error
+	switch s.Mechanism {
+	case mechanismPlain, mechanismSCRAM2, mechanismSCRAM5:
+	default:
+		errs = append(errs, fmt.Errorf("sasl mechanism %q: use %s, %s or %s", s.Mechanism, mechanismPlain, mechanismSCRAM2, mechanismSCRAM5))
+	}
+	if s.Username == "" {
+		errs = append(errs, errors.New("sasl: no username"))
+	}
+	if s.Password == "" {
+		errs = append(errs, errors.New("sasl: no password"))
+	}
+	return errors.Join(errs...)
+}
+
+// mechanism is nil for a nil SASL.
+func (s *SASL) mechanism() (sasl.Mechanism, error) {
+	if s == nil {
+		return nil, nil
+	}
+	switch s.Mechanism {
+	case mechanismSCRAM2:
+		return scram.Mechanism(scram.SHA256, s.Username, s.Password)
+	case mechanismSCRAM5:
+		return scram.Mechanism(scram.SHA512, s.Username, s.Password)
+	}
+	return plain.Mechanism{Username: s.Username, Password: s.Password}, nil
+}

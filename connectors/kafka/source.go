@@ -1,0 +1,172 @@
+// Package kafka reads topics. One member of the consumer group reads every partition; the others stand by. Positions
+// are the engine's: what is committed to the group is a hint for lag tools, and where reading begins once the engine's
+// state is lost.
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/segmentio/kafka-go"
+
+	"github.com/aidr-engine/aidr/connectors"
+)
+
+// Source reads the topics of its Config. It is a connectors.Source.
+type Source struct {
+	cfg       Config
+	begin     begin
+	choice    choice
+	client    *kafka.Client
+	transport *kafka.Transport
+	dialer    *kafka.Dialer
+	health    health
+	claim     atomic.Int32 // the generation in which this process last read; -1: never
+
+	mu         sync.Mutex
+	generation *kafka.Generation              // the present one, for Commit; nil between two
+	resolved   map[connectors.Partition]int64 // where partitions began that the engine had no position for
+}
+
+// New returns a source; it fails where Validate does or a file of the TLS configuration cannot be read. It does not
+// connect.
+func New(c Config) (*Source, error) {
+	if err := c.Validate(); err != nil {
+		return nil, fmt.Errorf("configure kafka source %q: %w", c.Name, err)
+	}
+	s := &Source{cfg: c.withDefaults(), resolved: map[connectors.Partition]int64{}}
+	s.claim.Store(-1)
+	var err error
+	if s.begin, err = parseStart(c.Start); err != nil {
+		return nil, err
+	}
+	if s.choice, err = newChoice(c); err != nil {
+		return nil, err
+	}
+	tls, err := c.TLS.config()
+	if err != nil {
+		return nil, fmt.Errorf("configure kafka source %q: %w", c.Name, err)
+	}
+	mechanism, err := c.SASL.mechanism()
+	if err != nil {
+		return nil, fmt.Errorf("configure kafka source %q: sasl: %w", c.Name, err)
+	}
+	s.transport = &kafka.Transport{
+		ClientID: s.cfg.ClientID, TLS: tls, SASL: mechanism, DialTimeout: requestTimeout, MetadataTTL: metadataTTL,
+	}
+	s.client = &kafka.Client{Addr: kafka.TCP(c.Brokers...), Transport: s.transport}
+	s.dialer = &kafka.Dialer{ClientID: s.cfg.ClientID, TLS: tls, SASLMechanism: mechanism, Timeout: requestTimeout}
+	return s, nil
+}
+
+// Name returns the source's name.
+func (s *Source) Name() string { return s.cfg.Name }
+
+// Health is degraded while the brokers, a topic or a partition cannot be read.
+func (s *Source) Health() connectors.Health { return s.health.report() }
+
+// Counts returns totals for metrics.
+func (s *Source) Counts() Counts {
+	s.health.mu.Lock()
+	defer s.health.mu.Unlock()
+	return s.health.counts
+}
+
+// Run reads until ctx ends. It never gives up on the brokers; the error that it returns is the engine's.
+func (s *Source) Run(ctx context.Context, r connectors.Reader) error {
+	defer s.transport.CloseIdleConnections()
+	runCtx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	for {
+		found := s.awaitTopics(runCtx)
+		if found == nil {
+			break
+		}
+		if err := s.join(runCtx, stop, found.topics(), r); err != nil {
+			return err
+		}
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return context.Cause(runCtx)
+}
+
+// join is a member of the group until the topics change or ctx ends.
+func (s *Source) join(ctx context.Context, stop context.CancelCauseFunc, topics []string, r connectors.Reader) error {
+	conns := &conns{}
+	dialer := *s.dialer
+	dialer.DialFunc = conns.dial
+	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{
+		ID: s.cfg.Group, Brokers: s.cfg.Brokers, Dialer: &dialer, Topics: topics,
+		GroupBalancers:    []kafka.GroupBalancer{balancer{s.claim.Load}},
+		HeartbeatInterval: s.cfg.Heartbeat, SessionTimeout: s.cfg.Session, RebalanceTimeout: rebalanceTimeout,
+		JoinGroupBackoff: joinBackoff, StartOffset: kafka.FirstOffset,
+	})
+	if err != nil {
+		return fmt.Errorf("join group %q: %w", s.cfg.Group, err)
+	}
+	m := &member{Source: s, group: group, topics: topics, stop: stop, to: r}
+	m.run(ctx)
+	m.leave(conns)
+	s.setGeneration(nil)
+	return nil
+}
+
+// Commit tells the group how far a checkpoint has come. It does nothing while this process does not read: then there is
+// nobody whose positions these could be.
+func (s *Source) Commit(ctx context.Context, positions map[connectors.Partition]int64) error {
+	s.mu.Lock()
+	g := s.generation
+	s.mu.Unlock()
+	if g == nil || ctx.Err() != nil {
+		return ctx.Err()
+	}
+	offsets := map[string]map[int]int64{}
+	for topic, assigned := range g.Assignments {
+		for _, a := range assigned {
+			position, ok := positions[s.named(topic, a.ID)]
+			if !ok || position < 0 {
+				continue
+			}
+			if offsets[topic] == nil {
+				offsets[topic] = map[int]int64{}
+			}
+			offsets[topic][a.ID] = position
+		}
+	}
+	if err := g.CommitOffsets(offsets); err != nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.generation != g {
+			return nil // that generation is over: the next one commits what it must
+		}
+		return fmt.Errorf("commit offsets of group %q: %w", s.cfg.Group, err)
+	}
+	return nil
+}
+
+// named is the partition under this source's name.
+func (s *Source) named(topic string, number int) connectors.Partition {
+	return connectors.Partition{Source: s.cfg.Name, Topic: topic, Number: int32(number)}
+}
+
+func (s *Source) setGeneration(g *kafka.Generation) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.generation = g
+}
+
+// failed notes that something did not work and is tried again. What is only the end of a context is no failure.
+func (s *Source) failed(what string, err error) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, kafka.ErrGenerationEnded) {
+		return
+	}
+	s.health.count(func(c *Counts) { c.Failures++ })
+	if s.health.set(what, err.Error()) {
+		s.cfg.Log.Warn("cannot read, trying again", "source", s.cfg.Name, "what", what, "error", err)
+	}
+}
