@@ -35,7 +35,6 @@ func parseDSN(dsn string) (*clickhouse.Options, string, error) {
 		return nil, "", err
 	}
 	o.Auth.Database = ""
-	o.Debug, o.Debugf = false, nil // it prints queries to stdout
 	if o.DialTimeout == 0 {
 		o.DialTimeout = dialTimeout
 	}

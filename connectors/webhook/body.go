@@ -44,7 +44,12 @@ func Body(e *connectors.Entry) ([]byte, error) {
 	if err != nil || len(out) <= MaxBody {
 		return out, err
 	}
-	for _, c := range cutter(len(e.Finding.Evidence)) {
+	bare := cuts{}.of(e.Finding)
+	least, err := encode(message{m.Type, m.Timestamp, data{Finding: bare}})
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range cutter(len(e.Finding.Evidence), len(least) <= MaxBody) {
 		m.Data = data{Finding: c.of(e.Finding), Cut: &c.Cut}
 		if out, err = encode(m); err != nil || len(out) <= MaxBody {
 			return out, err
@@ -80,6 +85,8 @@ type cuts struct {
 }
 
 const (
+	maxText    = 2048 // bytes of a text in evidence, halved until it fits
+	minText    = 64
 	maxKept    = 8 // events: a finding has no more
 	otherText  = 256
 	otherList  = 32
@@ -88,20 +95,23 @@ const (
 	hiddenMark = "..."
 )
 
-// cutter lists the cuts for a finding with n events, from the smallest to the largest.
-func cutter(n int) []cuts {
+// cutter lists the cuts for a finding with n events, from the smallest to the largest. Where even the finding without
+// events is too large, small says so and only what cuts the rest is listed: nothing is encoded in vain.
+func cutter(n int, small bool) []cuts {
 	var out []cuts
-	text := 0
-	for _, text = range []int{2048, 1024, 512, 256, 128, 64} {
-		out = append(out, cuts{Cut{TextBytes: text}, n, 0})
-	}
-	for keep := min(n-1, maxKept); keep >= 0; keep-- {
-		out = append(out, cuts{Cut{TextBytes: text, Events: n - keep}, keep, 0})
+	most := min(n, maxKept)
+	if small {
+		for text := maxText; text >= minText; text /= 2 {
+			out = append(out, cuts{Cut{TextBytes: text, Events: n - most}, most, 0})
+		}
+		for keep := most - 1; keep >= 0; keep-- {
+			out = append(out, cuts{Cut{TextBytes: minText, Events: n - keep}, keep, 0})
+		}
 	}
 	dropped := []string{"baseline"}
-	out = append(out, cuts{Cut{TextBytes: text, Events: n, Others: otherText, Fields: dropped}, 0, otherList})
+	out = append(out, cuts{Cut{TextBytes: minText, Events: n, Others: otherText, Fields: dropped}, 0, otherList})
 	dropped = []string{"baseline", "response", "threshold", "value"}
-	return append(out, cuts{Cut{TextBytes: text, Events: n, Others: lastText, Fields: dropped}, 0, lastList})
+	return append(out, cuts{Cut{TextBytes: minText, Events: n, Others: lastText, Fields: dropped}, 0, lastList})
 }
 
 // of returns a copy of f that is cut; f is shared with others and stays as it is.
