@@ -1,0 +1,72 @@
+package clickhouse
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/google/uuid"
+
+	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/connectors/clickhouse/host"
+	"github.com/aidr-engine/aidr/connectors/conntest"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// TestContract holds the sink to what all sinks promise, each case on an engine of its own, which can be away.
+func TestContract(t *testing.T) {
+	conntest.TestSink(t, func(t *testing.T) conntest.SinkTarget {
+		o := host.Options{Dir: t.TempDir(), Password: "known to all"}
+		engine := host.StartForTest(t, o)
+		dsn := engine.DSN + "/" + host.TestDatabase()
+		if _, err := fmt.Sscanf(engine.Addr, "127.0.0.1:%d", &o.Port); err != nil {
+			t.Fatal(err)
+		}
+		return conntest.SinkTarget{
+			New: func(t *testing.T) connectors.Sink {
+				s, err := New(Config{DSN: dsn, Migrate: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				return s
+			},
+			Held:   func(t *testing.T) map[schema.ID]uint64 { return heldIn(t, dsn) },
+			Poison: func(f *schema.Finding) { f.Severity = "unheard of" },
+			Away: func(t *testing.T) (back func()) {
+				engine.Kill()
+				return func() { engine = host.StartForTest(t, o) }
+			},
+		}
+	})
+}
+
+// heldIn reads every finding's revision.
+func heldIn(t *testing.T, dsn string) map[schema.ID]uint64 {
+	t.Helper()
+	s := sinkOn(t, dsn, nil)
+	if _, err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := s.connection()
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows, err := conn.Query(context.Background(), "SELECT id, revision FROM "+s.dialect.Table("v_findings"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	held := map[schema.ID]uint64{}
+	for rows.Next() {
+		var id uuid.UUID
+		var revision uint64
+		if err := rows.Scan(&id, &revision); err != nil {
+			t.Fatal(err)
+		}
+		held[schema.ID(id)] = revision
+	}
+	if err := rows.Err(); err != nil {
+		t.Fatal(err)
+	}
+	return held
+}
