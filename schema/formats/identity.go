@@ -51,12 +51,9 @@ func (r *Record) Secret(secret string) string {
 // minSecret is the shortest text in bytes that is taken for a secret: the hash of a shorter one could be guessed.
 const minSecret = 8
 
-// Hash returns the hex of the SHA-256 of the parts, each followed by a zero byte.
-func (r *Record) Hash(parts ...string) string {
-	r.scratch = r.scratch[:0]
-	for _, p := range parts {
-		r.scratch = append(append(r.scratch, p...), 0)
-	}
+// Hash returns the hex of the SHA-256 of the texts with sep between them.
+func (r *Record) Hash(texts []string, sep string) string {
+	r.joinScratch(texts, sep)
 	sum := sha256.Sum256(r.scratch)
 	return r.hex(&sum)
 }

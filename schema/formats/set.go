@@ -227,6 +227,11 @@ func (r *Record) cut(text string) string {
 
 // Join returns the texts with sep between them.
 func (r *Record) Join(texts []string, sep string) string {
+	r.joinScratch(texts, sep)
+	return r.Arena.Hold(r.scratch)
+}
+
+func (r *Record) joinScratch(texts []string, sep string) {
 	r.scratch = r.scratch[:0]
 	for i, t := range texts {
 		if i > 0 {
@@ -234,5 +239,4 @@ func (r *Record) Join(texts []string, sep string) string {
 		}
 		r.scratch = append(r.scratch, t...)
 	}
-	return r.Arena.Hold(r.scratch)
 }

@@ -44,7 +44,7 @@ func (c *Conversation) Fill(r *formats.Record) {
 		r.PutList(schema.GenAIResponseFinishReasons)
 	}
 	if len(c.system) > 0 && r.Wants(schema.GenAISystemInstructionsHash) {
-		r.Event.SetText(schema.GenAISystemInstructionsHash, r.Hash(c.system...))
+		r.Event.SetText(schema.GenAISystemInstructionsHash, r.Hash(c.system, "\n"))
 	}
 }
 
