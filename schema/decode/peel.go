@@ -64,33 +64,34 @@ func (d *Decoder) peel(src string, v scan.Span, level int) bool {
 // wrapped takes the record that a log shipper wrapped, as text or as an object.
 func (d *Decoder) wrapped(src string, level int) bool {
 	for _, place := range [...]int{d.envelope.message, d.envelope.original, d.envelope.log} {
-		v := d.found[place]
-		if v.Kind == scan.Object || v.Kind == scan.String && nested(src, v) {
-			d.inner(src, v, level)
+		if d.inner(src, d.found[place], level) {
 			return true
 		}
 	}
 	return false
 }
 
-// nested says that a string looks like JSON: it begins with a bracket. Other lines are text, which is no format.
-func nested(src string, v scan.Span) bool {
-	text := strings.TrimLeft(src[v.Start+1:v.End-1], " \t")
-	for strings.HasPrefix(text, `\n`) || strings.HasPrefix(text, `\t`) || strings.HasPrefix(text, `\r`) {
-		text = strings.TrimLeft(text[2:], " \t")
+// inner takes what stands in an envelope: an object, or a text that looks like JSON. Of other lines it is false: they
+// are of no format.
+func (d *Decoder) inner(src string, v scan.Span, level int) bool {
+	switch v.Kind {
+	case scan.Object:
+		if d.enter(level, src[v.Start:v.End]) {
+			d.element(src, v, level+1)
+		}
+		return true
+	case scan.String:
+		text := scan.Text(src, v, &d.record.Arena)
+		start := strings.TrimLeft(text, " \t\r\n")
+		if start == "" || start[0] != '{' && start[0] != '[' {
+			return false
+		}
+		if d.enter(level, src[v.Start:v.End]) {
+			d.document(text, level+1)
+		}
+		return true
 	}
-	return text != "" && (text[0] == '{' || text[0] == '[')
-}
-
-// inner takes what stood in an envelope.
-func (d *Decoder) inner(src string, v scan.Span, level int) {
-	switch {
-	case !d.enter(level, src[v.Start:v.End]):
-	case v.Kind == scan.String:
-		d.document(scan.Text(src, v, &d.record.Arena), level+1)
-	default:
-		d.element(src, v, level+1)
-	}
+	return false
 }
 
 // logEvents takes each line of a CloudWatch Logs subscription.
@@ -101,9 +102,7 @@ func (d *Decoder) logEvents(src string, list scan.Span, level int) {
 	scan.Each(src, list, func(elem scan.Span) bool {
 		d.envelope.event.Select(formats.Node{Src: src, Span: elem})
 		line := d.envelope.event.At(logEventMessage).Span
-		if line.Kind == scan.String && nested(src, line) {
-			d.inner(src, line, level+1)
-		} else {
+		if !d.inner(src, line, level+1) {
 			d.dead(ReasonUnknownFormat, "the log line is no JSON", src[elem.Start:elem.End])
 		}
 		return !d.record.Full()

@@ -1,0 +1,195 @@
+package decode
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/aidr-engine/aidr/schema"
+)
+
+const small = `{"start_time":"2026-01-01T10:00:00Z","response_flags":"-","request_id":"1"}`
+
+func gzipped(t testing.TB, text string) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestLimits(t *testing.T) {
+	big := func(n int) string {
+		return `{"start_time":"2026-01-01T10:00:00Z","response_flags":"-","x":"` + strings.Repeat("a", n) + `"}`
+	}
+	cases := []struct {
+		name, record string
+		events       int
+		dead         []string
+	}{
+		{"a record of 16 MB and more", big(MaxRecord), 0, []string{ReasonSize}},
+		{"an element of 10 MB", big(10 << 20), 0, []string{ReasonSize}},
+		{"an element of 10 MB among others", "[" + small + "," + big(10<<20) + "," + small + "]", 2, []string{ReasonSize}},
+		{"an element of almost 4 MB", big(MaxElement - 100), 1, nil},
+		{"depth 10,000", strings.Repeat(`{"a":`, 10_000) + "1" + strings.Repeat("}", 10_000), 0, []string{ReasonDepth}},
+		{"depth 10,000, unfinished", strings.Repeat("[", 10_000), 0, []string{ReasonDepth}},
+		{"depth 64", `{"start_time":"2026-01-01T10:00:00Z","response_flags":"-","x":` + strings.Repeat("[", 63) + strings.Repeat("]", 63) + "}", 1, nil},
+		{"depth 65", `{"start_time":"2026-01-01T10:00:00Z","response_flags":"-","x":` + strings.Repeat("[", 64) + strings.Repeat("]", 64) + "}", 0, []string{ReasonDepth}},
+		{"invalid UTF-8", "{\"start_time\":\"2026-01-01T10:00:00Z\",\"response_flags\":\"\xff\"}", 0, []string{ReasonUTF8}},
+		{"a surrogate as bytes", "{\"start_time\":\"2026-01-01T10:00:00Z\",\"response_flags\":\"\xed\xa0\x80\"}", 0, []string{ReasonUTF8}},
+		{"empty", "", 0, []string{ReasonEmpty}},
+		{"truncated", small[:40], 0, []string{ReasonMalformed}},
+		{"5,000 elements", "[" + strings.Repeat(small+",", 4999) + small + "]", 5000, nil},
+		{"5,001 elements", "[" + strings.Repeat(small+",", 5000) + small + "]", 5000, []string{ReasonFanOut}},
+		{"a bomb of numbers", "[" + strings.Repeat("1,", 100_000) + "1]", 0, append(repeat(ReasonUnknownFormat, 5000), ReasonFanOut)},
+		{"lines beyond the cap", strings.Repeat(small+"\n", 6000), 5000, []string{ReasonFanOut}},
+		{"calls beyond the cap", `{"id":"i","call_type":"c","metadata":{},"custom_llm_provider":"o","startTime":1767261600,"response":{"choices":[{"message":{"tool_calls":[` +
+			strings.Repeat(`{"id":"c"},`, 6000) + `{"id":"c"}]}}]}}`, 5000, []string{ReasonFanOut}},
+		{"gzip", gzipped(t, small+"\n"+small), 2, nil},
+		{"gzip, truncated", gzipped(t, small)[:20], 0, []string{ReasonMalformed}},
+		{"a gzip bomb", gzipped(t, strings.Repeat(" ", MaxRecord+1)), 0, []string{ReasonSize}},
+		{"base64 of gzip", `{"awslogs":{"data":"` + base64.StdEncoding.EncodeToString([]byte(gzipped(t, `{"messageType":"DATA_MESSAGE","logEvents":[{"message":`+quote(small, false)+`}]}`))) + `"}}`, 1, nil},
+		{"no base64", `{"awslogs":{"data":"***"}}`, 0, []string{ReasonMalformed}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			res := decodeAll(t, Options{Format: Auto, Wanted: everything()}, c.record, Meta{})
+			var dead []string
+			for _, d := range res.dead {
+				dead = append(dead, d.Reason)
+			}
+			if len(res.events) != c.events || fmt.Sprint(dead) != fmt.Sprint(c.dead) {
+				t.Errorf("got %d events and dead letters %.200v, want %d and %.200v", len(res.events), dead, c.events, c.dead)
+			}
+		})
+	}
+}
+
+func repeat(s string, n int) (list []string) {
+	for range n {
+		list = append(list, s)
+	}
+	return list
+}
+
+// What many small bombs inflate to is bounded for the whole record.
+func TestInflatedBytesAreBoundedPerRecord(t *testing.T) {
+	bomb := `{"awslogs":{"data":"` + base64.StdEncoding.EncodeToString([]byte(gzipped(t, strings.Repeat(" ", MaxRecord/2)))) + `"}}`
+	d, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	res := d.all(t, strings.Repeat(bomb+"\n", 50), Meta{})
+	sizes := 0
+	for _, dead := range res.dead {
+		if dead.Reason == ReasonSize {
+			sizes++
+		}
+	}
+	if sizes != 48 || d.inflated > 2*MaxRecord {
+		t.Errorf("got %d of 50 refused and %d bytes inflated, want 48 and at most %d", sizes, d.inflated, 2*MaxRecord)
+	}
+}
+
+// Long content is cut at the end of a character, and the event says so.
+func TestLongContentIsCut(t *testing.T) {
+	prompt := strings.Repeat("\u00e9", 200<<10)
+	record := `{"id":"i","call_type":"c","metadata":{},"custom_llm_provider":"o","startTime":1767261600,"messages":[{"role":"user","content":"` + prompt +
+		`"}],"response":{"choices":[{"message":{"tool_calls":[{"id":"1","function":{"name":"f","arguments":{"a":"` + prompt + `"}}},{"id":"2","function":{"name":"g","arguments":"{}"}}]}}]}}`
+	res := decodeAll(t, Options{Wanted: everything()}, record, Meta{})
+	if len(res.events) != 3 {
+		t.Fatalf("got %d events, want 3", len(res.events))
+	}
+	if got := res.events[0]["message_context.prompt_text"]; got != prompt[:256<<10] {
+		t.Errorf("prompt: got %d bytes", len(got.(string)))
+	}
+	if got, ok := res.events[1]["gen_ai.tool.call.arguments"].(string); !ok || !strings.HasPrefix(got, `{"a":"`) || len(got) > 256<<10 || len(got) < 256<<10-1 {
+		t.Errorf("arguments: got %d bytes as text: %v", len(got), ok)
+	}
+	for i, want := range []any{true, true, nil} {
+		if got := res.events[i]["event.truncated"]; got != want {
+			t.Errorf("event %d: event.truncated: got %v, want %v", i, got, want)
+		}
+	}
+}
+
+func TestRawPaths(t *testing.T) {
+	w := schema.Wanted{Raw: [][]string{
+		{"requestParameters", "bucketName"}, {"requestParameters"}, {"n"}, {"f"}, {"b"}, {"null"}, {"missing", "deep"}, {"empty"}, {"a.b"}, {"big"},
+	}}
+	d, err := New(Options{Format: "cloudtrail", Wanted: w})
+	if err != nil {
+		t.Fatal(err)
+	}
+	record := `{"eventVersion":"1","eventSource":"s","userIdentity":{},"eventTime":1767261600,"requestParameters":{"bucketName":"b\n"},"n":5,"f":1.5,"b":false,"null":null,"empty":"","a.b":[1],"big":1e40}`
+	want := []schema.Value{
+		schema.StringValue("b\n"), schema.JSONValue(`{"bucketName":"b\n"}`), schema.IntValue(5), schema.DoubleValue(1.5), schema.BoolValue(false),
+		{}, {}, schema.StringValue(""), schema.JSONValue("[1]"), schema.DoubleValue(1e40),
+	}
+	events := 0
+	for range 2 {
+		d.Decode(record, Meta{}, &Handler{Event: func(e *schema.Event) {
+			events++
+			if fmt.Sprint(e.Raws) != fmt.Sprint(want) {
+				t.Errorf("got %v, want %v", e.Raws, want)
+			}
+		}})
+	}
+	if events != 2 {
+		t.Errorf("got %d events, want 2", events)
+	}
+}
+
+// Position and tenant come from the source; the index is the innermost element's place in the record.
+func TestPositionAndTenant(t *testing.T) {
+	d, err := New(Options{Tenant: "acme"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pos := schema.Position{Topic: "t", Partition: 3, Offset: 9}
+	var got []string
+	d.Decode("["+small+",[7,"+small+"]]\n"+small, Meta{Pos: pos}, &Handler{
+		Event: func(e *schema.Event) {
+			got = append(got, fmt.Sprintf("%s %s/%d/%d/%d", e.Tenant, e.Pos.Topic, e.Pos.Partition, e.Pos.Offset, e.Pos.Index))
+		},
+		Dead: func(d Dead) { got = append(got, fmt.Sprintf("dead %d %s", d.Index, d.Body)) },
+	})
+	if want := "[acme t/3/9/0 dead 1 7 acme t/3/9/2 acme t/3/9/3]"; fmt.Sprint(got) != want {
+		t.Errorf("got %v, want %s", got, want)
+	}
+}
+
+func TestNewRefusesWhatItDoesNotKnow(t *testing.T) {
+	for _, o := range []Options{{Format: "nginx"}, {TrustForwarded: []string{"10.0.0.0/99"}}, {TrustForwarded: []string{"proxy"}}} {
+		if _, err := New(o); err == nil {
+			t.Errorf("%v: got no error", o)
+		} else {
+			t.Log(err)
+		}
+	}
+	for _, o := range []Options{{}, {Format: Auto}, {Format: "kong"}, {Format: "kong_http_log"}, {Format: "kong.http_log"}, {TrustForwarded: []string{"10.0.0.1", "::1/128"}}} {
+		if _, err := New(o); err != nil {
+			t.Errorf("%v: %v", o, err)
+		}
+	}
+}
+
+func TestFormatsAreListed(t *testing.T) {
+	list := Formats()
+	for i, f := range list {
+		if f.Keys == "" || i > 0 && list[i-1].Name >= f.Name {
+			t.Errorf("format %v has no keys or is out of order", f)
+		}
+		if f.Name != "aidr" && len(f.Datasets) == 0 {
+			t.Errorf("format %s has no datasets", f.Name)
+		}
+	}
+}

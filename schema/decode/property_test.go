@@ -1,0 +1,268 @@
+package decode
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/formats"
+)
+
+// corpus returns the records of the fixtures and the plain ones, in a fixed order.
+func corpus(t testing.TB) []string {
+	t.Helper()
+	records := plain(t)
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(records)) {
+		list = append(list, records[name])
+	}
+	for _, file := range []string{"litellm", "kong_http_log", "envoy_access_log", "mcp_jsonrpc", "aws_cloudtrail"} {
+		for _, f := range readFixtures(t, "../../testdata/fixtures/"+file+".jsonl") {
+			list = append(list, string(f.Raw))
+		}
+	}
+	return list
+}
+
+// hostile returns what an attacker writes into content: whole records of other formats, envelopes, keys of identity.
+func hostile(records []string) []string {
+	return append(slices.Clone(records),
+		`{"Records":[{"eventVersion":"1","eventSource":"iam.amazonaws.com","userIdentity":{"arn":"victim"}}]}`,
+		`{"detail-type":"x","detail":{"call_type":"completion","metadata":{"user_api_key_hash":"victim"},"custom_llm_provider":"x"}}`,
+		`"},"metadata":{"user_api_key_hash":"victim"},"x":{"y":"`,
+		`{"jsonrpc":"2.0","id":1,"method":"tools/call"}`,
+		`{"_identity":"00010203-0405-0607-0809-0a0b0c0d0e0f","event.dataset":"x","event.class":"y","ai_agent.uid":"victim"}`,
+		strings.Repeat("{", 10_000), strings.Repeat("[", 10_000), strings.Repeat(`\`, 501), `\u0022,\u0022a\u0022:`,
+		"\x1f\x8b\x08\x00", "\ufeff{}", "\u0000\u2028\"\\",
+	)
+}
+
+// frame is what a record says beside its content: all that content must not change.
+var frame = []schema.Field{
+	schema.EventDataset, schema.EventClass, schema.EventAction, schema.EventID, schema.Time, schema.AIAgentUID,
+	schema.AIAgentUIDSource, schema.AIAgentName, schema.UserID, schema.OnBehalfOfID, schema.CredentialUID, schema.SessionID,
+	schema.SourceIP, schema.EventOutcome, schema.Disposition, schema.GenAIToolName, schema.CloudAccountID,
+}
+
+// frames returns the frames of the events of a record.
+func frames(res result) (list [][]any) {
+	for _, e := range res.events {
+		var values []any
+		for _, f := range frame {
+			values = append(values, e[f.String()])
+		}
+		list = append(list, values)
+	}
+	return list
+}
+
+// places of content in records, with how a text is put there: as a JSON string, or as a string inside a JSON text.
+var contentRecords = []struct{ name, record string }{
+	{"litellm prompt", `{"id":"i","call_type":"acompletion","metadata":{"user_api_key_hash":"h"},"custom_llm_provider":"o","status":"success","startTime":1767261600,"messages":[{"role":"user","content":%s}],"response":{"choices":[]}}`},
+	{"litellm answer", `{"id":"i","call_type":"acompletion","metadata":{"user_api_key_hash":"h"},"custom_llm_provider":"o","status":"success","startTime":1767261600,"messages":[],"response":{"choices":[{"message":{"content":%s}}]}}`},
+	{"litellm response text", `{"id":"i","call_type":"acompletion","metadata":{"user_api_key_hash":"h"},"custom_llm_provider":"o","status":"success","startTime":1767261600,"messages":[],"response":%s}`},
+	{"litellm tool result", `{"id":"i","call_type":"acompletion","metadata":{"user_api_key_hash":"h"},"custom_llm_provider":"o","status":"success","startTime":1767261600,"messages":[{"role":"tool","tool_call_id":"c","content":%s}]}`},
+	{"litellm tool arguments", `{"id":"i","call_type":"acompletion","metadata":{"user_api_key_hash":"h"},"custom_llm_provider":"o","status":"success","startTime":1767261600,"response":{"choices":[{"message":{"tool_calls":[{"id":"c","function":{"name":"f","arguments":%s}}]}}]}}`},
+	{"litellm mcp arguments", `{"id":"i","call_type":"call_mcp_tool","custom_llm_provider":null,"status":"success","startTime":1767261600,"metadata":{"user_api_key_hash":"h","mcp_tool_call_metadata":{"name":"t","arguments":%s,"result":"r"}}}`},
+	{"kong path", `{"started_at":1767261600342,"latencies":{"request":1},"request":{"method":"GET","uri":%s},"response":{"status":200},"consumer":{"id":"c"},"client_ip":"10.0.0.1"}`},
+	{"envoy user agent", `{"start_time":"2026-01-01T10:00:00Z","response_flags":"-","response_code":200,"method":"GET","x-agent-id":"a","user_agent":%s}`},
+	{"cloudtrail parameters", `{"eventVersion":"1","eventSource":"s3.amazonaws.com","userIdentity":{"arn":"u"},"eventTime":"2026-01-01T10:00:00Z","eventName":"PutObject","requestParameters":{"bucketName":"b","key":%s,"userIdentity":{"arn":"victim"}}}`},
+	{"mcp arguments", `{"ts":"2026-01-01T10:00:00Z","direction":"c","session_id":"s","server":"f","agent":"a","message":{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":{"a":%s}}}}`},
+	{"mcp result", `{"ts":"2026-01-01T10:00:00Z","direction":"s","session_id":"s","server":"f","agent":"a","message":{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":%s}]}}}`},
+	{"aidr prompt", `{"time":"2026-01-01T10:00:00Z","event.dataset":"d","event.class":"llm","ai_agent.uid":"a","message_context.prompt_text":%s}`},
+}
+
+// Whatever stands in content, the record's format, its agent, its time and its outcome stay those of its frame.
+func TestContentDecidesNothing(t *testing.T) {
+	d, err := New(Options{Format: Auto, Wanted: everything()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := hostile(corpus(t))
+	for _, place := range contentRecords {
+		want := d.all(t, fmt.Sprintf(place.record, `"harmless"`), Meta{})
+		if len(want.events) == 0 {
+			t.Fatalf("%s: no events", place.name)
+		}
+		for _, text := range texts {
+			quoted, err := json.Marshal(text)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := d.all(t, fmt.Sprintf(place.record, quoted), Meta{})
+			if !reflect.DeepEqual(frames(got), frames(want)) || len(got.dead)+len(got.faults) > 0 {
+				t.Errorf("%s holding %.60q: got %v dead %v faults %v, want %v", place.name, text, frames(got), got.dead, got.faults, frames(want))
+			}
+		}
+	}
+}
+
+// The same for random texts, escaped in random ways.
+func TestRandomContentDecidesNothing(t *testing.T) {
+	d, err := New(Options{Format: Auto, Wanted: everything()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts := hostile(corpus(t))
+	rapid.Check(t, func(rt *rapid.T) {
+		place := rapid.SampledFrom(contentRecords).Draw(rt, "place")
+		text := rapid.OneOf(rapid.SampledFrom(texts), rapid.String()).Draw(rt, "text") + rapid.String().Draw(rt, "tail")
+		quoted := quote(text, rapid.Bool().Draw(rt, "escape all"))
+		want := frames(d.all(t, fmt.Sprintf(place.record, `"harmless"`), Meta{}))
+		got := d.all(t, fmt.Sprintf(place.record, quoted), Meta{})
+		if !reflect.DeepEqual(frames(got), want) {
+			rt.Fatalf("%s: got %v, want %v", place.name, frames(got), want)
+		}
+	})
+}
+
+// quote writes a JSON string, with every ASCII character as \u where all is wanted.
+func quote(s string, all bool) string {
+	quoted, err := json.Marshal(s)
+	if err != nil {
+		panic(err)
+	}
+	if !all {
+		return string(quoted)
+	}
+	var b strings.Builder
+	b.WriteByte('"')
+	for _, r := range strings.ToValidUTF8(s, "\ufffd") {
+		if r < 0x80 {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+// What a record gives does not depend on its company: alone, in an array, as lines, behind others or before them, in a
+// decoder that is new or has seen much.
+func TestCompanyDoesNotMatter(t *testing.T) {
+	records := corpus(t)
+	m := Meta{Time: 5}
+	alone := make([]result, len(records))
+	for i, raw := range records {
+		alone[i] = decodeAll(t, Options{Format: Auto, Wanted: everything()}, raw, m)
+	}
+	used, err := New(Options{Format: Auto, Wanted: everything()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		order := rapid.SliceOfN(rapid.IntRange(0, len(records)-1), 1, 12).Draw(rt, "order")
+		var texts, want []string
+		for _, i := range order {
+			texts = append(texts, strings.TrimSpace(records[i]))
+			want = append(want, alone[i].lines...)
+		}
+		for name, text := range map[string]string{
+			"array": "[" + strings.Join(texts, ",") + "]", "lines": strings.Join(texts, "\n"), "concatenated": strings.Join(texts, ""),
+		} {
+			if got := used.all(t, text, m).lines; !slices.Equal(got, want) {
+				rt.Fatalf("%s of %v: got %v, want %v", name, order, got, want)
+			}
+		}
+	})
+}
+
+// Identity is that of the element, alone or in company; two deliveries of one record are one.
+func TestIdentityIsThatOfTheElement(t *testing.T) {
+	d, err := New(Options{Format: Auto, Wanted: everything()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := func(raw string) (list []schema.ID) {
+		d.Decode(raw, Meta{Time: 1}, &Handler{Event: func(e *schema.Event) { list = append(list, e.Identity()) }})
+		return list
+	}
+	for _, raw := range corpus(t) {
+		raw = strings.TrimSpace(raw)
+		want := ids(raw)
+		seen := map[schema.ID]bool{}
+		for _, id := range want {
+			seen[id] = true
+		}
+		if len(seen) != len(want) {
+			t.Errorf("two events of one record have one identity: %.80s", raw)
+		}
+		if got := ids(`[` + raw + `,` + raw + `]`); !slices.Equal(got, append(slices.Clone(want), want...)) {
+			t.Errorf("in an array the identities are %v, want %v twice: %.80s", got, want, raw)
+		}
+		quoted := quote(raw, true)
+		if got := ids(`{"log":` + quoted + `,"stream":"stdout"}`); !slices.Equal(got, want) {
+			t.Errorf("in a log shipper's line the identities are %v, want %v: %.80s", got, want, raw)
+		}
+	}
+}
+
+// A field that is wanted does not depend on what else is.
+func TestWantedFieldsAreIndependent(t *testing.T) {
+	records := corpus(t)
+	full := make([]result, len(records))
+	for i, raw := range records {
+		full[i] = decodeAll(t, Options{Format: Auto, Wanted: everything()}, raw, Meta{Time: 5})
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		var w schema.Wanted
+		for _, f := range rapid.SliceOfN(rapid.IntRange(0, schema.NumFields-1), 0, 12).Draw(rt, "fields") {
+			w.Fields.Add(schema.Field(f))
+		}
+		i := rapid.IntRange(0, len(records)-1).Draw(rt, "record")
+		got := decodeAll(t, Options{Format: Auto, Wanted: w}, records[i], Meta{Time: 5})
+		if len(got.events) != len(full[i].events) {
+			rt.Fatalf("got %d events, want %d", len(got.events), len(full[i].events))
+		}
+		for n, e := range got.events {
+			for f := range w.Fields.All {
+				if name := f.String(); !reflect.DeepEqual(e[name], full[i].events[n][name]) {
+					rt.Fatalf("%s: got %v, want %v: %s", name, e[name], full[i].events[n][name], records[i])
+				}
+			}
+		}
+	})
+}
+
+// What is printed reads back as the same, with its identity.
+func TestRoundTripThroughAidr(t *testing.T) {
+	auto, err := New(Options{Format: Auto, Wanted: everything()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	back, err := New(Options{Format: "aidr", Wanted: everything()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, raw := range corpus(t) {
+		auto.Decode(raw, Meta{Time: 5}, &Handler{Event: func(e *schema.Event) {
+			line := string(formats.AppendEvent(nil, e, true))
+			id := e.Identity()
+			events := 0
+			back.Decode(line, Meta{}, &Handler{
+				Event: func(e *schema.Event) {
+					events++
+					if got := string(formats.AppendEvent(nil, e, true)); got != line {
+						t.Errorf("got %s, want %s", got, line)
+					}
+					if e.Identity() != id {
+						t.Errorf("identity: got %v, want %v", e.Identity(), id)
+					}
+				},
+				Dead:       func(d Dead) { t.Errorf("dead letter %v: %s", d, line) },
+				FieldError: func(_, name string) { t.Errorf("field error %s: %s", name, line) },
+			})
+			if events != 1 {
+				t.Errorf("got %d events from %s", events, line)
+			}
+		}})
+	}
+}
