@@ -126,9 +126,10 @@ func (b *builder) call(function string, args []ast.Expr) node {
 			return &address{slot: s, kind: kind}
 		}
 	case "@allows":
-		if s := b.slot(args[3]); s != nil {
+		text, isText := literalText(args[3])
+		if s := b.slot(args[3]); s != nil || isText {
 			what, _ := literalText(args[1])
-			return &allows{agents: goValue[Registry](args[0]), what: what, slot: s}
+			return &allows{agents: goValue[Registry](args[0]), what: what, slot: s, text: text}
 		}
 	default:
 		arg, isText := "", false
@@ -136,7 +137,12 @@ func (b *builder) call(function string, args []ast.Expr) node {
 			arg, isText = literalText(args[1])
 		}
 		if test := textTest(name); test != nil && isText {
-			if s := b.slot(args[0]); s != nil {
+			s := b.slot(args[0])
+			switch {
+			case s == nil:
+			case s.plainField() && s.typ == schema.TypeString:
+				return &fieldTester{field: schema.Field(s.at), arg: arg, test: test}
+			default:
 				return &textTester{slot: s, arg: arg, test: test}
 			}
 		}
@@ -211,14 +217,16 @@ func (b *builder) comparison(op order, x, y ast.Expr) node {
 	if sx != nil && sy != nil && (op == equal || op == less|greater) {
 		return &slotPair{a: sx, b: sy, differ: op != equal}
 	}
-	if sx == nil {
-		sx, y, op = sy, x, op.mirrored()
-	}
-	if sx == nil {
-		return nil
+	if _, isConstant := constantValue(x); isConstant {
+		sx, x, y, op = sy, y, x, op.mirrored()
 	}
 	v, ok := constantValue(y)
-	if !ok {
+	switch {
+	case !ok:
+		return nil
+	case sx == nil && v.Kind == schema.KindBool:
+		return b.boolComparison(op, x, v.Bool())
+	case sx == nil:
 		return nil
 	}
 	switch op {
@@ -234,6 +242,18 @@ func (b *builder) comparison(op order, x, y ast.Expr) node {
 		return &intOrder{field: schema.Field(sx.at), op: op, n: v.Int()}
 	}
 	return &slotOrder{slot: sx, op: op, value: v}
+}
+
+// boolComparison makes a node of condition == true and the like; nil where x may be something else than a bool.
+func (b *builder) boolComparison(op order, x ast.Expr, v bool) node {
+	if b.ast.GetType(x.ID()).Kind() != types.BoolKind || op != equal && op != less|greater {
+		return nil
+	}
+	n := b.test(x)
+	if n != nil && v != (op == equal) {
+		return &not{n}
+	}
+	return n
 }
 
 func equalNode(s *slot, v schema.Value) node {

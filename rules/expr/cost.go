@@ -2,7 +2,6 @@ package expr
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/checker"
@@ -31,8 +30,11 @@ const (
 	longTextSize = 16 << 10 // what people and models write, tool arguments and results
 	listSize     = 64       // finish_reasons and the like
 	dynSize      = 256      // a raw value or a JSON argument
-	innerSize    = 32       // a value inside one of those
+	innerSize    = 16       // a value inside one of those
 )
+
+// parseCost is the price of reading an address or a URL, or of asking the registry: up to 1 us.
+const parseCost = 10
 
 type costRange struct{ min, max uint64 }
 
@@ -112,13 +114,12 @@ func (m estimator) EstimateCallCost(function, overload string, target *checker.A
 			return &checker.CallEstimate{CostEstimate: one} // a list of the site answers with one look-up
 		}
 	case "iequals", "icontains", "glob":
-		return &checker.CallEstimate{CostEstimate: perCharacter(m.sizeOf(*target).Max * min(m.sizeOf(args[0]).Max, 16))}
+		return &checker.CallEstimate{CostEstimate: perCharacter(m.sizeOf(*target).Max * (1 + m.sizeOf(args[0]).Max/10))}
 	case "lowerAscii":
 		size := m.sizeOf(*target)
 		return &checker.CallEstimate{CostEstimate: perCharacter(size.Max), ResultSize: &size}
-	}
-	if strings.HasPrefix(function, "@") {
-		return &checker.CallEstimate{CostEstimate: checker.CostEstimate{Min: 1, Max: 10}}
+	case "@address", "@network", "@url", "@allows":
+		return &checker.CallEstimate{CostEstimate: checker.CostEstimate{Min: 1, Max: parseCost}}
 	}
 	return nil
 }

@@ -128,6 +128,7 @@ func (v *Env) Compile(text string) (cond *Cond, issues []Issue) {
 		}
 	}
 	cond.witnesses = witnessesOf(root)
+	c.ast = nil // the tree is large, and done with
 	return cond, nil
 }
 

@@ -130,6 +130,7 @@ func (v *Env) CompileFinding(text string) (filter func(*schema.Finding) (bool, e
 	if err != nil {
 		return nil, []Issue{{1, 1, fmt.Sprintf("the condition cannot be planned: %v", err)}}
 	}
+	c.ast = nil // done with
 	return func(f *schema.Finding) (bool, error) {
 		s := Scratch{values: values{slots: c.slots, finding: f}}
 		out := root.eval(&s)

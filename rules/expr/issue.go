@@ -9,11 +9,14 @@ import (
 	"github.com/google/cel-go/cel"
 )
 
-// issuesOf puts CEL's problems into plain words.
+// issuesOf puts CEL's problems into plain words. Of errors of syntax it gives the first: what comes after is guesswork.
 func issuesOf(iss *cel.Issues) []Issue {
 	var out []Issue
-	for _, e := range iss.Errors() {
-		out = append(out, Issue{max(e.Location.Line(), 1), e.Location.Column() + 1, plainText(e.Message)})
+	for i, e := range iss.Errors() {
+		if i > 0 && strings.HasPrefix(e.Message, "Syntax error: ") {
+			continue
+		}
+		out = append(out, Issue{max(e.Location.Line(), 1), max(e.Location.Column()+1, 1), plainText(e.Message)})
 	}
 	return sortIssues(out)
 }
@@ -38,6 +41,8 @@ func plainText(message string) string {
 		return unknownName("function", name+"()", functionNames[:])
 	case strings.Contains(message, "does not support field selection"):
 		return fmt.Sprintf("%s has nothing below it: remove the part after the last dot", typeName(between(message, "'", "'")))
+	case strings.Contains(message, "argument must be a simple name"):
+		return "the first argument of exists, all, map and filter is the name of a variable, such as x"
 	case strings.Contains(message, "recursion limit exceeded"):
 		return fmt.Sprintf("the condition is nested more than %d deep: split it, or put its values into a list", maxNesting)
 	case strings.Contains(message, "code point size exceeds limit"):

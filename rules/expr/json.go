@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strconv"
 	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -152,12 +154,88 @@ func (it *jsonItems) skipTo() bool {
 	return it.at < len(it.text)
 }
 
-func (it *jsonItems) isKey(key string) bool {
-	if inner := it.key[1 : len(it.key)-1]; strings.IndexByte(inner, '\\') < 0 {
-		return inner == key
+func (it *jsonItems) isKey(key string) bool { return jsonSpells(it.key, key) }
+
+// jsonSpells says whether a quoted JSON string spells the text. It allocates nothing, whatever is escaped.
+func jsonSpells(quoted, text string) bool {
+	if len(quoted) < 2 || quoted[0] != '"' || quoted[len(quoted)-1] != '"' {
+		return false
 	}
-	s, ok := jsonUnquote(it.key)
-	return ok && s == key
+	inner := quoted[1 : len(quoted)-1]
+	for {
+		plain := strings.IndexByte(inner, '\\')
+		if plain < 0 {
+			return inner == text
+		}
+		if !strings.HasPrefix(text, inner[:plain]) {
+			return false
+		}
+		r, size := jsonEscape(inner[plain:])
+		var b [utf8.UTFMax]byte
+		spelled := b[:utf8.EncodeRune(b[:], r)]
+		text = text[plain:]
+		if size == 0 || len(text) < len(spelled) || text[:len(spelled)] != string(spelled) {
+			return false
+		}
+		inner, text = inner[plain+size:], text[len(spelled):]
+	}
+}
+
+// jsonEscape reads the escape at the front of s, which begins with a backslash; size is 0 where it is none. A lone
+// surrogate is U+FFFD, as in encoding/json.
+func jsonEscape(s string) (r rune, size int) {
+	if len(s) < 2 {
+		return 0, 0
+	}
+	switch s[1] {
+	case '"', '\\', '/':
+		return rune(s[1]), 2
+	case 'b':
+		return '\b', 2
+	case 'f':
+		return '\f', 2
+	case 'n':
+		return '\n', 2
+	case 'r':
+		return '\r', 2
+	case 't':
+		return '\t', 2
+	case 'u':
+		return jsonUnicode(s)
+	}
+	return 0, 0
+}
+
+func jsonUnicode(s string) (r rune, size int) {
+	r, ok := hex4(s[2:])
+	if !ok {
+		return 0, 0
+	}
+	if !utf16.IsSurrogate(r) {
+		return r, 6
+	}
+	if strings.HasPrefix(s[6:], `\u`) {
+		if low, ok := hex4(s[8:]); ok {
+			if pair := utf16.DecodeRune(r, low); pair != utf8.RuneError {
+				return pair, 12
+			}
+		}
+	}
+	return utf8.RuneError, 6
+}
+
+func hex4(s string) (r rune, ok bool) {
+	if len(s) < 4 {
+		return 0, false
+	}
+	for i := range 4 {
+		digit := strings.IndexByte("0123456789abcdef", s[i]|0x20)
+		if digit < 0 || s[i] < '0' {
+			return 0, false
+		}
+		r = r<<4 | rune(digit)
+	}
+	return r, true
 }
 
 // jsonSkip returns the end of the value that starts at from. Brackets are counted, not matched by kind.

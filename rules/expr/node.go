@@ -347,7 +347,7 @@ type listHas struct {
 func (n *listHas) eval(s *Scratch) verdict {
 	it := jsonItems{text: s.read(n.slot).Text, at: 1}
 	for it.next() {
-		if text, ok := jsonUnquote(it.value); ok && text == n.text {
+		if jsonSpells(it.value, n.text) {
 			return yes
 		}
 	}
@@ -371,6 +371,18 @@ func (n *textTester) eval(s *Scratch) verdict {
 		return no
 	}
 	return s.fail(errText)
+}
+
+// fieldTester is textTester on a field itself: an absent one is "".
+type fieldTester struct {
+	search
+	field schema.Field
+	arg   string
+	test  func(text, arg string) bool
+}
+
+func (n *fieldTester) eval(s *Scratch) verdict {
+	return verdictOf(n.test(s.event.Text(n.field), n.arg))
 }
 
 // pattern is slot.matches("re").
@@ -415,16 +427,20 @@ func (n *network) eval(s *Scratch) verdict {
 	return verdictOf(v.Kind == schema.KindString && networkHas(n.prefix, v.Text))
 }
 
-// allows is agent.allows_tool(slot).
+// allows is agent.allows_tool(slot), or of a constant.
 type allows struct {
 	search
 	agents Registry
 	what   string
-	slot   *slot
+	slot   *slot  // nil: text
+	text   string // the constant
 }
 
 func (n *allows) eval(s *Scratch) verdict {
-	v := s.read(n.slot)
+	v := schema.StringValue(n.text)
+	if n.slot != nil {
+		v = s.read(n.slot)
+	}
 	ok := n.agents != nil && v.Kind == schema.KindString
 	return verdictOf(ok && n.agents.Allows(s.event.Text(schema.AIAgentUID), n.what, v.Text))
 }

@@ -334,7 +334,9 @@ func (r *resolver) cidr(e ast.Expr, c, inner ast.CallExpr, name string) {
 	}
 	text, ok := literalText(inner.Args()[0])
 	if _, err := netip.ParsePrefix(text); !ok || err != nil {
-		r.unknown(inner.Args()[0], `a network is a constant text such as "10.0.0.0/8" or "fd00::/8"`)
+		r.issue(inner.Args()[0], `a network is a constant text such as "10.0.0.0/8" or "fd00::/8"`)
+		r.visit(c.Args()[0])
+		r.call(e, "@unknown")
 		return
 	}
 	x := c.Args()[0]
@@ -386,6 +388,9 @@ var contentFunctions = [...]string{"secrets", "invisible", "entropy", "decoded",
 func (r *resolver) globalCall(e ast.Expr, c ast.CallExpr, name string) bool {
 	switch {
 	case slices.Contains(contentFunctions[:], name):
+		for _, a := range c.Args() {
+			r.visit(a)
+		}
 		r.unknown(e, fmt.Sprintf("%s() is not yet available in this version", name))
 		return true
 	case name == "ip" || name == "cidr" || name == "url":

@@ -13,6 +13,9 @@ func unknownName(kind, name string, known []string) string {
 	if kind == "field" {
 		return fmt.Sprintf("there is no field %s: schema/FIELDS.md lists them, raw.%s reads the original record", name, name)
 	}
+	if kind == "function" {
+		return fmt.Sprintf("there is no function %s", name)
+	}
 	if len(known) == 0 {
 		return fmt.Sprintf("there is no %s %s, nor any other", kind, name)
 	}

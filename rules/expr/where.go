@@ -31,6 +31,7 @@ func (v *Env) CompileWhere(text string, steps []string) (where *Where, issues []
 	if err != nil {
 		return nil, []Issue{{1, 1, fmt.Sprintf("the condition cannot be planned: %v", err)}}
 	}
+	c.ast = nil // done with
 	return &Where{checked: c, root: root, needs: needs}, nil
 }
 

@@ -113,7 +113,7 @@ func (w *witnesser) test(n node) []Witness {
 			return w.none(`the list matches "", which an absent field equals`)
 		}
 		return []Witness{{Field: schema.Field(n.slot.at), List: n.list}}
-	case *textTester, *pattern:
+	case *fieldTester, *textTester, *pattern:
 		return w.none("looking inside a text (startsWith, contains, iequals, matches ...) is not indexed")
 	case *intOrder, *slotOrder:
 		return w.none("numbers and ranges are not indexed")
