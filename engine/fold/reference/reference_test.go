@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -22,17 +23,23 @@ import (
 // The tests of this file drive cells in random ways and hold what they emit to the reference. Times are a few ns, keys
 // and identities few, so that everything meets.
 
-var where = func() *expr.Where {
+// wheres are conditions over the steps, by their number; b may have times where it is not named.
+var wheres = map[int][]*expr.Where{
+	2: {compile("b.resource.id == a.resource.id", 2), compile("b.resource.id != a.resource.id && a.resource.name == a.resource.id", 2)},
+	3: {compile("c.resource.id == a.resource.id", 3), compile("c.resource.name == a.resource.id && c.resource.id != a.resource.name", 3)},
+}
+
+func compile(text string, steps int) *expr.Where {
 	env, err := expr.NewEnv(expr.Site{})
 	if err != nil {
 		panic("BUG: " + err.Error())
 	}
-	w, issues := env.CompileWhere("c.resource.id == a.resource.id", []string{"a", "b", "c"})
+	w, issues := env.CompileWhere(text, []string{"a", "b", "c"}[:steps])
 	if len(issues) > 0 {
 		panic("BUG: " + issues[0].Text)
 	}
 	return w
-}()
+}
 
 func duration(t *rapid.T, what string, from, to int) time.Duration {
 	return time.Duration(rapid.IntRange(from, to).Draw(t, what))
@@ -86,12 +93,13 @@ func drawSequence(t *rapid.T, r *rules.Rule, key []schema.Field) {
 	q := &rules.Sequence{Within: duration(t, "within", 1, 20), Unless: rapid.Bool().Draw(t, "unless")}
 	steps := rapid.IntRange(1, 4).Draw(t, "steps")
 	if rapid.IntRange(0, 2).Draw(t, "where") == 0 {
-		steps, q.Where = 3, where
+		steps = rapid.IntRange(2, 3).Draw(t, "steps of where")
+		q.Where = rapid.SampledFrom(wheres[steps]).Draw(t, "which where")
 	}
 	r.Roles = nil
 	for i := range steps {
 		s := rules.Step{ID: string(rune('a' + i)), Times: 1}
-		if q.Where == nil || i == 1 {
+		if q.Where == nil || i == 1 && steps == 3 {
 			s.Times = rapid.SampledFrom([]int{1, 1, 1, 2, 3}).Draw(t, "times")
 		}
 		q.Steps = append(q.Steps, s)
@@ -110,21 +118,28 @@ func text(parts ...string) (flat string) {
 	return flat
 }
 
-// drawItem draws an item whose time is below the end.
-func drawItem(t *rapid.T, r *rules.Rule, end int64) fold.Item {
-	agent, session := rapid.SampledFrom([]string{"a", "b"}).Draw(t, "agent"), rapid.SampledFrom([]string{"x", "y"}).Draw(t, "session")
+// chooser chooses a number in [0, n).
+type chooser func(what string, n int) int
+
+func drawn(t *rapid.T) chooser {
+	return func(what string, n int) int { return rapid.IntRange(0, n-1).Draw(t, what) }
+}
+
+// drawItem chooses an item whose time is below the end, of one of a few keys and values.
+func drawItem(choose chooser, r *rules.Rule, end, values int) fold.Item {
+	agent, session := string("ab"[choose("agent", 2)]), string("xy"[choose("session", 2)])
 	it := fold.Item{
 		Group: agent + "\x00\x01", Key: agent + "\x00\x01" + session + "\x00\x01",
-		Time:    rapid.Int64Range(0, end-1).Draw(t, "time"),
+		Time:    int64(choose("time", end)),
 		Roles:   1,
-		Counted: rapid.IntRange(0, 3).Draw(t, "counted") > 0,
+		Counted: choose("counted", 4) > 0,
 	}
 	if len(r.GroupBy) == 2 {
 		it.Group = it.Key
 	}
-	it.ID[0] = rapid.Byte().Draw(t, "id") & 15
+	it.ID[0] = byte(choose("id", 16))
 	if r.Sequence != nil {
-		it.Roles = 1 + uint32(rapid.IntRange(0, 1<<len(r.Roles)-2).Draw(t, "roles"))
+		it.Roles = 1 + uint32(choose("roles", 1<<len(r.Roles)-1))
 		it.Role = math.MaxUint16
 		for i := range r.Roles {
 			if it.Roles&(1<<i) != 0 {
@@ -132,14 +147,14 @@ func drawItem(t *rapid.T, r *rules.Rule, end int64) fold.Item {
 			}
 		}
 	}
-	it.Data = drawData(t, r, it.Roles)
-	position := text("topic") + string([]byte{0, byte(rapid.IntRange(0, 3).Draw(t, "offset") * 2), 0})
+	it.Data = drawData(choose, r, it.Roles, values)
+	position := text("topic") + string([]byte{0, byte(choose("offset", 4) * 2), 0})
 	it.Evidence = text(position, text("", agent, "name", "", session)) + text("", "set", "act", "", "")
 	return it
 }
 
-func drawData(t *rapid.T, r *rules.Rule, roles uint32) string {
-	v := rapid.IntRange(0, 5).Draw(t, "value")
+func drawData(choose chooser, r *rules.Rule, roles uint32, values int) string {
+	v := choose("value", values)
 	switch {
 	case r.Threshold != nil && r.Threshold.Sum != nil:
 		var b [16]byte
@@ -153,9 +168,9 @@ func drawData(t *rapid.T, r *rules.Rule, roles uint32) string {
 		return fmt.Sprintf("value%03dshown %d", v, v)
 	case r.Sequence != nil && r.Sequence.Where != nil:
 		var b []byte
-		for _, n := range r.Sequence.Where.Needs() {
+		for i, n := range r.Sequence.Where.Needs() {
 			if roles&(1<<n.Step) != 0 {
-				b = schema.AppendValue(b, schema.StringValue(fmt.Sprint(v%3)))
+				b = schema.AppendValue(b, schema.StringValue(fmt.Sprint((v>>i)%3)))
 			}
 		}
 		return string(b)
@@ -322,11 +337,11 @@ func lines(t *rapid.T, findings []*schema.Finding) string {
 }
 
 // drive adds the items in any order that never puts one below the watermark, with anything else between.
-func drive(t *rapid.T, r *rules.Rule, items []fold.Item, end int64) {
+func drive(t *rapid.T, r *rules.Rule, items []fold.Item, end int64, batch int) {
 	d := &driver{t: t, p: fold.NewProgram(r), cells: map[string]*fold.Cell{}, emitted: map[schema.ID]*schema.Finding{}}
 	left := rapid.Permutation(items).Draw(t, "arrival")
 	for len(left) > 0 {
-		n := min(len(left), rapid.IntRange(1, 6).Draw(t, "batch"))
+		n := min(len(left), rapid.IntRange(1, batch).Draw(t, "batch"))
 		for _, it := range left[:n] {
 			d.add(it)
 		}
@@ -367,16 +382,16 @@ func drive(t *rapid.T, r *rules.Rule, items []fold.Item, end int64) {
 func property(t *testing.T, kind rules.Kind) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := drawRule(t, kind)
-		end := int64(40)
+		end := 40
 		if r.Threshold != nil && r.Threshold.Count == 0 {
 			end = 500
 		}
 		n := rapid.IntRange(1, 30).Draw(t, "items")
 		var items []fold.Item
 		for range n {
-			items = append(items, drawItem(t, r, end))
+			items = append(items, drawItem(drawn(t), r, end, 6))
 		}
-		drive(t, r, items, end)
+		drive(t, r, items, int64(end), 6)
 	})
 }
 
@@ -385,3 +400,48 @@ func TestThresholdIsAsWritten(t *testing.T) { property(t, rules.KindThreshold) }
 func TestDistinctIsAsWritten(t *testing.T)  { property(t, rules.KindDistinct) }
 func TestNewValueIsAsWritten(t *testing.T)  { property(t, rules.KindNewValue) }
 func TestSequenceIsAsWritten(t *testing.T)  { property(t, rules.KindSequence) }
+
+// TestLimitsAreAsWritten has so many items that the limits are met: 256 times, 64 panes, 16 chains, and how many values
+// are known.
+func TestLimitsAreAsWritten(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := drawRule(t, rapid.SampledFrom([]rules.Kind{
+			rules.KindThreshold, rules.KindDistinct, rules.KindNewValue, rules.KindSequence,
+		}).Draw(t, "kind"))
+		n, values := rapid.IntRange(100, 900).Draw(t, "items"), 6
+		switch {
+		case r.Threshold != nil && r.Threshold.Count > 0:
+			r.Threshold.Count = rapid.Int64Range(250, 262).Draw(t, "count")
+			r.Threshold.Within = duration(t, "pane", 1, 9) * 64
+		case r.Distinct != nil:
+			r.Distinct.Count, r.Distinct.Within = rapid.IntRange(10, 20).Draw(t, "count"), 500
+			n, values = min(n, 300), 200
+		case r.NewValue != nil:
+			r.NewValue.MaxValues, r.NewValue.Forget = rapid.IntRange(10, 90).Draw(t, "max values"), 400
+			values = 200
+		case r.Sequence != nil:
+			r.Sequence.Within = 400
+			n = 100
+			if r.Sequence.Where != nil {
+				values = 7
+			}
+		}
+		seed := rapid.Uint64().Draw(t, "seed")
+		random := rand.New(rand.NewPCG(seed, 0))
+		var items []fold.Item
+		for range n {
+			it := drawItem(func(_ string, n int) int { return random.IntN(n) }, r, 500, values)
+			it.ID[1] = byte(random.IntN(256))
+			if random.IntN(50) > 0 { // nearly all of one key
+				it.Key = "a\x00\x01x\x00\x01"
+				it.Group = it.Key[:len(it.Key)/len(r.Key)*len(r.GroupBy)]
+			}
+			if r.Sequence != nil && random.IntN(4) > 0 { // most begin something, few end it
+				it.Roles, it.Role = 1, 1
+				it.Data = drawData(func(_ string, n int) int { return random.IntN(n) }, r, 1, values)
+			}
+			items = append(items, it)
+		}
+		drive(t, r, items, 500, 400)
+	})
+}
