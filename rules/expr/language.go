@@ -121,12 +121,12 @@ func boxTextTest(name string) func(a, b ref.Val) ref.Val {
 		if isMissing(a) || isMissing(b) {
 			return types.False
 		}
-		text, ok := a.(types.String)
+		text, ok := jsonText(a)
 		arg, argOK := b.(types.String)
 		if !ok || !argOK {
 			return notText(name, a)
 		}
-		return types.Bool(test(string(text), string(arg)))
+		return types.Bool(test(text, string(arg)))
 	}
 }
 
@@ -149,12 +149,12 @@ func boxMatches(v, pattern ref.Val) ref.Val {
 	if isMissing(v) {
 		return types.False
 	}
-	s, ok := v.(types.String)
+	s, ok := jsonText(v)
 	re, reOK := pattern.(constant).value.(*regexp.Regexp)
 	if !ok || !reOK {
 		return notText("matches", v)
 	}
-	return types.Bool(re.MatchString(string(s)))
+	return types.Bool(re.MatchString(s))
 }
 
 func boxAddress(kind, v ref.Val) ref.Val {

@@ -365,7 +365,7 @@ type textTester struct {
 func (n *textTester) eval(s *Scratch) verdict {
 	v := s.read(n.slot)
 	switch v.Kind {
-	case schema.KindString:
+	case schema.KindString, schema.KindJSON: // see jsonText
 		return verdictOf(n.test(v.Text, n.arg))
 	case schema.KindAbsent:
 		return no
@@ -395,7 +395,7 @@ type pattern struct {
 func (n *pattern) eval(s *Scratch) verdict {
 	v := s.read(n.slot)
 	switch v.Kind {
-	case schema.KindString:
+	case schema.KindString, schema.KindJSON: // see jsonText
 		return verdictOf(n.re.MatchString(v.Text))
 	case schema.KindAbsent:
 		return no

@@ -65,9 +65,9 @@ func jsonTree(text string, depth int) ref.Val {
 		for it.next() {
 			elems = append(elems, jsonTree(it.value, depth+1))
 		}
-		return types.NewRefValList(types.DefaultTypeAdapter, elems)
+		return array{types.NewRefValList(types.DefaultTypeAdapter, elems), v.Text}
 	}
-	m := &object{members: map[string]ref.Val{}}
+	m := &object{members: map[string]ref.Val{}, text: v.Text}
 	vals := map[ref.Val]ref.Val{}
 	for it.next() {
 		key, ok := jsonUnquote(it.key)
@@ -91,6 +91,28 @@ type object struct {
 	traits.Mapper
 	keys    []ref.Val
 	members map[string]ref.Val
+	text    string
+}
+
+// array is a JSON array.
+type array struct {
+	traits.Lister
+	text string
+}
+
+// jsonText returns what text functions ask: a text, or an object or array as it stands in the record. So
+// `gen_ai.tool.call.arguments.contains("/etc/shadow")` looks into all arguments, whatever they are called and however
+// deep they lie.
+func jsonText(v ref.Val) (string, bool) {
+	switch v := v.(type) {
+	case types.String:
+		return string(v), true
+	case *object:
+		return v.text, true
+	case array:
+		return v.text, true
+	}
+	return "", false
 }
 
 // Find returns the member, missing where there is none.
