@@ -21,7 +21,7 @@ import (
 const (
 	// kafkaVersion is that of pom.xml; it keys the cache.
 	kafkaVersion = "4.1.1"
-	// kafkaStart is how long a broker may take to answer: 2 s when it is new, 12 s after it was killed (it recovers its
+	// kafkaStart is how long a broker may take to answer: 2 s when it is new, 6 s after it was killed (it recovers its
 	// log and waits for its old session), more on a loaded machine.
 	kafkaStart = 90 * time.Second
 	// kafkaStop is how long a broker may take to shut down when it is asked to.
@@ -153,6 +153,10 @@ transaction.state.log.min.isr=1
 share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
+broker.session.timeout.ms=3000
+broker.heartbeat.interval.ms=500
+log.cleaner.backoff.ms=200
+log.initial.task.delay.ms=100
 `, ports[0], ports[1], filepath.ToSlash(filepath.Join(k.dir, "data")))
 	if err := os.WriteFile(k.properties(), []byte(properties), 0o644); err != nil {
 		return err
