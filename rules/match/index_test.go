@@ -1,0 +1,341 @@
+package match
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// values is a list of plain strings.
+type values struct{ set map[string]struct{} }
+
+func newValues(texts ...string) *values {
+	v := &values{map[string]struct{}{}}
+	for _, t := range texts {
+		v.set[t] = struct{}{}
+	}
+	return v
+}
+
+func (v *values) Contains(s string) bool { _, ok := v.set[s]; return ok }
+func (v *values) Size() int              { return len(v.set) }
+func (v *values) Literals() (out []string, ok bool) {
+	for s := range v.set {
+		out = append(out, s)
+	}
+	slices.Sort(out)
+	return out, true
+}
+
+// prefix is a list that matches and has no literals.
+type prefix string
+
+func (p *prefix) Contains(s string) bool     { return strings.HasPrefix(s, string(*p)) }
+func (p *prefix) Size() int                  { return 1 }
+func (p *prefix) Literals() ([]string, bool) { return nil, false }
+
+func newEnv(t testing.TB) *expr.Env {
+	t.Helper()
+	p := prefix("a")
+	env, err := expr.NewEnv(expr.Site{Lists: map[string]expr.List{"some": newValues("a", "b", ""), "other": newValues("ab", "c"), "starts": &p}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return env
+}
+
+func compile(t interface{ Fatalf(string, ...any) }, env *expr.Env, text string) *expr.Cond {
+	c, issues := env.Compile(text)
+	if issues != nil {
+		t.Fatalf("%s: %+v", text, issues)
+	}
+	return c
+}
+
+func event(set map[schema.Field]string) *schema.Event {
+	e := &schema.Event{}
+	for f, v := range set {
+		e.SetText(f, v)
+	}
+	return e
+}
+
+func TestEval(t *testing.T) {
+	env := newEnv(t)
+	action := compile(t, env, `event.action == "chat"`)
+	conds := []*expr.Cond{
+		compile(t, env, `event.action in ["x", "chat"] && user.id != "u"`),
+		action,
+		nil,
+		action,
+		compile(t, env, `raw.a.startsWith("x")`),
+		compile(t, env, `http.response.bytes > 5`),
+		compile(t, env, `event.action in lists.other`),
+		action,
+	}
+	x := Build(conds, [][]string{nil, {"litellm"}, nil, {"kong", "envoy"}, nil, nil, nil, {}})
+	s := NewScratch()
+	e := event(map[schema.Field]string{schema.EventAction: "chat", schema.EventDataset: "litellm"})
+	e.SetInt(schema.HTTPResponseBytes, 9)
+	e.Raws = []schema.Value{schema.IntValue(7)}
+	if got, want := x.Eval(e, s, []int32{99}), []int32{99, 0, 1, 5, 7}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+	if want := []int32{4}; !slices.Equal(s.Failed, want) {
+		t.Errorf("failed: got %v, want %v", s.Failed, want)
+	}
+	for i, want := range []string{"event.action", "event.action", "", "event.action", "always", "always", "event.action", "event.action"} {
+		got := ""
+		if p := x.Plan(i); p.Always {
+			got = "always"
+			if p.Why == "" {
+				t.Errorf("condition %d: no reason for always", i)
+			}
+		} else if conds[i] != nil {
+			got = p.Field.String()
+		}
+		if got != want {
+			t.Errorf("plan of %d: got %q, want %q", i, got, want)
+		}
+	}
+	if x.Len() != len(conds) {
+		t.Errorf("got length %d, want %d", x.Len(), len(conds))
+	}
+}
+
+// The rarer witness is chosen, also where the table of fields has the commoner one first.
+func TestPlanChoosesTheRarer(t *testing.T) {
+	env := newEnv(t)
+	var conds []*expr.Cond
+	for i := range 50 {
+		conds = append(conds, compile(t, env, fmt.Sprintf(`event.class == "tool" && event.action == "tools/call" && gen_ai.tool.name == "tool%d"`, i)))
+	}
+	x := Build(conds, nil)
+	for i := range conds {
+		if p := x.Plan(i); p.Field != schema.GenAIToolName {
+			t.Fatalf("condition %d is found by %s", i, p.Field)
+		}
+	}
+	only := Build([]*expr.Cond{compile(t, env, `event.duration > 5`)}, [][]string{{"kong", "envoy"}})
+	if p := only.Plan(0); p.Always || p.Field != schema.EventDataset || !slices.Equal(p.Values, []string{"envoy", "kong"}) {
+		t.Errorf("got plan %+v, want the datasets", p)
+	}
+}
+
+// A condition that many ask for is evaluated once.
+func TestConditionIsSharedByItsUsers(t *testing.T) {
+	env := newEnv(t)
+	c := compile(t, env, `event.action == "chat"`)
+	x := Build([]*expr.Cond{c, c, c}, nil)
+	if len(x.conds) != 1 {
+		t.Fatalf("%d conditions, want 1", len(x.conds))
+	}
+	if got := x.Eval(event(map[schema.Field]string{schema.EventAction: "chat"}), NewScratch(), nil); !slices.Equal(got, []int32{0, 1, 2}) {
+		t.Errorf("got %v", got)
+	}
+}
+
+var (
+	names   = []schema.Field{schema.EventClass, schema.EventAction, schema.EventDataset, schema.UserID, schema.URLDomain}
+	letters = []string{"", "a", "b", "c", "ab"}
+)
+
+func pick[T any](t *rapid.T, from []T) T { return rapid.SampledFrom(from).Draw(t, "pick") }
+
+// condition draws a condition with and without witnesses, and some that fail.
+func condition(t *rapid.T, depth int) string {
+	if depth > 0 {
+		switch rapid.IntRange(0, 5).Draw(t, "shape") {
+		case 0, 1, 2:
+			return "(" + condition(t, depth-1) + " && " + condition(t, depth-1) + ")"
+		case 3:
+			return "(" + condition(t, depth-1) + " || " + condition(t, depth-1) + ")"
+		case 4:
+			return "!(" + condition(t, depth-1) + ")"
+		}
+	}
+	f, v := pick(t, names).String(), pick(t, letters)
+	switch rapid.IntRange(0, 9).Draw(t, "term") {
+	case 0, 1, 2:
+		return fmt.Sprintf("%s == %q", f, v)
+	case 3:
+		return fmt.Sprintf("%s in [%q, %q]", f, v, pick(t, letters))
+	case 4:
+		return f + " in lists." + pick(t, []string{"some", "other", "starts"})
+	case 5:
+		return fmt.Sprintf("%s != %q", f, v)
+	case 6:
+		return fmt.Sprintf("raw.x.startsWith(%q)", v)
+	case 7:
+		return "has(" + f + ")"
+	case 8:
+		return "size(" + f + ") < 2"
+	}
+	return fmt.Sprintf("%s.iequals(%q)", f, v)
+}
+
+// checkProof draws a set of conditions and events and holds the index to evaluating every condition on every event
+// through plain Cond.Eval.
+func checkProof(t *rapid.T, env *expr.Env) {
+	n := rapid.IntRange(1, 12).Draw(t, "conditions")
+	conds := make([]*expr.Cond, n)
+	datasets := make([][]string, n)
+	for i := range conds {
+		if i > 0 && rapid.IntRange(0, 3).Draw(t, "same") == 0 {
+			conds[i] = conds[rapid.IntRange(0, i-1).Draw(t, "as")]
+		} else {
+			conds[i] = compile(t, env, condition(t, 3))
+		}
+		datasets[i] = rapid.SliceOfN(rapid.SampledFrom(letters[1:]), 0, 2).Draw(t, "datasets")
+	}
+	x := Build(conds, datasets)
+	s := NewScratch()
+	for range 6 {
+		e := &schema.Event{}
+		for _, f := range names {
+			e.SetText(f, pick(t, letters))
+		}
+		for range env.RawPaths() {
+			e.Raws = append(e.Raws, pick(t, []schema.Value{{}, schema.StringValue("ab"), schema.IntValue(1)}))
+		}
+		got := x.Eval(e, s, nil)
+		var want []int32
+		for i, c := range conds {
+			ok, _ := c.Eval(e, s.Expr)
+			if len(datasets[i]) > 0 && !slices.Contains(datasets[i], e.Text(schema.EventDataset)) {
+				ok = false
+			}
+			if ok {
+				want = append(want, int32(i))
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Fatalf("indexed %v, brute force %v", got, want)
+		}
+		if all := x.EvalAll(e, s, nil); !slices.Equal(all, want) {
+			t.Fatalf("EvalAll %v, brute force %v", all, want)
+		}
+	}
+}
+
+func TestIndexIsBruteForce(t *testing.T) {
+	env := newEnv(t)
+	rapid.Check(t, func(t *rapid.T) { checkProof(t, env) })
+}
+
+func FuzzIndexIsBruteForce(f *testing.F) {
+	env := newEnv(f)
+	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) { checkProof(t, env) }))
+}
+
+// world is n conditions of 2-4 terms, as rules have them, and events of which few are of interest to each.
+func world(t testing.TB, n int) (*Index, []*schema.Event) {
+	env := newEnv(t)
+	r := rand.New(rand.NewPCG(1, uint64(n)))
+	var conds []*expr.Cond
+	var datasets [][]string
+	for i := range n {
+		text := fmt.Sprintf(`event.class == "tool" && event.action == "action%d"`, r.IntN(max(n/4, 20)))
+		switch r.IntN(4) {
+		case 0:
+			text += fmt.Sprintf(` && gen_ai.tool.name.startsWith("t%d") && http.response.bytes > %d`, r.IntN(10), r.IntN(5000))
+		case 1:
+			text = fmt.Sprintf(`gen_ai.tool.name in ["tool%d", "tool%d"] && !(event.outcome == "success")`, r.IntN(n+50), r.IntN(n+50))
+		case 2:
+			text += fmt.Sprintf(` && resource.name == "r%d"`, i)
+		case 3:
+			text = fmt.Sprintf(`ai_agent.uid == "agent%d" && event.outcome == "failure"`, i)
+		}
+		conds = append(conds, compile(t, env, text))
+		datasets = append(datasets, []string{[]string{"litellm", "kong"}[i%2]})
+	}
+	var events []*schema.Event
+	for range 256 {
+		e := event(map[schema.Field]string{
+			schema.EventClass: "tool", schema.EventDataset: []string{"litellm", "kong"}[r.IntN(2)], schema.EventOutcome: []string{"success", "failure"}[r.IntN(2)],
+			schema.EventAction: fmt.Sprintf("action%d", r.IntN(max(n/4, 20))), schema.GenAIToolName: fmt.Sprintf("tool%d", r.IntN(n+50)),
+			schema.ResourceName: fmt.Sprintf("r%d", r.IntN(n)), schema.AIAgentUID: fmt.Sprintf("agent%d", r.IntN(n)),
+		})
+		e.SetInt(schema.HTTPResponseBytes, int64(r.IntN(6000)))
+		events = append(events, e)
+	}
+	return Build(conds, datasets), events
+}
+
+// go test ./rules/match -run '^$' -bench Eval -count 6 | benchstat -
+//
+// One op is one event. Indexed stays nearly flat; brute is every condition on every event.
+func BenchmarkEval(b *testing.B) {
+	for _, n := range []int{10, 100, 1000, 10000} {
+		b.Run(fmt.Sprintf("indexed/%d", n), func(b *testing.B) {
+			x, events := world(b, n)
+			s := NewScratch()
+			var out []int32
+			held, i := 0, 0
+			b.ReportAllocs()
+			for b.Loop() {
+				out = x.Eval(events[i%len(events)], s, out[:0])
+				held += len(out)
+				i++
+			}
+			b.ReportMetric(float64(held)/float64(i), "held/event")
+		})
+	}
+	for _, n := range []int{10, 100, 1000} {
+		b.Run(fmt.Sprintf("brute/%d", n), func(b *testing.B) {
+			x, events := world(b, n)
+			s := NewScratch()
+			var out []int32
+			i := 0
+			for b.Loop() {
+				out = x.EvalAll(events[i%len(events)], s, out[:0])
+				i++
+			}
+		})
+	}
+}
+
+// A list of 100,000 values costs what one of ten does.
+func BenchmarkList(b *testing.B) {
+	for _, n := range []int{10, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			var texts []string
+			for i := range n {
+				texts = append(texts, fmt.Sprintf("host%d.example", i))
+			}
+			env, err := expr.NewEnv(expr.Site{Lists: map[string]expr.List{"hosts": newValues(texts...)}})
+			if err != nil {
+				b.Fatal(err)
+			}
+			x := Build([]*expr.Cond{compile(b, env, `url.domain in lists.hosts`)}, nil)
+			e := event(map[schema.Field]string{schema.URLDomain: "host7.example"})
+			s := NewScratch()
+			var out []int32
+			b.ReportAllocs()
+			for b.Loop() {
+				out = x.Eval(e, s, out[:0])
+			}
+		})
+	}
+}
+
+func TestEvalAllocations(t *testing.T) {
+	x, events := world(t, 500)
+	s := NewScratch()
+	out := make([]int32, 0, 64)
+	i := 0
+	got := testing.AllocsPerRun(1000, func() {
+		out = x.Eval(events[i%len(events)], s, out[:0])
+		i++
+	})
+	if got != 0 {
+		t.Errorf("%v allocations, want 0", got)
+	}
+}
