@@ -14,6 +14,7 @@ type Set struct {
 	// Idle are rules that would be active, and why they are not.
 	Idle []Idle
 
+	raw    [][]string // the paths that conditions number; Event.Raws has this order
 	wanted schema.Wanted
 	index  *match.Index
 	roles  []roleOf // what a condition's number in the index means
@@ -32,7 +33,7 @@ type roleOf struct {
 
 // newSet indexes the rules that are active.
 func newSet(all []*Rule, env *expr.Env, drafts, registry bool) *Set {
-	s := &Set{All: all}
+	s := &Set{All: all, raw: env.RawPaths()}
 	for _, r := range all {
 		switch {
 		case r.Status == StatusDisabled, r.Status == StatusDraft && !drafts:
@@ -42,16 +43,7 @@ func newSet(all []*Rule, env *expr.Env, drafts, registry bool) *Set {
 			s.Rules = append(s.Rules, r)
 		}
 	}
-	var conds []*expr.Cond
-	var narrow [][]string
-	for i, r := range s.Rules {
-		for bit, role := range r.Roles {
-			conds = append(conds, role.Cond)
-			narrow = append(narrow, r.Datasets)
-			s.roles = append(s.roles, roleOf{int32(i), 1 << bit})
-		}
-	}
-	s.index = match.Build(conds, narrow)
+	s.build()
 	s.wanted = wantedOf(s.Rules, env.RawPaths())
 	return s
 }
