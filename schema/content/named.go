@@ -1,0 +1,237 @@
+package content
+
+import (
+	"math/bits"
+	"strings"
+)
+
+// minNamed is the shortest value in bytes behind a name and ':' or '=' in plain text that is taken for a credential.
+const minNamed = 8
+
+// findNamed finds the value that stands behind a credential's name: in JSON (also inside of a JSON string), in a header
+// line, or in an assignment. p lies inside the name.
+func findNamed(text string, p, done int) (region, bool) {
+	start, end := nameAround(text, p, done)
+	kind := credentialKind(text[start:end])
+	if kind == "" || markerEnd(text, max(start-len(markerHead), 0)) >= end {
+		return region{}, false
+	}
+	q := quoteAt(text, end)
+	if q.mark != 0 && q.endsAt(text, start, done) {
+		return findMember(text, end+q.len(), q, kind)
+	}
+	return findPlain(text, end, kind)
+}
+
+// nameAround returns the bounds of the name around p; a longer one than maxName is cut, and then is no name.
+func nameAround(text string, p, done int) (start, end int) {
+	for start = p; start > done && p-start <= maxName && wordByte(text[start-1]); {
+		if escapeBefore(text, start, done) > 0 {
+			break
+		}
+		start--
+	}
+	for end = p; end < len(text) && end-p <= maxName && wordByte(text[end]); {
+		end++
+	}
+	return start, end
+}
+
+// quote is a quotation mark with the backslashes before it: " in JSON, \" in JSON inside of a JSON string, and so on.
+type quote struct {
+	mark    byte // 0 for none
+	slashes int
+}
+
+func (q quote) len() int {
+	if q.mark == 0 {
+		return 0
+	}
+	return q.slashes + 1
+}
+
+// maxSlashes bounds the backslashes of one quotation mark: 7 are JSON in JSON in JSON in JSON.
+const maxSlashes = 7
+
+// quoteAt returns the quotation mark at p. Each level of JSON in JSON doubles its backslashes and adds one.
+func quoteAt(text string, p int) quote {
+	i := p
+	for i < len(text) && i-p < maxSlashes && text[i] == '\\' {
+		i++
+	}
+	slashes := i - p
+	if i < len(text) && (text[i] == '"' || text[i] == '\'') && slashes&(slashes+1) == 0 {
+		return quote{text[i], slashes}
+	}
+	return quote{}
+}
+
+// endsAt says whether the same quotation mark ends at p.
+func (q quote) endsAt(text string, p, done int) bool {
+	from := p - q.len()
+	if from < done || text[p-1] != q.mark || strings.Count(text[from:p-1], `\`) != q.slashes {
+		return false
+	}
+	return from == done || text[from-1] != '\\'
+}
+
+// close returns where the text that begins at p behind q ends: at the same quotation mark, at the one of a text around
+// it, or at the end of a text that is cut off. Behind a ' it ends at the line's end too, and at any backslash.
+func (q quote) close(text string, p int) int {
+	slashes := 0
+	for i := p; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case c == '\\' && q.mark == '"':
+			slashes++
+			continue
+		case c == '"':
+			// The mark of level n is behind a number of backslashes that ends in n binary ones.
+			own := 1<<bits.TrailingZeros(^uint(slashes)) - 1
+			if own <= q.slashes {
+				return i - own
+			}
+		case q.mark == '\'' && (c == '\'' || c == '\\' || c < ' '):
+			return i
+		}
+		slashes = 0
+	}
+	return len(text) - slashes
+}
+
+// findMember finds the value of a quoted name: a quoted text, or an array of them, of which all is taken from the first
+// to the last. In {"name": "Cookie", "value": ...} the value stands behind the second key. p is behind the name.
+func findMember(text string, p int, q quote, kind string) (region, bool) {
+	p = skipSpace(text, p)
+	if p < len(text) && text[p] == ',' {
+		p = skipValueKey(text, skipSpace(text, p+1), q)
+	}
+	if p >= len(text) || text[p] != ':' {
+		return region{}, false
+	}
+	p = skipSpace(text, p+1)
+	array := p < len(text) && text[p] == '['
+	if array {
+		p = skipSpace(text, p+1)
+	}
+	if quoteAt(text, p) != q {
+		return region{}, false
+	}
+	start := p + q.len()
+	if strings.HasPrefix(text[start:], "{") {
+		return region{}, false // JSON in JSON: what is in it has names of its own
+	}
+	end := q.close(text, start)
+	for array && end < len(text) {
+		next := q.nextElement(text, end)
+		if next < 0 {
+			break
+		}
+		end = q.close(text, next)
+	}
+	return region{start, end, kind}, start < end && markerEnd(text, start) != end
+}
+
+// skipValueKey skips the quoted word value in any case.
+func skipValueKey(text string, p int, q quote) int {
+	const word = "value"
+	if quoteAt(text, p) != q {
+		return p
+	}
+	end := p + q.len() + len(word)
+	if end > len(text) || !strings.EqualFold(text[p+q.len():end], word) || quoteAt(text, end) != q {
+		return p
+	}
+	return skipSpace(text, end+q.len())
+}
+
+// nextElement returns where the text of an array's next element begins, -1 where there is none; p is at the end of the
+// text of the one before.
+func (q quote) nextElement(text string, p int) int {
+	if quoteAt(text, p) != q {
+		return -1
+	}
+	p = skipSpace(text, p+q.len())
+	if p >= len(text) || text[p] != ',' {
+		return -1
+	}
+	p = skipSpace(text, p+1)
+	if quoteAt(text, p) != q {
+		return -1
+	}
+	return p + q.len()
+}
+
+// skipSpace skips blanks and line ends, also escaped ones, of whatever level.
+func skipSpace(text string, p int) int {
+	for p < len(text) {
+		switch c := text[p]; {
+		case c == ' ' || c == '\t' || c == '\n' || c == '\r':
+			p++
+		case c == '\\':
+			end := run(text[:min(len(text), p+maxSlashes+2)], p, func(c byte) bool { return c == '\\' })
+			if end >= len(text) || strings.IndexByte("nrt", text[end]) < 0 {
+				return p
+			}
+			p = end + 1
+		default:
+			return p
+		}
+	}
+	return p
+}
+
+// findPlain finds the value behind name: or name= in plain text; p is behind the name.
+func findPlain(text string, p int, kind string) (region, bool) {
+	after := quoteAt(text, p) // of a key that ends in the name
+	p = skipBlank(text, p+after.len())
+	if p >= len(text) || (text[p] != ':' && text[p] != '=') {
+		return region{}, false
+	}
+	p = skipBlank(text, p+1)
+	before := quoteAt(text, p)
+	if after.mark != 0 && before.mark == 0 {
+		return region{}, false // a number or literal of JSON
+	}
+	p += before.len()
+	switch kind {
+	case kindAuth:
+		if end := schemeValue(text, p); end > p {
+			return region{p, end, kind}, true
+		}
+	case kindCookie:
+		name := run(text[:min(len(text), p+maxCookieName)], p, wordByte)
+		if name > p && name < len(text) && text[name] == '=' {
+			return region{p, run(text, name, lineByte), kind}, true
+		}
+		return region{}, false
+	}
+	value := head(text, p, tokenByte)
+	if len(value) < minNamed || changes(value) == 0 {
+		return region{}, false
+	}
+	return region{p, run(text, p, tokenByte), kind}, true
+}
+
+// maxCookieName is the longest name in bytes of the first cookie in a header line.
+const maxCookieName = 256
+
+// lineByte are the bytes of a header's value in a line of text: not line ends nor quotation marks or backslashes, behind
+// which other text goes on.
+func lineByte(c byte) bool { return c >= ' ' && c != '"' && c != '\'' && c != '\\' && c != '`' }
+
+// schemeValue returns the end of an authentication scheme with its value at p, p where there is none.
+func schemeValue(text string, p int) int {
+	end := run(text[:min(len(text), p+maxName)], p, wordByte)
+	value := skipBlank(text, end)
+	if value == end || value >= len(text) || !tokenByte(text[value]) {
+		return p
+	}
+	switch strings.ToLower(text[p:end]) {
+	case "bearer", "basic", "token", "apikey", "api-key", "key", "negotiate", "ntlm", "splunk", "hmac":
+		return run(text, value, tokenByte)
+	case "digest", "aws4-hmac-sha256", "oauth", "signature":
+		return run(text, value, lineByte)
+	}
+	return p
+}
