@@ -62,7 +62,8 @@ type Options struct {
 	Shards     int          // 0: one per core
 	Workers    int          // 0: one per core
 	CutEvery   time.Duration
-	CacheCells int // per shard
+	CacheCells int           // per shard
+	MaxAhead   time.Duration // 0: DefaultMaxAhead
 	Clock      Clock
 	Log        *slog.Logger
 	Metrics    *Metrics
@@ -84,6 +85,10 @@ type Engine struct {
 	// cutMu: lanes hold it for reading while they route one batch, a cut for writing while it takes its snapshot.
 	cutMu sync.RWMutex
 	lanes map[connectors.Partition]*lane // guarded by cutMu
+
+	// intake: held for reading while a batch is handed over, for writing when the engine ends.
+	intake sync.RWMutex
+	ended  bool
 
 	cuts   *cutter
 	failed atomic.Pointer[error]
@@ -111,6 +116,9 @@ func New(o Options) (*Engine, error) {
 	if o.CutEvery <= 0 {
 		o.CutEvery = DefaultCutEvery
 	}
+	if o.MaxAhead <= 0 {
+		o.MaxAhead = DefaultMaxAhead
+	}
 	if o.CacheCells <= 0 {
 		o.CacheCells = DefaultCacheCells
 	}
@@ -131,7 +139,7 @@ func New(o Options) (*Engine, error) {
 	}
 	e := &Engine{
 		o: o, inputs: map[string]*input{}, lanes: map[connectors.Partition]*lane{},
-		jobs: make(chan *job, o.Workers), gate: newGate(),
+		jobs: make(chan *job, o.Workers), gate: newGate(o.MaxAhead),
 	}
 	for i, r := range o.Set.Rules {
 		e.programs = append(e.programs, fold.NewProgram(r))
@@ -194,7 +202,11 @@ func (e *Engine) addInput(in Input) error {
 	return nil
 }
 
-// Stop ends the engine after the sources have ended: what was read is routed, a last cut makes it durable.
+// ErrStopped says that the engine has ended. A batch that Read refuses with it was not taken: its positions are in no
+// checkpoint.
+var ErrStopped = errors.New("the engine has stopped")
+
+// Stop ends the engine: what was read is routed, a last cut makes it durable.
 func (e *Engine) Stop(ctx context.Context) error { return e.end(ctx, nil) }
 
 // Finish ends a replay: every watermark becomes the highest event time of the whole input, or until where that is
@@ -204,6 +216,10 @@ func (e *Engine) Finish(ctx context.Context, until schema.Instant) error {
 }
 
 func (e *Engine) end(ctx context.Context, until *schema.Instant) error {
+	e.gate.end()
+	e.intake.Lock()
+	e.ended = true
+	e.intake.Unlock()
 	e.cutMu.RLock()
 	lanes := make([]*lane, 0, len(e.lanes))
 	for _, l := range e.lanes {

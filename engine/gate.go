@@ -8,20 +8,23 @@ import (
 	"github.com/aidr-engine/aidr/connectors"
 )
 
-// MaxAhead is how far, in record time, a partition with a backlog may run ahead of the slowest that has one too: it
+// DefaultMaxAhead is how far, in record time, a partition with a backlog may run ahead of the slowest that has one too: it
 // bounds what is pending. Partitions that are read to their end hold nobody back.
-const MaxAhead = 5 * time.Minute
+const DefaultMaxAhead = 5 * time.Minute
 
 // gate holds readers back: while another partition is far behind, and while there is no room for what they read.
 type gate struct {
+	ahead time.Duration // how far a partition may be ahead
+
 	mu     sync.Mutex
 	cond   *sync.Cond
 	front  map[connectors.Partition]int64 // of partitions with a backlog: the highest record time routed
 	closed string                         // why nobody may read, "" where all may
+	ended  bool                           // the engine stops: nobody waits any more
 }
 
-func newGate() *gate {
-	g := &gate{front: map[connectors.Partition]int64{}}
+func newGate(ahead time.Duration) *gate {
+	g := &gate{ahead: ahead, front: map[connectors.Partition]int64{}}
 	g.cond = sync.NewCond(&g.mu)
 	return g
 }
@@ -36,23 +39,36 @@ func (g *gate) pass(ctx context.Context, p connectors.Partition) error {
 	defer stop()
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for ctx.Err() == nil && (g.closed != "" || g.ahead(p)) {
+	for ctx.Err() == nil && !g.ended && (g.closed != "" || g.tooFar(p)) {
 		g.cond.Wait()
+	}
+	if g.ended {
+		return ErrStopped
 	}
 	return ctx.Err()
 }
 
-// ahead says whether p is too far ahead of the slowest partition that has a backlog.
-func (g *gate) ahead(p connectors.Partition) bool {
+// end lets everybody who waits go.
+func (g *gate) end() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.ended = true
+	g.cond.Broadcast()
+}
+
+// tooFar says whether p is too far ahead of the slowest partition that has a backlog.
+func (g *gate) tooFar(p connectors.Partition) bool {
 	own, ok := g.front[p]
 	if !ok || own == never {
 		return false
 	}
 	slowest := own
 	for _, t := range g.front {
-		slowest = min(slowest, t)
+		if t != never { // one that has given nothing yet may be long away, or not even open
+			slowest = min(slowest, t)
+		}
 	}
-	return before(own, MaxAhead) > slowest
+	return before(own, g.ahead) > slowest
 }
 
 // move says how far p has come; active is false where it holds nobody back: read to its end, final, or revoked.

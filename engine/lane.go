@@ -107,18 +107,30 @@ func (e *Engine) Read(ctx context.Context, b *connectors.Batch) error {
 	if err := e.Err(); err != nil {
 		return err
 	}
-	j := &job{lane: l, batch: b, done: make(chan struct{})}
-	if len(b.Records) > 0 {
+	return e.submit(ctx, &job{lane: l, batch: b, done: make(chan struct{})})
+}
+
+// submit hands a job to a worker and to its lane. It waits where they have enough to do, which always passes: workers
+// wait for nobody, lanes for shards, shards for nobody.
+func (e *Engine) submit(ctx context.Context, j *job) error {
+	e.intake.RLock()
+	defer e.intake.RUnlock()
+	if e.ended {
+		return ErrStopped
+	}
+	switch {
+	case j.batch == nil: // a mark in the lane
+	case len(j.batch.Records) > 0:
 		select {
 		case e.jobs <- j:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-	} else {
+	default:
 		j.result = results.Get().(*result)
 		close(j.done)
 	}
-	l.queue <- j // the lane always gets on: shards never wait for lanes
+	j.lane.queue <- j
 	return nil
 }
 
@@ -131,10 +143,8 @@ func (e *Engine) Revoked(ctx context.Context, p connectors.Partition) error {
 		return nil
 	}
 	j := &job{lane: l, done: make(chan struct{})}
-	select {
-	case l.queue <- j:
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := e.submit(ctx, j); err != nil {
+		return err
 	}
 	select {
 	case <-j.done: // the lane has routed everything before it
@@ -165,7 +175,11 @@ func (l *lane) run() {
 		}
 		<-j.done
 		l.e.cutMu.RLock()
-		l.route(j.batch, j.result)
+		if j.again != nil {
+			l.routeAgain(j)
+		} else {
+			l.route(j.batch, j.result)
+		}
 		l.e.cutMu.RUnlock()
 		l.e.gate.move(l.p, l.front(), !l.atEnd && !l.final)
 		j.result.reset()
@@ -179,6 +193,19 @@ func (l *lane) front() int64 {
 		return l.progress.record
 	}
 	return l.progress.event
+}
+
+// routeAgain routes a dead letter that was handed in again: position, watermark and dead letters stay as they are.
+func (l *lane) routeAgain(j *job) {
+	late := make([]bool, len(j.result.marks))
+	for i, k := range j.result.marks {
+		if why := l.judge(k, j.result.datasets, l.progress.high(), 0); why != "" {
+			l.e.o.Metrics.late(j.result.datasets[k.dataset], why)
+			late[i] = true
+		}
+	}
+	l.dispatch(j.result, late)
+	j.again <- len(late)
 }
 
 // route decides for each event whether it is late and sends its items to their shards.

@@ -7,15 +7,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/fold"
+	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
 )
 
 // Metrics is what the engine counts, for Prometheus. The names are a contract.
 type Metrics struct {
-	records, eventsTotal, deadLetters, lateEvents, ruleLateItems *prometheus.CounterVec
-	findings, fieldErrorsTotal, missingKeys, lost, tombstones    *prometheus.CounterVec
-	lagRecords, watermarkSeconds, ruleWatermarkSeconds           *prometheus.GaugeVec
-	checkpoint                                                   prometheus.Histogram
+	records, eventsTotal, deadLetters, lateEvents, ruleLateItems                       *prometheus.CounterVec
+	findings, fieldErrorsTotal, missingKeys, lost, tombstones, limitsTotal, conditions *prometheus.CounterVec
+	lagRecords, watermarkSeconds, ruleWatermarkSeconds                                 *prometheus.GaugeVec
+	checkpoint                                                                         prometheus.Histogram
 }
 
 // NewMetrics registers the engine's metrics; r may be nil, then nobody reads them.
@@ -45,6 +47,8 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		fieldErrorsTotal:     counter("aidr_field_errors_total", "Fields of an impossible type and keys that stand twice.", "dataset", "field"),
 		missingKeys:          counter("aidr_rule_missing_key_total", "Matched events that lack a field of `by` or `of`.", "rule"),
 		lost:                 counter("aidr_rule_evidence_lost_total", "State that had to be given up.", "rule"),
+		limitsTotal:          counter("aidr_rule_limits_total", "Times that a limit of a kind was met; limits are part of what a rule means.", "rule", "limit"),
+		conditions:           counter("aidr_rule_events_total", "Events that a rule did not take: its condition failed (error), or an exception took them (excepted).", "rule", "why"),
 		watermarkSeconds:     gauge("aidr_watermark_seconds", "Event time up to which the partition is complete, for its slowest dataset.", "source", "topic", "partition"),
 		ruleWatermarkSeconds: gauge("aidr_rule_watermark_seconds", "Event time up to which the rule's findings are settled.", "rule"),
 		checkpoint: prometheus.NewHistogram(prometheus.HistogramOpts{
@@ -87,6 +91,37 @@ func (m *Metrics) fieldErrors(dataset, name string, n int) {
 func (m *Metrics) missingKey(rule string, n int) {
 	m.missingKeys.WithLabelValues(rule).Add(float64(n))
 }
+func (m *Metrics) limits(rule string, l fold.Limits) {
+	if l == (fold.Limits{}) {
+		return
+	}
+	for _, x := range []struct {
+		name string
+		n    int64
+	}{
+		{"times", l.Times}, {"values", l.Values}, {"partials", l.Partials}, {"where_errors", l.Where},
+		{"copies", l.Copies}, {"below_watermark", l.BelowMark},
+	} {
+		if x.n > 0 {
+			m.limitsTotal.WithLabelValues(rule, x.name).Add(float64(x.n))
+		}
+	}
+}
+
+// matched adds what a worker's scratch counted, and empties it.
+func (m *Metrics) matched(set *rules.Set, sc *rules.Scratch) {
+	for i, r := range set.Rules {
+		if n := sc.Errors[i]; n > 0 {
+			m.conditions.WithLabelValues(r.ID, "error").Add(float64(n))
+			sc.Errors[i] = 0
+		}
+		if n := sc.Excepted[i]; n > 0 {
+			m.conditions.WithLabelValues(r.ID, "excepted").Add(float64(n))
+			sc.Excepted[i] = 0
+		}
+	}
+}
+
 func (m *Metrics) evidenceLost(rule string) { m.lost.WithLabelValues(rule).Inc() }
 func (m *Metrics) finding(f *schema.Finding) {
 	m.findings.WithLabelValues(f.RuleID, f.Severity, string(f.Status)).Inc()

@@ -2,18 +2,23 @@ package engine
 
 import (
 	"context"
+	"errors"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/aidr-engine/aidr/connectors"
 )
 
 // Records is a bounded source of records in memory: tests in rule files, and tests of the engine. Its partitions are
-// read one batch of each in turn, or in the order that Turn gives.
+// read at the same time, or in turns that a test gives.
 type Records struct {
 	Named      string
 	Partitions []RecordsPartition
-	BatchSize  int                              // records in a batch; 0: 1,000
-	Turn       func(open []int) (partition int) // which of the partitions with something left is next; nil: in turn
+	BatchSize  int // records in a batch; 0: 1,000
+	// Turn says which of the partitions with something left is next, all in one goroutine: then no partition may be
+	// held back (Options.MaxAhead). nil: each is read by a goroutine of its own.
+	Turn func(open []int) (partition int)
 }
 
 // RecordsPartition is one of its partitions.
@@ -29,10 +34,6 @@ func (r *Records) Name() string { return r.Named }
 
 // Run implements connectors.Source. It ends when everything is read.
 func (r *Records) Run(ctx context.Context, to connectors.Reader) error {
-	size := r.BatchSize
-	if size <= 0 {
-		size = 1000
-	}
 	next := make([]int, len(r.Partitions))
 	open := make([]int, 0, len(r.Partitions))
 	for i, p := range r.Partitions {
@@ -41,21 +42,48 @@ func (r *Records) Run(ctx context.Context, to connectors.Reader) error {
 		}
 		open = append(open, i)
 	}
-	for turn := 0; len(open) > 0; turn++ {
-		i := open[turn%len(open)]
-		if r.Turn != nil {
-			i = r.Turn(open)
-		}
-		b := r.batch(i, next[i], size)
-		if err := to.Read(ctx, b); err != nil {
+	if r.Turn != nil {
+		return r.inTurns(ctx, to, next, open)
+	}
+	errs := make([]error, len(r.Partitions))
+	var wg sync.WaitGroup
+	for _, i := range open {
+		wg.Go(func() {
+			for done := false; !done && errs[i] == nil; {
+				done, errs[i] = r.read(ctx, to, next, i)
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+func (r *Records) inTurns(ctx context.Context, to connectors.Reader, next, open []int) error {
+	for len(open) > 0 {
+		i := r.Turn(open)
+		done, err := r.read(ctx, to, next, i)
+		if err != nil {
 			return err
 		}
-		next[i] = int(b.Next)
-		if next[i] >= len(r.Partitions[i].Records) {
-			open = remove(open, i)
+		if done {
+			open = slices.DeleteFunc(open, func(o int) bool { return o == i })
 		}
 	}
 	return nil
+}
+
+// read hands in the next batch of one partition; done says that it was the last.
+func (r *Records) read(ctx context.Context, to connectors.Reader, next []int, i int) (done bool, err error) {
+	size := r.BatchSize
+	if size <= 0 {
+		size = 1000
+	}
+	b := r.batch(i, next[i], size)
+	if err := to.Read(ctx, b); err != nil {
+		return false, err
+	}
+	next[i] = int(b.Next)
+	return next[i] >= len(r.Partitions[i].Records), nil
 }
 
 func (r *Records) batch(i, from, size int) *connectors.Batch {
@@ -76,16 +104,6 @@ func (r *Records) batch(i, from, size int) *connectors.Batch {
 	done := to == len(p.Records)
 	b.AtEnd, b.Final = done, done && !p.Live
 	return b
-}
-
-func remove(open []int, i int) []int {
-	kept := make([]int, 0, len(open))
-	for _, o := range open {
-		if o != i {
-			kept = append(kept, o)
-		}
-	}
-	return kept
 }
 
 // Commit implements connectors.Source.

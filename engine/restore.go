@@ -59,6 +59,9 @@ func (e *Engine) restoreRules(old []ruleState) (same map[string]int) {
 			}
 			// Even where the State starts anew: what was read before is not read again.
 			e.cuts.watermark[i] = o.Watermark
+			for _, s := range e.shards {
+				s.mark[i] = o.Watermark
+			}
 			if o.Shape == hex.EncodeToString(r.Shape[:]) {
 				same[r.ID] = i
 			}

@@ -66,6 +66,7 @@ type shard struct {
 	dirty    []*entry
 	inflight map[cellKey][]byte // handed over with the cut under way, nil: deleted; the store may not have it yet
 	timers   []wakes            // by rule
+	mark     []int64            // by rule: the watermark of the last cut; no item below it can come any more
 	fresh    map[int][]byte     // rule -> flat pending items since the last cut
 	newest   map[int]int64
 	late     []*schema.Finding
@@ -75,7 +76,10 @@ type shard struct {
 func newShard(e *Engine, number int) *shard {
 	s := &shard{
 		e: e, in: make(chan message, shardQueue), hot: map[cellKey]*entry{}, inflight: map[cellKey][]byte{},
-		timers: make([]wakes, len(e.programs)), fresh: map[int][]byte{}, newest: map[int]int64{}, lateSeen: map[schema.ID]bool{},
+		timers: make([]wakes, len(e.programs)), mark: make([]int64, len(e.programs)), fresh: map[int][]byte{}, newest: map[int]int64{}, lateSeen: map[schema.ID]bool{},
+	}
+	for i := range s.mark {
+		s.mark[i] = never
 	}
 	size := e.o.CacheCells
 	if e.o.Store == nil {
@@ -169,6 +173,7 @@ func (s *shard) entry(k cellKey) *entry {
 	if en.cell == nil {
 		en.cell, en.stored = fold.NewCell(p, k.group), flat != nil
 	}
+	en.cell.Advance(s.mark[k.rule])
 	s.cold.Add(k, en)
 	return en
 }
@@ -198,7 +203,8 @@ func (s *shard) schedule(en *entry) {
 func (s *shard) cut(b *barrier) shardCut {
 	s.inflight = map[cellKey][]byte{} // the cut before this one is durable
 	for rule := range s.timers {
-		s.advance(rule, b.watermark[rule])
+		s.mark[rule] = b.watermark[rule]
+		s.advance(rule)
 	}
 	var out shardCut
 	keep := s.e.o.Store != nil
@@ -228,7 +234,8 @@ func (s *shard) cut(b *barrier) shardCut {
 
 // settle writes a dirty entry into the cut and lets it grow cold where nothing is pending.
 func (s *shard) settle(en *entry, out *shardCut, keep bool) {
-	if keep {
+	s.e.o.Metrics.limits(s.e.programs[en.key.rule].Rule.ID, en.cell.TakeLimits())
+	if keep && (en.cell.Changed() || !en.stored) {
 		kv := store.KV{Key: s.storeKey(en.key)}
 		if !en.cell.Empty() {
 			w, ok := en.cell.Wake()
@@ -254,8 +261,8 @@ func (s *shard) settle(en *entry, out *shardCut, keep bool) {
 }
 
 // advance moves the cells of a rule whose time has come.
-func (s *shard) advance(rule int, w int64) {
-	t := &s.timers[rule]
+func (s *shard) advance(rule int) {
+	t, w := &s.timers[rule], s.mark[rule]
 	for len(*t) > 0 && (*t)[0].at <= w {
 		k := heap.Pop(t).(wake)
 		en := s.entry(cellKey{rule, k.group})

@@ -1,0 +1,451 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"sort"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/fold"
+	"github.com/aidr-engine/aidr/engine/fold/reference"
+	"github.com/aidr-engine/aidr/engine/store"
+	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/decode"
+)
+
+// A run of a hundred thousand:
+//
+//	go test ./engine -run TestSettledFindingsDependOnRecordsAlone -cases 100000 -timeout 2h
+var (
+	casesFlag = flag.Int("cases", 0, "how many random cases the property test runs; 0: as many as CI has time for")
+	seedFlag  = flag.Uint64("seed", 0, "the first case's seed; 0: of the day")
+)
+
+const (
+	ciCases    = 1500
+	shortCases = 150 // under the race detector
+)
+
+// TestSettledFindingsDependOnRecordsAlone is the promise of the engine: for random rules over the five kinds and random
+// streams, the findings are those of the reference evaluator, whatever the order within the delay, the shards, the
+// partitions and their interleaving, the batches, kills and restarts, and the size of the LRU.
+func TestSettledFindingsDependOnRecordsAlone(t *testing.T) {
+	n := *casesFlag
+	if n == 0 {
+		n = ciCases
+		if testing.Short() {
+			n = shortCases
+		}
+	}
+	seed := *seedFlag
+	if seed == 0 {
+		seed = uint64(time.Now().Unix() / 86400)
+		seed *= 1_000_003
+	}
+	t.Logf("%d cases from seed %d", n, seed)
+	for i := range n {
+		if err := runCase(t, seed+uint64(i)); err != nil {
+			t.Fatalf("go test ./engine -run TestSettledFindingsDependOnRecordsAlone -cases 1 -seed %d\n%v", seed+uint64(i), err)
+		}
+	}
+}
+
+// runCase makes rules and a stream of a seed, and compares a few runs of each with the reference.
+func runCase(t *testing.T, seed uint64) error {
+	r := rand.New(rand.NewPCG(seed, 1))
+	dir := t.TempDir()
+	var text []string
+	for i := range 1 + r.IntN(4) {
+		text = append(text, randomRule(r, i))
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("r%d.yaml", i)), []byte(text[i]), 0o600); err != nil {
+			return err
+		}
+	}
+	set, problems := rules.Load(rules.Options{}, dir)
+	if set == nil {
+		return fmt.Errorf("the rules do not load: %v\n%s", problems, strings.Join(text, "\n---\n"))
+	}
+	events := randomEvents(r, 1+r.IntN(120))
+	want, err := referenceFindings(set, events)
+	if err != nil {
+		return err
+	}
+	for range 3 {
+		run := randomRun(r, set, events)
+		got, err := run.findings()
+		if err != nil {
+			return fmt.Errorf("%v: %w", run, err)
+		}
+		if got != want {
+			return fmt.Errorf("%v\nrules:\n%s\nevents:\n%s\nwant:\n%sgot:\n%s", run, strings.Join(text, "\n---\n"), eventText(events), want, got)
+		}
+	}
+	return nil
+}
+
+// timed is one event: its record, and when it happened.
+type timed struct {
+	at   int64
+	line string
+}
+
+const propertyDelay = 30 * time.Second // the default of the dataset that the events have
+
+var propertyStart = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// randomEvents makes events that collide: few keys, few values, many in one instant, copies of one another.
+func randomEvents(r *rand.Rand, n int) (out []timed) {
+	at := propertyStart
+	step := []time.Duration{time.Millisecond, time.Second, 7 * time.Second, time.Minute}[r.IntN(4)]
+	for i := range n {
+		if r.IntN(3) > 0 {
+			at = at.Add(time.Duration(r.IntN(4)) * step)
+		}
+		e := map[string]any{
+			"time": at.Format(time.RFC3339Nano), "event.dataset": "litellm", "event.class": "tool",
+			"event.action": pick(r, "a", "b", "c", "d"), "ai_agent.uid": pick(r, "x", "y"), "http.response.bytes": r.IntN(200) - 20,
+			"gen_ai.tool.name": pick(r, "t1", "t2", "t3", "t4", "t5"),
+		}
+		if r.IntN(8) > 0 {
+			e["session.id"] = pick(r, "s1", "s2")
+		}
+		if r.IntN(2) == 0 {
+			e["event.id"] = fmt.Sprintf("id-%d", r.IntN(n))
+		} else {
+			e["http.request.id"] = fmt.Sprint(i) // so that no two records are the same bytes
+		}
+		b, err := json.Marshal(e)
+		if err != nil {
+			panic(err)
+		}
+		out = append(out, timed{at.UnixNano(), string(b)})
+		if r.IntN(6) == 0 { // delivered again, as it stood or with another body
+			e["gen_ai.tool.name"] = pick(r, "t1", "t2", e["gen_ai.tool.name"].(string))
+			e["event.action"] = pick(r, "a", e["event.action"].(string))
+			b, _ := json.Marshal(e)
+			if _, counted := e["event.id"]; counted {
+				out = append(out, timed{at.UnixNano(), string(b)})
+			}
+		}
+	}
+	return out
+}
+
+func pick(r *rand.Rand, of ...string) string { return of[r.IntN(len(of))] }
+
+// randomRule writes a rule of one of the five kinds with small windows and counts.
+func randomRule(r *rand.Rand, i int) string {
+	by := pick(r, "[ai_agent.uid]", "[ai_agent.uid, session.id]", "[session.id]")
+	within := pick(r, "1s", "5s", "20s", "3m", "1h")
+	when := pick(r, `event.class == "tool"`, `event.action in ["a", "b"]`, `event.action == "a"`, `gen_ai.tool.name != "t1"`, `http.response.bytes > 20`)
+	var clause string
+	switch r.IntN(7) {
+	case 0:
+	case 1:
+		clause = fmt.Sprintf("threshold: {count: %d, within: %s, by: %s}\n", pickInt(r, 1, 2, 3, 5, 300), within, by)
+	case 2:
+		clause = fmt.Sprintf("threshold: {sum: {of: http.response.bytes, at_least: %d}, within: %s, by: %s}\n", pickInt(r, 50, 200, 1000), within, by)
+	case 3:
+		clause = fmt.Sprintf("threshold: {ratio: {of: 'event.action == \"a\"', at_least: %s, min: %d}, within: %s, by: %s}\n", pick(r, "0.2", "0.5", "1.0"), pickInt(r, 1, 3), within, by)
+	case 4:
+		clause = fmt.Sprintf("distinct: {of: %s, count: %d, within: %s, by: %s}\n", pick(r, "[gen_ai.tool.name]", "[event.action, gen_ai.tool.name]"), pickInt(r, 1, 2, 3, 4), within, by)
+	case 5:
+		clause = fmt.Sprintf("new_value: {of: [gen_ai.tool.name], by: %s, learn: %s, forget: %s, max_values: %d}\n", by, pick(r, "0s", "2s", "30s"), pick(r, "4s", "1m", "30d"), pickInt(r, 1, 2, 256))
+	case 6:
+		clause = randomSequence(r, by, within)
+	}
+	group := pick(r, "", "group: {for: 10s}\n", "group: {for: 0}\n", "group: {for: 5m}\n")
+	if clause != "" && strings.Contains(by, "session") && strings.Contains(by, "agent") && r.IntN(2) == 0 {
+		group = fmt.Sprintf("group: {for: %s, by: [ai_agent.uid]}\n", pick(r, "10s", "0s", "1h"))
+	}
+	if clause == "" && r.IntN(2) == 0 {
+		group = "group: {for: 20s, by: [session.id]}\n"
+	}
+	datasets := pick(r, "", "datasets: [litellm]\n", "datasets: [litellm, kong.http_log]\n")
+	return fmt.Sprintf("id: r%d\nversion: 1\ntitle: rule %d\ndescription: d\nseverity: %s\nconfidence: 50\nstatus: stable\n%swhen: '%s'\n%s%s", i, i, pick(r, "low", "critical"), datasets, when, clause, group)
+}
+
+func randomSequence(r *rand.Rand, by, within string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "sequence:\n  within: %s\n  by: %s\n  steps:\n", within, by)
+	ids := []string{"p", "q", "z"}[:2+r.IntN(2)]
+	times := false
+	for _, id := range ids {
+		fmt.Fprintf(&b, "    - {id: %s, when: 'event.action in [\"%s\", \"%s\"]'", id, pick(r, "a", "b", "c"), pick(r, "a", "b", "c", "d"))
+		if r.IntN(4) == 0 {
+			fmt.Fprintf(&b, ", times: %d", 2+r.IntN(2))
+			times = true
+		}
+		b.WriteString("}\n")
+	}
+	if !times && r.IntN(2) == 0 {
+		fmt.Fprintf(&b, "  where: '%s'\n", pick(r, "p.gen_ai.tool.name == q.gen_ai.tool.name", "q.http.response.bytes > p.http.response.bytes"))
+	}
+	if r.IntN(3) == 0 {
+		b.WriteString("  unless: {when: 'event.action == \"d\"'}\n")
+	}
+	return b.String()
+}
+
+func pickInt(r *rand.Rand, of ...int) int { return of[r.IntN(len(of))] }
+
+// referenceFindings decodes, matches and captures every event by itself, and has the reference evaluate the items.
+func referenceFindings(set *rules.Set, events []timed) (string, error) {
+	d, err := decode.New(decode.Options{Format: "aidr", Wanted: set.Wanted()})
+	if err != nil {
+		return "", err
+	}
+	programs := make([]*fold.Program, len(set.Rules))
+	items := make([][]fold.Item, len(set.Rules))
+	for i, r := range set.Rules {
+		programs[i] = fold.NewProgram(r)
+	}
+	sc := set.NewScratch()
+	var c fold.Capturer
+	end := int64(never)
+	h := decode.Handler{
+		Dead:       func(x decode.Dead) { err = fmt.Errorf("dead letter: %s %s", x.Reason, x.Detail) },
+		FieldError: func(string, string) {},
+		Event: func(e *schema.Event) {
+			at, _ := e.End()
+			end = max(end, at)
+			for _, hit := range set.Match(e, sc, nil) {
+				c.Capture(programs[hit.Rule], hit.Rule, e, hit.Roles, sc, func(it fold.Item) { items[hit.Rule] = append(items[hit.Rule], it) })
+			}
+		},
+	}
+	for _, e := range events {
+		d.Decode(e.line, decode.Meta{}, &h)
+	}
+	if err != nil {
+		return "", err
+	}
+	var all []*schema.Finding
+	for i, p := range programs {
+		all = append(all, reference.Findings(p, items[i], end)...)
+	}
+	return render(all), nil
+}
+
+// render prints findings without what the promise leaves out: positions, revision, detected_at.
+func render(fs []*schema.Finding) string {
+	SortFindings(fs)
+	var b strings.Builder
+	for _, f := range fs {
+		g := *f
+		g.Revision, g.DetectedAt = 0, nil
+		g.Evidence = slices.Clone(f.Evidence)
+		for i := range g.Evidence {
+			g.Evidence[i].Topic, g.Evidence[i].Partition, g.Evidence[i].Offset, g.Evidence[i].Index = "", 0, 0, 0
+		}
+		j, err := json.Marshal(&g)
+		if err != nil {
+			panic(err)
+		}
+		b.Write(j)
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+func eventText(events []timed) string {
+	var b strings.Builder
+	for _, e := range events {
+		fmt.Fprintf(&b, "%s\n", e.line)
+	}
+	return b.String()
+}
+
+// propertyRun is one way to run a stream through the engine.
+type propertyRun struct {
+	set        *rules.Set
+	partitions []RecordsPartition
+	shards     int
+	workers    int
+	batch      int
+	cells      int
+	cuts, kill float64 // per batch
+	seed       uint64
+}
+
+func (p *propertyRun) String() string {
+	return fmt.Sprintf("%d partitions, %d shards, %d workers, batches of %d, %d cells, cuts %.2f, kills %.2f, seed %d",
+		len(p.partitions), p.shards, p.workers, p.batch, p.cells, p.cuts, p.kill, p.seed)
+}
+
+// randomRun puts the events into partitions, each in an order in which none comes later than the delay allows.
+func randomRun(r *rand.Rand, set *rules.Set, events []timed) *propertyRun {
+	type arrival struct {
+		timed
+		at int64
+	}
+	n := 1 + r.IntN(8)
+	jitter := []int64{0, int64(time.Second), int64(propertyDelay) - 1}[r.IntN(3)]
+	by := make([][]arrival, n)
+	for _, e := range events {
+		a := arrival{e, e.at}
+		if jitter > 0 {
+			a.at += r.Int64N(jitter)
+		}
+		i := r.IntN(n)
+		by[i] = append(by[i], a)
+	}
+	p := &propertyRun{
+		set: set, shards: 1 + r.IntN(16), workers: 1 + r.IntN(3), batch: pickInt(r, 1, 2, 7, 1000), cells: pickInt(r, 1, 3, 1000),
+		cuts: []float64{0, .1, .7}[r.IntN(3)], kill: []float64{0, 0, .05, .3}[r.IntN(4)], seed: r.Uint64(),
+	}
+	kafka := r.IntN(2) == 0 // with record timestamps
+	for i, arrivals := range by {
+		sort.SliceStable(arrivals, func(a, b int) bool { return arrivals[a].at < arrivals[b].at })
+		part := RecordsPartition{Partition: connectors.Partition{Source: "s", Topic: "t", Number: int32(i)}}
+		for _, a := range arrivals {
+			part.Records = append(part.Records, a.line)
+			if kafka {
+				part.Times = append(part.Times, a.at)
+			}
+		}
+		p.partitions = append(p.partitions, part)
+	}
+	return p
+}
+
+var errKilled = errors.New("killed")
+
+// findings runs the stream to its end, through as many kills as it takes.
+func (p *propertyRun) findings() (string, error) {
+	st, err := store.Open("", store.Options{Memory: true})
+	if err != nil {
+		return "", err
+	}
+	r := rand.New(rand.NewPCG(p.seed, 2))
+	for lives := 0; ; lives++ {
+		var next *store.Store
+		next, err = p.live(st, r, lives < 20)
+		if errors.Is(err, errKilled) {
+			st.Close()
+			st = next
+			continue
+		}
+		if err != nil {
+			return "", err
+		}
+		break
+	}
+	defer st.Close()
+	var out []*schema.Finding
+	err = st.Findings(store.FindingFilter{}, func(f *schema.Finding) bool {
+		if f.Status != schema.StatusWithdrawn {
+			out = append(out, f)
+		}
+		return true
+	})
+	return render(out), err
+}
+
+// live runs the engine on a store until the stream ends or it is killed; then it returns what the disk holds.
+func (p *propertyRun) live(st *store.Store, r *rand.Rand, mayDie bool) (*store.Store, error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var e *Engine
+	killed := false
+	src := &Records{Named: "s", Partitions: p.partitions, BatchSize: p.batch}
+	src.Turn = func(open []int) int {
+		if r.Float64() < p.cuts {
+			if err := e.Cut(ctx); err != nil {
+				panic(err)
+			}
+		}
+		if mayDie && r.Float64() < p.kill {
+			killed = true
+			cancel()
+		}
+		return open[r.IntN(len(open))]
+	}
+	o := Options{
+		Set: p.set, Store: st, Shards: p.shards, Workers: p.workers, CacheCells: p.cells,
+		Inputs: []Input{{Source: src, Decode: decode.Options{Format: "aidr"}, Datasets: []string{"litellm"}}},
+		Clock:  stillClock(), MaxAhead: 1000 * time.Hour,
+	}
+	var err error
+	if e, err = New(o); err != nil {
+		return nil, err
+	}
+	err = src.Run(ctx, e)
+	if killed {
+		disk, serr := st.Snapshot()
+		if serr != nil {
+			return nil, serr
+		}
+		// What the dead process would still do reaches nobody; here its goroutines have to end.
+		if err := e.Stop(context.Background()); err != nil {
+			return nil, err
+		}
+		return disk, errKilled
+	}
+	if err != nil {
+		return nil, errors.Join(err, e.Stop(context.Background()))
+	}
+	return nil, e.Finish(context.Background(), 0)
+}
+
+// stillClock is a clock that never ticks: cuts come when a test asks for them.
+func stillClock() Clock {
+	now := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
+	return Clock{
+		Now:  func() time.Time { return now },
+		Tick: func(time.Duration) (<-chan time.Time, func()) { return nil, func() {} },
+	}
+}
+
+// The output of a replay is the same bytes from run to run.
+func TestReplayIsByteIdentical(t *testing.T) {
+	r := rand.New(rand.NewPCG(7, 7))
+	dir := t.TempDir()
+	for i := range 6 {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("r%d.yaml", i)), []byte(randomRule(r, i)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set, problems := rules.Load(rules.Options{}, dir)
+	if set == nil {
+		t.Fatal(problems)
+	}
+	events := randomEvents(r, 400)
+	var first []byte
+	for run := range 4 {
+		part := RecordsPartition{Partition: connectors.Partition{Source: "s", Topic: "t"}}
+		for _, e := range events {
+			part.Records = append(part.Records, e.line)
+		}
+		fs, err := Replay(context.Background(), Options{Set: set, Shards: 1 + run*3, Inputs: []Input{{
+			Source: &Records{Named: "s", Partitions: []RecordsPartition{part}, BatchSize: 1 + run*50}, Decode: decode.Options{Format: "aidr"},
+		}}}, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := json.Marshal(fs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = got
+			if len(fs) == 0 {
+				t.Fatal("the rules found nothing: the test shows nothing")
+			}
+		} else if !bytes.Equal(got, first) {
+			t.Errorf("run %d differs:\n%s\n%s", run, first, got)
+		}
+	}
+}
