@@ -56,6 +56,8 @@ func TestEvalAllocations(t *testing.T) {
 		`"stop" in gen_ai.response.finish_reasons && event.class != event.action && event.truncated`,
 		`message_context.prompt_text.icontains("ignore previous") && time > timestamp("2025-01-01T00:00:00Z")`,
 		`raw.a.n.startsWith("x") && true`,
+		`url.domain.lowerAscii() in lists.paste_sites || event.class.lowerAscii() == "tool"`,
+		`gen_ai.tool.call.arguments.path.matches("(?i)/ETC/(passwd|shadow)")`,
 	} {
 		env := newTestEnv(t)
 		cond := mustCompile(t, env, text)
@@ -89,4 +91,20 @@ func TestEvalAllocationsHostile(t *testing.T) {
 	if got := testing.AllocsPerRun(10, func() { cond.Eval(e, s) }); got != 0 {
 		t.Errorf("%v allocations, want 0", got)
 	}
+}
+
+// A pattern matches what it matches without the text that is looked for first.
+func FuzzRegex(f *testing.F) {
+	for _, p := range []string{`(?i)ignore (all )?previous`, `^abc+d`, `(foo|bar)baz`, `(?i:\x{212a}elvin)`, `a{0,2}bcd`, `(abc){2,}`, `\x{fffd}abc`, `(?i)stra\x{df}e`, `x*`} {
+		f.Add(p, "please IGNORE all previous abccd")
+	}
+	f.Fuzz(func(t *testing.T, pattern, text string) {
+		r, err := newRegex(pattern)
+		if err != nil {
+			return
+		}
+		if got, want := r.match(text), r.re.MatchString(text); got != want {
+			t.Errorf("%q on %q: got %v, want %v, looked for %q", pattern, text, got, want, r.need)
+		}
+	})
 }

@@ -2,7 +2,6 @@ package expr
 
 import (
 	"net/netip"
-	"regexp"
 	"strings"
 	"time"
 
@@ -114,7 +113,7 @@ func (b *builder) call(function string, args []ast.Expr) node {
 		return b.membership(args[0], args[1])
 	case "matches":
 		if s := b.slot(args[0]); s != nil {
-			return &pattern{slot: s, re: goValue[*regexp.Regexp](args[1])}
+			return &pattern{slot: s, re: goValue[*regex](args[1])}
 		}
 	case "@network":
 		if s := b.slot(args[1]); s != nil {
@@ -171,7 +170,7 @@ func (b *builder) slot(e ast.Expr) *slot {
 }
 
 func boolNode(s *slot) node {
-	if s.presence && s.src == fromField && len(s.path) == 0 {
+	if s.presence && s.src == fromField && len(s.path) == 0 && s.derive == "" {
 		return &hasField{field: schema.Field(s.at)}
 	}
 	return &slotBool{slot: s}
@@ -269,7 +268,9 @@ func equalNode(s *slot, v schema.Value) node {
 }
 
 // plainField says that the slot is a field and nothing below it.
-func (s *slot) plainField() bool { return s.src == fromField && len(s.path) == 0 && !s.presence }
+func (s *slot) plainField() bool {
+	return s.src == fromField && len(s.path) == 0 && !s.presence && s.derive == ""
+}
 
 // membership makes a node of x in list.
 func (b *builder) membership(x, list ast.Expr) node {

@@ -109,7 +109,7 @@ func sample() *schema.Event {
 }
 
 const sampleRecord = `{"a":{"b":"text","n":7,"f":1.5,"yes":true,"no":false,"null":null,"list":["x","y",{"k":"v"}],"a-b":"dash"},
-"@timestamp":"2026-01-01T00:00:00Z","ip":"192.168.0.9","big":9007199254740993,"obj":{"p":1,"q":[1]},"obj2":{"q":[1],"p":1.0}}`
+"@timestamp":"2026-01-01T00:00:00Z","ip":"192.168.0.9","big":9007199254740993,"esc":["\/etc\/sh\u0061dow"],"obj":{"p":1,"q":[1]},"obj2":{"q":[1],"p":1.0}}`
 
 func TestEval(t *testing.T) {
 	cases := []struct {
@@ -205,6 +205,10 @@ func TestEval(t *testing.T) {
 		{`gen_ai.tool.call.result.x == "a" || has(gen_ai.tool.call.result)`, "false"},
 		{`has(gen_ai.tool.call.arguments.path) && !has(gen_ai.tool.call.arguments.none)`, "true"},
 		{`"path" in gen_ai.tool.call.arguments`, "true"},
+		// text functions look into JSON, however it is escaped
+		{`gen_ai.tool.call.arguments.contains("/etc/passwd") && gen_ai.tool.call.arguments.matches("q\"k") && gen_ai.tool.call.arguments.deep.contains("2.5")`, "true"},
+		{`raw.a.list.icontains("\"Y\"") && raw.a.list.exists(x, x.k == "v" && x.contains("\"k\""))`, "true"},
+		{`raw.esc.contains("/etc/shadow") && raw.esc.endsWith("]") && raw.esc.lowerAscii().contains("shadow")`, "true"},
 		// addresses and URLs
 		{`ip(source.ip).isPrivate() && !ip(source.ip).isLoopback()`, "true"},
 		{`ip(session.id).isPrivate() || ip(event.class).isPrivate()`, "false"},
@@ -213,6 +217,10 @@ func TestEval(t *testing.T) {
 		{`url(gen_ai.tool.call.arguments.url).host == "evil.example"`, "true"},
 		{`url(gen_ai.tool.call.arguments.url).port == "8443" && url(event.class).host == ""`, "true"},
 		{`url(gen_ai.tool.call.arguments.url).host in lists.domains || url(raw.no).host == "x"`, "false"},
+		{`has(url(gen_ai.tool.call.arguments.url).host) && !has(url(event.class).host) && url(gen_ai.tool.call.arguments.url).host.startsWith("evil")`, "true"},
+		{`url(gen_ai.tool.call.arguments.url).host != url(raw.no).host && url(raw.no).host == url(raw.a.n).host`, "true"},
+		{`event.class.lowerAscii() == "tool" && session.id.lowerAscii() == "" && user.id.lowerAscii() == session.id`, "true"},
+		{`url(gen_ai.tool.call.arguments.url).host.lowerAscii() == "evil.example"`, "true"},
 		// lists and agents
 		{`url_domain_of in lists.paste_sites`, "compile"},
 		{`event.class in lists.paste_sites`, "false"},

@@ -167,7 +167,7 @@ func TestNodesAreCEL(t *testing.T) {
 var dynValues = []schema.Value{
 	{}, schema.StringValue("tool"), schema.StringValue(""), schema.IntValue(1), schema.IntValue(9007199254740993), schema.DoubleValue(0.5), schema.DoubleValue(1),
 	schema.BoolValue(true), schema.BoolValue(false), schema.JSONValue(`{"k":"tool","n":1,"z":null,"l":["tool",1,null]}`), schema.JSONValue(`["tool",1.0,null,{"k":"tool"}]`),
-	schema.JSONValue(`{"k":{"k":false},"k":0.5}`), schema.JSONValue(`{"k":"t\u006fol"}`), schema.JSONValue(`{"k`), schema.JSONValue(`null`),
+	schema.JSONValue(`{"k":{"k":false},"k":0.5}`), schema.JSONValue(`{"k":"t\u006fol"}`), schema.JSONValue(`["\u0074\u006fol\/\n\q"]`), schema.JSONValue(`{"k`), schema.JSONValue(`null`),
 }
 
 var dynSources = []string{"raw.a", "raw.b.c", `raw["@x"]`, "gen_ai.tool.call.arguments", "gen_ai.tool.call.arguments.k", "raw.d.k.k"}
@@ -255,7 +255,7 @@ func TestMissing(t *testing.T) {
 		`raw.v == raw.v`:               {"missing": "false", "null": "false", "": "true"},
 		`raw.v != raw.v`:               {"missing": "true", "null": "true", "": "false"},
 		`raw.v`:                        {"missing": "false", "null": "false", "true": "true", "": "error"},
-		`raw.v.lowerAscii() != "x"`:    {"missing": "true", "null": "true", "text": "true", "": "error"},
+		`raw.v.lowerAscii() != "x"`:    {"number": "error", "true": "error", "": "true"},
 		`ip(raw.v).isPrivate()`:        {"": "false"},
 		`raw.v in lists.paste_sites`:   {"": "false"},
 		`agent.allows_tool(raw.v)`:     {"": "false"},

@@ -70,7 +70,7 @@ func jsonNumber(text string) schema.Value {
 
 // jsonUnquote returns what a JSON string spells: a view of it where nothing is escaped.
 func jsonUnquote(text string) (string, bool) {
-	if len(text) < 2 || text[len(text)-1] != '"' {
+	if len(text) < 2 || text[0] != '"' || text[len(text)-1] != '"' {
 		return "", false
 	}
 	inner := text[1 : len(text)-1]
@@ -178,6 +178,29 @@ func jsonSpells(quoted, text string) bool {
 			return false
 		}
 		inner, text = inner[plain+size:], text[len(spelled):]
+	}
+}
+
+// jsonSpelled returns the text with its escapes spelled out: to be searched, no JSON any more. It is text itself where
+// nothing is escaped.
+func jsonSpelled(text string) string {
+	if strings.IndexByte(text, '\\') < 0 {
+		return text
+	}
+	out := make([]byte, 0, len(text))
+	for {
+		plain := strings.IndexByte(text, '\\')
+		if plain < 0 {
+			return string(append(out, text...))
+		}
+		out = append(out, text[:plain]...)
+		r, size := jsonEscape(text[plain:])
+		if size == 0 { // no JSON after all: the backslash stands for itself
+			out, size = append(out, '\\'), 1
+		} else {
+			out = utf8.AppendRune(out, r)
+		}
+		text = text[plain+size:]
 	}
 }
 

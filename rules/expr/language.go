@@ -3,7 +3,6 @@ package expr
 import (
 	"net/netip"
 	"reflect"
-	"regexp"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/types"
@@ -138,11 +137,11 @@ func boxLower(v ref.Val) ref.Val {
 	if isMissing(v) {
 		return v
 	}
-	s, ok := v.(types.String)
+	s, ok := jsonText(v)
 	if !ok {
 		return notText("lowerAscii", v)
 	}
-	return types.String(lowerASCII(string(s)))
+	return types.String(lowerASCII(s))
 }
 
 func boxMatches(v, pattern ref.Val) ref.Val {
@@ -150,11 +149,11 @@ func boxMatches(v, pattern ref.Val) ref.Val {
 		return types.False
 	}
 	s, ok := jsonText(v)
-	re, reOK := pattern.(constant).value.(*regexp.Regexp)
+	re, reOK := pattern.(constant).value.(*regex)
 	if !ok || !reOK {
 		return notText("matches", v)
 	}
-	return types.Bool(re.MatchString(s))
+	return types.Bool(re.match(s))
 }
 
 func boxAddress(kind, v ref.Val) ref.Val {

@@ -2,7 +2,6 @@ package expr
 
 import (
 	"net/netip"
-	"regexp"
 
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/operators"
@@ -119,20 +118,28 @@ func (l *lenient) replace(e ast.Expr, name string, args []ast.Expr, some []bool)
 		return l.index(e, args[0], args[1])
 	case "matches":
 		text, _ := literalText(args[1])
-		l.literal(args[1], constant{regexp.MustCompile(text)}) // resolve.go has refused what does not compile
+		re, _ := newRegex(text) // resolve.go has refused what does not compile
+		l.literal(args[1], constant{re})
 		l.twin(e, name, args...)
 	case "@network":
 		text, _ := literalText(args[0])
 		l.literal(args[0], constant{netip.MustParsePrefix(text).Masked()}) // as above
 		l.twin(e, name, args...)
-	case "@address", "@url":
+	case "@address":
 		l.twin(e, name, args...)
+	case "@url":
+		part, _ := literalText(args[0])
+		if !l.derive(e, args[1], part) {
+			l.twin(e, name, args...)
+		}
 	case "@allows":
 		registry := factory.NewLiteral(l.newID(), constant{l.env.site.Agents})
 		l.twin(e, name, append([]ast.Expr{registry}, args...)...)
 	case "lowerAscii":
 		if any {
 			l.twin(e, name, args...)
+		} else {
+			l.derive(e, args[0], "lower")
 		}
 		return any
 	case operators.In:
@@ -170,7 +177,7 @@ func (l *lenient) logic(name string, args []ast.Expr, some []bool) bool {
 func (l *lenient) index(e, operand, key ast.Expr) bool {
 	text, constantText := literalText(key)
 	n, isSlot := l.slotOf(operand)
-	if isSlot && constantText && l.slots[n].typ == schema.TypeDyn {
+	if isSlot && constantText && l.slots[n].typ == schema.TypeDyn && l.slots[n].derive == "" {
 		below := l.slots[n]
 		below.path = append(below.path[:len(below.path):len(below.path)], text)
 		l.ident(e, l.slot(below))
@@ -192,10 +199,22 @@ func (l *lenient) has(e, x ast.Expr) {
 	l.ident(e, l.slot(asks))
 }
 
+// derive makes a slot of its own of a text that is made from a slot; false where there is no slot below.
+func (l *lenient) derive(e, x ast.Expr, how string) bool {
+	n, isSlot := l.slotOf(x)
+	if !isSlot || l.slots[n].presence || l.slots[n].derive != "" {
+		return false
+	}
+	made := l.slots[n]
+	made.derive = how
+	l.ident(e, l.slot(made))
+	return true
+}
+
 // slot returns the number of a slot, a new one where there is none like it.
 func (l *lenient) slot(s slot) int {
 	for n := range l.slots {
-		if o := &l.slots[n]; o.src == s.src && o.at == s.at && o.name == s.name && o.presence == s.presence && pathKey(o.path) == pathKey(s.path) {
+		if o := &l.slots[n]; o.src == s.src && o.at == s.at && o.name == s.name && o.presence == s.presence && o.derive == s.derive && pathKey(o.path) == pathKey(s.path) {
 			return n
 		}
 	}

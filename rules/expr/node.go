@@ -3,7 +3,6 @@ package expr
 import (
 	"errors"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -364,13 +363,14 @@ type textTester struct {
 
 func (n *textTester) eval(s *Scratch) verdict {
 	v := s.read(n.slot)
-	switch v.Kind {
-	case schema.KindString, schema.KindJSON: // see jsonText
-		return verdictOf(n.test(v.Text, n.arg))
-	case schema.KindAbsent:
+	if !v.Present() {
 		return no
 	}
-	return s.fail(errText)
+	text, ok := s.search(v)
+	if !ok {
+		return s.fail(errText)
+	}
+	return verdictOf(n.test(text, n.arg))
 }
 
 // fieldTester is textTester on a field itself: an absent one is "".
@@ -389,18 +389,19 @@ func (n *fieldTester) eval(s *Scratch) verdict {
 type pattern struct {
 	search
 	slot *slot
-	re   *regexp.Regexp
+	re   *regex
 }
 
 func (n *pattern) eval(s *Scratch) verdict {
 	v := s.read(n.slot)
-	switch v.Kind {
-	case schema.KindString, schema.KindJSON: // see jsonText
-		return verdictOf(n.re.MatchString(v.Text))
-	case schema.KindAbsent:
+	if !v.Present() {
 		return no
 	}
-	return s.fail(errText)
+	text, ok := s.search(v)
+	if !ok {
+		return s.fail(errText)
+	}
+	return verdictOf(n.re.match(text))
 }
 
 // address is ip(slot).isPrivate() and its like.

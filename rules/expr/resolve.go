@@ -266,7 +266,7 @@ func (r *resolver) literalArgument(e ast.Expr, c ast.CallExpr, name string) {
 		if !ok {
 			r.issue(last, "a pattern must be a constant text: it is checked when rules are loaded")
 		} else if _, err := regexp.Compile(text); err != nil {
-			r.issue(last, fmt.Sprintf("the pattern is not in RE2 syntax: %v", err))
+			r.issue(last, "the pattern is not in RE2 syntax: "+strings.TrimPrefix(err.Error(), "error parsing regexp: "))
 		}
 	case name == "glob":
 		if _, ok := literalText(last); !ok {

@@ -2,6 +2,7 @@ package expr
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -24,6 +25,7 @@ type slot struct {
 	name     string      // attribute of fromAgent
 	typ      schema.Type // what it is, or what lies above path
 	path     []string    // keys below a TypeDyn, none for the value itself
+	derive   string      // a text made of the value: "lower", or a part of a URL; "" for the value itself
 	presence bool        // it asks whether the value is there; a bool
 	agents   Registry    // fromAgent; may be nil
 }
@@ -32,6 +34,9 @@ type slot struct {
 func (s *slot) resultType() schema.Type {
 	if s.presence {
 		return schema.TypeBool
+	}
+	if s.derive != "" {
+		return schema.TypeString
 	}
 	return s.typ
 }
@@ -42,6 +47,26 @@ type values struct {
 	event   *schema.Event
 	needs   []schema.Value
 	finding *schema.Finding
+
+	// The last text that was spelled out and what it became: many conditions look into the arguments of one event. It
+	// is a copy, because what it was read from is used again.
+	escaped, spelled string
+}
+
+// search returns what text functions ask of a value (see jsonText); ok is false where it is no text.
+func (v *values) search(val schema.Value) (text string, ok bool) {
+	switch {
+	case val.Kind == schema.KindString:
+		return val.Text, true
+	case val.Kind != schema.KindJSON:
+		return "", false
+	case strings.IndexByte(val.Text, '\\') < 0:
+		return val.Text, true
+	}
+	if v.escaped != val.Text {
+		v.escaped, v.spelled = strings.Clone(val.Text), jsonSpelled(val.Text)
+	}
+	return v.spelled, true
 }
 
 // read returns the slot's value. An absent value is its type's zero value, and missing (KindAbsent) for TypeDyn.
@@ -52,13 +77,36 @@ func (v *values) read(s *slot) schema.Value {
 	} else if len(s.path) > 0 {
 		val = schema.Value{}
 	}
+	if s.derive != "" {
+		val = derived(s.derive, val)
+	}
 	if s.presence {
 		return schema.BoolValue(val.Present())
+	}
+	if s.derive != "" {
+		return schema.StringValue(val.Text)
 	}
 	if !val.Present() {
 		return zeroValue(s.typ)
 	}
 	return val
+}
+
+// derived returns the text that is made of a value, absent where that is "". It allocates where there is something to
+// lower, and for a URL.
+func derived(how string, v schema.Value) schema.Value {
+	text := ""
+	switch {
+	case v.Kind != schema.KindString:
+	case how == "lower":
+		text = lowerASCII(v.Text)
+	default:
+		text = urlPart(how, v.Text)
+	}
+	if text == "" {
+		return schema.Value{}
+	}
+	return schema.StringValue(text)
 }
 
 // raw returns the value above the slot's path, absent where there is none.

@@ -34,7 +34,13 @@ func containsFold(text, sub string) bool {
 		return true
 	}
 	n := utf8.RuneCountInString(sub)
+	first := lowerByte(sub[0])
 	for from := 0; from < len(text); {
+		// A letter can only begin what equals sub when it is sub's first letter, or no ASCII: the Kelvin sign is a k.
+		if c := text[from]; c < utf8.RuneSelf && first < utf8.RuneSelf && lowerByte(c) != first {
+			from++
+			continue
+		}
 		to := from
 		for range n {
 			if to >= len(text) {
@@ -92,6 +98,13 @@ func lowerASCII(text string) string {
 		}
 	}
 	return text
+}
+
+func lowerByte(c byte) byte {
+	if c >= 'A' && c <= 'Z' {
+		return c + 'a' - 'A'
+	}
+	return c
 }
 
 func lowerLetter(r rune) rune {

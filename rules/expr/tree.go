@@ -100,17 +100,17 @@ type array struct {
 	text string
 }
 
-// jsonText returns what text functions ask: a text, or an object or array as it stands in the record. So
-// `gen_ai.tool.call.arguments.contains("/etc/shadow")` looks into all arguments, whatever they are called and however
-// deep they lie.
+// jsonText returns what text functions ask: a text, or an object or array as it stands in the record, its escapes
+// spelled out. So `gen_ai.tool.call.arguments.contains("/etc/shadow")` looks into all arguments, whatever they are
+// called, however deep they lie, and whether the producer writes / or \/.
 func jsonText(v ref.Val) (string, bool) {
 	switch v := v.(type) {
 	case types.String:
 		return string(v), true
 	case *object:
-		return v.text, true
+		return jsonSpelled(v.text), true
 	case array:
-		return v.text, true
+		return jsonSpelled(v.text), true
 	}
 	return "", false
 }
