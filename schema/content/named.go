@@ -20,6 +20,9 @@ func findNamed(text string, p, done int) (region, bool) {
 	if q.mark != 0 && q.endsAt(text, start, done) {
 		return findMember(text, end+q.len(), q, kind)
 	}
+	if start > done && (text[start-1] == ':' || text[start-1] == '/') {
+		return region{}, false // part of a path of its own, such as arn:aws:secretsmanager:...:secret:name
+	}
 	return findPlain(text, end, kind)
 }
 
@@ -129,7 +132,12 @@ func findMember(text string, p int, q quote, kind string) (region, bool) {
 		}
 		end = q.close(text, next)
 	}
-	return region{start, end, kind}, start < end && markerEnd(text, start) != end
+	return region{start, end, kind}, !masked(text[start:end])
+}
+
+// masked says whether nothing of a credential is left in its value: a marker, stars, nothing.
+func masked(value string) bool {
+	return strings.Trim(value, "*") == "" || markerEnd(value, 0) == len(value)
 }
 
 // skipValueKey skips the quoted word value in any case.

@@ -56,13 +56,13 @@ func redactOnce(text string) (redacted string, found bool) {
 }
 
 // RedactValue is Redact for the value of a field, header or JSON key: where the name says that it holds a credential the
-// whole text is replaced.
+// whole text is replaced, unless nothing but stars or a marker is left of it.
 func RedactValue(name, text string) string {
 	kind := credentialKind(name)
 	if kind == "" {
 		return Redact(text)
 	}
-	if text == "" || markerEnd(text, 0) == len(text) {
+	if masked(text) {
 		return text
 	}
 	var out strings.Builder

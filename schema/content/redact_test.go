@@ -5,6 +5,8 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -130,8 +132,9 @@ func TestRedactLeavesLookAlikes(t *testing.T) {
 		`{"max_tokens":1000,"prompt_tokens":17,"token":"Hello","logprob":-0.1}`, "max_tokens: 4096", "nextToken=abc", `{"tokens":["a","b"]}`,
 		"basic knowledge of authentication", "Basic authentication is required", "bearer of bad news", "bearer authentication-required-for-this",
 		"the cookie jar", "Cookie: none", "cookies: a=b", "password: please choose one", "password reset", "token: invalid", "api key: required", "x-api-key: <your key>",
-		`{"authorization":{"decision":"allow"}}`, `{"authorization":"{\"scope\":\"/subscriptions/1\"}"}`, `{"authorization.k8s.io/decision":"allow"}`, `{"authorization":""}`, `{"password":null}`, `{"a password":12345e678}`,
+		`{"authorization":{"decision":"allow"}}`, `{"authorization":"{\"scope\":\"/subscriptions/1\"}"}`, `{"authorization.k8s.io/decision":"allow"}`, `{"authorization":""}`, `{"password":null}`, `{"masterUserPassword":"****"}`, `{"a password":12345e678}`,
 		"http://example.com:8080/path@x", "https://medium.com/@user:x", "http://[::1]:80/", "mailto:a@b", "user@host:22", "ssh://git@github.com/x",
+		"arn:aws:secretsmanager:us-east-1:123456789012:secret:prod/Db1-AbC12x", "projects/p1/secret=Db1AbC12x", "https://a.example/password:Reset1Form",
 		"eyJhbGciOiJIUzI1NiJ9", "keyJournal.something.else", "eyJa.b", "-----BEGIN CERTIFICATE-----\nMIIEowIBAAKCAQEA0Z3VS5JJcds3xfn\n-----END CERTIFICATE-----",
 		"-----BEGIN PUBLIC KEY-----\nMIIEowIBAAKCAQEA0Z3VS5JJcds3xfn\n-----END PUBLIC KEY-----", "look for -----BEGIN RSA PRIVATE KEY----- in files",
 		"ghp_short", "AIzaShort", "xoxo-hugs-and-kisses-dear", "whpk_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "whsec_short", "sk_live_short", "sk-1234",
@@ -257,6 +260,37 @@ func checkRedact(t interface {
 			break
 		}
 		p++
+	}
+}
+
+// Real logs: JSON stays JSON, and what is taken out of CloudTrail are session tokens, not names of secrets in ARNs.
+func TestRedactSamples(t *testing.T) {
+	dir := os.Getenv("AIDR_SAMPLES")
+	if dir == "" {
+		dir = filepath.Join("..", "..", "..", "shared", "samples")
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "aws_cloudtrail", "*", "*.json"))
+	if err != nil || len(files) == 0 {
+		const why = "no samples of CloudTrail: set AIDR_SAMPLES to their folder"
+		if strings.Contains(os.Getenv("AIDR_TEST_REQUIRE"), "samples") {
+			t.Fatal(why)
+		}
+		t.Skip(why)
+	}
+	kinds := map[string]int{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		checkRedact(t, string(text))
+		for _, part := range strings.Split(Redact(string(text)), markerHead)[1:] {
+			kind, _, _ := strings.Cut(part, ":")
+			kinds[kind]++
+		}
+	}
+	if len(kinds) != 1 || kinds[kindToken] == 0 {
+		t.Errorf("kinds of credentials in CloudTrail: got %v, want only session tokens (%s)", kinds, kindToken)
 	}
 }
 

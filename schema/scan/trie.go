@@ -94,7 +94,7 @@ func (n *node) find(key string) int {
 	i := n.slots[hashKey(key)&(len(n.slots)-1)]
 	for i != 0 {
 		c := &n.children[i-1]
-		if c.key == key {
+		if len(c.key) == len(key) && c.key == key {
 			return int(i) - 1
 		}
 		i = c.next
