@@ -44,7 +44,7 @@ func (p *Program) explain(group string, g *Group) string {
 		what += " for " + who
 	}
 	if g.Last > g.Start {
-		what += fmt.Sprintf("; %d in all from %s to %s", g.Count, schema.Instant(g.First), schema.Instant(g.Last))
+		what += fmt.Sprintf("; %d events in all, from %s to %s", g.Count, schema.Instant(g.First), schema.Instant(g.Last))
 	}
 	return what + "."
 }
@@ -59,12 +59,20 @@ func (p *Program) what(g *Group) string {
 		return fmt.Sprintf("%s different values of %s within %s, the limit is %d",
 			p.unit.number(g.Value), fieldNames(r.Distinct.Of), durationText(r.Distinct.Within), r.Distinct.Count)
 	case rules.KindNewValue:
-		return fmt.Sprintf("%s was %s for the first time, after %s other value(s) since %s",
-			fieldNames(r.NewValue.Of), quote(g.Text), strconv.FormatInt(g.Known, 10), schema.Instant(g.From))
+		return whatNewValue(r.NewValue, g)
 	case rules.KindSequence:
 		return fmt.Sprintf("%s happened in this order within %s", stepNames(r.Sequence), durationText(r.Sequence.Within))
 	}
 	return p.whatEvent(g)
+}
+
+// whatNewValue says which value it was and how much history that stands on.
+func whatNewValue(n *rules.NewValue, g *Group) string {
+	what := fmt.Sprintf("%s was %s for the first time", fieldNames(n.Of), quote(g.Text))
+	if g.Known == 0 {
+		return what + ", the first value of all"
+	}
+	return what + fmt.Sprintf(", after %d other values since %s", g.Known, schema.Instant(g.From))
 }
 
 func (p *Program) whatThreshold(g *Group) string {

@@ -362,6 +362,9 @@ func drive(t *rapid.T, r *rules.Rule, items []fold.Item, end int64, batch int) {
 		}
 		if to > d.mark && rapid.Bool().Draw(t, "advances") {
 			d.advance(rapid.Int64Range(d.mark, to).Draw(t, "watermark"), rapid.Bool().Draw(t, "lazily"))
+			if names := d.groups(); rapid.IntRange(0, 3).Draw(t, "restarts") == 0 {
+				d.reload(rapid.SampledFrom(names).Draw(t, "reloaded"))
+			}
 		}
 	}
 	d.advance(rapid.Int64Range(d.mark, end+150).Draw(t, "watermark"), false)

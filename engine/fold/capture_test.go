@@ -1,0 +1,274 @@
+package fold_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aidr-engine/aidr/engine/fold"
+	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// event returns an event with the fields given by name.
+func event(t testing.TB, fields map[string]schema.Value) *schema.Event {
+	t.Helper()
+	e := &schema.Event{Record: `{"a":1}`, Tenant: "acme", Pos: schema.Position{Topic: "logs", Partition: 2, Offset: 77, Index: 1}}
+	e.SetTime(schema.Time, 5e9)
+	e.SetText(schema.EventDataset, "litellm")
+	e.SetText(schema.AIAgentUID, "a1")
+	for name, v := range fields {
+		f, ok := schema.FieldByName(name)
+		if !ok {
+			t.Fatalf("no field %q", name)
+		}
+		e.Set(f, v)
+	}
+	return e
+}
+
+func capture(t testing.TB, r *rules.Rule, e *schema.Event, roles uint32) (items []fold.Item, missing int) {
+	t.Helper()
+	c := fold.Capturer{Redact: func(s string) string { return strings.ReplaceAll(s, "secret", "[redacted]") }}
+	missing = c.Capture(fold.NewProgram(r), 4, e, roles, &rules.Scratch{Expr: expr.NewScratch()}, func(it fold.Item) { items = append(items, it) })
+	return items, missing
+}
+
+func TestCaptureItem(t *testing.T) {
+	r := rule(rules.KindNone)
+	r.Key = []schema.Field{schema.AIAgentUID, schema.SessionID}
+	r.Roles[0].Key = r.Key
+	e := event(t, map[string]schema.Value{
+		"session.id": schema.StringValue("s1"), "event.id": schema.StringValue("e1"), "event.duration": schema.IntValue(2e9),
+	})
+	items, missing := capture(t, r, e, 1)
+	if len(items) != 1 || missing != 0 {
+		t.Fatalf("got %d items, %d missing", len(items), missing)
+	}
+	it := items[0]
+	if it.Rule != 4 || it.Time != 7e9 || it.Role != 0 || it.Roles != 1 || !it.Counted || it.ID != e.Identity() {
+		t.Errorf("got %+v", it)
+	}
+	if want := "a1\x00\x01s1\x00\x01"; it.Key != want {
+		t.Errorf("key: got %q, want %q", it.Key, want)
+	}
+	if want := "a1\x00\x01"; it.Group != want {
+		t.Errorf("group: got %q, want %q", it.Group, want)
+	}
+}
+
+func TestCaptureMissing(t *testing.T) {
+	f := func(r *rules.Rule, clear schema.Field, wantItems, wantMissing int) {
+		t.Helper()
+		e := event(t, map[string]schema.Value{"gen_ai.tool.name": schema.StringValue("shell")})
+		e.Clear(clear)
+		items, missing := capture(t, r, e, 1)
+		if len(items) != wantItems || missing != wantMissing {
+			t.Errorf("without %s: got %d items, %d missing, want %d, %d", clear, len(items), missing, wantItems, wantMissing)
+		}
+	}
+	distinct := rule(rules.KindDistinct)
+	distinct.Distinct = &rules.Distinct{Of: []schema.Field{schema.GenAIToolName}, Count: 2, Within: time.Minute}
+	optional := rule(rules.KindNone)
+	optional.KeyOptional = true
+	f(rule(rules.KindNone), schema.Time, 0, 1)
+	f(rule(rules.KindNone), schema.AIAgentUID, 0, 1)
+	f(rule(rules.KindNone), schema.GenAIToolName, 1, 0)
+	f(distinct, schema.GenAIToolName, 0, 1)
+	f(distinct, schema.SessionID, 1, 0)
+	f(optional, schema.AIAgentUID, 1, 0)
+}
+
+func TestCaptureKeys(t *testing.T) {
+	f := func(field string, v schema.Value, want string) {
+		t.Helper()
+		r := rule(rules.KindNone)
+		key, _ := schema.FieldByName(field)
+		r.Key = []schema.Field{key}
+		r.Roles[0].Key = r.Key
+		items, _ := capture(t, r, event(t, map[string]schema.Value{field: v}), 1)
+		if len(items) != 1 || items[0].Key != want+"\x00\x01" || items[0].Group != items[0].Key {
+			t.Errorf("%s: got %+v, want the key %q", field, items, want)
+		}
+	}
+	f("session.id", schema.StringValue("a\x00b"), "a\x00\xffb")
+	f("http.response.status_code", schema.IntValue(403), "403")
+	f("gen_ai.usage.cost", schema.DoubleValue(0.25), "0.25")
+	f("time", schema.TimestampValue(0), "1970-01-01T00:00:00Z")
+	f("gen_ai.response.finish_reasons", schema.ListValue(`["stop","length"]`), `["stop","length"]`)
+	f("gen_ai.tool.call.arguments", schema.JSONValue(`{"b": 1, "a": [2.0, "<"]}`), `{"a":[2.0,"<"],"b":1}`)
+	f("session.id", schema.StringValue("my secret"), "my [redacted]~b9d1d013f600ec1bf16bae6a3634cad1")
+	long := strings.Repeat("\u00e9", 1000)
+	items, _ := capture(t, func() *rules.Rule {
+		r := rule(rules.KindNone)
+		r.Key = []schema.Field{schema.SessionID}
+		r.Roles[0].Key = r.Key
+		return r
+	}(), event(t, map[string]schema.Value{"session.id": schema.StringValue(long)}), 1)
+	if n := len(items[0].Key); n > 1026 || !strings.HasPrefix(items[0].Key, long[:900]) {
+		t.Errorf("a key of %d bytes became one of %d", len(long), n)
+	}
+}
+
+// twoSources is a sequence whose steps read different fields for one key.
+func twoSources() *rules.Rule {
+	r := rule(rules.KindSequence)
+	r.Sequence = &rules.Sequence{Steps: []rules.Step{{ID: "use", Times: 1}, {ID: "call", Times: 1}}, Within: time.Minute, Unless: true}
+	r.Roles = []rules.Role{
+		{Name: "use", Order: 1, Key: []schema.Field{schema.AIAgentUID}},
+		{Name: "call", Order: 2, Key: []schema.Field{schema.CredentialUID}},
+		{Name: "unless", Order: 0, Key: []schema.Field{schema.AIAgentUID}},
+	}
+	return r
+}
+
+func TestCaptureJoinsRolesOfOneKey(t *testing.T) {
+	f := func(credential string, roles uint32, want string, wantMissing int) {
+		t.Helper()
+		e := event(t, map[string]schema.Value{"credential.uid": schema.StringValue(credential)})
+		items, missing := capture(t, twoSources(), e, roles)
+		got := ""
+		for _, it := range items {
+			got += fmt.Sprintf("%s:%b:%d ", strings.TrimSuffix(it.Key, "\x00\x01"), it.Roles, it.Role)
+		}
+		if got != want || missing != wantMissing {
+			t.Errorf("credential %q, roles %b: got %q, %d missing, want %q, %d", credential, roles, got, missing, want, wantMissing)
+		}
+	}
+	f("a1", 0b011, "a1:11:1 ", 0)
+	f("a1", 0b111, "a1:111:0 ", 0)
+	f("c9", 0b011, "a1:1:1 c9:10:2 ", 0)
+	f("c9", 0b111, "a1:101:0 c9:10:2 ", 0)
+	f("", 0b111, "a1:101:0 ", 1)
+	f("", 0b010, "", 1)
+	f("a1", 1<<31|1, "a1:1:1 ", 0) // a role that the rule does not have
+}
+
+// mentions is a rule that shows these fields.
+func mentions(r *rules.Rule, fields ...schema.Field) *rules.Rule {
+	for _, f := range fields {
+		r.Mentions = append(r.Mentions, expr.Mention{Name: f.String(), Field: f, Raw: -1})
+	}
+	return r
+}
+
+func TestCaptureEvidence(t *testing.T) {
+	r := mentions(rule(rules.KindNone), schema.HTTPResponseStatusCode, schema.GenAIToolCallArguments, schema.SessionID,
+		schema.MessageContextPromptText, schema.GenAIUsageCost, schema.EventTruncated, schema.Time)
+	r.Mentions = append(r.Mentions, expr.Mention{Name: "raw.x", Raw: 0}, expr.Mention{Name: "raw.y", Raw: 1})
+	e := event(t, map[string]schema.Value{
+		"event.id": schema.StringValue("e1"), "event.action": schema.StringValue("tools/call"), "event.outcome": schema.StringValue("failure"),
+		"resource.name": schema.StringValue("bucket"), "ai_agent.name": schema.StringValue("Ann"), "session.id": schema.StringValue("s1"),
+		"http.response.status_code":   schema.IntValue(403),
+		"gen_ai.tool.call.arguments":  schema.JSONValue(`{"key":"secret","n":1}`),
+		"message_context.prompt_text": schema.StringValue(strings.Repeat("\u00e9", 600)),
+		"gen_ai.usage.cost":           schema.DoubleValue(0.5), "event.truncated": schema.BoolValue(true),
+	})
+	e.Raws = []schema.Value{schema.StringValue("\xff\x1b[2J")}
+	items, _ := capture(t, r, e, 1)
+	f := fold.Late(fold.NewProgram(r), &items[0])
+	if f.Tenant != "acme" || f.AgentUID != "a1" || f.AgentName != "Ann" || f.SessionID != "s1" {
+		t.Errorf("who: got %q %q %q %q", f.Tenant, f.AgentUID, f.AgentName, f.SessionID)
+	}
+	want := schema.Evidence{
+		EventID: "e1", Identity: e.Identity(), Time: 5e9, Topic: "logs", Partition: 2, Offset: 77, Index: 1,
+		Dataset: "litellm", Action: "tools/call", Resource: "bucket", Outcome: "failure",
+	}
+	got := f.Evidence[0]
+	fields := got.Fields
+	got.Fields = nil
+	if fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	for name, want := range map[string]string{
+		"http.response.status_code": "403", "gen_ai.tool.call.arguments": `{"key":"[redacted]","n":1}`, "session.id": "s1",
+		"message_context.prompt_text": strings.Repeat("\u00e9", 512), "gen_ai.usage.cost": "0.5", "event.truncated": "true",
+		"time": "1970-01-01T00:00:05Z", "raw.x": "\uFFFD\x1b[2J", "raw.y": "<nil>",
+	} {
+		if text := fmt.Sprintf("%v", fields[name]); text != want && fmt.Sprintf("%s", fields[name]) != want {
+			t.Errorf("%s: got %s, want %s", name, text, want)
+		}
+	}
+	if _, ok := fields["raw.y"]; ok {
+		t.Error("an absent value is shown")
+	}
+	other := fold.Late(fold.NewProgram(mentions(rule(rules.KindNone), schema.SessionID)), &items[0])
+	if other.Evidence[0].Fields != nil || other.Evidence[0].Action != "tools/call" {
+		t.Errorf("evidence of another list of mentions shows %v", other.Evidence[0].Fields)
+	}
+}
+
+func TestCaptureEvidenceIsBounded(t *testing.T) {
+	r := rule(rules.KindNone)
+	e := event(t, nil)
+	for f := range schema.Field(schema.NumFields) {
+		mentions(r, f)
+		if f.Info().Type == schema.TypeString {
+			e.SetText(f, strings.Repeat("x", 100_000))
+		}
+	}
+	items, _ := capture(t, r, e, 1)
+	const texts, values = 10 << 10, 8 << 10
+	if n := len(items[0].Evidence); n < values/2 || n > texts+values+1024 {
+		t.Errorf("the evidence of a large event has %d bytes", n)
+	}
+}
+
+func TestCaptureData(t *testing.T) {
+	env, err := expr.NewEnv(expr.Site{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed, issues := env.Compile(`event.outcome == "failure"`)
+	if len(issues) > 0 {
+		t.Fatal(issues)
+	}
+	f := func(set func(r *rules.Rule), kind rules.Kind, want string) {
+		t.Helper()
+		r := rule(kind)
+		set(r)
+		e := event(t, map[string]schema.Value{
+			"gen_ai.usage.cost": schema.DoubleValue(1.5), "event.outcome": schema.StringValue("failure"),
+			"gen_ai.tool.name": schema.StringValue("secret tool"),
+		})
+		items, _ := capture(t, r, e, 1)
+		if len(items) != 1 || items[0].Data != want {
+			t.Errorf("got %q, want %q", items[0].Data, want)
+		}
+	}
+	f(func(*rules.Rule) {}, rules.KindNone, "")
+	f(func(r *rules.Rule) { r.Threshold = &rules.Threshold{Count: 3, Within: time.Minute} }, rules.KindThreshold, "")
+	f(func(r *rules.Rule) {
+		r.Threshold = &rules.Threshold{Sum: &rules.Sum{Of: schema.GenAIUsageCost}, Within: time.Minute}
+	}, rules.KindThreshold, "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x59\x68\x2f\x00")
+	f(func(r *rules.Rule) {
+		r.Threshold = &rules.Threshold{Ratio: &rules.Ratio{Of: failed}, Within: time.Minute}
+	}, rules.KindThreshold, "\x01")
+	f(func(r *rules.Rule) {
+		r.NewValue = &rules.NewValue{Of: []schema.Field{schema.GenAIToolName, schema.EventOutcome}}
+	}, rules.KindNewValue, "\xe6\xee\x4d\x6f\xfe\x6c\x5e\xc8[redacted] tool, failure")
+}
+
+func TestCaptureAllocates(t *testing.T) {
+	f := func(what string, r *rules.Rule, roles uint32, want float64) {
+		t.Helper()
+		e := event(t, map[string]schema.Value{
+			"event.id": schema.StringValue("e1"), "session.id": schema.StringValue("s1"), "gen_ai.tool.name": schema.StringValue("shell"),
+			"credential.uid": schema.StringValue("c1"), "http.response.status_code": schema.IntValue(403),
+		})
+		p, c, s := fold.NewProgram(r), fold.Capturer{Redact: func(s string) string { return s }}, &rules.Scratch{Expr: expr.NewScratch()}
+		n := 0
+		emit := func(it fold.Item) { n += len(it.Key) }
+		got := testing.AllocsPerRun(100, func() { c.Capture(p, 0, e, roles, s, emit) })
+		if got != want {
+			t.Errorf("%s: %v allocations, want %v: the item's own bytes", what, got, want)
+		}
+	}
+	f("none", mentions(rule(rules.KindNone), schema.GenAIToolName, schema.HTTPResponseStatusCode), 1, 1)
+	newValue := rule(rules.KindNewValue)
+	newValue.NewValue = &rules.NewValue{Of: []schema.Field{schema.GenAIToolName, schema.HTTPResponseStatusCode}}
+	f("new_value", newValue, 1, 1)
+	f("sequence of two keys", twoSources(), 0b111, 2)
+}
