@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/aidr-engine/aidr/rules/doc"
 	"github.com/aidr-engine/aidr/rules/expr"
@@ -58,10 +59,21 @@ func (r *reader) mentions(n *doc.Node, ms []expr.Mention) {
 		}
 		for _, key := range r.compiler.env.RawPaths()[m.Raw] {
 			if holdsCredential(key) {
-				n.Fail("%s holds a credential: what a rule reads is shown in its findings, so compare credential.uid (its hash) instead", m.Name)
+				line, col := placeOf(n.String(), m.Name)
+				n.FailAt(line, col, "%s holds a credential: what a rule reads is shown in its findings, so compare credential.uid (its hash) instead", m.Name)
 			}
 		}
 	}
+}
+
+// placeOf returns line and column of a name in a condition, 1:1 where it is spelled in another way.
+func placeOf(text, name string) (line, col int) {
+	at := strings.Index(text, name)
+	if at < 0 {
+		return 1, 1
+	}
+	before := text[:at]
+	return strings.Count(before, "\n") + 1, utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]) + 1
 }
 
 // both compiles `(when) && (own)`: what a role asks for. Either text may be "", and both are known to be right.

@@ -50,7 +50,7 @@ func (r *reader) kind(when *doc.Node) {
 			rule.Kind, clause = k, n
 		}
 	}
-	if when == nil && rule.Kind != KindSequence {
+	if rule.Kind != KindSequence {
 		f.Need("when")
 	}
 	switch rule.Kind {
@@ -74,7 +74,8 @@ func (r *reader) by(clause *doc.Node, f *doc.Fields) []schema.Field {
 		clause.Fail("by is missing: name the fields whose values are kept apart, as in by: [ai_agent.uid]")
 		return nil
 	}
-	key, _ := r.fieldList(n, MaxBy)
+	var key []schema.Field
+	key, r.keyIsGood = r.fieldList(n, MaxBy)
 	r.rule.Key = key
 	return key
 }
@@ -122,8 +123,8 @@ func (r *reader) sum(n *doc.Node) *Sum {
 		of.Fail("%s is no number: sum adds numbers up, such as gen_ai.usage.input_tokens", field)
 	}
 	s.Of = field
-	s.AtLeast = r.decimal(atLeast)
-	if atLeast != nil && s.AtLeast.Sign() <= 0 && !r.doc.Failed() {
+	s.AtLeast, ok = r.decimal(atLeast)
+	if ok && s.AtLeast.Sign() <= 0 {
 		atLeast.Fail("must be above 0: every window would do")
 	}
 	return s
@@ -135,7 +136,7 @@ func (r *reader) ratio(n *doc.Node) *Ratio {
 	f.Done()
 	q := &Ratio{}
 	q.Of, _ = r.condition(of)
-	if share := r.decimal(atLeast); atLeast != nil {
+	if share, ok := r.decimal(atLeast); ok {
 		q.AtLeast = int64(share.Lo)
 		if share.Hi != 0 || share.Lo == 0 || share.Lo > decimalOne {
 			atLeast.Fail("is a share above 0 and up to 1, as in 0.5")
@@ -147,17 +148,16 @@ func (r *reader) ratio(n *doc.Node) *Ratio {
 	return q
 }
 
-// decimal reads a number exactly, to 10^-9.
-func (r *reader) decimal(n *doc.Node) Decimal {
+// decimal reads a number exactly, to 10^-9; ok is false where there is none.
+func (r *reader) decimal(n *doc.Node) (d Decimal, ok bool) {
 	text := n.Number()
 	if text == "" {
-		return Decimal{}
+		return Decimal{}, false
 	}
-	d, ok := ParseDecimal(text)
-	if !ok {
+	if d, ok = ParseDecimal(text); !ok {
 		n.Fail("%s is no number of at most 20 digits before and 9 behind the point", doc.Short(text))
 	}
-	return d
+	return d, ok
 }
 
 func (r *reader) distinct(clause, when *doc.Node) {
@@ -227,7 +227,7 @@ func (r *reader) subset(n *doc.Node, fields []schema.Field) []int {
 	for _, f := range fields {
 		i := slices.Index(r.rule.Key, f)
 		if i < 0 {
-			if !r.doc.Failed() {
+			if r.keyIsGood {
 				n.Fail("%s is not in the rule's by (%s): a group is a part of the key", f, fieldNames(r.rule.Key))
 			}
 			continue

@@ -37,7 +37,9 @@ type reader struct {
 	doc      *doc.Doc
 	rule     *Rule
 	top      *doc.Fields
-	when     string // the text of `when`, "" where there is none or it is wrong
+	when     string // the text of `when`, "" where there is none
+
+	keyIsGood bool // `by` names fields, each once: others can be held against it
 }
 
 // readRule returns the rule, nil where the file has no structure at all, and everything that is wrong with it.
@@ -125,7 +127,7 @@ func (r *reader) datasets(n *doc.Node) []string {
 		}
 		out = append(out, name)
 	}
-	if n != nil && n.Kind == doc.List && len(out) == 0 && !r.doc.Failed() {
+	if n != nil && n.Kind == doc.List && len(n.Items()) == 0 {
 		n.Fail("names no dataset: name one, or leave the key out for all")
 	}
 	return out

@@ -88,11 +88,18 @@ func rawRecord(n *doc.Node) string {
 		n.Fail("is %s, not a record: write it as JSON text, or as a mapping", n.Kind)
 		return ""
 	}
-	text, err := json.Marshal(n.Any()) // the keys of an object come out sorted
-	if err != nil {
+	return jsonOf(n)
+}
+
+// jsonOf writes a value as producers do: keys sorted, and < as it is.
+func jsonOf(n *doc.Node) string {
+	var b strings.Builder
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(n.Any()); err != nil {
 		n.Fail("cannot be written as JSON: %v", err)
 	}
-	return string(text)
+	return strings.TrimSuffix(b.String(), "\n")
 }
 
 func (r *reader) testSet(n *doc.Node) map[schema.Field]schema.Value {
@@ -126,17 +133,13 @@ func testValue(f schema.Field, n *doc.Node) schema.Value {
 		}
 		return schema.TimestampValue(t.UnixNano())
 	case schema.TypeList:
-		text, _ := json.Marshal(append([]string{}, n.Strings()...))
-		return schema.ListValue(string(text))
+		n.Strings() // for its problems
+		return schema.ListValue(jsonOf(n))
 	}
 	if n.Kind == doc.Text { // TypeDyn: text, or any JSON
 		return schema.StringValue(n.String())
 	}
-	text, err := json.Marshal(n.Any())
-	if err != nil {
-		n.Fail("cannot be written as JSON: %v", err)
-	}
-	return schema.JSONValue(string(text))
+	return schema.JSONValue(jsonOf(n))
 }
 
 // testFindings reads what a test expects. The keys are a finding's JSON names; `by` stands for `key`.

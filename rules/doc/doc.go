@@ -130,7 +130,7 @@ func (d *Doc) parse(text string) (body ast.Node) {
 			continue
 		}
 		if body != nil {
-			d.addToken(doc.Body.GetToken(), "a second document: a file holds one, put it into a file of its own")
+			d.addToken(startOf(doc.Body), "a second document: a file holds one, put it into a file of its own")
 			return nil
 		}
 		body = doc.Body

@@ -101,7 +101,7 @@ f.yaml:6:1: nmae: unknown key: did you mean name?; known are age, color, day, na
 	f("name: \"abc\n", "f.yaml:1:7: no YAML: could not find end character of double-quoted text")
 	f("name: &a b\nage: *a\n", "f.yaml:1:7: anchors, aliases and merge keys are not read here: write the value out")
 	f("name: !!str b\n", "f.yaml:1:7: tags are not read here: quote what is text, write numbers and true/false bare")
-	f("a: 1\n---\nb: 2\n", "f.yaml:3:2: a second document: a file holds one, put it into a file of its own")
+	f("a: 1\n---\nb: 2\n", "f.yaml:3:1: a second document: a file holds one, put it into a file of its own")
 	f("name: a\xff\n", "f.yaml:1:8: byte 0xff is no UTF-8: save the file as UTF-8")
 	f("name: a\nage: \x00\n", `f.yaml:2:6: control character 0x00: write it as "\x00" in double quotes`)
 	f("", "f.yaml:1:1: the file is empty")

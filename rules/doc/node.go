@@ -54,7 +54,7 @@ func (d *Doc) node(n ast.Node, key *Node, path string, depth int) *Node {
 	if n == nil {
 		return out
 	}
-	if t := n.GetToken(); t != nil && t.Type != token.MappingValueType {
+	if t := startOf(n); t != nil {
 		out.at(t)
 	}
 	if depth > MaxDepth {
@@ -77,16 +77,30 @@ func (d *Doc) node(n ast.Node, key *Node, path string, depth int) *Node {
 	return out
 }
 
+// startOf is where a node begins; of a block mapping the library tells the first colon, but it begins with its key.
+func startOf(n ast.Node) *token.Token {
+	t := n.GetToken()
+	if t == nil || t.Type != token.MappingValueType {
+		return t
+	}
+	switch n := n.(type) {
+	case *ast.MappingNode:
+		if len(n.Values) > 0 {
+			return n.Values[0].Key.GetToken()
+		}
+	case *ast.MappingValueNode:
+		return n.Key.GetToken()
+	}
+	return t
+}
+
 func (n *Node) at(t *token.Token) { n.Line, n.Col = max(t.Position.Line, 1), max(t.Position.Column, 1) }
 
 func (n *Node) mapping(values []*ast.MappingValueNode, depth int) {
 	n.Kind = Map
 	seen := make(map[string]int, len(values))
-	for i, v := range values {
+	for _, v := range values {
 		k := n.name(v.Key)
-		if i == 0 {
-			n.Line, n.Col = k.Line, k.Col
-		}
 		if first, twice := seen[k.text]; twice {
 			k.Fail("the key is there twice, first in line %d: keep one", n.names[first].Line)
 			continue

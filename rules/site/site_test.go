@@ -213,11 +213,11 @@ func TestAgentProblems(t *testing.T) {
   - {owner: o, expires: soon, tool: [x]}
   - uid: 7
 `))
-	const want = `agents.yaml:2:6: agents[0]: agent "a1" has no owner: nobody to ask when it is found at something
+	const want = `agents.yaml:2:5: agents[0]: agent "a1" has no owner: nobody to ask when it is found at something
 agents.yaml:3:11: agents[1].uid: "a1" is registered twice: keep one entry
 agents.yaml:3:33: agents[1].status: "gone" is none of active, suspended, retired
 agents.yaml:3:39: agents[1].aliases: not yet: write one entry for each uid
-agents.yaml:4:6: agents[2]: "uid" is missing
+agents.yaml:4:5: agents[2]: "uid" is missing
 agents.yaml:4:25: agents[2].expires: "soon" is no day: write it as 2027-03-31
 agents.yaml:4:31: agents[2].tool: unknown key: did you mean tools?; known are description, destinations, expires, models, name, owner, routes, status, tier, tools, uid
 agents.yaml:5:10: agents[3].uid: is a whole number, not text: put it into quotes`
