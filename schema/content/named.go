@@ -135,9 +135,11 @@ func findMember(text string, p int, q quote, kind string) (region, bool) {
 	return region{start, end, kind}, !masked(text[start:end])
 }
 
-// masked says whether nothing of a credential is left in its value: a marker, stars, nothing.
+// masked says whether nothing of a credential is left in its value: a marker, stars, nothing, or what producers write in
+// its place.
 func masked(value string) bool {
-	return strings.Trim(value, "*") == "" || markerEnd(value, 0) == len(value)
+	return strings.Trim(value, "*") == "" || markerEnd(value, 0) == len(value) ||
+		value == "HIDDEN_DUE_TO_SECURITY_REASONS" || strings.EqualFold(value, "redacted")
 }
 
 // skipValueKey skips the quoted word value in any case.

@@ -56,7 +56,7 @@ func redactOnce(text string) (redacted string, found bool) {
 }
 
 // RedactValue is Redact for the value of a field, header or JSON key: where the name says that it holds a credential the
-// whole text is replaced, unless nothing but stars or a marker is left of it.
+// whole text is replaced, unless a mask stands there already.
 func RedactValue(name, text string) string {
 	kind := credentialKind(name)
 	if kind == "" {

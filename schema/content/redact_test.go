@@ -132,7 +132,7 @@ func TestRedactLeavesLookAlikes(t *testing.T) {
 		`{"max_tokens":1000,"prompt_tokens":17,"token":"Hello","logprob":-0.1}`, "max_tokens: 4096", "nextToken=abc", `{"tokens":["a","b"]}`,
 		"basic knowledge of authentication", "Basic authentication is required", "bearer of bad news", "bearer authentication-required-for-this",
 		"the cookie jar", "Cookie: none", "cookies: a=b", "password: please choose one", "password reset", "token: invalid", "api key: required", "x-api-key: <your key>",
-		`{"authorization":{"decision":"allow"}}`, `{"authorization":"{\"scope\":\"/subscriptions/1\"}"}`, `{"authorization.k8s.io/decision":"allow"}`, `{"authorization":""}`, `{"password":null}`, `{"masterUserPassword":"****"}`, `{"a password":12345e678}`,
+		`{"authorization":{"decision":"allow"}}`, `{"authorization":"{\"scope\":\"/subscriptions/1\"}"}`, `{"authorization.k8s.io/decision":"allow"}`, `{"authorization":""}`, `{"password":null}`, `{"masterUserPassword":"****"}`, `{"password":"HIDDEN_DUE_TO_SECURITY_REASONS","sessionToken":"REDACTED"}`, `{"a password":12345e678}`,
 		"http://example.com:8080/path@x", "https://medium.com/@user:x", "http://[::1]:80/", "mailto:a@b", "user@host:22", "ssh://git@github.com/x",
 		"arn:aws:secretsmanager:us-east-1:123456789012:secret:prod/Db1-AbC12x", "projects/p1/secret=Db1AbC12x", "https://a.example/password:Reset1Form",
 		"eyJhbGciOiJIUzI1NiJ9", "keyJournal.something.else", "eyJa.b", "-----BEGIN CERTIFICATE-----\nMIIEowIBAAKCAQEA0Z3VS5JJcds3xfn\n-----END CERTIFICATE-----",
@@ -263,8 +263,8 @@ func checkRedact(t interface {
 	}
 }
 
-// Real logs: JSON stays JSON, and what is taken out of CloudTrail are session tokens, not names of secrets in ARNs.
-func TestRedactSamples(t *testing.T) {
+// Real logs, in which AWS masked every credential itself: ids, ARNs of secrets, hashes and user agents stay.
+func TestRedactLeavesRealLogs(t *testing.T) {
 	dir := os.Getenv("AIDR_SAMPLES")
 	if dir == "" {
 		dir = filepath.Join("..", "..", "..", "shared", "samples")
@@ -277,20 +277,14 @@ func TestRedactSamples(t *testing.T) {
 		}
 		t.Skip(why)
 	}
-	kinds := map[string]int{}
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
 		}
-		checkRedact(t, string(text))
-		for _, part := range strings.Split(Redact(string(text)), markerHead)[1:] {
-			kind, _, _ := strings.Cut(part, ":")
-			kinds[kind]++
+		if before, _, found := strings.Cut(Redact(string(text)), markerHead); found {
+			t.Errorf("Redact of %s takes out what stands behind %q", file, before[max(0, len(before)-80):])
 		}
-	}
-	if len(kinds) != 1 || kinds[kindToken] == 0 {
-		t.Errorf("kinds of credentials in CloudTrail: got %v, want only session tokens (%s)", kinds, kindToken)
 	}
 }
 
