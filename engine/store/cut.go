@@ -151,6 +151,7 @@ func (s *Store) Cell(key []byte) ([]byte, error) {
 
 // get reads one key.
 func (s *Store) get(key []byte) ([]byte, error) {
+	s.revive()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	db, err := s.reader()

@@ -99,6 +99,17 @@ func (s *Store) reopen() (*pebble.DB, error) {
 	return s.db, nil
 }
 
+// revive opens the database again for a reader after a failure, so that it does not see what did not become durable.
+// Where that is not possible now the reader gets what there is.
+func (s *Store) revive() {
+	if s.failure.get() == nil {
+		return
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	_, _ = s.ready(0) // the reader finds out
+}
+
 // closeDB closes the database, whatever state it is in. The caller holds writing and mu.
 func (s *Store) closeDB() (err error) {
 	db := s.db

@@ -111,21 +111,25 @@ func (s *Store) openDB() (err error) {
 	return nil
 }
 
-// checkForeign refuses a folder that holds files but no database: creating one there would mix ours with somebody's.
+// checkForeign refuses a folder that holds files but no database: creating one there would mix ours with somebody's, or
+// hide what is left of a damaged one. What a creation leaves that a power cut ended early is no obstacle.
 func (s *Store) checkForeign() error {
 	names, err := s.fs.List(s.dir)
 	if err != nil {
 		return err
 	}
+	foreign := ""
 	for _, n := range names {
-		if n == "CURRENT" || strings.HasPrefix(n, "marker.") {
+		switch {
+		case n == "CURRENT" || strings.HasPrefix(n, "marker.manifest"):
 			return nil
+		case n == "LOCK" || n == "lost+found" || strings.HasPrefix(n, "marker.") || strings.HasPrefix(n, "MANIFEST-") || strings.HasPrefix(n, "OPTIONS-"):
+		default:
+			foreign = n
 		}
 	}
-	for _, n := range names {
-		if n != "LOCK" && n != "lost+found" {
-			return fmt.Errorf("the folder %q holds %q but no database: it belongs to something else, or its manifest is lost: name another state directory, or empty it", s.dir, n)
-		}
+	if foreign != "" {
+		return fmt.Errorf("the folder %q holds %q but no database: it belongs to something else, or its manifest is lost: name another state directory, or empty it", s.dir, foreign)
 	}
 	return nil
 }

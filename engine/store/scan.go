@@ -43,6 +43,7 @@ func (s *Store) scan(lower, upper []byte, backwards bool, yield func(key, value 
 
 // page reads the next entries of a scan.
 func (s *Store) page(lower, upper []byte, backwards bool) ([]entry, error) {
+	s.revive()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	db, err := s.reader()

@@ -359,6 +359,7 @@ type Waiting struct {
 
 // Waiting returns what a sink has not got yet.
 func (s *Store) Waiting(sink string) (Waiting, error) {
+	s.revive()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	k := s.sinks[sink]

@@ -58,6 +58,14 @@ func mustCommit(t *testing.T, s *Store, c *Cut) {
 	}
 }
 
+func mustJSON(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		panic(err)
+	}
+	return string(b)
+}
+
 func bodyOf(t *testing.T, f *schema.Finding) string {
 	t.Helper()
 	b, err := json.Marshal(f)
