@@ -2,7 +2,6 @@ package decode
 
 import (
 	"fmt"
-	"math/bits"
 	"slices"
 	"strings"
 
@@ -53,9 +52,21 @@ type detector struct {
 	fixed  bool // one format, which the configuration names
 }
 
+// keySet is a set of the keys that tell formats, by their bits.
+type keySet [2]uint64
+
+// maxKeys is how many keys may tell formats: the bits of a set. The sets of some 40 formats have room.
+const maxKeys = 128
+
+func (s *keySet) add(bit int) { s[bit>>6] |= 1 << (bit & 63) }
+
+// holds says that all of o is in s.
+func (s *keySet) holds(o *keySet) bool { return s[0]&o[0] == o[0] && s[1]&o[1] == o[1] }
+
 // tell is one set of required keys.
 type tell struct {
-	keys   uint64
+	keys   keySet
+	size   int // number of keys
 	format int
 	where  int // place that has to hold text, -1 for none
 	text   string
@@ -66,13 +77,16 @@ func newDetector(list []formats.Format, p *formats.Paths, fixed bool) detector {
 	bit := map[string]int{}
 	for i, f := range list {
 		for _, t := range f.Tells {
-			made := tell{format: i, where: -1, text: t.Text}
+			made := tell{format: i, where: -1, text: t.Text, size: len(t.Keys)}
 			for _, key := range t.Keys {
 				if _, ok := bit[key]; !ok {
+					if len(bit) == maxKeys {
+						panic(fmt.Sprintf("BUG: more than %d keys tell formats", maxKeys))
+					}
 					bit[key] = len(d.places)
 					d.places = append(d.places, p.Add(key))
 				}
-				made.keys |= 1 << bit[key]
+				made.keys.add(bit[key])
 			}
 			if t.Path != nil {
 				made.where = p.Add(t.Path...)
@@ -80,30 +94,27 @@ func newDetector(list []formats.Format, p *formats.Paths, fixed bool) detector {
 			d.tells = append(d.tells, made)
 		}
 	}
-	if len(d.places) > 64 {
-		panic(fmt.Sprintf("BUG: %d keys tell formats, more than the bits of a word", len(d.places)))
-	}
 	// The most keys first; the sort is stable, so that the order of the formats decides between equals.
-	slices.SortStableFunc(d.tells, func(a, b tell) int { return bits.OnesCount64(b.keys) - bits.OnesCount64(a.keys) })
+	slices.SortStableFunc(d.tells, func(a, b tell) int { return b.size - a.size })
 	return d
 }
 
 // format returns the index of the format of the object whose top-level values stand in found, -1 where none fits; some
 // says that at least one key of a format is there.
 func (d *detector) format(src string, found []scan.Span) (format int, some bool) {
-	var have uint64
+	var have keySet
 	for i, place := range d.places {
 		if found[place].Kind != scan.Absent {
-			have |= 1 << i
+			have.add(i)
 		}
 	}
 	for i := range d.tells {
 		t := &d.tells[i]
-		if have&t.keys == t.keys && (t.where < 0 || holds(src, found[t.where], t.text)) {
+		if have.holds(&t.keys) && (t.where < 0 || holds(src, found[t.where], t.text)) {
 			return t.format, true
 		}
 	}
-	return -1, have != 0
+	return -1, have != keySet{}
 }
 
 // holds says that a value is the text.

@@ -17,6 +17,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add(text[:len(text)/2], int64(1))
 	}
 	f.Add(gzipped(f, small), int64(0))
+	f.Add(`{"event.dataset":"","event.class":"x","time":"soon"}`, int64(0))
 	w := everything()
 	w.Raw = [][]string{{"request"}, {"metadata", "x"}, {"message", "jsonrpc"}}
 	auto, err := New(Options{Wanted: w, Tenant: "t", TrustForwarded: []string{"0.0.0.0/0"}})

@@ -122,7 +122,7 @@ func isName(s string) bool {
 // SplitURL returns the host without a port and the path without the query of a URL; a URL without a scheme is a path.
 func SplitURL(url string) (host, path string) {
 	rest := url
-	if i := strings.Index(url, "://"); i >= 0 && strings.IndexAny(url[:i], "/?#") < 0 {
+	if i := strings.Index(url, "://"); i >= 0 && !strings.ContainsAny(url[:i], "/?#") {
 		rest = url[i+len("://"):]
 		end := strings.IndexAny(rest, "/?#")
 		if end < 0 {

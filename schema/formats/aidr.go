@@ -29,7 +29,13 @@ func openAidr(p *Paths) Reader {
 }
 
 func (a *aidr) Read(r *Record) {
-	r.Begin(r.Text(r.At(a.places[schema.EventDataset])))
+	dataset, class := r.Text(r.At(a.places[schema.EventDataset])), r.Text(r.At(a.places[schema.EventClass]))
+	if dataset == "" || class == "" {
+		r.Begin("aidr") // only to name what is counted: there is no event
+		r.Refuse(UnknownFormat)
+		return
+	}
+	r.Begin(dataset)
 	if !r.Start(r.At(a.places[schema.Time])) {
 		return
 	}
@@ -37,10 +43,6 @@ func (a *aidr) Read(r *Record) {
 		if n := r.At(a.places[f]); n.Present() && f != schema.Time && r.Wants(f) {
 			r.setField(f, n)
 		}
-	}
-	if r.Event.Text(schema.EventClass) == "" || r.Event.Text(schema.EventDataset) == "" {
-		r.Refuse(UnknownFormat)
-		return
 	}
 	if n := r.At(a.identity); n.Present() {
 		id, err := schema.ParseID(r.Text(n))

@@ -43,6 +43,7 @@ type Paths struct {
 type pathNode struct {
 	key      string
 	children []*pathNode
+	byKey    map[string]int // index in children
 }
 
 // Add adds a path of keys and returns its place in a record.
@@ -55,12 +56,14 @@ func (p *Paths) Add(path ...string) int {
 }
 
 func (n *pathNode) child(key string) *pathNode {
-	for _, c := range n.children {
-		if c.key == key {
-			return c
-		}
+	if i, ok := n.byKey[key]; ok {
+		return n.children[i]
+	}
+	if n.byKey == nil {
+		n.byKey = map[string]int{}
 	}
 	c := &pathNode{key: key}
+	n.byKey[key] = len(n.children)
 	n.children = append(n.children, c)
 	return c
 }
@@ -81,12 +84,9 @@ func duplicates(n *pathNode, prefix, src string, object scan.Span, a *scan.Arena
 	last := make([]scan.Span, len(n.children)) // the value that counts
 	twice := make([]bool, len(n.children))
 	scan.Members(src, object, a, func(key string, v scan.Span) bool {
-		for i, c := range n.children {
-			if c.key == key {
-				twice[i] = twice[i] || last[i].Kind != scan.Absent
-				last[i] = v
-				break
-			}
+		if i, ok := n.byKey[key]; ok {
+			twice[i] = twice[i] || last[i].Kind != scan.Absent
+			last[i] = v
 		}
 		return true
 	})

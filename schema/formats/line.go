@@ -90,9 +90,12 @@ func appendString(dst []byte, s string) []byte {
 		c := s[i]
 		if c >= utf8.RuneSelf {
 			r, n := utf8.DecodeRuneInString(s[i:])
-			if r == utf8.RuneError && n == 1 || r == '\u2028' || r == '\u2029' {
-				dst = append(dst, s[from:i]...)
-				dst = appendEscape(dst, r)
+			switch {
+			case r == utf8.RuneError && n == 1:
+				dst = utf8.AppendRune(append(dst, s[from:i]...), r)
+				from = i + n
+			case r == '\u2028' || r == '\u2029': // line ends to some readers
+				dst = appendEscape(append(dst, s[from:i]...), r)
 				from = i + n
 			}
 			i += n

@@ -51,14 +51,15 @@ func (p *principal) read(r *formats.Record) {
 	case "AWSAccount":
 		id, session = cutSession(id)
 	}
-	role, roleSession := RoleOfSession(r, arn)
-	if session == "" {
-		session = roleSession
+	if name := SessionName(arn); name != "" {
+		session = name
+	}
+	role := ""
+	if issuer == "" {
+		role = RoleOfSession(r, arn)
 	}
 	r.Agent(sourceIssuer, issuer)
-	if role != "" {
-		r.Agent(sourceARN, role)
-	}
+	r.Agent(sourceARN, role)
 	r.Agent(sourceARN, arn)
 	r.Agent(sourcePrincipal, id)
 	r.Agent(sourceUserName, name)
@@ -91,24 +92,29 @@ func (p *principal) names(r *formats.Record, name, role string) {
 	}
 }
 
-// RoleOfSession splits the ARN of a role's or a federated user's session: the ARN of the role, "" for a federated user,
-// and the session's name. Both are "" for other ARNs.
-func RoleOfSession(r *formats.Record, arn string) (role, session string) {
-	head, rest, ok := strings.Cut(arn, ":assumed-role/")
-	if !ok {
-		if _, name, ok := strings.Cut(arn, ":federated-user/"); ok {
-			return "", name
+// SessionName returns the session's name in the ARN of a role's or a federated user's session, "" for other ARNs.
+func SessionName(arn string) string {
+	if _, name, ok := strings.Cut(arn, ":federated-user/"); ok {
+		return name
+	}
+	if _, rest, ok := strings.Cut(arn, ":assumed-role/"); ok {
+		if slash := strings.LastIndexByte(rest, '/'); slash >= 0 {
+			return rest[slash+1:]
 		}
-		return "", ""
 	}
+	return ""
+}
+
+// RoleOfSession returns the ARN of the role in the ARN of one of its sessions, "" for other ARNs. A session's ARN does
+// not tell the role's path.
+func RoleOfSession(r *formats.Record, arn string) string {
+	head, rest, ok := strings.Cut(arn, ":assumed-role/")
 	slash := strings.LastIndexByte(rest, '/')
-	if slash < 0 {
-		return "", ""
+	if !ok || slash < 0 {
+		return ""
 	}
-	if before, after, ok := strings.Cut(head, ":sts:"); ok {
-		return r.Arena.Concat(before, ":iam:", after, ":role/", rest[:slash]), rest[slash+1:]
-	}
-	return r.Arena.Concat(head, ":role/", rest[:slash]), rest[slash+1:]
+	partition, account, _ := strings.Cut(head, ":sts:")
+	return r.Arena.Concat(partition, ":iam:", account, ":role/", rest[:slash])
 }
 
 // cutSession splits a principal id of a role's session: AROAEXAMPLE:session.

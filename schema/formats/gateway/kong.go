@@ -23,7 +23,7 @@ func Kong() formats.Format {
 
 type kong struct {
 	started, latency, upstreamStatus, proxyLatency, clientIP                                        int
-	requestID, method, uri, url, requestSize, headers, status, responseSize                         int
+	requestID, method, uri, url, requestSize, status, responseSize                                  int
 	serviceName, serviceHost, routePaths, routeName                                                 int
 	consumerID, customID, username, credentialID                                                    int
 	host, userAgent, forwarded, headerName, traceparent, authorization, apiKey, xAPIKey, bareAPIKey int

@@ -44,13 +44,8 @@ const (
 
 // Places in the shape of a request's or response's body.
 const (
-	bodyMessages = iota
-	bodyInput
-	bodyPrompt
-	bodySystem
-	bodyTools
+	bodyTools = iota
 	bodyID
-	bodyInstructions
 )
 
 func openModels(p *formats.Paths) *models {
@@ -64,8 +59,7 @@ func openModels(p *formats.Paths) *models {
 			[]string{"usage", "cost"}, []string{"meta", "provider_name"}, []string{"meta", "request_model"}, []string{"meta", "response_model"},
 			[]string{"lakera-guard", "input_block_reason"}, []string{"lakera-guard", "output_block_reason"}, []string{"lakera-guard"},
 			[]string{"aws-guardrails", "guardrails_id"}),
-		body: formats.NewShape([]string{"messages"}, []string{"input"}, []string{"prompt"}, []string{"system"}, []string{"tools"}, []string{"id"},
-			[]string{"instructions"}),
+		body: formats.NewShape([]string{"tools"}, []string{"id"}),
 		chat: llm.NewConversation(),
 	}
 }
@@ -158,20 +152,9 @@ func (m *models) request(r *formats.Record, payload formats.Node) {
 		m.chat.Request(r, payload)
 		return
 	}
-	if body.Kind == scan.Array {
-		m.chat.Request(r, body)
-		return
-	}
 	m.body.Select(body)
 	llm.SetTools(r, m.body.At(bodyTools))
-	m.chat.System(r, m.body.At(bodySystem))
-	m.chat.System(r, m.body.At(bodyInstructions))
-	for _, place := range [...]int{bodyMessages, bodyInput, bodyPrompt} {
-		if n := m.body.At(place); n.Present() {
-			m.chat.Request(r, n)
-			return
-		}
-	}
+	m.chat.Request(r, body)
 }
 
 // response reads the logged body, a JSON text; one that is no JSON is the answer itself.

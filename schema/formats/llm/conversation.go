@@ -35,7 +35,7 @@ type Conversation struct {
 	messages []turn
 	asked    []ToolCall // calls of the last assistant messages, which name the tools of the results
 
-	message, call, part, responseShape, choice *formats.Shape
+	body, message, call, part, responseShape, choice *formats.Shape
 }
 
 // turn is one message of a request.
@@ -56,18 +56,31 @@ const (
 // NewConversation returns one for a worker.
 func NewConversation() *Conversation {
 	return &Conversation{
+		body: formats.NewShape([]string{"messages"}, []string{"input"}, []string{"prompt"}, []string{"system"}, []string{"instructions"},
+			[]string{"role"}, []string{"content"}),
 		message: formats.NewShape([]string{"role"}, []string{"type"}, []string{"content"}, []string{"tool_calls"}, []string{"tool_call_id"},
 			[]string{"name"}, []string{"function_call"}, []string{"call_id"}, []string{"arguments"}, []string{"output"}, []string{"input"}),
 		call: formats.NewShape([]string{"id"}, []string{"function", "name"}, []string{"function", "arguments"}, []string{"name"},
 			[]string{"arguments"}, []string{"custom", "name"}, []string{"custom", "input"}),
 		part: formats.NewShape([]string{"type"}, []string{"text"}, []string{"id"}, []string{"name"}, []string{"input"},
 			[]string{"tool_use_id"}, []string{"content"}, []string{"is_error"}, []string{"refusal"}),
-		responseShape: formats.NewShape([]string{"choices"}, []string{"output"}, []string{"content"}, []string{"stop_reason"}, []string{"text"}),
-		choice:        formats.NewShape([]string{"message"}, []string{"finish_reason"}, []string{"text"}),
+		responseShape: formats.NewShape([]string{"choices"}, []string{"output"}, []string{"content"}, []string{"stop_reason"}, []string{"text"},
+			[]string{"response"}),
+		choice: formats.NewShape([]string{"message"}, []string{"finish_reason"}, []string{"text"}),
 	}
 }
 
 // Places of the shapes.
+const (
+	bodyMessages = iota
+	bodyInput
+	bodyPrompt
+	bodySystem
+	bodyInstructions
+	bodyRole
+	bodyContent
+)
+
 const (
 	messageRole = iota
 	messageType
@@ -110,6 +123,7 @@ const (
 	responseContent
 	responseStopReason
 	responseText
+	responseInner
 )
 
 const (
@@ -125,13 +139,38 @@ func (c *Conversation) Reset() {
 	c.messages, c.asked = c.messages[:0], c.asked[:0]
 }
 
-// Request reads the messages of a request: an array of messages or items, one of them, or a text.
+// Body reads a request's body: what it holds of messages, input or prompt, and the system instructions beside them. It
+// is false for an object that holds none.
+func (c *Conversation) Body(r *formats.Record, n formats.Node) bool {
+	c.body.Select(n)
+	if c.body.At(bodyRole).Present() || c.body.At(bodyContent).Present() {
+		return false // one message
+	}
+	messages := c.body.At(bodyMessages)
+	for _, place := range [...]int{bodyInput, bodyPrompt} {
+		if !messages.Present() {
+			messages = c.body.At(place)
+		}
+	}
+	c.System(r, c.body.At(bodySystem))
+	c.System(r, c.body.At(bodyInstructions))
+	if messages.Kind != scan.Array && messages.Kind != scan.String {
+		return false
+	}
+	c.Request(r, messages)
+	return true
+}
+
+// Request reads the messages of a request: an array of messages or items, one of them, a body, or a text.
 func (c *Conversation) Request(r *formats.Record, messages formats.Node) {
 	switch messages.Kind {
 	case scan.String:
 		c.prompt = appendText(c.prompt, r.Text(messages))
 		return
 	case scan.Object:
+		if c.Body(r, messages) {
+			return
+		}
 		c.messages = append(c.messages, c.turn(r, messages))
 	case scan.Array:
 		scan.Each(messages.Src, messages.Span, func(elem scan.Span) bool {

@@ -232,6 +232,8 @@ func operation(callType string) string {
 		return "generate_content"
 	case "send_message", "asend_message":
 		return "invoke_agent"
+	case "amoderation", "aimage_generation", "aimage_edit", "atranscription", "aspeech", "arerank":
+		return callType[1:]
 	}
 	return callType
 }

@@ -15,8 +15,9 @@ func MCP() formats.Format {
 		Datasets: []string{"mcp.jsonrpc"},
 		Tells: []formats.Tell{
 			{Keys: []string{"jsonrpc"}, Path: []string{"jsonrpc"}, Text: "2.0"},
-			{Keys: []string{"message", "direction"}},
-			{Keys: []string{"message", "session_id", "server"}},
+			{Keys: []string{"message", "direction"}, Path: []string{"message", "jsonrpc"}, Text: "2.0"},
+			{Keys: []string{"message", "session_id", "server"}, Path: []string{"message", "jsonrpc"}, Text: "2.0"},
+			{Keys: []string{"message", "direction", "session_id", "server"}}, // also a batch, or a message as text
 		},
 		Open: openMCP,
 	}

@@ -18,6 +18,7 @@ func (c *Conversation) Response(r *formats.Record, n formats.Node) {
 	}
 	c.responseShape.Select(n)
 	choices, output := c.responseShape.At(responseChoices), c.responseShape.At(responseOutput)
+	inner := c.responseShape.At(responseInner)
 	content, stop := c.responseShape.At(responseContent), c.responseShape.At(responseStopReason)
 	switch {
 	case choices.Kind == scan.Array:
@@ -27,8 +28,10 @@ func (c *Conversation) Response(r *formats.Record, n formats.Node) {
 	case content.Present():
 		c.finish = appendText(c.finish, r.Text(stop))
 		c.readAnswer(r, n)
+	case inner.Kind == scan.Object: // what a pass-through endpoint answered; the scanner bounds the depth
+		c.Response(r, inner)
 	default:
-		c.answer = appendText(c.answer, r.Text(c.responseShape.At(responseText)))
+		c.answer = appendText(c.answer, r.FirstText(c.responseShape.At(responseText), inner))
 	}
 }
 

@@ -1,0 +1,87 @@
+package formats
+
+import (
+	"testing"
+
+	"github.com/aidr-engine/aidr/schema"
+)
+
+func TestParseIP(t *testing.T) {
+	for in, want := range map[string]string{
+		"10.0.0.1": "10.0.0.1", "10.0.0.1:443": "10.0.0.1", " 10.0.0.1 ": "10.0.0.1", "::ffff:10.0.0.1": "10.0.0.1", "[::ffff:10.0.0.1]:5": "10.0.0.1",
+		"2001:DB8::1": "2001:db8::1", "[2001:db8::1]:8080": "2001:db8::1", "[2001:db8::1]": "2001:db8::1", "fe80::1%eth0": "fe80::1", "::1": "::1",
+		"010.0.0.1": "", "10.0.0.***": "", "10.0.0.0/8": "", "AWS Internal": "", "s3.amazonaws.com": "", "": "", "[::1": "", "[::1]x": "", "1.2.3": "", "300.1.1.1": "",
+	} {
+		ip, ok := ParseIP(in)
+		got := ""
+		if ok {
+			got = ip.String()
+		}
+		if got != want {
+			t.Errorf("ParseIP(%q): got %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestSplitURL(t *testing.T) {
+	for in, want := range map[string][2]string{
+		"https://api.example.com:8443/orders/5?x=1#f": {"api.example.com", "/orders/5"},
+		"https://user:secret@example.com/p":           {"example.com", "/p"},
+		"http://[2001:db8::1]:80/p":                   {"2001:db8::1", "/p"},
+		"https://example.com":                         {"example.com", ""},
+		"https://example.com?q=://x":                  {"example.com", ""},
+		"/path?next=https://evil.example/":            {"", "/path"},
+		"/a://b":                                      {"", "/a://b"},
+		"":                                            {"", ""},
+	} {
+		host, path := SplitURL(in)
+		if got := [2]string{host, path}; got != want {
+			t.Errorf("SplitURL(%q): got %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestDenied(t *testing.T) {
+	for code, want := range map[string]bool{
+		"AccessDenied": true, "AccessDeniedException": true, "Client.UnauthorizedOperation": true, "UnauthorizedOperation": true, "VpceAccessDenied": true,
+		"ThrottlingException": false, "NoSuchBucket": false, "": false, "ExpiredToken": false,
+	} {
+		if got := Denied(code); got != want {
+			t.Errorf("Denied(%q): got %v, want %v", code, got, want)
+		}
+	}
+}
+
+func TestSecret(t *testing.T) {
+	r := NewRecord(Setup{}, new(Paths))
+	for in, want := range map[string]string{
+		"sk-1234567890": "581d30b4caecfdbad68803e06cde0f826b06850314fbadc988d9ad6d0d4d3298",
+		"REDACTED":      "", "sk-***7890": "", "short": "", "": "", "[REDACTED]": "",
+	} {
+		if got := r.Secret(in); got != want {
+			t.Errorf("Secret(%q): got %q, want %q", in, got, want)
+		}
+	}
+	for in, want := range map[string]string{"Bearer abc": "abc", "bearer  abc ": "abc", "Basic abc": "", "abc": "", "": ""} {
+		if got := Bearer(in); got != want {
+			t.Errorf("Bearer(%q): got %q, want %q", in, got, want)
+		}
+	}
+}
+
+func TestAgentLadderStopsAtTheFirst(t *testing.T) {
+	r := NewRecord(Setup{}, new(Paths))
+	r.Agent("a", "")
+	r.Agent("b", "two")
+	r.Agent("c", "three")
+	r.AgentByAddress("ua")
+	if got, from := r.Event.Text(schema.AIAgentUID), r.Event.Text(schema.AIAgentUIDSource); got != "two" || from != "b" {
+		t.Errorf("got %q from %q, want two from b", got, from)
+	}
+	r.Event.Reset()
+	r.SetSource("10.0.0.1:5", "")
+	r.AgentByAddress("ua")
+	if got, from := r.Event.Text(schema.AIAgentUID), r.Event.Text(schema.AIAgentUIDSource); got != "10.0.0.1|ua" || from != AddressRung {
+		t.Errorf("got %q from %q", got, from)
+	}
+}
