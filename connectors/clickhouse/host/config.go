@@ -22,8 +22,9 @@ type settings struct {
 	users    string // absolute path of users.xml
 	user     string
 	password string
-	database string // may end in * : every database whose name begins so
-	memory   int64  // bytes
+	database string   // may end in * : every database whose name begins so
+	rights   []string // of the user; nil: all in database
+	memory   int64    // bytes
 }
 
 // configXML: the memory limit holds for the whole engine; nothing is sent to anyone; the logs stay on stderr.
@@ -74,25 +75,33 @@ func engines() []string {
 	return []string{"MergeTree", "ReplacingMergeTree", "AggregatingMergeTree", "View", "MaterializedView", "Memory", "Null"}
 }
 
+// grants renders the user's rights. A tag in a name cannot break out of its line: it is escaped.
 func (s settings) grants() string {
-	var b strings.Builder
-	line := func(format string, args ...any) {
-		fmt.Fprintf(&b, "                <query>%s</query>\n", escape(fmt.Sprintf(format, args...)))
+	rights := s.rights
+	if rights == nil {
+		rights = s.ownership()
 	}
+	var b strings.Builder
+	for _, r := range rights {
+		fmt.Fprintf(&b, "                <query>GRANT %s</query>\n", escape(r))
+	}
+	return b.String()
+}
+
+// ownership is every right in the database and none elsewhere.
+func (s settings) ownership() (rights []string) {
 	on := s.database + ".*"
 	if !strings.HasSuffix(s.database, "*") {
 		on = "`" + s.database + "`.*"
 	}
-	for _, right := range []string{"SHOW", "SELECT", "INSERT", "ALTER", "CREATE", "DROP", "UNDROP TABLE", "TRUNCATE", "OPTIMIZE"} {
-		line("GRANT %s ON %s", right, on)
+	for _, r := range []string{"SHOW", "SELECT", "INSERT", "ALTER", "CREATE", "DROP", "UNDROP TABLE", "TRUNCATE", "OPTIMIZE"} {
+		rights = append(rights, r+" ON "+on)
 	}
-	line("GRANT CREATE TEMPORARY TABLE ON *.*")
-	line("GRANT KILL QUERY ON *.*")
-	line("GRANT SELECT ON system.*")
+	rights = append(rights, "CREATE TEMPORARY TABLE ON *.*", "KILL QUERY ON *.*", "SELECT ON system.*")
 	for _, e := range engines() {
-		line("GRANT TABLE ENGINE ON %s", e)
+		rights = append(rights, "TABLE ENGINE ON "+e)
 	}
-	return b.String()
+	return rights
 }
 
 // write puts both files into dir, readable by their owner only.

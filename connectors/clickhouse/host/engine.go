@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -46,6 +45,7 @@ type Options struct {
 	User     string    // default DefaultUser
 	Password string    // default: generated, see Engine.DSN
 	Database string    // the one that User owns; "aidr*" means all whose name begins so. Default DefaultDatabase
+	Grants   []string  // what User may do, as in GRANT statements without the user: "SELECT ON aidr.*". Default: all in Database
 	Memory   int64     // bytes, default DefaultMemory
 	Port     int       // native protocol, 0: any free one
 	HTTP     bool      // listen for HTTP as well
@@ -148,7 +148,7 @@ func (e *Engine) launch(o Options) (ports *os.File, err error) {
 	if err := os.MkdirAll(filepath.Join(o.Dir, dataDir), 0o700); err != nil {
 		return nil, err
 	}
-	set := settings{users: filepath.Join(o.Dir, usersFile), user: o.User, password: o.Password, database: o.Database, memory: o.Memory}
+	set := settings{users: filepath.Join(o.Dir, usersFile), user: o.User, password: o.Password, database: o.Database, rights: o.Grants, memory: o.Memory}
 	if err := set.write(o.Dir); err != nil {
 		return nil, err
 	}
@@ -241,7 +241,7 @@ func (e *Engine) awaitPorts(ctx context.Context, r *os.File) (tcp, http string, 
 	case a := <-got:
 		if a.err != nil {
 			<-e.exited
-			return "", "", fmt.Errorf("it ended before it listened: %w", errors.Join(e.err, ctx.Err()))
+			return "", "", e.endedEarly()
 		}
 		tcp, http, _ = strings.Cut(strings.TrimSpace(a.line), "\t")
 		if n, err := strconv.Atoi(tcp); err != nil || n <= 0 {
@@ -249,10 +249,14 @@ func (e *Engine) awaitPorts(ctx context.Context, r *os.File) (tcp, http string, 
 		}
 		return tcp, http, nil
 	case <-e.exited:
-		return "", "", fmt.Errorf("it ended before it listened: %w", errors.Join(e.err, ctx.Err()))
+		return "", "", e.endedEarly()
 	case <-ctx.Done():
 		return "", "", fmt.Errorf("it does not listen: %w", ctx.Err())
 	}
+}
+
+func (e *Engine) endedEarly() error {
+	return fmt.Errorf("it ended before it listened (%v)", e.cmd.ProcessState)
 }
 
 // Exited is closed when the engine's process is gone, by Stop, by Kill, or by itself.

@@ -1,5 +1,6 @@
-//go:build linux && amd64
+//go:build linux && amd64 && !noengine
 
+// Without cgo purego makes the program load libc dynamically; -tags noengine leaves both out, for an image without one.
 package host
 
 import (
