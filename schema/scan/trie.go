@@ -9,9 +9,9 @@ type Trie struct {
 
 // node is one key of the paths.
 type node struct {
-	place    int      // in Select's out, -1 where no path ends here
-	children []child  // wanted keys of the object here
-	slots    []uint16 // hash of a key -> index in children + 1, 0 for none; a power of two long
+	place    int         // in Select's out, -1 where no path ends here
+	children []child     // wanted keys of the object here
+	slots    [256]uint16 // hash of a key -> index in children + 1, 0 for none
 }
 
 // child is one wanted key.
@@ -23,9 +23,6 @@ type child struct {
 
 // maxChildren is how many keys of one object paths may name: what fits uint16 with 0 for none.
 const maxChildren = 1<<16 - 2
-
-// slotsPerChild makes most unwanted keys meet an empty slot, so that their text is never compared.
-const slotsPerChild = 8
 
 // Add adds a path of object keys and returns its place in Select's out. A path may be a prefix of another; the empty
 // path is the value itself; a path that was added before keeps its place. It panics where one object would have more
@@ -58,24 +55,11 @@ func (t *Trie) child(at int, key string) int {
 		panic("BUG: too many wanted keys in one object")
 	}
 	made := len(t.nodes)
-	n.children = append(n.children, child{key: key, node: made})
-	n.rehash()
+	slot := &n.slots[hashKey(key)]
+	n.children = append(n.children, child{key: key, node: made, next: *slot})
+	*slot = uint16(len(n.children))
 	t.nodes = append(t.nodes, node{place: -1})
 	return made
-}
-
-// rehash builds the slots anew.
-func (n *node) rehash() {
-	size := 8
-	for size < slotsPerChild*len(n.children) {
-		size *= 2
-	}
-	n.slots = make([]uint16, size)
-	for i := range n.children {
-		c := &n.children[i]
-		slot := &n.slots[hashKey(c.key)&(size-1)]
-		c.next, *slot = *slot, uint16(i+1)
-	}
 }
 
 // match returns the index in children of a key as it is written between its quotes, -1 where it is not wanted.
@@ -88,13 +72,9 @@ func (n *node) match(raw string, v verdict) int {
 
 // find returns the index of key in children, -1 where it is not wanted.
 func (n *node) find(key string) int {
-	if len(n.slots) == 0 {
-		return -1
-	}
-	i := n.slots[hashKey(key)&(len(n.slots)-1)]
-	for i != 0 {
+	for i := n.slots[hashKey(key)]; i != 0; {
 		c := &n.children[i-1]
-		if len(c.key) == len(key) && c.key == key {
+		if c.key == key {
 			return int(i) - 1
 		}
 		i = c.next
@@ -112,11 +92,12 @@ func (n *node) findEscaped(raw string) int {
 	return -1
 }
 
-// hashKey is cheap and good enough for the few keys of one object: length, both ends and the middle.
-func hashKey(key string) int {
+// hashKey is cheap and good enough for the few keys of one object, whose slots are mostly empty: length, both ends and
+// the middle.
+func hashKey(key string) uint8 {
 	n := len(key)
 	if n == 0 {
 		return 0
 	}
-	return n + int(key[0])*3 + int(key[n-1])*31 + int(key[n/2])*7
+	return uint8(n) + key[0]*3 + key[n-1]*31 + key[n/2]*7
 }
