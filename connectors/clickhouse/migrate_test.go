@@ -137,3 +137,50 @@ func TestClusterText(t *testing.T) {
 		}
 	}
 }
+
+// TestLeastRights: once an administrator has migrated, a user who may read and insert is enough, with migration on.
+func TestLeastRights(t *testing.T) {
+	o := host.Options{Dir: t.TempDir(), Password: "known to both", Database: "aidr"}
+	first := host.StartForTest(t, o)
+	admin := sinkOn(t, first.DSN, nil)
+	if _, err := admin.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	admin.Close()
+	first.Kill()
+	o.Grants = []string{"SELECT, INSERT ON aidr.*"}
+	second := host.StartForTest(t, o)
+	s := sinkOn(t, second.DSN, nil)
+	write(t, s, entriesOf(1, 3, 1))
+	if n := query[uint64](t, s, "SELECT count() FROM DB.v_findings"); n != 3 {
+		t.Errorf("got %d findings, want 3", n)
+	}
+	run := sinkOn(t, second.DSN, func(c *Config) { c.TTL = 24 * time.Hour })
+	if _, err := run.Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), "GRANT ALTER") {
+		t.Errorf("got %v, want the grant that another TTL needs", err)
+	}
+}
+
+// TestMigrateAtOnce: several processes may start at the same time.
+func TestMigrateAtOnce(t *testing.T) {
+	dsn := host.ForTest(t)
+	errs := make(chan error)
+	const processes = 4
+	for range processes {
+		s := sinkOn(t, dsn, nil)
+		go func() {
+			_, err := s.Migrate(t.Context())
+			errs <- err
+		}()
+	}
+	for range processes {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	s := sinkOn(t, dsn, nil)
+	write(t, s, entriesOf(1, 3, 1))
+	if n := query[uint64](t, s, "SELECT count() FROM DB.v_findings"); n != 3 {
+		t.Errorf("got %d findings, want 3", n)
+	}
+}

@@ -439,3 +439,22 @@ func TestCanceled(t *testing.T) {
 }
 
 var _ connectors.Sink = (*Sink)(nil)
+
+// TestHTTP: the DSN may name the HTTP port.
+func TestHTTP(t *testing.T) {
+	e := host.StartForTest(t, host.Options{HTTP: true})
+	s := sinkOn(t, "http://"+host.DefaultUser+":"+e.Password+"@"+e.HTTPAddr+"/"+host.TestDatabase(), nil)
+	same := entriesOf(1, 100, 1)
+	write(t, s, same)
+	write(t, s, same)
+	if n := query[uint64](t, s, "SELECT count() FROM DB.findings"); n != 100 {
+		t.Errorf("got %d rows, want 100: the token goes with HTTP as well", n)
+	}
+	run(t, s, "ALTER TABLE DB.findings ADD CONSTRAINT good CHECK title NOT LIKE 'bad%%'")
+	entries := entriesOf(101, 103, 1)
+	entries[1].Finding.Title = "bad"
+	var p *connectors.Partial
+	if err := s.Write(t.Context(), entries); !errors.As(err, &p) || len(p.Entries) != 1 || p.Entries[0].Seq != 102 {
+		t.Errorf("got %v, want entry 102 as poison", err)
+	}
+}
