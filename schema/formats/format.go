@@ -1,6 +1,9 @@
 // Package formats holds what every log format needs to become events: the keys that tell a format, the record that its
 // reader fills, the rules of normalisation, and the format aidr. The other formats are in gateway, cloud and llm, one
 // file each; the list of all is in schema/decode.
+//
+// A new format is one file with a function that returns its Format, a line in that list, and cases of it in
+// testdata/cases/decode.
 package formats
 
 import "github.com/aidr-engine/aidr/schema/scan"

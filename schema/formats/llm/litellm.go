@@ -100,16 +100,21 @@ func (l *liteLLM) Read(r *formats.Record) {
 	}
 }
 
-// duration is from the start to the end, else the time that the proxy says it took.
+// duration is from the start to the end, else the time that the proxy says it took. Without a start, the time is the
+// end's, and there is none.
 func (l *liteLLM) duration(r *formats.Record) {
-	end := r.At(l.end)
-	if ns, ok := scan.Time(end.Src, end.Span); ok && r.At(l.start).Present() {
-		if ns >= r.Time() {
-			r.Event.SetInt(schema.EventDuration, ns-r.Time())
-		}
+	start, end := r.At(l.start), r.At(l.end)
+	from, ok := scan.Time(start.Src, start.Span)
+	if !ok {
 		return
 	}
-	r.SetDuration(r.At(l.responseTime), nsPerSecond)
+	to, ok := scan.Time(end.Src, end.Span)
+	switch {
+	case !ok:
+		r.SetDuration(r.At(l.responseTime), nsPerSecond)
+	case to >= from:
+		r.Event.SetInt(schema.EventDuration, to-from)
+	}
 }
 
 const nsPerSecond = 1e9
