@@ -258,6 +258,11 @@ type tailReader struct {
 
 func (r *tailReader) Read(p []byte) (int, error) {
 	if n, err := r.file.ReadAt(p, r.off); n > 0 {
+		// A file that is written anew has its first line before it has anything here: what was read counts only if the
+		// line is still the old one.
+		if !r.beginsSame() {
+			return 0, io.EOF
+		}
 		r.off += int64(n)
 		r.moved = time.Time{}
 		return n, nil
