@@ -5,6 +5,7 @@ package decode
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/aidr-engine/aidr/schema"
@@ -112,21 +113,12 @@ func choose(name string) ([]formats.Format, error) {
 	}
 	var names []string
 	for _, f := range all() {
-		if f.Name == name || contains(f.Aliases, name) || contains(f.Datasets, name) {
+		if f.Name == name || slices.Contains(f.Aliases, name) || slices.Contains(f.Datasets, name) {
 			return []formats.Format{f}, nil
 		}
 		names = append(names, f.Name)
 	}
 	return nil, fmt.Errorf("find format %q: there is no such format: use auto or one of %s", name, strings.Join(names, ", "))
-}
-
-func contains(list []string, s string) bool {
-	for _, x := range list {
-		if x == s {
-			return true
-		}
-	}
-	return false
 }
 
 func parseTrusted(list []string) ([]netip.Prefix, error) {

@@ -28,28 +28,36 @@ func all() []formats.Format {
 func Formats() []FormatInfo {
 	var infos []FormatInfo
 	for _, f := range all() {
-		var keys []string
-		for _, t := range f.Tells {
-			keys = append(keys, strings.Join(t.Keys, " + "))
-		}
-		infos = append(infos, FormatInfo{Name: f.Name, Datasets: f.Datasets, Keys: strings.Join(keys, " | ")})
+		infos = append(infos, infoOf(f))
 	}
 	slices.SortFunc(infos, func(a, b FormatInfo) int { return strings.Compare(a.Name, b.Name) })
 	return infos
 }
 
+// Find returns the format that a name in a configuration means: its own, a shorter one, or the dataset's. It is false
+// for auto, which is all of them, and for what is no format.
+func Find(name string) (FormatInfo, bool) {
+	chosen, err := choose(name)
+	if err != nil || len(chosen) != 1 {
+		return FormatInfo{}, false
+	}
+	return infoOf(chosen[0]), true
+}
+
 // FormatInfo is one of them.
 type FormatInfo struct {
 	Name     string
+	Aliases  []string // other names for it
 	Datasets []string // nil for the format aidr, whose records name theirs
 	Keys     string   // the top-level keys that tell it, for people
 }
 
-// detector tells a record's format by its top-level keys: their bits against the sets that formats require.
-type detector struct {
-	places []int // of the keys, by bit
-	tells  []tell
-	fixed  bool // one format, which the configuration names
+func infoOf(f formats.Format) FormatInfo {
+	var keys []string
+	for _, t := range f.Tells {
+		keys = append(keys, strings.Join(t.Keys, " + "))
+	}
+	return FormatInfo{Name: f.Name, Aliases: f.Aliases, Datasets: f.Datasets, Keys: strings.Join(keys, " | ")}
 }
 
 // keySet is a set of the keys that tell formats, by their bits.

@@ -191,5 +191,15 @@ func TestFormatsAreListed(t *testing.T) {
 		if f.Name != "aidr" && len(f.Datasets) == 0 {
 			t.Errorf("format %s has no datasets", f.Name)
 		}
+		for _, name := range append(append([]string{f.Name}, f.Aliases...), f.Datasets...) {
+			if got, ok := Find(name); !ok || got.Name != f.Name {
+				t.Errorf("Find(%q): got %v, want %s", name, got, f.Name)
+			}
+		}
+	}
+	for _, name := range []string{Auto, "", "nginx"} {
+		if got, ok := Find(name); ok {
+			t.Errorf("Find(%q): got %v", name, got)
+		}
 	}
 }
