@@ -60,6 +60,13 @@ func infoOf(f formats.Format) FormatInfo {
 	return FormatInfo{Name: f.Name, Aliases: f.Aliases, Datasets: f.Datasets, Keys: strings.Join(keys, " | ")}
 }
 
+// detector tells a record's format by its top-level keys: those that are there against the sets that formats require.
+type detector struct {
+	places []int // of the keys, by bit
+	tells  []tell
+	fixed  bool // one format, which the configuration names
+}
+
 // keySet is a set of the keys that tell formats, by their bits.
 type keySet [2]uint64
 
