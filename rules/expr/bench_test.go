@@ -1,6 +1,8 @@
 package expr
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/aidr-engine/aidr/schema"
@@ -104,7 +106,48 @@ func FuzzRegex(f *testing.F) {
 			return
 		}
 		if got, want := r.match(text), r.re.MatchString(text); got != want {
-			t.Errorf("%q on %q: got %v, want %v, looked for %q", pattern, text, got, want, r.need)
+			t.Errorf("%q on %q: got %v, want %v, looked for %v", pattern, text, got, want, r.needs)
+		}
+	})
+}
+
+// What is looked for before a pattern runs.
+func TestRequiredLiterals(t *testing.T) {
+	for pattern, want := range map[string]string{
+		`(?i)\b(ignore|disregard|forget)(ing|ed)?\W+(all|any) instructions`: "[{ INSTRUCTIONS true}]",
+		`(?i)\b(ignore|disregard|forget)\b`:                                 "[{IGNORE true} {DISREGARD true} {FORGET true}]",
+		`drop\s+table`:                                                      "[{table false}]",
+		`a|bcde`:                                                            "[]",
+		`(abc)?x`:                                                           "[]",
+		`(?:abcd){2,}`:                                                      "[{abcd false}]",
+		`^[a-z]+:(List|Describe|GetUser)`:                                   "[{List false} {Describe false} {GetUser false}]",
+		`.*`:                                                                "[]",
+	} {
+		r, err := newRegex(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(r.needs); got != want {
+			t.Errorf("%s: got %s, want %s", pattern, got, want)
+		}
+	}
+}
+
+// BenchmarkPattern is a pattern over 1 KB of harmless text: with the search before it and alone.
+func BenchmarkPattern(b *testing.B) {
+	r, err := newRegex(`(?i)\b(ignore|disregard|forget|overlook|bypass)(ing|ed|s)?\W+([\w']+\W+){0,4}?(previous|prior|above|all)\W+(instructions?|rules)\b`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	text := strings.Repeat("Please summarise the quarterly report for the finance team. ", 17)
+	b.Run("searched", func(b *testing.B) {
+		for b.Loop() {
+			r.match(text)
+		}
+	})
+	b.Run("alone", func(b *testing.B) {
+		for b.Loop() {
+			r.re.MatchString(text)
 		}
 	})
 }
