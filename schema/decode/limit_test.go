@@ -53,6 +53,8 @@ func TestLimits(t *testing.T) {
 		{"lines beyond the cap", strings.Repeat(small+"\n", 6000), 5000, []string{ReasonFanOut}},
 		{"calls beyond the cap", `{"id":"i","call_type":"c","metadata":{},"custom_llm_provider":"o","startTime":1767261600,"response":{"choices":[{"message":{"tool_calls":[` +
 			strings.Repeat(`{"id":"c"},`, 6000) + `{"id":"c"}]}}]}}`, 5000, []string{ReasonFanOut}},
+		{"results beyond the cap", `{"id":"i","call_type":"c","metadata":{},"custom_llm_provider":"o","startTime":1767261600,"messages":[{"role":"assistant","tool_calls":[` +
+			strings.Repeat(`{"id":"c"},`, 100_000) + `{"id":"d"}]}` + strings.Repeat(`,{"role":"tool","tool_call_id":"d"}`, 60_000) + `]}`, 5000, []string{ReasonFanOut}},
 		{"gzip", gzipped(t, small+"\n"+small), 2, nil},
 		{"gzip, truncated", gzipped(t, small)[:20], 0, []string{ReasonMalformed}},
 		{"a gzip bomb", gzipped(t, strings.Repeat(" ", MaxRecord+1)), 0, []string{ReasonSize}},

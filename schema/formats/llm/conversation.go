@@ -161,6 +161,23 @@ func (c *Conversation) Body(r *formats.Record, n formats.Node) bool {
 	return true
 }
 
+// maxItems bounds the results and the calls that are kept of one record: one more than a record may give, so that what is
+// left out shows as a fan-out, and the search for a result's call stays short whatever a caller sends.
+const maxItems = formats.MaxEvents + 1
+
+func (c *Conversation) addResult(res ToolResult) {
+	if len(c.Results) < maxItems {
+		c.Results = append(c.Results, res)
+	}
+}
+
+func addCall(to []ToolCall, call ToolCall) []ToolCall {
+	if len(to) < maxItems {
+		to = append(to, call)
+	}
+	return to
+}
+
 // Request reads the messages of a request: an array of messages or items, one of them, a body, or a text.
 func (c *Conversation) Request(r *formats.Record, messages formats.Node) {
 	switch messages.Kind {
@@ -269,6 +286,9 @@ func (c *Conversation) read(r *formats.Record, t turn) {
 
 // result takes a message that holds what a tool gave: OpenAI's roles tool and function, and output items.
 func (c *Conversation) result(r *formats.Record) {
+	if len(c.Results) == maxItems {
+		return
+	}
 	res := ToolResult{ID: r.FirstText(c.message.At(messageCallID), c.message.At(messageItemCallID))}
 	res.Name = c.nameOf(res.ID)
 	if res.Name == "" {
@@ -279,7 +299,7 @@ func (c *Conversation) result(r *formats.Record) {
 		res.Value = c.message.At(messageOutput)
 	}
 	res.Text = c.joined(r, res.Value)
-	c.Results = append(c.Results, res)
+	c.addResult(res)
 }
 
 // blockResults takes Anthropic's tool_result blocks out of a user's message.
@@ -298,7 +318,7 @@ func (c *Conversation) blockResults(r *formats.Record, content formats.Node) {
 		res := ToolResult{ID: r.Text(c.part.At(partToolUseID)), Value: c.part.At(partContent), Failed: c.part.At(partIsError).True()}
 		res.Name = c.nameOf(res.ID)
 		res.Text = c.joined(r, res.Value)
-		c.Results = append(c.Results, res)
-		return true
+		c.addResult(res)
+		return len(c.Results) < maxItems
 	})
 }

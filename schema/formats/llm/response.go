@@ -83,7 +83,7 @@ func (c *Conversation) calls(r *formats.Record, message formats.Node, to []ToolC
 		if !call.Arguments.Present() {
 			call.Arguments = c.message.At(messageInput)
 		}
-		return append(to, call)
+		return addCall(to, call)
 	}
 	c.eachObject(list, func(n formats.Node) {
 		c.call.Select(n)
@@ -94,16 +94,16 @@ func (c *Conversation) calls(r *formats.Record, message formats.Node, to []ToolC
 				call.Arguments = c.call.At(at)
 			}
 		}
-		to = append(to, call)
+		to = addCall(to, call)
 	})
 	if legacy.Kind == scan.Object && list.Kind != scan.Array {
 		c.call.Select(legacy)
-		to = append(to, ToolCall{Name: r.Text(c.call.At(callName)), Arguments: c.call.At(callArguments)})
+		to = addCall(to, ToolCall{Name: r.Text(c.call.At(callName)), Arguments: c.call.At(callArguments)})
 	}
 	c.eachObject(content, func(n formats.Node) {
 		c.part.Select(n)
 		if t := r.Text(c.part.At(partType)); t == "tool_use" || t == "server_tool_use" {
-			to = append(to, ToolCall{ID: r.Text(c.part.At(partID)), Name: r.Text(c.part.At(partName)), Arguments: c.part.At(partInput)})
+			to = addCall(to, ToolCall{ID: r.Text(c.part.At(partID)), Name: r.Text(c.part.At(partName)), Arguments: c.part.At(partInput)})
 		}
 	})
 	return to
