@@ -40,8 +40,8 @@ func durationText(d time.Duration) string {
 // explain returns one sentence that a person understands, built from the values.
 func (p *Program) explain(group string, g *Group) string {
 	what := p.what(g)
-	if who := p.forKey(group); who != "" {
-		what += " for " + who
+	if who := p.whose(group); who != "" {
+		what = who + ": " + what
 	}
 	if g.Last > g.Start {
 		what += fmt.Sprintf("; %d events in all, from %s to %s", g.Count, schema.Instant(g.First), schema.Instant(g.Last))
@@ -71,6 +71,9 @@ func whatNewValue(n *rules.NewValue, g *Group) string {
 	what := fmt.Sprintf("%s was %s for the first time", fieldNames(n.Of), quote(g.Text))
 	if g.Known == 0 {
 		return what + ", the first value of all"
+	}
+	if g.Known == 1 {
+		return what + fmt.Sprintf(", after one other value since %s", schema.Instant(g.From))
 	}
 	return what + fmt.Sprintf(", after %d other values since %s", g.Known, schema.Instant(g.From))
 }
@@ -111,8 +114,8 @@ func (p *Program) whatEvent(g *Group) string {
 	return what
 }
 
-// forKey names the group.
-func (p *Program) forKey(group string) string {
+// whose names the group.
+func (p *Program) whose(group string) string {
 	texts := keyTexts(group)
 	var parts []string
 	for i, place := range p.Rule.GroupBy {

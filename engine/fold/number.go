@@ -60,6 +60,12 @@ func plus(a, b rules.Decimal) rules.Decimal {
 	return rules.Decimal{Hi: hi, Lo: lo}
 }
 
+// minus takes away; b is a part of a, and neither was ever at the largest, so nothing can go below 0.
+func minus(a, b rules.Decimal) rules.Decimal {
+	lo, borrow := bits.Sub64(a.Lo, b.Lo, 0)
+	return rules.Decimal{Hi: a.Hi - b.Hi - int64(borrow), Lo: lo}
+}
+
 // less says whether a < b.
 func less(a, b rules.Decimal) bool { return a.Hi < b.Hi || a.Hi == b.Hi && a.Lo < b.Lo }
 

@@ -2,7 +2,6 @@ package fold
 
 import (
 	"encoding/binary"
-	"math"
 
 	"github.com/aidr-engine/aidr/rules"
 )
@@ -15,14 +14,23 @@ const panesPerWindow = 64
 // when it ends, by a deadline; a count and a sum only grow, so theirs is known as soon as it crosses.
 //
 //	judged      1 byte: 1 where the latest pane was judged
-//	n           uvarint, at least 1
-//	n panes, in order:
-//	  number    the first varint, then uvarint distances to the one before, at least 1
-//	  items     uvarint, at least 1
-//	  first     uvarint: the first item's time, from the pane's start
-//	  sum       with sum: 16 bytes big-endian, units of 10^-9
-//	  trues     with ratio: uvarint, at most items
+//	latest      8 bytes big-endian: the number of the latest pane; then a pane: it
+//	total       a pane: what the panes before it add up to, first 0
+//	n           uvarint: the panes before it that are less than 65 before it, at most 64
+//	oldest      8 bytes big-endian: the number of the first of them; 0 for none
+//	span        uvarint: the number of the last of them - oldest
+//	panes       uvarint length of: per pane the uvarint distance to the one before (of the first it says nothing), and
+//	            the pane
 //	latest events (latest.go)
+//
+// where a pane is
+//
+//	items       uvarint
+//	first       uvarint: the first item's time, from the pane's start
+//	sum         with sum: 16 bytes big-endian, units of 10^-9
+//	trues       with ratio: uvarint, at most items
+//
+// so that an item that falls into the latest pane changes nothing but that.
 type panes struct {
 	pane  int64 // ns
 	count int64 // items to reach; of a ratio the least number of them
@@ -43,44 +51,15 @@ func newPanes(t *rules.Threshold) panes {
 	return k
 }
 
-// pane is one pane of a State.
+// pane is what one pane holds.
 type pane struct {
-	number int64
-	items  int64
-	first  int64
-	sum    rules.Decimal
-	trues  int64
+	items int64
+	first int64
+	sum   rules.Decimal
+	trues int64
 }
 
-// window is a State taken apart.
-type window struct {
-	judged bool
-	panes  [panesPerWindow + 1]pane
-	n      int
-}
-
-func (k panes) read(r *reader, win *window) {
-	judged := r.byte()
-	n := r.uvarint()
-	if n == 0 || n > uint64(len(win.panes)) || judged > 1 {
-		r.fail()
-		return
-	}
-	win.judged, win.n = judged == 1, int(n)
-	for i := range win.n {
-		k.readPane(r, win, i)
-	}
-}
-
-func (k panes) readPane(r *reader, win *window, i int) {
-	p := &win.panes[i]
-	if i == 0 {
-		p.number = r.varint()
-	} else if gap := r.uvarint(); gap > 0 && gap <= panesPerWindow {
-		p.number = later(win.panes[i-1].number, int64(gap))
-	} else {
-		r.fail()
-	}
+func (k panes) readPane(r *reader) (p pane) {
 	items, first := r.uvarint(), r.uvarint()
 	p.items, p.first = int64(items), int64(first)
 	switch {
@@ -89,9 +68,49 @@ func (k panes) readPane(r *reader, win *window, i int) {
 	case k.ratio:
 		p.trues = int64(r.uvarint())
 	}
-	if items == 0 || items > math.MaxInt64 || first >= uint64(k.pane) || p.trues < 0 || p.trues > p.items || p.sum.Hi < 0 {
+	if p.items < 0 || first >= uint64(k.pane) || p.trues < 0 || p.trues > p.items || p.sum.Hi < 0 {
 		r.fail()
 	}
+	return p
+}
+
+func (k panes) appendPane(dst []byte, p *pane) []byte {
+	dst = binary.AppendUvarint(dst, uint64(p.items))
+	dst = binary.AppendUvarint(dst, uint64(p.first))
+	switch {
+	case k.sum:
+		dst = appendInt64(dst, p.sum.Hi)
+		dst = binary.BigEndian.AppendUint64(dst, p.sum.Lo)
+	case k.ratio:
+		dst = binary.AppendUvarint(dst, uint64(p.trues))
+	}
+	return dst
+}
+
+// window is a State without its events.
+type window struct {
+	judged bool
+	number int64 // of the latest pane
+	latest pane
+	total  pane // of the panes before it
+	n      int  // how many of them there are
+	oldest int64
+	span   uint64
+	flat   []byte
+}
+
+func (k panes) read(r *reader) (win window) {
+	judged := r.byte()
+	win.judged, win.number, win.latest = judged == 1, r.int64(), k.readPane(r)
+	win.total = k.readPane(r)
+	n := r.uvarint()
+	win.oldest, win.span, win.flat = r.int64(), r.uvarint(), r.text()
+	if r.bad || judged > 1 || n > panesPerWindow || win.latest.items == 0 {
+		r.fail()
+		return window{}
+	}
+	win.n = int(n)
+	return win
 }
 
 func (k panes) append(dst []byte, win *window) []byte {
@@ -100,25 +119,13 @@ func (k panes) append(dst []byte, win *window) []byte {
 		judged = 1
 	}
 	dst = append(dst, judged)
+	dst = appendInt64(dst, win.number)
+	dst = k.appendPane(dst, &win.latest)
+	dst = k.appendPane(dst, &win.total)
 	dst = binary.AppendUvarint(dst, uint64(win.n))
-	for i := range win.n {
-		p := &win.panes[i]
-		if i == 0 {
-			dst = binary.AppendVarint(dst, p.number)
-		} else {
-			dst = binary.AppendUvarint(dst, uint64(p.number-win.panes[i-1].number))
-		}
-		dst = binary.AppendUvarint(dst, uint64(p.items))
-		dst = binary.AppendUvarint(dst, uint64(p.first))
-		switch {
-		case k.sum:
-			dst = appendInt64(dst, p.sum.Hi)
-			dst = binary.BigEndian.AppendUint64(dst, p.sum.Lo)
-		case k.ratio:
-			dst = binary.AppendUvarint(dst, uint64(p.trues))
-		}
-	}
-	return dst
+	dst = appendInt64(dst, win.oldest)
+	dst = binary.AppendUvarint(dst, win.span)
+	return appendText(dst, win.flat)
 }
 
 func (k panes) fold(w *work, st []byte, it *Item) {
@@ -126,37 +133,65 @@ func (k panes) fold(w *work, st []byte, it *Item) {
 	w.views = w.views[:0]
 	if len(st) > 0 {
 		r := reader{b: st}
-		k.read(&r, &win)
+		win = k.read(&r)
 		w.views = readLatest(&r, w.views)
 	}
-	k.take(&win, it)
+	if number := paneOf(it.Time, k.pane); win.latest.items == 0 || win.number != number {
+		k.begin(w, &win, number)
+		win.latest.first = it.Time - number*k.pane
+	}
+	win.latest.items++
+	switch {
+	case k.sum:
+		win.latest.sum = plus(win.latest.sum, summand(it))
+	case k.ratio && it.Data == "\x01":
+		win.latest.trues++
+	}
 	w.state = k.append(w.state, &win)
 	w.state = appendLatest(w.state, makeRoom(w.views), it)
 }
 
-// take counts the item in, in its pane, and lets panes go that are before the window of it.
-func (k panes) take(win *window, it *Item) {
-	number := paneOf(it.Time, k.pane)
-	gone := 0
-	for gone < win.n && number-win.panes[gone].number > panesPerWindow {
-		gone++
-	}
-	win.n = copy(win.panes[:], win.panes[gone:win.n])
-	if win.n == 0 || win.panes[win.n-1].number != number {
-		win.panes[win.n] = pane{number: number, first: it.Time - number*k.pane}
-		win.n++
-	}
-	win.judged = false
-	p := &win.panes[win.n-1]
-	p.items++
-	switch {
-	case k.sum:
-		p.sum = plus(p.sum, summand(it))
-	case k.ratio:
-		if it.Data == "\x01" {
-			p.trues++
+// begin makes a new pane the latest. The panes before it that are out of its window leave.
+func (k panes) begin(w *work, win *window, number int64) {
+	w.body = append(w.body[:0], win.flat...)
+	if win.latest.items > 0 {
+		if win.n == 0 {
+			win.oldest = win.number
 		}
+		span := since(win.number, win.oldest)
+		gap := span - win.span
+		win.span = span
+		w.body = k.appendPane(binary.AppendUvarint(w.body, gap), &win.latest)
+		win.n++
+		win.total.items += win.latest.items
+		win.total.trues += win.latest.trues
+		win.total.sum = plus(win.total.sum, win.latest.sum)
 	}
+	win.flat = w.body
+	for win.n > 0 && since(number, win.oldest) > panesPerWindow {
+		k.drop(win)
+	}
+	win.judged, win.number, win.latest = false, number, pane{}
+}
+
+// drop takes the oldest pane away.
+func (k panes) drop(win *window) {
+	r := reader{b: win.flat}
+	r.uvarint()
+	p := k.readPane(&r)
+	win.n--
+	win.total.items -= p.items
+	win.total.trues -= p.trues
+	win.total.sum = minus(win.total.sum, p.sum)
+	if win.n == 0 {
+		win.oldest, win.span, win.flat = 0, 0, nil
+		return
+	}
+	next := reader{b: r.b}
+	gap := next.uvarint()
+	win.oldest += int64(gap)
+	win.span -= gap
+	win.flat = r.b
 }
 
 // summand returns the number of an item, 0 for what is none.
@@ -169,17 +204,18 @@ func summand(it *Item) (d rules.Decimal) {
 	if d.Hi < 0 {
 		return rules.Decimal{}
 	}
+	if most := units(maxSummand, 0); less(most, d) {
+		return most
+	}
 	return d
 }
 
 func (k panes) wake(st []byte) (at int64, ok bool) {
-	var win window
 	r := reader{b: st}
-	k.read(&r, &win)
-	if win.judged || win.n == 0 {
-		return 0, false
+	if win := k.read(&r); !win.judged && win.latest.items > 0 {
+		return paneEnd(win.number, k.pane), true
 	}
-	return paneEnd(win.panes[win.n-1].number, k.pane), true
+	return 0, false
 }
 
 func (k panes) fire(w *work, st []byte) {
@@ -198,22 +234,17 @@ func (k panes) peek(w *work, st []byte) {
 
 // judge triggers where the window of the latest pane crosses.
 func (k panes) judge(w *work, st []byte) {
-	var win window
 	r := reader{b: st}
-	k.read(&r, &win)
-	if r.bad || win.n == 0 {
+	win := k.read(&r)
+	if win.latest.items == 0 {
 		return
 	}
-	var items, trues int64
-	var sum rules.Decimal
-	for i := range win.n {
-		p := &win.panes[i]
-		items, trues, sum = items+p.items, trues+p.trues, plus(sum, p.sum)
-	}
+	items, trues := win.total.items+win.latest.items, win.total.trues+win.latest.trues
 	value := integer(items)
 	switch {
 	case k.sum:
-		value, w.tr.fired = sum, !less(sum, k.least)
+		value = plus(win.total.sum, win.latest.sum)
+		w.tr.fired = !less(value, k.least)
 	case k.ratio:
 		value, w.tr.fired = shareOf(trues, items), items >= k.count && atLeast(trues, items, k.share)
 	default:
@@ -222,10 +253,14 @@ func (k panes) judge(w *work, st []byte) {
 	if !w.tr.fired {
 		return
 	}
-	oldest, latest := &win.panes[0], &win.panes[win.n-1]
-	w.tr.time, w.tr.first = paneEnd(latest.number, k.pane), oldest.number*k.pane+oldest.first
-	w.tr.count, w.tr.more, w.tr.value = items, latest.items, value
-	k.show(w, &r, latest.number)
+	w.tr.time, w.tr.first = paneEnd(win.number, k.pane), win.number*k.pane+win.latest.first
+	if win.n > 0 {
+		before := reader{b: win.flat}
+		before.uvarint()
+		w.tr.first = win.oldest*k.pane + k.readPane(&before).first
+	}
+	w.tr.count, w.tr.more, w.tr.value = items, win.latest.items, value
+	k.show(w, &r, win.number)
 }
 
 // show brings the events of the window that State knows, and says which are of the pane that triggers.
@@ -244,16 +279,33 @@ func (k panes) show(w *work, r *reader, number int64) {
 func (k panes) span() int64 { return k.pane * (panesPerWindow + 1) }
 
 func (k panes) expired(st []byte, w int64) bool {
-	var win window
 	r := reader{b: st}
-	k.read(&r, &win)
-	return win.n == 0 || win.judged && paneOf(w, k.pane)-win.panes[win.n-1].number > panesPerWindow
+	win := k.read(&r)
+	return win.latest.items == 0 || win.judged && past(paneOf(w, k.pane), win.number, panesPerWindow+1)
 }
 
 func (k panes) check(st []byte) bool {
-	var win window
 	r := reader{b: st}
-	k.read(&r, &win)
+	win := k.read(&r)
 	readLatest(&r, nil)
-	return !r.bad && len(r.b) == 0
+	if r.bad || len(r.b) > 0 {
+		return false
+	}
+	var total pane
+	flat, span := reader{b: win.flat}, uint64(0)
+	for i := range win.n {
+		gap := flat.uvarint()
+		p := k.readPane(&flat)
+		if i == 0 {
+			gap = 0
+		}
+		if p.items == 0 || (gap == 0) != (i == 0) || gap > panesPerWindow {
+			return false
+		}
+		span += gap
+		total.items, total.trues, total.sum = total.items+p.items, total.trues+p.trues, plus(total.sum, p.sum)
+	}
+	return !flat.bad && len(flat.b) == 0 && total == win.total && span == win.span &&
+		(win.n > 0 && win.oldest < win.number && span < since(win.number, win.oldest) || win.n == 0 && win.oldest == 0) &&
+		(win.n == 0 || since(win.number, win.oldest) <= panesPerWindow)
 }

@@ -11,106 +11,104 @@ const maxRing = 256
 //	n       uvarint, at least 1
 //	first   8 bytes big-endian: the oldest time
 //	span    uvarint: the latest time - first
-//	n - 1 distances to the time before, each uvarint
+//	gaps    uvarint length of: n - 1 distances to the time before, each uvarint
 //	latest events (latest.go)
 type ring struct {
 	within uint64 // ns
 	count  int
 }
 
-// ringHead is the part of the State before the distances.
-type ringHead struct {
+// times is a State without its events.
+type times struct {
 	n     int
 	first int64
 	span  uint64
+	gaps  []byte
 }
 
-func (ringHead) read(r *reader) (h ringHead) {
+func readTimes(r *reader) (ts times) {
 	n := r.uvarint()
-	h.first, h.span = r.int64(), r.uvarint()
-	if n == 0 || n > maxRing {
+	ts.first, ts.span, ts.gaps = r.int64(), r.uvarint(), r.text()
+	if r.bad || n == 0 || n > maxRing {
 		r.fail()
+		return times{}
 	}
-	h.n = int(n)
-	return h
+	ts.n = int(n)
+	return ts
 }
+
+// drop takes the oldest time away.
+func (ts *times) drop() {
+	gap, n := binary.Uvarint(ts.gaps)
+	ts.n--
+	ts.first += int64(gap)
+	ts.span -= gap
+	ts.gaps = ts.gaps[max(0, n):]
+}
+
+func (ts *times) last() int64 { return ts.first + int64(ts.span) }
 
 func (k ring) fold(w *work, st []byte, it *Item) {
-	h, gaps, views := k.open(w, st)
+	var ts times
+	w.views = w.views[:0]
+	if len(st) > 0 {
+		r := reader{b: st}
+		ts = readTimes(&r)
+		w.views = readLatest(&r, w.views)
+	}
 	// What is outside the window leaves; then the oldest, where there is no room.
-	for h.n > 0 && (since(it.Time, h.first) >= k.within || h.n == maxRing) {
-		if since(it.Time, h.first) < k.within {
-			w.limits.Times++
-		}
-		h, gaps = h.drop(gaps)
+	for ts.n > 0 && since(it.Time, ts.first) >= k.within {
+		ts.drop()
 	}
-	last := later(h.first, int64(h.span))
-	if h.n == 0 {
-		h.first, h.span, last = it.Time, 0, it.Time
+	if ts.n == maxRing {
+		ts.drop()
+		w.limits.Times++
 	}
-	h.n++
-	h.span = since(it.Time, h.first)
-	w.state = binary.AppendUvarint(w.state, uint64(h.n))
-	w.state = appendInt64(w.state, h.first)
-	w.state = binary.AppendUvarint(w.state, h.span)
-	w.state = append(w.state, gaps...)
-	if h.n > 1 {
-		w.state = binary.AppendUvarint(w.state, since(it.Time, last))
-	}
+	views := makeRoom(w.views)
+	first := k.append(w, &ts, it.Time)
 	w.state = appendLatest(w.state, views, it)
-	if h.n < k.count {
+	n := int64(ts.n + 1)
+	if n < int64(k.count) {
 		return
 	}
 	w.tr.fired = true
-	w.tr.time, w.tr.first, w.tr.item = it.Time, h.first, it
-	w.tr.count, w.tr.more, w.tr.value = int64(h.n), 1, integer(int64(h.n))
+	w.tr.time, w.tr.first, w.tr.item = it.Time, first, it
+	w.tr.count, w.tr.more, w.tr.value = n, 1, integer(n)
 	w.tr.views = within(views, it.Time, k.within)
 	w.tr.own = len(w.tr.views)
 }
 
-// open takes the State apart.
-func (ring) open(w *work, st []byte) (h ringHead, gaps []byte, views []view) {
-	if len(st) == 0 {
-		return ringHead{}, nil, nil
+// append appends the times and t as the latest; it returns the oldest.
+func (ring) append(w *work, ts *times, t int64) (first int64) {
+	var room [binary.MaxVarintLen64]byte
+	first, gap := t, room[:0]
+	if ts.n > 0 {
+		first, gap = ts.first, binary.AppendUvarint(room[:0], since(t, ts.last()))
 	}
-	r := reader{b: st}
-	h = h.read(&r)
-	all := r.b
-	for range h.n - 1 {
-		r.uvarint()
-	}
-	gaps = all[:len(all)-len(r.b)]
-	w.views = readLatest(&r, w.views[:0])
-	return h, gaps, makeRoom(w.views)
-}
-
-// drop takes the oldest time away.
-func (h ringHead) drop(gaps []byte) (ringHead, []byte) {
-	h.n--
-	if h.n == 0 {
-		return h, nil
-	}
-	gap, n := binary.Uvarint(gaps)
-	h.first += int64(gap)
-	h.span -= gap
-	return h, gaps[n:]
+	w.state = binary.AppendUvarint(w.state, uint64(ts.n+1))
+	w.state = appendInt64(w.state, first)
+	w.state = binary.AppendUvarint(w.state, since(t, first))
+	w.state = binary.AppendUvarint(w.state, uint64(len(ts.gaps)+len(gap)))
+	w.state = append(append(w.state, ts.gaps...), gap...)
+	return first
 }
 
 func (k ring) span() int64 { return int64(k.within) }
 
 func (k ring) expired(st []byte, w int64) bool {
 	r := reader{b: st}
-	h := ringHead{}.read(&r)
-	return past(w, h.first+int64(h.span), k.within)
+	ts := readTimes(&r)
+	return past(w, ts.last(), k.within)
 }
 
 func (k ring) check(st []byte) bool {
 	r := reader{b: st}
-	h := ringHead{}.read(&r)
-	var span uint64
-	for range h.n - 1 {
-		span += r.uvarint()
-	}
+	ts := readTimes(&r)
 	readLatest(&r, nil)
-	return !r.bad && len(r.b) == 0 && span == h.span
+	gaps := reader{b: ts.gaps}
+	var span uint64
+	for range ts.n - 1 {
+		span += gaps.uvarint()
+	}
+	return !r.bad && len(r.b) == 0 && !gaps.bad && len(gaps.b) == 0 && span == ts.span
 }

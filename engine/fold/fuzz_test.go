@@ -1,0 +1,146 @@
+package fold_test
+
+import (
+	"bytes"
+	"encoding/binary"
+	"testing"
+	"time"
+
+	"github.com/aidr-engine/aidr/engine/fold"
+	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// kinds are a rule of each kind, with small limits.
+func kinds() (list []*rules.Rule) {
+	threshold := func(t rules.Threshold) *rules.Rule {
+		r := rule(rules.KindThreshold)
+		r.Threshold = &t
+		return r
+	}
+	sequence := twoSources()
+	sequence.Sequence.Steps[0].Times = 2
+	distinct, newValue := rule(rules.KindDistinct), rule(rules.KindNewValue)
+	distinct.Distinct = &rules.Distinct{Of: []schema.Field{schema.GenAIToolName}, Count: 2, Within: time.Minute}
+	newValue.NewValue = &rules.NewValue{Of: []schema.Field{schema.GenAIToolName}, Forget: time.Minute, MaxValues: 3}
+	return []*rules.Rule{
+		rule(rules.KindNone),
+		threshold(rules.Threshold{Count: 3, Within: time.Minute}),
+		threshold(rules.Threshold{Count: 300, Within: time.Minute}),
+		threshold(rules.Threshold{Sum: &rules.Sum{AtLeast: rules.Decimal{Lo: 5}}, Within: time.Minute}),
+		threshold(rules.Threshold{Ratio: &rules.Ratio{AtLeast: 5e8, Min: 2}, Within: time.Minute}),
+		distinct, newValue, sequence,
+	}
+}
+
+// data is what an item of the rule holds.
+func data(r *rules.Rule, i int) string {
+	switch {
+	case r.Threshold != nil && r.Threshold.Sum != nil:
+		return string(binary.BigEndian.AppendUint64(make([]byte, 8), uint64(i)))
+	case r.Threshold != nil && r.Threshold.Ratio != nil:
+		return string([]byte{byte(i & 1)})
+	case r.Distinct != nil, r.NewValue != nil:
+		return string(binary.BigEndian.AppendUint64(nil, uint64(i%5))) + "shown"
+	}
+	return ""
+}
+
+// filled returns a cell of the rule that remembers something in each of its parts.
+func filled(r *rules.Rule) *fold.Cell {
+	c := fold.NewCell(fold.NewProgram(r), "a\x00\x01")
+	c.Advance(0)
+	for i := range 40 {
+		it := at(i, uint64(i))
+		it.Data = data(r, i)
+		if r.Sequence != nil {
+			it.Roles, it.Role = 1, 1
+			if i%5 == 4 {
+				it.Roles, it.Role = 2, 2
+			}
+		}
+		c.Add(it)
+		if i == 20 {
+			c.Cut(1, func(*schema.Finding) {})
+			c.Advance(int64(i) * 1e9)
+		}
+	}
+	c.Cut(2, func(*schema.Finding) {})
+	c.Advance(30e9)
+	return c
+}
+
+// FuzzLoadCell gives damaged cells to a restart: they are an error, or a cell that works.
+func FuzzLoadCell(f *testing.F) {
+	for i, r := range kinds() {
+		f.Add(byte(i), filled(r).Append(nil))
+	}
+	f.Fuzz(func(t *testing.T, which byte, flat []byte) {
+		all := kinds()
+		r := all[int(which)%len(all)]
+		c, err := fold.LoadCell(fold.NewProgram(r), "a\x00\x01", flat)
+		if err != nil {
+			return
+		}
+		again := c.Append(nil)
+		if _, err := fold.LoadCell(fold.NewProgram(r), "a\x00\x01", again); err != nil {
+			t.Fatalf("load what was loaded and written: %v", err)
+		}
+		for i := range 10 {
+			it := at(i*7, uint64(i))
+			it.Time = max(it.Time, c.Mark())
+			it.Data = data(r, i)
+			it.Roles = uint32(i)
+			c.Add(it)
+			c.Cut(3, func(*schema.Finding) {})
+			if w, ok := c.Wake(); ok && i%3 == 0 {
+				c.Advance(w)
+			}
+			c.Findings(func(*schema.Finding) {})
+		}
+		c.Advance(1 << 62)
+		c.Cut(4, func(*schema.Finding) {})
+		c.Append(nil)
+	})
+}
+
+// FuzzCutItem reads damaged items.
+func FuzzCutItem(f *testing.F) {
+	it := at(3, 4)
+	it.Data, it.Evidence, it.Group = "data", "evidence", "group"
+	f.Add(fold.AppendItem(nil, &it))
+	f.Fuzz(func(t *testing.T, src []byte) {
+		it, rest, ok := fold.CutItem(src)
+		if !ok {
+			return
+		}
+		flat := fold.AppendItem(nil, &it)
+		got, left, ok := fold.CutItem(append(flat, rest...))
+		if !ok || got != it || !bytes.Equal(left, rest) {
+			t.Fatalf("got %+v, %v, %d bytes left; want %+v, %d bytes left", got, ok, len(left), it, len(rest))
+		}
+		c := fold.NewCell(fold.NewProgram(rule(rules.KindNone)), it.Group)
+		c.Advance(it.Time)
+		c.Add(it)
+		c.Cut(1, func(*schema.Finding) {})
+		fold.Late(fold.NewProgram(rule(rules.KindNone)), &it)
+	})
+}
+
+func TestLoadCellRefusesDamage(t *testing.T) {
+	for _, r := range kinds() {
+		flat := filled(r).Append(nil)
+		for n := range flat {
+			if _, err := fold.LoadCell(fold.NewProgram(r), "a\x00\x01", flat[:n]); err == nil {
+				t.Errorf("%s: a cell that is cut to %d of %d bytes was read", r.Kind, n, len(flat))
+			}
+		}
+		if _, err := fold.LoadCell(fold.NewProgram(r), "a\x00\x01", append(flat, 0)); err == nil {
+			t.Errorf("%s: a cell with a byte too many was read", r.Kind)
+		}
+		flat[0]++
+		if _, err := fold.LoadCell(fold.NewProgram(r), "a\x00\x01", flat); err == nil {
+			t.Errorf("%s: a cell of another format was read", r.Kind)
+		}
+	}
+}
