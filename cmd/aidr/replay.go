@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
 	"github.com/aidr-engine/aidr/cmd/pipeline"
@@ -134,15 +135,32 @@ func writeFindings(w io.Writer, name string, fs []*schema.Finding) error {
 
 // replayCounts reads the engine's own metrics back for the summary.
 type replayCounts struct {
-	metrics *engine.Metrics
-	gather  func() (map[string]float64, error)
+	metrics  *engine.Metrics
+	registry *prometheus.Registry
+}
+
+func newReplayCounts() *replayCounts {
+	r := prometheus.NewRegistry()
+	return &replayCounts{metrics: engine.NewMetrics(r), registry: r}
+}
+
+// totals returns each metric's sum over its labels.
+func (c *replayCounts) totals() map[string]float64 {
+	families, err := c.registry.Gather()
+	if err != nil {
+		return nil
+	}
+	out := map[string]float64{}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			out[f.GetName()] += m.GetCounter().GetValue()
+		}
+	}
+	return out
 }
 
 func (c *replayCounts) summary(w io.Writer, fs []*schema.Finding, took time.Duration) {
-	totals, err := c.gather()
-	if err != nil {
-		return
-	}
+	totals := c.totals()
 	events := totals["aidr_events_total"]
 	fmt.Fprintf(w, "aidr: %.0f records, %.0f events in %s (%.0f events/s), %d findings",
 		totals["aidr_source_records_total"], events, took.Round(time.Millisecond), events/took.Seconds(), len(fs))

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aidr-engine/aidr/cmd/config"
+	"github.com/aidr-engine/aidr/cmd/pipeline"
+	"github.com/aidr-engine/aidr/connectors/clickhouse"
+	"github.com/aidr-engine/aidr/rules/doc"
+)
+
+func runCommand() *cobra.Command {
+	var file, listen, logFormat, logLevel string
+	var pprof bool
+	c := &cobra.Command{
+		Use:   "run --config FILE",
+		Short: "Run the engine: from the sources of a configuration to its sinks",
+		Long: `run reads the sources of a configuration, evaluates the rules and delivers findings, until SIGTERM or SIGINT: then it makes
+a last checkpoint, drains the sinks for at most 10 s and exits with 0. SIGHUP, and a change of a rule file, reload the rules.
+
+Health is at /healthz and /readyz, metrics for Prometheus at /metrics of http.listen.`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := loadConfig(cmd, file)
+			if err != nil {
+				return err
+			}
+			if listen != "" {
+				cfg.HTTP.Listen = listen
+			}
+			cfg.HTTP.Pprof = cfg.HTTP.Pprof || pprof
+			if logFormat != "" {
+				cfg.Log.Format = logFormat
+			}
+			if logLevel != "" {
+				cfg.Log.Level = logLevel
+			}
+			log, err := newLogger(cmd.ErrOrStderr(), cfg.Log)
+			if err != nil {
+				return err
+			}
+			p, err := pipeline.New(cfg, pipeline.Options{Log: log, Version: version()})
+			if err != nil {
+				return err
+			}
+			return p.Run(cmd.Context())
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&file, "config", "", "the configuration")
+	f.StringVar(&listen, "listen", "", "host:port of metrics and health, instead of http.listen")
+	f.BoolVar(&pprof, "pprof", false, "serve profiles at /debug/pprof of the listener")
+	f.StringVar(&logFormat, "log-format", "", "text or json, instead of log.format")
+	f.StringVar(&logLevel, "log-level", "", "debug, info, warn or error, instead of log.level")
+	return c
+}
+
+// loadConfig loads a configuration and prints every problem.
+func loadConfig(cmd *cobra.Command, file string) (*config.Config, error) {
+	if file == "" {
+		return nil, usage("--config is missing: aidr config init writes one to begin with")
+	}
+	cfg, problems := config.Load(file)
+	printConfigProblems(cmd.ErrOrStderr(), problems)
+	if cfg == nil {
+		return nil, &exit{exitFailed, fmt.Errorf("the configuration does not load: see above")}
+	}
+	return cfg, nil
+}
+
+func printConfigProblems(w io.Writer, problems []doc.Problem) {
+	for _, p := range problems {
+		fmt.Fprintln(w, p)
+		if p.Snippet != "" {
+			fmt.Fprintln(w, p.Snippet)
+		}
+	}
+}
+
+func newLogger(w io.Writer, l config.Log) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
+		return nil, usage("--log-level %q: debug, info, warn or error", l.Level)
+	}
+	o := &slog.HandlerOptions{Level: level}
+	switch l.Format {
+	case "json":
+		return slog.New(slog.NewJSONHandler(w, o)), nil
+	case "text":
+		return slog.New(slog.NewTextHandler(w, o)), nil
+	}
+	return nil, usage("--log-format %q: text or json", l.Format)
+}
+
+func configCommand() *cobra.Command {
+	c := &cobra.Command{Use: "config", Short: "Write or check a configuration", Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	var force bool
+	init := &cobra.Command{
+		Use: "init [FILE]", Short: "Write a commented configuration to begin with, to FILE or standard output", Args: args(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			if len(argv) == 0 || argv[0] == "-" {
+				_, err := io.WriteString(cmd.OutOrStdout(), config.Example)
+				return err
+			}
+			flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL
+			if force {
+				flags = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+			}
+			f, err := os.OpenFile(argv[0], flags, 0o600)
+			if err != nil {
+				return fmt.Errorf("write the configuration: %w (--force replaces it)", err)
+			}
+			defer f.Close()
+			_, err = io.WriteString(f, config.Example)
+			return err
+		},
+	}
+	init.Flags().BoolVar(&force, "force", false, "replace FILE")
+	c.AddCommand(init, configCheckCommand())
+	return c
+}
+
+func configCheckCommand() *cobra.Command {
+	var file string
+	c := &cobra.Command{
+		Use: "check [FILE]", Short: "Check a configuration, its rules and filters; exit 0 ok, 1 errors, 3 warnings", Args: args(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			if len(argv) == 1 {
+				file = argv[0]
+			}
+			cfg, err := loadConfig(cmd, file)
+			if err != nil {
+				return err
+			}
+			problems, ruleProblems, err := pipeline.Check(cfg)
+			printConfigProblems(cmd.ErrOrStderr(), problems)
+			printProblems(cmd.ErrOrStderr(), ruleProblems)
+			failed := len(problems) > 0
+			for _, p := range ruleProblems {
+				failed = failed || !p.Warning
+			}
+			switch {
+			case err != nil:
+				return &exit{exitFailed, err}
+			case failed:
+				return &exit{code: exitFailed}
+			case len(ruleProblems) > 0:
+				return &exit{code: exitWarnings}
+			}
+			cmd.Println("ok")
+			return nil
+		},
+	}
+	c.Flags().StringVar(&file, "config", "", "the configuration")
+	return c
+}
+
+func migrateCommand() *cobra.Command {
+	var file, dsn string
+	c := &cobra.Command{
+		Use: "migrate", Short: "Create or bring up to date the tables and views in ClickHouse", Args: args(cobra.NoArgs),
+		Long: `migrate creates the database if it may, and its tables and views, each step recorded in schema_migrations. It may be run
+again at any time. aidr run does the same at start unless sinks.clickhouse.migrate is false.`,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			target := clickhouse.Config{DSN: dsn}
+			if dsn == "" {
+				cfg, err := loadConfig(cmd, file)
+				if err != nil {
+					return err
+				}
+				if cfg.Sinks.ClickHouse == nil {
+					return usage("%s has no sinks.clickhouse: name a server with --dsn", file)
+				}
+				target = pipeline.ClickHouseConfig(cfg.Sinks.ClickHouse)
+			}
+			s, err := clickhouse.New(target)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			done, err := s.Migrate(cmd.Context())
+			if err != nil {
+				return err
+			}
+			for _, m := range done {
+				cmd.Printf("applied %v\n", m)
+			}
+			cmd.Printf("%s is up to date\n", s)
+			return nil
+		},
+	}
+	c.Flags().StringVar(&file, "config", "", "the configuration whose sinks.clickhouse is meant")
+	c.Flags().StringVar(&dsn, "dsn", "", "clickhouse://user:password@host:9000/database")
+	return c
+}

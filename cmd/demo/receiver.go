@@ -1,0 +1,124 @@
+package demo
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aidr-engine/aidr/connectors/clickhouse/host"
+	"github.com/aidr-engine/aidr/connectors/webhook"
+)
+
+// maxDelivery is how large a delivery is read, in bytes: Standard Webhooks asks for under 20 KB.
+const maxDelivery = 64 << 10
+
+// DeliveryCounts is what the receiver got.
+type DeliveryCounts struct {
+	Received int `json:"received"`
+	Verified int `json:"verified"`
+	Rejected int `json:"rejected"` // the signature did not fit
+	Repeated int `json:"repeated"` // of an id that had come before
+}
+
+// receiver is an endpoint on loopback that verifies signatures, as a SOAR would.
+type receiver struct {
+	url, secret string
+	server      *http.Server
+	verifier    *webhook.Verifier
+	told        func(kind string)
+
+	mu   sync.Mutex
+	got  DeliveryCounts
+	seen map[string]bool
+}
+
+func startReceiver(told func(kind string)) (*receiver, error) {
+	key := make([]byte, 32)
+	rand.Read(key)
+	r := &receiver{secret: "whsec_" + base64.StdEncoding.EncodeToString(key), told: told, seen: map[string]bool{}}
+	var err error
+	if r.verifier, err = webhook.NewVerifier(r.secret); err != nil {
+		return nil, err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("start the receiver of webhooks: %w", err)
+	}
+	r.url = "http://" + l.Addr().String() + "/hook"
+	r.server = &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second}
+	go r.server.Serve(l)
+	return r, nil
+}
+
+func (r *receiver) close() error { return r.server.Close() }
+
+func (r *receiver) counts() DeliveryCounts {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.got
+}
+
+func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, req.Body, maxDelivery))
+	if err != nil {
+		http.Error(w, "too large", http.StatusRequestEntityTooLarge)
+		return
+	}
+	err = r.verifier.Verify(req.Header, body, time.Now())
+	r.mu.Lock()
+	r.got.Received++
+	if err != nil {
+		r.got.Rejected++
+	} else {
+		r.got.Verified++
+		id := req.Header.Get(webhook.HeaderID)
+		if r.seen[id] {
+			r.got.Repeated++
+		}
+		r.seen[id] = true
+	}
+	r.mu.Unlock()
+	if err != nil {
+		http.Error(w, "bad signature", http.StatusUnauthorized)
+		return
+	}
+	var m struct {
+		Type string `json:"type"`
+	}
+	if json.Unmarshal(body, &m) == nil {
+		r.told(m.Type)
+	}
+}
+
+// countFindings asks the engine over HTTP, as a person with curl would.
+func countFindings(e *host.Engine) (int, error) {
+	u := url.URL{Scheme: "http", Host: e.HTTPAddr, RawQuery: url.Values{"query": {"SELECT count() FROM aidr.v_findings"}}.Encode()}
+	req, err := http.NewRequest(http.MethodGet, u.String(), nil)
+	if err != nil {
+		return 0, err
+	}
+	req.SetBasicAuth(host.DefaultUser, e.Password)
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return 0, fmt.Errorf("ask ClickHouse: %w", err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, maxDelivery))
+	if err != nil {
+		return 0, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return 0, errors.New("ask ClickHouse: " + strings.TrimSpace(string(b)))
+	}
+	return strconv.Atoi(strings.TrimSpace(string(b)))
+}

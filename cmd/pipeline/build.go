@@ -1,0 +1,190 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/aidr-engine/aidr/cmd/config"
+	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/connectors/clickhouse"
+	"github.com/aidr-engine/aidr/connectors/file"
+	"github.com/aidr-engine/aidr/connectors/kafka"
+	"github.com/aidr-engine/aidr/connectors/webhook"
+	"github.com/aidr-engine/aidr/engine"
+	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/rules/doc"
+	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/schema/decode"
+)
+
+func buildInputs(cfg *config.Config, log *slog.Logger) (inputs []engine.Input, err error) {
+	var errs []error
+	for _, s := range cfg.Sources {
+		src, err := buildSource(s, log)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("source %q: %w", s.Name, err))
+			continue
+		}
+		in := engine.Input{
+			Source: src, Idle: s.Idle, Datasets: s.Datasets, Delays: delays(s),
+			Decode: decode.Options{Format: s.Format, Tenant: s.Tenant, TrustForwarded: s.TrustForwarded},
+		}
+		if _, err := decode.New(in.Decode); err != nil {
+			errs = append(errs, fmt.Errorf("source %q: %w", s.Name, err))
+		}
+		if len(in.Datasets) == 0 {
+			in.Datasets = datasetsOf(s.Format)
+		}
+		inputs = append(inputs, in)
+	}
+	return inputs, errors.Join(errs...)
+}
+
+// datasetsOf returns what a format can give; nil, anything, for auto and aidr.
+func datasetsOf(format string) []string {
+	if format == "aidr" {
+		return nil
+	}
+	for _, f := range decode.Formats() {
+		if f.Name == format {
+			return f.Datasets
+		}
+	}
+	return nil
+}
+
+// delays spells out a delay that is meant for every dataset.
+func delays(s config.Source) map[string]time.Duration {
+	all, ok := s.Delay[""]
+	if !ok {
+		return s.Delay
+	}
+	out := map[string]time.Duration{}
+	for _, f := range decode.Formats() {
+		for _, ds := range f.Datasets {
+			out[ds] = all
+		}
+	}
+	return out
+}
+
+func buildSource(s config.Source, log *slog.Logger) (connectors.Source, error) {
+	if s.File != nil {
+		return file.New(file.Config{Name: s.Name, Paths: s.File.Paths, Follow: s.File.Follow, Stdin: os.Stdin, Log: log})
+	}
+	k := kafka.Config{
+		Name: s.Name, Brokers: s.Kafka.Brokers, Topics: s.Kafka.Topics, Pattern: s.Kafka.Pattern, Group: s.Kafka.Group,
+		Start: s.Kafka.Start, ClientID: s.Kafka.ClientID, Log: log,
+	}
+	if t := s.Kafka.TLS; t != nil {
+		k.TLS = &kafka.TLS{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName}
+	}
+	if a := s.Kafka.SASL; a != nil {
+		k.SASL = &kafka.SASL{Mechanism: a.Mechanism, Username: a.Username, Password: a.Password}
+	}
+	return kafka.New(k)
+}
+
+func buildSinks(cfg *config.Config) (sinks []connectors.Sink, err error) {
+	var errs []error
+	if c := cfg.Sinks.ClickHouse; c != nil {
+		s, err := clickhouse.New(ClickHouseConfig(c))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("sinks.clickhouse: %w", err))
+		} else {
+			sinks = append(sinks, s)
+		}
+	}
+	env, err := expr.NewEnv(expr.Site{})
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range cfg.Sinks.Webhooks {
+		s, err := buildWebhook(w, env)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("sinks.webhooks %q: %w", w.Name, err))
+			continue
+		}
+		sinks = append(sinks, s)
+	}
+	return sinks, errors.Join(errs...)
+}
+
+// ClickHouseConfig is the sink's configuration.
+func ClickHouseConfig(c *config.ClickHouse) clickhouse.Config {
+	return clickhouse.Config{DSN: c.DSN, Cluster: c.Cluster, Migrate: c.Migrate, Rows: c.Rows, Linger: c.Linger, TTL: c.TTL}
+}
+
+func buildWebhook(w config.Webhook, env *expr.Env) (connectors.Sink, error) {
+	c := webhook.Config{
+		Name: w.Name, URL: w.URL, Secrets: w.Secrets, Headers: w.Headers, Timeout: w.Timeout, Retries: w.Retries,
+		Concurrency: w.Concurrency, Rate: w.Rate,
+	}
+	for _, n := range w.AllowNetworks {
+		prefix, err := netip.ParsePrefix(n)
+		if err != nil {
+			return nil, err
+		}
+		c.AllowNetworks = append(c.AllowNetworks, prefix)
+	}
+	if w.Filter != "" {
+		filter, issues := env.CompileFinding(w.Filter)
+		if len(issues) > 0 {
+			return nil, fmt.Errorf("filter: column %d: %s", issues[0].Col, issues[0].Text)
+		}
+		c.Filter = filter
+	}
+	return webhook.New(c)
+}
+
+// Check returns everything that is wrong with a configuration beyond its form: rules, formats, filters, endpoints, and
+// names in `notify` that no endpoint has.
+func Check(cfg *config.Config) (problems []doc.Problem, ruleProblems []rules.Problem, err error) {
+	env, err := expr.NewEnv(expr.Site{})
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, w := range cfg.Sinks.Webhooks {
+		if w.Filter == "" {
+			continue
+		}
+		_, issues := env.CompileFinding(w.Filter)
+		for _, i := range issues {
+			problems = append(problems, doc.Problem{File: cfg.File, Line: w.FilterAt.Line, Col: w.FilterAt.Col, Key: w.FilterAt.Key,
+				Cause: fmt.Sprintf("line %d, column %d: %s", i.Line, i.Col, i.Text)})
+		}
+	}
+	set, ruleProblems := LoadRules(RuleFiles{Paths: cfg.Rules, Lists: cfg.Lists, Agents: cfg.Agents})
+	if set != nil {
+		ruleProblems = append(ruleProblems, unknownEndpoints(cfg, set)...)
+	}
+	quiet := slog.New(slog.DiscardHandler)
+	_, inputs := buildInputs(cfg, quiet)
+	if len(problems) > 0 {
+		return problems, ruleProblems, inputs // the filters have been told, with their place
+	}
+	_, sinks := buildSinks(cfg)
+	return problems, ruleProblems, errors.Join(inputs, sinks)
+}
+
+// unknownEndpoints names what rules want to notify and no configuration has.
+func unknownEndpoints(cfg *config.Config, set *Set) (out []rules.Problem) {
+	var names []string
+	for _, w := range cfg.Sinks.Webhooks {
+		names = append(names, w.Name)
+	}
+	for _, r := range set.Rules {
+		for _, n := range r.Notify {
+			if !slices.Contains(names, n) {
+				out = append(out, rules.Problem{File: r.File, Line: r.Line, Col: 1, Rule: r.ID, Key: "respond.notify", Warning: true,
+					Cause: fmt.Sprintf("names the endpoint %q, which sinks.webhooks does not have: nobody is told of its findings", n)})
+			}
+		}
+	}
+	return out
+}
