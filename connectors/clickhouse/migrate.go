@@ -138,6 +138,9 @@ func (s *Sink) Migrate(ctx context.Context) (applied []string, err error) {
 	if err == nil {
 		applied, err = s.apply(ctx, conn, done)
 	}
+	if err == nil && len(applied) > 0 {
+		err = s.describeViews(ctx, conn)
+	}
 	if err == nil {
 		err = s.keepFor(ctx, conn)
 	}

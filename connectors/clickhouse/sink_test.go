@@ -196,7 +196,7 @@ func TestSchemaIsDocumented(t *testing.T) {
 	if !slices.Equal(names, want) {
 		t.Errorf("got columns %q, want %q", names, want)
 	}
-	if bare := query[[]string](t, s, "SELECT groupArray(table || '.' || name) FROM system.columns WHERE database = '%s' AND table IN ('findings', 'schema_migrations') AND comment = ''", s.dialect.database); len(bare) > 0 {
+	if bare := query[[]string](t, s, "SELECT groupArray(table || '.' || name) FROM system.columns WHERE database = '%s' AND comment = ''", s.dialect.database); len(bare) > 0 {
 		t.Errorf("without a comment: %q", bare)
 	}
 }
@@ -341,14 +341,14 @@ func TestUnknownColumn(t *testing.T) {
 func TestManyMonths(t *testing.T) {
 	s := newSink(t, nil)
 	var entries []connectors.Entry
-	for n := range 400 {
+	for n := range 120 {
 		f := finding(n, 1)
 		f.GroupStart = schema.Instant(time.Date(1970, time.Month(1+n), 1, 0, 0, 0, 0, time.UTC).UnixNano())
 		entries = append(entries, connectors.Entry{Seq: uint64(n + 1), Finding: f})
 	}
 	write(t, s, entries)
-	if n := query[uint64](t, s, "SELECT count() FROM DB.v_findings"); n != 400 {
-		t.Errorf("got %d findings, want 400", n)
+	if n := query[uint64](t, s, "SELECT count() FROM DB.v_findings"); n != 120 {
+		t.Errorf("got %d findings, want 120", n)
 	}
 }
 

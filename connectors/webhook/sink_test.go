@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -354,6 +356,43 @@ func TestUnreachable(t *testing.T) {
 	f("http://localhost:1/secret-path", "denied_address", func(c *Config) { c.AllowNetworks = nil })
 	f("http://[::ffff:127.0.0.1]:1/secret-path", "denied_address", func(c *Config) { c.AllowNetworks = nil })
 	f("http://169.254.169.254/secret-path", "denied_address", nil)
+}
+
+// TestTLS: a certificate that nobody vouches for is no endpoint.
+func TestTLS(t *testing.T) {
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was sent") }))
+	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
+	srv.StartTLS()
+	defer srv.Close()
+	s := newSink(t, status(200), func(c *Config) { c.URL = srv.URL })
+	u := undelivered(t, s.Write(t.Context(), entries(1)))[1]
+	if u.Reason != "network" || u.Poison || !strings.Contains(u.Detail, "x509") {
+		t.Errorf("got %+v, want it again because of the certificate", u)
+	}
+}
+
+// TestReusesConnections: a delivery does not cost a handshake, whatever the answer holds.
+func TestReusesConnections(t *testing.T) {
+	var connections atomic.Int64
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, strings.Repeat("x", 10_000))
+	}))
+	srv.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			connections.Add(1)
+		}
+	}
+	srv.Start()
+	defer srv.Close()
+	s := newSink(t, status(200), func(c *Config) { c.URL, c.Concurrency = srv.URL, 2 })
+	for range 5 {
+		if err := s.Write(t.Context(), entries(20)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := connections.Load(); n < 1 || n > 2 {
+		t.Errorf("got %d connections, want at most 2", n)
+	}
 }
 
 // TestNoProxy: an address is judged here, so nobody else may dial for us.

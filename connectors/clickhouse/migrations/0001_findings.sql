@@ -88,11 +88,11 @@ ALTER TABLE {{.Table "findings"}} {{.OnCluster}}
     COMMENT COLUMN IF EXISTS `response.result` 'What became of it';
 
 -- Filter it with WHERE, never PREWHERE: that sees rows that are replaced.
-CREATE OR REPLACE VIEW {{.Table "v_findings"}} {{.OnCluster}} AS
+CREATE VIEW IF NOT EXISTS {{.Table "v_findings"}} {{.OnCluster}} AS
 SELECT * FROM {{.Table "findings"}} FINAL
 SETTINGS do_not_merge_across_partitions_select_final = 1;
 
-CREATE OR REPLACE VIEW {{.Table "v_finding_events"}} {{.OnCluster}} AS
+CREATE VIEW IF NOT EXISTS {{.Table "v_finding_events"}} {{.OnCluster}} AS
 SELECT
     id AS finding_id,
     revision,
