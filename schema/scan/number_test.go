@@ -7,10 +7,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 // whole returns the span of a text that is one value.
-func whole(t testing.TB, src string) Span {
+func whole(t rapid.TB, src string) Span {
 	t.Helper()
 	v, err := Valid(src)
 	if err != nil {

@@ -8,10 +8,12 @@ import (
 	"strings"
 	"testing"
 	"unicode/utf8"
+
+	"pgregory.net/rapid"
 )
 
 // nesting returns how deep the containers of a text are nested that is valid JSON.
-func nesting(t testing.TB, src string) int {
+func nesting(t rapid.TB, src string) int {
 	t.Helper()
 	depth, deepest := 0, 0
 	dec := json.NewDecoder(strings.NewReader(src))
@@ -31,7 +33,7 @@ func nesting(t testing.TB, src string) int {
 }
 
 // acceptable is the judge of what Select and Valid accept.
-func acceptable(t testing.TB, src string) bool {
+func acceptable(t rapid.TB, src string) bool {
 	return json.Valid([]byte(src)) && utf8.ValidString(src) && nesting(t, src) <= MaxDepth
 }
 
@@ -50,7 +52,7 @@ func lookup(v any, path []string) (any, bool) {
 }
 
 // decode is encoding/json's view of a text.
-func decode(t testing.TB, src string) any {
+func decode(t rapid.TB, src string) any {
 	t.Helper()
 	dec := json.NewDecoder(strings.NewReader(src))
 	dec.UseNumber()
@@ -62,7 +64,7 @@ func decode(t testing.TB, src string) any {
 }
 
 // checkSelect holds one Select to encoding/json.
-func checkSelect(t testing.TB, src string, paths [][]string) {
+func checkSelect(t rapid.TB, src string, paths [][]string) {
 	t.Helper()
 	var trie Trie
 	places := make([]int, len(paths))
@@ -92,7 +94,7 @@ func checkSelect(t testing.TB, src string, paths [][]string) {
 	}
 }
 
-func checkSpan(t testing.TB, src string, got Span, all any, path []string) {
+func checkSpan(t rapid.TB, src string, got Span, all any, path []string) {
 	t.Helper()
 	want, there := lookup(all, path)
 	if !there {
@@ -173,6 +175,41 @@ func TestSelectDamaged(t *testing.T) {
 			checkSelect(t, string(damaged), wanted)
 		}
 	}
+}
+
+// drawJSON draws the text of a value in which the few keys of drawKey stand often, twice, escaped, and between blanks.
+func drawJSON(t *rapid.T, depth int) string {
+	blank := rapid.SampledFrom([]string{"", "", "", " ", "\n\t  ", "\r\n          "})
+	shape := rapid.IntRange(0, 9).Draw(t, "shape")
+	if depth == 0 || shape < 4 {
+		return rapid.SampledFrom([]string{
+			"1", "-0.5e+10", "true", "false", "null", `""`, `"text of some length"`, `"\u00e9\ud83d\ude00\ud83d"`, "\"\u20ac{}[],:\"", `"\"\\"`, "{}", "[]",
+		}).Draw(t, "leaf")
+	}
+	var parts []string
+	for range rapid.IntRange(0, 4).Draw(t, "members") {
+		part := drawJSON(t, depth-1)
+		if shape < 9 {
+			part = drawKey(t) + blank.Draw(t, "blank") + ":" + blank.Draw(t, "blank") + part
+		}
+		parts = append(parts, blank.Draw(t, "blank")+part+blank.Draw(t, "blank"))
+	}
+	if shape < 9 {
+		return "{" + strings.Join(parts, ",") + "}"
+	}
+	return "[" + strings.Join(parts, ",") + "]"
+}
+
+func drawKey(t *rapid.T) string {
+	return rapid.SampledFrom([]string{`"a"`, `"b"`, `"c"`, `"abc"`, `"a\"\u00e9"`, `"\u0061"`, `"\u0062"`, `""`, `"z"`, `"abd"`}).Draw(t, "key")
+}
+
+func TestSelectOfRandomJSON(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		key := rapid.SampledFrom([]string{"a", "b", "c", "abc", "a\"\u00e9", "", "z"})
+		paths := rapid.SliceOfN(rapid.SliceOfN(key, 0, 4), 0, 12).Draw(t, "paths")
+		checkSelect(t, drawJSON(t, 5), paths)
+	})
 }
 
 func FuzzSelect(f *testing.F) {
