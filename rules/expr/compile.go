@@ -35,19 +35,16 @@ func (b *builder) condition(e ast.Expr) (node, error) {
 		}
 	}
 	if n := b.test(e); n != nil {
+		if _, ok := n.(*pattern); ok {
+			return b.env.share(n), nil
+		}
 		return n, nil
 	}
 	p, err := b.env.program(b.checked, e)
 	if err != nil {
 		return nil, err
 	}
-	name := "condition"
-	if e.Kind() == ast.CallKind {
-		name = operatorName(strings.TrimPrefix(e.AsCall().FunctionName(), "@@"))
-	} else if e.Kind() == ast.ComprehensionKind {
-		name = "comprehension"
-	}
-	return &leaf{program: p, function: name}, nil
+	return &leaf{program: p}, nil
 }
 
 // group flattens a && (b && c).
@@ -75,7 +72,7 @@ func (b *builder) group(c ast.CallExpr) (node, error) {
 	if c.FunctionName() == operators.LogicalAnd {
 		return &and{newGroup(terms)}, nil
 	}
-	return &or{newGroup(terms)}, nil
+	return b.env.share(&or{newGroup(terms)}), nil
 }
 
 // test makes a node of what is neither &&, || nor !; nil where there is none.
@@ -140,9 +137,9 @@ func (b *builder) call(function string, args []ast.Expr) node {
 			switch {
 			case s == nil:
 			case s.plainField() && s.typ == schema.TypeString:
-				return &fieldTester{field: schema.Field(s.at), arg: arg, test: test}
+				return &fieldTester{name: name, field: schema.Field(s.at), arg: arg, test: test}
 			default:
-				return &textTester{slot: s, arg: arg, test: test}
+				return &textTester{name: name, slot: s, arg: arg, test: test}
 			}
 		}
 	}

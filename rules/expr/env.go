@@ -25,6 +25,8 @@ type Env struct {
 	site  Site
 	raws  [][]string
 	rawAt map[string]int // pathKey -> place in raws
+
+	shared map[string]*shared // by shareKey
 }
 
 // NewEnv returns an Env over the schema, the site's lists and its agents.
@@ -33,7 +35,7 @@ func NewEnv(site Site) (*Env, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build CEL environment: %w", err)
 	}
-	return &Env{cel: env, site: site, rawAt: map[string]int{}}, nil
+	return &Env{cel: env, site: site, rawAt: map[string]int{}, shared: map[string]*shared{}}, nil
 }
 
 // RawPaths returns the raw paths mentioned so far; Event.Raws has this order. The paths are not to be changed.
@@ -145,6 +147,10 @@ type Cond struct {
 type Scratch struct {
 	values
 	err error // of the last node that failed
+
+	sharing bool    // between Begin and End
+	epoch   uint64  // counts Begins
+	known   []known // by shared.id
 }
 
 // NewScratch returns a worker's scratch.

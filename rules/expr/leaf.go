@@ -10,10 +10,7 @@ import (
 )
 
 // leaf is the part of a condition that stays CEL.
-type leaf struct {
-	program  cel.Program
-	function string // for messages: what it is
-}
+type leaf struct{ program cel.Program }
 
 func (*leaf) usesCEL() bool { return true }
 func (*leaf) weight() int   { return weightCEL }

@@ -105,9 +105,9 @@ func (l *lenient) visitCall(e ast.Expr) bool {
 
 // replace decides what stands for a call whose operands are done; some says which of them may be missing.
 func (l *lenient) replace(e ast.Expr, name string, args []ast.Expr, some []bool) bool {
-	any := false
+	lax := false
 	for _, s := range some {
-		any = any || s
+		lax = lax || s
 	}
 	switch name {
 	case operators.LogicalAnd, operators.LogicalOr, operators.LogicalNot, operators.Conditional:
@@ -136,19 +136,19 @@ func (l *lenient) replace(e ast.Expr, name string, args []ast.Expr, some []bool)
 		registry := factory.NewLiteral(l.newID(), constant{l.env.site.Agents})
 		l.twin(e, name, append([]ast.Expr{registry}, args...)...)
 	case "lowerAscii":
-		if any {
+		if lax {
 			l.twin(e, name, args...)
 		} else {
 			l.derive(e, args[0], "lower")
 		}
-		return any
+		return lax
 	case operators.In:
-		if any || isListValue(args[1]) { // CEL would take the list's literals for all of it
+		if lax || isListValue(args[1]) { // CEL would take the list's literals for all of it
 			l.twin(e, name, args...)
 		}
 	case operators.Equals, operators.NotEquals, operators.Less, operators.LessEquals, operators.Greater,
 		operators.GreaterEquals, "size", "startsWith", "endsWith", "contains", "iequals", "icontains", "glob":
-		if any {
+		if lax {
 			l.twin(e, name, args...)
 		}
 	default:

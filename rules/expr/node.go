@@ -356,6 +356,7 @@ func (n *listHas) eval(s *Scratch) verdict {
 // textTester is slot.startsWith("text") and its like.
 type textTester struct {
 	search
+	name string
 	slot *slot
 	arg  string
 	test func(text, arg string) bool
@@ -376,6 +377,7 @@ func (n *textTester) eval(s *Scratch) verdict {
 // fieldTester is textTester on a field itself: an absent one is "".
 type fieldTester struct {
 	search
+	name  string
 	field schema.Field
 	arg   string
 	test  func(text, arg string) bool

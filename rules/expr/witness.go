@@ -74,6 +74,8 @@ func (w *witnesser) find(n node, negated bool) []Witness {
 	switch n := n.(type) {
 	case *not:
 		return w.find(n.node, !negated)
+	case *shared:
+		return w.find(n.node, negated)
 	case *and:
 		if negated {
 			return w.anyOf(n.group, negated)

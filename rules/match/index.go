@@ -77,6 +77,7 @@ func (x *Index) Len() int { return x.size }
 func (x *Index) Eval(e *schema.Event, s *Scratch, out []int32) []int32 {
 	from := len(out)
 	s.Failed = s.Failed[:0]
+	s.Expr.Begin()
 	for i := range x.fields {
 		f := &x.fields[i]
 		if !e.Has(f.field) {
@@ -91,6 +92,7 @@ func (x *Index) Eval(e *schema.Event, s *Scratch, out []int32) []int32 {
 		}
 	}
 	out = x.verdicts(x.always, e, s, out)
+	s.Expr.End()
 	slices.Sort(out[from:])
 	slices.Sort(s.Failed)
 	return out

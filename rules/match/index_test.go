@@ -162,7 +162,7 @@ func condition(t *rapid.T, depth int) string {
 		}
 	}
 	f, v := pick(t, names).String(), pick(t, letters)
-	switch rapid.IntRange(0, 9).Draw(t, "term") {
+	switch rapid.IntRange(0, 10).Draw(t, "term") {
 	case 0, 1, 2:
 		return fmt.Sprintf("%s == %q", f, v)
 	case 3:
@@ -176,6 +176,8 @@ func condition(t *rapid.T, depth int) string {
 	case 7:
 		return "has(" + f + ")"
 	case 8:
+		return pick(t, []string{"raw.x", f}) + `.matches("` + pick(t, []string{"a|b", "^ab$", "(?i)AB"}) + `")`
+	case 9:
 		return "size(" + f + ") < 2"
 	}
 	return fmt.Sprintf("%s.iequals(%q)", f, v)
@@ -328,6 +330,17 @@ func BenchmarkList(b *testing.B) {
 
 func TestEvalAllocations(t *testing.T) {
 	x, events := world(t, 500)
+	checkAllocations(t, x, events)
+	env := newEnv(t)
+	var conds []*expr.Cond
+	for i := range 20 {
+		conds = append(conds, compile(t, env, fmt.Sprintf(`event.outcome != "x%d" && (gen_ai.tool.name.matches("tool(1|2)") || resource.name.icontains("R%d"))`, i, i%3)))
+	}
+	checkAllocations(t, Build(conds, nil), events)
+}
+
+func checkAllocations(t *testing.T, x *Index, events []*schema.Event) {
+	t.Helper()
 	s := NewScratch()
 	out := make([]int32, 0, 64)
 	i := 0
