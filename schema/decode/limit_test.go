@@ -205,3 +205,20 @@ func TestFormatsAreListed(t *testing.T) {
 		}
 	}
 }
+
+// A record that was cut anywhere is one dead letter with all that is left of it, and nothing else.
+func TestTruncatedRecordsAreOneDeadLetter(t *testing.T) {
+	d, err := New(Options{Wanted: everything()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, record := range corpus(t) {
+		record = strings.TrimSpace(record)
+		for n := 1; n < len(record); n += 7 {
+			res := d.all(t, record[:n], Meta{Time: 1})
+			if len(res.events) > 0 || len(res.dead) != 1 || res.dead[0].Reason != ReasonMalformed || res.dead[0].Body != record[:n] {
+				t.Fatalf("cut at %d: got %d events and %v: %.100s", n, len(res.events), res.dead, record)
+			}
+		}
+	}
+}

@@ -112,6 +112,7 @@ func serviceOf(source string) string {
 // operationType tells read, create, update and delete apart: by readOnly where it is there, and by the verb that every
 // operation's name begins with.
 func operationType(name string, readOnly formats.Node) string {
+	name = strings.TrimPrefix(strings.TrimPrefix(name, "Admin"), "Batch") // before the verb in Cognito and elsewhere
 	verb := name
 	for i := 1; i < len(name); i++ {
 		if 'A' <= name[i] && name[i] <= 'Z' {
@@ -130,7 +131,7 @@ func operationType(name string, readOnly formats.Node) string {
 		return "create"
 	case "Delete", "Terminate", "Remove", "Deregister", "Release", "Purge", "Destroy":
 		return "delete"
-	case "Get", "List", "Describe", "Head", "Lookup", "Search", "Query", "Scan", "Select", "Check", "View", "Batch", "Filter", "Discover", "Preview", "Test", "Verify", "Validate":
+	case "Get", "List", "Describe", "Head", "Lookup", "Search", "Query", "Scan", "Select", "Check", "View", "Filter", "Discover", "Preview", "Test", "Verify", "Validate":
 		if !readOnly.Present() {
 			return "read"
 		}

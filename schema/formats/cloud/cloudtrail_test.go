@@ -39,6 +39,7 @@ func TestOperationType(t *testing.T) {
 		{"CreateUser", "false", "create"}, {"RunInstances", "null", "create"}, {"CreateFunction20150331", "false", "create"},
 		{"DeleteTrail", "false", "delete"}, {"TerminateInstances", "false", "delete"}, {"DeregisterImage", "null", "delete"},
 		{"PutBucketPolicy", "false", "update"}, {"StopLogging", "false", "update"}, {"AttachUserPolicy", "null", "update"}, {"GetFederationToken", "false", "update"},
+		{"BatchGetSecretValue", "null", "read"}, {"BatchDeleteImage", "null", "delete"}, {"AdminCreateUser", "false", "create"},
 		{"", "null", ""}, {"lowercase", "false", "update"},
 	} {
 		if got := operationType(c.name, node(c.readOnly)); got != c.want {

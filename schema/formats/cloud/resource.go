@@ -1,6 +1,8 @@
 package cloud
 
 import (
+	"strings"
+
 	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/formats"
 )
@@ -97,7 +99,9 @@ func (c *resource) read(r *formats.Record) {
 		}
 		r.Put(schema.ResourceID, text)
 		r.Put(schema.ResourceType, parameters[i].kind)
-		r.Put(schema.ResourceName, text)
+		if !strings.HasPrefix(text, "arn:") {
+			r.Put(schema.ResourceName, text)
+		}
 		return
 	}
 }
