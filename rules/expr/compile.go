@@ -210,8 +210,11 @@ func unboxed(val ref.Val) (v schema.Value, ok bool) {
 // comparison makes a node of ==, !=, <, <=, > and >=.
 func (b *builder) comparison(op order, x, y ast.Expr) node {
 	sx, sy := b.slot(x), b.slot(y)
-	if sx != nil && sy != nil && (op == equal || op == less|greater) {
-		return &slotPair{a: sx, b: sy, differ: op != equal}
+	if sx != nil && sy != nil {
+		if op == equal || op == less|greater {
+			return &slotPair{a: sx, b: sy, differ: op != equal}
+		}
+		return &slotPairOrder{a: sx, b: sy, op: op}
 	}
 	if _, isConstant := constantValue(x); isConstant {
 		sx, x, y, op = sy, y, x, op.mirrored()

@@ -80,6 +80,7 @@ func anEvent(t *rapid.T) *schema.Event {
 	for _, f := range stringFields {
 		e.SetText(f, pick(t, words)) // "" is absent
 	}
+	e.SetText(schema.AIAgentUID, pick(t, []string{"", "a1", "a2"}))
 	for _, f := range intFields {
 		if rapid.Bool().Draw(t, "has") {
 			e.SetInt(f, pick(t, []int64{0, 1, -1, 403, 9007199254740993, math.MaxInt64}))
@@ -165,7 +166,7 @@ func TestNodesAreCEL(t *testing.T) {
 
 // dynValues are what raw paths and arguments are drawn from.
 var dynValues = []schema.Value{
-	{}, schema.StringValue("tool"), schema.StringValue(""), schema.IntValue(1), schema.IntValue(9007199254740993), schema.DoubleValue(0.5), schema.DoubleValue(1),
+	{}, schema.StringValue("tool"), schema.StringValue(""), schema.StringValue("10.0.0.1"), schema.StringValue("https://A.b:1/x"), schema.IntValue(1), schema.IntValue(9007199254740993), schema.DoubleValue(0.5), schema.DoubleValue(1),
 	schema.BoolValue(true), schema.BoolValue(false), schema.JSONValue(`{"k":"tool","n":1,"z":null,"l":["tool",1,null]}`), schema.JSONValue(`["tool",1.0,null,{"k":"tool"}]`),
 	schema.JSONValue(`{"k":{"k":false},"k":0.5}`), schema.JSONValue(`{"k":"t\u006fol"}`), schema.JSONValue(`["\u0074\u006fol\/\n\q"]`), schema.JSONValue(`{"k`), schema.JSONValue(`null`),
 }
@@ -175,7 +176,19 @@ var dynSources = []string{"raw.a", "raw.b.c", `raw["@x"]`, "gen_ai.tool.call.arg
 func dynTerm(t *rapid.T) string {
 	x := pick(t, dynSources)
 	constant := pick(t, []string{`"tool"`, `""`, "1", "0.5", "9007199254740993", "true", "null"})
-	switch rapid.IntRange(0, 7).Draw(t, "dyn term") {
+	switch rapid.IntRange(0, 13).Draw(t, "dyn term") {
+	case 8:
+		return "ip(" + pick(t, append(dynSources, "source.ip")) + ")." + pick(t, addressKinds[:]) + "()"
+	case 9:
+		return `cidr("10.0.0.0/8").contains(` + pick(t, append(dynSources, "source.ip")) + ")"
+	case 10:
+		return pick(t, []string{"agent.registered", `agent.owner == "ops"`, "has(agent.owner)", `agent.allows_tool("tool")`, "agent.allows_tool(" + x + ")", "agent.expires > time"})
+	case 11:
+		return "url(" + x + ")." + pick(t, urlParts[:]) + " " + pick(t, []string{"==", "!="}) + ` "a.b"`
+	case 12:
+		return pick(t, append(dynSources, "event.class")) + "." + pick(t, []string{`matches("(?i)TOOL|x")`, `iequals("TOOL")`, `icontains("OO")`, `glob("t*l")`})
+	case 13:
+		return pick(t, stringFields).String() + ".lowerAscii() " + pick(t, []string{`== "tool"`, `in ["tool", "a.b"]`, "in lists.domains"})
 	case 0, 1:
 		return x + " " + pick(t, []string{"==", "!="}) + " " + constant
 	case 2:
@@ -187,7 +200,7 @@ func dynTerm(t *rapid.T) string {
 	case 5:
 		return "has(" + pick(t, []string{"raw.a", "raw.d.k.k", "gen_ai.tool.call.arguments.k"}) + ")"
 	case 6:
-		return x + " " + pick(t, []string{"==", "!="}) + " " + pick(t, dynSources)
+		return x + " " + pick(t, []string{"==", "!=", "<", ">="}) + " " + pick(t, dynSources)
 	}
 	return x + ` in lists.paste_sites`
 }

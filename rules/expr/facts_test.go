@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -296,6 +297,87 @@ func TestFindingNames(t *testing.T) {
 	slices.Sort(got)
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// Text functions are held to regular expressions that say the same.
+func TestTextFunctions(t *testing.T) {
+	letters := rapid.StringOfN(rapid.SampledFrom([]rune("abAB*?kK\u212asS\u017f\u00e4\u00c4.")), 0, 8, -1)
+	rapid.Check(t, func(t *rapid.T) {
+		text, arg := letters.Draw(t, "text"), letters.Draw(t, "arg")
+		fold := regexp.MustCompile("(?is)" + regexp.QuoteMeta(arg))
+		if got, want := containsFold(text, arg), fold.MatchString(text); got != want {
+			t.Errorf("icontains(%q, %q) is %v", text, arg, got)
+		}
+		pattern := strings.NewReplacer(`\*`, ".*", `\?`, ".").Replace(regexp.QuoteMeta(arg))
+		if got, want := globMatch(text, arg), regexp.MustCompile("(?s)^"+pattern+"$").MatchString(text); got != want {
+			t.Errorf("glob(%q, %q) is %v", text, arg, got)
+		}
+		quoted, err := json.Marshal(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := jsonSpelled(string(quoted)); got != `"`+text+`"` {
+			t.Errorf("%s spelled out is %q, want %q", quoted, got, text)
+		}
+	})
+	if got, want := jsonSpelled(`["\u0041\b\f\n\r\t\/\\\"\ud83d\ude00\ud800\uZZ\"]`), "[\"A\b\f\n\r\t/\\\"\U0001f600\ufffd\\uZZ\"]"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	// The longest way through a glob is the length of the text times that of the pattern.
+	if globMatch(strings.Repeat("a", 1<<16), strings.Repeat("*a", 8)+"b") {
+		t.Error("matches without a b")
+	}
+}
+
+func TestURLParts(t *testing.T) {
+	for text, want := range map[string][]string{ // scheme, host, port, path
+		"https://User:pw@EVIL.example.:8443/a/b?q#f": {"https", "evil.example", "8443", "/a/b"},
+		"http://[::1]:80/":                           {"http", "::1", "80", "/"},
+		"//host/x":                                   {"", "host", "", "/x"},
+		"not a url":                                  {"", "", "", "not a url"},
+		"http://bad host/":                           {"", "", "", ""},
+		"http://a\nb/":                               {"", "", "", ""},
+		" https://space.test ":                       {"https", "space.test", "", ""},
+		"":                                           {"", "", "", ""},
+	} {
+		for i, part := range urlParts {
+			if got := urlPart(part, text); got != want[i] {
+				t.Errorf("%s of %q: got %q, want %q", part, text, got, want[i])
+			}
+		}
+	}
+}
+
+func TestAddresses(t *testing.T) {
+	for text, want := range map[string]string{
+		"10.0.0.1": "isPrivate", "192.168.255.1": "isPrivate", "fd00::1": "isPrivate", "::ffff:10.0.0.1": "isPrivate", "127.0.0.1": "isLoopback", "::1": "isLoopback",
+		"169.254.169.254": "isLinkLocal", "fe80::1%eth0": "isLinkLocal", "8.8.8.8": "", "10.0.0.01": "", "10.0.0.1:80": "", "": "", "x": "", strings.Repeat(":", 100): "",
+	} {
+		for _, kind := range addressKinds {
+			if got := addressIs(kind, text); got != (kind == want) {
+				t.Errorf("%s(%q) is %v", kind, text, got)
+			}
+		}
+	}
+}
+
+func TestCost(t *testing.T) {
+	env := newTestEnv(t)
+	for text, most := range map[string]uint64{
+		`event.class == "tool" && event.action == "x"`:                                          10,
+		`url.domain in lists.paste_sites`:                                                       10,
+		`message_context.prompt_text.matches("(?i)ignore (all )?previous instructions")`:        20_000,
+		`message_context.prompt_text.icontains("ignore") && url(raw.x).host.lowerAscii() == ""`: 10_000,
+		`raw.a.exists(x, x.b.exists(y, y == "*"))`:                                              MaxCost,
+	} {
+		c := mustCompile(t, env, text)
+		if low, high := c.Cost(); low == 0 || low > high || high > most {
+			t.Errorf("%s: got %d..%d, want at most %d", text, low, high, most)
+		}
+		if c.Text() != text {
+			t.Errorf("got text %q", c.Text())
+		}
 	}
 }
 

@@ -241,6 +241,25 @@ func (n *slotPair) eval(s *Scratch) verdict {
 	return verdictOf(equalValues(a, b) != n.differ)
 }
 
+// slotPairOrder is <, <=, > or >= of two slots, as slotOrder.
+type slotPairOrder struct {
+	plain
+	a, b *slot
+	op   order
+}
+
+func (n *slotPairOrder) eval(s *Scratch) verdict {
+	a, b := s.read(n.a), s.read(n.b)
+	if !a.Present() || !b.Present() {
+		return no
+	}
+	c, ok := compareValues(a, b)
+	if !ok {
+		return s.fail(errOrder)
+	}
+	return verdictOf(n.op&(1<<(c+1)) != 0)
+}
+
 func isContainer(v schema.Value) bool { return v.Kind == schema.KindJSON || v.Kind == schema.KindList }
 
 // slotMissing is slot == null.

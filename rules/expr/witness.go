@@ -119,7 +119,7 @@ func (w *witnesser) test(n node) []Witness {
 		return w.none("looking inside a text (startsWith, contains, iequals, matches ...) is not indexed")
 	case *intOrder, *slotOrder:
 		return w.none("numbers and ranges are not indexed")
-	case *slotEqual, *slotPair, *slotIn, *slotMissing, *slotBool:
+	case *slotEqual, *slotPair, *slotPairOrder, *slotIn, *slotMissing, *slotBool:
 		return w.none("raw values, JSON, agent.* and comparisons of two fields are not indexed")
 	case *hasField, *always:
 		return w.none("has(), true and false are not indexed")
