@@ -31,6 +31,10 @@ const (
 	maxBytes = 16 << 20
 	// maxRows: a larger block takes more memory than it saves time.
 	maxRows = 100_000
+
+	// watchEvery is how often Watch asks, and askTimeout how long it waits for an answer.
+	watchEvery = 5 * time.Second
+	askTimeout = 5 * time.Second
 )
 
 // Config is one destination.
@@ -44,18 +48,21 @@ type Config struct {
 	TTL     time.Duration // whole days; 0: DefaultTTL, negative: rows are kept for ever
 }
 
-// Sink is a connectors.Sink. Write must not overlap; Health and Migrate may be called at any time.
+// Sink is a connectors.Sink. Write must not overlap; everything else may be called at any time.
 type Sink struct {
 	config  Config
 	options *clickhouse.Options
 	dialect dialect
 	insert  string
-	ready   bool // the schema is there; owned by Write
+
+	schema sync.Mutex // one migration at a time
+	ready  bool       // the schema is there; schema guards it
 
 	mu     sync.Mutex
 	conn   clickhouse.Conn // nil until it is needed
 	closed bool
-	health connectors.Health
+	wrote  connectors.Health // as the last write was
+	asked  connectors.Health // as Watch last found the server
 }
 
 // New checks the configuration. It connects to nothing: a server that is away must not keep the engine from starting.
@@ -109,7 +116,7 @@ func (s *Sink) Wants(e connectors.Entry) bool { return e.Finding != nil }
 func (s *Sink) Write(ctx context.Context, entries []connectors.Entry) error {
 	good, failed := lines(entries)
 	err := s.write(ctx, good, &failed)
-	s.note(ctx, err)
+	s.note(ctx, &s.wrote, err)
 	if err != nil {
 		return fmt.Errorf("write findings to %v: %w", s, explain(err, s.options.Auth.Username))
 	}
@@ -127,22 +134,74 @@ func (s *Sink) write(ctx context.Context, good []line, failed *[]connectors.Unde
 	if err != nil {
 		return err
 	}
-	if s.config.Migrate && !s.ready {
-		if _, err := s.Migrate(ctx); err != nil {
-			return err
-		}
-		s.ready = true
+	if err := s.makeReady(ctx); err != nil {
+		return err
 	}
 	w := &writer{conn: conn, insert: s.insert}
 	for _, b := range cut(good, s.config.Rows) {
 		if err := w.write(ctx, b); err != nil {
 			if c, _ := classify(err); c == classSchema {
-				s.ready = false // dropped, or never made: the next Write migrates
+				s.setReady(false) // dropped, or never made: the next Write migrates
 			}
 			return err
 		}
 	}
 	*failed = append(*failed, w.failed...)
+	return nil
+}
+
+// makeReady migrates once, where that is configured.
+func (s *Sink) makeReady(ctx context.Context) error {
+	s.schema.Lock()
+	defer s.schema.Unlock()
+	if !s.config.Migrate || s.ready {
+		return nil
+	}
+	if _, err := s.Migrate(ctx); err != nil {
+		return err
+	}
+	s.ready = true
+	return nil
+}
+
+func (s *Sink) setReady(ready bool) {
+	s.schema.Lock()
+	defer s.schema.Unlock()
+	s.ready = ready
+}
+
+// Watch migrates, where that is configured, and then asks the server now and then whether it is there, so that Health
+// is true while there is nothing to write. It returns when ctx ends.
+func (s *Sink) Watch(ctx context.Context) {
+	tick := time.NewTicker(watchEvery)
+	defer tick.Stop()
+	for {
+		s.note(ctx, &s.asked, s.ask(ctx))
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (s *Sink) ask(ctx context.Context) error {
+	conn, err := s.connection()
+	if err != nil {
+		return err
+	}
+	if err := s.makeReady(ctx); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	err = conn.Ping(ctx)
+	if err != nil { // perhaps a connection that broke long ago: the next one is new
+		err = conn.Ping(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("ask %v: %w", s, err)
+	}
 	return nil
 }
 
@@ -165,28 +224,30 @@ func (s *Sink) connection() (clickhouse.Conn, error) {
 	return s.conn, nil
 }
 
-// note keeps what Health shows. A Write that its caller ended says nothing about the server.
-func (s *Sink) note(ctx context.Context, err error) {
+// note keeps what Health shows. What its caller ended says nothing about the server.
+func (s *Sink) note(ctx context.Context, h *connectors.Health, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case err == nil:
-		s.health = connectors.Health{}
+		*h = connectors.Health{}
 	case ctx.Err() != nil:
 	default:
-		since := s.health.Since
-		if !s.health.Degraded {
-			since = time.Now()
+		if !h.Degraded {
+			h.Since = time.Now()
 		}
-		s.health = connectors.Health{Degraded: true, Reason: explain(err, s.options.Auth.Username).Error(), Since: since}
+		h.Degraded, h.Reason = true, explain(err, s.options.Auth.Username).Error()
 	}
 }
 
-// Health is the zero Health while the last write went in.
+// Health is the zero Health while the last write went in and the server answered.
 func (s *Sink) Health() connectors.Health {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.health
+	if s.wrote.Degraded {
+		return s.wrote
+	}
+	return s.asked
 }
 
 // Close gives the connections back.

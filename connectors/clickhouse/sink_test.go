@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"reflect"
 	"slices"
@@ -23,12 +24,12 @@ import (
 func TestMain(m *testing.M) { os.Exit(host.Test(m.Run)) }
 
 // newSink returns a sink on a database of the test's own, with the schema in it.
-func newSink(t *testing.T, change func(*Config)) *Sink {
+func newSink(t testing.TB, change func(*Config)) *Sink {
 	t.Helper()
 	return sinkOn(t, host.ForTest(t), change)
 }
 
-func sinkOn(t *testing.T, dsn string, change func(*Config)) *Sink {
+func sinkOn(t testing.TB, dsn string, change func(*Config)) *Sink {
 	t.Helper()
 	c := Config{DSN: dsn, Migrate: true}
 	if change != nil {
@@ -416,6 +417,66 @@ func TestReconnects(t *testing.T) {
 	}
 	if n := query[uint64](t, s, "SELECT count() FROM DB.v_findings"); n != 20 || s.Health().Degraded {
 		t.Errorf("got %d findings, health %+v; want 20, good", n, s.Health())
+	}
+}
+
+// TestWatch: without anything to write the schema is there, and Health tells when the server goes and comes.
+func TestWatch(t *testing.T) {
+	o := host.Options{Dir: t.TempDir(), Password: "known to both"}
+	engine := host.StartForTest(t, o)
+	s := sinkOn(t, engine.DSN+"/"+host.TestDatabase(), nil)
+	ask := func(want bool) {
+		t.Helper()
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			s.Watch(ctx)
+		}()
+		for deadline := time.Now().Add(30 * time.Second); s.Health().Degraded != want && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		}
+		cancel()
+		<-done
+		if h := s.Health(); h.Degraded != want || want && (h.Reason == "" || h.Since.IsZero()) {
+			t.Errorf("got %+v, want degraded %t", h, want)
+		}
+	}
+	if err := s.ask(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if n := query[uint64](t, s, "SELECT count() FROM DB.v_findings"); n != 0 {
+		t.Errorf("got %d findings, want none, and a view to read them", n)
+	}
+	engine.Kill()
+	ask(true)
+	if _, err := fmt.Sscanf(engine.Addr, "127.0.0.1:%d", &o.Port); err != nil {
+		t.Fatal(err)
+	}
+	host.StartForTest(t, o)
+	ask(false)
+}
+
+// TestSilentServer: one that takes connections and says nothing holds nobody up for longer than dial_timeout, which the
+// client's handshake keeps to, and not to its context.
+func TestSilentServer(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	s, err := New(Config{DSN: "clickhouse://u:p@" + l.Addr().String() + "/db?dial_timeout=500ms", Migrate: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+	defer cancel()
+	begun := time.Now()
+	if err := s.Write(ctx, entriesOf(1, 1, 1)); err == nil {
+		t.Error("got no error")
+	}
+	if d := time.Since(begun); d > 3*time.Second {
+		t.Errorf("took %v after its context had ended", d)
 	}
 }
 
