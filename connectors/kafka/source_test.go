@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/segmentio/kafka-go"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/connectors/conntest"
@@ -290,4 +291,26 @@ func TestBrokerAway(t *testing.T) {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	r.Check(t)
+}
+
+// A group may keep a member waiting as long as its rebalance timeout. Who is asked to end does not wait for that.
+func TestLeaveWhileJoining(t *testing.T) {
+	fake := conntest.StartFakeKafka(t)
+	conntest.CreateTopic(t, fake.Addr, "t", 1)
+	joining, release := make(chan struct{}), make(chan struct{})
+	defer close(release)
+	fake.ControlKey(int16(kmsg.JoinGroup), func(kmsg.Request) (kmsg.Response, error, bool) {
+		fake.SleepControl(func() {
+			close(joining)
+			<-release
+		})
+		return nil, nil, false
+	})
+	stop := run(t, newSource(t, fake.Addr, topics("t")), conntest.NewRecorder())
+	<-joining
+	begun := time.Now()
+	stop()
+	if d := time.Since(begun); d > rebalanceTimeout/2 {
+		t.Errorf("leaving took %v", d)
+	}
 }

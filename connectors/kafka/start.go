@@ -63,11 +63,12 @@ func listOffset(ctx context.Context, client *kafka.Client, topic string, ask []k
 	if err != nil {
 		return kafka.PartitionOffsets{}, fmt.Errorf("list offsets of %s/%d: %w", topic, ask[0].Partition, err)
 	}
-	for _, got := range res.Topics[topic] {
-		if got.Error != nil {
-			return got, fmt.Errorf("list offsets of %s/%d: %w", topic, got.Partition, got.Error)
-		}
-		return got, nil
+	answers := res.Topics[topic]
+	if len(answers) != 1 {
+		return kafka.PartitionOffsets{}, fmt.Errorf("list offsets of %s/%d: %d answers", topic, ask[0].Partition, len(answers))
 	}
-	return kafka.PartitionOffsets{}, fmt.Errorf("list offsets of %s/%d: no answer for it", topic, ask[0].Partition)
+	if err := answers[0].Error; err != nil {
+		return kafka.PartitionOffsets{}, fmt.Errorf("list offsets of %s/%d: %w", topic, ask[0].Partition, err)
+	}
+	return answers[0], nil
 }

@@ -1,0 +1,183 @@
+package conntest
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// shelf is a destination in memory.
+type shelf struct {
+	mu   sync.Mutex
+	held map[schema.ID]uint64
+	away bool
+}
+
+func (s *shelf) heldNow(*testing.T) map[schema.ID]uint64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := map[schema.ID]uint64{}
+	for id, revision := range s.held {
+		out[id] = revision
+	}
+	return out
+}
+
+func (s *shelf) setAway(away bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.away = away
+}
+
+// shelfSink is a sink as the contract wants it.
+type shelfSink struct {
+	*shelf
+	health connectors.Health
+}
+
+func (s *shelfSink) Name() string              { return "shelf" }
+func (s *shelfSink) Close() error              { return nil }
+func (s *shelfSink) Health() connectors.Health { return s.health }
+func (s *shelfSink) Write(ctx context.Context, entries []connectors.Entry) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.away {
+		s.health = connectors.Health{Degraded: true, Reason: "away", Since: time.Now()}
+		return errors.New("away")
+	}
+	s.health = connectors.Health{}
+	var partial connectors.Partial
+	for _, e := range entries {
+		if e.Finding.Title == "poison" {
+			partial.Entries = append(partial.Entries, connectors.Undelivered{Seq: e.Seq, Poison: true, Reason: "poison"})
+			continue
+		}
+		s.held[e.Finding.ID] = max(s.held[e.Finding.ID], e.Finding.Revision)
+	}
+	if len(partial.Entries) > 0 {
+		return &partial
+	}
+	return nil
+}
+
+func TestSinkSuite(t *testing.T) {
+	TestSink(t, func(*testing.T) SinkTarget {
+		s := &shelf{held: map[schema.ID]uint64{}}
+		return SinkTarget{
+			New:    func(*testing.T) connectors.Sink { return &shelfSink{shelf: s} },
+			Held:   s.heldNow,
+			Poison: func(f *schema.Finding) { f.Title = "poison" },
+			Away:   func(*testing.T) func() { s.setAway(true); return func() { s.setAway(false) } },
+		}
+	})
+}
+
+// list is a bounded source of one partition in memory.
+type list struct {
+	p     connectors.Partition
+	texts []string
+}
+
+func (l *list) Name() string                                                 { return l.p.Source }
+func (l *list) Health() connectors.Health                                    { return connectors.Health{} }
+func (l *list) Commit(context.Context, map[connectors.Partition]int64) error { return nil }
+func (l *list) Run(ctx context.Context, r connectors.Reader) error {
+	from, ok := r.Assigned(l.p)
+	if !ok {
+		from = 0
+	}
+	for {
+		b := &connectors.Batch{Partition: l.p, HighWater: int64(len(l.texts))}
+		for ; from < int64(len(l.texts)) && len(b.Records) < 100; from++ {
+			text := l.texts[from]
+			b.Records = append(b.Records, connectors.Record{Start: len(b.Raw), End: len(b.Raw) + len(text), Offset: from})
+			b.Raw += text
+		}
+		b.Next, b.AtEnd = from, from == int64(len(l.texts))
+		b.Final = b.AtEnd
+		final := b.Final
+		if err := r.Read(ctx, b); err != nil {
+			revokeErr := r.Revoked(context.WithoutCancel(ctx), l.p)
+			if ctx.Err() != nil {
+				return revokeErr
+			}
+			return err
+		}
+		if final {
+			return nil
+		}
+	}
+}
+
+func TestSourceSuite(t *testing.T) {
+	TestSource(t, func(*testing.T) SourceTarget {
+		p := connectors.Partition{Source: "list", Topic: "l"}
+		return SourceTarget{
+			New:        func(*testing.T) connectors.Source { return &list{p, Texts(0)} },
+			Partitions: []connectors.Partition{p},
+		}
+	})
+}
+
+// A Recorder finds what breaks the contract.
+func TestRecorderComplains(t *testing.T) {
+	p := connectors.Partition{Source: "s", Topic: "t"}
+	batch := func(next int64, offsets ...int64) *connectors.Batch {
+		b := &connectors.Batch{Partition: p, Raw: "x", Next: next, HighWater: -1}
+		for _, o := range offsets {
+			b.Records = append(b.Records, connectors.Record{End: 1, Offset: o})
+		}
+		return b
+	}
+	f := func(what string, broken func(r *Recorder)) {
+		t.Helper()
+		r := NewRecorder()
+		broken(r)
+		if len(r.problems) == 0 {
+			t.Errorf("%s: not noticed", what)
+		}
+	}
+	read := func(r *Recorder, b *connectors.Batch) {
+		if err := r.Read(t.Context(), b); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f("read before it is assigned", func(r *Recorder) { read(r, batch(1, 0)) })
+	f("read after it is revoked", func(r *Recorder) {
+		r.Assigned(p)
+		r.Revoked(t.Context(), p)
+		read(r, batch(1, 0))
+	})
+	f("assigned twice", func(r *Recorder) { r.Assigned(p); r.Assigned(p) })
+	f("revoked and not assigned", func(r *Recorder) { r.Revoked(t.Context(), p) })
+	f("backwards", func(r *Recorder) { r.Assigned(p); read(r, batch(2, 1)); read(r, batch(2, 1)) })
+	f("disorder", func(r *Recorder) { r.Assigned(p); read(r, batch(9, 3, 2)) })
+	f("next within", func(r *Recorder) { r.Assigned(p); read(r, batch(3, 2, 3)) })
+	f("outside of the text", func(r *Recorder) {
+		r.Assigned(p)
+		b := batch(1, 0)
+		b.Records[0].End = 2
+		read(r, b)
+	})
+	f("at its end before it", func(r *Recorder) {
+		r.Assigned(p)
+		b := batch(1, 0)
+		b.AtEnd, b.HighWater = true, 5
+		read(r, b)
+	})
+	f("read after its end", func(r *Recorder) {
+		r.Assigned(p)
+		b := batch(1, 0)
+		b.Final = true
+		read(r, b)
+		read(r, batch(2, 1))
+	})
+}
