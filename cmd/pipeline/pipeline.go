@@ -118,6 +118,8 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	defer web.Close()
 	reloads := p.watch(ctx)
 	defer reloads()
+	watches := p.watchSinks(ctx)
+	defer watches()
 	p.log.Info("aidr starts", "version", p.o.Version, "rules", len(p.set.Rules), "sources", len(p.inputs), "sinks", len(p.sinks), "state", p.cfg.State.Dir)
 	err = engine.RunSources(ctx, &reader{p}, p.inputs)
 	p.mu.Lock()
@@ -129,6 +131,22 @@ func (p *Pipeline) Run(ctx context.Context) error {
 	}
 	p.log.Info("aidr stops")
 	return err
+}
+
+// watchSinks lets sinks look after their destination while nothing is delivered: to make its schema, and to know how it
+// is. stop ends that and waits for it.
+func (p *Pipeline) watchSinks(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var all sync.WaitGroup
+	for _, s := range p.sinks {
+		if w, ok := s.(interface{ Watch(context.Context) }); ok {
+			all.Go(func() { w.Watch(ctx) })
+		}
+	}
+	return func() {
+		cancel()
+		all.Wait()
+	}
 }
 
 // listen opens the listener of metrics and health, where one is configured.
