@@ -47,7 +47,10 @@ func (c *Cell) Cut(now schema.Instant, emit func(*schema.Finding)) {
 	}
 	c.withdraw(open, emit)
 	for i := range open {
-		c.emitOpen(w, &open[i], now, emit)
+		if g := &open[i]; !g.emitted {
+			g.emitted = true
+			c.emitOpen(w, g, now, emit)
+		}
 	}
 }
 

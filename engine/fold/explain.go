@@ -2,6 +2,7 @@ package fold
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -57,7 +58,7 @@ func (p *Program) what(g *Group) string {
 		return p.whatThreshold(g)
 	case rules.KindDistinct:
 		return fmt.Sprintf("%s different values of %s within %s, the limit is %d",
-			p.unit.number(g.Value), fieldNames(r.Distinct.Of), durationText(r.Distinct.Within), r.Distinct.Count)
+			p.counted(g, max(minSeen, seenFactor*r.Distinct.Count)), fieldNames(r.Distinct.Of), durationText(r.Distinct.Within), r.Distinct.Count)
 	case rules.KindNewValue:
 		return whatNewValue(r.NewValue, g)
 	case rules.KindSequence:
@@ -89,7 +90,20 @@ func (p *Program) whatThreshold(g *Group) string {
 		return fmt.Sprintf("%s %% of the events within %s were of the kind looked for, the limit is %s %%",
 			percent(g.Value), in, percent(p.limit))
 	}
-	return fmt.Sprintf("%s events within %s, the limit is %d", p.unit.number(g.Value), in, t.Count)
+	most := math.MaxInt
+	if t.Count <= maxRing {
+		most = maxRing
+	}
+	return fmt.Sprintf("%s events within %s, the limit is %d", p.counted(g, most), in, t.Count)
+}
+
+// counted renders the value of a State that counts to most and no further.
+func (p *Program) counted(g *Group, most int) string {
+	n := string(p.unit.number(g.Value))
+	if !less(g.Value, integer(int64(most))) {
+		return "at least " + n
+	}
+	return n
 }
 
 // percent renders a share; it is at most 1, so that 100 times it fits.

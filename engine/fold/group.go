@@ -32,6 +32,9 @@ type Group struct {
 	Who   string // of the first trigger's event
 	N     int    // how many of Shows there are
 	Shows [maxShown]Shown
+
+	// emitted: nothing has changed since Cut looked at it.
+	emitted bool
 }
 
 // Shown is one event behind a group.
@@ -91,6 +94,7 @@ func (p *Program) trigger(groups []Group, tr *trigger) []Group {
 		groups[n-1].join(tr)
 	}
 	g := &groups[n-1]
+	g.emitted = false
 	for i := range views {
 		v := &views[i]
 		g.Show(Shown{Time: v.time, Role: v.role, Step: v.step, ID: v.id, Evidence: string(v.evidence)})

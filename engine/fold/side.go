@@ -204,6 +204,9 @@ func (c *Cell) adopt() {
 		b.state, k.state, b.wake = k.state, b.state, k.wake
 	}
 	c.base.groups, c.live.groups = c.live.groups, c.base.groups[:0]
+	for i := range c.base.groups {
+		c.base.groups[i].emitted = false // it cannot be taken back any more, which Cut has to see
+	}
 	c.base.next = c.live.next
 	c.base.limits.Add(c.live.limits)
 }

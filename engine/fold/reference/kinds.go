@@ -51,23 +51,24 @@ func ring(t *rules.Threshold, items []placed) (all []trigger) {
 // only grow, also before its end.
 func panes(t *rules.Threshold, items []placed, end int64) (all []trigger) {
 	size := int64(t.Within) / 64
-	pane := func(ns int64) int64 {
-		return new(big.Int).Div(big.NewInt(ns), big.NewInt(size)).Int64() // Euclidean: rounds down
+	number := make([]int64, len(items))
+	for i, it := range items {
+		number[i] = new(big.Int).Div(big.NewInt(it.Time), big.NewInt(size)).Int64() // Euclidean: rounds down
 	}
 	for i, e := range items {
-		k := pane(e.Time)
-		if i+1 < len(items) && pane(items[i+1].Time) == k {
+		k := number[i]
+		if i+1 < len(items) && number[i+1] == k {
 			continue // e is not the last of its pane
 		}
 		if t.Ratio != nil && (k+1)*size > end {
 			continue
 		}
 		var in, own []placed
-		for _, it := range items[:i+1] {
-			if pane(it.Time) >= k-64 {
+		for j, it := range items[:i+1] {
+			if number[j] >= k-64 {
 				in = append(in, it)
 			}
-			if pane(it.Time) == k {
+			if number[j] == k {
 				own = append(own, it)
 			}
 		}
