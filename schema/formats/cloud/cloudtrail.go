@@ -131,7 +131,8 @@ func operationType(name string, readOnly formats.Node) string {
 		return "create"
 	case "Delete", "Terminate", "Remove", "Deregister", "Release", "Purge", "Destroy":
 		return "delete"
-	case "Get", "List", "Describe", "Head", "Lookup", "Search", "Query", "Scan", "Select", "Check", "View", "Filter", "Discover", "Preview", "Test", "Verify", "Validate":
+	case "Get", "List", "Describe", "Head", "Lookup", "Search", "Query", "Scan", "Select", "Check",
+		"View", "Filter", "Discover", "Preview", "Test", "Verify", "Validate":
 		if !readOnly.Present() {
 			return "read"
 		}

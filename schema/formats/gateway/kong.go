@@ -34,17 +34,19 @@ type kong struct {
 }
 
 func openKong(p *formats.Paths) formats.Reader {
-	header := func(name string) int { return p.Add("request", "headers", name) }
+	sent := func(name string) int { return p.Add("request", "headers", name) }
 	return &kong{
 		started: p.Add("started_at"), latency: p.Add("latencies", "request"), proxyLatency: p.Add("latencies", "proxy"),
 		upstreamStatus: p.Add("upstream_status"), clientIP: p.Add("client_ip"),
 		requestID: p.Add("request", "id"), method: p.Add("request", "method"), uri: p.Add("request", "uri"), url: p.Add("request", "url"),
 		requestSize: p.Add("request", "size"), status: p.Add("response", "status"), responseSize: p.Add("response", "size"),
-		serviceName: p.Add("service", "name"), serviceHost: p.Add("service", "host"), routePaths: p.Add("route", "paths"), routeName: p.Add("route", "name"),
+		serviceName: p.Add("service", "name"), serviceHost: p.Add("service", "host"),
+		routePaths: p.Add("route", "paths"), routeName: p.Add("route", "name"),
 		consumerID: p.Add("consumer", "id"), customID: p.Add("consumer", "custom_id"), username: p.Add("consumer", "username"),
 		credentialID: p.Add("authenticated_entity", "id"),
-		host:         header("host"), userAgent: header("user-agent"), forwarded: header("x-forwarded-for"), headerName: header("x-consumer-username"),
-		traceparent: header("traceparent"), authorization: header("authorization"), apiKey: header("apikey"), xAPIKey: header("x-api-key"), bareAPIKey: header("api-key"),
+		host:         sent("host"), userAgent: sent("user-agent"), forwarded: sent("x-forwarded-for"), headerName: sent("x-consumer-username"),
+		traceparent: sent("traceparent"), authorization: sent("authorization"),
+		apiKey: sent("apikey"), xAPIKey: sent("x-api-key"), bareAPIKey: sent("api-key"),
 		traceW3C: p.Add("trace_id", "w3c"), traceB3: p.Add("trace_id", "b3"), traceDatadog: p.Add("trace_id", "datadog"),
 		ai:     p.Add("ai"),
 		models: openModels(p),

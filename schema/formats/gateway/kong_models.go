@@ -100,7 +100,8 @@ func (m *models) read(r *formats.Record, ai formats.Node, uri string, refused bo
 	r.SetText(schema.GenAIRequestModel, m.plugin.At(pluginRequestModel))
 	r.SetText(schema.GenAIResponseModel, m.plugin.At(pluginResponseModel))
 	r.SetFirstInt(schema.GenAIUsageInputTokens, m.plugin.At(pluginPromptTokens), m.plugin.At(pluginPromptToken), m.plugin.At(pluginInputTokens))
-	r.SetFirstInt(schema.GenAIUsageOutputTokens, m.plugin.At(pluginCompletionTokens), m.plugin.At(pluginCompletionToken), m.plugin.At(pluginOutputTokens))
+	r.SetFirstInt(schema.GenAIUsageOutputTokens, m.plugin.At(pluginCompletionTokens), m.plugin.At(pluginCompletionToken),
+		m.plugin.At(pluginOutputTokens))
 	r.SetInt(schema.GenAIUsageCacheReadInputTokens, m.plugin.At(pluginCachedTokens))
 	r.SetInt(schema.GenAIUsageReasoningOutputTokens, m.plugin.At(pluginReasoningTokens))
 	r.SetDouble(schema.GenAIUsageCost, m.plugin.At(pluginCost))
