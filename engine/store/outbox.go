@@ -198,7 +198,7 @@ func (s *Store) OutboxFull() bool {
 	return false
 }
 
-// trim deletes entries that every sink has passed, those with pins excepted. sinks is how they will stand.
+// trim deletes entries below the floor, which every sink has passed; those that a retry stands on stay.
 func trim(w *writer, o *outboxState, floor uint64, pinned func(seq uint64) bool) {
 	end := min(floor, o.trimmed+trimAtOnce)
 	for ; o.trimmed < end; o.trimmed++ {

@@ -1,0 +1,67 @@
+package store
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/aidr-engine/aidr/connectors"
+)
+
+// BenchmarkCommit is one checkpoint on the disk: 1,000 cells of 300 bytes, 20 findings, 64 KiB of items.
+//
+//	go test ./engine/store -run '^$' -bench Commit -benchtime 200x
+func BenchmarkCommit(b *testing.B) {
+	s, err := Open(b.TempDir(), Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	cells, items := make([]KV, 1000), make([]byte, 64<<10)
+	value := make([]byte, 300)
+	for seq := uint64(1); b.Loop(); seq++ {
+		for i := range cells {
+			cells[i] = KV{fmt.Appendf(nil, "rule/%08d", (int(seq)*1000+i)%100_000), value}
+		}
+		c := &Cut{Seq: seq, State: items[:2000], Cells: cells, Items: items, Drop: []uint64{seq - 1}}
+		for i := range 20 {
+			c.Outbox = append(c.Outbox, connectors.Entry{Type: "finding.updated", Finding: testFinding(i, seq, "open")})
+		}
+		if err := s.Commit(c); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// BenchmarkCell is a look-up of cold State among 100,000 owners, and of an owner that is not known.
+//
+//	go test ./engine/store -run '^$' -bench Cell
+func BenchmarkCell(b *testing.B) {
+	s, err := Open(b.TempDir(), Options{NoSync: true})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	value := make([]byte, 300)
+	for cut := range uint64(100) {
+		c := &Cut{Seq: cut + 1}
+		for i := range 1000 {
+			c.Cells = append(c.Cells, KV{fmt.Appendf(nil, "rule/%08d", int(cut)*1000+i), value})
+		}
+		if err := s.Commit(c); err != nil {
+			b.Fatal(err)
+		}
+	}
+	if err := s.db.Flush(); err != nil {
+		b.Fatal(err)
+	}
+	for _, name := range []string{"rule", "none"} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for i := 0; b.Loop(); i++ {
+				if _, err := s.Cell(fmt.Appendf(nil, "%s/%08d", name, i*7919%100_000)); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
