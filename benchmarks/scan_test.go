@@ -21,15 +21,19 @@ var cloudTrailPaths = [][]string{
 	{"requestParameters", "bucketName"}, {"requestParameters", "roleArn"},
 }
 
+// samplesDir is the folder of sample logs.
+func samplesDir() string {
+	if dir := os.Getenv("AIDR_SAMPLES"); dir != "" {
+		return dir
+	}
+	return filepath.Join("..", "..", "shared", "samples")
+}
+
 // cloudTrailRecords cuts the real CloudTrail records out of the samples: elements of Records (invictus, compact) and of
 // arrays (stratus, indented), as they stand, or without blanks as Kafka carries them.
 func cloudTrailRecords(tb testing.TB, compact bool) (records []string, bytes int64) {
 	tb.Helper()
-	dir := os.Getenv("AIDR_SAMPLES")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "shared", "samples")
-	}
-	files, err := filepath.Glob(filepath.Join(dir, "aws_cloudtrail", "*", "*.json"))
+	files, err := filepath.Glob(filepath.Join(samplesDir(), "aws_cloudtrail", "*", "*.json"))
 	if err != nil || len(files) == 0 {
 		const why = "no samples of CloudTrail: set AIDR_SAMPLES to their folder"
 		if strings.Contains(os.Getenv("AIDR_TEST_REQUIRE"), "samples") {

@@ -1,0 +1,152 @@
+package benchmarks
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine"
+	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/rules/library"
+	"github.com/aidr-engine/aidr/schema/content"
+	"github.com/aidr-engine/aidr/schema/decode"
+)
+
+// corpus is a log of one format: real records, repeated with times that go on, so that nothing is a copy.
+type corpus struct {
+	name    string
+	records []string
+	bytes   int
+}
+
+func (c *corpus) add(record string) {
+	c.records = append(c.records, record)
+	c.bytes += len(record)
+}
+
+// repeats make a corpus of about 50 MB: seconds of work, and past what caches hold.
+const (
+	cloudTrailRepeats = 50
+	liteLLMRepeats    = 40
+)
+
+// cloudTrailCorpus is the CloudTrail samples, an event every 200 ms.
+func cloudTrailCorpus(tb testing.TB) *corpus {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	c := &corpus{name: "cloudtrail"}
+	elements, _ := cloudTrailRecords(tb, true)
+	for n := range cloudTrailRepeats * len(elements) {
+		var e map[string]json.RawMessage
+		if err := json.Unmarshal([]byte(elements[n%len(elements)]), &e); err != nil {
+			tb.Fatal(err)
+		}
+		e["eventTime"] = json.RawMessage(start.Add(time.Duration(n) * 200 * time.Millisecond).Format(`"2006-01-02T15:04:05Z"`))
+		e["eventID"] = json.RawMessage(fmt.Sprintf(`"e-%d"`, n))
+		b, err := json.Marshal(e)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		c.add(string(b))
+	}
+	return c
+}
+
+// liteLLMCorpus is the AgentDojo sessions as LiteLLM records, a call every 2 s.
+func liteLLMCorpus(tb testing.TB) *corpus {
+	files, err := filepath.Glob(filepath.Join(samplesDir(), "replay_litellm_from_agentdojo", "*.jsonl"))
+	if err != nil || len(files) == 0 {
+		tb.Skip("no sample of LiteLLM records")
+	}
+	f, err := os.Open(files[0])
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer f.Close()
+	var raws []map[string]json.RawMessage
+	s := bufio.NewScanner(f)
+	s.Buffer(nil, 16<<20)
+	for s.Scan() {
+		var l struct{ Raw map[string]json.RawMessage }
+		if err := json.Unmarshal(s.Bytes(), &l); err != nil {
+			tb.Fatal(err)
+		}
+		raws = append(raws, l.Raw)
+	}
+	c := &corpus{name: "litellm"}
+	for n := range liteLLMRepeats * len(raws) {
+		e := raws[n%len(raws)]
+		at := 1767261600 + 2*n
+		e["startTime"], e["endTime"] = json.RawMessage(fmt.Sprint(at)), json.RawMessage(fmt.Sprint(at+1))
+		e["id"] = json.RawMessage(fmt.Sprintf(`"c-%d"`, n))
+		e["trace_id"] = json.RawMessage(fmt.Sprintf(`"s-%d-%d"`, n/len(raws), n%len(raws)/5))
+		b, err := json.Marshal(e)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		c.add(string(b))
+	}
+	return c
+}
+
+func shippedRules(tb testing.TB) *rules.Set {
+	set, problems := rules.LoadFS(rules.Options{}, library.FS, "library")
+	if set == nil {
+		tb.Fatal(problems)
+	}
+	return set
+}
+
+// replay runs a corpus through the whole pipeline with the shipped rules and returns the number of findings.
+func replay(tb testing.TB, set *rules.Set, c *corpus) int {
+	src := &engine.Records{Named: "bench", Partitions: []engine.RecordsPartition{{Partition: connectors.Partition{Source: "bench", Topic: c.name}, Records: c.records}}}
+	fs, err := engine.Replay(context.Background(), engine.Options{
+		Set: set, Redact: content.Redact, Inputs: []engine.Input{{Source: src, Decode: decode.Options{Format: "auto"}}},
+	}, 0)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return len(fs)
+}
+
+// BenchmarkReplay is the whole pipeline with the shipped rules, and beside it, in the same run, what encoding/json needs
+// to decode the same bytes into map[string]any on one thread:
+//
+//	go test ./benchmarks -run xxx -bench 'Replay|EncodingJSON' -cpu 1,2 -count 5
+func BenchmarkReplay(b *testing.B) {
+	set := shippedRules(b)
+	for _, c := range []*corpus{cloudTrailCorpus(b), liteLLMCorpus(b)} {
+		b.Run(c.name, func(b *testing.B) {
+			b.SetBytes(int64(c.bytes))
+			found := 0
+			for b.Loop() {
+				found = replay(b, set, c)
+			}
+			b.ReportMetric(float64(len(c.records))*float64(b.N)/b.Elapsed().Seconds(), "records/s")
+			b.ReportMetric(float64(found), "findings")
+		})
+	}
+}
+
+func BenchmarkEncodingJSON(b *testing.B) {
+	for _, c := range []*corpus{cloudTrailCorpus(b), liteLLMCorpus(b)} {
+		b.Run(c.name, func(b *testing.B) {
+			b.SetBytes(int64(c.bytes))
+			for b.Loop() {
+				for _, r := range c.records {
+					var m map[string]any
+					if err := json.NewDecoder(strings.NewReader(r)).Decode(&m); err != nil {
+						b.Fatal(err)
+					}
+				}
+			}
+			b.ReportMetric(float64(len(c.records))*float64(b.N)/b.Elapsed().Seconds(), "records/s")
+		})
+	}
+}
