@@ -98,15 +98,15 @@ func (o *outlet) notify() {
 	}
 }
 
-// requeue makes a dead letter a retry. The lock is held over the store's call, so that two requeues stay in order.
+// requeue makes a dead letter a retry.
 func (o *outlet) requeue(letter uint64) error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
 	_, r, err := o.d.o.Store.Requeue(letter)
 	if err != nil {
 		return err
 	}
+	o.mu.Lock()
 	o.incoming = append(o.incoming, r)
+	o.mu.Unlock()
 	o.notify()
 	return nil
 }

@@ -1,0 +1,52 @@
+package engine
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/store"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// BenchmarkDeliver is one entry on its way from the outbox on disk to a table that takes blocks of 10,000.
+//
+//	go test ./engine -run '^$' -bench Deliver -benchtime 50000x
+func BenchmarkDeliver(b *testing.B) {
+	s, err := store.Open(b.TempDir(), store.Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer s.Close()
+	d, err := NewDeliverer(DelivererOptions{Store: s, Sinks: []connectors.Sink{&countSink{}}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	c := &store.Cut{Seq: 1}
+	for n := range b.N {
+		c.Outbox = append(c.Outbox, connectors.Entry{Type: typeOpened, Finding: &schema.Finding{ID: schema.ID{0: byte(n >> 16), 1: byte(n >> 8), 2: byte(n)},
+			RuleID: "llm.tool-call-burst", Key: map[string]string{"ai_agent.uid": "a1"}, Explanation: "101 tool calls in 1m, at least 100 were needed",
+			Evidence: make([]schema.Evidence, 8)}})
+	}
+	if err := s.Commit(c); err != nil {
+		b.Fatal(err)
+	}
+	b.ResetTimer()
+	d.Start()
+	if err := d.Drain(context.Background()); err != nil {
+		b.Fatal(err)
+	}
+	b.StopTimer()
+	if w, err := s.Waiting("count"); err != nil || w.Entries != 0 {
+		b.Fatalf("waiting at the end: %+v, %v", w, err)
+	}
+}
+
+// countSink is a table that takes everything.
+type countSink struct{ testSink }
+
+func (s *countSink) Name() string                                              { return "count" }
+func (s *countSink) DeadKind() string                                          { return store.DeadRow }
+func (s *countSink) Batch() (int, int, time.Duration)                          { return 10_000, 64 << 20, time.Second }
+func (s *countSink) Write(_ context.Context, entries []connectors.Entry) error { return nil }

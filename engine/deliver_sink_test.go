@@ -1,0 +1,125 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/store"
+)
+
+// testSink is a destination in memory. answer decides what Write returns; nil takes everything.
+type testSink struct {
+	name   string
+	answer func(entries []connectors.Entry) error
+
+	mu     sync.Mutex
+	writes [][]connectors.Entry
+	got    []string // "seq type" of what was taken, in order
+	bodies map[string]string
+	clash  string // an id and revision with two bodies
+}
+
+func (s *testSink) Name() string              { return s.name }
+func (s *testSink) Health() connectors.Health { return connectors.Health{} }
+func (s *testSink) Close() error              { return nil }
+
+func (s *testSink) Write(ctx context.Context, entries []connectors.Entry) error {
+	s.mu.Lock()
+	s.writes = append(s.writes, slices.Clone(entries))
+	answer := s.answer
+	s.mu.Unlock()
+	var err error
+	if answer != nil {
+		err = answer(entries)
+	}
+	var p *connectors.Partial
+	if err != nil && !errors.As(err, &p) {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range entries {
+		if p == nil || !slices.ContainsFunc(p.Entries, func(u connectors.Undelivered) bool { return u.Seq == e.Seq }) {
+			s.take(e)
+		}
+	}
+	return err
+}
+
+// take remembers an entry. mu is held.
+func (s *testSink) take(e connectors.Entry) {
+	s.got = append(s.got, fmt.Sprintf("%d %s", e.Seq, strings.TrimPrefix(e.Type, "finding.")))
+	key := fmt.Sprintf("%s/%d", e.Finding.ID, e.Finding.Revision)
+	body, err := json.Marshal(e.Finding)
+	if err != nil {
+		s.clash = err.Error()
+	}
+	if s.bodies == nil {
+		s.bodies = map[string]string{}
+	}
+	if old, ok := s.bodies[key]; ok && old != string(body) {
+		s.clash = key
+	}
+	s.bodies[key] = string(body)
+}
+
+func (s *testSink) taken() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Join(s.got, ", ")
+}
+
+func (s *testSink) setAnswer(answer func([]connectors.Entry) error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answer = answer
+}
+
+// attempts returns the entries of each Write as "seq" or "seq#attempt".
+func (s *testSink) attempts() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var all []string
+	for _, w := range s.writes {
+		var one []string
+		for _, e := range w {
+			if t := fmt.Sprint(e.Seq); e.Attempt > 0 {
+				one = append(one, fmt.Sprintf("%s#%d", t, e.Attempt))
+			} else {
+				one = append(one, t)
+			}
+		}
+		all = append(all, strings.Join(one, " "))
+	}
+	return all
+}
+
+// tableSink is a testSink that takes blocks of rows.
+type tableSink struct {
+	testSink
+	most   int
+	linger time.Duration
+}
+
+func (s *tableSink) Batch() (int, int, time.Duration) { return s.most, 1 << 20, s.linger }
+func (s *tableSink) DeadKind() string                 { return store.DeadRow }
+
+// endpointSink is a testSink like a webhook.
+type endpointSink struct {
+	testSink
+	cap   int64
+	every time.Duration
+}
+
+func (s *endpointSink) Wants(e connectors.Entry) bool {
+	return e.Type != "" && !e.Finding.Shadow
+}
+func (s *endpointSink) OutboxCap() int64           { return s.cap }
+func (s *endpointSink) UpdateEvery() time.Duration { return s.every }
