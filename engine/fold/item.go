@@ -10,7 +10,7 @@ import (
 )
 
 // Item is one matched event for one rule. It owns its bytes. Total order of a rule's items: (Time, Role, ID); what is
-// equal in these is put in order by Key, Data and Evidence, so that no order ever depends on arrival.
+// equal in these is put in order by all else that it says, so that no order ever depends on arrival.
 type Item struct {
 	Rule  int    // place in the Set; on disk the rule's id stands for it
 	Group string // the values of group.by (see key.go): the owner is (rule, Group)
@@ -41,10 +41,19 @@ func (it *Item) compare(o *Item) int {
 	if c := strings.Compare(it.Key, o.Key); c != 0 {
 		return c
 	}
+	if c := cmp.Compare(it.Roles, o.Roles); c != 0 {
+		return c
+	}
 	if c := strings.Compare(it.Data, o.Data); c != 0 {
 		return c
 	}
-	return strings.Compare(it.Evidence, o.Evidence)
+	if c := strings.Compare(it.Evidence, o.Evidence); c != 0 || it.Counted == o.Counted {
+		return c
+	}
+	if it.Counted {
+		return 1
+	}
+	return -1
 }
 
 // compareEvent compares Time, Role and ID.

@@ -17,14 +17,12 @@ func none(items []placed) (all []trigger) {
 }
 
 // window returns the items in (e.time-within, e.time] up to e, the last of items, without e.
-func window(items []placed, within int64) (in []placed) {
-	e := items[len(items)-1]
-	for _, it := range items[:len(items)-1] {
-		if e.Time-it.Time < within {
-			in = append(in, it)
-		}
+func window(items []placed, within int64) []placed {
+	e, from := items[len(items)-1], 0
+	for e.Time-items[from].Time >= within {
+		from++
 	}
-	return in
+	return slices.Clone(items[from : len(items)-1])
 }
 
 // last returns the last n items.

@@ -87,7 +87,15 @@ func body(it fold.Item) string {
 // inOrder is the total order: time, role, identity; then whatever tells two items apart.
 func inOrder(a, b fold.Item) int {
 	return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Role, b.Role), bytes.Compare(a.ID[:], b.ID[:]),
-		strings.Compare(a.Key, b.Key), strings.Compare(a.Data, b.Data), strings.Compare(a.Evidence, b.Evidence))
+		strings.Compare(a.Key, b.Key), cmp.Compare(a.Roles, b.Roles), strings.Compare(a.Data, b.Data),
+		strings.Compare(a.Evidence, b.Evidence), cmp.Compare(counted(a), counted(b)))
+}
+
+func counted(it fold.Item) int {
+	if it.Counted {
+		return 1
+	}
+	return 0
 }
 
 // trigger is one trigger of one key.

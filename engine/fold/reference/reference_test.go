@@ -3,10 +3,13 @@ package reference_test
 import (
 	"encoding/binary"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -21,7 +24,38 @@ import (
 )
 
 // The tests of this file drive cells in random ways and hold what they emit to the reference. Times are a few ns, keys
-// and identities few, so that everything meets.
+// and identities few, so that everything meets. A long run:
+//
+//	go test ./engine/fold/reference -rapid.checks 25000 -timeout 2h
+
+// TestMain has each property run more often than rapid does by default; -rapid.checks says otherwise.
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if checks := flag.Lookup("rapid.checks").Value; checks.String() == "100" {
+		if err := checks.Set("1000"); err != nil {
+			panic("BUG: " + err.Error())
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// fewer runs f with the number of checks divided by n, for properties whose cases are large.
+func fewer(t *testing.T, n int, f func()) {
+	checks := flag.Lookup("rapid.checks").Value
+	before := checks.String()
+	all, err := strconv.Atoi(before)
+	if err != nil {
+		t.Fatal(err)
+	}
+	set := func(text string) {
+		if err := checks.Set(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set(strconv.Itoa(max(1, all/n)))
+	defer set(before)
+	f()
+}
 
 // wheres are conditions over the steps, by their number; b may have times where it is not named.
 var wheres = map[int][]*expr.Where{
@@ -406,45 +440,46 @@ func TestSequenceIsAsWritten(t *testing.T)  { property(t, rules.KindSequence) }
 
 // TestLimitsAreAsWritten has so many items that the limits are met: 256 times, 64 panes, 16 chains, and how many values
 // are known.
-func TestLimitsAreAsWritten(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		r := drawRule(t, rapid.SampledFrom([]rules.Kind{
-			rules.KindThreshold, rules.KindDistinct, rules.KindNewValue, rules.KindSequence,
-		}).Draw(t, "kind"))
-		n, values := rapid.IntRange(100, 900).Draw(t, "items"), 6
-		switch {
-		case r.Threshold != nil && r.Threshold.Count > 0:
-			r.Threshold.Count = rapid.Int64Range(250, 262).Draw(t, "count")
-			r.Threshold.Within = duration(t, "pane", 1, 9) * 64
-		case r.Distinct != nil:
-			r.Distinct.Count, r.Distinct.Within = rapid.IntRange(10, 20).Draw(t, "count"), 500
-			n, values = min(n, 300), 200
-		case r.NewValue != nil:
-			r.NewValue.MaxValues, r.NewValue.Forget = rapid.IntRange(10, 90).Draw(t, "max values"), 400
-			values = 200
-		case r.Sequence != nil:
-			r.Sequence.Within = 400
-			n = 100
-			if r.Sequence.Where != nil {
-				values = 7
-			}
+func TestLimitsAreAsWritten(t *testing.T) { fewer(t, 20, func() { rapid.Check(t, limits) }) }
+
+func limits(t *rapid.T) {
+	r := drawRule(t, rapid.SampledFrom([]rules.Kind{
+		rules.KindThreshold, rules.KindDistinct, rules.KindNewValue, rules.KindSequence,
+	}).Draw(t, "kind"))
+	n, values := rapid.IntRange(100, 900).Draw(t, "items"), 6
+	switch {
+	case r.Threshold != nil && r.Threshold.Count > 0:
+		r.Threshold.Count = rapid.Int64Range(250, 262).Draw(t, "count")
+		r.Threshold.Within = duration(t, "pane", 1, 9) * 64
+	case r.Distinct != nil:
+		r.Distinct.Count, r.Distinct.Within = rapid.IntRange(10, 20).Draw(t, "count"), 500
+		n, values = min(n, 300), 200
+	case r.NewValue != nil:
+		r.NewValue.MaxValues, r.NewValue.Forget = rapid.IntRange(10, 90).Draw(t, "max values"), 400
+		values = 200
+	case r.Sequence != nil:
+		r.Sequence.Within = 400
+		n = 100
+		if r.Sequence.Where != nil {
+			values = 7
 		}
-		seed := rapid.Uint64().Draw(t, "seed")
-		random := rand.New(rand.NewPCG(seed, 0))
-		var items []fold.Item
-		for range n {
-			it := drawItem(func(_ string, n int) int { return random.IntN(n) }, r, 500, values)
-			it.ID[1] = byte(random.IntN(256))
-			if random.IntN(50) > 0 { // nearly all of one key
-				it.Key = "a\x00\x01x\x00\x01"
-				it.Group = it.Key[:len(it.Key)/len(r.Key)*len(r.GroupBy)]
-			}
-			if r.Sequence != nil && random.IntN(4) > 0 { // most begin something, few end it
-				it.Roles, it.Role = 1, 1
-				it.Data = drawData(func(_ string, n int) int { return random.IntN(n) }, r, 1, values)
-			}
-			items = append(items, it)
+	}
+	seed := rapid.Uint64().Draw(t, "seed")
+	random := rand.New(rand.NewPCG(seed, 0))
+	choose := func(_ string, n int) int { return random.IntN(n) }
+	var items []fold.Item
+	for range n {
+		it := drawItem(choose, r, 500, values)
+		it.ID[1] = byte(random.IntN(256))
+		if random.IntN(50) > 0 { // nearly all of one key
+			it.Key = "a\x00\x01x\x00\x01"
+			it.Group = it.Key[:len(it.Key)/len(r.Key)*len(r.GroupBy)]
 		}
-		drive(t, r, items, 500, 400)
-	})
+		if r.Sequence != nil && random.IntN(4) > 0 { // most begin something, few end it
+			it.Roles, it.Role = 1, 1
+			it.Data = drawData(choose, r, 1, values)
+		}
+		items = append(items, it)
+	}
+	drive(t, r, items, 500, 400)
 }
