@@ -101,3 +101,115 @@ func TestCellCountsCopiesOnce(t *testing.T) {
 		t.Errorf("limits: got %+v, want %+v", got, want)
 	}
 }
+
+// TestCellForgetsWhatLiveForgot: a chain of base is broken by an item that is folded into live first.
+func TestCellForgetsWhatLiveForgot(t *testing.T) {
+	p := fold.NewProgram(twoSources())
+	c := fold.NewCell(p, "a\x00\x01")
+	c.Advance(0)
+	begins, breaks := at(1, 1), at(2, 2)
+	begins.Roles, begins.Role = 1, 1
+	breaks.Roles, breaks.Role = 4, 0
+	c.Add(begins)
+	c.Advance(2e9)
+	if len(c.Keys()) != 1 {
+		t.Fatalf("the chain that has begun is not remembered: %v", c.Keys())
+	}
+	c.Add(breaks)
+	wantLines(t, cut(c))
+	c.Advance(3e9)
+	if _, err := fold.LoadCell(p, "a\x00\x01", c.Append(nil)); err != nil || !c.Empty() {
+		t.Errorf("the broken chain is remembered: %v, %v", c.Keys(), err)
+	}
+}
+
+// TestCellCountsLimitsOnce: however often items are folded into live, what is counted is what base gave up.
+func TestCellCountsLimitsOnce(t *testing.T) {
+	f := func(what string, cutEvery, advanceEvery int) {
+		t.Helper()
+		r := rule(rules.KindThreshold)
+		r.Threshold = &rules.Threshold{Count: 3, Within: time.Hour}
+		c := fold.NewCell(fold.NewProgram(r), "a\x00\x01")
+		c.Advance(0)
+		var got fold.Limits
+		for i := range 300 {
+			c.Add(at(i, uint64(i)))
+			if i%cutEvery == 0 {
+				cut(c)
+			}
+			if i%advanceEvery == 0 {
+				c.Advance(int64(i-5) * 1e9)
+			}
+			got.Add(c.TakeLimits())
+		}
+		c.Advance(400e9)
+		got.Add(c.TakeLimits())
+		if want := (fold.Limits{Times: 300 - 256}); got != want {
+			t.Errorf("%s: got %+v, want %+v", what, got, want)
+		}
+	}
+	f("never live", 1000, 1)
+	f("always live", 1, 1)
+	f("sometimes live", 7, 13)
+	f("moved at once", 1, 1000)
+}
+
+func TestCellWakes(t *testing.T) {
+	f := func(c *fold.Cell, want int64, wantOK bool) {
+		t.Helper()
+		if got, ok := c.Wake(); ok != wantOK || ok && got != want {
+			t.Errorf("got %d, %v, want %d, %v", got, ok, want, wantOK)
+		}
+	}
+	r := rule(rules.KindThreshold)
+	r.Threshold = &rules.Threshold{Ratio: &rules.Ratio{AtLeast: 5e8, Min: 1}, Within: 640 * time.Second}
+	c := fold.NewCell(fold.NewProgram(r), "a\x00\x01")
+	f(c, 0, false)
+	c.Advance(0)
+	f(c, 0, false)
+	it := at(3, 1)
+	it.Data = "\x01"
+	c.Add(it)
+	f(c, 3e9+1, true) // it moves into base
+	c.Advance(3e9 + 1)
+	f(c, 10e9, true) // the pane ends
+	c.Advance(10e9)
+	wantLines(t, cut(c), "open r1 start=10 last=10 count=1 value=1 evidence=1")
+	f(c, 650e9, true) // the key expires, a window later
+	c.Advance(650e9)
+	f(c, 3610e9, true) // the group is over
+	c.Advance(3610e9)
+	wantLines(t, cut(c), "settled r2 start=10 last=10 count=1 value=1 evidence=1")
+	f(c, 0, false)
+}
+
+func TestLateFinding(t *testing.T) {
+	p := fold.NewProgram(rule(rules.KindNone))
+	a, b := at(5, 1), at(5, 2)
+	fa, fb := fold.Late(p, &a), fold.Late(p, &b)
+	if fa.ID == fb.ID {
+		t.Error("two late events are one finding")
+	}
+	if !fa.Late || fa.Status != schema.StatusSettled || fa.Revision != 1 || fa.GroupStart != 5e9 || fa.Count != 1 || len(fa.Evidence) != 1 {
+		t.Errorf("got %+v", fa)
+	}
+}
+
+func TestGroupKey(t *testing.T) {
+	r := rule(rules.KindNone)
+	r.Key = []schema.Field{schema.AIAgentUID, schema.SessionID}
+	r.GroupBy = []int{1}
+	f := func(values map[string]string, want, wantErr string) {
+		t.Helper()
+		got, err := fold.NewProgram(r).GroupKey(values)
+		if got != want || fmt.Sprint(err) != wantErr {
+			t.Errorf("%v: got %q, %v; want %q, %s", values, got, err, want, wantErr)
+		}
+	}
+	f(map[string]string{"session.id": "s"}, "s\x00\x01", "<nil>")
+	f(nil, "", `rule "test.rule" groups by session.id: give its value`)
+	f(map[string]string{"session.id": "s", "ai_agent.uid": "a"}, "", `rule "test.rule" does not group by ai_agent.uid`)
+	if a, b := fold.NewProgram(r).Hash("s\x00\x01"), fold.NewProgram(r).Hash("t\x00\x01"); a == b || a != 0xa8073cf7fad13890 {
+		t.Errorf("hashes: got %#x, %#x", a, b)
+	}
+}
