@@ -63,6 +63,7 @@ type loader struct {
 	options  Options
 	problems []Problem
 	sources  []source
+	named    map[string]bool // files that are read
 	lists    map[string]expr.List
 	origin   map[string]string // file of each list
 	agents   *site.Agents
@@ -138,8 +139,16 @@ func isYAML(name string) bool { return path.Ext(name) == ".yaml" || path.Ext(nam
 
 // rule reads one rule file; what it means comes later, when all lists are known.
 func (l *loader) rule(fsys fs.FS, p, name string) {
+	name = filepath.ToSlash(name)
+	if l.named[name] {
+		return // a folder and a file in it are both named
+	}
+	if l.named == nil {
+		l.named = map[string]bool{}
+	}
+	l.named[name] = true
 	if text, ok := l.read(fsys, p, name, doc.MaxSize); ok {
-		l.sources = append(l.sources, source{filepath.ToSlash(name), text})
+		l.sources = append(l.sources, source{name, text})
 	}
 }
 

@@ -1,0 +1,321 @@
+package rules_test
+
+import (
+	"fmt"
+	"math/big"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/schema"
+	"pgregory.net/rapid"
+)
+
+// write makes files below a new folder and returns it.
+func write(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+// say renders problems with the folder's name taken out.
+func say(dir string, ps []rules.Problem) string {
+	var b strings.Builder
+	for _, p := range ps {
+		if !p.Warning {
+			fmt.Fprintln(&b, strings.ReplaceAll(p.String(), filepath.ToSlash(dir), "DIR"))
+		}
+	}
+	return strings.TrimSpace(b.String())
+}
+
+func ids(set *rules.Set) string {
+	if set == nil {
+		return "no set"
+	}
+	var out []string
+	for _, r := range set.Rules {
+		out = append(out, r.ID)
+	}
+	for _, i := range set.Idle {
+		out = append(out, i.Rule.ID+"(idle)")
+	}
+	return strings.Join(out, " ")
+}
+
+func TestLoadFolders(t *testing.T) {
+	const any = `when: event.class == "tool"`
+	f := func(files map[string]string, o rules.Options, wantIDs, wantProblems string, paths ...string) {
+		t.Helper()
+		dir := write(t, files)
+		if len(paths) == 0 {
+			paths = []string{"."}
+		}
+		for i := range paths {
+			paths[i] = filepath.Join(dir, paths[i])
+		}
+		if o.Lists != "" {
+			o.Lists = filepath.Join(dir, o.Lists)
+		}
+		if o.Agents != "" {
+			o.Agents = filepath.Join(dir, o.Agents)
+		}
+		set, ps := rules.Load(o, paths...)
+		if got := say(dir, ps); got != wantProblems {
+			t.Errorf("got problems\n%s\nwant\n%s", got, wantProblems)
+		}
+		if got := ids(set); got != wantIDs {
+			t.Errorf("got %s, want %s", got, wantIDs)
+		}
+	}
+	asks := rule("b.asks", `when: has(ai_agent.uid) && !agent.registered`)
+	f(map[string]string{"a.yaml": rule("z.one", any), "sub/deep/b.yml": rule("a.two", any), "notes.txt": "x", ".hidden.yaml": "x: [", ".git/c.yaml": "x: ["},
+		rules.Options{}, "a.two z.one", "")
+	f(map[string]string{"a.yaml": rule("a.list", `when: url.domain in lists.hosts`), "lists/hosts.yaml": "values: [x]"}, rules.Options{}, "a.list", "")
+	f(map[string]string{"r/a.yaml": rule("a.list", `when: url.domain in lists.hosts`), "l/hosts.yaml": "values: [x]"}, rules.Options{Lists: "l"}, "a.list", "", "r")
+	f(map[string]string{"r/a.yaml": rule("a.list", `when: url.domain in lists.hosts`), "r/lists/hosts.yaml": "values: [x]", "l/hosts.yaml": "values: [y]", "l/z.txt": ""},
+		rules.Options{Lists: "l"}, "no set", `DIR/l/hosts.yaml:1:1: the list "hosts" is in DIR/r/lists/hosts.yaml already: rename one of them`, "r")
+	f(map[string]string{"r/a.yaml": rule("a.one", any)}, rules.Options{}, "a.one", "", "r", "r/a.yaml") // named twice, read once
+	f(map[string]string{"b.yaml": asks}, rules.Options{}, "b.asks(idle)", "")
+	f(map[string]string{"b.yaml": asks}, rules.Options{Drafts: true}, "b.asks", "")
+	f(map[string]string{"b.yaml": asks, "agents.yaml": "agents: [{uid: a, owner: o}]"}, rules.Options{}, "b.asks", "")
+	f(map[string]string{"r/b.yaml": asks, "who.yaml": "agents: [{uid: a, owner: o}]"}, rules.Options{Agents: "who.yaml"}, "b.asks", "", "r")
+	f(map[string]string{"r/b.yaml": asks, "r/agents.yaml": "agents: 1"}, rules.Options{}, "no set",
+		"DIR/r/agents.yaml:1:9: agents: is a whole number, not a list: write [a, b], or one a line after a dash", "r")
+	f(map[string]string{"a.yaml": rule("a.same", any), "b.yaml": rule("a.same", any)}, rules.Options{}, "no set",
+		`DIR/b.yaml:1:1: rule "a.same": id: the id is taken by DIR/a.yaml:1: choose another`)
+	f(map[string]string{"a.txt": "x"}, rules.Options{}, "no set", "DIR:1:1: there is no rule file (*.yaml, *.yml) in it: name a folder of rules")
+	f(map[string]string{"a.yaml": rule("a.one", any)}, rules.Options{}, "no set", "DIR/nowhere:1:1: cannot be read: no such file or directory", "nowhere", "a.yaml")
+	f(map[string]string{"a.yaml": rule("a.one", any)}, rules.Options{Lists: "nolists"}, "no set", "DIR/nolists:1:1: cannot be read: no such file or directory")
+	f(map[string]string{"a.yaml": rule("a.one", any), "b.yaml": "id: b.two\n"}, rules.Options{}, "no set", // one bad file keeps the whole set out
+		"DIR/b.yaml:1:1: rule \"b.two\": \"severity\" is missing\nDIR/b.yaml:1:1: rule \"b.two\": \"title\" is missing\nDIR/b.yaml:1:1: rule \"b.two\": \"when\" is missing")
+	if _, ps := rules.Load(rules.Options{}); len(ps) != 1 {
+		t.Errorf("no path: got %v", ps)
+	}
+}
+
+// TestMountedFolder: a ConfigMap is mounted as links to a hidden folder; each file counts once.
+func TestMountedFolder(t *testing.T) {
+	dir := write(t, map[string]string{"..2026/a.yaml": rule("a.one", `when: event.class == "tool"`)})
+	if err := os.Symlink("..2026", filepath.Join(dir, "..data")); err != nil {
+		t.Skip(err)
+	}
+	if err := os.Symlink(filepath.Join("..data", "a.yaml"), filepath.Join(dir, "a.yaml")); err != nil {
+		t.Skip(err)
+	}
+	set, ps := rules.Load(rules.Options{}, dir)
+	if ids(set) != "a.one" {
+		t.Errorf("got %s, %v", ids(set), ps)
+	}
+}
+
+func TestRuleIsWhatTheFileSays(t *testing.T) {
+	set := load(t, `id: a.full
+version: 3
+title: Everything
+description: >
+  On two
+  lines.
+severity: critical
+confidence: 70
+status: shadow
+datasets: [litellm, otel.gen_ai]
+tags: [owasp.asi08-2026, x.mine]
+references: [r]
+false_positives: [f]
+when: event.class == "llm"
+sequence:
+  within: 5m
+  by: [credential.uid, session.id]
+  steps:
+    - {id: a, when: event.action == "x", times: 3}
+    - {id: b, when: event.action == "y", by: [ai_agent.uid, session.id]}
+  unless: {when: event.action == "z"}
+group: {for: 2h, by: [session.id]}
+respond:
+  - notify: [soc, ops]
+  - contain: {scope: agent, ttl: 15m}
+tests:
+  - name: t
+    events:
+      - {at: 5s, repeat: 2, every: 1s, set: {event.action: x, gen_ai.usage.cost: 2, gen_ai.response.finish_reasons: [stop], gen_ai.tool.call.arguments: {b: "<", a: [1, true]}, time: "2026-01-01T00:00:01.5Z", event.truncated: true}}
+      - {raw: {b: 1, a: {c: "<"}}, format: litellm}
+      - {raw: '{"x": 1}'}
+    findings: [{by: {session.id: s}, count: 4}]
+`)
+	r := set.Rules[0]
+	check := func(what string, got, want any) {
+		t.Helper()
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %#v, want %#v", what, got, want)
+		}
+	}
+	check("id", r.ID, "a.full")
+	check("version", r.Version, 3)
+	check("description", r.Description, "On two lines.")
+	check("severity", r.Severity, "critical")
+	check("confidence", r.Confidence, 70)
+	check("status", r.Status, rules.StatusShadow)
+	check("datasets", r.Datasets, []string{"litellm", "otel.gen_ai"})
+	check("tags", r.Tags, []string{"owasp.asi08-2026", "x.mine"})
+	check("kind", r.Kind, rules.KindSequence)
+	check("steps", r.Sequence.Steps, []rules.Step{{ID: "a", Times: 3}, {ID: "b", Times: 1}})
+	check("within", r.Sequence.Within, 5*time.Minute)
+	check("unless", r.Sequence.Unless, true)
+	check("key", r.Key, []schema.Field{schema.CredentialUID, schema.SessionID})
+	check("key is optional", r.KeyOptional, false)
+	check("group by", r.GroupBy, []int{1})
+	check("group for", r.GroupFor, 2*time.Hour)
+	check("roles", len(r.Roles), 3)
+	check("key of b", r.Roles[1].Key, []schema.Field{schema.AIAgentUID, schema.SessionID})
+	check("orders", []uint16{r.Roles[0].Order, r.Roles[1].Order, r.Roles[2].Order}, []uint16{1, 2, 0})
+	check("excepted", []bool{r.Roles[0].Excepted, r.Roles[1].Excepted, r.Roles[2].Excepted}, []bool{false, false, true})
+	check("notify", r.Notify, []string{"soc", "ops"})
+	check("contain", *r.Contain, rules.Contain{Scope: "agent", State: "deny", TTL: 15 * time.Minute, Mode: "monitor"})
+	check("line", r.Line, 1)
+	entry := r.Tests[0].Events[0]
+	check("entry", []any{entry.At, entry.HasAt, entry.Repeat, entry.Every}, []any{5 * time.Second, true, 2, time.Second})
+	check("set", entry.Set, map[schema.Field]schema.Value{
+		schema.EventAction: schema.StringValue("x"), schema.GenAIUsageCost: schema.DoubleValue(2),
+		schema.GenAIResponseFinishReasons: schema.ListValue(`["stop"]`), schema.GenAIToolCallArguments: schema.JSONValue(`{"a":[1,true],"b":"<"}`),
+		schema.Time: schema.TimestampValue(1767225601_500000000), schema.EventTruncated: schema.BoolValue(true)})
+	check("raw", r.Tests[0].Events[1].Raw, `{"a":{"c":"<"},"b":1}`)
+	check("format", r.Tests[0].Events[1].Format, "litellm")
+	check("raw text", r.Tests[0].Events[2].Raw, `{"x": 1}`)
+	check("auto", r.Tests[0].Events[2].Format, "auto")
+	check("findings", r.Tests[0].Findings, []map[string]any{{"by": map[string]any{"session.id": "s"}, "count": int64(4)}})
+}
+
+func TestDefaults(t *testing.T) {
+	set := load(t, rule("a.none", `when: event.class == "tool"`),
+		rule("b.group", `when: event.class == "tool"`, `group: {for: 0, by: [session.id, user.id]}`),
+		rule("c.threshold", `when: event.class == "tool"`, `threshold: {count: 2, within: 1m, by: trace.id}`),
+		rule("d.new", `when: event.class == "tool"`, `new_value: {of: url.domain, by: [user.id], learn: 0s}`))
+	f := func(i int, key []schema.Field, optional bool, groupBy []int, groupFor time.Duration) {
+		t.Helper()
+		r := set.Rules[i]
+		if !reflect.DeepEqual(r.Key, key) || r.KeyOptional != optional || !reflect.DeepEqual(r.GroupBy, groupBy) || r.GroupFor != groupFor ||
+			!reflect.DeepEqual(r.Roles[0].Key, key) {
+			t.Errorf("%s: got %v %t %v %v", r.ID, r.Key, r.KeyOptional, r.GroupBy, r.GroupFor)
+		}
+		if r.Version != 1 || r.Confidence != 50 || r.Status != rules.StatusStable {
+			t.Errorf("%s: got version %d, confidence %d, status %s", r.ID, r.Version, r.Confidence, r.Status)
+		}
+	}
+	f(0, []schema.Field{schema.AIAgentUID}, true, []int{0}, time.Hour)
+	f(1, []schema.Field{schema.SessionID, schema.UserID}, true, []int{0, 1}, 0)
+	f(2, []schema.Field{schema.TraceID}, false, []int{0}, time.Hour)
+	f(3, []schema.Field{schema.UserID}, false, []int{0}, time.Hour)
+	if v := set.Rules[3].NewValue; v.Forget != 720*time.Hour || v.MaxValues != 256 || v.Learn != 0 {
+		t.Errorf("got %+v", v)
+	}
+}
+
+// TestShape: State lives on where only words, conditions or responses change, and starts anew where it would be read wrongly.
+func TestShape(t *testing.T) {
+	shape := func(lines ...string) [16]byte { return load(t, rule("a.x", lines...)).Rules[0].Shape }
+	base := shape(`when: event.class == "tool"`, `threshold: {count: 5, within: 1m, by: [user.id]}`)
+	for _, same := range [][]string{
+		{`when: event.class == "llm"`, `threshold: {count: 5, within: 60s, by: user.id}`, `version: 7`, `confidence: 1`},
+		{`when: event.class == "tool"`, `threshold: {by: [user.id], within: 1m, count: 5}`, `respond: [{notify: [a]}]`},
+	} {
+		if shape(same...) != base {
+			t.Errorf("%v: another shape", same)
+		}
+	}
+	for _, other := range []string{
+		`threshold: {count: 6, within: 1m, by: [user.id]}`, `threshold: {count: 5, within: 2m, by: [user.id]}`,
+		`threshold: {count: 5, within: 1m, by: [user.name]}`, `threshold: {sum: {of: gen_ai.usage.cost, at_least: 5}, within: 1m, by: [user.id]}`,
+		`distinct: {of: [url.path], count: 5, within: 1m, by: [user.id]}`, `new_value: {of: [url.path], learn: 1m, by: [user.id]}`,
+		"threshold: {count: 5, within: 1m, by: [user.id]}\ngroup: {for: 2h}",
+	} {
+		if shape(`when: event.class == "tool"`, other) == base {
+			t.Errorf("%s: the same shape", other)
+		}
+	}
+}
+
+func TestParseDecimal(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.StringMatching(`-?[0-9]{1,20}(\.[0-9]{1,9})?`).Draw(t, "number")
+		d, ok := rules.ParseDecimal(text)
+		want, _ := new(big.Rat).SetString(text)
+		want.Mul(want, big.NewRat(1_000_000_000, 1))
+		got := new(big.Int).Lsh(big.NewInt(d.Hi), 64)
+		got.Add(got, new(big.Int).SetUint64(d.Lo))
+		if !ok || !want.IsInt() || got.Cmp(want.Num()) != 0 || d.Sign() != want.Sign() {
+			t.Errorf("%s: got %s, sign %d, want %s", text, got, d.Sign(), want)
+		}
+	})
+	for _, bad := range []string{"", "-", ".", "1e3", "0x10", "1.0000000001", "123456789012345678901", "1,5", "--1"} {
+		if d, ok := rules.ParseDecimal(bad); ok {
+			t.Errorf("%q reads as %v", bad, d)
+		}
+	}
+}
+
+func TestTags(t *testing.T) {
+	seen := map[string]bool{}
+	for _, tag := range rules.Tags() {
+		if seen[tag.ID] || tag.Title == "" || strings.ToLower(tag.ID) != tag.ID || strings.ContainsAny(tag.ID, " \t") {
+			t.Errorf("bad row %q %q", tag.ID, tag.Title)
+		}
+		seen[tag.ID] = true
+	}
+	for _, id := range []string{"owasp.asi10-2026", "owasp.llm06-2025", "owasp.llm06-2026", "owasp.mcp09-2025", "atlas.aml-t0051.001", "atlas.aml-m0029",
+		"atlas.aml-cs0030", "atlas.aml-ta0014", "attack.t1562.008", "attack.ta0040", "mitre-cwe.cwe-918"} {
+		if !seen[id] {
+			t.Errorf("%s is missing", id)
+		}
+	}
+}
+
+// FuzzLoad: no rule file panics, and what fails says where.
+func FuzzLoad(f *testing.F) {
+	files, _ := filepath.Glob("../testdata/bad/*.yaml")
+	for _, file := range files {
+		if text, err := os.ReadFile(file); err == nil && len(text) < 2000 {
+			f.Add(string(text))
+		}
+	}
+	f.Add(rule("a.x", `when: event.class == "tool"`, `threshold: {count: 5, within: 1m, by: [user.id]}`))
+	f.Fuzz(func(t *testing.T, text string) {
+		if len(text) > 4096 {
+			return
+		}
+		set, ps := rules.LoadFS(rules.Options{Drafts: true}, fstest.MapFS{"r.yaml": {Data: []byte(text)}}, "x")
+		if (set == nil) != rules.Failed(ps) {
+			t.Fatalf("set %v, problems %v", set, ps)
+		}
+		for _, p := range ps {
+			if p.File == "" || p.Line < 1 || p.Col < 1 || p.Cause == "" {
+				t.Fatalf("%+v", p)
+			}
+		}
+		if set == nil {
+			return
+		}
+		var e schema.Event
+		e.SetText(schema.EventClass, "tool")
+		e.Raws = make([]schema.Value, len(set.Wanted().Raw))
+		for _, h := range set.Match(&e, set.NewScratch(), nil) {
+			if h.Rule >= len(set.Rules) || h.Roles == 0 || h.Roles>>len(set.Rules[h.Rule].Roles) != 0 {
+				t.Fatalf("%+v", h)
+			}
+		}
+	})
+}

@@ -1,0 +1,312 @@
+package rules_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/rules/doc"
+	"github.com/aidr-engine/aidr/rules/library"
+)
+
+// A node is one JSON Schema, as far as rule.schema.json uses it.
+type node = map[string]any
+
+// check says what of a value a schema refuses, "" where nothing; an unknown keyword fails the test, so that no part of
+// the schema is left unproved.
+func check(t testing.TB, root, s node, v any, at string) string {
+	t.Helper()
+	for _, key := range slices.Sorted(mapKeys(s)) {
+		if why := keyword(t, root, s, key, v, at); why != "" {
+			return at + ": " + why
+		}
+	}
+	return ""
+}
+
+func mapKeys(m node) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+func keyword(t testing.TB, root, s node, key string, v any, at string) string {
+	arg := s[key]
+	switch key {
+	case "$schema", "$id", "$defs", "title", "description", "default", "additionalProperties":
+		return ""
+	case "$ref":
+		name := strings.TrimPrefix(arg.(string), "#/$defs/")
+		return check(t, root, root["$defs"].(node)[name].(node), v, at)
+	case "type":
+		return typeOf(arg, v)
+	case "enum":
+		if !slices.Contains(arg.([]any), v) {
+			return fmt.Sprintf("%v is none of %v", v, arg)
+		}
+	case "const":
+		if !reflect.DeepEqual(number(arg), number(v)) {
+			return fmt.Sprintf("%v is not %v", v, arg)
+		}
+	case "pattern":
+		if text, ok := v.(string); ok && !regexp.MustCompile(arg.(string)).MatchString(text) {
+			return fmt.Sprintf("%q does not match %s", text, arg)
+		}
+	case "anyOf", "oneOf":
+		return alternatives(t, root, key, arg.([]any), v, at)
+	case "properties":
+		return properties(t, root, s, v, at)
+	case "required":
+		m, ok := v.(node)
+		for _, name := range arg.([]any) {
+			if _, there := m[name.(string)]; ok && !there {
+				return fmt.Sprintf("%s is missing", name)
+			}
+		}
+	case "items":
+		for i, item := range list(v) {
+			if why := check(t, root, arg.(node), item, fmt.Sprintf("%s[%d]", at, i)); why != "" {
+				return why
+			}
+		}
+	case "uniqueItems":
+		for i, item := range list(v) {
+			if slices.ContainsFunc(list(v)[:i], func(o any) bool { return reflect.DeepEqual(o, item) }) {
+				return fmt.Sprintf("%v is there twice", item)
+			}
+		}
+	default:
+		return limit(t, key, arg, v)
+	}
+	return ""
+}
+
+func list(v any) []any {
+	l, _ := v.([]any)
+	return l
+}
+
+func number(v any) any {
+	switch n := v.(type) {
+	case int64:
+		return float64(n)
+	case int:
+		return float64(n)
+	}
+	return v
+}
+
+func typeOf(want, v any) string {
+	is := map[string]bool{}
+	switch n := number(v).(type) {
+	case string:
+		is["string"] = true
+	case float64:
+		is["number"] = true
+		is["integer"] = n == float64(int64(n))
+	case bool:
+		is["boolean"] = true
+	case node:
+		is["object"] = true
+	case []any:
+		is["array"] = true
+	}
+	names, ok := want.([]any)
+	if !ok {
+		names = []any{want}
+	}
+	for _, name := range names {
+		if is[name.(string)] {
+			return ""
+		}
+	}
+	return fmt.Sprintf("%v is no %v", v, want)
+}
+
+func alternatives(t testing.TB, root node, key string, all []any, v any, at string) string {
+	held := 0
+	why := ""
+	for _, alt := range all {
+		if w := check(t, root, alt.(node), v, at); w == "" {
+			held++
+		} else {
+			why = w
+		}
+	}
+	if held == 0 || key == "oneOf" && held > 1 {
+		return fmt.Sprintf("%d alternatives hold, the last fails because of %s", held, why)
+	}
+	return ""
+}
+
+func properties(t testing.TB, root, s node, v any, at string) string {
+	known := s["properties"].(node)
+	m, ok := v.(node)
+	if !ok {
+		return ""
+	}
+	for _, name := range slices.Sorted(mapKeys(m)) {
+		sub, ok := known[name].(node)
+		if !ok {
+			if s["additionalProperties"] == false {
+				return fmt.Sprintf("unknown key %s", name)
+			}
+			continue
+		}
+		if why := check(t, root, sub, m[name], at+"."+name); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+func limit(t testing.TB, key string, arg, v any) string {
+	bound := arg.(float64)
+	size, ok := number(v).(float64)
+	switch {
+	case strings.HasSuffix(key, "Length"):
+		var text string
+		text, ok = v.(string)
+		size = float64(len([]rune(text)))
+	case strings.HasSuffix(key, "Items"):
+		_, ok = v.([]any)
+		size = float64(len(list(v)))
+	case strings.HasSuffix(key, "Properties"):
+		var m node
+		m, ok = v.(node)
+		size = float64(len(m))
+	}
+	bad := false
+	switch key {
+	case "minimum", "minLength", "minItems", "minProperties":
+		bad = size < bound
+	case "maximum", "maxLength", "maxItems":
+		bad = size > bound
+	case "exclusiveMinimum":
+		bad = size <= bound
+	default:
+		t.Fatalf("rule.schema.json uses %q, which this test does not know", key)
+	}
+	if ok && bad {
+		return fmt.Sprintf("%v is outside %s %v", v, key, arg)
+	}
+	return ""
+}
+
+func ruleSchema(t testing.TB) node {
+	t.Helper()
+	text, err := os.ReadFile("rule.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s node
+	if err := json.Unmarshal(text, &s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestLibraryIsBySchema: every shipped rule is what the schema describes.
+func TestLibraryIsBySchema(t *testing.T) {
+	s := ruleSchema(t)
+	n := 0
+	err := fs.WalkDir(library.FS, ".", func(p string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || strings.HasPrefix(p, "lists/") {
+			return err
+		}
+		text, _ := fs.ReadFile(library.FS, p)
+		if _, root := doc.Parse(p, text); root != nil {
+			if why := check(t, s, s, root.Any(), p); why != "" {
+				t.Errorf("%s", why)
+			}
+		}
+		n++
+		return nil
+	})
+	if err != nil || n < 18 {
+		t.Errorf("got %d rules, %v", n, err)
+	}
+}
+
+// TestSchemaKnowsWhatTheLoaderKnows: the keys of each mapping are those of the schema, neither more nor less, and what
+// the schema requires the loader does too.
+func TestSchemaKnowsWhatTheLoaderKnows(t *testing.T) {
+	const everything = `id: x
+title: x
+severity: low
+when: "true"
+group: {zz: 1}
+threshold: {zz: 1, sum: {zz: 1}, ratio: {zz: 1}}
+distinct: {zz: 1}
+new_value: {zz: 1}
+sequence: {zz: 1, steps: [{zz: 1}, {zz: 1}], unless: {zz: 1}}
+respond: [{zz: 1, contain: {zz: 1}}]
+exceptions: [{zz: 1}]
+tests: [{zz: 1, events: [{zz: 1}]}]
+zz: 1
+`
+	known := map[string]string{} // mapping -> its keys as the loader names them
+	for _, kind := range []string{"threshold", "distinct", "new_value", "sequence"} {
+		var lines []string
+		for l := range strings.Lines(everything) { // one clause at a time: the loader reads the first only
+			key, _, _ := strings.Cut(l, ":")
+			if key == kind || !slices.Contains([]string{"threshold", "distinct", "new_value", "sequence"}, key) {
+				lines = append(lines, l)
+			}
+		}
+		for _, p := range problems(t, strings.Join(lines, "")) {
+			if _, keys, ok := strings.Cut(p.Cause, "known are "); ok {
+				known[strings.TrimSuffix(strings.TrimSuffix(p.Key, "zz"), ".")] = keys
+			}
+		}
+	}
+	s := ruleSchema(t)
+	got := map[string]string{}
+	gather(s, "", got)
+	later := []string{"absence", "baseline", "correlate", "flow", "rarity"} // not yet
+	known[""] = strings.Join(slices.DeleteFunc(strings.Split(known[""], ", "), func(k string) bool { return slices.Contains(later, k) }), ", ")
+	for path, keys := range got {
+		if known[path] != keys {
+			t.Errorf("%q: the schema has %q, the loader %q", path, keys, known[path])
+		}
+	}
+	if len(got) < 14 {
+		t.Errorf("got %d mappings in the schema: %v", len(got), got)
+	}
+}
+
+// gather lists the keys of every mapping of the schema that takes no others.
+func gather(s node, path string, out map[string]string) {
+	if props, ok := s["properties"].(node); ok {
+		out[path] = strings.Join(slices.Sorted(mapKeys(props)), ", ")
+		for name, sub := range props {
+			gather(sub.(node), strings.TrimPrefix(path+"."+name, "."), out)
+		}
+	}
+	if items, ok := s["items"].(node); ok {
+		gather(items, path+"[0]", out)
+	}
+}
+
+// problems loads one rule file and returns what is wrong with it.
+func problems(t testing.TB, text string) []rules.Problem {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "r.yaml")
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, ps := rules.Load(rules.Options{}, file)
+	return ps
+}
