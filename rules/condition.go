@@ -9,6 +9,7 @@ import (
 	"github.com/aidr-engine/aidr/rules/doc"
 	"github.com/aidr-engine/aidr/rules/expr"
 	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/content"
 )
 
 // compiler compiles the conditions of one Set. A text that stands in many rules is compiled once, and the index then
@@ -58,7 +59,7 @@ func (r *reader) mentions(n *doc.Node, ms []expr.Mention) {
 			continue
 		}
 		for _, key := range r.compiler.env.RawPaths()[m.Raw] {
-			if holdsCredential(key) {
+			if content.CredentialName(key) {
 				line, col := placeOf(n.String(), m.Name)
 				n.FailAt(line, col, "%s holds a credential: what a rule reads is shown in its findings, so compare credential.uid (its hash) instead", m.Name)
 			}
