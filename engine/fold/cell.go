@@ -213,8 +213,9 @@ func (c *Cell) Wake() (w int64, ok bool) {
 		w = min(w, c.base.groups[i].End)
 	}
 	for i := range c.emissions {
-		if end := c.emissions[i].end; end > c.mark {
+		if end := c.emissions[i].end; end > c.mark { // the others are for Cut to forget; those behind it end later
 			w = min(w, end)
+			break
 		}
 	}
 	if len(c.base.keys) > 0 {

@@ -123,7 +123,7 @@ func (p *Program) whatEvent(g *Group) string {
 		what += " on " + quote(e.Resource)
 	}
 	if e.Outcome != "" {
-		what += " (" + strings.Trim(quote(e.Outcome), `"`) + ")"
+		what += " with outcome " + quote(e.Outcome)
 	}
 	return what
 }

@@ -105,9 +105,11 @@ func responses(r *rules.Rule) (list []schema.Response) {
 		list = append(list, schema.Response{Action: "notify", Target: name, Result: "requested"})
 	}
 	if c := r.Contain; c != nil {
-		list = append(list, schema.Response{
-			Action: "contain", Target: c.Scope, State: c.State, Mode: c.Mode, TTL: durationText(c.TTL), Result: "recorded",
-		})
+		contain := schema.Response{Action: "contain", Target: c.Scope, State: c.State, Mode: c.Mode, Result: "recorded"}
+		if c.TTL > 0 {
+			contain.TTL = durationText(c.TTL)
+		}
+		list = append(list, contain)
 	}
 	return list
 }
