@@ -26,6 +26,7 @@ type cutter struct {
 	seq       uint64
 	restored  bool                           // the engine started from a checkpoint
 	watermark []int64                        // by rule; what the last cut advanced to
+	warming   []int64                        // by rule; until when its State does not know its whole window, 0: it does
 	positions map[connectors.Partition]int64 // committed with the last cut
 	pending   []pendingItems
 	last      time.Time
@@ -51,6 +52,7 @@ func newCutter(e *Engine) *cutter {
 	c := &cutter{
 		e: e, requests: make(chan chan error), urgent: make(chan struct{}, 1), stopping: make(chan stopRequest), stopped: make(chan struct{}),
 		positions: map[connectors.Partition]int64{}, watermark: make([]int64, len(e.programs)),
+		warming: make([]int64, len(e.programs)),
 	}
 	for i := range c.watermark {
 		c.watermark[i] = never
@@ -373,6 +375,7 @@ type ruleState struct {
 	ID        string `json:"id"`
 	Shape     string `json:"shape"`
 	Watermark int64  `json:"watermark_ns"`
+	Warming   int64  `json:"warming_until_ns,omitempty"`
 }
 
 func (s *cutState) encode() []byte {
@@ -404,7 +407,7 @@ func (c *cutter) state() *cutState {
 		return a.Number < b.Number
 	})
 	for i, r := range c.e.o.Set.Rules {
-		s.Rules = append(s.Rules, ruleState{ID: r.ID, Shape: hex.EncodeToString(r.Shape[:]), Watermark: c.watermark[i]})
+		s.Rules = append(s.Rules, ruleState{ID: r.ID, Shape: hex.EncodeToString(r.Shape[:]), Watermark: c.watermark[i], Warming: c.warming[i]})
 	}
 	return s
 }

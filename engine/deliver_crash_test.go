@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -73,6 +74,8 @@ func (s *moodySink) Close() error              { return nil }
 // Write takes what the mood lets it. What would come after the crash does not happen.
 func (s *moodySink) Write(_ context.Context, entries []connectors.Entry) error {
 	w := s.world
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	if w.crashed != nil {
 		return errors.New("the process is dead")
 	}
@@ -145,6 +148,7 @@ type crashWorld struct {
 	requeued map[uint64]bool
 	life     int
 
+	mu           sync.Mutex   // held by Write; nothing else runs while a step is played
 	crashInWrite bool         // the next Write that takes something is the last
 	crashed      *store.Store // what the disk held then
 	err          error
@@ -165,29 +169,46 @@ func (w *crashWorld) play(o crashOp) {
 	case "commit":
 		w.all = append(w.all, w.v.commit(o.changes...)...)
 	case "moods":
-		for i, m := range o.moods {
-			w.moody[i].mood = m
-		}
+		w.setMoods(o.moods)
 	case "time":
 		w.v.after(o.d)
 	case "crash":
 		w.crash()
 	case "crash-in-write":
+		w.mu.Lock()
 		w.crashInWrite = true
+		w.mu.Unlock()
 	case "requeue":
 		w.requeue(o.pick)
 	}
-	if w.crashed != nil {
+	if w.dead() {
 		w.crash()
 	}
 }
 
+func (w *crashWorld) setMoods(moods [3]int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, m := range moods {
+		w.moody[i].mood = m
+	}
+}
+
+// dead says that a Write was the last.
+func (w *crashWorld) dead() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.crashed != nil
+}
+
 // crash goes on with what the disk held when the process died.
 func (w *crashWorld) crash() {
-	w.life++
+	w.mu.Lock()
 	if w.crashed == nil {
 		w.crashed, w.err = w.v.store.Snapshot()
 	}
+	w.life++
+	w.mu.Unlock()
 	dead := w.v.store
 	w.v.d.once.Do(func() { close(w.v.d.draining) })
 	w.v.d.cancel()
@@ -195,7 +216,9 @@ func (w *crashWorld) crash() {
 	if err := dead.Close(); err != nil {
 		w.err = err
 	}
+	w.mu.Lock()
 	w.v.store, w.crashed, w.crashInWrite = w.crashed, nil, false
+	w.mu.Unlock()
 	w.v.start(w.sinks...)
 	synctest.Wait()
 }
@@ -219,11 +242,13 @@ func (w *crashWorld) requeue(pick int) {
 
 // finish lets everything get through and says what is wrong.
 func (w *crashWorld) finish() []string {
+	w.mu.Lock()
 	w.crashInWrite = false
-	for _, s := range w.moody {
-		s.mood = 0
-	}
+	w.mu.Unlock()
+	w.setMoods([3]int{})
 	w.v.after(time.Hour)
+	w.mu.Lock() // whoever took something did it under the lock
+	defer w.mu.Unlock()
 	var wrong []string
 	if w.err != nil {
 		wrong = append(wrong, w.err.Error())

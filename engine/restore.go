@@ -27,7 +27,7 @@ func (e *Engine) restore() error {
 	}
 	e.cuts.seq, e.cuts.restored = seq, true
 	e.restorePartitions(s.Partitions)
-	same := e.restoreRules(s.Rules)
+	same := e.restoreRules(s.Rules, s.Partitions)
 	if err := e.restoreTimers(); err != nil {
 		return err
 	}
@@ -49,22 +49,32 @@ func (e *Engine) restorePartitions(partitions []partitionState) {
 	}
 }
 
-// restoreRules gives each rule the watermark that its State stands at, and returns the rules whose State lives on.
-func (e *Engine) restoreRules(old []ruleState) (same map[string]int) {
+// restoreRules gives each rule the watermark that its State stands at, and returns the rules whose State lives on. A rule
+// that is new, or whose shape changed, knows nothing of what was read before: its findings say until when.
+func (e *Engine) restoreRules(old []ruleState, partitions []partitionState) (same map[string]int) {
 	same = map[string]int{}
+	known := make(map[string]ruleState, len(old))
+	for _, o := range old {
+		known[o.ID] = o
+	}
+	latest := int64(never) // event time up to which everything was read without the rule
+	for _, p := range partitions {
+		latest = max(latest, p.Event)
+	}
 	for i, r := range e.o.Set.Rules {
-		for _, o := range old {
-			if o.ID != r.ID {
-				continue
-			}
+		o, ok := known[r.ID]
+		if ok {
 			// Even where the State starts anew: what was read before is not read again.
-			e.cuts.watermark[i] = o.Watermark
+			e.cuts.watermark[i], e.cuts.warming[i] = o.Watermark, o.Warming
 			for _, s := range e.shards {
 				s.mark[i] = o.Watermark
 			}
-			if o.Shape == hex.EncodeToString(r.Shape[:]) {
-				same[r.ID] = i
-			}
+		}
+		switch {
+		case ok && o.Shape == hex.EncodeToString(r.Shape[:]):
+			same[r.ID] = i
+		case latest != never && r.Memory() > 0:
+			e.cuts.warming[i] = latest + int64(r.Memory())
 		}
 	}
 	return same

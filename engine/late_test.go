@@ -1,0 +1,314 @@
+package engine
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/store"
+	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/decode"
+)
+
+// handClock is a clock that a test moves. It never ticks: cuts come when the test asks.
+type handClock struct{ now time.Time }
+
+func (c *handClock) clock() Clock {
+	return Clock{
+		Now:  func() time.Time { return c.now },
+		Tick: func(time.Duration) (<-chan time.Time, func()) { return nil, func() {} },
+	}
+}
+
+// bench is an engine with one live source whose batches a test hands in.
+type bench struct {
+	t      *testing.T
+	e      *Engine
+	clock  *handClock
+	latest map[schema.ID]*schema.Finding
+	offset map[int32]int64
+}
+
+var benchStart = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func newBench(t *testing.T, st *store.Store, partitions int32, rules map[string]string) *bench {
+	t.Helper()
+	b := &bench{t: t, clock: &handClock{now: benchStart}, latest: map[schema.ID]*schema.Finding{}, offset: map[int32]int64{}}
+	var err error
+	b.e, err = New(Options{
+		Set: loadRules(t, rules), Store: st, Shards: 2, Clock: b.clock.clock(),
+		Inputs: []Input{{Source: &Records{Named: "s"}, Decode: decode.Options{Format: "aidr"}, Datasets: []string{"litellm", "aws.cloudtrail"}}},
+		Committed: func(entries []connectors.Entry) {
+			for _, e := range entries {
+				b.latest[e.Finding.ID] = e.Finding
+			}
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for n := range partitions {
+		b.e.Assigned(b.partition(n))
+	}
+	return b
+}
+
+func loadRules(t *testing.T, files map[string]string) *rules.Set {
+	t.Helper()
+	dir := t.TempDir()
+	for id, body := range files {
+		text := fmt.Sprintf("id: %s\ntitle: t\nseverity: low\n%s", id, body)
+		if err := os.WriteFile(filepath.Join(dir, id+".yaml"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	set, problems := rules.Load(rules.Options{}, dir)
+	if set == nil {
+		t.Fatal(problems)
+	}
+	return set
+}
+
+func (b *bench) partition(n int32) connectors.Partition {
+	return connectors.Partition{Source: "s", Topic: "t", Number: n}
+}
+
+// event is one record: of which dataset, when, at which record time (offsets from the start in seconds).
+type event struct {
+	dataset    string
+	at, record int
+	action     string
+}
+
+// read hands in one batch for each event, and tells whether the partition is read to its end.
+func (b *bench) read(partition int32, atEnd bool, events ...event) {
+	b.t.Helper()
+	batch := &connectors.Batch{Partition: b.partition(partition), HighWater: -1, AtEnd: atEnd}
+	for _, e := range events {
+		line, err := json.Marshal(map[string]any{
+			"time": benchStart.Add(time.Duration(e.at) * time.Second), "event.dataset": e.dataset, "event.class": "tool",
+			"event.action": e.action, "ai_agent.uid": "a", "http.request.id": fmt.Sprint(b.offset[partition]),
+		})
+		if err != nil {
+			b.t.Fatal(err)
+		}
+		rec := connectors.Record{Start: len(batch.Raw), Offset: b.offset[partition], Time: benchStart.Add(time.Duration(e.record) * time.Second).UnixNano()}
+		batch.Raw += string(line)
+		rec.End = len(batch.Raw)
+		batch.Records = append(batch.Records, rec)
+		b.offset[partition]++
+	}
+	batch.Next = b.offset[partition]
+	if err := b.e.Read(context.Background(), batch); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// cut makes a checkpoint of everything that was handed in. Lanes route on their own: a mark goes through each first.
+func (b *bench) cut() {
+	b.t.Helper()
+	for n := range b.offset {
+		j := &job{lane: b.e.lanes[b.partition(n)], done: make(chan struct{})}
+		if err := b.e.submit(context.Background(), j); err != nil {
+			b.t.Fatal(err)
+		}
+		<-j.done
+	}
+	if err := b.e.Cut(context.Background()); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+func (b *bench) stop() {
+	b.t.Helper()
+	if err := b.e.Stop(context.Background()); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// by returns the findings of a rule and status.
+func (b *bench) by(rule string, status schema.Status) (out []*schema.Finding) {
+	for _, f := range b.latest {
+		if f.RuleID == rule && f.Status == status {
+			out = append(out, f)
+		}
+	}
+	return out
+}
+
+var lateRules = map[string]string{
+	"plain": "when: event.action == \"x\"\ngroup: {for: 10s}\n",
+	"count": "when: event.action == \"x\"\nthreshold: {count: 1, within: 1m, by: [ai_agent.uid]}\ngroup: {for: 10s}\n",
+}
+
+// A late event is a finding of its own under a rule without a stateful clause, and counted under the others.
+func TestLateEvents(t *testing.T) {
+	b := newBench(t, nil, 1, lateRules)
+	defer b.stop()
+	b.read(0, false, event{"litellm", 100, 100, "y"})
+	b.read(0, false, event{"litellm", 69, 101, "x"}) // 31 s behind: late
+	b.read(0, false, event{"litellm", 71, 102, "x"}) // 29 s behind: in time
+	b.cut()
+	late := 0
+	for _, f := range b.by("plain", schema.StatusSettled) {
+		if f.Late && f.GroupStart == schema.Instant(benchStart.Add(69*time.Second).UnixNano()) {
+			late++
+		}
+	}
+	if late != 1 {
+		t.Errorf("the late event gave %d findings of its own, want 1: %v", late, b.latest)
+	}
+	if got := len(b.by("count", schema.StatusOpen)); got != 1 {
+		t.Errorf("the rule that counts has %d open findings, want 1: the late event is no item of it", got)
+	}
+}
+
+// A late copy of a record gives one late finding, however often it comes.
+func TestLateCopiesAreOneFinding(t *testing.T) {
+	st, err := store.Open("", store.Options{Memory: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	b := newBench(t, st, 1, lateRules)
+	defer b.stop()
+	seen := 0
+	committed := b.e.o.Committed
+	b.e.o.Committed = func(entries []connectors.Entry) {
+		for _, e := range entries {
+			if e.Finding.Late {
+				seen++
+			}
+		}
+		committed(entries)
+	}
+	b.read(0, false, event{"litellm", 100, 100, "y"})
+	for range 3 {
+		b.offset[0] = 7 // the same bytes
+		b.read(0, false, event{"litellm", 10, 101, "x"})
+		b.cut()
+	}
+	if seen != 1 {
+		t.Errorf("three copies of a late event gave %d changes of findings, want 1", seen)
+	}
+}
+
+// One forged date must not blind the rules: the watermark does not move, and the event is counted as late.
+func TestFutureDatedEvents(t *testing.T) {
+	b := newBench(t, nil, 1, lateRules)
+	defer b.stop()
+	b.read(0, false, event{"litellm", 0, 0, "y"})
+	b.read(0, false, event{"litellm", 5000, 1, "x"}) // more than 5 min past its record
+	b.read(0, false, event{"litellm", 2, 2, "x"})
+	b.cut()
+	if got := len(b.by("count", schema.StatusOpen)); got != 1 {
+		t.Errorf("after a forged date %d findings, want 1", got)
+	}
+	if high := b.e.lanes[b.partition(0)].progress.high(); high != benchStart.Add(2*time.Second).UnixNano() {
+		t.Errorf("the partition's high is %v: the forged date moved it", schema.Instant(high))
+	}
+}
+
+// An event before its record's time is judged by its own dataset's delay, whatever else the partition carries.
+func TestDelayIsTheDatasets(t *testing.T) {
+	b := newBench(t, nil, 1, lateRules)
+	defer b.stop()
+	b.read(0, false, event{"litellm", 1000, 1000, "y"})
+	b.read(0, false, event{"aws.cloudtrail", 10, 1001, "x"}) // 16.5 min behind: in time for a trail
+	b.read(0, false, event{"litellm", 900, 1002, "x"})       // late for a gateway
+	b.cut()
+	open, late := b.by("plain", schema.StatusOpen), 0
+	for _, f := range b.by("plain", schema.StatusSettled) {
+		if f.Late {
+			late++
+		}
+	}
+	if len(open) != 1 || late != 1 {
+		t.Errorf("%d open and %d late findings, want 1 and 1", len(open), late)
+	}
+}
+
+// A partition that has said nothing holds the watermark; one that is read to its end and silent follows the clock.
+func TestIdlePartitionsFollowTheClock(t *testing.T) {
+	b := newBench(t, nil, 2, map[string]string{"plain": "when: event.action == \"x\"\ngroup: {for: 10s}\ndatasets: [litellm]\n"})
+	defer b.stop()
+	b.read(0, true, event{"litellm", 0, 0, "x"})
+	b.read(1, true)
+	b.cut()
+	if got := len(b.by("plain", schema.StatusOpen)); got != 1 {
+		t.Fatalf("%d open findings, want 1, at once", got)
+	}
+	b.clock.now = benchStart.Add(DefaultIdle - time.Second)
+	b.cut()
+	if got := len(b.by("plain", schema.StatusSettled)); got != 0 {
+		t.Errorf("%d findings settled before the partitions were idle", got)
+	}
+	b.clock.now = benchStart.Add(DefaultIdle + time.Second)
+	b.cut() // high = now; the watermark is 30 s behind
+	b.clock.now = benchStart.Add(DefaultIdle + 11*time.Second)
+	b.cut()
+	if got := len(b.by("plain", schema.StatusSettled)); got != 1 {
+		t.Errorf("%d findings settled after both partitions were idle, want 1", got)
+	}
+}
+
+// A partition with a backlog that runs ahead of another waits for it.
+func TestAlignment(t *testing.T) {
+	b := newBench(t, nil, 2, lateRules)
+	defer b.stop()
+	b.read(1, false, event{"litellm", 0, 0, "y"})
+	b.read(0, false, event{"litellm", 1000, 1000, "y"})
+	b.cut()
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() {
+		done <- b.e.Read(ctx, &connectors.Batch{Partition: b.partition(0), Next: 1, HighWater: -1})
+	}()
+	select {
+	case err := <-done:
+		t.Fatalf("the partition that is 1,000 s ahead was not held back: %v", err)
+	case <-time.After(20 * time.Millisecond):
+	}
+	b.read(1, true, event{"litellm", 10, 10, "y"}) // read to its end: it holds nobody back
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	cancel()
+}
+
+// State of a rule whose shape changed starts anew, and its findings say so; State of the same shape lives on.
+func TestWarming(t *testing.T) {
+	st, err := store.Open("", store.Options{Memory: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	rule := func(within string) map[string]string {
+		return map[string]string{
+			"count": "when: event.action == \"x\"\nthreshold: {count: 2, within: " + within + ", by: [ai_agent.uid]}\n",
+			"same":  "when: event.action == \"x\"\nthreshold: {count: 2, within: 1m, by: [ai_agent.uid]}\n",
+		}
+	}
+	b := newBench(t, st, 1, rule("1m"))
+	b.read(0, false, event{"litellm", 0, 0, "x"}, event{"litellm", 100, 100, "y"})
+	b.cut()
+	b.stop()
+	b = newBench(t, st, 1, rule("2m"))
+	defer b.stop()
+	b.offset[0] = 2
+	b.read(0, false, event{"litellm", 101, 101, "x"}, event{"litellm", 102, 102, "x"})
+	b.cut()
+	warm, same := b.by("count", schema.StatusOpen), b.by("same", schema.StatusOpen)
+	if len(warm) != 1 || warm[0].WarmingUntil == nil {
+		t.Errorf("the rule of another shape found %v, want one finding that says until when it is warming", warm)
+	}
+	if len(same) != 1 || same[0].WarmingUntil != nil {
+		t.Errorf("the rule of the same shape found %v, want one finding that is warm", same)
+	}
+}
