@@ -211,6 +211,10 @@ func (s *shard) cut(b *barrier) shardCut {
 	for _, en := range s.dirty {
 		en.dirty = false
 		en.cell.Cut(b.now, func(f *schema.Finding) {
+			if until := s.e.cuts.warming[en.key.rule]; int64(f.GroupStart) < until {
+				at := schema.Instant(until)
+				f.WarmingUntil = &at
+			}
 			out.entries = append(out.entries, connectors.Entry{Type: entryType(f), Finding: f})
 		})
 		s.settle(en, &out, keep)
