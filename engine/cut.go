@@ -60,6 +60,9 @@ func newCutter(e *Engine) *cutter {
 	return c
 }
 
+// idleStep is how far an idle partition's watermark follows the clock at a time: a checkpoint each.
+const idleStep = time.Second
+
 // slowest is the longest pace of cuts: where a cut takes long, cuts are rarer, so that they take at most half the time.
 const slowest = 2 * time.Second
 
@@ -171,8 +174,8 @@ func (c *cutter) snapshot(now time.Time, until *schema.Instant, force bool, repl
 	var dead []store.DeadLetter
 	moved := force
 	for _, l := range e.lanes {
-		if l.idle(now) {
-			l.progress.floor = max(l.progress.floor, now.UnixNano())
+		if l.idle(now) && before(now.UnixNano(), idleStep) >= l.progress.floor {
+			l.progress.floor = now.UnixNano()
 			moved = true
 		}
 		moved = moved || l.known && l.next != c.positions[l.p]

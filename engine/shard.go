@@ -211,7 +211,7 @@ func (s *shard) cut(b *barrier) shardCut {
 	for _, en := range s.dirty {
 		en.dirty = false
 		en.cell.Cut(b.now, func(f *schema.Finding) {
-			if until := s.e.cuts.warming[en.key.rule]; int64(f.GroupStart) < until {
+			if until := s.e.cuts.warming[en.key.rule]; until != 0 && int64(f.GroupStart) < until {
 				at := schema.Instant(until)
 				f.WarmingUntil = &at
 			}

@@ -123,6 +123,23 @@ func TestCellForgetsWhatLiveForgot(t *testing.T) {
 	}
 }
 
+// TestCellForgetsBeforeBaseKnew: a chain that begins and breaks among pending items stays broken in live when only its
+// beginning has moved into base.
+func TestCellForgetsBeforeBaseKnew(t *testing.T) {
+	c := fold.NewCell(fold.NewProgram(twoSources()), "a\x00\x01")
+	c.Advance(0)
+	begins, breaks, ends := at(1, 1), at(2, 2), at(2, 3)
+	begins.Roles, begins.Role = 1, 1
+	breaks.Roles, breaks.Role = 4, 0
+	ends.Roles, ends.Role = 2, 2
+	c.Add(begins)
+	c.Add(breaks)
+	wantLines(t, cut(c))
+	c.Advance(2e9)
+	c.Add(ends)
+	wantLines(t, cut(c))
+}
+
 // TestCellCountsLimitsOnce: however often items are folded into live, what is counted is what base gave up.
 func TestCellCountsLimitsOnce(t *testing.T) {
 	f := func(what string, cutEvery, advanceEvery int) {

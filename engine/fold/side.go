@@ -96,18 +96,19 @@ func (c *Cell) keep(w *work, s *side, key string) {
 	s.next = min(s.next, k.wake)
 }
 
-// forget takes a key away: from base, or from what live shows of base.
+// forget takes a key away: from base, or from what live shows of base. In live the empty State stays where any was
+// before: base may come to hold the items that made it, before those that took it away.
 func (c *Cell) forget(s *side, key string) {
 	if s == &c.base {
 		s.forget(key)
 		return
 	}
-	if _, below := c.base.find(key); below {
+	_, above := s.find(key)
+	_, below := c.base.find(key)
+	if above || below {
 		k := s.slot(key)
 		k.state, k.wake = k.state[:0], lastInstant
-		return
 	}
-	s.forget(key)
 }
 
 // wake returns the State's deadline, lastInstant for none.
