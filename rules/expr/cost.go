@@ -18,13 +18,11 @@ const (
 	MaxCost = 50_000
 	// WarnCost is the highest estimate that needs no second thought: about 0.1 ms.
 	WarnCost = 1_000
-	// maxRunCost stops a comprehension over a value that is larger than the sizes below.
-	maxRunCost = 2 * MaxCost
 )
 
 // Sizes that values are taken to have when cost is estimated: characters of a text, elements of a list. An event may
-// hold more (texts up to 256 KiB), which then costs more: one pass over a text is linear, and comprehensions stop at
-// maxRunCost.
+// hold more (texts up to 256 KiB), which then costs more: one pass over a text is linear, and comprehensions stop
+// after maxSteps.
 const (
 	textSize     = 1 << 10  // names, ids, addresses, paths
 	longTextSize = 16 << 10 // what people and models write, tool arguments and results

@@ -321,15 +321,37 @@ func TestCondIsShared(t *testing.T) {
 	wg.Wait()
 }
 
-// A comprehension over far more than any record should hold stops, as an error.
-func TestCostLimit(t *testing.T) {
+// Comprehensions visit all of the largest list of an event, in time that grows with it; beyond that they stop, as an
+// error.
+func TestSteps(t *testing.T) {
 	env := newTestEnv(t)
-	cond := mustCompile(t, env, `raw.a.all(x, x == 1)`)
-	e := &schema.Event{Raws: []schema.Value{schema.JSONValue("[" + strings.Repeat("1,", 100_000) + "2]")}}
-	if ok, err := cond.Eval(e, NewScratch()); err == nil {
-		t.Errorf("got %v without an error", ok)
+	largest := schema.JSONValue("[" + strings.Repeat("1,", maxSteps-2) + "2]")
+	for text, want := range map[string]string{
+		`raw.a.exists(x, x == 2)`:                            "true",
+		`raw.a.filter(x, x == 2).size() == 1`:                "true",
+		`raw.a.all(x, x == 1)`:                               "false",
+		`raw.a.all(x, x > 0) && raw.a.exists(x, x == 2)`:     "true", // each leaf has its own count
+		`raw.b.exists(x, x.exists(y, y == 2))`:               "error",
+		`raw.a.all(x, x > 0) == raw.a.exists(x, x == 2)`:     "error",
+		`raw.b.exists(x, raw.c[x[0]].exists(y, y == 3))`:     "error", // a square that no estimate sees
+		`raw.a.exists(x, x == 2) || event.class == "absent"`: "true",
+	} {
+		cond := mustCompile(t, env, text)
+		e := &schema.Event{}
+		for _, path := range env.RawPaths() {
+			switch path[0] {
+			case "a":
+				e.Raws = append(e.Raws, largest)
+			case "b":
+				e.Raws = append(e.Raws, schema.JSONValue("["+strings.Repeat("[0,0,0,0,0,0],", 30_000)+"[]]"))
+			case "c":
+				e.Raws = append(e.Raws, schema.JSONValue("[["+strings.Repeat("1,", 30_000)+"2]]"))
+			}
+		}
+		if got := outcome(cond.Eval(e, NewScratch())); got != want {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
 	}
-	mustCompile(t, env, `raw.a.exists(x, x.actions.exists(y, y == "*" || y.startsWith("s3:")))`)
 }
 
 // FuzzEval holds nodes to the CEL that they stand for on any text and any JSON, and that nothing panics.

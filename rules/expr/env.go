@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -27,6 +28,7 @@ type Env struct {
 	rawAt map[string]int // pathKey -> place in raws
 
 	shared map[string]*shared // by shareKey
+	spent  context.Context    // is over: see program
 }
 
 // NewEnv returns an Env over the schema, the site's lists and its agents.
@@ -35,7 +37,9 @@ func NewEnv(site Site) (*Env, error) {
 	if err != nil {
 		return nil, fmt.Errorf("build CEL environment: %w", err)
 	}
-	return &Env{cel: env, site: site, rawAt: map[string]int{}, shared: map[string]*shared{}}, nil
+	spent, end := context.WithCancel(context.Background())
+	end()
+	return &Env{spent: spent, cel: env, site: site, rawAt: map[string]int{}, shared: map[string]*shared{}}, nil
 }
 
 // RawPaths returns the raw paths mentioned so far; Event.Raws has this order. The paths are not to be changed.
@@ -73,7 +77,6 @@ type checked struct {
 	mentions  []StepMention // in order of first mention; Step is 0 for an event
 	conjuncts []string
 	cost      costRange
-	loops     bool // it has a comprehension
 }
 
 // check does everything that is common to the three kinds of expression.
@@ -100,7 +103,7 @@ func (v *Env) check(text string, names scope) (*checked, []Issue) {
 	if t := typed.OutputType(); t.Kind() != cel.BoolKind && t.Kind() != cel.DynKind {
 		return nil, []Issue{{1, 1, fmt.Sprintf("a condition is true or false, this is %s: compare it with something", typeName(t.String()))}}
 	}
-	c := &checked{text: text, ast: typed.NativeRep(), slots: r.slots, mentions: r.mentions, loops: r.loops}
+	c := &checked{text: text, ast: typed.NativeRep(), slots: r.slots, mentions: r.mentions}
 	c.conjuncts = splitConjuncts(text)
 	c.cost = v.estimate(typed, c.slots)
 	if c.cost.max > MaxCost {

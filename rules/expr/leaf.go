@@ -1,33 +1,58 @@
 package expr
 
 import (
+	"context"
+	"errors"
 	"fmt"
 
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/types"
+	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/interpreter"
 )
 
 // leaf is the part of a condition that stays CEL.
-type leaf struct{ program cel.Program }
+type leaf struct{ program program }
 
 func (*leaf) usesCEL() bool { return true }
 func (*leaf) weight() int   { return weightCEL }
 
 func (n *leaf) eval(s *Scratch) verdict {
-	ok, err := run(n.program, &s.values)
+	ok, err := n.program.run(&s.values)
 	if err != nil {
 		return s.fail(err)
 	}
 	return verdictOf(ok)
 }
 
-// run evaluates a program over slots.
-func run(p cel.Program, v *values) (bool, error) {
-	out, _, err := p.Eval(v)
-	if err != nil {
-		return false, err
+// program is CEL made ready. It is immutable.
+type program struct {
+	cel   cel.Program
+	loops bool
+	spent context.Context // is over
+}
+
+// maxSteps is how many elements the comprehensions of one evaluation may visit together: all of the largest list that an
+// event can hold (256 KiB of "1,"), so that no padding hides an element, and at most about 50 ms.
+const maxSteps = 1 << 17
+
+var errSteps = fmt.Errorf("evaluate condition: its comprehensions visit more than %d elements", maxSteps)
+
+// run evaluates the program over slots.
+func (p *program) run(v *values) (bool, error) {
+	var out ref.Val
+	var err error
+	if p.loops {
+		out, _, err = p.cel.ContextEval(p.spent, v)
+	} else {
+		out, _, err = p.cel.Eval(v)
+	}
+	switch {
+	case errors.Is(err, interpreter.InterruptError{}):
+		return false, errSteps
+	case err != nil:
+		return false, fmt.Errorf("evaluate condition: %w", err)
 	}
 	b, ok := out.(types.Bool)
 	if !ok {
@@ -36,19 +61,16 @@ func run(p cel.Program, v *values) (bool, error) {
 	return bool(b), nil
 }
 
-// program plans a part of a checked expression. Only one with a comprehension gets a limit at run time: everything
-// else does each of its steps once, and counting them costs ten times what they do.
-func (v *Env) program(c *checked, e ast.Expr) (cel.Program, error) {
+// program plans a part of a checked expression. Only comprehensions need a limit at run time: everything else does each
+// of its steps once. cel-go's own (CostLimit) will not do: its tracker takes time by the square of the steps, a second
+// for 20,000 of them. Instead CEL looks every maxSteps steps whether its context is over, and it is over from the start.
+func (v *Env) program(c *checked, e ast.Expr) (program, error) {
 	part := ast.NewCheckedAST(ast.NewAST(e, c.ast.SourceInfo()), c.ast.TypeMap(), c.ast.ReferenceMap())
-	opts := []cel.ProgramOption{cel.EvalOptions(cel.OptOptimize)}
-	if hasLoop(e) {
-		opts = append(opts, cel.CostLimit(maxRunCost))
-	}
-	p, err := v.cel.PlanProgram(part, opts...)
+	p, err := v.cel.PlanProgram(part, cel.EvalOptions(cel.OptOptimize), cel.InterruptCheckFrequency(maxSteps))
 	if err != nil {
-		return nil, fmt.Errorf("plan expression: %w", err)
+		return program{}, fmt.Errorf("plan expression: %w", err)
 	}
-	return p, nil
+	return program{cel: p, loops: hasLoop(e), spent: v.spent}, nil
 }
 
 func hasLoop(e ast.Expr) (found bool) {

@@ -28,7 +28,6 @@ type resolver struct {
 	slots    []slot
 	mentions []StepMention
 	issues   []Issue
-	loops    bool
 }
 
 func newResolver(env *Env, names scope, a *ast.AST) *resolver {
@@ -105,7 +104,6 @@ func (r *resolver) visit(e ast.Expr) {
 }
 
 func (r *resolver) visitComprehension(e ast.Expr) {
-	r.loops = true
 	c := e.AsComprehension()
 	for _, name := range []string{c.IterVar(), c.IterVar2()} {
 		if name == "" {
