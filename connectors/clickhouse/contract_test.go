@@ -2,7 +2,6 @@ package clickhouse
 
 import (
 	"context"
-	"fmt"
 	"testing"
 
 	"github.com/google/uuid"
@@ -13,15 +12,10 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// TestContract holds the sink to what all sinks promise, each case on an engine of its own, which can be away.
+// TestContract holds the sink to what all sinks promise.
 func TestContract(t *testing.T) {
 	conntest.TestSink(t, func(t *testing.T) conntest.SinkTarget {
-		o := host.Options{Dir: t.TempDir(), Password: "known to all"}
-		engine := host.StartForTest(t, o)
-		dsn := engine.DSN + "/" + host.TestDatabase()
-		if _, err := fmt.Sscanf(engine.Addr, "127.0.0.1:%d", &o.Port); err != nil {
-			t.Fatal(err)
-		}
+		gate, dsn := newGate(t, host.ForTest(t))
 		return conntest.SinkTarget{
 			New: func(t *testing.T) connectors.Sink {
 				s, err := New(Config{DSN: dsn, Migrate: true})
@@ -33,8 +27,8 @@ func TestContract(t *testing.T) {
 			Held:   func(t *testing.T) map[schema.ID]uint64 { return heldIn(t, dsn) },
 			Poison: func(f *schema.Finding) { f.Severity = "unheard of" },
 			Away: func(t *testing.T) (back func()) {
-				engine.Kill()
-				return func() { engine = host.StartForTest(t, o) }
+				gate.shut()
+				return func() { gate.open(t) }
 			},
 		}
 	})

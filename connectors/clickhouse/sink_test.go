@@ -422,9 +422,8 @@ func TestReconnects(t *testing.T) {
 
 // TestWatch: without anything to write the schema is there, and Health tells when the server goes and comes.
 func TestWatch(t *testing.T) {
-	o := host.Options{Dir: t.TempDir(), Password: "known to both"}
-	engine := host.StartForTest(t, o)
-	s := sinkOn(t, engine.DSN+"/"+host.TestDatabase(), nil)
+	gate, dsn := newGate(t, host.ForTest(t))
+	s := sinkOn(t, dsn, nil)
 	ask := func(want bool) {
 		t.Helper()
 		ctx, cancel := context.WithCancel(t.Context())
@@ -447,12 +446,9 @@ func TestWatch(t *testing.T) {
 	if n := query[uint64](t, s, "SELECT count() FROM DB.v_findings"); n != 0 {
 		t.Errorf("got %d findings, want none, and a view to read them", n)
 	}
-	engine.Kill()
+	gate.shut()
 	ask(true)
-	if _, err := fmt.Sscanf(engine.Addr, "127.0.0.1:%d", &o.Port); err != nil {
-		t.Fatal(err)
-	}
-	host.StartForTest(t, o)
+	gate.open(t)
 	ask(false)
 }
 
