@@ -319,3 +319,14 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// TestExamples: the rules of testdata/rules, one of each kind and the one that the documentation explains, are right.
+func TestExamples(t *testing.T) {
+	set, ps := rules.Load(rules.Options{Today: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}, "../testdata/rules")
+	for _, p := range ps {
+		t.Errorf("%s\n%s", p, p.Snippet)
+	}
+	if got, want := ids(set), "llm.tool-call-burst test.distinct test.new-value test.none test.ratio test.sequence test.sum"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}

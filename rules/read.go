@@ -180,9 +180,7 @@ func (r *reader) response() {
 		if notify == nil && contain == nil && item.Kind == doc.Map {
 			item.Fail("asks for nothing: write notify: [NAME] or contain: {...}")
 		}
-		for _, name := range notify.Strings() {
-			r.rule.Notify = append(r.rule.Notify, name)
-		}
+		r.rule.Notify = append(r.rule.Notify, notify.Strings()...)
 		if contain == nil {
 			continue
 		}

@@ -47,3 +47,43 @@ func TestTestsReachTheirRules(t *testing.T) {
 		}
 	}
 }
+
+// TestOrdinaryEventsAllocateNothing: whatever the library asks of an ordinary event, it asks without garbage.
+func TestOrdinaryEventsAllocateNothing(t *testing.T) {
+	set, _ := rules.LoadFS(rules.Options{}, library.FS, "rules/library")
+	if set == nil {
+		t.Fatal("the library does not load")
+	}
+	sc := set.NewScratch()
+	var hits []rules.Hit
+	quiet := func(dataset, class, action string, fields map[schema.Field]schema.Value) {
+		t.Helper()
+		var e schema.Event
+		e.SetTime(schema.Time, 1)
+		e.SetText(schema.EventDataset, dataset)
+		e.SetText(schema.EventClass, class)
+		e.SetText(schema.EventAction, action)
+		e.SetText(schema.AIAgentUID, "a1")
+		e.SetText(schema.CredentialUID, "k1")
+		e.SetText(schema.EventOutcome, "success")
+		for f, v := range fields {
+			e.Set(f, v)
+		}
+		e.Raws = make([]schema.Value, len(set.Wanted().Raw))
+		if n := testing.AllocsPerRun(100, func() { hits = set.Match(&e, sc, hits[:0]) }); n != 0 {
+			t.Errorf("%s: got %v allocations, want 0", action, n)
+		}
+	}
+	quiet("litellm", "llm", "chat", map[schema.Field]schema.Value{schema.GenAIUsageInputTokens: schema.IntValue(900),
+		schema.MessageContextPromptText: schema.StringValue("Please summarise the minutes of the meeting before Friday.")})
+	quiet("litellm", "tool", "tool_call", map[schema.Field]schema.Value{schema.GenAIToolName: schema.StringValue("send_email"),
+		schema.GenAIToolCallArguments: schema.JSONValue(`{"to":"ann@example.com","body":"See you"}`)})
+	quiet("litellm", "tool", "tool_result", map[schema.Field]schema.Value{schema.GenAIToolName: schema.StringValue("read_file"),
+		schema.GenAIToolCallResult: schema.StringValue("Important: read the instructions before the task, and forget nothing.")})
+	quiet("mcp.jsonrpc", "tool", "tools/call", map[schema.Field]schema.Value{schema.GenAIToolName: schema.StringValue("fs.read"),
+		schema.MCPServerName: schema.StringValue("files"), schema.GenAIToolCallArguments: schema.JSONValue(`{"path":"/srv/a.txt"}`)})
+	quiet("kong.http_log", "api", "GET", map[schema.Field]schema.Value{schema.HTTPRequestMethod: schema.StringValue("GET"),
+		schema.HTTPResponseStatusCode: schema.IntValue(200), schema.URLDomain: schema.StringValue("api.example.com"), schema.URLPath: schema.StringValue("/orders/7")})
+	quiet("aws.cloudtrail", "audit", "s3:GetObject", map[schema.Field]schema.Value{schema.EventType: schema.StringValue("read"),
+		schema.ServiceTargetName: schema.StringValue("s3.amazonaws.com"), schema.AIAgentInstanceUID: schema.StringValue("i1")})
+}
