@@ -22,7 +22,7 @@ const (
 
 	// maxProbes is how many blocks one Write tries to tell good rows from bad ones; each costs a round trip. What is
 	// not told apart by then comes again.
-	maxProbes = 512
+	maxProbes = 256
 
 	// probeAgain is when it comes again.
 	probeAgain = time.Second

@@ -312,7 +312,7 @@ func TestAllPoison(t *testing.T) {
 			t.Fatalf("entry %d: neither poison nor to come again", u.Seq)
 		}
 	}
-	if len(p.Entries) != 1000 || poison < 200 || poison == 1000 {
+	if len(p.Entries) != 1000 || poison < 100 || poison == 1000 {
 		t.Errorf("got %d entries, %d of them poison; want 1000, and some", len(p.Entries), poison)
 	}
 }
