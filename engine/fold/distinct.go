@@ -92,7 +92,7 @@ func (k distinct) fold(w *work, st []byte, it *Item) {
 		s = readSeen(&r)
 		w.views = readLatest(&r, w.views)
 	}
-	views := makeRoom(w.views)
+	views := makeRoom(within(w.views, it.Time, k.within))
 	for s.len() > 0 && since(it.Time, s.last(0)) >= k.within {
 		s = s[seenEntry:]
 	}
@@ -113,8 +113,7 @@ func (k distinct) fold(w *work, st []byte, it *Item) {
 	w.tr.fired = true
 	w.tr.time, w.tr.first, w.tr.item = it.Time, s.last(0), it
 	w.tr.count, w.tr.more, w.tr.value = int64(s.len()), 1, integer(int64(s.len()))
-	w.tr.views = within(views, it.Time, k.within)
-	w.tr.own = len(w.tr.views)
+	w.tr.views, w.tr.own = views, len(views)
 }
 
 func (k distinct) span() int64 { return int64(k.within) }

@@ -148,7 +148,7 @@ func (k panes) fold(w *work, st []byte, it *Item) {
 		win.latest.trues++
 	}
 	w.state = k.append(w.state, &win)
-	w.state = appendLatest(w.state, makeRoom(w.views), it)
+	w.state = appendLatest(w.state, makeRoom(k.within(w.views, win.number)), it)
 }
 
 // begin makes a new pane the latest. The panes before it that are out of its window leave.
@@ -266,14 +266,18 @@ func (k panes) judge(w *work, st []byte) {
 // show brings the events of the window that State knows, and says which are of the pane that triggers.
 func (k panes) show(w *work, r *reader, number int64) {
 	w.views = readLatest(r, w.views[:0])
-	views := w.views
-	for len(views) > 0 && paneOf(views[0].time, k.pane) < number-panesPerWindow {
-		views = views[1:]
-	}
-	w.tr.views = views
-	for w.tr.own < len(views) && paneOf(views[w.tr.own].time, k.pane) < number {
+	w.tr.views = k.within(w.views, number)
+	for w.tr.own < len(w.tr.views) && paneOf(w.tr.views[w.tr.own].time, k.pane) < number {
 		w.tr.own++
 	}
+}
+
+// within returns the events in the window of the pane.
+func (k panes) within(views []view, number int64) []view {
+	for len(views) > 0 && since(number, paneOf(views[0].time, k.pane)) > panesPerWindow {
+		views = views[1:]
+	}
+	return views
 }
 
 func (k panes) span() int64 { return k.pane * (panesPerWindow + 1) }

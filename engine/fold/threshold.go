@@ -64,7 +64,7 @@ func (k ring) fold(w *work, st []byte, it *Item) {
 		ts.drop()
 		w.limits.Times++
 	}
-	views := makeRoom(w.views)
+	views := makeRoom(within(w.views, it.Time, k.within))
 	first := k.append(w, &ts, it.Time)
 	w.state = appendLatest(w.state, views, it)
 	n := int64(ts.n + 1)
@@ -74,8 +74,7 @@ func (k ring) fold(w *work, st []byte, it *Item) {
 	w.tr.fired = true
 	w.tr.time, w.tr.first, w.tr.item = it.Time, first, it
 	w.tr.count, w.tr.more, w.tr.value = n, 1, integer(n)
-	w.tr.views = within(views, it.Time, k.within)
-	w.tr.own = len(w.tr.views)
+	w.tr.views, w.tr.own = views, len(views)
 }
 
 // append appends the times and t as the latest; it returns the oldest.
