@@ -78,6 +78,7 @@ func (c *cutter) run() {
 			if now.Sub(c.last) >= min(2*c.took, slowest) {
 				c.cut(ctx, nil, false)
 			}
+			c.hold()
 		case <-c.urgent:
 			if c.e.o.Clock.Now().Sub(c.last) >= UrgentAfter {
 				c.cut(ctx, nil, false)
@@ -259,6 +260,18 @@ func (l *lane) gone(e *Engine) bool {
 	return false
 }
 
+// hold closes the gate while the outbox is full, and opens it when there is room again, whether or not anything moves.
+func (c *cutter) hold() {
+	if c.e.o.Store == nil {
+		return
+	}
+	why := ""
+	if c.e.o.Store.OutboxFull() {
+		why = "the outbox is full: a sink that may not lose findings is away; reading goes on when it drains"
+	}
+	c.e.gate.set(why)
+}
+
 // commit writes the cut, and tries again until it can: meanwhile nobody reads, nothing is lost.
 func (c *cutter) commit(ctx context.Context, cut *store.Cut) error {
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
@@ -267,11 +280,7 @@ func (c *cutter) commit(ctx context.Context, cut *store.Cut) error {
 		c.err = err
 		c.mu.Unlock()
 		if err == nil {
-			why := ""
-			if c.e.o.Store.OutboxFull() {
-				why = "the outbox is full: a sink that may not lose findings is away; reading goes on when it drains"
-			}
-			c.e.gate.set(why)
+			c.hold()
 			return nil
 		}
 		c.e.gate.set(fmt.Sprintf("the state directory can not be written: %v", err))

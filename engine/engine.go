@@ -254,5 +254,23 @@ func (e *Engine) fail(err error) {
 	}
 }
 
+// persist repeats f, which reads the store, until it succeeds: a disk that fails for a while must not end the engine, and
+// State that could not be read must not be taken for State that is not there. Meanwhile nobody reads.
+func (e *Engine) persist(what string, f func() error) {
+	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+		err := f()
+		if err == nil {
+			return
+		}
+		if errors.Is(err, store.ErrClosed) {
+			e.fail(fmt.Errorf("%s: %w", what, err))
+			return
+		}
+		e.o.Log.Error("the state directory can not be read and is tried again", "doing", what, "error", err, "pause", pause)
+		e.gate.set(fmt.Sprintf("the state directory can not be read: %v", err))
+		<-after(e.o.Clock, pause)
+	}
+}
+
 // Cut makes everything that has been routed so far durable and returns when it is.
 func (e *Engine) Cut(ctx context.Context) error { return e.cuts.now(ctx) }

@@ -133,9 +133,12 @@ func (s *shard) addLate(it *fold.Item) {
 		return
 	}
 	if s.e.o.Store != nil {
-		if _, known, err := s.e.o.Store.Finding(f.ID); err != nil {
-			s.e.fail(fmt.Errorf("look up a finding: %w", err))
-		} else if known {
+		known := false
+		s.e.persist("look up a finding", func() (err error) {
+			_, known, err = s.e.o.Store.Finding(f.ID)
+			return err
+		})
+		if known {
 			return
 		}
 	}
@@ -154,11 +157,10 @@ func (s *shard) entry(k cellKey) *entry {
 	en := &entry{key: k, wake: math.MaxInt64}
 	flat, handed := s.inflight[k]
 	if !handed && s.e.o.Store != nil {
-		v, err := s.e.o.Store.Cell(s.storeKey(k))
-		if err != nil {
-			s.e.fail(fmt.Errorf("read State: %w", err))
-		}
-		flat = v
+		s.e.persist("read State", func() (err error) {
+			flat, err = s.e.o.Store.Cell(s.storeKey(k))
+			return err
+		})
 	}
 	p := s.e.programs[k.rule]
 	if at, cell, ok := cutCellValue(flat, p.Rule); ok {
