@@ -79,7 +79,7 @@ func TestOrdinaryEventsAllocateNothing(t *testing.T) {
 	quiet("litellm", "tool", "tool_call", map[schema.Field]schema.Value{schema.GenAIToolName: schema.StringValue("send_email"),
 		schema.GenAIToolCallArguments: schema.JSONValue(`{"to":"ann@example.com","body":"See you"}`)})
 	quiet("litellm", "tool", "tool_result", map[schema.Field]schema.Value{schema.GenAIToolName: schema.StringValue("read_file"),
-		schema.GenAIToolCallResult: schema.StringValue("Important: read the instructions before the task, and forget nothing.")})
+		schema.GenAIToolCallResult: schema.StringValue("Minutes of the meeting: the shelf costs 40 USD, Ann calls the supplier on Friday.")})
 	quiet("mcp.jsonrpc", "tool", "tools/call", map[schema.Field]schema.Value{schema.GenAIToolName: schema.StringValue("fs.read"),
 		schema.MCPServerName: schema.StringValue("files"), schema.GenAIToolCallArguments: schema.JSONValue(`{"path":"/srv/a.txt"}`)})
 	quiet("kong.http_log", "api", "GET", map[schema.Field]schema.Value{schema.HTTPRequestMethod: schema.StringValue("GET"),
