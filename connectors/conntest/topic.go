@@ -112,7 +112,9 @@ type FakeKafka struct {
 func StartFakeKafka(tb testing.TB, opts ...kfake.Opt) *FakeKafka {
 	tb.Helper()
 	f := &FakeKafka{gate: &gate{conns: map[net.Conn]bool{}}}
-	opts = append([]kfake.Opt{kfake.NumBrokers(1), kfake.ListenFn(f.gate.listen)}, opts...)
+	opts = append([]kfake.Opt{
+		kfake.NumBrokers(1), kfake.ListenFn(f.gate.listen), kfake.GroupMinSessionTimeout(time.Second),
+	}, opts...)
 	cluster, err := kfake.NewCluster(opts...)
 	if err != nil {
 		tb.Fatalf("start fake Kafka: %v", err)

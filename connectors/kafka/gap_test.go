@@ -14,6 +14,7 @@ import (
 
 // Between compacted batches offsets are missing.
 func TestCompaction(t *testing.T) {
+	t.Parallel()
 	fake := conntest.StartFakeKafka(t)
 	conntest.CreateTopic(t, fake.Addr, "compact", 1, "cleanup.policy", "compact", "min.cleanable.dirty.ratio", "0", "segment.bytes", "4096")
 	supersede(t, fake.Addr)
@@ -82,6 +83,7 @@ func readFrom(t *testing.T, addr string, offset int64) ([]conntest.Got, uint64) 
 }
 
 func TestTransactions(t *testing.T) {
+	t.Parallel()
 	fake := conntest.StartFakeKafka(t)
 	checkTransactions(t, fake.Addr)
 }

@@ -21,6 +21,9 @@ const (
 )
 
 // copier makes Batches of fetch responses. It is for one goroutine.
+//
+// A record's Time is the timestamp that the producer gave it. Where a topic says message.timestamp.type=LogAppendTime,
+// the broker's own time stands once in a batch's header, and the client does not hand it out.
 type copier struct {
 	partition connectors.Partition
 	values    []protocol.Bytes // scratch: of the response that is being copied

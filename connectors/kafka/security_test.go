@@ -48,8 +48,10 @@ func readsOne(t *testing.T, s *Source) {
 }
 
 func TestSASL(t *testing.T) {
+	t.Parallel()
 	for _, mechanism := range []string{mechanismPlain, mechanismSCRAM2, mechanismSCRAM5} {
 		t.Run(mechanism, func(t *testing.T) {
+			t.Parallel()
 			fake := conntest.StartFakeKafka(t, kfake.EnableSASL(), kfake.Superuser(mechanism, "me", "pass word"))
 			with := func(password string) *Source {
 				return newSource(t, fake.Addr, func(c *Config) {
@@ -66,6 +68,7 @@ func TestSASL(t *testing.T) {
 }
 
 func TestTLS(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	ca, caKey := newCertificate(t, nil, nil)
 	serverCert, serverKey := newCertificate(t, ca, caKey)

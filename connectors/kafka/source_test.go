@@ -24,7 +24,7 @@ func newSource(t testing.TB, addr string, change func(*Config)) *Source {
 	c := Config{
 		Name: "kafka", Brokers: []string{addr}, Group: "aidr", Start: "first",
 		FetchWait: 50 * time.Millisecond, Refresh: 200 * time.Millisecond,
-		Session: 6 * time.Second, Heartbeat: 200 * time.Millisecond,
+		Session: 2 * time.Second, Heartbeat: 200 * time.Millisecond,
 	}
 	change(&c)
 	s, err := New(c)
@@ -100,6 +100,7 @@ func TestContract(t *testing.T) {
 }
 
 func TestCodecs(t *testing.T) {
+	t.Parallel()
 	fake := conntest.StartFakeKafka(t)
 	checkCodecs(t, fake.Addr)
 }
@@ -124,6 +125,7 @@ func checkCodecs(t *testing.T, addr string) {
 }
 
 func TestRecords(t *testing.T) {
+	t.Parallel()
 	fake := conntest.StartFakeKafka(t)
 	conntest.CreateTopic(t, fake.Addr, "t", 1, "max.message.bytes", "40000000")
 	at := time.Date(2026, 3, 1, 12, 0, 0, 123e6, time.UTC)
@@ -155,6 +157,7 @@ func TestRecords(t *testing.T) {
 }
 
 func TestStart(t *testing.T) {
+	t.Parallel()
 	fake := conntest.StartFakeKafka(t)
 	conntest.CreateTopic(t, fake.Addr, "t", 1)
 	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -181,6 +184,7 @@ func TestStart(t *testing.T) {
 
 // Without a checkpoint, reading goes on from what was committed to the group.
 func TestCommitted(t *testing.T) {
+	t.Parallel()
 	fake := conntest.StartFakeKafka(t)
 	conntest.CreateTopic(t, fake.Addr, "t", 2)
 	conntest.Produce(t, fake.Addr, "t", 0, conntest.Messages(numbered("r", 0, 5)...), nil)
@@ -202,6 +206,7 @@ func TestCommitted(t *testing.T) {
 }
 
 func TestOutOfRange(t *testing.T) {
+	t.Parallel()
 	fake := conntest.StartFakeKafka(t)
 	conntest.CreateTopic(t, fake.Addr, "t", 1)
 	conntest.Produce(t, fake.Addr, "t", 0, conntest.Messages(numbered("r", 0, 5)...), nil)
@@ -217,6 +222,7 @@ func TestOutOfRange(t *testing.T) {
 }
 
 func TestTopicsAppear(t *testing.T) {
+	t.Parallel()
 	fake := conntest.StartFakeKafka(t)
 	conntest.CreateTopic(t, fake.Addr, "other", 1)
 	r := conntest.NewRecorder()
@@ -250,6 +256,7 @@ func waitHealth(t *testing.T, s *Source, text string) {
 }
 
 func TestPattern(t *testing.T) {
+	t.Parallel()
 	fake := conntest.StartFakeKafka(t)
 	conntest.CreateTopic(t, fake.Addr, "logs.a", 1)
 	conntest.CreateTopic(t, fake.Addr, "xlogs.a", 1)
@@ -272,6 +279,7 @@ func TestPattern(t *testing.T) {
 
 // While the broker is away the source says so, and loses and doubles nothing.
 func TestBrokerAway(t *testing.T) {
+	t.Parallel()
 	fake := conntest.StartFakeKafka(t)
 	conntest.CreateTopic(t, fake.Addr, "t", 2)
 	r := conntest.NewRecorder()
@@ -295,6 +303,7 @@ func TestBrokerAway(t *testing.T) {
 
 // A group may keep a member waiting as long as its rebalance timeout. Who is asked to end does not wait for that.
 func TestLeaveWhileJoining(t *testing.T) {
+	t.Parallel()
 	fake := conntest.StartFakeKafka(t)
 	conntest.CreateTopic(t, fake.Addr, "t", 1)
 	joining, release := make(chan struct{}), make(chan struct{})
