@@ -47,15 +47,8 @@ func buildInputs(cfg *config.Config, log *slog.Logger) (inputs []engine.Input, e
 
 // datasetsOf returns what a format can give; nil, anything, for auto and aidr.
 func datasetsOf(format string) []string {
-	if format == "aidr" {
-		return nil
-	}
-	for _, f := range decode.Formats() {
-		if f.Name == format {
-			return f.Datasets
-		}
-	}
-	return nil
+	f, _ := decode.Find(format)
+	return f.Datasets
 }
 
 // delays spells out a delay that is meant for every dataset.
@@ -79,7 +72,10 @@ func buildSource(s config.Source, log *slog.Logger) (connectors.Source, error) {
 	}
 	k := kafka.Config{
 		Name: s.Name, Brokers: s.Kafka.Brokers, Topics: s.Kafka.Topics, Pattern: s.Kafka.Pattern, Group: s.Kafka.Group,
-		Start: s.Kafka.Start, ClientID: s.Kafka.ClientID, Log: log,
+		Start: s.Kafka.Start, ClientID: s.Kafka.ClientID, Session: s.Kafka.Session, Log: log,
+	}
+	if k.Session > 0 { // a short one needs heartbeats that are quicker than the default
+		k.Heartbeat = min(kafka.DefaultHeartbeat, k.Session/3)
 	}
 	if t := s.Kafka.TLS; t != nil {
 		k.TLS = &kafka.TLS{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName}

@@ -1,10 +1,15 @@
 package pipeline
 
 import (
-	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net"
 	"net/http"
 	"net/http/pprof"
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,6 +18,7 @@ import (
 
 	"github.com/aidr-engine/aidr/cmd/api"
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -62,18 +68,46 @@ func (p *Pipeline) handler() http.Handler {
 	return m
 }
 
+// listen opens the listener of metrics and health, where one is configured.
+func (p *Pipeline) listen() (*http.Server, error) {
+	s := &http.Server{Handler: p.handler(), ReadHeaderTimeout: headerTime}
+	if p.cfg.HTTP.Listen == "" {
+		return s, nil
+	}
+	l, err := net.Listen("tcp", p.cfg.HTTP.Listen)
+	if err != nil {
+		return nil, fmt.Errorf("open the listener of metrics and health (http.listen): %w", err)
+	}
+	p.log.Info("metrics and health are served", "address", l.Addr().String())
+	go serve(p.log, s, l, "http")
+	return s, nil
+}
+
+func serve(log *slog.Logger, s *http.Server, l net.Listener, name string) {
+	if err := s.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		log.Error("a listener failed", "listener", name, "error", err)
+	}
+}
+
 // gather returns the metrics of the engine and, while it is open, those of the outbox.
 func (p *Pipeline) gather() ([]*dto.MetricFamily, error) {
-	p.mu.RLock()
 	all := prometheus.Gatherers{p.registry}
-	if p.engine != nil {
-		all = append(all, p.outbox)
+	p.mu.Lock()
+	o := p.opened
+	p.mu.Unlock()
+	if o != nil && !stuck(o.store) {
+		all = append(all, o.outbox)
 	}
-	p.mu.RUnlock()
 	return all.Gather()
 }
 
-// Status says how everything is.
+// stuck says that the disk has failed: asking for the outbox would wait until it is back.
+func stuck(s *store.Store) bool {
+	err := s.Err()
+	return err != nil && !errors.Is(err, store.ErrDiskFull)
+}
+
+// Status says how everything is. It never waits for the engine to be opened, replaced or closed.
 func (p *Pipeline) Status() api.Status {
 	s := api.Status{Status: ok, Running: true, Since: p.started, Version: p.o.Version, Components: map[string]api.Component{}}
 	for _, in := range p.inputs {
@@ -82,38 +116,50 @@ func (p *Pipeline) Status() api.Status {
 	for _, k := range p.sinks {
 		s.Components["sink."+k.Name()] = component(k.Health())
 	}
-	p.mu.RLock()
-	defer p.mu.RUnlock()
+	p.mu.Lock()
+	e, o := p.engine, p.opened
 	s.Rules = len(p.set.Rules)
 	rules := api.Component{Status: ok, Since: p.rules.since}
 	if p.rules.err != nil {
-		rules.Status, rules.Reason = degraded, p.rules.err.Error()
+		rules.Status, rules.Reason = degraded, "the old rules keep running: "+p.rules.err.Error()
 	}
+	c := p.place()
+	p.mu.Unlock()
 	s.Components["rules"] = rules
-	s.Components["engine"] = p.engineHealth(&s)
+	if e != nil && c.Status == ok {
+		c = engineHealth(e, o, &s)
+		c.Since = p.started
+	}
+	s.Components["engine"] = c
 	for _, c := range s.Components {
 		s.Status = worse(s.Status, c.Status)
 	}
 	return s
 }
 
-// engineHealth says how the engine is and fills what only it knows. mu is held.
-func (p *Pipeline) engineHealth(s *api.Status) api.Component {
-	c := api.Component{Status: ok, Since: p.started}
+// place says whether the engine is there, and why not. mu is held.
+func (p *Pipeline) place() api.Component {
 	switch {
 	case p.lost != nil:
 		return api.Component{Status: down, Reason: p.lost.Error()}
 	case p.stopping:
 		return api.Component{Status: down, Reason: "stopping"}
-	case p.engine == nil && len(p.waiting) > 7 && p.waiting[:7] == "standby":
-		return api.Component{Status: degraded, Reason: p.waiting}
-	case p.engine == nil:
-		return api.Component{Status: down, Reason: p.waiting}
+	case p.engine != nil:
+		return api.Component{Status: ok}
+	case len(p.standby) > 0:
+		source := slices.Min(slices.Collect(maps.Keys(p.standby)))
+		return api.Component{Status: degraded, Reason: "standby: " + p.standby[source]}
 	}
-	st := p.engine.Status()
+	return api.Component{Status: down, Reason: p.waiting}
+}
+
+// engineHealth says how the engine is and fills in what only it and its store know.
+func engineHealth(e *engine.Engine, o *opened, s *api.Status) api.Component {
+	c := api.Component{Status: ok}
+	st := e.Status()
 	switch {
-	case p.engine.Err() != nil:
-		c.Status, c.Reason = down, p.engine.Err().Error()
+	case e.Err() != nil:
+		c.Status, c.Reason = down, e.Err().Error()
 	case st.CutError != nil:
 		c.Status, c.Reason = down, st.CutError.Error()
 	case st.Held != "":
@@ -127,14 +173,15 @@ func (p *Pipeline) engineHealth(s *api.Status) api.Component {
 		}
 		s.Partitions = append(s.Partitions, part)
 	}
-	s.DeadLetters, s.Entries = p.store.DeadStats().Count, p.store.End()-1
-	for _, k := range p.deliverer.Status() {
+	s.DeadLetters, s.Entries = o.store.DeadStats().Count, o.store.End()-1
+	if stuck(o.store) {
+		return c
+	}
+	for _, k := range o.deliverer.Status() {
 		s.Sinks = append(s.Sinks, api.Sink{Name: k.Name, Entries: k.Entries, Bytes: k.Bytes, Oldest: k.Oldest.Seconds(), State: k.State, Error: k.LastError})
-		if k.State == "retrying" || k.State == degraded {
-			was := s.Components["sink."+k.Name]
-			if was.Status == ok {
-				s.Components["sink."+k.Name] = api.Component{Status: degraded, Reason: k.Reason, Since: k.Since}
-			}
+		was := s.Components["sink."+k.Name]
+		if was.Status == ok && (k.State == engine.SinkRetrying || k.State == engine.SinkDegraded) {
+			s.Components["sink."+k.Name] = api.Component{Status: degraded, Reason: k.Reason, Since: k.Since}
 		}
 	}
 	return c
@@ -153,40 +200,6 @@ func worse(a, b string) string {
 		return b
 	}
 	return a
-}
-
-// runtime is what the control API asks of the running process. mu is held while it is made, not while it is asked.
-func (p *Pipeline) runtime() api.Runtime {
-	return api.Runtime{
-		Status: p.Status,
-		State: func(ctx context.Context, rule string, key map[string]string) (any, error) {
-			p.mu.RLock()
-			defer p.mu.RUnlock()
-			if p.engine == nil {
-				return nil, api.ErrNoProcess
-			}
-			return p.engine.State(ctx, rule, key)
-		},
-		ReplayDead: func(ctx context.Context, l *store.DeadLetter) (string, error) {
-			p.mu.RLock()
-			defer p.mu.RUnlock()
-			if p.engine == nil {
-				return "", api.ErrNoProcess
-			}
-			if l.Kind != store.DeadRecord {
-				if err := p.deliverer.Requeue(l.Seq); err != nil {
-					return "", err
-				}
-				return "handed to " + l.Sink + " again", nil
-			}
-			done, err := p.engine.ReplayRecord(ctx, l)
-			if err != nil {
-				return "", err
-			}
-			_, err = p.store.DropDeadLetters(l.Seq)
-			return done, err
-		},
-	}
 }
 
 // Total returns a counter's sum over its labels.
