@@ -140,6 +140,24 @@ func TestCellForgetsBeforeBaseKnew(t *testing.T) {
 	wantLines(t, cut(c))
 }
 
+// TestCellKeepsBodiesOnlyWhileNeeded: what cannot be taken back any more is not kept twice.
+func TestCellKeepsBodiesOnlyWhileNeeded(t *testing.T) {
+	c := fold.NewCell(fold.NewProgram(rule(rules.KindNone)), "a\x00\x01")
+	c.Advance(0)
+	it := at(1, 1)
+	it.Evidence = string(make([]byte, 5000))
+	c.Add(it)
+	cut(c)
+	if n := len(c.Append(nil)); n < 5000 || n > 6000 {
+		t.Errorf("a cell that may take its finding back has %d bytes", n)
+	}
+	c.Advance(2e9)
+	wantLines(t, cut(c))
+	if n := len(c.Append(nil)); n < 5000 || n > 6000 {
+		t.Errorf("a cell that holds its finding for good has %d bytes", n)
+	}
+}
+
 // TestCellCountsLimitsOnce: however often items are folded into live, what is counted is what base gave up.
 func TestCellCountsLimitsOnce(t *testing.T) {
 	f := func(what string, cutEvery, advanceEvery int) {
