@@ -50,6 +50,7 @@ type Kafka struct {
 	Group    string
 	Start    string // first, last, or an RFC 3339 time
 	ClientID string
+	Session  time.Duration // of the group: a member that is silent for so long is replaced. 0: the connector's default
 	TLS      *TLS
 	SASL     *SASL
 }

@@ -113,6 +113,7 @@ func (r *reader) kafka(n *doc.Node) *Kafka {
 	k := &Kafka{
 		Brokers: r.texts(f.Need("brokers")), Topics: r.texts(f.Get("topics")), Pattern: r.text(f.Get("pattern")),
 		Group: r.text(f.Get("group")), Start: r.text(f.Get("start")), ClientID: r.text(f.Get("client_id")),
+		Session: duration(f.Get("session"), 0, time.Second, 5*time.Minute),
 	}
 	if k.Group == "" {
 		k.Group = "aidr"
