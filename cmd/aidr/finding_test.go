@@ -1,0 +1,274 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math/big"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/ClickHouse/clickhouse-go/v2"
+	"github.com/ClickHouse/clickhouse-go/v2/lib/driver"
+	"github.com/google/uuid"
+	"github.com/shopspring/decimal"
+
+	"time"
+
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// canonical renders what a finding says about events: without the revision, the wall clock, and where an event was
+// read. Values of fields are texts, as in ClickHouse.
+func canonical(t testing.TB, f *schema.Finding) string {
+	t.Helper()
+	c := *f
+	c.Revision, c.DetectedAt = 0, nil
+	c.Value, c.Threshold = nine(t, c.Value), nine(t, c.Threshold)
+	c.Evidence = slices.Clone(f.Evidence)
+	for i := range c.Evidence {
+		e := &c.Evidence[i]
+		e.Topic, e.Partition, e.Offset, e.Index = "", 0, 0, 0
+		fields := map[string]any{}
+		for name, v := range e.Fields {
+			fields[name] = text(t, v)
+		}
+		e.Fields = fields
+	}
+	b, err := json.MarshalIndent(c, "", " ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// nine writes a number with nine decimals, the scale of ClickHouse's column.
+func nine(t testing.TB, n json.Number) json.Number {
+	t.Helper()
+	if n == "" {
+		return ""
+	}
+	r, ok := new(big.Rat).SetString(string(n))
+	if !ok {
+		t.Fatalf("%q is no number", n)
+	}
+	return json.Number(r.FloatString(9))
+}
+
+func text(t testing.TB, v any) string {
+	t.Helper()
+	if s, ok := v.(string); ok {
+		return s
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(b.String())
+}
+
+// byID renders findings.
+func byID(t testing.TB, findings map[schema.ID]*schema.Finding) map[schema.ID]string {
+	t.Helper()
+	out := map[schema.ID]string{}
+	for id, f := range findings {
+		out[id] = canonical(t, f)
+	}
+	return out
+}
+
+// difference describes how got differs from want, nil where it does not.
+func difference(got, want map[schema.ID]string) error {
+	var lines []string
+	for id, w := range want {
+		switch g, ok := got[id]; {
+		case !ok:
+			lines = append(lines, fmt.Sprintf("- %s\n%s", id, brief(w)))
+		case g != w:
+			lines = append(lines, fmt.Sprintf("! %s\n%s", id, lineDifference(g, w)))
+		}
+	}
+	for id, g := range got {
+		if _, ok := want[id]; !ok {
+			lines = append(lines, fmt.Sprintf("+ %s\n%s", id, brief(g)))
+		}
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	slices.Sort(lines)
+	const shown = 5
+	return fmt.Errorf("%d findings differ (- missing, + too many, ! other), %d are wanted:\n%s", len(lines), len(want), strings.Join(lines[:min(shown, len(lines))], "\n"))
+}
+
+func brief(f string) string {
+	const most = 700
+	if len(f) > most {
+		return f[:most] + "..."
+	}
+	return f
+}
+
+// lineDifference shows the lines of two findings that are not the same.
+func lineDifference(got, want string) string {
+	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
+	var out []string
+	for i := range max(len(g), len(w)) {
+		a, b := "", ""
+		if i < len(g) {
+			a = g[i]
+		}
+		if i < len(w) {
+			b = w[i]
+		}
+		if a != b {
+			out = append(out, "  got  "+brief(a), "  want "+brief(b))
+		}
+	}
+	const shown = 12
+	return strings.Join(out[:min(shown, len(out))], "\n")
+}
+
+// replayed are the findings of `aidr replay` over the corpus until now: what a run has to find.
+func replayed(t testing.TB, rules []string, parts []partition) map[schema.ID]*schema.Finding {
+	t.Helper()
+	args := []string{"replay", "--until", time.Now().UTC().Format(time.RFC3339)}
+	for _, r := range rules {
+		args = append(args, "--rules", r)
+	}
+	out := map[schema.ID]*schema.Finding{}
+	for _, f := range jsonLines[*schema.Finding](t, mustAidr(t, append(args, writeCorpus(t, parts)...)...)) {
+		if f.Status != schema.StatusSettled {
+			t.Fatalf("finding %s of %s is %s, want settled: its group is over", f.ID, f.RuleID, f.Status)
+		}
+		out[f.ID] = f
+	}
+	return out
+}
+
+// database reads what an analyst would.
+type database struct {
+	conn driver.Conn
+}
+
+// openDatabase connects to the database of a DSN, which need not be there yet.
+func openDatabase(t testing.TB, dsn string) *database {
+	t.Helper()
+	o, err := clickhouse.ParseDSN(dsn)
+	if err != nil {
+		t.Fatal("the DSN does not parse") // its error may hold the password
+	}
+	conn, err := clickhouse.Open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return &database{conn}
+}
+
+// findings reads v_findings, withdrawn ones left out.
+func (d *database) findings(t testing.TB) (map[schema.ID]*schema.Finding, error) {
+	rows, err := d.conn.Query(t.Context(), `SELECT id, status, rule_id, rule_version, kind, title, severity, confidence, tags, shadow, tenant,
+		agent_uid, agent_name, agent_uid_source, session_id, key, group_start, first_seen, last_seen, count, value, threshold, baseline, late,
+		warming_until, explanation, reasons, evidence.event_id, evidence.identity, evidence.time, evidence.dataset, evidence.action,
+		evidence.resource, evidence.outcome, evidence.step, evidence.fields, response.action, response.target, response.state, response.mode,
+		response.ttl, response.result FROM v_findings WHERE status != 'withdrawn'`)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := map[schema.ID]*schema.Finding{}
+	for rows.Next() {
+		var r row
+		if err := rows.Scan(r.fields()...); err != nil {
+			return nil, err
+		}
+		f := r.finding()
+		if out[f.ID] != nil {
+			return nil, fmt.Errorf("v_findings has finding %s twice", f.ID)
+		}
+		out[f.ID] = f
+	}
+	return out, rows.Err()
+}
+
+// row is one row of v_findings as the driver reads it.
+type row struct {
+	f                                              schema.Finding
+	id                                             uuid.UUID
+	version                                        int32
+	confidence                                     uint8
+	status, baseline                               string
+	groupStart, firstSeen, lastSeen                time.Time
+	value, threshold                               *decimal.Decimal
+	warming                                        *time.Time
+	eventIDs, datasets, actions, resources         []string
+	outcomes, steps                                []string
+	identities                                     []uuid.UUID
+	times                                          []time.Time
+	maps                                           []map[string]string
+	doing, targets, states, modes, lasting, result []string
+}
+
+func (r *row) fields() []any {
+	f := &r.f
+	return []any{&r.id, &r.status, &f.RuleID, &r.version, &f.Kind, &f.Title, &f.Severity, &r.confidence, &f.Tags, &f.Shadow, &f.Tenant,
+		&f.AgentUID, &f.AgentName, &f.AgentSource, &f.SessionID, &f.Key, &r.groupStart, &r.firstSeen, &r.lastSeen, &f.Count, &r.value, &r.threshold, &r.baseline, &f.Late,
+		&r.warming, &f.Explanation, &f.Reasons, &r.eventIDs, &r.identities, &r.times, &r.datasets, &r.actions, &r.resources, &r.outcomes, &r.steps, &r.maps,
+		&r.doing, &r.targets, &r.states, &r.modes, &r.lasting, &r.result}
+}
+
+func (r *row) finding() *schema.Finding {
+	f := &r.f
+	f.ID, f.Status, f.RuleVersion, f.Confidence = schema.ID(r.id), schema.Status(r.status), int(r.version), int(r.confidence)
+	f.GroupStart, f.FirstSeen, f.LastSeen = instant(r.groupStart), instant(r.firstSeen), instant(r.lastSeen)
+	if r.value != nil {
+		f.Value = json.Number(r.value.String())
+	}
+	if r.threshold != nil {
+		f.Threshold = json.Number(r.threshold.String())
+	}
+	if r.baseline != "" {
+		f.Baseline = json.RawMessage(r.baseline)
+	}
+	if r.warming != nil {
+		at := instant(*r.warming)
+		f.WarmingUntil = &at
+	}
+	for i := range r.times {
+		e := schema.Evidence{EventID: r.eventIDs[i], Identity: schema.ID(r.identities[i]), Time: instant(r.times[i]), Dataset: r.datasets[i],
+			Action: r.actions[i], Resource: r.resources[i], Outcome: r.outcomes[i], Step: r.steps[i], Fields: map[string]any{}}
+		for name, v := range r.maps[i] {
+			e.Fields[name] = v
+		}
+		f.Evidence = append(f.Evidence, e)
+	}
+	for i := range r.doing {
+		f.Response = append(f.Response, schema.Response{Action: r.doing[i], Target: r.targets[i], State: r.states[i], Mode: r.modes[i], TTL: r.lasting[i], Result: r.result[i]})
+	}
+	return f
+}
+
+func instant(t time.Time) schema.Instant { return schema.Instant(t.UnixNano()) }
+
+// events counts the rows of v_finding_events by finding, withdrawn ones left out.
+func (d *database) events(t testing.TB) (map[schema.ID]uint64, error) {
+	rows, err := d.conn.Query(t.Context(), "SELECT finding_id, count() FROM v_finding_events WHERE status != 'withdrawn' GROUP BY finding_id")
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	out := map[schema.ID]uint64{}
+	for rows.Next() {
+		var id uuid.UUID
+		var n uint64
+		if err := rows.Scan(&id, &n); err != nil {
+			return nil, err
+		}
+		out[schema.ID(id)] = n
+	}
+	return out, rows.Err()
+}
