@@ -81,3 +81,59 @@ func BenchmarkCell(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkRefold measures what one straggler costs a cell with 10,000 pending items: live is folded again from base,
+// once for each Cut.
+func BenchmarkRefold(b *testing.B) {
+	for _, r := range kinds() {
+		r.GroupFor = 365 * 24 * time.Hour
+		name := string(r.Kind)
+		if t := r.Threshold; t != nil {
+			name = fmt.Sprintf("%s/count=%d,sum=%t,ratio=%t", name, t.Count, t.Sum != nil, t.Ratio != nil)
+		}
+		b.Run(name, func(b *testing.B) {
+			c := fold.NewCell(fold.NewProgram(r), "a\x00\x01")
+			c.Advance(0)
+			const pending = 10_000
+			for i := range pending {
+				it := at(0, uint64(i))
+				it.Time, it.Data, it.Evidence = int64(i+1)*1e8, data(r, i), string(make([]byte, 200))
+				c.Add(it)
+			}
+			i := uint64(pending)
+			for b.Loop() {
+				it := at(0, i)
+				it.Time, it.Data = 1e8/2, data(r, 0)
+				c.Add(it)
+				c.Findings(func(*schema.Finding) {})
+				i++
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/pending, "ns/item")
+		})
+	}
+}
+
+// BenchmarkStateBytes reports how large a cell of one key is, with ten items in the window whose evidence is 200 bytes.
+func BenchmarkStateBytes(b *testing.B) {
+	for _, r := range kinds() {
+		name := string(r.Kind)
+		if t := r.Threshold; t != nil {
+			r.Threshold.Count *= 100
+			name = fmt.Sprintf("%s/count=%d,sum=%t,ratio=%t", name, t.Count, t.Sum != nil, t.Ratio != nil)
+		}
+		b.Run(name, func(b *testing.B) {
+			c := fold.NewCell(fold.NewProgram(r), "a\x00\x01")
+			for i := range 10 {
+				it := at(i, uint64(i))
+				it.Data, it.Evidence = data(r, i), string(make([]byte, 200))
+				c.Add(it)
+			}
+			c.Advance(10e9)
+			n := 0
+			for b.Loop() {
+				n = len(c.Append(nil))
+			}
+			b.ReportMetric(float64(n), "B/cell")
+		})
+	}
+}
