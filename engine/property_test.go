@@ -221,6 +221,7 @@ func referenceFindings(set *rules.Set, events []timed) (string, error) {
 		Event: func(e *schema.Event) {
 			at, _ := e.End()
 			end = max(end, at)
+			c.Begin()
 			for _, hit := range set.Match(e, sc, nil) {
 				c.Capture(programs[hit.Rule], hit.Rule, e, hit.Roles, sc, func(it fold.Item) { items[hit.Rule] = append(items[hit.Rule], it) })
 			}

@@ -132,6 +132,10 @@ func (w *worker) event(e *schema.Event) {
 	}
 	w.out.marks = append(w.out.marks, mark{record: w.record, dataset: w.dataset(e.Text(schema.EventDataset)), time: end})
 	w.hits = w.e.o.Set.Match(e, w.scratch, w.hits[:0])
+	if len(w.hits) == 0 {
+		return
+	}
+	w.capturer.Begin()
 	for _, h := range w.hits {
 		if n := w.capturer.Capture(w.e.programs[h.Rule], h.Rule, e, h.Roles, w.scratch, w.emit); n > 0 {
 			w.out.missing[h.Rule] += n

@@ -19,6 +19,18 @@ type Capturer struct {
 	text  []byte // one value as text
 	ends  []int  // where the fields of a key end in buf
 	other []byte // the key of another role
+
+	// What is the same for all rules that capture one event: see Begin.
+	head   []byte // of evidence
+	have   schema.FieldSet
+	fields [schema.NumFields]schema.Value // as evidence shows them, where have says so
+}
+
+// Begin says that the captures that follow are of another event than those before. It must be called before the first
+// capture of each event.
+func (c *Capturer) Begin() {
+	c.head = c.head[:0]
+	c.have = schema.FieldSet{}
 }
 
 const (

@@ -29,8 +29,32 @@ const (
 	maxEvidenceValues = 8 << 10
 )
 
-// appendEvidence appends what a finding shows of the event.
+// appendEvidence appends what a finding shows of the event. What is the same for every rule, and each text that more
+// than one rule shows, is made once per event (see Begin).
 func (c *Capturer) appendEvidence(dst []byte, p *Program, e *schema.Event) []byte {
+	if len(c.head) == 0 {
+		c.head = c.appendHead(c.head, e)
+	}
+	dst = append(dst, c.head...)
+	dst = binary.BigEndian.AppendUint32(dst, p.mentions)
+	limit := len(dst) + maxEvidenceValues
+	for i := range p.Rule.Mentions {
+		from := len(dst)
+		m := &p.Rule.Mentions[i]
+		if m.Raw < 0 {
+			dst = schema.AppendValue(dst, c.shownField(e, m.Field))
+		} else {
+			dst = schema.AppendValue(dst, c.shownValue(mentioned(e, m)))
+		}
+		if len(dst) > limit {
+			return dst[:from]
+		}
+	}
+	return dst
+}
+
+// appendHead appends what comes before the tag.
+func (c *Capturer) appendHead(dst []byte, e *schema.Event) []byte {
 	c.part = appendText(c.part[:0], e.Pos.Topic)
 	c.part = binary.AppendVarint(c.part, int64(e.Pos.Partition))
 	c.part = binary.AppendVarint(c.part, e.Pos.Offset)
@@ -39,7 +63,7 @@ func (c *Capturer) appendEvidence(dst []byte, p *Program, e *schema.Event) []byt
 
 	c.part = appendText(c.part[:0], c.shown(e.Tenant))
 	for _, f := range [...]schema.Field{schema.AIAgentUID, schema.AIAgentName, schema.AIAgentUIDSource, schema.SessionID} {
-		c.part = appendText(c.part, c.shown(e.Text(f)))
+		c.part = appendText(c.part, c.shownField(e, f).Text)
 	}
 	dst = appendText(dst, c.part)
 
@@ -48,18 +72,18 @@ func (c *Capturer) appendEvidence(dst []byte, p *Program, e *schema.Event) []byt
 		resource = schema.ResourceName
 	}
 	for _, f := range [...]schema.Field{schema.EventID, schema.EventDataset, schema.EventAction, resource, schema.EventOutcome} {
-		dst = appendText(dst, c.shown(e.Text(f)))
-	}
-	dst = binary.BigEndian.AppendUint32(dst, p.mentions)
-	limit := len(dst) + maxEvidenceValues
-	for i := range p.Rule.Mentions {
-		from := len(dst)
-		dst = schema.AppendValue(dst, c.shownValue(mentioned(e, &p.Rule.Mentions[i])))
-		if len(dst) > limit {
-			return dst[:from]
-		}
+		dst = appendText(dst, c.shownField(e, f).Text)
 	}
 	return dst
+}
+
+// shownField is shownValue of a field, made once per event.
+func (c *Capturer) shownField(e *schema.Event, f schema.Field) schema.Value {
+	if !c.have.Has(f) {
+		c.fields[f] = c.shownValue(e.Value(f))
+		c.have.Add(f)
+	}
+	return c.fields[f]
 }
 
 // mentioned returns the value of the event.

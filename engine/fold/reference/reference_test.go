@@ -31,8 +31,12 @@ import (
 // TestMain has each property run more often than rapid does by default; -rapid.checks says otherwise.
 func TestMain(m *testing.M) {
 	flag.Parse()
+	often := "1000"
+	if underRace {
+		often = "200"
+	}
 	if checks := flag.Lookup("rapid.checks").Value; checks.String() == "100" {
-		if err := checks.Set("1000"); err != nil {
+		if err := checks.Set(often); err != nil {
 			panic("BUG: " + err.Error())
 		}
 	}
