@@ -277,18 +277,18 @@ func TestCaptureAllocates(t *testing.T) {
 func TestBeginForgetsTheEventBefore(t *testing.T) {
 	r := &rules.Rule{ID: "r", Version: 1, Kind: rules.KindNone, Roles: []rules.Role{{}}, Key: []schema.Field{schema.AIAgentUID}, KeyOptional: true,
 		GroupBy: []int{0}, Mentions: []expr.Mention{{Name: "gen_ai.tool.name", Field: schema.GenAIToolName, Raw: -1}}}
-	p := NewProgram(r)
-	var shared Capturer
+	p := fold.NewProgram(r)
+	var shared fold.Capturer
 	for _, tool := range []string{"one", "two"} {
 		var e schema.Event
 		e.SetTime(schema.Time, 1)
 		e.SetText(schema.AIAgentUID, "agent of "+tool)
 		e.SetText(schema.GenAIToolName, tool)
-		var alone Capturer
-		var got, want Item
+		var alone fold.Capturer
+		var got, want fold.Item
 		shared.Begin()
-		shared.Capture(p, 0, &e, 1, nil, func(it Item) { got = it })
-		alone.Capture(p, 0, &e, 1, nil, func(it Item) { want = it })
+		shared.Capture(p, 0, &e, 1, nil, func(it fold.Item) { got = it })
+		alone.Capture(p, 0, &e, 1, nil, func(it fold.Item) { want = it })
 		if got != want {
 			t.Errorf("after another event %q is captured as %q, alone as %q", tool, got.Evidence, want.Evidence)
 		}
