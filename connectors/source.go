@@ -51,6 +51,12 @@ type Reader interface {
 	Standby(source, why string)
 }
 
+// StateLost is what a Reader may implement to be told, behind Assigned and before the first Read, that a partition is
+// read from a position that the source remembers although the engine has none: the engine's State is lost.
+type StateLost interface {
+	StateLost(p Partition)
+}
+
 // Source is one outside system.
 type Source interface {
 	Name() string

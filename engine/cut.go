@@ -179,6 +179,10 @@ func (c *cutter) snapshot(now time.Time, until *schema.Instant, force bool, repl
 			l.progress.floor = now.UnixNano()
 			moved = true
 		}
+		if l.lost && l.progress.event != never {
+			l.lost = false
+			c.warm(l.progress.event)
+		}
 		moved = moved || l.known && l.next != c.positions[l.p]
 		for i := range l.dead {
 			l.dead[i].Time = schema.Instant(now.UnixNano())
@@ -195,6 +199,15 @@ func (c *cutter) snapshot(now time.Time, until *schema.Instant, force bool, repl
 		s.in <- message{barrier: b}
 	}
 	return c.state(), dead, true
+}
+
+// warm says that no rule knows what was before t, an event time. Shards read it in a cut only, which comes after.
+func (c *cutter) warm(t int64) {
+	for rule, r := range c.e.o.Set.Rules {
+		if m := r.Memory(); m > 0 {
+			c.warming[rule] = max(c.warming[rule], t+int64(m))
+		}
+	}
 }
 
 // idle says that the partition is read to its end on a live connection and has been silent for long.

@@ -28,6 +28,7 @@ type lane struct {
 	atEnd     bool      // read to its end, as a live connection said
 	final     bool      // nothing more will come
 	revoked   bool      // somebody else's for now
+	lost      bool      // what was read of it before is in no State
 	heard     time.Time // wall clock of its last record, or of its assignment
 	dead      []store.DeadLetter
 
@@ -67,6 +68,15 @@ func (e *Engine) addLane(p connectors.Partition, in *input) *lane {
 		l.run()
 	}()
 	return l
+}
+
+// StateLost implements connectors.StateLost: what is found from here on does not know what was read before.
+func (e *Engine) StateLost(p connectors.Partition) {
+	e.cutMu.Lock()
+	defer e.cutMu.Unlock()
+	if l := e.lanes[p]; l != nil {
+		l.lost = true
+	}
 }
 
 // anyRead says whether something was read from the input. cutMu is held.

@@ -312,3 +312,26 @@ func TestWarming(t *testing.T) {
 		t.Errorf("the rule of the same shape found %v, want one finding that is warm", same)
 	}
 }
+
+// Where the State is lost and the source goes on from a position of its own, findings say until when they know too little.
+func TestLostStateIsSaid(t *testing.T) {
+	b := newBench(t, nil, 1, lateRules)
+	defer b.stop()
+	b.e.StateLost(b.partition(0))
+	b.read(0, false, event{"litellm", 0, 0, "x"}, event{"litellm", 120, 120, "x"})
+	b.cut()
+	for _, f := range b.by("plain", schema.StatusOpen) {
+		if f.WarmingUntil != nil {
+			t.Errorf("a rule without a window is warming until %v", f.WarmingUntil)
+		}
+	}
+	warm := b.by("count", schema.StatusOpen)
+	if len(warm) == 0 {
+		t.Fatal("nothing was found")
+	}
+	for _, f := range warm {
+		if f.WarmingUntil == nil {
+			t.Errorf("the finding of %v does not say that it is warming", f.GroupStart)
+		}
+	}
+}

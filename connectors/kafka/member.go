@@ -135,6 +135,9 @@ func (m *member) assign(g *kafka.Generation) []*fetcher {
 				f.position = from
 			} else if a.Offset >= 0 {
 				f.position = a.Offset
+				if r, ok := m.to.(connectors.StateLost); ok {
+					r.StateLost(p)
+				}
 				m.cfg.Log.Warn("no checkpoint: going on from the group's committed offset", "source", m.cfg.Name,
 					"topic", topic, "partition", a.ID, "offset", a.Offset)
 			}
