@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -47,16 +48,10 @@ Formats: ` + formatNames(),
 				d.dead = json.NewEncoder(f)
 				d.dead.SetEscapeHTML(false)
 			}
-			for _, path := range paths { // one after another, so that the output has their order
-				if err := d.file(cmd.Context(), path, cmd.InOrStdin()); err != nil {
-					return err
-				}
-			}
-			if err := out.Flush(); err != nil {
-				return err
-			}
+			err = d.files(cmd.Context(), paths, cmd.InOrStdin())
+			err = errors.Join(err, out.Flush())
 			d.summary(cmd.ErrOrStderr())
-			return nil
+			return err
 		},
 	}
 	c.Flags().StringVar(&format, "format", "auto", "format of the records, or auto")
@@ -98,16 +93,27 @@ func newDecodePrinter(out *bufio.Writer, format string, identity bool) (*decodeP
 	return d, nil
 }
 
-func (d *decodePrinter) file(ctx context.Context, path string, stdin io.Reader) error {
-	cfg := file.Config{Name: "decode", Paths: []string{path}, Stdin: stdin}
-	src, err := file.New(cfg)
+// files prints the files one after another, in the order of the paths and, within a directory, of their names: a source
+// reads its files at the same time, so each gets one of its own. One that can not be read does not keep the others from it.
+func (d *decodePrinter) files(ctx context.Context, paths []string, stdin io.Reader) error {
+	files, err := file.List(paths, nil)
 	if err != nil {
 		return err
 	}
-	if err := src.Run(ctx, d); err != nil {
-		return err
+	var failed []error
+	for _, path := range files {
+		src, err := file.New(file.Config{Name: "decode", Paths: []string{path}, Stdin: stdin})
+		if err != nil {
+			return err
+		}
+		if err := src.Run(ctx, d); err != nil {
+			failed = append(failed, err)
+		}
+		if d.err != nil || ctx.Err() != nil {
+			return d.err // nobody reads on, or wants to
+		}
 	}
-	return d.err
+	return errors.Join(failed...)
 }
 
 func (d *decodePrinter) event(e *schema.Event) {
@@ -156,8 +162,7 @@ func (d *decodePrinter) summary(w io.Writer) {
 // Assigned implements connectors.Reader.
 func (d *decodePrinter) Assigned(connectors.Partition) (int64, bool) { return 0, false }
 
-// Read implements connectors.Reader. One file at a time is read, so calls do not overlap... except below a directory,
-// where the files come one after another too, because each Read runs to its end.
+// Read implements connectors.Reader. One file at a time is read, so calls do not overlap.
 func (d *decodePrinter) Read(_ context.Context, b *connectors.Batch) error {
 	d.name = b.Partition.Topic
 	for _, r := range b.Records {

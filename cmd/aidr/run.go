@@ -11,6 +11,7 @@ import (
 	"github.com/aidr-engine/aidr/cmd/config"
 	"github.com/aidr-engine/aidr/cmd/pipeline"
 	"github.com/aidr-engine/aidr/connectors/clickhouse"
+	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/rules/doc"
 )
 
@@ -62,23 +63,31 @@ Health is at /healthz and /readyz, metrics for Prometheus at /metrics of http.li
 
 // loadConfig loads a configuration and prints every problem.
 func loadConfig(cmd *cobra.Command, file string) (*config.Config, error) {
+	cfg, _, err := loadConfigWarned(cmd, file)
+	return cfg, err
+}
+
+// loadConfigWarned says too whether there were warnings.
+func loadConfigWarned(cmd *cobra.Command, file string) (cfg *config.Config, warned bool, err error) {
 	if file == "" {
-		return nil, usage("--config is missing: aidr config init writes one to begin with")
+		return nil, false, usage("--config is missing: aidr config init writes one to begin with")
 	}
 	cfg, problems := config.Load(file)
 	printConfigProblems(cmd.ErrOrStderr(), problems)
 	if cfg == nil {
-		return nil, &exit{exitFailed, fmt.Errorf("the configuration does not load: see above")}
+		return nil, false, &exit{exitFailed, fmt.Errorf("the configuration does not load: see above")}
 	}
-	return cfg, nil
+	return cfg, len(problems) > 0, nil
 }
 
+// printConfigProblems prints places and causes, never a line of the file: it may hold a secret.
 func printConfigProblems(w io.Writer, problems []doc.Problem) {
 	for _, p := range problems {
-		fmt.Fprintln(w, p)
-		if p.Snippet != "" {
-			fmt.Fprintln(w, p.Snippet)
+		kind := "error: "
+		if p.Warning {
+			kind = "warning: "
 		}
+		fmt.Fprintf(w, "%s%s\n", kind, p)
 	}
 }
 
@@ -134,23 +143,18 @@ func configCheckCommand() *cobra.Command {
 			if len(argv) == 1 {
 				file = argv[0]
 			}
-			cfg, err := loadConfig(cmd, file)
+			cfg, warned, err := loadConfigWarned(cmd, file)
 			if err != nil {
 				return err
 			}
-			problems, ruleProblems, err := pipeline.Check(cfg)
-			printConfigProblems(cmd.ErrOrStderr(), problems)
-			printProblems(cmd.ErrOrStderr(), ruleProblems)
-			failed := len(problems) > 0
-			for _, p := range ruleProblems {
-				failed = failed || !p.Warning
-			}
+			problems, err := pipeline.Check(cfg)
+			printProblems(cmd.ErrOrStderr(), problems)
 			switch {
 			case err != nil:
 				return &exit{exitFailed, err}
-			case failed:
+			case rules.Failed(problems):
 				return &exit{code: exitFailed}
-			case len(ruleProblems) > 0:
+			case warned || len(problems) > 0:
 				return &exit{code: exitWarnings}
 			}
 			cmd.Println("ok")

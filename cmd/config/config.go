@@ -7,15 +7,20 @@ package config
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/aidr-engine/aidr/rules/doc"
+	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/schema"
 )
 
 // Config is the whole configuration, with defaults filled in. It is read-only once loaded.
+//
+// It may hold secrets: it is not to be printed. Problems name places, and never quote a line of the file.
 type Config struct {
 	File    string
 	Sources []Source
@@ -29,8 +34,30 @@ type Config struct {
 	Shards  int // 0: one per core
 }
 
+// Place is where something stands in the file; the zero Place is nowhere.
+type Place struct {
+	File      string
+	Line, Col int
+}
+
+func placeOf(file string, n *doc.Node) Place {
+	if n == nil {
+		return Place{}
+	}
+	return Place{file, n.Line, n.Col}
+}
+
+// String renders "file:line:col: ", to go before what is wrong there; "" for nowhere.
+func (p Place) String() string {
+	if p == (Place{}) {
+		return ""
+	}
+	return fmt.Sprintf("%s:%d:%d: ", p.File, p.Line, p.Col)
+}
+
 // Source is one place that logs come from: Kafka or files.
 type Source struct {
+	At             Place
 	Name           string
 	Kafka          *Kafka
 	File           *File
@@ -88,6 +115,7 @@ type Sinks struct {
 
 // ClickHouse is the sink for analysts.
 type ClickHouse struct {
+	At      Place
 	DSN     string
 	Migrate bool
 	Cluster string
@@ -98,12 +126,12 @@ type ClickHouse struct {
 
 // Webhook is one endpoint.
 type Webhook struct {
+	At            Place
 	Name          string
 	URL           string
 	Secrets       []string
 	AllowNetworks []string
-	Filter        string
-	FilterAt      *doc.Node // where the filter stands, for its problems
+	Filter        func(*schema.Finding) (bool, error) // nil: everything
 	Timeout       time.Duration
 	Retries       []time.Duration // nil: the default schedule
 	Headers       map[string]string
@@ -137,7 +165,7 @@ const (
 func Load(file string) (c *Config, problems []doc.Problem) {
 	src, err := os.ReadFile(file)
 	if err != nil {
-		return nil, []doc.Problem{{File: file, Cause: fmt.Sprintf("can not be read: %v", err)}}
+		return nil, []doc.Problem{{File: file, Line: 1, Col: 1, Cause: fmt.Sprintf("can not be read: %v: aidr config init writes one to begin with", err)}}
 	}
 	return Parse(file, src, os.LookupEnv)
 }
@@ -146,20 +174,29 @@ func Load(file string) (c *Config, problems []doc.Problem) {
 func Parse(file string, src []byte, env func(string) (string, bool)) (*Config, []doc.Problem) {
 	d, root := doc.Parse(file, src)
 	if root == nil {
-		return nil, d.Problems()
+		return nil, quiet(d.Problems())
 	}
-	r := reader{env: env}
+	r := reader{origin: file, env: env}
 	c := r.config(root)
-	c.File = file
 	if d.Failed() {
-		return nil, d.Problems()
+		return nil, quiet(d.Problems())
 	}
-	return c, d.Problems()
+	return c, quiet(d.Problems())
+}
+
+// quiet takes the lines away that problems would show: one of them may hold a secret.
+func quiet(problems []doc.Problem) []doc.Problem {
+	for i := range problems {
+		problems[i].Snippet = ""
+	}
+	return problems
 }
 
 // reader reads the nodes of one file.
 type reader struct {
-	env func(string) (string, bool)
+	origin  string // the name of the file
+	env     func(string) (string, bool)
+	filters *expr.Env // nil until the first filter
 }
 
 // text returns a text with ${...} replaced.
@@ -170,19 +207,19 @@ func (r *reader) text(n *doc.Node) string {
 	}
 	var b strings.Builder
 	for {
-		i := strings.IndexByte(s, '$')
-		if i < 0 || i+1 == len(s) {
-			b.WriteString(s)
+		before, rest, found := strings.Cut(s, "$")
+		b.WriteString(before)
+		if !found {
 			return b.String()
 		}
-		b.WriteString(s[:i])
-		switch end := strings.IndexByte(s[i:], '}'); {
-		case s[i+1] == '$':
+		name, after, closed := strings.Cut(rest, "}")
+		switch {
+		case strings.HasPrefix(rest, "$"):
 			b.WriteByte('$')
-			s = s[i+2:]
-		case s[i+1] == '{' && end > 0:
-			b.WriteString(r.secret(n, s[i+2:i+end]))
-			s = s[i+end+1:]
+			s = rest[1:]
+		case strings.HasPrefix(rest, "{") && closed:
+			b.WriteString(r.secret(n, name[1:]))
+			s = after
 		default:
 			n.Fail("has a lone $: write ${NAME} for an environment variable, ${file:PATH} for a file, $$ for a dollar sign")
 			return ""
@@ -192,16 +229,7 @@ func (r *reader) text(n *doc.Node) string {
 
 func (r *reader) secret(n *doc.Node, name string) string {
 	if path, ok := strings.CutPrefix(name, "file:"); ok {
-		b, err := os.ReadFile(path)
-		switch {
-		case err != nil:
-			n.Fail("names a file that can not be read: %v", err)
-		case len(b) > MaxSecretFile:
-			n.Fail("names a file of more than %d bytes: that is no secret", MaxSecretFile)
-		default:
-			return strings.TrimRight(string(b), "\r\n")
-		}
-		return ""
+		return r.secretFile(n, path)
 	}
 	v, ok := r.env(name)
 	if !ok || v == "" {
@@ -210,15 +238,57 @@ func (r *reader) secret(n *doc.Node, name string) string {
 	return v
 }
 
+// secretFile reads a file of a secret; a file that is not one (a device, a huge one) is not read to its end.
+func (r *reader) secretFile(n *doc.Node, path string) string {
+	f, err := os.Open(path)
+	if err != nil {
+		n.Fail("names a file that can not be read: %v", err)
+		return ""
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, MaxSecretFile+1))
+	text := strings.TrimRight(string(b), "\r\n")
+	switch {
+	case err != nil:
+		n.Fail("names a file that can not be read: %v", err)
+	case len(b) > MaxSecretFile:
+		n.Fail("names the file %q of more than %d bytes: that is no secret", path, MaxSecretFile)
+	case text == "":
+		n.Fail("names the file %q, which is empty", path)
+	default:
+		return text
+	}
+	return ""
+}
+
 func (r *reader) texts(n *doc.Node) (out []string) {
 	for _, item := range n.Items() {
 		if s := r.text(item); s != "" {
 			out = append(out, s)
-		} else {
-			item.Fail("is empty")
+		} else if item.Kind == doc.Text && item.String() == "" {
+			item.Fail("is empty: write something or leave it out")
 		}
 	}
 	return out
+}
+
+// filled reads a text that must be there and not be empty.
+func (r *reader) filled(f *doc.Fields, key string) string {
+	n := f.Need(key)
+	n.Filled()
+	if n == nil || n.Kind != doc.Text {
+		return ""
+	}
+	return r.text(n)
+}
+
+// section reads a mapping that may be left out, or have nothing but comments in it.
+func section(f *doc.Fields, key string) *doc.Fields {
+	n := f.Get(key)
+	if n != nil && n.Kind == doc.Null {
+		n = nil
+	}
+	return n.Fields()
 }
 
 // duration returns a duration, or a default where the key is not there.

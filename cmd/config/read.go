@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -19,13 +20,14 @@ var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 func (r *reader) config(root *doc.Node) *Config {
 	f := root.Fields()
 	c := &Config{
+		File:   r.origin,
 		Rules:  r.texts(f.Get("rules")),
 		Lists:  r.text(f.Get("lists")),
 		Agents: r.text(f.Get("agents")),
-		State:  r.state(f.Get("state")),
-		Sinks:  r.sinks(f.Get("sinks")),
-		HTTP:   r.http(f.Get("http")),
-		Log:    r.log(f.Get("log")),
+		State:  r.state(section(f, "state")),
+		Sinks:  r.sinks(section(f, "sinks")),
+		HTTP:   r.http(section(f, "http")),
+		Log:    r.log(section(f, "log")),
 		Shards: int(integer(f.Get("shards"), 0, 1, 1024)),
 	}
 	sources := f.Need("sources")
@@ -48,17 +50,20 @@ func (r *reader) config(root *doc.Node) *Config {
 func (r *reader) source(n *doc.Node, place int) Source {
 	f := n.Fields()
 	s := Source{
+		At:             placeOf(r.origin, n),
 		Name:           r.name(f.Get("name"), fmt.Sprintf("source-%d", place+1)),
 		Format:         r.text(f.Get("format")),
 		Tenant:         r.text(f.Get("tenant")),
 		Datasets:       r.texts(f.Get("datasets")),
-		Delay:          delays(f.Get("delay")),
 		Idle:           duration(f.Get("idle"), 0, time.Second, day),
 		TrustForwarded: r.networks(f.Get("trust_forwarded")),
 	}
-	if s.Format == "" {
-		s.Format = "auto"
+	s.Format = format(f.Get("format"), s.Format)
+	known := datasets(s.Format)
+	for _, item := range f.Get("datasets").Items() {
+		known.check(item)
 	}
+	s.Delay = known.delays(f.Get("delay"))
 	k, file := f.Get("kafka"), f.Get("file")
 	switch {
 	case k != nil && file == nil:
@@ -81,19 +86,6 @@ func (r *reader) name(n *doc.Node, absent string) string {
 		n.Fail("%q is no name: use up to 63 of a-z, 0-9, '.', '_' and '-', the first a letter or digit", doc.Short(s))
 	}
 	return s
-}
-
-// delays reads a duration for all datasets, or one for each that is named.
-func delays(n *doc.Node) map[string]time.Duration {
-	if n == nil {
-		return nil
-	}
-	if n.Kind != doc.Map {
-		return map[string]time.Duration{"": n.Duration(0, day)}
-	}
-	out := map[string]time.Duration{}
-	n.Each(func(name, value *doc.Node) { out[name.String()] = value.Duration(0, day) })
-	return out
 }
 
 func (r *reader) networks(n *doc.Node) (out []string) {
@@ -126,7 +118,7 @@ func (r *reader) kafka(n *doc.Node) *Kafka {
 			f.Get("start").Fail("is neither first, last nor a time like 2026-01-31T12:00:00Z")
 		}
 	}
-	if (len(k.Topics) == 0) == (k.Pattern == "") {
+	if (f.Get("topics") == nil) == (f.Get("pattern") == nil) {
 		n.Fail("needs topics, or a pattern for their names, and not both")
 	}
 	if _, err := regexp.Compile(k.Pattern); err != nil {
@@ -162,7 +154,7 @@ func (r *reader) sasl(n *doc.Node) *SASL {
 	f := n.Fields()
 	s := &SASL{
 		Mechanism: f.Need("mechanism").Enum("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
-		Username:  r.text(f.Need("username")), Password: r.text(f.Need("password")),
+		Username:  r.filled(f, "username"), Password: r.filled(f, "password"),
 	}
 	f.Done()
 	return s
@@ -170,13 +162,16 @@ func (r *reader) sasl(n *doc.Node) *SASL {
 
 func (r *reader) file(n *doc.Node) *File {
 	f := n.Fields()
-	out := &File{Paths: r.texts(f.Need("paths")), Follow: f.Get("follow").Bool()}
+	paths := f.Need("paths")
+	out := &File{Paths: r.texts(paths), Follow: f.Get("follow").Bool()}
+	if paths != nil && paths.Kind == doc.List && len(paths.Items()) == 0 {
+		paths.Fail("names no file: give at least one file or folder, or - for standard input")
+	}
 	f.Done()
 	return out
 }
 
-func (r *reader) state(n *doc.Node) State {
-	f := n.Fields()
+func (r *reader) state(f *doc.Fields) State {
 	s := State{
 		Dir:          absolute(r.text(f.Get("dir"))),
 		Outbox:       integer(f.Get("outbox_mb"), DefaultOutbox>>20, 1, 1<<20) << 20,
@@ -191,8 +186,7 @@ func (r *reader) state(n *doc.Node) State {
 	return s
 }
 
-func (r *reader) sinks(n *doc.Node) (s Sinks) {
-	f := n.Fields()
+func (r *reader) sinks(f *doc.Fields) (s Sinks) {
 	if c := f.Get("clickhouse"); c != nil {
 		s.ClickHouse = r.clickhouse(c)
 	}
@@ -212,7 +206,7 @@ func (r *reader) sinks(n *doc.Node) (s Sinks) {
 func (r *reader) clickhouse(n *doc.Node) *ClickHouse {
 	f := n.Fields()
 	c := &ClickHouse{
-		DSN: r.text(f.Need("dsn")), Migrate: true, Cluster: r.text(f.Get("cluster")),
+		At: placeOf(r.origin, n), DSN: r.filled(f, "dsn"), Migrate: true, Cluster: r.text(f.Get("cluster")),
 		TTL:  duration(f.Get("ttl"), 0, day, 36500*day),
 		Rows: int(integer(f.Get("rows"), 0, 1, 1_000_000)), Linger: duration(f.Get("linger"), 0, 0, time.Minute),
 	}
@@ -226,46 +220,16 @@ func (r *reader) clickhouse(n *doc.Node) *ClickHouse {
 	return c
 }
 
-func (r *reader) webhook(n *doc.Node, place int) Webhook {
-	f := n.Fields()
-	w := Webhook{
-		Name: r.name(f.Get("name"), fmt.Sprintf("webhook-%d", place+1)), URL: r.text(f.Need("url")),
-		Secrets: r.texts(f.Get("secrets")), AllowNetworks: r.networks(f.Get("allow_networks")),
-		FilterAt: f.Get("filter"), Timeout: duration(f.Get("timeout"), 0, time.Second, 5*time.Minute),
-		Concurrency: int(integer(f.Get("concurrency"), 0, 1, 64)), Headers: map[string]string{},
-	}
-	w.Filter = w.FilterAt.String()
-	if s := f.Get("secret"); s != nil {
-		w.Secrets = append([]string{r.text(s)}, w.Secrets...)
-	}
-	if len(w.Secrets) == 0 {
-		n.Fail("has no secret: deliveries are signed; make one with `aidr webhook secret`")
-	}
-	for _, item := range f.Get("retries").Items() {
-		w.Retries = append(w.Retries, item.Duration(0, 7*day))
-	}
-	f.Get("headers").Each(func(name, value *doc.Node) { w.Headers[name.String()] = r.text(value) })
-	if rate := f.Get("rate"); rate != nil {
-		if w.Rate = rate.Float(); w.Rate <= 0 {
-			rate.Fail("must be above 0 deliveries a second")
-		}
-	}
-	if u, err := url.Parse(w.URL); w.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
-		f.Get("url").Fail("is no http or https URL")
-	}
-	f.Done()
-	return w
-}
-
-func (r *reader) http(n *doc.Node) HTTP {
-	f := n.Fields()
+func (r *reader) http(f *doc.Fields) HTTP {
 	h := HTTP{Listen: r.text(f.Get("listen")), Pprof: f.Get("pprof").Bool()}
+	if _, _, err := net.SplitHostPort(h.Listen); h.Listen != "" && err != nil {
+		f.Get("listen").Fail("%q is not host:port, such as 127.0.0.1:8471", doc.Short(h.Listen))
+	}
 	f.Done()
 	return h
 }
 
-func (r *reader) log(n *doc.Node) Log {
-	f := n.Fields()
+func (r *reader) log(f *doc.Fields) Log {
 	l := Log{Format: "text", Level: "info"}
 	if v := f.Get("format"); v != nil {
 		l.Format = v.Enum("text", "json")

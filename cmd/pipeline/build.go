@@ -17,8 +17,6 @@ import (
 	"github.com/aidr-engine/aidr/connectors/webhook"
 	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/rules"
-	"github.com/aidr-engine/aidr/rules/doc"
-	"github.com/aidr-engine/aidr/rules/expr"
 	"github.com/aidr-engine/aidr/schema/decode"
 )
 
@@ -27,7 +25,7 @@ func buildInputs(cfg *config.Config, log *slog.Logger) (inputs []engine.Input, e
 	for _, s := range cfg.Sources {
 		src, err := buildSource(s, log)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("source %q: %w", s.Name, err))
+			errs = append(errs, fmt.Errorf("%ssource %q: %w", s.At, s.Name, err))
 			continue
 		}
 		in := engine.Input{
@@ -35,7 +33,7 @@ func buildInputs(cfg *config.Config, log *slog.Logger) (inputs []engine.Input, e
 			Decode: decode.Options{Format: s.Format, Tenant: s.Tenant, TrustForwarded: s.TrustForwarded},
 		}
 		if _, err := decode.New(in.Decode); err != nil {
-			errs = append(errs, fmt.Errorf("source %q: %w", s.Name, err))
+			errs = append(errs, fmt.Errorf("%ssource %q: %w", s.At, s.Name, err))
 		}
 		if len(in.Datasets) == 0 {
 			in.Datasets = datasetsOf(s.Format)
@@ -91,19 +89,15 @@ func buildSinks(cfg *config.Config) (sinks []connectors.Sink, err error) {
 	if c := cfg.Sinks.ClickHouse; c != nil {
 		s, err := clickhouse.New(ClickHouseConfig(c))
 		if err != nil {
-			errs = append(errs, fmt.Errorf("sinks.clickhouse: %w", err))
+			errs = append(errs, fmt.Errorf("%ssinks.clickhouse: %w", c.At, err))
 		} else {
 			sinks = append(sinks, s)
 		}
 	}
-	env, err := expr.NewEnv(expr.Site{})
-	if err != nil {
-		return nil, err
-	}
 	for _, w := range cfg.Sinks.Webhooks {
-		s, err := buildWebhook(w, env)
+		s, err := buildWebhook(w)
 		if err != nil {
-			errs = append(errs, fmt.Errorf("sinks.webhooks %q: %w", w.Name, err))
+			errs = append(errs, fmt.Errorf("%ssinks.webhooks %q: %w", w.At, w.Name, err))
 			continue
 		}
 		sinks = append(sinks, s)
@@ -116,10 +110,10 @@ func ClickHouseConfig(c *config.ClickHouse) clickhouse.Config {
 	return clickhouse.Config{DSN: c.DSN, Cluster: c.Cluster, Migrate: c.Migrate, Rows: c.Rows, Linger: c.Linger, TTL: c.TTL}
 }
 
-func buildWebhook(w config.Webhook, env *expr.Env) (connectors.Sink, error) {
+func buildWebhook(w config.Webhook) (connectors.Sink, error) {
 	c := webhook.Config{
 		Name: w.Name, URL: w.URL, Secrets: w.Secrets, Headers: w.Headers, Timeout: w.Timeout, Retries: w.Retries,
-		Concurrency: w.Concurrency, Rate: w.Rate,
+		Concurrency: w.Concurrency, Rate: w.Rate, Filter: w.Filter,
 	}
 	for _, n := range w.AllowNetworks {
 		prefix, err := netip.ParsePrefix(n)
@@ -128,44 +122,23 @@ func buildWebhook(w config.Webhook, env *expr.Env) (connectors.Sink, error) {
 		}
 		c.AllowNetworks = append(c.AllowNetworks, prefix)
 	}
-	if w.Filter != "" {
-		filter, issues := env.CompileFinding(w.Filter)
-		if len(issues) > 0 {
-			return nil, fmt.Errorf("filter: column %d: %s", issues[0].Col, issues[0].Text)
-		}
-		c.Filter = filter
-	}
 	return webhook.New(c)
 }
 
-// Check returns everything that is wrong with a configuration beyond its form: rules, formats, filters, endpoints, and
-// names in `notify` that no endpoint has.
-func Check(cfg *config.Config) (problems []doc.Problem, ruleProblems []rules.Problem, err error) {
-	env, err := expr.NewEnv(expr.Site{})
-	if err != nil {
-		return nil, nil, err
-	}
-	for _, w := range cfg.Sinks.Webhooks {
-		if w.Filter == "" {
-			continue
-		}
-		_, issues := env.CompileFinding(w.Filter)
-		for _, i := range issues {
-			problems = append(problems, doc.Problem{File: cfg.File, Line: w.FilterAt.Line, Col: w.FilterAt.Col, Key: w.FilterAt.Key,
-				Cause: fmt.Sprintf("line %d, column %d: %s", i.Line, i.Col, i.Text)})
-		}
-	}
-	set, ruleProblems := LoadRules(RuleFiles{Paths: cfg.Rules, Lists: cfg.Lists, Agents: cfg.Agents})
+// Check returns everything that is wrong with a configuration beyond its form: rules, sources, endpoints, and names in
+// `notify` that no endpoint has.
+func Check(cfg *config.Config) ([]rules.Problem, error) {
+	set, problems := LoadRules(RuleFiles{Paths: cfg.Rules, Lists: cfg.Lists, Agents: cfg.Agents, Warn: true})
 	if set != nil {
-		ruleProblems = append(ruleProblems, unknownEndpoints(cfg, set)...)
+		problems = append(problems, unknownEndpoints(cfg, set)...)
 	}
-	quiet := slog.New(slog.DiscardHandler)
-	_, inputs := buildInputs(cfg, quiet)
-	if len(problems) > 0 {
-		return problems, ruleProblems, inputs // the filters have been told, with their place
+	_, err := buildInputs(cfg, slog.New(slog.DiscardHandler))
+	sinks, bad := buildSinks(cfg)
+	err = errors.Join(err, bad)
+	for _, s := range sinks {
+		err = errors.Join(err, s.Close())
 	}
-	_, sinks := buildSinks(cfg)
-	return problems, ruleProblems, errors.Join(inputs, sinks)
+	return problems, err
 }
 
 // unknownEndpoints names what rules want to notify and no configuration has.

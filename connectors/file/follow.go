@@ -110,7 +110,7 @@ func (f *follower) wakeAll() {
 // scan starts tails for files that have none and asks for notifications of their folders.
 func (f *follower) scan(w *fsnotify.Watcher, start func(*tail)) {
 	for _, named := range f.cfg.Paths {
-		files, err := list([]string{named}, f.cfg.Include)
+		files, err := List([]string{named}, f.cfg.Include)
 		if err != nil {
 			f.failOnce(named, err)
 			continue

@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// list returns the files that the paths name, in the order of the paths and, within a directory, in lexical order. A
+// List returns the files that the paths name, in the order of the paths and, within a directory, in lexical order. A
 // file that is named twice counts once.
-func list(paths, include []string) ([]string, error) {
+func List(paths, include []string) ([]string, error) {
 	var files []string
 	seen := make(map[string]bool)
 	add := func(path string) {

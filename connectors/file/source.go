@@ -69,7 +69,7 @@ func (s *Source) Run(ctx context.Context, r connectors.Reader) error {
 	if s.cfg.Follow {
 		return s.follow(ctx, r)
 	}
-	files, err := list(s.cfg.Paths, s.cfg.Include)
+	files, err := List(s.cfg.Paths, s.cfg.Include)
 	if err != nil {
 		return err
 	}

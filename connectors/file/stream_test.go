@@ -143,7 +143,7 @@ func TestDirectories(t *testing.T) {
 		for i := range want {
 			want[i] = filepath.Join(dir, want[i])
 		}
-		got, err := list(c.Paths, c.Include)
+		got, err := List(c.Paths, c.Include)
 		if err != nil {
 			t.Error(err)
 		}
@@ -216,7 +216,7 @@ func TestSamples(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	files, err := list([]string{dir}, []string{"*.json", "*.jsonl"})
+	files, err := List([]string{dir}, []string{"*.json", "*.jsonl"})
 	if err != nil {
 		t.Fatal(err)
 	}

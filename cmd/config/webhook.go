@@ -1,0 +1,75 @@
+package config
+
+import (
+	"fmt"
+	"net/url"
+	"time"
+
+	"github.com/aidr-engine/aidr/rules/doc"
+	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+func (r *reader) webhook(n *doc.Node, place int) Webhook {
+	f := n.Fields()
+	w := Webhook{
+		At: placeOf(r.origin, n), Name: r.name(f.Get("name"), fmt.Sprintf("webhook-%d", place+1)), URL: r.filled(f, "url"),
+		AllowNetworks: r.networks(f.Get("allow_networks")), Filter: r.filter(f.Get("filter")),
+		Timeout:     duration(f.Get("timeout"), 0, time.Second, 5*time.Minute),
+		Concurrency: int(integer(f.Get("concurrency"), 0, 1, 64)), Headers: map[string]string{},
+	}
+	w.Secrets = r.secrets(n, f)
+	if retries := f.Get("retries"); retries != nil {
+		w.Retries = []time.Duration{} // an empty list: one attempt
+		for _, item := range retries.Items() {
+			w.Retries = append(w.Retries, item.Duration(time.Millisecond, 7*day))
+		}
+	}
+	f.Get("headers").Each(func(name, value *doc.Node) { w.Headers[name.String()] = r.text(value) })
+	if rate := f.Get("rate"); rate != nil {
+		if w.Rate = rate.Float(); w.Rate <= 0 {
+			rate.Fail("must be above 0 deliveries a second")
+		}
+	}
+	if u, err := url.Parse(w.URL); w.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		f.Get("url").Fail("is no http or https URL")
+	}
+	f.Done()
+	return w
+}
+
+// secrets reads `secret`, and `secrets` for rotation.
+func (r *reader) secrets(n *doc.Node, f *doc.Fields) (out []string) {
+	one, more := f.Get("secret"), f.Get("secrets")
+	if one != nil {
+		if s := r.filled(f, "secret"); s != "" {
+			out = append(out, s)
+		}
+	}
+	out = append(out, r.texts(more)...)
+	if one == nil && len(more.Items()) == 0 {
+		n.Fail("has no secret: deliveries are signed; make one with `aidr webhook secret`")
+	}
+	return out
+}
+
+// filter compiles a condition over findings; its problems stand where they are in the file.
+func (r *reader) filter(n *doc.Node) func(*schema.Finding) (bool, error) {
+	text := n.Filled()
+	if text == "" {
+		return nil
+	}
+	if r.filters == nil {
+		env, err := expr.NewEnv(expr.Site{})
+		if err != nil {
+			n.Fail("can not be compiled: %v", err)
+			return nil
+		}
+		r.filters = env
+	}
+	filter, issues := r.filters.CompileFinding(text)
+	for _, i := range issues {
+		n.FailAt(i.Line, i.Col, "%s", i.Text)
+	}
+	return filter
+}
