@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"path/filepath"
 
 	"github.com/aidr-engine/aidr/engine/store"
 )
@@ -40,14 +41,27 @@ func Dial(dir string) (*Client, error) {
 			},
 		}}}, nil
 	}
-	if _, err := os.Stat(dir); err != nil {
-		return nil, fmt.Errorf("state directory %q: there is none: name it with --state, or with the configuration in --config", dir)
-	}
-	s, err := store.Open(dir, store.Options{})
+	s, err := openStopped(dir)
 	if err != nil {
-		return nil, fmt.Errorf("open the store of %q: %w", dir, err)
+		return nil, err
 	}
 	return &Client{store: s, http: &http.Client{Transport: inProcess{Handler(s, Runtime{})}}}, nil
+}
+
+// openStopped opens the store of a directory that no process answers for. It makes none where there is none.
+func openStopped(dir string) (*store.Store, error) {
+	const advice = "name the state directory with --state, or the configuration that names it with --config"
+	if _, err := os.Stat(dir); err != nil {
+		return nil, fmt.Errorf("state directory %q: %w: %s", dir, err, advice)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "store")); err != nil {
+		return nil, fmt.Errorf("directory %q is no state directory of aidr, or nothing has run on it yet: %s", dir, advice)
+	}
+	s, err := store.Open(dir, store.Options{})
+	if errors.Is(err, store.ErrLocked) {
+		return nil, fmt.Errorf("%w: it has the store and its control socket does not answer: it is starting or stopping, ask again soon", err)
+	}
+	return s, err
 }
 
 // Running says whether a process answers.

@@ -12,7 +12,9 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/aidr-engine/aidr/engine/store"
@@ -179,6 +181,10 @@ func (h *handler) finding(w http.ResponseWriter, r *http.Request) {
 func findingFilter(r *http.Request) (f store.FindingFilter, err error) {
 	q := r.URL.Query()
 	f = store.FindingFilter{Rule: q.Get("rule"), Agent: q.Get("agent"), Severity: q.Get("severity"), Status: schema.Status(q.Get("status"))}
+	if err := errors.Join(oneOf(r, "severity", "info", "low", "medium", "high", "critical"),
+		oneOf(r, "status", string(schema.StatusOpen), string(schema.StatusSettled), string(schema.StatusWithdrawn))); err != nil {
+		return f, err
+	}
 	if f.Since, f.Until, err = span(r); err != nil {
 		return f, err
 	}
@@ -186,15 +192,28 @@ func findingFilter(r *http.Request) (f store.FindingFilter, err error) {
 	return f, err
 }
 
+// oneOf refuses a value that nothing can have: an empty answer would look like good news.
+func oneOf(r *http.Request, name string, values ...string) error {
+	if v := r.URL.Query().Get(name); v != "" && !slices.Contains(values, v) {
+		return fmt.Errorf("%s: %q is none of %s", name, v, strings.Join(values, ", "))
+	}
+	return nil
+}
+
 func span(r *http.Request) (since, until schema.Instant, err error) {
-	for name, to := range map[string]*schema.Instant{"since": &since, "until": &until} {
-		if s := r.URL.Query().Get(name); s != "" {
-			t, err := time.Parse(time.RFC3339Nano, s)
-			if err != nil {
-				return 0, 0, fmt.Errorf("%s: %q is no instant like 2026-01-31T12:00:00Z", name, s)
-			}
-			*to = schema.Instant(t.UnixNano())
+	for _, x := range []struct {
+		name string
+		to   *schema.Instant
+	}{{"since", &since}, {"until", &until}} {
+		s := r.URL.Query().Get(x.name)
+		if s == "" {
+			continue
 		}
+		t, err := time.Parse(time.RFC3339Nano, s)
+		if err != nil {
+			return 0, 0, fmt.Errorf("%s: %q is no instant like 2026-01-31T12:00:00Z", x.name, s)
+		}
+		*x.to = schema.Instant(t.UnixNano())
 	}
 	return since, until, nil
 }
@@ -214,8 +233,11 @@ func limit(r *http.Request) (int, error) {
 func (h *handler) deadLetters(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	f := store.DeadFilter{Kind: q.Get("kind"), Reason: q.Get("reason"), Sink: q.Get("sink")}
-	var err error
-	if f.Since, f.Until, err = span(r); err == nil {
+	err := oneOf(r, "kind", store.DeadRecord, store.DeadRow, store.DeadDelivery)
+	if err == nil {
+		f.Since, f.Until, err = span(r)
+	}
+	if err == nil {
 		f.Limit, err = limit(r)
 	}
 	if err != nil {
@@ -294,12 +316,18 @@ func (h *handler) state(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	key := map[string]string{}
-	if err := json.Unmarshal([]byte(r.URL.Query().Get("key")), &key); err != nil {
-		refuse(w, http.StatusBadRequest, fmt.Errorf("key: %w", err))
-		return
+	if s := r.URL.Query().Get("key"); s != "" {
+		if err := json.Unmarshal([]byte(s), &key); err != nil {
+			refuse(w, http.StatusBadRequest, fmt.Errorf("key: want an object of field names and texts: %w", err))
+			return
+		}
 	}
 	v, err := h.rt.State(r.Context(), r.URL.Query().Get("rule"), key)
-	if err != nil {
+	switch {
+	case errors.Is(err, ErrNoProcess):
+		refuse(w, http.StatusServiceUnavailable, err)
+		return
+	case err != nil:
 		refuse(w, http.StatusNotFound, err)
 		return
 	}

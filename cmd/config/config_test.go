@@ -246,15 +246,15 @@ func TestSecrets(t *testing.T) {
 		}
 	}
 	for text, want := range map[string]string{
-		"${NONE}":                  "names the environment variable NONE, which is not set",
-		"${EMPTY}":                 "names the environment variable EMPTY, which is not set",
-		"${":                       "has a lone $",
-		"a$b":                      "has a lone $",
-		"$":                        "has a lone $",
-		"${TOKEN":                  "has a lone $",
-		"${file:" + dir + "/none}": "no such file",
-		"${file:" + dir + "}":      "can not be read",
-		"${file:" + file("empty", "\n") + "}":                                      "which is empty",
+		"${NONE}":                             "names the environment variable NONE, which is not set",
+		"${EMPTY}":                            "names the environment variable EMPTY, which is not set",
+		"${":                                  "has a lone $",
+		"a$b":                                 "has a lone $",
+		"$":                                   "has a lone $",
+		"${TOKEN":                             "has a lone $",
+		"${file:" + dir + "/none}":            "no such file",
+		"${file:" + dir + "}":                 "can not be read",
+		"${file:" + file("empty", "\n") + "}": "which is empty",
 		"${file:" + file("large", strings.Repeat(hidden, MaxSecretFile/10)) + "}": "that is no secret",
 	} {
 		c, problems := person(hook(text))
