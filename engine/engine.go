@@ -48,7 +48,7 @@ const (
 // Input is what the engine knows of one source.
 type Input struct {
 	Source   connectors.Source
-	Decode   decode.Options           // Wanted is filled in by the engine
+	Decode   decode.Options           // Wanted and Aliases are filled in by the engine
 	Delays   map[string]time.Duration // by dataset; others have schema.DefaultDelay
 	Datasets []string                 // what it may carry; nil: anything
 	Idle     time.Duration            // 0: DefaultIdle
@@ -186,7 +186,7 @@ func (e *Engine) addInput(in Input) error {
 	if in.Idle <= 0 {
 		in.Idle = DefaultIdle
 	}
-	in.Decode.Wanted = e.o.Set.Wanted()
+	in.Decode.Wanted, in.Decode.Aliases = e.o.Set.Wanted(), e.o.Set.Aliases()
 	if _, err := decode.New(in.Decode); err != nil {
 		return fmt.Errorf("source %q: %w", name, err)
 	}

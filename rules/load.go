@@ -275,5 +275,5 @@ func (l *loader) build() (*Set, []Problem) {
 		return nil, l.problems
 	}
 	slices.SortFunc(all, func(a, b *Rule) int { return strings.Compare(a.ID, b.ID) })
-	return newSet(all, env, l.options.Drafts, l.agents != nil), l.problems
+	return newSet(all, env, l.options.Drafts, l.agents), l.problems
 }

@@ -3,6 +3,7 @@ package rules
 import (
 	"github.com/aidr-engine/aidr/rules/expr"
 	"github.com/aidr-engine/aidr/rules/match"
+	"github.com/aidr-engine/aidr/rules/site"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -16,6 +17,7 @@ type Set struct {
 
 	raw    [][]string // the paths that conditions number; Event.Raws has this order
 	wanted schema.Wanted
+	agents *site.Agents // nil: no registry
 	index  *match.Index
 	roles  []roleOf // what a condition's number in the index means
 }
@@ -32,12 +34,12 @@ type roleOf struct {
 }
 
 // newSet indexes the rules that are active.
-func newSet(all []*Rule, env *expr.Env, drafts, registry bool) *Set {
-	s := &Set{All: all, raw: env.RawPaths()}
+func newSet(all []*Rule, env *expr.Env, drafts bool, agents *site.Agents) *Set {
+	s := &Set{All: all, raw: env.RawPaths(), agents: agents}
 	for _, r := range all {
 		switch {
 		case r.Status == StatusDisabled, r.Status == StatusDraft && !drafts:
-		case r.asksRegistry && !registry && !drafts:
+		case r.asksRegistry && agents == nil && !drafts:
 			s.Idle = append(s.Idle, Idle{r, "it asks agent.*, and there is no registry of agents: name an agents.yaml"})
 		default:
 			s.Rules = append(s.Rules, r)
@@ -81,6 +83,15 @@ func wantedOf(rules []*Rule, raw [][]string) (w schema.Wanted) {
 
 // Wanted returns what the rules read of an event.
 func (s *Set) Wanted() schema.Wanted { return s.wanted }
+
+// Aliases returns what names an agent whom the registry knows by another uid in records of the dataset ("" for nobody);
+// nil where the registry has no aliases. Events must go through it before they are matched.
+func (s *Set) Aliases() func(dataset, uid string) string {
+	if s.agents == nil || !s.agents.HasAliases() {
+		return nil
+	}
+	return s.agents.Resolve
+}
 
 // Plan returns how the index finds a role of a rule: by which witness, or why there is none.
 func (s *Set) Plan(rule, role int) match.Plan {

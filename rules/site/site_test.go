@@ -216,12 +216,60 @@ func TestAgentProblems(t *testing.T) {
 	const want = `agents.yaml:2:5: agents[0]: agent "a1" has no owner: nobody to ask when it is found at something
 agents.yaml:3:11: agents[1].uid: "a1" is registered twice: keep one entry
 agents.yaml:3:33: agents[1].status: "gone" is none of active, suspended, retired
-agents.yaml:3:39: agents[1].aliases: not yet: write one entry for each uid
 agents.yaml:4:5: agents[2]: "uid" is missing
 agents.yaml:4:25: agents[2].expires: "soon" is no day: write it as 2027-03-31
-agents.yaml:4:31: agents[2].tool: unknown key: did you mean tools?; known are description, destinations, expires, models, name, owner, routes, status, tier, tools, uid
+agents.yaml:4:31: agents[2].tool: unknown key: did you mean tools?; known are aliases, description, destinations, expires, models, name, owner, routes, status, tier, tools, uid
 agents.yaml:5:10: agents[3].uid: is a whole number, not text: put it into quotes`
 	if got := texts(ps); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestAliases(t *testing.T) {
+	a, ps := site.ParseAgents("agents.yaml", []byte(`agents:
+  - uid: bot
+    owner: o
+    aliases: [consumer-7, 'arn:aws:iam::1:role/bot', {uid: shared, dataset: kong.http_log}]
+  - {uid: other, owner: o, aliases: [{uid: shared, dataset: litellm}, {uid: shared}]}
+`))
+	if a == nil || len(ps) > 0 || !a.HasAliases() {
+		t.Fatalf("got %s", texts(ps))
+	}
+	f := func(dataset, uid, want string) {
+		t.Helper()
+		if got := a.Resolve(dataset, uid); got != want {
+			t.Errorf("%s %s: got %q, want %q", dataset, uid, got, want)
+		}
+	}
+	f("kong.http_log", "consumer-7", "bot")
+	f("", "arn:aws:iam::1:role/bot", "bot")
+	f("kong.http_log", "shared", "bot")
+	f("litellm", "shared", "other")
+	f("aws.cloudtrail", "shared", "other")
+	f("litellm", "bot", "")
+	f("litellm", "", "")
+	if n := testing.AllocsPerRun(100, func() { a.Resolve("kong.http_log", "shared") }); n != 0 {
+		t.Errorf("got %v allocations, want 0", n)
+	}
+	var none site.Agents
+	if none.HasAliases() || none.Resolve("x", "y") != "" {
+		t.Errorf("the zero registry has aliases")
+	}
+}
+
+func TestAliasProblems(t *testing.T) {
+	a, ps := site.ParseAgents("agents.yaml", []byte(`agents:
+  - {uid: a, owner: o, aliases: [a, b, x]}
+  - {uid: b, owner: o, aliases: [x, "", {dataset: litellm}, {uid: y, dateset: litellm}, 7]}
+`))
+	const want = `agents.yaml:2:34: agents[0].aliases[0]: "a" is the agent's uid itself
+agents.yaml:2:37: agents[0].aliases[1]: "b" is registered as an agent of its own: remove that entry or this alias
+agents.yaml:3:34: agents[1].aliases[0]: "x" is an alias of agent "a" already: one name is one agent's
+agents.yaml:3:37: agents[1].aliases[1]: is blank: write something or leave the key out
+agents.yaml:3:41: agents[1].aliases[2]: "uid" is missing
+agents.yaml:3:70: agents[1].aliases[3].dateset: unknown key: did you mean dataset?; known are dataset, uid
+agents.yaml:3:89: agents[1].aliases[4]: is a whole number, not text: put it into quotes`
+	if got := texts(ps); got != want || a != nil {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
@@ -281,6 +329,9 @@ func FuzzParse(f *testing.F) {
 		if a, _ := site.ParseAgents("agents.yaml", []byte(src)); a != nil {
 			a.Allows(text, "tool", text)
 			a.Attribute(text, "expires")
+			if uid := a.Resolve(text, text); uid != "" && a.Resolve("", uid) != "" {
+				t.Fatalf("%q is an agent and an alias", uid)
+			}
 		}
 	})
 }

@@ -30,6 +30,16 @@ type Options struct {
 	Wanted schema.Wanted // fields that have to be there; identity, time, dataset and class always are
 	// TrustForwarded: X-Forwarded-For of these peers is believed (CIDRs, or single addresses).
 	TrustForwarded []string
+
+	// Maps are field maps, which are formats beside those that are built in. Of two with one name the first counts.
+	Maps []*Map
+
+	Override *Override // nil: none
+	// Aliases returns the agent that a registry knows by another name in records of the dataset, "" where it knows none.
+	// It is asked by all workers at once; nil: there is no registry.
+	Aliases func(dataset, uid string) string
+	// Enrich returns, for one worker, what adds to an event what is known of its address; nil: nothing is.
+	Enrich func() func(e *schema.Event)
 }
 
 // Decoder decodes the records of one source in one worker. It is not for concurrent use.
@@ -42,6 +52,8 @@ type Decoder struct {
 	detector detector
 	envelope envelope
 	record   *formats.Record
+	finisher *finisher             // nil: events go on as they are
+	finishes func(e *schema.Event) // Decoder.finish, made once
 
 	raw      string
 	handler  *Handler
@@ -85,7 +97,7 @@ type Handler struct {
 
 // New returns a decoder; it fails where the format is not known or an address to trust is none.
 func New(o Options) (*Decoder, error) {
-	chosen, err := choose(o.Format)
+	chosen, err := choose(o.Format, o.Maps)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +105,8 @@ func New(o Options) (*Decoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Decoder{paths: new(formats.Paths)}
+	d := &Decoder{paths: new(formats.Paths), finisher: newFinisher(&o)}
+	d.finishes = d.finish
 	d.root = d.paths.Add()
 	d.envelope = openEnvelope(d.paths)
 	for _, f := range chosen {
@@ -107,12 +120,13 @@ func New(o Options) (*Decoder, error) {
 }
 
 // choose returns the formats that a name means.
-func choose(name string) ([]formats.Format, error) {
+func choose(name string, maps []*Map) ([]formats.Format, error) {
+	list := withMaps(maps)
 	if name == Auto || name == "" {
-		return all(), nil
+		return list, nil
 	}
 	var names []string
-	for _, f := range all() {
+	for _, f := range list {
 		if f.Name == name || slices.Contains(f.Aliases, name) || slices.Contains(f.Datasets, name) {
 			return []formats.Format{f}, nil
 		}
@@ -140,7 +154,11 @@ func parseTrusted(list []string) ([]netip.Prefix, error) {
 // Decode calls h with everything that the record gives, in order.
 func (d *Decoder) Decode(raw string, m Meta, h *Handler) {
 	d.raw, d.handler, d.index, d.inflated = raw, h, 0, 0
-	d.record.Handle(m.Pos, m.Time, h.Event, h.FieldError)
+	emit := h.Event
+	if d.finisher != nil && emit != nil {
+		emit = d.finishes
+	}
+	d.record.Handle(m.Pos, m.Time, emit, h.FieldError)
 	d.document(raw, 0)
 	if d.record.Full() && h.Dead != nil {
 		h.Dead(Dead{Index: d.index, Reason: ReasonFanOut, Detail: fmt.Sprintf("more than %d events in one record", formats.MaxEvents), Body: raw})

@@ -1,0 +1,129 @@
+package decode
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// overrideOf is an override of one dataset that reads one raw path.
+func overrideOf(dataset string, path []string, eval func(*schema.Event) (string, error)) *Override {
+	return &Override{
+		Wanted: schema.Wanted{Raw: [][]string{path}},
+		Open: func() map[string]func(*schema.Event) (string, error) {
+			return map[string]func(*schema.Event) (string, error){dataset: eval}
+		},
+	}
+}
+
+const kongRecord = `{"latencies":{"request":1},"request":{"method":"GET","uri":"/a","headers":{"x-agent":"invoice-bot","x-team":"billing"}},` +
+	`"response":{"status":200},"service":{"name":"s"},"consumer":{"id":"c-1","username":"bot"},"client_ip":"192.0.2.7","started_at":1767225600000}`
+
+func TestOverrideNamesTheAgent(t *testing.T) {
+	byHeader := func(e *schema.Event) (string, error) {
+		if len(e.Raws) != 1 {
+			t.Errorf("got %d raw values, want the override's own", len(e.Raws))
+		}
+		return e.Raws[0].Text, nil
+	}
+	f := func(o Options, record, uid, source string) {
+		t.Helper()
+		o.Wanted = schema.Wanted{Raw: [][]string{{"request", "headers", "x-team"}}}
+		d, err := New(o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		events, faults := 0, []string{}
+		h := &Handler{
+			Event: func(e *schema.Event) {
+				events++
+				if got := e.Text(schema.AIAgentUID); got != uid {
+					t.Errorf("ai_agent.uid: got %q, want %q", got, uid)
+				}
+				if got := e.Text(schema.AIAgentUIDSource); got != source {
+					t.Errorf("ai_agent.uid_source: got %q, want %q", got, source)
+				}
+				if len(e.Raws) != 1 || e.Raws[0].Text != "billing" {
+					t.Errorf("the rules' raw values: got %v", e.Raws)
+				}
+			},
+			FieldError: func(dataset, name string) { faults = append(faults, dataset+" "+name) },
+		}
+		d.Decode(record, Meta{}, h)
+		if events != 1 || len(faults) > 0 {
+			t.Errorf("got %d events and faults %v, want 1 and none", events, faults)
+		}
+		silent := &Handler{Event: func(*schema.Event) {}}
+		if n := testing.AllocsPerRun(50, func() { d.Decode(record, Meta{}, silent) }); n != 0 {
+			t.Errorf("got %v allocations per record, want 0", n)
+		}
+	}
+	header := []string{"request", "headers", "x-agent"}
+	f(Options{}, kongRecord, "c-1", "consumer.id")
+	f(Options{Override: overrideOf("kong.http_log", header, byHeader)}, kongRecord, "invoice-bot", OverrideRung)
+	f(Options{Override: overrideOf("kong.http_log", header, byHeader)}, strings.Replace(kongRecord, "x-agent", "x-other", 1), "c-1", "consumer.id")
+	f(Options{Override: overrideOf("litellm", header, byHeader)}, kongRecord, "c-1", "consumer.id")
+
+	registry := func(dataset, uid string) string {
+		if dataset == "kong.http_log" && (uid == "invoice-bot" || uid == "c-1") {
+			return "agent-1"
+		}
+		return ""
+	}
+	f(Options{Aliases: registry}, kongRecord, "agent-1", "consumer.id")
+	f(Options{Aliases: registry, Override: overrideOf("kong.http_log", header, byHeader)}, kongRecord, "agent-1", OverrideRung)
+}
+
+// An override that fails is counted, and the ladder's own rung stands.
+func TestOverrideFails(t *testing.T) {
+	o := Options{Wanted: everything(), Override: overrideOf("kong.http_log", []string{"a"}, func(*schema.Event) (string, error) { return "x", errors.New("no") })}
+	res := decodeAll(t, o, kongRecord, Meta{})
+	if len(res.events) != 1 || res.events[0]["ai_agent.uid"] != "c-1" {
+		t.Errorf("got %v", res.events)
+	}
+	if got := strings.Join(res.faults, ","); got != "kong.http_log identity.uid" {
+		t.Errorf("field errors: got %q", got)
+	}
+}
+
+// Each event of a record is finished from what its reader made, never from what was added to the one before.
+func TestEventsAreFinishedOnce(t *testing.T) {
+	again := func(e *schema.Event) (string, error) { return e.Text(schema.AIAgentUID) + "+", nil }
+	registry := func(_, uid string) string { return "agent/" + uid }
+	plain := Options{Wanted: everything()}
+	many := 0
+	for _, file := range []string{"litellm.jsonl", "kong_http_log.jsonl"} {
+		for _, f := range readFixtures(t, "../../testdata/fixtures/"+file) {
+			before := decodeAll(t, plain, f.record(t), Meta{})
+			o := plain
+			o.Aliases = registry
+			o.Override = &Override{Open: func() map[string]func(*schema.Event) (string, error) {
+				return map[string]func(*schema.Event) (string, error){"litellm": again, "kong.http_log": again}
+			}}
+			o.Enrich = func() func(*schema.Event) {
+				return func(e *schema.Event) { e.SetInt(schema.SourceASNumber, e.Int(schema.SourceASNumber)+1) }
+			}
+			after := decodeAll(t, o, f.record(t), Meta{})
+			if len(before.events) != len(after.events) {
+				t.Fatalf("%s: got %d events, want %d", f.Name, len(after.events), len(before.events))
+			}
+			for i, e := range before.events {
+				uid, _ := e["ai_agent.uid"].(string)
+				if got := after.events[i]["ai_agent.uid"]; got != "agent/"+uid+"+" {
+					t.Errorf("%s: event %d: got %v, want agent/%s+", f.Name, i, got, uid)
+				}
+				if got := after.events[i]["source.as.number"]; got != 1.0 {
+					t.Errorf("%s: event %d: got AS %v, want 1", f.Name, i, got)
+				}
+			}
+			if len(before.events) > 1 {
+				many++
+			}
+		}
+	}
+	if many == 0 {
+		t.Errorf("no record gives more than one event: the test shows nothing")
+	}
+}
