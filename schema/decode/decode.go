@@ -176,6 +176,10 @@ func (d *Decoder) document(text string, level int) {
 		d.inflate(text, level)
 		return
 	}
+	if isFramed(text) {
+		d.framed(text, level)
+		return
+	}
 	text = strings.TrimPrefix(text, "\ufeff")
 	dup, err := d.trie.Select(text, d.found)
 	if err != nil {

@@ -1,7 +1,6 @@
 package decode
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -24,10 +23,22 @@ func all() []formats.Format {
 	}
 }
 
+// withMaps returns every format, those that maps describe behind the others: what is built in is taken first where a
+// record would fit equally well. A map can not take the name of one that is built in.
+func withMaps(maps []*Map) []formats.Format {
+	list := all()
+	for _, m := range maps {
+		if !slices.ContainsFunc(list, func(f formats.Format) bool { return f.Name == m.Name }) {
+			list = append(list, m.format())
+		}
+	}
+	return list
+}
+
 // Formats returns the names of all formats and the datasets that each can give, sorted.
-func Formats() []FormatInfo {
+func Formats(maps ...*Map) []FormatInfo {
 	var infos []FormatInfo
-	for _, f := range all() {
+	for _, f := range withMaps(maps) {
 		infos = append(infos, infoOf(f))
 	}
 	slices.SortFunc(infos, func(a, b FormatInfo) int { return strings.Compare(a.Name, b.Name) })
@@ -36,8 +47,8 @@ func Formats() []FormatInfo {
 
 // Find returns the format that a name in a configuration means: its own, a shorter one, or the dataset's. It is false
 // for auto, which is all of them, and for what is no format.
-func Find(name string) (FormatInfo, bool) {
-	chosen, err := choose(name)
+func Find(name string, maps ...*Map) (FormatInfo, bool) {
+	chosen, err := choose(name, maps)
 	if err != nil || len(chosen) != 1 {
 		return FormatInfo{}, false
 	}
@@ -62,26 +73,13 @@ func infoOf(f formats.Format) FormatInfo {
 
 // detector tells a record's format by its top-level keys: those that are there against the sets that formats require.
 type detector struct {
-	places []int // of the keys, by bit
-	tells  []tell
-	fixed  bool // one format, which the configuration names
+	tells []tell
+	fixed bool // one format, which the configuration names
 }
-
-// keySet is a set of the keys that tell formats, by their bits.
-type keySet [2]uint64
-
-// maxKeys is how many keys may tell formats: the bits of a set. The sets of some 40 formats have room.
-const maxKeys = 128
-
-func (s *keySet) add(bit int) { s[bit>>6] |= 1 << (bit & 63) }
-
-// holds says that all of o is in s.
-func (s *keySet) holds(o *keySet) bool { return s[0]&o[0] == o[0] && s[1]&o[1] == o[1] }
 
 // tell is one set of required keys.
 type tell struct {
-	keys   keySet
-	size   int // number of keys
+	keys   []int // their places
 	format int
 	where  int // place that has to hold text, -1 for none
 	text   string
@@ -89,19 +87,11 @@ type tell struct {
 
 func newDetector(list []formats.Format, p *formats.Paths, fixed bool) detector {
 	d := detector{fixed: fixed}
-	bit := map[string]int{}
 	for i, f := range list {
 		for _, t := range f.Tells {
-			made := tell{format: i, where: -1, text: t.Text, size: len(t.Keys)}
+			made := tell{format: i, where: -1, text: t.Text}
 			for _, key := range t.Keys {
-				if _, ok := bit[key]; !ok {
-					if len(bit) == maxKeys {
-						panic(fmt.Sprintf("BUG: more than %d keys tell formats", maxKeys))
-					}
-					bit[key] = len(d.places)
-					d.places = append(d.places, p.Add(key))
-				}
-				made.keys.add(bit[key])
+				made.keys = append(made.keys, p.Add(key))
 			}
 			if t.Path != nil {
 				made.where = p.Add(t.Path...)
@@ -110,26 +100,39 @@ func newDetector(list []formats.Format, p *formats.Paths, fixed bool) detector {
 		}
 	}
 	// The most keys first; the sort is stable, so that the order of the formats decides between equals.
-	slices.SortStableFunc(d.tells, func(a, b tell) int { return b.size - a.size })
+	slices.SortStableFunc(d.tells, func(a, b tell) int { return len(b.keys) - len(a.keys) })
 	return d
 }
 
 // format returns the index of the format of the object whose top-level values stand in found, -1 where none fits; some
-// says that at least one key of a format is there.
+// says that at least one key of a format is there, which is asked only where the configuration names it.
 func (d *detector) format(src string, found []scan.Span) (format int, some bool) {
-	var have keySet
-	for i, place := range d.places {
-		if found[place].Kind != scan.Absent {
-			have.add(i)
-		}
-	}
 	for i := range d.tells {
-		t := &d.tells[i]
-		if have.holds(&t.keys) && (t.where < 0 || holds(src, found[t.where], t.text)) {
+		if t := &d.tells[i]; t.fits(src, found) {
 			return t.format, true
 		}
 	}
-	return -1, have != keySet{}
+	if d.fixed {
+		for i := range d.tells {
+			some = some || d.tells[i].some(found)
+		}
+	}
+	return -1, some
+}
+
+// fits says that all keys are there.
+func (t *tell) fits(src string, found []scan.Span) bool {
+	for _, place := range t.keys {
+		if found[place].Kind == scan.Absent {
+			return false
+		}
+	}
+	return t.where < 0 || holds(src, found[t.where], t.text)
+}
+
+// some says that one key is there.
+func (t *tell) some(found []scan.Span) bool {
+	return slices.ContainsFunc(t.keys, func(place int) bool { return found[place].Kind != scan.Absent })
 }
 
 // holds says that a value is the text.

@@ -16,13 +16,17 @@ import (
 // envelope holds the places of the keys of envelopes: what stands around records on their way, none of which a producer
 // of records writes.
 type envelope struct {
-	records, digestStart, digestBucket int // CloudTrail's files
-	detailType, detail                 int // EventBridge
-	messageType, logEvents             int // CloudWatch Logs subscription
-	awslogs                            int // the same as a Lambda function gets it: gzip in base64
-	message, original                  int // Filebeat, Elastic Agent, Vector
-	log                                int // Docker, Fluent Bit
-	event                              *formats.Shape
+	records, azureRecords, digestStart, digestBucket int // CloudTrail's files; Azure's diagnostics
+	detailType, detail                               int // EventBridge
+	messageType, logEvents                           int // CloudWatch Logs subscription
+	awslogs                                          int // the same as a Lambda function gets it: gzip in base64
+	kind, items                                      int // Kubernetes' audit webhook
+	pushed, pushID, pulled, pulledID                 int // Google Pub/Sub: pushed to a subscriber, or as pulled
+	specVersion, source, eventType, data, dataBase64 int // CloudEvents
+	schema, schemaType, payload                      int // Kafka Connect's JSON with its schema
+	message, original                                int // Filebeat, Elastic Agent, Vector
+	log                                              int // Docker, Fluent Bit
+	event                                            *formats.Shape
 }
 
 // Place in the shape of a CloudWatch log event.
@@ -30,9 +34,14 @@ const logEventMessage = 0
 
 func openEnvelope(p *formats.Paths) envelope {
 	return envelope{
-		records: p.Add("Records"), digestStart: p.Add("digestStartTime"), digestBucket: p.Add("digestS3Bucket"),
+		records: p.Add("Records"), azureRecords: p.Add("records"),
+		digestStart: p.Add("digestStartTime"), digestBucket: p.Add("digestS3Bucket"),
 		detailType: p.Add("detail-type"), detail: p.Add("detail"),
 		messageType: p.Add("messageType"), logEvents: p.Add("logEvents"), awslogs: p.Add("awslogs", "data"),
+		kind: p.Add("kind"), items: p.Add("items"),
+		pushed: p.Add("message", "data"), pushID: p.Add("message", "messageId"), pulled: p.Add("data"), pulledID: p.Add("messageId"),
+		specVersion: p.Add("specversion"), source: p.Add("source"), eventType: p.Add("type"), data: p.Add("data"), dataBase64: p.Add("data_base64"),
+		schema: p.Add("schema"), schemaType: p.Add("schema", "type"), payload: p.Add("payload"),
 		message: p.Add("message"), original: p.Add("event", "original"), log: p.Add("log"),
 		event: formats.NewShape([]string{"message"}),
 	}
@@ -45,6 +54,8 @@ func (d *Decoder) peel(src string, v scan.Span, level int) bool {
 	switch {
 	case at(e.records).Kind == scan.Array:
 		d.array(src, at(e.records), level)
+	case at(e.azureRecords).Kind == scan.Array:
+		d.array(src, at(e.azureRecords), level)
 	case at(e.digestStart).Kind != scan.Absent && at(e.digestBucket).Kind != scan.Absent:
 		// A digest signs CloudTrail's files; it holds no records.
 	case at(e.messageType).Kind == scan.String && at(e.logEvents).Kind == scan.Array:
@@ -52,9 +63,36 @@ func (d *Decoder) peel(src string, v scan.Span, level int) bool {
 			d.logEvents(src, at(e.logEvents), level)
 		}
 	case at(e.awslogs).Kind == scan.String:
-		d.encoded(src, v, at(e.awslogs), level)
+		d.encoded(src, v, at(e.awslogs), "awslogs.data", level)
 	case at(e.detailType).Kind == scan.String && at(e.detail).Kind == scan.Object:
 		d.inner(src, at(e.detail), level)
+	case holds(src, at(e.kind), "EventList") && at(e.items).Kind == scan.Array:
+		d.array(src, at(e.items), level)
+	default:
+		return d.carried(src, v, level)
+	}
+	return true
+}
+
+// carried takes the record that a message bus put into a message of its own.
+func (d *Decoder) carried(src string, v scan.Span, level int) bool {
+	at := func(place int) scan.Span { return d.found[place] }
+	e := &d.envelope
+	switch {
+	case at(e.specVersion).Kind == scan.String && at(e.source).Kind == scan.String && at(e.eventType).Kind == scan.String:
+		if at(e.dataBase64).Kind == scan.String {
+			d.encoded(src, v, at(e.dataBase64), "data_base64", level)
+			return true
+		}
+		return d.inner(src, at(e.data), level)
+	case at(e.pushed).Kind == scan.String && at(e.pushID).Kind != scan.Absent:
+		d.encoded(src, v, at(e.pushed), "message.data", level)
+	case at(e.pulled).Kind == scan.String && at(e.pulledID).Kind != scan.Absent:
+		d.encoded(src, v, at(e.pulled), "data", level)
+	case at(e.schema).Kind != scan.Absent && holds(src, at(e.schemaType), "bytes") && at(e.payload).Kind == scan.String:
+		d.encoded(src, v, at(e.payload), "payload", level)
+	case at(e.schema).Kind != scan.Absent && at(e.payload).Kind != scan.Absent:
+		return d.inner(src, at(e.payload), level)
 	default:
 		return d.wrapped(src, level)
 	}
@@ -71,11 +109,11 @@ func (d *Decoder) wrapped(src string, level int) bool {
 	return false
 }
 
-// inner takes what stands in an envelope: an object, or a text that looks like JSON. Of other lines it is false: they
-// are of no format.
+// inner takes what stands in an envelope: an object, an array, or a text that looks like JSON. Of other lines it is
+// false: they are of no format.
 func (d *Decoder) inner(src string, v scan.Span, level int) bool {
 	switch v.Kind {
-	case scan.Object:
+	case scan.Object, scan.Array:
 		if d.enter(level, src[v.Start:v.End]) {
 			d.element(src, v, level+1)
 		}
@@ -109,14 +147,19 @@ func (d *Decoder) logEvents(src string, list scan.Span, level int) {
 	})
 }
 
-// encoded takes base64.
-func (d *Decoder) encoded(src string, outer, v scan.Span, level int) {
+// encoded takes base64, which stands at the key that is named.
+func (d *Decoder) encoded(src string, outer, v scan.Span, name string, level int) {
 	if !d.enter(level, src[outer.Start:outer.End]) {
 		return
 	}
-	text, err := base64.StdEncoding.DecodeString(scan.Text(src, v, &d.record.Arena))
+	raw := scan.Text(src, v, &d.record.Arena)
+	encoding := base64.StdEncoding
+	if strings.ContainsAny(raw, "-_") {
+		encoding = base64.URLEncoding // Pub/Sub's clients write either
+	}
+	text, err := encoding.DecodeString(raw)
 	if err != nil {
-		d.dead(ReasonMalformed, fmt.Sprintf("decode awslogs.data: %v", err), src[outer.Start:outer.End])
+		d.dead(ReasonMalformed, fmt.Sprintf("decode %s: %v", name, err), src[outer.Start:outer.End])
 		return
 	}
 	d.document(string(text), level+1)
