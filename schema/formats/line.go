@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/scan"
 )
 
 // AppendEvent appends the event as one JSON object without a line's end: flat dotted names in the order of the table,
@@ -81,6 +82,26 @@ func appendCompact(dst []byte, text string) []byte {
 }
 
 const hexDigits = "0123456789abcdef"
+
+// AppendString appends a text as a JSON string, for readers that put JSON together.
+func AppendString(dst []byte, s string) []byte { return appendString(dst, s) }
+
+// Quote returns the node of a text as a JSON string.
+func (r *Record) Quote(text string) Node {
+	r.scratch = appendString(r.scratch[:0], text)
+	return r.Parse(r.scratch)
+}
+
+// Parse returns the node of a JSON text that a reader put together; it is absent where the text is not valid. The text
+// is copied.
+func (r *Record) Parse(text []byte) Node {
+	src := r.Arena.Hold(text)
+	v, err := scan.Valid(src)
+	if err != nil {
+		return Node{}
+	}
+	return Node{src, v}
+}
 
 // appendString appends a text as a JSON string, valid whatever the text holds: what is no UTF-8 becomes U+FFFD.
 func appendString(dst []byte, s string) []byte {

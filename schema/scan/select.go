@@ -62,8 +62,8 @@ func (s *selection) value(i, depth int, n *node) (end int, v verdict) {
 	return end, v
 }
 
-// seenWords is how many words of marks an object has on the stack: 256 wanted keys without an allocation.
-const seenWords = 4
+// seenWords is how many words of marks an object has on the stack: 1,024 wanted keys without an allocation.
+const seenWords = 16
 
 // object takes an object some of whose members are wanted; src[i] is its '{'.
 func (s *selection) object(i, depth int, n *node) (int, verdict) {

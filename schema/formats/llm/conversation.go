@@ -3,6 +3,8 @@
 package llm
 
 import (
+	"strings"
+
 	"github.com/aidr-engine/aidr/schema/formats"
 	"github.com/aidr-engine/aidr/schema/scan"
 )
@@ -56,17 +58,24 @@ const (
 // NewConversation returns one for a worker.
 func NewConversation() *Conversation {
 	return &Conversation{
-		body: formats.NewShape([]string{"messages"}, []string{"input"}, []string{"prompt"}, []string{"system"}, []string{"instructions"},
-			[]string{"role"}, []string{"content"}),
+		body: formats.NewShape([]string{"messages"}, []string{"input"}, []string{"prompt"}, []string{"inputText"}, []string{"message"},
+			[]string{"system"}, []string{"instructions"}, []string{"preamble"}, []string{"role"}, []string{"content"}),
 		message: formats.NewShape([]string{"role"}, []string{"type"}, []string{"content"}, []string{"tool_calls"}, []string{"tool_call_id"},
-			[]string{"name"}, []string{"function_call"}, []string{"call_id"}, []string{"arguments"}, []string{"output"}, []string{"input"}),
+			[]string{"name"}, []string{"function_call"}, []string{"call_id"}, []string{"arguments"}, []string{"output"}, []string{"input"},
+			[]string{"parts"}, []string{"finish_reason"}),
 		call: formats.NewShape([]string{"id"}, []string{"function", "name"}, []string{"function", "arguments"}, []string{"name"},
 			[]string{"arguments"}, []string{"custom", "name"}, []string{"custom", "input"}),
 		part: formats.NewShape([]string{"type"}, []string{"text"}, []string{"id"}, []string{"name"}, []string{"input"},
-			[]string{"tool_use_id"}, []string{"content"}, []string{"is_error"}, []string{"refusal"}),
+			[]string{"tool_use_id"}, []string{"content"}, []string{"is_error"}, []string{"refusal"}, []string{"arguments"}, []string{"response"},
+			[]string{"result"}, []string{"json"}, []string{"guardContent", "text", "text"}, []string{"toolUse", "toolUseId"}, []string{"toolUse", "name"},
+			[]string{"toolUse", "input"}, []string{"toolResult"}, []string{"toolResult", "toolUseId"}, []string{"toolResult", "content"},
+			[]string{"toolResult", "status"}),
 		responseShape: formats.NewShape([]string{"choices"}, []string{"output"}, []string{"content"}, []string{"stop_reason"}, []string{"text"},
-			[]string{"response"}),
-		choice: formats.NewShape([]string{"message"}, []string{"finish_reason"}, []string{"text"}),
+			[]string{"response"}, []string{"output", "message"}, []string{"stopReason"}, []string{"results"}, []string{"generations"},
+			[]string{"generation"}, []string{"completion"}, []string{"outputs"}, []string{"completions"}, []string{"tool_calls"},
+			[]string{"message"}, []string{"finish_reason"}),
+		choice: formats.NewShape([]string{"message"}, []string{"finish_reason"}, []string{"text"}, []string{"outputText"}, []string{"completionReason"},
+			[]string{"stop_reason"}, []string{"data", "text"}, []string{"finishReason", "reason"}),
 	}
 }
 
@@ -75,8 +84,11 @@ const (
 	bodyMessages = iota
 	bodyInput
 	bodyPrompt
+	bodyInputText // Titan
+	bodyMessage   // Cohere, beside a history
 	bodySystem
 	bodyInstructions
+	bodyPreamble
 	bodyRole
 	bodyContent
 )
@@ -93,6 +105,8 @@ const (
 	messageArguments
 	messageOutput
 	messageInput
+	messageParts
+	messageFinishReason
 )
 
 const (
@@ -115,6 +129,18 @@ const (
 	partContent
 	partIsError
 	partRefusal
+	partArguments
+	partResponse
+	partResult
+	partJSON
+	partGuardText // Converse, from here on
+	partToolUseUseID
+	partToolUseName
+	partToolUseInput
+	partToolResult
+	partToolResultID
+	partToolResultContent
+	partToolResultStatus
 )
 
 const (
@@ -124,12 +150,28 @@ const (
 	responseStopReason
 	responseText
 	responseInner
+	responseOutputMessage // Converse, and Nova
+	responseStop
+	responseResults     // Titan
+	responseGenerations // Cohere
+	responseGeneration  // Llama
+	responseCompletion  // Claude before messages
+	responseOutputs     // Mistral
+	responseCompletions // Jurassic
+	responseToolCalls   // Cohere
+	responseMessage
+	responseFinishReason
 )
 
 const (
 	choiceMessage = iota
 	choiceFinishReason
 	choiceText
+	choiceOutputText
+	choiceCompletionReason
+	choiceStopReason
+	choiceDataText
+	choiceReason
 )
 
 // Reset empties the conversation.
@@ -147,13 +189,14 @@ func (c *Conversation) Body(r *formats.Record, n formats.Node) bool {
 		return false // one message
 	}
 	messages := c.body.At(bodyMessages)
-	for _, place := range [...]int{bodyInput, bodyPrompt} {
+	for _, place := range [...]int{bodyInput, bodyPrompt, bodyInputText, bodyMessage} {
 		if !messages.Present() {
 			messages = c.body.At(place)
 		}
 	}
-	c.System(r, c.body.At(bodySystem))
-	c.System(r, c.body.At(bodyInstructions))
+	for _, place := range [...]int{bodySystem, bodyInstructions, bodyPreamble} {
+		c.System(r, c.body.At(place))
+	}
 	if messages.Kind != scan.Array && messages.Kind != scan.String {
 		return false
 	}
@@ -209,7 +252,7 @@ func (c *Conversation) Request(r *formats.Record, messages formats.Node) {
 		switch {
 		case t.role == system:
 			c.message.Select(t.node)
-			c.texts(r, c.message.At(messageContent), &c.system)
+			c.texts(r, c.content(), &c.system)
 		case i > last:
 			c.read(r, t)
 		}
@@ -259,6 +302,14 @@ func (c *Conversation) ask(r *formats.Record, last int) {
 	}
 }
 
+// Asked counts the calls of the last assistant's message of the request as new. It is for formats that never hold a
+// response.
+func (c *Conversation) Asked(r *formats.Record) {
+	if last := c.lastAssistant(); last >= 0 {
+		c.Calls = c.calls(r, c.messages[last].node, c.Calls)
+	}
+}
+
 // nameOf returns the name of the tool that the call id asked for.
 func (c *Conversation) nameOf(id string) string {
 	if id == "" {
@@ -275,13 +326,24 @@ func (c *Conversation) nameOf(id string) string {
 // read takes a message that is new in this request.
 func (c *Conversation) read(r *formats.Record, t turn) {
 	c.message.Select(t.node)
-	if t.role == tool {
+	content := c.content()
+	switch {
+	case t.role != tool:
+		c.texts(r, content, &c.prompt)
+		c.blockResults(r, content)
+	case c.message.At(messageParts).Kind == scan.Array:
+		c.blockResults(r, content)
+	default:
 		c.result(r)
-		return
 	}
-	content := c.message.At(messageContent)
-	c.texts(r, content, &c.prompt)
-	c.blockResults(r, content)
+}
+
+// content returns the content of the selected message: what OpenTelemetry calls parts, others content.
+func (c *Conversation) content() formats.Node {
+	if parts := c.message.At(messageParts); parts.Kind == scan.Array {
+		return parts
+	}
+	return c.message.At(messageContent)
 }
 
 // result takes a message that holds what a tool gave: OpenAI's roles tool and function, and output items.
@@ -302,7 +364,8 @@ func (c *Conversation) result(r *formats.Record) {
 	c.addResult(res)
 }
 
-// blockResults takes Anthropic's tool_result blocks out of a user's message.
+// blockResults takes the results that stand among the parts of a message: Anthropic's tool_result, Converse's toolResult,
+// OpenTelemetry's tool_call_response.
 func (c *Conversation) blockResults(r *formats.Record, content formats.Node) {
 	if content.Kind != scan.Array {
 		return
@@ -312,13 +375,31 @@ func (c *Conversation) blockResults(r *formats.Record, content formats.Node) {
 			return true
 		}
 		c.part.Select(formats.Node{Src: content.Src, Span: elem})
-		if r.Text(c.part.At(partType)) != "tool_result" {
+		res, ok := c.partResult(r)
+		if !ok {
 			return true
 		}
-		res := ToolResult{ID: r.Text(c.part.At(partToolUseID)), Value: c.part.At(partContent), Failed: c.part.At(partIsError).True()}
 		res.Name = c.nameOf(res.ID)
 		res.Text = c.joined(r, res.Value)
 		c.addResult(res)
 		return len(c.Results) < maxItems
 	})
+}
+
+// partResult returns the result that the selected part is; false where it is none.
+func (c *Conversation) partResult(r *formats.Record) (res ToolResult, ok bool) {
+	switch kind := r.Text(c.part.At(partType)); {
+	case kind == "tool_result" || strings.HasSuffix(kind, "_tool_result"): // also of tools that the provider ran
+		return ToolResult{ID: r.Text(c.part.At(partToolUseID)), Value: c.part.At(partContent), Failed: c.part.At(partIsError).True()}, true
+	case kind == "tool_call_response":
+		res = ToolResult{ID: r.Text(c.part.At(partID)), Value: c.part.At(partResponse)}
+		if !res.Value.Present() {
+			res.Value = c.part.At(partResult)
+		}
+		return res, true
+	case kind == "" && c.part.At(partToolResult).Kind == scan.Object:
+		failed := r.Text(c.part.At(partToolResultStatus)) == "error"
+		return ToolResult{ID: r.Text(c.part.At(partToolResultID)), Value: c.part.At(partToolResultContent), Failed: failed}, true
+	}
+	return res, false
 }

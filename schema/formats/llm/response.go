@@ -5,12 +5,15 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// Response reads what the model answered: OpenAI's choices or output items, Anthropic's message, or a text. A text is
-// never looked into: the model wrote it.
+// Response reads what the model answered: OpenAI's choices or output items, Anthropic's message, Converse's, those of
+// Bedrock's other models, OpenTelemetry's list of messages, or a text. A text is never looked into: the model wrote it.
 func (c *Conversation) Response(r *formats.Record, n formats.Node) {
 	switch n.Kind {
 	case scan.String:
 		c.answer = appendText(c.answer, r.Text(n))
+		return
+	case scan.Array:
+		c.eachObject(n, func(n formats.Node) { c.readAnswer(r, n) })
 		return
 	case scan.Object:
 	default:
@@ -18,20 +21,42 @@ func (c *Conversation) Response(r *formats.Record, n formats.Node) {
 	}
 	c.responseShape.Select(n)
 	choices, output := c.responseShape.At(responseChoices), c.responseShape.At(responseOutput)
-	inner := c.responseShape.At(responseInner)
+	inner, message := c.responseShape.At(responseInner), c.responseShape.At(responseOutputMessage)
 	content, stop := c.responseShape.At(responseContent), c.responseShape.At(responseStopReason)
 	switch {
 	case choices.Kind == scan.Array:
 		c.eachObject(choices, func(n formats.Node) { c.readChoice(r, n) })
 	case output.Kind == scan.Array:
 		c.eachObject(output, func(n formats.Node) { c.readItem(r, n) })
+	case message.Kind == scan.Object:
+		c.finish = appendText(c.finish, r.Text(c.responseShape.At(responseStop)))
+		c.readAnswer(r, message)
 	case content.Present():
 		c.finish = appendText(c.finish, r.Text(stop))
 		c.readAnswer(r, n)
 	case inner.Kind == scan.Object: // what a pass-through endpoint answered; the scanner bounds the depth
 		c.Response(r, inner)
 	default:
-		c.answer = appendText(c.answer, r.FirstText(c.responseShape.At(responseText), inner))
+		c.readNative(r, n)
+	}
+}
+
+// readNative takes the answer of a model that has a shape of its own; the answer stands selected.
+func (c *Conversation) readNative(r *formats.Record, n formats.Node) {
+	at := c.responseShape.At
+	message := at(responseMessage)
+	c.finish = appendText(c.finish, r.FirstText(at(responseFinishReason), at(responseStopReason)))
+	c.answer = appendText(c.answer, r.FirstText(at(responseText), at(responseInner), at(responseGeneration), at(responseCompletion)))
+	lists := [...]formats.Node{at(responseResults), at(responseGenerations), at(responseOutputs), at(responseCompletions)}
+	calls := at(responseToolCalls).Kind == scan.Array
+	for _, list := range lists {
+		c.eachObject(list, func(n formats.Node) { c.readChoice(r, n) })
+	}
+	if calls {
+		c.Calls = c.calls(r, n, c.Calls)
+	}
+	if message.Kind == scan.Object {
+		c.readAnswer(r, message)
 	}
 }
 
@@ -47,9 +72,10 @@ func (c *Conversation) eachObject(list formats.Node, yield func(formats.Node)) {
 // readChoice takes one of OpenAI's choices.
 func (c *Conversation) readChoice(r *formats.Record, n formats.Node) {
 	c.choice.Select(n)
-	message, text := c.choice.At(choiceMessage), c.choice.At(choiceText)
-	c.finish = appendText(c.finish, r.Text(c.choice.At(choiceFinishReason)))
-	c.answer = appendText(c.answer, r.Text(text))
+	at := c.choice.At
+	message := at(choiceMessage)
+	c.finish = appendText(c.finish, r.FirstText(at(choiceFinishReason), at(choiceCompletionReason), at(choiceStopReason), at(choiceReason)))
+	c.answer = appendText(c.answer, r.FirstText(at(choiceText), at(choiceOutputText), at(choiceDataText)))
 	if message.Kind == scan.Object {
 		c.readAnswer(r, message)
 	}
@@ -69,14 +95,15 @@ func (c *Conversation) readItem(r *formats.Record, n formats.Node) {
 // readAnswer takes an assistant's message.
 func (c *Conversation) readAnswer(r *formats.Record, message formats.Node) {
 	c.message.Select(message)
-	c.texts(r, c.message.At(messageContent), &c.answer)
+	c.finish = appendText(c.finish, r.Text(c.message.At(messageFinishReason)))
+	c.texts(r, c.content(), &c.answer)
 	c.Calls = c.calls(r, message, c.Calls)
 }
 
 // calls appends the tool calls of an assistant's message, in any shape, or of an item that is one.
 func (c *Conversation) calls(r *formats.Record, message formats.Node, to []ToolCall) []ToolCall {
 	c.message.Select(message)
-	content, list, legacy := c.message.At(messageContent), c.message.At(messageCalls), c.message.At(messageFunctionCall)
+	content, list, legacy := c.content(), c.message.At(messageCalls), c.message.At(messageFunctionCall)
 	switch r.Text(c.message.At(messageType)) {
 	case "function_call", "custom_tool_call":
 		call := ToolCall{ID: r.Text(c.message.At(messageItemCallID)), Name: r.Text(c.message.At(messageName)), Arguments: c.message.At(messageArguments)}
@@ -102,11 +129,26 @@ func (c *Conversation) calls(r *formats.Record, message formats.Node, to []ToolC
 	}
 	c.eachObject(content, func(n formats.Node) {
 		c.part.Select(n)
-		if t := r.Text(c.part.At(partType)); t == "tool_use" || t == "server_tool_use" {
-			to = addCall(to, ToolCall{ID: r.Text(c.part.At(partID)), Name: r.Text(c.part.At(partName)), Arguments: c.part.At(partInput)})
+		if call, ok := c.partCall(r); ok {
+			to = addCall(to, call)
 		}
 	})
 	return to
+}
+
+// partCall returns the call that the selected part is; false where it is none.
+func (c *Conversation) partCall(r *formats.Record) (call ToolCall, ok bool) {
+	at := c.part.At
+	switch r.Text(at(partType)) {
+	case "tool_use", "server_tool_use", "mcp_tool_use":
+		return ToolCall{ID: r.Text(at(partID)), Name: r.Text(at(partName)), Arguments: at(partInput)}, true
+	case "tool_call", "server_tool_call":
+		return ToolCall{ID: r.Text(at(partID)), Name: r.Text(at(partName)), Arguments: at(partArguments)}, true
+	case "":
+		name := r.Text(at(partToolUseName))
+		return ToolCall{ID: r.Text(at(partToolUseUseID)), Name: name, Arguments: at(partToolUseInput)}, name != ""
+	}
+	return call, false
 }
 
 // texts appends the texts of a message's content: a string, or parts of which some are text.
@@ -136,7 +178,7 @@ func (c *Conversation) texts(r *formats.Record, content formats.Node, to *[]stri
 func (c *Conversation) partText(r *formats.Record) string {
 	switch r.Text(c.part.At(partType)) {
 	case "text", "input_text", "output_text", "":
-		return r.Text(c.part.At(partText))
+		return r.FirstText(c.part.At(partText), c.part.At(partContent), c.part.At(partGuardText))
 	case "refusal":
 		return r.Text(c.part.At(partRefusal))
 	}

@@ -1,0 +1,204 @@
+package cloud
+
+import (
+	"strings"
+
+	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/formats"
+	"github.com/aidr-engine/aidr/schema/formats/llm"
+	"github.com/aidr-engine/aidr/schema/scan"
+)
+
+// BedrockInvocation is Amazon Bedrock's model invocation log. The bodies in it are Converse's, or those of the model's
+// own API; a stream is a list of its events.
+func BedrockInvocation() formats.Format {
+	return formats.Format{
+		Name:     "aws_bedrock_invocation",
+		Aliases:  []string{"bedrock"},
+		Datasets: []string{"aws.bedrock_invocation"},
+		Tells:    []formats.Tell{{Keys: []string{"schemaType"}, Path: []string{"schemaType"}, Text: "ModelInvocationLog"}},
+		Open:     openBedrock,
+	}
+}
+
+// bedrock holds the places of a record's values.
+type bedrock struct {
+	timestamp, account, region, requestID, operation, model, arn, errorCode int
+	session, sessionID, agent                                               int
+	input, inputTokens, cacheRead, cacheWrite, output, outputTokens         int
+
+	chat     *llm.Conversation
+	stream   *llm.Stream
+	usage    *llm.Usage
+	request  *formats.Shape
+	response *formats.Shape
+}
+
+// What of a request's body is read.
+const (
+	requestToolConfig = iota
+	requestTools
+	requestGuardrail
+	requestTexts
+)
+
+// What of a response's body is read.
+const (
+	responseID = iota
+	responseModel
+	responseUsage
+	responseLatency
+	responseStopReason
+	responseGuardrailAction
+)
+
+func openBedrock(p *formats.Paths) formats.Reader {
+	return &bedrock{
+		timestamp: p.Add("timestamp"), account: p.Add("accountId"), region: p.Add("region"), requestID: p.Add("requestId"),
+		operation: p.Add("operation"), model: p.Add("modelId"), arn: p.Add("identity", "arn"), errorCode: p.Add("errorCode"),
+		session: p.Add("requestMetadata", "session"), sessionID: p.Add("requestMetadata", "session_id"), agent: p.Add("requestMetadata", "agent"),
+		input: p.Add("input", "inputBodyJson"), inputTokens: p.Add("input", "inputTokenCount"),
+		cacheRead: p.Add("input", "cacheReadInputTokenCount"), cacheWrite: p.Add("input", "cacheWriteInputTokenCount"),
+		output: p.Add("output", "outputBodyJson"), outputTokens: p.Add("output", "outputTokenCount"),
+		chat: llm.NewConversation(), stream: llm.NewStream(), usage: llm.NewUsage(),
+		request: formats.NewShape([]string{"toolConfig", "tools"}, []string{"tools"}, []string{"guardrailConfig", "guardrailIdentifier"},
+			[]string{"texts"}),
+		response: formats.NewShape([]string{"id"}, []string{"model"}, []string{"usage"}, []string{"metrics", "latencyMs"}, []string{"stopReason"},
+			[]string{"amazon-bedrock-guardrailAction"}),
+	}
+}
+
+func (b *bedrock) Read(r *formats.Record) {
+	r.Begin("aws.bedrock_invocation")
+	if !r.Start(r.At(b.timestamp)) {
+		return
+	}
+	r.SetText(schema.EventID, r.At(b.requestID))
+	r.SetText(schema.HTTPRequestID, r.At(b.requestID)) // what CloudTrail calls requestID
+	b.identify(r)
+	input, _ := r.Inside(r.At(b.input))
+	output, _ := r.Inside(r.At(b.output))
+	b.chat.Reset()
+	b.request.Select(input)
+	b.readRequest(r, input)
+	b.readResponse(r, output)
+	b.outcome(r)
+	b.chat.Fill(r)
+	b.chat.Emit(r)
+}
+
+// identify tells who calls: the role, whose session is an instance, or the user. The tags of the request are the
+// caller's own words: they name a session, never an agent.
+func (b *bedrock) identify(r *formats.Record) {
+	arn := r.Text(r.At(b.arn))
+	role := RoleOfSession(r, arn)
+	r.Agent("identity.arn", role)
+	r.Agent("identity.arn", arn)
+	r.Put(schema.AIAgentInstanceUID, SessionName(arn))
+	r.SetText(schema.AIAgentName, r.At(b.agent))
+	if role != "" && !r.Event.Has(schema.AIAgentName) {
+		r.Put(schema.AIAgentName, role[strings.LastIndexByte(role, '/')+1:])
+	}
+	r.Put(schema.UserID, arn)
+	r.Put(schema.CredentialType, "sigv4")
+	r.Put(schema.CloudProvider, "aws")
+	r.SetText(schema.CloudAccountID, r.At(b.account))
+	r.SetText(schema.CloudRegion, r.At(b.region))
+	r.SetFirst(schema.SessionID, r.At(b.session), r.At(b.sessionID))
+	r.SetFirst(schema.GenAIConversationID, r.At(b.session), r.At(b.sessionID))
+}
+
+// readRequest takes the request's body, whose shape stands selected.
+func (b *bedrock) readRequest(r *formats.Record, input formats.Node) {
+	model := r.Text(r.At(b.model))
+	op := bedrockOperation(r.Text(r.At(b.operation)), model)
+	r.SetClass(formats.ClassLLM, op)
+	r.Put(schema.GenAIOperationName, op)
+	r.Put(schema.GenAIProviderName, "aws.bedrock")
+	r.SetText(schema.GenAIRequestModel, r.At(b.model))
+	tools := b.request.At(requestToolConfig)
+	if !tools.Present() {
+		tools = b.request.At(requestTools)
+	}
+	llm.SetTools(r, tools)
+	if input.Kind == scan.Object {
+		b.chat.Body(r, input)
+	}
+	if texts := b.request.At(requestTexts); texts.Kind == scan.Array { // Cohere's embeddings
+		b.chat.Request(r, texts)
+	}
+}
+
+// bedrockOperation is what an operation does, in OpenTelemetry's words where it has one.
+func bedrockOperation(operation, model string) string {
+	switch operation {
+	case "Converse", "ConverseStream", "InvokeModel", "InvokeModelWithResponseStream", "":
+		if strings.Contains(model, "embed") {
+			return "embeddings"
+		}
+		return "chat"
+	}
+	return operation
+}
+
+// readResponse takes the response's body. The counts beside it are those that are billed; the body's stand in where
+// there are none.
+func (b *bedrock) readResponse(r *formats.Record, output formats.Node) {
+	b.stream.Reset()
+	b.usage.Reset()
+	r.SetInt(schema.GenAIUsageInputTokens, r.At(b.inputTokens))
+	r.SetInt(schema.GenAIUsageOutputTokens, r.At(b.outputTokens))
+	r.SetInt(schema.GenAIUsageCacheReadInputTokens, r.At(b.cacheRead))
+	counted := r.Event.Has(schema.GenAIUsageInputTokens)
+	if counted {
+		llm.AddInput(r, r.At(b.cacheRead), r.At(b.cacheWrite))
+	}
+	b.response.Select(output)
+	if output.Kind == scan.Array {
+		scan.Each(output.Src, output.Span, func(elem scan.Span) bool {
+			b.stream.Event(r, formats.Node{Src: output.Src, Span: elem})
+			return true
+		})
+		b.stream.Fill(r, b.chat)
+		r.Put(schema.GenAIResponseID, b.stream.ID)
+		r.Put(schema.GenAIResponseModel, b.stream.Model)
+	} else {
+		b.chat.Response(r, output)
+		b.usage.Read(output) // models of old count beside their answer
+		b.usage.Read(b.response.At(responseUsage))
+		r.SetText(schema.GenAIResponseID, b.response.At(responseID))
+		r.SetText(schema.GenAIResponseModel, b.response.At(responseModel))
+		r.SetDuration(b.response.At(responseLatency), nsPerMilli)
+	}
+	switch {
+	case counted:
+	case output.Kind == scan.Array:
+		b.stream.Usage.Set(r)
+	default:
+		b.usage.Set(r)
+	}
+}
+
+const nsPerMilli = 1e6
+
+// outcome reads the error, and whether a guardrail intervened.
+func (b *bedrock) outcome(r *formats.Record) {
+	r.SetOutcome(formats.Success)
+	if code := r.Text(r.At(b.errorCode)); code != "" {
+		r.SetOutcome(formats.Failure)
+		r.Put(schema.ErrorType, code)
+		if formats.Denied(code) {
+			r.Block()
+		}
+	}
+	r.SetText(schema.GuardrailName, b.request.At(requestGuardrail))
+	if r.Text(b.response.At(responseStopReason)) == guardrailIntervened || r.Text(b.response.At(responseGuardrailAction)) == "INTERVENED" ||
+		b.stream.Stopped(guardrailIntervened) {
+		r.Put(schema.GuardrailVerdict, guardrailIntervened)
+		r.Put(schema.GuardrailAction, formats.Blocked)
+		r.Block()
+	}
+}
+
+// guardrailIntervened is why a model stopped that a guardrail held back.
+const guardrailIntervened = "guardrail_intervened"

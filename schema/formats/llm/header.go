@@ -1,0 +1,57 @@
+package llm
+
+import (
+	"strings"
+
+	"github.com/aidr-engine/aidr/schema/formats"
+	"github.com/aidr-engine/aidr/schema/scan"
+)
+
+// headers is what is read of a request's headers, whatever the case of their names; a value may be a list, whose first
+// counts.
+type headers struct {
+	key, keyHeader, userAgent, forwarded string
+	traceparent                          formats.Node
+}
+
+// read takes the headers out of objects; what an earlier one has counts.
+func (h *headers) read(r *formats.Record, objects ...formats.Node) {
+	*h = headers{}
+	for _, object := range objects {
+		scan.Members(object.Src, object.Span, &r.Arena, func(name string, v scan.Span) bool {
+			h.take(r, name, formats.Node{Src: object.Src, Span: v})
+			return true
+		})
+	}
+}
+
+// take reads one header.
+func (h *headers) take(r *formats.Record, name string, n formats.Node) {
+	if n.Kind == scan.Array {
+		n = n.First()
+	}
+	text := r.Text(n)
+	switch {
+	case text == "":
+	case is(name, "authorization"):
+		h.credential("header authorization", formats.Bearer(text))
+	case is(name, "x-api-key"):
+		h.credential("header x-api-key", text)
+	case is(name, "api-key"):
+		h.credential("header api-key", text)
+	case is(name, "user-agent"):
+		h.userAgent = text
+	case is(name, "x-forwarded-for"):
+		h.forwarded = text
+	case is(name, "traceparent"):
+		h.traceparent = n
+	}
+}
+
+func (h *headers) credential(header, key string) {
+	if h.key == "" && key != "" {
+		h.key, h.keyHeader = key, header
+	}
+}
+
+func is(name, header string) bool { return len(name) == len(header) && strings.EqualFold(name, header) }
