@@ -90,7 +90,13 @@ func (r *Records) batch(i, from, size int) *connectors.Batch {
 	p := &r.Partitions[i]
 	to := min(from+size, len(p.Records))
 	b := &connectors.Batch{Partition: p.Partition, Next: int64(to), HighWater: int64(len(p.Records))}
+	bytes := 0
+	for _, text := range p.Records[from:to] {
+		bytes += len(text)
+	}
 	var raw strings.Builder
+	raw.Grow(bytes)
+	b.Records = make([]connectors.Record, 0, to-from)
 	for n := from; n < to; n++ {
 		rec := connectors.Record{Start: raw.Len(), Offset: int64(n)}
 		raw.WriteString(p.Records[n])

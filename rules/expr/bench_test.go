@@ -97,7 +97,7 @@ func TestEvalAllocationsHostile(t *testing.T) {
 
 // A pattern matches what it matches without the text that is looked for first.
 func FuzzRegex(f *testing.F) {
-	for _, p := range []string{`(?i)ignore (all )?previous`, `^abc+d`, `(foo|bar)baz`, `(?i:\x{212a}elvin)`, `a{0,2}bcd`, `(abc){2,}`, `\x{fffd}abc`, `(?i)stra\x{df}e`, `x*`} {
+	for _, p := range []string{`(?i)ignore (all )?previous`, `^abc+d`, `(foo|bar)baz`, `(?i:\x{212a}elvin)`, `a{0,2}bcd`, `(abc){2,}`, `\x{fffd}abc`, `(?i)stra\x{df}e`, `x*`, `a\b(bc|cd?)[e-g]`, `x[ab]?yz\bq`} {
 		f.Add(p, "please IGNORE all previous abccd")
 	}
 	f.Fuzz(func(t *testing.T, pattern, text string) {
@@ -114,14 +114,18 @@ func FuzzRegex(f *testing.F) {
 // What is looked for before a pattern runs.
 func TestRequiredLiterals(t *testing.T) {
 	for pattern, want := range map[string]string{
-		`(?i)\b(ignore|disregard|forget)(ing|ed)?\W+(all|any) instructions`: "[{ INSTRUCTIONS true}]",
+		`(?i)\b(ignore|disregard|forget)(ing|ed)?\W+(all|any) instructions`: "[{ALL INSTRUCTIONS true} {ANY INSTRUCTIONS true}]",
 		`(?i)\b(ignore|disregard|forget)\b`:                                 "[{IGNORE true} {DISREGARD true} {FORGET true}]",
 		`drop\s+table`:                                                      "[{table false}]",
 		`a|bcde`:                                                            "[]",
 		`(abc)?x`:                                                           "[]",
 		`(?:abcd){2,}`:                                                      "[{abcd false}]",
-		`^[a-z]+:(List|Describe|GetUser)`:                                   "[{List false} {Describe false} {GetUser false}]",
+		`^[a-z]+:(List|Describe|GetUser)`:                                   "[{:List false} {:Describe false} {:GetUser false}]",
 		`.*`:                                                                "[]",
+		`our (new|real) (?i:task)\b`:                                        "[{our new  false} {our real  false}]",
+		`x[ab]?yz`:                                                          "[{xayz false} {xbyz false} {xyz false}]", `x[ab]?y`: "[]",
+		`x[ab]yz?q`:     "[{xayzq false} {xayq false} {xbyzq false} {xbyq false}]",
+		`(?i)a(?-i:1)b`: "[{A1B true}]",
 	} {
 		r, err := newRegex(pattern)
 		if err != nil {

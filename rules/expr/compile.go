@@ -35,7 +35,8 @@ func (b *builder) condition(e ast.Expr) (node, error) {
 		}
 	}
 	if n := b.test(e); n != nil {
-		if _, ok := n.(*pattern); ok {
+		switch n.(type) {
+		case *pattern, *secretKind, *secretCount:
 			return b.env.share(n), nil
 		}
 		return n, nil
@@ -72,7 +73,7 @@ func (b *builder) group(c ast.CallExpr) (node, error) {
 	if c.FunctionName() == operators.LogicalAnd {
 		return &and{newGroup(terms)}, nil
 	}
-	return b.env.share(&or{newGroup(terms)}), nil
+	return b.env.share(newOr(terms)), nil
 }
 
 // test makes a node of what is neither &&, || nor !; nil where there is none.
@@ -137,7 +138,7 @@ func (b *builder) call(function string, args []ast.Expr) node {
 			switch {
 			case s == nil:
 			case s.plainField() && s.typ == schema.TypeString:
-				return &fieldTester{name: name, field: schema.Field(s.at), arg: arg, test: test}
+				return &fieldTester{name: name, slot: s, field: schema.Field(s.at), arg: arg, test: test}
 			default:
 				return &textTester{name: name, slot: s, arg: arg, test: test}
 			}
@@ -225,6 +226,8 @@ func (b *builder) comparison(op order, x, y ast.Expr) node {
 		return nil
 	case sx == nil && v.Kind == schema.KindBool:
 		return b.boolComparison(op, x, v.Bool())
+	case sx == nil && v.Kind == schema.KindInt:
+		return b.secretCount(op, x, v.Int())
 	case sx == nil:
 		return nil
 	}
@@ -280,6 +283,9 @@ func (b *builder) membership(x, list ast.Expr) node {
 			return &listHas{slot: s, text: text}
 		}
 		return nil
+	}
+	if n := b.secretKind(x, list); n != nil {
+		return n
 	}
 	s := b.slot(x)
 	if s == nil {

@@ -88,11 +88,32 @@ func (n *and) eval(s *Scratch) verdict {
 	return out
 }
 
-type or struct{ group }
+type or struct {
+	group           // all
+	rest  group     // those that are asked one by one
+	found []*sought // the others, by text
+}
+
+func newOr(terms []node) *or {
+	n := &or{group: newGroup(terms)}
+	n.rest, n.found = seek(n.group)
+	return n
+}
 
 func (n *or) eval(s *Scratch) verdict {
+	out := anyOf(n.rest, s)
+	for i := 0; i < len(n.found) && out != yes; i++ {
+		if v := n.found[i].eval(s); v != no {
+			out = v
+		}
+	}
+	return out
+}
+
+// anyOf is the verdict of alternatives.
+func anyOf(terms group, s *Scratch) verdict {
 	out := no
-	for _, t := range n.group {
+	for _, t := range terms {
 		switch t.eval(s) {
 		case yes:
 			return yes
@@ -397,6 +418,7 @@ func (n *textTester) eval(s *Scratch) verdict {
 type fieldTester struct {
 	search
 	name  string
+	slot  *slot // the field
 	field schema.Field
 	arg   string
 	test  func(text, arg string) bool

@@ -97,20 +97,9 @@ func (l *literal) isAt(text string) bool {
 func requiredLiterals(tree *syntax.Regexp) []literal {
 	switch tree.Op {
 	case syntax.OpLiteral:
-		text := string(tree.Rune)
-		// U+FFFD stands for damaged text, too.
-		if len(text) < minLiteral || strings.ContainsRune(text, utf8.RuneError) {
-			return nil
-		}
-		return []literal{{text, tree.Flags&syntax.FoldCase != 0}}
+		return good(spelledOut(tree))
 	case syntax.OpConcat:
-		var best []literal
-		for _, sub := range tree.Sub {
-			if found := requiredLiterals(sub); rarity(found) > rarity(best) {
-				best = found
-			}
-		}
-		return best
+		return requiredInRow(tree.Sub)
 	case syntax.OpAlternate:
 		var all []literal
 		for _, sub := range tree.Sub {
@@ -129,6 +118,110 @@ func requiredLiterals(tree *syntax.Regexp) []literal {
 		}
 	}
 	return nil
+}
+
+// requiredInRow is requiredLiterals of one part after another. Neighbours that are few texts each are taken together:
+// your (new|real) task is looked for as "your new task" and "your real task".
+func requiredInRow(parts []*syntax.Regexp) (best []literal) {
+	take := func(found []literal) {
+		if rarity(found) > rarity(best) {
+			best = found
+		}
+	}
+	var row []literal // of the parts just before; nil: none
+	for _, part := range parts {
+		whole := spelledOut(part)
+		joined := product(row, whole)
+		if joined == nil {
+			take(good(row))
+			joined = whole
+		}
+		row = joined
+		if whole == nil {
+			take(requiredLiterals(part))
+		}
+	}
+	take(good(row))
+	return best
+}
+
+// spelledOut returns texts among which are all that a pattern matches, nil where they are too many or not known.
+func spelledOut(tree *syntax.Regexp) (all []literal) {
+	switch tree.Op {
+	case syntax.OpEmptyMatch, syntax.OpBeginLine, syntax.OpEndLine, syntax.OpBeginText, syntax.OpEndText, syntax.OpWordBoundary, syntax.OpNoWordBoundary:
+		return []literal{{}}
+	case syntax.OpLiteral:
+		return []literal{{string(tree.Rune), tree.Flags&syntax.FoldCase != 0}}
+	case syntax.OpCapture:
+		return spelledOut(tree.Sub[0])
+	case syntax.OpQuest:
+		if all = spelledOut(tree.Sub[0]); len(all) == 0 || len(all) == maxLiterals {
+			return nil
+		}
+		return append(all, literal{})
+	case syntax.OpCharClass:
+		for i := 0; i < len(tree.Rune); i += 2 {
+			if int(tree.Rune[i+1]-tree.Rune[i]) >= maxLiterals-len(all) {
+				return nil
+			}
+			for r := tree.Rune[i]; r <= tree.Rune[i+1]; r++ {
+				all = append(all, literal{text: string(r)})
+			}
+		}
+	case syntax.OpAlternate:
+		for _, sub := range tree.Sub {
+			texts := spelledOut(sub)
+			if texts == nil || len(all)+len(texts) > maxLiterals {
+				return nil
+			}
+			all = append(all, texts...)
+		}
+	case syntax.OpConcat:
+		all = []literal{{}}
+		for _, sub := range tree.Sub {
+			if all = product(all, spelledOut(sub)); all == nil {
+				return nil
+			}
+		}
+	}
+	return all
+}
+
+// product returns each of the texts followed by each of the others, nil where they are too many, or of one the case
+// matters and of the other it does not.
+func product(heads, tails []literal) (all []literal) {
+	if len(heads)*len(tails) > maxLiterals {
+		return nil
+	}
+	for _, h := range heads {
+		for _, t := range tails {
+			if h.fold != t.fold && !h.caseless() && !t.caseless() {
+				return nil
+			}
+			all = append(all, literal{h.text + t.text, h.fold && !h.caseless() || t.fold && !t.caseless()})
+		}
+	}
+	return all
+}
+
+// caseless says that the literal is the same in any case.
+func (l literal) caseless() bool {
+	for _, r := range l.text {
+		if unicode.SimpleFold(r) != r {
+			return false
+		}
+	}
+	return true
+}
+
+// good returns the texts if all of them are worth looking for. U+FFFD stands for damaged text, too.
+func good(texts []literal) []literal {
+	for _, l := range texts {
+		if len(l.text) < minLiteral || strings.ContainsRune(l.text, utf8.RuneError) {
+			return nil
+		}
+	}
+	return texts
 }
 
 // rarity ranks sets of literals: a text hits a set as often as its shortest literal, and each more is one more chance.

@@ -1,0 +1,206 @@
+package expr
+
+import (
+	"math/bits"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// sought is alternatives that each need some literal in one and the same text: a pattern, a contains, an && of such. One
+// pass over the text tells which of them can hold at all, and only those are asked, so forty alternatives cost an
+// ordinary text about what one does. The verdict is that of the alternatives asked one after another.
+type sought struct {
+	slot  *slot
+	terms []node // at most maxSought
+	// windows has, for each byte, the terms one of whose literals has it as first, second and third byte of its window.
+	windows [256][minLiteral]uint64
+	// tails are, for each term, its literals from their windows on: a text that has the literal has its tail.
+	tails [][]literal
+}
+
+const (
+	maxSought = 64 // bits of an element of sought.windows
+	minSought = 3  // fewer alternatives are found as fast one by one
+)
+
+// eval is the verdict of the alternatives.
+func (n *sought) eval(s *Scratch) verdict {
+	v := s.read(n.slot)
+	if !v.Present() {
+		return no // as each of them says of what is missing
+	}
+	text, ok := s.search(v)
+	if !ok {
+		return anyOf(n.terms, s)
+	}
+	out := no
+	for found := n.find(text); found != 0; found &= found - 1 {
+		switch n.terms[bits.TrailingZeros64(found)].eval(s) {
+		case yes:
+			return yes
+		case failed:
+			out = failed
+		}
+	}
+	return out
+}
+
+// find returns the terms of which the text has a literal. The last three bytes that were read are compared with all
+// windows at once; what one of them fits is looked at closely.
+func (n *sought) find(text string) (found uint64) {
+	missing := ^uint64(0)
+	var first, second uint64 // terms whose windows have begun with the last byte, with the last two
+	for i := range len(text) {
+		w := &n.windows[text[i]]
+		fits := second & w[2] & missing
+		second, first = first&w[1], w[0]
+		if fits != 0 {
+			found |= n.confirm(fits, text[i-2:])
+			missing = ^found
+		}
+	}
+	return found
+}
+
+// confirm returns those of the terms whose literals' tail the text begins with.
+func (n *sought) confirm(fits uint64, text string) (found uint64) {
+	for ; fits != 0; fits &= fits - 1 {
+		term := bits.TrailingZeros64(fits)
+		for i := range n.tails[term] {
+			if n.tails[term][i].isAt(text) {
+				found |= 1 << term
+				break
+			}
+		}
+	}
+	return found
+}
+
+// seek takes the alternatives that need literals out of the terms of an || and returns them by text.
+func seek(terms []node) (rest []node, found []*sought) {
+	open := map[string]*sought{} // by slot; not full
+	for _, t := range terms {
+		s, literals := neededBy(t)
+		tails := tailsOf(literals)
+		if tails == nil {
+			rest = append(rest, t)
+			continue
+		}
+		n := open[s.key()]
+		if n == nil || len(n.terms) == maxSought {
+			n = &sought{slot: s}
+			open[s.key()] = n
+			found = append(found, n)
+		}
+		n.add(t, tails)
+	}
+	if len(found) > 0 && len(terms)-len(rest) < minSought {
+		return terms, nil
+	}
+	return rest, found
+}
+
+func (n *sought) add(t node, tails []literal) {
+	bit := uint64(1) << len(n.terms)
+	n.terms, n.tails = append(n.terms, t), append(n.tails, tails)
+	for _, l := range tails {
+		for i := range minLiteral {
+			c := l.text[i]
+			n.windows[c][i] |= bit
+			if l.fold {
+				n.windows[lowerByte(c)][i] |= bit
+				n.windows[upperByte(c)][i] |= bit
+			}
+		}
+	}
+}
+
+// neededBy returns literals of which a text has to contain one for the node to hold, and which text; none where there
+// are no good ones. A node that is asked of another value than a text, or fails, is no matter here.
+func neededBy(n node) (*slot, []literal) {
+	switch n := n.(type) {
+	case *shared:
+		return neededBy(n.node)
+	case *pattern:
+		return n.slot, n.re.needs
+	case *textTester:
+		return n.slot, neededByTest(n.name, n.arg)
+	case *fieldTester:
+		return n.slot, neededByTest(n.name, n.arg)
+	case *and:
+		var slot *slot
+		var best []literal
+		for _, t := range n.group {
+			if s, found := neededBy(t); rarity(found) > rarity(best) {
+				slot, best = s, found
+			}
+		}
+		return slot, best
+	}
+	return nil, nil
+}
+
+func neededByTest(name, arg string) []literal {
+	switch name {
+	case "contains", "startsWith", "endsWith":
+		return []literal{{arg, false}}
+	case "icontains", "iequals":
+		return []literal{{arg, true}}
+	}
+	return nil
+}
+
+// tailsOf returns each literal from its rarest window on; nil where one of them has no window.
+func tailsOf(literals []literal) (tails []literal) {
+	for _, l := range literals {
+		best, at := -1, 0
+		for i := 0; i+minLiteral <= len(l.text); i++ {
+			if w := l.text[i : i+minLiteral]; (!l.fold || foldsInASCII(w)) && rareness(w) > best {
+				best, at = rareness(w), i
+			}
+		}
+		if best < 0 {
+			return nil
+		}
+		tails = append(tails, literal{l.text[at:], l.fold})
+	}
+	return tails
+}
+
+// foldsInASCII says whether the text equals ASCII only, whatever its case: k is the Kelvin sign, too, and s the long s.
+func foldsInASCII(text string) bool {
+	for _, r := range text {
+		if r >= utf8.RuneSelf {
+			return false
+		}
+		for other := unicode.SimpleFold(r); other != r; other = unicode.SimpleFold(other) {
+			if other >= utf8.RuneSelf {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// commonLetters are the bytes of prose, the commonest first.
+const commonLetters = " etaonirshldcumfpgwybv,.k"
+
+// rareness ranks windows by how rarely prose has them. It only matters for speed.
+func rareness(window string) (sum int) {
+	for i := range len(window) {
+		at := strings.IndexByte(commonLetters, window[i])
+		if at < 0 {
+			at = len(commonLetters)
+		}
+		sum += at
+	}
+	return sum
+}
+
+func upperByte(c byte) byte {
+	if c >= 'a' && c <= 'z' {
+		return c - ('a' - 'A')
+	}
+	return c
+}
