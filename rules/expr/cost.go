@@ -10,6 +10,7 @@ import (
 	"github.com/google/cel-go/common/types"
 
 	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/content"
 )
 
 // Costs are in cel-go's units, about 100 ns each.
@@ -79,6 +80,8 @@ func (m estimator) callSize(c ast.CallExpr) *checker.SizeEstimate {
 		return upTo(m.lists[name].Size())
 	case "@url":
 		return upTo(textSize)
+	case "secrets":
+		return upTo(len(content.AllKinds()))
 	}
 	return nil
 }
@@ -116,6 +119,8 @@ func (m estimator) EstimateCallCost(function, overload string, target *checker.A
 	case "lowerAscii":
 		size := m.sizeOf(*target)
 		return &checker.CallEstimate{CostEstimate: perCharacter(size.Max), ResultSize: &size}
+	case "secrets":
+		return &checker.CallEstimate{CostEstimate: perCharacter(m.sizeOf(args[0]).Max), ResultSize: upTo(len(content.AllKinds()))}
 	case "@address", "@network", "@url", "@allows":
 		return &checker.CallEstimate{CostEstimate: checker.CostEstimate{Min: 1, Max: parseCost}}
 	}

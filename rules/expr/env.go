@@ -79,10 +79,20 @@ type checked struct {
 	cost      costRange
 }
 
-// check does everything that is common to the three kinds of expression.
+// check does everything that is common to the three kinds of condition.
 func (v *Env) check(text string, names scope) (*checked, []Issue) {
+	return v.checkResult(text, names, cel.BoolType)
+}
+
+// checkResult is check for an expression whose value is of a type: bool, or string.
+func (v *Env) checkResult(text string, names scope, result *cel.Type) (*checked, []Issue) {
+	isCondition := result.Kind() == cel.BoolKind
 	if strings.TrimSpace(text) == "" {
-		return nil, []Issue{{1, 1, "the condition is empty: write an expression that is true or false"}}
+		want := "expression is empty: write one that is a text"
+		if isCondition {
+			want = "condition is empty: write an expression that is true or false"
+		}
+		return nil, []Issue{{1, 1, "the " + want}}
 	}
 	parsed, iss := v.cel.Parse(text)
 	if iss.Err() != nil {
@@ -100,7 +110,10 @@ func (v *Env) check(text string, names scope) (*checked, []Issue) {
 	if len(issues) > 0 {
 		return nil, sortIssues(issues)
 	}
-	if t := typed.OutputType(); t.Kind() != cel.BoolKind && t.Kind() != cel.DynKind {
+	if t := typed.OutputType(); t.Kind() != result.Kind() && t.Kind() != cel.DynKind {
+		if !isCondition {
+			return nil, []Issue{{1, 1, fmt.Sprintf("what names an agent is a text, this is %s", typeName(t.String()))}}
+		}
 		return nil, []Issue{{1, 1, fmt.Sprintf("a condition is true or false, this is %s: compare it with something", typeName(t.String()))}}
 	}
 	c := &checked{text: text, ast: typed.NativeRep(), slots: r.slots, mentions: r.mentions}
@@ -110,7 +123,7 @@ func (v *Env) check(text string, names scope) (*checked, []Issue) {
 		return nil, []Issue{{1, 1, c.cost.tooMuch()}}
 	}
 	l := lenient{checked: c, env: v, vars: map[string]bool{}}
-	l.root()
+	l.root(isCondition)
 	return c, nil
 }
 

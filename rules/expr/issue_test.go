@@ -37,7 +37,7 @@ func TestIssues(t *testing.T) {
 		{`event.class.matches("a(?=b)")`, []string{"the pattern is not in RE2 syntax"}},
 		{`event.class.matches(event.action)`, []string{"a pattern must be a constant text"}},
 		{`event.class.glob(event.action)`, []string{"a glob must be a constant text"}},
-		{`secrets(message_context.prompt_text) != []`, []string{"1:8: secrets() is not yet available"}},
+		{`decoded(message_context.prompt_text) != []`, []string{"1:8: decoded() is not yet available"}},
 		{`injection(message_context.prompt_text) > 5 || entropy(event.class) > 1.0`, []string{"injection() is not yet", "entropy() is not yet"}},
 		{`gen_ai.response.finish_reasons.exists(event, event == "x")`, []string{"event is the beginning of names that rules have"}},
 		{`raw.a.exists(raw, true) || raw.a.all(lists, true) || raw.a.exists(agent, true)`, []string{"raw is the beginning", "lists is the beginning", "agent is the beginning"}},

@@ -36,6 +36,7 @@ func newCEL() (*cel.Env, error) {
 func ownFunctions() []cel.EnvOption {
 	text := cel.StringType
 	out := []cel.EnvOption{
+		cel.Function("secrets", cel.Overload("dyn_secrets", []*cel.Type{cel.DynType}, cel.ListType(text), cel.UnaryBinding(boxSecrets))),
 		cel.Function("lowerAscii", cel.MemberOverload("text_lowerAscii", []*cel.Type{text}, text, cel.UnaryBinding(boxLower))),
 	}
 	for _, name := range []string{"iequals", "icontains", "glob"} {
@@ -93,6 +94,7 @@ func twins() []cel.EnvOption {
 	unary("range", valueRange)
 	unary("has", valuePresent)
 	unary("lowerAscii", boxLower)
+	unary("secrets", boxSecrets)
 	binary("_==_", valuesEqual)
 	binary("_!=_", valuesDiffer)
 	binary("_<_", ordered(func(c int) bool { return c < 0 }))

@@ -39,10 +39,8 @@ const maxSteps = 1 << 17
 
 var errSteps = fmt.Errorf("evaluate condition: its comprehensions visit more than %d elements", maxSteps)
 
-// run evaluates the program over slots.
-func (p *program) run(v *values) (bool, error) {
-	var out ref.Val
-	var err error
+// eval evaluates the program over slots.
+func (p *program) eval(v *values) (out ref.Val, err error) {
 	if p.loops {
 		out, _, err = p.cel.ContextEval(p.spent, v)
 	} else {
@@ -50,9 +48,18 @@ func (p *program) run(v *values) (bool, error) {
 	}
 	switch {
 	case errors.Is(err, interpreter.InterruptError{}):
-		return false, errSteps
+		return nil, errSteps
 	case err != nil:
-		return false, fmt.Errorf("evaluate condition: %w", err)
+		return nil, fmt.Errorf("evaluate condition: %w", err)
+	}
+	return out, nil
+}
+
+// run evaluates a condition.
+func (p *program) run(v *values) (bool, error) {
+	out, err := p.eval(v)
+	if err != nil {
+		return false, err
 	}
 	b, ok := out.(types.Bool)
 	if !ok {

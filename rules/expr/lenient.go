@@ -21,10 +21,10 @@ type lenient struct {
 	nextID int64
 }
 
-func (l *lenient) root() {
+func (l *lenient) root(condition bool) {
 	l.nextID = ast.MaxID(l.ast) + 1
 	e := l.ast.Expr()
-	if l.visit(e) {
+	if l.visit(e) && condition {
 		l.wrap(e, "bool")
 	}
 }
@@ -135,6 +135,8 @@ func (l *lenient) replace(e ast.Expr, name string, args []ast.Expr, some []bool)
 	case "@allows":
 		registry := factory.NewLiteral(l.newID(), constant{l.env.site.Agents})
 		l.twin(e, name, append([]ast.Expr{registry}, args...)...)
+	case "secrets":
+		l.twin(e, name, args...)
 	case "lowerAscii":
 		if lax {
 			l.twin(e, name, args...)

@@ -12,6 +12,7 @@ import (
 	"github.com/google/cel-go/common/types"
 
 	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/content"
 )
 
 // resolver gives the names of a parsed expression their meaning, in place, before types are checked: a field becomes
@@ -248,6 +249,7 @@ func (r *resolver) visitCall(e ast.Expr) {
 		r.visit(a)
 	}
 	r.literalArgument(e, c, name)
+	r.secretKind(c, name)
 	r.equality(e, c, name)
 }
 
@@ -380,7 +382,7 @@ func (r *resolver) urlPart(e ast.Expr) bool {
 }
 
 // contentFunctions look into text; they are not there yet.
-var contentFunctions = [...]string{"secrets", "invisible", "entropy", "decoded", "injection"}
+var contentFunctions = [...]string{"invisible", "entropy", "decoded", "injection"}
 
 // globalCall resolves the forms without a target that are not CEL's own.
 func (r *resolver) globalCall(e ast.Expr, c ast.CallExpr, name string) bool {
@@ -391,6 +393,9 @@ func (r *resolver) globalCall(e ast.Expr, c ast.CallExpr, name string) bool {
 		}
 		r.unknown(e, fmt.Sprintf("%s() is not yet available in this version", name))
 		return true
+	case name == "secrets" && len(c.Args()) == 1:
+		r.secrets(c.Args()[0])
+		return true
 	case name == "ip" || name == "cidr" || name == "url":
 		r.unknown(e, fmt.Sprintf(`%s() stands only in forms such as ip(x).isPrivate(), cidr("10.0.0.0/8").contains(x), url(x).host`, name))
 		return true
@@ -399,6 +404,25 @@ func (r *resolver) globalCall(e ast.Expr, c ast.CallExpr, name string) bool {
 		return true
 	}
 	return false
+}
+
+// secrets resolves secrets(x), where x is a text or any JSON value.
+func (r *resolver) secrets(x ast.Expr) {
+	r.visit(x)
+	if x.Kind() == ast.CallKind && slices.Contains([]string{"@int", "@double", "@bool", "@time", "@strings"}, x.AsCall().FunctionName()) {
+		r.issue(x, "secrets() looks into a text or a JSON value, as in size(secrets(gen_ai.tool.call.arguments)) > 0")
+	}
+}
+
+// secretKind refuses "kind" in secrets(x) where there is no such kind: it would never hold.
+func (r *resolver) secretKind(c ast.CallExpr, name string) {
+	if name != operators.In || !isCall(c.Args()[1], "secrets") {
+		return
+	}
+	kind, ok := literalText(c.Args()[0])
+	if ok && !slices.Contains(content.AllKinds(), kind) {
+		r.issue(c.Args()[0], unknownName("kind of secret", kind, content.AllKinds()))
+	}
 }
 
 // has resolves has(field), has(raw.path), has(x.key).

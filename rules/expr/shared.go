@@ -71,6 +71,10 @@ func shareKey(n node) (key string, ok bool) {
 		return fmt.Sprintf("%s %s %q", n.name, n.slot.key(), n.arg), true
 	case *fieldTester:
 		return fmt.Sprintf("%s field %d %q", n.name, n.field, n.arg), true
+	case *secretKind:
+		return fmt.Sprintf("secrets %s %s", n.slot.key(), n.kind), true
+	case *secretCount:
+		return fmt.Sprintf("secrets %s %d %d", n.slot.key(), n.op, n.n), true
 	case *or:
 		var keys []string
 		for _, t := range n.group {
