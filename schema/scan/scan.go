@@ -69,8 +69,8 @@ func Each(src string, array Span, yield func(elem Span) bool) {
 	}
 	i := skipBlanks(src, array.Start+1)
 	for i < array.End && src[i] != ']' {
-		end, v := skipValue(src, i, 0)
-		if v.bad() || !yield(newSpan(i, end, v)) {
+		end := passValue(src, i)
+		if !yield(passedSpan(src, i, end)) {
 			return
 		}
 		i = skipSeparator(src, end)
@@ -85,14 +85,11 @@ func Members(src string, object Span, a *Arena, yield func(key string, v Span) b
 	}
 	i := skipBlanks(src, object.Start+1)
 	for i < object.End && src[i] == '"' {
-		end, v := skipString(src, i)
-		if v.bad() {
-			return
-		}
-		key := Text(src, newSpan(i, end, v), a)
+		end := passString(src, i)
+		key := Text(src, passedSpan(src, i, end), a)
 		i = skipSeparator(src, end)
-		end, v = skipValue(src, i, 0)
-		if v.bad() || !yield(key, newSpan(i, end, v)) {
+		end = passValue(src, i)
+		if !yield(key, passedSpan(src, i, end)) {
 			return
 		}
 		i = skipSeparator(src, end)

@@ -29,8 +29,43 @@ func (t *Trie) SelectAt(src string, at Span, out []Span) (dup int) {
 		return 0
 	}
 	s := selection{trie: t, src: src[:at.End], out: out}
-	s.root(at.Start)
+	if len(t.nodes) > 0 {
+		s.pass(at.Start, &t.nodes[0])
+	}
 	return s.dup
+}
+
+// pass is value in a validated text.
+func (s *selection) pass(i int, n *node) (end int) {
+	if len(n.children) > 0 && s.src[i] == '{' {
+		end = s.passObject(i, n)
+	} else {
+		end = passValue(s.src, i)
+	}
+	if n.place >= 0 {
+		s.out[n.place] = passedSpan(s.src, i, end)
+	}
+	return end
+}
+
+// passObject is object in a validated text.
+func (s *selection) passObject(i int, n *node) (end int) {
+	var seen marks
+	seen.fit(n)
+	src := s.src
+	i = skipBlanks(src, i+1)
+	for i < len(src) && src[i] == '"' {
+		end, v := skipString(src, i)
+		c := n.match(src[i+1:end-1], v)
+		i, _ = skipColon(src, end)
+		if c < 0 {
+			i = passValue(src, i)
+		} else {
+			i = s.pass(i, s.child(n, c, &seen))
+		}
+		i = skipSeparator(src, i)
+	}
+	return i + 1
 }
 
 // selection is one run of Select.
@@ -65,16 +100,40 @@ func (s *selection) value(i, depth int, n *node) (end int, v verdict) {
 // seenWords is how many words of marks an object has on the stack: 1,024 wanted keys without an allocation.
 const seenWords = 16
 
+// marks tell which children an object has had.
+type marks struct {
+	few  [seenWords]uint64
+	more []uint64 // where they are too many for few
+}
+
+func (m *marks) fit(n *node) {
+	if len(n.children) > 64*seenWords {
+		m.more = make([]uint64, (len(n.children)+63)/64)
+	}
+}
+
+// child returns what the child c of n wants. Where it stands twice, what was found of the first is forgotten.
+func (s *selection) child(n *node, c int, seen *marks) *node {
+	word := &seen.few[c>>6%seenWords]
+	if seen.more != nil {
+		word = &seen.more[c>>6]
+	}
+	below := &s.trie.nodes[n.children[c].node]
+	if *word&(1<<(c&63)) != 0 {
+		s.dup++
+		s.forget(below)
+	}
+	*word |= 1 << (c & 63)
+	return below
+}
+
 // object takes an object some of whose members are wanted; src[i] is its '{'.
 func (s *selection) object(i, depth int, n *node) (int, verdict) {
 	if depth >= MaxDepth {
 		return i, badDepth
 	}
-	var marks [seenWords]uint64 // which children this object has had
-	seen := marks[:]
-	if len(n.children) > 64*seenWords {
-		seen = make([]uint64, (len(n.children)+63)/64)
-	}
+	var seen marks
+	seen.fit(n)
 	src := s.src
 	i = skipBlanks(src, i+1)
 	if i < len(src) && src[i] == '}' {
@@ -95,13 +154,7 @@ func (s *selection) object(i, depth int, n *node) (int, verdict) {
 		if c < 0 {
 			i, v = skipValue(src, i, depth+1)
 		} else {
-			below := &s.trie.nodes[n.children[c].node]
-			if seen[c>>6]&(1<<(c&63)) != 0 {
-				s.dup++
-				s.forget(below)
-			}
-			seen[c>>6] |= 1 << (c & 63)
-			i, v = s.value(i, depth+1, below)
+			i, v = s.value(i, depth+1, s.child(n, c, &seen))
 		}
 		if v.bad() {
 			return i, v
