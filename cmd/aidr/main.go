@@ -49,6 +49,7 @@ func main() {
 // run runs one command line and returns the exit code.
 func run(ctx context.Context, args []string) int {
 	cmd := root()
+	cmd.SetOut(os.Stdout) // cobra's own choice for Printf is standard error
 	cmd.SetArgs(args)
 	err := cmd.ExecuteContext(ctx)
 	if err == nil {

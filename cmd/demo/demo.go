@@ -36,7 +36,7 @@ type Options struct {
 	JSON       bool   // print one summary as JSON instead of what happens
 	Kafka      string // host:port of a real broker; "": one in this process
 	ClickHouse string // DSN of a server; "local": the engine in a child process, which must be installed; "": none
-	State      string // state directory; "": a temporary one, which is kept
+	State      string // folder of all that the demo leaves; "": a temporary one, which is kept
 	Terminal   bool   // Out is a terminal
 	Out        io.Writer
 	Err        io.Writer
@@ -52,7 +52,7 @@ type Summary struct {
 	Findings   []Found        `json:"findings"`
 	Deliveries DeliveryCounts `json:"deliveries"`
 	ClickHouse *int           `json:"clickhouse_findings,omitempty"` // rows of v_findings
-	State      string         `json:"state"`
+	State      string         `json:"state"` // the state directory, for `aidr findings --state`
 }
 
 // Found is one finding of the summary.
@@ -189,7 +189,7 @@ func (d *demo) play(ctx context.Context) error {
 		d.calm(run, p, len(lines))
 	}
 	d.show.end()
-	s := d.show.summary(len(lines), int(p.Total("aidr_events_total")), time.Since(began), d.receiver.counts(), d.state)
+	s := d.show.summary(len(lines), int(p.Total("aidr_events_total")), time.Since(began), d.receiver.counts(), d.cfg.State.Dir)
 	if d.o.Once || ctx.Err() != nil || d.engine == nil {
 		stop()
 		err = errors.Join(err, <-ended)
