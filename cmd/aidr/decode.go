@@ -34,7 +34,7 @@ directories are read too. What can not be decoded is counted at the end, or writ
 Formats: ` + formatNames(),
 		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			out := bufio.NewWriterSize(cmd.OutOrStdout(), 256<<10)
+			out := bufio.NewWriterSize(jsonTo(cmd.OutOrStdout()), 256<<10)
 			d, err := newDecodePrinter(out, format, identity)
 			if err != nil {
 				return &exit{exitUsage, err}

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"text/tabwriter"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -61,16 +60,6 @@ func (w *where) with(f func(ctx context.Context, cmd *cobra.Command, c *api.Clie
 		defer c.Close()
 		return f(cmd.Context(), cmd, c, argv)
 	}
-}
-
-// plain makes a text from a log harmless for a terminal: control and format characters are shown, not obeyed.
-func plain(s string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || unicode.Is(unicode.Co, r) || r == unicode.ReplacementChar {
-			return '?'
-		}
-		return r
-	}, s)
 }
 
 func findingsCommand() *cobra.Command {
@@ -125,7 +114,7 @@ func findingsListCommand(w *where) *cobra.Command {
 		v.Set("limit", strconv.Itoa(limit))
 		out := cmd.OutOrStdout()
 		if w.json {
-			return cl.Lines(ctx, "/v1/findings", v, func(line []byte) bool { _, err := fmt.Fprintf(out, "%s\n", line); return err == nil })
+			return printLines(ctx, out, cl, "/v1/findings", v)
 		}
 		t := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 		fmt.Fprintln(t, "GROUP START\tSEVERITY\tSTATUS\tRULE\tAGENT\tCOUNT\tID")
@@ -158,11 +147,10 @@ func findingsTailCommand(w *where) *cobra.Command {
 	q.flags(c)
 	c.RunE = w.with(func(ctx context.Context, cmd *cobra.Command, cl *api.Client, _ []string) error {
 		out := cmd.OutOrStdout()
+		if w.json {
+			return printLines(ctx, out, cl, "/v1/findings/tail", q.values())
+		}
 		return cl.Lines(ctx, "/v1/findings/tail", q.values(), func(line []byte) bool {
-			if w.json {
-				_, err := fmt.Fprintf(out, "%s\n", line)
-				return err == nil
-			}
 			var f schema.Finding
 			if json.Unmarshal(line, &f) != nil {
 				return false
@@ -229,7 +217,7 @@ func dlqListCommand(w *where) *cobra.Command {
 		}
 		out := cmd.OutOrStdout()
 		if w.json {
-			return cl.Lines(ctx, "/v1/dead-letters", v, func(line []byte) bool { _, err := fmt.Fprintf(out, "%s\n", line); return err == nil })
+			return printLines(ctx, out, cl, "/v1/dead-letters", v)
 		}
 		t := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 		fmt.Fprintln(t, "NUMBER\tTIME\tKIND\tREASON\tWHERE\tDETAIL")
@@ -345,9 +333,18 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
+// printLines prints the lines of an answer, each one JSON object.
+func printLines(ctx context.Context, w io.Writer, cl *api.Client, path string, query url.Values) error {
+	out := &plainJSON{w: w}
+	return cl.Lines(ctx, path, query, func(line []byte) bool {
+		_, err := out.Write(append(line, '\n'))
+		return err == nil
+	})
+}
+
 // printJSON prints a value as JSON: on one line, or indented for people.
 func printJSON(w io.Writer, v any, line bool) error {
-	enc := json.NewEncoder(w)
+	enc := json.NewEncoder(&plainJSON{w: w})
 	enc.SetEscapeHTML(false)
 	if !line {
 		enc.SetIndent("", "  ")

@@ -122,7 +122,7 @@ func writeFindings(w io.Writer, name string, fs []*schema.Finding) error {
 		defer f.Close()
 		w = f
 	}
-	out := bufio.NewWriter(w)
+	out := bufio.NewWriter(jsonTo(w))
 	enc := json.NewEncoder(out)
 	enc.SetEscapeHTML(false)
 	for _, f := range fs {

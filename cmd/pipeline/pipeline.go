@@ -137,10 +137,10 @@ func (p *Pipeline) Run(ctx context.Context) (err error) {
 	p.cancel = cancel
 	p.mu.Unlock()
 	defer context.AfterFunc(ctx, p.stop)()
+	p.log.Info("aidr starts", "version", p.o.Version, "rules", p.Status().Rules, "sources", len(p.inputs), "sinks", len(p.sinks), "state", p.cfg.State.Dir)
 	endReloads := p.watch(ctx)
 	endWatches := p.watchSinks()
 	defer endWatches()
-	p.log.Info("aidr starts", "version", p.o.Version, "rules", len(p.set.Rules), "sources", len(p.inputs), "sinks", len(p.sinks), "state", p.cfg.State.Dir)
 	err = engine.RunSources(ctx, &reader{p, ctx}, p.inputs)
 	p.stop()
 	endReloads()

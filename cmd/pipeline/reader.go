@@ -14,6 +14,9 @@ import (
 // lockRetry is how often the state directory is tried while another process still has it.
 const lockRetry = 250 * time.Millisecond
 
+// errStopping says that nothing new is begun any more.
+var errStopping = errors.New("aidr is stopping")
+
 // errNotOpen says that a source reads although nothing was assigned to it.
 var errNotOpen = errors.New("the engine is not open")
 
@@ -32,7 +35,7 @@ func (r *reader) Assigned(part connectors.Partition) (from int64, known bool) {
 		switch {
 		case err == nil:
 			return from, known
-		case r.ctx.Err() != nil:
+		case errors.Is(err, errStopping), r.ctx.Err() != nil:
 			return 0, false
 		case !errors.Is(err, store.ErrLocked):
 			r.p.fail(fmt.Errorf("open the state directory: %w", err))
@@ -53,7 +56,7 @@ func (p *Pipeline) assign(part connectors.Partition) (from int64, known bool, er
 	p.life.Lock()
 	defer p.life.Unlock()
 	if p.isStopping() {
-		return 0, false, context.Canceled
+		return 0, false, errStopping
 	}
 	if p.engine == nil {
 		if err := p.open(); err != nil {

@@ -14,11 +14,12 @@ func (p *Pipeline) Reload(ctx context.Context) error {
 	p.reloading.Lock()
 	defer p.reloading.Unlock()
 	err := p.reload(ctx)
-	if err != nil && ctx.Err() != nil {
-		return err // aidr stops: that says nothing of the rules
+	if errors.Is(err, errStopping) || err != nil && ctx.Err() != nil {
+		return err // that says nothing of the rules
 	}
 	p.mu.Lock()
 	p.rules.set(err)
+	n := len(p.set.Rules)
 	p.mu.Unlock()
 	if err != nil {
 		p.reloads.WithLabelValues("failed").Inc()
@@ -26,7 +27,7 @@ func (p *Pipeline) Reload(ctx context.Context) error {
 		return err
 	}
 	p.reloads.WithLabelValues("ok").Inc()
-	p.log.Info("the rules were reloaded", "rules", len(p.set.Rules))
+	p.log.Info("the rules were reloaded", "rules", n)
 	return nil
 }
 
@@ -44,7 +45,7 @@ func (p *Pipeline) reload(ctx context.Context) error {
 	p.life.Lock()
 	defer p.life.Unlock()
 	if p.isStopping() {
-		return context.Canceled
+		return errStopping
 	}
 	if p.engine != nil {
 		return p.swap(ctx, set)
