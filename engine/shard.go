@@ -51,7 +51,8 @@ type entry struct {
 	cell   *fold.Cell
 	dirty  bool
 	stored bool  // the store has, or will have with the cut under way, a value for it
-	wake   int64 // the earliest instant for which the timers hold this entry
+	wake   int64 // the timers hold this entry for this instant, or for an earlier one
+	told   int64 // the wake that stands in the store
 }
 
 // shard owns the cells of one range of hashes. One goroutine, no locks.
@@ -169,7 +170,7 @@ func (s *shard) entry(k cellKey) *entry {
 			s.e.o.Metrics.evidenceLost(p.Rule.ID)
 			s.e.o.Log.Error("a State entry is damaged and starts anew", "rule", p.Rule.ID, "error", err)
 		} else {
-			en.cell, en.stored, en.wake = c, true, at // the timers hold it already
+			en.cell, en.stored, en.wake, en.told = c, true, at, at // the timers hold it already
 		}
 	}
 	if en.cell == nil {
@@ -241,20 +242,8 @@ func (s *shard) cut(b *barrier) shardCut {
 // settle writes a dirty entry into the cut and lets it grow cold where nothing is pending.
 func (s *shard) settle(en *entry, out *shardCut, keep bool) {
 	s.e.o.Metrics.limits(s.e.programs[en.key.rule].Rule.ID, en.cell.TakeLimits())
-	if keep && (en.cell.Changed() || !en.stored) {
-		kv := store.KV{Key: s.storeKey(en.key)}
-		if !en.cell.Empty() {
-			w, ok := en.cell.Wake()
-			if !ok {
-				w = math.MaxInt64
-			}
-			kv.Value = en.cell.Append(appendCellHead(nil, s.e.programs[en.key.rule].Rule, w))
-		}
-		if kv.Value != nil || en.stored {
-			out.cells = append(out.cells, kv)
-			s.inflight[en.key] = kv.Value
-			en.stored = kv.Value != nil
-		}
+	if keep {
+		s.keep(en, out)
 	}
 	s.schedule(en)
 	if en.cell.Pending() > 0 {
@@ -263,6 +252,27 @@ func (s *shard) settle(en *entry, out *shardCut, keep bool) {
 	delete(s.hot, en.key)
 	if !en.cell.Empty() {
 		s.cold.Add(en.key, en)
+	}
+}
+
+// keep writes an entry into the cut where the store does not hold it as it is. When it wakes belongs to that: an entry
+// that is paged in again is scheduled against what the store says of it.
+func (s *shard) keep(en *entry, out *shardCut) {
+	w, ok := en.cell.Wake()
+	if !ok {
+		w = math.MaxInt64
+	}
+	if en.stored && !en.cell.Changed() && w == en.told {
+		return
+	}
+	kv := store.KV{Key: s.storeKey(en.key)}
+	if !en.cell.Empty() {
+		kv.Value = en.cell.Append(appendCellHead(nil, s.e.programs[en.key.rule].Rule, w))
+	}
+	if kv.Value != nil || en.stored {
+		out.cells = append(out.cells, kv)
+		s.inflight[en.key] = kv.Value
+		en.stored, en.told = kv.Value != nil, w
 	}
 }
 
