@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/aidr-engine/aidr/schema"
@@ -27,24 +28,28 @@ type MapField struct {
 	From  []MapSource
 }
 
-// MapChat says where the bodies of a call of a model are: each a path, nil for none.
+// MapChat says where the bodies of a call of a model are: of each the first path that has something counts.
 type MapChat struct {
-	Request, Response, Tools []string
+	Request, Response, Tools []MapSource
 }
 
 // MapSource is one place that a value comes from, and what is done to it, in the order of the fields here.
 type MapSource struct {
-	Path  []string // keys from the top of the record; nil: Value is meant
-	Value string   // a constant
+	Path  []string // keys from the top of the record; nil: Value is meant, in every record
+	Value string   // a constant: where Path is given too, for a record that has something there
 
 	Pattern *Pattern          // nil: all of the text
-	Table   map[string]string // nil: the text as it is; what is not in it is no value and counted
+	Table   map[string]string // nil: the text as it is. "" is no value; a text that has no row is counted, but for OtherRow
 	Hash    bool              // a secret: its hash stands for it
 
 	Unit      Unit
+	Until     []string // of event.duration: the path of the time at which it was over; Path is that of its start
 	AtEnd     bool     // of time: when the activity was over; it began event.duration before
 	Forwarded []string // of source.ip: the path of X-Forwarded-For
 }
+
+// OtherRow is the row of a table for every text that has none.
+const OtherRow = "*"
 
 // Unit is what a number counts.
 type Unit uint8
@@ -109,4 +114,29 @@ func (m *Map) format() formats.Format {
 		f.Tells = append(f.Tells, formats.Tell{Keys: keys})
 	}
 	return f
+}
+
+// Shadow returns the built-in format that is taken before the map wherever the map's keys are there, "" where there is
+// none.
+func Shadow(m *Map) string {
+	for _, f := range all() {
+		for _, t := range f.Tells {
+			for _, keys := range m.Keys {
+				if t.Path == nil && len(t.Keys) >= len(keys) && contains(keys, t.Keys) {
+					return f.Name
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// contains says that all of sub is in list.
+func contains(list, sub []string) bool {
+	for _, s := range sub {
+		if !slices.Contains(list, s) {
+			return false
+		}
+	}
+	return true
 }

@@ -21,7 +21,7 @@ type mapReader struct {
 	time, duration, source, action, outcome, disposition, status, method, operation, toolMethod, userAgent mappedField
 
 	chat                     *llm.Conversation // nil: none
-	request, response, tools mappedSource
+	request, response, tools []mappedSource
 }
 
 // mappedField is a field with its sources; from is empty where the map does not name it.
@@ -34,8 +34,10 @@ type mappedField struct {
 type mappedSource struct {
 	*MapSource
 	rung      string
-	place     int // of Path, -1 for a constant
-	forwarded int // of Forwarded, -1 for none
+	place     int  // of Path, -1 for a constant
+	forwarded int  // of Forwarded, -1 for none
+	until     int  // of Until, -1 for none
+	plain     bool // the value is taken as it stands
 	under     []under
 }
 
@@ -80,8 +82,7 @@ func openMap(m *Map, p *formats.Paths) formats.Reader {
 	r.identity = r.open(m.Identity, p)
 	if m.Chat != nil {
 		r.chat = llm.NewConversation()
-		bodies := r.open([]MapSource{{Path: m.Chat.Request}, {Path: m.Chat.Response}, {Path: m.Chat.Tools}}, p)
-		r.request, r.response, r.tools = bodies[0], bodies[1], bodies[2]
+		r.request, r.response, r.tools = r.open(m.Chat.Request, p), r.open(m.Chat.Response, p), r.open(m.Chat.Tools, p)
 	}
 	for _, h := range r.heads {
 		h.shape = formats.NewShape(h.below...)
@@ -93,12 +94,16 @@ func openMap(m *Map, p *formats.Paths) formats.Reader {
 func (m *mapReader) open(from []MapSource, p *formats.Paths) []mappedSource {
 	list := make([]mappedSource, len(from))
 	for i := range from {
-		s := mappedSource{MapSource: &from[i], rung: from[i].Rung(), place: -1, forwarded: -1}
+		s := mappedSource{MapSource: &from[i], rung: from[i].Rung(), place: -1, forwarded: -1, until: -1}
+		s.plain = s.Path != nil && s.Value == "" && s.Pattern == nil && s.Table == nil
 		if s.Path != nil {
 			s.place = p.Add(s.Path...)
 		}
 		if s.Forwarded != nil {
 			s.forwarded = p.Add(s.Forwarded...)
+		}
+		if s.Until != nil {
+			s.until = p.Add(s.Until...)
 		}
 		for n := len(s.Path) - 1; n > 0; n-- { // the longest first
 			h := m.head(s.Path[:n], p)
@@ -169,9 +174,9 @@ func (m *mapReader) Read(r *formats.Record) {
 		return
 	}
 	m.chat.Reset()
-	llm.SetTools(r, m.node(r, &m.tools))
-	m.chat.Request(r, m.body(r, &m.request))
-	m.chat.Response(r, m.body(r, &m.response))
+	llm.SetTools(r, m.body(r, m.tools))
+	m.chat.Request(r, m.body(r, m.request))
+	m.chat.Response(r, m.body(r, m.response))
 	m.chat.Fill(r)
 	m.chat.Emit(r)
 }
@@ -226,17 +231,27 @@ func (h *head) open(r *formats.Record) bool {
 	return h.found
 }
 
-// body is node for what may be JSON as text.
-func (m *mapReader) body(r *formats.Record, s *mappedSource) formats.Node {
-	n, _ := r.Inside(m.node(r, s))
-	return n
+// body returns the first of the bodies that is there; JSON as text counts as itself.
+func (m *mapReader) body(r *formats.Record, from []mappedSource) formats.Node {
+	for i := range from {
+		if n := m.node(r, &from[i]); n.Present() {
+			n, _ = r.Inside(n)
+			return n
+		}
+	}
+	return formats.Node{}
 }
 
 // text returns a source's text after all that is done to it; "" where there is none.
 func (m *mapReader) text(r *formats.Record, s *mappedSource, f schema.Field) string {
 	text := s.Value
 	if s.place >= 0 {
-		switch n := m.node(r, s); n.Kind {
+		n := m.node(r, s)
+		if s.Value != "" && n.Kind != scan.Absent {
+			return s.Value
+		}
+		text = ""
+		switch n.Kind {
 		case scan.String, scan.Number:
 			text = r.Text(n)
 		case scan.True, scan.False:
@@ -256,7 +271,9 @@ func (m *mapReader) text(r *formats.Record, s *mappedSource, f schema.Field) str
 	if s.Table != nil && text != "" {
 		to, ok := s.Table[text]
 		if !ok {
-			r.Fault(f)
+			if to, ok = s.Table[OtherRow]; !ok {
+				r.Fault(f)
+			}
 		}
 		text = to
 	}
@@ -286,7 +303,7 @@ func (m *mapReader) said(r *formats.Record, f *mappedField) string {
 
 // value returns a source's value for a field that is no text: as it stands, or what was made of it.
 func (m *mapReader) value(r *formats.Record, s *mappedSource, f schema.Field) formats.Node {
-	if s.place >= 0 && s.Pattern == nil && s.Table == nil {
+	if s.plain {
 		return m.node(r, s)
 	}
 	text := m.text(r, s, f)

@@ -34,9 +34,30 @@ func (m *mapReader) start(r *formats.Record) bool {
 func (m *mapReader) readDuration(r *formats.Record) {
 	for i := range m.duration.from {
 		s := &m.duration.from[i]
-		if r.SetDuration(m.value(r, s, schema.EventDuration), s.Unit.nanos()); r.Event.Has(schema.EventDuration) {
+		if s.until >= 0 {
+			m.span(r, s)
+		} else {
+			r.SetDuration(m.value(r, s, schema.EventDuration), s.Unit.nanos())
+		}
+		if r.Event.Has(schema.EventDuration) {
 			return
 		}
+	}
+}
+
+// span sets the duration from two times.
+func (m *mapReader) span(r *formats.Record, s *mappedSource) {
+	from, to := m.value(r, s, schema.EventDuration), r.At(s.until)
+	if !from.Present() || !to.Present() {
+		return
+	}
+	start, ok := instant(from, s.Unit)
+	end, ok2 := instant(to, s.Unit)
+	switch {
+	case !ok || !ok2:
+		r.Fault(schema.EventDuration)
+	case end >= start && end-start >= 0: // else it is not known
+		r.Event.SetInt(schema.EventDuration, end-start)
 	}
 }
 
@@ -94,11 +115,30 @@ func (m *mapReader) setText(r *formats.Record, f schema.Field, s *mappedSource) 
 		if strings.Contains(text, "://") {
 			text = hostOf(text)
 		}
+	case schema.SourceGeoCountryISOCode:
+		text = upper(r, text)
 	case schema.MessageContextPromptText, schema.MessageContextResponseText:
 		r.SetContent(f, text)
 		return
 	}
 	r.Put(f, text)
+}
+
+// upper returns a country's code in capitals, as the field always is; "" for what is none.
+func upper(r *formats.Record, code string) string {
+	if len(code) != 2 {
+		return ""
+	}
+	capitals := [2]byte{code[0] &^ 0x20, code[1] &^ 0x20}
+	for _, c := range capitals {
+		if c < 'A' || c > 'Z' {
+			return ""
+		}
+	}
+	if string(capitals[:]) == code {
+		return code
+	}
+	return r.Arena.Hold(capitals[:])
 }
 
 // hostOf returns the host of a URL or of an authority.
@@ -120,9 +160,11 @@ func (m *mapReader) setDouble(r *formats.Record, f schema.Field, s *mappedSource
 
 // setList sets a list from an array of texts, or from one text.
 func (m *mapReader) setList(r *formats.Record, f schema.Field, s *mappedSource) {
-	if n := m.node(r, s); n.Kind == scan.Array && s.Pattern == nil && s.Table == nil {
-		r.SetList(f, n)
-		return
+	if s.plain {
+		if n := m.node(r, s); n.Kind == scan.Array {
+			r.SetList(f, n)
+			return
+		}
 	}
 	if text := m.text(r, s, f); text != "" {
 		r.StartList()

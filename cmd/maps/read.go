@@ -1,0 +1,227 @@
+package maps
+
+import (
+	"regexp"
+	"strings"
+
+	"github.com/aidr-engine/aidr/rules/doc"
+	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/decode"
+	"github.com/aidr-engine/aidr/schema/formats"
+)
+
+var (
+	nameForm    = regexp.MustCompile(`^[a-z0-9][a-z0-9_]{0,62}$`)
+	datasetForm = regexp.MustCompile(`^[a-z0-9_]+(\.[a-z0-9_]+){0,3}$`)
+)
+
+// Parse reads the text of one map. The file is nil where a problem is more than a warning.
+func Parse(name string, text []byte) (*File, []doc.Problem) {
+	d, root := doc.Parse(name, text)
+	if root == nil {
+		return nil, d.Problems()
+	}
+	r := reader{file: &File{Map: &decode.Map{}, Path: name, Line: root.Line}}
+	r.read(root)
+	if d.Failed() {
+		return nil, d.Problems()
+	}
+	return r.file, d.Problems()
+}
+
+// reader reads one file.
+type reader struct {
+	file *File
+}
+
+func (r *reader) read(root *doc.Node) {
+	f := root.Fields()
+	m := r.file.Map
+	name := f.Need("name")
+	if m.Name = name.String(); name != nil && !nameForm.MatchString(m.Name) {
+		name.Fail("%q is no name: use up to 63 of a-z, 0-9 and '_', the first a letter or digit", doc.Short(m.Name))
+	}
+	r.file.About = f.Get("about").Filled()
+	dataset := f.Need("dataset")
+	if m.Dataset = dataset.String(); dataset != nil && !datasetForm.MatchString(m.Dataset) {
+		dataset.Fail("%q is no dataset: write it like nginx.access", doc.Short(m.Dataset))
+	}
+	m.Class = f.Need("class").Enum(decode.Classes()...)
+	m.Keys = r.keys(f.Need("keys"))
+	m.Absent = f.Get("absent").Strings()
+	fields := f.Need("fields")
+	fields.Each(r.field)
+	identity := f.Get("identity")
+	if identity != nil {
+		m.Identity = r.sources(identity, schema.AIAgentUID)
+	}
+	if chat := f.Get("chat"); chat != nil {
+		r.chat(chat)
+	}
+	tests := f.Get("tests")
+	r.tests(tests)
+	f.Done()
+	r.whole(root, fields)
+}
+
+// whole checks what belongs together.
+func (r *reader) whole(root, fields *doc.Node) {
+	m := r.file.Map
+	if fields == nil || fields.Kind != doc.Map {
+		return
+	}
+	switch m.Class {
+	case formats.ClassTool:
+		if !r.has(schema.EventAction) && !r.has(schema.MCPMethodName) {
+			fields.Fail("an event of class tool needs an action: map event.action or mcp.method.name")
+		}
+	case formats.ClassAuth, formats.ClassAudit, "guardrail":
+		if !r.has(schema.EventAction) {
+			fields.Fail("an event of class %s needs an action: map event.action", m.Class)
+		}
+	case formats.ClassAPI, "http":
+		if !r.has(schema.EventAction) && !r.has(schema.HTTPRequestMethod) {
+			fields.Warn("no event has an action: map http.request.method or event.action")
+		}
+	}
+	if !r.has(schema.Time) {
+		fields.Warn("the time is not mapped: Kafka's timestamp is taken, and a record in a file is a dead letter")
+	}
+	if len(m.Identity) == 0 && !r.has(schema.SourceIP) {
+		root.Warn("neither identity nor source.ip is mapped: no event has an agent")
+	}
+	if len(r.file.Tests) == 0 {
+		root.Warn("there are no tests: give a record and the events that it has to become")
+	}
+}
+
+func (r *reader) has(f schema.Field) bool {
+	for i := range r.file.Map.Fields {
+		if r.file.Map.Fields[i].Field == f {
+			return true
+		}
+	}
+	return false
+}
+
+// keys reads a set of top-level keys, or a list of such sets.
+func (r *reader) keys(n *doc.Node) [][]string {
+	items := n.Items()
+	if n == nil || n.Kind != doc.List {
+		return nil
+	}
+	if len(items) == 0 || len(items) > MaxKeys {
+		n.Fail("needs 1 to %d keys that every record has at its top, or lists of such keys", MaxKeys)
+		return nil
+	}
+	if items[0].Kind != doc.List {
+		return [][]string{r.keySet(n)}
+	}
+	var sets [][]string
+	for _, item := range items {
+		sets = append(sets, r.keySet(item))
+	}
+	return sets
+}
+
+func (r *reader) keySet(n *doc.Node) []string {
+	keys := n.Strings()
+	if n.Kind == doc.List && (len(keys) == 0 || len(keys) > MaxKeys) {
+		n.Fail("needs 1 to %d keys that every record has at its top", MaxKeys)
+	} else if len(keys) == 1 {
+		n.Warn("one key alone tells little: records of other formats may have %q too", doc.Short(keys[0]))
+	}
+	return keys
+}
+
+// field reads one field of the map.
+func (r *reader) field(name, value *doc.Node) {
+	f, ok := schema.FieldByName(name.String())
+	if !ok {
+		if at := doc.Nearest(name.String(), fieldNames()); at != "" {
+			name.Fail("there is no such field: did you mean %s?", at)
+			return
+		}
+		name.Fail("there is no such field: schema/FIELDS.md lists them")
+		return
+	}
+	if why := decode.Mappable(f); why != "" {
+		name.Fail("cannot be mapped: %s", why)
+		return
+	}
+	if from := r.sources(value, f); len(from) > 0 {
+		r.file.Fields = append(r.file.Fields, decode.MapField{Field: f, From: from})
+	}
+}
+
+func fieldNames() (names []string) {
+	for f := range schema.Field(schema.NumFields) {
+		names = append(names, f.String())
+	}
+	return names
+}
+
+// chat reads where the bodies of a model's call stand.
+func (r *reader) chat(n *doc.Node) {
+	f := n.Fields()
+	c := &decode.MapChat{Request: keyPaths(f.Get("request")), Response: keyPaths(f.Get("response")), Tools: keyPaths(f.Get("tools"))}
+	f.Done()
+	if r.file.Class != formats.ClassLLM {
+		n.Fail("belongs to class llm")
+	}
+	if n.Kind == doc.Map && c.Request == nil && c.Response == nil {
+		n.Fail("needs request, response or both")
+	}
+	r.file.Chat = c
+}
+
+// keyPaths reads a path, or several of which the first that has something counts.
+func keyPaths(n *doc.Node) (list []decode.MapSource) {
+	items := []*doc.Node{n}
+	switch {
+	case n == nil:
+		return nil
+	case n.Kind == doc.List:
+		items = n.Items()
+	}
+	for _, item := range items {
+		if p := keyPath(item); p != nil {
+			list = append(list, decode.MapSource{Path: p})
+		}
+	}
+	return list
+}
+
+// keyPath reads keys with dots between them; `\.` is a dot inside a key.
+func keyPath(n *doc.Node) []string {
+	text := n.Filled()
+	if text == "" {
+		return nil
+	}
+	var keys []string
+	var key strings.Builder
+	for i := 0; i < len(text); i++ {
+		switch {
+		case text[i] == '\\' && i+1 < len(text) && (text[i+1] == '.' || text[i+1] == '\\'):
+			i++
+			key.WriteByte(text[i])
+		case text[i] == '.':
+			keys = append(keys, key.String())
+			key.Reset()
+		default:
+			key.WriteByte(text[i])
+		}
+	}
+	keys = append(keys, key.String())
+	for _, k := range keys {
+		if k == "" || k == "$" {
+			n.Fail("%q is no path: write keys with dots between them, as in request.method, and \\. for a dot inside a key", doc.Short(text))
+			return nil
+		}
+	}
+	if len(keys) > MaxPath {
+		n.Fail("has %d keys, more than %d", len(keys), MaxPath)
+		return nil
+	}
+	return keys
+}

@@ -1,0 +1,156 @@
+package maps
+
+import (
+	"slices"
+
+	"github.com/aidr-engine/aidr/rules/doc"
+	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/decode"
+	"github.com/aidr-engine/aidr/schema/formats"
+)
+
+// sources reads where a field comes from: a path, a mapping, or a list of them, of which the first that gives something
+// counts.
+func (r *reader) sources(n *doc.Node, f schema.Field) []decode.MapSource {
+	items := []*doc.Node{n}
+	if n.Kind == doc.List {
+		if items = n.Items(); len(items) == 0 || len(items) > MaxSources {
+			n.Fail("needs 1 to %d places", MaxSources)
+			return nil
+		}
+	}
+	var list []decode.MapSource
+	for _, item := range items {
+		if s, ok := r.source(item, f); ok {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+func (r *reader) source(n *doc.Node, f schema.Field) (s decode.MapSource, ok bool) {
+	if n.Kind == doc.Text {
+		s.Path = keyPath(n)
+		if f == schema.EventDuration && s.Path != nil {
+			n.Fail("a duration needs its unit: write {path: %s, unit: ms}", doc.Short(n.String()))
+		}
+		return s, s.Path != nil
+	}
+	fields := n.Fields()
+	at, value := fields.Get("path"), fields.Get("value")
+	if at == nil && value == nil && n.Kind == doc.Map {
+		n.Fail("needs path, value or both")
+	}
+	s.Path = keyPath(at)
+	if value != nil {
+		s.Value = value.Filled()
+		r.known(value, f, s.Value)
+	} else {
+		r.options(n, fields, f, &s)
+	}
+	fields.Done()
+	return s, s.Path != nil || s.Value != ""
+}
+
+// options reads what is done to a value.
+func (r *reader) options(n *doc.Node, fields *doc.Fields, f schema.Field, s *decode.MapSource) {
+	s.Pattern = pattern(fields.Get("regex"))
+	s.Table = r.table(fields.Get("table"), f)
+	s.Hash = r.only(fields.Get("hash"), f, schema.CredentialUID, schema.AIAgentUID).Bool()
+	s.AtEnd = r.only(fields.Get("at"), f, schema.Time).Enum("start", "end") == "end"
+	if until := r.only(fields.Get("until"), f, schema.EventDuration); until != nil {
+		s.Until = keyPath(until)
+	}
+	if forwarded := r.only(fields.Get("forwarded"), f, schema.SourceIP); forwarded != nil {
+		s.Forwarded = keyPath(forwarded)
+	}
+	s.Unit = unit(fields.Get("unit"), n, f, s.Until != nil)
+}
+
+// only notes an option that belongs to other fields.
+func (r *reader) only(n *doc.Node, f schema.Field, fields ...schema.Field) *doc.Node {
+	if n != nil && !slices.Contains(fields, f) {
+		n.Fail("belongs to %s only", fields[0])
+		return nil
+	}
+	return n
+}
+
+func pattern(n *doc.Node) *decode.Pattern {
+	if n == nil {
+		return nil
+	}
+	p, err := decode.NewPattern(n.Filled())
+	if err != nil {
+		n.Fail("is no pattern: %v", err)
+	}
+	return p
+}
+
+// table reads what each text means.
+func (r *reader) table(n *doc.Node, f schema.Field) map[string]string {
+	if n == nil {
+		return nil
+	}
+	table := map[string]string{}
+	n.Each(func(name, value *doc.Node) {
+		if value.Kind == doc.Null { // the text means nothing
+			table[name.String()] = ""
+			return
+		}
+		to := value.Filled()
+		table[name.String()] = to
+		r.known(value, f, to)
+	})
+	if n.Kind == doc.Map && (len(table) == 0 || len(table) > MaxTable) {
+		n.Fail("needs 1 to %d rows", MaxTable)
+	}
+	return table
+}
+
+// known checks the value of a field that has only a few.
+func (r *reader) known(n *doc.Node, f schema.Field, value string) {
+	var values []string
+	switch f {
+	case schema.EventOutcome:
+		values = []string{formats.Success, formats.Failure, formats.Unknown}
+	case schema.Disposition:
+		values = []string{formats.Allowed, formats.Blocked}
+	case schema.UserType:
+		values = []string{"human", "service", "ai_agent", "system", "unknown"}
+	}
+	if values != nil && value != "" {
+		n.Enum(values...)
+	}
+}
+
+// units are the units by name.
+func units(f schema.Field) map[string]decode.Unit {
+	switch f {
+	case schema.Time, schema.EventDuration:
+		return map[string]decode.Unit{"s": decode.UnitSecond, "ms": decode.UnitMilli, "us": decode.UnitMicro, "ns": decode.UnitNano, "ticks": decode.UnitTick}
+	case schema.GenAIUsageCost:
+		return map[string]decode.Unit{"usd": decode.UnitNone, "cents": decode.UnitCent}
+	}
+	return nil
+}
+
+// unit reads what a number counts; a duration must say it, but one between two times.
+func unit(n, source *doc.Node, f schema.Field, between bool) decode.Unit {
+	known := units(f)
+	switch {
+	case n == nil:
+		if f == schema.EventDuration && source.Kind == doc.Map && !between {
+			source.Fail("a duration needs its unit: s, ms, us, ns or ticks")
+		}
+		return decode.UnitNone
+	case known == nil:
+		n.Fail("belongs to time, event.duration and gen_ai.usage.cost only")
+		return decode.UnitNone
+	}
+	names := []string{"s", "ms", "us", "ns", "ticks"}
+	if f == schema.GenAIUsageCost {
+		names = []string{"usd", "cents"}
+	}
+	return known[n.Enum(names...)]
+}

@@ -1,0 +1,180 @@
+package maps
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aidr-engine/aidr/rules/doc"
+	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/decode"
+	"github.com/aidr-engine/aidr/schema/formats"
+)
+
+// tests reads the tests of a map.
+func (r *reader) tests(n *doc.Node) {
+	items := n.Items()
+	if len(items) > MaxTests {
+		n.Fail("%d tests are more than %d", len(items), MaxTests)
+		return
+	}
+	names := map[string]bool{}
+	for _, item := range items {
+		f := item.Fields()
+		name := f.Need("name")
+		t := Test{Name: name.Filled(), Line: item.Line}
+		if names[t.Name] && t.Name != "" {
+			name.Fail("two tests have this name: choose another")
+		}
+		names[t.Name] = true
+		t.Record = record(f.Need("record"))
+		for _, event := range f.Get("events").Items() {
+			t.Events = append(t.Events, r.expected(event))
+		}
+		t.Dead, t.Faults = f.Get("dead").Strings(), f.Get("faults").Strings()
+		f.Done()
+		if len(t.Events)+len(t.Dead) == 0 && item.Kind == doc.Map {
+			item.Fail("expects nothing: give the events that the record becomes, or the reasons of its dead letters as dead")
+		}
+		r.file.Tests = append(r.file.Tests, t)
+	}
+}
+
+// record takes a record as text, or written out in YAML.
+func record(n *doc.Node) string {
+	if n == nil || n.Kind == doc.Text {
+		return n.Filled()
+	}
+	if n.Kind != doc.Map && n.Kind != doc.List {
+		n.Fail("is %s, not a record: write it as JSON text, or as a mapping", n.Kind)
+		return ""
+	}
+	text, err := json.Marshal(n.Any())
+	if err != nil {
+		n.Fail("cannot be written as JSON: %v", err)
+	}
+	return string(text)
+}
+
+// expected reads the fields that an event has to have; null means that it must not have the field.
+func (r *reader) expected(n *doc.Node) map[string]any {
+	want := map[string]any{}
+	n.Each(func(name, value *doc.Node) {
+		if _, ok := schema.FieldByName(name.String()); !ok {
+			name.Fail("there is no such field: schema/FIELDS.md lists them")
+		}
+		want[name.String()] = normal(value.Any())
+	})
+	return want
+}
+
+// normal makes a value comparable with one that was read from an event's line.
+func normal(v any) any {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return v
+	}
+	var out any
+	if err := json.Unmarshal(text, &out); err != nil {
+		return v
+	}
+	return out
+}
+
+// Result is the outcome of one test.
+type Result struct {
+	File *File
+	Test *Test
+	Diff string // what is wrong, "" where the test passes
+}
+
+// Run runs the tests of the files that only says, all for nil, and calls report with each result in order. Every map of
+// the set, and every built-in format, takes part in recognising a record: a test also shows that no other takes it.
+func (s *Set) Run(only func(*File) bool, report func(Result)) error {
+	d, err := decode.New(decode.Options{Format: decode.Auto, Maps: s.Maps(), Wanted: schema.Wanted{Fields: schema.AllFields()}})
+	if err != nil {
+		return fmt.Errorf("make a decoder of the field maps: %w", err)
+	}
+	for _, f := range s.Files {
+		if only != nil && !only(f) {
+			continue
+		}
+		for i := range f.Tests {
+			report(Result{File: f, Test: &f.Tests[i], Diff: f.Tests[i].run(d)})
+		}
+	}
+	return nil
+}
+
+// run decodes the record and says how what it gives differs from what is expected.
+func (t *Test) run(d *decode.Decoder) string {
+	var diff strings.Builder
+	var dead, faults []string
+	events := 0
+	d.Decode(t.Record, decode.Meta{}, &decode.Handler{
+		Event: func(e *schema.Event) {
+			if events++; events > len(t.Events) {
+				fmt.Fprintf(&diff, "unexpected event: %s\n", formats.AppendEvent(nil, e, false))
+				return
+			}
+			compare(&diff, events, t.Events[events-1], formats.AppendEvent(nil, e, false))
+		},
+		Dead:       func(x decode.Dead) { dead = append(dead, x.Reason) },
+		FieldError: func(_, name string) { faults = append(faults, name) },
+	})
+	for i := events; i < len(t.Events); i++ {
+		fmt.Fprintf(&diff, "missing event %d\n", i+1)
+	}
+	if !slices.Equal(dead, t.Dead) {
+		fmt.Fprintf(&diff, "dead letters: got %q, want %q\n", dead, t.Dead)
+	}
+	if !slices.Equal(faults, t.Faults) {
+		fmt.Fprintf(&diff, "faults: got %q, want %q\n", faults, t.Faults)
+	}
+	return diff.String()
+}
+
+// compare notes the expected fields that an event has otherwise.
+func compare(diff *strings.Builder, place int, want map[string]any, line []byte) {
+	var got map[string]any
+	if err := json.Unmarshal(line, &got); err != nil {
+		fmt.Fprintf(diff, "event %d is no JSON: %v\n", place, err)
+		return
+	}
+	for _, name := range slices.Sorted(maps.Keys(want)) {
+		if !same(name, want[name], got[name]) {
+			fmt.Fprintf(diff, "event %d: %s: got %s, want %s\n", place, name, text(got[name]), text(want[name]))
+		}
+	}
+}
+
+// same compares two values of a field: times as instants, numbers to the precision of their text.
+func same(name string, want, got any) bool {
+	if w, ok := want.(string); ok && name == schema.Time.String() {
+		g, ok := got.(string)
+		a, err := time.Parse(time.RFC3339Nano, w)
+		b, err2 := time.Parse(time.RFC3339Nano, g)
+		return ok && err == nil && err2 == nil && a.Equal(b)
+	}
+	if w, ok := want.(float64); ok {
+		g, ok := got.(float64)
+		return ok && math.Abs(w-g) <= 1e-9*max(1, math.Abs(w))
+	}
+	return reflect.DeepEqual(want, got)
+}
+
+func text(v any) string {
+	if v == nil {
+		return "nothing"
+	}
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(b)
+}
