@@ -82,6 +82,22 @@ func (l *literal) isAt(text string) bool {
 	if !l.fold {
 		return strings.HasPrefix(text, l.text)
 	}
+	for i := range len(l.text) {
+		if i == len(text) {
+			return false
+		}
+		if l.text[i]|text[i] >= utf8.RuneSelf {
+			return l.isFoldedAt(text)
+		}
+		if lowerByte(l.text[i]) != lowerByte(text[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// isFoldedAt is isAt by Unicode's simple case folding, where one of the two is not ASCII.
+func (l *literal) isFoldedAt(text string) bool {
 	end := 0
 	for range l.text {
 		if end >= len(text) {

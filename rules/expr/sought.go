@@ -13,8 +13,10 @@ import (
 type sought struct {
 	slot  *slot
 	terms []node // at most maxSought
-	// windows has, for each byte, the terms one of whose literals has it as first, second and third byte of its window.
-	windows [256][minLiteral]uint64
+	// windows has, for each byte, the terms one of whose literals has it as first, second, third and fourth byte of its
+	// window. A literal of three bytes may have any behind them.
+	windows [256][window]uint64
+	short   uint64 // the terms that have such a literal
 	// tails are, for each term, its literals from their windows on: a text that has the literal has its tail.
 	tails [][]literal
 }
@@ -22,6 +24,7 @@ type sought struct {
 const (
 	maxSought = 64 // bits of an element of sought.windows
 	minSought = 3  // fewer alternatives are found as fast one by one
+	window    = 4  // bytes by which a literal is noticed: in prose, three are often there by chance
 )
 
 // eval is the verdict of the alternatives.
@@ -46,19 +49,22 @@ func (n *sought) eval(s *Scratch) verdict {
 	return out
 }
 
-// find returns the terms of which the text has a literal. The last three bytes that were read are compared with all
-// windows at once; what one of them fits is looked at closely.
+// find returns the terms of which the text has a literal. The last bytes that were read are compared with all windows at
+// once; what one of them fits is looked at closely.
 func (n *sought) find(text string) (found uint64) {
 	missing := ^uint64(0)
-	var first, second uint64 // terms whose windows have begun with the last byte, with the last two
+	var first, second, third uint64 // terms whose windows have begun with the last byte, the last two, the last three
 	for i := range len(text) {
 		w := &n.windows[text[i]]
-		fits := second & w[2] & missing
-		second, first = first&w[1], w[0]
+		fits := third & w[3] & missing
+		third, second, first = second&w[2], first&w[1], w[0]
 		if fits != 0 {
-			found |= n.confirm(fits, text[i-2:])
+			found |= n.confirm(fits, text[i-(window-1):])
 			missing = ^found
 		}
+	}
+	if last := third & n.short & missing; last != 0 {
+		found |= n.confirm(last, text[len(text)-(window-1):])
 	}
 	return found
 }
@@ -103,9 +109,9 @@ func seek(terms []node) (rest []node, found []*sought) {
 
 func (n *sought) add(t node, tails []literal) {
 	bit := uint64(1) << len(n.terms)
-	n.terms, n.tails = append(n.terms, t), append(n.tails, tails)
+	n.terms, n.tails = append(n.terms, found(t)), append(n.tails, tails)
 	for _, l := range tails {
-		for i := range minLiteral {
+		for i := range min(window, len(l.text)) {
 			c := l.text[i]
 			n.windows[c][i] |= bit
 			if l.fold {
@@ -113,7 +119,24 @@ func (n *sought) add(t node, tails []literal) {
 				n.windows[upperByte(c)][i] |= bit
 			}
 		}
+		if len(l.text) < window {
+			n.short |= bit
+			for c := range n.windows {
+				n.windows[c][window-1] |= bit
+			}
+		}
 	}
+}
+
+// found returns what is asked once the text is known to have a literal of the node.
+func found(n node) node {
+	if s, ok := n.(*shared); ok {
+		n = s.node
+	}
+	if p, ok := n.(*pattern); ok {
+		return &pattern{slot: p.slot, re: &regex{re: p.re.re}}
+	}
+	return n
 }
 
 // neededBy returns literals of which a text has to contain one for the node to hold, and which text; none where there
@@ -156,7 +179,7 @@ func tailsOf(literals []literal) (tails []literal) {
 	for _, l := range literals {
 		best, at := -1, 0
 		for i := 0; i+minLiteral <= len(l.text); i++ {
-			if w := l.text[i : i+minLiteral]; (!l.fold || foldsInASCII(w)) && rareness(w) > best {
+			if w := l.text[i:min(i+window, len(l.text))]; (!l.fold || foldsInASCII(w)) && rareness(w) > best {
 				best, at = rareness(w), i
 			}
 		}
@@ -187,13 +210,13 @@ func foldsInASCII(text string) bool {
 const commonLetters = " etaonirshldcumfpgwybv,.k"
 
 // rareness ranks windows by how rarely prose has them. It only matters for speed.
-func rareness(window string) (sum int) {
-	for i := range len(window) {
-		at := strings.IndexByte(commonLetters, window[i])
+func rareness(text string) (sum int) {
+	for i := range len(text) {
+		at := strings.IndexByte(commonLetters, text[i])
 		if at < 0 {
 			at = len(commonLetters)
 		}
-		sum += at
+		sum += at + 1
 	}
 	return sum
 }
