@@ -57,6 +57,7 @@ var anchors = []anchor{
 
 // filter notices where an anchor may be, 8 bytes at a time.
 type filter struct {
+	marked [1 << 10]uint64 // a bit for each pair that has probes: what is looked at of every text stays near the CPU
 	pairs  [1 << 16]uint16 // second byte << 8 | first byte: index in probes
 	probes [][]probe       // whose pair it is; 0 is none
 	first  [256][]*anchor
@@ -90,7 +91,9 @@ func newFilter(all []anchor) *filter {
 func (f *filter) add(b probe) {
 	for _, c := range b.anchor.cases(b.offset) {
 		for _, d := range b.anchor.cases(b.offset + 1) {
-			at := &f.pairs[int(d)<<8|int(c)]
+			pair := uint16(d)<<8 | uint16(c)
+			f.marked[pair>>6] |= 1 << (pair & 63)
+			at := &f.pairs[pair]
 			if *at == 0 {
 				*at = uint16(len(f.probes))
 				f.probes = append(f.probes, nil)
@@ -146,6 +149,9 @@ func (f *filter) anchorAt(text string, p int) *anchor {
 	return nil
 }
 
+// marks is 1 where the pair has probes, else 0.
+func (f *filter) marks(pair uint16) uint64 { return f.marked[pair>>6] >> (pair & 63) & 1 }
+
 // confirms says whether one of the 4 pairs of the word w, read at i, belongs to an anchor that is there.
 func (f *filter) confirms(text string, i int, w uint64) bool {
 	for k := range 4 {
@@ -164,7 +170,7 @@ func nextAnchor(text string, from int) (int, *anchor) {
 	i := from
 	for ; len(text)-i >= 8; i += 8 {
 		w := binary.LittleEndian.Uint64([]byte(text[i:])[:8])
-		if f.pairs[uint16(w)]|f.pairs[uint16(w>>16)]|f.pairs[uint16(w>>32)]|f.pairs[w>>48] == 0 || !f.confirms(text, i, w) {
+		if f.marks(uint16(w))|f.marks(uint16(w>>16))|f.marks(uint16(w>>32))|f.marks(uint16(w>>48)) == 0 || !f.confirms(text, i, w) {
 			continue
 		}
 		for p := max(from, i-f.back); p < i+8; p++ { // what was noticed began at most back bytes earlier
@@ -173,9 +179,14 @@ func nextAnchor(text string, from int) (int, *anchor) {
 			}
 		}
 	}
-	for p := max(from, i-f.back); p < len(text); p++ {
-		if a := f.anchorAt(text, p); a != nil {
-			return p, a
+	// The last word is filled up with zeros: behind an anchor's end they are as good as any byte.
+	var last [8]byte
+	copy(last[:], text[i:])
+	if f.confirms(text, i, binary.LittleEndian.Uint64(last[:])) {
+		for p := max(from, i-f.back); p < len(text); p++ {
+			if a := f.anchorAt(text, p); a != nil {
+				return p, a
+			}
 		}
 	}
 	return len(text), nil
