@@ -68,6 +68,7 @@ type Options struct {
 	Log        *slog.Logger
 	Metrics    *Metrics
 	Redact     func(string) string // of what leaves the worker
+	Redaction  *schema.Redaction   // of which fields more or less than that leaves it; nil: of none
 	// Committed is told, after each cut that holds any, of the changes of findings in it. It must not block for long.
 	Committed func(entries []connectors.Entry)
 }

@@ -128,6 +128,8 @@ func (e *Engine) ReplayRecord(ctx context.Context, l *store.DeadLetter) (done st
 	switch {
 	case len(l.Body) >= MaxDeadBody:
 		return "", fmt.Errorf("dead letter %d holds only the beginning of its record: produce the record again at its source", l.Seq)
+	case e.o.Redaction.Dead() >= schema.Hashed:
+		return "", fmt.Errorf("dead letter %d does not hold its record, because redact.dead_letters says so: produce the record again at its source", l.Seq)
 	case strings.Contains(l.Body, "[redacted:"):
 		return "", fmt.Errorf("dead letter %d was redacted and is not the record any more: produce the record again at its source", l.Seq)
 	}

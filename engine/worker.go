@@ -77,13 +77,23 @@ type worker struct {
 }
 
 func newWorker(e *Engine) *worker {
-	w := &worker{e: e, decoders: map[*input]*decode.Decoder{}, scratch: e.o.Set.NewScratch(), capturer: fold.Capturer{Redact: e.o.Redact}}
+	w := &worker{e: e, decoders: map[*input]*decode.Decoder{}, scratch: e.o.Set.NewScratch(), capturer: newCapturer(e)}
 	w.handler = decode.Handler{Event: w.event, Dead: w.dead, FieldError: w.fieldError}
 	w.emit = func(it fold.Item) {
 		shard := e.programs[it.Rule].Hash(it.Group) % uint64(len(e.shards))
 		w.out.items = append(w.out.items, routed{item: it, mark: int32(len(w.out.marks) - 1), shard: int32(shard)})
 	}
 	return w
+}
+
+func newCapturer(e *Engine) fold.Capturer {
+	c := fold.Capturer{Redact: e.o.Redact, Redaction: e.o.Redaction}
+	if e.o.Redaction != nil {
+		for _, path := range e.o.Set.Wanted().Raw {
+			c.Raws = append(c.Raws, e.o.Redaction.Raw(path))
+		}
+	}
+	return c
 }
 
 func (w *worker) run() {
@@ -162,7 +172,8 @@ func (w *worker) dead(d decode.Dead) {
 	}
 	w.out.dead = append(w.out.dead, store.DeadLetter{
 		Kind: "record", Reason: d.Reason, Detail: d.Detail, Source: w.job.batch.Partition.Source,
-		Topic: pos.Topic, Partition: pos.Partition, Offset: pos.Offset, Index: d.Index, Body: w.e.o.Redact(body),
+		Topic: pos.Topic, Partition: pos.Partition, Offset: pos.Offset, Index: d.Index,
+		Body: w.e.o.Redaction.Dead().Expose(body, w.e.o.Redact),
 	})
 }
 

@@ -36,11 +36,26 @@ func ParseID(s string) (id ID, err error) {
 
 // Identity returns the event's identity: the first 128 bits of SHA-256 over dataset, 0x00, 'i' where there is a
 // producer's id or 'r' where not, Place as a big-endian u32, and the id or the record's bytes. It depends on nothing
-// but the record. It is computed for items only: it costs a hash of the record.
+// but the record, and on whose it is: a tenant's is the first 128 bits of SHA-256 over 0x00, the tenant's length as a
+// big-endian u32, the tenant, and the identity that it would have without one. (A dataset is never empty, so no other
+// identity's hash begins with 0x00.) It is computed for items only: it costs a hash of the record.
 func (e *Event) Identity() ID {
-	if !e.Given.IsZero() {
-		return e.Given
+	id := e.Given
+	if id.IsZero() {
+		id = e.recordIdentity()
 	}
+	if e.Tenant == "" {
+		return id
+	}
+	var room [128]byte // enough for the names that tenants have, so that it stays on the stack
+	b := binary.BigEndian.AppendUint32(append(room[:0], 0), uint32(len(e.Tenant)))
+	b = append(append(b, e.Tenant...), id[:]...)
+	sum := sha256.Sum256(b)
+	copy(id[:], sum[:])
+	return id
+}
+
+func (e *Event) recordIdentity() (id ID) {
 	h := sha256.New()
 	h.Write([]byte(e.Text(EventDataset)))
 	kind, text := byte('r'), e.Record
@@ -53,7 +68,6 @@ func (e *Event) Identity() ID {
 	h.Write(head[:])
 	h.Write([]byte(text))
 	var sum [sha256.Size]byte
-	var id ID
 	copy(id[:], h.Sum(sum[:0]))
 	return id
 }

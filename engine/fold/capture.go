@@ -6,6 +6,7 @@ import (
 	"math/bits"
 
 	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/rules/expr"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -13,11 +14,15 @@ import (
 type Capturer struct {
 	// Redact replaces secrets in a text that leaves the worker; nil leaves texts as they are.
 	Redact func(string) string
+	// Redaction says of which fields more or less is shown than that; nil: of none. Raws says it by Mention.Raw.
+	Redaction *schema.Redaction
+	Raws      []schema.Exposure
 
 	buf   []byte // an item's bytes
 	part  []byte // a part of them
 	text  []byte // one value as text
 	ends  []int  // where the fields of a key end in buf
+	front int    // where its tenant ends there
 	other []byte // the key of another role
 
 	// What is the same for all rules that capture one event: see Begin.
@@ -39,6 +44,8 @@ const (
 	maxCapturedText = 4 << 10
 	// maxSeenText is the size in bytes of the value that new_value shows.
 	maxSeenText = 256
+	// droppedText stands for a value that new_value would show and may not.
+	droppedText = "[dropped]"
 )
 
 // Capture calls emit with the items of one hit: one for each key among its roles. An event without a key, an `of` or a
@@ -82,8 +89,9 @@ func (c *Capturer) Capture(p *Program, rule int, e *schema.Event, roles uint32, 
 func (c *Capturer) own(p *Program, e *schema.Event, s *rules.Scratch, it Item) Item {
 	key := len(c.buf)
 	if !p.wholeGroup {
+		c.buf = append(c.buf, c.buf[:c.front]...)
 		for _, place := range p.Rule.GroupBy {
-			from := 0
+			from := c.front
 			if place > 0 {
 				from = c.ends[place-1]
 			}
@@ -104,12 +112,13 @@ func (c *Capturer) own(p *Program, e *schema.Event, s *rules.Scratch, it Item) I
 
 // key puts the key that the role reads into buf; ok is false where the event lacks a field of it.
 func (c *Capturer) key(p *Program, e *schema.Event, role *rules.Role) (ok bool) {
-	c.buf, c.ends = c.buf[:0], c.ends[:0]
+	c.buf, c.ends = appendTenant(c.buf[:0], e.Tenant), c.ends[:0]
+	c.front = len(c.buf)
 	for _, f := range role.Key {
 		if !e.Has(f) && !p.Rule.KeyOptional {
 			return false
 		}
-		c.buf = c.appendKeyField(c.buf, e.Value(f))
+		c.buf = c.appendKeyField(c.buf, e, f)
 		c.ends = append(c.ends, len(c.buf))
 	}
 	return true
@@ -117,25 +126,49 @@ func (c *Capturer) key(p *Program, e *schema.Event, role *rules.Role) (ok bool) 
 
 // sameKey says whether the role reads the key that is in buf.
 func (c *Capturer) sameKey(p *Program, e *schema.Event, role *rules.Role) bool {
-	c.other = c.other[:0]
+	c.other = appendTenant(c.other[:0], e.Tenant)
 	for _, f := range role.Key {
 		if !e.Has(f) && !p.Rule.KeyOptional {
 			return false
 		}
-		c.other = c.appendKeyField(c.other, e.Value(f))
+		c.other = c.appendKeyField(c.other, e, f)
 	}
 	return string(c.other) == string(c.buf)
 }
 
-func (c *Capturer) appendKeyField(dst []byte, v schema.Value) []byte {
-	switch v.Kind {
-	case schema.KindString, schema.KindList, schema.KindAbsent:
-		return appendKeyText(dst, distinguish(v.Text, maxKeyText, c.Redact))
-	case schema.KindJSON:
-		return appendKeyText(dst, distinguish(canonical(v.Text), maxKeyText, c.Redact))
+// appendKeyField appends a field of a key. Keys tell groups apart, so of a field that is dropped they have the hash.
+func (c *Capturer) appendKeyField(dst []byte, e *schema.Event, f schema.Field) []byte {
+	v, exposure := e.Value(f), c.Redaction.Field(f)
+	switch {
+	case exposure >= schema.Hashed && v.Present():
+		c.text = appendValueText(c.text[:0], v)
+		return appendKeyText(dst, schema.HashText(string(c.text)))
+	case v.Kind == schema.KindString || v.Kind == schema.KindList || v.Kind == schema.KindAbsent:
+		return appendKeyText(dst, distinguish(v.Text, maxKeyText, c.redactFor(exposure)))
+	case v.Kind == schema.KindJSON:
+		return appendKeyText(dst, distinguish(canonical(v.Text), maxKeyText, c.redactFor(exposure)))
 	}
 	c.text = appendValueText(c.text[:0], v)
 	return appendKeyText(dst, c.text)
+}
+
+// redactFor returns what takes credentials out of a text, nil where they are kept.
+func (c *Capturer) redactFor(x schema.Exposure) func(string) string {
+	if x == schema.Kept {
+		return nil
+	}
+	return c.Redact
+}
+
+// exposure returns how much of what a rule mentions may be shown.
+func (c *Capturer) exposure(m *expr.Mention) schema.Exposure {
+	if m.Raw < 0 {
+		return c.Redaction.Field(m.Field)
+	}
+	if m.Raw < len(c.Raws) {
+		return c.Raws[m.Raw]
+	}
+	return schema.Redacted
 }
 
 // of returns the fields whose values the kind compares.
@@ -210,24 +243,31 @@ func (c *Capturer) seenText(e *schema.Event, fields []schema.Field) []byte {
 		if i > 0 {
 			c.part = append(c.part, ", "...)
 		}
-		if v := e.Value(f); v.Text != "" {
-			c.part = append(c.part, cutText(c.shown(v.Text), maxSeenText)...)
-		} else {
+		switch v, exposure := e.Value(f), c.Redaction.Field(f); {
+		case exposure == schema.Dropped:
+			c.part = append(c.part, droppedText...)
+		case v.Text != "" || exposure == schema.Hashed:
+			c.part = append(c.part, cutText(c.exposed(exposure, v).Text, maxSeenText)...)
+		default:
 			c.part = appendValueText(c.part, v)
 		}
 	}
 	return c.part
 }
 
-// appendNeeds appends the values of the steps that the item may be.
+// appendNeeds appends the values of the steps that the item may be. They are compared, not shown: of a text that may not
+// leave the worker it is the hash that is.
 func (c *Capturer) appendNeeds(dst []byte, q *rules.Sequence, e *schema.Event, roles uint32) []byte {
 	needs := q.Where.Needs()
 	for i := range needs {
 		if roles&(1<<needs[i].Step) == 0 {
 			continue
 		}
-		v := mentioned(e, &needs[i].Mention)
-		if text := distinguish(v.Text, maxCapturedText, c.Redact); text != v.Text {
+		v, exposure := mentioned(e, &needs[i].Mention), c.exposure(&needs[i].Mention)
+		if exposure >= schema.Hashed && v.Text != "" {
+			c.text = appendValueText(c.text[:0], v)
+			v = schema.StringValue(schema.HashText(string(c.text)))
+		} else if text := distinguish(v.Text, maxCapturedText, c.redactFor(exposure)); text != v.Text {
 			v = schema.StringValue(text)
 		}
 		dst = schema.AppendValue(dst, v)

@@ -15,7 +15,7 @@ import (
 // event returns an event with the fields given by name.
 func event(t testing.TB, fields map[string]schema.Value) *schema.Event {
 	t.Helper()
-	e := &schema.Event{Record: `{"a":1}`, Tenant: "acme", Pos: schema.Position{Topic: "logs", Partition: 2, Offset: 77, Index: 1}}
+	e := &schema.Event{Record: `{"a":1}`, Pos: schema.Position{Topic: "logs", Partition: 2, Offset: 77, Index: 1}}
 	e.SetTime(schema.Time, 5e9)
 	e.SetText(schema.EventDataset, "litellm")
 	e.SetText(schema.AIAgentUID, "a1")
@@ -166,7 +166,7 @@ func TestCaptureEvidence(t *testing.T) {
 		"message_context.prompt_text": schema.StringValue(strings.Repeat("\u00e9", 600)),
 		"gen_ai.usage.cost":           schema.DoubleValue(0.5), "event.truncated": schema.BoolValue(true),
 	})
-	e.Raws = []schema.Value{schema.StringValue("\xff\x1b[2J")}
+	e.Raws, e.Tenant = []schema.Value{schema.StringValue("\xff\x1b[2J")}, "acme"
 	items, _ := capture(t, r, e, 1)
 	f := fold.Late(fold.NewProgram(r), &items[0])
 	if f.Tenant != "acme" || f.AgentUID != "a1" || f.AgentName != "Ann" || f.SessionID != "s1" {

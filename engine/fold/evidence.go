@@ -44,7 +44,7 @@ func (c *Capturer) appendEvidence(dst []byte, p *Program, e *schema.Event) []byt
 		if m.Raw < 0 {
 			dst = schema.AppendValue(dst, c.shownField(e, m.Field))
 		} else {
-			dst = schema.AppendValue(dst, c.shownValue(mentioned(e, m)))
+			dst = schema.AppendValue(dst, c.exposed(c.exposure(m), mentioned(e, m)))
 		}
 		if len(dst) > limit {
 			return dst[:from]
@@ -77,10 +77,10 @@ func (c *Capturer) appendHead(dst []byte, e *schema.Event) []byte {
 	return dst
 }
 
-// shownField is shownValue of a field, made once per event.
+// shownField is what may be shown of a field, made once per event.
 func (c *Capturer) shownField(e *schema.Event, f schema.Field) schema.Value {
 	if !c.have.Has(f) {
-		c.fields[f] = c.shownValue(e.Value(f))
+		c.fields[f] = c.exposed(c.Redaction.Field(f), e.Value(f))
 		c.have.Add(f)
 	}
 	return c.fields[f]
@@ -99,19 +99,22 @@ func mentioned(e *schema.Event, m *expr.Mention) schema.Value {
 
 // shown returns a text as a finding may show it.
 func (c *Capturer) shown(s string) string {
-	if s != "" && c.Redact != nil {
-		s = c.Redact(s)
-	}
-	return cutText(s, maxEvidenceText)
+	return cutText(schema.Redacted.Expose(s, c.Redact), maxEvidenceText)
 }
 
-// shownValue is shown for a value. JSON that is cut is text.
-func (c *Capturer) shownValue(v schema.Value) schema.Value {
-	if v.Text == "" {
+// exposed returns a value as a finding may show it. JSON that is cut is text, and so is what is hashed.
+func (c *Capturer) exposed(x schema.Exposure, v schema.Value) schema.Value {
+	switch {
+	case x == schema.Dropped || !v.Present():
+		return schema.Value{}
+	case x == schema.Hashed:
+		c.text = appendValueText(c.text[:0], v)
+		return schema.StringValue(schema.HashText(string(c.text)))
+	case v.Text == "":
 		return v
 	}
 	whole := v.Text
-	v.Text = c.shown(v.Text)
+	v.Text = cutText(x.Expose(v.Text, c.Redact), maxEvidenceText)
 	if v.Text != whole && v.Kind != schema.KindString && !json.Valid([]byte(v.Text)) {
 		v.Kind = schema.KindString
 	}

@@ -15,10 +15,12 @@ import (
 
 // A key is the texts of its fields one after another, each with 0x00 written as 0x00 0xFF and followed by 0x00 0x01.
 // So the order of keys as bytes is the order of their fields' texts, field by field, and no two keys are one.
-// The form is part of finding ids: it never changes.
+// The key of a tenant's events begins with the tenant, escaped in the same way and followed by 0x00 0x02: what belongs to
+// different tenants never meets. The form is part of finding ids: it never changes.
 const (
 	keyEscaped = "\x00\xff"
 	keyEnd     = "\x00\x01"
+	tenantEnd  = "\x00\x02"
 )
 
 // maxKeyText is the size in bytes above which a field's text in a key is cut: a key is kept in memory and in every item
@@ -27,6 +29,18 @@ const maxKeyText = 1 << 10
 
 // appendKeyText appends one field of a key.
 func appendKeyText[T string | []byte](dst []byte, s T) []byte {
+	return append(appendEscaped(dst, s), keyEnd...)
+}
+
+// appendTenant appends what the key of a tenant's events begins with; nothing where there is no tenant.
+func appendTenant(dst []byte, tenant string) []byte {
+	if tenant == "" {
+		return dst
+	}
+	return append(appendEscaped(dst, tenant), tenantEnd...)
+}
+
+func appendEscaped[T string | []byte](dst []byte, s T) []byte {
 	for i := range len(s) {
 		if s[i] == 0 {
 			dst = append(dst, keyEscaped...)
@@ -34,11 +48,14 @@ func appendKeyText[T string | []byte](dst []byte, s T) []byte {
 			dst = append(dst, s[i])
 		}
 	}
-	return append(dst, keyEnd...)
+	return dst
 }
 
 // keyTexts returns the texts of a key's fields. What does not end as it should is taken as it is.
 func keyTexts(key string) (texts []string) {
+	if i := strings.Index(key, tenantEnd); i >= 0 {
+		key = key[i+len(tenantEnd):]
+	}
 	for key != "" {
 		text, rest, _ := strings.Cut(key, keyEnd)
 		texts = append(texts, strings.ReplaceAll(text, keyEscaped, "\x00"))

@@ -2,11 +2,14 @@ package fold
 
 import "fmt"
 
+// TenantKey is what GroupKey calls the tenant. No field has this name.
+const TenantKey = "tenant"
+
 // GroupKey returns the group key of a rule for values by field name, as `aidr state get` gives them. Every field of
-// the group must be named, and no other.
+// the group must be named, and no other but TenantKey: whose events they are, nobody's where it is not there.
 func (p *Program) GroupKey(values map[string]string) (string, error) {
-	var key []byte
-	known := map[string]bool{}
+	key := appendTenant(nil, values[TenantKey])
+	known := map[string]bool{TenantKey: true}
 	for _, place := range p.Rule.GroupBy {
 		name := p.Rule.Key[place].String()
 		known[name] = true

@@ -1,0 +1,31 @@
+package schema
+
+import (
+	"crypto/sha256"
+	"testing"
+)
+
+// TestTenantIdentity spells out what a tenant's identity is made of.
+func TestTenantIdentity(t *testing.T) {
+	e := &Event{Record: `{"a":1}`}
+	e.SetText(EventDataset, "litellm")
+	alone := e.Identity()
+	e.Tenant = "acme"
+	sum := sha256.Sum256([]byte("\x00\x00\x00\x00\x04acme" + string(alone[:])))
+	if got := e.Identity(); string(got[:]) != string(sum[:16]) {
+		t.Errorf("got %s, want %x", got, sum[:16])
+	}
+	e.Tenant = "acma"
+	other := e.Identity()
+	e.Given = ID{7}
+	given := e.Identity()
+	e.Tenant = ""
+	if other == alone || given == (ID{7}) || e.Identity() != (ID{7}) {
+		t.Errorf("got %s and %s, want identities of their own for a tenant", other, given)
+	}
+	e.Tenant = "acme"
+	e.Given = ID{}
+	if n := testing.AllocsPerRun(100, func() { e.Identity() }); n != 0 {
+		t.Errorf("got %v allocations, want 0", n)
+	}
+}
