@@ -25,6 +25,7 @@ ClickHouse engine and stores the findings there too; --clickhouse=DSN uses a ser
 			o.Out, o.Err, o.Version = cmd.OutOrStdout(), cmd.ErrOrStderr(), version()
 			if f, ok := o.Out.(*os.File); ok {
 				o.Terminal = term.IsTerminal(int(f.Fd()))
+				o.Width = func() int { return columns(f) }
 			}
 			if o.ClickHouse == "local" {
 				if _, err := installEngine(cmd.Context(), o.Err); err != nil {
@@ -42,4 +43,12 @@ ClickHouse engine and stores the findings there too; --clickhouse=DSN uses a ser
 	f.Lookup("clickhouse").NoOptDefVal = "local"
 	f.StringVar(&o.State, "state", "", "state directory (default: a temporary one, which is kept)")
 	return c
+}
+
+// columns returns how wide a terminal is now; one that does not say has 80.
+func columns(f *os.File) int {
+	if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
+		return w
+	}
+	return 80
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -39,7 +40,7 @@ func createTopics(ctx context.Context, addr string) error {
 		return fmt.Errorf("create the topics of the story at %s: %w", addr, err)
 	}
 	for topic, err := range r.Errors {
-		if err != nil && err != kafka.TopicAlreadyExists {
+		if err != nil && !errors.Is(err, kafka.TopicAlreadyExists) {
 			return fmt.Errorf("create topic %q at %s: %w", topic, addr, err)
 		}
 	}

@@ -32,37 +32,16 @@ const (
 
 // Options of the demo.
 type Options struct {
-	Once       bool   // play the story as fast as it goes, then end
-	JSON       bool   // print one summary as JSON instead of what happens
-	Kafka      string // host:port of a real broker; "": one in this process
-	ClickHouse string // DSN of a server; "local": the engine in a child process, which must be installed; "": none
-	State      string // folder of all that the demo leaves; "": a temporary one, which is kept
-	Terminal   bool   // Out is a terminal
+	Once       bool       // play the story as fast as it goes, then end
+	JSON       bool       // print one summary as JSON instead of what happens
+	Kafka      string     // host:port of a real broker; "": one in this process
+	ClickHouse string     // DSN of a server; "local": the engine in a child process, which must be installed; "": none
+	State      string     // folder of all that the demo leaves; "": a temporary one, which is kept
+	Terminal   bool       // Out is a terminal
+	Width      func() int // its columns
 	Out        io.Writer
 	Err        io.Writer
 	Version    string
-}
-
-// Summary is what the demo prints with --json; its names are a contract.
-type Summary struct {
-	Records    int            `json:"records"`
-	Events     int            `json:"events"`
-	Seconds    float64        `json:"seconds"`
-	Agents     int            `json:"agents"`
-	Findings   []Found        `json:"findings"`
-	Deliveries DeliveryCounts `json:"deliveries"`
-	ClickHouse *int           `json:"clickhouse_findings,omitempty"` // rows of v_findings
-	State      string         `json:"state"` // the state directory, for `aidr findings --state`
-}
-
-// Found is one finding of the summary.
-type Found struct {
-	ID          string `json:"id"`
-	Rule        string `json:"rule_id"`
-	Severity    string `json:"severity"`
-	Agent       string `json:"agent"`
-	Count       int64  `json:"count"`
-	Explanation string `json:"explanation"`
 }
 
 // Run plays the story.

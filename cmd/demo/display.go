@@ -8,21 +8,30 @@ import (
 	"strings"
 	"sync"
 	"time"
-	"unicode"
 
 	"github.com/aidr-engine/aidr/cmd/api"
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// refresh is how often the status line of a terminal is drawn again.
-const refresh = 250 * time.Millisecond
+const (
+	// refresh is how often the status line of a terminal is drawn again.
+	refresh = 250 * time.Millisecond
+	// fileWidth is how many columns lines have where nobody says how wide they are.
+	fileWidth = 160
+	// agentWidth is how many columns an agent's name gets.
+	agentWidth = 24
+	// maxText and maxLines bound what one finding shows, in characters and lines: a log decides how long it could be.
+	maxText  = 400
+	maxLines = 4
+)
 
 // display tells what happens: findings as lines, and on a terminal a status line below them.
 type display struct {
 	out      io.Writer
 	terminal bool
-	quiet    bool // a summary is all that is wanted
+	width    func() int // columns
+	quiet    bool       // a summary is all that is wanted
 
 	mu         sync.Mutex
 	findings   map[schema.ID]*schema.Finding
@@ -35,21 +44,23 @@ type display struct {
 }
 
 func newDisplay(o Options) *display {
-	return &display{out: o.Out, terminal: o.Terminal && !o.JSON, quiet: o.JSON, findings: map[schema.ID]*schema.Finding{}, deliveries: map[string]int{}}
+	d := &display{
+		out: o.Out, terminal: o.Terminal && !o.JSON, quiet: o.JSON, width: o.Width,
+		findings: map[schema.ID]*schema.Finding{}, deliveries: map[string]int{},
+	}
+	if !d.terminal || d.width == nil {
+		d.width = func() int { return fileWidth }
+	}
+	return d
 }
 
-// plain shows control and format characters of a log instead of obeying them.
-func plain(s string, limit int) string {
-	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == unicode.ReplacementChar {
-			return ' '
+// say writes a text of any length, broken between words where the line is full; further lines begin with the indent.
+func (d *display) say(text, indent string) {
+	for i, line := range fold(plain(text, maxText), d.width()-len(indent)) {
+		if i < maxLines {
+			fmt.Fprintf(d.out, "%s%s\n", indent, line)
 		}
-		return r
-	}, s)
-	if r := []rune(s); len(r) > limit {
-		return string(r[:limit-3]) + "..."
 	}
-	return s
 }
 
 func (d *display) begin(x *demo, lines []line, began time.Time, probe func() (api.Status, float64)) {
@@ -59,8 +70,9 @@ func (d *display) begin(x *demo, lines []line, began time.Time, probe func() (ap
 	if d.quiet {
 		return
 	}
-	fmt.Fprintf(d.out, "aidr demo: Kafka on %s, %d shipped rules, webhooks to %s\n", x.broker, probeRules(probe), x.receiver.url)
-	fmt.Fprintf(d.out, "Three agents at work. In a while one reads a poisoned page, two share a key, and one appears that nobody registered.\n\n")
+	d.say(fmt.Sprintf("aidr demo: Kafka on %s, %d shipped rules, webhooks to %s", x.broker, probeRules(probe), x.receiver.url), "")
+	d.say("Three agents at work. In a while one reads a poisoned page, two share a key, and one appears that nobody registered.", "")
+	fmt.Fprintln(d.out)
 	if d.terminal {
 		d.stop, d.stopped = make(chan struct{}), make(chan struct{})
 		go d.redraw()
@@ -87,8 +99,9 @@ func (d *display) redraw() {
 			rate := (events - last) / now.Sub(lastAt).Seconds()
 			last, lastAt = events, now
 			d.mu.Lock()
-			fmt.Fprintf(d.out, "\r\x1b[K%3.0f s  %d agents  %.0f events  %.0f/s  %d findings  %d deliveries",
+			status := fmt.Sprintf("%3.0f s  %d agents  %.0f events  %.0f/s  %d findings  %d deliveries",
 				time.Since(d.began).Seconds(), d.agents(), events, rate, len(d.findings), d.delivers())
+			fmt.Fprintf(d.out, "\r\x1b[K%s", plain(status, d.width()-1)) // a full line would scroll
 			d.mu.Unlock()
 		}
 	}
@@ -124,8 +137,7 @@ func (d *display) found(e connectors.Entry) {
 	if d.quiet || known && f.Status == schema.StatusOpen {
 		return
 	}
-	severity := fmt.Sprintf("%-8s", f.Severity)
-	clear := ""
+	severity, clear := fmt.Sprintf("%-8s", f.Severity), ""
 	if d.terminal {
 		severity, clear = colours[f.Severity]+severity+"\x1b[0m", "\r\x1b[K"
 	}
@@ -133,8 +145,11 @@ func (d *display) found(e connectors.Entry) {
 	if f.Status != schema.StatusOpen {
 		note = string(f.Status) + ": "
 	}
-	fmt.Fprintf(d.out, "%s%s %s  %s\n    %s%s\n    evidence: %s\n", clear, severity, plain(agentOf(f), 40), f.RuleID,
-		note, plain(f.Explanation, 150), plain(evidence(f), 150))
+	width := d.width()
+	title := plain(plain(agentOf(f), agentWidth)+": "+f.Title, width-9)
+	fmt.Fprintf(d.out, "%s%s %s\n", clear, severity, title)
+	d.say(f.RuleID+": "+note+f.Explanation, "    ")
+	fmt.Fprintf(d.out, "    evidence: %s\n", plain(evidence(f), width-14))
 }
 
 func agentOf(f *schema.Finding) string {
@@ -174,62 +189,5 @@ func (d *display) end() {
 	if d.stop != nil {
 		close(d.stop)
 		<-d.stopped
-	}
-}
-
-// ranks of severities, the worst first.
-var ranks = map[string]int{"critical": 0, "high": 1, "medium": 2, "low": 3, "info": 4}
-
-func (d *display) summary(records, events int, took time.Duration, got DeliveryCounts, state string) *Summary {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	agents := map[string]bool{}
-	for _, l := range d.lines {
-		agents[l.key] = true
-	}
-	s := &Summary{Records: records, Events: events, Seconds: took.Seconds(), Agents: len(agents), Deliveries: got, State: state, Findings: []Found{}}
-	for _, f := range d.findings {
-		if f.Status != schema.StatusWithdrawn {
-			s.Findings = append(s.Findings, Found{ID: f.ID.String(), Rule: f.RuleID, Severity: f.Severity, Agent: agentOf(f), Count: f.Count, Explanation: f.Explanation})
-		}
-	}
-	sort.Slice(s.Findings, func(i, j int) bool {
-		a, b := s.Findings[i], s.Findings[j]
-		if ranks[a.Severity] != ranks[b.Severity] {
-			return ranks[a.Severity] < ranks[b.Severity]
-		}
-		if a.Rule != b.Rule {
-			return a.Rule < b.Rule
-		}
-		return a.ID < b.ID
-	})
-	return s
-}
-
-// last prints the summary, and what to try next.
-func (d *display) last(s *Summary, x *demo) {
-	if d.quiet {
-		enc := json.NewEncoder(d.out)
-		enc.SetEscapeHTML(false)
-		enc.Encode(s)
-		return
-	}
-	fmt.Fprintf(d.out, "\n%d records, %d events of %d agents in %.1f s: %d findings; %d signed deliveries received, %d verified, %d rejected\n\n",
-		s.Records, s.Events, s.Agents, s.Seconds, len(s.Findings), s.Deliveries.Received, s.Deliveries.Verified, s.Deliveries.Rejected)
-	for _, f := range s.Findings {
-		fmt.Fprintf(d.out, "  %-8s  %-34s  %-14s  %s\n", f.Severity, f.Rule, plain(f.Agent, 14), plain(f.Explanation, 90))
-	}
-	state := x.cfg.State.Dir
-	fmt.Fprintf(d.out, "\nTry next (the state directory is kept):\n  aidr findings ls --state %s\n", state)
-	if len(s.Findings) > 0 {
-		fmt.Fprintf(d.out, "  aidr findings show %s --state %s\n", s.Findings[0].ID, state)
-	}
-	fmt.Fprintf(d.out, "  aidr rules ls\n  aidr decode FILE...                  # your own logs\n  aidr replay FILE...                  # and what the shipped rules find in them\n  aidr config init aidr.yaml           # then: aidr run --config aidr.yaml\n")
-	if x.engine != nil {
-		fmt.Fprintf(d.out, "\nClickHouse holds %d findings", *s.ClickHouse)
-		if !x.o.Once {
-			fmt.Fprintf(d.out, " and runs until you interrupt this:\n  curl -u aidr:%s 'http://%s/?query=SELECT+rule_id,severity,agent_name,count+FROM+aidr.v_findings+FORMAT+PrettyCompact'", x.engine.Password, x.engine.HTTPAddr)
-		}
-		fmt.Fprintln(d.out)
 	}
 }

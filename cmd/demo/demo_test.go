@@ -1,0 +1,181 @@
+package demo
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// planted is what the story holds: every one must be found, with who did it.
+var planted = []string{
+	"aws.secrets-fan-out research-bot", "gateway.denied-then-allowed research-bot", "identity.shared-credential night-batch",
+	"identity.unregistered-agent shadow-7", "llm.override-in-tool-result research-bot", "llm.override-then-send research-bot",
+	"llm.sensitive-path research-bot", "llm.tool-argument-egress research-bot",
+}
+
+// once plays the story as `aidr demo --once --json` does.
+func once(t *testing.T) Summary {
+	t.Helper()
+	var out, log bytes.Buffer
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := Run(ctx, Options{Once: true, JSON: true, State: t.TempDir(), Out: &out, Err: &log}); err != nil {
+		t.Fatalf("demo: %v\n%s", err, &log)
+	}
+	var s Summary
+	dec := json.NewDecoder(&out)
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&s); err != nil || dec.More() {
+		t.Fatalf("the summary: %v, more: %t", err, dec.More())
+	}
+	if log.Len() > 0 {
+		t.Errorf("it complains: %s", &log)
+	}
+	return s
+}
+
+// TestOnce: what is planted is found and nothing else, every delivery is verified, and a second time it is the same.
+func TestOnce(t *testing.T) {
+	var first []string
+	for range 2 {
+		s := once(t)
+		var got []string
+		for _, f := range s.Findings {
+			got = append(got, f.Rule+" "+f.Agent)
+		}
+		slices.Sort(got)
+		if !slices.Equal(got, planted) {
+			t.Errorf("found %q, want %q", got, planted)
+		}
+		for i, f := range s.Findings {
+			got[i] = fmt.Sprint(f.Rule, f.Severity, f.Agent, f.Count)
+		}
+		if first != nil && !slices.Equal(got, first) {
+			t.Errorf("the second time: got %q, want %q", got, first)
+		}
+		first = got
+		d := s.Deliveries
+		if d.Received < len(planted) || d.Verified != d.Received || d.Rejected != 0 || d.Repeated != 0 {
+			t.Errorf("deliveries: got %+v, want at least %d, all verified", d, len(planted))
+		}
+		if want := len(story(time.Now())); s.Records != want || s.Events < want || s.Agents != 6 {
+			t.Errorf("got %d records, %d events, %d agents, want %d records, at least as many events, 6 agents", s.Records, s.Events, s.Agents, want)
+		}
+	}
+}
+
+// TestStory: it depends on its start alone, is in order, and lasts as long as it says.
+func TestStory(t *testing.T) {
+	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	a, b := story(start), story(start)
+	if !slices.Equal(a, b) {
+		t.Error("two stories of one start differ")
+	}
+	last := time.Duration(0)
+	for _, l := range a {
+		if l.at < last || l.at > length || !json.Valid([]byte(l.body)) || l.topic == "" || l.key == "" {
+			t.Errorf("got %+v after %v", l, last)
+		}
+		last = l.at
+	}
+	if last < length*9/10 {
+		t.Errorf("it is over after %v of %v", last, length)
+	}
+}
+
+// TestInterrupted: an interrupt at any moment ends it without an error, and the summary is told.
+func TestInterrupted(t *testing.T) {
+	for _, after := range []time.Duration{0, 50 * time.Millisecond, 500 * time.Millisecond} {
+		var out, log bytes.Buffer
+		ctx, cancel := context.WithTimeout(t.Context(), after)
+		if err := Run(ctx, Options{JSON: true, State: t.TempDir(), Out: &out, Err: &log}); err != nil {
+			t.Errorf("after %v: %v", after, err)
+		}
+		cancel()
+		if !json.Valid(out.Bytes()) {
+			t.Errorf("after %v: got %q", after, &out)
+		}
+	}
+}
+
+// hostile is a finding whose texts steer terminals and are endless.
+func hostile() *schema.Finding {
+	bad := "\x1b]0;owned\a\x1b[2J\u202eevil\u009b31m " + strings.Repeat("long ", 300) + strings.Repeat("x", 3000)
+	return &schema.Finding{
+		RuleID: "test.rule", Severity: "high", Title: bad, AgentUID: bad, Explanation: bad, Status: schema.StatusOpen,
+		Evidence: []schema.Evidence{{Dataset: "d", Action: bad, Resource: bad, Fields: map[string]any{"a\x1b[1m": bad, "b": 1}}},
+	}
+}
+
+// TestDisplay: on a terminal no line is wider than it, and nothing in a log steers it; elsewhere there are no escapes.
+func TestDisplay(t *testing.T) {
+	ours := regexp.MustCompile("\x1b\\[(31|1;31|33|36|0)?m|\r\x1b\\[K")
+	for _, width := range []int{40, 80, 200, 0} {
+		var out bytes.Buffer
+		d := newDisplay(Options{Out: &out, Terminal: width > 0, Width: func() int { return width }})
+		d.found(connectors.Entry{Finding: hostile()})
+		d.say(hostile().Explanation, "    ")
+		limit := width
+		if width == 0 {
+			limit = fileWidth
+		}
+		d.last(&Summary{Findings: []Found{{Agent: hostile().AgentUID, Explanation: hostile().Explanation, Rule: "r"}}}, &demo{})
+		text, _, _ := strings.Cut(out.String(), "\nTry next")
+		if width > 0 {
+			if !strings.Contains(text, "\x1b[31mhigh") {
+				t.Errorf("width %d: it has no colour: %q", width, text)
+			}
+			text = ours.ReplaceAllString(text, "")
+		}
+		for _, l := range strings.Split(text, "\n") {
+			if n := utf8.RuneCountInString(l); n > limit {
+				t.Errorf("width %d: a line has %d characters: %q", width, n, l)
+			}
+			if strings.ContainsAny(l, "\x1b\a\r\u202e\u009b") {
+				t.Errorf("width %d: it steers: %q", width, l)
+			}
+		}
+		if lines := strings.Count(text, "\n"); lines > 20 {
+			t.Errorf("width %d: a log made %d lines", width, lines)
+		}
+	}
+}
+
+func TestFold(t *testing.T) {
+	for _, x := range []struct {
+		text string
+		want []string
+	}{
+		{"", nil},
+		{"a b", []string{"a b"}},
+		{"aaaaaaaaa bbbbbbbbb cc", []string{"aaaaaaaaa bbbbbbbbb", "cc"}},
+		{strings.Repeat("x", 45), []string{strings.Repeat("x", 20), strings.Repeat("x", 20), "xxxxx"}},
+		{"ab " + strings.Repeat("x", 20), []string{"ab", strings.Repeat("x", 20)}},
+	} {
+		if got := fold(x.text, 20); !slices.Equal(got, x.want) {
+			t.Errorf("%q: got %q, want %q", x.text, got, x.want)
+		}
+	}
+}
+
+func TestPlain(t *testing.T) {
+	for _, x := range []struct {
+		text  string
+		limit int
+		want  string
+	}{{"abc", 3, "abc"}, {"abcdef", 5, "ab..."}, {"abcdef", 3, "abc"}, {"abc", 0, ""}, {"abc", -1, ""}, {"a\x1bb\u202ec\xff", 9, "a b c "}} {
+		if got := plain(x.text, x.limit); got != x.want {
+			t.Errorf("%q, %d: got %q, want %q", x.text, x.limit, got, x.want)
+		}
+	}
+}
