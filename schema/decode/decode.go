@@ -54,6 +54,9 @@ type Decoder struct {
 	record   *formats.Record
 	finisher *finisher             // nil: events go on as they are
 	finishes func(e *schema.Event) // Decoder.finish, made once
+	batches  []bool                // which readers take records that hold many elements
+	batched  int                   // the reader of the batch in hand
+	splits   func(formats.Node) bool
 
 	raw      string
 	handler  *Handler
@@ -106,11 +109,13 @@ func New(o Options) (*Decoder, error) {
 		return nil, err
 	}
 	d := &Decoder{paths: new(formats.Paths), finisher: newFinisher(&o)}
-	d.finishes = d.finish
+	d.finishes, d.splits = d.finish, d.split
 	d.root = d.paths.Add()
 	d.envelope = openEnvelope(d.paths)
 	for _, f := range chosen {
-		d.readers = append(d.readers, f.Open(d.paths))
+		reader := f.Open(d.paths)
+		_, batch := reader.(formats.Batch)
+		d.readers, d.batches = append(d.readers, reader), append(d.batches, batch)
 	}
 	d.detector = newDetector(chosen, d.paths, o.Format != Auto && o.Format != "")
 	d.record = formats.NewRecord(formats.Setup{Wanted: o.Wanted, Trusted: trusted, Tenant: o.Tenant}, d.paths)
@@ -252,6 +257,8 @@ func (d *Decoder) value(src string, v scan.Span, dup, level int) {
 func (d *Decoder) object(src string, v scan.Span, dup, level int) {
 	f, some := d.detector.format(src, d.found)
 	switch {
+	case f >= 0 && d.batches[f]:
+		d.batch(f, src, v, dup)
 	case f >= 0:
 		d.read(f, src, v, dup)
 	case d.peel(src, v, level):

@@ -20,6 +20,23 @@ func all() []formats.Format {
 		gateway.Envoy(),
 		llm.LiteLLM(),
 		llm.MCP(),
+		llm.MCPGatewayAudit(),
+		llm.OTLP(),
+		cloud.BedrockInvocation(),
+		llm.Anthropic(),
+		llm.OpenAI(),
+		llm.AnthropicRequest(),
+		llm.OpenAIRequest(),
+		cloud.Azure(),
+		cloud.GCPAudit(),
+		cloud.Kubernetes(),
+		cloud.GitHubAudit(),
+		cloud.Okta(),
+		cloud.M365(),
+		cloud.OpenAIAudit(),
+		cloud.AnthropicActivity(),
+		cloud.OCSF(),
+		cloud.ECS(),
 	}
 }
 

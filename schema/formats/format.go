@@ -36,6 +36,16 @@ type Reader interface {
 	Read(r *Record)
 }
 
+// Batch is a reader of records that hold many elements with something around them that all share. Each element is read
+// as a record of its own, also by what stands at the paths.
+type Batch interface {
+	Reader
+
+	// Split calls yield with each element, until it returns false. What stands around the element in hand is what Read
+	// may look at beside it.
+	Split(r *Record, yield func(element Node) bool)
+}
+
 // Paths collects the paths of all readers of one decoder, so that one pass over a record finds them all.
 type Paths struct {
 	trie scan.Trie

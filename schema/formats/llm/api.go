@@ -216,7 +216,7 @@ func (a *api) known(r *formats.Record, streamed bool) bool {
 		}
 	}
 	switch r.Text(a.responseBody.At(answerObject)) {
-	case "chat.completion", "text_completion", "response", "list":
+	case "chat.completion", "text_completion", "response":
 		return true
 	}
 	return streamed && a.stream.ID != "" || r.Text(a.responseBody.At(answerType)) == "message"

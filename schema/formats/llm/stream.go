@@ -45,6 +45,7 @@ const (
 	chunkID
 	chunkModel
 	chunkCreated
+	chunkCreatedAt
 	chunkIndex
 	chunkUsage
 	chunkChoices
@@ -99,7 +100,8 @@ const (
 func NewStream() *Stream {
 	return &Stream{
 		Usage: NewUsage(),
-		chunk: formats.NewShape([]string{"type"}, []string{"id"}, []string{"model"}, []string{"created"}, []string{"index"}, []string{"usage"},
+		chunk: formats.NewShape([]string{"type"}, []string{"id"}, []string{"model"}, []string{"created"}, []string{"created_at"}, []string{"index"},
+			[]string{"usage"},
 			[]string{"choices"}, []string{"error"}, []string{"message", "id"}, []string{"message", "model"}, []string{"message", "usage"},
 			[]string{"content_block", "type"}, []string{"content_block", "id"}, []string{"content_block", "name"}, []string{"delta"},
 			[]string{"delta", "text"}, []string{"delta", "partial_json"}, []string{"delta", "stop_reason"}, []string{"response"}, []string{"item"},
@@ -189,8 +191,10 @@ func (s *Stream) head(r *formats.Record) {
 	if model := r.FirstText(s.at(chunkModel), s.at(chunkMessageModel)); s.Model == "" {
 		s.Model = model
 	}
-	if created := s.at(chunkCreated); created.Present() && !s.Created.Present() {
-		s.Created = created
+	for _, place := range [...]int{chunkCreated, chunkCreatedAt} {
+		if created := s.at(place); created.Present() && !s.Created.Present() {
+			s.Created = created
+		}
 	}
 	s.Failed = s.Failed || s.at(chunkError).Present()
 	s.Usage.Read(s.at(chunkMessageUsage))

@@ -1,0 +1,401 @@
+package llm
+
+import (
+	"encoding/base64"
+	"math"
+	"strconv"
+
+	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/formats"
+	"github.com/aidr-engine/aidr/schema/scan"
+)
+
+// attribute is one thing that attributes say, whatever they are called.
+type attribute uint8
+
+const (
+	attrOperation attribute = iota
+	attrRequestType
+	attrOpenInferenceKind
+	attrTraceloopKind
+	attrTraceloopName
+	attrProvider
+	attrRequestModel
+	attrResponseModel
+	attrResponseID
+	attrFinishReasons
+	attrInputTokens
+	attrOutputTokens
+	attrCacheRead
+	attrReasoning
+	attrCost
+	attrAgentID
+	attrAgentName
+	attrAgentVersion
+	attrConversation
+	attrSession
+	attrUserID
+	attrUserName
+	attrUserEmail
+	attrOrganization
+	attrToolName
+	attrToolCallID
+	attrToolArguments
+	attrToolResult
+	attrToolDefinitions
+	attrSystem
+	attrInputMessages
+	attrOutputMessages
+	attrInputValue
+	attrInputMIME
+	attrOutputValue
+	attrOutputMIME
+	attrMCPMethod
+	attrMCPSession
+	attrMCPResource
+	attrMCPServer
+	attrRPCID
+	attrPromptName
+	attrErrorType
+	attrServer
+	attrClient
+	attrUserAgent
+	attrHTTPMethod
+	attrHTTPStatus
+	attrURLPath
+	attrURL
+	attrRoute
+	attrRequestBytes
+	attrResponseBytes
+	attrService
+	attrServiceInstance
+	attrServiceVersion
+	attrCloudProvider
+	attrCloudAccount
+	attrCloudRegion
+	attrEventName
+	attrRecordUID
+	attrGuardrail
+	attrVerdict
+	attrGuardrailAction
+	attrRisk
+	attrCodeAccount // from here on: the logs of coding agents, whose names are short
+	attrCodeConversation
+	attrCodeTool
+	attrCodeCallID
+	attrCodeSuccess
+	attrCodeDuration
+	attrCodeInput
+	attrCodeOutput
+	attrCodeModel
+	attrCodeCost
+	attrCodeInputTokens
+	attrCodeOutputTokens
+	attrCodeCacheRead
+	attrCodeCacheCreation
+	attrCodeReasoning
+	attrCodePrompt
+	attrCodeResponse
+	attrCodeDecision
+	attrCodeError
+	attrCodeStatus
+	attrCodeRequestID
+	attrCodeVersion
+	attrCodeKind
+	numAttributes
+)
+
+// attributeNames are the names of each attribute, the one of today's conventions first: where two stand on one span, the
+// first counts.
+func attributeNames() [numAttributes][]string {
+	return [numAttributes][]string{
+		attrOperation: {"gen_ai.operation.name"}, attrRequestType: {"llm.request.type"}, attrOpenInferenceKind: {"openinference.span.kind"},
+		attrTraceloopKind: {"traceloop.span.kind"}, attrTraceloopName: {"traceloop.entity.name"},
+		attrProvider:      {"gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system", "llm.vendor"},
+		attrRequestModel:  {"gen_ai.request.model", "llm.request.model", "llm.model_name", "embedding.model_name"},
+		attrResponseModel: {"gen_ai.response.model", "llm.response.model"}, attrResponseID: {"gen_ai.response.id"},
+		attrFinishReasons: {"gen_ai.response.finish_reasons", "gen_ai.response.finish_reason", "llm.response.finish_reason"},
+		attrInputTokens:   {"gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.usage.prompt_tokens", "llm.token_count.prompt"},
+		attrOutputTokens:  {"gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.usage.completion_tokens", "llm.token_count.completion"},
+		attrCacheRead:     {"gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens", "llm.token_count.prompt_details.cache_read"},
+		attrReasoning:     {"gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens", "llm.usage.reasoning_tokens", "llm.token_count.completion_details.reasoning"},
+		attrCost:          {"gen_ai.usage.cost", "llm.cost.total"},
+		attrAgentID:       {"gen_ai.agent.id"}, attrAgentName: {"gen_ai.agent.name", "agent.name"}, attrAgentVersion: {"gen_ai.agent.version"},
+		attrConversation: {"gen_ai.conversation.id"}, attrSession: {"session.id", "traceloop.association.properties.session_id"},
+		attrUserID: {"user.id", "enduser.id"}, attrUserName: {"user.name"}, attrUserEmail: {"user.email"}, attrOrganization: {"organization.id"},
+		attrToolName: {"gen_ai.tool.name", "tool.name"}, attrToolCallID: {"gen_ai.tool.call.id", "tool.id"},
+		attrToolArguments: {"gen_ai.tool.call.arguments", "tool.parameters"}, attrToolResult: {"gen_ai.tool.call.result"},
+		attrToolDefinitions: {"gen_ai.tool.definitions"}, attrSystem: {"gen_ai.system_instructions"},
+		attrInputMessages: {"gen_ai.input.messages", "gen_ai.prompt"}, attrOutputMessages: {"gen_ai.output.messages", "gen_ai.completion"},
+		attrInputValue: {"input.value", "traceloop.entity.input"}, attrInputMIME: {"input.mime_type"},
+		attrOutputValue: {"output.value", "traceloop.entity.output"}, attrOutputMIME: {"output.mime_type"},
+		attrMCPMethod: {"mcp.method.name"}, attrMCPSession: {"mcp.session.id"}, attrMCPResource: {"mcp.resource.uri"},
+		attrMCPServer: {"mcp.server.name"}, attrRPCID: {"jsonrpc.request.id", "mcp.request.id"}, attrPromptName: {"gen_ai.prompt.name", "mcp.prompt.name"},
+		attrErrorType: {"error.type"}, attrServer: {"server.address", "peer.service", "net.peer.name", "net.host.name"},
+		attrClient:    {"client.address", "http.client_ip", "network.peer.address", "net.sock.peer.addr"},
+		attrUserAgent: {"user_agent.original", "http.user_agent"}, attrHTTPMethod: {"http.request.method", "http.method"},
+		attrHTTPStatus: {"http.response.status_code", "http.status_code"}, attrURLPath: {"url.path", "http.target"},
+		attrURL: {"url.full", "http.url"}, attrRoute: {"http.route"},
+		attrRequestBytes:  {"http.request.size", "http.request.body.size", "http.request_content_length"},
+		attrResponseBytes: {"http.response.size", "http.response.body.size", "http.response_content_length"},
+		attrService:       {"service.name"}, attrServiceInstance: {"service.instance.id"}, attrServiceVersion: {"service.version"},
+		attrCloudProvider: {"cloud.provider"}, attrCloudAccount: {"cloud.account.id"}, attrCloudRegion: {"cloud.region"},
+		attrEventName: {"event.name"}, attrRecordUID: {"log.record.uid"},
+		attrGuardrail: {"gen_ai.guardrail.component.name", "gen_ai.guardrail.name"}, attrVerdict: {"gen_ai.guardrail.verdict.type"},
+		attrGuardrailAction: {"gen_ai.guardrail.action.type"}, attrRisk: {"gen_ai.security.risk.category"},
+
+		attrCodeAccount: {"user.account_uuid", "user.account_id"}, attrCodeConversation: {"conversation.id"},
+		attrCodeTool: {"tool_name", "function_name"}, attrCodeCallID: {"tool_use_id", "call_id"}, attrCodeSuccess: {"success"},
+		attrCodeDuration: {"duration_ms"}, attrCodeInput: {"tool_input", "tool_parameters", "function_args", "arguments"},
+		attrCodeOutput: {"tool_output", "output"}, attrCodeModel: {"model"}, attrCodeCost: {"cost_usd"},
+		attrCodeInputTokens: {"input_tokens", "input_token_count"}, attrCodeOutputTokens: {"output_tokens", "output_token_count"},
+		attrCodeCacheRead:     {"cache_read_tokens", "cached_token_count", "cached_content_token_count"},
+		attrCodeCacheCreation: {"cache_creation_tokens"}, attrCodeReasoning: {"reasoning_token_count", "thoughts_token_count"},
+		attrCodePrompt: {"prompt"}, attrCodeResponse: {"response_text"}, attrCodeDecision: {"decision"},
+		attrCodeError: {"error", "error.message", "error_type"}, attrCodeStatus: {"status_code"}, attrCodeRequestID: {"request_id"},
+		attrCodeVersion: {"app.version"}, attrCodeKind: {"event.kind"},
+	}
+}
+
+// name says which attribute a name means, and its rank among the names of it.
+type name struct {
+	attribute attribute
+	rank      uint8
+}
+
+// attributeIndex is the index of all names.
+func attributeIndex() map[string]name {
+	index := map[string]name{}
+	for a, list := range attributeNames() {
+		for rank, key := range list {
+			index[key] = name{attribute(a), uint8(rank)}
+		}
+	}
+	return index
+}
+
+// outer is the rank of what stands around a span or record: everything on it counts before that.
+const outer = 255
+
+// attributes are those of a span or record and what stands around it. Scalars are their JSON values; lists and maps
+// stand as OTLP's and are made plain where they are wanted.
+type attributes struct {
+	index  map[string]name
+	shape  *formats.Shape
+	found  [numAttributes]formats.Node
+	rank   [numAttributes]uint8
+	nested [numAttributes]bool
+	lists  *indexed
+	text   []byte // for plain
+}
+
+// Places in the shape of an attribute.
+const (
+	attributeKey = iota
+	attributeValue
+	valueString
+	valueInt
+	valueBool
+	valueDouble
+	valueArray
+	valueList
+	valueBytes
+)
+
+func newAttributes() *attributes {
+	return &attributes{
+		index: attributeIndex(), lists: newIndexed(),
+		shape: formats.NewShape([]string{"key"}, []string{"value"}, []string{"value", "stringValue"}, []string{"value", "intValue"},
+			[]string{"value", "boolValue"}, []string{"value", "doubleValue"}, []string{"value", "arrayValue", "values"},
+			[]string{"value", "kvlistValue", "values"}, []string{"value", "bytesValue"}),
+	}
+}
+
+func (a *attributes) reset() {
+	clear(a.found[:])
+	clear(a.nested[:])
+	for i := range a.rank {
+		a.rank[i] = outer
+	}
+	a.lists.reset()
+}
+
+// around takes over what stands around a span: all of it counts less than the span's own.
+func (a *attributes) around(o *attributes) {
+	a.found, a.nested = o.found, o.nested
+	for i := range a.rank {
+		a.rank[i] = outer
+	}
+	a.lists.reset()
+}
+
+// read takes a list of attributes. A key that stands twice counts as the last, and is counted.
+func (a *attributes) read(r *formats.Record, list formats.Node) {
+	scan.Each(list.Src, list.Span, func(elem scan.Span) bool {
+		if elem.Kind != scan.Object {
+			r.FaultNamed("attributes")
+			return true
+		}
+		a.shape.Select(formats.Node{Src: list.Src, Span: elem})
+		key := r.Text(a.shape.At(attributeKey))
+		if known, ok := a.index[key]; ok {
+			a.set(r, key, known)
+		} else if value, nested := a.value(); !nested {
+			a.lists.add(r, key, value)
+		}
+		return true
+	})
+}
+
+// set takes the selected attribute.
+func (a *attributes) set(r *formats.Record, key string, known name) {
+	at := known.attribute
+	value, nested := a.value()
+	if !value.Present() || known.rank > a.rank[at] && a.found[at].Present() {
+		return
+	}
+	if known.rank == a.rank[at] && a.found[at].Present() {
+		r.FaultNamed(key)
+	}
+	a.found[at], a.rank[at], a.nested[at] = value, known.rank, nested
+}
+
+// value returns the selected attribute's value; nested says that it is a list or a map of OTLP's.
+func (a *attributes) value() (value formats.Node, nested bool) {
+	for _, place := range [...]int{valueString, valueInt, valueBool, valueDouble} {
+		if n := a.shape.At(place); n.Present() {
+			return n, false
+		}
+	}
+	for _, place := range [...]int{valueArray, valueList, valueBytes} {
+		if a.shape.At(place).Present() {
+			return a.shape.At(attributeValue), true
+		}
+	}
+	return formats.Node{}, false
+}
+
+// at returns a scalar, absent for lists and maps.
+func (a *attributes) at(i attribute) formats.Node {
+	if a.nested[i] {
+		return formats.Node{}
+	}
+	return a.found[i]
+}
+
+// has says that there is a value of any kind.
+func (a *attributes) has(i attribute) bool { return a.found[i].Present() }
+
+// plain returns a value as plain JSON.
+func (a *attributes) plain(r *formats.Record, i attribute) formats.Node {
+	if !a.nested[i] {
+		return a.found[i]
+	}
+	a.text = appendPlain(a.text[:0], r, a.shape, a.found[i], 0)
+	return r.Parse(a.text)
+}
+
+// plainBody returns any value of OTLP's as plain JSON.
+func (a *attributes) plainBody(r *formats.Record, value formats.Node) formats.Node {
+	a.text = appendPlain(a.text[:0], r, a.shape, value, 0)
+	return r.Parse(a.text)
+}
+
+// maxPlain is how deep a value of OTLP's is followed: what it says of tools and messages is not nested deeper.
+const maxPlain = 16
+
+// appendPlain appends what a value of OTLP's says as plain JSON; null for what is none.
+func appendPlain(dst []byte, r *formats.Record, shape *formats.Shape, value formats.Node, depth int) []byte {
+	kind, inner := plainKind(value, &r.Arena)
+	switch {
+	case depth > maxPlain:
+	case kind == "stringValue" && inner.Kind == scan.String, kind == "boolValue" && (inner.Kind == scan.True || inner.Kind == scan.False):
+		return append(dst, inner.Raw()...)
+	case kind == "intValue":
+		if n, ok := scan.Int(inner.Src, inner.Span); ok {
+			return strconv.AppendInt(dst, n, 10)
+		}
+	case kind == "doubleValue":
+		if f, ok := scan.Double(inner.Src, inner.Span); ok && !math.IsInf(f, 0) && !math.IsNaN(f) {
+			return strconv.AppendFloat(dst, f, 'g', -1, 64)
+		}
+	case kind == "bytesValue" && inner.Kind == scan.String:
+		return appendBytes(dst, r.Text(inner))
+	case kind == "arrayValue":
+		return appendPlainList(dst, r, shape, inner, depth)
+	case kind == "kvlistValue":
+		return appendPlainMap(dst, r, shape, inner, depth)
+	}
+	return append(dst, "null"...)
+}
+
+// plainKind returns which of the alternatives a value is.
+func plainKind(value formats.Node, a *scan.Arena) (kind string, inner formats.Node) {
+	scan.Members(value.Src, value.Span, a, func(key string, v scan.Span) bool {
+		kind, inner = key, formats.Node{Src: value.Src, Span: v}
+		return true
+	})
+	return kind, inner
+}
+
+// listOf returns the member "values" of a list or map of OTLP's.
+func listOf(inner formats.Node, a *scan.Arena) (values formats.Node) {
+	scan.Members(inner.Src, inner.Span, a, func(key string, v scan.Span) bool {
+		if key == "values" {
+			values = formats.Node{Src: inner.Src, Span: v}
+		}
+		return true
+	})
+	return values
+}
+
+func appendPlainList(dst []byte, r *formats.Record, shape *formats.Shape, inner formats.Node, depth int) []byte {
+	values := listOf(inner, &r.Arena)
+	dst = append(dst, '[')
+	from := len(dst)
+	scan.Each(values.Src, values.Span, func(elem scan.Span) bool {
+		if len(dst) > from {
+			dst = append(dst, ',')
+		}
+		dst = appendPlain(dst, r, shape, formats.Node{Src: values.Src, Span: elem}, depth+1)
+		return true
+	})
+	return append(dst, ']')
+}
+
+func appendPlainMap(dst []byte, r *formats.Record, shape *formats.Shape, inner formats.Node, depth int) []byte {
+	values := listOf(inner, &r.Arena)
+	dst = append(dst, '{')
+	from := len(dst)
+	scan.Each(values.Src, values.Span, func(elem scan.Span) bool {
+		shape.Select(formats.Node{Src: values.Src, Span: elem})
+		key, value := shape.At(attributeKey), shape.At(attributeValue)
+		if key.Kind != scan.String {
+			return true
+		}
+		if len(dst) > from {
+			dst = append(dst, ',')
+		}
+		dst = append(append(dst, key.Raw()...), ':')
+		dst = appendPlain(dst, r, shape, value, depth+1)
+		return true
+	})
+	return append(dst, '}')
+}
+
+// appendBytes appends base64 as the text that it holds, where that is text, else as it is.
+func appendBytes(dst []byte, text string) []byte {
+	if b, err := base64.StdEncoding.DecodeString(text); err == nil {
+		text = string(b)
+	}
+	return formats.AppendString(dst, text)
+}
+
+// setText sets a text field from an attribute.
+func (a *attributes) setText(r *formats.Record, f schema.Field, list ...attribute) {
+	for _, at := range list {
+		if n := a.at(at); n.Present() && !r.Event.Has(f) {
+			r.SetText(f, n)
+		}
+	}
+}
