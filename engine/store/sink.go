@@ -354,7 +354,7 @@ func (p *pinPlan) apply(k *sinkState, a *Advance) {
 type Waiting struct {
 	Entries uint64
 	Bytes   int64
-	Oldest  schema.Instant // wall clock of the cut of the oldest of them; 0: nothing waits
+	Oldest  schema.Instant // wall clock of the cut of the oldest of them; 0: nothing waits, or not any more
 }
 
 // Waiting returns what a sink has not got yet.
@@ -381,6 +381,9 @@ func (s *Store) Waiting(sink string) (Waiting, error) {
 	v, err := get(db, keyNumber(tableOutbox, oldest))
 	if err != nil {
 		return Waiting{}, err
+	}
+	if v == nil { // a step of the sink is durable this moment and about to be told: the entry has just been got
+		return n, nil
 	}
 	e, _, _, err := parseEntry(oldest, v)
 	n.Oldest = e.Committed
