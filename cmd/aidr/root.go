@@ -3,6 +3,7 @@ package main
 import (
 	"runtime"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -24,7 +25,10 @@ First steps:
 Exit codes: 0 ok, 1 failed or a check found errors, 2 wrong use, 3 a check found warnings only.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
+		Args:          knownCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	c.SuggestionsMinimumDistance = 2 // letters; cobra's own for its message
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exit{exitUsage, err} })
 	c.AddGroup(
 		&cobra.Group{ID: "start", Title: "Try it:"},
@@ -41,7 +45,7 @@ Exit codes: 0 ok, 1 failed or a check found errors, 2 wrong use, 3 a check found
 	add("start", demoCommand(), decodeCommand(), replayCommand())
 	add("run", runCommand(), configCommand(), migrateCommand(), clickhouseCommand(), webhookCommand())
 	add("look", statusCommand(), findingsCommand(), dlqCommand(), stateCommand())
-	add("author", rulesCommand())
+	add("author", rulesCommand(), mapsCommand(), formatsCommand())
 	c.AddCommand(versionCommand())
 	return c
 }
@@ -54,6 +58,18 @@ func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 		}
 		return nil
 	}
+}
+
+// knownCommand refuses what is no command, with those that are spelled alike.
+func knownCommand(cmd *cobra.Command, given []string) error {
+	if len(given) == 0 {
+		return nil
+	}
+	hint := ""
+	if alike := cmd.SuggestionsFor(given[0]); len(alike) > 0 {
+		hint = ": did you mean " + strings.Join(alike, " or ") + "?"
+	}
+	return usage("unknown command %q%s", given[0], hint)
 }
 
 func versionCommand() *cobra.Command {

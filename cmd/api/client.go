@@ -133,6 +133,9 @@ func (c *Client) Lines(ctx context.Context, path string, query url.Values, yield
 	if ctx.Err() != nil {
 		return nil // asked to stop
 	}
+	if errors.Is(s.Err(), io.ErrUnexpectedEOF) {
+		return errors.New("the running aidr has ended")
+	}
 	return s.Err()
 }
 
