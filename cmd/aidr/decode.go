@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aidr-engine/aidr/cmd/maps"
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/connectors/file"
 	"github.com/aidr-engine/aidr/schema"
@@ -23,6 +24,7 @@ import (
 
 func decodeCommand() *cobra.Command {
 	var format, deadLetters string
+	var folders []string
 	var identity bool
 	c := &cobra.Command{
 		Use:   "decode [flags] FILE...",
@@ -34,8 +36,12 @@ directories are read too. What can not be decoded is counted at the end, or writ
 Formats: ` + formatNames(),
 		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, paths []string) error {
+			set, err := loadMaps(cmd, folders)
+			if err != nil {
+				return err
+			}
 			out := bufio.NewWriterSize(jsonTo(cmd.OutOrStdout()), 256<<10)
-			d, err := newDecodePrinter(out, format, identity)
+			d, err := newDecodePrinter(out, format, set.Maps(), identity)
 			if err != nil {
 				return &exit{exitUsage, err}
 			}
@@ -55,6 +61,7 @@ Formats: ` + formatNames(),
 		},
 	}
 	c.Flags().StringVar(&format, "format", "auto", "format of the records, or auto")
+	c.Flags().StringArrayVar(&folders, "maps", nil, "folder of field maps, beside those that aidr ships; may be given again")
 	c.Flags().StringVar(&deadLetters, "dead-letters", "", "file for what can not be decoded: JSON lines with file, offset, reason, detail, body")
 	c.Flags().BoolVar(&identity, "identity", false, "print each event's identity as _identity")
 	return c
@@ -62,7 +69,8 @@ Formats: ` + formatNames(),
 
 func formatNames() string {
 	names := []string{"auto"}
-	for _, f := range decode.Formats() {
+	set, _ := maps.Load() // a test holds that they load
+	for _, f := range decode.Formats(set.Maps()...) {
 		names = append(names, f.Name)
 	}
 	return strings.Join(names, ", ") + "."
@@ -83,8 +91,8 @@ type decodePrinter struct {
 	err      error
 }
 
-func newDecodePrinter(out *bufio.Writer, format string, identity bool) (*decodePrinter, error) {
-	dec, err := decode.New(decode.Options{Format: format, Wanted: schema.Wanted{Fields: schema.AllFields()}})
+func newDecodePrinter(out *bufio.Writer, format string, list []*decode.Map, identity bool) (*decodePrinter, error) {
+	dec, err := decode.New(decode.Options{Format: format, Maps: list, Wanted: schema.Wanted{Fields: schema.AllFields()}})
 	if err != nil {
 		return nil, err
 	}
