@@ -19,7 +19,7 @@ var mayImport = map[string][]string{
 	"schema/scan":                {},
 	"schema/content":             {"schema"},
 	"schema/formats":             {"schema", "schema/scan"},
-	"schema/formats/cloud":       {"schema", "schema/scan", "schema/formats"},
+	"schema/formats/cloud":       {"schema", "schema/scan", "schema/formats", "schema/formats/llm"},
 	"schema/formats/gateway":     {"schema", "schema/scan", "schema/formats", "schema/formats/llm"},
 	"schema/formats/llm":         {"schema", "schema/scan", "schema/formats"},
 	"schema/decode":              {"schema/..."},

@@ -66,7 +66,7 @@ func TestSamplesThroughAuto(t *testing.T) {
 			for _, dead := range res.dead {
 				reasons[dead.Reason]++
 			}
-			if len(res.events)+len(res.dead) == 0 && line != "[]" {
+			if len(res.events)+len(res.dead) == 0 && line != "[]" && !strings.Contains(line, earlierStage) {
 				t.Errorf("%s: a record gave neither events nor dead letters: %.80s", path, line)
 			}
 		}
@@ -80,6 +80,9 @@ func TestSamplesThroughAuto(t *testing.T) {
 		t.Error("no events")
 	}
 }
+
+// earlierStage stands in what Kubernetes logs of a request before its end, which is another record.
+const earlierStage = "ResponseStarted"
 
 // checkEvent holds an event to what every event has.
 func checkEvent(t testing.TB, e map[string]any) {

@@ -1,0 +1,121 @@
+package cloud
+
+import (
+	"strings"
+
+	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/formats"
+	"github.com/aidr-engine/aidr/schema/scan"
+)
+
+// AnthropicActivity is an event of the activity feed of an Anthropic organization: what was done to keys, projects,
+// servers of tools and users. It holds no prompts.
+func AnthropicActivity() formats.Format {
+	return formats.Format{
+		Name:     "anthropic_activity",
+		Datasets: []string{"anthropic.activity"},
+		Tells:    []formats.Tell{{Keys: []string{"created_at", "organization_id", "type", "actor"}}},
+		Open:     openAnthropic,
+	}
+}
+
+type anthropic struct {
+	record, id, kind, time, organization, resourceID, resourceType, targetID, targetType int
+	actorType, userID, email, address, userAgent, key, adminKey, directory               int
+}
+
+func openAnthropic(p *formats.Paths) formats.Reader {
+	return &anthropic{
+		record: p.Add(), id: p.Add("id"), kind: p.Add("type"), time: p.Add("created_at"), organization: p.Add("organization_id"),
+		resourceID: p.Add("resource_id"), resourceType: p.Add("resource_type"), targetID: p.Add("target_id"), targetType: p.Add("target_type"),
+		actorType: p.Add("actor", "type"), userID: p.Add("actor", "user_id"), email: p.Add("actor", "email_address"),
+		address: p.Add("actor", "ip_address"), userAgent: p.Add("actor", "user_agent"), key: p.Add("actor", "api_key_id"),
+		adminKey: p.Add("actor", "admin_api_key_id"), directory: p.Add("actor", "directory_id"),
+	}
+}
+
+func (a *anthropic) Read(r *formats.Record) {
+	r.Begin("anthropic.activity")
+	if !r.Start(r.At(a.time)) {
+		return
+	}
+	r.SetText(schema.EventID, r.At(a.id))
+	kind := r.Text(r.At(a.kind))
+	class := formats.ClassAudit
+	for _, word := range [...]string{"login", "logout", "signed_in", "signed_out", "sso_"} {
+		if strings.Contains(kind, word) {
+			class = formats.ClassAuth
+		}
+	}
+	r.SetClass(class, kind)
+	r.Put(schema.EventType, typeOfVerb(lastPart(kind, '_')))
+	r.SetOutcome(formats.Success)
+	if strings.Contains(kind, "failed") {
+		r.SetOutcome(formats.Failure)
+	}
+	r.SetSource(r.Text(r.At(a.address)), "")
+	a.caller(r)
+	r.AgentByAddress(r.Text(r.At(a.userAgent)))
+	r.SetText(schema.UserAgentOriginal, r.At(a.userAgent))
+	r.SetText(schema.OrganizationID, r.At(a.organization))
+	r.Put(schema.ServiceTargetName, "anthropic")
+	a.resource(r)
+	r.Emit()
+}
+
+// caller tells who did it: a key, a directory, or a person.
+func (a *anthropic) caller(r *formats.Record) {
+	key := r.FirstText(r.At(a.key), r.At(a.adminKey))
+	r.Agent("actor.api_key_id", r.Text(r.At(a.key)))
+	r.Agent("actor.admin_api_key_id", r.Text(r.At(a.adminKey)))
+	r.Agent("actor.directory_id", r.Text(r.At(a.directory)))
+	user := r.Text(r.At(a.userID))
+	if r.Event.Has(schema.AIAgentUID) {
+		r.Put(schema.OnBehalfOfID, user)
+		r.Put(schema.UserType, "service")
+	}
+	r.Agent("actor.user_id", user)
+	r.Agent("actor.email_address", r.Text(r.At(a.email)))
+	if strings.Contains(r.Text(r.At(a.actorType)), "user") {
+		r.Put(schema.UserType, "human")
+	}
+	r.Put(schema.UserID, user)
+	r.SetText(schema.UserEmail, r.At(a.email))
+	if key != "" {
+		r.Put(schema.CredentialUID, key)
+		r.Put(schema.CredentialType, "api_key")
+	}
+}
+
+// resource is what the event was about: a resource or a target by these names, else the first field that is an id.
+func (a *anthropic) resource(r *formats.Record) {
+	if id := r.At(a.resourceID); id.Present() {
+		r.SetText(schema.ResourceID, id)
+		r.SetText(schema.ResourceType, r.At(a.resourceType))
+		return
+	}
+	if id := r.At(a.targetID); id.Present() {
+		r.SetText(schema.ResourceID, id)
+		r.SetText(schema.ResourceType, r.At(a.targetType))
+		return
+	}
+	whole, prefix := r.At(a.record), ""
+	scan.Members(whole.Src, whole.Span, &r.Arena, func(key string, v scan.Span) bool {
+		name, isID := strings.CutSuffix(key, "_id")
+		if isID && v.Kind == scan.String && name != "organization" && prefix == "" {
+			prefix = name
+			r.SetText(schema.ResourceID, formats.Node{Src: whole.Src, Span: v})
+			r.Put(schema.ResourceType, name)
+		}
+		return true
+	})
+	if prefix == "" {
+		return
+	}
+	scan.Members(whole.Src, whole.Span, &r.Arena, func(key string, v scan.Span) bool {
+		if name, ok := strings.CutSuffix(key, "_name"); ok && name == prefix {
+			r.SetText(schema.ResourceName, formats.Node{Src: whole.Src, Span: v})
+		}
+		return true
+	})
+}

@@ -1,0 +1,194 @@
+package cloud
+
+import (
+	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/formats"
+	"github.com/aidr-engine/aidr/schema/scan"
+)
+
+// azureGateway reads what API Management logs: calls of APIs, calls of models, and calls of MCP servers. Records of the
+// last two have no caller: trace.id is that of the call's own record.
+type azureGateway struct {
+	properties *block
+	success    int
+	chat       *chat
+}
+
+// Places in the properties. The documents write them in Pascal case, the logs in camel case: both count.
+const (
+	apimMethod = iota
+	apimURL
+	apimStatus
+	apimRequestSize
+	apimResponseSize
+	apimAPI
+	apimOperation
+	apimProduct
+	apimSubscription
+	apimUser
+	apimError
+	apimRequestBody
+	apimResponseBody
+	apimBackendBody
+	apimUserAgent
+	apimSuccess
+	apimModel
+	apimDeployment
+	apimPromptTokens
+	apimCompletionTokens
+	apimRequestMessages
+	apimResponseMessages
+	apimRequestID
+	apimServer
+	apimTool
+	apimSession
+	apimClient
+	apimErrorType
+	apimPascal // the first of the second half: the same in Pascal case
+)
+
+// Keys of the properties, in the order of their places.
+var apimKeys = [apimPascal][2]string{
+	{"method", "Method"}, {"url", "Url"}, {"responseCode", "ResponseCode"}, {"requestSize", "RequestSize"}, {"responseSize", "ResponseSize"},
+	{"apiId", "ApiId"}, {"operationId", "OperationId"}, {"productId", "ProductId"}, {"apimSubscriptionId", "ApimSubscriptionId"}, {"userId", "UserId"},
+	{"lastErrorReason", "LastErrorReason"}, {"requestBody", "RequestBody"}, {"responseBody", "ResponseBody"}, {"backendResponseBody", "BackendResponseBody"},
+	{"userAgent", "UserAgent"}, {"isRequestSuccess", "IsRequestSuccess"}, {"modelName", "ModelName"}, {"deploymentName", "DeploymentName"},
+	{"promptTokens", "PromptTokens"}, {"completionTokens", "CompletionTokens"}, {"requestMessages", "RequestMessages"},
+	{"responseMessages", "ResponseMessages"}, {"requestId", "RequestId"}, {"serverName", "ServerName"}, {"toolName", "ToolName"},
+	{"sessionId", "SessionId"}, {"clientName", "ClientName"}, {"errorType", "ErrorType"},
+}
+
+func openAzureGateway(p *formats.Paths) *azureGateway {
+	var paths [][]string
+	for spelling := range 2 {
+		for _, key := range apimKeys {
+			paths = append(paths, []string{key[spelling]})
+		}
+	}
+	return &azureGateway{properties: openBlock(p, []string{"properties"}, paths), success: p.Add("isRequestSuccess"), chat: openChat()}
+}
+
+// at returns a property in whichever case it stands.
+func (g *azureGateway) at(r *formats.Record, place int) formats.Node {
+	if n := g.properties.at(r, place); n.Present() {
+		return n
+	}
+	return g.properties.at(r, place+apimPascal)
+}
+
+func (g *azureGateway) read(r *formats.Record, a *azure, category string) {
+	g.properties.open(r)
+	g.chat.reset()
+	a.source(r)
+	r.SetText(schema.UserAgentOriginal, g.at(r, apimUserAgent))
+	switch category {
+	case "GatewayLlmLogs":
+		g.model(r)
+		r.SetText(schema.CloudRegion, r.At(a.location))
+		g.chat.emit(r)
+		return
+	case "GatewayMCPLogs":
+		g.tool(r)
+	default:
+		g.call(r)
+	}
+	r.SetText(schema.CloudRegion, r.At(a.location))
+	g.caller(r)
+	g.chat.emit(r)
+}
+
+// call sets an ordinary call; one of a model says so by its path.
+func (g *azureGateway) call(r *formats.Record) {
+	method, url := r.Text(g.at(r, apimMethod)), r.Text(g.at(r, apimURL))
+	host, path := formats.SplitURL(url)
+	op := operationOfPath(path)
+	if op == "" {
+		r.SetCall(method)
+	} else {
+		r.SetClass(formats.ClassLLM, op)
+		r.Put(schema.GenAIOperationName, op)
+		r.Put(schema.GenAIRequestModel, segmentBehind(path, "deployments"))
+		g.chat.request(r, g.at(r, apimRequestBody))
+		answer := g.at(r, apimResponseBody)
+		if !answer.Present() {
+			answer = g.at(r, apimBackendBody)
+		}
+		g.chat.response(r, answer)
+	}
+	r.Put(schema.HTTPRequestMethod, method)
+	r.Put(schema.URLDomain, host)
+	r.Put(schema.URLPath, path)
+	r.SetText(schema.HTTPRoute, g.at(r, apimOperation))
+	r.SetText(schema.ServiceTargetName, g.at(r, apimAPI))
+	r.SetInt(schema.HTTPRequestBytes, g.at(r, apimRequestSize))
+	r.SetInt(schema.HTTPResponseBytes, g.at(r, apimResponseSize))
+	g.outcome(r)
+}
+
+func (g *azureGateway) outcome(r *formats.Record) {
+	code, success := g.at(r, apimStatus), r.At(g.success)
+	if !success.Present() {
+		success = g.at(r, apimSuccess)
+	}
+	status, ok := scan.Int(code.Src, code.Span)
+	switch {
+	case ok:
+		r.SetStatus(status)
+	case success.True():
+		r.SetOutcome(formats.Success)
+	case success.Present():
+		r.SetOutcome(formats.Failure)
+	default:
+		r.SetOutcome(formats.Unknown)
+	}
+	if !ok || status > 0 {
+		r.SetInt(schema.HTTPResponseStatusCode, code)
+	}
+	r.SetFirst(schema.ErrorType, g.at(r, apimError), g.at(r, apimErrorType))
+}
+
+// caller tells who called: the subscription whose key was used, else the product from this address.
+func (g *azureGateway) caller(r *formats.Record) {
+	subscription := r.Text(g.at(r, apimSubscription))
+	r.Agent("properties.apimSubscriptionId", subscription)
+	if product := r.Text(g.at(r, apimProduct)); product != "" && r.Event.Has(schema.SourceIP) {
+		r.Agent("properties.productId|callerIpAddress", r.Arena.Concat(product, "|", r.Event.Text(schema.SourceIP)))
+	}
+	r.AgentByAddress(r.Text(g.at(r, apimUserAgent)))
+	r.SetText(schema.UserID, g.at(r, apimUser))
+	if subscription != "" {
+		r.Put(schema.CredentialUID, subscription)
+		r.Put(schema.CredentialType, "api_key")
+	}
+}
+
+// model sets a call of a model. Long messages are cut in several records, of which only the first begins with a list.
+func (g *azureGateway) model(r *formats.Record) {
+	r.SetClass(formats.ClassLLM, opChat)
+	r.Put(schema.GenAIOperationName, opChat)
+	r.SetFirst(schema.GenAIRequestModel, g.at(r, apimDeployment), g.at(r, apimModel))
+	r.SetText(schema.GenAIResponseModel, g.at(r, apimModel))
+	r.SetInt(schema.GenAIUsageInputTokens, g.at(r, apimPromptTokens))
+	r.SetInt(schema.GenAIUsageOutputTokens, g.at(r, apimCompletionTokens))
+	r.SetText(schema.GenAIResponseID, g.at(r, apimRequestID))
+	r.SetOutcome(formats.Success)
+	g.chat.request(r, g.at(r, apimRequestMessages))
+	g.chat.response(r, g.at(r, apimResponseMessages))
+}
+
+// tool sets a call of an MCP server.
+func (g *azureGateway) tool(r *formats.Record) {
+	method := r.Text(g.at(r, apimMethod))
+	r.SetClass(formats.ClassTool, method)
+	r.Put(schema.MCPMethodName, method)
+	r.SetText(schema.MCPServerName, g.at(r, apimServer))
+	r.SetText(schema.GenAIToolName, g.at(r, apimTool))
+	r.SetText(schema.MCPSessionID, g.at(r, apimSession))
+	r.SetText(schema.SessionID, g.at(r, apimSession))
+	r.SetText(schema.ClientAppName, g.at(r, apimClient))
+	r.SetOutcome(formats.Success)
+	if failed := g.at(r, apimErrorType); failed.Present() && r.Text(failed) != "" {
+		r.SetOutcome(formats.Failure)
+		r.SetText(schema.ErrorType, failed)
+	}
+}

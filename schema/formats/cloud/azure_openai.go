@@ -1,0 +1,109 @@
+package cloud
+
+import (
+	"strings"
+
+	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/formats"
+	"github.com/aidr-engine/aidr/schema/scan"
+)
+
+// azureOpenAI reads what Azure OpenAI and the other models of a Cognitive Services account log: who called which
+// deployment, but neither tokens nor text.
+type azureOpenAI struct {
+	properties *block
+}
+
+// Places in the properties.
+const (
+	aoaiObject = iota
+	aoaiDeployment
+	aoaiModel
+	aoaiRequestTime
+	aoaiResponseTime
+	aoaiRequestLength
+	aoaiResponseLength
+	aoaiAPI
+)
+
+var aoaiPaths = [][]string{
+	aoaiObject: {"objectId"}, aoaiDeployment: {"modelDeploymentName"}, aoaiModel: {"modelName"}, aoaiRequestTime: {"requestTime"},
+	aoaiResponseTime: {"responseTime"}, aoaiRequestLength: {"requestLength"}, aoaiResponseLength: {"responseLength"}, aoaiAPI: {"apiName"},
+}
+
+func openAzureOpenAI(p *formats.Paths) *azureOpenAI {
+	return &azureOpenAI{properties: openBlock(p, []string{"properties"}, aoaiPaths)}
+}
+
+func (o *azureOpenAI) read(r *formats.Record, a *azure, category string) {
+	o.properties.open(r)
+	action := r.Text(r.At(a.operation))
+	if op := operationOfName(action); op != "" && category != "Audit" {
+		r.SetClass(formats.ClassLLM, action)
+		r.Put(schema.GenAIOperationName, op)
+		r.Put(schema.GenAIProviderName, "azure.ai.openai")
+	} else {
+		r.SetClass(formats.ClassAudit, action)
+		r.Put(schema.EventType, typeOfOperation(action))
+	}
+	o.duration(r)
+	a.outcome.read(r)
+	a.source(r)
+	r.Agent("properties.objectId", r.Text(o.properties.at(r, aoaiObject)))
+	r.AgentByAddress("")
+	r.SetText(schema.UserID, o.properties.at(r, aoaiObject))
+	r.SetText(schema.CloudRegion, r.At(a.location))
+	r.SetText(schema.ServiceTargetName, o.properties.at(r, aoaiAPI))
+	r.SetFirst(schema.GenAIRequestModel, o.properties.at(r, aoaiDeployment), o.properties.at(r, aoaiModel))
+	r.SetText(schema.GenAIResponseModel, o.properties.at(r, aoaiModel))
+	r.SetInt(schema.HTTPRequestBytes, o.properties.at(r, aoaiRequestLength))
+	r.SetInt(schema.HTTPResponseBytes, o.properties.at(r, aoaiResponseLength))
+	r.Emit()
+}
+
+// duration is taken from the times of request and response where durationMs is missing or negative, as it can be.
+func (o *azureOpenAI) duration(r *formats.Record) {
+	if r.Event.Has(schema.EventDuration) {
+		return
+	}
+	start, ok := ticks(o.properties.at(r, aoaiRequestTime))
+	end, ok2 := ticks(o.properties.at(r, aoaiResponseTime))
+	if ok && ok2 && end >= start {
+		r.Event.SetInt(schema.EventDuration, end-start)
+	}
+}
+
+// .NET counts ticks of 100 ns since the year 1.
+const (
+	nsPerTick    = 100
+	ticksAt1970  = 621355968000000000
+	maxTicksSpan = (1<<63 - 1) / nsPerTick // what fits in ns
+)
+
+// ticks returns an instant in ns since 1970 from .NET ticks.
+func ticks(n formats.Node) (ns int64, ok bool) {
+	if n.Kind != scan.Number && n.Kind != scan.String {
+		return 0, false
+	}
+	t, ok := scan.Int(n.Src, n.Span)
+	if !ok || t <= 0 || t-ticksAt1970 > maxTicksSpan || t-ticksAt1970 < -maxTicksSpan {
+		return 0, false
+	}
+	return (t - ticksAt1970) * nsPerTick, true
+}
+
+// operationOfName returns what a call of a model does, by the name of the operation: ChatCompletions_Create.
+func operationOfName(name string) string {
+	switch {
+	case hasPrefixFold(name, "chatcompletions"), hasPrefixFold(name, "chat completions"), hasPrefixFold(name, "responses"),
+		hasPrefixFold(name, "messages"), hasPrefixFold(name, "extensionschatcompletions"):
+		return opChat
+	case hasPrefixFold(name, "completions"):
+		return opCompletion
+	case hasPrefixFold(name, "embeddings"):
+		return opEmbeddings
+	case strings.Contains(name, "image") || strings.Contains(name, "Image") || hasPrefixFold(name, "audio"):
+		return "generate_content"
+	}
+	return ""
+}

@@ -1,0 +1,152 @@
+package cloud
+
+import (
+	"strings"
+
+	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/formats"
+)
+
+// Okta is an event of Okta's System Log.
+func Okta() formats.Format {
+	return formats.Format{
+		Name:     "okta_system",
+		Aliases:  []string{"okta", "okta_system_log"},
+		Datasets: []string{"okta.system"},
+		Tells:    []formats.Tell{{Keys: []string{"eventType", "published", "actor", "outcome"}}},
+		Open:     openOkta,
+	}
+}
+
+type okta struct {
+	id, time, kind, result, reason, address, chain, userAgent, asNumber                 int
+	actorID, actorType, actorName, actorEmail, clientID, apiToken, session, transaction int
+	requestID, uri, target                                                              int
+	hop, object                                                                         *formats.Shape
+}
+
+// Places in the shape of a target.
+const (
+	targetID = iota
+	targetType
+	targetName
+	targetAlternate
+)
+
+func openOkta(p *formats.Paths) formats.Reader {
+	return &okta{
+		id: p.Add("uuid"), time: p.Add("published"), kind: p.Add("eventType"), result: p.Add("outcome", "result"), reason: p.Add("outcome", "reason"),
+		address: p.Add("client", "ipAddress"), chain: p.Add("request", "ipChain"), userAgent: p.Add("client", "userAgent", "rawUserAgent"),
+		asNumber: p.Add("securityContext", "asNumber"), actorID: p.Add("actor", "id"), actorType: p.Add("actor", "type"),
+		actorName: p.Add("actor", "displayName"), actorEmail: p.Add("actor", "alternateId"), clientID: p.Add("client", "id"),
+		apiToken: p.Add("transaction", "detail", "requestApiTokenId"), session: p.Add("authenticationContext", "externalSessionId"),
+		transaction: p.Add("transaction", "id"), requestID: p.Add("debugContext", "debugData", "requestId"), uri: p.Add("debugContext", "debugData", "requestUri"),
+		target: p.Add("target"),
+		hop:    formats.NewShape([]string{"ip"}),
+		object: formats.NewShape([]string{"id"}, []string{"type"}, []string{"displayName"}, []string{"alternateId"}),
+	}
+}
+
+func (o *okta) Read(r *formats.Record) {
+	r.Begin("okta.system")
+	if !r.Start(r.At(o.time)) {
+		return
+	}
+	r.SetText(schema.EventID, r.At(o.id))
+	o.call(r)
+	o.outcome(r)
+	if o.hop.Select(r.At(o.chain).First()); !r.SetSource(r.Text(r.At(o.address)), "") {
+		r.SetSource(r.Text(o.hop.At(0)), "")
+	}
+	o.caller(r)
+	r.AgentByAddress(o.known(r, o.userAgent))
+	r.Put(schema.UserAgentOriginal, o.known(r, o.userAgent))
+	r.SetInt(schema.SourceASNumber, r.At(o.asNumber))
+	r.Put(schema.SessionID, o.known(r, o.session))
+	r.SetText(schema.TraceID, r.At(o.transaction))
+	r.SetText(schema.HTTPRequestID, r.At(o.requestID))
+	_, path := formats.SplitURL(r.Text(r.At(o.uri)))
+	r.Put(schema.URLPath, path)
+	r.Put(schema.ServiceTargetName, "okta")
+	r.Emit()
+}
+
+// known returns a text, "" where Okta writes a word for not knowing it.
+func (o *okta) known(r *formats.Record, place int) string {
+	if text := r.Text(r.At(place)); !strings.EqualFold(text, "unknown") && text != "null" {
+		return text
+	}
+	return ""
+}
+
+// call sets what was done, and to what.
+func (o *okta) call(r *formats.Record) {
+	kind := r.Text(r.At(o.kind))
+	class := formats.ClassAudit
+	for _, prefix := range [...]string{"user.session.", "user.authentication.", "user.mfa.", "app.oauth2.", "policy.evaluate_sign_on"} {
+		if strings.HasPrefix(kind, prefix) {
+			class = formats.ClassAuth
+		}
+	}
+	r.SetClass(class, kind)
+	r.Put(schema.EventType, typeOfOperation(lastPart(kind, '.')))
+	o.object.Select(r.At(o.target).First())
+	r.SetText(schema.ResourceID, o.object.At(targetID))
+	r.SetText(schema.ResourceType, o.object.At(targetType))
+	r.SetFirst(schema.ResourceName, o.object.At(targetName), o.object.At(targetAlternate))
+}
+
+func (o *okta) outcome(r *formats.Record) {
+	result := r.Text(r.At(o.result))
+	switch result {
+	case "SUCCESS", "ALLOW":
+		r.SetOutcome(formats.Success)
+		return
+	case "DENY":
+		r.Block()
+	case "FAILURE", "ABANDONED", "RATE_LIMIT":
+		r.SetOutcome(formats.Failure)
+		if reason := r.Text(r.At(o.reason)); formats.Denied(reason) || strings.EqualFold(reason, "access_denied") {
+			r.Block()
+		}
+	default: // CHALLENGE, SKIPPED, UNKNOWN
+		r.SetOutcome(formats.Unknown)
+		return
+	}
+	r.SetText(schema.ErrorType, r.At(o.reason))
+}
+
+// caller tells who did it: an application that is the actor, the OAuth client or the token of a call, else a person.
+func (o *okta) caller(r *formats.Record) {
+	id, kind, email := r.Text(r.At(o.actorID)), r.Text(r.At(o.actorType)), r.Text(r.At(o.actorEmail))
+	token := r.Text(r.At(o.apiToken))
+	person := kind == "User"
+	switch {
+	case person:
+		r.Put(schema.UserType, "human")
+	case kind == "SystemPrincipal":
+		r.Put(schema.UserType, "system")
+	case kind != "":
+		r.Put(schema.UserType, "service")
+	}
+	if !person {
+		r.Agent("actor.id", id)
+		r.Put(schema.AIAgentName, o.known(r, o.actorName))
+	}
+	r.Agent("client.id", o.known(r, o.clientID))
+	r.Agent("transaction.detail.requestApiTokenId", token)
+	if person && r.Event.Has(schema.AIAgentUID) {
+		r.Put(schema.OnBehalfOfID, id)
+	}
+	r.Agent("actor.id", id)
+	r.Put(schema.UserID, id)
+	r.Put(schema.UserName, o.known(r, o.actorName))
+	if strings.IndexByte(email, '@') > 0 {
+		r.Put(schema.UserEmail, email)
+	}
+	if token != "" {
+		r.Put(schema.CredentialUID, token)
+		r.Put(schema.CredentialType, "api_key")
+	}
+	r.Put(schema.ClientAppID, o.known(r, o.clientID))
+}

@@ -1,0 +1,137 @@
+package cloud
+
+import (
+	"strings"
+
+	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/formats"
+	"github.com/aidr-engine/aidr/schema/scan"
+)
+
+// OpenAIAudit is an event of the audit log of an OpenAI organization: what was done to keys, users and projects. It holds
+// no prompts.
+func OpenAIAudit() formats.Format {
+	return formats.Format{
+		Name:     "openai_audit",
+		Datasets: []string{"openai.audit"},
+		Tells:    []formats.Tell{{Keys: []string{"effective_at", "type", "actor"}}},
+		Open:     openOpenAI,
+	}
+}
+
+type openAI struct {
+	record, id, kind, time, project                int
+	userID, userEmail, address, userAgent, country int
+	keyID, serviceAccount, keyUser, keyEmail       int
+	object                                         *formats.Shape
+}
+
+// Places in the shape of what was acted on.
+const (
+	objectID = iota
+	objectName
+	objectError
+)
+
+func openOpenAI(p *formats.Paths) formats.Reader {
+	at := func(keys ...string) int { return p.Add(append([]string{"actor"}, keys...)...) }
+	return &openAI{
+		record: p.Add(), id: p.Add("id"), kind: p.Add("type"), time: p.Add("effective_at"), project: p.Add("project", "id"),
+		userID: at("session", "user", "id"), userEmail: at("session", "user", "email"), address: at("session", "ip_address"),
+		userAgent: at("session", "user_agent"), country: at("session", "ip_address_details", "country"),
+		keyID: at("api_key", "id"), serviceAccount: at("api_key", "service_account", "id"), keyUser: at("api_key", "user", "id"),
+		keyEmail: at("api_key", "user", "email"),
+		object:   formats.NewShape([]string{"id"}, []string{"data", "name"}, []string{"error_code"}),
+	}
+}
+
+func (o *openAI) Read(r *formats.Record) {
+	r.Begin("openai.audit")
+	if !r.Start(r.At(o.time)) {
+		return
+	}
+	kind := r.Text(r.At(o.kind))
+	r.SetText(schema.EventID, r.At(o.id))
+	o.find(r, kind)
+	o.call(r, kind)
+	r.SetSource(r.Text(r.At(o.address)), "")
+	o.caller(r)
+	r.AgentByAddress(r.Text(r.At(o.userAgent)))
+	r.SetText(schema.UserAgentOriginal, r.At(o.userAgent))
+	r.SetText(schema.SourceGeoCountryISOCode, r.At(o.country))
+	r.SetText(schema.CloudAccountID, r.At(o.project))
+	r.Put(schema.ServiceTargetName, "openai")
+	r.Emit()
+}
+
+// find selects the object that the event is about. Its key is the event's type with underscores: api_key_created.
+func (o *openAI) find(r *formats.Record, kind string) {
+	whole := r.At(o.record)
+	object := formats.Node{Src: whole.Src}
+	scan.Members(whole.Src, whole.Span, &r.Arena, func(key string, v scan.Span) bool {
+		if kind != "" && sameWords(key, kind) {
+			object.Span = v
+		}
+		return true
+	})
+	o.object.Select(object)
+}
+
+// sameWords says that a key spells an event's type: api_key_created for api_key.created.
+func sameWords(key, kind string) bool {
+	if len(key) != len(kind) {
+		return false
+	}
+	for i := range len(key) {
+		if key[i] != kind[i] && (key[i] != '_' || kind[i] != '.') {
+			return false
+		}
+	}
+	return true
+}
+
+func (o *openAI) call(r *formats.Record, kind string) {
+	class := formats.ClassAudit
+	if strings.HasPrefix(kind, "login.") || strings.HasPrefix(kind, "logout.") {
+		class = formats.ClassAuth
+	}
+	r.SetClass(class, kind)
+	r.Put(schema.EventType, typeOfVerb(lastPart(kind, '.')))
+	r.SetOutcome(formats.Success)
+	if strings.HasSuffix(kind, ".failed") {
+		r.SetOutcome(formats.Failure)
+		r.SetText(schema.ErrorType, o.object.At(objectError))
+	}
+	if dot := strings.LastIndexByte(kind, '.'); dot > 0 && o.object.At(objectID).Present() {
+		r.Put(schema.ResourceType, kind[:dot])
+	}
+	r.SetText(schema.ResourceID, o.object.At(objectID))
+	r.SetText(schema.ResourceName, o.object.At(objectName))
+}
+
+// caller tells who did it: a service account, the key of a person, or a person.
+func (o *openAI) caller(r *formats.Record) {
+	key := r.Text(r.At(o.keyID))
+	user := r.FirstText(r.At(o.userID), r.At(o.keyUser))
+	r.Agent("actor.api_key.service_account.id", r.Text(r.At(o.serviceAccount)))
+	r.Agent("actor.api_key.id", key)
+	if r.Event.Has(schema.AIAgentUID) {
+		r.Put(schema.OnBehalfOfID, user)
+	}
+	r.Agent("actor.session.user.id", user)
+	r.Agent("actor.session.user.email", r.Text(r.At(o.userEmail)))
+	r.Put(schema.UserID, user)
+	r.SetFirst(schema.UserEmail, r.At(o.userEmail), r.At(o.keyEmail))
+	r.Put(schema.CredentialUID, key)
+	switch {
+	case r.At(o.serviceAccount).Present():
+		r.Put(schema.UserType, "service")
+	case user != "":
+		r.Put(schema.UserType, "human")
+	}
+	if key != "" {
+		r.Put(schema.CredentialType, "api_key")
+	} else if user != "" {
+		r.Put(schema.CredentialType, "session")
+	}
+}
