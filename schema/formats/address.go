@@ -95,8 +95,13 @@ func (r *Record) believes(ip netip.Addr) bool {
 	return false
 }
 
-// SetCaller sets source.ip from an address, or source.domain where a service's name stands instead of one.
+// SetCaller sets source.ip from an address, or source.domain where a service's name stands instead of one. A value of
+// another kind is counted.
 func (r *Record) SetCaller(n Node) {
+	if n.Kind > scan.Null && n.Kind != scan.String && n.Kind != scan.Number {
+		r.Fault(schema.SourceIP)
+		return
+	}
 	text := r.Text(n)
 	if text == "" || r.SetSource(text, "") {
 		return
