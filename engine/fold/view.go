@@ -1,6 +1,11 @@
 package fold
 
-import "fmt"
+import (
+	"encoding/json"
+	"fmt"
+
+	"github.com/aidr-engine/aidr/schema"
+)
 
 // TenantKey is what GroupKey calls the tenant. No field has this name.
 const TenantKey = "tenant"
@@ -27,17 +32,108 @@ func (p *Program) GroupKey(values map[string]string) (string, error) {
 	return string(key), nil
 }
 
-// KeyView is what one key of a cell remembers, for people.
+// KeyView is what one key of a cell remembers, for people: as of its last item, pending ones included.
 type KeyView struct {
-	Key   []string `json:"key"`   // the values of `by`, in order
-	Bytes int      `json:"bytes"` // of its State
+	Key      []string        `json:"key"`                // the values of `by`, in order
+	Bytes    int             `json:"bytes"`              // of its State
+	Since    *schema.Instant `json:"since,omitempty"`    // its first item, or the oldest that it still remembers
+	Last     *schema.Instant `json:"last,omitempty"`     // its last item, where that is known
+	Events   int64           `json:"events,omitempty"`   // threshold: in the window
+	Value    json.Number     `json:"value,omitempty"`    // threshold: what is compared, where that is no count
+	Values   int             `json:"values,omitempty"`   // distinct, new_value: different ones
+	Learns   *schema.Instant `json:"learns,omitempty"`   // new_value: until then every value is taken as known
+	Partials []int           `json:"partials,omitempty"` // sequence: matches that have come as far as each of its items
 }
 
-// Keys describes the keys of base.
+// describer is a kind that says what a State holds. Each kind of the language is one but none, which holds nothing.
+type describer interface {
+	describe(st []byte, v *KeyView)
+}
+
+// Keys describes what the keys remember, in order.
 func (c *Cell) Keys() (out []KeyView) {
-	for i := range c.base.keys {
-		k := &c.base.keys[i]
-		out = append(out, KeyView{Key: keyTexts(k.key), Bytes: len(k.state)})
+	w := c.p.borrow()
+	defer c.p.giveBack(w)
+	c.refresh(w)
+	s := &c.base
+	if c.Pending() > 0 {
+		s = &c.live
 	}
+	c.each(s, func(k *keyed) {
+		if len(k.state) == 0 {
+			return // forgotten
+		}
+		v := KeyView{Key: keyTexts(k.key), Bytes: len(k.state)}
+		if d, ok := c.p.kind.(describer); ok {
+			d.describe(k.state, &v)
+		}
+		out = append(out, v)
+	})
 	return out
+}
+
+// between notes the first and the last item.
+func (v *KeyView) between(first, last int64) {
+	since, until := schema.Instant(first), schema.Instant(last)
+	v.Since, v.Last = &since, &until
+}
+
+func (k ring) describe(st []byte, v *KeyView) {
+	r := reader{b: st}
+	ts := readTimes(&r)
+	v.Events = int64(ts.n)
+	v.between(ts.first, ts.last())
+}
+
+func (k panes) describe(st []byte, v *KeyView) {
+	r := reader{b: st}
+	win := k.read(&r)
+	v.Events = win.total.items + win.latest.items
+	first := win.number*k.pane + win.latest.first
+	if win.n > 0 {
+		flat := reader{b: win.flat}
+		flat.uvarint()
+		first = win.oldest*k.pane + k.readPane(&flat).first
+	}
+	since := schema.Instant(first)
+	v.Since = &since
+	switch {
+	case k.sum:
+		v.Value = unitNano.number(plus(win.total.sum, win.latest.sum))
+	case k.ratio:
+		v.Value = unitNano.number(shareOf(win.total.trues+win.latest.trues, v.Events))
+	}
+}
+
+func (k distinct) describe(st []byte, v *KeyView) {
+	r := reader{b: st}
+	v.seen(readSeen(&r))
+}
+
+func (k newValue) describe(st []byte, v *KeyView) {
+	r := reader{b: st}
+	first := r.int64()
+	v.seen(readSeen(&r))
+	since, until := schema.Instant(first), schema.Instant(later(first, int64(k.learn)))
+	v.Since, v.Learns = &since, &until
+}
+
+// seen notes values and when the first and the last of them were last seen.
+func (v *KeyView) seen(s seen) {
+	if v.Values = s.len(); v.Values > 0 {
+		v.between(s.last(0), s.last(s.len()-1))
+	}
+}
+
+func (k sequence) describe(st []byte, v *KeyView) {
+	var s partials
+	s.reset(len(k.places))
+	r := reader{b: st}
+	k.read(&r, &s)
+	for i := range len(k.places) - 1 {
+		v.Partials = append(v.Partials, s.places[i].len())
+	}
+	if n := len(s.items); n > 0 {
+		v.between(s.items[0].time, s.items[n-1].time)
+	}
 }

@@ -1,0 +1,61 @@
+package fold_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/aidr-engine/aidr/engine/fold"
+	"github.com/aidr-engine/aidr/rules"
+)
+
+// TestKeys: what a key remembers, below and above the watermark.
+func TestKeys(t *testing.T) {
+	f := func(name string, change func(r *rules.Rule), data string, want string) {
+		t.Helper()
+		r := rule(rules.KindThreshold)
+		change(r)
+		c := fold.NewCell(fold.NewProgram(r), "a\x00\x01")
+		c.Advance(0)
+		for i, s := range []int{1, 2, 5} {
+			it := at(s, uint64(i))
+			if data != "" {
+				it.Data = data[i*len(data)/3 : (i+1)*len(data)/3]
+			}
+			c.Add(it)
+		}
+		c.Advance(4e9)
+		for range 2 { // asking changes nothing
+			keys := c.Keys()
+			for i := range keys {
+				if keys[i].Bytes == 0 {
+					t.Errorf("%s: no bytes", name)
+				}
+				keys[i].Bytes = 0 // how many is not the point
+			}
+			got, err := json.Marshal(keys)
+			if err != nil || string(got) != want {
+				t.Errorf("%s:\ngot  %s, %v\nwant %s", name, got, err, want)
+			}
+		}
+	}
+	threshold := func(th rules.Threshold) func(*rules.Rule) {
+		th.Within = 64 * time.Second
+		return func(r *rules.Rule) { r.Threshold = &th }
+	}
+	const head, span = `[{"key":["a"],"bytes":0,`, `"since":"1970-01-01T00:00:01Z","last":"1970-01-01T00:00:05Z",`
+	f("count", threshold(rules.Threshold{Count: 3}), "", head+span+`"events":3}]`)
+	f("large count", threshold(rules.Threshold{Count: 300}), "", head+`"since":"1970-01-01T00:00:01Z","events":3}]`)
+	f("ratio", threshold(rules.Threshold{Ratio: &rules.Ratio{AtLeast: 5e8, Min: 10}}), "\x01\x00\x01", head+`"since":"1970-01-01T00:00:01Z","events":3,"value":0.666666666}]`)
+	f("distinct", func(r *rules.Rule) {
+		r.Kind, r.Distinct = rules.KindDistinct, &rules.Distinct{Within: time.Minute, Count: 9}
+	},
+		"aaaaaaaabbbbbbbbcccccccc", head+span+`"values":3}]`)
+	f("new value", func(r *rules.Rule) {
+		r.Kind, r.NewValue = rules.KindNewValue, &rules.NewValue{Learn: time.Hour, Forget: 24 * time.Hour, MaxValues: 9}
+	}, "aaaaaaaabbbbbbbbaaaaaaaa", head+span+`"values":2,"learns":"1970-01-01T01:00:01Z"}]`)
+	f("sequence", func(r *rules.Rule) {
+		*r = *twoSources()
+	}, "", head+`"since":"1970-01-01T00:00:05Z","last":"1970-01-01T00:00:05Z","partials":[1]}]`)
+	f("none", func(r *rules.Rule) { r.Kind = rules.KindNone }, "", "null")
+}
