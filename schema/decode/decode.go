@@ -10,6 +10,7 @@ import (
 
 	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/formats"
+	"github.com/aidr-engine/aidr/schema/formats/llm"
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
@@ -57,6 +58,8 @@ type Decoder struct {
 	batches  []bool                // which readers take records that hold many elements
 	batched  int                   // the reader of the batch in hand
 	splits   func(formats.Node) bool
+	otlp     bool   // OTLP is among the formats, so that protobuf is too
+	json     []byte // room for what protobuf says as JSON
 
 	raw      string
 	handler  *Handler
@@ -113,6 +116,7 @@ func New(o Options) (*Decoder, error) {
 	d.root = d.paths.Add()
 	d.envelope = openEnvelope(d.paths)
 	for _, f := range chosen {
+		d.otlp = d.otlp || f.Name == llm.OTLPName
 		reader := f.Open(d.paths)
 		_, batch := reader.(formats.Batch)
 		d.readers, d.batches = append(d.readers, reader), append(d.batches, batch)
@@ -188,7 +192,9 @@ func (d *Decoder) document(text string, level int) {
 	text = strings.TrimPrefix(text, "\ufeff")
 	dup, err := d.trie.Select(text, d.found)
 	if err != nil {
-		d.values(text, level)
+		if !d.protobuf(text, level) {
+			d.values(text, level)
+		}
 		return
 	}
 	d.value(text, d.found[d.root], dup, level)

@@ -17,12 +17,15 @@ const (
 	claudeCodeDataset = "otel.claude_code"
 )
 
+// OTLPName is the name of the format OTLP.
+const OTLPName = "otlp"
+
 // OTLP is OpenTelemetry's protocol, spans and logs: the GenAI conventions of all ages, OpenInference, OpenLLMetry, MCP,
 // and the logs of coding agents. Protobuf is made this JSON before it comes here. Each span or log record is an element;
 // one that is not about an agent gives no event.
 func OTLP() formats.Format {
 	return formats.Format{
-		Name:     "otlp",
+		Name:     OTLPName,
 		Aliases:  []string{"otel", "otlp_proto", "otlp_json"},
 		Datasets: []string{claudeCodeDataset, otelDataset, otelHTTPDataset},
 		Tells:    []formats.Tell{{Keys: []string{"resourceSpans"}}, {Keys: []string{"resourceLogs"}}},
