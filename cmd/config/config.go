@@ -13,9 +13,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aidr-engine/aidr/cmd/maps"
 	"github.com/aidr-engine/aidr/rules/doc"
 	"github.com/aidr-engine/aidr/rules/expr"
 	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/decode"
 )
 
 // Config is the whole configuration, with defaults filled in. It is read-only once loaded.
@@ -25,6 +27,7 @@ type Config struct {
 	File    string
 	Sources []Source
 	Rules   []string // folders and files
+	Maps    []string // folders of field maps, beside those that aidr ships
 	Lists   string   // folder of lists, "" for none
 	Agents  string   // agents.yaml, "" for none
 	State   State
@@ -32,6 +35,10 @@ type Config struct {
 	HTTP    HTTP
 	Log     Log
 	Shards  int // 0: one per core
+
+	Identity   *Override // nil: none
+	Enrichment Enrichment
+	Redact     *schema.Redaction // nil: of every field the credentials are replaced
 }
 
 // Place is where something stands in the file; the zero Place is nowhere.
@@ -178,10 +185,11 @@ func Parse(file string, src []byte, env func(string) (string, bool)) (*Config, [
 	}
 	r := reader{origin: file, env: env}
 	c := r.config(root)
-	if d.Failed() {
-		return nil, quiet(d.Problems())
+	problems := append(quiet(d.Problems()), r.mapProblems...)
+	if d.Failed() || maps.Failed(problems) {
+		return nil, problems
 	}
-	return c, quiet(d.Problems())
+	return c, problems
 }
 
 // quiet takes the lines away that problems would show: one of them may hold a secret.
@@ -197,6 +205,9 @@ type reader struct {
 	origin  string // the name of the file
 	env     func(string) (string, bool)
 	filters *expr.Env // nil until the first filter
+
+	formats     []*decode.Map // formats beside those that are built in
+	mapProblems []doc.Problem
 }
 
 // text returns a text with ${...} replaced.

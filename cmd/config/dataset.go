@@ -5,6 +5,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aidr-engine/aidr/cmd/maps"
 	"github.com/aidr-engine/aidr/rules/doc"
 	"github.com/aidr-engine/aidr/schema/decode"
 )
@@ -12,14 +13,22 @@ import (
 // auto is the format that is found out record by record.
 const auto = "auto"
 
+// maps reads the folders of field maps, whose formats sources may name.
+func (r *reader) maps(n *doc.Node) []string {
+	folders := r.texts(n)
+	set, problems := maps.Load(folders...)
+	r.formats, r.mapProblems = set.Maps(), problems
+	return folders
+}
+
 // format checks the name of a format; absent it is auto.
-func format(n *doc.Node, name string) string {
+func (r *reader) format(n *doc.Node, name string) string {
 	if name == "" || name == auto {
 		return auto
 	}
-	if _, ok := decode.Find(name); !ok {
+	if _, ok := decode.Find(name, r.formats...); !ok {
 		names := []string{auto}
-		for _, f := range decode.Formats() {
+		for _, f := range decode.Formats(r.formats...) {
 			names = append(names, f.Name)
 		}
 		n.Fail("%q is no format: use one of %s", doc.Short(name), strings.Join(names, ", "))
@@ -34,12 +43,12 @@ type names struct {
 }
 
 // datasets returns what records of a format may be.
-func datasets(format string) (n names) {
-	f, found := decode.Find(format)
+func (r *reader) datasets(format string) (n names) {
+	f, found := decode.Find(format, r.formats...)
 	if found && f.Datasets != nil {
 		return names{known: f.Datasets}
 	}
-	for _, f := range decode.Formats() {
+	for _, f := range decode.Formats(r.formats...) {
 		n.known = append(n.known, f.Datasets...)
 	}
 	slices.Sort(n.known)

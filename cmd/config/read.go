@@ -22,6 +22,7 @@ func (r *reader) config(root *doc.Node) *Config {
 	c := &Config{
 		File:   r.origin,
 		Rules:  r.texts(f.Get("rules")),
+		Maps:   r.maps(f.Get("maps")),
 		Lists:  r.text(f.Get("lists")),
 		Agents: r.text(f.Get("agents")),
 		State:  r.state(section(f, "state")),
@@ -30,6 +31,7 @@ func (r *reader) config(root *doc.Node) *Config {
 		Log:    r.log(section(f, "log")),
 		Shards: int(integer(f.Get("shards"), 0, 1, 1024)),
 	}
+	c.Identity, c.Enrichment, c.Redact = r.identity(f.Get("identity")), r.enrichment(f.Get("enrichment")), r.redact(f.Get("redact"))
 	sources := f.Need("sources")
 	taken := map[string]bool{}
 	for i, n := range sources.Items() {
@@ -58,8 +60,8 @@ func (r *reader) source(n *doc.Node, place int) Source {
 		Idle:           duration(f.Get("idle"), 0, time.Second, day),
 		TrustForwarded: r.networks(f.Get("trust_forwarded")),
 	}
-	s.Format = format(f.Get("format"), s.Format)
-	known := datasets(s.Format)
+	s.Format = r.format(f.Get("format"), s.Format)
+	known := r.datasets(s.Format)
 	for _, item := range f.Get("datasets").Items() {
 		known.check(item)
 	}

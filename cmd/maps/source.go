@@ -62,7 +62,9 @@ func (r *reader) options(n *doc.Node, fields *doc.Fields, f schema.Field, s *dec
 		s.Until = keyPath(until)
 	}
 	if forwarded := r.only(fields.Get("forwarded"), f, schema.SourceIP); forwarded != nil {
-		s.Forwarded = keyPath(forwarded)
+		for _, p := range keyPaths(forwarded) {
+			s.Forwarded = append(s.Forwarded, p.Path)
+		}
 	}
 	s.Unit = unit(fields.Get("unit"), n, f, s.Until != nil)
 }

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/cmd/config"
+	"github.com/aidr-engine/aidr/cmd/maps"
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/connectors/clickhouse"
 	"github.com/aidr-engine/aidr/connectors/file"
@@ -20,7 +21,7 @@ import (
 	"github.com/aidr-engine/aidr/schema/decode"
 )
 
-func buildInputs(cfg *config.Config, log *slog.Logger) (inputs []engine.Input, err error) {
+func buildInputs(cfg *config.Config, set *maps.Set, log *slog.Logger) (inputs []engine.Input, err error) {
 	var errs []error
 	for _, s := range cfg.Sources {
 		src, err := buildSource(s, log)
@@ -29,14 +30,14 @@ func buildInputs(cfg *config.Config, log *slog.Logger) (inputs []engine.Input, e
 			continue
 		}
 		in := engine.Input{
-			Source: src, Idle: s.Idle, Datasets: s.Datasets, Delays: delays(s),
-			Decode: decode.Options{Format: s.Format, Tenant: s.Tenant, TrustForwarded: s.TrustForwarded},
+			Source: src, Idle: s.Idle, Datasets: s.Datasets, Delays: delays(s, set),
+			Decode: decode.Options{Format: s.Format, Maps: set.Maps(), Tenant: s.Tenant, TrustForwarded: s.TrustForwarded},
 		}
 		if _, err := decode.New(in.Decode); err != nil {
 			errs = append(errs, fmt.Errorf("%ssource %q: %w", s.At, s.Name, err))
 		}
 		if len(in.Datasets) == 0 {
-			in.Datasets = datasetsOf(s.Format)
+			in.Datasets = datasetsOf(s.Format, set)
 		}
 		inputs = append(inputs, in)
 	}
@@ -44,19 +45,19 @@ func buildInputs(cfg *config.Config, log *slog.Logger) (inputs []engine.Input, e
 }
 
 // datasetsOf returns what a format can give; nil, anything, for auto and aidr.
-func datasetsOf(format string) []string {
-	f, _ := decode.Find(format)
+func datasetsOf(format string, set *maps.Set) []string {
+	f, _ := decode.Find(format, set.Maps()...)
 	return f.Datasets
 }
 
 // delays spells out a delay that is meant for every dataset.
-func delays(s config.Source) map[string]time.Duration {
+func delays(s config.Source, set *maps.Set) map[string]time.Duration {
 	all, ok := s.Delay[""]
 	if !ok {
 		return s.Delay
 	}
 	out := map[string]time.Duration{}
-	for _, f := range decode.Formats() {
+	for _, f := range decode.Formats(set.Maps()...) {
 		for _, ds := range f.Datasets {
 			out[ds] = all
 		}
@@ -132,9 +133,12 @@ func Check(cfg *config.Config) ([]rules.Problem, error) {
 	if set != nil {
 		problems = append(problems, unknownEndpoints(cfg, set)...)
 	}
-	_, err := buildInputs(cfg, slog.New(slog.DiscardHandler))
+	mapped, bad := loadMaps(cfg, slog.New(slog.DiscardHandler))
+	_, err := buildInputs(cfg, mapped, slog.New(slog.DiscardHandler))
+	err = errors.Join(bad, err)
+	_, places := openPlaces(cfg, slog.New(slog.DiscardHandler))
 	sinks, bad := buildSinks(cfg)
-	err = errors.Join(err, bad)
+	err = errors.Join(err, places, bad)
 	for _, s := range sinks {
 		err = errors.Join(err, s.Close())
 	}

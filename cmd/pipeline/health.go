@@ -110,7 +110,10 @@ func stuck(s *store.Store) bool {
 // Status says how everything is. It never waits for the engine to be opened, replaced or closed.
 func (p *Pipeline) Status() api.Status {
 	s := api.Status{Status: ok, Running: true, Since: p.started, Version: p.o.Version, Components: map[string]api.Component{}}
-	for _, in := range p.inputs {
+	p.mu.Lock()
+	inputs := p.inputs
+	p.mu.Unlock()
+	for _, in := range inputs {
 		s.Components["source."+in.Source.Name()] = component(in.Source.Health())
 	}
 	for _, k := range p.sinks {

@@ -50,7 +50,7 @@ func (p *Pipeline) open() error {
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
-	e, err := p.newEngine(o, p.set)
+	e, err := p.newEngine(o, p.set, p.inputs)
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
@@ -65,10 +65,10 @@ func (p *Pipeline) open() error {
 }
 
 // newEngine starts an engine over the open state directory: it goes on from the last checkpoint.
-func (p *Pipeline) newEngine(o *opened, set *Set) (*engine.Engine, error) {
+func (p *Pipeline) newEngine(o *opened, set *Set, inputs []engine.Input) (*engine.Engine, error) {
 	return engine.New(engine.Options{
-		Set: set, Inputs: p.inputs, Store: o.store, Shards: p.cfg.Shards, CutEvery: p.cfg.State.CutEvery,
-		CacheCells: p.cfg.State.Cells, Log: p.log, Metrics: p.metrics, Redact: content.Redact,
+		Set: set, Inputs: inputs, Store: o.store, Shards: p.cfg.Shards, CutEvery: p.cfg.State.CutEvery,
+		CacheCells: p.cfg.State.Cells, Log: p.log, Metrics: p.metrics, Redact: content.Redact, Redaction: p.cfg.Redact,
 		Committed: func(entries []connectors.Entry) {
 			o.deliverer.Notify()
 			if p.o.Committed != nil {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/aidr-engine/aidr/cmd/config"
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/connectors/maxmind"
 	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/rules"
 )
@@ -50,6 +51,7 @@ type Pipeline struct {
 	reloads  *prometheus.CounterVec
 	inputs   []engine.Input
 	sinks    []connectors.Sink
+	places   *maxmind.Database // nil: addresses are not enriched
 	started  time.Time
 
 	reloading sync.Mutex // one reload at a time
@@ -96,10 +98,17 @@ func New(cfg *config.Config, o Options) (*Pipeline, error) {
 	}
 	p.set = set
 	p.rules.set(nil)
-	var err error
-	if p.inputs, err = buildInputs(cfg, o.Log); err != nil {
+	mapped, err := loadMaps(cfg, p.log)
+	if err != nil {
 		errs = append(errs, err)
 	}
+	if p.inputs, err = buildInputs(cfg, mapped, o.Log); err != nil {
+		errs = append(errs, err)
+	}
+	if p.places, err = openPlaces(cfg, p.log); err != nil {
+		errs = append(errs, err)
+	}
+	finishEvents(cfg, p.places, p.inputs)
 	if p.sinks, err = buildSinks(cfg); err != nil {
 		errs = append(errs, err)
 	}
@@ -159,10 +168,13 @@ func (p *Pipeline) stop() {
 }
 
 // watchSinks lets sinks look after their destination while nothing is delivered: to make its schema, and to know how it
-// is. stop ends that and waits for it.
+// is; and enrichment after its files. stop ends that and waits for it.
 func (p *Pipeline) watchSinks() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
+	if p.places != nil {
+		all.Go(func() { p.places.Watch(ctx) })
+	}
 	for _, s := range p.sinks {
 		if w, ok := s.(interface{ Watch(context.Context) }); ok {
 			all.Go(func() { w.Watch(ctx) })

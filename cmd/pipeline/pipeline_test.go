@@ -367,7 +367,7 @@ func TestDatasetsOf(t *testing.T) {
 	for format, want := range map[string]string{
 		"auto": "[]", "aidr": "[]", "cloudtrail": "[aws.cloudtrail]", "aws_cloudtrail": "[aws.cloudtrail]", "aws.cloudtrail": "[aws.cloudtrail]", "kong": "[kong.http_log]",
 	} {
-		if got := fmt.Sprint(datasetsOf(format)); got != want {
+		if got := fmt.Sprint(datasetsOf(format, nil)); got != want {
 			t.Errorf("%s: got %s, want %s", format, got, want)
 		}
 	}

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/engine/cases"
 )
 
-// Reload reads the rules again and swaps them between two batches. On any error, and where a test in a rule file fails,
+// Reload reads the rules and the field maps again and swaps them between two batches. On any error, and where a test in
+// a file of theirs fails,
 // the old ones keep running, and the log, /readyz and /metrics say so.
 func (p *Pipeline) Reload(ctx context.Context) error {
 	p.reloading.Lock()
@@ -42,16 +44,20 @@ func (p *Pipeline) reload(ctx context.Context) error {
 	if err := testRules(ctx, set); err != nil {
 		return err
 	}
+	inputs, err := p.remap()
+	if err != nil {
+		return err
+	}
 	p.life.Lock()
 	defer p.life.Unlock()
 	if p.isStopping() {
 		return errStopping
 	}
 	if p.engine != nil {
-		return p.swap(ctx, set)
+		return p.swap(ctx, set, inputs)
 	}
 	p.mu.Lock()
-	p.set = set
+	p.set, p.inputs = set, inputs
 	p.mu.Unlock()
 	return nil
 }
@@ -70,7 +76,7 @@ func testRules(ctx context.Context, set *Set) error {
 // swap ends the engine with a checkpoint and starts one with the new rules on it: State whose shape is the same lives
 // on, and what the sources hand in meanwhile waits. Where no checkpoint can be made now, nothing is touched. life is
 // held for writing.
-func (p *Pipeline) swap(ctx context.Context, set *Set) error {
+func (p *Pipeline) swap(ctx context.Context, set *Set, inputs []engine.Input) error {
 	if err := p.engine.Cut(ctx); err != nil {
 		return fmt.Errorf("make the checkpoint that new rules begin at: %w: reload again once that works", err)
 	}
@@ -82,12 +88,12 @@ func (p *Pipeline) swap(ctx context.Context, set *Set) error {
 		p.fail(err)
 		return err
 	}
-	e, err := p.newEngine(p.opened, set)
+	e, err := p.newEngine(p.opened, set, inputs)
 	if err != nil {
 		err = fmt.Errorf("start the engine with the new rules: %w", err)
-		set = p.set
+		set, inputs = p.set, p.inputs
 		var again error
-		if e, again = p.newEngine(p.opened, set); again != nil {
+		if e, again = p.newEngine(p.opened, set, inputs); again != nil {
 			err = errors.Join(err, again)
 			p.fail(err)
 			return err
@@ -97,7 +103,7 @@ func (p *Pipeline) swap(ctx context.Context, set *Set) error {
 		e.Assigned(part)
 	}
 	p.mu.Lock()
-	p.engine, p.set = e, set
+	p.engine, p.set, p.inputs = e, set, inputs
 	p.mu.Unlock()
 	return err
 }

@@ -90,9 +90,9 @@ func (p *Pipeline) reloadOn(ctx context.Context, hup <-chan os.Signal, files *fs
 	}
 }
 
-// watchFolders has the watcher look at every folder that rules, lists and the registry come from.
+// watchFolders has the watcher look at every folder that rules, field maps, lists and the registry come from.
 func (p *Pipeline) watchFolders(w *fsnotify.Watcher) {
-	paths := append([]string{}, p.cfg.Rules...)
+	paths := append(append([]string{}, p.cfg.Rules...), p.cfg.Maps...)
 	if p.cfg.Lists != "" {
 		paths = append(paths, p.cfg.Lists)
 	}

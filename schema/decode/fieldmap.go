@@ -43,9 +43,9 @@ type MapSource struct {
 	Hash    bool              // a secret: its hash stands for it
 
 	Unit      Unit
-	Until     []string // of event.duration: the path of the time at which it was over; Path is that of its start
-	AtEnd     bool     // of time: when the activity was over; it began event.duration before
-	Forwarded []string // of source.ip: the path of X-Forwarded-For
+	Until     []string   // of event.duration: the path of the time at which it was over; Path is that of its start
+	AtEnd     bool       // of time: when the activity was over; it began event.duration before
+	Forwarded [][]string // of source.ip: the paths of X-Forwarded-For, of which the first that has something counts
 }
 
 // OtherRow is the row of a table for every text that has none.

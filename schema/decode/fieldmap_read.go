@@ -34,10 +34,10 @@ type mappedField struct {
 type mappedSource struct {
 	*MapSource
 	rung      string
-	place     int  // of Path, -1 for a constant
-	forwarded int  // of Forwarded, -1 for none
-	until     int  // of Until, -1 for none
-	plain     bool // the value is taken as it stands
+	place     int   // of Path, -1 for a constant
+	forwarded []int // of Forwarded
+	until     int   // of Until, -1 for none
+	plain     bool  // the value is taken as it stands
 	under     []under
 }
 
@@ -94,13 +94,13 @@ func openMap(m *Map, p *formats.Paths) formats.Reader {
 func (m *mapReader) open(from []MapSource, p *formats.Paths) []mappedSource {
 	list := make([]mappedSource, len(from))
 	for i := range from {
-		s := mappedSource{MapSource: &from[i], rung: from[i].Rung(), place: -1, forwarded: -1, until: -1}
+		s := mappedSource{MapSource: &from[i], rung: from[i].Rung(), place: -1, until: -1}
 		s.plain = s.Path != nil && s.Value == "" && s.Pattern == nil && s.Table == nil
 		if s.Path != nil {
 			s.place = p.Add(s.Path...)
 		}
-		if s.Forwarded != nil {
-			s.forwarded = p.Add(s.Forwarded...)
+		for _, path := range s.Forwarded {
+			s.forwarded = append(s.forwarded, p.Add(path...))
 		}
 		if s.Until != nil {
 			s.until = p.Add(s.Until...)

@@ -68,7 +68,11 @@ func (m *mapReader) readSource(r *formats.Record) {
 		if !n.Present() {
 			continue
 		}
-		if s.forwarded < 0 || !r.SetSource(r.Text(n), r.Text(r.At(s.forwarded))) {
+		forwarded := ""
+		for i := 0; i < len(s.forwarded) && forwarded == ""; i++ {
+			forwarded = r.Text(r.At(s.forwarded[i]))
+		}
+		if forwarded == "" || !r.SetSource(r.Text(n), forwarded) {
 			r.SetCaller(n)
 		}
 		if r.Event.Has(schema.SourceIP) || r.Event.Has(schema.SourceDomain) {
