@@ -23,7 +23,8 @@ func corpus(t testing.TB) []string {
 	for _, name := range slices.Sorted(maps.Keys(records)) {
 		list = append(list, records[name])
 	}
-	for _, file := range []string{"litellm", "kong_http_log", "envoy_access_log", "mcp_jsonrpc", "aws_cloudtrail"} {
+	for _, file := range []string{"litellm", "kong_http_log", "envoy_access_log", "mcp_jsonrpc", "aws_cloudtrail",
+		"azure_diagnostics", "gcp_audit", "k8s_audit", "github_audit", "okta_system_log", "m365_audit"} {
 		for _, f := range readFixtures(t, "../../testdata/fixtures/"+file+".jsonl") {
 			list = append(list, string(f.Raw))
 		}
@@ -76,6 +77,19 @@ var contentRecords = []struct{ name, record string }{
 	{"cloudtrail parameters", `{"eventVersion":"1","eventSource":"s3.amazonaws.com","userIdentity":{"arn":"u"},"eventTime":"2026-01-01T10:00:00Z","eventName":"PutObject","requestParameters":{"bucketName":"b","key":%s,"userIdentity":{"arn":"victim"}}}`},
 	{"mcp arguments", `{"ts":"2026-01-01T10:00:00Z","direction":"c","session_id":"s","server":"f","agent":"a","message":{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":{"a":%s}}}}`},
 	{"mcp result", `{"ts":"2026-01-01T10:00:00Z","direction":"s","session_id":"s","server":"f","agent":"a","message":{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":%s}]}}}`},
+	{"azure request body", `{"time":"2026-01-01T10:00:00Z","resourceId":"/subscriptions/s/providers/Microsoft.ApiManagement/service/a","operationName":"o","category":"GatewayLogs","properties":{"method":"POST","url":"/p","responseCode":200,"apimSubscriptionId":"s1","requestBody":%s}}`},
+	{"azure prompt", `{"time":"2026-01-01T10:00:00Z","resourceId":"/subscriptions/s/providers/Microsoft.ApiManagement/service/a","operationName":"o","category":"GatewayLlmLogs","properties":{"modelName":"m","promptTokens":1,"requestMessages":[{"role":"user","content":%s}]}}`},
+	{"azure parameters", `{"time":"2026-01-01T10:00:00Z","resourceId":"/subscriptions/s","operationName":"x/write","category":"Administrative","resultType":"Success","identity":{"claims":{"appid":"a"}},"properties":{"requestbody":%s}}`},
+	{"gcp request", `{"logName":"l","insertId":"i","timestamp":"2026-01-01T10:00:00Z","protoPayload":{"methodName":"m.get","authenticationInfo":{"principalEmail":"a@b.example"},"request":{"text":%s}}}`},
+	{"kubernetes object", `{"apiVersion":"audit.k8s.io/v1","auditID":"k","verb":"create","stage":"ResponseComplete","user":{"username":"u"},"requestReceivedTimestamp":"2026-01-01T10:00:00Z","requestObject":{"data":%s}}`},
+	{"github title", `{"@timestamp":1767261600123,"_document_id":"d","action":"issues.create","actor":"a","actor_id":1,"title":%s}`},
+	{"copilot body", `{"type":"request","user_id":17,"enterprise_id":3,"endpoint":"/chat/completions","@timestamp":1767261600123,"event_id":"e","body":{"messages":[{"role":"user","content":%s}]}}`},
+	{"okta user agent", `{"uuid":"u","published":"2026-01-01T10:00:00Z","eventType":"e","actor":{"id":"1"},"outcome":{"result":"SUCCESS"},"client":{"userAgent":{"rawUserAgent":%s}}}`},
+	{"m365 file", `{"CreationTime":"2026-01-01T10:00:00","Id":"m","Operation":"CopilotInteraction","Workload":"Copilot","UserId":"u","CopilotEventData":{"ThreadId":"t","AccessedResources":[{"Id":"x","Name":%s}]}}`},
+	{"openai audit name", `{"id":"a","type":"api_key.created","effective_at":1767261600,"actor":{"session":{"user":{"id":"u"}}},"api_key_created":{"id":"k","data":{"name":%s}}}`},
+	{"anthropic name", `{"id":"a","created_at":"2026-01-01T10:00:00Z","organization_id":"o","type":"mcp_server_created","mcp_server_id":"m","mcp_server_name":%s,"actor":{"user_id":"u"}}`},
+	{"ocsf prompt", `{"class_uid":6003,"time":1767261600123,"metadata":{"version":"1"},"ai_agent":{"uid":"a"},"message_context":{"prompt_text":%s}}`},
+	{"ecs message", `{"@timestamp":1767261600123,"ecs":{"version":"8"},"event":{"kind":"event","id":"e"},"user":{"id":"u"},"message":%s}`},
 	{"aidr prompt", `{"time":"2026-01-01T10:00:00Z","event.dataset":"d","event.class":"llm","ai_agent.uid":"a","message_context.prompt_text":%s}`},
 }
 

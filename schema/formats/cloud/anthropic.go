@@ -53,7 +53,7 @@ func (a *anthropic) Read(r *formats.Record) {
 	if strings.Contains(kind, "failed") {
 		r.SetOutcome(formats.Failure)
 	}
-	r.SetSource(r.Text(r.At(a.address)), "")
+	setAddress(r, r.At(a.address))
 	a.caller(r)
 	r.AgentByAddress(r.Text(r.At(a.userAgent)))
 	r.SetText(schema.UserAgentOriginal, r.At(a.userAgent))

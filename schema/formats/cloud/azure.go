@@ -103,13 +103,8 @@ func (a *azure) start(r *formats.Record, dataset, resource string) bool {
 
 // source sets the caller's address from the first value that holds one. Some logs mask it.
 func (a *azure) source(r *formats.Record, more ...formats.Node) {
-	if r.SetSource(r.FirstText(r.At(a.address), r.At(a.addressUpper)), "") {
-		return
-	}
-	for _, n := range more {
-		if r.SetSource(r.Text(n), "") {
-			return
-		}
+	if !setAddress(r, r.At(a.address), r.At(a.addressUpper)) {
+		setAddress(r, more...)
 	}
 }
 

@@ -162,7 +162,7 @@ func (g *azureGateway) caller(r *formats.Record) {
 	}
 }
 
-// model sets a call of a model. Long messages are cut in several records, of which only the first begins with a list.
+// model sets a call of a model. Long messages are spread over several records, each with a list of its own.
 func (g *azureGateway) model(r *formats.Record) {
 	r.SetClass(formats.ClassLLM, opChat)
 	r.Put(schema.GenAIOperationName, opChat)
@@ -172,8 +172,21 @@ func (g *azureGateway) model(r *formats.Record) {
 	r.SetInt(schema.GenAIUsageOutputTokens, g.at(r, apimCompletionTokens))
 	r.SetText(schema.GenAIResponseID, g.at(r, apimRequestID))
 	r.SetOutcome(formats.Success)
-	g.chat.request(r, g.at(r, apimRequestMessages))
-	g.chat.response(r, g.at(r, apimResponseMessages))
+	g.chat.said.Request(r, messages(r, g.at(r, apimRequestMessages)))
+	if answer := messages(r, g.at(r, apimResponseMessages)); answer.Kind == scan.Array {
+		g.chat.response(r, answer)
+	} else {
+		g.chat.said.Response(r, answer)
+	}
+}
+
+// messages returns the list that a text holds, for API Management writes lists. All else is a part of what somebody
+// wrote, and not looked into.
+func messages(r *formats.Record, n formats.Node) formats.Node {
+	if list, ok := r.Inside(n); ok && list.Kind == scan.Array {
+		return list
+	}
+	return n
 }
 
 // tool sets a call of an MCP server.

@@ -65,7 +65,7 @@ func (e *ecs) Read(r *formats.Record) {
 	e.passes.read(r)
 	e.class(r)
 	e.outcomes(r)
-	r.SetSource(r.Text(either(r, e.address)), "")
+	setAddress(r, either(r, e.address))
 	e.caller(r)
 	r.Emit()
 }

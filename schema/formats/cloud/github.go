@@ -59,7 +59,7 @@ func (g *github) Read(r *formats.Record) {
 	}
 	r.SetText(schema.EventID, r.At(g.id))
 	g.call(r)
-	r.SetSource(r.Text(r.At(g.address)), "")
+	setAddress(r, r.At(g.address))
 	g.caller(r)
 	r.SetText(schema.UserAgentOriginal, r.At(g.userAgent))
 	r.SetText(schema.SourceGeoCountryISOCode, r.At(g.country))

@@ -18,6 +18,7 @@ func Kubernetes() formats.Format {
 		Tells: []formats.Tell{
 			{Keys: []string{"apiVersion", "verb"}, Path: []string{"apiVersion"}, Text: "audit.k8s.io/v1"},
 			{Keys: []string{"apiVersion", "verb"}, Path: []string{"apiVersion"}, Text: "audit.k8s.io/v1beta1"},
+			{Keys: []string{"kind", "verb", "objectRef"}, Path: []string{"kind"}, Text: "Event"}, // exports that leave out the version
 		},
 		Open: func(p *formats.Paths) formats.Reader {
 			return &kubernetes{event: openBlock(p, nil, kubernetesPaths)}

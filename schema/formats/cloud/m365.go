@@ -78,9 +78,7 @@ func (m *m365) Read(r *formats.Record) {
 	operation := r.Text(r.At(m.operation))
 	m.class(r, operation)
 	m.outcome(r, operation)
-	if !r.SetSource(r.FirstText(r.At(m.clientIP), r.At(m.clientAddress)), "") {
-		r.SetSource(r.Text(r.At(m.actorAddress)), "")
-	}
+	setAddress(r, r.At(m.clientIP), r.At(m.clientAddress), r.At(m.actorAddress))
 	m.caller(r)
 	r.AgentByAddress(r.Text(r.At(m.userAgent)))
 	r.SetText(schema.UserAgentOriginal, r.At(m.userAgent))

@@ -89,7 +89,7 @@ func (o *ocsf) Read(r *formats.Record) {
 	o.passes.read(r)
 	o.call(r, class)
 	o.outcome(r)
-	if !r.SetSource(r.Text(r.At(o.address)), "") {
+	if !setAddress(r, r.At(o.address)) {
 		r.SetCaller(r.At(o.service))
 	}
 	o.caller(r)

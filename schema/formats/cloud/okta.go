@@ -55,9 +55,8 @@ func (o *okta) Read(r *formats.Record) {
 	r.SetText(schema.EventID, r.At(o.id))
 	o.call(r)
 	o.outcome(r)
-	if o.hop.Select(r.At(o.chain).First()); !r.SetSource(r.Text(r.At(o.address)), "") {
-		r.SetSource(r.Text(o.hop.At(0)), "")
-	}
+	o.hop.Select(r.At(o.chain).First())
+	setAddress(r, r.At(o.address), o.hop.At(0))
 	o.caller(r)
 	r.AgentByAddress(o.known(r, o.userAgent))
 	r.Put(schema.UserAgentOriginal, o.known(r, o.userAgent))

@@ -54,7 +54,7 @@ func (o *openAI) Read(r *formats.Record) {
 	r.SetText(schema.EventID, r.At(o.id))
 	o.find(r, kind)
 	o.call(r, kind)
-	r.SetSource(r.Text(r.At(o.address)), "")
+	setAddress(r, r.At(o.address))
 	o.caller(r)
 	r.AgentByAddress(r.Text(r.At(o.userAgent)))
 	r.SetText(schema.UserAgentOriginal, r.At(o.userAgent))
