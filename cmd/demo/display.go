@@ -149,7 +149,7 @@ func (d *display) found(e connectors.Entry) {
 	title := plain(plain(agentOf(f), agentWidth)+": "+f.Title, width-9)
 	fmt.Fprintf(d.out, "%s%s %s\n", clear, severity, title)
 	d.say(f.RuleID+": "+note+f.Explanation, "    ")
-	fmt.Fprintf(d.out, "    evidence: %s\n", plain(evidence(f), width-14))
+	d.say("evidence: "+plain(evidence(f), 2*width-32), "    ") // two lines, most of the time
 }
 
 func agentOf(f *schema.Finding) string {
@@ -172,7 +172,10 @@ func evidence(f *schema.Finding) string {
 	}
 	sort.Strings(names)
 	for _, name := range names {
-		if b, err := json.Marshal(e.Fields[name]); err == nil && !strings.HasPrefix(name, "event.") {
+		if strings.HasPrefix(name, "event.") || strings.HasPrefix(name, "ai_agent.") {
+			continue // said already
+		}
+		if b, err := json.Marshal(e.Fields[name]); err == nil {
 			parts = append(parts, name+"="+string(b))
 		}
 	}
