@@ -250,21 +250,22 @@ func stateCommand() *cobra.Command {
 	var keys []string
 	get := &cobra.Command{
 		Use: "get --rule ID --key FIELD=VALUE...", Short: "Show what one rule remembers of one group key", Args: args(cobra.NoArgs),
-		RunE: w.with(func(ctx context.Context, cmd *cobra.Command, c *api.Client, _ []string) error {
-			key := map[string]string{}
-			for _, k := range keys {
-				name, value, ok := strings.Cut(k, "=")
-				if !ok {
-					return usage("--key %q: write FIELD=VALUE, such as ai_agent.uid=billing", k)
-				}
-				key[name] = value
+		Long: `get shows what a rule of a running aidr remembers of one group: how far time has come (watermark), how many of its events may
+still be joined by earlier ones (pending), its open findings, and for each key how many events or values it counts, and
+since when. --key names each field of the rule's group.by, such as --key ai_agent.uid=billing.`,
+		PreRunE: func(*cobra.Command, []string) error {
+			if rule == "" {
+				return usage("--rule is missing: name one of aidr rules ls")
 			}
-			text, err := json.Marshal(key)
+			return nil
+		},
+		RunE: w.with(func(ctx context.Context, cmd *cobra.Command, c *api.Client, _ []string) error {
+			text, err := keyJSON(keys)
 			if err != nil {
 				return err
 			}
 			var v json.RawMessage
-			if err := c.Do(ctx, http.MethodGet, "/v1/state", url.Values{"rule": {rule}, "key": {string(text)}}, &v); err != nil {
+			if err := c.Do(ctx, http.MethodGet, "/v1/state", url.Values{"rule": {rule}, "key": {text}}, &v); err != nil {
 				return err
 			}
 			return printJSON(cmd.OutOrStdout(), v, w.json)
@@ -272,9 +273,22 @@ func stateCommand() *cobra.Command {
 	}
 	get.Flags().StringVar(&rule, "rule", "", "the rule's id")
 	get.Flags().StringArrayVar(&keys, "key", nil, "FIELD=VALUE of the group key; may be repeated")
-	get.MarkFlagRequired("rule")
 	c.AddCommand(get)
 	return c
+}
+
+// keyJSON turns FIELD=VALUE flags into what the API takes.
+func keyJSON(flags []string) (string, error) {
+	key := map[string]string{}
+	for _, f := range flags {
+		name, value, ok := strings.Cut(f, "=")
+		if !ok {
+			return "", usage("--key %q: write FIELD=VALUE, such as ai_agent.uid=billing", f)
+		}
+		key[name] = value
+	}
+	text, err := json.Marshal(key)
+	return string(text), err
 }
 
 func statusCommand() *cobra.Command {
