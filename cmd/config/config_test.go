@@ -303,6 +303,15 @@ func TestExampleLoads(t *testing.T) {
 		b.WriteString(line + "\n")
 	}
 	env := func(name string) (string, bool) { return "whsec_" + name, true }
+	t.Chdir(t.TempDir()) // the folder of maps that it suggests is read
+	if err := os.Mkdir("maps", 0o700); err != nil {
+		t.Fatal(err)
+	}
+	const doors = "name: doors\ndataset: x.test\nclass: api\nkeys: [at, door]\nfields: {time: at, event.action: door}\nidentity: [door]\n" +
+		"tests: [{name: a, record: {at: 1767261600, door: front}, events: [{event.action: front, ai_agent.uid: front}]}]\n"
+	if err := os.WriteFile("maps/doors.yaml", []byte(doors), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	whole := strings.Replace(b.String(), "\n${NAME}", "\n# ${NAME}", 1)
 	whole = strings.Replace(whole, "\nConfiguration", "\n# Configuration", 1)
 	c, problems = Parse("example", []byte(whole), env)
