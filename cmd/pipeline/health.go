@@ -153,6 +153,9 @@ func (p *Pipeline) place() api.Component {
 		source := slices.Min(slices.Collect(maps.Keys(p.standby)))
 		return api.Component{Status: degraded, Reason: "standby: " + p.standby[source]}
 	}
+	if p.worked { // the brokers are away, or others take their turn: what there is to read is read later
+		return api.Component{Status: degraded, Reason: p.waiting}
+	}
 	return api.Component{Status: down, Reason: p.waiting}
 }
 

@@ -60,7 +60,7 @@ func (p *Pipeline) open() error {
 	o.deliverer.Start()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.opened, p.engine, p.waiting = o, e, ""
+	p.opened, p.engine, p.waiting, p.worked = o, e, "", true
 	return nil
 }
 

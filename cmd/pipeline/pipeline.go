@@ -65,6 +65,7 @@ type Pipeline struct {
 
 	rules    health            // of the last reload
 	waiting  string            // why the engine is not open
+	worked   bool              // it was open before
 	standby  map[string]string // source -> why it does not read
 	stopping bool
 	lost     error // what ended Run
