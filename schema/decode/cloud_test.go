@@ -6,6 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/formats"
 )
 
 // auditFolder is one folder of samples: whose logs they are, and which top-level keys tell them, as their documents say.
@@ -112,4 +115,52 @@ func cover(t *testing.T, d *Decoder, folder *auditFolder, lines []string) (c cov
 		}
 	}
 	return c
+}
+
+// auditFormats are those that read clouds' and services' audit logs.
+var auditFormats = []string{
+	"azure_diagnostics", "gcp_audit", "kubernetes_audit", "github_audit", "okta_system", "m365_audit", "openai_audit", "anthropic_activity", "ocsf", "ecs",
+}
+
+// Each reader takes whatever a record of its format may hold: the format is fixed, so that most of its keys may be
+// missing or damaged. Every event has what every event has, and reads back as itself.
+func FuzzAuditFormats(f *testing.F) {
+	for i, name := range auditFormats {
+		_, cases := readCases(f, "../../testdata/cases/decode/"+name+".txtar")
+		for _, c := range cases {
+			f.Add(uint8(i), c.record, int64(1))
+		}
+	}
+	var decoders []*Decoder
+	for _, name := range append([]string{"aidr"}, auditFormats...) {
+		d, err := New(Options{Format: name, Wanted: everything()})
+		if err != nil {
+			f.Fatal(err)
+		}
+		decoders = append(decoders, d)
+	}
+	f.Fuzz(func(t *testing.T, which uint8, text string, broker int64) {
+		d := decoders[1+int(which)%len(auditFormats)]
+		d.Decode(text, Meta{Time: broker}, &Handler{
+			Event: func(e *schema.Event) {
+				if !e.Has(schema.Time) || e.Text(schema.EventDataset) == "" || e.Text(schema.EventClass) == "" {
+					t.Fatalf("event without time, dataset or class: %s", formats.AppendEvent(nil, e, false))
+				}
+				if e.Has(schema.AIAgentUID) != e.Has(schema.AIAgentUIDSource) {
+					t.Fatalf("an agent without its rung, or a rung without an agent: %s", formats.AppendEvent(nil, e, false))
+				}
+				roundTrip(t, decoders[0], e)
+			},
+			Dead: func(dead Dead) {
+				if dead.Reason == "" || dead.Detail == "" {
+					t.Fatalf("dead letter without a reason: %v", dead)
+				}
+			},
+			FieldError: func(dataset, name string) {
+				if dataset == "" || name == "" {
+					t.Fatalf("field error without a name: %q %q", dataset, name)
+				}
+			},
+		})
+	})
 }

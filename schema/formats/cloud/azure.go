@@ -47,9 +47,6 @@ func openAzure(p *formats.Paths) formats.Reader {
 	}
 }
 
-// azureMilli is the unit of Azure's durations in ns.
-const azureMilli = 1e6
-
 func (a *azure) Read(r *formats.Record) {
 	category, resource := r.Text(r.At(a.category)), r.Text(r.At(a.resource))
 	switch {
@@ -90,7 +87,7 @@ func (a *azure) start(r *formats.Record, dataset, resource string) bool {
 	if !r.Start(r.At(a.time)) {
 		return false
 	}
-	r.SetDuration(r.At(a.duration), azureMilli)
+	r.SetDuration(r.At(a.duration), nsPerMilli)
 	r.SetText(schema.TraceID, r.At(a.correlation))
 	r.SetText(schema.OrganizationID, r.At(a.tenant))
 	r.Put(schema.CloudProvider, "azure")

@@ -29,12 +29,7 @@ func (b *block) open(r *formats.Record) {
 	b.inside = n.Kind == scan.String && b.find(r, n)
 }
 
-// wrapped takes the block from a string elsewhere; false where that holds no object.
-func (b *block) wrapped(r *formats.Record, n formats.Node) bool {
-	b.inside = b.find(r, n)
-	return b.inside
-}
-
+// find looks into a string; false where it holds no object.
 func (b *block) find(r *formats.Record, n formats.Node) bool {
 	inner, ok := r.Inside(n)
 	if !ok || inner.Kind != scan.Object {

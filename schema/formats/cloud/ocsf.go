@@ -85,7 +85,7 @@ func (o *ocsf) Read(r *formats.Record) {
 	if !r.Start(r.At(o.time), r.At(o.timeText)) {
 		return
 	}
-	r.SetDuration(r.At(o.duration), azureMilli)
+	r.SetDuration(r.At(o.duration), nsPerMilli)
 	o.passes.read(r)
 	o.call(r, class)
 	o.outcome(r)
