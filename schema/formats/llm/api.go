@@ -141,6 +141,7 @@ func openAPI(p *formats.Paths, dataset string, alone bool) *api {
 }
 
 func (a *api) Read(r *formats.Record) {
+	r.Begin(a.dataset)
 	request, response := r.At(a.request), r.At(a.response)
 	whole := r.At(a.bare)
 	switch {

@@ -64,7 +64,7 @@ func NewConversation() *Conversation {
 			[]string{"name"}, []string{"function_call"}, []string{"call_id"}, []string{"arguments"}, []string{"output"}, []string{"input"},
 			[]string{"parts"}, []string{"finish_reason"}),
 		call: formats.NewShape([]string{"id"}, []string{"function", "name"}, []string{"function", "arguments"}, []string{"name"},
-			[]string{"arguments"}, []string{"custom", "name"}, []string{"custom", "input"}),
+			[]string{"arguments"}, []string{"custom", "name"}, []string{"custom", "input"}, []string{"parameters"}),
 		part: formats.NewShape([]string{"type"}, []string{"text"}, []string{"id"}, []string{"name"}, []string{"input"},
 			[]string{"tool_use_id"}, []string{"content"}, []string{"is_error"}, []string{"refusal"}, []string{"arguments"}, []string{"response"},
 			[]string{"result"}, []string{"json"}, []string{"guardContent", "text", "text"}, []string{"toolUse", "toolUseId"}, []string{"toolUse", "name"},
@@ -117,6 +117,7 @@ const (
 	callArguments
 	callCustomName
 	callCustomInput
+	callParameters // Cohere
 )
 
 const (

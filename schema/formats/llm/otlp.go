@@ -138,9 +138,9 @@ func (o *otlp) eachElement(r *formats.Record, resource, scope formats.Node, yiel
 }
 
 func (o *otlp) Read(r *formats.Record) {
+	r.Begin(otelDataset)
 	o.own.around(o.outer)
 	o.own.read(r, r.At(o.attributes))
-	r.Begin(otelDataset)
 	if o.logs {
 		o.readLog(r)
 		return

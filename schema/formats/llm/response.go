@@ -116,7 +116,7 @@ func (c *Conversation) calls(r *formats.Record, message formats.Node, to []ToolC
 		c.call.Select(n)
 		call := ToolCall{ID: r.Text(c.call.At(callID)), Arguments: c.call.At(callFunctionArguments)}
 		call.Name = r.FirstText(c.call.At(callFunctionName), c.call.At(callCustomName), c.call.At(callName))
-		for _, at := range [...]int{callCustomInput, callArguments} {
+		for _, at := range [...]int{callCustomInput, callArguments, callParameters} {
 			if !call.Arguments.Present() {
 				call.Arguments = c.call.At(at)
 			}
