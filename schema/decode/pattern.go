@@ -10,9 +10,18 @@ import (
 // Pattern is a regular expression of RE2's syntax that takes a part out of a text. It means what Go's regexp means by
 // it; it is matched here because Go's allocates for each match. It is immutable; workers share it.
 type Pattern struct {
-	text  string
-	prog  *syntax.Prog
-	group int // the group whose text is wanted; 0 is the whole match
+	steps    []step
+	start    int
+	anchored bool // a match begins at the text's start, or nowhere
+	group    int  // the group whose text is wanted; 0 is the whole match
+}
+
+// step is one instruction of a pattern.
+type step struct {
+	inst  *syntax.Inst
+	takes bool      // it takes a character
+	ascii [2]uint64 // of those that it takes, the ones below 0x80
+	mark  bool      // it is reached in more than one way: what it has tried is remembered
 }
 
 const (
@@ -44,13 +53,45 @@ func NewPattern(text string) (*Pattern, error) {
 	if len(prog.Inst) > maxPattern {
 		return nil, fmt.Errorf("it has %d steps, more than %d: make it simpler", len(prog.Inst), maxPattern)
 	}
-	return &Pattern{text: text, prog: prog, group: groups}, nil
+	p := &Pattern{
+		steps: make([]step, len(prog.Inst)), start: prog.Start, group: groups,
+		anchored: prog.StartCond()&syntax.EmptyBeginText != 0,
+	}
+	reached := make([]int, len(prog.Inst))
+	reached[prog.Start]++
+	for i := range prog.Inst {
+		inst := &prog.Inst[i]
+		p.steps[i] = newStep(inst)
+		reached[inst.Out]++
+		if inst.Op == syntax.InstAlt || inst.Op == syntax.InstAltMatch {
+			reached[inst.Arg]++
+		}
+	}
+	for i := range p.steps {
+		op := prog.Inst[i].Op
+		p.steps[i].mark = reached[i] > 1 || op == syntax.InstAlt || op == syntax.InstAltMatch
+	}
+	return p, nil
+}
+
+func newStep(inst *syntax.Inst) step {
+	s := step{inst: inst}
+	switch inst.Op {
+	case syntax.InstRune, syntax.InstRune1, syntax.InstRuneAny, syntax.InstRuneAnyNotNL:
+		s.takes = true
+		for r := range rune(utf8.RuneSelf) {
+			if inst.MatchRune(r) {
+				s.ascii[r>>6] |= 1 << (r & 63)
+			}
+		}
+	}
+	return s
 }
 
 // matcher matches patterns for one worker. It tries the ways of a pattern in order and remembers which step failed at
 // which byte, so that no step is tried twice at one byte: the time is at most that product.
 type matcher struct {
-	prog    *syntax.Prog
+	pattern *Pattern
 	text    string
 	tried   []uint64 // bit: step * (len(text)+1) + byte
 	ways    []way
@@ -68,14 +109,13 @@ func (m *matcher) find(p *Pattern, text string) (part string, ok bool) {
 	if len(text) > maxSubject {
 		return "", false
 	}
-	m.prog, m.text = p.prog, text
-	words := (len(p.prog.Inst)*(len(text)+1) + 63) / 64
+	m.pattern, m.text = p, text
+	words := (len(p.steps)*(len(text)+1) + 63) / 64
 	if cap(m.tried) < words {
 		m.tried = make([]uint64, words)
 	}
 	m.tried = m.tried[:words]
 	clear(m.tried)
-	anchored := p.prog.StartCond()&syntax.EmptyBeginText != 0
 	for start := 0; start <= len(text); {
 		m.capture = [4]int{start, -1, -1, -1}
 		if m.try(start) {
@@ -85,7 +125,7 @@ func (m *matcher) find(p *Pattern, text string) (part string, ok bool) {
 			}
 			return text[from:to], true
 		}
-		if anchored || start == len(text) {
+		if p.anchored || start == len(text) {
 			break
 		}
 		_, n := utf8.DecodeRuneInString(text[start:])
@@ -96,7 +136,7 @@ func (m *matcher) find(p *Pattern, text string) (part string, ok bool) {
 
 // try says whether a match begins at start.
 func (m *matcher) try(start int) bool {
-	m.ways = append(m.ways[:0], way{step: m.prog.Start, at: start})
+	m.ways = append(m.ways[:0], way{step: m.pattern.start, at: start})
 	for len(m.ways) > 0 {
 		w := m.ways[len(m.ways)-1]
 		m.ways = m.ways[:len(m.ways)-1]
@@ -112,42 +152,61 @@ func (m *matcher) try(start int) bool {
 }
 
 // follow goes on from a step until it matches or fails; what else could be tried it leaves in ways.
-func (m *matcher) follow(step, at int) bool {
+func (m *matcher) follow(place, at int) bool {
 	for {
-		bit := step*(len(m.text)+1) + at
-		if m.tried[bit>>6]&(1<<(bit&63)) != 0 {
-			return false
+		s := &m.pattern.steps[place]
+		if s.mark {
+			bit := place*(len(m.text)+1) + at
+			if m.tried[bit>>6]&(1<<(bit&63)) != 0 {
+				return false
+			}
+			m.tried[bit>>6] |= 1 << (bit & 63)
 		}
-		m.tried[bit>>6] |= 1 << (bit & 63)
-		inst := &m.prog.Inst[step]
-		switch inst.Op {
+		if s.takes {
+			n := m.take(s, at)
+			if n == 0 {
+				return false
+			}
+			at += n
+			place = int(s.inst.Out)
+			continue
+		}
+		switch s.inst.Op {
 		case syntax.InstMatch:
 			m.capture[1] = at
 			return true
 		case syntax.InstFail:
 			return false
 		case syntax.InstAlt, syntax.InstAltMatch:
-			m.ways = append(m.ways, way{step: int(inst.Arg), at: at})
+			m.ways = append(m.ways, way{step: int(s.inst.Arg), at: at})
 		case syntax.InstCapture:
-			if int(inst.Arg) < len(m.capture) {
-				m.ways = append(m.ways, way{step: int(inst.Arg), at: m.capture[inst.Arg], restore: true})
-				m.capture[inst.Arg] = at
+			if slot := int(s.inst.Arg); slot < len(m.capture) {
+				m.ways = append(m.ways, way{step: slot, at: m.capture[slot], restore: true})
+				m.capture[slot] = at
 			}
 		case syntax.InstEmptyWidth:
 			before, after := m.around(at)
-			if syntax.EmptyOp(inst.Arg)&^syntax.EmptyOpContext(before, after) != 0 {
+			if syntax.EmptyOp(s.inst.Arg)&^syntax.EmptyOpContext(before, after) != 0 {
 				return false
 			}
-		case syntax.InstNop:
-		default: // one of the kinds that take a character
-			r, n := utf8.DecodeRuneInString(m.text[at:])
-			if n == 0 || !inst.MatchRune(r) {
-				return false
-			}
-			at += n
 		}
-		step = int(inst.Out)
+		place = int(s.inst.Out)
 	}
+}
+
+// take returns the length in bytes of the character at a byte that a step takes, 0 where it takes none.
+func (m *matcher) take(s *step, at int) int {
+	if at == len(m.text) {
+		return 0
+	}
+	if c := m.text[at]; c < utf8.RuneSelf {
+		return int(s.ascii[c>>6] >> (c & 63) & 1)
+	}
+	r, n := utf8.DecodeRuneInString(m.text[at:])
+	if !s.inst.MatchRune(r) {
+		return 0
+	}
+	return n
 }
 
 // around returns the characters before and after a byte, -1 at an end of the text.

@@ -1,0 +1,113 @@
+package decode
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// goFind is what Go's own regexp says that a pattern finds.
+func goFind(t *testing.T, pattern, text string) (string, bool) {
+	re, err := regexp.Compile(pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := re.FindStringSubmatchIndex(text)
+	if at == nil {
+		return "", false
+	}
+	from, to := at[len(at)-2], at[len(at)-1]
+	if from < 0 {
+		return "", false
+	}
+	return text[from:to], true
+}
+
+var patterns = []string{
+	`^([A-Z]+) `, `^[A-Z]+ (\S+)`, `a*`, `(a|ab)(?:c|bcd)`, `(?i)root=([^;]+)`, `\bfoo\b`, `(?m)^(x.*)$`, `(?s)a(.*)b`, `a(.*?)b`, `(?:a+)+$`,
+	`^$`, `x{2,4}(y?)`, `[^\x00-\x7f]+`, `(?:(a)|b)*`, `\z`, `^[0-9a-f]{2}-([0-9a-f]{32})-`, `(?U)a+(b+)`, `\B.`, `(?:|a)+`, `((?:a|b|)+)c`,
+}
+
+var subjects = []string{
+	"GET /v1/items?x=1 HTTP/1.1", "", "a", "ab", "abcd", "aaaa", "xfoo foo", "a\nxb\nb", "Self=1;Root=1-abc;x", "\u00e9\u00e8 z", "xxxxy", "\xff\xfea", "bab",
+	"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", strings.Repeat("a", 200) + "b", strings.Repeat("ab", 100) + "c",
+}
+
+func TestPatternFindsWhatGoFinds(t *testing.T) {
+	var m matcher
+	for _, text := range patterns {
+		p, err := NewPattern(text)
+		if err != nil {
+			t.Fatalf("%s: %v", text, err)
+		}
+		for _, s := range subjects {
+			want, wantOK := goFind(t, text, s)
+			if got, ok := m.find(p, s); got != want || ok != wantOK {
+				t.Errorf("%s in %q: got %q %v, want %q %v", text, s, got, ok, want, wantOK)
+			}
+		}
+	}
+}
+
+func TestPatternsThatAreRefused(t *testing.T) {
+	for _, text := range []string{`(`, `(a)(b)`, `a{1001}`, `(?:a{500}){2}`, `\C`, `[z-a]`, `(?=a)`, strings.Repeat("(?:ab|cd)?", 400)} {
+		if _, err := NewPattern(text); err == nil {
+			t.Errorf("%.40s: got no error", text)
+		}
+	}
+}
+
+// A pattern costs no allocation, and a text over the cap is not tried.
+func TestPatternCosts(t *testing.T) {
+	p, err := NewPattern(`^[A-Z]+ (\S+)`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var m matcher
+	m.find(p, strings.Repeat("x", 200))
+	if n := testing.AllocsPerRun(100, func() { m.find(p, "GET /v1/items?x=1 HTTP/1.1") }); n != 0 {
+		t.Errorf("got %v allocations a match, want 0", n)
+	}
+	if _, ok := m.find(p, "GET /"+strings.Repeat("x", maxSubject)); ok {
+		t.Error("a text over the cap matches")
+	}
+}
+
+func FuzzPattern(f *testing.F) {
+	for _, p := range patterns {
+		for _, s := range subjects {
+			f.Add(p, s)
+		}
+	}
+	f.Fuzz(func(t *testing.T, pattern, text string) {
+		p, err := NewPattern(pattern)
+		if err != nil || len(text) > maxSubject {
+			return
+		}
+		var m matcher
+		want, wantOK := goFind(t, pattern, text)
+		if got, ok := m.find(p, text); got != want || ok != wantOK {
+			t.Errorf("%q in %q: got %q %v, want %q %v", pattern, text, got, ok, want, wantOK)
+		}
+	})
+}
+
+func BenchmarkPattern(b *testing.B) {
+	const line = "GET /v1/items?x=1 HTTP/1.1"
+	b.Run("pattern", func(b *testing.B) {
+		p, err := NewPattern(`^[A-Z]+ (\S+)`)
+		if err != nil {
+			b.Fatal(err)
+		}
+		var m matcher
+		for b.Loop() {
+			m.find(p, line)
+		}
+	})
+	b.Run("regexp", func(b *testing.B) {
+		re := regexp.MustCompile(`^[A-Z]+ (\S+)`)
+		for b.Loop() {
+			re.FindStringSubmatchIndex(line)
+		}
+	})
+}
