@@ -77,7 +77,7 @@ func TestSameWords(t *testing.T) {
 func TestOperations(t *testing.T) {
 	for path, want := range map[string]string{
 		"/v1/chat/completions": "chat", "/openai/deployments/d/completions": "text_completion", "/v1/embeddings": "embeddings", "/v1/messages": "chat",
-		"/orders/5": "", "/completions/x": "", "": "",
+		"/surveys/5/responses": "", "/openai/v1/responses": "chat", "/orders/5": "", "/completions/x": "", "": "",
 	} {
 		if got := operationOfPath(path); got != want {
 			t.Errorf("%q: got %q, want %q", path, got, want)

@@ -9,10 +9,13 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// chat reads the bodies of calls of models that a cloud's log holds, as JSON or as JSON inside a string.
+// chat reads the bodies of calls of models that a cloud's log holds, as JSON, as JSON inside a string, or as a stream of
+// server-sent events.
 type chat struct {
-	said *llm.Conversation
-	body *formats.Shape
+	said   *llm.Conversation
+	usage  *llm.Usage
+	stream *llm.Stream
+	body   *formats.Shape
 }
 
 // Places in the shape of a body.
@@ -20,20 +23,13 @@ const (
 	chatID = iota
 	chatModel
 	chatTools
-	chatPromptTokens
-	chatInputTokens
-	chatCompletionTokens
-	chatOutputTokens
-	chatCached
-	chatReasoning
+	chatUsage
 )
 
 func openChat() *chat {
 	return &chat{
-		said: llm.NewConversation(),
-		body: formats.NewShape([]string{"id"}, []string{"model"}, []string{"tools"}, []string{"usage", "prompt_tokens"}, []string{"usage", "input_tokens"},
-			[]string{"usage", "completion_tokens"}, []string{"usage", "output_tokens"}, []string{"usage", "prompt_tokens_details", "cached_tokens"},
-			[]string{"usage", "completion_tokens_details", "reasoning_tokens"}),
+		said: llm.NewConversation(), usage: llm.NewUsage(), stream: llm.NewStream(),
+		body: formats.NewShape([]string{"id"}, []string{"model"}, []string{"tools"}, []string{"usage"}),
 	}
 }
 
@@ -54,8 +50,12 @@ func (c *chat) request(r *formats.Record, n formats.Node) {
 	c.said.Request(r, body)
 }
 
-// response reads what the model answered: a body, a list of messages, or a text.
+// response reads what the model answered: a body, a list of messages, a stream, or a text.
 func (c *chat) response(r *formats.Record, n formats.Node) {
+	if n.Kind == scan.String && llm.IsEvents(r.Text(n)) {
+		c.streamed(r, r.Text(n))
+		return
+	}
 	body, ok := r.Inside(n)
 	switch {
 	case !ok:
@@ -69,12 +69,21 @@ func (c *chat) response(r *formats.Record, n formats.Node) {
 		c.body.Select(body)
 		r.SetText(schema.GenAIResponseID, c.body.At(chatID))
 		r.SetFirst(schema.GenAIResponseModel, c.body.At(chatModel))
-		r.SetFirstInt(schema.GenAIUsageInputTokens, c.body.At(chatPromptTokens), c.body.At(chatInputTokens))
-		r.SetFirstInt(schema.GenAIUsageOutputTokens, c.body.At(chatCompletionTokens), c.body.At(chatOutputTokens))
-		r.SetInt(schema.GenAIUsageCacheReadInputTokens, c.body.At(chatCached))
-		r.SetInt(schema.GenAIUsageReasoningOutputTokens, c.body.At(chatReasoning))
+		c.usage.Reset()
+		c.usage.Read(c.body.At(chatUsage))
+		c.usage.Set(r)
 		c.said.Response(r, body)
 	}
+}
+
+// streamed puts an answer together that came in pieces.
+func (c *chat) streamed(r *formats.Record, text string) {
+	c.stream.Reset()
+	c.stream.Events(r, text)
+	r.Put(schema.GenAIResponseID, c.stream.ID)
+	r.Put(schema.GenAIResponseModel, c.stream.Model)
+	c.stream.Usage.Set(r)
+	c.stream.Fill(r, c.said)
 }
 
 // emit hands over the event of the call and those of its tools.
@@ -90,11 +99,15 @@ const (
 	opEmbeddings = "embeddings"
 )
 
-// operationOfPath returns what a call of a model does, by the end of its path; "" where it is no call of one.
+// operationOfPath returns what a call of a model does, by the end of its path; "" where it is no call of one. Ends that
+// other APIs have too count below a path that only those of models have.
 func operationOfPath(path string) string {
 	switch {
-	case strings.HasSuffix(path, "/chat/completions"), strings.HasSuffix(path, "/responses"), strings.HasSuffix(path, "/v1/messages"),
-		strings.HasSuffix(path, "/converse"):
+	case strings.HasSuffix(path, "/chat/completions"), strings.HasSuffix(path, "/v1/messages"), strings.HasSuffix(path, "/converse"):
+		return opChat
+	case !strings.Contains(path, "/openai/") && !strings.Contains(path, "/v1/") && !strings.Contains(path, "/deployments/"):
+		return ""
+	case strings.HasSuffix(path, "/responses"):
 		return opChat
 	case strings.HasSuffix(path, "/completions"):
 		return opCompletion
