@@ -52,6 +52,12 @@ func (c *Cell) Cut(now schema.Instant, emit func(*schema.Finding)) {
 			c.emitOpen(w, g, now, emit)
 		}
 	}
+	if c.Pending() > 0 {
+		// What was emitted is live. Where pending items go and base is what stands, it has to be looked at again.
+		for i := range c.base.groups {
+			c.base.groups[i].emitted = false
+		}
+	}
 }
 
 // Findings calls emit with every finding that is live and not yet settled, as Cut would write it.
