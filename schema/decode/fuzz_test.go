@@ -16,6 +16,12 @@ func FuzzDecode(f *testing.F) {
 		f.Add(text+"\n"+text, int64(1))
 		f.Add(text[:len(text)/2], int64(1))
 	}
+	for _, text := range otlpRecords(f) {
+		f.Add(text, int64(0))
+		if raw, ok := asProtobuf(text); ok {
+			f.Add(raw, int64(0))
+		}
+	}
 	f.Add(gzipped(f, small), int64(0))
 	f.Add(`{"event.dataset":"","event.class":"x","time":"soon"}`, int64(0))
 	w := everything()

@@ -24,7 +24,8 @@ func corpus(t testing.TB) []string {
 		list = append(list, records[name])
 	}
 	for _, file := range []string{"litellm", "kong_http_log", "envoy_access_log", "mcp_jsonrpc", "aws_cloudtrail",
-		"azure_diagnostics", "gcp_audit", "k8s_audit", "github_audit", "okta_system_log", "m365_audit"} {
+		"azure_diagnostics", "gcp_audit", "k8s_audit", "github_audit", "okta_system_log", "m365_audit",
+		"otlp_genai", "otlp_logs_agent", "aws_bedrock_invocation", "openai_chat_raw", "mcp_gateway_audit"} {
 		for _, f := range readFixtures(t, "../../testdata/fixtures/"+file+".jsonl") {
 			list = append(list, string(f.Raw))
 		}
@@ -90,6 +91,15 @@ var contentRecords = []struct{ name, record string }{
 	{"anthropic name", `{"id":"a","created_at":"2026-01-01T10:00:00Z","organization_id":"o","type":"mcp_server_created","mcp_server_id":"m","mcp_server_name":%s,"actor":{"user_id":"u"}}`},
 	{"ocsf prompt", `{"class_uid":6003,"time":1767261600123,"metadata":{"version":"1"},"ai_agent":{"uid":"a"},"message_context":{"prompt_text":%s}}`},
 	{"ecs message", `{"@timestamp":1767261600123,"ecs":{"version":"8"},"event":{"kind":"event","id":"e"},"user":{"id":"u"},"message":%s}`},
+	{"otlp arguments", `{"resourceSpans":[{"resource":{"attributes":[{"key":"gen_ai.agent.id","value":{"stringValue":"a"}}]},"scopeSpans":[{"spans":[{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","startTimeUnixNano":"1767261600000000000","attributes":[{"key":"gen_ai.operation.name","value":{"stringValue":"execute_tool"}},{"key":"gen_ai.tool.call.arguments","value":{"stringValue":%s}}]}]}]}]}`},
+	{"otlp prompt", `{"resourceSpans":[{"resource":{"attributes":[{"key":"gen_ai.agent.id","value":{"stringValue":"a"}}]},"scopeSpans":[{"spans":[{"startTimeUnixNano":"1767261600000000000","attributes":[{"key":"gen_ai.prompt.0.content","value":{"stringValue":%s}},{"key":"gen_ai.operation.name","value":{"stringValue":"chat"}},{"key":"gen_ai.prompt.0.role","value":{"stringValue":"user"}}]}]}]}]}`},
+	{"otlp log prompt", `{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"claude-code"}}]},"scopeLogs":[{"logRecords":[{"timeUnixNano":"1767261600000000000","attributes":[{"key":"event.name","value":{"stringValue":"user_prompt"}},{"key":"user.email","value":{"stringValue":"a@b.c"}},{"key":"prompt","value":{"stringValue":%s}}]}]}]}]}`},
+	{"bedrock prompt", `{"timestamp":"2026-01-01T10:00:00Z","identity":{"arn":"arn:aws:iam::1:user/u"},"requestId":"r","operation":"Converse","modelId":"m","input":{"inputBodyJson":{"messages":[{"role":"user","content":[{"text":%s}]}]}},"output":{},"schemaType":"ModelInvocationLog"}`},
+	{"bedrock answer", `{"timestamp":"2026-01-01T10:00:00Z","identity":{"arn":"arn:aws:iam::1:user/u"},"requestId":"r","operation":"InvokeModel","modelId":"m","input":{},"output":{"outputBodyJson":{"generation":%s}},"schemaType":"ModelInvocationLog"}`},
+	{"openai prompt", `{"ts":1767261600,"request":{"model":"m","user":"u","messages":[{"role":"user","content":%s}]},"response":{"id":"c","object":"chat.completion","choices":[{"message":{"content":"x"}}]}}`},
+	{"openai answer", `{"ts":1767261600,"request":{"model":"m","user":"u","messages":[]},"response":{"id":"c","object":"chat.completion","choices":[{"message":{"content":%s}}]}}`},
+	{"anthropic tool result", `{"ts":1767261600,"request":{"model":"m","max_tokens":1,"metadata":{"user_id":"u"},"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":%s}]}]},"response":{"id":"c","type":"message","content":[]}}`},
+	{"mcp gateway path", `{"timestamp":"2026-01-01T10:00:00Z","log_type":"mcp_server_access","identity":{"username":"u"},"mcp_server":{"name":"d"},"mcp_request":{"method":"resources/read","resource_uri":%s},"mcp_response":{"status":"success"}}`},
 	{"aidr prompt", `{"time":"2026-01-01T10:00:00Z","event.dataset":"d","event.class":"llm","ai_agent.uid":"a","message_context.prompt_text":%s}`},
 }
 

@@ -15,8 +15,10 @@ func (d *Decoder) protobuf(text string, level int) bool {
 	if !d.otlp || !strings.HasPrefix(text, "\n") {
 		return false
 	}
-	if _, _, err := scan.Next(text, 0); err == nil {
-		return false
+	if start := strings.TrimLeft(text, " \t\r\n"); start != "" && (start[0] == '{' || start[0] == '[') {
+		if _, _, err := scan.Next(text, 0); err == nil {
+			return false
+		}
 	}
 	json, err := llm.AppendOTLP(d.json[:0], text, MaxRecord)
 	d.json = json

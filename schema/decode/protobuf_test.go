@@ -1,0 +1,122 @@
+package decode
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"slices"
+	"strings"
+	"testing"
+
+	logs "go.opentelemetry.io/proto/otlp/logs/v1"
+	trace "go.opentelemetry.io/proto/otlp/trace/v1"
+	"google.golang.org/protobuf/encoding/protojson"
+	"google.golang.org/protobuf/proto"
+)
+
+// otlpRecords returns the records of OTLP among the cases and the fixtures, as JSON.
+func otlpRecords(t testing.TB) (list []string) {
+	t.Helper()
+	for _, file := range []string{"otlp", "otlp_logs"} {
+		names, cases := readCases(t, "../../testdata/cases/decode/"+file+".txtar")
+		for _, name := range names {
+			list = append(list, cases[name].record)
+		}
+	}
+	for _, file := range []string{"otlp_genai", "otlp_logs_agent"} {
+		for _, f := range readFixtures(t, "../../testdata/fixtures/"+file+".jsonl") {
+			list = append(list, f.record(t))
+		}
+	}
+	return list
+}
+
+// asProtobuf returns what an exporter that speaks protobuf would send in place of OTLP's JSON; false where protobuf can
+// not say it, as for a value of an impossible type.
+func asProtobuf(text string) (raw string, ok bool) {
+	var tree map[string]any
+	if json.Unmarshal([]byte(text), &tree) != nil || !idsAsBase64(tree) {
+		return "", false
+	}
+	var m proto.Message = new(trace.TracesData)
+	if tree["resourceLogs"] != nil {
+		m = new(logs.LogsData)
+	}
+	b, err := json.Marshal(tree)
+	if err != nil || protojson.Unmarshal(b, m) != nil {
+		return "", false
+	}
+	b, err = proto.Marshal(m)
+	return string(b), err == nil
+}
+
+// idsAsBase64 turns the ids of traces and spans from OTLP's hex into the base64 of protobuf's JSON.
+func idsAsBase64(v any) bool {
+	ok := true
+	switch v := v.(type) {
+	case []any:
+		for _, elem := range v {
+			ok = idsAsBase64(elem) && ok
+		}
+	case map[string]any:
+		for key, elem := range v {
+			if text, is := elem.(string); is && strings.HasSuffix(key, "Id") {
+				id, err := hex.DecodeString(text)
+				ok = ok && err == nil
+				v[key] = base64.StdEncoding.EncodeToString(id)
+				continue
+			}
+			ok = idsAsBase64(elem) && ok
+		}
+	}
+	return ok
+}
+
+// Protobuf and JSON that say the same give the same events, by themselves and inside a schema registry's frame.
+func TestProtobufGivesWhatJSONGives(t *testing.T) {
+	compared := 0
+	for _, text := range otlpRecords(t) {
+		raw, ok := asProtobuf(text)
+		if !ok {
+			continue
+		}
+		compared++
+		for _, format := range []string{Auto, "otlp"} {
+			o := Options{Format: format, Wanted: everything()}
+			want, got := decodeAll(t, o, text, Meta{}), decodeAll(t, o, raw, Meta{})
+			framed := decodeAll(t, o, "\x00\x00\x00\x00\x07\x00"+raw, Meta{})
+			if !slices.Equal(got.lines, want.lines) || !slices.Equal(framed.lines, want.lines) || len(got.dead) != len(want.dead) {
+				t.Errorf("%s: got %v dead %v, in a frame %v, want %v dead %v: %.200s", format, got.lines, got.dead, framed.lines, want.lines, want.dead, text)
+			}
+		}
+	}
+	if compared < 12 {
+		t.Errorf("only %d records could be compared", compared)
+	}
+}
+
+// What is no OTLP in protobuf is read as before: a line's end before JSON lines, and binary that is nothing.
+func TestLineEndIsNoProtobuf(t *testing.T) {
+	for text, want := range map[string]int{"\n" + small + "\n" + small: 2, "\n\n" + small: 1, "\n{\"a\"": 0, "\n\x05abcde": 0} {
+		res := decodeAll(t, Options{Format: Auto, Wanted: everything()}, text, Meta{})
+		if len(res.events) != want || (want == 0) != (len(res.dead) == 1) {
+			t.Errorf("%q: got %d events, dead %v, want %d", text, len(res.events), res.dead, want)
+		}
+	}
+}
+
+// Protobuf costs as little as JSON: its text goes into chunks of the arena.
+func TestProtobufDoesNotAllocate(t *testing.T) {
+	raw, ok := asProtobuf(otlpRecords(t)[0])
+	if !ok {
+		t.Fatal("the first record is no protobuf")
+	}
+	d, err := New(Options{Format: Auto, Wanted: typical()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &Handler{Dead: func(dead Dead) { t.Errorf("%v", dead) }}
+	if n := testing.AllocsPerRun(200, func() { d.Decode(raw, Meta{}, h) }); n != 0 {
+		t.Errorf("got %v allocations per record, want 0", n)
+	}
+}
