@@ -10,9 +10,11 @@ import (
 func (d *Decoder) batch(format int, src string, v scan.Span, dup int) {
 	d.record.Reset(d.index, src[v.Start:v.End], src, d.found)
 	d.batched = format
+	d.step(d.depth, d.names[format])
+	d.depth++
 	d.readers[format].(formats.Batch).Split(d.record, d.splits)
 	if dup > 0 {
-		d.paths.Duplicates(src, v, &d.record.Arena, d.record.FaultNamed)
+		d.duplicates(src, v)
 	}
 }
 

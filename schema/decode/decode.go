@@ -55,11 +55,16 @@ type Decoder struct {
 	record   *formats.Record
 	finisher *finisher             // nil: events go on as they are
 	finishes func(e *schema.Event) // Decoder.finish, made once
-	batches  []bool                // which readers take records that hold many elements
-	batched  int                   // the reader of the batch in hand
-	splits   func(formats.Node) bool
-	otlp     bool   // OTLP is among the formats, so that protobuf is too
-	json     []byte // room for what protobuf says as JSON
+	names    []string              // of the formats
+
+	explainer *explainer          // nil: nobody asks
+	trail     [MaxEnvelope]string // names of the envelopes around the element in hand
+	depth     int                 // how many of them there are
+	batches   []bool              // which readers take records that hold many elements
+	batched   int                 // the reader of the batch in hand
+	splits    func(formats.Node) bool
+	otlp      bool   // OTLP is among the formats, so that protobuf is too
+	json      []byte // room for what protobuf says as JSON
 
 	raw      string
 	handler  *Handler
@@ -99,6 +104,9 @@ type Handler struct {
 	Dead  func(d Dead)
 	// FieldError counts a field of an impossible type or a key that stands twice; name is the field's or the key's.
 	FieldError func(dataset, name string)
+	// Explain is told how each element was read, after its events and its dead letter. It is for people: with it,
+	// decoding allocates.
+	Explain func(x *Explanation)
 }
 
 // New returns a decoder; it fails where the format is not known or an address to trust is none.
@@ -116,6 +124,7 @@ func New(o Options) (*Decoder, error) {
 	d.root = d.paths.Add()
 	d.envelope = openEnvelope(d.paths)
 	for _, f := range chosen {
+		d.names = append(d.names, f.Name)
 		d.otlp = d.otlp || f.Name == llm.OTLPName
 		reader := f.Open(d.paths)
 		_, batch := reader.(formats.Batch)
@@ -167,16 +176,22 @@ func (d *Decoder) Decode(raw string, m Meta, h *Handler) {
 	if d.finisher != nil && emit != nil {
 		emit = d.finishes
 	}
-	d.record.Handle(m.Pos, m.Time, emit, h.FieldError)
+	fieldError := h.FieldError
+	if h.Explain != nil {
+		d.explainer = d.explain(h, emit)
+		emit, fieldError = d.explainer.event, d.explainer.fieldError
+	}
+	d.record.Handle(m.Pos, m.Time, emit, fieldError)
 	d.document(raw, 0)
 	if d.record.Full() && h.Dead != nil {
 		h.Dead(Dead{Index: d.index, Reason: ReasonFanOut, Detail: fmt.Sprintf("more than %d events in one record", formats.MaxEvents), Body: raw})
 	}
-	d.raw, d.handler = "", nil
+	d.raw, d.handler, d.explainer = "", nil, nil
 }
 
 // document takes a whole text: one JSON value, several, or gzip.
 func (d *Decoder) document(text string, level int) {
+	d.depth = level
 	if len(text) > MaxRecord {
 		d.dead(ReasonSize, fmt.Sprintf("%d bytes are more than %d", len(text), MaxRecord), text)
 		return
@@ -189,12 +204,13 @@ func (d *Decoder) document(text string, level int) {
 		d.framed(text, level)
 		return
 	}
+	if d.protobuf(text, level) {
+		return
+	}
 	text = strings.TrimPrefix(text, "\ufeff")
 	dup, err := d.trie.Select(text, d.found)
 	if err != nil {
-		if !d.protobuf(text, level) {
-			d.values(text, level)
-		}
+		d.values(text, level)
 		return
 	}
 	d.value(text, d.found[d.root], dup, level)
@@ -223,6 +239,7 @@ func (d *Decoder) values(text string, level int) {
 			return
 		}
 		from = next
+		d.step(level, "lines")
 		if d.enter(level, text[v.Start:v.End]) {
 			d.element(text, v, level+1)
 		}
@@ -248,10 +265,12 @@ func (d *Decoder) element(src string, v scan.Span, level int) {
 
 // value takes a value whose paths were just found.
 func (d *Decoder) value(src string, v scan.Span, dup, level int) {
+	d.depth = level
 	switch v.Kind {
 	case scan.Object:
 		d.object(src, v, dup, level)
 	case scan.Array:
+		d.step(level, "array")
 		d.array(src, v, level)
 	default:
 		d.dead(ReasonUnknownFormat, "neither an object nor an array", src[v.Start:v.End])
@@ -262,6 +281,9 @@ func (d *Decoder) value(src string, v scan.Span, dup, level int) {
 // of the keys that tell it.
 func (d *Decoder) object(src string, v scan.Span, dup, level int) {
 	f, some := d.detector.format(src, d.found)
+	if f >= 0 && d.explainer != nil {
+		d.explainer.told(f, src)
+	}
 	switch {
 	case f >= 0 && d.batches[f]:
 		d.batch(f, src, v, dup)
@@ -269,8 +291,14 @@ func (d *Decoder) object(src string, v scan.Span, dup, level int) {
 		d.read(f, src, v, dup)
 	case d.peel(src, v, level):
 	case d.detector.fixed && some:
+		if d.explainer != nil {
+			d.explainer.told(0, src)
+		}
 		d.read(0, src, v, dup)
 	default:
+		if d.explainer != nil {
+			d.explainer.unknown(src)
+		}
 		d.dead(ReasonUnknownFormat, "no format has these top-level keys", src[v.Start:v.End])
 	}
 }
@@ -303,15 +331,30 @@ func (d *Decoder) read(format int, src string, v scan.Span, dup int) {
 		return
 	}
 	d.record.Reset(d.index, body, src, d.found)
+	if d.explainer != nil {
+		d.explainer.now.Format = d.names[format]
+	}
 	d.readers[format].Read(d.record)
 	if dup > 0 {
-		d.paths.Duplicates(src, v, &d.record.Arena, d.record.FaultNamed)
+		d.duplicates(src, v)
 	}
 	if reason := d.record.Refusal(); reason != "" {
 		d.dead(reason, refusals(reason), body)
 		return
 	}
+	if d.explainer != nil {
+		d.explainer.done(d.index, "")
+	}
 	d.index++
+}
+
+// duplicates counts the wanted keys that stand twice in an object.
+func (d *Decoder) duplicates(src string, v scan.Span) {
+	if d.explainer != nil {
+		d.explainer.twice = true
+		defer func() { d.explainer.twice = false }()
+	}
+	d.paths.Duplicates(src, v, &d.record.Arena, d.record.FaultNamed)
 }
 
 // refusals says in words why a reader refused an element.
@@ -326,6 +369,9 @@ func refusals(reason string) string {
 func (d *Decoder) dead(reason, detail, body string) {
 	if d.record.Take() && d.handler.Dead != nil {
 		d.handler.Dead(Dead{Index: d.index, Reason: reason, Detail: detail, Body: body})
+	}
+	if d.explainer != nil {
+		d.explainer.done(d.index, reason)
 	}
 	d.index++
 }

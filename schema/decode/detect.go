@@ -100,13 +100,16 @@ type tell struct {
 	format int
 	where  int // place that has to hold text, -1 for none
 	text   string
+
+	names []string // of the keys, for people
+	path  []string // of where
 }
 
 func newDetector(list []formats.Format, p *formats.Paths, fixed bool) detector {
 	d := detector{fixed: fixed}
 	for i, f := range list {
 		for _, t := range f.Tells {
-			made := tell{format: i, where: -1, text: t.Text}
+			made := tell{format: i, where: -1, text: t.Text, names: t.Keys, path: t.Path}
 			for _, key := range t.Keys {
 				made.keys = append(made.keys, p.Add(key))
 			}

@@ -53,20 +53,26 @@ func (d *Decoder) peel(src string, v scan.Span, level int) bool {
 	e := &d.envelope
 	switch {
 	case at(e.records).Kind == scan.Array:
+		d.step(level, "Records")
 		d.array(src, at(e.records), level)
 	case at(e.azureRecords).Kind == scan.Array:
+		d.step(level, "records")
 		d.array(src, at(e.azureRecords), level)
 	case at(e.digestStart).Kind != scan.Absent && at(e.digestBucket).Kind != scan.Absent:
 		// A digest signs CloudTrail's files; it holds no records.
 	case at(e.messageType).Kind == scan.String && at(e.logEvents).Kind == scan.Array:
 		if !holds(src, at(e.messageType), "CONTROL_MESSAGE") {
+			d.step(level, "CloudWatch Logs")
 			d.logEvents(src, at(e.logEvents), level)
 		}
 	case at(e.awslogs).Kind == scan.String:
+		d.step(level, "awslogs")
 		d.encoded(src, v, at(e.awslogs), "awslogs.data", level)
 	case at(e.detailType).Kind == scan.String && at(e.detail).Kind == scan.Object:
+		d.step(level, "EventBridge")
 		d.inner(src, at(e.detail), level)
 	case holds(src, at(e.kind), "EventList") && at(e.items).Kind == scan.Array:
+		d.step(level, "EventList")
 		d.array(src, at(e.items), level)
 	default:
 		return d.carried(src, v, level)
@@ -80,18 +86,23 @@ func (d *Decoder) carried(src string, v scan.Span, level int) bool {
 	e := &d.envelope
 	switch {
 	case at(e.specVersion).Kind == scan.String && at(e.source).Kind == scan.String && at(e.eventType).Kind == scan.String:
+		d.step(level, "CloudEvents")
 		if at(e.dataBase64).Kind == scan.String {
 			d.encoded(src, v, at(e.dataBase64), "data_base64", level)
 			return true
 		}
 		return d.inner(src, at(e.data), level)
 	case at(e.pushed).Kind == scan.String && at(e.pushID).Kind != scan.Absent:
+		d.step(level, "Pub/Sub")
 		d.encoded(src, v, at(e.pushed), "message.data", level)
 	case at(e.pulled).Kind == scan.String && at(e.pulledID).Kind != scan.Absent:
+		d.step(level, "Pub/Sub")
 		d.encoded(src, v, at(e.pulled), "data", level)
 	case at(e.schema).Kind != scan.Absent && holds(src, at(e.schemaType), "bytes") && at(e.payload).Kind == scan.String:
+		d.step(level, "Kafka Connect")
 		d.encoded(src, v, at(e.payload), "payload", level)
 	case at(e.schema).Kind != scan.Absent && at(e.payload).Kind != scan.Absent:
+		d.step(level, "Kafka Connect")
 		return d.inner(src, at(e.payload), level)
 	default:
 		return d.wrapped(src, level)
@@ -99,9 +110,14 @@ func (d *Decoder) carried(src string, v scan.Span, level int) bool {
 	return true
 }
 
+// shipped are the keys that log shippers wrap a record in, in the order in which they are tried.
+var shipped = [...]string{"message", "event.original", "log"}
+
 // wrapped takes the record that a log shipper wrapped, as text or as an object.
 func (d *Decoder) wrapped(src string, level int) bool {
-	for _, place := range [...]int{d.envelope.message, d.envelope.original, d.envelope.log} {
+	e := &d.envelope
+	for i, place := range [...]int{e.message, e.original, e.log} {
+		d.step(level, shipped[i])
 		if d.inner(src, d.found[place], level) {
 			return true
 		}
@@ -140,6 +156,7 @@ func (d *Decoder) logEvents(src string, list scan.Span, level int) {
 	scan.Each(src, list, func(elem scan.Span) bool {
 		d.envelope.event.Select(formats.Node{Src: src, Span: elem})
 		line := d.envelope.event.At(logEventMessage).Span
+		d.step(level+1, "message")
 		if !d.inner(src, line, level+1) {
 			d.dead(ReasonUnknownFormat, "the log line is no JSON", src[elem.Start:elem.End])
 		}
@@ -170,6 +187,7 @@ func isGzip(text string) bool { return strings.HasPrefix(text, "\x1f\x8b") }
 
 // inflate takes a gzip stream. All that one record inflates to has to stay below MaxRecord.
 func (d *Decoder) inflate(text string, level int) {
+	d.step(level, "gzip")
 	if !d.enter(level, text) {
 		return
 	}

@@ -15,6 +15,7 @@ func isFramed(text string) bool { return len(text) > frameHead && text[0] == 0 }
 // framed takes what stands behind a frame: JSON, or protobuf behind the place of its message in the schema. The schema
 // itself is not needed: the formats that are read tell themselves.
 func (d *Decoder) framed(text string, level int) {
+	d.step(level, "schema registry frame")
 	if !d.enter(level, text) {
 		return
 	}

@@ -1,0 +1,130 @@
+package decode
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// explain decodes a record and returns what is said of its elements, and the events.
+func explain(t testing.TB, o Options, record string) (said []Explanation, events int) {
+	t.Helper()
+	d, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.Decode(record, Meta{}, &Handler{
+		Event:   func(*schema.Event) { events++ },
+		Explain: func(x *Explanation) { said = append(said, *x) },
+	})
+	return said, events
+}
+
+func zipped(t testing.TB, text string) string {
+	t.Helper()
+	var b bytes.Buffer
+	w := gzip.NewWriter(&b)
+	if _, err := w.Write([]byte(text)); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+const trailElement = `{"eventVersion":"1.11","userIdentity":{"type":"AssumedRole","sessionContext":{"sessionIssuer":{"type":"Role","arn":"arn:aws:iam::1:role/bot"}}},` +
+	`"eventTime":"2026-01-01T10:00:30Z","eventSource":"s3.amazonaws.com","eventName":"GetObject","eventID":"e-1"}`
+
+func TestExplain(t *testing.T) {
+	said, _ := explain(t, Options{Wanted: everything()}, kongRecord)
+	if len(said) != 1 || said[0].Format != "kong_http_log" || said[0].Dead != "" || said[0].Events != 1 || said[0].Named || len(said[0].Envelopes) != 0 {
+		t.Fatalf("got %+v", said)
+	}
+	if want := []string{"started_at", "latencies", "request"}; !reflect.DeepEqual(said[0].Keys, want) {
+		t.Errorf("keys: got %q, want %q", said[0].Keys, want)
+	}
+	if want := (Naming{UID: "c-1", Source: "consumer.id", Rung: "record"}); said[0].Agent != want {
+		t.Errorf("got %+v, want %+v", said[0].Agent, want)
+	}
+
+	// envelopes, from the outside in
+	f := func(record string, want ...string) {
+		t.Helper()
+		said, events := explain(t, Options{Wanted: everything()}, record)
+		if len(said) != 1 || events != 1 || !reflect.DeepEqual(said[0].Envelopes, want) {
+			t.Errorf("got %d events and %+v, want the envelopes %q", events, said, want)
+		}
+	}
+	quoted, err := json.Marshal(trailElement)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f(`{"Records":[`+trailElement+`]}`, "Records")
+	f(zipped(t, `{"Records":[`+trailElement+`]}`), "gzip", "Records")
+	f(`[{"detail-type":"x","detail":`+trailElement+`}]`, "array", "EventBridge")
+	f(`{"message":`+string(quoted)+`}`, "message")
+	f(`{"log":`+string(quoted)+`}`, "log")
+	f(`{"messageType":"DATA_MESSAGE","logEvents":[{"message":`+string(quoted)+`}]}`, "CloudWatch Logs", "message")
+	f("\x00\x00\x00\x00\x07"+trailElement, "schema registry frame")
+}
+
+// What was counted is said: impossible types, keys that stand twice; and of records that no format takes, which is near.
+func TestExplainFaults(t *testing.T) {
+	bad := strings.Replace(kongRecord, `"request":1`, `"request":"soon"`, 1)
+	bad = strings.Replace(bad, `"client_ip":`, `"client_ip":"192.0.2.1","client_ip":`, 1)
+	said, _ := explain(t, Options{Wanted: everything()}, bad)
+	if len(said) != 1 || !reflect.DeepEqual(said[0].Faults, []string{"event.duration"}) || !reflect.DeepEqual(said[0].Twice, []string{"client_ip"}) {
+		t.Errorf("got %+v", said)
+	}
+
+	said, events := explain(t, Options{Wanted: everything()}, `{"eventVersion":"1","eventSource":"s3","x":1}`)
+	if events != 0 || len(said) != 1 || said[0].Dead != ReasonUnknownFormat || said[0].Format != "" || !strings.HasSuffix(said[0].Near, "and lacks userIdentity") {
+		t.Errorf("got %+v", said)
+	}
+	said, _ = explain(t, Options{Wanted: everything()}, `{"a":`)
+	if len(said) != 1 || said[0].Dead != ReasonMalformed {
+		t.Errorf("got %+v", said)
+	}
+}
+
+func TestExplainNaming(t *testing.T) {
+	o := Options{
+		Wanted:   everything(),
+		Aliases:  func(_, uid string) string { return map[string]string{"c-1": "agent-7", "x": "agent-8"}[uid] },
+		Override: overrideOf("aws.cloudtrail", []string{"eventName"}, func(*schema.Event) (string, error) { return "x", nil }),
+	}
+	f := func(record string, want Naming) {
+		t.Helper()
+		said, _ := explain(t, o, record)
+		if len(said) != 1 || said[0].Agent != want {
+			t.Errorf("got %+v, want %+v", said, want)
+		}
+	}
+	f(kongRecord, Naming{UID: "agent-7", Source: "consumer.id", Record: "c-1", Rung: "record"})
+	f(trailElement, Naming{UID: "agent-8", Source: OverrideRung, Record: "arn:aws:iam::1:role/bot", Rung: "override"})
+}
+
+// Explaining changes nothing of what a record gives.
+func TestExplainChangesNothing(t *testing.T) {
+	for _, f := range readFixtures(t, "../../testdata/fixtures/adversarial.jsonl") {
+		record := f.record(t)
+		plain := decodeAll(t, Options{Wanted: everything()}, record, Meta{})
+		said, events := explain(t, Options{Wanted: everything()}, record)
+		total, dead := 0, 0
+		for _, x := range said {
+			total += x.Events
+			if x.Dead != "" {
+				dead++
+			}
+		}
+		if events != len(plain.events) || total != events || dead != len(plain.dead) {
+			t.Errorf("%s: got %d events and %d dead letters, %d explained, want %d and %d", f.Name, events, dead, total, len(plain.events), len(plain.dead))
+		}
+	}
+}
