@@ -143,6 +143,8 @@ func (c *Capturer) appendKeyField(dst []byte, e *schema.Event, f schema.Field) [
 	case exposure >= schema.Hashed && v.Present():
 		c.text = appendValueText(c.text[:0], v)
 		return appendKeyText(dst, schema.HashText(string(c.text)))
+	case v.Kind == schema.KindString && len(v.Text) <= maxKeyText && c.shownField(e, f).Text == v.Text:
+		return appendKeyText(dst, v.Text) // as distinguish leaves it: what evidence shows of it is made once per event
 	case v.Kind == schema.KindString || v.Kind == schema.KindList || v.Kind == schema.KindAbsent:
 		return appendKeyText(dst, distinguish(v.Text, maxKeyText, c.redactFor(exposure)))
 	case v.Kind == schema.KindJSON:

@@ -1,5 +1,10 @@
 package scan
 
+import (
+	"encoding/binary"
+	"math/bits"
+)
+
 // Trie is the paths that one Select looks for: immutable after the last Add, shared by workers. The zero Trie is empty
 // and ready.
 type Trie struct {
@@ -9,9 +14,9 @@ type Trie struct {
 
 // node is one key of the paths.
 type node struct {
-	place    int         // in Select's out, -1 where no path ends here
-	children []child     // wanted keys of the object here
-	slots    [256]uint16 // hash of a key -> index in children + 1, 0 for none
+	place    int      // in Select's out, -1 where no path ends here
+	children []child  // wanted keys of the object here
+	slots    []uint16 // hash of a key, as far as it fits -> index in children + 1, 0 for none; a power of two of them
 }
 
 // child is one wanted key.
@@ -55,11 +60,27 @@ func (t *Trie) child(at int, key string) int {
 		panic("BUG: too many wanted keys in one object")
 	}
 	made := len(t.nodes)
-	slot := &n.slots[hashKey(key)]
-	n.children = append(n.children, child{key: key, node: made, next: *slot})
-	*slot = uint16(len(n.children))
+	n.children = append(n.children, child{key: key, node: made})
+	if len(n.slots) < slotsPerKey*len(n.children) {
+		n.slots = make([]uint16, max(2*len(n.slots), slotsPerKey))
+		for i := range n.children {
+			n.slot(i)
+		}
+	} else {
+		n.slot(len(n.children) - 1)
+	}
 	t.nodes = append(t.nodes, node{place: -1})
 	return made
+}
+
+// slotsPerKey is how many slots a node has for each key, at least: so most keys that are not wanted meet none.
+const slotsPerKey = 4
+
+// slot puts child i at the head of its slot.
+func (n *node) slot(i int) {
+	at := &n.slots[hashKey(n.children[i].key)&(len(n.slots)-1)]
+	n.children[i].next = *at
+	*at = uint16(i + 1)
 }
 
 // match returns the index in children of a key as it is written between its quotes, -1 where it is not wanted.
@@ -72,7 +93,10 @@ func (n *node) match(raw string, v verdict) int {
 
 // find returns the index of key in children, -1 where it is not wanted.
 func (n *node) find(key string) int {
-	for i := n.slots[hashKey(key)]; i != 0; {
+	if len(n.slots) == 0 {
+		return -1
+	}
+	for i := n.slots[hashKey(key)&(len(n.slots)-1)]; i != 0; {
 		c := &n.children[i-1]
 		if c.key == key {
 			return int(i) - 1
@@ -92,12 +116,20 @@ func (n *node) findEscaped(raw string) int {
 	return -1
 }
 
-// hashKey is cheap and good enough for the few keys of one object, whose slots are mostly empty: length, both ends and
-// the middle.
-func hashKey(key string) uint8 {
+// hashKey is cheap, and good enough for the keys of one object: both ends and the length.
+func hashKey(key string) int {
 	n := len(key)
-	if n == 0 {
-		return 0
+	h := uint64(n)
+	switch {
+	case n >= 8:
+		h += load8(key) ^ bits.RotateLeft64(load8(key[n-8:]), 29)
+	case n >= 4:
+		h += uint64(load4(key))<<32 | uint64(load4(key[n-4:]))
+	case n > 0:
+		h += uint64(key[0])<<8 | uint64(key[n/2])<<16 | uint64(key[n-1])<<24
 	}
-	return uint8(n) + key[0]*3 + key[n-1]*31 + key[n/2]*7
+	return int(h * 0x9e3779b97f4a7c15 >> 40) // the golden ratio: it spreads what is near over all bits
 }
+
+// load4 reads 4 bytes.
+func load4(s string) uint32 { return binary.LittleEndian.Uint32([]byte(s)[:4]) }
