@@ -24,11 +24,32 @@ func ParseIP(s string) (ip netip.Addr, ok bool) {
 	} else if colon := strings.IndexByte(s, ':'); colon >= 0 && strings.IndexByte(s[colon+1:], ':') < 0 {
 		s = s[:colon] // one colon: a port behind IPv4
 	}
-	if len(s) > maxAddress {
+	if len(s) > maxAddress || !spellsIP(s) {
 		return netip.Addr{}, false
 	}
 	ip, err := netip.ParseAddr(s)
 	return ip.Unmap().WithZone(""), err == nil
+}
+
+// spellsIP says that a text has only the characters of an address, and that no octet has leading zeros: services' names
+// and masked addresses stand in place of one so often that an error each would cost.
+func spellsIP(s string) bool {
+	octet, six := 0, strings.IndexByte(s, ':') >= 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '%':
+			return true // a zone: anything
+		case c == '.':
+			octet = i + 1
+		case '0' <= c && c <= '9':
+			if !six && s[octet] == '0' && i > octet {
+				return false
+			}
+		case c != ':' && (c|0x20 < 'a' || 'f' < c|0x20):
+			return false
+		}
+	}
+	return true
 }
 
 // maxAddress is the longest text of an address with a zone, in bytes; what is longer is not looked at.

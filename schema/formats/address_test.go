@@ -85,3 +85,12 @@ func TestAgentLadderStopsAtTheFirst(t *testing.T) {
 		t.Errorf("got %q from %q", got, from)
 	}
 }
+
+// What stands in place of an address - a service's name, a mask - costs nothing.
+func TestParseIPDoesNotAllocate(t *testing.T) {
+	for _, in := range []string{"10.0.0.1", "s3.amazonaws.com", "AWS Internal", "010.0.0.1", "10.0.0.***", "2001:db8::1", "beef.example"} {
+		if n := testing.AllocsPerRun(20, func() { ParseIP(in) }); n != 0 {
+			t.Errorf("ParseIP(%q): got %v allocations, want 0", in, n)
+		}
+	}
+}

@@ -329,13 +329,41 @@ func appendPlain(dst []byte, r *formats.Record, shape *formats.Shape, value form
 	return append(dst, "null"...)
 }
 
-// plainKind returns which of the alternatives a value is.
+// plainKind returns which of the alternatives a value is. Of several in one value, which no producer writes, the one that
+// plainRank puts first counts, so that the order of keys decides nothing; keys that are none of them are passed over.
 func plainKind(value formats.Node, a *scan.Arena) (kind string, inner formats.Node) {
+	first := notPlain
 	scan.Members(value.Src, value.Span, a, func(key string, v scan.Span) bool {
-		kind, inner = key, formats.Node{Src: value.Src, Span: v}
+		if rank := plainRank(key); rank < notPlain && rank <= first && v.Kind > scan.Null {
+			first, kind, inner = rank, key, formats.Node{Src: value.Src, Span: v}
+		}
 		return true
 	})
 	return kind, inner
+}
+
+// notPlain is the rank of what is no alternative.
+const notPlain = 7
+
+// plainRank orders the alternatives of a value.
+func plainRank(key string) int {
+	switch key {
+	case "stringValue":
+		return 0
+	case "intValue":
+		return 1
+	case "boolValue":
+		return 2
+	case "doubleValue":
+		return 3
+	case "arrayValue":
+		return 4
+	case "kvlistValue":
+		return 5
+	case "bytesValue":
+		return 6
+	}
+	return notPlain
 }
 
 // listOf returns the member "values" of a list or map of OTLP's.

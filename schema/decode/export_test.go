@@ -1,0 +1,76 @@
+package decode
+
+import (
+	"testing"
+
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// The tests over all formats and the shipped field maps are in package decode_test, because maps are read by a package
+// that imports this one. This is what they need to see.
+
+// Detector names the formats of records.
+type Detector struct {
+	*Decoder
+	Names []string // of all formats, in order of the list
+}
+
+// NewDetector returns the detector of auto with these maps.
+func NewDetector(t testing.TB, maps []*Map) *Detector {
+	d, err := New(Options{Format: Auto, Wanted: everything(), Maps: maps})
+	if err != nil {
+		t.Fatal(err)
+	}
+	detector := &Detector{Decoder: d}
+	for _, f := range withMaps(maps) {
+		detector.Names = append(detector.Names, f.Name)
+	}
+	return detector
+}
+
+// Of returns the name of the format whose keys the record has at its top, "" for none and for what is no object.
+func (d *Detector) Of(record string) string {
+	if _, err := d.trie.Select(record, d.found); err != nil {
+		return ""
+	}
+	if f, _ := d.detector.format(record, d.found); f >= 0 {
+		return d.Names[f]
+	}
+	return ""
+}
+
+type (
+	Fixture    = fixture
+	DecodeCase = decodeCase
+)
+
+func (c *decodeCase) Record() string                { return c.record }
+func (f *fixture) Record(t testing.TB) string       { return f.record(t) }
+func Everything() schema.Wanted                     { return everything() }
+func Typical() schema.Wanted                        { return typical() }
+func SamplesDir(t testing.TB) string                { return samplesDir(t) }
+func LinesOf(t testing.TB, file string) []string    { return linesOf(t, file) }
+func Plain(t testing.TB) map[string]string          { return plain(t) }
+func CheckEvent(t testing.TB, e map[string]any)     { checkEvent(t, e) }
+func Hostile(records []string) []string             { return hostile(records) }
+func ReadFixtures(t testing.TB, f string) []Fixture { return readFixtures(t, f) }
+
+func ReadCases(t testing.TB, file string) ([]string, map[string]*DecodeCase) {
+	return readCases(t, file)
+}
+
+func CompareFixture(t *testing.T, f *Fixture, got []map[string]any) { compareFixture(t, f, got) }
+
+// Result is what one record gave.
+type Result struct {
+	Lines  []string
+	Events []map[string]any
+	Dead   []Dead
+	Faults []string
+}
+
+// All decodes one record.
+func (d *Decoder) All(t testing.TB, raw string, m Meta) Result {
+	r := d.all(t, raw, m)
+	return Result{r.lines, r.events, r.dead, r.faults}
+}

@@ -1,0 +1,202 @@
+package decode_test
+
+import (
+	"encoding/json"
+	stdmaps "maps"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aidr-engine/aidr/cmd/maps"
+	"github.com/aidr-engine/aidr/schema"
+	. "github.com/aidr-engine/aidr/schema/decode"
+	"github.com/aidr-engine/aidr/schema/scan"
+)
+
+// shippedMaps returns the field maps that ship.
+func shippedMaps(t testing.TB) *maps.Set {
+	t.Helper()
+	set, problems := maps.Load()
+	if set == nil {
+		t.Fatalf("load the shipped maps: %v", problems)
+	}
+	return set
+}
+
+// records are the records of every format, those that are told by their keys, in a fixed order.
+type records struct {
+	detector *Detector
+	of       map[string][]string // by format
+	texts    []string            // everything as it stood, envelopes too
+}
+
+// allRecords gathers what the repository has of each format: fixtures, cases, plain records, and the tests of maps.
+func allRecords(t testing.TB) *records {
+	t.Helper()
+	set := shippedMaps(t)
+	r := &records{detector: NewDetector(t, set.Maps()), of: map[string][]string{}}
+	plain := Plain(t)
+	for _, name := range slices.Sorted(stdmaps.Keys(plain)) {
+		r.add(plain[name])
+	}
+	for _, file := range append(glob(t, "../../testdata/fixtures/*.jsonl"), glob(t, "../../testdata/fixtures/maps/*.jsonl")...) {
+		for _, f := range ReadFixtures(t, file) {
+			r.add(f.Record(t))
+		}
+	}
+	for _, file := range glob(t, "../../testdata/cases/decode/*.txtar") {
+		names, cases := ReadCases(t, file)
+		for _, name := range names {
+			r.add(cases[name].Record())
+		}
+	}
+	for _, f := range set.Files {
+		for _, test := range f.Tests {
+			r.add(test.Record)
+		}
+	}
+	return r
+}
+
+// The tests over all formats say something of a format only where it has records: whoever adds a format gives it some.
+func TestEveryFormatHasRecords(t *testing.T) {
+	r := allRecords(t)
+	for _, name := range r.detector.Names {
+		if len(r.of[name]) == 0 {
+			t.Errorf("format %s has no record: add one to testdata/cases/decode", name)
+		}
+	}
+}
+
+func glob(t testing.TB, pattern string) []string {
+	t.Helper()
+	files, err := filepath.Glob(pattern)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s: no files: %v", pattern, err)
+	}
+	return files
+}
+
+// maxRecordText is the longest record in bytes that is taken, 64 KiB: these tests put records into records.
+const maxRecordText = 64 << 10
+
+// add takes a record, and what it gives if it is an envelope.
+func (r *records) add(text string) {
+	text = strings.TrimSpace(text)
+	if len(text) > maxRecordText || text == "" {
+		return
+	}
+	r.texts = append(r.texts, text)
+	if r.element(text) {
+		return
+	}
+	var inner []string
+	r.detector.Decode(text, Meta{Time: 1}, &Handler{Event: func(e *schema.Event) {
+		if element := strings.Clone(e.Record); !slices.Contains(inner, element) {
+			inner = append(inner, element)
+		}
+	}})
+	for _, element := range inner {
+		r.element(element)
+	}
+}
+
+// element files a record of a format that gives events; false where it is none.
+func (r *records) element(text string) bool {
+	name := r.detector.Of(text)
+	if name == "" {
+		return false
+	}
+	events := 0
+	r.detector.Decode(text, Meta{Time: 1}, &Handler{Event: func(*schema.Event) { events++ }})
+	if events > 0 && !slices.Contains(r.of[name], text) {
+		r.of[name] = append(r.of[name], text)
+	}
+	return true
+}
+
+// some returns the n longest records of a format: those that say the most.
+func (r *records) some(format string, n int) []string {
+	list := slices.Clone(r.of[format])
+	slices.SortStableFunc(list, func(a, b string) int { return len(b) - len(a) })
+	return list[:min(n, len(list))]
+}
+
+// position is a place in a record's text where something can be put.
+type position struct {
+	path   string
+	before string // the text around it
+	after  string
+	body   bool      // a text that is JSON itself
+	outer  *position // the string that before and after are inside of, nil for the record itself
+}
+
+// with returns the record that has text there.
+func (p *position) with(text string) string {
+	text = p.before + text + p.after
+	if p.outer == nil {
+		return text
+	}
+	return p.outer.with(quoted(text))
+}
+
+// walk finds the positions of all string values, and of all objects' beginnings, also in JSON inside strings.
+func walk(src string) (values, members []position) {
+	w := &walker{}
+	if v, err := scan.Valid(src); err == nil {
+		w.value(src, v, "", nil, 0)
+	}
+	return w.values, w.members
+}
+
+type walker struct {
+	values, members []position
+	arena           scan.Arena
+}
+
+// maxStrings is how many strings around JSON are looked into.
+const maxStrings = 2
+
+func (w *walker) value(src string, v scan.Span, path string, outer *position, level int) {
+	switch v.Kind {
+	case scan.Object:
+		w.members = append(w.members, position{path: path, before: src[:v.Start+1], after: src[v.Start+1:], outer: outer})
+		scan.Members(src, v, &w.arena, func(key string, member scan.Span) bool {
+			w.value(src, member, path+"."+key, outer, level)
+			return true
+		})
+	case scan.Array:
+		scan.Each(src, v, func(elem scan.Span) bool {
+			w.value(src, elem, path+"[]", outer, level)
+			return true
+		})
+	case scan.String:
+		at := position{path: path, before: src[:v.Start], after: src[v.End:], outer: outer}
+		text := scan.Text(src, v, &w.arena)
+		inner, err := scan.Valid(text)
+		at.body = err == nil && inner.Kind >= scan.Object
+		w.values = append(w.values, at)
+		if at.body && level < maxStrings {
+			w.value(text, inner, path+"\"", &at, level+1)
+		}
+	}
+}
+
+// quoted writes a text as a JSON string.
+func quoted(text string) string {
+	line, err := json.Marshal(text)
+	if err != nil {
+		panic(err) // a string has always an encoding
+	}
+	return string(line)
+}
+
+// member returns what puts a member at the beginning of an object.
+func (p *position) member(name, value string) string {
+	text := name + ":" + value
+	if !strings.HasPrefix(strings.TrimLeft(p.after, " \t\r\n"), "}") {
+		text += ","
+	}
+	return p.with(text)
+}

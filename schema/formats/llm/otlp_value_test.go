@@ -1,0 +1,33 @@
+package llm
+
+import (
+	"testing"
+
+	"github.com/aidr-engine/aidr/schema/formats"
+	"github.com/aidr-engine/aidr/schema/scan"
+)
+
+// A value is told by its alternatives alone: neither keys that are none nor the order of keys decide.
+func TestPlainKind(t *testing.T) {
+	for src, want := range map[string]string{
+		`{"arrayValue":{"values":[]}}`:                              "arrayValue",
+		`{"arrayValue":{"values":[]},"zz":1}`:                       "arrayValue",
+		`{"zz":1,"arrayValue":{"values":[]}}`:                       "arrayValue",
+		`{"stringValue":null,"kvlistValue":{"values":[]}}`:          "kvlistValue",
+		`{"intValue":"1","stringValue":"a"}`:                        "stringValue",
+		`{"stringValue":"a","intValue":"1"}`:                        "stringValue",
+		`{"stringValue":"a","stringValue":"b","bytesValue":"AA=="}`: "stringValue",
+		`{"zz":1}`: "",
+		`{}`:       "",
+		`[]`:       "",
+	} {
+		v, err := scan.Valid(src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var a scan.Arena
+		if got, _ := plainKind(formats.Node{Src: src, Span: v}, &a); got != want {
+			t.Errorf("%s: got %q, want %q", src, got, want)
+		}
+	}
+}
