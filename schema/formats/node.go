@@ -55,5 +55,13 @@ func (s *Shape) Select(n Node) {
 	s.trie.SelectAt(n.Src, n.Span, s.out)
 }
 
+// Each calls yield with each element of an array in an already validated value, selected, until it returns false.
+func (s *Shape) Each(n Node, yield func(elem Node) bool) {
+	s.trie.Each(n.Src, n.Span, s.out, func(elem scan.Span) bool {
+		s.src = n.Src
+		return yield(Node{n.Src, elem})
+	})
+}
+
 // At returns the value at a place.
 func (s *Shape) At(place int) Node { return Node{s.src, s.out[place]} }

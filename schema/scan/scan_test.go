@@ -92,6 +92,18 @@ func checkSelect(t rapid.TB, src string, paths [][]string) {
 	if !reflect.DeepEqual(out, again) {
 		t.Errorf("SelectAt(%q): got %v, want %v", src, again, out)
 	}
+	Each(src, whole, func(elem Span) bool {
+		trie.SelectAt(src, elem, out)
+		whole := whole
+		whole.Start = elem.Start - 1 // the array from this element on
+		trie.Each(src, whole, again, func(same Span) bool {
+			if same != elem || !reflect.DeepEqual(out, again) {
+				t.Errorf("Each(%q): got %v with %v, want %v with %v", src, same, again, elem, out)
+			}
+			return false
+		})
+		return true
+	})
 }
 
 func checkSpan(t rapid.TB, src string, got Span, all any, path []string) {

@@ -35,6 +35,24 @@ func (t *Trie) SelectAt(src string, at Span, out []Span) (dup int) {
 	return s.dup
 }
 
+// Each is scan.Each with SelectAt of every element, in one pass: during the call of yield, out holds what was found in
+// the element.
+func (t *Trie) Each(src string, array Span, out []Span, yield func(elem Span) bool) {
+	if array.Kind != Array || len(t.nodes) == 0 {
+		return
+	}
+	s := selection{trie: t, src: src[:array.End], out: out}
+	i := skipBlanks(src, array.Start+1)
+	for i < array.End && src[i] != ']' {
+		clear(out)
+		end := s.pass(i, &t.nodes[0])
+		if !yield(passedSpan(src, i, end)) {
+			return
+		}
+		i = skipSeparator(src, end)
+	}
+}
+
 // pass is value in a validated text.
 func (s *selection) pass(i int, n *node) (end int) {
 	if len(n.children) > 0 && s.src[i] == '{' {

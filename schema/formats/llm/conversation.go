@@ -232,13 +232,13 @@ func (c *Conversation) Request(r *formats.Record, messages formats.Node) {
 		if c.Body(r, messages) {
 			return
 		}
-		c.messages = append(c.messages, c.turn(r, messages))
+		c.message.Select(messages)
+		c.messages = append(c.messages, turn{messages, c.role(r)})
 	case scan.Array:
-		scan.Each(messages.Src, messages.Span, func(elem scan.Span) bool {
-			n := formats.Node{Src: messages.Src, Span: elem}
-			switch elem.Kind {
+		c.message.Each(messages, func(n formats.Node) bool {
+			switch n.Kind {
 			case scan.Object:
-				c.messages = append(c.messages, c.turn(r, n))
+				c.messages = append(c.messages, turn{n, c.role(r)})
 			case scan.String: // a list of inputs, as for embeddings
 				c.prompt = appendText(c.prompt, r.Text(n))
 			}
@@ -263,26 +263,24 @@ func (c *Conversation) Request(r *formats.Record, messages formats.Node) {
 // System adds system instructions that stand outside of the messages.
 func (c *Conversation) System(r *formats.Record, n formats.Node) { c.texts(r, n, &c.system) }
 
-// turn tells the role of a message.
-func (c *Conversation) turn(r *formats.Record, n formats.Node) turn {
-	c.message.Select(n)
-	t := turn{node: n, role: user}
+// role tells the role of the selected message.
+func (c *Conversation) role(r *formats.Record) role {
 	switch r.Text(c.message.At(messageRole)) {
 	case "assistant", "model":
-		t.role = assistant
+		return assistant
 	case "system", "developer":
-		t.role = system
+		return system
 	case "tool", "function":
-		t.role = tool
+		return tool
 	case "":
 		switch r.Text(c.message.At(messageType)) { // items of the Responses API
 		case "function_call_output", "custom_tool_call_output":
-			t.role = tool
+			return tool
 		case "function_call", "custom_tool_call", "reasoning":
-			t.role = assistant
+			return assistant
 		}
 	}
-	return t
+	return user
 }
 
 // lastAssistant returns the index of the assistant's last message, -1 where there is none.
