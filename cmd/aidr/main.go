@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string) int {
 		code = e.code
 	}
 	if text := err.Error(); text != "" {
-		fmt.Fprintf(cmd.ErrOrStderr(), "aidr: %s\n", text)
+		fmt.Fprintf(cmd.ErrOrStderr(), "aidr: %s\n", plainLines(text)) // it may quote a log
 		if code == exitUsage {
 			fmt.Fprintln(cmd.ErrOrStderr(), "aidr: see the command's --help")
 		}

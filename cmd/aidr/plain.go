@@ -30,6 +30,15 @@ func plain(s string) string {
 	}, s)
 }
 
+// plainLines is plain for a text of several lines.
+func plainLines(s string) string {
+	lines := strings.Split(s, "\n")
+	for i, l := range lines {
+		lines[i] = plain(l)
+	}
+	return strings.Join(lines, "\n")
+}
+
 // plainJSON passes JSON on and writes what would steer a terminal as \u escapes, which mean the same in it: such runes
 // stand in strings only. Line feeds and tabs between values stay.
 type plainJSON struct {

@@ -14,6 +14,9 @@ func TestPlain(t *testing.T) {
 	if got, want := plain(nasty+"\xff\n"), "a?[31mb?cd?e?f?g?h?i?j? \u00e4\u4e2d\U0001f600??"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
+	if got, want := plainLines("a\x1b[1m\nb\r\n"), "a?[1m\nb?\n"; got != want {
+		t.Errorf("lines: got %q, want %q", got, want)
+	}
 }
 
 // TestPlainJSON: however it is cut into writes, nothing steers and the meaning stays.

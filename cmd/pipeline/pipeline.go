@@ -87,6 +87,9 @@ func New(cfg *config.Config, o Options) (*Pipeline, error) {
 		Name: "aidr_rules_reloads_total", Help: "Reloads of the rules: ok, or failed, which leaves the old ones running (see /readyz).",
 	}, []string{"result"})
 	p.registry.MustRegister(p.reloads)
+	for _, result := range []string{"ok", "failed"} {
+		p.reloads.WithLabelValues(result) // so that the first failure is seen as a change
+	}
 	set, problems := LoadRules(p.ruleFiles())
 	var errs []error
 	for _, x := range problems {

@@ -31,6 +31,7 @@ var contract = []string{
 // TestKafkaToWebhook: from a topic to a receiver that checks signatures, with everything that one can look at meanwhile;
 // then again on the same state directory.
 func TestKafkaToWebhook(t *testing.T) {
+	t.Parallel()
 	broker := conntest.StartFakeKafka(t)
 	conntest.CreateTopic(t, broker.Addr, "x", 2)
 	e, dir := newEndpoint(t), t.TempDir()
@@ -149,6 +150,7 @@ func checkControl(t *testing.T, dir string) {
 
 // TestStandby: of two processes on one state directory one reads; the other says so and goes on where the first stopped.
 func TestStandby(t *testing.T) {
+	t.Parallel()
 	broker := conntest.StartFakeKafka(t)
 	conntest.CreateTopic(t, broker.Addr, "x", 2)
 	e, dir := newEndpoint(t), t.TempDir()
@@ -176,6 +178,7 @@ func TestStandby(t *testing.T) {
 
 // TestFilesEndByThemselves: when everything is read, everything is delivered and Run returns.
 func TestFilesEndByThemselves(t *testing.T) {
+	t.Parallel()
 	var lines []string
 	for n := range 500 {
 		lines = append(lines, event(n, "leak", fmt.Sprintf("agent-%d", n%20)))
@@ -216,6 +219,7 @@ func retries(t *testing.T, s *store.Store) int {
 // TestStateDirectoryIsTaken: it waits, /readyz says why without waiting, and it can be stopped; once the directory is
 // free it goes on.
 func TestStateDirectoryIsTaken(t *testing.T) {
+	t.Parallel()
 	e := newEndpoint(t)
 	cfg := fileConfig(t, folder(t, map[string]string{"leak.yaml": leak}), e, false, filepath.Join(folder(t, map[string]string{"x": event(1, "leak", "a")}), "x"))
 	s, err := store.Open(cfg.State.Dir, store.Options{})
@@ -245,6 +249,7 @@ func TestStateDirectoryIsTaken(t *testing.T) {
 // TestReadyWhileDraining: the end of the process takes as long as a receiver does; /readyz, /metrics and the control
 // API answer all the time, and what was held is delivered.
 func TestReadyWhileDraining(t *testing.T) {
+	t.Parallel()
 	e := newEndpoint(t)
 	e.hold = make(chan struct{})
 	cfg := fileConfig(t, folder(t, map[string]string{"leak.yaml": leak}), e, true, filepath.Join(folder(t, map[string]string{"x": event(1, "leak", "a") + "\n"}), "x"))
@@ -278,6 +283,7 @@ func TestReadyWhileDraining(t *testing.T) {
 
 // TestRunFails: what can not be is an error of Run, with what to do.
 func TestRunFails(t *testing.T) {
+	t.Parallel()
 	rules := folder(t, map[string]string{"leak.yaml": leak})
 	input := filepath.Join(folder(t, map[string]string{"x": event(1, "leak", "a")}), "x")
 	f := func(want string, change func(*config.Config)) {
