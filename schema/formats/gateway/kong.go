@@ -31,6 +31,7 @@ type kong struct {
 	ai                                                                                              int
 	models                                                                                          *models
 	mcp                                                                                             *toolServer
+	a2a                                                                                             *agentCalls
 }
 
 func openKong(p *formats.Paths) formats.Reader {
@@ -51,6 +52,7 @@ func openKong(p *formats.Paths) formats.Reader {
 		ai:     p.Add("ai"),
 		models: openModels(p),
 		mcp:    openToolServer(p),
+		a2a:    openAgentCalls(p),
 	}
 }
 
@@ -64,7 +66,7 @@ func (k *kong) Read(r *formats.Record) {
 	k.identify(r)
 	k.credential(r)
 	status := k.outcome(r)
-	if k.mcp.read(r) {
+	if k.mcp.read(r) || k.a2a.read(r) {
 		return
 	}
 	if k.models.read(r, r.At(k.ai), r.Text(r.At(k.uri)), k.refused(r, status)) {

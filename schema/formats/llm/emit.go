@@ -144,3 +144,10 @@ func SetTools(r *formats.Record, tools formats.Node) {
 		r.Event.SetText(schema.GenAIToolDefinitionsHash, r.HashJSON(tools))
 	}
 }
+
+// Answer adds an assistant's message to what the model answered.
+func (c *Conversation) Answer(r *formats.Record, message formats.Node) {
+	if message.Kind == scan.Object {
+		c.readAnswer(r, message)
+	}
+}
