@@ -26,6 +26,7 @@ type fetcher struct {
 	copier
 	position int64
 	pause    time.Duration // before the next attempt; 0 while all is well
+	atEnd    bool          // what the last batch told
 }
 
 // what is how health names the partition.
@@ -84,6 +85,10 @@ func (f *fetcher) next(ctx context.Context) *connectors.Batch {
 			return nil
 		}
 		f.failed(f.what(), err)
+		if f.atEnd { // nobody knows any more: silence must not be taken for the end
+			f.atEnd = false
+			return &connectors.Batch{Partition: f.partition, Next: f.position, HighWater: -1}
+		}
 		f.pause = min(max(2*f.pause, minPause), maxPause)
 		sleep(ctx, f.pause)
 	}
@@ -106,8 +111,9 @@ func (f *fetcher) fetch(ctx context.Context) (*connectors.Batch, error) {
 	if a.stuck && res.HighWatermark > f.position {
 		return nil, f.skipGap(ctx, a.base, res.HighWatermark)
 	}
-	f.position = a.batch.Next
-	if len(a.batch.Records) == 0 && !a.batch.AtEnd {
+	told := f.atEnd
+	f.position, f.atEnd = a.batch.Next, a.batch.AtEnd
+	if len(a.batch.Records) == 0 && !f.atEnd && !told {
 		return nil, nil
 	}
 	return a.batch, nil

@@ -2,9 +2,11 @@ package kafka
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -322,4 +324,33 @@ func TestLeaveWhileJoining(t *testing.T) {
 	if d := time.Since(begun); d > rebalanceTimeout/2 {
 		t.Errorf("leaving took %v", d)
 	}
+}
+
+// TestEndIsNotKnown: while a partition's leader does not answer, nobody knows that the partition is still at its end,
+// even where the group lives on: silence must not be taken for it.
+func TestEndIsNotKnown(t *testing.T) {
+	t.Parallel()
+	fake := conntest.StartFakeKafka(t)
+	conntest.CreateTopic(t, fake.Addr, "t", 1)
+	conntest.Produce(t, fake.Addr, "t", 0, conntest.Messages("one"), nil)
+	r, s := conntest.NewRecorder(), newSource(t, fake.Addr, topics("t"))
+	stop := run(t, s, r)
+	r.Wait(t, patience, "the end is reached", func() bool { return r.AtEnd(part("t", 0)) })
+	var back atomic.Bool
+	fake.ControlKey(int16(kmsg.Fetch), func(kmsg.Request) (kmsg.Response, error, bool) {
+		if back.Load() {
+			return nil, nil, false
+		}
+		fake.KeepControl()
+		return nil, errors.New("the leader is away"), true
+	})
+	r.Wait(t, patience, "the end is not known", func() bool { return !r.AtEnd(part("t", 0)) })
+	waitHealth(t, s, "partition t/0")
+	back.Store(true)
+	r.Wait(t, patience, "the end is known again", func() bool { return r.AtEnd(part("t", 0)) })
+	stop()
+	if got := r.Texts(part("t", 0)); !slices.Equal(got, []string{"one"}) {
+		t.Errorf("got %q, want one", got)
+	}
+	r.Check(t)
 }
