@@ -247,3 +247,26 @@ func TestSources(t *testing.T) {
 	f("a", "source.ip", `"a":"[::ffff:10.0.0.1]:5"`, `"10.0.0.1"`)
 	f("a", "disposition", `"a":"blocked"`, `"blocked"`)
 }
+
+// The example of the documentation loads without a warning, and its test passes.
+func TestDocumentation(t *testing.T) {
+	text, err := os.ReadFile("maps.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, example, _ := strings.Cut(string(text), "```yaml\n")
+	example, _, _ = strings.Cut(example, "```")
+	set, problems := Load(folder(t, map[string]string{"doors.yaml": example}))
+	if set == nil || len(problems) > 0 {
+		t.Fatal(texts(problems))
+	}
+	tests := 0
+	err = set.Run(func(f *File) bool { return !f.Shipped }, func(r Result) {
+		if tests++; r.Diff != "" {
+			t.Error(r.Diff)
+		}
+	})
+	if err != nil || tests == 0 {
+		t.Errorf("%d tests ran, %v", tests, err)
+	}
+}
