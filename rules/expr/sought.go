@@ -2,6 +2,7 @@ package expr
 
 import (
 	"math/bits"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -23,7 +24,7 @@ type sought struct {
 
 const (
 	maxSought = 64 // bits of an element of sought.windows
-	minSought = 3  // fewer alternatives are found as fast one by one
+	minSought = 2  // one alternative alone is searched for as fast without this
 	window    = 4  // bytes by which a literal is noticed: in prose, three are often there by chance
 )
 
@@ -85,26 +86,40 @@ func (n *sought) confirm(fits uint64, text string) (found uint64) {
 
 // seek takes the alternatives that need literals out of the terms of an || and returns them by text.
 func seek(terms []node) (rest []node, found []*sought) {
-	open := map[string]*sought{} // by slot; not full
+	bySlot := map[string][]node{}
+	var slots []string // in order of the terms
 	for _, t := range terms {
 		s, literals := neededBy(t)
-		tails := tailsOf(literals)
-		if tails == nil {
+		if tailsOf(literals) == nil {
 			rest = append(rest, t)
 			continue
 		}
-		n := open[s.key()]
-		if n == nil || len(n.terms) == maxSought {
-			n = &sought{slot: s}
-			open[s.key()] = n
-			found = append(found, n)
+		if bySlot[s.key()] == nil {
+			slots = append(slots, s.key())
 		}
-		n.add(t, tails)
+		bySlot[s.key()] = append(bySlot[s.key()], t)
 	}
-	if len(found) > 0 && len(terms)-len(rest) < minSought {
-		return terms, nil
+	for _, slot := range slots {
+		if len(bySlot[slot]) < minSought {
+			rest = append(rest, bySlot[slot]...)
+			continue
+		}
+		for some := range slices.Chunk(bySlot[slot], maxSought) {
+			found = append(found, newSought(some))
+		}
 	}
 	return rest, found
+}
+
+// newSought returns the alternatives made ready. Each needs literals of one and the same text.
+func newSought(terms []node) *sought {
+	n := &sought{}
+	for _, t := range terms {
+		s, literals := neededBy(t)
+		n.slot = s
+		n.add(t, tailsOf(literals))
+	}
+	return n
 }
 
 func (n *sought) add(t node, tails []literal) {

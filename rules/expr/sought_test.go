@@ -61,11 +61,12 @@ func TestSoughtIsTheAlternatives(t *testing.T) {
 // Alternatives are sought together where they are enough, and then an ordinary text is gone over once.
 func TestSeek(t *testing.T) {
 	for text, want := range map[string][2]int{ // terms that are sought, terms that are not
-		`user.id.contains("abc") || user.id.contains("abd")`:                                                       {0, 2},
+		`user.id.contains("abc") || user.id.contains("abd")`:                                                       {2, 0},
 		`user.id.contains("abc") || user.id.contains("abd") || user.id.matches("(?i)xyz")`:                         {3, 0},
 		`user.id.contains("abc") || user.id.icontains("abd") || user.id.matches("x.z") || user.id.contains("efg")`: {3, 1},
-		`user.id.contains("abc") || user.id.contains("abd") || user.id.icontains("kkk")`:                           {0, 3},
-		`user.id.contains("abc") || session.id.contains("abd") || raw.x.contains("efg") || event.class == "tool"`:  {3, 1},
+		`user.id.contains("abc") || user.id.contains("abd") || user.id.icontains("kkk")`:                           {2, 1},
+		`user.id.contains("abc") || session.id.contains("abd") || raw.x.contains("efg") || event.class == "tool"`:  {0, 4},
+		`user.id.contains("abc") || session.id.contains("abd") || raw.x.contains("efg") || raw.x.contains("hij")`:  {2, 2},
 	} {
 		env := newTestEnv(t)
 		n := alternatives(mustCompile(t, env, text))
