@@ -72,6 +72,18 @@ func Find(name string, maps ...*Map) (FormatInfo, bool) {
 	return infoOf(chosen[0]), true
 }
 
+// Reads returns the paths from the top of a record at which a format's reader looks, nil where there is no such format.
+// What it finds further inside, in lists and in JSON inside strings, is not among them.
+func Reads(name string, maps ...*Map) [][]string {
+	chosen, err := choose(name, maps)
+	if err != nil || len(chosen) != 1 {
+		return nil
+	}
+	var p formats.Paths
+	chosen[0].Open(&p)
+	return p.All()
+}
+
 // FormatInfo is one of them.
 type FormatInfo struct {
 	Name     string

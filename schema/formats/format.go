@@ -6,7 +6,11 @@
 // testdata/cases/decode.
 package formats
 
-import "github.com/aidr-engine/aidr/schema/scan"
+import (
+	"slices"
+
+	"github.com/aidr-engine/aidr/schema/scan"
+)
 
 // Format is one log format: how it is told from others, and how its records are read. It is a value; nothing registers
 // itself.
@@ -79,6 +83,22 @@ func (n *pathNode) child(key string) *pathNode {
 	n.byKey[key] = len(n.children)
 	n.children = append(n.children, c)
 	return c
+}
+
+// All returns the paths in the order of the text of their keys.
+func (p *Paths) All() (list [][]string) {
+	var walk func(n *pathNode, path []string)
+	walk = func(n *pathNode, path []string) {
+		if len(n.children) == 0 && len(path) > 0 {
+			list = append(list, path)
+		}
+		for _, c := range n.children {
+			walk(c, append(path[:len(path):len(path)], c.key))
+		}
+	}
+	walk(&p.tree, nil)
+	slices.SortFunc(list, slices.Compare[[]string])
+	return list
 }
 
 // Trie returns what finds the paths. It is complete when all readers are open.

@@ -1,0 +1,310 @@
+//go:build unix
+
+package benchmarks
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/valyala/fastjson"
+
+	"github.com/aidr-engine/aidr/cmd/maps"
+	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/decode"
+	"github.com/aidr-engine/aidr/schema/scan"
+)
+
+// formatCorpus is records of one format, as decoders meet them one after another.
+type formatCorpus struct {
+	corpus
+	reads   [][]string // the paths at which the format's reader looks, there or not
+	lookups [][]lookup // of each record: where the event's values are, in lists and in JSON inside strings too
+}
+
+// lookup is a field as another parser finds it: a path, and in a string that holds JSON those inside it.
+type lookup struct {
+	path  []string
+	inner []lookup
+}
+
+// formatWanted is what a set of rules asks for.
+func formatWanted() (w schema.Wanted) {
+	for _, f := range []schema.Field{
+		schema.SessionID, schema.AIAgentName, schema.UserName, schema.CredentialUID, schema.SourceIP, schema.UserAgentOriginal,
+		schema.ResourceID, schema.Disposition, schema.ErrorType, schema.URLPath, schema.HTTPResponseStatusCode,
+		schema.HTTPResponseBytes, schema.GenAIRequestModel, schema.GenAIUsageInputTokens, schema.GenAIToolName,
+		schema.GenAIToolCallArguments, schema.MessageContextPromptText,
+	} {
+		w.Fields.Add(f)
+	}
+	return w
+}
+
+// formatCorpora are the plain records in testdata and the first test of each shipped map, one corpus for each file.
+func formatCorpora(tb testing.TB) (list []*formatCorpus, set *maps.Set) {
+	tb.Helper()
+	set, problems := maps.Load()
+	if set == nil {
+		tb.Fatalf("load the shipped maps: %v", problems)
+	}
+	files, err := filepath.Glob(filepath.Join("..", "testdata", "cases", "decode", "plain", "*.json"))
+	if err != nil || len(files) == 0 {
+		tb.Fatalf("no plain records: %v", err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		list = append(list, newFormatCorpus(tb, strings.TrimSuffix(filepath.Base(file), ".json"), compacted(tb, string(text)), set))
+	}
+	for _, f := range set.Files {
+		for _, test := range f.Tests {
+			if len(test.Events) > 0 && len(test.Faults) == 0 {
+				list = append(list, newFormatCorpus(tb, "map_"+f.Map.Name, test.Record, set))
+				break
+			}
+		}
+	}
+	return list, set
+}
+
+func newFormatCorpus(tb testing.TB, name, record string, set *maps.Set) *formatCorpus {
+	c := &formatCorpus{corpus: corpus{name: name}}
+	c.add(record)
+	c.reads = decode.Reads(formatOf(tb, record, set), set.Maps()...)
+	lookups := slices.DeleteFunc(lookupsOf(tb, record, set), func(l lookup) bool {
+		return l.inner == nil && slices.ContainsFunc(c.reads, func(path []string) bool { return slices.Equal(path, l.path) })
+	})
+	c.lookups = append(c.lookups, lookups)
+	return c
+}
+
+// formatOf returns the format that reads a record: the one of its dataset's that gives the event when it is named.
+func formatOf(tb testing.TB, record string, set *maps.Set) string {
+	var dataset string
+	decoded := func(format string) (n int) {
+		d, err := decode.New(decode.Options{Format: format, Wanted: formatWanted(), Maps: set.Maps()})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		d.Decode(record, decode.Meta{Time: 1}, &decode.Handler{Event: func(e *schema.Event) {
+			dataset = strings.Clone(e.Text(schema.EventDataset))
+			n++
+		}})
+		return n
+	}
+	events := decoded(decode.Auto)
+	of := dataset
+	for _, info := range decode.Formats(set.Maps()...) {
+		if (slices.Contains(info.Datasets, of) || info.Datasets == nil) && decoded(info.Name) == events && dataset == of {
+			return info.Name
+		}
+	}
+	tb.Fatalf("no format gives the events of dataset %q: %.200s", of, record)
+	return ""
+}
+
+// lookupsOf returns the paths of the values that became the event's fields as they stand, times and numbers too: the
+// fields that another parser would have to look up for the same event.
+func lookupsOf(tb testing.TB, record string, set *maps.Set) []lookup {
+	d, err := decode.New(decode.Options{Wanted: formatWanted(), Maps: set.Maps()})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s := seeker{texts: map[string]bool{}, numbers: map[uint64]bool{}}
+	d.Decode(record, decode.Meta{Time: 1}, &decode.Handler{Event: func(e *schema.Event) {
+		for f := range schema.Field(schema.NumFields) {
+			switch v := e.Value(f); {
+			case v.Text != "":
+				s.texts[strings.Clone(v.Text)] = true
+			case v.Kind != schema.KindAbsent && v.Kind != schema.KindBool:
+				s.numbers[v.Num] = true
+			}
+		}
+	}})
+	v, err := scan.Valid(record)
+	if err != nil {
+		tb.Fatalf("%v: %s", err, record)
+	}
+	return s.find(record, v, nil)
+}
+
+// seeker finds where fields come from.
+type seeker struct {
+	texts   map[string]bool
+	numbers map[uint64]bool
+	arena   scan.Arena
+}
+
+func (s *seeker) find(src string, v scan.Span, path []string) (list []lookup) {
+	at := func(key string) []string { return append(path[:len(path):len(path)], key) }
+	switch v.Kind {
+	case scan.Object:
+		if s.texts[src[v.Start:v.End]] {
+			return []lookup{{path: path}}
+		}
+		scan.Members(src, v, &s.arena, func(key string, member scan.Span) bool {
+			list = append(list, s.find(src, member, at(strings.Clone(key)))...)
+			return true
+		})
+	case scan.Array:
+		n := 0
+		scan.Each(src, v, func(elem scan.Span) bool {
+			list = append(list, s.find(src, elem, at(strconv.Itoa(n)))...)
+			n++
+			return true
+		})
+	case scan.String, scan.Number:
+		if s.is(src, v) {
+			return []lookup{{path: path}}
+		}
+		if text := scan.Text(src, v, &s.arena); v.Kind == scan.String && strings.HasPrefix(text, "{") {
+			if inner, err := scan.Valid(text); err == nil {
+				if found := s.find(text, inner, nil); len(found) > 0 {
+					return []lookup{{path: path, inner: found}}
+				}
+			}
+		}
+	}
+	return list
+}
+
+// is says that a scalar became a field.
+func (s *seeker) is(src string, v scan.Span) bool {
+	if s.texts[scan.Text(src, v, &s.arena)] {
+		return true
+	}
+	if n, ok := scan.Int(src, v); ok && s.numbers[uint64(n)] {
+		return true
+	}
+	ns, ok := scan.Time(src, v)
+	return ok && s.numbers[uint64(ns)]
+}
+
+// peer is fastjson, which parses a record into a tree and looks the same fields up.
+type peer struct {
+	outer fastjson.Parser
+	inner []fastjson.Parser
+	found int
+}
+
+func (p *peer) read(tb testing.TB, record string, reads [][]string, list []lookup) {
+	v, err := p.outer.Parse(record)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	p.found++
+	for _, path := range reads {
+		p.found += len(v.GetStringBytes(path...))
+	}
+	p.get(tb, v, list, 0)
+}
+
+func (p *peer) get(tb testing.TB, v *fastjson.Value, list []lookup, level int) {
+	for i := range list {
+		at := v.Get(list[i].path...)
+		if at == nil {
+			tb.Fatalf("fastjson does not find %q", list[i].path)
+		}
+		if at.Type() == fastjson.TypeString {
+			p.found += len(at.GetStringBytes())
+		}
+		if list[i].inner == nil {
+			continue
+		}
+		if len(p.inner) <= level {
+			p.inner = append(p.inner, fastjson.Parser{})
+		}
+		inside, err := p.inner[level].ParseBytes(at.GetStringBytes())
+		if err != nil {
+			tb.Fatal(err)
+		}
+		p.get(tb, inside, list[i].inner, level+1)
+	}
+}
+
+// BenchmarkFormats decodes records of each format as auto does, among all formats and maps, and parses the same records
+// and looks the same fields up with fastjson, which checks neither UTF-8 nor duplicate keys, tells no formats, and makes
+// no events. The sub-benchmark ratio runs the two in turns and reports how many times faster aidr is, in CPU time, which
+// a busy machine distorts least. Run it with -cpu 1.
+func BenchmarkFormats(b *testing.B) {
+	list, set := formatCorpora(b)
+	for _, c := range list {
+		b.Run("format="+c.name+"/aidr", func(b *testing.B) { c.bench(b, c.aidr(b, set)) })
+		b.Run("format="+c.name+"/fastjson", func(b *testing.B) { c.bench(b, c.fastjson(b)) })
+		b.Run("format="+c.name+"/ratio", func(b *testing.B) { c.ratio(b, c.aidr(b, set), c.fastjson(b)) })
+	}
+}
+
+// aidr returns what decodes the records once.
+func (c *formatCorpus) aidr(tb testing.TB, set *maps.Set) func() (events int) {
+	d, err := decode.New(decode.Options{Wanted: formatWanted(), Maps: set.Maps()})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	events := 0
+	h := &decode.Handler{
+		Event: func(*schema.Event) { events++ },
+		Dead:  func(d decode.Dead) { tb.Fatalf("%s: dead letter %s: %.200s", c.name, d.Reason, d.Body) },
+	}
+	return func() int {
+		events = 0
+		for _, record := range c.records {
+			d.Decode(record, decode.Meta{Time: 1}, h)
+		}
+		return events
+	}
+}
+
+func (c *formatCorpus) fastjson(tb testing.TB) func() int {
+	p := new(peer)
+	return func() int {
+		for i, record := range c.records {
+			p.read(tb, record, c.reads, c.lookups[i])
+		}
+		return p.found
+	}
+}
+
+func (c *formatCorpus) bench(b *testing.B, run func() int) {
+	b.SetBytes(int64(c.bytes))
+	b.ReportAllocs()
+	start, n := cpuTime(b), 0
+	for b.Loop() {
+		n = run()
+	}
+	cpu := cpuTime(b) - start
+	if n == 0 {
+		b.Fatal("nothing was found")
+	}
+	b.ReportMetric(float64(len(c.records))*float64(b.N)/b.Elapsed().Seconds(), "records/s")
+	b.ReportMetric(float64(cpu.Nanoseconds())/float64(b.N*len(c.records)), "cpu-ns/record")
+}
+
+// turn is how long one of two runs before the other does: many scheduler's ticks, and few turns of a machine's speed.
+const turn = 2 * time.Millisecond
+
+func (c *formatCorpus) ratio(b *testing.B, ours, theirs func() int) {
+	var cpu [2]time.Duration
+	var runs [2]int
+	for b.Loop() {
+		for i, run := range [...]func() int{ours, theirs} {
+			start := cpuTime(b)
+			for until := time.Now().Add(turn); time.Now().Before(until); {
+				for range 16 {
+					run()
+				}
+				runs[i] += 16
+			}
+			cpu[i] += cpuTime(b) - start
+		}
+	}
+	b.ReportMetric(0, "ns/op")
+	b.ReportMetric(float64(cpu[1])/float64(runs[1])/(float64(cpu[0])/float64(runs[0])), "x-fastjson")
+}
