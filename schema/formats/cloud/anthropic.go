@@ -79,7 +79,7 @@ func (a *anthropic) caller(r *formats.Record) {
 	if strings.Contains(r.Text(r.At(a.actorType)), "user") {
 		r.Put(schema.UserType, "human")
 	}
-	r.Put(schema.UserID, user)
+	r.SetText(schema.UserID, r.At(a.userID))
 	r.SetText(schema.UserEmail, r.At(a.email))
 	if key != "" {
 		r.Put(schema.CredentialUID, key)

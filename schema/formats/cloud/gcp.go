@@ -164,7 +164,7 @@ func (g *gcp) principal(r *formats.Record) {
 	r.Agent(sourcePrincipalEmail, email)
 	r.Agent(sourcePrincipalSubject, subject)
 	r.Put(schema.AIAgentName, email)
-	r.Put(schema.UserEmail, email)
+	r.SetText(schema.UserEmail, r.At(g.email))
 	if email == "" {
 		email = subject
 	}

@@ -104,7 +104,7 @@ func (g *github) caller(r *formats.Record) {
 	r.AgentByAddress(r.Text(r.At(g.userAgent)))
 	r.Put(schema.AIAgentName, actor)
 	r.SetText(schema.UserID, r.At(g.actorID))
-	r.Put(schema.UserName, actor)
+	r.SetText(schema.UserName, r.At(g.actor))
 	switch {
 	case r.At(g.isAgent).True():
 		r.Put(schema.UserType, "ai_agent")

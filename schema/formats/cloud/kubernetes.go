@@ -168,7 +168,7 @@ func (k *kubernetes) caller(r *formats.Record) {
 	case strings.HasPrefix(user, "system:"):
 		r.Put(schema.UserType, "system")
 	}
-	r.Put(schema.UserName, user)
+	r.SetText(schema.UserName, k.event.at(r, k8sUser))
 	r.SetText(schema.UserID, k.event.at(r, k8sUserID))
 	r.SetFirst(schema.AIAgentInstanceUID, k.event.at(r, k8sPod).First(), k.event.at(r, k8sSession).First())
 	r.SetFirst(schema.CredentialUID, k.event.at(r, k8sCredential).First(), k.event.at(r, k8sAccessKey).First())

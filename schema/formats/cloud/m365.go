@@ -135,7 +135,7 @@ func (m *m365) caller(r *formats.Record) {
 	r.Agent("UserId", user)
 	r.Agent("UserKey", key)
 	r.Put(schema.UserType, kind)
-	r.Put(schema.UserID, user)
+	r.SetText(schema.UserID, r.At(m.user))
 	if strings.IndexByte(user, '@') > 0 {
 		r.Put(schema.UserEmail, user)
 	}

@@ -138,7 +138,7 @@ func (o *okta) caller(r *formats.Record) {
 		r.Put(schema.OnBehalfOfID, id)
 	}
 	r.Agent("actor.id", id)
-	r.Put(schema.UserID, id)
+	r.SetText(schema.UserID, r.At(o.actorID))
 	r.Put(schema.UserName, o.known(r, o.actorName))
 	if strings.IndexByte(email, '@') > 0 {
 		r.Put(schema.UserEmail, email)

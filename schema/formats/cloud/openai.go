@@ -120,9 +120,9 @@ func (o *openAI) caller(r *formats.Record) {
 	}
 	r.Agent("actor.session.user.id", user)
 	r.Agent("actor.session.user.email", r.Text(r.At(o.userEmail)))
-	r.Put(schema.UserID, user)
+	r.SetFirst(schema.UserID, r.At(o.userID), r.At(o.keyUser))
 	r.SetFirst(schema.UserEmail, r.At(o.userEmail), r.At(o.keyEmail))
-	r.Put(schema.CredentialUID, key)
+	r.SetText(schema.CredentialUID, r.At(o.keyID))
 	switch {
 	case r.At(o.serviceAccount).Present():
 		r.Put(schema.UserType, "service")
