@@ -323,6 +323,9 @@ func (l *lane) account(b *connectors.Batch, r *result) {
 	for k, n := range r.fieldErrs {
 		m.fieldErrors(k[0], k[1], n)
 	}
+	for dataset, n := range r.skipped {
+		m.skipped(dataset, n)
+	}
 	for rule, n := range r.missing {
 		m.missingKey(l.e.o.Set.Rules[rule].ID, n)
 	}

@@ -14,10 +14,10 @@ import (
 
 // Metrics is what the engine counts, for Prometheus. The names are a contract.
 type Metrics struct {
-	records, eventsTotal, deadLetters, lateEvents, ruleLateItems                       *prometheus.CounterVec
-	findings, fieldErrorsTotal, missingKeys, lost, tombstones, limitsTotal, conditions *prometheus.CounterVec
-	lagRecords, watermarkSeconds, ruleWatermarkSeconds                                 *prometheus.GaugeVec
-	checkpoint                                                                         prometheus.Histogram
+	records, eventsTotal, deadLetters, lateEvents, ruleLateItems                                     *prometheus.CounterVec
+	findings, skippedTotal, fieldErrorsTotal, missingKeys, lost, tombstones, limitsTotal, conditions *prometheus.CounterVec
+	lagRecords, watermarkSeconds, ruleWatermarkSeconds                                               *prometheus.GaugeVec
+	checkpoint                                                                                       prometheus.Histogram
 }
 
 // NewMetrics registers the engine's metrics; r may be nil, then nobody reads them.
@@ -44,6 +44,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		lateEvents:           counter("aidr_late_events_total", "Events below their partition's watermark (late), or dated more than 5 min past their record (future).", "dataset", "why"),
 		ruleLateItems:        counter("aidr_rule_late_items_total", "Late events that a stateful rule could not take.", "rule", "dataset"),
 		findings:             counter("aidr_findings_total", "Changes of findings.", "rule", "severity", "status"),
+		skippedTotal:         counter("aidr_skipped_elements_total", "Elements of known formats that are no activity, such as spans that are not about an agent.", "dataset"),
 		fieldErrorsTotal:     counter("aidr_field_errors_total", "Fields of an impossible type and keys that stand twice.", "dataset", "field"),
 		missingKeys:          counter("aidr_rule_missing_key_total", "Matched events that lack a field of `by` or `of`.", "rule"),
 		lost:                 counter("aidr_rule_evidence_lost_total", "State that had to be given up.", "rule"),
@@ -87,6 +88,9 @@ func (m *Metrics) ruleLate(rule, dataset string) {
 }
 func (m *Metrics) fieldErrors(dataset, name string, n int) {
 	m.fieldErrorsTotal.WithLabelValues(dataset, name).Add(float64(n))
+}
+func (m *Metrics) skipped(dataset string, n int) {
+	m.skippedTotal.WithLabelValues(dataset).Add(float64(n))
 }
 func (m *Metrics) missingKey(rule string, n int) {
 	m.missingKeys.WithLabelValues(rule).Add(float64(n))

@@ -46,6 +46,7 @@ type result struct {
 	datasets   []string
 	missing    map[int]int // rule -> events without a key
 	fieldErrs  map[[2]string]int
+	skipped    map[string]int // elements that are no activity, by dataset
 	tombstones int
 }
 
@@ -54,11 +55,12 @@ func (r *result) reset() {
 	r.marks, r.items, r.dead, r.datasets = r.marks[:0], r.items[:0], nil, r.datasets[:0]
 	clear(r.missing)
 	clear(r.fieldErrs)
+	clear(r.skipped)
 	r.tombstones = 0
 }
 
 var results = sync.Pool{New: func() any {
-	return &result{missing: map[int]int{}, fieldErrs: map[[2]string]int{}}
+	return &result{missing: map[int]int{}, fieldErrs: map[[2]string]int{}, skipped: map[string]int{}}
 }}
 
 // worker decodes, matches and captures; it keeps scratch only, nothing that could make one record depend on another.
@@ -78,7 +80,7 @@ type worker struct {
 
 func newWorker(e *Engine) *worker {
 	w := &worker{e: e, decoders: map[*input]*decode.Decoder{}, scratch: e.o.Set.NewScratch(), capturer: newCapturer(e)}
-	w.handler = decode.Handler{Event: w.event, Dead: w.dead, FieldError: w.fieldError}
+	w.handler = decode.Handler{Event: w.event, Dead: w.dead, FieldError: w.fieldError, Skipped: w.skipped}
 	w.emit = func(it fold.Item) {
 		shard := e.programs[it.Rule].Hash(it.Group) % uint64(len(e.shards))
 		w.out.items = append(w.out.items, routed{item: it, mark: int32(len(w.out.marks) - 1), shard: int32(shard)})
@@ -178,3 +180,5 @@ func (w *worker) dead(d decode.Dead) {
 }
 
 func (w *worker) fieldError(dataset, name string) { w.out.fieldErrs[[2]string{dataset, name}]++ }
+
+func (w *worker) skipped(dataset string) { w.out.skipped[dataset]++ }

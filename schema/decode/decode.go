@@ -104,6 +104,9 @@ type Handler struct {
 	Dead  func(d Dead)
 	// FieldError counts a field of an impossible type or a key that stands twice; name is the field's or the key's.
 	FieldError func(dataset, name string)
+	// Skipped counts an element of a known format that is no activity: a span that is not about an agent, an earlier
+	// stage of a request.
+	Skipped func(dataset string)
 	// Explain is told how each element was read, after its events and its dead letter. It is for people: with it,
 	// decoding allocates.
 	Explain func(x *Explanation)
@@ -341,6 +344,9 @@ func (d *Decoder) read(format int, src string, v scan.Span, dup int) {
 	if reason := d.record.Refusal(); reason != "" {
 		d.dead(reason, refusals(reason), body)
 		return
+	}
+	if dataset, silent := d.record.Silent(); silent && d.handler.Skipped != nil {
+		d.handler.Skipped(dataset)
 	}
 	if d.explainer != nil {
 		d.explainer.done(d.index, "")

@@ -154,6 +154,12 @@ func (r *Record) Refuse(reason string) { r.refusal = reason }
 // Refusal returns why the element gave no event, "" where it was not refused.
 func (r *Record) Refusal() string { return r.refusal }
 
+// Silent says that the element gave no event and was not refused, and names its dataset: an element of a known format
+// that is no activity.
+func (r *Record) Silent() (dataset string, silent bool) {
+	return r.dataset, r.place == 0 && r.refusal == "" && r.room >= 0
+}
+
 // End returns the instant in ns at which the activity was over.
 func (r *Record) End() int64 {
 	end, _ := r.Event.End()
