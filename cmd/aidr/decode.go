@@ -25,13 +25,16 @@ import (
 func decodeCommand() *cobra.Command {
 	var format, deadLetters string
 	var folders []string
-	var identity bool
+	var identity, explain bool
 	c := &cobra.Command{
 		Use:   "decode [flags] FILE...",
 		Short: "Print the normalised events of log files, one JSON object a line",
 		Long: `decode prints what the engine sees of your logs: one JSON object a line, with the flat dotted names of schema/FIELDS.md.
 Absent fields are absent, times are RFC 3339 in UTC, durations are nanoseconds. "-" reads standard input; gzip, zstd and
 directories are read too. What can not be decoded is counted at the end, or written to --dead-letters.
+
+--explain says on standard error how each record was read, one JSON object a line: the envelopes around it, its format and
+the keys that told it, what named its agent, and what was counted: values of impossible types, keys that stand twice.
 
 Formats: ` + formatNames(),
 		Args: args(cobra.MinimumNArgs(1)),
@@ -54,6 +57,9 @@ Formats: ` + formatNames(),
 				d.dead = json.NewEncoder(f)
 				d.dead.SetEscapeHTML(false)
 			}
+			if explain {
+				d.explain(jsonTo(cmd.ErrOrStderr()))
+			}
 			err = d.files(cmd.Context(), paths, cmd.InOrStdin())
 			err = errors.Join(err, out.Flush())
 			d.summary(cmd.ErrOrStderr())
@@ -63,6 +69,7 @@ Formats: ` + formatNames(),
 	c.Flags().StringVar(&format, "format", "auto", "format of the records, or auto")
 	c.Flags().StringArrayVar(&folders, "maps", nil, "folder of field maps, beside those that aidr ships; may be given again")
 	c.Flags().StringVar(&deadLetters, "dead-letters", "", "file for what can not be decoded: JSON lines with file, offset, reason, detail, body")
+	c.Flags().BoolVar(&explain, "explain", false, "say on standard error how each record was read")
 	c.Flags().BoolVar(&identity, "identity", false, "print each event's identity as _identity")
 	return c
 }

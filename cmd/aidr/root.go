@@ -44,7 +44,7 @@ Exit codes: 0 ok, 1 failed or a check found errors, 2 wrong use, 3 a check found
 	}
 	add("start", demoCommand(), decodeCommand(), replayCommand())
 	add("run", runCommand(), configCommand(), migrateCommand(), clickhouseCommand(), webhookCommand())
-	add("look", statusCommand(), findingsCommand(), dlqCommand(), stateCommand())
+	add("look", statusCommand(), tapCommand(), findingsCommand(), dlqCommand(), stateCommand())
 	add("author", rulesCommand(), mapsCommand(), formatsCommand())
 	c.AddCommand(versionCommand())
 	return c

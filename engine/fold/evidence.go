@@ -102,20 +102,37 @@ func (c *Capturer) shown(s string) string {
 	return cutText(schema.Redacted.Expose(s, c.Redact), maxEvidenceText)
 }
 
-// exposed returns a value as a finding may show it. JSON that is cut is text, and so is what is hashed.
+// exposed returns a value as a finding may show it.
 func (c *Capturer) exposed(x schema.Exposure, v schema.Value) schema.Value {
+	v = Exposed(x, v, c.Redact)
+	if len(v.Text) > maxEvidenceText {
+		v.Text = cutText(v.Text, maxEvidenceText)
+		v = asText(v)
+	}
+	return v
+}
+
+// Exposed returns of a value what may leave the worker, absent where nothing may; secrets takes the credentials out of a
+// text. What is hashed is text.
+func Exposed(x schema.Exposure, v schema.Value, secrets func(string) string) schema.Value {
 	switch {
 	case x == schema.Dropped || !v.Present():
 		return schema.Value{}
 	case x == schema.Hashed:
-		c.text = appendValueText(c.text[:0], v)
-		return schema.StringValue(schema.HashText(string(c.text)))
+		return schema.StringValue(schema.HashText(string(appendValueText(nil, v))))
 	case v.Text == "":
 		return v
 	}
 	whole := v.Text
-	v.Text = cutText(x.Expose(v.Text, c.Redact), maxEvidenceText)
-	if v.Text != whole && v.Kind != schema.KindString && !json.Valid([]byte(v.Text)) {
+	if v.Text = x.Expose(v.Text, secrets); v.Text != whole {
+		v = asText(v)
+	}
+	return v
+}
+
+// asText makes text of JSON that was changed and is none any more.
+func asText(v schema.Value) schema.Value {
+	if v.Kind != schema.KindString && !json.Valid([]byte(v.Text)) {
 		v.Kind = schema.KindString
 	}
 	return v

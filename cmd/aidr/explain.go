@@ -1,0 +1,52 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+
+	"github.com/aidr-engine/aidr/schema/decode"
+)
+
+// explainLine says how one element of a record was read; its names are a contract.
+type explainLine struct {
+	File      string       `json:"file"`
+	Offset    int64        `json:"offset"`
+	Index     int          `json:"index"`
+	Envelopes []string     `json:"envelopes,omitempty"` // from the outside in
+	Format    string       `json:"format,omitempty"`
+	Keys      []string     `json:"told_by_keys,omitempty"`
+	Where     string       `json:"told_by_text,omitempty"`
+	Named     bool         `json:"told_by_configuration,omitempty"`
+	Events    int          `json:"events"`
+	Agent     *explainName `json:"agent,omitempty"`
+	Faults    []string     `json:"impossible_types,omitempty"`
+	Twice     []string     `json:"keys_twice,omitempty"`
+	Dead      string       `json:"dead_letter,omitempty"`
+	Near      string       `json:"nearest_format,omitempty"`
+}
+
+// explainName says what named the agent.
+type explainName struct {
+	UID    string `json:"uid,omitempty"`
+	Source string `json:"source,omitempty"`     // the raw field
+	Record string `json:"record_uid,omitempty"` // as the record alone gives it, where something made another of it
+	Rung   string `json:"rung"`
+}
+
+// explain has the printer say how each record was read.
+func (d *decodePrinter) explain(w io.Writer) {
+	lines := json.NewEncoder(w)
+	lines.SetEscapeHTML(false)
+	d.handler.Explain = func(x *decode.Explanation) {
+		line := explainLine{
+			File: d.name, Offset: d.offset, Index: x.Index, Envelopes: x.Envelopes, Format: x.Format, Keys: x.Keys, Where: x.Where,
+			Named: x.Named, Events: x.Events, Faults: x.Faults, Twice: x.Twice, Dead: x.Dead, Near: x.Near,
+		}
+		if x.Events > 0 {
+			line.Agent = &explainName{x.Agent.UID, x.Agent.Source, x.Agent.Record, x.Agent.Rung}
+		}
+		if err := lines.Encode(line); err != nil && d.err == nil {
+			d.err = err
+		}
+	}
+}

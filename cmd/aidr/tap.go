@@ -1,0 +1,104 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aidr-engine/aidr/cmd/pipeline"
+	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/formats"
+)
+
+// errLimit ends a tap that has shown what was asked for.
+var errLimit = errors.New("the limit is reached")
+
+func tapCommand() *cobra.Command {
+	var file, from string
+	var sources []string
+	var limit int
+	c := &cobra.Command{
+		Use:   "tap --config FILE",
+		Short: "Show the events of a configuration's sources, live",
+		Long: `tap prints the events that the sources of a configuration carry, one JSON object a line, as aidr run would see them: with
+its field maps, identities, aliases, enrichment, and redacted as findings are. It joins no consumer group, commits nothing
+and needs no state directory, so it may run beside a running aidr. It ends with --limit events, and on an interrupt.
+
+Partitions of Kafka are read from --from on: last (only what comes now), first, or a time. Files are read from their
+beginning.`,
+		Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if from != "first" && from != "last" {
+				if _, err := time.Parse(time.RFC3339, from); err != nil {
+					return usage("--from %q: first, last or a time like 2026-01-31T12:00:00Z", from)
+				}
+			}
+			cfg, err := loadConfig(cmd, file)
+			if err != nil {
+				return err
+			}
+			log, err := newLogger(cmd.ErrOrStderr(), cfg.Log)
+			if err != nil {
+				return err
+			}
+			t := &tap{out: bufio.NewWriter(jsonTo(cmd.OutOrStdout())), limit: limit, reasons: map[string]int{}}
+			err = pipeline.Tap(cmd.Context(), cfg, pipeline.TapOptions{Sources: sources, From: from, Log: log, Event: t.event, Dead: t.dead})
+			t.summary(cmd.ErrOrStderr())
+			if errors.Is(err, errLimit) {
+				return nil
+			}
+			return err
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&file, "config", "", "the configuration")
+	f.StringArrayVar(&sources, "source", nil, "name of a source; may be given again (default: all)")
+	f.StringVar(&from, "from", "last", "where partitions of Kafka begin: first, last, or a time like 2026-01-31T12:00:00Z")
+	f.IntVar(&limit, "limit", 0, "how many events are shown at most (default: no limit)")
+	return c
+}
+
+// tap prints events.
+type tap struct {
+	out     *bufio.Writer
+	line    []byte
+	limit   int // 0: none
+	events  int
+	reasons map[string]int
+}
+
+// event prints one event at once: somebody looks on.
+func (t *tap) event(e *schema.Event) error {
+	t.line = append(formats.AppendEvent(t.line[:0], e, false), '\n')
+	if _, err := t.out.Write(t.line); err != nil {
+		return err
+	}
+	if err := t.out.Flush(); err != nil {
+		return err
+	}
+	if t.events++; t.events == t.limit {
+		return errLimit
+	}
+	return nil
+}
+
+func (t *tap) dead(reason string) { t.reasons[reason]++ }
+
+// summary says what could not be decoded.
+func (t *tap) summary(w io.Writer) {
+	if len(t.reasons) == 0 {
+		return
+	}
+	var parts []string
+	for _, reason := range slices.Sorted(maps.Keys(t.reasons)) {
+		parts = append(parts, fmt.Sprintf("%s %d", reason, t.reasons[reason]))
+	}
+	fmt.Fprintf(w, "aidr: %d events; records that could not be decoded: %s\n", t.events, strings.Join(parts, ", "))
+}
