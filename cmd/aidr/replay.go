@@ -23,7 +23,7 @@ import (
 )
 
 func replayCommand() *cobra.Command {
-	var rulesDirs, delays []string
+	var rulesDirs, delays, folders []string
 	var lists, agents, format, until, findings string
 	var shards int
 	c := &cobra.Command{
@@ -41,7 +41,11 @@ on to a later instant.`,
 			if err != nil {
 				return err
 			}
-			in := engine.Input{Decode: decode.Options{Format: format}}
+			mapped, err := loadMaps(cmd, folders)
+			if err != nil {
+				return err
+			}
+			in := engine.Input{Decode: decode.Options{Format: format, Maps: mapped.Maps()}}
 			if in.Delays, err = parseDelays(delays); err != nil {
 				return err
 			}
@@ -71,6 +75,7 @@ on to a later instant.`,
 	f.StringVar(&lists, "lists", "", "folder of lists (default: lists/ in the folder of rules)")
 	f.StringVar(&agents, "agents", "", "registry of agents (default: agents.yaml in the folder of rules)")
 	f.StringVar(&format, "format", "auto", "format of the records, or auto")
+	f.StringArrayVar(&folders, "maps", nil, "folder of field maps, beside those that aidr ships; may be given again")
 	f.IntVar(&shards, "shards", 0, "number of shards (default: one per core)")
 	f.StringVar(&until, "until", "", "instant that time moves on to at the end, such as 2026-01-31T12:00:00Z")
 	f.StringArrayVar(&delays, "delay", nil, "DATASET=DURATION: how late its records may be; may be repeated")

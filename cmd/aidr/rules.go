@@ -117,6 +117,7 @@ func witness(r *rules.Rule) string {
 
 func rulesTestCommand() *cobra.Command {
 	var files pipeline.RuleFiles
+	var folders []string
 	var junit string
 	var verbose bool
 	c := &cobra.Command{
@@ -132,9 +133,13 @@ rules that aidr ships. Exit code 0: all pass, 1: a test fails or a rule does not
 			if set == nil {
 				return &exit{code: exitFailed}
 			}
+			mapped, err := loadMaps(cmd, folders)
+			if err != nil {
+				return err
+			}
 			var results []cases.Result
 			failed := 0
-			err := cases.Run(cmd.Context(), set, func(r cases.Result) {
+			err = cases.Run(cmd.Context(), set, func(r cases.Result) {
 				results = append(results, r)
 				if r.Diff != "" {
 					failed++
@@ -142,7 +147,7 @@ rules that aidr ships. Exit code 0: all pass, 1: a test fails or a rule does not
 				} else if verbose {
 					cmd.Printf("ok   %s:%d: rule %q: test %q (%s)\n", r.File, r.Line, r.Rule, r.Test, r.Took.Round(time.Millisecond))
 				}
-			})
+			}, mapped.Maps()...)
 			if err != nil {
 				return err
 			}
@@ -159,6 +164,7 @@ rules that aidr ships. Exit code 0: all pass, 1: a test fails or a rule does not
 		},
 	}
 	ruleFlags(c, &files)
+	c.Flags().StringArrayVar(&folders, "maps", nil, "folder of field maps for raw records, beside those that aidr ships; may be given again")
 	c.Flags().StringVar(&junit, "junit", "", "write the results to this file as JUnit XML")
 	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "print the tests that pass too")
 	return c

@@ -26,11 +26,12 @@ func loadMaps(cfg *config.Config, log *slog.Logger) (*maps.Set, error) {
 	return set, errors.Join(errs...)
 }
 
-// remap reads the field maps again, runs the tests of those that aidr does not ship, and returns the inputs with them.
-func (p *Pipeline) remap() ([]engine.Input, error) {
+// remap reads the field maps again, runs the tests of those that aidr does not ship, and returns the inputs with
+// them.
+func (p *Pipeline) remap() ([]engine.Input, *maps.Set, error) {
 	set, err := loadMaps(p.cfg, p.log)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var failed []error
 	err = set.Run(func(f *maps.File) bool { return !f.Shipped }, func(r maps.Result) {
@@ -39,7 +40,7 @@ func (p *Pipeline) remap() ([]engine.Input, error) {
 		}
 	})
 	if err := errors.Join(append(failed, err)...); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	p.mu.Lock()
 	inputs := slices.Clone(p.inputs)
@@ -48,11 +49,11 @@ func (p *Pipeline) remap() ([]engine.Input, error) {
 		in, s := &inputs[i], p.cfg.Sources[i]
 		in.Decode.Maps, in.Delays = set.Maps(), delays(s, set)
 		if _, err := decode.New(in.Decode); err != nil {
-			return nil, fmt.Errorf("%ssource %q: %w", s.At, s.Name, err)
+			return nil, nil, fmt.Errorf("%ssource %q: %w", s.At, s.Name, err)
 		}
 		if len(s.Datasets) == 0 {
 			in.Datasets = datasetsOf(s.Format, set)
 		}
 	}
-	return inputs, nil
+	return inputs, set, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/aidr-engine/aidr/cmd/maps"
 	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/engine/cases"
 )
@@ -41,11 +42,11 @@ func (p *Pipeline) reload(ctx context.Context) error {
 	for _, x := range problems {
 		p.log.Warn("a rule file has a warning", "problem", x.String())
 	}
-	if err := testRules(ctx, set); err != nil {
+	inputs, mapped, err := p.remap()
+	if err != nil {
 		return err
 	}
-	inputs, err := p.remap()
-	if err != nil {
+	if err := testRules(ctx, set, mapped); err != nil {
 		return err
 	}
 	p.life.Lock()
@@ -63,13 +64,13 @@ func (p *Pipeline) reload(ctx context.Context) error {
 }
 
 // testRules runs the tests in the rule files and returns all that fail.
-func testRules(ctx context.Context, set *Set) error {
+func testRules(ctx context.Context, set *Set, mapped *maps.Set) error {
 	var failed []error
 	err := cases.Run(ctx, set, func(r cases.Result) {
 		if r.Diff != "" {
 			failed = append(failed, fmt.Errorf("%s:%d: rule %q: test %q fails: %s", r.File, r.Line, r.Rule, r.Test, r.Diff))
 		}
-	})
+	}, mapped.Maps()...)
 	return errors.Join(append(failed, err)...)
 }
 

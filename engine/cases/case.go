@@ -35,14 +35,15 @@ type Result struct {
 	Took time.Duration
 }
 
-// Run runs every test of every rule of the set and calls report with each result, in order of file and place.
-func Run(ctx context.Context, set *rules.Set, report func(Result)) error {
+// Run runs every test of every rule of the set and calls report with each result, in order of file and place. Raw
+// records of tests may be of the formats that the maps describe, too.
+func Run(ctx context.Context, set *rules.Set, report func(Result), maps ...*decode.Map) error {
 	for _, r := range set.Rules {
 		only := set.Only(r)
 		for i := range r.Tests {
 			t := &r.Tests[i]
 			began := time.Now()
-			got, err := Findings(ctx, only, r, t)
+			got, err := Findings(ctx, only, r, t, maps...)
 			if err != nil {
 				return fmt.Errorf("%s:%d: rule %q: test %q: %w", r.File, t.Line, r.ID, t.Name, err)
 			}
@@ -53,7 +54,7 @@ func Run(ctx context.Context, set *rules.Set, report func(Result)) error {
 }
 
 // Findings plays a test's events and returns what the rule finds in them.
-func Findings(ctx context.Context, only *rules.Set, r *rules.Rule, t *rules.Test) ([]*schema.Finding, error) {
+func Findings(ctx context.Context, only *rules.Set, r *rules.Rule, t *rules.Test, maps ...*decode.Map) ([]*schema.Finding, error) {
 	records, last := events(r, t)
 	var inputs []engine.Input
 	for _, rec := range records {
@@ -61,12 +62,12 @@ func Findings(ctx context.Context, only *rules.Set, r *rules.Rule, t *rules.Test
 			Partition: connectors.Partition{Source: rec.format, Topic: rec.format}, Records: rec.lines, Times: rec.times,
 		}}}
 		delays := map[string]time.Duration{}
-		for _, f := range decode.Formats() {
+		for _, f := range decode.Formats(maps...) {
 			for _, ds := range f.Datasets {
 				delays[ds] = testDelay
 			}
 		}
-		inputs = append(inputs, engine.Input{Source: src, Decode: decode.Options{Format: rec.format}, Delays: delays})
+		inputs = append(inputs, engine.Input{Source: src, Decode: decode.Options{Format: rec.format, Maps: maps}, Delays: delays})
 	}
 	found, err := engine.Replay(ctx, engine.Options{Set: only, Inputs: inputs, Shards: 1, Workers: 1}, schema.Instant(last.Add(after).UnixNano()))
 	if err != nil {
