@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/formats"
 )
 
 // The tests over all formats and the shipped field maps are in package decode_test, because maps are read by a package
@@ -73,4 +74,15 @@ type Result struct {
 func (d *Decoder) All(t testing.TB, raw string, m Meta) Result {
 	r := d.all(t, raw, m)
 	return Result{r.lines, r.events, r.dead, r.faults}
+}
+
+// TellsOf returns what tells a format.
+func TellsOf(t testing.TB, name string) []formats.Tell {
+	for _, f := range all() {
+		if f.Name == name {
+			return f.Tells
+		}
+	}
+	t.Fatalf("there is no format %s", name)
+	return nil
 }
