@@ -97,8 +97,7 @@ func (o *otlp) Split(r *formats.Record, yield func(formats.Node) bool) {
 // eachScope walks the scopes of all resources; it is false when yield was.
 func (o *otlp) eachScope(r *formats.Record, resources formats.Node, yield func(formats.Node) bool) bool {
 	more := true
-	scan.Each(resources.Src, resources.Span, func(elem scan.Span) bool {
-		o.resource.Select(formats.Node{Src: resources.Src, Span: elem})
+	o.resource.Each(resources, func(formats.Node) bool {
 		scopes := o.resource.At(resourceScopeSpans)
 		if o.logs {
 			scopes = o.resource.At(resourceScopeLogs)

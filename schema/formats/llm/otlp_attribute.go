@@ -231,12 +231,11 @@ func (a *attributes) around(o *attributes) {
 
 // read takes a list of attributes. A key that stands twice counts as the last, and is counted.
 func (a *attributes) read(r *formats.Record, list formats.Node) {
-	scan.Each(list.Src, list.Span, func(elem scan.Span) bool {
+	a.shape.Each(list, func(elem formats.Node) bool {
 		if elem.Kind != scan.Object {
 			r.FaultNamed("attributes")
 			return true
 		}
-		a.shape.Select(formats.Node{Src: list.Src, Span: elem})
 		key := r.Text(a.shape.At(attributeKey))
 		if known, ok := a.index[key]; ok {
 			a.set(r, key, known)
