@@ -13,7 +13,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/aidr-engine/aidr/cmd/maps"
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/connectors/file"
 	"github.com/aidr-engine/aidr/schema"
@@ -76,11 +75,10 @@ Formats: ` + formatNames(),
 
 func formatNames() string {
 	names := []string{"auto"}
-	set, _ := maps.Load() // a test holds that they load
-	for _, f := range decode.Formats(set.Maps()...) {
+	for _, f := range decode.Formats() {
 		names = append(names, f.Name)
 	}
-	return strings.Join(names, ", ") + "."
+	return strings.Join(names, ", ") + ", and those of field maps: aidr formats lists all."
 }
 
 // decodePrinter is a connectors.Reader that prints events instead of evaluating them.
