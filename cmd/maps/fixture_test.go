@@ -237,3 +237,26 @@ func FuzzMaps(f *testing.F) {
 		})
 	})
 }
+
+// A field that is wanted does not depend on what else is.
+func TestWantedFieldsAreIndependent(t *testing.T) {
+	set, all := loaded(t), records(t)
+	values := func(d *decode.Decoder, f schema.Field, record string) (list []string) {
+		d.Decode(record, decode.Meta{}, &decode.Handler{Event: func(e *schema.Event) { list = append(list, string(schema.AppendValue(nil, e.Value(f)))) }})
+		return list
+	}
+	full := newDecoder(t, set)
+	for f := range schema.Field(schema.NumFields) {
+		var w schema.Wanted
+		w.Fields.Add(f)
+		alone, err := decode.New(decode.Options{Maps: set.Maps(), Wanted: w})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, record := range all {
+			if got, want := values(alone, f, record), values(full, f, record); !slices.Equal(got, want) {
+				t.Errorf("%s: got %q, want %q: %.100s", f, got, want, record)
+			}
+		}
+	}
+}
