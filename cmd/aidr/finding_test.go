@@ -271,3 +271,36 @@ func (d *database) events(t testing.TB) (map[schema.ID]uint64, error) {
 	}
 	return out, rows.Err()
 }
+
+// TestDifference holds the comparison itself: every change of what a finding says is a difference, where and when it was
+// read is none.
+func TestDifference(t *testing.T) {
+	finding := func() *schema.Finding {
+		return &schema.Finding{ID: schema.ID{1}, Revision: 3, Status: schema.StatusSettled, RuleID: "a", Key: map[string]string{"k": "v"}, Count: 2, Value: "2",
+			Evidence: []schema.Evidence{{EventID: "e", Topic: "t", Partition: 1, Offset: 7, Index: 1, Fields: map[string]any{"n": json.Number("1")}}}}
+	}
+	f := func(same bool, change func(f *schema.Finding)) {
+		t.Helper()
+		got, want := finding(), finding()
+		change(got)
+		err := difference(byID(t, map[schema.ID]*schema.Finding{got.ID: got}), byID(t, map[schema.ID]*schema.Finding{want.ID: want}))
+		if (err == nil) != same {
+			t.Errorf("got %v, want the same: %v", err, same)
+		}
+	}
+	at := schema.Instant(1)
+	f(true, func(*schema.Finding) {})
+	f(true, func(f *schema.Finding) { f.Revision, f.DetectedAt = 9, &at })
+	f(true, func(f *schema.Finding) { e := &f.Evidence[0]; e.Topic, e.Partition, e.Offset, e.Index = "u", 2, 8, 0 })
+	f(true, func(f *schema.Finding) { f.Value = "2.000" })
+	f(true, func(f *schema.Finding) { f.Evidence[0].Fields["n"] = "1" })
+	f(false, func(f *schema.Finding) { f.ID = schema.ID{2} })
+	f(false, func(f *schema.Finding) { f.Status = schema.StatusOpen })
+	f(false, func(f *schema.Finding) { f.Count = 3 })
+	f(false, func(f *schema.Finding) { f.Value = "2.1" })
+	f(false, func(f *schema.Finding) { f.Key["k"] = "w" })
+	f(false, func(f *schema.Finding) { f.Late = true })
+	f(false, func(f *schema.Finding) { f.Evidence[0].EventID = "g" })
+	f(false, func(f *schema.Finding) { f.Evidence[0].Fields["n"] = json.Number("2") })
+	f(false, func(f *schema.Finding) { f.Evidence = append(f.Evidence, f.Evidence[0]) })
+}

@@ -15,12 +15,12 @@ func TestKafka(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it starts a broker and takes minutes")
 	}
+	t.Parallel()
 	broker := conntest.StartKafka(t)
 	t.Run("findings", func(t *testing.T) { testFindings(t, broker) })
 	t.Run("kills", func(t *testing.T) { testKills(t, broker) })
 	t.Run("bad input", func(t *testing.T) { testBadInput(t, broker) })
 	t.Run("standby", func(t *testing.T) { testStandby(t, broker) })
-	t.Run("outages", func(t *testing.T) { testOutages(t, broker) })
 }
 
 // testFindings: what a run finds in Kafka is what `aidr replay` finds in the same records, in ClickHouse and at the

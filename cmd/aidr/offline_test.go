@@ -22,45 +22,56 @@ var updateFlag = flag.Bool("update", false, "write what the commands print into 
 
 // TestDecodeSamples decodes every file of the samples: whatever is in it, it is decoded or told of, line by line.
 func TestDecodeSamples(t *testing.T) {
-	var files []string
-	err := filepath.WalkDir(sampleDir(t), func(path string, d fs.DirEntry, err error) error {
-		if err == nil && d.Type().IsRegular() {
-			files = append(files, path)
-		}
-		return err
-	})
+	folders, err := os.ReadDir(sampleDir(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	events, dead := 0, 0
-	for _, file := range files {
-		letters := filepath.Join(t.TempDir(), "dead.jsonl")
-		o := aidr(t, "decode", "--identity", "--dead-letters", letters, file)
-		if o.code != exitOK || strings.Contains(o.stderr, "goroutine ") {
-			t.Errorf("aidr decode %s: exit code %d\n%s", file, o.code, o.stderr)
-			continue
-		}
-		for _, e := range jsonLines[map[string]any](t, o.stdout) {
-			if e["time"] == nil || e["event.dataset"] == nil || e["event.class"] == nil || e["_identity"] == nil {
-				t.Fatalf("aidr decode %s: an event without time, dataset, class or identity: %v", file, e)
+	files, events, dead := 0, 0, 0
+	for _, folder := range folders {
+		var names []string
+		err := filepath.WalkDir(sampleDir(t, folder.Name()), func(path string, d fs.DirEntry, err error) error {
+			if err == nil && d.Type().IsRegular() {
+				names = append(names, path)
 			}
-			events++
-		}
-		text, err := os.ReadFile(letters)
+			return err
+		})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, l := range jsonLines[deadLine](t, string(text)) {
-			if l.File == "" || l.Reason == "" {
-				t.Fatalf("aidr decode %s: a dead letter without file or reason: %+v", file, l)
-			}
-			dead++
+		e, d := decodeFiles(t, names)
+		files, events, dead = files+len(names), events+e, dead+d
+	}
+	t.Logf("%d files: %d events, %d dead letters", files, events, dead)
+	if files < 50 || events < 1000 {
+		t.Errorf("got %d events of %d files: the samples are not what they were", events, files)
+	}
+}
+
+// decodeFiles decodes files and checks what is printed of them.
+func decodeFiles(t *testing.T, names []string) (events, dead int) {
+	t.Helper()
+	letters := filepath.Join(t.TempDir(), "dead.jsonl")
+	o := aidr(t, append([]string{"decode", "--identity", "--dead-letters", letters}, names...)...)
+	if o.code != exitOK || strings.Contains(o.stderr, "goroutine ") {
+		t.Errorf("aidr decode %s: exit code %d\n%s", strings.Join(names, " "), o.code, o.stderr)
+	}
+	for _, e := range jsonLines[map[string]any](t, o.stdout) {
+		if e["time"] == nil || e["event.dataset"] == nil || e["event.class"] == nil || e["_identity"] == nil {
+			t.Fatalf("aidr decode %s: an event without time, dataset, class or identity: %v", strings.Join(names, " "), e)
 		}
+		events++
 	}
-	t.Logf("%d files: %d events, %d dead letters", len(files), events, dead)
-	if len(files) < 50 || events < 1000 {
-		t.Errorf("got %d events of %d files: the samples are not what they were", events, len(files))
+	text, err := os.ReadFile(letters)
+	if err != nil {
+		t.Fatal(err)
 	}
+	for _, l := range jsonLines[deadLine](t, string(text)) {
+		if !slices.Contains(names, l.File) || l.Reason == "" {
+			t.Fatalf("a dead letter that does not name its file and reason: %+v", l)
+		}
+		dead++
+	}
+	return events, dead
 }
 
 // TestDecodedIsReadBack: what decode prints gives the same events again.
