@@ -20,7 +20,7 @@ func OpenAI() formats.Format {
 	return formats.Format{
 		Name:     "openai_api",
 		Aliases:  []string{"openai_chat_raw", "openai"},
-		Datasets: []string{openAIDataset},
+		Datasets: []string{anthropicDataset, openAIDataset},
 		Tells: []formats.Tell{
 			{Keys: []string{"request", "response"}},
 			{Keys: []string{"object", "choices"}, Path: []string{"object"}, Text: "chat.completion"},
@@ -146,7 +146,7 @@ func (a *api) Read(r *formats.Record) {
 	whole := r.At(a.bare)
 	switch {
 	case a.alone:
-		request, response = whole, formats.Node{}
+		request = whole // a response beside it makes a pair of it all the same
 	case !request.Present() && !response.Present():
 		response = whole
 	}
@@ -166,7 +166,7 @@ func (a *api) Read(r *formats.Record) {
 	a.outcome(r, response, streamed)
 	a.chat.Reset()
 	a.chat.Request(r, request)
-	if a.alone {
+	if a.alone && response.Kind == scan.Absent {
 		a.chat.Asked(r)
 	}
 	if streamed {
