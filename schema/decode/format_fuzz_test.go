@@ -1,0 +1,269 @@
+package decode_test
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"encoding/json"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/aidr-engine/aidr/schema"
+	. "github.com/aidr-engine/aidr/schema/decode"
+	"github.com/aidr-engine/aidr/schema/formats"
+	"github.com/aidr-engine/aidr/schema/scan"
+)
+
+// judge is what encoding/json says of a text.
+type judge struct {
+	valid  bool            // one JSON value in UTF-8, nested as deep as is allowed
+	object bool            // it is an object
+	top    map[string]bool // its keys
+}
+
+func judgeOf(text string) (j judge) {
+	j.valid = utf8.ValidString(text) && json.Valid([]byte(text)) && depth(text) <= scan.MaxDepth
+	var top map[string]json.RawMessage
+	j.object = j.valid && json.Unmarshal([]byte(text), &top) == nil && top != nil
+	j.top = map[string]bool{}
+	for key := range top {
+		j.top[key] = true
+	}
+	return j
+}
+
+// depth is how deep objects and arrays are nested in valid JSON.
+func depth(text string) (most int) {
+	d, now := json.NewDecoder(strings.NewReader(text)), 0
+	for {
+		token, err := d.Token()
+		if err != nil {
+			return most
+		}
+		switch token {
+		case json.Delim('{'), json.Delim('['):
+			now++
+			most = max(most, now)
+		case json.Delim('}'), json.Delim(']'):
+			now--
+		}
+	}
+}
+
+// FuzzDetect holds detection against encoding/json: what is no JSON has no format; the format of an object is one whose
+// keys it has at its top, as encoding/json reads them; an object that has the keys of one has a format.
+func FuzzDetect(f *testing.F) {
+	r := allRecords(f)
+	for _, text := range Hostile(r.texts) {
+		f.Add(text)
+	}
+	f.Add(`{"\u0063lass_uid":1,"met\u0061data":{}}`)
+	f.Add(`{"started_at":1,"started_at":null,"latencies":{},"request":0}`)
+	shipped := shippedMaps(f)
+	tells := map[string][]formats.Tell{}
+	for _, name := range r.detector.Names {
+		tells[name] = nil
+	}
+	for name := range tells {
+		if _, builtIn := Find(name); builtIn {
+			tells[name] = TellsOf(f, name)
+		}
+	}
+	for _, m := range shipped.Maps() {
+		for _, keys := range m.Keys {
+			tells[m.Name] = append(tells[m.Name], formats.Tell{Keys: keys})
+		}
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		j, name := judgeOf(text), r.detector.Of(text)
+		if name != "" && !j.object {
+			t.Fatalf("%q is no object, and of format %s", text, name)
+		}
+		some := false // a set of keys is there that needs no text
+		its := false
+		for of, list := range tells {
+			for _, tell := range list {
+				all := true
+				for _, key := range tell.Keys {
+					all = all && j.top[key]
+				}
+				some = some || all && tell.Path == nil
+				its = its || all && of == name
+			}
+		}
+		if some && name == "" {
+			t.Fatalf("%q has the keys of a format, and none is found", text)
+		}
+		if name != "" && !its {
+			t.Fatalf("%q is of format %s, whose keys it has not", text, name)
+		}
+	})
+}
+
+// The envelopes that FuzzPeel wraps a text in.
+var envelopes = []func(text string) string{
+	func(text string) string { return `[` + text + `]` },
+	func(text string) string { return `{"Records":[` + text + `]}` },
+	func(text string) string { return `{"records":[` + text + `]}` },
+	func(text string) string { return `{"log":` + quoted(text) + `,"stream":"stdout"}` },
+	func(text string) string {
+		return `{"message":{"data":"` + base64.StdEncoding.EncodeToString([]byte(text)) + `","messageId":"1"},"subscription":"s"}`
+	},
+	func(text string) string { return `{"schema":{"type":"struct"},"payload":` + text + `}` },
+	func(text string) string {
+		return `{"specversion":"1.0","id":"i","source":"s","type":"t","data":` + text + `}`
+	},
+	func(text string) string {
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		_, _ = w.Write([]byte(text)) // into memory: it does not fail
+		_ = w.Close()
+		return b.String()
+	},
+}
+
+// FuzzPeel holds that a valid object gives the same from inside any two envelopes as bare, identities too, and that
+// nothing panics on an envelope around anything.
+func FuzzPeel(f *testing.F) {
+	r := allRecords(f)
+	for i, text := range Hostile(r.texts) {
+		f.Add(text, uint8(i), uint8(i/len(envelopes)))
+	}
+	f.Add(`{"Records":[{"Records":[{"a":1}]}]}`, uint8(0), uint8(1))
+	bare, wrapped := newRecorder(r.detector.Decoder), newRecorder(NewDetector(f, shippedMaps(f).Maps()).Decoder)
+	f.Fuzz(func(t *testing.T, text string, inner, outer uint8) {
+		first, second := envelopes[int(inner)%len(envelopes)], envelopes[int(outer)%len(envelopes)]
+		text = strings.TrimSpace(text)
+		once := first(text)
+		if strings.HasPrefix(once, "\x1f\x8b") && int(outer)%len(envelopes) != 4 {
+			second = envelopes[4] // bytes need base64
+		}
+		got := wrapped.of(second(once), Meta{Time: 1})
+		if !judgeOf(text).object || depth(text)+4 > scan.MaxDepth || !strings.HasPrefix(strings.Join(bare.of(text, Meta{Time: 1}), ""), "event") {
+			return // an envelope of its own, or nothing: what counts is that nothing panics
+		}
+		if r.detector.Of(text) == "" {
+			return // an envelope: more of them are another record
+		}
+		want := bare.of(text, Meta{Time: 1})
+		if strings.Join(got, "\n") != strings.Join(want, "\n") {
+			t.Fatalf("in envelopes %d and %d %q gives\n%q\nwant\n%q", inner, outer, text, got, want)
+		}
+	})
+}
+
+// verbatim are fields that are copied from the record, some of them as a part of a text: a model's name in a path.
+var verbatim = []schema.Field{
+	schema.UserEmail, schema.GenAIResponseID, schema.GenAIConversationID, schema.HTTPRequestID, schema.MCPServerName,
+	schema.CloudRegion, schema.GenAIRequestModel,
+}
+
+// FuzzFormat gives each format's decoder, named as in a configuration, any record. With encoding/json as the judge: what
+// is no JSON gives no event, what is an object is not called malformed, and what is copied stands in the record.
+func FuzzFormat(f *testing.F) {
+	set := shippedMaps(f).Maps()
+	r := allRecords(f)
+	var decoders []*Decoder
+	for i, name := range r.detector.Names {
+		d, err := New(Options{Format: name, Wanted: Everything(), Maps: set})
+		if err != nil {
+			f.Fatal(err)
+		}
+		decoders = append(decoders, d)
+		for _, record := range r.of[name] {
+			f.Add(uint8(i), record)
+		}
+		for _, guest := range r.some(r.detector.Names[(i+1)%len(r.detector.Names)], 1) {
+			f.Add(uint8(i), guest)
+		}
+	}
+	f.Fuzz(func(t *testing.T, number uint8, record string) {
+		name := r.detector.Names[int(number)%len(decoders)]
+		j := judgeOf(record)
+		var texts map[string]bool
+		decoders[int(number)%len(decoders)].Decode(record, Meta{Time: 1}, &Handler{
+			Event: func(e *schema.Event) {
+				if !json.Valid([]byte(e.Record)) {
+					t.Fatalf("%s: an event of what is no JSON: %q", name, e.Record)
+				}
+				if !e.Has(schema.Time) || e.Text(schema.EventDataset) == "" || e.Text(schema.EventClass) == "" {
+					t.Fatalf("%s: event without time, dataset or class: %s", name, formats.AppendEvent(nil, e, false))
+				}
+				if line := formats.AppendEvent(nil, e, false); !json.Valid(line) {
+					t.Fatalf("%s: the event is printed as %q, which is no JSON", name, line)
+				}
+				if !j.object {
+					return
+				}
+				if texts == nil {
+					texts = textsOf(record)
+				}
+				for _, field := range verbatim {
+					if text := e.Text(field); text != "" && !within(texts, text) {
+						t.Fatalf("%s: %s is %q, which encoding/json does not find in %s", name, field, text, record)
+					}
+				}
+			},
+			Dead: func(d Dead) {
+				if j.object && (d.Reason == ReasonMalformed || d.Reason == ReasonUTF8) && d.Body == record {
+					t.Fatalf("%s: encoding/json takes what is called %s (%s): %q", name, d.Reason, d.Detail, record)
+				}
+			},
+		})
+	})
+}
+
+// within says that one of the texts is or holds text.
+func within(texts map[string]bool, text string) bool {
+	if texts[text] {
+		return true
+	}
+	for whole := range texts {
+		if strings.Contains(whole, text) {
+			return true
+		}
+	}
+	return false
+}
+
+// textsOf returns all strings and numbers of a record as encoding/json reads them, in JSON inside strings too.
+func textsOf(record string) map[string]bool {
+	texts := map[string]bool{}
+	var collect func(v any, level int)
+	parse := func(text string, level int) {
+		d := json.NewDecoder(strings.NewReader(text))
+		d.UseNumber()
+		for {
+			var v any
+			if d.Decode(&v) != nil {
+				return
+			}
+			collect(v, level)
+		}
+	}
+	collect = func(v any, level int) {
+		switch v := v.(type) {
+		case string:
+			texts[v] = true
+			for line := range strings.Lines(v) { // a stream of events is JSON by line
+				if i := strings.IndexAny(line, `{["`); i >= 0 && level < 4 {
+					parse(line[i:], level+1)
+				}
+			}
+		case json.Number:
+			texts[v.String()] = true
+		case []any:
+			for _, elem := range v {
+				collect(elem, level)
+			}
+		case map[string]any:
+			for key, member := range v {
+				texts[key] = true
+				collect(member, level)
+			}
+		}
+	}
+	parse(record, 0)
+	return texts
+}
