@@ -64,6 +64,7 @@ func testBadInput(t *testing.T, broker *conntest.Kafka) {
 	})
 	checkCounted(t, u, events)
 	checkDeadLetters(t, u)
+	checkRecords(t, u)
 	await(t, 30*time.Second, "the findings are settled", func() error { p.alive(); return isSettled(u, 2) })
 	checkState(t, u, events-2) // all but the one with another name and the one without an address
 	await(t, 10*time.Second, "the tail shows findings", func() error {
@@ -187,6 +188,11 @@ func checkDeadLetters(t *testing.T, u *setup) {
 	if len(letters) != wanted {
 		t.Errorf("got %d dead letters, want %d", len(letters), wanted)
 	}
+}
+
+// checkRecords looks at one dead record, hands it in again in vain, and drops it.
+func checkRecords(t *testing.T, u *setup) {
+	t.Helper()
 	unknown := deadLetters(t, u, "--reason", "unknown_format")
 	if len(unknown) != 2 {
 		t.Fatalf("got %d dead letters of unknown formats, want 2", len(unknown))

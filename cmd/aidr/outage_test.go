@@ -75,7 +75,10 @@ func away(t *testing.T, p *process, u *setup, component string, shown func() err
 	back := begin()
 	await(t, outageTime-time.Second, component+" is told to be away", func() error {
 		p.alive()
-		if err := isDegraded(u.listen, component); err != nil || shown == nil {
+		if err := isDegraded(u.listen, component); err != nil {
+			return err
+		}
+		if err := metricIs(u.listen, 1, "aidr_component_health", fmt.Sprintf("component=%q", component)); err != nil || shown == nil {
 			return err
 		}
 		return shown()

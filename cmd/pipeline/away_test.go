@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -27,6 +28,9 @@ func TestBrokerAway(t *testing.T) {
 	x.awaitStatus("source.logs", degraded, "")
 	if code, status, _ := x.ready("engine"); code != http.StatusOK || status != degraded {
 		t.Errorf("readyz while the broker is away: got %d %s, want 200 degraded", code, status)
+	}
+	if _, text := x.get("/metrics"); !strings.Contains(text, `aidr_component_health{component="source.logs"} 1`) || !strings.Contains(text, `aidr_component_health{component="sink.soc"} 0`) {
+		t.Errorf("metrics while the broker is away: got\n%s", text)
 	}
 	back()
 	x.awaitStatus("engine", ok, "")

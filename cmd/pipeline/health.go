@@ -201,8 +201,7 @@ func component(h connectors.Health) api.Component {
 }
 
 func worse(a, b string) string {
-	rank := map[string]int{ok: 0, degraded: 1, down: 2}
-	if rank[b] > rank[a] {
+	if rank(b) > rank(a) {
 		return b
 	}
 	return a

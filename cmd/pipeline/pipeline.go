@@ -81,7 +81,7 @@ func New(cfg *config.Config, o Options) (*Pipeline, error) {
 		cfg: cfg, o: o, log: o.Log, registry: prometheus.NewRegistry(), started: now(),
 		active: map[connectors.Partition]bool{}, standby: map[string]string{}, waiting: noPartition,
 	}
-	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), componentCollector{p})
 	p.metrics = engine.NewMetrics(p.registry)
 	p.reloads = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "aidr_rules_reloads_total", Help: "Reloads of the rules: ok, or failed, which leaves the old ones running (see /readyz).",
