@@ -20,7 +20,7 @@ func (d *Decoder) batch(format int, src string, v scan.Span, dup int) {
 
 // split takes one element of a batch; false where the record may give no more.
 func (d *Decoder) split(element formats.Node) bool {
-	dup := d.trie.SelectAt(element.Src, element.Span, d.found)
+	dup := d.places.SelectAt(element.Src, element.Span)
 	d.read(d.batched, element.Src, element.Span, dup)
 	return !d.record.Full()
 }

@@ -45,9 +45,9 @@ type Options struct {
 
 // Decoder decodes the records of one source in one worker. It is not for concurrent use.
 type Decoder struct {
-	trie     *scan.Trie
+	places   *scan.Found // what stands at the paths of the value in hand
 	paths    *formats.Paths
-	found    []scan.Span // what stands at the paths of the value in hand
+	found    []scan.Span // its spans, by place
 	root     int         // place of the value itself
 	readers  []formats.Reader
 	detector detector
@@ -135,8 +135,8 @@ func New(o Options) (*Decoder, error) {
 	}
 	d.detector = newDetector(chosen, d.paths, o.Format != Auto && o.Format != "")
 	d.record = formats.NewRecord(formats.Setup{Wanted: o.Wanted, Trusted: trusted, Tenant: o.Tenant}, d.paths)
-	d.trie = d.paths.Trie()
-	d.found = make([]scan.Span, d.trie.Len())
+	d.places = d.paths.Trie().Found()
+	d.found = d.places.Spans
 	return d, nil
 }
 
@@ -211,7 +211,7 @@ func (d *Decoder) document(text string, level int) {
 		return
 	}
 	text = strings.TrimPrefix(text, "\ufeff")
-	dup, err := d.trie.Select(text, d.found)
+	dup, err := d.places.Select(text)
 	if err != nil {
 		d.values(text, level)
 		return
@@ -262,7 +262,7 @@ func lineEnd(text string, start int) int {
 
 // element takes a value of an already validated text.
 func (d *Decoder) element(src string, v scan.Span, level int) {
-	dup := d.trie.SelectAt(src, v, d.found)
+	dup := d.places.SelectAt(src, v)
 	d.value(src, v, dup, level)
 }
 

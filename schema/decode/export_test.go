@@ -31,7 +31,7 @@ func NewDetector(t testing.TB, maps []*Map) *Detector {
 
 // Of returns the name of the format whose keys the record has at its top, "" for none and for what is no object.
 func (d *Detector) Of(record string) string {
-	if _, err := d.trie.Select(record, d.found); err != nil {
+	if _, err := d.places.Select(record); err != nil {
 		return ""
 	}
 	if f, _ := d.detector.format(record, d.found); f >= 0 {

@@ -7,19 +7,25 @@ package scan
 // spells. An error is an *Error; out is then of no use.
 func (t *Trie) Select(src string, out []Span) (dup int, err error) {
 	clear(out)
-	start := skipBlanks(src, 0)
-	if start == len(src) {
-		return 0, emptyError(src)
-	}
 	s := selection{trie: t, src: src, out: out}
+	err = s.all()
+	return s.dup, err
+}
+
+// all is Select into places that are empty.
+func (s *selection) all() error {
+	src, start := s.src, skipBlanks(s.src, 0)
+	if start == len(src) {
+		return emptyError(src)
+	}
 	end, v := s.root(start)
 	if v.bad() {
-		return s.dup, newError(src, end, v)
+		return newError(src, end, v)
 	}
 	if at := skipBlanks(src, end); at < len(src) {
-		return s.dup, newError(src, at, badSyntax)
+		return newError(src, at, badSyntax)
 	}
-	return s.dup, nil
+	return nil
 }
 
 // SelectAt is Select over the value at span of an already validated src.
@@ -61,7 +67,7 @@ func (s *selection) pass(i int, n *node) (end int) {
 		end = passValue(s.src, i)
 	}
 	if n.place >= 0 {
-		s.out[n.place] = passedSpan(s.src, i, end)
+		s.put(n.place, passedSpan(s.src, i, end))
 	}
 	return end
 }
@@ -92,6 +98,22 @@ type selection struct {
 	src  string
 	out  []Span
 	dup  int
+
+	filled []int // places that were filled, up to its capacity; nil: nobody asks
+	over   bool  // there were more
+}
+
+// put fills a place.
+func (s *selection) put(place int, v Span) {
+	s.out[place] = v
+	if s.filled == nil {
+		return
+	}
+	if len(s.filled) < cap(s.filled) {
+		s.filled = append(s.filled, place)
+	} else {
+		s.over = true
+	}
 }
 
 // root takes the whole value.
@@ -110,7 +132,7 @@ func (s *selection) value(i, depth int, n *node) (end int, v verdict) {
 		end, v = skipValue(s.src, i, depth)
 	}
 	if n.place >= 0 && !v.bad() {
-		s.out[n.place] = newSpan(i, end, v)
+		s.put(n.place, newSpan(i, end, v))
 	}
 	return end, v
 }

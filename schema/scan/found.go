@@ -1,0 +1,48 @@
+package scan
+
+// Found is what one Trie finds, in one value after another. Emptying it costs what was found before, not what is wanted:
+// that is far less where many formats' paths are wanted, each record having those of one. It belongs to one worker.
+type Found struct {
+	Spans []Span // by place, Absent where nothing is; those of the last Select
+	trie  *Trie
+	last  selection // whose filled places are to be emptied
+}
+
+// maxFilled is how many filled places are emptied one by one, 256: more is slower than emptying all.
+const maxFilled = 256
+
+// Found returns room for what the complete trie finds.
+func (t *Trie) Found() *Found {
+	return &Found{Spans: make([]Span, t.Len()), trie: t, last: selection{filled: make([]int, 0, maxFilled)}}
+}
+
+// begin empties the places.
+func (f *Found) begin(src string) *selection {
+	if f.last.over {
+		clear(f.Spans)
+	} else {
+		for _, place := range f.last.filled {
+			f.Spans[place] = Span{}
+		}
+	}
+	f.last = selection{trie: f.trie, src: src, out: f.Spans, filled: f.last.filled[:0]}
+	return &f.last
+}
+
+// Select is Trie.Select.
+func (f *Found) Select(src string) (dup int, err error) {
+	s := f.begin(src)
+	err = s.all()
+	s.src = ""
+	return s.dup, err
+}
+
+// SelectAt is Trie.SelectAt.
+func (f *Found) SelectAt(src string, at Span) (dup int) {
+	s := f.begin(src[:at.End])
+	if at.Kind != Absent && len(f.trie.nodes) > 0 {
+		s.pass(at.Start, &f.trie.nodes[0])
+	}
+	s.src = ""
+	return s.dup
+}
