@@ -252,7 +252,7 @@ func stateCommand() *cobra.Command {
 		Use: "get --rule ID --key FIELD=VALUE...", Short: "Show what one rule remembers of one group key", Args: args(cobra.NoArgs),
 		Long: `get shows what a rule of a running aidr remembers of one group: how far time has come (watermark), how many of its events may
 still be joined by earlier ones (pending), its open findings, and for each key how many events or values it counts, and
-since when. --key names each field of the rule's group.by, such as --key ai_agent.uid=billing.`,
+since when. --key names each field of the rule's group.by, such as --key ai_agent.uid=billing, and tenant where its source has one.`,
 		PreRunE: func(*cobra.Command, []string) error {
 			if rule == "" {
 				return usage("--rule is missing: name one of aidr rules ls")
