@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -26,10 +25,29 @@ type formatCorpus struct {
 	lookups [][]lookup // of each record: where the event's values are, in lists and in JSON inside strings too
 }
 
-// lookup is a field as another parser finds it: a path, and in a string that holds JSON those inside it.
+// lookup is a field as another parser finds it: a path from an object, then what is looked up in every element of a list
+// that is there, or in the JSON that a string there holds.
 type lookup struct {
 	path  []string
+	each  []lookup
 	inner []lookup
+}
+
+// selectors are keys that say what an element of a list is: an attribute's name, who speaks, which kind of part. Where an
+// element has one, whoever looks for something in the list looks at it.
+var selectors = []string{"key", "role", "type"}
+
+// merge adds lookups that are not there yet.
+func merge(list, more []lookup) []lookup {
+	for _, l := range more {
+		i := slices.IndexFunc(list, func(have lookup) bool { return slices.Equal(have.path, l.path) })
+		if i < 0 {
+			list = append(list, l)
+			continue
+		}
+		list[i].each, list[i].inner = merge(list[i].each, l.each), merge(list[i].inner, l.inner)
+	}
+	return list
 }
 
 // formatWanted is what a set of rules asks for.
@@ -79,7 +97,7 @@ func newFormatCorpus(tb testing.TB, name, record string, set *maps.Set) *formatC
 	c.add(record)
 	c.reads = decode.Reads(formatOf(tb, record, set), set.Maps()...)
 	lookups := slices.DeleteFunc(lookupsOf(tb, record, set), func(l lookup) bool {
-		return l.inner == nil && slices.ContainsFunc(c.reads, func(path []string) bool { return slices.Equal(path, l.path) })
+		return l.inner == nil && l.each == nil && slices.ContainsFunc(c.reads, func(path []string) bool { return slices.Equal(path, l.path) })
 	})
 	c.lookups = append(c.lookups, lookups)
 	return c
@@ -132,7 +150,7 @@ func lookupsOf(tb testing.TB, record string, set *maps.Set) []lookup {
 	if err != nil {
 		tb.Fatalf("%v: %s", err, record)
 	}
-	return s.find(record, v, nil)
+	return s.find(record, v, false)
 }
 
 // seeker finds where fields come from.
@@ -142,32 +160,40 @@ type seeker struct {
 	arena   scan.Arena
 }
 
-func (s *seeker) find(src string, v scan.Span, path []string) (list []lookup) {
-	at := func(key string) []string { return append(path[:len(path):len(path)], key) }
+func (s *seeker) find(src string, v scan.Span, element bool) (list []lookup) {
 	switch v.Kind {
 	case scan.Object:
 		if s.texts[src[v.Start:v.End]] {
-			return []lookup{{path: path}}
+			return []lookup{{}}
 		}
 		scan.Members(src, v, &s.arena, func(key string, member scan.Span) bool {
-			list = append(list, s.find(src, member, at(strings.Clone(key)))...)
+			key = strings.Clone(key)
+			if element && slices.Contains(selectors, key) {
+				list = append(list, lookup{path: []string{key}})
+			}
+			for _, l := range s.find(src, member, false) {
+				l.path = append([]string{key}, l.path...)
+				list = merge(list, []lookup{l})
+			}
 			return true
 		})
 	case scan.Array:
-		n := 0
+		var each []lookup
 		scan.Each(src, v, func(elem scan.Span) bool {
-			list = append(list, s.find(src, elem, at(strconv.Itoa(n)))...)
-			n++
+			each = merge(each, s.find(src, elem, true))
 			return true
 		})
+		if each != nil {
+			return []lookup{{each: each}}
+		}
 	case scan.String, scan.Number:
 		if s.is(src, v) {
-			return []lookup{{path: path}}
+			return []lookup{{}}
 		}
-		if text := scan.Text(src, v, &s.arena); v.Kind == scan.String && strings.HasPrefix(text, "{") {
+		if text := scan.Text(src, v, &s.arena); v.Kind == scan.String && (strings.HasPrefix(text, "{") || strings.HasPrefix(text, "[")) {
 			if inner, err := scan.Valid(text); err == nil {
-				if found := s.find(text, inner, nil); len(found) > 0 {
-					return []lookup{{path: path, inner: found}}
+				if found := s.find(text, inner, false); found != nil {
+					return []lookup{{inner: found}}
 				}
 			}
 		}
@@ -208,24 +234,27 @@ func (p *peer) read(tb testing.TB, record string, reads [][]string, list []looku
 
 func (p *peer) get(tb testing.TB, v *fastjson.Value, list []lookup, level int) {
 	for i := range list {
-		at := v.Get(list[i].path...)
+		l := &list[i]
+		at := v.Get(l.path...)
 		if at == nil {
-			tb.Fatalf("fastjson does not find %q", list[i].path)
+			continue // an element of a list that has it not
 		}
-		if at.Type() == fastjson.TypeString {
+		switch {
+		case l.each != nil:
+			for _, elem := range at.GetArray() {
+				p.get(tb, elem, l.each, level)
+			}
+		case l.inner != nil:
+			if len(p.inner) <= level {
+				p.inner = append(p.inner, fastjson.Parser{})
+			}
+			inside, err := p.inner[level].ParseBytes(at.GetStringBytes())
+			if err == nil {
+				p.get(tb, inside, l.inner, level+1)
+			}
+		case at.Type() == fastjson.TypeString:
 			p.found += len(at.GetStringBytes())
 		}
-		if list[i].inner == nil {
-			continue
-		}
-		if len(p.inner) <= level {
-			p.inner = append(p.inner, fastjson.Parser{})
-		}
-		inside, err := p.inner[level].ParseBytes(at.GetStringBytes())
-		if err != nil {
-			tb.Fatal(err)
-		}
-		p.get(tb, inside, list[i].inner, level+1)
 	}
 }
 
