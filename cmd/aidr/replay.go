@@ -37,6 +37,7 @@ At the end time stands at the highest event time of the input: groups that are n
 on to a later instant.`,
 		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, paths []string) error {
+			growth(replayGrowth)
 			set, err := loadSet(cmd, pipeline.RuleFiles{Paths: rulesDirs, Lists: lists, Agents: agents})
 			if err != nil {
 				return err

@@ -27,6 +27,7 @@ a last checkpoint, drains the sinks for at most 10 s and exits with 0. SIGHUP, a
 Health is at /healthz and /readyz, metrics for Prometheus at /metrics of http.listen.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			growth(runGrowth)
 			cfg, err := loadConfig(cmd, file)
 			if err != nil {
 				return err
