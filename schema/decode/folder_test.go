@@ -15,12 +15,12 @@ import (
 
 // tally is one line of the table of samples.
 type tally struct {
-	folder                       string
-	records, recognised, skipped int // skipped: understood, but of a stage that gives no event
-	events, withAgent, withTime  int
-	carrying, itself             int            // records with a format's keys, and those of them that were read as that format
-	formats                      map[string]int // records
-	reasons                      map[string]int // dead letters
+	folder                      string
+	records, recognised         int
+	events, withAgent, withTime int
+	carrying, itself            int            // records with a format's keys, and those of them that were read as that format
+	formats                     map[string]int // records
+	reasons                     map[string]int // dead letters
 }
 
 // watched are formats whose every record with their keys has to be read as theirs.
