@@ -261,13 +261,17 @@ func (p *peer) get(tb testing.TB, v *fastjson.Value, list []lookup, level int) {
 // BenchmarkFormats decodes records of each format as auto does, among all formats and maps, and parses the same records
 // and looks the same fields up with fastjson, which checks neither UTF-8 nor duplicate keys, tells no formats, and makes
 // no events. The sub-benchmark ratio runs the two in turns and reports how many times faster aidr is, in CPU time, which
-// a busy machine distorts least. Run it with -cpu 1.
+// a busy machine distorts least; scan-ratio does so for the same work on both sides, parsing and looking up the paths of
+// the format's reader among those of all formats. Run it with -cpu 1.
 func BenchmarkFormats(b *testing.B) {
 	list, set := formatCorpora(b)
 	for _, c := range list {
 		b.Run("format="+c.name+"/aidr", func(b *testing.B) { c.bench(b, c.aidr(b, set)) })
-		b.Run("format="+c.name+"/fastjson", func(b *testing.B) { c.bench(b, c.fastjson(b)) })
-		b.Run("format="+c.name+"/ratio", func(b *testing.B) { c.ratio(b, c.aidr(b, set), c.fastjson(b)) })
+		b.Run("format="+c.name+"/fastjson", func(b *testing.B) { c.bench(b, c.fastjson(b, c.lookups)) })
+		b.Run("format="+c.name+"/ratio", func(b *testing.B) { c.ratio(b, c.aidr(b, set), c.fastjson(b, c.lookups)) })
+		b.Run("format="+c.name+"/scan-ratio", func(b *testing.B) {
+			c.ratio(b, c.scan(b, set), c.fastjson(b, make([][]lookup, len(c.records))))
+		})
 	}
 }
 
@@ -291,11 +295,40 @@ func (c *formatCorpus) aidr(tb testing.TB, set *maps.Set) func() (events int) {
 	}
 }
 
-func (c *formatCorpus) fastjson(tb testing.TB) func() int {
+// scan returns what validates the records and looks up the paths of their reader, among those of all formats.
+func (c *formatCorpus) scan(tb testing.TB, set *maps.Set) func() int {
+	var trie scan.Trie
+	for _, info := range decode.Formats(set.Maps()...) {
+		for _, path := range decode.Reads(info.Name, set.Maps()...) {
+			trie.Add(path...)
+		}
+	}
+	var places []int
+	for _, path := range c.reads {
+		places = append(places, trie.Add(path...))
+	}
+	found, arena := trie.Found(), new(scan.Arena)
+	return func() int {
+		n := 1
+		for _, record := range c.records {
+			if _, err := found.Select(record); err != nil {
+				tb.Fatal(err)
+			}
+			for _, place := range places {
+				if v := found.Spans[place]; v.Kind == scan.String {
+					n += len(scan.Text(record, v, arena))
+				}
+			}
+		}
+		return n
+	}
+}
+
+func (c *formatCorpus) fastjson(tb testing.TB, lookups [][]lookup) func() int {
 	p := new(peer)
 	return func() int {
 		for i, record := range c.records {
-			p.read(tb, record, c.reads, c.lookups[i])
+			p.read(tb, record, c.reads, lookups[i])
 		}
 		return p.found
 	}
