@@ -20,8 +20,7 @@ type Cell struct {
 	base side
 	live side
 
-	pending []Item // in the total order, from head on
-	head    int
+	pending pending
 	folded  int // how many of the pending items live holds
 
 	settled   []Group    // over, and not yet emitted as such
@@ -46,7 +45,7 @@ func (c *Cell) Group() string { return c.group }
 func (c *Cell) Mark() int64 { return c.mark }
 
 // Pending returns the number of pending items.
-func (c *Cell) Pending() int { return len(c.pending) - c.head }
+func (c *Cell) Pending() int { return c.pending.len() }
 
 // Empty says that the cell remembers nothing and may be deleted.
 func (c *Cell) Empty() bool {
@@ -62,33 +61,31 @@ func (c *Cell) Add(it Item) bool {
 		c.base.limits.BelowMark++
 		return false
 	}
-	items := c.pending[c.head:]
-	if n := len(items); n == 0 || items[n-1].Time < it.Time {
-		c.insert(n, it)
+	if n := c.pending.len(); n == 0 || c.pending.at(n-1).Time < it.Time {
+		c.insert(n, &it)
 		return true
 	}
 	if it.Counted {
-		if i, ok := c.copyOf(items, &it); ok {
+		if i, ok := c.copyOf(&it); ok {
 			c.base.limits.Copies++
-			if !it.standsBefore(&items[i]) {
+			if !it.standsBefore(c.pending.at(i)) {
 				return false
 			}
 			c.remove(i)
 		}
 	}
-	items = c.pending[c.head:]
-	c.insert(sort.Search(len(items), func(i int) bool { return it.compare(&items[i]) < 0 }), it)
+	c.insert(sort.Search(c.pending.len(), func(i int) bool { return it.compare(c.pending.at(i)) < 0 }), &it)
 	return true
 }
 
 // copyOf finds the pending item that is the same event for the same key. Its role may be another one: the copies need
 // not say the same.
-func (c *Cell) copyOf(items []Item, it *Item) (int, bool) {
+func (c *Cell) copyOf(it *Item) (int, bool) {
 	for _, role := range c.p.orders {
 		like := Item{Time: it.Time, Role: role, ID: it.ID}
-		i := sort.Search(len(items), func(i int) bool { return like.compareEvent(&items[i]) <= 0 })
-		for ; i < len(items) && like.compareEvent(&items[i]) == 0; i++ {
-			if items[i].Counted && items[i].Key == it.Key {
+		i := sort.Search(c.pending.len(), func(i int) bool { return like.compareEvent(c.pending.at(i)) <= 0 })
+		for ; i < c.pending.len() && like.compareEvent(c.pending.at(i)) == 0; i++ {
+			if o := c.pending.at(i); o.Counted && o.Key == it.Key {
 				return i, true
 			}
 		}
@@ -97,12 +94,12 @@ func (c *Cell) copyOf(items []Item, it *Item) (int, bool) {
 }
 
 // insert puts an item at place i of pending.
-func (c *Cell) insert(i int, it Item) {
+func (c *Cell) insert(i int, it *Item) {
 	c.touched = true
 	if i < c.folded {
 		c.folded = 0
 	}
-	c.pending = slices.Insert(c.pending, c.head+i, it)
+	c.pending.insert(i, it)
 }
 
 // remove takes the item at place i out of pending.
@@ -111,18 +108,7 @@ func (c *Cell) remove(i int) {
 	if i < c.folded {
 		c.folded = 0
 	}
-	c.pending = slices.Delete(c.pending, c.head+i, c.head+i+1)
-}
-
-// drop takes the first n items out of pending. The room in front is used again once it is half of all.
-func (c *Cell) drop(n int) {
-	clear(c.pending[c.head : c.head+n])
-	c.head += n
-	if c.head*2 >= len(c.pending) {
-		left := copy(c.pending, c.pending[c.head:])
-		clear(c.pending[left:])
-		c.pending, c.head = c.pending[:left], 0
-	}
+	c.pending.remove(i)
 }
 
 // Advance says that the rule's watermark is w: pending below w moves into base, deadlines up to w fire, groups whose
@@ -133,10 +119,9 @@ func (c *Cell) Advance(w int64) {
 	}
 	scratch := c.p.borrow()
 	defer c.p.giveBack(scratch)
-	items := c.pending[c.head:]
-	n := sort.Search(len(items), func(i int) bool { return items[i].Time >= w })
+	n := sort.Search(c.pending.len(), func(i int) bool { return c.pending.at(i).Time >= w })
 	if n > 0 {
-		c.move(scratch, items[:n])
+		c.move(scratch, n)
 	}
 	c.fire(scratch, &c.base, w)
 	c.mark = w
@@ -144,24 +129,24 @@ func (c *Cell) Advance(w int64) {
 	c.sweep(w)
 }
 
-// move folds the first pending items into base. Where live holds no more than these, what it has folded is used.
-func (c *Cell) move(w *work, items []Item) {
+// move folds the first n pending items into base. Where live holds no more than these, what it has folded is used.
+func (c *Cell) move(w *work, n int) {
 	c.touched, c.changed = true, true
 	from, before := 0, c.base.limits
-	if c.folded > 0 && c.folded <= len(items) {
+	if c.folded > 0 && c.folded <= n {
 		c.adopt()
 		from, c.folded = c.folded, 0
 	}
-	for i := from; i < len(items); i++ {
-		c.fold(w, &c.base, &items[i])
+	for i := from; i < n; i++ {
+		c.fold(w, &c.base, c.pending.at(i))
 	}
 	if c.folded > 0 {
 		// Live has folded these items too, with the same result.
 		c.live.limits.add(before, 1)
 		c.live.limits.add(c.base.limits, -1)
-		c.folded -= len(items)
+		c.folded -= n
 	}
-	c.drop(len(items))
+	c.pending.drop(n)
 }
 
 // settle puts aside the groups of base that are over.
@@ -207,7 +192,7 @@ func (c *Cell) sweep(w int64) {
 func (c *Cell) Wake() (w int64, ok bool) {
 	w = c.base.next
 	if c.Pending() > 0 {
-		w = min(w, later(c.pending[c.head].Time, 1))
+		w = min(w, later(c.pending.at(0).Time, 1))
 	}
 	for i := range c.base.groups {
 		w = min(w, c.base.groups[i].End)

@@ -175,8 +175,8 @@ func (c *Cell) fire(w *work, s *side, t int64) {
 
 // refresh brings live up to date.
 func (c *Cell) refresh(w *work) {
-	items := c.pending[c.head:]
-	if c.folded == len(items) {
+	n := c.pending.len()
+	if c.folded == n {
 		return
 	}
 	if c.folded == 0 {
@@ -184,10 +184,10 @@ func (c *Cell) refresh(w *work) {
 		c.live.groups = append(c.live.groups[:0], c.base.groups...)
 		c.live.next, c.live.limits = c.base.next, Limits{}
 	}
-	for i := c.folded; i < len(items); i++ {
-		c.fold(w, &c.live, &items[i])
+	for i := c.folded; i < n; i++ {
+		c.fold(w, &c.live, c.pending.at(i))
 	}
-	c.folded = len(items)
+	c.folded = n
 }
 
 // adopt makes base what live is.
