@@ -32,7 +32,7 @@ type lane struct {
 	heard     time.Time // wall clock of its last record, or of its assignment
 	dead      []store.DeadLetter
 
-	out [][]fold.Item // by shard, scratch
+	out []shardOut // by shard, scratch
 }
 
 // Assigned implements connectors.Reader.
@@ -59,7 +59,7 @@ func (e *Engine) Assigned(p connectors.Partition) (from int64, ok bool) {
 
 // addLane makes a lane and starts its goroutine. cutMu is held.
 func (e *Engine) addLane(p connectors.Partition, in *input) *lane {
-	l := &lane{e: e, p: p, in: in, queue: make(chan *job, laneQueue), progress: newProgress(), highWater: -1, out: make([][]fold.Item, len(e.shards))}
+	l := &lane{e: e, p: p, in: in, queue: make(chan *job, laneQueue), progress: newProgress(), highWater: -1, out: make([]shardOut, len(e.shards))}
 	l.heard = e.o.Clock.Now()
 	e.lanes[p] = l
 	e.laneGroup.Add(1)
@@ -256,9 +256,16 @@ func (l *lane) judge(k mark, datasets []string, high, recordTime int64) string {
 	return ""
 }
 
+// shardOut is what goes to one shard: counted first, so that each item is copied once, to where the shard reads it.
+type shardOut struct {
+	count int
+	items []fold.Item
+}
+
 // dispatch sends what is not late to the shards in sub-batches. Late items of a rule without a stateful clause are
 // findings of their own; of the others they are counted.
 func (l *lane) dispatch(r *result, late []bool) {
+	l.makeRoom(r, late)
 	urgent := false
 	var alone [][]fold.Item
 	for i := range r.items {
@@ -274,17 +281,14 @@ func (l *lane) dispatch(r *result, late []bool) {
 			}
 			alone[it.shard] = append(alone[it.shard], it.item)
 		} else {
-			l.out[it.shard] = append(l.out[it.shard], it.item)
+			o := &l.out[it.shard]
+			o.items = append(o.items, it.item)
 		}
 		urgent = urgent || l.e.critical[it.item.Rule]
 	}
 	for i, s := range l.e.shards {
-		var msg message
-		if len(l.out[i]) > 0 {
-			msg.items = append([]fold.Item(nil), l.out[i]...)
-			clear(l.out[i])
-			l.out[i] = l.out[i][:0]
-		}
+		msg := message{items: l.out[i].items}
+		l.out[i] = shardOut{}
 		if alone != nil {
 			msg.late = alone[i]
 		}
@@ -294,6 +298,20 @@ func (l *lane) dispatch(r *result, late []bool) {
 	}
 	if urgent {
 		l.e.cuts.urge()
+	}
+}
+
+// makeRoom makes room for what is not late, for each shard exactly.
+func (l *lane) makeRoom(r *result, late []bool) {
+	for i := range r.items {
+		if it := &r.items[i]; !late[it.mark] {
+			l.out[it.shard].count++
+		}
+	}
+	for i := range l.out {
+		if o := &l.out[i]; o.count > 0 {
+			o.items = make([]fold.Item, 0, o.count)
+		}
 	}
 }
 
