@@ -52,7 +52,7 @@ func badRecords() []bad {
 func testBadInput(t *testing.T, broker *conntest.Kafka) {
 	conntest.CreateTopic(t, broker.Addr, "bad", 1, "max.message.bytes", strconv.Itoa(20<<20))
 	conntest.CreateTopic(t, broker.Addr, "good", 1)
-	u := newSetup(t, settings{broker: broker.Addr, topics: []string{"bad", "good"}, idle: 3 * time.Second, rules: []string{badRules(t)}})
+	u := newSetup(t, settings{broker: broker.Addr, topics: []string{"bad", "good"}, idle: 8 * time.Second, rules: []string{badRules(t)}})
 	p := u.start()
 	await(t, 30*time.Second, "ready", func() error { p.alive(); return isReady(u.listen) })
 	tail := start(t, "findings", "tail", "--json", "--state", u.state)
@@ -107,13 +107,13 @@ func produceBad(t *testing.T, p *producer) (records, events int) {
 		events += 2 + b.events
 	}
 	mixed = append(mixed, []byte(trail("good-last", "")))
+	if err := p.produce("good", 0, plain...); err != nil { // first: it must not be idle before it has them
+		t.Fatal(err)
+	}
 	for _, body := range mixed { // one by one: a batch of all would be over the topic's limit
 		if err := p.produce("bad", 0, body); err != nil {
 			t.Fatal(err)
 		}
-	}
-	if err := p.produce("good", 0, plain...); err != nil {
-		t.Fatal(err)
 	}
 	return len(mixed) + len(plain), events + 1
 }

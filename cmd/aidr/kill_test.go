@@ -11,7 +11,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aidr-engine/aidr/connectors/clickhouse/host"
 	"github.com/aidr-engine/aidr/connectors/conntest"
 	"github.com/aidr-engine/aidr/engine/store"
 )
@@ -33,7 +32,7 @@ func testKills(t *testing.T, broker *conntest.Kafka) {
 	t.Logf("go test ./cmd/aidr -run TestKafka/kills -kill-seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 1))
 	parts := corpus(t, "killed-")
-	u := newSetup(t, settings{broker: broker.Addr, topics: createTopics(t, broker.Addr, parts), dsn: host.ForTest(t), idle: 8 * time.Second, session: time.Second})
+	u := newSetup(t, settings{broker: broker.Addr, topics: createTopics(t, broker.Addr, parts), dsn: keepEngine(t).dsn, idle: 8 * time.Second, session: time.Second})
 	want := replayed(t, u.rules, parts)
 	k := &killer{t: t, u: u, at: map[string]int64{}}
 	fed := feed(newProducer(t, broker.Addr), parts, time.Duration(*killsFlag)*2*time.Second)
@@ -45,8 +44,8 @@ func testKills(t *testing.T, broker *conntest.Kafka) {
 		t.Fatal(err)
 	}
 	p := u.start()
-	await(t, time.Minute, "all records are read", func() error { p.alive(); return u.readAll(parts) })
-	await(t, time.Minute, "the findings are those of the replay", func() error { p.alive(); return u.same(want) })
+	await(t, 2*time.Minute, "all records are read", func() error { p.alive(); return u.readAll(parts) })
+	await(t, 2*time.Minute, "the findings are those of the replay", func() error { p.alive(); return u.same(want) })
 	if code := p.terminate(); code != exitOK {
 		t.Errorf("exit code after SIGTERM: got %d, want 0", code)
 	}
@@ -90,7 +89,7 @@ func (k *killer) round(reads bool, life time.Duration) {
 	k.t.Helper()
 	p := k.u.start()
 	if reads {
-		await(k.t, 30*time.Second, "ready", func() error { p.alive(); return isReady(k.u.listen) })
+		await(k.t, 30*time.Second, "partitions are read", func() error { p.alive(); return isReading(k.u.listen) })
 	}
 	select {
 	case <-time.After(life):
@@ -99,6 +98,15 @@ func (k *killer) round(reads bool, life time.Duration) {
 	}
 	p.kill()
 	k.look()
+}
+
+// isReading says whether the engine is ok, whatever the sinks are.
+func isReading(addr string) error {
+	r, err := readyz(addr)
+	if err == nil && r.Components["engine"].Status != "ok" {
+		err = fmt.Errorf("/readyz says %+v", r)
+	}
+	return err
 }
 
 // look compares the checkpoint that the process left with the one before it.

@@ -90,7 +90,7 @@ func away(t *testing.T, p *process, u *setup, component string, shown func() err
 	back()
 	began := time.Now()
 	defer func() { t.Logf("%s was ok %v after it was back", component, time.Since(began).Round(time.Millisecond)) }()
-	await(t, 30*time.Second, component+" is back", func() error { p.alive(); return isReady(u.listen) })
+	await(t, time.Minute, component+" is back", func() error { p.alive(); return isReady(u.listen) })
 }
 
 // isDegraded says whether /readyz answers 200 and names the component as degraded, with a reason.
