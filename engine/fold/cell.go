@@ -74,9 +74,25 @@ func (c *Cell) Add(it Item) bool {
 			c.remove(i)
 		}
 	}
-	c.insert(sort.Search(c.pending.len(), func(i int) bool { return it.compare(c.pending.at(i)) < 0 }), &it)
+	c.insert(c.place(&it), &it)
 	return true
 }
+
+// place returns where an item belongs in pending. Most belong near the end: a few steps from there are cheaper than a
+// search.
+func (c *Cell) place(it *Item) int {
+	n := c.pending.len()
+	for back := 0; back < nearEnd && n > 0; back++ {
+		if it.compare(c.pending.at(n-1)) >= 0 {
+			return n
+		}
+		n--
+	}
+	return sort.Search(n, func(i int) bool { return it.compare(c.pending.at(i)) < 0 })
+}
+
+// nearEnd is how many items from the end are looked at one by one: events of one second, one after another.
+const nearEnd = 4
 
 // copyOf finds the pending item that is the same event for the same key. Its role may be another one: the copies need
 // not say the same.
