@@ -197,7 +197,7 @@ func sourceBackPressure(t *testing.T, target SourceTarget) {
 	free := make(chan struct{})
 	var blocked atomic.Int64
 	r.Block = func(ctx context.Context, _ *connectors.Batch) error {
-		blocked.Add(1)
+		r.update(func() { blocked.Add(1) }) // so that whoever waits for it looks again
 		defer blocked.Add(-1)
 		select {
 		case <-free:
@@ -225,7 +225,7 @@ func sourceCancel(t *testing.T, target SourceTarget) {
 	r := NewRecorder()
 	var blocked atomic.Int64
 	r.Block = func(ctx context.Context, _ *connectors.Batch) error {
-		blocked.Add(1)
+		r.update(func() { blocked.Add(1) }) // so that whoever waits for it looks again
 		<-ctx.Done()
 		return ctx.Err()
 	}

@@ -101,7 +101,7 @@ func TestSeekMany(t *testing.T) {
 	}
 	e := &schema.Event{}
 	e.SetText(schema.UserID, strings.Repeat("word", 50)+"word100")
-	if got := testing.AllocsPerRun(100, func() { cond.Eval(e, s) }); got != 0 {
+	if got := testing.AllocsPerRun(100, func() { cond.Eval(e, s) }); got != 0 && !underRace {
 		t.Errorf("%v allocations, want 0", got)
 	}
 }
