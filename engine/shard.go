@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
@@ -232,12 +233,22 @@ func (s *shard) cut(b *barrier) shardCut {
 		s.lateSeen[f.ID] = true // the store may not have it before the next cut
 	}
 	s.late = nil
-	if keep && len(s.fresh) > 0 {
+	if keep && len(s.newest) > 0 {
 		out.items, out.newest = appendItems(nil, s.fresh, s.e.o.Set), s.newest
-		s.fresh, s.newest = map[int][]byte{}, map[int]int64{}
+		s.newest = map[int]int64{}
+		for rule, items := range s.fresh {
+			if cap(items) > maxFresh {
+				delete(s.fresh, rule)
+			} else {
+				s.fresh[rule] = items[:0] // to be filled again: growing it anew at every cut was a tenth of the shard's time
+			}
+		}
 	}
 	return out
 }
+
+// maxFresh is how much room for the items of one rule is kept from cut to cut, in bytes: a burst must not stay for ever.
+const maxFresh = 1 << 20
 
 // settle writes a dirty entry into the cut and lets it grow cold where nothing is pending.
 func (s *shard) settle(en *entry, out *shardCut, keep bool) {
@@ -366,7 +377,12 @@ func cutCellValue(v []byte, r *rules.Rule) (wake int64, cell []byte, ok bool) {
 // appendItems appends the pending items of a cut: for each rule its id, its items' size, and them. Rules stand by id,
 // because their places change with the Set.
 func appendItems(dst []byte, fresh map[int][]byte, set *rules.Set) []byte {
-	for rule, r := range set.Rules { // in order of rule: the same items give the same bytes
+	size := 0
+	for _, items := range fresh {
+		size += len(items)
+	}
+	dst = slices.Grow(dst, size+len(fresh)*64) // the heads are small
+	for rule, r := range set.Rules {           // in order of rule: the same items give the same bytes
 		items := fresh[rule]
 		if len(items) == 0 {
 			continue
