@@ -240,7 +240,7 @@ func (s *shard) cut(b *barrier) shardCut {
 			if cap(items) > maxFresh {
 				delete(s.fresh, rule)
 			} else {
-				s.fresh[rule] = items[:0] // to be filled again: growing it anew at every cut was a tenth of the shard's time
+				s.fresh[rule] = items[:0] // to be filled again, not grown anew at every cut
 			}
 		}
 	}
