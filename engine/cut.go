@@ -30,6 +30,8 @@ type cutter struct {
 	positions map[connectors.Partition]int64 // committed with the last cut
 	pending   []pendingItems
 	last      time.Time
+	write     func(*store.Cut) error // the store's Commit
+	broken    error                  // a cut was given up: what it held is nowhere else, and nothing may be committed behind it
 
 	mu   sync.Mutex // guards what Status shows
 	took time.Duration
@@ -50,12 +52,15 @@ type stopRequest struct {
 
 func newCutter(e *Engine) *cutter {
 	c := &cutter{
-		e: e, requests: make(chan chan error), urgent: make(chan struct{}, 1), stopping: make(chan stopRequest), stopped: make(chan struct{}),
+		e: e, requests: make(chan chan error), urgent: make(chan struct{}, 1), stopping: make(chan stopRequest, 1), stopped: make(chan struct{}),
 		positions: map[connectors.Partition]int64{}, watermark: make([]int64, len(e.programs)),
 		warming: make([]int64, len(e.programs)),
 	}
 	for i := range c.watermark {
 		c.watermark[i] = never
+	}
+	if e.o.Store != nil {
+		c.write = e.o.Store.Commit
 	}
 	return c
 }
@@ -127,6 +132,9 @@ func (c *cutter) stop(ctx context.Context, until *schema.Instant) error {
 
 // cut makes one checkpoint. Without force it does nothing where nothing has moved.
 func (c *cutter) cut(ctx context.Context, until *schema.Instant, force bool) error {
+	if c.broken != nil {
+		return c.broken
+	}
 	start := c.e.o.Clock.Now()
 	c.last = start
 	reply := make(chan shardCut, len(c.e.shards))
@@ -285,38 +293,53 @@ func (c *cutter) hold() {
 	c.e.gate.set(why)
 }
 
-// commit writes the cut, and tries again until it can: meanwhile nobody reads, nothing is lost.
+// commit writes the cut, and tries again until it can: meanwhile nobody reads, nothing is lost. Where it has to give up,
+// because the engine stops, the positions of the cut before stand, and what came behind them is read again.
 func (c *cutter) commit(ctx context.Context, cut *store.Cut) error {
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
-		err := c.e.o.Store.Commit(cut)
-		c.mu.Lock()
-		c.err = err
-		c.mu.Unlock()
+		err := c.try(cut)
 		if err == nil {
 			c.hold()
 			return nil
 		}
 		c.e.gate.set(fmt.Sprintf("the state directory can not be written: %v", err))
 		c.e.o.Log.Error("a checkpoint could not be written and is tried again", "error", err, "pause", pause)
-		select {
-		case <-ctx.Done():
+		if !c.pause(ctx, pause, err) {
+			if err = c.try(cut); err != nil { // the last chance
+				c.broken = err
+			}
 			return err
-		case done := <-c.requests:
-			done <- err
-		case r := <-c.stopping:
-			// The last chance: one more try, and then the positions of the cut before stand.
-			err = c.e.o.Store.Commit(cut)
-			go func() { c.stopping <- r }()
-			return err
-		case <-after(c.e.o.Clock, pause):
 		}
 	}
 }
 
-// after returns a channel that ticks once d has passed.
-func after(clock Clock, d time.Duration) <-chan time.Time {
-	c, _ := clock.Tick(d)
-	return c
+// try writes the cut once and remembers for Status how it went.
+func (c *cutter) try(cut *store.Cut) error {
+	err := c.write(cut)
+	c.mu.Lock()
+	c.err = err
+	c.mu.Unlock()
+	return err
+}
+
+// pause waits until a cut that failed is tried again, and tells those who ask for one meanwhile. It returns false where
+// the engine stops.
+func (c *cutter) pause(ctx context.Context, d time.Duration, failed error) bool {
+	tick, stop := c.e.o.Clock.Tick(d)
+	defer stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case done := <-c.requests:
+			done <- failed
+		case r := <-c.stopping:
+			c.stopping <- r // for run, which answers it
+			return false
+		case <-tick:
+			return true
+		}
+	}
 }
 
 // dropped forgets the cuts whose pending items have all moved into base, and returns them.

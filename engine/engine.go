@@ -269,7 +269,9 @@ func (e *Engine) persist(what string, f func() error) {
 		}
 		e.o.Log.Error("the state directory can not be read and is tried again", "doing", what, "error", err, "pause", pause)
 		e.gate.set(fmt.Sprintf("the state directory can not be read: %v", err))
-		<-after(e.o.Clock, pause)
+		tick, stop := e.o.Clock.Tick(pause)
+		<-tick
+		stop()
 	}
 }
 

@@ -32,7 +32,8 @@ type lane struct {
 	heard     time.Time // wall clock of its last record, or of its assignment
 	dead      []store.DeadLetter
 
-	out []shardOut // by shard, scratch
+	out  []shardOut // by shard, scratch
+	late []bool     // by mark of the batch that is routed, scratch
 }
 
 // Assigned implements connectors.Reader.
@@ -221,7 +222,7 @@ func (l *lane) routeAgain(j *job) {
 // route decides for each event whether it is late and sends its items to their shards.
 func (l *lane) route(b *connectors.Batch, r *result) {
 	m := l.e.o.Metrics
-	late := make([]bool, 0, 16) // by mark; most batches have no late event and no use for it
+	late := l.late[:0] // by mark
 	next := 0
 	for i := range b.Records {
 		before := l.progress.high()
@@ -241,6 +242,7 @@ func (l *lane) route(b *connectors.Batch, r *result) {
 			l.progress.record = max(l.progress.record, t)
 		}
 	}
+	l.late = late
 	l.dispatch(r, late)
 	l.account(b, r)
 }
