@@ -170,11 +170,6 @@ func readGlobs(v *doc.Node) *globs {
 	return g
 }
 
-// Attributes are the names that Attribute knows, sorted.
-func Attributes() []string {
-	return []string{"expires", "name", "owner", "registered", "status", "tier"}
-}
-
 // Attribute returns agent.<name>: registered is true or false, expires the instant after the last day; what is not
 // known is absent.
 func (a *Agents) Attribute(uid, name string) schema.Value {

@@ -55,21 +55,6 @@ func redactOnce(text string) (redacted string, found bool) {
 	return out.String(), true
 }
 
-// RedactValue is Redact for the value of a field, header or JSON key: where the name says that it holds a credential the
-// whole text is replaced, unless a mask stands there already.
-func RedactValue(name, text string) string {
-	kind := credentialKind(name)
-	if kind == "" {
-		return Redact(text)
-	}
-	if masked(text) {
-		return text
-	}
-	var out strings.Builder
-	writeMarker(&out, kind, text)
-	return out.String()
-}
-
 // region is a credential's place: text[start:end].
 type region struct {
 	start, end int

@@ -166,25 +166,6 @@ func TestCredentialName(t *testing.T) {
 	}
 }
 
-func TestRedactValue(t *testing.T) {
-	f := func(name, text, want string) {
-		t.Helper()
-		got := RedactValue(name, text)
-		if got != want {
-			t.Errorf("RedactValue(%q, %q): got %q, want %q", name, text, got, want)
-		}
-		if again := RedactValue(name, got); again != got {
-			t.Errorf("RedactValue(%q, %q): got %q, want it unchanged", name, got, again)
-		}
-	}
-	f("Authorization", "x", mark("authorization", "x"))
-	f("X-Api-Key", "short", mark("api_key", "short"))
-	f("cookie", "", "")
-	f("cookie", mark("cookie", "x")+"x", mark("cookie", mark("cookie", "x")+"x"))
-	f("host", "example.com", "example.com")
-	f("host", "see "+skLite, "see "+mark("api_key", skLite))
-}
-
 // pieces are what hostile texts are made of here: credentials, names, parts of them, what stands between.
 var pieces = []string{
 	skLite, skOpenAI, skAnt, ghp, ghPat, aiza, slack, stripe, whsec, akia, body40, body48, jwt, basic, "AKIA", "sk-", "eyJ", "ghp_", "://", "@", ":", "=", "-", "_", ".", "/", "+", "%20",
@@ -316,7 +297,7 @@ func TestFilterMissesNothing(t *testing.T) {
 func TestNothingToRedactAllocatesNothing(t *testing.T) {
 	text := strings.Repeat(`{"model":"gpt-4o","max_tokens":100,"user_api_key":"88dc28d0f030c55e","prompt":"Use the basic token of the cookie jar at https://example.com/ please"}`, 20)
 	if got := testing.AllocsPerRun(100, func() {
-		if len(Redact(text)) != len(text) || len(RedactValue("prompt", text)) != len(text) || CredentialName("user_api_key") {
+		if len(Redact(text)) != len(text) || CredentialName("user_api_key") {
 			t.Fatal("something was redacted")
 		}
 	}); got != 0 {
