@@ -19,7 +19,7 @@ import (
 // message is what a shard receives: a sub-batch of items, late items that are findings of their own, a barrier, or a
 // question.
 type message struct {
-	items   []fold.Item
+	items   []fold.Item // the shard's from here on
 	late    []fold.Item
 	barrier *barrier
 	ask     func(s *shard)
@@ -35,7 +35,7 @@ type barrier struct {
 // shardCut is a shard's part of a cut.
 type shardCut struct {
 	cells   []store.KV
-	items   []byte        // pending items that came since the last cut, see appendItems
+	items   []byte        // items that came since the last cut and are pending, see appendItems
 	newest  map[int]int64 // rule -> highest time among them
 	entries []connectors.Entry
 }
@@ -69,8 +69,8 @@ type shard struct {
 	inflight map[cellKey][]byte // handed over with the cut under way, nil: deleted; the store may not have it yet
 	timers   []wakes            // by rule
 	mark     []int64            // by rule: the watermark of the last cut; no item below it can come any more
-	fresh    map[int][]byte     // rule -> flat pending items since the last cut
-	newest   map[int]int64
+	fresh    [][]fold.Item      // since the last cut
+	flat     map[int][]byte     // rule -> flat pending items of a cut, scratch
 	late     []*schema.Finding
 	lateSeen map[schema.ID]bool // of this cut and the one under way
 }
@@ -78,7 +78,7 @@ type shard struct {
 func newShard(e *Engine, number int) *shard {
 	s := &shard{
 		e: e, in: make(chan message, shardQueue), hot: map[cellKey]*entry{}, inflight: map[cellKey][]byte{},
-		timers: make([]wakes, len(e.programs)), mark: make([]int64, len(e.programs)), fresh: map[int][]byte{}, newest: map[int]int64{}, lateSeen: map[schema.ID]bool{},
+		timers: make([]wakes, len(e.programs)), mark: make([]int64, len(e.programs)), flat: map[int][]byte{}, lateSeen: map[schema.ID]bool{},
 	}
 	for i := range s.mark {
 		s.mark[i] = never
@@ -97,8 +97,8 @@ func newShard(e *Engine, number int) *shard {
 
 func (s *shard) run() {
 	for m := range s.in {
-		for i := range m.items {
-			s.add(&m.items[i])
+		if len(m.items) > 0 {
+			s.add(m.items)
 		}
 		for i := range m.late {
 			s.addLate(&m.late[i])
@@ -112,12 +112,13 @@ func (s *shard) run() {
 	}
 }
 
-// add gives an item to its cell and remembers it for the next cut.
-func (s *shard) add(it *fold.Item) {
-	s.insert(it)
+// add gives items to their cells and remembers them for the next cut.
+func (s *shard) add(items []fold.Item) {
+	for i := range items {
+		s.insert(&items[i])
+	}
 	if s.e.o.Store != nil {
-		s.fresh[it.Rule] = fold.AppendItem(s.fresh[it.Rule], it)
-		s.newest[it.Rule] = max(s.newest[it.Rule], it.Time)
+		s.fresh = append(s.fresh, items)
 	}
 }
 
@@ -125,7 +126,7 @@ func (s *shard) add(it *fold.Item) {
 func (s *shard) insert(it *fold.Item) {
 	en := s.entry(cellKey{it.Rule, it.Group})
 	s.touch(en)
-	en.cell.Add(*it)
+	en.cell.Add(it)
 	s.schedule(en)
 }
 
@@ -233,18 +234,42 @@ func (s *shard) cut(b *barrier) shardCut {
 		s.lateSeen[f.ID] = true // the store may not have it before the next cut
 	}
 	s.late = nil
-	if keep && len(s.newest) > 0 {
-		out.items, out.newest = appendItems(nil, s.fresh, s.e.o.Set), s.newest
-		s.newest = map[int]int64{}
-		for rule, items := range s.fresh {
-			if cap(items) > maxFresh {
-				delete(s.fresh, rule)
-			} else {
-				s.fresh[rule] = items[:0] // to be filled again, not grown anew at every cut
+	if keep {
+		s.keepFresh(&out)
+	}
+	return out
+}
+
+// keepFresh writes into the cut what came since the last one and is still pending: what is not has moved into base.
+func (s *shard) keepFresh(out *shardCut) {
+	for _, items := range s.fresh {
+		for i := range items {
+			it := &items[i]
+			if it.Time < s.mark[it.Rule] {
+				continue
+			}
+			if out.newest == nil {
+				out.newest = map[int]int64{}
+			}
+			s.flat[it.Rule] = fold.AppendItem(s.flat[it.Rule], it)
+			if t, ok := out.newest[it.Rule]; !ok || it.Time > t {
+				out.newest[it.Rule] = it.Time
 			}
 		}
 	}
-	return out
+	clear(s.fresh)
+	s.fresh = s.fresh[:0]
+	if out.newest == nil {
+		return
+	}
+	out.items = appendItems(nil, s.flat, s.e.o.Set)
+	for rule, items := range s.flat {
+		if cap(items) > maxFresh {
+			delete(s.flat, rule)
+		} else {
+			s.flat[rule] = items[:0] // to be filled again, not grown anew at every cut
+		}
+	}
 }
 
 // maxFresh is how much room for the items of one rule is kept from cut to cut, in bytes: a burst must not stay for ever.

@@ -20,8 +20,10 @@ func steady(r *rules.Rule) (c *fold.Cell, feed func()) {
 		values[i] = data(r, i)
 	}
 	i := 0
+	items := make([]fold.Item, 100) // more than are pending at a time
 	return c, func() {
-		it := at(i, uint64(i))
+		it := &items[i%len(items)]
+		*it = at(i, uint64(i))
 		it.Data, it.Evidence = values[i%5], evidence
 		if r.Sequence != nil && i%2 == 1 {
 			it.Roles, it.Role = 2, 2
@@ -101,13 +103,13 @@ func BenchmarkRefold(b *testing.B) {
 			for i := range pending {
 				it := at(0, uint64(i))
 				it.Time, it.Data, it.Evidence = int64(i+1)*1e8, data(r, i), string(make([]byte, 200))
-				c.Add(it)
+				c.Add(&it)
 			}
 			i := uint64(pending)
 			for b.Loop() {
 				it := at(0, i)
 				it.Time, it.Data = 1e8/2, data(r, 0)
-				c.Add(it)
+				c.Add(&it)
 				c.Findings(func(*schema.Finding) {})
 				i++
 			}
@@ -129,7 +131,7 @@ func BenchmarkStateBytes(b *testing.B) {
 			for i := range 10 {
 				it := at(i, uint64(i))
 				it.Data, it.Evidence = data(r, i), string(make([]byte, 200))
-				c.Add(it)
+				c.Add(&it)
 			}
 			c.Advance(10e9)
 			n := 0

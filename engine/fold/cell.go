@@ -55,52 +55,72 @@ func (c *Cell) Empty() bool {
 // Add takes an item that is not below the watermark, in any order, and reports whether the cell is other than before.
 // It is not where the item is a copy of a counted one that is pending and that one stands, nor where the item is below
 // the watermark: it is in base then, or late, and the engine knows which. Live is brought up to date by Cut or
-// Findings, at most once per call, not per item.
-func (c *Cell) Add(it Item) bool {
+// Findings, at most once per call, not per item. The cell keeps the item; nobody may change it any more.
+func (c *Cell) Add(it *Item) bool {
 	if it.Time < c.mark {
 		c.base.limits.BelowMark++
 		return false
 	}
-	if n := c.pending.len(); n == 0 || c.pending.at(n-1).Time < it.Time {
-		c.insert(n, &it)
+	n := c.pending.len()
+	if n == 0 || c.pending.at(n-1).Time < it.Time {
+		c.insert(n, it)
 		return true
 	}
+	from, to := c.sameTime(it.Time)
 	if it.Counted {
-		if i, ok := c.copyOf(&it); ok {
+		if i, ok := c.copyOf(it, from, to); ok {
 			c.base.limits.Copies++
 			if !it.standsBefore(c.pending.at(i)) {
 				return false
 			}
 			c.remove(i)
+			to--
 		}
 	}
-	c.insert(c.place(&it), &it)
+	c.insert(from+sort.Search(to-from, func(i int) bool { return it.compare(c.pending.at(from+i)) < 0 }), it)
 	return true
 }
 
-// place returns where an item belongs in pending. Most belong near the end: a few steps from there are cheaper than a
-// search.
-func (c *Cell) place(it *Item) int {
-	n := c.pending.len()
-	for back := 0; back < nearEnd && n > 0; back++ {
-		if it.compare(c.pending.at(n-1)) >= 0 {
-			return n
+// sameTime returns the places of the pending items of time t, to exclusive: where they are, or would be. Most items
+// belong near the end: a few steps from there are cheaper than a search.
+func (c *Cell) sameTime(t int64) (from, to int) {
+	to = c.pending.len()
+	for back := 0; to > 0 && c.pending.at(to-1).Time > t; back++ {
+		if back == nearEnd {
+			to = sort.Search(to, func(i int) bool { return c.pending.at(i).Time > t })
+			break
 		}
-		n--
+		to--
 	}
-	return sort.Search(n, func(i int) bool { return it.compare(c.pending.at(i)) < 0 })
+	from = to
+	for back := 0; from > 0 && c.pending.at(from-1).Time == t; back++ {
+		if back == nearEnd {
+			from = sort.Search(from, func(i int) bool { return c.pending.at(i).Time >= t })
+			break
+		}
+		from--
+	}
+	return from, to
 }
 
 // nearEnd is how many items from the end are looked at one by one: events of one second, one after another.
-const nearEnd = 4
+const nearEnd = 8
 
-// copyOf finds the pending item that is the same event for the same key. Its role may be another one: the copies need
-// not say the same.
-func (c *Cell) copyOf(it *Item) (int, bool) {
+// copyOf finds the pending item that is the same event for the same key, among those of its time, from..to. Its role
+// may be another one: the copies need not say the same.
+func (c *Cell) copyOf(it *Item, from, to int) (int, bool) {
+	if to-from <= nearEnd {
+		for i := from; i < to; i++ {
+			if o := c.pending.at(i); o.ID == it.ID && o.Counted && o.Key == it.Key {
+				return i, true
+			}
+		}
+		return 0, false
+	}
 	for _, role := range c.p.orders {
 		like := Item{Time: it.Time, Role: role, ID: it.ID}
-		i := sort.Search(c.pending.len(), func(i int) bool { return like.compareEvent(c.pending.at(i)) <= 0 })
-		for ; i < c.pending.len() && like.compareEvent(c.pending.at(i)) == 0; i++ {
+		i := from + sort.Search(to-from, func(i int) bool { return like.compareEvent(c.pending.at(from+i)) <= 0 })
+		for ; i < to && like.compareEvent(c.pending.at(i)) == 0; i++ {
 			if o := c.pending.at(i); o.Counted && o.Key == it.Key {
 				return i, true
 			}

@@ -49,11 +49,11 @@ func TestCellOpensUpdatesAndSettles(t *testing.T) {
 	c := fold.NewCell(fold.NewProgram(r), "a\x00\x01")
 	c.Advance(0)
 	for i, s := range []int{1, 5, 9} {
-		c.Add(at(s, uint64(i)))
+		c.Add(new(at(s, uint64(i))))
 	}
 	wantLines(t, cut(c), "open r1 start=9 last=9 count=3 value=3 evidence=3")
 	wantLines(t, cut(c))
-	c.Add(at(10, 9))
+	c.Add(new(at(10, 9)))
 	wantLines(t, cut(c), "open r2 start=9 last=10 count=4 value=4 evidence=4")
 	c.Advance(100e9)
 	wantLines(t, cut(c))
@@ -69,11 +69,11 @@ func TestCellTakesBackAndOpensAgain(t *testing.T) {
 	r.Threshold = &rules.Threshold{Count: 2, Within: 10 * time.Second}
 	c := fold.NewCell(fold.NewProgram(r), "a\x00\x01")
 	c.Advance(0)
-	c.Add(at(20, 1))
-	c.Add(at(25, 2))
+	c.Add(new(at(20, 1)))
+	c.Add(new(at(25, 2)))
 	wantLines(t, cut(c), "open r1 start=25 last=25 count=2 value=2 evidence=2")
 	// A straggler lets the group begin earlier, so that its id is another one.
-	c.Add(at(19, 3))
+	c.Add(new(at(19, 3)))
 	wantLines(t, cut(c),
 		"withdrawn r2 start=25 last=25 count=2 value=2 evidence=2",
 		"open r1 start=20 last=25 count=3 value=3 evidence=3")
@@ -87,13 +87,13 @@ func TestCellTakesBackAndOpensAgain(t *testing.T) {
 func TestCellCountsCopiesOnce(t *testing.T) {
 	c := fold.NewCell(fold.NewProgram(rule(rules.KindNone)), "a\x00\x01")
 	c.Advance(0)
-	if !c.Add(at(1, 1)) {
+	if !c.Add(new(at(1, 1))) {
 		t.Error("the first item was not taken")
 	}
-	if c.Add(at(1, 1)) {
+	if c.Add(new(at(1, 1))) {
 		t.Error("the copy was taken")
 	}
-	if c.Add(at(-1, 2)) {
+	if c.Add(new(at(-1, 2))) {
 		t.Error("an item below the watermark was taken")
 	}
 	wantLines(t, cut(c), "open r1 start=1 last=1 count=1 value= evidence=1")
@@ -110,12 +110,12 @@ func TestCellForgetsWhatLiveForgot(t *testing.T) {
 	begins, breaks := at(1, 1), at(2, 2)
 	begins.Roles, begins.Role = 1, 1
 	breaks.Roles, breaks.Role = 4, 0
-	c.Add(begins)
+	c.Add(&begins)
 	c.Advance(2e9)
 	if len(c.Keys()) != 1 {
 		t.Fatalf("the chain that has begun is not remembered: %v", c.Keys())
 	}
-	c.Add(breaks)
+	c.Add(&breaks)
 	wantLines(t, cut(c))
 	c.Advance(3e9)
 	if _, err := fold.LoadCell(p, "a\x00\x01", c.Append(nil)); err != nil || !c.Empty() {
@@ -132,11 +132,11 @@ func TestCellForgetsBeforeBaseKnew(t *testing.T) {
 	begins.Roles, begins.Role = 1, 1
 	breaks.Roles, breaks.Role = 4, 0
 	ends.Roles, ends.Role = 2, 2
-	c.Add(begins)
-	c.Add(breaks)
+	c.Add(&begins)
+	c.Add(&breaks)
 	wantLines(t, cut(c))
 	c.Advance(2e9)
-	c.Add(ends)
+	c.Add(&ends)
 	wantLines(t, cut(c))
 }
 
@@ -146,7 +146,7 @@ func TestCellKeepsBodiesOnlyWhileNeeded(t *testing.T) {
 	c.Advance(0)
 	it := at(1, 1)
 	it.Evidence = string(make([]byte, 5000))
-	c.Add(it)
+	c.Add(&it)
 	cut(c)
 	if n := len(c.Append(nil)); n < 5000 || n > 6000 {
 		t.Errorf("a cell that may take its finding back has %d bytes", n)
@@ -168,7 +168,7 @@ func TestCellCountsLimitsOnce(t *testing.T) {
 		c.Advance(0)
 		var got fold.Limits
 		for i := range 300 {
-			c.Add(at(i, uint64(i)))
+			c.Add(new(at(i, uint64(i))))
 			if i%cutEvery == 0 {
 				cut(c)
 			}
@@ -204,7 +204,7 @@ func TestCellWakes(t *testing.T) {
 	f(c, 0, false)
 	it := at(3, 1)
 	it.Data = "\x01"
-	c.Add(it)
+	c.Add(&it)
 	f(c, 3e9+1, true) // it moves into base
 	c.Advance(3e9 + 1)
 	f(c, 10e9, true) // the pane ends

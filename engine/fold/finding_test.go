@@ -116,7 +116,7 @@ func detect(t *testing.T, r *rules.Rule) (findings []*schema.Finding) {
 		e.SetTime(schema.Time, int64(i)*1e9)
 		items, _ := capture(t, r, e, roles)
 		for _, it := range items {
-			cell.Add(it)
+			cell.Add(&it)
 		}
 	}
 	cell.Advance(30e9)

@@ -59,7 +59,7 @@ func filled(r *rules.Rule) *fold.Cell {
 				it.Roles, it.Role = 2, 2
 			}
 		}
-		c.Add(it)
+		c.Add(&it)
 		if i == 20 {
 			c.Cut(1, func(*schema.Finding) {})
 			c.Advance(int64(i) * 1e9)
@@ -97,7 +97,7 @@ func load(t *testing.T, r *rules.Rule, p *fold.Program, flat []byte) {
 		it.Time = max(it.Time, c.Mark())
 		it.Data = data(r, i)
 		it.Roles = uint32(i)
-		c.Add(it)
+		c.Add(&it)
 		c.Cut(3, func(*schema.Finding) {})
 		if w, ok := c.Wake(); ok && i%3 == 0 {
 			c.Advance(w)
@@ -141,7 +141,7 @@ func FuzzCutItem(f *testing.F) {
 		}
 		c := fold.NewCell(fold.NewProgram(rule(rules.KindNone)), it.Group)
 		c.Advance(it.Time)
-		c.Add(it)
+		c.Add(&it)
 		c.Cut(1, func(*schema.Finding) {})
 		fold.Late(fold.NewProgram(rule(rules.KindNone)), &it)
 	})

@@ -38,7 +38,7 @@ func TestLiveIsBaseAndPending(t *testing.T) {
 					it.Role = []uint16{0, 1, 2, 1, 0, 0, 0, 0}[it.Roles]
 				}
 				added = append(added, it)
-				c.Add(it)
+				c.Add(&it)
 			}
 			if rapid.IntRange(0, 2).Draw(t, "looks") == 0 {
 				continue
@@ -49,7 +49,7 @@ func TestLiveIsBaseAndPending(t *testing.T) {
 			}
 			for _, it := range added {
 				if it.Time >= c.Mark() {
-					fresh.Add(it)
+					fresh.Add(&it)
 				}
 			}
 			if got, want := fold.Live(c), fold.Live(fresh); got != want {
@@ -69,14 +69,14 @@ func TestLiveAfterACopyOfAnotherRole(t *testing.T) {
 		second.Roles, second.Role = 1, 1
 		other.Roles, other.Role = 2, 2
 		other.Evidence = string(make([]byte, i))
-		c.Add(first)
+		c.Add(&first)
 		before := fold.Live(c)
-		c.Add(second)
-		stands := c.Add(other)
+		c.Add(&second)
+		stands := c.Add(&other)
 		fresh := fold.NewCell(fold.NewProgram(twoSources()), "a\x00\x01")
 		fresh.Advance(0)
 		for _, it := range []fold.Item{other, second, first} {
-			fresh.Add(it)
+			fresh.Add(&it)
 		}
 		if got, want := fold.Live(c), fold.Live(fresh); got != want || stands && got == before {
 			t.Errorf("live is\n%s, but base and pending are\n%s", got, want)

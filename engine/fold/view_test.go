@@ -22,7 +22,7 @@ func TestKeys(t *testing.T) {
 			if data != "" {
 				it.Data = data[i*len(data)/3 : (i+1)*len(data)/3]
 			}
-			c.Add(it)
+			c.Add(&it)
 		}
 		c.Advance(4e9)
 		for range 2 { // asking changes nothing

@@ -247,7 +247,7 @@ func (d *driver) groups() (names []string) {
 
 func (d *driver) add(it fold.Item) {
 	d.added = append(d.added, it)
-	d.cell(it.Group).Add(it)
+	d.cell(it.Group).Add(&it)
 }
 
 // advance moves the watermark: cells that say that they have nothing to do before it may be left alone.
@@ -283,7 +283,7 @@ func (d *driver) reload(group string) {
 			if !ok || len(rest) > 0 {
 				d.t.Fatalf("cut what AppendItem wrote: %v, %d bytes left", ok, len(rest))
 			}
-			n.Add(flat)
+			n.Add(&flat)
 		}
 	}
 	if got, want := n.Pending(), c.Pending(); got != want {
