@@ -94,6 +94,8 @@ type Engine struct {
 	cuts   *cutter
 	failed atomic.Pointer[error]
 
+	results sync.Pool // of *result
+
 	workers, laneGroup, shardGroup sync.WaitGroup
 }
 

@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors"
@@ -32,8 +33,7 @@ type lane struct {
 	heard     time.Time // wall clock of its last record, or of its assignment
 	dead      []store.DeadLetter
 
-	out  []shardOut // by shard, scratch
-	late []bool     // by mark of the batch that is routed, scratch
+	late []bool // by mark of the batch that is routed, scratch
 }
 
 // Assigned implements connectors.Reader.
@@ -60,7 +60,7 @@ func (e *Engine) Assigned(p connectors.Partition) (from int64, ok bool) {
 
 // addLane makes a lane and starts its goroutine. cutMu is held.
 func (e *Engine) addLane(p connectors.Partition, in *input) *lane {
-	l := &lane{e: e, p: p, in: in, queue: make(chan *job, laneQueue), progress: newProgress(), highWater: -1, out: make([]shardOut, len(e.shards))}
+	l := &lane{e: e, p: p, in: in, queue: make(chan *job, laneQueue), progress: newProgress(), highWater: -1}
 	l.heard = e.o.Clock.Now()
 	e.lanes[p] = l
 	e.laneGroup.Add(1)
@@ -138,7 +138,7 @@ func (e *Engine) submit(ctx context.Context, j *job) error {
 			return ctx.Err()
 		}
 	default:
-		j.result = results.Get().(*result)
+		j.result = e.newResult()
 		close(j.done)
 	}
 	j.lane.queue <- j
@@ -194,7 +194,7 @@ func (l *lane) run() {
 		l.e.cutMu.RUnlock()
 		l.e.gate.move(l.p, l.front(), !l.atEnd && !l.final)
 		j.result.reset()
-		results.Put(j.result)
+		l.e.results.Put(j.result)
 	}
 }
 
@@ -258,43 +258,20 @@ func (l *lane) judge(k mark, datasets []string, high, recordTime int64) string {
 	return ""
 }
 
-// shardOut is what goes to one shard: counted first, so that each item is copied once, to where the shard reads it.
-type shardOut struct {
-	count int
-	items []fold.Item
-}
-
-// dispatch sends what is not late to the shards in sub-batches. Late items of a rule without a stateful clause are
-// findings of their own; of the others they are counted.
+// dispatch sends the items to their shards in sub-batches. Late items of a rule without a stateful clause are findings of
+// their own; of the others they are counted.
 func (l *lane) dispatch(r *result, late []bool) {
-	l.makeRoom(r, late)
-	urgent := false
-	var alone [][]fold.Item
-	for i := range r.items {
-		it := &r.items[i]
-		if late[it.mark] {
-			rule := l.e.o.Set.Rules[it.item.Rule]
-			if rule.Kind != rules.KindNone {
-				l.e.o.Metrics.ruleLate(rule.ID, r.datasets[r.marks[it.mark].dataset])
-				continue
-			}
-			if alone == nil {
-				alone = make([][]fold.Item, len(l.e.shards))
-			}
-			alone[it.shard] = append(alone[it.shard], it.item)
-		} else {
-			o := &l.out[it.shard]
-			o.items = append(o.items, it.item)
-		}
-		urgent = urgent || l.e.critical[it.item.Rule]
-	}
+	anyLate, urgent := slices.Contains(late, true), false
 	for i, s := range l.e.shards {
-		msg := message{items: l.out[i].items}
-		l.out[i] = shardOut{}
-		if alone != nil {
-			msg.late = alone[i]
+		msg := message{items: r.shards[i].items}
+		if anyLate {
+			msg.items, msg.late = l.part(r, i, late)
 		}
-		if msg.items != nil || msg.late != nil {
+		for k := range msg.items {
+			urgent = urgent || l.e.critical[msg.items[k].Rule]
+		}
+		urgent = urgent || len(msg.late) > 0 && slices.ContainsFunc(msg.late, func(it fold.Item) bool { return l.e.critical[it.Rule] })
+		if len(msg.items) > 0 || len(msg.late) > 0 {
 			s.in <- msg
 		}
 	}
@@ -303,18 +280,24 @@ func (l *lane) dispatch(r *result, late []bool) {
 	}
 }
 
-// makeRoom makes room for what is not late, for each shard exactly.
-func (l *lane) makeRoom(r *result, late []bool) {
-	for i := range r.items {
-		if it := &r.items[i]; !late[it.mark] {
-			l.out[it.shard].count++
+// part takes the late ones out of a shard's items.
+func (l *lane) part(r *result, shard int, late []bool) (inTime, alone []fold.Item) {
+	o := &r.shards[shard]
+	inTime = o.items[:0]
+	for i := range o.items {
+		it := &o.items[i]
+		rule := l.e.o.Set.Rules[it.Rule]
+		switch {
+		case !late[o.marks[i]]:
+			inTime = append(inTime, *it)
+		case rule.Kind == rules.KindNone:
+			alone = append(alone, *it)
+		default:
+			l.e.o.Metrics.ruleLate(rule.ID, r.datasets[r.marks[o.marks[i]].dataset])
 		}
 	}
-	for i := range l.out {
-		if o := &l.out[i]; o.count > 0 {
-			o.items = make([]fold.Item, 0, o.count)
-		}
-	}
+	clear(o.items[len(inTime):])
+	return inTime, alone
 }
 
 // account moves the position and counts.

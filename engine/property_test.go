@@ -242,7 +242,7 @@ func referenceFindings(set *rules.Set, events []timed) (string, error) {
 			end = max(end, at)
 			c.Begin()
 			for _, hit := range set.Match(e, sc, nil) {
-				c.Capture(programs[hit.Rule], hit.Rule, e, hit.Roles, sc, func(it fold.Item) { items[hit.Rule] = append(items[hit.Rule], it) })
+				c.Capture(programs[hit.Rule], hit.Rule, e, hit.Roles, sc, func(it *fold.Item) { items[hit.Rule] = append(items[hit.Rule], *it) })
 			}
 		},
 	}

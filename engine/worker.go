@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"sync"
-
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/engine/store"
@@ -31,17 +29,17 @@ type mark struct {
 	time    int64 // the event's end
 }
 
-// routed is an item with the event that it comes from.
-type routed struct {
-	item  fold.Item
-	mark  int32
-	shard int32
+// shardItems are the items of a batch for one shard, which become the shard's own.
+type shardItems struct {
+	items []fold.Item
+	marks []int32 // by item: the place in result.marks of the event that it comes from
+	last  int     // how many the batch before had
 }
 
 // result is what a worker made of a batch. Results are pooled: a lane gives them back when everything is routed.
 type result struct {
 	marks      []mark
-	items      []routed
+	shards     []shardItems
 	dead       []store.DeadLetter
 	datasets   []string
 	missing    map[int]int // rule -> events without a key
@@ -51,17 +49,27 @@ type result struct {
 }
 
 func (r *result) reset() {
-	clear(r.items) // so that no batch is kept alive
-	r.marks, r.items, r.dead, r.datasets = r.marks[:0], r.items[:0], nil, r.datasets[:0]
+	for i := range r.shards {
+		o := &r.shards[i]
+		*o = shardItems{marks: o.marks[:0], last: len(o.marks)}
+	}
+	r.marks, r.dead, r.datasets = r.marks[:0], nil, r.datasets[:0]
 	clear(r.missing)
 	clear(r.fieldErrs)
 	clear(r.skipped)
 	r.tombstones = 0
 }
 
-var results = sync.Pool{New: func() any {
-	return &result{missing: map[int]int{}, fieldErrs: map[[2]string]int{}, skipped: map[string]int{}}
-}}
+// newResult returns an empty result.
+func (e *Engine) newResult() *result {
+	if r, ok := e.results.Get().(*result); ok {
+		return r
+	}
+	return &result{shards: make([]shardItems, len(e.shards)), missing: map[int]int{}, fieldErrs: map[[2]string]int{}, skipped: map[string]int{}}
+}
+
+// minItems is how many items of a batch there is room for at first.
+const minItems = 8
 
 // worker decodes, matches and captures; it keeps scratch only, nothing that could make one record depend on another.
 type worker struct {
@@ -71,7 +79,7 @@ type worker struct {
 	capturer fold.Capturer
 	hits     []rules.Hit
 	handler  decode.Handler
-	emit     func(fold.Item)
+	emit     func(*fold.Item)
 
 	out    *result
 	job    *job
@@ -81,9 +89,12 @@ type worker struct {
 func newWorker(e *Engine) *worker {
 	w := &worker{e: e, decoders: map[*input]*decode.Decoder{}, scratch: e.o.Set.NewScratch(), capturer: newCapturer(e)}
 	w.handler = decode.Handler{Event: w.event, Dead: w.dead, FieldError: w.fieldError, Skipped: w.skipped}
-	w.emit = func(it fold.Item) {
-		shard := e.programs[it.Rule].Hash(it.Group) % uint64(len(e.shards))
-		w.out.items = append(w.out.items, routed{item: it, mark: int32(len(w.out.marks) - 1), shard: int32(shard)})
+	w.emit = func(it *fold.Item) {
+		o := &w.out.shards[e.programs[it.Rule].Hash(it.Group)%uint64(len(e.shards))]
+		if o.items == nil {
+			o.items = make([]fold.Item, 0, max(minItems, o.last))
+		}
+		o.items, o.marks = append(o.items, *it), append(o.marks, int32(len(w.out.marks)-1))
 	}
 	return w
 }
@@ -115,7 +126,8 @@ func (w *worker) process(j *job) {
 		}
 		w.decoders[in] = d
 	}
-	w.job, w.out = j, results.Get().(*result)
+	w.capturer.BeginBatch()
+	w.job, w.out = j, w.e.newResult()
 	for i, rec := range j.batch.Records {
 		w.record = int32(i)
 		raw := j.batch.Raw[rec.Start:rec.End]

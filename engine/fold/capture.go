@@ -12,24 +12,32 @@ import (
 
 // Capturer is what one worker needs to turn hits into items; it is not shared.
 type Capturer struct {
-	// Redact replaces secrets in a text that leaves the worker; nil leaves texts as they are.
+	// Redact replaces secrets in a text that leaves the worker; nil leaves texts as they are. What it returns depends on
+	// the text alone.
 	Redact func(string) string
 	// Redaction says of which fields more or less is shown than that; nil: of none. Raws says it by Mention.Raw.
 	Redaction *schema.Redaction
 	Raws      []schema.Exposure
 
-	buf   []byte // an item's bytes
+	item  Item   // what emit is called with
+	buf   []byte // its bytes
 	part  []byte // a part of them
 	text  []byte // one value as text
 	ends  []int  // where the fields of a key end in buf
 	front int    // where its tenant ends there
 	other []byte // the key of another role
+	room  room   // of the items' own bytes
+	clean clean  // what Redact leaves as it is
 
 	// What is the same for all rules that capture one event: see Begin.
 	head   []byte // of evidence
 	have   schema.FieldSet
 	fields [schema.NumFields]schema.Value // as evidence shows them, where have says so
 }
+
+// BeginBatch says that the events that follow are of another batch than those before: their items share no memory with
+// the items of those.
+func (c *Capturer) BeginBatch() { c.room.begin() }
 
 // Begin says that the captures that follow are of another event than those before. It must be called before the first
 // capture of each event.
@@ -48,10 +56,10 @@ const (
 	droppedText = "[dropped]"
 )
 
-// Capture calls emit with the items of one hit: one for each key among its roles. An event without a key, an `of` or a
+// Capture calls emit with the items of one hit, one for each key among its roles; an item is emit's during the call. An event without a key, an `of` or a
 // time is none; missing counts the roles that gave no item for that.
-// It allocates the items' own bytes, once for each item, and nothing else.
-func (c *Capturer) Capture(p *Program, rule int, e *schema.Event, roles uint32, s *rules.Scratch, emit func(Item)) (missing int) {
+// It allocates room for the items' own bytes, once for many items, and nothing else.
+func (c *Capturer) Capture(p *Program, rule int, e *schema.Event, roles uint32, s *rules.Scratch, emit func(*Item)) (missing int) {
 	if n := len(p.Rule.Roles); n < rules.MaxRoles {
 		roles &= 1<<n - 1
 	}
@@ -67,7 +75,8 @@ func (c *Capturer) Capture(p *Program, rule int, e *schema.Event, roles uint32, 
 			missing++
 			continue
 		}
-		it := Item{Rule: rule, Time: end, Roles: 1 << first, Role: p.Rule.Roles[first].Order, Counted: e.Counted()}
+		it := &c.item
+		*it = Item{Rule: rule, Time: end, Roles: 1 << first, Role: p.Rule.Roles[first].Order, Counted: e.Counted()}
 		for rest := roles; rest != 0; rest &= rest - 1 {
 			i := bits.TrailingZeros32(rest)
 			if c.sameKey(p, e, &p.Rule.Roles[i]) {
@@ -80,13 +89,14 @@ func (c *Capturer) Capture(p *Program, rule int, e *schema.Event, roles uint32, 
 			id = e.Identity()
 		}
 		it.ID = id
-		emit(c.own(p, e, s, it))
+		c.own(p, e, s, it)
+		emit(it)
 	}
 	return missing
 }
 
 // own fills what the item owns. buf holds the key.
-func (c *Capturer) own(p *Program, e *schema.Event, s *rules.Scratch, it Item) Item {
+func (c *Capturer) own(p *Program, e *schema.Event, s *rules.Scratch, it *Item) {
 	key := len(c.buf)
 	if !p.wholeGroup {
 		c.buf = append(c.buf, c.buf[:c.front]...)
@@ -102,12 +112,11 @@ func (c *Capturer) own(p *Program, e *schema.Event, s *rules.Scratch, it Item) I
 	c.buf = c.appendData(c.buf, p, e, s, it.Roles)
 	data := len(c.buf)
 	c.buf = c.appendEvidence(c.buf, p, e)
-	own := string(c.buf)
+	own := c.room.own(c.buf)
 	it.Key, it.Group, it.Data, it.Evidence = own[:key], own[key:group], own[group:data], own[data:]
 	if p.wholeGroup {
 		it.Group = it.Key
 	}
-	return it
 }
 
 // key puts the key that the role reads into buf; ok is false where the event lacks a field of it.
@@ -156,10 +165,23 @@ func (c *Capturer) appendKeyField(dst []byte, e *schema.Event, f schema.Field) [
 
 // redactFor returns what takes credentials out of a text, nil where they are kept.
 func (c *Capturer) redactFor(x schema.Exposure) func(string) string {
-	if x == schema.Kept {
+	if x == schema.Kept || c.Redact == nil {
 		return nil
 	}
-	return c.Redact
+	return c.redact
+}
+
+// redact is Redact, which is asked once about texts that come again and again.
+func (c *Capturer) redact(text string) string {
+	slot := c.clean.slot(text)
+	if slot != nil && slot.is(text) {
+		return text
+	}
+	redacted := c.Redact(text)
+	if slot != nil && redacted == text {
+		slot.set(text)
+	}
+	return redacted
 }
 
 // exposure returns how much of what a rule mentions may be shown.

@@ -80,7 +80,11 @@ func (c *Capturer) appendHead(dst []byte, e *schema.Event) []byte {
 // shownField is what may be shown of a field, made once per event.
 func (c *Capturer) shownField(e *schema.Event, f schema.Field) schema.Value {
 	if !c.have.Has(f) {
-		c.fields[f] = c.exposed(c.Redaction.Field(f), e.Value(f))
+		v, x := e.Value(f), c.Redaction.Field(f)
+		if x != schema.Redacted || !c.clean.has(v.Text) {
+			v = c.exposed(x, v)
+		}
+		c.fields[f] = v
 		c.have.Add(f)
 	}
 	return c.fields[f]
@@ -99,12 +103,12 @@ func mentioned(e *schema.Event, m *expr.Mention) schema.Value {
 
 // shown returns a text as a finding may show it.
 func (c *Capturer) shown(s string) string {
-	return cutText(schema.Redacted.Expose(s, c.Redact), maxEvidenceText)
+	return cutText(schema.Redacted.Expose(s, c.redactFor(schema.Redacted)), maxEvidenceText)
 }
 
 // exposed returns a value as a finding may show it.
 func (c *Capturer) exposed(x schema.Exposure, v schema.Value) schema.Value {
-	v = Exposed(x, v, c.Redact)
+	v = Exposed(x, v, c.redactFor(x))
 	if len(v.Text) > maxEvidenceText {
 		v.Text = cutText(v.Text, maxEvidenceText)
 		v = asText(v)

@@ -41,14 +41,14 @@ func appendTenant(dst []byte, tenant string) []byte {
 }
 
 func appendEscaped[T string | []byte](dst []byte, s T) []byte {
+	from := 0
 	for i := range len(s) {
 		if s[i] == 0 {
-			dst = append(dst, keyEscaped...)
-		} else {
-			dst = append(dst, s[i])
+			dst = append(append(dst, s[from:i]...), keyEscaped...)
+			from = i + 1
 		}
 	}
-	return dst
+	return append(dst, s[from:]...)
 }
 
 // keyTexts returns the texts of a key's fields. What does not end as it should is taken as it is.

@@ -32,7 +32,7 @@ func TestCaptureRedaction(t *testing.T) {
 		}
 		c := fold.Capturer{Redaction: how, Raws: []schema.Exposure{x}, Redact: func(s string) string { return strings.ReplaceAll(s, "coup", "***") }}
 		var items []fold.Item
-		c.Capture(fold.NewProgram(r), 0, e, 1, &rules.Scratch{Expr: expr.NewScratch()}, func(it fold.Item) { items = append(items, it) })
+		c.Capture(fold.NewProgram(r), 0, e, 1, &rules.Scratch{Expr: expr.NewScratch()}, func(it *fold.Item) { items = append(items, *it) })
 		if len(items) != 1 {
 			t.Fatalf("got %d items, want 1", len(items))
 		}
@@ -77,7 +77,7 @@ func TestCaptureRedactionJoins(t *testing.T) {
 		c := fold.Capturer{Redaction: how}
 		var items []fold.Item
 		e := event(t, map[string]schema.Value{"user.email": schema.StringValue(email)})
-		c.Capture(fold.NewProgram(r), 0, e, 1, &rules.Scratch{Expr: expr.NewScratch()}, func(it fold.Item) { items = append(items, it) })
+		c.Capture(fold.NewProgram(r), 0, e, 1, &rules.Scratch{Expr: expr.NewScratch()}, func(it *fold.Item) { items = append(items, *it) })
 		return items[0].Data
 	}
 	if a, b := data("ann@example.com"), data("ann@example.com"); a != b || a == "" || strings.Contains(a, "ann") {
