@@ -40,12 +40,12 @@ const (
 	liteLLMRepeats    = 40
 )
 
-// cloudTrailCorpus is the CloudTrail samples, an event every 200 ms.
-func cloudTrailCorpus(tb testing.TB) *corpus {
+// cloudTrailCorpus is the CloudTrail samples so many times over, an event every 200 ms.
+func cloudTrailCorpus(tb testing.TB, repeats int) *corpus {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	c := &corpus{name: "cloudtrail"}
 	elements, _ := cloudTrailRecords(tb, true)
-	for n := range cloudTrailRepeats * len(elements) {
+	for n := range repeats * len(elements) {
 		var e map[string]json.RawMessage
 		if err := json.Unmarshal([]byte(elements[n%len(elements)]), &e); err != nil {
 			tb.Fatal(err)
@@ -124,7 +124,7 @@ func replay(tb testing.TB, set *rules.Set, c *corpus) int {
 //	go test ./benchmarks -run xxx -bench 'Replay|EncodingJSON' -cpu 1,2 -count 5
 func BenchmarkReplay(b *testing.B) {
 	set := shippedRules(b)
-	for _, c := range []*corpus{cloudTrailCorpus(b), liteLLMCorpus(b)} {
+	for _, c := range []*corpus{cloudTrailCorpus(b, cloudTrailRepeats), liteLLMCorpus(b)} {
 		b.Run(c.name, func(b *testing.B) {
 			b.SetBytes(int64(c.bytes))
 			found := 0
@@ -139,7 +139,7 @@ func BenchmarkReplay(b *testing.B) {
 }
 
 func BenchmarkEncodingJSON(b *testing.B) {
-	for _, c := range []*corpus{cloudTrailCorpus(b), liteLLMCorpus(b)} {
+	for _, c := range []*corpus{cloudTrailCorpus(b, cloudTrailRepeats), liteLLMCorpus(b)} {
 		b.Run(c.name, func(b *testing.B) {
 			b.SetBytes(int64(c.bytes))
 			before := cpuTime(b)

@@ -62,7 +62,7 @@ func (c *Cell) Add(it *Item) bool {
 		return false
 	}
 	n := c.pending.len()
-	if n == 0 || c.pending.at(n-1).Time < it.Time {
+	if n == 0 || c.pending.timeAt(n-1) < it.Time {
 		c.insert(n, it)
 		return true
 	}
@@ -85,17 +85,17 @@ func (c *Cell) Add(it *Item) bool {
 // belong near the end: a few steps from there are cheaper than a search.
 func (c *Cell) sameTime(t int64) (from, to int) {
 	to = c.pending.len()
-	for back := 0; to > 0 && c.pending.at(to-1).Time > t; back++ {
+	for back := 0; to > 0 && c.pending.timeAt(to-1) > t; back++ {
 		if back == nearEnd {
-			to = sort.Search(to, func(i int) bool { return c.pending.at(i).Time > t })
+			to = c.pending.from(later(t, 1))
 			break
 		}
 		to--
 	}
 	from = to
-	for back := 0; from > 0 && c.pending.at(from-1).Time == t; back++ {
+	for back := 0; from > 0 && c.pending.timeAt(from-1) == t; back++ {
 		if back == nearEnd {
-			from = sort.Search(from, func(i int) bool { return c.pending.at(i).Time >= t })
+			from = c.pending.from(t)
 			break
 		}
 		from--
@@ -155,8 +155,7 @@ func (c *Cell) Advance(w int64) {
 	}
 	scratch := c.p.borrow()
 	defer c.p.giveBack(scratch)
-	n := sort.Search(c.pending.len(), func(i int) bool { return c.pending.at(i).Time >= w })
-	if n > 0 {
+	if n := c.pending.from(w); n > 0 {
 		c.move(scratch, n)
 	}
 	c.fire(scratch, &c.base, w)
@@ -228,7 +227,7 @@ func (c *Cell) sweep(w int64) {
 func (c *Cell) Wake() (w int64, ok bool) {
 	w = c.base.next
 	if c.Pending() > 0 {
-		w = min(w, later(c.pending.at(0).Time, 1))
+		w = min(w, later(c.pending.timeAt(0), 1))
 	}
 	for i := range c.base.groups {
 		w = min(w, c.base.groups[i].End)

@@ -22,8 +22,9 @@ const (
 
 	// cacheSize is Pebble's block cache in bytes: cold State is read by single keys, so blocks are rarely read twice.
 	cacheSize = 64 << 20
-	// memTableSize in bytes: two of them plus what is being flushed are resident.
-	memTableSize = 16 << 20
+	// memTableSize in bytes: two of them plus what is being flushed are resident. Pending items are dropped a few cuts after
+	// they were written; in 16 MB many were flushed before (a tenth of what a record costs end to end).
+	memTableSize = 32 << 20
 	// memoryCacheSize and memoryMemTableSize are the same for a store in memory, where the files are memory already
 	// and tests open thousands of stores.
 	memoryCacheSize    = 1 << 20
