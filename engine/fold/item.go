@@ -1,6 +1,7 @@
 package fold
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
@@ -64,14 +65,14 @@ func (it *Item) compareEvent(o *Item) int {
 	if c := cmp.Compare(it.Role, o.Role); c != 0 {
 		return c
 	}
-	return strings.Compare(string(it.ID[:]), string(o.ID[:]))
+	return bytes.Compare(it.ID[:], o.ID[:])
 }
 
 // standsBefore says which of two copies of one event stands: the one with the smaller hash. Where the hashes are equal
 // the copies say the same and only their positions differ.
 func (it *Item) standsBefore(o *Item) bool {
 	a, b := it.body(), o.body()
-	if c := strings.Compare(string(a[:]), string(b[:])); c != 0 {
+	if c := bytes.Compare(a[:], b[:]); c != 0 {
 		return c < 0
 	}
 	return it.compare(o) < 0
