@@ -58,28 +58,26 @@ func (f *fetcher) run(ctx context.Context, r connectors.Reader) error {
 // feed sends batches until ctx ends, and closes the channel.
 func (f *fetcher) feed(ctx context.Context, batches chan<- *connectors.Batch) {
 	defer close(batches)
-	for some := f.next(ctx); some != nil; some = f.next(ctx) {
-		for _, b := range some {
-			select {
-			case batches <- b:
-			case <-ctx.Done():
-				return
-			}
+	for b := f.next(ctx); b != nil; b = f.next(ctx) {
+		select {
+		case batches <- b:
+		case <-ctx.Done():
+			return
 		}
 	}
 }
 
-// next returns the next batches, the last of which may be empty where it tells that the partition is at its end; nil once
-// ctx ended. It retries until then.
-func (f *fetcher) next(ctx context.Context) []*connectors.Batch {
+// next returns the next batch, which may be empty where it tells that the partition is at its end; nil once ctx ended.
+// It retries until then.
+func (f *fetcher) next(ctx context.Context) *connectors.Batch {
 	for ctx.Err() == nil {
-		some, err := f.fetch(ctx)
+		b, err := f.fetch(ctx)
 		if err == nil {
 			if f.pause = 0; f.health.set(f.what(), "") {
 				f.cfg.Log.Info("reading again", "source", f.cfg.Name, "topic", f.partition.Topic, "partition", f.partition.Number)
 			}
-			if some != nil {
-				return some
+			if b != nil {
+				return b
 			}
 			continue
 		}
@@ -89,7 +87,7 @@ func (f *fetcher) next(ctx context.Context) []*connectors.Batch {
 		f.failed(f.what(), err)
 		if f.atEnd { // nobody knows any more: silence must not be taken for the end
 			f.atEnd = false
-			return []*connectors.Batch{{Partition: f.partition, Next: f.position, HighWater: -1}}
+			return &connectors.Batch{Partition: f.partition, Next: f.position, HighWater: -1}
 		}
 		f.pause = min(max(2*f.pause, minPause), maxPause)
 		sleep(ctx, f.pause)
@@ -98,7 +96,7 @@ func (f *fetcher) next(ctx context.Context) []*connectors.Batch {
 }
 
 // fetch asks once. It returns nil where there is nothing to tell.
-func (f *fetcher) fetch(ctx context.Context) ([]*connectors.Batch, error) {
+func (f *fetcher) fetch(ctx context.Context) (*connectors.Batch, error) {
 	res, err := f.ask(ctx, f.position, f.cfg.FetchBytes)
 	if errors.Is(err, kafka.OffsetOutOfRange) {
 		return nil, f.reposition(ctx)
@@ -114,12 +112,11 @@ func (f *fetcher) fetch(ctx context.Context) ([]*connectors.Batch, error) {
 		return nil, f.skipGap(ctx, a.base, res.HighWatermark)
 	}
 	told := f.atEnd
-	last := a.batches[len(a.batches)-1]
-	f.position, f.atEnd = last.Next, last.AtEnd
-	if len(last.Records) == 0 && !f.atEnd && !told {
+	f.position, f.atEnd = a.batch.Next, a.batch.AtEnd
+	if len(a.batch.Records) == 0 && !f.atEnd && !told {
 		return nil, nil
 	}
-	return a.batches, nil
+	return a.batch, nil
 }
 
 // ask fetches from an offset. An error that the response carries is returned as such.

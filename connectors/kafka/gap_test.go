@@ -69,17 +69,15 @@ func readFrom(t *testing.T, addr string, offset int64) ([]conntest.Got, uint64) 
 	f := &fetcher{Source: s, copier: copier{partition: part("compact", 0)}, position: offset}
 	var got []conntest.Got
 	for {
-		some := f.next(t.Context())
-		if some == nil {
+		b := f.next(t.Context())
+		if b == nil {
 			t.Fatalf("nothing more from offset %d", f.position)
 		}
-		for _, b := range some {
-			for _, r := range b.Records {
-				got = append(got, conntest.Got{Text: b.Raw[r.Start:r.End], Offset: r.Offset, Time: r.Time, Tombstone: r.Tombstone})
-			}
-			if b.AtEnd {
-				return got, s.Counts().Gaps
-			}
+		for _, r := range b.Records {
+			got = append(got, conntest.Got{Text: b.Raw[r.Start:r.End], Offset: r.Offset, Time: r.Time, Tombstone: r.Tombstone})
+		}
+		if b.AtEnd {
+			return got, s.Counts().Gaps
 		}
 	}
 }

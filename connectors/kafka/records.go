@@ -18,9 +18,6 @@ const (
 	maxMessage = 16 << 20
 	// headBytes is how much of an oversized message is kept, in bytes: enough to tell a person what it was.
 	headBytes = 4 << 10
-	// batchBytes ends a Batch, in bytes: a response is larger than what stays in a core's cache while it is decoded and
-	// folded. With responses of 1 MiB in one Batch a record cost 5 % more.
-	batchBytes = 256 << 10
 )
 
 // copier makes Batches of fetch responses. It is for one goroutine.
@@ -29,29 +26,29 @@ const (
 // the broker's own time stands once in a batch's header, and the client does not hand it out.
 type copier struct {
 	partition connectors.Partition
-	values    []protocol.Bytes    // of the Batch that is being made
-	records   []connectors.Record // of it
-	size      int                 // of its Raw in bytes
+	values    []protocol.Bytes // scratch: of the response that is being copied
+	records   []connectors.Record
 }
 
 // answer is what one fetch gave.
 type answer struct {
-	batches []*connectors.Batch // one at least; none of them is empty but the last
+	batch *connectors.Batch
 	// stuck says that the broker sent batches and none of them held a record at or behind the position: it is within a
 	// gap that compaction or a transaction left. base is the last batch's base offset.
 	stuck bool
 	base  int64
 }
 
-// copy makes Batches of what res holds from position on. Every byte is copied once, out of the client's pages into Raw.
+// copy makes a Batch of what res holds from position on. Every byte is copied once, out of the client's pages into Raw.
 func (c *copier) copy(res *kafka.FetchResponse, position int64) (answer, error) {
+	c.values, c.records = c.values[:0], make([]connectors.Record, 0, cap(c.records))
 	defer c.release()
 	batches := []protocol.RecordReader{res.Records}
 	if stream, ok := res.Records.(*protocol.RecordStream); ok {
 		batches = stream.Records
 	}
 	a := answer{base: -1}
-	next := position
+	next, size := position, 0
 	for _, b := range batches {
 		if o, ok := b.(interface{ Offset() int64 }); ok {
 			a.base = o.Offset()
@@ -77,42 +74,27 @@ func (c *copier) copy(res *kafka.FetchResponse, position int64) (answer, error) 
 				}
 				continue
 			}
-			if c.size >= batchBytes {
-				if err := c.flush(&a, res, next); err != nil {
-					return a, err
-				}
-			}
 			next = r.Offset + 1
-			c.note(r)
+			size += c.note(r, size)
 		}
 	}
 	a.stuck = a.base >= 0 && next == position
-	if err := c.flush(&a, res, next); err != nil {
+	a.batch = &connectors.Batch{
+		Partition: c.partition, Next: next, HighWater: res.HighWatermark, AtEnd: next == res.HighWatermark,
+	}
+	var err error
+	if a.batch.Raw, err = c.text(size); err != nil {
 		return a, err
 	}
-	last := a.batches[len(a.batches)-1]
-	last.AtEnd = next == res.HighWatermark
+	if len(c.records) > 0 {
+		a.batch.Records = c.records
+	}
 	return a, nil
 }
 
-// flush makes a Batch of what was noted.
-func (c *copier) flush(a *answer, res *kafka.FetchResponse, next int64) error {
-	text, err := c.text()
-	if err != nil {
-		return err
-	}
-	b := &connectors.Batch{Partition: c.partition, Raw: text, Next: next, HighWater: res.HighWatermark}
-	if n := len(c.records); n > 0 {
-		b.Records, c.records = c.records, make([]connectors.Record, 0, n+n/4)
-	}
-	a.batches = append(a.batches, b)
-	c.release()
-	return nil
-}
-
-// note remembers r's value.
-func (c *copier) note(r *protocol.Record) {
-	rec := connectors.Record{Start: c.size, End: c.size, Offset: r.Offset, Time: r.Time.UnixNano()}
+// note remembers r's value and returns how many bytes of Raw it will take. at is its place there.
+func (c *copier) note(r *protocol.Record, at int) int {
+	rec := connectors.Record{Start: at, End: at, Offset: r.Offset, Time: r.Time.UnixNano()}
 	if r.Time.IsZero() {
 		rec.Time = 0
 	}
@@ -121,18 +103,18 @@ func (c *copier) note(r *protocol.Record) {
 	} else {
 		rec.End += r.Value.Len()
 		if r.Value.Len() > maxMessage {
-			rec.TooLarge, rec.End = true, rec.Start+headBytes
+			rec.TooLarge, rec.End = true, at+headBytes
 		}
 		c.values = append(c.values, r.Value)
 	}
 	c.records = append(c.records, rec)
-	c.size = rec.End
+	return rec.End - rec.Start
 }
 
 // text joins the values that were noted.
-func (c *copier) text() (string, error) {
+func (c *copier) text(size int) (string, error) {
 	var raw strings.Builder
-	raw.Grow(c.size)
+	raw.Grow(size)
 	v := 0
 	for i := range c.records {
 		rec := &c.records[i]
@@ -175,10 +157,9 @@ func wholeRunes(s string) int {
 	return len(s)
 }
 
-// release gives the client its pages back and forgets what was noted.
+// release gives the client its pages back.
 func (c *copier) release() {
 	for _, v := range c.values {
 		v.Close()
 	}
-	c.values, c.records, c.size = c.values[:0], c.records[:0], 0
 }

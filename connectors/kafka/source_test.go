@@ -158,37 +158,6 @@ func TestRecords(t *testing.T) {
 	r.Check(t)
 }
 
-// TestLargeResponses: one response is several Batches, each with the position behind it, and only the last can be the end.
-func TestLargeResponses(t *testing.T) {
-	t.Parallel()
-	fake := conntest.StartFakeKafka(t)
-	conntest.CreateTopic(t, fake.Addr, "large", 1)
-	want := numbered(strings.Repeat("text ", 1000), 0, 200)
-	conntest.Produce(t, fake.Addr, "large", 0, conntest.Messages(want...), nil)
-	s := newSource(t, fake.Addr, func(c *Config) { c.Topics, c.FetchBytes = []string{"large"}, 16 << 20 })
-	defer s.transport.CloseIdleConnections()
-	f := &fetcher{Source: s, copier: copier{partition: part("large", 0)}}
-	batches := f.next(t.Context())
-	if len(batches) < 3 {
-		t.Fatalf("got %d batches of one response of %d bytes, want several", len(batches), 200*5000)
-	}
-	var got []string
-	for i, b := range batches {
-		for _, r := range b.Records {
-			got = append(got, b.Raw[r.Start:r.End])
-		}
-		if b.Next != int64(len(got)) {
-			t.Errorf("batch %d: the next position is %d, want %d", i, b.Next, len(got))
-		}
-		if last := i == len(batches)-1; b.AtEnd != last || len(b.Raw) > batchBytes+6000 {
-			t.Errorf("batch %d of %d: %d bytes, at its end: %t", i, len(batches), len(b.Raw), b.AtEnd)
-		}
-	}
-	if !slices.Equal(got, want) {
-		t.Errorf("got %d records, want %d", len(got), len(want))
-	}
-}
-
 func TestStart(t *testing.T) {
 	t.Parallel()
 	fake := conntest.StartFakeKafka(t)
