@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
@@ -149,7 +150,8 @@ func (s *shard) addLate(it *fold.Item) {
 	s.late = append(s.late, f)
 }
 
-// entry returns the owner's cell, from memory, from what a cut is about to store, from the store, or new.
+// entry returns the owner's cell, from memory, from what a cut is about to store, from the store, or new. The group may be
+// part of an item, which the entry outlives: it keeps a copy.
 func (s *shard) entry(k cellKey) *entry {
 	if en, ok := s.hot[k]; ok {
 		return en
@@ -157,6 +159,7 @@ func (s *shard) entry(k cellKey) *entry {
 	if en, ok := s.cold.Get(k); ok {
 		return en
 	}
+	k.group = strings.Clone(k.group)
 	en := &entry{key: k, wake: math.MaxInt64}
 	flat, handed := s.inflight[k]
 	if !handed && s.e.o.Store != nil {

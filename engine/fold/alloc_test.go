@@ -2,6 +2,9 @@ package fold_test
 
 import (
 	"fmt"
+	"runtime"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -141,4 +144,47 @@ func BenchmarkStateBytes(b *testing.B) {
 			b.ReportMetric(float64(n), "B/cell")
 		})
 	}
+}
+
+// TestStateOutlivesItems: the bytes of an item stand in one piece of memory with those of others. What is kept of it when
+// it has moved into base, a key, a group, an event to show, must not keep the piece alive.
+func TestStateOutlivesItems(t *testing.T) {
+	const cells, piece = 300, 64 << 10
+	for _, r := range kinds() {
+		p := fold.NewProgram(r)
+		var kept []*fold.Cell
+		before := heap()
+		for n := range cells {
+			c := fold.NewCell(p, strconv.Itoa(n))
+			c.Advance(0)
+			for i := range 6 {
+				it := at(i, uint64(i))
+				own := strings.Repeat("x", piece) + it.Key + data(r, i) + "who is it and what was done"
+				it.Key, own = own[piece:piece+len(it.Key)], own[piece+len(it.Key):]
+				it.Group = it.Key
+				it.Data, it.Evidence = own[:len(data(r, i))], own[len(data(r, i)):]
+				if r.Sequence != nil && i%2 == 1 {
+					it.Roles, it.Role = 2, 2
+				}
+				c.Add(&it)
+			}
+			c.Cut(0, func(*schema.Finding) {})
+			c.Advance(10e9)
+			c.Cut(0, func(*schema.Finding) {})
+			kept = append(kept, c)
+		}
+		if each := (heap() - before) / cells; each > piece/4 {
+			t.Errorf("%s: a cell keeps %d bytes alive, want far less than the %d that its items share with others", r.Kind, each, piece)
+		}
+		runtime.KeepAlive(kept)
+	}
+}
+
+// heap returns how many bytes are alive.
+func heap() int64 {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
 }

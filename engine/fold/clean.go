@@ -32,12 +32,6 @@ func (c *clean) slot(text string) *cleanText {
 	return &c.slots[xxh3.HashString(text)%cleanSlots]
 }
 
-// has says that the text is remembered. It may be shown as it is then: it is short.
-func (c *clean) has(text string) bool {
-	slot := c.slot(text)
-	return slot != nil && slot.is(text)
-}
-
 func (t *cleanText) is(text string) bool { return string(t.text[:t.n]) == text }
 
 func (t *cleanText) set(text string) { t.n = uint8(copy(t.text[:], text)) }

@@ -81,7 +81,9 @@ func (c *Capturer) appendHead(dst []byte, e *schema.Event) []byte {
 func (c *Capturer) shownField(e *schema.Event, f schema.Field) schema.Value {
 	if !c.have.Has(f) {
 		v, x := e.Value(f), c.Redaction.Field(f)
-		if x != schema.Redacted || !c.clean.has(v.Text) {
+		if x == schema.Redacted && v.Kind == schema.KindString && c.Redact != nil {
+			v.Text = cutText(c.redact(v.Text), maxEvidenceText) // what exposed does, the usual case
+		} else {
 			v = c.exposed(x, v)
 		}
 		c.fields[f] = v

@@ -57,11 +57,12 @@ func (p *Program) Finding(group string, g *Group) *schema.Finding {
 
 // Late returns the finding of its own that a late item of a rule without a stateful clause gives: settled at once.
 func Late(p *Program, it *Item) *schema.Finding {
+	evidence := strings.Clone(it.Evidence) // as in Program.open
 	g := Group{
 		Version: p.Rule.Version, Start: it.Time, End: it.Time, First: it.Time, Last: it.Time,
-		Count: 1, Who: whoOf(it.Evidence),
+		Count: 1, Who: whoOf(evidence),
 	}
-	g.Show(Shown{Time: it.Time, Role: it.Role, ID: it.ID, Evidence: it.Evidence})
+	g.Show(Shown{Time: it.Time, Role: it.Role, ID: it.ID, Evidence: evidence})
 	f := p.Finding(it.Group, &g)
 	f.ID = FindingID(p.Rule.ID, p.Rule.Version, it.Group, it.Time, it.ID)
 	f.Late, f.Status, f.Revision = true, schema.StatusSettled, 1

@@ -2,6 +2,7 @@ package fold
 
 import (
 	"encoding/binary"
+	"strings"
 
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
@@ -55,13 +56,14 @@ func (s *Shown) compare(o *Shown) int {
 // holds says whether a trigger at t is one of the group's. Triggers come in order.
 func (g *Group) holds(t int64) bool { return t == g.Start || t < g.End }
 
-// Show adds an event: none twice, in order, the first 3 and the last 5.
-func (g *Group) Show(s Shown) {
+// Show adds an event: none twice, in order, the first 3 and the last 5. It returns where the event stands, nil where it
+// is not kept.
+func (g *Group) Show(s Shown) *Shown {
 	shows := g.Shows[:g.N]
 	at := len(shows)
 	for i := range shows {
 		if shows[i].Time == s.Time && shows[i].ID == s.ID {
-			return
+			return nil
 		}
 	}
 	for at > 0 && s.compare(&shows[at-1]) < 0 {
@@ -71,14 +73,16 @@ func (g *Group) Show(s Shown) {
 	case g.N < maxShown:
 		g.N++
 		copy(g.Shows[at+1:g.N], g.Shows[at:])
-		g.Shows[at] = s
 	case at < firstShown: // the third goes
 		copy(g.Shows[at+1:firstShown], g.Shows[at:])
-		g.Shows[at] = s
 	case at > firstShown: // the fourth goes
 		copy(g.Shows[firstShown:], g.Shows[firstShown+1:at])
-		g.Shows[at-1] = s
+		at--
+	default:
+		return nil
 	}
+	g.Shows[at] = s
+	return &g.Shows[at]
 }
 
 // trigger adds a trigger to the groups: to the last one, or to a new one.
@@ -100,21 +104,24 @@ func (p *Program) trigger(groups []Group, tr *trigger) []Group {
 		g.Show(Shown{Time: v.time, Role: v.role, Step: v.step, ID: v.id, Evidence: string(v.evidence)})
 	}
 	if it := tr.item; it != nil {
-		g.Show(Shown{Time: it.Time, Role: it.Role, Step: tr.step, ID: it.ID, Evidence: it.Evidence})
+		if s := g.Show(Shown{Time: it.Time, Role: it.Role, Step: tr.step, ID: it.ID, Evidence: it.Evidence}); s != nil {
+			s.Evidence = strings.Clone(s.Evidence)
+		}
 	}
 	return groups
 }
 
-// open returns the group that a trigger opens, without its events.
+// open returns the group that a trigger opens, without its events. A group outlives its items, whose bytes stand among
+// those of others: what it keeps of them is a copy.
 func (p *Program) open(tr *trigger) Group {
 	g := Group{
 		Version: p.Rule.Version,
 		Start:   tr.time, End: p.groupEnd(tr.time), First: tr.first, Last: tr.time,
 		Count: tr.count, Value: tr.value,
-		Known: tr.known, From: tr.from, Text: tr.text,
+		Known: tr.known, From: tr.from, Text: strings.Clone(tr.text),
 	}
 	if tr.item != nil {
-		g.Who = whoOf(tr.item.Evidence)
+		g.Who = strings.Clone(whoOf(tr.item.Evidence))
 	} else if n := len(tr.views); n > 0 {
 		g.Who = string(whoOf(tr.views[n-1].evidence))
 	}

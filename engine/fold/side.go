@@ -23,14 +23,17 @@ type keyed struct {
 
 func (s *side) find(key string) (int, bool) {
 	if n := len(s.keys); n == 1 { // by far the most
-		c := strings.Compare(key, s.keys[0].key)
-		return max(c, 0), c == 0
+		if key == s.keys[0].key {
+			return 0, true
+		}
+		return max(strings.Compare(key, s.keys[0].key), 0), false
 	}
 	i := sort.Search(len(s.keys), func(i int) bool { return s.keys[i].key >= key })
 	return i, i < len(s.keys) && s.keys[i].key == key
 }
 
-// slot returns the place of the key, which it makes where there is none. Room that was used before is used again.
+// slot returns the place of the key, which it makes where there is none. Room that was used before is used again. The
+// key may be part of an item, which it outlives: what is kept is a copy.
 func (s *side) slot(key string) *keyed {
 	i, ok := s.find(key)
 	if ok {
@@ -43,6 +46,11 @@ func (s *side) slot(key string) *keyed {
 		s.keys = append(s.keys, keyed{})
 	}
 	room := s.keys[n].state[:0]
+	if before := s.keys[n].key; before == key {
+		key = before // live is made again and again of the same keys
+	} else {
+		key = strings.Clone(key)
+	}
 	copy(s.keys[i+1:], s.keys[i:n])
 	s.keys[i] = keyed{key: key, state: room}
 	return &s.keys[i]
