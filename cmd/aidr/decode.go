@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aidr-engine/aidr/cmd/pipeline"
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/connectors/file"
 	"github.com/aidr-engine/aidr/schema"
@@ -22,9 +23,9 @@ import (
 )
 
 func decodeCommand() *cobra.Command {
-	var format, deadLetters string
-	var folders []string
+	var deadLetters string
 	var identity, explain bool
+	var from reading
 	c := &cobra.Command{
 		Use:   "decode [flags] FILE...",
 		Short: "Print the normalised events of log files, one JSON object a line",
@@ -35,18 +36,22 @@ directories are read too. What can not be decoded is counted at the end, or writ
 --explain says on standard error how each record was read, one JSON object a line: the envelopes around it, its format and
 the keys that told it, what named its agent, and what was counted: values of impossible types, keys that stand twice.
 
+` + readingHelp + `
+Events are printed as aidr tap shows them then: redacted as findings are.
+
 Formats: ` + formatNames(),
 		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			set, err := loadMaps(cmd, folders)
+			o, err := decodeOptions(cmd, &from)
 			if err != nil {
 				return err
 			}
 			out := bufio.NewWriterSize(jsonTo(cmd.OutOrStdout()), 256<<10)
-			d, err := newDecodePrinter(out, format, set.Maps(), identity)
+			d, err := newDecodePrinter(out, o, identity)
 			if err != nil {
-				return &exit{exitUsage, err}
+				return err
 			}
+			d.exposed, d.redact = from.config != "", from.cfg.Redact
 			if deadLetters != "" {
 				f, err := os.Create(deadLetters)
 				if err != nil {
@@ -65,12 +70,33 @@ Formats: ` + formatNames(),
 			return err
 		},
 	}
-	c.Flags().StringVar(&format, "format", "auto", "format of the records, or auto")
-	c.Flags().StringArrayVar(&folders, "maps", nil, "folder of field maps, beside those that aidr ships; may be given again")
+	from.flags(c)
 	c.Flags().StringVar(&deadLetters, "dead-letters", "", "file for what can not be decoded: JSON lines with file, offset, reason, detail, body")
 	c.Flags().BoolVar(&explain, "explain", false, "say on standard error how each record was read")
 	c.Flags().BoolVar(&identity, "identity", false, "print each event's identity as _identity")
 	return c
+}
+
+// decodeOptions says how events are made of the files: all of their fields.
+func decodeOptions(cmd *cobra.Command, from *reading) (decode.Options, error) {
+	if err := from.load(cmd); err != nil {
+		return decode.Options{}, err
+	}
+	in, err := from.input(cmd)
+	if err != nil {
+		return decode.Options{}, err
+	}
+	in.Decode.Wanted = schema.Wanted{Fields: schema.AllFields()}
+	if from.config == "" {
+		return in.Decode, nil
+	}
+	// The registry, which knows agents by other names, comes with the rules.
+	set, err := loadSet(cmd, from.ruleFiles(nil, "", ""))
+	if err != nil {
+		return decode.Options{}, err
+	}
+	in.Decode.Aliases = set.Aliases()
+	return in.Decode, nil
 }
 
 func formatNames() string {
@@ -87,6 +113,9 @@ type decodePrinter struct {
 	decoder  *decode.Decoder
 	handler  decode.Handler
 	identity bool
+	exposed  bool              // only what findings may show of an event
+	redact   *schema.Redaction // how much that is; nil: all but credentials
+	shown    schema.Event
 	dead     *json.Encoder // nil: they are only counted
 	reasons  map[string]int
 	events   int
@@ -96,8 +125,8 @@ type decodePrinter struct {
 	err      error
 }
 
-func newDecodePrinter(out *bufio.Writer, format string, list []*decode.Map, identity bool) (*decodePrinter, error) {
-	dec, err := decode.New(decode.Options{Format: format, Maps: list, Wanted: schema.Wanted{Fields: schema.AllFields()}})
+func newDecodePrinter(out *bufio.Writer, o decode.Options, identity bool) (*decodePrinter, error) {
+	dec, err := decode.New(o)
 	if err != nil {
 		return nil, err
 	}
@@ -131,6 +160,10 @@ func (d *decodePrinter) files(ctx context.Context, paths []string, stdin io.Read
 
 func (d *decodePrinter) event(e *schema.Event) {
 	d.events++
+	if d.exposed {
+		pipeline.Expose(&d.shown, e, d.redact)
+		e = &d.shown
+	}
 	d.line = append(formats.AppendEvent(d.line[:0], e, d.identity), '\n')
 	if _, err := d.out.Write(d.line); err != nil && d.err == nil {
 		d.err = err
@@ -152,7 +185,7 @@ func (d *decodePrinter) deadLetter(x decode.Dead) {
 	if d.dead == nil {
 		return
 	}
-	line := deadLine{d.name, d.offset, x.Index, x.Reason, x.Detail, content.Redact(x.Body)}
+	line := deadLine{d.name, d.offset, x.Index, x.Reason, x.Detail, d.redact.Dead().Expose(x.Body, content.Redact)}
 	if err := d.dead.Encode(line); err != nil && d.err == nil {
 		d.err = err
 	}

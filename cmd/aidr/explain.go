@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 
+	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/decode"
 )
 
@@ -43,7 +44,8 @@ func (d *decodePrinter) explain(w io.Writer) {
 			Named: x.Named, Events: x.Events, Faults: x.Faults, Twice: x.Twice, Dead: x.Dead, Near: x.Near,
 		}
 		if x.Events > 0 {
-			line.Agent = &explainName{x.Agent.UID, x.Agent.Source, x.Agent.Record, x.Agent.Rung}
+			show := d.redact.Field(schema.AIAgentUID)
+			line.Agent = &explainName{show.Expose(x.Agent.UID, nil), x.Agent.Source, show.Expose(x.Agent.Record, nil), x.Agent.Rung}
 		}
 		if err := lines.Encode(line); err != nil && d.err == nil {
 			d.err = err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -149,7 +150,7 @@ func TestDemo(t *testing.T) {
 }
 
 // TestGolden runs the command lines of txtar files: `cmd` has the arguments, `stdout` and `stderr` what is printed, `code`
-// the exit code; the other files are there for the command.
+// the exit code; the other files are there for the command. $DIR is where they are, in arguments and in YAML.
 //
 //	go test ./cmd/aidr -run TestGolden -update
 func TestGolden(t *testing.T) {
@@ -176,7 +177,11 @@ func golden(t *testing.T, file string) {
 		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, f.Data, 0o600); err != nil {
+		data := f.Data
+		if filepath.Ext(path) == ".yaml" {
+			data = bytes.ReplaceAll(data, []byte("$DIR"), []byte(dir))
+		}
+		if err := os.WriteFile(path, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"sort"
 	"strings"
@@ -19,13 +20,13 @@ import (
 	"github.com/aidr-engine/aidr/rules/doc"
 	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/content"
-	"github.com/aidr-engine/aidr/schema/decode"
 )
 
 func replayCommand() *cobra.Command {
-	var rulesDirs, delays, folders []string
-	var lists, agents, format, until, findings string
+	var rulesDirs, delays []string
+	var lists, agents, until, findings string
 	var shards int
+	var from reading
 	c := &cobra.Command{
 		Use:   "replay [flags] FILE...",
 		Short: "Run the whole pipeline over files and print the findings",
@@ -34,20 +35,25 @@ a line, sorted by (group_start, id). The output is byte-identical from run to ru
 file is a partition; "-" is standard input; gzip, zstd and directories are read too.
 
 At the end time stands at the highest event time of the input: groups that are not over by then stay open. --until moves
-on to a later instant.`,
+on to a later instant.
+
+` + readingHelp + `
+The rules are those of the configuration then; findings are redacted as it says.`,
 		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			growth(replayGrowth)
-			set, err := loadSet(cmd, pipeline.RuleFiles{Paths: rulesDirs, Lists: lists, Agents: agents})
+			if err := from.load(cmd); err != nil {
+				return err
+			}
+			set, err := loadSet(cmd, from.ruleFiles(rulesDirs, lists, agents))
 			if err != nil {
 				return err
 			}
-			mapped, err := loadMaps(cmd, folders)
+			in, err := from.input(cmd)
 			if err != nil {
 				return err
 			}
-			in := engine.Input{Decode: decode.Options{Format: format, Maps: mapped.Maps()}}
-			if in.Delays, err = parseDelays(delays); err != nil {
+			if in.Delays, err = addDelays(in.Delays, delays); err != nil {
 				return err
 			}
 			end, err := parseUntil(until)
@@ -58,7 +64,7 @@ on to a later instant.`,
 				return &exit{exitUsage, err}
 			}
 			counts := newReplayCounts()
-			o := engine.Options{Set: set, Inputs: []engine.Input{in}, Shards: shards, Redact: content.Redact, Metrics: counts.metrics}
+			o := engine.Options{Set: set, Inputs: []engine.Input{in}, Shards: shards, Redact: content.Redact, Redaction: from.cfg.Redact, Metrics: counts.metrics}
 			began := time.Now()
 			fs, err := engine.Replay(cmd.Context(), o, end)
 			if err != nil {
@@ -75,8 +81,7 @@ on to a later instant.`,
 	f.StringArrayVar(&rulesDirs, "rules", nil, "folder or file of rules; may be repeated (default: the rules that aidr ships)")
 	f.StringVar(&lists, "lists", "", "folder of lists (default: lists/ in the folder of rules)")
 	f.StringVar(&agents, "agents", "", "registry of agents (default: agents.yaml in the folder of rules)")
-	f.StringVar(&format, "format", "auto", "format of the records, or auto")
-	f.StringArrayVar(&folders, "maps", nil, "folder of field maps, beside those that aidr ships; may be given again")
+	from.flags(c)
 	f.IntVar(&shards, "shards", 0, "number of shards (default: one per core)")
 	f.StringVar(&until, "until", "", "instant that time moves on to at the end, such as 2026-01-31T12:00:00Z")
 	f.StringArrayVar(&delays, "delay", nil, "DATASET=DURATION: how late its records may be; may be repeated")
@@ -94,8 +99,10 @@ func loadSet(cmd *cobra.Command, files pipeline.RuleFiles) (*pipeline.Set, error
 	return set, nil
 }
 
-func parseDelays(flags []string) (map[string]time.Duration, error) {
+// addDelays returns delays by dataset, some of which flags replace.
+func addDelays(by map[string]time.Duration, flags []string) (map[string]time.Duration, error) {
 	out := map[string]time.Duration{}
+	maps.Copy(out, by)
 	for _, f := range flags {
 		name, text, ok := strings.Cut(f, "=")
 		d, valid := doc.ParseDuration(text)

@@ -169,21 +169,31 @@ const (
 )
 
 // Load reads the file. The problems are all of them; c is nil where one is no warning.
-func Load(file string) (c *Config, problems []doc.Problem) {
+func Load(file string) (c *Config, problems []doc.Problem) { return load(file, false) }
+
+// LoadReading is Load of what says how records are read and judged: rules, maps, lists, agents, identity, enrichment,
+// redact, and of sources what is not their connection. All of it may be left out. What else the file has is not looked
+// at, so that the secrets of a running aidr need not be there.
+func LoadReading(file string) (c *Config, problems []doc.Problem) { return load(file, true) }
+
+func load(file string, reading bool) (*Config, []doc.Problem) {
 	src, err := os.ReadFile(file)
 	if err != nil {
 		return nil, []doc.Problem{{File: file, Line: 1, Col: 1, Cause: fmt.Sprintf("can not be read: %v: aidr config init writes one to begin with", err)}}
 	}
-	return Parse(file, src, os.LookupEnv)
+	return parse(src, reader{origin: file, env: os.LookupEnv, reading: reading})
 }
 
 // Parse reads the text of a file; relative paths in it are relative to the working directory.
 func Parse(file string, src []byte, env func(string) (string, bool)) (*Config, []doc.Problem) {
-	d, root := doc.Parse(file, src)
+	return parse(src, reader{origin: file, env: env})
+}
+
+func parse(src []byte, r reader) (*Config, []doc.Problem) {
+	d, root := doc.Parse(r.origin, src)
 	if root == nil {
 		return nil, quiet(d.Problems())
 	}
-	r := reader{origin: file, env: env}
 	c := r.config(root)
 	problems := append(quiet(d.Problems()), r.mapProblems...)
 	if d.Failed() || maps.Failed(problems) {
@@ -203,6 +213,7 @@ func quiet(problems []doc.Problem) []doc.Problem {
 // reader reads the nodes of one file.
 type reader struct {
 	origin  string // the name of the file
+	reading bool   // only what says how records are read
 	env     func(string) (string, bool)
 	filters *expr.Env // nil until the first filter
 

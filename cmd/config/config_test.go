@@ -353,3 +353,35 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestReadingOnly: of a whole configuration only what says how records are read is taken, without its secrets; all of it
+// may be left out, and a key that nobody knows is still told.
+func TestReadingOnly(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "f.yaml")
+	f := func(src string) (*Config, []doc.Problem) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(src), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return LoadReading(file)
+	}
+	c, problems := f(everything)
+	if len(problems) > 0 {
+		t.Fatalf("got problems %v", problems)
+	}
+	s := c.Sources[0]
+	if s.Name != "logs" || s.Format != "cloudtrail" || s.Tenant != "acme" || s.Delay["aws.cloudtrail"] != 20*time.Minute || len(s.TrustForwarded) != 1 {
+		t.Errorf("got source %+v", s)
+	}
+	if s.Kafka != nil || c.Sinks.ClickHouse != nil || c.State.Dir != "" || len(c.Sources) != 3 || !slices.Equal(c.Rules, []string{"r1", "r2"}) {
+		t.Errorf("got %+v", c)
+	}
+	if c, problems := f("redact: {user.email: drop}\n"); c == nil || len(problems) > 0 || len(c.Sources) > 0 {
+		t.Errorf("a part: got %+v, %v", c, problems)
+	}
+	for _, bad := range []string{"sorces: []\n", "sources: [{kafak: {}}]\n", "sources: []\n", "sources: [{name: a}, {name: a}]\n"} {
+		if c, problems := f(bad); c != nil || len(problems) == 0 {
+			t.Errorf("%q: got %+v, %v", bad, c, problems)
+		}
+	}
+}

@@ -25,14 +25,22 @@ func (r *reader) config(root *doc.Node) *Config {
 		Maps:   r.maps(f.Get("maps")),
 		Lists:  r.text(f.Get("lists")),
 		Agents: r.text(f.Get("agents")),
-		State:  r.state(section(f, "state")),
-		Sinks:  r.sinks(section(f, "sinks")),
-		HTTP:   r.http(section(f, "http")),
-		Log:    r.log(section(f, "log")),
-		Shards: int(integer(f.Get("shards"), 0, 1, 1024)),
 	}
 	c.Identity, c.Enrichment, c.Redact = r.identity(f.Get("identity")), r.enrichment(f.Get("enrichment")), r.redact(f.Get("redact"))
-	sources := f.Need("sources")
+	if r.reading {
+		f.Pass("state", "sinks", "http", "log", "shards")
+		c.Sources = r.sources(f.Get("sources"))
+	} else {
+		c.State, c.Sinks = r.state(section(f, "state")), r.sinks(section(f, "sinks"))
+		c.HTTP, c.Log = r.http(section(f, "http")), r.log(section(f, "log"))
+		c.Shards = int(integer(f.Get("shards"), 0, 1, 1024))
+		c.Sources = r.sources(f.Need("sources"))
+	}
+	f.Done()
+	return c
+}
+
+func (r *reader) sources(sources *doc.Node) (out []Source) {
 	taken := map[string]bool{}
 	for i, n := range sources.Items() {
 		s := r.source(n, i)
@@ -40,13 +48,12 @@ func (r *reader) config(root *doc.Node) *Config {
 			n.Fail("the name %q is taken by a source above: names go into checkpoints and must differ", s.Name)
 		}
 		taken[s.Name] = true
-		c.Sources = append(c.Sources, s)
+		out = append(out, s)
 	}
-	if sources != nil && len(c.Sources) == 0 {
+	if sources != nil && len(out) == 0 {
 		sources.Fail("names no source: give at least one with kafka or file")
 	}
-	f.Done()
-	return c
+	return out
 }
 
 func (r *reader) source(n *doc.Node, place int) Source {
@@ -66,6 +73,17 @@ func (r *reader) source(n *doc.Node, place int) Source {
 		known.check(item)
 	}
 	s.Delay = known.delays(f.Get("delay"))
+	if r.reading {
+		f.Pass("kafka", "file")
+	} else {
+		r.connection(n, f, &s)
+	}
+	f.Done()
+	return s
+}
+
+// connection reads where a source's records come from.
+func (r *reader) connection(n *doc.Node, f *doc.Fields, s *Source) {
 	k, file := f.Get("kafka"), f.Get("file")
 	switch {
 	case k != nil && file == nil:
@@ -75,8 +93,6 @@ func (r *reader) source(n *doc.Node, place int) Source {
 	default:
 		n.Fail("needs exactly one of kafka and file")
 	}
-	f.Done()
-	return s
 }
 
 func (r *reader) name(n *doc.Node, absent string) string {

@@ -29,19 +29,29 @@ func buildInputs(cfg *config.Config, set *maps.Set, log *slog.Logger) (inputs []
 			errs = append(errs, fmt.Errorf("%ssource %q: %w", s.At, s.Name, err))
 			continue
 		}
-		in := engine.Input{
-			Source: src, Idle: s.Idle, Datasets: s.Datasets, Delays: delays(s, set),
-			Decode: decode.Options{Format: s.Format, Maps: set.Maps(), Tenant: s.Tenant, TrustForwarded: s.TrustForwarded},
+		in, err := buildReading(s, set)
+		if err != nil {
+			errs = append(errs, err)
 		}
-		if _, err := decode.New(in.Decode); err != nil {
-			errs = append(errs, fmt.Errorf("%ssource %q: %w", s.At, s.Name, err))
-		}
-		if len(in.Datasets) == 0 {
-			in.Datasets = datasetsOf(s.Format, set)
-		}
+		in.Source, in.Idle = src, s.Idle
 		inputs = append(inputs, in)
 	}
 	return inputs, errors.Join(errs...)
+}
+
+// buildReading says how the records of a source are read, wherever they come from.
+func buildReading(s config.Source, set *maps.Set) (engine.Input, error) {
+	in := engine.Input{
+		Datasets: s.Datasets, Delays: delays(s, set),
+		Decode: decode.Options{Format: s.Format, Maps: set.Maps(), Tenant: s.Tenant, TrustForwarded: s.TrustForwarded},
+	}
+	if len(in.Datasets) == 0 {
+		in.Datasets = datasetsOf(s.Format, set)
+	}
+	if _, err := decode.New(in.Decode); err != nil {
+		return in, fmt.Errorf("%ssource %q: %w", s.At, s.Name, err)
+	}
+	return in, nil
 }
 
 // datasetsOf returns what a format can give; nil, anything, for auto and aidr.

@@ -146,16 +146,21 @@ func newTapReader(o decode.Options, redact *schema.Redaction, t TapOptions, one 
 	return r, nil
 }
 
-// event shows a copy: what follows in the record begins as the event itself.
 func (r *tapReader) event(e *schema.Event) {
 	if r.err != nil {
 		return
 	}
-	r.shown = *e
-	for f := range e.Present().All {
-		r.shown.Set(f, fold.Exposed(r.redact.Field(f), e.Value(f), content.Redact))
-	}
+	Expose(&r.shown, e, r.redact)
 	r.err = r.show(&r.shown)
+}
+
+// Expose makes shown what a finding may show of an event. It is a copy: what follows in the record begins as the event
+// itself.
+func Expose(shown, e *schema.Event, redact *schema.Redaction) {
+	*shown = *e
+	for f := range e.Present().All {
+		shown.Set(f, fold.Exposed(redact.Field(f), e.Value(f), content.Redact))
+	}
 }
 
 // Assigned implements connectors.Reader.

@@ -67,6 +67,9 @@ func (f *Fields) Refuse(key, cause string) {
 	}
 }
 
+// Pass asks for keys whose values are somebody else's.
+func (f *Fields) Pass(keys ...string) { f.asked = append(f.asked, keys...) }
+
 // Done notes every key that was not asked for.
 func (f *Fields) Done() {
 	if f.node == nil {
