@@ -28,6 +28,7 @@ func TestExitCodes(t *testing.T) {
 	write("warns/a.yaml", fine)
 	write("broken/a.yaml", strings.Replace(fine, "event.class", "event.clas", 1))
 	write("broken/b.yaml", strings.Replace(fine, "a.b", "b.b", 1)+"surprise: 1\n")
+	half := write("half/b.yaml", strings.NewReplacer("a.b", "b.b", "[{count: 1}]", "\n      - title: |\n          U").Replace(tested))
 	write("fails/a.yaml", strings.Replace(tested, "count: 1", "count: 2", 1))
 	bad := write("bad.yaml", "sources:\n  - kafka: {brokers: [\"127.0.0.1:9092\"], topics: [a], start: soon}\nstate: {dir: "+dir+"/state}\nsurprise: 1\n"+
 		"sinks:\n  webhooks:\n    - {name: soc, url: \"ftp://x\", secret: \"${AIDR_TEST_NOT_SET}\"}\n")
@@ -61,6 +62,12 @@ func TestExitCodes(t *testing.T) {
 	f(exitFailed, []string{"a.yaml:4:12: rule \"a.b\": when: ", "b.yaml:5:1: ", "surprise"}, "rules", "check", filepath.Join(dir, "broken"))
 	f(exitOK, []string{"2 tests", "0 failed"}, "rules", "test", filepath.Join(dir, "ok"))
 	f(exitFailed, []string{"FAIL", "a.yaml:6", "1 failed"}, "rules", "test", filepath.Join(dir, "fails"))
+	f(exitUsage, []string{"--update"}, "rules", "test", "--update")
+	f(exitFailed, []string{"stands on several lines", "2 failed, 1 of them updated"}, "rules", "test", "--update", filepath.Join(dir, "fails"), half)
+	if text, err := os.ReadFile(filepath.Join(dir, "fails", "a.yaml")); err != nil || string(text) != tested {
+		t.Errorf("the updated file: got %v\n%s\nwant\n%s", err, text, tested)
+	}
+	f(exitOK, []string{"2 tests", "0 failed"}, "rules", "test", filepath.Join(dir, "fails"))
 	f(exitFailed, []string{"a.yaml:4:12: "}, "replay", "--rules", filepath.Join(dir, "broken"), bad)
 	all := []string{"bad.yaml:2:", "start", "bad.yaml:4:1: ", "surprise", "bad.yaml:7:", "AIDR_TEST_NOT_SET"}
 	f(exitFailed, all, "config", "check", bad)

@@ -2,9 +2,12 @@ package main
 
 import (
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -119,14 +122,22 @@ func rulesTestCommand() *cobra.Command {
 	var files pipeline.RuleFiles
 	var folders []string
 	var junit string
-	var verbose bool
+	var run testRun
 	c := &cobra.Command{
 		Use:   "test [flags] [DIR...]",
 		Short: "Run the tests inside rule files through the real engine, in event time",
 		Long: `test plays the events of each test in event time from 2026-01-01T00:00:00Z and compares the findings with those that the
 test expects: each must match one finding on the keys that it gives, and none may be left over. Without DIR it tests the
-rules that aidr ships. Exit code 0: all pass, 1: a test fails or a rule does not load.`,
+rules that aidr ships. Exit code 0: all pass, 1: a test fails or a rule does not load.
+
+--update writes into the files, for each test that fails, what it found: values that an expectation gives become those of
+the finding of its key, else of the next that no other expectation has; expectations too many go; findings too many come
+with their key and count. Comments and layout stay. It says what was wrong: read it, because a test that is updated shows
+no more than that the rule does what it does. Exit code 0 then: every test passes, or was updated.`,
 		RunE: func(cmd *cobra.Command, paths []string) error {
+			if run.update && len(paths) == 0 {
+				return usage("--update: the rules that aidr ships can not be changed: name the folder of your own")
+			}
 			files.Paths, files.Drafts = paths, true
 			set, problems := pipeline.LoadRules(files)
 			printProblems(cmd.ErrOrStderr(), problems)
@@ -137,37 +148,83 @@ rules that aidr ships. Exit code 0: all pass, 1: a test fails or a rule does not
 			if err != nil {
 				return err
 			}
-			var results []cases.Result
-			failed := 0
-			err = cases.Run(cmd.Context(), set, func(r cases.Result) {
-				results = append(results, r)
-				if r.Diff != "" {
-					failed++
-					cmd.Printf("FAIL %s:%d: rule %q: test %q\n  %s\n", r.File, r.Line, r.Rule, r.Test, strings.ReplaceAll(strings.TrimSpace(r.Diff), "\n", "\n  "))
-				} else if verbose {
-					cmd.Printf("ok   %s:%d: rule %q: test %q (%s)\n", r.File, r.Line, r.Rule, r.Test, r.Took.Round(time.Millisecond))
-				}
-			}, mapped.Maps()...)
-			if err != nil {
+			run.cmd = cmd
+			if err := cases.Run(cmd.Context(), set, run.result, mapped.Maps()...); err != nil {
 				return err
 			}
 			if junit != "" {
-				if err := writeJUnit(junit, results); err != nil {
+				if err := writeJUnit(junit, run.results); err != nil {
 					return err
 				}
 			}
-			cmd.Printf("%d tests of %d rules, %d failed\n", len(results), len(set.Rules), failed)
-			if failed > 0 {
-				return &exit{code: exitFailed}
-			}
-			return nil
+			return run.end(len(set.Rules))
 		},
 	}
 	ruleFlags(c, &files)
 	c.Flags().StringArrayVar(&folders, "maps", nil, "folder of field maps for raw records, beside those that aidr ships; may be given again")
 	c.Flags().StringVar(&junit, "junit", "", "write the results to this file as JUnit XML")
-	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "print the tests that pass too")
+	c.Flags().BoolVarP(&run.verbose, "verbose", "v", false, "print the tests that pass too")
+	c.Flags().BoolVar(&run.update, "update", false, "have the tests that fail expect what they found")
 	return c
+}
+
+// testRun is one run of the tests in rule files.
+type testRun struct {
+	cmd             *cobra.Command
+	verbose, update bool
+	results         []cases.Result
+	failed          []cases.Result
+}
+
+// result prints the outcome of a test.
+func (t *testRun) result(r cases.Result) {
+	t.results = append(t.results, r)
+	if r.Diff != "" {
+		t.failed = append(t.failed, r)
+		t.cmd.Printf("FAIL %s:%d: rule %q: test %q\n  %s\n", r.File, r.Line, r.Rule, r.Test, strings.ReplaceAll(strings.TrimSpace(r.Diff), "\n", "\n  "))
+	} else if t.verbose {
+		t.cmd.Printf("ok   %s:%d: rule %q: test %q (%s)\n", r.File, r.Line, r.Rule, r.Test, r.Took.Round(time.Millisecond))
+	}
+}
+
+// end updates what failed, where that is asked for, and says how it all went.
+func (t *testRun) end(rules int) error {
+	if !t.update {
+		t.cmd.Printf("%d tests of %d rules, %d failed\n", len(t.results), rules, len(t.failed))
+		if len(t.failed) > 0 {
+			return &exit{code: exitFailed}
+		}
+		return nil
+	}
+	updated, err := updateTests(t.failed)
+	t.cmd.Printf("%d tests of %d rules, %d failed, %d of them updated\n", len(t.results), rules, len(t.failed), updated)
+	return err
+}
+
+// updateTests has tests that failed expect what they found, file by file, and returns how many could be changed.
+func updateTests(failed []cases.Result) (updated int, err error) {
+	byFile := map[string][]cases.Result{}
+	for _, r := range failed {
+		byFile[r.File] = append(byFile[r.File], r)
+	}
+	var errs []error
+	for _, file := range slices.Sorted(maps.Keys(byFile)) {
+		src, err := os.ReadFile(file)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		text, refused := cases.Update(file, src, byFile[file])
+		errs = append(errs, refused...)
+		if n := len(byFile[file]) - len(refused); n > 0 {
+			if err := os.WriteFile(file, text, 0o644); err != nil { // the mode of a file that is there stays
+				errs = append(errs, err)
+				continue
+			}
+			updated += n
+		}
+	}
+	return updated, errors.Join(errs...)
 }
 
 type junitSuite struct {

@@ -33,6 +33,8 @@ type Result struct {
 	Test string
 	Diff string // what is wrong, "" where the test passes
 	Took time.Duration
+
+	Found []*schema.Finding
 }
 
 // Run runs every test of every rule of the set and calls report with each result, in order of file and place. Raw
@@ -47,7 +49,7 @@ func Run(ctx context.Context, set *rules.Set, report func(Result), maps ...*deco
 			if err != nil {
 				return fmt.Errorf("%s:%d: rule %q: test %q: %w", r.File, t.Line, r.ID, t.Name, err)
 			}
-			report(Result{File: r.File, Line: t.Line, Rule: r.ID, Test: t.Name, Diff: Diff(t.Findings, got), Took: time.Since(began)})
+			report(Result{File: r.File, Line: t.Line, Rule: r.ID, Test: t.Name, Diff: Diff(t.Findings, got), Took: time.Since(began), Found: got})
 		}
 	}
 	return nil
@@ -138,18 +140,13 @@ func line(r *rules.Rule, set map[schema.Field]schema.Value, at time.Time) string
 // Diff says how the findings differ from what a test expects, "" where they do not: each expected finding must match
 // one of its own, on the keys that it gives, and none may be left.
 func Diff(want []map[string]any, got []*schema.Finding) string {
-	flat := make([]map[string]any, len(got))
-	for i, f := range got {
-		flat[i] = asMap(f)
-	}
-	taken := make([]int, len(got)) // by finding: the expectation that it serves, from 1
+	flat := flatten(got)
 	var b strings.Builder
-	for i, w := range want {
-		if !assign(w, i, want, flat, taken, make([]bool, len(got))) {
-			fmt.Fprintf(&b, "missing: %s\n", brief(w))
-			for _, f := range nearest(w, flat) {
-				fmt.Fprintf(&b, "  nearest: %s\n", f)
-			}
+	taken, missing := assignAll(want, flat)
+	for _, i := range missing {
+		fmt.Fprintf(&b, "missing: %s\n", brief(want[i]))
+		for _, f := range nearest(want[i], flat) {
+			fmt.Fprintf(&b, "  nearest: %s\n", f)
 		}
 	}
 	for i, f := range flat {
@@ -158,6 +155,18 @@ func Diff(want []map[string]any, got []*schema.Finding) string {
 		}
 	}
 	return b.String()
+}
+
+// assignAll gives as many expectations as it can a finding each: taken says by finding whose it is, from 1, missing which
+// expectations have none.
+func assignAll(want, got []map[string]any) (taken, missing []int) {
+	taken = make([]int, len(got))
+	for i, w := range want {
+		if !assign(w, i, want, got, taken, make([]bool, len(got))) {
+			missing = append(missing, i)
+		}
+	}
+	return taken, missing
 }
 
 // assign finds a finding for expectation i, moving others to another finding where that helps.
@@ -215,6 +224,14 @@ func text(v any) string {
 		return fmt.Sprint(v)
 	}
 	return strings.Trim(string(b), `"`)
+}
+
+func flatten(fs []*schema.Finding) []map[string]any {
+	flat := make([]map[string]any, len(fs))
+	for i, f := range fs {
+		flat[i] = asMap(f)
+	}
+	return flat
 }
 
 func asMap(f *schema.Finding) map[string]any {
