@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine/fold"
@@ -27,11 +28,20 @@ func (e *Engine) restore() error {
 	}
 	e.cuts.seq, e.cuts.restored = seq, true
 	e.restorePartitions(s.Partitions)
-	same := e.restoreRules(s.Rules, s.Partitions)
-	if err := e.restoreTimers(); err != nil {
+	gone, err := newGone(e.o.Store, e.o.Set)
+	if err != nil {
 		return err
 	}
-	return e.restorePending(same)
+	known, missed := gone.change(&s)
+	same := e.restoreRules(known, missed, s.latest())
+	if err := e.restoreTimers(gone, known); err != nil {
+		return err
+	}
+	if err := e.restorePending(same, gone); err != nil {
+		return err
+	}
+	e.cuts.write = gone.write(e.cuts.write)
+	return nil
 }
 
 func (e *Engine) restorePartitions(partitions []partitionState) {
@@ -50,17 +60,10 @@ func (e *Engine) restorePartitions(partitions []partitionState) {
 }
 
 // restoreRules gives each rule the watermark that its State stands at, and returns the rules whose State lives on. A rule
-// that is new, or whose shape changed, knows nothing of what was read before: its findings say until when.
-func (e *Engine) restoreRules(old []ruleState, partitions []partitionState) (same map[string]int) {
+// that is new, or whose shape changed, knows nothing of what was read before, one that comes back not what was read
+// without it: their findings say until when. latest is the event time up to which everything was read.
+func (e *Engine) restoreRules(known map[string]ruleState, missed map[string]bool, latest int64) (same map[string]int) {
 	same = map[string]int{}
-	known := make(map[string]ruleState, len(old))
-	for _, o := range old {
-		known[o.ID] = o
-	}
-	latest := int64(never) // event time up to which everything was read without the rule
-	for _, p := range partitions {
-		latest = max(latest, p.Event)
-	}
 	for i, r := range e.o.Set.Rules {
 		o, ok := known[r.ID]
 		if ok {
@@ -70,43 +73,68 @@ func (e *Engine) restoreRules(old []ruleState, partitions []partitionState) (sam
 				s.mark[i] = o.Watermark
 			}
 		}
-		switch {
-		case ok && o.Shape == hex.EncodeToString(r.Shape[:]):
+		lives := ok && o.Shape == hex.EncodeToString(r.Shape[:])
+		if lives {
 			same[r.ID] = i
-		case latest != never && r.Memory() > 0:
+		}
+		if (!lives || missed[r.ID]) && latest != never && r.Memory() > 0 {
 			e.cuts.warming[i] = latest + int64(r.Memory())
 		}
 	}
 	return same
 }
 
-// restoreTimers reads when each cell in the store wakes.
-func (e *Engine) restoreTimers() error {
+// restoreTimers reads when each cell in the store wakes. State that a rule could read although no checkpoint says that
+// it is the rule's - it came back after long, or in a shape that it had before - is deleted before anybody reads.
+func (e *Engine) restoreTimers(gone *gone, known map[string]ruleState) error {
 	places := map[string]int{}
 	for i, r := range e.o.Set.Rules {
 		places[r.ID] = i
 	}
-	return e.o.Store.Cells(nil, func(key, value []byte) bool {
-		hash, rule, group, ok := cutStoreKey(key)
-		place, known := places[rule]
-		if !ok || !known {
-			return true // a rule that left: its State stays for a while, should it come back
-		}
-		at, _, ok := cutCellValue(value, e.o.Set.Rules[place])
-		if ok && at != math.MaxInt64 {
-			s := e.shards[hash%uint64(len(e.shards))]
-			heap.Push(&s.timers[place], wake{at, group})
+	var stale [][]byte
+	err := e.o.Store.Cells(nil, func(key, value []byte) bool {
+		rule, shape, ok := cellShape(key, value)
+		switch {
+		case !ok:
+		case !gone.reads(rule, shape):
+			gone.sweep()
+		case gone.shapes[rule] != shape: // of a rule that is gone: it may come back
+		case known[rule].Shape != shape:
+			stale = append(stale, key)
+		default:
+			e.restoreTimer(places[rule], key, value)
 		}
 		return true
 	})
+	for batch := range slices.Chunk(stale, staleBatch) {
+		if err == nil {
+			err = e.o.Store.DropCells(batch)
+		}
+	}
+	return err
+}
+
+// staleBatch is how many cells are deleted at once.
+const staleBatch = 10_000
+
+func (e *Engine) restoreTimer(place int, key, value []byte) {
+	hash, _, group, _ := cutStoreKey(key)
+	at, _, ok := cutCellValue(value, e.o.Set.Rules[place])
+	if ok && at != math.MaxInt64 {
+		s := e.shards[hash%uint64(len(e.shards))]
+		heap.Push(&s.timers[place], wake{at, group})
+	}
 }
 
 // restorePending gives the cells back what was at or above their watermark when the checkpoint was made.
-func (e *Engine) restorePending(same map[string]int) error {
+func (e *Engine) restorePending(same map[string]int, gone *gone) error {
 	var bad error
 	err := e.o.Store.Items(func(cut uint64, items []byte) bool {
 		newest := map[int]int64{}
 		bad = cutItems(items, func(rule string, it fold.Item) {
+			if r, is := gone.rules[rule]; is && it.Time >= r.Watermark {
+				gone.need(rule, cut)
+			}
 			place, ok := same[rule]
 			if !ok || it.Time < e.cuts.watermark[place] {
 				return

@@ -17,6 +17,7 @@ type Cut struct {
 	Cells []KV     // base State of owners; a nil Value deletes
 	Items []byte   // pending items that are new since the last cut, nil for none
 	Drop  []uint64 // cuts whose Items are no longer needed
+	Gone  []KV     // rules that are gone, by id; a nil Value deletes
 	// Outbox are changes of findings; Commit gives them consecutive Seq. They are also what the findings store shows.
 	// Entries that no endpoint is told of (shadow) have Type "": they are in the outbox too, and a sink that does not
 	// want them says so.
@@ -90,11 +91,10 @@ func (s *Store) fillCut(db *pebble.DB, b *pebble.Batch, c *Cut, bodies [][]byte)
 	w := writer{b: b}
 	w.set(keyCut(), append(binary.AppendUvarint(nil, c.Seq), c.State...))
 	for _, kv := range c.Cells {
-		if kv.Value == nil {
-			w.delete(keyCell(kv.Key))
-		} else {
-			w.set(keyCell(kv.Key), kv.Value)
-		}
+		w.put(keyCell(kv.Key), kv.Value)
+	}
+	for _, kv := range c.Gone {
+		w.put(keyGone(kv.Key), kv.Value)
 	}
 	if c.Items != nil {
 		w.set(keyNumber(tableItems, c.Seq), c.Items)
@@ -125,6 +125,15 @@ type writer struct {
 func (w *writer) set(key, value []byte) {
 	if err := w.b.Set(key, value, nil); w.err == nil {
 		w.err = err
+	}
+}
+
+// put sets the value of a key, or deletes the key where it is nil.
+func (w *writer) put(key, value []byte) {
+	if value == nil {
+		w.delete(key)
+	} else {
+		w.set(key, value)
 	}
 }
 
@@ -166,6 +175,37 @@ func (s *Store) get(key []byte) ([]byte, error) {
 func (s *Store) Cells(prefix []byte, yield func(key, value []byte) bool) error {
 	lower := keyCell(prefix)
 	return s.scan(lower, after(lower), false, func(k, v []byte) bool { return yield(k[1:], v) })
+}
+
+// CellsFrom calls yield with each entry from a key on, in order of key. Key and value are yield's; it may call the store.
+func (s *Store) CellsFrom(key []byte, yield func(key, value []byte) bool) error {
+	return s.scan(keyCell(key), after([]byte{tableCell}), false, func(k, v []byte) bool { return yield(k[1:], v) })
+}
+
+// DropCells deletes State that no cut knows: it must not be read by who begins anew.
+func (s *Store) DropCells(keys [][]byte) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	db, err := s.ready(0)
+	if err != nil {
+		return fmt.Errorf("delete State: %w", err)
+	}
+	b := db.NewBatch()
+	defer b.Close()
+	w := writer{b: b}
+	for _, key := range keys {
+		w.delete(keyCell(key))
+	}
+	if err := s.finish(&w); err != nil {
+		return fmt.Errorf("delete State: %w", err)
+	}
+	return nil
+}
+
+// Gone calls yield with each rule that is gone and what the engine keeps of it, in order of rule.
+func (s *Store) Gone(yield func(rule string, value []byte) bool) error {
+	lower := []byte{tableGone}
+	return s.scan(lower, after(lower), false, func(k, v []byte) bool { return yield(string(k[1:]), v) })
 }
 
 // Items calls yield with the pending items of each cut that was not dropped, in order of cut.

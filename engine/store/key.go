@@ -16,6 +16,7 @@ const (
 	tableMeta    = 'm'
 	tableCell    = 'c'
 	tableItems   = 'i'
+	tableGone    = 'x'
 	tableOutbox  = 'o'
 	tableFinding = 'f'
 	tableGroup   = 'g'
@@ -35,6 +36,8 @@ func keyNumber(table byte, n uint64) []byte {
 }
 
 func keyCell(owner []byte) []byte { return append([]byte{tableCell}, owner...) }
+
+func keyGone(rule []byte) []byte { return append([]byte{tableGone}, rule...) }
 
 func keyFinding(id schema.ID) []byte { return append([]byte{tableFinding}, id[:]...) }
 

@@ -13,6 +13,7 @@
 //	'm' 'd'                    the dead letters: uvarints next Seq, count, bytes, dropped
 //	'c' <owner's key>          base State of an owner
 //	'i' <cut u64>              pending items that came with a cut
+//	'x' <rule's id>            a rule that is gone and whose State is kept: the engine's own
 //	'o' <Seq u64>              entry: committed i64, bytes ever written up to it u64, type (uvarint length, text), finding as JSON
 //	'f' <id 16>                latest revision of a finding: place u64, committed i64, group_start i64, then status, rule,
 //	                           agent, severity (uvarint length, text each), finding as JSON

@@ -1,0 +1,275 @@
+package engine
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/aidr-engine/aidr/engine/store"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+const (
+	three = "datasets: [litellm]\nwhen: event.action == \"x\"\nthreshold: {count: 3, within: 10h, by: [ai_agent.uid]}\ngroup: {for: 10s}\n"
+	four  = "datasets: [litellm]\nwhen: event.action == \"x\"\nthreshold: {count: 4, within: 10h, by: [ai_agent.uid]}\ngroup: {for: 10s}\n"
+	other = "datasets: [litellm]\nwhen: event.action == \"z\"\nthreshold: {count: 9, within: 10h, by: [ai_agent.uid]}\ngroup: {for: 10s}\n"
+)
+
+// history is one store under one set of rules after another.
+type history struct {
+	*bench
+	st *store.Store
+}
+
+func newHistory(t *testing.T, rules map[string]string) *history {
+	t.Helper()
+	st, err := store.Open("", store.Options{Memory: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := &history{bench: newBench(t, st, 1, rules), st: st}
+	t.Cleanup(func() {
+		h.stop()
+		h.st.Close()
+	})
+	return h
+}
+
+// swap goes on with other rules, as a reload does.
+func (h *history) swap(rules map[string]string) {
+	h.t.Helper()
+	h.stop()
+	h.resume(h.st, rules)
+}
+
+// crash goes on with what the disk holds now, as a start after a power cut does.
+func (h *history) crash(rules map[string]string) {
+	h.t.Helper()
+	st, err := h.st.Snapshot()
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.stop()
+	h.st.Close()
+	h.resume(st, rules)
+}
+
+func (h *history) resume(st *store.Store, rules map[string]string) {
+	h.t.Helper()
+	before := h.bench
+	h.st, h.bench = st, newBench(h.t, st, 1, rules)
+	maps.Copy(h.latest, before.latest)
+	maps.Copy(h.offset, before.offset)
+}
+
+// at reads an event of an action at a second, and makes a cut.
+func (h *history) at(second int, action string) {
+	h.t.Helper()
+	h.read(0, false, event{"litellm", second, second, action})
+	h.cut()
+}
+
+// kept returns the rules that have State in the store, and those that are gone.
+func (h *history) kept() string {
+	h.t.Helper()
+	cells := map[string]bool{}
+	err := h.st.Cells(nil, func(key, _ []byte) bool {
+		_, rule, _, _ := cutStoreKey(key)
+		cells[rule] = true
+		return true
+	})
+	var gone []string
+	if err == nil {
+		err = h.st.Gone(func(rule string, _ []byte) bool { gone = append(gone, rule); return true })
+	}
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return fmt.Sprint(slices.Sorted(maps.Keys(cells)), gone)
+}
+
+// counted returns the counts of the rule's findings, with a ~ where they may not know all of their window.
+func (h *history) counted(rule string) string {
+	var out []string
+	for _, f := range h.latest {
+		if f.RuleID == rule && f.Status != schema.StatusWithdrawn {
+			text := fmt.Sprint(f.Count)
+			if f.WarmingUntil != nil {
+				text += "~"
+			}
+			out = append(out, text)
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, " ")
+}
+
+func (h *history) want(what, kept, counted string) {
+	h.t.Helper()
+	if got := h.kept(); got != kept {
+		h.t.Errorf("%s: the store has %s, want %s", what, got, kept)
+	}
+	if got := h.counted("r"); got != counted {
+		h.t.Errorf("%s: findings count %q, want %q", what, got, counted)
+	}
+}
+
+var (
+	with    = map[string]string{"r": three, "other": other}
+	without = map[string]string{"other": other}
+)
+
+// A rule that comes back within an hour goes on, with what was settled and with what was pending when it left.
+func TestARuleComesBack(t *testing.T) {
+	h := newHistory(t, with)
+	h.at(0, "x")
+	h.at(100, "y") // the first is in base
+	h.at(101, "x") // and this one pending
+	h.swap(without)
+	h.want("gone", "[r] []", "") // until a cut
+	h.cut()
+	h.want("gone for good", "[r] [r]", "")
+	h.at(800, "x") // that is nobody's; the pending one would be dropped
+	h.at(801, "z")
+	h.swap(with)
+	h.at(1000, "x")
+	h.want("back", "[other r] []", "3~")
+
+	h.swap(without) // and a crash before anything is read does not make it forget
+	h.crash(with)
+	h.at(1020, "x")
+	h.at(1100, "y")
+	h.want("back after a crash", "[other r] []", "3~ 4~")
+}
+
+// Where nothing was read without the rule, its findings know everything.
+func TestARuleComesBackAtOnce(t *testing.T) {
+	h := newHistory(t, with)
+	h.at(0, "x")
+	h.at(1, "x")
+	h.swap(without)
+	h.swap(with)
+	h.at(2, "x")
+	h.at(200, "y")
+	h.want("back", "[r] []", "3")
+}
+
+// After an hour of event time the State of a rule that is gone is deleted, cut by cut, and the rule begins anew; so it
+// does where nobody had the time to delete.
+func TestARuleIsGone(t *testing.T) {
+	h := newHistory(t, with)
+	h.at(0, "x")
+	h.at(1, "x")
+	h.at(2, "z")
+	h.swap(without)
+	h.at(3500, "z")
+	h.want("kept", "[other r] [r]", "")
+	h.at(3602, "z")
+	h.cut() // this one deletes
+	h.want("deleted", "[other] []", "")
+	items := 0
+	if err := h.st.Items(func(_ uint64, b []byte) bool {
+		if strings.Contains(string(b), "\x01r") { // its id, behind its length
+			items++
+		}
+		return true
+	}); err != nil || items > 0 {
+		t.Errorf("%d cuts hold items of the rule, %v", items, err)
+	}
+	h.swap(with)
+	h.at(3603, "x")
+	h.want("anew", "[other r] []", "")
+
+	h = newHistory(t, with)
+	h.at(0, "x")
+	h.at(1, "x")
+	h.swap(without)
+	h.read(0, false, event{"litellm", 3602, 3602, "z"})
+	h.swap(with) // one cut, which began before the hour was over
+	h.at(3603, "x")
+	h.at(3604, "x")
+	h.want("back too late", "[other r] []", "")
+	h.at(3605, "x")
+	h.want("on its own", "[other r] []", "3~")
+}
+
+// State of a shape that the rule has no more is deleted with the first cut of the new shape, and does not come back with
+// the old shape.
+func TestAShapeIsGone(t *testing.T) {
+	h := newHistory(t, with)
+	h.at(0, "x")
+	h.at(1, "x")
+	h.at(100, "y")
+	h.want("before", "[r] []", "")
+	h.swap(map[string]string{"r": four, "other": other})
+	h.crash(with) // no cut has the new shape: nothing is lost
+	h.at(101, "x")
+	h.at(200, "y")
+	h.want("a crash", "[r] []", "3")
+	h.swap(map[string]string{"r": four, "other": other})
+	h.at(201, "y")
+	h.want("another shape", "[] []", "3")
+	h.swap(with)
+	h.at(202, "x")
+	h.want("the old shape again", "[r] []", "3")
+	h.swap(map[string]string{"r": four, "other": other})
+	h.at(203, "x") // the cut that deletes the State of one shape writes that of the other
+	h.want("the other shape again", "[r] []", "3")
+}
+
+// State that lies in the store although no checkpoint knows it is not read.
+func TestStateOfNobodyIsNotRead(t *testing.T) {
+	h := newHistory(t, with)
+	h.at(0, "x")
+	h.at(1, "x")
+	h.at(100, "y")
+	var cells []store.KV
+	if err := h.st.Cells(nil, func(k, v []byte) bool { cells = append(cells, store.KV{Key: k, Value: v}); return true }); err != nil || len(cells) == 0 {
+		t.Fatalf("%d cells, %v", len(cells), err)
+	}
+	h.swap(without)
+	h.at(5000, "z")
+	h.cut()
+	h.stop()
+	seq, state, _, err := h.st.Last()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.st.Commit(&store.Cut{Seq: seq + 1, State: state, Cells: cells}); err != nil { // as a version would that does not delete
+		t.Fatal(err)
+	}
+	h.resume(h.st, with)
+	h.at(5001, "x")
+	h.want("the State of before", "[other r] []", "")
+}
+
+// A sweep goes through all State, some of it with each cut, and takes only what nobody reads.
+func TestSweepTakesItsTime(t *testing.T) {
+	h := newHistory(t, with)
+	h.at(0, "z")
+	h.at(100, "y")
+	h.stop()
+	seq, state, _, err := h.st.Last()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cells []store.KV
+	for n := range 2*sweepCells + 1 {
+		key := append(fmt.Appendf(nil, "%08d", n), "left\x00k"...)
+		cells = append(cells, store.KV{Key: key, Value: make([]byte, 32)})
+	}
+	if err := h.st.Commit(&store.Cut{Seq: seq + 1, State: state, Cells: cells}); err != nil {
+		t.Fatal(err)
+	}
+	h.resume(h.st, with)
+	for range 2 {
+		h.cut()
+		if got := h.kept(); got != "[left other] []" {
+			t.Fatalf("the store has %s: the sweep took too much at once", got)
+		}
+	}
+	h.cut()
+	h.want("swept", "[other] []", "")
+}
