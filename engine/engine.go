@@ -157,6 +157,7 @@ func New(o Options) (*Engine, error) {
 		e.shards = append(e.shards, newShard(e, i))
 	}
 	e.cuts = newCutter(e)
+	o.Metrics.evaluates(o.Set)
 	if o.Store != nil {
 		if err := e.restore(); err != nil {
 			return nil, fmt.Errorf("restore the checkpoint: %w", err)

@@ -54,6 +54,7 @@ func (e *Engine) Assigned(p connectors.Partition) (from int64, ok bool) {
 	}
 	l.revoked, l.atEnd, l.heard = false, false, e.o.Clock.Now()
 	in.standby, in.announced = "", true
+	e.o.Metrics.assigned(p)
 	e.gate.move(p, l.front(), true)
 	return l.next, l.known
 }
@@ -165,6 +166,7 @@ func (e *Engine) Revoked(ctx context.Context, p connectors.Partition) error {
 	e.cutMu.Lock()
 	l.revoked = true
 	e.cutMu.Unlock()
+	e.o.Metrics.revoked(p)
 	e.gate.move(p, never, false)
 	return e.Cut(ctx)
 }

@@ -39,10 +39,16 @@ var benchStart = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func newBench(t *testing.T, st *store.Store, partitions int32, rules map[string]string) *bench {
 	t.Helper()
+	return newMeasured(t, st, partitions, rules, nil)
+}
+
+// newMeasured is newBench with metrics that a test reads.
+func newMeasured(t *testing.T, st *store.Store, partitions int32, rules map[string]string, m *Metrics) *bench {
+	t.Helper()
 	b := &bench{t: t, clock: &handClock{now: benchStart}, latest: map[schema.ID]*schema.Finding{}, offset: map[int32]int64{}}
 	var err error
 	b.e, err = New(Options{
-		Set: loadRules(t, rules), Store: st, Shards: 2, Clock: b.clock.clock(),
+		Set: loadRules(t, rules), Store: st, Shards: 2, Clock: b.clock.clock(), Metrics: m,
 		Inputs: []Input{{Source: &Records{Named: "s"}, Decode: decode.Options{Format: "aidr"}, Datasets: []string{"litellm", "aws.cloudtrail"}}},
 		Committed: func(entries []connectors.Entry) {
 			for _, e := range entries {

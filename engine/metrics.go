@@ -2,6 +2,7 @@ package engine
 
 import (
 	"strconv"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,11 +14,19 @@ import (
 )
 
 // Metrics is what the engine counts, for Prometheus. The names are a contract.
+//
+// Counters stay, whatever they are of: that is what counters do. A gauge says how something is, so the gauges of a
+// partition that was revoked, and of a rule that is not in the Set any more, go: a value that stands still looks like a
+// partition that nobody reads.
 type Metrics struct {
 	records, eventsTotal, deadLetters, lateEvents, ruleLateItems                                     *prometheus.CounterVec
 	findings, skippedTotal, fieldErrorsTotal, missingKeys, lost, tombstones, limitsTotal, conditions *prometheus.CounterVec
 	lagRecords, watermarkSeconds, ruleWatermarkSeconds                                               *prometheus.GaugeVec
 	checkpoint                                                                                       prometheus.Histogram
+
+	mu         sync.Mutex // of what is below; gauges are set and deleted with it held
+	partitions map[connectors.Partition]bool
+	rules      map[string]bool
 }
 
 // NewMetrics registers the engine's metrics; r may be nil, then nobody reads them.
@@ -36,6 +45,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		return g
 	}
 	m := &Metrics{
+		partitions: map[connectors.Partition]bool{}, rules: map[string]bool{},
 		records:              counter("aidr_source_records_total", "Records read.", "source", "topic", "partition"),
 		tombstones:           counter("aidr_source_tombstones_total", "Records without a value, skipped.", "source", "topic", "partition"),
 		lagRecords:           gauge("aidr_source_lag_records", "Records in the partition that were not read yet.", "source", "topic", "partition"),
@@ -72,8 +82,62 @@ func (m *Metrics) read(p connectors.Partition, n, tombstones int) {
 	}
 }
 
-func (m *Metrics) lag(p connectors.Partition, n int64) {
-	m.lagRecords.WithLabelValues(partitionLabels(p)...).Set(float64(n))
+// assigned says that the partition is read here from now on.
+func (m *Metrics) assigned(p connectors.Partition) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.partitions[p] = true
+}
+
+// revoked says that the partition is somebody else's.
+func (m *Metrics) revoked(p connectors.Partition) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.drop(p)
+}
+
+// drop deletes the gauges of a partition. mu is held.
+func (m *Metrics) drop(p connectors.Partition) {
+	delete(m.partitions, p)
+	m.lagRecords.DeleteLabelValues(partitionLabels(p)...)
+	m.watermarkSeconds.DeleteLabelValues(partitionLabels(p)...)
+}
+
+// evaluates says which rules there are from now on.
+func (m *Metrics) evaluates(set *rules.Set) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	next := make(map[string]bool, len(set.Rules))
+	for _, r := range set.Rules {
+		next[r.ID] = true
+	}
+	for id := range m.rules {
+		if !next[id] {
+			m.ruleWatermarkSeconds.DeleteLabelValues(id)
+		}
+	}
+	m.rules = next
+}
+
+// Idle says that nothing is read or evaluated here until an engine begins: all gauges go.
+func (m *Metrics) Idle() {
+	m.evaluates(&rules.Set{})
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for p := range m.partitions {
+		m.drop(p)
+	}
+}
+
+func (m *Metrics) lag(p connectors.Partition, n int64) { m.set(m.lagRecords, p, float64(n)) }
+
+// set sets a gauge of a partition that is read here.
+func (m *Metrics) set(g *prometheus.GaugeVec, p connectors.Partition, v float64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.partitions[p] {
+		g.WithLabelValues(partitionLabels(p)...).Set(v)
+	}
 }
 
 func (m *Metrics) events(dataset string, n int) {
@@ -134,12 +198,14 @@ func (m *Metrics) cut(d time.Duration) { m.checkpoint.Observe(d.Seconds()) }
 
 func (m *Metrics) watermark(p connectors.Partition, ns int64) {
 	if ns != never {
-		m.watermarkSeconds.WithLabelValues(partitionLabels(p)...).Set(float64(ns) / 1e9)
+		m.set(m.watermarkSeconds, p, float64(ns)/1e9)
 	}
 }
 
 func (m *Metrics) ruleWatermark(rule string, ns int64) {
-	if ns != never {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if ns != never && m.rules[rule] {
 		m.ruleWatermarkSeconds.WithLabelValues(rule).Set(float64(ns) / 1e9)
 	}
 }

@@ -109,6 +109,7 @@ func (p *Pipeline) close(drain time.Duration) error {
 	p.mu.Lock()
 	p.opened, p.waiting = nil, noPartition
 	p.mu.Unlock()
+	p.metrics.Idle()
 	o.control.Close() // it was answering until now; its clients are told that nobody is there
 	clear(p.active)
 	return errors.Join(err, o.store.Close())

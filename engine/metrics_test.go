@@ -1,0 +1,76 @@
+package engine
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// gauges returns the series of the gauges that are of partitions and rules, as name/label.
+func gauges(t *testing.T, r *prometheus.Registry) string {
+	t.Helper()
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []string
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if m.GetGauge() == nil {
+				continue
+			}
+			for _, l := range m.GetLabel() {
+				if l.GetName() == "partition" || l.GetName() == "rule" {
+					out = append(out, strings.TrimPrefix(f.GetName(), "aidr_")+"/"+l.GetValue())
+				}
+			}
+		}
+	}
+	slices.Sort(out)
+	return strings.Join(out, " ")
+}
+
+// TestGaugesGo: a partition that was revoked and a rule that was removed have no gauges any more, whatever cuts come; what
+// comes back has them again.
+func TestGaugesGo(t *testing.T) {
+	r := prometheus.NewRegistry()
+	m := NewMetrics(r)
+	b := newMeasured(t, nil, 2, lateRules, m)
+	f := func(what, want string) {
+		t.Helper()
+		b.cut()
+		if got := gauges(t, r); got != want {
+			t.Errorf("%s: got %s, want %s", what, got, want)
+		}
+	}
+	both := "rule_watermark_seconds/count rule_watermark_seconds/plain source_lag_records/0 source_lag_records/1 watermark_seconds/0 watermark_seconds/1"
+	b.read(0, false, event{"litellm", 0, 0, "y"})
+	b.read(1, false, event{"litellm", 1, 1, "y"})
+	m.lag(b.partition(0), 3)
+	m.lag(b.partition(1), 3)
+	f("at first", both)
+	if err := b.e.Revoked(context.Background(), b.partition(1)); err != nil {
+		t.Fatal(err)
+	}
+	b.read(0, false, event{"litellm", 2, 2, "y"})
+	m.lag(b.partition(1), 3) // it says nothing any more
+	f("one revoked", strings.NewReplacer(" source_lag_records/1", "", " watermark_seconds/1", "").Replace(both))
+	b.e.Assigned(b.partition(1))
+	m.lag(b.partition(1), 3)
+	f("assigned again", both)
+	b.stop()
+
+	b = newMeasured(t, nil, 1, map[string]string{"plain": lateRules["plain"]}, m)
+	if got := gauges(t, r); strings.Contains(got, "count") {
+		t.Errorf("a rule removed: got %s", got)
+	}
+	b.read(0, false, event{"litellm", 3, 3, "y"})
+	b.stop()
+	m.Idle()
+	if got := gauges(t, r); got != "" {
+		t.Errorf("idle: got %s", got)
+	}
+}
