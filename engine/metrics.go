@@ -16,8 +16,8 @@ import (
 // Metrics is what the engine counts, for Prometheus. The names are a contract.
 //
 // Counters stay, whatever they are of: that is what counters do. A gauge says how something is, so the gauges of a
-// partition that was revoked, and of a rule that is not in the Set any more, go: a value that stands still looks like a
-// partition that nobody reads.
+// partition that was revoked, of a rule that is not in the Set any more, and of all rules while nothing is read here, go:
+// a value that stands still looks like a partition that nobody reads.
 type Metrics struct {
 	records, eventsTotal, deadLetters, lateEvents, ruleLateItems                                     *prometheus.CounterVec
 	findings, skippedTotal, fieldErrorsTotal, missingKeys, lost, tombstones, limitsTotal, conditions *prometheus.CounterVec
@@ -93,14 +93,12 @@ func (m *Metrics) assigned(p connectors.Partition) {
 func (m *Metrics) revoked(p connectors.Partition) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.drop(p)
-}
-
-// drop deletes the gauges of a partition. mu is held.
-func (m *Metrics) drop(p connectors.Partition) {
 	delete(m.partitions, p)
 	m.lagRecords.DeleteLabelValues(partitionLabels(p)...)
 	m.watermarkSeconds.DeleteLabelValues(partitionLabels(p)...)
+	if len(m.partitions) == 0 {
+		m.ruleWatermarkSeconds.Reset()
+	}
 }
 
 // evaluates says which rules there are from now on.
@@ -117,16 +115,6 @@ func (m *Metrics) evaluates(set *rules.Set) {
 		}
 	}
 	m.rules = next
-}
-
-// Idle says that nothing is read or evaluated here until an engine begins: all gauges go.
-func (m *Metrics) Idle() {
-	m.evaluates(&rules.Set{})
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for p := range m.partitions {
-		m.drop(p)
-	}
 }
 
 func (m *Metrics) lag(p connectors.Partition, n int64) { m.set(m.lagRecords, p, float64(n)) }
@@ -205,7 +193,7 @@ func (m *Metrics) watermark(p connectors.Partition, ns int64) {
 func (m *Metrics) ruleWatermark(rule string, ns int64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if ns != never && m.rules[rule] {
+	if ns != never && m.rules[rule] && len(m.partitions) > 0 {
 		m.ruleWatermarkSeconds.WithLabelValues(rule).Set(float64(ns) / 1e9)
 	}
 }

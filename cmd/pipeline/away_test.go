@@ -1,12 +1,18 @@
 package pipeline
 
 import (
+	"errors"
 	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/connectors/conntest"
+	"github.com/aidr-engine/aidr/engine/store"
 )
 
 // TestBrokerAway: a process that has no broker yet is down; one that lost it is degraded, says so in the parts that
@@ -37,4 +43,100 @@ func TestBrokerAway(t *testing.T) {
 	conntest.Produce(t, broker.Addr, "x", 0, conntest.Messages(event(1, "leak", "a")), nil)
 	e.await(t, "test.leak a 1")
 	x.stop()
+}
+
+// TestSinksGoOnWithoutABroker: what was found is delivered while nothing can be read, and the process that does that gives
+// the state directory to one that can read.
+func TestSinksGoOnWithoutABroker(t *testing.T) {
+	broker, other := conntest.StartFakeKafka(t), conntest.StartFakeKafka(t)
+	for _, b := range []*conntest.FakeKafka{broker, other} {
+		conntest.CreateTopic(t, b.Addr, "x", 1)
+	}
+	e := newEndpoint(t)
+	e.Retries = slices.Repeat([]time.Duration{20 * time.Millisecond}, 1000)
+	rules, dir := folder(t, map[string]string{"leak.yaml": leak}), t.TempDir()
+	cfg := kafkaConfig(broker.Addr, rules, e, dir)
+	cfg.Sources[0].Kafka.Session = time.Second
+	x := start(t, cfg)
+	x.awaitStatus("engine", ok, "")
+	e.refuse(true)
+	conntest.Produce(t, broker.Addr, "x", 0, conntest.Messages(event(1, "leak", "a")), nil)
+	wait(t, "a delivery to be refused", func() bool { return e.refused() > 0 })
+	broker.Away()
+	x.awaitStatus("engine", degraded, noPartition)
+	e.refuse(false)
+	e.await(t, "test.leak a 1")
+	if _, text := x.get("/metrics"); strings.Contains(text, "aidr_rule_watermark_seconds{") {
+		t.Errorf("a watermark is shown while nothing is read")
+	}
+
+	y := start(t, kafkaConfig(other.Addr, rules, e, dir))
+	y.awaitStatus("engine", ok, "")
+	x.awaitStatus("engine", degraded, noPartition)
+	conntest.Produce(t, other.Addr, "x", 0, conntest.Messages(event(2, "look", "a"), event(3, "leak", "b")), nil)
+	e.await(t, "test.leak a 1", "test.leak b 1")
+	y.stop()
+	x.stop()
+}
+
+// TestWanted: who reads does not give the state directory away; who does not gives it to who asks, and not because of a
+// question that was asked before.
+func TestWanted(t *testing.T) {
+	broker := conntest.StartFakeKafka(t)
+	cfg := kafkaConfig(broker.Addr, folder(t, map[string]string{"leak.yaml": leak}), newEndpoint(t), t.TempDir())
+	x, err := New(cfg, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	y, err := New(cfg, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	part := connectors.Partition{Source: "logs", Topic: "x"}
+	taken := func() bool {
+		t.Helper()
+		_, _, err := y.assign(part)
+		if err != nil && !errors.Is(err, store.ErrLocked) {
+			t.Fatal(err)
+		}
+		return err == nil
+	}
+	r := &reader{x, t.Context()}
+	r.Assigned(part)
+	y.ask()
+	asked := x.answer(time.Time{})
+	if asked.IsZero() || taken() {
+		t.Fatalf("asked at %v: the directory was given away by a process that reads", asked)
+	}
+	if err := r.Revoked(t.Context(), part); err != nil {
+		t.Fatal(err)
+	}
+	if again := x.answer(asked); again != asked || taken() {
+		t.Fatalf("the directory was given away for an old question, of %v", again)
+	}
+	later := asked.Add(time.Second)
+	if err := os.Chtimes(filepath.Join(cfg.State.Dir, wanted), later, later); err != nil {
+		t.Fatal(err)
+	}
+	x.answer(asked)
+	if !taken() {
+		t.Fatal("the directory was not given to who asked")
+	}
+	if _, err := os.Stat(filepath.Join(cfg.State.Dir, wanted)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the question stays: %v", err)
+	}
+
+	q := &reader{y, t.Context()}
+	if err := q.Revoked(t.Context(), part); err != nil {
+		t.Fatal(err)
+	}
+	q.Standby("logs", "another member reads")
+	if _, _, err := x.assign(part); err != nil {
+		t.Errorf("a standby keeps the directory: %v", err)
+	}
+	x.life.Lock()
+	defer x.life.Unlock()
+	if err := x.close(time.Second); err != nil {
+		t.Error(err)
+	}
 }

@@ -79,6 +79,8 @@ type endpoint struct {
 	wrong int
 	hold  chan struct{} // not nil: requests wait until it is closed
 	held  int
+	down  bool // requests are refused for now
+	tried int  // requests that were
 }
 
 type delivery struct {
@@ -120,6 +122,11 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.down {
+		e.tried++
+		http.Error(w, "for now", http.StatusServiceUnavailable)
+		return
+	}
 	if err != nil {
 		e.wrong++
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -142,6 +149,20 @@ func (e *endpoint) seen() []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// refuse has the endpoint refuse what it gets, or take it again.
+func (e *endpoint) refuse(down bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.down = down
+}
+
+// refused returns how much was refused.
+func (e *endpoint) refused() int {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.tried
 }
 
 // process is one pipeline that runs.

@@ -129,9 +129,11 @@ func (p *Pipeline) Status() api.Status {
 	c := p.place()
 	p.mu.Unlock()
 	s.Components["rules"] = rules
-	if e != nil && c.Status == ok {
-		c = engineHealth(e, o, &s)
-		c.Since = p.started
+	if e != nil {
+		h := engineHealth(e, o, &s)
+		if h.Since = p.started; c.Status == ok || h.Status == down {
+			c = h
+		}
 	}
 	s.Components["engine"] = c
 	for _, c := range s.Components {
@@ -147,7 +149,7 @@ func (p *Pipeline) place() api.Component {
 		return api.Component{Status: down, Reason: p.lost.Error()}
 	case p.stopping:
 		return api.Component{Status: down, Reason: "stopping"}
-	case p.engine != nil:
+	case p.engine != nil && !p.idle:
 		return api.Component{Status: ok}
 	case len(p.standby) > 0:
 		source := slices.Min(slices.Collect(maps.Keys(p.standby)))

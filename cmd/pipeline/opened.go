@@ -61,6 +61,7 @@ func (p *Pipeline) open() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.opened, p.engine, p.waiting, p.worked = o, e, "", true
+	p.answered()
 	return nil
 }
 
@@ -107,9 +108,8 @@ func (p *Pipeline) close(drain time.Duration) error {
 		p.log.Warn("not every sink could be drained", "reason", left)
 	}
 	p.mu.Lock()
-	p.opened, p.waiting = nil, noPartition
+	p.opened, p.waiting, p.idle = nil, noPartition, false
 	p.mu.Unlock()
-	p.metrics.Idle()
 	o.control.Close() // it was answering until now; its clients are told that nobody is there
 	clear(p.active)
 	return errors.Join(err, o.store.Close())

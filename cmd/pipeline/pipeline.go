@@ -1,8 +1,10 @@
 // Package pipeline turns a configuration into a running engine: sources, rules, store, deliverer, sinks, the control
 // API and the listener for metrics and health.
 //
-// The state directory is opened when the first partition is assigned and closed when the last one is taken away: of
-// several processes of one consumer group one reads and the others wait, and they may share a state directory.
+// The state directory is opened when the first partition is assigned. When the last one is taken away it stays open, so
+// that findings are delivered while the brokers are away, until somebody else may need it: another member of the group
+// reads, or another process asks for it (see wanted). So of several processes of one consumer group one reads and the
+// others wait, and they may share a state directory.
 package pipeline
 
 import (
@@ -66,6 +68,7 @@ type Pipeline struct {
 	rules    health            // of the last reload
 	waiting  string            // why the engine is not open
 	worked   bool              // it was open before
+	idle     bool              // the engine is open, and there is nothing to read
 	standby  map[string]string // source -> why it does not read
 	stopping bool
 	lost     error // what ended Run
@@ -154,6 +157,7 @@ func (p *Pipeline) Run(ctx context.Context) (err error) {
 	endReloads := p.watch(ctx)
 	endWatches := p.watchSinks()
 	defer endWatches()
+	defer p.watchWanted()()
 	err = engine.RunSources(ctx, &reader{p, ctx}, p.inputs)
 	p.stop()
 	endReloads()

@@ -41,6 +41,7 @@ func (r *reader) Assigned(part connectors.Partition) (from int64, known bool) {
 			r.p.fail(fmt.Errorf("open the state directory: %w", err))
 			return 0, false
 		}
+		r.p.ask()
 		if r.p.wait(err.Error()) {
 			r.p.log.Warn("waiting for the state directory", "error", err)
 		}
@@ -64,6 +65,7 @@ func (p *Pipeline) assign(part connectors.Partition) (from int64, known bool, er
 		}
 	}
 	p.active[part] = true
+	p.setIdle(false)
 	from, known = p.engine.Assigned(part)
 	return from, known, nil
 }
@@ -87,8 +89,8 @@ func (r *reader) Read(ctx context.Context, b *connectors.Batch) error {
 	return errNotOpen
 }
 
-// Revoked implements connectors.Reader. Where other processes may take the partitions, the last one closes the state
-// directory.
+// Revoked implements connectors.Reader. After the last partition there is nothing to read; the state directory stays open
+// for the sinks until somebody else may need it.
 func (r *reader) Revoked(ctx context.Context, part connectors.Partition) error {
 	p := r.p
 	p.life.RLock() // no swap: the engine lives until it has answered
@@ -100,13 +102,13 @@ func (r *reader) Revoked(ctx context.Context, part connectors.Partition) error {
 	p.life.Lock()
 	defer p.life.Unlock()
 	delete(p.active, part)
-	if len(p.active) > 0 || !p.handsOver() || p.isStopping() {
-		return err
+	if len(p.active) == 0 && p.handsOver() {
+		p.setIdle(true)
 	}
-	return errors.Join(err, p.close(handoverTime))
+	return err
 }
 
-// Standby implements connectors.Reader.
+// Standby implements connectors.Reader. Who reads instead may need the state directory.
 func (r *reader) Standby(source, why string) {
 	p := r.p
 	p.life.RLock()
@@ -115,15 +117,18 @@ func (r *reader) Standby(source, why string) {
 	}
 	p.life.RUnlock()
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	if why == "" {
 		delete(p.standby, source)
-		return
+	} else {
+		if p.standby[source] != why {
+			p.log.Info("waiting as standby", "source", source, "reason", why)
+		}
+		p.standby[source] = why
 	}
-	if p.standby[source] != why {
-		p.log.Info("waiting as standby", "source", source, "reason", why)
+	p.mu.Unlock()
+	if why != "" {
+		p.handOver(why)
 	}
-	p.standby[source] = why
 }
 
 // handsOver says that another process can take over all that this one reads: then it must get the state directory.
@@ -135,6 +140,17 @@ func (p *Pipeline) handsOver() bool {
 		}
 	}
 	return true
+}
+
+// setIdle notes whether there is nothing to read although the engine is open. life is held.
+func (p *Pipeline) setIdle(idle bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.idle = idle; idle {
+		p.waiting = noPartition
+	} else {
+		p.waiting = ""
+	}
 }
 
 // current returns the engine, nil where none is open.
