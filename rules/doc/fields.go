@@ -9,7 +9,6 @@ import (
 type Fields struct {
 	node  *Node
 	asked []string
-	got   []string
 }
 
 // Fields begins to read a mapping. A node that is none gives an empty one, with a problem; so does nil, without.
@@ -30,7 +29,6 @@ func (f *Fields) Get(key string) *Node {
 	}
 	for i, k := range f.node.names {
 		if k.text == key {
-			f.got = append(f.got, key)
 			return f.node.items[i]
 		}
 	}
@@ -62,7 +60,6 @@ func (f *Fields) Name(key string) *Node {
 func (f *Fields) Refuse(key, cause string) {
 	f.asked = append(f.asked, key)
 	if k := f.Name(key); k != nil {
-		f.got = append(f.got, key)
 		k.Fail("%s", cause)
 	}
 }
