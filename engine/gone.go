@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -39,8 +40,9 @@ type gone struct {
 	rules  map[string]goneRule
 	needed map[string][]uint64 // rule that is gone -> cuts that hold pending items of it
 
-	changes  []store.KV // of what the store keeps of rules that are gone, for the next cut
-	withheld []uint64   // cuts that only rules that are gone need
+	changes  []store.KV      // of what the store keeps of rules that are gone, for the next cut
+	rewrite  []store.Rewrite // of pending items, for the next cut
+	withheld []uint64        // cuts that only rules that are gone need
 	sweeping bool
 	from     []byte // where the sweep goes on
 	seq      uint64 // the cut that was prepared last
@@ -125,6 +127,30 @@ func (g *gone) reads(rule, shape string) bool {
 	return ok && r.Shape == shape
 }
 
+// void has the next cut take the pending items of a rule that begins anew out of a cut before: the rule would take them
+// for its own after a crash.
+func (g *gone) void(cut uint64, items []byte, anew func(rule string) bool) {
+	var kept []byte
+	for len(items) > 0 {
+		id, rest := cutText(items)
+		_, after := cutText(rest)
+		if !anew(string(id)) {
+			kept = append(kept, items[:len(items)-len(after)]...)
+		}
+		items = after
+	}
+	g.rewrite = append(g.rewrite, store.Rewrite{Cut: cut, Items: kept})
+}
+
+// cutText reads a text of appendItems, which was read before.
+func cutText(b []byte) (text, rest []byte) {
+	n, w := binary.Uvarint(b)
+	if w <= 0 || n > uint64(len(b)-w) {
+		return nil, nil
+	}
+	return b[w : w+int(n)], b[w+int(n):]
+}
+
 // write returns commit with what concerns rules that are gone in each cut.
 func (g *gone) write(commit func(*store.Cut) error) func(*store.Cut) error {
 	return func(c *store.Cut) error {
@@ -143,6 +169,7 @@ func (g *gone) write(commit func(*store.Cut) error) func(*store.Cut) error {
 // prepare completes a cut.
 func (g *gone) prepare(c *store.Cut) {
 	c.Gone, g.changes = g.changes, nil
+	c.Rewrite, g.rewrite = g.rewrite, nil
 	g.withhold(c)
 	if g.sweeping {
 		// In front: what a shard writes in this cut stands.

@@ -273,3 +273,18 @@ func TestSweepTakesItsTime(t *testing.T) {
 	h.cut()
 	h.want("swept", "[other] []", "")
 }
+
+// What was pending when a rule began anew is not its own, after a crash either.
+func TestPendingOfAnotherShape(t *testing.T) {
+	h := newHistory(t, with)
+	h.read(0, false, event{"litellm", 0, 0, "x"})
+	h.at(1, "z") // one cut, which the other rule needs for longer
+	h.swap(map[string]string{"r": strings.Replace(three, "10h", "11h", 1), "other": other})
+	h.at(2, "x")
+	h.at(3, "x")
+	h.crash(map[string]string{"r": strings.Replace(three, "10h", "11h", 1), "other": other})
+	h.at(4, "y")
+	h.want("two of its own", "[other r] []", "")
+	h.at(5, "x")
+	h.want("three of its own", "[other r] []", "3~")
+}

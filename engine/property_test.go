@@ -298,6 +298,7 @@ type propertyRun struct {
 	cells      int
 	cuts, kill float64 // per batch
 	seed       uint64
+	more       bool // the engine is stopped at the end of the stream: it goes on
 }
 
 func (p *propertyRun) String() string {
@@ -349,29 +350,35 @@ func (p *propertyRun) findings() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	r := rand.New(rand.NewPCG(p.seed, 2))
-	for lives := 0; ; lives++ {
-		var next *store.Store
-		next, err = p.live(st, r, lives < 20)
-		if errors.Is(err, errKilled) {
-			st.Close()
-			st = next
-			continue
-		}
-		if err != nil {
-			return "", err
-		}
-		break
+	if st, err = p.lives(st, rand.New(rand.NewPCG(p.seed, 2))); err != nil {
+		return "", err
 	}
 	defer st.Close()
-	var out []*schema.Finding
+	out, err := standing(st)
+	return render(out), err
+}
+
+// lives runs the stream to its end, through as many kills as it takes, and returns the store that is left.
+func (p *propertyRun) lives(st *store.Store, r *rand.Rand) (*store.Store, error) {
+	for lives := 0; ; lives++ {
+		next, err := p.live(st, r, lives < 20)
+		if !errors.Is(err, errKilled) {
+			return st, err
+		}
+		st.Close()
+		st = next
+	}
+}
+
+// standing returns the findings of a store that were not withdrawn.
+func standing(st *store.Store) (out []*schema.Finding, err error) {
 	err = st.Findings(store.FindingFilter{}, func(f *schema.Finding) bool {
 		if f.Status != schema.StatusWithdrawn {
 			out = append(out, f)
 		}
 		return true
 	})
-	return render(out), err
+	return out, err
 }
 
 // live runs the engine on a store until the stream ends or it is killed; then it returns what the disk holds.
@@ -416,6 +423,9 @@ func (p *propertyRun) live(st *store.Store, r *rand.Rand, mayDie bool) (*store.S
 	}
 	if err != nil {
 		return nil, errors.Join(err, e.Stop(context.Background()))
+	}
+	if p.more {
+		return nil, e.Stop(context.Background())
 	}
 	return nil, e.Finish(context.Background(), 0)
 }

@@ -61,7 +61,7 @@ func (e *Engine) restorePartitions(partitions []partitionState) {
 
 // restoreRules gives each rule the watermark that its State stands at, and returns the rules whose State lives on. A rule
 // that is new, or whose shape changed, knows nothing of what was read before, one that comes back not what was read
-// without it: their findings say until when. latest is the event time up to which everything was read.
+// without it: their findings say until when, those that were open when it went once they change. latest is the event time up to which everything was read.
 func (e *Engine) restoreRules(known map[string]ruleState, missed map[string]bool, latest int64) (same map[string]int) {
 	same = map[string]int{}
 	for i, r := range e.o.Set.Rules {
@@ -131,10 +131,17 @@ func (e *Engine) restorePending(same map[string]int, gone *gone) error {
 	var bad error
 	err := e.o.Store.Items(func(cut uint64, items []byte) bool {
 		newest := map[int]int64{}
+		void := false
+		anew := func(rule string) bool {
+			_, ours := gone.shapes[rule]
+			_, lives := same[rule]
+			return ours && !lives
+		}
 		bad = cutItems(items, func(rule string, it fold.Item) {
 			if r, is := gone.rules[rule]; is && it.Time >= r.Watermark {
 				gone.need(rule, cut)
 			}
+			void = void || anew(rule)
 			place, ok := same[rule]
 			if !ok || it.Time < e.cuts.watermark[place] {
 				return
@@ -146,6 +153,9 @@ func (e *Engine) restorePending(same map[string]int, gone *gone) error {
 				newest[place] = it.Time
 			}
 		})
+		if void && bad == nil {
+			gone.void(cut, items, anew)
+		}
 		e.cuts.pending = append(e.cuts.pending, pendingItems{cut, newest})
 		return bad == nil
 	})

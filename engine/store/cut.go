@@ -18,11 +18,19 @@ type Cut struct {
 	Items []byte   // pending items that are new since the last cut, nil for none
 	Drop  []uint64 // cuts whose Items are no longer needed
 	Gone  []KV     // rules that are gone, by id; a nil Value deletes
+	// Rewrite are the Items of cuts before, without those that mean nothing any more. Drop comes after it.
+	Rewrite []Rewrite
 	// Outbox are changes of findings; Commit gives them consecutive Seq. They are also what the findings store shows.
 	// Entries that no endpoint is told of (shadow) have Type "": they are in the outbox too, and a sink that does not
 	// want them says so.
 	Outbox []connectors.Entry
 	Dead   []DeadLetter
+}
+
+// Rewrite is what a cut's Items are from now on.
+type Rewrite struct {
+	Cut   uint64
+	Items []byte
 }
 
 // KV is one entry of State.
@@ -98,6 +106,9 @@ func (s *Store) fillCut(db *pebble.DB, b *pebble.Batch, c *Cut, bodies [][]byte)
 	}
 	if c.Items != nil {
 		w.set(keyNumber(tableItems, c.Seq), c.Items)
+	}
+	for _, x := range c.Rewrite {
+		w.set(keyNumber(tableItems, x.Cut), x.Items)
 	}
 	for _, cut := range c.Drop {
 		w.delete(keyNumber(tableItems, cut))

@@ -59,6 +59,9 @@ func encodeFindings(c *Cut) (bodies [][]byte, size int, err error) {
 	for _, kv := range c.Cells {
 		size += len(kv.Key) + len(kv.Value)
 	}
+	for _, x := range c.Rewrite {
+		size += len(x.Items)
+	}
 	return bodies, size, nil
 }
 
