@@ -34,7 +34,8 @@ Absent fields are absent, times are RFC 3339 in UTC, durations are nanoseconds. 
 directories are read too. What can not be decoded is counted at the end, or written to --dead-letters.
 
 --explain says on standard error how each record was read, one JSON object a line: the envelopes around it, its format and
-the keys that told it, what named its agent, and what was counted: values of impossible types, keys that stand twice.
+the keys that told it, what named its agent, the paths at which nobody looks (what is inside lists is not among them), and
+what was counted: values of impossible types, keys that stand twice.
 
 ` + readingHelp + `
 Events are printed as aidr tap shows them then: redacted as findings are.

@@ -20,6 +20,7 @@ type explainLine struct {
 	Named     bool         `json:"told_by_configuration,omitempty"`
 	Events    int          `json:"events"`
 	Agent     *explainName `json:"agent,omitempty"`
+	Ignored   []string     `json:"ignored,omitempty"`
 	Faults    []string     `json:"impossible_types,omitempty"`
 	Twice     []string     `json:"keys_twice,omitempty"`
 	Dead      string       `json:"dead_letter,omitempty"`
@@ -41,7 +42,7 @@ func (d *decodePrinter) explain(w io.Writer) {
 	d.handler.Explain = func(x *decode.Explanation) {
 		line := explainLine{
 			File: d.name, Offset: d.offset, Index: x.Index, Envelopes: x.Envelopes, Format: x.Format, Keys: x.Keys, Where: x.Where,
-			Named: x.Named, Events: x.Events, Faults: x.Faults, Twice: x.Twice, Dead: x.Dead, Near: x.Near,
+			Named: x.Named, Events: x.Events, Ignored: x.Ignored, Faults: x.Faults, Twice: x.Twice, Dead: x.Dead, Near: x.Near,
 		}
 		if x.Events > 0 {
 			show := d.redact.Field(schema.AIAgentUID)

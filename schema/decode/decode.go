@@ -58,6 +58,9 @@ type Decoder struct {
 	names    []string              // of the formats
 
 	explainer *explainer          // nil: nobody asks
+	chosen    []formats.Format    // by place in readers
+	raws      [][]string          // Options.Wanted.Raw
+	readings  map[int]*reading    // by format, made where somebody asks what is ignored
 	trail     [MaxEnvelope]string // names of the envelopes around the element in hand
 	depth     int                 // how many of them there are
 	batches   []bool              // which readers take records that hold many elements
@@ -122,7 +125,7 @@ func New(o Options) (*Decoder, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &Decoder{paths: new(formats.Paths), finisher: newFinisher(&o)}
+	d := &Decoder{paths: new(formats.Paths), finisher: newFinisher(&o), chosen: chosen, raws: o.Wanted.Raw}
 	d.finishes, d.splits = d.finish, d.split
 	d.root = d.paths.Add()
 	d.envelope = openEnvelope(d.paths)

@@ -20,6 +20,7 @@ type Explanation struct {
 	Where     string   // the text that told it too, as path = "text"
 	Events    int
 	Agent     Naming   // of its first event
+	Ignored   []string // paths of the element's values at which nobody looks, 100 at most
 	Faults    []string // fields whose value was of an impossible type, and what else was counted
 	Twice     []string // keys that stood twice: the last value counts
 	Dead      string   // the reason of its dead letter
@@ -104,7 +105,7 @@ func (x *explainer) fieldError(dataset, name string) {
 // told notes the format of an element, and what told it.
 func (x *explainer) told(format int, src string) {
 	d := x.d
-	x.now.Format, x.now.Named = d.names[format], d.detector.fixed
+	x.now.Format, x.now.Named, x.now.Ignored = d.names[format], d.detector.fixed, x.ignored(format, src)
 	for i := range d.detector.tells {
 		t := &d.detector.tells[i]
 		if t.format != format || !t.fits(src, d.found) {

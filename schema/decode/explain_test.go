@@ -74,6 +74,28 @@ func TestExplain(t *testing.T) {
 	f("\x00\x00\x00\x00\x07"+trailElement, "schema registry frame")
 }
 
+// What nobody looks at is said: by its own path, or by that of the object around it; what a rule reads is looked at.
+func TestExplainIgnored(t *testing.T) {
+	record := strings.Replace(trailElement, `"eventID":"e-1"`,
+		`"eventID":"e-1","tls\u0044etails":{"a":{"b":1}},"additionalEventData":{"bytesTransferredOut":1,"other":[1,{"x":2}],"mine":{"a":1,"b":2}},"arn\u0022":0`, 1)
+	o := Options{Wanted: everything()}
+	f := func(want ...string) {
+		t.Helper()
+		said, events := explain(t, o, record)
+		if len(said) != 1 || events != 1 || !reflect.DeepEqual(said[0].Ignored, want) {
+			t.Errorf("got %d events and %+v, want ignored %q", events, said, want)
+		}
+	}
+	f(`tlsDetails.a`, `additionalEventData.other`, `additionalEventData.mine`, `arn"`)
+	o.Wanted.Raw = [][]string{{"additionalEventData", "mine", "a"}, {"tlsDetails"}}
+	f(`additionalEventData.other`, `additionalEventData.mine.b`, `arn"`)
+
+	o, record = Options{Wanted: everything()}, strings.Replace(trailElement, `{`, `{`+strings.Repeat(`"x":0,`, 2*maxIgnored), 1)
+	if said, _ := explain(t, o, record); len(said) != 1 || len(said[0].Ignored) != maxIgnored {
+		t.Errorf("got %+v, want %d ignored paths", said, maxIgnored)
+	}
+}
+
 // What was counted is said: impossible types, keys that stand twice; and of records that no format takes, which is near.
 func TestExplainFaults(t *testing.T) {
 	bad := strings.Replace(kongRecord, `"request":1`, `"request":"soon"`, 1)
