@@ -202,7 +202,7 @@ func (c *cutter) snapshot(now time.Time, until *schema.Instant, force bool, repl
 		return nil, nil, false
 	}
 	c.raise(until)
-	b := &barrier{now: schema.Instant(now.UnixNano()), watermark: append([]int64(nil), c.watermark...), reply: reply}
+	b := &barrier{now: schema.Instant(now.UnixNano()), watermark: append([]int64(nil), c.watermark...), all: force, reply: reply}
 	for _, s := range e.shards {
 		s.in <- message{barrier: b}
 	}

@@ -30,6 +30,7 @@ type message struct {
 type barrier struct {
 	now       schema.Instant
 	watermark []int64 // by rule
+	all       bool    // nothing is held back: somebody waits for the cut, or it is the last
 	reply     chan<- shardCut
 }
 
@@ -67,6 +68,7 @@ type shard struct {
 	hot      map[cellKey]*entry
 	cold     *simplelru.LRU[cellKey, *entry]
 	dirty    []*entry
+	spare    []*entry           // dirty's other room: what a cut holds back is dirty again
 	inflight map[cellKey][]byte // handed over with the cut under way, nil: deleted; the store may not have it yet
 	timers   []wakes            // by rule
 	mark     []int64            // by rule: the watermark of the last cut; no item below it can come any more
@@ -216,9 +218,15 @@ func (s *shard) cut(b *barrier) shardCut {
 	}
 	var out shardCut
 	keep := s.e.o.Store != nil
-	for _, en := range s.dirty {
+	dirty := s.dirty
+	s.dirty, s.spare = s.spare[:0], dirty
+	for _, en := range dirty {
 		en.dirty = false
-		en.cell.Cut(b.now, func(f *schema.Finding) {
+		cut := en.cell.CutPaced
+		if b.all {
+			cut = en.cell.Cut
+		}
+		cut(b.now, func(f *schema.Finding) {
 			if until := s.e.cuts.warming[en.key.rule]; until != 0 && int64(f.GroupStart) < until {
 				at := schema.Instant(until)
 				f.WarmingUntil = &at
@@ -227,7 +235,6 @@ func (s *shard) cut(b *barrier) shardCut {
 		})
 		s.settle(en, &out, keep)
 	}
-	s.dirty = s.dirty[:0]
 	for _, f := range s.late {
 		f.Revision, f.DetectedAt = 1, &b.now
 		out.entries = append(out.entries, connectors.Entry{Type: entryType(f), Finding: f})
@@ -285,7 +292,10 @@ func (s *shard) settle(en *entry, out *shardCut, keep bool) {
 		s.keep(en, out)
 	}
 	s.schedule(en)
-	if en.cell.Pending() > 0 {
+	if en.cell.Held() {
+		s.touch(en) // for the next cut
+	}
+	if en.cell.Pending() > 0 || en.dirty {
 		return
 	}
 	delete(s.hot, en.key)
@@ -300,6 +310,9 @@ func (s *shard) keep(en *entry, out *shardCut) {
 	w, ok := en.cell.Wake()
 	if !ok {
 		w = math.MaxInt64
+	}
+	if en.cell.Held() {
+		w = en.cell.Mark() // who comes back after a crash looks at it at once
 	}
 	if en.stored && !en.cell.Changed() && w == en.told {
 		return

@@ -26,6 +26,7 @@ type Cell struct {
 	settled   []Group    // over, and not yet emitted as such
 	emissions []emission // what was emitted and is not over, in order of (start, version)
 	touched   bool       // something may differ from what was emitted
+	held      bool       // something does, which the last cut held back
 	changed   bool       // the flat form may differ from what Append last wrote
 	sweepAt   int64      // the watermark at which expired keys are looked for
 }

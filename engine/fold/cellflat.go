@@ -6,7 +6,7 @@ import (
 )
 
 // cellFormat is the version of a cell's flat form. Cells of other versions are not read.
-const cellFormat = 1
+const cellFormat = 2
 
 // Append appends the cell's flat form: everything but pending.
 //
@@ -15,7 +15,7 @@ const cellFormat = 1
 //	keys        uvarint; per key: key, State (each uvarint length, bytes), in order
 //	groups      uvarint; each as in group.go: those of base that are not over
 //	settled     uvarint; each as in group.go: over, and not emitted as such
-//	emissions   uvarint; per emission: start, end (8 bytes), version, revision (uvarint), detected (8 bytes),
+//	emissions   uvarint; per emission: start, end (8 bytes), version, revision (uvarint), detected, at (8 bytes),
 //	            withdrawn (1 byte), sum (16 bytes), body (uvarint length, bytes)
 func (c *Cell) Append(dst []byte) []byte {
 	c.changed = false
@@ -45,6 +45,7 @@ func (e *emission) append(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, uint64(e.version))
 	dst = binary.AppendUvarint(dst, e.revision)
 	dst = appendInt64(dst, e.detected)
+	dst = appendInt64(dst, e.at)
 	if e.withdrawn {
 		dst = append(dst, 1)
 	} else {
@@ -57,7 +58,7 @@ func (e *emission) append(dst []byte) []byte {
 func cutEmission(r *reader) (e emission) {
 	e.start, e.end = r.int64(), r.int64()
 	e.version, e.revision = int(r.uvarint()), r.uvarint()
-	e.detected = r.int64()
+	e.detected, e.at = r.int64(), r.int64()
 	withdrawn := r.byte()
 	e.withdrawn = withdrawn == 1
 	copy(e.sum[:], r.bytes(len(e.sum)))

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"slices"
+	"time"
 
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -15,10 +16,27 @@ type emission struct {
 	version    int // of the rule: with start it tells the finding
 	revision   uint64
 	detected   int64 // detected_at of the first emission
+	at         int64 // the cut of the last one
 	withdrawn  bool
 	sum        [16]byte // of the group's flat form: the first half of its SHA-256
 	// body is the group's flat form where it can still be taken back: it is not in base.
 	body string
+}
+
+// The flood guard: a finding that changes at every cut, because its key is flooded, is emitted at every cut only so often.
+// What it says last is always emitted, as are a new finding, one that settles and one that is taken back. How often a key
+// is told of must not depend on how fast its events come: at 4 cuts a second one flooded key would fill every sink.
+const (
+	// freeRevisions is how many revisions of a finding are emitted as they come: an attack's first seconds.
+	freeRevisions = 20
+	// updateEvery is the pace of those behind them: each is up to 8 events of evidence, in every sink.
+	updateEvery = 10 * time.Second
+)
+
+// holds says that a changed finding is not emitted yet at the cut of now. A clock that was set back holds nothing.
+func (e *emission) holds(now schema.Instant) bool {
+	passed := int64(now) - e.at
+	return e.revision >= freeRevisions && !e.withdrawn && passed >= 0 && passed < int64(updateEvery)
 }
 
 func (e *emission) compare(g *Group) int {
@@ -30,11 +48,19 @@ func (e *emission) compare(g *Group) int {
 // what Append writes after it. The findings are the caller's.
 //
 // Pending items that were in the cell at the last Cut must all be there: after LoadCell, add them first.
-func (c *Cell) Cut(now schema.Instant, emit func(*schema.Finding)) {
+func (c *Cell) Cut(now schema.Instant, emit func(*schema.Finding)) { c.cut(now, false, emit) }
+
+// CutPaced is Cut, but of a finding that changes all the time it holds changes back: see Held.
+func (c *Cell) CutPaced(now schema.Instant, emit func(*schema.Finding)) { c.cut(now, true, emit) }
+
+// Held says that CutPaced held something back: it, or Cut, has to be called again, with nothing new too.
+func (c *Cell) Held() bool { return c.held }
+
+func (c *Cell) cut(now schema.Instant, paced bool, emit func(*schema.Finding)) {
 	if !c.touched {
 		return
 	}
-	c.touched = false
+	c.touched, c.held = false, false
 	w := c.p.borrow()
 	defer c.p.giveBack(w)
 	open := c.view(w)
@@ -48,8 +74,7 @@ func (c *Cell) Cut(now schema.Instant, emit func(*schema.Finding)) {
 	c.withdraw(open, emit)
 	for i := range open {
 		if g := &open[i]; !g.emitted {
-			g.emitted = true
-			c.emitOpen(w, g, now, emit)
+			g.emitted = c.emitOpen(w, g, now, paced, emit)
 		}
 	}
 	if c.Pending() > 0 {
@@ -128,7 +153,8 @@ func (c *Cell) emitSettled(g *Group, now schema.Instant, emit func(*schema.Findi
 	emit(f)
 }
 
-func (c *Cell) emitOpen(w *work, g *Group, now schema.Instant, emit func(*schema.Finding)) {
+// emitOpen emits a group as it is, unless it was emitted so. It is false where that is held back.
+func (c *Cell) emitOpen(w *work, g *Group, now schema.Instant, paced bool, emit func(*schema.Finding)) bool {
 	w.body = appendGroup(w.body[:0], g)
 	sum := sumOf(w.body)
 	at, ok := c.emission(g)
@@ -145,15 +171,21 @@ func (c *Cell) emitOpen(w *work, g *Group, now schema.Instant, emit func(*schema
 	c.changed = c.changed || e.body != keep
 	e.body = keep
 	if !e.withdrawn && e.sum == sum {
-		return
+		return true
+	}
+	if paced && e.holds(now) {
+		c.held, c.touched = true, true
+		c.base.limits.Held++
+		return false
 	}
 	c.changed = true
 	e.revision++
-	e.withdrawn, e.sum, e.end = false, sum, g.End
+	e.withdrawn, e.sum, e.end, e.at = false, sum, g.End, int64(now)
 	f := c.p.Finding(c.group, g)
 	detected := schema.Instant(e.detected)
 	f.Revision, f.DetectedAt = e.revision, &detected
 	emit(f)
+	return true
 }
 
 // inBase says whether the group's first trigger is in base, so that nothing can take it back.

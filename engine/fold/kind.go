@@ -87,6 +87,7 @@ type Limits struct {
 	Where     int64 // conditions over steps that could not be evaluated
 	Copies    int64 // copies of counted events
 	BelowMark int64 // items that came below the watermark
+	Held      int64 // changes of findings that were held back at a cut
 }
 
 // Add adds o's counters.
@@ -99,4 +100,5 @@ func (l *Limits) add(o Limits, sign int64) {
 	l.Where += sign * o.Where
 	l.Copies += sign * o.Copies
 	l.BelowMark += sign * o.BelowMark
+	l.Held += sign * o.Held
 }
