@@ -307,7 +307,7 @@ func (c *formatCorpus) scan(tb testing.TB, set *maps.Set) func() int {
 	for _, path := range c.reads {
 		places = append(places, trie.Add(path...))
 	}
-	found, arena := trie.Found(), new(scan.Arena)
+	found, arena := trie.Found(nil), new(scan.Arena)
 	return func() int {
 		n := 1
 		for _, record := range c.records {

@@ -138,7 +138,7 @@ func New(o Options) (*Decoder, error) {
 	}
 	d.detector = newDetector(chosen, d.paths, o.Format != Auto && o.Format != "")
 	d.record = formats.NewRecord(formats.Setup{Wanted: o.Wanted, Trusted: trusted, Tenant: o.Tenant}, d.paths)
-	d.places = d.paths.Trie().Found()
+	d.places = d.paths.Trie().Found(&d.record.Index)
 	d.found = d.places.Spans
 	return d, nil
 }
@@ -314,7 +314,7 @@ func (d *Decoder) array(src string, v scan.Span, level int) {
 	if !d.enter(level, src[v.Start:v.End]) {
 		return
 	}
-	scan.Each(src, v, func(elem scan.Span) bool {
+	d.record.Index.Each(src, v, func(elem scan.Span) bool {
 		d.element(src, elem, level+1)
 		return !d.record.Full()
 	})

@@ -226,7 +226,7 @@ func (h *head) open(r *formats.Record) bool {
 		return false
 	}
 	if n, h.found = r.Inside(n); h.found {
-		h.shape.Select(n)
+		h.shape.Select(r, n)
 	}
 	return h.found
 }

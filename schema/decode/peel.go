@@ -34,11 +34,11 @@ const logEventMessage = 0
 
 func openEnvelope(p *formats.Paths) envelope {
 	return envelope{
-		records: p.Add("Records"), azureRecords: p.Add("records"),
+		records: p.Open("Records"), azureRecords: p.Open("records"),
 		digestStart: p.Add("digestStartTime"), digestBucket: p.Add("digestS3Bucket"),
 		detailType: p.Add("detail-type"), detail: p.Add("detail"),
-		messageType: p.Add("messageType"), logEvents: p.Add("logEvents"), awslogs: p.Add("awslogs", "data"),
-		kind: p.Add("kind"), items: p.Add("items"),
+		messageType: p.Add("messageType"), logEvents: p.Open("logEvents"), awslogs: p.Add("awslogs", "data"),
+		kind: p.Add("kind"), items: p.Open("items"),
 		pushed: p.Add("message", "data"), pushID: p.Add("message", "messageId"), pulled: p.Add("data"), pulledID: p.Add("messageId"),
 		specVersion: p.Add("specversion"), source: p.Add("source"), eventType: p.Add("type"), data: p.Add("data"), dataBase64: p.Add("data_base64"),
 		schema: p.Add("schema"), schemaType: p.Add("schema", "type"), payload: p.Add("payload"),
@@ -153,8 +153,8 @@ func (d *Decoder) logEvents(src string, list scan.Span, level int) {
 	if !d.enter(level, src[list.Start:list.End]) {
 		return
 	}
-	scan.Each(src, list, func(elem scan.Span) bool {
-		d.envelope.event.Select(formats.Node{Src: src, Span: elem})
+	d.record.Index.Each(src, list, func(elem scan.Span) bool {
+		d.envelope.event.Select(d.record, formats.Node{Src: src, Span: elem})
 		line := d.envelope.event.At(logEventMessage).Span
 		d.step(level+1, "message")
 		if !d.inner(src, line, level+1) {

@@ -102,7 +102,7 @@ func (r *Record) SetList(f schema.Field, n Node) {
 		return
 	}
 	r.scratch = append(r.scratch[:0], '[')
-	scan.Each(n.Src, n.Span, func(elem scan.Span) bool {
+	r.Index.Each(n.Src, n.Span, func(elem scan.Span) bool {
 		if elem.Kind != scan.String {
 			r.Fault(f)
 			return true

@@ -72,6 +72,12 @@ func (p *Paths) Add(path ...string) int {
 	return p.trie.Add(path...)
 }
 
+// Open is Add for a value whose reader looks further into it, at whatever it finds there: it is noted what stands inside.
+func (p *Paths) Open(path ...string) int {
+	p.Add(path...)
+	return p.trie.Open(path...)
+}
+
 func (n *pathNode) child(key string) *pathNode {
 	if i, ok := n.byKey[key]; ok {
 		return n.children[i]

@@ -7,7 +7,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/aidr-engine/aidr/schema"
-	"github.com/aidr-engine/aidr/schema/scan"
 )
 
 // AppendEvent appends the event as one JSON object without a line's end: flat dotted names in the order of the table,
@@ -96,7 +95,7 @@ func (r *Record) Quote(text string) Node {
 // is copied.
 func (r *Record) Parse(text []byte) Node {
 	src := r.Arena.Hold(text)
-	v, err := scan.Valid(src)
+	v, err := r.Index.Valid(src)
 	if err != nil {
 		return Node{}
 	}

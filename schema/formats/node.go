@@ -50,14 +50,14 @@ func NewShape(paths ...[]string) *Shape {
 }
 
 // Select finds the paths in an already validated value. A key that stands twice counts as the last.
-func (s *Shape) Select(n Node) {
+func (s *Shape) Select(r *Record, n Node) {
 	s.src = n.Src
-	s.trie.SelectAt(n.Src, n.Span, s.out)
+	r.Index.SelectAt(&s.trie, n.Src, n.Span, s.out)
 }
 
 // Each calls yield with each element of an array in an already validated value, selected, until it returns false.
-func (s *Shape) Each(n Node, yield func(elem Node) bool) {
-	s.trie.Each(n.Src, n.Span, s.out, func(elem scan.Span) bool {
+func (s *Shape) Each(r *Record, n Node, yield func(elem Node) bool) {
+	r.Index.EachSelect(&s.trie, n.Src, n.Span, s.out, func(elem scan.Span) bool {
 		s.src = n.Src
 		return yield(Node{n.Src, elem})
 	})

@@ -15,6 +15,7 @@ const MaxEvents = 5000
 type Record struct {
 	Event schema.Event
 	Arena scan.Arena
+	Index scan.Index // of the texts that the whole record is made of
 
 	wanted  schema.FieldSet
 	raws    []int // places of Wanted.Raw
@@ -80,6 +81,7 @@ func NewRecord(s Setup, p *Paths) *Record {
 func (r *Record) Handle(pos schema.Position, broker int64, emit func(*schema.Event), fieldError func(dataset, name string)) {
 	r.pos, r.broker, r.emit, r.fieldError = pos, broker, emit, fieldError
 	r.room = MaxEvents
+	r.Index.Reset()
 }
 
 // Take uses up room for one event or dead letter; false where none is left.

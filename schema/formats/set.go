@@ -197,7 +197,7 @@ func (r *Record) inside(n Node) (Node, bool) {
 func (r *Record) Inside(n Node) (Node, bool) {
 	if n.Kind == scan.String {
 		if text := scan.Text(n.Src, n.Span, &r.Arena); looksNested(text) {
-			if v, err := scan.Valid(text); err == nil {
+			if v, err := r.Index.Valid(text); err == nil {
 				n = Node{text, v}
 			}
 		}

@@ -1,19 +1,23 @@
 package scan
 
+import "math"
+
 // Found is what one Trie finds, in one value after another. Emptying it costs what was found before, not what is wanted:
 // that is far less where many formats' paths are wanted, each record having those of one. It belongs to one worker.
 type Found struct {
 	Spans []Span // by place, Absent where nothing is; those of the last Select
 	trie  *Trie
+	index *Index    // nil: nothing is noted
 	last  selection // whose filled places are to be emptied
 }
 
 // maxFilled is how many filled places are emptied one by one, 256: more is slower than emptying all.
 const maxFilled = 256
 
-// Found returns room for what the complete trie finds.
-func (t *Trie) Found() *Found {
-	return &Found{Spans: make([]Span, t.Len()), trie: t, last: selection{filled: make([]int, 0, maxFilled)}}
+// Found returns room for what the complete trie finds. Select notes in x what stands inside the values of Open, nothing
+// where it is nil; SelectAt takes values from it.
+func (t *Trie) Found(x *Index) *Found {
+	return &Found{Spans: make([]Span, t.Len()), trie: t, index: x, last: selection{filled: make([]int, 0, maxFilled)}}
 }
 
 // begin empties the places.
@@ -32,15 +36,22 @@ func (f *Found) begin(src string) *selection {
 // Select is Trie.Select.
 func (f *Found) Select(src string) (dup int, err error) {
 	s := f.begin(src)
+	if len(src) <= math.MaxInt32 {
+		s.index = f.index
+	}
 	err = s.all()
 	s.src = ""
 	return s.dup, err
 }
 
-// SelectAt is Trie.SelectAt.
+// SelectAt is Trie.SelectAt, by the index where the value is in it.
 func (f *Found) SelectAt(src string, at Span) (dup int) {
 	s := f.begin(src[:at.End])
-	if at.Kind != Absent && len(f.trie.nodes) > 0 {
+	switch {
+	case at.at > 0:
+		s.index = f.index
+		s.walkRoot(at)
+	case at.Kind != Absent && len(f.trie.nodes) > 0:
 		s.pass(at.Start, &f.trie.nodes[0])
 	}
 	s.src = ""

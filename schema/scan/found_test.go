@@ -17,7 +17,7 @@ func TestFoundIsSelect(t *testing.T) {
 		trie.Add(fmt.Sprint("k", i))
 		trie.Add(fmt.Sprint("k", i), "inner")
 	}
-	f, want := trie.Found(), make([]Span, trie.Len())
+	f, want := trie.Found(nil), make([]Span, trie.Len())
 	rapid.Check(t, func(rt *rapid.T) {
 		var members []string
 		for _, i := range rapid.SliceOfN(rapid.IntRange(0, keys), 0, 2*maxFilled).Draw(rt, "keys") {

@@ -24,6 +24,8 @@ type Span struct {
 	Start, End int
 	Kind       Kind
 	Escaped    bool // a String with at least one backslash
+
+	at int32 // its place in an Index + 1, 0 where it is in none
 }
 
 // MaxDepth is the deepest nesting of objects and arrays that is accepted; deeper input is hostile. Recursion in this

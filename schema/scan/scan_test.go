@@ -73,6 +73,7 @@ func checkSelect(t rapid.TB, src string, paths [][]string) {
 	}
 	out := make([]Span, trie.Len())
 	_, err := trie.Select(src, out)
+	checkIndex(t, src, paths)
 	if got, want := err == nil, acceptable(t, src); got != want {
 		t.Fatalf("Select(%q) accepts: got %v (%v), want %v", src, got, err, want)
 	}

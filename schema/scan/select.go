@@ -75,7 +75,10 @@ func (s *selection) pass(i int, n *node) (end int) {
 // passObject is object in a validated text.
 func (s *selection) passObject(i int, n *node) (end int) {
 	var seen marks
-	seen.fit(n)
+	if len(n.children) > 64 {
+		var room [seenWords]uint64
+		seen.many = n.marks(room[:])
+	}
 	src := s.src
 	i = skipBlanks(src, i+1)
 	for i < len(src) && src[i] == '"' {
@@ -99,8 +102,9 @@ type selection struct {
 	out  []Span
 	dup  int
 
-	filled []int // places that were filled, up to its capacity; nil: nobody asks
-	over   bool  // there were more
+	index  *Index // nil: nothing is noted
+	filled []int  // places that were filled, up to its capacity; nil: nobody asks
+	over   bool   // there were more
 }
 
 // put fills a place.
@@ -121,18 +125,32 @@ func (s *selection) root(i int) (int, verdict) {
 	if len(s.trie.nodes) == 0 {
 		return skipValue(s.src, i, 0)
 	}
-	return s.value(i, 0, &s.trie.nodes[0])
+	return s.value(i, 0, &s.trie.nodes[0], 0)
 }
 
-// value takes the value at i, which n wants, or something below it.
-func (s *selection) value(i, depth int, n *node) (end int, v verdict) {
-	if len(n.children) > 0 && i < len(s.src) && s.src[i] == '{' {
-		end, v = s.object(i, depth, n)
-	} else {
+// value takes the value at i, which n wants, or something below it. at is its place in the index + 1, 0 where it is not
+// noted, or not yet.
+func (s *selection) value(i, depth int, n *node, at int32) (end int, v verdict) {
+	if n.open && at == 0 && s.index != nil {
+		at = s.index.begin(0, 0, 0)
+	}
+	switch {
+	case len(n.children) > 0 && i < len(s.src) && s.src[i] == '{':
+		if end, v = s.object(i, depth, n, at > 0); at > 0 && !v.bad() {
+			s.index.finish(at, i, end, v)
+		}
+	case at > 0:
+		end, v = s.index.value(s.src, i, depth, at)
+	default:
 		end, v = skipValue(s.src, i, depth)
 	}
-	if n.place >= 0 && !v.bad() {
+	if n.place < 0 || v.bad() {
+		return end, v
+	}
+	if at == 0 {
 		s.put(n.place, newSpan(i, end, v))
+	} else {
+		s.put(n.place, s.index.span(i, end, v, at))
 	}
 	return end, v
 }
@@ -142,21 +160,23 @@ const seenWords = 16
 
 // marks tell which children an object has had.
 type marks struct {
-	few  [seenWords]uint64
-	more []uint64 // where they are too many for few
+	few  uint64
+	many []uint64 // where they are too many for few
 }
 
-func (m *marks) fit(n *node) {
-	if len(n.children) > 64*seenWords {
-		m.more = make([]uint64, (len(n.children)+63)/64)
+// marks returns room for marks of more than 64 children: room, which is empty, or more where that is too little.
+func (n *node) marks(room []uint64) []uint64 {
+	if len(n.children) <= 64*len(room) {
+		return room
 	}
+	return make([]uint64, (len(n.children)+63)/64)
 }
 
 // child returns what the child c of n wants. Where it stands twice, what was found of the first is forgotten.
 func (s *selection) child(n *node, c int, seen *marks) *node {
-	word := &seen.few[c>>6%seenWords]
-	if seen.more != nil {
-		word = &seen.more[c>>6]
+	word := &seen.few
+	if seen.many != nil {
+		word = &seen.many[c>>6]
 	}
 	below := &s.trie.nodes[n.children[c].node]
 	if *word&(1<<(c&63)) != 0 {
@@ -167,13 +187,16 @@ func (s *selection) child(n *node, c int, seen *marks) *node {
 	return below
 }
 
-// object takes an object some of whose members are wanted; src[i] is its '{'.
-func (s *selection) object(i, depth int, n *node) (int, verdict) {
+// object takes an object some of whose members are wanted; src[i] is its '{'. open says that each member is noted.
+func (s *selection) object(i, depth int, n *node, open bool) (int, verdict) {
 	if depth >= MaxDepth {
 		return i, badDepth
 	}
 	var seen marks
-	seen.fit(n)
+	if len(n.children) > 64 {
+		var room [seenWords]uint64
+		seen.many = n.marks(room[:])
+	}
 	src := s.src
 	i = skipBlanks(src, i+1)
 	if i < len(src) && src[i] == '}' {
@@ -188,13 +211,20 @@ func (s *selection) object(i, depth int, n *node) (int, verdict) {
 			return end, v
 		}
 		c := n.match(src[i+1:end-1], v)
+		var at int32
+		if open {
+			at = s.index.begin(i+1, end-1, v)
+		}
 		if i, v = skipColon(src, end); v.bad() {
 			return i, v
 		}
-		if c < 0 {
+		switch {
+		case c >= 0:
+			i, v = s.value(i, depth+1, s.child(n, c, &seen), at)
+		case at > 0:
+			i, v = s.index.value(src, i, depth+1, at)
+		default:
 			i, v = skipValue(src, i, depth+1)
-		} else {
-			i, v = s.value(i, depth+1, s.child(n, c, &seen))
 		}
 		if v.bad() {
 			return i, v

@@ -15,6 +15,7 @@ type Trie struct {
 // node is one key of the paths.
 type node struct {
 	place    int      // in Select's out, -1 where no path ends here
+	open     bool     // what stands here is looked into: an Index notes it
 	children []child  // wanted keys of the object here
 	slots    []uint16 // hash of a key, as far as it fits -> index in children + 1, 0 for none; a power of two of them
 }
@@ -22,7 +23,8 @@ type node struct {
 // child is one wanted key.
 type child struct {
 	key  string
-	node int    // in Trie.nodes
+	ends ends   // of key
+	node int32  // in Trie.nodes
 	next uint16 // index + 1 of the next child with the same hash, 0 for none
 }
 
@@ -33,6 +35,23 @@ const maxChildren = 1<<16 - 2
 // path is the value itself; a path that was added before keeps its place. It panics where one object would have more
 // than 65,534 wanted keys.
 func (t *Trie) Add(path ...string) int {
+	n := t.at(path)
+	if n.place < 0 {
+		n.place = t.places
+		t.places++
+	}
+	return n.place
+}
+
+// Open is Add for a value that whoever finds it looks into: Found.Select notes in its Index what stands inside.
+func (t *Trie) Open(path ...string) int {
+	place := t.Add(path...)
+	t.at(path).open = true
+	return place
+}
+
+// at returns the node of a path, made where there is none.
+func (t *Trie) at(path []string) *node {
 	if len(t.nodes) == 0 {
 		t.nodes = append(t.nodes, node{place: -1})
 	}
@@ -40,11 +59,7 @@ func (t *Trie) Add(path ...string) int {
 	for _, key := range path {
 		at = t.child(at, key)
 	}
-	if t.nodes[at].place < 0 {
-		t.nodes[at].place = t.places
-		t.places++
-	}
-	return t.nodes[at].place
+	return &t.nodes[at]
 }
 
 // Len returns the number of places.
@@ -54,13 +69,13 @@ func (t *Trie) Len() int { return t.places }
 func (t *Trie) child(at int, key string) int {
 	n := &t.nodes[at]
 	if c := n.find(key); c >= 0 {
-		return n.children[c].node
+		return int(n.children[c].node)
 	}
 	if len(n.children) == maxChildren {
 		panic("BUG: too many wanted keys in one object")
 	}
 	made := len(t.nodes)
-	n.children = append(n.children, child{key: key, node: made})
+	n.children = append(n.children, child{key: key, ends: endsOf(key), node: int32(made)})
 	if len(n.slots) < slotsPerKey*len(n.children) {
 		n.slots = make([]uint16, max(2*len(n.slots), slotsPerKey))
 		for i := range n.children {
@@ -78,7 +93,7 @@ const slotsPerKey = 4
 
 // slot puts child i at the head of its slot.
 func (n *node) slot(i int) {
-	at := &n.slots[hashKey(n.children[i].key)&(len(n.slots)-1)]
+	at := &n.slots[n.children[i].ends.hash(len(n.children[i].key))&(len(n.slots)-1)]
 	n.children[i].next = *at
 	*at = uint16(i + 1)
 }
@@ -96,9 +111,10 @@ func (n *node) find(key string) int {
 	if len(n.slots) == 0 {
 		return -1
 	}
-	for i := n.slots[hashKey(key)&(len(n.slots)-1)]; i != 0; {
+	e := endsOf(key)
+	for i := n.slots[e.hash(len(key))&(len(n.slots)-1)]; i != 0; {
 		c := &n.children[i-1]
-		if c.key == key {
+		if c.ends == e && len(c.key) == len(key) && (len(key) <= 16 || c.key == key) {
 			return int(i) - 1
 		}
 		i = c.next
@@ -116,18 +132,24 @@ func (n *node) findEscaped(raw string) int {
 	return -1
 }
 
-// hashKey is cheap, and good enough for the keys of one object: both ends and the length.
-func hashKey(key string) int {
-	n := len(key)
-	h := uint64(n)
-	switch {
+// ends are the first and the last 8 bytes of a key, which may share some; a key of at most 16 bytes is nothing else.
+type ends struct{ first, last uint64 }
+
+func endsOf(key string) ends {
+	switch n := len(key); {
 	case n >= 8:
-		h += load8(key) ^ bits.RotateLeft64(load8(key[n-8:]), 29)
+		return ends{load8(key), load8(key[n-8:])}
 	case n >= 4:
-		h += uint64(load4(key))<<32 | uint64(load4(key[n-4:]))
+		return ends{uint64(load4(key)), uint64(load4(key[n-4:]))}
 	case n > 0:
-		h += uint64(key[0])<<8 | uint64(key[n/2])<<16 | uint64(key[n-1])<<24
+		return ends{uint64(key[0])<<8 | uint64(key[n/2])<<16 | uint64(key[n-1])<<24, 0}
 	}
+	return ends{}
+}
+
+// hash is cheap, and good enough for the keys of one object; n is the key's length.
+func (e ends) hash(n int) int {
+	h := uint64(n) + (e.first ^ bits.RotateLeft64(e.last, 29))
 	return int(h * 0x9e3779b97f4a7c15 >> 40) // the golden ratio: it spreads what is near over all bits
 }
 

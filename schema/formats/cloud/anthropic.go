@@ -100,7 +100,7 @@ func (a *anthropic) resource(r *formats.Record) {
 		return
 	}
 	whole, prefix := r.At(a.record), ""
-	scan.Members(whole.Src, whole.Span, &r.Arena, func(key string, v scan.Span) bool {
+	r.Index.Members(whole.Src, whole.Span, &r.Arena, func(key string, v scan.Span) bool {
 		name, isID := strings.CutSuffix(key, "_id")
 		if isID && v.Kind == scan.String && name != "organization" && prefix == "" {
 			prefix = name
@@ -112,7 +112,7 @@ func (a *anthropic) resource(r *formats.Record) {
 	if prefix == "" {
 		return
 	}
-	scan.Members(whole.Src, whole.Span, &r.Arena, func(key string, v scan.Span) bool {
+	r.Index.Members(whole.Src, whole.Span, &r.Arena, func(key string, v scan.Span) bool {
 		if name, ok := strings.CutSuffix(key, "_name"); ok && name == prefix {
 			r.SetText(schema.ResourceName, formats.Node{Src: whole.Src, Span: v})
 		}

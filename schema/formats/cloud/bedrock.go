@@ -57,9 +57,9 @@ func openBedrock(p *formats.Paths) formats.Reader {
 		timestamp: p.Add("timestamp"), account: p.Add("accountId"), region: p.Add("region"), requestID: p.Add("requestId"),
 		operation: p.Add("operation"), model: p.Add("modelId"), arn: p.Add("identity", "arn"), errorCode: p.Add("errorCode"),
 		session: p.Add("requestMetadata", "session"), sessionID: p.Add("requestMetadata", "session_id"), agent: p.Add("requestMetadata", "agent"),
-		input: p.Add("input", "inputBodyJson"), inputTokens: p.Add("input", "inputTokenCount"),
+		input: p.Open("input", "inputBodyJson"), inputTokens: p.Add("input", "inputTokenCount"),
 		cacheRead: p.Add("input", "cacheReadInputTokenCount"), cacheWrite: p.Add("input", "cacheWriteInputTokenCount"),
-		output: p.Add("output", "outputBodyJson"), outputTokens: p.Add("output", "outputTokenCount"),
+		output: p.Open("output", "outputBodyJson"), outputTokens: p.Add("output", "outputTokenCount"),
 		chat: llm.NewConversation(), stream: llm.NewStream(), usage: llm.NewUsage(),
 		request: formats.NewShape([]string{"toolConfig", "tools"}, []string{"tools"}, []string{"guardrailConfig", "guardrailIdentifier"},
 			[]string{"texts"}),
@@ -79,7 +79,7 @@ func (b *bedrock) Read(r *formats.Record) {
 	input, _ := r.Inside(r.At(b.input))
 	output, _ := r.Inside(r.At(b.output))
 	b.chat.Reset()
-	b.request.Select(input)
+	b.request.Select(r, input)
 	b.readRequest(r, input)
 	b.readResponse(r, output)
 	b.outcome(r)
@@ -153,9 +153,9 @@ func (b *bedrock) readResponse(r *formats.Record, output formats.Node) {
 	if counted {
 		llm.AddInput(r, r.At(b.cacheRead), r.At(b.cacheWrite))
 	}
-	b.response.Select(output)
+	b.response.Select(r, output)
 	if output.Kind == scan.Array {
-		scan.Each(output.Src, output.Span, func(elem scan.Span) bool {
+		r.Index.Each(output.Src, output.Span, func(elem scan.Span) bool {
 			b.stream.Event(r, formats.Node{Src: output.Src, Span: elem})
 			return true
 		})
@@ -164,8 +164,8 @@ func (b *bedrock) readResponse(r *formats.Record, output formats.Node) {
 		r.Put(schema.GenAIResponseModel, b.stream.Model)
 	} else {
 		b.chat.Response(r, output)
-		b.usage.Read(output) // models of old count beside their answer
-		b.usage.Read(b.response.At(responseUsage))
+		b.usage.Read(r, output) // models of old count beside their answer
+		b.usage.Read(r, b.response.At(responseUsage))
 		r.SetText(schema.GenAIResponseID, b.response.At(responseID))
 		r.SetText(schema.GenAIResponseModel, b.response.At(responseModel))
 		r.SetDuration(b.response.At(responseLatency), nsPerMilli)

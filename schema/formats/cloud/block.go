@@ -35,7 +35,7 @@ func (b *block) find(r *formats.Record, n formats.Node) bool {
 	if !ok || inner.Kind != scan.Object {
 		return false
 	}
-	b.shape.Select(inner)
+	b.shape.Select(r, inner)
 	return true
 }
 

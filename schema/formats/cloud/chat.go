@@ -43,7 +43,7 @@ func (c *chat) request(r *formats.Record, n formats.Node) {
 		return
 	}
 	if body.Kind == scan.Object {
-		c.body.Select(body)
+		c.body.Select(r, body)
 		r.SetFirst(schema.GenAIRequestModel, c.body.At(chatModel))
 		llm.SetTools(r, c.body.At(chatTools))
 	}
@@ -61,16 +61,16 @@ func (c *chat) response(r *formats.Record, n formats.Node) {
 	case !ok:
 		c.said.Response(r, n)
 	case body.Kind == scan.Array:
-		scan.Each(body.Src, body.Span, func(elem scan.Span) bool {
+		r.Index.Each(body.Src, body.Span, func(elem scan.Span) bool {
 			c.said.Response(r, formats.Node{Src: body.Src, Span: elem})
 			return true
 		})
 	default:
-		c.body.Select(body)
+		c.body.Select(r, body)
 		r.SetText(schema.GenAIResponseID, c.body.At(chatID))
 		r.SetFirst(schema.GenAIResponseModel, c.body.At(chatModel))
 		c.usage.Reset()
-		c.usage.Read(c.body.At(chatUsage))
+		c.usage.Read(r, c.body.At(chatUsage))
 		c.usage.Set(r)
 		c.said.Response(r, body)
 	}

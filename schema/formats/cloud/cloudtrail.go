@@ -164,7 +164,7 @@ func (c *cloudTrail) signInFailed(r *formats.Record) (failed bool) {
 	}
 	name, answer := r.Text(r.At(c.name)), r.At(c.response)
 	said := false
-	scan.Members(answer.Src, answer.Span, &r.Arena, func(key string, v scan.Span) bool {
+	r.Index.Members(answer.Src, answer.Span, &r.Arena, func(key string, v scan.Span) bool {
 		if key == name {
 			said, failed = true, r.Text(formats.Node{Src: answer.Src, Span: v}) == "Failure"
 		}

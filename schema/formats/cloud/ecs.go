@@ -157,5 +157,5 @@ func eachText(r *formats.Record, n formats.Node, yield func(text string) bool) {
 		}
 		return
 	}
-	scan.Each(n.Src, n.Span, func(elem scan.Span) bool { return yield(r.Text(formats.Node{Src: n.Src, Span: elem})) })
+	r.Index.Each(n.Src, n.Span, func(elem scan.Span) bool { return yield(r.Text(formats.Node{Src: n.Src, Span: elem})) })
 }

@@ -125,8 +125,8 @@ func (g *gcp) outcome(r *formats.Record) {
 // refused says that one of the permissions was not granted.
 func (g *gcp) refused(r *formats.Record) (refused bool) {
 	list := r.At(g.granted)
-	scan.Each(list.Src, list.Span, func(elem scan.Span) bool {
-		g.permission.Select(formats.Node{Src: list.Src, Span: elem})
+	r.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
+		g.permission.Select(r, formats.Node{Src: list.Src, Span: elem})
 		refused = g.permission.At(0).Kind == scan.False
 		return !refused
 	})
@@ -179,6 +179,6 @@ func (g *gcp) principal(r *formats.Record) {
 	}
 	r.SetText(schema.ClientAppID, r.At(g.oauthClient))
 	r.SetText(schema.CredentialUID, r.At(g.keyName))
-	g.delegate.Select(r.At(g.delegation).First())
+	g.delegate.Select(r, r.At(g.delegation).First())
 	r.SetFirst(schema.OnBehalfOfID, g.delegate.At(delegateEmail), g.delegate.At(delegateSubject))
 }

@@ -158,14 +158,14 @@ func userKind(number string) string {
 
 // resource is the first that Copilot read, else what the operation was done to.
 func (m *m365) resource(r *formats.Record) {
-	m.accessed.Select(m.copilot.at(r, copilotAccessed).First())
+	m.accessed.Select(r, m.copilot.at(r, copilotAccessed).First())
 	if id := m.accessed.At(accessedID); id.Present() {
 		r.SetText(schema.ResourceID, id)
 		r.SetText(schema.ResourceName, m.accessed.At(accessedName))
 		r.SetText(schema.ResourceType, m.accessed.At(accessedType))
 		return
 	}
-	m.accessed.Select(m.copilot.at(r, copilotContexts).First())
+	m.accessed.Select(r, m.copilot.at(r, copilotContexts).First())
 	r.SetFirst(schema.ResourceID, m.accessed.At(accessedID), r.At(m.object))
 	r.SetFirst(schema.ResourceType, m.accessed.At(accessedType), r.At(m.itemType))
 }
@@ -174,17 +174,17 @@ func (m *m365) resource(r *formats.Record) {
 func (m *m365) detections(r *formats.Record) {
 	risk := ""
 	messages := m.copilot.at(r, copilotMessages)
-	scan.Each(messages.Src, messages.Span, func(elem scan.Span) bool {
-		m.message.Select(formats.Node{Src: messages.Src, Span: elem})
+	r.Index.Each(messages.Src, messages.Span, func(elem scan.Span) bool {
+		m.message.Select(r, formats.Node{Src: messages.Src, Span: elem})
 		if m.message.At(0).True() {
 			risk = "jailbreak"
 		}
 		return risk == ""
 	})
 	read := m.copilot.at(r, copilotAccessed)
-	scan.Each(read.Src, read.Span, func(elem scan.Span) bool {
+	r.Index.Each(read.Src, read.Span, func(elem scan.Span) bool {
 		if risk == "" {
-			m.accessed.Select(formats.Node{Src: read.Src, Span: elem})
+			m.accessed.Select(r, formats.Node{Src: read.Src, Span: elem})
 			if m.accessed.At(accessedInjection).True() {
 				risk = "prompt_injection"
 			}

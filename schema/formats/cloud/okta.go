@@ -55,7 +55,7 @@ func (o *okta) Read(r *formats.Record) {
 	r.SetText(schema.EventID, r.At(o.id))
 	o.call(r)
 	o.outcome(r)
-	o.hop.Select(r.At(o.chain).First())
+	o.hop.Select(r, r.At(o.chain).First())
 	setAddress(r, r.At(o.address), o.hop.At(0))
 	o.caller(r)
 	r.AgentByAddress(o.known(r, o.userAgent))
@@ -89,7 +89,7 @@ func (o *okta) call(r *formats.Record) {
 	}
 	r.SetClass(class, kind)
 	r.Put(schema.EventType, typeOfOperation(lastPart(kind, '.')))
-	o.object.Select(r.At(o.target).First())
+	o.object.Select(r, r.At(o.target).First())
 	r.SetText(schema.ResourceID, o.object.At(targetID))
 	r.SetText(schema.ResourceType, o.object.At(targetType))
 	r.SetFirst(schema.ResourceName, o.object.At(targetName), o.object.At(targetAlternate))

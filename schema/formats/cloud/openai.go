@@ -68,13 +68,13 @@ func (o *openAI) Read(r *formats.Record) {
 func (o *openAI) find(r *formats.Record, kind string) {
 	whole := r.At(o.record)
 	object := formats.Node{Src: whole.Src}
-	scan.Members(whole.Src, whole.Span, &r.Arena, func(key string, v scan.Span) bool {
+	r.Index.Members(whole.Src, whole.Span, &r.Arena, func(key string, v scan.Span) bool {
 		if kind != "" && sameWords(key, kind) {
 			object.Span = v
 		}
 		return true
 	})
-	o.object.Select(object)
+	o.object.Select(r, object)
 }
 
 // sameWords says that a key spells an event's type: api_key_created for api_key.created.

@@ -49,7 +49,7 @@ func openKong(p *formats.Paths) formats.Reader {
 		traceparent: sent("traceparent"), authorization: sent("authorization"),
 		apiKey: sent("apikey"), xAPIKey: sent("x-api-key"), bareAPIKey: sent("api-key"),
 		traceW3C: p.Add("trace_id", "w3c"), traceB3: p.Add("trace_id", "b3"), traceDatadog: p.Add("trace_id", "datadog"),
-		ai:     p.Add("ai"),
+		ai:     p.Open("ai"),
 		models: openModels(p),
 		mcp:    openToolServer(p),
 		a2a:    openAgentCalls(p),

@@ -74,7 +74,7 @@ func (a *agentCalls) read(r *formats.Record) bool {
 		a.kept[i] = r.Event.Value(f)
 	}
 	calls := 0
-	scan.Each(rpc.Src, rpc.Span, func(elem scan.Span) bool {
+	r.Index.Each(rpc.Src, rpc.Span, func(elem scan.Span) bool {
 		if elem.Kind == scan.Object {
 			calls++
 			for i, f := range perAgentCall {
@@ -88,7 +88,7 @@ func (a *agentCalls) read(r *formats.Record) bool {
 }
 
 func (a *agentCalls) readCall(r *formats.Record, n formats.Node) {
-	a.call.Select(n)
+	a.call.Select(r, n)
 	at := a.call.At
 	switch method := r.Text(at(a2aMethod)); method {
 	case "message/send", "message/stream", "SendMessage", "SendStreamingMessage", "message:send", "message:stream":
@@ -104,7 +104,7 @@ func (a *agentCalls) readCall(r *formats.Record, n formats.Node) {
 	a.outcome(r)
 	a.chat.Reset()
 	if request, ok := r.Inside(at(a2aRequest)); ok {
-		a.request.Select(request)
+		a.request.Select(r, request)
 		for _, place := range [...]int{a2aParamsMessage, a2aBareMessage} {
 			if message := a.request.At(place); message.Kind == scan.Object {
 				a.chat.Request(r, message)
@@ -121,13 +121,13 @@ func (a *agentCalls) readCall(r *formats.Record, n formats.Node) {
 
 // readAnswer takes what the agent answered: a message, or a task with its artifacts and the message of its status.
 func (a *agentCalls) readAnswer(r *formats.Record, response formats.Node) {
-	a.answer.Select(response)
+	a.answer.Select(r, response)
 	if a.answer.At(a2aResultParts).Kind == scan.Array {
 		a.chat.Answer(r, a.answer.At(a2aResult))
 		return
 	}
 	artifacts, status := a.answer.At(a2aArtifacts), a.answer.At(a2aStatusMessage)
-	scan.Each(artifacts.Src, artifacts.Span, func(elem scan.Span) bool {
+	r.Index.Each(artifacts.Src, artifacts.Span, func(elem scan.Span) bool {
 		a.chat.Answer(r, formats.Node{Src: artifacts.Src, Span: elem})
 		return true
 	})

@@ -56,8 +56,8 @@ func openToolServer(p *formats.Paths) *toolServer {
 // identify takes the consumer that a decision was made for, where the record names none.
 func (t *toolServer) identify(r *formats.Record) {
 	audit := r.At(t.audit)
-	scan.Each(audit.Src, audit.Span, func(elem scan.Span) bool {
-		t.decision.Select(formats.Node{Src: audit.Src, Span: elem})
+	r.Index.Each(audit.Src, audit.Span, func(elem scan.Span) bool {
+		t.decision.Select(r, formats.Node{Src: audit.Src, Span: elem})
 		r.Agent("ai.mcp.audit.consumer.id", r.Text(t.decision.At(auditConsumer)))
 		return !r.Event.Has(schema.AIAgentUID)
 	})
@@ -75,7 +75,7 @@ func (t *toolServer) read(r *formats.Record) bool {
 	t.keep(r)
 	t.readAllowed(r, audit)
 	calls := 0
-	scan.Each(rpc.Src, rpc.Span, func(elem scan.Span) bool {
+	r.Index.Each(rpc.Src, rpc.Span, func(elem scan.Span) bool {
 		if elem.Kind == scan.Object {
 			calls++
 			t.begin(r)
@@ -83,8 +83,8 @@ func (t *toolServer) read(r *formats.Record) bool {
 		}
 		return !r.Full()
 	})
-	scan.Each(audit.Src, audit.Span, func(elem scan.Span) bool {
-		t.decision.Select(formats.Node{Src: audit.Src, Span: elem})
+	r.Index.Each(audit.Src, audit.Span, func(elem scan.Span) bool {
+		t.decision.Select(r, formats.Node{Src: audit.Src, Span: elem})
 		if action := r.Text(t.decision.At(auditAction)); action == "deny" || action == "denied" {
 			calls++
 			t.begin(r)
@@ -121,8 +121,8 @@ func (t *toolServer) begin(r *formats.Record) {
 // readAllowed collects the names that the access lists allowed.
 func (t *toolServer) readAllowed(r *formats.Record, audit formats.Node) {
 	t.allowed = t.allowed[:0]
-	scan.Each(audit.Src, audit.Span, func(elem scan.Span) bool {
-		t.decision.Select(formats.Node{Src: audit.Src, Span: elem})
+	r.Index.Each(audit.Src, audit.Span, func(elem scan.Span) bool {
+		t.decision.Select(r, formats.Node{Src: audit.Src, Span: elem})
 		if name := r.Text(t.decision.At(auditName)); name != "" && r.Text(t.decision.At(auditAction)) == "allow" {
 			t.allowed = append(t.allowed, name)
 		}
@@ -132,7 +132,7 @@ func (t *toolServer) readAllowed(r *formats.Record, audit formats.Node) {
 
 // readCall is a call that was passed on. The bodies, where they are logged, are JSON texts.
 func (t *toolServer) readCall(r *formats.Record, n formats.Node) {
-	t.call.Select(n)
+	t.call.Select(r, n)
 	method, tool := r.Text(t.call.At(rpcMethod)), r.Text(t.call.At(rpcTool))
 	outcome := r.Event.Text(schema.EventOutcome)
 	if request, ok := r.Inside(t.call.At(rpcRequest)); ok && t.messages.Message(r, request) {

@@ -66,12 +66,12 @@ func openModels(p *formats.Paths) *models {
 
 // find returns the block of the plugin that called the model: the proxy's, else the first that has usage or meta.
 func (m *models) find(r *formats.Record, ai formats.Node) (block formats.Node) {
-	scan.Members(ai.Src, ai.Span, &r.Arena, func(key string, v scan.Span) bool {
+	r.Index.Members(ai.Src, ai.Span, &r.Arena, func(key string, v scan.Span) bool {
 		if v.Kind != scan.Object || !isPlugin(key) {
 			return true
 		}
 		n := formats.Node{Src: ai.Src, Span: v}
-		m.plugin.Select(n)
+		m.plugin.Select(r, n)
 		if m.plugin.At(pluginUsage).Present() || m.plugin.At(pluginMeta).Present() || m.plugin.At(pluginPayload).Present() {
 			if isProxy(key) {
 				block = n
@@ -92,7 +92,7 @@ func (m *models) read(r *formats.Record, ai formats.Node, uri string, refused bo
 	if !block.Present() && !r.At(m.payload).Present() {
 		return false
 	}
-	m.plugin.Select(block)
+	m.plugin.Select(r, block)
 	op := operationOf(uri)
 	r.SetClass(formats.ClassLLM, op)
 	r.Put(schema.GenAIOperationName, op)
@@ -138,7 +138,7 @@ func (m *models) guards(r *formats.Record) {
 	case r.At(m.audit).Kind == scan.Object:
 		r.Put(schema.GuardrailName, "azure_content_safety")
 		audit := r.At(m.audit)
-		scan.Members(audit.Src, audit.Span, &r.Arena, func(category string, level scan.Span) bool {
+		r.Index.Members(audit.Src, audit.Span, &r.Arena, func(category string, level scan.Span) bool {
 			r.Put(schema.GuardrailRiskCategory, category)
 			r.SetText(schema.GuardrailVerdict, formats.Node{Src: audit.Src, Span: level})
 			return false
@@ -153,7 +153,7 @@ func (m *models) request(r *formats.Record, payload formats.Node) {
 		m.chat.Request(r, payload)
 		return
 	}
-	m.body.Select(body)
+	m.body.Select(r, body)
 	llm.SetTools(r, m.body.At(bodyTools))
 	m.chat.Request(r, body)
 }
@@ -165,7 +165,7 @@ func (m *models) response(r *formats.Record, payload formats.Node) {
 		m.chat.Response(r, payload)
 		return
 	}
-	m.body.Select(body)
+	m.body.Select(r, body)
 	r.SetText(schema.GenAIResponseID, m.body.At(bodyID))
 	m.chat.Response(r, body)
 }

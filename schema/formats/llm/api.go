@@ -122,7 +122,7 @@ const (
 
 func openAPI(p *formats.Paths, dataset string, alone bool) *api {
 	a := &api{
-		dataset: dataset, alone: alone, bare: p.Add(), request: p.Add("request"), response: p.Add("response"),
+		dataset: dataset, alone: alone, bare: p.Add(), request: p.Open("request"), response: p.Open("response"),
 		url: p.Add("url"), path: p.Add("path"), clientIP: p.Add("client_ip"), agentID: p.Add("agent_id"),
 		chat: NewConversation(), stream: NewStream(), usage: NewUsage(),
 		requestBody: formats.NewShape([]string{"model"}, []string{"messages"}, []string{"input"}, []string{"prompt"}, []string{"tools"}, []string{"user"},
@@ -153,7 +153,7 @@ func (a *api) Read(r *formats.Record) {
 	request, _ = r.Inside(request)
 	streamed := a.answer(r, response)
 	r.Begin(a.datasetOf(r, streamed))
-	a.requestBody.Select(request)
+	a.requestBody.Select(r, request)
 	if !a.known(r, streamed) {
 		r.Refuse(formats.UnknownFormat)
 		return
@@ -190,14 +190,14 @@ func (a *api) answer(r *formats.Record, response formats.Node) (streamed bool) {
 	}
 	body, _ := r.Inside(response)
 	if body.Kind == scan.Array {
-		scan.Each(body.Src, body.Span, func(elem scan.Span) bool {
+		r.Index.Each(body.Src, body.Span, func(elem scan.Span) bool {
 			a.stream.Event(r, formats.Node{Src: body.Src, Span: elem})
 			return true
 		})
 		streamed = true
 	}
-	a.responseBody.Select(body) // of what is no object nothing is found
-	a.usage.Read(a.responseBody.At(answerUsage))
+	a.responseBody.Select(r, body) // of what is no object nothing is found
+	a.usage.Read(r, a.responseBody.At(answerUsage))
 	return streamed
 }
 

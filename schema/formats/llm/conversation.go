@@ -185,7 +185,7 @@ func (c *Conversation) Reset() {
 // Body reads a request's body: what it holds of messages, input or prompt, and the system instructions beside them. It
 // is false for an object that holds none.
 func (c *Conversation) Body(r *formats.Record, n formats.Node) bool {
-	c.body.Select(n)
+	c.body.Select(r, n)
 	if c.body.At(bodyRole).Present() || c.body.At(bodyContent).Present() {
 		return false // one message
 	}
@@ -232,10 +232,10 @@ func (c *Conversation) Request(r *formats.Record, messages formats.Node) {
 		if c.Body(r, messages) {
 			return
 		}
-		c.message.Select(messages)
+		c.message.Select(r, messages)
 		c.messages = append(c.messages, turn{messages, c.role(r)})
 	case scan.Array:
-		c.message.Each(messages, func(n formats.Node) bool {
+		c.message.Each(r, messages, func(n formats.Node) bool {
 			switch n.Kind {
 			case scan.Object:
 				c.messages = append(c.messages, turn{n, c.role(r)})
@@ -252,7 +252,7 @@ func (c *Conversation) Request(r *formats.Record, messages formats.Node) {
 	for i, t := range c.messages {
 		switch {
 		case t.role == system:
-			c.message.Select(t.node)
+			c.message.Select(r, t.node)
 			c.texts(r, c.content(), &c.system)
 		case i > last:
 			c.read(r, t)
@@ -324,7 +324,7 @@ func (c *Conversation) nameOf(id string) string {
 
 // read takes a message that is new in this request.
 func (c *Conversation) read(r *formats.Record, t turn) {
-	c.message.Select(t.node)
+	c.message.Select(r, t.node)
 	content := c.content()
 	switch {
 	case t.role != tool:
@@ -369,11 +369,11 @@ func (c *Conversation) blockResults(r *formats.Record, content formats.Node) {
 	if content.Kind != scan.Array {
 		return
 	}
-	scan.Each(content.Src, content.Span, func(elem scan.Span) bool {
+	r.Index.Each(content.Src, content.Span, func(elem scan.Span) bool {
 		if elem.Kind != scan.Object {
 			return true
 		}
-		c.part.Select(formats.Node{Src: content.Src, Span: elem})
+		c.part.Select(r, formats.Node{Src: content.Src, Span: elem})
 		res, ok := c.partResult(r)
 		if !ok {
 			return true

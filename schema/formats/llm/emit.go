@@ -137,7 +137,7 @@ func SetTools(r *formats.Record, tools formats.Node) {
 	}
 	if r.Wants(schema.GenAIToolDefinitionsCount) {
 		n := 0
-		scan.Each(tools.Src, tools.Span, func(scan.Span) bool { n++; return true })
+		r.Index.Each(tools.Src, tools.Span, func(scan.Span) bool { n++; return true })
 		r.Event.SetInt(schema.GenAIToolDefinitionsCount, int64(n))
 	}
 	if r.Wants(schema.GenAIToolDefinitionsHash) {

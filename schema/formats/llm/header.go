@@ -18,7 +18,7 @@ type headers struct {
 func (h *headers) read(r *formats.Record, objects ...formats.Node) {
 	*h = headers{}
 	for _, object := range objects {
-		scan.Members(object.Src, object.Span, &r.Arena, func(name string, v scan.Span) bool {
+		r.Index.Members(object.Src, object.Span, &r.Arena, func(name string, v scan.Span) bool {
 			h.take(r, name, formats.Node{Src: object.Src, Span: v})
 			return true
 		})

@@ -60,10 +60,10 @@ func openLiteLLM(p *formats.Paths) formats.Reader {
 		model: p.Add("model"), modelGroup: p.Add("model_group"), apiBase: p.Add("api_base"),
 		promptTokens: p.Add("prompt_tokens"), completionTokens: p.Add("completion_tokens"), responseCost: p.Add("response_cost"),
 		endUser: p.Add("end_user"), requesterIP: p.Add("requester_ip_address"), userAgent: p.Add("user_agent"), tags: p.Add("request_tags"),
-		agentID: p.Add("agent_id"), messages: p.Add("messages"), response: p.Add("response"),
+		agentID: p.Add("agent_id"), messages: p.Open("messages"), response: p.Open("response"),
 		tools: p.Add("model_parameters", "tools"), systemText: p.Add("model_parameters", "system"), instructions: p.Add("model_parameters", "instructions"),
 		errorCode: p.Add("error_information", "error_code"), errorClass: p.Add("error_information", "error_class"),
-		guardrails: p.Add("guardrail_information"), guardrailStatus: p.Add("status_fields", "guardrail_status"),
+		guardrails: p.Open("guardrail_information"), guardrailStatus: p.Add("status_fields", "guardrail_status"),
 
 		keyHash: meta("user_api_key_hash"), keyAlias: meta("user_api_key_alias"), keyUser: meta("user_api_key_user_id"),
 		keyEmail: meta("user_api_key_user_email"), keyOrg: meta("user_api_key_org_id"), keyEndUser: meta("user_api_key_end_user_id"),
@@ -159,7 +159,7 @@ func (l *liteLLM) taggedUserAgent(r *formats.Record) (best string) {
 		return ""
 	}
 	tags := r.At(l.tags)
-	scan.Each(tags.Src, tags.Span, func(elem scan.Span) bool {
+	r.Index.Each(tags.Src, tags.Span, func(elem scan.Span) bool {
 		tag, ok := strings.CutPrefix(r.Text(formats.Node{Src: tags.Src, Span: elem}), "User-Agent: ")
 		if ok && len(tag) > len(best) {
 			best = tag
@@ -203,16 +203,16 @@ func (l *liteLLM) readGuardrails(r *formats.Record) bool {
 	chosen, intervened := list, false
 	if list.Kind == scan.Array { // older proxies log one object
 		chosen = list.First()
-		scan.Each(list.Src, list.Span, func(elem scan.Span) bool {
+		r.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
 			g := formats.Node{Src: list.Src, Span: elem}
-			l.guardrail.Select(g)
+			l.guardrail.Select(r, g)
 			if intervened = stopped(r.Text(l.guardrail.At(guardrailVerdict))); intervened {
 				chosen = g
 			}
 			return !intervened
 		})
 	}
-	l.guardrail.Select(chosen)
+	l.guardrail.Select(r, chosen)
 	verdict := l.guardrail.At(guardrailVerdict)
 	r.SetText(schema.GuardrailName, l.guardrail.At(guardrailName))
 	r.SetText(schema.GuardrailVerdict, verdict)

@@ -50,7 +50,7 @@ func (m *mcp) Read(r *formats.Record) {
 	}
 	m.identify(r)
 	if message.Kind == scan.Array { // a batch of the protocol's versions before 2025-06-18
-		scan.Each(message.Src, message.Span, func(elem scan.Span) bool {
+		r.Index.Each(message.Src, message.Span, func(elem scan.Span) bool {
 			m.emit(r, formats.Node{Src: message.Src, Span: elem})
 			return !r.Full()
 		})
@@ -149,7 +149,7 @@ func (c *RPC) Message(r *formats.Record, n formats.Node) bool {
 	if n.Kind != scan.Object {
 		return false
 	}
-	c.shape.Select(n)
+	c.shape.Select(r, n)
 	r.SetText(schema.GenAIToolCallID, c.shape.At(rpcID))
 	switch {
 	case c.shape.At(rpcMethod).Kind == scan.String:
@@ -199,7 +199,7 @@ func (c *RPC) request(r *formats.Record, method string) {
 // Result sets what a response brought.
 func (c *RPC) Result(r *formats.Record, n formats.Node) {
 	r.SetOutcome(formats.Success)
-	c.result.Select(n)
+	c.result.Select(r, n)
 	if n.Kind == scan.Object && c.result.At(resultIsError).True() {
 		r.SetOutcome(formats.Failure)
 	}
@@ -226,8 +226,8 @@ func (c *RPC) content(r *formats.Record, n formats.Node) {
 		list = c.result.At(resultContents)
 	}
 	c.texts = c.texts[:0]
-	scan.Each(list.Src, list.Span, func(elem scan.Span) bool {
-		c.item.Select(formats.Node{Src: list.Src, Span: elem})
+	r.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
+		c.item.Select(r, formats.Node{Src: list.Src, Span: elem})
 		c.texts = appendText(c.texts, r.FirstText(c.item.At(itemText), c.item.At(itemResourceText)))
 		return true
 	})

@@ -69,7 +69,7 @@ const (
 
 func openOTLP(p *formats.Paths) formats.Reader {
 	return &otlp{
-		resourceSpans: p.Add("resourceSpans"), resourceLogs: p.Add("resourceLogs"), traceID: p.Add("traceId"), spanID: p.Add("spanId"),
+		resourceSpans: p.Open("resourceSpans"), resourceLogs: p.Open("resourceLogs"), traceID: p.Add("traceId"), spanID: p.Add("spanId"),
 		parentID: p.Add("parentSpanId"), kind: p.Add("kind"), start: p.Add("startTimeUnixNano"), end: p.Add("endTimeUnixNano"),
 		attributes: p.Add("attributes"), name: p.Add("name"), status: p.Add("status", "code"), events: p.Add("events"),
 		time: p.Add("timeUnixNano"), observed: p.Add("observedTimeUnixNano"), body: p.Add("body"), bodyText: p.Add("body", "stringValue"),
@@ -97,7 +97,7 @@ func (o *otlp) Split(r *formats.Record, yield func(formats.Node) bool) {
 // eachScope walks the scopes of all resources; it is false when yield was.
 func (o *otlp) eachScope(r *formats.Record, resources formats.Node, yield func(formats.Node) bool) bool {
 	more := true
-	o.resource.Each(resources, func(formats.Node) bool {
+	o.resource.Each(r, resources, func(formats.Node) bool {
 		scopes := o.resource.At(resourceScopeSpans)
 		if o.logs {
 			scopes = o.resource.At(resourceScopeLogs)
@@ -105,7 +105,7 @@ func (o *otlp) eachScope(r *formats.Record, resources formats.Node, yield func(f
 			scopes = o.resource.At(resourceLibrarySpans)
 		}
 		attributes := o.resource.At(resourceAttributes)
-		scan.Each(scopes.Src, scopes.Span, func(elem scan.Span) bool {
+		r.Index.Each(scopes.Src, scopes.Span, func(elem scan.Span) bool {
 			more = o.eachElement(r, attributes, formats.Node{Src: scopes.Src, Span: elem}, yield)
 			return more
 		})
@@ -116,7 +116,7 @@ func (o *otlp) eachScope(r *formats.Record, resources formats.Node, yield func(f
 
 // eachElement yields the spans or log records of one scope.
 func (o *otlp) eachElement(r *formats.Record, resource, scope formats.Node, yield func(formats.Node) bool) bool {
-	o.scope.Select(scope)
+	o.scope.Select(r, scope)
 	o.scopeName = o.scope.At(scopeName)
 	if !o.scopeName.Present() {
 		o.scopeName = o.scope.At(scopeLibraryName)
@@ -129,7 +129,7 @@ func (o *otlp) eachElement(r *formats.Record, resource, scope formats.Node, yiel
 	o.outer.read(r, resource)
 	o.outer.read(r, o.scope.At(scopeAttributes))
 	more := true
-	scan.Each(list.Src, list.Span, func(elem scan.Span) bool {
+	r.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
 		more = yield(formats.Node{Src: list.Src, Span: elem})
 		return more
 	})
@@ -239,8 +239,8 @@ func spanKind(text string) int {
 // readEvents takes the attributes of a span's own GenAI events, where older instrumentations put what was said.
 func (o *otlp) readEvents(r *formats.Record) {
 	events := r.At(o.events)
-	scan.Each(events.Src, events.Span, func(elem scan.Span) bool {
-		o.event.Select(formats.Node{Src: events.Src, Span: elem})
+	r.Index.Each(events.Src, events.Span, func(elem scan.Span) bool {
+		o.event.Select(r, formats.Node{Src: events.Src, Span: elem})
 		if strings.HasPrefix(r.Text(o.event.At(spanEventName)), "gen_ai.") {
 			o.own.read(r, o.event.At(spanEventAttributes))
 		}

@@ -231,7 +231,7 @@ func (a *attributes) around(o *attributes) {
 
 // read takes a list of attributes. A key that stands twice counts as the last, and is counted.
 func (a *attributes) read(r *formats.Record, list formats.Node) {
-	a.shape.Each(list, func(elem formats.Node) bool {
+	a.shape.Each(r, list, func(elem formats.Node) bool {
 		if elem.Kind != scan.Object {
 			r.FaultNamed("attributes")
 			return true
@@ -305,7 +305,7 @@ const maxPlain = 16
 
 // appendPlain appends what a value of OTLP's says as plain JSON; null for what is none.
 func appendPlain(dst []byte, r *formats.Record, shape *formats.Shape, value formats.Node, depth int) []byte {
-	kind, inner := plainKind(value, &r.Arena)
+	kind, inner := plainKind(r, value)
 	switch {
 	case depth > maxPlain:
 	case kind == "stringValue" && inner.Kind == scan.String, kind == "boolValue" && (inner.Kind == scan.True || inner.Kind == scan.False):
@@ -330,9 +330,9 @@ func appendPlain(dst []byte, r *formats.Record, shape *formats.Shape, value form
 
 // plainKind returns which of the alternatives a value is. Of several in one value, which no producer writes, the one that
 // plainRank puts first counts, so that the order of keys decides nothing; keys that are none of them are passed over.
-func plainKind(value formats.Node, a *scan.Arena) (kind string, inner formats.Node) {
+func plainKind(r *formats.Record, value formats.Node) (kind string, inner formats.Node) {
 	first := notPlain
-	scan.Members(value.Src, value.Span, a, func(key string, v scan.Span) bool {
+	r.Index.Members(value.Src, value.Span, &r.Arena, func(key string, v scan.Span) bool {
 		if rank := plainRank(key); rank < notPlain && rank <= first && v.Kind > scan.Null {
 			first, kind, inner = rank, key, formats.Node{Src: value.Src, Span: v}
 		}
@@ -366,8 +366,8 @@ func plainRank(key string) int {
 }
 
 // listOf returns the member "values" of a list or map of OTLP's.
-func listOf(inner formats.Node, a *scan.Arena) (values formats.Node) {
-	scan.Members(inner.Src, inner.Span, a, func(key string, v scan.Span) bool {
+func listOf(r *formats.Record, inner formats.Node) (values formats.Node) {
+	r.Index.Members(inner.Src, inner.Span, &r.Arena, func(key string, v scan.Span) bool {
 		if key == "values" {
 			values = formats.Node{Src: inner.Src, Span: v}
 		}
@@ -377,10 +377,10 @@ func listOf(inner formats.Node, a *scan.Arena) (values formats.Node) {
 }
 
 func appendPlainList(dst []byte, r *formats.Record, shape *formats.Shape, inner formats.Node, depth int) []byte {
-	values := listOf(inner, &r.Arena)
+	values := listOf(r, inner)
 	dst = append(dst, '[')
 	from := len(dst)
-	scan.Each(values.Src, values.Span, func(elem scan.Span) bool {
+	r.Index.Each(values.Src, values.Span, func(elem scan.Span) bool {
 		if len(dst) > from {
 			dst = append(dst, ',')
 		}
@@ -391,11 +391,11 @@ func appendPlainList(dst []byte, r *formats.Record, shape *formats.Shape, inner 
 }
 
 func appendPlainMap(dst []byte, r *formats.Record, shape *formats.Shape, inner formats.Node, depth int) []byte {
-	values := listOf(inner, &r.Arena)
+	values := listOf(r, inner)
 	dst = append(dst, '{')
 	from := len(dst)
-	scan.Each(values.Src, values.Span, func(elem scan.Span) bool {
-		shape.Select(formats.Node{Src: values.Src, Span: elem})
+	r.Index.Each(values.Src, values.Span, func(elem scan.Span) bool {
+		shape.Select(r, formats.Node{Src: values.Src, Span: elem})
 		key, value := shape.At(attributeKey), shape.At(attributeValue)
 		if key.Kind != scan.String {
 			return true

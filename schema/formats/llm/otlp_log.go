@@ -76,8 +76,8 @@ func (o *otlp) messageEvent(r *formats.Record, action string, who role) {
 			c.readAnswer(r, message)
 		}
 	case tool:
-		c.message.Select(message)
-		c.call.Select(message)
+		c.message.Select(r, message)
+		c.call.Select(r, message)
 		id := r.FirstText(c.call.At(callID), c.message.At(messageCallID))
 		content := c.message.At(messageContent)
 		r.SetClass(formats.ClassTool, action)
@@ -87,7 +87,7 @@ func (o *otlp) messageEvent(r *formats.Record, action string, who role) {
 		r.Emit()
 		return
 	default:
-		c.message.Select(message)
+		c.message.Select(r, message)
 		c.texts(r, c.content(), &c.prompt)
 	}
 	c.Fill(r)

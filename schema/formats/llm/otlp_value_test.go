@@ -25,8 +25,7 @@ func TestPlainKind(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		var a scan.Arena
-		if got, _ := plainKind(formats.Node{Src: src, Span: v}, &a); got != want {
+		if got, _ := plainKind(new(formats.Record), formats.Node{Src: src, Span: v}); got != want {
 			t.Errorf("%s: got %q, want %q", src, got, want)
 		}
 	}

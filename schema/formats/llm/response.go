@@ -13,21 +13,21 @@ func (c *Conversation) Response(r *formats.Record, n formats.Node) {
 		c.answer = appendText(c.answer, r.Text(n))
 		return
 	case scan.Array:
-		c.eachObject(n, func(n formats.Node) { c.readAnswer(r, n) })
+		c.eachObject(r, n, func(n formats.Node) { c.readAnswer(r, n) })
 		return
 	case scan.Object:
 	default:
 		return
 	}
-	c.responseShape.Select(n)
+	c.responseShape.Select(r, n)
 	choices, output := c.responseShape.At(responseChoices), c.responseShape.At(responseOutput)
 	inner, message := c.responseShape.At(responseInner), c.responseShape.At(responseOutputMessage)
 	content, stop := c.responseShape.At(responseContent), c.responseShape.At(responseStopReason)
 	switch {
 	case choices.Kind == scan.Array:
-		c.eachObject(choices, func(n formats.Node) { c.readChoice(r, n) })
+		c.eachObject(r, choices, func(n formats.Node) { c.readChoice(r, n) })
 	case output.Kind == scan.Array:
-		c.eachObject(output, func(n formats.Node) { c.readItem(r, n) })
+		c.eachObject(r, output, func(n formats.Node) { c.readItem(r, n) })
 	case message.Kind == scan.Object:
 		c.finish = appendText(c.finish, r.Text(c.responseShape.At(responseStop)))
 		c.readAnswer(r, message)
@@ -50,7 +50,7 @@ func (c *Conversation) readNative(r *formats.Record, n formats.Node) {
 	lists := [...]formats.Node{at(responseResults), at(responseGenerations), at(responseOutputs), at(responseCompletions)}
 	calls := at(responseToolCalls).Kind == scan.Array
 	for _, list := range lists {
-		c.eachObject(list, func(n formats.Node) { c.readChoice(r, n) })
+		c.eachObject(r, list, func(n formats.Node) { c.readChoice(r, n) })
 	}
 	if calls {
 		c.Calls = c.calls(r, n, c.Calls)
@@ -60,8 +60,8 @@ func (c *Conversation) readNative(r *formats.Record, n formats.Node) {
 	}
 }
 
-func (c *Conversation) eachObject(list formats.Node, yield func(formats.Node)) {
-	scan.Each(list.Src, list.Span, func(elem scan.Span) bool {
+func (c *Conversation) eachObject(r *formats.Record, list formats.Node, yield func(formats.Node)) {
+	r.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
 		if elem.Kind == scan.Object {
 			yield(formats.Node{Src: list.Src, Span: elem})
 		}
@@ -71,7 +71,7 @@ func (c *Conversation) eachObject(list formats.Node, yield func(formats.Node)) {
 
 // readChoice takes one of OpenAI's choices.
 func (c *Conversation) readChoice(r *formats.Record, n formats.Node) {
-	c.choice.Select(n)
+	c.choice.Select(r, n)
 	at := c.choice.At
 	message := at(choiceMessage)
 	c.finish = appendText(c.finish, r.FirstText(at(choiceFinishReason), at(choiceCompletionReason), at(choiceStopReason), at(choiceReason)))
@@ -83,7 +83,7 @@ func (c *Conversation) readChoice(r *formats.Record, n formats.Node) {
 
 // readItem takes one item of the Responses API's output.
 func (c *Conversation) readItem(r *formats.Record, n formats.Node) {
-	c.message.Select(n)
+	c.message.Select(r, n)
 	switch r.Text(c.message.At(messageType)) {
 	case "message", "":
 		c.texts(r, c.message.At(messageContent), &c.answer)
@@ -94,7 +94,7 @@ func (c *Conversation) readItem(r *formats.Record, n formats.Node) {
 
 // readAnswer takes an assistant's message.
 func (c *Conversation) readAnswer(r *formats.Record, message formats.Node) {
-	c.message.Select(message)
+	c.message.Select(r, message)
 	c.finish = appendText(c.finish, r.Text(c.message.At(messageFinishReason)))
 	c.texts(r, c.content(), &c.answer)
 	c.Calls = c.calls(r, message, c.Calls)
@@ -102,7 +102,7 @@ func (c *Conversation) readAnswer(r *formats.Record, message formats.Node) {
 
 // calls appends the tool calls of an assistant's message, in any shape, or of an item that is one.
 func (c *Conversation) calls(r *formats.Record, message formats.Node, to []ToolCall) []ToolCall {
-	c.message.Select(message)
+	c.message.Select(r, message)
 	content, list, legacy := c.content(), c.message.At(messageCalls), c.message.At(messageFunctionCall)
 	switch r.Text(c.message.At(messageType)) {
 	case "function_call", "custom_tool_call":
@@ -112,8 +112,8 @@ func (c *Conversation) calls(r *formats.Record, message formats.Node, to []ToolC
 		}
 		return addCall(to, call)
 	}
-	c.eachObject(list, func(n formats.Node) {
-		c.call.Select(n)
+	c.eachObject(r, list, func(n formats.Node) {
+		c.call.Select(r, n)
 		call := ToolCall{ID: r.Text(c.call.At(callID)), Arguments: c.call.At(callFunctionArguments)}
 		call.Name = r.FirstText(c.call.At(callFunctionName), c.call.At(callCustomName), c.call.At(callName))
 		for _, at := range [...]int{callCustomInput, callArguments, callParameters} {
@@ -124,11 +124,11 @@ func (c *Conversation) calls(r *formats.Record, message formats.Node, to []ToolC
 		to = addCall(to, call)
 	})
 	if legacy.Kind == scan.Object && list.Kind != scan.Array {
-		c.call.Select(legacy)
+		c.call.Select(r, legacy)
 		to = addCall(to, ToolCall{Name: r.Text(c.call.At(callName)), Arguments: c.call.At(callArguments)})
 	}
-	c.eachObject(content, func(n formats.Node) {
-		c.part.Select(n)
+	c.eachObject(r, content, func(n formats.Node) {
+		c.part.Select(r, n)
 		if call, ok := c.partCall(r); ok {
 			to = addCall(to, call)
 		}
@@ -157,19 +157,19 @@ func (c *Conversation) texts(r *formats.Record, content formats.Node, to *[]stri
 	case scan.String:
 		*to = appendText(*to, r.Text(content))
 	case scan.Array:
-		scan.Each(content.Src, content.Span, func(elem scan.Span) bool {
+		r.Index.Each(content.Src, content.Span, func(elem scan.Span) bool {
 			n := formats.Node{Src: content.Src, Span: elem}
 			switch elem.Kind {
 			case scan.String:
 				*to = appendText(*to, r.Text(n))
 			case scan.Object:
-				c.part.Select(n)
+				c.part.Select(r, n)
 				*to = appendText(*to, c.partText(r))
 			}
 			return true
 		})
 	case scan.Object: // one part, as MCP's sampling has it
-		c.part.Select(content)
+		c.part.Select(r, content)
 		*to = appendText(*to, c.partText(r))
 	}
 }

@@ -151,7 +151,7 @@ func (s *Stream) Event(r *formats.Record, n formats.Node) {
 	if n.Kind != scan.Object {
 		return
 	}
-	s.chunk.Select(n)
+	s.chunk.Select(r, n)
 	s.head(r)
 	kind := r.Text(s.at(chunkType))
 	choices, response, item := s.at(chunkChoices), s.at(chunkResponse), s.at(chunkItem)
@@ -165,7 +165,7 @@ func (s *Stream) Event(r *formats.Record, n formats.Node) {
 	case s.wrapped().Kind == scan.Object:
 		s.Event(r, s.wrapped()) // the scanner bounds the depth
 	default:
-		s.Usage.Read(n)
+		s.Usage.Read(r, n)
 		s.converse(r)
 		s.native(r)
 	}
@@ -197,25 +197,25 @@ func (s *Stream) head(r *formats.Record) {
 		}
 	}
 	s.Failed = s.Failed || s.at(chunkError).Present()
-	s.Usage.Read(s.at(chunkMessageUsage))
-	s.Usage.Read(s.at(chunkUsage))
+	s.Usage.Read(r, s.at(chunkMessageUsage))
+	s.Usage.Read(r, s.at(chunkUsage))
 }
 
 // choices takes an OpenAI chunk.
 func (s *Stream) choices(r *formats.Record, list formats.Node) {
-	scan.Each(list.Src, list.Span, func(elem scan.Span) bool {
+	r.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
 		if elem.Kind != scan.Object {
 			return true
 		}
-		s.choice.Select(formats.Node{Src: list.Src, Span: elem})
+		s.choice.Select(r, formats.Node{Src: list.Src, Span: elem})
 		index := number(s.choice.At(choiceIndex))
 		for _, place := range [...]int{choiceText2, choiceDeltaContent, choiceDeltaRefusal} {
 			s.text(index, r.Text(s.choice.At(place)))
 		}
 		s.finish = appendText(s.finish, r.Text(s.choice.At(choiceFinish)))
 		calls := s.choice.At(choiceDeltaCalls)
-		scan.Each(calls.Src, calls.Span, func(elem scan.Span) bool {
-			s.call.Select(formats.Node{Src: calls.Src, Span: elem})
+		r.Index.Each(calls.Src, calls.Span, func(elem scan.Span) bool {
+			s.call.Select(r, formats.Node{Src: calls.Src, Span: elem})
 			s.piece(index, number(s.call.At(pieceIndex)), r.Text(s.call.At(pieceID)), r.Text(s.call.At(pieceName)), r.Text(s.call.At(pieceArguments)))
 			return true
 		})
@@ -233,7 +233,7 @@ func (s *Stream) response(r *formats.Record, kind string, response, item formats
 		s.text(number(s.at(chunkIndex)), r.Text(s.at(chunkDelta)))
 	}
 	if response.Kind == scan.Object {
-		s.chunk.Select(response)
+		s.chunk.Select(r, response)
 		s.head(r)
 	}
 }

@@ -53,11 +53,11 @@ func NewUsage() *Usage {
 func (u *Usage) Reset() { clear(u.found[:]) }
 
 // Read takes what a usage object says. What a later one says counts: streams correct themselves.
-func (u *Usage) Read(n formats.Node) {
+func (u *Usage) Read(r *formats.Record, n formats.Node) {
 	if n.Kind != scan.Object {
 		return
 	}
-	u.shape.Select(n)
+	u.shape.Select(r, n)
 	for i := range u.found {
 		if v := u.shape.At(i); v.Present() {
 			u.found[i] = v

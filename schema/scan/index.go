@@ -1,0 +1,270 @@
+package scan
+
+import "math"
+
+// Index is what stands inside some values of validated texts, as it was noted while they were validated: whoever looks
+// into them walks what is there and does not read the text again. It says nothing that the text does not, and it may
+// leave things out, which are then read from the text. It belongs to one worker; the zero Index is empty and ready.
+//
+// A Span that an Index gave out is valid for it until the next Reset.
+type Index struct {
+	entries []entry
+	over    bool // there was more than maxEntries
+}
+
+// entry is one value in an Index. What stands inside it comes behind it, up to next.
+type entry struct {
+	start, end int32 // of the value
+	key, past  int32 // the key between its quotes, of the member of an object
+	next       int32 // the place of the first entry that is not inside
+	v          verdict
+	keyEscaped bool
+	whole      bool // an object or array, and all that is in it is noted
+}
+
+// maxEntries bounds what an Index holds: 2^16 values, 1.5 MiB. Only hostile records have more.
+const maxEntries = 1 << 16
+
+// Reset empties the index.
+func (x *Index) Reset() { x.entries, x.over = x.entries[:0], false }
+
+// Valid is Valid, and notes what stands inside the value.
+func (x *Index) Valid(src string) (Span, error) {
+	if len(src) > math.MaxInt32 {
+		return Valid(src)
+	}
+	start := skipBlanks(src, 0)
+	if start == len(src) {
+		return Span{}, emptyError(src)
+	}
+	at := x.begin(0, 0, 0)
+	end, v := x.value(src, start, 0, at)
+	if v.bad() {
+		return Span{}, newError(src, end, v)
+	}
+	if at := skipBlanks(src, end); at < len(src) {
+		return Span{}, newError(src, at, badSyntax)
+	}
+	return x.span(start, end, v, at), nil
+}
+
+// Each is Each, by what is noted.
+func (x *Index) Each(src string, array Span, yield func(elem Span) bool) {
+	if array.at == 0 || array.Kind != Array {
+		Each(src, array, yield)
+		return
+	}
+	next := x.entries[array.at-1].next
+	for i := array.at; i < next; i = x.entries[i].next {
+		if !yield(x.spanAt(i)) {
+			return
+		}
+	}
+}
+
+// Members is Members, by what is noted.
+func (x *Index) Members(src string, object Span, a *Arena, yield func(key string, v Span) bool) {
+	if object.at == 0 || object.Kind != Object {
+		Members(src, object, a, yield)
+		return
+	}
+	next := x.entries[object.at-1].next
+	for i := object.at; i < next; i = x.entries[i].next {
+		e := &x.entries[i]
+		key := src[e.key:e.past]
+		if e.keyEscaped {
+			key = Text(src, Span{Start: int(e.key) - 1, End: int(e.past) + 1, Kind: String, Escaped: true}, a)
+		}
+		if !yield(key, x.spanAt(i)) {
+			return
+		}
+	}
+}
+
+// SelectAt is Trie.SelectAt, by what is noted.
+func (x *Index) SelectAt(t *Trie, src string, at Span, out []Span) (dup int) {
+	if at.at == 0 {
+		return t.SelectAt(src, at, out)
+	}
+	clear(out)
+	s := selection{trie: t, src: src, out: out, index: x}
+	s.walkRoot(at)
+	return s.dup
+}
+
+// EachSelect is Trie.Each, by what is noted.
+func (x *Index) EachSelect(t *Trie, src string, array Span, out []Span, yield func(elem Span) bool) {
+	if array.at == 0 || array.Kind != Array {
+		t.Each(src, array, out, yield)
+		return
+	}
+	next := x.entries[array.at-1].next
+	for i := array.at; i < next; i = x.entries[i].next {
+		elem := x.spanAt(i)
+		x.SelectAt(t, src, elem, out)
+		if !yield(elem) {
+			return
+		}
+	}
+}
+
+// begin makes room for a value, whose key is src[key:past] where it has one, and returns its place + 1, 0 where there is
+// no more room.
+func (x *Index) begin(key, past int, v verdict) (at int32) {
+	if len(x.entries) >= maxEntries {
+		x.over = true
+		return 0
+	}
+	x.entries = append(x.entries, entry{key: int32(key), past: int32(past), keyEscaped: v&escaped != 0})
+	return int32(len(x.entries))
+}
+
+// finish notes where the value that begin made room for stands; all that is inside it is noted already.
+func (x *Index) finish(at int32, start, end int, v verdict) {
+	e := &x.entries[at-1]
+	e.start, e.end, e.v = int32(start), int32(end), v
+	e.next = int32(len(x.entries))
+	e.whole = v.kind() >= Object && !x.over
+}
+
+// span is the span of a value that is finished, at its place + 1, or 0.
+func (x *Index) span(start, end int, v verdict, at int32) Span {
+	s := newSpan(start, end, v)
+	if at > 0 && x.entries[at-1].whole {
+		s.at = at
+	}
+	return s
+}
+
+// spanAt is the span of a place.
+func (x *Index) spanAt(i int32) Span {
+	e := &x.entries[i]
+	return x.span(int(e.start), int(e.end), e.v, i+1)
+}
+
+// value is skipValue that notes the value at a place + 1, and what stands inside it; at 0 it is skipValue.
+func (x *Index) value(s string, i, depth int, at int32) (end int, v verdict) {
+	switch {
+	case at == 0:
+		return skipValue(s, i, depth)
+	case i < len(s) && s[i] == '{':
+		end, v = x.object(s, i, depth)
+	case i < len(s) && s[i] == '[':
+		end, v = x.array(s, i, depth)
+	default:
+		end, v = skipValue(s, i, depth)
+	}
+	if !v.bad() {
+		x.finish(at, i, end, v)
+	}
+	return end, v
+}
+
+// object is skipObject that notes the members.
+func (x *Index) object(s string, i, depth int) (int, verdict) {
+	if depth >= MaxDepth {
+		return i, badDepth
+	}
+	i = skipBlanks(s, i+1)
+	if i < len(s) && s[i] == '}' {
+		return i + 1, verdict(Object)
+	}
+	for {
+		if i >= len(s) || s[i] != '"' {
+			return i, badSyntax
+		}
+		end, v := skipString(s, i)
+		if v.bad() {
+			return end, v
+		}
+		at := x.begin(i+1, end-1, v)
+		if i, v = skipColon(s, end); v.bad() {
+			return i, v
+		}
+		if i, v = x.value(s, i, depth+1, at); v.bad() {
+			return i, v
+		}
+		i = skipBlanks(s, i)
+		switch {
+		case i < len(s) && s[i] == ',':
+			i = skipBlanks(s, i+1)
+		case i < len(s) && s[i] == '}':
+			return i + 1, verdict(Object)
+		default:
+			return i, badSyntax
+		}
+	}
+}
+
+// array is skipArray that notes the elements.
+func (x *Index) array(s string, i, depth int) (int, verdict) {
+	if depth >= MaxDepth {
+		return i, badDepth
+	}
+	i = skipBlanks(s, i+1)
+	if i < len(s) && s[i] == ']' {
+		return i + 1, verdict(Array)
+	}
+	for {
+		var v verdict
+		if i, v = x.value(s, i, depth+1, x.begin(0, 0, 0)); v.bad() {
+			return i, v
+		}
+		i = skipBlanks(s, i)
+		switch {
+		case i < len(s) && s[i] == ',':
+			i = skipBlanks(s, i+1)
+		case i < len(s) && s[i] == ']':
+			return i + 1, verdict(Array)
+		default:
+			return i, badSyntax
+		}
+	}
+}
+
+// walkRoot is pass of a value that is noted.
+func (s *selection) walkRoot(v Span) {
+	if len(s.trie.nodes) == 0 {
+		return
+	}
+	n := &s.trie.nodes[0]
+	if v.Kind == Object && len(n.children) > 0 {
+		s.walk(v.at, n)
+	}
+	if n.place >= 0 {
+		s.put(n.place, v)
+	}
+}
+
+// walk is passObject of an object that is noted at a place + 1.
+func (s *selection) walk(at int32, n *node) {
+	var seen marks
+	if len(n.children) > 64 {
+		var room [seenWords]uint64
+		seen.many = n.marks(room[:])
+	}
+	x := s.index
+	next := x.entries[at-1].next
+	for i := at; i < next; i = x.entries[i].next {
+		e := &x.entries[i]
+		var v verdict
+		if e.keyEscaped {
+			v = escaped
+		}
+		c := n.match(s.src[e.key:e.past], v)
+		if c < 0 {
+			continue
+		}
+		below := s.child(n, c, &seen)
+		switch {
+		case len(below.children) == 0 || e.v.kind() != Object:
+		case e.whole:
+			s.walk(i+1, below)
+		default:
+			s.passObject(int(e.start), below)
+		}
+		if below.place >= 0 {
+			s.put(below.place, x.spanAt(i))
+		}
+	}
+}

@@ -1,0 +1,142 @@
+package scan
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+// checkIndex holds what is found by an index to what is found in the text, whatever is noted.
+func checkIndex(t rapid.TB, src string, paths [][]string) {
+	t.Helper()
+	var plain Trie
+	for _, p := range paths {
+		plain.Add(p...)
+	}
+	want := make([]Span, plain.Len())
+	dup, wantErr := plain.Select(src, want)
+	for opened := range len(paths) + 2 {
+		var trie Trie
+		for i, p := range paths {
+			if trie.Add(p...); i == opened || opened == len(paths) {
+				trie.Open(p...)
+			}
+		}
+		var x Index
+		f := trie.Found(&x)
+		got, err := f.Select(src)
+		if fmt.Sprint(err) != fmt.Sprint(wantErr) {
+			t.Fatalf("Select(%q): got %v, want %v", src, err, wantErr)
+		}
+		if err != nil {
+			continue
+		}
+		if got != dup || !sameSpans(f.Spans, want) {
+			t.Fatalf("Select(%q): got %d %v, want %d %v", src, got, f.Spans, dup, want)
+		}
+		for _, v := range f.Spans {
+			checkNoted(t, &x, src, v, &plain)
+		}
+	}
+	var x Index
+	whole, err := x.Valid(src)
+	if fmt.Sprint(err) != fmt.Sprint(wantErr) {
+		t.Fatalf("Index.Valid(%q): got %v, want %v", src, err, wantErr)
+	}
+	if err == nil {
+		checkNoted(t, &x, src, whole, &plain)
+		f := plain.Found(&x)
+		if got := f.SelectAt(src, whole); got != dup || !sameSpans(f.Spans, want) {
+			t.Fatalf("Found.SelectAt(%q): got %d %v, want %d %v", src, got, f.Spans, dup, want)
+		}
+	}
+}
+
+// bare is the span without its place in an index.
+func bare(v Span) Span {
+	v.at = 0
+	return v
+}
+
+func sameSpans(a, b []Span) bool {
+	for i := range a {
+		if bare(a[i]) != bare(b[i]) {
+			return false
+		}
+	}
+	return len(a) == len(b)
+}
+
+// checkNoted holds all that is inside a value by the index to what is inside it by the text.
+func checkNoted(t rapid.TB, x *Index, src string, v Span, trie *Trie) {
+	t.Helper()
+	got, want := make([]Span, trie.Len()), make([]Span, trie.Len())
+	dup, wantDup := x.SelectAt(trie, src, v, got), trie.SelectAt(src, bare(v), want)
+	if dup != wantDup || !sameSpans(got, want) {
+		t.Fatalf("Index.SelectAt(%q, %v): got %d %v, want %d %v", src, v, dup, got, wantDup, want)
+	}
+	var a Arena
+	var values, keys, wants []string
+	x.Each(src, v, func(elem Span) bool {
+		values = append(values, fmt.Sprint(bare(elem)))
+		checkNoted(t, x, src, elem, trie)
+		return true
+	})
+	x.EachSelect(trie, src, v, got, func(elem Span) bool {
+		trie.SelectAt(src, bare(elem), want)
+		if !sameSpans(got, want) {
+			t.Fatalf("Index.EachSelect(%q, %v): got %v of %v, want %v", src, v, got, elem, want)
+		}
+		return true
+	})
+	x.Members(src, v, &a, func(key string, member Span) bool {
+		keys = append(keys, fmt.Sprint(key, bare(member)))
+		checkNoted(t, x, src, member, trie)
+		return true
+	})
+	Each(src, bare(v), func(elem Span) bool { wants = append(wants, fmt.Sprint(elem)); return true })
+	if strings.Join(values, "\n") != strings.Join(wants, "\n") {
+		t.Fatalf("Index.Each(%q, %v): got %q, want %q", src, v, values, wants)
+	}
+	wants = nil
+	Members(src, bare(v), &a, func(key string, member Span) bool {
+		wants = append(wants, fmt.Sprint(key, member))
+		return true
+	})
+	if strings.Join(keys, "\n") != strings.Join(wants, "\n") {
+		t.Fatalf("Index.Members(%q, %v): got %q, want %q", src, v, keys, wants)
+	}
+}
+
+// An index that is full leaves out the rest, and what is inside a value is found all the same.
+func TestIndexIsBounded(t *testing.T) {
+	const elements = maxEntries / 3
+	src := `{"a":[` + strings.Repeat(`{"b":[1]},`, elements) + `{"b":2}],"b":[1,[2]]}`
+	var trie, element Trie
+	a, b, inner := trie.Open("a"), trie.Open("b"), element.Add("b")
+	var x Index
+	f := trie.Found(&x)
+	for range 2 {
+		x.Reset()
+		if _, err := f.Select(src); err != nil {
+			t.Fatal(err)
+		}
+		if len(x.entries) != maxEntries {
+			t.Fatalf("got %d values, want %d", len(x.entries), maxEntries)
+		}
+		n, out := 0, make([]Span, 1)
+		x.Each(src, f.Spans[a], func(elem Span) bool {
+			x.SelectAt(&element, src, elem, out)
+			if out[inner].Kind != Absent {
+				n++
+			}
+			return true
+		})
+		x.Each(src, f.Spans[b], func(Span) bool { n++; return true })
+		if n != elements+1+2 {
+			t.Errorf("got %d values, want %d", n, elements+1+2)
+		}
+	}
+}
