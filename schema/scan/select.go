@@ -220,9 +220,24 @@ func (s *selection) object(i, depth int, n *node, open bool) (int, verdict) {
 		}
 		switch {
 		case c >= 0:
-			i, v = s.value(i, depth+1, s.child(n, c, &seen), at)
+			below := s.child(n, c, &seen)
+			if len(below.children) > 0 || below.open || at > 0 {
+				i, v = s.value(i, depth+1, below, at)
+				break
+			}
+			from := i
+			if i < len(src) && src[i] == '"' { // most values, without a call between
+				i, v = skipString(src, i)
+			} else {
+				i, v = skipValue(src, i, depth+1)
+			}
+			if !v.bad() {
+				s.put(below.place, newSpan(from, i, v))
+			}
 		case at > 0:
 			i, v = s.index.value(src, i, depth+1, at)
+		case i < len(src) && src[i] == '"':
+			i, v = skipString(src, i)
 		default:
 			i, v = skipValue(src, i, depth+1)
 		}

@@ -46,7 +46,12 @@ func skipObject(s string, i, depth int) (int, verdict) {
 		if v.bad() {
 			return at, v
 		}
-		if i, v = skipValue(s, at, depth+1); v.bad() {
+		if i = at; i < len(s) && s[i] == '"' { // most values, without a call between
+			i, v = skipString(s, i)
+		} else {
+			i, v = skipValue(s, i, depth+1)
+		}
+		if v.bad() {
 			return i, v
 		}
 		i = skipBlanks(s, i)
@@ -209,14 +214,8 @@ func skipString(s string, i int) (int, verdict) {
 		m := stops(w)
 		if m == 0 {
 			seen |= w
-			i += 8
-			for len(s)-i >= 32 { // in long texts, a quarter of the branches
-				a, b, c, d := load8(s[i:]), load8(s[i+8:]), load8(s[i+16:]), load8(s[i+24:])
-				if stops(a)|stops(b)|stops(c)|stops(d) != 0 {
-					break
-				}
-				seen |= a | b | c | d
-				i += 32
+			if i += 8; i-start > longString {
+				i, seen = skipLong(s, i, seen)
 			}
 			continue
 		}
@@ -238,6 +237,22 @@ func skipString(s string, i int) (int, verdict) {
 		i, v = next, v|escaped
 	}
 	return skipStringEnd(s, start, i, v)
+}
+
+// longString is how many bytes of a string are passed in words of 8: most strings end there.
+const longString = 32
+
+// skipLong skips blocks of 32 bytes in which no string ends, which in long texts is a quarter of the branches.
+func skipLong(s string, i int, seen uint64) (int, uint64) {
+	for len(s)-i >= 32 {
+		a, b, c, d := load8(s[i:]), load8(s[i+8:]), load8(s[i+16:]), load8(s[i+24:])
+		if stops(a)|stops(b)|stops(c)|stops(d) != 0 {
+			break
+		}
+		seen |= a | b | c | d
+		i += 32
+	}
+	return i, seen
 }
 
 // skipStringEnd is skipString for the last bytes of a text, where no word of 8 can be read.

@@ -68,7 +68,7 @@ func (t *Trie) Len() int { return t.places }
 // child returns the node below at for key, made where there is none.
 func (t *Trie) child(at int, key string) int {
 	n := &t.nodes[at]
-	if c := n.find(key); c >= 0 {
+	if c := n.match(key, 0); c >= 0 {
 		return int(n.children[c].node)
 	}
 	if len(n.children) == maxChildren {
@@ -99,15 +99,10 @@ func (n *node) slot(i int) {
 }
 
 // match returns the index in children of a key as it is written between its quotes, -1 where it is not wanted.
-func (n *node) match(raw string, v verdict) int {
+func (n *node) match(key string, v verdict) int {
 	if v&escaped != 0 {
-		return n.findEscaped(raw)
+		return n.findEscaped(key)
 	}
-	return n.find(raw)
-}
-
-// find returns the index of key in children, -1 where it is not wanted.
-func (n *node) find(key string) int {
 	if len(n.slots) == 0 {
 		return -1
 	}
@@ -122,7 +117,7 @@ func (n *node) find(key string) int {
 	return -1
 }
 
-// findEscaped is find for a key that is written with escapes.
+// findEscaped is match for a key that is written with escapes.
 func (n *node) findEscaped(raw string) int {
 	for i := range n.children {
 		if spells(raw, n.children[i].key) {
