@@ -78,6 +78,19 @@ func (p *Paths) Open(path ...string) int {
 	return p.trie.Open(path...)
 }
 
+// Shape returns the shape of the value at the key path at, with these paths below it. The pass over a record finds them
+// too, for Shape.Take; they are not among the paths that All returns and Duplicates looks at.
+func (p *Paths) Shape(at []string, paths ...[]string) *Shape {
+	s := NewShape(paths...)
+	for _, path := range paths {
+		s.places = append(s.places, p.trie.Add(slices.Concat(at, path)...))
+	}
+	return s
+}
+
+// Note says that whoever finds the value at a path looks into it, as Open does, of a path that a Shape has.
+func (p *Paths) Note(path ...string) { p.trie.Open(path...) }
+
 func (n *pathNode) child(key string) *pathNode {
 	if i, ok := n.byKey[key]; ok {
 		return n.children[i]

@@ -32,9 +32,10 @@ func (n Node) First() Node {
 // Shape is the wanted keys of one kind of object below a record, with room for one object's values. It belongs to one
 // worker; its values are valid until the next Select.
 type Shape struct {
-	trie scan.Trie
-	out  []scan.Span
-	src  string
+	trie   scan.Trie
+	out    []scan.Span
+	src    string
+	places []int // in a record, of a shape that Paths.Shape made
 }
 
 // NewShape returns the shape with these paths; a path's place in the list is its place in At.
@@ -61,6 +62,14 @@ func (s *Shape) Each(r *Record, n Node, yield func(elem Node) bool) {
 		s.src = n.Src
 		return yield(Node{n.Src, elem})
 	})
+}
+
+// Take is Select of the value that Paths.Shape was told of: what stands there was found with the record.
+func (s *Shape) Take(r *Record) {
+	s.src = r.src
+	for i, place := range s.places {
+		s.out[i] = r.found[place]
+	}
 }
 
 // At returns the value at a place.

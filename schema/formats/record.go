@@ -122,14 +122,27 @@ func (r *Record) At(place int) Node { return Node{r.src, r.found[place]} }
 // element gives no event then.
 func (r *Record) Start(values ...Node) bool {
 	for _, v := range values {
-		if !v.Present() || v.Kind == scan.String && v.End-v.Start == len(`""`) {
-			continue
+		if r.StartBy(v) {
+			return true
 		}
-		if ns, ok := scan.Time(v.Src, v.Span); ok {
-			return r.StartAt(ns)
-		}
-		r.Fault(schema.Time)
 	}
+	return r.StartByBroker()
+}
+
+// StartBy sets the time from a value, if it holds one; what is there and holds none is counted.
+func (r *Record) StartBy(v Node) bool {
+	if !v.Present() || empty(v) {
+		return false
+	}
+	if ns, ok := scan.Time(v.Src, v.Span); ok {
+		return r.StartAt(ns)
+	}
+	r.Fault(schema.Time)
+	return false
+}
+
+// StartByBroker sets the time from the broker. It is false where there is none: the element gives no event then.
+func (r *Record) StartByBroker() bool {
 	if r.broker != 0 {
 		return r.StartAt(r.broker)
 	}

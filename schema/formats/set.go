@@ -80,6 +80,9 @@ func (r *Record) SetInt(f schema.Field, n Node) {
 
 // SetFirstInt sets an integer field from the first value that is there.
 func (r *Record) SetFirstInt(f schema.Field, nodes ...Node) {
+	if !r.Wants(f) {
+		return
+	}
 	for _, n := range nodes {
 		if r.SetInt(f, n); r.Event.Has(f) {
 			return

@@ -75,6 +75,7 @@ type api struct {
 	alone   bool   // requests without responses
 
 	bare, request, response      int
+	answered                     formats.Node // the response, or what is inside it
 	stamps                       [7]int
 	durations                    [2]int
 	statuses                     [3]int
@@ -89,12 +90,9 @@ type api struct {
 	seen         headers
 }
 
-// What of a request's body is read.
+// What of a request's body is read, behind bodyPaths.
 const (
-	requestModel = iota
-	requestMessages
-	requestInput
-	requestPrompt
+	requestModel = bodyPlaces + iota
 	requestTools
 	requestUser
 	requestSafety
@@ -106,9 +104,9 @@ const (
 	requestMetaConversation
 )
 
-// What of a response's body is read.
+// What of a response's body is read, behind answerPaths.
 const (
-	answerID = iota
+	answerID = responsePlaces + iota
 	answerObject
 	answerType
 	answerModel
@@ -125,12 +123,19 @@ func openAPI(p *formats.Paths, dataset string, alone bool) *api {
 		dataset: dataset, alone: alone, bare: p.Add(), request: p.Open("request"), response: p.Open("response"),
 		url: p.Add("url"), path: p.Add("path"), clientIP: p.Add("client_ip"), agentID: p.Add("agent_id"),
 		chat: NewConversation(), stream: NewStream(), usage: NewUsage(),
-		requestBody: formats.NewShape([]string{"model"}, []string{"messages"}, []string{"input"}, []string{"prompt"}, []string{"tools"}, []string{"user"},
-			[]string{"safety_identifier"}, []string{"metadata", "session"}, []string{"metadata", "session_id"}, []string{"metadata", "user_id"},
-			[]string{"conversation"}, []string{"conversation", "id"}, []string{"metadata", "conversation_id"}),
-		responseBody: formats.NewShape([]string{"id"}, []string{"object"}, []string{"type"}, []string{"model"}, []string{"created"},
-			[]string{"created_at"}, []string{"usage"}, []string{"error"}, []string{"error", "code"}, []string{"error", "type"}),
+		responseBody: p.Shape([]string{"response"}, append(answerPaths(), []string{"id"}, []string{"object"}, []string{"type"}, []string{"model"},
+			[]string{"created"}, []string{"created_at"}, []string{"usage"}, []string{"error"}, []string{"error", "code"}, []string{"error", "type"})...),
 	}
+	asked := []string{"request"}
+	if alone {
+		asked = nil
+		for _, path := range bodyPaths() {
+			p.Note(path...)
+		}
+	}
+	a.requestBody = p.Shape(asked, append(bodyPaths(), []string{"model"}, []string{"tools"}, []string{"user"}, []string{"safety_identifier"},
+		[]string{"metadata", "session"}, []string{"metadata", "session_id"}, []string{"metadata", "user_id"}, []string{"conversation"},
+		[]string{"conversation", "id"}, []string{"metadata", "conversation_id"})...)
 	for i, key := range [...]string{"timestamp", "@timestamp", "time", "ts", "start_time", "startTime", "created_at"} {
 		a.stamps[i] = p.Add(key)
 	}
@@ -150,10 +155,14 @@ func (a *api) Read(r *formats.Record) {
 	case !request.Present() && !response.Present():
 		response = whole
 	}
-	request, _ = r.Inside(request)
+	if request.Kind == scan.Object { // the whole for alone, else what stands at the path
+		a.requestBody.Take(r)
+	} else {
+		request, _ = r.Inside(request)
+		a.requestBody.Select(r, request)
+	}
 	streamed := a.answer(r, response)
 	r.Begin(a.datasetOf(r, streamed))
-	a.requestBody.Select(r, request)
 	if !a.known(r, streamed) {
 		r.Refuse(formats.UnknownFormat)
 		return
@@ -165,14 +174,18 @@ func (a *api) Read(r *formats.Record) {
 	a.model(r, streamed)
 	a.outcome(r, response, streamed)
 	a.chat.Reset()
-	a.chat.Request(r, request)
+	if request.Kind == scan.Object {
+		a.chat.selectedRequest(r, request, a.requestBody)
+	} else {
+		a.chat.Request(r, request)
+	}
 	if a.alone && response.Kind == scan.Absent {
 		a.chat.Asked(r)
 	}
 	if streamed {
 		a.stream.Fill(r, a.chat)
-	} else if body, ok := r.Inside(response); ok {
-		a.chat.Response(r, body)
+	} else if a.answered.Kind == scan.Object {
+		a.chat.selectedResponse(r, a.answered, a.responseBody)
 	}
 	a.chat.Fill(r)
 	a.chat.Emit(r)
@@ -188,7 +201,14 @@ func (a *api) answer(r *formats.Record, response formats.Node) (streamed bool) {
 			streamed = true
 		}
 	}
-	body, _ := r.Inside(response)
+	body := response
+	if response.Kind == scan.Object && response.Span == r.At(a.response).Span {
+		a.responseBody.Take(r)
+	} else {
+		body, _ = r.Inside(response)
+		a.responseBody.Select(r, body) // of what is no object nothing is found
+	}
+	a.answered = body
 	if body.Kind == scan.Array {
 		r.Index.Each(body.Src, body.Span, func(elem scan.Span) bool {
 			a.stream.Event(r, formats.Node{Src: body.Src, Span: elem})
@@ -196,7 +216,6 @@ func (a *api) answer(r *formats.Record, response formats.Node) (streamed bool) {
 		})
 		streamed = true
 	}
-	a.responseBody.Select(r, body) // of what is no object nothing is found
 	a.usage.Read(r, a.responseBody.At(answerUsage))
 	return streamed
 }
@@ -211,7 +230,7 @@ func (a *api) datasetOf(r *formats.Record, streamed bool) string {
 
 // known says that a record is a call of a model: a request that has what models are asked, or an answer that says so.
 func (a *api) known(r *formats.Record, streamed bool) bool {
-	for _, place := range [...]int{requestMessages, requestInput, requestPrompt} {
+	for _, place := range [...]int{bodyMessages, bodyInput, bodyPrompt} {
 		if a.requestBody.At(place).Present() {
 			return true
 		}
@@ -225,20 +244,18 @@ func (a *api) known(r *formats.Record, streamed bool) bool {
 
 // start sets the time: what the proxy says, else when the provider says that the answer was made.
 func (a *api) start(r *formats.Record, streamed bool) bool {
-	times := [len(a.stamps) + 3]formats.Node{}
-	for i, place := range a.stamps {
-		times[i] = r.At(place)
-	}
-	times[len(a.stamps)] = a.responseBody.At(answerCreated)
-	times[len(a.stamps)+1] = a.responseBody.At(answerCreatedAt)
-	times[len(a.stamps)+2] = a.stream.Created
 	for _, place := range a.durations {
 		if d := r.At(place); d.Present() {
 			r.SetDuration(d, nsPerMilli)
 			break
 		}
 	}
-	return r.Start(times[:]...)
+	for _, place := range a.stamps {
+		if r.StartBy(r.At(place)) {
+			return true
+		}
+	}
+	return r.Start(a.responseBody.At(answerCreated), a.responseBody.At(answerCreatedAt), a.stream.Created)
 }
 
 const nsPerMilli = 1e6
@@ -279,7 +296,7 @@ func (a *api) model(r *formats.Record, streamed bool) {
 	switch {
 	case r.Text(a.responseBody.At(answerObject)) == "list":
 		op = "embeddings"
-	case a.requestBody.At(requestPrompt).Present() || r.Text(a.responseBody.At(answerObject)) == "text_completion":
+	case a.requestBody.At(bodyPrompt).Present() || r.Text(a.responseBody.At(answerObject)) == "text_completion":
 		op = "text_completion"
 	}
 	r.SetClass(formats.ClassLLM, op)

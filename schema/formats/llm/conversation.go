@@ -36,14 +36,16 @@ type Conversation struct {
 
 	messages []turn
 	asked    []ToolCall // calls of the last assistant messages, which name the tools of the results
+	last     int        // the index in messages of the assistant's last, -1 where there is none
+	unasked  bool       // asked is not read yet
 
 	body, message, call, part, responseShape, choice *formats.Shape
 }
 
 // turn is one message of a request.
 type turn struct {
-	node formats.Node
-	role role
+	node, content formats.Node
+	role          role
 }
 
 type role uint8
@@ -58,8 +60,7 @@ const (
 // NewConversation returns one for a worker.
 func NewConversation() *Conversation {
 	return &Conversation{
-		body: formats.NewShape([]string{"messages"}, []string{"input"}, []string{"prompt"}, []string{"inputText"}, []string{"message"},
-			[]string{"system"}, []string{"instructions"}, []string{"preamble"}, []string{"role"}, []string{"content"}),
+		body: formats.NewShape(bodyPaths()...),
 		message: formats.NewShape([]string{"role"}, []string{"type"}, []string{"content"}, []string{"tool_calls"}, []string{"tool_call_id"},
 			[]string{"name"}, []string{"function_call"}, []string{"call_id"}, []string{"arguments"}, []string{"output"}, []string{"input"},
 			[]string{"parts"}, []string{"finish_reason"}),
@@ -70,13 +71,22 @@ func NewConversation() *Conversation {
 			[]string{"result"}, []string{"json"}, []string{"guardContent", "text", "text"}, []string{"toolUse", "toolUseId"}, []string{"toolUse", "name"},
 			[]string{"toolUse", "input"}, []string{"toolResult"}, []string{"toolResult", "toolUseId"}, []string{"toolResult", "content"},
 			[]string{"toolResult", "status"}),
-		responseShape: formats.NewShape([]string{"choices"}, []string{"output"}, []string{"content"}, []string{"stop_reason"}, []string{"text"},
-			[]string{"response"}, []string{"output", "message"}, []string{"stopReason"}, []string{"results"}, []string{"generations"},
-			[]string{"generation"}, []string{"completion"}, []string{"outputs"}, []string{"completions"}, []string{"tool_calls"},
-			[]string{"message"}, []string{"finish_reason"}),
+		responseShape: formats.NewShape(answerPaths()...),
 		choice: formats.NewShape([]string{"message"}, []string{"finish_reason"}, []string{"text"}, []string{"outputText"}, []string{"completionReason"},
 			[]string{"stop_reason"}, []string{"data", "text"}, []string{"finishReason", "reason"}),
 	}
+}
+
+// bodyPaths are what of a request's body is read, in the order of the places. The shape of a reader that reads more of it
+// begins with them.
+func bodyPaths() [][]string {
+	return [][]string{{"messages"}, {"input"}, {"prompt"}, {"inputText"}, {"message"}, {"system"}, {"instructions"}, {"preamble"}, {"role"}, {"content"}}
+}
+
+// answerPaths are what of a response's body is read; the same holds for them.
+func answerPaths() [][]string {
+	return [][]string{{"choices"}, {"output"}, {"content"}, {"stop_reason"}, {"text"}, {"response"}, {"output", "message"}, {"stopReason"},
+		{"results"}, {"generations"}, {"generation"}, {"completion"}, {"outputs"}, {"completions"}, {"tool_calls"}, {"message"}, {"finish_reason"}}
 }
 
 // Places of the shapes.
@@ -91,6 +101,7 @@ const (
 	bodyPreamble
 	bodyRole
 	bodyContent
+	bodyPlaces
 )
 
 const (
@@ -162,6 +173,7 @@ const (
 	responseToolCalls   // Cohere
 	responseMessage
 	responseFinishReason
+	responsePlaces
 )
 
 const (
@@ -179,24 +191,27 @@ const (
 func (c *Conversation) Reset() {
 	c.Results, c.Calls = c.Results[:0], c.Calls[:0]
 	c.prompt, c.answer, c.system, c.finish = c.prompt[:0], c.answer[:0], c.system[:0], c.finish[:0]
-	c.messages, c.asked = c.messages[:0], c.asked[:0]
+	c.messages, c.asked, c.last, c.unasked = c.messages[:0], c.asked[:0], -1, false
 }
 
 // Body reads a request's body: what it holds of messages, input or prompt, and the system instructions beside them. It
 // is false for an object that holds none.
 func (c *Conversation) Body(r *formats.Record, n formats.Node) bool {
 	c.body.Select(r, n)
-	if c.body.At(bodyRole).Present() || c.body.At(bodyContent).Present() {
+	return c.selectedBody(r, c.body)
+}
+
+// selectedBody is Body of the value that a shape which begins with bodyPaths has selected.
+func (c *Conversation) selectedBody(r *formats.Record, body *formats.Shape) bool {
+	if body.At(bodyRole).Present() || body.At(bodyContent).Present() {
 		return false // one message
 	}
-	messages := c.body.At(bodyMessages)
-	for _, place := range [...]int{bodyInput, bodyPrompt, bodyInputText, bodyMessage} {
-		if !messages.Present() {
-			messages = c.body.At(place)
-		}
+	messages := body.At(bodyMessages)
+	for place := bodyInput; place <= bodyMessage && !messages.Present(); place++ {
+		messages = body.At(place)
 	}
-	for _, place := range [...]int{bodySystem, bodyInstructions, bodyPreamble} {
-		c.System(r, c.body.At(place))
+	for place := bodySystem; place <= bodyPreamble; place++ {
+		c.System(r, body.At(place))
 	}
 	if messages.Kind != scan.Array && messages.Kind != scan.String {
 		return false
@@ -227,34 +242,44 @@ func (c *Conversation) Request(r *formats.Record, messages formats.Node) {
 	switch messages.Kind {
 	case scan.String:
 		c.prompt = appendText(c.prompt, r.Text(messages))
-		return
 	case scan.Object:
-		if c.Body(r, messages) {
-			return
-		}
-		c.message.Select(r, messages)
-		c.messages = append(c.messages, turn{messages, c.role(r)})
+		c.body.Select(r, messages)
+		c.selectedRequest(r, messages, c.body)
 	case scan.Array:
 		c.message.Each(r, messages, func(n formats.Node) bool {
 			switch n.Kind {
 			case scan.Object:
-				c.messages = append(c.messages, turn{n, c.role(r)})
+				c.messages = append(c.messages, turn{n, c.content(), c.role(r)})
 			case scan.String: // a list of inputs, as for embeddings
 				c.prompt = appendText(c.prompt, r.Text(n))
 			}
 			return true
 		})
-	default:
+		c.news(r)
+	}
+}
+
+// selectedRequest is Request of an object that a shape which begins with bodyPaths has selected.
+func (c *Conversation) selectedRequest(r *formats.Record, n formats.Node, body *formats.Shape) {
+	if c.selectedBody(r, body) {
 		return
 	}
-	last := c.lastAssistant()
-	c.ask(r, last)
-	for i, t := range c.messages {
-		switch {
+	c.message.Select(r, n)
+	c.messages = append(c.messages, turn{n, c.content(), c.role(r)})
+	c.news(r)
+}
+
+// news takes what is new in the messages.
+func (c *Conversation) news(r *formats.Record) {
+	if c.unasked { // of a request before this one
+		c.ask(r)
+	}
+	c.last, c.unasked = c.lastAssistant(), true
+	for i := range c.messages {
+		switch t := &c.messages[i]; {
 		case t.role == system:
-			c.message.Select(r, t.node)
-			c.texts(r, c.content(), &c.system)
-		case i > last:
+			c.texts(r, t.content, &c.system)
+		case i > c.last:
 			c.read(r, t)
 		}
 	}
@@ -293,10 +318,11 @@ func (c *Conversation) lastAssistant() int {
 	return -1
 }
 
-// ask collects the calls of the assistant's messages up to last that no message of another role stands between: they
+// ask collects the calls of the assistant's messages up to the last that no message of another role stands between: they
 // are what the results behind them answer.
-func (c *Conversation) ask(r *formats.Record, last int) {
-	for i := last; i >= 0 && c.messages[i].role == assistant; i-- {
+func (c *Conversation) ask(r *formats.Record) {
+	c.unasked = false
+	for i := c.last; i >= 0 && c.messages[i].role == assistant; i-- {
 		c.asked = c.calls(r, c.messages[i].node, c.asked)
 	}
 }
@@ -309,10 +335,13 @@ func (c *Conversation) Asked(r *formats.Record) {
 	}
 }
 
-// nameOf returns the name of the tool that the call id asked for.
-func (c *Conversation) nameOf(id string) string {
+// nameOf returns the name of the tool that the call id asked for. What stands selected does so no longer.
+func (c *Conversation) nameOf(r *formats.Record, id string) string {
 	if id == "" {
 		return ""
+	}
+	if c.unasked {
+		c.ask(r)
 	}
 	for _, call := range c.asked {
 		if call.ID == id {
@@ -323,18 +352,43 @@ func (c *Conversation) nameOf(id string) string {
 }
 
 // read takes a message that is new in this request.
-func (c *Conversation) read(r *formats.Record, t turn) {
-	c.message.Select(r, t.node)
-	content := c.content()
-	switch {
-	case t.role != tool:
-		c.texts(r, content, &c.prompt)
-		c.blockResults(r, content)
-	case c.message.At(messageParts).Kind == scan.Array:
-		c.blockResults(r, content)
-	default:
-		c.result(r)
+func (c *Conversation) read(r *formats.Record, t *turn) {
+	if t.role != tool {
+		c.parts(r, t.content)
+		return
 	}
+	c.message.Select(r, t.node)
+	if c.message.At(messageParts).Kind != scan.Array {
+		c.result(r)
+		return
+	}
+	r.Index.Each(t.content.Src, t.content.Span, func(elem scan.Span) bool {
+		if elem.Kind == scan.Object {
+			c.part.Select(r, formats.Node{Src: t.content.Src, Span: elem})
+			c.blockResult(r)
+		}
+		return true
+	})
+}
+
+// parts takes the content of a new message: the texts of a prompt, and results that stand among them.
+func (c *Conversation) parts(r *formats.Record, content formats.Node) {
+	if content.Kind != scan.Array {
+		c.texts(r, content, &c.prompt)
+		return
+	}
+	r.Index.Each(content.Src, content.Span, func(elem scan.Span) bool {
+		n := formats.Node{Src: content.Src, Span: elem}
+		switch elem.Kind {
+		case scan.String:
+			c.prompt = appendText(c.prompt, r.Text(n))
+		case scan.Object:
+			c.part.Select(r, n)
+			c.prompt = appendText(c.prompt, c.partText(r))
+			c.blockResult(r)
+		}
+		return true
+	})
 }
 
 // content returns the content of the selected message: what OpenTelemetry calls parts, others content.
@@ -350,39 +404,29 @@ func (c *Conversation) result(r *formats.Record) {
 	if len(c.Results) == maxItems {
 		return
 	}
-	res := ToolResult{ID: r.FirstText(c.message.At(messageCallID), c.message.At(messageItemCallID))}
-	res.Name = c.nameOf(res.ID)
-	if res.Name == "" {
-		res.Name = r.Text(c.message.At(messageName))
-	}
-	res.Value = c.message.At(messageContent)
+	res := ToolResult{ID: r.FirstText(c.message.At(messageCallID), c.message.At(messageItemCallID)), Value: c.message.At(messageContent)}
 	if !res.Value.Present() {
 		res.Value = c.message.At(messageOutput)
+	}
+	own := r.Text(c.message.At(messageName))
+	if res.Name = c.nameOf(r, res.ID); res.Name == "" {
+		res.Name = own
 	}
 	res.Text = c.joined(r, res.Value)
 	c.addResult(res)
 }
 
-// blockResults takes the results that stand among the parts of a message: Anthropic's tool_result, Converse's toolResult,
+// blockResult takes the selected part of a message, if it is a result: Anthropic's tool_result, Converse's toolResult,
 // OpenTelemetry's tool_call_response.
-func (c *Conversation) blockResults(r *formats.Record, content formats.Node) {
-	if content.Kind != scan.Array {
+func (c *Conversation) blockResult(r *formats.Record) {
+	if len(c.Results) == maxItems {
 		return
 	}
-	r.Index.Each(content.Src, content.Span, func(elem scan.Span) bool {
-		if elem.Kind != scan.Object {
-			return true
-		}
-		c.part.Select(r, formats.Node{Src: content.Src, Span: elem})
-		res, ok := c.partResult(r)
-		if !ok {
-			return true
-		}
-		res.Name = c.nameOf(res.ID)
+	if res, ok := c.partResult(r); ok {
+		res.Name = c.nameOf(r, res.ID)
 		res.Text = c.joined(r, res.Value)
 		c.addResult(res)
-		return len(c.Results) < maxItems
-	})
+	}
 }
 
 // partResult returns the result that the selected part is; false where it is none.

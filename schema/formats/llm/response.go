@@ -20,16 +20,21 @@ func (c *Conversation) Response(r *formats.Record, n formats.Node) {
 		return
 	}
 	c.responseShape.Select(r, n)
-	choices, output := c.responseShape.At(responseChoices), c.responseShape.At(responseOutput)
-	inner, message := c.responseShape.At(responseInner), c.responseShape.At(responseOutputMessage)
-	content, stop := c.responseShape.At(responseContent), c.responseShape.At(responseStopReason)
+	c.selectedResponse(r, n, c.responseShape)
+}
+
+// selectedResponse is Response of an object that a shape which begins with answerPaths has selected.
+func (c *Conversation) selectedResponse(r *formats.Record, n formats.Node, body *formats.Shape) {
+	choices, output := body.At(responseChoices), body.At(responseOutput)
+	inner, message := body.At(responseInner), body.At(responseOutputMessage)
+	content, stop := body.At(responseContent), body.At(responseStopReason)
 	switch {
 	case choices.Kind == scan.Array:
 		c.eachObject(r, choices, func(n formats.Node) { c.readChoice(r, n) })
 	case output.Kind == scan.Array:
 		c.eachObject(r, output, func(n formats.Node) { c.readItem(r, n) })
 	case message.Kind == scan.Object:
-		c.finish = appendText(c.finish, r.Text(c.responseShape.At(responseStop)))
+		c.finish = appendText(c.finish, r.Text(body.At(responseStop)))
 		c.readAnswer(r, message)
 	case content.Present():
 		c.finish = appendText(c.finish, r.Text(stop))
@@ -37,13 +42,13 @@ func (c *Conversation) Response(r *formats.Record, n formats.Node) {
 	case inner.Kind == scan.Object: // what a pass-through endpoint answered; the scanner bounds the depth
 		c.Response(r, inner)
 	default:
-		c.readNative(r, n)
+		c.readNative(r, n, body)
 	}
 }
 
 // readNative takes the answer of a model that has a shape of its own; the answer stands selected.
-func (c *Conversation) readNative(r *formats.Record, n formats.Node) {
-	at := c.responseShape.At
+func (c *Conversation) readNative(r *formats.Record, n formats.Node, body *formats.Shape) {
+	at := body.At
 	message := at(responseMessage)
 	c.finish = appendText(c.finish, r.FirstText(at(responseFinishReason), at(responseStopReason)))
 	c.answer = appendText(c.answer, r.FirstText(at(responseText), at(responseInner), at(responseGeneration), at(responseCompletion)))
@@ -96,21 +101,56 @@ func (c *Conversation) readItem(r *formats.Record, n formats.Node) {
 func (c *Conversation) readAnswer(r *formats.Record, message formats.Node) {
 	c.message.Select(r, message)
 	c.finish = appendText(c.finish, r.Text(c.message.At(messageFinishReason)))
-	c.texts(r, c.content(), &c.answer)
-	c.Calls = c.calls(r, message, c.Calls)
+	content := c.content()
+	var whole bool
+	if c.Calls, whole = c.messageCalls(r, c.Calls); whole || content.Kind != scan.Array {
+		c.texts(r, content, &c.answer)
+		return
+	}
+	r.Index.Each(content.Src, content.Span, func(elem scan.Span) bool {
+		n := formats.Node{Src: content.Src, Span: elem}
+		switch elem.Kind {
+		case scan.String:
+			c.answer = appendText(c.answer, r.Text(n))
+		case scan.Object:
+			c.part.Select(r, n)
+			c.answer = appendText(c.answer, c.partText(r))
+			if call, ok := c.partCall(r); ok {
+				c.Calls = addCall(c.Calls, call)
+			}
+		}
+		return true
+	})
 }
 
 // calls appends the tool calls of an assistant's message, in any shape, or of an item that is one.
 func (c *Conversation) calls(r *formats.Record, message formats.Node, to []ToolCall) []ToolCall {
 	c.message.Select(r, message)
-	content, list, legacy := c.content(), c.message.At(messageCalls), c.message.At(messageFunctionCall)
+	content := c.content()
+	var whole bool
+	if to, whole = c.messageCalls(r, to); whole {
+		return to
+	}
+	c.eachObject(r, content, func(n formats.Node) {
+		c.part.Select(r, n)
+		if call, ok := c.partCall(r); ok {
+			to = addCall(to, call)
+		}
+	})
+	return to
+}
+
+// messageCalls appends the calls of the selected message that do not stand among the parts of its content. whole says
+// that the message is a call itself, and has none there.
+func (c *Conversation) messageCalls(r *formats.Record, to []ToolCall) (calls []ToolCall, whole bool) {
+	list, legacy := c.message.At(messageCalls), c.message.At(messageFunctionCall)
 	switch r.Text(c.message.At(messageType)) {
 	case "function_call", "custom_tool_call":
 		call := ToolCall{ID: r.Text(c.message.At(messageItemCallID)), Name: r.Text(c.message.At(messageName)), Arguments: c.message.At(messageArguments)}
 		if !call.Arguments.Present() {
 			call.Arguments = c.message.At(messageInput)
 		}
-		return addCall(to, call)
+		return addCall(to, call), true
 	}
 	c.eachObject(r, list, func(n formats.Node) {
 		c.call.Select(r, n)
@@ -127,13 +167,7 @@ func (c *Conversation) calls(r *formats.Record, message formats.Node, to []ToolC
 		c.call.Select(r, legacy)
 		to = addCall(to, ToolCall{Name: r.Text(c.call.At(callName)), Arguments: c.call.At(callArguments)})
 	}
-	c.eachObject(r, content, func(n formats.Node) {
-		c.part.Select(r, n)
-		if call, ok := c.partCall(r); ok {
-			to = addCall(to, call)
-		}
-	})
-	return to
+	return to, false
 }
 
 // partCall returns the call that the selected part is; false where it is none.
