@@ -169,5 +169,5 @@ func (t *tell) some(found []scan.Span) bool {
 
 // holds says that a value is the text.
 func holds(src string, v scan.Span, text string) bool {
-	return v.Kind == scan.String && !v.Escaped && src[v.Start+1:v.End-1] == text
+	return v.Kind == scan.String && !v.Escaped() && src[v.Start+1:v.End-1] == text
 }

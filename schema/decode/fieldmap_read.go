@@ -200,10 +200,10 @@ func (m *mapReader) node(r *formats.Record, s *mappedSource) formats.Node {
 
 // means says that a text means that there is nothing.
 func (m *mapReader) means(n formats.Node) bool {
-	if n.End-n.Start == len(`""`) {
+	if int(n.End-n.Start) == len(`""`) {
 		return true
 	}
-	if n.Escaped {
+	if n.Escaped() {
 		return false
 	}
 	text := n.Src[n.Start+1 : n.End-1]
@@ -311,7 +311,7 @@ func (m *mapReader) value(r *formats.Record, s *mappedSource, f schema.Field) fo
 		return formats.Node{}
 	}
 	quoted := r.Arena.Concat(`"`, text, `"`)
-	return formats.Node{Src: quoted, Span: scan.Span{End: len(quoted), Kind: scan.String}}
+	return formats.Node{Src: quoted, Span: scan.Span{End: int32(len(quoted)), Kind: scan.String}}
 }
 
 // instant reads a time in a unit; without one the value tells.

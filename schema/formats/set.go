@@ -139,7 +139,7 @@ func scaled(n Node, unit int64) (int64, bool) {
 }
 
 // empty says that a value is the empty string, which means absent everywhere.
-func empty(n Node) bool { return n.Kind == scan.String && n.End-n.Start == len(`""`) }
+func empty(n Node) bool { return n.Kind == scan.String && int(n.End-n.Start) == len(`""`) }
 
 // SetContent sets one of the four content fields to a text, cut to MaxText.
 func (r *Record) SetContent(f schema.Field, text string) {

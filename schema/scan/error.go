@@ -3,6 +3,7 @@ package scan
 import (
 	"errors"
 	"fmt"
+	"math"
 	"unicode/utf8"
 )
 
@@ -12,12 +13,13 @@ var (
 	ErrSyntax = errors.New("malformed JSON")        // not RFC 8259
 	ErrUTF8   = errors.New("invalid UTF-8")         // anywhere in the text
 	ErrDepth  = errors.New("nested deeper than 64") // more than MaxDepth
+	ErrLong   = errors.New("longer than 2 GiB")     // a Span has no place for it
 )
 
 // Error says why a text is not accepted and where. Where a text has several faults it tells one of them: the first,
 // except that a fault inside a string is found before an ill-formed character further left in it.
 type Error struct {
-	Cause  error // one of ErrEmpty, ErrSyntax, ErrUTF8, ErrDepth
+	Cause  error // one of ErrEmpty, ErrSyntax, ErrUTF8, ErrDepth, ErrLong
 	Offset int   // byte in the source
 }
 
@@ -40,7 +42,16 @@ const (
 func (v verdict) bad() bool  { return v >= badSyntax }
 func (v verdict) kind() Kind { return Kind(v & kindMask) }
 
-func emptyError(src string) error { return &Error{Cause: ErrEmpty, Offset: len(src)} }
+// maxSource is the longest text in bytes: spans count in 32 bits.
+const maxSource = math.MaxInt32
+
+// sourceError is the error of a text that holds nothing, or too much.
+func sourceError(src string) error {
+	if len(src) > maxSource {
+		return &Error{Cause: ErrLong, Offset: maxSource}
+	}
+	return &Error{Cause: ErrEmpty, Offset: len(src)}
+}
 
 // newError makes the error of a bad verdict. A byte that is no UTF-8 is called that also where it stands outside a
 // string.

@@ -1,7 +1,5 @@
 package scan
 
-import "math"
-
 // Found is what one Trie finds, in one value after another. Emptying it costs what was found before, not what is wanted:
 // that is far less where many formats' paths are wanted, each record having those of one. It belongs to one worker.
 type Found struct {
@@ -36,9 +34,7 @@ func (f *Found) begin(src string) *selection {
 // Select is Trie.Select.
 func (f *Found) Select(src string) (dup int, err error) {
 	s := f.begin(src)
-	if len(src) <= math.MaxInt32 {
-		s.index = f.index
-	}
+	s.index = f.index
 	err = s.all()
 	s.src = ""
 	return s.dup, err
@@ -48,11 +44,11 @@ func (f *Found) Select(src string) (dup int, err error) {
 func (f *Found) SelectAt(src string, at Span) (dup int) {
 	s := f.begin(src[:at.End])
 	switch {
-	case at.at > 0:
+	case at.at() > 0:
 		s.index = f.index
 		s.walkRoot(at)
 	case at.Kind != Absent && len(f.trie.nodes) > 0:
-		s.pass(at.Start, &f.trie.nodes[0])
+		s.pass(int(at.Start), &f.trie.nodes[0])
 	}
 	s.src = ""
 	return s.dup

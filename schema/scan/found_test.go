@@ -35,7 +35,7 @@ func TestFoundIsSelect(t *testing.T) {
 		if gotDup != dup || !slices.Equal(f.Spans, want) {
 			rt.Fatalf("got %d %v, want %d %v: %s", gotDup, f.Spans, dup, want, src)
 		}
-		whole := Span{Start: 0, End: len(src), Kind: Object}
+		whole := Span{Start: 0, End: int32(len(src)), Kind: Object}
 		if gotDup = f.SelectAt(src, whole); gotDup != dup || !slices.Equal(f.Spans, want) {
 			rt.Fatalf("at a span: got %d %v, want %d %v: %s", gotDup, f.Spans, dup, want, src)
 		}

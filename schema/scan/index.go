@@ -1,7 +1,5 @@
 package scan
 
-import "math"
-
 // Index is what stands inside some values of validated texts, as it was noted while they were validated: whoever looks
 // into them walks what is there and does not read the text again. It says nothing that the text does not, and it may
 // leave things out, which are then read from the text. It belongs to one worker; the zero Index is empty and ready.
@@ -14,15 +12,13 @@ type Index struct {
 
 // entry is one value in an Index. What stands inside it comes behind it, up to next.
 type entry struct {
-	start, end int32 // of the value
+	Span
 	key, past  int32 // the key between its quotes, of the member of an object
 	next       int32 // the place of the first entry that is not inside
-	v          verdict
 	keyEscaped bool
-	whole      bool // an object or array, and all that is in it is noted
 }
 
-// maxEntries bounds what an Index holds: 2^16 values, 1.5 MiB. Only hostile records have more.
+// maxEntries bounds what an Index holds: 2^16 values, 2 MiB. Only hostile records have more.
 const maxEntries = 1 << 16
 
 // Reset empties the index.
@@ -30,12 +26,9 @@ func (x *Index) Reset() { x.entries, x.over = x.entries[:0], false }
 
 // Valid is Valid, and notes what stands inside the value.
 func (x *Index) Valid(src string) (Span, error) {
-	if len(src) > math.MaxInt32 {
-		return Valid(src)
-	}
 	start := skipBlanks(src, 0)
-	if start == len(src) {
-		return Span{}, emptyError(src)
+	if start == len(src) || len(src) > maxSource {
+		return Span{}, sourceError(src)
 	}
 	at := x.begin(0, 0, 0)
 	end, v := x.value(src, start, 0, at)
@@ -50,13 +43,13 @@ func (x *Index) Valid(src string) (Span, error) {
 
 // Each is Each, by what is noted.
 func (x *Index) Each(src string, array Span, yield func(elem Span) bool) {
-	if array.at == 0 || array.Kind != Array {
+	if array.at() == 0 || array.Kind != Array {
 		Each(src, array, yield)
 		return
 	}
-	next := x.entries[array.at-1].next
-	for i := array.at; i < next; i = x.entries[i].next {
-		if !yield(x.spanAt(i)) {
+	next := x.entries[array.at()-1].next
+	for i := array.at(); i < next; i = x.entries[i].next {
+		if !yield(x.entries[i].Span) {
 			return
 		}
 	}
@@ -64,18 +57,18 @@ func (x *Index) Each(src string, array Span, yield func(elem Span) bool) {
 
 // Members is Members, by what is noted.
 func (x *Index) Members(src string, object Span, a *Arena, yield func(key string, v Span) bool) {
-	if object.at == 0 || object.Kind != Object {
+	if object.at() == 0 || object.Kind != Object {
 		Members(src, object, a, yield)
 		return
 	}
-	next := x.entries[object.at-1].next
-	for i := object.at; i < next; i = x.entries[i].next {
+	next := x.entries[object.at()-1].next
+	for i := object.at(); i < next; i = x.entries[i].next {
 		e := &x.entries[i]
 		key := src[e.key:e.past]
 		if e.keyEscaped {
-			key = Text(src, Span{Start: int(e.key) - 1, End: int(e.past) + 1, Kind: String, Escaped: true}, a)
+			key = Text(src, Span{Start: e.key - 1, End: e.past + 1, Kind: String, note: 1}, a)
 		}
-		if !yield(key, x.spanAt(i)) {
+		if !yield(key, x.entries[i].Span) {
 			return
 		}
 	}
@@ -83,7 +76,7 @@ func (x *Index) Members(src string, object Span, a *Arena, yield func(key string
 
 // SelectAt is Trie.SelectAt, by what is noted.
 func (x *Index) SelectAt(t *Trie, src string, at Span, out []Span) (dup int) {
-	if at.at == 0 {
+	if at.at() == 0 {
 		return t.SelectAt(src, at, out)
 	}
 	clear(out)
@@ -94,13 +87,13 @@ func (x *Index) SelectAt(t *Trie, src string, at Span, out []Span) (dup int) {
 
 // EachSelect is Trie.Each, by what is noted.
 func (x *Index) EachSelect(t *Trie, src string, array Span, out []Span, yield func(elem Span) bool) {
-	if array.at == 0 || array.Kind != Array {
+	if array.at() == 0 || array.Kind != Array {
 		t.Each(src, array, out, yield)
 		return
 	}
-	next := x.entries[array.at-1].next
-	for i := array.at; i < next; i = x.entries[i].next {
-		elem := x.spanAt(i)
+	next := x.entries[array.at()-1].next
+	for i := array.at(); i < next; i = x.entries[i].next {
+		elem := x.entries[i].Span
 		x.SelectAt(t, src, elem, out)
 		if !yield(elem) {
 			return
@@ -122,24 +115,19 @@ func (x *Index) begin(key, past int, v verdict) (at int32) {
 // finish notes where the value that begin made room for stands; all that is inside it is noted already.
 func (x *Index) finish(at int32, start, end int, v verdict) {
 	e := &x.entries[at-1]
-	e.start, e.end, e.v = int32(start), int32(end), v
+	e.Span = newSpan(start, end, v)
 	e.next = int32(len(x.entries))
-	e.whole = v.kind() >= Object && !x.over
+	if e.Kind >= Object && !x.over { // else not all that is inside is noted
+		e.note = at
+	}
 }
 
 // span is the span of a value that is finished, at its place + 1, or 0.
 func (x *Index) span(start, end int, v verdict, at int32) Span {
-	s := newSpan(start, end, v)
-	if at > 0 && x.entries[at-1].whole {
-		s.at = at
+	if at > 0 {
+		return x.entries[at-1].Span
 	}
-	return s
-}
-
-// spanAt is the span of a place.
-func (x *Index) spanAt(i int32) Span {
-	e := &x.entries[i]
-	return x.span(int(e.start), int(e.end), e.v, i+1)
+	return newSpan(start, end, v)
 }
 
 // value is skipValue that notes the value at a place + 1, and what stands inside it; at 0 it is skipValue.
@@ -229,7 +217,7 @@ func (s *selection) walkRoot(v Span) {
 	}
 	n := &s.trie.nodes[0]
 	if v.Kind == Object && len(n.children) > 0 {
-		s.walk(v.at, n)
+		s.walk(v.at(), n)
 	}
 	if n.place >= 0 {
 		s.put(n.place, v)
@@ -257,14 +245,14 @@ func (s *selection) walk(at int32, n *node) {
 		}
 		below := s.child(n, c, &seen)
 		switch {
-		case len(below.children) == 0 || e.v.kind() != Object:
-		case e.whole:
+		case len(below.children) == 0 || e.Kind != Object:
+		case e.note > 0:
 			s.walk(i+1, below)
 		default:
-			s.passObject(int(e.start), below)
+			s.passObject(int(e.Start), below)
 		}
 		if below.place >= 0 {
-			s.put(below.place, x.spanAt(i))
+			s.put(below.place, x.entries[i].Span)
 		}
 	}
 }

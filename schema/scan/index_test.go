@@ -56,7 +56,9 @@ func checkIndex(t rapid.TB, src string, paths [][]string) {
 
 // bare is the span without its place in an index.
 func bare(v Span) Span {
-	v.at = 0
+	if v.Kind >= Object {
+		v.note = 0
+	}
 	return v
 }
 

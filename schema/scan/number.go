@@ -57,7 +57,7 @@ func shortText(src string, v Span) (text string, ok bool) {
 	if len(raw) > maxNumberText {
 		return "", false
 	}
-	if !v.Escaped {
+	if v.note == 0 {
 		return raw, true
 	}
 	var b strings.Builder

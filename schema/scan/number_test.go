@@ -158,7 +158,7 @@ func FuzzText(f *testing.F) {
 	f.Fuzz(func(t *testing.T, inner string) {
 		src := `"` + inner + `"`
 		v, err := Valid(src)
-		if err != nil || v.Kind != String || v.End != len(src) {
+		if err != nil || v.Kind != String || int(v.End) != len(src) {
 			return
 		}
 		var want string

@@ -80,10 +80,12 @@ func passString(s string, i int) int {
 
 // passedSpan is the span of the value at i that ends at end.
 func passedSpan(s string, i, end int) Span {
-	v := Span{Start: i, End: end, Kind: Number}
+	v := Span{Start: int32(i), End: int32(end), Kind: Number}
 	switch s[i] {
 	case '"':
-		v.Kind, v.Escaped = String, strings.IndexByte(s[i:end], '\\') >= 0
+		if v.Kind = String; strings.IndexByte(s[i:end], '\\') >= 0 {
+			v.note = 1
+		}
 	case '{':
 		v.Kind = Object
 	case '[':

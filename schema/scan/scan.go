@@ -19,13 +19,23 @@ const (
 	Array
 )
 
-// Span is one JSON value's place in the source: src[Start:End], quotes and brackets included.
+// Span is one JSON value's place in the source: src[Start:End], quotes and brackets included. It is small, and of no more
+// fields than the compiler keeps in registers: spans are copied all the time.
 type Span struct {
-	Start, End int
+	Start, End int32
 	Kind       Kind
-	Escaped    bool // a String with at least one backslash
+	note       int32 // of a String: 1 where it has a backslash; of an Object or Array: its place in an Index + 1, 0 where it is in none
+}
 
-	at int32 // its place in an Index + 1, 0 where it is in none
+// Escaped says that the value is a String with at least one backslash.
+func (v Span) Escaped() bool { return v.Kind == String && v.note != 0 }
+
+// at returns the place in an Index + 1 of what stands inside the value, 0 where it is in none.
+func (v Span) at() int32 {
+	if v.Kind < Object {
+		return 0
+	}
+	return v.note
 }
 
 // MaxDepth is the deepest nesting of objects and arrays that is accepted; deeper input is hostile. Recursion in this
@@ -35,8 +45,8 @@ const MaxDepth = 64
 // Valid validates the one JSON value in src, as Trie.Select does, and returns its span without blanks.
 func Valid(src string) (Span, error) {
 	start := skipBlanks(src, 0)
-	if start == len(src) {
-		return Span{}, emptyError(src)
+	if start == len(src) || len(src) > maxSource {
+		return Span{}, sourceError(src)
 	}
 	end, v := skipValue(src, start, 0)
 	if v.bad() {
@@ -56,6 +66,9 @@ func Next(src string, from int) (v Span, next int, err error) {
 	if start == len(src) {
 		return Span{}, start, nil
 	}
+	if len(src) > maxSource {
+		return Span{}, start, sourceError(src)
+	}
 	end, verdict := skipValue(src, start, 0)
 	if verdict.bad() {
 		return Span{}, end, newError(src, end, verdict)
@@ -69,8 +82,8 @@ func Each(src string, array Span, yield func(elem Span) bool) {
 	if array.Kind != Array {
 		return
 	}
-	i := skipBlanks(src, array.Start+1)
-	for i < array.End && src[i] != ']' {
+	i, last := skipBlanks(src, int(array.Start)+1), int(array.End)
+	for i < last && src[i] != ']' {
 		end := passValue(src, i)
 		if !yield(passedSpan(src, i, end)) {
 			return
@@ -85,8 +98,8 @@ func Members(src string, object Span, a *Arena, yield func(key string, v Span) b
 	if object.Kind != Object {
 		return
 	}
-	i := skipBlanks(src, object.Start+1)
-	for i < object.End && src[i] == '"' {
+	i, last := skipBlanks(src, int(object.Start)+1), int(object.End)
+	for i < last && src[i] == '"' {
 		end := passString(src, i)
 		key := Text(src, passedSpan(src, i, end), a)
 		i = skipSeparator(src, end)
@@ -108,5 +121,5 @@ func skipSeparator(src string, i int) int {
 }
 
 func newSpan(start, end int, v verdict) Span {
-	return Span{Start: start, End: end, Kind: v.kind(), Escaped: v&escaped != 0}
+	return Span{Start: int32(start), End: int32(end), Kind: v.kind(), note: int32(v & escaped / escaped)}
 }

@@ -422,7 +422,7 @@ func TestArenaViewsStay(t *testing.T) {
 		if err := json.Unmarshal([]byte(raw), &text); err != nil {
 			t.Fatal(err)
 		}
-		views = append(views, Text(raw, Span{End: len(raw), Kind: String, Escaped: true}, &a), a.Concat("a", text), a.Hold([]byte(text)))
+		views = append(views, Text(raw, Span{End: int32(len(raw)), Kind: String, note: 1}, &a), a.Concat("a", text), a.Hold([]byte(text)))
 		want = append(want, text, "a"+text, text)
 	}
 	for i := range views {

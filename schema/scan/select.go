@@ -15,8 +15,8 @@ func (t *Trie) Select(src string, out []Span) (dup int, err error) {
 // all is Select into places that are empty.
 func (s *selection) all() error {
 	src, start := s.src, skipBlanks(s.src, 0)
-	if start == len(src) {
-		return emptyError(src)
+	if start == len(src) || len(src) > maxSource {
+		return sourceError(src)
 	}
 	end, v := s.root(start)
 	if v.bad() {
@@ -36,7 +36,7 @@ func (t *Trie) SelectAt(src string, at Span, out []Span) (dup int) {
 	}
 	s := selection{trie: t, src: src[:at.End], out: out}
 	if len(t.nodes) > 0 {
-		s.pass(at.Start, &t.nodes[0])
+		s.pass(int(at.Start), &t.nodes[0])
 	}
 	return s.dup
 }
@@ -48,8 +48,8 @@ func (t *Trie) Each(src string, array Span, out []Span, yield func(elem Span) bo
 		return
 	}
 	s := selection{trie: t, src: src[:array.End], out: out}
-	i := skipBlanks(src, array.Start+1)
-	for i < array.End && src[i] != ']' {
+	i, last := skipBlanks(src, int(array.Start)+1), int(array.End)
+	for i < last && src[i] != ']' {
 		clear(out)
 		end := s.pass(i, &t.nodes[0])
 		if !yield(passedSpan(src, i, end)) {

@@ -13,7 +13,7 @@ func Text(src string, v Span, a *Arena) string {
 		return ""
 	}
 	raw := src[v.Start+1 : v.End-1]
-	if !v.Escaped {
+	if v.note == 0 {
 		return raw
 	}
 	b := a.room(len(raw)) // no escape spells more bytes than it is written with
