@@ -62,6 +62,18 @@ func (t *Trie) at(path []string) *node {
 	return &t.nodes[at]
 }
 
+// Find returns the place of the path of one key, -1 where there is none.
+func (t *Trie) Find(key string) int {
+	if len(t.nodes) == 0 {
+		return -1
+	}
+	c := t.nodes[0].match(key, 0)
+	if c < 0 {
+		return -1
+	}
+	return t.nodes[t.nodes[0].children[c].node].place
+}
+
 // Len returns the number of places.
 func (t *Trie) Len() int { return t.places }
 

@@ -68,6 +68,7 @@ const (
 )
 
 func openOTLP(p *formats.Paths) formats.Reader {
+	outer := newAttributes(nil)
 	return &otlp{
 		resourceSpans: p.Open("resourceSpans"), resourceLogs: p.Open("resourceLogs"), traceID: p.Add("traceId"), spanID: p.Add("spanId"),
 		parentID: p.Add("parentSpanId"), kind: p.Add("kind"), start: p.Add("startTimeUnixNano"), end: p.Add("endTimeUnixNano"),
@@ -79,7 +80,7 @@ func openOTLP(p *formats.Paths) formats.Reader {
 		scope: formats.NewShape([]string{"scope", "name"}, []string{"instrumentationLibrary", "name"}, []string{"scope", "attributes"},
 			[]string{"spans"}, []string{"logRecords"}),
 		event: formats.NewShape([]string{"name"}, []string{"attributes"}),
-		outer: newAttributes(), own: newAttributes(), chat: NewConversation(),
+		outer: outer, own: newAttributes(outer), chat: NewConversation(),
 	}
 }
 
@@ -138,7 +139,7 @@ func (o *otlp) eachElement(r *formats.Record, resource, scope formats.Node, yiel
 
 func (o *otlp) Read(r *formats.Record) {
 	r.Begin(otelDataset)
-	o.own.around(o.outer)
+	o.own.reset()
 	o.own.read(r, r.At(o.attributes))
 	if o.logs {
 		o.readLog(r)
@@ -198,6 +199,9 @@ func (o *otlp) begin(r *formats.Record, times ...formats.Node) bool {
 
 // zero says that a number is 0, which OTLP's times are where there is none.
 func zero(n formats.Node) bool {
+	if n.Kind == scan.String && int(n.End-n.Start) > len(`""`) && n.Src[n.Start+1]-'1' < 9 {
+		return false // whatever follows, the first digit is another
+	}
 	v, ok := scan.Int(n.Src, n.Span)
 	return ok && v == 0
 }

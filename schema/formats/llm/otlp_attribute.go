@@ -163,30 +163,48 @@ type name struct {
 	rank      uint8
 }
 
-// attributeIndex is the index of all names.
-func attributeIndex() map[string]name {
-	index := map[string]name{}
-	for a, list := range attributeNames() {
-		for rank, key := range list {
-			index[key] = name{attribute(a), uint8(rank)}
-		}
-	}
-	return index
+// nameIndex finds what a name means.
+type nameIndex struct {
+	trie  scan.Trie
+	names []name // by place
 }
 
-// outer is the rank of what stands around a span or record: everything on it counts before that.
-const outer = 255
+func newNameIndex() *nameIndex {
+	x := new(nameIndex)
+	for a, list := range attributeNames() {
+		for rank, key := range list {
+			x.trie.Add(key)
+			x.names = append(x.names, name{attribute(a), uint8(rank)})
+		}
+	}
+	return x
+}
 
-// attributes are those of a span or record and what stands around it. Scalars are their JSON values; lists and maps
-// stand as OTLP's and are made plain where they are wanted.
+func (x *nameIndex) find(key string) (known name, ok bool) {
+	place := x.trie.Find(key)
+	if place < 0 {
+		return name{}, false
+	}
+	return x.names[place], true
+}
+
+// attributes are those of a span or record and, where it has not, of what stands around it. Scalars are their JSON
+// values; lists and maps stand as OTLP's and are made plain where they are wanted.
 type attributes struct {
-	index  map[string]name
+	index  *nameIndex
 	shape  *formats.Shape
-	found  [numAttributes]formats.Node
-	rank   [numAttributes]uint8
-	nested [numAttributes]bool
+	slots  [numAttributes]slot
+	filled []attribute // whose slots are to be emptied
+	around *attributes // nil: nothing stands around
 	lists  *indexed
 	text   []byte // for plain
+}
+
+// slot is the value of one attribute, of all of whose names that are there it is the first.
+type slot struct {
+	value  formats.Node
+	rank   uint8
+	nested bool
 }
 
 // Places in the shape of an attribute.
@@ -202,9 +220,9 @@ const (
 	valueBytes
 )
 
-func newAttributes() *attributes {
+func newAttributes(around *attributes) *attributes {
 	return &attributes{
-		index: attributeIndex(), lists: newIndexed(),
+		index: newNameIndex(), lists: newIndexed(), around: around,
 		shape: formats.NewShape([]string{"key"}, []string{"value"}, []string{"value", "stringValue"}, []string{"value", "intValue"},
 			[]string{"value", "boolValue"}, []string{"value", "doubleValue"}, []string{"value", "arrayValue", "values"},
 			[]string{"value", "kvlistValue", "values"}, []string{"value", "bytesValue"}),
@@ -212,51 +230,81 @@ func newAttributes() *attributes {
 }
 
 func (a *attributes) reset() {
-	clear(a.found[:])
-	clear(a.nested[:])
-	for i := range a.rank {
-		a.rank[i] = outer
+	for _, at := range a.filled {
+		a.slots[at] = slot{}
 	}
+	a.filled = a.filled[:0]
 	a.lists.reset()
 }
 
-// around takes over what stands around a span: all of it counts less than the span's own.
-func (a *attributes) around(o *attributes) {
-	a.found, a.nested = o.found, o.nested
-	for i := range a.rank {
-		a.rank[i] = outer
+// slot returns an attribute's own slot, else the one of what stands around.
+func (a *attributes) slot(at attribute) *slot {
+	if s := &a.slots[at]; s.value.Present() || a.around == nil {
+		return s
 	}
-	a.lists.reset()
+	return &a.around.slots[at]
 }
 
 // read takes a list of attributes. A key that stands twice counts as the last, and is counted.
 func (a *attributes) read(r *formats.Record, list formats.Node) {
-	a.shape.Each(r, list, func(elem formats.Node) bool {
+	r.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
 		if elem.Kind != scan.Object {
 			r.FaultNamed("attributes")
 			return true
 		}
-		key := r.Text(a.shape.At(attributeKey))
-		if known, ok := a.index[key]; ok {
-			a.set(r, key, known)
-		} else if value, nested := a.value(); !nested {
+		key, value, nested := a.one(r, formats.Node{Src: list.Src, Span: elem})
+		if known, ok := a.index.find(key); ok {
+			a.set(r, key, known, value, nested)
+		} else if !nested {
 			a.lists.add(r, key, value)
 		}
 		return true
 	})
 }
 
-// set takes the selected attribute.
-func (a *attributes) set(r *formats.Record, key string, known name) {
-	at := known.attribute
-	value, nested := a.value()
-	if !value.Present() || known.rank > a.rank[at] && a.found[at].Present() {
-		return
+// one returns an attribute's key and value; nested says that it is a list or a map of OTLP's. Nearly every value is an
+// object of one scalar, which is told without the shape.
+func (a *attributes) one(r *formats.Record, n formats.Node) (key string, value formats.Node, nested bool) {
+	var name, outer, inner scan.Span
+	r.Index.Members(n.Src, n.Span, &r.Arena, func(key string, v scan.Span) bool {
+		switch key {
+		case "key":
+			name = v
+		case "value":
+			outer = v
+		}
+		return true
+	})
+	key = r.Text(formats.Node{Src: n.Src, Span: name})
+	alternatives, rank := 0, notPlain
+	r.Index.Members(n.Src, outer, &r.Arena, func(key string, v scan.Span) bool {
+		alternatives++
+		rank, inner = plainRank(key), v
+		return true
+	})
+	if alternatives == 1 && rank < plainLists {
+		if value = (formats.Node{Src: n.Src, Span: inner}); value.Present() {
+			return key, value, false
+		}
+		return key, formats.Node{}, false
 	}
-	if known.rank == a.rank[at] && a.found[at].Present() {
+	a.shape.Select(r, n)
+	value, nested = a.value()
+	return key, value, nested
+}
+
+// set takes an attribute.
+func (a *attributes) set(r *formats.Record, key string, known name, value formats.Node, nested bool) {
+	s := &a.slots[known.attribute]
+	switch there := s.value.Present(); {
+	case !value.Present() || there && known.rank > s.rank:
+		return
+	case !there:
+		a.filled = append(a.filled, known.attribute)
+	case known.rank == s.rank:
 		r.FaultNamed(key)
 	}
-	a.found[at], a.rank[at], a.nested[at] = value, known.rank, nested
+	*s = slot{value, known.rank, nested}
 }
 
 // value returns the selected attribute's value; nested says that it is a list or a map of OTLP's.
@@ -276,21 +324,22 @@ func (a *attributes) value() (value formats.Node, nested bool) {
 
 // at returns a scalar, absent for lists and maps.
 func (a *attributes) at(i attribute) formats.Node {
-	if a.nested[i] {
-		return formats.Node{}
+	if s := a.slot(i); !s.nested {
+		return s.value
 	}
-	return a.found[i]
+	return formats.Node{}
 }
 
 // has says that there is a value of any kind.
-func (a *attributes) has(i attribute) bool { return a.found[i].Present() }
+func (a *attributes) has(i attribute) bool { return a.slot(i).value.Present() }
 
 // plain returns a value as plain JSON.
 func (a *attributes) plain(r *formats.Record, i attribute) formats.Node {
-	if !a.nested[i] {
-		return a.found[i]
+	s := a.slot(i)
+	if !s.nested {
+		return s.value
 	}
-	a.text = appendPlain(a.text[:0], r, a.shape, a.found[i], 0)
+	a.text = appendPlain(a.text[:0], r, a.shape, s.value, 0)
 	return r.Parse(a.text)
 }
 
@@ -341,8 +390,10 @@ func plainKind(r *formats.Record, value formats.Node) (kind string, inner format
 	return kind, inner
 }
 
-// notPlain is the rank of what is no alternative.
-const notPlain = 7
+const (
+	plainLists = 4 // the first rank of what is no scalar
+	notPlain   = 7 // the rank of what is no alternative
+)
 
 // plainRank orders the alternatives of a value.
 func plainRank(key string) int {
