@@ -286,7 +286,7 @@ func (d *Decoder) value(src string, v scan.Span, dup, level int) {
 // object takes a record of a format, else an envelope. A record that the configuration names the format of may lack some
 // of the keys that tell it.
 func (d *Decoder) object(src string, v scan.Span, dup, level int) {
-	f, some := d.detector.format(src, d.found)
+	f, some := d.detector.format(src, d.places)
 	if f >= 0 && d.explainer != nil {
 		d.explainer.told(f, src)
 	}

@@ -104,6 +104,10 @@ func infoOf(f formats.Format) FormatInfo {
 type detector struct {
 	tells []tell
 	fixed bool // one format, which the configuration names
+
+	// Of each tell the key that the fewest have, at its place: 0 for none, else 1 + the index in anchored of the tells.
+	anchors  []uint16
+	anchored [][]int
 }
 
 // tell is one set of required keys.
@@ -133,20 +137,62 @@ func newDetector(list []formats.Format, p *formats.Paths, fixed bool) detector {
 	}
 	// The most keys first; the sort is stable, so that the order of the formats decides between equals.
 	slices.SortStableFunc(d.tells, func(a, b tell) int { return len(b.keys) - len(a.keys) })
+	d.anchor(p)
 	return d
+}
+
+// anchor finds under which of its keys each tell is looked for, so that a record is held against few of them.
+func (d *detector) anchor(p *formats.Paths) {
+	d.anchors = make([]uint16, p.Trie().Len())
+	having := make([]int, p.Trie().Len()) // how many tells have the key at a place
+	for i := range d.tells {
+		for _, place := range d.tells[i].keys {
+			having[place]++
+		}
+	}
+	for i := range d.tells {
+		rarest := slices.MinFunc(d.tells[i].keys, func(a, b int) int { return having[a] - having[b] })
+		if d.anchors[rarest] == 0 {
+			d.anchored = append(d.anchored, nil)
+			d.anchors[rarest] = uint16(len(d.anchored))
+		}
+		list := &d.anchored[d.anchors[rarest]-1]
+		*list = append(*list, i)
+	}
+}
+
+// first returns the index of the first tell that fits, -1 where none does.
+func (d *detector) first(src string, places *scan.Found) int {
+	filled, all := places.Filled()
+	if !all {
+		return slices.IndexFunc(d.tells, func(t tell) bool { return t.fits(src, places.Spans) })
+	}
+	best := len(d.tells)
+	for _, place := range filled {
+		if place >= len(d.anchors) || d.anchors[place] == 0 {
+			continue
+		}
+		for _, i := range d.anchored[d.anchors[place]-1] {
+			if i < best && d.tells[i].fits(src, places.Spans) {
+				best = i
+			}
+		}
+	}
+	if best == len(d.tells) {
+		return -1
+	}
+	return best
 }
 
 // format returns the index of the format of the object whose top-level values stand in found, -1 where none fits; some
 // says that at least one key of a format is there, which is asked only where the configuration names it.
-func (d *detector) format(src string, found []scan.Span) (format int, some bool) {
-	for i := range d.tells {
-		if t := &d.tells[i]; t.fits(src, found) {
-			return t.format, true
-		}
+func (d *detector) format(src string, found *scan.Found) (format int, some bool) {
+	if i := d.first(src, found); i >= 0 {
+		return d.tells[i].format, true
 	}
 	if d.fixed {
 		for i := range d.tells {
-			some = some || d.tells[i].some(found)
+			some = some || d.tells[i].some(found.Spans)
 		}
 	}
 	return -1, some

@@ -34,7 +34,7 @@ func (d *Detector) Of(record string) string {
 	if _, err := d.places.Select(record); err != nil {
 		return ""
 	}
-	if f, _ := d.detector.format(record, d.found); f >= 0 {
+	if f, _ := d.detector.format(record, d.places); f >= 0 {
 		return d.Names[f]
 	}
 	return ""

@@ -72,5 +72,8 @@ func (s *Shape) Take(r *Record) {
 	}
 }
 
+// Has says that the value at a place is there and not null.
+func (s *Shape) Has(place int) bool { return s.out[place].Kind > scan.Null }
+
 // At returns the value at a place.
 func (s *Shape) At(place int) Node { return Node{s.src, s.out[place]} }

@@ -18,6 +18,10 @@ func (t *Trie) Found(x *Index) *Found {
 	return &Found{Spans: make([]Span, t.Len()), trie: t, index: x, last: selection{filled: make([]int, 0, maxFilled)}}
 }
 
+// Filled returns the places at which something may be found, some perhaps twice; all is false where there are more, too
+// many to be noted.
+func (f *Found) Filled() (places []int, all bool) { return f.last.filled, !f.last.over }
+
 // begin empties the places.
 func (f *Found) begin(src string) *selection {
 	if f.last.over {

@@ -1,5 +1,7 @@
 package scan
 
+import "slices"
+
 // Index is what stands inside some values of validated texts, as it was noted while they were validated: whoever looks
 // into them walks what is there and does not read the text again. It says nothing that the text does not, and it may
 // leave things out, which are then read from the text. It belongs to one worker; the zero Index is empty and ready.
@@ -20,6 +22,9 @@ type entry struct {
 
 // maxEntries bounds what an Index holds: 2^16 values, 2 MiB. Only hostile records have more.
 const maxEntries = 1 << 16
+
+// minEntries is what an Index has room for from its first value on, more than most records need.
+const minEntries = 256
 
 // Reset empties the index.
 func (x *Index) Reset() { x.entries, x.over = x.entries[:0], false }
@@ -108,8 +113,14 @@ func (x *Index) begin(key, past int, v verdict) (at int32) {
 		x.over = true
 		return 0
 	}
-	x.entries = append(x.entries, entry{key: int32(key), past: int32(past), keyEscaped: v&escaped != 0})
-	return int32(len(x.entries))
+	n := len(x.entries)
+	if n == cap(x.entries) {
+		x.entries = slices.Grow(x.entries, max(n, minEntries))
+	}
+	x.entries = x.entries[:n+1]
+	e := &x.entries[n] // finish sets the rest
+	e.key, e.past, e.keyEscaped = int32(key), int32(past), v&escaped != 0
+	return int32(n + 1)
 }
 
 // finish notes where the value that begin made room for stands; all that is inside it is noted already.

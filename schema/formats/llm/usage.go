@@ -11,6 +11,7 @@ import (
 type Usage struct {
 	shape *formats.Shape
 	found [usagePlaces]formats.Node
+	any   bool // something was read
 }
 
 // What of a usage object is read; the names of one count stand in a row.
@@ -50,23 +51,32 @@ func NewUsage() *Usage {
 }
 
 // Reset empties it.
-func (u *Usage) Reset() { clear(u.found[:]) }
+func (u *Usage) Reset() {
+	if u.any {
+		clear(u.found[:])
+	}
+	u.any = false
+}
 
 // Read takes what a usage object says. What a later one says counts: streams correct themselves.
 func (u *Usage) Read(r *formats.Record, n formats.Node) {
 	if n.Kind != scan.Object {
 		return
 	}
+	u.any = true
 	u.shape.Select(r, n)
 	for i := range u.found {
-		if v := u.shape.At(i); v.Present() {
-			u.found[i] = v
+		if u.shape.Has(i) {
+			u.found[i] = u.shape.At(i)
 		}
 	}
 }
 
 // Set sets the fields. The input tokens are those with the cached ones, whose providers that count them apart are summed.
 func (u *Usage) Set(r *formats.Record) {
+	if !u.any {
+		return
+	}
 	u.setInput(r)
 	r.SetFirstInt(schema.GenAIUsageOutputTokens, u.found[usageCompletionTokens:usageConverseOutput+1]...)
 	r.SetFirstInt(schema.GenAIUsageCacheReadInputTokens, u.found[usagePromptCached:usageCacheReadCount+1]...)
