@@ -27,6 +27,7 @@ type mapReader struct {
 // mappedField is a field with its sources; from is empty where the map does not name it.
 type mappedField struct {
 	field schema.Field
+	kind  schema.Type // of the field
 	from  []mappedSource
 }
 
@@ -69,7 +70,7 @@ func openMap(m *Map, p *formats.Paths) formats.Reader {
 		schema.MCPMethodName: &r.toolMethod, schema.UserAgentOriginal: &r.userAgent,
 	}
 	for i := range m.Fields {
-		f := mappedField{field: m.Fields[i].Field, from: r.open(m.Fields[i].From, p)}
+		f := mappedField{field: m.Fields[i].Field, kind: m.Fields[i].Field.Info().Type, from: r.open(m.Fields[i].From, p)}
 		if mine := own[f.field]; mine != nil {
 			*mine = f
 			continue
@@ -187,7 +188,10 @@ func (m *mapReader) node(r *formats.Record, s *mappedSource) formats.Node {
 		return formats.Node{}
 	}
 	n := r.At(s.place)
-	for i := 0; i < len(s.under) && n.Kind == scan.Absent; i++ {
+	if n.Kind > scan.Null && n.Kind != scan.String {
+		return n
+	}
+	for i := 0; n.Kind == scan.Absent && i < len(s.under); i++ {
 		if h := s.under[i].head; h.open(r) {
 			n = h.shape.At(s.under[i].place)
 		}

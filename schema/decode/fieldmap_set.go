@@ -88,7 +88,7 @@ func (m *mapReader) set(r *formats.Record, f *mappedField) {
 	}
 	for i := range f.from {
 		s := &f.from[i]
-		switch f.field.Info().Type {
+		switch f.kind {
 		case schema.TypeString:
 			m.setText(r, f.field, s)
 		case schema.TypeInt:

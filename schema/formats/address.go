@@ -150,9 +150,9 @@ func SplitURL(url string) (host, path string) {
 	rest := url
 	if i := strings.Index(url, "://"); i >= 0 && !strings.ContainsAny(url[:i], "/?#") {
 		rest = url[i+len("://"):]
-		end := strings.IndexAny(rest, "/?#")
-		if end < 0 {
-			end = len(rest)
+		end := 0
+		for end < len(rest) && rest[end] != '/' && rest[end] != '?' && rest[end] != '#' {
+			end++
 		}
 		host, rest = rest[:end], rest[end:]
 		if at := strings.LastIndexByte(host, '@'); at >= 0 {
@@ -160,10 +160,11 @@ func SplitURL(url string) (host, path string) {
 		}
 		host = Host(host)
 	}
-	if end := strings.IndexAny(rest, "?#"); end >= 0 {
-		rest = rest[:end]
+	end := 0
+	for end < len(rest) && rest[end] != '?' && rest[end] != '#' {
+		end++
 	}
-	return host, rest
+	return host, rest[:end]
 }
 
 // Host returns an authority's host: without a port, and without brackets around an IPv6 address.

@@ -65,7 +65,7 @@ func shortText(src string, v Span) (text string, ok bool) {
 	return b.String(), true
 }
 
-// decimal is coef * 10^exp, negative or not, exactly; coef has no trailing zeros. If digits did not fit into coef they
+// decimal is coef * 10^exp, negative or not, exactly. If digits did not fit into coef they
 // are cut off at its end, and the value is a little larger in magnitude than that.
 type decimal struct {
 	neg  bool
@@ -76,6 +76,9 @@ type decimal struct {
 
 // parseDecimal reads a number that is valid JSON; not ok where its exponent is absurd.
 func parseDecimal(s string) (d decimal, ok bool) {
+	if d, ok = plainDecimal(s); ok {
+		return d, true
+	}
 	i := 0
 	if s[0] == '-' {
 		d.neg, i = true, 1
@@ -106,6 +109,21 @@ func parseDecimal(s string) (d decimal, ok bool) {
 	}
 	if d.coef == 0 {
 		d.exp = 0
+	}
+	return d, true
+}
+
+// plainDecimal reads digits alone, as most numbers are, of which 19 always fit; not ok where it is more than that.
+func plainDecimal(s string) (d decimal, ok bool) {
+	if len(s) > 19 {
+		return decimal{}, false
+	}
+	for i := range len(s) {
+		digit := s[i] - '0'
+		if digit > 9 {
+			return decimal{}, false
+		}
+		d.coef = d.coef*10 + uint64(digit)
 	}
 	return d, true
 }

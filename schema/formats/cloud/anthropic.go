@@ -107,9 +107,9 @@ func (a *anthropic) resource(r *formats.Record) {
 			r.SetText(schema.ResourceID, formats.Node{Src: whole.Src, Span: v})
 			r.Put(schema.ResourceType, name)
 		}
-		return true
+		return prefix == ""
 	})
-	if prefix == "" {
+	if prefix == "" || !r.Wants(schema.ResourceName) {
 		return
 	}
 	r.Index.Members(whole.Src, whole.Span, &r.Arena, func(key string, v scan.Span) bool {

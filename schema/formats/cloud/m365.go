@@ -172,6 +172,9 @@ func (m *m365) resource(r *formats.Record) {
 
 // detections sets what Copilot's own guard saw: a jailbreak in the prompt, or an injection in what it read.
 func (m *m365) detections(r *formats.Record) {
+	if !r.Wants(schema.GuardrailName) && !r.Wants(schema.GuardrailVerdict) && !r.Wants(schema.GuardrailRiskCategory) {
+		return
+	}
 	risk := ""
 	messages := m.copilot.at(r, copilotMessages)
 	r.Index.Each(messages.Src, messages.Span, func(elem scan.Span) bool {
