@@ -11,6 +11,9 @@ import (
 // ParseIP reads an address as gateways write it: with or without a port, in brackets or not, IPv4 inside IPv6. Masked
 // and anonymised addresses (leading zeros, stars) and networks are none.
 func ParseIP(s string) (ip netip.Addr, ok bool) {
+	if ip, ok = parseQuad(s); ok {
+		return ip, true
+	}
 	s = strings.TrimSpace(s)
 	if s == "" {
 		return netip.Addr{}, false
@@ -55,8 +58,34 @@ func spellsIP(s string) bool {
 // maxAddress is the longest text of an address with a zone, in bytes; what is longer is not looked at.
 const maxAddress = 64
 
+// parseQuad reads IPv4 as it is nearly always written, which is its normal form: four numbers without leading zeros.
+func parseQuad(s string) (ip netip.Addr, ok bool) {
+	var octets [4]byte
+	at, n, digits := 0, 0, 0
+	for i := range len(s) {
+		c := s[i]
+		if digits > 0 && c == '.' && at < 3 {
+			octets[at] = byte(n)
+			at, n, digits = at+1, 0, 0
+			continue
+		}
+		if c-'0' > 9 || digits > 0 && n == 0 {
+			return ip, false
+		}
+		if n, digits = n*10+int(c-'0'), digits+1; n > 255 {
+			return ip, false
+		}
+	}
+	octets[3] = byte(n)
+	return netip.AddrFrom4(octets), at == 3 && digits > 0
+}
+
 // setIP sets source.ip in its normal form; text is what it was read from, and used where it already is that form.
 func (r *Record) setIP(ip netip.Addr, text string) {
+	if quad, ok := parseQuad(text); ok && quad == ip {
+		r.Event.SetText(schema.SourceIP, text)
+		return
+	}
 	var buf [maxAddress]byte
 	normal := ip.AppendTo(buf[:0])
 	if string(normal) != text {

@@ -1,7 +1,10 @@
 package formats
 
 import (
+	"net/netip"
 	"testing"
+
+	"pgregory.net/rapid"
 
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -21,6 +24,18 @@ func TestParseIP(t *testing.T) {
 			t.Errorf("ParseIP(%q): got %q, want %q", in, got, want)
 		}
 	}
+}
+
+// IPv4 that is read quickly is what it is to package netip, and in its normal form.
+func TestParseQuad(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := rapid.StringMatching(`[0-9]{0,3}(\.[0-9]{0,3}){2,4}x?`).Draw(t, "text")
+		want, err := netip.ParseAddr(text)
+		ip, ok := parseQuad(text)
+		if ok != (err == nil) || ok && (ip != want || ip.String() != text) {
+			t.Errorf("parseQuad(%q): got %v %v, want %v %v", text, ip, ok, want, err)
+		}
+	})
 }
 
 func TestSplitURL(t *testing.T) {

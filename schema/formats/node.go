@@ -20,9 +20,9 @@ func (n Node) True() bool {
 }
 
 // First returns the array's first element, Absent where there is none.
-func (n Node) First() Node {
+func (r *Record) First(n Node) Node {
 	first := Node{Src: n.Src}
-	scan.Each(n.Src, n.Span, func(elem scan.Span) bool {
+	r.Index.Each(n.Src, n.Span, func(elem scan.Span) bool {
 		first.Span = elem
 		return false
 	})

@@ -197,7 +197,7 @@ func firstOf(a, b string) string {
 
 // resource is the target that Entra's audit log names, or the object in a store.
 func (c *azureActivity) resource(r *formats.Record) {
-	c.target.Select(r, c.properties.at(r, activityTargets).First())
+	c.target.Select(r, r.First(c.properties.at(r, activityTargets)))
 	if id := c.target.At(activityTargetID); id.Present() {
 		r.SetText(schema.ResourceID, id)
 		r.SetText(schema.ResourceName, c.target.At(activityTargetName))

@@ -179,6 +179,6 @@ func (g *gcp) principal(r *formats.Record) {
 	}
 	r.SetText(schema.ClientAppID, r.At(g.oauthClient))
 	r.SetText(schema.CredentialUID, r.At(g.keyName))
-	g.delegate.Select(r, r.At(g.delegation).First())
+	g.delegate.Select(r, r.First(r.At(g.delegation)))
 	r.SetFirst(schema.OnBehalfOfID, g.delegate.At(delegateEmail), g.delegate.At(delegateSubject))
 }

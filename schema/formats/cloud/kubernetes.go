@@ -149,7 +149,7 @@ func (k *kubernetes) outcome(r *formats.Record) {
 
 // caller tells who asked. On EKS the user's name may hold the name of a session: the role's ARN does not.
 func (k *kubernetes) caller(r *formats.Record) {
-	r.SetCaller(k.event.at(r, k8sAddresses).First())
+	r.SetCaller(r.First(k.event.at(r, k8sAddresses)))
 	userAgent, user := r.Text(k.event.at(r, k8sUserAgent)), r.Text(k.event.at(r, k8sUser))
 	r.Put(schema.UserAgentOriginal, userAgent)
 	switch {
@@ -157,7 +157,7 @@ func (k *kubernetes) caller(r *formats.Record) {
 	case strings.HasPrefix(user, "system:"):
 		r.Agent("user.username", user)
 	default:
-		r.Agent("user.extra.canonicalArn", r.Text(k.event.at(r, k8sARN).First()))
+		r.Agent("user.extra.canonicalArn", r.Text(r.First(k.event.at(r, k8sARN))))
 		r.Agent("user.username", user)
 	}
 	r.AgentByAddress(userAgent)
@@ -170,7 +170,7 @@ func (k *kubernetes) caller(r *formats.Record) {
 	}
 	r.SetText(schema.UserName, k.event.at(r, k8sUser))
 	r.SetText(schema.UserID, k.event.at(r, k8sUserID))
-	r.SetFirst(schema.AIAgentInstanceUID, k.event.at(r, k8sPod).First(), k.event.at(r, k8sSession).First())
-	r.SetFirst(schema.CredentialUID, k.event.at(r, k8sCredential).First(), k.event.at(r, k8sAccessKey).First())
+	r.SetFirst(schema.AIAgentInstanceUID, r.First(k.event.at(r, k8sPod)), r.First(k.event.at(r, k8sSession)))
+	r.SetFirst(schema.CredentialUID, r.First(k.event.at(r, k8sCredential)), r.First(k.event.at(r, k8sAccessKey)))
 	r.SetText(schema.OnBehalfOfID, k.event.at(r, k8sImpersonated))
 }

@@ -158,14 +158,14 @@ func userKind(number string) string {
 
 // resource is the first that Copilot read, else what the operation was done to.
 func (m *m365) resource(r *formats.Record) {
-	m.accessed.Select(r, m.copilot.at(r, copilotAccessed).First())
+	m.accessed.Select(r, r.First(m.copilot.at(r, copilotAccessed)))
 	if id := m.accessed.At(accessedID); id.Present() {
 		r.SetText(schema.ResourceID, id)
 		r.SetText(schema.ResourceName, m.accessed.At(accessedName))
 		r.SetText(schema.ResourceType, m.accessed.At(accessedType))
 		return
 	}
-	m.accessed.Select(r, m.copilot.at(r, copilotContexts).First())
+	m.accessed.Select(r, r.First(m.copilot.at(r, copilotContexts)))
 	r.SetFirst(schema.ResourceID, m.accessed.At(accessedID), r.At(m.object))
 	r.SetFirst(schema.ResourceType, m.accessed.At(accessedType), r.At(m.itemType))
 }

@@ -94,7 +94,7 @@ func (o *ocsf) Read(r *formats.Record) {
 	}
 	o.caller(r)
 	r.AgentByAddress(r.Text(r.At(o.userAgent)))
-	o.resource.Select(r, r.At(o.resources).First())
+	o.resource.Select(r, r.First(r.At(o.resources)))
 	r.SetText(schema.ResourceID, o.resource.At(ocsfResourceID))
 	r.SetText(schema.ResourceType, o.resource.At(ocsfResourceType))
 	r.SetText(schema.ResourceName, o.resource.At(ocsfResourceName))

@@ -36,12 +36,12 @@ const (
 func openOkta(p *formats.Paths) formats.Reader {
 	return &okta{
 		id: p.Add("uuid"), time: p.Add("published"), kind: p.Add("eventType"), result: p.Add("outcome", "result"), reason: p.Add("outcome", "reason"),
-		address: p.Add("client", "ipAddress"), chain: p.Add("request", "ipChain"), userAgent: p.Add("client", "userAgent", "rawUserAgent"),
+		address: p.Add("client", "ipAddress"), chain: p.Open("request", "ipChain"), userAgent: p.Add("client", "userAgent", "rawUserAgent"),
 		asNumber: p.Add("securityContext", "asNumber"), actorID: p.Add("actor", "id"), actorType: p.Add("actor", "type"),
 		actorName: p.Add("actor", "displayName"), actorEmail: p.Add("actor", "alternateId"), clientID: p.Add("client", "id"),
 		apiToken: p.Add("transaction", "detail", "requestApiTokenId"), session: p.Add("authenticationContext", "externalSessionId"),
 		transaction: p.Add("transaction", "id"), requestID: p.Add("debugContext", "debugData", "requestId"), uri: p.Add("debugContext", "debugData", "requestUri"),
-		target: p.Add("target"),
+		target: p.Open("target"),
 		hop:    formats.NewShape([]string{"ip"}),
 		object: formats.NewShape([]string{"id"}, []string{"type"}, []string{"displayName"}, []string{"alternateId"}),
 	}
@@ -55,7 +55,7 @@ func (o *okta) Read(r *formats.Record) {
 	r.SetText(schema.EventID, r.At(o.id))
 	o.call(r)
 	o.outcome(r)
-	o.hop.Select(r, r.At(o.chain).First())
+	o.hop.Select(r, r.First(r.At(o.chain)))
 	setAddress(r, r.At(o.address), o.hop.At(0))
 	o.caller(r)
 	r.AgentByAddress(o.known(r, o.userAgent))
@@ -89,7 +89,7 @@ func (o *okta) call(r *formats.Record) {
 	}
 	r.SetClass(class, kind)
 	r.Put(schema.EventType, typeOfOperation(lastPart(kind, '.')))
-	o.object.Select(r, r.At(o.target).First())
+	o.object.Select(r, r.First(r.At(o.target)))
 	r.SetText(schema.ResourceID, o.object.At(targetID))
 	r.SetText(schema.ResourceType, o.object.At(targetType))
 	r.SetFirst(schema.ResourceName, o.object.At(targetName), o.object.At(targetAlternate))

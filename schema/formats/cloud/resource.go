@@ -81,7 +81,7 @@ func openResource(p *formats.Paths) resource {
 }
 
 func (c *resource) read(r *formats.Record) {
-	c.shape.Select(r, r.At(c.list).First())
+	c.shape.Select(r, r.First(r.At(c.list)))
 	if arn := r.FirstText(c.shape.At(resourceARN), c.shape.At(resourceARNLower)); arn != "" {
 		r.Put(schema.ResourceID, arn)
 		r.SetText(schema.ResourceType, c.shape.At(resourceType))

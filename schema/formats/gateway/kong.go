@@ -81,7 +81,7 @@ func header(r *formats.Record, place int) formats.Node {
 	if n := r.At(place); n.Kind != scan.Array {
 		return n
 	}
-	return r.At(place).First()
+	return r.First(r.At(place))
 }
 
 // request sets what was asked for over HTTP.
@@ -99,7 +99,7 @@ func (k *kong) request(r *formats.Record) {
 	r.SetText(schema.HTTPRequestID, r.At(k.requestID))
 	r.SetInt(schema.HTTPRequestBytes, r.At(k.requestSize))
 	r.SetInt(schema.HTTPResponseBytes, r.At(k.responseSize))
-	r.SetFirst(schema.HTTPRoute, r.At(k.routePaths).First(), r.At(k.routeName))
+	r.SetFirst(schema.HTTPRoute, r.First(r.At(k.routePaths)), r.At(k.routeName))
 	r.SetFirst(schema.ServiceTargetName, r.At(k.serviceName), r.At(k.serviceHost))
 	r.SetText(schema.UserAgentOriginal, header(r, k.userAgent))
 	r.SetTraceparent(header(r, k.traceparent))

@@ -28,7 +28,7 @@ func (h *headers) read(r *formats.Record, objects ...formats.Node) {
 // take reads one header.
 func (h *headers) take(r *formats.Record, name string, n formats.Node) {
 	if n.Kind == scan.Array {
-		n = n.First()
+		n = r.First(n)
 	}
 	text := r.Text(n)
 	switch {

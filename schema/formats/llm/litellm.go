@@ -202,7 +202,7 @@ func (l *liteLLM) readGuardrails(r *formats.Record) bool {
 	list := r.At(l.guardrails)
 	chosen, intervened := list, false
 	if list.Kind == scan.Array { // older proxies log one object
-		chosen = list.First()
+		chosen = r.First(list)
 		r.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
 			g := formats.Node{Src: list.Src, Span: elem}
 			l.guardrail.Select(r, g)
@@ -217,7 +217,7 @@ func (l *liteLLM) readGuardrails(r *formats.Record) bool {
 	r.SetText(schema.GuardrailName, l.guardrail.At(guardrailName))
 	r.SetText(schema.GuardrailVerdict, verdict)
 	r.SetText(schema.GuardrailAction, l.guardrail.At(guardrailAction))
-	r.SetText(schema.GuardrailRiskCategory, l.guardrail.At(guardrailCategories).First())
+	r.SetText(schema.GuardrailRiskCategory, r.First(l.guardrail.At(guardrailCategories)))
 	return stopped(r.Text(verdict)) || stopped(r.Text(r.At(l.guardrailStatus)))
 }
 

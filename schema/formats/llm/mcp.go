@@ -28,14 +28,17 @@ type mcp struct {
 	ts, timestamp, session, mcpSession, server, agent, client, user int
 	bare                                                            int
 	rpc                                                             *RPC
+	bareShape, messageShape                                         *formats.Shape
 }
 
 func openMCP(p *formats.Paths) formats.Reader {
+	p.Note("result")
+	p.Note("message", "result")
 	return &mcp{
 		message: p.Add("message"), bare: p.Add(),
 		ts: p.Add("ts"), timestamp: p.Add("timestamp"), session: p.Add("session_id"), mcpSession: p.Add("mcp_session_id"),
 		server: p.Add("server"), agent: p.Add("agent"), client: p.Add("client"), user: p.Add("user"),
-		rpc: NewRPC(),
+		rpc: NewRPC(), bareShape: p.Shape(nil, rpcPaths()...), messageShape: p.Shape([]string{"message"}, rpcPaths()...),
 	}
 }
 
@@ -44,19 +47,26 @@ func (m *mcp) Read(r *formats.Record) {
 	if !r.Start(r.At(m.ts), r.At(m.timestamp)) {
 		return
 	}
+	m.identify(r)
+	if r.At(m.message).Kind == scan.Object {
+		m.messageShape.Take(r)
+		m.emit(r, m.messageShape)
+		return
+	}
 	message, enveloped := r.Inside(r.At(m.message))
 	if !enveloped {
-		message = r.At(m.bare)
+		m.bareShape.Take(r)
+		m.emit(r, m.bareShape)
+		return
 	}
-	m.identify(r)
 	if message.Kind == scan.Array { // a batch of the protocol's versions before 2025-06-18
 		r.Index.Each(message.Src, message.Span, func(elem scan.Span) bool {
-			m.emit(r, formats.Node{Src: message.Src, Span: elem})
+			m.emit(r, m.rpc.selected(r, formats.Node{Src: message.Src, Span: elem}))
 			return !r.Full()
 		})
 		return
 	}
-	m.emit(r, message)
+	m.emit(r, m.rpc.selected(r, message))
 }
 
 // identify takes what the envelope says; the messages themselves name nobody who can be believed.
@@ -78,11 +88,12 @@ var perMessage = [...]schema.Field{
 	schema.GenAIToolDefinitionsCount, schema.MessageContextPromptText, schema.MessageContextResponseText,
 }
 
-func (m *mcp) emit(r *formats.Record, message formats.Node) {
+// emit emits the message that a shape of rpcPaths has selected, nil for what is no object.
+func (m *mcp) emit(r *formats.Record, message *formats.Shape) {
 	for _, f := range perMessage {
 		r.Event.Clear(f)
 	}
-	if !m.rpc.Message(r, message) {
+	if !m.rpc.take(r, message) {
 		r.Refuse(formats.UnknownFormat)
 		return
 	}
@@ -91,7 +102,8 @@ func (m *mcp) emit(r *formats.Record, message formats.Node) {
 
 // RPC reads JSON-RPC messages of MCP. It belongs to one worker.
 type RPC struct {
-	shape  *formats.Shape
+	own    *formats.Shape
+	shape  *formats.Shape // of the message in hand: own, or one of the record's
 	result *formats.Shape
 	item   *formats.Shape
 	chat   *Conversation
@@ -129,13 +141,17 @@ const (
 	itemResourceText
 )
 
+// rpcPaths are what of a message is read, in the order of the places.
+func rpcPaths() [][]string {
+	return [][]string{{"id"}, {"method"}, {"params"}, {"params", "name"}, {"params", "arguments"}, {"params", "uri"},
+		{"params", "_meta", "traceparent"}, {"params", "clientInfo", "name"}, {"params", "messages"}, {"result"}, {"error"}, {"error", "code"}}
+}
+
 // NewRPC returns one for a worker.
 func NewRPC() *RPC {
+	own := formats.NewShape(rpcPaths()...)
 	return &RPC{
-		shape: formats.NewShape([]string{"id"}, []string{"method"}, []string{"params"}, []string{"params", "name"},
-			[]string{"params", "arguments"}, []string{"params", "uri"}, []string{"params", "_meta", "traceparent"},
-			[]string{"params", "clientInfo", "name"}, []string{"params", "messages"}, []string{"result"}, []string{"error"},
-			[]string{"error", "code"}),
+		own: own, shape: own,
 		result: formats.NewShape([]string{"content"}, []string{"structuredContent"}, []string{"isError"}, []string{"tools"},
 			[]string{"contents"}, []string{"serverInfo", "name"}, []string{"messages"}),
 		item: formats.NewShape([]string{"text"}, []string{"resource", "text"}),
@@ -145,11 +161,23 @@ func NewRPC() *RPC {
 
 // Message sets what one message says: a request or notification its method, a response its result. It is false for
 // what is no message.
-func (c *RPC) Message(r *formats.Record, n formats.Node) bool {
+func (c *RPC) Message(r *formats.Record, n formats.Node) bool { return c.take(r, c.selected(r, n)) }
+
+// selected selects a message; nil for what is no object.
+func (c *RPC) selected(r *formats.Record, n formats.Node) *formats.Shape {
 	if n.Kind != scan.Object {
+		return nil
+	}
+	c.own.Select(r, n)
+	return c.own
+}
+
+// take is Message of what a shape of rpcPaths has selected.
+func (c *RPC) take(r *formats.Record, message *formats.Shape) bool {
+	if message == nil {
 		return false
 	}
-	c.shape.Select(r, n)
+	c.shape = message
 	r.SetText(schema.GenAIToolCallID, c.shape.At(rpcID))
 	switch {
 	case c.shape.At(rpcMethod).Kind == scan.String:
