@@ -174,17 +174,24 @@ func (n *node) marks(room []uint64) []uint64 {
 
 // child returns what the child c of n wants. Where it stands twice, what was found of the first is forgotten.
 func (s *selection) child(n *node, c int, seen *marks) *node {
-	word := &seen.few
-	if seen.many != nil {
-		word = &seen.many[c>>6]
-	}
 	below := &s.trie.nodes[n.children[c].node]
-	if *word&(1<<(c&63)) != 0 {
+	if seen.add(c) {
 		s.dup++
 		s.forget(below)
 	}
-	*word |= 1 << (c & 63)
 	return below
+}
+
+// add marks a child, and says whether it was marked before.
+func (m *marks) add(c int) (before bool) {
+	word := &m.few
+	if m.many != nil {
+		word = &m.many[c>>6]
+	}
+	bit := uint64(1) << (c & 63)
+	before = *word&bit != 0
+	*word |= bit
+	return before
 }
 
 // object takes an object some of whose members are wanted; src[i] is its '{'. open says that each member is noted.

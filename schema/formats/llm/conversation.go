@@ -5,6 +5,7 @@ package llm
 import (
 	"strings"
 
+	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/formats"
 	"github.com/aidr-engine/aidr/schema/scan"
 )
@@ -37,15 +38,17 @@ type Conversation struct {
 	messages []turn
 	asked    []ToolCall // calls of the last assistant messages, which name the tools of the results
 	last     int        // the index in messages of the assistant's last, -1 where there is none
+	lastAsk  [2]int     // which of asked are its calls
 	unasked  bool       // asked is not read yet
 
 	body, message, call, part, responseShape, choice *formats.Shape
 }
 
-// turn is one message of a request.
+// turn is one message of a request. Of the history, which every request repeats, most are never read.
 type turn struct {
 	node, content formats.Node
 	role          role
+	known         bool // content and role are
 }
 
 type role uint8
@@ -191,7 +194,8 @@ const (
 func (c *Conversation) Reset() {
 	c.Results, c.Calls = c.Results[:0], c.Calls[:0]
 	c.prompt, c.answer, c.system, c.finish = c.prompt[:0], c.answer[:0], c.system[:0], c.finish[:0]
-	c.messages, c.asked, c.last, c.unasked = c.messages[:0], c.asked[:0], -1, false
+	c.messages, c.asked = c.messages[:0], c.asked[:0]
+	c.last, c.lastAsk, c.unasked = -1, [2]int{}, false
 }
 
 // Body reads a request's body: what it holds of messages, input or prompt, and the system instructions beside them. It
@@ -246,10 +250,11 @@ func (c *Conversation) Request(r *formats.Record, messages formats.Node) {
 		c.body.Select(r, messages)
 		c.selectedRequest(r, messages, c.body)
 	case scan.Array:
-		c.message.Each(r, messages, func(n formats.Node) bool {
+		r.Index.Each(messages.Src, messages.Span, func(elem scan.Span) bool {
+			n := formats.Node{Src: messages.Src, Span: elem}
 			switch n.Kind {
 			case scan.Object:
-				c.messages = append(c.messages, turn{n, c.content(), c.role(r)})
+				c.messages = append(c.messages, turn{node: n})
 			case scan.String: // a list of inputs, as for embeddings
 				c.prompt = appendText(c.prompt, r.Text(n))
 			}
@@ -264,8 +269,7 @@ func (c *Conversation) selectedRequest(r *formats.Record, n formats.Node, body *
 	if c.selectedBody(r, body) {
 		return
 	}
-	c.message.Select(r, n)
-	c.messages = append(c.messages, turn{n, c.content(), c.role(r)})
+	c.messages = append(c.messages, turn{node: n})
 	c.news(r)
 }
 
@@ -274,19 +278,40 @@ func (c *Conversation) news(r *formats.Record) {
 	if c.unasked { // of a request before this one
 		c.ask(r)
 	}
-	c.last, c.unasked = c.lastAssistant(), true
-	for i := range c.messages {
-		switch t := &c.messages[i]; {
+	c.last, c.unasked = c.lastAssistant(r), true
+	from := c.last + 1
+	if wantsSystem(r) {
+		from = 0
+	}
+	for i := from; i < len(c.messages); i++ {
+		switch t := c.turn(r, i); {
 		case t.role == system:
-			c.texts(r, t.content, &c.system)
+			c.System(r, t.content)
 		case i > c.last:
 			c.read(r, t)
 		}
 	}
 }
 
-// System adds system instructions that stand outside of the messages.
-func (c *Conversation) System(r *formats.Record, n formats.Node) { c.texts(r, n, &c.system) }
+// turn returns a message with its role and its content.
+func (c *Conversation) turn(r *formats.Record, i int) *turn {
+	t := &c.messages[i]
+	if !t.known {
+		c.message.Select(r, t.node)
+		t.content, t.role, t.known = c.content(), c.role(r), true
+	}
+	return t
+}
+
+// System adds system instructions.
+func (c *Conversation) System(r *formats.Record, n formats.Node) {
+	if wantsSystem(r) {
+		c.texts(r, n, &c.system)
+	}
+}
+
+// wantsSystem says that somebody asks for the system instructions, of which nothing but their hash is seen.
+func wantsSystem(r *formats.Record) bool { return r.Wants(schema.GenAISystemInstructionsHash) }
 
 // role tells the role of the selected message.
 func (c *Conversation) role(r *formats.Record) role {
@@ -309,9 +334,9 @@ func (c *Conversation) role(r *formats.Record) role {
 }
 
 // lastAssistant returns the index of the assistant's last message, -1 where there is none.
-func (c *Conversation) lastAssistant() int {
+func (c *Conversation) lastAssistant(r *formats.Record) int {
 	for i := len(c.messages) - 1; i >= 0; i-- {
-		if c.messages[i].role == assistant {
+		if c.turn(r, i).role == assistant {
 			return i
 		}
 	}
@@ -322,16 +347,22 @@ func (c *Conversation) lastAssistant() int {
 // are what the results behind them answer.
 func (c *Conversation) ask(r *formats.Record) {
 	c.unasked = false
-	for i := c.last; i >= 0 && c.messages[i].role == assistant; i-- {
-		c.asked = c.calls(r, c.messages[i].node, c.asked)
+	c.lastAsk = [2]int{len(c.asked), len(c.asked)}
+	for i := c.last; i >= 0 && c.turn(r, i).role == assistant; i-- {
+		if c.asked = c.calls(r, c.messages[i].node, c.asked); i == c.last {
+			c.lastAsk[1] = len(c.asked)
+		}
 	}
 }
 
 // Asked counts the calls of the last assistant's message of the request as new. It is for formats that never hold a
 // response.
 func (c *Conversation) Asked(r *formats.Record) {
-	if last := c.lastAssistant(); last >= 0 {
-		c.Calls = c.calls(r, c.messages[last].node, c.Calls)
+	if c.unasked {
+		c.ask(r)
+	}
+	for _, call := range c.asked[c.lastAsk[0]:c.lastAsk[1]] {
+		c.Calls = addCall(c.Calls, call)
 	}
 }
 
