@@ -118,7 +118,12 @@ func (n *node) match(key string, v verdict) int {
 	if len(n.slots) == 0 {
 		return -1
 	}
-	e := endsOf(key)
+	var e ends
+	if len(key) >= 8 { // endsOf, without a call for most keys
+		e = ends{load8(key), load8(key[len(key)-8:])}
+	} else {
+		e = endsOf(key)
+	}
 	for i := n.slots[e.hash(len(key))&(len(n.slots)-1)]; i != 0; {
 		c := &n.children[i-1]
 		if c.ends == e && len(c.key) == len(key) && (len(key) <= 16 || c.key == key) {
