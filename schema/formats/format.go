@@ -52,8 +52,9 @@ type Batch interface {
 
 // Paths collects the paths of all readers of one decoder, so that one pass over a record finds them all.
 type Paths struct {
-	trie scan.Trie
-	tree pathNode
+	trie   scan.Trie
+	tree   pathNode
+	shapes [][]string // the paths of Shape
 }
 
 // pathNode is one key of the paths, for finding out which key stands twice.
@@ -79,11 +80,13 @@ func (p *Paths) Open(path ...string) int {
 }
 
 // Shape returns the shape of the value at the key path at, with these paths below it. The pass over a record finds them
-// too, for Shape.Take; they are not among the paths that All returns and Duplicates looks at.
+// too, for Shape.Take; they are not among those that Duplicates looks at.
 func (p *Paths) Shape(at []string, paths ...[]string) *Shape {
 	s := NewShape(paths...)
 	for _, path := range paths {
-		s.places = append(s.places, p.trie.Add(slices.Concat(at, path)...))
+		whole := slices.Concat(at, path)
+		s.places = append(s.places, p.trie.Add(whole...))
+		p.shapes = append(p.shapes, whole)
 	}
 	return s
 }
@@ -116,8 +119,9 @@ func (p *Paths) All() (list [][]string) {
 		}
 	}
 	walk(&p.tree, nil)
+	list = append(list, p.shapes...)
 	slices.SortFunc(list, slices.Compare[[]string])
-	return list
+	return slices.CompactFunc(list, slices.Equal[[]string])
 }
 
 // Trie returns what finds the paths. It is complete when all readers are open.
