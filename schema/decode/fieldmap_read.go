@@ -2,6 +2,7 @@ package decode
 
 import (
 	"math"
+	"slices"
 
 	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/formats"
@@ -13,6 +14,7 @@ import (
 type mapReader struct {
 	m        *Map
 	fields   []mappedField // those that are set as they stand
+	settled  bool          // no field is left that nobody wants
 	identity []mappedSource
 	heads    []*head
 	matcher  matcher
@@ -84,6 +86,11 @@ func openMap(m *Map, p *formats.Paths) formats.Reader {
 	if m.Chat != nil {
 		r.chat = llm.NewConversation()
 		r.request, r.response, r.tools = r.open(m.Chat.Request, p), r.open(m.Chat.Response, p), r.open(m.Chat.Tools, p)
+		for _, s := range slices.Concat(m.Chat.Request, m.Chat.Response) {
+			if s.Path != nil {
+				p.Note(s.Path...)
+			}
+		}
 	}
 	for _, h := range r.heads {
 		h.shape = formats.NewShape(h.below...)
@@ -158,6 +165,10 @@ func (m *mapReader) Read(r *formats.Record) {
 	m.readDuration(r)
 	if !m.start(r) {
 		return
+	}
+	if !m.settled { // what is wanted never changes
+		m.settled = true
+		m.fields = slices.DeleteFunc(m.fields, func(f mappedField) bool { return !r.Wants(f.field) })
 	}
 	for i := range m.fields {
 		m.set(r, &m.fields[i])

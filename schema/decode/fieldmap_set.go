@@ -83,9 +83,6 @@ func (m *mapReader) readSource(r *formats.Record) {
 
 // set sets a field from the first of its sources that gives something.
 func (m *mapReader) set(r *formats.Record, f *mappedField) {
-	if !r.Wants(f.field) {
-		return
-	}
 	for i := range f.from {
 		s := &f.from[i]
 		switch f.kind {

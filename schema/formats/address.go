@@ -11,9 +11,21 @@ import (
 // ParseIP reads an address as gateways write it: with or without a port, in brackets or not, IPv4 inside IPv6. Masked
 // and anonymised addresses (leading zeros, stars) and networks are none.
 func ParseIP(s string) (ip netip.Addr, ok bool) {
+	ip, _, ok = parseIP(s)
+	return ip, ok
+}
+
+// parseIP is ParseIP, and says whether the text is the address's normal form; it may be that too where it is not said.
+func parseIP(s string) (ip netip.Addr, normal, ok bool) {
 	if ip, ok = parseQuad(s); ok {
-		return ip, true
+		return ip, true, true
 	}
+	ip, ok = parseWideIP(s)
+	return ip, false, ok
+}
+
+// parseWideIP is ParseIP of what is not plain IPv4.
+func parseWideIP(s string) (ip netip.Addr, ok bool) {
 	s = strings.TrimSpace(s)
 	if s == "" {
 		return netip.Addr{}, false
@@ -80,16 +92,16 @@ func parseQuad(s string) (ip netip.Addr, ok bool) {
 	return netip.AddrFrom4(octets), at == 3 && digits > 0
 }
 
-// setIP sets source.ip in its normal form; text is what it was read from, and used where it already is that form.
-func (r *Record) setIP(ip netip.Addr, text string) {
-	if quad, ok := parseQuad(text); ok && quad == ip {
+// setIP sets source.ip in its normal form; text is what it was read from, and used where it already is that form, which
+// normal may say.
+func (r *Record) setIP(ip netip.Addr, text string, normal bool) {
+	if normal {
 		r.Event.SetText(schema.SourceIP, text)
 		return
 	}
 	var buf [maxAddress]byte
-	normal := ip.AppendTo(buf[:0])
-	if string(normal) != text {
-		text = r.Arena.Hold(normal)
+	if form := ip.AppendTo(buf[:0]); string(form) != text {
+		text = r.Arena.Hold(form)
 	}
 	r.Event.SetText(schema.SourceIP, text)
 }
@@ -97,15 +109,15 @@ func (r *Record) setIP(ip netip.Addr, text string) {
 // SetSource sets source.ip from the peer's address, or from X-Forwarded-For where the peer is believed: a loopback
 // (a side-car) or one that the source's configuration names. It is false where there is no valid address.
 func (r *Record) SetSource(peer, forwarded string) bool {
-	ip, ok := ParseIP(peer)
+	ip, normal, ok := parseIP(peer)
 	if ok && forwarded != "" && r.believes(ip) {
 		if origin, text, ok := r.origin(forwarded); ok {
-			r.setIP(origin, text)
+			r.setIP(origin, text, false)
 			return true
 		}
 	}
 	if ok {
-		r.setIP(ip, peer)
+		r.setIP(ip, peer, normal)
 	}
 	return ok
 }
