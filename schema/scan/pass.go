@@ -51,16 +51,31 @@ const passWords = 3
 
 // passString returns the place behind the string whose opening quote is at i.
 func passString(s string, i int) int {
+	end, _ := passNoted(s, i)
+	return end
+}
+
+// passNoted is passString, and returns the note of the string's span: 1 where it has a backslash.
+func passNoted(s string, i int) (end int, note int32) {
 	i++
+	start := i
 	for n := 0; n < passWords && len(s)-i >= 8; n++ {
 		if m := stops(load8(s[i:])); m != 0 {
 			if end := i + bits.TrailingZeros64(m)>>3; s[end] == '"' {
-				return end + 1
+				return end + 1, 0
 			}
 			break
 		}
 		i += 8
 	}
+	if i = passLong(s, i); strings.IndexByte(s[start:i], '\\') >= 0 {
+		note = 1
+	}
+	return i, note
+}
+
+// passLong returns the place behind the end of the string that i is inside of.
+func passLong(s string, i int) int {
 	for i < len(s) {
 		n := strings.IndexByte(s[i:], '"')
 		if n < 0 {
@@ -78,14 +93,17 @@ func passString(s string, i int) int {
 	return i
 }
 
-// passedSpan is the span of the value at i that ends at end.
-func passedSpan(s string, i, end int) Span {
-	v := Span{Start: int32(i), End: int32(end), Kind: Number}
+// passSpan returns the span of the value that begins at i.
+func passSpan(s string, i int) Span {
+	v := Span{Start: int32(i), Kind: Number}
+	if i >= len(s) {
+		v.End = v.Start
+		return v
+	}
 	switch s[i] {
 	case '"':
-		if v.Kind = String; strings.IndexByte(s[i:end], '\\') >= 0 {
-			v.note = 1
-		}
+		end, note := passNoted(s, i)
+		return Span{Start: int32(i), End: int32(end), Kind: String, note: note}
 	case '{':
 		v.Kind = Object
 	case '[':
@@ -97,5 +115,6 @@ func passedSpan(s string, i, end int) Span {
 	case 'n':
 		v.Kind = Null
 	}
+	v.End = int32(passValue(s, i))
 	return v
 }

@@ -84,11 +84,11 @@ func Each(src string, array Span, yield func(elem Span) bool) {
 	}
 	i, last := skipBlanks(src, int(array.Start)+1), int(array.End)
 	for i < last && src[i] != ']' {
-		end := passValue(src, i)
-		if !yield(passedSpan(src, i, end)) {
+		v := passSpan(src, i)
+		if !yield(v) {
 			return
 		}
-		i = skipSeparator(src, end)
+		i = skipSeparator(src, int(v.End))
 	}
 }
 
@@ -100,14 +100,13 @@ func Members(src string, object Span, a *Arena, yield func(key string, v Span) b
 	}
 	i, last := skipBlanks(src, int(object.Start)+1), int(object.End)
 	for i < last && src[i] == '"' {
-		end := passString(src, i)
-		key := Text(src, passedSpan(src, i, end), a)
-		i = skipSeparator(src, end)
-		end = passValue(src, i)
-		if !yield(key, passedSpan(src, i, end)) {
+		name := passSpan(src, i)
+		key := Text(src, name, a)
+		v := passSpan(src, skipSeparator(src, int(name.End)))
+		if !yield(key, v) {
 			return
 		}
-		i = skipSeparator(src, end)
+		i = skipSeparator(src, int(v.End))
 	}
 }
 

@@ -51,25 +51,25 @@ func (t *Trie) Each(src string, array Span, out []Span, yield func(elem Span) bo
 	i, last := skipBlanks(src, int(array.Start)+1), int(array.End)
 	for i < last && src[i] != ']' {
 		clear(out)
-		end := s.pass(i, &t.nodes[0])
-		if !yield(passedSpan(src, i, end)) {
+		v := s.pass(i, &t.nodes[0])
+		if !yield(v) {
 			return
 		}
-		i = skipSeparator(src, end)
+		i = skipSeparator(src, int(v.End))
 	}
 }
 
 // pass is value in a validated text.
-func (s *selection) pass(i int, n *node) (end int) {
+func (s *selection) pass(i int, n *node) (v Span) {
 	if len(n.children) > 0 && s.src[i] == '{' {
-		end = s.passObject(i, n)
+		v = Span{Start: int32(i), End: int32(s.passObject(i, n)), Kind: Object}
 	} else {
-		end = passValue(s.src, i)
+		v = passSpan(s.src, i)
 	}
 	if n.place >= 0 {
-		s.put(n.place, passedSpan(s.src, i, end))
+		s.put(n.place, v)
 	}
-	return end
+	return v
 }
 
 // passObject is object in a validated text.
@@ -88,7 +88,7 @@ func (s *selection) passObject(i int, n *node) (end int) {
 		if c < 0 {
 			i = passValue(src, i)
 		} else {
-			i = s.pass(i, s.child(n, c, &seen))
+			i = int(s.pass(i, s.child(n, c, &seen)).End)
 		}
 		i = skipSeparator(src, i)
 	}
