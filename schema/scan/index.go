@@ -180,7 +180,15 @@ func (x *Index) object(s string, i, depth int) (int, verdict) {
 		if i, v = skipColon(s, end); v.bad() {
 			return i, v
 		}
-		if i, v = x.value(s, i, depth+1, at); v.bad() {
+		if i < len(s) && s[i] == '"' && at > 0 { // most values, without a call between
+			from := i
+			if i, v = skipString(s, i); !v.bad() {
+				x.finish(at, from, i, v)
+			}
+		} else {
+			i, v = x.value(s, i, depth+1, at)
+		}
+		if v.bad() {
 			return i, v
 		}
 		i = skipBlanks(s, i)

@@ -351,7 +351,9 @@ func (o *otlp) identify(r *formats.Record) {
 	r.Put(schema.AIAgentName, agent)
 	a.setText(r, schema.AIAgentVersion, attrAgentVersion, attrServiceVersion)
 	a.setText(r, schema.AIAgentInstanceUID, attrServiceInstance)
-	r.Put(schema.AIAgentType, framework(r.Text(o.scopeName)))
+	if r.Wants(schema.AIAgentType) {
+		r.Put(schema.AIAgentType, framework(r.Text(o.scopeName)))
+	}
 	a.setText(r, schema.SessionID, attrSession, attrConversation, attrMCPSession)
 	a.setText(r, schema.GenAIConversationID, attrConversation)
 }

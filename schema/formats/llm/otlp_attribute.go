@@ -471,6 +471,9 @@ func appendBytes(dst []byte, text string) []byte {
 
 // setText sets a text field from an attribute.
 func (a *attributes) setText(r *formats.Record, f schema.Field, list ...attribute) {
+	if !r.Wants(f) {
+		return
+	}
 	for _, at := range list {
 		if n := a.at(at); n.Present() && !r.Event.Has(f) {
 			r.SetText(f, n)
