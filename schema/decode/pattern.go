@@ -22,6 +22,7 @@ type step struct {
 	takes bool      // it takes a character
 	ascii [2]uint64 // of those that it takes, the ones below 0x80
 	mark  bool      // it is reached in more than one way: what it has tried is remembered
+	run   *step     // of a greedy loop over one set of characters that what follows can not begin with: that set
 }
 
 const (
@@ -70,8 +71,33 @@ func NewPattern(text string) (*Pattern, error) {
 	for i := range p.steps {
 		op := prog.Inst[i].Op
 		p.steps[i].mark = reached[i] > 1 || op == syntax.InstAlt || op == syntax.InstAltMatch
+		p.steps[i].run = p.runOf(i)
 	}
 	return p, nil
+}
+
+// runOf returns the step that the choice i loops over, where it never helps to leave the loop early: behind it stands the
+// end of the pattern, or one ASCII character that the loop does not take. Else it returns nil.
+func (p *Pattern) runOf(i int) *step {
+	choice := p.steps[i].inst
+	if choice.Op != syntax.InstAlt {
+		return nil
+	}
+	loop := &p.steps[choice.Out]
+	if !loop.takes || int(loop.inst.Out) != i {
+		return nil
+	}
+	behind := p.steps[choice.Arg].inst
+	for behind.Op == syntax.InstCapture || behind.Op == syntax.InstNop {
+		behind = p.steps[behind.Out].inst
+	}
+	switch {
+	case behind.Op == syntax.InstMatch:
+		return loop
+	case behind.Op == syntax.InstRune1 && behind.Rune[0] < utf8.RuneSelf && !loop.inst.MatchRune(behind.Rune[0]):
+		return loop
+	}
+	return nil
 }
 
 func newStep(inst *syntax.Inst) step {
@@ -178,6 +204,14 @@ func (m *matcher) follow(place, at int) bool {
 		case syntax.InstFail:
 			return false
 		case syntax.InstAlt, syntax.InstAltMatch:
+			if s.run != nil {
+				var ok bool
+				if at, ok = m.run(s.run, place, at); !ok {
+					return false
+				}
+				place = int(s.inst.Arg)
+				continue
+			}
 			m.ways = append(m.ways, way{step: int(s.inst.Arg), at: at})
 		case syntax.InstCapture:
 			if slot := int(s.inst.Arg); slot < len(m.capture) {
@@ -192,6 +226,20 @@ func (m *matcher) follow(place, at int) bool {
 		}
 		place = int(s.inst.Out)
 	}
+}
+
+// run takes all characters that the loop of a choice does, and returns where it ends; false where it comes to a byte
+// from which that choice has failed.
+func (m *matcher) run(loop *step, choice, at int) (end int, ok bool) {
+	for n := m.take(loop, at); n > 0; n = m.take(loop, at) {
+		at += n
+		bit := choice*(len(m.text)+1) + at
+		if m.tried[bit>>6]&(1<<(bit&63)) != 0 {
+			return at, false
+		}
+		m.tried[bit>>6] |= 1 << (bit & 63)
+	}
+	return at, true
 }
 
 // take returns the length in bytes of the character at a byte that a step takes, 0 where it takes none.

@@ -98,9 +98,12 @@ func parseCalendar(s string) (int64, bool) {
 	if t := s[10] | 0x20; t != 't' && s[10] != ' ' {
 		return 0, false
 	}
-	var c clock
-	if !digits(s[0:4], &c.year) || !digits(s[5:7], &c.month) || !digits(s[8:10], &c.day) ||
-		!digits(s[11:13], &c.hour) || !digits(s[14:16], &c.minute) || !digits(s[17:19], &c.second) {
+	century, year := twoDigits(s, 0), twoDigits(s, 2)
+	c := clock{
+		year: 100*century + year, month: twoDigits(s, 5), day: twoDigits(s, 8),
+		hour: twoDigits(s, 11), minute: twoDigits(s, 14), second: twoDigits(s, 17),
+	}
+	if century|year|c.month|c.day|c.hour|c.minute|c.second < 0 {
 		return 0, false
 	}
 	s = c.fraction(s[19:])
@@ -124,6 +127,15 @@ func parseCLF(s string) (int64, bool) {
 		}
 	}
 	return c.nano(s[20:])
+}
+
+// twoDigits reads the number of two digits at i, negative where there are none.
+func twoDigits(s string, i int) int {
+	tens, units := s[i]-'0', s[i+1]-'0'
+	if tens > 9 || units > 9 {
+		return -1
+	}
+	return int(tens)*10 + int(units)
 }
 
 // digits reads a number of digits only.
