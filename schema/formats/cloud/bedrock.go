@@ -34,21 +34,20 @@ type bedrock struct {
 	response *formats.Shape
 }
 
-// What of a request's body is read.
+// What of a request's body is read, behind llm.BodyPaths.
 const (
-	requestToolConfig = iota
+	requestToolConfig = llm.BodyPlaces + iota
 	requestTools
 	requestGuardrail
 	requestTexts
 )
 
-// What of a response's body is read.
+// What of a response's body is read, behind llm.AnswerPaths.
 const (
-	responseID = iota
+	responseID = llm.AnswerPlaces + iota
 	responseModel
 	responseUsage
 	responseLatency
-	responseStopReason
 	responseGuardrailAction
 )
 
@@ -61,10 +60,10 @@ func openBedrock(p *formats.Paths) formats.Reader {
 		cacheRead: p.Add("input", "cacheReadInputTokenCount"), cacheWrite: p.Add("input", "cacheWriteInputTokenCount"),
 		output: p.Open("output", "outputBodyJson"), outputTokens: p.Add("output", "outputTokenCount"),
 		chat: llm.NewConversation(), stream: llm.NewStream(), usage: llm.NewUsage(),
-		request: formats.NewShape([]string{"toolConfig", "tools"}, []string{"tools"}, []string{"guardrailConfig", "guardrailIdentifier"},
-			[]string{"texts"}),
-		response: formats.NewShape([]string{"id"}, []string{"model"}, []string{"usage"}, []string{"metrics", "latencyMs"}, []string{"stopReason"},
-			[]string{"amazon-bedrock-guardrailAction"}),
+		request: p.Shape([]string{"input", "inputBodyJson"}, append(llm.BodyPaths(), []string{"toolConfig", "tools"}, []string{"tools"},
+			[]string{"guardrailConfig", "guardrailIdentifier"}, []string{"texts"})...),
+		response: p.Shape([]string{"output", "outputBodyJson"}, append(llm.AnswerPaths(), []string{"id"}, []string{"model"}, []string{"usage"},
+			[]string{"metrics", "latencyMs"}, []string{"amazon-bedrock-guardrailAction"})...),
 	}
 }
 
@@ -76,15 +75,25 @@ func (b *bedrock) Read(r *formats.Record) {
 	r.SetText(schema.EventID, r.At(b.requestID))
 	r.SetText(schema.HTTPRequestID, r.At(b.requestID)) // what CloudTrail calls requestID
 	b.identify(r)
-	input, _ := r.Inside(r.At(b.input))
-	output, _ := r.Inside(r.At(b.output))
+	input, output := bodyAt(r, b.input, b.request), bodyAt(r, b.output, b.response)
 	b.chat.Reset()
-	b.request.Select(r, input)
 	b.readRequest(r, input)
 	b.readResponse(r, output)
 	b.outcome(r)
 	b.chat.Fill(r)
 	b.chat.Emit(r)
+}
+
+// bodyAt returns the body at a place, or what is inside it where it is a text, selected by its shape.
+func bodyAt(r *formats.Record, place int, shape *formats.Shape) formats.Node {
+	body := r.At(place)
+	if body.Kind == scan.Object {
+		shape.Take(r)
+		return body
+	}
+	body, _ = r.Inside(body)
+	shape.Select(r, body)
+	return body
 }
 
 // identify tells who calls: the role, whose session is an instance, or the user. The tags of the request are the
@@ -122,7 +131,7 @@ func (b *bedrock) readRequest(r *formats.Record, input formats.Node) {
 	}
 	llm.SetTools(r, tools)
 	if input.Kind == scan.Object {
-		b.chat.Body(r, input)
+		b.chat.SelectedBody(r, b.request)
 	}
 	if texts := b.request.At(requestTexts); texts.Kind == scan.Array { // Cohere's embeddings
 		b.chat.Request(r, texts)
@@ -153,7 +162,6 @@ func (b *bedrock) readResponse(r *formats.Record, output formats.Node) {
 	if counted {
 		llm.AddInput(r, r.At(b.cacheRead), r.At(b.cacheWrite))
 	}
-	b.response.Select(r, output)
 	if output.Kind == scan.Array {
 		r.Index.Each(output.Src, output.Span, func(elem scan.Span) bool {
 			b.stream.Event(r, formats.Node{Src: output.Src, Span: elem})
@@ -163,7 +171,11 @@ func (b *bedrock) readResponse(r *formats.Record, output formats.Node) {
 		r.Put(schema.GenAIResponseID, b.stream.ID)
 		r.Put(schema.GenAIResponseModel, b.stream.Model)
 	} else {
-		b.chat.Response(r, output)
+		if output.Kind == scan.Object {
+			b.chat.SelectedResponse(r, output, b.response)
+		} else {
+			b.chat.Response(r, output)
+		}
 		b.usage.Read(r, output) // models of old count beside their answer
 		b.usage.Read(r, b.response.At(responseUsage))
 		r.SetText(schema.GenAIResponseID, b.response.At(responseID))
@@ -192,7 +204,7 @@ func (b *bedrock) outcome(r *formats.Record) {
 		}
 	}
 	r.SetText(schema.GuardrailName, b.request.At(requestGuardrail))
-	if r.Text(b.response.At(responseStopReason)) == guardrailIntervened || r.Text(b.response.At(responseGuardrailAction)) == "INTERVENED" ||
+	if r.Text(b.response.At(llm.AnswerStop)) == guardrailIntervened || r.Text(b.response.At(responseGuardrailAction)) == "INTERVENED" ||
 		b.stream.Stopped(guardrailIntervened) {
 		r.Put(schema.GuardrailVerdict, guardrailIntervened)
 		r.Put(schema.GuardrailAction, formats.Blocked)

@@ -90,9 +90,9 @@ type api struct {
 	seen         headers
 }
 
-// What of a request's body is read, behind bodyPaths.
+// What of a request's body is read, behind BodyPaths.
 const (
-	requestModel = bodyPlaces + iota
+	requestModel = BodyPlaces + iota
 	requestTools
 	requestUser
 	requestSafety
@@ -104,9 +104,9 @@ const (
 	requestMetaConversation
 )
 
-// What of a response's body is read, behind answerPaths.
+// What of a response's body is read, behind AnswerPaths.
 const (
-	answerID = responsePlaces + iota
+	answerID = AnswerPlaces + iota
 	answerObject
 	answerType
 	answerModel
@@ -123,17 +123,17 @@ func openAPI(p *formats.Paths, dataset string, alone bool) *api {
 		dataset: dataset, alone: alone, bare: p.Add(), request: p.Open("request"), response: p.Open("response"),
 		url: p.Add("url"), path: p.Add("path"), clientIP: p.Add("client_ip"), agentID: p.Add("agent_id"),
 		chat: NewConversation(), stream: NewStream(), usage: NewUsage(),
-		responseBody: p.Shape([]string{"response"}, append(answerPaths(), []string{"id"}, []string{"object"}, []string{"type"}, []string{"model"},
+		responseBody: p.Shape([]string{"response"}, append(AnswerPaths(), []string{"id"}, []string{"object"}, []string{"type"}, []string{"model"},
 			[]string{"created"}, []string{"created_at"}, []string{"usage"}, []string{"error"}, []string{"error", "code"}, []string{"error", "type"})...),
 	}
 	asked := []string{"request"}
 	if alone {
 		asked = nil
-		for _, path := range bodyPaths() {
+		for _, path := range BodyPaths() {
 			p.Note(path...)
 		}
 	}
-	a.requestBody = p.Shape(asked, append(bodyPaths(), []string{"model"}, []string{"tools"}, []string{"user"}, []string{"safety_identifier"},
+	a.requestBody = p.Shape(asked, append(BodyPaths(), []string{"model"}, []string{"tools"}, []string{"user"}, []string{"safety_identifier"},
 		[]string{"metadata", "session"}, []string{"metadata", "session_id"}, []string{"metadata", "user_id"}, []string{"conversation"},
 		[]string{"conversation", "id"}, []string{"metadata", "conversation_id"})...)
 	for i, key := range [...]string{"timestamp", "@timestamp", "time", "ts", "start_time", "startTime", "created_at"} {
@@ -185,7 +185,7 @@ func (a *api) Read(r *formats.Record) {
 	if streamed {
 		a.stream.Fill(r, a.chat)
 	} else if a.answered.Kind == scan.Object {
-		a.chat.selectedResponse(r, a.answered, a.responseBody)
+		a.chat.SelectedResponse(r, a.answered, a.responseBody)
 	}
 	a.chat.Fill(r)
 	a.chat.Emit(r)

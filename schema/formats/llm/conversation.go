@@ -63,7 +63,7 @@ const (
 // NewConversation returns one for a worker.
 func NewConversation() *Conversation {
 	return &Conversation{
-		body: formats.NewShape(bodyPaths()...),
+		body: formats.NewShape(BodyPaths()...),
 		message: formats.NewShape([]string{"role"}, []string{"type"}, []string{"content"}, []string{"tool_calls"}, []string{"tool_call_id"},
 			[]string{"name"}, []string{"function_call"}, []string{"call_id"}, []string{"arguments"}, []string{"output"}, []string{"input"},
 			[]string{"parts"}, []string{"finish_reason"}),
@@ -74,20 +74,20 @@ func NewConversation() *Conversation {
 			[]string{"result"}, []string{"json"}, []string{"guardContent", "text", "text"}, []string{"toolUse", "toolUseId"}, []string{"toolUse", "name"},
 			[]string{"toolUse", "input"}, []string{"toolResult"}, []string{"toolResult", "toolUseId"}, []string{"toolResult", "content"},
 			[]string{"toolResult", "status"}),
-		responseShape: formats.NewShape(answerPaths()...),
+		responseShape: formats.NewShape(AnswerPaths()...),
 		choice: formats.NewShape([]string{"message"}, []string{"finish_reason"}, []string{"text"}, []string{"outputText"}, []string{"completionReason"},
 			[]string{"stop_reason"}, []string{"data", "text"}, []string{"finishReason", "reason"}),
 	}
 }
 
-// bodyPaths are what of a request's body is read, in the order of the places. The shape of a reader that reads more of it
+// BodyPaths are what of a request's body is read, in the order of the places. The shape of a reader that reads more of it
 // begins with them.
-func bodyPaths() [][]string {
+func BodyPaths() [][]string {
 	return [][]string{{"messages"}, {"input"}, {"prompt"}, {"inputText"}, {"message"}, {"system"}, {"instructions"}, {"preamble"}, {"role"}, {"content"}}
 }
 
-// answerPaths are what of a response's body is read; the same holds for them.
-func answerPaths() [][]string {
+// AnswerPaths are what of a response's body is read; the same holds for them.
+func AnswerPaths() [][]string {
 	return [][]string{{"choices"}, {"output"}, {"content"}, {"stop_reason"}, {"text"}, {"response"}, {"output", "message"}, {"stopReason"},
 		{"results"}, {"generations"}, {"generation"}, {"completion"}, {"outputs"}, {"completions"}, {"tool_calls"}, {"message"}, {"finish_reason"}}
 }
@@ -104,7 +104,7 @@ const (
 	bodyPreamble
 	bodyRole
 	bodyContent
-	bodyPlaces
+	BodyPlaces // how many they are
 )
 
 const (
@@ -166,17 +166,17 @@ const (
 	responseText
 	responseInner
 	responseOutputMessage // Converse, and Nova
-	responseStop
-	responseResults     // Titan
-	responseGenerations // Cohere
-	responseGeneration  // Llama
-	responseCompletion  // Claude before messages
-	responseOutputs     // Mistral
-	responseCompletions // Jurassic
-	responseToolCalls   // Cohere
+	AnswerStop            // why the model stopped
+	responseResults       // Titan
+	responseGenerations   // Cohere
+	responseGeneration    // Llama
+	responseCompletion    // Claude before messages
+	responseOutputs       // Mistral
+	responseCompletions   // Jurassic
+	responseToolCalls     // Cohere
 	responseMessage
 	responseFinishReason
-	responsePlaces
+	AnswerPlaces // how many they are
 )
 
 const (
@@ -198,15 +198,9 @@ func (c *Conversation) Reset() {
 	c.last, c.lastAsk, c.unasked = -1, [2]int{}, false
 }
 
-// Body reads a request's body: what it holds of messages, input or prompt, and the system instructions beside them. It
-// is false for an object that holds none.
-func (c *Conversation) Body(r *formats.Record, n formats.Node) bool {
-	c.body.Select(r, n)
-	return c.selectedBody(r, c.body)
-}
-
-// selectedBody is Body of the value that a shape which begins with bodyPaths has selected.
-func (c *Conversation) selectedBody(r *formats.Record, body *formats.Shape) bool {
+// SelectedBody reads a request's body, which a shape that begins with BodyPaths has selected: what it holds of messages,
+// input or prompt, and the system instructions beside them. It is false for an object that holds none.
+func (c *Conversation) SelectedBody(r *formats.Record, body *formats.Shape) bool {
 	if body.At(bodyRole).Present() || body.At(bodyContent).Present() {
 		return false // one message
 	}
@@ -264,9 +258,9 @@ func (c *Conversation) Request(r *formats.Record, messages formats.Node) {
 	}
 }
 
-// selectedRequest is Request of an object that a shape which begins with bodyPaths has selected.
+// selectedRequest is Request of an object that a shape which begins with BodyPaths has selected.
 func (c *Conversation) selectedRequest(r *formats.Record, n formats.Node, body *formats.Shape) {
-	if c.selectedBody(r, body) {
+	if c.SelectedBody(r, body) {
 		return
 	}
 	c.messages = append(c.messages, turn{node: n})

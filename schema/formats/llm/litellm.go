@@ -26,6 +26,7 @@ func LiteLLM() formats.Format {
 type liteLLM struct {
 	chat      *Conversation
 	guardrail *formats.Shape
+	answer    *formats.Shape // of the response
 
 	id, traceID, callType, status, provider                                  int
 	start, end, responseTime                                                 int
@@ -52,7 +53,7 @@ func openLiteLLM(p *formats.Paths) formats.Reader {
 	meta := func(keys ...string) int { return p.Add(append([]string{"metadata"}, keys...)...) }
 	usage := func(keys ...string) int { return p.Add(append([]string{"response", "usage"}, keys...)...) }
 	return &liteLLM{
-		chat: NewConversation(),
+		chat: NewConversation(), answer: p.Shape([]string{"response"}, AnswerPaths()...),
 		guardrail: formats.NewShape([]string{"guardrail_name"}, []string{"guardrail_status"}, []string{"guardrail_action"},
 			[]string{"violation_categories"}),
 		id: p.Add("id"), traceID: p.Add("trace_id"), callType: p.Add("call_type"), status: p.Add("status"), provider: p.Add("custom_llm_provider"),
@@ -264,7 +265,12 @@ func (l *liteLLM) exchange(r *formats.Record, op string) {
 	l.chat.System(r, r.At(l.systemText))
 	l.chat.System(r, r.At(l.instructions))
 	l.chat.Request(r, r.At(l.messages))
-	l.chat.Response(r, r.At(l.response))
+	if response := r.At(l.response); response.Kind == scan.Object {
+		l.answer.Take(r)
+		l.chat.SelectedResponse(r, response, l.answer)
+	} else {
+		l.chat.Response(r, response)
+	}
 	l.chat.Fill(r)
 	l.chat.Emit(r)
 }

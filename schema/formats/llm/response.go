@@ -20,11 +20,11 @@ func (c *Conversation) Response(r *formats.Record, n formats.Node) {
 		return
 	}
 	c.responseShape.Select(r, n)
-	c.selectedResponse(r, n, c.responseShape)
+	c.SelectedResponse(r, n, c.responseShape)
 }
 
-// selectedResponse is Response of an object that a shape which begins with answerPaths has selected.
-func (c *Conversation) selectedResponse(r *formats.Record, n formats.Node, body *formats.Shape) {
+// SelectedResponse is Response of an object that a shape which begins with AnswerPaths has selected.
+func (c *Conversation) SelectedResponse(r *formats.Record, n formats.Node, body *formats.Shape) {
 	choices, output := body.At(responseChoices), body.At(responseOutput)
 	inner, message := body.At(responseInner), body.At(responseOutputMessage)
 	content, stop := body.At(responseContent), body.At(responseStopReason)
@@ -34,7 +34,7 @@ func (c *Conversation) selectedResponse(r *formats.Record, n formats.Node, body 
 	case output.Kind == scan.Array:
 		c.eachObject(r, output, func(n formats.Node) { c.readItem(r, n) })
 	case message.Kind == scan.Object:
-		c.finish = appendText(c.finish, r.Text(body.At(responseStop)))
+		c.finish = appendText(c.finish, r.Text(body.At(AnswerStop)))
 		c.readAnswer(r, message)
 	case content.Present():
 		c.finish = appendText(c.finish, r.Text(stop))
