@@ -40,8 +40,9 @@ type Conversation struct {
 	last     int        // the index in messages of the assistant's last, -1 where there is none
 	lastAsk  [2]int     // which of asked are its calls
 	unasked  bool       // asked is not read yet
+	held     bool       // assistant has the last selected
 
-	body, message, call, part, responseShape, choice *formats.Shape
+	body, message, assistant, call, part, responseShape, choice *formats.Shape
 }
 
 // turn is one message of a request. Of the history, which every request repeats, most are never read.
@@ -63,10 +64,8 @@ const (
 // NewConversation returns one for a worker.
 func NewConversation() *Conversation {
 	return &Conversation{
-		body: formats.NewShape(BodyPaths()...),
-		message: formats.NewShape([]string{"role"}, []string{"type"}, []string{"content"}, []string{"tool_calls"}, []string{"tool_call_id"},
-			[]string{"name"}, []string{"function_call"}, []string{"call_id"}, []string{"arguments"}, []string{"output"}, []string{"input"},
-			[]string{"parts"}, []string{"finish_reason"}),
+		body:    formats.NewShape(BodyPaths()...),
+		message: formats.NewShape(messagePaths()...), assistant: formats.NewShape(messagePaths()...),
 		call: formats.NewShape([]string{"id"}, []string{"function", "name"}, []string{"function", "arguments"}, []string{"name"},
 			[]string{"arguments"}, []string{"custom", "name"}, []string{"custom", "input"}, []string{"parameters"}),
 		part: formats.NewShape([]string{"type"}, []string{"text"}, []string{"id"}, []string{"name"}, []string{"input"},
@@ -90,6 +89,12 @@ func BodyPaths() [][]string {
 func AnswerPaths() [][]string {
 	return [][]string{{"choices"}, {"output"}, {"content"}, {"stop_reason"}, {"text"}, {"response"}, {"output", "message"}, {"stopReason"},
 		{"results"}, {"generations"}, {"generation"}, {"completion"}, {"outputs"}, {"completions"}, {"tool_calls"}, {"message"}, {"finish_reason"}}
+}
+
+// messagePaths are what of a message is read.
+func messagePaths() [][]string {
+	return [][]string{{"role"}, {"type"}, {"content"}, {"tool_calls"}, {"tool_call_id"}, {"name"}, {"function_call"}, {"call_id"}, {"arguments"},
+		{"output"}, {"input"}, {"parts"}, {"finish_reason"}}
 }
 
 // Places of the shapes.
@@ -195,7 +200,7 @@ func (c *Conversation) Reset() {
 	c.Results, c.Calls = c.Results[:0], c.Calls[:0]
 	c.prompt, c.answer, c.system, c.finish = c.prompt[:0], c.answer[:0], c.system[:0], c.finish[:0]
 	c.messages, c.asked = c.messages[:0], c.asked[:0]
-	c.last, c.lastAsk, c.unasked = -1, [2]int{}, false
+	c.last, c.lastAsk, c.unasked, c.held = -1, [2]int{}, false, false
 }
 
 // SelectedBody reads a request's body, which a shape that begins with BodyPaths has selected: what it holds of messages,
@@ -329,8 +334,13 @@ func (c *Conversation) role(r *formats.Record) role {
 
 // lastAssistant returns the index of the assistant's last message, -1 where there is none.
 func (c *Conversation) lastAssistant(r *formats.Record) int {
+	c.held = false
 	for i := len(c.messages) - 1; i >= 0; i-- {
+		known := c.messages[i].known
 		if c.turn(r, i).role == assistant {
+			if c.held = !known; c.held { // its calls are read once somebody asks for them
+				c.message, c.assistant = c.assistant, c.message
+			}
 			return i
 		}
 	}
@@ -343,7 +353,12 @@ func (c *Conversation) ask(r *formats.Record) {
 	c.unasked = false
 	c.lastAsk = [2]int{len(c.asked), len(c.asked)}
 	for i := c.last; i >= 0 && c.turn(r, i).role == assistant; i-- {
-		if c.asked = c.calls(r, c.messages[i].node, c.asked); i == c.last {
+		if i == c.last && c.held {
+			c.message, c.assistant, c.held = c.assistant, c.message, false
+		} else {
+			c.message.Select(r, c.messages[i].node)
+		}
+		if c.asked = c.calls(r, c.asked); i == c.last {
 			c.lastAsk[1] = len(c.asked)
 		}
 	}

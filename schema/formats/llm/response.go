@@ -58,7 +58,8 @@ func (c *Conversation) readNative(r *formats.Record, n formats.Node, body *forma
 		c.eachObject(r, list, func(n formats.Node) { c.readChoice(r, n) })
 	}
 	if calls {
-		c.Calls = c.calls(r, n, c.Calls)
+		c.message.Select(r, n)
+		c.Calls = c.calls(r, c.Calls)
 	}
 	if message.Kind == scan.Object {
 		c.readAnswer(r, message)
@@ -93,7 +94,7 @@ func (c *Conversation) readItem(r *formats.Record, n formats.Node) {
 	case "message", "":
 		c.texts(r, c.message.At(messageContent), &c.answer)
 	case "function_call", "custom_tool_call":
-		c.Calls = c.calls(r, n, c.Calls)
+		c.Calls = c.calls(r, c.Calls)
 	}
 }
 
@@ -123,9 +124,8 @@ func (c *Conversation) readAnswer(r *formats.Record, message formats.Node) {
 	})
 }
 
-// calls appends the tool calls of an assistant's message, in any shape, or of an item that is one.
-func (c *Conversation) calls(r *formats.Record, message formats.Node, to []ToolCall) []ToolCall {
-	c.message.Select(r, message)
+// calls appends the tool calls of the selected message of an assistant, in any shape, or of an item that is one.
+func (c *Conversation) calls(r *formats.Record, to []ToolCall) []ToolCall {
 	content := c.content()
 	var whole bool
 	if to, whole = c.messageCalls(r, to); whole {
