@@ -280,7 +280,9 @@ func (p *peer) get(tb testing.TB, v *fastjson.Value, list []lookup, level int) {
 
 // BenchmarkFormats decodes records of each format as auto does, among all formats and maps, and parses the same records
 // and looks the same fields up with fastjson, which checks neither UTF-8 nor duplicate keys, tells no formats, and makes
-// no events. The sub-benchmark ratio runs the two in turns and reports how many times faster aidr is, in CPU time, which
+// no events. What fastjson looks up is each path of the format's reader, also those inside a body such as request or
+// response, but nothing inside an object that is not there; and in lists, what says what an element is, and what became
+// a field. The sub-benchmark ratio runs the two in turns and reports how many times faster aidr is, in CPU time, which
 // a busy machine distorts least; scan-ratio does so for the same work on both sides, parsing and looking up the paths of
 // the format's reader among those of all formats. Run it with -cpu 1.
 func BenchmarkFormats(b *testing.B) {

@@ -1,8 +1,8 @@
 // Package scan reads JSON out of text without building a tree: it validates everything, extracts only the paths that
 // are asked for, and allocates nothing where nothing is escaped.
 //
-// A value is a Span, its place in the source. Trie.Select finds the wanted ones in one pass; Text, Int, Double and Time
-// read what a Span holds. The source is a string, so that every text that is given out can be a view of it.
+// A value is a Span, its place in the source. Trie.Select finds the wanted ones in one pass, in which an Index can note
+// what stands inside some of them; Text, Int, Double and Time read what a Span holds. The source is a string, so that every text that is given out can be a view of it.
 package scan
 
 // Kind is the kind of a JSON value.
