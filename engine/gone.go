@@ -142,7 +142,7 @@ func (g *gone) void(cut uint64, items []byte, anew func(rule string) bool) {
 	g.rewrite = append(g.rewrite, store.Rewrite{Cut: cut, Items: kept})
 }
 
-// cutText reads a text of appendItems, which was read before.
+// cutText reads a text of itemParts, which was read before.
 func cutText(b []byte) (text, rest []byte) {
 	n, w := binary.Uvarint(b)
 	if w <= 0 || n > uint64(len(b)-w) {

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
@@ -37,7 +36,7 @@ type barrier struct {
 // shardCut is a shard's part of a cut.
 type shardCut struct {
 	cells   []store.KV
-	items   []byte        // items that came since the last cut and are pending, see appendItems
+	items   [][]byte      // items that came since the last cut and are pending, see itemParts; good until the next cut
 	newest  map[int]int64 // rule -> highest time among them
 	entries []connectors.Entry
 }
@@ -252,6 +251,13 @@ func (s *shard) cut(b *barrier) shardCut {
 
 // keepFresh writes into the cut what came since the last one and is still pending: what is not has moved into base.
 func (s *shard) keepFresh(out *shardCut) {
+	for rule, items := range s.flat { // the cut before this one is durable
+		if cap(items) > maxFresh {
+			delete(s.flat, rule)
+		} else {
+			s.flat[rule] = items[:0] // to be filled again, not grown anew at every cut
+		}
+	}
 	for _, items := range s.fresh {
 		for i := range items {
 			it := &items[i]
@@ -272,14 +278,7 @@ func (s *shard) keepFresh(out *shardCut) {
 	if out.newest == nil {
 		return
 	}
-	out.items = appendItems(nil, s.flat, s.e.o.Set)
-	for rule, items := range s.flat {
-		if cap(items) > maxFresh {
-			delete(s.flat, rule)
-		} else {
-			s.flat[rule] = items[:0] // to be filled again, not grown anew at every cut
-		}
-	}
+	out.items = itemParts(s.flat, s.e.o.Set)
 }
 
 // maxFresh is how much room for the items of one rule is kept from cut to cut, in bytes: a burst must not stay for ever.
@@ -415,28 +414,21 @@ func cutCellValue(v []byte, r *rules.Rule) (wake int64, cell []byte, ok bool) {
 	return int64(binary.BigEndian.Uint64(v[n:])), v[n+8:], true
 }
 
-// appendItems appends the pending items of a cut: for each rule its id, its items' size, and them. Rules stand by id,
-// because their places change with the Set.
-func appendItems(dst []byte, fresh map[int][]byte, set *rules.Set) []byte {
-	size := 0
-	for _, items := range fresh {
-		size += len(items)
-	}
-	dst = slices.Grow(dst, size+len(fresh)*64) // the heads are small
-	for rule, r := range set.Rules {           // in order of rule: the same items give the same bytes
-		items := fresh[rule]
+// itemParts returns the pending items of a cut as parts of one value: for each rule its id, its items' size, and them, which
+// are not copied. Rules stand by id, because their places change with the Set.
+func itemParts(flat map[int][]byte, set *rules.Set) (parts [][]byte) {
+	for rule, r := range set.Rules { // in order of rule: the same items give the same bytes
+		items := flat[rule]
 		if len(items) == 0 {
 			continue
 		}
-		dst = binary.AppendUvarint(dst, uint64(len(r.ID)))
-		dst = append(dst, r.ID...)
-		dst = binary.AppendUvarint(dst, uint64(len(items)))
-		dst = append(dst, items...)
+		head := append(binary.AppendUvarint(nil, uint64(len(r.ID))), r.ID...)
+		parts = append(parts, binary.AppendUvarint(head, uint64(len(items))), items)
 	}
-	return dst
+	return parts
 }
 
-// cutItems calls yield with every item of what appendItems wrote, with the id of its rule.
+// cutItems calls yield with every item of what itemParts holds, with the id of its rule.
 func cutItems(src []byte, yield func(rule string, it fold.Item)) error {
 	text := func() ([]byte, bool) {
 		n, w := binary.Uvarint(src)

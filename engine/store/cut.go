@@ -15,7 +15,7 @@ type Cut struct {
 	Seq   uint64   // 1, 2, ...: one more than the last
 	State []byte   // the engine's own: positions, watermarks, rules
 	Cells []KV     // base State of owners; a nil Value deletes
-	Items []byte   // pending items that are new since the last cut, nil for none
+	Items [][]byte // pending items that are new since the last cut: the parts of one value
 	Drop  []uint64 // cuts whose Items are no longer needed
 	Gone  []KV     // rules that are gone, by id; a nil Value deletes
 	// Rewrite are the Items of cuts before, without those that mean nothing any more. Drop comes after it.
@@ -104,8 +104,8 @@ func (s *Store) fillCut(db *pebble.DB, b *pebble.Batch, c *Cut, bodies [][]byte)
 	for _, kv := range c.Gone {
 		w.put(keyGone(kv.Key), kv.Value)
 	}
-	if c.Items != nil {
-		w.set(keyNumber(tableItems, c.Seq), c.Items)
+	if len(c.Items) > 0 {
+		w.setParts(keyNumber(tableItems, c.Seq), c.Items)
 	}
 	for _, x := range c.Rewrite {
 		w.set(keyNumber(tableItems, x.Cut), x.Items)
@@ -146,6 +146,26 @@ func (w *writer) put(key, value []byte) {
 	} else {
 		w.set(key, value)
 	}
+}
+
+// setParts sets a value that stands in parts, each of which is copied once.
+func (w *writer) setParts(key []byte, parts [][]byte) {
+	op := w.b.SetDeferred(len(key), partsSize(parts))
+	copy(op.Key, key)
+	value := op.Value
+	for _, part := range parts {
+		value = value[copy(value, part):]
+	}
+	if err := op.Finish(); w.err == nil {
+		w.err = err
+	}
+}
+
+func partsSize(parts [][]byte) (size int) {
+	for _, part := range parts {
+		size += len(part)
+	}
+	return size
 }
 
 func (w *writer) delete(key []byte) {

@@ -64,7 +64,7 @@ func (sc *script) drawCut(rt *rapid.T) func(s *Store) error {
 		c.Outbox = append(c.Outbox, entryOf(testFinding(n, sc.cut, rapid.SampledFrom([]schema.Status{"open", "settled"}).Draw(rt, "status"))))
 	}
 	if rapid.Bool().Draw(rt, "items") {
-		c.Items = fmt.Appendf(nil, "items %d", sc.cut)
+		c.Items = [][]byte{fmt.Appendf(nil, "items %d", sc.cut)}
 	}
 	if sc.cut > 2 {
 		c.Drop = []uint64{sc.cut - 2}

@@ -46,7 +46,7 @@ func (o *outboxState) value() []byte {
 // cut takes in a batch.
 func encodeFindings(c *Cut) (bodies [][]byte, size int, err error) {
 	bodies = make([][]byte, len(c.Outbox))
-	size = len(c.State) + len(c.Items)
+	size = len(c.State) + partsSize(c.Items)
 	for i, e := range c.Outbox {
 		if e.Finding == nil {
 			return nil, 0, fmt.Errorf("BUG: entry %d of cut %d has no finding", i, c.Seq)

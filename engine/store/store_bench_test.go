@@ -22,7 +22,7 @@ func BenchmarkCommit(b *testing.B) {
 		for i := range cells {
 			cells[i] = KV{fmt.Appendf(nil, "rule/%08d", (int(seq)*1000+i)%100_000), value}
 		}
-		c := &Cut{Seq: seq, State: items[:2000], Cells: cells, Items: items, Drop: []uint64{seq - 1}}
+		c := &Cut{Seq: seq, State: items[:2000], Cells: cells, Items: [][]byte{items}, Drop: []uint64{seq - 1}}
 		for i := range 20 {
 			c.Outbox = append(c.Outbox, connectors.Entry{Type: "finding.updated", Finding: testFinding(i, seq, "open")})
 		}

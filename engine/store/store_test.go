@@ -87,11 +87,11 @@ func TestCommitAndReopen(t *testing.T) {
 	if _, _, ok, err := s.Last(); ok || err != nil {
 		t.Fatalf("last of a new store: ok %v, err %v", ok, err)
 	}
-	c1 := &Cut{Seq: 1, State: []byte("state1"), Items: []byte("items1"),
+	c1 := &Cut{Seq: 1, State: []byte("state1"), Items: [][]byte{[]byte("ite"), []byte("ms1")},
 		Cells:  []KV{{[]byte("r1/a"), []byte("A")}, {[]byte("r1/b"), []byte{}}, {[]byte("r2/a"), []byte("C")}},
 		Outbox: []connectors.Entry{entryOf(testFinding(1, 1, "open")), entryOf(testFinding(2, 1, "open"))}}
 	mustCommit(t, s, c1)
-	c2 := &Cut{Seq: 2, State: []byte("state2"), Items: []byte("items2"), Drop: []uint64{1},
+	c2 := &Cut{Seq: 2, State: []byte("state2"), Items: [][]byte{[]byte("items2")}, Drop: []uint64{1},
 		Cells:  []KV{{[]byte("r1/a"), nil}, {[]byte("r2/a"), []byte("CC")}},
 		Outbox: []connectors.Entry{entryOf(testFinding(1, 2, "settled"))}}
 	mustCommit(t, s, c2)
