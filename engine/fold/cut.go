@@ -77,6 +77,9 @@ func (c *Cell) cut(now schema.Instant, paced bool, emit func(*schema.Finding)) {
 			g.emitted = c.emitOpen(w, g, now, paced, emit)
 		}
 	}
+	for i := range c.base.groups {
+		c.base.groups[i].own() // at a cut, not at each trigger: of a flood's events few stay
+	}
 	if c.Pending() > 0 {
 		// What was emitted is live. Where pending items go and base is what stands, it has to be looked at again.
 		for i := range c.base.groups {

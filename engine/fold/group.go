@@ -45,6 +45,7 @@ type Shown struct {
 	Step     int // place of the step in the rule + 1, 0 for none
 	ID       schema.ID
 	Evidence string
+	borrowed bool // Evidence is an item's: see own
 }
 
 // compare is the total order of a rule's items.
@@ -56,14 +57,13 @@ func (s *Shown) compare(o *Shown) int {
 // holds says whether a trigger at t is one of the group's. Triggers come in order.
 func (g *Group) holds(t int64) bool { return t == g.Start || t < g.End }
 
-// Show adds an event: none twice, in order, the first 3 and the last 5. It returns where the event stands, nil where it
-// is not kept.
-func (g *Group) Show(s Shown) *Shown {
+// Show adds an event: none twice, in order, the first 3 and the last 5.
+func (g *Group) Show(s Shown) {
 	shows := g.Shows[:g.N]
 	at := len(shows)
 	for i := range shows {
 		if shows[i].Time == s.Time && shows[i].ID == s.ID {
-			return nil
+			return
 		}
 	}
 	for at > 0 && s.compare(&shows[at-1]) < 0 {
@@ -79,10 +79,18 @@ func (g *Group) Show(s Shown) *Shown {
 		copy(g.Shows[firstShown:], g.Shows[firstShown+1:at])
 		at--
 	default:
-		return nil
+		return
 	}
 	g.Shows[at] = s
-	return &g.Shows[at]
+}
+
+// own makes the group's events its own: what an item brought stands among the bytes of others, which the group outlives.
+func (g *Group) own() {
+	for i := range g.Shows[:g.N] {
+		if s := &g.Shows[i]; s.borrowed {
+			s.Evidence, s.borrowed = strings.Clone(s.Evidence), false
+		}
+	}
 }
 
 // trigger adds a trigger to the groups: to the last one, or to a new one.
@@ -104,9 +112,7 @@ func (p *Program) trigger(groups []Group, tr *trigger) []Group {
 		g.Show(Shown{Time: v.time, Role: v.role, Step: v.step, ID: v.id, Evidence: string(v.evidence)})
 	}
 	if it := tr.item; it != nil {
-		if s := g.Show(Shown{Time: it.Time, Role: it.Role, Step: tr.step, ID: it.ID, Evidence: it.Evidence}); s != nil {
-			s.Evidence = strings.Clone(s.Evidence)
-		}
+		g.Show(Shown{Time: it.Time, Role: it.Role, Step: tr.step, ID: it.ID, Evidence: it.Evidence, borrowed: true})
 	}
 	return groups
 }
