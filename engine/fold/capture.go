@@ -56,8 +56,8 @@ const (
 	droppedText = "[dropped]"
 )
 
-// Capture calls emit with the items of one hit, one for each key among its roles; an item is emit's during the call. An event without a key, an `of` or a
-// time is none; missing counts the roles that gave no item for that.
+// Capture calls emit with the items of one hit, one for each key among its roles; an item is emit's during the call, its
+// texts stay. An event without a key, an `of` or a time is none; missing counts the roles that gave no item for that.
 // It allocates room for the items' own bytes, once for many items, and nothing else.
 func (c *Capturer) Capture(p *Program, rule int, e *schema.Event, roles uint32, s *rules.Scratch, emit func(*Item)) (missing int) {
 	if n := len(p.Rule.Roles); n < rules.MaxRoles {

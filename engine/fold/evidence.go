@@ -80,13 +80,7 @@ func (c *Capturer) appendHead(dst []byte, e *schema.Event) []byte {
 // shownField is what may be shown of a field, made once per event.
 func (c *Capturer) shownField(e *schema.Event, f schema.Field) schema.Value {
 	if !c.have.Has(f) {
-		v, x := e.Value(f), c.Redaction.Field(f)
-		if x == schema.Redacted && v.Kind == schema.KindString && c.Redact != nil {
-			v.Text = cutText(c.redact(v.Text), maxEvidenceText) // what exposed does, the usual case
-		} else {
-			v = c.exposed(x, v)
-		}
-		c.fields[f] = v
+		c.fields[f] = c.exposed(c.Redaction.Field(f), e.Value(f))
 		c.have.Add(f)
 	}
 	return c.fields[f]
@@ -110,6 +104,10 @@ func (c *Capturer) shown(s string) string {
 
 // exposed returns a value as a finding may show it.
 func (c *Capturer) exposed(x schema.Exposure, v schema.Value) schema.Value {
+	if x == schema.Redacted && v.Kind == schema.KindString && v.Text != "" && c.Redact != nil { // the usual case
+		v.Text = cutText(c.redact(v.Text), maxEvidenceText)
+		return v
+	}
 	v = Exposed(x, v, c.redactFor(x))
 	if len(v.Text) > maxEvidenceText {
 		v.Text = cutText(v.Text, maxEvidenceText)

@@ -10,8 +10,9 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// Item is one matched event for one rule. It owns its bytes. Total order of a rule's items: (Time, Role, ID); what is
-// equal in these is put in order by all else that it says, so that no order ever depends on arrival.
+// Item is one matched event for one rule. Its bytes stand in one piece of memory with those of its neighbours (see room):
+// what outlives it keeps copies. Total order of a rule's items: (Time, Role, ID); what is equal in these is put in order
+// by all else that it says, so that no order ever depends on arrival.
 type Item struct {
 	Rule  int    // place in the Set; on disk the rule's id stands for it
 	Group string // the values of group.by (see key.go): the owner is (rule, Group)

@@ -13,7 +13,7 @@ import (
 
 // What is dropped or hashed is in nothing that a capture gives: not in the key, not in what is compared, not in evidence.
 func TestCaptureRedaction(t *testing.T) {
-	const prompt, email, arguments, body = "the plan of the coup", "ann@example.com", `{"path":"/home/ann"}`, "raw body text"
+	const prompt, email, arguments, body = "the plan of the coup", "ann@example.com", `{"path":"/plans/ann"}`, "raw body text"
 	f := func(x schema.Exposure, wantKey, wantPrompt, wantRaw any) {
 		t.Helper()
 		r := mentions(rule(rules.KindNewValue), schema.MessageContextPromptText, schema.UserEmail, schema.GenAIToolCallArguments, schema.HTTPResponseStatusCode)
