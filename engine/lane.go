@@ -165,9 +165,9 @@ func (e *Engine) Revoked(ctx context.Context, p connectors.Partition) error {
 	}
 	e.cutMu.Lock()
 	l.revoked = true
+	e.gate.move(p, never, false)
 	e.cutMu.Unlock()
 	e.o.Metrics.revoked(p)
-	e.gate.move(p, never, false)
 	return e.Cut(ctx)
 }
 
@@ -193,8 +193,8 @@ func (l *lane) run() {
 		} else {
 			l.route(j.batch, j.result)
 		}
+		l.e.gate.move(l.p, l.front(), !l.atEnd && !l.final && !l.revoked)
 		l.e.cutMu.RUnlock()
-		l.e.gate.move(l.p, l.front(), !l.atEnd && !l.final)
 		j.result.reset()
 		l.e.results.Put(j.result)
 	}
