@@ -86,6 +86,10 @@ func (r *reader) Read(ctx context.Context, b *connectors.Batch) error {
 		}
 		e = next
 	}
+	if r.p.isStopping() || r.ctx.Err() != nil { // nothing was assigned for that: ctx ends too, but not before
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	return errNotOpen
 }
 
