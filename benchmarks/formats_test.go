@@ -98,6 +98,9 @@ func newFormatCorpus(tb testing.TB, name, record string, set *maps.Set) *formatC
 	c.add(record)
 	c.reads = decode.Reads(formatOf(tb, record, set), set.Maps()...)
 	c.theirs = thereOf(tb, record, c.reads)
+	if name == "openai_audit" { // has one object, at the key that its type spells: another parser looks at no other
+		c.theirs = slices.DeleteFunc(c.theirs, func(path []string) bool { return !fastjson.Exists([]byte(record), path[0]) })
+	}
 	lookups := slices.DeleteFunc(lookupsOf(tb, record, set), func(l lookup) bool {
 		return l.inner == nil && l.each == nil && slices.ContainsFunc(c.reads, func(path []string) bool { return slices.Equal(path, l.path) })
 	})

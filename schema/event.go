@@ -102,6 +102,13 @@ func (e *Event) SetTime(f Field, ns int64) { e.Set(f, TimestampValue(ns)) }
 // Clear makes the field absent.
 func (e *Event) Clear(f Field) { e.present.Remove(f) }
 
+// ClearAll makes the fields of a set absent.
+func (e *Event) ClearAll(s *FieldSet) {
+	for i := range s {
+		e.present[i] &^= s[i]
+	}
+}
+
 // End is the instant at which the activity was over: time + duration, a negative duration counting as 0. It is the
 // time that the engine orders by. Without a time it is 0 and ok is false.
 func (e *Event) End() (ns int64, ok bool) {

@@ -63,6 +63,14 @@ func (s FieldSet) All(yield func(Field) bool) {
 	}
 }
 
+// Fields is the set of these fields.
+func Fields(list ...Field) (s FieldSet) {
+	for _, f := range list {
+		s.Add(f)
+	}
+	return s
+}
+
 // AllFields is the set of every field.
 func AllFields() (s FieldSet) {
 	for f := range Field(NumFields) {

@@ -23,7 +23,9 @@ type openAI struct {
 	record, id, kind, time, project                int
 	userID, userEmail, address, userAgent, country int
 	keyID, serviceAccount, keyUser, keyEmail       int
-	object                                         *formats.Shape
+	about                                          map[string]*spellings // by event type
+	other                                          *formats.Shape        // of the object of a type that is not in about
+	object                                         *formats.Shape        // of the record in hand
 }
 
 // Places in the shape of what was acted on.
@@ -33,16 +35,47 @@ const (
 	objectError
 )
 
+var objectPaths = [][]string{{"id"}, {"data", "name"}, {"error_code"}}
+
+// spelling is a key at which the object of an event stands.
+type spelling struct {
+	place int
+	shape *formats.Shape
+}
+
+// spellings are the two of one event type.
+type spellings struct{ dotted, snake spelling }
+
+// openAITypes are the event types of the API's reference (admin, audit logs, the audit log object) in November 2025. Those
+// that came later are read as well, by a walk over the record.
+var openAITypes = []string{
+	"api_key.created", "api_key.updated", "api_key.deleted", "certificate.created", "certificate.updated",
+	"certificate.deleted", "certificates.activated", "certificates.deactivated", "checkpoint.permission.created",
+	"checkpoint.permission.deleted", "external_key.registered", "external_key.removed", "group.created", "group.updated",
+	"group.deleted", "invite.sent", "invite.accepted", "invite.deleted", "ip_allowlist.created", "ip_allowlist.updated",
+	"ip_allowlist.deleted", "ip_allowlist.config.activated", "ip_allowlist.config.deactivated", "login.succeeded",
+	"login.failed", "logout.succeeded", "logout.failed", "organization.updated", "project.created", "project.updated",
+	"project.archived", "project.deleted", "rate_limit.updated", "rate_limit.deleted", "resource.deleted",
+	"role.created", "role.updated", "role.deleted", "role.assignment.created", "role.assignment.deleted", "scim.enabled",
+	"scim.disabled", "service_account.created", "service_account.updated", "service_account.deleted", "tunnel.created",
+	"tunnel.updated", "tunnel.deleted", "user.added", "user.updated", "user.deleted",
+}
+
 func openOpenAI(p *formats.Paths) formats.Reader {
 	at := func(keys ...string) int { return p.Add(append([]string{"actor"}, keys...)...) }
-	return &openAI{
+	o := &openAI{
 		record: p.Add(), id: p.Add("id"), kind: p.Add("type"), time: p.Add("effective_at"), project: p.Add("project", "id"),
 		userID: at("session", "user", "id"), userEmail: at("session", "user", "email"), address: at("session", "ip_address"),
 		userAgent: at("session", "user_agent"), country: at("session", "ip_address_details", "country"),
 		keyID: at("api_key", "id"), serviceAccount: at("api_key", "service_account", "id"), keyUser: at("api_key", "user", "id"),
 		keyEmail: at("api_key", "user", "email"),
-		object:   formats.NewShape([]string{"id"}, []string{"data", "name"}, []string{"error_code"}),
+		other:    formats.NewShape(objectPaths...), about: map[string]*spellings{},
 	}
+	for _, kind := range openAITypes {
+		at := func(key string) spelling { return spelling{p.Add(key), p.Shape([]string{key}, objectPaths...)} }
+		o.about[kind] = &spellings{at(kind), at(strings.ReplaceAll(kind, ".", "_"))}
+	}
+	return o
 }
 
 func (o *openAI) Read(r *formats.Record) {
@@ -64,8 +97,20 @@ func (o *openAI) Read(r *formats.Record) {
 	r.Emit()
 }
 
-// find selects the object that the event is about. Its key is the event's type with underscores: api_key_created.
+// find selects the object that the event is about. Its key is the event's type, or that with underscores:
+// api_key_created. Of the types that are known the pass over the record has found it.
 func (o *openAI) find(r *formats.Record, kind string) {
+	if about := o.about[kind]; about != nil {
+		dotted, snake := r.At(about.dotted.place).Present(), r.At(about.snake.place).Present()
+		if dotted != snake { // else the text says which is the last
+			o.object = about.dotted.shape
+			if snake {
+				o.object = about.snake.shape
+			}
+			o.object.Take(r)
+			return
+		}
+	}
 	whole := r.At(o.record)
 	object := formats.Node{Src: whole.Src}
 	r.Index.Members(whole.Src, whole.Span, &r.Arena, func(key string, v scan.Span) bool {
@@ -74,6 +119,7 @@ func (o *openAI) find(r *formats.Record, kind string) {
 		}
 		return true
 	})
+	o.object = o.other
 	o.object.Select(r, object)
 }
 

@@ -49,7 +49,7 @@ func (c *Conversation) Fill(r *formats.Record) {
 }
 
 // onlyLLM are the fields that stand on the llm event and not on those of its tools.
-var onlyLLM = [...]schema.Field{
+var onlyLLM = schema.Fields(
 	schema.EventDuration, schema.EventType, schema.Disposition, schema.ErrorType, schema.EventTruncated,
 	schema.HTTPResponseStatusCode, schema.HTTPRequestBytes, schema.HTTPResponseBytes,
 	schema.GenAIUsageInputTokens, schema.GenAIUsageOutputTokens, schema.GenAIUsageCacheReadInputTokens,
@@ -57,12 +57,12 @@ var onlyLLM = [...]schema.Field{
 	schema.GenAIOperationName, schema.GenAISystemInstructionsHash, schema.GenAIToolDefinitionsHash,
 	schema.GenAIToolDefinitionsCount, schema.MessageContextPromptText, schema.MessageContextResponseText,
 	schema.GuardrailName, schema.GuardrailVerdict, schema.GuardrailAction, schema.GuardrailRiskCategory,
-}
+)
 
 // onlyTool are the fields of one tool event.
-var onlyTool = [...]schema.Field{
+var onlyTool = schema.Fields(
 	schema.EventTruncated, schema.GenAIToolName, schema.GenAIToolCallID, schema.GenAIToolCallArguments, schema.GenAIToolCallResult,
-}
+)
 
 // Emit hands over the llm event that stands in r, then a tool_result for each new result (at the record's time: they
 // were there when the request began), then a tool_call for each call (at the llm event's end).
@@ -72,9 +72,7 @@ func (c *Conversation) Emit(r *formats.Record) {
 	if len(c.Results)+len(c.Calls) == 0 {
 		return
 	}
-	for _, f := range onlyLLM {
-		r.Event.Clear(f)
-	}
+	r.Event.ClearAll(&onlyLLM)
 	for i := range c.Results {
 		if r.Full() {
 			return
@@ -97,7 +95,7 @@ const (
 )
 
 func (c *Conversation) emitResult(r *formats.Record, res *ToolResult) {
-	clearTool(r)
+	r.Event.ClearAll(&onlyTool)
 	r.SetClass(formats.ClassTool, actionToolResult)
 	r.SetOutcome(formats.Success)
 	if res.Failed {
@@ -115,19 +113,13 @@ func (c *Conversation) emitResult(r *formats.Record, res *ToolResult) {
 
 // emitCall emits what the model asked for: nobody knows yet what becomes of it.
 func (c *Conversation) emitCall(r *formats.Record, call *ToolCall) {
-	clearTool(r)
+	r.Event.ClearAll(&onlyTool)
 	r.SetClass(formats.ClassTool, actionToolCall)
 	r.SetOutcome(formats.Unknown)
 	r.Put(schema.GenAIToolName, call.Name)
 	r.Put(schema.GenAIToolCallID, call.ID)
 	r.SetDyn(schema.GenAIToolCallArguments, call.Arguments)
 	r.Emit()
-}
-
-func clearTool(r *formats.Record) {
-	for _, f := range onlyTool {
-		r.Event.Clear(f)
-	}
 }
 
 // SetTools sets how many tools were offered, and the hash of their definitions, blanks between tokens aside.

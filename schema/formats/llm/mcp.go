@@ -81,18 +81,16 @@ func (m *mcp) identify(r *formats.Record) {
 }
 
 // perMessage are the fields that one message sets.
-var perMessage = [...]schema.Field{
+var perMessage = schema.Fields(
 	schema.EventAction, schema.EventOutcome, schema.ErrorType, schema.EventTruncated, schema.TraceID, schema.SpanParentID,
 	schema.MCPMethodName, schema.MCPResourceURI, schema.ResourceName, schema.ClientAppName, schema.GenAIToolName,
 	schema.GenAIToolCallID, schema.GenAIToolCallArguments, schema.GenAIToolCallResult, schema.GenAIToolDefinitionsHash,
 	schema.GenAIToolDefinitionsCount, schema.MessageContextPromptText, schema.MessageContextResponseText,
-}
+)
 
 // emit emits the message that a shape of rpcPaths has selected, nil for what is no object.
 func (m *mcp) emit(r *formats.Record, message *formats.Shape) {
-	for _, f := range perMessage {
-		r.Event.Clear(f)
-	}
+	r.Event.ClearAll(&perMessage)
 	if !m.rpc.take(r, message) {
 		r.Refuse(formats.UnknownFormat)
 		return
