@@ -127,7 +127,7 @@ func New(o Options) (*Decoder, error) {
 	}
 	d := &Decoder{paths: new(formats.Paths), finisher: newFinisher(&o), chosen: chosen, raws: o.Wanted.Raw}
 	d.finishes, d.splits = d.finish, d.split
-	d.root = d.paths.Add()
+	d.root = d.paths.OpenRecords()
 	d.envelope = openEnvelope(d.paths)
 	for _, f := range chosen {
 		d.names = append(d.names, f.Name)
@@ -226,7 +226,7 @@ func (d *Decoder) document(text string, level int) {
 // bad line that begins with an object is taken again from the next line that does.
 func (d *Decoder) values(text string, level int) {
 	for from := 0; !d.record.Full(); {
-		v, next, err := scan.Next(text, from)
+		v, next, dup, err := d.places.Next(text, from)
 		if err != nil {
 			start := from + len(text[from:]) - len(strings.TrimLeft(text[from:], " \t\r\n"))
 			end := lineEnd(text, start)
@@ -247,7 +247,7 @@ func (d *Decoder) values(text string, level int) {
 		from = next
 		d.step(level, "lines")
 		if d.enter(level, text[v.Start:v.End]) {
-			d.element(text, v, level+1)
+			d.value(text, d.found[d.root], dup, level+1)
 		}
 	}
 }

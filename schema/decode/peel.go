@@ -34,11 +34,11 @@ const logEventMessage = 0
 
 func openEnvelope(p *formats.Paths) envelope {
 	return envelope{
-		records: p.Open("Records"), azureRecords: p.Open("records"),
+		records: p.OpenRecords("Records"), azureRecords: p.OpenRecords("records"),
 		digestStart: p.Add("digestStartTime"), digestBucket: p.Add("digestS3Bucket"),
 		detailType: p.Add("detail-type"), detail: p.Add("detail"),
 		messageType: p.Add("messageType"), logEvents: p.Open("logEvents"), awslogs: p.Add("awslogs", "data"),
-		kind: p.Add("kind"), items: p.Open("items"),
+		kind: p.Add("kind"), items: p.OpenRecords("items"),
 		pushed: p.Add("message", "data"), pushID: p.Add("message", "messageId"), pulled: p.Add("data"), pulledID: p.Add("messageId"),
 		specVersion: p.Add("specversion"), source: p.Add("source"), eventType: p.Add("type"), data: p.Add("data"), dataBase64: p.Add("data_base64"),
 		schema: p.Add("schema"), schemaType: p.Add("schema", "type"), payload: p.Add("payload"),

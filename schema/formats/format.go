@@ -79,6 +79,12 @@ func (p *Paths) Open(path ...string) int {
 	return p.trie.Open(path...)
 }
 
+// OpenRecords is Add for an array of records: each is found as a value of its own, at all paths.
+func (p *Paths) OpenRecords(path ...string) int {
+	p.Add(path...)
+	return p.trie.OpenRecords(path...)
+}
+
 // Shape returns the shape of the value at the key path at, with these paths below it. The pass over a record finds them
 // too, for Shape.Take; they are not among those that Duplicates looks at.
 func (p *Paths) Shape(at []string, paths ...[]string) *Shape {

@@ -9,8 +9,12 @@ import "slices"
 // A Span that an Index gave out is valid for it until the next Reset.
 type Index struct {
 	entries []entry
-	over    bool      // there was more than maxEntries
-	walker  selection // of SelectAt, which is called for every small object: setting up a new one took half of its time
+	over    bool // there was more than maxEntries
+
+	elements []element // of arrays of records
+	picks    []pick    // what was found in them
+
+	walker selection // of SelectAt, which is called for every small object: setting up a new one took half of its time
 }
 
 // entry is one value in an Index. What stands inside it comes behind it, up to next.
@@ -28,7 +32,10 @@ const maxEntries = 1 << 16
 const minEntries = 256
 
 // Reset empties the index.
-func (x *Index) Reset() { x.entries, x.over = x.entries[:0], false }
+func (x *Index) Reset() {
+	x.entries, x.over = x.entries[:0], false
+	x.elements, x.picks = x.elements[:0], x.picks[:0]
+}
 
 // Valid is Valid, and notes what stands inside the value.
 func (x *Index) Valid(src string) (Span, error) {

@@ -2,7 +2,8 @@
 // are asked for, and allocates nothing where nothing is escaped.
 //
 // A value is a Span, its place in the source. Trie.Select finds the wanted ones in one pass, in which an Index can note
-// what stands inside some of them; Text, Int, Double and Time read what a Span holds. The source is a string, so that every text that is given out can be a view of it.
+// what stands inside some of them, and what is wanted in each element of arrays of records; Text, Int, Double and Time
+// read what a Span holds. The source is a string, so that every text that is given out can be a view of it.
 package scan
 
 // Kind is the kind of a JSON value.
@@ -24,7 +25,7 @@ const (
 type Span struct {
 	Start, End int32
 	Kind       Kind
-	note       int32 // of a String: 1 where it has a backslash; of an Object or Array: its place in an Index + 1, 0 where it is in none
+	note       int32 // of a String: 1 where it has a backslash; of an Object or Array: its place in an Index + 1, -1 - its place among the elements there, 0 where it is in none
 }
 
 // Escaped says that the value is a String with at least one backslash.
@@ -35,7 +36,7 @@ func (v Span) at() int32 {
 	if v.Kind < Object {
 		return 0
 	}
-	return v.note
+	return max(v.note, 0)
 }
 
 // MaxDepth is the deepest nesting of objects and arrays that is accepted; deeper input is hostile. Recursion in this
@@ -62,18 +63,8 @@ func Valid(src string) (Span, error) {
 // go on. At the end of src the span is Absent. It is how NDJSON and concatenated values are cut. After an error next is
 // where the error was found; no more can be read without finding a line's end.
 func Next(src string, from int) (v Span, next int, err error) {
-	start := skipBlanks(src, from)
-	if start == len(src) {
-		return Span{}, start, nil
-	}
-	if len(src) > maxSource {
-		return Span{}, start, sourceError(src)
-	}
-	end, verdict := skipValue(src, start, 0)
-	if verdict.bad() {
-		return Span{}, end, newError(src, end, verdict)
-	}
-	return newSpan(start, end, verdict), end, nil
+	s := selection{trie: new(Trie), src: src}
+	return s.next(from)
 }
 
 // Each calls yield with each element of the array at span of an already validated src, until it returns false. A span

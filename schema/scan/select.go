@@ -28,6 +28,22 @@ func (s *selection) all() error {
 	return nil
 }
 
+// next is all of one value in a text of several, from a place on; it returns the value's span and where to go on.
+func (s *selection) next(from int) (v Span, next int, err error) {
+	src, start := s.src, skipBlanks(s.src, from)
+	if start == len(src) {
+		return Span{}, start, nil
+	}
+	if len(src) > maxSource {
+		return Span{}, start, sourceError(src)
+	}
+	end, verdict := s.root(start)
+	if verdict.bad() {
+		return Span{}, end, newError(src, end, verdict)
+	}
+	return newSpan(start, end, verdict), end, nil
+}
+
 // SelectAt is Select over the value at span of an already validated src.
 func (t *Trie) SelectAt(src string, at Span, out []Span) (dup int) {
 	clear(out)
@@ -102,9 +118,10 @@ type selection struct {
 	out  []Span
 	dup  int
 
-	index  *Index // nil: nothing is noted
-	filled []int  // places that were filled, up to its capacity; nil: nobody asks
-	over   bool   // there were more
+	index  *Index     // nil: nothing is noted
+	ahead  *selection // of the elements of arrays of records; nil: they are not looked into
+	filled []int      // places that were filled, up to its capacity; nil: nobody asks
+	over   bool       // there were more
 }
 
 // put fills a place.
@@ -131,10 +148,13 @@ func (s *selection) root(i int) (int, verdict) {
 // value takes the value at i, which n wants, or something below it. at is its place in the index + 1, 0 where it is not
 // noted, or not yet.
 func (s *selection) value(i, depth int, n *node, at int32) (end int, v verdict) {
-	if n.open && at == 0 && s.index != nil {
+	records := n.records && s.ahead != nil && i < len(s.src) && s.src[i] == '['
+	if (n.open || records) && at == 0 && s.index != nil {
 		at = s.index.begin(0, 0, 0)
 	}
 	switch {
+	case records && at > 0:
+		end, v = s.array(i, depth, at)
 	case len(n.children) > 0 && i < len(s.src) && s.src[i] == '{':
 		if end, v = s.object(i, depth, n, at > 0); at > 0 && !v.bad() {
 			s.index.finish(at, i, end, v)

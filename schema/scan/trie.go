@@ -16,6 +16,7 @@ type Trie struct {
 type node struct {
 	place    int      // in Select's out, -1 where no path ends here
 	open     bool     // what stands here is looked into: an Index notes it
+	records  bool     // an array here is one of records: the whole trie looks into its elements
 	children []child  // wanted keys of the object here
 	slots    []uint16 // hash of a key, as far as it fits -> index in children + 1, 0 for none; a power of two of them
 }
@@ -47,6 +48,15 @@ func (t *Trie) Add(path ...string) int {
 func (t *Trie) Open(path ...string) int {
 	place := t.Add(path...)
 	t.at(path).open = true
+	return place
+}
+
+// OpenRecords is Open for an array whose elements are to be selected as values of their own: Found.Select finds, in the pass
+// over all, what Found.SelectAt is asked for of each. At the empty path it is the value itself where that is an array.
+func (t *Trie) OpenRecords(path ...string) int {
+	place := t.Add(path...)
+	n := t.at(path)
+	n.records, n.open = true, len(path) > 0
 	return place
 }
 
