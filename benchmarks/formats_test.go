@@ -104,6 +104,13 @@ func newFormatCorpus(tb testing.TB, name, record string, set *maps.Set) *formatC
 	lookups := slices.DeleteFunc(lookupsOf(tb, record, set), func(l lookup) bool {
 		return l.inner == nil && l.each == nil && slices.ContainsFunc(c.reads, func(path []string) bool { return slices.Equal(path, l.path) })
 	})
+	if v := fastjson.MustParse(record); v.Exists("Records", "0") { // the reader looks into each of them, and not around them
+		each := make([]lookup, 0, len(c.reads))
+		for _, path := range thereOf(tb, v.Get("Records", "0").String(), c.reads) {
+			each = append(each, lookup{path: path})
+		}
+		c.theirs, lookups = nil, merge(lookups, []lookup{{path: []string{"Records"}, each: each}})
+	}
 	c.lookups = append(c.lookups, lookups)
 	return c
 }
