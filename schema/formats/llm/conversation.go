@@ -40,16 +40,25 @@ type Conversation struct {
 	last     int        // the index in messages of the assistant's last, -1 where there is none
 	lastAsk  [2]int     // which of asked are its calls
 	unasked  bool       // asked is not read yet
-	held     bool       // assistant has the last selected
 
-	body, message, assistant, call, part, responseShape, choice *formats.Shape
+	message *formats.Shape          // of the message in hand: one of keep, or spare
+	keep    [maxKept]*formats.Shape // of the first messages of the request that were selected
+	kept    int                     // how many they are
+	spare   *formats.Shape          // of all others
+
+	body, call, part, responseShape, choice *formats.Shape
 }
+
+// maxKept is how many messages of a request stay selected, 8: what is new in one is mostly less, and the answers to
+// parallel calls are looked at twice.
+const maxKept = 8
 
 // turn is one message of a request. Of the history, which every request repeats, most are never read.
 type turn struct {
 	node, content formats.Node
 	role          role
-	known         bool // content and role are
+	known         bool           // content and role are
+	shape         *formats.Shape // in which it stays selected, nil where that is none
 }
 
 type role uint8
@@ -63,9 +72,8 @@ const (
 
 // NewConversation returns one for a worker.
 func NewConversation() *Conversation {
-	return &Conversation{
-		body:    formats.NewShape(BodyPaths()...),
-		message: formats.NewShape(messagePaths()...), assistant: formats.NewShape(messagePaths()...),
+	c := &Conversation{
+		body: formats.NewShape(BodyPaths()...), spare: formats.NewShape(messagePaths()...),
 		call: formats.NewShape([]string{"id"}, []string{"function", "name"}, []string{"function", "arguments"}, []string{"name"},
 			[]string{"arguments"}, []string{"custom", "name"}, []string{"custom", "input"}, []string{"parameters"}),
 		part: formats.NewShape([]string{"type"}, []string{"text"}, []string{"id"}, []string{"name"}, []string{"input"},
@@ -77,6 +85,11 @@ func NewConversation() *Conversation {
 		choice: formats.NewShape([]string{"message"}, []string{"finish_reason"}, []string{"text"}, []string{"outputText"}, []string{"completionReason"},
 			[]string{"stop_reason"}, []string{"data", "text"}, []string{"finishReason", "reason"}),
 	}
+	c.message = c.spare
+	for i := range c.keep {
+		c.keep[i] = formats.NewShape(messagePaths()...)
+	}
+	return c
 }
 
 // BodyPaths are what of a request's body is read, in the order of the places. The shape of a reader that reads more of it
@@ -200,7 +213,7 @@ func (c *Conversation) Reset() {
 	c.Results, c.Calls = c.Results[:0], c.Calls[:0]
 	c.prompt, c.answer, c.system, c.finish = c.prompt[:0], c.answer[:0], c.system[:0], c.finish[:0]
 	c.messages, c.asked = c.messages[:0], c.asked[:0]
-	c.last, c.lastAsk, c.unasked, c.held = -1, [2]int{}, false, false
+	c.last, c.lastAsk, c.unasked, c.kept = -1, [2]int{}, false, 0
 }
 
 // SelectedBody reads a request's body, which a shape that begins with BodyPaths has selected: what it holds of messages,
@@ -296,10 +309,31 @@ func (c *Conversation) news(r *formats.Record) {
 func (c *Conversation) turn(r *formats.Record, i int) *turn {
 	t := &c.messages[i]
 	if !t.known {
-		c.message.Select(r, t.node)
+		c.hold(r, t)
 		t.content, t.role, t.known = c.content(), c.role(r), true
 	}
 	return t
+}
+
+// hold makes a message of the request the one in hand.
+func (c *Conversation) hold(r *formats.Record, t *turn) {
+	if t.shape != nil {
+		c.message = t.shape
+		return
+	}
+	c.message = c.spare
+	if c.kept < maxKept {
+		t.shape = c.keep[c.kept]
+		c.message = t.shape
+		c.kept++
+	}
+	c.message.Select(r, t.node)
+}
+
+// hand makes another message the one in hand.
+func (c *Conversation) hand(r *formats.Record, message formats.Node) {
+	c.message = c.spare
+	c.message.Select(r, message)
 }
 
 // System adds system instructions.
@@ -312,7 +346,7 @@ func (c *Conversation) System(r *formats.Record, n formats.Node) {
 // wantsSystem says that somebody asks for the system instructions, of which nothing but their hash is seen.
 func wantsSystem(r *formats.Record) bool { return r.Wants(schema.GenAISystemInstructionsHash) }
 
-// role tells the role of the selected message.
+// role tells the role of the message in hand.
 func (c *Conversation) role(r *formats.Record) role {
 	switch r.Text(c.message.At(messageRole)) {
 	case "assistant", "model":
@@ -334,13 +368,8 @@ func (c *Conversation) role(r *formats.Record) role {
 
 // lastAssistant returns the index of the assistant's last message, -1 where there is none.
 func (c *Conversation) lastAssistant(r *formats.Record) int {
-	c.held = false
 	for i := len(c.messages) - 1; i >= 0; i-- {
-		known := c.messages[i].known
 		if c.turn(r, i).role == assistant {
-			if c.held = !known; c.held { // its calls are read once somebody asks for them
-				c.message, c.assistant = c.assistant, c.message
-			}
 			return i
 		}
 	}
@@ -353,11 +382,7 @@ func (c *Conversation) ask(r *formats.Record) {
 	c.unasked = false
 	c.lastAsk = [2]int{len(c.asked), len(c.asked)}
 	for i := c.last; i >= 0 && c.turn(r, i).role == assistant; i-- {
-		if i == c.last && c.held {
-			c.message, c.assistant, c.held = c.assistant, c.message, false
-		} else {
-			c.message.Select(r, c.messages[i].node)
-		}
+		c.hold(r, &c.messages[i])
 		if c.asked = c.calls(r, c.asked); i == c.last {
 			c.lastAsk[1] = len(c.asked)
 		}
@@ -375,7 +400,7 @@ func (c *Conversation) Asked(r *formats.Record) {
 	}
 }
 
-// nameOf returns the name of the tool that the call id asked for. What stands selected does so no longer.
+// nameOf returns the name of the tool that the call id asked for. Another message may be in hand afterwards.
 func (c *Conversation) nameOf(r *formats.Record, id string) string {
 	if id == "" {
 		return ""
@@ -397,7 +422,7 @@ func (c *Conversation) read(r *formats.Record, t *turn) {
 		c.parts(r, t.content)
 		return
 	}
-	c.message.Select(r, t.node)
+	c.hold(r, t)
 	if c.message.At(messageParts).Kind != scan.Array {
 		c.result(r)
 		return
@@ -431,7 +456,7 @@ func (c *Conversation) parts(r *formats.Record, content formats.Node) {
 	})
 }
 
-// content returns the content of the selected message: what OpenTelemetry calls parts, others content.
+// content returns the content of the message in hand: what OpenTelemetry calls parts, others content.
 func (c *Conversation) content() formats.Node {
 	if parts := c.message.At(messageParts); parts.Kind == scan.Array {
 		return parts

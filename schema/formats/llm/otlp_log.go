@@ -76,7 +76,7 @@ func (o *otlp) messageEvent(r *formats.Record, action string, who role) {
 			c.readAnswer(r, message)
 		}
 	case tool:
-		c.message.Select(r, message)
+		c.hand(r, message)
 		c.call.Select(r, message)
 		id := r.FirstText(c.call.At(callID), c.message.At(messageCallID))
 		content := c.message.At(messageContent)
@@ -87,7 +87,7 @@ func (o *otlp) messageEvent(r *formats.Record, action string, who role) {
 		r.Emit()
 		return
 	default:
-		c.message.Select(r, message)
+		c.hand(r, message)
 		c.texts(r, c.content(), &c.prompt)
 	}
 	c.Fill(r)

@@ -58,7 +58,7 @@ func (c *Conversation) readNative(r *formats.Record, n formats.Node, body *forma
 		c.eachObject(r, list, func(n formats.Node) { c.readChoice(r, n) })
 	}
 	if calls {
-		c.message.Select(r, n)
+		c.hand(r, n)
 		c.Calls = c.calls(r, c.Calls)
 	}
 	if message.Kind == scan.Object {
@@ -89,7 +89,7 @@ func (c *Conversation) readChoice(r *formats.Record, n formats.Node) {
 
 // readItem takes one item of the Responses API's output.
 func (c *Conversation) readItem(r *formats.Record, n formats.Node) {
-	c.message.Select(r, n)
+	c.hand(r, n)
 	switch r.Text(c.message.At(messageType)) {
 	case "message", "":
 		c.texts(r, c.message.At(messageContent), &c.answer)
@@ -100,7 +100,7 @@ func (c *Conversation) readItem(r *formats.Record, n formats.Node) {
 
 // readAnswer takes an assistant's message.
 func (c *Conversation) readAnswer(r *formats.Record, message formats.Node) {
-	c.message.Select(r, message)
+	c.hand(r, message)
 	c.finish = appendText(c.finish, r.Text(c.message.At(messageFinishReason)))
 	content := c.content()
 	var whole bool
@@ -124,7 +124,7 @@ func (c *Conversation) readAnswer(r *formats.Record, message formats.Node) {
 	})
 }
 
-// calls appends the tool calls of the selected message of an assistant, in any shape, or of an item that is one.
+// calls appends the tool calls of the message in hand, an assistant's, in any shape, or of an item that is one.
 func (c *Conversation) calls(r *formats.Record, to []ToolCall) []ToolCall {
 	content := c.content()
 	var whole bool
@@ -140,7 +140,7 @@ func (c *Conversation) calls(r *formats.Record, to []ToolCall) []ToolCall {
 	return to
 }
 
-// messageCalls appends the calls of the selected message that do not stand among the parts of its content. whole says
+// messageCalls appends the calls of the message in hand that do not stand among the parts of its content. whole says
 // that the message is a call itself, and has none there.
 func (c *Conversation) messageCalls(r *formats.Record, to []ToolCall) (calls []ToolCall, whole bool) {
 	list, legacy := c.message.At(messageCalls), c.message.At(messageFunctionCall)
