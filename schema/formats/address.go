@@ -188,24 +188,60 @@ func isName(s string) bool {
 
 // SplitURL returns the host without a port and the path without the query of a URL; a URL without a scheme is a path.
 func SplitURL(url string) (host, path string) {
-	rest := url
-	if i := strings.Index(url, "://"); i >= 0 && !strings.ContainsAny(url[:i], "/?#") {
-		rest = url[i+len("://"):]
-		end := 0
-		for end < len(rest) && rest[end] != '/' && rest[end] != '?' && rest[end] != '#' {
-			end++
-		}
-		host, rest = rest[:end], rest[end:]
-		if at := strings.LastIndexByte(host, '@'); at >= 0 {
-			host = host[at+1:] // never keep a password
-		}
-		host = Host(host)
+	at := authority(url)
+	if at == 0 {
+		return "", withoutQuery(url)
 	}
-	end := 0
-	for end < len(rest) && rest[end] != '?' && rest[end] != '#' {
-		end++
+	end := at + hostEnd(url[at:])
+	host, path = url[at:end], withoutQuery(url[end:])
+	if at := strings.LastIndexByte(host, '@'); at >= 0 {
+		host = host[at+1:] // never keep a password
 	}
-	return host, rest[:end]
+	return Host(host), path
+}
+
+// URLPath returns the path that SplitURL does.
+func URLPath(url string) string {
+	if at := authority(url); at > 0 {
+		url = url[at+hostEnd(url[at:]):]
+	}
+	return withoutQuery(url)
+}
+
+// withoutQuery returns a path without what follows it in a URL.
+func withoutQuery(path string) string {
+	if end := strings.IndexByte(path, '?'); end >= 0 {
+		path = path[:end]
+	}
+	if end := strings.IndexByte(path, '#'); end >= 0 {
+		path = path[:end]
+	}
+	return path
+}
+
+// authority returns where the authority of a URL begins, behind its scheme; 0 where it has none.
+func authority(url string) int {
+	for i := range len(url) {
+		switch url[i] {
+		case '/', '?', '#':
+			return 0
+		case ':':
+			if strings.HasPrefix(url[i:], "://") {
+				return i + len("://")
+			}
+		}
+	}
+	return 0
+}
+
+// hostEnd returns where an authority that a text begins with ends.
+func hostEnd(text string) int {
+	for i := range len(text) {
+		if c := text[i]; c == '/' || c == '?' || c == '#' {
+			return i
+		}
+	}
+	return len(text)
 }
 
 // Host returns an authority's host: without a port, and without brackets around an IPv6 address.
