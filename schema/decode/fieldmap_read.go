@@ -13,10 +13,14 @@ import (
 // mapReader reads the records of one map in one worker.
 type mapReader struct {
 	m        *Map
-	fields   []mappedField // those that are set as they stand
-	settled  bool          // no field is left that nobody wants
+	fields   []mappedField  // those that are set as they stand, until what is wanted is known
+	steps    []mappedSource // the sources of those of them that are wanted, one field after another
+	settled  bool           // steps are there
 	identity []mappedSource
 	heads    []*head
+	nested   bool   // in this record a head may hold JSON as text
+	absent   uint64 // bit: how long a text that means nothing is, 63 for all longer ones
+	began    began
 	matcher  matcher
 
 	// These are read in their own way.
@@ -29,19 +33,32 @@ type mapReader struct {
 // mappedField is a field with its sources; from is empty where the map does not name it.
 type mappedField struct {
 	field schema.Field
-	kind  schema.Type // of the field
 	from  []mappedSource
 }
 
-// mappedSource is a source and its place in a record.
+// mappedSource is a source of a field and its place in a record. What is looked at in every record stands first.
 type mappedSource struct {
+	place int          // of Path, -1 for a constant
+	next  int          // of a step: the first one of the field behind
+	field schema.Field // that it gives
+	form  form
+	plain bool // the value is taken as it stands
+	bare  bool // and so is its text, which is no secret
 	*MapSource
+
 	rung      string
-	place     int   // of Path, -1 for a constant
 	forwarded []int // of Forwarded
 	until     int   // of Until, -1 for none
-	plain     bool  // the value is taken as it stands
 	under     []under
+	other     string // what OtherRow gives
+	others    bool   // there is one
+}
+
+// began is a time that the duration was made of, so that it is not read twice.
+type began struct {
+	place int // -1 for none
+	unit  Unit
+	ns    int64
 }
 
 // under is a place in JSON that stands as text at a shorter path.
@@ -63,6 +80,9 @@ type head struct {
 // openMap returns a reader for one worker.
 func openMap(m *Map, p *formats.Paths) formats.Reader {
 	r := &mapReader{m: m}
+	for _, text := range m.Absent {
+		r.absent |= 1 << min(len(text), 63)
+	}
 	own := map[schema.Field]*mappedField{
 		schema.Time: &r.time, schema.EventDuration: &r.duration, schema.SourceIP: &r.source, schema.EventAction: &r.action,
 		schema.EventOutcome: &r.outcome, schema.Disposition: &r.disposition,
@@ -72,7 +92,7 @@ func openMap(m *Map, p *formats.Paths) formats.Reader {
 		schema.MCPMethodName: &r.toolMethod, schema.UserAgentOriginal: &r.userAgent,
 	}
 	for i := range m.Fields {
-		f := mappedField{field: m.Fields[i].Field, kind: m.Fields[i].Field.Info().Type, from: r.open(m.Fields[i].From, p)}
+		f := mappedField{field: m.Fields[i].Field, from: r.open(m.Fields[i].Field, m.Fields[i].From, p)}
 		if mine := own[f.field]; mine != nil {
 			*mine = f
 			continue
@@ -82,10 +102,10 @@ func openMap(m *Map, p *formats.Paths) formats.Reader {
 		}
 		r.fields = append(r.fields, f)
 	}
-	r.identity = r.open(m.Identity, p)
+	r.identity = r.open(schema.AIAgentUID, m.Identity, p)
 	if m.Chat != nil {
 		r.chat = llm.NewConversation()
-		r.request, r.response, r.tools = r.open(m.Chat.Request, p), r.open(m.Chat.Response, p), r.open(m.Chat.Tools, p)
+		r.request, r.response, r.tools = r.bodies(m.Chat.Request, p), r.bodies(m.Chat.Response, p), r.bodies(m.Chat.Tools, p)
 		for _, s := range slices.Concat(m.Chat.Request, m.Chat.Response) {
 			if s.Path != nil {
 				p.Note(s.Path...)
@@ -98,12 +118,23 @@ func openMap(m *Map, p *formats.Paths) formats.Reader {
 	return r
 }
 
-// open finds the places of sources.
-func (m *mapReader) open(from []MapSource, p *formats.Paths) []mappedSource {
+// open finds the places of a field's sources.
+func (m *mapReader) open(f schema.Field, from []MapSource, p *formats.Paths) []mappedSource {
+	list := m.bodies(from, p)
+	for i := range list {
+		list[i].field, list[i].form = f, formOf(f)
+	}
+	return list
+}
+
+// bodies finds the places of sources, of no field.
+func (m *mapReader) bodies(from []MapSource, p *formats.Paths) []mappedSource {
 	list := make([]mappedSource, len(from))
 	for i := range from {
 		s := mappedSource{MapSource: &from[i], rung: from[i].Rung(), place: -1, until: -1}
 		s.plain = s.Path != nil && s.Value == "" && s.Pattern == nil && s.Table == nil
+		s.bare = s.plain && !s.Hash
+		s.other, s.others = s.Table[OtherRow]
 		if s.Path != nil {
 			s.place = p.Add(s.Path...)
 		}
@@ -120,6 +151,22 @@ func (m *mapReader) open(from []MapSource, p *formats.Paths) []mappedSource {
 		list[i] = s
 	}
 	return list
+}
+
+// settle makes the steps of the fields that are wanted, which never changes.
+func (m *mapReader) settle(r *formats.Record) {
+	m.settled = true
+	for i := range m.fields {
+		f := &m.fields[i]
+		if !r.Wants(f.field) {
+			continue
+		}
+		next := len(m.steps) + len(f.from)
+		for _, s := range f.from {
+			s.next = next
+			m.steps = append(m.steps, s)
+		}
+	}
 }
 
 func (m *mapReader) head(path []string, p *formats.Paths) *head {
@@ -159,24 +206,28 @@ func samePath(a, b []string) bool {
 // Read implements formats.Reader.
 func (m *mapReader) Read(r *formats.Record) {
 	r.Begin(m.m.Dataset)
-	for _, h := range m.heads {
-		h.looked, h.found = false, false
-	}
+	m.begin(r)
 	m.readDuration(r)
 	if !m.start(r) {
 		return
 	}
-	if !m.settled { // what is wanted never changes
-		m.settled = true
-		m.fields = slices.DeleteFunc(m.fields, func(f mappedField) bool { return !r.Wants(f.field) })
+	if !m.settled {
+		m.settle(r)
 	}
-	for i := range m.fields {
-		m.set(r, &m.fields[i])
+	for i := 0; i < len(m.steps); {
+		s := &m.steps[i]
+		if i++; m.lacks(r, s) {
+			continue
+		}
+		if m.set(r, s); r.Event.Has(s.field) {
+			i = s.next
+		}
 	}
 	m.readSource(r)
 	for i := range m.identity {
-		s := &m.identity[i]
-		r.Agent(s.rung, m.text(r, s, schema.AIAgentUID))
+		if s := &m.identity[i]; !m.lacks(r, s) {
+			r.Agent(s.rung, m.text(r, s)) // also behind the one that names it: what is wrong is counted
+		}
 	}
 	r.AgentByAddress(m.said(r, &m.userAgent))
 	m.class(r)
@@ -193,6 +244,21 @@ func (m *mapReader) Read(r *formats.Record) {
 	m.chat.Emit(r)
 }
 
+// begin forgets the record before.
+func (m *mapReader) begin(r *formats.Record) {
+	m.began.place, m.nested = -1, false
+	for _, h := range m.heads {
+		h.looked, h.found = r.At(h.place).Kind != scan.String, false
+		m.nested = m.nested || !h.looked
+	}
+}
+
+// lacks says that a source gives nothing because nothing stands at its place, as most do in most records. It may give
+// nothing also where it is false.
+func (m *mapReader) lacks(r *formats.Record, s *mappedSource) bool {
+	return s.place >= 0 && r.At(s.place).Kind <= scan.Null && !m.nested
+}
+
 // node returns what stands at a source's path, Absent where it is nothing or a text that means nothing.
 func (m *mapReader) node(r *formats.Record, s *mappedSource) formats.Node {
 	if s.place < 0 {
@@ -202,7 +268,7 @@ func (m *mapReader) node(r *formats.Record, s *mappedSource) formats.Node {
 	if n.Kind > scan.Null && n.Kind != scan.String {
 		return n
 	}
-	for i := 0; n.Kind == scan.Absent && i < len(s.under); i++ {
+	for i := 0; n.Kind == scan.Absent && m.nested && i < len(s.under); i++ {
 		if h := s.under[i].head; h.open(r) {
 			n = h.shape.At(s.under[i].place)
 		}
@@ -215,19 +281,14 @@ func (m *mapReader) node(r *formats.Record, s *mappedSource) formats.Node {
 
 // means says that a text means that there is nothing.
 func (m *mapReader) means(n formats.Node) bool {
-	if int(n.End-n.Start) == len(`""`) {
+	size := int(n.End-n.Start) - len(`""`)
+	if size == 0 {
 		return true
 	}
-	if n.Escaped() {
+	if m.absent>>min(size, 63)&1 == 0 || n.Escaped() {
 		return false
 	}
-	text := n.Src[n.Start+1 : n.End-1]
-	for _, absent := range m.m.Absent {
-		if text == absent {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(m.m.Absent, n.Src[n.Start+1:n.End-1])
 }
 
 // open looks, once a record, for JSON in the text at the head.
@@ -236,11 +297,8 @@ func (h *head) open(r *formats.Record) bool {
 		return h.found
 	}
 	h.looked = true
-	n := r.At(h.place)
-	if n.Kind != scan.String {
-		return false
-	}
-	if n, h.found = r.Inside(n); h.found {
+	var n formats.Node
+	if n, h.found = r.Inside(r.At(h.place)); h.found {
 		h.shape.Select(r, n)
 	}
 	return h.found
@@ -258,10 +316,18 @@ func (m *mapReader) body(r *formats.Record, from []mappedSource) formats.Node {
 }
 
 // text returns a source's text after all that is done to it; "" where there is none.
-func (m *mapReader) text(r *formats.Record, s *mappedSource, f schema.Field) string {
+func (m *mapReader) text(r *formats.Record, s *mappedSource) string {
+	n := m.node(r, s)
+	if s.bare && (n.Kind == scan.String || n.Kind == scan.Number) {
+		return r.Text(n)
+	}
+	return m.made(r, s, n)
+}
+
+// made is text of what stands at the source's path.
+func (m *mapReader) made(r *formats.Record, s *mappedSource, n formats.Node) string {
 	text := s.Value
 	if s.place >= 0 {
-		n := m.node(r, s)
 		if s.Value != "" && n.Kind != scan.Absent {
 			return s.Value
 		}
@@ -271,12 +337,12 @@ func (m *mapReader) text(r *formats.Record, s *mappedSource, f schema.Field) str
 			text = r.Text(n)
 		case scan.True, scan.False:
 			if s.Table == nil { // a bool is no text, but where a table says what it means
-				r.Fault(f)
+				r.Fault(s.field)
 				return ""
 			}
 			text = n.Raw()
 		case scan.Object, scan.Array:
-			r.Fault(f)
+			r.Fault(s.field)
 			return ""
 		}
 	}
@@ -286,8 +352,8 @@ func (m *mapReader) text(r *formats.Record, s *mappedSource, f schema.Field) str
 	if s.Table != nil && text != "" {
 		to, ok := s.Table[text]
 		if !ok {
-			if to, ok = s.Table[OtherRow]; !ok {
-				r.Fault(f)
+			if to = s.other; !s.others {
+				r.Fault(s.field)
 			}
 		}
 		text = to
@@ -301,14 +367,18 @@ func (m *mapReader) text(r *formats.Record, s *mappedSource, f schema.Field) str
 // first returns the first text of a field's sources.
 func (m *mapReader) first(r *formats.Record, f *mappedField) string {
 	for i := range f.from {
-		if text := m.text(r, &f.from[i], f.field); text != "" {
+		s := &f.from[i]
+		if m.lacks(r, s) {
+			continue
+		}
+		if text := m.text(r, s); text != "" {
 			return text
 		}
 	}
 	return ""
 }
 
-// said is first of a field that set has read already if it is wanted.
+// said is first of a field that a step has set already if it is wanted.
 func (m *mapReader) said(r *formats.Record, f *mappedField) string {
 	if len(f.from) == 0 || r.Wants(f.field) {
 		return r.Event.Text(f.field)
@@ -317,11 +387,12 @@ func (m *mapReader) said(r *formats.Record, f *mappedField) string {
 }
 
 // value returns a source's value for a field that is no text: as it stands, or what was made of it.
-func (m *mapReader) value(r *formats.Record, s *mappedSource, f schema.Field) formats.Node {
+func (m *mapReader) value(r *formats.Record, s *mappedSource) formats.Node {
+	n := m.node(r, s)
 	if s.plain {
-		return m.node(r, s)
+		return n
 	}
-	text := m.text(r, s, f)
+	text := m.made(r, s, n)
 	if text == "" {
 		return formats.Node{}
 	}
