@@ -318,8 +318,11 @@ func (m *mapReader) body(r *formats.Record, from []mappedSource) formats.Node {
 // text returns a source's text after all that is done to it; "" where there is none.
 func (m *mapReader) text(r *formats.Record, s *mappedSource) string {
 	n := m.node(r, s)
-	if s.bare && (n.Kind == scan.String || n.Kind == scan.Number) {
+	switch {
+	case s.bare && (n.Kind == scan.String || n.Kind == scan.Number):
 		return r.Text(n)
+	case n.Kind == scan.Absent && s.place >= 0:
+		return ""
 	}
 	return m.made(r, s, n)
 }
