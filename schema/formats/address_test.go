@@ -32,7 +32,8 @@ func TestParseQuad(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.StringMatching(`[0-9]{0,3}(\.[0-9]{0,3}){2,4}x?`).Draw(t, "text")
 		want, err := netip.ParseAddr(text)
-		ip, ok := parseQuad(text)
+		octets, ok := parseQuad(text)
+		ip := netip.AddrFrom4(octets)
 		if ok != (err == nil) || ok && (ip != want || ip.String() != text) {
 			t.Errorf("parseQuad(%q): got %v %v, want %v %v", text, ip, ok, want, err)
 		}

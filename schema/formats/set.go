@@ -70,7 +70,10 @@ func (r *Record) SetInt(f schema.Field, n Node) {
 	if !n.Present() || !r.Wants(f) || empty(n) {
 		return
 	}
-	v, ok := scan.Int(n.Src, n.Span)
+	v, ok := scaledPlain(n, 1)
+	if !ok {
+		v, ok = scan.Int(n.Src, n.Span)
+	}
 	if !ok || v < 0 {
 		r.Fault(f)
 		return
