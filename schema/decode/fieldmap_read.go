@@ -19,7 +19,7 @@ type mapReader struct {
 	identity []mappedSource
 	heads    []*head
 	nested   bool   // in this record a head may hold JSON as text
-	absent   uint64 // bit: how long a text that means nothing is, 63 for all longer ones
+	absent   uint64 // bit: how long a text that means nothing may be, 63 for all longer ones
 	began    began
 	matcher  matcher
 
@@ -50,8 +50,7 @@ type mappedSource struct {
 	forwarded []int // of Forwarded
 	until     int   // of Until, -1 for none
 	under     []under
-	other     string // what OtherRow gives
-	others    bool   // there is one
+	table     *table // nil: the text as it is
 }
 
 // began is a time that the duration was made of, so that it is not read twice.
@@ -79,7 +78,7 @@ type head struct {
 
 // openMap returns a reader for one worker.
 func openMap(m *Map, p *formats.Paths) formats.Reader {
-	r := &mapReader{m: m}
+	r := &mapReader{m: m, absent: 1} // "" always does
 	for _, text := range m.Absent {
 		r.absent |= 1 << min(len(text), 63)
 	}
@@ -134,7 +133,9 @@ func (m *mapReader) bodies(from []MapSource, p *formats.Paths) []mappedSource {
 		s := mappedSource{MapSource: &from[i], rung: from[i].Rung(), place: -1, until: -1}
 		s.plain = s.Path != nil && s.Value == "" && s.Pattern == nil && s.Table == nil
 		s.bare = s.plain && !s.Hash
-		s.other, s.others = s.Table[OtherRow]
+		if s.Table != nil {
+			s.table = newTable(s.Table)
+		}
 		if s.Path != nil {
 			s.place = p.Add(s.Path...)
 		}
@@ -281,15 +282,15 @@ func (m *mapReader) node(r *formats.Record, s *mappedSource) formats.Node {
 
 // means says that a text means that there is nothing.
 func (m *mapReader) means(n formats.Node) bool {
-	size := int(n.End-n.Start) - len(`""`)
-	if size == 0 {
-		return true
-	}
-	if m.absent>>min(size, 63)&1 == 0 || n.Escaped() {
+	text := n.Src[n.Start+1 : n.End-1]
+	if !m.may(text) || n.Escaped() {
 		return false
 	}
-	return slices.Contains(m.m.Absent, n.Src[n.Start+1:n.End-1])
+	return text == "" || slices.Contains(m.m.Absent, text)
 }
+
+// may says that a text is as long as one that means nothing.
+func (m *mapReader) may(text string) bool { return m.absent>>min(len(text), 63)&1 != 0 }
 
 // open looks, once a record, for JSON in the text at the head.
 func (h *head) open(r *formats.Record) bool {
@@ -317,6 +318,13 @@ func (m *mapReader) body(r *formats.Record, from []mappedSource) formats.Node {
 
 // text returns a source's text after all that is done to it; "" where there is none.
 func (m *mapReader) text(r *formats.Record, s *mappedSource) string {
+	if s.bare {
+		if n := r.At(s.place); n.Kind == scan.String && !n.Escaped() { // nearly every text, without a call
+			if text := n.Src[n.Start+1 : n.End-1]; !m.may(text) {
+				return text
+			}
+		}
+	}
 	n := m.node(r, s)
 	switch {
 	case s.bare && (n.Kind == scan.String || n.Kind == scan.Number):
@@ -352,12 +360,10 @@ func (m *mapReader) made(r *formats.Record, s *mappedSource, n formats.Node) str
 	if s.Pattern != nil && text != "" {
 		text, _ = m.matcher.find(s.Pattern, text)
 	}
-	if s.Table != nil && text != "" {
-		to, ok := s.Table[text]
+	if s.table != nil && text != "" {
+		to, ok := s.table.of(text)
 		if !ok {
-			if to = s.other; !s.others {
-				r.Fault(s.field)
-			}
+			r.Fault(s.field)
 		}
 		text = to
 	}
@@ -391,16 +397,59 @@ func (m *mapReader) said(r *formats.Record, f *mappedField) string {
 
 // value returns a source's value for a field that is no text: as it stands, or what was made of it.
 func (m *mapReader) value(r *formats.Record, s *mappedSource) formats.Node {
-	n := m.node(r, s)
 	if s.plain {
-		return n
+		if n := r.At(s.place); n.Kind == scan.Number {
+			return n
+		}
+		return m.node(r, s)
 	}
-	text := m.made(r, s, n)
+	text := m.text(r, s)
 	if text == "" {
 		return formats.Node{}
 	}
 	quoted := r.Arena.Concat(`"`, text, `"`)
 	return formats.Node{Src: quoted, Span: scan.Span{End: int32(len(quoted)), Kind: scan.String}}
+}
+
+// table is the rows of MapSource.Table.
+type table struct {
+	few   []row             // all but OtherRow, where they are at most fewRows
+	many  map[string]string // where they are more
+	other string            // what OtherRow gives
+	all   bool              // there is one
+}
+
+type row struct{ from, to string }
+
+// fewRows is how many rows are found sooner one by one than by a hash.
+const fewRows = 8
+
+func newTable(rows map[string]string) *table {
+	t := new(table)
+	t.other, t.all = rows[OtherRow]
+	if len(rows) > fewRows {
+		t.many = rows
+		return t
+	}
+	for from, to := range rows {
+		if from != OtherRow {
+			t.few = append(t.few, row{from, to})
+		}
+	}
+	return t
+}
+
+// of returns what a text's row gives; false where it has none.
+func (t *table) of(text string) (to string, ok bool) {
+	for i := range t.few {
+		if t.few[i].from == text {
+			return t.few[i].to, true
+		}
+	}
+	if to, ok = t.many[text]; ok {
+		return to, true
+	}
+	return t.other, t.all
 }
 
 // instant reads a time in a unit; without one the value tells.
