@@ -50,7 +50,7 @@ func (e *Event) Present() FieldSet { return e.present }
 
 // Value returns the field's value, absent where it is not present.
 func (e *Event) Value(f Field) Value {
-	if !e.present.Has(f) {
+	if !e.Has(f) {
 		return Value{}
 	}
 	return e.slots[f]
@@ -58,7 +58,7 @@ func (e *Event) Value(f Field) Value {
 
 // Text returns the text of a string, JSON or list field, "" where it is absent.
 func (e *Event) Text(f Field) string {
-	if !e.present.Has(f) {
+	if !e.Has(f) {
 		return ""
 	}
 	return e.slots[f].Text
@@ -66,7 +66,7 @@ func (e *Event) Text(f Field) string {
 
 // Int returns an int, bool or timestamp field, 0 where it is absent.
 func (e *Event) Int(f Field) int64 {
-	if !e.present.Has(f) {
+	if !e.Has(f) {
 		return 0
 	}
 	return int64(e.slots[f].Num)
@@ -74,7 +74,7 @@ func (e *Event) Int(f Field) int64 {
 
 // Double returns a double field, 0 where it is absent.
 func (e *Event) Double(f Field) float64 {
-	if !e.present.Has(f) {
+	if !e.Has(f) {
 		return 0
 	}
 	return e.slots[f].Double()
@@ -91,10 +91,20 @@ func (e *Event) Set(f Field, v Value) {
 }
 
 // SetText stores a string; "" clears the field.
-func (e *Event) SetText(f Field, s string) { e.Set(f, StringValue(s)) }
+func (e *Event) SetText(f Field, s string) {
+	if s == "" {
+		e.Clear(f)
+		return
+	}
+	e.slots[f] = StringValue(s)
+	e.present.Add(f)
+}
 
 // SetInt stores an int.
-func (e *Event) SetInt(f Field, n int64) { e.Set(f, IntValue(n)) }
+func (e *Event) SetInt(f Field, n int64) {
+	e.slots[f] = IntValue(n)
+	e.present.Add(f)
+}
 
 // SetTime stores a timestamp in ns since the epoch.
 func (e *Event) SetTime(f Field, ns int64) { e.Set(f, TimestampValue(ns)) }
@@ -112,7 +122,7 @@ func (e *Event) ClearAll(s *FieldSet) {
 // End is the instant at which the activity was over: time + duration, a negative duration counting as 0. It is the
 // time that the engine orders by. Without a time it is 0 and ok is false.
 func (e *Event) End() (ns int64, ok bool) {
-	if !e.present.Has(Time) {
+	if !e.Has(Time) {
 		return 0, false
 	}
 	ns = int64(e.slots[Time].Num)

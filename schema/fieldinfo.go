@@ -43,9 +43,9 @@ func FieldByName(name string) (Field, bool) {
 // A FieldSet is a set of fields.
 type FieldSet [(NumFields + 63) / 64]uint64
 
-func (s *FieldSet) Add(f Field)     { s[f>>6] |= 1 << (f & 63) }
-func (s *FieldSet) Remove(f Field)  { s[f>>6] &^= 1 << (f & 63) }
-func (s FieldSet) Has(f Field) bool { return s[f>>6]&(1<<(f&63)) != 0 }
+func (s *FieldSet) Add(f Field)      { s[f>>6] |= 1 << (f & 63) }
+func (s *FieldSet) Remove(f Field)   { s[f>>6] &^= 1 << (f & 63) }
+func (s *FieldSet) Has(f Field) bool { return s[f>>6]&(1<<(f&63)) != 0 }
 func (s *FieldSet) Union(o FieldSet) {
 	for i := range s {
 		s[i] |= o[i]

@@ -31,8 +31,9 @@ func TestMentions(t *testing.T) {
 	if got, want := env.RawPaths(), [][]string{{"b", "@x"}, {"a", "c-d"}}; !reflect.DeepEqual(got, want) {
 		t.Errorf("got paths %q, want %q", got, want)
 	}
+	fields := cond.Fields()
 	for f := range schema.Field(schema.NumFields) {
-		if got, want := cond.Fields().Has(f), slices.Contains(want, f.String()); got != want {
+		if got, want := fields.Has(f), slices.Contains(want, f.String()); got != want {
 			t.Errorf("Fields has %s: %v, want %v", f, got, want)
 		}
 	}

@@ -13,10 +13,14 @@ import (
 // mapReader reads the records of one map in one worker.
 type mapReader struct {
 	m        *Map
-	fields   []mappedField // those that are set as they stand
-	settled  bool          // no field is left that nobody wants
+	fields   []mappedField  // those that are set as they stand, until what is wanted is known
+	steps    []mappedSource // the sources of those of them that are wanted, one field after another
+	settled  bool           // steps are there
 	identity []mappedSource
 	heads    []*head
+	nested   bool   // in this record a head may hold JSON as text
+	absent   uint64 // bit: how long a text that means nothing may be, 63 for all longer ones
+	began    began
 	matcher  matcher
 
 	// These are read in their own way.
@@ -29,19 +33,31 @@ type mapReader struct {
 // mappedField is a field with its sources; from is empty where the map does not name it.
 type mappedField struct {
 	field schema.Field
-	kind  schema.Type // of the field
 	from  []mappedSource
 }
 
-// mappedSource is a source and its place in a record.
+// mappedSource is a source of a field and its place in a record. What is looked at in every record stands first.
 type mappedSource struct {
+	place int          // of Path, -1 for a constant
+	next  int          // of a step: the first one of the field behind
+	field schema.Field // that it gives
+	form  form
+	plain bool // the value is taken as it stands
+	bare  bool // and so is its text, which is no secret
 	*MapSource
+
 	rung      string
-	place     int   // of Path, -1 for a constant
 	forwarded []int // of Forwarded
 	until     int   // of Until, -1 for none
-	plain     bool  // the value is taken as it stands
 	under     []under
+	table     *table // nil: the text as it is
+}
+
+// began is a time that the duration was made of, so that it is not read twice.
+type began struct {
+	place int // -1 for none
+	unit  Unit
+	ns    int64
 }
 
 // under is a place in JSON that stands as text at a shorter path.
@@ -62,7 +78,10 @@ type head struct {
 
 // openMap returns a reader for one worker.
 func openMap(m *Map, p *formats.Paths) formats.Reader {
-	r := &mapReader{m: m}
+	r := &mapReader{m: m, absent: 1} // "" always does
+	for _, text := range m.Absent {
+		r.absent |= 1 << min(len(text), 63)
+	}
 	own := map[schema.Field]*mappedField{
 		schema.Time: &r.time, schema.EventDuration: &r.duration, schema.SourceIP: &r.source, schema.EventAction: &r.action,
 		schema.EventOutcome: &r.outcome, schema.Disposition: &r.disposition,
@@ -72,7 +91,7 @@ func openMap(m *Map, p *formats.Paths) formats.Reader {
 		schema.MCPMethodName: &r.toolMethod, schema.UserAgentOriginal: &r.userAgent,
 	}
 	for i := range m.Fields {
-		f := mappedField{field: m.Fields[i].Field, kind: m.Fields[i].Field.Info().Type, from: r.open(m.Fields[i].From, p)}
+		f := mappedField{field: m.Fields[i].Field, from: r.open(m.Fields[i].Field, m.Fields[i].From, p)}
 		if mine := own[f.field]; mine != nil {
 			*mine = f
 			continue
@@ -82,10 +101,10 @@ func openMap(m *Map, p *formats.Paths) formats.Reader {
 		}
 		r.fields = append(r.fields, f)
 	}
-	r.identity = r.open(m.Identity, p)
+	r.identity = r.open(schema.AIAgentUID, m.Identity, p)
 	if m.Chat != nil {
 		r.chat = llm.NewConversation()
-		r.request, r.response, r.tools = r.open(m.Chat.Request, p), r.open(m.Chat.Response, p), r.open(m.Chat.Tools, p)
+		r.request, r.response, r.tools = r.bodies(m.Chat.Request, p), r.bodies(m.Chat.Response, p), r.bodies(m.Chat.Tools, p)
 		for _, s := range slices.Concat(m.Chat.Request, m.Chat.Response) {
 			if s.Path != nil {
 				p.Note(s.Path...)
@@ -98,12 +117,25 @@ func openMap(m *Map, p *formats.Paths) formats.Reader {
 	return r
 }
 
-// open finds the places of sources.
-func (m *mapReader) open(from []MapSource, p *formats.Paths) []mappedSource {
+// open finds the places of a field's sources.
+func (m *mapReader) open(f schema.Field, from []MapSource, p *formats.Paths) []mappedSource {
+	list := m.bodies(from, p)
+	for i := range list {
+		list[i].field, list[i].form = f, formOf(f)
+	}
+	return list
+}
+
+// bodies finds the places of sources, of no field.
+func (m *mapReader) bodies(from []MapSource, p *formats.Paths) []mappedSource {
 	list := make([]mappedSource, len(from))
 	for i := range from {
 		s := mappedSource{MapSource: &from[i], rung: from[i].Rung(), place: -1, until: -1}
 		s.plain = s.Path != nil && s.Value == "" && s.Pattern == nil && s.Table == nil
+		s.bare = s.plain && !s.Hash
+		if s.Table != nil {
+			s.table = newTable(s.Table)
+		}
 		if s.Path != nil {
 			s.place = p.Add(s.Path...)
 		}
@@ -120,6 +152,22 @@ func (m *mapReader) open(from []MapSource, p *formats.Paths) []mappedSource {
 		list[i] = s
 	}
 	return list
+}
+
+// settle makes the steps of the fields that are wanted, which never changes.
+func (m *mapReader) settle(r *formats.Record) {
+	m.settled = true
+	for i := range m.fields {
+		f := &m.fields[i]
+		if !r.Wants(f.field) {
+			continue
+		}
+		next := len(m.steps) + len(f.from)
+		for _, s := range f.from {
+			s.next = next
+			m.steps = append(m.steps, s)
+		}
+	}
 }
 
 func (m *mapReader) head(path []string, p *formats.Paths) *head {
@@ -159,24 +207,28 @@ func samePath(a, b []string) bool {
 // Read implements formats.Reader.
 func (m *mapReader) Read(r *formats.Record) {
 	r.Begin(m.m.Dataset)
-	for _, h := range m.heads {
-		h.looked, h.found = false, false
-	}
+	m.begin(r)
 	m.readDuration(r)
 	if !m.start(r) {
 		return
 	}
-	if !m.settled { // what is wanted never changes
-		m.settled = true
-		m.fields = slices.DeleteFunc(m.fields, func(f mappedField) bool { return !r.Wants(f.field) })
+	if !m.settled {
+		m.settle(r)
 	}
-	for i := range m.fields {
-		m.set(r, &m.fields[i])
+	for i := 0; i < len(m.steps); {
+		s := &m.steps[i]
+		if i++; m.lacks(r, s) {
+			continue
+		}
+		if m.set(r, s); r.Event.Has(s.field) {
+			i = s.next
+		}
 	}
 	m.readSource(r)
 	for i := range m.identity {
-		s := &m.identity[i]
-		r.Agent(s.rung, m.text(r, s, schema.AIAgentUID))
+		if s := &m.identity[i]; !m.lacks(r, s) {
+			r.Agent(s.rung, m.text(r, s)) // also behind the one that names it: what is wrong is counted
+		}
 	}
 	r.AgentByAddress(m.said(r, &m.userAgent))
 	m.class(r)
@@ -193,6 +245,21 @@ func (m *mapReader) Read(r *formats.Record) {
 	m.chat.Emit(r)
 }
 
+// begin forgets the record before.
+func (m *mapReader) begin(r *formats.Record) {
+	m.began.place, m.nested = -1, false
+	for _, h := range m.heads {
+		h.looked, h.found = r.At(h.place).Kind != scan.String, false
+		m.nested = m.nested || !h.looked
+	}
+}
+
+// lacks says that a source gives nothing because nothing stands at its place, as most do in most records. It may give
+// nothing also where it is false.
+func (m *mapReader) lacks(r *formats.Record, s *mappedSource) bool {
+	return s.place >= 0 && r.At(s.place).Kind <= scan.Null && !m.nested
+}
+
 // node returns what stands at a source's path, Absent where it is nothing or a text that means nothing.
 func (m *mapReader) node(r *formats.Record, s *mappedSource) formats.Node {
 	if s.place < 0 {
@@ -202,7 +269,7 @@ func (m *mapReader) node(r *formats.Record, s *mappedSource) formats.Node {
 	if n.Kind > scan.Null && n.Kind != scan.String {
 		return n
 	}
-	for i := 0; n.Kind == scan.Absent && i < len(s.under); i++ {
+	for i := 0; n.Kind == scan.Absent && m.nested && i < len(s.under); i++ {
 		if h := s.under[i].head; h.open(r) {
 			n = h.shape.At(s.under[i].place)
 		}
@@ -215,20 +282,15 @@ func (m *mapReader) node(r *formats.Record, s *mappedSource) formats.Node {
 
 // means says that a text means that there is nothing.
 func (m *mapReader) means(n formats.Node) bool {
-	if int(n.End-n.Start) == len(`""`) {
-		return true
-	}
-	if n.Escaped() {
+	text := n.Src[n.Start+1 : n.End-1]
+	if !m.may(text) || n.Escaped() {
 		return false
 	}
-	text := n.Src[n.Start+1 : n.End-1]
-	for _, absent := range m.m.Absent {
-		if text == absent {
-			return true
-		}
-	}
-	return false
+	return text == "" || slices.Contains(m.m.Absent, text)
 }
+
+// may says that a text is as long as one that means nothing.
+func (m *mapReader) may(text string) bool { return m.absent>>min(len(text), 63)&1 != 0 }
 
 // open looks, once a record, for JSON in the text at the head.
 func (h *head) open(r *formats.Record) bool {
@@ -236,11 +298,8 @@ func (h *head) open(r *formats.Record) bool {
 		return h.found
 	}
 	h.looked = true
-	n := r.At(h.place)
-	if n.Kind != scan.String {
-		return false
-	}
-	if n, h.found = r.Inside(n); h.found {
+	var n formats.Node
+	if n, h.found = r.Inside(r.At(h.place)); h.found {
 		h.shape.Select(r, n)
 	}
 	return h.found
@@ -258,10 +317,28 @@ func (m *mapReader) body(r *formats.Record, from []mappedSource) formats.Node {
 }
 
 // text returns a source's text after all that is done to it; "" where there is none.
-func (m *mapReader) text(r *formats.Record, s *mappedSource, f schema.Field) string {
+func (m *mapReader) text(r *formats.Record, s *mappedSource) string {
+	if s.bare {
+		if n := r.At(s.place); n.Kind == scan.String && !n.Escaped() { // nearly every text, without a call
+			if text := n.Src[n.Start+1 : n.End-1]; !m.may(text) {
+				return text
+			}
+		}
+	}
+	n := m.node(r, s)
+	switch {
+	case s.bare && (n.Kind == scan.String || n.Kind == scan.Number):
+		return r.Text(n)
+	case n.Kind == scan.Absent && s.place >= 0:
+		return ""
+	}
+	return m.made(r, s, n)
+}
+
+// made is text of what stands at the source's path.
+func (m *mapReader) made(r *formats.Record, s *mappedSource, n formats.Node) string {
 	text := s.Value
 	if s.place >= 0 {
-		n := m.node(r, s)
 		if s.Value != "" && n.Kind != scan.Absent {
 			return s.Value
 		}
@@ -271,24 +348,22 @@ func (m *mapReader) text(r *formats.Record, s *mappedSource, f schema.Field) str
 			text = r.Text(n)
 		case scan.True, scan.False:
 			if s.Table == nil { // a bool is no text, but where a table says what it means
-				r.Fault(f)
+				r.Fault(s.field)
 				return ""
 			}
 			text = n.Raw()
 		case scan.Object, scan.Array:
-			r.Fault(f)
+			r.Fault(s.field)
 			return ""
 		}
 	}
 	if s.Pattern != nil && text != "" {
 		text, _ = m.matcher.find(s.Pattern, text)
 	}
-	if s.Table != nil && text != "" {
-		to, ok := s.Table[text]
+	if s.table != nil && text != "" {
+		to, ok := s.table.of(text)
 		if !ok {
-			if to, ok = s.Table[OtherRow]; !ok {
-				r.Fault(f)
-			}
+			r.Fault(s.field)
 		}
 		text = to
 	}
@@ -301,14 +376,18 @@ func (m *mapReader) text(r *formats.Record, s *mappedSource, f schema.Field) str
 // first returns the first text of a field's sources.
 func (m *mapReader) first(r *formats.Record, f *mappedField) string {
 	for i := range f.from {
-		if text := m.text(r, &f.from[i], f.field); text != "" {
+		s := &f.from[i]
+		if m.lacks(r, s) {
+			continue
+		}
+		if text := m.text(r, s); text != "" {
 			return text
 		}
 	}
 	return ""
 }
 
-// said is first of a field that set has read already if it is wanted.
+// said is first of a field that a step has set already if it is wanted.
 func (m *mapReader) said(r *formats.Record, f *mappedField) string {
 	if len(f.from) == 0 || r.Wants(f.field) {
 		return r.Event.Text(f.field)
@@ -317,16 +396,60 @@ func (m *mapReader) said(r *formats.Record, f *mappedField) string {
 }
 
 // value returns a source's value for a field that is no text: as it stands, or what was made of it.
-func (m *mapReader) value(r *formats.Record, s *mappedSource, f schema.Field) formats.Node {
+func (m *mapReader) value(r *formats.Record, s *mappedSource) formats.Node {
 	if s.plain {
+		if n := r.At(s.place); n.Kind == scan.Number {
+			return n
+		}
 		return m.node(r, s)
 	}
-	text := m.text(r, s, f)
+	text := m.text(r, s)
 	if text == "" {
 		return formats.Node{}
 	}
 	quoted := r.Arena.Concat(`"`, text, `"`)
 	return formats.Node{Src: quoted, Span: scan.Span{End: int32(len(quoted)), Kind: scan.String}}
+}
+
+// table is the rows of MapSource.Table.
+type table struct {
+	few   []row             // all but OtherRow, where they are at most fewRows
+	many  map[string]string // where they are more
+	other string            // what OtherRow gives
+	all   bool              // there is one
+}
+
+type row struct{ from, to string }
+
+// fewRows is how many rows are found sooner one by one than by a hash.
+const fewRows = 8
+
+func newTable(rows map[string]string) *table {
+	t := new(table)
+	t.other, t.all = rows[OtherRow]
+	if len(rows) > fewRows {
+		t.many = rows
+		return t
+	}
+	for from, to := range rows {
+		if from != OtherRow {
+			t.few = append(t.few, row{from, to})
+		}
+	}
+	return t
+}
+
+// of returns what a text's row gives; false where it has none.
+func (t *table) of(text string) (to string, ok bool) {
+	for i := range t.few {
+		if t.few[i].from == text {
+			return t.few[i].to, true
+		}
+	}
+	if to, ok = t.many[text]; ok {
+		return to, true
+	}
+	return t.other, t.all
 }
 
 // instant reads a time in a unit; without one the value tells.

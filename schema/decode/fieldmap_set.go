@@ -12,11 +12,17 @@ import (
 func (m *mapReader) start(r *formats.Record) bool {
 	for i := range m.time.from {
 		s := &m.time.from[i]
-		n := m.value(r, s, schema.Time)
+		if m.lacks(r, s) {
+			continue
+		}
+		n := m.value(r, s)
 		if !n.Present() {
 			continue
 		}
-		ns, ok := instant(n, s.Unit)
+		ns, ok := m.began.ns, s.plain && m.began.place == s.place && m.began.unit == s.Unit
+		if !ok {
+			ns, ok = instant(n, s.Unit)
+		}
 		if !ok {
 			r.Fault(schema.Time)
 			continue
@@ -34,10 +40,13 @@ func (m *mapReader) start(r *formats.Record) bool {
 func (m *mapReader) readDuration(r *formats.Record) {
 	for i := range m.duration.from {
 		s := &m.duration.from[i]
+		if m.lacks(r, s) {
+			continue
+		}
 		if s.until >= 0 {
 			m.span(r, s)
 		} else {
-			r.SetDuration(m.value(r, s, schema.EventDuration), s.Unit.nanos())
+			r.SetDuration(m.value(r, s), s.Unit.nanos())
 		}
 		if r.Event.Has(schema.EventDuration) {
 			return
@@ -47,11 +56,14 @@ func (m *mapReader) readDuration(r *formats.Record) {
 
 // span sets the duration from two times.
 func (m *mapReader) span(r *formats.Record, s *mappedSource) {
-	from, to := m.value(r, s, schema.EventDuration), r.At(s.until)
+	from, to := m.value(r, s), r.At(s.until)
 	if !from.Present() || !to.Present() {
 		return
 	}
 	start, ok := instant(from, s.Unit)
+	if ok && s.plain {
+		m.began = began{s.place, s.Unit, start}
+	}
 	end, ok2 := instant(to, s.Unit)
 	switch {
 	case !ok || !ok2:
@@ -64,7 +76,10 @@ func (m *mapReader) span(r *formats.Record, s *mappedSource) {
 func (m *mapReader) readSource(r *formats.Record) {
 	for i := range m.source.from {
 		s := &m.source.from[i]
-		n := m.value(r, s, schema.SourceIP)
+		if m.lacks(r, s) {
+			continue
+		}
+		n := m.value(r, s)
 		if !n.Present() {
 			continue
 		}
@@ -81,48 +96,81 @@ func (m *mapReader) readSource(r *formats.Record) {
 	}
 }
 
-// set sets a field from the first of its sources that gives something.
-func (m *mapReader) set(r *formats.Record, f *mappedField) {
-	for i := range f.from {
-		s := &f.from[i]
-		switch f.kind {
-		case schema.TypeString:
-			m.setText(r, f.field, s)
-		case schema.TypeInt:
-			r.SetInt(f.field, m.value(r, s, f.field))
-		case schema.TypeDouble:
-			m.setDouble(r, f.field, s)
-		case schema.TypeTimestamp, schema.TypeBool: // Mappable names none
-		case schema.TypeList:
-			m.setList(r, f.field, s)
-		case schema.TypeDyn:
-			r.SetDyn(f.field, m.value(r, s, f.field))
-		}
-		if r.Event.Has(f.field) {
-			return
-		}
-	}
-}
+// form is how a source's value becomes that of its field.
+type form uint8
 
-// setText sets a text, in the form that the field always has.
-func (m *mapReader) setText(r *formats.Record, f schema.Field, s *mappedSource) {
-	text := m.text(r, s, f)
+const (
+	asText form = iota
+	asPath
+	asHost
+	asTarget
+	asCountry
+	asContent
+	asInt
+	asDouble
+	asList
+	asAny
+	asNothing
+)
+
+// formOf returns the form that a field always has.
+func formOf(f schema.Field) form {
 	switch f {
 	case schema.URLPath:
-		_, text = formats.SplitURL(text)
+		return asPath
 	case schema.URLDomain:
-		text = hostOf(text)
+		return asHost
 	case schema.ServiceTargetName:
+		return asTarget
+	case schema.SourceGeoCountryISOCode:
+		return asCountry
+	case schema.MessageContextPromptText, schema.MessageContextResponseText:
+		return asContent
+	}
+	switch f.Info().Type {
+	case schema.TypeString:
+		return asText
+	case schema.TypeInt:
+		return asInt
+	case schema.TypeDouble:
+		return asDouble
+	case schema.TypeList:
+		return asList
+	case schema.TypeDyn:
+		return asAny
+	}
+	return asNothing // Mappable names no bool, and no time but that of the event
+}
+
+// set sets a step's field, which is wanted and absent, if the source gives something.
+func (m *mapReader) set(r *formats.Record, s *mappedSource) {
+	switch s.form {
+	case asText:
+		r.Event.SetText(s.field, m.text(r, s))
+	case asPath:
+		r.Event.SetText(s.field, formats.URLPath(m.text(r, s)))
+	case asHost:
+		r.Event.SetText(s.field, hostOf(m.text(r, s)))
+	case asTarget:
+		text := m.text(r, s)
 		if strings.Contains(text, "://") {
 			text = hostOf(text)
 		}
-	case schema.SourceGeoCountryISOCode:
-		text = upper(r, text)
-	case schema.MessageContextPromptText, schema.MessageContextResponseText:
-		r.SetContent(f, text)
-		return
+		r.Event.SetText(s.field, text)
+	case asCountry:
+		r.Event.SetText(s.field, upper(r, m.text(r, s)))
+	case asContent:
+		r.SetContent(s.field, m.text(r, s))
+	case asInt:
+		r.SetInt(s.field, m.value(r, s))
+	case asDouble:
+		m.setDouble(r, s)
+	case asList:
+		m.setList(r, s)
+	case asAny:
+		r.SetDyn(s.field, m.value(r, s))
+	case asNothing:
 	}
-	r.Put(f, text)
 }
 
 // upper returns a country's code in capitals, as the field always is; "" for what is none.
@@ -153,24 +201,24 @@ func hostOf(text string) string {
 	return formats.Host(text)
 }
 
-func (m *mapReader) setDouble(r *formats.Record, f schema.Field, s *mappedSource) {
-	if r.SetDouble(f, m.value(r, s, f)); s.Unit == UnitCent && r.Event.Has(f) {
-		r.Event.Set(f, schema.DoubleValue(r.Event.Double(f)/100))
+func (m *mapReader) setDouble(r *formats.Record, s *mappedSource) {
+	if r.SetDouble(s.field, m.value(r, s)); s.Unit == UnitCent && r.Event.Has(s.field) {
+		r.Event.Set(s.field, schema.DoubleValue(r.Event.Double(s.field)/100))
 	}
 }
 
 // setList sets a list from an array of texts, or from one text.
-func (m *mapReader) setList(r *formats.Record, f schema.Field, s *mappedSource) {
+func (m *mapReader) setList(r *formats.Record, s *mappedSource) {
 	if s.plain {
 		if n := m.node(r, s); n.Kind == scan.Array {
-			r.SetList(f, n)
+			r.SetList(s.field, n)
 			return
 		}
 	}
-	if text := m.text(r, s, f); text != "" {
+	if text := m.text(r, s); text != "" {
 		r.StartList()
 		r.ListItem(text)
-		r.PutList(f)
+		r.PutList(s.field)
 	}
 }
 
@@ -180,7 +228,7 @@ func (m *mapReader) class(r *formats.Record) {
 	switch m.m.Class {
 	case formats.ClassAPI, classHTTP:
 		method := m.said(r, &m.method)
-		r.SetCall(method)
+		r.SetCallType(method)
 		if action == "" {
 			action = method
 		}
@@ -219,12 +267,8 @@ func Classes() []string {
 // judge sets the outcome: from the HTTP status, unless the map has one of its own; what a control blocked has failed.
 func (m *mapReader) judge(r *formats.Record) {
 	r.SetOutcome(formats.Unknown)
-	for i := range m.status.from {
-		n := m.value(r, &m.status.from[i], schema.HTTPResponseStatusCode)
-		if status, ok := scan.Int(n.Src, n.Span); ok {
-			r.SetStatus(status)
-			break
-		}
+	if status, ok := m.statusOf(r); ok {
+		r.SetStatus(status)
 	}
 	switch outcome := m.first(r, &m.outcome); outcome {
 	case formats.Success, formats.Failure, formats.Unknown:
@@ -240,4 +284,21 @@ func (m *mapReader) judge(r *formats.Record) {
 	default:
 		r.Put(schema.Disposition, disposition)
 	}
+}
+
+// statusOf returns the HTTP status: an impossible one too, which the field never has.
+func (m *mapReader) statusOf(r *formats.Record) (status int64, ok bool) {
+	if len(m.status.from) == 1 && r.Event.Has(m.status.field) {
+		return r.Event.Int(m.status.field), true
+	}
+	for i := range m.status.from {
+		if m.lacks(r, &m.status.from[i]) {
+			continue
+		}
+		n := m.value(r, &m.status.from[i])
+		if status, ok = scan.Int(n.Src, n.Span); ok {
+			return status, true
+		}
+	}
+	return 0, false
 }

@@ -12,8 +12,9 @@ import (
 type Pattern struct {
 	steps    []step
 	start    int
-	anchored bool // a match begins at the text's start, or nowhere
-	group    int  // the group whose text is wanted; 0 is the whole match
+	anchored bool   // a match begins at the text's start, or nowhere
+	group    int    // the group whose text is wanted; 0 is the whole match
+	moves    []move // of a pattern that has one way only; nil: it has more
 }
 
 // step is one instruction of a pattern.
@@ -21,8 +22,9 @@ type step struct {
 	inst  *syntax.Inst
 	takes bool      // it takes a character
 	ascii [2]uint64 // of those that it takes, the ones below 0x80
+	wide  bool      // it may take some that are not
 	mark  bool      // it is reached in more than one way: what it has tried is remembered
-	run   *step     // of a greedy loop over one set of characters that what follows can not begin with: that set
+	run   *step     // of a greedy loop over one set of characters that nothing that follows begins with: that set
 }
 
 const (
@@ -73,11 +75,12 @@ func NewPattern(text string) (*Pattern, error) {
 		p.steps[i].mark = reached[i] > 1 || op == syntax.InstAlt || op == syntax.InstAltMatch
 		p.steps[i].run = p.runOf(i)
 	}
+	p.moves = p.onlyWay()
 	return p, nil
 }
 
 // runOf returns the step that the choice i loops over, where it never helps to leave the loop early: behind it stands the
-// end of the pattern, or one ASCII character that the loop does not take. Else it returns nil.
+// end of the pattern or of the text, or a character that the loop does not take. Else it returns nil.
 func (p *Pattern) runOf(i int) *step {
 	choice := p.steps[i].inst
 	if choice.Op != syntax.InstAlt {
@@ -87,17 +90,22 @@ func (p *Pattern) runOf(i int) *step {
 	if !loop.takes || int(loop.inst.Out) != i {
 		return nil
 	}
-	behind := p.steps[choice.Arg].inst
-	for behind.Op == syntax.InstCapture || behind.Op == syntax.InstNop {
-		behind = p.steps[behind.Out].inst
+	behind := &p.steps[choice.Arg]
+	for behind.inst.Op == syntax.InstCapture || behind.inst.Op == syntax.InstNop {
+		behind = &p.steps[behind.inst.Out]
 	}
 	switch {
-	case behind.Op == syntax.InstMatch:
+	case behind.inst.Op == syntax.InstMatch, behind.ends():
 		return loop
-	case behind.Op == syntax.InstRune1 && behind.Rune[0] < utf8.RuneSelf && !loop.inst.MatchRune(behind.Rune[0]):
+	case behind.takes && !(behind.wide && loop.wide) && behind.ascii[0]&loop.ascii[0]|behind.ascii[1]&loop.ascii[1] == 0:
 		return loop
 	}
 	return nil
+}
+
+// ends says that a step holds at the end of the text only.
+func (s *step) ends() bool {
+	return s.inst.Op == syntax.InstEmptyWidth && syntax.EmptyOp(s.inst.Arg) == syntax.EmptyEndText
 }
 
 func newStep(inst *syntax.Inst) step {
@@ -110,8 +118,89 @@ func newStep(inst *syntax.Inst) step {
 				s.ascii[r>>6] |= 1 << (r & 63)
 			}
 		}
+		last := inst.Rune // the last of the ranges ends with the greatest
+		s.wide = len(last) == 0 || last[len(last)-1] >= utf8.RuneSelf || syntax.Flags(inst.Arg)&syntax.FoldCase != 0
 	}
 	return s
+}
+
+// move is one thing to do of a pattern in which nothing is ever tried in two ways: it is done, or the text does not match.
+type move struct {
+	do   deed
+	what *step // of takeOne and takeAll
+}
+
+type deed uint8
+
+const (
+	takeOne   deed = iota // a character that the step takes
+	takeAll               // as many as there are
+	groupFrom             // the wanted group begins
+	groupTo
+	textEnd // nothing is left
+)
+
+// onlyWay returns the moves of a pattern that begins at the text's start and has no choices but loops that it never helps
+// to leave early, as most have that cut a line of words. Such a pattern needs neither to go back nor to remember what it
+// tried. It returns nil for all others.
+func (p *Pattern) onlyWay() (moves []move) {
+	if !p.anchored {
+		return nil
+	}
+	for place := p.start; ; {
+		s := &p.steps[place]
+		place = int(s.inst.Out)
+		switch {
+		case s.takes:
+			moves = append(moves, move{takeOne, s})
+		case s.run != nil:
+			moves = append(moves, move{takeAll, s.run})
+			place = int(s.inst.Arg)
+		case s.ends():
+			moves = append(moves, move{do: textEnd})
+		case s.inst.Op == syntax.InstCapture:
+			moves = append(moves, move{do: groupFrom + deed(s.inst.Arg&1)})
+		case s.inst.Op == syntax.InstNop:
+		case s.inst.Op == syntax.InstEmptyWidth && syntax.EmptyOp(s.inst.Arg) == syntax.EmptyBeginText && len(moves) == 0:
+		case s.inst.Op == syntax.InstMatch:
+			return moves
+		default:
+			return nil
+		}
+	}
+}
+
+// follow returns the wanted part of the text where it matches a pattern that has one way only.
+func (p *Pattern) follow(text string) (part string, ok bool) {
+	at, from, to := 0, 0, -1
+	for i := range p.moves {
+		m := &p.moves[i]
+		switch m.do {
+		case takeOne:
+			n := m.what.take(text, at)
+			if n == 0 {
+				return "", false
+			}
+			at += n
+		case takeAll:
+			at = m.what.takeAll(text, at)
+		case groupFrom:
+			from = at
+		case groupTo:
+			to = at
+		case textEnd:
+			if at < len(text) {
+				return "", false
+			}
+		}
+	}
+	switch {
+	case p.group == 0:
+		to = at
+	case to < 0:
+		return "", false // the group took no part in the match
+	}
+	return text[from:to], true
 }
 
 // matcher matches patterns for one worker. It tries the ways of a pattern in order and remembers which step failed at
@@ -135,6 +224,14 @@ func (m *matcher) find(p *Pattern, text string) (part string, ok bool) {
 	if len(text) > maxSubject {
 		return "", false
 	}
+	if p.moves != nil {
+		return p.follow(text)
+	}
+	return m.search(p, text)
+}
+
+// search is find for every pattern.
+func (m *matcher) search(p *Pattern, text string) (part string, ok bool) {
 	m.pattern, m.text = p, text
 	words := (len(p.steps)*(len(text)+1) + 63) / 64
 	if cap(m.tried) < words {
@@ -189,7 +286,7 @@ func (m *matcher) follow(place, at int) bool {
 			m.tried[bit>>6] |= 1 << (bit & 63)
 		}
 		if s.takes {
-			n := m.take(s, at)
+			n := s.take(m.text, at)
 			if n == 0 {
 				return false
 			}
@@ -231,7 +328,7 @@ func (m *matcher) follow(place, at int) bool {
 // run takes all characters that the loop of a choice does, and returns where it ends; false where it comes to a byte
 // from which that choice has failed.
 func (m *matcher) run(loop *step, choice, at int) (end int, ok bool) {
-	for n := m.take(loop, at); n > 0; n = m.take(loop, at) {
+	for n := loop.take(m.text, at); n > 0; n = loop.take(m.text, at) {
 		at += n
 		bit := choice*(len(m.text)+1) + at
 		if m.tried[bit>>6]&(1<<(bit&63)) != 0 {
@@ -243,18 +340,43 @@ func (m *matcher) run(loop *step, choice, at int) (end int, ok bool) {
 }
 
 // take returns the length in bytes of the character at a byte that a step takes, 0 where it takes none.
-func (m *matcher) take(s *step, at int) int {
-	if at == len(m.text) {
+func (s *step) take(text string, at int) int {
+	if at == len(text) {
 		return 0
 	}
-	if c := m.text[at]; c < utf8.RuneSelf {
+	if c := text[at]; c < utf8.RuneSelf {
 		return int(s.ascii[c>>6] >> (c & 63) & 1)
 	}
-	r, n := utf8.DecodeRuneInString(m.text[at:])
+	r, n := utf8.DecodeRuneInString(text[at:])
 	if !s.inst.MatchRune(r) {
 		return 0
 	}
 	return n
+}
+
+// takeAll returns where the characters from a byte on end that the step takes.
+func (s *step) takeAll(text string, at int) int {
+	low, high := s.ascii[0], s.ascii[1]
+	for at < len(text) {
+		c := text[at]
+		if c >= utf8.RuneSelf {
+			n := s.take(text, at)
+			if n == 0 {
+				break
+			}
+			at += n
+			continue
+		}
+		set := low
+		if c >= 64 {
+			set = high
+		}
+		if set>>(c&63)&1 == 0 {
+			break
+		}
+		at++
+	}
+	return at
 }
 
 // around returns the characters before and after a byte, -1 at an end of the text.

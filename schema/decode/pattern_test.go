@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+
+	"pgregory.net/rapid"
 )
 
 // goFind is what Go's own regexp says that a pattern finds.
@@ -26,6 +28,7 @@ func goFind(t *testing.T, pattern, text string) (string, bool) {
 var patterns = []string{
 	`^([A-Z]+) `, `^[A-Z]+ (\S+)`, `a*`, `(a|ab)(?:c|bcd)`, `(?i)root=([^;]+)`, `\bfoo\b`, `(?m)^(x.*)$`, `(?s)a(.*)b`, `a(.*?)b`, `(?:a+)+$`,
 	`^$`, `x{2,4}(y?)`, `[^\x00-\x7f]+`, `(?:(a)|b)*`, `\z`, `^[0-9a-f]{2}-([0-9a-f]{32})-`, `(?U)a+(b+)`, `\B.`, `(?:|a)+`, `((?:a|b|)+)c`,
+	`^(\S+)\s+(?:\S+)$`, `^(a){0}a`, `^(?:([a-z])){2}`, `^(\d*)\z`, `^(?i)k+([^k]*)`, `^[^a]*(\x{e9}+)`, `(^G)E`, `^(?:(a+)|b)`, `^^.(.)`, `^a+?(a*)`, `^(?s:.*)$`,
 }
 
 var subjects = []string{
@@ -45,6 +48,64 @@ func TestPatternFindsWhatGoFinds(t *testing.T) {
 			if got, ok := m.find(p, s); got != want || ok != wantOK {
 				t.Errorf("%s in %q: got %q %v, want %q %v", text, s, got, ok, want, wantOK)
 			}
+		}
+	}
+}
+
+// What is found without going back is what is found with it, from patterns made of what lines are cut by.
+func TestTheOnlyWayFindsTheSame(t *testing.T) {
+	parts := []string{`[A-Z]`, `\S`, `\s`, ` `, `a`, `.`, `[^/:?#]`, `\x{e9}`, `\d`, `(?i:k)`, `-`, `$`, `\pL`}
+	counts := []string{"", "", "+", "*", "{2}", "?", "+?"}
+	letters := []string{"G", "a", " ", "\t", "k", "\u212a", "\u00e9", "1", "/", "-", "\xff", "\n"}
+	ways := 0
+	rapid.Check(t, func(t *rapid.T) {
+		var pattern, text strings.Builder
+		pattern.WriteByte('^')
+		n := rapid.IntRange(1, 5).Draw(t, "parts")
+		from := rapid.IntRange(0, n).Draw(t, "group from")
+		to := rapid.IntRange(from, n).Draw(t, "group to")
+		for i := 0; i <= n; i++ {
+			if i == from {
+				pattern.WriteByte('(')
+			}
+			if i == to {
+				pattern.WriteByte(')')
+			}
+			if i < n {
+				pattern.WriteString(rapid.SampledFrom(parts).Draw(t, "part") + rapid.SampledFrom(counts).Draw(t, "count"))
+			}
+		}
+		for _, letter := range rapid.SliceOfN(rapid.SampledFrom(letters), 0, 12).Draw(t, "text") {
+			text.WriteString(strings.Repeat(letter, rapid.IntRange(1, 3).Draw(t, "times")))
+		}
+		p, err := NewPattern(pattern.String())
+		if err != nil {
+			t.Fatalf("%s: %v", pattern.String(), err)
+		}
+		if p.moves == nil {
+			return
+		}
+		ways++
+		var m matcher
+		want, wantOK := m.search(p, text.String())
+		if got, ok := m.find(p, text.String()); got != want || ok != wantOK {
+			t.Fatalf("%s in %q: got %q %v, want %q %v", pattern.String(), text.String(), got, ok, want, wantOK)
+		}
+	})
+	if ways == 0 {
+		t.Error("no pattern has one way only")
+	}
+}
+
+// The patterns that most maps need are matched without going back.
+func TestLinesAreCutInOneWay(t *testing.T) {
+	for _, text := range []string{`^([A-Z]+) `, `^[A-Z]+ (\S+)`, `^[a-z]+://([^/:?#]+)`, `^[0-9a-f]{2}-([0-9a-f]{32})-`, `^(\S+)\s+\d+$`} {
+		p, err := NewPattern(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.moves == nil {
+			t.Errorf("%s has more ways than one", text)
 		}
 	}
 }

@@ -17,8 +17,8 @@ func ParseIP(s string) (ip netip.Addr, ok bool) {
 
 // parseIP is ParseIP, and says whether the text is the address's normal form; it may be that too where it is not said.
 func parseIP(s string) (ip netip.Addr, normal, ok bool) {
-	if ip, ok = parseQuad(s); ok {
-		return ip, true, true
+	if octets, ok := parseQuad(s); ok {
+		return netip.AddrFrom4(octets), true, true
 	}
 	ip, ok = parseWideIP(s)
 	return ip, false, ok
@@ -71,8 +71,7 @@ func spellsIP(s string) bool {
 const maxAddress = 64
 
 // parseQuad reads IPv4 as it is nearly always written, which is its normal form: four numbers without leading zeros.
-func parseQuad(s string) (ip netip.Addr, ok bool) {
-	var octets [4]byte
+func parseQuad(s string) (octets [4]byte, ok bool) {
 	at, n, digits := 0, 0, 0
 	for i := range len(s) {
 		c := s[i]
@@ -82,14 +81,14 @@ func parseQuad(s string) (ip netip.Addr, ok bool) {
 			continue
 		}
 		if c-'0' > 9 || digits > 0 && n == 0 {
-			return ip, false
+			return octets, false
 		}
 		if n, digits = n*10+int(c-'0'), digits+1; n > 255 {
-			return ip, false
+			return octets, false
 		}
 	}
 	octets[3] = byte(n)
-	return netip.AddrFrom4(octets), at == 3 && digits > 0
+	return octets, at == 3 && digits > 0
 }
 
 // setIP sets source.ip in its normal form; text is what it was read from, and used where it already is that form, which
@@ -109,6 +108,12 @@ func (r *Record) setIP(ip netip.Addr, text string, normal bool) {
 // SetSource sets source.ip from the peer's address, or from X-Forwarded-For where the peer is believed: a loopback
 // (a side-car) or one that the source's configuration names. It is false where there is no valid address.
 func (r *Record) SetSource(peer, forwarded string) bool {
+	if forwarded == "" {
+		if _, ok := parseQuad(peer); ok {
+			r.Event.SetText(schema.SourceIP, peer)
+			return true
+		}
+	}
 	ip, normal, ok := parseIP(peer)
 	if ok && forwarded != "" && r.believes(ip) {
 		if origin, text, ok := r.origin(forwarded); ok {
@@ -188,24 +193,60 @@ func isName(s string) bool {
 
 // SplitURL returns the host without a port and the path without the query of a URL; a URL without a scheme is a path.
 func SplitURL(url string) (host, path string) {
-	rest := url
-	if i := strings.Index(url, "://"); i >= 0 && !strings.ContainsAny(url[:i], "/?#") {
-		rest = url[i+len("://"):]
-		end := 0
-		for end < len(rest) && rest[end] != '/' && rest[end] != '?' && rest[end] != '#' {
-			end++
-		}
-		host, rest = rest[:end], rest[end:]
-		if at := strings.LastIndexByte(host, '@'); at >= 0 {
-			host = host[at+1:] // never keep a password
-		}
-		host = Host(host)
+	at := authority(url)
+	if at == 0 {
+		return "", withoutQuery(url)
 	}
-	end := 0
-	for end < len(rest) && rest[end] != '?' && rest[end] != '#' {
-		end++
+	end := at + hostEnd(url[at:])
+	host, path = url[at:end], withoutQuery(url[end:])
+	if at := strings.LastIndexByte(host, '@'); at >= 0 {
+		host = host[at+1:] // never keep a password
 	}
-	return host, rest[:end]
+	return Host(host), path
+}
+
+// URLPath returns the path that SplitURL does.
+func URLPath(url string) string {
+	if at := authority(url); at > 0 {
+		url = url[at+hostEnd(url[at:]):]
+	}
+	return withoutQuery(url)
+}
+
+// withoutQuery returns a path without what follows it in a URL.
+func withoutQuery(path string) string {
+	if end := strings.IndexByte(path, '?'); end >= 0 {
+		path = path[:end]
+	}
+	if end := strings.IndexByte(path, '#'); end >= 0 {
+		path = path[:end]
+	}
+	return path
+}
+
+// authority returns where the authority of a URL begins, behind its scheme; 0 where it has none.
+func authority(url string) int {
+	for i := range len(url) {
+		switch url[i] {
+		case '/', '?', '#':
+			return 0
+		case ':':
+			if strings.HasPrefix(url[i:], "://") {
+				return i + len("://")
+			}
+		}
+	}
+	return 0
+}
+
+// hostEnd returns where an authority that a text begins with ends.
+func hostEnd(text string) int {
+	for i := range len(text) {
+		if c := text[i]; c == '/' || c == '?' || c == '#' {
+			return i
+		}
+	}
+	return len(text)
 }
 
 // Host returns an authority's host: without a port, and without brackets around an IPv6 address.

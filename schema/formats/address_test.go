@@ -2,6 +2,7 @@ package formats
 
 import (
 	"net/netip"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -31,7 +32,8 @@ func TestParseQuad(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.StringMatching(`[0-9]{0,3}(\.[0-9]{0,3}){2,4}x?`).Draw(t, "text")
 		want, err := netip.ParseAddr(text)
-		ip, ok := parseQuad(text)
+		octets, ok := parseQuad(text)
+		ip := netip.AddrFrom4(octets)
 		if ok != (err == nil) || ok && (ip != want || ip.String() != text) {
 			t.Errorf("parseQuad(%q): got %v %v, want %v %v", text, ip, ok, want, err)
 		}
@@ -54,6 +56,27 @@ func TestSplitURL(t *testing.T) {
 			t.Errorf("SplitURL(%q): got %q, want %q", in, got, want)
 		}
 	}
+}
+
+// A URL is split in one pass as the words of SplitURL say it.
+func TestSplitURLBySearch(t *testing.T) {
+	bySearch := func(url string) (host, path string) {
+		if i := strings.Index(url, "://"); i >= 0 && !strings.ContainsAny(url[:i], "/?#") {
+			url = url[i+len("://"):]
+			end := strings.IndexAny(url+"/", "/?#")
+			host, url = url[:end], url[end:]
+			host = Host(host[strings.LastIndexByte(host, '@')+1:])
+		}
+		return host, url[:strings.IndexAny(url+"?", "?#")]
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		url := strings.Join(rapid.SliceOf(rapid.SampledFrom([]string{"://", ":", "/", "?", "#", "@", "a", "[", "]", "\u00e9"})).Draw(t, "url"), "")
+		wantHost, wantPath := bySearch(url)
+		host, path := SplitURL(url)
+		if host != wantHost || path != wantPath || URLPath(url) != wantPath {
+			t.Errorf("SplitURL(%q): got %q %q, and the path %q, want %q %q", url, host, path, URLPath(url), wantHost, wantPath)
+		}
+	})
 }
 
 func TestDenied(t *testing.T) {

@@ -32,7 +32,7 @@ func (r *Record) AgentByAddress(userAgent string) {
 		from = r.Event.Text(schema.SourceDomain)
 	}
 	if from != "" || userAgent != "" {
-		r.Agent(AddressRung, r.Arena.Concat(from, "|", userAgent))
+		r.Agent(AddressRung, r.Join([]string{from, userAgent}, "|"))
 	}
 }
 

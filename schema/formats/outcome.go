@@ -81,5 +81,12 @@ func typeOfMethod(method string) string {
 // SetCall makes the event a plain API call: its action is the method.
 func (r *Record) SetCall(method string) {
 	r.SetClass(ClassAPI, method)
-	r.Put(schema.EventType, typeOfMethod(method))
+	r.SetCallType(method)
+}
+
+// SetCallType sets what an API call does from its method.
+func (r *Record) SetCallType(method string) {
+	if r.Wants(schema.EventType) {
+		r.Event.SetText(schema.EventType, typeOfMethod(method))
+	}
 }

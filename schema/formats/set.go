@@ -70,7 +70,10 @@ func (r *Record) SetInt(f schema.Field, n Node) {
 	if !n.Present() || !r.Wants(f) || empty(n) {
 		return
 	}
-	v, ok := scan.Int(n.Src, n.Span)
+	v, ok := scaledPlain(n, 1)
+	if !ok {
+		v, ok = scan.Int(n.Src, n.Span)
+	}
 	if !ok || v < 0 {
 		r.Fault(f)
 		return
@@ -123,6 +126,49 @@ const maxScaled = float64(1<<63 - 1025)
 
 // scaled returns a number times unit, to the nearest whole.
 func scaled(n Node, unit int64) (int64, bool) {
+	if v, ok := scaledPlain(n, unit); ok {
+		return v, true
+	}
+	return scaledAny(n, unit)
+}
+
+// maxPlain is what scaledPlain stays below, 2^49: up to it a float64 is near enough to the product to be rounded to it.
+const maxPlain = 1 << 49
+
+// scaledPlain is scaled of digits with at most one point among them, as nearly all durations are, where the product is
+// whole; not ok where it is more than that.
+func scaledPlain(n Node, unit int64) (product int64, ok bool) {
+	text := n.Raw()
+	if n.Kind == scan.String && !n.Escaped() {
+		text = text[1 : len(text)-1]
+	} else if n.Kind != scan.Number {
+		return 0, false
+	}
+	if text == "" || text[0] == '0' && len(text) > 1 && text[1] != '.' {
+		return 0, false
+	}
+	point := 0 // where it is
+	for i := range len(text) {
+		switch digit := text[i] - '0'; {
+		case digit <= 9 && product < maxPlain/10:
+			product = product*10 + int64(digit)
+			if point > 0 {
+				if unit%10 != 0 {
+					return 0, false
+				}
+				unit /= 10
+			}
+		case text[i] == '.' && i > 0 && point == 0 && i < len(text)-1:
+			point = i
+		default:
+			return 0, false
+		}
+	}
+	return product * unit, product < maxPlain/unit
+}
+
+// scaledAny is scaled of every number.
+func scaledAny(n Node, unit int64) (int64, bool) {
 	if v, ok := scan.Int(n.Src, n.Span); ok {
 		p := v * unit
 		return p, p/unit == v
