@@ -68,7 +68,8 @@ const (
 )
 
 func openOTLP(p *formats.Paths) formats.Reader {
-	outer := newAttributes(nil)
+	known := newNames()
+	outer := newAttributes(known, nil)
 	return &otlp{
 		resourceSpans: p.Open("resourceSpans"), resourceLogs: p.Open("resourceLogs"), traceID: p.Add("traceId"), spanID: p.Add("spanId"),
 		parentID: p.Add("parentSpanId"), kind: p.Add("kind"), start: p.Add("startTimeUnixNano"), end: p.Add("endTimeUnixNano"),
@@ -80,7 +81,7 @@ func openOTLP(p *formats.Paths) formats.Reader {
 		scope: formats.NewShape([]string{"scope", "name"}, []string{"instrumentationLibrary", "name"}, []string{"scope", "attributes"},
 			[]string{"spans"}, []string{"logRecords"}),
 		event: formats.NewShape([]string{"name"}, []string{"attributes"}),
-		outer: outer, own: newAttributes(outer), chat: NewConversation(),
+		outer: outer, own: newAttributes(known, outer), chat: NewConversation(),
 	}
 }
 
