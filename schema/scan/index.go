@@ -21,7 +21,7 @@ type Noted struct {
 // Name returns the member's key as it is written between its quotes in src, "" where the value is no member.
 func (e *Noted) Name(src string) string { return src[e.key:e.past] }
 
-// Size returns how many values it is with all that is inside it: that many further comes the one behind it.
+// Size returns how many values it is with all that is inside it: that many further in a list is the one behind it.
 func (e *Noted) Size() int { return int(e.size) }
 
 // maxEntries bounds what an Index holds: 2^16 values, 2 MiB. Only hostile records have more.
@@ -82,9 +82,9 @@ func (x *Index) Members(src string, object Span, a *Arena, yield func(key string
 	}
 }
 
-// Inside returns what is noted inside an object or array, each with what is inside it behind it; ok is false where
-// nothing was noted and the text tells it. It is the same as Members and Each, without a call for each and for whoever
-// looks at what it knows well; valid until the next Reset.
+// Inside returns what Members or Each would, without a call for each: the values inside an object or array, behind each
+// of them what is inside it. It is for whoever knows by its place what it looks at. ok is false where they are not noted,
+// and the text has to be read. The list is valid until the next Reset.
 func (x *Index) Inside(v Span) (list []Noted, ok bool) {
 	if v.at() == 0 {
 		return nil, false
