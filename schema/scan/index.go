@@ -1,14 +1,12 @@
 package scan
 
-import "slices"
-
 // Index is what stands inside some values of validated texts, as it was noted while they were validated: whoever looks
 // into them walks what is there and does not read the text again. It says nothing that the text does not, and it may
 // leave things out, which are then read from the text. It belongs to one worker; the zero Index is empty and ready.
 //
 // A Span that an Index gave out is valid for it until the next Reset.
 type Index struct {
-	entries []entry
+	entries []Noted
 	over    bool // there was more than maxEntries
 
 	elements []element // of arrays of records
@@ -17,18 +15,25 @@ type Index struct {
 	walker selection // of SelectAt, which is called for every small object: setting up a new one took half of its time
 }
 
-// entry is one value in an Index. What stands inside it comes behind it, up to next.
-type entry struct {
+// Noted is one value in an Index. What stands inside it comes behind it.
+type Noted struct {
 	Span
 	key, past  int32 // the key between its quotes, of the member of an object
-	next       int32 // the place of the first entry that is not inside
+	size       int32 // how many it is, with all that is inside it
 	keyEscaped bool
 }
+
+// Name returns the member's key as it is written between its quotes in src, "" where the value is no member.
+func (e *Noted) Name(src string) string { return src[e.key:e.past] }
+
+// Size returns how many values it is with all that is inside it: that many further in a list is the one behind it.
+func (e *Noted) Size() int { return int(e.size) }
 
 // maxEntries bounds what an Index holds: 2^16 values, 2 MiB. Only hostile records have more.
 const maxEntries = 1 << 16
 
-// minEntries is what an Index has room for from its first value on, more than most records need.
+// minEntries is what an Index has room for from its first value on, more than most records need. Doubled often enough it
+// is maxEntries.
 const minEntries = 256
 
 // Reset empties the index.
@@ -60,9 +65,8 @@ func (x *Index) Each(src string, array Span, yield func(elem Span) bool) {
 		Each(src, array, yield)
 		return
 	}
-	next := x.entries[array.at()-1].next
-	for i := array.at(); i < next; i = x.entries[i].next {
-		if !yield(x.entries[i].Span) {
+	for list := x.inside(array.at()); len(list) > 0; list = list[list[0].size:] {
+		if !yield(list[0].Span) {
 			return
 		}
 	}
@@ -74,17 +78,31 @@ func (x *Index) Members(src string, object Span, a *Arena, yield func(key string
 		Members(src, object, a, yield)
 		return
 	}
-	next := x.entries[object.at()-1].next
-	for i := object.at(); i < next; i = x.entries[i].next {
-		e := &x.entries[i]
-		key := src[e.key:e.past]
+	for list := x.inside(object.at()); len(list) > 0; list = list[list[0].size:] {
+		e := &list[0]
+		key := e.Name(src)
 		if e.keyEscaped {
 			key = Text(src, Span{Start: e.key - 1, End: e.past + 1, Kind: String, note: 1}, a)
 		}
-		if !yield(key, x.entries[i].Span) {
+		if !yield(key, e.Span) {
 			return
 		}
 	}
+}
+
+// Inside returns what Members or Each would, without a call for each: the values inside an object or array, behind each
+// of them what is inside it. It is for whoever knows by its place what it looks at. ok is false where they are not noted,
+// and the text has to be read. The list is valid until the next Reset.
+func (x *Index) Inside(v Span) (list []Noted, ok bool) {
+	if v.at() == 0 {
+		return nil, false
+	}
+	return x.inside(v.at()), true
+}
+
+// inside returns what is inside the value that is noted at a place + 1.
+func (x *Index) inside(at int32) []Noted {
+	return x.entries[at : at-1+x.entries[at-1].size]
 }
 
 // SelectAt is Trie.SelectAt, by what is noted.
@@ -105,9 +123,8 @@ func (x *Index) EachSelect(t *Trie, src string, array Span, out []Span, yield fu
 		t.Each(src, array, out, yield)
 		return
 	}
-	next := x.entries[array.at()-1].next
-	for i := array.at(); i < next; i = x.entries[i].next {
-		elem := x.entries[i].Span
+	for list := x.inside(array.at()); len(list) > 0; list = list[list[0].size:] {
+		elem := list[0].Span
 		x.SelectAt(t, src, elem, out)
 		if !yield(elem) {
 			return
@@ -118,13 +135,9 @@ func (x *Index) EachSelect(t *Trie, src string, array Span, out []Span, yield fu
 // begin makes room for a value, whose key is src[key:past] where it has one, and returns its place + 1, 0 where there is
 // no more room.
 func (x *Index) begin(key, past int, v verdict) (at int32) {
-	if len(x.entries) >= maxEntries {
-		x.over = true
-		return 0
-	}
 	n := len(x.entries)
-	if n == cap(x.entries) {
-		x.entries = slices.Grow(x.entries, max(n, minEntries))
+	if n == cap(x.entries) && !x.grow() {
+		return 0
 	}
 	x.entries = x.entries[:n+1]
 	e := &x.entries[n] // finish sets the rest
@@ -132,11 +145,24 @@ func (x *Index) begin(key, past int, v verdict) (at int32) {
 	return int32(n + 1)
 }
 
+// grow makes room for more values, false where there are maxEntries.
+func (x *Index) grow() bool {
+	n := len(x.entries)
+	if n == maxEntries {
+		x.over = true
+		return false
+	}
+	entries := make([]Noted, n, max(2*n, minEntries))
+	copy(entries, x.entries)
+	x.entries = entries
+	return true
+}
+
 // finish notes where the value that begin made room for stands; all that is inside it is noted already.
 func (x *Index) finish(at int32, start, end int, v verdict) {
 	e := &x.entries[at-1]
 	e.Span = newSpan(start, end, v)
-	e.next = int32(len(x.entries))
+	e.size = int32(len(x.entries)) - at + 1
 	if e.Kind >= Object && !x.over { // else not all that is inside is noted
 		e.note = at
 	}
@@ -259,15 +285,13 @@ func (s *selection) walk(at int32, n *node) {
 		var room [seenWords]uint64
 		seen.many = n.marks(room[:])
 	}
-	x := s.index
-	next := x.entries[at-1].next
-	for i := at; i < next; i = x.entries[i].next {
-		e := &x.entries[i]
+	for list := s.index.inside(at); len(list) > 0; list = list[list[0].size:] {
+		e := &list[0]
 		var v verdict
 		if e.keyEscaped {
 			v = escaped
 		}
-		c := n.match(s.src[e.key:e.past], v)
+		c := n.match(e.Name(s.src), v)
 		if c < 0 {
 			continue
 		}
@@ -275,12 +299,12 @@ func (s *selection) walk(at int32, n *node) {
 		switch {
 		case len(below.children) == 0 || e.Kind != Object:
 		case e.note > 0:
-			s.walk(i+1, below)
+			s.walk(e.note, below)
 		default:
 			s.passObject(int(e.Start), below)
 		}
 		if below.place >= 0 {
-			s.put(below.place, x.entries[i].Span)
+			s.put(below.place, e.Span)
 		}
 	}
 }

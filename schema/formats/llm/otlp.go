@@ -2,6 +2,7 @@ package llm
 
 import (
 	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"strings"
 
@@ -68,7 +69,8 @@ const (
 )
 
 func openOTLP(p *formats.Paths) formats.Reader {
-	outer := newAttributes(nil)
+	known := newNames()
+	outer := newAttributes(known, nil)
 	return &otlp{
 		resourceSpans: p.Open("resourceSpans"), resourceLogs: p.Open("resourceLogs"), traceID: p.Add("traceId"), spanID: p.Add("spanId"),
 		parentID: p.Add("parentSpanId"), kind: p.Add("kind"), start: p.Add("startTimeUnixNano"), end: p.Add("endTimeUnixNano"),
@@ -80,7 +82,7 @@ func openOTLP(p *formats.Paths) formats.Reader {
 		scope: formats.NewShape([]string{"scope", "name"}, []string{"instrumentationLibrary", "name"}, []string{"scope", "attributes"},
 			[]string{"spans"}, []string{"logRecords"}),
 		event: formats.NewShape([]string{"name"}, []string{"attributes"}),
-		outer: outer, own: newAttributes(outer), chat: NewConversation(),
+		outer: outer, own: newAttributes(known, outer), chat: NewConversation(),
 	}
 }
 
@@ -164,7 +166,7 @@ func (o *otlp) readSpan(r *formats.Record) {
 		return
 	}
 	if end := r.At(o.end); !zero(end) {
-		if to, ok := scan.Time(end.Src, end.Span); ok && to >= r.Time() && !zero(r.At(o.start)) {
+		if to, ok := instant(end); ok && to >= r.Time() && !zero(r.At(o.start)) {
 			r.Event.SetInt(schema.EventDuration, to-r.Time())
 		}
 	}
@@ -182,12 +184,9 @@ func (o *otlp) readSpan(r *formats.Record) {
 
 // begin sets the time and the ids of the trace.
 func (o *otlp) begin(r *formats.Record, times ...formats.Node) bool {
-	for i := range times {
-		if zero(times[i]) {
-			times[i] = formats.Node{}
-		}
-	}
-	if !r.Start(times...) {
+	if ns, ok := nanos(times[0]); ok {
+		r.StartAt(ns)
+	} else if !start(r, times) {
 		return false
 	}
 	// They are needed for the event's id, whether wanted or not.
@@ -195,6 +194,44 @@ func (o *otlp) begin(r *formats.Record, times ...formats.Node) bool {
 	r.Event.SetText(schema.SpanID, traceID(r, r.At(o.spanID)))
 	r.Put(schema.SpanParentID, traceID(r, r.At(o.parentID)))
 	return true
+}
+
+// start sets the time from the first value that holds one, and is no 0.
+func start(r *formats.Record, times []formats.Node) bool {
+	for i := range times {
+		if zero(times[i]) {
+			times[i] = formats.Node{}
+		}
+	}
+	return r.Start(times...)
+}
+
+// instant is scan.Time.
+func instant(n formats.Node) (ns int64, ok bool) {
+	if ns, ok = nanos(n); ok {
+		return ns, true
+	}
+	return scan.Time(n.Src, n.Span)
+}
+
+// nanos is scan.Time of a time as nearly all are, a text of 19 digits that are ns from the year 2001 on, and fit.
+func nanos(n formats.Node) (ns int64, ok bool) {
+	const digits = 19
+	if n.Kind != scan.String || n.End-n.Start != digits+2 {
+		return 0, false
+	}
+	text := n.Src[n.Start+1 : n.End-1]
+	if text[0] < '1' || text[0] > '8' {
+		return 0, false
+	}
+	for i := range len(text) {
+		digit := text[i] - '0'
+		if digit > 9 {
+			return 0, false
+		}
+		ns = ns*10 + int64(digit)
+	}
+	return ns, true
 }
 
 // zero says that a number is 0, which OTLP's times are where there is none.
@@ -217,10 +254,28 @@ func traceID(r *formats.Record, n formats.Node) string {
 			text = r.Arena.Hold(h[:hex.Encode(h[:], b[:size])])
 		}
 	}
+	if plainID(text) {
+		return text
+	}
 	if strings.Trim(text, "0") == "" {
 		return ""
 	}
 	return strings.ToLower(text) // the same text where it is lower case
+}
+
+// plainID says that an id is as nearly all are: whole words of 8 bytes that are ASCII without the letters from @ to _,
+// and not all of them zeros.
+func plainID(text string) bool {
+	const ones, zeros = 0x0101010101010101, 0x3030303030303030
+	other, word := uint64(0), uint64(0)
+	for ; len(text) >= 8; text = text[8:] {
+		word = binary.LittleEndian.Uint64([]byte(text))
+		if (word|word<<1&^(word<<2))&(ones*0x80) != 0 {
+			return false // a byte of 0x80 or more, or one of 0x40 to 0x5f
+		}
+		other |= word ^ zeros
+	}
+	return text == "" && other != 0
 }
 
 // The kinds of spans that stand for a call between services.

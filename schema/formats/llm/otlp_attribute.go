@@ -157,42 +157,12 @@ func attributeNames() [numAttributes][]string {
 	}
 }
 
-// name says which attribute a name means, and its rank among the names of it.
-type name struct {
-	attribute attribute
-	rank      uint8
-}
-
-// nameIndex finds what a name means.
-type nameIndex struct {
-	trie  scan.Trie
-	names []name // by place
-}
-
-func newNameIndex() *nameIndex {
-	x := new(nameIndex)
-	for a, list := range attributeNames() {
-		for rank, key := range list {
-			x.trie.Add(key)
-			x.names = append(x.names, name{attribute(a), uint8(rank)})
-		}
-	}
-	return x
-}
-
-func (x *nameIndex) find(key string) (known name, ok bool) {
-	place := x.trie.Find(key)
-	if place < 0 {
-		return name{}, false
-	}
-	return x.names[place], true
-}
-
 // attributes are those of a span or record and, where it has not, of what stands around it. Scalars are their JSON
 // values; lists and maps stand as OTLP's and are made plain where they are wanted.
 type attributes struct {
-	index  *nameIndex
+	names  *names
 	shape  *formats.Shape
+	src    string // in which the values of all slots stand
 	slots  [numAttributes]slot
 	filled []attribute // whose slots are to be emptied
 	around *attributes // nil: nothing stands around
@@ -202,10 +172,12 @@ type attributes struct {
 
 // slot is the value of one attribute, of all of whose names that are there it is the first.
 type slot struct {
-	value  formats.Node
+	value  scan.Span
 	rank   uint8
 	nested bool
 }
+
+func (s *slot) present() bool { return s.value.Kind > scan.Null }
 
 // Places in the shape of an attribute.
 const (
@@ -220,9 +192,9 @@ const (
 	valueBytes
 )
 
-func newAttributes(around *attributes) *attributes {
+func newAttributes(known *names, around *attributes) *attributes {
 	return &attributes{
-		index: newNameIndex(), lists: newIndexed(), around: around,
+		names: known, lists: newIndexed(), around: around,
 		shape: formats.NewShape([]string{"key"}, []string{"value"}, []string{"value", "stringValue"}, []string{"value", "intValue"},
 			[]string{"value", "boolValue"}, []string{"value", "doubleValue"}, []string{"value", "arrayValue", "values"},
 			[]string{"value", "kvlistValue", "values"}, []string{"value", "bytesValue"}),
@@ -237,34 +209,66 @@ func (a *attributes) reset() {
 	a.lists.reset()
 }
 
-// slot returns an attribute's own slot, else the one of what stands around.
-func (a *attributes) slot(at attribute) *slot {
-	if s := &a.slots[at]; s.value.Present() || a.around == nil {
-		return s
+// slot returns an attribute's own slot, else the one of what stands around, and the text in which its value stands.
+func (a *attributes) slot(at attribute) (s *slot, src string) {
+	if s := &a.slots[at]; s.present() || a.around == nil {
+		return s, a.src
 	}
-	return &a.around.slots[at]
+	return &a.around.slots[at], a.around.src
 }
 
-// read takes a list of attributes. A key that stands twice counts as the last, and is counted.
+// read takes a list of attributes. A key that stands twice counts as the last, and is counted. All lists that are read
+// until the next reset stand in one text.
 func (a *attributes) read(r *formats.Record, list formats.Node) {
-	r.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
-		if elem.Kind != scan.Object {
-			r.FaultNamed("attributes")
+	if list.Kind != scan.Array {
+		return
+	}
+	a.src = list.Src
+	noted, ok := r.Index.Inside(list.Span)
+	if !ok {
+		scan.Each(list.Src, list.Span, func(elem scan.Span) bool {
+			a.take(r, elem)
 			return true
+		})
+		return
+	}
+	for ; len(noted) > 0; noted = noted[noted[0].Size():] {
+		if key, value, ok := a.plainPair(noted[:noted[0].Size()]); ok {
+			a.set(r, key, value, false)
+			continue
 		}
-		key, value, nested := a.one(r, formats.Node{Src: list.Src, Span: elem})
-		if known, ok := a.index.find(key); ok {
-			a.set(r, key, known, value, nested)
-		} else if !nested {
-			a.lists.add(r, key, value)
-		}
-		return true
-	})
+		a.take(r, noted[0].Span)
+	}
 }
 
-// one returns an attribute's key and value; nested says that it is a list or a map of OTLP's. Nearly every value is an
-// object of one scalar, which is told without the shape.
-func (a *attributes) one(r *formats.Record, n formats.Node) (key string, value formats.Node, nested bool) {
+// plainPair is pair of an attribute as nearly all are: an object of a key, which is text without escapes, and a value that
+// is an object of one scalar, in this order. It is false for all others. Only what stands in an object has a name, so
+// that the names tell that both are objects.
+func (a *attributes) plainPair(noted []scan.Noted) (key string, value scan.Span, ok bool) {
+	if len(noted) != 4 {
+		return "", value, false
+	}
+	name, outer, inner := &noted[1], &noted[2], &noted[3]
+	if outer.Size() != 2 || outer.Name(a.src) != "value" || name.Name(a.src) != "key" ||
+		name.Kind != scan.String || name.Escaped() || plainRank(inner.Name(a.src)) >= plainLists {
+		return "", value, false
+	}
+	return a.src[name.Start+1 : name.End-1], inner.Span, true
+}
+
+// take takes any attribute.
+func (a *attributes) take(r *formats.Record, elem scan.Span) {
+	if elem.Kind != scan.Object {
+		r.FaultNamed("attributes")
+		return
+	}
+	key, value, nested := a.pair(r, formats.Node{Src: a.src, Span: elem})
+	a.set(r, key, value, nested)
+}
+
+// pair returns an attribute's key and value; nested says that it is a list or a map of OTLP's. An object of one scalar
+// is told without the shape.
+func (a *attributes) pair(r *formats.Record, n formats.Node) (key string, value scan.Span, nested bool) {
 	var name, outer, inner scan.Span
 	r.Index.Members(n.Src, n.Span, &r.Arena, func(key string, v scan.Span) bool {
 		switch key {
@@ -283,21 +287,28 @@ func (a *attributes) one(r *formats.Record, n formats.Node) (key string, value f
 		return true
 	})
 	if alternatives == 1 && rank < plainLists {
-		if value = (formats.Node{Src: n.Src, Span: inner}); value.Present() {
-			return key, value, false
-		}
-		return key, formats.Node{}, false
+		return key, inner, false
 	}
 	a.shape.Select(r, n)
 	value, nested = a.value()
 	return key, value, nested
 }
 
-// set takes an attribute.
-func (a *attributes) set(r *formats.Record, key string, known name, value formats.Node, nested bool) {
+// set takes an attribute's value.
+func (a *attributes) set(r *formats.Record, key string, value scan.Span, nested bool) {
+	if value.Kind == scan.Null {
+		value = scan.Span{}
+	}
+	known, ok := a.names.find(key)
+	if !ok {
+		if !nested {
+			a.lists.add(key, formats.Node{Src: a.src, Span: value})
+		}
+		return
+	}
 	s := &a.slots[known.attribute]
-	switch there := s.value.Present(); {
-	case !value.Present() || there && known.rank > s.rank:
+	switch there := s.present(); {
+	case value.Kind == scan.Absent || there && known.rank > s.rank:
 		return
 	case !there:
 		a.filled = append(a.filled, known.attribute)
@@ -308,38 +319,42 @@ func (a *attributes) set(r *formats.Record, key string, known name, value format
 }
 
 // value returns the selected attribute's value; nested says that it is a list or a map of OTLP's.
-func (a *attributes) value() (value formats.Node, nested bool) {
+func (a *attributes) value() (value scan.Span, nested bool) {
 	for _, place := range [...]int{valueString, valueInt, valueBool, valueDouble} {
 		if n := a.shape.At(place); n.Present() {
-			return n, false
+			return n.Span, false
 		}
 	}
 	for _, place := range [...]int{valueArray, valueList, valueBytes} {
 		if a.shape.At(place).Present() {
-			return a.shape.At(attributeValue), true
+			return a.shape.At(attributeValue).Span, true
 		}
 	}
-	return formats.Node{}, false
+	return scan.Span{}, false
 }
 
 // at returns a scalar, absent for lists and maps.
 func (a *attributes) at(i attribute) formats.Node {
-	if s := a.slot(i); !s.nested {
-		return s.value
+	if s, src := a.slot(i); !s.nested {
+		return formats.Node{Src: src, Span: s.value}
 	}
 	return formats.Node{}
 }
 
 // has says that there is a value of any kind.
-func (a *attributes) has(i attribute) bool { return a.slot(i).value.Present() }
+func (a *attributes) has(i attribute) bool {
+	s, _ := a.slot(i)
+	return s.present()
+}
 
 // plain returns a value as plain JSON.
 func (a *attributes) plain(r *formats.Record, i attribute) formats.Node {
-	s := a.slot(i)
+	s, src := a.slot(i)
+	n := formats.Node{Src: src, Span: s.value}
 	if !s.nested {
-		return s.value
+		return n
 	}
-	a.text = appendPlain(a.text[:0], r, a.shape, s.value, 0)
+	a.text = appendPlain(a.text[:0], r, a.shape, n, 0)
 	return r.Parse(a.text)
 }
 

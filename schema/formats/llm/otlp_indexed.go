@@ -64,7 +64,7 @@ var indexedPrefixes = [...]struct {
 const maxIndexed = 10_000
 
 // add takes an attribute, if it is one of these.
-func (x *indexed) add(r *formats.Record, key string, value formats.Node) {
+func (x *indexed) add(key string, value formats.Node) {
 	for i := range indexedPrefixes {
 		rest, ok := strings.CutPrefix(key, indexedPrefixes[i].prefix)
 		if !ok {

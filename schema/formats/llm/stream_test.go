@@ -145,7 +145,7 @@ func TestIndexedMessagesInAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		x := newIndexed()
 		for _, a := range rapid.Permutation(attrs).Draw(t, "order") {
-			x.add(r, a.key, r.Quote(a.value))
+			x.add(a.key, r.Quote(a.value))
 		}
 		x.sort()
 		if got := x.messages(r, listInput).Raw(); got != want {
