@@ -92,7 +92,8 @@ func (x *Index) Members(src string, object Span, a *Arena, yield func(key string
 
 // Inside returns what Members or Each would, without a call for each: the values inside an object or array, behind each
 // of them what is inside it. It is for whoever knows by its place what it looks at. ok is false where they are not noted,
-// and the text has to be read. The list is valid until the next Reset.
+// and the text has to be read. The list is valid until the next Reset. Of the objects in an array of records it is not noted
+// what is inside: it is not for those.
 func (x *Index) Inside(v Span) (list []Noted, ok bool) {
 	if v.at() == 0 {
 		return nil, false

@@ -294,10 +294,10 @@ func (a *attributes) pair(r *formats.Record, n formats.Node) (key string, value 
 	return key, value, nested
 }
 
-// set takes an attribute's value.
+// set takes an attribute's value. One without a value says nothing.
 func (a *attributes) set(r *formats.Record, key string, value scan.Span, nested bool) {
-	if value.Kind == scan.Null {
-		value = scan.Span{}
+	if value.Kind <= scan.Null {
+		return
 	}
 	known, ok := a.names.find(key)
 	if !ok {
@@ -308,7 +308,7 @@ func (a *attributes) set(r *formats.Record, key string, value scan.Span, nested 
 	}
 	s := &a.slots[known.attribute]
 	switch there := s.present(); {
-	case value.Kind == scan.Absent || there && known.rank > s.rank:
+	case there && known.rank > s.rank:
 		return
 	case !there:
 		a.filled = append(a.filled, known.attribute)
