@@ -292,7 +292,7 @@ func (s *selection) walk(at int32, n *node) {
 		if e.keyEscaped {
 			v = escaped
 		}
-		c := n.match(e.Name(s.src), v)
+		c := n.match(s.src, int(e.key), int(e.past), v)
 		if c < 0 {
 			continue
 		}

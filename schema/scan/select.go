@@ -99,7 +99,7 @@ func (s *selection) passObject(i int, n *node) (end int) {
 	i = skipBlanks(src, i+1)
 	for i < len(src) && src[i] == '"' {
 		end, v := skipString(src, i)
-		c := n.match(src[i+1:end-1], v)
+		c := n.match(src, i+1, end-1, v)
 		i, _ = skipColon(src, end)
 		if c < 0 {
 			i = passValue(src, i)
@@ -237,7 +237,7 @@ func (s *selection) object(i, depth int, n *node, open bool) (int, verdict) {
 		if v.bad() {
 			return end, v
 		}
-		c := n.match(src[i+1:end-1], v)
+		c := n.match(src, i+1, end-1, v)
 		var at int32
 		if open {
 			at = s.index.begin(i+1, end-1, v)

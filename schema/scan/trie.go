@@ -1,9 +1,6 @@
 package scan
 
-import (
-	"encoding/binary"
-	"math/bits"
-)
+import "math/bits"
 
 // Trie is the paths that one Select looks for: immutable after the last Add, shared by workers. The zero Trie is empty
 // and ready.
@@ -14,22 +11,27 @@ type Trie struct {
 
 // node is one key of the paths.
 type node struct {
-	place    int      // in Select's out, -1 where no path ends here
-	open     bool     // what stands here is looked into: an Index notes it
-	records  bool     // an array here is one of records: the whole trie looks into its elements
-	children []child  // wanted keys of the object here
-	slots    []uint16 // hash of a key, as far as it fits -> index in children + 1, 0 for none; a power of two of them
+	place    int     // in Select's out, -1 where no path ends here
+	open     bool    // what stands here is looked into: an Index notes it
+	records  bool    // an array here is one of records: the whole trie looks into its elements
+	children []child // wanted keys of the object here
+	slots    []slot  // of them: by the hash of a key as far as it fits, or the next free one; a power of two of them
 }
 
 // child is one wanted key.
 type child struct {
 	key  string
-	ends ends   // of key
-	node int32  // in Trie.nodes
-	next uint16 // index + 1 of the next child with the same hash, 0 for none
+	node int32 // in Trie.nodes
 }
 
-// maxChildren is how many keys of one object paths may name: what fits uint16 with 0 for none.
+// slot is where a wanted key is looked for: all that tells most keys stands together.
+type slot struct {
+	ends
+	length int32 // of the key
+	child  int32 // index in children + 1, 0 for none
+}
+
+// maxChildren is how many keys of one object paths may name: far more than anybody asks for.
 const maxChildren = 1<<16 - 2
 
 // Add adds a path of object keys and returns its place in Select's out. A path may be a prefix of another; the empty
@@ -77,7 +79,7 @@ func (t *Trie) Find(key string) int {
 	if len(t.nodes) == 0 {
 		return -1
 	}
-	c := t.nodes[0].match(key, 0)
+	c := t.nodes[0].match(key, 0, len(key), 0)
 	if c < 0 {
 		return -1
 	}
@@ -90,16 +92,16 @@ func (t *Trie) Len() int { return t.places }
 // child returns the node below at for key, made where there is none.
 func (t *Trie) child(at int, key string) int {
 	n := &t.nodes[at]
-	if c := n.match(key, 0); c >= 0 {
+	if c := n.match(key, 0, len(key), 0); c >= 0 {
 		return int(n.children[c].node)
 	}
 	if len(n.children) == maxChildren {
 		panic("BUG: too many wanted keys in one object")
 	}
 	made := len(t.nodes)
-	n.children = append(n.children, child{key: key, ends: endsOf(key), node: int32(made)})
+	n.children = append(n.children, child{key: key, node: int32(made)})
 	if len(n.slots) < slotsPerKey*len(n.children) {
-		n.slots = make([]uint16, max(2*len(n.slots), slotsPerKey))
+		n.slots = make([]slot, max(2*len(n.slots), slotsPerKey))
 		for i := range n.children {
 			n.slot(i)
 		}
@@ -113,35 +115,45 @@ func (t *Trie) child(at int, key string) int {
 // slotsPerKey is how many slots a node has for each key, at least: so most keys that are not wanted meet none.
 const slotsPerKey = 4
 
-// slot puts child i at the head of its slot.
+// slot puts child i into a free slot.
 func (n *node) slot(i int) {
-	at := &n.slots[n.children[i].ends.hash(len(n.children[i].key))&(len(n.slots)-1)]
-	n.children[i].next = *at
-	*at = uint16(i + 1)
+	key := n.children[i].key
+	e := endsOf(key, 0, len(key))
+	at := e.hash(len(key))
+	for n.slots[at&(len(n.slots)-1)].child != 0 {
+		at++
+	}
+	n.slots[at&(len(n.slots)-1)] = slot{e, int32(len(key)), int32(i + 1)}
 }
 
-// match returns the index in children of a key as it is written between its quotes, -1 where it is not wanted.
-func (n *node) match(key string, v verdict) int {
+// match returns the index in children of the key that is written as src[from:to] between its quotes, -1 where it is not
+// wanted.
+func (n *node) match(src string, from, to int, v verdict) int {
 	if v&escaped != 0 {
-		return n.findEscaped(key)
+		return n.findEscaped(src[from:to])
 	}
 	if len(n.slots) == 0 {
 		return -1
 	}
+	length := to - from
 	var e ends
-	if len(key) >= 8 { // endsOf, without a call for most keys
-		e = ends{load8(key), load8(key[len(key)-8:])}
-	} else {
-		e = endsOf(key)
+	switch { // endsOf, without a call for nearly all keys
+	case length >= 8:
+		e = ends{load8(src[from:]), load8(src[to-8:])}
+	case len(src)-from >= 8:
+		e.first = load8(src[from:]) & (1<<(8*length&63) - 1)
+	default:
+		e = endsOf(src, from, to)
 	}
-	for i := n.slots[e.hash(len(key))&(len(n.slots)-1)]; i != 0; {
-		c := &n.children[i-1]
-		if c.ends == e && len(c.key) == len(key) && (len(key) <= 16 || c.key == key) {
-			return int(i) - 1
+	for at := e.hash(length); ; at++ {
+		s := &n.slots[at&(len(n.slots)-1)]
+		if s.child == 0 {
+			return -1
 		}
-		i = c.next
+		if s.ends == e && int(s.length) == length && (length <= 16 || n.children[s.child-1].key == src[from:to]) {
+			return int(s.child) - 1
+		}
 	}
-	return -1
 }
 
 // findEscaped is match for a key that is written with escapes.
@@ -154,19 +166,19 @@ func (n *node) findEscaped(raw string) int {
 	return -1
 }
 
-// ends are the first and the last 8 bytes of a key, which may share some; a key of at most 16 bytes is nothing else.
+// ends are the first and the last 8 bytes of a key, which may share some; of one of less than 8 bytes, all and 0. A key of
+// at most 16 bytes is nothing else.
 type ends struct{ first, last uint64 }
 
-func endsOf(key string) ends {
-	switch n := len(key); {
-	case n >= 8:
-		return ends{load8(key), load8(key[n-8:])}
-	case n >= 4:
-		return ends{uint64(load4(key)), uint64(load4(key[n-4:]))}
-	case n > 0:
-		return ends{uint64(key[0])<<8 | uint64(key[n/2])<<16 | uint64(key[n-1])<<24, 0}
+// endsOf returns the ends of src[from:to].
+func endsOf(src string, from, to int) (e ends) {
+	if to-from >= 8 {
+		return ends{load8(src[from:]), load8(src[to-8:])}
 	}
-	return ends{}
+	for i := to - 1; i >= from; i-- {
+		e.first = e.first<<8 | uint64(src[i])
+	}
+	return e
 }
 
 // hash is cheap, and good enough for the keys of one object; n is the key's length.
@@ -174,6 +186,3 @@ func (e ends) hash(n int) int {
 	h := uint64(n) + (e.first ^ bits.RotateLeft64(e.last, 29))
 	return int(h * 0x9e3779b97f4a7c15 >> 40) // the golden ratio: it spreads what is near over all bits
 }
-
-// load4 reads 4 bytes.
-func load4(s string) uint32 { return binary.LittleEndian.Uint32([]byte(s)[:4]) }
