@@ -242,7 +242,9 @@ func (s *selection) object(i, depth int, n *node, open bool) (int, verdict) {
 		if open {
 			at = s.index.begin(i+1, end-1, v)
 		}
-		if i, v = skipColon(src, end); v.bad() {
+		if end+1 < len(src) && src[end] == ':' && src[end+1] > ' ' { // skipColon, without a call for most keys
+			i = end + 1
+		} else if i, v = skipColon(src, end); v.bad() {
 			return i, v
 		}
 		switch {
