@@ -87,7 +87,8 @@ func (a *anthropic) caller(r *formats.Record) {
 	}
 }
 
-// resource is what the event was about: a resource or a target by these names, else the first field that is an id.
+// resource is what the event was about: a resource or a target by these names, else the first field that is an id, with
+// the name beside it.
 func (a *anthropic) resource(r *formats.Record) {
 	if id := r.At(a.resourceID); id.Present() {
 		r.SetText(schema.ResourceID, id)
@@ -99,23 +100,31 @@ func (a *anthropic) resource(r *formats.Record) {
 		r.SetText(schema.ResourceType, r.At(a.targetType))
 		return
 	}
-	whole, prefix := r.At(a.record), ""
+	whole, prefix, named := r.At(a.record), "", !r.Wants(schema.ResourceName)
+	isName := func(key string, v scan.Span) {
+		if name, ok := strings.CutSuffix(key, "_name"); ok && name == prefix {
+			r.SetText(schema.ResourceName, formats.Node{Src: whole.Src, Span: v})
+			named = true
+		}
+	}
 	r.Index.Members(whole.Src, whole.Span, &r.Arena, func(key string, v scan.Span) bool {
+		if prefix != "" {
+			isName(key, v)
+			return true
+		}
 		name, isID := strings.CutSuffix(key, "_id")
-		if isID && v.Kind == scan.String && name != "organization" && prefix == "" {
+		if isID && v.Kind == scan.String && name != "organization" {
 			prefix = name
 			r.SetText(schema.ResourceID, formats.Node{Src: whole.Src, Span: v})
 			r.Put(schema.ResourceType, name)
 		}
-		return prefix == ""
+		return prefix == "" || !named // the name stands mostly behind the id
 	})
-	if prefix == "" || !r.Wants(schema.ResourceName) {
+	if prefix == "" || named {
 		return
 	}
 	r.Index.Members(whole.Src, whole.Span, &r.Arena, func(key string, v scan.Span) bool {
-		if name, ok := strings.CutSuffix(key, "_name"); ok && name == prefix {
-			r.SetText(schema.ResourceName, formats.Node{Src: whole.Src, Span: v})
-		}
+		isName(key, v)
 		return true
 	})
 }
