@@ -195,7 +195,13 @@ func (n *node) marks(room []uint64) []uint64 {
 // child returns what the child c of n wants. Where it stands twice, what was found of the first is forgotten.
 func (s *selection) child(n *node, c int, seen *marks) *node {
 	below := &s.trie.nodes[n.children[c].node]
-	if seen.add(c) {
+	twice := false
+	if below.place >= 0 { // then something stands there, which is less work to see than a mark is to make
+		twice = s.out[below.place].Kind != Absent
+	} else {
+		twice = seen.add(c)
+	}
+	if twice {
 		s.dup++
 		s.forget(below)
 	}
