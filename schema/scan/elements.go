@@ -55,7 +55,7 @@ func (s *selection) array(i, depth int, at int32) (end int, v verdict) {
 func (s *selection) element(i, depth int, at int32) (end int, v verdict) {
 	ahead := s.ahead
 	ahead.src = s.src
-	end, v = ahead.value(i, depth, &s.trie.nodes[0], 0)
+	end, v = ahead.value(i, depth, s.trie.root, 0)
 	picked := s.index.pick(ahead)
 	if !v.bad() {
 		s.index.finish(at, i, end, v)

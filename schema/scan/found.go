@@ -67,8 +67,8 @@ func (f *Found) SelectAt(src string, at Span) (dup int) {
 	case at.at() > 0:
 		s.index = f.index
 		s.walkRoot(at)
-	case at.Kind != Absent && len(f.trie.nodes) > 0:
-		s.pass(int(at.Start), &f.trie.nodes[0])
+	case at.Kind != Absent && f.trie.root != nil:
+		s.pass(int(at.Start), f.trie.root)
 	}
 	s.src = ""
 	return s.dup

@@ -267,10 +267,10 @@ func (x *Index) array(s string, i, depth int) (int, verdict) {
 
 // walkRoot is pass of a value that is noted.
 func (s *selection) walkRoot(v Span) {
-	if len(s.trie.nodes) == 0 {
+	n := s.trie.root
+	if n == nil {
 		return
 	}
-	n := &s.trie.nodes[0]
 	if v.Kind == Object && len(n.children) > 0 {
 		s.walk(v.at(), n)
 	}
@@ -292,11 +292,11 @@ func (s *selection) walk(at int32, n *node) {
 		if e.keyEscaped {
 			v = escaped
 		}
-		c := n.match(s.src, int(e.key), int(e.past), v)
-		if c < 0 {
+		wanted := n.match(s.src, int(e.key), int(e.past), v)
+		if wanted == nil {
 			continue
 		}
-		below := s.child(n, c, &seen)
+		below := s.below(wanted, &seen)
 		switch {
 		case len(below.children) == 0 || e.Kind != Object:
 		case e.note > 0:

@@ -51,8 +51,8 @@ func (t *Trie) SelectAt(src string, at Span, out []Span) (dup int) {
 		return 0
 	}
 	s := selection{trie: t, src: src[:at.End], out: out}
-	if len(t.nodes) > 0 {
-		s.pass(int(at.Start), &t.nodes[0])
+	if t.root != nil {
+		s.pass(int(at.Start), t.root)
 	}
 	return s.dup
 }
@@ -60,14 +60,14 @@ func (t *Trie) SelectAt(src string, at Span, out []Span) (dup int) {
 // Each is scan.Each with SelectAt of every element, in one pass: during the call of yield, out holds what was found in
 // the element.
 func (t *Trie) Each(src string, array Span, out []Span, yield func(elem Span) bool) {
-	if array.Kind != Array || len(t.nodes) == 0 {
+	if array.Kind != Array || t.root == nil {
 		return
 	}
 	s := selection{trie: t, src: src[:array.End], out: out}
 	i, last := skipBlanks(src, int(array.Start)+1), int(array.End)
 	for i < last && src[i] != ']' {
 		clear(out)
-		v := s.pass(i, &t.nodes[0])
+		v := s.pass(i, t.root)
 		if !yield(v) {
 			return
 		}
@@ -99,12 +99,12 @@ func (s *selection) passObject(i int, n *node) (end int) {
 	i = skipBlanks(src, i+1)
 	for i < len(src) && src[i] == '"' {
 		end, v := skipString(src, i)
-		c := n.match(src, i+1, end-1, v)
+		wanted := n.match(src, i+1, end-1, v)
 		i, _ = skipColon(src, end)
-		if c < 0 {
+		if wanted == nil {
 			i = passValue(src, i)
 		} else {
-			i = int(s.pass(i, s.child(n, c, &seen)).End)
+			i = int(s.pass(i, s.below(wanted, &seen)).End)
 		}
 		i = skipSeparator(src, i)
 	}
@@ -139,10 +139,10 @@ func (s *selection) put(place int, v Span) {
 
 // root takes the whole value.
 func (s *selection) root(i int) (int, verdict) {
-	if len(s.trie.nodes) == 0 {
+	if s.trie.root == nil {
 		return skipValue(s.src, i, 0)
 	}
-	return s.value(i, 0, &s.trie.nodes[0], 0)
+	return s.value(i, 0, s.trie.root, 0)
 }
 
 // value takes the value at i, which n wants, or something below it. at is its place in the index + 1, 0 where it is not
@@ -192,20 +192,20 @@ func (n *node) marks(room []uint64) []uint64 {
 	return make([]uint64, (len(n.children)+63)/64)
 }
 
-// child returns what the child c of n wants. Where it stands twice, what was found of the first is forgotten.
-func (s *selection) child(n *node, c int, seen *marks) *node {
-	below := &s.trie.nodes[n.children[c].node]
+// below returns what is wanted at the key of a slot. Where it stands twice, what was found of the first is forgotten.
+func (s *selection) below(key *slot, seen *marks) *node {
+	n := key.node
 	twice := false
-	if below.place >= 0 { // then something stands there, which is less work to see than a mark is to make
-		twice = s.out[below.place].Kind != Absent
+	if n.place >= 0 { // then something stands there, which is less work to see than a mark is to make
+		twice = s.out[n.place].Kind != Absent
 	} else {
-		twice = seen.add(c)
+		twice = seen.add(int(key.child))
 	}
 	if twice {
 		s.dup++
-		s.forget(below)
+		s.forget(n)
 	}
-	return below
+	return n
 }
 
 // add marks a child, and says whether it was marked before.
@@ -243,7 +243,7 @@ func (s *selection) object(i, depth int, n *node, open bool) (int, verdict) {
 		if v.bad() {
 			return end, v
 		}
-		c := n.match(src, i+1, end-1, v)
+		wanted := n.match(src, i+1, end-1, v)
 		var at int32
 		if open {
 			at = s.index.begin(i+1, end-1, v)
@@ -254,8 +254,8 @@ func (s *selection) object(i, depth int, n *node, open bool) (int, verdict) {
 			return i, v
 		}
 		switch {
-		case c >= 0:
-			below := s.child(n, c, &seen)
+		case wanted != nil:
+			below := s.below(wanted, &seen)
 			if len(below.children) > 0 || below.open || at > 0 {
 				i, v = s.value(i, depth+1, below, at)
 				break
@@ -297,6 +297,6 @@ func (s *selection) forget(n *node) {
 		s.out[n.place] = Span{}
 	}
 	for i := range n.children {
-		s.forget(&s.trie.nodes[n.children[i].node])
+		s.forget(n.children[i].node)
 	}
 }

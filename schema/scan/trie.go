@@ -5,7 +5,7 @@ import "math/bits"
 // Trie is the paths that one Select looks for: immutable after the last Add, shared by workers. The zero Trie is empty
 // and ready.
 type Trie struct {
-	nodes  []node // nodes[0] is the root, the value itself
+	root   *node // the value itself, nil where no path was added
 	places int
 }
 
@@ -21,14 +21,15 @@ type node struct {
 // child is one wanted key.
 type child struct {
 	key  string
-	node int32 // in Trie.nodes
+	node *node
 }
 
 // slot is where a wanted key is looked for: all that tells most keys stands together.
 type slot struct {
 	ends
 	length int32 // of the key
-	child  int32 // index in children + 1, 0 for none
+	child  int32 // index in children
+	node   *node // nil: nothing is here
 }
 
 // maxChildren is how many keys of one object paths may name: far more than anybody asks for.
@@ -64,42 +65,40 @@ func (t *Trie) OpenRecords(path ...string) int {
 
 // at returns the node of a path, made where there is none.
 func (t *Trie) at(path []string) *node {
-	if len(t.nodes) == 0 {
-		t.nodes = append(t.nodes, node{place: -1})
+	if t.root == nil {
+		t.root = &node{place: -1}
 	}
-	at := 0
+	n := t.root
 	for _, key := range path {
-		at = t.child(at, key)
+		n = n.below(key)
 	}
-	return &t.nodes[at]
+	return n
 }
 
 // Find returns the place of the path of one key, -1 where there is none.
 func (t *Trie) Find(key string) int {
-	if len(t.nodes) == 0 {
+	if t.root == nil {
 		return -1
 	}
-	c := t.nodes[0].match(key, 0, len(key), 0)
-	if c < 0 {
-		return -1
+	if s := t.root.match(key, 0, len(key), 0); s != nil {
+		return s.node.place
 	}
-	return t.nodes[t.nodes[0].children[c].node].place
+	return -1
 }
 
 // Len returns the number of places.
 func (t *Trie) Len() int { return t.places }
 
-// child returns the node below at for key, made where there is none.
-func (t *Trie) child(at int, key string) int {
-	n := &t.nodes[at]
-	if c := n.match(key, 0, len(key), 0); c >= 0 {
-		return int(n.children[c].node)
+// below returns the node of a key of the object at n, made where there is none.
+func (n *node) below(key string) *node {
+	if s := n.match(key, 0, len(key), 0); s != nil {
+		return s.node
 	}
 	if len(n.children) == maxChildren {
 		panic("BUG: too many wanted keys in one object")
 	}
-	made := len(t.nodes)
-	n.children = append(n.children, child{key: key, node: int32(made)})
+	made := &node{place: -1}
+	n.children = append(n.children, child{key, made})
 	if len(n.slots) < slotsPerKey*len(n.children) {
 		n.slots = make([]slot, max(2*len(n.slots), slotsPerKey))
 		for i := range n.children {
@@ -108,7 +107,6 @@ func (t *Trie) child(at int, key string) int {
 	} else {
 		n.slot(len(n.children) - 1)
 	}
-	t.nodes = append(t.nodes, node{place: -1})
 	return made
 }
 
@@ -117,23 +115,22 @@ const slotsPerKey = 4
 
 // slot puts child i into a free slot.
 func (n *node) slot(i int) {
-	key := n.children[i].key
-	e := endsOf(key, 0, len(key))
-	at := e.hash(len(key))
-	for n.slots[at&(len(n.slots)-1)].child != 0 {
+	c := &n.children[i]
+	e := endsOf(c.key, 0, len(c.key))
+	at := e.hash(len(c.key))
+	for n.slots[at&(len(n.slots)-1)].node != nil {
 		at++
 	}
-	n.slots[at&(len(n.slots)-1)] = slot{e, int32(len(key)), int32(i + 1)}
+	n.slots[at&(len(n.slots)-1)] = slot{e, int32(len(c.key)), int32(i), c.node}
 }
 
-// match returns the index in children of the key that is written as src[from:to] between its quotes, -1 where it is not
-// wanted.
-func (n *node) match(src string, from, to int, v verdict) int {
+// match returns the slot of the key that is written as src[from:to] between its quotes, nil where it is not wanted.
+func (n *node) match(src string, from, to int, v verdict) *slot {
 	if v&escaped != 0 {
 		return n.findEscaped(src[from:to])
 	}
 	if len(n.slots) == 0 {
-		return -1
+		return nil
 	}
 	length := to - from
 	var e ends
@@ -147,23 +144,23 @@ func (n *node) match(src string, from, to int, v verdict) int {
 	}
 	for at := e.hash(length); ; at++ {
 		s := &n.slots[at&(len(n.slots)-1)]
-		if s.child == 0 {
-			return -1
+		if s.node == nil {
+			return nil
 		}
-		if s.ends == e && int(s.length) == length && (length <= 16 || n.children[s.child-1].key == src[from:to]) {
-			return int(s.child) - 1
+		if s.ends == e && int(s.length) == length && (length <= 16 || n.children[s.child].key == src[from:to]) {
+			return s
 		}
 	}
 }
 
 // findEscaped is match for a key that is written with escapes.
-func (n *node) findEscaped(raw string) int {
+func (n *node) findEscaped(raw string) *slot {
 	for i := range n.children {
-		if spells(raw, n.children[i].key) {
-			return i
+		if key := n.children[i].key; spells(raw, key) {
+			return n.match(key, 0, len(key), 0)
 		}
 	}
-	return -1
+	return nil
 }
 
 // ends are the first and the last 8 bytes of a key, which may share some; of one of less than 8 bytes, all and 0. A key of
