@@ -32,14 +32,17 @@ type mcp struct {
 }
 
 func openMCP(p *formats.Paths) formats.Reader {
-	p.Note("result")
-	p.Note("message", "result")
-	return &mcp{
+	m := &mcp{
 		message: p.Add("message"), bare: p.Add(),
 		ts: p.Add("ts"), timestamp: p.Add("timestamp"), session: p.Add("session_id"), mcpSession: p.Add("mcp_session_id"),
 		server: p.Add("server"), agent: p.Add("agent"), client: p.Add("client"), user: p.Add("user"),
 		rpc: NewRPC(), bareShape: p.Shape(nil, rpcPaths()...), messageShape: p.Shape([]string{"message"}, rpcPaths()...),
 	}
+	for _, list := range [...]string{"content", "contents"} {
+		p.Note("result", list)
+		p.Note("message", "result", list)
+	}
+	return m
 }
 
 func (m *mcp) Read(r *formats.Record) {
@@ -100,12 +103,11 @@ func (m *mcp) emit(r *formats.Record, message *formats.Shape) {
 
 // RPC reads JSON-RPC messages of MCP. It belongs to one worker.
 type RPC struct {
-	own    *formats.Shape
-	shape  *formats.Shape // of the message in hand: own, or one of the record's
-	result *formats.Shape
-	item   *formats.Shape
-	chat   *Conversation
-	texts  []string
+	own   *formats.Shape
+	shape *formats.Shape // of the message in hand: own, or one of the record's
+	item  *formats.Shape
+	chat  *Conversation
+	texts []string
 }
 
 // Places of the shapes.
@@ -122,16 +124,12 @@ const (
 	rpcResult
 	rpcError
 	rpcErrorCode
-)
-
-const (
-	resultContent = iota
+	resultContent
 	resultStructured
 	resultIsError
 	resultTools
 	resultContents
 	resultServerName
-	resultMessages
 )
 
 const (
@@ -142,7 +140,9 @@ const (
 // rpcPaths are what of a message is read, in the order of the places.
 func rpcPaths() [][]string {
 	return [][]string{{"id"}, {"method"}, {"params"}, {"params", "name"}, {"params", "arguments"}, {"params", "uri"},
-		{"params", "_meta", "traceparent"}, {"params", "clientInfo", "name"}, {"params", "messages"}, {"result"}, {"error"}, {"error", "code"}}
+		{"params", "_meta", "traceparent"}, {"params", "clientInfo", "name"}, {"params", "messages"}, {"result"}, {"error"}, {"error", "code"},
+		{"result", "content"}, {"result", "structuredContent"}, {"result", "isError"}, {"result", "tools"}, {"result", "contents"},
+		{"result", "serverInfo", "name"}}
 }
 
 // NewRPC returns one for a worker.
@@ -150,8 +150,6 @@ func NewRPC() *RPC {
 	own := formats.NewShape(rpcPaths()...)
 	return &RPC{
 		own: own, shape: own,
-		result: formats.NewShape([]string{"content"}, []string{"structuredContent"}, []string{"isError"}, []string{"tools"},
-			[]string{"contents"}, []string{"serverInfo", "name"}, []string{"messages"}),
 		item: formats.NewShape([]string{"text"}, []string{"resource", "text"}),
 		chat: NewConversation(),
 	}
@@ -182,7 +180,7 @@ func (c *RPC) take(r *formats.Record, message *formats.Shape) bool {
 		c.request(r, r.Text(c.shape.At(rpcMethod)))
 	case c.shape.At(rpcResult).Kind != scan.Absent:
 		r.SetClass(formats.ClassTool, actionToolResult)
-		c.Result(r, c.shape.At(rpcResult))
+		c.result(r, c.shape.At(rpcResult))
 	case c.shape.At(rpcError).Present():
 		r.SetClass(formats.ClassTool, actionToolResult)
 		c.failure(r)
@@ -222,23 +220,22 @@ func (c *RPC) request(r *formats.Record, method string) {
 	}
 }
 
-// Result sets what a response brought.
-func (c *RPC) Result(r *formats.Record, n formats.Node) {
+// result sets what a response brought.
+func (c *RPC) result(r *formats.Record, n formats.Node) {
 	r.SetOutcome(formats.Success)
-	c.result.Select(r, n)
-	if n.Kind == scan.Object && c.result.At(resultIsError).True() {
+	if n.Kind == scan.Object && c.shape.At(resultIsError).True() {
 		r.SetOutcome(formats.Failure)
 	}
-	switch tools := c.result.At(resultTools); {
+	switch tools := c.shape.At(resultTools); {
 	case n.Kind != scan.Object:
 		r.SetAsIs(schema.GenAIToolCallResult, n)
 	case tools.Kind == scan.Array:
 		r.SetClass(formats.ClassTool, "tools/list")
 		SetTools(r, tools)
-	case c.result.At(resultServerName).Kind == scan.String:
+	case c.shape.At(resultServerName).Kind == scan.String:
 		r.SetClass(formats.ClassTool, "initialize")
 		if !r.Event.Has(schema.MCPServerName) {
-			r.SetText(schema.MCPServerName, c.result.At(resultServerName))
+			r.SetText(schema.MCPServerName, c.shape.At(resultServerName))
 		}
 	default:
 		c.content(r, n)
@@ -247,9 +244,9 @@ func (c *RPC) Result(r *formats.Record, n formats.Node) {
 
 // content sets the result to the text that stands in it, else to the structured content, else to the whole.
 func (c *RPC) content(r *formats.Record, n formats.Node) {
-	list, structured := c.result.At(resultContent), c.result.At(resultStructured)
+	list, structured := c.shape.At(resultContent), c.shape.At(resultStructured)
 	if list.Kind != scan.Array {
-		list = c.result.At(resultContents)
+		list = c.shape.At(resultContents)
 	}
 	c.texts = c.texts[:0]
 	r.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
