@@ -1,6 +1,9 @@
 package llm
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"math"
+)
 
 // names finds what the name of an attribute means.
 type names struct {
@@ -22,6 +25,9 @@ func newNames() *names {
 	x := &names{slots: make([]uint8, nameSlots)}
 	for a, list := range attributeNames() {
 		for rank, text := range list {
+			if len(x.list) == math.MaxUint8 {
+				panic("BUG: more names than a slot can tell apart")
+			}
 			x.list = append(x.list, name{text, attribute(a), uint8(rank)})
 			at := hashName(text)
 			for x.slots[at%nameSlots] != 0 {
