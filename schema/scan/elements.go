@@ -16,42 +16,8 @@ type pick struct {
 // further elements is looked up when it is their turn.
 const maxPicks = maxEntries
 
-// array takes an array of records, of which each that is an object is a value of its own: the whole trie looks into it.
-// src[i] is its '[', at its place in the index + 1.
-func (s *selection) array(i, depth int, at int32) (end int, v verdict) {
-	if depth >= MaxDepth {
-		return i, badDepth
-	}
-	src, x, start := s.src, s.index, i
-	i = skipBlanks(src, i+1)
-	if i < len(src) && src[i] == ']' {
-		x.finish(at, start, i+1, verdict(Array))
-		return i + 1, verdict(Array)
-	}
-	for {
-		elem := x.begin(0, 0, 0)
-		if elem > 0 && i < len(src) && src[i] == '{' {
-			i, v = s.element(i, depth+1, elem)
-		} else {
-			i, v = x.value(src, i, depth+1, elem)
-		}
-		if v.bad() {
-			return i, v
-		}
-		i = skipBlanks(src, i)
-		switch {
-		case i < len(src) && src[i] == ',':
-			i = skipBlanks(src, i+1)
-		case i < len(src) && src[i] == ']':
-			x.finish(at, start, i+1, verdict(Array))
-			return i + 1, verdict(Array)
-		default:
-			return i, badSyntax
-		}
-	}
-}
-
-// element takes an object in an array of records; at is its place in the index + 1.
+// element takes an object in an array of records, which is a value of its own: the whole trie looks into it. at is its
+// place in the index + 1.
 func (s *selection) element(i, depth int, at int32) (end int, v verdict) {
 	ahead := s.ahead
 	ahead.src = s.src

@@ -185,7 +185,7 @@ func (x *Index) value(s string, i, depth int, at int32) (end int, v verdict) {
 	case i < len(s) && s[i] == '{':
 		end, v = x.object(s, i, depth)
 	case i < len(s) && s[i] == '[':
-		end, v = x.array(s, i, depth)
+		end, v = x.array(s, i, depth, nil)
 	default:
 		end, v = skipValue(s, i, depth)
 	}
@@ -239,8 +239,8 @@ func (x *Index) object(s string, i, depth int) (int, verdict) {
 	}
 }
 
-// array is skipArray that notes the elements.
-func (x *Index) array(s string, i, depth int) (int, verdict) {
+// array is skipArray that notes the elements; of an array of records, who looks into them is given.
+func (x *Index) array(s string, i, depth int, records *selection) (int, verdict) {
 	if depth >= MaxDepth {
 		return i, badDepth
 	}
@@ -250,7 +250,13 @@ func (x *Index) array(s string, i, depth int) (int, verdict) {
 	}
 	for {
 		var v verdict
-		if i, v = x.value(s, i, depth+1, x.begin(0, 0, 0)); v.bad() {
+		at := x.begin(0, 0, 0)
+		if records != nil && at > 0 && i < len(s) && s[i] == '{' {
+			i, v = records.element(i, depth+1, at)
+		} else {
+			i, v = x.value(s, i, depth+1, at)
+		}
+		if v.bad() {
 			return i, v
 		}
 		i = skipBlanks(s, i)

@@ -154,7 +154,9 @@ func (s *selection) value(i, depth int, n *node, at int32) (end int, v verdict) 
 	}
 	switch {
 	case records && at > 0:
-		end, v = s.array(i, depth, at)
+		if end, v = s.index.array(s.src, i, depth, s); !v.bad() {
+			s.index.finish(at, i, end, v)
+		}
 	case len(n.children) > 0 && i < len(s.src) && s.src[i] == '{':
 		if end, v = s.object(i, depth, n, at > 0); at > 0 && !v.bad() {
 			s.index.finish(at, i, end, v)
