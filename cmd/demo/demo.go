@@ -25,7 +25,7 @@ import (
 
 const (
 	// calmTime is how long the engine may take after the last record until everything is found and delivered.
-	calmTime = 15 * time.Second
+	calmTime = 30 * time.Second
 	// calmFor is how long nothing must change for it to be over.
 	calmFor = 700 * time.Millisecond
 )
@@ -189,7 +189,7 @@ func (d *demo) play(ctx context.Context) error {
 
 // calm waits until everything that was produced is read, found and delivered.
 func (d *demo) calm(ctx context.Context, p *pipeline.Pipeline, records int) {
-	deadline, quiet, last := time.Now().Add(calmTime), time.Now(), ""
+	deadline, quiet, last, cut := time.Now().Add(calmTime), time.Now(), "", false
 	for time.Now().Before(deadline) && ctx.Err() == nil {
 		st := p.Status()
 		waiting := uint64(0)
@@ -197,7 +197,10 @@ func (d *demo) calm(ctx context.Context, p *pipeline.Pipeline, records int) {
 			waiting += s.Entries
 		}
 		now := fmt.Sprint(st.Entries, d.receiver.counts(), p.Total("aidr_source_records_total"))
-		if now != last || waiting > 0 || int(p.Total("aidr_source_records_total")) < records {
+		if !cut && int(p.Total("aidr_source_records_total")) >= records {
+			cut = p.Checkpoint(ctx) == nil // all that was read is judged and in the outbox, however busy the machine is
+		}
+		if now != last || waiting > 0 || !cut {
 			last, quiet = now, time.Now()
 		}
 		if time.Since(quiet) > calmFor {

@@ -164,6 +164,15 @@ func (p *Pipeline) current() *engine.Engine {
 	return p.engine
 }
 
+// Checkpoint makes one of all that was read: what is found in it is in the outbox when it returns.
+func (p *Pipeline) Checkpoint(ctx context.Context) error {
+	e := p.current()
+	if e == nil {
+		return errNotOpen
+	}
+	return e.Cut(ctx)
+}
+
 func (p *Pipeline) isStopping() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()

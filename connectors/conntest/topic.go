@@ -25,15 +25,12 @@ func CreateTopic(tb testing.TB, addr, topic string, partitions int, config ...st
 	for i := 0; i+1 < len(config); i += 2 {
 		spec.ConfigEntries = append(spec.ConfigEntries, kafka.ConfigEntry{ConfigName: config[i], ConfigValue: config[i+1]})
 	}
-	res, err := client.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{spec}})
-	if err == nil {
-		err = res.Errors[topic]
-	}
-	if err != nil {
-		tb.Fatalf("create topic %q: %v", topic, err)
-	}
 	for {
-		if err = writable(ctx, client, topic, partitions); err == nil {
+		err := create(ctx, client, spec)
+		if err == nil {
+			err = writable(ctx, client, topic, partitions)
+		}
+		if err == nil {
 			return
 		}
 		select {
@@ -42,6 +39,19 @@ func CreateTopic(tb testing.TB, addr, topic string, partitions int, config ...st
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
+}
+
+// create creates a topic, which is no error where an attempt before this one has. A broker that has just begun has no
+// controller for a moment, and on a busy machine for longer.
+func create(ctx context.Context, client *kafka.Client, spec kafka.TopicConfig) error {
+	res, err := client.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{spec}})
+	if err != nil {
+		return err
+	}
+	if err = res.Errors[spec.Topic]; errors.Is(err, kafka.TopicAlreadyExists) {
+		return nil
+	}
+	return err
 }
 
 // writable asks every partition for its end: only a leader answers.
