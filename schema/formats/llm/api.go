@@ -222,7 +222,8 @@ func (a *api) answer(r *formats.Record, response formats.Node) (streamed bool) {
 
 // datasetOf tells whose API it is, from what only the provider's answer has at its top.
 func (a *api) datasetOf(r *formats.Record, streamed bool) string {
-	if streamed && a.stream.Anthropic || r.Text(a.responseBody.At(answerType)) == "message" {
+	switch kind := r.Text(a.responseBody.At(answerType)); {
+	case streamed && a.stream.Anthropic, kind == "message", kind == "error": // OpenAI's errors have no type at the top
 		return anthropicDataset
 	}
 	return a.dataset
