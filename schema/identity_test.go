@@ -1,7 +1,9 @@
 package schema
 
 import (
+	"bytes"
 	"crypto/sha256"
+	"strings"
 	"testing"
 )
 
@@ -27,5 +29,25 @@ func TestTenantIdentity(t *testing.T) {
 	e.Given = ID{}
 	if n := testing.AllocsPerRun(100, func() { e.Identity() }); n != 0 {
 		t.Errorf("got %v allocations, want 0", n)
+	}
+}
+
+// TestIdentityIsItsDefinition: whatever the length of what it is made of.
+func TestIdentityIsItsDefinition(t *testing.T) {
+	for _, given := range []bool{true, false} {
+		for n := range 300 {
+			text := strings.Repeat("x", n)
+			e := Event{Record: text, Place: 7}
+			e.SetText(EventDataset, "aws.cloudtrail")
+			kind := "r"
+			if given && n > 0 {
+				e.SetText(EventID, text)
+				e.Record, kind = "other", "i"
+			}
+			sum := sha256.Sum256([]byte("aws.cloudtrail\x00" + kind + "\x00\x00\x00\x07" + text))
+			if got := e.Identity(); !bytes.Equal(got[:], sum[:len(got)]) {
+				t.Fatalf("%d bytes, %s: got %v, want %x", n, kind, got, sum[:len(got)])
+			}
+		}
 	}
 }
