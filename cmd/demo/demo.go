@@ -196,8 +196,9 @@ func (d *demo) calm(ctx context.Context, p *pipeline.Pipeline, records int) {
 		for _, s := range st.Sinks {
 			waiting += s.Entries
 		}
-		now := fmt.Sprint(st.Entries, d.receiver.counts(), p.Total("aidr_source_records_total"))
-		if !cut && int(p.Total("aidr_source_records_total")) >= records {
+		read := int(p.Total("aidr_source_records_total"))
+		now := fmt.Sprint(st.Entries, d.receiver.counts(), read)
+		if !cut && read >= records {
 			cut = p.Checkpoint(ctx) == nil // all that was read is judged and in the outbox, however busy the machine is
 		}
 		if now != last || waiting > 0 || !cut {

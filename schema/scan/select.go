@@ -14,21 +14,21 @@ func (t *Trie) Select(src string, out []Span) (dup int, err error) {
 
 // all is Select into places that are empty.
 func (s *selection) all() error {
-	src, start := s.src, skipBlanks(s.src, 0)
-	if start == len(src) || len(src) > maxSource {
-		return sourceError(src)
+	v, next, err := s.next(0)
+	switch {
+	case err != nil:
+		return err
+	case v.Kind == Absent:
+		return sourceError(s.src)
 	}
-	end, v := s.root(start)
-	if v.bad() {
-		return newError(src, end, v)
-	}
-	if at := skipBlanks(src, end); at < len(src) {
-		return newError(src, at, badSyntax)
+	if at := skipBlanks(s.src, next); at < len(s.src) {
+		return newError(s.src, at, badSyntax)
 	}
 	return nil
 }
 
-// next is all of one value in a text of several, from a place on; it returns the value's span and where to go on.
+// next takes one value of a text that may hold several, from a place on; it returns the value's span, Absent at the end of
+// the text, and where to go on.
 func (s *selection) next(from int) (v Span, next int, err error) {
 	src, start := s.src, skipBlanks(s.src, from)
 	if start == len(src) {

@@ -46,8 +46,8 @@ type spelling struct {
 // spellings are the two of one event type.
 type spellings struct{ dotted, snake spelling }
 
-// openAITypes are the event types of the API's reference (admin, audit logs, the audit log object) in November 2025. Those
-// that came later are read as well, by a walk over the record.
+// openAITypes are the event types that clients made from the API's description name. Its reference (admin, audit logs) lists
+// more by now: those are read as well, by a walk over the record.
 var openAITypes = []string{
 	"api_key.created", "api_key.updated", "api_key.deleted", "certificate.created", "certificate.updated",
 	"certificate.deleted", "certificates.activated", "certificates.deactivated", "checkpoint.permission.created",
