@@ -92,7 +92,7 @@ func newWorker(e *Engine) *worker {
 	w.emit = func(it *fold.Item) {
 		o := &w.out.shards[e.programs[it.Rule].Hash(it.Group)%uint64(len(e.shards))]
 		if o.items == nil {
-			o.items = make([]fold.Item, 0, max(minItems, o.last))
+			o.items = make([]fold.Item, 0, max(minItems, o.last+o.last/8)) // batches are much alike
 		}
 		o.items, o.marks = append(o.items, *it), append(o.marks, int32(len(w.out.marks)-1))
 	}

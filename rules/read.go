@@ -43,12 +43,11 @@ type reader struct {
 }
 
 // readRule returns the rule, nil where the file has no structure at all, and everything that is wrong with it.
-func readRule(c *compiler, name string, text []byte) (*Rule, []Problem) {
-	d, root := doc.Parse(name, text)
+func readRule(c *compiler, d *doc.Doc, root *doc.Node) (*Rule, []Problem) {
 	if root == nil {
 		return nil, ofDoc(d.Problems(), "")
 	}
-	r := &reader{compiler: c, doc: d, rule: &Rule{File: name, Line: root.Line}, top: root.Fields()}
+	r := &reader{compiler: c, doc: d, rule: &Rule{File: d.Name, Line: root.Line}, top: root.Fields()}
 	r.head()
 	r.response()
 	when := r.top.Get("when")

@@ -1,12 +1,15 @@
 package main
 
 import (
-	"bufio"
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"os"
+	"runtime"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -125,25 +128,68 @@ func parseUntil(s string) (schema.Instant, error) {
 	return schema.Instant(t.UnixNano()), nil
 }
 
-// writeFindings writes one JSON object a line to the file, or to w for "-".
-func writeFindings(w io.Writer, name string, fs []*schema.Finding) error {
+// findingsPiece is how many findings are encoded at a time: a hundred kilobytes and more, beside which handing them over and
+// writing them cost nothing.
+const findingsPiece = 16
+
+// writeFindings writes one JSON object a line to the file, or to w for "-". It writes some while others are encoded: where
+// there are many, this is a good part of a replay.
+func writeFindings(w io.Writer, name string, fs []*schema.Finding) (err error) {
 	if name != "-" {
-		f, err := os.Create(name)
-		if err != nil {
-			return err
+		f, failed := os.Create(name)
+		if failed != nil {
+			return failed
 		}
-		defer f.Close()
+		defer func() { err = errors.Join(err, f.Close()) }()
 		w = f
 	}
-	out := bufio.NewWriter(jsonTo(w))
-	enc := json.NewEncoder(out)
-	enc.SetEscapeHTML(false)
-	for _, f := range fs {
-		if err := enc.Encode(f); err != nil {
-			return fmt.Errorf("write findings: %w", err)
+	w = jsonTo(w)
+	done := make(chan struct{})
+	defer close(done)
+	for piece := range encodeFindings(fs, done) {
+		text := <-piece
+		if text.err == nil {
+			_, text.err = w.Write(text.lines)
+		}
+		if text.err != nil {
+			return fmt.Errorf("write findings: %w", text.err)
 		}
 	}
-	return out.Flush()
+	return nil
+}
+
+// encodedFindings are some findings, one JSON object a line.
+type encodedFindings struct {
+	lines []byte
+	err   error
+}
+
+// encodeFindings encodes the findings on all cores, piece by piece in their order, a few pieces ahead of who takes them,
+// until done.
+func encodeFindings(fs []*schema.Finding, done <-chan struct{}) <-chan chan encodedFindings {
+	pieces := make(chan chan encodedFindings, runtime.GOMAXPROCS(0))
+	go func() {
+		defer close(pieces)
+		for some := range slices.Chunk(fs, findingsPiece) {
+			piece := make(chan encodedFindings, 1)
+			select {
+			case pieces <- piece:
+			case <-done:
+				return
+			}
+			go func() {
+				var lines bytes.Buffer
+				enc := json.NewEncoder(&lines)
+				enc.SetEscapeHTML(false)
+				var err error
+				for i := 0; i < len(some) && err == nil; i++ {
+					err = enc.Encode(some[i])
+				}
+				piece <- encodedFindings{lines.Bytes(), err}
+			}()
+		}
+	}()
+	return pieces
 }
 
 // replayCounts reads the engine's own metrics back for the summary.

@@ -5,6 +5,8 @@ import (
 	"encoding/binary"
 	"math/bits"
 
+	"github.com/zeebo/xxh3"
+
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/rules/expr"
 	"github.com/aidr-engine/aidr/schema"
@@ -19,15 +21,16 @@ type Capturer struct {
 	Redaction *schema.Redaction
 	Raws      []schema.Exposure
 
-	item  Item   // what emit is called with
-	buf   []byte // its bytes
-	part  []byte // a part of them
-	text  []byte // one value as text
-	ends  []int  // where the fields of a key end in buf
-	front int    // where its tenant ends there
-	other []byte // the key of another role
-	room  room   // of the items' own bytes
-	clean clean  // what Redact leaves as it is
+	item  Item                 // what emit is called with
+	buf   []byte               // its bytes
+	part  []byte               // a part of them
+	text  []byte               // one value as text
+	ends  []int                // where the fields of a key end in buf
+	front int                  // where its tenant ends there
+	other []byte               // the key of another role
+	room  room                 // of the items' own bytes
+	clean memo[struct{}]       // what Redact leaves as it is
+	seen  memo[[seenSize]byte] // what stands for values, by their key form
 
 	// What is the same for all rules that capture one event: see Begin.
 	head   []byte // of evidence
@@ -173,13 +176,13 @@ func (c *Capturer) redactFor(x schema.Exposure) func(string) string {
 
 // redact is Redact, which is asked once about texts that come again and again.
 func (c *Capturer) redact(text string) string {
-	slot := c.clean.slot(text)
-	if slot != nil && slot.is(text) {
+	slot := c.clean.slot(xxh3.HashString(text), len(text))
+	if slot != nil && holds(slot, text) {
 		return text
 	}
 	redacted := c.Redact(text)
 	if slot != nil && redacted == text {
-		slot.set(text)
+		note(slot, text, struct{}{})
 	}
 	return redacted
 }
@@ -256,7 +259,14 @@ func (c *Capturer) appendSeen(dst []byte, e *schema.Event, fields []schema.Field
 		c.text = appendValueText(c.text[:0], e.Value(f))
 		c.part = appendKeyText(c.part, c.text)
 	}
+	slot := c.seen.slot(xxh3.Hash(c.part), len(c.part))
+	if slot != nil && holds(slot, c.part) {
+		return append(dst, slot.made[:]...)
+	}
 	sum := sha256.Sum256(c.part)
+	if slot != nil {
+		note(slot, c.part, [seenSize]byte(sum[:seenSize]))
+	}
 	return append(dst, sum[:seenSize]...)
 }
 

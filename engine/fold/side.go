@@ -32,9 +32,8 @@ func (s *side) find(key string) (int, bool) {
 	return i, i < len(s.keys) && s.keys[i].key == key
 }
 
-// slot returns the place of the key, which it makes where there is none. Room that was used before is used again. The
-// key may be part of an item, which it outlives: what is kept is a copy.
-func (s *side) slot(key string) *keyed {
+// slot returns the place of the key, which it makes where there is none. Room that was used before is used again.
+func (c *Cell) slot(s *side, key string) *keyed {
 	i, ok := s.find(key)
 	if ok {
 		return &s.keys[i]
@@ -48,8 +47,8 @@ func (s *side) slot(key string) *keyed {
 	room := s.keys[n].state[:0]
 	if before := s.keys[n].key; before == key {
 		key = before // live is made again and again of the same keys
-	} else {
-		key = strings.Clone(key)
+	} else if !c.p.wholeGroup {
+		key = strings.Clone(key) // it may be part of an item, which it outlives
 	}
 	copy(s.keys[i+1:], s.keys[i:n])
 	s.keys[i] = keyed{key: key, state: room}
@@ -78,10 +77,14 @@ func (c *Cell) state(s *side, key string) []byte {
 
 // fold folds one item into a side, after the deadlines up to it.
 func (c *Cell) fold(w *work, s *side, it *Item) {
+	key := it.Key
+	if c.p.wholeGroup {
+		key = c.group // the same text: that of the item is in no cache any more
+	}
 	c.fire(w, s, it.Time)
 	w.begin()
-	c.p.kind.fold(w, c.state(s, it.Key), it)
-	c.keep(w, s, it.Key)
+	c.p.kind.fold(w, c.state(s, key), it)
+	c.keep(w, s, key)
 }
 
 // keep puts the result of a fold where it belongs.
@@ -98,7 +101,7 @@ func (c *Cell) keep(w *work, s *side, key string) {
 	if s == &c.base && len(s.keys) == 0 {
 		c.sweepAt = later(c.mark, c.p.kind.span())
 	}
-	k := s.slot(key)
+	k := c.slot(s, key)
 	k.state = append(k.state[:0], w.state...)
 	k.wake = c.p.wake(k.state)
 	s.next = min(s.next, k.wake)
@@ -114,7 +117,7 @@ func (c *Cell) forget(s *side, key string) {
 	_, above := s.find(key)
 	_, below := c.base.find(key)
 	if above || below {
-		k := s.slot(key)
+		k := c.slot(s, key)
 		k.state, k.wake = k.state[:0], lastInstant
 	}
 }
@@ -209,7 +212,7 @@ func (c *Cell) adopt() {
 		if len(c.base.keys) == 0 {
 			c.sweepAt = later(c.mark, c.p.kind.span())
 		}
-		b := c.base.slot(k.key)
+		b := c.slot(&c.base, k.key)
 		b.state, k.state, b.wake = k.state, b.state, k.wake
 	}
 	c.base.groups, c.live.groups = c.live.groups, c.base.groups[:0]

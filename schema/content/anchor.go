@@ -152,6 +152,11 @@ func (f *filter) anchorAt(text string, p int) *anchor {
 // marks is 1 where the pair has probes, else 0.
 func (f *filter) marks(pair uint16) uint64 { return f.marked[pair>>6] >> (pair & 63) & 1 }
 
+// notices says whether one of the 4 pairs of the word w has probes.
+func (f *filter) notices(w uint64) bool {
+	return f.marks(uint16(w))|f.marks(uint16(w>>16))|f.marks(uint16(w>>32))|f.marks(uint16(w>>48)) != 0
+}
+
 // confirms says whether one of the 4 pairs of the word w, read at i, belongs to an anchor that is there.
 func (f *filter) confirms(text string, i int, w uint64) bool {
 	for k := range 4 {
@@ -170,7 +175,7 @@ func nextAnchor(text string, from int) (int, *anchor) {
 	i := from
 	for ; len(text)-i >= 8; i += 8 {
 		w := binary.LittleEndian.Uint64([]byte(text[i:])[:8])
-		if f.marks(uint16(w))|f.marks(uint16(w>>16))|f.marks(uint16(w>>32))|f.marks(uint16(w>>48)) == 0 || !f.confirms(text, i, w) {
+		if !f.notices(w) || !f.confirms(text, i, w) {
 			continue
 		}
 		for p := max(from, i-f.back); p < i+8; p++ { // what was noticed began at most back bytes earlier
@@ -182,7 +187,7 @@ func nextAnchor(text string, from int) (int, *anchor) {
 	// The last word is filled up with zeros: behind an anchor's end they are as good as any byte.
 	var last [8]byte
 	copy(last[:], text[i:])
-	if f.confirms(text, i, binary.LittleEndian.Uint64(last[:])) {
+	if w := binary.LittleEndian.Uint64(last[:]); f.notices(w) && f.confirms(text, i, w) {
 		for p := max(from, i-f.back); p < len(text); p++ {
 			if a := f.anchorAt(text, p); a != nil {
 				return p, a

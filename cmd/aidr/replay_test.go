@@ -1,0 +1,50 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// full is a file system without room behind the first bytes.
+type full struct{ room int }
+
+func (f *full) Write(b []byte) (int, error) {
+	if f.room -= len(b); f.room < 0 {
+		return 0, errors.New("no space left")
+	}
+	return len(b), nil
+}
+
+// Findings are encoded on all cores and written in their order; where they cannot be written, nobody goes on encoding.
+func TestWriteFindings(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var fs []*schema.Finding
+		for i := range 10*findingsPiece + 1 {
+			fs = append(fs, &schema.Finding{RuleID: fmt.Sprint(i), Title: "<&>"})
+		}
+		var out, want bytes.Buffer
+		if err := writeFindings(&out, "-", fs); err != nil {
+			t.Fatal(err)
+		}
+		enc := json.NewEncoder(&want)
+		enc.SetEscapeHTML(false)
+		for _, f := range fs {
+			if err := enc.Encode(f); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if !bytes.Equal(out.Bytes(), want.Bytes()) {
+			t.Errorf("got\n%.300s\nwant\n%.300s", out.Bytes(), want.Bytes())
+		}
+		// The bubble ends when all that was started has.
+		if err := writeFindings(&full{room: out.Len() / 4}, "-", fs); err == nil || err.Error() != "write findings: no space left" {
+			t.Errorf("got %v", err)
+		}
+	})
+}
