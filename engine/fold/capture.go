@@ -35,7 +35,13 @@ type Capturer struct {
 	// What is the same for all rules that capture one event: see Begin.
 	head   []byte // of evidence
 	have   schema.FieldSet
-	fields [schema.NumFields]schema.Value // as evidence shows them, where have says so
+	fields [schema.NumFields]shown // where have says so; else of an earlier event
+}
+
+// shown is a field as evidence shows it.
+type shown struct {
+	text  string // what it was made of; "" where that was no text
+	value schema.Value
 }
 
 // BeginBatch says that the events that follow are of another batch than those before: their items share no memory with

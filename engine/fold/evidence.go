@@ -77,13 +77,21 @@ func (c *Capturer) appendHead(dst []byte, e *schema.Event) []byte {
 	return dst
 }
 
-// shownField is what may be shown of a field, made once per event.
+// shownField is what may be shown of a field, made once per event, and not again of the text of the event before.
 func (c *Capturer) shownField(e *schema.Event, f schema.Field) schema.Value {
-	if !c.have.Has(f) {
-		c.fields[f] = c.exposed(c.Redaction.Field(f), e.Value(f))
-		c.have.Add(f)
+	s := &c.fields[f]
+	if c.have.Has(f) {
+		return s.value
 	}
-	return c.fields[f]
+	c.have.Add(f)
+	v := e.Value(f)
+	switch {
+	case v.Kind != schema.KindString:
+		*s = shown{value: c.exposed(c.Redaction.Field(f), v)}
+	case v.Text != s.text || v.Text == "":
+		*s = shown{v.Text, c.exposed(c.Redaction.Field(f), v)}
+	}
+	return s.value
 }
 
 // mentioned returns the value of the event.
