@@ -19,11 +19,11 @@ type Item struct {
 	Key   string // the values of by
 	Time  int64  // the event's end, ns
 	Role  uint16 // the smallest Order of its roles
-	Roles uint32 // bit i: it has Rule.Roles[i]
-	ID    schema.ID
 	// Counted: ID stands on a producer's id, so that two items of one key, Time and ID are one; the one with the
 	// smallest hash of Roles, Data and Evidence (without the position in it) stands.
 	Counted bool
+	Roles   uint32 // bit i: it has Rule.Roles[i]
+	ID      schema.ID
 	// Data are the captured values, as the kind needs them:
 	//   none, threshold with count   nothing
 	//   threshold with sum           the number in units of 10^-9: Hi, Lo, each 8 bytes big-endian

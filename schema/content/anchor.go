@@ -1,6 +1,11 @@
 package content
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"maps"
+	"math/bits"
+	"slices"
+)
 
 // An anchor is a few bytes that a credential, or the name of one, cannot be without. Looking for anchors is what a text
 // without a credential costs.
@@ -57,9 +62,9 @@ var anchors = []anchor{
 
 // filter notices where an anchor may be, 8 bytes at a time.
 type filter struct {
-	marked [1 << 10]uint64 // a bit for each pair that has probes: what is looked at of every text stays near the CPU
-	pairs  [1 << 16]uint16 // second byte << 8 | first byte: index in probes
-	probes [][]probe       // whose pair it is; 0 is none
+	marked [1 << 10]uint64 // bit second byte << 8 | first byte: the pair has probes. All that is looked at stays near the CPU
+	before [1 << 10]uint16 // how many bits are set before the word
+	probes [][]probe       // whose pair it is, in the order of the bits
 	first  [256][]*anchor
 	back   int // how far before a noticed pair an anchor may begin
 }
@@ -74,31 +79,35 @@ type probe struct {
 var anchorFilter = newFilter(anchors)
 
 func newFilter(all []anchor) *filter {
-	f := &filter{probes: make([][]probe, 1)}
+	f := &filter{}
+	by := map[uint16][]probe{}
 	for i := range all {
 		a := &all[i]
 		for _, c := range a.cases(0) {
 			f.first[c] = append(f.first[c], a)
 		}
-		f.add(probe{a, a.pair})
-		f.add(probe{a, a.pair + 1})
+		a.file(by, a.pair)
+		a.file(by, a.pair+1)
 		f.back = max(f.back, a.pair+1)
+	}
+	for _, pair := range slices.Sorted(maps.Keys(by)) {
+		f.marked[pair>>6] |= 1 << (pair & 63)
+		f.probes = append(f.probes, by[pair])
+	}
+	set := 0
+	for i, word := range f.marked {
+		f.before[i] = uint16(set)
+		set += bits.OnesCount64(word)
 	}
 	return f
 }
 
-// add adds the pair of one probe; behind the anchor's end any byte may stand.
-func (f *filter) add(b probe) {
-	for _, c := range b.anchor.cases(b.offset) {
-		for _, d := range b.anchor.cases(b.offset + 1) {
+// file files the anchor under the pairs that may stand at offset; behind the anchor's end any byte may.
+func (a *anchor) file(by map[uint16][]probe, offset int) {
+	for _, c := range a.cases(offset) {
+		for _, d := range a.cases(offset + 1) {
 			pair := uint16(d)<<8 | uint16(c)
-			f.marked[pair>>6] |= 1 << (pair & 63)
-			at := &f.pairs[pair]
-			if *at == 0 {
-				*at = uint16(len(f.probes))
-				f.probes = append(f.probes, nil)
-			}
-			f.probes[*at] = append(f.probes[*at], b)
+			by[pair] = append(by[pair], probe{a, offset})
 		}
 	}
 }
@@ -152,6 +161,15 @@ func (f *filter) anchorAt(text string, p int) *anchor {
 // marks is 1 where the pair has probes, else 0.
 func (f *filter) marks(pair uint16) uint64 { return f.marked[pair>>6] >> (pair & 63) & 1 }
 
+// of returns the pair's probes.
+func (f *filter) of(pair uint16) []probe {
+	if f.marks(pair) == 0 {
+		return nil
+	}
+	below := f.marked[pair>>6] & (1<<(pair&63) - 1)
+	return f.probes[int(f.before[pair>>6])+bits.OnesCount64(below)]
+}
+
 // notices says whether one of the 4 pairs of the word w has probes.
 func (f *filter) notices(w uint64) bool {
 	return f.marks(uint16(w))|f.marks(uint16(w>>16))|f.marks(uint16(w>>32))|f.marks(uint16(w>>48)) != 0
@@ -160,7 +178,7 @@ func (f *filter) notices(w uint64) bool {
 // confirms says whether one of the 4 pairs of the word w, read at i, belongs to an anchor that is there.
 func (f *filter) confirms(text string, i int, w uint64) bool {
 	for k := range 4 {
-		for _, b := range f.probes[f.pairs[uint16(w>>(16*k))]] {
+		for _, b := range f.of(uint16(w >> (16 * k))) {
 			if b.anchor.at(text, i+2*k-b.offset) {
 				return true
 			}
