@@ -80,10 +80,7 @@ func (c *cutter) fill(keep int64) (bool, error) {
 				return false, err
 			}
 		}
-		if len(c.out.records) > 0 {
-			keep = min(keep, c.out.start)
-		}
-		ok, idle := c.win.read(keep)
+		ok, idle := c.win.read(c.out.leave(&c.win, keep))
 		if !idle {
 			return ok, nil
 		}

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"pgregory.net/rapid"
+
 	"github.com/aidr-engine/aidr/connectors"
 )
 
@@ -34,7 +36,10 @@ type record struct {
 	tooLarge bool
 }
 
-func (g *gather) records(t testing.TB) []record {
+func (g *gather) records(t interface {
+	Helper()
+	Fatalf(string, ...any)
+}) []record {
 	t.Helper()
 	var all []record
 	next := int64(0)
@@ -165,6 +170,51 @@ func TestCut(t *testing.T) {
 	f("records with a bad end", "{\"Records\":[{\"a\":1}]x\n{}", `{"a":1}`, "x", "{}")
 	f("records line without end", "{\"Records\":[{\"a\":1}]\n{\"b\":2}\n", `{"a":1}`, unclosed, `{"b":2}`)
 	f("records begun", `{"Records":[`, unclosed)
+}
+
+// Batches, records and windows of any size beside each other: every record is the text that was written, at its place.
+func TestCutThroughManyWindows(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var in bytes.Buffer
+		var want []record
+		size := rapid.OneOf(rapid.IntRange(1, 300), rapid.IntRange(1, 9_000), rapid.IntRange(20_000, 3*readSize))
+		until := rapid.IntRange(0, 3*batchBytes).Draw(t, "bytes")
+		some := rapid.SliceOfN(size, 1, 20).Draw(t, "sizes")
+		blanks := rapid.SliceOfN(rapid.SampledFrom([]string{"\n", "\n\n", "\r\n  "}), 1, 5).Draw(t, "blanks")
+		for i := 0; in.Len() < until; i++ {
+			text := fmt.Sprintf(`{"%d":"%s"}`, i, strings.Repeat("x", some[i%len(some)]))
+			want = append(want, record{text: text, offset: int64(in.Len())})
+			in.WriteString(text + blanks[i%len(blanks)])
+		}
+		from := 0
+		if len(want) > 0 {
+			from = rapid.IntRange(0, len(want)-1).Draw(t, "from")
+			want = want[from:]
+		}
+		g := new(gather)
+		b := batcher{to: g}
+		if len(want) > 0 {
+			b.from = want[0].offset
+		}
+		step := rapid.SampledFrom([]int{1_000, readSize - 1, 5 * readSize}).Draw(t, "step")
+		if err := newCutter(context.Background(), &stepReader{in.Bytes(), step}, b).run(); err != nil {
+			t.Fatal(err)
+		}
+		got := g.records(t)
+		for i := range min(len(got), len(want)) {
+			if got[i] != want[i] {
+				t.Fatalf("record %d: got %.40q at %d, want %.40q at %d", i, got[i].text, got[i].offset, want[i].text, want[i].offset)
+			}
+		}
+		if len(got) != len(want) {
+			t.Fatalf("got %d records, want %d", len(got), len(want))
+		}
+		for i, b := range g.batches {
+			if n := len(b.Records); n > batchRecords || n > 1 && b.Records[n-1].Start > batchBytes {
+				t.Fatalf("batch %d: %d records in %d bytes", i, n, len(b.Raw))
+			}
+		}
+	})
 }
 
 // A stream that fails gives what came before the fault.

@@ -47,9 +47,12 @@ func (w *window) read(keep int64) (ok, idle bool) {
 	return n > 0 || err == nil, false
 }
 
+// full says that the next read has no room behind the buffered bytes, and makes some.
+func (w *window) full() bool { return cap(w.buf)-len(w.buf) < readSize/2 }
+
 // makeRoom leaves room for at least half a read behind the buffered bytes.
 func (w *window) makeRoom(keep int64) {
-	if cap(w.buf)-len(w.buf) >= readSize/2 {
+	if !w.full() {
 		return
 	}
 	rest := w.buf[min(max(keep-w.base, 0), int64(len(w.buf))):]
