@@ -324,6 +324,9 @@ func (c *cutter) resync(start int64) error {
 	}
 	c.pos = searched
 	text := bytes.TrimRight(c.win.bytes(start)[:searched-start], " \t\r\n")
+	if len(text) == 0 { // a document that a line end breaks in a text: there is nothing behind it
+		return c.mark()
+	}
 	return c.out.add(&c.win, start, start+int64(len(text)))
 }
 

@@ -168,6 +168,8 @@ func TestCut(t *testing.T) {
 	f("records no array", `{"Records":{"a":1}}`, `{"Records":{"a":1}}`)
 	f("records without end", `{"Records":[{"a":1}]`, `{"a":1}`, unclosed)
 	f("records with a bad end", "{\"Records\":[{\"a\":1}]x\n{}", `{"a":1}`, "x", "{}")
+	f("records broken in text behind them", "{\"Records\":[{\"a\":1}],\"x\n{\"b\":2}\n", `{"a":1}`, unclosed, `{"b":2}`)
+	f("records broken in the last text", "{\"Records\":[],\"x\n", unclosed)
 	f("records line without end", "{\"Records\":[{\"a\":1}]\n{\"b\":2}\n", `{"a":1}`, unclosed, `{"b":2}`)
 	f("records begun", `{"Records":[`, unclosed)
 }
