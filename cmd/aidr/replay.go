@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -146,27 +147,29 @@ func writeFindings(w io.Writer, name string, fs []*schema.Finding) (err error) {
 	w = jsonTo(w)
 	done := make(chan struct{})
 	defer close(done)
-	for piece := range encodeFindings(fs, done) {
+	buffers := &sync.Pool{New: func() any { return new(bytes.Buffer) }}
+	for piece := range encodeFindings(fs, buffers, done) {
 		text := <-piece
 		if text.err == nil {
-			_, text.err = w.Write(text.lines)
+			_, text.err = text.lines.WriteTo(w)
 		}
 		if text.err != nil {
 			return fmt.Errorf("write findings: %w", text.err)
 		}
+		buffers.Put(text.lines)
 	}
 	return nil
 }
 
 // encodedFindings are some findings, one JSON object a line.
 type encodedFindings struct {
-	lines []byte
+	lines *bytes.Buffer
 	err   error
 }
 
 // encodeFindings encodes the findings on all cores, piece by piece in their order, a few pieces ahead of who takes them,
-// until done.
-func encodeFindings(fs []*schema.Finding, done <-chan struct{}) <-chan chan encodedFindings {
+// until done. The pieces are in buffers of the pool.
+func encodeFindings(fs []*schema.Finding, buffers *sync.Pool, done <-chan struct{}) <-chan chan encodedFindings {
 	pieces := make(chan chan encodedFindings, runtime.GOMAXPROCS(0))
 	go func() {
 		defer close(pieces)
@@ -178,18 +181,24 @@ func encodeFindings(fs []*schema.Finding, done <-chan struct{}) <-chan chan enco
 				return
 			}
 			go func() {
-				var lines bytes.Buffer
-				enc := json.NewEncoder(&lines)
-				enc.SetEscapeHTML(false)
-				var err error
-				for i := 0; i < len(some) && err == nil; i++ {
-					err = enc.Encode(some[i])
-				}
-				piece <- encodedFindings{lines.Bytes(), err}
+				lines := buffers.Get().(*bytes.Buffer)
+				piece <- encodedFindings{lines, encodeLines(lines, some)}
 			}()
 		}
 	}()
 	return pieces
+}
+
+// encodeLines writes one JSON object a line.
+func encodeLines(w io.Writer, fs []*schema.Finding) error {
+	enc := json.NewEncoder(w)
+	enc.SetEscapeHTML(false)
+	for _, f := range fs {
+		if err := enc.Encode(f); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // replayCounts reads the engine's own metrics back for the summary.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"testing"
@@ -32,12 +31,8 @@ func TestWriteFindings(t *testing.T) {
 		if err := writeFindings(&out, "-", fs); err != nil {
 			t.Fatal(err)
 		}
-		enc := json.NewEncoder(&want)
-		enc.SetEscapeHTML(false)
-		for _, f := range fs {
-			if err := enc.Encode(f); err != nil {
-				t.Fatal(err)
-			}
+		if err := encodeLines(&want, fs); err != nil {
+			t.Fatal(err)
 		}
 		if !bytes.Equal(out.Bytes(), want.Bytes()) {
 			t.Errorf("got\n%.300s\nwant\n%.300s", out.Bytes(), want.Bytes())
