@@ -252,10 +252,13 @@ type parsed struct {
 	root *doc.Node
 }
 
-// parse parses the files, in their order. It is ahead of who compiles the conditions: each of the two is about half of
-// loading.
+// parseAhead is how many files are parsed before their conditions are compiled: parsed files are large.
+const parseAhead = 8
+
+// parse parses the files, in their order, all of which have to be taken. It is ahead of who compiles the conditions: each
+// of the two is about half of loading.
 func parse(sources []source) <-chan parsed {
-	out := make(chan parsed, len(sources))
+	out := make(chan parsed, parseAhead)
 	go func() {
 		defer close(out)
 		for _, s := range sources {

@@ -35,7 +35,7 @@ type Capturer struct {
 	// What is the same for all rules that capture one event: see Begin.
 	head   []byte // of evidence
 	have   schema.FieldSet
-	fields [schema.NumFields]shown // where have says so; else of an earlier event
+	fields [schema.NumFields]shown // where have says so; else of an earlier event of the batch
 }
 
 // shown is a field as evidence shows it.
@@ -45,8 +45,11 @@ type shown struct {
 }
 
 // BeginBatch says that the events that follow are of another batch than those before: their items share no memory with
-// the items of those.
-func (c *Capturer) BeginBatch() { c.room.begin() }
+// the items of those, and nothing keeps that batch.
+func (c *Capturer) BeginBatch() {
+	c.room.begin()
+	c.fields = [schema.NumFields]shown{}
+}
 
 // Begin says that the captures that follow are of another event than those before. It must be called before the first
 // capture of each event.

@@ -32,7 +32,9 @@ func (m *memo[T]) slot(hash uint64, n int) *noted[T] {
 }
 
 // holds says whether it is this text that is noted.
-func holds[T any, S string | []byte](t *noted[T], text S) bool { return string(t.text[:t.n]) == string(text) }
+func holds[T any, S string | []byte](t *noted[T], text S) bool {
+	return string(t.text[:t.n]) == string(text)
+}
 
 // note notes the text, which is not longer than maxNoted, and what was made of it.
 func note[T any, S string | []byte](t *noted[T], text S, made T) {
