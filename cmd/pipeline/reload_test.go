@@ -123,8 +123,8 @@ func TestReloadLosesNothing(t *testing.T) {
 	}()
 	for running := true; running; {
 		select {
-		case err, failed := <-reloaded:
-			if running = failed; failed {
+		case err, more := <-reloaded:
+			if running = more; more {
 				t.Errorf("reload: %v", err)
 			}
 		default:

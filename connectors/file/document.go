@@ -2,7 +2,7 @@ package file
 
 import "io"
 
-// unclosed stands for a document that is broken off after an element: decoding finds it malformed, and so it is counted.
+// unclosed stands for a document that is broken off after an element, or behind its array: decoding finds it malformed, and so it is counted.
 const unclosed = "["
 
 // open looks whether the text at pos opens an array of objects or a Records document, and steps into it.

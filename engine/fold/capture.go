@@ -35,20 +35,20 @@ type Capturer struct {
 	// What is the same for all rules that capture one event: see Begin.
 	head   []byte // of evidence
 	have   schema.FieldSet
-	fields [schema.NumFields]shown // where have says so; else of an earlier event of the batch
+	fields [schema.NumFields]shownValue // where have says so; else of an earlier event of the batch
 }
 
-// shown is a field as evidence shows it.
-type shown struct {
+// shownValue is a field as evidence shows it.
+type shownValue struct {
 	text  string // what it was made of; "" where that was no text
 	value schema.Value
 }
 
 // BeginBatch says that the events that follow are of another batch than those before: their items share no memory with
-// the items of those, and nothing keeps that batch.
+// the items of those, and nothing here keeps that batch.
 func (c *Capturer) BeginBatch() {
 	c.room.begin()
-	c.fields = [schema.NumFields]shown{}
+	c.fields = [schema.NumFields]shownValue{}
 }
 
 // Begin says that the captures that follow are of another event than those before. It must be called before the first

@@ -87,9 +87,9 @@ func (c *Capturer) shownField(e *schema.Event, f schema.Field) schema.Value {
 	v := e.Value(f)
 	switch {
 	case v.Kind != schema.KindString:
-		*s = shown{value: c.exposed(c.Redaction.Field(f), v)}
+		*s = shownValue{value: c.exposed(c.Redaction.Field(f), v)}
 	case v.Text != s.text || v.Text == "":
-		*s = shown{v.Text, c.exposed(c.Redaction.Field(f), v)}
+		*s = shownValue{v.Text, c.exposed(c.Redaction.Field(f), v)}
 	}
 	return s.value
 }

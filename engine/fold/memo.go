@@ -7,7 +7,7 @@ type memo[T any] struct {
 }
 
 const (
-	// memoSlots is how many texts are remembered: 100 KB a worker.
+	// memoSlots is how many texts are remembered: 100 KB.
 	memoSlots = 1024
 	// maxNoted is the size in bytes of the longest: an ARN, a session's id. Of longer ones few come twice.
 	maxNoted = 95
