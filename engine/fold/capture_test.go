@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/rules/expr"
@@ -299,6 +301,40 @@ func TestBeginForgetsTheEventBefore(t *testing.T) {
 			t.Errorf("after another event %q is captured as %q, alone as %q", tool, got.Evidence, want.Evidence)
 		}
 	}
+}
+
+// What a worker remembers of other events, of whatever type and as often as they come, never shows.
+func TestCaptureDependsOnTheEventAlone(t *testing.T) {
+	r := mentions(rule(rules.KindDistinct), schema.GenAIToolName, schema.GenAIToolCallArguments)
+	r.Distinct = &rules.Distinct{Of: []schema.Field{schema.SessionID}, Count: 2, Within: time.Hour}
+	p, s := fold.NewProgram(r), &rules.Scratch{Expr: expr.NewScratch()}
+	redact := func(s string) string { return strings.ReplaceAll(s, "secret", "[redacted]") }
+	text, object := schema.StringValue, schema.JSONValue
+	values := []schema.Value{
+		text("a"), text("a"), object("a"), text("a"), {}, text(""), {}, text("secret"), text("secret"), schema.IntValue(7), text("7"),
+		object(`{"k":"secret"}`), text(`{"k":"secret"}`), object(`{"k":"secret"}`), text(strings.Repeat("x", 200)), text("a"),
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		shared := fold.Capturer{Redact: redact}
+		for range rapid.IntRange(1, 30).Draw(rt, "events") {
+			if rapid.IntRange(0, 4).Draw(rt, "batch") == 0 {
+				shared.BeginBatch()
+			}
+			e := event(t, nil)
+			for _, f := range []schema.Field{schema.GenAIToolName, schema.GenAIToolCallArguments} {
+				e.Set(f, rapid.SampledFrom(values).Draw(rt, "value"))
+			}
+			e.SetText(schema.SessionID, rapid.SampledFrom([]string{"s1", "s2", strings.Repeat("s", 200)}).Draw(rt, "session"))
+			alone := fold.Capturer{Redact: redact}
+			var got, want fold.Item
+			shared.Begin()
+			shared.Capture(p, 0, e, 1, s, func(it *fold.Item) { got = *it })
+			alone.Capture(p, 0, e, 1, s, func(it *fold.Item) { want = *it })
+			if got != want || got.Data == "" {
+				rt.Fatalf("after other events it is captured as %+v, alone as %+v", got, want)
+			}
+		}
+	})
 }
 
 // What was put into a piece of memory stays as it is, whatever is put there behind it.
