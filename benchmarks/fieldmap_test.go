@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aidr-engine/aidr/cmd/maps"
+	"github.com/aidr-engine/aidr/cmd/aidr/maps"
 	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/decode"
 	"github.com/aidr-engine/aidr/schema/formats"

@@ -12,7 +12,7 @@ import (
 
 	"github.com/valyala/fastjson"
 
-	"github.com/aidr-engine/aidr/cmd/maps"
+	"github.com/aidr-engine/aidr/cmd/aidr/maps"
 	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/decode"
 	"github.com/aidr-engine/aidr/schema/scan"

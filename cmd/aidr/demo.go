@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
-	"github.com/aidr-engine/aidr/cmd/demo"
+	"github.com/aidr-engine/aidr/cmd/aidr/demo"
 )
 
 func demoCommand() *cobra.Command {

@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aidr-engine/aidr/cmd/api"
+	"github.com/aidr-engine/aidr/cmd/aidr/api"
 	"github.com/aidr-engine/aidr/connectors/clickhouse/host"
 	"github.com/aidr-engine/aidr/connectors/conntest"
 )

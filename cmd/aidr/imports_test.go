@@ -54,12 +54,12 @@ var owners = map[string]string{
 	"github.com/ebitengine/purego":                      "connectors/clickhouse/host",
 	"github.com/ClickHouse/clickhouse-go":               "connectors/clickhouse",
 	"github.com/oschwald/maxminddb-golang":              "connectors/maxmind",
-	"github.com/segmentio/kafka-go":                     "connectors/kafka cmd/demo",
+	"github.com/segmentio/kafka-go":                     "connectors/kafka cmd/aidr/demo",
 	"github.com/hashicorp/golang-lru/v2":                "engine",
 	"pgregory.net/rapid":                                "",
 	"github.com/standard-webhooks":                      "",
 	"github.com/valyala/fastjson":                       "",
-	"github.com/twmb/franz-go/pkg/kfake":                "cmd/demo",
+	"github.com/twmb/franz-go/pkg/kfake":                "cmd/aidr/demo",
 	"github.com/aidr-engine/aidr/engine/fold/reference": "",
 }
 

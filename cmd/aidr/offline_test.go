@@ -15,7 +15,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
-	"github.com/aidr-engine/aidr/cmd/demo"
+	"github.com/aidr-engine/aidr/cmd/aidr/demo"
 	"github.com/aidr-engine/aidr/schema"
 )
 

@@ -14,7 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/aidr-engine/aidr/cmd/pipeline"
+	"github.com/aidr-engine/aidr/cmd/aidr/pipeline"
 	"github.com/aidr-engine/aidr/engine/cases"
 	"github.com/aidr-engine/aidr/rules"
 )

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aidr-engine/aidr/cmd/api"
+	"github.com/aidr-engine/aidr/cmd/aidr/api"
 	"github.com/aidr-engine/aidr/schema"
 )
 

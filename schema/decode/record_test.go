@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aidr-engine/aidr/cmd/maps"
+	"github.com/aidr-engine/aidr/cmd/aidr/maps"
 	"github.com/aidr-engine/aidr/schema"
 	. "github.com/aidr-engine/aidr/schema/decode"
 	"github.com/aidr-engine/aidr/schema/scan"

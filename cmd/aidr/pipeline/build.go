@@ -9,8 +9,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/aidr-engine/aidr/cmd/config"
-	"github.com/aidr-engine/aidr/cmd/maps"
+	"github.com/aidr-engine/aidr/cmd/aidr/config"
+	"github.com/aidr-engine/aidr/cmd/aidr/maps"
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/connectors/clickhouse"
 	"github.com/aidr-engine/aidr/connectors/file"

@@ -6,8 +6,8 @@ import (
 	"log/slog"
 	"slices"
 
-	"github.com/aidr-engine/aidr/cmd/config"
-	"github.com/aidr-engine/aidr/cmd/maps"
+	"github.com/aidr-engine/aidr/cmd/aidr/config"
+	"github.com/aidr-engine/aidr/cmd/aidr/maps"
 	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/schema/decode"
 )

@@ -3,7 +3,7 @@ package pipeline
 import (
 	"log/slog"
 
-	"github.com/aidr-engine/aidr/cmd/config"
+	"github.com/aidr-engine/aidr/cmd/aidr/config"
 	"github.com/aidr-engine/aidr/connectors/maxmind"
 	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/rules/expr"

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aidr-engine/aidr/cmd/config"
+	"github.com/aidr-engine/aidr/cmd/aidr/config"
 	"github.com/aidr-engine/aidr/connectors/conntest"
 	"github.com/aidr-engine/aidr/schema"
 )

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aidr-engine/aidr/cmd/maps"
+	"github.com/aidr-engine/aidr/cmd/aidr/maps"
 	"github.com/aidr-engine/aidr/rules/doc"
 	"github.com/aidr-engine/aidr/schema/decode"
 )

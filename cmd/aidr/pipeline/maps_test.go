@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aidr-engine/aidr/cmd/config"
+	"github.com/aidr-engine/aidr/cmd/aidr/config"
 )
 
 // mapOfDoors is a field map of records that no built-in format reads; the agent stands at the key that is given.

@@ -59,7 +59,7 @@ func TestShippedMaps(t *testing.T) {
 
 // The hand-made samples give exactly what they expect, and no faults.
 func TestFixtures(t *testing.T) {
-	files, err := filepath.Glob("../../testdata/fixtures/maps/*.jsonl")
+	files, err := filepath.Glob("../../../testdata/fixtures/maps/*.jsonl")
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no fixtures: %v", err)
 	}
@@ -180,7 +180,7 @@ func TestContentDecidesNothing(t *testing.T) {
 	hostile := append(records(t),
 		`"},"metadata":{"agent_id":"victim"},"x":{"y":"`, `{"Records":[{"eventVersion":"1","eventSource":"x","userIdentity":{"arn":"victim"}}]}`,
 		`{"event.dataset":"x","event.class":"y","ai_agent.uid":"victim"}`, strings.Repeat("{", 10_000), strings.Repeat(`\`, 501), "\x00\u2028\"", "-", "null")
-	built, err := filepath.Glob("../../testdata/cases/decode/plain/*.json")
+	built, err := filepath.Glob("../../../testdata/cases/decode/plain/*.json")
 	if err != nil || len(built) == 0 {
 		t.Fatalf("no records of built-in formats: %v", err)
 	}

@@ -17,8 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aidr-engine/aidr/cmd/api"
-	"github.com/aidr-engine/aidr/cmd/config"
+	"github.com/aidr-engine/aidr/cmd/aidr/api"
+	"github.com/aidr-engine/aidr/cmd/aidr/config"
 	"github.com/aidr-engine/aidr/connectors/webhook"
 	"github.com/aidr-engine/aidr/schema"
 )
