@@ -180,7 +180,7 @@ func (m *Metrics) matched(set *rules.Set, sc *rules.Scratch) {
 
 func (m *Metrics) evidenceLost(rule string) { m.lost.WithLabelValues(rule).Inc() }
 func (m *Metrics) finding(f *schema.Finding) {
-	m.findings.WithLabelValues(f.RuleID, f.Severity, string(f.Status)).Inc()
+	m.findings.WithLabelValues(f.RuleID, string(f.Severity), string(f.Status)).Inc()
 }
 func (m *Metrics) cut(d time.Duration) { m.checkpoint.Observe(d.Seconds()) }
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/rules/doc"
+	"github.com/aidr-engine/aidr/schema"
 )
 
 // Limits of a rule file.
@@ -75,7 +76,7 @@ func (r *reader) head() {
 		title.Fail("is longer than one line of %d bytes: say it shorter, and the rest in description", maxTitle)
 	}
 	rule.Description = strings.TrimSpace(f.Get("description").Filled())
-	rule.Severity = f.Need("severity").Enum(severities...)
+	rule.Severity = schema.Severity(f.Need("severity").Enum(severities()...))
 	rule.Confidence = defaultConfidence
 	if n := f.Get("confidence"); n != nil {
 		rule.Confidence = int(n.Int(0, 100))
@@ -90,8 +91,14 @@ func (r *reader) head() {
 	rule.FalsePositives = f.Get("false_positives").Strings()
 }
 
-// severities, the least first.
-var severities = []string{"info", "low", "medium", "high", "critical"}
+// severities returns the values of `severity`, the least first.
+func severities() []string {
+	var names []string
+	for _, s := range schema.Severities() {
+		names = append(names, string(s))
+	}
+	return names
+}
 
 func (r *reader) id(n *doc.Node) string {
 	id := n.Filled()

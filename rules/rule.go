@@ -35,8 +35,8 @@ type Rule struct {
 	Version        int
 	Title          string
 	Description    string
-	Severity       string // info low medium high critical
-	Confidence     int    // 0-100
+	Severity       schema.Severity
+	Confidence     int // 0-100
 	Status         string
 	Datasets       []string // empty: any
 	Tags           []string

@@ -1,9 +1,6 @@
 package schema
 
-import (
-	"encoding/json"
-	"time"
-)
+import "encoding/json"
 
 // Status is where a finding stands. It says nothing about what people think of it.
 type Status string
@@ -13,29 +10,6 @@ const (
 	StatusSettled   Status = "settled"   // its group is over: nothing more will change it
 	StatusWithdrawn Status = "withdrawn" // a straggler showed it wrong
 )
-
-// Instant is an event time in ns since the epoch; in JSON it is RFC 3339 in UTC.
-type Instant int64
-
-// String renders RFC 3339 in UTC with as many digits as it needs.
-func (t Instant) String() string { return time.Unix(0, int64(t)).UTC().Format(time.RFC3339Nano) }
-
-// MarshalJSON writes the instant as RFC 3339.
-func (t Instant) MarshalJSON() ([]byte, error) { return json.Marshal(t.String()) }
-
-// UnmarshalJSON reads RFC 3339.
-func (t *Instant) UnmarshalJSON(b []byte) error {
-	var s string
-	if err := json.Unmarshal(b, &s); err != nil {
-		return err
-	}
-	p, err := time.Parse(time.RFC3339Nano, s)
-	if err != nil {
-		return err
-	}
-	*t = Instant(p.UnixNano())
-	return nil
-}
 
 // Finding is the verdict: the triggers of one key in one group. Its JSON names are a contract with webhooks, SQL and
 // `aidr replay`; fields are added, never renamed. All text in it is redacted where it was captured.
@@ -47,7 +21,7 @@ type Finding struct {
 	RuleVersion  int               `json:"rule_version"`
 	Kind         string            `json:"kind"`
 	Title        string            `json:"title"`
-	Severity     string            `json:"severity"`
+	Severity     Severity          `json:"severity"`
 	Confidence   int               `json:"confidence"`
 	Tags         []string          `json:"tags,omitempty"`
 	Shadow       bool              `json:"shadow,omitempty"`

@@ -24,7 +24,7 @@ var mayImport = map[string][]string{
 	"schema/formats/llm":         {"schema", "schema/scan", "schema/formats"},
 	"schema/decode":              {"schema/..."},
 	"rules/doc":                  {},
-	"rules/site":                 {"schema", "rules/doc"},
+	"rules/site":                 {"schema", "schema/content", "rules/doc"},
 	"rules/expr":                 {"schema", "schema/content", "rules/doc"},
 	"rules/match":                {"schema", "rules/expr"},
 	"rules/library":              {},

@@ -171,10 +171,11 @@ func cutValue(v any, n int) any {
 
 // cutOthers cuts what is not evidence.
 func (c cuts) cutOthers(f *schema.Finding) {
-	for _, s := range []*string{&f.RuleID, &f.Kind, &f.Title, &f.Severity, &f.Tenant, &f.AgentUID, &f.AgentName, &f.AgentSource, &f.SessionID, &f.Explanation} {
+	for _, s := range []*string{&f.RuleID, &f.Kind, &f.Title, &f.Tenant, &f.AgentUID, &f.AgentName, &f.AgentSource, &f.SessionID, &f.Explanation} {
 		*s = cutText(*s, c.Others)
 	}
 	f.Status = schema.Status(cutText(string(f.Status), c.Others))
+	f.Severity = schema.Severity(cutText(string(f.Severity), c.Others))
 	f.Tags, f.Reasons = c.cutList(f.Tags), c.cutList(f.Reasons)
 	names := slices.Sorted(maps.Keys(f.Key)) // not the map's own order: the body is the same each time
 	key := map[string]string{}

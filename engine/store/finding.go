@@ -90,7 +90,7 @@ func putFindings(db *pebble.DB, w *writer, entries []connectors.Entry, bodies []
 			w.delete(keyGroup(old.start, f.ID))
 		}
 		r := findingRecord{place: e.Seq, committed: now, start: f.GroupStart, status: string(f.Status),
-			rule: f.RuleID, agent: f.AgentUID, severity: f.Severity, body: bodies[i]}
+			rule: f.RuleID, agent: f.AgentUID, severity: string(f.Severity), body: bodies[i]}
 		w.set(keyFinding(f.ID), r.value())
 		w.set(keyNumber(tablePlace, e.Seq), f.ID[:])
 		w.set(keyGroup(f.GroupStart, f.ID), nil)

@@ -37,7 +37,7 @@ var findingNames = [...]findingName{
 	{"rule_version", schema.TypeInt, func(f *schema.Finding) schema.Value { return schema.IntValue(int64(f.RuleVersion)) }},
 	{"kind", schema.TypeString, func(f *schema.Finding) schema.Value { return schema.StringValue(f.Kind) }},
 	{"title", schema.TypeString, func(f *schema.Finding) schema.Value { return schema.StringValue(f.Title) }},
-	{"severity", schema.TypeString, func(f *schema.Finding) schema.Value { return schema.StringValue(f.Severity) }},
+	{"severity", schema.TypeString, func(f *schema.Finding) schema.Value { return schema.StringValue(string(f.Severity)) }},
 	{"confidence", schema.TypeInt, func(f *schema.Finding) schema.Value { return schema.IntValue(int64(f.Confidence)) }},
 	{"tags", schema.TypeList, func(f *schema.Finding) schema.Value { return listOf(f.Tags) }},
 	{"shadow", schema.TypeBool, func(f *schema.Finding) schema.Value { return schema.BoolValue(f.Shadow) }},

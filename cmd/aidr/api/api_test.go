@@ -28,7 +28,7 @@ const first = schema.Instant(1_767_225_600_000_000_000) // 2026-01-01T00:00:00Z
 func finding(n int) *schema.Finding {
 	return &schema.Finding{
 		ID: schema.ID{0: byte(n), 15: 1}, Revision: 1, Status: [...]schema.Status{schema.StatusOpen, schema.StatusSettled}[n%2],
-		RuleID: fmt.Sprintf("rule.%d", n%3), Severity: [...]string{"low", "high"}[n%2], AgentUID: fmt.Sprintf("agent-%d", n%5), Key: map[string]string{},
+		RuleID: fmt.Sprintf("rule.%d", n%3), Severity: [...]schema.Severity{"low", "high"}[n%2], AgentUID: fmt.Sprintf("agent-%d", n%5), Key: map[string]string{},
 		GroupStart: first + schema.Instant(n)*schema.Instant(time.Minute), Explanation: "<b>&\u202e",
 	}
 }

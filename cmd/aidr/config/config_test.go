@@ -109,7 +109,7 @@ func TestEveryKey(t *testing.T) {
 		t.Errorf("got\n%+v\nwant\n%+v", c, want)
 	}
 	for severity, want := range map[string]bool{"high": true, "low": false} {
-		if got, err := filter(&schema.Finding{Severity: severity}); got != want || err != nil {
+		if got, err := filter(&schema.Finding{Severity: schema.Severity(severity)}); got != want || err != nil {
 			t.Errorf("filter of severity %s: got %t, %v", severity, got, err)
 		}
 	}

@@ -125,7 +125,12 @@ func (d *display) delivers() (n int) {
 	return n
 }
 
-var colours = map[string]string{"critical": "\x1b[1;31m", "high": "\x1b[31m", "medium": "\x1b[33m", "low": "\x1b[36m"}
+var colours = map[schema.Severity]string{
+	schema.SeverityCritical: "\x1b[1;31m",
+	schema.SeverityHigh:     "\x1b[31m",
+	schema.SeverityMedium:   "\x1b[33m",
+	schema.SeverityLow:      "\x1b[36m",
+}
 
 // found shows a change of a finding.
 func (d *display) found(e connectors.Entry) {

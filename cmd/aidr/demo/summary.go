@@ -23,16 +23,13 @@ type Summary struct {
 
 // Found is one finding of the summary.
 type Found struct {
-	ID          string `json:"id"`
-	Rule        string `json:"rule_id"`
-	Severity    string `json:"severity"`
-	Agent       string `json:"agent"`
-	Count       int64  `json:"count"`
-	Explanation string `json:"explanation"`
+	ID          string          `json:"id"`
+	Rule        string          `json:"rule_id"`
+	Severity    schema.Severity `json:"severity"`
+	Agent       string          `json:"agent"`
+	Count       int64           `json:"count"`
+	Explanation string          `json:"explanation"`
 }
-
-// ranks of severities, the worst first.
-var ranks = map[string]int{"critical": 0, "high": 1, "medium": 2, "low": 3, "info": 4}
 
 func (d *display) summary(records, events int, took time.Duration, got DeliveryCounts, state string) *Summary {
 	d.mu.Lock()
@@ -49,8 +46,8 @@ func (d *display) summary(records, events int, took time.Duration, got DeliveryC
 	}
 	sort.Slice(s.Findings, func(i, j int) bool {
 		a, b := s.Findings[i], s.Findings[j]
-		if ranks[a.Severity] != ranks[b.Severity] {
-			return ranks[a.Severity] < ranks[b.Severity]
+		if x, y := a.Severity.Rank(), b.Severity.Rank(); x != y {
+			return x > y
 		}
 		if a.Rule != b.Rule {
 			return a.Rule < b.Rule
