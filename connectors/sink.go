@@ -8,41 +8,93 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// Entry is one change in the outbox. Entries have consecutive numbers and are immutable: an entry with one Seq has one
-// content for ever, whatever is killed when.
-type Entry struct {
-	Seq     uint64
-	Type    string // finding.opened, finding.updated, finding.settled, finding.withdrawn
-	Finding *schema.Finding
-	Attempt int // how often this sink has failed to deliver it; 0 the first time
+// EntryType is the type of a change in the outbox; it is also the type of a webhook.
+type EntryType string
+
+const (
+	FindingOpened    EntryType = "finding.opened"
+	FindingUpdated   EntryType = "finding.updated"
+	FindingSettled   EntryType = "finding.settled"
+	FindingWithdrawn EntryType = "finding.withdrawn"
+)
+
+// EntryTypeOf returns the type of the change that brought f to its current revision.
+func EntryTypeOf(f *schema.Finding) EntryType {
+	switch {
+	case f.Status == schema.StatusWithdrawn:
+		return FindingWithdrawn
+	case f.Revision <= 1:
+		return FindingOpened
+	case f.Status == schema.StatusSettled:
+		return FindingSettled
+	}
+	return FindingUpdated
 }
 
-// Sink is one destination with its own cursor in the outbox. Calls to Write do not overlap.
+// Entry is one change in the outbox. Entries have consecutive numbers and are immutable: the entry with a given Seq has
+// the same content at every attempt, also after a crash.
+type Entry struct {
+	Seq     uint64
+	Type    EntryType
+	Finding *schema.Finding
+	Attempt int // number of failed attempts of this sink to deliver the entry; 0 the first time
+}
+
+// Sink is one destination with its own cursor in the outbox. Calls of Write do not overlap.
 type Sink interface {
 	Name() string
-	// Write makes the entries durable at the destination. nil: all of them are. A *Partial names those that are not,
-	// the others are. Any other error: none is known to be; the same entries come again after a pause, because the
-	// destination as a whole is away. Entries of one finding are in order, and stay so: an entry whose predecessor
-	// waits for its next try is not handed in.
+	// Profile describes how the sink wants its entries. It is called before the first Write, and does not change.
+	Profile() Profile
+	// Write makes the entries durable at the destination. A nil error means that all of them are durable. A *Partial
+	// names the entries that are not; all others are. After any other error the state of every entry is unknown,
+	// usually because the destination is unreachable: the same entries are written again after a pause. Entries of one
+	// finding are in order and stay in order: an entry is not written while its predecessor waits for a retry.
 	Write(ctx context.Context, entries []Entry) error
 	Health() Health
 	Close() error
 }
 
-// Partial names the entries of a Write that are not delivered.
+// Profile describes how a Sink wants its entries. The zero Profile describes an endpoint that wants every entry.
+type Profile struct {
+	// Dead is the kind of dead letter that an entry becomes if it can never be delivered; "" means DeadDelivery. It
+	// also decides how the sink is treated:
+	//
+	// A sink of rows (DeadRow) gets fixed blocks: a block that may have been written is written again with the same
+	// entries, even after a crash. If the sink falls behind, the engine slows down.
+	//
+	// A sink of deliveries (DeadDelivery) is a third-party endpoint: it has a cap of its own in the outbox and never
+	// slows the engine.
+	Dead schema.DeadKind
+	// MaxEntries and MaxBytes bound one Write; 0 means the deliverer's defaults.
+	MaxEntries, MaxBytes int
+	// Linger is how long the deliverer waits for a block to fill; 0 means not at all.
+	Linger time.Duration
+	// OutboxCap is the number of bytes that may wait for a sink of deliveries; 0 means the deliverer's default. The
+	// oldest entries over the cap become dead letters.
+	OutboxCap int64
+	// UpdateEvery is the least time between two FindingUpdated of one finding, of which the latest is delivered;
+	// 0 means that each is delivered.
+	UpdateEvery time.Duration
+	// Wants reports whether the sink wants the entry; an unwanted entry counts as delivered. nil: it wants every entry.
+	Wants func(Entry) bool
+	// Watch looks after the destination until ctx ends, for example to create a schema while nothing is delivered. nil:
+	// there is nothing to look after.
+	Watch func(ctx context.Context)
+}
+
+// Partial names the entries of a Write that were not delivered.
 type Partial struct {
 	Entries []Undelivered
 }
 
-// Undelivered is one of them: to be tried again After a while, or Poison, which can never be delivered and goes to the
-// dead letters.
+// Undelivered is one entry that was not delivered: it is tried again after After, or it is poison.
 type Undelivered struct {
 	Seq    uint64
-	Poison bool
+	Poison bool   // the entry can never be delivered; it becomes a dead letter
 	Reason string // short and stable, for metrics: http_400, exhausted, type_mismatch
 	Detail string
 	After  time.Duration
-	Held   bool // it was not tried, because its turn had not come: the attempt does not count
+	Held   bool // the entry was not tried because its turn had not come; this does not count as an attempt
 }
 
 func (p *Partial) Error() string {

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/clock"
 	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/rules"
@@ -64,7 +65,7 @@ type Options struct {
 	CutEvery   time.Duration
 	CacheCells int           // per shard
 	MaxAhead   time.Duration // 0: DefaultMaxAhead
-	Clock      Clock
+	Clock      clock.Clock
 	Log        *slog.Logger
 	Metrics    *Metrics
 	Redact     func(string) string // of what leaves the worker
@@ -126,7 +127,7 @@ func New(o Options) (*Engine, error) {
 		o.CacheCells = DefaultCacheCells
 	}
 	if o.Clock.Now == nil {
-		o.Clock = WallClock()
+		o.Clock = clock.Wall()
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -335,7 +335,7 @@ func (l *lane) account(b *connectors.Batch, r *result) {
 		m.missingKey(l.e.o.Set.Rules[rule].ID, n)
 	}
 	for _, d := range r.dead {
-		m.dead(d.Kind, d.Reason, 1)
+		m.Dead(d.Kind, d.Reason)
 	}
 	l.dead = append(l.dead, r.dead...)
 }

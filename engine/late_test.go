@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/clock"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
@@ -19,8 +20,8 @@ import (
 // handClock is a clock that a test moves. It never ticks: cuts come when the test asks.
 type handClock struct{ now time.Time }
 
-func (c *handClock) clock() Clock {
-	return Clock{
+func (c *handClock) clock() clock.Clock {
+	return clock.Clock{
 		Now:  func() time.Time { return c.now },
 		Tick: func(time.Duration) (<-chan time.Time, func()) { return nil, func() {} },
 	}

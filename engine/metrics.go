@@ -131,8 +131,10 @@ func (m *Metrics) set(g *prometheus.GaugeVec, p connectors.Partition, v float64)
 func (m *Metrics) events(dataset string, n int) {
 	m.eventsTotal.WithLabelValues(dataset).Add(float64(n))
 }
-func (m *Metrics) dead(kind, reason string, n int) {
-	m.deadLetters.WithLabelValues(kind, reason).Add(float64(n))
+
+// Dead counts a dead letter.
+func (m *Metrics) Dead(kind schema.DeadKind, reason string) {
+	m.deadLetters.WithLabelValues(string(kind), reason).Inc()
 }
 func (m *Metrics) late(dataset, why string) { m.lateEvents.WithLabelValues(dataset, why).Inc() }
 func (m *Metrics) ruleLate(rule, dataset string) {

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/clock"
 	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/engine/fold/reference"
 	"github.com/aidr-engine/aidr/engine/store"
@@ -431,9 +432,9 @@ func (p *propertyRun) live(st *store.Store, r *rand.Rand, mayDie bool) (*store.S
 }
 
 // stillClock is a clock that never ticks: cuts come when a test asks for them.
-func stillClock() Clock {
+func stillClock() clock.Clock {
 	now := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
-	return Clock{
+	return clock.Clock{
 		Now:  func() time.Time { return now },
 		Tick: func(time.Duration) (<-chan time.Time, func()) { return nil, func() {} },
 	}

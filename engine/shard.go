@@ -230,13 +230,13 @@ func (s *shard) cut(b *barrier) shardCut {
 				at := schema.Instant(until)
 				f.WarmingUntil = &at
 			}
-			out.entries = append(out.entries, connectors.Entry{Type: entryType(f), Finding: f})
+			out.entries = append(out.entries, connectors.Entry{Type: connectors.EntryTypeOf(f), Finding: f})
 		})
 		s.settle(en, &out, keep)
 	}
 	for _, f := range s.late {
 		f.Revision, f.DetectedAt = 1, &b.now
-		out.entries = append(out.entries, connectors.Entry{Type: entryType(f), Finding: f})
+		out.entries = append(out.entries, connectors.Entry{Type: connectors.EntryTypeOf(f), Finding: f})
 	}
 	clear(s.lateSeen)
 	for _, f := range s.late {
@@ -342,19 +342,6 @@ func (s *shard) advance(rule int) {
 		// Two timers of one instant: the second finds nothing to do, which is harmless.
 		s.schedule(en)
 	}
-}
-
-// entryType says which type of webhook a change of a finding is.
-func entryType(f *schema.Finding) string {
-	switch {
-	case f.Status == schema.StatusWithdrawn:
-		return "finding.withdrawn"
-	case f.Revision <= 1:
-		return "finding.opened"
-	case f.Status == schema.StatusSettled:
-		return "finding.settled"
-	}
-	return "finding.updated"
 }
 
 // wake is a timer: the owner has something to do at the watermark at.

@@ -185,7 +185,7 @@ func (w *worker) dead(d decode.Dead) {
 		body = body[:MaxDeadBody]
 	}
 	w.out.dead = append(w.out.dead, store.DeadLetter{
-		Kind: "record", Reason: d.Reason, Detail: d.Detail, Source: w.job.batch.Partition.Source,
+		Kind: schema.DeadRecord, Reason: d.Reason, Detail: d.Detail, Source: w.job.batch.Partition.Source,
 		Topic: pos.Topic, Partition: pos.Partition, Offset: pos.Offset, Index: d.Index,
 		Body: w.e.o.Redaction.Dead().Expose(body, w.e.o.Redact),
 	})

@@ -40,6 +40,8 @@ var mayImport = map[string][]string{
 	"engine/fold":                {"schema", "rules", "rules/expr"},
 	"engine/fold/reference":      {"schema", "rules", "rules/expr", "engine/fold"},
 	"engine/store":               {"schema", "connectors"},
+	"engine/clock":               {},
+	"engine/deliver":             {"schema", "connectors", "engine/clock", "engine/store"},
 	"engine":                     {"schema/...", "rules/...", "connectors", "engine/..."},
 	"engine/cases":               {"schema/...", "rules/...", "connectors", "engine"},
 	"cmd/...":                    {"..."},

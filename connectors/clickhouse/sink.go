@@ -20,6 +20,7 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/schema"
 )
 
 const (
@@ -101,16 +102,17 @@ func (s *Sink) String() string {
 	return fmt.Sprintf("clickhouse://%s@%s/%s", s.options.Auth.Username, s.options.Addr[0], s.dialect.database)
 }
 
-// Batch says how entries are best handed in.
-func (s *Sink) Batch() (rows, bytes int, linger time.Duration) {
-	return s.config.Rows, maxBytes, s.config.Linger
+// Profile implements connectors.Sink: every finding is stored, shadow findings too.
+func (s *Sink) Profile() connectors.Profile {
+	return connectors.Profile{
+		Dead:       schema.DeadRow,
+		MaxEntries: s.config.Rows,
+		MaxBytes:   maxBytes,
+		Linger:     s.config.Linger,
+		Wants:      func(e connectors.Entry) bool { return e.Finding != nil },
+		Watch:      s.watch,
+	}
 }
-
-// DeadKind is the kind of dead letter that an entry becomes which can never be a row.
-func (s *Sink) DeadKind() string { return "row" }
-
-// Wants says that every finding is stored, shadow ones too.
-func (s *Sink) Wants(e connectors.Entry) bool { return e.Finding != nil }
 
 // Write stores the entries; see connectors.Sink.
 func (s *Sink) Write(ctx context.Context, entries []connectors.Entry) error {
@@ -170,9 +172,9 @@ func (s *Sink) setReady(ready bool) {
 	s.ready = ready
 }
 
-// Watch migrates, where that is configured, and then asks the server now and then whether it is there, so that Health
+// watch migrates, where that is configured, and then asks the server now and then whether it is there, so that Health
 // is true while there is nothing to write. It returns when ctx ends.
-func (s *Sink) Watch(ctx context.Context) {
+func (s *Sink) watch(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {

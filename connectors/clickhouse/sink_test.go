@@ -430,7 +430,7 @@ func TestWatch(t *testing.T) {
 		done := make(chan struct{})
 		go func() {
 			defer close(done)
-			s.Watch(ctx)
+			s.watch(ctx)
 		}()
 		for deadline := time.Now().Add(30 * time.Second); s.Health().Degraded != want && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
 		}

@@ -40,9 +40,10 @@ type shelfSink struct {
 	health connectors.Health
 }
 
-func (s *shelfSink) Name() string              { return "shelf" }
-func (s *shelfSink) Close() error              { return nil }
-func (s *shelfSink) Health() connectors.Health { return s.health }
+func (s *shelfSink) Name() string                { return "shelf" }
+func (s *shelfSink) Close() error                { return nil }
+func (s *shelfSink) Health() connectors.Health   { return s.health }
+func (s *shelfSink) Profile() connectors.Profile { return connectors.Profile{} }
 func (s *shelfSink) Write(ctx context.Context, entries []connectors.Entry) error {
 	if err := ctx.Err(); err != nil {
 		return err

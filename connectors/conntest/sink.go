@@ -60,7 +60,7 @@ func TestSink(t *testing.T, open func(t *testing.T) SinkTarget) {
 func Entries(seq uint64, n int) []connectors.Entry {
 	entries := make([]connectors.Entry, n)
 	for i := range entries {
-		entries[i] = connectors.Entry{Seq: seq + uint64(i), Type: "finding.opened", Finding: finding(seq + uint64(i))}
+		entries[i] = connectors.Entry{Seq: seq + uint64(i), Type: connectors.FindingOpened, Finding: finding(seq + uint64(i))}
 	}
 	return entries
 }
@@ -85,10 +85,7 @@ func next(e connectors.Entry, seq uint64, status schema.Status) connectors.Entry
 	f.Revision++
 	f.Count++
 	f.Status = status
-	kind := map[schema.Status]string{
-		schema.StatusOpen: "finding.updated", schema.StatusSettled: "finding.settled", schema.StatusWithdrawn: "finding.withdrawn",
-	}
-	return connectors.Entry{Seq: seq, Type: kind[status], Finding: &f}
+	return connectors.Entry{Seq: seq, Type: connectors.EntryTypeOf(&f), Finding: &f}
 }
 
 func openSink(t *testing.T, target SinkTarget) connectors.Sink {

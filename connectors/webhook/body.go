@@ -18,9 +18,9 @@ const MaxBody = 20_000
 
 // message is the body. Everything in it follows from the entry, so that it is the same over all attempts and restarts.
 type message struct {
-	Type      string         `json:"type"`
-	Timestamp schema.Instant `json:"timestamp"`
-	Data      data           `json:"data"`
+	Type      connectors.EntryType `json:"type"`
+	Timestamp schema.Instant       `json:"timestamp"`
+	Data      data                 `json:"data"`
 }
 
 type data struct {

@@ -24,7 +24,7 @@ func sample() *schema.Finding {
 }
 
 func entry(f *schema.Finding) *connectors.Entry {
-	return &connectors.Entry{Seq: 1, Type: TypeOpened, Finding: f}
+	return &connectors.Entry{Seq: 1, Type: connectors.FindingOpened, Finding: f}
 }
 
 // ExampleBody is what a receiver gets, byte for byte.
@@ -172,7 +172,7 @@ func FuzzBody(f *testing.F) {
 		if err != nil || !bytes.Equal(first, again) {
 			t.Fatalf("not the same twice, %v:\n%s\n%s", err, first, again)
 		}
-		if m := parsed(t, first); m.Type != TypeOpened || m.Data.ID != in.ID || m.Data.Revision != revision || m.Data.Status != in.Status {
+		if m := parsed(t, first); m.Type != string(connectors.FindingOpened) || m.Data.ID != in.ID || m.Data.Revision != revision || m.Data.Status != in.Status {
 			t.Fatalf("got %+v", m)
 		}
 	})

@@ -72,7 +72,7 @@ func TestAnyReceiver(t *testing.T) {
 		for seq := range rapid.IntRange(1, 30).Draw(r, "entries") {
 			n := rapid.IntRange(0, 4).Draw(r, "finding")
 			revisions[n]++
-			waiting = append(waiting, connectors.Entry{Seq: uint64(seq + 1), Type: TypeUpdated, Finding: finding(n, revisions[n])})
+			waiting = append(waiting, connectors.Entry{Seq: uint64(seq + 1), Type: connectors.FindingUpdated, Finding: finding(n, revisions[n])})
 		}
 		want := len(waiting)
 		dead := playDeliverer(r, s, waiting)

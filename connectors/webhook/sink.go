@@ -26,14 +26,6 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// The types of entries that an endpoint gets.
-const (
-	TypeOpened    = "finding.opened"
-	TypeUpdated   = "finding.updated"
-	TypeSettled   = "finding.settled"
-	TypeWithdrawn = "finding.withdrawn"
-)
-
 // Sink is one endpoint. Write must not overlap; Health may be called at any time.
 type Sink struct {
 	config  Config
@@ -62,23 +54,24 @@ func (s *Sink) Name() string { return s.config.Name }
 // String describes the endpoint without its URL, whose path may be a secret.
 func (s *Sink) String() string { return fmt.Sprintf("webhook %q", s.config.Name) }
 
-// DeadKind is the kind of dead letter that an entry becomes which cannot be delivered.
-func (s *Sink) DeadKind() string { return "delivery" }
+// Profile implements connectors.Sink.
+func (s *Sink) Profile() connectors.Profile {
+	return connectors.Profile{
+		Dead:        schema.DeadDelivery,
+		OutboxCap:   s.config.OutboxCap,
+		UpdateEvery: max(0, s.config.UpdateEvery),
+		Wants:       s.wants,
+	}
+}
 
-// UpdateEvery is how often the endpoint wants a finding.updated of one finding at most; 0: each one.
-func (s *Sink) UpdateEvery() time.Duration { return max(0, s.config.UpdateEvery) }
-
-// OutboxCap is how many bytes may wait for the endpoint; 0: the engine's default.
-func (s *Sink) OutboxCap() int64 { return s.config.OutboxCap }
-
-// Wants says whether the endpoint gets the entry: not of a shadow rule, passing the filter, and the rule names this
+// wants reports whether the endpoint gets the entry: not of a shadow rule, passing the filter, and the rule names this
 // endpoint in notify or names none. Where the filter fails the endpoint gets it: better one too many than one lost.
-func (s *Sink) Wants(e connectors.Entry) bool {
+func (s *Sink) wants(e connectors.Entry) bool {
 	if e.Finding == nil || e.Finding.Shadow || !notifies(e.Finding, s.config.Name) {
 		return false
 	}
 	switch e.Type {
-	case TypeOpened, TypeUpdated, TypeSettled, TypeWithdrawn:
+	case connectors.FindingOpened, connectors.FindingUpdated, connectors.FindingSettled, connectors.FindingWithdrawn:
 	default:
 		return false
 	}
@@ -126,7 +119,7 @@ func (s *Sink) lines(entries []connectors.Entry) [][]*connectors.Entry {
 	at := map[schema.ID]int{}
 	for i := range entries {
 		e := &entries[i]
-		if !s.Wants(*e) {
+		if !s.wants(*e) {
 			continue
 		}
 		n, ok := at[e.Finding.ID]

@@ -49,7 +49,7 @@ func finding(n int, revision uint64) *schema.Finding {
 
 func entries(n int) (out []connectors.Entry) {
 	for i := range n {
-		out = append(out, connectors.Entry{Seq: uint64(i + 1), Type: TypeOpened, Finding: finding(i, 1)})
+		out = append(out, connectors.Entry{Seq: uint64(i + 1), Type: connectors.FindingOpened, Finding: finding(i, 1)})
 	}
 	return out
 }
@@ -227,7 +227,7 @@ func TestOrder(t *testing.T) {
 	var in []connectors.Entry
 	for revision := range uint64(5) {
 		for n := range 6 {
-			in = append(in, connectors.Entry{Seq: uint64(len(in) + 1), Type: TypeUpdated, Finding: finding(n, revision)})
+			in = append(in, connectors.Entry{Seq: uint64(len(in) + 1), Type: connectors.FindingUpdated, Finding: finding(n, revision)})
 		}
 	}
 	failed := undelivered(t, s.Write(t.Context(), in))
@@ -391,12 +391,12 @@ func TestWants(t *testing.T) {
 		if change != nil {
 			change(&e)
 		}
-		if got := s.Wants(e); got != want {
+		if got := s.wants(e); got != want {
 			t.Errorf("got %t, want %t", got, want)
 		}
 	}
 	f(true, nil, nil)
-	for _, typ := range []string{TypeOpened, TypeUpdated, TypeSettled, TypeWithdrawn} {
+	for _, typ := range []connectors.EntryType{connectors.FindingOpened, connectors.FindingUpdated, connectors.FindingSettled, connectors.FindingWithdrawn} {
 		f(true, func(e *connectors.Entry) { e.Type = typ }, nil)
 	}
 	f(false, func(e *connectors.Entry) { e.Type = "agent.contained" }, nil)
@@ -460,8 +460,8 @@ func TestDefaults(t *testing.T) {
 	if got, want := s.config.Retries, DefaultRetries(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if s.UpdateEvery() != time.Minute || s.config.Timeout != 15*time.Second || s.DeadKind() != "delivery" || s.Name() != "soc" {
-		t.Errorf("got %v, %v, %s, %s", s.UpdateEvery(), s.config.Timeout, s.DeadKind(), s.Name())
+	if p := s.Profile(); p.UpdateEvery != time.Minute || s.config.Timeout != 15*time.Second || p.Dead != schema.DeadDelivery || s.Name() != "soc" {
+		t.Errorf("got %v, %v, %s, %s", p.UpdateEvery, s.config.Timeout, p.Dead, s.Name())
 	}
 	if text := fmt.Sprintf("%v %+v", s, s); strings.Contains(text, "secret-path") || strings.Contains(text, secretA) {
 		t.Errorf("a secret is told: %s", text)
@@ -470,7 +470,7 @@ func TestDefaults(t *testing.T) {
 	if u := undelivered(t, none.Write(t.Context(), entries(1)))[1]; !u.Poison || u.Reason != "exhausted" {
 		t.Errorf("got %+v, want exhausted at once", u)
 	}
-	if none.UpdateEvery() != 0 {
-		t.Errorf("got %v, want 0", none.UpdateEvery())
+	if got := none.Profile().UpdateEvery; got != 0 {
+		t.Errorf("got %v, want 0", got)
 	}
 }

@@ -6,18 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"unicode/utf8"
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/schema"
-)
-
-// Kinds of dead letters.
-const (
-	DeadRecord   = "record"   // a record that could not be decoded
-	DeadRow      = "row"      // an entry that a table does not take
-	DeadDelivery = "delivery" // an entry that an endpoint does not take
 )
 
 // maxRecordBody is how many bytes of a record a dead letter keeps: enough to see what it was; the whole is where it was
@@ -26,21 +19,21 @@ const maxRecordBody = 64 << 10
 
 // DeadLetter is one thing that went wrong for good: a record, a row or a delivery. Body is redacted.
 type DeadLetter struct {
-	Seq       uint64         `json:"seq"`  // given by the store
-	Kind      string         `json:"kind"` // record, row, delivery
-	Reason    string         `json:"reason"`
-	Detail    string         `json:"detail,omitempty"`
-	Time      schema.Instant `json:"time"` // wall clock; 0: the store's
-	Source    string         `json:"source,omitempty"`
-	Topic     string         `json:"topic"`
-	Partition int32          `json:"partition"`
-	Offset    int64          `json:"offset"`
-	Index     int            `json:"index"`
-	Sink      string         `json:"sink,omitempty"`
-	Attempts  int            `json:"attempts,omitempty"`
-	Entry     uint64         `json:"entry,omitempty"` // Seq in the outbox, of rows and deliveries
-	Type      string         `json:"type,omitempty"`  // of the entry
-	Body      string         `json:"body,omitempty"`  // the record, or the entry's finding as JSON
+	Seq       uint64               `json:"seq"` // given by the store
+	Kind      schema.DeadKind      `json:"kind"`
+	Reason    string               `json:"reason"`
+	Detail    string               `json:"detail,omitempty"`
+	Time      schema.Instant       `json:"time"` // wall clock; 0: the store's
+	Source    string               `json:"source,omitempty"`
+	Topic     string               `json:"topic"`
+	Partition int32                `json:"partition"`
+	Offset    int64                `json:"offset"`
+	Index     int                  `json:"index"`
+	Sink      string               `json:"sink,omitempty"`
+	Attempts  int                  `json:"attempts,omitempty"`
+	Entry     uint64               `json:"entry,omitempty"` // Seq in the outbox, of rows and deliveries
+	Type      connectors.EntryType `json:"type,omitempty"`  // of the entry
+	Body      string               `json:"body,omitempty"`  // the record, or the entry's finding as JSON
 }
 
 // deadState are the counters of the dead letters.
@@ -84,8 +77,8 @@ func (s *Store) putDead(db *pebble.DB, w *writer, d *deadState, letters []DeadLe
 		if l.Time == 0 {
 			l.Time = s.now()
 		}
-		if l.Kind == DeadRecord {
-			l.Body = cutText(l.Body, maxRecordBody)
+		if l.Kind == schema.DeadRecord {
+			l.Body = schema.Truncate(l.Body, maxRecordBody)
 		}
 		var err error
 		if values[i], err = json.Marshal(l); err != nil {
@@ -140,23 +133,13 @@ func (d *deadState) forget(size int) {
 	d.bytes -= min(d.bytes, uint64(size))
 }
 
-// cutText cuts a text to at most n bytes, between characters.
-func cutText(s string, n int) string {
-	if len(s) <= n {
-		return s
-	}
-	for n > 0 && !utf8.RuneStart(s[n]) {
-		n--
-	}
-	return s[:n]
-}
-
 // DeadFilter chooses dead letters; zero fields choose all.
 type DeadFilter struct {
-	Kind, Reason, Sink string
-	Since, Until       schema.Instant // of Time: from Since on, before Until
-	After              uint64         // only letters of a greater Seq
-	Limit              int
+	Kind         schema.DeadKind
+	Reason, Sink string
+	Since, Until schema.Instant // of Time: from Since on, before Until
+	After        uint64         // only letters of a greater Seq
+	Limit        int
 }
 
 func (f *DeadFilter) matches(l *DeadLetter) bool {

@@ -70,7 +70,7 @@ func (sc *script) drawCut(rt *rapid.T) func(s *Store) error {
 		c.Drop = []uint64{sc.cut - 2}
 	}
 	if rapid.Bool().Draw(rt, "dead") {
-		c.Dead = []DeadLetter{{Kind: DeadRecord, Reason: "json", Topic: "t", Body: strings.Repeat("y", rapid.IntRange(0, 2000).Draw(rt, "body"))}}
+		c.Dead = []DeadLetter{{Kind: schema.DeadRecord, Reason: "json", Topic: "t", Body: strings.Repeat("y", rapid.IntRange(0, 2000).Draw(rt, "body"))}}
 	}
 	return func(s *Store) error { return s.Commit(c) }
 }
@@ -101,7 +101,7 @@ func planAdvance(s *Store, sink string, number, by uint64, fates []int) *Advance
 			a.Retry = append(a.Retry, Retry{Seq: seq, Finding: e.Finding.ID, Attempts: 1, Size: e.Size})
 		case 2:
 			f := e.Finding
-			a.Dead = append(a.Dead, DeadLetter{Kind: DeadDelivery, Reason: "http_400", Sink: sink, Entry: seq, Type: e.Type, Body: mustJSON(f)})
+			a.Dead = append(a.Dead, DeadLetter{Kind: schema.DeadDelivery, Reason: "http_400", Sink: sink, Entry: seq, Type: e.Type, Body: mustJSON(f)})
 		}
 	}
 	if len(k.Retries) > 0 {
@@ -112,7 +112,7 @@ func planAdvance(s *Store, sink string, number, by uint64, fates []int) *Advance
 
 func requeueFirst(s *Store) error {
 	var seq uint64
-	if err := s.DeadLetters(DeadFilter{Kind: DeadDelivery}, func(l *DeadLetter) bool { seq = l.Seq; return false }); err != nil || seq == 0 {
+	if err := s.DeadLetters(DeadFilter{Kind: schema.DeadDelivery}, func(l *DeadLetter) bool { seq = l.Seq; return false }); err != nil || seq == 0 {
 		return err
 	}
 	_, _, err := s.Requeue(seq)

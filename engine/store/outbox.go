@@ -84,7 +84,7 @@ func (s *Store) putOutbox(w *writer, o *outboxState, entries []connectors.Entry,
 	}
 	for i, e := range entries {
 		if len(s.sinks) > 0 {
-			w.set(keyNumber(tableOutbox, e.Seq), appendEntry(o, e.Type, bodies[i], now))
+			w.set(keyNumber(tableOutbox, e.Seq), appendEntry(o, string(e.Type), bodies[i], now))
 		}
 	}
 	if len(s.sinks) == 0 && o.trimmed == o.next {
@@ -120,7 +120,7 @@ func parseEntry(seq uint64, v []byte) (e Outgoing, total uint64, body []byte, er
 	f := flat{b: v}
 	e = Outgoing{Committed: schema.Instant(f.fixed()), Size: int64(len(v))}
 	total = f.fixed()
-	e.Seq, e.Type = seq, f.text()
+	e.Seq, e.Type = seq, connectors.EntryType(f.text())
 	if f.bad {
 		return Outgoing{}, 0, nil, fmt.Errorf("entry %d of the outbox cannot be read: the store is damaged", seq)
 	}

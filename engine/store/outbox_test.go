@@ -141,7 +141,7 @@ func TestAdvanceOutOfOrder(t *testing.T) {
 	s := openMemory(t, Options{})
 	mustSinks(t, s, SinkSpec{Name: "a"})
 	fill(t, s, 0, 3)
-	a := &Advance{Number: 1, Cursor: 2, Dead: []DeadLetter{{Kind: DeadRow, Sink: "a", Entry: 1, Body: "{}"}}}
+	a := &Advance{Number: 1, Cursor: 2, Dead: []DeadLetter{{Kind: schema.DeadRow, Sink: "a", Entry: 1, Body: "{}"}}}
 	for range 2 { // the second time it is known already
 		if err := s.Advance("a", a); err != nil {
 			t.Fatalf("advance: %v", err)
@@ -198,7 +198,7 @@ func TestDeadLetterCap(t *testing.T) {
 	for cut := range uint64(30) {
 		var dead []DeadLetter
 		for i := range 5 {
-			dead = append(dead, DeadLetter{Kind: DeadRecord, Reason: fmt.Sprintf("r%d", i), Topic: "t", Offset: int64(cut), Body: strings.Repeat("z", 100)})
+			dead = append(dead, DeadLetter{Kind: schema.DeadRecord, Reason: fmt.Sprintf("r%d", i), Topic: "t", Offset: int64(cut), Body: strings.Repeat("z", 100)})
 		}
 		mustCommit(t, s, &Cut{Seq: cut + 1, Dead: dead})
 	}
@@ -226,7 +226,7 @@ func TestDeadLetterCap(t *testing.T) {
 	if got := count(DeadFilter{Reason: "r1", After: 140}); got != 2 {
 		t.Errorf("letters of one reason after 140: got %d, want 2", got)
 	}
-	if got := count(DeadFilter{Kind: DeadRow}); got != 0 {
+	if got := count(DeadFilter{Kind: schema.DeadRow}); got != 0 {
 		t.Errorf("letters of kind row: got %d, want 0", got)
 	}
 	if got := count(DeadFilter{Limit: 3}); got != 3 {
@@ -244,7 +244,7 @@ func TestDeadLetterCap(t *testing.T) {
 	// More than the cap in one cut, and a record that is too long.
 	var dead []DeadLetter
 	for range 20 {
-		dead = append(dead, DeadLetter{Kind: DeadRecord, Topic: "t", Body: strings.Repeat("\u20ac", 300)})
+		dead = append(dead, DeadLetter{Kind: schema.DeadRecord, Topic: "t", Body: strings.Repeat("\u20ac", 300)})
 	}
 	mustCommit(t, s, &Cut{Seq: 31, Dead: dead})
 	if st := s.DeadStats(); st.Bytes > 10_000 || st.Count != uint64(count(DeadFilter{})) || st.Count < 8 || st.Dropped+st.Count+2 != 170 {
@@ -254,7 +254,7 @@ func TestDeadLetterCap(t *testing.T) {
 
 func TestRecordBodyIsCut(t *testing.T) {
 	s := openMemory(t, Options{})
-	mustCommit(t, s, &Cut{Seq: 1, Dead: []DeadLetter{{Kind: DeadRecord, Body: "x" + strings.Repeat("\u20ac", maxRecordBody)}}})
+	mustCommit(t, s, &Cut{Seq: 1, Dead: []DeadLetter{{Kind: schema.DeadRecord, Body: "x" + strings.Repeat("\u20ac", maxRecordBody)}}})
 	l, ok, err := s.DeadLetter(1)
 	if !ok || err != nil || len(l.Body) > maxRecordBody || len(l.Body) < maxRecordBody-3 || !strings.HasSuffix(l.Body, "\u20ac") {
 		t.Errorf("letter: got %v, %v, %d bytes", ok, err, len(l.Body))
@@ -263,7 +263,7 @@ func TestRecordBodyIsCut(t *testing.T) {
 
 func TestRequeueOfOtherKinds(t *testing.T) {
 	s := openMemory(t, Options{})
-	mustCommit(t, s, &Cut{Seq: 1, Dead: []DeadLetter{{Kind: DeadRecord}, {Kind: DeadRow, Sink: "gone", Entry: 1, Body: "{}"}}})
+	mustCommit(t, s, &Cut{Seq: 1, Dead: []DeadLetter{{Kind: schema.DeadRecord}, {Kind: schema.DeadRow, Sink: "gone", Entry: 1, Body: "{}"}}})
 	for seq, want := range map[uint64]string{1: "belongs to no sink", 2: "not in the configuration", 3: "none of that number"} {
 		if _, _, err := s.Requeue(seq); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("requeue %d: got %v, want %q", seq, err, want)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/cockroachdb/pebble/v2"
+
+	"github.com/aidr-engine/aidr/schema"
 )
 
 // Requeue takes a dead letter of kind row or delivery out of the dead letters and lets its entry wait for its sink again,
@@ -60,7 +62,7 @@ func (s *Store) requeue(dead uint64) (string, Retry, error) {
 
 // sinkOfLetter returns the sink that a dead letter can be handed to.
 func (s *Store) sinkOfLetter(l *DeadLetter) (*sinkState, error) {
-	if l.Kind != DeadRow && l.Kind != DeadDelivery {
+	if l.Kind != schema.DeadRow && l.Kind != schema.DeadDelivery {
 		return nil, fmt.Errorf("it is a %s, and belongs to no sink", l.Kind)
 	}
 	k := s.sinks[l.Sink]
@@ -86,7 +88,7 @@ func restoreEntry(db *pebble.DB, w *writer, l *DeadLetter) (Retry, error) {
 		return Retry{}, err
 	}
 	if v == nil {
-		v = appendEntry(&outboxState{}, l.Type, []byte(l.Body), l.Time)
+		v = appendEntry(&outboxState{}, string(l.Type), []byte(l.Body), l.Time)
 		w.set(key, v)
 	}
 	r.Size = int64(len(v))

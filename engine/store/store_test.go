@@ -48,7 +48,7 @@ func testFinding(n int, revision uint64, status schema.Status) *schema.Finding {
 }
 
 func entryOf(f *schema.Finding) connectors.Entry {
-	return connectors.Entry{Type: "finding." + string(f.Status), Finding: f}
+	return connectors.Entry{Type: connectors.EntryType("finding." + string(f.Status)), Finding: f}
 }
 
 func mustCommit(t *testing.T, s *Store, c *Cut) {

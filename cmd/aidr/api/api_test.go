@@ -42,8 +42,8 @@ func fill(t *testing.T, s *store.Store, seq uint64, from, to int) {
 	}
 	if seq == 1 {
 		c.Dead = []store.DeadLetter{
-			{Kind: store.DeadRecord, Reason: "not_json", Detail: "x", Time: first, Source: "s", Topic: "t", Partition: 2, Offset: 7, Body: "{"},
-			{Kind: store.DeadDelivery, Reason: "http_400", Time: first, Sink: "soc", Entry: 1, Body: "{}"},
+			{Kind: schema.DeadRecord, Reason: "not_json", Detail: "x", Time: first, Source: "s", Topic: "t", Partition: 2, Offset: 7, Body: "{"},
+			{Kind: schema.DeadDelivery, Reason: "http_400", Time: first, Sink: "soc", Entry: 1, Body: "{}"},
 		}
 	}
 	if err := s.Commit(c); err != nil {
@@ -73,7 +73,7 @@ func running(s *store.Store) Runtime {
 			return map[string]any{"rule": rule, "pending": 2}, nil
 		},
 		ReplayDead: func(_ context.Context, l *store.DeadLetter) (string, error) {
-			if l.Kind == store.DeadRecord {
+			if l.Kind == schema.DeadRecord {
 				return "", errors.New("it still can not be decoded")
 			}
 			return "handed to " + l.Sink + " again", nil

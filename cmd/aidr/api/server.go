@@ -181,7 +181,7 @@ func (h *handler) finding(w http.ResponseWriter, r *http.Request) {
 func findingFilter(r *http.Request) (f store.FindingFilter, err error) {
 	q := r.URL.Query()
 	f = store.FindingFilter{Rule: q.Get("rule"), Agent: q.Get("agent"), Severity: q.Get("severity"), Status: schema.Status(q.Get("status"))}
-	if err := errors.Join(oneOf(r, "severity", "info", "low", "medium", "high", "critical"),
+	if err := errors.Join(oneOf(r, "severity", schema.Severities()...),
 		oneOf(r, "status", string(schema.StatusOpen), string(schema.StatusSettled), string(schema.StatusWithdrawn))); err != nil {
 		return f, err
 	}
@@ -193,11 +193,20 @@ func findingFilter(r *http.Request) (f store.FindingFilter, err error) {
 }
 
 // oneOf refuses a value that nothing can have: an empty answer would look like good news.
-func oneOf(r *http.Request, name string, values ...string) error {
-	if v := r.URL.Query().Get(name); v != "" && !slices.Contains(values, v) {
-		return fmt.Errorf("%s: %q is none of %s", name, v, strings.Join(values, ", "))
+func oneOf[T ~string](r *http.Request, name string, values ...T) error {
+	if v := T(r.URL.Query().Get(name)); v != "" && !slices.Contains(values, v) {
+		return fmt.Errorf("%s: %q is not one of %s", name, v, joined(values))
 	}
 	return nil
+}
+
+// joined returns the values with commas between them.
+func joined[T ~string](values []T) string {
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = string(v)
+	}
+	return strings.Join(texts, ", ")
 }
 
 func span(r *http.Request) (since, until schema.Instant, err error) {
@@ -232,8 +241,8 @@ func limit(r *http.Request) (int, error) {
 
 func (h *handler) deadLetters(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
-	f := store.DeadFilter{Kind: q.Get("kind"), Reason: q.Get("reason"), Sink: q.Get("sink")}
-	err := oneOf(r, "kind", store.DeadRecord, store.DeadRow, store.DeadDelivery)
+	f := store.DeadFilter{Kind: schema.DeadKind(q.Get("kind")), Reason: q.Get("reason"), Sink: q.Get("sink")}
+	err := oneOf(r, "kind", schema.DeadKinds()...)
 	if err == nil {
 		f.Since, f.Until, err = span(r)
 	}

@@ -19,6 +19,7 @@ import (
 	"github.com/aidr-engine/aidr/cmd/aidr/api"
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine"
+	"github.com/aidr-engine/aidr/engine/deliver"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -188,7 +189,7 @@ func engineHealth(e *engine.Engine, o *opened, s *api.Status) api.Component {
 	for _, k := range o.deliverer.Status() {
 		s.Sinks = append(s.Sinks, api.Sink{Name: k.Name, Entries: k.Entries, Bytes: k.Bytes, Oldest: k.Oldest.Seconds(), State: k.State, Error: k.LastError})
 		was := s.Components["sink."+k.Name]
-		if was.Status == ok && (k.State == engine.SinkRetrying || k.State == engine.SinkDegraded) {
+		if was.Status == ok && (k.State == deliver.SinkRetrying || k.State == deliver.SinkDegraded) {
 			s.Components["sink."+k.Name] = api.Component{Status: degraded, Reason: k.Reason, Since: k.Since}
 		}
 	}

@@ -12,7 +12,9 @@ import (
 	"github.com/aidr-engine/aidr/cmd/aidr/api"
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine"
+	"github.com/aidr-engine/aidr/engine/deliver"
 	"github.com/aidr-engine/aidr/engine/store"
+	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/content"
 )
 
@@ -27,7 +29,7 @@ const (
 // opened is the open state directory and what stands on it, but for the engine, which a reload replaces.
 type opened struct {
 	store     *store.Store
-	deliverer *engine.Deliverer
+	deliverer *deliver.Deliverer
 	outbox    *prometheus.Registry // metrics of the deliverer
 	control   *http.Server
 }
@@ -46,7 +48,7 @@ func (p *Pipeline) open() error {
 	}
 	p.wait("reading the checkpoint")
 	o := &opened{store: s, outbox: prometheus.NewRegistry()}
-	o.deliverer, err = engine.NewDeliverer(engine.DelivererOptions{Store: s, Sinks: p.sinks, Log: p.log, Registry: o.outbox, Metrics: p.metrics})
+	o.deliverer, err = deliver.New(deliver.Options{Store: s, Sinks: p.sinks, Log: p.log, Registry: o.outbox, Dead: p.metrics.Dead})
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
@@ -137,7 +139,7 @@ func (p *Pipeline) replayDead(ctx context.Context, l *store.DeadLetter) (string,
 	if p.engine == nil {
 		return "", api.ErrNoProcess
 	}
-	if l.Kind != store.DeadRecord {
+	if l.Kind != schema.DeadRecord {
 		if err := p.opened.deliverer.Requeue(l.Seq); err != nil {
 			return "", err
 		}

@@ -21,6 +21,7 @@ import (
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/connectors/maxmind"
 	"github.com/aidr-engine/aidr/engine"
+	"github.com/aidr-engine/aidr/engine/deliver"
 	"github.com/aidr-engine/aidr/rules"
 )
 
@@ -163,7 +164,7 @@ func (p *Pipeline) Run(ctx context.Context) (err error) {
 	endReloads()
 	p.life.Lock()
 	defer p.life.Unlock()
-	err = errors.Join(err, p.lost, p.close(engine.DrainTime))
+	err = errors.Join(err, p.lost, p.close(deliver.DrainTime))
 	p.log.Info("aidr stops")
 	return err
 }
@@ -184,8 +185,8 @@ func (p *Pipeline) watchSinks() (stop func()) {
 		all.Go(func() { p.places.Watch(ctx) })
 	}
 	for _, s := range p.sinks {
-		if w, ok := s.(interface{ Watch(context.Context) }); ok {
-			all.Go(func() { w.Watch(ctx) })
+		if watch := s.Profile().Watch; watch != nil {
+			all.Go(func() { watch(ctx) })
 		}
 	}
 	return func() {

@@ -1,4 +1,4 @@
-package engine
+package deliver
 
 import (
 	"context"
@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors"
-	"github.com/aidr-engine/aidr/engine/store"
+	"github.com/aidr-engine/aidr/schema"
 )
 
 // testSink is a destination in memory. answer decides what Write returns; nil takes everything.
@@ -29,6 +29,9 @@ type testSink struct {
 func (s *testSink) Name() string              { return s.name }
 func (s *testSink) Health() connectors.Health { return connectors.Health{} }
 func (s *testSink) Close() error              { return nil }
+
+// Profile implements connectors.Sink with the defaults of an endpoint.
+func (s *testSink) Profile() connectors.Profile { return connectors.Profile{} }
 
 func (s *testSink) Write(ctx context.Context, entries []connectors.Entry) error {
 	s.mu.Lock()
@@ -55,7 +58,7 @@ func (s *testSink) Write(ctx context.Context, entries []connectors.Entry) error 
 
 // take remembers an entry. mu is held.
 func (s *testSink) take(e connectors.Entry) {
-	s.got = append(s.got, fmt.Sprintf("%d %s", e.Seq, strings.TrimPrefix(e.Type, "finding.")))
+	s.got = append(s.got, fmt.Sprintf("%d %s", e.Seq, strings.TrimPrefix(string(e.Type), "finding.")))
 	key := fmt.Sprintf("%s/%d", e.Finding.ID, e.Finding.Revision)
 	body, err := json.Marshal(e.Finding)
 	if err != nil {
@@ -108,8 +111,10 @@ type tableSink struct {
 	linger time.Duration
 }
 
-func (s *tableSink) Batch() (int, int, time.Duration) { return s.most, 1 << 20, s.linger }
-func (s *tableSink) DeadKind() string                 { return store.DeadRow }
+// Profile implements connectors.Sink.
+func (s *tableSink) Profile() connectors.Profile {
+	return connectors.Profile{Dead: schema.DeadRow, MaxEntries: s.most, MaxBytes: 1 << 20, Linger: s.linger}
+}
 
 // endpointSink is a testSink like a webhook.
 type endpointSink struct {
@@ -118,8 +123,9 @@ type endpointSink struct {
 	every time.Duration
 }
 
-func (s *endpointSink) Wants(e connectors.Entry) bool {
-	return e.Type != "" && !e.Finding.Shadow
+// Profile implements connectors.Sink.
+func (s *endpointSink) Profile() connectors.Profile {
+	return connectors.Profile{OutboxCap: s.cap, UpdateEvery: s.every, Wants: func(e connectors.Entry) bool {
+		return e.Type != "" && !e.Finding.Shadow
+	}}
 }
-func (s *endpointSink) OutboxCap() int64           { return s.cap }
-func (s *endpointSink) UpdateEvery() time.Duration { return s.every }

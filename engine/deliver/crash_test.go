@@ -1,4 +1,4 @@
-package engine
+package deliver
 
 import (
 	"context"
@@ -133,11 +133,19 @@ type (
 	moodySlow     struct{ moodyEndpoint }
 )
 
-func (s *moodyTable) Batch() (int, int, time.Duration) { return 4, 1 << 20, 500 * time.Millisecond }
-func (s *moodyTable) DeadKind() string                 { return store.DeadRow }
-func (s *moodyEndpoint) Wants(e connectors.Entry) bool { return e.Type != "" }
-func (s *moodySlow) UpdateEvery() time.Duration        { return time.Minute }
-func (s *moodySlow) Batch() (int, int, time.Duration)  { return 3, 1 << 20, 0 }
+func (s *moodyTable) Profile() connectors.Profile {
+	return connectors.Profile{Dead: schema.DeadRow, MaxEntries: 4, MaxBytes: 1 << 20, Linger: 500 * time.Millisecond}
+}
+
+func (s *moodyEndpoint) Profile() connectors.Profile {
+	return connectors.Profile{Wants: func(e connectors.Entry) bool { return e.Type != "" }}
+}
+
+func (s *moodySlow) Profile() connectors.Profile {
+	p := s.moodyEndpoint.Profile()
+	p.UpdateEvery, p.MaxEntries, p.MaxBytes = time.Minute, 3, 1<<20
+	return p
+}
 
 // crashWorld is a process with its sinks that dies and comes back.
 type crashWorld struct {
@@ -288,7 +296,7 @@ func (s *moodySink) lost(all []connectors.Entry, dead map[uint64]bool, coalesces
 	for _, e := range all {
 		switch {
 		case got[e.Seq] || dead[e.Seq] || e.Type == "" && s.name != "table":
-		case coalesces && e.Type == typeUpdated && (newest[e.Finding.ID] > e.Seq || laterDead(all, e, dead)):
+		case coalesces && e.Type == connectors.FindingUpdated && (newest[e.Finding.ID] > e.Seq || laterDead(all, e, dead)):
 		default:
 			wrong = append(wrong, fmt.Sprintf("sink %s lost entry %d %s", s.name, e.Seq, e.Type))
 		}

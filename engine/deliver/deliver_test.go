@@ -1,4 +1,4 @@
-package engine
+package deliver
 
 import (
 	"context"
@@ -40,7 +40,7 @@ func deliver(t *testing.T, sinks ...connectors.Sink) *delivery {
 
 func (v *delivery) start(sinks ...connectors.Sink) {
 	v.t.Helper()
-	d, err := NewDeliverer(DelivererOptions{Store: v.store, Sinks: sinks})
+	d, err := New(Options{Store: v.store, Sinks: sinks})
 	if err != nil {
 		v.t.Fatalf("new deliverer: %v", err)
 	}
@@ -95,7 +95,7 @@ func (v *delivery) commit(changes ...string) []connectors.Entry {
 			Key: map[string]string{"k": fmt.Sprint(n)}, Evidence: []schema.Evidence{{Topic: "t", Partition: 3, Offset: int64(n)}}}
 		e := connectors.Entry{Finding: f}
 		if kind != "" {
-			e.Type = "finding." + kind
+			e.Type = connectors.EntryType("finding." + kind)
 		}
 		c.Outbox = append(c.Outbox, e)
 	}
@@ -461,7 +461,7 @@ func TestDelivererConfigurationChanges(t *testing.T) {
 		v.crash(a, b, c)
 		v.commit("3 opened")
 		want(t, "the removed one is back", b.taken(), "3 opened")
-		if _, err := NewDeliverer(DelivererOptions{Store: v.store, Sinks: []connectors.Sink{a, a}}); err == nil {
+		if _, err := New(Options{Store: v.store, Sinks: []connectors.Sink{a, a}}); err == nil {
 			t.Error("two sinks of one name: got no error")
 		}
 		v.stop()
@@ -476,7 +476,7 @@ func TestDeliveryMetrics(t *testing.T) {
 			t.Fatalf("open store: %v", err)
 		}
 		r := prometheus.NewRegistry()
-		d, err := NewDeliverer(DelivererOptions{Store: s, Sinks: []connectors.Sink{a}, Registry: r})
+		d, err := New(Options{Store: s, Sinks: []connectors.Sink{a}, Registry: r})
 		if err != nil {
 			t.Fatalf("new deliverer: %v", err)
 		}

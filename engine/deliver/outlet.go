@@ -1,14 +1,17 @@
-package engine
+package deliver
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"log/slog"
 	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/clock"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -23,18 +26,14 @@ const (
 
 // outlet delivers to one sink. Its goroutine owns everything but what mu guards.
 type outlet struct {
-	d    *Deliverer
-	sink connectors.Sink
-	name string
-
-	// What the sink says about itself.
-	most, bytes int
-	linger      time.Duration
-	blocks      bool // intended blocks are made durable before they are written
-	kind        string
-	cap         int64 // 0: none
-	every       time.Duration
-	wants       func(connectors.Entry) bool
+	sink     connectors.Sink
+	name     string
+	profile  connectors.Profile // completed with the defaults
+	store    *store.Store
+	clock    clock.Clock
+	log      *slog.Logger
+	dead     func(schema.DeadKind, string)
+	draining <-chan struct{} // closed: deliver what can be, then stop
 
 	// How far it has come, as in the store.
 	number, cursor, block uint64
@@ -52,43 +51,42 @@ type outlet struct {
 	since     time.Time
 	lastError string
 	retries   int
-	counts    deliveryCounts
+	counts    counts
 }
 
-// newOutlet asks the sink what it says about itself.
+// newOutlet returns the outlet of a sink of d.
 func newOutlet(d *Deliverer, s connectors.Sink) *outlet {
-	o := &outlet{d: d, sink: s, name: s.Name(), wake: make(chan struct{}, 1), state: SinkOK, since: d.o.Clock.Now(),
-		most: defaultBatch, bytes: defaultBatchBytes, kind: store.DeadDelivery, wants: func(connectors.Entry) bool { return true }}
-	if b, ok := s.(batchSink); ok {
-		o.most, o.bytes, o.linger = b.Batch()
-		o.most, o.bytes = max(o.most, 1), max(o.bytes, 1)
+	return &outlet{
+		sink: s, name: s.Name(), profile: completed(s.Profile()),
+		store: d.opts.Store, clock: d.opts.Clock, log: d.opts.Log, dead: d.opts.Dead, draining: d.draining,
+		wake: make(chan struct{}, 1), state: SinkOK, since: d.opts.Clock.Now(),
 	}
-	if k, ok := s.(deadSink); ok {
-		o.kind = k.DeadKind()
+}
+
+// completed returns the profile with the defaults for whatever it leaves open.
+func completed(p connectors.Profile) connectors.Profile {
+	p.Dead = cmp.Or(p.Dead, schema.DeadDelivery)
+	p.MaxEntries = cmp.Or(max(p.MaxEntries, 0), defaultBatch)
+	p.MaxBytes = cmp.Or(max(p.MaxBytes, 0), defaultBatchBytes)
+	switch {
+	case p.Dead != schema.DeadDelivery:
+		p.OutboxCap = 0
+	case p.OutboxCap <= 0:
+		p.OutboxCap = DefaultEndpointCap
 	}
-	o.blocks = o.kind == store.DeadRow
-	if o.kind == store.DeadDelivery {
-		o.cap = DefaultEndpointCap
-		if c, ok := s.(cappedSink); ok && c.OutboxCap() > 0 {
-			o.cap = c.OutboxCap()
-		}
+	if p.Wants == nil {
+		p.Wants = func(connectors.Entry) bool { return true }
 	}
-	if u, ok := s.(updateSink); ok {
-		o.every = u.UpdateEvery()
-	}
-	if w, ok := s.(wantsSink); ok {
-		o.wants = w.Wants
-	}
-	return o
+	return p
 }
 
 // restore takes up where the store says the sink has come to.
 func (o *outlet) restore() {
-	k, _ := o.d.o.Store.Sink(o.name)
+	k, _ := o.store.Sink(o.name)
 	o.number, o.cursor, o.block = k.Number, k.Cursor, k.Block
 	o.queue = newRetryQueue(k.Retries)
 	o.retries = o.queue.len()
-	o.updates = newUpdateTimes(o.every, o.d.o.Clock.Now())
+	o.updates = newUpdateTimes(o.profile.UpdateEvery, o.clock.Now())
 }
 
 func (o *outlet) notify() {
@@ -100,7 +98,7 @@ func (o *outlet) notify() {
 
 // requeue makes a dead letter a retry.
 func (o *outlet) requeue(letter uint64) error {
-	_, r, err := o.d.o.Store.Requeue(letter)
+	_, r, err := o.store.Requeue(letter)
 	if err != nil {
 		return err
 	}
@@ -144,7 +142,7 @@ func (o *outlet) step(ctx context.Context) (did bool, err error) {
 	if o.block != 0 { // it may have been written before a crash: nothing comes before it
 		return true, o.deliverBlock(ctx)
 	}
-	due := o.queue.ready(o.d.instant(), o.most)
+	due := o.queue.ready(o.instant(), o.profile.MaxEntries)
 	if len(due) > 0 {
 		if err := o.deliverRetries(ctx, due); err != nil {
 			return false, err
@@ -158,37 +156,37 @@ func (o *outlet) step(ctx context.Context) (did bool, err error) {
 
 // blockReady says that entries beyond the cursor are to be handed in now.
 func (o *outlet) blockReady() bool {
-	n := o.d.o.Store.End() - o.cursor
+	n := o.store.End() - o.cursor
 	if n == 0 {
 		o.first = time.Time{}
 		return false
 	}
-	now := o.d.o.Clock.Now()
+	now := o.clock.Now()
 	if o.first.IsZero() {
 		o.first = now
 	}
-	return n >= uint64(o.most) || now.Sub(o.first) >= o.linger || o.drained() || o.d.o.Store.WaitingBytes(o.name) >= int64(o.bytes)
+	return n >= uint64(o.profile.MaxEntries) || now.Sub(o.first) >= o.profile.Linger || o.drained() || o.store.WaitingBytes(o.name) >= int64(o.profile.MaxBytes)
 }
 
 // wait sleeps until there may be something to do.
 func (o *outlet) wait(ctx context.Context) {
 	pause, timed := time.Duration(math.MaxInt64), false
-	now := o.d.o.Clock.Now()
+	now := o.clock.Now()
 	if due, ok := o.queue.next(); ok {
 		pause, timed = time.Duration(due)-time.Duration(now.UnixNano()), true
 	}
 	if !o.first.IsZero() {
-		pause, timed = min(pause, o.linger-now.Sub(o.first)), true
+		pause, timed = min(pause, o.profile.Linger-now.Sub(o.first)), true
 	}
 	var tick <-chan time.Time
 	if timed {
-		c, stop := o.d.o.Clock.Tick(max(pause, time.Millisecond))
+		c, stop := o.clock.Tick(max(pause, time.Millisecond))
 		defer stop()
 		tick = c
 	}
 	select {
 	case <-ctx.Done():
-	case <-o.d.draining:
+	case <-o.draining:
 	case <-o.wake:
 	case <-tick:
 	}
@@ -202,13 +200,13 @@ func (o *outlet) pause(ctx context.Context, failures int) {
 		d = min(minPause<<(failures-1), maxPause)
 	}
 	d = min(d+rand.N(d/2), maxPause)
-	c, stop := o.d.o.Clock.Tick(d)
+	c, stop := o.clock.Tick(d)
 	defer stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-o.d.draining:
+		case <-o.draining:
 			return
 		case <-c:
 			return
@@ -222,7 +220,7 @@ func (o *outlet) pause(ctx context.Context, failures int) {
 
 func (o *outlet) drained() bool {
 	select {
-	case <-o.d.draining:
+	case <-o.draining:
 		return true
 	default:
 		return false
@@ -242,7 +240,7 @@ func (o *outlet) takeIncoming() {
 
 // fail remembers why the sink does not get on.
 func (o *outlet) fail(err error) {
-	o.d.o.Log.Warn("a sink failed and is tried again", "sink", o.name, "error", err)
+	o.log.Warn("a sink failed and is tried again", "sink", o.name, "error", err)
 	o.mu.Lock()
 	o.lastError = err.Error()
 	o.counts.failed++
@@ -254,7 +252,7 @@ func (o *outlet) setState(state, reason string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.state != state {
-		o.since = o.d.o.Clock.Now()
+		o.since = o.clock.Now()
 	}
 	o.state, o.reason = state, reason
 }
@@ -264,7 +262,7 @@ func (o *outlet) setState(state, reason string) {
 func (o *outlet) advance(ctx context.Context, a *store.Advance) error {
 	a.Number = o.number + 1
 	for failures := 1; ; failures++ {
-		err := o.d.o.Store.Advance(o.name, a)
+		err := o.store.Advance(o.name, a)
 		if err == nil {
 			break
 		}
@@ -280,11 +278,11 @@ func (o *outlet) advance(ctx context.Context, a *store.Advance) error {
 
 // sleep waits for d, or until the outlet is to stop.
 func (o *outlet) sleep(ctx context.Context, d time.Duration) {
-	c, stop := o.d.o.Clock.Tick(d)
+	c, stop := o.clock.Tick(d)
 	defer stop()
 	select {
 	case <-ctx.Done():
-	case <-o.d.draining:
+	case <-o.draining:
 	case <-c:
 	}
 }
@@ -331,3 +329,6 @@ func (u *updateTimes) set(id schema.ID, t, now time.Time) {
 	}
 	u.sweep = now.Add(u.every)
 }
+
+// instant returns the clock's time.
+func (o *outlet) instant() schema.Instant { return schema.InstantOf(o.clock.Now()) }

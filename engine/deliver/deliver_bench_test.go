@@ -1,4 +1,4 @@
-package engine
+package deliver
 
 import (
 	"context"
@@ -19,13 +19,13 @@ func BenchmarkDeliver(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer s.Close()
-	d, err := NewDeliverer(DelivererOptions{Store: s, Sinks: []connectors.Sink{&countSink{}}})
+	d, err := New(Options{Store: s, Sinks: []connectors.Sink{&countSink{}}})
 	if err != nil {
 		b.Fatal(err)
 	}
 	c := &store.Cut{Seq: 1}
 	for n := range b.N {
-		c.Outbox = append(c.Outbox, connectors.Entry{Type: typeOpened, Finding: &schema.Finding{ID: schema.ID{0: byte(n >> 16), 1: byte(n >> 8), 2: byte(n)},
+		c.Outbox = append(c.Outbox, connectors.Entry{Type: connectors.FindingOpened, Finding: &schema.Finding{ID: schema.ID{0: byte(n >> 16), 1: byte(n >> 8), 2: byte(n)},
 			RuleID: "llm.tool-call-burst", Key: map[string]string{"ai_agent.uid": "a1"}, Explanation: "101 tool calls in 1m, at least 100 were needed",
 			Evidence: make([]schema.Evidence, 8)}})
 	}
@@ -46,7 +46,8 @@ func BenchmarkDeliver(b *testing.B) {
 // countSink is a table that takes everything.
 type countSink struct{ testSink }
 
-func (s *countSink) Name() string                                              { return "count" }
-func (s *countSink) DeadKind() string                                          { return store.DeadRow }
-func (s *countSink) Batch() (int, int, time.Duration)                          { return 10_000, 64 << 20, time.Second }
+func (s *countSink) Name() string { return "count" }
+func (s *countSink) Profile() connectors.Profile {
+	return connectors.Profile{Dead: schema.DeadRow, MaxEntries: 10_000, MaxBytes: 64 << 20, Linger: time.Second}
+}
 func (s *countSink) Write(_ context.Context, entries []connectors.Entry) error { return nil }

@@ -1,4 +1,5 @@
-package engine
+// Package deliver hands the entries of the outbox to the sinks.
+package deliver
 
 import (
 	"context"
@@ -11,40 +12,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/clock"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/schema"
-)
-
-// What a sink may say about itself beyond connectors.Sink. Each is optional.
-type (
-	// batchSink wants its entries in blocks of up to max entries and bytes, and waits up to linger for one to fill.
-	batchSink interface {
-		Batch() (max, bytes int, linger time.Duration)
-	}
-	// wantsSink does not want every entry; what it does not want is passed over.
-	wantsSink interface {
-		Wants(e connectors.Entry) bool
-	}
-	// deadSink names the kind of its dead letters. A sink of rows gets blocks: one that may have been written is handed in
-	// again with the same entries, also after a crash. A sink of deliveries (the default) is an endpoint of somebody's: it
-	// has a cap of its own in the outbox and never holds the engine back.
-	deadSink interface {
-		DeadKind() string
-	}
-	// cappedSink sets that cap in bytes.
-	cappedSink interface {
-		OutboxCap() int64
-	}
-	// updateSink wants finding.updated at most once in a time per finding: the latest one.
-	updateSink interface {
-		UpdateEvery() time.Duration
-	}
-)
-
-// Types of entries that a Deliverer tells apart.
-const (
-	typeOpened  = "finding.opened"
-	typeUpdated = "finding.updated"
 )
 
 const (
@@ -59,21 +29,21 @@ const (
 	stopGrace = time.Second
 )
 
-// DelivererOptions of a Deliverer.
-type DelivererOptions struct {
+// Options of a Deliverer.
+type Options struct {
 	Store    *store.Store
-	Sinks    []connectors.Sink     // the Deliverer calls Write; whoever made them closes them
-	Clock    Clock                 // zero: the wall clock
-	Log      *slog.Logger          // nil: silent
-	Registry prometheus.Registerer // nil: nobody reads the metrics
-	Metrics  *Metrics              // counts the dead letters; may be nil
+	Sinks    []connectors.Sink             // the Deliverer calls Write; whoever made them closes them
+	Clock    clock.Clock                   // zero: the wall clock
+	Log      *slog.Logger                  // nil: silent
+	Registry prometheus.Registerer         // nil: nobody reads the metrics
+	Dead     func(schema.DeadKind, string) // counts a dead letter of a kind and reason; may be nil
 }
 
 // Deliverer hands the outbox to the sinks: one goroutine each, so that none waits for another. What it has achieved is
 // durable in the store, and it goes on from there after a crash: every entry reaches every sink that wants it, or the
 // dead letters; entries of one finding in order; more than once only where a crash or a failed Write lies between.
 type Deliverer struct {
-	o       DelivererOptions
+	opts    Options
 	outlets []*outlet
 
 	draining chan struct{} // closed: deliver what can be, then stop
@@ -82,21 +52,24 @@ type Deliverer struct {
 	done     sync.WaitGroup
 }
 
-// NewDeliverer makes the sinks known to the store. It must be called before the first Commit, since a new sink gets what
+// New makes the sinks known to the store. It must be called before the first Commit, since a new sink gets what
 // is committed from then on. Run starts it.
-func NewDeliverer(o DelivererOptions) (*Deliverer, error) {
+func New(o Options) (*Deliverer, error) {
 	if o.Clock.Now == nil {
-		o.Clock = WallClock()
+		o.Clock = clock.Wall()
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	d := &Deliverer{o: o, draining: make(chan struct{})}
+	if o.Dead == nil {
+		o.Dead = func(schema.DeadKind, string) {}
+	}
+	d := &Deliverer{opts: o, draining: make(chan struct{})}
 	specs := make([]store.SinkSpec, len(o.Sinks))
 	for i, s := range o.Sinks {
 		out := newOutlet(d, s)
 		d.outlets = append(d.outlets, out)
-		specs[i] = store.SinkSpec{Name: s.Name(), Capped: out.cap > 0}
+		specs[i] = store.SinkSpec{Name: s.Name(), Capped: out.profile.OutboxCap > 0}
 	}
 	changes, err := o.Store.SetSinks(specs)
 	if err != nil {
@@ -113,7 +86,7 @@ func NewDeliverer(o DelivererOptions) (*Deliverer, error) {
 		out.restore()
 	}
 	if o.Registry != nil {
-		if err := o.Registry.Register(deliveryCollector{d}); err != nil {
+		if err := o.Registry.Register(collector{d}); err != nil {
 			return nil, fmt.Errorf("register metrics of the outbox: %w", err)
 		}
 	}
@@ -155,7 +128,7 @@ func (d *Deliverer) Drain(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	d.cancel()
-	grace, stop := d.o.Clock.Tick(stopGrace)
+	grace, stop := d.opts.Clock.Tick(stopGrace)
 	defer stop()
 	select {
 	case <-finished:
@@ -166,7 +139,7 @@ func (d *Deliverer) Drain(ctx context.Context) error {
 
 // Requeue hands the entry of a dead letter of kind row or delivery to its sink again and takes the letter away.
 func (d *Deliverer) Requeue(letter uint64) error {
-	l, ok, err := d.o.Store.DeadLetter(letter)
+	l, ok, err := d.opts.Store.DeadLetter(letter)
 	if err != nil {
 		return err
 	}
@@ -213,7 +186,7 @@ const (
 func (d *Deliverer) Status() []SinkStatus {
 	all := make([]SinkStatus, len(d.outlets))
 	for i, o := range d.outlets {
-		all[i] = o.status(d.o.Clock.Now())
+		all[i] = o.status(d.opts.Clock.Now())
 	}
 	return all
 }
@@ -226,7 +199,7 @@ func (o *outlet) status(now time.Time) SinkStatus {
 	if h := o.sink.Health(); h.Degraded && s.State == SinkOK {
 		s.State, s.Reason, s.Since = SinkDegraded, h.Reason, h.Since
 	}
-	w, err := o.d.o.Store.Waiting(o.name)
+	w, err := o.store.Waiting(o.name)
 	if err != nil {
 		if !errors.Is(err, store.ErrClosed) {
 			s.State, s.Reason = SinkRetrying, err.Error()
@@ -239,8 +212,3 @@ func (o *outlet) status(now time.Time) SinkStatus {
 	}
 	return s
 }
-
-// instant is the clock as the store counts.
-func (d *Deliverer) instant() schema.Instant { return instantOf(d.o.Clock.Now()) }
-
-func instantOf(t time.Time) schema.Instant { return schema.Instant(t.UnixNano()) }

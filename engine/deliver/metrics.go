@@ -1,14 +1,14 @@
-package engine
+package deliver
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// deliveryCounts is what became of the entries of one sink since the start.
-type deliveryCounts struct {
+// counts is what became of the entries of one sink since the start.
+type counts struct {
 	delivered, retried, dead, skipped, coalesced uint64
 	failed                                       uint64 // Writes that failed as a whole
 }
 
-func (n *deliveryCounts) add(by deliveryCounts) {
+func (n *counts) add(by counts) {
 	n.delivered += by.delivered
 	n.retried += by.retried
 	n.dead += by.dead
@@ -17,8 +17,8 @@ func (n *deliveryCounts) add(by deliveryCounts) {
 	n.failed += by.failed
 }
 
-// deliveryCollector shows the outbox and the deliveries; it asks when it is asked.
-type deliveryCollector struct{ d *Deliverer }
+// collector shows the outbox and the deliveries; it asks when it is asked.
+type collector struct{ d *Deliverer }
 
 // outboxDescs are the metrics of the collector. The names are a contract.
 func outboxDescs() (entries, bytes, oldest, deliveries *prometheus.Desc) {
@@ -30,7 +30,7 @@ func outboxDescs() (entries, bytes, oldest, deliveries *prometheus.Desc) {
 }
 
 // Describe implements prometheus.Collector.
-func (c deliveryCollector) Describe(out chan<- *prometheus.Desc) {
+func (c collector) Describe(out chan<- *prometheus.Desc) {
 	entries, bytes, oldest, deliveries := outboxDescs()
 	for _, d := range []*prometheus.Desc{entries, bytes, oldest, deliveries} {
 		out <- d
@@ -38,9 +38,9 @@ func (c deliveryCollector) Describe(out chan<- *prometheus.Desc) {
 }
 
 // Collect implements prometheus.Collector.
-func (c deliveryCollector) Collect(out chan<- prometheus.Metric) {
+func (c collector) Collect(out chan<- prometheus.Metric) {
 	entries, bytes, oldest, deliveries := outboxDescs()
-	now := c.d.o.Clock.Now()
+	now := c.d.opts.Clock.Now()
 	for _, o := range c.d.outlets {
 		s := o.status(now)
 		o.mu.Lock()

@@ -1,4 +1,4 @@
-package engine
+package deliver
 
 import (
 	"context"
@@ -26,7 +26,7 @@ const (
 // step is one Advance while it is being filled, and what it will have counted.
 type step struct {
 	store.Advance
-	counts deliveryCounts
+	counts counts
 }
 
 // deliverBlock hands in what lies beyond the cursor. Each entry of the block is handed in, passed over because the sink
@@ -47,14 +47,14 @@ func (o *outlet) deliverBlock(ctx context.Context) error {
 // readBlock reads the intended block, or else chooses one and makes the intention durable.
 func (o *outlet) readBlock(ctx context.Context) ([]store.Outgoing, error) {
 	if o.block != 0 {
-		entries, err := o.d.o.Store.Outbox(o.cursor, int(o.block-o.cursor), math.MaxInt64)
+		entries, err := o.store.Outbox(o.cursor, int(o.block-o.cursor), math.MaxInt64)
 		if err == nil && uint64(len(entries)) != o.block-o.cursor {
 			err = fmt.Errorf("entries %d to %d of the outbox are not all there: the store is damaged", o.cursor, o.block)
 		}
 		return entries, err
 	}
-	entries, err := o.d.o.Store.Outbox(o.cursor, o.most, int64(o.bytes))
-	if err != nil || len(entries) == 0 || !o.blocks {
+	entries, err := o.store.Outbox(o.cursor, o.profile.MaxEntries, int64(o.profile.MaxBytes))
+	if err != nil || len(entries) == 0 || o.profile.Dead != schema.DeadRow {
 		return entries, err
 	}
 	return entries, o.advance(ctx, &store.Advance{Cursor: o.cursor, Block: entries[len(entries)-1].Seq + 1})
@@ -62,11 +62,11 @@ func (o *outlet) readBlock(ctx context.Context) ([]store.Outgoing, error) {
 
 // planBlock decides what becomes of each entry: it returns those to hand in, and puts the others into the step.
 func (o *outlet) planBlock(entries []store.Outgoing, st *step) (in []store.Outgoing) {
-	now := o.d.o.Clock.Now()
+	now := o.clock.Now()
 	last := map[schema.ID]uint64{} // the last wanted entry of each finding in the block
 	wanted := make([]store.Outgoing, 0, len(entries))
 	for _, e := range entries {
-		if !o.wants(e.Entry) {
+		if !o.profile.Wants(e.Entry) {
 			st.counts.skipped++
 			continue
 		}
@@ -75,7 +75,7 @@ func (o *outlet) planBlock(entries []store.Outgoing, st *step) (in []store.Outgo
 	}
 	for _, e := range wanted {
 		id := e.Finding.ID
-		update := o.every > 0 && e.Type == typeUpdated
+		update := o.profile.UpdateEvery > 0 && e.Type == connectors.FindingUpdated
 		due := now
 		if update {
 			due = o.updates.next(id)
@@ -85,7 +85,7 @@ func (o *outlet) planBlock(entries []store.Outgoing, st *step) (in []store.Outgo
 		case update && last[id] != e.Seq:
 			st.counts.coalesced++ // a later entry of this block says it all
 		case waits || due.After(now): // an update that waits is the last of its finding in the block
-			o.hold(st, e, update, instantOf(due))
+			o.hold(st, e, update, schema.InstantOf(due))
 		default:
 			in = append(in, e)
 		}
@@ -135,17 +135,17 @@ func (o *outlet) deliverRetries(ctx context.Context, due []store.Retry) error {
 func (o *outlet) readRetries(due []store.Retry, st *step) (in []store.Outgoing, err error) {
 	size := int64(0)
 	for _, r := range due {
-		e, ok, err := o.d.o.Store.Entry(r.Seq)
+		e, ok, err := o.store.Entry(r.Seq)
 		switch {
 		case err != nil:
 			return nil, err
 		case !ok: // cannot be while a retry stands on it
-			o.d.o.Log.Error("an entry of the outbox is missing: the store is damaged", "sink", o.name, "entry", r.Seq)
+			o.log.Error("an entry of the outbox is missing: the store is damaged", "sink", o.name, "entry", r.Seq)
 			st.Done = append(st.Done, r.Seq)
-		case !o.wants(e.Entry): // its filter has changed
+		case !o.profile.Wants(e.Entry): // its filter has changed
 			st.Done = append(st.Done, r.Seq)
 			st.counts.skipped++
-		case size > 0 && size+e.Size > int64(o.bytes):
+		case size > 0 && size+e.Size > int64(o.profile.MaxBytes):
 			return in, nil
 		default:
 			e.Attempt = r.Attempts
@@ -169,12 +169,12 @@ func (o *outlet) write(ctx context.Context, in []store.Outgoing, st *step) error
 	if err != nil && !errors.As(err, &partial) {
 		return fmt.Errorf("write to sink %q: %w", o.name, err)
 	}
-	now := o.d.o.Clock.Now()
+	now := o.clock.Now()
 	for _, e := range in {
 		switch e.Type {
-		case typeOpened:
+		case connectors.FindingOpened:
 			o.updates.opened(e.Finding.ID, now)
-		case typeUpdated:
+		case connectors.FindingUpdated:
 			o.updates.updated(e.Finding.ID, now)
 		}
 	}
@@ -204,11 +204,11 @@ func (o *outlet) undelivered(in []store.Outgoing, p *connectors.Partial, st *ste
 			st.Dead = append(st.Dead, l)
 			st.counts.dead++
 		default:
-			r := store.Retry{Seq: e.Seq, Finding: e.Finding.ID, Due: o.d.instant() + schema.Instant(pauseOf(u)), Attempts: e.Attempt, Size: e.Size}
+			r := store.Retry{Seq: e.Seq, Finding: e.Finding.ID, Due: o.instant() + schema.Instant(pauseOf(u)), Attempts: e.Attempt, Size: e.Size}
 			if !u.Held {
 				r.Attempts++
 			}
-			r.Update = r.Attempts == 0 && o.every > 0 && e.Type == typeUpdated
+			r.Update = r.Attempts == 0 && o.profile.UpdateEvery > 0 && e.Type == connectors.FindingUpdated
 			st.Retry = append(st.Retry, r)
 			st.counts.retried++
 		}
@@ -236,9 +236,7 @@ func (o *outlet) settle(ctx context.Context, st *step) error {
 		o.queue.remove(seq)
 	}
 	for i := range st.Dead {
-		if o.d.o.Metrics != nil {
-			o.d.o.Metrics.dead(st.Dead[i].Kind, st.Dead[i].Reason, 1)
-		}
+		o.dead(st.Dead[i].Kind, st.Dead[i].Reason)
 	}
 	o.mu.Lock()
 	o.counts.add(st.counts)
@@ -250,11 +248,11 @@ func (o *outlet) settle(ctx context.Context, st *step) error {
 // keepCap gives up the oldest entries while more than the cap waits for the sink: they become dead letters, from where
 // they can be handed in again.
 func (o *outlet) keepCap(ctx context.Context) error {
-	if o.cap == 0 || o.d.o.Store.WaitingBytes(o.name) <= o.cap {
+	if o.profile.OutboxCap == 0 || o.store.WaitingBytes(o.name) <= o.profile.OutboxCap {
 		return nil
 	}
 	for {
-		over := o.d.o.Store.WaitingBytes(o.name) - (o.cap - o.cap/capSlack)
+		over := o.store.WaitingBytes(o.name) - (o.profile.OutboxCap - o.profile.OutboxCap/capSlack)
 		if over <= 0 {
 			return nil
 		}
@@ -265,7 +263,7 @@ func (o *outlet) keepCap(ctx context.Context) error {
 		if len(st.Done) == 0 && st.Cursor == o.cursor {
 			return nil
 		}
-		o.d.o.Log.Warn("too much waits for a sink: the oldest entries go to the dead letters", "sink", o.name, "entries", len(st.Dead), "cap_bytes", o.cap)
+		o.log.Warn("too much waits for a sink: the oldest entries go to the dead letters", "sink", o.name, "entries", len(st.Dead), "cap_bytes", o.profile.OutboxCap)
 		if err := o.settle(ctx, st); err != nil {
 			return err
 		}
@@ -278,7 +276,7 @@ func (o *outlet) giveUp(st *step, over int64) error {
 		if over <= 0 || len(st.Done) >= giveUpAtOnce {
 			return nil
 		}
-		e, ok, err := o.d.o.Store.Entry(r.Seq)
+		e, ok, err := o.store.Entry(r.Seq)
 		if err != nil {
 			return err
 		}
@@ -293,7 +291,7 @@ func (o *outlet) giveUp(st *step, over int64) error {
 	if over <= 0 || len(st.Done) >= giveUpAtOnce {
 		return nil
 	}
-	entries, err := o.d.o.Store.Outbox(o.cursor, giveUpAtOnce-len(st.Done), over)
+	entries, err := o.store.Outbox(o.cursor, giveUpAtOnce-len(st.Done), over)
 	if err != nil {
 		return err
 	}
@@ -308,11 +306,11 @@ func (o *outlet) giveUp(st *step, over int64) error {
 
 // bury makes a dead letter of an entry that the sink wants.
 func (o *outlet) bury(st *step, e store.Outgoing, attempts int) error {
-	if !o.wants(e.Entry) {
+	if !o.profile.Wants(e.Entry) {
 		st.counts.skipped++
 		return nil
 	}
-	l, err := o.letter(e, reasonOutboxFull, fmt.Sprintf("more than %d MiB waited for the sink", o.cap>>20), attempts)
+	l, err := o.letter(e, reasonOutboxFull, fmt.Sprintf("more than %d MiB waited for the sink", o.profile.OutboxCap>>20), attempts)
 	if err != nil {
 		return err
 	}
@@ -327,7 +325,7 @@ func (o *outlet) letter(e store.Outgoing, reason, detail string, attempts int) (
 	if err != nil {
 		return store.DeadLetter{}, fmt.Errorf("encode finding of entry %d: %w", e.Seq, err)
 	}
-	l := store.DeadLetter{Kind: o.kind, Reason: reason, Detail: detail, Time: o.d.instant(), Sink: o.name,
+	l := store.DeadLetter{Kind: o.profile.Dead, Reason: reason, Detail: detail, Time: o.instant(), Sink: o.name,
 		Attempts: attempts, Entry: e.Seq, Type: e.Type, Body: string(body)}
 	if len(e.Finding.Evidence) > 0 {
 		v := &e.Finding.Evidence[0]
