@@ -30,7 +30,7 @@ type cutter struct {
 	positions map[connectors.Partition]int64 // committed with the last cut
 	pending   []pendingItems
 	last      time.Time
-	write     func(*store.Cut) error // the store's Commit
+	write     func(*store.Checkpoint) error // the store's Commit
 	broken    error                  // a cut was given up: what it held is nowhere else, and nothing may be committed behind it
 
 	mu   sync.Mutex // guards what Status shows
@@ -142,7 +142,7 @@ func (c *cutter) cut(ctx context.Context, until *schema.Instant, force bool) err
 	if !moved {
 		return nil
 	}
-	cut := &store.Cut{Seq: c.seq + 1, Dead: dead}
+	cut := &store.Checkpoint{Seq: c.seq + 1, Dead: dead}
 	newest := map[int]int64{}
 	for range c.e.shards {
 		part := <-reply
@@ -295,7 +295,7 @@ func (c *cutter) hold() {
 
 // commit writes the cut, and tries again until it can: meanwhile nobody reads, nothing is lost. Where it has to give up,
 // because the engine stops, the positions of the cut before stand, and what came behind them is read again.
-func (c *cutter) commit(ctx context.Context, cut *store.Cut) error {
+func (c *cutter) commit(ctx context.Context, cut *store.Checkpoint) error {
 	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
 		err := c.try(cut)
 		if err == nil {
@@ -314,7 +314,7 @@ func (c *cutter) commit(ctx context.Context, cut *store.Cut) error {
 }
 
 // try writes the cut once and remembers for Status how it went.
-func (c *cutter) try(cut *store.Cut) error {
+func (c *cutter) try(cut *store.Checkpoint) error {
 	err := c.write(cut)
 	c.mu.Lock()
 	c.err = err
@@ -361,7 +361,7 @@ func (c *cutter) dropped() (drop []uint64) {
 }
 
 // tell passes on what is durable now: findings to the deliverer, positions to the sources.
-func (c *cutter) tell(ctx context.Context, cut *store.Cut, state *cutState) {
+func (c *cutter) tell(ctx context.Context, cut *store.Checkpoint, state *cutState) {
 	for _, en := range cut.Outbox {
 		c.e.o.Metrics.finding(en.Finding)
 	}

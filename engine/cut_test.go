@@ -26,7 +26,7 @@ func TestNothingIsCommittedBehindACutThatFailed(t *testing.T) {
 	full := errors.New("the disk is full")
 	calls := make(chan int, 8)
 	n := 0
-	b.e.cuts.write = func(c *store.Cut) error {
+	b.e.cuts.write = func(c *store.Checkpoint) error {
 		if n++; n <= 2 { // at the cut, and at its last chance
 			calls <- n
 			return full

@@ -55,7 +55,7 @@ func newGone(s *store.Store, set *rules.Set) (*gone, error) {
 		g.shapes[r.ID] = hex.EncodeToString(r.Shape[:])
 	}
 	var bad error
-	err := s.Gone(func(id string, value []byte) bool {
+	err := s.Retired(func(id string, value []byte) bool {
 		var r goneRule
 		if bad = json.Unmarshal(value, &r); bad != nil {
 			bad = fmt.Errorf("read what is kept of rule %q: %w", id, bad)
@@ -139,7 +139,7 @@ func (g *gone) void(cut uint64, items []byte, anew func(rule string) bool) {
 		}
 		items = after
 	}
-	g.rewrite = append(g.rewrite, store.Rewrite{Cut: cut, Items: kept})
+	g.rewrite = append(g.rewrite, store.Rewrite{Checkpoint: cut, Items: kept})
 }
 
 // cutText reads a text of itemParts, which was read before.
@@ -152,8 +152,8 @@ func cutText(b []byte) (text, rest []byte) {
 }
 
 // write returns commit with what concerns rules that are gone in each cut.
-func (g *gone) write(commit func(*store.Cut) error) func(*store.Cut) error {
-	return func(c *store.Cut) error {
+func (g *gone) write(commit func(*store.Checkpoint) error) func(*store.Checkpoint) error {
+	return func(c *store.Checkpoint) error {
 		if c.Seq != g.seq { // else it is tried again
 			g.seq = c.Seq
 			g.prepare(c)
@@ -167,8 +167,8 @@ func (g *gone) write(commit func(*store.Cut) error) func(*store.Cut) error {
 }
 
 // prepare completes a cut.
-func (g *gone) prepare(c *store.Cut) {
-	c.Gone, g.changes = g.changes, nil
+func (g *gone) prepare(c *store.Checkpoint) {
+	c.Retired, g.changes = g.changes, nil
 	c.Rewrite, g.rewrite = g.rewrite, nil
 	g.withhold(c)
 	if g.sweeping {
@@ -178,7 +178,7 @@ func (g *gone) prepare(c *store.Cut) {
 }
 
 // withhold keeps the pending items that a rule which is gone would need, and drops those that none needs any more.
-func (g *gone) withhold(c *store.Cut) {
+func (g *gone) withhold(c *store.Checkpoint) {
 	all := append(g.withheld, c.Drop...)
 	g.withheld, c.Drop = nil, nil
 	for _, seq := range all {
@@ -215,7 +215,7 @@ func (g *gone) garbage() (out []store.KV) {
 }
 
 // committed looks, now that a cut is durable, for rules that are gone for too long.
-func (g *gone) committed(c *store.Cut) {
+func (g *gone) committed(c *store.Checkpoint) {
 	if len(g.rules) == 0 {
 		return
 	}

@@ -82,7 +82,7 @@ func (h *history) kept() string {
 	})
 	var gone []string
 	if err == nil {
-		err = h.st.Gone(func(rule string, _ []byte) bool { gone = append(gone, rule); return true })
+		err = h.st.Retired(func(rule string, _ []byte) bool { gone = append(gone, rule); return true })
 	}
 	if err != nil {
 		h.t.Fatal(err)
@@ -237,7 +237,7 @@ func TestStateOfNobodyIsNotRead(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.st.Commit(&store.Cut{Seq: seq + 1, State: state, Cells: cells}); err != nil { // as a version would that does not delete
+	if err := h.st.Commit(&store.Checkpoint{Seq: seq + 1, State: state, Cells: cells}); err != nil { // as a version would that does not delete
 		t.Fatal(err)
 	}
 	h.resume(h.st, with)
@@ -260,7 +260,7 @@ func TestSweepTakesItsTime(t *testing.T) {
 		key := append(fmt.Appendf(nil, "%08d", n), "left\x00k"...)
 		cells = append(cells, store.KV{Key: key, Value: make([]byte, 32)})
 	}
-	if err := h.st.Commit(&store.Cut{Seq: seq + 1, State: state, Cells: cells}); err != nil {
+	if err := h.st.Commit(&store.Checkpoint{Seq: seq + 1, State: state, Cells: cells}); err != nil {
 		t.Fatal(err)
 	}
 	h.resume(h.st, with)

@@ -23,7 +23,7 @@ func BenchmarkDeliver(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	c := &store.Cut{Seq: 1}
+	c := &store.Checkpoint{Seq: 1}
 	for n := range b.N {
 		c.Outbox = append(c.Outbox, connectors.Entry{Type: connectors.FindingOpened, Finding: &schema.Finding{ID: schema.ID{0: byte(n >> 16), 1: byte(n >> 8), 2: byte(n)},
 			RuleID: "llm.tool-call-burst", Key: map[string]string{"ai_agent.uid": "a1"}, Explanation: "101 tool calls in 1m, at least 100 were needed",

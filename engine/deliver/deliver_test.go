@@ -81,7 +81,7 @@ func (v *delivery) crash(sinks ...connectors.Sink) {
 func (v *delivery) commit(changes ...string) []connectors.Entry {
 	v.t.Helper()
 	v.cut++
-	c := &store.Cut{Seq: v.cut}
+	c := &store.Checkpoint{Seq: v.cut}
 	for _, text := range changes {
 		var n int
 		var kind string

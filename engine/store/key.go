@@ -16,7 +16,7 @@ const (
 	tableMeta    = 'm'
 	tableCell    = 'c'
 	tableItems   = 'i'
-	tableGone    = 'x'
+	tableRetired = 'x'
 	tableOutbox  = 'o'
 	tableFinding = 'f'
 	tableGroup   = 'g'
@@ -26,9 +26,9 @@ const (
 	tableDead    = 'd'
 )
 
-func keyCut() []byte    { return []byte{tableMeta, 'c'} }
-func keyOutbox() []byte { return []byte{tableMeta, 'o'} }
-func keyDead() []byte   { return []byte{tableMeta, 'd'} }
+func keyCheckpoint() []byte { return []byte{tableMeta, 'c'} }
+func keyOutbox() []byte     { return []byte{tableMeta, 'o'} }
+func keyDead() []byte       { return []byte{tableMeta, 'd'} }
 
 // keyNumber is the key of a table that is sorted by a number.
 func keyNumber(table byte, n uint64) []byte {
@@ -37,7 +37,7 @@ func keyNumber(table byte, n uint64) []byte {
 
 func keyCell(owner []byte) []byte { return append([]byte{tableCell}, owner...) }
 
-func keyGone(rule []byte) []byte { return append([]byte{tableGone}, rule...) }
+func keyRetired(rule []byte) []byte { return append([]byte{tableRetired}, rule...) }
 
 func keyFinding(id schema.ID) []byte { return append([]byte{tableFinding}, id[:]...) }
 

@@ -51,7 +51,7 @@ func newScript(rt *rapid.T) *script {
 
 func (sc *script) drawCut(rt *rapid.T) func(s *Store) error {
 	sc.cut++
-	c := &Cut{Seq: sc.cut, State: fmt.Appendf(nil, "state %d", sc.cut)}
+	c := &Checkpoint{Seq: sc.cut, State: fmt.Appendf(nil, "state %d", sc.cut)}
 	for range rapid.IntRange(0, 4).Draw(rt, "cells") {
 		kv := KV{Key: fmt.Appendf(nil, "cell %d", rapid.IntRange(0, 6).Draw(rt, "cell"))}
 		if rapid.Bool().Draw(rt, "put") {
@@ -322,9 +322,9 @@ func insist(rt *rapid.T, s *Store, o Options, i int, step func(*Store) error) *S
 func TestDiskFull(t *testing.T) {
 	mem := vfs.NewCrashableMem()
 	s := openMemory(t, Options{fs: mem})
-	mustCommit(t, s, &Cut{Seq: 1, State: []byte("1")})
+	mustCommit(t, s, &Checkpoint{Seq: 1, State: []byte("1")})
 	mem.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: diskReserve - 1, TotalBytes: 1 << 40, UsedBytes: 1})
-	c := &Cut{Seq: 2, State: []byte("2"), Outbox: []connectors.Entry{entryOf(testFinding(1, 1, "open"))}}
+	c := &Checkpoint{Seq: 2, State: []byte("2"), Outbox: []connectors.Entry{entryOf(testFinding(1, 1, "open"))}}
 	if err := s.Commit(c); !errors.Is(err, ErrDiskFull) {
 		t.Errorf("commit on a full disk: got %v, want ErrDiskFull", err)
 	}
@@ -343,7 +343,7 @@ func TestDiskFull(t *testing.T) {
 	if got := s.End(); got != 2 || c.Outbox[0].Seq != 1 {
 		t.Errorf("after a repeated commit: end %d, Seq %d; want 2, 1", got, c.Outbox[0].Seq)
 	}
-	if err := s.Commit(&Cut{Seq: 4}); err == nil || !strings.Contains(err.Error(), "BUG") {
+	if err := s.Commit(&Checkpoint{Seq: 4}); err == nil || !strings.Contains(err.Error(), "BUG") {
 		t.Errorf("commit of a cut out of order: got %v, want a BUG", err)
 	}
 }

@@ -201,17 +201,17 @@ func isEmpty(db *pebble.DB) (bool, error) {
 
 // load reads what is kept in memory: the last cut, the counters, the sinks.
 func (s *Store) load(db *pebble.DB) error {
-	cut, err := get(db, keyCut())
+	cut, err := get(db, keyCheckpoint())
 	if err != nil {
 		return err
 	}
-	s.last = lastCut{}
+	s.last = lastCheckpoint{}
 	if cut != nil {
 		seq, w := binary.Uvarint(cut)
 		if w <= 0 {
 			return errors.New("the last cut cannot be read: the store is damaged")
 		}
-		s.last = lastCut{seq: seq, state: cut[w:]}
+		s.last = lastCheckpoint{seq: seq, state: cut[w:]}
 	}
 	if err := s.out.load(db); err != nil {
 		return err

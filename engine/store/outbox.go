@@ -44,7 +44,7 @@ func (o *outboxState) value() []byte {
 
 // encodeFindings renders the findings of a cut once, for the outbox and for the findings store. size is about what the
 // cut takes in a batch.
-func encodeFindings(c *Cut) (bodies [][]byte, size int, err error) {
+func encodeFindings(c *Checkpoint) (bodies [][]byte, size int, err error) {
 	bodies = make([][]byte, len(c.Outbox))
 	size = len(c.State) + partsSize(c.Items)
 	for i, e := range c.Outbox {

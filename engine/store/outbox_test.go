@@ -20,7 +20,7 @@ func fill(t *testing.T, s *Store, from, n int) {
 	if err != nil {
 		t.Fatalf("last: %v", err)
 	}
-	c := &Cut{Seq: seq + 1}
+	c := &Checkpoint{Seq: seq + 1}
 	for i := range n {
 		c.Outbox = append(c.Outbox, entryOf(testFinding(from+i, 1, "open")))
 	}
@@ -200,7 +200,7 @@ func TestDeadLetterCap(t *testing.T) {
 		for i := range 5 {
 			dead = append(dead, DeadLetter{Kind: schema.DeadRecord, Reason: fmt.Sprintf("r%d", i), Topic: "t", Offset: int64(cut), Body: strings.Repeat("z", 100)})
 		}
-		mustCommit(t, s, &Cut{Seq: cut + 1, Dead: dead})
+		mustCommit(t, s, &Checkpoint{Seq: cut + 1, Dead: dead})
 	}
 	n, size, first, last := uint64(0), 0, uint64(0), uint64(0)
 	err := s.DeadLetters(DeadFilter{}, func(l *DeadLetter) bool {
@@ -246,7 +246,7 @@ func TestDeadLetterCap(t *testing.T) {
 	for range 20 {
 		dead = append(dead, DeadLetter{Kind: schema.DeadRecord, Topic: "t", Body: strings.Repeat("\u20ac", 300)})
 	}
-	mustCommit(t, s, &Cut{Seq: 31, Dead: dead})
+	mustCommit(t, s, &Checkpoint{Seq: 31, Dead: dead})
 	if st := s.DeadStats(); st.Bytes > 10_000 || st.Count != uint64(count(DeadFilter{})) || st.Count < 8 || st.Dropped+st.Count+2 != 170 {
 		t.Errorf("after a flood: got %+v", st)
 	}
@@ -254,7 +254,7 @@ func TestDeadLetterCap(t *testing.T) {
 
 func TestRecordBodyIsCut(t *testing.T) {
 	s := openMemory(t, Options{})
-	mustCommit(t, s, &Cut{Seq: 1, Dead: []DeadLetter{{Kind: schema.DeadRecord, Body: "x" + strings.Repeat("\u20ac", maxRecordBody)}}})
+	mustCommit(t, s, &Checkpoint{Seq: 1, Dead: []DeadLetter{{Kind: schema.DeadRecord, Body: "x" + strings.Repeat("\u20ac", maxRecordBody)}}})
 	l, ok, err := s.DeadLetter(1)
 	if !ok || err != nil || len(l.Body) > maxRecordBody || len(l.Body) < maxRecordBody-3 || !strings.HasSuffix(l.Body, "\u20ac") {
 		t.Errorf("letter: got %v, %v, %d bytes", ok, err, len(l.Body))
@@ -263,7 +263,7 @@ func TestRecordBodyIsCut(t *testing.T) {
 
 func TestRequeueOfOtherKinds(t *testing.T) {
 	s := openMemory(t, Options{})
-	mustCommit(t, s, &Cut{Seq: 1, Dead: []DeadLetter{{Kind: schema.DeadRecord}, {Kind: schema.DeadRow, Sink: "gone", Entry: 1, Body: "{}"}}})
+	mustCommit(t, s, &Checkpoint{Seq: 1, Dead: []DeadLetter{{Kind: schema.DeadRecord}, {Kind: schema.DeadRow, Sink: "gone", Entry: 1, Body: "{}"}}})
 	for seq, want := range map[uint64]string{1: "belongs to no sink", 2: "not in the configuration", 3: "none of that number"} {
 		if _, _, err := s.Requeue(seq); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("requeue %d: got %v, want %q", seq, err, want)
@@ -277,13 +277,13 @@ func TestRequeueOfOtherKinds(t *testing.T) {
 func TestFindings(t *testing.T) {
 	clock := testClock{start}
 	s := openMemory(t, Options{Now: clock.now, FindingsKeep: time.Hour})
-	c := &Cut{Seq: 1}
+	c := &Checkpoint{Seq: 1}
 	for n := range 10 {
 		c.Outbox = append(c.Outbox, entryOf(testFinding(n, 1, "open")))
 	}
 	c.Outbox = append(c.Outbox, entryOf(testFinding(3, 2, "open")))
 	mustCommit(t, s, c)
-	mustCommit(t, s, &Cut{Seq: 2, Outbox: []connectors.Entry{entryOf(testFinding(4, 2, "settled")), entryOf(testFinding(5, 2, "withdrawn"))}})
+	mustCommit(t, s, &Checkpoint{Seq: 2, Outbox: []connectors.Entry{entryOf(testFinding(4, 2, "settled")), entryOf(testFinding(5, 2, "withdrawn"))}})
 	list := func(f FindingFilter) string {
 		t.Helper()
 		var b strings.Builder
@@ -325,7 +325,7 @@ func TestFindings(t *testing.T) {
 		t.Errorf("after place 0: got %q, want %q", got, want)
 	}
 	clock.t += schema.Instant(61 * time.Minute)
-	mustCommit(t, s, &Cut{Seq: 3, Outbox: []connectors.Entry{entryOf(testFinding(4, 3, "settled"))}})
+	mustCommit(t, s, &Checkpoint{Seq: 3, Outbox: []connectors.Entry{entryOf(testFinding(4, 3, "settled"))}})
 	f("what is over is kept for an hour after its last change", FindingFilter{}, "9.1 8.1 7.1 6.1 4.3 3.2 2.1 1.1 0.1")
 	if _, ok, err := s.Finding(testFinding(5, 0, "").ID); ok || err != nil {
 		t.Errorf("a finding that is not kept: got %v, %v", ok, err)
@@ -340,10 +340,10 @@ func TestSweepGoesPastOpenFindings(t *testing.T) {
 	clock := testClock{start}
 	s := openMemory(t, Options{Now: clock.now, FindingsKeep: time.Hour, NoSync: true})
 	fill(t, s, 0, 3*pageEntries)
-	mustCommit(t, s, &Cut{Seq: 2, Outbox: []connectors.Entry{entryOf(testFinding(60_000, 1, "settled"))}})
+	mustCommit(t, s, &Checkpoint{Seq: 2, Outbox: []connectors.Entry{entryOf(testFinding(60_000, 1, "settled"))}})
 	clock.t += schema.Instant(2 * time.Hour)
 	for seq := range uint64(6) {
-		mustCommit(t, s, &Cut{Seq: 3 + seq})
+		mustCommit(t, s, &Checkpoint{Seq: 3 + seq})
 	}
 	if _, ok, _ := s.Finding(testFinding(60_000, 1, "settled").ID); ok {
 		t.Error("a settled finding behind many open ones is still there")
@@ -355,7 +355,7 @@ func TestSweepGoesPastOpenFindings(t *testing.T) {
 
 func TestMemoryWithoutWAL(t *testing.T) {
 	s := openMemory(t, Options{NoSync: true})
-	mustCommit(t, s, &Cut{Seq: 1, Cells: []KV{{[]byte("a"), []byte("b")}}})
+	mustCommit(t, s, &Checkpoint{Seq: 1, Cells: []KV{{[]byte("a"), []byte("b")}}})
 	if v, err := s.Cell([]byte("a")); string(v) != "b" || err != nil {
 		t.Errorf("cell: got %q, %v", v, err)
 	}
@@ -408,7 +408,7 @@ func FuzzRecords(f *testing.F) {
 
 func TestCellAllocations(t *testing.T) {
 	s := openMemory(t, Options{NoSync: true})
-	mustCommit(t, s, &Cut{Seq: 1, Cells: []KV{{[]byte("owner"), bytes.Repeat([]byte("x"), 300)}}})
+	mustCommit(t, s, &Checkpoint{Seq: 1, Cells: []KV{{[]byte("owner"), bytes.Repeat([]byte("x"), 300)}}})
 	key, other := []byte("owner"), []byte("nobody")
 	f := func(what string, key []byte, want float64) {
 		t.Helper()

@@ -90,7 +90,7 @@ func commitForEver(dir string) {
 		if last, _, _, _ := s.Last(); seq <= last {
 			continue
 		}
-		err = s.Commit(&Cut{Seq: seq, State: fmt.Append(nil, seq), Cells: []KV{{fmt.Appendf(nil, "cell-%06d", seq), []byte("1")}},
+		err = s.Commit(&Checkpoint{Seq: seq, State: fmt.Append(nil, seq), Cells: []KV{{fmt.Appendf(nil, "cell-%06d", seq), []byte("1")}},
 			Outbox: []connectors.Entry{entryOf(testFinding(int(seq%50), seq, "open")), entryOf(testFinding(int(seq%50)+50, seq, "open"))}})
 		fmt.Println(seq)
 	}

@@ -100,7 +100,7 @@ type Store struct {
 	mu     sync.RWMutex
 	db     *pebble.DB // nil after a failed reopening
 	closed bool
-	last   lastCut
+	last   lastCheckpoint
 	out    outboxState
 	dead   deadState
 	sinks  map[string]*sinkState
@@ -109,8 +109,8 @@ type Store struct {
 	sweep sweepState // of the writer only
 }
 
-// lastCut is the newest cut that is durable.
-type lastCut struct {
+// lastCheckpoint is the newest cut that is durable.
+type lastCheckpoint struct {
 	seq   uint64
 	state []byte
 }

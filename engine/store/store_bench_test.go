@@ -22,7 +22,7 @@ func BenchmarkCommit(b *testing.B) {
 		for i := range cells {
 			cells[i] = KV{fmt.Appendf(nil, "rule/%08d", (int(seq)*1000+i)%100_000), value}
 		}
-		c := &Cut{Seq: seq, State: items[:2000], Cells: cells, Items: [][]byte{items}, Drop: []uint64{seq - 1}}
+		c := &Checkpoint{Seq: seq, State: items[:2000], Cells: cells, Items: [][]byte{items}, Drop: []uint64{seq - 1}}
 		for i := range 20 {
 			c.Outbox = append(c.Outbox, connectors.Entry{Type: "finding.updated", Finding: testFinding(i, seq, "open")})
 		}
@@ -43,7 +43,7 @@ func BenchmarkCell(b *testing.B) {
 	defer s.Close()
 	value := make([]byte, 300)
 	for cut := range uint64(100) {
-		c := &Cut{Seq: cut + 1}
+		c := &Checkpoint{Seq: cut + 1}
 		for i := range 1000 {
 			c.Cells = append(c.Cells, KV{fmt.Appendf(nil, "rule/%08d", int(cut)*1000+i), value})
 		}

@@ -51,7 +51,7 @@ func entryOf(f *schema.Finding) connectors.Entry {
 	return connectors.Entry{Type: connectors.EntryType("finding." + string(f.Status)), Finding: f}
 }
 
-func mustCommit(t *testing.T, s *Store, c *Cut) {
+func mustCommit(t *testing.T, s *Store, c *Checkpoint) {
 	t.Helper()
 	if err := s.Commit(c); err != nil {
 		t.Fatalf("commit cut %d: %v", c.Seq, err)
@@ -87,11 +87,11 @@ func TestCommitAndReopen(t *testing.T) {
 	if _, _, ok, err := s.Last(); ok || err != nil {
 		t.Fatalf("last of a new store: ok %v, err %v", ok, err)
 	}
-	c1 := &Cut{Seq: 1, State: []byte("state1"), Items: [][]byte{[]byte("ite"), []byte("ms1")},
+	c1 := &Checkpoint{Seq: 1, State: []byte("state1"), Items: [][]byte{[]byte("ite"), []byte("ms1")},
 		Cells:  []KV{{[]byte("r1/a"), []byte("A")}, {[]byte("r1/b"), []byte{}}, {[]byte("r2/a"), []byte("C")}},
 		Outbox: []connectors.Entry{entryOf(testFinding(1, 1, "open")), entryOf(testFinding(2, 1, "open"))}}
 	mustCommit(t, s, c1)
-	c2 := &Cut{Seq: 2, State: []byte("state2"), Items: [][]byte{[]byte("items2")}, Drop: []uint64{1},
+	c2 := &Checkpoint{Seq: 2, State: []byte("state2"), Items: [][]byte{[]byte("items2")}, Drop: []uint64{1},
 		Cells:  []KV{{[]byte("r1/a"), nil}, {[]byte("r2/a"), []byte("CC")}},
 		Outbox: []connectors.Entry{entryOf(testFinding(1, 2, "settled"))}}
 	mustCommit(t, s, c2)
@@ -105,7 +105,7 @@ func TestCommitAndReopen(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Errorf("second close: %v", err)
 	}
-	if err := s.Commit(&Cut{Seq: 3}); !errors.Is(err, ErrClosed) {
+	if err := s.Commit(&Checkpoint{Seq: 3}); !errors.Is(err, ErrClosed) {
 		t.Errorf("commit after close: got %v, want ErrClosed", err)
 	}
 

@@ -36,7 +36,7 @@ func finding(n int) *schema.Finding {
 // fill commits findings from..to-1 as one cut, with two dead letters.
 func fill(t *testing.T, s *store.Store, seq uint64, from, to int) {
 	t.Helper()
-	c := &store.Cut{Seq: seq}
+	c := &store.Checkpoint{Seq: seq}
 	for n := from; n < to; n++ {
 		c.Outbox = append(c.Outbox, connectors.Entry{Type: "finding.opened", Finding: finding(n)})
 	}

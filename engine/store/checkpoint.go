@@ -10,14 +10,14 @@ import (
 	"github.com/aidr-engine/aidr/connectors"
 )
 
-// Cut is one checkpoint: everything in it becomes durable at once, or nothing.
-type Cut struct {
-	Seq   uint64   // 1, 2, ...: one more than the last
-	State []byte   // the engine's own: positions, watermarks, rules
-	Cells []KV     // base State of owners; a nil Value deletes
-	Items [][]byte // pending items that are new since the last cut: the parts of one value
-	Drop  []uint64 // cuts whose Items are no longer needed
-	Gone  []KV     // rules that are gone, by id; a nil Value deletes
+// Checkpoint is one checkpoint: everything in it becomes durable at once, or nothing.
+type Checkpoint struct {
+	Seq     uint64   // 1, 2, ...: one more than the last
+	State   []byte   // the engine's own: positions, watermarks, rules
+	Cells   []KV     // base State of owners; a nil Value deletes
+	Items   [][]byte // pending items that are new since the last cut: the parts of one value
+	Drop    []uint64 // cuts whose Items are no longer needed
+	Retired []KV     // rules that are gone, by id; a nil Value deletes
 	// Rewrite are the Items of cuts before, without those that mean nothing any more. Drop comes after it.
 	Rewrite []Rewrite
 	// Outbox are changes of findings; Commit gives them consecutive Seq. They are also what the findings store shows.
@@ -29,8 +29,8 @@ type Cut struct {
 
 // Rewrite is what a cut's Items are from now on.
 type Rewrite struct {
-	Cut   uint64
-	Items []byte
+	Checkpoint uint64
+	Items      []byte
 }
 
 // KV is one entry of State.
@@ -40,7 +40,7 @@ type KV struct{ Key, Value []byte }
 //
 // After an error the cut may be durable or not; the same cut is committed again until that succeeds. Where it was
 // durable already, the repetition does nothing.
-func (s *Store) Commit(c *Cut) error {
+func (s *Store) Commit(c *Checkpoint) error {
 	bodies, size, err := encodeFindings(c)
 	if err != nil {
 		return err
@@ -56,7 +56,7 @@ func (s *Store) Commit(c *Cut) error {
 	}
 	b := db.NewBatchWithSize(size)
 	defer b.Close()
-	next, err := s.fillCut(db, b, c, bodies)
+	next, err := s.fill(db, b, c, bodies)
 	if err != nil {
 		return fmt.Errorf("commit cut %d: %w", c.Seq, err)
 	}
@@ -70,7 +70,7 @@ func (s *Store) Commit(c *Cut) error {
 }
 
 // numberEntries gives the cut's entries their Seq. done says that the cut is durable already.
-func (s *Store) numberEntries(c *Cut) (done bool, err error) {
+func (s *Store) numberEntries(c *Checkpoint) (done bool, err error) {
 	first := s.out.next
 	switch c.Seq {
 	case s.last.seq + 1:
@@ -85,30 +85,30 @@ func (s *Store) numberEntries(c *Cut) (done bool, err error) {
 	return done, nil
 }
 
-// afterCut is what the store remembers once a cut is durable.
-type afterCut struct {
-	last  lastCut
+// afterCheckpoint is what the store remembers once a cut is durable.
+type afterCheckpoint struct {
+	last  lastCheckpoint
 	out   outboxState
 	dead  deadState
 	sweep sweepState
 }
 
-// fillCut puts the whole cut into the batch.
-func (s *Store) fillCut(db *pebble.DB, b *pebble.Batch, c *Cut, bodies [][]byte) (n afterCut, err error) {
-	n = afterCut{last: lastCut{c.Seq, bytes.Clone(c.State)}, out: s.out, dead: s.dead}
+// fill puts the whole cut into the batch.
+func (s *Store) fill(db *pebble.DB, b *pebble.Batch, c *Checkpoint, bodies [][]byte) (n afterCheckpoint, err error) {
+	n = afterCheckpoint{last: lastCheckpoint{c.Seq, bytes.Clone(c.State)}, out: s.out, dead: s.dead}
 	w := writer{b: b}
-	w.set(keyCut(), append(binary.AppendUvarint(nil, c.Seq), c.State...))
+	w.set(keyCheckpoint(), append(binary.AppendUvarint(nil, c.Seq), c.State...))
 	for _, kv := range c.Cells {
 		w.put(keyCell(kv.Key), kv.Value)
 	}
-	for _, kv := range c.Gone {
-		w.put(keyGone(kv.Key), kv.Value)
+	for _, kv := range c.Retired {
+		w.put(keyRetired(kv.Key), kv.Value)
 	}
 	if len(c.Items) > 0 {
 		w.setParts(keyNumber(tableItems, c.Seq), c.Items)
 	}
 	for _, x := range c.Rewrite {
-		w.set(keyNumber(tableItems, x.Cut), x.Items)
+		w.set(keyNumber(tableItems, x.Checkpoint), x.Items)
 	}
 	for _, cut := range c.Drop {
 		w.delete(keyNumber(tableItems, cut))
@@ -233,9 +233,9 @@ func (s *Store) DropCells(keys [][]byte) error {
 	return nil
 }
 
-// Gone calls yield with each rule that is gone and what the engine keeps of it, in order of rule.
-func (s *Store) Gone(yield func(rule string, value []byte) bool) error {
-	lower := []byte{tableGone}
+// Retired calls yield with each rule that is gone and what the engine keeps of it, in order of rule.
+func (s *Store) Retired(yield func(rule string, value []byte) bool) error {
+	lower := []byte{tableRetired}
 	return s.scan(lower, after(lower), false, func(k, v []byte) bool { return yield(string(k[1:]), v) })
 }
 
