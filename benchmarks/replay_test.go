@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/connectors/memory"
 	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/rules/library"
@@ -107,7 +108,9 @@ func shippedRules(tb testing.TB) *rules.Set {
 
 // replay runs a corpus through the whole pipeline with the shipped rules and returns the number of findings.
 func replay(tb testing.TB, set *rules.Set, c *corpus) int {
-	src := &engine.Records{Named: "bench", Partitions: []engine.RecordsPartition{{Partition: connectors.Partition{Source: "bench", Topic: c.name}, Records: c.records}}}
+	src := &memory.Source{Named: "bench", Partitions: []memory.Partition{
+		{Partition: connectors.Partition{Source: "bench", Topic: c.name}, Records: c.records},
+	}}
 	fs, err := engine.Replay(context.Background(), engine.Options{
 		Set: set, Redact: content.Redact, Inputs: []engine.Input{{Source: src, Decode: decode.Options{Format: "auto"}}},
 	}, 0)

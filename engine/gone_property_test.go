@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aidr-engine/aidr/connectors/memory"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
@@ -92,7 +93,7 @@ func runRollback(t *testing.T, seed uint64) (differs bool, err error) {
 }
 
 // positions returns where in each partition a rule goes and where it comes back.
-func positions(r *rand.Rand, parts []RecordsPartition) (gone, back []int) {
+func positions(r *rand.Rand, parts []memory.Partition) (gone, back []int) {
 	for _, p := range parts {
 		a, b := r.IntN(len(p.Records)+1), r.IntN(len(p.Records)+1)
 		gone, back = append(gone, min(a, b)), append(back, max(a, b))
@@ -134,7 +135,7 @@ func (p *propertyRun) history(sets []*rules.Set, ends [][]int) (string, error) {
 }
 
 // latestOf returns the highest time of an event before the ends.
-func latestOf(parts []RecordsPartition, ends []int) int64 {
+func latestOf(parts []memory.Partition, ends []int) int64 {
 	latest := int64(never)
 	for i, p := range parts {
 		for _, line := range p.Records[:ends[i]] {

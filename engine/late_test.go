@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/connectors/memory"
 	"github.com/aidr-engine/aidr/engine/clock"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/rules"
@@ -50,7 +51,7 @@ func newMeasured(t *testing.T, st *store.Store, partitions int32, rules map[stri
 	var err error
 	b.e, err = New(Options{
 		Set: loadRules(t, rules), Store: st, Shards: 2, Clock: b.clock.clock(), Metrics: m,
-		Inputs: []Input{{Source: &Records{Named: "s"}, Decode: decode.Options{Format: "aidr"}, Datasets: []string{"litellm", "aws.cloudtrail"}}},
+		Inputs: []Input{{Source: &memory.Source{Named: "s"}, Decode: decode.Options{Format: "aidr"}, Datasets: []string{"litellm", "aws.cloudtrail"}}},
 		Committed: func(entries []connectors.Entry) {
 			for _, e := range entries {
 				b.latest[e.Finding.ID] = e.Finding

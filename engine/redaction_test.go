@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/connectors/memory"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -22,7 +23,7 @@ func TestDeadLettersAreExposedAsConfigured(t *testing.T) {
 		defer st.Close()
 		how := &schema.Redaction{}
 		how.SetDead(x)
-		source := &Records{Named: "s"}
+		source := &memory.Source{Named: "s"}
 		e, err := New(Options{
 			Set: loadRules(t, map[string]string{"a": "when: event.action == \"x\"\n"}), Store: st, Shards: 1, Redaction: how,
 			Clock: (&handClock{now: benchStart}).clock(), Inputs: []Input{{Source: source}},

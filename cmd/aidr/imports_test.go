@@ -34,6 +34,7 @@ var mayImport = map[string][]string{
 	"connectors/kafka":           {"schema", "connectors"},
 	"connectors/file":            {"schema", "connectors"},
 	"connectors/maxmind":         {"schema"},
+	"connectors/memory":          {"schema", "connectors"},
 	"connectors/clickhouse":      {"schema", "connectors"},
 	"connectors/clickhouse/host": {},
 	"connectors/webhook":         {"schema", "connectors"},
@@ -43,7 +44,7 @@ var mayImport = map[string][]string{
 	"engine/clock":               {},
 	"engine/deliver":             {"schema", "connectors", "engine/clock", "engine/store"},
 	"engine":                     {"schema/...", "rules/...", "connectors", "engine/..."},
-	"engine/cases":               {"schema/...", "rules/...", "connectors", "engine"},
+	"engine/cases":               {"schema/...", "rules/...", "connectors", "connectors/memory", "engine"},
 	"cmd/...":                    {"..."},
 	"benchmarks":                 {"..."},
 }

@@ -4,11 +4,13 @@ package cases
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/connectors/memory"
 	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
@@ -60,7 +62,7 @@ func Findings(ctx context.Context, only *rules.Set, r *rules.Rule, t *rules.Test
 	records, last := events(r, t)
 	var inputs []engine.Input
 	for _, rec := range records {
-		src := &engine.Records{Named: rec.format, Partitions: []engine.RecordsPartition{{
+		src := &memory.Source{Named: rec.format, Partitions: []memory.Partition{{
 			Partition: connectors.Partition{Source: rec.format, Topic: rec.format}, Records: rec.lines, Times: rec.times,
 		}}}
 		delays := map[string]time.Duration{}
@@ -72,7 +74,7 @@ func Findings(ctx context.Context, only *rules.Set, r *rules.Rule, t *rules.Test
 		inputs = append(inputs, engine.Input{Source: src, Decode: decode.Options{Format: rec.format, Maps: maps}, Delays: delays})
 	}
 	found, err := engine.Replay(ctx, engine.Options{Set: only, Inputs: inputs, Shards: 1, Workers: 1}, schema.Instant(last.Add(after).UnixNano()))
-	if err != nil {
+	if err := errors.Join(err, ctx.Err()); err != nil { // a source that was asked to end returns no error
 		return nil, err
 	}
 	return found, nil
