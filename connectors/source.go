@@ -1,6 +1,3 @@
-// Package connectors is the contract between the engine and the outside: a Source yields Batches of records per
-// partition, in order; a Sink takes what the outbox holds. One folder each stands beside it; conntest holds the suites
-// that all of them pass.
 package connectors
 
 import (
@@ -11,7 +8,7 @@ import (
 // Partition is one ordered stream of records. It is comparable and its text form is stable.
 type Partition struct {
 	Source string // the source's name in the configuration
-	Topic  string // Kafka topic, or the file's name
+	Topic  string // Kafka topic, or path of the file
 	Number int32
 }
 
@@ -19,57 +16,62 @@ type Partition struct {
 type Record struct {
 	Start, End int
 	Offset     int64 // Kafka offset; in a file the byte offset of the record
-	Time       int64 // the broker's timestamp in ns, 0 where there is none (files)
+	Time       int64 // the broker's timestamp in ns; 0 if unknown, as in a file
 	Tombstone  bool  // a Kafka record without a value
-	TooLarge   bool  // the element was over the cap and Raw holds only its beginning
+	TooLarge   bool  // the record is over the source's cap, and Raw holds only its beginning
 }
 
-// Batch is consecutive records of one partition. It is immutable and never pooled: text in events, items and dead
-// letters may point into Raw for as long as it likes.
+// Batch holds consecutive records of one partition. It is immutable and never pooled: text in events, items and dead
+// letters may point into Raw for any length of time.
 type Batch struct {
 	Partition Partition
-	Raw       string   // all records' bytes, once
+	Raw       string   // the bytes of all records
 	Records   []Record // in order of offset
-	Next      int64    // the position to go on from after this batch
-	HighWater int64    // the partition's end as the connection last said; -1 where it is unknown
-	AtEnd     bool     // nothing more to read now: a live connection says that the partition is read to its end
-	Final     bool     // nothing more will ever come (a file that is not followed)
+	Next      int64    // the position at which reading goes on after this batch
+	HighWater int64    // the end of the partition as last seen by the connection; -1 if unknown
+	AtEnd     bool     // a live connection has confirmed that every record was read
+	Final     bool     // no record will ever follow, as in a file that is not followed
 }
 
-// Reader is the engine as a Source sees it. Its methods may be called from several goroutines, for different partitions.
+// Reader is the engine as seen by a Source. Its methods may be called from several goroutines at the same time for
+// different partitions.
 type Reader interface {
-	// Assigned announces a partition and returns the position to read from. ok is false where the engine has none:
-	// then the source starts where its configuration says. A source announces all partitions that it has before its
-	// first Read, and reads them in goroutines of their own: Read of one may block until another has come as far.
+	// Assigned announces a partition and returns the position to read from. If the engine does not know the partition,
+	// ok is false and the source begins as configured. A source announces all partitions that it has before its first
+	// Read, and reads each in a goroutine of its own, because Read of one may block until another has caught up.
 	Assigned(p Partition) (from int64, ok bool)
-	// Read takes ownership of b. It blocks while the engine is full: that is the back-pressure. A batch without
-	// records is allowed: it tells AtEnd.
+	// Read takes ownership of b. It blocks while the engine is full, which is the back-pressure. A batch without records
+	// is allowed and updates HighWater and AtEnd.
 	Read(ctx context.Context, b *Batch) error
-	// Revoked says that p is no longer read. It returns when what was read of it is durable.
+	// Revoked reports that p is not read until it is assigned again. It returns once all records that were read of p are
+	// part of a durable checkpoint.
 	Revoked(ctx context.Context, p Partition) error
-	// Standby tells that the source has joined and is not the one that reads; why is for /readyz. "" ends it.
-	Standby(source, why string)
+	// Standby reports that the source is connected but another process reads in its place. reason is shown by /readyz;
+	// "" ends the standby.
+	Standby(source, reason string)
 }
 
-// StateLost is what a Reader may implement to be told, behind Assigned and before the first Read, that a partition is
-// read from a position that the source remembers although the engine has none: the engine's State is lost.
+// StateLost is an optional interface of a Reader. A source calls it after Assigned and before the first Read if the
+// engine does not know the partition although the outside system remembers a position, from which the source goes on:
+// the State that the engine derived from the earlier records is lost.
 type StateLost interface {
 	StateLost(p Partition)
 }
 
-// Source is one outside system.
+// Source is one outside system from which records are read.
 type Source interface {
 	Name() string
-	// Run reads until ctx ends or, for a bounded source, until everything is read. It retries what can be retried and
-	// reports it through Health; an error that it returns is final.
+	// Run reads until ctx ends or, for a bounded source, until everything was read; then it returns nil. It retries
+	// failures that may pass and reports them through Health. An error that it returns is final.
 	Run(ctx context.Context, r Reader) error
-	// Commit tells the outside how far a checkpoint has come: a hint for lag tools, never the truth.
+	// Commit reports the positions of a checkpoint to the outside system. They are a hint for tools that show lag; the
+	// engine's own positions are authoritative.
 	Commit(ctx context.Context, positions map[Partition]int64) error
-	// Health says how the connection is; the zero Health is good.
+	// Health returns the state of the connection; the zero Health is good. It may be called at any time.
 	Health() Health
 }
 
-// Health is what /readyz shows of one connector.
+// Health is the state of one connector as shown by /readyz.
 type Health struct {
 	Degraded bool
 	Reason   string
