@@ -11,7 +11,7 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// shelf is a destination in memory.
+// shelf is a sink's destination, in memory.
 type shelf struct {
 	mu   sync.Mutex
 	held map[schema.ID]uint64
@@ -34,7 +34,7 @@ func (s *shelf) setAway(away bool) {
 	s.away = away
 }
 
-// shelfSink is a sink as the contract wants it.
+// shelfSink is a sink that follows the contract.
 type shelfSink struct {
 	*shelf
 	health connectors.Health
@@ -81,7 +81,7 @@ func TestSinkSuite(t *testing.T) {
 	})
 }
 
-// list is a bounded source of one partition in memory.
+// list is a bounded source of one partition, in memory.
 type list struct {
 	p     connectors.Partition
 	texts []string
@@ -128,7 +128,7 @@ func TestSourceSuite(t *testing.T) {
 	})
 }
 
-// A Recorder finds what breaks the contract.
+// A Recorder reports each way of breaking the contract.
 func TestRecorderComplains(t *testing.T) {
 	p := connectors.Partition{Source: "s", Topic: "t"}
 	batch := func(next int64, offsets ...int64) *connectors.Batch {
@@ -138,12 +138,12 @@ func TestRecorderComplains(t *testing.T) {
 		}
 		return b
 	}
-	f := func(what string, broken func(r *Recorder)) {
+	f := func(name string, broken func(r *Recorder)) {
 		t.Helper()
 		r := NewRecorder()
 		broken(r)
 		if len(r.problems) == 0 {
-			t.Errorf("%s: not noticed", what)
+			t.Errorf("%s: not reported", name)
 		}
 	}
 	read := func(r *Recorder, b *connectors.Batch) {
@@ -159,22 +159,22 @@ func TestRecorderComplains(t *testing.T) {
 	})
 	f("assigned twice", func(r *Recorder) { r.Assigned(p); r.Assigned(p) })
 	f("revoked and not assigned", func(r *Recorder) { r.Revoked(t.Context(), p) })
-	f("backwards", func(r *Recorder) { r.Assigned(p); read(r, batch(2, 1)); read(r, batch(2, 1)) })
-	f("disorder", func(r *Recorder) { r.Assigned(p); read(r, batch(9, 3, 2)) })
-	f("next within", func(r *Recorder) { r.Assigned(p); read(r, batch(3, 2, 3)) })
-	f("outside of the text", func(r *Recorder) {
+	f("an offset twice", func(r *Recorder) { r.Assigned(p); read(r, batch(2, 1)); read(r, batch(2, 1)) })
+	f("offsets out of order", func(r *Recorder) { r.Assigned(p); read(r, batch(9, 3, 2)) })
+	f("next before the last record", func(r *Recorder) { r.Assigned(p); read(r, batch(3, 2, 3)) })
+	f("record outside the text", func(r *Recorder) {
 		r.Assigned(p)
 		b := batch(1, 0)
 		b.Records[0].End = 2
 		read(r, b)
 	})
-	f("at its end before it", func(r *Recorder) {
+	f("at its end before the high water mark", func(r *Recorder) {
 		r.Assigned(p)
 		b := batch(1, 0)
 		b.AtEnd, b.HighWater = true, 5
 		read(r, b)
 	})
-	f("read after its end", func(r *Recorder) {
+	f("read after the final batch", func(r *Recorder) {
 		r.Assigned(p)
 		b := batch(1, 0)
 		b.Final = true

@@ -1,3 +1,3 @@
-// Package conntest holds what connectors are tested with: the contract of a Source and of a Sink as suites that every
-// one of them passes, a Reader that remembers, and Kafka brokers, real and in process.
+// Package conntest holds the tests that connectors share: the contract of a Source and of a Sink as suites, a Reader that
+// records its calls and checks them, and Kafka brokers, both real and in process.
 package conntest

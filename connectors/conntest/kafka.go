@@ -19,54 +19,54 @@ import (
 )
 
 const (
-	// kafkaVersion is that of pom.xml; it keys the cache.
+	// kafkaVersion is the version in pom.xml. It is part of the name of the cache folder.
 	kafkaVersion = "4.1.1"
-	// kafkaStart is how long a broker may take to answer: 2 s when it is new, 6 s after it was killed (it recovers its
-	// log and waits for its old session), more on a loaded machine.
+	// kafkaStart is how long a broker may take to answer. A new one takes 2 s and one that was killed 6 s, because it
+	// recovers its log and waits for its old session; a loaded machine needs more.
 	kafkaStart = 90 * time.Second
-	// kafkaStop is how long a broker may take to shut down when it is asked to.
+	// kafkaStop is how long a broker may take to shut down.
 	kafkaStop = 30 * time.Second
-	// clusterID is any base64 UUID.
+	// clusterID may be any UUID in base64.
 	clusterID = "aidrconntestkafka00000"
 )
 
 //go:embed pom.xml
 var kafkaPom []byte
 
-// Kafka is an Apache Kafka broker in KRaft mode, alone in its cluster, with its data in a temporary folder. Its port
-// and its data stay over Stop, Kill and Restart.
+// Kafka is an Apache Kafka broker in KRaft mode, alone in its cluster, with its data in a temporary folder. It keeps its
+// port and its data across Stop, Kill and Restart.
 type Kafka struct {
 	Addr string // host:port
 
-	tb   testing.TB
-	libs string
-	dir  string
-	cmd  *exec.Cmd
-	gone chan struct{} // closed when the process has ended
+	tb     testing.TB
+	libs   string
+	dir    string
+	cmd    *exec.Cmd
+	exited chan struct{} // closed when the process has ended
 }
 
-// Required says that what is named (java, kafka, samples ...) must not be missing here: a test fails instead of being
-// skipped. AIDR_TEST_REQUIRE lists the names, separated by commas.
-func Required(what string) bool {
+// Required reports whether a tool or data set (java, kafka, samples ...) must be present, so that a test fails instead of
+// being skipped without it. AIDR_TEST_REQUIRE lists the names, separated by commas.
+func Required(dependency string) bool {
 	for _, name := range strings.Split(os.Getenv("AIDR_TEST_REQUIRE"), ",") {
-		if strings.TrimSpace(name) == what {
+		if strings.TrimSpace(name) == dependency {
 			return true
 		}
 	}
 	return false
 }
 
-// Missing skips the test because of what is not here, or fails it where that is required.
-func Missing(tb testing.TB, what, why string) {
+// Missing skips the test because a dependency is missing, or fails it if the dependency is Required.
+func Missing(tb testing.TB, dependency, reason string) {
 	tb.Helper()
-	if Required(what) {
-		tb.Fatalf("%s is required (AIDR_TEST_REQUIRE): %s", what, why)
+	if Required(dependency) {
+		tb.Fatalf("%s is required (AIDR_TEST_REQUIRE): %s", dependency, reason)
 	}
-	tb.Skipf("%s: set AIDR_TEST_REQUIRE=%s to make this a failure", why, what)
+	tb.Skipf("%s: set AIDR_TEST_REQUIRE=%s to make this a failure", reason, dependency)
 }
 
-// StartKafka starts a broker that lives as long as the test. It takes 3 s and 330 MB; the first time it also fetches
-// 43 MB through Maven into the user's cache folder. Where java or mvn is missing, the test is skipped.
+// StartKafka starts a broker that runs as long as the test. It takes 3 s and 330 MB; the first time it also downloads
+// 43 MB with Maven into the user's cache folder. If java or mvn is missing, the test is skipped.
 func StartKafka(tb testing.TB) *Kafka {
 	tb.Helper()
 	for _, program := range []string{"java", "mvn"} {
@@ -82,7 +82,7 @@ func StartKafka(tb testing.TB) *Kafka {
 	tb.Cleanup(func() {
 		k.Kill()
 		if tb.Failed() {
-			tb.Logf("the broker's last words:\n%s", k.lastWords())
+			tb.Logf("end of the broker's log:\n%s", k.logTail())
 		}
 	})
 	if err := k.create(); err != nil {
@@ -92,7 +92,7 @@ func StartKafka(tb testing.TB) *Kafka {
 	return k
 }
 
-// kafkaLibs returns the folder of the broker's jars, fetching them where they are not cached.
+// kafkaLibs returns the folder of the broker's jars, downloading them if they are not cached.
 func kafkaLibs() (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -119,7 +119,7 @@ func kafkaLibs() (string, error) {
 	if out, err := mvn.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("mvn: %w: %s", err, out)
 	}
-	// Another test may have been faster; then its folder stays.
+	// Another test may have been faster; its folder is then used.
 	if err := os.Rename(filepath.Join(work, "libs"), libs); err != nil {
 		if _, there := os.Stat(libs); there != nil {
 			return "", err
@@ -128,7 +128,7 @@ func kafkaLibs() (string, error) {
 	return libs, nil
 }
 
-// create chooses ports, writes the configuration and formats the data folder.
+// create picks ports, writes the configuration and formats the data folder.
 func (k *Kafka) create() error {
 	ports, err := freePorts(2)
 	if err != nil {
@@ -173,7 +173,7 @@ log.initial.task.delay.ms=100
 func (k *Kafka) properties() string { return filepath.Join(k.dir, "server.properties") }
 func (k *Kafka) log() string        { return filepath.Join(k.dir, "server.log") }
 
-// freePorts returns ports of the loopback interface that nobody listens on at this moment.
+// freePorts returns n ports of the loopback interface that are free at the moment.
 func freePorts(n int) ([]int, error) {
 	var ports []int
 	for range n {
@@ -187,7 +187,7 @@ func freePorts(n int) ([]int, error) {
 	return ports, nil
 }
 
-// Restart starts the broker, which must not be running, and returns when it answers.
+// Restart starts the broker, which must not be running, and returns once it answers requests.
 func (k *Kafka) Restart() {
 	k.tb.Helper()
 	log, err := os.OpenFile(k.log(), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
@@ -200,11 +200,11 @@ func (k *Kafka) Restart() {
 	if err := cmd.Start(); err != nil {
 		k.tb.Fatalf("start Kafka: %v", err)
 	}
-	k.cmd, k.gone = cmd, make(chan struct{})
-	go func(gone chan struct{}) {
+	k.cmd, k.exited = cmd, make(chan struct{})
+	go func(exited chan struct{}) {
 		cmd.Wait()
-		close(gone)
-	}(k.gone)
+		close(exited)
+	}(k.exited)
 	if err := k.awaitAnswer(); err != nil {
 		k.tb.Fatalf("start Kafka: %v", err)
 	}
@@ -213,13 +213,13 @@ func (k *Kafka) Restart() {
 func (k *Kafka) awaitAnswer() error {
 	deadline := time.After(kafkaStart)
 	for {
-		err := k.answers()
+		err := k.ping()
 		if err == nil {
 			return nil
 		}
 		select {
-		case <-k.gone:
-			return fmt.Errorf("the broker ended: %s", k.lastWords())
+		case <-k.exited:
+			return fmt.Errorf("broker exited: %s", k.logTail())
 		case <-deadline:
 			return fmt.Errorf("no answer after %v: %w", kafkaStart, err)
 		case <-time.After(100 * time.Millisecond):
@@ -227,8 +227,8 @@ func (k *Kafka) awaitAnswer() error {
 	}
 }
 
-// answers asks for the cluster's brokers.
-func (k *Kafka) answers() error {
+// ping returns nil if the broker answers a request for the cluster's brokers.
+func (k *Kafka) ping() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	conn, err := kafka.DialContext(ctx, "tcp", k.Addr)
@@ -244,38 +244,38 @@ func (k *Kafka) answers() error {
 	return err
 }
 
-// Stop asks the broker to end and returns when it has.
+// Stop shuts the broker down and waits for its end.
 func (k *Kafka) Stop() {
 	k.tb.Helper()
 	if err := k.cmd.Process.Signal(os.Interrupt); err != nil {
 		k.tb.Fatalf("stop Kafka: %v", err)
 	}
 	select {
-	case <-k.gone:
+	case <-k.exited:
 	case <-time.After(kafkaStop):
 		k.tb.Errorf("Kafka did not stop within %v: killed", kafkaStop)
 		k.Kill()
 	}
 }
 
-// Kill ends the broker at once, as a power cut would. It does nothing where the broker does not run.
+// Kill ends the broker immediately, as a power failure would. It does nothing if the broker is not running.
 func (k *Kafka) Kill() {
 	if k.cmd == nil || k.cmd.Process == nil {
 		return
 	}
-	k.cmd.Process.Kill() // it may have ended already
-	<-k.gone
+	k.cmd.Process.Kill() // fails if the broker has already ended
+	<-k.exited
 }
 
-// lastWords is the end of the broker's log.
-func (k *Kafka) lastWords() string {
-	const most = 4 << 10
+// logTail returns the end of the broker's log.
+func (k *Kafka) logTail() string {
+	const maxTail = 4 << 10
 	text, err := os.ReadFile(k.log())
 	if err != nil {
 		return err.Error()
 	}
-	if len(text) > most {
-		text = text[len(text)-most:]
+	if len(text) > maxTail {
+		text = text[len(text)-maxTail:]
 		text = text[bytes.IndexByte(text, '\n')+1:]
 	}
 	return string(text)

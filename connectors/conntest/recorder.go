@@ -10,7 +10,7 @@ import (
 	"github.com/aidr-engine/aidr/connectors"
 )
 
-// Got is one record as a Recorder was given it.
+// Got is one record that a Recorder has read, with its text copied out of the batch.
 type Got struct {
 	Text      string
 	Offset    int64
@@ -19,12 +19,12 @@ type Got struct {
 	TooLarge  bool
 }
 
-// Recorder is a connectors.Reader that remembers everything and checks what holds for every source. Its methods may be
-// called from several goroutines.
+// Recorder is a connectors.Reader that stores every record and checks the rules that every source must follow. Its
+// methods may be called from several goroutines.
 type Recorder struct {
-	// Partition positions to start from; set it before the source runs.
+	// From holds the positions that Assigned returns at first. It is set before the source runs.
 	From map[connectors.Partition]int64
-	// Block, if set, is called in Read before the batch is taken; it stands for a full engine.
+	// Block, if not nil, is called by Read before it takes the batch. A Block that waits simulates a full engine.
 	Block func(ctx context.Context, b *connectors.Batch) error
 
 	mu       sync.Mutex
@@ -35,14 +35,14 @@ type Recorder struct {
 	problems []string
 }
 
-// partitionState is what a Recorder knows of a partition.
+// partitionState is the state of one partition as seen by a Recorder.
 type partitionState struct {
 	assigned, reading, atEnd, final bool
 	next, highWater                 int64
 	assignments, revocations        int
 }
 
-// NewRecorder returns a Recorder that knows no position.
+// NewRecorder returns a Recorder without positions.
 func NewRecorder() *Recorder {
 	return &Recorder{
 		changed: make(chan struct{}), records: map[connectors.Partition][]Got{},
@@ -50,7 +50,7 @@ func NewRecorder() *Recorder {
 	}
 }
 
-// update changes the recorder's state and wakes those who wait for it.
+// update changes the recorder's state and wakes the calls of Wait.
 func (r *Recorder) update(change func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -72,7 +72,7 @@ func (r *Recorder) Assigned(p connectors.Partition) (from int64, ok bool) {
 			r.state[p] = s
 			s.next, ok = r.From[p]
 		} else {
-			ok = true // what was read is the position, as after a checkpoint
+			ok = true // go on after the last batch, as after a checkpoint
 		}
 		if s.assigned {
 			r.problem("%v is assigned twice", p)
@@ -94,12 +94,12 @@ func (r *Recorder) Read(ctx context.Context, b *connectors.Batch) error {
 		s := r.state[p]
 		switch {
 		case s == nil || !s.assigned:
-			r.problem("%v is read and not assigned", p)
+			r.problem("%v is read but not assigned", p)
 			r.state[p] = &partitionState{assigned: true}
 		case s.reading:
-			r.problem("%v: two Reads at a time", p)
+			r.problem("%v: two calls of Read at the same time", p)
 		case s.final:
-			r.problem("%v is read after its end", p)
+			r.problem("%v is read after its final batch", p)
 		}
 		r.state[p].reading = true
 	})
@@ -119,13 +119,13 @@ func (r *Recorder) Read(ctx context.Context, b *connectors.Batch) error {
 	return err
 }
 
-// take checks the batch and remembers it.
+// take checks the batch and stores its records.
 func (r *Recorder) take(b *connectors.Batch) {
 	p, s := b.Partition, r.state[b.Partition]
 	last := s.next - 1
 	for i, rec := range b.Records {
 		if rec.Start < 0 || rec.Start > rec.End || rec.End > len(b.Raw) {
-			r.problem("%v: record %d stands at %d..%d of %d bytes", p, i, rec.Start, rec.End, len(b.Raw))
+			r.problem("%v: record %d is at %d..%d of %d bytes", p, i, rec.Start, rec.End, len(b.Raw))
 			return
 		}
 		if rec.Offset <= last {
@@ -135,10 +135,10 @@ func (r *Recorder) take(b *connectors.Batch) {
 		r.records[p] = append(r.records[p], Got{b.Raw[rec.Start:rec.End], rec.Offset, rec.Time, rec.Tombstone, rec.TooLarge})
 	}
 	if b.Next <= last {
-		r.problem("%v: next %d is not behind %d", p, b.Next, last)
+		r.problem("%v: next %d is not after offset %d", p, b.Next, last)
 	}
 	if b.HighWater >= 0 && b.AtEnd && b.HighWater > b.Next {
-		r.problem("%v: at its end at %d of %d", p, b.Next, b.HighWater)
+		r.problem("%v: reported at its end at position %d of %d", p, b.Next, b.HighWater)
 	}
 	s.next, s.highWater, s.atEnd, s.final = b.Next, b.HighWater, b.AtEnd, b.Final
 }
@@ -148,11 +148,11 @@ func (r *Recorder) Revoked(_ context.Context, p connectors.Partition) error {
 	r.update(func() {
 		s := r.state[p]
 		if s == nil || !s.assigned {
-			r.problem("%v is revoked and not assigned", p)
+			r.problem("%v is revoked but not assigned", p)
 			return
 		}
 		if s.reading {
-			r.problem("%v is revoked while it is read", p)
+			r.problem("%v is revoked during a call of Read", p)
 		}
 		s.assigned = false
 		s.revocations++
@@ -161,18 +161,18 @@ func (r *Recorder) Revoked(_ context.Context, p connectors.Partition) error {
 }
 
 // Standby implements connectors.Reader.
-func (r *Recorder) Standby(source, why string) {
-	r.update(func() { r.standby[source] = why })
+func (r *Recorder) Standby(source, reason string) {
+	r.update(func() { r.standby[source] = reason })
 }
 
-// Records returns what was read of p so far.
+// Records returns the records read from p so far.
 func (r *Recorder) Records(p connectors.Partition) []Got {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return append([]Got(nil), r.records[p]...)
 }
 
-// Texts returns the texts of what was read of p so far.
+// Texts returns the texts of the records read from p so far.
 func (r *Recorder) Texts(p connectors.Partition) []string {
 	var texts []string
 	for _, g := range r.Records(p) {
@@ -181,7 +181,7 @@ func (r *Recorder) Texts(p connectors.Partition) []string {
 	return texts
 }
 
-// Count returns how many records were read of all partitions.
+// Count returns the number of records read from all partitions.
 func (r *Recorder) Count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -192,7 +192,8 @@ func (r *Recorder) Count() int {
 	return n
 }
 
-// Next returns the position behind what was read of p, and the partition's end as it was last told.
+// Next returns the position after the last batch of p, and the end of p that this batch reported. Both are -1 if p is
+// unknown.
 func (r *Recorder) Next(p connectors.Partition) (next, highWater int64) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -202,7 +203,7 @@ func (r *Recorder) Next(p connectors.Partition) (next, highWater int64) {
 	return -1, -1
 }
 
-// Assignments returns how often p was assigned and revoked.
+// Assignments returns how many times p was assigned and revoked.
 func (r *Recorder) Assignments(p connectors.Partition) (assigned, revoked int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -212,7 +213,7 @@ func (r *Recorder) Assignments(p connectors.Partition) (assigned, revoked int) {
 	return 0, 0
 }
 
-// Partitions returns those that are assigned and not revoked.
+// Partitions returns the partitions that are assigned and not revoked.
 func (r *Recorder) Partitions() map[connectors.Partition]bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -225,23 +226,23 @@ func (r *Recorder) Partitions() map[connectors.Partition]bool {
 	return open
 }
 
-// AtEnd says that p was read to its end.
+// AtEnd reports whether the last batch of p reached its end.
 func (r *Recorder) AtEnd(p connectors.Partition) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.state[p] != nil && r.state[p].atEnd
 }
 
-// Waiting returns why the source is a standby, "" where it is none.
-func (r *Recorder) Waiting(source string) string {
+// StandbyReason returns why the source is on standby, or "" if it is not.
+func (r *Recorder) StandbyReason(source string) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.standby[source]
 }
 
-// Wait returns once ok, which may call the recorder's other methods, and fails the test where that takes longer than
-// limit.
-func (r *Recorder) Wait(t testing.TB, limit time.Duration, what string, ok func() bool) {
+// Wait waits until ok returns true, and fails the test if that takes longer than limit. ok may call the other methods of
+// the recorder. condition names the awaited state for the failure.
+func (r *Recorder) Wait(t testing.TB, limit time.Duration, condition string, ok func() bool) {
 	t.Helper()
 	deadline := time.NewTimer(limit)
 	defer deadline.Stop()
@@ -255,12 +256,12 @@ func (r *Recorder) Wait(t testing.TB, limit time.Duration, what string, ok func(
 		select {
 		case <-changed:
 		case <-deadline.C:
-			t.Fatalf("%s: not after %v; %d records read, assigned: %v", what, limit, r.Count(), r.Partitions())
+			t.Fatalf("%s: not true after %v; %d records read, assigned: %v", condition, limit, r.Count(), r.Partitions())
 		}
 	}
 }
 
-// Check fails the test where the source broke the contract, or left while a partition was neither over nor revoked.
+// Check fails the test if the source broke the contract, or if a partition is neither final nor revoked.
 func (r *Recorder) Check(t testing.TB) {
 	t.Helper()
 	r.mu.Lock()
@@ -270,7 +271,7 @@ func (r *Recorder) Check(t testing.TB) {
 	}
 	for p, s := range r.state {
 		if s.assigned && !s.final {
-			t.Errorf("%v is neither over nor revoked", p)
+			t.Errorf("%v is neither final nor revoked", p)
 		}
 	}
 }

@@ -14,42 +14,42 @@ import (
 	"github.com/aidr-engine/aidr/connectors"
 )
 
-// SourceTarget is an outside system that holds records, and how to read it.
+// SourceTarget is an outside system that holds records, together with the means to read it.
 type SourceTarget struct {
-	// New returns a source of the target's partitions. Called again, it returns another one.
+	// New returns a source that reads the target's partitions. Each call returns a new source.
 	New func(t *testing.T) connectors.Source
-	// Partitions are what New's sources read. Each holds what Texts gives for it, in that order.
+	// Partitions are the partitions that the sources read. Partition i holds the records Texts(i), in that order.
 	Partitions []connectors.Partition
-	// Append adds a record to a partition. nil: the source is bounded, its Run ends when everything is read.
+	// Append adds a record to a partition. It is nil for a bounded source, whose Run ends when everything was read.
 	Append func(t *testing.T, p connectors.Partition, text string)
 }
 
-// sourceRecords is how many records the suite wants in each partition: more than fit in one batch of anything.
+// sourceRecords is the number of records in each partition: more than fit into one batch of any source.
 const sourceRecords = 2500
 
-// Texts returns the records that the suite wants in the place-th partition.
-func Texts(place int) []string {
+// Texts returns the records that the suite expects in the partition with this index.
+func Texts(partition int) []string {
 	texts := make([]string, sourceRecords)
 	for i := range texts {
-		texts[i] = fmt.Sprintf(`{"partition":%d,"n":%d,"pad":%q}`, place, i, strings.Repeat("x", i%97*10))
+		texts[i] = fmt.Sprintf(`{"partition":%d,"n":%d,"pad":%q}`, partition, i, strings.Repeat("x", i%97*10))
 	}
 	return texts
 }
 
-// TestSource runs the contract of connectors.Source. open is called once for each case.
+// TestSource tests a source against the contract of connectors.Source. It calls open once for each case.
 func TestSource(t *testing.T, open func(t *testing.T) SourceTarget) {
 	cases := []struct {
 		name string
 		run  func(t *testing.T, target SourceTarget)
 	}{
-		{"every record is read once, in order, and the end is told", sourceReadsAll},
-		{"reading goes on from any record", sourceResumes},
-		{"reading goes on behind the last record", sourceResumesAtEnd},
-		{"what comes later is read too", sourceLater},
-		{"a full engine holds the source back", sourceBackPressure},
-		{"cancel ends a blocked Run promptly, and leaves nothing running", sourceCancel},
+		{"every record is read once, in order, and the end is reported", sourceReadsAll},
+		{"reading resumes at any record", sourceResumes},
+		{"reading resumes after the last record", sourceResumesAtEnd},
+		{"appended records are read", sourceAppended},
+		{"a full engine blocks the source", sourceBackPressure},
+		{"cancel ends a blocked Run promptly and leaves no goroutine", sourceCancel},
 		{"an error of the engine ends Run", sourceError},
-		{"batches never change after they were handed over", sourceOwnership},
+		{"batches do not change after Read", sourceOwnership},
 		{"Commit is harmless at any time", sourceCommit},
 	}
 	for _, c := range cases {
@@ -57,7 +57,7 @@ func TestSource(t *testing.T, open func(t *testing.T) SourceTarget) {
 	}
 }
 
-// running is a source whose Run was started.
+// running is a source whose Run has been started.
 type running struct {
 	source connectors.Source
 	cancel context.CancelFunc
@@ -69,7 +69,7 @@ func start(t *testing.T, target SourceTarget, r connectors.Reader) *running {
 	s := &running{source: target.New(t), cancel: cancel, done: make(chan error, 1)}
 	for _, p := range target.Partitions {
 		if p.Source != s.source.Name() {
-			t.Errorf("partition %v of a source that is named %q", p, s.source.Name())
+			t.Errorf("partition %v of a source named %q", p, s.source.Name())
 		}
 	}
 	go func() { s.done <- s.source.Run(ctx, r) }()
@@ -77,7 +77,7 @@ func start(t *testing.T, target SourceTarget, r connectors.Reader) *running {
 	return s
 }
 
-// end cancels Run and returns what it returned.
+// end cancels Run and returns its error.
 func (s *running) end(t *testing.T) error {
 	t.Helper()
 	s.cancel()
@@ -96,7 +96,8 @@ func (s *running) wait(t *testing.T) error {
 	}
 }
 
-// finish lets a bounded source end by itself and cancels another one once all is read.
+// finish waits until every partition was read to its end and until Run has ended: by itself if the source is bounded,
+// otherwise because finish cancels it.
 func (s *running) finish(t *testing.T, target SourceTarget, r *Recorder) {
 	t.Helper()
 	r.Wait(t, outage, "every partition is read to its end", func() bool {
@@ -108,7 +109,7 @@ func (s *running) finish(t *testing.T, target SourceTarget, r *Recorder) {
 		return true
 	})
 	if h := s.source.Health(); h.Degraded {
-		t.Errorf("health is degraded while all is well: %s", h.Reason)
+		t.Errorf("health is degraded without a failure: %s", h.Reason)
 	}
 	var err error
 	if target.Append == nil {
@@ -125,8 +126,8 @@ func (s *running) finish(t *testing.T, target SourceTarget, r *Recorder) {
 func sourceReadsAll(t *testing.T, target SourceTarget) {
 	r := NewRecorder()
 	start(t, target, r).finish(t, target, r)
-	for place, p := range target.Partitions {
-		if got, want := r.Texts(p), Texts(place); !slices.Equal(got, want) {
+	for i, p := range target.Partitions {
+		if got, want := r.Texts(p), Texts(i); !slices.Equal(got, want) {
 			t.Errorf("%v: got %d records, want %d; %s", p, len(got), len(want), firstDifference(got, want))
 		}
 	}
@@ -138,7 +139,7 @@ func firstDifference(got, want []string) string {
 			return fmt.Sprintf("record %d is %.80q, want %.80q", i, got[i], want[i])
 		}
 	}
-	return "one is the beginning of the other"
+	return "one is a prefix of the other"
 }
 
 func sourceResumes(t *testing.T, target SourceTarget) {
@@ -169,24 +170,24 @@ func sourceResumesAtEnd(t *testing.T, target SourceTarget) {
 	}
 	start(t, target, r).finish(t, target, r)
 	if n := r.Count(); n != 0 {
-		t.Errorf("%d records are read behind the last one", n)
+		t.Errorf("%d records are read after the last one", n)
 	}
 }
 
-func sourceLater(t *testing.T, target SourceTarget) {
+func sourceAppended(t *testing.T, target SourceTarget) {
 	if target.Append == nil {
-		t.Skip("a bounded source: what comes later is not its business")
+		t.Skip("a bounded source reads nothing that is appended later")
 	}
 	r := NewRecorder()
 	s := start(t, target, r)
 	for i, p := range target.Partitions {
 		r.Wait(t, outage, "the partition is read to its end", func() bool { return r.AtEnd(p) })
-		target.Append(t, p, fmt.Sprintf(`{"later":%d}`, i))
-		r.Wait(t, outage, "what came later is read", func() bool { return len(r.Records(p)) == sourceRecords+1 })
+		target.Append(t, p, fmt.Sprintf(`{"appended":%d}`, i))
+		r.Wait(t, outage, "the appended record is read", func() bool { return len(r.Records(p)) == sourceRecords+1 })
 	}
 	s.finish(t, target, r)
 	for i, p := range target.Partitions {
-		if got, want := r.Texts(p)[sourceRecords], fmt.Sprintf(`{"later":%d}`, i); got != want {
+		if got, want := r.Texts(p)[sourceRecords], fmt.Sprintf(`{"appended":%d}`, i); got != want {
 			t.Errorf("%v: got %q, want %q", p, got, want)
 		}
 	}
@@ -197,7 +198,7 @@ func sourceBackPressure(t *testing.T, target SourceTarget) {
 	free := make(chan struct{})
 	var blocked atomic.Int64
 	r.Block = func(ctx context.Context, _ *connectors.Batch) error {
-		r.update(func() { blocked.Add(1) }) // so that whoever waits for it looks again
+		r.update(func() { blocked.Add(1) }) // update wakes the Wait below
 		defer blocked.Add(-1)
 		select {
 		case <-free:
@@ -207,14 +208,14 @@ func sourceBackPressure(t *testing.T, target SourceTarget) {
 		}
 	}
 	s := start(t, target, r)
-	r.Wait(t, outage, "the source hands something over", func() bool { return blocked.Load() > 0 })
+	r.Wait(t, outage, "the source calls Read", func() bool { return blocked.Load() > 0 })
 	if n := r.Count(); n != 0 {
-		t.Errorf("%d records are read by an engine that takes none", n)
+		t.Errorf("%d records are read by an engine that is full", n)
 	}
 	close(free)
 	s.finish(t, target, r)
-	for place, p := range target.Partitions {
-		if got, want := r.Texts(p), Texts(place); !slices.Equal(got, want) {
+	for i, p := range target.Partitions {
+		if got, want := r.Texts(p), Texts(i); !slices.Equal(got, want) {
 			t.Errorf("%v: got %d records, want %d; %s", p, len(got), len(want), firstDifference(got, want))
 		}
 	}
@@ -225,14 +226,14 @@ func sourceCancel(t *testing.T, target SourceTarget) {
 	r := NewRecorder()
 	var blocked atomic.Int64
 	r.Block = func(ctx context.Context, _ *connectors.Batch) error {
-		r.update(func() { blocked.Add(1) }) // so that whoever waits for it looks again
+		r.update(func() { blocked.Add(1) }) // update wakes the Wait below
 		<-ctx.Done()
 		return ctx.Err()
 	}
 	s := start(t, target, r)
-	r.Wait(t, outage, "the source hands something over", func() bool { return blocked.Load() > 0 })
+	r.Wait(t, outage, "the source calls Read", func() bool { return blocked.Load() > 0 })
 	if err := s.end(t); err != nil {
-		t.Errorf("run: %v, want nil where it was asked to end", err)
+		t.Errorf("run: %v, want nil because its context ended", err)
 	}
 	r.Check(t)
 	for deadline := time.Now().Add(promptly); runtime.NumGoroutine() > before; {
@@ -240,12 +241,12 @@ func sourceCancel(t *testing.T, target SourceTarget) {
 			buf := make([]byte, 1<<16)
 			t.Fatalf("%d goroutines before, %d after\n%s", before, runtime.NumGoroutine(), buf[:runtime.Stack(buf, true)])
 		}
-		time.Sleep(10 * time.Millisecond) // nothing tells when a goroutine of a library is gone
+		time.Sleep(10 * time.Millisecond) // a library gives no signal when its goroutine has ended
 	}
 }
 
 func sourceError(t *testing.T, target SourceTarget) {
-	want := errors.New("the engine is broken")
+	want := errors.New("engine failed")
 	r := NewRecorder()
 	r.Block = func(context.Context, *connectors.Batch) error { return want }
 	s := start(t, target, r)
@@ -256,29 +257,29 @@ func sourceError(t *testing.T, target SourceTarget) {
 }
 
 func sourceOwnership(t *testing.T, target SourceTarget) {
-	type copied struct {
+	type taken struct {
 		batch *connectors.Batch
 		raw   string
 		recs  []connectors.Record
 	}
-	taken := make(chan copied, 2*sourceRecords*len(target.Partitions))
+	batches := make(chan taken, 2*sourceRecords*len(target.Partitions))
 	r := NewRecorder()
 	r.Block = func(_ context.Context, b *connectors.Batch) error {
 		if len(b.Records) > 0 {
-			taken <- copied{b, strings.Clone(b.Raw), slices.Clone(b.Records)}
+			batches <- taken{b, strings.Clone(b.Raw), slices.Clone(b.Records)}
 		}
 		return nil
 	}
 	start(t, target, r).finish(t, target, r)
-	close(taken)
+	close(batches)
 	seen := map[*connectors.Batch]bool{}
-	for c := range taken {
+	for c := range batches {
 		if seen[c.batch] {
-			t.Fatal("one Batch is handed over twice")
+			t.Fatal("a Batch is passed to Read twice")
 		}
 		seen[c.batch] = true
 		if c.batch.Raw != c.raw || !slices.Equal(c.batch.Records, c.recs) {
-			t.Fatalf("a Batch of %v changed after it was handed over", c.batch.Partition)
+			t.Fatalf("a Batch of %v changed after Read", c.batch.Partition)
 		}
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
-// CreateTopic creates a topic at the broker and returns when all its partitions can be written. config is pairs of
-// names and values.
+// CreateTopic creates a topic and waits until all of its partitions can be written. config lists names and values of
+// topic settings in turn.
 func CreateTopic(tb testing.TB, addr, topic string, partitions int, config ...string) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(tb.Context(), outage)
@@ -41,8 +41,8 @@ func CreateTopic(tb testing.TB, addr, topic string, partitions int, config ...st
 	}
 }
 
-// create creates a topic, which is no error where an attempt before this one has. A broker that has just begun has no
-// controller for a moment, and on a busy machine for longer.
+// create creates a topic. If an earlier attempt has already created it, that is not an error. An attempt can fail because
+// a broker that has just started lacks a controller for a moment, or longer on a busy machine.
 func create(ctx context.Context, client *kafka.Client, spec kafka.TopicConfig) error {
 	res, err := client.CreateTopics(ctx, &kafka.CreateTopicsRequest{Topics: []kafka.TopicConfig{spec}})
 	if err != nil {
@@ -54,13 +54,13 @@ func create(ctx context.Context, client *kafka.Client, spec kafka.TopicConfig) e
 	return err
 }
 
-// writable asks every partition for its end: only a leader answers.
+// writable returns nil if every partition reports its end, because only a leader can do so.
 func writable(ctx context.Context, client *kafka.Client, topic string, partitions int) error {
-	var ask []kafka.OffsetRequest
+	var requests []kafka.OffsetRequest
 	for p := range partitions {
-		ask = append(ask, kafka.LastOffsetOf(p))
+		requests = append(requests, kafka.LastOffsetOf(p))
 	}
-	res, err := client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{topic: ask}})
+	res, err := client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{topic: requests}})
 	if err != nil {
 		return err
 	}
@@ -80,8 +80,8 @@ func newClient(addr string) (client *kafka.Client, done func()) {
 	return &kafka.Client{Addr: kafka.TCP(addr), Transport: transport}, transport.CloseIdleConnections
 }
 
-// Produce writes messages to one partition, in order, and returns when the broker has them. change, if not nil, changes
-// the writer: its codec, for example.
+// Produce writes messages to one partition, in order, and returns once the broker has stored them. change, if not nil,
+// adjusts the writer, for example its codec.
 func Produce(tb testing.TB, addr, topic string, partition int, messages []kafka.Message, change func(*kafka.Writer)) {
 	tb.Helper()
 	transport := &kafka.Transport{}
@@ -102,7 +102,7 @@ func Produce(tb testing.TB, addr, topic string, partition int, messages []kafka.
 	}
 }
 
-// Messages makes messages of texts.
+// Messages returns one message without a key for each text.
 func Messages(texts ...string) []kafka.Message {
 	messages := make([]kafka.Message, len(texts))
 	for i, text := range texts {
@@ -111,14 +111,14 @@ func Messages(texts ...string) []kafka.Message {
 	return messages
 }
 
-// FakeKafka is a broker inside the test process: fast, and no proof of how a real one treats groups.
+// FakeKafka is a broker in the test process. It is fast, but it does not prove how a real broker treats groups.
 type FakeKafka struct {
 	Addr string
 	*kfake.Cluster
 	gate *gate
 }
 
-// StartFakeKafka starts a fake broker that lives as long as the test.
+// StartFakeKafka starts a fake broker that runs as long as the test.
 func StartFakeKafka(tb testing.TB, opts ...kfake.Opt) *FakeKafka {
 	tb.Helper()
 	f := &FakeKafka{gate: &gate{conns: map[net.Conn]bool{}}}
@@ -134,13 +134,13 @@ func StartFakeKafka(tb testing.TB, opts ...kfake.Opt) *FakeKafka {
 	return f
 }
 
-// Away cuts all connections and refuses new ones until back is called.
+// Away closes all connections and refuses new ones until back is called.
 func (f *FakeKafka) Away() (back func()) {
 	f.gate.set(true)
 	return func() { f.gate.set(false) }
 }
 
-// gate stands before a listener and can shut it.
+// gate closes the connections of a listener and refuses new ones while it is shut.
 type gate struct {
 	mu    sync.Mutex
 	shut  bool
@@ -166,12 +166,12 @@ func (g *gate) set(shut bool) {
 	}
 }
 
-// admit remembers the connection, or refuses it.
+// admit registers the connection, or returns an error if the gate is shut.
 func (g *gate) admit(c net.Conn) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.shut {
-		return errors.New("shut")
+		return errors.New("the gate is shut")
 	}
 	g.conns[c] = true
 	return nil
@@ -195,7 +195,7 @@ func (l gatedListener) Accept() (net.Conn, error) {
 	}
 }
 
-// gatedConn forgets itself when it is closed.
+// gatedConn is a connection that leaves its gate when it is closed.
 type gatedConn struct {
 	net.Conn
 	gate *gate

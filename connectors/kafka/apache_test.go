@@ -90,13 +90,13 @@ func apacheStandby(t *testing.T, broker *conntest.Kafka) {
 	first.Wait(t, patience, "the first one reads all", func() bool { return first.Count() == 30 })
 
 	stopSecond := run(t, newSource(t, broker.Addr, config), second)
-	second.Wait(t, patience, "the second one stands by", func() bool { return second.Waiting("kafka") != "" })
+	second.Wait(t, patience, "the second one stands by", func() bool { return second.StandbyReason("kafka") != "" })
 	produce(10, 20)
 	first.Wait(t, patience, "the first one reads on", func() bool { return first.Count() == 60 })
 	if n := second.Count(); n != 0 {
 		t.Errorf("the standby read %d records", n)
 	}
-	if why := first.Waiting("kafka"); why != "" {
+	if why := first.StandbyReason("kafka"); why != "" {
 		t.Errorf("the reader stands by: %s", why)
 	}
 
@@ -108,7 +108,7 @@ func apacheStandby(t *testing.T, broker *conntest.Kafka) {
 	first.Check(t)
 	produce(20, 30)
 	second.Wait(t, patience, "the second one takes over", func() bool { return second.Count() == 30 })
-	if why := second.Waiting("kafka"); why != "" {
+	if why := second.StandbyReason("kafka"); why != "" {
 		t.Errorf("the reader still stands by: %s", why)
 	}
 	stopSecond()
