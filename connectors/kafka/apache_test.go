@@ -14,10 +14,10 @@ import (
 	"github.com/aidr-engine/aidr/connectors/conntest"
 )
 
-// TestApacheKafka is what only a real broker can show.
+// TestApacheKafka tests behaviour that a fake broker cannot prove.
 func TestApacheKafka(t *testing.T) {
 	if testing.Short() {
-		t.Skip("a real broker takes its time")
+		t.Skip("a real broker is slow")
 	}
 	broker := conntest.StartKafka(t)
 	t.Run("contract", func(t *testing.T) { apacheContract(t, broker) })
@@ -50,8 +50,8 @@ func apacheContract(t *testing.T, broker *conntest.Kafka) {
 	})
 }
 
-// A compacted batch keeps its range of offsets and loses records, also its last ones, and brokers send it for each
-// offset in the range. Reading gets past it, from wherever it begins.
+// A compacted batch keeps its range of offsets but loses records, possibly its last ones, and brokers send it for every
+// offset in the range. Reading gets past such a batch, whatever offset it begins at.
 func apacheCompaction(t *testing.T, broker *conntest.Kafka) {
 	conntest.CreateTopic(t, broker.Addr, "compact", 1, "cleanup.policy", "compact", "min.cleanable.dirty.ratio", "0.001",
 		"segment.ms", "100", "max.compaction.lag.ms", "100")
@@ -62,19 +62,19 @@ func apacheCompaction(t *testing.T, broker *conntest.Kafka) {
 	}
 	for n := 0; !compacted(); n++ {
 		if n == 500 {
-			t.Fatal("the broker does not compact")
+			t.Fatal("the broker did not compact")
 		}
-		// A new record closes the segment before it, so that it can be compacted.
+		// A new record closes the previous segment, which can then be compacted.
 		filler := kafka.Message{Key: fmt.Append(nil, "filler ", n), Value: []byte("x")}
 		conntest.Produce(t, broker.Addr, "compact", 0, []kafka.Message{filler}, nil)
 	}
 	if gaps := checkCompacted(t, broker.Addr); gaps == 0 {
-		t.Error("no gap was met: the test shows nothing")
+		t.Error("no gap was found: the test proves nothing")
 	}
 }
 
-// The first member reads all and keeps reading when a second one joins, which stands by, and takes over from the first
-// one's position once that leaves.
+// The first member reads everything and keeps reading when a second member joins. The second is on standby, and takes
+// over at the position of the first once the first leaves.
 func apacheStandby(t *testing.T, broker *conntest.Kafka) {
 	conntest.CreateTopic(t, broker.Addr, "standby", 3)
 	ps := []connectors.Partition{part("standby", 0), part("standby", 1), part("standby", 2)}
@@ -87,29 +87,29 @@ func apacheStandby(t *testing.T, broker *conntest.Kafka) {
 	first, second := conntest.NewRecorder(), conntest.NewRecorder()
 	stopFirst := run(t, newSource(t, broker.Addr, config), first)
 	produce(0, 10)
-	first.Wait(t, patience, "the first one reads all", func() bool { return first.Count() == 30 })
+	first.Wait(t, patience, "the first member reads everything", func() bool { return first.Count() == 30 })
 
 	stopSecond := run(t, newSource(t, broker.Addr, config), second)
-	second.Wait(t, patience, "the second one stands by", func() bool { return second.StandbyReason("kafka") != "" })
+	second.Wait(t, patience, "the second member is on standby", func() bool { return second.StandbyReason("kafka") != "" })
 	produce(10, 20)
-	first.Wait(t, patience, "the first one reads on", func() bool { return first.Count() == 60 })
+	first.Wait(t, patience, "the first member goes on reading", func() bool { return first.Count() == 60 })
 	if n := second.Count(); n != 0 {
 		t.Errorf("the standby read %d records", n)
 	}
-	if why := first.StandbyReason("kafka"); why != "" {
-		t.Errorf("the reader stands by: %s", why)
+	if reason := first.StandbyReason("kafka"); reason != "" {
+		t.Errorf("the reading member is on standby: %s", reason)
 	}
 
-	second.From = map[connectors.Partition]int64{} // the checkpoint on a shared disk
+	second.From = map[connectors.Partition]int64{} // as from a checkpoint on a shared disk
 	for _, p := range ps {
 		second.From[p], _ = first.Next(p)
 	}
 	stopFirst()
 	first.Check(t)
 	produce(20, 30)
-	second.Wait(t, patience, "the second one takes over", func() bool { return second.Count() == 30 })
-	if why := second.StandbyReason("kafka"); why != "" {
-		t.Errorf("the reader still stands by: %s", why)
+	second.Wait(t, patience, "the second member takes over", func() bool { return second.Count() == 30 })
+	if reason := second.StandbyReason("kafka"); reason != "" {
+		t.Errorf("the reading member is still on standby: %s", reason)
 	}
 	stopSecond()
 	second.Check(t)
@@ -143,7 +143,7 @@ func apacheMorePartitions(t *testing.T, broker *conntest.Kafka) {
 	r.Check(t)
 }
 
-// A broker that is killed and comes back: nothing is lost or doubled, and the outage shows.
+// A broker is killed and comes back. No record is lost or read twice, and health shows the outage.
 func apacheKilled(t *testing.T, broker *conntest.Kafka) {
 	conntest.CreateTopic(t, broker.Addr, "killed", 2)
 	r := conntest.NewRecorder()
@@ -159,11 +159,11 @@ func apacheKilled(t *testing.T, broker *conntest.Kafka) {
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := s.Commit(ctx, positions); err != nil {
-		t.Errorf("commit while the broker is away: %v", err)
+		t.Errorf("commit while the broker is unreachable: %v", err)
 	}
-	sleep(ctx, 5*time.Second) // an outage as such
+	sleep(ctx, 5*time.Second) // the outage lasts longer than the session
 	if !s.Health().Degraded {
-		t.Error("health is good while the broker is away")
+		t.Error("health is good while the broker is unreachable")
 	}
 	broker.Restart()
 	conntest.Produce(t, broker.Addr, "killed", 1, conntest.Messages(want[200:]...), nil)

@@ -6,23 +6,23 @@ import (
 	"github.com/segmentio/kafka-go"
 )
 
-// balancer gives one member every partition: rules group by any field, so whoever reads a part of the partitions would
-// see half of an agent. The member that read last keeps reading, so that one that joins disturbs nothing; the others
-// stand by.
+// balancer assigns every partition to one member. Rules may group by any field, so a member with only some of the
+// partitions would see only a part of an agent's events. The member that read last keeps reading, so that a member that
+// joins does not interrupt it; the others are on standby.
 type balancer struct {
-	// claim is the number of the generation in which this process last read, -1 where it never did.
+	// claim returns the number of the generation in which this process last read, or -1 if it has never read.
 	claim func() int32
 }
 
-// ProtocolName implements kafka.GroupBalancer. Members that balance otherwise cannot join the group.
+// ProtocolName implements kafka.GroupBalancer. Members with another protocol cannot join the group.
 func (balancer) ProtocolName() string { return "aidr-all-to-one" }
 
-// UserData implements kafka.GroupBalancer: it tells the leader what this member claims.
+// UserData implements kafka.GroupBalancer. It passes the claim of this member to the leader.
 func (b balancer) UserData() ([]byte, error) {
 	return binary.BigEndian.AppendUint32(nil, uint32(b.claim())), nil
 }
 
-// AssignGroups implements kafka.GroupBalancer. Its result depends on nothing but its arguments' values.
+// AssignGroups implements kafka.GroupBalancer. Its result depends only on the values of its arguments.
 func (balancer) AssignGroups(members []kafka.GroupMember, partitions []kafka.Partition) kafka.GroupMemberAssignments {
 	assignments := kafka.GroupMemberAssignments{}
 	for _, m := range members {
@@ -44,7 +44,7 @@ func (balancer) AssignGroups(members []kafka.GroupMember, partitions []kafka.Par
 	return assignments
 }
 
-// elect returns the member with the newest claim; among equals, the one with the smallest id.
+// elect returns the member with the newest claim, and among equal claims the member with the smallest ID.
 func elect(members []kafka.GroupMember) *kafka.GroupMember {
 	var best *kafka.GroupMember
 	for i := range members {

@@ -9,55 +9,55 @@ import (
 	"time"
 )
 
-// Config of a Kafka source. Zero values of optional fields stand for the defaults beside them.
+// Config configures a Kafka source. The zero value of an optional field means the default given with it.
 type Config struct {
 	// Name is the source's name in the configuration.
 	Name string
-	// Brokers are host:port of some of the cluster's brokers; the others are found.
+	// Brokers are the addresses, host:port, of some of the cluster's brokers. The others are discovered.
 	Brokers []string
-	// Topics are read where they exist; those that do not exist are waited for. Pattern is a regular expression that a
-	// whole topic name has to match; topics that appear later are found. Exactly one of the two is given.
+	// Topics names the topics to read; the source waits for topics that do not exist yet. Pattern is a regular expression
+	// that a whole topic name has to match; topics that appear later are discovered. Exactly one of the two is set.
 	Topics  []string
 	Pattern string
-	// Group is the consumer group. One of its members reads every partition, the others stand by.
+	// Group is the consumer group. One of its members reads every partition, the others are on standby.
 	Group string
-	// Start is where a partition without a position begins: "first", "last" or a time in RFC 3339.
+	// Start is the place at which a partition without a position begins: "first", "last" or a time in RFC 3339.
 	Start string
-	// ClientID is what brokers show of this client; "aidr" by default.
+	// ClientID identifies this client in the logs and metrics of the brokers; "aidr" by default.
 	ClientID string
 	TLS      *TLS
 	SASL     *SASL
 
-	// FetchBytes is how many bytes one fetch asks for, per partition; DefaultFetchBytes by default. Up to three fetches
-	// of each partition are in memory while there is a backlog.
+	// FetchBytes is the number of bytes that one fetch requests for a partition; DefaultFetchBytes by default. While there
+	// is a backlog, up to three fetches of each partition are in memory.
 	FetchBytes int
-	// FetchWait is how long a broker waits for a first byte before it says that there is none; DefaultFetchWait by default.
+	// FetchWait is how long a broker waits for a first byte before it answers with nothing; DefaultFetchWait by default.
 	FetchWait time.Duration
-	// Refresh is how often topics and partitions are looked for; DefaultRefresh by default.
+	// Refresh is the interval at which topics and partitions are discovered; DefaultRefresh by default.
 	Refresh time.Duration
-	// Session and Heartbeat are the group's timing; DefaultSession and DefaultHeartbeat by default.
+	// Session and Heartbeat are the timing of the group; DefaultSession and DefaultHeartbeat by default.
 	Session, Heartbeat time.Duration
 
-	Log *slog.Logger // nil: nothing is logged
+	Log *slog.Logger // nil: no logging
 }
 
 const (
-	// DefaultFetchBytes is Kafka's own default for a partition.
+	// DefaultFetchBytes is the default of Kafka's own consumer for a partition.
 	DefaultFetchBytes = 1 << 20
-	// DefaultFetchWait makes an idle partition say so twice a second.
+	// DefaultFetchWait lets an idle partition confirm twice a second that it is at its end.
 	DefaultFetchWait = 500 * time.Millisecond
-	// DefaultRefresh lets a new topic or partition be read within a few seconds.
+	// DefaultRefresh is short enough for a new topic or partition to be read within a few seconds.
 	DefaultRefresh = 5 * time.Second
-	// DefaultSession is how long a member may be silent before another one takes its place. Leaving takes a checkpoint,
-	// which has to fit in.
+	// DefaultSession is how long a member may be silent before another member takes its place. It leaves enough time for
+	// the checkpoint that a member makes before it leaves.
 	DefaultSession = 10 * time.Second
-	// DefaultHeartbeat is a fraction of the session and how soon a member learns that another one joins.
+	// DefaultHeartbeat is a fraction of the session. A member notices within it that another member joins.
 	DefaultHeartbeat = time.Second
 
-	maxFetchBytes = 64 << 20 // far above what any broker hands out; a protocol field of 31 bits
+	maxFetchBytes = 64 << 20 // far more than brokers return; the protocol field has 31 bits
 )
 
-// Validate returns all that is wrong with c, joined.
+// Validate returns all problems of c, joined.
 func (c *Config) Validate() error {
 	var errs []error
 	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
@@ -95,11 +95,11 @@ func (c *Config) Validate() error {
 		add("fetch bytes %d: not within 0 and %d", c.FetchBytes, maxFetchBytes)
 	}
 	for _, d := range []struct {
-		what string
+		name string
 		time.Duration
 	}{{"fetch wait", c.FetchWait}, {"refresh", c.Refresh}, {"session", c.Session}, {"heartbeat", c.Heartbeat}} {
 		if d.Duration < 0 {
-			add("%s %v: must not be negative", d.what, d.Duration)
+			add("%s %v: must not be negative", d.name, d.Duration)
 		}
 	}
 	if d := c.withDefaults(); d.Heartbeat > d.Session/3 {
@@ -114,10 +114,10 @@ func (c *Config) Validate() error {
 	return errors.Join(errs...)
 }
 
-// topicForm is what brokers accept as a name.
+// topicForm matches the topic names that brokers accept.
 var topicForm = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 
-// withDefaults returns c with its defaults in place.
+// withDefaults returns c with defaults in place of zero values.
 func (c Config) withDefaults() Config {
 	if c.ClientID == "" {
 		c.ClientID = "aidr"

@@ -59,12 +59,12 @@ func TestBalancer(t *testing.T) {
 		t.Helper()
 		got := balancer{}.AssignGroups(members, partitions)
 		if len(got) != len(members) {
-			t.Errorf("%d of %d members are told something", len(got), len(members))
+			t.Errorf("%d of %d members have an assignment", len(got), len(members))
 		}
 		for id, topics := range got {
 			n := len(topics["a"]) + len(topics["b"]) + len(topics["c"])
 			if id == want && n != 3 || id != want && n != 0 {
-				t.Errorf("member %s reads %v, want all that is wanted for %s and nothing for others", id, topics, want)
+				t.Errorf("member %s reads %v, want every chosen partition for %s and none for the others", id, topics, want)
 			}
 		}
 	}

@@ -6,14 +6,14 @@ import (
 	"sync"
 )
 
-// conns are the open connections of one group membership. The client's own requests have deadlines, but that of a join
-// is as long as the group may wait for its members.
+// conns holds the open connections of one group membership, so that they can be closed from outside. The client's own
+// requests have deadlines, but the deadline of a join is as long as the group may wait for its members.
 type conns struct {
 	mu   sync.Mutex
 	open map[*trackedConn]bool
 }
 
-// dial opens a connection and remembers it until it is closed.
+// dial opens a connection and registers it until it is closed.
 func (c *conns) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
 	if err != nil {
@@ -29,8 +29,8 @@ func (c *conns) dial(ctx context.Context, network, address string) (net.Conn, er
 	return t, nil
 }
 
-// cut closes all connections: whoever waits on one gets an error.
-func (c *conns) cut() {
+// closeAll closes all connections. Requests that wait for an answer then fail.
+func (c *conns) closeAll() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for t := range c.open {
@@ -39,14 +39,15 @@ func (c *conns) cut() {
 	clear(c.open)
 }
 
+// trackedConn is a connection that leaves its conns when it is closed.
 type trackedConn struct {
 	net.Conn
-	of *conns
+	conns *conns
 }
 
 func (t *trackedConn) Close() error {
-	t.of.mu.Lock()
-	delete(t.of.open, t)
-	t.of.mu.Unlock()
+	t.conns.mu.Lock()
+	delete(t.conns.open, t)
+	t.conns.mu.Unlock()
 	return t.Conn.Close()
 }

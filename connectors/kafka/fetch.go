@@ -12,12 +12,14 @@ import (
 )
 
 const (
-	// requestTimeout is how long a broker may take for an answer, its own waiting not counted, before the connection is
-	// taken for dead.
+	// requestTimeout is how long a broker may take to answer, in addition to the wait that a request asks for, before the
+	// connection counts as dead.
 	requestTimeout = 10 * time.Second
-	// minPause and maxPause bound the back-off between two attempts of a request that failed.
+	// minPause and maxPause bound the pauses between the attempts of a fetch that fails.
 	minPause = 100 * time.Millisecond
 	maxPause = 5 * time.Second
+	// retryPause is the pause after a failed request for topics or for the start of a partition.
+	retryPause = 500 * time.Millisecond
 )
 
 // fetcher reads one partition in one generation.
@@ -25,17 +27,25 @@ type fetcher struct {
 	*Source
 	copier
 	position int64
-	pause    time.Duration // before the next attempt; 0 while all is well
-	atEnd    bool          // what the last batch told
+	pauses   connectors.Backoff // between failed fetches
+	atEnd    bool               // AtEnd of the last batch that next returned
 }
 
-// what is how health names the partition.
-func (f *fetcher) what() string {
+// newFetcher returns a fetcher that begins at position, which may be unknown.
+func newFetcher(s *Source, p connectors.Partition, position int64) *fetcher {
+	return &fetcher{
+		Source: s, copier: copier{partition: p}, position: position,
+		pauses: connectors.Backoff{Min: minPause, Max: maxPause},
+	}
+}
+
+// subject is the name of the partition in health.
+func (f *fetcher) subject() string {
 	return fmt.Sprintf("partition %s/%d", f.partition.Topic, f.partition.Number)
 }
 
-// run hands the partition's records to r until ctx ends: one fetch is under way while r works on the one before. An
-// error is the Reader's.
+// run passes the partition's records to r until ctx ends. One fetch is under way while r takes the previous batch. An
+// error of run comes from r.
 func (f *fetcher) run(ctx context.Context, r connectors.Reader) error {
 	fetchCtx, stop := context.WithCancel(ctx)
 	batches := make(chan *connectors.Batch)
@@ -50,12 +60,12 @@ func (f *fetcher) run(ctx context.Context, r connectors.Reader) error {
 	}
 	stop()
 	if ctx.Err() != nil {
-		return nil // what Read says then is only that
+		return nil // an error of Read is then only the end of ctx
 	}
 	return err
 }
 
-// feed sends batches until ctx ends, and closes the channel.
+// feed sends batches until ctx ends, and then closes the channel.
 func (f *fetcher) feed(ctx context.Context, batches chan<- *connectors.Batch) {
 	defer close(batches)
 	for b := f.next(ctx); b != nil; b = f.next(ctx) {
@@ -67,14 +77,15 @@ func (f *fetcher) feed(ctx context.Context, batches chan<- *connectors.Batch) {
 	}
 }
 
-// next returns the next batch, which may be empty where it tells that the partition is at its end; nil once ctx ended.
-// It retries until then.
+// next returns the next batch, or nil once ctx has ended. It retries until then. A batch without records reports that the
+// partition has reached its end, or that the end is no longer known.
 func (f *fetcher) next(ctx context.Context) *connectors.Batch {
 	for ctx.Err() == nil {
 		b, err := f.fetch(ctx)
 		if err == nil {
-			if f.pause = 0; f.health.set(f.what(), "") {
-				f.cfg.Log.Info("reading again", "source", f.cfg.Name, "topic", f.partition.Topic, "partition", f.partition.Number)
+			f.pauses.Reset()
+			if f.health.set(f.subject(), "") {
+				f.cfg.Log.Info("partition is readable again", "source", f.cfg.Name, "topic", f.partition.Topic, "partition", f.partition.Number)
 			}
 			if b != nil {
 				return b
@@ -84,20 +95,19 @@ func (f *fetcher) next(ctx context.Context) *connectors.Batch {
 		if ctx.Err() != nil {
 			return nil
 		}
-		f.failed(f.what(), err)
-		if f.atEnd { // nobody knows any more: silence must not be taken for the end
+		f.failed(f.subject(), err)
+		if f.atEnd { // without a connection, silence must not be taken for the end
 			f.atEnd = false
 			return &connectors.Batch{Partition: f.partition, Next: f.position, HighWater: -1}
 		}
-		f.pause = min(max(2*f.pause, minPause), maxPause)
-		sleep(ctx, f.pause)
+		sleep(ctx, f.pauses.Next())
 	}
 	return nil
 }
 
-// fetch asks once. It returns nil where there is nothing to tell.
+// fetch makes one attempt. It returns nil if there is nothing to report.
 func (f *fetcher) fetch(ctx context.Context) (*connectors.Batch, error) {
-	res, err := f.ask(ctx, f.position, f.cfg.FetchBytes)
+	res, err := f.request(ctx, f.position, f.cfg.FetchBytes)
 	if errors.Is(err, kafka.OffsetOutOfRange) {
 		return nil, f.reposition(ctx)
 	}
@@ -111,16 +121,16 @@ func (f *fetcher) fetch(ctx context.Context) (*connectors.Batch, error) {
 	if a.stuck && res.HighWatermark > f.position {
 		return nil, f.skipGap(ctx, a.base, res.HighWatermark)
 	}
-	told := f.atEnd
+	wasAtEnd := f.atEnd
 	f.position, f.atEnd = a.batch.Next, a.batch.AtEnd
-	if len(a.batch.Records) == 0 && !f.atEnd && !told {
+	if len(a.batch.Records) == 0 && !f.atEnd && !wasAtEnd {
 		return nil, nil
 	}
 	return a.batch, nil
 }
 
-// ask fetches from an offset. An error that the response carries is returned as such.
-func (f *fetcher) ask(ctx context.Context, offset int64, bytes int) (*kafka.FetchResponse, error) {
+// request fetches from an offset. It returns the error in the response as an error of its own.
+func (f *fetcher) request(ctx context.Context, offset int64, bytes int) (*kafka.FetchResponse, error) {
 	ctx, cancel := context.WithTimeout(ctx, f.cfg.FetchWait+requestTimeout)
 	defer cancel()
 	res, err := f.client.Fetch(ctx, &kafka.FetchRequest{
@@ -136,25 +146,25 @@ func (f *fetcher) ask(ctx context.Context, offset int64, bytes int) (*kafka.Fetc
 	return res, nil
 }
 
-// reposition moves a position that the partition no longer holds, or does not hold any more after it was made anew, to
-// where the configuration begins.
+// reposition moves the position to the configured start, because the partition does not hold it: retention has deleted
+// the records there, or the topic was deleted and created again.
 func (f *fetcher) reposition(ctx context.Context) error {
 	to, err := f.begin.resolve(ctx, f.client, f.partition.Topic, int(f.partition.Number))
 	if err != nil {
 		return err
 	}
 	f.health.count(func(c *Counts) { c.OutOfRange++ })
-	f.cfg.Log.Error("records are lost: the position is not in the partition any more", "source", f.cfg.Name,
-		"topic", f.partition.Topic, "partition", f.partition.Number, "position", f.position, "goes_on_from", to)
+	f.cfg.Log.Error("position is out of range, records are lost", "source", f.cfg.Name,
+		"topic", f.partition.Topic, "partition", f.partition.Number, "position", f.position, "resumed_at", to)
 	f.position = to
 	return nil
 }
 
-// skipGap moves the position behind the batch with this base offset, none of whose records lies at or behind it. The
-// client does not tell where a batch ends, so the end is searched: the first offset for which the broker no longer
-// sends that batch.
+// skipGap moves the position past the batch with this base offset, all of whose remaining records lie before the
+// position. The client does not expose the end of a batch, so skipGap searches for it with growing steps and then by
+// bisection: the end is the first offset for which the broker does not send this batch.
 func (f *fetcher) skipGap(ctx context.Context, base, end int64) error {
-	low, step := f.position, int64(1) // the batch covers low
+	low, step := f.position, int64(1) // the batch always covers low
 	high := min(low+step, end)
 	for high < end {
 		covered, err := f.covers(ctx, base, high)
@@ -184,9 +194,9 @@ func (f *fetcher) skipGap(ctx context.Context, base, end int64) error {
 	return nil
 }
 
-// covers says whether the batch with this base offset is what the broker sends for an offset.
+// covers reports whether the broker sends the batch with this base offset for a fetch at offset.
 func (f *fetcher) covers(ctx context.Context, base, offset int64) (bool, error) {
-	res, err := f.ask(ctx, offset, 1) // a broker sends one whole batch at least
+	res, err := f.request(ctx, offset, 1) // a broker sends at least one whole batch
 	if err != nil {
 		return false, err
 	}

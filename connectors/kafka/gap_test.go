@@ -12,7 +12,7 @@ import (
 	"github.com/aidr-engine/aidr/connectors/conntest"
 )
 
-// Between compacted batches offsets are missing.
+// Compaction leaves gaps between the offsets.
 func TestCompaction(t *testing.T) {
 	t.Parallel()
 	fake := conntest.StartFakeKafka(t)
@@ -22,7 +22,7 @@ func TestCompaction(t *testing.T) {
 	checkCompacted(t, fake.Addr)
 }
 
-// supersede writes a batch of keyed records and then newer ones for most of its keys, those at its end among them.
+// supersede writes a batch of records with keys and then newer records for most of these keys, including the last ones.
 func supersede(t *testing.T, addr string) {
 	t.Helper()
 	var batch []kafka.Message
@@ -40,12 +40,12 @@ func supersede(t *testing.T, addr string) {
 	conntest.Produce(t, addr, "compact", 0, []kafka.Message{{Key: []byte("filler"), Value: []byte("x")}}, nil)
 }
 
-// checkCompacted reads a topic that supersede wrote from many offsets. It returns how many gaps were met.
+// checkCompacted reads the topic that supersede has written, from many offsets. It returns the number of gaps found.
 func checkCompacted(t *testing.T, addr string) (gaps uint64) {
 	t.Helper()
 	whole, gaps := readFrom(t, addr, 0)
 	if n := len(whole); n > 250 || n < 100 {
-		t.Fatalf("%d records are left after compaction: the test shows nothing", n)
+		t.Fatalf("%d records are left after compaction: the test proves nothing", n)
 	}
 	last := whole[len(whole)-1]
 	for offset := int64(0); offset <= last.Offset; offset += 7 {
@@ -61,17 +61,17 @@ func checkCompacted(t *testing.T, addr string) (gaps uint64) {
 	return gaps
 }
 
-// readFrom reads compact/0 from an offset to its end, and counts the gaps that were skipped.
+// readFrom reads compact/0 from an offset to its end. It returns the records and the number of gaps skipped.
 func readFrom(t *testing.T, addr string, offset int64) ([]conntest.Got, uint64) {
 	t.Helper()
 	s := newSource(t, addr, func(c *Config) { c.Topics, c.FetchBytes = []string{"compact"}, 1 }) // one batch a fetch
 	defer s.transport.CloseIdleConnections()
-	f := &fetcher{Source: s, copier: copier{partition: part("compact", 0)}, position: offset}
+	f := newFetcher(s, part("compact", 0), offset)
 	var got []conntest.Got
 	for {
 		b := f.next(t.Context())
 		if b == nil {
-			t.Fatalf("nothing more from offset %d", f.position)
+			t.Fatalf("no batch from offset %d", f.position)
 		}
 		for _, r := range b.Records {
 			got = append(got, conntest.Got{Text: b.Raw[r.Start:r.End], Offset: r.Offset, Time: r.Time, Tombstone: r.Tombstone})
@@ -88,7 +88,7 @@ func TestTransactions(t *testing.T) {
 	checkTransactions(t, fake.Addr)
 }
 
-// checkTransactions reads past transaction markers, which are offsets without records, to the very end.
+// checkTransactions reads to the end of a topic with transaction markers, whose offsets have no records.
 func checkTransactions(t *testing.T, addr string) {
 	conntest.CreateTopic(t, addr, "tx", 1)
 	client, err := kgo.NewClient(kgo.SeedBrokers(addr), kgo.TransactionalID("tx"), kgo.DefaultProduceTopic("tx"))
@@ -119,10 +119,10 @@ func checkTransactions(t *testing.T, addr string) {
 	stop()
 	r.Check(t)
 
-	behind := conntest.NewRecorder()
-	behind.From = map[connectors.Partition]int64{p: 11} // the last marker
-	stop = run(t, newSource(t, addr, func(c *Config) { c.Topics, c.Group = []string{"tx"}, "tx" }), behind)
-	behind.Wait(t, patience, "the end is reached", func() bool { next, _ := behind.Next(p); return next == 12 && behind.AtEnd(p) })
+	last := conntest.NewRecorder()
+	last.From = map[connectors.Partition]int64{p: 11} // the offset of the last marker
+	stop = run(t, newSource(t, addr, func(c *Config) { c.Topics, c.Group = []string{"tx"}, "tx" }), last)
+	last.Wait(t, patience, "the end is reached", func() bool { next, _ := last.Next(p); return next == 12 && last.AtEnd(p) })
 	stop()
-	behind.Check(t)
+	last.Check(t)
 }

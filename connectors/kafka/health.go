@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -9,38 +10,38 @@ import (
 	"github.com/aidr-engine/aidr/connectors"
 )
 
-// health gathers what is wrong, by what it is about. The zero health is good.
+// health collects the present problems. The zero health is good.
 type health struct {
-	mu     sync.Mutex
-	wrong  map[string]string
-	since  time.Time
-	counts Counts
+	mu       sync.Mutex
+	problems map[string]string // reason by subject: the brokers, the topics, or a partition
+	since    time.Time
+	counts   Counts
 }
 
-// Counts are totals since the source was made, for metrics.
+// Counts are totals since New, for metrics.
 type Counts struct {
-	Generations uint64 // how often the group began anew
-	OutOfRange  uint64 // how often a position was no longer in the partition
-	Failures    uint64 // requests that failed and were tried again
-	Gaps        uint64 // how often a position was moved over offsets that hold no records (compaction, transactions)
+	Generations uint64 // generations of the group that this member has taken part in
+	OutOfRange  uint64 // positions that the partition did not hold
+	Failures    uint64 // requests that failed and were retried
+	Gaps        uint64 // gaps without records that a position was moved past (compaction, transactions)
 }
 
-// set notes that something is wrong with what; "" takes it back. It says whether that is news.
-func (h *health) set(what, why string) bool {
+// set records the problem of a subject, or with reason "" its end. It reports whether that is a change.
+func (h *health) set(subject, reason string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.wrong[what] == why {
+	if h.problems[subject] == reason {
 		return false
 	}
-	if why == "" {
-		delete(h.wrong, what)
+	if reason == "" {
+		delete(h.problems, subject)
 		return true
 	}
-	if len(h.wrong) == 0 {
+	if len(h.problems) == 0 {
 		h.since = time.Now()
-		h.wrong = map[string]string{}
+		h.problems = map[string]string{}
 	}
-	h.wrong[what] = why
+	h.problems[subject] = reason
 	return true
 }
 
@@ -53,16 +54,12 @@ func (h *health) count(change func(c *Counts)) {
 func (h *health) report() connectors.Health {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if len(h.wrong) == 0 {
+	if len(h.problems) == 0 {
 		return connectors.Health{}
 	}
-	whats := make([]string, 0, len(h.wrong))
-	for what := range h.wrong {
-		whats = append(whats, what)
-	}
-	slices.Sort(whats)
-	reason := fmt.Sprintf("%s: %s", whats[0], h.wrong[whats[0]])
-	if n := len(whats) - 1; n > 0 {
+	subjects := slices.Sorted(maps.Keys(h.problems))
+	reason := fmt.Sprintf("%s: %s", subjects[0], h.problems[subjects[0]])
+	if n := len(subjects) - 1; n > 0 {
 		reason += fmt.Sprintf(" (and %d more)", n)
 	}
 	return connectors.Health{Degraded: true, Reason: reason, Since: h.since}

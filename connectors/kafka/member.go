@@ -14,25 +14,26 @@ import (
 )
 
 const (
-	// metadataTTL is how old what is known of topics and leaders may be: after a change of leader a partition is read
-	// again within it.
+	// metadataTTL is the lifetime of the client's metadata about topics and leaders. After a change of leader, a partition
+	// is readable again within this time.
 	metadataTTL = 2 * time.Second
-	// rebalanceTimeout is how long the group waits for a member to come back. It has to make what it read durable
-	// before it does.
+	// rebalanceTimeout is how long the group waits for a member to rejoin. Before a member rejoins, it has to make durable
+	// what it has read.
 	rebalanceTimeout = 60 * time.Second
-	// revokeTimeout is how long leaving waits for the engine; past the rebalanceTimeout the group goes on without us.
+	// revokeTimeout is how long leaving waits for the engine. It is shorter than rebalanceTimeout, after which the group
+	// goes on without this member.
 	revokeTimeout = 30 * time.Second
 	// joinBackoff is the pause after a failed attempt to join.
 	joinBackoff = time.Second
-	// leaveGrace is how long leaving may take once everything is revoked. It is exceeded where the group waits for
-	// another member; then its connections are cut.
+	// leaveGrace is how long leaving may take once everything is revoked. Leaving takes longer if the group waits for
+	// another member; then the connections are closed.
 	leaveGrace = 3 * time.Second
 )
 
-// brokersProblem is how health names a group that cannot be joined.
+// brokersProblem is the subject in health for brokers that cannot be reached and a group that cannot be joined.
 const brokersProblem = "brokers"
 
-// member is one membership in the group: a series of generations with the same topics.
+// member is one membership in the group. It lasts for a series of generations with the same topics.
 type member struct {
 	*Source
 	group  *kafka.ConsumerGroup
@@ -40,10 +41,10 @@ type member struct {
 	to     connectors.Reader
 	stop   context.CancelCauseFunc // ends Run with the engine's error
 
-	running sync.WaitGroup // functions of the present generation; one is over before the next one assigns
+	running sync.WaitGroup // functions of the present generation; all have returned before the next generation assigns
 }
 
-// run takes part in generations until the topics are others or ctx ends.
+// run takes part in generations until the topics change or ctx ends.
 func (m *member) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		g, err := m.group.Next(ctx)
@@ -58,9 +59,9 @@ func (m *member) run(ctx context.Context) {
 			continue
 		}
 		m.running.Wait()
-		known, err := m.look(ctx)
+		known, err := m.findTopics(ctx)
 		if err != nil {
-			known = layout{} // the first look of watch ends the generation once the brokers answer
+			known = layout{} // differs from what watch finds once the brokers answer, so the generation then ends
 			m.failed(brokersProblem, err)
 		} else {
 			m.health.set(brokersProblem, "")
@@ -76,19 +77,19 @@ func (m *member) run(ctx context.Context) {
 func (m *member) leave(conns *conns) {
 	left := make(chan struct{})
 	go func() {
-		m.group.Close() // tells nothing: it returns nil
+		m.group.Close() // always returns nil
 		close(left)
 	}()
 	m.running.Wait()
 	select {
 	case <-left:
 	case <-time.After(leaveGrace):
-		conns.cut()
+		conns.closeAll()
 		<-left
 	}
 }
 
-// generation starts reading what g assigns. It returns at once.
+// generation starts to read the partitions that g assigns, and returns immediately.
 func (m *member) generation(g *kafka.Generation, known layout) {
 	m.health.count(func(c *Counts) { c.Generations++ })
 	m.setGeneration(g)
@@ -97,7 +98,7 @@ func (m *member) generation(g *kafka.Generation, known layout) {
 		m.health.set(brokersProblem, fmt.Sprintf("joining consumer group %q", m.cfg.Group))
 	})
 	fetchers := m.assign(g)
-	m.cfg.Log.Info("joined the group", "source", m.cfg.Name, "group", m.cfg.Group, "generation", g.ID, "partitions", len(fetchers))
+	m.cfg.Log.Info("joined the consumer group", "source", m.cfg.Name, "group", m.cfg.Group, "generation", g.ID, "partitions", len(fetchers))
 	if len(fetchers) == 0 {
 		m.to.Standby(m.cfg.Name, fmt.Sprintf("another member of consumer group %q reads", m.cfg.Group))
 		return
@@ -109,12 +110,12 @@ func (m *member) generation(g *kafka.Generation, known layout) {
 	}
 }
 
-// start runs fn until the generation ends; where fn returns before, the generation ends.
+// start runs fn in a goroutine until the generation ends. If fn returns earlier, that ends the generation.
 func (m *member) start(g *kafka.Generation, fn func(ctx context.Context)) {
 	m.running.Add(1)
 	g.Start(func(genCtx context.Context) {
 		defer m.running.Done()
-		// The client's context is its own kind, and deriving from it costs a goroutine each time: once is enough.
+		// Each context that is derived from the client's own kind of context costs a goroutine, so only one is.
 		ctx, cancel := context.WithCancel(context.Background())
 		defer cancel()
 		defer context.AfterFunc(genCtx, cancel)()
@@ -122,15 +123,15 @@ func (m *member) start(g *kafka.Generation, fn func(ctx context.Context)) {
 	})
 }
 
-// assign announces the partitions and finds where each begins.
+// assign announces the partitions and returns a fetcher for each, with its position as far as it is known.
 func (m *member) assign(g *kafka.Generation) []*fetcher {
 	var fetchers []*fetcher
 	for _, topic := range m.topics {
 		assigned := slices.Clone(g.Assignments[topic])
 		slices.SortFunc(assigned, func(a, b kafka.PartitionAssignment) int { return a.ID - b.ID })
 		for _, a := range assigned {
-			p := m.named(topic, a.ID)
-			f := &fetcher{Source: m.Source, copier: copier{partition: p}, position: unknown}
+			p := m.partitionOf(topic, a.ID)
+			f := newFetcher(m.Source, p, unknown)
 			if from, ok := m.to.Assigned(p); ok {
 				f.position = from
 			} else if a.Offset >= 0 {
@@ -138,7 +139,7 @@ func (m *member) assign(g *kafka.Generation) []*fetcher {
 				if r, ok := m.to.(connectors.StateLost); ok {
 					r.StateLost(p)
 				}
-				m.cfg.Log.Warn("no checkpoint: going on from the group's committed offset", "source", m.cfg.Name,
+				m.cfg.Log.Warn("no checkpoint, resuming from the committed offset of the group", "source", m.cfg.Name,
 					"topic", topic, "partition", a.ID, "offset", a.Offset)
 			}
 			fetchers = append(fetchers, f)
@@ -147,12 +148,12 @@ func (m *member) assign(g *kafka.Generation) []*fetcher {
 	return fetchers
 }
 
-// unknown is a fetcher's position before the start of the partition was asked for.
+// unknown is the position of a fetcher before the start of its partition is resolved.
 const unknown = -1
 
-// read reads one partition until the generation ends, and revokes it.
+// read reads one partition until the generation ends, and then revokes it.
 func (m *member) read(ctx context.Context, f *fetcher) {
-	if m.find(ctx, f) {
+	if m.resolvePosition(ctx, f) {
 		if err := f.run(ctx, m.to); err != nil {
 			m.stop(fmt.Errorf("read %s/%d: %w", f.partition.Topic, f.partition.Number, err))
 		}
@@ -162,32 +163,33 @@ func (m *member) read(ctx context.Context, f *fetcher) {
 	if err := m.to.Revoked(revokeCtx, f.partition); err != nil {
 		m.stop(fmt.Errorf("revoke %s/%d: %w", f.partition.Topic, f.partition.Number, err))
 	}
-	m.health.set(f.what(), "")
+	m.health.set(f.subject(), "")
 }
 
-// find asks where a partition begins that nobody has a position for. What it finds counts as long as this process
-// lives: "last" asked again after an outage would lose what came in between.
-func (m *member) find(ctx context.Context, f *fetcher) bool {
-	m.mu.Lock()
-	if at, ok := m.resolved[f.partition]; ok && f.position == unknown {
+// resolvePosition sets a position that is unknown to the configured start of the partition. It reports whether that
+// succeeded before ctx ended. The result is remembered for the lifetime of the process: if "last" were resolved again
+// after an outage, the records in between would be lost.
+func (s *Source) resolvePosition(ctx context.Context, f *fetcher) bool {
+	s.mu.Lock()
+	if at, ok := s.resolved[f.partition]; ok && f.position == unknown {
 		f.position = at
 	}
-	m.mu.Unlock()
+	s.mu.Unlock()
 	for f.position == unknown {
-		at, err := m.begin.resolve(ctx, m.client, f.partition.Topic, int(f.partition.Number))
+		at, err := s.begin.resolve(ctx, s.client, f.partition.Topic, int(f.partition.Number))
 		if err == nil {
 			f.position = at
-			m.mu.Lock()
-			m.resolved[f.partition] = at
-			m.mu.Unlock()
-			m.health.set(f.what(), "")
+			s.mu.Lock()
+			s.resolved[f.partition] = at
+			s.mu.Unlock()
+			s.health.set(f.subject(), "")
 			break
 		}
 		if ctx.Err() != nil {
 			return false
 		}
-		m.failed(f.what(), err)
-		sleep(ctx, 5*minPause)
+		s.failed(f.subject(), err)
+		sleep(ctx, retryPause)
 	}
 	return true
 }

@@ -14,32 +14,32 @@ import (
 )
 
 const (
-	// maxMessage is the largest message that is handed on whole, in bytes.
+	// maxMessage is the largest message that is passed on whole, in bytes.
 	maxMessage = 16 << 20
-	// headBytes is how much of an oversized message is kept, in bytes: enough to tell a person what it was.
+	// headBytes is how much of an oversized message is kept, in bytes: enough for a person to recognise it.
 	headBytes = 4 << 10
 )
 
-// copier makes Batches of fetch responses. It is for one goroutine.
+// copier makes Batches from fetch responses. It belongs to one goroutine.
 //
-// A record's Time is the timestamp that the producer gave it. Where a topic says message.timestamp.type=LogAppendTime,
-// the broker's own time stands once in a batch's header, and the client does not hand it out.
+// The Time of a record is the timestamp that its producer set. If a topic has message.timestamp.type=LogAppendTime, the
+// broker's own time is in the header of a batch, which the client does not expose.
 type copier struct {
 	partition connectors.Partition
-	values    []protocol.Bytes // scratch: of the response that is being copied
+	values    []protocol.Bytes // scratch: the values of the response that is being copied
 	records   []connectors.Record
 }
 
-// answer is what one fetch gave.
+// answer is the result of one fetch.
 type answer struct {
 	batch *connectors.Batch
-	// stuck says that the broker sent batches and none of them held a record at or behind the position: it is within a
-	// gap that compaction or a transaction left. base is the last batch's base offset.
+	// stuck reports that the broker sent batches, but none with a record at or after the position. The position is then
+	// in a gap left by compaction or by a transaction. base is the base offset of the last batch.
 	stuck bool
 	base  int64
 }
 
-// copy makes a Batch of what res holds from position on. Every byte is copied once, out of the client's pages into Raw.
+// copy makes a Batch of the records of res from position on. It copies every byte once, from the client's pages to Raw.
 func (c *copier) copy(res *kafka.FetchResponse, position int64) (answer, error) {
 	c.values, c.records = c.values[:0], make([]connectors.Record, 0, cap(c.records))
 	defer c.release()
@@ -60,7 +60,7 @@ func (c *copier) copy(res *kafka.FetchResponse, position int64) (answer, error) 
 				break
 			}
 			if err != nil {
-				return a, fmt.Errorf("read record of %s/%d behind offset %d: %w", c.partition.Topic, c.partition.Number, next, err)
+				return a, fmt.Errorf("read record of %s/%d after offset %d: %w", c.partition.Topic, c.partition.Number, next, err)
 			}
 			if r.Key != nil {
 				r.Key.Close()
@@ -75,7 +75,7 @@ func (c *copier) copy(res *kafka.FetchResponse, position int64) (answer, error) 
 				continue
 			}
 			next = r.Offset + 1
-			size += c.note(r, size)
+			size += c.add(r, size)
 		}
 	}
 	a.stuck = a.base >= 0 && next == position
@@ -92,8 +92,9 @@ func (c *copier) copy(res *kafka.FetchResponse, position int64) (answer, error) 
 	return a, nil
 }
 
-// note remembers r's value and returns how many bytes of Raw it will take. at is its place there.
-func (c *copier) note(r *protocol.Record, at int) int {
+// add appends r to the records. Its value, which begins at Raw[at], is copied later, by text. add returns the number of
+// bytes that the value takes in Raw.
+func (c *copier) add(r *protocol.Record, at int) int {
 	rec := connectors.Record{Start: at, End: at, Offset: r.Offset, Time: r.Time.UnixNano()}
 	if r.Time.IsZero() {
 		rec.Time = 0
@@ -111,7 +112,7 @@ func (c *copier) note(r *protocol.Record, at int) int {
 	return rec.End - rec.Start
 }
 
-// text joins the values that were noted.
+// text joins the values of the added records.
 func (c *copier) text(size int) (string, error) {
 	var raw strings.Builder
 	raw.Grow(size)
@@ -144,7 +145,7 @@ func (c *copier) text(size int) (string, error) {
 	return text, nil
 }
 
-// wholeRunes returns the length of s without a rune that is cut off at its end.
+// wholeRunes returns the length of s without an incomplete rune at its end.
 func wholeRunes(s string) int {
 	for i := len(s) - 1; i >= 0 && i >= len(s)-utf8.UTFMax; i-- {
 		if utf8.RuneStart(s[i]) {
@@ -157,7 +158,7 @@ func wholeRunes(s string) int {
 	return len(s)
 }
 
-// release gives the client its pages back.
+// release returns the client's pages.
 func (c *copier) release() {
 	for _, v := range c.values {
 		v.Close()

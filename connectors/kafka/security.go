@@ -12,12 +12,12 @@ import (
 	"github.com/segmentio/kafka-go/sasl/scram"
 )
 
-// TLS of the connections to the brokers. Files are PEM and are read once, by New. The zero TLS trusts the system's
-// authorities.
+// TLS configures the connections to the brokers. Files are in PEM and are read once, by New. The zero TLS trusts the
+// certificate authorities of the system.
 type TLS struct {
-	CA         string // file of the authorities that are trusted instead of the system's
-	Cert, Key  string // files of the client's certificate and key, for mutual TLS
-	ServerName string // the name that the broker's certificate must carry, instead of its host
+	CA         string // file with the authorities that are trusted instead of those of the system
+	Cert, Key  string // files with the certificate and key of the client, for mutual TLS
+	ServerName string // the name that the broker's certificate must carry, instead of the host in Brokers
 }
 
 func (t *TLS) validate() error {
@@ -27,7 +27,7 @@ func (t *TLS) validate() error {
 	return nil
 }
 
-// config reads the files; it is nil for a nil TLS.
+// config reads the files. It returns nil for a nil TLS.
 func (t *TLS) config() (*tls.Config, error) {
 	if t == nil {
 		return nil, nil
@@ -40,7 +40,7 @@ func (t *TLS) config() (*tls.Config, error) {
 		}
 		c.RootCAs = x509.NewCertPool()
 		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("read tls ca %q: no certificate in it: give a PEM file", t.CA)
+			return nil, fmt.Errorf("read tls ca %q: no certificate found: give a PEM file", t.CA)
 		}
 	}
 	if t.Cert != "" {
@@ -53,7 +53,7 @@ func (t *TLS) config() (*tls.Config, error) {
 	return c, nil
 }
 
-// SASL names who this client is.
+// SASL holds the credentials of this client.
 type SASL struct {
 	Mechanism string // PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512
 	Username  string
@@ -85,7 +85,7 @@ func (s *SASL) validate() error {
 	return errors.Join(errs...)
 }
 
-// mechanism is nil for a nil SASL.
+// mechanism returns the client's form of s, or nil for a nil SASL.
 func (s *SASL) mechanism() (sasl.Mechanism, error) {
 	if s == nil {
 		return nil, nil

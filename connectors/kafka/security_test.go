@@ -22,7 +22,7 @@ import (
 	"github.com/aidr-engine/aidr/connectors/conntest"
 )
 
-// readsOne creates a topic with a record in it over the source's own connections, and reads it.
+// readsOne creates a topic with one record, over the connections of s, and reads the record with s.
 func readsOne(t *testing.T, s *Source) {
 	t.Helper()
 	defer s.transport.CloseIdleConnections()
@@ -90,12 +90,12 @@ func TestTLS(t *testing.T) {
 		return newSource(t, fake.Addr, func(config *Config) { config.Topics, config.TLS = []string{"t"}, c })
 	}
 	readsOne(t, with(&TLS{CA: caFile, Cert: certFile, Key: keyFile}))
-	for what, c := range map[string]*TLS{
+	for name, c := range map[string]*TLS{
 		"unknown authority":     {Cert: certFile, Key: keyFile},
 		"no client certificate": {CA: caFile},
 		"another server's name": {CA: caFile, Cert: certFile, Key: keyFile, ServerName: "kafka.example.com"},
 	} {
-		t.Run(what, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			s := with(c)
 			stop := run(t, s, conntest.NewRecorder())
 			waitHealth(t, s, "brokers")
@@ -110,11 +110,12 @@ func TestTLS(t *testing.T) {
 		}
 	}
 	f(&TLS{CA: filepath.Join(dir, "none")}, "read tls ca")
-	f(&TLS{CA: keyFile}, "no certificate in it")
+	f(&TLS{CA: keyFile}, "no certificate found")
 	f(&TLS{Cert: certFile, Key: caFile}, "read tls cert")
 }
 
-// newCertificate makes a certificate for the loopback address that the parent signs, or an authority where it is nil.
+// newCertificate returns a certificate for the loopback address, signed by parent. If parent is nil, the certificate is
+// that of a certificate authority.
 func newCertificate(t *testing.T, parent *x509.Certificate, parentKey *ecdsa.PrivateKey) (*x509.Certificate, *ecdsa.PrivateKey) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

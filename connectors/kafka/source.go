@@ -1,6 +1,6 @@
-// Package kafka reads topics. One member of the consumer group reads every partition; the others stand by. Positions
-// are the engine's: what is committed to the group is a hint for lag tools, and where reading begins once the engine's
-// state is lost.
+// Package kafka reads Kafka topics. One member of the consumer group reads every partition; the others are on standby.
+// The engine owns the positions. The offsets that are committed to the group are a hint for lag tools, and the place to
+// resume from if the engine has lost its state.
 package kafka
 
 import (
@@ -24,14 +24,14 @@ type Source struct {
 	transport *kafka.Transport
 	dialer    *kafka.Dialer
 	health    health
-	claim     atomic.Int32 // the generation in which this process last read; -1: never
+	claim     atomic.Int32 // the generation in which this process last read; -1 if it has never read
 
 	mu         sync.Mutex
-	generation *kafka.Generation              // the present one, for Commit; nil between two
-	resolved   map[connectors.Partition]int64 // where partitions began that the engine had no position for
+	generation *kafka.Generation              // the present generation, for Commit; nil between two generations
+	resolved   map[connectors.Partition]int64 // the starts of partitions without a position
 }
 
-// New returns a source; it fails where Validate does or a file of the TLS configuration cannot be read. It does not
+// New returns a source. It fails if Validate does, or if a file of the TLS configuration cannot be read. It does not
 // connect.
 func New(c Config) (*Source, error) {
 	if err := c.Validate(); err != nil {
@@ -62,20 +62,20 @@ func New(c Config) (*Source, error) {
 	return s, nil
 }
 
-// Name returns the source's name.
+// Name implements connectors.Source.
 func (s *Source) Name() string { return s.cfg.Name }
 
-// Health is degraded while the brokers, a topic or a partition cannot be read.
+// Health implements connectors.Source. It is degraded while the brokers, a topic or a partition cannot be read.
 func (s *Source) Health() connectors.Health { return s.health.report() }
 
-// Counts returns totals for metrics.
+// Counts returns the totals for metrics.
 func (s *Source) Counts() Counts {
 	s.health.mu.Lock()
 	defer s.health.mu.Unlock()
 	return s.health.counts
 }
 
-// Run reads until ctx ends. It never gives up on the brokers; the error that it returns is the engine's.
+// Run implements connectors.Source. It retries for as long as the brokers fail; an error that it returns comes from r.
 func (s *Source) Run(ctx context.Context, r connectors.Reader) error {
 	defer s.transport.CloseIdleConnections()
 	runCtx, stop := context.WithCancelCause(ctx)
@@ -95,7 +95,7 @@ func (s *Source) Run(ctx context.Context, r connectors.Reader) error {
 	return context.Cause(runCtx)
 }
 
-// join is a member of the group until the topics change or ctx ends.
+// join joins the group, and leaves it when the topics change or ctx ends.
 func (s *Source) join(ctx context.Context, stop context.CancelCauseFunc, topics []string, r connectors.Reader) error {
 	conns := &conns{}
 	dialer := *s.dialer
@@ -116,8 +116,8 @@ func (s *Source) join(ctx context.Context, stop context.CancelCauseFunc, topics 
 	return nil
 }
 
-// Commit tells the group how far a checkpoint has come. It does nothing while this process does not read: then there is
-// nobody whose positions these could be.
+// Commit implements connectors.Source. It commits the positions to the group. While this process is not the reading
+// member it does nothing, because only the member with the partitions may commit.
 func (s *Source) Commit(ctx context.Context, positions map[connectors.Partition]int64) error {
 	s.mu.Lock()
 	g := s.generation
@@ -128,7 +128,7 @@ func (s *Source) Commit(ctx context.Context, positions map[connectors.Partition]
 	offsets := map[string]map[int]int64{}
 	for topic, assigned := range g.Assignments {
 		for _, a := range assigned {
-			position, ok := positions[s.named(topic, a.ID)]
+			position, ok := positions[s.partitionOf(topic, a.ID)]
 			if !ok || position < 0 {
 				continue
 			}
@@ -142,15 +142,15 @@ func (s *Source) Commit(ctx context.Context, positions map[connectors.Partition]
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.generation != g {
-			return nil // that generation is over: the next one commits what it must
+			return nil // the generation has ended; the next one commits its own positions
 		}
 		return fmt.Errorf("commit offsets of group %q: %w", s.cfg.Group, err)
 	}
 	return nil
 }
 
-// named is the partition under this source's name.
-func (s *Source) named(topic string, number int) connectors.Partition {
+// partitionOf returns a partition of this source.
+func (s *Source) partitionOf(topic string, number int) connectors.Partition {
 	return connectors.Partition{Source: s.cfg.Name, Topic: topic, Number: int32(number)}
 }
 
@@ -160,13 +160,13 @@ func (s *Source) setGeneration(g *kafka.Generation) {
 	s.generation = g
 }
 
-// failed notes that something did not work and is tried again. What is only the end of a context is no failure.
-func (s *Source) failed(what string, err error) {
+// failed records a failure that will be retried. The end of a context or of a generation is not a failure.
+func (s *Source) failed(subject string, err error) {
 	if errors.Is(err, context.Canceled) || errors.Is(err, kafka.ErrGenerationEnded) {
 		return
 	}
 	s.health.count(func(c *Counts) { c.Failures++ })
-	if s.health.set(what, err.Error()) {
-		s.cfg.Log.Warn("cannot read, trying again", "source", s.cfg.Name, "what", what, "error", err)
+	if s.health.set(subject, err.Error()) {
+		s.cfg.Log.Warn("read failed, retrying", "source", s.cfg.Name, "subject", subject, "error", err)
 	}
 }

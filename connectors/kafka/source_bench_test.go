@@ -24,8 +24,8 @@ const (
 	benchRecords    = 200_000
 )
 
-// BenchmarkSource compares the source with the barest loop over the same client: records/s of both, from one real
-// broker and in one run. Both copy nothing twice; the loop copies nothing at all.
+// BenchmarkSource compares the source with a minimal loop over the same client, as records/s of both from one real broker
+// in one run. The source copies every byte once; the loop copies nothing.
 func BenchmarkSource(b *testing.B) {
 	broker := conntest.StartKafka(b)
 	for _, codec := range []kafka.Compression{0, kafka.Zstd} {
@@ -40,20 +40,21 @@ func BenchmarkSource(b *testing.B) {
 			conntest.Produce(b, broker.Addr, topic, p, conntest.Messages(texts...), func(w *kafka.Writer) { w.Compression = codec })
 		}
 		for _, size := range []int{1 << 20, 8 << 20} {
-			b.Run(fmt.Sprintf("codec=%d/bytes=%dM/fetch", codec, size>>20), func(b *testing.B) { benchFetch(b, broker.Addr, topic, size) })
-			b.Run(fmt.Sprintf("codec=%d/bytes=%dM/source", codec, size>>20), func(b *testing.B) { benchSource(b, broker.Addr, topic, size) })
+			name := fmt.Sprintf("codec=%d/bytes=%dM/", codec, size>>20)
+			b.Run(name+"fetch", func(b *testing.B) { benchFetch(b, broker.Addr, topic, size) })
+			b.Run(name+"source", func(b *testing.B) { benchSource(b, broker.Addr, topic, size) })
 		}
 	}
 }
 
-// report tells the rate, and the processor time that this process took: on a loaded machine that is the steadier one.
+// report reports the rate and the processor time of this process, which is steadier than the rate on a loaded machine.
 func report(b *testing.B, spent time.Duration) {
 	records := float64(b.N) * benchRecords
 	b.ReportMetric(records/b.Elapsed().Seconds(), "records/s")
 	b.ReportMetric(float64(spent.Nanoseconds())/records, "cpu-ns/record")
 }
 
-// processorTime is what this process took so far.
+// processorTime returns the processor time that this process has used so far.
 func processorTime(b *testing.B) time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
@@ -104,7 +105,7 @@ func drain(ctx context.Context, client *kafka.Client, topic string, partition, s
 	return nil
 }
 
-// counter is a Reader that counts.
+// counter is a Reader that counts records and closes full after the last one.
 type counter struct {
 	n    atomic.Int64
 	full chan struct{}
@@ -123,15 +124,15 @@ func (c *counter) Standby(string, string)                              {}
 func benchSource(b *testing.B, addr, topic string, size int) {
 	var spent time.Duration
 	for b.Loop() {
-		b.StopTimer() // joining and leaving is not reading
+		b.StopTimer() // joining and leaving the group is not measured
 		s := newSource(b, addr, func(c *Config) { c.Topics, c.Group, c.FetchBytes = []string{topic}, topic, size })
 		c := &counter{full: make(chan struct{})}
-		held := &hold{counter: c, ready: make(chan struct{}), begin: make(chan struct{})}
-		stop := run(b, s, held)
-		<-held.ready
+		started := &startGate{counter: c, ready: make(chan struct{}), begin: make(chan struct{})}
+		stop := run(b, s, started)
+		<-started.ready
 		begun := processorTime(b)
 		b.StartTimer()
-		close(held.begin)
+		close(started.begin)
 		<-c.full
 		b.StopTimer()
 		spent += processorTime(b) - begun
@@ -141,14 +142,15 @@ func benchSource(b *testing.B, addr, topic string, size int) {
 	report(b, spent)
 }
 
-// hold lets the group be joined before the clock starts.
-type hold struct {
+// startGate is a counter that blocks the first Assigned until begin is closed, so that the group is joined before the
+// clock starts.
+type startGate struct {
 	*counter
 	once         sync.Once
 	ready, begin chan struct{}
 }
 
-func (h *hold) Assigned(p connectors.Partition) (int64, bool) {
-	h.once.Do(func() { close(h.ready); <-h.begin })
-	return h.counter.Assigned(p)
+func (g *startGate) Assigned(p connectors.Partition) (int64, bool) {
+	g.once.Do(func() { close(g.ready); <-g.begin })
+	return g.counter.Assigned(p)
 }

@@ -17,10 +17,10 @@ import (
 	"github.com/aidr-engine/aidr/connectors/conntest"
 )
 
-// patience is how long a test waits for what has to happen.
+// patience is how long a test waits for an expected event.
 const patience = 60 * time.Second
 
-// newSource returns a source with timing that suits tests.
+// newSource returns a source with short intervals, changed by change.
 func newSource(t testing.TB, addr string, change func(*Config)) *Source {
 	t.Helper()
 	c := Config{
@@ -40,7 +40,7 @@ func topics(names ...string) func(*Config) {
 	return func(c *Config) { c.Topics = names }
 }
 
-// run runs the source until stop is called, which returns once Run has.
+// run runs the source until stop is called. stop returns once Run has returned.
 func run(t testing.TB, s *Source, r connectors.Reader) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -107,7 +107,7 @@ func TestCodecs(t *testing.T) {
 	checkCodecs(t, fake.Addr)
 }
 
-// checkCodecs reads what was written with each codec.
+// checkCodecs reads records written with every codec.
 func checkCodecs(t *testing.T, addr string) {
 	conntest.CreateTopic(t, addr, "codecs", 1)
 	var want []string
@@ -184,7 +184,7 @@ func TestStart(t *testing.T) {
 	f("2020-01-01T00:00:00Z", "r 0", "r 1", "r 2", "r 3", "r 4")
 }
 
-// Without a checkpoint, reading goes on from what was committed to the group.
+// Without a checkpoint, reading resumes at the offsets committed to the group.
 func TestCommitted(t *testing.T) {
 	t.Parallel()
 	fake := conntest.StartFakeKafka(t)
@@ -216,7 +216,7 @@ func TestOutOfRange(t *testing.T) {
 	r.From = map[connectors.Partition]int64{part("t", 0): 99}
 	s := newSource(t, fake.Addr, topics("t"))
 	stop := run(t, s, r)
-	r.Wait(t, patience, "reading begins anew", func() bool { return r.Count() == 5 })
+	r.Wait(t, patience, "reading starts over", func() bool { return r.Count() == 5 })
 	stop()
 	if got := s.Counts().OutOfRange; got != 1 {
 		t.Errorf("out of range: counted %d, want 1", got)
@@ -243,10 +243,10 @@ func TestTopicsAppear(t *testing.T) {
 	r.Check(t)
 }
 
-// waitHealth waits until the health's reason holds a text, or is good for "".
+// waitHealth waits until the reason in health contains text, or until health is good if text is "".
 func waitHealth(t *testing.T, s *Source, text string) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) { // health tells nobody that it changed
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) { // health does not signal its changes
 		h := s.Health()
 		if h.Degraded == (text != "") && strings.Contains(h.Reason, text) && h.Degraded == !h.Since.IsZero() {
 			return
@@ -279,7 +279,7 @@ func TestPattern(t *testing.T) {
 	r.Check(t)
 }
 
-// While the broker is away the source says so, and loses and doubles nothing.
+// While the broker is unreachable, health is degraded. No record is lost or read twice.
 func TestBrokerAway(t *testing.T) {
 	t.Parallel()
 	fake := conntest.StartFakeKafka(t)
@@ -303,7 +303,8 @@ func TestBrokerAway(t *testing.T) {
 	r.Check(t)
 }
 
-// A group may keep a member waiting as long as its rebalance timeout. Who is asked to end does not wait for that.
+// A group may make a member wait for as long as the rebalance timeout. A source that is asked to end does not wait that
+// long.
 func TestLeaveWhileJoining(t *testing.T) {
 	t.Parallel()
 	fake := conntest.StartFakeKafka(t)
@@ -322,12 +323,12 @@ func TestLeaveWhileJoining(t *testing.T) {
 	begun := time.Now()
 	stop()
 	if d := time.Since(begun); d > rebalanceTimeout/2 {
-		t.Errorf("leaving took %v", d)
+		t.Errorf("ending took %v", d)
 	}
 }
 
-// TestEndIsNotKnown: while a partition's leader does not answer, nobody knows that the partition is still at its end,
-// even where the group lives on: silence must not be taken for it.
+// While the leader of a partition does not answer, the partition must not count as read to its end, even if the group
+// still works.
 func TestEndIsNotKnown(t *testing.T) {
 	t.Parallel()
 	fake := conntest.StartFakeKafka(t)
@@ -344,7 +345,7 @@ func TestEndIsNotKnown(t *testing.T) {
 		fake.KeepControl()
 		return nil, errors.New("the leader is away"), true
 	})
-	r.Wait(t, patience, "the end is not known", func() bool { return !r.AtEnd(part("t", 0)) })
+	r.Wait(t, patience, "the end is unknown", func() bool { return !r.AtEnd(part("t", 0)) })
 	waitHealth(t, s, "partition t/0")
 	back.Store(true)
 	r.Wait(t, patience, "the end is known again", func() bool { return r.AtEnd(part("t", 0)) })

@@ -8,14 +8,13 @@ import (
 	"github.com/segmentio/kafka-go"
 )
 
-// begin is where a partition without a position begins: kafka.FirstOffset, kafka.LastOffset, or the first record at or
-// after an instant.
+// begin is the configured start of a partition without a position.
 type begin struct {
-	offset int64 // 0: at counts
-	at     time.Time
+	offset int64     // kafka.FirstOffset, kafka.LastOffset, or 0 if at applies
+	at     time.Time // the partition begins at the first record that is not older
 }
 
-// parseStart reads the configuration's text; "" is "first".
+// parseStart parses Config.Start; "" means "first".
 func parseStart(text string) (begin, error) {
 	switch text {
 	case "", "first":
@@ -30,13 +29,14 @@ func parseStart(text string) (begin, error) {
 	return begin{at: at}, nil
 }
 
-// resolve asks the broker which offset that is. Where no record is as new as the instant, it is the partition's end.
+// resolve returns the offset at the broker that b refers to. If every record is older than b.at, that is the end of the
+// partition.
 func (b begin) resolve(ctx context.Context, client *kafka.Client, topic string, partition int) (int64, error) {
-	ask := []kafka.OffsetRequest{{Partition: partition, Timestamp: b.offset}}
+	request := []kafka.OffsetRequest{{Partition: partition, Timestamp: b.offset}}
 	if b.offset == 0 {
-		ask = []kafka.OffsetRequest{kafka.TimeOffsetOf(partition, b.at)}
+		request = []kafka.OffsetRequest{kafka.TimeOffsetOf(partition, b.at)}
 	}
-	got, err := listOffset(ctx, client, topic, ask)
+	got, err := listOffset(ctx, client, topic, request)
 	if err != nil {
 		return 0, err
 	}
@@ -46,7 +46,7 @@ func (b begin) resolve(ctx context.Context, client *kafka.Client, topic string, 
 	case kafka.LastOffset:
 		return got.LastOffset, nil
 	}
-	for offset := range got.Offsets { // one was asked for
+	for offset := range got.Offsets { // the request was for one offset
 		if offset >= 0 {
 			return offset, nil
 		}
@@ -55,20 +55,20 @@ func (b begin) resolve(ctx context.Context, client *kafka.Client, topic string, 
 	return end.LastOffset, err
 }
 
-// listOffset asks for one offset of one partition.
-func listOffset(ctx context.Context, client *kafka.Client, topic string, ask []kafka.OffsetRequest) (kafka.PartitionOffsets, error) {
+// listOffset requests one offset of one partition.
+func listOffset(ctx context.Context, client *kafka.Client, topic string, requests []kafka.OffsetRequest) (kafka.PartitionOffsets, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	res, err := client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{topic: ask}})
+	res, err := client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{topic: requests}})
 	if err != nil {
-		return kafka.PartitionOffsets{}, fmt.Errorf("list offsets of %s/%d: %w", topic, ask[0].Partition, err)
+		return kafka.PartitionOffsets{}, fmt.Errorf("list offsets of %s/%d: %w", topic, requests[0].Partition, err)
 	}
 	answers := res.Topics[topic]
 	if len(answers) != 1 {
-		return kafka.PartitionOffsets{}, fmt.Errorf("list offsets of %s/%d: %d answers", topic, ask[0].Partition, len(answers))
+		return kafka.PartitionOffsets{}, fmt.Errorf("list offsets of %s/%d: %d answers", topic, requests[0].Partition, len(answers))
 	}
 	if err := answers[0].Error; err != nil {
-		return kafka.PartitionOffsets{}, fmt.Errorf("list offsets of %s/%d: %w", topic, ask[0].Partition, err)
+		return kafka.PartitionOffsets{}, fmt.Errorf("list offsets of %s/%d: %w", topic, requests[0].Partition, err)
 	}
 	return answers[0], nil
 }

@@ -8,8 +8,8 @@ import (
 	"github.com/aidr-engine/aidr/connectors"
 )
 
-// Tap reads every partition of the chosen topics from where the configuration says, beside the group and not in it: it
-// takes no partition from anybody and commits nothing. It ends with ctx, and with the first error of r.
+// Tap reads every partition of the chosen topics from the configured start without joining the group: it does not take
+// partitions from a member and does not commit. It ends when ctx ends, and with the first error of r.
 func (s *Source) Tap(ctx context.Context, r connectors.Reader) error {
 	defer s.transport.CloseIdleConnections()
 	tapCtx, stop := context.WithCancelCause(ctx)
@@ -20,7 +20,7 @@ func (s *Source) Tap(ctx context.Context, r connectors.Reader) error {
 		found := s.awaitTopics(tapCtx)
 		for topic, partitions := range found {
 			for n := range partitions {
-				p := s.named(topic, n)
+				p := s.partitionOf(topic, n)
 				if !running[p] {
 					running[p] = true
 					all.Go(func() { s.tap(tapCtx, stop, p, r) })
@@ -38,9 +38,8 @@ func (s *Source) Tap(ctx context.Context, r connectors.Reader) error {
 
 // tap reads one partition.
 func (s *Source) tap(ctx context.Context, stop context.CancelCauseFunc, p connectors.Partition, r connectors.Reader) {
-	f := &fetcher{Source: s, copier: copier{partition: p}, position: unknown}
-	m := &member{Source: s, to: r} // of no group
-	if !m.find(ctx, f) {
+	f := newFetcher(s, p, unknown)
+	if !s.resolvePosition(ctx, f) {
 		return
 	}
 	if err := f.run(ctx, r); err != nil {

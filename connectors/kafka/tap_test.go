@@ -14,7 +14,7 @@ import (
 	"github.com/aidr-engine/aidr/connectors/conntest"
 )
 
-// collector is a Reader that keeps texts, and fails once it has as many as it wants.
+// collector is a Reader that stores texts, and fails once it has want of them.
 type collector struct {
 	mu    sync.Mutex
 	texts []string
@@ -55,12 +55,12 @@ func TestTapReadsBesideTheGroup(t *testing.T) {
 		t.Errorf("got %q", first.texts)
 	}
 
-	// From the end on, only what comes then.
+	// From the end, only new records are read.
 	last := &collector{want: 1}
 	s := newSource(t, k.Addr, func(c *Config) { c.Topics, c.Start = []string{"logs"}, "last" })
 	done := make(chan error, 1)
 	go func() { done <- s.Tap(ctx, last) }()
-	for { // until the tap stands at the end, nothing of what is produced is seen
+	for { // records produced before the tap has found the end are not read
 		conntest.Produce(t, k.Addr, "logs", 0, conntest.Messages("d"), nil)
 		select {
 		case err := <-done:
@@ -73,7 +73,7 @@ func TestTapReadsBesideTheGroup(t *testing.T) {
 		break
 	}
 
-	// Nobody joined a group, and nothing was committed.
+	// The taps have joined no group, so there are no committed offsets either.
 	client := &kafka.Client{Addr: kafka.TCP(k.Addr)}
 	groups, err := client.ListGroups(ctx, &kafka.ListGroupsRequest{})
 	if err != nil || len(groups.Groups) != 0 {
@@ -93,6 +93,6 @@ func TestTapEndsWithItsContext(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	case <-time.After(patience):
-		t.Fatal("it does not end")
+		t.Fatal("Tap did not end")
 	}
 }

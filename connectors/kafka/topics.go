@@ -12,16 +12,16 @@ import (
 	"github.com/segmentio/kafka-go"
 )
 
-// layout is how many partitions each topic has that exists and is to be read.
+// layout holds the number of partitions of each existing topic that is to be read.
 type layout map[string]int
 
 func (l layout) topics() []string { return slices.Sorted(maps.Keys(l)) }
 
 func (l layout) equal(other layout) bool { return maps.Equal(l, other) }
 
-// choice says which topics are read.
+// choice selects the topics that are read.
 type choice struct {
-	names   map[string]bool // nil: pattern counts
+	names   map[string]bool // nil if pattern selects
 	pattern *regexp.Regexp
 }
 
@@ -37,15 +37,15 @@ func newChoice(c Config) (choice, error) {
 	return choice{pattern: pattern}, err
 }
 
-// takes says whether a topic is to be read. A pattern never takes Kafka's own topics.
-func (c choice) takes(topic kafka.Topic) bool {
+// selects reports whether a topic is to be read. A pattern never selects Kafka's own topics.
+func (c choice) selects(topic kafka.Topic) bool {
 	if c.pattern == nil {
 		return c.names[topic.Name]
 	}
 	return !topic.Internal && !strings.HasPrefix(topic.Name, "__") && c.pattern.MatchString(topic.Name)
 }
 
-// missing returns the topics that are named and not in l, in order.
+// missing returns the named topics that are not in l, sorted.
 func (c choice) missing(l layout) []string {
 	var missing []string
 	for name := range c.names {
@@ -57,53 +57,53 @@ func (c choice) missing(l layout) []string {
 	return missing
 }
 
-// topicsProblem is how health names topics that are waited for.
+// topicsProblem is the subject in health for topics that do not exist yet.
 const topicsProblem = "topics"
 
-// look asks the cluster which of the chosen topics there are.
-func (s *Source) look(ctx context.Context) (layout, error) {
+// findTopics returns the chosen topics that exist in the cluster.
+func (s *Source) findTopics(ctx context.Context) (layout, error) {
 	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
 	res, err := s.client.Metadata(ctx, &kafka.MetadataRequest{})
 	if err != nil {
-		return nil, fmt.Errorf("ask for topics: %w", err)
+		return nil, fmt.Errorf("request topics: %w", err)
 	}
 	found := layout{}
 	for _, t := range res.Topics {
-		if !s.choice.takes(t) {
+		if !s.choice.selects(t) {
 			continue
 		}
 		if t.Error != nil && !errors.Is(t.Error, kafka.LeaderNotAvailable) {
-			return nil, fmt.Errorf("ask for topic %q: %w", t.Name, t.Error)
+			return nil, fmt.Errorf("request topic %q: %w", t.Name, t.Error)
 		}
 		if len(t.Partitions) > 0 {
 			found[t.Name] = len(t.Partitions)
 		}
 	}
-	s.tellMissing(found)
+	s.reportMissing(found)
 	return found, nil
 }
 
-// tellMissing makes topics that are waited for visible.
-func (s *Source) tellMissing(found layout) {
-	why := ""
+// reportMissing reports topics that do not exist yet in health and in the log.
+func (s *Source) reportMissing(found layout) {
+	reason := ""
 	if missing := s.choice.missing(found); len(missing) > 0 {
-		why = fmt.Sprintf("no topic %s at the brokers: waiting for it to be created", strings.Join(missing, ", "))
+		reason = fmt.Sprintf("no topic %s at the brokers: waiting for it to be created", strings.Join(missing, ", "))
 	} else if len(found) == 0 {
-		why = fmt.Sprintf("no topic matches %q: waiting for one to be created", s.cfg.Pattern)
+		reason = fmt.Sprintf("no topic matches %q: waiting for one to be created", s.cfg.Pattern)
 	}
-	if s.health.set(topicsProblem, why) && why != "" {
-		s.cfg.Log.Warn("topics are missing", "source", s.cfg.Name, "reason", why)
+	if s.health.set(topicsProblem, reason) && reason != "" {
+		s.cfg.Log.Warn("topics are missing", "source", s.cfg.Name, "reason", reason)
 	}
 }
 
-// awaitTopics returns the layout once at least one topic exists; nil once ctx ended.
+// awaitTopics waits until at least one topic exists and returns the layout. It returns nil once ctx has ended.
 func (s *Source) awaitTopics(ctx context.Context) layout {
 	for ctx.Err() == nil {
-		found, err := s.look(ctx)
+		found, err := s.findTopics(ctx)
 		if err != nil {
 			s.failed(brokersProblem, err)
-			sleep(ctx, minPause*5)
+			sleep(ctx, retryPause)
 			continue
 		}
 		s.health.set(brokersProblem, "")
@@ -115,16 +115,16 @@ func (s *Source) awaitTopics(ctx context.Context) layout {
 	return nil
 }
 
-// watch returns once the layout is another one than known, or ctx ended.
+// watch returns once the layout differs from known, or once ctx has ended.
 func (s *Source) watch(ctx context.Context, known layout) {
 	for {
 		sleep(ctx, s.cfg.Refresh)
 		if ctx.Err() != nil {
 			return
 		}
-		found, err := s.look(ctx)
+		found, err := s.findTopics(ctx)
 		if err != nil {
-			continue // the heartbeat decides what an absent broker means
+			continue // the heartbeat detects that the broker is unreachable
 		}
 		if !found.equal(known) {
 			s.cfg.Log.Info("topics or partitions changed", "source", s.cfg.Name, "from", known, "to", found)
