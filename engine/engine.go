@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/capture"
 	"github.com/aidr-engine/aidr/engine/clock"
 	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/engine/store"
@@ -77,8 +78,9 @@ type Options struct {
 // Engine is a running engine. It implements connectors.Reader for its sources.
 type Engine struct {
 	o        Options
-	programs []*fold.Program
-	critical []bool // by rule: asks for a cut at once
+	plans    []*capture.Plan // by rule: for the workers
+	programs []*fold.Program // by rule: for the shards
+	critical []bool          // by rule: asks for a cut at once
 	inputs   map[string]*input
 	shards   []*shard
 	jobs     chan *job
@@ -146,6 +148,7 @@ func New(o Options) (*Engine, error) {
 		jobs: make(chan *job, o.Workers), gate: newGate(o.MaxAhead),
 	}
 	for i, r := range o.Set.Rules {
+		e.plans = append(e.plans, capture.NewPlan(r))
 		e.programs = append(e.programs, fold.NewProgram(r))
 		e.critical = append(e.critical, r.Severity == "critical" && o.Set.Rules[i].Status == rules.StatusStable)
 	}

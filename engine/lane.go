@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors"
-	"github.com/aidr-engine/aidr/engine/fold"
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/rules"
 )
@@ -272,7 +272,7 @@ func (l *lane) dispatch(r *result, late []bool) {
 		for k := range msg.items {
 			urgent = urgent || l.e.critical[msg.items[k].Rule]
 		}
-		urgent = urgent || len(msg.late) > 0 && slices.ContainsFunc(msg.late, func(it fold.Item) bool { return l.e.critical[it.Rule] })
+		urgent = urgent || len(msg.late) > 0 && slices.ContainsFunc(msg.late, func(it item.Item) bool { return l.e.critical[it.Rule] })
 		if len(msg.items) > 0 || len(msg.late) > 0 {
 			s.in <- msg
 		}
@@ -283,7 +283,7 @@ func (l *lane) dispatch(r *result, late []bool) {
 }
 
 // part takes the late ones out of a shard's items.
-func (l *lane) part(r *result, shard int, late []bool) (inTime, alone []fold.Item) {
+func (l *lane) part(r *result, shard int, late []bool) (inTime, alone []item.Item) {
 	o := &r.shards[shard]
 	inTime = o.items[:0]
 	for i := range o.items {

@@ -18,9 +18,11 @@ import (
 
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/connectors/memory"
+	"github.com/aidr-engine/aidr/engine/capture"
 	"github.com/aidr-engine/aidr/engine/clock"
 	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/engine/fold/reference"
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
@@ -228,13 +230,13 @@ func referenceFindings(set *rules.Set, events []timed) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	programs := make([]*fold.Program, len(set.Rules))
-	items := make([][]fold.Item, len(set.Rules))
+	programs, plans := make([]*fold.Program, len(set.Rules)), make([]*capture.Plan, len(set.Rules))
+	items := make([][]item.Item, len(set.Rules))
 	for i, r := range set.Rules {
-		programs[i] = fold.NewProgram(r)
+		programs[i], plans[i] = fold.NewProgram(r), capture.NewPlan(r)
 	}
 	sc := set.NewScratch()
-	var c fold.Capturer
+	var c capture.Capturer
 	end := int64(never)
 	h := decode.Handler{
 		Dead:       func(x decode.Dead) { err = fmt.Errorf("dead letter: %s %s", x.Reason, x.Detail) },
@@ -242,9 +244,9 @@ func referenceFindings(set *rules.Set, events []timed) (string, error) {
 		Event: func(e *schema.Event) {
 			at, _ := e.End()
 			end = max(end, at)
-			c.Begin()
+			c.BeginEvent()
 			for _, hit := range set.Match(e, sc, nil) {
-				c.Capture(programs[hit.Rule], hit.Rule, e, hit.Roles, sc, func(it *fold.Item) { items[hit.Rule] = append(items[hit.Rule], *it) })
+				c.Capture(plans[hit.Rule], hit.Rule, e, hit.Roles, sc, func(it *item.Item) { items[hit.Rule] = append(items[hit.Rule], *it) })
 			}
 		},
 	}

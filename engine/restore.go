@@ -9,7 +9,7 @@ import (
 	"slices"
 
 	"github.com/aidr-engine/aidr/connectors"
-	"github.com/aidr-engine/aidr/engine/fold"
+	"github.com/aidr-engine/aidr/engine/item"
 )
 
 // restore brings the engine to where its last checkpoint left it: positions and watermarks, the timers of base State
@@ -137,7 +137,7 @@ func (e *Engine) restorePending(same map[string]int, gone *gone) error {
 			_, lives := same[rule]
 			return ours && !lives
 		}
-		bad = cutItems(items, func(rule string, it fold.Item) {
+		bad = cutItems(items, func(rule string, it item.Item) {
 			if r, is := gone.rules[rule]; is && it.Time >= r.Watermark {
 				gone.need(rule, cut)
 			}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine/fold"
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
@@ -19,8 +20,8 @@ import (
 // message is what a shard receives: a sub-batch of items, late items that are findings of their own, a barrier, or a
 // question.
 type message struct {
-	items   []fold.Item // the shard's from here on
-	late    []fold.Item
+	items   []item.Item // the shard's from here on
+	late    []item.Item
 	barrier *barrier
 	ask     func(s *shard)
 }
@@ -71,7 +72,7 @@ type shard struct {
 	inflight map[cellKey][]byte // handed over with the cut under way, nil: deleted; the store may not have it yet
 	timers   []wakes            // by rule
 	mark     []int64            // by rule: the watermark of the last cut; no item below it can come any more
-	fresh    [][]fold.Item      // since the last cut
+	fresh    [][]item.Item      // since the last cut
 	flat     map[int][]byte     // rule -> flat pending items of a cut, scratch
 	late     []*schema.Finding
 	lateSeen map[schema.ID]bool // of this cut and the one under way
@@ -115,7 +116,7 @@ func (s *shard) run() {
 }
 
 // add gives items to their cells and remembers them for the next cut.
-func (s *shard) add(items []fold.Item) {
+func (s *shard) add(items []item.Item) {
 	for i := range items {
 		s.insert(&items[i])
 	}
@@ -125,14 +126,14 @@ func (s *shard) add(items []fold.Item) {
 }
 
 // insert gives an item to its cell.
-func (s *shard) insert(it *fold.Item) {
+func (s *shard) insert(it *item.Item) {
 	en := s.entry(cellKey{it.Rule, it.Group})
 	s.touch(en)
 	en.cell.Add(it)
 	s.schedule(en)
 }
 
-func (s *shard) addLate(it *fold.Item) {
+func (s *shard) addLate(it *item.Item) {
 	f := fold.Late(s.e.programs[it.Rule], it)
 	if s.lateSeen[f.ID] {
 		return
@@ -267,7 +268,7 @@ func (s *shard) keepFresh(out *shardCut) {
 			if out.newest == nil {
 				out.newest = map[int]int64{}
 			}
-			s.flat[it.Rule] = fold.AppendItem(s.flat[it.Rule], it)
+			s.flat[it.Rule] = item.Append(s.flat[it.Rule], it)
 			if t, ok := out.newest[it.Rule]; !ok || it.Time > t {
 				out.newest[it.Rule] = it.Time
 			}
@@ -416,7 +417,7 @@ func itemParts(flat map[int][]byte, set *rules.Set) (parts [][]byte) {
 }
 
 // cutItems calls yield with every item of what itemParts holds, with the id of its rule.
-func cutItems(src []byte, yield func(rule string, it fold.Item)) error {
+func cutItems(src []byte, yield func(rule string, it item.Item)) error {
 	text := func() ([]byte, bool) {
 		n, w := binary.Uvarint(src)
 		if w <= 0 || n > uint64(len(src)-w) {
@@ -433,7 +434,7 @@ func cutItems(src []byte, yield func(rule string, it fold.Item)) error {
 			return fmt.Errorf("pending items are damaged")
 		}
 		for len(items) > 0 {
-			it, rest, ok := fold.CutItem(items)
+			it, rest, ok := item.Read(items)
 			if !ok {
 				return fmt.Errorf("a pending item of rule %q is damaged", id)
 			}

@@ -2,7 +2,8 @@ package engine
 
 import (
 	"github.com/aidr-engine/aidr/connectors"
-	"github.com/aidr-engine/aidr/engine/fold"
+	"github.com/aidr-engine/aidr/engine/capture"
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
@@ -31,7 +32,7 @@ type mark struct {
 
 // shardItems are the items of a batch for one shard, which become the shard's own.
 type shardItems struct {
-	items []fold.Item
+	items []item.Item
 	marks []int32 // by item: the place in result.marks of the event that it comes from
 	last  int     // how many the batch before had
 }
@@ -76,10 +77,10 @@ type worker struct {
 	e        *Engine
 	decoders map[*input]*decode.Decoder
 	scratch  *rules.Scratch
-	capturer fold.Capturer
+	capturer capture.Capturer
 	hits     []rules.Hit
 	handler  decode.Handler
-	emit     func(*fold.Item)
+	emit     func(*item.Item)
 
 	out    *result
 	job    *job
@@ -89,18 +90,18 @@ type worker struct {
 func newWorker(e *Engine) *worker {
 	w := &worker{e: e, decoders: map[*input]*decode.Decoder{}, scratch: e.o.Set.NewScratch(), capturer: newCapturer(e)}
 	w.handler = decode.Handler{Event: w.event, Dead: w.dead, FieldError: w.fieldError, Skipped: w.skipped}
-	w.emit = func(it *fold.Item) {
+	w.emit = func(it *item.Item) {
 		o := &w.out.shards[e.programs[it.Rule].Hash(it.Group)%uint64(len(e.shards))]
 		if o.items == nil {
-			o.items = make([]fold.Item, 0, max(minItems, o.last+o.last/8)) // batches are much alike
+			o.items = make([]item.Item, 0, max(minItems, o.last+o.last/8)) // batches are much alike
 		}
 		o.items, o.marks = append(o.items, *it), append(o.marks, int32(len(w.out.marks)-1))
 	}
 	return w
 }
 
-func newCapturer(e *Engine) fold.Capturer {
-	c := fold.Capturer{Redact: e.o.Redact, Redaction: e.o.Redaction}
+func newCapturer(e *Engine) capture.Capturer {
+	c := capture.Capturer{Redact: e.o.Redact, Redaction: e.o.Redaction}
 	if e.o.Redaction != nil {
 		for _, path := range e.o.Set.Wanted().Raw {
 			c.Raws = append(c.Raws, e.o.Redaction.Raw(path))
@@ -159,9 +160,9 @@ func (w *worker) event(e *schema.Event) {
 	if len(w.hits) == 0 {
 		return
 	}
-	w.capturer.Begin()
+	w.capturer.BeginEvent()
 	for _, h := range w.hits {
-		if n := w.capturer.Capture(w.e.programs[h.Rule], h.Rule, e, h.Roles, w.scratch, w.emit); n > 0 {
+		if n := w.capturer.Capture(w.e.plans[h.Rule], h.Rule, e, h.Roles, w.scratch, w.emit); n > 0 {
 			w.out.missing[h.Rule] += n
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/engine/fold"
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -23,7 +24,7 @@ func steady(r *rules.Rule) (c *fold.Cell, feed func()) {
 		values[i] = data(r, i)
 	}
 	i := 0
-	items := make([]fold.Item, 100) // more than are pending at a time
+	items := make([]item.Item, 100) // more than are pending at a time
 	return c, func() {
 		it := &items[i%len(items)]
 		*it = at(i, uint64(i))

@@ -3,6 +3,8 @@ package fold
 import (
 	"slices"
 	"sort"
+
+	"github.com/aidr-engine/aidr/engine/item"
 )
 
 // Cell is what one owner (rule, group key) remembers: base (items below the watermark, folded), pending (items at or
@@ -57,7 +59,7 @@ func (c *Cell) Empty() bool {
 // It is not where the item is a copy of a counted one that is pending and that one stands, nor where the item is below
 // the watermark: it is in base then, or late, and the engine knows which. Live is brought up to date by Cut or
 // Findings, at most once per call, not per item. The cell keeps the item; nobody may change it any more.
-func (c *Cell) Add(it *Item) bool {
+func (c *Cell) Add(it *item.Item) bool {
 	if it.Time < c.mark {
 		c.base.limits.BelowMark++
 		return false
@@ -71,14 +73,14 @@ func (c *Cell) Add(it *Item) bool {
 	if it.Counted {
 		if i, ok := c.copyOf(it, from, to); ok {
 			c.base.limits.Copies++
-			if !it.standsBefore(c.pending.at(i)) {
+			if !it.StandsBefore(c.pending.at(i)) {
 				return false
 			}
 			c.remove(i)
 			to--
 		}
 	}
-	c.insert(from+sort.Search(to-from, func(i int) bool { return it.compare(c.pending.at(from+i)) < 0 }), it)
+	c.insert(from+sort.Search(to-from, func(i int) bool { return it.Compare(c.pending.at(from+i)) < 0 }), it)
 	return true
 }
 
@@ -109,7 +111,7 @@ const nearEnd = 8
 
 // copyOf finds the pending item that is the same event for the same key, among those of its time, from..to. Its role
 // may be another one: the copies need not say the same.
-func (c *Cell) copyOf(it *Item, from, to int) (int, bool) {
+func (c *Cell) copyOf(it *item.Item, from, to int) (int, bool) {
 	if to-from <= nearEnd {
 		for i := from; i < to; i++ {
 			if o := c.pending.at(i); o.ID == it.ID && o.Counted && o.Key == it.Key {
@@ -119,9 +121,9 @@ func (c *Cell) copyOf(it *Item, from, to int) (int, bool) {
 		return 0, false
 	}
 	for _, role := range c.p.orders {
-		like := Item{Time: it.Time, Role: role, ID: it.ID}
-		i := from + sort.Search(to-from, func(i int) bool { return like.compareEvent(c.pending.at(from+i)) <= 0 })
-		for ; i < to && like.compareEvent(c.pending.at(i)) == 0; i++ {
+		like := item.Item{Time: it.Time, Role: role, ID: it.ID}
+		i := from + sort.Search(to-from, func(i int) bool { return like.CompareEvent(c.pending.at(from+i)) <= 0 })
+		for ; i < to && like.CompareEvent(c.pending.at(i)) == 0; i++ {
 			if o := c.pending.at(i); o.Counted && o.Key == it.Key {
 				return i, true
 			}
@@ -131,7 +133,7 @@ func (c *Cell) copyOf(it *Item, from, to int) (int, bool) {
 }
 
 // insert puts an item at place i of pending.
-func (c *Cell) insert(i int, it *Item) {
+func (c *Cell) insert(i int, it *item.Item) {
 	c.touched = true
 	if i < c.folded {
 		c.folded = 0

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/engine/fold"
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -21,8 +22,8 @@ func rule(kind rules.Kind) *rules.Rule {
 }
 
 // at returns an item of key "a" at that second.
-func at(second int, id uint64) fold.Item {
-	it := fold.Item{Group: "a\x00\x01", Key: "a\x00\x01", Time: int64(second) * 1e9, Roles: 1, Counted: true}
+func at(second int, id uint64) item.Item {
+	it := item.Item{Group: "a\x00\x01", Key: "a\x00\x01", Time: int64(second) * 1e9, Roles: 1, Counted: true}
 	binary.BigEndian.PutUint64(it.ID[:], id)
 	return it
 }

@@ -3,6 +3,8 @@ package fold
 import (
 	"encoding/binary"
 	"fmt"
+
+	"github.com/aidr-engine/aidr/engine/flat"
 )
 
 // cellFormat is the version of a cell's flat form. Cells of other versions are not read.
@@ -20,11 +22,11 @@ const cellFormat = 2
 func (c *Cell) Append(dst []byte) []byte {
 	c.changed = false
 	dst = append(dst, cellFormat)
-	dst = appendInt64(dst, c.mark)
+	dst = flat.AppendInt64(dst, c.mark)
 	dst = binary.AppendUvarint(dst, uint64(len(c.base.keys)))
 	for i := range c.base.keys {
-		dst = appendText(dst, c.base.keys[i].key)
-		dst = appendText(dst, c.base.keys[i].state)
+		dst = flat.AppendText(dst, c.base.keys[i].key)
+		dst = flat.AppendText(dst, c.base.keys[i].state)
 	}
 	for _, groups := range [...][]Group{c.base.groups, c.settled} {
 		dst = binary.AppendUvarint(dst, uint64(len(groups)))
@@ -40,69 +42,69 @@ func (c *Cell) Append(dst []byte) []byte {
 }
 
 func (e *emission) append(dst []byte) []byte {
-	dst = appendInt64(dst, e.start)
-	dst = appendInt64(dst, e.end)
+	dst = flat.AppendInt64(dst, e.start)
+	dst = flat.AppendInt64(dst, e.end)
 	dst = binary.AppendUvarint(dst, uint64(e.version))
 	dst = binary.AppendUvarint(dst, e.revision)
-	dst = appendInt64(dst, e.detected)
-	dst = appendInt64(dst, e.at)
+	dst = flat.AppendInt64(dst, e.detected)
+	dst = flat.AppendInt64(dst, e.at)
 	if e.withdrawn {
 		dst = append(dst, 1)
 	} else {
 		dst = append(dst, 0)
 	}
 	dst = append(dst, e.sum[:]...)
-	return appendText(dst, e.body)
+	return flat.AppendText(dst, e.body)
 }
 
-func cutEmission(r *reader) (e emission) {
-	e.start, e.end = r.int64(), r.int64()
-	e.version, e.revision = int(r.uvarint()), r.uvarint()
-	e.detected, e.at = r.int64(), r.int64()
-	withdrawn := r.byte()
+func cutEmission(r *flat.Reader) (e emission) {
+	e.start, e.end = r.Int64(), r.Int64()
+	e.version, e.revision = int(r.Uvarint()), r.Uvarint()
+	e.detected, e.at = r.Int64(), r.Int64()
+	withdrawn := r.Byte()
 	e.withdrawn = withdrawn == 1
-	copy(e.sum[:], r.bytes(len(e.sum)))
-	e.body = string(r.text())
+	copy(e.sum[:], r.Bytes(len(e.sum)))
+	e.body = string(r.Text())
 	if withdrawn > 1 || e.start > e.end || e.version < 0 || e.revision == 0 {
-		r.fail()
+		r.Fail()
 	}
 	return e
 }
 
 // LoadCell reads what Append wrote; pending items are added afterwards with Add. Damaged bytes are an error.
-func LoadCell(p *Program, group string, flat []byte) (*Cell, error) {
+func LoadCell(p *Program, group string, src []byte) (*Cell, error) {
 	c := NewCell(p, group)
-	r := reader{b: flat}
-	if v := r.byte(); v != cellFormat {
+	r := flat.NewReader(src)
+	if v := r.Byte(); v != cellFormat {
 		return nil, fmt.Errorf("load cell of rule %q: format %d, not %d", p.Rule.ID, v, cellFormat)
 	}
-	c.mark = r.int64()
+	c.mark = r.Int64()
 	c.loadKeys(&r)
 	c.base.groups = loadGroups(&r)
 	c.settled = loadGroups(&r)
-	for range r.count(1) {
+	for range r.Count(1) {
 		e := cutEmission(&r)
 		if n := len(c.emissions); n > 0 && c.emissions[n-1].compare(&Group{Start: e.start, Version: e.version}) >= 0 {
-			r.fail()
+			r.Fail()
 		}
 		c.emissions = append(c.emissions, e)
 	}
-	if r.bad || len(r.b) > 0 {
-		return nil, fmt.Errorf("load cell of rule %q: %d bytes are damaged", p.Rule.ID, len(flat))
+	if !r.Done() {
+		return nil, fmt.Errorf("load cell of rule %q: %d bytes are damaged", p.Rule.ID, len(src))
 	}
 	c.touched = true // what was emitted may be older than base
 	return c, nil
 }
 
-func (c *Cell) loadKeys(r *reader) {
-	n := r.count(2)
+func (c *Cell) loadKeys(r *flat.Reader) {
+	n := r.Count(2)
 	if n > 0 {
 		c.base.keys = make([]keyed, 0, n)
 	}
 	for range n {
-		k := keyed{key: string(r.text()), state: append([]byte(nil), r.text()...)}
-		if m := len(c.base.keys); r.bad || m > 0 && c.base.keys[m-1].key >= k.key || !c.p.kind.check(k.state) || len(k.state) == 0 {
-			r.fail()
+		k := keyed{key: string(r.Text()), state: append([]byte(nil), r.Text()...)}
+		if m := len(c.base.keys); r.Bad() || m > 0 && c.base.keys[m-1].key >= k.key || !c.p.kind.check(k.state) || len(k.state) == 0 {
+			r.Fail()
 			return
 		}
 		k.wake = c.p.wake(k.state)
@@ -115,11 +117,11 @@ func (c *Cell) loadKeys(r *reader) {
 }
 
 // loadGroups reads groups in order; they do not overlap.
-func loadGroups(r *reader) (groups []Group) {
-	for range r.count(1) {
+func loadGroups(r *flat.Reader) (groups []Group) {
+	for range r.Count(1) {
 		g := cutGroup(r)
-		if n := len(groups); r.bad || n > 0 && groups[n-1].Start >= g.Start {
-			r.fail()
+		if n := len(groups); r.Bad() || n > 0 && groups[n-1].Start >= g.Start {
+			r.Fail()
 			return nil
 		}
 		groups = append(groups, g)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/aidr-engine/aidr/engine/flat"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -222,7 +223,7 @@ func (c *Cell) withdraw(open []Group, emit func(*schema.Finding)) {
 }
 
 func (c *Cell) emitWithdrawn(e *emission, emit func(*schema.Finding)) {
-	r := reader{b: []byte(e.body)}
+	r := flat.NewReader([]byte(e.body))
 	g := cutGroup(&r)
 	g.Start, g.End, g.Version = e.start, e.end, e.version
 	f := c.p.Finding(c.group, &g)

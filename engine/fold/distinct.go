@@ -3,6 +3,8 @@ package fold
 import (
 	"encoding/binary"
 
+	"github.com/aidr-engine/aidr/engine/flat"
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
 )
 
@@ -11,10 +13,8 @@ const (
 	// count they change no trigger, only the number that is shown.
 	minSeen    = 64
 	seenFactor = 4
-	// seenSize is the size in bytes of what stands for a value: see appendSeen.
-	seenSize = 8
 	// seenEntry is the size of a value and when it was last seen.
-	seenEntry = seenSize + 8
+	seenEntry = item.ValueHashSize + 8
 )
 
 // distinct is the kind of that name.
@@ -35,13 +35,15 @@ func newDistinct(d *rules.Distinct) distinct {
 // seen are the entries of a State.
 type seen []byte
 
-func (s seen) len() int         { return len(s) / seenEntry }
-func (s seen) last(i int) int64 { return int64(binary.BigEndian.Uint64(s[i*seenEntry+seenSize:])) }
+func (s seen) len() int { return len(s) / seenEntry }
+func (s seen) last(i int) int64 {
+	return int64(binary.BigEndian.Uint64(s[i*seenEntry+item.ValueHashSize:]))
+}
 
 // find returns the place of the value, -1 for none.
 func (s seen) find(value string) int {
 	for i := 0; i < len(s); i += seenEntry {
-		if string(s[i:i+seenSize]) == value {
+		if string(s[i:i+item.ValueHashSize]) == value {
 			return i / seenEntry
 		}
 	}
@@ -59,7 +61,7 @@ func (s seen) ordered() bool {
 }
 
 // readSeen reads the number of entries and the entries.
-func readSeen(r *reader) seen { return seen(r.bytes(r.count(seenEntry) * seenEntry)) }
+func readSeen(r *flat.Reader) seen { return seen(r.Bytes(r.Count(seenEntry) * seenEntry)) }
 
 // appendSeenAt appends the entries without the one at place i, if that is not -1, and value as the latest.
 func appendSeenAt(dst []byte, s seen, i int, value string, t int64) []byte {
@@ -72,20 +74,20 @@ func appendSeenAt(dst []byte, s seen, i int, value string, t int64) []byte {
 		dst = append(dst, s[(i+1)*seenEntry:]...)
 	}
 	dst = append(dst, value...)
-	return appendInt64(dst, t)
+	return flat.AppendInt64(dst, t)
 }
 
 // seenValue returns the value of an item, whatever its Data is.
-func seenValue(it *Item) string {
-	if len(it.Data) >= seenSize {
-		return it.Data[:seenSize]
+func seenValue(it *item.Item) string {
+	if len(it.Data) >= item.ValueHashSize {
+		return it.Data[:item.ValueHashSize]
 	}
-	var none [seenSize]byte
+	var none [item.ValueHashSize]byte
 	return string(none[:])
 }
 
-func (k distinct) fold(w *work, st []byte, it *Item) {
-	r := reader{b: st}
+func (k distinct) fold(w *work, st []byte, it *item.Item) {
+	r := flat.NewReader(st)
 	var s seen
 	w.views = w.views[:0]
 	if len(st) > 0 {
@@ -104,7 +106,7 @@ func (k distinct) fold(w *work, st []byte, it *Item) {
 	}
 	at := len(w.state)
 	w.state = appendSeenAt(w.state, s, i, value, it.Time)
-	after := reader{b: w.state[at:]}
+	after := flat.NewReader(w.state[at:])
 	s = readSeen(&after)
 	w.state = appendLatest(w.state, views, it)
 	if s.len() < k.count {
@@ -119,14 +121,14 @@ func (k distinct) fold(w *work, st []byte, it *Item) {
 func (k distinct) span() int64 { return int64(k.within) }
 
 func (k distinct) expired(st []byte, w int64) bool {
-	r := reader{b: st}
+	r := flat.NewReader(st)
 	s := readSeen(&r)
 	return s.len() == 0 || past(w, s.last(s.len()-1), k.within)
 }
 
 func (k distinct) check(st []byte) bool {
-	r := reader{b: st}
+	r := flat.NewReader(st)
 	s := readSeen(&r)
 	readLatest(&r, nil)
-	return !r.bad && len(r.b) == 0 && s.len() > 0 && s.ordered()
+	return r.Done() && s.len() > 0 && s.ordered()
 }

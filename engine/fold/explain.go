@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -17,7 +18,7 @@ const maxQuoted = 120
 // quote returns a text that an attacker may have written as one that cannot break a line or a terminal: control
 // characters and those that turn the direction of text are escaped.
 func quote(s string) string {
-	cut := cutText(s, maxQuoted)
+	cut := schema.Truncate(s, maxQuoted)
 	if len(cut) < len(s) {
 		cut += "..."
 	}
@@ -130,7 +131,7 @@ func (p *Program) whatEvent(g *Group) string {
 
 // whose names the group.
 func (p *Program) whose(group string) string {
-	texts := keyTexts(group)
+	texts := item.KeyTexts(group)
 	var parts []string
 	for i, place := range p.Rule.GroupBy {
 		if i < len(texts) && texts[i] != "" {

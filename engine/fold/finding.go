@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aidr-engine/aidr/engine/flat"
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -20,10 +22,10 @@ import (
 //
 // Nothing in it depends on when or where it was computed.
 func FindingID(rule string, version int, group string, start int64, late schema.ID) (id schema.ID) {
-	b := appendText(nil, rule)
+	b := flat.AppendText(nil, rule)
 	b = binary.BigEndian.AppendUint32(b, uint32(version))
-	b = appendText(b, group)
-	b = appendInt64(b, start)
+	b = flat.AppendText(b, group)
+	b = flat.AppendInt64(b, start)
 	if !late.IsZero() {
 		b = append(b, late[:]...)
 	}
@@ -44,10 +46,8 @@ func (p *Program) Finding(group string, g *Group) *schema.Finding {
 		Count: g.Count, Value: p.unit.number(g.Value), Threshold: p.unit.number(p.limit),
 		Evidence: make([]schema.Evidence, 0, g.N), Reasons: slices.Clone(p.reasons), Response: responses(r),
 	}
-	who := reader{b: []byte(g.Who)}
-	for _, text := range [...]*string{&f.Tenant, &f.AgentUID, &f.AgentName, &f.AgentSource, &f.SessionID} {
-		*text = string(who.text())
-	}
+	who := item.ReadSubject(g.Who)
+	f.Tenant, f.AgentUID, f.AgentName, f.AgentSource, f.SessionID = who.Tenant, who.AgentUID, who.AgentName, who.AgentSource, who.SessionID
 	for i := range g.N {
 		f.Evidence = append(f.Evidence, p.renderEvidence(&g.Shows[i]))
 	}
@@ -56,11 +56,11 @@ func (p *Program) Finding(group string, g *Group) *schema.Finding {
 }
 
 // Late returns the finding of its own that a late item of a rule without a stateful clause gives: settled at once.
-func Late(p *Program, it *Item) *schema.Finding {
+func Late(p *Program, it *item.Item) *schema.Finding {
 	evidence := strings.Clone(it.Evidence) // as in Program.open
 	g := Group{
 		Version: p.Rule.Version, Start: it.Time, End: it.Time, First: it.Time, Last: it.Time,
-		Count: 1, Who: whoOf(evidence),
+		Count: 1, Who: item.SubjectOf(evidence),
 	}
 	g.Show(Shown{Time: it.Time, Role: it.Role, ID: it.ID, Evidence: evidence})
 	f := p.Finding(it.Group, &g)
@@ -71,7 +71,7 @@ func Late(p *Program, it *Item) *schema.Finding {
 
 // keyMap returns the group-by values by the names of their fields.
 func (p *Program) keyMap(group string) map[string]string {
-	texts := keyTexts(group)
+	texts := item.KeyTexts(group)
 	m := make(map[string]string, len(texts))
 	for i, place := range p.Rule.GroupBy {
 		if i < len(texts) {

@@ -114,7 +114,7 @@ func detect(t *testing.T, r *rules.Rule) (findings []*schema.Finding) {
 			"gen_ai.usage.cost": schema.DoubleValue(0.5), "resource.id": schema.StringValue("arn:aws:s3:::b"),
 		})
 		e.SetTime(schema.Time, int64(i)*1e9)
-		items, _ := capture(t, r, e, roles)
+		items, _ := take(t, r, e, roles)
 		for _, it := range items {
 			cell.Add(&it)
 		}

@@ -1,7 +1,7 @@
 // Package fold is State and the kinds: what one (rule, group key) remembers, and how items in event-time order become
 // triggers, groups and findings. It is pure: no clock, no goroutine, no I/O; time comes with items and watermarks.
 //
-//	hit -> Capturer -> Item -> Cell.Add -> pending --Advance--> base --settle--> Cut -> Finding
+//	hit -> Capturer -> item.Item -> Cell.Add -> pending --Advance--> base --settle--> Cut -> Finding
 //	                                          \____ live ____________ open _______/
 //
 // A Cell is what one owner remembers. Items may come in any order above the watermark; what they mean does not depend

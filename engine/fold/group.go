@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"strings"
 
+	"github.com/aidr-engine/aidr/engine/flat"
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -50,8 +52,8 @@ type Shown struct {
 
 // compare is the total order of a rule's items.
 func (s *Shown) compare(o *Shown) int {
-	a, b := Item{Time: s.Time, Role: s.Role, ID: s.ID}, Item{Time: o.Time, Role: o.Role, ID: o.ID}
-	return a.compareEvent(&b)
+	a, b := item.Item{Time: s.Time, Role: s.Role, ID: s.ID}, item.Item{Time: o.Time, Role: o.Role, ID: o.ID}
+	return a.CompareEvent(&b)
 }
 
 // holds says whether a trigger at t is one of the group's. Triggers come in order.
@@ -127,9 +129,9 @@ func (p *Program) open(tr *trigger) Group {
 		Known: tr.known, From: tr.from, Text: strings.Clone(tr.text),
 	}
 	if tr.item != nil {
-		g.Who = strings.Clone(whoOf(tr.item.Evidence))
+		g.Who = strings.Clone(item.SubjectOf(tr.item.Evidence))
 	} else if n := len(tr.views); n > 0 {
-		g.Who = string(whoOf(tr.views[n-1].evidence))
+		g.Who = string(item.SubjectOf(tr.views[n-1].evidence))
 	}
 	return g
 }
@@ -156,37 +158,37 @@ func appendGroup(dst []byte, g *Group) []byte {
 		dst = binary.AppendUvarint(dst, uint64(n))
 	}
 	for _, t := range [...]int64{g.Start, g.End, g.First, g.Last, g.From, g.Value.Hi} {
-		dst = appendInt64(dst, t)
+		dst = flat.AppendInt64(dst, t)
 	}
 	dst = binary.BigEndian.AppendUint64(dst, g.Value.Lo)
-	dst = appendText(dst, g.Text)
-	dst = appendText(dst, g.Who)
+	dst = flat.AppendText(dst, g.Text)
+	dst = flat.AppendText(dst, g.Who)
 	dst = binary.AppendUvarint(dst, uint64(g.N))
 	for i := range g.N {
 		s := &g.Shows[i]
-		dst = appendInt64(dst, s.Time)
+		dst = flat.AppendInt64(dst, s.Time)
 		dst = binary.AppendUvarint(dst, uint64(s.Role))
 		dst = append(dst, s.ID[:]...)
 		dst = binary.AppendUvarint(dst, uint64(s.Step))
-		dst = appendText(dst, s.Evidence)
+		dst = flat.AppendText(dst, s.Evidence)
 	}
 	return dst
 }
 
-func cutGroup(r *reader) (g Group) {
-	g.Version, g.Count, g.Known = int(r.uvarint()), int64(r.uvarint()), int64(r.uvarint())
-	g.Start, g.End, g.First, g.Last, g.From = r.int64(), r.int64(), r.int64(), r.int64(), r.int64()
-	g.Value.Hi, g.Value.Lo = r.int64(), uint64(r.int64())
-	g.Text, g.Who = string(r.text()), string(r.text())
-	g.N = r.count(1)
+func cutGroup(r *flat.Reader) (g Group) {
+	g.Version, g.Count, g.Known = int(r.Uvarint()), int64(r.Uvarint()), int64(r.Uvarint())
+	g.Start, g.End, g.First, g.Last, g.From = r.Int64(), r.Int64(), r.Int64(), r.Int64(), r.Int64()
+	g.Value.Hi, g.Value.Lo = r.Int64(), uint64(r.Int64())
+	g.Text, g.Who = string(r.Text()), string(r.Text())
+	g.N = r.Count(1)
 	if g.N > maxShown || g.Count < 0 || g.Known < 0 || g.Version < 0 || g.Start > g.End {
-		r.fail()
+		r.Fail()
 		return Group{}
 	}
 	for i := range g.N {
 		s := &g.Shows[i]
-		s.Time, s.Role, s.ID = r.int64(), uint16(r.uvarint()), r.id()
-		s.Step, s.Evidence = int(r.uvarint()), string(r.text())
+		s.Time, s.Role, s.ID = r.Int64(), uint16(r.Uvarint()), r.ID()
+		s.Step, s.Evidence = int(r.Uvarint()), string(r.Text())
 	}
 	return g
 }

@@ -1,6 +1,7 @@
 package fold
 
 import (
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -10,7 +11,7 @@ import (
 type kind interface {
 	// fold appends the State that follows from st and the item to w.state, and sets w.tr where the item triggers.
 	// st is nil for a new key; nothing appended says that the key is forgotten.
-	fold(w *work, st []byte, it *Item)
+	fold(w *work, st []byte, it *item.Item)
 	// span is how long a State makes a difference, ns; about.
 	span() int64
 	// expired says that st makes no difference to items at w or later.
@@ -57,7 +58,7 @@ type trigger struct {
 	more  int64         // what it adds to a group that is open
 	value rules.Decimal // in the program's unit
 	// item is the event that triggered, nil for a deadline; its place in a sequence is step.
-	item *Item
+	item *item.Item
 	step int
 	// views are the events that State knows of the window, in order, without item. They stand in the State that was
 	// folded. From own on they are brought to a group that is open, too.

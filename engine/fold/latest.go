@@ -1,6 +1,11 @@
 package fold
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/aidr-engine/aidr/engine/flat"
+	"github.com/aidr-engine/aidr/engine/item"
+)
 
 // maxLatest is how many events a threshold or distinct keeps for evidence: what a finding shows at the end.
 const maxLatest = 5
@@ -11,15 +16,15 @@ const maxLatest = 5
 //	per event: time (8 bytes big-endian), role (uvarint), id (16 bytes), evidence (uvarint length, bytes)
 
 // readLatest appends the events to views.
-func readLatest(r *reader, views []view) []view {
-	n := r.count(8 + 1 + 16 + 1)
+func readLatest(r *flat.Reader, views []view) []view {
+	n := r.Count(8 + 1 + 16 + 1)
 	if n > maxLatest {
-		r.fail()
+		r.Fail()
 		return views
 	}
 	for range n {
-		v := view{time: r.int64(), role: uint16(r.uvarint()), id: r.id(), evidence: r.text()}
-		if r.bad {
+		v := view{time: r.Int64(), role: uint16(r.Uvarint()), id: r.ID(), evidence: r.Text()}
+		if r.Bad() {
 			return views
 		}
 		views = append(views, v)
@@ -31,22 +36,22 @@ func readLatest(r *reader, views []view) []view {
 func makeRoom(views []view) []view { return views[max(0, len(views)-(maxLatest-1)):] }
 
 // appendLatest appends the events and, as the latest, the item; makeRoom made room for it.
-func appendLatest(dst []byte, views []view, it *Item) []byte {
+func appendLatest(dst []byte, views []view, it *item.Item) []byte {
 	dst = binary.AppendUvarint(dst, uint64(len(views)+1))
 	for i := range views {
 		dst = appendView(dst, &views[i])
 	}
-	dst = appendInt64(dst, it.Time)
+	dst = flat.AppendInt64(dst, it.Time)
 	dst = binary.AppendUvarint(dst, uint64(it.Role))
 	dst = append(dst, it.ID[:]...)
-	return appendText(dst, it.Evidence)
+	return flat.AppendText(dst, it.Evidence)
 }
 
 func appendView(dst []byte, v *view) []byte {
-	dst = appendInt64(dst, v.time)
+	dst = flat.AppendInt64(dst, v.time)
 	dst = binary.AppendUvarint(dst, uint64(v.role))
 	dst = append(dst, v.id[:]...)
-	return appendText(dst, v.evidence)
+	return flat.AppendText(dst, v.evidence)
 }
 
 // within returns the events that are less than d before t.

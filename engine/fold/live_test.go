@@ -7,6 +7,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/aidr-engine/aidr/engine/fold"
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -20,7 +21,7 @@ func TestLiveIsBaseAndPending(t *testing.T) {
 		p := fold.NewProgram(r)
 		c := fold.NewCell(p, "a\x00\x01")
 		c.Advance(0)
-		var added []fold.Item
+		var added []item.Item
 		for i := range rapid.IntRange(1, 25).Draw(t, "operations") {
 			switch rapid.IntRange(0, 3).Draw(t, "operation") {
 			case 0:
@@ -75,7 +76,7 @@ func TestLiveAfterACopyOfAnotherRole(t *testing.T) {
 		stands := c.Add(&other)
 		fresh := fold.NewCell(fold.NewProgram(twoSources()), "a\x00\x01")
 		fresh.Advance(0)
-		for _, it := range []fold.Item{other, second, first} {
+		for _, it := range []item.Item{other, second, first} {
 			fresh.Add(&it)
 		}
 		if got, want := fold.Live(c), fold.Live(fresh); got != want || stands && got == before {

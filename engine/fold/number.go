@@ -8,37 +8,10 @@ import (
 	"strings"
 
 	"github.com/aidr-engine/aidr/rules"
-	"github.com/aidr-engine/aidr/schema"
 )
 
 // nano is how many units of a Decimal make one.
 const nano = 1_000_000_000
-
-// maxSummand is the largest number that one item adds to a sum; larger ones count as this. It keeps a sum of 2^34 items
-// within 128 bits.
-const maxSummand = 1 << 62
-
-// decimalOf returns a number in units of 10^-9, the nearest one; absent, negative and what is no number is 0.
-func decimalOf(v schema.Value) rules.Decimal {
-	switch v.Kind {
-	case schema.KindInt, schema.KindTimestamp, schema.KindBool:
-		if v.Int() <= 0 {
-			return rules.Decimal{}
-		}
-		return units(min(uint64(v.Int()), maxSummand), 0)
-	case schema.KindDouble:
-		x := v.Double()
-		if !(x > 0) {
-			return rules.Decimal{}
-		}
-		if x >= maxSummand {
-			return units(maxSummand, 0)
-		}
-		whole, part := math.Modf(x)
-		return units(uint64(whole), uint64(math.RoundToEven(part*nano)))
-	}
-	return rules.Decimal{}
-}
 
 // units returns whole x 10^9 + part.
 func units(whole, part uint64) rules.Decimal {

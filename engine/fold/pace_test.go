@@ -8,6 +8,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/aidr-engine/aidr/engine/fold"
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -93,7 +94,7 @@ func TestPacedCutsEndTheSame(t *testing.T) {
 				}
 			}
 		}
-		var pending []fold.Item
+		var pending []item.Item
 		now := schema.Instant(0)
 		for i := range rapid.IntRange(30, 90).Draw(t, "cuts") {
 			now += schema.Instant(rapid.SampledFrom([]time.Duration{0, 250 * time.Millisecond, 4 * time.Second}).Draw(t, "pause"))

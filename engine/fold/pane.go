@@ -3,6 +3,8 @@ package fold
 import (
 	"encoding/binary"
 
+	"github.com/aidr-engine/aidr/engine/flat"
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
 )
 
@@ -59,17 +61,17 @@ type pane struct {
 	trues int64
 }
 
-func (k panes) readPane(r *reader) (p pane) {
-	items, first := r.uvarint(), r.uvarint()
+func (k panes) readPane(r *flat.Reader) (p pane) {
+	items, first := r.Uvarint(), r.Uvarint()
 	p.items, p.first = int64(items), int64(first)
 	switch {
 	case k.sum:
-		p.sum = rules.Decimal{Hi: r.int64(), Lo: uint64(r.int64())}
+		p.sum = rules.Decimal{Hi: r.Int64(), Lo: uint64(r.Int64())}
 	case k.ratio:
-		p.trues = int64(r.uvarint())
+		p.trues = int64(r.Uvarint())
 	}
 	if p.items < 0 || first >= uint64(k.pane) || p.trues < 0 || p.trues > p.items || p.sum.Hi < 0 {
-		r.fail()
+		r.Fail()
 	}
 	return p
 }
@@ -79,7 +81,7 @@ func (k panes) appendPane(dst []byte, p *pane) []byte {
 	dst = binary.AppendUvarint(dst, uint64(p.first))
 	switch {
 	case k.sum:
-		dst = appendInt64(dst, p.sum.Hi)
+		dst = flat.AppendInt64(dst, p.sum.Hi)
 		dst = binary.BigEndian.AppendUint64(dst, p.sum.Lo)
 	case k.ratio:
 		dst = binary.AppendUvarint(dst, uint64(p.trues))
@@ -89,24 +91,24 @@ func (k panes) appendPane(dst []byte, p *pane) []byte {
 
 // window is a State without its events.
 type window struct {
-	judged bool
-	number int64 // of the latest pane
-	latest pane
-	total  pane // of the panes before it
-	n      int  // how many of them there are
-	oldest int64
-	span   uint64
-	flat   []byte
+	judged  bool
+	number  int64 // of the latest pane
+	latest  pane
+	total   pane // of the panes before it
+	n       int  // how many of them there are
+	oldest  int64
+	span    uint64
+	earlier []byte // the flat form of these
 }
 
-func (k panes) read(r *reader) (win window) {
-	judged := r.byte()
-	win.judged, win.number, win.latest = judged == 1, r.int64(), k.readPane(r)
+func (k panes) read(r *flat.Reader) (win window) {
+	judged := r.Byte()
+	win.judged, win.number, win.latest = judged == 1, r.Int64(), k.readPane(r)
 	win.total = k.readPane(r)
-	n := r.uvarint()
-	win.oldest, win.span, win.flat = r.int64(), r.uvarint(), r.text()
-	if r.bad || judged > 1 || n > panesPerWindow || win.latest.items == 0 {
-		r.fail()
+	n := r.Uvarint()
+	win.oldest, win.span, win.earlier = r.Int64(), r.Uvarint(), r.Text()
+	if r.Bad() || judged > 1 || n > panesPerWindow || win.latest.items == 0 {
+		r.Fail()
 		return window{}
 	}
 	win.n = int(n)
@@ -119,20 +121,20 @@ func (k panes) append(dst []byte, win *window) []byte {
 		judged = 1
 	}
 	dst = append(dst, judged)
-	dst = appendInt64(dst, win.number)
+	dst = flat.AppendInt64(dst, win.number)
 	dst = k.appendPane(dst, &win.latest)
 	dst = k.appendPane(dst, &win.total)
 	dst = binary.AppendUvarint(dst, uint64(win.n))
-	dst = appendInt64(dst, win.oldest)
+	dst = flat.AppendInt64(dst, win.oldest)
 	dst = binary.AppendUvarint(dst, win.span)
-	return appendText(dst, win.flat)
+	return flat.AppendText(dst, win.earlier)
 }
 
-func (k panes) fold(w *work, st []byte, it *Item) {
+func (k panes) fold(w *work, st []byte, it *item.Item) {
 	var win window
 	w.views = w.views[:0]
 	if len(st) > 0 {
-		r := reader{b: st}
+		r := flat.NewReader(st)
 		win = k.read(&r)
 		w.views = readLatest(&r, w.views)
 	}
@@ -153,7 +155,7 @@ func (k panes) fold(w *work, st []byte, it *Item) {
 
 // begin makes a new pane the latest. The panes before it that are out of its window leave.
 func (k panes) begin(w *work, win *window, number int64) {
-	w.body = append(w.body[:0], win.flat...)
+	w.body = append(w.body[:0], win.earlier...)
 	if win.latest.items > 0 {
 		if win.n == 0 {
 			win.oldest = win.number
@@ -167,7 +169,7 @@ func (k panes) begin(w *work, win *window, number int64) {
 		win.total.trues += win.latest.trues
 		win.total.sum = plus(win.total.sum, win.latest.sum)
 	}
-	win.flat = w.body
+	win.earlier = w.body
 	for win.n > 0 && since(number, win.oldest) > panesPerWindow {
 		k.drop(win)
 	}
@@ -176,26 +178,26 @@ func (k panes) begin(w *work, win *window, number int64) {
 
 // drop takes the oldest pane away.
 func (k panes) drop(win *window) {
-	r := reader{b: win.flat}
-	r.uvarint()
+	r := flat.NewReader(win.earlier)
+	r.Uvarint()
 	p := k.readPane(&r)
 	win.n--
 	win.total.items -= p.items
 	win.total.trues -= p.trues
 	win.total.sum = minus(win.total.sum, p.sum)
 	if win.n == 0 {
-		win.oldest, win.span, win.flat = 0, 0, nil
+		win.oldest, win.span, win.earlier = 0, 0, nil
 		return
 	}
-	next := reader{b: r.b}
-	gap := next.uvarint()
+	next := flat.NewReader(r.Rest())
+	gap := next.Uvarint()
 	win.oldest += int64(gap)
 	win.span -= gap
-	win.flat = r.b
+	win.earlier = r.Rest()
 }
 
 // summand returns the number of an item, 0 for what is none.
-func summand(it *Item) (d rules.Decimal) {
+func summand(it *item.Item) (d rules.Decimal) {
 	if len(it.Data) != 16 {
 		return d
 	}
@@ -204,14 +206,14 @@ func summand(it *Item) (d rules.Decimal) {
 	if d.Hi < 0 {
 		return rules.Decimal{}
 	}
-	if most := units(maxSummand, 0); less(most, d) {
+	if most := units(item.MaxSummand, 0); less(most, d) {
 		return most
 	}
 	return d
 }
 
 func (k panes) wake(st []byte) (at int64, ok bool) {
-	r := reader{b: st}
+	r := flat.NewReader(st)
 	if win := k.read(&r); !win.judged && win.latest.items > 0 {
 		return paneEnd(win.number, k.pane), true
 	}
@@ -234,7 +236,7 @@ func (k panes) peek(w *work, st []byte) {
 
 // judge triggers where the window of the latest pane crosses.
 func (k panes) judge(w *work, st []byte) {
-	r := reader{b: st}
+	r := flat.NewReader(st)
 	win := k.read(&r)
 	if win.latest.items == 0 {
 		return
@@ -255,8 +257,8 @@ func (k panes) judge(w *work, st []byte) {
 	}
 	w.tr.time, w.tr.first = paneEnd(win.number, k.pane), win.number*k.pane+win.latest.first
 	if win.n > 0 {
-		before := reader{b: win.flat}
-		before.uvarint()
+		before := flat.NewReader(win.earlier)
+		before.Uvarint()
 		w.tr.first = win.oldest*k.pane + k.readPane(&before).first
 	}
 	w.tr.count, w.tr.more, w.tr.value = items, win.latest.items, value
@@ -264,7 +266,7 @@ func (k panes) judge(w *work, st []byte) {
 }
 
 // show brings the events of the window that State knows, and says which are of the pane that triggers.
-func (k panes) show(w *work, r *reader, number int64) {
+func (k panes) show(w *work, r *flat.Reader, number int64) {
 	w.views = readLatest(r, w.views[:0])
 	w.tr.views = k.within(w.views, number)
 	for w.tr.own < len(w.tr.views) && paneOf(w.tr.views[w.tr.own].time, k.pane) < number {
@@ -283,23 +285,23 @@ func (k panes) within(views []view, number int64) []view {
 func (k panes) span() int64 { return k.pane * (panesPerWindow + 1) }
 
 func (k panes) expired(st []byte, w int64) bool {
-	r := reader{b: st}
+	r := flat.NewReader(st)
 	win := k.read(&r)
 	return win.latest.items == 0 || win.judged && past(paneOf(w, k.pane), win.number, panesPerWindow+1)
 }
 
 func (k panes) check(st []byte) bool {
-	r := reader{b: st}
+	r := flat.NewReader(st)
 	win := k.read(&r)
 	readLatest(&r, nil)
-	if r.bad || len(r.b) > 0 {
+	if !r.Done() {
 		return false
 	}
 	var total pane
-	flat, span := reader{b: win.flat}, uint64(0)
+	earlier, span := flat.NewReader(win.earlier), uint64(0)
 	for i := range win.n {
-		gap := flat.uvarint()
-		p := k.readPane(&flat)
+		gap := earlier.Uvarint()
+		p := k.readPane(&earlier)
 		if i == 0 {
 			gap = 0
 		}
@@ -309,7 +311,7 @@ func (k panes) check(st []byte) bool {
 		span += gap
 		total.items, total.trues, total.sum = total.items+p.items, total.trues+p.trues, plus(total.sum, p.sum)
 	}
-	return !flat.bad && len(flat.b) == 0 && total == win.total && span == win.span &&
+	return earlier.Done() && total == win.total && span == win.span &&
 		(win.n > 0 && win.oldest < win.number && span < since(win.number, win.oldest) || win.n == 0 && win.oldest == 0) &&
 		(win.n == 0 || since(win.number, win.oldest) <= panesPerWindow)
 }

@@ -1,5 +1,7 @@
 package fold
 
+import "github.com/aidr-engine/aidr/engine/item"
+
 // pending holds a cell's items at or above the watermark in the total order. With partitions that are read at the same
 // time a batch's items come in the middle of thousands, one beside the other: so the free room stands where the last one
 // was put, and what is moved for the next are the few between the two. (With the room at the end, moving them was a quarter
@@ -14,7 +16,7 @@ type pending struct {
 // reads few lines of memory.
 type place struct {
 	time int64
-	item *Item
+	item *item.Item
 }
 
 func (p *pending) len() int { return len(p.order) - p.room - p.head }
@@ -28,7 +30,7 @@ func (p *pending) index(i int) int {
 }
 
 // at returns item i in order.
-func (p *pending) at(i int) *Item { return p.order[p.index(i)].item }
+func (p *pending) at(i int) *item.Item { return p.order[p.index(i)].item }
 
 // timeAt returns the time of item i in order.
 func (p *pending) timeAt(i int) int64 { return p.order[p.index(i)].time }
@@ -47,7 +49,7 @@ func (p *pending) from(t int64) int {
 }
 
 // insert puts an item before item i in order.
-func (p *pending) insert(i int, it *Item) {
+func (p *pending) insert(i int, it *item.Item) {
 	if p.room == 0 {
 		p.grow()
 	}

@@ -5,18 +5,20 @@ import (
 	"testing"
 
 	"pgregory.net/rapid"
+
+	"github.com/aidr-engine/aidr/engine/item"
 )
 
 // TestPending holds pending to a slice: what is in it, in which order, and that nothing that was taken out is kept alive.
 func TestPending(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var p pending
-		var want []*Item
+		var want []*item.Item
 		for range rapid.IntRange(1, 200).Draw(t, "steps") {
 			switch n := len(want); {
 			case n == 0 || rapid.IntRange(0, 4).Draw(t, "insert") > 0:
 				i := rapid.IntRange(0, n).Draw(t, "place")
-				it := &Item{Time: int64(rapid.IntRange(0, 9).Draw(t, "time"))}
+				it := &item.Item{Time: int64(rapid.IntRange(0, 9).Draw(t, "time"))}
 				p.insert(i, it)
 				want = slices.Insert(want, i, it)
 			case rapid.Bool().Draw(t, "remove"):
@@ -53,7 +55,7 @@ func TestPending(t *testing.T) {
 func TestPendingFrom(t *testing.T) {
 	var p pending
 	for i, at := range []int64{1, 3, 3, 7} {
-		p.insert(i, &Item{Time: at})
+		p.insert(i, &item.Item{Time: at})
 	}
 	p.open(1)
 	for at, want := range map[int64]int{0: 0, 1: 0, 2: 1, 3: 1, 4: 3, 7: 3, 8: 4} {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/zeebo/xxh3"
 
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
 )
 
@@ -19,12 +20,13 @@ type Program struct {
 	unit  unit
 	limit rules.Decimal // what a trigger's value has to reach, in unit
 
-	groupFor   int64    // ns
-	wholeGroup bool     // the group key is the whole key
-	orders     []uint16 // the Orders of the roles, ascending: where copies of an event may stand
-	mentions   uint32   // tells the list of Mentions that evidence was captured for
-	reasons    []string
-	scratch    sync.Pool // of *work
+	groupFor     int64    // ns
+	wholeGroup   bool     // the group key is the whole key
+	orders       []uint16 // the Orders of the roles, ascending: where copies of an event may stand
+	mentionNames []string
+	mentionsTag  uint32 // of mentionNames
+	reasons      []string
+	scratch      sync.Pool // of *work
 }
 
 // NewProgram prepares a rule.
@@ -37,7 +39,10 @@ func NewProgram(r *rules.Rule) *Program {
 	}
 	slices.Sort(p.orders)
 	p.orders = slices.Compact(p.orders)
-	p.mentions = mentionsTag(r.Mentions)
+	for i := range r.Mentions {
+		p.mentionNames = append(p.mentionNames, r.Mentions[i].Name)
+	}
+	p.mentionsTag = item.MentionsTag(p.mentionNames)
 	p.reasons = reasons(r)
 	return p
 }

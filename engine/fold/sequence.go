@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"slices"
 
+	"github.com/aidr-engine/aidr/engine/flat"
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -111,20 +113,20 @@ func (s *partials) reset(n int) {
 }
 
 // read takes the State apart.
-func (k *sequence) read(r *reader, s *partials) {
-	n := r.count(1 + 1 + 8 + 1 + 16 + 1)
+func (k *sequence) read(r *flat.Reader, s *partials) {
+	n := r.Count(1 + 1 + 8 + 1 + 16 + 1)
 	for range n {
 		var c chained
-		c.roles, c.data = uint32(r.uvarint()), r.text()
-		c.time, c.role, c.id, c.evidence = r.int64(), uint16(r.uvarint()), r.id(), r.text()
+		c.roles, c.data = uint32(r.Uvarint()), r.Text()
+		c.time, c.role, c.id, c.evidence = r.Int64(), uint16(r.Uvarint()), r.ID(), r.Text()
 		s.items = append(s.items, c)
 	}
 	for i := range len(k.places) - 1 {
-		m := r.count(i + 1)
+		m := r.Count(i + 1)
 		for range m * (i + 1) {
-			ref := r.uvarint()
+			ref := r.Uvarint()
 			if ref >= uint64(n) {
-				r.fail()
+				r.Fail()
 				return
 			}
 			s.places[i].refs = append(s.places[i].refs, uint32(ref))
@@ -132,11 +134,11 @@ func (k *sequence) read(r *reader, s *partials) {
 	}
 }
 
-func (k *sequence) fold(w *work, st []byte, it *Item) {
+func (k *sequence) fold(w *work, st []byte, it *item.Item) {
 	s := &w.chains
 	s.reset(len(k.places))
 	if len(st) > 0 {
-		r := reader{b: st}
+		r := flat.NewReader(st)
 		k.read(&r, s)
 	}
 	k.expire(s, it.Time)
@@ -190,7 +192,7 @@ func (k *sequence) extend(w *work, s *partials, place int, x uint32) {
 }
 
 // complete triggers where the item ends a chain.
-func (k *sequence) complete(w *work, s *partials, it *Item) {
+func (k *sequence) complete(w *work, s *partials, it *item.Item) {
 	last := len(k.places) - 1
 	if last == 0 {
 		k.found(w, s, nil, it)
@@ -203,7 +205,7 @@ func (k *sequence) complete(w *work, s *partials, it *Item) {
 }
 
 // found triggers where the chain and the item are what `where` asks for.
-func (k *sequence) found(w *work, s *partials, chain []uint32, it *Item) {
+func (k *sequence) found(w *work, s *partials, chain []uint32, it *item.Item) {
 	if k.where != nil && !k.holds(w, s, chain, it) {
 		return
 	}
@@ -224,7 +226,7 @@ func (k *sequence) found(w *work, s *partials, chain []uint32, it *Item) {
 }
 
 // holds evaluates `where`.
-func (k *sequence) holds(w *work, s *partials, chain []uint32, it *Item) bool {
+func (k *sequence) holds(w *work, s *partials, chain []uint32, it *item.Item) bool {
 	w.values = w.values[:0]
 	for i, n := range k.needs {
 		roles, data := it.Roles, []byte(it.Data)
@@ -272,7 +274,7 @@ func (k *sequence) breakChains(s *partials, x uint32) {
 }
 
 // write appends the State; the last item is it. Nothing is written where there is no chain.
-func (k *sequence) write(w *work, s *partials, it *Item) {
+func (k *sequence) write(w *work, s *partials, it *item.Item) {
 	last := len(k.places) - 1
 	s.used = s.used[:0]
 	for range s.items {
@@ -312,21 +314,21 @@ func (k *sequence) write(w *work, s *partials, it *Item) {
 const unusedItem = 1<<32 - 1
 
 // appendItem appends item i, of which the last is it.
-func (k *sequence) appendItem(dst []byte, s *partials, i int, it *Item) []byte {
+func (k *sequence) appendItem(dst []byte, s *partials, i int, it *item.Item) []byte {
 	c := &s.items[i]
 	dst = binary.AppendUvarint(dst, uint64(c.roles))
 	if i < len(s.items)-1 {
-		return appendView(appendText(dst, c.data), &c.view)
+		return appendView(flat.AppendText(dst, c.data), &c.view)
 	}
 	if k.where != nil {
-		dst = appendText(dst, it.Data)
+		dst = flat.AppendText(dst, it.Data)
 	} else {
-		dst = appendText(dst, "")
+		dst = flat.AppendText(dst, "")
 	}
-	dst = appendInt64(dst, it.Time)
+	dst = flat.AppendInt64(dst, it.Time)
 	dst = binary.AppendUvarint(dst, uint64(it.Role))
 	dst = append(dst, it.ID[:]...)
-	return appendText(dst, it.Evidence)
+	return flat.AppendText(dst, it.Evidence)
 }
 
 func (k *sequence) span() int64 { return int64(k.within) }
@@ -335,7 +337,7 @@ func (k *sequence) span() int64 { return int64(k.within) }
 func (k *sequence) expired(st []byte, w int64) bool {
 	var s partials
 	s.reset(len(k.places))
-	r := reader{b: st}
+	r := flat.NewReader(st)
 	k.read(&r, &s)
 	for i := range s.items {
 		if !past(w, s.items[i].time, k.within) {
@@ -348,9 +350,9 @@ func (k *sequence) expired(st []byte, w int64) bool {
 func (k *sequence) check(st []byte) bool {
 	var s partials
 	s.reset(len(k.places))
-	r := reader{b: st}
+	r := flat.NewReader(st)
 	k.read(&r, &s)
-	if r.bad || len(r.b) > 0 || len(s.items) == 0 {
+	if !r.Done() || len(s.items) == 0 {
 		return false
 	}
 	for i := range s.items {

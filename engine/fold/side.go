@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sort"
 	"strings"
+
+	"github.com/aidr-engine/aidr/engine/item"
 )
 
 // A side is the State of one of the two: of base, or what live has instead.
@@ -76,7 +78,7 @@ func (c *Cell) state(s *side, key string) []byte {
 }
 
 // fold folds one item into a side, after the deadlines up to it.
-func (c *Cell) fold(w *work, s *side, it *Item) {
+func (c *Cell) fold(w *work, s *side, it *item.Item) {
 	key := it.Key
 	if c.p.wholeGroup {
 		key = c.group // the same text: that of the item is in no cache any more

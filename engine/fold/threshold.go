@@ -1,6 +1,11 @@
 package fold
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/aidr-engine/aidr/engine/flat"
+	"github.com/aidr-engine/aidr/engine/item"
+)
 
 // maxRing is the largest count that is exact, and how many times a State keeps for it; larger counts see panes. 256
 // times are about 1 KiB for a key that is busy.
@@ -26,11 +31,11 @@ type times struct {
 	gaps  []byte
 }
 
-func readTimes(r *reader) (ts times) {
-	n := r.uvarint()
-	ts.first, ts.span, ts.gaps = r.int64(), r.uvarint(), r.text()
-	if r.bad || n == 0 || n > maxRing {
-		r.fail()
+func readTimes(r *flat.Reader) (ts times) {
+	n := r.Uvarint()
+	ts.first, ts.span, ts.gaps = r.Int64(), r.Uvarint(), r.Text()
+	if r.Bad() || n == 0 || n > maxRing {
+		r.Fail()
 		return times{}
 	}
 	ts.n = int(n)
@@ -48,11 +53,11 @@ func (ts *times) drop() {
 
 func (ts *times) last() int64 { return ts.first + int64(ts.span) }
 
-func (k ring) fold(w *work, st []byte, it *Item) {
+func (k ring) fold(w *work, st []byte, it *item.Item) {
 	var ts times
 	w.views = w.views[:0]
 	if len(st) > 0 {
-		r := reader{b: st}
+		r := flat.NewReader(st)
 		ts = readTimes(&r)
 		w.views = readLatest(&r, w.views)
 	}
@@ -85,7 +90,7 @@ func (ring) append(w *work, ts *times, t int64) (first int64) {
 		first, gap = ts.first, binary.AppendUvarint(room[:0], since(t, ts.last()))
 	}
 	w.state = binary.AppendUvarint(w.state, uint64(ts.n+1))
-	w.state = appendInt64(w.state, first)
+	w.state = flat.AppendInt64(w.state, first)
 	w.state = binary.AppendUvarint(w.state, since(t, first))
 	w.state = binary.AppendUvarint(w.state, uint64(len(ts.gaps)+len(gap)))
 	w.state = append(append(w.state, ts.gaps...), gap...)
@@ -95,19 +100,19 @@ func (ring) append(w *work, ts *times, t int64) (first int64) {
 func (k ring) span() int64 { return int64(k.within) }
 
 func (k ring) expired(st []byte, w int64) bool {
-	r := reader{b: st}
+	r := flat.NewReader(st)
 	ts := readTimes(&r)
 	return past(w, ts.last(), k.within)
 }
 
 func (k ring) check(st []byte) bool {
-	r := reader{b: st}
+	r := flat.NewReader(st)
 	ts := readTimes(&r)
 	readLatest(&r, nil)
-	gaps := reader{b: ts.gaps}
+	gaps := flat.NewReader(ts.gaps)
 	var span uint64
 	for range ts.n - 1 {
-		span += gaps.uvarint()
+		span += gaps.Uvarint()
 	}
-	return !r.bad && len(r.b) == 0 && !gaps.bad && len(gaps.b) == 0 && span == ts.span
+	return r.Done() && gaps.Done() && span == ts.span
 }

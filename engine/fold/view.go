@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 
+	"github.com/aidr-engine/aidr/engine/flat"
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -13,7 +15,7 @@ const TenantKey = "tenant"
 // GroupKey returns the group key of a rule for values by field name, as `aidr state get` gives them. Every field of
 // the group must be named, and no other but TenantKey: whose events they are, nobody's where it is not there.
 func (p *Program) GroupKey(values map[string]string) (string, error) {
-	key := appendTenant(nil, values[TenantKey])
+	key := item.AppendTenant(nil, values[TenantKey])
 	known := map[string]bool{TenantKey: true}
 	for _, place := range p.Rule.GroupBy {
 		name := p.Rule.Key[place].String()
@@ -22,7 +24,7 @@ func (p *Program) GroupKey(values map[string]string) (string, error) {
 		if !ok && !p.Rule.KeyOptional {
 			return "", fmt.Errorf("rule %q groups by %s: give its value", p.Rule.ID, name)
 		}
-		key = appendKeyText(key, distinguish(value, maxKeyText, nil))
+		key = item.AppendKeyText(key, item.Distinguish(value, item.MaxKeyText, nil))
 	}
 	for name := range values {
 		if !known[name] {
@@ -63,7 +65,7 @@ func (c *Cell) Keys() (out []KeyView) {
 		if len(k.state) == 0 {
 			return // forgotten
 		}
-		v := KeyView{Key: keyTexts(k.key), Bytes: len(k.state)}
+		v := KeyView{Key: item.KeyTexts(k.key), Bytes: len(k.state)}
 		if d, ok := c.p.kind.(describer); ok {
 			d.describe(k.state, &v)
 		}
@@ -79,21 +81,21 @@ func (v *KeyView) between(first, last int64) {
 }
 
 func (k ring) describe(st []byte, v *KeyView) {
-	r := reader{b: st}
+	r := flat.NewReader(st)
 	ts := readTimes(&r)
 	v.Events = int64(ts.n)
 	v.between(ts.first, ts.last())
 }
 
 func (k panes) describe(st []byte, v *KeyView) {
-	r := reader{b: st}
+	r := flat.NewReader(st)
 	win := k.read(&r)
 	v.Events = win.total.items + win.latest.items
 	first := win.number*k.pane + win.latest.first
 	if win.n > 0 {
-		flat := reader{b: win.flat}
-		flat.uvarint()
-		first = win.oldest*k.pane + k.readPane(&flat).first
+		earlier := flat.NewReader(win.earlier)
+		earlier.Uvarint()
+		first = win.oldest*k.pane + k.readPane(&earlier).first
 	}
 	since := schema.Instant(first)
 	v.Since = &since
@@ -106,13 +108,13 @@ func (k panes) describe(st []byte, v *KeyView) {
 }
 
 func (k distinct) describe(st []byte, v *KeyView) {
-	r := reader{b: st}
+	r := flat.NewReader(st)
 	v.seen(readSeen(&r))
 }
 
 func (k newValue) describe(st []byte, v *KeyView) {
-	r := reader{b: st}
-	first := r.int64()
+	r := flat.NewReader(st)
+	first := r.Int64()
 	v.seen(readSeen(&r))
 	since, until := schema.Instant(first), schema.Instant(later(first, int64(k.learn)))
 	v.Since, v.Learns = &since, &until
@@ -128,7 +130,7 @@ func (v *KeyView) seen(s seen) {
 func (k sequence) describe(st []byte, v *KeyView) {
 	var s partials
 	s.reset(len(k.places))
-	r := reader{b: st}
+	r := flat.NewReader(st)
 	k.read(&r, &s)
 	for i := range len(k.places) - 1 {
 		v.Partials = append(v.Partials, s.places[i].len())

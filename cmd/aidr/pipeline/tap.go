@@ -11,7 +11,7 @@ import (
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine"
-	"github.com/aidr-engine/aidr/engine/fold"
+	"github.com/aidr-engine/aidr/engine/capture"
 	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/content"
 	"github.com/aidr-engine/aidr/schema/decode"
@@ -159,7 +159,7 @@ func (r *tapReader) event(e *schema.Event) {
 func Expose(shown, e *schema.Event, redact *schema.Redaction) {
 	*shown = *e
 	for f := range e.Present().All {
-		shown.Set(f, fold.Exposed(redact.Field(f), e.Value(f), content.Redact))
+		shown.Set(f, capture.Exposed(redact.Field(f), e.Value(f), content.Redact))
 	}
 }
 

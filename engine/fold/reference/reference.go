@@ -13,14 +13,15 @@ import (
 	"strings"
 
 	"github.com/aidr-engine/aidr/engine/fold"
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
 )
 
 // Findings returns the findings that are open or settled when all items of the rule have come, in any order, and its
 // watermark is there; sorted by (group_start, id), without revision and detected_at.
-func Findings(p *fold.Program, items []fold.Item, watermark int64) (findings []*schema.Finding) {
-	owners := map[string][]fold.Item{}
+func Findings(p *fold.Program, items []item.Item, watermark int64) (findings []*schema.Finding) {
+	owners := map[string][]item.Item{}
 	for _, it := range items {
 		owners[it.Group] = append(owners[it.Group], it)
 	}
@@ -42,14 +43,14 @@ func Findings(p *fold.Program, items []fold.Item, watermark int64) (findings []*
 }
 
 // countedOnce returns the items in order, of copies the one with the smallest hash.
-func countedOnce(items []fold.Item) []fold.Item {
+func countedOnce(items []item.Item) []item.Item {
 	type copies struct {
 		key  string
 		time int64
 		id   schema.ID
 	}
-	stands := map[copies]fold.Item{}
-	var kept []fold.Item
+	stands := map[copies]item.Item{}
+	var kept []item.Item
 	for _, it := range items {
 		if !it.Counted {
 			kept = append(kept, it)
@@ -69,7 +70,7 @@ func countedOnce(items []fold.Item) []fold.Item {
 
 // body is SHA-256 over the roles (4 bytes big-endian), the data (uvarint length, bytes), and the evidence after its
 // first part, which is where the record was read.
-func body(it fold.Item) string {
+func body(it item.Item) string {
 	evidence := []byte(it.Evidence)
 	n, width := binary.Uvarint(evidence)
 	if width > 0 && n <= uint64(len(evidence)-width) {
@@ -85,13 +86,13 @@ func body(it fold.Item) string {
 }
 
 // inOrder is the total order: time, role, identity; then whatever tells two items apart.
-func inOrder(a, b fold.Item) int {
+func inOrder(a, b item.Item) int {
 	return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Role, b.Role), bytes.Compare(a.ID[:], b.ID[:]),
 		strings.Compare(a.Key, b.Key), cmp.Compare(a.Roles, b.Roles), strings.Compare(a.Data, b.Data),
 		strings.Compare(a.Evidence, b.Evidence), cmp.Compare(counted(a), counted(b)))
 }
 
-func counted(it fold.Item) int {
+func counted(it item.Item) int {
 	if it.Counted {
 		return 1
 	}
@@ -118,12 +119,12 @@ type trigger struct {
 
 // placed is an item with its place among those of the owner.
 type placed struct {
-	fold.Item
+	item.Item
 	place int
 }
 
 // triggers returns the triggers of all keys in order. No deadline after end has fired.
-func triggers(r *rules.Rule, owned []fold.Item, end int64) (all []trigger) {
+func triggers(r *rules.Rule, owned []item.Item, end int64) (all []trigger) {
 	keys := map[string][]placed{}
 	for i, it := range owned {
 		keys[it.Key] = append(keys[it.Key], placed{it, i})

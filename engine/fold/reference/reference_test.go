@@ -18,6 +18,7 @@ import (
 
 	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/engine/fold/reference"
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/rules/expr"
 	"github.com/aidr-engine/aidr/schema"
@@ -164,9 +165,9 @@ func drawn(t *rapid.T) chooser {
 }
 
 // drawItem chooses an item whose time is below the end, of one of a few keys and values.
-func drawItem(choose chooser, r *rules.Rule, end, values int) fold.Item {
+func drawItem(choose chooser, r *rules.Rule, end, values int) item.Item {
 	agent, session := string("ab"[choose("agent", 2)]), string("xy"[choose("session", 2)])
-	it := fold.Item{
+	it := item.Item{
 		Group: agent + "\x00\x01", Key: agent + "\x00\x01" + session + "\x00\x01",
 		Time:    int64(choose("time", end)),
 		Roles:   1,
@@ -222,7 +223,7 @@ type driver struct {
 	p       *fold.Program
 	cells   map[string]*fold.Cell
 	mark    int64
-	added   []fold.Item
+	added   []item.Item
 	emitted map[schema.ID]*schema.Finding
 	cuts    int64
 }
@@ -245,7 +246,7 @@ func (d *driver) groups() (names []string) {
 	return names
 }
 
-func (d *driver) add(it fold.Item) {
+func (d *driver) add(it item.Item) {
 	d.added = append(d.added, it)
 	d.cell(it.Group).Add(&it)
 }
@@ -279,7 +280,7 @@ func (d *driver) reload(group string) {
 	n.Advance(d.mark)
 	for _, it := range rapid.Permutation(d.added).Draw(d.t, "order of reload") {
 		if it.Group == group {
-			flat, rest, ok := fold.CutItem(fold.AppendItem(nil, &it))
+			flat, rest, ok := item.Read(item.Append(nil, &it))
 			if !ok || len(rest) > 0 {
 				d.t.Fatalf("cut what AppendItem wrote: %v, %d bytes left", ok, len(rest))
 			}
@@ -375,7 +376,7 @@ func lines(t *rapid.T, findings []*schema.Finding) string {
 }
 
 // drive adds the items in any order that never puts one below the watermark, with anything else between.
-func drive(t *rapid.T, r *rules.Rule, items []fold.Item, end int64, batch int) {
+func drive(t *rapid.T, r *rules.Rule, items []item.Item, end int64, batch int) {
 	d := &driver{t: t, p: fold.NewProgram(r), cells: map[string]*fold.Cell{}, emitted: map[schema.ID]*schema.Finding{}}
 	left := rapid.Permutation(items).Draw(t, "arrival")
 	for len(left) > 0 {
@@ -428,7 +429,7 @@ func property(t *testing.T, kind rules.Kind) {
 			end = 500
 		}
 		n := rapid.IntRange(1, 30).Draw(t, "items")
-		var items []fold.Item
+		var items []item.Item
 		for range n {
 			items = append(items, drawItem(drawn(t), r, end, 6))
 		}
@@ -471,7 +472,7 @@ func limits(t *rapid.T) {
 	seed := rapid.Uint64().Draw(t, "seed")
 	random := rand.New(rand.NewPCG(seed, 0))
 	choose := func(_ string, n int) int { return random.IntN(n) }
-	var items []fold.Item
+	var items []item.Item
 	for range n {
 		it := drawItem(choose, r, 500, values)
 		it.ID[1] = byte(random.IntN(256))

@@ -1,10 +1,9 @@
-package fold
+package item
 
 import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 
 	"pgregory.net/rapid"
@@ -19,7 +18,7 @@ func TestKeysCompareFieldByField(t *testing.T) {
 			texts = rapid.SliceOfN(field, n, n).Draw(t, name)
 			var b []byte
 			for _, s := range texts {
-				b = appendKeyText(b, s)
+				b = AppendKeyText(b, s)
 			}
 			return texts, string(b)
 		}
@@ -28,7 +27,7 @@ func TestKeysCompareFieldByField(t *testing.T) {
 		if got, want := strings.Compare(ka, kb), slices.Compare(a, b); got != want {
 			t.Fatalf("%q against %q: got %d, want %d", ka, kb, got, want)
 		}
-		if got := keyTexts(ka); !slices.Equal(got, a) {
+		if got := KeyTexts(ka); !slices.Equal(got, a) {
 			t.Fatalf("texts of %q: got %q, want %q", ka, got, a)
 		}
 	})
@@ -40,7 +39,7 @@ func TestDistinguish(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		const limit = 50
 		a, b := text.Draw(t, "a"), text.Draw(t, "b")
-		da, db := distinguish(a, limit, redact), distinguish(b, limit, redact)
+		da, db := Distinguish(a, limit, redact), Distinguish(b, limit, redact)
 		if (a == b) != (da == db) {
 			t.Fatalf("%q and %q became %q and %q", a, b, da, db)
 		}
@@ -53,7 +52,7 @@ func TestDistinguish(t *testing.T) {
 func TestCanonical(t *testing.T) {
 	f := func(text, want string) {
 		t.Helper()
-		if got := canonical(text); got != want {
+		if got := Canonical(text); got != want {
 			t.Errorf("%s: got %s, want %s", text, got, want)
 		}
 	}
@@ -61,33 +60,4 @@ func TestCanonical(t *testing.T) {
 	f(`12345678901234567890.10`, `12345678901234567890.10`)
 	f(`{"a":1,"a":2}`, `{"a":2}`)
 	f(`{"a":`, `{"a":`)
-}
-
-func TestQuote(t *testing.T) {
-	f := func(s, want string) {
-		t.Helper()
-		if got := quote(s); got != want {
-			t.Errorf("got %s, want %s", got, want)
-		}
-	}
-	f("plain \u00e9", "\"plain \u00e9\"")
-	f("a\nb\x1b[31m\x00\"", `"a\nb\x1b[31m\x00\""`)
-	f("\u202egnp.exe\u200b", `"\u202egnp.exe\u200b"`)
-	f("\xff", `"\xff"`)
-	f(strings.Repeat("\u00e9", 100), `"`+strings.Repeat("\u00e9", 60)+`..."`)
-}
-
-func TestDurationText(t *testing.T) {
-	f := func(d time.Duration, want string) {
-		t.Helper()
-		if got := durationText(d); got != want {
-			t.Errorf("got %s, want %s", got, want)
-		}
-	}
-	f(0, "0s")
-	f(1500*time.Millisecond, "1.5s")
-	f(90*time.Second, "90s")
-	f(5*time.Minute, "5m")
-	f(36*time.Hour, "36h")
-	f(30*24*time.Hour, "30d")
 }

@@ -1,11 +1,13 @@
-package fold_test
+package capture_test
 
 import (
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/aidr-engine/aidr/engine/capture"
 	"github.com/aidr-engine/aidr/engine/fold"
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/rules/expr"
 	"github.com/aidr-engine/aidr/schema"
@@ -30,9 +32,9 @@ func TestCaptureRedaction(t *testing.T) {
 		for _, field := range []schema.Field{schema.MessageContextPromptText, schema.UserEmail, schema.GenAIToolCallArguments} {
 			how.SetField(field, x)
 		}
-		c := fold.Capturer{Redaction: how, Raws: []schema.Exposure{x}, Redact: func(s string) string { return strings.ReplaceAll(s, "coup", "***") }}
-		var items []fold.Item
-		c.Capture(fold.NewProgram(r), 0, e, 1, &rules.Scratch{Expr: expr.NewScratch()}, func(it *fold.Item) { items = append(items, *it) })
+		c := capture.Capturer{Redaction: how, Raws: []schema.Exposure{x}, Redact: func(s string) string { return strings.ReplaceAll(s, "coup", "***") }}
+		var items []item.Item
+		c.Capture(capture.NewPlan(r), 0, e, 1, &rules.Scratch{Expr: expr.NewScratch()}, func(it *item.Item) { items = append(items, *it) })
 		if len(items) != 1 {
 			t.Fatalf("got %d items, want 1", len(items))
 		}
@@ -74,10 +76,10 @@ func TestCaptureRedactionJoins(t *testing.T) {
 	how := &schema.Redaction{}
 	how.SetField(schema.UserEmail, schema.Dropped)
 	data := func(email string) string {
-		c := fold.Capturer{Redaction: how}
-		var items []fold.Item
+		c := capture.Capturer{Redaction: how}
+		var items []item.Item
 		e := event(t, map[string]schema.Value{"user.email": schema.StringValue(email)})
-		c.Capture(fold.NewProgram(r), 0, e, 1, &rules.Scratch{Expr: expr.NewScratch()}, func(it *fold.Item) { items = append(items, *it) })
+		c.Capture(capture.NewPlan(r), 0, e, 1, &rules.Scratch{Expr: expr.NewScratch()}, func(it *item.Item) { items = append(items, *it) })
 		return items[0].Data
 	}
 	if a, b := data("ann@example.com"), data("ann@example.com"); a != b || a == "" || strings.Contains(a, "ann") {

@@ -1,4 +1,4 @@
-package fold_test
+package capture_test
 
 import (
 	"fmt"
@@ -9,11 +9,22 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/aidr-engine/aidr/engine/capture"
 	"github.com/aidr-engine/aidr/engine/fold"
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/rules/expr"
 	"github.com/aidr-engine/aidr/schema"
 )
+
+// rule returns a rule of one role and one key field, to be given a kind.
+func rule(kind rules.Kind) *rules.Rule {
+	return &rules.Rule{
+		ID: "test.rule", Version: 3, Title: "Test", Severity: "high", Status: rules.StatusStable, Kind: kind,
+		Key: []schema.Field{schema.AIAgentUID}, GroupBy: []int{0}, GroupFor: time.Hour,
+		Roles: []rules.Role{{Key: []schema.Field{schema.AIAgentUID}}},
+	}
+}
 
 // event returns an event with the fields given by name.
 func event(t testing.TB, fields map[string]schema.Value) *schema.Event {
@@ -32,10 +43,10 @@ func event(t testing.TB, fields map[string]schema.Value) *schema.Event {
 	return e
 }
 
-func capture(t testing.TB, r *rules.Rule, e *schema.Event, roles uint32) (items []fold.Item, missing int) {
+func take(t testing.TB, r *rules.Rule, e *schema.Event, roles uint32) (items []item.Item, missing int) {
 	t.Helper()
-	c := fold.Capturer{Redact: func(s string) string { return strings.ReplaceAll(s, "secret", "[redacted]") }}
-	missing = c.Capture(fold.NewProgram(r), 4, e, roles, &rules.Scratch{Expr: expr.NewScratch()}, func(it *fold.Item) { items = append(items, *it) })
+	c := capture.Capturer{Redact: func(s string) string { return strings.ReplaceAll(s, "secret", "[redacted]") }}
+	missing = c.Capture(capture.NewPlan(r), 4, e, roles, &rules.Scratch{Expr: expr.NewScratch()}, func(it *item.Item) { items = append(items, *it) })
 	return items, missing
 }
 
@@ -46,7 +57,7 @@ func TestCaptureItem(t *testing.T) {
 	e := event(t, map[string]schema.Value{
 		"session.id": schema.StringValue("s1"), "event.id": schema.StringValue("e1"), "event.duration": schema.IntValue(2e9),
 	})
-	items, missing := capture(t, r, e, 1)
+	items, missing := take(t, r, e, 1)
 	if len(items) != 1 || missing != 0 {
 		t.Fatalf("got %d items, %d missing", len(items), missing)
 	}
@@ -67,7 +78,7 @@ func TestCaptureMissing(t *testing.T) {
 		t.Helper()
 		e := event(t, map[string]schema.Value{"gen_ai.tool.name": schema.StringValue("shell")})
 		e.Clear(clear)
-		items, missing := capture(t, r, e, 1)
+		items, missing := take(t, r, e, 1)
 		if len(items) != wantItems || missing != wantMissing {
 			t.Errorf("without %s: got %d items, %d missing, want %d, %d", clear, len(items), missing, wantItems, wantMissing)
 		}
@@ -91,7 +102,7 @@ func TestCaptureKeys(t *testing.T) {
 		key, _ := schema.FieldByName(field)
 		r.Key = []schema.Field{key}
 		r.Roles[0].Key = r.Key
-		items, _ := capture(t, r, event(t, map[string]schema.Value{field: v}), 1)
+		items, _ := take(t, r, event(t, map[string]schema.Value{field: v}), 1)
 		if len(items) != 1 || items[0].Key != want+"\x00\x01" || items[0].Group != items[0].Key {
 			t.Errorf("%s: got %+v, want the key %q", field, items, want)
 		}
@@ -104,7 +115,7 @@ func TestCaptureKeys(t *testing.T) {
 	f("gen_ai.tool.call.arguments", schema.JSONValue(`{"b": 1, "a": [2.0, "<"]}`), `{"a":[2.0,"<"],"b":1}`)
 	f("session.id", schema.StringValue("my secret"), "my [redacted]~b9d1d013f600ec1bf16bae6a3634cad1")
 	long := strings.Repeat("\u00e9", 1000)
-	items, _ := capture(t, func() *rules.Rule {
+	items, _ := take(t, func() *rules.Rule {
 		r := rule(rules.KindNone)
 		r.Key = []schema.Field{schema.SessionID}
 		r.Roles[0].Key = r.Key
@@ -131,7 +142,7 @@ func TestCaptureJoinsRolesOfOneKey(t *testing.T) {
 	f := func(credential string, roles uint32, want string, wantMissing int) {
 		t.Helper()
 		e := event(t, map[string]schema.Value{"credential.uid": schema.StringValue(credential)})
-		items, missing := capture(t, twoSources(), e, roles)
+		items, missing := take(t, twoSources(), e, roles)
 		got := ""
 		for _, it := range items {
 			got += fmt.Sprintf("%s:%b:%d ", strings.TrimSuffix(it.Key, "\x00\x01"), it.Roles, it.Role)
@@ -170,7 +181,7 @@ func TestCaptureEvidence(t *testing.T) {
 		"gen_ai.usage.cost":           schema.DoubleValue(0.5), "event.truncated": schema.BoolValue(true),
 	})
 	e.Raws, e.Tenant = []schema.Value{schema.StringValue("\xff\x1b[2J")}, "acme"
-	items, _ := capture(t, r, e, 1)
+	items, _ := take(t, r, e, 1)
 	f := fold.Late(fold.NewProgram(r), &items[0])
 	if f.Tenant != "acme" || f.AgentUID != "a1" || f.AgentName != "Ann" || f.SessionID != "s1" {
 		t.Errorf("who: got %q %q %q %q", f.Tenant, f.AgentUID, f.AgentName, f.SessionID)
@@ -212,7 +223,7 @@ func TestCaptureEvidenceIsBounded(t *testing.T) {
 			e.SetText(f, strings.Repeat("x", 100_000))
 		}
 	}
-	items, _ := capture(t, r, e, 1)
+	items, _ := take(t, r, e, 1)
 	const texts, values = 10 << 10, 8 << 10
 	if n := len(items[0].Evidence); n < values/2 || n > texts+values+1024 {
 		t.Errorf("the evidence of a large event has %d bytes", n)
@@ -236,7 +247,7 @@ func TestCaptureData(t *testing.T) {
 			"gen_ai.usage.cost": schema.DoubleValue(1.5), "event.outcome": schema.StringValue("failure"),
 			"gen_ai.tool.name": schema.StringValue("secret tool"),
 		})
-		items, _ := capture(t, r, e, 1)
+		items, _ := take(t, r, e, 1)
 		if len(items) != 1 || items[0].Data != want {
 			t.Errorf("got %q, want %q", items[0].Data, want)
 		}
@@ -262,9 +273,9 @@ func TestCaptureAllocates(t *testing.T) {
 			"event.id": schema.StringValue("e1"), "session.id": schema.StringValue("s1"), "gen_ai.tool.name": schema.StringValue("shell"),
 			"credential.uid": schema.StringValue("c1"), "http.response.status_code": schema.IntValue(403),
 		})
-		p, c, s := fold.NewProgram(r), fold.Capturer{Redact: func(s string) string { return s }}, &rules.Scratch{Expr: expr.NewScratch()}
+		p, c, s := capture.NewPlan(r), capture.Capturer{Redact: func(s string) string { return s }}, &rules.Scratch{Expr: expr.NewScratch()}
 		n := 0
-		emit := func(it *fold.Item) { n += len(it.Key) }
+		emit := func(it *item.Item) { n += len(it.Key) }
 		got := testing.AllocsPerRun(10, func() {
 			for range captures {
 				c.Capture(p, 0, e, roles, s, emit)
@@ -285,18 +296,18 @@ func TestCaptureAllocates(t *testing.T) {
 func TestBeginForgetsTheEventBefore(t *testing.T) {
 	r := &rules.Rule{ID: "r", Version: 1, Kind: rules.KindNone, Roles: []rules.Role{{}}, Key: []schema.Field{schema.AIAgentUID}, KeyOptional: true,
 		GroupBy: []int{0}, Mentions: []expr.Mention{{Name: "gen_ai.tool.name", Field: schema.GenAIToolName, Raw: -1}}}
-	p := fold.NewProgram(r)
-	var shared fold.Capturer
+	p := capture.NewPlan(r)
+	var shared capture.Capturer
 	for _, tool := range []string{"one", "two"} {
 		var e schema.Event
 		e.SetTime(schema.Time, 1)
 		e.SetText(schema.AIAgentUID, "agent of "+tool)
 		e.SetText(schema.GenAIToolName, tool)
-		var alone fold.Capturer
-		var got, want fold.Item
-		shared.Begin()
-		shared.Capture(p, 0, &e, 1, nil, func(it *fold.Item) { got = *it })
-		alone.Capture(p, 0, &e, 1, nil, func(it *fold.Item) { want = *it })
+		var alone capture.Capturer
+		var got, want item.Item
+		shared.BeginEvent()
+		shared.Capture(p, 0, &e, 1, nil, func(it *item.Item) { got = *it })
+		alone.Capture(p, 0, &e, 1, nil, func(it *item.Item) { want = *it })
 		if got != want {
 			t.Errorf("after another event %q is captured as %q, alone as %q", tool, got.Evidence, want.Evidence)
 		}
@@ -307,7 +318,7 @@ func TestBeginForgetsTheEventBefore(t *testing.T) {
 func TestCaptureDependsOnTheEventAlone(t *testing.T) {
 	r := mentions(rule(rules.KindDistinct), schema.GenAIToolName, schema.GenAIToolCallArguments)
 	r.Distinct = &rules.Distinct{Of: []schema.Field{schema.SessionID}, Count: 2, Within: time.Hour}
-	p, s := fold.NewProgram(r), &rules.Scratch{Expr: expr.NewScratch()}
+	p, s := capture.NewPlan(r), &rules.Scratch{Expr: expr.NewScratch()}
 	redact := func(s string) string { return strings.ReplaceAll(s, "secret", "[redacted]") }
 	text, object := schema.StringValue, schema.JSONValue
 	values := []schema.Value{
@@ -315,7 +326,7 @@ func TestCaptureDependsOnTheEventAlone(t *testing.T) {
 		object(`{"k":"secret"}`), text(`{"k":"secret"}`), object(`{"k":"secret"}`), text(strings.Repeat("x", 200)), text("a"),
 	}
 	rapid.Check(t, func(rt *rapid.T) {
-		shared := fold.Capturer{Redact: redact}
+		shared := capture.Capturer{Redact: redact}
 		for range rapid.IntRange(1, 30).Draw(rt, "events") {
 			if rapid.IntRange(0, 4).Draw(rt, "batch") == 0 {
 				shared.BeginBatch()
@@ -325,11 +336,11 @@ func TestCaptureDependsOnTheEventAlone(t *testing.T) {
 				e.Set(f, rapid.SampledFrom(values).Draw(rt, "value"))
 			}
 			e.SetText(schema.SessionID, rapid.SampledFrom([]string{"s1", "s2", strings.Repeat("s", 200)}).Draw(rt, "session"))
-			alone := fold.Capturer{Redact: redact}
-			var got, want fold.Item
-			shared.Begin()
-			shared.Capture(p, 0, e, 1, s, func(it *fold.Item) { got = *it })
-			alone.Capture(p, 0, e, 1, s, func(it *fold.Item) { want = *it })
+			alone := capture.Capturer{Redact: redact}
+			var got, want item.Item
+			shared.BeginEvent()
+			shared.Capture(p, 0, e, 1, s, func(it *item.Item) { got = *it })
+			alone.Capture(p, 0, e, 1, s, func(it *item.Item) { want = *it })
 			if got != want || got.Data == "" {
 				rt.Fatalf("after other events it is captured as %+v, alone as %+v", got, want)
 			}
@@ -340,15 +351,15 @@ func TestCaptureDependsOnTheEventAlone(t *testing.T) {
 // What was put into a piece of memory stays as it is, whatever is put there behind it.
 func TestItemsKeepTheirBytes(t *testing.T) {
 	r := mentions(rule(rules.KindNone), schema.GenAIToolName)
-	p, c, s := fold.NewProgram(r), fold.Capturer{}, &rules.Scratch{Expr: expr.NewScratch()}
-	var items []fold.Item
+	p, c, s := capture.NewPlan(r), capture.Capturer{}, &rules.Scratch{Expr: expr.NewScratch()}
+	var items []item.Item
 	tool := func(i int) string { return strings.Repeat("x", i%3000) + strconv.Itoa(i) }
 	for i := range 500 {
 		if i%100 == 0 {
 			c.BeginBatch()
 		}
-		c.Begin()
-		c.Capture(p, 0, event(t, map[string]schema.Value{"gen_ai.tool.name": schema.StringValue(tool(i))}), 1, s, func(it *fold.Item) { items = append(items, *it) })
+		c.BeginEvent()
+		c.Capture(p, 0, event(t, map[string]schema.Value{"gen_ai.tool.name": schema.StringValue(tool(i))}), 1, s, func(it *item.Item) { items = append(items, *it) })
 	}
 	for i, it := range items {
 		if want := tool(i); !strings.Contains(it.Evidence, want[:min(len(want), 1000)]) || len(want) < 1000 && !strings.HasSuffix(it.Evidence, want) {
@@ -360,9 +371,9 @@ func TestItemsKeepTheirBytes(t *testing.T) {
 // A text is redacted the same however often it, and others in its place, came before.
 func TestRedactionIsRemembered(t *testing.T) {
 	r := mentions(rule(rules.KindNone), schema.GenAIToolName)
-	p, s := fold.NewProgram(r), &rules.Scratch{Expr: expr.NewScratch()}
+	p, s := capture.NewPlan(r), &rules.Scratch{Expr: expr.NewScratch()}
 	asked := 0
-	c := fold.Capturer{Redact: func(s string) string {
+	c := capture.Capturer{Redact: func(s string) string {
 		asked++
 		return strings.ReplaceAll(s, "secret", "[redacted]")
 	}}
@@ -373,10 +384,10 @@ func TestRedactionIsRemembered(t *testing.T) {
 		return strings.Repeat("t", i%200) + strconv.Itoa(i)
 	}
 	for i := range 4000 {
-		c.Begin()
+		c.BeginEvent()
 		name := tool(i % 1000)
 		e := event(t, map[string]schema.Value{"gen_ai.tool.name": schema.StringValue(name)})
-		c.Capture(p, 0, e, 1, s, func(it *fold.Item) {
+		c.Capture(p, 0, e, 1, s, func(it *item.Item) {
 			if want := strings.ReplaceAll(name, "secret", "[redacted]"); !strings.HasSuffix(it.Evidence, want) {
 				t.Fatalf("event %d shows %q, want %q at its end", i, it.Evidence, want)
 			}

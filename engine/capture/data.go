@@ -1,0 +1,115 @@
+package capture
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+
+	"github.com/zeebo/xxh3"
+
+	"github.com/aidr-engine/aidr/engine/flat"
+	"github.com/aidr-engine/aidr/engine/item"
+	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+const (
+	// maxComparedText is the size in bytes of one text that a sequence's `where` compares. A longer text is truncated
+	// and ends in a hash of the original, so that equal texts stay equal and different texts different.
+	maxComparedText = 4 << 10
+	// maxNewText is the size in bytes of each text of a value that new_value shows.
+	maxNewText = 256
+	// droppedText replaces a value that new_value would show but that may not be shown.
+	droppedText = "[dropped]"
+)
+
+// appendData appends the values that the rule's kind needs: see Item.Data.
+func (c *Capturer) appendData(dst []byte, p *Plan, e *schema.Event, s *rules.Scratch, roles uint32) []byte {
+	switch r := p.rule; r.Kind {
+	case rules.KindThreshold:
+		return c.appendNumber(dst, r.Threshold, e, s)
+	case rules.KindDistinct:
+		return c.appendValueHash(dst, e, p.values)
+	case rules.KindNewValue:
+		dst = c.appendValueHash(dst, e, p.values)
+		return append(dst, c.valueText(e, p.values)...)
+	case rules.KindSequence:
+		if r.Sequence.Where != nil {
+			return c.appendNeeds(dst, r.Sequence, e, roles)
+		}
+	}
+	return dst
+}
+
+func (c *Capturer) appendNumber(dst []byte, t *rules.Threshold, e *schema.Event, s *rules.Scratch) []byte {
+	switch {
+	case t.Sum != nil:
+		d := decimalOf(e.Value(t.Sum.Of))
+		dst = flat.AppendInt64(dst, d.Hi)
+		return binary.BigEndian.AppendUint64(dst, d.Lo)
+	case t.Ratio != nil:
+		if ok, err := t.Ratio.Of.Eval(e, s.Expr); ok && err == nil {
+			return append(dst, 1)
+		}
+		return append(dst, 0)
+	}
+	return dst
+}
+
+// appendValueHash appends 64 bits that stand for the values, so that State holds no text of them. The hash is SHA-256:
+// the watched agent chooses the values, and with a hash whose collisions are cheap to find it could make many values
+// count as one.
+func (c *Capturer) appendValueHash(dst []byte, e *schema.Event, fields []schema.Field) []byte {
+	c.scratch = c.scratch[:0]
+	for _, f := range fields {
+		c.text = item.AppendValueText(c.text[:0], e.Value(f))
+		c.scratch = item.AppendKeyText(c.scratch, c.text)
+	}
+	cached := c.hashes.entry(xxh3.Hash(c.scratch), len(c.scratch))
+	if cached != nil && contains(cached, c.scratch) {
+		return append(dst, cached.result[:]...)
+	}
+	sum := sha256.Sum256(c.scratch)
+	if cached != nil {
+		set(cached, c.scratch, [item.ValueHashSize]byte(sum[:item.ValueHashSize]))
+	}
+	return append(dst, sum[:item.ValueHashSize]...)
+}
+
+// valueText returns the values as a finding shows them, in scratch.
+func (c *Capturer) valueText(e *schema.Event, fields []schema.Field) []byte {
+	c.scratch = c.scratch[:0]
+	for i, f := range fields {
+		if i > 0 {
+			c.scratch = append(c.scratch, ", "...)
+		}
+		switch v, exposure := e.Value(f), c.Redaction.Field(f); {
+		case exposure == schema.Dropped:
+			c.scratch = append(c.scratch, droppedText...)
+		case v.Text != "" || exposure == schema.Hashed:
+			c.scratch = append(c.scratch, schema.Truncate(c.exposedShort(exposure, v).Text, maxNewText)...)
+		default:
+			c.scratch = item.AppendValueText(c.scratch, v)
+		}
+	}
+	return c.scratch
+}
+
+// appendNeeds appends the values that `where` reads of the steps that the item matches. They are compared and never
+// shown, so a hash replaces a text that may not leave the worker.
+func (c *Capturer) appendNeeds(dst []byte, q *rules.Sequence, e *schema.Event, roles uint32) []byte {
+	needs := q.Where.Needs()
+	for i := range needs {
+		if roles&(1<<needs[i].Step) == 0 {
+			continue
+		}
+		v, exposure := mentioned(e, &needs[i].Mention), c.exposure(&needs[i].Mention)
+		if exposure >= schema.Hashed && v.Text != "" {
+			c.text = item.AppendValueText(c.text[:0], v)
+			v = schema.StringValue(schema.HashText(string(c.text)))
+		} else if text := item.Distinguish(v.Text, maxComparedText, c.redactFor(exposure)); text != v.Text {
+			v = schema.StringValue(text)
+		}
+		dst = schema.AppendValue(dst, v)
+	}
+	return dst
+}

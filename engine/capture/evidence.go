@@ -1,0 +1,181 @@
+package capture
+
+import (
+	"encoding/binary"
+	"encoding/json"
+
+	"github.com/zeebo/xxh3"
+
+	"github.com/aidr-engine/aidr/engine/flat"
+	"github.com/aidr-engine/aidr/engine/item"
+	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+const (
+	// maxEvidenceText is the size in bytes of one text in evidence: a person reads no more of it.
+	maxEvidenceText = 1 << 10
+	// maxEvidenceValues is the size in bytes of all values of one event. State holds up to 5 events for a key, a finding
+	// 8, and the body of a webhook is to stay under 20 KB.
+	maxEvidenceValues = 8 << 10
+)
+
+// exposedValue is a field as evidence shows it.
+type exposedValue struct {
+	text  string // the field's text before redaction; "" if the field was not a text
+	value schema.Value
+}
+
+// appendEvidence appends the flat evidence of the event (item.Evidence). The part that is the same for every rule, and
+// each text that several rules show, are made once per event (see BeginEvent).
+func (c *Capturer) appendEvidence(dst []byte, p *Plan, e *schema.Event) []byte {
+	if len(c.head) == 0 {
+		c.head = c.appendHead(c.head, e)
+	}
+	dst = append(dst, c.head...)
+	dst = binary.BigEndian.AppendUint32(dst, p.tag)
+	limit := len(dst) + maxEvidenceValues
+	for i := range p.rule.Mentions {
+		from := len(dst)
+		m := &p.rule.Mentions[i]
+		if m.Raw < 0 {
+			dst = schema.AppendValue(dst, c.exposedField(e, m.Field))
+		} else {
+			dst = schema.AppendValue(dst, c.exposedShort(c.exposure(m), mentioned(e, m)))
+		}
+		if len(dst) > limit {
+			return dst[:from]
+		}
+	}
+	return dst
+}
+
+// appendHead appends the evidence up to the tag.
+func (c *Capturer) appendHead(dst []byte, e *schema.Event) []byte {
+	c.scratch = item.AppendPosition(c.scratch[:0], e.Pos)
+	dst = flat.AppendText(dst, c.scratch)
+
+	c.scratch = item.AppendSubject(c.scratch[:0], &item.Subject{
+		Tenant:      c.exposedTenant(e.Tenant),
+		AgentUID:    c.exposedField(e, schema.AIAgentUID).Text,
+		AgentName:   c.exposedField(e, schema.AIAgentName).Text,
+		AgentSource: c.exposedField(e, schema.AIAgentUIDSource).Text,
+		SessionID:   c.exposedField(e, schema.SessionID).Text,
+	})
+	dst = flat.AppendText(dst, c.scratch)
+
+	resource := schema.ResourceID
+	if !e.Has(resource) {
+		resource = schema.ResourceName
+	}
+	for _, f := range [...]schema.Field{schema.EventID, schema.EventDataset, schema.EventAction, resource, schema.EventOutcome} {
+		dst = flat.AppendText(dst, c.exposedField(e, f).Text)
+	}
+	return dst
+}
+
+// exposedField returns a field as evidence shows it. It is made once per event, and taken over from an earlier event if
+// the field has the same text.
+func (c *Capturer) exposedField(e *schema.Event, f schema.Field) schema.Value {
+	cached := &c.fields[f]
+	if c.current.Has(f) {
+		return cached.value
+	}
+	c.current.Add(f)
+	v := e.Value(f)
+	switch {
+	case v.Kind != schema.KindString:
+		*cached = exposedValue{value: c.exposedShort(c.Redaction.Field(f), v)}
+	case v.Text != cached.text || v.Text == "":
+		*cached = exposedValue{v.Text, c.exposedShort(c.Redaction.Field(f), v)}
+	}
+	return cached.value
+}
+
+// exposedTenant returns the tenant as evidence shows it.
+func (c *Capturer) exposedTenant(tenant string) string {
+	return schema.Truncate(schema.Redacted.Expose(tenant, c.redactFor(schema.Redacted)), maxEvidenceText)
+}
+
+// exposedShort returns a value as evidence shows it: exposed, and truncated to maxEvidenceText.
+func (c *Capturer) exposedShort(x schema.Exposure, v schema.Value) schema.Value {
+	if x == schema.Redacted && v.Kind == schema.KindString && v.Text != "" && c.Redact != nil { // the usual case
+		v.Text = schema.Truncate(c.redact(v.Text), maxEvidenceText)
+		return v
+	}
+	v = Exposed(x, v, c.redactFor(x))
+	if len(v.Text) > maxEvidenceText {
+		v.Text = schema.Truncate(v.Text, maxEvidenceText)
+		v = asText(v)
+	}
+	return v
+}
+
+// Exposed returns the part of a value that may leave the worker; it is absent if nothing may. secrets removes the
+// credentials from a text. A hashed value becomes a text.
+func Exposed(x schema.Exposure, v schema.Value, secrets func(string) string) schema.Value {
+	switch {
+	case x == schema.Dropped || !v.Present():
+		return schema.Value{}
+	case x == schema.Hashed:
+		return schema.StringValue(schema.HashText(string(item.AppendValueText(nil, v))))
+	case v.Text == "":
+		return v
+	}
+	original := v.Text
+	if v.Text = x.Expose(v.Text, secrets); v.Text != original {
+		v = asText(v)
+	}
+	return v
+}
+
+// asText turns a JSON value that redaction or truncation left invalid into a string value.
+func asText(v schema.Value) schema.Value {
+	if v.Kind != schema.KindString && !json.Valid([]byte(v.Text)) {
+		v.Kind = schema.KindString
+	}
+	return v
+}
+
+// mentioned returns the event's value of a mentioned field or raw path.
+func mentioned(e *schema.Event, m *expr.Mention) schema.Value {
+	if m.Raw < 0 {
+		return e.Value(m.Field)
+	}
+	if m.Raw < len(e.Raws) {
+		return e.Raws[m.Raw]
+	}
+	return schema.Value{}
+}
+
+// exposure returns how much of a mentioned field or raw path may be shown.
+func (c *Capturer) exposure(m *expr.Mention) schema.Exposure {
+	if m.Raw < 0 {
+		return c.Redaction.Field(m.Field)
+	}
+	if m.Raw < len(c.Raws) {
+		return c.Raws[m.Raw]
+	}
+	return schema.Redacted
+}
+
+// redactFor returns the function that removes credentials from a text; nil if they are kept.
+func (c *Capturer) redactFor(x schema.Exposure) func(string) string {
+	if x == schema.Kept || c.Redact == nil {
+		return nil
+	}
+	return c.redact
+}
+
+// redact is Redact with a memo of the texts that it leaves unchanged.
+func (c *Capturer) redact(text string) string {
+	e := c.clean.entry(xxh3.HashString(text), len(text))
+	if e != nil && contains(e, text) {
+		return text
+	}
+	redacted := c.Redact(text)
+	if e != nil && redacted == text {
+		set(e, text, struct{}{})
+	}
+	return redacted
+}

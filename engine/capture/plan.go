@@ -1,0 +1,42 @@
+package capture
+
+import (
+	"github.com/aidr-engine/aidr/engine/item"
+	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// Plan is what capturing needs of one rule. It is immutable and shared by all workers.
+type Plan struct {
+	rule       *rules.Rule
+	wholeGroup bool           // the group key is the whole key
+	values     []schema.Field // the fields whose values the kind compares: `of`
+	tag        uint32         // item.MentionsTag of the rule's Mentions
+}
+
+// NewPlan prepares a rule.
+func NewPlan(r *rules.Rule) *Plan {
+	p := &Plan{rule: r, wholeGroup: len(r.GroupBy) == len(r.Key)}
+	var names []string
+	for i := range r.Mentions {
+		names = append(names, r.Mentions[i].Name)
+	}
+	p.tag = item.MentionsTag(names)
+	switch r.Kind {
+	case rules.KindDistinct:
+		p.values = r.Distinct.Of
+	case rules.KindNewValue:
+		p.values = r.NewValue.Of
+	}
+	return p
+}
+
+// hasValues reports whether the event has all fields whose values the kind compares.
+func (p *Plan) hasValues(e *schema.Event) bool {
+	for _, f := range p.values {
+		if !e.Has(f) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,164 @@
+// Package item holds the Item, one matched event for one rule: what a worker captures of the event and a cell folds.
+// It defines the total order of items, the form of their keys (key.go) and their flat forms, so that capturing and
+// folding share these and nothing else.
+package item
+
+import (
+	"bytes"
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"strings"
+
+	"github.com/aidr-engine/aidr/engine/flat"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// Item is one matched event for one rule. Its strings share one allocation with those of the items captured next to it,
+// so whatever outlives the item keeps copies.
+//
+// The items of a rule are ordered by (Time, Role, ID). Items equal in these are ordered by their other fields, so that
+// the order never depends on arrival.
+type Item struct {
+	Rule  int    // index in the Set; the store has the rule's id instead
+	Group string // key form of the values of group.by; the cell's owner is (rule, Group)
+	Key   string // key form of the values of by
+	Time  int64  // the event's end, ns
+	Role  uint16 // the smallest Order of the matched roles
+	// Counted reports whether ID is derived from an id of the producer. Two counted items of one Key, Time and ID are
+	// copies of one event, of which only one is folded: see StandsBefore.
+	Counted bool
+	Roles   uint32 // bit i: the event matched Rule.Roles[i]
+	ID      schema.ID
+	// Data holds the captured values that the rule's kind needs:
+	//   none, threshold with count   nothing
+	//   threshold with sum           the number in units of 10^-9: Hi, Lo, each 8 bytes big-endian
+	//   threshold with ratio         one byte, 1 if `of` is true
+	//   distinct                     ValueHashSize bytes: the beginning of SHA-256 over the values of `of` in key form
+	//   new_value                    the same, then the values as text to be shown
+	//   sequence                     for each of Where.Needs whose step the item matches, a flat value (schema.AppendValue)
+	Data     string
+	Evidence string // the redacted part of the event that a finding shows, flat (evidence.go)
+}
+
+// ValueHashSize is the size in bytes of the hash that stands for the values of `of` in the Data of a distinct or a
+// new_value rule.
+const ValueHashSize = 8
+
+// MaxSummand is the largest number that one item adds to a sum, in whole units; a larger number counts as MaxSummand.
+// It keeps a sum of 2^34 items within 128 bits.
+const MaxSummand = 1 << 62
+
+// Compare compares two items of a rule in their total order.
+func (it *Item) Compare(o *Item) int {
+	if c := it.CompareEvent(o); c != 0 {
+		return c
+	}
+	if c := strings.Compare(it.Key, o.Key); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(it.Roles, o.Roles); c != 0 {
+		return c
+	}
+	if c := strings.Compare(it.Data, o.Data); c != 0 {
+		return c
+	}
+	if c := strings.Compare(it.Evidence, o.Evidence); c != 0 || it.Counted == o.Counted {
+		return c
+	}
+	if it.Counted {
+		return 1
+	}
+	return -1
+}
+
+// CompareEvent compares Time, Role and ID only.
+func (it *Item) CompareEvent(o *Item) int {
+	if c := cmp.Compare(it.Time, o.Time); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(it.Role, o.Role); c != 0 {
+		return c
+	}
+	return bytes.Compare(it.ID[:], o.ID[:])
+}
+
+// StandsBefore reports whether it, rather than its copy o, is the one to be folded: the copy with the smaller hash of
+// its contents. If the hashes are equal, the copies differ in their positions only, and the order decides.
+func (it *Item) StandsBefore(o *Item) bool {
+	a, b := it.contentHash(), o.contentHash()
+	if c := bytes.Compare(a[:], b[:]); c != 0 {
+		return c < 0
+	}
+	return it.Compare(o) < 0
+}
+
+// contentHash returns a hash of the item's roles, data and evidence without the position in it. It is SHA-256 because
+// finding a record with a smaller hash than an honest record must not be easy.
+func (it *Item) contentHash() [sha256.Size]byte {
+	b := binary.BigEndian.AppendUint32(nil, it.Roles)
+	b = flat.AppendText(b, it.Data)
+	b = append(b, withoutPosition(it.Evidence)...)
+	return sha256.Sum256(b)
+}
+
+// The flags of an item's flat form; part of the format.
+const (
+	flagCounted  = 1 << 0
+	flagOwnGroup = 1 << 1 // Group differs from Key and is written
+)
+
+// Append appends the item's flat form, without Rule; Read reads it.
+//
+//	flags     1 byte
+//	time      8 bytes big-endian
+//	role      uvarint
+//	roles     uvarint
+//	id        16 bytes
+//	key, data, evidence and, with flagOwnGroup, group: each uvarint length and bytes
+func Append(dst []byte, it *Item) []byte {
+	var flags byte
+	if it.Counted {
+		flags |= flagCounted
+	}
+	if it.Group != it.Key {
+		flags |= flagOwnGroup
+	}
+	dst = append(dst, flags)
+	dst = flat.AppendInt64(dst, it.Time)
+	dst = binary.AppendUvarint(dst, uint64(it.Role))
+	dst = binary.AppendUvarint(dst, uint64(it.Roles))
+	dst = append(dst, it.ID[:]...)
+	dst = flat.AppendText(dst, it.Key)
+	dst = flat.AppendText(dst, it.Data)
+	dst = flat.AppendText(dst, it.Evidence)
+	if flags&flagOwnGroup != 0 {
+		dst = flat.AppendText(dst, it.Group)
+	}
+	return dst
+}
+
+// Read reads one item from the front of src; ok is false if src is damaged. The item owns its strings.
+func Read(src []byte) (it Item, rest []byte, ok bool) {
+	r := flat.NewReader(src)
+	flags := r.Byte()
+	it.Time = r.Int64()
+	role, roles := r.Uvarint(), r.Uvarint()
+	it.ID = r.ID()
+	key, data, evidence := r.Text(), r.Text(), r.Text()
+	var group []byte
+	if flags&flagOwnGroup != 0 {
+		group = r.Text()
+	}
+	if r.Bad() || flags&^(flagCounted|flagOwnGroup) != 0 || role > 1<<16-1 || roles > 1<<32-1 {
+		return Item{}, src, false
+	}
+	it.Counted = flags&flagCounted != 0
+	it.Role, it.Roles = uint16(role), uint32(roles)
+	it.Key, it.Data, it.Evidence = string(key), string(data), string(evidence)
+	it.Group = it.Key
+	if flags&flagOwnGroup != 0 {
+		it.Group = string(group)
+	}
+	return it, r.Rest(), true
+}
