@@ -1,54 +1,49 @@
-// Package schema holds what every other package speaks of: the normalised event with its fields, and the finding.
-//
-// The table of fields is field.tsv; field.go and FIELDS.md are generated from it. An event is a fixed array of typed
-// slots addressed by Field. A worker fills one Event over and over again, so an event, and every text that it gives
-// out, is valid until the next Reset; what outlives it is copied.
 package schema
 
-// Position says where a record was read. It never reaches an id or an order, only evidence.
+// Position is the place where a record was read. It is shown as evidence; no id and no order depends on it.
 type Position struct {
-	Topic     string // Kafka topic, or the file's name
+	Topic     string // Kafka topic, or name of the file
 	Partition int32
-	Offset    int64 // Kafka offset, or the byte offset in the file
-	Index     int   // place of the innermost element in the record, from 0
+	Offset    int64 // Kafka offset, or byte offset in the file
+	Index     int   // number of the innermost element in the record, from 0
 }
 
-// Event is one normalised record, or the part of a record that is one activity.
-// It is owned by one worker and used again for the next record. The zero Event is empty and ready.
+// Event is one normalised activity: a record, or the part of a record that is one activity.
+// It belongs to one worker, which uses it again for the next record. The zero Event is empty and ready to use.
 type Event struct {
 	slots   [NumFields]Value
 	present FieldSet
 
-	// Raws holds the original record's values at the paths of Wanted.Raw, by place; missing and null are absent.
-	// Numbers are KindInt where they are integers of 64 bits, else KindDouble; objects and arrays are KindJSON.
+	// Raws holds the values of the original record at the paths of Wanted.Raw, in the same order; a missing value and null
+	// are absent. A number is KindInt if it is an integer of 64 bits, else KindDouble. Objects and arrays are KindJSON.
 	Raws []Value
 
-	// Record is the innermost peeled element as it stood: what the identity is made of.
+	// Record is the unchanged text of the innermost element; the identity is the hash of it.
 	Record string
-	// Place is the event's place among those of its producer's id (else of its record), from 0.
+	// Place numbers the events of one producer's id, or without such an id those of one record, from 0.
 	Place uint32
-	// Given is an identity that the record itself states (format aidr only), else zero.
+	// Given is the identity that the record itself states. It is zero in every format but aidr.
 	Given ID
-	// Tenant is the source's tenant, "" for none.
+	// Tenant is the tenant of the source, or "".
 	Tenant string
-	// Pos is where the record was read.
+	// Pos is the position of the record.
 	Pos Position
 }
 
-// Reset empties the event. It keeps the Raws' storage.
+// Reset empties the event. It keeps the storage of Raws.
 func (e *Event) Reset() {
 	e.present = FieldSet{}
 	e.Raws = e.Raws[:0]
 	e.Record, e.Place, e.Given, e.Tenant, e.Pos = "", 0, ID{}, "", Position{}
 }
 
-// Has says whether the field is present.
+// Has reports whether the field is present.
 func (e *Event) Has(f Field) bool { return e.present.Has(f) }
 
 // Present returns the set of fields that are present.
 func (e *Event) Present() FieldSet { return e.present }
 
-// Value returns the field's value, absent where it is not present.
+// Value returns the value of a field, or the absent Value if the field is not present.
 func (e *Event) Value(f Field) Value {
 	if !e.Has(f) {
 		return Value{}
@@ -56,7 +51,7 @@ func (e *Event) Value(f Field) Value {
 	return e.slots[f]
 }
 
-// Text returns the text of a string, JSON or list field, "" where it is absent.
+// Text returns the text of a string, JSON or list field, or "" if the field is not present.
 func (e *Event) Text(f Field) string {
 	if !e.Has(f) {
 		return ""
@@ -64,7 +59,7 @@ func (e *Event) Text(f Field) string {
 	return e.slots[f].Text
 }
 
-// Int returns an int, bool or timestamp field, 0 where it is absent.
+// Int returns the number in an int, bool or timestamp field, or 0 if the field is not present.
 func (e *Event) Int(f Field) int64 {
 	if !e.Has(f) {
 		return 0
@@ -72,7 +67,7 @@ func (e *Event) Int(f Field) int64 {
 	return int64(e.slots[f].Num)
 }
 
-// Double returns a double field, 0 where it is absent.
+// Double returns the number in a double field, or 0 if the field is not present.
 func (e *Event) Double(f Field) float64 {
 	if !e.Has(f) {
 		return 0
@@ -80,7 +75,7 @@ func (e *Event) Double(f Field) float64 {
 	return e.slots[f].Double()
 }
 
-// Set stores a value; an absent value and an empty string clear the field, because absent means absent.
+// Set stores a value. An absent value and an empty string clear the field, because absent means absent.
 func (e *Event) Set(f Field, v Value) {
 	if v.Kind == KindAbsent || (v.Kind == KindString && v.Text == "") {
 		e.Clear(f)
@@ -90,7 +85,7 @@ func (e *Event) Set(f Field, v Value) {
 	e.present.Add(f)
 }
 
-// SetText stores a string; "" clears the field.
+// SetText stores a string. An empty string clears the field.
 func (e *Event) SetText(f Field, s string) {
 	if s == "" {
 		e.Clear(f)
@@ -106,36 +101,34 @@ func (e *Event) SetInt(f Field, n int64) {
 	e.present.Add(f)
 }
 
-// SetTime stores a timestamp in ns since the epoch.
+// SetTime stores a timestamp, in nanoseconds since 1970-01-01T00:00:00Z.
 func (e *Event) SetTime(f Field, ns int64) { e.Set(f, TimestampValue(ns)) }
 
 // Clear makes the field absent.
 func (e *Event) Clear(f Field) { e.present.Remove(f) }
 
-// ClearAll makes the fields of a set absent.
+// ClearAll makes every field of the set absent.
 func (e *Event) ClearAll(s *FieldSet) {
 	for i := range s {
 		e.present[i] &^= s[i]
 	}
 }
 
-// End is the instant at which the activity was over: time + duration, a negative duration counting as 0. It is the
-// time that the engine orders by. Without a time it is 0 and ok is false.
+// End returns the instant at which the activity was over, by which the engine orders events: time + event.duration, in
+// nanoseconds since 1970-01-01T00:00:00Z. A negative duration counts as 0, and so does one with which the sum would not
+// fit. If the event has no time, End returns 0 and false.
 func (e *Event) End() (ns int64, ok bool) {
 	if !e.Has(Time) {
 		return 0, false
 	}
 	ns = int64(e.slots[Time].Num)
-	if d := e.Int(EventDuration); d > 0 && ns <= maxInstant-d {
+	if d := e.Int(EventDuration); d > 0 && ns <= int64(MaxInstant)-d {
 		ns += d
 	}
 	return ns, true
 }
 
-// maxInstant is the largest time in ns, 2262-04-11.
-const maxInstant = 1<<63 - 1
-
-// Wanted says what decode extracts: more is never needed, less never wrong.
+// Wanted lists the parts of a record that have to be extracted. Decoding may extract more.
 type Wanted struct {
 	Fields FieldSet
 	Raw    [][]string // paths of raw.<path>, each a list of keys; Event.Raws has the same order

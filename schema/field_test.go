@@ -39,7 +39,7 @@ var initialisms = map[string]string{
 	"as": "AS", "iso": "ISO", "uri": "URI", "gen": "Gen", "raw": "Raw",
 }
 
-// goName turns a dotted name into the constant's name: gen_ai.tool.name -> GenAIToolName.
+// goName returns the name of the constant for a dotted name: GenAIToolName for gen_ai.tool.name.
 func goName(name string) string {
 	var b strings.Builder
 	for _, part := range strings.FieldsFunc(name, func(r rune) bool { return r == '.' || r == '_' }) {
@@ -53,13 +53,14 @@ func goName(name string) string {
 }
 
 func generateGo(rows []fieldRow) []byte {
-	types := map[string]string{
+	typeNames := map[string]string{
 		"string": "TypeString", "int": "TypeInt", "double": "TypeDouble", "bool": "TypeBool",
 		"timestamp": "TypeTimestamp", "dyn": "TypeDyn", "list": "TypeList",
 	}
 	var b bytes.Buffer
-	b.WriteString("// Code generated from field.tsv by go test ./schema -run TestFieldsAreCurrent -update; DO NOT EDIT.\n\npackage schema\n\n")
-	b.WriteString("// The fields of an event, in the order of the table. The numbers are not stored anywhere: names are.\nconst (\n")
+	b.WriteString("// Code generated from field.tsv by go test ./schema -run TestFieldsAreCurrent -update; DO NOT EDIT.\n\n")
+	b.WriteString("package schema\n\n")
+	b.WriteString("// The fields of an event, in the order of the table. Numbers are never stored; names are.\nconst (\n")
 	for i, r := range rows {
 		kind := ""
 		if i == 0 {
@@ -69,7 +70,8 @@ func generateGo(rows []fieldRow) []byte {
 	}
 	fmt.Fprintf(&b, ")\n\n// NumFields is the number of fields.\nconst NumFields = %d\n\nvar fieldInfo = [NumFields]FieldInfo{\n", len(rows))
 	for _, r := range rows {
-		fmt.Fprintf(&b, "\t%s: {Name: %q, Type: %s, Doc: %q, OCSF: %q, ECS: %q, OTel: %q},\n", goName(r.name), r.name, types[r.typ], r.doc, r.ocsf, r.ecs, r.otel)
+		fmt.Fprintf(&b, "\t%s: {\n\t\tName: %q, Type: %s,\n\t\tDoc: %q,\n", goName(r.name), r.name, typeNames[r.typ], r.doc)
+		fmt.Fprintf(&b, "\t\tOCSF: %q, ECS: %q, OTel: %q,\n\t},\n", r.ocsf, r.ecs, r.otel)
 	}
 	b.WriteString("}\n")
 	out, err := format.Source(b.Bytes())
@@ -81,7 +83,8 @@ func generateGo(rows []fieldRow) []byte {
 
 func generateMarkdown(rows []fieldRow) []byte {
 	var b bytes.Buffer
-	b.WriteString("# The normalised event\n\nGenerated from `field.tsv`. Durations are nanoseconds, sizes are bytes, times are UTC. A field that a record does not have is absent.\n\n")
+	b.WriteString("# The normalised event\n\nGenerated from `field.tsv`. Durations are nanoseconds, sizes are bytes, times are UTC. ")
+	b.WriteString("A field that a record does not have is absent.\n\n")
 	b.WriteString("| field | type | meaning | OCSF 1.9-dev | ECS | OpenTelemetry |\n|---|---|---|---|---|---|\n")
 	dash := func(s string) string {
 		if s == "" {
@@ -108,15 +111,16 @@ func TestFieldsAreCurrent(t *testing.T) {
 			t.Fatal(err)
 		}
 		if !bytes.Equal(got, want) {
-			t.Errorf("%s is not what field.tsv generates: run go test ./schema -run TestFieldsAreCurrent -update", file)
+			t.Errorf("%s does not match field.tsv: run go test ./schema -run TestFieldsAreCurrent -update", file)
 		}
 	}
 }
 
-// CEL resolves the longest name first, so a name that were a prefix of another would shadow it; and a name
-// that begins with a reserved word would not parse.
+// TestFieldNamesSuitCEL checks that no name is a dotted prefix of another, which CEL would shadow because it resolves the
+// longest name first, and that no name begins with a reserved word, which CEL would not parse.
 func TestFieldNamesSuitCEL(t *testing.T) {
-	reserved := strings.Fields("as break const continue else false for function if import in let loop package namespace null return true var void while raw lists agent")
+	reserved := strings.Fields("as break const continue else false for function if import in let loop package namespace null return " +
+		"true var void while raw lists agent")
 	rows := readFieldRows(t)
 	for _, a := range rows {
 		for _, b := range rows {

@@ -2,28 +2,27 @@ package schema
 
 import "math/bits"
 
-// A Field is the number of one field of the event; its name is what is written anywhere.
+// Field is the number of a field of the event. Numbers may change between versions, so files and stores hold the name.
 type Field uint8
 
-// FieldInfo is a row of the table in field.tsv, from which the constants, FIELDS.md, the CEL declarations and
-// the column comments come.
+// FieldInfo is one row of field.tsv, the table from which the constants, FIELDS.md and the CEL declarations are made.
 type FieldInfo struct {
 	Name string // dotted, as in JSON and CEL
 	Type Type
-	Doc  string
-	OCSF string // nearest attribute, "" where there is none
+	Doc  string // one or two sentences
+	OCSF string // nearest attribute in that standard, or ""
 	ECS  string
 	OTel string
 }
 
-// Info returns the field's row.
+// Info returns the row of the field.
 func (f Field) Info() FieldInfo { return fieldInfo[f] }
 
-// String returns the field's dotted name.
+// String returns the dotted name of the field.
 func (f Field) String() string { return fieldInfo[f].Name }
 
-// Visible says whether rules may name the field. Where and when a record was read is hidden from them, or
-// findings would depend on it.
+// Visible reports whether rules may name the field. The time and the position at which a record was read are hidden,
+// because findings must not depend on them.
 func (f Field) Visible() bool { return f != EventIngested && f != EventRawRef }
 
 var fieldByName = func() map[string]Field {
@@ -34,25 +33,32 @@ var fieldByName = func() map[string]Field {
 	return m
 }()
 
-// FieldByName finds a field by its dotted name.
+// FieldByName returns the field with a dotted name, and whether there is such a field.
 func FieldByName(name string) (Field, bool) {
 	f, ok := fieldByName[name]
 	return f, ok
 }
 
-// A FieldSet is a set of fields.
+// FieldSet is a set of fields, one bit for each. The zero FieldSet is empty.
 type FieldSet [(NumFields + 63) / 64]uint64
 
-func (s *FieldSet) Add(f Field)      { s[f>>6] |= 1 << (f & 63) }
-func (s *FieldSet) Remove(f Field)   { s[f>>6] &^= 1 << (f & 63) }
+// Add adds a field.
+func (s *FieldSet) Add(f Field) { s[f>>6] |= 1 << (f & 63) }
+
+// Remove removes a field.
+func (s *FieldSet) Remove(f Field) { s[f>>6] &^= 1 << (f & 63) }
+
+// Has reports whether a field is in the set.
 func (s *FieldSet) Has(f Field) bool { return s[f>>6]&(1<<(f&63)) != 0 }
+
+// Union adds the fields of another set.
 func (s *FieldSet) Union(o FieldSet) {
 	for i := range s {
 		s[i] |= o[i]
 	}
 }
 
-// All calls yield with each field of the set in the order of the table.
+// All is an iterator over the fields of the set, in the order of the table.
 func (s FieldSet) All(yield func(Field) bool) {
 	for i, w := range s {
 		for ; w != 0; w &= w - 1 {
@@ -63,7 +69,7 @@ func (s FieldSet) All(yield func(Field) bool) {
 	}
 }
 
-// Fields is the set of these fields.
+// Fields returns the set of the listed fields.
 func Fields(list ...Field) (s FieldSet) {
 	for _, f := range list {
 		s.Add(f)
@@ -71,7 +77,7 @@ func Fields(list ...Field) (s FieldSet) {
 	return s
 }
 
-// AllFields is the set of every field.
+// AllFields returns the set of all fields.
 func AllFields() (s FieldSet) {
 	for f := range Field(NumFields) {
 		s.Add(f)

@@ -2,20 +2,20 @@ package schema
 
 import "encoding/json"
 
-// Status is where a finding stands. It says nothing about what people think of it.
+// Status is the stage of a finding in its life. It is not a judgement of the finding by people.
 type Status string
 
 const (
 	StatusOpen      Status = "open"      // its group may still change
-	StatusSettled   Status = "settled"   // its group is over: nothing more will change it
-	StatusWithdrawn Status = "withdrawn" // a straggler showed it wrong
+	StatusSettled   Status = "settled"   // its group is over, so it does not change again
+	StatusWithdrawn Status = "withdrawn" // a record that arrived out of order showed that it was wrong
 )
 
-// Finding is the verdict: the triggers of one key in one group. Its JSON names are a contract with webhooks, SQL and
-// `aidr replay`; fields are added, never renamed. All text in it is redacted where it was captured.
+// Finding is the verdict of a rule on the triggers of one key in one group. Its JSON names are a contract with webhooks,
+// SQL and `aidr replay`: fields are added, never renamed. All text in it was redacted when it was captured.
 type Finding struct {
 	ID           ID                `json:"id"`
-	Revision     uint64            `json:"revision,omitempty"` // grows by one per change that a checkpoint holds
+	Revision     uint64            `json:"revision,omitempty"` // grows by one with each change that a checkpoint contains
 	Status       Status            `json:"status"`
 	RuleID       string            `json:"rule_id"`
 	RuleVersion  int               `json:"rule_version"`
@@ -34,10 +34,10 @@ type Finding struct {
 	GroupStart   Instant           `json:"group_start"`
 	FirstSeen    Instant           `json:"first_seen"`
 	LastSeen     Instant           `json:"last_seen"`
-	DetectedAt   *Instant          `json:"detected_at,omitempty"` // wall clock of the first emission
+	DetectedAt   *Instant          `json:"detected_at,omitempty"` // by the wall clock, when it was first emitted
 	Count        int64             `json:"count"`
-	Value        json.Number       `json:"value,omitempty"`     // the highest that a trigger saw
-	Threshold    json.Number       `json:"threshold,omitempty"` // what was crossed
+	Value        json.Number       `json:"value,omitempty"`     // the highest value of a trigger
+	Threshold    json.Number       `json:"threshold,omitempty"` // the limit that the value reached
 	Baseline     json.RawMessage   `json:"baseline,omitempty"`
 	Late         bool              `json:"late,omitempty"`
 	WarmingUntil *Instant          `json:"warming_until,omitempty"`
@@ -47,7 +47,7 @@ type Finding struct {
 	Response     []Response        `json:"response,omitempty"`
 }
 
-// Evidence is one event behind a finding.
+// Evidence is one of the events that a finding is based on.
 type Evidence struct {
 	EventID   string         `json:"event_id,omitempty"`
 	Identity  ID             `json:"identity"`
@@ -60,25 +60,16 @@ type Evidence struct {
 	Action    string         `json:"action,omitempty"`
 	Resource  string         `json:"resource,omitempty"`
 	Outcome   string         `json:"outcome,omitempty"`
-	Step      string         `json:"step,omitempty"`   // of a sequence
+	Step      string         `json:"step,omitempty"`   // step of a sequence
 	Fields    map[string]any `json:"fields,omitempty"` // the fields that the rule mentions
 }
 
-// Response is one action that the rule asks for.
+// Response is one action that a rule requests for its findings.
 type Response struct {
 	Action string `json:"action"`           // notify or contain
-	Target string `json:"target,omitempty"` // the endpoint's name, or the scope
+	Target string `json:"target,omitempty"` // name of the endpoint, or scope of the containment
 	State  string `json:"state,omitempty"`
 	Mode   string `json:"mode,omitempty"` // monitor or enforce
 	TTL    string `json:"ttl,omitempty"`
-	Result string `json:"result"` // what became of it
-}
-
-// MarshalText renders the id for JSON.
-func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
-
-// UnmarshalText reads the id.
-func (id *ID) UnmarshalText(b []byte) (err error) {
-	*id, err = ParseID(string(b))
-	return err
+	Result string `json:"result"` // outcome of the action
 }

@@ -7,13 +7,13 @@ import (
 	"errors"
 )
 
-// ID is a 128-bit identity: of an event, or of a finding. As text it is a UUID's form.
+// ID is the 128-bit identity of an event or of a finding. Its text has the form of a UUID.
 type ID [16]byte
 
-// IsZero says that there is no identity.
+// IsZero reports whether the identity is missing.
 func (id ID) IsZero() bool { return id == ID{} }
 
-// String renders the id as 8-4-4-4-12 hex digits.
+// String returns the id as hex digits in groups of 8-4-4-4-12.
 func (id ID) String() string {
 	var b [36]byte
 	hex.Encode(b[0:8], id[0:4])
@@ -25,7 +25,7 @@ func (id ID) String() string {
 	return string(b[:])
 }
 
-// ParseID reads what String writes.
+// ParseID parses the form that String returns.
 func ParseID(s string) (id ID, err error) {
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {
 		return ID{}, errors.New("not of the form 8-4-4-4-12 hex digits")
@@ -34,11 +34,24 @@ func ParseID(s string) (id ID, err error) {
 	return id, err
 }
 
-// Identity returns the event's identity: the first 128 bits of SHA-256 over dataset, 0x00, 'i' where there is a
-// producer's id or 'r' where not, Place as a big-endian u32, and the id or the record's bytes. It depends on nothing
-// but the record, and on whose it is: a tenant's is the first 128 bits of SHA-256 over 0x00, the tenant's length as a
-// big-endian u32, the tenant, and the identity that it would have without one. (A dataset is never empty, so no other
-// identity's hash begins with 0x00.) It is computed for items only: it costs a hash of the record.
+// MarshalText implements encoding.TextMarshaler, which JSON uses.
+func (id ID) MarshalText() ([]byte, error) { return []byte(id.String()), nil }
+
+// UnmarshalText implements encoding.TextUnmarshaler, which JSON uses.
+func (id *ID) UnmarshalText(b []byte) (err error) {
+	*id, err = ParseID(string(b))
+	return err
+}
+
+// Identity returns the identity of the event: the first 128 bits of SHA-256 over the dataset, 0x00, 'i' if the event has
+// a producer's id or else 'r', Place as a big-endian uint32, and the id or the bytes of the record. It depends on nothing
+// but the record and its tenant.
+//
+// The identity of a tenant's event is the first 128 bits of SHA-256 over 0x00, the length of the tenant as a big-endian
+// uint32, the tenant, and the identity that the event would have without a tenant. No other hashed text begins with 0x00,
+// because a dataset is never empty.
+//
+// Identity is computed only for events that match a rule, because it costs a hash of the record.
 func (e *Event) Identity() ID {
 	id := e.Given
 	if id.IsZero() {
@@ -47,8 +60,8 @@ func (e *Event) Identity() ID {
 	if e.Tenant == "" {
 		return id
 	}
-	var room [128]byte // enough for the names that tenants have, so that it stays on the stack
-	b := binary.BigEndian.AppendUint32(append(room[:0], 0), uint32(len(e.Tenant)))
+	var buf [128]byte // enough for the usual name of a tenant, so that it stays on the stack
+	b := binary.BigEndian.AppendUint32(append(buf[:0], 0), uint32(len(e.Tenant)))
 	b = append(append(b, e.Tenant...), id[:]...)
 	sum := sha256.Sum256(b)
 	copy(id[:], sum[:])
@@ -60,10 +73,10 @@ func (e *Event) recordIdentity() (id ID) {
 	if e.Has(EventID) {
 		kind, text = 'i', e.Text(EventID)
 	}
-	var room [256]byte // enough for what has a producer's id: hashed in one piece, on the stack
-	b := append(append(room[:0], e.Text(EventDataset)...), 0, kind)
+	var buf [256]byte // enough for the usual producer's id, which is then hashed in one piece, on the stack
+	b := append(append(buf[:0], e.Text(EventDataset)...), 0, kind)
 	b = binary.BigEndian.AppendUint32(b, e.Place)
-	if len(text) <= len(room)-len(b) {
+	if len(text) <= len(buf)-len(b) {
 		sum := sha256.Sum256(append(b, text...))
 		copy(id[:], sum[:])
 		return id
@@ -76,5 +89,6 @@ func (e *Event) recordIdentity() (id ID) {
 	return id
 }
 
-// Counted says whether the identity stands on a producer's id, so that two events with it and one time are one.
+// Counted reports whether the identity is based on a producer's id or given by the record. Two events of one instant that
+// share such an identity are one event.
 func (e *Event) Counted() bool { return e.Has(EventID) || !e.Given.IsZero() }

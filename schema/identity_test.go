@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestTenantIdentity spells out what a tenant's identity is made of.
+// TestTenantIdentity computes the identity of a tenant's event from its definition.
 func TestTenantIdentity(t *testing.T) {
 	e := &Event{Record: `{"a":1}`}
 	e.SetText(EventDataset, "litellm")
@@ -32,7 +32,8 @@ func TestTenantIdentity(t *testing.T) {
 	}
 }
 
-// TestIdentityIsItsDefinition: whatever the length of what it is made of.
+// TestIdentityIsItsDefinition computes identities from the definition, for ids and records of every length around the size
+// of the buffer on the stack.
 func TestIdentityIsItsDefinition(t *testing.T) {
 	for _, given := range []bool{true, false} {
 		for n := range 300 {

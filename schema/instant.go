@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// Instant is an event time in nanoseconds since 1970-01-01T00:00:00Z; in JSON it is RFC 3339 in UTC.
+// Instant is an event time in nanoseconds since 1970-01-01T00:00:00Z. Its JSON form is RFC 3339 in UTC.
 //
-// The arithmetic saturates: a hostile time stays at the ends of the range and never wraps around.
+// The arithmetic saturates: a hostile time stops at an end of the range instead of wrapping around.
 type Instant int64
 
 const (
@@ -18,7 +18,7 @@ const (
 	MaxInstant Instant = math.MaxInt64
 )
 
-// InstantOf returns t as an Instant.
+// InstantOf returns t as an Instant. The result is undefined for times before 1678 or after 2261.
 func InstantOf(t time.Time) Instant { return Instant(t.UnixNano()) }
 
 // Add returns t + d for d >= 0, at most MaxInstant.
@@ -37,20 +37,20 @@ func (t Instant) Sub(d time.Duration) Instant {
 	return t - Instant(d)
 }
 
-// Since returns the nanoseconds from x to t for x <= t; the full range needs 64 bits. If x is later than t, which only
-// damaged State can hold, the distance is huge.
+// Since returns the nanoseconds from x to t for x <= t, unsigned because the full range needs 64 bits. If x is later than
+// t, which only damaged State can cause, the result is huge.
 func (t Instant) Since(x Instant) uint64 { return uint64(t) - uint64(x) }
 
-// Reached reports whether t is at x + d or later.
+// Reached reports whether t is x + d or later, for d >= 0.
 func (t Instant) Reached(x Instant, d time.Duration) bool { return t >= x && t.Since(x) >= uint64(d) }
 
-// String renders RFC 3339 in UTC with as many digits as needed.
+// String returns the instant in RFC 3339, in UTC, with as many digits of the fraction as needed.
 func (t Instant) String() string { return time.Unix(0, int64(t)).UTC().Format(time.RFC3339Nano) }
 
-// MarshalJSON writes the instant as RFC 3339.
+// MarshalJSON implements json.Marshaler: a string in RFC 3339.
 func (t Instant) MarshalJSON() ([]byte, error) { return json.Marshal(t.String()) }
 
-// UnmarshalJSON reads RFC 3339.
+// UnmarshalJSON implements json.Unmarshaler: a string in RFC 3339.
 func (t *Instant) UnmarshalJSON(b []byte) error {
 	var s string
 	if err := json.Unmarshal(b, &s); err != nil {

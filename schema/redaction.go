@@ -5,19 +5,19 @@ import (
 	"encoding/hex"
 )
 
-// Exposure says how much of a value may leave the worker: into findings, State and dead letters. What matches and what
-// decides never depends on it: rules see every value as it is.
+// Exposure limits how much of a value may leave the worker, into findings, State and dead letters. Matching never depends
+// on it: rules see every value unchanged.
 type Exposure uint8
 
-// A higher one says something special of a value, and goes before a lower one where both are meant.
+// The exposures. If several apply to one value, the highest wins.
 const (
-	Redacted Exposure = iota // as it is, but for the credentials in it
-	Kept                     // as it is, credentials too
-	Hashed                   // its hash: equal values can still be told to be equal
+	Redacted Exposure = iota // the value with the credentials in it replaced
+	Kept                     // the value unchanged, with its credentials
+	Hashed                   // the hash of the value, by which equal values can be recognised
 	Dropped                  // nothing
 )
 
-// Redaction says how much of each field may leave the worker. A nil one says Redacted of all.
+// Redaction holds the exposure of each field, raw path and dead letter. In a nil Redaction everything is Redacted.
 type Redaction struct {
 	fields [NumFields]Exposure
 	raws   []rawExposure
@@ -29,10 +29,10 @@ type rawExposure struct {
 	Exposure
 }
 
-// SetField sets a field's exposure.
+// SetField sets the exposure of a field.
 func (r *Redaction) SetField(f Field, x Exposure) { r.fields[f] = x }
 
-// SetRaw sets the exposure of what stands at raw.<path>.
+// SetRaw sets the exposure of the value at raw.<path>.
 func (r *Redaction) SetRaw(path []string, x Exposure) {
 	r.raws = append(r.raws, rawExposure{path, x})
 }
@@ -40,7 +40,7 @@ func (r *Redaction) SetRaw(path []string, x Exposure) {
 // SetDead sets the exposure of the bodies of dead letters, which are whole records.
 func (r *Redaction) SetDead(x Exposure) { r.dead = x }
 
-// Field returns a field's exposure.
+// Field returns the exposure of a field.
 func (r *Redaction) Field(f Field) Exposure {
 	if r == nil {
 		return Redacted
@@ -48,8 +48,9 @@ func (r *Redaction) Field(f Field) Exposure {
 	return r.fields[f]
 }
 
-// Raw returns the exposure of a raw path: what is dropped or hashed stays so within the objects around it and below it,
-// what is kept only below it.
+// Raw returns the exposure of a raw path. Dropped and Hashed apply to the path that they were set for, to everything below
+// it and to the objects that contain it. Kept applies to the path and to everything below it only, because the rest of a
+// containing object was not named.
 func (r *Redaction) Raw(path []string) (x Exposure) {
 	if r == nil {
 		return Redacted
@@ -64,11 +65,11 @@ func (r *Redaction) Raw(path []string) (x Exposure) {
 	return x
 }
 
-func hasPrefix(path, front []string) bool {
-	if len(path) < len(front) {
+func hasPrefix(path, prefix []string) bool {
+	if len(path) < len(prefix) {
 		return false
 	}
-	for i, key := range front {
+	for i, key := range prefix {
 		if path[i] != key {
 			return false
 		}
@@ -84,7 +85,7 @@ func (r *Redaction) Dead() Exposure {
 	return r.dead
 }
 
-// Strictest returns the exposure that shows least of all that are set.
+// Strictest returns the exposure, of all that are set, that exposes the least.
 func (r *Redaction) Strictest() (x Exposure) {
 	for _, f := range r.fields {
 		x = max(x, f)
@@ -98,21 +99,22 @@ func (r *Redaction) Strictest() (x Exposure) {
 	return x
 }
 
-// Expose returns what of a text may be shown: secrets takes the credentials out of one that is Redacted. Of a text that
-// is not there it is "".
-func (x Exposure) Expose(text string, secrets func(string) string) string {
+// Expose returns the part of a text that may leave the worker. It calls redact, unless that is nil, to replace the
+// credentials in a text that is Redacted. The result for an empty text is "".
+func (x Exposure) Expose(text string, redact func(string) string) string {
 	switch {
 	case text == "" || x == Dropped:
 		return ""
 	case x == Hashed:
 		return HashText(text)
-	case x == Redacted && secrets != nil:
-		return secrets(text)
+	case x == Redacted && redact != nil:
+		return redact(text)
 	}
 	return text
 }
 
-// HashText returns what stands for a text that is hashed: equal for equal texts. Who can guess the text can confirm it.
+// HashText returns "sha256:" and the first 128 bits of the text's SHA-256 in hex. Equal texts have equal hashes, so a
+// reader who can guess the text can confirm the guess.
 func HashText(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "sha256:" + hex.EncodeToString(sum[:16])

@@ -8,7 +8,7 @@ import (
 func TestRedaction(t *testing.T) {
 	var none *Redaction
 	if none.Field(UserEmail) != Redacted || none.Raw([]string{"a"}) != Redacted || none.Dead() != Redacted {
-		t.Errorf("nil does not say Redacted of all")
+		t.Errorf("a nil Redaction is not Redacted everywhere")
 	}
 	r := &Redaction{}
 	if r.Strictest() != Redacted {

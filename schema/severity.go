@@ -5,6 +5,7 @@ import "slices"
 // Severity is how bad a finding is. Severities are ordered; compare them by Rank, never as text.
 type Severity string
 
+// The severities.
 const (
 	SeverityInfo     Severity = "info"
 	SeverityLow      Severity = "low"
@@ -13,7 +14,7 @@ const (
 	SeverityCritical Severity = "critical"
 )
 
-// Severities returns all severities, the least first.
+// Severities returns all severities, the lowest first.
 func Severities() []Severity {
 	return []Severity{SeverityInfo, SeverityLow, SeverityMedium, SeverityHigh, SeverityCritical}
 }

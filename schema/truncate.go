@@ -2,7 +2,7 @@ package schema
 
 import "unicode/utf8"
 
-// Truncate returns the longest beginning of s that has at most n bytes and ends at a character's end.
+// Truncate returns the longest prefix of s that has at most n bytes and does not split a character.
 func Truncate(s string, n int) string {
 	if len(s) <= n {
 		return s
