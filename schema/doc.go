@@ -37,10 +37,12 @@
 //
 // An identity depends on nothing but the record and the tenant that it belongs to. An offset, the order of arrival, a
 // random number or a seeded hash would change from one run to the next, and with it the order of events of one instant.
-// The identity under a tenant is a hash of that tenant and the identity without it. Two events of one instant with one identity that is based on a producer's id are
-// counted once (Event.Counted), however often the producer or Kafka delivered them. Without such an id two equal lines may
-// be two activities, and are never merged. An id that callers choose, such as a request id or a trace id, is therefore
-// never stored in event.id: a caller could hide its own calls with it.
+// The identity under a tenant is a hash of that tenant and of the identity without it.
+//
+// Two events of one instant that share an identity based on a producer's id are counted once (Event.Counted), however
+// often the producer or Kafka delivered them. Without such an id two equal lines may be two activities, and are never
+// merged. An id that callers choose, such as a request id or a trace id, is therefore never stored in event.id: a caller
+// could hide its own calls with it.
 //
 // # Agents
 //
@@ -54,9 +56,9 @@
 //  5. a person,
 //  6. the address and the user agent, which is too weak a key for a long baseline.
 //
-// Which raw fields are the rungs, and in which order, each format states where it reads them. An alias in the registry of
-// agents then replaces the id, so that one agent has one id in all logs. Ids of sessions and runs go to
-// ai_agent.instance_uid and session.id, never into the agent's id: a key with a value per run has no history.
+// The reader of each format lists the raw fields of its rungs. An alias in the registry of agents then replaces the id, so
+// that one agent has one id in all logs. Ids of sessions and runs go to ai_agent.instance_uid and session.id, never into
+// the agent's id: a key that changes with each run never gets a history.
 //
 // # Reading records
 //
@@ -68,8 +70,8 @@
 //
 // The field event.class is the kind of activity: api or http for a call, llm for a model, tool for a tool, auth for a
 // sign-in, audit for a change that a platform recorded, guardrail for a verdict. The field event.action is the operation
-// in the producer's own words. For tools the words matter: tool_call is what a model asked for, tools/call and
-// execute_tool were executed, and tool_result came back. One logical call may appear as all three, because they come from
+// in the producer's own words. For tools the words matter: tool_call is a call that a model asked for, tools/call and
+// execute_tool are executed calls, and tool_result is a result that came back. One logical call may appear as all three, because they come from
 // different logs; they share gen_ai.tool.call.id.
 //
 // The formats fall into families. Gateways log HTTP calls (class api or http, and llm if they parse the body); model

@@ -116,7 +116,7 @@ func (e *Event) ClearAll(s *FieldSet) {
 
 // End returns the instant at which the activity was over, by which the engine orders events: time + event.duration, in
 // nanoseconds since 1970-01-01T00:00:00Z. A negative duration counts as 0, and so does one with which the sum would not
-// fit. If the event has no time, End returns 0 and false.
+// fit. Without a time, End returns 0 and false.
 func (e *Event) End() (ns int64, ok bool) {
 	if !e.Has(Time) {
 		return 0, false

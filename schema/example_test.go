@@ -66,7 +66,7 @@ func ExampleInstant() {
 	// "2026-01-01T09:40:00Z"
 }
 
-// The exposure of a field decides what findings, State and dead letters show of it; rules see every value unchanged.
+// The exposure of a field limits its use in findings, State and dead letters; rules see every value unchanged.
 func ExampleRedaction() {
 	var r schema.Redaction
 	r.SetField(schema.UserEmail, schema.Hashed)
@@ -90,7 +90,7 @@ func ExampleTruncate() {
 	// Output: 5
 }
 
-// A flat value ends where its kind and length say, so several can follow each other.
+// A flat value contains its own length, so several values can follow each other.
 func ExampleAppendValue() {
 	flat := schema.AppendValue(nil, schema.StringValue("gpt-4o"))
 	flat = schema.AppendValue(flat, schema.IntValue(17))

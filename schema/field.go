@@ -72,7 +72,7 @@ const (
 	ClientAppName
 	// source.ip: Address the call came from.
 	SourceIP
-	// source.domain: Name of the calling service, if there is no address.
+	// source.domain: Name of the calling service, if its address is not known.
 	SourceDomain
 	// source.as.number: Autonomous system of source.ip (enrichment).
 	SourceASNumber
@@ -346,7 +346,7 @@ var fieldInfo = [NumFields]FieldInfo{
 	},
 	SourceDomain: {
 		Name: "source.domain", Type: TypeString,
-		Doc:  "Name of the calling service, if there is no address.",
+		Doc:  "Name of the calling service, if its address is not known.",
 		OCSF: "src_endpoint.svc_name", ECS: "source.domain", OTel: "client.address",
 	},
 	SourceASNumber: {

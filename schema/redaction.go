@@ -114,7 +114,7 @@ func (x Exposure) Expose(text string, redact func(string) string) string {
 }
 
 // HashText returns "sha256:" and the first 128 bits of the text's SHA-256 in hex. Equal texts have equal hashes, so a
-// reader who can guess the text can confirm the guess.
+// guess at the text can be confirmed.
 func HashText(text string) string {
 	sum := sha256.Sum256([]byte(text))
 	return "sha256:" + hex.EncodeToString(sum[:16])

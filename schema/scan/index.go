@@ -1,88 +1,94 @@
 package scan
 
-// Index is what stands inside some values of validated texts, as it was noted while they were validated: whoever looks
-// into them walks what is there and does not read the text again. It says nothing that the text does not, and it may
-// leave things out, which are then read from the text. It belongs to one worker; the zero Index is empty and ready.
+// Index lists the values inside some objects and arrays. It is filled while their text is validated, so that they can be
+// walked later without reading the text again.
 //
-// A Span that an Index gave out is valid for it until the next Reset.
+// An index holds nothing that is not in the text, and it may be incomplete: the methods of Index read values that are not
+// indexed from the text. A Span with a note of an Index may be passed to its methods until the next Reset.
+//
+// An Index belongs to one worker. The zero Index is empty and ready to use.
 type Index struct {
-	entries []Noted
-	over    bool // there was more than maxEntries
+	entries  []Noted
+	overflow bool // a value was left out because the index had maxEntries
 
-	elements []element // of arrays of records
-	picks    []pick    // what was found in them
+	elements []element // elements of arrays of records
+	picks    []pick    // the spans selected in them
 
-	walker selection // of SelectAt, which is called for every small object: setting up a new one took a quarter of its time
+	// walker is the selection of SelectAt. SelectAt is called for every small object, and setting up a new selection took
+	// a quarter of its time.
+	walker selection
 }
 
-// Noted is one value in an Index. What stands inside it comes behind it.
+// Noted is one value in an Index. It is followed by the values inside it.
 type Noted struct {
 	Span
-	key, past  int32 // the key between its quotes, of the member of an object
-	size       int32 // how many it is, with all that is inside it
-	keyEscaped bool
+	keyStart, keyEnd int32 // the key of an object's member, without its quotes; both 0 for other values
+	size             int32 // number of entries of this value and of all values inside it
+	keyEscaped       bool
 }
 
-// Name returns the member's key as it is written between its quotes in src, "" where the value is no member.
-func (e *Noted) Name(src string) string { return src[e.key:e.past] }
+// Name returns the key of an object's member as it is written between its quotes in src, or "" for other values.
+func (e *Noted) Name(src string) string { return src[e.keyStart:e.keyEnd] }
 
-// Size returns how many values it is with all that is inside it: that many further in a list is the one behind it.
+// Size returns the number of entries of this value and of all values inside it. The next value of the same object or array
+// is that many entries further in the list.
 func (e *Noted) Size() int { return int(e.size) }
 
-// maxEntries bounds what an Index holds: 2^16 values, 2 MiB. Only hostile records have more.
+// maxEntries bounds an Index: 2^16 values, 2 MiB. Only hostile records have more.
 const maxEntries = 1 << 16
 
-// minEntries is what an Index has room for from its first value on, more than most records need. Doubled often enough it
-// is maxEntries.
+// minEntries is the capacity of an Index after its first value, which most records do not exceed. maxEntries is minEntries
+// times a power of two, so that doubling ends there.
 const minEntries = 256
 
 // Reset empties the index.
 func (x *Index) Reset() {
-	x.entries, x.over = x.entries[:0], false
+	x.entries, x.overflow = x.entries[:0], false
 	x.elements, x.picks = x.elements[:0], x.picks[:0]
 }
 
-// Valid is Valid, and notes what stands inside the value.
+// Valid validates the one JSON value in src, as the function Valid does, and indexes the values inside it.
 func (x *Index) Valid(src string) (Span, error) {
 	start := skipBlanks(src, 0)
 	if start == len(src) || len(src) > maxSource {
 		return Span{}, sourceError(src)
 	}
-	at := x.begin(0, 0, 0)
-	end, v := x.value(src, start, 0, at)
+	entry := x.reserve(0, 0, 0)
+	end, v := x.value(src, start, 0, entry)
 	if v.bad() {
 		return Span{}, newError(src, end, v)
 	}
 	if at := skipBlanks(src, end); at < len(src) {
 		return Span{}, newError(src, at, badSyntax)
 	}
-	return x.span(start, end, v, at), nil
+	return x.span(start, end, v, entry), nil
 }
 
-// Each is Each, by what is noted.
+// Each calls yield with each element of an array, as the function Each does, without reading the text if it is indexed.
 func (x *Index) Each(src string, array Span, yield func(elem Span) bool) {
-	if array.at() == 0 || array.Kind != Array {
+	if array.entry() == 0 || array.Kind != Array {
 		Each(src, array, yield)
 		return
 	}
-	for list := x.inside(array.at()); len(list) > 0; list = list[list[0].size:] {
+	for list := x.inside(array.entry()); len(list) > 0; list = list[list[0].size:] {
 		if !yield(list[0].Span) {
 			return
 		}
 	}
 }
 
-// Members is Members, by what is noted.
+// Members calls yield with each member of an object, as the function Members does, without reading the text if it is
+// indexed.
 func (x *Index) Members(src string, object Span, a *Arena, yield func(key string, v Span) bool) {
-	if object.at() == 0 || object.Kind != Object {
+	if object.entry() == 0 || object.Kind != Object {
 		Members(src, object, a, yield)
 		return
 	}
-	for list := x.inside(object.at()); len(list) > 0; list = list[list[0].size:] {
+	for list := x.inside(object.entry()); len(list) > 0; list = list[list[0].size:] {
 		e := &list[0]
 		key := e.Name(src)
 		if e.keyEscaped {
-			key = Text(src, Span{Start: e.key - 1, End: e.past + 1, Kind: String, note: 1}, a)
+			key = Text(src, Span{Start: e.keyStart - 1, End: e.keyEnd + 1, Kind: String, note: 1}, a)
 		}
 		if !yield(key, e.Span) {
 			return
@@ -90,25 +96,26 @@ func (x *Index) Members(src string, object Span, a *Arena, yield func(key string
 	}
 }
 
-// Inside returns what Members or Each would, without a call for each: the values inside an object or array, behind each
-// of them what is inside it. It is for whoever knows by its place what it looks at. ok is false where they are not noted,
-// and the text has to be read. The list is valid until the next Reset. Of the objects in an array of records it is not noted
-// what is inside: it is not for those.
+// Inside returns the values inside an object or array, each followed by the values inside itself. It saves the call of
+// yield that Each and Members make for each value. If the values are not indexed, ok is false and the text has to be read.
+// The list is valid until the next Reset.
+//
+// Inside must not be used for the objects in an array of records: their entries do not list the values inside them.
 func (x *Index) Inside(v Span) (list []Noted, ok bool) {
-	if v.at() == 0 {
+	if v.entry() == 0 {
 		return nil, false
 	}
-	return x.inside(v.at()), true
+	return x.inside(v.entry()), true
 }
 
-// inside returns what is inside the value that is noted at a place + 1.
-func (x *Index) inside(at int32) []Noted {
-	return x.entries[at : at-1+x.entries[at-1].size]
+// inside returns the values inside the value with this entry + 1.
+func (x *Index) inside(entry int32) []Noted {
+	return x.entries[entry : entry-1+x.entries[entry-1].size]
 }
 
-// SelectAt is Trie.SelectAt, by what is noted.
+// SelectAt selects from the value at a span, as Trie.SelectAt does, without reading the text if the value is indexed.
 func (x *Index) SelectAt(t *Trie, src string, at Span, out []Span) (dup int) {
-	if at.at() == 0 {
+	if at.entry() == 0 {
 		return t.SelectAt(src, at, out)
 	}
 	clear(out)
@@ -118,13 +125,14 @@ func (x *Index) SelectAt(t *Trie, src string, at Span, out []Span) (dup int) {
 	return s.dup
 }
 
-// EachSelect is Trie.Each, by what is noted.
+// EachSelect calls yield with each element of an array and selects from it, as Trie.Each does, without reading the text of
+// indexed values.
 func (x *Index) EachSelect(t *Trie, src string, array Span, out []Span, yield func(elem Span) bool) {
-	if array.at() == 0 || array.Kind != Array {
+	if array.entry() == 0 || array.Kind != Array {
 		t.Each(src, array, out, yield)
 		return
 	}
-	for list := x.inside(array.at()); len(list) > 0; list = list[list[0].size:] {
+	for list := x.inside(array.entry()); len(list) > 0; list = list[list[0].size:] {
 		elem := list[0].Span
 		x.SelectAt(t, src, elem, out)
 		if !yield(elem) {
@@ -133,24 +141,24 @@ func (x *Index) EachSelect(t *Trie, src string, array Span, out []Span, yield fu
 	}
 }
 
-// begin makes room for a value, whose key is src[key:past] where it has one, and returns its place + 1, 0 where there is
-// no more room.
-func (x *Index) begin(key, past int, v verdict) (at int32) {
+// reserve adds the entry of a value that is about to be validated and returns its number + 1, or 0 if the index is full.
+// For a member of an object, src[keyStart:keyEnd] is its key, and v the verdict of the key.
+func (x *Index) reserve(keyStart, keyEnd int, v verdict) (entry int32) {
 	n := len(x.entries)
 	if n == cap(x.entries) && !x.grow() {
 		return 0
 	}
 	x.entries = x.entries[:n+1]
-	e := &x.entries[n] // finish sets the rest
-	e.key, e.past, e.keyEscaped = int32(key), int32(past), v&escaped != 0
+	e := &x.entries[n] // finish sets the other fields
+	e.keyStart, e.keyEnd, e.keyEscaped = int32(keyStart), int32(keyEnd), v&escaped != 0
 	return int32(n + 1)
 }
 
-// grow makes room for more values, false where there are maxEntries.
+// grow makes room for more entries. It reports false if there are maxEntries.
 func (x *Index) grow() bool {
 	n := len(x.entries)
 	if n == maxEntries {
-		x.over = true
+		x.overflow = true
 		return false
 	}
 	entries := make([]Noted, n, max(2*n, minEntries))
@@ -159,28 +167,29 @@ func (x *Index) grow() bool {
 	return true
 }
 
-// finish notes where the value that begin made room for stands; all that is inside it is noted already.
-func (x *Index) finish(at int32, start, end int, v verdict) {
-	e := &x.entries[at-1]
+// finish completes the entry that reserve added, after all values inside it have been indexed.
+func (x *Index) finish(entry int32, start, end int, v verdict) {
+	e := &x.entries[entry-1]
 	e.Span = newSpan(start, end, v)
-	e.size = int32(len(x.entries)) - at + 1
-	if e.Kind >= Object && !x.over { // else not all that is inside is noted
-		e.note = at
+	e.size = int32(len(x.entries)) - entry + 1
+	if e.Kind >= Object && !x.overflow { // after an overflow the entries inside it may be incomplete
+		e.note = entry
 	}
 }
 
-// span is the span of a value that is finished, at its place + 1, or 0.
-func (x *Index) span(start, end int, v verdict, at int32) Span {
-	if at > 0 {
-		return x.entries[at-1].Span
+// span returns the span of a finished value; entry is its entry + 1, or 0.
+func (x *Index) span(start, end int, v verdict, entry int32) Span {
+	if entry > 0 {
+		return x.entries[entry-1].Span
 	}
 	return newSpan(start, end, v)
 }
 
-// value is skipValue that notes the value at a place + 1, and what stands inside it; at 0 it is skipValue.
-func (x *Index) value(s string, i, depth int, at int32) (end int, v verdict) {
+// value skips a value as skipValue does and indexes the values inside it. entry is the entry + 1 of the value; if it is 0,
+// nothing is indexed.
+func (x *Index) value(s string, i, depth int, entry int32) (end int, v verdict) {
 	switch {
-	case at == 0:
+	case entry == 0:
 		return skipValue(s, i, depth)
 	case i < len(s) && s[i] == '{':
 		end, v = x.object(s, i, depth)
@@ -190,12 +199,12 @@ func (x *Index) value(s string, i, depth int, at int32) (end int, v verdict) {
 		end, v = skipValue(s, i, depth)
 	}
 	if !v.bad() {
-		x.finish(at, i, end, v)
+		x.finish(entry, i, end, v)
 	}
 	return end, v
 }
 
-// object is skipObject that notes the members.
+// object skips an object as skipObject does and indexes its members.
 func (x *Index) object(s string, i, depth int) (int, verdict) {
 	if depth >= MaxDepth {
 		return i, badDepth
@@ -212,17 +221,17 @@ func (x *Index) object(s string, i, depth int) (int, verdict) {
 		if v.bad() {
 			return end, v
 		}
-		at := x.begin(i+1, end-1, v)
+		entry := x.reserve(i+1, end-1, v)
 		if i, v = skipColon(s, end); v.bad() {
 			return i, v
 		}
-		if i < len(s) && s[i] == '"' && at > 0 { // most values, without a call between
+		if i < len(s) && s[i] == '"' && entry > 0 { // most values, with one call less
 			from := i
 			if i, v = skipString(s, i); !v.bad() {
-				x.finish(at, from, i, v)
+				x.finish(entry, from, i, v)
 			}
 		} else {
-			i, v = x.value(s, i, depth+1, at)
+			i, v = x.value(s, i, depth+1, entry)
 		}
 		if v.bad() {
 			return i, v
@@ -239,7 +248,8 @@ func (x *Index) object(s string, i, depth int) (int, verdict) {
 	}
 }
 
-// array is skipArray that notes the elements; of an array of records, who looks into them is given.
+// array skips an array as skipArray does and indexes its elements. For an array of records, records is the selection that
+// selects from each element; otherwise it is nil.
 func (x *Index) array(s string, i, depth int, records *selection) (int, verdict) {
 	if depth >= MaxDepth {
 		return i, badDepth
@@ -250,11 +260,11 @@ func (x *Index) array(s string, i, depth int, records *selection) (int, verdict)
 	}
 	for {
 		var v verdict
-		at := x.begin(0, 0, 0)
-		if records != nil && at > 0 && i < len(s) && s[i] == '{' {
-			i, v = records.element(i, depth+1, at)
+		entry := x.reserve(0, 0, 0)
+		if records != nil && entry > 0 && i < len(s) && s[i] == '{' {
+			i, v = records.element(i, depth+1, entry)
 		} else {
-			i, v = x.value(s, i, depth+1, at)
+			i, v = x.value(s, i, depth+1, entry)
 		}
 		if v.bad() {
 			return i, v
@@ -271,34 +281,34 @@ func (x *Index) array(s string, i, depth int, records *selection) (int, verdict)
 	}
 }
 
-// walkRoot is pass of a value that is noted.
+// walkRoot is pass for a value that is already indexed.
 func (s *selection) walkRoot(v Span) {
 	n := s.trie.root
 	if n == nil {
 		return
 	}
 	if v.Kind == Object && len(n.children) > 0 {
-		s.walk(v.at(), n)
+		s.walk(v.entry(), n)
 	}
 	if n.place >= 0 {
 		s.put(n.place, v)
 	}
 }
 
-// walk is passObject of an object that is noted at a place + 1.
-func (s *selection) walk(at int32, n *node) {
-	var seen marks
+// walk is passObject for an object that is already indexed; entry is its entry + 1.
+func (s *selection) walk(entry int32, n *node) {
+	var seen keySet
 	if len(n.children) > 64 {
-		var room [seenWords]uint64
-		seen.many = n.marks(room[:])
+		var buf [keySetWords]uint64
+		seen.many = n.keyWords(buf[:])
 	}
-	for list := s.index.inside(at); len(list) > 0; list = list[list[0].size:] {
+	for list := s.index.inside(entry); len(list) > 0; list = list[list[0].size:] {
 		e := &list[0]
 		var v verdict
 		if e.keyEscaped {
 			v = escaped
 		}
-		wanted := n.match(s.src, int(e.key), int(e.past), v)
+		wanted := n.match(s.src, int(e.keyStart), int(e.keyEnd), v)
 		if wanted == nil {
 			continue
 		}

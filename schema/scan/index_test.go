@@ -8,7 +8,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// checkIndex holds what is found by an index to what is found in the text, whatever is noted.
+// checkIndex checks that an index gives the same results as the text, whichever values it contains: for each of the paths
+// opened alone, for all of them, and for none.
 func checkIndex(t rapid.TB, src string, paths [][]string) {
 	t.Helper()
 	var plain Trie
@@ -37,7 +38,7 @@ func checkIndex(t rapid.TB, src string, paths [][]string) {
 			t.Fatalf("Select(%q): got %d %v, want %d %v", src, got, f.Spans, dup, want)
 		}
 		for _, v := range f.Spans {
-			checkNoted(t, &x, src, v, &plain)
+			checkIndexed(t, &x, src, v, &plain)
 		}
 	}
 	var x Index
@@ -46,7 +47,7 @@ func checkIndex(t rapid.TB, src string, paths [][]string) {
 		t.Fatalf("Index.Valid(%q): got %v, want %v", src, err, wantErr)
 	}
 	if err == nil {
-		checkNoted(t, &x, src, whole, &plain)
+		checkIndexed(t, &x, src, whole, &plain)
 		f := plain.Found(&x)
 		if got := f.SelectAt(src, whole); got != dup || !sameSpans(f.Spans, want) {
 			t.Fatalf("Found.SelectAt(%q): got %d %v, want %d %v", src, got, f.Spans, dup, want)
@@ -54,7 +55,7 @@ func checkIndex(t rapid.TB, src string, paths [][]string) {
 	}
 }
 
-// bare is the span without its place in an index.
+// bare returns the span as if it were not indexed.
 func bare(v Span) Span {
 	if v.Kind >= Object {
 		v.note = 0
@@ -62,6 +63,7 @@ func bare(v Span) Span {
 	return v
 }
 
+// sameSpans reports whether two lists are equal, without the notes.
 func sameSpans(a, b []Span) bool {
 	for i := range a {
 		if bare(a[i]) != bare(b[i]) {
@@ -71,8 +73,8 @@ func sameSpans(a, b []Span) bool {
 	return len(a) == len(b)
 }
 
-// checkNoted holds all that is inside a value by the index to what is inside it by the text.
-func checkNoted(t rapid.TB, x *Index, src string, v Span, trie *Trie) {
+// checkIndexed checks that an index gives the same as the text for a value and, recursively, for all values inside it.
+func checkIndexed(t rapid.TB, x *Index, src string, v Span, trie *Trie) {
 	t.Helper()
 	got, want := make([]Span, trie.Len()), make([]Span, trie.Len())
 	dup, wantDup := x.SelectAt(trie, src, v, got), trie.SelectAt(src, bare(v), want)
@@ -83,7 +85,7 @@ func checkNoted(t rapid.TB, x *Index, src string, v Span, trie *Trie) {
 	var values, keys, wants []string
 	x.Each(src, v, func(elem Span) bool {
 		values = append(values, fmt.Sprint(bare(elem)))
-		checkNoted(t, x, src, elem, trie)
+		checkIndexed(t, x, src, elem, trie)
 		return true
 	})
 	x.EachSelect(trie, src, v, got, func(elem Span) bool {
@@ -95,7 +97,7 @@ func checkNoted(t rapid.TB, x *Index, src string, v Span, trie *Trie) {
 	})
 	x.Members(src, v, &a, func(key string, member Span) bool {
 		keys = append(keys, fmt.Sprint(key, bare(member)))
-		checkNoted(t, x, src, member, trie)
+		checkIndexed(t, x, src, member, trie)
 		return true
 	})
 	Each(src, bare(v), func(elem Span) bool { wants = append(wants, fmt.Sprint(elem)); return true })
@@ -112,7 +114,7 @@ func checkNoted(t rapid.TB, x *Index, src string, v Span, trie *Trie) {
 	}
 }
 
-// An index that is full leaves out the rest, and what is inside a value is found all the same.
+// TestIndexIsBounded checks that a full index leaves out the other values, and that they are then read from the text.
 func TestIndexIsBounded(t *testing.T) {
 	const elements = maxEntries / 3
 	src := `{"a":[` + strings.Repeat(`{"b":[1]},`, elements) + `{"b":2}],"b":[1,[2]]}`

@@ -6,25 +6,26 @@ import (
 	"strings"
 )
 
-// maxNumberText is the longest text in bytes that is read as a number: 64-bit integers and the shortest form of every
-// float64 are far shorter, and it bounds what a hostile number costs.
+// maxNumberText is the length in bytes of the longest text that is read as a number. It bounds the cost of a hostile
+// number; 64-bit integers and the shortest form of every float64 are far shorter.
 const maxNumberText = 400
 
-// Int returns an integer of 64 bits from a Number, or from a String that spells one as JSON would; 12.0 and 1e3 are
-// integers, 12.5 is none. Out of range is not ok.
+// Int returns the value of a Number, or of a String that spells a JSON number, as an integer. 12.0 and 1e3 are integers.
+// If the value is not an integer, as 12.5, or does not fit into 64 bits, ok is false.
 func Int(src string, v Span) (n int64, ok bool) {
 	text, ok := numberText(src, v)
 	if !ok {
 		return 0, false
 	}
 	d, ok := parseDecimal(text)
-	if !ok || d.cut {
+	if !ok || d.truncated {
 		return 0, false
 	}
 	return d.int64()
 }
 
-// Double returns a finite float64, the nearest one, from a Number, or from a String that spells one as JSON would.
+// Double returns the nearest float64 to the value of a Number, or of a String that spells a JSON number. If the value is too
+// large for a finite float64, ok is false.
 func Double(src string, v Span) (f float64, ok bool) {
 	text, ok := numberText(src, v)
 	if !ok {
@@ -34,7 +35,7 @@ func Double(src string, v Span) (f float64, ok bool) {
 	return f, err == nil
 }
 
-// numberText returns the digits of a Number or of a String that holds one and nothing else.
+// numberText returns the text of a Number, or of a String that contains a JSON number and nothing else.
 func numberText(src string, v Span) (text string, ok bool) {
 	switch v.Kind {
 	case Number:
@@ -51,7 +52,7 @@ func numberText(src string, v Span) (text string, ok bool) {
 	return text, text != "" && len(text) <= maxNumberText
 }
 
-// shortText is Text for a number or a time: no arena, and not ok where it is too long to be one.
+// shortText is Text for a number or a time. It needs no arena; if the text is too long for either, ok is false.
 func shortText(src string, v Span) (text string, ok bool) {
 	raw := src[v.Start+1 : v.End-1]
 	if len(raw) > maxNumberText {
@@ -65,16 +66,16 @@ func shortText(src string, v Span) (text string, ok bool) {
 	return b.String(), true
 }
 
-// decimal is coef * 10^exp, negative or not, exactly. If digits did not fit into coef they
-// are cut off at its end, and the value is a little larger in magnitude than that.
+// decimal is the number ±coef * 10^exp. If truncated is set, its last digits did not fit into coef, and the magnitude of
+// the number is a little larger.
 type decimal struct {
-	neg  bool
-	cut  bool
-	coef uint64
-	exp  int
+	neg       bool
+	truncated bool
+	coef      uint64
+	exp       int
 }
 
-// parseDecimal reads a number that is valid JSON; not ok where its exponent is absurd.
+// parseDecimal parses a valid JSON number. If its exponent is beyond maxExponent, ok is false, unless the number is 0.
 func parseDecimal(s string) (d decimal, ok bool) {
 	if d, ok = plainDecimal(s); ok {
 		return d, true
@@ -83,7 +84,7 @@ func parseDecimal(s string) (d decimal, ok bool) {
 	if s[0] == '-' {
 		d.neg, i = true, 1
 	}
-	zeros := 0 // digits 0 since the last other one: taken into coef only if another follows
+	zeros := 0 // digits since the last one that is in coef: zeros go into coef only if another digit follows them
 	fraction := false
 	for ; i < len(s) && s[i]|0x20 != 'e'; i++ {
 		c := s[i]
@@ -96,14 +97,14 @@ func parseDecimal(s string) (d decimal, ok bool) {
 		}
 		zeros++
 		if c != '0' && !d.push(c-'0', &zeros) {
-			d.cut = true // and what follows stays in zeros, which keeps the magnitude
+			d.truncated = true // the digit and all that follow count as zeros, which keeps the magnitude
 		}
 	}
 	d.exp += zeros
 	if i < len(s) {
 		exp, err := strconv.Atoi(s[i+1:])
 		if err != nil || exp > maxExponent || exp < -maxExponent {
-			return decimal{}, d.coef == 0 && !d.cut
+			return decimal{}, d.coef == 0 && !d.truncated
 		}
 		d.exp += exp
 	}
@@ -113,7 +114,8 @@ func parseDecimal(s string) (d decimal, ok bool) {
 	return d, true
 }
 
-// plainDecimal reads digits alone, as most numbers are, of which 19 always fit; not ok where it is more than that.
+// plainDecimal parses a number that consists of digits only, as most numbers do. 19 digits always fit; for a longer number,
+// or one with another character, ok is false.
 func plainDecimal(s string) (d decimal, ok bool) {
 	if len(s) > 19 {
 		return decimal{}, false
@@ -128,12 +130,14 @@ func plainDecimal(s string) (d decimal, ok bool) {
 	return d, true
 }
 
-// maxExponent bounds exponents: beyond it a number of at most maxNumberText digits is 0 or out of range everywhere here.
+// maxExponent bounds exponents. A number of at most maxNumberText digits with a larger exponent is 0 or out of range for
+// all conversions here.
 const maxExponent = 1000
 
-// push takes the digit after zeros-1 zeros into coef, if it fits and nothing was cut before.
+// push appends zeros-1 zeros and a digit to coef and resets zeros. It reports false if they do not fit, or if the decimal is
+// already truncated.
 func (d *decimal) push(digit byte, zeros *int) bool {
-	if d.cut {
+	if d.truncated {
 		return false
 	}
 	coef := d.coef
@@ -150,7 +154,8 @@ func (d *decimal) push(digit byte, zeros *int) bool {
 	return true
 }
 
-// int64 returns the integer that d is. A coefficient of 0 is 0 whatever the exponent.
+// int64 returns d as an integer, or false if it is not one of 64 bits. The exponent of parseDecimal is 0 or more for every
+// integer, because trailing zeros are not in coef.
 func (d decimal) int64() (int64, bool) {
 	if d.exp < 0 {
 		return 0, false

@@ -5,10 +5,10 @@ import (
 	"strings"
 )
 
-// The functions here are for text that has been validated: they only look for where things end, which in long texts is
-// ten times as fast as validating. Of other text they say something, and do not read outside it.
+// The pass functions are for text that has been validated: they only look for the end of a value, which in long texts is
+// ten times as fast as validating. For other text the results are meaningless, but they never read outside of it.
 
-// passValue returns the place behind the value that begins at i.
+// passValue returns the offset after the value that begins at i.
 func passValue(s string, i int) int {
 	if i >= len(s) {
 		return i
@@ -25,7 +25,7 @@ func passValue(s string, i int) int {
 	return i
 }
 
-// passNested returns the place behind the object or array that begins at i.
+// passNested returns the offset after the object or array that begins at i.
 func passNested(s string, i int) int {
 	depth := 0
 	for i < len(s) {
@@ -45,18 +45,19 @@ func passNested(s string, i int) int {
 	return i
 }
 
-// passWords is how many words of 8 bytes of a string are looked at one by one: most strings end there, and are passed
-// before a search has begun.
+// passWords is the number of words of 8 bytes of a string that are tested one by one before a search for its end starts.
+// Most strings end within them.
 const passWords = 3
 
-// passString returns the place behind the string whose opening quote is at i.
+// passString returns the offset after the string whose opening quote is at i.
 func passString(s string, i int) int {
-	end, _ := passNoted(s, i)
+	end, _ := passStringNote(s, i)
 	return end
 }
 
-// passNoted is passString, and returns the note of the string's span: 1 where it has a backslash.
-func passNoted(s string, i int) (end int, note int32) {
+// passStringNote returns the offset after the string whose opening quote is at i, and the note of its span: 1 if it
+// contains a backslash, else 0.
+func passStringNote(s string, i int) (end int, note int32) {
 	i++
 	start := i
 	for n := 0; n < passWords && len(s)-i >= 8; n++ {
@@ -74,7 +75,7 @@ func passNoted(s string, i int) (end int, note int32) {
 	return i, note
 }
 
-// passLong returns the place behind the end of the string that i is inside of.
+// passLong returns the offset after the string that contains offset i.
 func passLong(s string, i int) int {
 	for i < len(s) {
 		n := strings.IndexByte(s[i:], '"')
@@ -102,7 +103,7 @@ func passSpan(s string, i int) Span {
 	}
 	switch s[i] {
 	case '"':
-		end, note := passNoted(s, i)
+		end, note := passStringNote(s, i)
 		return Span{Start: int32(i), End: int32(end), Kind: String, note: note}
 	case '{':
 		v.Kind = Object

@@ -1,28 +1,29 @@
 package scan
 
-// ProtoWire is how a field of a protobuf message is written.
+// ProtoWire is the wire type of a field of a protobuf message.
 type ProtoWire uint8
 
+// The wire types.
 const (
 	ProtoVarint  ProtoWire = 0
 	ProtoFixed64 ProtoWire = 1
-	ProtoBytes   ProtoWire = 2 // text, bytes, or a message
+	ProtoBytes   ProtoWire = 2 // a text, bytes, or a message
 	ProtoFixed32 ProtoWire = 5
 )
 
-// ProtoField is one field of a protobuf message: its number, and its value, which for ProtoBytes is src[Start:End].
+// ProtoField is one field of a protobuf message.
 type ProtoField struct {
 	Number     int
 	Wire       ProtoWire
-	Value      uint64 // of the other kinds
-	Start, End int
+	Value      uint64 // the value, unless the wire type is ProtoBytes
+	Start, End int    // the value is src[Start:End], if the wire type is ProtoBytes
 }
 
-// maxProtoNumber is the largest number of a field, 2^29 - 1.
+// maxProtoNumber is the largest field number, 2^29 - 1.
 const maxProtoNumber = 1<<29 - 1
 
-// NextProto reads the field at src[at:] and returns where the next one begins; ok is false where there is none that is
-// well formed. Groups, which nobody has written for twenty years, are not well formed.
+// NextProto reads the field at src[at:] and returns the offset of the next one. If the field is not well formed, or src
+// ends before it, ok is false. Groups, which protobuf deprecated long ago, are treated as not well formed.
 func NextProto(src string, at int) (f ProtoField, next int, ok bool) {
 	tag, at, ok := protoVarint(src, at)
 	if !ok || tag>>3 == 0 || tag>>3 > maxProtoNumber {
@@ -50,7 +51,7 @@ func NextProto(src string, at int) (f ProtoField, next int, ok bool) {
 	return f, at, false
 }
 
-// protoVarint reads a number of up to 64 bits, seven bits a byte, the lowest first.
+// protoVarint reads a number of up to 64 bits, seven bits in each byte, the lowest bits first.
 func protoVarint(src string, at int) (v uint64, next int, ok bool) {
 	for shift := 0; shift < 70 && at < len(src); shift += 7 {
 		b := src[at]
@@ -66,7 +67,7 @@ func protoVarint(src string, at int) (v uint64, next int, ok bool) {
 	return 0, at, false
 }
 
-// protoFixed reads a number of size bytes, the lowest first.
+// protoFixed reads a number of size bytes, the lowest byte first.
 func protoFixed(src string, at, size int) (v uint64, ok bool) {
 	if len(src)-at < size {
 		return 0, false

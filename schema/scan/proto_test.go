@@ -14,12 +14,13 @@ func TestNextProto(t *testing.T) {
 		ok        bool
 	}{
 		{"varint", "\x08\x96\x01", ProtoField{Number: 1, Wire: ProtoVarint, Value: 150}, 3, true},
-		{"the largest varint", "\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", ProtoField{Number: 1, Wire: ProtoVarint, Value: 1<<64 - 1}, 11, true},
+		{"the largest varint", "\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01",
+			ProtoField{Number: 1, Wire: ProtoVarint, Value: 1<<64 - 1}, 11, true},
 		{"a varint of more than 64 bits", "\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x02", ProtoField{}, 0, false},
 		{"a varint without an end", "\x08\x80\x80", ProtoField{}, 0, false},
 		{"a varint of eleven bytes", "\x08\x80\x80\x80\x80\x80\x80\x80\x80\x80\x80\x00", ProtoField{}, 0, false},
 		{"fixed64", "\x39\x01\x00\x00\x00\x00\x00\x00\x80", ProtoField{Number: 7, Wire: ProtoFixed64, Value: 1<<63 | 1}, 9, true},
-		{"fixed64, cut", "\x39\x01\x00\x00\x00\x00\x00\x00", ProtoField{}, 0, false},
+		{"fixed64, truncated", "\x39\x01\x00\x00\x00\x00\x00\x00", ProtoField{}, 0, false},
 		{"fixed32", "\x45\x01\x02\x00\x00", ProtoField{Number: 8, Wire: ProtoFixed32, Value: 513}, 5, true},
 		{"bytes", "\x12\x03abc\x08", ProtoField{Number: 2, Wire: ProtoBytes, Start: 2, End: 5}, 5, true},
 		{"no bytes", "\x12\x00", ProtoField{Number: 2, Wire: ProtoBytes, Start: 2, End: 2}, 2, true},
@@ -38,7 +39,8 @@ func TestNextProto(t *testing.T) {
 	}
 }
 
-// What protobuf's own reader takes is taken with the same values, groups aside; what it refuses is refused.
+// FuzzNextProto checks that a field is accepted if protobuf's own reader accepts it, apart from groups, and that both read
+// the same value.
 func FuzzNextProto(f *testing.F) {
 	f.Add([]byte("\x08\x96\x01\x12\x03abc\x39\x01\x00\x00\x00\x00\x00\x00\x80\x45\x01\x02\x00\x00"))
 	f.Add([]byte("\x0b\x0c"))
@@ -52,7 +54,7 @@ func FuzzNextProto(f *testing.F) {
 				size = protowire.ConsumeFieldValue(number, wire, src[at+n:])
 			}
 			if ok != (size >= 0) {
-				t.Fatalf("at %d of %x: got %v, protowire says %d", at, src, ok, size)
+				t.Fatalf("at %d of %x: got %v, protowire %d", at, src, ok, size)
 			}
 			if !ok {
 				return
@@ -66,6 +68,7 @@ func FuzzNextProto(f *testing.F) {
 	})
 }
 
+// checkValue compares the value of a field with that of protobuf's own reader.
 func checkValue(t *testing.T, value []byte, text string, got ProtoField) {
 	var want uint64
 	switch got.Wire {

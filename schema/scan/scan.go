@@ -1,14 +1,16 @@
-// Package scan reads JSON out of text without building a tree: it validates everything, extracts only the paths that
-// are asked for, and allocates nothing where nothing is escaped.
+// Package scan selects values from JSON text without building a tree. It validates the whole text, extracts only the
+// wanted paths, and does not allocate unless a text contains escape sequences.
 //
-// A value is a Span, its place in the source. Trie.Select finds the wanted ones in one pass, in which an Index can note
-// what stands inside some of them, and what is wanted in each element of arrays of records; Text, Int, Double and Time
-// read what a Span holds. The source is a string, so that every text that is given out can be a view of it.
+// A value is a Span: its kind and its offsets in the source. Trie.Select finds the wanted values in one pass. A Found does
+// the same for one value after another, and in that pass it can also index the values inside some of the wanted ones, and
+// select from each element of arrays of records. Text, Int, Double and Time convert the value at a Span. The source is a
+// string, so that each returned text can be a view of it.
 package scan
 
 // Kind is the kind of a JSON value.
 type Kind uint8
 
+// The kinds. Absent is the kind of the zero Span.
 const (
 	Absent Kind = iota
 	Null
@@ -20,30 +22,34 @@ const (
 	Array
 )
 
-// Span is one JSON value's place in the source: src[Start:End], quotes and brackets included. It is small, and of no more
-// fields than the compiler keeps in registers: spans are copied all the time.
+// Span is the position of one JSON value in the source: src[Start:End], with its quotes or brackets. Spans are copied all
+// the time, so a Span is small and its fields are few enough for the compiler to keep them in registers.
 type Span struct {
 	Start, End int32
 	Kind       Kind
-	note       int32 // of a String: 1 where it has a backslash; of an Object or Array: its place in an Index + 1, -1 - its place among the elements there, 0 where it is in none
+
+	// note of a String: 1 if it contains a backslash, else 0.
+	// note of an Object or Array: its entry in an Index + 1; or -1 - its number among the elements there (see element);
+	// or 0 if it is not indexed.
+	note int32
 }
 
-// Escaped says that the value is a String with at least one backslash.
+// Escaped reports whether the value is a String with at least one backslash.
 func (v Span) Escaped() bool { return v.Kind == String && v.note != 0 }
 
-// at returns the place in an Index + 1 of what stands inside the value, 0 where it is in none.
-func (v Span) at() int32 {
+// entry returns the number + 1 of the Index entry that lists the values inside v, or 0 if they are not indexed.
+func (v Span) entry() int32 {
 	if v.Kind < Object {
 		return 0
 	}
 	return max(v.note, 0)
 }
 
-// MaxDepth is the deepest nesting of objects and arrays that is accepted; deeper input is hostile. Recursion in this
-// package is bounded by it.
+// MaxDepth is the deepest nesting of objects and arrays that is accepted. Deeper input is hostile. MaxDepth bounds all
+// recursion in this package.
 const MaxDepth = 64
 
-// Valid validates the one JSON value in src, as Trie.Select does, and returns its span without blanks.
+// Valid validates the one JSON value in src, as Trie.Select does, and returns its span without the blanks around it.
 func Valid(src string) (Span, error) {
 	start := skipBlanks(src, 0)
 	if start == len(src) || len(src) > maxSource {
@@ -59,16 +65,16 @@ func Valid(src string) (Span, error) {
 	return newSpan(start, end, v), nil
 }
 
-// Next reads one JSON value at src[from:], blanks before it skipped, and validates it; it returns its span and where to
-// go on. At the end of src the span is Absent. It is how NDJSON and concatenated values are cut. After an error next is
-// where the error was found; no more can be read without finding a line's end.
+// Next validates one JSON value at src[from:], after any blanks, and returns its span and the offset at which to continue.
+// At the end of src the span is Absent. NDJSON and concatenated values are split with it. After an error, next is the
+// offset of the error; reading can only continue after the end of that line.
 func Next(src string, from int) (v Span, next int, err error) {
 	s := selection{trie: new(Trie), src: src}
 	return s.next(from)
 }
 
-// Each calls yield with each element of the array at span of an already validated src, until it returns false. A span
-// of another kind has no elements.
+// Each calls yield with each element of an array in an already validated src, until yield returns false. For a span of another
+// kind it does nothing.
 func Each(src string, array Span, yield func(elem Span) bool) {
 	if array.Kind != Array {
 		return
@@ -83,8 +89,8 @@ func Each(src string, array Span, yield func(elem Span) bool) {
 	}
 }
 
-// Members calls yield with each member of the object at span of an already validated src, until it returns false; key
-// is unescaped. Keys come in the order of the text, each as often as it stands there.
+// Members calls yield with each member of an object in an already validated src, until yield returns false. The key is
+// unescaped. The order is that of the text, and a key that occurs twice is yielded twice.
 func Members(src string, object Span, a *Arena, yield func(key string, v Span) bool) {
 	if object.Kind != Object {
 		return
@@ -101,7 +107,7 @@ func Members(src string, object Span, a *Arena, yield func(key string, v Span) b
 	}
 }
 
-// skipSeparator skips one ',' or ':' and the blanks around it; at any other byte it stays.
+// skipSeparator skips blanks, one ',' or ':' if there is one, and the blanks after it.
 func skipSeparator(src string, i int) int {
 	i = skipBlanks(src, i)
 	if i < len(src) && (src[i] == ',' || src[i] == ':') {
@@ -110,6 +116,7 @@ func skipSeparator(src string, i int) int {
 	return i
 }
 
+// newSpan returns the span of a value that has been skipped with verdict v; it is not indexed.
 func newSpan(start, end int, v verdict) Span {
 	return Span{Start: int32(start), End: int32(end), Kind: v.kind(), note: int32(v & escaped / escaped)}
 }

@@ -1,19 +1,20 @@
 package scan
 
-// Select reads the one JSON value that src holds, blanks around it allowed: validates all of it (RFC 8259, valid UTF-8,
-// MaxDepth) and fills out, which has Len entries, with the places of the wanted values; those that are not there become
-// Absent. A key that stands twice: the last counts, as in encoding/json - also where the first was an object whose
-// members are wanted and the last is not - and dup counts it where it is wanted. An escaped key counts as what it
-// spells. An error is an *Error; out is then of no use.
+// Select validates the one JSON value in src, with blanks around it allowed (RFC 8259, valid UTF-8, MaxDepth), and sets
+// out, which has Len entries, to the spans of the wanted values by place. A value that does not occur is Absent.
+//
+// If a key occurs twice in an object, the last one counts, as in encoding/json, even if the first was an object with wanted
+// members and the last is not an object. dup counts the wanted keys that occur twice. An escaped key equals the key that it
+// spells. An error is an *Error; out must not be used after it.
 func (t *Trie) Select(src string, out []Span) (dup int, err error) {
 	clear(out)
 	s := selection{trie: t, src: src, out: out}
-	err = s.all()
+	err = s.whole()
 	return s.dup, err
 }
 
-// all is Select into places that are empty.
-func (s *selection) all() error {
+// whole selects from the one value in the source. All places must be clear.
+func (s *selection) whole() error {
 	v, next, err := s.next(0)
 	switch {
 	case err != nil:
@@ -27,8 +28,8 @@ func (s *selection) all() error {
 	return nil
 }
 
-// next takes one value of a text that may hold several, from a place on; it returns the value's span, Absent at the end of
-// the text, and where to go on.
+// next selects from the value at s.src[from:], after any blanks. It returns the span of the value, or Absent at the end of
+// the source, and the offset at which to continue.
 func (s *selection) next(from int) (v Span, next int, err error) {
 	src, start := s.src, skipBlanks(s.src, from)
 	if start == len(src) {
@@ -44,7 +45,7 @@ func (s *selection) next(from int) (v Span, next int, err error) {
 	return newSpan(start, end, verdict), end, nil
 }
 
-// SelectAt is Select over the value at span of an already validated src.
+// SelectAt is Select for the value at a span of an already validated src.
 func (t *Trie) SelectAt(src string, at Span, out []Span) (dup int) {
 	clear(out)
 	if at.Kind == Absent {
@@ -57,8 +58,8 @@ func (t *Trie) SelectAt(src string, at Span, out []Span) (dup int) {
 	return s.dup
 }
 
-// Each is scan.Each with SelectAt of every element, in one pass: during the call of yield, out holds what was found in
-// the element.
+// Each calls yield with each element of an array, as the function Each does, and selects from the element in the same pass.
+// During the call of yield, out holds the spans of that element.
 func (t *Trie) Each(src string, array Span, out []Span, yield func(elem Span) bool) {
 	if array.Kind != Array || t.root == nil {
 		return
@@ -75,7 +76,7 @@ func (t *Trie) Each(src string, array Span, out []Span, yield func(elem Span) bo
 	}
 }
 
-// pass is value in a validated text.
+// pass is value for a text that is already validated.
 func (s *selection) pass(i int, n *node) (v Span) {
 	if len(n.children) > 0 && s.src[i] == '{' {
 		v = Span{Start: int32(i), End: int32(s.passObject(i, n)), Kind: Object}
@@ -88,12 +89,12 @@ func (s *selection) pass(i int, n *node) (v Span) {
 	return v
 }
 
-// passObject is object in a validated text.
+// passObject is object for a text that is already validated.
 func (s *selection) passObject(i int, n *node) (end int) {
-	var seen marks
+	var seen keySet
 	if len(n.children) > 64 {
-		var room [seenWords]uint64
-		seen.many = n.marks(room[:])
+		var buf [keySetWords]uint64
+		seen.many = n.keyWords(buf[:])
 	}
 	src := s.src
 	i = skipBlanks(src, i+1)
@@ -111,20 +112,20 @@ func (s *selection) passObject(i int, n *node) (end int) {
 	return i + 1
 }
 
-// selection is one run of Select.
+// selection is the state of one run of Select.
 type selection struct {
 	trie *Trie
 	src  string
-	out  []Span
-	dup  int
+	out  []Span // by place
+	dup  int    // wanted keys that occurred twice
 
-	index  *Index     // nil: nothing is noted
-	ahead  *selection // of the elements of arrays of records; nil: they are not looked into
-	filled []int      // places that were filled, up to its capacity; nil: nobody asks
-	over   bool       // there were more
+	index     *Index     // nil: nothing is indexed
+	lookahead *selection // selects from the elements of arrays of records; nil: they are only validated
+	filled    []int      // places that were filled, up to its capacity; nil: they are not listed
+	overflow  bool       // more places were filled than filled has room for
 }
 
-// put fills a place.
+// put sets the span of a place.
 func (s *selection) put(place int, v Span) {
 	s.out[place] = v
 	if s.filled == nil {
@@ -133,11 +134,11 @@ func (s *selection) put(place int, v Span) {
 	if len(s.filled) < cap(s.filled) {
 		s.filled = append(s.filled, place)
 	} else {
-		s.over = true
+		s.overflow = true
 	}
 }
 
-// root takes the whole value.
+// root validates the whole value at i and selects from it.
 func (s *selection) root(i int) (int, verdict) {
 	if s.trie.root == nil {
 		return skipValue(s.src, i, 0)
@@ -145,92 +146,95 @@ func (s *selection) root(i int) (int, verdict) {
 	return s.value(i, 0, s.trie.root, 0)
 }
 
-// value takes the value at i, which n wants, or something below it. at is its place in the index + 1, 0 where it is not
-// noted, or not yet.
-func (s *selection) value(i, depth int, n *node, at int32) (end int, v verdict) {
-	records := n.records && s.ahead != nil && i < len(s.src) && s.src[i] == '['
-	if (n.open || records) && at == 0 && s.index != nil {
-		at = s.index.begin(0, 0, 0)
+// value validates the value at i, which is wanted or contains wanted values, and selects from it. entry is its index entry
+// + 1, or 0 if it is not in the index yet.
+func (s *selection) value(i, depth int, n *node, entry int32) (end int, v verdict) {
+	records := n.records && s.lookahead != nil && i < len(s.src) && s.src[i] == '['
+	if (n.open || records) && entry == 0 && s.index != nil {
+		entry = s.index.reserve(0, 0, 0)
 	}
 	switch {
-	case records && at > 0:
+	case records && entry > 0:
 		if end, v = s.index.array(s.src, i, depth, s); !v.bad() {
-			s.index.finish(at, i, end, v)
+			s.index.finish(entry, i, end, v)
 		}
 	case len(n.children) > 0 && i < len(s.src) && s.src[i] == '{':
-		if end, v = s.object(i, depth, n, at > 0); at > 0 && !v.bad() {
-			s.index.finish(at, i, end, v)
+		if end, v = s.object(i, depth, n, entry > 0); entry > 0 && !v.bad() {
+			s.index.finish(entry, i, end, v)
 		}
-	case at > 0:
-		end, v = s.index.value(s.src, i, depth, at)
+	case entry > 0:
+		end, v = s.index.value(s.src, i, depth, entry)
 	default:
 		end, v = skipValue(s.src, i, depth)
 	}
 	if n.place < 0 || v.bad() {
 		return end, v
 	}
-	if at == 0 {
+	if entry == 0 {
 		s.put(n.place, newSpan(i, end, v))
 	} else {
-		s.put(n.place, s.index.span(i, end, v, at))
+		s.put(n.place, s.index.span(i, end, v, entry))
 	}
 	return end, v
 }
 
-// seenWords is how many words of marks an object has on the stack: 1,024 wanted keys without an allocation.
-const seenWords = 16
-
-// marks tell which children an object has had.
-type marks struct {
+// keySet is the set of those children of a node that have occurred in an object.
+type keySet struct {
 	few  uint64
-	many []uint64 // where they are too many for few
+	many []uint64 // used instead of few for a node with more than 64 children
 }
 
-// marks returns room for marks of more than 64 children: room, which is empty, or more where that is too little.
-func (n *node) marks(room []uint64) []uint64 {
-	if len(n.children) <= 64*len(room) {
-		return room
+// keySetWords is the number of words of a keySet that an object has on the stack, enough for 1,024 wanted keys without an
+// allocation.
+const keySetWords = 16
+
+// keyWords returns the words of an empty keySet for more than 64 children: buf, which must be zero, or a longer slice if buf
+// is too short.
+func (n *node) keyWords(buf []uint64) []uint64 {
+	if len(n.children) <= 64*len(buf) {
+		return buf
 	}
 	return make([]uint64, (len(n.children)+63)/64)
 }
 
-// below returns what is wanted at the key of a slot. Where it stands twice, what was found of the first is forgotten.
-func (s *selection) below(key *slot, seen *marks) *node {
+// below returns the node for a key. If the key occurs twice in the object, the places that its first occurrence filled are
+// cleared.
+func (s *selection) below(key *bucket, seen *keySet) *node {
 	n := key.node
 	twice := false
-	if n.place >= 0 { // then something stands there, which is less work to see than a mark is to make
+	if n.place >= 0 { // the place shows whether the key has occurred, which is cheaper than the set
 		twice = s.out[n.place].Kind != Absent
 	} else {
 		twice = seen.add(int(key.child))
 	}
 	if twice {
 		s.dup++
-		s.forget(n)
+		s.clear(n)
 	}
 	return n
 }
 
-// add marks a child, and says whether it was marked before.
-func (m *marks) add(c int) (before bool) {
-	word := &m.few
-	if m.many != nil {
-		word = &m.many[c>>6]
+// add adds a child and reports whether it was in the set already.
+func (k *keySet) add(c int) (twice bool) {
+	word := &k.few
+	if k.many != nil {
+		word = &k.many[c>>6]
 	}
 	bit := uint64(1) << (c & 63)
-	before = *word&bit != 0
+	twice = *word&bit != 0
 	*word |= bit
-	return before
+	return twice
 }
 
-// object takes an object some of whose members are wanted; src[i] is its '{'. open says that each member is noted.
+// object validates an object and selects from its members; src[i] is its '{'. If open is true, every member is indexed.
 func (s *selection) object(i, depth int, n *node, open bool) (int, verdict) {
 	if depth >= MaxDepth {
 		return i, badDepth
 	}
-	var seen marks
+	var seen keySet
 	if len(n.children) > 64 {
-		var room [seenWords]uint64
-		seen.many = n.marks(room[:])
+		var buf [keySetWords]uint64
+		seen.many = n.keyWords(buf[:])
 	}
 	src := s.src
 	i = skipBlanks(src, i+1)
@@ -246,9 +250,9 @@ func (s *selection) object(i, depth int, n *node, open bool) (int, verdict) {
 			return end, v
 		}
 		wanted := n.match(src, i+1, end-1, v)
-		var at int32
+		var entry int32
 		if open {
-			at = s.index.begin(i+1, end-1, v)
+			entry = s.index.reserve(i+1, end-1, v)
 		}
 		if end+1 < len(src) && src[end] == ':' && src[end+1] > ' ' { // skipColon, without a call for most keys
 			i = end + 1
@@ -258,12 +262,12 @@ func (s *selection) object(i, depth int, n *node, open bool) (int, verdict) {
 		switch {
 		case wanted != nil:
 			below := s.below(wanted, &seen)
-			if len(below.children) > 0 || below.open || at > 0 {
-				i, v = s.value(i, depth+1, below, at)
+			if len(below.children) > 0 || below.open || entry > 0 {
+				i, v = s.value(i, depth+1, below, entry)
 				break
 			}
 			from := i
-			if i < len(src) && src[i] == '"' { // most values, without a call between
+			if i < len(src) && src[i] == '"' { // most values, with one call less
 				i, v = skipString(src, i)
 			} else {
 				i, v = skipValue(src, i, depth+1)
@@ -271,8 +275,8 @@ func (s *selection) object(i, depth int, n *node, open bool) (int, verdict) {
 			if !v.bad() {
 				s.put(below.place, newSpan(from, i, v))
 			}
-		case at > 0:
-			i, v = s.index.value(src, i, depth+1, at)
+		case entry > 0:
+			i, v = s.index.value(src, i, depth+1, entry)
 		case i < len(src) && src[i] == '"':
 			i, v = skipString(src, i)
 		default:
@@ -293,12 +297,12 @@ func (s *selection) object(i, depth int, n *node, open bool) (int, verdict) {
 	}
 }
 
-// forget empties everything that was found at or below n.
-func (s *selection) forget(n *node) {
+// clear clears the places of n and of all nodes below it.
+func (s *selection) clear(n *node) {
 	if n.place >= 0 {
 		s.out[n.place] = Span{}
 	}
 	for i := range n.children {
-		s.forget(n.children[i].node)
+		s.clear(n.children[i].node)
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// The functions here take a text and a place in it and return the place behind what they skipped; with a bad verdict it
-// is the place of the fault. They pass everything in registers, which is what makes them fast.
+// The skip functions validate. They take a text and an offset in it and return the offset after the skipped part, or, with
+// a bad verdict, the offset of the fault. They are fast because their arguments and results fit into registers.
 
 // skipValue skips the value that begins at i; depth is the number of containers around it.
 func skipValue(s string, i, depth int) (int, verdict) {
@@ -46,7 +46,7 @@ func skipObject(s string, i, depth int) (int, verdict) {
 		if v.bad() {
 			return at, v
 		}
-		if i = at; i < len(s) && s[i] == '"' { // most values, without a call between
+		if i = at; i < len(s) && s[i] == '"' { // most values, with one call less
 			i, v = skipString(s, i)
 		} else {
 			i, v = skipValue(s, i, depth+1)
@@ -66,7 +66,7 @@ func skipObject(s string, i, depth int) (int, verdict) {
 	}
 }
 
-// skipKey skips a key, its colon and the blanks around the colon.
+// skipKey skips a key, the colon after it and the blanks around the colon.
 func skipKey(s string, i int) (int, verdict) {
 	if i >= len(s) || s[i] != '"' {
 		return i, badSyntax
@@ -78,7 +78,7 @@ func skipKey(s string, i int) (int, verdict) {
 	return skipColon(s, i)
 }
 
-// skipColon skips the colon behind a key and the blanks around it.
+// skipColon skips the colon after a key and the blanks around it.
 func skipColon(s string, i int) (int, verdict) {
 	i = skipBlanks(s, i)
 	if i >= len(s) || s[i] != ':' {
@@ -155,6 +155,7 @@ func skipNumber(s string, i int) (int, verdict) {
 	return i, verdict(Number)
 }
 
+// skipDigits skips decimal digits.
 func skipDigits(s string, i int) int {
 	for i < len(s) && s[i]-'0' <= 9 {
 		i++
@@ -162,7 +163,7 @@ func skipDigits(s string, i int) int {
 	return i
 }
 
-// skipBlanks skips blanks. It is small enough to be inlined for the usual case, that there are none.
+// skipBlanks skips blanks. It is small enough to be inlined, so that the usual case of no blank costs no call.
 func skipBlanks(s string, i int) int {
 	if i < len(s) && s[i] <= ' ' {
 		return skipRun(s, i)
@@ -170,7 +171,7 @@ func skipBlanks(s string, i int) int {
 	return i
 }
 
-// skipRun skips blanks, indentation in words of 8.
+// skipRun skips blanks, 8 spaces at a time in indentation.
 func skipRun(s string, i int) int {
 	for i < len(s) {
 		switch s[i] {
@@ -193,12 +194,12 @@ const (
 	spaces = ones * ' '
 )
 
-// load8 reads 8 bytes, the first one lowest; the compiler makes one load of it.
+// load8 returns the first 8 bytes of s as a little-endian number. The compiler turns it into one load.
 func load8(s string) uint64 { return binary.LittleEndian.Uint64([]byte(s)[:8]) }
 
-// stops sets the top bit of the first byte in w that is a quote, a backslash or a control character (and perhaps bits
-// above it); 0 where there is none. x^2 brings the quote (0x22) to 0x20 and keeps control characters below it, so that
-// one comparison with 0x21 finds both.
+// stops returns a word in which the lowest set bit is the top bit of the first byte in w that is a quote, a backslash or a
+// control character, or 0 without such a byte. Bits above that one may be wrong. x^2 maps the quote (0x22) to 0x20 and
+// keeps control characters below it, so that one comparison with 0x21 finds both.
 func stops(w uint64) uint64 {
 	return (((w ^ ones*2) - ones*0x21) | ((w ^ ones*'\\') - ones)) &^ w & tops
 }
@@ -207,7 +208,7 @@ func stops(w uint64) uint64 {
 func skipString(s string, i int) (int, verdict) {
 	start := i
 	v := verdict(String)
-	var seen uint64 // top bits of all bytes: whether UTF-8 has to be looked at
+	var seen uint64 // all bytes combined by or: if no top bit is set, the string is ASCII, which is valid UTF-8
 	i++
 	for len(s)-i >= 8 {
 		w := load8(s[i:])
@@ -219,7 +220,7 @@ func skipString(s string, i int) (int, verdict) {
 			}
 			continue
 		}
-		n := bits.TrailingZeros64(m) // 8k+7, k bytes before the stop
+		n := bits.TrailingZeros64(m) // 8k+7 if k bytes precede the stop
 		seen |= w & (1<<(n&^7) - 1)
 		i += n >> 3
 		if s[i] == '"' {
@@ -239,10 +240,10 @@ func skipString(s string, i int) (int, verdict) {
 	return skipStringEnd(s, start, i, v)
 }
 
-// longString is how many bytes of a string are passed in words of 8: most strings end there.
+// longString is the number of bytes of a string that are skipped in words of 8. Most strings end within it.
 const longString = 32
 
-// skipLong skips blocks of 32 bytes in which no string ends, which in long texts is a quarter of the branches.
+// skipLong skips blocks of 32 bytes that contain no stop. In long texts that takes a quarter of the branches.
 func skipLong(s string, i int, seen uint64) (int, uint64) {
 	for len(s)-i >= 32 {
 		a, b, c, d := load8(s[i:]), load8(s[i+8:]), load8(s[i+16:]), load8(s[i+24:])
@@ -255,7 +256,7 @@ func skipLong(s string, i int, seen uint64) (int, uint64) {
 	return i, seen
 }
 
-// skipStringEnd is skipString for the last bytes of a text, where no word of 8 can be read.
+// skipStringEnd is skipString for the end of a text, from which no word of 8 bytes can be read.
 func skipStringEnd(s string, start, i int, v verdict) (int, verdict) {
 	for i < len(s) {
 		switch c := s[i]; {
@@ -280,7 +281,8 @@ func skipStringEnd(s string, start, i int, v verdict) (int, verdict) {
 	return i, badSyntax
 }
 
-// skipEscape skips the escape sequence at i; it returns ^place of the fault where there is none.
+// skipEscape skips the escape sequence at i. If it is not a valid one, skipEscape returns the bitwise complement of the
+// offset of the fault, which is negative.
 func skipEscape(s string, i int) int {
 	if s[i] != '\\' || i+1 >= len(s) {
 		return ^i
@@ -296,7 +298,7 @@ func skipEscape(s string, i int) int {
 	return ^i
 }
 
-// hex4 reads the 4 hex digits at i.
+// hex4 parses the 4 hex digits at i.
 func hex4(s string, i int) (r rune, ok bool) {
 	if len(s)-i < 4 {
 		return 0, false
@@ -315,7 +317,7 @@ func hex4(s string, i int) (r rune, ok bool) {
 	return r, true
 }
 
-// invalidUTF8 returns the place of the first byte in s[from:to] that is not UTF-8, -1 where there is none.
+// invalidUTF8 returns the offset of the first byte in s[from:to] that is not UTF-8, or -1.
 func invalidUTF8(s string, from, to int) int {
 	if utf8.ValidString(s[from:to]) {
 		return -1

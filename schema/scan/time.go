@@ -2,10 +2,17 @@ package scan
 
 import "math"
 
-// Time returns an instant in ns since 1970 from a Number (epoch s, ms, us or ns by magnitude, decimals allowed, exact)
-// or a String: RFC 3339 with any number of digits, of which 9 count; without a zone it is UTC; a space may stand for
-// the T ("YYYY-MM-DD hh:mm:ss.ffffff"); CLF ("10/Oct/2000:13:55:36 -0700"); or a number as text. Not ok is what is none
-// of these, is no date of the calendar, or lies outside of the years 1678 to 2261, where ns do not fit.
+// Time returns the time that a value spells, in nanoseconds since 1970-01-01T00:00:00Z. It accepts
+//
+//   - a Number: the seconds, milliseconds, microseconds or nanoseconds since 1970, distinguished by magnitude, with
+//     decimals, exactly;
+//   - a String in RFC 3339, with any number of digits in the fraction, of which 9 count, without a zone (then it is UTC), or
+//     with a space instead of the T: "YYYY-MM-DD hh:mm:ss.ffffff";
+//   - a String in the Common Log Format: "10/Oct/2000:13:55:36 -0700";
+//   - a String that spells such a Number.
+//
+// For any other value, for a date that is not in the calendar, and for a time outside of the years 1678 to 2261, in which
+// nanoseconds fit into 64 bits, ok is false.
 func Time(src string, v Span) (ns int64, ok bool) {
 	if v.Kind == String {
 		text, ok := shortText(src, v)
@@ -21,7 +28,7 @@ func Time(src string, v Span) (ns int64, ok bool) {
 	return parseEpoch(text)
 }
 
-// parseTime reads an instant from text.
+// parseTime parses the text of a String.
 func parseTime(text string) (int64, bool) {
 	if len(text) > 4 && text[4] == '-' {
 		return parseCalendar(text)
@@ -35,15 +42,15 @@ func parseTime(text string) (int64, bool) {
 	return parseEpoch(text)
 }
 
-// An epoch's unit is told by its magnitude: below 10^11 are seconds (to the year 5138), below 10^14 ms, below 10^17 us,
-// else ns. In each unit the smallest such number is a time in March 1973.
+// The unit of a number is distinguished by its magnitude: below 10^11 it is seconds (until the year 5138), below 10^14
+// milliseconds, below 10^17 microseconds, else nanoseconds. In each unit the smallest such number is a time in March 1973.
 const (
 	minMillis = 1e11
 	minMicros = 1e14
 	minNanos  = 1e17
 )
 
-// parseEpoch reads the time since 1970 from a valid number. Digits below 1 ns are cut off, toward 1970.
+// parseEpoch parses a valid number as the time since 1970. Digits below 1 ns are truncated, toward 1970.
 func parseEpoch(text string) (ns int64, ok bool) {
 	d, ok := parseDecimal(text)
 	if !ok {
@@ -66,7 +73,7 @@ func parseEpoch(text string) (ns int64, ok bool) {
 	return d.int64()
 }
 
-// whole returns the part of |d| before the point, capped.
+// whole returns the integer part of |d|, at most the largest uint64.
 func (d decimal) whole() uint64 {
 	n := d.coef
 	for e := d.exp; e < 0 && n > 0; e++ {
@@ -83,14 +90,14 @@ func (d decimal) whole() uint64 {
 
 const nanosPerSecond = 1_000_000_000
 
-// clock is a civil date and time with its offset from UTC.
+// clock is a civil date and time and its offset from UTC.
 type clock struct {
 	year, month, day, hour, minute, second int
 	nanos                                  int
 	offset                                 int // seconds east of UTC
 }
 
-// parseCalendar reads YYYY-MM-DD, T or a space, hh:mm:ss, a fraction, a zone.
+// parseCalendar parses YYYY-MM-DD, T or a space, hh:mm:ss, a fraction and a zone.
 func parseCalendar(s string) (int64, bool) {
 	if len(s) < len("2006-01-02T15:04:05") || s[4] != '-' || s[7] != '-' || s[13] != ':' || s[16] != ':' {
 		return 0, false
@@ -110,7 +117,7 @@ func parseCalendar(s string) (int64, bool) {
 	return c.nano(s)
 }
 
-// parseCLF reads DD/Mon/YYYY:hh:mm:ss and a zone, as Apache and NGINX write it.
+// parseCLF parses DD/Mon/YYYY:hh:mm:ss and a zone, as Apache and NGINX write them.
 func parseCLF(s string) (int64, bool) {
 	if len(s) < len("10/Oct/2000:13:55:36") || s[2] != '/' || s[6] != '/' || s[11] != ':' || s[14] != ':' || s[17] != ':' {
 		return 0, false
@@ -129,7 +136,7 @@ func parseCLF(s string) (int64, bool) {
 	return c.nano(s[20:])
 }
 
-// twoDigits reads the number of two digits at i, negative where there are none.
+// twoDigits parses the two digits at i, or returns a negative number if they are not digits.
 func twoDigits(s string, i int) int {
 	tens, units := s[i]-'0', s[i+1]-'0'
 	if tens > 9 || units > 9 {
@@ -138,7 +145,7 @@ func twoDigits(s string, i int) int {
 	return int(tens)*10 + int(units)
 }
 
-// digits reads a number of digits only.
+// digits sets n to the number that s spells. It reports false if s contains anything but digits.
 func digits(s string, n *int) bool {
 	*n = 0
 	for i := range len(s) {
@@ -150,7 +157,7 @@ func digits(s string, n *int) bool {
 	return true
 }
 
-// fraction reads a point or comma and digits, and returns what follows.
+// fraction parses a point or comma and digits, if there are any, and returns the rest of s.
 func (c *clock) fraction(s string) string {
 	if len(s) == 0 || (s[0] != '.' && s[0] != ',') {
 		return s
@@ -165,7 +172,7 @@ func (c *clock) fraction(s string) string {
 	return s
 }
 
-// zone reads nothing, Z, UTC, GMT, or an offset as +hh, +hhmm or +hh:mm, with or without a space before it.
+// zone parses a zone: nothing, Z, UTC, GMT, or an offset as +hh, +hhmm or +hh:mm, with or without a space before it.
 func (c *clock) zone(s string) bool {
 	if len(s) > 1 && s[0] == ' ' {
 		s = s[1:]
@@ -183,6 +190,7 @@ func (c *clock) zone(s string) bool {
 	return len(s) == len("+hh") && c.east(s[0], s[1:3], "00")
 }
 
+// east sets the offset from its sign, hours and minutes.
 func (c *clock) east(sign byte, hh, mm string) bool {
 	var hours, minutes int
 	if !digits(hh, &hours) || !digits(mm, &minutes) || hours > 23 || minutes > 59 {
@@ -195,7 +203,8 @@ func (c *clock) east(sign byte, hh, mm string) bool {
 	return sign == '-' || sign == '+'
 }
 
-// nano reads the zone, checks everything, and returns the instant. A leap second is the first one of the next minute.
+// nano parses the zone, checks all parts of the clock and returns the time in ns since 1970. A leap second counts as the
+// first second of the next minute.
 func (c *clock) nano(zone string) (int64, bool) {
 	if !c.zone(zone) || c.month < 1 || c.month > 12 || c.day < 1 || c.day > daysIn(c.year, c.month) ||
 		c.hour > 23 || c.minute > 59 || c.second > 60 {
@@ -209,6 +218,7 @@ func (c *clock) nano(zone string) (int64, bool) {
 	return seconds*nanosPerSecond + int64(c.nanos), true
 }
 
+// daysIn returns the number of days of a month.
 func daysIn(year, month int) int {
 	switch month {
 	case 4, 6, 9, 11:
@@ -222,7 +232,8 @@ func daysIn(year, month int) int {
 	return 31
 }
 
-// daysSince1970 counts the days of the Gregorian calendar; years begin in March, so that leap days come last.
+// daysSince1970 returns the number of days since 1970-01-01 in the Gregorian calendar. It counts years from March, so that
+// the leap day is the last of the year.
 func daysSince1970(year, month, day int) int {
 	if month <= 2 {
 		year, month = year-1, month+12
@@ -231,6 +242,7 @@ func daysSince1970(year, month, day int) int {
 	return 365*year + floorDiv(year, 4) - floorDiv(year, 100) + floorDiv(year, 400) + (153*(month-3)+2)/5 + day - 1 - dayZero
 }
 
+// floorDiv returns a / b rounded down, for b > 0.
 func floorDiv(a, b int) int {
 	if a < 0 {
 		return (a - b + 1) / b

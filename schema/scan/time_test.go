@@ -72,7 +72,7 @@ func TestTime(t *testing.T) {
 	f(`"1767261600123"`, "2026-01-01T10:00:00.123Z")
 	f(`9223372035`, "2262-04-11T23:47:15Z")
 	f(`0.0000000000000001`, "1970-01-01T00:00:00Z")
-	// nothing of these
+	// not a time
 	f(`9223372037`, "")
 	f(`99999999999`, "")
 	f(`9223372036854775808`, "")
@@ -106,8 +106,8 @@ func TestTime(t *testing.T) {
 	f(`{"t":1}`, "")
 }
 
-// What the standard library writes is read as the same instant, and days are counted as it counts them.
-func TestTimeReadsWhatTheLibraryWrites(t *testing.T) {
+// TestTimeReadsLibraryFormats checks that the times that the standard library formats are parsed as the same instants.
+func TestTimeReadsLibraryFormats(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		sec := rapid.Int64Range(math.MinInt64/nanosPerSecond+1, math.MaxInt64/nanosPerSecond-1).Draw(t, "sec")
 		ns := rapid.Int64Range(0, nanosPerSecond-1).Draw(t, "ns")
@@ -119,7 +119,7 @@ func TestTimeReadsWhatTheLibraryWrites(t *testing.T) {
 			"2006-01-02T15:04:05.000-0700":        at.Truncate(time.Millisecond).UnixNano(),
 			"02/Jan/2006:15:04:05 -0700":          sec * nanosPerSecond,
 		}
-		if sec < 0 { // Truncate rounds toward the past, as digits do
+		if sec < 0 { // digits below the millisecond are dropped toward the past; Truncate rounds toward zero
 			layouts["2006-01-02T15:04:05.000-0700"] = sec*nanosPerSecond + ns/1e6*1e6
 		}
 		for layout, want := range layouts {
@@ -131,10 +131,10 @@ func TestTimeReadsWhatTheLibraryWrites(t *testing.T) {
 	})
 }
 
-// An epoch is exact in every unit.
+// TestEpochIsExact checks that a time since 1970 is exact in every unit.
 func TestEpochIsExact(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		ns := rapid.Int64Range(minMillis*1e6, math.MaxInt64).Draw(t, "ns") // where no unit is mistaken for another
+		ns := rapid.Int64Range(minMillis*1e6, math.MaxInt64).Draw(t, "ns") // large enough that no unit is taken for another
 		for _, digits := range []int{9, 6, 3, 0} {
 			unit := int64(math.Pow10(digits))
 			text := fmt.Sprintf("%d", ns/unit)
@@ -148,9 +148,10 @@ func TestEpochIsExact(t *testing.T) {
 	})
 }
 
-// FuzzTime holds the parser to the standard library where that reads a text too.
+// FuzzTime compares the parser with the standard library, for texts that both accept.
 func FuzzTime(f *testing.F) {
-	for _, s := range []string{"2026-01-01T10:00:00.5+02:00", "10/Oct/2000:13:55:36 -0700", "1767261600.1", "2026-01-01 10:00:00", "2024-02-29T00:00:00Z", "x"} {
+	for _, s := range []string{"2026-01-01T10:00:00.5+02:00", "10/Oct/2000:13:55:36 -0700", "1767261600.1",
+		"2026-01-01 10:00:00", "2024-02-29T00:00:00Z", "x"} {
 		f.Add(s)
 	}
 	layouts := []string{time.RFC3339Nano, "2006-01-02T15:04:05.999999999", "2006-01-02 15:04:05.999999999", "02/Jan/2006:15:04:05 -0700"}
@@ -164,7 +165,7 @@ func FuzzTime(f *testing.F) {
 		for _, layout := range layouts {
 			at, err := time.Parse(layout, text)
 			if err != nil || !strict.MatchString(text) {
-				continue // no time, or one that the library reads leniently: an hour of one digit, an offset of 24 h
+				continue // not a time, or accepted by a lenience of the library: an hour of one digit, an offset of 24 h
 			}
 			if at.Unix() <= math.MinInt64/nanosPerSecond || at.Unix() >= math.MaxInt64/nanosPerSecond {
 				continue
@@ -175,7 +176,7 @@ func FuzzTime(f *testing.F) {
 		}
 		if ok && len(text) > 4 && text[4] == '-' {
 			if _, err := time.Parse("2006-01-02", text[:10]); err != nil {
-				t.Errorf("Time(%q) is ok, but the day is none: %v", text, err)
+				t.Errorf("Time(%q) is ok, but the day does not exist: %v", text, err)
 			}
 		}
 	})

@@ -2,20 +2,22 @@ package scan
 
 import "math/bits"
 
-// Trie is the paths that one Select looks for: immutable after the last Add, shared by workers. The zero Trie is empty
-// and ready.
+// Trie is the set of paths that Select looks for. Each path has a place, the number of its span in the result. A Trie is
+// immutable after the last Add, and workers share it. The zero Trie is empty and ready to use.
 type Trie struct {
-	root   *node // the value itself, nil where no path was added
+	root   *node // the value itself; nil if no path was added
 	places int
 }
 
-// node is one key of the paths.
+// node is one key in the paths, or the root.
 type node struct {
-	place    int     // in Select's out, -1 where no path ends here
-	open     bool    // what stands here is looked into: an Index notes it
-	records  bool    // an array here is one of records: the whole trie looks into its elements
+	place    int     // place of the path that ends here, or -1
+	open     bool    // the values inside the value here are indexed
+	records  bool    // if the value here is an array, it is an array of records
 	children []child // wanted keys of the object here
-	slots    []slot  // of them: by the hash of a key as far as it fits, or the next free one; a power of two of them
+	// buckets is a hash table of children with linear probing: a key is in the bucket of its hash, or in the next free one.
+	// Its length is a power of two.
+	buckets []bucket
 }
 
 // child is one wanted key.
@@ -24,22 +26,22 @@ type child struct {
 	node *node
 }
 
-// slot is where a wanted key is looked for: all that tells most keys stands together.
-type slot struct {
+// bucket holds one wanted key. The fields that distinguish most keys are together in it, so that most comparisons read no
+// other memory.
+type bucket struct {
 	ends
 	length int32 // of the key
 	child  int32 // index in children
-	node   *node // nil: nothing is here
+	node   *node // nil if the bucket is empty
 }
 
-// maxChildren is how many keys of one object paths may name: far more than anybody asks for.
+// maxChildren is the largest number of wanted keys in one object, far more than the paths of all formats name.
 const maxChildren = 1<<16 - 2
 
-// Add adds a path of object keys and returns its place in Select's out. A path may be a prefix of another; the empty
-// path is the value itself; a path that was added before keeps its place. It panics where one object would have more
-// than 65,534 wanted keys.
+// Add adds a path of object keys and returns its place. A path may be a prefix of another. The empty path is the value
+// itself. A path that was added before keeps its place. Add panics if one object would have more than 65,534 wanted keys.
 func (t *Trie) Add(path ...string) int {
-	n := t.at(path)
+	n := t.nodeAt(path)
 	if n.place < 0 {
 		n.place = t.places
 		t.places++
@@ -47,35 +49,35 @@ func (t *Trie) Add(path ...string) int {
 	return n.place
 }
 
-// Open is Add for a value that whoever finds it looks into: Found.Select notes in its Index what stands inside.
+// Open is Add for a value that the caller looks into: Found.Select also indexes the values inside it.
 func (t *Trie) Open(path ...string) int {
 	place := t.Add(path...)
-	t.at(path).open = true
+	t.nodeAt(path).open = true
 	return place
 }
 
-// OpenRecords is Open for an array whose elements are to be selected as values of their own: Found.Select finds, in the pass
-// over all, what Found.SelectAt is asked for of each. At the empty path it is the value itself where that is an array.
+// OpenRecords is Open for an array of records, whose elements the caller passes to Found.SelectAt one after another.
+// Found.Select selects from all of them in its one pass. The empty path is the value itself, if that is an array.
 func (t *Trie) OpenRecords(path ...string) int {
 	place := t.Add(path...)
-	n := t.at(path)
+	n := t.nodeAt(path)
 	n.records, n.open = true, len(path) > 0
 	return place
 }
 
-// at returns the node of a path, made where there is none.
-func (t *Trie) at(path []string) *node {
+// nodeAt returns the node of a path and creates it if necessary.
+func (t *Trie) nodeAt(path []string) *node {
 	if t.root == nil {
 		t.root = &node{place: -1}
 	}
 	n := t.root
 	for _, key := range path {
-		n = n.below(key)
+		n = n.nodeFor(key)
 	}
 	return n
 }
 
-// Find returns the place of the path of one key, -1 where there is none.
+// Find returns the place of the path that consists of one key, or -1 if that path was not added.
 func (t *Trie) Find(key string) int {
 	if t.root == nil {
 		return -1
@@ -89,52 +91,54 @@ func (t *Trie) Find(key string) int {
 // Len returns the number of places.
 func (t *Trie) Len() int { return t.places }
 
-// below returns the node of a key of the object at n, made where there is none.
-func (n *node) below(key string) *node {
+// nodeFor returns the node of a key of the object at n and creates it if necessary.
+func (n *node) nodeFor(key string) *node {
 	if s := n.match(key, 0, len(key), 0); s != nil {
 		return s.node
 	}
 	if len(n.children) == maxChildren {
 		panic("BUG: too many wanted keys in one object")
 	}
-	made := &node{place: -1}
-	n.children = append(n.children, child{key, made})
-	if len(n.slots) < slotsPerKey*len(n.children) {
-		n.slots = make([]slot, max(2*len(n.slots), slotsPerKey))
+	created := &node{place: -1}
+	n.children = append(n.children, child{key, created})
+	if len(n.buckets) < bucketsPerKey*len(n.children) {
+		n.buckets = make([]bucket, max(2*len(n.buckets), bucketsPerKey))
 		for i := range n.children {
-			n.slot(i)
+			n.insert(i)
 		}
 	} else {
-		n.slot(len(n.children) - 1)
+		n.insert(len(n.children) - 1)
 	}
-	return made
+	return created
 }
 
-// slotsPerKey is how many slots a node has for each key, at least: so most keys that are not wanted meet none.
-const slotsPerKey = 4
+// bucketsPerKey is the least number of buckets for each wanted key. With so many, the hash of most other keys leads to an
+// empty bucket.
+const bucketsPerKey = 4
 
-// slot puts child i into a free slot.
-func (n *node) slot(i int) {
+// insert puts child i into a free bucket.
+func (n *node) insert(i int) {
 	c := &n.children[i]
 	e := endsOf(c.key, 0, len(c.key))
 	at := e.hash(len(c.key))
-	for n.slots[at&(len(n.slots)-1)].node != nil {
+	for n.buckets[at&(len(n.buckets)-1)].node != nil {
 		at++
 	}
-	n.slots[at&(len(n.slots)-1)] = slot{e, int32(len(c.key)), int32(i), c.node}
+	n.buckets[at&(len(n.buckets)-1)] = bucket{e, int32(len(c.key)), int32(i), c.node}
 }
 
-// match returns the slot of the key that is written as src[from:to] between its quotes, nil where it is not wanted.
-func (n *node) match(src string, from, to int, v verdict) *slot {
+// match returns the bucket of the key that is written as src[from:to] between its quotes, or nil if the key is not wanted.
+// v is the verdict of the key.
+func (n *node) match(src string, from, to int, v verdict) *bucket {
 	if v&escaped != 0 {
 		return n.findEscaped(src[from:to])
 	}
-	if len(n.slots) == 0 {
+	if len(n.buckets) == 0 {
 		return nil
 	}
 	length := to - from
 	var e ends
-	switch { // endsOf, without a call for nearly all keys
+	switch { // endsOf, without a call for almost all keys
 	case length >= 8:
 		e = ends{load8(src[from:]), load8(src[to-8:])}
 	case len(src)-from >= 8:
@@ -143,7 +147,7 @@ func (n *node) match(src string, from, to int, v verdict) *slot {
 		e = endsOf(src, from, to)
 	}
 	for at := e.hash(length); ; at++ {
-		s := &n.slots[at&(len(n.slots)-1)]
+		s := &n.buckets[at&(len(n.buckets)-1)]
 		if s.node == nil {
 			return nil
 		}
@@ -153,8 +157,8 @@ func (n *node) match(src string, from, to int, v verdict) *slot {
 	}
 }
 
-// findEscaped is match for a key that is written with escapes.
-func (n *node) findEscaped(raw string) *slot {
+// findEscaped is match for a key that contains escape sequences.
+func (n *node) findEscaped(raw string) *bucket {
 	for i := range n.children {
 		if key := n.children[i].key; spells(raw, key) {
 			return n.match(key, 0, len(key), 0)
@@ -163,8 +167,8 @@ func (n *node) findEscaped(raw string) *slot {
 	return nil
 }
 
-// ends are the first and the last 8 bytes of a key, which may share some; of one of less than 8 bytes, all and 0. A key of
-// at most 16 bytes is nothing else.
+// ends holds the first and the last 8 bytes of a key, which overlap in a key of less than 16 bytes. A key of less than 8
+// bytes is in first, and last is 0. Two keys of equal length, at most 16 bytes, are equal if their ends are.
 type ends struct{ first, last uint64 }
 
 // endsOf returns the ends of src[from:to].
@@ -178,8 +182,8 @@ func endsOf(src string, from, to int) (e ends) {
 	return e
 }
 
-// hash is cheap, and good enough for the keys of one object; n is the key's length.
+// hash is cheap, and good enough for the keys of one object. n is the length of the key.
 func (e ends) hash(n int) int {
 	h := uint64(n) + (e.first ^ bits.RotateLeft64(e.last, 29))
-	return int(h * 0x9e3779b97f4a7c15 >> 40) // the golden ratio: it spreads what is near over all bits
+	return int(h * 0x9e3779b97f4a7c15 >> 40) // 2^64 / golden ratio, which spreads similar values over all bits
 }
