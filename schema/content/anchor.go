@@ -7,18 +7,19 @@ import (
 	"slices"
 )
 
-// An anchor is a few bytes that a credential, or the name of one, cannot be without. Looking for anchors is what a text
-// without a credential costs.
+// anchor is a short text that every credential of a kind, or its name, contains. A text without a credential costs only the
+// search for anchors.
 type anchor struct {
-	text string // in lower case where fold
-	fold bool   // upper and lower case are one
-	// pair is the place of the pair of bytes by which the anchor is noticed; the pair one further is looked for too, so
-	// that one of the two stands at an even distance from any place. The rarer both are in prose, the better.
+	text string // in lower case if fold is set
+	fold bool   // upper and lower case are equal
+	// pair is the offset of the pair of bytes by which the anchor is noticed. The pair one byte further is looked for as
+	// well, because the filter reads pairs at even distances only, and one of the two is at an even distance from any
+	// offset. Pairs that are rare in prose make the filter fast.
 	pair int
 	find func(text string, p, done int) (region, bool)
 }
 
-// anchors are tried in this order where several begin at one place.
+// anchors lists all anchors. If several begin at one offset, the first one in the list is tried.
 var anchors = []anchor{
 	{text: "sk-", find: findSK},
 	{text: "sk_live_", find: findStripe},
@@ -60,24 +61,26 @@ var anchors = []anchor{
 	{text: "subscription-key", fold: true, pair: 11, find: findNamed},
 }
 
-// filter notices where an anchor may be, 8 bytes at a time.
+// filter finds anchors by looking at 8 bytes of the text at a time: it tests whether any of their 4 pairs of bytes is a pair
+// of some anchor, and compares whole anchors only then.
 type filter struct {
-	marked [1 << 10]uint64 // bit second byte << 8 | first byte: the pair has probes. All that is looked at stays near the CPU
-	before [1 << 10]uint16 // how many bits are set before the word
-	probes [][]probe       // whose pair it is, in the order of the bits
-	first  [256][]*anchor
-	back   int // how far before a noticed pair an anchor may begin
+	pairs  [1 << 10]uint64 // the set of pairs: bit second byte << 8 | first byte. It is small enough for the first cache of a CPU
+	rank   [1 << 10]uint16 // number of bits that are set in all words of pairs before this one
+	probes [][]probe       // for each bit of pairs, in their order: the anchors that contain the pair
+	first  [256][]*anchor  // the anchors that begin with a byte
+	reach  int             // largest distance from the beginning of an anchor to a pair by which it is noticed
 }
 
-// probe is an anchor and how far into it a pair stands.
+// probe is an anchor and the offset of a pair in it.
 type probe struct {
 	anchor *anchor
 	offset int
 }
 
-// anchorFilter is built once of the table above and never changes.
+// anchorFilter is built once from anchors and never changes.
 var anchorFilter = newFilter(anchors)
 
+// newFilter builds the filter of a list of anchors.
 func newFilter(all []anchor) *filter {
 	f := &filter{}
 	by := map[uint16][]probe{}
@@ -86,24 +89,24 @@ func newFilter(all []anchor) *filter {
 		for _, c := range a.cases(0) {
 			f.first[c] = append(f.first[c], a)
 		}
-		a.file(by, a.pair)
-		a.file(by, a.pair+1)
-		f.back = max(f.back, a.pair+1)
+		a.addProbes(by, a.pair)
+		a.addProbes(by, a.pair+1)
+		f.reach = max(f.reach, a.pair+1)
 	}
 	for _, pair := range slices.Sorted(maps.Keys(by)) {
-		f.marked[pair>>6] |= 1 << (pair & 63)
+		f.pairs[pair>>6] |= 1 << (pair & 63)
 		f.probes = append(f.probes, by[pair])
 	}
 	set := 0
-	for i, word := range f.marked {
-		f.before[i] = uint16(set)
+	for i, word := range f.pairs {
+		f.rank[i] = uint16(set)
 		set += bits.OnesCount64(word)
 	}
 	return f
 }
 
-// file files the anchor under the pairs that may stand at offset; behind the anchor's end any byte may.
-func (a *anchor) file(by map[uint16][]probe, offset int) {
+// addProbes adds the anchor to every pair that may occur at offset. The byte after the end of the anchor may be any byte.
+func (a *anchor) addProbes(by map[uint16][]probe, offset int) {
 	for _, c := range a.cases(offset) {
 		for _, d := range a.cases(offset + 1) {
 			pair := uint16(d)<<8 | uint16(c)
@@ -112,7 +115,7 @@ func (a *anchor) file(by map[uint16][]probe, offset int) {
 	}
 }
 
-// cases returns the bytes that may stand at i.
+// cases returns the bytes that may occur at offset i of the anchor: upper and lower case, or any byte after its end.
 func (a *anchor) cases(i int) []byte {
 	if i >= len(a.text) {
 		every := make([]byte, 256)
@@ -128,8 +131,8 @@ func (a *anchor) cases(i int) []byte {
 	return []byte{c}
 }
 
-// at says whether the anchor stands at p.
-func (a *anchor) at(text string, p int) bool {
+// matches reports whether the anchor occurs at offset p.
+func (a *anchor) matches(text string, p int) bool {
 	if p < 0 || len(text)-p < len(a.text) {
 		return false
 	}
@@ -148,38 +151,38 @@ func (a *anchor) at(text string, p int) bool {
 	return true
 }
 
-// anchorAt returns the first anchor of the table that stands at p, nil for none.
+// anchorAt returns the first anchor of the list that occurs at offset p, or nil.
 func (f *filter) anchorAt(text string, p int) *anchor {
 	for _, a := range f.first[text[p]] {
-		if a.at(text, p) {
+		if a.matches(text, p) {
 			return a
 		}
 	}
 	return nil
 }
 
-// marks is 1 where the pair has probes, else 0.
-func (f *filter) marks(pair uint16) uint64 { return f.marked[pair>>6] >> (pair & 63) & 1 }
+// bit returns 1 if some anchor contains the pair, else 0.
+func (f *filter) bit(pair uint16) uint64 { return f.pairs[pair>>6] >> (pair & 63) & 1 }
 
-// of returns the pair's probes.
-func (f *filter) of(pair uint16) []probe {
-	if f.marks(pair) == 0 {
+// probesOf returns the probes of a pair.
+func (f *filter) probesOf(pair uint16) []probe {
+	if f.bit(pair) == 0 {
 		return nil
 	}
-	below := f.marked[pair>>6] & (1<<(pair&63) - 1)
-	return f.probes[int(f.before[pair>>6])+bits.OnesCount64(below)]
+	below := f.pairs[pair>>6] & (1<<(pair&63) - 1)
+	return f.probes[int(f.rank[pair>>6])+bits.OnesCount64(below)]
 }
 
-// notices says whether one of the 4 pairs of the word w has probes.
+// notices reports whether some anchor contains one of the 4 pairs of the word w.
 func (f *filter) notices(w uint64) bool {
-	return f.marks(uint16(w))|f.marks(uint16(w>>16))|f.marks(uint16(w>>32))|f.marks(uint16(w>>48)) != 0
+	return f.bit(uint16(w))|f.bit(uint16(w>>16))|f.bit(uint16(w>>32))|f.bit(uint16(w>>48)) != 0
 }
 
-// confirms says whether one of the 4 pairs of the word w, read at i, belongs to an anchor that is there.
+// confirms reports whether one of the 4 pairs of the word w, read at offset i, is part of an anchor in the text.
 func (f *filter) confirms(text string, i int, w uint64) bool {
 	for k := range 4 {
-		for _, b := range f.of(uint16(w >> (16 * k))) {
-			if b.anchor.at(text, i+2*k-b.offset) {
+		for _, b := range f.probesOf(uint16(w >> (16 * k))) {
+			if b.anchor.matches(text, i+2*k-b.offset) {
 				return true
 			}
 		}
@@ -187,7 +190,7 @@ func (f *filter) confirms(text string, i int, w uint64) bool {
 	return false
 }
 
-// nextAnchor returns the leftmost place from `from` on where an anchor stands, nil where there is none.
+// nextAnchor returns the first anchor in text[from:] and its offset, or len(text) and nil.
 func nextAnchor(text string, from int) (int, *anchor) {
 	f := anchorFilter
 	i := from
@@ -196,17 +199,17 @@ func nextAnchor(text string, from int) (int, *anchor) {
 		if !f.notices(w) || !f.confirms(text, i, w) {
 			continue
 		}
-		for p := max(from, i-f.back); p < i+8; p++ { // what was noticed began at most back bytes earlier
+		for p := max(from, i-f.reach); p < i+8; p++ { // the anchor began at most reach bytes before its pair
 			if a := f.anchorAt(text, p); a != nil {
 				return p, a
 			}
 		}
 	}
-	// The last word is filled up with zeros: behind an anchor's end they are as good as any byte.
+	// The last word is filled up with zeros, because any byte may follow an anchor.
 	var last [8]byte
 	copy(last[:], text[i:])
 	if w := binary.LittleEndian.Uint64(last[:]); f.notices(w) && f.confirms(text, i, w) {
-		for p := max(from, i-f.back); p < len(text); p++ {
+		for p := max(from, i-f.reach); p < len(text); p++ {
 			if a := f.anchorAt(text, p); a != nil {
 				return p, a
 			}

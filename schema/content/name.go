@@ -2,12 +2,12 @@ package content
 
 import "strings"
 
-// Kinds of credentials, as markers name them.
+// The kinds of credentials, as they are named in markers.
 const (
 	kindAuth    = "authorization" // an Authorization header's value
 	kindCookie  = "cookie"        // a Cookie or Set-Cookie header's value
 	kindKey     = "api_key"       // an API key of no vendor in particular
-	kindSecret  = "secret"        // a password or secret beside its name
+	kindSecret  = "secret"        // a password or secret that follows its name
 	kindToken   = "token"         // a bearer token, an OAuth or session token
 	kindBasic   = "basic"         // user and password in base64
 	kindAWS     = "aws"           // a secret access key
@@ -23,14 +23,14 @@ const (
 	kindWebhook = "webhook" // a signing secret of Standard Webhooks
 )
 
-// maxName is the longest name in bytes that is looked up; it bounds what a hostile run of letters costs.
+// maxName is the length in bytes of the longest name that is looked up. It bounds the cost of a hostile run of letters.
 const maxName = 48
 
-// CredentialName says whether a header or JSON key of that name holds a credential. Case, '-', '_', '.' and blanks do
-// not count, so X-API-Key, x_api_key and xApiKey are one name.
+// CredentialName reports whether a header or JSON key of that name holds a credential. Case, '-', '_', '.' and blanks are
+// ignored, so X-API-Key, x_api_key and xApiKey are one name.
 func CredentialName(name string) bool { return credentialKind(name) != "" }
 
-// credentialKind returns the kind of credential that a name says it holds, "" for none.
+// credentialKind returns the kind of credential that a header or JSON key of that name holds, or "".
 func credentialKind(name string) string {
 	if len(name) > maxName {
 		return ""
@@ -50,8 +50,8 @@ func credentialKind(name string) string {
 	return kindOfName(string(buf[:n]))
 }
 
-// kindOfName is credentialKind for a name in lower case without separators. The word token alone is none: model APIs
-// call pieces of words that. LiteLLM's user_api_key is a hash.
+// kindOfName is credentialKind for a name in lower case without separators. Two names are left out on purpose: token alone,
+// because model APIs call pieces of words tokens, and user_api_key, because in LiteLLM it is a hash.
 func kindOfName(name string) string {
 	switch name {
 	case "authorization", "proxyauthorization", "httpauthorization", "xforwardedauthorization", "xserverlessauthorization":

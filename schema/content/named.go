@@ -5,11 +5,12 @@ import (
 	"strings"
 )
 
-// minNamed is the shortest value in bytes behind a name and ':' or '=' in plain text that is taken for a credential.
+// minNamed is the length in bytes of the shortest value after a name and ':' or '=' in plain text that is taken for a
+// credential.
 const minNamed = 8
 
-// findNamed finds the value that stands behind a credential's name: in JSON (also inside of a JSON string), in a header
-// line, or in an assignment. p lies inside the name.
+// findNamed finds the value after the name of a credential: in JSON (also in JSON inside a JSON string), in a header line,
+// or in an assignment. p is an offset inside the name.
 func findNamed(text string, p, done int) (region, bool) {
 	start, end := nameAround(text, p, done)
 	kind := credentialKind(text[start:end])
@@ -17,16 +18,17 @@ func findNamed(text string, p, done int) (region, bool) {
 		return region{}, false
 	}
 	q := quoteAt(text, end)
-	if q.mark != 0 && q.endsAt(text, start, done) {
+	if q.mark != 0 && q.precedes(text, start, done) {
 		return findMember(text, end+q.len(), q, kind)
 	}
 	if start > done && (text[start-1] == ':' || text[start-1] == '/') {
-		return region{}, false // part of a path of its own, such as arn:aws:secretsmanager:...:secret:name
+		return region{}, false // the name is part of a path, such as arn:aws:secretsmanager:...:secret:name
 	}
 	return findPlain(text, end, kind)
 }
 
-// nameAround returns the bounds of the name around p; a longer one than maxName is cut, and then is no name.
+// nameAround returns the bounds of the name around p. For a name longer than maxName it returns a part of it that is also
+// longer than maxName, and so is not looked up.
 func nameAround(text string, p, done int) (start, end int) {
 	for start = p; start > done && p-start <= maxName && wordByte(text[start-1]); {
 		if escapeBefore(text, start, done) > 0 {
@@ -40,12 +42,13 @@ func nameAround(text string, p, done int) (start, end int) {
 	return start, end
 }
 
-// quote is a quotation mark with the backslashes before it: " in JSON, \" in JSON inside of a JSON string, and so on.
+// quote is a quotation mark with the backslashes before it: " in JSON, \" in JSON inside a JSON string, and so on.
 type quote struct {
-	mark    byte // 0 for none
+	mark    byte // ' or "; 0 in the zero quote, which means none was found
 	slashes int
 }
 
+// len returns the number of bytes of the mark and its backslashes.
 func (q quote) len() int {
 	if q.mark == 0 {
 		return 0
@@ -53,10 +56,11 @@ func (q quote) len() int {
 	return q.slashes + 1
 }
 
-// maxSlashes bounds the backslashes of one quotation mark: 7 are JSON in JSON in JSON in JSON.
+// maxSlashes bounds the backslashes of one quotation mark. 7 backslashes occur in JSON in JSON in JSON in JSON.
 const maxSlashes = 7
 
-// quoteAt returns the quotation mark at p. Each level of JSON in JSON doubles its backslashes and adds one.
+// quoteAt returns the quotation mark at p. Each level of JSON in JSON doubles the backslashes and adds one, so a mark has
+// 2^n - 1 of them.
 func quoteAt(text string, p int) quote {
 	i := p
 	for i < len(text) && i-p < maxSlashes && text[i] == '\\' {
@@ -69,8 +73,8 @@ func quoteAt(text string, p int) quote {
 	return quote{}
 }
 
-// endsAt says whether the same quotation mark ends at p.
-func (q quote) endsAt(text string, p, done int) bool {
+// precedes reports whether the same quotation mark ends at p.
+func (q quote) precedes(text string, p, done int) bool {
 	from := p - q.len()
 	if from < done || text[p-1] != q.mark || strings.Count(text[from:p-1], `\`) != q.slashes {
 		return false
@@ -78,9 +82,9 @@ func (q quote) endsAt(text string, p, done int) bool {
 	return from == done || text[from-1] != '\\'
 }
 
-// close returns where the text that begins at p behind q ends: at the same quotation mark, at the one of a text around
-// it, or at the end of a text that is cut off. Behind a ' it ends at the line's end too, and at any backslash.
-func (q quote) close(text string, p int) int {
+// textEnd returns the end of the quoted text that begins at p, after q: the same quotation mark, or that of a text around
+// it, or the end of a truncated text. A text after ' also ends at the end of the line and at any backslash.
+func (q quote) textEnd(text string, p int) int {
 	slashes := 0
 	for i := p; i < len(text); i++ {
 		c := text[i]
@@ -89,10 +93,11 @@ func (q quote) close(text string, p int) int {
 			slashes++
 			continue
 		case c == '"':
-			// The mark of level n is behind a number of backslashes that ends in n binary ones.
-			own := 1<<bits.TrailingZeros(^uint(slashes)) - 1
-			if own <= q.slashes {
-				return i - own
+			// The number of backslashes before a mark of level n ends in n binary ones. The other backslashes belong to the
+			// text before the mark.
+			ofMark := 1<<bits.TrailingZeros(^uint(slashes)) - 1
+			if ofMark <= q.slashes {
+				return i - ofMark
 			}
 		case q.mark == '\'' && (c == '\'' || c == '\\' || c < ' '):
 			return i
@@ -102,8 +107,8 @@ func (q quote) close(text string, p int) int {
 	return len(text) - slashes
 }
 
-// findMember finds the value of a quoted name: a quoted text, or an array of them, of which all is taken from the first
-// to the last. In {"name": "Cookie", "value": ...} the value stands behind the second key. p is behind the name.
+// findMember finds the value of a quoted name: a quoted text, or an array of quoted texts, which is redacted from the first
+// to the last. In {"name": "Cookie", "value": ...} the value is that of the second key. p is the end of the name.
 func findMember(text string, p int, q quote, kind string) (region, bool) {
 	p = skipSpace(text, p)
 	if p < len(text) && text[p] == ',' {
@@ -122,27 +127,27 @@ func findMember(text string, p int, q quote, kind string) (region, bool) {
 	}
 	start := p + q.len()
 	if strings.HasPrefix(text[start:], "{") {
-		return region{}, false // JSON in JSON: what is in it has names of its own
+		return region{}, false // JSON in JSON: its values have names of their own
 	}
-	end := q.close(text, start)
+	end := q.textEnd(text, start)
 	for array && end < len(text) {
 		next := q.nextElement(text, end)
 		if next < 0 {
 			break
 		}
-		end = q.close(text, next)
+		end = q.textEnd(text, next)
 	}
 	return region{start, end, kind}, !masked(text[start:end])
 }
 
-// masked says whether nothing of a credential is left in its value: a marker, stars, nothing, or what producers write in
-// its place.
+// masked reports whether a value contains nothing of the credential: it is empty, stars, a marker, or one of the words that
+// producers write instead.
 func masked(value string) bool {
 	return strings.Trim(value, "*") == "" || markerEnd(value, 0) == len(value) ||
 		value == "HIDDEN_DUE_TO_SECURITY_REASONS" || strings.EqualFold(value, "redacted")
 }
 
-// skipValueKey skips the quoted word value in any case.
+// skipValueKey skips the quoted word "value", in upper or lower case, and the blanks after it.
 func skipValueKey(text string, p int, q quote) int {
 	const word = "value"
 	if quoteAt(text, p) != q {
@@ -155,8 +160,8 @@ func skipValueKey(text string, p int, q quote) int {
 	return skipSpace(text, end+q.len())
 }
 
-// nextElement returns where the text of an array's next element begins, -1 where there is none; p is at the end of the
-// text of the one before.
+// nextElement returns the start of the text of the next element of an array, or -1. p is the end of the text of the element
+// before.
 func (q quote) nextElement(text string, p int) int {
 	if quoteAt(text, p) != q {
 		return -1
@@ -172,7 +177,7 @@ func (q quote) nextElement(text string, p int) int {
 	return p + q.len()
 }
 
-// skipSpace skips blanks and line ends, also escaped ones, of whatever level.
+// skipSpace skips blanks and line ends, also escaped line ends of any level of JSON in JSON.
 func skipSpace(text string, p int) int {
 	for p < len(text) {
 		switch c := text[p]; {
@@ -191,9 +196,9 @@ func skipSpace(text string, p int) int {
 	return p
 }
 
-// findPlain finds the value behind name: or name= in plain text; p is behind the name.
+// findPlain finds the value after name: or name= in plain text. p is the end of the name.
 func findPlain(text string, p int, kind string) (region, bool) {
-	after := quoteAt(text, p) // of a key that ends in the name
+	after := quoteAt(text, p) // the closing mark of a key that ends with the name
 	p = skipBlank(text, p+after.len())
 	if p >= len(text) || (text[p] != ':' && text[p] != '=') {
 		return region{}, false
@@ -223,14 +228,14 @@ func findPlain(text string, p int, kind string) (region, bool) {
 	return region{p, run(text, p, tokenByte), kind}, true
 }
 
-// maxCookieName is the longest name in bytes of the first cookie in a header line.
+// maxCookieName is the length in bytes of the longest name of the first cookie in a header line.
 const maxCookieName = 256
 
-// lineByte are the bytes of a header's value in a line of text: not line ends nor quotation marks or backslashes, behind
-// which other text goes on.
+// lineByte reports whether a byte may be part of the value of a header in a line of text. Line ends, quotation marks and
+// backslashes end the value.
 func lineByte(c byte) bool { return c >= ' ' && c != '"' && c != '\'' && c != '\\' && c != '`' }
 
-// schemeValue returns the end of an authentication scheme with its value at p, p where there is none.
+// schemeValue returns the end of an authentication scheme at p and its value, or p if the scheme is not known.
 func schemeValue(text string, p int) int {
 	end := run(text[:min(len(text), p+maxName)], p, wordByte)
 	value := skipBlank(text, end)

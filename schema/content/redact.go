@@ -1,5 +1,6 @@
-// Package content looks into text that agents and tools wrote: it finds credentials in it and takes them out. All of it
-// is hostile, so everything here is linear in the text and never fails.
+// Package content examines text that agents and tools wrote: Redact replaces the credentials in it, Kinds lists their kinds,
+// and Glob matches it with a pattern. Such text may be hostile, so Redact and Kinds take time linear in its length whatever
+// it contains, Glob takes at most the product of the two lengths, and no function can fail.
 package content
 
 import (
@@ -8,13 +9,15 @@ import (
 	"strings"
 )
 
-// Redact returns text with each credential in it replaced by [redacted:<kind>:<first 8 hex digits of its SHA-256>], so
-// that two sightings of one credential can still be told to be one. It finds values of credential headers and keys (see
-// CredentialName) in plain text, in JSON, and in JSON inside of JSON strings, bearer and basic tokens, key shapes of
-// known vendors, JWTs, PEM private keys and passwords in URLs. Access key ids of AWS are identifiers and stay.
+// Redact returns text with each credential replaced by a marker, [redacted:<kind>:<first 8 hex digits of its SHA-256>], by
+// which two occurrences of one credential can be recognised as the same.
 //
-// Text without a credential is returned as it is, without an allocation. JSON stays JSON, UTF-8 stays UTF-8, and
-// Redact(Redact(text)) == Redact(text).
+// It finds the values of credential headers and keys (see CredentialName) in plain text, in JSON, and in JSON inside JSON
+// strings; bearer and basic tokens; keys in the shapes of known vendors; JWTs; PEM private keys; and passwords in URLs.
+// Access key ids of AWS are identifiers and are not replaced.
+//
+// Text without a credential is returned unchanged, without an allocation. The result for valid JSON is valid JSON, the
+// result for valid UTF-8 is valid UTF-8, and Redact(Redact(text)) == Redact(text).
 func Redact(text string) string {
 	for range maxPasses {
 		next, found := redactOnce(text)
@@ -26,11 +29,11 @@ func Redact(text string) string {
 	return text
 }
 
-// maxPasses bounds how often a text is gone over. A marker may part what was one word, and so show a credential that was
-// hidden in it; hence the second pass. A third one changes something only in texts that were made for that.
+// maxPasses bounds the number of passes over a text. A second pass is needed because a marker may split a word and expose
+// another credential in it. A third one changes only texts that were made for this purpose.
 const maxPasses = 8
 
-// redactOnce goes over text from left to right. Where it finds nothing it returns text itself.
+// redactOnce makes one pass over text. If it finds no credential, it returns text itself.
 func redactOnce(text string) (redacted string, found bool) {
 	var out strings.Builder
 	done := 0 // text[:done] is in out
@@ -55,18 +58,20 @@ func redactOnce(text string) (redacted string, found bool) {
 	return out.String(), true
 }
 
-// region is a credential's place: text[start:end].
+// region is the position of a credential, text[start:end], and its kind.
 type region struct {
 	start, end int
 	kind       string
 }
 
-// The parts of a marker: markerHead, a kind of lower-case letters and underscores, a colon, markerHex digits, a bracket.
+// A marker consists of markerHead, a kind of lower-case letters and underscores, a colon, markerHex hex digits and a
+// closing bracket.
 const (
 	markerHead = "[redacted:"
-	markerHex  = 8 // digits: enough to tell the credentials of one investigation apart, too few to be one
+	markerHex  = 8 // enough to distinguish the credentials of one investigation, too few to be a credential
 )
 
+// writeMarker writes the marker of a credential.
 func writeMarker(out *strings.Builder, kind, secret string) {
 	sum := sha256.Sum256([]byte(secret))
 	var digits [markerHex]byte
@@ -78,7 +83,7 @@ func writeMarker(out *strings.Builder, kind, secret string) {
 	out.WriteByte(']')
 }
 
-// markerEnd returns the end of the well-formed marker at p, -1 where there is none.
+// markerEnd returns the end of the marker at p, or -1 if the text there is not a well-formed marker.
 func markerEnd(text string, p int) int {
 	if p < 0 || !strings.HasPrefix(text[p:], markerHead) {
 		return -1

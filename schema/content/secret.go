@@ -5,14 +5,13 @@ import "math/bits"
 // KindSet is a set of kinds of credentials.
 type KindSet uint32
 
-// kinds are all kinds, sorted; a kind's place is its bit in a KindSet.
+// kinds lists all kinds, sorted. The index of a kind is its bit in a KindSet.
 var kinds = [...]string{
 	kindClaude, kindKey, kindAuth, kindAWS, kindBasic, kindCookie, kindGitHub, kindGoogle, kindJWT, kindOpenAI, kindPEM,
 	kindSecret, kindSlack, kindStripe, kindToken, kindURL, kindWebhook,
 }
 
-// Kinds returns what kinds of credentials stand in a text: those that Redact takes out of it, by the names that its
-// markers have. It allocates nothing.
+// Kinds returns the kinds of the credentials that the first pass of Redact replaces in a text. It does not allocate.
 func Kinds(text string) (found KindSet) {
 	done := 0
 	for at := 0; ; {
@@ -33,6 +32,7 @@ func Kinds(text string) (found KindSet) {
 // AllKinds returns the names of all kinds, sorted.
 func AllKinds() []string { return append([]string(nil), kinds[:]...) }
 
+// kindBit returns the set of one kind, or the empty set for an unknown kind.
 func kindBit(name string) KindSet {
 	for i, k := range kinds {
 		if k == name {
@@ -42,13 +42,13 @@ func kindBit(name string) KindSet {
 	return 0
 }
 
-// Has says whether a kind is in the set.
+// Has reports whether a kind is in the set.
 func (s KindSet) Has(kind string) bool { return s&kindBit(kind) != 0 }
 
-// Len returns how many kinds are in the set.
+// Len returns the number of kinds in the set.
 func (s KindSet) Len() int { return bits.OnesCount32(uint32(s)) }
 
-// Names returns the kinds, sorted.
+// Names returns the names of the kinds in the set, sorted.
 func (s KindSet) Names() (names []string) {
 	for i, k := range kinds {
 		if s&(1<<i) != 0 {

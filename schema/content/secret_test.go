@@ -35,17 +35,18 @@ func TestKinds(t *testing.T) {
 	f(`{"aws_secret_access_key":"`+body40+`"}`, "aws")
 	f("postgres://user:pa55word@db.example/x", "url")
 	if KindSet(0).Has("no such kind") {
-		t.Errorf("an empty set has a kind that there is not")
+		t.Errorf("the empty set has a kind that does not exist")
 	}
 	if !slices.IsSorted(AllKinds()) {
 		t.Errorf("the kinds are not sorted: %v", AllKinds())
 	}
 }
 
-// Kinds are the kinds of the markers that one pass of Redact writes.
+// TestKindsAreThoseOfMarkers checks that Kinds returns the kinds of the markers that one pass of Redact writes.
 func TestKindsAreThoseOfMarkers(t *testing.T) {
-	mark := regexp.MustCompile(`\[redacted:([a-z_]+):[0-9a-f]{8}\]`)
-	pieces := []string{skOpenAI, skAnt, jwt, ghp, ghPat, aiza, slack, "Authorization: Basic " + basic, `{"api_key":"` + body48 + `"}`, "password=" + body40,
+	marker := regexp.MustCompile(`\[redacted:([a-z_]+):[0-9a-f]{8}\]`)
+	pieces := []string{skOpenAI, skAnt, jwt, ghp, ghPat, aiza, slack, "Authorization: Basic " + basic,
+		`{"api_key":"` + body48 + `"}`, "password=" + body40,
 		" ", "\n", "x", `"`, `\`, "://", "token", "=", ":", "[redacted:jwt:00000000]"}
 	rapid.Check(t, func(t *rapid.T) {
 		text := strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 12).Draw(t, "pieces"), "")
@@ -59,7 +60,7 @@ func TestKindsAreThoseOfMarkers(t *testing.T) {
 				t.Fatalf("%q: kind %s is in no marker of %q", text, k, once)
 			}
 		}
-		for _, m := range mark.FindAllStringSubmatch(once, -1) {
+		for _, m := range marker.FindAllStringSubmatch(once, -1) {
 			if !got.Has(m[1]) && !strings.Contains(text, m[0]) {
 				t.Fatalf("%q: marker %s of no kind in %v", text, m[0], got.Names())
 			}

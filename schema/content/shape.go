@@ -5,20 +5,21 @@ import (
 	"strings"
 )
 
-// The find functions tell whether a credential stands at or behind the anchor at p, and where. Before done everything
-// is redacted already: it is neither looked at nor part of a word.
+// A find function looks for a credential at or after the anchor at p, and returns its region. text[:done] is redacted
+// already: a find function neither looks at it nor takes it for a part of a word.
 
-// wordByte are the bytes of keys and names.
+// wordByte reports whether a byte may be part of a key or a name.
 func wordByte(c byte) bool { return alnum(c) || c == '_' || c == '-' }
 
+// alnum reports whether a byte is a letter or a digit of ASCII.
 func alnum(c byte) bool { return c-'0' <= 9 || c|0x20-'a' < 26 }
 
-// tokenByte are the bytes of tokens in headers (RFC 6750 and base64).
+// tokenByte reports whether a byte may be part of a token in a header (RFC 6750 and base64).
 func tokenByte(c byte) bool {
 	return wordByte(c) || c == '.' || c == '~' || c == '+' || c == '/' || c == '='
 }
 
-// run returns the end of the bytes from p on that ok accepts.
+// run returns the end of the longest run of bytes from p on that ok accepts.
 func run(text string, p int, ok func(byte) bool) int {
 	for p < len(text) && ok(text[p]) {
 		p++
@@ -26,22 +27,22 @@ func run(text string, p int, ok func(byte) bool) int {
 	return p
 }
 
-// head returns the first bytes of the run at p, by which it is judged: at most maxJudged, so that a hostile run full of
-// anchors costs no more than that for each.
+// head returns the first bytes of the run at p, at most maxJudged. Keys are judged by them, so that in a hostile run full of
+// anchors each anchor costs no more than that.
 func head(text string, p int, ok func(byte) bool) string {
 	return text[p:run(text[:min(len(text), p+maxJudged)], p, ok)]
 }
 
-// maxJudged is longer in bytes than the keys of all vendors; a token that is longer shows what it is by then.
+// maxJudged is a number of bytes larger than the keys of all vendors. A longer token can be judged by that many bytes.
 const maxJudged = 256
 
-// starts says whether a word may begin at p: behind the start, a byte that is no letter or digit, or an escape like \n,
-// \u000a or %20, whose last letter belongs to it and not to the word.
-func starts(text string, p, done int) bool {
+// wordStart reports whether a word may begin at p: at done, after a byte that is neither a letter nor a digit, or after an
+// escape such as \n, \u000a or %20, whose last letter belongs to the escape and not to the word.
+func wordStart(text string, p, done int) bool {
 	return p == done || !alnum(text[p-1]) || escapeBefore(text, p, done) > 0
 }
 
-// escapeBefore returns the length of the escape sequence that ends at p, 0 where there is none.
+// escapeBefore returns the length of the escape sequence that ends at p, or 0.
 func escapeBefore(text string, p, done int) int {
 	switch {
 	case p-done >= 2 && text[p-2] == '\\' && strings.IndexByte("nrtbf", text[p-1]) >= 0:
@@ -54,10 +55,11 @@ func escapeBefore(text string, p, done int) int {
 	return 0
 }
 
+// hexByte reports whether a byte is a hex digit.
 func hexByte(c byte) bool { return c-'0' <= 9 || c|0x20-'a' < 6 }
 
-// changes counts the places in s where a small letter, a capital or a digit is followed by one of another class,
-// separators aside. Random text has one at about every second byte, names made of words have few.
+// changes counts the changes between the classes small letter, capital and digit in s, ignoring separators. Random text has
+// a change at about every second byte; names made of words have few.
 func changes(s string) (n int) {
 	last := byte(0)
 	for _, c := range []byte(s) {
@@ -80,18 +82,18 @@ func changes(s string) (n int) {
 	return n
 }
 
-// How short and how orderly a text may be and still be taken for a key.
+// The least length and the fewest changes of a text that is taken for a key.
 const (
-	minKey        = 16 // bytes behind a vendor's prefix
-	minKeyChanges = 4  // of a key of 16 random bytes one in a million has fewer
-	minBearer     = 16 // bytes of a token behind the word bearer
-	minBasic      = 8  // bytes of base64 behind the word basic: a user, a colon, a password
+	minKey        = 16 // bytes after a vendor's prefix
+	minKeyChanges = 4  // one in a million keys of 16 random bytes has fewer
+	minBearer     = 16 // bytes of a token after the word bearer
+	minBasic      = 8  // bytes of base64 after the word basic: a user, a colon, a password
 )
 
-// findSK finds keys of OpenAI, Anthropic, LiteLLM and those who copy them: sk- and a random text.
+// findSK finds keys of OpenAI, Anthropic, LiteLLM and vendors that copied their form: sk- and a random text.
 func findSK(text string, p, done int) (region, bool) {
 	key := head(text, p, wordByte)
-	if !starts(text, p, done) || len(key) < len("sk-")+minKey || changes(key[3:]) < minKeyChanges {
+	if !wordStart(text, p, done) || len(key) < len("sk-")+minKey || changes(key[3:]) < minKeyChanges {
 		return region{}, false
 	}
 	kind := kindKey
@@ -105,32 +107,36 @@ func findSK(text string, p, done int) (region, bool) {
 	return region{p, run(text, p, wordByte), kind}, true
 }
 
-// prefixed finds a prefix of a vendor that is followed by at least min bytes.
-func prefixed(text string, p, done int, prefix, min int, ok func(byte) bool, kind string) (region, bool) {
-	if !starts(text, p, done) {
+// findPrefixed finds a key that consists of a vendor's prefix and at least least bytes that ok accepts.
+func findPrefixed(text string, p, done int, prefix, least int, ok func(byte) bool, kind string) (region, bool) {
+	if !wordStart(text, p, done) {
 		return region{}, false
 	}
 	end := run(text, p+prefix, ok)
-	return region{p, end, kind}, end-p >= prefix+min
+	return region{p, end, kind}, end-p >= prefix+least
 }
 
+// findStripe finds sk_live_, sk_test_ and rk_live_ keys.
 func findStripe(text string, p, done int) (region, bool) {
-	return prefixed(text, p, done, len("sk_live_"), minKey, alnum, kindStripe)
+	return findPrefixed(text, p, done, len("sk_live_"), minKey, alnum, kindStripe)
 }
 
+// findGitHub finds ghp_, gho_, ghu_, ghs_, ghr_ and github_pat_ tokens.
 func findGitHub(text string, p, done int) (region, bool) {
-	return prefixed(text, p, done, len("ghp_"), 20, wordByte, kindGitHub)
+	return findPrefixed(text, p, done, len("ghp_"), 20, wordByte, kindGitHub)
 }
 
+// findGoogle finds API keys of Google.
 func findGoogle(text string, p, done int) (region, bool) {
-	return prefixed(text, p, done, len("AIza"), 30, wordByte, kindGoogle)
+	return findPrefixed(text, p, done, len("AIza"), 30, wordByte, kindGoogle)
 }
 
+// findWebhook finds the signing secrets of Standard Webhooks: whsec_ and whsk_.
 func findWebhook(text string, p, done int) (region, bool) {
-	return prefixed(text, p, done, len("whsk_"), minKey, tokenByte, kindWebhook)
+	return findPrefixed(text, p, done, len("whsk_"), minKey, tokenByte, kindWebhook)
 }
 
-// findSlack finds xoxb-, xoxp- and their like.
+// findSlack finds xoxb-, xoxp- and similar tokens.
 func findSlack(text string, p, done int) (region, bool) {
 	if len(text)-p < len("xoxb-") || text[p+4] != '-' || text[p+3]-'a' > 25 {
 		return region{}, false
@@ -138,37 +144,38 @@ func findSlack(text string, p, done int) (region, bool) {
 	if !strings.ContainsAny(head(text, p, wordByte), "0123456789") {
 		return region{}, false
 	}
-	return prefixed(text, p, done, len("xoxb-"), 10, wordByte, kindSlack)
+	return findPrefixed(text, p, done, len("xoxb-"), 10, wordByte, kindSlack)
 }
 
-// findJWT finds a JWT or JWE: base64url of {" and at least one more part behind a dot. One run of bytes has one start.
+// findJWT finds a JWT or JWE: base64url of {" and at least one more part after a dot. Only the start of a run of bytes can be
+// the start of a JWT.
 func findJWT(text string, p, done int) (region, bool) {
 	const minPart = 8
-	if !starts(text, p, done) || (p > done && (text[p-1] == '-' || text[p-1] == '_')) {
+	if !wordStart(text, p, done) || (p > done && (text[p-1] == '-' || text[p-1] == '_')) {
 		return region{}, false
 	}
-	head := run(text, p, wordByte)
-	if head-p < minPart || head >= len(text) || text[head] != '.' {
+	dot := run(text, p, wordByte)
+	if dot-p < minPart || dot >= len(text) || text[dot] != '.' {
 		return region{}, false
 	}
-	end := run(text, head+1, wordByte)
-	if end-head-1 < minPart {
+	end := run(text, dot+1, wordByte)
+	if end-dot-1 < minPart {
 		return region{}, false
 	}
 	for end < len(text) && text[end] == '.' {
 		end = run(text, end+1, wordByte)
 	}
-	if text[end-1] == '.' { // a full stop behind it
+	if text[end-1] == '.' { // the full stop of a sentence
 		end--
 	}
 	return region{p, end, kindJWT}, true
 }
 
-// findBearer finds the token behind the word bearer.
+// findBearer finds the token after the word bearer.
 func findBearer(text string, p, done int) (region, bool) {
 	from := skipBlank(text, p+len("bearer"))
 	token := head(text, from, tokenByte)
-	if from == p+len("bearer") || !starts(text, p, done) || len(token) < minBearer || changes(token) < minKeyChanges {
+	if from == p+len("bearer") || !wordStart(text, p, done) || len(token) < minBearer || changes(token) < minKeyChanges {
 		return region{}, false
 	}
 	return region{from, run(text, from, tokenByte), kindToken}, true
@@ -189,20 +196,21 @@ func skipBlank(text string, p int) int {
 	return p
 }
 
-// findBasic finds base64 of user:password behind the word basic.
+// findBasic finds base64 of user:password after the word basic.
 func findBasic(text string, p, done int) (region, bool) {
 	from := skipBlank(text, p+len("basic"))
 	plain := head(text, from, base64Byte)
-	if from == p+len("basic") || !starts(text, p, done) || len(plain) < minBasic || !userAndPassword(plain) {
+	if from == p+len("basic") || !wordStart(text, p, done) || len(plain) < minBasic || !userAndPassword(plain) {
 		return region{}, false
 	}
 	end := run(text, from, base64Byte)
 	return region{from, run(text[:min(len(text), end+2)], end, func(c byte) bool { return c == '=' }), kindBasic}, true
 }
 
+// base64Byte reports whether a byte may be part of base64, without padding.
 func base64Byte(c byte) bool { return alnum(c) || c == '/' || c == '+' }
 
-// userAndPassword says whether base64 spells printable text with a colon in it. A long one is judged by its start.
+// userAndPassword reports whether s is base64 of printable text with a colon. Only the first 128 bytes are decoded.
 func userAndPassword(s string) bool {
 	const enough = 128
 	s = s[:min(len(s), enough)]
@@ -221,11 +229,11 @@ func userAndPassword(s string) bool {
 	return colon
 }
 
-// findAWSPair finds a secret access key that stands right behind its access key id, as in files of credentials. The id
-// stays.
+// findAWSPair finds a secret access key that follows its access key id, as in files of credentials. The id is not part of
+// the region.
 func findAWSPair(text string, p, done int) (region, bool) {
 	const idLen, secretLen, maxGap = 20, 40, 6
-	if !starts(text, p, done) {
+	if !wordStart(text, p, done) {
 		return region{}, false
 	}
 	end := run(text, p, func(c byte) bool { return c-'A' < 26 || c-'0' <= 9 })
@@ -244,9 +252,10 @@ func findAWSPair(text string, p, done int) (region, bool) {
 	return region{from, stop, kindAWS}, true
 }
 
-// findURL finds user and password in scheme://user:password@host. The user goes too: tokens stand in its place.
+// findURL finds user and password in scheme://user:password@host. The user is part of the region, because some services take
+// a token as the user.
 func findURL(text string, p, done int) (region, bool) {
-	const maxUserInfo = 1024 // bytes that are looked at for the @
+	const maxUserInfo = 1024 // the @ is searched in that many bytes
 	from := p + len("://")
 	colon, at := -1, -1
 scan:
@@ -266,12 +275,12 @@ scan:
 	return region{from, at, kindURL}, true
 }
 
-// findPEM finds a private key in PEM, its lines perhaps held together by escapes. One that is cut off counts as far as
-// it goes; a mention of the first line alone is none.
+// findPEM finds a private key in PEM, whose line ends may be escaped. Of a truncated key, the region is the part that is
+// there. The first line alone is not a key.
 func findPEM(text string, p, done int) (region, bool) {
 	const (
 		maxLabel = 40 // bytes between BEGIN and the dashes: "ENCRYPTED PRIVATE KEY" and longer
-		minBody  = 32 // bytes of base64 that make a key that is cut off
+		minBody  = 32 // bytes of base64 in a truncated key
 		dashes   = "-----"
 		foot     = "-----END "
 	)
@@ -293,10 +302,11 @@ func findPEM(text string, p, done int) (region, bool) {
 	return region{p, end, kindPEM}, true
 }
 
+// labelByte reports whether a byte may be part of a PEM label.
 func labelByte(c byte) bool { return c-'A' < 26 || c-'0' <= 9 || c == ' ' }
 
-// pemBody returns the end of what may stand between the first and the last line of PEM: base64, headers, blanks, line
-// ends and escapes of line ends. It stops at any other line of dashes.
+// pemBody returns the end of the part between the first and the last line of PEM: base64, headers, blanks, line ends and
+// escaped line ends. It stops at any line of dashes.
 func pemBody(text string, p int) int {
 	for p < len(text) && !strings.HasPrefix(text[p:], "-----") {
 		if next := skipSpace(text, p); next > p {
