@@ -13,8 +13,8 @@ type anchor struct {
 	text string // in lower case if fold is set
 	fold bool   // upper and lower case are equal
 	// pair is the offset of the pair of bytes by which the anchor is noticed. The pair one byte further is looked for as
-	// well, because the filter reads pairs at even distances only, and one of the two is at an even distance from any
-	// offset. Pairs that are rare in prose make the filter fast.
+	// well, because the filter reads only pairs at even distances from the start of its search, and one of the two is at such
+	// a distance. Pairs that are rare in prose make the filter fast.
 	pair int
 	find func(text string, p, done int) (region, bool)
 }
@@ -64,7 +64,7 @@ var anchors = []anchor{
 // filter finds anchors by looking at 8 bytes of the text at a time: it tests whether any of their 4 pairs of bytes is a pair
 // of some anchor, and compares whole anchors only then.
 type filter struct {
-	pairs  [1 << 10]uint64 // the set of pairs: bit second byte << 8 | first byte. It is small enough for the first cache of a CPU
+	pairs  [1 << 10]uint64 // the set of pairs: bit second byte << 8 | first byte. Its 8 KiB stay in the first cache of a CPU
 	rank   [1 << 10]uint16 // number of bits that are set in all words of pairs before this one
 	probes [][]probe       // for each bit of pairs, in their order: the anchors that contain the pair
 	first  [256][]*anchor  // the anchors that begin with a byte

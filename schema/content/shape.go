@@ -33,7 +33,7 @@ func head(text string, p int, ok func(byte) bool) string {
 	return text[p:run(text[:min(len(text), p+maxJudged)], p, ok)]
 }
 
-// maxJudged is a number of bytes larger than the keys of all vendors. A longer token can be judged by that many bytes.
+// maxJudged is more than the length in bytes of any vendor's keys. A longer token can be judged by that many bytes.
 const maxJudged = 256
 
 // wordStart reports whether a word may begin at p: at done, after a byte that is neither a letter nor a digit, or after an
@@ -107,13 +107,13 @@ func findSK(text string, p, done int) (region, bool) {
 	return region{p, run(text, p, wordByte), kind}, true
 }
 
-// findPrefixed finds a key that consists of a vendor's prefix and at least least bytes that ok accepts.
-func findPrefixed(text string, p, done int, prefix, least int, ok func(byte) bool, kind string) (region, bool) {
+// findPrefixed finds a key that consists of a vendor's prefix, of prefixLen bytes, and at least minLen bytes that ok accepts.
+func findPrefixed(text string, p, done int, prefixLen, minLen int, ok func(byte) bool, kind string) (region, bool) {
 	if !wordStart(text, p, done) {
 		return region{}, false
 	}
-	end := run(text, p+prefix, ok)
-	return region{p, end, kind}, end-p >= prefix+least
+	end := run(text, p+prefixLen, ok)
+	return region{p, end, kind}, end-p >= prefixLen+minLen
 }
 
 // findStripe finds sk_live_, sk_test_ and rk_live_ keys.

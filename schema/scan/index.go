@@ -3,8 +3,8 @@ package scan
 // Index lists the values inside some objects and arrays. It is filled while their text is validated, so that they can be
 // walked later without reading the text again.
 //
-// An index holds nothing that is not in the text, and it may be incomplete: the methods of Index read values that are not
-// indexed from the text. A Span with a note of an Index may be passed to its methods until the next Reset.
+// An index holds nothing that is not in the text, and it may be incomplete: if a value is not indexed, the methods of Index
+// read the text instead. A Span that an Index returned may be passed to its methods until the next Reset.
 //
 // An Index belongs to one worker. The zero Index is empty and ready to use.
 type Index struct {
