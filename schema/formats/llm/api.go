@@ -8,14 +8,15 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// The datasets of the models' own APIs.
+// The datasets of the model providers' own APIs.
 const (
 	openAIDataset    = "openai.api"
 	anthropicDataset = "anthropic.api"
 )
 
-// OpenAI is what a proxy of one's own logs of OpenAI's API and of those that copy it: the request's and the response's
-// body in one record, or a response alone. Whose API a pair is of shows from the response.
+// OpenAI reads records that an operator's own proxy logs of OpenAI's API and of the APIs that copy it: the bodies of
+// request and response in one record, or a response alone. The response shows which provider answered, so the format
+// may also give Anthropic's dataset.
 func OpenAI() formats.Format {
 	return formats.Format{
 		Name:     "openai_api",
@@ -31,7 +32,7 @@ func OpenAI() formats.Format {
 	}
 }
 
-// Anthropic is the same of Anthropic's API.
+// Anthropic reads the same kind of records of Anthropic's API.
 func Anthropic() formats.Format {
 	return formats.Format{
 		Name:     "anthropic_api",
@@ -45,8 +46,8 @@ func Anthropic() formats.Format {
 	}
 }
 
-// OpenAIRequest is requests' bodies alone: nothing ever says what the model answered, so that the calls of the last
-// assistant's message, which the next request repeats, count as new in it.
+// OpenAIRequest reads bodies of requests alone. No record ever holds the model's answer, so the calls of the
+// assistant's last message, which the next request repeats, count as new in that request.
 func OpenAIRequest() formats.Format {
 	return formats.Format{
 		Name:     "openai_request",
@@ -56,7 +57,7 @@ func OpenAIRequest() formats.Format {
 	}
 }
 
-// AnthropicRequest is the same of Anthropic's API, which asks for max_tokens.
+// AnthropicRequest reads bodies of requests to Anthropic's API, which requires max_tokens.
 func AnthropicRequest() formats.Format {
 	return formats.Format{
 		Name:     "anthropic_request",
@@ -69,17 +70,16 @@ func AnthropicRequest() formats.Format {
 	}
 }
 
-// api holds the places of a record's values.
+// api reads the bodies of requests and responses. Its int fields are places in a record.
 type api struct {
-	dataset string // where the response does not tell it
-	alone   bool   // requests without responses
+	dataset     string // unless the response shows another
+	requestOnly bool   // records are requests without responses
 
-	bare, request, response      int
-	answered                     formats.Node // the response, or what is inside it
-	stamps                       [7]int
+	whole, request, response     int
+	times                        [7]int
 	durations                    [2]int
 	statuses                     [3]int
-	headers                      [2]int
+	headerPlaces                 [2]int
 	url, path, clientIP, agentID int
 
 	chat         *Conversation
@@ -87,10 +87,11 @@ type api struct {
 	usage        *Usage
 	requestBody  *formats.Shape
 	responseBody *formats.Shape
-	seen         headers
+	answered     formats.Node // the response, or the JSON inside it
+	headers      headers
 }
 
-// What of a request's body is read, behind BodyPaths.
+// Places in a shape of requestPaths.
 const (
 	requestModel = BodyPlaces + iota
 	requestTools
@@ -104,7 +105,23 @@ const (
 	requestMetaConversation
 )
 
-// What of a response's body is read, behind AnswerPaths.
+// requestPaths returns BodyPaths and the other paths that are read of a request's body.
+func requestPaths() [][]string {
+	return append(BodyPaths(), [][]string{
+		requestModel - BodyPlaces:            {"model"},
+		requestTools - BodyPlaces:            {"tools"},
+		requestUser - BodyPlaces:             {"user"},
+		requestSafety - BodyPlaces:           {"safety_identifier"},
+		requestSession - BodyPlaces:          {"metadata", "session"},
+		requestSessionID - BodyPlaces:        {"metadata", "session_id"},
+		requestUserID - BodyPlaces:           {"metadata", "user_id"},
+		requestConversation - BodyPlaces:     {"conversation"},
+		requestConversationID - BodyPlaces:   {"conversation", "id"},
+		requestMetaConversation - BodyPlaces: {"metadata", "conversation_id"},
+	}...)
+}
+
+// Places in a shape of responsePaths.
 const (
 	answerID = AnswerPlaces + iota
 	answerObject
@@ -118,44 +135,57 @@ const (
 	answerErrorType
 )
 
-func openAPI(p *formats.Paths, dataset string, alone bool) *api {
+// responsePaths returns AnswerPaths and the other paths that are read of a response's body.
+func responsePaths() [][]string {
+	return append(AnswerPaths(), [][]string{
+		answerID - AnswerPlaces:        {"id"},
+		answerObject - AnswerPlaces:    {"object"},
+		answerType - AnswerPlaces:      {"type"},
+		answerModel - AnswerPlaces:     {"model"},
+		answerCreated - AnswerPlaces:   {"created"},
+		answerCreatedAt - AnswerPlaces: {"created_at"},
+		answerUsage - AnswerPlaces:     {"usage"},
+		answerError - AnswerPlaces:     {"error"},
+		answerErrorCode - AnswerPlaces: {"error", "code"},
+		answerErrorType - AnswerPlaces: {"error", "type"},
+	}...)
+}
+
+func openAPI(p *formats.Paths, dataset string, requestOnly bool) *api {
 	a := &api{
-		dataset: dataset, alone: alone, bare: p.Add(), request: p.Open("request"), response: p.Open("response"),
+		dataset: dataset, requestOnly: requestOnly, whole: p.Add(), request: p.Open("request"), response: p.Open("response"),
 		url: p.Add("url"), path: p.Add("path"), clientIP: p.Add("client_ip"), agentID: p.Add("agent_id"),
 		chat: NewConversation(), stream: NewStream(), usage: NewUsage(),
-		responseBody: p.Shape([]string{"response"}, append(AnswerPaths(), []string{"id"}, []string{"object"}, []string{"type"}, []string{"model"},
-			[]string{"created"}, []string{"created_at"}, []string{"usage"}, []string{"error"}, []string{"error", "code"}, []string{"error", "type"})...),
+		responseBody: p.Shape([]string{"response"}, responsePaths()...),
 	}
-	asked := []string{"request"}
-	if alone {
-		asked = nil
+	requestPath := []string{"request"}
+	if requestOnly {
+		requestPath = nil
 		for _, path := range BodyPaths() {
 			p.Note(path...)
 		}
 	}
-	a.requestBody = p.Shape(asked, append(BodyPaths(), []string{"model"}, []string{"tools"}, []string{"user"}, []string{"safety_identifier"},
-		[]string{"metadata", "session"}, []string{"metadata", "session_id"}, []string{"metadata", "user_id"}, []string{"conversation"},
-		[]string{"conversation", "id"}, []string{"metadata", "conversation_id"})...)
+	a.requestBody = p.Shape(requestPath, requestPaths()...)
 	for i, key := range [...]string{"timestamp", "@timestamp", "time", "ts", "start_time", "startTime", "created_at"} {
-		a.stamps[i] = p.Add(key)
+		a.times[i] = p.Add(key)
 	}
 	a.durations = [...]int{p.Add("duration_ms"), p.Add("latency_ms")}
 	a.statuses = [...]int{p.Add("status"), p.Add("status_code"), p.Add("response_status")}
-	a.headers = [...]int{p.Add("request_headers"), p.Add("headers")}
+	a.headerPlaces = [...]int{p.Add("request_headers"), p.Add("headers")}
 	return a
 }
 
 func (a *api) Read(r *formats.Record) {
 	r.Begin(a.dataset)
 	request, response := r.At(a.request), r.At(a.response)
-	whole := r.At(a.bare)
+	whole := r.At(a.whole)
 	switch {
-	case a.alone:
-		request = whole // a response beside it makes a pair of it all the same
+	case a.requestOnly:
+		request = whole // a response beside it makes the record a pair all the same
 	case !request.Present() && !response.Present():
 		response = whole
 	}
-	if request.Kind == scan.Object { // the whole for alone, else what stands at the path
+	if request.Kind == scan.Object { // the whole record if requestOnly, else the value at "request"
 		a.requestBody.Take(r)
 	} else {
 		request, _ = r.Inside(request)
@@ -163,7 +193,7 @@ func (a *api) Read(r *formats.Record) {
 	}
 	streamed := a.answer(r, response)
 	r.Begin(a.datasetOf(r, streamed))
-	if !a.known(r, streamed) {
+	if !a.isCall(r, streamed) {
 		r.Refuse(formats.UnknownFormat)
 		return
 	}
@@ -179,7 +209,7 @@ func (a *api) Read(r *formats.Record) {
 	} else {
 		a.chat.Request(r, request)
 	}
-	if a.alone && response.Kind == scan.Absent {
+	if a.requestOnly && response.Kind == scan.Absent {
 		a.chat.Asked(r)
 	}
 	if streamed {
@@ -191,7 +221,8 @@ func (a *api) Read(r *formats.Record) {
 	a.chat.Emit(r)
 }
 
-// answer reads a response's head. A text of server-sent events, and a list of them, is a stream: it says so.
+// answer reads the head of a response. It reports whether the response is a stream: a text of server-sent events, or a
+// list of events.
 func (a *api) answer(r *formats.Record, response formats.Node) (streamed bool) {
 	a.usage.Reset()
 	a.stream.Reset()
@@ -206,7 +237,7 @@ func (a *api) answer(r *formats.Record, response formats.Node) (streamed bool) {
 		a.responseBody.Take(r)
 	} else {
 		body, _ = r.Inside(response)
-		a.responseBody.Select(r, body) // of what is no object nothing is found
+		a.responseBody.Select(r, body) // selects nothing if body is not an object
 	}
 	a.answered = body
 	if body.Kind == scan.Array {
@@ -220,17 +251,19 @@ func (a *api) answer(r *formats.Record, response formats.Node) (streamed bool) {
 	return streamed
 }
 
-// datasetOf tells whose API it is, from what only the provider's answer has at its top.
+// datasetOf returns the dataset of the provider's API, judged by the top of the answer, which only the provider writes.
 func (a *api) datasetOf(r *formats.Record, streamed bool) string {
 	switch kind := r.Text(a.responseBody.At(answerType)); {
-	case streamed && a.stream.Anthropic, kind == "message", kind == "error": // OpenAI's errors have no type at the top
+	// OpenAI's errors lack a type at the top.
+	case streamed && a.stream.Anthropic, kind == "message", kind == "error":
 		return anthropicDataset
 	}
 	return a.dataset
 }
 
-// known says that a record is a call of a model: a request that has what models are asked, or an answer that says so.
-func (a *api) known(r *formats.Record, streamed bool) bool {
+// isCall reports whether the record is a call of a model: its request has messages, input or prompt, or its answer is
+// marked as one.
+func (a *api) isCall(r *formats.Record, streamed bool) bool {
 	for _, place := range [...]int{bodyMessages, bodyInput, bodyPrompt} {
 		if a.requestBody.At(place).Present() {
 			return true
@@ -243,7 +276,8 @@ func (a *api) known(r *formats.Record, streamed bool) bool {
 	return streamed && a.stream.ID != "" || r.Text(a.responseBody.At(answerType)) == "message"
 }
 
-// start sets the time: what the proxy says, else when the provider says that the answer was made.
+// start sets the time and the duration. The time is the proxy's, else the creation time that the provider gives the
+// answer.
 func (a *api) start(r *formats.Record, streamed bool) bool {
 	for _, place := range a.durations {
 		if d := r.At(place); d.Present() {
@@ -251,7 +285,7 @@ func (a *api) start(r *formats.Record, streamed bool) bool {
 			break
 		}
 	}
-	for _, place := range a.stamps {
+	for _, place := range a.times {
 		if r.StartBy(r.At(place)) {
 			return true
 		}
@@ -261,27 +295,27 @@ func (a *api) start(r *formats.Record, streamed bool) bool {
 
 const nsPerMilli = 1e6
 
-// identify tells who calls: an agent that the proxy names, the key, the user that the request names.
+// identify names the caller: by the agent that the proxy names, else by the key, else by the user named in the request.
 func (a *api) identify(r *formats.Record) {
-	a.seen.read(r, r.At(a.headers[0]), r.At(a.headers[1]))
-	r.SetSource(r.Text(r.At(a.clientIP)), a.seen.forwarded)
+	a.headers.read(r, r.At(a.headerPlaces[0]), r.At(a.headerPlaces[1]))
+	r.SetSource(r.Text(r.At(a.clientIP)), a.headers.forwarded)
 	r.Agent("agent_id", r.Text(r.At(a.agentID)))
-	key := a.seen.key
+	key := a.headers.key
 	hash := r.Secret(key)
-	r.Agent(a.seen.keyHeader, hash)
+	r.Agent(a.headers.keyHeader, hash)
 	user := a.requestBody.At(requestUser)
 	r.Agent("request.user", r.Text(user))
 	r.Agent("request.safety_identifier", r.Text(a.requestBody.At(requestSafety)))
 	r.Agent("request.metadata.user_id", r.Text(a.requestBody.At(requestUserID)))
-	r.AgentByAddress(a.seen.userAgent)
+	r.AgentByAddress(a.headers.userAgent)
 
 	if hash != "" {
 		r.Put(schema.CredentialUID, hash)
 		r.Put(schema.CredentialType, formats.TokenType(key))
 	}
 	r.SetFirst(schema.OnBehalfOfID, user, a.requestBody.At(requestSafety), a.requestBody.At(requestUserID))
-	r.Put(schema.UserAgentOriginal, a.seen.userAgent)
-	r.SetTraceparent(a.seen.traceparent)
+	r.Put(schema.UserAgentOriginal, a.headers.userAgent)
+	r.SetTraceparent(a.headers.traceparent)
 	session := [...]formats.Node{a.requestBody.At(requestSession), a.requestBody.At(requestSessionID), a.requestBody.At(requestMetaConversation)}
 	conversation := a.requestBody.At(requestConversationID)
 	if !conversation.Present() && a.requestBody.At(requestConversation).Kind == scan.String {
@@ -291,7 +325,7 @@ func (a *api) identify(r *formats.Record) {
 	r.SetFirst(schema.GenAIConversationID, conversation, session[2])
 }
 
-// model sets which model was asked for what, and what it took.
+// model sets the operation, the models, the provider and the token usage.
 func (a *api) model(r *formats.Record, streamed bool) {
 	op := "chat"
 	switch {
@@ -323,8 +357,8 @@ func (a *api) model(r *formats.Record, streamed bool) {
 	a.usage.Set(r)
 }
 
-// outcome is the response's: the status where the proxy logs it, else whether the answer is an error. A request alone
-// does not tell.
+// outcome sets the outcome of the response: by its HTTP status if the proxy logs one, else by whether the answer is an
+// error. The outcome of a request alone is unknown.
 func (a *api) outcome(r *formats.Record, response formats.Node, streamed bool) {
 	r.SetOutcome(formats.Unknown)
 	if response.Present() {

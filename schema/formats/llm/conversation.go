@@ -1,5 +1,5 @@
-// Package llm reads what model gateways and MCP connectors log, and the shapes of chats that many formats hold: OpenAI
-// messages and responses, Anthropic blocks.
+// Package llm reads the logs of model gateways and of MCP connectors. It also reads the forms of chat that many formats
+// embed: OpenAI messages and responses, and Anthropic content blocks.
 package llm
 
 import (
@@ -10,13 +10,13 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// ToolCall is a call that the model asks for.
+// ToolCall is a tool call requested by the model.
 type ToolCall struct {
 	ID, Name  string
 	Arguments formats.Node // any JSON value, often a string that holds an object
 }
 
-// ToolResult is what came back from a tool. Text is used where it is not "", else Value.
+// ToolResult is the result of a tool call. Value is used only if Text is empty.
 type ToolResult struct {
 	ID, Name string
 	Text     string
@@ -24,41 +24,42 @@ type ToolResult struct {
 	Failed   bool
 }
 
-// Conversation is what is new in one exchange with a model. Every request repeats the history; what is new in it shows
-// from the record alone: what stands after the last message of the assistant. It belongs to one worker, and what it
-// holds is valid until the next Reset.
+// Conversation collects the new part of one exchange with a model. Every request repeats the whole history; the new
+// part follows the assistant's last message, so the record alone shows it. A Conversation belongs to one
+// worker, and its contents are valid until the next Reset.
 type Conversation struct {
-	Results []ToolResult // tool results that the request brought
+	Results []ToolResult // tool results in the request
 	Calls   []ToolCall   // calls in the response
 	prompt  []string
 	answer  []string
 	system  []string
 	finish  []string
 
-	messages []turn
-	asked    []ToolCall // calls of the last assistant messages, which name the tools of the results
-	last     int        // the index in messages of the assistant's last, -1 where there is none
-	lastAsk  [2]int     // which of asked are its calls
-	unasked  bool       // asked is not read yet
+	messages     []turn
+	historyCalls []ToolCall // calls of the assistant's last messages in the history; they name the tools of the results
+	last         int        // index in messages of the assistant's last message, or -1
+	lastCalls    [2]int     // the range of historyCalls that belongs to that message
+	callsPending bool       // historyCalls has yet to be collected
 
-	message *formats.Shape          // of the message in hand: one of keep, or spare
-	keep    [maxKept]*formats.Shape // of the first messages of the request that were selected
-	kept    int                     // how many they are
-	spare   *formats.Shape          // of all others
+	message  *formats.Shape              // the selected message: an element of selected, or scratch
+	selected [maxSelected]*formats.Shape // the first messages of the request that were selected
+	used     int                         // how many elements of selected are in use
+	scratch  *formats.Shape              // for all other messages
 
 	body, call, part, responseShape, choice *formats.Shape
 }
 
-// maxKept is how many messages of a request stay selected, 8: what is new in one is mostly less, and the answers to
-// parallel calls are looked at twice.
-const maxKept = 8
+// maxSelected is how many messages of a request stay selected. Most requests have fewer new messages than that, and the
+// answers to parallel calls are looked at twice.
+const maxSelected = 8
 
-// turn is one message of a request. Of the history, which every request repeats, most are never read.
+// turn is one message of a request. Most messages belong to the history, which every request repeats, and are never
+// read.
 type turn struct {
 	node, content formats.Node
 	role          role
-	known         bool           // content and role are
-	shape         *formats.Shape // in which it stays selected, nil where that is none
+	known         bool           // content and role are set
+	shape         *formats.Shape // the shape in which the message stays selected, or nil
 }
 
 type role uint8
@@ -70,61 +71,53 @@ const (
 	tool
 )
 
-// NewConversation returns one for a worker.
+// NewConversation returns a Conversation for one worker.
 func NewConversation() *Conversation {
 	c := &Conversation{
-		body: formats.NewShape(BodyPaths()...), spare: formats.NewShape(messagePaths()...),
-		call: formats.NewShape([]string{"id"}, []string{"function", "name"}, []string{"function", "arguments"}, []string{"name"},
-			[]string{"arguments"}, []string{"custom", "name"}, []string{"custom", "input"}, []string{"parameters"}),
-		part: formats.NewShape([]string{"type"}, []string{"text"}, []string{"id"}, []string{"name"}, []string{"input"},
-			[]string{"tool_use_id"}, []string{"content"}, []string{"is_error"}, []string{"refusal"}, []string{"arguments"}, []string{"response"},
-			[]string{"result"}, []string{"json"}, []string{"guardContent", "text", "text"}, []string{"toolUse", "toolUseId"}, []string{"toolUse", "name"},
-			[]string{"toolUse", "input"}, []string{"toolResult"}, []string{"toolResult", "toolUseId"}, []string{"toolResult", "content"},
-			[]string{"toolResult", "status"}),
-		responseShape: formats.NewShape(AnswerPaths()...),
-		choice: formats.NewShape([]string{"message"}, []string{"finish_reason"}, []string{"text"}, []string{"outputText"}, []string{"completionReason"},
-			[]string{"stop_reason"}, []string{"data", "text"}, []string{"finishReason", "reason"}),
+		body: formats.NewShape(BodyPaths()...), scratch: formats.NewShape(messagePaths()...),
+		call: formats.NewShape(callPaths()...), part: formats.NewShape(partPaths()...),
+		responseShape: formats.NewShape(AnswerPaths()...), choice: formats.NewShape(choicePaths()...),
 	}
-	c.message = c.spare
-	for i := range c.keep {
-		c.keep[i] = formats.NewShape(messagePaths()...)
+	c.message = c.scratch
+	for i := range c.selected {
+		c.selected[i] = formats.NewShape(messagePaths()...)
 	}
 	return c
 }
 
-// BodyPaths are what of a request's body is read, in the order of the places. The shape of a reader that reads more of it
-// begins with them.
-func BodyPaths() [][]string {
-	return [][]string{{"messages"}, {"input"}, {"prompt"}, {"inputText"}, {"message"}, {"system"}, {"instructions"}, {"preamble"}, {"role"}, {"content"}}
-}
-
-// AnswerPaths are what of a response's body is read; the same holds for them.
-func AnswerPaths() [][]string {
-	return [][]string{{"choices"}, {"output"}, {"content"}, {"stop_reason"}, {"text"}, {"response"}, {"output", "message"}, {"stopReason"},
-		{"results"}, {"generations"}, {"generation"}, {"completion"}, {"outputs"}, {"completions"}, {"tool_calls"}, {"message"}, {"finish_reason"}}
-}
-
-// messagePaths are what of a message is read.
-func messagePaths() [][]string {
-	return [][]string{{"role"}, {"type"}, {"content"}, {"tool_calls"}, {"tool_call_id"}, {"name"}, {"function_call"}, {"call_id"}, {"arguments"},
-		{"output"}, {"input"}, {"parts"}, {"finish_reason"}}
-}
-
-// Places of the shapes.
+// Places in a shape of BodyPaths.
 const (
 	bodyMessages = iota
 	bodyInput
 	bodyPrompt
-	bodyInputText // Titan
-	bodyMessage   // Cohere, beside a history
+	bodyInputText
+	bodyMessage
 	bodySystem
 	bodyInstructions
 	bodyPreamble
 	bodyRole
 	bodyContent
-	BodyPlaces // how many they are
+	BodyPlaces // BodyPlaces is the number of BodyPaths.
 )
 
+// BodyPaths returns the paths that are read of a request's body, each at its place. A reader that reads more of the body
+// appends its name paths.
+func BodyPaths() [][]string {
+	return [][]string{
+		bodyMessages:     {"messages"},
+		bodyInput:        {"input"},
+		bodyPrompt:       {"prompt"},
+		bodyInputText:    {"inputText"}, // Titan
+		bodyMessage:      {"message"},   // Cohere, beside a history
+		bodySystem:       {"system"},
+		bodyInstructions: {"instructions"},
+		bodyPreamble:     {"preamble"},
+		bodyRole:         {"role"},
+		bodyContent:      {"content"},
+	}
+}
+
+// Places in a shape of messagePaths.
 const (
 	messageRole = iota
 	messageType
@@ -141,6 +134,26 @@ const (
 	messageFinishReason
 )
 
+// messagePaths returns the paths that are read of a message, each at its place.
+func messagePaths() [][]string {
+	return [][]string{
+		messageRole:         {"role"},
+		messageType:         {"type"},
+		messageContent:      {"content"},
+		messageCalls:        {"tool_calls"},
+		messageCallID:       {"tool_call_id"},
+		messageName:         {"name"},
+		messageFunctionCall: {"function_call"},
+		messageItemCallID:   {"call_id"},
+		messageArguments:    {"arguments"},
+		messageOutput:       {"output"},
+		messageInput:        {"input"},
+		messageParts:        {"parts"},
+		messageFinishReason: {"finish_reason"},
+	}
+}
+
+// Places in a shape of callPaths.
 const (
 	callID = iota
 	callFunctionName
@@ -149,9 +162,24 @@ const (
 	callArguments
 	callCustomName
 	callCustomInput
-	callParameters // Cohere
+	callParameters
 )
 
+// callPaths returns the paths that are read of a tool call, each at its place.
+func callPaths() [][]string {
+	return [][]string{
+		callID:                {"id"},
+		callFunctionName:      {"function", "name"},
+		callFunctionArguments: {"function", "arguments"},
+		callName:              {"name"},
+		callArguments:         {"arguments"},
+		callCustomName:        {"custom", "name"},
+		callCustomInput:       {"custom", "input"},
+		callParameters:        {"parameters"}, // Cohere
+	}
+}
+
+// Places in a shape of partPaths.
 const (
 	partType = iota
 	partText
@@ -166,7 +194,7 @@ const (
 	partResponse
 	partResult
 	partJSON
-	partGuardText // Converse, from here on
+	partGuardText
 	partToolUseUseID
 	partToolUseName
 	partToolUseInput
@@ -176,6 +204,35 @@ const (
 	partToolResultStatus
 )
 
+// partPaths returns the paths that are read of one part of a message's content, each at its place.
+func partPaths() [][]string {
+	return [][]string{
+		partType:      {"type"},
+		partText:      {"text"},
+		partID:        {"id"},
+		partName:      {"name"},
+		partInput:     {"input"},
+		partToolUseID: {"tool_use_id"},
+		partContent:   {"content"},
+		partIsError:   {"is_error"},
+		partRefusal:   {"refusal"},
+		partArguments: {"arguments"},
+		partResponse:  {"response"},
+		partResult:    {"result"},
+		partJSON:      {"json"},
+		// Converse
+		partGuardText:         {"guardContent", "text", "text"},
+		partToolUseUseID:      {"toolUse", "toolUseId"},
+		partToolUseName:       {"toolUse", "name"},
+		partToolUseInput:      {"toolUse", "input"},
+		partToolResult:        {"toolResult"},
+		partToolResultID:      {"toolResult", "toolUseId"},
+		partToolResultContent: {"toolResult", "content"},
+		partToolResultStatus:  {"toolResult", "status"},
+	}
+}
+
+// Places in a shape of AnswerPaths.
 const (
 	responseChoices = iota
 	responseOutput
@@ -183,20 +240,45 @@ const (
 	responseStopReason
 	responseText
 	responseInner
-	responseOutputMessage // Converse, and Nova
-	AnswerStop            // why the model stopped
-	responseResults       // Titan
-	responseGenerations   // Cohere
-	responseGeneration    // Llama
-	responseCompletion    // Claude before messages
-	responseOutputs       // Mistral
-	responseCompletions   // Jurassic
-	responseToolCalls     // Cohere
+	responseOutputMessage
+	AnswerStop // AnswerStop is the place of the reason why a Converse model stopped.
+	responseResults
+	responseGenerations
+	responseGeneration
+	responseCompletion
+	responseOutputs
+	responseCompletions
+	responseToolCalls
 	responseMessage
 	responseFinishReason
-	AnswerPlaces // how many they are
+	AnswerPlaces // AnswerPlaces is the number of AnswerPaths.
 )
 
+// AnswerPaths returns the paths that are read of a response's body, each at its place. A reader that reads more of the
+// body appends its name paths.
+func AnswerPaths() [][]string {
+	return [][]string{
+		responseChoices:       {"choices"},
+		responseOutput:        {"output"},
+		responseContent:       {"content"},
+		responseStopReason:    {"stop_reason"},
+		responseText:          {"text"},
+		responseInner:         {"response"},
+		responseOutputMessage: {"output", "message"}, // Converse and Nova
+		AnswerStop:            {"stopReason"},
+		responseResults:       {"results"},     // Titan
+		responseGenerations:   {"generations"}, // Cohere
+		responseGeneration:    {"generation"},  // Llama
+		responseCompletion:    {"completion"},  // Claude before messages
+		responseOutputs:       {"outputs"},     // Mistral
+		responseCompletions:   {"completions"}, // Jurassic
+		responseToolCalls:     {"tool_calls"},  // Cohere
+		responseMessage:       {"message"},
+		responseFinishReason:  {"finish_reason"},
+	}
+}
+
+// Places in a shape of choicePaths.
 const (
 	choiceMessage = iota
 	choiceFinishReason
@@ -208,19 +290,33 @@ const (
 	choiceReason
 )
 
+// choicePaths returns the paths that are read of one of several answers, each at its place.
+func choicePaths() [][]string {
+	return [][]string{
+		choiceMessage:          {"message"},
+		choiceFinishReason:     {"finish_reason"},
+		choiceText:             {"text"},
+		choiceOutputText:       {"outputText"},
+		choiceCompletionReason: {"completionReason"},
+		choiceStopReason:       {"stop_reason"},
+		choiceDataText:         {"data", "text"},
+		choiceReason:           {"finishReason", "reason"},
+	}
+}
+
 // Reset empties the conversation.
 func (c *Conversation) Reset() {
 	c.Results, c.Calls = c.Results[:0], c.Calls[:0]
 	c.prompt, c.answer, c.system, c.finish = c.prompt[:0], c.answer[:0], c.system[:0], c.finish[:0]
-	c.messages, c.asked = c.messages[:0], c.asked[:0]
-	c.last, c.lastAsk, c.unasked, c.kept = -1, [2]int{}, false, 0
+	c.messages, c.historyCalls = c.messages[:0], c.historyCalls[:0]
+	c.last, c.lastCalls, c.callsPending, c.used = -1, [2]int{}, false, 0
 }
 
-// SelectedBody reads a request's body, which a shape that begins with BodyPaths has selected: what it holds of messages,
-// input or prompt, and the system instructions beside them. It is false for an object that holds none.
+// SelectedBody reads a request's body that has been selected by a shape beginning with BodyPaths: its messages, input
+// or prompt, and the system instructions beside them. It returns false if they are all missing.
 func (c *Conversation) SelectedBody(r *formats.Record, body *formats.Shape) bool {
 	if body.At(bodyRole).Present() || body.At(bodyContent).Present() {
-		return false // one message
+		return false // a single message
 	}
 	messages := body.At(bodyMessages)
 	for place := bodyInput; place <= bodyMessage && !messages.Present(); place++ {
@@ -236,8 +332,8 @@ func (c *Conversation) SelectedBody(r *formats.Record, body *formats.Shape) bool
 	return true
 }
 
-// maxItems bounds the results and the calls that are kept of one record: one more than a record may give, so that what is
-// left out shows as a fan-out, and the search for a result's call stays short whatever a caller sends.
+// maxItems bounds the results and the calls kept of one record. It is one more than a record may yield, so that
+// anything left out shows as a fan-out, and it keeps the search for a result's call short whatever a caller sends.
 const maxItems = formats.MaxEvents + 1
 
 func (c *Conversation) addResult(res ToolResult) {
@@ -253,7 +349,8 @@ func addCall(to []ToolCall, call ToolCall) []ToolCall {
 	return to
 }
 
-// Request reads the messages of a request: an array of messages or items, one of them, a body, or a text.
+// Request reads the messages of a request. They may be an array of messages or items, a single one of these, a whole
+// body, or a text.
 func (c *Conversation) Request(r *formats.Record, messages formats.Node) {
 	switch messages.Kind {
 	case scan.String:
@@ -272,25 +369,26 @@ func (c *Conversation) Request(r *formats.Record, messages formats.Node) {
 			}
 			return true
 		})
-		c.news(r)
+		c.readNew(r)
 	}
 }
 
-// selectedRequest is Request of an object that a shape which begins with BodyPaths has selected.
+// selectedRequest is like Request, for an object that a shape beginning with BodyPaths has already selected.
 func (c *Conversation) selectedRequest(r *formats.Record, n formats.Node, body *formats.Shape) {
 	if c.SelectedBody(r, body) {
 		return
 	}
 	c.messages = append(c.messages, turn{node: n})
-	c.news(r)
+	c.readNew(r)
 }
 
-// news takes what is new in the messages.
-func (c *Conversation) news(r *formats.Record) {
-	if c.unasked { // of a request before this one
-		c.ask(r)
+// readNew reads the new messages, those after the assistant's last one. System messages count wherever they are in the
+// history.
+func (c *Conversation) readNew(r *formats.Record) {
+	if c.callsPending { // left over from the previous request
+		c.collectCalls(r)
 	}
-	c.last, c.unasked = c.lastAssistant(r), true
+	c.last, c.callsPending = c.lastAssistant(r), true
 	from := c.last + 1
 	if wantsSystem(r) {
 		from = 0
@@ -300,39 +398,39 @@ func (c *Conversation) news(r *formats.Record) {
 		case t.role == system:
 			c.System(r, t.content)
 		case i > c.last:
-			c.read(r, t)
+			c.readTurn(r, t)
 		}
 	}
 }
 
-// turn returns a message with its role and its content.
+// turn returns the i'th message with its role and content set.
 func (c *Conversation) turn(r *formats.Record, i int) *turn {
 	t := &c.messages[i]
 	if !t.known {
-		c.hold(r, t)
+		c.selectTurn(r, t)
 		t.content, t.role, t.known = c.content(), c.role(r), true
 	}
 	return t
 }
 
-// hold makes a message of the request the one in hand.
-func (c *Conversation) hold(r *formats.Record, t *turn) {
+// selectTurn makes t the selected message. The first maxSelected messages of a request keep a shape of their name.
+func (c *Conversation) selectTurn(r *formats.Record, t *turn) {
 	if t.shape != nil {
 		c.message = t.shape
 		return
 	}
-	c.message = c.spare
-	if c.kept < maxKept {
-		t.shape = c.keep[c.kept]
+	c.message = c.scratch
+	if c.used < maxSelected {
+		t.shape = c.selected[c.used]
 		c.message = t.shape
-		c.kept++
+		c.used++
 	}
 	c.message.Select(r, t.node)
 }
 
-// hand makes another message the one in hand.
-func (c *Conversation) hand(r *formats.Record, message formats.Node) {
-	c.message = c.spare
+// selectMessage makes a message that is not a turn of the request the selected one.
+func (c *Conversation) selectMessage(r *formats.Record, message formats.Node) {
+	c.message = c.scratch
 	c.message.Select(r, message)
 }
 
@@ -343,10 +441,10 @@ func (c *Conversation) System(r *formats.Record, n formats.Node) {
 	}
 }
 
-// wantsSystem says that somebody asks for the system instructions, of which nothing but their hash is seen.
+// wantsSystem reports whether the system instructions are wanted. Only their hash is ever emitted.
 func wantsSystem(r *formats.Record) bool { return r.Wants(schema.GenAISystemInstructionsHash) }
 
-// role tells the role of the message in hand.
+// role returns the role of the selected message.
 func (c *Conversation) role(r *formats.Record) role {
 	switch r.Text(c.message.At(messageRole)) {
 	case "assistant", "model":
@@ -366,7 +464,7 @@ func (c *Conversation) role(r *formats.Record) role {
 	return user
 }
 
-// lastAssistant returns the index of the assistant's last message, -1 where there is none.
+// lastAssistant returns the index of the assistant's last message, or -1.
 func (c *Conversation) lastAssistant(r *formats.Record) int {
 	for i := len(c.messages) - 1; i >= 0; i-- {
 		if c.turn(r, i).role == assistant {
@@ -376,39 +474,39 @@ func (c *Conversation) lastAssistant(r *formats.Record) int {
 	return -1
 }
 
-// ask collects the calls of the assistant's messages up to the last that no message of another role stands between: they
-// are what the results behind them answer.
-func (c *Conversation) ask(r *formats.Record) {
-	c.unasked = false
-	c.lastAsk = [2]int{len(c.asked), len(c.asked)}
+// collectCalls fills historyCalls from the assistant's last message and the assistant messages directly before it: the
+// results that follow answer these calls.
+func (c *Conversation) collectCalls(r *formats.Record) {
+	c.callsPending = false
+	c.lastCalls = [2]int{len(c.historyCalls), len(c.historyCalls)}
 	for i := c.last; i >= 0 && c.turn(r, i).role == assistant; i-- {
-		c.hold(r, &c.messages[i])
-		if c.asked = c.calls(r, c.asked); i == c.last {
-			c.lastAsk[1] = len(c.asked)
+		c.selectTurn(r, &c.messages[i])
+		if c.historyCalls = c.calls(r, c.historyCalls); i == c.last {
+			c.lastCalls[1] = len(c.historyCalls)
 		}
 	}
 }
 
-// Asked counts the calls of the last assistant's message of the request as new. It is for formats that never hold a
-// response.
+// Asked adds the calls of the assistant's last message in the request to the new calls. It is for formats whose records
+// never hold a response.
 func (c *Conversation) Asked(r *formats.Record) {
-	if c.unasked {
-		c.ask(r)
+	if c.callsPending {
+		c.collectCalls(r)
 	}
-	for _, call := range c.asked[c.lastAsk[0]:c.lastAsk[1]] {
+	for _, call := range c.historyCalls[c.lastCalls[0]:c.lastCalls[1]] {
 		c.Calls = addCall(c.Calls, call)
 	}
 }
 
-// nameOf returns the name of the tool that the call id asked for. Another message may be in hand afterwards.
+// nameOf returns the name of the tool that the call id asked for. It may change the selected message.
 func (c *Conversation) nameOf(r *formats.Record, id string) string {
 	if id == "" {
 		return ""
 	}
-	if c.unasked {
-		c.ask(r)
+	if c.callsPending {
+		c.collectCalls(r)
 	}
-	for _, call := range c.asked {
+	for _, call := range c.historyCalls {
 		if call.ID == id {
 			return call.Name
 		}
@@ -416,13 +514,13 @@ func (c *Conversation) nameOf(r *formats.Record, id string) string {
 	return ""
 }
 
-// read takes a message that is new in this request.
-func (c *Conversation) read(r *formats.Record, t *turn) {
+// readTurn reads a new message of the request.
+func (c *Conversation) readTurn(r *formats.Record, t *turn) {
 	if t.role != tool {
-		c.parts(r, t.content)
+		c.readContent(r, t.content)
 		return
 	}
-	c.hold(r, t)
+	c.selectTurn(r, t)
 	if c.message.At(messageParts).Kind != scan.Array {
 		c.result(r)
 		return
@@ -436,8 +534,8 @@ func (c *Conversation) read(r *formats.Record, t *turn) {
 	})
 }
 
-// parts takes the content of a new message: the texts of a prompt, and results that stand among them.
-func (c *Conversation) parts(r *formats.Record, content formats.Node) {
+// readContent reads the content of a new message: the texts of a prompt, and the tool results among them.
+func (c *Conversation) readContent(r *formats.Record, content formats.Node) {
 	if content.Kind != scan.Array {
 		c.texts(r, content, &c.prompt)
 		return
@@ -456,7 +554,7 @@ func (c *Conversation) parts(r *formats.Record, content formats.Node) {
 	})
 }
 
-// content returns the content of the message in hand: what OpenTelemetry calls parts, others content.
+// content returns the content of the selected message, which OpenTelemetry calls parts.
 func (c *Conversation) content() formats.Node {
 	if parts := c.message.At(messageParts); parts.Kind == scan.Array {
 		return parts
@@ -464,7 +562,7 @@ func (c *Conversation) content() formats.Node {
 	return c.message.At(messageContent)
 }
 
-// result takes a message that holds what a tool gave: OpenAI's roles tool and function, and output items.
+// result reads the selected message as a tool result: OpenAI's roles tool and function, and output items.
 func (c *Conversation) result(r *formats.Record) {
 	if len(c.Results) == maxItems {
 		return
@@ -473,16 +571,16 @@ func (c *Conversation) result(r *formats.Record) {
 	if !res.Value.Present() {
 		res.Value = c.message.At(messageOutput)
 	}
-	own := r.Text(c.message.At(messageName))
+	name := r.Text(c.message.At(messageName))
 	if res.Name = c.nameOf(r, res.ID); res.Name == "" {
-		res.Name = own
+		res.Name = name
 	}
 	res.Text = c.joined(r, res.Value)
 	c.addResult(res)
 }
 
-// blockResult takes the selected part of a message, if it is a result: Anthropic's tool_result, Converse's toolResult,
-// OpenTelemetry's tool_call_response.
+// blockResult adds the selected part of a message if it is a tool result: Anthropic's tool_result, Converse's
+// toolResult, OpenTelemetry's tool_call_response.
 func (c *Conversation) blockResult(r *formats.Record) {
 	if len(c.Results) == maxItems {
 		return
@@ -494,7 +592,7 @@ func (c *Conversation) blockResult(r *formats.Record) {
 	}
 }
 
-// partResult returns the result that the selected part is; false where it is none.
+// partResult returns the selected part as a tool result; ok is false if it is not a tool result.
 func (c *Conversation) partResult(r *formats.Record) (res ToolResult, ok bool) {
 	switch kind := r.Text(c.part.At(partType)); {
 	case kind == "tool_result" || strings.HasSuffix(kind, "_tool_result"): // also of tools that the provider ran

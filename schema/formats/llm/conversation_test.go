@@ -12,7 +12,7 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// session draws a conversation as an agent's loop makes it: the messages in order, and where each request ended.
+// session draws the conversation of an agent's loop: its messages in order, and the number of messages in each request.
 func session(t *rapid.T) (messages []string, ends []int) {
 	messages = append(messages, `{"role":"system","content":"s"}`, `{"role":"user","content":"u0"}`)
 	call := 0
@@ -35,13 +35,13 @@ func session(t *rapid.T) (messages []string, ends []int) {
 	return messages, ends
 }
 
-// Each request repeats all that was said; still every user's text, every result and every call is new exactly once.
+// Each request repeats the whole conversation, yet each user's text, result and call is new exactly once.
 func TestEverythingIsNewOnce(t *testing.T) {
 	c := NewConversation()
 	r := formats.NewRecord(formats.Setup{Wanted: schema.Wanted{Fields: schema.AllFields()}}, new(formats.Paths))
 	rapid.Check(t, func(t *rapid.T) {
 		messages, ends := session(t)
-		ends = append(ends, len(messages)) // a last request, which the model has not answered
+		ends = append(ends, len(messages)) // a last request, not yet answered by the model
 		seen := map[string]int{}
 		for i, end := range ends {
 			c.Reset()
@@ -59,16 +59,18 @@ func TestEverythingIsNewOnce(t *testing.T) {
 				seen["call "+call.ID+" "+call.Name]++
 			}
 		}
-		for what, n := range seen {
+		for item, n := range seen {
 			if n != 1 {
-				t.Errorf("%s is new %d times", what, n)
+				t.Errorf("%s is new %d times", item, n)
 			}
 		}
 		all := strings.Join(messages, "")
-		for kind, want := range map[string]int{"prompt": strings.Count(all, `"user"`), "result": strings.Count(all, `"tool"`), "call": strings.Count(all, `"arguments"`)} {
+		for kind, want := range map[string]int{
+			"prompt": strings.Count(all, `"user"`), "result": strings.Count(all, `"tool"`), "call": strings.Count(all, `"arguments"`),
+		} {
 			got := 0
-			for what := range seen {
-				if strings.HasPrefix(what, kind) {
+			for item := range seen {
+				if strings.HasPrefix(item, kind) {
 					got++
 				}
 			}
@@ -77,8 +79,8 @@ func TestEverythingIsNewOnce(t *testing.T) {
 			}
 		}
 		for i := range strings.Count(all, `"tool"`) {
-			if what := fmt.Sprintf("result c%d t%d r%d", i, i, i); seen[what] != 1 {
-				t.Errorf("%s: not seen", what)
+			if item := fmt.Sprintf("result c%d t%d r%d", i, i, i); seen[item] != 1 {
+				t.Errorf("%s: not seen", item)
 			}
 		}
 	})
@@ -90,6 +92,28 @@ func parse(t *rapid.T, text string) formats.Node {
 		t.Fatalf("%v: %s", err, text)
 	}
 	return formats.Node{Src: text, Span: v}
+}
+
+// A place without a path would select the whole value.
+func TestEveryPlaceHasAPath(t *testing.T) {
+	for name, paths := range map[string][][]string{
+		"body": BodyPaths(), "message": messagePaths(), "call": callPaths(), "part": partPaths(), "answer": AnswerPaths(),
+		"choice": choicePaths(), "request": requestPaths(), "response": responsePaths(), "rpc": rpcPaths(), "chunk": chunkPaths(),
+		"chunk choice": chunkChoicePaths(), "piece": piecePaths(), "usage": usagePaths(),
+	} {
+		for place, path := range paths {
+			if len(path) == 0 {
+				t.Errorf("%s: place %d has no path", name, place)
+			}
+		}
+	}
+	for name, n := range map[string][2]int{
+		"body": {len(BodyPaths()), BodyPlaces}, "answer": {len(AnswerPaths()), AnswerPlaces}, "usage": {len(usagePaths()), usagePlaces},
+	} {
+		if n[0] != n[1] {
+			t.Errorf("%s: got %d paths, want %d", name, n[0], n[1])
+		}
+	}
 }
 
 func TestOperation(t *testing.T) {

@@ -6,8 +6,8 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// join returns the texts with a line's end between them. One text is returned as it is; what lies beyond MaxText is not
-// joined, because nobody would see it.
+// join returns the texts joined by newlines. A single text is returned as it is. Texts beyond MaxText are not joined,
+// because the field that they are for is truncated there.
 func join(r *formats.Record, texts []string) string {
 	if len(texts) == 0 {
 		return ""
@@ -27,8 +27,8 @@ func join(r *formats.Record, texts []string) string {
 	return r.Join(texts, "\n")
 }
 
-// Fill sets what the conversation says of the llm event: the new prompt, the answer, why the model stopped, and the
-// hash of the system instructions.
+// Fill sets the fields of the llm event that come from the conversation: the new prompt, the answer, the reasons why
+// the model stopped, and the hash of the system instructions.
 func (c *Conversation) Fill(r *formats.Record) {
 	if r.Wants(schema.MessageContextPromptText) {
 		r.SetContent(schema.MessageContextPromptText, join(r, c.prompt))
@@ -48,7 +48,7 @@ func (c *Conversation) Fill(r *formats.Record) {
 	}
 }
 
-// onlyLLM are the fields that stand on the llm event and not on those of its tools.
+// onlyLLM lists the fields that the llm event has and the events of its tools do not.
 var onlyLLM = schema.Fields(
 	schema.EventDuration, schema.EventType, schema.Disposition, schema.ErrorType, schema.EventTruncated,
 	schema.HTTPResponseStatusCode, schema.HTTPRequestBytes, schema.HTTPResponseBytes,
@@ -59,13 +59,13 @@ var onlyLLM = schema.Fields(
 	schema.GuardrailName, schema.GuardrailVerdict, schema.GuardrailAction, schema.GuardrailRiskCategory,
 )
 
-// onlyTool are the fields of one tool event.
+// onlyTool lists the fields of a single tool event.
 var onlyTool = schema.Fields(
 	schema.EventTruncated, schema.GenAIToolName, schema.GenAIToolCallID, schema.GenAIToolCallArguments, schema.GenAIToolCallResult,
 )
 
-// Emit hands over the llm event that stands in r, then a tool_result for each new result (at the record's time: they
-// were there when the request began), then a tool_call for each call (at the llm event's end).
+// Emit emits the llm event that r holds, then a tool_result for each new result, at the record's time because results
+// were there when the request began, then a tool_call for each call, at the end of the llm event.
 func (c *Conversation) Emit(r *formats.Record) {
 	end := r.End()
 	r.Emit()
@@ -88,7 +88,7 @@ func (c *Conversation) Emit(r *formats.Record) {
 	}
 }
 
-// The actions of tool events that a model's log gives; tools/call and execute_tool are those that ran one.
+// The actions of tool events taken from a model's log. Events of a tool that ran have tools/call or execute_tool.
 const (
 	actionToolCall   = "tool_call"
 	actionToolResult = "tool_result"
@@ -111,7 +111,7 @@ func (c *Conversation) emitResult(r *formats.Record, res *ToolResult) {
 	r.Emit()
 }
 
-// emitCall emits what the model asked for: nobody knows yet what becomes of it.
+// emitCall emits a call that the model requested. Its outcome is not known yet.
 func (c *Conversation) emitCall(r *formats.Record, call *ToolCall) {
 	r.Event.ClearAll(&onlyTool)
 	r.SetClass(formats.ClassTool, actionToolCall)
@@ -122,7 +122,8 @@ func (c *Conversation) emitCall(r *formats.Record, call *ToolCall) {
 	r.Emit()
 }
 
-// SetTools sets how many tools were offered, and the hash of their definitions, blanks between tokens aside.
+// SetTools sets the number of tools offered to the model and the hash of their definitions. White space between tokens
+// does not change the hash.
 func SetTools(r *formats.Record, tools formats.Node) {
 	if tools.Kind != scan.Array {
 		return
@@ -137,7 +138,7 @@ func SetTools(r *formats.Record, tools formats.Node) {
 	}
 }
 
-// Answer adds an assistant's message to what the model answered.
+// Answer adds an assistant's message to the model's answer.
 func (c *Conversation) Answer(r *formats.Record, message formats.Node) {
 	if message.Kind == scan.Object {
 		c.readAnswer(r, message)

@@ -7,14 +7,14 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// headers is what is read of a request's headers, whatever the case of their names; a value may be a list, whose first
-// counts.
+// headers holds the HTTP request headers that are read. Names match in any case. If a header has a list of values, the
+// first value counts.
 type headers struct {
 	key, keyHeader, userAgent, forwarded string
 	traceparent                          formats.Node
 }
 
-// read takes the headers out of objects; what an earlier one has counts.
+// read reads the headers of several objects. The value in the first object that has a header counts.
 func (h *headers) read(r *formats.Record, objects ...formats.Node) {
 	*h = headers{}
 	for _, object := range objects {

@@ -8,7 +8,7 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// LiteLLM is the StandardLoggingPayload that every logging callback of LiteLLM's proxy gets.
+// LiteLLM reads the StandardLoggingPayload that LiteLLM's proxy hands to every logging callback.
 func LiteLLM() formats.Format {
 	return formats.Format{
 		Name:     "litellm",
@@ -22,26 +22,36 @@ func LiteLLM() formats.Format {
 	}
 }
 
-// liteLLM holds the places of a record's values.
+// liteLLM reads LiteLLM's payloads. Its int fields are places in a record.
 type liteLLM struct {
 	chat      *Conversation
 	guardrail *formats.Shape
 	answer    *formats.Shape // of the response
 
-	id, traceID, callType, status, provider                                  int
-	start, end, responseTime                                                 int
-	model, modelGroup, apiBase, promptTokens, completionTokens, responseCost int
-	endUser, requesterIP, userAgent, tags, agentID                           int
-	messages, response, tools, systemText, instructions                      int
-	errorCode, errorClass, guardrails, guardrailStatus                       int
-
-	keyHash, keyAlias, keyUser, keyEmail, keyOrg, keyEndUser, metaAgent, metaIP, metaUserAgent, session int
-	toolName, toolArguments, toolResult, toolResultFailed, serverName, mcpSession                       int
-
-	responseID, responseModel, usage, usageCached, usageCacheRead, usageReasoning, usagePrompt, usageCompletion int
+	id, traceID, callType, status, provider      int // id, trace_id, call_type, status, custom_llm_provider
+	start, end, responseTime                     int // startTime, endTime, response_time
+	model, modelGroup, apiBase                   int // model, model_group, api_base
+	promptTokens, completionTokens, responseCost int // prompt_tokens, completion_tokens, response_cost
+	endUser, requesterIP, userAgent              int // end_user, requester_ip_address, user_agent
+	tags, agentID                                int // request_tags, agent_id
+	messages, response                           int // messages, response
+	tools, systemText, instructions              int // model_parameters.{tools, system, instructions}
+	errorCode, errorClass                        int // error_information.{error_code, error_class}
+	guardrails, guardrailStatus                  int // guardrail_information, status_fields.guardrail_status
+	keyHash, keyAlias                            int // metadata.user_api_key_{hash, alias}
+	keyUser, keyEmail, keyOrg, keyEndUser        int // metadata.user_api_key_{user_id, user_email, org_id, end_user_id}
+	metaAgent, metaIP, metaUserAgent             int // metadata.{agent_id, requester_ip_address, user_agent}
+	session                                      int // metadata.requester_metadata.session_id
+	toolName, toolArguments                      int // metadata.mcp_tool_call_metadata.{name, arguments}
+	toolResult, toolResultFailed                 int // metadata.mcp_tool_call_metadata.{result, result.isError}
+	serverName, mcpSession                       int // metadata.mcp_tool_call_metadata.{mcp_server_name, mcp_session_id}
+	responseID, responseModel                    int // response.{id, model}
+	usage, usagePrompt, usageCompletion          int // response.usage.{prompt_tokens, completion_tokens}
+	usageCached, usageCacheRead                  int // response.usage.{prompt_tokens_details.cached_tokens, cache_read_input_tokens}
+	usageReasoning                               int // response.usage.completion_tokens_details.reasoning_tokens
 }
 
-// What of guardrail_information is read.
+// Places in the shape of one guardrail's information.
 const (
 	guardrailName = iota
 	guardrailVerdict
@@ -54,15 +64,20 @@ func openLiteLLM(p *formats.Paths) formats.Reader {
 	usage := func(keys ...string) int { return p.Add(append([]string{"response", "usage"}, keys...)...) }
 	return &liteLLM{
 		chat: NewConversation(), answer: p.Shape([]string{"response"}, AnswerPaths()...),
-		guardrail: formats.NewShape([]string{"guardrail_name"}, []string{"guardrail_status"}, []string{"guardrail_action"},
-			[]string{"violation_categories"}),
+		guardrail: formats.NewShape([][]string{
+			guardrailName:       {"guardrail_name"},
+			guardrailVerdict:    {"guardrail_status"},
+			guardrailAction:     {"guardrail_action"},
+			guardrailCategories: {"violation_categories"},
+		}...),
 		id: p.Add("id"), traceID: p.Add("trace_id"), callType: p.Add("call_type"), status: p.Add("status"), provider: p.Add("custom_llm_provider"),
 		start: p.Add("startTime"), end: p.Add("endTime"), responseTime: p.Add("response_time"),
 		model: p.Add("model"), modelGroup: p.Add("model_group"), apiBase: p.Add("api_base"),
 		promptTokens: p.Add("prompt_tokens"), completionTokens: p.Add("completion_tokens"), responseCost: p.Add("response_cost"),
 		endUser: p.Add("end_user"), requesterIP: p.Add("requester_ip_address"), userAgent: p.Add("user_agent"), tags: p.Add("request_tags"),
 		agentID: p.Add("agent_id"), messages: p.Open("messages"), response: p.Open("response"),
-		tools: p.Add("model_parameters", "tools"), systemText: p.Add("model_parameters", "system"), instructions: p.Add("model_parameters", "instructions"),
+		tools: p.Add("model_parameters", "tools"), systemText: p.Add("model_parameters", "system"),
+		instructions: p.Add("model_parameters", "instructions"),
 		errorCode: p.Add("error_information", "error_code"), errorClass: p.Add("error_information", "error_class"),
 		guardrails: p.Open("guardrail_information"), guardrailStatus: p.Add("status_fields", "guardrail_status"),
 
@@ -101,8 +116,8 @@ func (l *liteLLM) Read(r *formats.Record) {
 	}
 }
 
-// duration is from the start to the end, else the time that the proxy says it took. Without a start, the time is the
-// end's, and there is none.
+// duration sets the time from start to end, else the response time that the proxy measured. Without a start, the event
+// has the time of the end, and no duration.
 func (l *liteLLM) duration(r *formats.Record) {
 	start, end := r.At(l.start), r.At(l.end)
 	from, ok := scan.Time(start.Src, start.Span)
@@ -120,10 +135,10 @@ func (l *liteLLM) duration(r *formats.Record) {
 
 const nsPerSecond = 1e9
 
-// identify tells who calls: an agent that says its id, the key, the key's user.
+// identify names the caller: by the id that the agent declares, else by its key, else by the key's user.
 func (l *liteLLM) identify(r *formats.Record) {
 	key := r.Text(r.At(l.keyHash))
-	if strings.HasPrefix(key, "sk-") { // the proxy hashes keys; one that comes raw is hashed here
+	if strings.HasPrefix(key, "sk-") { // the proxy hashes keys; a raw one is hashed here
 		key = r.Secret(key)
 	}
 	if !r.SetSource(r.Text(r.At(l.metaIP)), "") {
@@ -154,7 +169,7 @@ func (l *liteLLM) identify(r *formats.Record) {
 	r.SetFirst(schema.SessionID, r.At(l.session), r.At(l.traceID), r.At(l.mcpSession))
 }
 
-// taggedUserAgent returns the most exact user agent among the request's tags, where older proxies put it.
+// taggedUserAgent returns the longest, most specific user agent among the request's tags, where older proxies put it.
 func (l *liteLLM) taggedUserAgent(r *formats.Record) (best string) {
 	if !r.Wants(schema.UserAgentOriginal) && r.Event.Has(schema.AIAgentUID) {
 		return ""
@@ -170,7 +185,7 @@ func (l *liteLLM) taggedUserAgent(r *formats.Record) (best string) {
 	return best
 }
 
-// outcome reads the status, the error and what guardrails said.
+// outcome sets the outcome from the status, the error and the guardrails.
 func (l *liteLLM) outcome(r *formats.Record) {
 	failed := false
 	switch r.Text(r.At(l.status)) {
@@ -198,11 +213,11 @@ func (l *liteLLM) outcome(r *formats.Record) {
 	}
 }
 
-// readGuardrails takes the first guardrail that intervened, else the first one. It says whether one did.
+// readGuardrails reads the first guardrail that intervened, else the first one. It reports whether any intervened.
 func (l *liteLLM) readGuardrails(r *formats.Record) bool {
 	list := r.At(l.guardrails)
 	chosen, intervened := list, false
-	if list.Kind == scan.Array { // older proxies log one object
+	if list.Kind == scan.Array { // older proxies log a single object
 		chosen = r.First(list)
 		r.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
 			g := formats.Node{Src: list.Src, Span: elem}
@@ -222,10 +237,11 @@ func (l *liteLLM) readGuardrails(r *formats.Record) bool {
 	return stopped(r.Text(verdict)) || stopped(r.Text(r.At(l.guardrailStatus)))
 }
 
-// stopped says that a guardrail's status means that it held something back.
+// stopped reports whether a guardrail's status means that the guardrail held something back.
 func stopped(status string) bool { return status == "guardrail_intervened" || status == "blocked" }
 
-// operation is what a call type does, in OpenTelemetry's words where it has one. The a in front means asynchronous.
+// operation returns the operation of a call type, by OpenTelemetry's name if it has one. A leading a means
+// asynchronous.
 func operation(callType string) string {
 	switch callType {
 	case "completion", "acompletion", "responses", "aresponses", "anthropic_messages", "aanthropic_messages", "":
@@ -244,7 +260,7 @@ func operation(callType string) string {
 	return callType
 }
 
-// exchange is a call of a model.
+// exchange emits a call of a model.
 func (l *liteLLM) exchange(r *formats.Record, op string) {
 	r.SetClass(formats.ClassLLM, op)
 	r.Put(schema.GenAIOperationName, op)
@@ -275,7 +291,7 @@ func (l *liteLLM) exchange(r *formats.Record, op string) {
 	l.chat.Emit(r)
 }
 
-// mcp makes the event one of an MCP server that the proxy stands before.
+// mcp sets the fields of an event on an MCP server behind the proxy.
 func (l *liteLLM) mcp(r *formats.Record, method string) {
 	r.SetClass(formats.ClassTool, method)
 	r.Put(schema.MCPMethodName, method)
@@ -283,7 +299,7 @@ func (l *liteLLM) mcp(r *formats.Record, method string) {
 	r.SetText(schema.MCPSessionID, r.At(l.mcpSession))
 }
 
-// toolCall is a tool that the proxy ran.
+// toolCall emits a call of a tool that the proxy ran.
 func (l *liteLLM) toolCall(r *formats.Record) {
 	l.mcp(r, "tools/call")
 	r.SetText(schema.GenAIToolName, r.At(l.toolName))

@@ -6,8 +6,9 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// MCP is JSON-RPC between an MCP client and a server: bare, or in the envelope that a connector puts around each message
-// (ts, direction, session_id, server, agent, message). A request and its response are two records and stay two events.
+// MCP reads JSON-RPC messages between an MCP client and a server, bare or in the envelope that a connector puts around
+// each message (ts, direction, session_id, server, agent, message). A request and its response are two records and give
+// two events.
 func MCP() formats.Format {
 	return formats.Format{
 		Name:     "mcp_jsonrpc",
@@ -23,17 +24,21 @@ func MCP() formats.Format {
 	}
 }
 
+// mcp reads MCP messages. Its int fields are places in a record.
 type mcp struct {
-	message                                                         int
-	ts, timestamp, session, mcpSession, server, agent, client, user int
-	bare                                                            int
-	rpc                                                             *RPC
-	bareShape, messageShape                                         *formats.Shape
+	whole, message      int // the record itself, message
+	ts, timestamp       int // ts, timestamp
+	session, mcpSession int // session_id, mcp_session_id
+	server              int // server
+	agent, client, user int // agent, client, user
+	rpc                 *RPC
+	bareShape           *formats.Shape // of the record as a message
+	messageShape        *formats.Shape // of the message in its envelope
 }
 
 func openMCP(p *formats.Paths) formats.Reader {
 	m := &mcp{
-		message: p.Add("message"), bare: p.Add(),
+		message: p.Add("message"), whole: p.Add(),
 		ts: p.Add("ts"), timestamp: p.Add("timestamp"), session: p.Add("session_id"), mcpSession: p.Add("mcp_session_id"),
 		server: p.Add("server"), agent: p.Add("agent"), client: p.Add("client"), user: p.Add("user"),
 		rpc: NewRPC(), bareShape: p.Shape(nil, rpcPaths()...), messageShape: p.Shape([]string{"message"}, rpcPaths()...),
@@ -62,7 +67,7 @@ func (m *mcp) Read(r *formats.Record) {
 		m.emit(r, m.bareShape)
 		return
 	}
-	if message.Kind == scan.Array { // a batch of the protocol's versions before 2025-06-18
+	if message.Kind == scan.Array { // a batch, as in protocol versions before 2025-06-18
 		r.Index.Each(message.Src, message.Span, func(elem scan.Span) bool {
 			m.emit(r, m.rpc.selected(r, formats.Node{Src: message.Src, Span: elem}))
 			return !r.Full()
@@ -72,7 +77,7 @@ func (m *mcp) Read(r *formats.Record) {
 	m.emit(r, m.rpc.selected(r, message))
 }
 
-// identify takes what the envelope says; the messages themselves name nobody who can be believed.
+// identify names the caller from the envelope. The messages themselves are not a trustworthy source of names.
 func (m *mcp) identify(r *formats.Record) {
 	r.Agent("agent", r.Text(r.At(m.agent)))
 	r.Agent("client", r.Text(r.At(m.client)))
@@ -83,7 +88,7 @@ func (m *mcp) identify(r *formats.Record) {
 	r.SetFirst(schema.SessionID, r.At(m.session), r.At(m.mcpSession))
 }
 
-// perMessage are the fields that one message sets.
+// perMessage lists the fields that one message sets.
 var perMessage = schema.Fields(
 	schema.EventAction, schema.EventOutcome, schema.ErrorType, schema.EventTruncated, schema.TraceID, schema.SpanParentID,
 	schema.MCPMethodName, schema.MCPResourceURI, schema.ResourceName, schema.ClientAppName, schema.GenAIToolName,
@@ -91,7 +96,7 @@ var perMessage = schema.Fields(
 	schema.GenAIToolDefinitionsCount, schema.MessageContextPromptText, schema.MessageContextResponseText,
 )
 
-// emit emits the message that a shape of rpcPaths has selected, nil for what is no object.
+// emit emits the message selected by a shape of rpcPaths. A nil shape means that the message is not an object.
 func (m *mcp) emit(r *formats.Record, message *formats.Shape) {
 	r.Event.ClearAll(&perMessage)
 	if !m.rpc.take(r, message) {
@@ -103,14 +108,14 @@ func (m *mcp) emit(r *formats.Record, message *formats.Shape) {
 
 // RPC reads JSON-RPC messages of MCP. It belongs to one worker.
 type RPC struct {
-	own   *formats.Shape
-	shape *formats.Shape // of the message in hand: own, or one of the record's
-	item  *formats.Shape
-	chat  *Conversation
-	texts []string
+	scratch *formats.Shape
+	shape   *formats.Shape // of the current message: scratch, or a shape of the record's
+	item    *formats.Shape
+	chat    *Conversation
+	texts   []string
 }
 
-// Places of the shapes.
+// Places in a shape of rpcPaths.
 const (
 	rpcID = iota
 	rpcMethod
@@ -132,43 +137,60 @@ const (
 	resultServerName
 )
 
+// Places in the shape of one item of a result.
 const (
 	itemText = iota
 	itemResourceText
 )
 
-// rpcPaths are what of a message is read, in the order of the places.
+// rpcPaths returns the paths that are read of a message, each at its place.
 func rpcPaths() [][]string {
-	return [][]string{{"id"}, {"method"}, {"params"}, {"params", "name"}, {"params", "arguments"}, {"params", "uri"},
-		{"params", "_meta", "traceparent"}, {"params", "clientInfo", "name"}, {"params", "messages"}, {"result"}, {"error"}, {"error", "code"},
-		{"result", "content"}, {"result", "structuredContent"}, {"result", "isError"}, {"result", "tools"}, {"result", "contents"},
-		{"result", "serverInfo", "name"}}
+	return [][]string{
+		rpcID:            {"id"},
+		rpcMethod:        {"method"},
+		rpcParams:        {"params"},
+		rpcName:          {"params", "name"},
+		rpcArguments:     {"params", "arguments"},
+		rpcURI:           {"params", "uri"},
+		rpcTraceparent:   {"params", "_meta", "traceparent"},
+		rpcClientName:    {"params", "clientInfo", "name"},
+		rpcMessages:      {"params", "messages"},
+		rpcResult:        {"result"},
+		rpcError:         {"error"},
+		rpcErrorCode:     {"error", "code"},
+		resultContent:    {"result", "content"},
+		resultStructured: {"result", "structuredContent"},
+		resultIsError:    {"result", "isError"},
+		resultTools:      {"result", "tools"},
+		resultContents:   {"result", "contents"},
+		resultServerName: {"result", "serverInfo", "name"},
+	}
 }
 
-// NewRPC returns one for a worker.
+// NewRPC returns an RPC for one worker.
 func NewRPC() *RPC {
-	own := formats.NewShape(rpcPaths()...)
+	scratch := formats.NewShape(rpcPaths()...)
 	return &RPC{
-		own: own, shape: own,
-		item: formats.NewShape([]string{"text"}, []string{"resource", "text"}),
+		scratch: scratch, shape: scratch,
+		item: formats.NewShape([][]string{itemText: {"text"}, itemResourceText: {"resource", "text"}}...),
 		chat: NewConversation(),
 	}
 }
 
-// Message sets what one message says: a request or notification its method, a response its result. It is false for
-// what is no message.
+// Message sets the fields of one message: the method of a request or notification, the result of a response. It returns
+// false if n is not a message.
 func (c *RPC) Message(r *formats.Record, n formats.Node) bool { return c.take(r, c.selected(r, n)) }
 
-// selected selects a message; nil for what is no object.
+// selected returns the shape of a message, or nil if n is not an object.
 func (c *RPC) selected(r *formats.Record, n formats.Node) *formats.Shape {
 	if n.Kind != scan.Object {
 		return nil
 	}
-	c.own.Select(r, n)
-	return c.own
+	c.scratch.Select(r, n)
+	return c.scratch
 }
 
-// take is Message of what a shape of rpcPaths has selected.
+// take is like Message, for a message that a shape of rpcPaths has already selected.
 func (c *RPC) take(r *formats.Record, message *formats.Shape) bool {
 	if message == nil {
 		return false
@@ -191,10 +213,10 @@ func (c *RPC) take(r *formats.Record, message *formats.Shape) bool {
 	return true
 }
 
-// Tool returns the name in the last request's parameters.
+// Tool returns the name in the parameters of the last request.
 func (c *RPC) Tool(r *formats.Record) string { return r.Text(c.shape.At(rpcName)) }
 
-// request sets what is asked for. What becomes of it stands in the response.
+// request sets the fields of a request. Its outcome is unknown, because it is in the response.
 func (c *RPC) request(r *formats.Record, method string) {
 	r.SetClass(formats.ClassTool, method)
 	r.SetOutcome(formats.Unknown)
@@ -220,7 +242,7 @@ func (c *RPC) request(r *formats.Record, method string) {
 	}
 }
 
-// result sets what a response brought.
+// result sets the fields of a successful response.
 func (c *RPC) result(r *formats.Record, n formats.Node) {
 	r.SetOutcome(formats.Success)
 	if n.Kind == scan.Object && c.shape.At(resultIsError).True() {
@@ -242,7 +264,7 @@ func (c *RPC) result(r *formats.Record, n formats.Node) {
 	}
 }
 
-// content sets the result to the text that stands in it, else to the structured content, else to the whole.
+// content sets the result to the texts in it, else to its structured content, else to the whole result.
 func (c *RPC) content(r *formats.Record, n formats.Node) {
 	list, structured := c.shape.At(resultContent), c.shape.At(resultStructured)
 	if list.Kind != scan.Array {
@@ -264,7 +286,7 @@ func (c *RPC) content(r *formats.Record, n formats.Node) {
 	}
 }
 
-// failure sets what an error response says.
+// failure sets the fields of an error response.
 func (c *RPC) failure(r *formats.Record) {
 	r.SetOutcome(formats.Failure)
 	r.SetText(schema.ErrorType, c.shape.At(rpcErrorCode))

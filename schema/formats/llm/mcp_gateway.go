@@ -5,8 +5,8 @@ import (
 	"github.com/aidr-engine/aidr/schema/formats"
 )
 
-// MCPGatewayAudit is the audit log of a gateway before MCP servers: who called which method of which server, and what
-// became of it. It holds neither arguments nor results.
+// MCPGatewayAudit reads the audit log of a gateway in front of MCP servers: the caller, the server, the method and the
+// outcome of each call. The log holds neither arguments nor results.
 func MCPGatewayAudit() formats.Format {
 	keys := []string{"log_type", "mcp_request"}
 	return formats.Format{
@@ -22,13 +22,17 @@ func MCPGatewayAudit() formats.Format {
 	}
 }
 
-// mcpGateway holds the places of a record's values.
+// mcpGateway reads the gateway's records. Its int fields are places in a record.
 type mcpGateway struct {
-	timestamp, requestID, correlationID, clientIP, userAgent    int
-	username, userID, clientID, agentID, authMethod, credential int
-	server, serverPath, target                                  int
-	method, tool, resource, prompt, session, rpcID              int
-	status, duration, errorCode, httpStatus                     int
+	timestamp, requestID, correlationID int // timestamp, request_id, correlation_id
+	clientIP, userAgent                 int // client_ip, user_agent
+	username, userID, clientID, agentID int // identity.{username, user_id, client_id, agent_id}
+	authMethod, credential              int // identity.{auth_method, credential_type}
+	server, serverPath, target          int // mcp_server.{name, path, proxy_target}
+	method, tool, resource, prompt      int // mcp_request.{method, tool_name, resource_uri, prompt_name}
+	session, rpcID                      int // mcp_request.{mcp_session_id, jsonrpc_id}
+	status, duration                    int // mcp_response.{status, duration_ms}
+	errorCode, httpStatus               int // mcp_response.{error_code, status_code}
 }
 
 func openMCPGateway(p *formats.Paths) formats.Reader {
@@ -75,8 +79,8 @@ func (m *mcpGateway) Read(r *formats.Record) {
 	r.Emit()
 }
 
-// identify tells who calls: an agent or client that the gateway knows by an id, else the user's name, which for agents is
-// the name of their account.
+// identify names the caller: by the id under which the gateway registered an agent or client, else by the user name,
+// which for an agent is the name of its account.
 func (m *mcpGateway) identify(r *formats.Record) {
 	r.SetSource(r.Text(r.At(m.clientIP)), "")
 	r.Agent("identity.agent_id", r.Text(r.At(m.agentID)))
@@ -100,7 +104,7 @@ func (m *mcpGateway) identify(r *formats.Record) {
 	}
 }
 
-// outcome reads the status, in words, and the error's code.
+// outcome sets the outcome from the status word and the error code.
 func (m *mcpGateway) outcome(r *formats.Record) {
 	r.SetInt(schema.HTTPResponseStatusCode, r.At(m.httpStatus))
 	switch r.Text(r.At(m.status)) {

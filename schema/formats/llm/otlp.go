@@ -21,9 +21,9 @@ const (
 // OTLPName is the name of the format OTLP.
 const OTLPName = "otlp"
 
-// OTLP is OpenTelemetry's protocol, spans and logs: the GenAI conventions of all ages, OpenInference, OpenLLMetry, MCP,
-// and the logs of coding agents. Protobuf is made this JSON before it comes here. Each span or log record is an element;
-// one that is not about an agent gives no event.
+// OTLP reads OpenTelemetry's protocol, spans and logs: the GenAI conventions of all versions, OpenInference,
+// OpenLLMetry, MCP, and the logs of coding agents. Protobuf is converted to this JSON first, by AppendOTLP. Each span
+// or log record is an element; those that are not about an agent give no event.
 func OTLP() formats.Format {
 	return formats.Format{
 		Name:     OTLPName,
@@ -34,20 +34,30 @@ func OTLP() formats.Format {
 	}
 }
 
-// otlp holds the places of a span's and a log record's values.
+// otlp reads OTLP requests. Its int fields are places in a record, or in a span or log record.
 type otlp struct {
-	resourceSpans, resourceLogs                              int
-	traceID, spanID, parentID, kind, start, end, attributes  int
-	name, status, events, time, observed, body, bodyText, ev int
+	resourceSpans, resourceLogs int // resourceSpans, resourceLogs
+
+	// Of a span.
+	traceID, spanID, parentID int // traceId, spanId, parentSpanId
+	name, kind, status        int // name, kind, status.code
+	start, end                int // startTimeUnixNano, endTimeUnixNano
+	attributes, events        int // attributes, events
+
+	// Of a log record, beside traceId, spanId and attributes.
+	time, observed int // timeUnixNano, observedTimeUnixNano
+	body, bodyText int // body, body.stringValue
+	eventName      int // eventName
 
 	resource, scope, event *formats.Shape
-	outer, own             *attributes
+	shared                 *attributes // of the current resource and scope
+	attrs                  *attributes // of the current element, falling back to shared
 	chat                   *Conversation
 	scopeName              formats.Node
-	logs                   bool
+	logs                   bool // the elements are log records
 }
 
-// Places of the shapes.
+// Places in the shape of a resource.
 const (
 	resourceAttributes = iota
 	resourceScopeSpans
@@ -55,6 +65,7 @@ const (
 	resourceLibrarySpans
 )
 
+// Places in the shape of a scope.
 const (
 	scopeName = iota
 	scopeLibraryName
@@ -63,6 +74,7 @@ const (
 	scopeLogRecords
 )
 
+// Places in the shape of a span's event.
 const (
 	spanEventName = iota
 	spanEventAttributes
@@ -70,23 +82,33 @@ const (
 
 func openOTLP(p *formats.Paths) formats.Reader {
 	known := newNames()
-	outer := newAttributes(known, nil)
+	shared := newAttributes(known, nil)
 	return &otlp{
-		resourceSpans: p.Open("resourceSpans"), resourceLogs: p.Open("resourceLogs"), traceID: p.Add("traceId"), spanID: p.Add("spanId"),
-		parentID: p.Add("parentSpanId"), kind: p.Add("kind"), start: p.Add("startTimeUnixNano"), end: p.Add("endTimeUnixNano"),
+		resourceSpans: p.Open("resourceSpans"), resourceLogs: p.Open("resourceLogs"),
+		traceID: p.Add("traceId"), spanID: p.Add("spanId"), parentID: p.Add("parentSpanId"),
+		kind: p.Add("kind"), start: p.Add("startTimeUnixNano"), end: p.Add("endTimeUnixNano"),
 		attributes: p.Add("attributes"), name: p.Add("name"), status: p.Add("status", "code"), events: p.Add("events"),
-		time: p.Add("timeUnixNano"), observed: p.Add("observedTimeUnixNano"), body: p.Add("body"), bodyText: p.Add("body", "stringValue"),
-		ev: p.Add("eventName"),
-		resource: formats.NewShape([]string{"resource", "attributes"}, []string{"scopeSpans"}, []string{"scopeLogs"},
-			[]string{"instrumentationLibrarySpans"}),
-		scope: formats.NewShape([]string{"scope", "name"}, []string{"instrumentationLibrary", "name"}, []string{"scope", "attributes"},
-			[]string{"spans"}, []string{"logRecords"}),
-		event: formats.NewShape([]string{"name"}, []string{"attributes"}),
-		outer: outer, own: newAttributes(known, outer), chat: NewConversation(),
+		time: p.Add("timeUnixNano"), observed: p.Add("observedTimeUnixNano"),
+		body: p.Add("body"), bodyText: p.Add("body", "stringValue"), eventName: p.Add("eventName"),
+		resource: formats.NewShape([][]string{
+			resourceAttributes:   {"resource", "attributes"},
+			resourceScopeSpans:   {"scopeSpans"},
+			resourceScopeLogs:    {"scopeLogs"},
+			resourceLibrarySpans: {"instrumentationLibrarySpans"},
+		}...),
+		scope: formats.NewShape([][]string{
+			scopeName:        {"scope", "name"},
+			scopeLibraryName: {"instrumentationLibrary", "name"},
+			scopeAttributes:  {"scope", "attributes"},
+			scopeSpans:       {"spans"},
+			scopeLogRecords:  {"logRecords"},
+		}...),
+		event:  formats.NewShape([][]string{spanEventName: {"name"}, spanEventAttributes: {"attributes"}}...),
+		shared: shared, attrs: newAttributes(known, shared), chat: NewConversation(),
 	}
 }
 
-// Split yields each span and each log record.
+// Split calls yield with each span and each log record.
 func (o *otlp) Split(r *formats.Record, yield func(formats.Node) bool) {
 	spans, logs := r.At(o.resourceSpans), r.At(o.resourceLogs)
 	r.Begin(otelDataset)
@@ -97,7 +119,7 @@ func (o *otlp) Split(r *formats.Record, yield func(formats.Node) bool) {
 	}
 }
 
-// eachScope walks the scopes of all resources; it is false when yield was.
+// eachScope walks the scopes of all resources. It returns false if yield did.
 func (o *otlp) eachScope(r *formats.Record, resources formats.Node, yield func(formats.Node) bool) bool {
 	more := true
 	o.resource.Each(r, resources, func(formats.Node) bool {
@@ -117,7 +139,7 @@ func (o *otlp) eachScope(r *formats.Record, resources formats.Node, yield func(f
 	return more
 }
 
-// eachElement yields the spans or log records of one scope.
+// eachElement yields the spans or log records of one scope. It returns false if yield did.
 func (o *otlp) eachElement(r *formats.Record, resource, scope formats.Node, yield func(formats.Node) bool) bool {
 	o.scope.Select(r, scope)
 	o.scopeName = o.scope.At(scopeName)
@@ -128,9 +150,9 @@ func (o *otlp) eachElement(r *formats.Record, resource, scope formats.Node, yiel
 	if o.logs {
 		list = o.scope.At(scopeLogRecords)
 	}
-	o.outer.reset()
-	o.outer.read(r, resource)
-	o.outer.read(r, o.scope.At(scopeAttributes))
+	o.shared.reset()
+	o.shared.read(r, resource)
+	o.shared.read(r, o.scope.At(scopeAttributes))
 	more := true
 	r.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
 		more = yield(formats.Node{Src: list.Src, Span: elem})
@@ -141,8 +163,8 @@ func (o *otlp) eachElement(r *formats.Record, resource, scope formats.Node, yiel
 
 func (o *otlp) Read(r *formats.Record) {
 	r.Begin(otelDataset)
-	o.own.reset()
-	o.own.read(r, r.At(o.attributes))
+	o.attrs.reset()
+	o.attrs.read(r, r.At(o.attributes))
 	if o.logs {
 		o.readLog(r)
 		return
@@ -150,14 +172,14 @@ func (o *otlp) Read(r *formats.Record) {
 	o.readSpan(r)
 }
 
-// readSpan takes a span: its kind of activity is what its attributes say.
+// readSpan reads a span. The attributes decide which kind of activity it is.
 func (o *otlp) readSpan(r *formats.Record) {
 	o.readEvents(r)
 	op := o.operation(r)
-	method := o.own.at(attrHTTPMethod)
+	method := o.attrs.at(attrHTTPMethod)
 	kind := spanKind(r.Text(r.At(o.kind)))
 	if op == "" && (!method.Present() || kind != spanClient && kind != spanServer) {
-		return // no activity of an agent
+		return // not an activity of an agent
 	}
 	if op == "" {
 		r.Begin(otelHTTPDataset)
@@ -189,14 +211,14 @@ func (o *otlp) begin(r *formats.Record, times ...formats.Node) bool {
 	} else if !start(r, times) {
 		return false
 	}
-	// They are needed for the event's id, whether wanted or not.
+	// The event's id is made of these two, so they are set whether they are wanted or not.
 	r.Event.SetText(schema.TraceID, traceID(r, r.At(o.traceID)))
 	r.Event.SetText(schema.SpanID, traceID(r, r.At(o.spanID)))
 	r.Put(schema.SpanParentID, traceID(r, r.At(o.parentID)))
 	return true
 }
 
-// start sets the time from the first value that holds one, and is no 0.
+// start sets the time from the first value that holds a time and is not 0.
 func start(r *formats.Record, times []formats.Node) bool {
 	for i := range times {
 		if zero(times[i]) {
@@ -206,7 +228,7 @@ func start(r *formats.Record, times []formats.Node) bool {
 	return r.Start(times...)
 }
 
-// instant is scan.Time.
+// instant is like scan.Time, with a fast path for nanos.
 func instant(n formats.Node) (ns int64, ok bool) {
 	if ns, ok = nanos(n); ok {
 		return ns, true
@@ -214,7 +236,8 @@ func instant(n formats.Node) (ns int64, ok bool) {
 	return scan.Time(n.Src, n.Span)
 }
 
-// nanos is scan.Time of a time as nearly all are, a text of 19 digits that are ns from the year 2001 on, and fit.
+// nanos parses a time in the form that nearly all have: a text of 19 digits, in ns, from the year 2001 on, that fits
+// into 64 bits. For any other form ok is false, even if scan.Time can parse it.
 func nanos(n formats.Node) (ns int64, ok bool) {
 	const digits = 19
 	if n.Kind != scan.String || n.End-n.Start != digits+2 {
@@ -234,17 +257,17 @@ func nanos(n formats.Node) (ns int64, ok bool) {
 	return ns, true
 }
 
-// zero says that a number is 0, which OTLP's times are where there is none.
+// zero reports whether a number is 0. OTLP writes 0 for a time that is not set.
 func zero(n formats.Node) bool {
 	if n.Kind == scan.String && int(n.End-n.Start) > len(`""`) && n.Src[n.Start+1]-'1' < 9 {
-		return false // whatever follows, the first digit is another
+		return false // the first digit is not 0, so the number is not 0
 	}
 	v, ok := scan.Int(n.Src, n.Span)
 	return ok && v == 0
 }
 
-// traceID returns the id of a trace or a span in lower-case hex. Exporters that know protobuf's JSON but not OTLP's
-// write base64; only its length tells it. All zeros is none.
+// traceID returns the id of a trace or span in lower-case hex. Exporters that use protobuf's own JSON mapping instead
+// of OTLP's write base64, which only the length reveals. An id of zeros counts as absent.
 func traceID(r *formats.Record, n formats.Node) string {
 	text := r.Text(n)
 	if len(text) == 24 || len(text) == 12 {
@@ -260,31 +283,31 @@ func traceID(r *formats.Record, n formats.Node) string {
 	if strings.Trim(text, "0") == "" {
 		return ""
 	}
-	return strings.ToLower(text) // the same text where it is lower case
+	return strings.ToLower(text) // returns the same string if it is lower case already
 }
 
-// plainID says that an id is as nearly all are: whole words of 8 bytes that are ASCII without the letters from @ to _,
-// and not all of them zeros.
+// plainID reports whether an id has the form of nearly all ids: whole words of 8 bytes of ASCII, without the characters
+// from @ to _, and not all zeros. Such an id needs no change.
 func plainID(text string) bool {
 	const ones, zeros = 0x0101010101010101, 0x3030303030303030
 	other, word := uint64(0), uint64(0)
 	for ; len(text) >= 8; text = text[8:] {
 		word = binary.LittleEndian.Uint64([]byte(text))
 		if (word|word<<1&^(word<<2))&(ones*0x80) != 0 {
-			return false // a byte of 0x80 or more, or one of 0x40 to 0x5f
+			return false // a byte of 0x80 or more, or one from 0x40 to 0x5f
 		}
 		other |= word ^ zeros
 	}
 	return text == "" && other != 0
 }
 
-// The kinds of spans that stand for a call between services.
+// The kinds of spans that are one end of a call between services.
 const (
 	spanServer = 2
 	spanClient = 3
 )
 
-// spanKind reads a kind as a number, or as the name that some exporters write.
+// spanKind parses a kind, written as a number or, by some exporters, as a name.
 func spanKind(text string) int {
 	switch text {
 	case "2", "SPAN_KIND_SERVER":
@@ -295,27 +318,28 @@ func spanKind(text string) int {
 	return 0
 }
 
-// readEvents takes the attributes of a span's own GenAI events, where older instrumentations put what was said.
+// readEvents reads the attributes of a span's GenAI events, where older instrumentations put prompts and answers.
 func (o *otlp) readEvents(r *formats.Record) {
 	events := r.At(o.events)
 	r.Index.Each(events.Src, events.Span, func(elem scan.Span) bool {
 		o.event.Select(r, formats.Node{Src: events.Src, Span: elem})
 		if strings.HasPrefix(r.Text(o.event.At(spanEventName)), "gen_ai.") {
-			o.own.read(r, o.event.At(spanEventAttributes))
+			o.attrs.read(r, o.event.At(spanEventAttributes))
 		}
 		return true
 	})
 }
 
-// operation says what a span did in the words of today's conventions; "" where it is not about an agent or a model.
+// operation returns the operation of a span by the name that current conventions give it, or "" if the span is about
+// neither an agent nor a model.
 func (o *otlp) operation(r *formats.Record) string {
-	if o.own.at(attrMCPMethod).Present() {
+	if o.attrs.at(attrMCPMethod).Present() {
 		return operationMCP
 	}
-	if op := r.Text(o.own.at(attrOperation)); op != "" {
+	if op := r.Text(o.attrs.at(attrOperation)); op != "" {
 		return op
 	}
-	switch r.Text(o.own.at(attrOpenInferenceKind)) {
+	switch r.Text(o.attrs.at(attrOpenInferenceKind)) {
 	case "LLM":
 		return "chat"
 	case "EMBEDDING":
@@ -331,13 +355,13 @@ func (o *otlp) operation(r *formats.Record) string {
 	case "GUARDRAIL":
 		return operationGuardrail
 	}
-	switch r.Text(o.own.at(attrTraceloopKind)) {
+	switch r.Text(o.attrs.at(attrTraceloopKind)) {
 	case "tool":
 		return operationTool
 	case "agent":
 		return operationAgent
 	}
-	switch op := r.Text(o.own.at(attrRequestType)); op {
+	switch op := r.Text(o.attrs.at(attrRequestType)); op {
 	case "completion":
 		return "text_completion"
 	case "embedding":
@@ -345,13 +369,13 @@ func (o *otlp) operation(r *formats.Record) string {
 	case "chat", "rerank":
 		return op
 	}
-	if o.own.at(attrProvider).Present() && o.own.at(attrRequestModel).Present() { // conventions before operation names
+	if o.attrs.at(attrProvider).Present() && o.attrs.at(attrRequestModel).Present() { // conventions that had no operation names yet
 		return "chat"
 	}
 	return claudeSpan(r.Text(r.At(o.name)))
 }
 
-// Operations that are no call of a model.
+// Operations other than calls of a model.
 const (
 	operationMCP       = "mcp"
 	operationTool      = "execute_tool"
@@ -359,7 +383,7 @@ const (
 	operationGuardrail = "guardrail"
 )
 
-// claudeSpan is what one of Claude Code's own spans did.
+// claudeSpan returns the operation of one of Claude Code's own spans.
 func claudeSpan(name string) string {
 	switch name {
 	case "claude_code.llm_request":
@@ -370,16 +394,16 @@ func claudeSpan(name string) string {
 	return ""
 }
 
-// spanOutcome reads the status, the error and the HTTP status of a span.
+// spanOutcome sets the outcome from the status, the error and the HTTP status of a span.
 func (o *otlp) spanOutcome(r *formats.Record) {
 	r.SetOutcome(formats.Success)
-	failed := o.own.at(attrErrorType)
+	failed := o.attrs.at(attrErrorType)
 	if status := r.Text(r.At(o.status)); status == "2" || status == "STATUS_CODE_ERROR" || failed.Present() {
 		r.SetOutcome(formats.Failure)
 	}
 	r.SetText(schema.ErrorType, failed)
-	r.SetInt(schema.HTTPResponseStatusCode, o.own.at(attrHTTPStatus))
-	status := o.own.at(attrHTTPStatus)
+	r.SetInt(schema.HTTPResponseStatusCode, o.attrs.at(attrHTTPStatus))
+	status := o.attrs.at(attrHTTPStatus)
 	if code, ok := scan.Int(status.Src, status.Span); ok && code >= 400 {
 		r.SetStatus(code)
 	}
@@ -388,9 +412,10 @@ func (o *otlp) spanOutcome(r *formats.Record) {
 	}
 }
 
-// identify tells whose span it is: the agent that it declares, else the service and the agent's name, else the user.
+// identify names the agent of a span: by the id that it declares, else by the service and the agent's name, else by the
+// user.
 func (o *otlp) identify(r *formats.Record) {
-	a := o.own
+	a := o.attrs
 	o.caller(r)
 	agent, service := r.Text(a.at(attrAgentName)), o.service(r)
 	r.Agent("gen_ai.agent.id", r.Text(a.at(attrAgentID)))
@@ -413,9 +438,9 @@ func (o *otlp) identify(r *formats.Record) {
 	a.setText(r, schema.GenAIConversationID, attrConversation)
 }
 
-// caller sets what stands around any activity: user, address, tenant, cloud.
+// caller sets the context of any activity: user, address, organization, cloud.
 func (o *otlp) caller(r *formats.Record) {
-	a := o.own
+	a := o.attrs
 	r.SetSource(r.Text(a.at(attrClient)), "")
 	a.setText(r, schema.UserID, attrUserID)
 	a.setText(r, schema.UserName, attrUserName)
@@ -427,16 +452,16 @@ func (o *otlp) caller(r *formats.Record) {
 	a.setText(r, schema.CloudRegion, attrCloudRegion)
 }
 
-// service returns the service's name, "" for the one that SDKs make up.
+// service returns the service's name, or "" for the default name that SDKs make up.
 func (o *otlp) service(r *formats.Record) string {
-	name := r.Text(o.own.at(attrService))
+	name := r.Text(o.attrs.at(attrService))
 	if strings.HasPrefix(name, "unknown_service") {
 		return ""
 	}
 	return name
 }
 
-// framework is the framework that a scope's name tells, "" for others.
+// framework returns the agent framework that the name of a scope implies, or "".
 func framework(scope string) string {
 	last := strings.ToLower(scope[strings.LastIndexByte(scope, '.')+1:])
 	for _, f := range [...]string{"langchain", "langgraph", "crewai", "autogen", "llama_index", "openai_agents", "google_adk", "smolagents",
@@ -448,9 +473,10 @@ func framework(scope string) string {
 	return ""
 }
 
-// http is a plain HTTP call: of the service by its client span, of a caller of it by its server span.
+// http emits a plain HTTP call. A client span is a call by the service itself, a server span is a call by one of its
+// callers.
 func (o *otlp) http(r *formats.Record, method string, server bool) {
-	a := o.own
+	a := o.attrs
 	r.SetClass("http", method)
 	r.Put(schema.HTTPRequestMethod, method)
 	host, path := formats.SplitURL(r.Text(a.at(attrURL)))

@@ -8,9 +8,9 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// act emits the activity of an agent: a call of a model, of a tool, of another agent, or what a guardrail said.
+// act emits an agent's activity: a call of a model, a tool or another agent, or the verdict of a guardrail.
 func (o *otlp) act(r *formats.Record, op string, client bool) {
-	a := o.own
+	a := o.attrs
 	a.setText(r, schema.ServiceTargetName, attrServer)
 	a.setText(r, schema.GuardrailName, attrGuardrail)
 	a.setText(r, schema.GuardrailVerdict, attrVerdict)
@@ -39,9 +39,9 @@ func (o *otlp) act(r *formats.Record, op string, client bool) {
 	}
 }
 
-// mcp is a call over MCP, as the client or the server saw it.
+// mcp emits a call over MCP, as seen by the client or the server.
 func (o *otlp) mcp(r *formats.Record) {
-	a := o.own
+	a := o.attrs
 	method := r.Text(a.at(attrMCPMethod))
 	r.SetClass(formats.ClassTool, method)
 	r.Put(schema.MCPMethodName, method)
@@ -54,15 +54,15 @@ func (o *otlp) mcp(r *formats.Record) {
 	r.Emit()
 }
 
-// tool is a tool that the agent ran.
+// tool emits the run of a tool.
 func (o *otlp) tool(r *formats.Record, op string) {
 	r.SetClass(formats.ClassTool, op)
 	r.Put(schema.GenAIOperationName, op)
 	o.toolBody(r)
 	if !r.Event.Has(schema.GenAIToolName) {
-		o.own.setText(r, schema.GenAIToolName, attrTraceloopName, attrCodeTool)
+		o.attrs.setText(r, schema.GenAIToolName, attrTraceloopName, attrCodeTool)
 	}
-	if !r.Event.Has(schema.GenAIToolName) && o.own.has(attrOpenInferenceKind) {
+	if !r.Event.Has(schema.GenAIToolName) && o.attrs.has(attrOpenInferenceKind) {
 		r.SetText(schema.GenAIToolName, r.At(o.name))
 	}
 	r.Emit()
@@ -70,7 +70,7 @@ func (o *otlp) tool(r *formats.Record, op string) {
 
 // toolBody sets the tool, its arguments and its result.
 func (o *otlp) toolBody(r *formats.Record) {
-	a := o.own
+	a := o.attrs
 	a.setText(r, schema.GenAIToolName, attrToolName)
 	a.setText(r, schema.GenAIToolCallID, attrToolCallID)
 	for _, at := range [...]attribute{attrToolArguments, attrInputValue, attrCodeInput} {
@@ -85,8 +85,9 @@ func (o *otlp) toolBody(r *formats.Record) {
 	}
 }
 
-// agent is a run of an agent. What its models and tools did stands on their own spans, so that neither calls nor results
-// are read again here, and no tokens but those of an agent elsewhere, whose own spans are not seen.
+// agent emits a run of an agent. Model and tool calls have spans of their own, so their calls, results and tokens are
+// not counted again here. The exception is a remote agent (client span): its spans are not visible to us, so its tokens
+// are counted.
 func (o *otlp) agent(r *formats.Record, op string, client bool) {
 	o.head(r, op)
 	if client {
@@ -97,27 +98,28 @@ func (o *otlp) agent(r *formats.Record, op string, client bool) {
 	r.Emit()
 }
 
-// model is a call of a model. counted says that its tokens are counted here.
+// model emits a call of a model. Its tokens are counted only if counted is true.
 func (o *otlp) model(r *formats.Record, op string, counted bool) {
 	o.head(r, op)
 	if counted {
 		o.usage(r)
 	}
 	o.converse(r)
-	if o.own.has(attrAgentID) || o.own.has(attrAgentName) {
-		// Instrumentations that declare agents give each tool that one runs a span of its own, with the same call's id.
+	if o.attrs.has(attrAgentID) || o.attrs.has(attrAgentName) {
+		// Instrumentations that declare agents also write a span for each tool that an agent runs, with the same call
+		// id.
 		o.chat.Calls = o.chat.Calls[:0]
 	}
 	o.chat.Fill(r)
-	if reasons := o.own.plain(r, attrFinishReasons); reasons.Kind == scan.Array {
+	if reasons := o.attrs.plain(r, attrFinishReasons); reasons.Kind == scan.Array {
 		r.SetList(schema.GenAIResponseFinishReasons, reasons)
 	}
 	o.chat.Emit(r)
 }
 
-// head sets which model was asked for what.
+// head sets the class, the operation, the provider, the models and the offered tools.
 func (o *otlp) head(r *formats.Record, op string) {
-	a := o.own
+	a := o.attrs
 	r.SetClass(formats.ClassLLM, op)
 	r.Put(schema.GenAIOperationName, op)
 	if provider := r.Text(a.at(attrProvider)); provider != "" {
@@ -132,7 +134,7 @@ func (o *otlp) head(r *formats.Record, op string) {
 	}
 }
 
-// providerName is a provider's name of today for one of old.
+// providerName returns the current name of a provider, given any of its older names.
 func providerName(name string) string {
 	switch strings.ToLower(name) {
 	case "openai", "anthropic", "cohere", "deepseek", "groq", "perplexity":
@@ -156,7 +158,7 @@ func providerName(name string) string {
 }
 
 func (o *otlp) usage(r *formats.Record) {
-	a := o.own
+	a := o.attrs
 	r.SetFirstInt(schema.GenAIUsageInputTokens, a.at(attrInputTokens), a.at(attrCodeInputTokens))
 	r.SetFirstInt(schema.GenAIUsageOutputTokens, a.at(attrOutputTokens), a.at(attrCodeOutputTokens))
 	r.SetFirstInt(schema.GenAIUsageCacheReadInputTokens, a.at(attrCacheRead), a.at(attrCodeCacheRead))
@@ -167,9 +169,9 @@ func (o *otlp) usage(r *formats.Record) {
 	}
 }
 
-// converse reads what was said, from the newest kind of attribute that is there.
+// converse reads the messages, from the newest kind of attribute present.
 func (o *otlp) converse(r *formats.Record) {
-	a, c := o.own, o.chat
+	a, c := o.attrs, o.chat
 	c.Reset()
 	if system, ok := r.Inside(a.plain(r, attrSystem)); ok {
 		c.System(r, system)
@@ -178,7 +180,7 @@ func (o *otlp) converse(r *formats.Record) {
 	}
 	a.lists.sort()
 	SetTools(r, a.lists.tools(r))
-	switch input := o.said(r, attrInputMessages, attrInputValue, attrInputMIME); {
+	switch input := o.messagesOf(r, attrInputMessages, attrInputValue, attrInputMIME); {
 	case a.has(attrInputMessages):
 		c.Request(r, input)
 	case a.lists.has(listInput):
@@ -186,7 +188,7 @@ func (o *otlp) converse(r *formats.Record) {
 	default:
 		c.Request(r, input)
 	}
-	switch output := o.said(r, attrOutputMessages, attrOutputValue, attrOutputMIME); {
+	switch output := o.messagesOf(r, attrOutputMessages, attrOutputValue, attrOutputMIME); {
 	case a.has(attrOutputMessages):
 		c.Response(r, output)
 	case a.lists.has(listOutput):
@@ -196,15 +198,16 @@ func (o *otlp) converse(r *formats.Record) {
 	}
 }
 
-// said returns the messages of an attribute, a JSON text or a list of OTLP's; else the value that stands for them, which
-// is JSON only where its type says so, and a text of the user's or the model's where not.
-func (o *otlp) said(r *formats.Record, messages, value, mime attribute) formats.Node {
-	if o.own.has(messages) {
-		n, _ := r.Inside(o.own.plain(r, messages))
+// messagesOf returns the messages of an attribute, which is a JSON text or an OTLP list. If the attribute is missing,
+// it returns the value attribute. That value is parsed as JSON only if its MIME type is JSON: otherwise it is text that
+// the user or the model wrote.
+func (o *otlp) messagesOf(r *formats.Record, messages, value, mime attribute) formats.Node {
+	if o.attrs.has(messages) {
+		n, _ := r.Inside(o.attrs.plain(r, messages))
 		return n
 	}
-	n := o.own.at(value)
-	if r.Text(o.own.at(mime)) == "application/json" {
+	n := o.attrs.at(value)
+	if r.Text(o.attrs.at(mime)) == "application/json" {
 		n, _ = r.Inside(n)
 	}
 	return n

@@ -10,7 +10,7 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// attribute is one thing that attributes say, whatever they are called.
+// attribute identifies the meaning of an attribute, whichever of its names an instrumentation uses.
 type attribute uint8
 
 const (
@@ -105,79 +105,133 @@ const (
 	numAttributes
 )
 
-// attributeNames are the names of each attribute, the one of today's conventions first: where two stand on one span, the
-// first counts.
+// attributeNames returns the names of each attribute, the current convention's name first. If one span has several of
+// them, the first of these counts.
 func attributeNames() [numAttributes][]string {
 	return [numAttributes][]string{
-		attrOperation: {"gen_ai.operation.name"}, attrRequestType: {"llm.request.type"}, attrOpenInferenceKind: {"openinference.span.kind"},
-		attrTraceloopKind: {"traceloop.span.kind"}, attrTraceloopName: {"traceloop.entity.name"},
-		attrProvider:      {"gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system", "llm.vendor"},
-		attrRequestModel:  {"gen_ai.request.model", "llm.request.model", "llm.model_name", "embedding.model_name"},
-		attrResponseModel: {"gen_ai.response.model", "llm.response.model"}, attrResponseID: {"gen_ai.response.id"},
-		attrFinishReasons: {"gen_ai.response.finish_reasons", "gen_ai.response.finish_reason", "llm.response.finish_reason"},
-		attrInputTokens:   {"gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.usage.prompt_tokens", "llm.token_count.prompt"},
-		attrOutputTokens:  {"gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.usage.completion_tokens", "llm.token_count.completion"},
-		attrCacheRead:     {"gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens", "llm.token_count.prompt_details.cache_read"},
-		attrReasoning:     {"gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens", "llm.usage.reasoning_tokens", "llm.token_count.completion_details.reasoning"},
-		attrCost:          {"gen_ai.usage.cost", "llm.cost.total"},
-		attrAgentID:       {"gen_ai.agent.id"}, attrAgentName: {"gen_ai.agent.name", "agent.name"}, attrAgentVersion: {"gen_ai.agent.version"},
-		attrConversation: {"gen_ai.conversation.id"}, attrSession: {"session.id", "traceloop.association.properties.session_id"},
-		attrUserID: {"user.id", "enduser.id"}, attrUserName: {"user.name"}, attrUserEmail: {"user.email"}, attrOrganization: {"organization.id"},
-		attrToolName: {"gen_ai.tool.name", "tool.name"}, attrToolCallID: {"gen_ai.tool.call.id", "tool.id"},
-		attrToolArguments: {"gen_ai.tool.call.arguments", "tool.parameters"}, attrToolResult: {"gen_ai.tool.call.result"},
-		attrToolDefinitions: {"gen_ai.tool.definitions"}, attrSystem: {"gen_ai.system_instructions"},
-		attrInputMessages: {"gen_ai.input.messages", "gen_ai.prompt"}, attrOutputMessages: {"gen_ai.output.messages", "gen_ai.completion"},
-		attrInputValue: {"input.value", "traceloop.entity.input"}, attrInputMIME: {"input.mime_type"},
-		attrOutputValue: {"output.value", "traceloop.entity.output"}, attrOutputMIME: {"output.mime_type"},
-		attrMCPMethod: {"mcp.method.name"}, attrMCPSession: {"mcp.session.id"}, attrMCPResource: {"mcp.resource.uri"},
-		attrMCPServer: {"mcp.server.name"}, attrRPCID: {"jsonrpc.request.id", "mcp.request.id"}, attrPromptName: {"gen_ai.prompt.name", "mcp.prompt.name"},
-		attrErrorType: {"error.type"}, attrServer: {"server.address", "peer.service", "net.peer.name", "net.host.name"},
-		attrClient:    {"client.address", "http.client_ip", "network.peer.address", "net.sock.peer.addr"},
-		attrUserAgent: {"user_agent.original", "http.user_agent"}, attrHTTPMethod: {"http.request.method", "http.method"},
-		attrHTTPStatus: {"http.response.status_code", "http.status_code"}, attrURLPath: {"url.path", "http.target"},
-		attrURL: {"url.full", "http.url"}, attrRoute: {"http.route"},
-		attrRequestBytes:  {"http.request.size", "http.request.body.size", "http.request_content_length"},
-		attrResponseBytes: {"http.response.size", "http.response.body.size", "http.response_content_length"},
-		attrService:       {"service.name"}, attrServiceInstance: {"service.instance.id"}, attrServiceVersion: {"service.version"},
-		attrCloudProvider: {"cloud.provider"}, attrCloudAccount: {"cloud.account.id"}, attrCloudRegion: {"cloud.region"},
-		attrEventName: {"event.name"}, attrRecordUID: {"log.record.uid"},
-		attrGuardrail: {"gen_ai.guardrail.component.name", "gen_ai.guardrail.name"}, attrVerdict: {"gen_ai.guardrail.verdict.type"},
-		attrGuardrailAction: {"gen_ai.guardrail.action.type"}, attrRisk: {"gen_ai.security.risk.category"},
+		attrOperation:         {"gen_ai.operation.name"},
+		attrRequestType:       {"llm.request.type"},
+		attrOpenInferenceKind: {"openinference.span.kind"},
+		attrTraceloopKind:     {"traceloop.span.kind"},
+		attrTraceloopName:     {"traceloop.entity.name"},
+		attrProvider:          {"gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system", "llm.vendor"},
+		attrRequestModel:      {"gen_ai.request.model", "llm.request.model", "llm.model_name", "embedding.model_name"},
+		attrResponseModel:     {"gen_ai.response.model", "llm.response.model"},
+		attrResponseID:        {"gen_ai.response.id"},
+		attrFinishReasons:     {"gen_ai.response.finish_reasons", "gen_ai.response.finish_reason", "llm.response.finish_reason"},
+		attrInputTokens:       {"gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.usage.prompt_tokens", "llm.token_count.prompt"},
+		attrOutputTokens: {
+			"gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.usage.completion_tokens", "llm.token_count.completion",
+		},
+		attrCacheRead: {
+			"gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cache_read_input_tokens", "llm.token_count.prompt_details.cache_read",
+		},
+		attrReasoning: {
+			"gen_ai.usage.reasoning.output_tokens",
+			"gen_ai.usage.reasoning_tokens",
+			"llm.usage.reasoning_tokens",
+			"llm.token_count.completion_details.reasoning",
+		},
+		attrCost:            {"gen_ai.usage.cost", "llm.cost.total"},
+		attrAgentID:         {"gen_ai.agent.id"},
+		attrAgentName:       {"gen_ai.agent.name", "agent.name"},
+		attrAgentVersion:    {"gen_ai.agent.version"},
+		attrConversation:    {"gen_ai.conversation.id"},
+		attrSession:         {"session.id", "traceloop.association.properties.session_id"},
+		attrUserID:          {"user.id", "enduser.id"},
+		attrUserName:        {"user.name"},
+		attrUserEmail:       {"user.email"},
+		attrOrganization:    {"organization.id"},
+		attrToolName:        {"gen_ai.tool.name", "tool.name"},
+		attrToolCallID:      {"gen_ai.tool.call.id", "tool.id"},
+		attrToolArguments:   {"gen_ai.tool.call.arguments", "tool.parameters"},
+		attrToolResult:      {"gen_ai.tool.call.result"},
+		attrToolDefinitions: {"gen_ai.tool.definitions"},
+		attrSystem:          {"gen_ai.system_instructions"},
+		attrInputMessages:   {"gen_ai.input.messages", "gen_ai.prompt"},
+		attrOutputMessages:  {"gen_ai.output.messages", "gen_ai.completion"},
+		attrInputValue:      {"input.value", "traceloop.entity.input"},
+		attrInputMIME:       {"input.mime_type"},
+		attrOutputValue:     {"output.value", "traceloop.entity.output"},
+		attrOutputMIME:      {"output.mime_type"},
+		attrMCPMethod:       {"mcp.method.name"},
+		attrMCPSession:      {"mcp.session.id"},
+		attrMCPResource:     {"mcp.resource.uri"},
+		attrMCPServer:       {"mcp.server.name"},
+		attrRPCID:           {"jsonrpc.request.id", "mcp.request.id"},
+		attrPromptName:      {"gen_ai.prompt.name", "mcp.prompt.name"},
+		attrErrorType:       {"error.type"},
+		attrServer:          {"server.address", "peer.service", "net.peer.name", "net.host.name"},
+		attrClient:          {"client.address", "http.client_ip", "network.peer.address", "net.sock.peer.addr"},
+		attrUserAgent:       {"user_agent.original", "http.user_agent"},
+		attrHTTPMethod:      {"http.request.method", "http.method"},
+		attrHTTPStatus:      {"http.response.status_code", "http.status_code"},
+		attrURLPath:         {"url.path", "http.target"},
+		attrURL:             {"url.full", "http.url"},
+		attrRoute:           {"http.route"},
+		attrRequestBytes:    {"http.request.size", "http.request.body.size", "http.request_content_length"},
+		attrResponseBytes:   {"http.response.size", "http.response.body.size", "http.response_content_length"},
+		attrService:         {"service.name"},
+		attrServiceInstance: {"service.instance.id"},
+		attrServiceVersion:  {"service.version"},
+		attrCloudProvider:   {"cloud.provider"},
+		attrCloudAccount:    {"cloud.account.id"},
+		attrCloudRegion:     {"cloud.region"},
+		attrEventName:       {"event.name"},
+		attrRecordUID:       {"log.record.uid"},
+		attrGuardrail:       {"gen_ai.guardrail.component.name", "gen_ai.guardrail.name"},
+		attrVerdict:         {"gen_ai.guardrail.verdict.type"},
+		attrGuardrailAction: {"gen_ai.guardrail.action.type"},
+		attrRisk:            {"gen_ai.security.risk.category"},
 
-		attrCodeAccount: {"user.account_uuid", "user.account_id"}, attrCodeConversation: {"conversation.id"},
-		attrCodeTool: {"tool_name", "function_name"}, attrCodeCallID: {"tool_use_id", "call_id"}, attrCodeSuccess: {"success"},
-		attrCodeDuration: {"duration_ms"}, attrCodeInput: {"tool_input", "tool_parameters", "function_args", "arguments"},
-		attrCodeOutput: {"tool_output", "output"}, attrCodeModel: {"model"}, attrCodeCost: {"cost_usd"},
-		attrCodeInputTokens: {"input_tokens", "input_token_count"}, attrCodeOutputTokens: {"output_tokens", "output_token_count"},
+		attrCodeAccount:       {"user.account_uuid", "user.account_id"},
+		attrCodeConversation:  {"conversation.id"},
+		attrCodeTool:          {"tool_name", "function_name"},
+		attrCodeCallID:        {"tool_use_id", "call_id"},
+		attrCodeSuccess:       {"success"},
+		attrCodeDuration:      {"duration_ms"},
+		attrCodeInput:         {"tool_input", "tool_parameters", "function_args", "arguments"},
+		attrCodeOutput:        {"tool_output", "output"},
+		attrCodeModel:         {"model"},
+		attrCodeCost:          {"cost_usd"},
+		attrCodeInputTokens:   {"input_tokens", "input_token_count"},
+		attrCodeOutputTokens:  {"output_tokens", "output_token_count"},
 		attrCodeCacheRead:     {"cache_read_tokens", "cached_token_count", "cached_content_token_count"},
-		attrCodeCacheCreation: {"cache_creation_tokens"}, attrCodeReasoning: {"reasoning_token_count", "thoughts_token_count"},
-		attrCodePrompt: {"prompt"}, attrCodeResponse: {"response_text"}, attrCodeDecision: {"decision"},
-		attrCodeError: {"error", "error.message", "error_type"}, attrCodeStatus: {"status_code"}, attrCodeRequestID: {"request_id"},
-		attrCodeVersion: {"app.version"}, attrCodeKind: {"event.kind"},
+		attrCodeCacheCreation: {"cache_creation_tokens"},
+		attrCodeReasoning:     {"reasoning_token_count", "thoughts_token_count"},
+		attrCodePrompt:        {"prompt"},
+		attrCodeResponse:      {"response_text"},
+		attrCodeDecision:      {"decision"},
+		attrCodeError:         {"error", "error.message", "error_type"},
+		attrCodeStatus:        {"status_code"},
+		attrCodeRequestID:     {"request_id"},
+		attrCodeVersion:       {"app.version"},
+		attrCodeKind:          {"event.kind"},
 	}
 }
 
-// attributes are those of a span or record and, where it has not, of what stands around it. Scalars are their JSON
-// values; lists and maps stand as OTLP's and are made plain where they are wanted.
+// attributes holds the attributes of a span, log record, resource or scope. An attribute that is missing there is
+// looked up in outer. Scalars are kept as their JSON values. Lists and maps are kept in OTLP's form and converted to
+// plain JSON on demand.
 type attributes struct {
 	names  *names
 	shape  *formats.Shape
-	src    string // in which the values of all slots stand
-	slots  [numAttributes]slot
-	filled []attribute // whose slots are to be emptied
-	around *attributes // nil: nothing stands around
+	src    string // the text that all values are spans of
+	values [numAttributes]attrValue
+	filled []attribute // the attributes whose values reset must clear
+	outer  *attributes // of the enclosing scope and resource, or nil
 	lists  *indexed
-	text   []byte // for plain
+	text   []byte // buffer of plain
 }
 
-// slot is the value of one attribute, of all of whose names that are there it is the first.
-type slot struct {
+// attrValue is the value of one attribute. If several of its names are present, the value is that of the lowest rank.
+type attrValue struct {
 	value  scan.Span
 	rank   uint8
 	nested bool
 }
 
-func (s *slot) present() bool { return s.value.Kind > scan.Null }
+func (v *attrValue) present() bool { return v.value.Kind > scan.Null }
 
 // Places in the shape of an attribute.
 const (
@@ -192,33 +246,42 @@ const (
 	valueBytes
 )
 
-func newAttributes(known *names, around *attributes) *attributes {
+func newAttributes(known *names, outer *attributes) *attributes {
 	return &attributes{
-		names: known, lists: newIndexed(), around: around,
-		shape: formats.NewShape([]string{"key"}, []string{"value"}, []string{"value", "stringValue"}, []string{"value", "intValue"},
-			[]string{"value", "boolValue"}, []string{"value", "doubleValue"}, []string{"value", "arrayValue", "values"},
-			[]string{"value", "kvlistValue", "values"}, []string{"value", "bytesValue"}),
+		names: known, lists: newIndexed(), outer: outer,
+		shape: formats.NewShape([][]string{
+			attributeKey:   {"key"},
+			attributeValue: {"value"},
+			valueString:    {"value", "stringValue"},
+			valueInt:       {"value", "intValue"},
+			valueBool:      {"value", "boolValue"},
+			valueDouble:    {"value", "doubleValue"},
+			valueArray:     {"value", "arrayValue", "values"},
+			valueList:      {"value", "kvlistValue", "values"},
+			valueBytes:     {"value", "bytesValue"},
+		}...),
 	}
 }
 
 func (a *attributes) reset() {
 	for _, at := range a.filled {
-		a.slots[at] = slot{}
+		a.values[at] = attrValue{}
 	}
 	a.filled = a.filled[:0]
 	a.lists.reset()
 }
 
-// slot returns an attribute's own slot, else the one of what stands around, and the text in which its value stands.
-func (a *attributes) slot(at attribute) (s *slot, src string) {
-	if s := &a.slots[at]; s.present() || a.around == nil {
+// lookup returns the value of an attribute and the text that the value is a span of. If the attribute is missing here,
+// the value is that in outer.
+func (a *attributes) lookup(at attribute) (v *attrValue, src string) {
+	if s := &a.values[at]; s.present() || a.outer == nil {
 		return s, a.src
 	}
-	return &a.around.slots[at], a.around.src
+	return &a.outer.values[at], a.outer.src
 }
 
-// read takes a list of attributes. A key that stands twice counts as the last, and is counted. All lists that are read
-// until the next reset stand in one text.
+// read reads a list of attributes. If a key occurs twice, its last value counts and the duplicate is reported as a
+// fault. All lists read until the next reset must be in one text.
 func (a *attributes) read(r *formats.Record, list formats.Node) {
 	if list.Kind != scan.Array {
 		return
@@ -241,9 +304,9 @@ func (a *attributes) read(r *formats.Record, list formats.Node) {
 	}
 }
 
-// plainPair is pair of an attribute as nearly all are: an object of a key, which is text without escapes, and a value that
-// is an object of one scalar, in this order. It is false for all others. Only what stands in an object has a name, so
-// that the names tell that both are objects.
+// plainPair is a fast path of pair for the form that nearly all attributes have: an object of a key, a text without
+// escapes, and a value, which is an object of one scalar, in this order. For any other form ok is false. The names
+// prove that both are objects, because only a member of an object has a name.
 func (a *attributes) plainPair(noted []scan.Noted) (key string, value scan.Span, ok bool) {
 	if len(noted) != 4 {
 		return "", value, false
@@ -256,7 +319,7 @@ func (a *attributes) plainPair(noted []scan.Noted) (key string, value scan.Span,
 	return a.src[name.Start+1 : name.End-1], inner.Span, true
 }
 
-// take takes any attribute.
+// take reads an attribute of any form.
 func (a *attributes) take(r *formats.Record, elem scan.Span) {
 	if elem.Kind != scan.Object {
 		r.FaultNamed("attributes")
@@ -266,8 +329,8 @@ func (a *attributes) take(r *formats.Record, elem scan.Span) {
 	a.set(r, key, value, nested)
 }
 
-// pair returns an attribute's key and value; nested says that it is a list or a map of OTLP's. An object of one scalar
-// is told without the shape.
+// pair returns an attribute's key and value. nested reports whether the value is an OTLP list or map. An object of a
+// single scalar is recognised without the shape.
 func (a *attributes) pair(r *formats.Record, n formats.Node) (key string, value scan.Span, nested bool) {
 	var name, outer, inner scan.Span
 	r.Index.Members(n.Src, n.Span, &r.Arena, func(key string, v scan.Span) bool {
@@ -294,7 +357,7 @@ func (a *attributes) pair(r *formats.Record, n formats.Node) (key string, value 
 	return key, value, nested
 }
 
-// set takes an attribute's value. One without a value says nothing.
+// set stores an attribute's value. An attribute without a value is ignored.
 func (a *attributes) set(r *formats.Record, key string, value scan.Span, nested bool) {
 	if value.Kind <= scan.Null {
 		return
@@ -306,7 +369,7 @@ func (a *attributes) set(r *formats.Record, key string, value scan.Span, nested 
 		}
 		return
 	}
-	s := &a.slots[known.attribute]
+	s := &a.values[known.attribute]
 	switch there := s.present(); {
 	case there && known.rank > s.rank:
 		return
@@ -315,10 +378,10 @@ func (a *attributes) set(r *formats.Record, key string, value scan.Span, nested 
 	case known.rank == s.rank:
 		r.FaultNamed(key)
 	}
-	*s = slot{value, known.rank, nested}
+	*s = attrValue{value, known.rank, nested}
 }
 
-// value returns the selected attribute's value; nested says that it is a list or a map of OTLP's.
+// value returns the selected attribute's value. nested reports whether the value is an OTLP list or map.
 func (a *attributes) value() (value scan.Span, nested bool) {
 	for _, place := range [...]int{valueString, valueInt, valueBool, valueDouble} {
 		if n := a.shape.At(place); n.Present() {
@@ -333,23 +396,23 @@ func (a *attributes) value() (value scan.Span, nested bool) {
 	return scan.Span{}, false
 }
 
-// at returns a scalar, absent for lists and maps.
+// at returns the value of an attribute, or an absent node if it is a list or map.
 func (a *attributes) at(i attribute) formats.Node {
-	if s, src := a.slot(i); !s.nested {
+	if s, src := a.lookup(i); !s.nested {
 		return formats.Node{Src: src, Span: s.value}
 	}
 	return formats.Node{}
 }
 
-// has says that there is a value of any kind.
+// has reports whether an attribute has a value of any kind.
 func (a *attributes) has(i attribute) bool {
-	s, _ := a.slot(i)
+	s, _ := a.lookup(i)
 	return s.present()
 }
 
-// plain returns a value as plain JSON.
+// plain returns the value of an attribute as plain JSON.
 func (a *attributes) plain(r *formats.Record, i attribute) formats.Node {
-	s, src := a.slot(i)
+	s, src := a.lookup(i)
 	n := formats.Node{Src: src, Span: s.value}
 	if !s.nested {
 		return n
@@ -358,16 +421,17 @@ func (a *attributes) plain(r *formats.Record, i attribute) formats.Node {
 	return r.Parse(a.text)
 }
 
-// plainBody returns any value of OTLP's as plain JSON.
+// plainBody returns any OTLP value as plain JSON.
 func (a *attributes) plainBody(r *formats.Record, value formats.Node) formats.Node {
 	a.text = appendPlain(a.text[:0], r, a.shape, value, 0)
 	return r.Parse(a.text)
 }
 
-// maxPlain is how deep a value of OTLP's is followed: what it says of tools and messages is not nested deeper.
+// maxPlain is the depth to which an OTLP value is converted. Deeper levels become null; tools and messages are not
+// nested deeper.
 const maxPlain = 16
 
-// appendPlain appends what a value of OTLP's says as plain JSON; null for what is none.
+// appendPlain appends an OTLP value as plain JSON, or null if it is not one.
 func appendPlain(dst []byte, r *formats.Record, shape *formats.Shape, value formats.Node, depth int) []byte {
 	kind, inner := plainKind(r, value)
 	switch {
@@ -392,8 +456,8 @@ func appendPlain(dst []byte, r *formats.Record, shape *formats.Shape, value form
 	return append(dst, "null"...)
 }
 
-// plainKind returns which of the alternatives a value is. Of several in one value, which no producer writes, the one that
-// plainRank puts first counts, so that the order of keys decides nothing; keys that are none of them are passed over.
+// plainKind returns the alternative that a value uses. If there are several, which no producer writes, the alternative
+// of the lowest plainRank counts, so that the order of keys decides nothing. Unknown keys are ignored.
 func plainKind(r *formats.Record, value formats.Node) (kind string, inner formats.Node) {
 	first := notPlain
 	r.Index.Members(value.Src, value.Span, &r.Arena, func(key string, v scan.Span) bool {
@@ -406,11 +470,11 @@ func plainKind(r *formats.Record, value formats.Node) (kind string, inner format
 }
 
 const (
-	plainLists = 4 // the first rank of what is no scalar
-	notPlain   = 7 // the rank of what is no alternative
+	plainLists = 4 // the lowest rank of an alternative that is not a scalar
+	notPlain   = 7 // the rank of an unknown key
 )
 
-// plainRank orders the alternatives of a value.
+// plainRank returns the rank of an alternative, for choosing among several.
 func plainRank(key string) int {
 	switch key {
 	case "stringValue":
@@ -431,7 +495,7 @@ func plainRank(key string) int {
 	return notPlain
 }
 
-// listOf returns the member "values" of a list or map of OTLP's.
+// listOf returns the member "values" of an OTLP list or map.
 func listOf(r *formats.Record, inner formats.Node) (values formats.Node) {
 	r.Index.Members(inner.Src, inner.Span, &r.Arena, func(key string, v scan.Span) bool {
 		if key == "values" {
@@ -476,7 +540,7 @@ func appendPlainMap(dst []byte, r *formats.Record, shape *formats.Shape, inner f
 	return append(dst, '}')
 }
 
-// appendBytes appends base64 as the text that it holds, where that is text, else as it is.
+// appendBytes appends base64 as the text that it encodes, or unchanged if it is not valid base64.
 func appendBytes(dst []byte, text string) []byte {
 	if b, err := base64.StdEncoding.DecodeString(text); err == nil {
 		text = string(b)
@@ -484,7 +548,7 @@ func appendBytes(dst []byte, text string) []byte {
 	return formats.AppendString(dst, text)
 }
 
-// setText sets a text field from an attribute.
+// setText sets a text field from the first of the attributes that is present.
 func (a *attributes) setText(r *formats.Record, f schema.Field, list ...attribute) {
 	if !r.Wants(f) {
 		return

@@ -7,18 +7,18 @@ import (
 	"github.com/aidr-engine/aidr/schema/formats"
 )
 
-// indexed are messages and tools that attributes spell out one by one: gen_ai.prompt.0.content of OpenLLMetry,
-// llm.input_messages.0.message.content of OpenInference. They come in any order.
+// indexed collects messages and tools that are spelled out one attribute at a time: gen_ai.prompt.0.content in
+// OpenLLMetry, llm.input_messages.0.message.content in OpenInference. The attributes come in any order.
 type indexed struct {
 	entries []indexedEntry
 	text    []byte
 }
 
-// indexedEntry is one attribute of these.
+// indexedEntry is one of these attributes.
 type indexedEntry struct {
 	list         indexedList
-	message, sub int // sub: which call or part, -1 for what is the message's own
-	what         indexedPart
+	message, sub int // sub is the index of the call or content part, or -1 for a part of the message itself
+	part         indexedPart
 	value        formats.Node
 }
 
@@ -41,7 +41,7 @@ const (
 	partOfFunction // the arguments of a function_call, whose name is partOfFunctionName
 	partOfFunctionName
 	partOfContents // one text of a list
-	partOfCallID   // one call: these stand in a row
+	partOfCallID   // this and the next two are parts of one call and must stay adjacent
 	partOfCallName
 	partOfCallArguments
 	partOfTool
@@ -51,47 +51,52 @@ func newIndexed() *indexed { return new(indexed) }
 
 func (x *indexed) reset() { x.entries = x.entries[:0] }
 
-// indexedPrefixes are the names before the first index.
+// indexedPrefixes are the prefixes of names before the first index.
 var indexedPrefixes = [...]struct {
 	prefix string
 	list   indexedList
 }{
-	{"gen_ai.prompt.", listInput}, {"llm.input_messages.", listInput}, {"gen_ai.completion.", listOutput}, {"llm.output_messages.", listOutput},
-	{"llm.tools.", listTools}, {"llm.request.functions.", listTools},
+	{"gen_ai.prompt.", listInput},
+	{"llm.input_messages.", listInput},
+	{"gen_ai.completion.", listOutput},
+	{"llm.output_messages.", listOutput},
+	{"llm.tools.", listTools},
+	{"llm.request.functions.", listTools},
 }
 
-// maxIndexed is how many of these attributes one span may have; instrumentations stop at far fewer.
+// maxIndexed is the number of these attributes that are kept of one span. Instrumentations stop far below it.
 const maxIndexed = 10_000
 
-// add takes an attribute, if it is one of these.
+// add adds an attribute if its key is of this kind.
 func (x *indexed) add(key string, value formats.Node) {
 	for i := range indexedPrefixes {
 		rest, ok := strings.CutPrefix(key, indexedPrefixes[i].prefix)
 		if !ok {
 			continue
 		}
-		message, rest, ok := cutIndex(rest)
+		message, rest, ok := readIndex(rest)
 		if !ok || len(x.entries) == maxIndexed {
 			return
 		}
 		e := indexedEntry{list: indexedPrefixes[i].list, message: message, sub: -1, value: value}
 		if e.list == listTools {
-			e.what = partOfTool
+			e.part = partOfTool
 			if rest != "name" && rest != "tool.json_schema" {
 				return
 			}
 			x.entries = append(x.entries, e)
 			return
 		}
-		if e.what, e.sub, ok = partOfKey(strings.TrimPrefix(rest, "message.")); ok {
+		if e.part, e.sub, ok = partOfKey(strings.TrimPrefix(rest, "message.")); ok {
 			x.entries = append(x.entries, e)
 		}
 		return
 	}
 }
 
-// cutIndex cuts an index and a dot off the front. Indexes of more than six digits are nobody's.
-func cutIndex(s string) (index int, rest string, ok bool) {
+// readIndex reads an index and the dot after it from the front of s. An index of more than six digits is refused,
+// because no instrumentation writes one.
+func readIndex(s string) (index int, rest string, ok bool) {
 	digits, rest, ok := strings.Cut(s, ".")
 	if !ok || digits == "" || len(digits) > 6 {
 		return 0, "", false
@@ -105,8 +110,8 @@ func cutIndex(s string) (index int, rest string, ok bool) {
 	return index, rest, true
 }
 
-// partOfKey tells what of a message a key behind its index means.
-func partOfKey(key string) (what indexedPart, sub int, ok bool) {
+// partOfKey returns the part of a message that a key refers to. The key is given without its prefix and index.
+func partOfKey(key string) (part indexedPart, sub int, ok bool) {
 	switch key {
 	case "role":
 		return partOfRole, -1, true
@@ -124,14 +129,14 @@ func partOfKey(key string) (what indexedPart, sub int, ok bool) {
 		return partOfFunction, -1, true
 	}
 	if rest, ok := strings.CutPrefix(key, "contents."); ok {
-		sub, rest, ok = cutIndex(rest)
+		sub, rest, ok = readIndex(rest)
 		return partOfContents, sub, ok && rest == "message_content.text"
 	}
 	rest, found := strings.CutPrefix(key, "tool_calls.")
 	if !found {
 		return 0, 0, false
 	}
-	sub, rest, ok = cutIndex(rest)
+	sub, rest, ok = readIndex(rest)
 	switch strings.TrimPrefix(strings.TrimPrefix(rest, "tool_call."), "function.") {
 	case "id":
 		return partOfCallID, sub, ok
@@ -143,7 +148,7 @@ func partOfKey(key string) (what indexedPart, sub int, ok bool) {
 	return 0, 0, false
 }
 
-// sort puts the entries in the order of their messages, each message's own parts first.
+// sort orders the entries by list and message. In a message, its own parts come first.
 func (x *indexed) sort() {
 	slices.SortStableFunc(x.entries, func(a, b indexedEntry) int {
 		switch {
@@ -151,20 +156,20 @@ func (x *indexed) sort() {
 			return int(a.list) - int(b.list)
 		case a.message != b.message:
 			return a.message - b.message
-		case kindOf(a.what) != kindOf(b.what):
-			return int(kindOf(a.what)) - int(kindOf(b.what))
+		case kindOf(a.part) != kindOf(b.part):
+			return int(kindOf(a.part)) - int(kindOf(b.part))
 		case a.sub != b.sub:
 			return a.sub - b.sub
 		}
-		return int(a.what) - int(b.what)
+		return int(a.part) - int(b.part)
 	})
 }
 
-// kindOf puts the parts of one call next to one another.
+// kindOf returns the same kind for all parts of calls, so that sort keeps the parts of one call together.
 func kindOf(p indexedPart) indexedPart { return min(p, partOfCallID) }
 
-// messages returns the messages of a list as an array of OpenAI's messages, absent where there are none. The entries
-// are sorted.
+// messages returns the messages of a list as an array of OpenAI messages, or an absent node if the list is
+// empty. The entries must be sorted.
 func (x *indexed) messages(r *formats.Record, list indexedList) formats.Node {
 	dst := append(x.text[:0], '[')
 	for i := 0; i < len(x.entries); {
@@ -190,10 +195,16 @@ func (x *indexed) messages(r *formats.Record, list indexedList) formats.Node {
 	return r.Parse(x.text)
 }
 
-// ownKeys are the keys of what is a message's own.
-var ownKeys = [...]string{partOfRole: `"role":`, partOfContent: `"content":`, partOfToolCallID: `"tool_call_id":`, partOfName: `"name":`, partOfFinish: `"finish_reason":`}
+// messageKeys are the keys of the parts of a message itself.
+var messageKeys = [...]string{
+	partOfRole:       `"role":`,
+	partOfContent:    `"content":`,
+	partOfToolCallID: `"tool_call_id":`,
+	partOfName:       `"name":`,
+	partOfFinish:     `"finish_reason":`,
+}
 
-// appendMessage appends the message that these entries spell.
+// appendMessage appends the message that the entries describe.
 func appendMessage(dst []byte, entries []indexedEntry) []byte {
 	dst = append(dst, '{')
 	from := len(dst)
@@ -206,15 +217,15 @@ func appendMessage(dst []byte, entries []indexedEntry) []byte {
 		e := &entries[i]
 		end := i + 1
 		switch {
-		case e.what <= partOfFinish:
+		case e.part <= partOfFinish:
 			comma()
-			dst = append(append(dst, ownKeys[e.what]...), e.value.Raw()...)
-		case e.what == partOfFunction || e.what == partOfFunctionName:
+			dst = append(append(dst, messageKeys[e.part]...), e.value.Raw()...)
+		case e.part == partOfFunction || e.part == partOfFunctionName:
 			end = i + countFunction(entries[i:])
 			comma()
 			dst = appendFunction(append(dst, `"function_call":`...), entries[i:end])
-		case e.what == partOfContents:
-			for end < len(entries) && entries[end].what == partOfContents {
+		case e.part == partOfContents:
+			for end < len(entries) && entries[end].part == partOfContents {
 				end++
 			}
 			comma()
@@ -229,10 +240,10 @@ func appendMessage(dst []byte, entries []indexedEntry) []byte {
 	return append(dst, '}')
 }
 
-// countFunction returns how many of the first entries are of one function_call.
+// countFunction returns the number of leading entries that belong to a function_call.
 func countFunction(entries []indexedEntry) int {
 	n := 0
-	for n < len(entries) && (entries[n].what == partOfFunction || entries[n].what == partOfFunctionName) {
+	for n < len(entries) && (entries[n].part == partOfFunction || entries[n].part == partOfFunctionName) {
 		n++
 	}
 	return n
@@ -242,7 +253,7 @@ func appendFunction(dst []byte, entries []indexedEntry) []byte {
 	dst = append(dst, '{')
 	for i := range entries {
 		key := `"arguments":`
-		if entries[i].what == partOfFunctionName {
+		if entries[i].part == partOfFunctionName {
 			key = `"name":`
 		}
 		if i > 0 {
@@ -263,7 +274,7 @@ func appendContents(dst []byte, entries []indexedEntry) []byte {
 	return append(dst, ']')
 }
 
-// callKeys are the keys of a call's parts.
+// callKeys are the keys of a call's parts, from partOfCallID on.
 var callKeys = [...]string{`"id":`, `"name":`, `"arguments":`}
 
 func appendCalls(dst []byte, entries []indexedEntry) []byte {
@@ -277,12 +288,12 @@ func appendCalls(dst []byte, entries []indexedEntry) []byte {
 			}
 			dst = append(dst, '{')
 		}
-		dst = append(append(dst, callKeys[e.what-partOfCallID]...), e.value.Raw()...)
+		dst = append(append(dst, callKeys[e.part-partOfCallID]...), e.value.Raw()...)
 	}
 	return append(dst, '}', ']')
 }
 
-// tools returns the definitions of the tools as an array, absent where there are none. The entries are sorted.
+// tools returns the tool definitions as an array, or an absent node if the list is empty. The entries must be sorted.
 func (x *indexed) tools(r *formats.Record) formats.Node {
 	dst := append(x.text[:0], '[')
 	for i := range x.entries {
@@ -301,7 +312,7 @@ func (x *indexed) tools(r *formats.Record) formats.Node {
 	return r.Parse(x.text)
 }
 
-// has says that a list has entries.
+// has reports whether a list has entries.
 func (x *indexed) has(list indexedList) bool {
 	return slices.ContainsFunc(x.entries, func(e indexedEntry) bool { return e.list == list })
 }

@@ -8,13 +8,13 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// readLog takes a log record: an event of the GenAI conventions, or one of a coding agent. Others give no event.
+// readLog reads a log record, which is an event of the GenAI conventions or of a coding agent. Others give no event.
 func (o *otlp) readLog(r *formats.Record) {
-	event := r.FirstText(r.At(o.ev), o.own.at(attrEventName), r.At(o.bodyText))
+	event := r.FirstText(r.At(o.eventName), o.attrs.at(attrEventName), r.At(o.bodyText))
 	agent := o.codingAgent(r, event)
 	known := agent.dataset != "" || strings.HasPrefix(event, "gen_ai.")
 	if !known {
-		return // no activity of an agent
+		return // not an activity of an agent
 	}
 	if agent.dataset != "" {
 		r.Begin(agent.dataset)
@@ -22,7 +22,7 @@ func (o *otlp) readLog(r *formats.Record) {
 	if !o.begin(r, r.At(o.time), r.At(o.observed)) {
 		return
 	}
-	o.own.setText(r, schema.EventID, attrRecordUID)
+	o.attrs.setText(r, schema.EventID, attrRecordUID)
 	if agent.dataset != "" {
 		o.identifyCoder(r, agent)
 		o.code(r, strings.TrimPrefix(event, agent.prefix))
@@ -33,7 +33,7 @@ func (o *otlp) readLog(r *formats.Record) {
 	o.genAIEvent(r, event)
 }
 
-// genAIEvent takes an event of the GenAI conventions.
+// genAIEvent reads an event of the GenAI conventions.
 func (o *otlp) genAIEvent(r *formats.Record, event string) {
 	switch event {
 	case "gen_ai.client.inference.operation.details":
@@ -41,7 +41,7 @@ func (o *otlp) genAIEvent(r *formats.Record, event string) {
 		if op == "" {
 			op = "chat"
 		}
-		// A span says the same: tokens are counted where there is none.
+		// A span repeats the tokens, so they are counted here only if the record belongs to no span.
 		o.model(r, op, !r.Event.Has(schema.SpanID))
 	case "gen_ai.choice":
 		o.messageEvent(r, "choice", assistant)
@@ -50,33 +50,33 @@ func (o *otlp) genAIEvent(r *formats.Record, event string) {
 	case "gen_ai.user.message":
 		o.messageEvent(r, "user_message", user)
 	case "gen_ai.system.message", "gen_ai.assistant.message":
-		// They repeat what was said before; each choice was an event of its own.
+		// These repeat earlier messages. Each choice was an event of its own.
 	default:
 		r.SetClass(formats.ClassLLM, event)
 		r.Emit()
 	}
 }
 
-// messageEvent takes one message that older conventions log as a record of its own. Each request logs its whole history
-// again, which a record alone does not tell.
-func (o *otlp) messageEvent(r *formats.Record, action string, who role) {
+// messageEvent reads one message, which older conventions log as a record of its own. Each request logs its whole
+// history again, and a single record does not show whether its message is new.
+func (o *otlp) messageEvent(r *formats.Record, action string, sender role) {
 	body := r.At(o.body)
-	message := o.own.plainBody(r, body)
+	message := o.attrs.plainBody(r, body)
 	c := o.chat
 	c.Reset()
 	r.SetClass(formats.ClassLLM, action)
-	o.own.setText(r, schema.GenAIRequestModel, attrRequestModel)
-	if provider := r.Text(o.own.at(attrProvider)); provider != "" {
+	o.attrs.setText(r, schema.GenAIRequestModel, attrRequestModel)
+	if provider := r.Text(o.attrs.at(attrProvider)); provider != "" {
 		r.Put(schema.GenAIProviderName, providerName(provider))
 	}
-	switch who {
+	switch sender {
 	case assistant:
 		c.readChoice(r, message)
 		if len(c.answer)+len(c.Calls) == 0 {
 			c.readAnswer(r, message)
 		}
 	case tool:
-		c.hand(r, message)
+		c.selectMessage(r, message)
 		c.call.Select(r, message)
 		id := r.FirstText(c.call.At(callID), c.message.At(messageCallID))
 		content := c.message.At(messageContent)
@@ -87,7 +87,7 @@ func (o *otlp) messageEvent(r *formats.Record, action string, who role) {
 		r.Emit()
 		return
 	default:
-		c.hand(r, message)
+		c.selectMessage(r, message)
 		c.texts(r, c.content(), &c.prompt)
 	}
 	c.Fill(r)
@@ -96,13 +96,13 @@ func (o *otlp) messageEvent(r *formats.Record, action string, who role) {
 
 // coder is a coding agent that logs over OTLP.
 type coder struct {
-	dataset string // "" for none
+	dataset string // "" for an unknown agent
 	name    string
-	prefix  string // before the names of its events
+	prefix  string // prefix of the names of its events
 	service string
 }
 
-// coders are those that are known, each by its service's name, by its scope's, or by the prefix of its events' names.
+// coders are the known coding agents, recognised by the name of the service or scope or by the prefix of event names.
 var coders = [...]coder{
 	{claudeCodeDataset, "claude-code", "claude_code.", "claude-code"},
 	{otelDataset, "codex", "codex.", "codex"},
@@ -110,22 +110,24 @@ var coders = [...]coder{
 	{otelDataset, "qwen-code", "qwen-code.", "qwen-code"},
 }
 
-// codingAgent tells whose log it is. What it looks at is what the agent's own code writes: names, never texts.
+// codingAgent returns the agent that wrote a log record. It looks only at names, which the agent's own code writes,
+// never at texts.
 func (o *otlp) codingAgent(r *formats.Record, event string) coder {
 	service, scope := o.service(r), r.Text(o.scopeName)
 	for i := range coders {
 		c := &coders[i]
-		if strings.HasPrefix(event, c.prefix) || strings.HasPrefix(service, c.service) || i == 0 && strings.HasPrefix(scope, "com.anthropic.claude_code") {
+		if strings.HasPrefix(event, c.prefix) || strings.HasPrefix(service, c.service) ||
+			c.dataset == claudeCodeDataset && strings.HasPrefix(scope, "com.anthropic.claude_code") {
 			return *c
 		}
 	}
 	return coder{}
 }
 
-// identifyCoder tells who uses a coding agent: the account, else the user's mail or id. The agent's service is the same
-// for everybody, and no key.
+// identifyCoder names the user of a coding agent: by the account, else by the user's email or id. The service is the
+// same for all users of the agent, so it does not identify one.
 func (o *otlp) identifyCoder(r *formats.Record, c coder) {
-	a := o.own
+	a := o.attrs
 	o.caller(r)
 	r.Agent("gen_ai.agent.id", r.Text(a.at(attrAgentID)))
 	r.Agent("user.account_uuid", r.Text(a.at(attrCodeAccount)))
@@ -143,9 +145,9 @@ func (o *otlp) identifyCoder(r *formats.Record, c coder) {
 	r.Put(schema.AIAgentInstanceUID, r.Text(a.at(attrSession)))
 }
 
-// code takes one event of a coding agent. Numbers and truth values come as strings.
+// code reads one event of a coding agent. These agents log numbers and booleans as strings.
 func (o *otlp) code(r *formats.Record, event string) {
-	a := o.own
+	a := o.attrs
 	r.SetOutcome(formats.Success)
 	r.SetDuration(a.at(attrCodeDuration), nsPerMilli)
 	switch event {
@@ -172,22 +174,22 @@ func (o *otlp) code(r *formats.Record, event string) {
 	r.Emit()
 }
 
-// hidden says that an agent left a text out.
+// hidden reports whether the agent replaced a text by a placeholder.
 func hidden(text string) bool {
 	return strings.EqualFold(text, "<redacted>") || strings.EqualFold(text, "[redacted]")
 }
 
-// codeModel is a call of a model; false for the requests and the pieces of a stream that another event repeats with the
-// answer's tokens.
+// codeModel reads a call of a model. It returns false for requests and for pieces of a stream, because another event
+// repeats them together with the answer's tokens.
 func (o *otlp) codeModel(r *formats.Record, event string) bool {
-	a := o.own
+	a := o.attrs
 	if event != "api_error" && !a.has(attrCodeOutputTokens) && !a.has(attrOutputTokens) {
 		return false
 	}
 	o.head(r, "chat")
 	o.usage(r)
 	if n := a.at(attrCodeCacheCreation); r.Event.Has(schema.GenAIUsageInputTokens) && n.Present() {
-		AddInput(r, n, a.at(attrCodeCacheRead)) // Anthropic counts what is cached apart
+		AddInput(r, n, a.at(attrCodeCacheRead)) // Anthropic counts cached tokens separately
 	}
 	a.setText(r, schema.GenAIResponseID, attrCodeRequestID)
 	r.SetContent(schema.MessageContextResponseText, r.Text(a.at(attrCodeResponse)))
@@ -198,13 +200,14 @@ func (o *otlp) codeModel(r *formats.Record, event string) bool {
 	return true
 }
 
-// codeTool is a tool that the agent ran, with what came of it.
+// codeTool reads the run of a tool and its result.
 func (o *otlp) codeTool(r *formats.Record) {
-	a := o.own
+	a := o.attrs
 	r.SetClass(formats.ClassTool, actionToolResult)
 	a.setText(r, schema.GenAIToolName, attrCodeTool, attrToolName)
 	a.setText(r, schema.GenAIToolCallID, attrCodeCallID, attrToolCallID)
-	if server, _, ok := strings.Cut(strings.TrimPrefix(r.Event.Text(schema.GenAIToolName), "mcp__"), "__"); ok && strings.HasPrefix(r.Event.Text(schema.GenAIToolName), "mcp__") {
+	tool := r.Event.Text(schema.GenAIToolName)
+	if server, _, ok := strings.Cut(strings.TrimPrefix(tool, "mcp__"), "__"); ok && strings.HasPrefix(tool, "mcp__") {
 		r.Put(schema.MCPServerName, server)
 	}
 	if a.has(attrCodeInput) {
@@ -217,9 +220,9 @@ func (o *otlp) codeTool(r *formats.Record) {
 	o.decision(r)
 }
 
-// decision reads what the user, or a rule of theirs, said to a tool.
+// decision sets the disposition from the decision of the user, or of a rule of the user's, about a tool.
 func (o *otlp) decision(r *formats.Record) {
-	switch r.Text(o.own.at(attrCodeDecision)) {
+	switch r.Text(o.attrs.at(attrCodeDecision)) {
 	case "accept", "approved", "approve", "auto_accept", "modify":
 		r.Put(schema.Disposition, formats.Allowed)
 	case "reject", "denied", "deny", "abort":
@@ -227,9 +230,9 @@ func (o *otlp) decision(r *formats.Record) {
 	}
 }
 
-// codeFailure reads what says that something failed.
+// codeFailure sets the outcome, the error and the status of a failure.
 func (o *otlp) codeFailure(r *formats.Record) {
-	a := o.own
+	a := o.attrs
 	success, failed := a.at(attrCodeSuccess), a.at(attrCodeError)
 	if success.Kind == scan.False || r.Text(success) == "false" {
 		r.SetOutcome(formats.Failure)

@@ -5,44 +5,44 @@ import (
 	"math"
 )
 
-// names finds what the name of an attribute means.
+// names finds the attribute of a name. It is a hash table with open addressing.
 type names struct {
-	list  []name  // in the order of their slots
-	slots []uint8 // hash of a name -> index in list + 1, 0 for none; a power of two of them
+	list    []name  // in the order of attributeNames
+	buckets []uint8 // by hash of the name: index in list + 1, or 0 if empty
 }
 
-// name is one name of an attribute, and its rank among the names of it.
+// name is one name of an attribute. The lower its rank, the newer its convention.
 type name struct {
 	text      string
 	attribute attribute
 	rank      uint8
 }
 
-// nameSlots is how many slots there are: so many that most names that mean nothing meet an empty one.
-const nameSlots = 1 << 10
+// numBuckets is large enough that most unknown names meet an empty bucket. It is a power of two.
+const numBuckets = 1 << 10
 
 func newNames() *names {
-	x := &names{slots: make([]uint8, nameSlots)}
+	x := &names{buckets: make([]uint8, numBuckets)}
 	for a, list := range attributeNames() {
 		for rank, text := range list {
 			if len(x.list) == math.MaxUint8 {
-				panic("BUG: more names than a slot can tell apart")
+				panic("BUG: more names than a bucket can refer to")
 			}
 			x.list = append(x.list, name{text, attribute(a), uint8(rank)})
 			at := hashName(text)
-			for x.slots[at%nameSlots] != 0 {
+			for x.buckets[at%numBuckets] != 0 {
 				at++
 			}
-			x.slots[at%nameSlots] = uint8(len(x.list))
+			x.buckets[at%numBuckets] = uint8(len(x.list))
 		}
 	}
 	return x
 }
 
-// find returns what a name means.
+// find returns the entry of a name.
 func (x *names) find(text string) (known *name, ok bool) {
 	for at := hashName(text); ; at++ {
-		i := x.slots[at%nameSlots]
+		i := x.buckets[at%numBuckets]
 		if i == 0 {
 			return nil, false
 		}
@@ -52,8 +52,8 @@ func (x *names) find(text string) (known *name, ok bool) {
 	}
 }
 
-// hashName is cheap, and good enough for names that are known: whatever others there are, there is no more to look at
-// than names in a row.
+// hashName is cheap and spreads the known names well. A bad name costs at most a walk over the longest run of full
+// buckets.
 func hashName(s string) uint32 {
 	var first, last uint64
 	switch n := len(s); {
@@ -63,5 +63,5 @@ func hashName(s string) uint32 {
 		first, last = uint64(s[0]), uint64(s[n-1])
 	}
 	h := (first*31 ^ last) + uint64(len(s))
-	return uint32(h * 0x9e3779b97f4a7c15 >> 40) // the golden ratio: it spreads what is near over all bits
+	return uint32(h * 0x9e3779b97f4a7c15 >> 40) // the golden ratio, which spreads similar values over all bits
 }

@@ -12,14 +12,14 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// Names are found as in a list of them: all that there are, and no others.
+// The table finds exactly the names in the list of attributes.
 func TestNames(t *testing.T) {
 	x, all := newNames(), map[string]name{}
 	var texts []string
 	for a, list := range attributeNames() {
 		for rank, text := range list {
 			if _, twice := all[text]; twice {
-				t.Errorf("%q stands twice", text)
+				t.Errorf("%q occurs twice", text)
 			}
 			all[text] = name{text, attribute(a), uint8(rank)}
 			texts = append(texts, text)
@@ -28,28 +28,28 @@ func TestNames(t *testing.T) {
 	if len(all) > 255 || len(x.list) != len(all) {
 		t.Fatalf("got %d of %d names, and the table holds at most 255", len(x.list), len(all))
 	}
-	hold := func(t rapid.TB, text string) {
+	check := func(t rapid.TB, text string) {
 		t.Helper()
-		want, there := all[text]
-		if got, ok := x.find(text); ok != there || ok && *got != want {
-			t.Fatalf("find(%q): got %v, %v, want %v, %v", text, got, ok, want, there)
+		want, known := all[text]
+		if got, ok := x.find(text); ok != known || ok && *got != want {
+			t.Fatalf("find(%q): got %v, %v, want %v, %v", text, got, ok, want, known)
 		}
 	}
 	for _, text := range texts {
-		hold(t, text)
+		check(t, text)
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.SampledFrom(texts).Draw(t, "name")
-		cut := rapid.IntRange(0, len(text)).Draw(t, "cut")
-		hold(t, text[:cut]+rapid.StringN(0, 2, -1).Draw(t, "changed")+text[min(len(text), cut+rapid.IntRange(0, 2).Draw(t, "without")):])
-		hold(t, text[cut:])
-		hold(t, text[:cut])
-		hold(t, rapid.String().Draw(t, "any"))
+		n := rapid.IntRange(0, len(text)).Draw(t, "prefix")
+		check(t, text[:n]+rapid.StringN(0, 2, -1).Draw(t, "changed")+text[min(len(text), n+rapid.IntRange(0, 2).Draw(t, "without")):])
+		check(t, text[n:])
+		check(t, text[:n])
+		check(t, rapid.String().Draw(t, "any"))
 	})
 }
 
-// attributeText draws the JSON of what stands in a list of attributes: most often an attribute, of which each part is now
-// and then what no producer writes.
+// attributeText draws the JSON of an element in a list of attributes. Most elements are attributes; now and then a part
+// is something that no producer writes.
 func attributeText(t *rapid.T) string {
 	scalar := rapid.SampledFrom([]string{`"a"`, `""`, `"\u0061"`, `1`, `true`, `null`, `{}`, `[]`, `[1]`, `{"values":[]}`, `{"stringValue":"x"}`})
 	part := func(usual []string, others ...string) string {
@@ -58,25 +58,28 @@ func attributeText(t *rapid.T) string {
 		}
 		return rapid.SampledFrom(append(others, usual...)).Draw(t, "part")
 	}
-	name := part([]string{`"session.id"`, `"gen_ai.system"`, `"llm.system"`, `"gen_ai.prompt.0.role"`}, `"session.\u0069d"`, `"other"`, scalar.Draw(t, "name"))
+	name := part([]string{`"session.id"`, `"gen_ai.system"`, `"llm.system"`, `"gen_ai.prompt.0.role"`},
+		`"session.\u0069d"`, `"other"`, scalar.Draw(t, "name"))
 	kind := func() string {
-		return part([]string{`"stringValue"`, `"intValue"`, `"arrayValue"`}, `"boolValue"`, `"doubleValue"`, `"kvlistValue"`, `"bytesValue"`, `"stringV\u0061lue"`, `"x"`)
+		return part([]string{`"stringValue"`, `"intValue"`, `"arrayValue"`},
+			`"boolValue"`, `"doubleValue"`, `"kvlistValue"`, `"bytesValue"`, `"stringV\u0061lue"`, `"x"`)
 	}
 	inner := kind() + `:` + scalar.Draw(t, "inner")
-	value := part([]string{`{` + inner + `}`}, `{}`, `[]`, `[1]`, `{`+inner+`,`+kind()+`:`+scalar.Draw(t, "second")+`}`, scalar.Draw(t, "value"))
+	value := part([]string{`{` + inner + `}`},
+		`{}`, `[]`, `[1]`, `{`+inner+`,`+kind()+`:`+scalar.Draw(t, "second")+`}`, scalar.Draw(t, "value"))
 	key, outer := part([]string{`"key"`}, `"Key"`, `"k\u0065y"`, `"value"`), part([]string{`"value"`}, `"v\u0061lue"`, `"x"`, `"key"`)
 	third := kind() + `:` + scalar.Draw(t, "third")
 	return part([]string{`{` + key + `:` + name + `,` + outer + `:` + value + `}`}, `{`+outer+`:`+value+`,`+key+`:`+name+`}`,
 		`{`+key+`:`+name+`,`+outer+`:`+value+`,`+third+`}`, `{`+key+`:`+name+`}`, `{`+outer+`:`+value+`}`, `[`+name+`,`+value+`]`, name, `[{}]`)
 }
 
-// checkRead holds what a list of attributes says when it is noted, and most of it told at once, to what its text says.
+// checkRead compares reading a list of attributes from the index, with its fast path, to reading it from its text.
 func checkRead(t rapid.TB, known *names, src string) {
 	t.Helper()
-	read := func(noted bool) (said string) {
+	read := func(noted bool) (log string) {
 		a := newAttributes(known, nil)
 		r := formats.NewRecord(formats.Setup{}, new(formats.Paths))
-		r.Handle(schema.Position{}, 0, nil, func(_, name string) { said += "fault " + name + "\n" })
+		r.Handle(schema.Position{}, 0, nil, func(_, name string) { log += "fault " + name + "\n" })
 		v, err := scan.Valid(src)
 		if noted {
 			v, err = r.Index.Valid(src)
@@ -85,15 +88,15 @@ func checkRead(t rapid.TB, known *names, src string) {
 			t.Fatalf("%s: %v", src, err)
 		}
 		a.read(r, formats.Node{Src: src, Span: v})
-		for i, s := range a.slots {
+		for i, s := range a.values {
 			if s.present() {
-				said += fmt.Sprintln(i, s.rank, s.nested, s.value.Kind, s.value.Start, s.value.End)
+				log += fmt.Sprintln(i, s.rank, s.nested, s.value.Kind, s.value.Start, s.value.End)
 			}
 		}
 		for _, e := range a.lists.entries {
-			said += fmt.Sprintln(e.list, e.message, e.sub, e.what, e.value.Kind, e.value.Raw())
+			log += fmt.Sprintln(e.list, e.message, e.sub, e.part, e.value.Kind, e.value.Raw())
 		}
-		return said
+		return log
 	}
 	got := read(true)
 	if want := read(false); got != want {

@@ -12,40 +12,40 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// Why a text is no OTLP in protobuf, or is not taken.
+// The errors of AppendOTLP.
 var (
-	ErrNotOTLP  = errors.New("no OTLP in protobuf")
+	ErrNotOTLP  = errors.New("not OTLP in protobuf")
 	ErrOTLPSize = errors.New("too large as JSON")
 )
 
-// protoKind is how a field's value is written as OTLP's JSON.
+// protoKind is the type of a field, which decides how OTLP's JSON writes its value.
 type protoKind uint8
 
 const (
 	protoText    protoKind = iota
-	protoID                // hex; of idSize bytes, or none
-	protoBase64            //
+	protoID                // bytes, in hex; protoMember.size of them, or none
+	protoBase64            // bytes, in base64
 	protoFixed64           // a decimal number in a string
-	protoFixed32           //
+	protoFixed32           // a number
 	protoInt64             // a decimal number in a string, signed
-	protoEnum              //
-	protoBool              //
-	protoDouble            //
-	protoMessage           //
-	protoList              // of messages
-	protoTexts             // of texts
+	protoEnum              // a number, signed
+	protoBool
+	protoDouble
+	protoMessage
+	protoList  // of messages; this and the next may occur more than once
+	protoTexts // a list of texts
 )
 
-// protoMember is one known field of a message.
+// protoMember describes one field of a message.
 type protoMember struct {
 	number int
 	name   string
 	kind   protoKind
-	sub    protoType // of protoMessage and protoList
-	size   int       // of protoID, in bytes
+	sub    protoType // of the messages of a protoMessage or protoList
+	size   int       // of a protoID, in bytes
 }
 
-// protoType is one of OTLP's messages.
+// protoType identifies one of OTLP's messages.
 type protoType uint8
 
 const (
@@ -70,57 +70,116 @@ const (
 	numProtoTypes
 )
 
-// protoMembers are the fields of each message that are read; others are skipped. The order is that in the JSON.
+// protoMembers are the fields that are read of each message, in the order in which the JSON has them. Others are skipped.
 var protoMembers = [numProtoTypes][]protoMember{
-	typeTraces:        {{number: 1, name: "resourceSpans", kind: protoList, sub: typeResourceSpans}},
-	typeLogs:          {{number: 1, name: "resourceLogs", kind: protoList, sub: typeResourceLogs}},
-	typeResourceSpans: {{number: 1, name: "resource", kind: protoMessage, sub: typeResource}, {number: 2, name: "scopeSpans", kind: protoList, sub: typeScopeSpans}, {number: 3, name: "schemaUrl"}},
-	typeResourceLogs:  {{number: 1, name: "resource", kind: protoMessage, sub: typeResource}, {number: 2, name: "scopeLogs", kind: protoList, sub: typeScopeLogs}, {number: 3, name: "schemaUrl"}},
-	typeResource:      {{number: 1, name: "attributes", kind: protoList, sub: typeKeyValue}, {number: 3, name: "entityRefs", kind: protoList, sub: typeEntityRef}},
-	typeEntityRef:     {{number: 1, name: "schemaUrl"}, {number: 2, name: "type"}, {number: 3, name: "idKeys", kind: protoTexts}, {number: 4, name: "descriptionKeys", kind: protoTexts}},
-	typeScopeSpans:    {{number: 1, name: "scope", kind: protoMessage, sub: typeScope}, {number: 2, name: "spans", kind: protoList, sub: typeSpan}, {number: 3, name: "schemaUrl"}},
-	typeScopeLogs:     {{number: 1, name: "scope", kind: protoMessage, sub: typeScope}, {number: 2, name: "logRecords", kind: protoList, sub: typeLogRecord}, {number: 3, name: "schemaUrl"}},
-	typeScope:         {{number: 1, name: "name"}, {number: 2, name: "version"}, {number: 3, name: "attributes", kind: protoList, sub: typeKeyValue}},
+	typeTraces: {{number: 1, name: "resourceSpans", kind: protoList, sub: typeResourceSpans}},
+	typeLogs:   {{number: 1, name: "resourceLogs", kind: protoList, sub: typeResourceLogs}},
+	typeResourceSpans: {
+		{number: 1, name: "resource", kind: protoMessage, sub: typeResource},
+		{number: 2, name: "scopeSpans", kind: protoList, sub: typeScopeSpans},
+		{number: 3, name: "schemaUrl"},
+	},
+	typeResourceLogs: {
+		{number: 1, name: "resource", kind: protoMessage, sub: typeResource},
+		{number: 2, name: "scopeLogs", kind: protoList, sub: typeScopeLogs},
+		{number: 3, name: "schemaUrl"},
+	},
+	typeResource: {
+		{number: 1, name: "attributes", kind: protoList, sub: typeKeyValue},
+		{number: 3, name: "entityRefs", kind: protoList, sub: typeEntityRef},
+	},
+	typeEntityRef: {
+		{number: 1, name: "schemaUrl"},
+		{number: 2, name: "type"},
+		{number: 3, name: "idKeys", kind: protoTexts},
+		{number: 4, name: "descriptionKeys", kind: protoTexts},
+	},
+	typeScopeSpans: {
+		{number: 1, name: "scope", kind: protoMessage, sub: typeScope},
+		{number: 2, name: "spans", kind: protoList, sub: typeSpan},
+		{number: 3, name: "schemaUrl"},
+	},
+	typeScopeLogs: {
+		{number: 1, name: "scope", kind: protoMessage, sub: typeScope},
+		{number: 2, name: "logRecords", kind: protoList, sub: typeLogRecord},
+		{number: 3, name: "schemaUrl"},
+	},
+	typeScope: {
+		{number: 1, name: "name"},
+		{number: 2, name: "version"},
+		{number: 3, name: "attributes", kind: protoList, sub: typeKeyValue},
+	},
 	typeSpan: {
-		{number: 1, name: "traceId", kind: protoID, size: 16}, {number: 2, name: "spanId", kind: protoID, size: 8}, {number: 3, name: "traceState"},
-		{number: 4, name: "parentSpanId", kind: protoID, size: 8}, {number: 5, name: "name"}, {number: 6, name: "kind", kind: protoEnum},
-		{number: 7, name: "startTimeUnixNano", kind: protoFixed64}, {number: 8, name: "endTimeUnixNano", kind: protoFixed64},
-		{number: 9, name: "attributes", kind: protoList, sub: typeKeyValue}, {number: 11, name: "events", kind: protoList, sub: typeSpanEvent},
+		{number: 1, name: "traceId", kind: protoID, size: 16},
+		{number: 2, name: "spanId", kind: protoID, size: 8},
+		{number: 3, name: "traceState"},
+		{number: 4, name: "parentSpanId", kind: protoID, size: 8},
+		{number: 5, name: "name"},
+		{number: 6, name: "kind", kind: protoEnum},
+		{number: 7, name: "startTimeUnixNano", kind: protoFixed64},
+		{number: 8, name: "endTimeUnixNano", kind: protoFixed64},
+		{number: 9, name: "attributes", kind: protoList, sub: typeKeyValue},
+		{number: 11, name: "events", kind: protoList, sub: typeSpanEvent},
 		{number: 13, name: "links", kind: protoList, sub: typeSpanLink},
-		{number: 15, name: "status", kind: protoMessage, sub: typeStatus}, {number: 16, name: "flags", kind: protoFixed32},
+		{number: 15, name: "status", kind: protoMessage, sub: typeStatus},
+		{number: 16, name: "flags", kind: protoFixed32},
 	},
 	typeSpanLink: {
-		{number: 1, name: "traceId", kind: protoID, size: 16}, {number: 2, name: "spanId", kind: protoID, size: 8}, {number: 3, name: "traceState"},
-		{number: 4, name: "attributes", kind: protoList, sub: typeKeyValue}, {number: 6, name: "flags", kind: protoFixed32},
+		{number: 1, name: "traceId", kind: protoID, size: 16},
+		{number: 2, name: "spanId", kind: protoID, size: 8},
+		{number: 3, name: "traceState"},
+		{number: 4, name: "attributes", kind: protoList, sub: typeKeyValue},
+		{number: 6, name: "flags", kind: protoFixed32},
 	},
-	typeSpanEvent: {{number: 1, name: "timeUnixNano", kind: protoFixed64}, {number: 2, name: "name"}, {number: 3, name: "attributes", kind: protoList, sub: typeKeyValue}},
-	typeStatus:    {{number: 2, name: "message"}, {number: 3, name: "code", kind: protoEnum}},
+	typeSpanEvent: {
+		{number: 1, name: "timeUnixNano", kind: protoFixed64},
+		{number: 2, name: "name"},
+		{number: 3, name: "attributes", kind: protoList, sub: typeKeyValue},
+	},
+	typeStatus: {
+		{number: 2, name: "message"},
+		{number: 3, name: "code", kind: protoEnum},
+	},
 	typeLogRecord: {
-		{number: 1, name: "timeUnixNano", kind: protoFixed64}, {number: 11, name: "observedTimeUnixNano", kind: protoFixed64},
-		{number: 2, name: "severityNumber", kind: protoEnum}, {number: 3, name: "severityText"},
-		{number: 5, name: "body", kind: protoMessage, sub: typeAnyValue}, {number: 6, name: "attributes", kind: protoList, sub: typeKeyValue},
-		{number: 8, name: "flags", kind: protoFixed32}, {number: 9, name: "traceId", kind: protoID, size: 16},
-		{number: 10, name: "spanId", kind: protoID, size: 8}, {number: 12, name: "eventName"},
+		{number: 1, name: "timeUnixNano", kind: protoFixed64},
+		{number: 11, name: "observedTimeUnixNano", kind: protoFixed64},
+		{number: 2, name: "severityNumber", kind: protoEnum},
+		{number: 3, name: "severityText"},
+		{number: 5, name: "body", kind: protoMessage, sub: typeAnyValue},
+		{number: 6, name: "attributes", kind: protoList, sub: typeKeyValue},
+		{number: 8, name: "flags", kind: protoFixed32},
+		{number: 9, name: "traceId", kind: protoID, size: 16},
+		{number: 10, name: "spanId", kind: protoID, size: 8},
+		{number: 12, name: "eventName"},
 	},
-	typeKeyValue: {{number: 1, name: "key"}, {number: 2, name: "value", kind: protoMessage, sub: typeAnyValue}},
+	typeKeyValue: {
+		{number: 1, name: "key"},
+		{number: 2, name: "value", kind: protoMessage, sub: typeAnyValue},
+	},
 	typeAnyValue: {
-		{number: 1, name: "stringValue"}, {number: 2, name: "boolValue", kind: protoBool}, {number: 3, name: "intValue", kind: protoInt64},
-		{number: 4, name: "doubleValue", kind: protoDouble}, {number: 5, name: "arrayValue", kind: protoMessage, sub: typeArray},
-		{number: 6, name: "kvlistValue", kind: protoMessage, sub: typeKeyValueList}, {number: 7, name: "bytesValue", kind: protoBase64},
+		{number: 1, name: "stringValue"},
+		{number: 2, name: "boolValue", kind: protoBool},
+		{number: 3, name: "intValue", kind: protoInt64},
+		{number: 4, name: "doubleValue", kind: protoDouble},
+		{number: 5, name: "arrayValue", kind: protoMessage, sub: typeArray},
+		{number: 6, name: "kvlistValue", kind: protoMessage, sub: typeKeyValueList},
+		{number: 7, name: "bytesValue", kind: protoBase64},
 	},
 	typeArray:        {{number: 1, name: "values", kind: protoList, sub: typeAnyValue}},
 	typeKeyValueList: {{number: 1, name: "values", kind: protoList, sub: typeKeyValue}},
 }
 
-// maxProtoDepth is how deep messages may be nested: what the JSON may be, and more than any value is.
+// maxProtoDepth limits the nesting of messages. It keeps the JSON within the scanner's depth, and no real value is
+// nested as deeply.
 const maxProtoDepth = 48
 
-// maxProtoMembers is the most known fields of one message.
+// maxProtoMembers is the largest number of fields of one message in protoMembers.
 const maxProtoMembers = 13
 
-// AppendOTLP appends an export request in protobuf, of spans or of log records, as OTLP's JSON of at most limit bytes. It
-// is strict: all of the text has to be one such request with at least one span or log record, ids have their sizes, texts
-// are UTF-8, and what may stand once stands once. So no other text is taken for it.
+// AppendOTLP appends to dst, as OTLP's JSON of at most limit bytes, an export request in protobuf, of spans or of log
+// records. It is strict, so that no other text is taken for such a request: the whole of src must be one request with
+// at least one span or log record, ids must have their sizes, texts must be UTF-8, and fields that are not lists must
+// occur at most once. If src is not a request, the error is ErrNotOTLP.
 func AppendOTLP(dst []byte, src string, limit int) ([]byte, error) {
 	from := len(dst)
 	for _, kind := range [...]protoType{typeTraces, typeLogs} {
@@ -136,7 +195,7 @@ func AppendOTLP(dst []byte, src string, limit int) ([]byte, error) {
 	return dst, ErrNotOTLP
 }
 
-// transcoder is one run of AppendOTLP.
+// transcoder is the state of one run of AppendOTLP.
 type transcoder struct {
 	limit, elements int
 }
@@ -167,7 +226,7 @@ func (t *transcoder) message(dst []byte, kind protoType, src string, depth int) 
 		at = next
 	}
 	if kind == typeAnyValue && alternatives > 1 {
-		return dst, ErrNotOTLP // one of them would count, and not every parser agrees which
+		return dst, ErrNotOTLP // parsers disagree about which of them counts
 	}
 	if kind == typeSpan || kind == typeLogRecord {
 		t.elements++
@@ -193,7 +252,7 @@ func (t *transcoder) message(dst []byte, kind protoType, src string, depth int) 
 	return append(dst, '}'), nil
 }
 
-// memberOf returns the index of the field with this number, -1 where it is not read.
+// memberOf returns the index of the field with this number, or -1 if it is not read.
 func memberOf(members []protoMember, number int) int {
 	for i := range members {
 		if members[i].number == number {
@@ -203,7 +262,7 @@ func memberOf(members []protoMember, number int) int {
 	return -1
 }
 
-// wireOf is how values of a kind are written.
+// wireOf returns the wire type of the fields of a kind.
 func wireOf(kind protoKind) scan.ProtoWire {
 	switch kind {
 	case protoFixed64, protoDouble:
@@ -216,7 +275,7 @@ func wireOf(kind protoKind) scan.ProtoWire {
 	return scan.ProtoBytes
 }
 
-// member appends the value of one field; of a list, all of them from the first on.
+// member appends the value of one field. Of a list, it appends all values, of which f is the first.
 func (t *transcoder) member(dst []byte, m *protoMember, src string, f scan.ProtoField, depth int) ([]byte, error) {
 	switch m.kind {
 	case protoMessage:
@@ -240,7 +299,7 @@ func appendProtoText(dst []byte, text string) ([]byte, error) {
 	return formats.AppendString(dst, text), nil
 }
 
-// list appends the messages or texts of a field that may stand often, of which f is the first.
+// list appends the messages or texts of a repeated field, of which f is the first.
 func (t *transcoder) list(dst []byte, m *protoMember, src string, f scan.ProtoField, depth int) ([]byte, error) {
 	dst = append(dst, '[')
 	for at := f.End; ; {
@@ -255,7 +314,7 @@ func (t *transcoder) list(dst []byte, m *protoMember, src string, f scan.ProtoFi
 		}
 		found := false
 		for !found && at < len(src) {
-			f, at, _ = scan.NextProto(src, at) // it was well formed before
+			f, at, _ = scan.NextProto(src, at) // does not fail: message has already parsed it
 			found = f.Number == m.number
 		}
 		if !found {
@@ -291,7 +350,8 @@ func appendScalar(dst []byte, kind protoKind, src string, f scan.ProtoField) []b
 	return append(dst, '"')
 }
 
-// appendProtoDouble appends a number; those that JSON has no number for are the texts of protobuf's JSON.
+// appendProtoDouble appends a number. NaN and the infinities, which are not JSON numbers, are written as protobuf's
+// JSON does.
 func appendProtoDouble(dst []byte, f float64) []byte {
 	switch {
 	case math.IsNaN(f):

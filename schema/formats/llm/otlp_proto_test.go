@@ -19,7 +19,7 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// anyValue draws a value as instrumentations write them.
+// anyValue draws a value of the kinds that instrumentations write.
 func anyValue(t *rapid.T, depth int) *common.AnyValue {
 	kinds := 6
 	if depth < 3 {
@@ -66,17 +66,32 @@ func id(t *rapid.T, size int) []byte {
 
 func drawSpans(t *rapid.T) *trace.TracesData {
 	span := &trace.Span{
-		TraceId: id(t, 16), SpanId: id(t, 8), ParentSpanId: id(t, 8), TraceState: rapid.String().Draw(t, "state"), Name: rapid.String().Draw(t, "name"),
+		TraceId: id(t, 16), SpanId: id(t, 8), ParentSpanId: id(t, 8),
+		TraceState: rapid.String().Draw(t, "state"), Name: rapid.String().Draw(t, "name"),
 		Kind: trace.Span_SpanKind(rapid.IntRange(0, 5).Draw(t, "kind")), StartTimeUnixNano: rapid.Uint64().Draw(t, "start"),
 		EndTimeUnixNano: rapid.Uint64().Draw(t, "end"), Attributes: keyValues(t, 0), Flags: rapid.Uint32().Draw(t, "flags"),
 		Events: []*trace.Span_Event{{TimeUnixNano: 1, Name: rapid.String().Draw(t, "event"), Attributes: keyValues(t, 0)}},
 		Status: &trace.Status{Message: rapid.String().Draw(t, "message"), Code: trace.Status_StatusCode(rapid.IntRange(0, 2).Draw(t, "code"))},
-		Links:  []*trace.Span_Link{{TraceId: id(t, 16), SpanId: id(t, 8), Attributes: keyValues(t, 1)}}, DroppedAttributesCount: 3, // which is not read
+		Links:  []*trace.Span_Link{{TraceId: id(t, 16), SpanId: id(t, 8), Attributes: keyValues(t, 1)}},
+
+		DroppedAttributesCount: 3, // not read
 	}
 	return &trace.TracesData{ResourceSpans: []*trace.ResourceSpans{
-		{Resource: &resource.Resource{Attributes: keyValues(t, 0), EntityRefs: []*common.EntityRef{{Type: "host", IdKeys: []string{"a", "b"}}}}, SchemaUrl: "u", ScopeSpans: []*trace.ScopeSpans{
-			{Scope: &common.InstrumentationScope{Name: rapid.String().Draw(t, "scope"), Version: "1"}, Spans: []*trace.Span{span, {Name: "second"}}}, {},
-		}}, {},
+		{
+			Resource: &resource.Resource{
+				Attributes: keyValues(t, 0),
+				EntityRefs: []*common.EntityRef{{Type: "host", IdKeys: []string{"a", "b"}}},
+			},
+			SchemaUrl: "u",
+			ScopeSpans: []*trace.ScopeSpans{
+				{
+					Scope: &common.InstrumentationScope{Name: rapid.String().Draw(t, "scope"), Version: "1"},
+					Spans: []*trace.Span{span, {Name: "second"}},
+				},
+				{},
+			},
+		},
+		{},
 	}}
 }
 
@@ -86,11 +101,14 @@ func drawLogs(t *rapid.T) *logs.LogsData {
 		Attributes: keyValues(t, 0), Flags: 1, TraceId: id(t, 16), SpanId: id(t, 8), EventName: rapid.String().Draw(t, "event"),
 	}
 	return &logs.LogsData{ResourceLogs: []*logs.ResourceLogs{
-		{Resource: &resource.Resource{Attributes: keyValues(t, 0)}, ScopeLogs: []*logs.ScopeLogs{{LogRecords: []*logs.LogRecord{record, {TimeUnixNano: 1}}}}},
+		{
+			Resource:  &resource.Resource{Attributes: keyValues(t, 0)},
+			ScopeLogs: []*logs.ScopeLogs{{LogRecords: []*logs.LogRecord{record, {TimeUnixNano: 1}}}},
+		},
 	}}
 }
 
-// asBase64 turns an id into what protobuf's JSON makes of the hex that OTLP's JSON has for it.
+// asBase64 decodes the hex of an id as base64, as protobuf's JSON parser does when it reads OTLP's JSON.
 func asBase64(id []byte) []byte {
 	b, err := base64.StdEncoding.DecodeString(hex.EncodeToString(id))
 	if err != nil {
@@ -99,7 +117,7 @@ func asBase64(id []byte) []byte {
 	return b
 }
 
-// clearUnread removes what is not read from a request, and makes its ids comparable.
+// clearUnread removes from a request the fields that are not read, and makes its ids comparable.
 func clearUnread(m proto.Message) {
 	switch m := m.(type) {
 	case *trace.TracesData:
@@ -144,8 +162,8 @@ func clearScope(s *common.InstrumentationScope) {
 	}
 }
 
-// What protobuf's own library writes is read as what it says, by the judgement of its own JSON.
-func TestProtobufSaysTheSame(t *testing.T) {
+// The JSON made of protobuf has the same meaning, by the judgement of protobuf's own JSON parser.
+func TestProtobufMeansTheSame(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var want, got proto.Message = drawSpans(t), new(trace.TracesData)
 		if rapid.Bool().Draw(t, "logs") {
@@ -172,10 +190,15 @@ func TestProtobufSaysTheSame(t *testing.T) {
 	})
 }
 
-// What is taken for OTLP is OTLP: protobuf's own library takes it too, for spans or for log records.
+// spansOf returns a request of one span.
+func spansOf(span *trace.Span) *trace.TracesData {
+	return &trace.TracesData{ResourceSpans: []*trace.ResourceSpans{{ScopeSpans: []*trace.ScopeSpans{{Spans: []*trace.Span{span}}}}}}
+}
+
+// Whatever is taken for OTLP is OTLP: protobuf's own library accepts it too, as spans or as log records.
 func FuzzAppendOTLP(f *testing.F) {
 	for _, m := range []proto.Message{
-		&trace.TracesData{ResourceSpans: []*trace.ResourceSpans{{ScopeSpans: []*trace.ScopeSpans{{Spans: []*trace.Span{{Name: "a", TraceId: make([]byte, 16)}}}}}}},
+		spansOf(&trace.Span{Name: "a", TraceId: make([]byte, 16)}),
 		&logs.LogsData{ResourceLogs: []*logs.ResourceLogs{{ScopeLogs: []*logs.ScopeLogs{{LogRecords: []*logs.LogRecord{{TimeUnixNano: 5}}}}}}},
 	} {
 		raw, err := proto.Marshal(m)
@@ -198,7 +221,7 @@ func FuzzAppendOTLP(f *testing.F) {
 			want, got = new(logs.LogsData), new(logs.LogsData)
 		}
 		if err := (proto.UnmarshalOptions{DiscardUnknown: true}).Unmarshal([]byte(raw), want); err != nil {
-			t.Fatalf("taken, and protobuf refuses it: %v: %x", err, raw)
+			t.Fatalf("taken, but protobuf refuses it: %v: %x", err, raw)
 		}
 		if err := protojson.Unmarshal(text, got); err != nil {
 			t.Fatalf("%v: %s", err, text)
@@ -213,34 +236,36 @@ func FuzzAppendOTLP(f *testing.F) {
 	})
 }
 
-// Nothing else is taken for OTLP: not metrics, not what is cut, not what stands twice.
-func TestProtobufIsTold(t *testing.T) {
-	name := strings.Repeat("m", 16) // as long as a trace's id
+// Nothing else is taken for OTLP: not metrics, not a truncated request, not a field that occurs twice.
+func TestOnlyOTLPIsTaken(t *testing.T) {
+	name := strings.Repeat("m", 16) // as long as a trace id
+	sum := &metrics.Metric_Sum{Sum: &metrics.Sum{DataPoints: []*metrics.NumberDataPoint{{TimeUnixNano: 1}}}}
 	m, err := proto.Marshal(&metrics.MetricsData{ResourceMetrics: []*metrics.ResourceMetrics{{ScopeMetrics: []*metrics.ScopeMetrics{
-		{Metrics: []*metrics.Metric{{Name: name, Data: &metrics.Metric_Sum{Sum: &metrics.Sum{DataPoints: []*metrics.NumberDataPoint{{TimeUnixNano: 1}}}}}}},
+		{Metrics: []*metrics.Metric{{Name: name, Data: sum}}},
 	}}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	span, err := proto.Marshal(&trace.TracesData{ResourceSpans: []*trace.ResourceSpans{{ScopeSpans: []*trace.ScopeSpans{
-		{Spans: []*trace.Span{{Name: name, TraceId: make([]byte, 16), StartTimeUnixNano: 1}}},
-	}}}})
+	span, err := proto.Marshal(spansOf(&trace.Span{Name: name, TraceId: make([]byte, 16), StartTimeUnixNano: 1}))
 	if err != nil {
 		t.Fatal(err)
 	}
-	for what, raw := range map[string]string{
-		"metrics": string(m), "nothing": "", "an empty resource": "\n\x00", "a blank line": "\n", "JSON": "\n{\"resourceSpans\":[]}", "text behind": string(span) + "x",
-		"an id of 4 bytes": "\n\x0a\x12\x08\x12\x06\x0a\x04abcd", "a name twice": "\n\x0c\x12\x0a\x12\x08\x2a\x01a\x2a\x01b\x30\x01",
-		"a name that is no UTF-8": "\n\x07\x12\x05\x12\x03\x2a\x01\xff", "two alternatives": "\n\x11\x12\x0f\x12\x0d\x4a\x0b\x0a\x01k\x12\x06\x0a\x01v\x18\x01\x10",
-		"deep": deepValue(200),
+	for name, raw := range map[string]string{
+		"metrics": string(m), "nothing": "", "an empty resource": "\n\x00", "a blank line": "\n",
+		"JSON": "\n{\"resourceSpans\":[]}", "text after the request": string(span) + "x",
+		"an id of 4 bytes":    "\n\x0a\x12\x08\x12\x06\x0a\x04abcd",
+		"a name twice":        "\n\x0c\x12\x0a\x12\x08\x2a\x01a\x2a\x01b\x30\x01",
+		"a name not in UTF-8": "\n\x07\x12\x05\x12\x03\x2a\x01\xff",
+		"two alternatives":    "\n\x11\x12\x0f\x12\x0d\x4a\x0b\x0a\x01k\x12\x06\x0a\x01v\x18\x01\x10",
+		"deep":                deepValue(200),
 	} {
 		if text, err := AppendOTLP(nil, raw, 1<<20); err == nil {
-			t.Errorf("%s: taken as %s", what, text)
+			t.Errorf("%s: taken as %s", name, text)
 		}
 	}
 	for n := 1; n < len(span); n++ {
 		if text, err := AppendOTLP(nil, string(span[:n]), 1<<20); err == nil {
-			t.Errorf("cut at %d: taken as %s", n, text)
+			t.Errorf("truncated to %d bytes: taken as %s", n, text)
 		}
 	}
 	if _, err := AppendOTLP(nil, string(span), 10); !errors.Is(err, ErrOTLPSize) {
@@ -248,15 +273,13 @@ func TestProtobufIsTold(t *testing.T) {
 	}
 }
 
-// deepValue is a span whose attribute is an array in an array, n times.
+// deepValue returns a span with an attribute of n nested arrays.
 func deepValue(n int) string {
 	v := &common.AnyValue{Value: &common.AnyValue_BoolValue{BoolValue: true}}
 	for range n {
 		v = &common.AnyValue{Value: &common.AnyValue_ArrayValue{ArrayValue: &common.ArrayValue{Values: []*common.AnyValue{v}}}}
 	}
-	raw, err := proto.Marshal(&trace.TracesData{ResourceSpans: []*trace.ResourceSpans{{ScopeSpans: []*trace.ScopeSpans{
-		{Spans: []*trace.Span{{Attributes: []*common.KeyValue{{Key: "k", Value: v}}}}},
-	}}}})
+	raw, err := proto.Marshal(spansOf(&trace.Span{Attributes: []*common.KeyValue{{Key: "k", Value: v}}}))
 	if err != nil {
 		panic(err)
 	}

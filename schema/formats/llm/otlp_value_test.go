@@ -7,7 +7,7 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// A value is told by its alternatives alone: neither keys that are none nor the order of keys decide.
+// Neither unknown keys nor the order of keys decide the kind of a value.
 func TestPlainKind(t *testing.T) {
 	for src, want := range map[string]string{
 		`{"arrayValue":{"values":[]}}`:                              "arrayValue",

@@ -5,8 +5,9 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// Response reads what the model answered: OpenAI's choices or output items, Anthropic's message, Converse's, those of
-// Bedrock's other models, OpenTelemetry's list of messages, or a text. A text is never looked into: the model wrote it.
+// Response reads the model's answer: OpenAI's choices or output items, Anthropic's message, the answers of Converse and
+// of Bedrock's other models, OpenTelemetry's list of messages, or a text. A text is never parsed, because the model
+// wrote it.
 func (c *Conversation) Response(r *formats.Record, n formats.Node) {
 	switch n.Kind {
 	case scan.String:
@@ -23,7 +24,7 @@ func (c *Conversation) Response(r *formats.Record, n formats.Node) {
 	c.SelectedResponse(r, n, c.responseShape)
 }
 
-// SelectedResponse is Response of an object that a shape which begins with AnswerPaths has selected.
+// SelectedResponse is like Response, for an object that a shape beginning with AnswerPaths has already selected.
 func (c *Conversation) SelectedResponse(r *formats.Record, n formats.Node, body *formats.Shape) {
 	choices, output := body.At(responseChoices), body.At(responseOutput)
 	inner, message := body.At(responseInner), body.At(responseOutputMessage)
@@ -39,14 +40,14 @@ func (c *Conversation) SelectedResponse(r *formats.Record, n formats.Node, body 
 	case content.Present():
 		c.finish = appendText(c.finish, r.Text(stop))
 		c.readAnswer(r, n)
-	case inner.Kind == scan.Object: // what a pass-through endpoint answered; the scanner bounds the depth
+	case inner.Kind == scan.Object: // the answer of a pass-through endpoint; the scanner bounds the depth
 		c.Response(r, inner)
 	default:
 		c.readNative(r, n, body)
 	}
 }
 
-// readNative takes the answer of a model that has a shape of its own; the answer stands selected.
+// readNative reads an answer in a form that only one family of models has. body has selected the answer n.
 func (c *Conversation) readNative(r *formats.Record, n formats.Node, body *formats.Shape) {
 	at := body.At
 	message := at(responseMessage)
@@ -58,7 +59,7 @@ func (c *Conversation) readNative(r *formats.Record, n formats.Node, body *forma
 		c.eachObject(r, list, func(n formats.Node) { c.readChoice(r, n) })
 	}
 	if calls {
-		c.hand(r, n)
+		c.selectMessage(r, n)
 		c.Calls = c.calls(r, c.Calls)
 	}
 	if message.Kind == scan.Object {
@@ -75,7 +76,7 @@ func (c *Conversation) eachObject(r *formats.Record, list formats.Node, yield fu
 	})
 }
 
-// readChoice takes one of OpenAI's choices.
+// readChoice reads one of several answers: a choice of OpenAI's, or its counterpart in another API.
 func (c *Conversation) readChoice(r *formats.Record, n formats.Node) {
 	c.choice.Select(r, n)
 	at := c.choice.At
@@ -87,9 +88,9 @@ func (c *Conversation) readChoice(r *formats.Record, n formats.Node) {
 	}
 }
 
-// readItem takes one item of the Responses API's output.
+// readItem reads one output item of the Responses API.
 func (c *Conversation) readItem(r *formats.Record, n formats.Node) {
-	c.hand(r, n)
+	c.selectMessage(r, n)
 	switch r.Text(c.message.At(messageType)) {
 	case "message", "":
 		c.texts(r, c.message.At(messageContent), &c.answer)
@@ -98,9 +99,9 @@ func (c *Conversation) readItem(r *formats.Record, n formats.Node) {
 	}
 }
 
-// readAnswer takes an assistant's message.
+// readAnswer reads a message of the assistant.
 func (c *Conversation) readAnswer(r *formats.Record, message formats.Node) {
-	c.hand(r, message)
+	c.selectMessage(r, message)
 	c.finish = appendText(c.finish, r.Text(c.message.At(messageFinishReason)))
 	content := c.content()
 	var whole bool
@@ -124,7 +125,8 @@ func (c *Conversation) readAnswer(r *formats.Record, message formats.Node) {
 	})
 }
 
-// calls appends the tool calls of the message in hand, an assistant's, in any shape, or of an item that is one.
+// calls appends the tool calls of the selected message, in any form. The message is the assistant's, or an item that is
+// a call.
 func (c *Conversation) calls(r *formats.Record, to []ToolCall) []ToolCall {
 	content := c.content()
 	var whole bool
@@ -140,13 +142,15 @@ func (c *Conversation) calls(r *formats.Record, to []ToolCall) []ToolCall {
 	return to
 }
 
-// messageCalls appends the calls of the message in hand that do not stand among the parts of its content. whole says
-// that the message is a call itself, and has none there.
+// messageCalls appends the calls of the selected message that are outside the parts of its content. whole reports that
+// the message is itself a call, so its content holds no others.
 func (c *Conversation) messageCalls(r *formats.Record, to []ToolCall) (calls []ToolCall, whole bool) {
 	list, legacy := c.message.At(messageCalls), c.message.At(messageFunctionCall)
 	switch r.Text(c.message.At(messageType)) {
 	case "function_call", "custom_tool_call":
-		call := ToolCall{ID: r.Text(c.message.At(messageItemCallID)), Name: r.Text(c.message.At(messageName)), Arguments: c.message.At(messageArguments)}
+		call := ToolCall{
+			ID: r.Text(c.message.At(messageItemCallID)), Name: r.Text(c.message.At(messageName)), Arguments: c.message.At(messageArguments),
+		}
 		if !call.Arguments.Present() {
 			call.Arguments = c.message.At(messageInput)
 		}
@@ -170,7 +174,7 @@ func (c *Conversation) messageCalls(r *formats.Record, to []ToolCall) (calls []T
 	return to, false
 }
 
-// partCall returns the call that the selected part is; false where it is none.
+// partCall returns the selected part as a call; ok is false if it is not a call.
 func (c *Conversation) partCall(r *formats.Record) (call ToolCall, ok bool) {
 	at := c.part.At
 	switch r.Text(at(partType)) {
@@ -185,7 +189,8 @@ func (c *Conversation) partCall(r *formats.Record) (call ToolCall, ok bool) {
 	return call, false
 }
 
-// texts appends the texts of a message's content: a string, or parts of which some are text.
+// texts appends the texts of a message's content, which is a string or a list of parts. Parts that are not text are
+// skipped.
 func (c *Conversation) texts(r *formats.Record, content formats.Node, to *[]string) {
 	switch content.Kind {
 	case scan.String:
@@ -202,13 +207,13 @@ func (c *Conversation) texts(r *formats.Record, content formats.Node, to *[]stri
 			}
 			return true
 		})
-	case scan.Object: // one part, as MCP's sampling has it
+	case scan.Object: // a single part, as in MCP's sampling
 		c.part.Select(r, content)
 		*to = appendText(*to, c.partText(r))
 	}
 }
 
-// partText returns the text of the selected part, "" where it is no text.
+// partText returns the text of the selected part, or "" if the part is not text.
 func (c *Conversation) partText(r *formats.Record) string {
 	switch r.Text(c.part.At(partType)) {
 	case "text", "input_text", "output_text", "":
@@ -219,7 +224,7 @@ func (c *Conversation) partText(r *formats.Record) string {
 	return ""
 }
 
-// joined returns the texts of a tool's result as one, "" where it is no text.
+// joined returns the texts of a tool's result as one text, or "" if the result is not text.
 func (c *Conversation) joined(r *formats.Record, content formats.Node) string {
 	if content.Kind == scan.String {
 		return r.Text(content)
@@ -227,7 +232,7 @@ func (c *Conversation) joined(r *formats.Record, content formats.Node) string {
 	if content.Kind != scan.Array {
 		return ""
 	}
-	from := len(c.system) // the tail of system is free for a moment
+	from := len(c.system) // borrow the tail of system as a buffer
 	c.texts(r, content, &c.system)
 	text := join(r, c.system[from:])
 	c.system = c.system[:from]

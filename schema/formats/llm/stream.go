@@ -8,20 +8,19 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// Stream puts the pieces of a streamed answer together: OpenAI's chunks and response events, Anthropic's events,
-// Converse's, and those of Bedrock's other models. It belongs to one worker, and what it holds is valid until the next
-// Reset.
+// Stream assembles a streamed answer: OpenAI's chunks and response events, Anthropic's events, the events of Converse
+// and of Bedrock's other models. It belongs to one worker, and its contents are valid until the next Reset.
 type Stream struct {
 	ID, Model string
 	Created   formats.Node
-	Failed    bool // the stream says that an error ended it
+	Failed    bool // an event reports that an error ended the stream
 	Anthropic bool // the events are Anthropic's
 	Usage     *Usage
 
 	texts  []streamText
 	calls  []streamCall
 	finish []string
-	whole  formats.Node // the answer itself, which the last event of some streams repeats
+	whole  formats.Node // the whole answer, which the last event of some streams repeats
 
 	chunk, choice, call *formats.Shape
 }
@@ -32,14 +31,14 @@ type streamText struct {
 	text  []byte
 }
 
-// streamCall is a call whose arguments come in pieces.
+// streamCall is a call whose arguments arrive in pieces.
 type streamCall struct {
 	choice, index int64
 	id, name      string
 	arguments     []byte
 }
 
-// What of one event is read.
+// Places in a shape of chunkPaths.
 const (
 	chunkType = iota
 	chunkID
@@ -50,7 +49,7 @@ const (
 	chunkUsage
 	chunkChoices
 	chunkError
-	chunkMessageID // Anthropic
+	chunkMessageID
 	chunkMessageModel
 	chunkMessageUsage
 	chunkBlockType
@@ -60,9 +59,9 @@ const (
 	chunkDeltaText
 	chunkDeltaJSON
 	chunkDeltaStop
-	chunkResponse // OpenAI's responses
+	chunkResponse
 	chunkItem
-	chunkBlockIndex // Converse
+	chunkBlockIndex
 	chunkStartID
 	chunkStartName
 	chunkDeltaInput
@@ -71,7 +70,7 @@ const (
 	chunkDeltaed
 	chunkStopped
 	chunkMetadata
-	chunkOutputText // the others of Bedrock
+	chunkOutputText
 	chunkGeneration
 	chunkText
 	chunkCompletion
@@ -80,15 +79,76 @@ const (
 	chunkFinish
 )
 
+// chunkPaths returns the paths that are read of one event, each at its place.
+func chunkPaths() [][]string {
+	return [][]string{
+		chunkType:      {"type"},
+		chunkID:        {"id"},
+		chunkModel:     {"model"},
+		chunkCreated:   {"created"},
+		chunkCreatedAt: {"created_at"},
+		chunkIndex:     {"index"},
+		chunkUsage:     {"usage"},
+		chunkChoices:   {"choices"},
+		chunkError:     {"error"},
+		// Anthropic
+		chunkMessageID:    {"message", "id"},
+		chunkMessageModel: {"message", "model"},
+		chunkMessageUsage: {"message", "usage"},
+		chunkBlockType:    {"content_block", "type"},
+		chunkBlockID:      {"content_block", "id"},
+		chunkBlockName:    {"content_block", "name"},
+		chunkDelta:        {"delta"},
+		chunkDeltaText:    {"delta", "text"},
+		chunkDeltaJSON:    {"delta", "partial_json"},
+		chunkDeltaStop:    {"delta", "stop_reason"},
+		// OpenAI's Responses API
+		chunkResponse: {"response"},
+		chunkItem:     {"item"},
+		// Converse
+		chunkBlockIndex: {"contentBlockIndex"},
+		chunkStartID:    {"start", "toolUse", "toolUseId"},
+		chunkStartName:  {"start", "toolUse", "name"},
+		chunkDeltaInput: {"delta", "toolUse", "input"},
+		chunkStopReason: {"stopReason"},
+		chunkStarted:    {"contentBlockStart"},
+		chunkDeltaed:    {"contentBlockDelta"},
+		chunkStopped:    {"messageStop"},
+		chunkMetadata:   {"metadata"},
+		// Bedrock's other models
+		chunkOutputText:       {"outputText"},
+		chunkGeneration:       {"generation"},
+		chunkText:             {"text"},
+		chunkCompletion:       {"completion"},
+		chunkCompletionReason: {"completionReason"},
+		chunkStop:             {"stop_reason"},
+		chunkFinish:           {"finish_reason"},
+	}
+}
+
+// Places in a shape of chunkChoicePaths.
 const (
-	choiceIndex = iota
-	choiceText2
-	choiceDeltaContent
-	choiceDeltaRefusal
-	choiceDeltaCalls
-	choiceFinish
+	chunkChoiceIndex = iota
+	chunkChoiceText
+	chunkChoiceContent
+	chunkChoiceRefusal
+	chunkChoiceCalls
+	chunkChoiceFinish
 )
 
+// chunkChoicePaths returns the paths that are read of a choice in an OpenAI chunk, each at its place.
+func chunkChoicePaths() [][]string {
+	return [][]string{
+		chunkChoiceIndex:   {"index"},
+		chunkChoiceText:    {"text"},
+		chunkChoiceContent: {"delta", "content"},
+		chunkChoiceRefusal: {"delta", "refusal"},
+		chunkChoiceCalls:   {"delta", "tool_calls"},
+		chunkChoiceFinish:  {"finish_reason"},
+	}
+}
+
+// Places in a shape of piecePaths.
 const (
 	pieceIndex = iota
 	pieceID
@@ -96,40 +156,39 @@ const (
 	pieceArguments
 )
 
-// NewStream returns one for a worker.
-func NewStream() *Stream {
-	return &Stream{
-		Usage: NewUsage(),
-		chunk: formats.NewShape([]string{"type"}, []string{"id"}, []string{"model"}, []string{"created"}, []string{"created_at"}, []string{"index"},
-			[]string{"usage"},
-			[]string{"choices"}, []string{"error"}, []string{"message", "id"}, []string{"message", "model"}, []string{"message", "usage"},
-			[]string{"content_block", "type"}, []string{"content_block", "id"}, []string{"content_block", "name"}, []string{"delta"},
-			[]string{"delta", "text"}, []string{"delta", "partial_json"}, []string{"delta", "stop_reason"}, []string{"response"}, []string{"item"},
-			[]string{"contentBlockIndex"}, []string{"start", "toolUse", "toolUseId"}, []string{"start", "toolUse", "name"},
-			[]string{"delta", "toolUse", "input"}, []string{"stopReason"}, []string{"contentBlockStart"}, []string{"contentBlockDelta"},
-			[]string{"messageStop"}, []string{"metadata"}, []string{"outputText"}, []string{"generation"}, []string{"text"},
-			[]string{"completion"}, []string{"completionReason"}, []string{"stop_reason"}, []string{"finish_reason"}),
-		choice: formats.NewShape([]string{"index"}, []string{"text"}, []string{"delta", "content"}, []string{"delta", "refusal"},
-			[]string{"delta", "tool_calls"}, []string{"finish_reason"}),
-		call: formats.NewShape([]string{"index"}, []string{"id"}, []string{"function", "name"}, []string{"function", "arguments"}),
+// piecePaths returns the paths that are read of a piece of a call in an OpenAI chunk, each at its place.
+func piecePaths() [][]string {
+	return [][]string{
+		pieceIndex:     {"index"},
+		pieceID:        {"id"},
+		pieceName:      {"function", "name"},
+		pieceArguments: {"function", "arguments"},
 	}
 }
 
-// Reset empties it.
+// NewStream returns a Stream for one worker.
+func NewStream() *Stream {
+	return &Stream{
+		Usage: NewUsage(),
+		chunk: formats.NewShape(chunkPaths()...), choice: formats.NewShape(chunkChoicePaths()...), call: formats.NewShape(piecePaths()...),
+	}
+}
+
+// Reset empties the stream.
 func (s *Stream) Reset() {
 	s.ID, s.Model, s.Created, s.Failed, s.Anthropic, s.whole = "", "", formats.Node{}, false, false, formats.Node{}
 	s.texts, s.calls, s.finish = s.texts[:0], s.calls[:0], s.finish[:0]
 	s.Usage.Reset()
 }
 
-// IsEvents says that a text is a body of server-sent events.
+// IsEvents reports whether a text is a body of server-sent events.
 func IsEvents(text string) bool {
 	text = strings.TrimLeft(text, " \t\r\n")
 	return strings.HasPrefix(text, "data:") || strings.HasPrefix(text, "event:")
 }
 
-// Events reads a body of server-sent events: each line of data is one JSON object, or the end's mark. What is no JSON is
-// counted.
+// Events reads a body of server-sent events. Each data line is one JSON object, or [DONE] at the end. Lines that are
+// not JSON are reported as faults.
 func (s *Stream) Events(r *formats.Record, body string) {
 	for line := range strings.Lines(body) {
 		data, ok := strings.CutPrefix(line, "data:")
@@ -173,7 +232,7 @@ func (s *Stream) Event(r *formats.Record, n formats.Node) {
 
 func (s *Stream) at(place int) formats.Node { return s.chunk.At(place) }
 
-// wrapped returns what one of Converse's events holds where its name stands around it.
+// wrapped returns the content of a Converse event that is wrapped in an object under the event's name.
 func (s *Stream) wrapped() formats.Node {
 	for _, place := range [...]int{chunkStarted, chunkDeltaed, chunkStopped, chunkMetadata} {
 		if n := s.at(place); n.Kind == scan.Object {
@@ -183,7 +242,7 @@ func (s *Stream) wrapped() formats.Node {
 	return formats.Node{}
 }
 
-// head takes what an event says of the whole.
+// head reads the parts of an event that describe the whole answer.
 func (s *Stream) head(r *formats.Record) {
 	if id := r.FirstText(s.at(chunkID), s.at(chunkMessageID)); s.ID == "" {
 		s.ID = id
@@ -201,29 +260,31 @@ func (s *Stream) head(r *formats.Record) {
 	s.Usage.Read(r, s.at(chunkUsage))
 }
 
-// choices takes an OpenAI chunk.
+// choices reads the choices of an OpenAI chunk.
 func (s *Stream) choices(r *formats.Record, list formats.Node) {
 	r.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
 		if elem.Kind != scan.Object {
 			return true
 		}
 		s.choice.Select(r, formats.Node{Src: list.Src, Span: elem})
-		index := number(s.choice.At(choiceIndex))
-		for _, place := range [...]int{choiceText2, choiceDeltaContent, choiceDeltaRefusal} {
+		index := number(s.choice.At(chunkChoiceIndex))
+		for _, place := range [...]int{chunkChoiceText, chunkChoiceContent, chunkChoiceRefusal} {
 			s.text(index, r.Text(s.choice.At(place)))
 		}
-		s.finish = appendText(s.finish, r.Text(s.choice.At(choiceFinish)))
-		calls := s.choice.At(choiceDeltaCalls)
+		s.finish = appendText(s.finish, r.Text(s.choice.At(chunkChoiceFinish)))
+		calls := s.choice.At(chunkChoiceCalls)
 		r.Index.Each(calls.Src, calls.Span, func(elem scan.Span) bool {
 			s.call.Select(r, formats.Node{Src: calls.Src, Span: elem})
-			s.piece(index, number(s.call.At(pieceIndex)), r.Text(s.call.At(pieceID)), r.Text(s.call.At(pieceName)), r.Text(s.call.At(pieceArguments)))
+			id, name, arguments := r.Text(s.call.At(pieceID)), r.Text(s.call.At(pieceName)), r.Text(s.call.At(pieceArguments))
+			s.piece(index, number(s.call.At(pieceIndex)), id, name, arguments)
 			return true
 		})
 		return true
 	})
 }
 
-// response takes an event of OpenAI's responses: the last one holds the answer itself, the first its head.
+// response reads an event of OpenAI's Responses API. The first event holds the head of the answer, the last one all of
+// it.
 func (s *Stream) response(r *formats.Record, kind string, response, item formats.Node) {
 	switch kind {
 	case "response.completed", "response.incomplete", "response.failed":
@@ -238,7 +299,7 @@ func (s *Stream) response(r *formats.Record, kind string, response, item formats
 	}
 }
 
-// anthropic takes one of Anthropic's events.
+// anthropic reads an event of Anthropic's API.
 func (s *Stream) anthropic(r *formats.Record, kind string) {
 	index := number(s.at(chunkIndex))
 	switch kind {
@@ -260,7 +321,7 @@ func (s *Stream) anthropic(r *formats.Record, kind string) {
 	}
 }
 
-// converse takes one of the Converse API's events.
+// converse reads an event of the Converse API.
 func (s *Stream) converse(r *formats.Record) {
 	index := number(s.at(chunkBlockIndex))
 	s.text(index, r.Text(s.at(chunkDeltaText)))
@@ -273,13 +334,13 @@ func (s *Stream) converse(r *formats.Record) {
 	s.finish = appendText(s.finish, r.Text(s.at(chunkStopReason)))
 }
 
-// native takes one of the events of Bedrock's other models.
+// native reads an event of one of Bedrock's other models.
 func (s *Stream) native(r *formats.Record) {
 	s.text(0, r.FirstText(s.at(chunkOutputText), s.at(chunkGeneration), s.at(chunkText), s.at(chunkCompletion)))
 	s.finish = appendText(s.finish, r.FirstText(s.at(chunkCompletionReason), s.at(chunkStop), s.at(chunkFinish)))
 }
 
-// number is a small count, 0 where there is none.
+// number returns a small count, or 0 if n is not a number.
 func number(n formats.Node) int64 {
 	v, ok := scan.Int(n.Src, n.Span)
 	if !ok {
@@ -288,11 +349,11 @@ func number(n formats.Node) int64 {
 	return v
 }
 
-// maxPieces bounds the choices, blocks and calls of one stream: what lies beyond joins the last. A search for a piece's
-// call stays short, whatever is sent.
+// maxPieces bounds the choices, blocks and calls of one stream. Anything beyond is added to the last of them. The bound
+// keeps the search for a piece's call short, whatever is sent.
 const maxPieces = 256
 
-// text adds to the text of a choice or block. The slices of an earlier stream are used again.
+// text appends to the text of a choice or block. Buffers of earlier streams are reused.
 func (s *Stream) text(index int64, text string) {
 	if text == "" {
 		return
@@ -316,7 +377,7 @@ func (s *Stream) text(index int64, text string) {
 	s.texts[at].text = append(s.texts[at].text, text...)
 }
 
-// piece adds to a call. One that brings an id or a name begins a call where its place had another.
+// piece appends to a call. A piece that brings a new id begins another call at the same index.
 func (s *Stream) piece(choice, index int64, id, name, arguments string) {
 	at := len(s.calls) - 1
 	for at >= 0 && (s.calls[at].choice != choice || s.calls[at].index != index || id != "" && s.calls[at].id != "" && s.calls[at].id != id) {
@@ -344,7 +405,7 @@ func (s *Stream) piece(choice, index int64, id, name, arguments string) {
 	call.arguments = append(call.arguments, arguments...)
 }
 
-// Fill puts what was read into the conversation.
+// Fill adds the assembled answer to the conversation.
 func (s *Stream) Fill(r *formats.Record, c *Conversation) {
 	if s.whole.Kind == scan.Object {
 		c.Response(r, s.whole)
@@ -360,7 +421,7 @@ func (s *Stream) Fill(r *formats.Record, c *Conversation) {
 	}
 }
 
-// argumentsOf is the node of arguments that came in pieces: the JSON that they spell, else their text.
+// argumentsOf returns arguments that arrived in pieces: parsed if they are JSON, else as a string.
 func argumentsOf(r *formats.Record, arguments []byte) formats.Node {
 	text := r.Arena.Hold(arguments)
 	v, err := scan.Valid(text)
@@ -370,5 +431,5 @@ func argumentsOf(r *formats.Record, arguments []byte) formats.Node {
 	return r.Quote(text)
 }
 
-// Stopped says that the stream ended for this reason.
+// Stopped reports whether the stream ended for the given reason.
 func (s *Stream) Stopped(reason string) bool { return slices.Contains(s.finish, reason) }

@@ -16,7 +16,7 @@ func newRecord() *formats.Record {
 	return formats.NewRecord(formats.Setup{Wanted: schema.Wanted{Fields: schema.AllFields()}}, new(formats.Paths))
 }
 
-// pieces cuts a text into pieces at the ends of characters.
+// pieces splits a text into pieces at character boundaries.
 func pieces(t *rapid.T, text, label string) (list []string) {
 	runes := []rune(text)
 	for len(runes) > 0 {
@@ -69,8 +69,8 @@ var dialects = map[string]func(texts, arguments []string) []string{
 	},
 }
 
-// However an answer is cut into events, what is put together is the answer.
-func TestStreamIsTheAnswer(t *testing.T) {
+// However an answer is split into events, the stream assembles the same answer.
+func TestStreamGivesTheAnswer(t *testing.T) {
 	r, s, c := newRecord(), NewStream(), NewConversation()
 	for name, dialect := range dialects {
 		rapid.Check(t, func(t *rapid.T) {
@@ -79,7 +79,8 @@ func TestStreamIsTheAnswer(t *testing.T) {
 			arguments := `{"a":` + value + `}`
 			s.Reset()
 			c.Reset()
-			s.Events(r, "data: "+strings.Join(dialect(pieces(t, text, "text piece"), pieces(t, arguments, "argument piece")), "\n\ndata: ")+"\n\ndata: [DONE]\n\n")
+			events := dialect(pieces(t, text, "text piece"), pieces(t, arguments, "argument piece"))
+			s.Events(r, "data: "+strings.Join(events, "\n\ndata: ")+"\n\ndata: [DONE]\n\n")
 			s.Fill(r, c)
 			if got := strings.Join(c.answer, "|"); got != text {
 				t.Fatalf("%s: text: got %q, want %q", name, got, text)
@@ -94,14 +95,16 @@ func TestStreamIsTheAnswer(t *testing.T) {
 	}
 }
 
-// Calls of one place that bring ids of their own are calls of their own; the pieces of interleaved ones stay apart.
+// Calls with different ids at one index are different calls, and interleaved pieces are not mixed up.
 func TestStreamedCallsStayApart(t *testing.T) {
 	r, s, c := newRecord(), NewStream(), NewConversation()
 	piece := func(index int, id, name, arguments string) string {
-		return fmt.Sprintf(`data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":%d,"id":%s,"function":{"name":%s,"arguments":%s}}]}}]}`, index, quoted(id), quoted(name), quoted(arguments))
+		return fmt.Sprintf(`data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":%d,"id":%s,"function":{"name":%s,"arguments":%s}}]}}]}`,
+			index, quoted(id), quoted(name), quoted(arguments))
 	}
 	s.Events(r, strings.Join([]string{
-		piece(0, "a", "f", "["), piece(1, "b", "g", "{"), piece(0, "", "", "1]"), piece(1, "", "", "}"), piece(0, "d", "h", "{}"), "data: {broken", "event: x", ": comment",
+		piece(0, "a", "f", "["), piece(1, "b", "g", "{"), piece(0, "", "", "1]"), piece(1, "", "", "}"), piece(0, "d", "h", "{}"),
+		"data: {broken", "event: x", ": comment",
 	}, "\n"))
 	s.Fill(r, c)
 	var got []string
@@ -113,7 +116,7 @@ func TestStreamedCallsStayApart(t *testing.T) {
 	}
 }
 
-// A stream of very many blocks is bounded, and gives what it may.
+// A stream of very many blocks is bounded.
 func TestStreamIsBounded(t *testing.T) {
 	r, s, c := newRecord(), NewStream(), NewConversation()
 	var b strings.Builder
@@ -128,17 +131,27 @@ func TestStreamIsBounded(t *testing.T) {
 	}
 }
 
-// Messages that attributes spell out in any order are the messages.
+// Messages spelled out in attributes are the same whatever the order of the attributes.
 func TestIndexedMessagesInAnyOrder(t *testing.T) {
 	r := newRecord()
 	type attr struct{ key, value string }
 	attrs := []attr{
-		{"llm.input_messages.0.message.role", "system"}, {"llm.input_messages.0.message.content", "s"}, {"gen_ai.prompt.2.role", "user"},
-		{"gen_ai.prompt.2.content", "u"}, {"gen_ai.prompt.10.role", "tool"}, {"gen_ai.prompt.10.tool_call_id", "c"}, {"gen_ai.prompt.10.content", "r"},
-		{"llm.input_messages.3.message.role", "assistant"}, {"llm.input_messages.3.message.tool_calls.0.tool_call.id", "c"},
-		{"llm.input_messages.3.message.tool_calls.0.tool_call.function.name", "f"}, {"llm.input_messages.3.message.tool_calls.1.tool_call.function.name", "g"},
-		{"llm.input_messages.3.message.tool_calls.1.tool_call.function.arguments", "{}"}, {"gen_ai.prompt.x.role", "no"}, {"gen_ai.prompt.1234567.role", "no"},
-		{"llm.input_messages.0.message.other", "no"}, {"gen_ai.completion.0.content", "out"},
+		{"llm.input_messages.0.message.role", "system"},
+		{"llm.input_messages.0.message.content", "s"},
+		{"gen_ai.prompt.2.role", "user"},
+		{"gen_ai.prompt.2.content", "u"},
+		{"gen_ai.prompt.10.role", "tool"},
+		{"gen_ai.prompt.10.tool_call_id", "c"},
+		{"gen_ai.prompt.10.content", "r"},
+		{"llm.input_messages.3.message.role", "assistant"},
+		{"llm.input_messages.3.message.tool_calls.0.tool_call.id", "c"},
+		{"llm.input_messages.3.message.tool_calls.0.tool_call.function.name", "f"},
+		{"llm.input_messages.3.message.tool_calls.1.tool_call.function.name", "g"},
+		{"llm.input_messages.3.message.tool_calls.1.tool_call.function.arguments", "{}"},
+		{"gen_ai.prompt.x.role", "no"},
+		{"gen_ai.prompt.1234567.role", "no"},
+		{"llm.input_messages.0.message.other", "no"},
+		{"gen_ai.completion.0.content", "out"},
 	}
 	want := `[{"role":"system","content":"s"},{"role":"user","content":"u"},` +
 		`{"role":"assistant","tool_calls":[{"id":"c","name":"f"},{"name":"g","arguments":"{}"}]},{"role":"tool","content":"r","tool_call_id":"c"}]`

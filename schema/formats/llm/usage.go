@@ -6,20 +6,20 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// Usage is the tokens that a call of a model took, in the words of any provider. It belongs to one worker, and what it
-// holds is valid until the next Reset.
+// Usage holds the tokens used by a call of a model, under the names of any provider. It belongs to one worker, and its
+// contents are valid until the next Reset.
 type Usage struct {
 	shape *formats.Shape
 	found [usagePlaces]formats.Node
 	any   bool // something was read
 }
 
-// What of a usage object is read; the names of one count stand in a row.
+// Places in a shape of usagePaths. The names of one count are adjacent.
 const (
-	usagePromptTokens = iota // OpenAI, cached ones included
+	usagePromptTokens = iota
 	usagePromptTokenCount
 	usageInputTextTokenCount
-	usageInputTokens // OpenAI's responses and Anthropic
+	usageInputTokens
 	usageConverseInput
 	usageCompletionTokens
 	usageGenerationTokenCount
@@ -28,7 +28,7 @@ const (
 	usageConverseOutput
 	usagePromptCached
 	usageInputCached
-	usageCacheRead // Anthropic and Converse: beside the input tokens, not among them
+	usageCacheRead
 	usageConverseCacheRead
 	usageCacheReadCount
 	usageCacheCreation
@@ -39,18 +39,41 @@ const (
 	usagePlaces
 )
 
-// NewUsage returns one for a worker.
-func NewUsage() *Usage {
-	return &Usage{shape: formats.NewShape([]string{"prompt_tokens"}, []string{"prompt_token_count"}, []string{"inputTextTokenCount"},
-		[]string{"input_tokens"}, []string{"inputTokens"}, []string{"completion_tokens"}, []string{"generation_token_count"},
-		[]string{"totalOutputTextTokenCount"}, []string{"output_tokens"}, []string{"outputTokens"},
-		[]string{"prompt_tokens_details", "cached_tokens"}, []string{"input_tokens_details", "cached_tokens"}, []string{"cache_read_input_tokens"},
-		[]string{"cacheReadInputTokens"}, []string{"cacheReadInputTokenCount"}, []string{"cache_creation_input_tokens"},
-		[]string{"cacheWriteInputTokens"}, []string{"cacheWriteInputTokenCount"}, []string{"completion_tokens_details", "reasoning_tokens"},
-		[]string{"output_tokens_details", "reasoning_tokens"})}
+// usagePaths returns the paths that are read of a usage object, each at its place.
+func usagePaths() [][]string {
+	return [][]string{
+		// Input tokens.
+		usagePromptTokens:        {"prompt_tokens"}, // OpenAI, including cached tokens
+		usagePromptTokenCount:    {"prompt_token_count"},
+		usageInputTextTokenCount: {"inputTextTokenCount"},
+		usageInputTokens:         {"input_tokens"}, // OpenAI's Responses API and Anthropic
+		usageConverseInput:       {"inputTokens"},
+		// Output tokens.
+		usageCompletionTokens:     {"completion_tokens"},
+		usageGenerationTokenCount: {"generation_token_count"},
+		usageTotalOutputText:      {"totalOutputTextTokenCount"},
+		usageOutputTokens:         {"output_tokens"},
+		usageConverseOutput:       {"outputTokens"},
+		// Input tokens read from a cache. OpenAI counts them among the input tokens, Anthropic and Converse beside them.
+		usagePromptCached:      {"prompt_tokens_details", "cached_tokens"},
+		usageInputCached:       {"input_tokens_details", "cached_tokens"},
+		usageCacheRead:         {"cache_read_input_tokens"},
+		usageConverseCacheRead: {"cacheReadInputTokens"},
+		usageCacheReadCount:    {"cacheReadInputTokenCount"},
+		// Input tokens written to a cache.
+		usageCacheCreation:      {"cache_creation_input_tokens"},
+		usageConverseCacheWrite: {"cacheWriteInputTokens"},
+		usageCacheWriteCount:    {"cacheWriteInputTokenCount"},
+		// Output tokens of reasoning.
+		usageCompletionReasoning: {"completion_tokens_details", "reasoning_tokens"},
+		usageOutputReasoning:     {"output_tokens_details", "reasoning_tokens"},
+	}
 }
 
-// Reset empties it.
+// NewUsage returns a Usage for one worker.
+func NewUsage() *Usage { return &Usage{shape: formats.NewShape(usagePaths()...)} }
+
+// Reset empties the usage.
 func (u *Usage) Reset() {
 	if u.any {
 		clear(u.found[:])
@@ -58,7 +81,7 @@ func (u *Usage) Reset() {
 	u.any = false
 }
 
-// Read takes what a usage object says. What a later one says counts: streams correct themselves.
+// Read reads a usage object. Its counts replace those read earlier, because streams correct themselves.
 func (u *Usage) Read(r *formats.Record, n formats.Node) {
 	if n.Kind != scan.Object {
 		return
@@ -72,7 +95,8 @@ func (u *Usage) Read(r *formats.Record, n formats.Node) {
 	}
 }
 
-// Set sets the fields. The input tokens are those with the cached ones, whose providers that count them apart are summed.
+// Set sets the token fields. The input tokens include cached tokens; if a provider counts those separately, they are
+// added.
 func (u *Usage) Set(r *formats.Record) {
 	if !u.any {
 		return
@@ -91,7 +115,8 @@ func (u *Usage) setInput(r *formats.Record) {
 	AddInput(r, u.found[usageCacheRead:usageCacheWriteCount+1]...)
 }
 
-// AddInput adds counts to the input tokens that are set; what is no count, or too large to add, is left out.
+// AddInput adds counts to the input tokens, if these are set. Counts that are not positive or would overflow are left
+// out.
 func AddInput(r *formats.Record, counts ...formats.Node) {
 	sum := r.Event.Int(schema.GenAIUsageInputTokens)
 	for _, n := range counts {
