@@ -8,7 +8,7 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// plain returns one record of each format in which nothing is escaped.
+// plain returns one record of each format that contains no escapes.
 func plain(t testing.TB) map[string]string {
 	t.Helper()
 	files, err := filepath.Glob("../../testdata/cases/decode/plain/*.json")
@@ -26,7 +26,7 @@ func plain(t testing.TB) map[string]string {
 	return records
 }
 
-// typical is what a set of rules asks for.
+// typical returns the fields that a typical set of rules wants.
 func typical() (w schema.Wanted) {
 	for _, f := range []schema.Field{
 		schema.SessionID, schema.AIAgentName, schema.UserName, schema.CredentialUID, schema.SourceIP, schema.UserAgentOriginal,
@@ -40,8 +40,8 @@ func typical() (w schema.Wanted) {
 	return w
 }
 
-// A record in which nothing is escaped costs no allocation: texts are views of it. Text that is put together, such as
-// s3:GetObject, goes into chunks of 64 KiB, which are one allocation for thousands of records.
+// A record without escapes costs no allocation, because texts are views of it. Texts that are put together, such as
+// s3:GetObject, go into chunks of 64 KiB: one allocation serves thousands of records.
 func TestDecodeDoesNotAllocate(t *testing.T) {
 	for name, record := range plain(t) {
 		for _, wanted := range []schema.Wanted{typical(), everything()} {

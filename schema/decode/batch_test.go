@@ -11,27 +11,29 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// otlpSpan is a span of a tool's run; operation "" makes it one that is not about an agent.
+// otlpSpan returns a span of the given operation. With operation "", the span is not about an agent.
 func otlpSpan(id int, operation, padding string) string {
 	return fmt.Sprintf(`{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"%016x","startTimeUnixNano":"1767261600000000000","attributes":[`+
 		`{"key":"gen_ai.operation.name","value":{"stringValue":"%s"}},{"key":"x","value":{"stringValue":"%s"}}]}`, id+1, operation, padding)
 }
 
 func otlpBatch(service string, spans ...string) string {
-	return `{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"` + service + `"}}]},"scopeSpans":[{"spans":[` + strings.Join(spans, ",") + `]}]}`
+	return `{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"` + service + `"}}]},"scopeSpans":[{"spans":[` +
+		strings.Join(spans, ",") + `]}]}`
 }
 
 func otlpRequest(batches ...string) string {
 	return `{"resourceSpans":[` + strings.Join(batches, ",") + `]}`
 }
 
-// What is no activity of an agent gives neither an event nor a dead letter, and is counted.
-func TestWhatIsNoActivityIsCounted(t *testing.T) {
+// An element that is not an activity of an agent gives neither an event nor a dead letter, and is reported to Skipped.
+func TestElementsWithoutActivityAreSkipped(t *testing.T) {
 	d, err := New(Options{Format: Auto})
 	if err != nil {
 		t.Fatal(err)
 	}
-	stage := `{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"a","stage":"RequestReceived","requestURI":"/","verb":"get","user":{"username":"u"},"requestReceivedTimestamp":"2026-01-01T10:00:00Z"}`
+	stage := `{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"a","stage":"RequestReceived",` +
+		`"requestURI":"/","verb":"get","user":{"username":"u"},"requestReceivedTimestamp":"2026-01-01T10:00:00Z"}`
 	for record, want := range map[string]string{
 		otlpRequest(otlpBatch("s", otlpSpan(0, "", ""), otlpSpan(1, "chat", ""), otlpSpan(2, "", ""))): "[event 1 skipped otel.gen_ai 2]",
 		stage: "[skipped kubernetes.audit 1]",
@@ -81,7 +83,7 @@ func TestCapsOfABatch(t *testing.T) {
 	}
 }
 
-// A span gives the same alone and in any batch of any resources, with the same identity.
+// A span gives the same events and identities alone and in any batch of any resources.
 func TestBatchesDoNotMatter(t *testing.T) {
 	d, err := New(Options{Format: Auto, Wanted: everything()})
 	if err != nil {

@@ -11,7 +11,8 @@ import (
 	"github.com/aidr-engine/aidr/schema/formats"
 )
 
-// auditFolder is one folder of samples: whose logs they are, and which top-level keys tell them, as their documents say.
+// auditFolder is one folder of samples: their dataset and, as documented by the producer, the top-level keys of the
+// format.
 type auditFolder struct {
 	name, dataset string
 	keys          [][]string
@@ -30,7 +31,7 @@ var auditFolders = []auditFolder{
 	{"aws_cloudtrail", "aws.cloudtrail", [][]string{{"eventVersion", "eventSource", "userIdentity"}}},
 }
 
-// carries says that a record holds one of the key sets, by another parser.
+// carries reports whether a record, parsed by another parser, holds one of the key sets.
 func (f *auditFolder) carries(record map[string]json.RawMessage) bool {
 	for _, keys := range f.keys {
 		all := true
@@ -45,13 +46,13 @@ func (f *auditFolder) carries(record map[string]json.RawMessage) bool {
 	return false
 }
 
-// coverage is a line of the table: how much of a folder is understood.
+// coverage is a line of the table of understood records.
 type coverage struct {
 	records, carrying, recognised, events, withAgent, withTime int
 }
 
-// Every sample record that carries its format's keys is recognised as itself. The rule tests of Panther are logs behind
-// its parser, which renames keys, so many carry none: the table says how many.
+// Every sample record that carries its format's keys is recognised as that format. The rule tests of Panther are logs
+// after its parser, which renames keys, so many carry none; the table has the numbers.
 func TestAuditSamplesAreRecognised(t *testing.T) {
 	dir := samplesDir(t)
 	d, err := New(Options{Format: Auto, Wanted: everything()})
@@ -59,11 +60,13 @@ func TestAuditSamplesAreRecognised(t *testing.T) {
 		t.Fatal(err)
 	}
 	var table strings.Builder
-	fmt.Fprintf(&table, "%-20s %7s %8s %10s %12s %8s %10s %9s", "folder", "records", "carrying", "recognised", "unrecognised", "events/r", "with agent", "with time")
+	fmt.Fprintf(&table, "%-20s %7s %8s %10s %12s %8s %10s %9s", "folder", "records", "carrying", "recognised", "unrecognised",
+		"events/r", "with agent", "with time")
 	for _, folder := range auditFolders {
 		file := filepath.Join(dir, folder.name, "panther_rule_tests.jsonl")
 		c := cover(t, d, &folder, linesOf(t, file))
-		fmt.Fprintf(&table, "\n%-20s %7d %8d %10d %12d %8.2f %9.0f%% %8.0f%%", folder.name, c.records, c.carrying, c.recognised, c.records-c.recognised,
+		fmt.Fprintf(&table, "\n%-20s %7d %8d %10d %12d %8.2f %9.0f%% %8.0f%%", folder.name, c.records, c.carrying, c.recognised,
+			c.records-c.recognised,
 			float64(c.events)/float64(c.records), share(c.withAgent, c.events), share(c.withTime, c.events))
 		if c.records == 0 || c.carrying > 0 && c.events == 0 {
 			t.Errorf("%s: %d records, %d events", folder.name, c.records, c.events)
@@ -110,20 +113,22 @@ func cover(t *testing.T, d *Decoder, folder *auditFolder, lines []string) (c cov
 		if folder.carries(record) {
 			c.carrying++
 			if !own {
-				t.Errorf("%s: a record that carries its format's keys gave %v, dead letters %v: %.200s", folder.name, res.lines, res.dead, wrapped.Log)
+				t.Errorf("%s: a record that carries its format's keys gave %v, dead letters %v: %.200s", folder.name, res.lines,
+					res.dead, wrapped.Log)
 			}
 		}
 	}
 	return c
 }
 
-// auditFormats are those that read clouds' and services' audit logs.
+// auditFormats are the formats of clouds' and services' audit logs.
 var auditFormats = []string{
-	"azure_diagnostics", "gcp_audit", "kubernetes_audit", "github_audit", "okta_system", "m365_audit", "openai_audit", "anthropic_activity", "ocsf", "ecs",
+	"azure_diagnostics", "gcp_audit", "kubernetes_audit", "github_audit", "okta_system", "m365_audit", "openai_audit",
+	"anthropic_activity", "ocsf", "ecs",
 }
 
-// Each reader takes whatever a record of its format may hold: the format is fixed, so that most of its keys may be
-// missing or damaged. Every event has what every event has, and reads back as itself.
+// Each reader copes with any record. The format is fixed by its name, so most of its keys may be missing or damaged.
+// Every event has the mandatory fields and reads back as itself.
 func FuzzAuditFormats(f *testing.F) {
 	for i, name := range auditFormats {
 		_, cases := readCases(f, "../../testdata/cases/decode/"+name+".txtar")

@@ -13,7 +13,7 @@ import (
 	"github.com/aidr-engine/aidr/schema/formats"
 )
 
-// recorder prints all that a record gives, identities too.
+// recorder prints everything that a record gives, including identities.
 type recorder struct {
 	d     *Decoder
 	lines []string
@@ -40,8 +40,8 @@ func (r *recorder) of(record string, m Meta) []string {
 	return r.lines
 }
 
-// A record gives the same from a new decoder and from one that has decoded any records before, damaged ones among them,
-// wherever it was read.
+// A record gives the same from a new decoder and from one that has decoded any records before, including damaged ones,
+// and wherever it was read.
 func TestEveryFormatDecodesTheSameInAnyCompany(t *testing.T) {
 	r := allRecords(t)
 	set := shippedMaps(t).Maps()
@@ -62,7 +62,8 @@ func TestEveryFormatDecodesTheSameInAnyCompany(t *testing.T) {
 			i := rapid.IntRange(0, len(r.texts)-1).Draw(rt, "record")
 			text := r.texts[i]
 			at := Meta{Time: 5, Pos: schema.Position{
-				Topic: rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "topic"), Partition: int32(rapid.IntRange(0, 9).Draw(rt, "partition")), Offset: int64(n),
+				Topic: rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "topic"), Partition: int32(rapid.IntRange(0, 9).Draw(rt,
+					"partition")), Offset: int64(n),
 			}}
 			if rapid.IntRange(0, 3).Draw(rt, "damage") == 0 {
 				cut := rapid.IntRange(0, len(text)).Draw(rt, "cut")

@@ -10,20 +10,21 @@ import (
 	. "github.com/aidr-engine/aidr/schema/decode"
 )
 
-// attribution is what says whose an event is: no content may change it in any event of a record.
+// attribution lists the fields that attribute an event. No content may change them in any event of a record.
 var attribution = []schema.Field{
 	schema.EventDataset, schema.AIAgentUID, schema.AIAgentUIDSource, schema.AIAgentInstanceUID, schema.AIAgentName, schema.UserID,
 	schema.UserName, schema.UserEmail, schema.OnBehalfOfID, schema.CredentialUID, schema.SessionID, schema.TraceID, schema.SourceIP,
 	schema.SourceDomain, schema.CloudAccountID, schema.OrganizationID, schema.MCPSessionID, schema.ClientAppID,
 }
 
-// activity is what says, with its attribution, what happened: no content may change it, nor how many events there are.
+// activity lists the fields that, with the attribution, describe the activity. No content may change them, nor the
+// number of events.
 var activity = []schema.Field{
 	schema.Time, schema.EventID, schema.EventClass, schema.EventAction, schema.EventOutcome, schema.Disposition, schema.GenAIToolName,
 	schema.HTTPResponseStatusCode,
 }
 
-// view is what a record gave, beside its content.
+// view is the result of decoding a record, without its content.
 type view struct {
 	events []string // attribution and activity
 	whose  []string // attribution
@@ -34,8 +35,8 @@ func (v *view) same(w *view) bool {
 	return v.dead == w.dead && strings.Join(v.events, "\n") == strings.Join(w.events, "\n")
 }
 
-// sameFrame says that the events are the same but for those that a body of a model's call tells of: what was asked for and
-// answered in it, by the agent of the call.
+// sameFrame reports whether v and w differ only in events that come from a body of a model call: prompts and answers,
+// attributed to the same agent.
 func (v *view) sameFrame(w *view) bool {
 	if v.dead != w.dead || len(v.events) == 0 || v.events[0] != w.events[0] {
 		return false
@@ -85,13 +86,13 @@ func print(e *schema.Event, fields []schema.Field) string {
 	return b.String()
 }
 
-// How many records of a format take part: as guests, and as hosts, the longest ones.
+// hosts is the number of records of each format, the longest ones, into whose content guests are put.
 const hosts = 4
 
-// guests are what is put into content: a whole record of every format, and what spoofs like.
+// guests returns the texts and objects that are put into content: a whole record of every format, and forged keys.
 func guests(r *records) (objects, texts []string) {
 	for _, name := range r.detector.Names {
-		objects = append(objects, r.some(name, 1)...)
+		objects = append(objects, r.longest(name, 1)...)
 	}
 	for _, text := range Hostile(objects) {
 		texts = append(texts, quoted(text))
@@ -99,35 +100,37 @@ func guests(r *records) (objects, texts []string) {
 	objects = append(objects,
 		`{"a":1,"a":{"userIdentity":{"arn":"victim"}},"a":[]}`,
 		`{"\u0065vent.dataset":"x","event.cl\u0061ss":"llm","ai_agent.uid":"victim","metadata":{"user_api_key_hash":"victim"}}`,
-		`{"user_api_key_hash":"victim","agent_id":"victim","agentId":"victim","gen_ai.agent.id":"victim","sub":"victim","client_id":"victim","consumer":{"id":"victim"}}`,
+		`{"user_api_key_hash":"victim","agent_id":"victim","agentId":"victim","gen_ai.agent.id":"victim","sub":"victim",`+
+			`"client_id":"victim","consumer":{"id":"victim"}}`,
 		`[`+strings.Repeat(`{},`, 5000)+`{}]`,
 	)
 	return objects, texts
 }
 
-// A record of any format, any of whose free texts holds a whole record of any format, fake keys of identity, braces or
-// escapes, is told and attributed as with a harmless text. Free are the texts that a harmless one may replace: that it is
-// content shows from that.
+// A record is recognised and attributed as with a harmless text, even if one of its free texts holds a whole record of
+// any format, forged identity keys, braces or escapes. Free are the texts that a harmless text may replace without
+// changing the view; that makes them content.
 func TestTextsDecideNothingInAnyFormat(t *testing.T) {
 	r := allRecords(t)
 	_, texts := guests(r)
 	v := newViewer(r.detector.Decoder)
 	for _, name := range r.detector.Names {
 		free, checks := 0, 0
-		for _, host := range r.some(name, hosts) {
+		for _, host := range r.longest(name, hosts) {
 			values, _ := walk(host)
 			plain := v.of(host)
 			for _, at := range values {
 				want, address := v.of(at.with(`"harmless zq7"`)), v.of(at.with(`"harmless@zq7.example"`))
 				if !plain.same(&want) || !plain.same(&address) {
-					continue // it is no content
+					continue // not content
 				}
 				free++
 				for _, text := range texts {
 					got := v.of(at.with(text))
 					checks++
 					if !got.same(&want) && !(at.body && got.sameFrame(&want)) {
-						t.Errorf("%s: %s holding %.90s:\ngot  %q %q\nwant %q %q\nin %.300s", name, at.path, text, got.events, got.dead, want.events, want.dead, host)
+						t.Errorf("%s: %s holding %.90s:\ngot  %q %q\nwant %q %q\nin %.300s", name, at.path, text, got.events, got.dead,
+							want.events, want.dead, host)
 						break
 					}
 				}
@@ -144,20 +147,21 @@ func TestUnknownKeysDecideNothingInAnyFormat(t *testing.T) {
 	v := newViewer(r.detector.Decoder)
 	for _, name := range r.detector.Names {
 		checks := 0
-		for _, host := range r.some(name, hosts) {
+		for _, host := range r.longest(name, hosts) {
 			_, members := walk(host)
 			plain := v.of(host)
 			for _, at := range members {
 				want := v.of(at.member(`"zz_extra"`, `1`))
 				if !plain.same(&want) && at.outer != nil {
-					continue // the text that the object is inside of is no content
+					continue // the text that the object is inside of is not content
 				}
 				for i, value := range append(objects, texts[:3]...) {
 					key := [...]string{`"zz_extra"`, `"zz\u005fextra"`}[i%2]
 					got := v.of(at.member(key, value))
 					checks++
 					if !got.same(&want) {
-						t.Errorf("%s: %s with a key %s of %.90s:\ngot  %q %q\nwant %q %q\nin %.300s", name, at.path, key, value, got.events, got.dead, want.events, want.dead, host)
+						t.Errorf("%s: %s with a key %s of %.90s:\ngot  %q %q\nwant %q %q\nin %.300s", name, at.path, key, value,
+							got.events, got.dead, want.events, want.dead, host)
 						break
 					}
 				}

@@ -1,5 +1,3 @@
-// Package decode makes events of records: it peels envelopes, detects the format by its top-level keys, and identifies
-// the agent. It keeps no memory: what a record gives depends on that record alone.
 package decode
 
 import (
@@ -14,108 +12,112 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// The caps of one record. What is beyond one is a dead letter.
+// The caps of one record. Anything beyond a cap becomes a dead letter.
 const (
-	MaxRecord   = 16 << 20 // bytes of a record, and of all that is compressed inside it: Kafka's larger ones are no logs
-	MaxElement  = 4 << 20  // bytes of one element: the longest contexts of models stay below it
+	MaxRecord   = 16 << 20 // bytes of a record, and of all that it inflates to; larger Kafka messages are not logs
+	MaxElement  = 4 << 20  // bytes of one element; the longest model contexts are smaller
 	MaxEnvelope = 4        // levels of envelopes around an element
 )
 
-// Auto is the format of a source whose records tell theirs.
+// Auto is the format of a source whose records are recognised by their keys.
 const Auto = "auto"
 
-// Options say how the records of one source are decoded.
+// Options configure the decoder of one source.
 type Options struct {
-	Format string // "auto", "" for the same, or a format's name
+	Format string // a format's name; Auto or "" to detect the format
 	Tenant string
-	Wanted schema.Wanted // fields that have to be there; identity, time, dataset and class always are
-	// TrustForwarded: X-Forwarded-For of these peers is believed (CIDRs, or single addresses).
+	Wanted schema.Wanted // fields to set, beside identity, time, dataset and class, which are always set
+	// TrustForwarded lists the peers, as CIDRs or single addresses, whose X-Forwarded-For is trusted.
 	TrustForwarded []string
 
-	// Maps are field maps, which are formats beside those that are built in. Of two with one name the first counts.
+	// Maps are field maps: formats in addition to the built-in ones. Of two maps with one name the first counts.
 	Maps []*Map
 
-	Override *Override // nil: none
-	// Aliases returns the agent that a registry knows by another name in records of the dataset, "" where it knows none.
-	// It is asked by all workers at once; nil: there is no registry.
+	Override *Override // may be nil
+	// Aliases returns the agent for which a registry lists uid as another name in records of the dataset, or "".
+	// It is called by all workers concurrently. Without a registry it is nil.
 	Aliases func(dataset, uid string) string
-	// Enrich returns, for one worker, what adds to an event what is known of its address; nil: nothing is.
+	// Enrich returns, for one worker, a function that adds to an event facts about its address. It may be nil.
 	Enrich func() func(e *schema.Event)
 }
 
-// Decoder decodes the records of one source in one worker. It is not for concurrent use.
+// Decoder decodes the records of one source in one worker. It is not safe for concurrent use.
 type Decoder struct {
-	places   *scan.Found // what stands at the paths of the value in hand
-	paths    *formats.Paths
-	found    []scan.Span // its spans, by place
-	root     int         // place of the value itself
-	readers  []formats.Reader
-	detector detector
-	envelope envelope
-	record   *formats.Record
-	finisher *finisher             // nil: events go on as they are
-	finishes func(e *schema.Event) // Decoder.finish, made once
-	names    []string              // of the formats
+	paths     *formats.Paths
+	selection *scan.Found // the values at the paths of the current value
+	found     []scan.Span // selection.Spans: by place
+	root      int         // place of the current value itself
+	elem      *formats.Record
+	detector  detector
+	envelope  envelope
+	finisher  *finisher             // nil if events need no finishing
+	finishFn  func(e *schema.Event) // the method finish, bound once
+	raws      [][]string            // Options.Wanted.Raw
 
-	explainer *explainer          // nil: nobody asks
-	chosen    []formats.Format    // by place in readers
-	raws      [][]string          // Options.Wanted.Raw
-	readings  map[int]*reading    // by format, made where somebody asks what is ignored
-	trail     [MaxEnvelope]string // names of the envelopes around the element in hand
-	depth     int                 // how many of them there are
-	batches   []bool              // which readers take records that hold many elements
-	batched   int                 // the reader of the batch in hand
-	splits    func(formats.Node) bool
-	otlp      bool   // OTLP is among the formats, so that protobuf is too
-	json      []byte // room for what protobuf says as JSON
+	// The formats. The index of a format is the same in all of these.
+	chosen  []formats.Format
+	names   []string
+	readers []formats.Reader
+	batches []bool // the reader is a formats.Batch
 
+	otlp    bool                    // OTLP is among the formats, so protobuf is decoded
+	json    []byte                  // buffer for protobuf converted to JSON
+	batched int                     // the format of the current batch
+	splitFn func(formats.Node) bool // the method decodeSplit, bound once
+
+	// The current record.
 	raw      string
 	handler  *Handler
-	index    int // of the next element
-	inflated int // bytes that were compressed inside the record
+	index    int                 // of the next element
+	inflated int                 // bytes inflated so far
+	trail    [MaxEnvelope]string // names of the envelopes around the current element
+	depth    int                 // number of names in trail
+
+	explainer *explainer       // nil if no explanation is wanted
+	readings  map[int]*reading // by format, filled on demand by the explainer
 }
 
-// Meta is where a record comes from.
+// Meta is the origin of a record.
 type Meta struct {
 	Pos  schema.Position
-	Time int64 // the broker's timestamp in ns; 0 in a file, where an event without a time is a dead letter
+	Time int64 // the broker's timestamp in ns; 0 for a file; an event without any time becomes a dead letter
 }
 
-// Dead is what could not be decoded.
+// Dead is a dead letter: an element, or a whole record, that could not be decoded.
 type Dead struct {
-	Index  int    // which element of the record
+	Index  int    // of the element in its record
 	Reason string // one of the Reason constants
 	Detail string
-	Body   string // the element as it stood, not yet redacted
+	Body   string // the element as it was received, not redacted
 }
 
 // The reasons of dead letters.
 const (
-	ReasonEmpty         = "empty"               // nothing but blanks
+	ReasonEmpty         = "empty"               // only white space
 	ReasonMalformed     = "malformed_json"      // not RFC 8259
 	ReasonUTF8          = "invalid_utf8"        // anywhere in the text
 	ReasonDepth         = "too_deep"            // nested deeper than 64, or in more than 4 envelopes
-	ReasonSize          = "too_large"           // a record, what it inflates to, or an element over its cap
-	ReasonFanOut        = "fan_out"             // more than 5,000 events in a record: those before it were taken
+	ReasonSize          = "too_large"           // a record, its inflated contents, or an element over its cap
+	ReasonFanOut        = "fan_out"             // more than 5,000 events in a record; the first 5,000 were emitted
 	ReasonUnknownFormat = formats.UnknownFormat // no format has these top-level keys
 	ReasonNoTime        = formats.NoTime        // neither the record nor the broker has a time
 )
 
-// Handler takes what a record gives. The event is valid during the call. Each function may be nil.
+// Handler receives the results of decoding. An event is valid only during the call. Each function may be nil.
 type Handler struct {
 	Event func(e *schema.Event)
 	Dead  func(d Dead)
-	// FieldError counts a field of an impossible type or a key that stands twice; name is the field's or the key's.
+	// FieldError reports a field of an impossible type, or a key that occurs twice, by its name.
 	FieldError func(dataset, name string)
-	// Skipped counts an element of a known format that is no activity: a span that is not about an agent, an earlier
-	// stage of a request.
+	// Skipped reports an element of a known format that is not an activity: a span that is not about an agent, an
+	// earlier stage of a request.
 	Skipped func(dataset string)
-	// Explain is told how each element was read, after its events and its dead letter. It is for people: with it,
-	// decoding allocates.
+	// Explain receives the explanation of each element, after the element's events and its dead letter. It is for
+	// diagnosis: with it, decoding allocates.
 	Explain func(x *Explanation)
 }
 
-// New returns a decoder; it fails where the format is not known or an address to trust is none.
+// New returns a decoder. It fails if the format is unknown or a trusted peer is not an address.
 func New(o Options) (*Decoder, error) {
 	chosen, err := choose(o.Format, o.Maps)
 	if err != nil {
@@ -126,7 +128,7 @@ func New(o Options) (*Decoder, error) {
 		return nil, err
 	}
 	d := &Decoder{paths: new(formats.Paths), finisher: newFinisher(&o), chosen: chosen, raws: o.Wanted.Raw}
-	d.finishes, d.splits = d.finish, d.split
+	d.finishFn, d.splitFn = d.finish, d.decodeSplit
 	d.root = d.paths.OpenRecords()
 	d.envelope = openEnvelope(d.paths)
 	for _, f := range chosen {
@@ -137,13 +139,13 @@ func New(o Options) (*Decoder, error) {
 		d.readers, d.batches = append(d.readers, reader), append(d.batches, batch)
 	}
 	d.detector = newDetector(chosen, d.paths, o.Format != Auto && o.Format != "")
-	d.record = formats.NewRecord(formats.Setup{Wanted: o.Wanted, Trusted: trusted, Tenant: o.Tenant}, d.paths)
-	d.places = d.paths.Trie().Found(&d.record.Index)
-	d.found = d.places.Spans
+	d.elem = formats.NewRecord(formats.Setup{Wanted: o.Wanted, Trusted: trusted, Tenant: o.Tenant}, d.paths)
+	d.selection = d.paths.Trie().Found(&d.elem.Index)
+	d.found = d.selection.Spans
 	return d, nil
 }
 
-// choose returns the formats that a name means.
+// choose returns the formats of a name in a configuration.
 func choose(name string, maps []*Map) ([]formats.Format, error) {
 	list := withMaps(maps)
 	if name == Auto || name == "" {
@@ -175,63 +177,63 @@ func parseTrusted(list []string) ([]netip.Prefix, error) {
 	return trusted, nil
 }
 
-// Decode calls h with everything that the record gives, in order.
+// Decode decodes a record and calls h with its events and dead letters, in order.
 func (d *Decoder) Decode(raw string, m Meta, h *Handler) {
 	d.raw, d.handler, d.index, d.inflated = raw, h, 0, 0
 	emit := h.Event
 	if d.finisher != nil && emit != nil {
-		emit = d.finishes
+		emit = d.finishFn
 	}
 	fieldError := h.FieldError
 	if h.Explain != nil {
 		d.explainer = d.explain(h, emit)
 		emit, fieldError = d.explainer.event, d.explainer.fieldError
 	}
-	d.record.Handle(m.Pos, m.Time, emit, fieldError)
-	d.document(raw, 0)
-	if d.record.Full() && h.Dead != nil {
+	d.elem.Handle(m.Pos, m.Time, emit, fieldError)
+	d.decodeText(raw, 0)
+	if d.elem.Full() && h.Dead != nil {
 		h.Dead(Dead{Index: d.index, Reason: ReasonFanOut, Detail: fmt.Sprintf("more than %d events in one record", formats.MaxEvents), Body: raw})
 	}
 	d.raw, d.handler, d.explainer = "", nil, nil
 }
 
-// document takes a whole text: one JSON value, several, or gzip.
-func (d *Decoder) document(text string, level int) {
+// decodeText decodes a whole text: one JSON value, several of them, gzip, a framed message, or protobuf.
+func (d *Decoder) decodeText(text string, level int) {
 	d.depth = level
 	if len(text) > MaxRecord {
-		d.dead(ReasonSize, fmt.Sprintf("%d bytes are more than %d", len(text), MaxRecord), text)
+		d.deadLetter(ReasonSize, fmt.Sprintf("%d bytes are more than %d", len(text), MaxRecord), text)
 		return
 	}
 	if isGzip(text) {
-		d.inflate(text, level)
+		d.decodeGzip(text, level)
 		return
 	}
 	if isFramed(text) {
-		d.framed(text, level)
+		d.decodeFramed(text, level)
 		return
 	}
-	if d.protobuf(text, level) {
+	if d.decodeProtobuf(text, level) {
 		return
 	}
 	text = strings.TrimPrefix(text, "\ufeff")
-	dup, err := d.places.Select(text)
+	dup, err := d.selection.Select(text)
 	if err != nil {
-		d.values(text, level)
+		d.decodeLines(text, level)
 		return
 	}
-	d.value(text, d.found[d.root], dup, level)
+	d.decodeValue(text, d.found[d.root], dup, level)
 }
 
-// values takes JSON values that stand behind one another, as NDJSON does. A fault ends one line of them: what follows a
-// bad line that begins with an object is taken again from the next line that does.
-func (d *Decoder) values(text string, level int) {
-	for from := 0; !d.record.Full(); {
-		v, next, dup, err := d.places.Next(text, from)
+// decodeLines decodes consecutive JSON values, as in NDJSON. A malformed value ends one line at most: if the bad line
+// begins with an object, decoding resumes at the next line that does.
+func (d *Decoder) decodeLines(text string, level int) {
+	for from := 0; !d.elem.Full(); {
+		v, next, dup, err := d.selection.Next(text, from)
 		if err != nil {
 			start := from + len(text[from:]) - len(strings.TrimLeft(text[from:], " \t\r\n"))
 			end := lineEnd(text, start)
 			reason, detail := reasonOf(err)
-			d.dead(reason, detail, text[start:end])
+			d.deadLetter(reason, detail, text[start:end])
 			if end == len(text) {
 				return
 			}
@@ -240,20 +242,20 @@ func (d *Decoder) values(text string, level int) {
 		}
 		if v.Kind == scan.Absent {
 			if from == 0 {
-				d.dead(ReasonEmpty, "nothing but blanks", text)
+				d.deadLetter(ReasonEmpty, "nothing but blanks", text)
 			}
 			return
 		}
 		from = next
-		d.step(level, "lines")
+		d.noteEnvelope(level, "lines")
 		if d.enter(level, text[v.Start:v.End]) {
-			d.value(text, d.found[d.root], dup, level+1)
+			d.decodeValue(text, d.found[d.root], dup, level+1)
 		}
 	}
 }
 
-// lineEnd returns where a bad value that begins at start ends: before the next line that begins with an object, if the
-// bad one is such a line too; else all the rest is lost.
+// lineEnd returns the end of a malformed value that begins at start. If the value begins a line with an object, its end
+// is before the next such line. Otherwise the rest of the text is lost.
 func lineEnd(text string, start int) int {
 	if start < len(text) && text[start] == '{' && (start == 0 || text[start-1] == '\n') {
 		if i := strings.Index(text[start:], "\n{"); i >= 0 {
@@ -263,92 +265,92 @@ func lineEnd(text string, start int) int {
 	return len(text)
 }
 
-// element takes a value of an already validated text.
-func (d *Decoder) element(src string, v scan.Span, level int) {
-	dup := d.places.SelectAt(src, v)
-	d.value(src, v, dup, level)
+// decodeElement decodes a value inside a text that has been validated.
+func (d *Decoder) decodeElement(src string, v scan.Span, level int) {
+	dup := d.selection.SelectAt(src, v)
+	d.decodeValue(src, v, dup, level)
 }
 
-// value takes a value whose paths were just found.
-func (d *Decoder) value(src string, v scan.Span, dup, level int) {
+// decodeValue decodes a value whose paths have just been selected.
+func (d *Decoder) decodeValue(src string, v scan.Span, dup, level int) {
 	d.depth = level
 	switch v.Kind {
 	case scan.Object:
-		d.object(src, v, dup, level)
+		d.decodeObject(src, v, dup, level)
 	case scan.Array:
-		d.step(level, "array")
-		d.array(src, v, level)
+		d.noteEnvelope(level, "array")
+		d.decodeArray(src, v, level)
 	default:
-		d.dead(ReasonUnknownFormat, "neither an object nor an array", src[v.Start:v.End])
+		d.deadLetter(ReasonUnknownFormat, "neither an object nor an array", src[v.Start:v.End])
 	}
 }
 
-// object takes a record of a format, else an envelope. A record that the configuration names the format of may lack some
-// of the keys that tell it.
-func (d *Decoder) object(src string, v scan.Span, dup, level int) {
-	f, some := d.detector.format(src, d.places)
+// decodeObject decodes a record of a format, or peels an envelope. If the configuration names the format, the record
+// may lack some of the format's keys.
+func (d *Decoder) decodeObject(src string, v scan.Span, dup, level int) {
+	f, partial := d.detector.format(src, d.selection)
 	if f >= 0 && d.explainer != nil {
-		d.explainer.told(f, src)
+		d.explainer.recognised(f, src)
 	}
 	switch {
 	case f >= 0 && d.batches[f]:
-		d.batch(f, src, v, dup)
+		d.decodeBatch(f, src, v, dup)
 	case f >= 0:
-		d.read(f, src, v, dup)
+		d.readElement(f, src, v, dup)
 	case d.peel(src, v, level):
-	case d.detector.fixed && some:
+	case d.detector.fixed && partial:
 		if d.explainer != nil {
-			d.explainer.told(0, src)
+			d.explainer.recognised(0, src)
 		}
-		d.read(0, src, v, dup)
+		d.readElement(0, src, v, dup)
 	default:
 		if d.explainer != nil {
 			d.explainer.unknown(src)
 		}
-		d.dead(ReasonUnknownFormat, "no format has these top-level keys", src[v.Start:v.End])
+		d.deadLetter(ReasonUnknownFormat, "no format has these top-level keys", src[v.Start:v.End])
 	}
 }
 
-// array takes each element of an array.
-func (d *Decoder) array(src string, v scan.Span, level int) {
+// decodeArray decodes each element of an array.
+func (d *Decoder) decodeArray(src string, v scan.Span, level int) {
 	if !d.enter(level, src[v.Start:v.End]) {
 		return
 	}
-	d.record.Index.Each(src, v, func(elem scan.Span) bool {
-		d.element(src, elem, level+1)
-		return !d.record.Full()
+	d.elem.Index.Each(src, v, func(elem scan.Span) bool {
+		d.decodeElement(src, elem, level+1)
+		return !d.elem.Full()
 	})
 }
 
-// enter says that one more envelope may be peeled; if not, body is a dead letter.
+// enter reports whether another envelope may be peeled. If not, body becomes a dead letter.
 func (d *Decoder) enter(level int, body string) bool {
 	if level < MaxEnvelope {
 		return true
 	}
-	d.dead(ReasonDepth, fmt.Sprintf("more than %d envelopes", MaxEnvelope), body)
+	d.deadLetter(ReasonDepth, fmt.Sprintf("more than %d envelopes", MaxEnvelope), body)
 	return false
 }
 
-// read hands an element to the reader of its format.
-func (d *Decoder) read(format int, src string, v scan.Span, dup int) {
+// readElement passes an element to the reader of its format.
+func (d *Decoder) readElement(format int, src string, v scan.Span, dup int) {
 	body := src[v.Start:v.End]
 	if len(body) > MaxElement {
-		d.dead(ReasonSize, fmt.Sprintf("element of %d bytes is larger than %d", len(body), MaxElement), body)
+		d.deadLetter(ReasonSize, fmt.Sprintf("element of %d bytes is larger than %d", len(body), MaxElement), body)
 		return
 	}
-	d.record.Reset(d.index, body, src, d.found)
+	d.elem.Reset(d.index, body, src, d.found)
 	if d.explainer != nil {
-		d.explainer.now.Format = d.names[format]
+		d.explainer.current.Format = d.names[format]
 	}
-	d.readers[format].Read(d.record)
+	d.readers[format].Read(d.elem)
 	if dup > 0 {
 		d.duplicates(src, v)
 	}
-	if reason := d.record.Refusal(); reason != "" {
-		d.dead(reason, refusals(reason), body)
+	if reason := d.elem.Refusal(); reason != "" {
+		d.deadLetter(reason, refusalDetail(reason), body)
 		return
 	}
-	if dataset, silent := d.record.Silent(); silent && d.handler.Skipped != nil {
+	if dataset, silent := d.elem.Silent(); silent && d.handler.Skipped != nil {
 		d.handler.Skipped(dataset)
 	}
 	if d.explainer != nil {
@@ -357,30 +359,50 @@ func (d *Decoder) read(format int, src string, v scan.Span, dup int) {
 	d.index++
 }
 
-// duplicates counts the wanted keys that stand twice in an object.
+// duplicates reports the wanted keys that occur twice in an object.
 func (d *Decoder) duplicates(src string, v scan.Span) {
 	if d.explainer != nil {
-		d.explainer.twice = true
-		defer func() { d.explainer.twice = false }()
+		d.explainer.duplicates = true
+		defer func() { d.explainer.duplicates = false }()
 	}
-	d.paths.Duplicates(src, v, &d.record.Arena, d.record.FaultNamed)
+	d.paths.Duplicates(src, v, &d.elem.Arena, d.elem.FaultNamed)
 }
 
-// refusals says in words why a reader refused an element.
-func refusals(reason string) string {
+// refusalDetail returns a dead letter's detail for an element that its reader refused.
+func refusalDetail(reason string) string {
 	if reason == ReasonNoTime {
 		return "neither the record nor the broker has a time"
 	}
 	return "a field that every event has is empty"
 }
 
-// dead hands over a dead letter and counts it as an element.
-func (d *Decoder) dead(reason, detail, body string) {
-	if d.record.Take() && d.handler.Dead != nil {
+// deadLetter hands over a dead letter and counts it as an element.
+func (d *Decoder) deadLetter(reason, detail, body string) {
+	if d.elem.Take() && d.handler.Dead != nil {
 		d.handler.Dead(Dead{Index: d.index, Reason: reason, Detail: detail, Body: body})
 	}
 	if d.explainer != nil {
 		d.explainer.done(d.index, reason)
 	}
 	d.index++
+}
+
+// decodeBatch passes each element of a batch to the batch's reader. The elements count as records of their own: in
+// size, in identity, and in the values at the paths.
+func (d *Decoder) decodeBatch(format int, src string, v scan.Span, dup int) {
+	d.elem.Reset(d.index, src[v.Start:v.End], src, d.found)
+	d.batched = format
+	d.noteEnvelope(d.depth, d.names[format])
+	d.depth++
+	d.readers[format].(formats.Batch).Split(d.elem, d.splitFn)
+	if dup > 0 {
+		d.duplicates(src, v)
+	}
+}
+
+// decodeSplit reads one element of the current batch. It returns false if the record may yield no more events.
+func (d *Decoder) decodeSplit(element formats.Node) bool {
+	dup := d.selection.SelectAt(element.Src, element.Span)
+	d.readElement(d.batched, element.Src, element.Span, dup)
+	return !d.elem.Full()
 }

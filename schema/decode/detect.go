@@ -11,7 +11,7 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// all returns every format. Of two formats that a record would fit equally well the first is taken.
+// all returns the built-in formats. If a record fits two of them equally well, the earlier one is taken.
 func all() []formats.Format {
 	return []formats.Format{
 		formats.Aidr(),
@@ -40,8 +40,8 @@ func all() []formats.Format {
 	}
 }
 
-// withMaps returns every format, those that maps describe behind the others: what is built in is taken first where a
-// record would fit equally well. A map can not take the name of one that is built in.
+// withMaps returns the built-in formats and after them those of the maps, so that a built-in format is taken if a
+// record fits both equally well. A map cannot take the name of a built-in format.
 func withMaps(maps []*Map) []formats.Format {
 	list := all()
 	for _, m := range maps {
@@ -52,7 +52,7 @@ func withMaps(maps []*Map) []formats.Format {
 	return list
 }
 
-// Formats returns the names of all formats and the datasets that each can give, sorted.
+// Formats returns all formats with the datasets that they can give, sorted by name.
 func Formats(maps ...*Map) []FormatInfo {
 	var infos []FormatInfo
 	for _, f := range withMaps(maps) {
@@ -62,8 +62,8 @@ func Formats(maps ...*Map) []FormatInfo {
 	return infos
 }
 
-// Find returns the format that a name in a configuration means: its own, a shorter one, or the dataset's. It is false
-// for auto, which is all of them, and for what is no format.
+// Find returns the format for a name in a configuration, which is the format's name, an alias or a dataset. It returns
+// false for Auto, which means all formats, and for an unknown name.
 func Find(name string, maps ...*Map) (FormatInfo, bool) {
 	chosen, err := choose(name, maps)
 	if err != nil || len(chosen) != 1 {
@@ -72,8 +72,8 @@ func Find(name string, maps ...*Map) (FormatInfo, bool) {
 	return infoOf(chosen[0]), true
 }
 
-// Reads returns the paths from the top of a record at which a format's reader looks, nil where there is no such format.
-// What it finds further inside, in lists and in JSON inside strings, is not among them.
+// Reads returns the paths, from the top of a record, that a format's reader looks at, or nil for an unknown format.
+// Paths inside lists and inside JSON in strings are not included.
 func Reads(name string, maps ...*Map) [][]string {
 	chosen, err := choose(name, maps)
 	if err != nil || len(chosen) != 1 {
@@ -84,12 +84,12 @@ func Reads(name string, maps ...*Map) [][]string {
 	return p.All()
 }
 
-// FormatInfo is one of them.
+// FormatInfo describes a format.
 type FormatInfo struct {
 	Name     string
 	Aliases  []string // other names for it
-	Datasets []string // nil for the format aidr, whose records name theirs
-	Keys     string   // the top-level keys that tell it, for people
+	Datasets []string // nil for the format aidr, whose records name their dataset
+	Keys     string   // the top-level keys by which it is recognised, for display
 }
 
 func infoOf(f formats.Format) FormatInfo {
@@ -100,58 +100,59 @@ func infoOf(f formats.Format) FormatInfo {
 	return FormatInfo{Name: f.Name, Aliases: f.Aliases, Datasets: f.Datasets, Keys: strings.Join(keys, " | ")}
 }
 
-// detector tells a record's format by its top-level keys: those that are there against the sets that formats require.
+// detector recognises a record's format by its top-level keys: it compares them with the key sets of all formats.
 type detector struct {
-	tells []tell
-	fixed bool // one format, which the configuration names
+	sets  []keySet
+	fixed bool // the configuration names the one format
 
-	// Of each tell the key that the fewest have, at its place: 0 for none, else 1 + the index in anchored of the tells.
+	// anchors and anchored index the key sets, each by its rarest key: anchors holds for that key's place
+	// 1 + an index in anchored, which lists the key sets. 0 means that no key set has the place as its rarest key.
 	anchors  []uint16
 	anchored [][]int
 }
 
-// tell is one set of required keys.
-type tell struct {
-	keys   []int // their places
-	format int
-	where  int // place that has to hold text, -1 for none
-	text   string
+// keySet is one set of required keys.
+type keySet struct {
+	keys      []int // their places
+	format    int
+	textPlace int // place that must hold text, or -1
+	text      string
 
-	names []string // of the keys, for people
-	path  []string // of where
+	names []string // of the keys, for display
+	path  []string // of textPlace
 }
 
 func newDetector(list []formats.Format, p *formats.Paths, fixed bool) detector {
 	d := detector{fixed: fixed}
 	for i, f := range list {
 		for _, t := range f.Tells {
-			made := tell{format: i, where: -1, text: t.Text, names: t.Keys, path: t.Path}
+			set := keySet{format: i, textPlace: -1, text: t.Text, names: t.Keys, path: t.Path}
 			for _, key := range t.Keys {
-				made.keys = append(made.keys, p.Add(key))
+				set.keys = append(set.keys, p.Add(key))
 			}
 			if t.Path != nil {
-				made.where = p.Add(t.Path...)
+				set.textPlace = p.Add(t.Path...)
 			}
-			d.tells = append(d.tells, made)
+			d.sets = append(d.sets, set)
 		}
 	}
-	// The most keys first; the sort is stable, so that the order of the formats decides between equals.
-	slices.SortStableFunc(d.tells, func(a, b tell) int { return len(b.keys) - len(a.keys) })
+	// The largest sets first. The sort is stable, so between equals the order of the formats decides.
+	slices.SortStableFunc(d.sets, func(a, b keySet) int { return len(b.keys) - len(a.keys) })
 	d.anchor(p)
 	return d
 }
 
-// anchor finds under which of its keys each tell is looked for, so that a record is held against few of them.
+// anchor indexes each key set by its rarest key, so that a record is compared with few sets.
 func (d *detector) anchor(p *formats.Paths) {
 	d.anchors = make([]uint16, p.Trie().Len())
-	having := make([]int, p.Trie().Len()) // how many tells have the key at a place
-	for i := range d.tells {
-		for _, place := range d.tells[i].keys {
-			having[place]++
+	uses := make([]int, p.Trie().Len()) // number of key sets that have the key at a place
+	for i := range d.sets {
+		for _, place := range d.sets[i].keys {
+			uses[place]++
 		}
 	}
-	for i := range d.tells {
-		rarest := slices.MinFunc(d.tells[i].keys, func(a, b int) int { return having[a] - having[b] })
+	for i := range d.sets {
+		rarest := slices.MinFunc(d.sets[i].keys, func(a, b int) int { return uses[a] - uses[b] })
 		if d.anchors[rarest] == 0 {
 			d.anchored = append(d.anchored, nil)
 			d.anchors[rarest] = uint16(len(d.anchored))
@@ -161,59 +162,59 @@ func (d *detector) anchor(p *formats.Paths) {
 	}
 }
 
-// first returns the index of the first tell that fits, -1 where none does.
-func (d *detector) first(src string, places *scan.Found) int {
-	filled, all := places.Filled()
+// first returns the index of the first key set that fits, or -1.
+func (d *detector) first(src string, selection *scan.Found) int {
+	filled, all := selection.Filled()
 	if !all {
-		return slices.IndexFunc(d.tells, func(t tell) bool { return t.fits(src, places.Spans) })
+		return slices.IndexFunc(d.sets, func(k keySet) bool { return k.fits(src, selection.Spans) })
 	}
-	best := len(d.tells)
+	best := len(d.sets)
 	for _, place := range filled {
 		if place >= len(d.anchors) || d.anchors[place] == 0 {
 			continue
 		}
 		for _, i := range d.anchored[d.anchors[place]-1] {
-			if i < best && d.tells[i].fits(src, places.Spans) {
+			if i < best && d.sets[i].fits(src, selection.Spans) {
 				best = i
 			}
 		}
 	}
-	if best == len(d.tells) {
+	if best == len(d.sets) {
 		return -1
 	}
 	return best
 }
 
-// format returns the index of the format of the object whose top-level values stand in found, -1 where none fits; some
-// says that at least one key of a format is there, which is asked only where the configuration names it.
-func (d *detector) format(src string, found *scan.Found) (format int, some bool) {
+// format returns the index of the format that fits the object whose values are selected in found, or -1. partial
+// reports whether at least one key of a format is present. It is computed only if the configuration names the format.
+func (d *detector) format(src string, found *scan.Found) (format int, partial bool) {
 	if i := d.first(src, found); i >= 0 {
-		return d.tells[i].format, true
+		return d.sets[i].format, true
 	}
 	if d.fixed {
-		for i := range d.tells {
-			some = some || d.tells[i].some(found.Spans)
+		for i := range d.sets {
+			partial = partial || d.sets[i].hasAny(found.Spans)
 		}
 	}
-	return -1, some
+	return -1, partial
 }
 
-// fits says that all keys are there.
-func (t *tell) fits(src string, found []scan.Span) bool {
-	for _, place := range t.keys {
+// fits reports whether all keys are present, and the required text if there is one.
+func (k *keySet) fits(src string, found []scan.Span) bool {
+	for _, place := range k.keys {
 		if found[place].Kind == scan.Absent {
 			return false
 		}
 	}
-	return t.where < 0 || holds(src, found[t.where], t.text)
+	return k.textPlace < 0 || isText(src, found[k.textPlace], k.text)
 }
 
-// some says that one key is there.
-func (t *tell) some(found []scan.Span) bool {
-	return slices.ContainsFunc(t.keys, func(place int) bool { return found[place].Kind != scan.Absent })
+// hasAny reports whether at least one of the keys is present.
+func (k *keySet) hasAny(found []scan.Span) bool {
+	return slices.ContainsFunc(k.keys, func(place int) bool { return found[place].Kind != scan.Absent })
 }
 
-// holds says that a value is the text.
-func holds(src string, v scan.Span, text string) bool {
+// isText reports whether a value is the given text.
+func isText(src string, v scan.Span, text string) bool {
 	return v.Kind == scan.String && !v.Escaped() && src[v.Start+1:v.End-1] == text
 }

@@ -10,13 +10,13 @@ import (
 	. "github.com/aidr-engine/aidr/schema/decode"
 )
 
-// A key that stands twice in one object counts as its last value, as with encoding/json: a record with duplicates gives
-// what the record gives that encoding/json made of it.
+// If a key occurs twice in an object, its last value counts, as in encoding/json: a record with duplicates gives the
+// same as after encoding/json has decoded and encoded it.
 func TestDuplicateKeysCountAsInEncodingJSON(t *testing.T) {
 	r := allRecords(t)
 	for _, name := range r.detector.Names {
 		checks := 0
-		for _, host := range r.some(name, 2) {
+		for _, host := range r.longest(name, 2) {
 			values, members := walk(host)
 			clean, ok := viaEncodingJSON(t, host)
 			if !ok || !reflect.DeepEqual(canonical(r.detector.All(t, host, Meta{Time: 1})), canonical(r.detector.All(t, clean, Meta{Time: 1}))) {
@@ -26,7 +26,7 @@ func TestDuplicateKeysCountAsInEncodingJSON(t *testing.T) {
 			for i, key := range keysOf(values) {
 				for j, at := range members {
 					if at.outer != nil {
-						continue // strings are not written again by encoding/json
+						continue // encoding/json does not rewrite JSON inside strings
 					}
 					spelled := key
 					if (i+j)%2 == 1 {
@@ -49,7 +49,7 @@ func TestDuplicateKeysCountAsInEncodingJSON(t *testing.T) {
 	}
 }
 
-// keysOf returns the keys of the values, each once, that need no escape.
+// keysOf returns the distinct keys of the values that need no escape.
 func keysOf(values []position) (keys []string) {
 	seen := map[string]bool{}
 	for _, at := range values {
@@ -65,7 +65,7 @@ func keysOf(values []position) (keys []string) {
 
 func hex(c byte) string { return string("0123456789abcdef"[c>>4]) + string("0123456789abcdef"[c&15]) }
 
-// viaEncodingJSON writes a record as encoding/json understands it.
+// viaEncodingJSON decodes a record with encoding/json and encodes it again.
 func viaEncodingJSON(t *testing.T, record string) (string, bool) {
 	t.Helper()
 	d := json.NewDecoder(strings.NewReader(record))
@@ -81,7 +81,8 @@ func viaEncodingJSON(t *testing.T, record string) (string, bool) {
 	return string(text), true
 }
 
-// canonical is what a record gave without what tells how it was written: hashes of its text.
+// canonical returns the events of a record without the fields that depend on its spelling, which are hashes of its
+// text.
 func canonical(res Result) []map[string]any {
 	var events []map[string]any
 	for _, e := range res.Events {

@@ -10,36 +10,37 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// Explanation says how one element of a record was read, or why it was not. It is for people, and costs allocations.
+// Explanation describes how one element of a record was read, or why it was not. It is for display, and costs
+// allocations.
 type Explanation struct {
-	Index     int      // which element of the record
-	Envelopes []string // what stood around it, from the outside in
-	Format    string   // "" where none was told
+	Index     int      // of the element in its record
+	Envelopes []string // the names of the envelopes around it, from the outside in
+	Format    string   // "" if it was not recognised
 	Named     bool     // the configuration names the format
-	Keys      []string // the top-level keys that told it
-	Where     string   // the text that told it too, as path = "text"
+	Keys      []string // the top-level keys by which the format was recognised
+	Where     string   // the text that the format also required, as path = "text"
 	Events    int
 	Agent     Naming   // of its first event
-	Ignored   []string // paths of the element's values at which nobody looks, 100 at most
-	Faults    []string // fields whose value was of an impossible type, and what else was counted
-	Twice     []string // keys that stood twice: the last value counts
+	Ignored   []string // paths of the element's values that are not read, 100 at most
+	Faults    []string // fields whose value had an impossible type, and other field errors
+	Twice     []string // keys that occurred twice; the last value counts
 	Dead      string   // the reason of its dead letter
-	Near      string   // of an unknown format: the format that most of its keys are there of, and what it lacks
+	Near      string   // for an unknown format: the format with the largest share of its keys present, and the keys that are missing
 }
 
-// Naming says what named an agent.
+// Naming describes how an agent was named.
 type Naming struct {
 	UID    string // ai_agent.uid
-	Source string // ai_agent.uid_source: the raw field
-	Record string // ai_agent.uid as the record alone gives it, where an override or an alias made another of it
+	Source string // ai_agent.uid_source, the raw field
+	Record string // ai_agent.uid as the record alone gives it, if an override or an alias replaced it
 	Rung   string // "override", "record", "address" or "none"
 }
 
-// namingOf returns what named the event's agent; record is the uid that its reader gave it.
-func namingOf(e *schema.Event, record string) Naming {
+// namingOf returns the naming of the event's agent. recordUID is the uid that the reader set.
+func namingOf(e *schema.Event, recordUID string) Naming {
 	n := Naming{UID: e.Text(schema.AIAgentUID), Source: e.Text(schema.AIAgentUIDSource), Rung: "record"}
-	if record != n.UID {
-		n.Record = record
+	if recordUID != n.UID {
+		n.Record = recordUID
 	}
 	switch {
 	case n.UID == "":
@@ -52,28 +53,28 @@ func namingOf(e *schema.Event, record string) Naming {
 	return n
 }
 
-// explainer gathers what Handler.Explain is told. It stands between the record and the handler.
+// explainer collects the explanation of the current element. It sits between the reader and the Handler.
 type explainer struct {
-	d     *Decoder
-	now   Explanation
-	to    func(*Explanation)
-	emit  func(*schema.Event)
-	fault func(dataset, name string)
-	twice bool // what is counted now are keys that stand twice
+	d          *Decoder
+	current    Explanation
+	report     func(*Explanation)
+	emit       func(*schema.Event)
+	fault      func(dataset, name string)
+	duplicates bool // the faults reported now are keys that occur twice
 }
 
-// explain puts an explainer between the record and its handler.
+// explain returns an explainer that passes everything on to h and emit.
 func (d *Decoder) explain(h *Handler, emit func(*schema.Event)) *explainer {
-	return &explainer{d: d, to: h.Explain, emit: emit, fault: h.FieldError}
+	return &explainer{d: d, report: h.Explain, emit: emit, fault: h.FieldError}
 }
 
 func (x *explainer) event(e *schema.Event) {
-	record := e.Text(schema.AIAgentUID)
-	x.now.Events++
-	if x.now.Events == 1 {
-		x.now.Agent = namingOf(e, record)
+	recordUID := e.Text(schema.AIAgentUID)
+	x.current.Events++
+	if x.current.Events == 1 {
+		x.current.Agent = namingOf(e, recordUID)
 		if x.d.finisher != nil {
-			x.now.Agent = x.d.finisher.naming(e)
+			x.current.Agent = x.d.finisher.naming(e)
 		}
 	}
 	if x.emit != nil {
@@ -81,10 +82,10 @@ func (x *explainer) event(e *schema.Event) {
 	}
 }
 
-// naming is namingOf an event that is not finished yet.
+// naming is like namingOf, for an event that has yet to be finished. It leaves the event unchanged.
 func (f *finisher) naming(e *schema.Event) Naming {
 	uid, source := e.Value(schema.AIAgentUID), e.Value(schema.AIAgentUIDSource)
-	_ = f.identify(e) // it is counted when the event is finished
+	_ = f.identify(e) // an error is reported when the event is finished
 	n := namingOf(e, uid.Text)
 	e.Set(schema.AIAgentUID, uid)
 	e.Set(schema.AIAgentUIDSource, source)
@@ -92,69 +93,148 @@ func (f *finisher) naming(e *schema.Event) Naming {
 }
 
 func (x *explainer) fieldError(dataset, name string) {
-	if x.twice {
-		x.now.Twice = append(x.now.Twice, strings.Clone(name))
+	if x.duplicates {
+		x.current.Twice = append(x.current.Twice, strings.Clone(name))
 	} else {
-		x.now.Faults = append(x.now.Faults, strings.Clone(name))
+		x.current.Faults = append(x.current.Faults, strings.Clone(name))
 	}
 	if x.fault != nil {
 		x.fault(dataset, name)
 	}
 }
 
-// told notes the format of an element, and what told it.
-func (x *explainer) told(format int, src string) {
+// recognised records the format of an element and the keys by which it was recognised.
+func (x *explainer) recognised(format int, src string) {
 	d := x.d
-	x.now.Format, x.now.Named, x.now.Ignored = d.names[format], d.detector.fixed, x.ignored(format, src)
-	for i := range d.detector.tells {
-		t := &d.detector.tells[i]
-		if t.format != format || !t.fits(src, d.found) {
+	x.current.Format, x.current.Named, x.current.Ignored = d.names[format], d.detector.fixed, x.ignored(format, src)
+	for i := range d.detector.sets {
+		k := &d.detector.sets[i]
+		if k.format != format || !k.fits(src, d.found) {
 			continue
 		}
-		x.now.Keys = t.names
-		if t.where >= 0 {
-			x.now.Where = fmt.Sprintf("%s = %q", strings.Join(t.path, "."), t.text)
+		x.current.Keys = k.names
+		if k.textPlace >= 0 {
+			x.current.Where = fmt.Sprintf("%s = %q", strings.Join(k.path, "."), k.text)
 		}
 		return
 	}
 }
 
-// unknown notes the format of which an element has the largest share of keys.
+// unknown records the format whose keys the element has the largest share of.
 func (x *explainer) unknown(src string) {
 	best := 0.0
-	for i := range x.d.detector.tells {
-		t := &x.d.detector.tells[i]
+	for i := range x.d.detector.sets {
+		k := &x.d.detector.sets[i]
 		var has, lacks []string
-		for k, place := range t.keys {
+		for n, place := range k.keys {
 			if x.d.found[place].Kind == scan.Absent {
-				lacks = append(lacks, t.names[k])
+				lacks = append(lacks, k.names[n])
 			} else {
-				has = append(has, t.names[k])
+				has = append(has, k.names[n])
 			}
 		}
-		share := float64(len(has)) / float64(len(t.names))
+		share := float64(len(has)) / float64(len(k.names))
 		if share <= best {
 			continue
 		}
 		best = share
-		x.now.Near = fmt.Sprintf("%s: it has %s, and lacks %s", x.d.names[t.format], strings.Join(has, ", "), strings.Join(lacks, ", "))
+		x.current.Near = fmt.Sprintf("%s: it has %s, and lacks %s", x.d.names[k.format], strings.Join(has, ", "), strings.Join(lacks, ", "))
 		if len(lacks) == 0 {
-			x.now.Near = fmt.Sprintf("%s: it has %s, but %s is not %q", x.d.names[t.format], strings.Join(has, ", "), strings.Join(t.path, "."), t.text)
+			x.current.Near = fmt.Sprintf("%s: it has %s, but %s is not %q", x.d.names[k.format], strings.Join(has, ", "),
+				strings.Join(k.path, "."), k.text)
 		}
 	}
 }
 
-// done hands an explanation over.
+// done reports the explanation of the current element and starts the next one.
 func (x *explainer) done(index int, dead string) {
-	x.now.Index, x.now.Dead = index, dead
-	x.now.Envelopes = slices.Clone(x.d.trail[:min(x.d.depth, len(x.d.trail))])
-	x.to(&x.now)
-	x.now = Explanation{}
+	x.current.Index, x.current.Dead = index, dead
+	x.current.Envelopes = slices.Clone(x.d.trail[:min(x.d.depth, len(x.d.trail))])
+	x.report(&x.current)
+	x.current = Explanation{}
 }
 
-// step notes the name of the envelope that is peeled at a level.
-func (d *Decoder) step(level int, name string) {
+// noteEnvelope records the name of the envelope that is peeled at a level.
+func (d *Decoder) noteEnvelope(level int, name string) {
 	if level < len(d.trail) {
 		d.trail[level] = name
 	}
+}
+
+// reading is a tree of the paths that are read, by key. The value at the end of a path is read with everything inside
+// it.
+type reading struct {
+	end   bool
+	below map[string]*reading
+}
+
+// add adds a path.
+func (r *reading) add(path ...string) {
+	for _, key := range path {
+		if r.below == nil {
+			r.below = map[string]*reading{}
+		}
+		next := r.below[key]
+		if next == nil {
+			next = &reading{}
+			r.below[key] = next
+		}
+		r = next
+	}
+	r.end = true
+}
+
+// readingOf returns the paths that a format's reader, its detection and the rules read.
+func (d *Decoder) readingOf(format int) *reading {
+	r := &reading{}
+	var p formats.Paths
+	d.chosen[format].Open(&p)
+	for _, path := range p.All() {
+		r.add(path...)
+	}
+	for _, t := range d.chosen[format].Tells {
+		for _, key := range t.Keys {
+			r.add(key)
+		}
+	}
+	for _, path := range d.raws {
+		r.add(path...)
+	}
+	return r
+}
+
+// maxIgnored is the number of ignored paths reported per element. They are for people to read.
+const maxIgnored = 100
+
+// ignored returns the paths of the values in an element that are not read. An object of which nothing is read counts as
+// one value.
+func (x *explainer) ignored(format int, src string) (paths []string) {
+	if x.d.readings == nil {
+		x.d.readings = map[int]*reading{}
+	}
+	r := x.d.readings[format]
+	if r == nil {
+		r = x.d.readingOf(format)
+		x.d.readings[format] = r
+	}
+	v, err := scan.Valid(src)
+	if err != nil {
+		return nil
+	}
+	var arena scan.Arena
+	var walk func(v scan.Span, r *reading, at string)
+	walk = func(v scan.Span, r *reading, at string) {
+		scan.Members(src, v, &arena, func(key string, member scan.Span) bool {
+			next := r.below[key]
+			switch {
+			case next == nil:
+				paths = append(paths, strings.Clone(at+key))
+			case !next.end && member.Kind == scan.Object:
+				walk(member, next, strings.Clone(at+key)+".")
+			}
+			return len(paths) < maxIgnored
+		})
+	}
+	walk(v, r, "")
+	return paths
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// explain decodes a record and returns what is said of its elements, and the events.
-func explain(t testing.TB, o Options, record string) (said []Explanation, events int) {
+// explain decodes a record and returns the explanations of its elements and the number of events.
+func explain(t testing.TB, o Options, record string) (got []Explanation, events int) {
 	t.Helper()
 	d, err := New(o)
 	if err != nil {
@@ -20,9 +20,9 @@ func explain(t testing.TB, o Options, record string) (said []Explanation, events
 	}
 	d.Decode(record, Meta{}, &Handler{
 		Event:   func(*schema.Event) { events++ },
-		Explain: func(x *Explanation) { said = append(said, *x) },
+		Explain: func(x *Explanation) { got = append(got, *x) },
 	})
-	return said, events
+	return got, events
 }
 
 func zipped(t testing.TB, text string) string {
@@ -38,27 +38,28 @@ func zipped(t testing.TB, text string) string {
 	return b.String()
 }
 
-const trailElement = `{"eventVersion":"1.11","userIdentity":{"type":"AssumedRole","sessionContext":{"sessionIssuer":{"type":"Role","arn":"arn:aws:iam::1:role/bot"}}},` +
+const trailElement = `{"eventVersion":"1.11","userIdentity":{"type":"AssumedRole","sessionContext":{"sessionIssuer":{"type":"Role",` +
+	`"arn":"arn:aws:iam::1:role/bot"}}},` +
 	`"eventTime":"2026-01-01T10:00:30Z","eventSource":"s3.amazonaws.com","eventName":"GetObject","eventID":"e-1"}`
 
 func TestExplain(t *testing.T) {
-	said, _ := explain(t, Options{Wanted: everything()}, kongRecord)
-	if len(said) != 1 || said[0].Format != "kong_http_log" || said[0].Dead != "" || said[0].Events != 1 || said[0].Named || len(said[0].Envelopes) != 0 {
-		t.Fatalf("got %+v", said)
+	got, _ := explain(t, Options{Wanted: everything()}, kongRecord)
+	if len(got) != 1 || got[0].Format != "kong_http_log" || got[0].Dead != "" || got[0].Events != 1 || got[0].Named || len(got[0].Envelopes) != 0 {
+		t.Fatalf("got %+v", got)
 	}
-	if want := []string{"started_at", "latencies", "request"}; !reflect.DeepEqual(said[0].Keys, want) {
-		t.Errorf("keys: got %q, want %q", said[0].Keys, want)
+	if want := []string{"started_at", "latencies", "request"}; !reflect.DeepEqual(got[0].Keys, want) {
+		t.Errorf("keys: got %q, want %q", got[0].Keys, want)
 	}
-	if want := (Naming{UID: "c-1", Source: "consumer.id", Rung: "record"}); said[0].Agent != want {
-		t.Errorf("got %+v, want %+v", said[0].Agent, want)
+	if want := (Naming{UID: "c-1", Source: "consumer.id", Rung: "record"}); got[0].Agent != want {
+		t.Errorf("got %+v, want %+v", got[0].Agent, want)
 	}
 
-	// envelopes, from the outside in
+	// The envelopes are listed from the outside in.
 	f := func(record string, want ...string) {
 		t.Helper()
-		said, events := explain(t, Options{Wanted: everything()}, record)
-		if len(said) != 1 || events != 1 || !reflect.DeepEqual(said[0].Envelopes, want) {
-			t.Errorf("got %d events and %+v, want the envelopes %q", events, said, want)
+		got, events := explain(t, Options{Wanted: everything()}, record)
+		if len(got) != 1 || events != 1 || !reflect.DeepEqual(got[0].Envelopes, want) {
+			t.Errorf("got %d events and %+v, want the envelopes %q", events, got, want)
 		}
 	}
 	quoted, err := json.Marshal(trailElement)
@@ -74,16 +75,18 @@ func TestExplain(t *testing.T) {
 	f("\x00\x00\x00\x00\x07"+trailElement, "schema registry frame")
 }
 
-// What nobody looks at is said: by its own path, or by that of the object around it; what a rule reads is looked at.
+// Values that are not read are listed by path, or by the path of the object around them. Values that a rule reads are
+// not listed.
 func TestExplainIgnored(t *testing.T) {
 	record := strings.Replace(trailElement, `"eventID":"e-1"`,
-		`"eventID":"e-1","tls\u0044etails":{"a":{"b":1}},"additionalEventData":{"bytesTransferredOut":1,"other":[1,{"x":2}],"mine":{"a":1,"b":2}},"arn\u0022":0`, 1)
+		`"eventID":"e-1","tls\u0044etails":{"a":{"b":1}},"additionalEventData":{"bytesTransferredOut":1,"other":[1,{"x":2}],`+
+			`"mine":{"a":1,"b":2}},"arn\u0022":0`, 1)
 	o := Options{Wanted: everything()}
 	f := func(want ...string) {
 		t.Helper()
-		said, events := explain(t, o, record)
-		if len(said) != 1 || events != 1 || !reflect.DeepEqual(said[0].Ignored, want) {
-			t.Errorf("got %d events and %+v, want ignored %q", events, said, want)
+		got, events := explain(t, o, record)
+		if len(got) != 1 || events != 1 || !reflect.DeepEqual(got[0].Ignored, want) {
+			t.Errorf("got %d events and %+v, want ignored %q", events, got, want)
 		}
 	}
 	f(`tlsDetails.a`, `additionalEventData.other`, `additionalEventData.mine`, `arn"`)
@@ -91,27 +94,28 @@ func TestExplainIgnored(t *testing.T) {
 	f(`additionalEventData.other`, `additionalEventData.mine.b`, `arn"`)
 
 	o, record = Options{Wanted: everything()}, strings.Replace(trailElement, `{`, `{`+strings.Repeat(`"x":0,`, 2*maxIgnored), 1)
-	if said, _ := explain(t, o, record); len(said) != 1 || len(said[0].Ignored) != maxIgnored {
-		t.Errorf("got %+v, want %d ignored paths", said, maxIgnored)
+	if got, _ := explain(t, o, record); len(got) != 1 || len(got[0].Ignored) != maxIgnored {
+		t.Errorf("got %+v, want %d ignored paths", got, maxIgnored)
 	}
 }
 
-// What was counted is said: impossible types, keys that stand twice; and of records that no format takes, which is near.
+// Field errors, duplicate keys and, for an unknown format, the nearest format are reported.
 func TestExplainFaults(t *testing.T) {
 	bad := strings.Replace(kongRecord, `"request":1`, `"request":"soon"`, 1)
 	bad = strings.Replace(bad, `"client_ip":`, `"client_ip":"192.0.2.1","client_ip":`, 1)
-	said, _ := explain(t, Options{Wanted: everything()}, bad)
-	if len(said) != 1 || !reflect.DeepEqual(said[0].Faults, []string{"event.duration"}) || !reflect.DeepEqual(said[0].Twice, []string{"client_ip"}) {
-		t.Errorf("got %+v", said)
+	got, _ := explain(t, Options{Wanted: everything()}, bad)
+	if len(got) != 1 || !reflect.DeepEqual(got[0].Faults, []string{"event.duration"}) || !reflect.DeepEqual(got[0].Twice, []string{"client_ip"}) {
+		t.Errorf("got %+v", got)
 	}
 
-	said, events := explain(t, Options{Wanted: everything()}, `{"eventVersion":"1","eventSource":"s3","x":1}`)
-	if events != 0 || len(said) != 1 || said[0].Dead != ReasonUnknownFormat || said[0].Format != "" || !strings.HasSuffix(said[0].Near, "and lacks userIdentity") {
-		t.Errorf("got %+v", said)
+	got, events := explain(t, Options{Wanted: everything()}, `{"eventVersion":"1","eventSource":"s3","x":1}`)
+	if events != 0 || len(got) != 1 || got[0].Dead != ReasonUnknownFormat || got[0].Format != "" || !strings.HasSuffix(got[0].Near,
+		"and lacks userIdentity") {
+		t.Errorf("got %+v", got)
 	}
-	said, _ = explain(t, Options{Wanted: everything()}, `{"a":`)
-	if len(said) != 1 || said[0].Dead != ReasonMalformed {
-		t.Errorf("got %+v", said)
+	got, _ = explain(t, Options{Wanted: everything()}, `{"a":`)
+	if len(got) != 1 || got[0].Dead != ReasonMalformed {
+		t.Errorf("got %+v", got)
 	}
 }
 
@@ -123,30 +127,31 @@ func TestExplainNaming(t *testing.T) {
 	}
 	f := func(record string, want Naming) {
 		t.Helper()
-		said, _ := explain(t, o, record)
-		if len(said) != 1 || said[0].Agent != want {
-			t.Errorf("got %+v, want %+v", said, want)
+		got, _ := explain(t, o, record)
+		if len(got) != 1 || got[0].Agent != want {
+			t.Errorf("got %+v, want %+v", got, want)
 		}
 	}
 	f(kongRecord, Naming{UID: "agent-7", Source: "consumer.id", Record: "c-1", Rung: "record"})
 	f(trailElement, Naming{UID: "agent-8", Source: OverrideRung, Record: "arn:aws:iam::1:role/bot", Rung: "override"})
 }
 
-// Explaining changes nothing of what a record gives.
+// Explaining does not change the result.
 func TestExplainChangesNothing(t *testing.T) {
 	for _, f := range readFixtures(t, "../../testdata/fixtures/adversarial.jsonl") {
 		record := f.record(t)
 		plain := decodeAll(t, Options{Wanted: everything()}, record, Meta{})
-		said, events := explain(t, Options{Wanted: everything()}, record)
+		got, events := explain(t, Options{Wanted: everything()}, record)
 		total, dead := 0, 0
-		for _, x := range said {
+		for _, x := range got {
 			total += x.Events
 			if x.Dead != "" {
 				dead++
 			}
 		}
 		if events != len(plain.events) || total != events || dead != len(plain.dead) {
-			t.Errorf("%s: got %d events and %d dead letters, %d explained, want %d and %d", f.Name, events, dead, total, len(plain.events), len(plain.dead))
+			t.Errorf("%s: got %d events and %d dead letters, %d explained, want %d and %d", f.Name, events, dead, total,
+				len(plain.events), len(plain.dead))
 		}
 	}
 }

@@ -8,15 +8,15 @@ import (
 )
 
 // The tests over all formats and the shipped field maps are in package decode_test, because maps are read by a package
-// that imports this one. This is what they need to see.
+// that imports this one. This file exports to them the internals that they need.
 
-// Detector names the formats of records.
+// Detector returns the format names of records.
 type Detector struct {
 	*Decoder
-	Names []string // of all formats, in order of the list
+	Names []string // of all formats, in the order of the list
 }
 
-// NewDetector returns the detector of auto with these maps.
+// NewDetector returns a detector of all formats and these maps.
 func NewDetector(t testing.TB, maps []*Map) *Detector {
 	d, err := New(Options{Format: Auto, Wanted: everything(), Maps: maps})
 	if err != nil {
@@ -29,12 +29,13 @@ func NewDetector(t testing.TB, maps []*Map) *Detector {
 	return detector
 }
 
-// Of returns the name of the format whose keys the record has at its top, "" for none and for what is no object.
+// Of returns the name of the format whose keys the record has at its top, or "" if no format
+// fits or the record is not an object.
 func (d *Detector) Of(record string) string {
-	if _, err := d.places.Select(record); err != nil {
+	if _, err := d.selection.Select(record); err != nil {
 		return ""
 	}
-	if f, _ := d.detector.format(record, d.places); f >= 0 {
+	if f, _ := d.detector.format(record, d.selection); f >= 0 {
 		return d.Names[f]
 	}
 	return ""
@@ -62,7 +63,7 @@ func ReadCases(t testing.TB, file string) ([]string, map[string]*DecodeCase) {
 
 func CompareFixture(t *testing.T, f *Fixture, got []map[string]any) { compareFixture(t, f, got) }
 
-// Result is what one record gave.
+// Result is the result of decoding one record.
 type Result struct {
 	Lines  []string
 	Events []map[string]any
@@ -76,7 +77,7 @@ func (d *Decoder) All(t testing.TB, raw string, m Meta) Result {
 	return Result{r.lines, r.events, r.dead, r.faults}
 }
 
-// TellsOf returns what tells a format.
+// TellsOf returns the key sets of a format.
 func TellsOf(t testing.TB, name string) []formats.Tell {
 	for _, f := range all() {
 		if f.Name == name {

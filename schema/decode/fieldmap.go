@@ -8,63 +8,67 @@ import (
 	"github.com/aidr-engine/aidr/schema/formats"
 )
 
-// Map is a field map: a log format that a few lines describe, one event a record. It is immutable once made, and shared
-// by workers. Who reads it from a file has checked it.
+// Map is a field map: a log format that is described by a few lines and gives one event per record. It is immutable
+// once made, and shared by workers. Its fields must be valid; a map read from a file is checked there.
 type Map struct {
 	Name    string // as in a source's configuration
 	Dataset string
 	Class   string // event.class
 	Keys    [][]string
-	Absent  []string // texts that mean that there is nothing, beside ""
+	Absent  []string // texts that mean that a value is absent, in addition to ""
 
-	Fields   []MapField // each field once
+	Fields   []MapField // each field at most once
 	Identity []MapSource
-	Chat     *MapChat // nil: the record holds no bodies of a model's call
+	Chat     *MapChat // nil if the record holds no bodies of model calls
 }
 
-// MapField is where a field comes from: the first source that gives something.
+// MapField describes the sources of a field. The first source that yields a value counts.
 type MapField struct {
 	Field schema.Field
 	From  []MapSource
 }
 
-// MapChat says where the bodies of a call of a model are: of each the first path that has something counts.
+// MapChat describes the sources of the bodies of a model call. Of each body, the first source that yields a value
+// counts.
 type MapChat struct {
 	Request, Response, Tools []MapSource
 }
 
-// MapSource is one place that a value comes from, and what is done to it, in the order of the fields here.
+// MapSource is one source of a value, and the steps applied to the value, in the order of the fields here.
 type MapSource struct {
-	Path  []string // keys from the top of the record; nil: Value is meant, in every record
-	Value string   // a constant: where Path is given too, for a record that has something there
+	Path  []string // keys from the top of the record; if nil, the source is the constant Value
+	Value string   // a constant; if Path is set too, the constant applies only to records that have a value there
 
-	Pattern *Pattern          // nil: all of the text
-	Table   map[string]string // nil: the text as it is. "" is no value; a text that has no row is counted, but for OtherRow
-	Hash    bool              // a secret: its hash stands for it
+	Pattern *Pattern // nil for the whole text
+	// Table replaces texts; nil leaves them unchanged. "" means no value. A text without a row is a field error,
+	// unless there is an OtherRow.
+	Table map[string]string
+	Hash  bool // the value is a secret and is replaced by its hash
 
 	Unit      Unit
-	Until     []string   // of event.duration: the path of the time at which it was over; Path is that of its start
-	AtEnd     bool       // of time: when the activity was over; it began event.duration before
-	Forwarded [][]string // of source.ip: the paths of X-Forwarded-For, of which the first that has something counts
+	Until     []string   // for event.duration: the path of the time of the end; Path is that of the start
+	AtEnd     bool       // for time: the value is the time of the end; the activity began event.duration earlier
+	Forwarded [][]string // for source.ip: the paths of X-Forwarded-For, of which the first with a value counts
 }
 
-// OtherRow is the row of a table for every text that has none.
+// OtherRow is the row of a table for all texts without a row of their own.
 const OtherRow = "*"
 
-// Unit is what a number counts.
+// Unit is the unit of a number.
 type Unit uint8
 
+// The units.
 const (
-	UnitNone Unit = iota // the value tells: a time
+	UnitNone Unit = iota // the value itself shows its unit: a time
 	UnitSecond
 	UnitMilli
 	UnitMicro
 	UnitNano
-	UnitTick // .NET: 100 ns, since year 1 where it is a time
+	UnitTick // 100 ns, as in .NET; a time counts from the year 1
 	UnitCent // of money
 )
 
-// nanos is how many ns one of it is.
+// nanos returns the number of ns in one unit.
 func (u Unit) nanos() int64 {
 	switch u {
 	case UnitSecond:
@@ -79,7 +83,7 @@ func (u Unit) nanos() int64 {
 	return 1
 }
 
-// Mappable says why a map can not set a field, "" where it can.
+// Mappable returns the reason why a map cannot set a field, or "" if it can.
 func Mappable(f schema.Field) string {
 	switch f {
 	case schema.EventDataset:
@@ -96,7 +100,7 @@ func Mappable(f schema.Field) string {
 	return ""
 }
 
-// Rung is how ai_agent.uid_source names a source: its path, with dots.
+// Rung returns the name of a source in ai_agent.uid_source: its path, joined with dots.
 func (s *MapSource) Rung() string {
 	if s.Path == nil {
 		return "constant"
@@ -104,7 +108,7 @@ func (s *MapSource) Rung() string {
 	return strings.Join(s.Path, ".")
 }
 
-// format returns the map as a format among the others.
+// format returns the map as a format.
 func (m *Map) format() formats.Format {
 	f := formats.Format{
 		Name: m.Name, Datasets: []string{m.Dataset},
@@ -116,8 +120,7 @@ func (m *Map) format() formats.Format {
 	return f
 }
 
-// Shadow returns the built-in format that is taken before the map wherever the map's keys are there, "" where there is
-// none.
+// Shadow returns the name of a built-in format that takes every record with the map's keys before the map does, or "".
 func Shadow(m *Map) string {
 	for _, f := range all() {
 		for _, t := range f.Tells {
@@ -131,7 +134,7 @@ func Shadow(m *Map) string {
 	return ""
 }
 
-// contains says that all of sub is in list.
+// contains reports whether list contains all of sub.
 func contains(list, sub []string) bool {
 	for _, s := range sub {
 		if !slices.Contains(list, s) {

@@ -13,121 +13,122 @@ import (
 // mapReader reads the records of one map in one worker.
 type mapReader struct {
 	m        *Map
-	fields   []mappedField  // those that are set as they stand, until what is wanted is known
-	steps    []mappedSource // the sources of those of them that are wanted, one field after another
-	settled  bool           // steps are there
+	fields   []mappedField  // the fields that are set directly from their sources
+	steps    []mappedSource // the sources of the wanted ones among them, field after field
+	planned  bool           // steps is complete
 	identity []mappedSource
-	heads    []*head
-	nested   bool   // in this record a head may hold JSON as text
-	absent   uint64 // bit: how long a text that means nothing may be, 63 for all longer ones
-	began    began
+	embeds   []*embedded
+	nested   bool   // in this record, the value of an embedded is a text, which may hold JSON
+	absent   uint64 // bit n: a text of length n may mean absent; bit 63 is for all greater lengths
+	parsed   parsedTime
 	matcher  matcher
 
-	// These are read in their own way.
-	time, duration, source, action, outcome, disposition, status, method, operation, toolMethod, userAgent mappedField
+	// These need special treatment; they are not in fields, except for those of the second group.
+	time, duration, source, action, outcome, disposition mappedField
+	status, method, operation, toolMethod, userAgent     mappedField
 
-	chat                     *llm.Conversation // nil: none
+	chat                     *llm.Conversation // nil without Map.Chat
 	request, response, tools []mappedSource
 }
 
-// mappedField is a field with its sources; from is empty where the map does not name it.
+// mappedField is a field and its sources. from is empty if the map does not mention the field.
 type mappedField struct {
 	field schema.Field
 	from  []mappedSource
 }
 
-// mappedSource is a source of a field and its place in a record. What is looked at in every record stands first.
+// mappedSource is a source of a field, and its place in a record. The members used for every record come first.
 type mappedSource struct {
-	place int          // of Path, -1 for a constant
-	next  int          // of a step: the first one of the field behind
-	field schema.Field // that it gives
+	place int          // of Path, or -1 for a constant
+	next  int          // of a step: the index of the next field's first step
+	field schema.Field // the field that it sets
 	form  form
-	plain bool // the value is taken as it stands
-	bare  bool // and so is its text, which is no secret
+	plain bool // the value is used unchanged
+	bare  bool // plain, and the text is not a secret
 	*MapSource
 
 	rung      string
-	forwarded []int // of Forwarded
-	until     int   // of Until, -1 for none
-	under     []under
-	table     *table // nil: the text as it is
+	forwarded []int // places of Forwarded
+	until     int   // place of Until, or -1
+	inside    []insidePlace
+	table     *table // nil if Table is nil
 }
 
-// began is a time that the duration was made of, so that it is not read twice.
-type began struct {
-	place int // -1 for none
+// parsedTime is a time that was parsed for the duration, so that it is not parsed again for the event's time.
+type parsedTime struct {
+	place int // or -1
 	unit  Unit
 	ns    int64
 }
 
-// under is a place in JSON that stands as text at a shorter path.
-type under struct {
-	head  *head
-	place int // in the head's shape
+// insidePlace is a place in JSON that is embedded as text at a shorter path.
+type insidePlace struct {
+	embedded *embedded
+	place    int // in its shape
 }
 
-// head is a path at which a producer may write JSON as text where others write it as it is.
-type head struct {
+// embedded is a path at which some producers write JSON as text, and others an object.
+type embedded struct {
 	place  int
 	path   []string
-	below  [][]string
+	below  [][]string // the paths read inside
 	shape  *formats.Shape
-	looked bool // in this record
-	found  bool
+	tried  bool // the text of this record was parsed
+	isJSON bool // it is JSON
 }
 
 // openMap returns a reader for one worker.
 func openMap(m *Map, p *formats.Paths) formats.Reader {
-	r := &mapReader{m: m, absent: 1} // "" always does
+	r := &mapReader{m: m, absent: 1} // "" always means absent
 	for _, text := range m.Absent {
 		r.absent |= 1 << min(len(text), 63)
 	}
-	own := map[schema.Field]*mappedField{
+	special := map[schema.Field]*mappedField{
 		schema.Time: &r.time, schema.EventDuration: &r.duration, schema.SourceIP: &r.source, schema.EventAction: &r.action,
 		schema.EventOutcome: &r.outcome, schema.Disposition: &r.disposition,
 	}
-	also := map[schema.Field]*mappedField{ // set as they stand, and needed for others
+	needed := map[schema.Field]*mappedField{ // set directly too, and needed for other fields
 		schema.HTTPResponseStatusCode: &r.status, schema.HTTPRequestMethod: &r.method, schema.GenAIOperationName: &r.operation,
 		schema.MCPMethodName: &r.toolMethod, schema.UserAgentOriginal: &r.userAgent,
 	}
 	for i := range m.Fields {
-		f := mappedField{field: m.Fields[i].Field, from: r.open(m.Fields[i].Field, m.Fields[i].From, p)}
-		if mine := own[f.field]; mine != nil {
-			*mine = f
+		f := mappedField{field: m.Fields[i].Field, from: r.openField(m.Fields[i].Field, m.Fields[i].From, p)}
+		if field := special[f.field]; field != nil {
+			*field = f
 			continue
 		}
-		if mine := also[f.field]; mine != nil {
-			*mine = f
+		if field := needed[f.field]; field != nil {
+			*field = f
 		}
 		r.fields = append(r.fields, f)
 	}
-	r.identity = r.open(schema.AIAgentUID, m.Identity, p)
+	r.identity = r.openField(schema.AIAgentUID, m.Identity, p)
 	if m.Chat != nil {
 		r.chat = llm.NewConversation()
-		r.request, r.response, r.tools = r.bodies(m.Chat.Request, p), r.bodies(m.Chat.Response, p), r.bodies(m.Chat.Tools, p)
+		r.request, r.response, r.tools = r.openSources(m.Chat.Request, p), r.openSources(m.Chat.Response, p), r.openSources(m.Chat.Tools, p)
 		for _, s := range slices.Concat(m.Chat.Request, m.Chat.Response) {
 			if s.Path != nil {
 				p.Note(s.Path...)
 			}
 		}
 	}
-	for _, h := range r.heads {
+	for _, h := range r.embeds {
 		h.shape = formats.NewShape(h.below...)
 	}
 	return r
 }
 
-// open finds the places of a field's sources.
-func (m *mapReader) open(f schema.Field, from []MapSource, p *formats.Paths) []mappedSource {
-	list := m.bodies(from, p)
+// openField returns the sources of a field, with their places.
+func (m *mapReader) openField(f schema.Field, from []MapSource, p *formats.Paths) []mappedSource {
+	list := m.openSources(from, p)
 	for i := range list {
 		list[i].field, list[i].form = f, formOf(f)
 	}
 	return list
 }
 
-// bodies finds the places of sources, of no field.
-func (m *mapReader) bodies(from []MapSource, p *formats.Paths) []mappedSource {
+// openSources returns sources, with their places, for no particular field.
+func (m *mapReader) openSources(from []MapSource, p *formats.Paths) []mappedSource {
 	list := make([]mappedSource, len(from))
 	for i := range from {
 		s := mappedSource{MapSource: &from[i], rung: from[i].Rung(), place: -1, until: -1}
@@ -145,18 +146,18 @@ func (m *mapReader) bodies(from []MapSource, p *formats.Paths) []mappedSource {
 		if s.Until != nil {
 			s.until = p.Add(s.Until...)
 		}
-		for n := len(s.Path) - 1; n > 0; n-- { // the longest first
-			h := m.head(s.Path[:n], p)
-			s.under = append(s.under, under{h, h.add(s.Path[n:])})
+		for n := len(s.Path) - 1; n > 0; n-- { // the longest path first
+			h := m.embeddedAt(s.Path[:n], p)
+			s.inside = append(s.inside, insidePlace{h, h.add(s.Path[n:])})
 		}
 		list[i] = s
 	}
 	return list
 }
 
-// settle makes the steps of the fields that are wanted, which never changes.
-func (m *mapReader) settle(r *formats.Record) {
-	m.settled = true
+// plan makes the steps of the wanted fields. The set of wanted fields never changes.
+func (m *mapReader) plan(r *formats.Record) {
+	m.planned = true
 	for i := range m.fields {
 		f := &m.fields[i]
 		if !r.Wants(f.field) {
@@ -170,19 +171,19 @@ func (m *mapReader) settle(r *formats.Record) {
 	}
 }
 
-func (m *mapReader) head(path []string, p *formats.Paths) *head {
-	for _, h := range m.heads {
+func (m *mapReader) embeddedAt(path []string, p *formats.Paths) *embedded {
+	for _, h := range m.embeds {
 		if samePath(h.path, path) {
 			return h
 		}
 	}
-	h := &head{path: path, place: p.Add(path...)}
-	m.heads = append(m.heads, h)
+	h := &embedded{path: path, place: p.Add(path...)}
+	m.embeds = append(m.embeds, h)
 	return h
 }
 
-// add adds a path below the head and returns its place in the shape.
-func (h *head) add(path []string) int {
+// add adds a path inside the text and returns its place in the shape.
+func (h *embedded) add(path []string) int {
 	for i, known := range h.below {
 		if samePath(known, path) {
 			return i
@@ -207,13 +208,13 @@ func samePath(a, b []string) bool {
 // Read implements formats.Reader.
 func (m *mapReader) Read(r *formats.Record) {
 	r.Begin(m.m.Dataset)
-	m.begin(r)
+	m.reset(r)
 	m.readDuration(r)
 	if !m.start(r) {
 		return
 	}
-	if !m.settled {
-		m.settle(r)
+	if !m.planned {
+		m.plan(r)
 	}
 	for i := 0; i < len(m.steps); {
 		s := &m.steps[i]
@@ -227,40 +228,41 @@ func (m *mapReader) Read(r *formats.Record) {
 	m.readSource(r)
 	for i := range m.identity {
 		if s := &m.identity[i]; !m.lacks(r, s) {
-			r.Agent(s.rung, m.text(r, s)) // also behind the one that names it: what is wrong is counted
+			r.Agent(s.rung, m.text(r, s)) // even if the agent is already named, so that faults are reported
 		}
 	}
-	r.AgentByAddress(m.said(r, &m.userAgent))
-	m.class(r)
-	m.judge(r)
+	r.AgentByAddress(m.fieldText(r, &m.userAgent))
+	m.setClass(r)
+	m.setOutcome(r)
 	if m.chat == nil {
 		r.Emit()
 		return
 	}
 	m.chat.Reset()
-	llm.SetTools(r, m.body(r, m.tools))
-	m.chat.Request(r, m.body(r, m.request))
-	m.chat.Response(r, m.body(r, m.response))
+	llm.SetTools(r, m.firstBody(r, m.tools))
+	m.chat.Request(r, m.firstBody(r, m.request))
+	m.chat.Response(r, m.firstBody(r, m.response))
 	m.chat.Fill(r)
 	m.chat.Emit(r)
 }
 
-// begin forgets the record before.
-func (m *mapReader) begin(r *formats.Record) {
-	m.began.place, m.nested = -1, false
-	for _, h := range m.heads {
-		h.looked, h.found = r.At(h.place).Kind != scan.String, false
-		m.nested = m.nested || !h.looked
+// reset clears the state of the previous record.
+func (m *mapReader) reset(r *formats.Record) {
+	m.parsed.place, m.nested = -1, false
+	for _, h := range m.embeds {
+		h.tried, h.isJSON = r.At(h.place).Kind != scan.String, false
+		m.nested = m.nested || !h.tried
 	}
 }
 
-// lacks says that a source gives nothing because nothing stands at its place, as most do in most records. It may give
-// nothing also where it is false.
+// lacks reports whether a source yields nothing because its place is empty, as most places are in most records. If it
+// returns false, the source may still yield nothing.
 func (m *mapReader) lacks(r *formats.Record, s *mappedSource) bool {
 	return s.place >= 0 && r.At(s.place).Kind <= scan.Null && !m.nested
 }
 
-// node returns what stands at a source's path, Absent where it is nothing or a text that means nothing.
+// node returns the value at a source's path. It is Absent if there is no value or if the value is a text that means
+// absent.
 func (m *mapReader) node(r *formats.Record, s *mappedSource) formats.Node {
 	if s.place < 0 {
 		return formats.Node{}
@@ -269,44 +271,44 @@ func (m *mapReader) node(r *formats.Record, s *mappedSource) formats.Node {
 	if n.Kind > scan.Null && n.Kind != scan.String {
 		return n
 	}
-	for i := 0; n.Kind == scan.Absent && m.nested && i < len(s.under); i++ {
-		if h := s.under[i].head; h.open(r) {
-			n = h.shape.At(s.under[i].place)
+	for i := 0; n.Kind == scan.Absent && m.nested && i < len(s.inside); i++ {
+		if h := s.inside[i].embedded; h.parse(r) {
+			n = h.shape.At(s.inside[i].place)
 		}
 	}
-	if n.Kind == scan.Null || n.Kind == scan.String && m.means(n) {
+	if n.Kind == scan.Null || n.Kind == scan.String && m.meansAbsent(n) {
 		return formats.Node{}
 	}
 	return n
 }
 
-// means says that a text means that there is nothing.
-func (m *mapReader) means(n formats.Node) bool {
+// meansAbsent reports whether a text means that the value is absent.
+func (m *mapReader) meansAbsent(n formats.Node) bool {
 	text := n.Src[n.Start+1 : n.End-1]
-	if !m.may(text) || n.Escaped() {
+	if !m.mayMeanAbsent(text) || n.Escaped() {
 		return false
 	}
 	return text == "" || slices.Contains(m.m.Absent, text)
 }
 
-// may says that a text is as long as one that means nothing.
-func (m *mapReader) may(text string) bool { return m.absent>>min(len(text), 63)&1 != 0 }
+// mayMeanAbsent reports whether a text has the length of one that means absent.
+func (m *mapReader) mayMeanAbsent(text string) bool { return m.absent>>min(len(text), 63)&1 != 0 }
 
-// open looks, once a record, for JSON in the text at the head.
-func (h *head) open(r *formats.Record) bool {
-	if h.looked {
-		return h.found
+// parse parses the text as JSON, once per record, and reports whether it is JSON.
+func (h *embedded) parse(r *formats.Record) bool {
+	if h.tried {
+		return h.isJSON
 	}
-	h.looked = true
+	h.tried = true
 	var n formats.Node
-	if n, h.found = r.Inside(r.At(h.place)); h.found {
+	if n, h.isJSON = r.Inside(r.At(h.place)); h.isJSON {
 		h.shape.Select(r, n)
 	}
-	return h.found
+	return h.isJSON
 }
 
-// body returns the first of the bodies that is there; JSON as text counts as itself.
-func (m *mapReader) body(r *formats.Record, from []mappedSource) formats.Node {
+// firstBody returns the first body that is present. A text that holds JSON is parsed.
+func (m *mapReader) firstBody(r *formats.Record, from []mappedSource) formats.Node {
 	for i := range from {
 		if n := m.node(r, &from[i]); n.Present() {
 			n, _ = r.Inside(n)
@@ -316,11 +318,11 @@ func (m *mapReader) body(r *formats.Record, from []mappedSource) formats.Node {
 	return formats.Node{}
 }
 
-// text returns a source's text after all that is done to it; "" where there is none.
+// text returns the text of a source after all its steps, or "".
 func (m *mapReader) text(r *formats.Record, s *mappedSource) string {
 	if s.bare {
 		if n := r.At(s.place); n.Kind == scan.String && !n.Escaped() { // nearly every text, without a call
-			if text := n.Src[n.Start+1 : n.End-1]; !m.may(text) {
+			if text := n.Src[n.Start+1 : n.End-1]; !m.mayMeanAbsent(text) {
 				return text
 			}
 		}
@@ -332,11 +334,11 @@ func (m *mapReader) text(r *formats.Record, s *mappedSource) string {
 	case n.Kind == scan.Absent && s.place >= 0:
 		return ""
 	}
-	return m.made(r, s, n)
+	return m.transform(r, s, n)
 }
 
-// made is text of what stands at the source's path.
-func (m *mapReader) made(r *formats.Record, s *mappedSource, n formats.Node) string {
+// transform returns the text of a source whose path holds n, after all its steps.
+func (m *mapReader) transform(r *formats.Record, s *mappedSource, n formats.Node) string {
 	text := s.Value
 	if s.place >= 0 {
 		if s.Value != "" && n.Kind != scan.Absent {
@@ -347,7 +349,7 @@ func (m *mapReader) made(r *formats.Record, s *mappedSource, n formats.Node) str
 		case scan.String, scan.Number:
 			text = r.Text(n)
 		case scan.True, scan.False:
-			if s.Table == nil { // a bool is no text, but where a table says what it means
+			if s.Table == nil { // a bool is not a text, unless a table translates it
 				r.Fault(s.field)
 				return ""
 			}
@@ -373,7 +375,7 @@ func (m *mapReader) made(r *formats.Record, s *mappedSource, n formats.Node) str
 	return text
 }
 
-// first returns the first text of a field's sources.
+// first returns the first text that a field's sources yield.
 func (m *mapReader) first(r *formats.Record, f *mappedField) string {
 	for i := range f.from {
 		s := &f.from[i]
@@ -387,15 +389,15 @@ func (m *mapReader) first(r *formats.Record, f *mappedField) string {
 	return ""
 }
 
-// said is first of a field that a step has set already if it is wanted.
-func (m *mapReader) said(r *formats.Record, f *mappedField) string {
+// fieldText is like first, for a field that a step has already set if it is wanted.
+func (m *mapReader) fieldText(r *formats.Record, f *mappedField) string {
 	if len(f.from) == 0 || r.Wants(f.field) {
 		return r.Event.Text(f.field)
 	}
 	return m.first(r, f)
 }
 
-// value returns a source's value for a field that is no text: as it stands, or what was made of it.
+// value returns the value of a source for a field that is not text: unchanged if the source is plain, else as a string.
 func (m *mapReader) value(r *formats.Record, s *mappedSource) formats.Node {
 	if s.plain {
 		if n := r.At(s.place); n.Kind == scan.Number {
@@ -411,48 +413,48 @@ func (m *mapReader) value(r *formats.Record, s *mappedSource) formats.Node {
 	return formats.Node{Src: quoted, Span: scan.Span{End: int32(len(quoted)), Kind: scan.String}}
 }
 
-// table is the rows of MapSource.Table.
+// table holds the rows of MapSource.Table.
 type table struct {
-	few   []row             // all but OtherRow, where they are at most fewRows
-	many  map[string]string // where they are more
-	other string            // what OtherRow gives
-	all   bool              // there is one
+	rows     []row             // all but OtherRow, if there are at most fewRows
+	byText   map[string]string // all, if there are more
+	other    string            // the result of OtherRow
+	hasOther bool              // there is an OtherRow
 }
 
 type row struct{ from, to string }
 
-// fewRows is how many rows are found sooner one by one than by a hash.
+// fewRows is the number of rows up to which a linear search is faster than a map.
 const fewRows = 8
 
 func newTable(rows map[string]string) *table {
 	t := new(table)
-	t.other, t.all = rows[OtherRow]
+	t.other, t.hasOther = rows[OtherRow]
 	if len(rows) > fewRows {
-		t.many = rows
+		t.byText = rows
 		return t
 	}
 	for from, to := range rows {
 		if from != OtherRow {
-			t.few = append(t.few, row{from, to})
+			t.rows = append(t.rows, row{from, to})
 		}
 	}
 	return t
 }
 
-// of returns what a text's row gives; false where it has none.
+// of returns the result for a text; ok is false if the table lacks a row for it.
 func (t *table) of(text string) (to string, ok bool) {
-	for i := range t.few {
-		if t.few[i].from == text {
-			return t.few[i].to, true
+	for i := range t.rows {
+		if t.rows[i].from == text {
+			return t.rows[i].to, true
 		}
 	}
-	if to, ok = t.many[text]; ok {
+	if to, ok = t.byText[text]; ok {
 		return to, true
 	}
-	return t.other, t.all
+	return t.other, t.hasOther
 }
 
-// instant reads a time in a unit; without one the value tells.
+// instant parses a time in a unit. With UnitNone, the value itself shows its unit.
 func instant(n formats.Node, unit Unit) (ns int64, ok bool) {
 	if unit == UnitNone {
 		return scan.Time(n.Src, n.Span)
@@ -472,5 +474,5 @@ func instant(n formats.Node, unit Unit) (ns int64, ok bool) {
 	return ns, ns/unit.nanos() == v
 }
 
-// ticksTo1970 is .NET's count at the start of 1970.
+// ticksTo1970 is the number of .NET ticks from the year 1 to 1970.
 const ticksTo1970 = 621355968000000000

@@ -8,7 +8,7 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// start sets the time. A map that has it at the activity's end counts back by the duration.
+// start sets the time. If the map gives the time of the end, the duration is subtracted.
 func (m *mapReader) start(r *formats.Record) bool {
 	for i := range m.time.from {
 		s := &m.time.from[i]
@@ -19,7 +19,7 @@ func (m *mapReader) start(r *formats.Record) bool {
 		if !n.Present() {
 			continue
 		}
-		ns, ok := m.began.ns, s.plain && m.began.place == s.place && m.began.unit == s.Unit
+		ns, ok := m.parsed.ns, s.plain && m.parsed.place == s.place && m.parsed.unit == s.Unit
 		if !ok {
 			ns, ok = instant(n, s.Unit)
 		}
@@ -28,8 +28,8 @@ func (m *mapReader) start(r *formats.Record) bool {
 			continue
 		}
 		if s.AtEnd {
-			if began := ns - r.Event.Int(schema.EventDuration); began < ns { // a wrong one may go beyond 64 bits
-				ns = began
+			if start := ns - r.Event.Int(schema.EventDuration); start < ns { // a wrong duration may overflow
+				ns = start
 			}
 		}
 		return r.StartAt(ns)
@@ -44,7 +44,7 @@ func (m *mapReader) readDuration(r *formats.Record) {
 			continue
 		}
 		if s.until >= 0 {
-			m.span(r, s)
+			m.durationBetween(r, s)
 		} else {
 			r.SetDuration(m.value(r, s), s.Unit.nanos())
 		}
@@ -54,21 +54,21 @@ func (m *mapReader) readDuration(r *formats.Record) {
 	}
 }
 
-// span sets the duration from two times.
-func (m *mapReader) span(r *formats.Record, s *mappedSource) {
+// durationBetween sets the duration from two times.
+func (m *mapReader) durationBetween(r *formats.Record, s *mappedSource) {
 	from, to := m.value(r, s), r.At(s.until)
 	if !from.Present() || !to.Present() {
 		return
 	}
 	start, ok := instant(from, s.Unit)
 	if ok && s.plain {
-		m.began = began{s.place, s.Unit, start}
+		m.parsed = parsedTime{s.place, s.Unit, start}
 	}
-	end, ok2 := instant(to, s.Unit)
+	end, endOK := instant(to, s.Unit)
 	switch {
-	case !ok || !ok2:
+	case !ok || !endOK:
 		r.Fault(schema.EventDuration)
-	case end >= start && end-start >= 0: // else it is not known
+	case end >= start && end-start >= 0: // else the duration is unknown
 		r.Event.SetInt(schema.EventDuration, end-start)
 	}
 }
@@ -96,7 +96,7 @@ func (m *mapReader) readSource(r *formats.Record) {
 	}
 }
 
-// form is how a source's value becomes that of its field.
+// form is the conversion from a source's value to the value of its field.
 type form uint8
 
 const (
@@ -113,7 +113,7 @@ const (
 	asNothing
 )
 
-// formOf returns the form that a field always has.
+// formOf returns the form of a field.
 func formOf(f schema.Field) form {
 	switch f {
 	case schema.URLPath:
@@ -139,10 +139,10 @@ func formOf(f schema.Field) form {
 	case schema.TypeDyn:
 		return asAny
 	}
-	return asNothing // Mappable names no bool, and no time but that of the event
+	return asNothing // Mappable allows no bool, and no time except the event's
 }
 
-// set sets a step's field, which is wanted and absent, if the source gives something.
+// set sets a step's field if the source yields a value. The field must be wanted and absent.
 func (m *mapReader) set(r *formats.Record, s *mappedSource) {
 	switch s.form {
 	case asText:
@@ -173,7 +173,7 @@ func (m *mapReader) set(r *formats.Record, s *mappedSource) {
 	}
 }
 
-// upper returns a country's code in capitals, as the field always is; "" for what is none.
+// upper returns a country code in capitals, the only form that the field has, or "" if it is not a code.
 func upper(r *formats.Record, code string) string {
 	if len(code) != 2 {
 		return ""
@@ -196,7 +196,7 @@ func hostOf(text string) string {
 		return host
 	}
 	if strings.HasPrefix(text, "/") {
-		return "" // a URL without one
+		return "" // a URL without a host
 	}
 	return formats.Host(text)
 }
@@ -222,19 +222,19 @@ func (m *mapReader) setList(r *formats.Record, s *mappedSource) {
 	}
 }
 
-// class sets the class and the action: the map's own, else what its class usually is.
-func (m *mapReader) class(r *formats.Record) {
+// setClass sets the class, and the action: the map's own, else the usual action of the class.
+func (m *mapReader) setClass(r *formats.Record) {
 	action := m.first(r, &m.action)
 	switch m.m.Class {
 	case formats.ClassAPI, classHTTP:
-		method := m.said(r, &m.method)
+		method := m.fieldText(r, &m.method)
 		r.SetCallType(method)
 		if action == "" {
 			action = method
 		}
 	case formats.ClassLLM:
 		if action == "" {
-			action = m.said(r, &m.operation)
+			action = m.fieldText(r, &m.operation)
 		}
 		if action == "" {
 			action = defaultOperation
@@ -244,7 +244,7 @@ func (m *mapReader) class(r *formats.Record) {
 		}
 	case formats.ClassTool:
 		if action == "" {
-			action = m.said(r, &m.toolMethod)
+			action = m.fieldText(r, &m.toolMethod)
 		}
 	}
 	r.SetClass(m.m.Class, action)
@@ -253,19 +253,20 @@ func (m *mapReader) class(r *formats.Record) {
 const (
 	classHTTP      = "http"
 	classGuardrail = "guardrail"
-	// defaultOperation is what a call of a model is where nothing else is said.
+	// defaultOperation is the operation of a model call that the map does not name.
 	defaultOperation = "chat"
 )
 
-// Classes returns what a map's class may be.
+// Classes returns the classes that a map may have.
 func Classes() []string {
 	return []string{
 		formats.ClassAPI, classHTTP, formats.ClassLLM, formats.ClassTool, formats.ClassAuth, formats.ClassAudit, classGuardrail,
 	}
 }
 
-// judge sets the outcome: from the HTTP status, unless the map has one of its own; what a control blocked has failed.
-func (m *mapReader) judge(r *formats.Record) {
+// setOutcome sets the outcome: the map's own, else that of the HTTP status. An activity that a control blocked has
+// failed.
+func (m *mapReader) setOutcome(r *formats.Record) {
 	r.SetOutcome(formats.Unknown)
 	if status, ok := m.statusOf(r); ok {
 		r.SetStatus(status)
@@ -286,7 +287,7 @@ func (m *mapReader) judge(r *formats.Record) {
 	}
 }
 
-// statusOf returns the HTTP status: an impossible one too, which the field never has.
+// statusOf returns the HTTP status, even if it is impossible and the field therefore stays absent.
 func (m *mapReader) statusOf(r *formats.Record) (status int64, ok bool) {
 	if len(m.status.from) == 1 && r.Event.Has(m.status.field) {
 		return r.Event.Int(m.status.field), true

@@ -4,33 +4,33 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// OverrideRung is what ai_agent.uid_source says where the user's own expression named the agent: the key of the
-// configuration that holds it.
+// OverrideRung is the value of ai_agent.uid_source if the user's own expression named the agent: the configuration key
+// that holds the expression.
 const OverrideRung = "identity.uid"
 
-// Override is the first rung of the identity ladder: the user's own expressions, which name the agent where a dataset's
-// records do it in a way that nobody else knows. Where an expression gives nothing the other rungs count.
+// Override is the first rung of the identity ladder: the user's own expressions, for datasets whose records name the
+// agent in a way that only the user knows. If an expression yields "", the other rungs count.
 type Override struct {
-	Wanted schema.Wanted // what the expressions read; Event.Raws has its order while they run
-	// Open returns the expressions for one worker, by dataset. An error is counted as a field error of OverrideRung.
+	Wanted schema.Wanted // the fields that the expressions read; while they run, Event.Raws has the order of Wanted.Raw
+	// Open returns the expressions for one worker, by dataset. An error is reported as a field error of OverrideRung.
 	Open func() map[string]func(e *schema.Event) (uid string, err error)
 }
 
-// finisher completes the events that readers emit before anybody sees them: what names their agent at this site, and
-// what is known of their address. What it finds depends on the event alone.
+// finisher completes the events that readers emit, before the handler gets them: it sets the agent's name at this site
+// and adds facts about the address. The result depends on the event alone.
 type finisher struct {
 	overrides map[string]func(*schema.Event) (string, error)
-	raws      int // of Options.Wanted; those of the overrides come behind them
+	raws      int // number of Options.Wanted.Raw; the raw values of the overrides come after them
 	aliases   func(dataset, uid string) string
 	enrich    func(*schema.Event)
 }
 
-// finished are the fields that a finisher may change.
+// finished lists the fields that a finisher may change.
 var finished = [...]schema.Field{
 	schema.AIAgentUID, schema.AIAgentUIDSource, schema.SourceASNumber, schema.SourceGeoCountryISOCode,
 }
 
-// newFinisher returns nil where there is nothing to do. It adds what it reads to what is wanted.
+// newFinisher returns nil if there is nothing to finish. It adds the fields that it reads to o.Wanted.
 func newFinisher(o *Options) *finisher {
 	if o.Override == nil && o.Aliases == nil && o.Enrich == nil {
 		return nil
@@ -48,12 +48,12 @@ func newFinisher(o *Options) *finisher {
 	return f
 }
 
-// finish hands on an event that a reader emitted. What follows in the element begins as a copy of what the reader made,
-// not of what was added here: each event is finished once.
+// finish finishes an event and passes it to the handler. It then restores the fields it changed: a reader builds the
+// next event from this one, and each event must be finished only once.
 func (d *Decoder) finish(e *schema.Event) {
-	var before [len(finished)]schema.Value
+	var saved [len(finished)]schema.Value
 	for i, f := range finished {
-		before[i] = e.Value(f)
+		saved[i] = e.Value(f)
 	}
 	raws := e.Raws
 	if err := d.finisher.identify(e); err != nil && d.handler.FieldError != nil {
@@ -66,12 +66,12 @@ func (d *Decoder) finish(e *schema.Event) {
 	d.handler.Event(e)
 	e.Raws = raws
 	for i, f := range finished {
-		e.Set(f, before[i])
+		e.Set(f, saved[i])
 	}
 }
 
-// identify names the agent by the override, then by the registry. The rung stays what it was where an alias is resolved:
-// ai_agent.uid_source says what in the record named the agent.
+// identify names the agent by the override, then resolves aliases by the registry. An alias does not change
+// ai_agent.uid_source, which is the field of the record that named the agent.
 func (f *finisher) identify(e *schema.Event) (err error) {
 	if eval := f.overrides[e.Text(schema.EventDataset)]; eval != nil {
 		raws := e.Raws

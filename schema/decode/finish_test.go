@@ -8,7 +8,7 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// overrideOf is an override of one dataset that reads one raw path.
+// overrideOf returns an override for one dataset that reads one raw path.
 func overrideOf(dataset string, path []string, eval func(*schema.Event) (string, error)) *Override {
 	return &Override{
 		Wanted: schema.Wanted{Raw: [][]string{path}},
@@ -76,9 +76,12 @@ func TestOverrideNamesTheAgent(t *testing.T) {
 	f(Options{Aliases: registry, Override: overrideOf("kong.http_log", header, byHeader)}, kongRecord, "agent-1", OverrideRung)
 }
 
-// An override that fails is counted, and the ladder's own rung stands.
+// If an override fails, the error is reported and the ladder's own rung counts.
 func TestOverrideFails(t *testing.T) {
-	o := Options{Wanted: everything(), Override: overrideOf("kong.http_log", []string{"a"}, func(*schema.Event) (string, error) { return "x", errors.New("no") })}
+	o := Options{Wanted: everything(), Override: overrideOf("kong.http_log", []string{"a"}, func(*schema.Event) (string,
+		error) {
+		return "x", errors.New("no")
+	})}
 	res := decodeAll(t, o, kongRecord, Meta{})
 	if len(res.events) != 1 || res.events[0]["ai_agent.uid"] != "c-1" {
 		t.Errorf("got %v", res.events)
@@ -88,7 +91,7 @@ func TestOverrideFails(t *testing.T) {
 	}
 }
 
-// Each event of a record is finished from what its reader made, never from what was added to the one before.
+// Each event of a record is finished from the fields that its reader set, never from those added to the previous event.
 func TestEventsAreFinishedOnce(t *testing.T) {
 	again := func(e *schema.Event) (string, error) { return e.Text(schema.AIAgentUID) + "+", nil }
 	registry := func(_, uid string) string { return "agent/" + uid }

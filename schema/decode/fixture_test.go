@@ -14,10 +14,10 @@ import (
 	"github.com/aidr-engine/aidr/schema/formats"
 )
 
-// everything is what `aidr decode` asks for.
+// everything returns the fields that `aidr decode` wants.
 func everything() schema.Wanted { return schema.Wanted{Fields: schema.AllFields()} }
 
-// result is what one record gave, as it is printed.
+// result is the result of decoding one record, as it is printed.
 type result struct {
 	lines  []string
 	events []map[string]any
@@ -53,8 +53,8 @@ func (d *Decoder) all(t testing.TB, raw string, m Meta) (res result) {
 	return res
 }
 
-// fixture is one line of testdata/fixtures, whose format is that of many log formats' hand-made samples: a record, and
-// the events that it has to give, each with the fields that are compared.
+// fixture is one line of testdata/fixtures, the form of the hand-made samples of many log formats: a record, and the
+// events that it must give, each with the fields to compare.
 type fixture struct {
 	Name     string           `json:"name"`
 	Raw      json.RawMessage  `json:"raw"`
@@ -80,7 +80,7 @@ func readFixtures(t testing.TB, file string) (list []fixture) {
 	return list
 }
 
-// record returns the fixture's record; a string is the record's text itself.
+// record returns the fixture's record. If it is a JSON string, the string's text is the record.
 func (f *fixture) record(t testing.TB) string {
 	var text string
 	if err := json.Unmarshal(f.Raw, &text); err == nil {
@@ -89,7 +89,7 @@ func (f *fixture) record(t testing.TB) string {
 	return string(f.Raw)
 }
 
-// flatten joins the keys of nested objects with dots; arguments and results stay objects.
+// flatten joins the keys of nested objects with dots. Arguments and results stay objects.
 func flatten(in map[string]any, prefix string, out map[string]any) map[string]any {
 	for k, v := range in {
 		name := prefix + k
@@ -103,7 +103,7 @@ func flatten(in map[string]any, prefix string, out map[string]any) map[string]an
 	return out
 }
 
-// same compares one field: null means absent, times may be written differently, numbers to 1e-9.
+// same compares one field: null means absent, times may be written differently, numbers may differ by 1e-9.
 func same(name string, want, got any) bool {
 	if want == nil {
 		return got == nil

@@ -18,16 +18,16 @@ type tally struct {
 	folder                      string
 	records, recognised         int
 	events, withAgent, withTime int
-	carrying, itself            int            // records with a format's keys, and those of them that were read as that format
-	formats                     map[string]int // records
-	reasons                     map[string]int // dead letters
+	carrying, itself            int            // records with a format's keys, and the number of them read as that format
+	formats                     map[string]int // number of records by format
+	reasons                     map[string]int // number of dead letters by reason
 }
 
-// watched are formats whose every record with their keys has to be read as theirs.
+// watched are the formats for which every record with their keys must be read as that format.
 var watched = []string{"aws_cloudtrail", "gcp_audit", "kubernetes_audit", "okta_system", "github_audit", "m365_audit"}
 
-// Every JSON line of the samples goes through auto with the shipped maps: the table says how much of each folder is
-// understood. Whatever carries the keys of a watched format gives events of it, or a dead letter that says why not.
+// Every JSON line of the samples is decoded by auto with the shipped maps. The table shows how much of each folder is
+// understood. A record with the keys of a watched format gives events of that format, or a dead letter with the reason.
 func TestSampleFolders(t *testing.T) {
 	dir := SamplesDir(t)
 	detector := NewDetector(t, shippedMaps(t).Maps())
@@ -55,7 +55,8 @@ func TestSampleFolders(t *testing.T) {
 		t.Fatal(err)
 	}
 	var table strings.Builder
-	fmt.Fprintf(&table, "\n%-32s %7s %10s %12s %8s %10s %9s  %s", "folder", "records", "recognised", "unrecognised", "events/r", "with agent", "with time", "formats; dead letters")
+	fmt.Fprintf(&table, "\n%-32s %7s %10s %12s %8s %10s %9s  %s", "folder", "records", "recognised", "unrecognised", "events/r",
+		"with agent", "with time", "formats; dead letters")
 	whole := tally{formats: map[string]int{}}
 	for _, f := range folders {
 		fmt.Fprintf(&table, "\n%-32s %7d %10d %12d %8.2f %9.0f%% %8.0f%%  %v %v", f.folder, f.records, f.recognised, f.records-f.recognised,
@@ -65,7 +66,8 @@ func TestSampleFolders(t *testing.T) {
 			whole.formats[name] += n
 		}
 	}
-	fmt.Fprintf(&table, "\n%d records carry the keys of %v, %d were read as theirs; by format: %v", whole.carrying, watched, whole.itself, whole.formats)
+	fmt.Fprintf(&table, "\n%d records carry the keys of %v, %d were read as theirs; by format: %v", whole.carrying, watched,
+		whole.itself, whole.formats)
 	t.Log(table.String())
 	if whole.carrying == 0 || whole.carrying != whole.itself {
 		t.Errorf("of %d records with a watched format's keys %d were read as that format", whole.carrying, whole.itself)
@@ -74,8 +76,8 @@ func TestSampleFolders(t *testing.T) {
 
 func percent(n, of int) float64 { return 100 * float64(n) / float64(max(of, 1)) }
 
-// sampleRecords returns the logs that a line of the samples holds: rule tests wrap them as "log", fixtures and replays as
-// "raw", documents of CloudTrail in an array or as Records.
+// sampleRecords returns the logs in a line of the samples. Rule tests wrap them as "log", fixtures and replays as
+// "raw", CloudTrail documents in an array or as Records.
 func sampleRecords(t *testing.T, line string) []string {
 	t.Helper()
 	var list []json.RawMessage
@@ -110,7 +112,7 @@ func sampleRecords(t *testing.T, line string) []string {
 func (f *tally) add(t *testing.T, d *Detector, record string) {
 	f.records++
 	name := d.Of(record)
-	res := d.All(t, record, Meta{}) // without the broker's time, so that it shows whose records have one
+	res := d.All(t, record, Meta{}) // without the broker's time, to see whether the record has one
 	dead := ""
 	for _, letter := range res.Dead {
 		dead = letter.Reason
@@ -135,7 +137,7 @@ func (f *tally) add(t *testing.T, d *Detector, record string) {
 	f.check(t, d, record, name, res)
 }
 
-// check holds a record to the format whose keys it carries, by the judgement of another parser.
+// check compares the result with the format whose keys the record carries, by the judgement of another parser.
 func (f *tally) check(t *testing.T, d *Detector, record, name string, res Result) {
 	var top map[string]json.RawMessage
 	if json.Unmarshal([]byte(record), &top) != nil {
@@ -163,7 +165,7 @@ func (f *tally) check(t *testing.T, d *Detector, record, name string, res Result
 	}
 }
 
-// carriesKeys says that a record has one of the sets of keys that tell a format.
+// carriesKeys reports whether a record has one of the key sets of a format.
 func carriesKeys(t *testing.T, d *Detector, format string, top map[string]json.RawMessage) bool {
 	for _, tell := range TellsOf(t, format) {
 		all := true

@@ -8,7 +8,7 @@ import (
 	. "github.com/aidr-engine/aidr/schema/decode"
 )
 
-// Every format has a record in which nothing is escaped, and such a record costs no allocation, alone or among all.
+// Every format has a record without escapes, and such a record costs no allocation in a decoder of all formats.
 func TestNoFormatAllocates(t *testing.T) {
 	r := allRecords(t)
 	var decoders []*Decoder
@@ -41,7 +41,7 @@ func TestNoFormatAllocates(t *testing.T) {
 	}
 }
 
-// faulty says that something in the record is counted as wrong: that is no steady state.
+// faulty reports whether the record causes field errors. Those may allocate.
 func faulty(d *Decoder, record string) bool {
 	faults := 0
 	d.Decode(record, Meta{Time: 1}, &Handler{FieldError: func(string, string) { faults++ }})

@@ -15,9 +15,9 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// judge is what encoding/json says of a text.
+// judge is the verdict of encoding/json on a text.
 type judge struct {
-	valid  bool            // one JSON value in UTF-8, nested as deep as is allowed
+	valid  bool            // one JSON value in UTF-8, nested at most as deep as allowed
 	object bool            // it is an object
 	top    map[string]bool // its keys
 }
@@ -33,7 +33,7 @@ func judgeOf(text string) (j judge) {
 	return j
 }
 
-// depth is how deep objects and arrays are nested in valid JSON.
+// depth returns the depth to which objects and arrays are nested in valid JSON.
 func depth(text string) (most int) {
 	d, now := json.NewDecoder(strings.NewReader(text)), 0
 	for {
@@ -51,8 +51,8 @@ func depth(text string) (most int) {
 	}
 }
 
-// FuzzDetect holds detection against encoding/json: what is no JSON has no format; the format of an object is one whose
-// keys it has at its top, as encoding/json reads them; an object that has the keys of one has a format.
+// FuzzDetect compares detection with encoding/json. A text that is not JSON has no format. The format of an object is
+// one whose keys the object has at its top, and an object that has the keys of some format has a format.
 func FuzzDetect(f *testing.F) {
 	r := allRecords(f)
 	for _, text := range Hostile(r.texts) {
@@ -80,7 +80,7 @@ func FuzzDetect(f *testing.F) {
 		if name != "" && !j.object {
 			t.Fatalf("%q is no object, and of format %s", text, name)
 		}
-		some := false // a set of keys is there that needs no text
+		some := false // a key set without a required text is present
 		its := false
 		for of, list := range tells {
 			for _, tell := range list {
@@ -101,7 +101,7 @@ func FuzzDetect(f *testing.F) {
 	})
 }
 
-// The envelopes that FuzzPeel wraps a text in.
+// envelopes are the envelopes in which FuzzPeel wraps a text.
 var envelopes = []func(text string) string{
 	func(text string) string { return `[` + text + `]` },
 	func(text string) string { return `{"Records":[` + text + `]}` },
@@ -117,14 +117,14 @@ var envelopes = []func(text string) string{
 	func(text string) string {
 		var b bytes.Buffer
 		w := gzip.NewWriter(&b)
-		_, _ = w.Write([]byte(text)) // into memory: it does not fail
+		_, _ = w.Write([]byte(text)) // cannot fail: b is in memory
 		_ = w.Close()
 		return b.String()
 	},
 }
 
-// FuzzPeel holds that a valid object gives the same from inside any two envelopes as bare, identities too, and that
-// nothing panics on an envelope around anything.
+// FuzzPeel checks that a valid object gives the same events and identities bare and inside any two envelopes, and that
+// nothing panics on an envelope around any text.
 func FuzzPeel(f *testing.F) {
 	r := allRecords(f)
 	for i, text := range Hostile(r.texts) {
@@ -141,10 +141,10 @@ func FuzzPeel(f *testing.F) {
 		}
 		got := wrapped.of(second(once), Meta{Time: 1})
 		if !judgeOf(text).object || depth(text)+4 > scan.MaxDepth || !strings.HasPrefix(strings.Join(bare.of(text, Meta{Time: 1}), ""), "event") {
-			return // an envelope of its own, or nothing: what counts is that nothing panics
+			return // an envelope itself, or no events: it only must not panic
 		}
 		if r.detector.Of(text) == "" {
-			return // an envelope: more of them are another record
+			return // an envelope: inside more of them it is another record
 		}
 		want := bare.of(text, Meta{Time: 1})
 		if strings.Join(got, "\n") != strings.Join(want, "\n") {
@@ -153,14 +153,15 @@ func FuzzPeel(f *testing.F) {
 	})
 }
 
-// verbatim are fields that are copied from the record, some of them as a part of a text: a model's name in a path.
+// verbatim lists fields that are copied from the record, some of them as part of a text, such as a model's name in a
+// path.
 var verbatim = []schema.Field{
 	schema.UserEmail, schema.GenAIResponseID, schema.GenAIConversationID, schema.HTTPRequestID, schema.MCPServerName,
 	schema.CloudRegion, schema.GenAIRequestModel,
 }
 
-// FuzzFormat gives each format's decoder, named as in a configuration, any record. With encoding/json as the judge: what
-// is no JSON gives no event, what is an object is not called malformed, and what is copied stands in the record.
+// FuzzFormat gives any record to the decoder of each format. encoding/json is the judge: a text that is not JSON gives
+// no event, an object is never called malformed, and copied values occur in the record.
 func FuzzFormat(f *testing.F) {
 	set := shippedMaps(f).Maps()
 	r := allRecords(f)
@@ -174,7 +175,7 @@ func FuzzFormat(f *testing.F) {
 		for _, record := range r.of[name] {
 			f.Add(uint8(i), record)
 		}
-		for _, guest := range r.some(r.detector.Names[(i+1)%len(r.detector.Names)], 1) {
+		for _, guest := range r.longest(r.detector.Names[(i+1)%len(r.detector.Names)], 1) {
 			f.Add(uint8(i), guest)
 		}
 	}
@@ -214,7 +215,7 @@ func FuzzFormat(f *testing.F) {
 	})
 }
 
-// within says that one of the texts is or holds text.
+// within reports whether text is one of the texts or part of one.
 func within(texts map[string]bool, text string) bool {
 	if texts[text] {
 		return true
@@ -227,7 +228,8 @@ func within(texts map[string]bool, text string) bool {
 	return false
 }
 
-// textsOf returns all strings and numbers of a record as encoding/json reads them, in JSON inside strings too.
+// textsOf returns all strings and numbers of a record as encoding/json reads them, including those in JSON inside
+// strings.
 func textsOf(record string) map[string]bool {
 	texts := map[string]bool{}
 	var collect func(v any, level int)
@@ -246,7 +248,7 @@ func textsOf(record string) map[string]bool {
 		switch v := v.(type) {
 		case string:
 			texts[v] = true
-			for line := range strings.Lines(v) { // a stream of events is JSON by line
+			for line := range strings.Lines(v) { // a stream of events has JSON on each line
 				if i := strings.IndexAny(line, `{["`); i >= 0 && level < 4 {
 					parse(line[i:], level+1)
 				}

@@ -8,8 +8,8 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// Nothing panics, whatever comes; every event has what every event has, is printed as valid JSON, and reads back as
-// itself; what gives nothing is a dead letter with a reason.
+// Nothing panics on any input. Every event has the mandatory fields, is printed as valid JSON, and reads back as
+// itself. Every dead letter has a reason.
 func FuzzDecode(f *testing.F) {
 	for _, text := range hostile(corpus(f)) {
 		f.Add(text, int64(0))
@@ -56,7 +56,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-// roundTrip holds that a printed event is valid JSON and reads back as the same line.
+// roundTrip checks that a printed event is valid JSON and reads back as the same line.
 func roundTrip(t *testing.T, back *Decoder, e *schema.Event) {
 	line := string(formats.AppendEvent(nil, e, true))
 	if _, err := scan.Valid(line); err != nil {

@@ -42,8 +42,10 @@ func TestLimits(t *testing.T) {
 		{"an element of almost 4 MB", big(MaxElement - 100), 1, nil},
 		{"depth 10,000", strings.Repeat(`{"a":`, 10_000) + "1" + strings.Repeat("}", 10_000), 0, []string{ReasonDepth}},
 		{"depth 10,000, unfinished", strings.Repeat("[", 10_000), 0, []string{ReasonDepth}},
-		{"depth 64", `{"start_time":"2026-01-01T10:00:00Z","response_flags":"-","x":` + strings.Repeat("[", 63) + strings.Repeat("]", 63) + "}", 1, nil},
-		{"depth 65", `{"start_time":"2026-01-01T10:00:00Z","response_flags":"-","x":` + strings.Repeat("[", 64) + strings.Repeat("]", 64) + "}", 0, []string{ReasonDepth}},
+		{"depth 64", `{"start_time":"2026-01-01T10:00:00Z","response_flags":"-","x":` + strings.Repeat("[", 63) + strings.Repeat("]",
+			63) + "}", 1, nil},
+		{"depth 65", `{"start_time":"2026-01-01T10:00:00Z","response_flags":"-","x":` + strings.Repeat("[", 64) + strings.Repeat("]",
+			64) + "}", 0, []string{ReasonDepth}},
 		{"invalid UTF-8", "{\"start_time\":\"2026-01-01T10:00:00Z\",\"response_flags\":\"\xff\"}", 0, []string{ReasonUTF8}},
 		{"a surrogate as bytes", "{\"start_time\":\"2026-01-01T10:00:00Z\",\"response_flags\":\"\xed\xa0\x80\"}", 0, []string{ReasonUTF8}},
 		{"empty", "", 0, []string{ReasonEmpty}},
@@ -52,14 +54,18 @@ func TestLimits(t *testing.T) {
 		{"5,001 elements", "[" + strings.Repeat(small+",", 5000) + small + "]", 5000, []string{ReasonFanOut}},
 		{"a bomb of numbers", "[" + strings.Repeat("1,", 100_000) + "1]", 0, append(repeat(ReasonUnknownFormat, 5000), ReasonFanOut)},
 		{"lines beyond the cap", strings.Repeat(small+"\n", 6000), 5000, []string{ReasonFanOut}},
-		{"calls beyond the cap", `{"id":"i","call_type":"c","metadata":{},"custom_llm_provider":"o","startTime":1767261600,"response":{"choices":[{"message":{"tool_calls":[` +
+		{"calls beyond the cap", `{"id":"i","call_type":"c","metadata":{},"custom_llm_provider":"o","startTime":1767261600,"response":{` +
+			`"choices":[{"message":{"tool_calls":[` +
 			strings.Repeat(`{"id":"c"},`, 6000) + `{"id":"c"}]}}]}}`, 5000, []string{ReasonFanOut}},
-		{"results beyond the cap", `{"id":"i","call_type":"c","metadata":{},"custom_llm_provider":"o","startTime":1767261600,"messages":[{"role":"assistant","tool_calls":[` +
-			strings.Repeat(`{"id":"c"},`, 100_000) + `{"id":"d"}]}` + strings.Repeat(`,{"role":"tool","tool_call_id":"d"}`, 60_000) + `]}`, 5000, []string{ReasonFanOut}},
+		{"results beyond the cap", `{"id":"i","call_type":"c","metadata":{},"custom_llm_provider":"o","startTime":1767261600,` +
+			`"messages":[{"role":"assistant","tool_calls":[` +
+			strings.Repeat(`{"id":"c"},`, 100_000) + `{"id":"d"}]}` + strings.Repeat(`,{"role":"tool","tool_call_id":"d"}`, 60_000) +
+			`]}`, 5000, []string{ReasonFanOut}},
 		{"gzip", gzipped(t, small+"\n"+small), 2, nil},
 		{"gzip, truncated", gzipped(t, small)[:20], 0, []string{ReasonMalformed}},
 		{"a gzip bomb", gzipped(t, strings.Repeat(" ", MaxRecord+1)), 0, []string{ReasonSize}},
-		{"base64 of gzip", `{"awslogs":{"data":"` + base64.StdEncoding.EncodeToString([]byte(gzipped(t, `{"messageType":"DATA_MESSAGE","logEvents":[{"message":`+quote(small, false)+`}]}`))) + `"}}`, 1, nil},
+		{"base64 of gzip", `{"awslogs":{"data":"` + base64.StdEncoding.EncodeToString([]byte(gzipped(t,
+			`{"messageType":"DATA_MESSAGE","logEvents":[{"message":`+quote(small, false)+`}]}`))) + `"}}`, 1, nil},
 		{"no base64", `{"awslogs":{"data":"***"}}`, 0, []string{ReasonMalformed}},
 	}
 	for _, c := range cases {
@@ -83,7 +89,7 @@ func repeat(s string, n int) (list []string) {
 	return list
 }
 
-// What many small bombs inflate to is bounded for the whole record.
+// The cap on inflated bytes holds for the whole record, also if it contains many small gzip streams.
 func TestInflatedBytesAreBoundedPerRecord(t *testing.T) {
 	bomb := `{"awslogs":{"data":"` + base64.StdEncoding.EncodeToString([]byte(gzipped(t, strings.Repeat(" ", MaxRecord/2)))) + `"}}`
 	d, err := New(Options{})
@@ -102,11 +108,13 @@ func TestInflatedBytesAreBoundedPerRecord(t *testing.T) {
 	}
 }
 
-// Long content is cut at the end of a character, and the event says so.
+// Long content is truncated at the end of a character, and event.truncated is set.
 func TestLongContentIsCut(t *testing.T) {
 	prompt := strings.Repeat("\u00e9", 200<<10)
-	record := `{"id":"i","call_type":"c","metadata":{},"custom_llm_provider":"o","startTime":1767261600,"messages":[{"role":"user","content":"` + prompt +
-		`"}],"response":{"choices":[{"message":{"tool_calls":[{"id":"1","function":{"name":"f","arguments":{"a":"` + prompt + `"}}},{"id":"2","function":{"name":"g","arguments":"{}"}}]}}]}}`
+	record := `{"id":"i","call_type":"c","metadata":{},"custom_llm_provider":"o","startTime":1767261600,"messages":[{"role":"user",` +
+		`"content":"` + prompt +
+		`"}],"response":{"choices":[{"message":{"tool_calls":[{"id":"1","function":{"name":"f","arguments":{"a":"` + prompt + `"}}},` +
+		`{"id":"2","function":{"name":"g","arguments":"{}"}}]}}]}}`
 	res := decodeAll(t, Options{Wanted: everything()}, record, Meta{})
 	if len(res.events) != 3 {
 		t.Fatalf("got %d events, want 3", len(res.events))
@@ -114,7 +122,8 @@ func TestLongContentIsCut(t *testing.T) {
 	if got := res.events[0]["message_context.prompt_text"]; got != prompt[:256<<10] {
 		t.Errorf("prompt: got %d bytes", len(got.(string)))
 	}
-	if got, ok := res.events[1]["gen_ai.tool.call.arguments"].(string); !ok || !strings.HasPrefix(got, `{"a":"`) || len(got) > 256<<10 || len(got) < 256<<10-1 {
+	if got, ok := res.events[1]["gen_ai.tool.call.arguments"].(string); !ok || !strings.HasPrefix(got, `{"a":"`) ||
+		len(got) > 256<<10 || len(got) < 256<<10-1 {
 		t.Errorf("arguments: got %d bytes as text: %v", len(got), ok)
 	}
 	for i, want := range []any{true, true, nil} {
@@ -132,7 +141,8 @@ func TestRawPaths(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	record := `{"eventVersion":"1","eventSource":"s","userIdentity":{},"eventTime":1767261600,"requestParameters":{"bucketName":"b\n"},"n":5,"f":1.5,"b":false,"null":null,"empty":"","a.b":[1],"big":1e40}`
+	record := `{"eventVersion":"1","eventSource":"s","userIdentity":{},"eventTime":1767261600,"requestParameters":{"bucketName":"b\n"},` +
+		`"n":5,"f":1.5,"b":false,"null":null,"empty":"","a.b":[1],"big":1e40}`
 	want := []schema.Value{
 		schema.StringValue("b\n"), schema.JSONValue(`{"bucketName":"b\n"}`), schema.IntValue(5), schema.DoubleValue(1.5), schema.BoolValue(false),
 		{}, {}, schema.StringValue(""), schema.JSONValue("[1]"), schema.DoubleValue(1e40),
@@ -151,7 +161,7 @@ func TestRawPaths(t *testing.T) {
 	}
 }
 
-// Position and tenant come from the source; the index is the innermost element's place in the record.
+// Position and tenant come from the source. The index is that of the innermost element in the record.
 func TestPositionAndTenant(t *testing.T) {
 	d, err := New(Options{Tenant: "acme"})
 	if err != nil {
@@ -170,7 +180,7 @@ func TestPositionAndTenant(t *testing.T) {
 	}
 }
 
-func TestNewRefusesWhatItDoesNotKnow(t *testing.T) {
+func TestNewRefusesUnknownNames(t *testing.T) {
 	for _, o := range []Options{{Format: "nginx"}, {TrustForwarded: []string{"10.0.0.0/99"}}, {TrustForwarded: []string{"proxy"}}} {
 		if _, err := New(o); err == nil {
 			t.Errorf("%v: got no error", o)
@@ -178,7 +188,8 @@ func TestNewRefusesWhatItDoesNotKnow(t *testing.T) {
 			t.Log(err)
 		}
 	}
-	for _, o := range []Options{{}, {Format: Auto}, {Format: "kong"}, {Format: "kong_http_log"}, {Format: "kong.http_log"}, {TrustForwarded: []string{"10.0.0.1", "::1/128"}}} {
+	for _, o := range []Options{{}, {Format: Auto}, {Format: "kong"}, {Format: "kong_http_log"}, {Format: "kong.http_log"},
+		{TrustForwarded: []string{"10.0.0.1", "::1/128"}}} {
 		if _, err := New(o); err != nil {
 			t.Errorf("%v: %v", o, err)
 		}
@@ -199,7 +210,7 @@ func TestFormatsAreListed(t *testing.T) {
 				t.Errorf("Find(%q): got %v, want %s", name, got, f.Name)
 			}
 		}
-		for _, name := range f.Datasets { // which several formats may give
+		for _, name := range f.Datasets { // several formats may have the dataset
 			if got, ok := Find(name); !ok || !slices.Contains(got.Datasets, name) {
 				t.Errorf("Find(%q): got %v, want one of that dataset", name, got)
 			}
@@ -212,7 +223,7 @@ func TestFormatsAreListed(t *testing.T) {
 	}
 }
 
-// A record that was cut anywhere is one dead letter with all that is left of it, and nothing else.
+// A truncated record gives exactly one dead letter, which holds all that is left of the record.
 func TestTruncatedRecordsAreOneDeadLetter(t *testing.T) {
 	d, err := New(Options{Wanted: everything()})
 	if err != nil {

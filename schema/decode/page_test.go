@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-// TestPages: each built-in format has a page beside its reader, with what has to be switched on, who it names, and what it
-// cannot tell; the title names the formats that it is about. Shipped maps say it in their files.
+// Each built-in format has a page beside its reader that states how to switch the logs on, which agents they identify
+// and which facts they lack. The title names the formats that the page describes. Shipped maps have this text in their
+// own files.
 func TestPages(t *testing.T) {
 	files, err := filepath.Glob("../formats/*.md")
 	if err != nil {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/base64"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -13,20 +14,23 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// envelope holds the places of the keys of envelopes: what stands around records on their way, none of which a producer
-// of records writes.
+// envelope holds the places of the keys by which envelopes are recognised. Envelopes are added to records on their way;
+// no producer of records writes these keys.
 type envelope struct {
-	records, azureRecords, digestStart, digestBucket int // CloudTrail's files; Azure's diagnostics
-	detailType, detail                               int // EventBridge
-	messageType, logEvents                           int // CloudWatch Logs subscription
-	awslogs                                          int // the same as a Lambda function gets it: gzip in base64
-	kind, items                                      int // Kubernetes' audit webhook
-	pushed, pushID, pulled, pulledID                 int // Google Pub/Sub: pushed to a subscriber, or as pulled
-	specVersion, source, eventType, data, dataBase64 int // CloudEvents
-	schema, schemaType, payload                      int // Kafka Connect's JSON with its schema
-	message, original                                int // Filebeat, Elastic Agent, Vector
-	log                                              int // Docker, Fluent Bit
-	event                                            *formats.Shape
+	records, digestStart, digestBucket int // CloudTrail files: Records, digestStartTime, digestS3Bucket
+	azureRecords                       int // Azure diagnostics: records
+	detailType, detail                 int // EventBridge: detail-type, detail
+	messageType, logEvents             int // CloudWatch Logs subscription: messageType, logEvents
+	awslogs                            int // the same, as gzip in base64 for a Lambda function: awslogs.data
+	kind, items                        int // Kubernetes audit webhook: kind, items
+	pushed, pushID                     int // Google Pub/Sub, push: message.data, message.messageId
+	pulled, pulledID                   int // Google Pub/Sub, pull: data, messageId
+	specVersion, source, eventType     int // CloudEvents: specversion, source, type
+	data, dataBase64                   int // CloudEvents: data, data_base64
+	schema, schemaType, payload        int // Kafka Connect's JSON with schema: schema, schema.type, payload
+	message, original                  int // Filebeat, Elastic Agent, Vector: message, event.original
+	log                                int // Docker, Fluent Bit: log
+	event                              *formats.Shape
 }
 
 // Place in the shape of a CloudWatch log event.
@@ -43,151 +47,152 @@ func openEnvelope(p *formats.Paths) envelope {
 		specVersion: p.Add("specversion"), source: p.Add("source"), eventType: p.Add("type"), data: p.Add("data"), dataBase64: p.Add("data_base64"),
 		schema: p.Add("schema"), schemaType: p.Add("schema", "type"), payload: p.Add("payload"),
 		message: p.Add("message"), original: p.Add("event", "original"), log: p.Add("log"),
-		event: formats.NewShape([]string{"message"}),
+		event: formats.NewShape([][]string{logEventMessage: {"message"}}...),
 	}
 }
 
-// peel takes an object that no format fits as an envelope; false where it is none.
+// peel decodes the contents of an object that fits no format. It returns false if the object is not an envelope.
 func (d *Decoder) peel(src string, v scan.Span, level int) bool {
 	at := func(place int) scan.Span { return d.found[place] }
 	e := &d.envelope
 	switch {
 	case at(e.records).Kind == scan.Array:
-		d.step(level, "Records")
-		d.array(src, at(e.records), level)
+		d.noteEnvelope(level, "Records")
+		d.decodeArray(src, at(e.records), level)
 	case at(e.azureRecords).Kind == scan.Array:
-		d.step(level, "records")
-		d.array(src, at(e.azureRecords), level)
+		d.noteEnvelope(level, "records")
+		d.decodeArray(src, at(e.azureRecords), level)
 	case at(e.digestStart).Kind != scan.Absent && at(e.digestBucket).Kind != scan.Absent:
-		// A digest signs CloudTrail's files; it holds no records.
+		// A digest signs CloudTrail's files and holds no records.
 	case at(e.messageType).Kind == scan.String && at(e.logEvents).Kind == scan.Array:
-		if !holds(src, at(e.messageType), "CONTROL_MESSAGE") {
-			d.step(level, "CloudWatch Logs")
-			d.logEvents(src, at(e.logEvents), level)
+		if !isText(src, at(e.messageType), "CONTROL_MESSAGE") {
+			d.noteEnvelope(level, "CloudWatch Logs")
+			d.decodeLogEvents(src, at(e.logEvents), level)
 		}
 	case at(e.awslogs).Kind == scan.String:
-		d.step(level, "awslogs")
-		d.encoded(src, v, at(e.awslogs), "awslogs.data", level)
+		d.noteEnvelope(level, "awslogs")
+		d.decodeBase64(src, v, at(e.awslogs), "awslogs.data", level)
 	case at(e.detailType).Kind == scan.String && at(e.detail).Kind == scan.Object:
-		d.step(level, "EventBridge")
-		d.inner(src, at(e.detail), level)
-	case holds(src, at(e.kind), "EventList") && at(e.items).Kind == scan.Array:
-		d.step(level, "EventList")
-		d.array(src, at(e.items), level)
+		d.noteEnvelope(level, "EventBridge")
+		d.decodeInner(src, at(e.detail), level)
+	case isText(src, at(e.kind), "EventList") && at(e.items).Kind == scan.Array:
+		d.noteEnvelope(level, "EventList")
+		d.decodeArray(src, at(e.items), level)
 	default:
-		return d.carried(src, v, level)
+		return d.peelMessage(src, v, level)
 	}
 	return true
 }
 
-// carried takes the record that a message bus put into a message of its own.
-func (d *Decoder) carried(src string, v scan.Span, level int) bool {
+// peelMessage peels the envelope of a message bus. It returns false if the object is not such an envelope.
+func (d *Decoder) peelMessage(src string, v scan.Span, level int) bool {
 	at := func(place int) scan.Span { return d.found[place] }
 	e := &d.envelope
 	switch {
 	case at(e.specVersion).Kind == scan.String && at(e.source).Kind == scan.String && at(e.eventType).Kind == scan.String:
-		d.step(level, "CloudEvents")
+		d.noteEnvelope(level, "CloudEvents")
 		if at(e.dataBase64).Kind == scan.String {
-			d.encoded(src, v, at(e.dataBase64), "data_base64", level)
+			d.decodeBase64(src, v, at(e.dataBase64), "data_base64", level)
 			return true
 		}
-		return d.inner(src, at(e.data), level)
+		return d.decodeInner(src, at(e.data), level)
 	case at(e.pushed).Kind == scan.String && at(e.pushID).Kind != scan.Absent:
-		d.step(level, "Pub/Sub")
-		d.encoded(src, v, at(e.pushed), "message.data", level)
+		d.noteEnvelope(level, "Pub/Sub")
+		d.decodeBase64(src, v, at(e.pushed), "message.data", level)
 	case at(e.pulled).Kind == scan.String && at(e.pulledID).Kind != scan.Absent:
-		d.step(level, "Pub/Sub")
-		d.encoded(src, v, at(e.pulled), "data", level)
-	case at(e.schema).Kind != scan.Absent && holds(src, at(e.schemaType), "bytes") && at(e.payload).Kind == scan.String:
-		d.step(level, "Kafka Connect")
-		d.encoded(src, v, at(e.payload), "payload", level)
+		d.noteEnvelope(level, "Pub/Sub")
+		d.decodeBase64(src, v, at(e.pulled), "data", level)
+	case at(e.schema).Kind != scan.Absent && isText(src, at(e.schemaType), "bytes") && at(e.payload).Kind == scan.String:
+		d.noteEnvelope(level, "Kafka Connect")
+		d.decodeBase64(src, v, at(e.payload), "payload", level)
 	case at(e.schema).Kind != scan.Absent && at(e.payload).Kind != scan.Absent:
-		d.step(level, "Kafka Connect")
-		return d.inner(src, at(e.payload), level)
+		d.noteEnvelope(level, "Kafka Connect")
+		return d.decodeInner(src, at(e.payload), level)
 	default:
-		return d.wrapped(src, level)
+		return d.peelShipped(src, level)
 	}
 	return true
 }
 
-// shipped are the keys that log shippers wrap a record in, in the order in which they are tried.
-var shipped = [...]string{"message", "event.original", "log"}
+// shippedKeys are the keys under which log shippers wrap a record, in the order in which they are tried.
+var shippedKeys = [...]string{"message", "event.original", "log"}
 
-// wrapped takes the record that a log shipper wrapped, as text or as an object.
-func (d *Decoder) wrapped(src string, level int) bool {
+// peelShipped peels the envelope of a log shipper, which wraps a record as text or as an object.
+func (d *Decoder) peelShipped(src string, level int) bool {
 	e := &d.envelope
 	for i, place := range [...]int{e.message, e.original, e.log} {
-		d.step(level, shipped[i])
-		if d.inner(src, d.found[place], level) {
+		d.noteEnvelope(level, shippedKeys[i])
+		if d.decodeInner(src, d.found[place], level) {
 			return true
 		}
 	}
 	return false
 }
 
-// inner takes what stands in an envelope: an object, an array, or a text that looks like JSON. Of other lines it is
-// false: they are of no format.
-func (d *Decoder) inner(src string, v scan.Span, level int) bool {
+// decodeInner decodes the contents of an envelope: an object, an array, or a text that looks like JSON. It returns
+// false for any other text, which has no format.
+func (d *Decoder) decodeInner(src string, v scan.Span, level int) bool {
 	switch v.Kind {
 	case scan.Object, scan.Array:
 		if d.enter(level, src[v.Start:v.End]) {
-			d.element(src, v, level+1)
+			d.decodeElement(src, v, level+1)
 		}
 		return true
 	case scan.String:
-		text := scan.Text(src, v, &d.record.Arena)
+		text := scan.Text(src, v, &d.elem.Arena)
 		start := strings.TrimLeft(text, " \t\r\n")
 		if start == "" || start[0] != '{' && start[0] != '[' {
 			return false
 		}
 		if d.enter(level, src[v.Start:v.End]) {
-			d.document(text, level+1)
+			d.decodeText(text, level+1)
 		}
 		return true
 	}
 	return false
 }
 
-// logEvents takes each line of a CloudWatch Logs subscription.
-func (d *Decoder) logEvents(src string, list scan.Span, level int) {
+// decodeLogEvents decodes each line of a CloudWatch Logs subscription.
+func (d *Decoder) decodeLogEvents(src string, list scan.Span, level int) {
 	if !d.enter(level, src[list.Start:list.End]) {
 		return
 	}
-	d.record.Index.Each(src, list, func(elem scan.Span) bool {
-		d.envelope.event.Select(d.record, formats.Node{Src: src, Span: elem})
+	d.elem.Index.Each(src, list, func(elem scan.Span) bool {
+		d.envelope.event.Select(d.elem, formats.Node{Src: src, Span: elem})
 		line := d.envelope.event.At(logEventMessage).Span
-		d.step(level+1, "message")
-		if !d.inner(src, line, level+1) {
-			d.dead(ReasonUnknownFormat, "the log line is no JSON", src[elem.Start:elem.End])
+		d.noteEnvelope(level+1, "message")
+		if !d.decodeInner(src, line, level+1) {
+			d.deadLetter(ReasonUnknownFormat, "the log line is not JSON", src[elem.Start:elem.End])
 		}
-		return !d.record.Full()
+		return !d.elem.Full()
 	})
 }
 
-// encoded takes base64, which stands at the key that is named.
-func (d *Decoder) encoded(src string, outer, v scan.Span, name string, level int) {
+// decodeBase64 decodes the base64 in the value of the named key.
+func (d *Decoder) decodeBase64(src string, outer, v scan.Span, name string, level int) {
 	if !d.enter(level, src[outer.Start:outer.End]) {
 		return
 	}
-	raw := scan.Text(src, v, &d.record.Arena)
+	raw := scan.Text(src, v, &d.elem.Arena)
 	encoding := base64.StdEncoding
 	if strings.ContainsAny(raw, "-_") {
-		encoding = base64.URLEncoding // Pub/Sub's clients write either
+		encoding = base64.URLEncoding // Pub/Sub's clients write either encoding
 	}
 	text, err := encoding.DecodeString(raw)
 	if err != nil {
-		d.dead(ReasonMalformed, fmt.Sprintf("decode %s: %v", name, err), src[outer.Start:outer.End])
+		d.deadLetter(ReasonMalformed, fmt.Sprintf("decode %s: %v", name, err), src[outer.Start:outer.End])
 		return
 	}
-	d.document(string(text), level+1)
+	d.decodeText(string(text), level+1)
 }
 
-// isGzip looks at the magic number. No JSON begins like this.
+// isGzip reports whether the text begins with gzip's magic number. JSON never does.
 func isGzip(text string) bool { return strings.HasPrefix(text, "\x1f\x8b") }
 
-// inflate takes a gzip stream. All that one record inflates to has to stay below MaxRecord.
-func (d *Decoder) inflate(text string, level int) {
-	d.step(level, "gzip")
+// decodeGzip inflates a gzip stream and decodes its contents. All that one record inflates to must stay within
+// MaxRecord.
+func (d *Decoder) decodeGzip(text string, level int) {
+	d.noteEnvelope(level, "gzip")
 	if !d.enter(level, text) {
 		return
 	}
@@ -199,15 +204,15 @@ func (d *Decoder) inflate(text string, level int) {
 	d.inflated += out.Len()
 	switch {
 	case d.inflated > MaxRecord:
-		d.dead(ReasonSize, fmt.Sprintf("gzip holds more than %d bytes", MaxRecord), text)
+		d.deadLetter(ReasonSize, fmt.Sprintf("gzip holds more than %d bytes", MaxRecord), text)
 	case err != nil:
-		d.dead(ReasonMalformed, fmt.Sprintf("inflate gzip: %v", err), text)
+		d.deadLetter(ReasonMalformed, fmt.Sprintf("inflate gzip: %v", err), text)
 	default:
-		d.document(out.String(), level+1)
+		d.decodeText(out.String(), level+1)
 	}
 }
 
-// reasonOf turns an error of the scanner into a dead letter's reason and detail.
+// reasonOf returns a dead letter's reason and detail for an error of the scanner.
 func reasonOf(err error) (reason, detail string) {
 	reason = ReasonMalformed
 	switch {
@@ -219,4 +224,51 @@ func reasonOf(err error) (reason, detail string) {
 		reason = ReasonEmpty
 	}
 	return reason, err.Error()
+}
+
+// frameHead is the length in bytes of the frame that Confluent's serializers put before a message: a zero byte and the
+// schema's id in a registry, big-endian. JSON, gzip and telemetry in protobuf never begin with a zero byte.
+const frameHead = 5
+
+// isFramed reports whether the text begins with a frame.
+func isFramed(text string) bool { return len(text) > frameHead && text[0] == 0 }
+
+// decodeFramed decodes a framed message: JSON, or protobuf after the position of its message in the schema. The schema
+// is not needed, because the formats are recognised by their contents.
+func (d *Decoder) decodeFramed(text string, level int) {
+	d.noteEnvelope(level, "schema registry frame")
+	if !d.enter(level, text) {
+		return
+	}
+	body := text[frameHead:]
+	if start := strings.TrimLeft(body, " \t\r\n"); start != "" && (start[0] == '{' || start[0] == '[') {
+		d.decodeText(body, level+1)
+		return
+	}
+	rest, ok := readIndexes(body)
+	if !ok {
+		d.deadLetter(ReasonMalformed, "the frame of a schema registry is followed by neither JSON nor protobuf: is it Avro?", text)
+		return
+	}
+	d.decodeText(rest, level+1)
+}
+
+// maxIndexes is the largest number of indexes read. No producer nests messages as deeply in a schema.
+const maxIndexes = 16
+
+// readIndexes reads past the position of a protobuf message in its schema: the number of indexes and then the indexes,
+// each a zigzag varint. No indexes means the schema's first message.
+func readIndexes(body string) (rest string, ok bool) {
+	count, n := binary.Varint([]byte(body[:min(len(body), binary.MaxVarintLen64)]))
+	if n <= 0 || count < 0 || count > maxIndexes {
+		return "", false
+	}
+	for body = body[n:]; count > 0; count-- {
+		index, n := binary.Varint([]byte(body[:min(len(body), binary.MaxVarintLen64)]))
+		if n <= 0 || index < 0 {
+			return "", false
+		}
+		body = body[n:]
+	}
+	return body, true
 }

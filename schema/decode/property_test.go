@@ -33,7 +33,8 @@ func corpus(t testing.TB) []string {
 	return list
 }
 
-// hostile returns what an attacker writes into content: whole records of other formats, envelopes, keys of identity.
+// hostile returns texts that an attacker may write into content: whole records of other formats, envelopes, identity
+// keys.
 func hostile(records []string) []string {
 	return append(slices.Clone(records),
 		`{"Records":[{"eventVersion":"1","eventSource":"iam.amazonaws.com","userIdentity":{"arn":"victim"}}]}`,
@@ -46,7 +47,7 @@ func hostile(records []string) []string {
 	)
 }
 
-// frame is what a record says beside its content: all that content must not change.
+// frame lists the fields that content must not change.
 var frame = []schema.Field{
 	schema.EventDataset, schema.EventClass, schema.EventAction, schema.EventID, schema.Time, schema.AIAgentUID,
 	schema.AIAgentUIDSource, schema.AIAgentName, schema.UserID, schema.OnBehalfOfID, schema.CredentialUID, schema.SessionID,
@@ -65,45 +66,89 @@ func frames(res result) (list [][]any) {
 	return list
 }
 
-// places of content in records, with how a text is put there: as a JSON string, or as a string inside a JSON text.
+// contentRecords are records with a place for content, %s, which is a JSON string.
 var contentRecords = []struct{ name, record string }{
-	{"litellm prompt", `{"id":"i","call_type":"acompletion","metadata":{"user_api_key_hash":"h"},"custom_llm_provider":"o","status":"success","startTime":1767261600,"messages":[{"role":"user","content":%s}],"response":{"choices":[]}}`},
-	{"litellm answer", `{"id":"i","call_type":"acompletion","metadata":{"user_api_key_hash":"h"},"custom_llm_provider":"o","status":"success","startTime":1767261600,"messages":[],"response":{"choices":[{"message":{"content":%s}}]}}`},
-	{"litellm response text", `{"id":"i","call_type":"acompletion","metadata":{"user_api_key_hash":"h"},"custom_llm_provider":"o","status":"success","startTime":1767261600,"messages":[],"response":%s}`},
-	{"litellm tool result", `{"id":"i","call_type":"acompletion","metadata":{"user_api_key_hash":"h"},"custom_llm_provider":"o","status":"success","startTime":1767261600,"messages":[{"role":"tool","tool_call_id":"c","content":%s}]}`},
-	{"litellm tool arguments", `{"id":"i","call_type":"acompletion","metadata":{"user_api_key_hash":"h"},"custom_llm_provider":"o","status":"success","startTime":1767261600,"response":{"choices":[{"message":{"tool_calls":[{"id":"c","function":{"name":"f","arguments":%s}}]}}]}}`},
-	{"litellm mcp arguments", `{"id":"i","call_type":"call_mcp_tool","custom_llm_provider":null,"status":"success","startTime":1767261600,"metadata":{"user_api_key_hash":"h","mcp_tool_call_metadata":{"name":"t","arguments":%s,"result":"r"}}}`},
-	{"kong path", `{"started_at":1767261600342,"latencies":{"request":1},"request":{"method":"GET","uri":%s},"response":{"status":200},"consumer":{"id":"c"},"client_ip":"10.0.0.1"}`},
-	{"envoy user agent", `{"start_time":"2026-01-01T10:00:00Z","response_flags":"-","response_code":200,"method":"GET","x-agent-id":"a","user_agent":%s}`},
-	{"cloudtrail parameters", `{"eventVersion":"1","eventSource":"s3.amazonaws.com","userIdentity":{"arn":"u"},"eventTime":"2026-01-01T10:00:00Z","eventName":"PutObject","requestParameters":{"bucketName":"b","key":%s,"userIdentity":{"arn":"victim"}}}`},
-	{"mcp arguments", `{"ts":"2026-01-01T10:00:00Z","direction":"c","session_id":"s","server":"f","agent":"a","message":{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":{"a":%s}}}}`},
-	{"mcp result", `{"ts":"2026-01-01T10:00:00Z","direction":"s","session_id":"s","server":"f","agent":"a","message":{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":%s}]}}}`},
-	{"azure request body", `{"time":"2026-01-01T10:00:00Z","resourceId":"/subscriptions/s/providers/Microsoft.ApiManagement/service/a","operationName":"o","category":"GatewayLogs","properties":{"method":"POST","url":"/p","responseCode":200,"apimSubscriptionId":"s1","requestBody":%s}}`},
-	{"azure prompt", `{"time":"2026-01-01T10:00:00Z","resourceId":"/subscriptions/s/providers/Microsoft.ApiManagement/service/a","operationName":"o","category":"GatewayLlmLogs","properties":{"modelName":"m","promptTokens":1,"requestMessages":[{"role":"user","content":%s}]}}`},
-	{"azure parameters", `{"time":"2026-01-01T10:00:00Z","resourceId":"/subscriptions/s","operationName":"x/write","category":"Administrative","resultType":"Success","identity":{"claims":{"appid":"a"}},"properties":{"requestbody":%s}}`},
-	{"gcp request", `{"logName":"l","insertId":"i","timestamp":"2026-01-01T10:00:00Z","protoPayload":{"methodName":"m.get","authenticationInfo":{"principalEmail":"a@b.example"},"request":{"text":%s}}}`},
-	{"kubernetes object", `{"apiVersion":"audit.k8s.io/v1","auditID":"k","verb":"create","stage":"ResponseComplete","user":{"username":"u"},"requestReceivedTimestamp":"2026-01-01T10:00:00Z","requestObject":{"data":%s}}`},
+	{"litellm prompt", `{"id":"i","call_type":"acompletion","metadata":{"user_api_key_hash":"h"},"custom_llm_provider":"o",` +
+		`"status":"success","startTime":1767261600,"messages":[{"role":"user","content":%s}],"response":{"choices":[]}}`},
+	{"litellm answer", `{"id":"i","call_type":"acompletion","metadata":{"user_api_key_hash":"h"},"custom_llm_provider":"o",` +
+		`"status":"success","startTime":1767261600,"messages":[],"response":{"choices":[{"message":{"content":%s}}]}}`},
+	{"litellm response text", `{"id":"i","call_type":"acompletion","metadata":{"user_api_key_hash":"h"},"custom_llm_provider":"o",` +
+		`"status":"success","startTime":1767261600,"messages":[],"response":%s}`},
+	{"litellm tool result", `{"id":"i","call_type":"acompletion","metadata":{"user_api_key_hash":"h"},"custom_llm_provider":"o",` +
+		`"status":"success","startTime":1767261600,"messages":[{"role":"tool","tool_call_id":"c","content":%s}]}`},
+	{"litellm tool arguments", `{"id":"i","call_type":"acompletion","metadata":{"user_api_key_hash":"h"},"custom_llm_provider":"o",` +
+		`"status":"success","startTime":1767261600,"response":{"choices":[{"message":{"tool_calls":[{"id":"c","function":{"name":"f",` +
+		`"arguments":%s}}]}}]}}`},
+	{"litellm mcp arguments", `{"id":"i","call_type":"call_mcp_tool","custom_llm_provider":null,"status":"success",` +
+		`"startTime":1767261600,"metadata":{"user_api_key_hash":"h","mcp_tool_call_metadata":{"name":"t","arguments":%s,` +
+		`"result":"r"}}}`},
+	{"kong path", `{"started_at":1767261600342,"latencies":{"request":1},"request":{"method":"GET","uri":%s},"response":{"status":200},` +
+		`"consumer":{"id":"c"},"client_ip":"10.0.0.1"}`},
+	{"envoy user agent", `{"start_time":"2026-01-01T10:00:00Z","response_flags":"-","response_code":200,"method":"GET","x-agent-id":"a",` +
+		`"user_agent":%s}`},
+	{"cloudtrail parameters", `{"eventVersion":"1","eventSource":"s3.amazonaws.com","userIdentity":{"arn":"u"},` +
+		`"eventTime":"2026-01-01T10:00:00Z","eventName":"PutObject","requestParameters":{"bucketName":"b","key":%s,` +
+		`"userIdentity":{"arn":"victim"}}}`},
+	{"mcp arguments", `{"ts":"2026-01-01T10:00:00Z","direction":"c","session_id":"s","server":"f","agent":"a",` +
+		`"message":{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t","arguments":{"a":%s}}}}`},
+	{"mcp result", `{"ts":"2026-01-01T10:00:00Z","direction":"s","session_id":"s","server":"f","agent":"a","message":{"jsonrpc":"2.0",` +
+		`"id":1,"result":{"content":[{"type":"text","text":%s}]}}}`},
+	{"azure request body", `{"time":"2026-01-01T10:00:00Z","resourceId":"/subscriptions/s/providers/Microsoft.ApiManagement/service/a",` +
+		`"operationName":"o","category":"GatewayLogs","properties":{"method":"POST","url":"/p","responseCode":200,` +
+		`"apimSubscriptionId":"s1","requestBody":%s}}`},
+	{"azure prompt", `{"time":"2026-01-01T10:00:00Z","resourceId":"/subscriptions/s/providers/Microsoft.ApiManagement/service/a",` +
+		`"operationName":"o","category":"GatewayLlmLogs","properties":{"modelName":"m","promptTokens":1,` +
+		`"requestMessages":[{"role":"user","content":%s}]}}`},
+	{"azure parameters", `{"time":"2026-01-01T10:00:00Z","resourceId":"/subscriptions/s","operationName":"x/write",` +
+		`"category":"Administrative","resultType":"Success","identity":{"claims":{"appid":"a"}},"properties":{"requestbody":%s}}`},
+	{"gcp request", `{"logName":"l","insertId":"i","timestamp":"2026-01-01T10:00:00Z","protoPayload":{"methodName":"m.get",` +
+		`"authenticationInfo":{"principalEmail":"a@b.example"},"request":{"text":%s}}}`},
+	{"kubernetes object", `{"apiVersion":"audit.k8s.io/v1","auditID":"k","verb":"create","stage":"ResponseComplete",` +
+		`"user":{"username":"u"},"requestReceivedTimestamp":"2026-01-01T10:00:00Z","requestObject":{"data":%s}}`},
 	{"github title", `{"@timestamp":1767261600123,"_document_id":"d","action":"issues.create","actor":"a","actor_id":1,"title":%s}`},
-	{"copilot body", `{"type":"request","user_id":17,"enterprise_id":3,"endpoint":"/chat/completions","@timestamp":1767261600123,"event_id":"e","body":{"messages":[{"role":"user","content":%s}]}}`},
-	{"okta user agent", `{"uuid":"u","published":"2026-01-01T10:00:00Z","eventType":"e","actor":{"id":"1"},"outcome":{"result":"SUCCESS"},"client":{"userAgent":{"rawUserAgent":%s}}}`},
-	{"m365 file", `{"CreationTime":"2026-01-01T10:00:00","Id":"m","Operation":"CopilotInteraction","Workload":"Copilot","UserId":"u","CopilotEventData":{"ThreadId":"t","AccessedResources":[{"Id":"x","Name":%s}]}}`},
-	{"openai audit name", `{"id":"a","type":"api_key.created","effective_at":1767261600,"actor":{"session":{"user":{"id":"u"}}},"api_key_created":{"id":"k","data":{"name":%s}}}`},
-	{"anthropic name", `{"id":"a","created_at":"2026-01-01T10:00:00Z","organization_id":"o","type":"mcp_server_created","mcp_server_id":"m","mcp_server_name":%s,"actor":{"user_id":"u"}}`},
+	{"copilot body", `{"type":"request","user_id":17,"enterprise_id":3,"endpoint":"/chat/completions","@timestamp":1767261600123,` +
+		`"event_id":"e","body":{"messages":[{"role":"user","content":%s}]}}`},
+	{"okta user agent", `{"uuid":"u","published":"2026-01-01T10:00:00Z","eventType":"e","actor":{"id":"1"},` +
+		`"outcome":{"result":"SUCCESS"},"client":{"userAgent":{"rawUserAgent":%s}}}`},
+	{"m365 file", `{"CreationTime":"2026-01-01T10:00:00","Id":"m","Operation":"CopilotInteraction","Workload":"Copilot","UserId":"u",` +
+		`"CopilotEventData":{"ThreadId":"t","AccessedResources":[{"Id":"x","Name":%s}]}}`},
+	{"openai audit name", `{"id":"a","type":"api_key.created","effective_at":1767261600,"actor":{"session":{"user":{"id":"u"}}},` +
+		`"api_key_created":{"id":"k","data":{"name":%s}}}`},
+	{"anthropic name", `{"id":"a","created_at":"2026-01-01T10:00:00Z","organization_id":"o","type":"mcp_server_created",` +
+		`"mcp_server_id":"m","mcp_server_name":%s,"actor":{"user_id":"u"}}`},
 	{"ocsf prompt", `{"class_uid":6003,"time":1767261600123,"metadata":{"version":"1"},"ai_agent":{"uid":"a"},"message_context":{"prompt_text":%s}}`},
 	{"ecs message", `{"@timestamp":1767261600123,"ecs":{"version":"8"},"event":{"kind":"event","id":"e"},"user":{"id":"u"},"message":%s}`},
-	{"otlp arguments", `{"resourceSpans":[{"resource":{"attributes":[{"key":"gen_ai.agent.id","value":{"stringValue":"a"}}]},"scopeSpans":[{"spans":[{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174","startTimeUnixNano":"1767261600000000000","attributes":[{"key":"gen_ai.operation.name","value":{"stringValue":"execute_tool"}},{"key":"gen_ai.tool.call.arguments","value":{"stringValue":%s}}]}]}]}]}`},
-	{"otlp prompt", `{"resourceSpans":[{"resource":{"attributes":[{"key":"gen_ai.agent.id","value":{"stringValue":"a"}}]},"scopeSpans":[{"spans":[{"startTimeUnixNano":"1767261600000000000","attributes":[{"key":"gen_ai.prompt.0.content","value":{"stringValue":%s}},{"key":"gen_ai.operation.name","value":{"stringValue":"chat"}},{"key":"gen_ai.prompt.0.role","value":{"stringValue":"user"}}]}]}]}]}`},
-	{"otlp log prompt", `{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"claude-code"}}]},"scopeLogs":[{"logRecords":[{"timeUnixNano":"1767261600000000000","attributes":[{"key":"event.name","value":{"stringValue":"user_prompt"}},{"key":"user.email","value":{"stringValue":"a@b.c"}},{"key":"prompt","value":{"stringValue":%s}}]}]}]}]}`},
-	{"bedrock prompt", `{"timestamp":"2026-01-01T10:00:00Z","identity":{"arn":"arn:aws:iam::1:user/u"},"requestId":"r","operation":"Converse","modelId":"m","input":{"inputBodyJson":{"messages":[{"role":"user","content":[{"text":%s}]}]}},"output":{},"schemaType":"ModelInvocationLog"}`},
-	{"bedrock answer", `{"timestamp":"2026-01-01T10:00:00Z","identity":{"arn":"arn:aws:iam::1:user/u"},"requestId":"r","operation":"InvokeModel","modelId":"m","input":{},"output":{"outputBodyJson":{"generation":%s}},"schemaType":"ModelInvocationLog"}`},
-	{"openai prompt", `{"ts":1767261600,"request":{"model":"m","user":"u","messages":[{"role":"user","content":%s}]},"response":{"id":"c","object":"chat.completion","choices":[{"message":{"content":"x"}}]}}`},
-	{"openai answer", `{"ts":1767261600,"request":{"model":"m","user":"u","messages":[]},"response":{"id":"c","object":"chat.completion","choices":[{"message":{"content":%s}}]}}`},
-	{"anthropic tool result", `{"ts":1767261600,"request":{"model":"m","max_tokens":1,"metadata":{"user_id":"u"},"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":%s}]}]},"response":{"id":"c","type":"message","content":[]}}`},
-	{"mcp gateway path", `{"timestamp":"2026-01-01T10:00:00Z","log_type":"mcp_server_access","identity":{"username":"u"},"mcp_server":{"name":"d"},"mcp_request":{"method":"resources/read","resource_uri":%s},"mcp_response":{"status":"success"}}`},
+	{"otlp arguments", `{"resourceSpans":[{"resource":{"attributes":[{"key":"gen_ai.agent.id","value":{"stringValue":"a"}}]},` +
+		`"scopeSpans":[{"spans":[{"traceId":"5b8efff798038103d269b633813fc60c","spanId":"eee19b7ec3c1b174",` +
+		`"startTimeUnixNano":"1767261600000000000","attributes":[{"key":"gen_ai.operation.name","value":{"stringValue":"execute_tool"}},` +
+		`{"key":"gen_ai.tool.call.arguments","value":{"stringValue":%s}}]}]}]}]}`},
+	{"otlp prompt", `{"resourceSpans":[{"resource":{"attributes":[{"key":"gen_ai.agent.id","value":{"stringValue":"a"}}]},` +
+		`"scopeSpans":[{"spans":[{"startTimeUnixNano":"1767261600000000000","attributes":[{"key":"gen_ai.prompt.0.content",` +
+		`"value":{"stringValue":%s}},{"key":"gen_ai.operation.name","value":{"stringValue":"chat"}},{"key":"gen_ai.prompt.0.role",` +
+		`"value":{"stringValue":"user"}}]}]}]}]}`},
+	{"otlp log prompt", `{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"claude-code"}}]},` +
+		`"scopeLogs":[{"logRecords":[{"timeUnixNano":"1767261600000000000","attributes":[{"key":"event.name",` +
+		`"value":{"stringValue":"user_prompt"}},{"key":"user.email","value":{"stringValue":"a@b.c"}},{"key":"prompt",` +
+		`"value":{"stringValue":%s}}]}]}]}]}`},
+	{"bedrock prompt", `{"timestamp":"2026-01-01T10:00:00Z","identity":{"arn":"arn:aws:iam::1:user/u"},"requestId":"r",` +
+		`"operation":"Converse","modelId":"m","input":{"inputBodyJson":{"messages":[{"role":"user","content":[{"text":%s}]}]}},` +
+		`"output":{},"schemaType":"ModelInvocationLog"}`},
+	{"bedrock answer", `{"timestamp":"2026-01-01T10:00:00Z","identity":{"arn":"arn:aws:iam::1:user/u"},"requestId":"r",` +
+		`"operation":"InvokeModel","modelId":"m","input":{},"output":{"outputBodyJson":{"generation":%s}},` +
+		`"schemaType":"ModelInvocationLog"}`},
+	{"openai prompt", `{"ts":1767261600,"request":{"model":"m","user":"u","messages":[{"role":"user","content":%s}]},` +
+		`"response":{"id":"c","object":"chat.completion","choices":[{"message":{"content":"x"}}]}}`},
+	{"openai answer", `{"ts":1767261600,"request":{"model":"m","user":"u","messages":[]},"response":{"id":"c",` +
+		`"object":"chat.completion","choices":[{"message":{"content":%s}}]}}`},
+	{"anthropic tool result", `{"ts":1767261600,"request":{"model":"m","max_tokens":1,"metadata":{"user_id":"u"},` +
+		`"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":%s}]}]},"response":{"id":"c",` +
+		`"type":"message","content":[]}}`},
+	{"mcp gateway path", `{"timestamp":"2026-01-01T10:00:00Z","log_type":"mcp_server_access","identity":{"username":"u"},` +
+		`"mcp_server":{"name":"d"},"mcp_request":{"method":"resources/read","resource_uri":%s},"mcp_response":{"status":"success"}}`},
 	{"aidr prompt", `{"time":"2026-01-01T10:00:00Z","event.dataset":"d","event.class":"llm","ai_agent.uid":"a","message_context.prompt_text":%s}`},
 }
 
-// Whatever stands in content, the record's format, its agent, its time and its outcome stay those of its frame.
+// Whatever the content holds, the record's format, agent, time and outcome stay those of its frame.
 func TestContentDecidesNothing(t *testing.T) {
 	d, err := New(Options{Format: Auto, Wanted: everything()})
 	if err != nil {
@@ -147,7 +192,7 @@ func TestRandomContentDecidesNothing(t *testing.T) {
 	})
 }
 
-// quote writes a JSON string, with every ASCII character as \u where all is wanted.
+// quote writes a JSON string. If all is set, every ASCII character is written as \u.
 func quote(s string, all bool) string {
 	quoted, err := json.Marshal(s)
 	if err != nil {
@@ -169,8 +214,8 @@ func quote(s string, all bool) string {
 	return b.String()
 }
 
-// What a record gives does not depend on its company: alone, in an array, as lines, behind others or before them, in a
-// decoder that is new or has seen much.
+// The result of a record does not depend on its company: alone, in an array, as lines, before or after others, in a new
+// decoder or a used one.
 func TestCompanyDoesNotMatter(t *testing.T) {
 	records := corpus(t)
 	m := Meta{Time: 5}
@@ -199,7 +244,7 @@ func TestCompanyDoesNotMatter(t *testing.T) {
 	})
 }
 
-// Identity is that of the element, alone or in company; two deliveries of one record are one.
+// Events have the identity of their element, alone or in company. Two deliveries of a record have one identity.
 func TestIdentityIsThatOfTheElement(t *testing.T) {
 	d, err := New(Options{Format: Auto, Wanted: everything()})
 	if err != nil {
@@ -229,7 +274,7 @@ func TestIdentityIsThatOfTheElement(t *testing.T) {
 	}
 }
 
-// A field that is wanted does not depend on what else is.
+// The value of a wanted field does not depend on the other wanted fields.
 func TestWantedFieldsAreIndependent(t *testing.T) {
 	records := corpus(t)
 	full := make([]result, len(records))
@@ -256,7 +301,7 @@ func TestWantedFieldsAreIndependent(t *testing.T) {
 	})
 }
 
-// What is printed reads back as the same, with its identity.
+// A printed event reads back as the same event with the same identity.
 func TestRoundTripThroughAidr(t *testing.T) {
 	auto, err := New(Options{Format: Auto, Wanted: everything()})
 	if err != nil {

@@ -9,9 +9,10 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// protobuf takes a text as OTLP in protobuf, which it decodes as the JSON that says the same; false where it is none. Its
-// first byte is that of a line's end, with which JSON may begin too: a text whose first value is JSON is JSON.
-func (d *Decoder) protobuf(text string, level int) bool {
+// decodeProtobuf converts OTLP in protobuf to JSON and decodes that. It returns false if the text is not OTLP in
+// protobuf. Such a request begins with the byte of a newline, and so may JSON: a text whose first value is JSON is
+// taken as JSON.
+func (d *Decoder) decodeProtobuf(text string, level int) bool {
 	if !d.otlp || !strings.HasPrefix(text, "\n") {
 		return false
 	}
@@ -24,11 +25,11 @@ func (d *Decoder) protobuf(text string, level int) bool {
 	d.json = json
 	switch {
 	case errors.Is(err, llm.ErrOTLPSize):
-		d.dead(ReasonSize, fmt.Sprintf("OTLP of more than %d bytes as JSON", MaxRecord), text)
+		d.deadLetter(ReasonSize, fmt.Sprintf("OTLP of more than %d bytes as JSON", MaxRecord), text)
 	case err != nil:
 		return false
 	default:
-		d.document(d.record.Arena.Hold(json), level)
+		d.decodeText(d.elem.Arena.Hold(json), level)
 	}
 	if cap(d.json) > maxKeptJSON {
 		d.json = nil
@@ -36,5 +37,5 @@ func (d *Decoder) protobuf(text string, level int) bool {
 	return true
 }
 
-// maxKeptJSON is the most bytes of room for JSON that are kept for the next record, 1 MiB.
+// maxKeptJSON is the capacity up to which the JSON buffer is kept for the next record, 1 MiB.
 const maxKeptJSON = 1 << 20

@@ -14,7 +14,7 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// otlpRecords returns the records of OTLP among the cases and the fixtures, as JSON.
+// otlpRecords returns the OTLP records among the cases and the fixtures, as JSON.
 func otlpRecords(t testing.TB) (list []string) {
 	t.Helper()
 	for _, file := range []string{"otlp", "otlp_logs"} {
@@ -31,8 +31,8 @@ func otlpRecords(t testing.TB) (list []string) {
 	return list
 }
 
-// asProtobuf returns what an exporter that speaks protobuf would send in place of OTLP's JSON; false where protobuf can
-// not say it, as for a value of an impossible type.
+// asProtobuf returns the protobuf that an exporter would send instead of OTLP's JSON; ok is false if protobuf cannot
+// express it, for example because a value has an impossible type.
 func asProtobuf(text string) (raw string, ok bool) {
 	var tree map[string]any
 	if json.Unmarshal([]byte(text), &tree) != nil || !idsAsBase64(tree) {
@@ -50,7 +50,7 @@ func asProtobuf(text string) (raw string, ok bool) {
 	return string(b), err == nil
 }
 
-// idsAsBase64 turns the ids of traces and spans from OTLP's hex into the base64 of protobuf's JSON.
+// idsAsBase64 converts the ids of traces and spans from OTLP's hex to the base64 of protobuf's JSON.
 func idsAsBase64(v any) bool {
 	ok := true
 	switch v := v.(type) {
@@ -72,7 +72,7 @@ func idsAsBase64(v any) bool {
 	return ok
 }
 
-// Protobuf and JSON that say the same give the same events, by themselves and inside a schema registry's frame.
+// Protobuf gives the same events as the equivalent JSON, bare and in a schema registry's frame.
 func TestProtobufGivesWhatJSONGives(t *testing.T) {
 	compared := 0
 	for _, text := range otlpRecords(t) {
@@ -86,7 +86,8 @@ func TestProtobufGivesWhatJSONGives(t *testing.T) {
 			want, got := decodeAll(t, o, text, Meta{}), decodeAll(t, o, raw, Meta{})
 			framed := decodeAll(t, o, "\x00\x00\x00\x00\x07\x00"+raw, Meta{})
 			if !slices.Equal(got.lines, want.lines) || !slices.Equal(framed.lines, want.lines) || len(got.dead) != len(want.dead) {
-				t.Errorf("%s: got %v dead %v, in a frame %v, want %v dead %v: %.200s", format, got.lines, got.dead, framed.lines, want.lines, want.dead, text)
+				t.Errorf("%s: got %v dead %v, in a frame %v, want %v dead %v: %.200s", format, got.lines, got.dead, framed.lines,
+					want.lines, want.dead, text)
 			}
 		}
 	}
@@ -95,8 +96,8 @@ func TestProtobufGivesWhatJSONGives(t *testing.T) {
 	}
 }
 
-// What is no OTLP in protobuf is read as before: a line's end before JSON lines, and binary that is nothing.
-func TestLineEndIsNoProtobuf(t *testing.T) {
+// A text that is not OTLP in protobuf is read as usual: a newline before JSON lines, and binary data of no format.
+func TestNewlineIsNotProtobuf(t *testing.T) {
 	for text, want := range map[string]int{"\n" + small + "\n" + small: 2, "\n\n" + small: 1, "\n{\"a\"": 0, "\n\x05abcde": 0} {
 		res := decodeAll(t, Options{Format: Auto, Wanted: everything()}, text, Meta{})
 		if len(res.events) != want || (want == 0) != (len(res.dead) == 1) {
@@ -105,7 +106,7 @@ func TestLineEndIsNoProtobuf(t *testing.T) {
 	}
 }
 
-// Protobuf costs as little as JSON: its text goes into chunks of the arena.
+// Protobuf does not allocate either: the JSON made of it goes into chunks of the arena.
 func TestProtobufDoesNotAllocate(t *testing.T) {
 	raw, ok := asProtobuf(otlpRecords(t)[0])
 	if !ok {

@@ -24,14 +24,14 @@ func shippedMaps(t testing.TB) *maps.Set {
 	return set
 }
 
-// records are the records of every format, those that are told by their keys, in a fixed order.
+// records holds records of every format, recognised by their keys, in a fixed order.
 type records struct {
 	detector *Detector
 	of       map[string][]string // by format
-	texts    []string            // everything as it stood, envelopes too
+	texts    []string            // everything that was added, including envelopes
 }
 
-// allRecords gathers what the repository has of each format: fixtures, cases, plain records, and the tests of maps.
+// allRecords collects the records in the repository: fixtures, cases, plain records, and the tests of maps.
 func allRecords(t testing.TB) *records {
 	t.Helper()
 	set := shippedMaps(t)
@@ -59,10 +59,10 @@ func allRecords(t testing.TB) *records {
 	return r
 }
 
-// fewRecords is how many records each format has at least: plain, absent, null, wrong-typed, text for numbers, hostile.
+// fewRecords is the minimum number of records of a format: plain, absent, null, wrong type, text for numbers, hostile.
 const fewRecords = 6
 
-// The tests over all formats say something of a format only where it has records: whoever adds a format gives it some.
+// The tests over all formats prove something about a format only if it has records, so a new format needs some.
 func TestEveryFormatHasRecords(t *testing.T) {
 	r := allRecords(t)
 	for _, name := range r.detector.Names {
@@ -81,10 +81,10 @@ func glob(t testing.TB, pattern string) []string {
 	return files
 }
 
-// maxRecordText is the longest record in bytes that is taken, 64 KiB: these tests put records into records.
+// maxRecordText is the length in bytes of the longest record used. These tests put records into records.
 const maxRecordText = 64 << 10
 
-// add takes a record, and what it gives if it is an envelope.
+// add adds a record or, if it is an envelope, the records in it.
 func (r *records) add(text string) {
 	text = strings.TrimSpace(text)
 	if len(text) > maxRecordText || text == "" {
@@ -105,7 +105,7 @@ func (r *records) add(text string) {
 	}
 }
 
-// element files a record of a format that gives events; false where it is none.
+// element adds a record of a format if it gives events. It returns false if the text has no format.
 func (r *records) element(text string) bool {
 	name := r.detector.Of(text)
 	if name == "" {
@@ -119,23 +119,23 @@ func (r *records) element(text string) bool {
 	return true
 }
 
-// some returns the n longest records of a format: those that say the most.
-func (r *records) some(format string, n int) []string {
+// longest returns the n longest records of a format, which fill the most fields.
+func (r *records) longest(format string, n int) []string {
 	list := slices.Clone(r.of[format])
 	slices.SortStableFunc(list, func(a, b string) int { return len(b) - len(a) })
 	return list[:min(n, len(list))]
 }
 
-// position is a place in a record's text where something can be put.
+// position is a place in a record's text where something can be inserted.
 type position struct {
 	path   string
 	before string // the text around it
 	after  string
-	body   bool      // a text that is JSON itself
-	outer  *position // the string that before and after are inside of, nil for the record itself
+	body   bool      // the text at the place is itself JSON
+	outer  *position // the string that before and after are inside of, or nil for the record itself
 }
 
-// with returns the record that has text there.
+// with returns the record with text at the position.
 func (p *position) with(text string) string {
 	text = p.before + text + p.after
 	if p.outer == nil {
@@ -144,7 +144,8 @@ func (p *position) with(text string) string {
 	return p.outer.with(quoted(text))
 }
 
-// walk finds the positions of all string values, and of all objects' beginnings, also in JSON inside strings.
+// walk returns the positions of all string values and of the beginnings of all objects, including those in JSON inside
+// strings.
 func walk(src string) (values, members []position) {
 	w := &walker{}
 	if v, err := scan.Valid(src); err == nil {
@@ -158,7 +159,7 @@ type walker struct {
 	arena           scan.Arena
 }
 
-// maxStrings is how many strings around JSON are looked into.
+// maxStrings is the number of nested strings around JSON that walk looks into.
 const maxStrings = 2
 
 func (w *walker) value(src string, v scan.Span, path string, outer *position, level int) {
@@ -190,12 +191,12 @@ func (w *walker) value(src string, v scan.Span, path string, outer *position, le
 func quoted(text string) string {
 	line, err := json.Marshal(text)
 	if err != nil {
-		panic(err) // a string has always an encoding
+		panic(err) // cannot fail for a string
 	}
 	return string(line)
 }
 
-// member returns what puts a member at the beginning of an object.
+// member returns the record with a member inserted at the beginning of the object at the position.
 func (p *position) member(name, value string) string {
 	text := name + ":" + value
 	if !strings.HasPrefix(strings.TrimLeft(p.after, " \t\r\n"), "}") {

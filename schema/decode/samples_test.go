@@ -13,8 +13,8 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// samplesDir returns the folder of real logs, which are not part of the repository. A test that lacks them is skipped,
-// unless AIDR_TEST_REQUIRE names them.
+// samplesDir returns the folder of real logs, which are not part of the repository. Without the folder the test is
+// skipped, unless AIDR_TEST_REQUIRE names "samples".
 func samplesDir(t testing.TB) string {
 	t.Helper()
 	dir := os.Getenv("AIDR_SAMPLES")
@@ -30,7 +30,7 @@ func samplesDir(t testing.TB) string {
 	return dir
 }
 
-// linesOf returns the lines of a file, or the whole of a file that is one document.
+// linesOf returns the lines of a file, or the whole file if it is a single document.
 func linesOf(t testing.TB, file string) []string {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -43,8 +43,8 @@ func linesOf(t testing.TB, file string) []string {
 	return strings.Split(strings.TrimRight(string(text), "\n"), "\n")
 }
 
-// Every file of the samples goes through auto: nothing panics, every event has what every event has, and what is not
-// decoded is a dead letter with a reason.
+// Every file of the samples is decoded by auto: nothing panics, every event has the mandatory fields, and anything that
+// is not decoded becomes a dead letter with a reason.
 func TestSamplesThroughAuto(t *testing.T) {
 	dir := samplesDir(t)
 	d, err := New(Options{Format: Auto, Wanted: everything()})
@@ -81,10 +81,10 @@ func TestSamplesThroughAuto(t *testing.T) {
 	}
 }
 
-// earlierStage stands in what Kubernetes logs of a request before its end, which is another record.
+// earlierStage occurs in records that Kubernetes logs of a request before its end, which is another record.
 const earlierStage = "ResponseStarted"
 
-// checkEvent holds an event to what every event has.
+// checkEvent checks that an event has the mandatory fields and no empty ones.
 func checkEvent(t testing.TB, e map[string]any) {
 	t.Helper()
 	for _, name := range []string{"time", "event.dataset", "event.class"} {
@@ -99,7 +99,7 @@ func checkEvent(t testing.TB, e map[string]any) {
 	}
 }
 
-// CloudTrail's real files give one event a record, all of them with an agent.
+// CloudTrail's real files give one event per record, each with an agent.
 func TestSamplesOfCloudTrail(t *testing.T) {
 	dir := samplesDir(t)
 	for pattern, want := range map[string]int{"aws_cloudtrail/invictus/*.json": 0, "aws_cloudtrail/stratus/*.json": 0} {
@@ -137,8 +137,8 @@ func countRecords(t testing.TB, text string) int {
 	return len(file.Records)
 }
 
-// The replay repeats each session's history in every request. Every tool call is still one event: as many distinct ones
-// in a session as its label counts, and every result answers a call.
+// The replay repeats each session's history in every request. Still every tool call is one event: a session has as many
+// distinct ones as its label counts, and every result answers a call.
 func TestReplayCountsEachToolCallOnce(t *testing.T) {
 	dir := samplesDir(t)
 	const model = "gpt-4o-2024-05-13-spotlighting_with_delimiting.jsonl"
@@ -148,7 +148,7 @@ func TestReplayCountsEachToolCallOnce(t *testing.T) {
 		t.Fatal(err)
 	}
 	calls := map[string]map[schema.ID]bool{}
-	asked := map[string]bool{} // session and call id
+	asked := map[string]bool{} // by session and call id
 	h := &Handler{
 		Dead:       func(dead Dead) { t.Errorf("dead letter: %v", dead.Reason) },
 		FieldError: func(dataset, name string) { t.Errorf("field error: %s", name) },
@@ -174,7 +174,7 @@ func TestReplayCountsEachToolCallOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		d.Decode(string(wrapped.Raw), Meta{}, h)
-		d.Decode(string(wrapped.Raw), Meta{}, h) // delivered twice: still one
+		d.Decode(string(wrapped.Raw), Meta{}, h) // delivered twice, but still one event
 	}
 	for session, got := range calls {
 		line := strings.TrimLeft(session[strings.LastIndexByte(session, '-')+1:], "0")
@@ -187,7 +187,7 @@ func TestReplayCountsEachToolCallOnce(t *testing.T) {
 	}
 }
 
-// toolCallsByLine returns what the labels of a model's sessions say, by the session's line.
+// toolCallsByLine returns the labelled number of tool calls of a model's sessions, by the line of the session.
 func toolCallsByLine(t testing.TB, file, model string) map[string]string {
 	t.Helper()
 	f, err := os.Open(file)

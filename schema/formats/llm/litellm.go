@@ -78,7 +78,7 @@ func openLiteLLM(p *formats.Paths) formats.Reader {
 		agentID: p.Add("agent_id"), messages: p.Open("messages"), response: p.Open("response"),
 		tools: p.Add("model_parameters", "tools"), systemText: p.Add("model_parameters", "system"),
 		instructions: p.Add("model_parameters", "instructions"),
-		errorCode: p.Add("error_information", "error_code"), errorClass: p.Add("error_information", "error_class"),
+		errorCode:    p.Add("error_information", "error_code"), errorClass: p.Add("error_information", "error_class"),
 		guardrails: p.Open("guardrail_information"), guardrailStatus: p.Add("status_fields", "guardrail_status"),
 
 		keyHash: meta("user_api_key_hash"), keyAlias: meta("user_api_key_alias"), keyUser: meta("user_api_key_user_id"),

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// confluent puts what Confluent's serializers do before a message.
+// confluent adds the frame of Confluent's serializers to a message.
 func confluent(indexes, body string) string { return "\x00\x00\x00\x01\x02" + indexes + body }
 
 func TestFrames(t *testing.T) {

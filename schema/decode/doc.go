@@ -1,0 +1,20 @@
+// Package decode turns log records into events.
+//
+// A Decoder takes one record, which is the bytes of a Kafka message, of an HTTP body or of a line in a file, through
+// these steps:
+//
+//  1. It inflates gzip, strips the frame of a schema registry, and converts OTLP in protobuf to JSON. NDJSON and JSON
+//     arrays are split into their values.
+//  2. For each JSON object, it selects in one pass the values at all paths that any format reads, and detects the
+//     format by the keys at the object's top. Values inside the object never take part in detection, because they may
+//     be content that an attacker writes.
+//  3. If no format fits, it peels an envelope, such as CloudTrail's Records or a Pub/Sub message, and decodes the
+//     contents the same way, up to MaxEnvelope levels deep.
+//  4. The format's reader turns the object, which is then called an element, into events and names the agent of each.
+//  5. Overrides, aliases and facts about the address are added to each event, and the Handler gets it.
+//
+// An element that cannot be decoded becomes a dead letter with a reason; the elements beside it are decoded all the
+// same. A Decoder keeps no state between records: the result of a record depends on that record alone.
+//
+// The built-in formats are in package formats and the packages below it. A Map describes a further format as data.
+package decode
