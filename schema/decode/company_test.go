@@ -71,7 +71,7 @@ func TestEveryFormatDecodesTheSameInAnyCompany(t *testing.T) {
 				used.of(text[cut:]+strings.Repeat("[{\"a\":", 40), at)
 			}
 			if got := used.of(text, at); !slices.Equal(got, alone[i]) {
-				rt.Fatalf("behind others:\ngot  %q\nwant %q", got, alone[i])
+				rt.Fatalf("after others:\ngot  %q\nwant %q", got, alone[i])
 			}
 		}
 	})

@@ -77,8 +77,8 @@ func (d *Decoder) All(t testing.TB, raw string, m Meta) Result {
 	return Result{r.lines, r.events, r.dead, r.faults}
 }
 
-// TellsOf returns the key sets of a format.
-func TellsOf(t testing.TB, name string) []formats.Tell {
+// KeySetsOf returns the key sets of a format.
+func KeySetsOf(t testing.TB, name string) []formats.Tell {
 	for _, f := range all() {
 		if f.Name == name {
 			return f.Tells

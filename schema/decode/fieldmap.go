@@ -87,15 +87,15 @@ func (u Unit) nanos() int64 {
 func Mappable(f schema.Field) string {
 	switch f {
 	case schema.EventDataset:
-		return "the map's dataset says it"
+		return "the map's dataset sets it"
 	case schema.EventClass:
-		return "the map's class says it"
+		return "the map's class sets it"
 	case schema.AIAgentUID, schema.AIAgentUIDSource:
-		return "the map's identity says it"
+		return "the map's identity sets it"
 	case schema.EventIngested, schema.EventRawRef, schema.EventTruncated:
 		return "aidr sets it"
 	case schema.GenAISystemInstructionsHash, schema.GenAIToolDefinitionsHash, schema.GenAIToolDefinitionsCount:
-		return "the map's chat says it"
+		return "the map's chat sets it"
 	}
 	return ""
 }

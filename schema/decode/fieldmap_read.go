@@ -112,8 +112,8 @@ func openMap(m *Map, p *formats.Paths) formats.Reader {
 			}
 		}
 	}
-	for _, h := range r.embeds {
-		h.shape = formats.NewShape(h.below...)
+	for _, e := range r.embeds {
+		e.shape = formats.NewShape(e.below...)
 	}
 	return r
 }
@@ -147,8 +147,8 @@ func (m *mapReader) openSources(from []MapSource, p *formats.Paths) []mappedSour
 			s.until = p.Add(s.Until...)
 		}
 		for n := len(s.Path) - 1; n > 0; n-- { // the longest path first
-			h := m.embeddedAt(s.Path[:n], p)
-			s.inside = append(s.inside, insidePlace{h, h.add(s.Path[n:])})
+			e := m.embeddedAt(s.Path[:n], p)
+			s.inside = append(s.inside, insidePlace{e, e.add(s.Path[n:])})
 		}
 		list[i] = s
 	}
@@ -172,25 +172,25 @@ func (m *mapReader) plan(r *formats.Record) {
 }
 
 func (m *mapReader) embeddedAt(path []string, p *formats.Paths) *embedded {
-	for _, h := range m.embeds {
-		if samePath(h.path, path) {
-			return h
+	for _, e := range m.embeds {
+		if samePath(e.path, path) {
+			return e
 		}
 	}
-	h := &embedded{path: path, place: p.Add(path...)}
-	m.embeds = append(m.embeds, h)
-	return h
+	e := &embedded{path: path, place: p.Add(path...)}
+	m.embeds = append(m.embeds, e)
+	return e
 }
 
 // add adds a path inside the text and returns its place in the shape.
-func (h *embedded) add(path []string) int {
-	for i, known := range h.below {
+func (e *embedded) add(path []string) int {
+	for i, known := range e.below {
 		if samePath(known, path) {
 			return i
 		}
 	}
-	h.below = append(h.below, path)
-	return len(h.below) - 1
+	e.below = append(e.below, path)
+	return len(e.below) - 1
 }
 
 func samePath(a, b []string) bool {
@@ -249,9 +249,9 @@ func (m *mapReader) Read(r *formats.Record) {
 // reset clears the state of the previous record.
 func (m *mapReader) reset(r *formats.Record) {
 	m.parsed.place, m.nested = -1, false
-	for _, h := range m.embeds {
-		h.tried, h.isJSON = r.At(h.place).Kind != scan.String, false
-		m.nested = m.nested || !h.tried
+	for _, e := range m.embeds {
+		e.tried, e.isJSON = r.At(e.place).Kind != scan.String, false
+		m.nested = m.nested || !e.tried
 	}
 }
 
@@ -272,8 +272,8 @@ func (m *mapReader) node(r *formats.Record, s *mappedSource) formats.Node {
 		return n
 	}
 	for i := 0; n.Kind == scan.Absent && m.nested && i < len(s.inside); i++ {
-		if h := s.inside[i].embedded; h.parse(r) {
-			n = h.shape.At(s.inside[i].place)
+		if e := s.inside[i].embedded; e.parse(r) {
+			n = e.shape.At(s.inside[i].place)
 		}
 	}
 	if n.Kind == scan.Null || n.Kind == scan.String && m.meansAbsent(n) {
@@ -295,16 +295,16 @@ func (m *mapReader) meansAbsent(n formats.Node) bool {
 func (m *mapReader) mayMeanAbsent(text string) bool { return m.absent>>min(len(text), 63)&1 != 0 }
 
 // parse parses the text as JSON, once per record, and reports whether it is JSON.
-func (h *embedded) parse(r *formats.Record) bool {
-	if h.tried {
-		return h.isJSON
+func (e *embedded) parse(r *formats.Record) bool {
+	if e.tried {
+		return e.isJSON
 	}
-	h.tried = true
+	e.tried = true
 	var n formats.Node
-	if n, h.isJSON = r.Inside(r.At(h.place)); h.isJSON {
-		h.shape.Select(r, n)
+	if n, e.isJSON = r.Inside(r.At(e.place)); e.isJSON {
+		e.shape.Select(r, n)
 	}
-	return h.isJSON
+	return e.isJSON
 }
 
 // firstBody returns the first body that is present. A text that holds JSON is parsed.

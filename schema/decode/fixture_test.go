@@ -42,7 +42,7 @@ func (d *Decoder) all(t testing.TB, raw string, m Meta) (res result) {
 			line := formats.AppendEvent(nil, e, false)
 			var flat map[string]any
 			if err := json.Unmarshal(line, &flat); err != nil {
-				t.Fatalf("printed event is no JSON: %v: %s", err, line)
+				t.Fatalf("printed event is not JSON: %v: %s", err, line)
 			}
 			res.lines = append(res.lines, string(line))
 			res.events = append(res.events, flat)

@@ -167,7 +167,7 @@ func (f *tally) check(t *testing.T, d *Detector, record, name string, res Result
 
 // carriesKeys reports whether a record has one of the key sets of a format.
 func carriesKeys(t *testing.T, d *Detector, format string, top map[string]json.RawMessage) bool {
-	for _, tell := range TellsOf(t, format) {
+	for _, tell := range KeySetsOf(t, format) {
 		all := true
 		for _, key := range tell.Keys {
 			_, ok := top[key]

@@ -67,7 +67,7 @@ func FuzzDetect(f *testing.F) {
 	}
 	for name := range tells {
 		if _, builtIn := Find(name); builtIn {
-			tells[name] = TellsOf(f, name)
+			tells[name] = KeySetsOf(f, name)
 		}
 	}
 	for _, m := range shipped.Maps() {
@@ -78,25 +78,25 @@ func FuzzDetect(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		j, name := judgeOf(text), r.detector.Of(text)
 		if name != "" && !j.object {
-			t.Fatalf("%q is no object, and of format %s", text, name)
+			t.Fatalf("%q is not an object, but has format %s", text, name)
 		}
-		some := false // a key set without a required text is present
-		its := false
-		for of, list := range tells {
+		known := false // a key set without a required text is present
+		fits := false
+		for format, list := range tells {
 			for _, tell := range list {
 				all := true
 				for _, key := range tell.Keys {
 					all = all && j.top[key]
 				}
-				some = some || all && tell.Path == nil
-				its = its || all && of == name
+				known = known || all && tell.Path == nil
+				fits = fits || all && format == name
 			}
 		}
-		if some && name == "" {
+		if known && name == "" {
 			t.Fatalf("%q has the keys of a format, and none is found", text)
 		}
-		if name != "" && !its {
-			t.Fatalf("%q is of format %s, whose keys it has not", text, name)
+		if name != "" && !fits {
+			t.Fatalf("%q has format %s, but lacks its keys", text, name)
 		}
 	})
 }
@@ -186,13 +186,13 @@ func FuzzFormat(f *testing.F) {
 		decoders[int(number)%len(decoders)].Decode(record, Meta{Time: 1}, &Handler{
 			Event: func(e *schema.Event) {
 				if !json.Valid([]byte(e.Record)) {
-					t.Fatalf("%s: an event of what is no JSON: %q", name, e.Record)
+					t.Fatalf("%s: an event of a record that is not JSON: %q", name, e.Record)
 				}
 				if !e.Has(schema.Time) || e.Text(schema.EventDataset) == "" || e.Text(schema.EventClass) == "" {
 					t.Fatalf("%s: event without time, dataset or class: %s", name, formats.AppendEvent(nil, e, false))
 				}
 				if line := formats.AppendEvent(nil, e, false); !json.Valid(line) {
-					t.Fatalf("%s: the event is printed as %q, which is no JSON", name, line)
+					t.Fatalf("%s: the event is printed as %q, which is not JSON", name, line)
 				}
 				if !j.object {
 					return

@@ -43,6 +43,6 @@ func TestPages(t *testing.T) {
 		delete(about, f.Name)
 	}
 	for name, file := range about {
-		t.Errorf("%s is about %q, which is no format", file, name)
+		t.Errorf("%s is about %q, which is not a format", file, name)
 	}
 }

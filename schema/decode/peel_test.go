@@ -16,7 +16,7 @@ func TestFrames(t *testing.T) {
 		dead         string
 	}{
 		{"JSON", confluent("", small), 1, ""},
-		{"JSON behind blanks", confluent("", " \n"+small), 1, ""},
+		{"JSON after white space", confluent("", " \n"+small), 1, ""},
 		{"an array", confluent("", "["+small+","+small+"]"), 2, ""},
 		{"an envelope", confluent("", `{"records":[`+small+`]}`), 1, ""},
 		{"gzip around it", gzipped(t, confluent("", small)), 1, ""},

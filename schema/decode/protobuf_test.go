@@ -110,7 +110,7 @@ func TestNewlineIsNotProtobuf(t *testing.T) {
 func TestProtobufDoesNotAllocate(t *testing.T) {
 	raw, ok := asProtobuf(otlpRecords(t)[0])
 	if !ok {
-		t.Fatal("the first record is no protobuf")
+		t.Fatal("the first record cannot be written as protobuf")
 	}
 	d, err := New(Options{Format: Auto, Wanted: typical()})
 	if err != nil {

@@ -179,7 +179,7 @@ func TestReplayCountsEachToolCallOnce(t *testing.T) {
 	for session, got := range calls {
 		line := strings.TrimLeft(session[strings.LastIndexByte(session, '-')+1:], "0")
 		if w := want[line]; strconv.Itoa(len(got)) != w {
-			t.Errorf("session %s: got %d distinct tool calls, the label says %s", session, len(got), w)
+			t.Errorf("session %s: got %d distinct tool calls, want %s, as labelled", session, len(got), w)
 		}
 	}
 	if len(calls) == 0 {

@@ -48,8 +48,8 @@ warning: f.yaml:1:1: neither identity nor source.ip is mapped: no event has an a
 warning: f.yaml:1:1: there are no tests: give a record and the events that it has to become
 warning: f.yaml:5:9: fields: no event has an action: map http.request.method or event.action
 f.yaml:5:19: fields.http.request.methd: there is no such field: did you mean http.request.method?
-f.yaml:5:42: fields.event.class: cannot be mapped: the map's class says it
-f.yaml:5:58: fields.ai_agent.uid: cannot be mapped: the map's identity says it
+f.yaml:5:42: fields.event.class: cannot be mapped: the map's class sets it
+f.yaml:5:58: fields.ai_agent.uid: cannot be mapped: the map's identity sets it
 f.yaml:5:91: fields.event.duration: a duration needs its unit: write {path: d, unit: ms}
 f.yaml:5:94: fields.zzz: there is no such field: schema/FIELDS.md lists them
 `)
