@@ -10,36 +10,37 @@ import (
 )
 
 const (
-	// batchBytes ends a batch, in bytes: handing one over ends with goroutines that wait for one another, and with caches
-	// that are cold. A replay of 1 GB takes 4 % longer with 512 KiB, a tenth with 256 KiB, and no less with 4 MiB.
+	// batchBytes is the size at which a batch is complete. Each hand-over to the engine costs goroutine switches and cold
+	// caches: a replay of 1 GB takes 4 % longer with 512 KiB and 10 % longer with 256 KiB, but no less time with 4 MiB.
 	batchBytes = 1 << 20
-	// batchRecords ends a batch of short records.
+	// batchRecords is the number of records at which a batch is complete.
 	batchRecords = 4000
-	// firstRoom is the room in bytes for the first batch of a file that does not fit in the window: most files are small.
-	firstRoom = 256 << 10
-	// headBytes is how much of an oversized record is kept, in bytes: enough to tell a person what it was.
+	// firstCapacity is the capacity in bytes for the first batch of a file that does not fit into the window. It is small
+	// because most files are.
+	firstCapacity = 256 << 10
+	// headBytes is how much of an oversized record is kept, in bytes: enough for a person to recognise it.
 	headBytes = 4 << 10
 )
 
-// batcher gathers records that stand one after the other in a stream, and hands them on as one Batch. Their bytes are
-// copied out of the window once, and soon: while what was read is still near the CPU.
+// batcher collects consecutive records of a stream and passes them to the Reader as one Batch. It copies their bytes out
+// of the window once and early, while they are still in the CPU's caches.
 type batcher struct {
 	ctx       context.Context
 	to        connectors.Reader
 	partition connectors.Partition
-	from      int64 // records before this position were read by an earlier run
-	highWater int64 // the end of the file in bytes, -1 where it is not known
+	from      int64 // records before this position are skipped: an earlier run has read them
+	highWater int64 // the end of the file in bytes; -1 if unknown
 
-	start, end int64 // the gathered records' place in the stream
+	start, end int64 // the extent of the collected records in the stream
 	records    []connectors.Record
-	raw        strings.Builder // their bytes up to copied, empty while all of them are in the window
-	copied     int64           // a place in the stream
-	room       int             // bytes of the last batch that did not fit in the window, 0 for none
-	last       int64           // the position of the last record that was cut
-	next       int64           // the position behind everything that was cut so far
+	raw        strings.Builder // their bytes up to copied; empty while all of their bytes are in the window
+	copied     int64           // the offset in the stream up to which bytes are in raw
+	lastSize   int             // bytes of the last batch that did not fit into the window; 0 if all have
+	last       int64           // the offset of the last record
+	next       int64           // the position after the last record
 }
 
-// add takes the record at [start, end) of the stream.
+// add adds the record at [start, end) of the stream.
 func (b *batcher) add(w *window, start, end int64) error {
 	if b.last, b.next = start, max(b.next, end); start < b.from {
 		return nil
@@ -55,8 +56,8 @@ func (b *batcher) add(w *window, start, end int64) error {
 	return b.flush(w, false)
 }
 
-// addText takes a record whose text is not in the window as it stands: the head of one that is too large, or the mark
-// of a document that is broken off. next is the position behind it.
+// addText adds a record whose text differs from the stream: the beginning of a record that is too large, or the record
+// unclosed. next is the position after the record.
 func (b *batcher) addText(w *window, text string, offset, next int64, tooLarge bool) error {
 	if err := b.flush(w, false); err != nil {
 		return err
@@ -70,9 +71,10 @@ func (b *batcher) addText(w *window, text string, offset, next int64, tooLarge b
 	})
 }
 
-// leave returns from where on the window has to keep its bytes where the cutter needs those from keep on. Out of a full
-// window it copies what was gathered, but for a few bytes, of a file that grows slowly: they move with the window.
-func (b *batcher) leave(w *window, keep int64) int64 {
+// retainFrom returns the offset from which the window has to retain its bytes if the splitter needs those from keep on.
+// If the window is full, it first copies the collected records out of it, unless they are only a few bytes, as in a file
+// that grows slowly: these move with the window.
+func (b *batcher) retainFrom(w *window, keep int64) int64 {
 	if len(b.records) == 0 {
 		return keep
 	}
@@ -82,17 +84,17 @@ func (b *batcher) leave(w *window, keep int64) int64 {
 	return min(keep, b.copied)
 }
 
-// copyOut copies what was gathered since the last time.
+// copyOut copies the bytes of the records added since its last call.
 func (b *batcher) copyOut(w *window) {
 	if b.raw.Cap() == 0 {
-		b.raw.Grow(cmp.Or(b.room, firstRoom) + readSize)
+		b.raw.Grow(cmp.Or(b.lastSize, firstCapacity) + readSize)
 	}
 	b.raw.Write(w.bytes(b.copied)[:b.end-b.copied])
 	b.copied = b.end
 }
 
-// flush hands on what was gathered. atEnd says that nothing more can be read now; then a batch goes out even if it is
-// empty.
+// flush passes the collected records on. If atEnd is set, because no more bytes can be read now, it sends a batch even
+// without records.
 func (b *batcher) flush(w *window, atEnd bool) error {
 	if len(b.records) == 0 && !atEnd {
 		return nil
@@ -104,7 +106,7 @@ func (b *batcher) flush(w *window, atEnd bool) error {
 		} else {
 			b.copyOut(w)
 			out.Raw = b.raw.String()
-			b.raw, b.room = strings.Builder{}, len(out.Raw)
+			b.raw, b.lastSize = strings.Builder{}, len(out.Raw)
 		}
 		out.Records = b.records
 		b.records = make([]connectors.Record, 0, min(n+n/4, batchRecords))
@@ -112,7 +114,7 @@ func (b *batcher) flush(w *window, atEnd bool) error {
 	return b.send(out)
 }
 
-// finish hands on what was gathered and says that the partition is over.
+// finish passes the collected records on and ends the partition.
 func (b *batcher) finish(w *window) error {
 	if err := b.flush(w, false); err != nil {
 		return err
@@ -128,7 +130,7 @@ func (b *batcher) send(out *connectors.Batch) error {
 	return b.to.Read(b.ctx, out)
 }
 
-// head returns the first n bytes of b, cut between runes.
+// head returns the first n bytes of b, or fewer so as not to split a rune.
 func head(b []byte, n int) string {
 	if len(b) <= n {
 		return string(b)

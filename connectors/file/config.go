@@ -9,30 +9,31 @@ import (
 	"time"
 )
 
-// Config of a file source.
+// Config configures a file source.
 type Config struct {
 	// Name is the source's name in the configuration.
 	Name string
-	// Paths are files, directories (read recursively, in lexical order, hidden names left out), or "-" for Stdin. Each
-	// file is one partition whose topic is its path as given.
+	// Paths are files, directories, or "-" for Stdin. Directories are read recursively in lexical order, without hidden
+	// names. Each file is one partition, whose topic is the path as given.
 	Paths []string
-	// Include are patterns of path.Match for the base names of files in directories; empty means all.
+	// Include are patterns of filepath.Match for the base names of files in directories; empty means every file.
 	Include []string
-	// Follow keeps reading what is appended, also past a rotation or truncation, and takes up files that appear.
-	// Compressed files and Stdin are read once.
+	// Follow keeps reading the text that is appended to the files, also after a rotation or truncation, and reads files
+	// that appear later. Compressed files and Stdin are read once.
 	Follow bool
-	// Poll is how often a followed file is looked at where the system's notifications fail; 0 means DefaultPoll.
+	// Poll is the interval at which a followed file is checked for changes, in case the system's notifications fail; 0 means
+	// DefaultPoll.
 	Poll time.Duration
 
-	Stdin io.Reader    // what "-" reads
-	Log   *slog.Logger // nil: nothing is logged
+	Stdin io.Reader    // the input for "-"
+	Log   *slog.Logger // nil: no logging
 }
 
-// DefaultPoll is how often a followed file is looked at. Notifications come first; this is for the file systems that
-// have none (NFS, some container mounts).
+// DefaultPoll is the default of Config.Poll. Notifications are faster; polling is for file systems without them, such as
+// NFS and some container mounts.
 const DefaultPoll = time.Second
 
-// Validate returns all that is wrong with c, joined.
+// Validate returns all problems of c, joined.
 func (c *Config) Validate() error {
 	var errs []error
 	if len(c.Paths) == 0 {

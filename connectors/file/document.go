@@ -2,17 +2,19 @@ package file
 
 import "io"
 
-// unclosed stands for a document that is broken off after an element, or behind its array: decoding finds it malformed, and so it is counted.
+// unclosed is the record for a document that breaks off after an element or after its array. Decoding counts it, because
+// it is malformed.
 const unclosed = "["
 
-// open looks whether the text at pos opens an array of objects or a Records document, and steps into it.
-func (c *cutter) open() (bool, error) {
+// openDocument steps into the document at pos if it is an array of objects or a Records document, and reports whether it
+// is.
+func (s *splitter) openDocument() (bool, error) {
 	for {
-		text := c.win.bytes(c.pos)
+		text := s.win.bytes(s.pos)
 		text = text[:min(len(text), maxLookahead)]
-		kind, n, decided := opening(text)
+		kind, n, decided := classify(text)
 		if !decided && len(text) < maxLookahead {
-			ok, err := c.fill(c.pos)
+			ok, err := s.fill(s.pos)
 			if err != nil {
 				return false, err
 			}
@@ -23,15 +25,16 @@ func (c *cutter) open() (bool, error) {
 		if kind == atTop {
 			return false, nil
 		}
-		c.in, c.reported = kind, false
-		c.pos += int64(n)
-		c.lastEnd = c.pos
+		s.in, s.reported = kind, false
+		s.pos += int64(n)
+		s.lastEnd = s.pos
 		return true, nil
 	}
 }
 
-// opening says what kind of document b opens and how long its opening is. It is not decided where b is too short.
-func opening(b []byte) (kind inside, n int, decided bool) {
+// classify returns the kind of the document at the start of b and the length of its opening tokens. decided is false if b
+// is too short.
+func classify(b []byte) (kind container, n int, decided bool) {
 	if b[0] == '[' {
 		n = 1 + blanks(b[1:])
 		if n == len(b) {
@@ -56,6 +59,7 @@ func opening(b []byte) (kind inside, n int, decided bool) {
 	return inRecords, n, true
 }
 
+// blanks returns the number of blanks at the start of b.
 func blanks(b []byte) int {
 	for i, c := range b {
 		if !isBlank(c) {
@@ -65,113 +69,115 @@ func blanks(b []byte) int {
 	return len(b)
 }
 
-// element cuts one element of an array, and what follows it.
-func (c *cutter) element() error {
-	b, err := c.skipBlanks()
+// element adds one element of an array and reads the separator after it.
+func (s *splitter) element() error {
+	b, err := s.skipBlanks()
 	if err == io.EOF {
-		return c.brokenOff()
+		return s.endUnclosed()
 	}
 	if err != nil {
 		return err
 	}
 	if b == ']' {
-		return c.leave()
+		return s.closeArray()
 	}
-	start := c.pos
-	var s valueScan
-	v, err := c.scanValue(&s, start, start, c.maxElem)
+	start := s.pos
+	var scan valueScan
+	v, err := s.scanValue(&scan, start, start, s.maxElem)
 	switch {
 	case err != nil:
 		return err
-	case c.pos-start > c.maxElem:
-		c.reported, err = c.tooLargeValue(&s, v, start)
-		if err != nil || c.reported {
+	case s.pos-start > s.maxElem:
+		s.reported, err = s.addTooLargeValue(&scan, v, start)
+		if err != nil || s.reported {
 			return err
 		}
-	case v == done, v == more && s.state == inScalar && s.depth == 0:
-		if err := c.out.add(&c.win, start, c.pos); err != nil {
+	case v == done, v == more && scan.state == inScalar && scan.depth == 0:
+		if err := s.out.add(&s.win, start, s.pos); err != nil {
 			return err
 		}
 	default:
-		c.reported = true
-		return c.resync(start)
+		s.reported = true
+		return s.resync(start)
 	}
-	c.lastEnd = c.pos
-	return c.separator()
+	s.lastEnd = s.pos
+	return s.separator()
 }
 
-// separator takes what stands between two elements.
-func (c *cutter) separator() error {
-	b, err := c.skipBlanks()
+// separator reads the text between two elements.
+func (s *splitter) separator() error {
+	b, err := s.skipBlanks()
 	switch {
 	case err == io.EOF:
-		return c.brokenOff()
+		return s.endUnclosed()
 	case err != nil:
 		return err
 	case b == ',':
-		c.pos++
-		c.lastEnd = c.pos
+		s.pos++
+		s.lastEnd = s.pos
 		return nil
 	case b == ']':
-		return c.leave()
+		return s.closeArray()
 	}
-	return c.astray(b)
+	return s.unexpected(b)
 }
 
-// astray leaves a document at a byte that cannot follow. Where that byte opens a line, the line is a new one.
-func (c *cutter) astray(b byte) error {
-	beginsLine := c.pos > c.win.base && c.win.bytes(c.pos - 1)[0] == '\n'
+// unexpected leaves a document at b, a byte that cannot follow at pos. If b is a bracket at the start of a line, this line
+// begins a new record.
+func (s *splitter) unexpected(b byte) error {
+	beginsLine := s.pos > s.win.base && s.win.bytes(s.pos - 1)[0] == '\n'
 	if beginsLine && (b == '{' || b == '[') {
-		return c.mark()
+		return s.addUnclosed()
 	}
-	c.in = atTop
-	return c.resync(c.pos)
+	s.in = atTop
+	return s.resync(s.pos)
 }
 
-// leave steps out of the array whose closing bracket stands at pos.
-func (c *cutter) leave() error {
-	c.pos++
-	if c.in == inArray {
-		c.in = atTop
+// closeArray steps out of the array whose closing bracket is at pos.
+func (s *splitter) closeArray() error {
+	s.pos++
+	if s.in == inArray {
+		s.in = atTop
 		return nil
 	}
-	c.lastEnd = c.pos
-	s := valueScan{state: wantNext, depth: 1, kinds: 1} // behind a member of an object
+	s.lastEnd = s.pos
+	scan := valueScan{state: wantNext, depth: 1, kinds: 1} // after a member of an object
 	for {
-		n, v := s.scan(c.win.bytes(c.pos))
-		c.pos += int64(n)
+		n, v := scan.scan(s.win.bytes(s.pos))
+		s.pos += int64(n)
 		switch v {
 		case done:
-			c.in = atTop
+			s.in = atTop
 			return nil
 		case bad:
-			return c.astray(c.win.bytes(c.pos)[0])
+			return s.unexpected(s.win.bytes(s.pos)[0])
 		}
-		ok, err := c.fill(c.pos - 1)
+		ok, err := s.fill(s.pos - 1)
 		if err != nil {
 			return err
 		}
 		if !ok {
-			return c.brokenOff()
+			return s.endUnclosed()
 		}
 	}
 }
 
-// brokenOff ends a stream inside a document.
-func (c *cutter) brokenOff() error {
-	if err := c.mark(); err != nil {
+// endUnclosed ends the stream inside a document.
+func (s *splitter) endUnclosed() error {
+	if err := s.addUnclosed(); err != nil {
 		return err
 	}
 	return io.EOF
 }
 
-// mark leaves an array that is not closed, and hands on a mark of it unless what is broken was handed on already. It
-// stands at the last byte that was right, or behind it where that byte is a whole record: no position is used twice.
-func (c *cutter) mark() error {
-	c.in = atTop
-	if c.reported {
+// addUnclosed leaves an array that is not closed, and adds the record unclosed unless broken text of the array has been
+// added already. The offset of this record is that of the last correct byte, or one more if that byte is itself a whole
+// record, so that no offset is used twice.
+func (s *splitter) addUnclosed() error {
+	s.in = atTop
+	if s.reported {
 		return nil
 	}
-	at := max(c.lastEnd-1, c.out.last+1)
-	return c.out.addText(&c.win, unclosed, at, at+1, false)
+	at := max(s.lastEnd-1, s.out.last+1)
+	return s.out.addText(&s.win, unclosed, at, at+1, false)
 }

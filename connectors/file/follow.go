@@ -17,43 +17,47 @@ import (
 	"github.com/aidr-engine/aidr/connectors"
 )
 
-// A followed file changes under its name: it is rotated away or truncated, and another one begins. Offsets must not go
-// backwards, so each of them is a partition of its own: Number is a checksum of the file's first line. After a restart
-// the file at the path has the position that was checkpointed for it, and no other file's.
+// The file at a path can be replaced while it is followed: it is rotated away or truncated, and another file begins.
+// Offsets of a partition must not go backwards, so each of these files is a partition of its own, whose Number is a
+// checksum of the file's first line. After a restart, the file at the path therefore gets the position that was
+// checkpointed for it, and never the position of another file.
 
-// headLine is how much of the first line makes the checksum, in bytes: log lines begin with a time or an id.
-const headLine = 1 << 10
+// maxFirstLine is how much of the first line makes the checksum, in bytes. That is enough to distinguish files, because
+// log lines begin with a time or an ID.
+const maxFirstLine = 1 << 10
 
 // follower follows the files of one source.
 type follower struct {
 	*Source
-	to    *ledger
-	again chan struct{} // a tail ended: look at its path again
+	to     *ledger
+	rescan chan struct{} // receives when a tail has ended, because its path may hold another file
 
 	mu    sync.Mutex
-	tails map[string]*tail
-	read  map[int32][]os.FileInfo // files of this run by checksum: a file rotated to another name is not read again
+	tails map[string]*tail        // by path
+	read  map[int32][]os.FileInfo // files of this run by checksum, so that a file rotated to another name is not read again
 	used  map[connectors.Partition]bool
 }
 
-// tail is one file as it grows.
+// tail follows one file.
 type tail struct {
 	path string
-	wake chan struct{} // has room for one
-	over bool          // read to its end, or read under another name; guarded by follower.mu, as is file
-	file os.FileInfo   // the file that over is about; nil for standard input
+	wake chan struct{} // receives when the file may have changed; has a buffer of one
+
+	// Guarded by follower.mu.
+	finished bool        // the file was read to its end, or under another name
+	file     os.FileInfo // the finished file; nil for standard input
 }
 
 func (s *Source) follow(ctx context.Context, r connectors.Reader) error {
 	f := &follower{
-		Source: s, to: newLedger(r), again: make(chan struct{}, 1),
+		Source: s, to: newLedger(r), rescan: make(chan struct{}, 1),
 		tails: make(map[string]*tail), read: make(map[int32][]os.FileInfo), used: make(map[connectors.Partition]bool),
 	}
 	runCtx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	watcher, err := fsnotify.NewWatcher()
 	if err != nil {
-		s.log.Warn("no file notifications, polling alone", "source", s.cfg.Name, "poll", s.cfg.Poll, "error", err)
+		s.log.Warn("file notifications unavailable, only polling", "source", s.cfg.Name, "poll", s.cfg.Poll, "error", err)
 		watcher = &fsnotify.Watcher{} // its nil channels never fire
 	} else {
 		defer watcher.Close()
@@ -69,12 +73,13 @@ func (s *Source) follow(ctx context.Context, r connectors.Reader) error {
 	wg.Wait()
 	err = context.Cause(runCtx)
 	if ctx.Err() != nil {
-		err = nil // asked to stop
+		err = nil // Run was asked to end
 	}
 	return errors.Join(err, f.to.revokeAll(ctx))
 }
 
-// watch starts a tail for each file that there is or appears, and wakes the tails, until ctx ends.
+// watch starts a tail for each file that exists or appears, and wakes the tails when files may have changed, until ctx
+// ends.
 func (f *follower) watch(ctx context.Context, w *fsnotify.Watcher, start func(*tail)) {
 	poll := time.NewTicker(f.cfg.Poll)
 	defer poll.Stop()
@@ -83,14 +88,14 @@ func (f *follower) watch(ctx context.Context, w *fsnotify.Watcher, start func(*t
 		select {
 		case <-ctx.Done():
 			return
-		case <-f.again:
+		case <-f.rescan:
 		case <-poll.C:
 		case _, ok := <-w.Events:
 			if !ok {
 				return
 			}
 		case err := <-w.Errors:
-			f.log.Warn("file notification lost, polling", "source", f.cfg.Name, "error", err)
+			f.log.Warn("file notification lost, continuing with polling", "source", f.cfg.Name, "error", err)
 		}
 		f.wakeAll()
 	}
@@ -102,12 +107,12 @@ func (f *follower) wakeAll() {
 	for _, t := range f.tails {
 		select {
 		case t.wake <- struct{}{}:
-		default: // it is awake already
+		default: // it has already been woken
 		}
 	}
 }
 
-// scan starts tails for files that have none and asks for notifications of their folders.
+// scan starts tails for files without one and requests notifications for the folders of all files.
 func (f *follower) scan(w *fsnotify.Watcher, start func(*tail)) {
 	for _, named := range f.cfg.Paths {
 		files, err := List([]string{named}, f.cfg.Include)
@@ -117,17 +122,17 @@ func (f *follower) scan(w *fsnotify.Watcher, start func(*tail)) {
 		}
 		f.recovered(named)
 		for _, path := range files {
-			if t := f.begin(path); t != nil {
+			if t := f.newTail(path); t != nil {
 				start(t)
 			}
 			if w.Events != nil && path != "-" {
-				w.Add(filepath.Dir(path)) // where it fails there is the poll
+				w.Add(filepath.Dir(path)) // if this fails, polling remains
 			}
 		}
 	}
 }
 
-// failOnce is fail, told once as long as it lasts.
+// failOnce calls fail unless the path has failed already, so that a lasting failure is logged once.
 func (f *follower) failOnce(path string, err error) {
 	f.Source.mu.Lock()
 	known := f.failed[path] != nil
@@ -137,12 +142,12 @@ func (f *follower) failOnce(path string, err error) {
 	}
 }
 
-// begin returns a new tail for path, or nil where there is one or the file was read.
-func (f *follower) begin(path string) *tail {
+// newTail returns a new tail for path, or nil if the path has one already or its file has been read.
+func (f *follower) newTail(path string) *tail {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if old := f.tails[path]; old != nil {
-		if !old.over || old.file == nil {
+		if !old.finished || old.file == nil {
 			return nil
 		}
 		if info, err := os.Stat(path); err != nil || os.SameFile(info, old.file) {
@@ -156,24 +161,25 @@ func (f *follower) begin(path string) *tail {
 
 // run reads one file until it is rotated away, truncated or removed.
 func (f *follower) run(ctx context.Context, t *tail) error {
-	file, over, err := f.readTail(ctx, t)
+	file, finished, err := f.readTail(ctx, t)
 	if err != nil {
 		return err
 	}
 	f.mu.Lock()
-	if t.over, t.file = over, file; !over {
+	if t.finished, t.file = finished, file; !finished {
 		delete(f.tails, t.path)
 	}
 	f.mu.Unlock()
 	select {
-	case f.again <- struct{}{}:
+	case f.rescan <- struct{}{}:
 	default:
 	}
 	return nil
 }
 
-// readTail returns over where the file needs not be looked at again; else the path may hold another one by now.
-func (f *follower) readTail(ctx context.Context, t *tail) (info os.FileInfo, over bool, err error) {
+// readTail reads one file as it grows, until it is replaced. finished reports that the file itself need not be read again;
+// if it is false, the path may hold another file by now.
+func (f *follower) readTail(ctx context.Context, t *tail) (info os.FileInfo, finished bool, err error) {
 	if t.path == "-" {
 		return nil, true, f.readOnce(ctx, f.to, t.path, f.to.assign(f.partition(t.path, 0)))
 	}
@@ -194,30 +200,30 @@ func (f *follower) readTail(ctx context.Context, t *tail) (info os.FileInfo, ove
 	if bytes.HasPrefix(r.first, []byte(gzipMagic)) || bytes.HasPrefix(r.first, []byte(zstdMagic)) {
 		return info, true, f.readOnce(ctx, f.to, t.path, f.to.assign(f.partition(t.path, 0)))
 	}
-	p, fresh := f.claim(t.path, r.first, info)
-	if !fresh {
+	p, isNew := f.claim(t.path, r.first, info)
+	if !isNew {
 		return info, true, nil
 	}
 	return nil, false, f.readGrowing(ctx, p, r)
 }
 
 func (f *follower) readGrowing(ctx context.Context, p connectors.Partition, r *tailReader) error {
-	c := newCutter(ctx, r, batcher{to: f.to, partition: p, from: f.to.assign(p)})
-	c.wait = func(ctx context.Context) error { return r.t.wait(ctx) }
-	if err := c.run(); err != nil {
+	split := newSplitter(ctx, r, batcher{to: f.to, partition: p, from: f.to.assign(p)})
+	split.wait = func(ctx context.Context) error { return r.t.wait(ctx) }
+	if err := split.run(); err != nil {
 		return err
 	}
-	if err := c.win.fault(); err != nil {
-		f.fail(p.Topic, fmt.Errorf("read source file %q: behind byte %d: %w", p.Topic, c.win.end(), err))
+	if err := split.win.fault(); err != nil {
+		f.fail(p.Topic, fmt.Errorf("read source file %q: after byte %d: %w", p.Topic, split.win.end(), err))
 	}
 	return nil
 }
 
-// checksum is the number of the file that begins with first.
+// checksum returns the partition number of a file with this first line.
 func checksum(first []byte) int32 { return int32(crc32.ChecksumIEEE(first) >> 1) }
 
-// claim returns the partition of a file; fresh is false where this run has read the file under another name.
-func (f *follower) claim(path string, first []byte, info os.FileInfo) (p connectors.Partition, fresh bool) {
+// claim returns the partition of a file. isNew is false if this run has already read the file under another name.
+func (f *follower) claim(path string, first []byte, info os.FileInfo) (p connectors.Partition, isNew bool) {
 	sum := checksum(first)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -229,13 +235,13 @@ func (f *follower) claim(path string, first []byte, info os.FileInfo) (p connect
 	}
 	f.read[sum] = append(f.read[sum], info)
 	for f.used[p] {
-		p.Number = max(p.Number+1, 0) // truncated, and begun with the same line
+		p.Number = max(p.Number+1, 0) // the file was truncated and begins with the same line again
 	}
 	f.used[p] = true
 	return p, true
 }
 
-// wait returns when the file may have changed.
+// wait returns once the file may have changed, or with an error once ctx has ended.
 func (t *tail) wait(ctx context.Context) error {
 	select {
 	case <-t.wake:
@@ -245,21 +251,22 @@ func (t *tail) wait(ctx context.Context) error {
 	}
 }
 
-// tailReader reads a file that grows: errIdle at its present end, io.EOF once nothing more will come.
+// tailReader reads a file that grows. It returns errIdle at the present end of the file, and io.EOF once the file will not
+// grow further.
 type tailReader struct {
 	t     *tail
 	file  *os.File
 	info  os.FileInfo
-	first []byte // what the file begins with
+	first []byte // the first line of the file, or its beginning
 	off   int64
-	grace time.Duration // how long a file that was moved away is still read: its writer may not know yet
-	moved time.Time     // when that was seen
+	grace time.Duration // how long a file is still read after it was moved away, because its writer may not have noticed
+	moved time.Time     // when the move was noticed; zero if the file has not moved
 }
 
 func (r *tailReader) Read(p []byte) (int, error) {
 	if n, err := r.file.ReadAt(p, r.off); n > 0 {
-		// A file that is written anew has its first line before it has anything here: what was read counts only if the
-		// line is still the old one.
+		// A file that is rewritten gets its first line before it gets any bytes at this offset. The bytes read are valid
+		// only if the first line has not changed.
 		if !r.beginsSame() {
 			return 0, io.EOF
 		}
@@ -269,17 +276,17 @@ func (r *tailReader) Read(p []byte) (int, error) {
 	} else if err != nil && err != io.EOF {
 		return 0, err
 	}
-	if r.over() {
+	if r.ended() {
 		return 0, io.EOF
 	}
 	return 0, errIdle
 }
 
-// over says that the file at its end will not grow any more.
-func (r *tailReader) over() bool {
+// ended reports whether the file, which has been read to its end, will not grow further.
+func (r *tailReader) ended() bool {
 	info, err := r.file.Stat()
 	if err != nil || info.Size() < r.off || !r.beginsSame() {
-		return true // truncated or written anew
+		return true // truncated or rewritten
 	}
 	if now, err := os.Stat(r.t.path); err == nil && os.SameFile(now, r.info) {
 		r.moved = time.Time{}
@@ -291,19 +298,21 @@ func (r *tailReader) over() bool {
 	return time.Since(r.moved) >= r.grace
 }
 
+// beginsSame reports whether the file still begins with the same line.
 func (r *tailReader) beginsSame() bool {
 	now := make([]byte, len(r.first))
 	n, err := r.file.ReadAt(now, 0)
 	return n == len(now) && (err == nil || err == io.EOF) && bytes.Equal(now, r.first)
 }
 
-// firstLine waits until the file has its first line, or headLine bytes of it; nil where the file is over before.
+// firstLine waits until the file has its first line, or maxFirstLine bytes of it, and returns these bytes. It returns nil
+// if the file ends earlier.
 func (r *tailReader) firstLine(ctx context.Context) ([]byte, error) {
-	b := make([]byte, headLine)
+	b := make([]byte, maxFirstLine)
 	for {
 		n, err := r.file.ReadAt(b, 0)
 		if err != nil && err != io.EOF {
-			return nil, r.t.wait(ctx) // opened again then
+			return nil, r.t.wait(ctx) // the file is then opened again
 		}
 		if i := bytes.IndexByte(b[:n], '\n'); i >= 0 {
 			return b[:i+1], nil
@@ -311,7 +320,7 @@ func (r *tailReader) firstLine(ctx context.Context) ([]byte, error) {
 		if n == len(b) {
 			return b, nil
 		}
-		if r.over() {
+		if r.ended() {
 			return nil, nil
 		}
 		if err := r.t.wait(ctx); err != nil {

@@ -13,10 +13,10 @@ import (
 	"github.com/aidr-engine/aidr/connectors/conntest"
 )
 
-// patience is how long a test waits for what has to happen.
+// patience is how long a test waits for an expected event.
 const patience = 30 * time.Second
 
-// follow runs a following source until the test ends, or stop is called.
+// follow runs a source that follows its files, until stop is called or the test ends.
 func follow(t *testing.T, r connectors.Reader, c Config) (s *Source, stop func()) {
 	t.Helper()
 	c.Follow, c.Poll = true, 20*time.Millisecond
@@ -45,7 +45,7 @@ func follow(t *testing.T, r connectors.Reader, c Config) (s *Source, stop func()
 	return s, stop
 }
 
-// grown is the partition of a followed file that begins with this line.
+// grown returns the partition of a followed file that begins with this line.
 func grown(path, line string) connectors.Partition {
 	return connectors.Partition{Source: "files", Topic: path, Number: checksum([]byte(line + "\n"))}
 }
@@ -76,8 +76,8 @@ func TestFollow(t *testing.T) {
 	r.Check(t)
 }
 
-// A file that is rotated away is read to its end, also what its writer adds before it knows; the new one is another
-// partition. The old one under its new name is not read again.
+// A file that is rotated away is read to its end, including the text that its writer still appends before it notices. The
+// new file is another partition. The old file is not read again under its new name.
 func TestFollowRotation(t *testing.T) {
 	dir := t.TempDir()
 	path, moved := filepath.Join(dir, "a.log"), filepath.Join(dir, "a.log.1")
@@ -112,9 +112,9 @@ func TestFollowTruncation(t *testing.T) {
 	r.Wait(t, patience, "the file is read", func() bool { return r.Count() == 2 })
 	write(t, path, "{\"a\":3}\n") // shorter
 	r.Wait(t, patience, "the truncated file is read", func() bool { return r.Count() == 3 })
-	write(t, path, "{\"a\":4}\n{\"a\":5}\n") // longer, and begun anew
+	write(t, path, "{\"a\":4}\n{\"a\":5}\n") // longer, with another first line
 	r.Wait(t, patience, "the new text is read", func() bool { return r.Count() == 5 })
-	write(t, path, "{\"a\":4}\n") // begun with the same line: the number counts on
+	write(t, path, "{\"a\":4}\n") // the same first line: the number of the partition is incremented
 	r.Wait(t, patience, "the old line is read again", func() bool { return r.Count() == 6 })
 	stop()
 	again := grown(path, `{"a":4}`)
@@ -130,7 +130,8 @@ func TestFollowTruncation(t *testing.T) {
 	r.Check(t)
 }
 
-// After a restart a file goes on where it was left, whether it has grown or was replaced.
+// After a restart, reading resumes at the checkpointed position of a file that has grown, and at the start of a file that
+// was replaced.
 func TestFollowRestart(t *testing.T) {
 	dir := t.TempDir()
 	a, b := filepath.Join(dir, "a.log"), filepath.Join(dir, "b.log")
@@ -148,7 +149,7 @@ func TestFollowRestart(t *testing.T) {
 	appendTo(t, a, "{\"a\":3}\n")
 	write(t, b, "{\"b\":7}\n{\"b\":8}\n{\"b\":9}\n")
 	_, stop = follow(t, second, Config{Paths: []string{a, b}})
-	second.Wait(t, patience, "what is new is read", func() bool { return second.Count() == 4 })
+	second.Wait(t, patience, "the new lines are read", func() bool { return second.Count() == 4 })
 	stop()
 	if got, want := second.Texts(grown(a, `{"a":1}`)), []string{`{"a":3}`}; !slices.Equal(got, want) {
 		t.Errorf("a: got %q, want %q", got, want)
@@ -159,7 +160,7 @@ func TestFollowRestart(t *testing.T) {
 	second.Check(t)
 }
 
-// New files are found, compressed ones are read once, and many grow at one time.
+// New files are found, compressed files are read once, and many files grow at the same time.
 func TestFollowDirectory(t *testing.T) {
 	dir := t.TempDir()
 	r := conntest.NewRecorder()

@@ -10,8 +10,7 @@ import (
 	"github.com/aidr-engine/aidr/connectors"
 )
 
-// ledger stands before a Reader and knows which partitions were announced and are not over: these are revoked at the
-// end.
+// ledger wraps a Reader and tracks the partitions that were announced and are not final. They are revoked at the end.
 type ledger struct {
 	connectors.Reader
 
@@ -23,7 +22,7 @@ func newLedger(r connectors.Reader) *ledger {
 	return &ledger{Reader: r, open: make(map[connectors.Partition]bool)}
 }
 
-// assign announces p and returns where to go on; a file that the engine does not know begins at 0.
+// assign announces p and returns the position to read from, which is 0 for a file that the engine does not know.
 func (l *ledger) assign(p connectors.Partition) int64 {
 	l.mu.Lock()
 	l.open[p] = true
@@ -35,9 +34,9 @@ func (l *ledger) assign(p connectors.Partition) int64 {
 	return from
 }
 
-// Read hands b on and notes its end.
+// Read passes b on and records the end of a partition.
 func (l *ledger) Read(ctx context.Context, b *connectors.Batch) error {
-	p, final := b.Partition, b.Final // b is no longer ours after the call
+	p, final := b.Partition, b.Final // b belongs to the Reader after the call
 	if err := l.Reader.Read(ctx, b); err != nil {
 		return err
 	}
@@ -49,8 +48,8 @@ func (l *ledger) Read(ctx context.Context, b *connectors.Batch) error {
 	return nil
 }
 
-// revokeAll revokes what is not over, in order of topic and number. It works after ctx has ended too: the engine has to
-// make durable what it was given.
+// revokeAll revokes the partitions that are not final, in order of topic and number. It does so even if ctx has ended,
+// because the engine has to make durable what it was given.
 func (l *ledger) revokeAll(ctx context.Context) error {
 	l.mu.Lock()
 	var left []connectors.Partition

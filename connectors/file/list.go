@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// List returns the files that the paths name, in the order of the paths and, within a directory, in lexical order. A
-// file that is named twice counts once.
+// List returns the files that the paths name, in the order of the paths and, within a directory, in lexical order. A file
+// that is named twice is listed once.
 func List(paths, include []string) ([]string, error) {
 	var files []string
 	seen := make(map[string]bool)
@@ -39,8 +39,8 @@ func List(paths, include []string) ([]string, error) {
 	return files, nil
 }
 
-// walk adds the regular files below dir whose names are included and not hidden. Links to files count, links to
-// directories do not: they may form circles.
+// walk adds the regular files below dir whose names are included and not hidden. It follows links to files but not links
+// to directories, which may form cycles.
 func walk(dir string, include []string, add func(string)) error {
 	return filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
@@ -58,7 +58,7 @@ func walk(dir string, include []string, add func(string)) error {
 		if d.Type()&fs.ModeSymlink != 0 {
 			info, err := os.Stat(path)
 			if err != nil || !info.Mode().IsRegular() {
-				return nil // a link to nowhere or to something that is no file
+				return nil // a broken link, or a link to something other than a file
 			}
 		} else if !d.Type().IsRegular() {
 			return nil
@@ -68,6 +68,7 @@ func walk(dir string, include []string, add func(string)) error {
 	})
 }
 
+// included reports whether name matches a pattern. Without patterns, every name is included.
 func included(name string, include []string) bool {
 	if len(include) == 0 {
 		return true

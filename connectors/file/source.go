@@ -1,8 +1,8 @@
-// Package file reads records out of files: lines of JSON, JSON documents over many lines, arrays and Records documents
-// of any size, plain or compressed, once or as they grow.
+// Package file reads records from files: lines of JSON, JSON documents over several lines, and arrays and Records
+// documents of any size. Files may be plain or compressed, and are read once or followed as they grow.
 //
-// Each file is one partition: Topic is its path as given, Offset the byte offset of the record in the decompressed
-// stream. Number is 0, except for followed files (see follow.go).
+// Each file is one partition. Topic is its path as given, and the Offset of a record is its byte offset in the
+// decompressed stream. Number is 0, except for followed files (see follow.go).
 package file
 
 import (
@@ -18,10 +18,10 @@ import (
 )
 
 const (
-	// maxOpen is how many files are read at one time: enough to keep the cores busy and their watermarks close,
-	// few enough for the usual limit of 1,024 open files and for their buffers (about 1 MB each).
+	// maxOpen is the number of files that are read at the same time: enough to keep the cores busy and the watermarks of
+	// the files close together, but few enough for the usual limit of 1,024 open files and for the buffers, about 1 MB each.
 	maxOpen = 64
-	// revokeTimeout bounds how long leaving waits for the engine to make what was read durable.
+	// revokeTimeout bounds how long Run waits at its end for the engine to make the records read durable.
 	revokeTimeout = 30 * time.Second
 )
 
@@ -32,10 +32,10 @@ type Source struct {
 
 	mu     sync.Mutex
 	health connectors.Health
-	failed map[string]error // by path: why a file could not be read to its end
+	failed map[string]error // by path: the reason why a file could not be read to its end
 }
 
-// New returns a source; it fails where Validate does.
+// New returns a source. It fails if Validate does.
 func New(c Config) (*Source, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("configure file source %q: %w", c.Name, err)
@@ -50,21 +50,21 @@ func New(c Config) (*Source, error) {
 	return s, nil
 }
 
-// Name returns the source's name.
+// Name implements connectors.Source.
 func (s *Source) Name() string { return s.cfg.Name }
 
-// Commit does nothing: there is nobody outside to tell.
+// Commit implements connectors.Source. It does nothing, because no tool shows positions in files.
 func (s *Source) Commit(context.Context, map[connectors.Partition]int64) error { return nil }
 
-// Health is degraded while a file cannot be read.
+// Health implements connectors.Source. It is degraded while a file cannot be read.
 func (s *Source) Health() connectors.Health {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.health
 }
 
-// Run reads all files. Without Follow it returns when they are read; where one could not be read to its end, the others
-// are, and the error says which. Files are announced before the first is read, so that the engine knows what to wait for.
+// Run implements connectors.Source. Without Follow it returns when all files were read. A file that cannot be read to its
+// end does not keep the others from being read; the error names it.
 func (s *Source) Run(ctx context.Context, r connectors.Reader) error {
 	if s.cfg.Follow {
 		return s.follow(ctx, r)
@@ -80,7 +80,7 @@ func (s *Source) Run(ctx context.Context, r connectors.Reader) error {
 	}
 	err = s.readAll(ctx, open, files, from)
 	if ctx.Err() != nil {
-		err = nil // asked to stop
+		err = nil // Run was asked to end
 	}
 	return errors.Join(err, open.revokeAll(ctx))
 }
@@ -89,7 +89,7 @@ func (s *Source) partition(path string, number int32) connectors.Partition {
 	return connectors.Partition{Source: s.cfg.Name, Topic: path, Number: number}
 }
 
-// readAll reads the files, at most maxOpen of them at a time, begun in order.
+// readAll reads the files, at most maxOpen of them at the same time, and starts them in order.
 func (s *Source) readAll(ctx context.Context, open *ledger, files []string, from []int64) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -117,8 +117,8 @@ func (s *Source) readAll(ctx context.Context, open *ledger, files []string, from
 	return s.failures()
 }
 
-// readOnce reads one file from its beginning to its end. A file that cannot be read is noted and its partition ended;
-// an error is the Reader's.
+// readOnce reads one file from its beginning to its end. If the file cannot be read, readOnce records that and ends the
+// partition. An error that it returns comes from the Reader.
 func (s *Source) readOnce(ctx context.Context, open *ledger, path string, from int64) error {
 	p := s.partition(path, 0)
 	in, err := openStream(path, s.cfg.Stdin)
@@ -128,20 +128,20 @@ func (s *Source) readOnce(ctx context.Context, open *ledger, path string, from i
 		return err
 	}
 	defer in.Close()
-	c := newCutter(ctx, in, batcher{to: open, partition: p, from: from})
+	split := newSplitter(ctx, in, batcher{to: open, partition: p, from: from})
 	if in.plain {
-		c.out.highWater = in.size
+		split.out.highWater = in.size
 	}
-	if err := c.run(); err != nil {
+	if err := split.run(); err != nil {
 		return err
 	}
-	if err := c.win.fault(); err != nil {
-		s.fail(path, fmt.Errorf("read source file %q: behind byte %d: %w", path, c.win.end(), err))
+	if err := split.win.fault(); err != nil {
+		s.fail(path, fmt.Errorf("read source file %q: after byte %d: %w", path, split.win.end(), err))
 	}
 	return nil
 }
 
-// fail notes that a file could not be read.
+// fail records that a file could not be read.
 func (s *Source) fail(path string, err error) {
 	s.log.Error("cannot read source file", "source", s.cfg.Name, "path", path, "error", err)
 	s.mu.Lock()
@@ -150,7 +150,7 @@ func (s *Source) fail(path string, err error) {
 	s.setHealth()
 }
 
-// recovered takes back what fail noted.
+// recovered withdraws a failure.
 func (s *Source) recovered(path string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -184,7 +184,7 @@ func (s *Source) failedPaths() []string {
 	return paths
 }
 
-// failures joins what fail noted, in order of path.
+// failures returns the failures, in order of path and joined.
 func (s *Source) failures() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -45,7 +45,7 @@ func appendTo(t testing.TB, path, text string) {
 	}
 }
 
-// TestContract holds the source to its contract, for each form in which records stand in a file.
+// TestContract tests the source against its contract, for each form in which a file can hold records.
 func TestContract(t *testing.T) {
 	forms := []struct{ name, before, between, after string }{
 		{"lines", "", "\n", "\n"},
@@ -78,7 +78,7 @@ func TestContract(t *testing.T) {
 				New: func(t *testing.T) connectors.Source {
 					return newSource(t, Config{Paths: []string{path}, Follow: true, Poll: 20 * time.Millisecond})
 				},
-				Partitions: []connectors.Partition{{Source: "files", Topic: path, Number: checksum([]byte(text[:strings.Index(text, "\n")+1]))}},
+				Partitions: []connectors.Partition{grown(path, text[:strings.Index(text, "\n")])},
 				Append:     func(t *testing.T, p connectors.Partition, text string) { appendTo(t, path, text+"\n") },
 			}
 		})

@@ -11,7 +11,7 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// maxZstdWindow bounds what a zstd frame may ask for, in bytes: the format's own recommendation for decoders is 8 MiB,
+// maxZstdWindow is the largest window that a zstd frame may require, in bytes. The format recommends 8 MiB to decoders;
 // `zstd --long` uses 128 MiB.
 const maxZstdWindow = 128 << 20
 
@@ -20,12 +20,12 @@ const (
 	zstdMagic = "\x28\xb5\x2f\xfd"
 )
 
-// stream is an open file, decompressed where its first bytes say so.
+// stream is an open file, which is decompressed if its first bytes are those of a compressed format.
 type stream struct {
 	io.Reader
-	plain  bool // not compressed: offsets are those of the file
-	size   int64
-	closes []func() error
+	plain  bool           // not compressed, so the offsets are those of the file
+	size   int64          // of the file on disk, in bytes; -1 if unknown
+	closes []func() error // called by Close in reverse order
 }
 
 // openStream opens the file at path; "-" is stdin.
@@ -49,7 +49,7 @@ func openStream(path string, stdin io.Reader) (*stream, error) {
 	return s, nil
 }
 
-// decompress looks at the first bytes, not at the name: a renamed or piped file is read all the same.
+// decompress detects the format by the first bytes and not by the name, so that renamed and piped files are read too.
 func decompress(r io.Reader, size int64, closeFile func() error) (*stream, error) {
 	s := &stream{size: size}
 	if closeFile != nil {
@@ -79,8 +79,9 @@ func decompress(r io.Reader, size int64, closeFile func() error) (*stream, error
 	return s, nil
 }
 
+// Close closes the decompressor and the file.
 func (s *stream) Close() {
 	for i := len(s.closes) - 1; i >= 0; i-- {
-		s.closes[i]() // a file that was only read has nothing to lose in Close
+		s.closes[i]() // closing a file that was only read loses no data
 	}
 }

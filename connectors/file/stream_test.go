@@ -68,7 +68,7 @@ func TestCompressed(t *testing.T) {
 		}
 		_, highWater := r.Next(fileAt(path))
 		if plain := content == text; plain != (highWater >= 0) {
-			t.Errorf("%s: the end is told as %d", name, highWater)
+			t.Errorf("%s: the reported end is %d", name, highWater)
 		}
 	}
 	f("plain.jsonl", text, `{"a":1}`, `{"b":2}`)
@@ -81,7 +81,8 @@ func TestCompressed(t *testing.T) {
 	f("empty.gz", gzipped(t, ""))
 }
 
-// A file that cannot be read to its end gives what could be read; the others are read, and the error says what failed.
+// If a file cannot be read to its end, the records before the failure and all other files are read, and the error names
+// the file.
 func TestFaults(t *testing.T) {
 	dir := t.TempDir()
 	whole := gzipped(t, strings.Join(conntest.Texts(0), "\n"))
@@ -98,7 +99,8 @@ func TestFaults(t *testing.T) {
 			t.Errorf("error %v does not name %s", err, name)
 		}
 	}
-	if got, all := r.Texts(fileAt(filepath.Join(dir, "a.gz"))), conntest.Texts(0); len(got) == 0 || !slices.Equal(got[:len(got)-1], all[:len(got)-1]) {
+	got, all := r.Texts(fileAt(filepath.Join(dir, "a.gz"))), conntest.Texts(0)
+	if len(got) == 0 || !slices.Equal(got[:len(got)-1], all[:len(got)-1]) {
 		t.Errorf("a.gz: %d records of the readable part", len(got))
 	}
 	if got, want := r.Texts(fileAt(filepath.Join(dir, "d.json"))), []string{"{}"}; !slices.Equal(got, want) {
@@ -169,7 +171,7 @@ func TestValidate(t *testing.T) {
 	err := c.Validate()
 	for _, want := range []string{"an empty path", `path "-"`, `include "["`, "poll -1ns"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v does not say %q", err, want)
+			t.Errorf("error %v does not contain %q", err, want)
 		}
 	}
 	if _, err := New(Config{Name: "x"}); err == nil || !strings.Contains(err.Error(), "no paths") {
@@ -177,7 +179,7 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-// More files than are open at one time, some of them read before.
+// There are more files than may be open at the same time, and some have been read before.
 func TestManyFiles(t *testing.T) {
 	dir := t.TempDir()
 	r := conntest.NewRecorder()
@@ -203,7 +205,7 @@ func TestManyFiles(t *testing.T) {
 	}
 }
 
-// Every sample is cut into records, and the elements of documents stand alone.
+// Every sample is split into records, with one record for each element of a document.
 func TestSamples(t *testing.T) {
 	dir := os.Getenv("AIDR_SAMPLES")
 	if dir == "" {
@@ -237,7 +239,7 @@ func TestSamples(t *testing.T) {
 		}
 		for _, rec := range records {
 			if rec.TooLarge || !strings.HasPrefix(string(text[rec.Offset:]), rec.Text) {
-				t.Fatalf("%s: at offset %d stands another text than %.60q", path, rec.Offset, rec.Text)
+				t.Fatalf("%s: the text at offset %d is not %.60q", path, rec.Offset, rec.Text)
 			}
 		}
 	}

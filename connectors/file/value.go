@@ -2,16 +2,17 @@ package file
 
 import "bytes"
 
-// verdict is what a valueScan says of the bytes that it was given.
+// verdict is the result of scanning a piece of a value.
 type verdict uint8
 
 const (
-	more verdict = iota // the value goes on past them
-	done                // the value ends within them
-	bad                 // no JSON value goes on like this
+	more verdict = iota // the value goes on after the piece
+	done                // the value ends within the piece
+	bad                 // the piece cannot be part of a JSON value
 )
 
-// scanState is where in a value a valueScan stands.
+// scanState is the position of a valueScan in the grammar. The escape state of each kind of string directly follows the
+// state of that kind.
 type scanState uint8
 
 const (
@@ -31,20 +32,22 @@ const (
 	inDeepEscape
 )
 
-// maxNesting is how deep the grammar is followed; below it only brackets and strings count. Decoding refuses deeper
-// values, but one such element must not hide its neighbours.
+// maxNesting is the depth down to which the grammar is followed; below it only brackets and strings are recognised.
+// Decoding refuses deeper values, but an element that is too deep must not hide its neighbours.
 const maxNesting = 64
 
-// valueScan finds the end of one JSON value that comes in pieces. It follows the grammar as far as it takes to see that
-// a value is broken off: what strings and numbers hold is left to decoding. The zero valueScan is before a value.
+// valueScan finds the end of one JSON value that arrives in pieces. It follows the grammar only as far as necessary to
+// detect that a value breaks off, and leaves the contents of strings and numbers to decoding. The zero valueScan is
+// before a value.
 type valueScan struct {
 	state  scanState
-	strict bool // nesting over maxNesting is bad
+	strict bool // nesting deeper than maxNesting is bad
 	depth  int
 	kinds  uint64 // bit i: level i is an object
 }
 
-// scan reads on in b. It returns how much of b belongs to the value: for bad that is the place of the offending byte.
+// scan continues with b. It returns the number of bytes of b that belong to the value; for bad, that is the index of the
+// offending byte.
 func (s *valueScan) scan(b []byte) (int, verdict) {
 	for i := 0; i < len(b); i++ {
 		switch s.state {
@@ -63,7 +66,7 @@ func (s *valueScan) scan(b []byte) (int, verdict) {
 			if b[i] == '\n' {
 				return i, bad
 			}
-			s.state-- // each escape state stands behind the state of its string
+			s.state-- // from the escape state to that of its string
 		case inDeep:
 			s.deep(b[i])
 		case inScalar:
@@ -74,7 +77,7 @@ func (s *valueScan) scan(b []byte) (int, verdict) {
 				return i, done
 			}
 			s.state = wantNext
-			i-- // look at it again
+			i-- // the byte is examined again in the new state
 		default:
 			if isBlank(b[i]) {
 				continue
@@ -90,7 +93,8 @@ func (s *valueScan) scan(b []byte) (int, verdict) {
 	return len(b), more
 }
 
-// inString takes the quote or the backslash that a string's text stopped at; it returns true at the end of the value.
+// inString handles the quote or backslash at which the text of a string has stopped. It reports whether the value ends
+// there.
 func (s *valueScan) inString(c byte) bool {
 	if c == '\\' {
 		s.state++
@@ -108,7 +112,7 @@ func (s *valueScan) inString(c byte) bool {
 	return false
 }
 
-// deep counts brackets below maxNesting.
+// deep counts the brackets below maxNesting.
 func (s *valueScan) deep(c byte) {
 	switch c {
 	case '"':
@@ -122,7 +126,7 @@ func (s *valueScan) deep(c byte) {
 	}
 }
 
-// token takes a byte that is neither blank nor inside a string or scalar.
+// token handles a byte that is neither blank nor inside a string or scalar.
 func (s *valueScan) token(c byte) verdict {
 	switch {
 	case c == '"' && (s.state == wantKey || s.state == wantFirstKey):
@@ -154,6 +158,7 @@ func (s *valueScan) token(c byte) verdict {
 	return more
 }
 
+// open handles a bracket that opens an object or array.
 func (s *valueScan) open(c byte) verdict {
 	if s.depth++; s.depth > maxNesting {
 		if s.strict {
@@ -170,10 +175,10 @@ func (s *valueScan) open(c byte) verdict {
 	return more
 }
 
-// inObject says that the innermost open value is an object.
+// inObject reports whether the innermost open value is an object.
 func (s *valueScan) inObject() bool { return s.depth > 0 && s.kinds>>(s.depth-1)&1 == 1 }
 
-// quoted says that the bytes so far end within a string.
+// quoted reports whether the bytes scanned so far end within a string.
 func (s *valueScan) quoted() bool {
 	switch s.state {
 	case inKey, inKeyEscape, inText, inTextEscape, inDeepText, inDeepEscape:
@@ -182,9 +187,9 @@ func (s *valueScan) quoted() bool {
 	return false
 }
 
-// textEnd returns the place of the first quote, backslash or line end in b, or len(b). Short texts are looked through
-// byte by byte; long ones in pieces, each of them with the three searches of the processor: pieces, so that a text of
-// nothing but backslashes does not cost a search to its end for each.
+// textEnd returns the index of the first quote, backslash or line end in b, or len(b). It examines the first bytes one by
+// one, and the rest in pieces, each with three calls of bytes.IndexByte, which uses vector instructions. Searching in
+// pieces keeps a text of nothing but backslashes from costing a search to the end of b for each of them.
 func textEnd(b []byte) int {
 	const short, piece = 16, 256
 	n := min(short, len(b))
@@ -210,7 +215,7 @@ func textEnd(b []byte) int {
 
 func isBlank(c byte) bool { return c == ' ' || c == '\n' || c == '\t' || c == '\r' }
 
-// isScalar says that c may stand in a number, true, false or null.
+// isScalar reports whether c can be part of a number, true, false or null.
 func isScalar(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || c == '-' || c == '+' || c == '.'
 }

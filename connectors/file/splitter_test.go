@@ -16,7 +16,7 @@ import (
 	"github.com/aidr-engine/aidr/connectors"
 )
 
-// gather is a Reader that remembers what it was given.
+// gather is a Reader that stores its batches.
 type gather struct {
 	batches []*connectors.Batch
 }
@@ -29,13 +29,14 @@ func (g *gather) Read(_ context.Context, b *connectors.Batch) error {
 func (g *gather) Revoked(context.Context, connectors.Partition) error { return nil }
 func (g *gather) Standby(string, string)                              {}
 
-// record is one record with what belongs to it, comparable.
+// record is one record in a comparable form.
 type record struct {
 	text     string
 	offset   int64
 	tooLarge bool
 }
 
+// records returns the records of all batches, and fails the test if a batch breaks the contract.
 func (g *gather) records(t interface {
 	Helper()
 	Fatalf(string, ...any)
@@ -49,13 +50,13 @@ func (g *gather) records(t interface {
 				t.Fatalf("batch %d: record at %d..%d of %d bytes", i, r.Start, r.End, len(b.Raw))
 			}
 			if r.Offset < next {
-				t.Fatalf("batch %d: offset %d behind %d", i, r.Offset, next)
+				t.Fatalf("batch %d: offset %d is before position %d", i, r.Offset, next)
 			}
 			next = r.Offset + 1
 			all = append(all, record{b.Raw[r.Start:r.End], r.Offset, r.TooLarge})
 		}
 		if n := len(b.Records); n > 0 && b.Next <= b.Records[n-1].Offset {
-			t.Fatalf("batch %d: next %d is not behind offset %d", i, b.Next, b.Records[n-1].Offset)
+			t.Fatalf("batch %d: next %d is not after offset %d", i, b.Next, b.Records[n-1].Offset)
 		}
 		if b.Final != (i == len(g.batches)-1) {
 			t.Fatalf("batch %d of %d: final %t", i, len(g.batches), b.Final)
@@ -64,13 +65,13 @@ func (g *gather) records(t interface {
 	return all
 }
 
-// cut cuts what r yields from position from on, with small caps.
-func cut(t testing.TB, r io.Reader, from int64) []record {
+// split splits the text of r, from position from on, with small caps.
+func split(t testing.TB, r io.Reader, from int64) []record {
 	t.Helper()
 	g := new(gather)
-	c := newCutter(t.Context(), r, batcher{to: g, from: from})
-	c.maxLine, c.maxElem, c.maxHead = 1000, 100, 20
-	if err := c.run(); err != nil {
+	s := newSplitter(t.Context(), r, batcher{to: g, from: from})
+	s.maxLine, s.maxElem, s.maxHead = 1000, 100, 20
+	if err := s.run(); err != nil {
 		t.Fatalf("run: %v", err)
 	}
 	return g.records(t)
@@ -88,10 +89,10 @@ func texts(rs []record) []string {
 	return out
 }
 
-func TestCut(t *testing.T) {
+func TestSplit(t *testing.T) {
 	f := func(name, in string, want ...string) {
 		t.Helper()
-		whole := cut(t, strings.NewReader(in), 0)
+		whole := split(t, strings.NewReader(in), 0)
 		if got := texts(whole); !slices.Equal(got, want) {
 			t.Errorf("%s: %q\n got %q\nwant %q", name, in, got, want)
 			return
@@ -101,14 +102,14 @@ func TestCut(t *testing.T) {
 				continue
 			}
 			if got := in[r.offset:][:len(r.text)]; got != r.text {
-				t.Errorf("%s: at offset %d stands %q, want %q", name, r.offset, got, r.text)
+				t.Errorf("%s: text at offset %d is %q, want %q", name, r.offset, got, r.text)
 			}
 		}
-		if got := cut(t, iotest.OneByteReader(strings.NewReader(in)), 0); !slices.Equal(got, whole) {
+		if got := split(t, iotest.OneByteReader(strings.NewReader(in)), 0); !slices.Equal(got, whole) {
 			t.Errorf("%s: byte by byte\n got %q\nwant %q", name, texts(got), texts(whole))
 		}
 		for i, r := range whole {
-			if got := cut(t, strings.NewReader(in), r.offset); !slices.Equal(got, whole[i:]) {
+			if got := split(t, strings.NewReader(in), r.offset); !slices.Equal(got, whole[i:]) {
 				t.Errorf("%s: resumed at %d\n got %q\nwant %q", name, r.offset, texts(got), texts(whole[i:]))
 			}
 		}
@@ -123,7 +124,7 @@ func TestCut(t *testing.T) {
 	f("values on one line", `{"a":1} {"b":2}{"c":3}`+"\n{}", `{"a":1} {"b":2}{"c":3}`, `{}`)
 	f("other text", "GET / 200\n\"x\"\n7", "GET / 200", `"x"`, "7")
 	f("bracketed text", "[2024-01-01] GET /\n[error] {\n{}", "[2024-01-01] GET /", "[error] {", "{}")
-	f("line with rubbish behind it", "{\"a\":1}x\n{}", `{"a":1}x`, `{}`)
+	f("line with rubbish after it", "{\"a\":1}x\n{}", `{"a":1}x`, `{}`)
 	f("line over the cap", big+"\n{}", "TOO LARGE xxxxxxxxxx", "{}")
 	f("object line over the cap", `{"a":"`+big+"\"}\n{}", `TOO LARGE {"a":"xxxx`, "{}")
 	f("deep line", deep+"\n{}", deep, "{}")
@@ -133,11 +134,11 @@ func TestCut(t *testing.T) {
 	f("documents joined by lines", "{\"a\":1}{\"b\":\n2}\n{}", "{\"a\":1}{\"b\":\n2}", "{}")
 	f("document over the cap", "{\n\"a\":\""+big+"\"\n}\n{}", "TOO LARGE {\n\"a\":\"xxx", "{}")
 	f("broken document over the cap", "{\n\"a\":\""+big+"\" 1 2\n}\n{}", "TOO LARGE {\n\"a\":\"xxx", "{}")
-	f("document broken behind the cap", "{\n\"a\":\""+big+"\",\n{}\n{}", "TOO LARGE {\n\"a\":\"xxx", "{}", "{}")
+	f("document broken after the cap", "{\n\"a\":\""+big+"\",\n{}\n{}", "TOO LARGE {\n\"a\":\"xxx", "{}", "{}")
 	f("document without end", "{\n \"a\": 1,\n", "{\n \"a\": 1,")
 	f("broken line", "{\"a\":1,\n{\"b\":2}\n{}", `{"a":1,`, `{"b":2}`, "{}")
 	f("line broken in text", "{\"a\":\"b\n{\"b\":2}\n", `{"a":"b`, `{"b":2}`)
-	f("line broken behind an escape", "{\"a\":\"b\\\n{\"b\":2}\n", `{"a":"b\`, `{"b":2}`)
+	f("line broken after an escape", "{\"a\":\"b\\\n{\"b\":2}\n", `{"a":"b\`, `{"b":2}`)
 	f("line broken in an array", "{\"a\":[1,\n{\"b\":2}\n{}\n", `{"a":[1,`, `{"b":2}`, "{}")
 	f("last line broken", "{\"a\":1}\n{\"b\":", `{"a":1}`, `{"b":`)
 	f("many broken lines", strings.Repeat("{\"a\":[\n", 70)+"{}", append(slices.Repeat([]string{`{"a":[`}, 70), "{}")...)
@@ -148,7 +149,7 @@ func TestCut(t *testing.T) {
 	f("array of other things", "[1,2]\n[]\n[[{}]]\n[\"{\"]", "[1,2]", "[]", "[[{}]]", `["{"]`)
 	f("array element over the cap", `[{"a":"`+big+`"},{"b":1}]`, `TOO LARGE {"a":"xxxx`, `{"b":1}`)
 	f("broken element over the cap", `[{"a":"`+big+"\" 1},\n {}\n{\"c\":2}\n", `TOO LARGE {"a":"xxxx`, `{"c":2}`)
-	f("element broken behind the cap", `[{"a":"`+big+"\",\n{}\n{\"c\":2}\n", `TOO LARGE {"a":"xxxx`, "{}", `{"c":2}`)
+	f("element broken after the cap", `[{"a":"`+big+"\",\n{}\n{\"c\":2}\n", `TOO LARGE {"a":"xxxx`, "{}", `{"c":2}`)
 	f("deep element", `[{"a":1},`+strings.Repeat("[", 45)+strings.Repeat("]", 45)+`,{"b":2}]`,
 		`{"a":1}`, strings.Repeat("[", 45)+strings.Repeat("]", 45), `{"b":2}`)
 	f("deeper element", `[{"a":1},`+deep+`,{"b":2}]`, `{"a":1}`, `TOO LARGE [[[[[[[[[[`, `{"b":2}`)
@@ -165,26 +166,26 @@ func TestCut(t *testing.T) {
 	f("pretty records", "\n{\n \"Records\" : [\n {\"a\":1},\n {\"b\":2}\n ],\n \"x\": [1, {}]\n}\n{}", `{"a":1}`, `{"b":2}`, "{}")
 	f("records lines", "{\"Records\":[{\"a\":1}]}\n{\"Records\":[]}\n{\"Records\":[{}]}", `{"a":1}`, `{}`)
 	f("records not first", `{"x":1,"Records":[{"a":1}]}`, `{"x":1,"Records":[{"a":1}]}`)
-	f("records no array", `{"Records":{"a":1}}`, `{"Records":{"a":1}}`)
+	f("records not an array", `{"Records":{"a":1}}`, `{"Records":{"a":1}}`)
 	f("records without end", `{"Records":[{"a":1}]`, `{"a":1}`, unclosed)
 	f("records with a bad end", "{\"Records\":[{\"a\":1}]x\n{}", `{"a":1}`, "x", "{}")
-	f("records broken in text behind them", "{\"Records\":[{\"a\":1}],\"x\n{\"b\":2}\n", `{"a":1}`, unclosed, `{"b":2}`)
+	f("records broken in text after them", "{\"Records\":[{\"a\":1}],\"x\n{\"b\":2}\n", `{"a":1}`, unclosed, `{"b":2}`)
 	f("records broken in the last text", "{\"Records\":[],\"x\n", unclosed)
 	f("records line without end", "{\"Records\":[{\"a\":1}]\n{\"b\":2}\n", `{"a":1}`, unclosed, `{"b":2}`)
 	f("records begun", `{"Records":[`, unclosed)
 }
 
-// Batches, records and windows of any size beside each other: every record is the text that was written, at its place.
-func TestCutThroughManyWindows(t *testing.T) {
+// For batches, records and windows of any size, every record is the text that was written, at its offset.
+func TestSplitThroughManyWindows(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var in bytes.Buffer
 		var want []record
 		size := rapid.OneOf(rapid.IntRange(1, 300), rapid.IntRange(1, 9_000), rapid.IntRange(20_000, 3*readSize))
 		until := rapid.IntRange(0, 3*batchBytes).Draw(t, "bytes")
-		some := rapid.SliceOfN(size, 1, 20).Draw(t, "sizes")
+		sizes := rapid.SliceOfN(size, 1, 20).Draw(t, "sizes")
 		blanks := rapid.SliceOfN(rapid.SampledFrom([]string{"\n", "\n\n", "\r\n  "}), 1, 5).Draw(t, "blanks")
 		for i := 0; in.Len() < until; i++ {
-			text := fmt.Sprintf(`{"%d":"%s"}`, i, strings.Repeat("x", some[i%len(some)]))
+			text := fmt.Sprintf(`{"%d":"%s"}`, i, strings.Repeat("x", sizes[i%len(sizes)]))
 			want = append(want, record{text: text, offset: int64(in.Len())})
 			in.WriteString(text + blanks[i%len(blanks)])
 		}
@@ -199,7 +200,7 @@ func TestCutThroughManyWindows(t *testing.T) {
 			b.from = want[0].offset
 		}
 		step := rapid.SampledFrom([]int{1_000, readSize - 1, 5 * readSize}).Draw(t, "step")
-		if err := newCutter(context.Background(), &stepReader{in.Bytes(), step}, b).run(); err != nil {
+		if err := newSplitter(context.Background(), &stepReader{in.Bytes(), step}, b).run(); err != nil {
 			t.Fatal(err)
 		}
 		got := g.records(t)
@@ -219,44 +220,44 @@ func TestCutThroughManyWindows(t *testing.T) {
 	})
 }
 
-// A stream that fails gives what came before the fault.
-func TestCutFault(t *testing.T) {
+// If a stream fails, the records before the failure are read.
+func TestSplitFault(t *testing.T) {
 	want := errors.New("disk on fire")
 	g := new(gather)
-	c := newCutter(t.Context(), io.MultiReader(strings.NewReader("{}\n{\"a"), iotest.ErrReader(want)), batcher{to: g})
-	if err := c.run(); err != nil {
+	s := newSplitter(t.Context(), io.MultiReader(strings.NewReader("{}\n{\"a"), iotest.ErrReader(want)), batcher{to: g})
+	if err := s.run(); err != nil {
 		t.Fatalf("run: %v", err)
 	}
 	if got, want := texts(g.records(t)), []string{"{}", `{"a`}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if got := c.win.fault(); got != want {
+	if got := s.win.fault(); got != want {
 		t.Errorf("fault %v, want %v", got, want)
 	}
 }
 
-// What is cut does not depend on how the bytes arrive, nothing is out of order, and every byte that is not a blank or
-// part of a document's frame is in a record.
-func FuzzCut(f *testing.F) {
+// The records do not depend on the sizes of the pieces in which the bytes arrive, nor on the record at which reading
+// begins, and their offsets are in order.
+func FuzzSplit(f *testing.F) {
 	f.Add([]byte("[{\"a\":1},\n{\"b\":}\n{}"), uint8(3))
 	f.Add([]byte("{\"Records\":[{\"a\":\"\\\"\"}],\"x\":1}\n{\"a\":[1,\n{}"), uint8(7))
 	f.Add([]byte("\xef\xbb\xbf{\n\"a\":[[[{}]]]\n}{}\n[1]"), uint8(1))
 	f.Fuzz(func(t *testing.T, in []byte, step uint8) {
-		whole := cut(t, bytes.NewReader(in), 0)
-		pieces := cut(t, &stepReader{in, int(step%16) + 1}, 0)
+		whole := split(t, bytes.NewReader(in), 0)
+		pieces := split(t, &stepReader{in, int(step%16) + 1}, 0)
 		if !slices.Equal(whole, pieces) {
 			t.Fatalf("in pieces of %d\n got %q\nwant %q", step%16+1, texts(pieces), texts(whole))
 		}
 		if len(whole) > 0 {
 			i := int(step) % len(whole)
-			if got := cut(t, bytes.NewReader(in), whole[i].offset); !slices.Equal(got, whole[i:]) {
+			if got := split(t, bytes.NewReader(in), whole[i].offset); !slices.Equal(got, whole[i:]) {
 				t.Fatalf("resumed at %d\n got %q\nwant %q", whole[i].offset, texts(got), texts(whole[i:]))
 			}
 		}
 	})
 }
 
-// stepReader reads n bytes at a time.
+// stepReader reads at most n bytes at a time.
 type stepReader struct {
 	b []byte
 	n int
