@@ -1,7 +1,8 @@
-// Package maxmind says of addresses in which country they are and to which autonomous system they belong, from files in
-// MaxMind's format that the user names: MaxMind's own, or those of others who write the same form. It asks no network.
+// Package maxmind adds the country and the autonomous system of source addresses to events, from local files in MaxMind's
+// format: those of MaxMind itself or of other providers. It makes no network requests.
 //
-// What an event gets depends on the files as they are at that moment: they are knowledge of the day, not of the record.
+// The result for an event depends on the files at the time of decoding, and not on the record alone: if the same record
+// is read again after the files changed, it may get another country.
 package maxmind
 
 import (
@@ -24,20 +25,20 @@ import (
 )
 
 const (
-	// MaxFile is the largest file that is read, in bytes: the largest that are sold are a quarter of that.
+	// MaxFile is the largest file that is read, in bytes. The largest files on sale are a quarter of that.
 	MaxFile = 2 << 30
-	// DefaultEvery is how often the files are looked at for a change. They change once a day at most.
-	DefaultEvery = 10 * time.Second
+	// DefaultInterval is the interval at which the files are checked for changes. They change once a day at most.
+	DefaultInterval = 10 * time.Second
 )
 
-// Config of a Database. At least one file is named.
+// Config configures a Database. At least one of the files is set.
 type Config struct {
-	Country string       // file that tells countries; "" for none
-	ASN     string       // file that tells autonomous systems; "" for none. It may be the same.
-	Log     *slog.Logger // nil: nothing is logged
+	Country string       // path of the file with countries; "" to add no countries
+	ASN     string       // path of the file with autonomous systems, which may be the same; "" to add no systems
+	Log     *slog.Logger // nil: no logging
 }
 
-// Database is what the files say. It may be used by all workers at once.
+// Database holds the contents of the files. It is safe for concurrent use.
 type Database struct {
 	cfg     Config
 	loading sync.Mutex // one load at a time; guards seen
@@ -45,31 +46,31 @@ type Database struct {
 	tables  atomic.Pointer[tables]
 }
 
-// version is how a file looked when it was read.
+// version identifies the contents of a file, so that a change is noticed.
 type version struct {
 	size    int64
 	changed time.Time
 }
 
-// tables are the files of one moment. They are in memory, not mapped: a file that is written over while it is read
-// would end the process.
+// tables holds the files as of one moment. They are read into memory and not mapped, because overwriting a mapped file
+// could crash the process.
 type tables struct {
-	country, asn *maxminddb.Reader // nil where no file is named
+	country, asn *maxminddb.Reader // nil if the file is not configured
 }
 
-// Open reads the files.
+// Open reads the files and returns their Database.
 func Open(c Config) (*Database, error) {
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	if c.Country == "" && c.ASN == "" {
-		return nil, errors.New("open enrichment: no file is named")
+		return nil, errors.New("open enrichment: no file configured: name a file with countries or with autonomous systems")
 	}
 	d := &Database{cfg: c}
 	return d, d.Reload()
 }
 
-// Reload reads files that changed. Where one can not be read, what was read before stands.
+// Reload reads the files that have changed. If one of them cannot be read, the Database keeps its previous contents.
 func (d *Database) Reload() error {
 	d.loading.Lock()
 	defer d.loading.Unlock()
@@ -90,7 +91,7 @@ func (d *Database) Reload() error {
 	return nil
 }
 
-// load reads a file into r if it is another one than seen.
+// load reads a file into r, unless it is the version seen.
 func load(name string, seen *version, r **maxminddb.Reader) (changed bool, err error) {
 	if name == "" {
 		return false, nil
@@ -109,70 +110,71 @@ func load(name string, seen *version, r **maxminddb.Reader) (changed bool, err e
 	case *r != nil && now == *seen:
 		return false, nil
 	case !info.Mode().IsRegular():
-		return false, fmt.Errorf("open enrichment %q: it is no file", name)
+		return false, fmt.Errorf("open enrichment %q: not a regular file", name)
 	case info.Size() > MaxFile:
-		return false, fmt.Errorf("open enrichment %q: %d bytes are more than %d", name, info.Size(), int64(MaxFile))
+		return false, fmt.Errorf("open enrichment %q: %d bytes are over the limit of %d", name, info.Size(), int64(MaxFile))
 	}
 	text := make([]byte, info.Size())
 	if _, err := io.ReadFull(f, text); err != nil {
-		return false, fmt.Errorf("read enrichment %q: %w: it may be being written", name, err)
+		return false, fmt.Errorf("read enrichment %q: %w: the file may still be being written", name, err)
 	}
-	made, err := maxminddb.OpenBytes(text)
+	reader, err := maxminddb.OpenBytes(text)
 	if err != nil {
 		return false, fmt.Errorf("read enrichment %q: %w: name a file in MaxMind's format (.mmdb)", name, err)
 	}
-	*r, *seen = made, now
+	*r, *seen = reader, now
 	return true, nil
 }
 
-// Watch reloads files that change until ctx ends.
-func (d *Database) Watch(ctx context.Context) { d.watch(ctx, DefaultEvery) }
+// Watch reloads the files when they change, until ctx ends.
+func (d *Database) Watch(ctx context.Context) { d.watch(ctx, DefaultInterval) }
 
 func (d *Database) watch(ctx context.Context, every time.Duration) {
 	tick := time.NewTicker(every)
 	defer tick.Stop()
-	said := ""
+	logged := "" // the last error, so that a lasting one is logged once
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
 		}
-		before := d.tables.Load()
-		why := ""
+		previous := d.tables.Load()
+		problem := ""
 		if err := d.Reload(); err != nil {
-			why = err.Error()
+			problem = err.Error()
 		}
 		switch {
-		case why != "" && why != said:
-			d.cfg.Log.Warn("enrichment goes on with what was read before", "error", why)
-		case d.tables.Load() != before:
-			d.cfg.Log.Info("enrichment was read again")
+		case problem != "" && problem != logged:
+			d.cfg.Log.Warn("enrichment files cannot be reloaded, using the previous contents", "error", problem)
+		case d.tables.Load() != previous:
+			d.cfg.Log.Info("enrichment files reloaded")
 		}
-		said = why
+		logged = problem
 	}
 }
 
-// maxCached is how many addresses a worker remembers; then it forgets all. Some 100 bytes each.
+// maxCached is the number of addresses that a worker caches, at about 100 bytes each. When the cache is full, it is
+// cleared.
 const maxCached = 1 << 14
 
-// place is what is known of an address.
-type place struct {
-	country string // ISO 3166-1 alpha-2, "" where it is not known
-	asn     int64  // 0 where it is not known
+// location is the country and the autonomous system of an address.
+type location struct {
+	country string // ISO 3166-1 alpha-2; "" if unknown
+	asn     int64  // 0 if unknown
 }
 
-// lookup is one worker's.
+// lookup is the state of one worker.
 type lookup struct {
 	db     *Database
-	of     *tables // whose answers are cached
-	cached map[string]place
+	tables *tables // the source of the cached locations
+	cached map[string]location
 }
 
-// Enricher returns, for one worker, what sets source.geo.country_iso_code and source.as.number of events that have a
-// source.ip and not yet the field. An address that was asked before costs no allocation.
+// Enricher returns a function that sets source.geo.country_iso_code and source.as.number of events that have a source.ip,
+// if the field is not set yet. The function belongs to one worker. A cached address costs no allocation.
 func (d *Database) Enricher() func(e *schema.Event) {
-	l := &lookup{db: d, cached: map[string]place{}}
+	l := &lookup{db: d, cached: map[string]location{}}
 	return l.enrich
 }
 
@@ -181,13 +183,13 @@ func (l *lookup) enrich(e *schema.Event) {
 	if ip == "" {
 		return
 	}
-	if now := l.db.tables.Load(); now != l.of || len(l.cached) >= maxCached {
+	if now := l.db.tables.Load(); now != l.tables || len(l.cached) >= maxCached {
 		clear(l.cached)
-		l.of = now
+		l.tables = now
 	}
-	p, known := l.cached[ip]
-	if !known {
-		p = l.of.find(ip)
+	p, ok := l.cached[ip]
+	if !ok {
+		p = l.tables.find(ip)
 		l.cached[strings.Clone(ip)] = p
 	}
 	if p.country != "" && !e.Has(schema.SourceGeoCountryISOCode) {
@@ -198,8 +200,8 @@ func (l *lookup) enrich(e *schema.Event) {
 	}
 }
 
-// find looks an address up. Damage in a file is nothing known.
-func (t *tables) find(text string) (p place) {
+// find returns the location of an address. It is unknown if the file is damaged there.
+func (t *tables) find(text string) (p location) {
 	ip, err := netip.ParseAddr(text)
 	if err != nil {
 		return p
@@ -214,7 +216,7 @@ func (t *tables) find(text string) (p place) {
 	return p
 }
 
-// countryOf reads a country as MaxMind writes it, else as IPinfo and others do.
+// countryOf reads a country in the form of MaxMind, or else in those of IPinfo and other providers.
 func countryOf(r maxminddb.Result) string {
 	if !r.Found() {
 		return ""
@@ -228,11 +230,12 @@ func countryOf(r maxminddb.Result) string {
 	return ""
 }
 
+// isCountry reports whether code has the form of a country code.
 func isCountry(code string) bool {
 	return len(code) == 2 && code[0] >= 'A' && code[0] <= 'Z' && code[1] >= 'A' && code[1] <= 'Z'
 }
 
-// systemOf reads an autonomous system as MaxMind writes it, else as IPinfo does: AS64496.
+// systemOf reads an autonomous system in the form of MaxMind, or else in that of IPinfo: AS64496.
 func systemOf(r maxminddb.Result) int64 {
 	if !r.Found() {
 		return 0

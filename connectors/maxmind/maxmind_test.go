@@ -15,7 +15,7 @@ import (
 
 func write(t testing.TB, name string, text []byte, changed time.Time) {
 	t.Helper()
-	// As updaters do: beside it, then in its place.
+	// Updaters, too, write a new file and rename it.
 	if err := os.WriteFile(name+".new", text, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestEnrich(t *testing.T) {
 	f := func(c Config, ip, country string, asn int64) {
 		t.Helper()
 		enrich := open(t, c).Enricher()
-		for range 2 { // the second time from what is remembered
+		for range 2 { // the second time from the cache
 			e := &schema.Event{}
 			e.SetText(schema.SourceIP, ip)
 			enrich(e)
@@ -94,8 +94,8 @@ func TestEnrich(t *testing.T) {
 	f(Config{Country: both.Country, ASN: both.Country}, "192.0.2.1", "DE", 0)
 }
 
-// What the producer says itself stands.
-func TestProducersOwnStands(t *testing.T) {
+// Fields that the producer has set are kept.
+func TestProducersFieldsAreKept(t *testing.T) {
 	e := &schema.Event{}
 	e.SetText(schema.SourceIP, "192.0.2.1")
 	e.SetText(schema.SourceGeoCountryISOCode, "FR")
@@ -129,14 +129,14 @@ func TestReload(t *testing.T) {
 		enrich(e)
 		return e.Text(schema.SourceGeoCountryISOCode)
 	}
-	f := func(want string, fails string) {
+	f := func(want, wantErr string) {
 		t.Helper()
 		err := d.Reload()
 		if got := country(); got != want {
 			t.Errorf("got %q, want %q", got, want)
 		}
-		if (err != nil) != (fails != "") || err != nil && !strings.Contains(err.Error(), fails) {
-			t.Errorf("got error %v, want %q", err, fails)
+		if (err != nil) != (wantErr != "") || err != nil && !strings.Contains(err.Error(), wantErr) {
+			t.Errorf("got error %v, want %q", err, wantErr)
 		}
 	}
 	f("DE", "")
@@ -165,9 +165,9 @@ func TestOpenFails(t *testing.T) {
 	dir := t.TempDir()
 	empty := filepath.Join(dir, "empty")
 	write(t, empty, nil, time.Unix(1, 0))
-	f(Config{}, "no file is named")
+	f(Config{}, "no file configured")
 	f(Config{Country: filepath.Join(dir, "none")}, "no such file")
-	f(Config{ASN: dir}, "no file")
+	f(Config{ASN: dir}, "not a regular file")
 	f(Config{ASN: empty}, "MaxMind's format")
 }
 
@@ -176,22 +176,22 @@ func TestWatch(t *testing.T) {
 	d := open(t, c)
 	synctest.Test(t, func(t *testing.T) {
 		go d.watch(t.Context(), time.Second)
-		before := d.tables.Load()
+		previous := d.tables.Load()
 		time.Sleep(1500 * time.Millisecond)
 		synctest.Wait()
-		if d.tables.Load() != before {
-			t.Errorf("it was read again though nothing changed")
+		if d.tables.Load() != previous {
+			t.Errorf("the files were reloaded although nothing changed")
 		}
 		write(t, c.ASN, systems(t), time.Unix(2000, 0))
 		time.Sleep(time.Second)
 		synctest.Wait()
-		if d.tables.Load() == before {
-			t.Errorf("it was not read again though a file changed")
+		if d.tables.Load() == previous {
+			t.Errorf("the files were not reloaded although one changed")
 		}
 	})
 }
 
-// A damaged file is nothing known, never a panic.
+// A lookup in a damaged file gives a valid location or none, and never a panic.
 func FuzzFile(f *testing.F) {
 	f.Add(countries(f, "DE"), "192.0.2.1")
 	f.Add(systems(f), "2001:db8::1")

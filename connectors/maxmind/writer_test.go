@@ -8,17 +8,17 @@ import (
 	"testing"
 )
 
-// network is one row of a file that a test writes; its value is text, a uint32 or a map of such.
+// network is one row of a test's file. A value in the map is a string, a uint32 or another map.
 type network struct {
 	prefix string
 	value  map[string]any
 }
 
-// database writes a file in MaxMind's format, version 2: a tree of IPv6 with records of 24 bits, IPv4 below ::/96.
+// database returns a file in MaxMind's format, version 2: an IPv6 tree with records of 24 bits and with IPv4 below ::/96.
 func database(t testing.TB, rows ...network) []byte {
 	t.Helper()
 	const empty = -1
-	nodes := [][2]int{{empty, empty}} // >= 0: a node; <= -2: data at -v-2
+	nodes := [][2]int{{empty, empty}} // v >= 0: a node; v <= -2: data at -v-2
 	var data []byte
 	for _, row := range rows {
 		at := -len(data) - 2
@@ -31,16 +31,16 @@ func database(t testing.TB, rows ...network) []byte {
 		}
 		node := 0
 		for i := range bits {
-			side := int(ip[i/8] >> (7 - i%8) & 1)
+			bit := int(ip[i/8] >> (7 - i%8) & 1)
 			if i == bits-1 {
-				nodes[node][side] = at
+				nodes[node][bit] = at
 				break
 			}
-			if nodes[node][side] < 0 {
+			if nodes[node][bit] < 0 {
 				nodes = append(nodes, [2]int{empty, empty})
-				nodes[node][side] = len(nodes) - 1
+				nodes[node][bit] = len(nodes) - 1
 			}
-			node = nodes[node][side]
+			node = nodes[node][bit]
 		}
 	}
 	var out []byte
@@ -63,6 +63,7 @@ func database(t testing.TB, rows ...network) []byte {
 	})
 }
 
+// appendValue appends the encoding of v to dst.
 func appendValue(t testing.TB, dst []byte, v any) []byte {
 	t.Helper()
 	const text, number, mapping, short = 2, 6, 7, 29
@@ -82,6 +83,6 @@ func appendValue(t testing.TB, dst []byte, v any) []byte {
 		}
 		return dst
 	}
-	t.Fatalf("%v can not be written", v)
+	t.Fatalf("%v cannot be written", v)
 	return nil
 }

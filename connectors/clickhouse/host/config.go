@@ -10,24 +10,25 @@ import (
 	"strings"
 )
 
-// The engine's files in Options.Dir.
+// The files of the engine in Options.Dir.
 const (
 	configFile = "config.xml"
 	usersFile  = "users.xml"
 	dataDir    = "data"
 )
 
-// settings is what the two files are made of.
+// settings holds the values that configXML and usersXML render.
 type settings struct {
 	users    string // absolute path of users.xml
 	user     string
 	password string
-	database string   // may end in * : every database whose name begins so
-	rights   []string // of the user; nil: all in database
-	memory   int64    // bytes
+	database string   // a trailing * means every database with this prefix
+	rights   []string // of the user; nil: every right in database
+	memory   int64    // limit of the engine, in bytes
 }
 
-// configXML: the memory limit holds for the whole engine; nothing is sent to anyone; the logs stay on stderr.
+// configXML returns config.xml. The memory limit applies to the whole engine, crash reports are not sent, and logs go to
+// stderr.
 func (s settings) configXML() string {
 	return fmt.Sprintf(`<clickhouse>
     <users_config>%s</users_config>
@@ -38,9 +39,9 @@ func (s settings) configXML() string {
 `, escape(s.users), s.memory)
 }
 
-// usersXML: without it any local process would have every right, file() included. User default is the engine's own
-// session; it has no password and cannot be given one, so it may do nothing but what that session does. The other user
-// owns its database and reaches no source outside (file, url, remote ...): those are grants that it does not get.
+// usersXML returns users.xml. Without it, every local process would have every right, including file(). User default is
+// that of the engine's own session. It cannot have a password, so its rights are limited to the statements of that
+// session. The other user owns its database. It lacks the grants for outside sources such as file, url and remote.
 func (s settings) usersXML() string {
 	sum := sha256.Sum256([]byte(s.password))
 	return fmt.Sprintf(`<clickhouse>
@@ -70,12 +71,12 @@ func (s settings) usersXML() string {
 `, s.user, hex.EncodeToString(sum[:]), s.grants())
 }
 
-// engines are those that a user may create tables of: what migrations use, and their plain forms for an analyst.
+// engines returns the table engines that a user may use: those of the migrations, and simple ones for an analyst.
 func engines() []string {
 	return []string{"MergeTree", "ReplacingMergeTree", "AggregatingMergeTree", "View", "MaterializedView", "Memory", "Null"}
 }
 
-// grants renders the user's rights. A tag in a name cannot break out of its line: it is escaped.
+// grants returns the user's rights as XML. They are escaped, so a tag in a name cannot end its element.
 func (s settings) grants() string {
 	rights := s.rights
 	if rights == nil {
@@ -88,7 +89,7 @@ func (s settings) grants() string {
 	return b.String()
 }
 
-// ownership is every right in the database and none elsewhere.
+// ownership returns every right in the database, and elsewhere only those that clients need.
 func (s settings) ownership() (rights []string) {
 	on := s.database + ".*"
 	if !strings.HasSuffix(s.database, "*") {
@@ -104,22 +105,23 @@ func (s settings) ownership() (rights []string) {
 	return rights
 }
 
-// write puts both files into dir, readable by their owner only.
+// write writes both files to dir, readable only by their owner.
 func (s settings) write(dir string) error {
 	for name, text := range map[string]string{configFile: s.configXML(), usersFile: s.usersXML()} {
 		path := filepath.Join(dir, name)
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			return fmt.Errorf("write engine configuration: %w", err)
 		}
-		if err := os.Chmod(path, 0o600); err != nil { // WriteFile keeps an older file's mode
+		if err := os.Chmod(path, 0o600); err != nil { // WriteFile keeps the mode of an existing file
 			return fmt.Errorf("write engine configuration: %w", err)
 		}
 	}
 	return nil
 }
 
+// escape returns s as XML text.
 func escape(s string) string {
 	var b strings.Builder
-	_ = xml.EscapeText(&b, []byte(s)) // a Builder does not fail
+	_ = xml.EscapeText(&b, []byte(s)) // writing to a Builder cannot fail
 	return b.String()
 }

@@ -34,6 +34,7 @@ func open(t *testing.T, dsn string) (driver.Conn, string) {
 	return conn, database
 }
 
+// exec1 executes one statement, and fails the test if that fails.
 func exec1(t *testing.T, c driver.Conn, format string, args ...any) {
 	t.Helper()
 	if err := c.Exec(context.Background(), fmt.Sprintf(format, args...)); err != nil {
@@ -41,6 +42,7 @@ func exec1(t *testing.T, c driver.Conn, format string, args ...any) {
 	}
 }
 
+// code returns the code of an error from ClickHouse, or 0.
 func code(err error) int32 {
 	var e *clickhouse.Exception
 	if errors.As(err, &e) {
@@ -72,7 +74,7 @@ func TestEngineServes(t *testing.T) {
 	exec1(t, c, "DROP DATABASE %s", db)
 }
 
-// TestRights: what reaches outside is refused to the user, and everything to the one without a password.
+// The user may not reach outside sources, and the user without a password has almost no rights.
 func TestRights(t *testing.T) {
 	e := StartForTest(t, Options{})
 	c, _ := open(t, e.DSN)
@@ -95,7 +97,11 @@ func TestRights(t *testing.T) {
 	exec1(t, c, "CREATE TABLE %s.t (a UInt64) ENGINE = MergeTree ORDER BY a", db)
 
 	other, _ := open(t, "clickhouse://default@"+e.Addr)
-	for _, q := range []string{"SELECT * FROM " + db + ".t", "SELECT * FROM file('/etc/passwd', 'LineAsString')", "CREATE DATABASE " + TestDatabase()} {
+	for _, q := range []string{
+		"SELECT * FROM " + db + ".t",
+		"SELECT * FROM file('/etc/passwd', 'LineAsString')",
+		"CREATE DATABASE " + TestDatabase(),
+	} {
 		if err := other.Exec(ctx, q); code(err) != denied {
 			t.Errorf("default: %s: got %v, want code %d", q, err, denied)
 		}
@@ -114,11 +120,11 @@ func TestRights(t *testing.T) {
 		}
 	}
 	if strings.Contains(e.String(), e.Password) {
-		t.Error("String tells the password")
+		t.Error("String contains the password")
 	}
 }
 
-func TestHTTPOnlyWhereAsked(t *testing.T) {
+func TestHTTPOnlyOnRequest(t *testing.T) {
 	if e := StartForTest(t, Options{}); e.HTTPAddr != "" {
 		t.Errorf("got HTTP at %s, want none", e.HTTPAddr)
 	}
@@ -133,9 +139,9 @@ func TestHTTPOnlyWhereAsked(t *testing.T) {
 	}
 }
 
-// TestKeepsData: what was written is there after a clean stop, and after a kill.
+// Data survives a clean stop and a kill.
 func TestKeepsData(t *testing.T) {
-	o := Options{Dir: t.TempDir(), Password: "known to both"}
+	o := Options{Dir: t.TempDir(), Password: "the same for all"}
 	db := TestDatabase()
 	first := StartForTest(t, o)
 	c, _ := open(t, first.DSN)
@@ -153,7 +159,7 @@ func TestKeepsData(t *testing.T) {
 	select {
 	case <-second.Exited():
 	default:
-		t.Error("Kill returned before the engine was gone")
+		t.Error("Kill returned before the engine had ended")
 	}
 	third := StartForTest(t, o)
 	c, _ = open(t, third.DSN)
@@ -178,7 +184,7 @@ func TestRefuses(t *testing.T) {
 			t.Fatalf("%+v: started", o)
 		}
 		if !strings.Contains(err.Error(), want) {
-			t.Errorf("got %q, want it to say %q", err, want)
+			t.Errorf("got %q, want %q in it", err, want)
 		}
 	}
 	f(Options{User: "default"}, `user "default"`)
@@ -187,7 +193,7 @@ func TestRefuses(t *testing.T) {
 	f(Options{Library: "/does/not/exist.so"}, "/does/not/exist.so")
 }
 
-// TestEndsWithParent kills a process that holds an engine, and finds the engine gone.
+// TestEndsWithParent kills the parent process of an engine and waits for the end of the engine.
 func TestEndsWithParent(t *testing.T) {
 	if os.Getenv("AIDR_TEST_PARENT_DIR") != "" {
 		e, err := Start(t.Context(), Options{Dir: os.Getenv("AIDR_TEST_PARENT_DIR")})

@@ -1,6 +1,7 @@
 package host
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
@@ -11,20 +12,22 @@ import (
 	"time"
 )
 
-// The environment of tests.
+// Environment variables of tests.
 const (
-	// EnvServer names a real server's DSN, whose user may create databases: tests use it in place of an engine.
+	// EnvServer holds the DSN of a real server, which tests then use in place of an engine. Its user needs the right to
+	// create databases.
 	EnvServer = "AIDR_TEST_CLICKHOUSE"
-	// EnvRequire lists what must not be skipped; "clickhouse" is this package's word.
+	// EnvRequire lists the dependencies without which tests fail instead of being skipped; this package looks for
+	// "clickhouse".
 	EnvRequire = "AIDR_TEST_REQUIRE"
 
-	envMissing = "AIDR_TEST_CLICKHOUSE_MISSING" // why there is none; set by Test
-	envOwn     = "AIDR_TEST_CLICKHOUSE_OWN"     // the DSN of the package's own engine; set by Test
+	envMissing = "AIDR_TEST_CLICKHOUSE_MISSING" // the reason for the lack of an engine; set by Test
+	envOwn     = "AIDR_TEST_CLICKHOUSE_OWN"     // the DSN of the tested package's engine; set by Test
 
 	installTimeout = 10 * time.Minute // 178 MB on a slow line
 )
 
-// TB is the part of testing.TB that is needed here; the package must not bring `testing` into the program.
+// TB is the part of testing.TB that this package uses. Importing testing would make it a part of the program.
 type TB interface {
 	Helper()
 	Skipf(format string, args ...any)
@@ -37,8 +40,8 @@ type TB interface {
 //
 //	func TestMain(m *testing.M) { os.Exit(host.Test(m.Run)) }
 //
-// The engine is installed into the cache the first time. Where AIDR_TEST_CLICKHOUSE names a server none is started.
-// Where there can be none, tests that call ForTest are skipped with the reason, or fail if AIDR_TEST_REQUIRE contains
+// The engine is installed into the cache the first time. If AIDR_TEST_CLICKHOUSE names a server, no engine is started. If
+// an engine cannot be started, tests that call ForTest are skipped with the reason, or fail if AIDR_TEST_REQUIRE contains
 // "clickhouse".
 func Test(run func() int) int {
 	Main()
@@ -74,16 +77,17 @@ func startForTests() (stop func(), err error) {
 	}
 	os.Setenv(envOwn, e.DSN)
 	return func() {
-		e.Kill() // what it holds goes with the directory
+		e.Kill() // a clean stop is not needed: the data is removed next
 		os.RemoveAll(dir)
 	}, nil
 }
 
-// testPrefix begins the names of all databases that tests make.
+// testPrefix is the prefix of the names of all databases of tests.
 const testPrefix = "aidr_test_"
 
-// ForTest returns the DSN of a server with a database of the test's own in it, which does not exist yet: the test, or
-// what it tests, creates it. An engine's databases go with the engine; on a real server the test drops its own.
+// ForTest returns the DSN of a server and of a new database for this test. The database does not exist yet: the test, or
+// the code that it tests, creates it. The databases of an engine are removed with the engine; on a real server, the test
+// drops its database.
 func ForTest(tb TB) (dsn string) {
 	tb.Helper()
 	server := os.Getenv(EnvServer)
@@ -91,7 +95,7 @@ func ForTest(tb TB) (dsn string) {
 		server = os.Getenv(envOwn)
 	}
 	if server == "" {
-		missing(tb, def(os.Getenv(envMissing), "its TestMain does not call host.Test"))
+		missing(tb, cmp.Or(os.Getenv(envMissing), "its TestMain does not call host.Test"))
 		return ""
 	}
 	u, err := url.Parse(server)
@@ -102,26 +106,26 @@ func ForTest(tb TB) (dsn string) {
 	return u.String()
 }
 
-// TestDatabase is a new database's name.
+// TestDatabase returns the name of a new database.
 func TestDatabase() string {
 	var b [8]byte
 	rand.Read(b[:])
 	return testPrefix + hex.EncodeToString(b[:])
 }
 
-// StartForTest starts an engine that the test may kill; it goes with the test. Its user owns every database whose name
-// TestDatabase gives. With AIDR_TEST_CLICKHOUSE set it starts one all the same, if one is installed: a test must not kill a server
-// that others use.
+// StartForTest starts an engine that the test may kill; it is ended with the test. Its user owns every database with a
+// name from TestDatabase. If an engine is installed, StartForTest starts one even if AIDR_TEST_CLICKHOUSE is set, because
+// a test must not kill a server that others use.
 func StartForTest(tb TB, o Options) *Engine {
 	tb.Helper()
 	if _, err := Installed(); err != nil {
-		missing(tb, def(os.Getenv(envMissing), err.Error()))
+		missing(tb, cmp.Or(os.Getenv(envMissing), err.Error()))
 		return nil
 	}
 	if o.Dir == "" {
 		o.Dir = tb.TempDir()
 	}
-	o.Database = def(o.Database, testPrefix+"*")
+	o.Database = cmp.Or(o.Database, testPrefix+"*")
 	e, err := Start(context.Background(), o)
 	if err != nil {
 		tb.Fatalf("%v", err)
@@ -131,13 +135,14 @@ func StartForTest(tb TB, o Options) *Engine {
 	return e
 }
 
-func missing(tb TB, why string) {
+// missing skips the test, or fails it if EnvRequire demands clickhouse.
+func missing(tb TB, reason string) {
 	tb.Helper()
 	if strings.Contains(os.Getenv(EnvRequire), "clickhouse") {
-		tb.Fatalf("no clickhouse: %s", why)
+		tb.Fatalf("no clickhouse: %s", reason)
 		return
 	}
-	tb.Skipf("no clickhouse: %s", why)
+	tb.Skipf("no clickhouse: %s", reason)
 }
 
 // String describes the engine without its password.

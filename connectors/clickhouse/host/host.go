@@ -1,9 +1,9 @@
-// Package host runs ClickHouse's own engine in a child process, for integration tests and local use: one library from
-// npm, no server to install, single node, for evaluation; production is a ClickHouse server or cloud.
+// Package host runs ClickHouse's own engine in a child process, for integration tests, local use and evaluation. It needs
+// one library from npm, no server, and runs a single node. Production uses a ClickHouse server or ClickHouse Cloud.
 //
-// The child is this same program, started again with a hidden first argument: Main, called first thing in main and in
-// TestMain, recognises it, loads the library without cgo and never returns. The engine listens on its own native port
-// (and HTTP where asked for), on loopback only, with a user whose password is given or generated:
+// The child runs this same program with a hidden first argument. Main, which main and TestMain call before anything else,
+// recognises the argument, loads the library without cgo and does not return. The engine listens only on loopback, on a
+// native port of its own and on request for HTTP, and has a user whose password is given or generated:
 //
 //	parent                                   child (own process group)
 //	Start: config.xml, users.xml, 3 pipes -> Main: dlopen libchdb.so, chdb_query_cmdline
@@ -18,16 +18,16 @@ import (
 	"time"
 )
 
-// hostArgument marks a process that is started to be the engine; the arguments after it are the library's path and
-// what the engine's command line gets.
+// hostArgument is the first argument of a process that runs the engine. The path of the library and the command line of
+// the engine follow it.
 const hostArgument = "__clickhouse-engine"
 
-// orphanGrace is how long an engine whose parent is gone may take to stop by itself. It needs about 5 s while a client
-// holds an idle connection.
+// orphanGrace is how long an engine may take to stop by itself after its parent has ended. It needs about 5 s while a
+// client has an idle connection.
 const orphanGrace = 15 * time.Second
 
-// Main returns at once in a process that was not started by Start. In one that was, it runs the engine and exits. It
-// must come before flags are read: the arguments are not the program's.
+// Main returns immediately unless Start has started the process; then it runs the engine and exits. It must be called
+// before flags are parsed, because the arguments of the child are not flags of the program.
 func Main() {
 	if len(os.Args) < 3 || os.Args[1] != hostArgument {
 		return
@@ -40,7 +40,8 @@ func Main() {
 	os.Exit(0)
 }
 
-// endWithParent ends this process some time after its stdin, which the parent holds and never writes to, is closed.
+// endWithParent ends this process orphanGrace after its stdin was closed. The parent keeps stdin open and never writes to
+// it.
 func endWithParent(stdin *os.File) {
 	var b [1]byte
 	for {

@@ -18,9 +18,9 @@ import (
 	"time"
 )
 
-// The engine's library: one version, pinned, because others cannot listen.
+// The library of the engine. Its version is pinned, because other versions cannot listen.
 const (
-	Version = "26.7.3-stable.1" // of the package; the engine in it is 26.7.2.1
+	Version = "26.7.3-stable.1" // of the npm package; the version of the engine in it is 26.7.2.1
 
 	packageName   = "@chdb/lib-linux-x64-gnu"
 	packedFile    = "chdb-lib-linux-x64-gnu-" + Version + ".tgz"
@@ -28,23 +28,23 @@ const (
 	libraryFile   = "libchdb.so"
 	librarySum    = "36ad4e999882821ef13cf2d0f52c93f48e6ee1b4498b35a201c23ce4b8d15bf5" // SHA-256
 
-	// LibrarySize and DownloadSize are bytes, on disk and on the wire; PeakSize is what the directory needs for a moment
-	// while the one is unpacked from the other.
+	// LibrarySize is the size of the library on disk and DownloadSize that of the download, in bytes. PeakSize is the space
+	// that the directory needs while the library is being unpacked.
 	LibrarySize  int64 = 566_330_096
 	DownloadSize int64 = 177_817_999
 	PeakSize     int64 = DownloadSize + LibrarySize
 
-	// progressEvery is how often a download's size is looked at.
+	// progressEvery is the interval at which the progress of a download is reported.
 	progressEvery = 200 * time.Millisecond
 )
 
-// Progress is how far an installation has come.
+// Progress is the state of an installation.
 type Progress struct {
-	Stage       string // download, unpack
+	Stage       string // "download" or "unpack"
 	Done, Total int64  // bytes
 }
 
-// Dir is where Install puts the library if nothing else is said: a directory of this version in the user's cache.
+// Dir returns the default directory of the library: one for this version in the user's cache.
 func Dir() (string, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
@@ -53,11 +53,12 @@ func Dir() (string, error) {
 	return filepath.Join(cache, "aidr", "clickhouse-"+Version), nil
 }
 
-// ErrNotInstalled says that the library is not there.
-var ErrNotInstalled = errors.New("the clickhouse engine is not installed: run `aidr clickhouse install` (fetches 178 MB, needs npm and 567 MB of disk)")
+// ErrNotInstalled is returned if the library is missing.
+var ErrNotInstalled = errors.New("the clickhouse engine is not installed: " +
+	"run `aidr clickhouse install` (fetches 178 MB, needs npm and 567 MB of disk)")
 
-// Installed returns the path of the library in Dir, or ErrNotInstalled. Only Install puts a file there, when its
-// checksum was right; the size is looked at, so that a truncated one is not loaded.
+// Installed returns the path of the library in Dir, or ErrNotInstalled. It checks only the size, so that a truncated file
+// is not loaded; Install has verified the checksum.
 func Installed() (string, error) {
 	dir, err := Dir()
 	if err != nil {
@@ -70,9 +71,9 @@ func Installed() (string, error) {
 	return path, nil
 }
 
-// Install fetches the library into dir ("": Dir) with npm, verifies its checksum, and returns its path. What is there
-// already is verified and kept; a download that an earlier run finished is not fetched again. Processes that install
-// at the same time wait for one another. progress may be nil.
+// Install fetches the library with npm into dir, or into Dir if dir is "", verifies its checksum and returns its path. A
+// library that is already there is verified and kept, and a finished download is not repeated. Processes that install at
+// the same time wait for one another. progress may be nil.
 func Install(ctx context.Context, dir string, progress func(Progress)) (path string, err error) {
 	if err := supported(); err != nil {
 		return "", err
@@ -88,13 +89,13 @@ func Install(ctx context.Context, dir string, progress func(Progress)) (path str
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("install clickhouse engine: %w", err)
 	}
-	guard, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	lockFile, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return "", fmt.Errorf("install clickhouse engine: %w", err)
 	}
-	defer guard.Close()
-	if err := lock(guard); err != nil {
-		return "", fmt.Errorf("install clickhouse engine: lock %q: %w", guard.Name(), err)
+	defer lockFile.Close()
+	if err := lock(lockFile); err != nil {
+		return "", fmt.Errorf("install clickhouse engine: lock %q: %w", lockFile.Name(), err)
 	}
 	path = filepath.Join(dir, libraryFile)
 	if sum, err := fileSum(path); err == nil && sum == librarySum {
@@ -109,6 +110,7 @@ func Install(ctx context.Context, dir string, progress func(Progress)) (path str
 	return path, nil
 }
 
+// fileSum returns the SHA-256 of a file in hex.
 func fileSum(path string) (string, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -122,9 +124,9 @@ func fileSum(path string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// fetch leaves the packed file in dir. npm is asked, and not a registry, so that its configuration (mirror, proxy,
-// certificates, credentials) holds. Its cache is one of our own: that its growth can be shown, and that 178 MB do not
-// stay in the user's.
+// fetch downloads the packed file to dir. It uses npm and not the registry's API, so that the user's configuration of npm
+// applies: mirror, proxy, certificates, credentials. npm gets a cache of its own, whose growth shows the progress, and so
+// 178 MB do not remain in the user's cache.
 func fetch(ctx context.Context, dir string, progress func(Progress)) error {
 	packed := filepath.Join(dir, packedFile)
 	if info, err := os.Stat(packed); err == nil && info.Size() == DownloadSize {
@@ -141,11 +143,12 @@ func fetch(ctx context.Context, dir string, progress func(Progress)) error {
 	}
 	defer os.RemoveAll(work)
 	cache := filepath.Join(work, "cache")
-	cmd := exec.CommandContext(ctx, npm, "pack", "--silent", "--ignore-scripts", "--cache", cache, "--pack-destination", work, packageName+"@"+Version)
+	cmd := exec.CommandContext(ctx, npm, "pack", "--silent", "--ignore-scripts",
+		"--cache", cache, "--pack-destination", work, packageName+"@"+Version)
 	cmd.Dir = work
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
-	if err := watched(cmd, cache, progress); err != nil {
+	if err := runWatched(cmd, cache, progress); err != nil {
 		return fmt.Errorf("fetch %s@%s with npm: %w: %s", packageName, Version, errors.Join(ctx.Err(), err), strings.TrimSpace(stderr.String()))
 	}
 	if err := os.Rename(filepath.Join(work, packedFile), packed); err != nil {
@@ -155,8 +158,8 @@ func fetch(ctx context.Context, dir string, progress func(Progress)) error {
 	return nil
 }
 
-// watched runs cmd and tells meanwhile how large dir has become.
-func watched(cmd *exec.Cmd, dir string, progress func(Progress)) error {
+// runWatched runs cmd and reports the size of dir as progress while cmd runs.
+func runWatched(cmd *exec.Cmd, dir string, progress func(Progress)) error {
 	ownGroup(cmd)
 	cmd.Cancel = func() error { return killGroup(cmd.Process) }
 	if err := cmd.Start(); err != nil {
@@ -176,7 +179,7 @@ func watched(cmd *exec.Cmd, dir string, progress func(Progress)) error {
 	}
 }
 
-// treeSize is the size of the files below dir; what goes away while it looks counts as nothing.
+// treeSize returns the size of the files below dir. Files that disappear during the walk do not count.
 func treeSize(dir string) (size int64) {
 	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err == nil && d.Type().IsRegular() {
@@ -189,7 +192,8 @@ func treeSize(dir string) (size int64) {
 	return size
 }
 
-// unpack writes the library to path, by a rename when its checksum is right, and removes the packed file.
+// unpack writes the library to path and removes the packed file. The library gets its name only after its checksum was
+// verified.
 func unpack(ctx context.Context, packed, path string, progress func(Progress)) error {
 	in, err := os.Open(packed)
 	if err != nil {
@@ -198,14 +202,14 @@ func unpack(ctx context.Context, packed, path string, progress func(Progress)) e
 	defer in.Close()
 	body, err := libraryIn(in)
 	if err != nil {
-		os.Remove(packed) // it is no good: the next run fetches it again
+		os.Remove(packed) // it is damaged: the next run fetches it again
 		return fmt.Errorf("unpack %q: %w", packed, err)
 	}
 	out, err := os.CreateTemp(filepath.Dir(path), libraryFile+"-")
 	if err != nil {
 		return err
 	}
-	defer os.Remove(out.Name()) // fails after the rename, as it should
+	defer os.Remove(out.Name()) // fails after the rename, as intended
 	defer out.Close()
 	sum := sha256.New()
 	w := &counter{ctx: ctx, w: io.MultiWriter(out, sum), progress: progress}
@@ -215,7 +219,8 @@ func unpack(ctx context.Context, packed, path string, progress func(Progress)) e
 	}
 	if got := hex.EncodeToString(sum.Sum(nil)); err != nil || n != LibrarySize || got != librarySum {
 		os.Remove(packed)
-		return fmt.Errorf("unpack %q: got %d bytes with SHA-256 %s, want %d with %s: %w", packed, n, got, LibrarySize, librarySum, errors.Join(errBadLibrary, err))
+		return fmt.Errorf("unpack %q: got %d bytes with SHA-256 %s, want %d with %s: %w",
+			packed, n, got, LibrarySize, librarySum, errors.Join(errBadLibrary, err))
 	}
 	if err := errors.Join(out.Chmod(0o500), out.Sync(), out.Close(), os.Rename(out.Name(), path)); err != nil {
 		return err
@@ -223,9 +228,9 @@ func unpack(ctx context.Context, packed, path string, progress func(Progress)) e
 	return os.Remove(packed)
 }
 
-var errBadLibrary = errors.New("this is not the library that was asked for: try again, or look at npm's registry setting")
+var errBadLibrary = errors.New("not the requested library: try again, or check npm's registry setting")
 
-// libraryIn finds the library in the packed file.
+// libraryIn returns a reader of the library in the packed file r.
 func libraryIn(r io.Reader) (io.Reader, error) {
 	z, err := gzip.NewReader(r)
 	if err != nil {
@@ -242,12 +247,13 @@ func libraryIn(r io.Reader) (io.Reader, error) {
 	}
 }
 
-// counter tells what went through it, each 8 MB, and ends when ctx does.
+// counter is a writer that reports progress every 8 MiB, and fails once ctx has ended.
 type counter struct {
 	ctx      context.Context
 	w        io.Writer
 	progress func(Progress)
-	n, told  int64
+	n        int64 // bytes written
+	reported int64 // n when progress was last reported
 }
 
 func (c *counter) Write(p []byte) (int, error) {
@@ -256,8 +262,8 @@ func (c *counter) Write(p []byte) (int, error) {
 	}
 	n, err := c.w.Write(p)
 	c.n += int64(n)
-	if c.n-c.told >= 8<<20 || c.n == LibrarySize {
-		c.told = c.n
+	if c.n-c.reported >= 8<<20 || c.n == LibrarySize {
+		c.reported = c.n
 		c.progress(Progress{"unpack", c.n, LibrarySize})
 	}
 	return n, err

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// fakeNPM puts an npm first in PATH that runs script; $dest is where it has to leave the packed file.
+// fakeNPM puts an npm that runs script at the front of PATH. $dest is the path of the packed file for the script.
 func fakeNPM(t *testing.T, script string) {
 	t.Helper()
 	if err := supported(); err != nil {
@@ -27,7 +27,7 @@ func fakeNPM(t *testing.T, script string) {
 	t.Setenv("PATH", dir+":/usr/bin:/bin")
 }
 
-// packed is a packed file with one file in it.
+// packed returns the path of a packed file that contains one file.
 func packed(t *testing.T, name, content string) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -44,7 +44,7 @@ func packed(t *testing.T, name, content string) string {
 	return path
 }
 
-// TestInstallFails: each way says what went wrong, and leaves nothing that a later run would take for good.
+// Each failure returns an error with its cause, and leaves no file that a later run could take for a good one.
 func TestInstallFails(t *testing.T) {
 	f := func(name, script string, want ...string) {
 		t.Helper()
@@ -69,8 +69,8 @@ func TestInstallFails(t *testing.T) {
 	}
 	f("npm fails", "echo 404 Not Found >&2; exit 1", "fetch "+packageName+"@"+Version, "404 Not Found")
 	f("npm leaves nothing", "exit 0", "no such file")
-	f("no archive", `echo garbage > "$dest"`, "unpack", "EOF")
-	f("nothing in it", `cp `+packed(t, "package/other.so", "x")+` "$dest"`, `find "package/libchdb.so"`)
+	f("not an archive", `echo garbage > "$dest"`, "unpack", "EOF")
+	f("no library in the archive", `cp `+packed(t, "package/other.so", "x")+` "$dest"`, `find "package/libchdb.so"`)
 	f("another library", `cp `+packed(t, libraryInside, "not the library")+` "$dest"`, "got 15 bytes", "registry")
 	f("half an archive", `head -c 40 `+packed(t, libraryInside, strings.Repeat("x", 1000))+` > "$dest"`, "unpack")
 }
@@ -82,17 +82,17 @@ func TestInstallWithoutNPM(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
 	_, err := Install(t.Context(), t.TempDir(), nil)
 	if err == nil || !strings.Contains(err.Error(), "find npm") || !strings.Contains(err.Error(), "install Node.js") {
-		t.Errorf("got %v, want an error that says what to do", err)
+		t.Errorf("got %v, want an error with the remedy", err)
 	}
 }
 
-// TestInstallCanceled: npm and what it started end with the context.
+// npm and the processes that it has started end with the context.
 func TestInstallCanceled(t *testing.T) {
 	marker := filepath.Join(t.TempDir(), "started")
 	fakeNPM(t, "touch "+marker+"; sleep 300 & wait")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	begun := time.Now()
+	start := time.Now()
 	_, err := Install(ctx, t.TempDir(), func(p Progress) {
 		if _, err := os.Stat(marker); err == nil {
 			cancel()
@@ -101,14 +101,14 @@ func TestInstallCanceled(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
-	if d := time.Since(begun); d > time.Minute {
+	if d := time.Since(start); d > time.Minute {
 		t.Errorf("took %v", d)
 	}
 }
 
-// TestInstalledIsVerified: a library with other content is fetched again.
+// A library with the wrong content is fetched again.
 func TestInstalledIsVerified(t *testing.T) {
-	fakeNPM(t, "echo asked >&2; exit 1")
+	fakeNPM(t, "echo npm ran >&2; exit 1")
 	dir := t.TempDir()
 	file, err := os.Create(filepath.Join(dir, libraryFile))
 	if err != nil {
@@ -117,8 +117,8 @@ func TestInstalledIsVerified(t *testing.T) {
 	if err := errors.Join(file.Truncate(1<<20), file.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Install(t.Context(), dir, nil); err == nil || !strings.Contains(err.Error(), "asked") {
-		t.Errorf("got %v, want npm to be asked", err)
+	if _, err := Install(t.Context(), dir, nil); err == nil || !strings.Contains(err.Error(), "npm ran") {
+		t.Errorf("got %v, want npm to run", err)
 	}
 }
 

@@ -1,6 +1,7 @@
 //go:build linux && amd64 && !noengine
 
-// Without cgo purego makes the program load libc dynamically; -tags noengine leaves both out, for an image without one.
+// Without cgo, purego makes the program load libc dynamically. The build tag noengine leaves out both the engine and this
+// dependency, for images without libc.
 package host
 
 import (
@@ -11,7 +12,8 @@ import (
 	"github.com/ebitengine/purego"
 )
 
-// runLibrary loads the library and makes the one call that is the engine's life, with clickhouse-local's arguments.
+// runLibrary loads the library and calls its one function that runs the engine to its end. args are arguments of
+// clickhouse-local.
 func runLibrary(path string, args []string) error {
 	runtime.LockOSThread()
 	lib, err := purego.Dlopen(path, purego.RTLD_NOW|purego.RTLD_GLOBAL)
@@ -37,7 +39,7 @@ func runLibrary(path string, args []string) error {
 	return nil
 }
 
-// cStrings makes C's argv of args, ended by a null pointer; pin holds all of it in its place.
+// cStrings returns args as an argv of C, which ends with a null pointer. pin pins all of its memory.
 func cStrings(pin *runtime.Pinner, args []string) []*byte {
 	argv := make([]*byte, 0, len(args)+1)
 	for _, a := range args {
@@ -50,5 +52,5 @@ func cStrings(pin *runtime.Pinner, args []string) []*byte {
 	return argv
 }
 
-// supported says why this platform has no engine; nil where it has one.
+// supported returns an error if the engine does not run on this platform.
 func supported() error { return nil }

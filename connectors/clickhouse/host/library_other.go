@@ -9,7 +9,8 @@ import (
 
 func runLibrary(path string, args []string) error { return supported() }
 
-// supported says why this platform has no engine; nil where it has one.
+// supported returns an error if the engine does not run on this platform.
 func supported() error {
-	return fmt.Errorf("run engine: there is none in this program (%s/%s), only for Linux on x64 with glibc: use a ClickHouse server (--clickhouse DSN)", runtime.GOOS, runtime.GOARCH)
+	return fmt.Errorf("run engine: not included in this program (%s/%s), only for Linux on x64 with glibc: "+
+		"use a ClickHouse server (--clickhouse DSN)", runtime.GOOS, runtime.GOARCH)
 }
