@@ -8,14 +8,9 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// ParseIP reads an address as gateways write it: with or without a port, in brackets or not, IPv4 inside IPv6. Masked
-// and anonymised addresses (leading zeros, stars) and networks are none.
-func ParseIP(s string) (ip netip.Addr, ok bool) {
-	ip, _, ok = parseIP(s)
-	return ip, ok
-}
-
-// parseIP is ParseIP, and says whether the text is the address's normal form; it may be that too where it is not said.
+// parseIP parses an IP address in the forms that gateways write: with or without a port, in brackets or not, IPv4 mapped
+// into IPv6. Masked and anonymised addresses (with stars or leading zeros) and networks are not addresses. If normal is
+// true, s is the address's normal form; if it is false, s may or may not be.
 func parseIP(s string) (ip netip.Addr, normal, ok bool) {
 	if octets, ok := parseQuad(s); ok {
 		return netip.AddrFrom4(octets), true, true
@@ -24,7 +19,7 @@ func parseIP(s string) (ip netip.Addr, normal, ok bool) {
 	return ip, false, ok
 }
 
-// parseWideIP is ParseIP of what is not plain IPv4.
+// parseWideIP is parseIP for texts other than plain IPv4.
 func parseWideIP(s string) (ip netip.Addr, ok bool) {
 	s = strings.TrimSpace(s)
 	if s == "" {
@@ -37,7 +32,7 @@ func parseWideIP(s string) (ip netip.Addr, ok bool) {
 		}
 		s = s[1:end]
 	} else if colon := strings.IndexByte(s, ':'); colon >= 0 && strings.IndexByte(s[colon+1:], ':') < 0 {
-		s = s[:colon] // one colon: a port behind IPv4
+		s = s[:colon] // one colon: IPv4 with a port
 	}
 	if len(s) > maxAddress || !spellsIP(s) {
 		return netip.Addr{}, false
@@ -46,14 +41,15 @@ func parseWideIP(s string) (ip netip.Addr, ok bool) {
 	return ip.Unmap().WithZone(""), err == nil
 }
 
-// spellsIP says that a text has only the characters of an address, and that no octet has leading zeros: services' names
-// and masked addresses stand in place of one so often that an error each would cost.
+// spellsIP reports whether a text consists of the characters of an address and has no octet with leading zeros. It spares
+// netip.ParseAddr, whose error allocates, the names of services and masked addresses that logs often have in the place of
+// an address.
 func spellsIP(s string) bool {
 	octet, six := 0, strings.IndexByte(s, ':') >= 0
 	for i := range len(s) {
 		switch c := s[i]; {
 		case c == '%':
-			return true // a zone: anything
+			return true // a zone follows, which may have any characters
 		case c == '.':
 			octet = i + 1
 		case '0' <= c && c <= '9':
@@ -67,10 +63,11 @@ func spellsIP(s string) bool {
 	return true
 }
 
-// maxAddress is the longest text of an address with a zone, in bytes; what is longer is not looked at.
+// maxAddress is the maximum length in bytes of an address with its zone. Longer texts are not parsed.
 const maxAddress = 64
 
-// parseQuad reads IPv4 as it is nearly always written, which is its normal form: four numbers without leading zeros.
+// parseQuad parses an IPv4 address in its normal form, four numbers without leading zeros, which is the form of nearly
+// all addresses in logs.
 func parseQuad(s string) (octets [4]byte, ok bool) {
 	at, n, digits := 0, 0, 0
 	for i := range len(s) {
@@ -91,8 +88,8 @@ func parseQuad(s string) (octets [4]byte, ok bool) {
 	return octets, at == 3 && digits > 0
 }
 
-// setIP sets source.ip in its normal form; text is what it was read from, and used where it already is that form, which
-// normal may say.
+// setIP sets source.ip to the normal form of ip. text is the text that ip was parsed from; it is used as it is if it
+// already is the normal form. normal may be set only if that is known.
 func (r *Record) setIP(ip netip.Addr, text string, normal bool) {
 	if normal {
 		r.Event.SetText(schema.SourceIP, text)
@@ -105,8 +102,9 @@ func (r *Record) setIP(ip netip.Addr, text string, normal bool) {
 	r.Event.SetText(schema.SourceIP, text)
 }
 
-// SetSource sets source.ip from the peer's address, or from X-Forwarded-For where the peer is believed: a loopback
-// (a side-car) or one that the source's configuration names. It is false where there is no valid address.
+// SetSource sets source.ip to the peer's address, or to the one in X-Forwarded-For if the peer is trusted: a loopback
+// address (a sidecar) or one that trust_forwarded of the source's configuration includes. It reports whether there was a
+// valid address.
 func (r *Record) SetSource(peer, forwarded string) bool {
 	if forwarded == "" {
 		if _, ok := parseQuad(peer); ok {
@@ -115,7 +113,7 @@ func (r *Record) SetSource(peer, forwarded string) bool {
 		}
 	}
 	ip, normal, ok := parseIP(peer)
-	if ok && forwarded != "" && r.believes(ip) {
+	if ok && forwarded != "" && r.trusts(ip) {
 		if origin, text, ok := r.origin(forwarded); ok {
 			r.setIP(origin, text, false)
 			return true
@@ -127,8 +125,9 @@ func (r *Record) SetSource(peer, forwarded string) bool {
 	return ok
 }
 
-// origin returns the last address of X-Forwarded-For that no believed hop added: what stands further left is the
-// caller's own claim.
+// origin returns the client's address in X-Forwarded-For: walking from the right, the first address that is not trusted
+// itself. It was added by a trusted hop. Addresses further left are claims of the client. If all addresses are trusted,
+// origin returns the leftmost; it stops at the first text that is not an address.
 func (r *Record) origin(forwarded string) (ip netip.Addr, text string, ok bool) {
 	for forwarded != "" {
 		hop := forwarded
@@ -138,19 +137,20 @@ func (r *Record) origin(forwarded string) (ip netip.Addr, text string, ok bool) 
 			forwarded = ""
 		}
 		hop = strings.TrimSpace(hop)
-		addr, valid := ParseIP(hop)
+		addr, _, valid := parseIP(hop)
 		if !valid {
 			return ip, text, ok
 		}
 		ip, text, ok = addr, hop, true
-		if !r.believes(addr) {
+		if !r.trusts(addr) {
 			break
 		}
 	}
 	return ip, text, ok
 }
 
-func (r *Record) believes(ip netip.Addr) bool {
+// trusts reports whether the X-Forwarded-For of a peer is believed.
+func (r *Record) trusts(ip netip.Addr) bool {
 	if ip.IsLoopback() {
 		return true
 	}
@@ -162,8 +162,8 @@ func (r *Record) believes(ip netip.Addr) bool {
 	return false
 }
 
-// SetCaller sets source.ip from an address, or source.domain where a service's name stands instead of one. A value of
-// another kind is counted.
+// SetCaller sets source.ip from an address, or source.domain if the value is the name of a service instead. A value that
+// is neither a string nor a number is counted as a field error.
 func (r *Record) SetCaller(n Node) {
 	if n.Kind > scan.Null && n.Kind != scan.String && n.Kind != scan.Number {
 		r.Fault(schema.SourceIP)
@@ -174,11 +174,11 @@ func (r *Record) SetCaller(n Node) {
 		return
 	}
 	if isName(text) {
-		r.Event.SetText(schema.SourceDomain, text) // whether wanted or not: the last rung of the identity ladder needs it
+		r.Event.SetText(schema.SourceDomain, text) // even if not wanted, because AgentByAddress needs it
 	}
 }
 
-// isName says that a text is meant as a name and is no damaged address.
+// isName reports whether a text looks like a name rather than a damaged or masked address.
 func isName(s string) bool {
 	letter := false
 	for i := range len(s) {
@@ -191,7 +191,8 @@ func isName(s string) bool {
 	return letter
 }
 
-// SplitURL returns the host without a port and the path without the query of a URL; a URL without a scheme is a path.
+// SplitURL returns the host of a URL without the port, and its path without query and fragment. A URL without a scheme is
+// only a path.
 func SplitURL(url string) (host, path string) {
 	at := authority(url)
 	if at == 0 {
@@ -200,12 +201,12 @@ func SplitURL(url string) (host, path string) {
 	end := at + hostEnd(url[at:])
 	host, path = url[at:end], withoutQuery(url[end:])
 	if at := strings.LastIndexByte(host, '@'); at >= 0 {
-		host = host[at+1:] // never keep a password
+		host = host[at+1:] // drop a user name and password
 	}
 	return Host(host), path
 }
 
-// URLPath returns the path that SplitURL does.
+// URLPath returns only the path of SplitURL, which is cheaper.
 func URLPath(url string) string {
 	if at := authority(url); at > 0 {
 		url = url[at+hostEnd(url[at:]):]
@@ -213,7 +214,7 @@ func URLPath(url string) string {
 	return withoutQuery(url)
 }
 
-// withoutQuery returns a path without what follows it in a URL.
+// withoutQuery removes the query and the fragment from the rest of a URL.
 func withoutQuery(path string) string {
 	if end := strings.IndexByte(path, '?'); end >= 0 {
 		path = path[:end]
@@ -224,7 +225,7 @@ func withoutQuery(path string) string {
 	return path
 }
 
-// authority returns where the authority of a URL begins, behind its scheme; 0 where it has none.
+// authority returns the index after "://" at which the authority of a URL begins, 0 if the URL has no scheme.
 func authority(url string) int {
 	for i := range len(url) {
 		switch url[i] {
@@ -239,7 +240,7 @@ func authority(url string) int {
 	return 0
 }
 
-// hostEnd returns where an authority that a text begins with ends.
+// hostEnd returns the length of the authority at the beginning of a text.
 func hostEnd(text string) int {
 	for i := range len(text) {
 		if c := text[i]; c == '/' || c == '?' || c == '#' {
@@ -249,7 +250,7 @@ func hostEnd(text string) int {
 	return len(text)
 }
 
-// Host returns an authority's host: without a port, and without brackets around an IPv6 address.
+// Host returns the host of an authority, without the port and without the brackets around an IPv6 address.
 func Host(authority string) string {
 	if strings.HasPrefix(authority, "[") {
 		if end := strings.IndexByte(authority, ']'); end > 0 {
@@ -263,7 +264,7 @@ func Host(authority string) string {
 	return authority
 }
 
-// SetTraceparent sets trace.id and span.parent_id from a W3C traceparent; anything else is ignored.
+// SetTraceparent sets trace.id and span.parent_id from a W3C traceparent header. Other values are ignored.
 func (r *Record) SetTraceparent(n Node) {
 	if n.Kind != scan.String {
 		return
@@ -278,7 +279,7 @@ func (r *Record) SetTraceparent(n Node) {
 	}
 }
 
-// isHex says that a text is lower-case hex and not all zeros.
+// isHex reports whether a text is lower-case hexadecimal and not all zeros.
 func isHex(s string) bool {
 	zero := true
 	for i := range len(s) {

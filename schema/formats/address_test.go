@@ -12,22 +12,25 @@ import (
 
 func TestParseIP(t *testing.T) {
 	for in, want := range map[string]string{
-		"10.0.0.1": "10.0.0.1", "10.0.0.1:443": "10.0.0.1", " 10.0.0.1 ": "10.0.0.1", "::ffff:10.0.0.1": "10.0.0.1", "[::ffff:10.0.0.1]:5": "10.0.0.1",
-		"2001:DB8::1": "2001:db8::1", "[2001:db8::1]:8080": "2001:db8::1", "[2001:db8::1]": "2001:db8::1", "fe80::1%eth0": "fe80::1", "::1": "::1",
-		"010.0.0.1": "", "10.0.0.***": "", "10.0.0.0/8": "", "AWS Internal": "", "s3.amazonaws.com": "", "": "", "[::1": "", "[::1]x": "", "1.2.3": "", "300.1.1.1": "",
+		"10.0.0.1": "10.0.0.1", "10.0.0.1:443": "10.0.0.1", " 10.0.0.1 ": "10.0.0.1",
+		"::ffff:10.0.0.1": "10.0.0.1", "[::ffff:10.0.0.1]:5": "10.0.0.1",
+		"2001:DB8::1": "2001:db8::1", "[2001:db8::1]:8080": "2001:db8::1", "[2001:db8::1]": "2001:db8::1",
+		"fe80::1%eth0": "fe80::1", "::1": "::1",
+		"010.0.0.1": "", "10.0.0.***": "", "10.0.0.0/8": "", "AWS Internal": "", "s3.amazonaws.com": "", "": "",
+		"[::1": "", "[::1]x": "", "1.2.3": "", "300.1.1.1": "",
 	} {
-		ip, ok := ParseIP(in)
+		ip, _, ok := parseIP(in)
 		got := ""
 		if ok {
 			got = ip.String()
 		}
 		if got != want {
-			t.Errorf("ParseIP(%q): got %q, want %q", in, got, want)
+			t.Errorf("parseIP(%q): got %q, want %q", in, got, want)
 		}
 	}
 }
 
-// IPv4 that is read quickly is what it is to package netip, and in its normal form.
+// parseQuad accepts the same texts of IPv4's form as package netip, with the same result, and only in normal form.
 func TestParseQuad(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := rapid.StringMatching(`[0-9]{0,3}(\.[0-9]{0,3}){2,4}x?`).Draw(t, "text")
@@ -58,7 +61,7 @@ func TestSplitURL(t *testing.T) {
 	}
 }
 
-// A URL is split in one pass as the words of SplitURL say it.
+// SplitURL, which makes one pass, gives the same result as its definition in terms of searches.
 func TestSplitURLBySearch(t *testing.T) {
 	bySearch := func(url string) (host, path string) {
 		if i := strings.Index(url, "://"); i >= 0 && !strings.ContainsAny(url[:i], "/?#") {
@@ -70,7 +73,8 @@ func TestSplitURLBySearch(t *testing.T) {
 		return host, url[:strings.IndexAny(url+"?", "?#")]
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		url := strings.Join(rapid.SliceOf(rapid.SampledFrom([]string{"://", ":", "/", "?", "#", "@", "a", "[", "]", "\u00e9"})).Draw(t, "url"), "")
+		parts := rapid.SampledFrom([]string{"://", ":", "/", "?", "#", "@", "a", "[", "]", "\u00e9"})
+		url := strings.Join(rapid.SliceOf(parts).Draw(t, "url"), "")
 		wantHost, wantPath := bySearch(url)
 		host, path := SplitURL(url)
 		if host != wantHost || path != wantPath || URLPath(url) != wantPath {
@@ -81,7 +85,8 @@ func TestSplitURLBySearch(t *testing.T) {
 
 func TestDenied(t *testing.T) {
 	for code, want := range map[string]bool{
-		"AccessDenied": true, "AccessDeniedException": true, "Client.UnauthorizedOperation": true, "UnauthorizedOperation": true, "VpceAccessDenied": true,
+		"AccessDenied": true, "AccessDeniedException": true, "VpceAccessDenied": true,
+		"Client.UnauthorizedOperation": true, "UnauthorizedOperation": true,
 		"ThrottlingException": false, "NoSuchBucket": false, "": false, "ExpiredToken": false,
 	} {
 		if got := Denied(code); got != want {
@@ -124,11 +129,11 @@ func TestAgentLadderStopsAtTheFirst(t *testing.T) {
 	}
 }
 
-// What stands in place of an address - a service's name, a mask - costs nothing.
+// Neither an address nor the service name or mask that logs have in its place costs an allocation.
 func TestParseIPDoesNotAllocate(t *testing.T) {
 	for _, in := range []string{"10.0.0.1", "s3.amazonaws.com", "AWS Internal", "010.0.0.1", "10.0.0.***", "2001:db8::1", "beef.example"} {
-		if n := testing.AllocsPerRun(20, func() { ParseIP(in) }); n != 0 {
-			t.Errorf("ParseIP(%q): got %v allocations, want 0", in, n)
+		if n := testing.AllocsPerRun(20, func() { parseIP(in) }); n != 0 {
+			t.Errorf("parseIP(%q): got %v allocations, want 0", in, n)
 		}
 	}
 }

@@ -5,8 +5,8 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// Aidr is what AppendEvent writes, for tests and for producers that normalise themselves: flat dotted names, and
-// "_identity" where the producer knows what makes two of its events one.
+// Aidr returns the format that AppendEvent writes, for tests and for producers that normalise their own logs: flat dotted
+// names, and "_identity" if the producer can recognise a repetition of one of its events.
 func Aidr() Format {
 	return Format{
 		Name:  "aidr",
@@ -16,8 +16,8 @@ func Aidr() Format {
 }
 
 type aidr struct {
-	identity int
-	places   [schema.NumFields]int
+	identity int                   // _identity
+	places   [schema.NumFields]int // by schema.Field
 }
 
 func openAidr(p *Paths) Reader {
@@ -31,7 +31,7 @@ func openAidr(p *Paths) Reader {
 func (a *aidr) Read(r *Record) {
 	dataset, class := r.Text(r.At(a.places[schema.EventDataset])), r.Text(r.At(a.places[schema.EventClass]))
 	if dataset == "" || class == "" {
-		r.Begin("aidr") // only to name what is counted: there is no event
+		r.Begin("aidr") // no event follows: the name is for counting the refusal
 		r.Refuse(UnknownFormat)
 		return
 	}
@@ -54,7 +54,7 @@ func (a *aidr) Read(r *Record) {
 	r.Emit()
 }
 
-// setField sets a field from what AppendEvent writes for it.
+// setField sets a field from the form that AppendEvent gives it.
 func (r *Record) setField(f schema.Field, n Node) {
 	switch f.Info().Type {
 	case schema.TypeInt:
@@ -86,7 +86,7 @@ func (r *Record) setField(f schema.Field, n Node) {
 	}
 }
 
-// setAnyInt sets an integer field that may be negative, as a producer's own durations are.
+// setAnyInt is SetInt without its lower bound: an event that AppendEvent wrote may have a negative integer.
 func (r *Record) setAnyInt(f schema.Field, n Node) {
 	if v, ok := scan.Int(n.Src, n.Span); ok {
 		r.Event.SetInt(f, v)
@@ -95,41 +95,38 @@ func (r *Record) setAnyInt(f schema.Field, n Node) {
 	r.Fault(f)
 }
 
-// SetList sets a list field from an array of strings; what is no string in it is counted and left out.
+// SetList sets a list field from an array of strings. Elements of other kinds are counted as field errors and left out.
 func (r *Record) SetList(f schema.Field, n Node) {
 	if n.Kind != scan.Array {
 		r.Fault(f)
 		return
 	}
-	r.scratch = append(r.scratch[:0], '[')
+	r.StartList()
 	r.Index.Each(n.Src, n.Span, func(elem scan.Span) bool {
 		if elem.Kind != scan.String {
 			r.Fault(f)
 			return true
 		}
-		r.listItem(scan.Text(n.Src, elem, &r.Arena))
+		r.ListItem(scan.Text(n.Src, elem, &r.Arena))
 		return true
 	})
-	r.putList(f)
+	r.PutList(f)
 }
 
-// StartList, ListItem and PutList build a list field of texts.
+// StartList begins a list of texts, to be followed by calls of ListItem and one of PutList. No other method that builds a
+// text (Join, Hash, Quote) may be called between them.
 func (r *Record) StartList() { r.scratch = append(r.scratch[:0], '[') }
 
-// ListItem adds one text.
-func (r *Record) ListItem(text string) { r.listItem(text) }
-
-// PutList sets the field, if there were any texts.
-func (r *Record) PutList(f schema.Field) { r.putList(f) }
-
-func (r *Record) listItem(text string) {
+// ListItem appends a text to the list.
+func (r *Record) ListItem(text string) {
 	if len(r.scratch) > 1 {
 		r.scratch = append(r.scratch, ',')
 	}
 	r.scratch = appendString(r.scratch, text)
 }
 
-func (r *Record) putList(f schema.Field) {
+// PutList sets a list field to the list, unless the list is empty.
+func (r *Record) PutList(f schema.Field) {
 	r.scratch = append(r.scratch, ']')
 	if len(r.scratch) > len("[]") && r.Wants(f) {
 		r.Event.Set(f, schema.ListValue(r.Arena.Hold(r.scratch)))

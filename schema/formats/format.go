@@ -1,8 +1,9 @@
-// Package formats holds what every log format needs to become events: the keys that tell a format, the record that its
-// reader fills, the rules of normalisation, and the format aidr. The other formats are in gateway, cloud and llm, one
-// file each; the list of all is in schema/decode.
+// Package formats defines what a log format is and gives the readers of formats the means to turn an element of a log
+// into events: the paths to select in it, the element with the values found there, and setters that normalise values
+// on their way into an event. The package also contains the format aidr. The other formats are in the packages
+// gateway, cloud and llm, one file each; schema/decode lists them all.
 //
-// A new format is one file with a function that returns its Format, a line in that list, and cases of it in
+// A new format takes a file with a function that returns its Format, a line in that list, and test cases in
 // testdata/cases/decode.
 package formats
 
@@ -12,59 +13,60 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// Format is one log format: how it is told from others, and how its records are read. It is a value; nothing registers
-// itself.
+// Format describes a log format: how to recognise its elements and how to read them. A Format is a plain value; formats
+// do not register themselves.
 type Format struct {
-	Name     string   // as in a source's configuration
-	Aliases  []string // shorter names that mean the same
-	Datasets []string // what event.dataset can be, sorted; empty for the format aidr, whose records say it
-	Tells    []Tell   // any of them tells the format
+	Name     string   // the name in a source's configuration
+	Aliases  []string // other names accepted in the configuration
+	Datasets []string // possible values of event.dataset, sorted; empty for aidr, whose elements name their own dataset
+	Tells    []Tell   // an element is of this format if any of them matches
 
-	// Open returns a reader for one worker. It adds the paths that it looks at, from the top of a record.
+	// Open returns a reader for one worker. It adds to p the paths that the reader needs, each from the root of an element.
 	Open func(p *Paths) Reader
 }
 
-// Tell is one set of top-level keys that tells a format. What stands deeper in a record is content, which attackers
-// write: it never tells anything.
+// Tell is a set of top-level keys that identifies a format. Deeper values are content, which attackers can write, so
+// they never decide the format.
 type Tell struct {
-	Keys []string // all of them have to be there, whatever their values
+	Keys []string // all of them must be present, with any value
 
-	// Path and Text, where given: the text that has to stand there, for formats that share their keys with others.
+	// If Path is set, the value at Path must be the string Text. This separates formats that have the same keys.
 	Path []string
 	Text string
 }
 
-// Reader makes events of records of one format: it fills r.Event and calls r.Emit once for each. It keeps nothing from
-// one record to the next.
+// Reader turns elements of one format into events. For each event, Read fills r.Event and calls r.Emit. A Reader carries
+// no state from one element to the next.
 type Reader interface {
 	Read(r *Record)
 }
 
-// Batch is a reader of records that hold many elements with something around them that all share. Each element is read
-// as a record of its own, also by what stands at the paths.
+// Batch is a Reader of elements that contain further elements inside shared context, such as the spans of a resource.
+// Each inner element is read as an element of its own, at the same paths.
 type Batch interface {
 	Reader
 
-	// Split calls yield with each element, until it returns false. What stands around the element in hand is what Read
-	// may look at beside it.
+	// Split calls yield with each inner element until yield returns false. During the call of yield, Read may also use the
+	// context that surrounds that element.
 	Split(r *Record, yield func(element Node) bool)
 }
 
-// Paths collects the paths of all readers of one decoder, so that one pass over a record finds them all.
+// Paths collects the paths of all readers of one decoder, so that a single pass over an element selects them all. Each
+// path has a place, a small integer: the index of its value among the selected values.
 type Paths struct {
 	trie   scan.Trie
 	tree   pathNode
-	shapes [][]string // the paths of Shape
+	shapes [][]string // the paths added by Shape
 }
 
-// pathNode is one key of the paths, for finding out which key stands twice.
+// pathNode is a key in the tree of paths, which Duplicates walks to name the keys that occur twice.
 type pathNode struct {
 	key      string
 	children []*pathNode
-	byKey    map[string]int // index in children
+	byKey    map[string]int // index into children
 }
 
-// Add adds a path of keys and returns its place in a record.
+// Add adds a path of object keys and returns its place.
 func (p *Paths) Add(path ...string) int {
 	at := &p.tree
 	for _, key := range path {
@@ -73,20 +75,21 @@ func (p *Paths) Add(path ...string) int {
 	return p.trie.Add(path...)
 }
 
-// Open is Add for a value whose reader looks further into it, at whatever it finds there: it is noted what stands inside.
+// Open is Add for a value whose contents the reader will walk. The pass also indexes the values inside, so that walking
+// them does not scan the text again.
 func (p *Paths) Open(path ...string) int {
 	p.Add(path...)
 	return p.trie.Open(path...)
 }
 
-// OpenRecords is Add for an array of records: each is found as a value of its own, at all paths.
+// OpenRecords is Add for an array of elements. The pass also selects all paths in each element of the array.
 func (p *Paths) OpenRecords(path ...string) int {
 	p.Add(path...)
 	return p.trie.OpenRecords(path...)
 }
 
-// Shape returns the shape of the value at the key path at, with these paths below it. The pass over a record finds them
-// too, for Shape.Take; they are not among those that Duplicates looks at.
+// Shape returns a Shape with the given paths below the value at the key path at. The pass over an element selects these
+// paths too, and Shape.Take uses that selection. Duplicates ignores them.
 func (p *Paths) Shape(at []string, paths ...[]string) *Shape {
 	s := NewShape(paths...)
 	for _, path := range paths {
@@ -97,7 +100,7 @@ func (p *Paths) Shape(at []string, paths ...[]string) *Shape {
 	return s
 }
 
-// Note says that whoever finds the value at a path looks into it, as Open does, of a path that a Shape has.
+// Note is Open for a path that a Shape already added: the pass also indexes the values inside.
 func (p *Paths) Note(path ...string) { p.trie.Open(path...) }
 
 func (n *pathNode) child(key string) *pathNode {
@@ -113,7 +116,7 @@ func (n *pathNode) child(key string) *pathNode {
 	return c
 }
 
-// All returns the paths in the order of the text of their keys.
+// All returns the paths, sorted by their keys.
 func (p *Paths) All() (list [][]string) {
 	var walk func(n *pathNode, path []string)
 	walk = func(n *pathNode, path []string) {
@@ -130,11 +133,12 @@ func (p *Paths) All() (list [][]string) {
 	return slices.CompactFunc(list, slices.Equal[[]string])
 }
 
-// Trie returns what finds the paths. It is complete when all readers are open.
+// Trie returns the trie that selects the paths. It is complete once all readers are open.
 func (p *Paths) Trie() *scan.Trie { return &p.trie }
 
-// Duplicates calls yield with the dotted path of each wanted key that stands twice in one object at span of an already
-// validated src. It is slower than selecting: it is for records in which something stood twice.
+// Duplicates calls yield with the dotted path of each wanted key that occurs more than once in its object, below the
+// value at the span at of src, which must be valid JSON. It is slower than the selecting pass, and is meant for elements
+// in which that pass reported a duplicate.
 func (p *Paths) Duplicates(src string, at scan.Span, a *scan.Arena, yield func(path string)) {
 	duplicates(&p.tree, "", src, at, a, yield)
 }
@@ -143,7 +147,7 @@ func duplicates(n *pathNode, prefix, src string, object scan.Span, a *scan.Arena
 	if object.Kind != scan.Object || len(n.children) == 0 {
 		return
 	}
-	last := make([]scan.Span, len(n.children)) // the value that counts
+	last := make([]scan.Span, len(n.children)) // the value of the key's last occurrence, which is the one that counts
 	twice := make([]bool, len(n.children))
 	scan.Members(src, object, a, func(key string, v scan.Span) bool {
 		if i, ok := n.byKey[key]; ok {

@@ -8,12 +8,13 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// AddressRung is what ai_agent.uid_source says where nothing but the address and the user agent tells an agent: a key
-// too weak to learn a long baseline on.
+// AddressRung is the value of ai_agent.uid_source if only the address and the user agent distinguish the agent. This key
+// is too weak to learn a long baseline for.
 const AddressRung = "source.ip|user_agent"
 
-// Agent is one rung of the identity ladder: it names the agent by text, unless a rung before did. source is the raw
-// field, as ai_agent.uid_source shows it.
+// Agent sets ai_agent.uid to text, unless text is empty or the field is already set. Readers call it for one raw field after
+// another, the most reliable one first: the identity ladder, of which each call is a rung. source is the name of the raw
+// field, for ai_agent.uid_source.
 func (r *Record) Agent(source, text string) {
 	if text == "" || r.Event.Has(schema.AIAgentUID) {
 		return
@@ -22,7 +23,8 @@ func (r *Record) Agent(source, text string) {
 	r.Event.SetText(schema.AIAgentUIDSource, source)
 }
 
-// AgentByAddress is the last rung: the caller's address, or the name that stands for one, and its user agent.
+// AgentByAddress is the last rung of the identity ladder: it identifies the agent by the caller's address, or the name that
+// the log has instead, and its user agent.
 func (r *Record) AgentByAddress(userAgent string) {
 	if r.Event.Has(schema.AIAgentUID) {
 		return
@@ -36,10 +38,11 @@ func (r *Record) AgentByAddress(userAgent string) {
 	}
 }
 
-// Secret returns the hex of a secret's SHA-256, which is what stands for it everywhere; "" where there is no secret, or
-// the gateway already hid it.
+// Secret returns the SHA-256 of a secret in hex, which replaces the secret everywhere. It returns "" if there is no secret
+// or the gateway already masked it.
 func (r *Record) Secret(secret string) string {
-	if len(secret) < minSecret || strings.Contains(secret, "***") || strings.EqualFold(secret, "redacted") || strings.EqualFold(secret, "[redacted]") {
+	masked := strings.Contains(secret, "***") || strings.EqualFold(secret, "redacted") || strings.EqualFold(secret, "[redacted]")
+	if len(secret) < minSecret || masked {
 		return ""
 	}
 	r.scratch = append(r.scratch[:0], secret...)
@@ -48,23 +51,24 @@ func (r *Record) Secret(secret string) string {
 	return r.hex(&sum)
 }
 
-// minSecret is the shortest text in bytes that is taken for a secret: the hash of a shorter one could be guessed.
+// minSecret is the minimum length in bytes of a secret. A shorter text could be guessed from its hash.
 const minSecret = 8
 
-// Hash returns the hex of the SHA-256 of the texts with sep between them.
+// Hash returns the SHA-256, in hex, of the texts with sep between them.
 func (r *Record) Hash(texts []string, sep string) string {
 	r.joinScratch(texts, sep)
 	sum := sha256.Sum256(r.scratch)
 	return r.hex(&sum)
 }
 
+// hex returns a hash in hex, held in the Arena.
 func (r *Record) hex(sum *[sha256.Size]byte) string {
 	var text [2 * sha256.Size]byte
 	hex.Encode(text[:], sum[:])
 	return r.Arena.Hold(text[:])
 }
 
-// Bearer returns the token of an Authorization header, "" where it holds none.
+// Bearer returns the bearer token of an Authorization header, "" if it has none.
 func Bearer(header string) string {
 	scheme, token, ok := strings.Cut(strings.TrimSpace(header), " ")
 	if !ok || !strings.EqualFold(scheme, "bearer") {
@@ -73,8 +77,8 @@ func Bearer(header string) string {
 	return strings.TrimSpace(token)
 }
 
-// TokenType returns what kind of credential a bearer token is: a JWT has three parts of base64url that begin with an
-// encoded brace.
+// TokenType returns the value of credential.type for a bearer token: "jwt" or "api_key". A JWT has three parts in base64url
+// and begins with an encoded brace.
 func TokenType(token string) string {
 	if strings.HasPrefix(token, "eyJ") && strings.Count(token, ".") == 2 {
 		return "jwt"
@@ -82,7 +86,7 @@ func TokenType(token string) string {
 	return "api_key"
 }
 
-// HashJSON returns the hex of the SHA-256 of a JSON value's text without the blanks between its tokens.
+// HashJSON returns the SHA-256, in hex, of a JSON value's text without the white space between its tokens.
 func (r *Record) HashJSON(n Node) string {
 	r.scratch = appendCompact(r.scratch[:0], n.Raw())
 	sum := sha256.Sum256(r.scratch)

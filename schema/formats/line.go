@@ -9,9 +9,9 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// AppendEvent appends the event as one JSON object without a line's end: flat dotted names in the order of the table,
-// times RFC 3339 in UTC, durations in ns, JSON values as themselves, absent fields absent; with identity, "_identity"
-// comes first. Reading it back with the format aidr gives the same event.
+// AppendEvent appends the event as a JSON object on one line, without a newline. Keys are flat dotted names in the order of
+// the field table, times are RFC 3339 in UTC, durations are in ns, and JSON values are embedded as they are. Absent fields
+// are omitted. If identity is set, "_identity" comes first. The format aidr reads the line back into an equal event.
 func AppendEvent(dst []byte, e *schema.Event, identity bool) []byte {
 	dst = append(dst, '{')
 	start := len(dst)
@@ -28,7 +28,7 @@ func AppendEvent(dst []byte, e *schema.Event, identity bool) []byte {
 	return append(dst, '}')
 }
 
-// identityKey is the key of an event's identity in a line.
+// identityKey is the key under which AppendEvent writes an event's identity.
 const identityKey = "_identity"
 
 func appendValue(dst []byte, v schema.Value) []byte {
@@ -49,7 +49,8 @@ func appendValue(dst []byte, v schema.Value) []byte {
 	return appendString(dst, v.Text)
 }
 
-// appendDouble appends the shortest text that reads back as the same number; what JSON cannot say is null.
+// appendDouble appends the shortest text that parses to the same number. NaN and infinities, which JSON lacks, become
+// null.
 func appendDouble(dst []byte, f float64) []byte {
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return append(dst, "null"...)
@@ -60,7 +61,8 @@ func appendDouble(dst []byte, f float64) []byte {
 	return strconv.AppendFloat(dst, f, 'f', -1, 64)
 }
 
-// appendCompact appends valid JSON without the blanks between its tokens, so that it stays on one line.
+// appendCompact appends a valid JSON text without the white space between its tokens, so that the result has no line
+// breaks.
 func appendCompact(dst []byte, text string) []byte {
 	inString := false
 	for i := 0; i < len(text); i++ {
@@ -82,17 +84,17 @@ func appendCompact(dst []byte, text string) []byte {
 
 const hexDigits = "0123456789abcdef"
 
-// AppendString appends a text as a JSON string, for readers that put JSON together.
+// AppendString appends a text as a JSON string, for readers that compose JSON. Invalid UTF-8 becomes U+FFFD.
 func AppendString(dst []byte, s string) []byte { return appendString(dst, s) }
 
-// Quote returns the node of a text as a JSON string.
+// Quote returns a node that is a JSON string with this text.
 func (r *Record) Quote(text string) Node {
 	r.scratch = appendString(r.scratch[:0], text)
 	return r.Parse(r.scratch)
 }
 
-// Parse returns the node of a JSON text that a reader put together; it is absent where the text is not valid. The text
-// is copied.
+// Parse returns the node of a JSON text that a reader composed. The node is Absent if the text is not valid JSON. Parse
+// copies the text.
 func (r *Record) Parse(text []byte) Node {
 	src := r.Arena.Hold(text)
 	v, err := r.Index.Valid(src)
@@ -102,7 +104,7 @@ func (r *Record) Parse(text []byte) Node {
 	return Node{src, v}
 }
 
-// appendString appends a text as a JSON string, valid whatever the text holds: what is no UTF-8 becomes U+FFFD.
+// appendString appends a text as a JSON string. The result is valid JSON for any bytes: invalid UTF-8 becomes U+FFFD.
 func appendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	from := 0
@@ -114,7 +116,7 @@ func appendString(dst []byte, s string) []byte {
 			case r == utf8.RuneError && n == 1:
 				dst = utf8.AppendRune(append(dst, s[from:i]...), r)
 				from = i + n
-			case r == '\u2028' || r == '\u2029': // line ends to some readers
+			case r == '\u2028' || r == '\u2029': // JavaScript and some log readers end a line here
 				dst = appendEscape(append(dst, s[from:i]...), r)
 				from = i + n
 			}

@@ -12,7 +12,7 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// drawEvent draws an event with any fields and any bytes in its texts.
+// drawEvent draws an event with random fields; its texts may contain any bytes.
 func drawEvent(t *rapid.T) *schema.Event {
 	e := new(schema.Event)
 	e.SetTime(schema.Time, rapid.Int64Range(-1<<60, 1<<60).Draw(t, "time"))
@@ -37,7 +37,8 @@ func drawEvent(t *rapid.T) *schema.Event {
 			e.SetTime(f, rapid.Int64Range(-1<<60, 1<<60).Draw(t, "timestamp"))
 		case schema.TypeDyn:
 			e.Set(f, rapid.SampledFrom([]schema.Value{
-				schema.StringValue(`{"a":1}`), schema.StringValue("x"), schema.JSONValue("{ \"a\" : [ 1 ,\n\"b \\\" c\" ] }"), schema.JSONValue("5"), schema.JSONValue("[]"), schema.JSONValue("true"),
+				schema.StringValue(`{"a":1}`), schema.StringValue("x"), schema.JSONValue("{ \"a\" : [ 1 ,\n\"b \\\" c\" ] }"),
+				schema.JSONValue("5"), schema.JSONValue("[]"), schema.JSONValue("true"),
 			}).Draw(t, "dyn"))
 		case schema.TypeList:
 			e.Set(f, schema.ListValue(`["a","b \u0001"]`))
@@ -46,7 +47,7 @@ func drawEvent(t *rapid.T) *schema.Event {
 	return e
 }
 
-// Whatever an event holds, its line is one line of valid JSON with the event's fields.
+// AppendEvent writes any event as one line of valid JSON with all fields of the event.
 func TestAppendEventIsValidJSON(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		e := drawEvent(t)
@@ -73,20 +74,21 @@ func TestAppendEventIsValidJSON(t *testing.T) {
 	})
 }
 
-// What AppendEvent writes, the format aidr reads back: the line of what was read is the same line.
+// The format aidr reads a line of AppendEvent into an event for which AppendEvent writes the same line.
 func TestAidrReadsBackWhatIsWritten(t *testing.T) {
 	p := new(Paths)
 	reader := Aidr().Open(p)
 	r := NewRecord(Setup{Wanted: schema.Wanted{Fields: schema.AllFields()}}, p)
-	found := make([]scan.Span, p.Trie().Len())
+	values := make([]scan.Span, p.Trie().Len())
 	rapid.Check(t, func(t *rapid.T) {
 		line := string(AppendEvent(nil, drawEvent(t), true))
 		var got string
-		r.Handle(schema.Position{}, 0, func(e *schema.Event) { got = string(AppendEvent(nil, e, true)) }, func(_, name string) { t.Errorf("field error %s", name) })
-		if _, err := p.Trie().Select(line, found); err != nil {
+		emit := func(e *schema.Event) { got = string(AppendEvent(nil, e, true)) }
+		r.Handle(schema.Position{}, 0, emit, func(_, name string) { t.Errorf("field error %s", name) })
+		if _, err := p.Trie().Select(line, values); err != nil {
 			t.Fatal(err)
 		}
-		r.Reset(0, line, line, found)
+		r.Reset(0, line, line, values)
 		reader.Read(r)
 		if got != line {
 			t.Fatalf("got %s, want %s", got, line)

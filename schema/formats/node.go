@@ -2,24 +2,24 @@ package formats
 
 import "github.com/aidr-engine/aidr/schema/scan"
 
-// Node is one JSON value and the text that it stands in: the record's, or that of JSON inside a string.
+// Node is a JSON value: a span of the text that contains it, which is the record, or JSON that was encoded in a string.
 type Node struct {
 	Src string
 	scan.Span
 }
 
-// Raw returns the value as it stands.
+// Raw returns the value as it is written.
 func (n Node) Raw() string { return n.Src[n.Start:n.End] }
 
-// Present says that the value is there and not null.
+// Present reports whether the value exists and is not null.
 func (n Node) Present() bool { return n.Kind > scan.Null }
 
-// True says that the value is true, or the text "true".
+// True reports whether the value is true or the string "true".
 func (n Node) True() bool {
 	return n.Kind == scan.True || n.Kind == scan.String && n.Raw() == `"true"`
 }
 
-// First returns the array's first element, Absent where there is none.
+// First returns the first element of an array. The result is Absent if the array is empty or n is not an array.
 func (r *Record) First(n Node) Node {
 	first := Node{Src: n.Src}
 	r.Index.Each(n.Src, n.Span, func(elem scan.Span) bool {
@@ -29,51 +29,52 @@ func (r *Record) First(n Node) Node {
 	return first
 }
 
-// Shape is the wanted keys of one kind of object below a record, with room for one object's values. It belongs to one
-// worker; its values are valid until the next Select.
+// Shape selects a fixed list of paths in one kind of object that occurs inside an element, and holds the values of the
+// object it was last applied to. A Shape belongs to one worker. Its values are valid until the next Select, Each or Take.
 type Shape struct {
 	trie   scan.Trie
-	out    []scan.Span
+	values []scan.Span // by place
 	src    string
-	places []int // in a record, of a shape that Paths.Shape made
+	places []int // for a shape made by Paths.Shape: the places of its paths in the element
 }
 
-// NewShape returns the shape with these paths; a path's place in the list is its place in At.
+// NewShape returns a Shape for the given paths. The place of a path is its index in the list.
 func NewShape(paths ...[]string) *Shape {
 	s := new(Shape)
 	for i, path := range paths {
 		if s.trie.Add(path...) != i {
-			panic("BUG: a path stands twice in a shape")
+			panic("BUG: a shape has the same path twice")
 		}
 	}
-	s.out = make([]scan.Span, s.trie.Len())
+	s.values = make([]scan.Span, s.trie.Len())
 	return s
 }
 
-// Select finds the paths in an already validated value. A key that stands twice counts as the last.
+// Select selects the paths in a value, which must be valid JSON. If a key occurs twice, its last occurrence counts.
 func (s *Shape) Select(r *Record, n Node) {
 	s.src = n.Src
-	r.Index.SelectAt(&s.trie, n.Src, n.Span, s.out)
+	r.Index.SelectAt(&s.trie, n.Src, n.Span, s.values)
 }
 
-// Each calls yield with each element of an array in an already validated value, selected, until it returns false.
+// Each applies Select to each element of an array in turn and calls yield with that element, until yield returns false.
 func (s *Shape) Each(r *Record, n Node, yield func(elem Node) bool) {
-	r.Index.EachSelect(&s.trie, n.Src, n.Span, s.out, func(elem scan.Span) bool {
+	r.Index.EachSelect(&s.trie, n.Src, n.Span, s.values, func(elem scan.Span) bool {
 		s.src = n.Src
 		return yield(Node{n.Src, elem})
 	})
 }
 
-// Take is Select of the value that Paths.Shape was told of: what stands there was found with the record.
+// Take is Select for a Shape made by Paths.Shape, applied to the value at the path given there. It only copies spans, because
+// the pass over the element already selected them.
 func (s *Shape) Take(r *Record) {
 	s.src = r.src
 	for i, place := range s.places {
-		s.out[i] = r.found[place]
+		s.values[i] = r.values[place]
 	}
 }
 
-// Has says that the value at a place is there and not null.
-func (s *Shape) Has(place int) bool { return s.out[place].Kind > scan.Null }
+// Has reports whether the value at a path, by its place, exists and is not null.
+func (s *Shape) Has(place int) bool { return s.values[place].Kind > scan.Null }
 
-// At returns the value at a place.
-func (s *Shape) At(place int) Node { return Node{s.src, s.out[place]} }
+// At returns the value at a path, by its place.
+func (s *Shape) At(place int) Node { return Node{s.src, s.values[place]} }

@@ -6,16 +6,17 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// The values of event.outcome and of disposition.
+// Values of event.outcome (the first three) and of disposition.
 const (
 	Success = "success"
 	Failure = "failure"
 	Unknown = "unknown"
+
 	Allowed = "allowed"
 	Blocked = "blocked"
 )
 
-// The values of event.class.
+// Values of event.class that readers in several packages set.
 const (
 	ClassAPI   = "api"
 	ClassLLM   = "llm"
@@ -33,14 +34,14 @@ func (r *Record) SetClass(class, action string) {
 // SetOutcome sets event.outcome.
 func (r *Record) SetOutcome(outcome string) { r.Event.SetText(schema.EventOutcome, outcome) }
 
-// Block says that a control refused the activity.
+// Block marks the activity as refused by a control: the outcome is failure and the disposition is blocked.
 func (r *Record) Block() {
 	r.SetOutcome(Failure)
 	r.Put(schema.Disposition, Blocked)
 }
 
-// SetStatus sets the outcome from an HTTP status: 401 and 403 are refusals, every other one from 400 on and none at all
-// (0: the connection was cut) are failures only.
+// SetStatus sets the outcome from an HTTP status. 401 and 403 are refusals. Any other status from 400 on is a failure, and
+// so is the lack of one: 0 means that the connection broke.
 func (r *Record) SetStatus(status int64) {
 	switch {
 	case status == 401 || status == 403:
@@ -52,8 +53,8 @@ func (r *Record) SetStatus(status int64) {
 	}
 }
 
-// Denied says that an error code of a cloud's API means that authorization was refused: AccessDenied...,
-// UnauthorizedOperation and their like, whatever stands before or behind.
+// Denied reports whether an error code of a cloud's API means that authorization was refused. It looks for words such as
+// AccessDenied anywhere in the code, because services add prefixes and suffixes.
 func Denied(code string) bool {
 	for _, part := range [...]string{"AccessDenied", "UnauthorizedOperation", "UnauthorizedAccess", "NotAuthorized", "Forbidden"} {
 		if strings.Contains(code, part) {
@@ -63,7 +64,7 @@ func Denied(code string) bool {
 	return false
 }
 
-// typeOfMethod is what an HTTP method does.
+// typeOfMethod returns the event.type of an HTTP method, "" if it has none.
 func typeOfMethod(method string) string {
 	switch method {
 	case "GET", "HEAD", "OPTIONS":
@@ -78,13 +79,13 @@ func typeOfMethod(method string) string {
 	return ""
 }
 
-// SetCall makes the event a plain API call: its action is the method.
+// SetCall makes the event an API call whose action and type come from the HTTP method.
 func (r *Record) SetCall(method string) {
 	r.SetClass(ClassAPI, method)
 	r.SetCallType(method)
 }
 
-// SetCallType sets what an API call does from its method.
+// SetCallType sets event.type from an HTTP method.
 func (r *Record) SetCallType(method string) {
 	if r.Wants(schema.EventType) {
 		r.Event.SetText(schema.EventType, typeOfMethod(method))

@@ -2,17 +2,16 @@ package formats
 
 import (
 	"strings"
-	"unicode/utf8"
 
 	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// MaxText is the most bytes of a prompt, a response, arguments or a result that rules see: 256 KiB. What is longer is
-// cut, and event.truncated says so.
+// MaxText is the maximum length in bytes of a prompt, a response, arguments or a result. Longer ones are truncated, and
+// event.truncated is set.
 const MaxText = 256 << 10
 
-// Text returns the text of a string, or of a number as it is written; "" where the value is another.
+// Text returns the contents of a string, or a number as it is written; "" for a value of any other kind.
 func (r *Record) Text(n Node) string {
 	switch n.Kind {
 	case scan.String:
@@ -23,7 +22,7 @@ func (r *Record) Text(n Node) string {
 	return ""
 }
 
-// FirstText returns the first text that is not empty.
+// FirstText returns the first of the nodes' texts that is not empty, "" if there is no such text.
 func (r *Record) FirstText(nodes ...Node) string {
 	for _, n := range nodes {
 		if s := r.Text(n); s != "" {
@@ -33,7 +32,8 @@ func (r *Record) FirstText(nodes ...Node) string {
 	return ""
 }
 
-// SetText sets a text field from a string or number. A value of another kind is counted, and the field stays absent.
+// SetText sets a text field from a string or number. A value of any other kind, except null, is counted as a field error
+// and leaves the field unchanged.
 func (r *Record) SetText(f schema.Field, n Node) {
 	if n.Kind <= scan.Null || !r.Wants(f) {
 		return
@@ -45,7 +45,7 @@ func (r *Record) SetText(f schema.Field, n Node) {
 	r.Event.SetText(f, r.Text(n))
 }
 
-// SetFirst sets a text field from the first value that gives a text that is not empty.
+// SetFirst sets a text field from the first value whose text is not empty.
 func (r *Record) SetFirst(f schema.Field, nodes ...Node) {
 	if !r.Wants(f) {
 		return
@@ -57,15 +57,15 @@ func (r *Record) SetFirst(f schema.Field, nodes ...Node) {
 	}
 }
 
-// Put sets a text field that is wanted.
+// Put sets a text field to a text, unless that is empty.
 func (r *Record) Put(f schema.Field, text string) {
 	if text != "" && r.Wants(f) {
 		r.Event.SetText(f, text)
 	}
 }
 
-// SetInt sets an integer field from a number, or from a string that spells one. Negative ones are impossible: every
-// integer of the event counts something.
+// SetInt sets an integer field from a number, or from a string that contains a number. A negative number is a field
+// error, because all integer fields are counts, sizes or codes.
 func (r *Record) SetInt(f schema.Field, n Node) {
 	if !n.Present() || !r.Wants(f) || empty(n) {
 		return
@@ -81,7 +81,7 @@ func (r *Record) SetInt(f schema.Field, n Node) {
 	r.Event.SetInt(f, v)
 }
 
-// SetFirstInt sets an integer field from the first value that is there.
+// SetFirstInt sets an integer field from the first value that SetInt accepts.
 func (r *Record) SetFirstInt(f schema.Field, nodes ...Node) {
 	if !r.Wants(f) {
 		return
@@ -93,7 +93,7 @@ func (r *Record) SetFirstInt(f schema.Field, nodes ...Node) {
 	}
 }
 
-// SetDouble sets a decimal field.
+// SetDouble sets a decimal field from a number, or from a string that contains a number.
 func (r *Record) SetDouble(f schema.Field, n Node) {
 	if !n.Present() || !r.Wants(f) || empty(n) {
 		return
@@ -106,7 +106,8 @@ func (r *Record) SetDouble(f schema.Field, n Node) {
 	r.Event.Set(f, schema.DoubleValue(v))
 }
 
-// SetDuration sets event.duration from a number of units, each of unit ns; a negative one means that it is not known.
+// SetDuration sets event.duration from a number of units of unit ns each. A negative number means that the duration is
+// unknown: the field stays absent.
 func (r *Record) SetDuration(n Node, unit int64) {
 	if !n.Present() || empty(n) {
 		return
@@ -121,10 +122,10 @@ func (r *Record) SetDuration(n Node, unit int64) {
 	}
 }
 
-// maxScaled is the largest count of a unit that is read: 292 years in ns.
+// maxScaled is the largest product that scaled accepts, 292 years in ns: the greatest float64 that fits into an int64.
 const maxScaled = float64(1<<63 - 1025)
 
-// scaled returns a number times unit, to the nearest whole.
+// scaled returns a number times unit, rounded to the nearest integer.
 func scaled(n Node, unit int64) (int64, bool) {
 	if v, ok := scaledPlain(n, unit); ok {
 		return v, true
@@ -132,11 +133,12 @@ func scaled(n Node, unit int64) (int64, bool) {
 	return scaledAny(n, unit)
 }
 
-// maxPlain is what scaledPlain stays below, 2^49: up to it a float64 is near enough to the product to be rounded to it.
+// maxPlain bounds the digits and the products of scaledPlain. Below 2^49, the float64 that scaledAny computes is close
+// enough to the exact product to be rounded to it, so both give the same result.
 const maxPlain = 1 << 49
 
-// scaledPlain is scaled of digits with at most one point among them, as nearly all durations are, where the product is
-// whole; not ok where it is more than that.
+// scaledPlain is scaled for numbers that consist of digits and at most one decimal point, as nearly all durations do, and
+// whose product is an integer. ok is false for any other number.
 func scaledPlain(n Node, unit int64) (product int64, ok bool) {
 	text := n.Raw()
 	if n.Kind == scan.String && !n.Escaped() {
@@ -147,7 +149,7 @@ func scaledPlain(n Node, unit int64) (product int64, ok bool) {
 	if text == "" || text[0] == '0' && len(text) > 1 && text[1] != '.' {
 		return 0, false
 	}
-	point := 0 // where it is
+	point := 0 // index of the decimal point, which is never the first character
 	for i := range len(text) {
 		switch digit := text[i] - '0'; {
 		case digit <= 9 && product < maxPlain/10:
@@ -167,7 +169,7 @@ func scaledPlain(n Node, unit int64) (product int64, ok bool) {
 	return product * unit, product < maxPlain/unit
 }
 
-// scaledAny is scaled of every number.
+// scaledAny is scaled for any number.
 func scaledAny(n Node, unit int64) (int64, bool) {
 	if v, ok := scan.Int(n.Src, n.Span); ok {
 		p := v * unit
@@ -184,18 +186,18 @@ func scaledAny(n Node, unit int64) (int64, bool) {
 	return int64(f + 0.5), true
 }
 
-// empty says that a value is the empty string, which means absent everywhere.
+// empty reports whether a value is the empty string, which means absent in all formats.
 func empty(n Node) bool { return n.Kind == scan.String && int(n.End-n.Start) == len(`""`) }
 
-// SetContent sets one of the four content fields to a text, cut to MaxText.
+// SetContent sets one of the four content fields to a text, truncated to MaxText.
 func (r *Record) SetContent(f schema.Field, text string) {
 	if text != "" && r.Wants(f) {
-		r.Event.SetText(f, r.cut(text))
+		r.Event.SetText(f, r.truncate(text))
 	}
 }
 
-// SetDyn sets a content field to any JSON value. An object or array inside a string counts as itself, through at most
-// two strings; everything else in a string is text.
+// SetDyn sets a content field to a JSON value of any kind. A string that contains an object or array, itself perhaps
+// encoded as a string again, counts as that object or array; any other string counts as text.
 func (r *Record) SetDyn(f schema.Field, n Node) {
 	if !n.Present() || !r.Wants(f) {
 		return
@@ -209,24 +211,24 @@ func (r *Record) SetDyn(f schema.Field, n Node) {
 	r.SetAsIs(f, n)
 }
 
-// SetAsIs sets a content field to a JSON value, taking a string as text.
+// SetAsIs sets a content field to a JSON value of any kind. A string counts as text, even if it contains JSON.
 func (r *Record) SetAsIs(f schema.Field, n Node) {
 	switch {
 	case !n.Present() || !r.Wants(f):
 	case n.Kind == scan.String:
 		r.SetContent(f, scan.Text(n.Src, n.Span, &r.Arena))
 	case n.End-n.Start > MaxText:
-		r.Event.SetText(f, r.cut(n.Raw()))
+		r.Event.SetText(f, r.truncate(n.Raw()))
 	default:
 		r.Event.Set(f, schema.JSONValue(n.Raw()))
 	}
 }
 
-// maxStringLevels is how many strings around a JSON value are undone: some gateways encode arguments twice, nobody
-// three times.
+// maxStringLevels is the number of string encodings that SetDyn removes from a JSON value. Some gateways encode arguments
+// twice, none three times.
 const maxStringLevels = 2
 
-// inside returns the object, the array or the further string that a string holds.
+// inside returns the object, array or string that is encoded in a string.
 func (r *Record) inside(n Node) (Node, bool) {
 	if n.Kind != scan.String || n.End-n.Start > MaxText {
 		return n, false
@@ -242,7 +244,8 @@ func (r *Record) inside(n Node) (Node, bool) {
 	return Node{text, v}, true
 }
 
-// Inside returns the object or array that a string holds, or the value itself if it is one; ok is false for all else.
+// Inside returns the object or array that is encoded in a string, or the value itself if it is an object or array. For any
+// other value it returns the value and false.
 func (r *Record) Inside(n Node) (Node, bool) {
 	if n.Kind == scan.String {
 		if text := scan.Text(n.Src, n.Span, &r.Arena); looksNested(text) {
@@ -254,32 +257,27 @@ func (r *Record) Inside(n Node) (Node, bool) {
 	return n, n.Kind == scan.Object || n.Kind == scan.Array
 }
 
+// looksNested reports whether a text may be an encoded object, array or string, by its first character.
 func looksNested(text string) bool {
 	text = strings.TrimLeft(text, " \t\r\n")
 	return text != "" && (text[0] == '{' || text[0] == '[' || text[0] == '"')
 }
 
-// cut shortens a text to MaxText at the end of a character.
-func (r *Record) cut(text string) string {
-	if len(text) <= MaxText {
-		return text
-	}
-	n := MaxText
-	for n > 0 && !utf8.RuneStart(text[n]) {
-		n--
-	}
-	if r.Wants(schema.EventTruncated) {
+// truncate shortens a text to MaxText, and sets event.truncated if the text was longer.
+func (r *Record) truncate(text string) string {
+	if len(text) > MaxText && r.Wants(schema.EventTruncated) {
 		r.Event.Set(schema.EventTruncated, schema.BoolValue(true))
 	}
-	return text[:n]
+	return schema.Truncate(text, MaxText)
 }
 
-// Join returns the texts with sep between them.
+// Join returns the texts with sep between them, held in the Arena.
 func (r *Record) Join(texts []string, sep string) string {
 	r.joinScratch(texts, sep)
 	return r.Arena.Hold(r.scratch)
 }
 
+// joinScratch sets r.scratch to the texts with sep between them.
 func (r *Record) joinScratch(texts []string, sep string) {
 	r.scratch = r.scratch[:0]
 	for i, t := range texts {

@@ -8,7 +8,7 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// What is scaled digit by digit is what is scaled as a number.
+// scaledPlain agrees with scaledAny on every number that it accepts.
 func TestScaledPlain(t *testing.T) {
 	plain := 0
 	rapid.Check(t, func(t *rapid.T) {
@@ -24,11 +24,11 @@ func TestScaledPlain(t *testing.T) {
 			}
 			plain++
 			if want, ok := scaledAny(Node{text, v}, unit); !ok || got != want {
-				t.Errorf("%s of %d ns: got %d, want %d %v", text, unit, got, want, ok)
+				t.Errorf("%s times %d ns: got %d, want %d %v", text, unit, got, want, ok)
 			}
 		}
 	})
 	if plain == 0 {
-		t.Error("no number is plain")
+		t.Error("scaledPlain accepted none of the numbers")
 	}
 }
