@@ -8,8 +8,8 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// Envoy is the JSON access log of Envoy, Istio and Envoy AI Gateway. Its keys are the operator's choice: each field is
-// looked for under the names that the products' defaults and examples use.
+// Envoy returns the format of the JSON access logs of Envoy, Istio and Envoy AI Gateway. Operators choose the keys of these
+// logs, so each field is looked up under all keys that the products' defaults and examples use.
 func Envoy() formats.Format {
 	return formats.Format{
 		Name:     "envoy_access_log",
@@ -21,23 +21,23 @@ func Envoy() formats.Format {
 			{Keys: []string{"start_time", "response_code", "upstream_host"}},
 			{Keys: []string{"start_time", "response_code", "upstream_cluster"}},
 		},
-		Open: openEnvoy,
+		Open: newEnvoy,
 	}
 }
 
-// names are the places of a field's names, the usual one first.
-type names []int
+// keys holds the places of the keys under which a value may be logged, the usual key first.
+type keys []int
 
-func openNames(p *formats.Paths, keys ...string) names {
-	n := make(names, len(keys))
-	for i, key := range keys {
+func newKeys(p *formats.Paths, list ...string) keys {
+	n := make(keys, len(list))
+	for i, key := range list {
 		n[i] = p.Add(key)
 	}
 	return n
 }
 
-// at returns the first value that is there; null, "" and "-" are how Envoy writes what is absent.
-func (n names) at(r *formats.Record) formats.Node {
+// at returns the first value that is present.
+func (n keys) at(r *formats.Record) formats.Node {
 	for _, place := range n {
 		if v := present(r.At(place)); v.Present() {
 			return v
@@ -46,7 +46,7 @@ func (n names) at(r *formats.Record) formats.Node {
 	return formats.Node{}
 }
 
-// present returns a value, Absent where it is one that Envoy writes for nothing.
+// present returns a value, or Absent for the values that Envoy writes for an absent one: null, "" and "-".
 func present(v formats.Node) formats.Node {
 	if v.Kind == scan.Null || v.Kind == scan.String && (v.Raw() == `"-"` || v.Raw() == `""`) {
 		return formats.Node{}
@@ -54,60 +54,80 @@ func present(v formats.Node) formats.Node {
 	return v
 }
 
-func (n names) text(r *formats.Record) string { return r.Text(n.at(r)) }
+func (n keys) text(r *formats.Record) string { return r.Text(n.at(r)) }
 
 type envoy struct {
-	start, duration, code, flags, details, grpc                    names
-	method, path, authority, route, cluster                        names
-	received, sent, peer, forwarded, userAgent, requestID          names
-	trace, traceparent, session                                    names
-	agentName, user                                                names
-	provider, requestModel, responseModel, operation               names
-	inputTokens, outputTokens, cachedTokens, reasoningTokens, cost names
-	mcpMethod, mcpSession, mcpTool, mcpServer, mcpResource, rpcID  names
-	credentials                                                    []credential
+	start, duration                     keys // when
+	code, flags, details, grpc          keys // outcome
+	method, path, authority             keys // request line
+	route, cluster                      keys // where Envoy sent the request
+	received, sent                      keys // bytes
+	peer, forwarded, userAgent          keys // caller
+	requestID, trace, traceparent       keys // ids of the request
+	session, agentName, user            keys // added by operators
+	provider, operation                 keys // gen_ai.*: the call
+	requestModel, responseModel         keys // gen_ai.*: models
+	inputTokens, outputTokens           keys // gen_ai.usage.*
+	cachedTokens, reasoningTokens, cost keys // gen_ai.usage.*
+	mcpMethod, mcpSession, rpcID        keys // mcp.*: the message
+	mcpTool, mcpServer, mcpResource     keys // mcp.*: the object of the call
+	credentials                         []credential
 }
 
-// credential is a rung of the identity ladder that operators add to the format: a declared agent, or what the proxy
-// itself verified.
+// credential is a key that operators add to the log and that identifies the caller: an agent's declared id, or an identity
+// that the proxy verified.
 type credential struct {
-	name  string
+	key   string
 	place int
-	kind  string
+	kind  string // "mtls" or "jwt" if verified by the proxy
 }
 
-func openEnvoy(p *formats.Paths) formats.Reader {
+func newEnvoy(p *formats.Paths) formats.Reader {
 	e := &envoy{
-		start: openNames(p, "start_time"), duration: openNames(p, "duration"), code: openNames(p, "response_code", "status"),
-		flags: openNames(p, "response_flags"), details: openNames(p, "response_code_details"),
-		grpc:      openNames(p, "grpc_status_number", "grpc_status"),
-		method:    openNames(p, "method", ":method", "request_method"),
-		path:      openNames(p, "path", ":path", "x-envoy-original-path", "x-envoy-origin-path", "x_envoy_original_path"),
-		authority: openNames(p, "authority", ":authority", "host"), route: openNames(p, "route_name"), cluster: openNames(p, "upstream_cluster"),
-		received: openNames(p, "bytes_received"), sent: openNames(p, "bytes_sent"),
-		peer:      openNames(p, "downstream_remote_address", "downstream_direct_remote_address", "downstream_remote_address_without_port"),
-		forwarded: openNames(p, "x_forwarded_for", "x-forwarded-for"), userAgent: openNames(p, "user_agent", "user-agent"),
-		requestID: openNames(p, "request_id", "x-request-id", "x_request_id"),
-		trace:     openNames(p, "trace_id", "traceID", "x-b3-traceid"), traceparent: openNames(p, "traceparent"),
-		session:   openNames(p, "session.id"),
-		agentName: openNames(p, "gen_ai.agent.name", "agent_name"),
-		user:      openNames(p, "user.id", "user_id", "x-user-id"),
-		provider:  openNames(p, "gen_ai.provider.name"), requestModel: openNames(p, "gen_ai.request.model"),
-		responseModel: openNames(p, "gen_ai.response.model"),
-		operation:     openNames(p, "gen_ai.operation.name"),
-		inputTokens:   openNames(p, "gen_ai.usage.input_tokens"), outputTokens: openNames(p, "gen_ai.usage.output_tokens"),
-		cachedTokens:    openNames(p, "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cached_input_tokens"),
-		reasoningTokens: openNames(p, "gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens"), cost: openNames(p, "gen_ai.usage.cost"),
-		mcpMethod: openNames(p, "mcp.method.name"), mcpSession: openNames(p, "mcp.session.id"),
-		mcpTool:   openNames(p, "mcp.tool.name", "gen_ai.tool.name"),
-		mcpServer: openNames(p, "mcp.provider.name", "mcp.server.name"), mcpResource: openNames(p, "mcp.resource.uri"), rpcID: openNames(p, "jsonrpc.request.id"),
+		start:           newKeys(p, "start_time"),
+		duration:        newKeys(p, "duration"),
+		code:            newKeys(p, "response_code", "status"),
+		flags:           newKeys(p, "response_flags"),
+		details:         newKeys(p, "response_code_details"),
+		grpc:            newKeys(p, "grpc_status_number", "grpc_status"),
+		method:          newKeys(p, "method", ":method", "request_method"),
+		path:            newKeys(p, "path", ":path", "x-envoy-original-path", "x-envoy-origin-path", "x_envoy_original_path"),
+		authority:       newKeys(p, "authority", ":authority", "host"),
+		route:           newKeys(p, "route_name"),
+		cluster:         newKeys(p, "upstream_cluster"),
+		received:        newKeys(p, "bytes_received"),
+		sent:            newKeys(p, "bytes_sent"),
+		peer:            newKeys(p, "downstream_remote_address", "downstream_direct_remote_address", "downstream_remote_address_without_port"),
+		forwarded:       newKeys(p, "x_forwarded_for", "x-forwarded-for"),
+		userAgent:       newKeys(p, "user_agent", "user-agent"),
+		requestID:       newKeys(p, "request_id", "x-request-id", "x_request_id"),
+		trace:           newKeys(p, "trace_id", "traceID", "x-b3-traceid"),
+		traceparent:     newKeys(p, "traceparent"),
+		session:         newKeys(p, "session.id"),
+		agentName:       newKeys(p, "gen_ai.agent.name", "agent_name"),
+		user:            newKeys(p, "user.id", "user_id", "x-user-id"),
+		provider:        newKeys(p, "gen_ai.provider.name"),
+		operation:       newKeys(p, "gen_ai.operation.name"),
+		requestModel:    newKeys(p, "gen_ai.request.model"),
+		responseModel:   newKeys(p, "gen_ai.response.model"),
+		inputTokens:     newKeys(p, "gen_ai.usage.input_tokens"),
+		outputTokens:    newKeys(p, "gen_ai.usage.output_tokens"),
+		cachedTokens:    newKeys(p, "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.cached_input_tokens"),
+		reasoningTokens: newKeys(p, "gen_ai.usage.reasoning.output_tokens", "gen_ai.usage.reasoning_tokens"),
+		cost:            newKeys(p, "gen_ai.usage.cost"),
+		mcpMethod:       newKeys(p, "mcp.method.name"),
+		mcpSession:      newKeys(p, "mcp.session.id"),
+		rpcID:           newKeys(p, "jsonrpc.request.id"),
+		mcpTool:         newKeys(p, "mcp.tool.name", "gen_ai.tool.name"),
+		mcpServer:       newKeys(p, "mcp.provider.name", "mcp.server.name"),
+		mcpResource:     newKeys(p, "mcp.resource.uri"),
 	}
 	for _, c := range [...]credential{
-		{name: "gen_ai.agent.id"}, {name: "agent_id"}, {name: "x-agent-id"},
-		{name: "downstream_peer_uri_san", kind: "mtls"}, {name: "downstream_peer_subject", kind: "mtls"},
-		{name: "jwt_client_id", kind: "jwt"}, {name: "client_id"}, {name: "jwt_sub", kind: "jwt"},
+		{key: "gen_ai.agent.id"}, {key: "agent_id"}, {key: "x-agent-id"},
+		{key: "downstream_peer_uri_san", kind: "mtls"}, {key: "downstream_peer_subject", kind: "mtls"},
+		{key: "jwt_client_id", kind: "jwt"}, {key: "client_id"}, {key: "jwt_sub", kind: "jwt"},
 	} {
-		c.place = p.Add(c.name)
+		c.place = p.Add(c.key)
 		e.credentials = append(e.credentials, c)
 	}
 	return e
@@ -126,10 +146,10 @@ func (e *envoy) Read(r *formats.Record) {
 	r.Emit()
 }
 
-// nsPerMilli is the unit of gateways' durations.
+// nsPerMilli is the unit of the durations in gateways' logs, in ns.
 const nsPerMilli = 1e6
 
-// request sets what was asked for over HTTP.
+// request sets the fields of the HTTP request.
 func (e *envoy) request(r *formats.Record) {
 	r.SetText(schema.HTTPRequestMethod, e.method.at(r))
 	host, path := formats.SplitURL(e.path.text(r))
@@ -149,14 +169,14 @@ func (e *envoy) request(r *formats.Record) {
 	r.SetSource(e.peer.text(r), e.forwarded.text(r))
 }
 
-// identify tells who calls: access logs know only what the operator added to them.
+// identify sets the fields of the caller. Access logs identify callers only by keys that the operator added.
 func (e *envoy) identify(r *formats.Record) {
 	for _, c := range e.credentials {
 		text := r.Text(present(r.At(c.place)))
 		if text == "" {
 			continue
 		}
-		r.Agent(c.name, text)
+		r.Agent(c.key, text)
 		if c.kind == "mtls" {
 			r.Put(schema.CredentialUID, text)
 			r.Put(schema.CredentialType, c.kind)
@@ -173,7 +193,7 @@ func (e *envoy) identify(r *formats.Record) {
 	r.SetText(schema.SessionID, session)
 }
 
-// class tells calls of models and of tools from others.
+// class sets the event's class, tool, llm or api, and the fields of that class.
 func (e *envoy) class(r *formats.Record) {
 	method, model, provider := e.mcpMethod.text(r), e.requestModel.at(r), e.provider.at(r)
 	switch {
@@ -207,7 +227,7 @@ func (e *envoy) class(r *formats.Record) {
 	}
 }
 
-// operationOf is what a call of a model does, by the end of its path.
+// operationOf returns the operation of a model's call, by the end of its path.
 func operationOf(path string) string {
 	_, path = formats.SplitURL(path)
 	switch {
@@ -219,7 +239,7 @@ func operationOf(path string) string {
 	return "chat"
 }
 
-// outcome reads the status, what Envoy's flags say of it, and the status of a gRPC call.
+// outcome sets the outcome from the HTTP status, Envoy's response flags, and the status of a gRPC call.
 func (e *envoy) outcome(r *formats.Record) {
 	code := e.code.at(r)
 	status, ok := scan.Int(code.Src, code.Span)
@@ -254,7 +274,7 @@ func (e *envoy) outcome(r *formats.Record) {
 	}
 }
 
-// hasFlag says that a flag stands in Envoy's list of them.
+// hasFlag reports whether a list of response flags contains a flag.
 func hasFlag(flags, flag string) bool {
 	for flags != "" {
 		var f string

@@ -1,4 +1,5 @@
-// Package gateway reads the access logs of API gateways, with what they say of models and tools behind them.
+// Package gateway contains the formats of API gateways' access logs, including what the gateways log about calls of models
+// and tools.
 package gateway
 
 import (
@@ -7,8 +8,8 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// Kong is what the log serializer of Kong Gateway gives to http-log, file-log, kafka-log and the others, with the blocks
-// of its AI plugins.
+// Kong returns the format of Kong Gateway's log serializer, which http-log, file-log, kafka-log and the other logging
+// plugins use, with the blocks of its AI plugins.
 func Kong() formats.Format {
 	return formats.Format{
 		Name:     "kong_http_log",
@@ -17,42 +18,54 @@ func Kong() formats.Format {
 		Tells: []formats.Tell{
 			{Keys: []string{"started_at", "latencies", "request"}},
 		},
-		Open: openKong,
+		Open: newKong,
 	}
 }
 
 type kong struct {
-	started, latency, upstreamStatus, proxyLatency, clientIP                                        int
-	requestID, method, uri, url, requestSize, status, responseSize                                  int
-	serviceName, serviceHost, routePaths, routeName                                                 int
-	consumerID, customID, username, credentialID                                                    int
-	host, userAgent, forwarded, headerName, traceparent, authorization, apiKey, xAPIKey, bareAPIKey int
-	traceW3C, traceB3, traceDatadog                                                                 int
-	ai                                                                                              int
-	models                                                                                          *models
-	mcp                                                                                             *toolServer
-	a2a                                                                                             *agentCalls
+	started                         int // started_at
+	latency, proxyLatency           int // latencies: request, proxy
+	upstreamStatus, clientIP        int // upstream_status, client_ip
+	requestID, requestSize          int // request: id, size
+	method, uri, url                int // request: method, uri, url
+	status, responseSize            int // response: status, size
+	serviceName, serviceHost        int // service: name, host
+	routePaths, routeName           int // route: paths, name
+	consumerID, customID, username  int // consumer: id, custom_id, username
+	credentialID                    int // authenticated_entity.id
+	host, userAgent, forwarded      int // request.headers: host, user-agent, x-forwarded-for
+	headerName, traceparent         int // request.headers: x-consumer-username, traceparent
+	authorization                   int // request.headers.authorization
+	apiKey, xAPIKey, bareAPIKey     int // request.headers: apikey, x-api-key, api-key
+	traceW3C, traceB3, traceDatadog int // trace_id: w3c, b3, datadog
+	ai                              int // ai
+	models                          *models
+	mcp                             *toolServer
+	a2a                             *agentCalls
 }
 
-func openKong(p *formats.Paths) formats.Reader {
-	sent := func(name string) int { return p.Add("request", "headers", name) }
+func newKong(p *formats.Paths) formats.Reader {
+	header := func(name string) int { return p.Add("request", "headers", name) }
 	return &kong{
-		started: p.Add("started_at"), latency: p.Add("latencies", "request"), proxyLatency: p.Add("latencies", "proxy"),
+		started: p.Add("started_at"),
+		latency: p.Add("latencies", "request"), proxyLatency: p.Add("latencies", "proxy"),
 		upstreamStatus: p.Add("upstream_status"), clientIP: p.Add("client_ip"),
-		requestID: p.Add("request", "id"), method: p.Add("request", "method"), uri: p.Add("request", "uri"), url: p.Add("request", "url"),
-		requestSize: p.Add("request", "size"), status: p.Add("response", "status"), responseSize: p.Add("response", "size"),
+		requestID: p.Add("request", "id"), requestSize: p.Add("request", "size"),
+		method: p.Add("request", "method"), uri: p.Add("request", "uri"), url: p.Add("request", "url"),
+		status: p.Add("response", "status"), responseSize: p.Add("response", "size"),
 		serviceName: p.Add("service", "name"), serviceHost: p.Add("service", "host"),
 		routePaths: p.Add("route", "paths"), routeName: p.Add("route", "name"),
 		consumerID: p.Add("consumer", "id"), customID: p.Add("consumer", "custom_id"), username: p.Add("consumer", "username"),
 		credentialID: p.Add("authenticated_entity", "id"),
-		host:         sent("host"), userAgent: sent("user-agent"), forwarded: sent("x-forwarded-for"), headerName: sent("x-consumer-username"),
-		traceparent: sent("traceparent"), authorization: sent("authorization"),
-		apiKey: sent("apikey"), xAPIKey: sent("x-api-key"), bareAPIKey: sent("api-key"),
+		host:         header("host"), userAgent: header("user-agent"), forwarded: header("x-forwarded-for"),
+		headerName: header("x-consumer-username"), traceparent: header("traceparent"),
+		authorization: header("authorization"),
+		apiKey:        header("apikey"), xAPIKey: header("x-api-key"), bareAPIKey: header("api-key"),
 		traceW3C: p.Add("trace_id", "w3c"), traceB3: p.Add("trace_id", "b3"), traceDatadog: p.Add("trace_id", "datadog"),
 		ai:     p.Open("ai"),
-		models: openModels(p),
-		mcp:    openToolServer(p),
-		a2a:    openAgentCalls(p),
+		models: newModels(p),
+		mcp:    newToolServer(p),
+		a2a:    newAgentCalls(p),
 	}
 }
 
@@ -76,7 +89,7 @@ func (k *kong) Read(r *formats.Record) {
 	r.Emit()
 }
 
-// header returns a header's value; one that was sent several times is a list, of which the first counts.
+// header returns a header's value. If the header was sent several times, Kong logs a list, and the first value counts.
 func header(r *formats.Record, place int) formats.Node {
 	if n := r.At(place); n.Kind != scan.Array {
 		return n
@@ -84,7 +97,7 @@ func header(r *formats.Record, place int) formats.Node {
 	return r.First(r.At(place))
 }
 
-// request sets what was asked for over HTTP.
+// request sets the fields of the HTTP request.
 func (k *kong) request(r *formats.Record) {
 	host, path := formats.SplitURL(r.Text(r.At(k.url)))
 	if host == "" {
@@ -107,7 +120,8 @@ func (k *kong) request(r *formats.Record) {
 	r.SetSource(r.Text(r.At(k.clientIP)), r.Text(header(r, k.forwarded)))
 }
 
-// identify tells who calls: the consumer, its credential, the header that Kong's authentication sets.
+// identify sets the fields of the caller: the consumer, else its credential, else the header that Kong's authentication
+// sets.
 func (k *kong) identify(r *formats.Record) {
 	r.Agent("consumer.id", r.Text(r.At(k.consumerID)))
 	r.Agent("consumer.custom_id", r.Text(r.At(k.customID)))
@@ -120,7 +134,7 @@ func (k *kong) identify(r *formats.Record) {
 	r.AgentByAddress(r.Text(header(r, k.userAgent)))
 }
 
-// credential sets what the caller showed: Kong's id of it, else the hash of a key or token in the headers.
+// credential sets the fields of the credential: Kong's id of it, else the hash of a key or token in the headers.
 func (k *kong) credential(r *formats.Record) {
 	token := formats.Bearer(r.Text(header(r, k.authorization)))
 	kind := ""
@@ -137,7 +151,7 @@ func (k *kong) credential(r *formats.Record) {
 	r.Put(schema.CredentialType, kind)
 }
 
-// outcome reads the status.
+// outcome sets the outcome from the HTTP status and returns the status, 0 if there is none.
 func (k *kong) outcome(r *formats.Record) (status int64) {
 	n := r.At(k.status)
 	status, ok := scan.Int(n.Src, n.Span)
@@ -150,20 +164,20 @@ func (k *kong) outcome(r *formats.Record) (status int64) {
 	return status
 }
 
-// refused says that Kong itself answered with a client's error, as its prompt guards do: no upstream was asked.
+// refused reports whether Kong itself answered 400 without calling an upstream, as its prompt guards do.
 func (k *kong) refused(r *formats.Record, status int64) bool {
 	proxy := r.At(k.proxyLatency)
 	ms, ok := scan.Int(proxy.Src, proxy.Span)
 	return status == 400 && ok && ms < 0 && r.Text(r.At(k.upstreamStatus)) == ""
 }
 
-// isProxy says that a member of the ai block is the plugin that calls the model.
+// isProxy reports whether a member of the ai block is the block of the plugin that calls the model.
 func isProxy(name string) bool {
 	return name == "proxy" || name == "ai-proxy" || name == "ai-proxy-advanced"
 }
 
-// isPlugin says that a member of the ai block can be a plugin that calls a model; before 3.11 its key is the name that
-// the operator gave it.
+// isPlugin reports whether a member of the ai block may be the block of a plugin that calls a model. Before Kong 3.11 the
+// key of the block is a name that the operator chose, so any key qualifies but those of other blocks.
 func isPlugin(name string) bool {
 	switch name {
 	case "mcp", "a2a", "audit", "sanitizer", "compressor", "payload":

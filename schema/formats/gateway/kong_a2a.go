@@ -7,15 +7,15 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// agentCalls reads what Kong's A2A plugin logs: the calls of one agent by another. The bodies, where they are logged, are
-// JSON texts.
+// agentCalls reads the log of Kong's A2A plugin, ai.a2a: the calls that one agent makes to another. The bodies, if logged,
+// are JSON encoded in strings.
 type agentCalls struct {
-	rpc     int
+	rpc     int // ai.a2a.rpc
 	call    *formats.Shape
 	request *formats.Shape
 	answer  *formats.Shape
 	chat    *llm.Conversation
-	kept    [len(perAgentCall)]schema.Value
+	saved   [len(perAgentCall)]schema.Value // the record's values of perAgentCall
 }
 
 // Places in the shape of a call.
@@ -34,7 +34,7 @@ const (
 // Places in the shape of a request.
 const (
 	a2aParamsMessage = iota
-	a2aBareMessage   // REST has it without JSON-RPC around
+	a2aBareMessage   // the REST binding has no JSON-RPC envelope
 )
 
 // Places in the shape of an answer.
@@ -45,40 +45,45 @@ const (
 	a2aStatusMessage
 )
 
-func openAgentCalls(p *formats.Paths) *agentCalls {
+func newAgentCalls(p *formats.Paths) *agentCalls {
 	return &agentCalls{
 		rpc: p.Add("ai", "a2a", "rpc"),
-		call: formats.NewShape([]string{"id"}, []string{"method"}, []string{"latency"}, []string{"task_state"}, []string{"context_id"},
-			[]string{"error"}, []string{"response_body_size"}, []string{"payload", "request"}, []string{"payload", "response"}),
-		request: formats.NewShape([]string{"params", "message"}, []string{"message"}),
-		answer: formats.NewShape([]string{"result"}, []string{"result", "parts"}, []string{"result", "artifacts"},
-			[]string{"result", "status", "message"}),
+		call: formats.NewShape([][]string{
+			a2aID: {"id"}, a2aMethod: {"method"}, a2aLatency: {"latency"}, a2aTaskState: {"task_state"}, a2aContext: {"context_id"},
+			a2aError: {"error"}, a2aSize: {"response_body_size"},
+			a2aRequest: {"payload", "request"}, a2aResponse: {"payload", "response"},
+		}...),
+		request: formats.NewShape([][]string{a2aParamsMessage: {"params", "message"}, a2aBareMessage: {"message"}}...),
+		answer: formats.NewShape([][]string{
+			a2aResult: {"result"}, a2aResultParts: {"result", "parts"}, a2aArtifacts: {"result", "artifacts"},
+			a2aStatusMessage: {"result", "status", "message"},
+		}...),
 		chat: llm.NewConversation(),
 	}
 }
 
-// perAgentCall are the fields that one call sets; those that the record has too are put back before the next.
+// perAgentCall lists the fields that a call sets. They are restored to the record's own values before the next call.
 var perAgentCall = [...]schema.Field{
 	schema.EventDuration, schema.EventOutcome, schema.Disposition, schema.ErrorType, schema.EventTruncated, schema.EventType,
 	schema.SessionID, schema.HTTPResponseBytes, schema.GenAIOperationName, schema.GenAIConversationID,
 	schema.MessageContextPromptText, schema.MessageContextResponseText, schema.GenAISystemInstructionsHash,
 }
 
-// read makes an event of each call; false where there are none.
+// read emits an event for each call, and reports whether there were any.
 func (a *agentCalls) read(r *formats.Record) bool {
 	rpc := r.At(a.rpc)
 	if rpc.Kind != scan.Array {
 		return false
 	}
 	for i, f := range perAgentCall {
-		a.kept[i] = r.Event.Value(f)
+		a.saved[i] = r.Event.Value(f)
 	}
 	calls := 0
 	r.Index.Each(rpc.Src, rpc.Span, func(elem scan.Span) bool {
 		if elem.Kind == scan.Object {
 			calls++
 			for i, f := range perAgentCall {
-				r.Event.Set(f, a.kept[i])
+				r.Event.Set(f, a.saved[i])
 			}
 			a.readCall(r, formats.Node{Src: rpc.Src, Span: elem})
 		}
@@ -94,7 +99,7 @@ func (a *agentCalls) readCall(r *formats.Record, n formats.Node) {
 	case "message/send", "message/stream", "SendMessage", "SendStreamingMessage", "message:send", "message:stream":
 		r.SetClass(formats.ClassLLM, "invoke_agent")
 		r.Put(schema.GenAIOperationName, "invoke_agent")
-	default: // tasks/get and its like
+	default: // tasks/get and similar calls
 		r.SetClass(formats.ClassAPI, method)
 	}
 	r.SetDuration(at(a2aLatency), nsPerMilli)
@@ -119,7 +124,7 @@ func (a *agentCalls) readCall(r *formats.Record, n formats.Node) {
 	r.Emit()
 }
 
-// readAnswer takes what the agent answered: a message, or a task with its artifacts and the message of its status.
+// readAnswer reads the agent's answer: a message, or a task with its artifacts and the message of its status.
 func (a *agentCalls) readAnswer(r *formats.Record, response formats.Node) {
 	a.answer.Select(r, response)
 	if a.answer.At(a2aResultParts).Kind == scan.Array {
@@ -134,7 +139,7 @@ func (a *agentCalls) readAnswer(r *formats.Record, response formats.Node) {
 	a.chat.Answer(r, status)
 }
 
-// outcome is what became of the task, which HTTP does not tell.
+// outcome sets the outcome if the task failed, which the HTTP status does not show.
 func (a *agentCalls) outcome(r *formats.Record) {
 	switch r.Text(a.call.At(a2aTaskState)) {
 	case "failed", "rejected", "canceled", "TASK_STATE_FAILED", "TASK_STATE_REJECTED", "TASK_STATE_CANCELED", "TASK_STATE_CANCELLED":

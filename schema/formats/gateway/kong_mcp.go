@@ -9,16 +9,17 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// toolServer reads what Kong's MCP plugin logs: the calls that it passed on (rpc) and what its access lists decided
-// (audit). A denied call is only in the second, an allowed one in both.
+// toolServer reads the log of Kong's MCP plugin, ai.mcp: the calls that it passed on (rpc) and the decisions of its access
+// lists (audit). A denied call is only in audit, an allowed call in both.
 type toolServer struct {
-	session, serverID, service int
-	rpc, audit                 int
-	call                       *formats.Shape
-	decision                   *formats.Shape
-	messages                   *llm.RPC
-	allowed                    []string // names in audit that were allowed
-	kept                       [len(perCall)]schema.Value
+	session, serverID int // ai.mcp: mcp_session_id, mcp_server_id
+	service           int // service.name
+	rpc, audit        int // ai.mcp: rpc, audit
+	call              *formats.Shape
+	decision          *formats.Shape
+	messages          *llm.RPC
+	allowed           []string                   // names in audit that were allowed
+	saved             [len(perCall)]schema.Value // the record's values of perCall
 }
 
 // Places in the shape of a call.
@@ -41,19 +42,24 @@ const (
 	auditConsumerName
 )
 
-func openToolServer(p *formats.Paths) *toolServer {
+func newToolServer(p *formats.Paths) *toolServer {
 	return &toolServer{
 		session: p.Add("ai", "mcp", "mcp_session_id"), serverID: p.Add("ai", "mcp", "mcp_server_id"),
-		service: p.Add("service", "name"), rpc: p.Add("ai", "mcp", "rpc"), audit: p.Add("ai", "mcp", "audit"),
-		call: formats.NewShape([]string{"id"}, []string{"method"}, []string{"tool_name"}, []string{"latency"}, []string{"error"},
-			[]string{"payload", "request"}, []string{"payload", "response"}),
-		decision: formats.NewShape([]string{"primitive"}, []string{"primitive_name"}, []string{"action"}, []string{"consumer", "id"},
-			[]string{"consumer", "name"}),
+		service: p.Add("service", "name"),
+		rpc:     p.Add("ai", "mcp", "rpc"), audit: p.Add("ai", "mcp", "audit"),
+		call: formats.NewShape([][]string{
+			rpcID: {"id"}, rpcMethod: {"method"}, rpcTool: {"tool_name"}, rpcLatency: {"latency"}, rpcError: {"error"},
+			rpcRequest: {"payload", "request"}, rpcResponse: {"payload", "response"},
+		}...),
+		decision: formats.NewShape([][]string{
+			auditPrimitive: {"primitive"}, auditName: {"primitive_name"}, auditAction: {"action"},
+			auditConsumer: {"consumer", "id"}, auditConsumerName: {"consumer", "name"},
+		}...),
 		messages: llm.NewRPC(),
 	}
 }
 
-// identify takes the consumer that a decision was made for, where the record names none.
+// identify sets the agent to the consumer of the first decision that has one, unless the agent is already known.
 func (t *toolServer) identify(r *formats.Record) {
 	audit := r.At(t.audit)
 	r.Index.Each(audit.Src, audit.Span, func(elem scan.Span) bool {
@@ -63,7 +69,7 @@ func (t *toolServer) identify(r *formats.Record) {
 	})
 }
 
-// read makes an event of each call and of each denied one; false where there are none.
+// read emits an event for each call and for each denied call, and reports whether there were any.
 func (t *toolServer) read(r *formats.Record) bool {
 	rpc, audit := r.At(t.rpc), r.At(t.audit)
 	r.SetText(schema.MCPSessionID, r.At(t.session))
@@ -72,13 +78,13 @@ func (t *toolServer) read(r *formats.Record) bool {
 		return false
 	}
 	r.SetFirst(schema.MCPServerName, r.At(t.service), r.At(t.serverID))
-	t.keep(r)
+	t.save(r)
 	t.readAllowed(r, audit)
 	calls := 0
 	r.Index.Each(rpc.Src, rpc.Span, func(elem scan.Span) bool {
 		if elem.Kind == scan.Object {
 			calls++
-			t.begin(r)
+			t.restore(r)
 			t.readCall(r, formats.Node{Src: rpc.Src, Span: elem})
 		}
 		return !r.Full()
@@ -87,7 +93,7 @@ func (t *toolServer) read(r *formats.Record) bool {
 		t.decision.Select(r, formats.Node{Src: audit.Src, Span: elem})
 		if action := r.Text(t.decision.At(auditAction)); action == "deny" || action == "denied" {
 			calls++
-			t.begin(r)
+			t.restore(r)
 			t.readDenied(r)
 		}
 		return !r.Full()
@@ -95,7 +101,7 @@ func (t *toolServer) read(r *formats.Record) bool {
 	return calls > 0
 }
 
-// perCall are the fields that one call sets; those that the record has too are put back before the next.
+// perCall lists the fields that a call sets. They are restored to the record's own values before the next call.
 var perCall = [...]schema.Field{
 	schema.EventDuration, schema.EventOutcome, schema.Disposition, schema.TraceID, schema.SpanParentID,
 	schema.ErrorType, schema.EventTruncated, schema.MCPMethodName, schema.MCPResourceURI, schema.ResourceName,
@@ -104,17 +110,17 @@ var perCall = [...]schema.Field{
 	schema.MessageContextPromptText,
 }
 
-// keep remembers what the record has of the fields that calls set.
-func (t *toolServer) keep(r *formats.Record) {
+// save remembers the record's own values of the fields that calls set.
+func (t *toolServer) save(r *formats.Record) {
 	for i, f := range perCall {
-		t.kept[i] = r.Event.Value(f)
+		t.saved[i] = r.Event.Value(f)
 	}
 }
 
-// begin undoes what the call before set.
-func (t *toolServer) begin(r *formats.Record) {
+// restore removes the values of the previous call from the event.
+func (t *toolServer) restore(r *formats.Record) {
 	for i, f := range perCall {
-		r.Event.Set(f, t.kept[i])
+		r.Event.Set(f, t.saved[i])
 	}
 }
 
@@ -130,7 +136,7 @@ func (t *toolServer) readAllowed(r *formats.Record, audit formats.Node) {
 	})
 }
 
-// readCall is a call that was passed on. The bodies, where they are logged, are JSON texts.
+// readCall emits the event of a call that was passed on. The bodies, if logged, are JSON encoded in strings.
 func (t *toolServer) readCall(r *formats.Record, n formats.Node) {
 	t.call.Select(r, n)
 	method, tool := r.Text(t.call.At(rpcMethod)), r.Text(t.call.At(rpcTool))
@@ -162,7 +168,7 @@ func (t *toolServer) readCall(r *formats.Record, n formats.Node) {
 	r.Emit()
 }
 
-// readDenied is a call, or a look at the list of tools, that the access lists refused.
+// readDenied emits the event of a call that the access lists refused. A decision without a name is about the list of tools.
 func (t *toolServer) readDenied(r *formats.Record) {
 	name := r.Text(t.decision.At(auditName))
 	method := "tools/list"

@@ -7,13 +7,13 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// models reads what Kong's AI plugins log of a call of a model. Since 3.11 it stands at ai.proxy; before that the key is
-// the name of the plugin.
+// models reads the log of Kong's AI plugins about a call of a model. Since Kong 3.11 the block is ai.proxy; before, its key
+// is the name of the plugin.
 type models struct {
-	payload int // ai.payload.request, where older versions have it
+	payload int // ai.payload.request, the request in older versions of Kong
+	audit   int // ai.audit.azure_content_safety
 	plugin  *formats.Shape
 	body    *formats.Shape
-	audit   int // ai.audit.azure_content_safety
 	chat    *llm.Conversation
 }
 
@@ -42,29 +42,48 @@ const (
 	pluginAWSGuardrails
 )
 
+var pluginPaths = [][]string{
+	pluginUsage:            {"usage"},
+	pluginMeta:             {"meta"},
+	pluginPayload:          {"payload"},
+	pluginRequest:          {"payload", "request"},
+	pluginResponse:         {"payload", "response"},
+	pluginPromptTokens:     {"usage", "prompt_tokens"},
+	pluginPromptToken:      {"usage", "prompt_token"},
+	pluginInputTokens:      {"usage", "input_tokens"},
+	pluginCompletionTokens: {"usage", "completion_tokens"},
+	pluginCompletionToken:  {"usage", "completion_token"},
+	pluginOutputTokens:     {"usage", "output_tokens"},
+	pluginCachedTokens:     {"usage", "prompt_tokens_details", "cached_tokens"},
+	pluginReasoningTokens:  {"usage", "completion_tokens_details", "reasoning_tokens"},
+	pluginCost:             {"usage", "cost"},
+	pluginProvider:         {"meta", "provider_name"},
+	pluginRequestModel:     {"meta", "request_model"},
+	pluginResponseModel:    {"meta", "response_model"},
+	pluginLakeraIn:         {"lakera-guard", "input_block_reason"},
+	pluginLakeraOut:        {"lakera-guard", "output_block_reason"},
+	pluginLakera:           {"lakera-guard"},
+	pluginAWSGuardrails:    {"aws-guardrails", "guardrails_id"},
+}
+
 // Places in the shape of a request's or response's body.
 const (
 	bodyTools = iota
 	bodyID
 )
 
-func openModels(p *formats.Paths) *models {
+func newModels(p *formats.Paths) *models {
 	return &models{
 		payload: p.Add("ai", "payload", "request"),
 		audit:   p.Add("ai", "audit", "azure_content_safety"),
-		plugin: formats.NewShape([]string{"usage"}, []string{"meta"}, []string{"payload"}, []string{"payload", "request"}, []string{"payload", "response"},
-			[]string{"usage", "prompt_tokens"}, []string{"usage", "prompt_token"}, []string{"usage", "input_tokens"},
-			[]string{"usage", "completion_tokens"}, []string{"usage", "completion_token"}, []string{"usage", "output_tokens"},
-			[]string{"usage", "prompt_tokens_details", "cached_tokens"}, []string{"usage", "completion_tokens_details", "reasoning_tokens"},
-			[]string{"usage", "cost"}, []string{"meta", "provider_name"}, []string{"meta", "request_model"}, []string{"meta", "response_model"},
-			[]string{"lakera-guard", "input_block_reason"}, []string{"lakera-guard", "output_block_reason"}, []string{"lakera-guard"},
-			[]string{"aws-guardrails", "guardrails_id"}),
-		body: formats.NewShape([]string{"tools"}, []string{"id"}),
-		chat: llm.NewConversation(),
+		plugin:  formats.NewShape(pluginPaths...),
+		body:    formats.NewShape([][]string{bodyTools: {"tools"}, bodyID: {"id"}}...),
+		chat:    llm.NewConversation(),
 	}
 }
 
-// find returns the block of the plugin that called the model: the proxy's, else the first that has usage or meta.
+// find returns the block of the plugin that called the model: the proxy's block, else the first with usage, meta or
+// payload.
 func (m *models) find(r *formats.Record, ai formats.Node) (block formats.Node) {
 	r.Index.Members(ai.Src, ai.Span, &r.Arena, func(key string, v scan.Span) bool {
 		if v.Kind != scan.Object || !isPlugin(key) {
@@ -86,7 +105,7 @@ func (m *models) find(r *formats.Record, ai formats.Node) (block formats.Node) {
 	return block
 }
 
-// read makes the events of a call of a model; false where the record is none. refused says that Kong answered itself.
+// read emits the events of a model's call, and reports whether the record is one. refused is set if Kong itself answered.
 func (m *models) read(r *formats.Record, ai formats.Node, uri string, refused bool) bool {
 	block := m.find(r, ai)
 	if !block.Present() && !r.At(m.payload).Present() {
@@ -121,7 +140,7 @@ func (m *models) read(r *formats.Record, ai formats.Node, uri string, refused bo
 	return true
 }
 
-// guards sets what a guardrail said.
+// guards sets the fields of the guardrail.
 func (m *models) guards(r *formats.Record) {
 	reason := r.FirstText(m.plugin.At(pluginLakeraIn), m.plugin.At(pluginLakeraOut))
 	switch {
@@ -146,7 +165,7 @@ func (m *models) guards(r *formats.Record) {
 	}
 }
 
-// request reads the logged body, a JSON text; one that is no JSON is the prompt itself.
+// request reads the request's body, JSON encoded in a string. A string that is not JSON is the prompt itself.
 func (m *models) request(r *formats.Record, payload formats.Node) {
 	body, ok := r.Inside(payload)
 	if !ok {
@@ -158,7 +177,7 @@ func (m *models) request(r *formats.Record, payload formats.Node) {
 	m.chat.Request(r, body)
 }
 
-// response reads the logged body, a JSON text; one that is no JSON is the answer itself.
+// response reads the response's body, JSON encoded in a string. A string that is not JSON is the answer itself.
 func (m *models) response(r *formats.Record, payload formats.Node) {
 	body, ok := r.Inside(payload)
 	if !ok {
