@@ -6,7 +6,8 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// setAddress sets source.ip from the first value that holds an address. A value that can hold none is counted.
+// setAddress sets source.ip from the first value that is an address, and reports whether there was one. A value that is
+// neither a string nor a number is counted as a field error.
 func setAddress(r *formats.Record, values ...formats.Node) bool {
 	for _, n := range values {
 		switch n.Kind {

@@ -8,29 +8,38 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// AnthropicActivity is an event of the activity feed of an Anthropic organization: what was done to keys, projects,
-// servers of tools and users. It holds no prompts.
+// AnthropicActivity returns the format of the activity feed of an Anthropic organization: changes of keys, projects, MCP
+// servers and users. The feed has no prompts.
 func AnthropicActivity() formats.Format {
 	return formats.Format{
 		Name:     "anthropic_activity",
 		Datasets: []string{"anthropic.activity"},
 		Tells:    []formats.Tell{{Keys: []string{"created_at", "organization_id", "type", "actor"}}},
-		Open:     openAnthropic,
+		Open:     newAnthropic,
 	}
 }
 
 type anthropic struct {
-	record, id, kind, time, organization, resourceID, resourceType, targetID, targetType int
-	actorType, userID, email, address, userAgent, key, adminKey, directory               int
+	record                   int // the whole element
+	id, kind, time           int // id, type, created_at
+	organization             int // organization_id
+	resourceID, resourceType int // resource_id, resource_type
+	targetID, targetType     int // target_id, target_type
+	actorType, userID, email int // actor: type, user_id, email_address
+	address, userAgent       int // actor: ip_address, user_agent
+	key, adminKey, directory int // actor: api_key_id, admin_api_key_id, directory_id
 }
 
-func openAnthropic(p *formats.Paths) formats.Reader {
+func newAnthropic(p *formats.Paths) formats.Reader {
 	return &anthropic{
-		record: p.Add(), id: p.Add("id"), kind: p.Add("type"), time: p.Add("created_at"), organization: p.Add("organization_id"),
-		resourceID: p.Add("resource_id"), resourceType: p.Add("resource_type"), targetID: p.Add("target_id"), targetType: p.Add("target_type"),
+		record: p.Add(),
+		id:     p.Add("id"), kind: p.Add("type"), time: p.Add("created_at"),
+		organization: p.Add("organization_id"),
+		resourceID:   p.Add("resource_id"), resourceType: p.Add("resource_type"),
+		targetID: p.Add("target_id"), targetType: p.Add("target_type"),
 		actorType: p.Add("actor", "type"), userID: p.Add("actor", "user_id"), email: p.Add("actor", "email_address"),
-		address: p.Add("actor", "ip_address"), userAgent: p.Add("actor", "user_agent"), key: p.Add("actor", "api_key_id"),
-		adminKey: p.Add("actor", "admin_api_key_id"), directory: p.Add("actor", "directory_id"),
+		address: p.Add("actor", "ip_address"), userAgent: p.Add("actor", "user_agent"),
+		key: p.Add("actor", "api_key_id"), adminKey: p.Add("actor", "admin_api_key_id"), directory: p.Add("actor", "directory_id"),
 	}
 }
 
@@ -63,7 +72,7 @@ func (a *anthropic) Read(r *formats.Record) {
 	r.Emit()
 }
 
-// caller tells who did it: a key, a directory, or a person.
+// caller sets the fields of the actor: a key, a directory, or a person.
 func (a *anthropic) caller(r *formats.Record) {
 	key := r.FirstText(r.At(a.key), r.At(a.adminKey))
 	r.Agent("actor.api_key_id", r.Text(r.At(a.key)))
@@ -87,8 +96,8 @@ func (a *anthropic) caller(r *formats.Record) {
 	}
 }
 
-// resource is what the event was about: a resource or a target by these names, else the first field that is an id, with
-// the name beside it.
+// resource sets the object of the activity: resource_id or target_id, else the first field whose key ends in _id, with the
+// name from the _name key of the same prefix.
 func (a *anthropic) resource(r *formats.Record) {
 	if id := r.At(a.resourceID); id.Present() {
 		r.SetText(schema.ResourceID, id)
@@ -118,7 +127,7 @@ func (a *anthropic) resource(r *formats.Record) {
 			r.SetText(schema.ResourceID, formats.Node{Src: whole.Src, Span: v})
 			r.Put(schema.ResourceType, name)
 		}
-		return prefix == "" || !named // the name stands mostly behind the id
+		return prefix == "" || !named // the name usually follows the id
 	})
 	if prefix == "" || named {
 		return

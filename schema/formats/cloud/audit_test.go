@@ -10,8 +10,9 @@ import (
 func TestTypeOfOperation(t *testing.T) {
 	for name, want := range map[string]string{
 		"get": "read", "LIST": "read", "deletecollection": "delete", "patch": "update", "impersonate": "", "": "",
-		"CreateServiceAccountKey": "create", "setIamPolicy": "update", "New-InboxRule": "create", "FileDownloaded": "read", "MailItemsAccessed": "read",
-		"claude_file_deleted": "delete", "Add app role assignment": "create", "LISTKEYS": "", "listKeys": "read", "X": "", "a_very_long_word_that_is_no_verb": "",
+		"CreateServiceAccountKey": "create", "setIamPolicy": "update", "New-InboxRule": "create", "FileDownloaded": "read",
+		"MailItemsAccessed": "read", "claude_file_deleted": "delete", "Add app role assignment": "create",
+		"LISTKEYS": "", "listKeys": "read", "X": "", "a_very_long_word_that_is_no_verb": "",
 		"\xff\xfe": "", "Deleted\u00e9": "delete",
 	} {
 		if got := typeOfOperation(name); got != want {
@@ -22,7 +23,8 @@ func TestTypeOfOperation(t *testing.T) {
 
 func TestTypeOfAction(t *testing.T) {
 	for name, want := range map[string]string{
-		"Microsoft.Storage/storageAccounts/listKeys/action": "read", "Microsoft.Compute/virtualMachines/write": "update", "action": "", "/action": "",
+		"Microsoft.Storage/storageAccounts/listKeys/action": "read", "Microsoft.Compute/virtualMachines/write": "update",
+		"action": "", "/action": "",
 		"MICROSOFT.RESOURCES/DEPLOYMENTS/DELETE": "delete", "Delete conditional access policy": "delete", "GetBlob": "read", "": "",
 	} {
 		if got := typeOfAction(name); got != want {
@@ -33,12 +35,18 @@ func TestTypeOfAction(t *testing.T) {
 
 func TestAzureResource(t *testing.T) {
 	for id, want := range map[string][2]string{
-		"/SUBSCRIPTIONS/S1/RESOURCEGROUPS/RG/PROVIDERS/MICROSOFT.STORAGE/STORAGEACCOUNTS/A":            {"S1", "MICROSOFT.STORAGE/STORAGEACCOUNTS"},
-		"/subscriptions/s/providers/Microsoft.X/a/b/providers/Microsoft.Insights/diagnosticSettings/d": {"s", "Microsoft.Insights/diagnosticSettings"},
-		"/tenants/t/providers/Microsoft.aadiam":                                                        {"", "Microsoft.aadiam"}, "/subscriptions": {"", ""}, "/providers/": {"", ""}, "": {"", ""}, "x": {"", ""},
-		"/subscriptions/s/resourceGroups/rg": {"s", ""},
+		"/SUBSCRIPTIONS/S1/RESOURCEGROUPS/RG/PROVIDERS/MICROSOFT.STORAGE/STORAGEACCOUNTS/A": {
+			"S1", "MICROSOFT.STORAGE/STORAGEACCOUNTS"},
+		"/subscriptions/s/providers/Microsoft.X/a/b/providers/Microsoft.Insights/diagnosticSettings/d": {
+			"s", "Microsoft.Insights/diagnosticSettings"},
+		"/tenants/t/providers/Microsoft.aadiam": {"", "Microsoft.aadiam"},
+		"/subscriptions/s/resourceGroups/rg":    {"s", ""},
+		"/subscriptions":                        {"", ""},
+		"/providers/":                           {"", ""},
+		"":                                      {"", ""},
+		"x":                                     {"", ""},
 	} {
-		if got := [2]string{segmentBehind(id, "subscriptions"), providerOf(id)}; got != want {
+		if got := [2]string{segmentAfter(id, "subscriptions"), providerOf(id)}; got != want {
 			t.Errorf("%q: got %q, want %q", id, got, want)
 		}
 	}
@@ -46,8 +54,8 @@ func TestAzureResource(t *testing.T) {
 
 func TestTicks(t *testing.T) {
 	for text, want := range map[string]int64{
-		"639028296015394150": 1767232801539415000, `"621355968000000000"`: 0, "621355968000000001": 100, "0": -1, "-5": -1, "9223372036854775807": -1, "1": -1, `"x"`: -1,
-		"null": -1, "true": -1, "[]": -1,
+		"639028296015394150": 1767232801539415000, `"621355968000000000"`: 0, "621355968000000001": 100,
+		"0": -1, "-5": -1, "9223372036854775807": -1, "1": -1, `"x"`: -1, "null": -1, "true": -1, "[]": -1,
 	} {
 		v, err := scan.Valid(text)
 		if err != nil {
@@ -65,8 +73,9 @@ func TestSameWords(t *testing.T) {
 		key, kind string
 		want      bool
 	}{
-		{"api_key_created", "api_key.created", true}, {"role_assignment_created", "role.assignment.created", true}, {"api_key.created", "api_key.created", true},
-		{"apixkeyxcreated", "api_key.created", false}, {"actor", "login", false}, {"", "", true},
+		{"api_key_created", "api_key.created", true}, {"api_key.created", "api_key.created", true},
+		{"role_assignment_created", "role.assignment.created", true}, {"apixkeyxcreated", "api_key.created", false},
+		{"actor", "login", false}, {"", "", true},
 	} {
 		if got := sameWords(c.key, c.kind); got != c.want {
 			t.Errorf("%q %q: got %v", c.key, c.kind, got)
@@ -76,8 +85,9 @@ func TestSameWords(t *testing.T) {
 
 func TestOperations(t *testing.T) {
 	for path, want := range map[string]string{
-		"/v1/chat/completions": "chat", "/openai/deployments/d/completions": "text_completion", "/v1/embeddings": "embeddings", "/v1/messages": "chat",
-		"/surveys/5/responses": "", "/openai/v1/responses": "chat", "/orders/5": "", "/completions/x": "", "": "",
+		"/v1/chat/completions": "chat", "/v1/messages": "chat", "/openai/v1/responses": "chat", "/v1/embeddings": "embeddings",
+		"/openai/deployments/d/completions": "text_completion",
+		"/surveys/5/responses":              "", "/orders/5": "", "/completions/x": "", "": "",
 	} {
 		if got := operationOfPath(path); got != want {
 			t.Errorf("%q: got %q, want %q", path, got, want)

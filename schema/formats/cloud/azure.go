@@ -8,8 +8,9 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// Azure is a record of Azure's diagnostics, as an Event Hub gives it: calls through API Management, calls of Azure
-// OpenAI, sign-ins of Entra, audit events of AKS, and the activity log with all other resource logs.
+// Azure returns the format of Azure Monitor's diagnostic records, as they arrive in an Event Hub: calls through API
+// Management, calls of Azure OpenAI, sign-ins of Entra, audit events of AKS, and the activity log with all other resource
+// logs.
 func Azure() formats.Format {
 	return formats.Format{
 		Name:     "azure_diagnostics",
@@ -20,30 +21,38 @@ func Azure() formats.Format {
 			{Keys: []string{"category", "properties", "operationName"}, Path: []string{"category"}, Text: "kube-audit"},
 			{Keys: []string{"category", "properties", "operationName"}, Path: []string{"category"}, Text: "kube-audit-admin"},
 		},
-		Open: openAzure,
+		Open: newAzure,
 	}
 }
 
-// azure reads what all records of Azure have; the rest is each dataset's own.
+// azure reads the values common to all records of Azure. Each dataset has a type of its own for the others.
 type azure struct {
-	time, resource, operation, category, tenant, location, correlation, duration int
-	address, addressUpper, kubeLog                                               int
-	outcome                                                                      azureOutcome
-	gateway                                                                      *azureGateway
-	openAI                                                                       *azureOpenAI
-	signIn                                                                       *azureSignIn
-	activity                                                                     *azureActivity
-	kubernetes                                                                   *kubernetes
+	time, duration        int // time, durationMs
+	resource, location    int // resourceId, location
+	operation, category   int // operationName, category
+	tenant, correlation   int // tenantId, correlationId
+	address, addressUpper int // callerIpAddress, callerIPAddress
+	outcome               azureOutcome
+	gateway               *azureGateway
+	openAI                *azureOpenAI
+	signIn                *azureSignIn
+	activity              *azureActivity
+	kubernetes            *kubernetes
 }
 
-func openAzure(p *formats.Paths) formats.Reader {
+func newAzure(p *formats.Paths) formats.Reader {
 	return &azure{
-		time: p.Add("time"), resource: p.Add("resourceId"), operation: p.Add("operationName"), category: p.Add("category"), tenant: p.Add("tenantId"),
-		location: p.Add("location"), correlation: p.Add("correlationId"), duration: p.Add("durationMs"),
-		address: p.Add("callerIpAddress"), addressUpper: p.Add("callerIPAddress"), kubeLog: p.Add("properties", "log"),
-		outcome: openAzureOutcome(p),
-		gateway: openAzureGateway(p), openAI: openAzureOpenAI(p), signIn: openAzureSignIn(p), activity: openAzureActivity(p),
-		kubernetes: &kubernetes{event: openBlock(p, []string{"properties", "log"}, kubernetesPaths)},
+		time: p.Add("time"), duration: p.Add("durationMs"),
+		resource: p.Add("resourceId"), location: p.Add("location"),
+		operation: p.Add("operationName"), category: p.Add("category"),
+		tenant: p.Add("tenantId"), correlation: p.Add("correlationId"),
+		address: p.Add("callerIpAddress"), addressUpper: p.Add("callerIPAddress"),
+		outcome:    newAzureOutcome(p),
+		gateway:    newAzureGateway(p),
+		openAI:     newAzureOpenAI(p),
+		signIn:     newAzureSignIn(p),
+		activity:   newAzureActivity(p),
+		kubernetes: &kubernetes{event: newBlock(p, []string{"properties", "log"}, kubernetesPaths)},
 	}
 }
 
@@ -72,7 +81,7 @@ func (a *azure) Read(r *formats.Record) {
 	}
 }
 
-// isModelLog says that a category is one of those that Azure OpenAI's resources log.
+// isModelLog reports whether a category is one that resources of Azure OpenAI log.
 func isModelLog(category string) bool {
 	switch category {
 	case "RequestResponse", "Audit", "Trace", "AzureOpenAIRequestUsage":
@@ -81,7 +90,7 @@ func isModelLog(category string) bool {
 	return false
 }
 
-// start sets what every record has; false where it gives no event.
+// start sets the fields common to all records, and reports whether the record has a time and so can give an event.
 func (a *azure) start(r *formats.Record, dataset, resource string) bool {
 	r.Begin(dataset)
 	if !r.Start(r.At(a.time)) {
@@ -91,22 +100,23 @@ func (a *azure) start(r *formats.Record, dataset, resource string) bool {
 	r.SetText(schema.TraceID, r.At(a.correlation))
 	r.SetText(schema.OrganizationID, r.At(a.tenant))
 	r.Put(schema.CloudProvider, "azure")
-	r.Put(schema.CloudAccountID, segmentBehind(resource, "subscriptions"))
+	r.Put(schema.CloudAccountID, segmentAfter(resource, "subscriptions"))
 	r.Put(schema.ResourceID, resource)
 	r.Put(schema.ResourceType, providerOf(resource))
 	r.Put(schema.ResourceName, lastPart(resource, '/'))
 	return true
 }
 
-// source sets the caller's address from the first value that holds one. Some logs mask it.
-func (a *azure) source(r *formats.Record, more ...formats.Node) {
+// source sets the caller's address from the record's own keys, else from others. Some logs mask the address.
+func (a *azure) source(r *formats.Record, others ...formats.Node) {
 	if !setAddress(r, r.At(a.address), r.At(a.addressUpper)) {
-		setAddress(r, more...)
+		setAddress(r, others...)
 	}
 }
 
-// segmentBehind returns the part of a resource's id that follows a part of this name: the id of the subscription.
-func segmentBehind(resource, name string) string {
+// segmentAfter returns the segment of a resource's id that follows the segment called name, in any case of letters. For
+// "subscriptions" that is the id of the subscription.
+func segmentAfter(resource, name string) string {
 	for resource != "" {
 		part, rest, _ := strings.Cut(resource, "/")
 		if strings.EqualFold(part, name) {
@@ -118,14 +128,15 @@ func segmentBehind(resource, name string) string {
 	return ""
 }
 
-// providerOf returns provider and type in a resource's id: Microsoft.Storage/storageAccounts.
+// providerOf returns the provider and the type in a resource's id, such as Microsoft.Storage/storageAccounts. If the id has
+// several providers, the last is the resource's own.
 func providerOf(resource string) string {
-	const behind = "/providers/"
-	for at := len(resource) - len(behind); at >= 0; at-- { // the last, which is the resource's own
-		if !strings.EqualFold(resource[at:at+len(behind)], behind) {
+	const segment = "/providers/"
+	for at := len(resource) - len(segment); at >= 0; at-- {
+		if !strings.EqualFold(resource[at:at+len(segment)], segment) {
 			continue
 		}
-		kind := resource[at+len(behind):]
+		kind := resource[at+len(segment):]
 		if slash := strings.IndexByte(kind, '/'); slash >= 0 {
 			if next := strings.IndexByte(kind[slash+1:], '/'); next >= 0 {
 				return kind[:slash+1+next]
@@ -136,25 +147,33 @@ func providerOf(resource string) string {
 	return ""
 }
 
-// hasProvider says whose resource it is, in any case of letters.
+// hasProvider reports whether a resource belongs to a provider, in any case of letters.
 func hasProvider(resource, provider string) bool {
 	kind := providerOf(resource)
 	return len(kind) >= len(provider) && strings.EqualFold(kind[:len(provider)], provider)
 }
 
-// azureOutcome reads how it went, which each service says elsewhere.
+// azureOutcome reads the outcome, which each service logs under different keys.
 type azureOutcome struct {
-	result, signature, status, statusText, propertiesStatus, propertiesHTTP, metric int
+	result, signature  int // resultType, resultSignature
+	status, statusText int // statusCode, statusText
+	propertiesStatus   int // properties.statusCode
+	propertiesHTTP     int // properties.httpStatusCode
+	metric             int // properties.metricResponseType
 }
 
-func openAzureOutcome(p *formats.Paths) azureOutcome {
+func newAzureOutcome(p *formats.Paths) azureOutcome {
 	return azureOutcome{
-		result: p.Add("resultType"), signature: p.Add("resultSignature"), status: p.Add("statusCode"), statusText: p.Add("statusText"),
-		propertiesStatus: p.Add("properties", "statusCode"), propertiesHTTP: p.Add("properties", "httpStatusCode"), metric: p.Add("properties", "metricResponseType"),
+		result: p.Add("resultType"), signature: p.Add("resultSignature"),
+		status: p.Add("statusCode"), statusText: p.Add("statusText"),
+		propertiesStatus: p.Add("properties", "statusCode"),
+		propertiesHTTP:   p.Add("properties", "httpStatusCode"),
+		metric:           p.Add("properties", "metricResponseType"),
 	}
 }
 
-// read sets the outcome by an HTTP status where there is one, else by the result's word.
+// read sets the outcome: blocked if a result or status means a refusal, else by the HTTP status if there is one, else by the
+// word in resultType.
 func (o *azureOutcome) read(r *formats.Record) {
 	result, signature := r.Text(r.At(o.result)), r.Text(r.At(o.signature))
 	refused := isRefusal(signature) || isRefusal(result) || isRefusal(r.Text(r.At(o.propertiesStatus)))
@@ -178,7 +197,7 @@ func (o *azureOutcome) read(r *formats.Record) {
 	}
 }
 
-// httpStatus returns the first status that is a number, 0 where none is.
+// httpStatus returns the first value that is an HTTP status, 0 if there is none.
 func (o *azureOutcome) httpStatus(r *formats.Record) int64 {
 	for _, place := range [...]int{o.status, o.signature, o.propertiesHTTP, o.propertiesStatus} {
 		n := r.At(place)
@@ -189,7 +208,7 @@ func (o *azureOutcome) httpStatus(r *formats.Record) int64 {
 	return 0
 }
 
-// word reads what the activity log and others say in a word.
+// word sets the outcome from the words that the activity log and others have instead of a status.
 func (o *azureOutcome) word(r *formats.Record, result string) {
 	metric := r.Text(r.At(o.metric))
 	switch {
@@ -204,11 +223,13 @@ func (o *azureOutcome) word(r *formats.Record, result string) {
 	}
 }
 
-// isRefusal says that a result's word or number means that authorization was refused.
+// isRefusal reports whether a result, a word or a number, means that authorization was refused.
 func isRefusal(text string) bool {
-	return text == "401" || text == "403" || formats.Denied(text) || strings.Contains(text, "Unauthorized") || strings.Contains(text, "AuthorizationFailed")
+	return text == "401" || text == "403" || formats.Denied(text) ||
+		strings.Contains(text, "Unauthorized") || strings.Contains(text, "AuthorizationFailed")
 }
 
+// hasPrefixFold is strings.HasPrefix in any case of letters.
 func hasPrefixFold(text, prefix string) bool {
 	return len(text) >= len(prefix) && strings.EqualFold(text[:len(prefix)], prefix)
 }

@@ -7,16 +7,17 @@ import (
 	"github.com/aidr-engine/aidr/schema/formats"
 )
 
-// azureActivity reads the activity log, Entra's audit log, and the logs of resources that no other dataset has.
+// azureActivity reads the activity log, Entra's audit log, and all resource logs that do not belong to another dataset.
 type azureActivity struct {
-	claims, claim                                          [claimCount]int
-	principal, principalType                               int
-	requesterApp, requesterObject, requesterUPN, tokenHash int
-	properties                                             *block
-	target                                                 *formats.Shape
+	claims, claim                 [claimCount]int // identity: claims.*, claim.*
+	principal, principalType      int             // identity.authorization.evidence: principalId, principalType
+	requesterApp, requesterObject int             // identity.requester: appId, objectId
+	requesterUPN, tokenHash       int             // identity: requester.upn, tokenHash
+	properties                    *block
+	target                        *formats.Shape
 }
 
-// Claims of the caller's token. Those of the activity log stand in claims, those of Key Vault in claim.
+// Claims of the caller's token. The activity log has them in identity.claims, Key Vault in identity.claim.
 const (
 	claimApp = iota
 	claimAppSecret
@@ -33,13 +34,20 @@ const (
 )
 
 var claimKeys = [claimCount]string{
-	claimApp: "appid", claimAppSecret: "appidacr", claimOID: "oid", claimObject: "http://schemas.microsoft.com/identity/claims/objectidentifier",
-	claimScope: "http://schemas.microsoft.com/identity/claims/scope", claimSCP: "scp",
-	claimUPN:  "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn",
-	claimName: "name", claimEmail: "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress", claimKind: "idtyp", claimAddress: "ipaddr",
+	claimApp:       "appid",
+	claimAppSecret: "appidacr",
+	claimOID:       "oid",
+	claimObject:    "http://schemas.microsoft.com/identity/claims/objectidentifier",
+	claimScope:     "http://schemas.microsoft.com/identity/claims/scope",
+	claimSCP:       "scp",
+	claimUPN:       "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn",
+	claimName:      "name",
+	claimEmail:     "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/emailaddress",
+	claimKind:      "idtyp",
+	claimAddress:   "ipaddr",
 }
 
-// Places in the properties: of Entra's audit log, and of storage.
+// Places in the properties of Entra's audit log and of storage logs.
 const (
 	activityApp = iota
 	activityAppName
@@ -56,11 +64,18 @@ const (
 )
 
 var activityPaths = [][]string{
-	activityApp: {"initiatedBy", "app", "appId"}, activityAppName: {"initiatedBy", "app", "displayName"},
-	activityAppPrincipal: {"initiatedBy", "app", "servicePrincipalId"}, activityUser: {"initiatedBy", "user", "id"},
-	activityUPN: {"initiatedBy", "user", "userPrincipalName"}, activityUserAddress: {"initiatedBy", "user", "ipAddress"},
-	activityResult: {"result"}, activityTargets: {"targetResources"}, activityOperation: {"operationType"}, activityAgentHeader: {"userAgentHeader"},
-	activityAgent: {"userAgent"}, activityKey: {"objectKey"},
+	activityApp:          {"initiatedBy", "app", "appId"},
+	activityAppName:      {"initiatedBy", "app", "displayName"},
+	activityAppPrincipal: {"initiatedBy", "app", "servicePrincipalId"},
+	activityUser:         {"initiatedBy", "user", "id"},
+	activityUPN:          {"initiatedBy", "user", "userPrincipalName"},
+	activityUserAddress:  {"initiatedBy", "user", "ipAddress"},
+	activityResult:       {"result"},
+	activityTargets:      {"targetResources"},
+	activityOperation:    {"operationType"},
+	activityAgentHeader:  {"userAgentHeader"},
+	activityAgent:        {"userAgent"},
+	activityKey:          {"objectKey"},
 }
 
 // Places in the shape of a target of Entra's audit log.
@@ -70,14 +85,16 @@ const (
 	activityTargetType
 )
 
-func openAzureActivity(p *formats.Paths) *azureActivity {
+func newAzureActivity(p *formats.Paths) *azureActivity {
 	c := &azureActivity{
 		principal:     p.Add("identity", "authorization", "evidence", "principalId"),
 		principalType: p.Add("identity", "authorization", "evidence", "principalType"),
 		requesterApp:  p.Add("identity", "requester", "appId"), requesterObject: p.Add("identity", "requester", "objectId"),
 		requesterUPN: p.Add("identity", "requester", "upn"), tokenHash: p.Add("identity", "tokenHash"),
-		properties: openBlock(p, []string{"properties"}, activityPaths),
-		target:     formats.NewShape([]string{"id"}, []string{"displayName"}, []string{"type"}),
+		properties: newBlock(p, []string{"properties"}, activityPaths),
+		target: formats.NewShape([][]string{
+			activityTargetID: {"id"}, activityTargetName: {"displayName"}, activityTargetType: {"type"},
+		}...),
 	}
 	for i, key := range claimKeys {
 		c.claims[i] = p.Add("identity", "claims", key)
@@ -86,9 +103,9 @@ func openAzureActivity(p *formats.Paths) *azureActivity {
 	return c
 }
 
-// text returns a claim's text.
-func (c *azureActivity) text(r *formats.Record, i int) string {
-	return r.FirstText(r.At(c.claims[i]), r.At(c.claim[i]))
+// text returns the text of a claim.
+func (c *azureActivity) text(r *formats.Record, claim int) string {
+	return r.FirstText(r.At(c.claims[claim]), r.At(c.claim[claim]))
 }
 
 func (c *azureActivity) read(r *formats.Record, a *azure) {
@@ -111,8 +128,8 @@ func (c *azureActivity) read(r *formats.Record, a *azure) {
 	r.Emit()
 }
 
-// typeOfAction returns what an operation does: that of its last part, or of the one before action. The operations of
-// Entra's audit log are sentences.
+// typeOfAction returns the event.type of an operation, by its last segment or, if that is "action", the segment before it.
+// In Entra's audit log, an operation is a sentence.
 func typeOfAction(name string) string {
 	last := lastPart(name, '/')
 	if strings.EqualFold(last, "action") && len(name) > len(last) {
@@ -121,7 +138,7 @@ func typeOfAction(name string) string {
 	return typeOfOperation(last)
 }
 
-// outcome reads Entra's own result, which the record around it does not have.
+// outcome sets the outcome from properties.result, which only Entra's audit log has, else from the keys common to all logs.
 func (c *azureActivity) outcome(r *formats.Record, a *azure) {
 	switch result := r.Text(c.properties.at(r, activityResult)); {
 	case strings.EqualFold(result, "success"):
@@ -133,17 +150,18 @@ func (c *azureActivity) outcome(r *formats.Record, a *azure) {
 	}
 }
 
-// portal is the id of the application through which people use the Azure portal.
+// portal is the id of the application that is the Azure portal.
 const portal = "c44b4083-3bb0-49c1-b47d-974e53cbdf3c"
 
-// caller tells who did it: an application, which may act for a person, or a person.
+// caller sets the fields of the caller: an application, which may act for a person, or a person.
 func (c *azureActivity) caller(r *formats.Record) {
 	object := r.FirstText(r.At(c.claims[claimObject]), r.At(c.claim[claimObject]), r.At(c.claims[claimOID]), r.At(c.claim[claimOID]))
 	upn := r.FirstText(r.At(c.claims[claimUPN]), r.At(c.claim[claimUPN]), r.At(c.requesterUPN), c.properties.at(r, activityUPN))
 	requester, user := r.Text(r.At(c.requesterObject)), r.Text(c.properties.at(r, activityUser))
 	person := c.isPerson(r, upn, user)
 	app := c.text(r, claimApp)
-	// A public client, such as a command line, has no secret of its own: its id proves nothing but what people use.
+	// A public client, such as a command line tool, has no secret. Its id only shows which program a person used, so it does
+	// not identify an agent.
 	if public := c.text(r, claimAppSecret) == "0" || app == portal; !person || !public {
 		r.Agent("identity.claims.appid", app)
 		r.Agent("identity.requester.appId", r.Text(r.At(c.requesterApp)))
@@ -164,15 +182,16 @@ func (c *azureActivity) caller(r *formats.Record) {
 	c.names(r, person, id, upn)
 }
 
-// isPerson says that the caller's token is one of a person, whatever application holds it.
+// isPerson reports whether the caller's token was issued for a person, to whichever application.
 func (c *azureActivity) isPerson(r *formats.Record, upn, user string) bool {
 	if c.text(r, claimKind) == "app" {
 		return false
 	}
-	return upn != "" || user != "" || c.text(r, claimScope) != "" || c.text(r, claimSCP) != "" || r.Text(r.At(c.principalType)) == "User"
+	return upn != "" || user != "" || c.text(r, claimScope) != "" || c.text(r, claimSCP) != "" ||
+		r.Text(r.At(c.principalType)) == "User"
 }
 
-// names sets who the caller is to people.
+// names sets the user fields, and the application and credential of the call.
 func (c *azureActivity) names(r *formats.Record, person bool, id, upn string) {
 	app := r.FirstText(r.At(c.claims[claimApp]), r.At(c.claim[claimApp]), r.At(c.requesterApp), c.properties.at(r, activityApp))
 	switch {
@@ -188,6 +207,7 @@ func (c *azureActivity) names(r *formats.Record, person bool, id, upn string) {
 	r.SetText(schema.CredentialUID, r.At(c.tokenHash))
 }
 
+// firstOf returns a, or b if a is empty.
 func firstOf(a, b string) string {
 	if a != "" {
 		return a
@@ -195,7 +215,8 @@ func firstOf(a, b string) string {
 	return b
 }
 
-// resource is the target that Entra's audit log names, or the object in a store.
+// resource sets the resource from the first target in Entra's audit log, and the resource's name from the key of a storage
+// object.
 func (c *azureActivity) resource(r *formats.Record) {
 	c.target.Select(r, r.First(c.properties.at(r, activityTargets)))
 	if id := c.target.At(activityTargetID); id.Present() {

@@ -6,15 +6,15 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// azureGateway reads what API Management logs: calls of APIs, calls of models, and calls of MCP servers. Records of the
-// last two have no caller: trace.id is that of the call's own record.
+// azureGateway reads the logs of API Management: calls of APIs, of models and of MCP servers. Records of the latter two do
+// not have the caller; it is in the record of the API call that has the same trace.id.
 type azureGateway struct {
 	properties *block
-	success    int
+	success    int // isRequestSuccess
 	chat       *chat
 }
 
-// Places in the properties. The documents write them in Pascal case, the logs in camel case: both count.
+// Places in the properties. The documentation has the keys in Pascal case, the logs have them in camel case: both are read.
 const (
 	apimMethod = iota
 	apimURL
@@ -44,31 +44,55 @@ const (
 	apimSession
 	apimClient
 	apimErrorType
-	apimPascal // the first of the second half: the same in Pascal case
+	apimPascal // the first place of the keys in Pascal case, which follow in the same order
 )
 
-// Keys of the properties, in the order of their places.
 var apimKeys = [apimPascal][2]string{
-	{"method", "Method"}, {"url", "Url"}, {"responseCode", "ResponseCode"}, {"requestSize", "RequestSize"}, {"responseSize", "ResponseSize"},
-	{"apiId", "ApiId"}, {"operationId", "OperationId"}, {"productId", "ProductId"}, {"apimSubscriptionId", "ApimSubscriptionId"}, {"userId", "UserId"},
-	{"lastErrorReason", "LastErrorReason"}, {"requestBody", "RequestBody"}, {"responseBody", "ResponseBody"}, {"backendResponseBody", "BackendResponseBody"},
-	{"userAgent", "UserAgent"}, {"isRequestSuccess", "IsRequestSuccess"}, {"modelName", "ModelName"}, {"deploymentName", "DeploymentName"},
-	{"promptTokens", "PromptTokens"}, {"completionTokens", "CompletionTokens"}, {"requestMessages", "RequestMessages"},
-	{"responseMessages", "ResponseMessages"}, {"requestId", "RequestId"}, {"serverName", "ServerName"}, {"toolName", "ToolName"},
-	{"sessionId", "SessionId"}, {"clientName", "ClientName"}, {"errorType", "ErrorType"},
+	apimMethod:           {"method", "Method"},
+	apimURL:              {"url", "Url"},
+	apimStatus:           {"responseCode", "ResponseCode"},
+	apimRequestSize:      {"requestSize", "RequestSize"},
+	apimResponseSize:     {"responseSize", "ResponseSize"},
+	apimAPI:              {"apiId", "ApiId"},
+	apimOperation:        {"operationId", "OperationId"},
+	apimProduct:          {"productId", "ProductId"},
+	apimSubscription:     {"apimSubscriptionId", "ApimSubscriptionId"},
+	apimUser:             {"userId", "UserId"},
+	apimError:            {"lastErrorReason", "LastErrorReason"},
+	apimRequestBody:      {"requestBody", "RequestBody"},
+	apimResponseBody:     {"responseBody", "ResponseBody"},
+	apimBackendBody:      {"backendResponseBody", "BackendResponseBody"},
+	apimUserAgent:        {"userAgent", "UserAgent"},
+	apimSuccess:          {"isRequestSuccess", "IsRequestSuccess"},
+	apimModel:            {"modelName", "ModelName"},
+	apimDeployment:       {"deploymentName", "DeploymentName"},
+	apimPromptTokens:     {"promptTokens", "PromptTokens"},
+	apimCompletionTokens: {"completionTokens", "CompletionTokens"},
+	apimRequestMessages:  {"requestMessages", "RequestMessages"},
+	apimResponseMessages: {"responseMessages", "ResponseMessages"},
+	apimRequestID:        {"requestId", "RequestId"},
+	apimServer:           {"serverName", "ServerName"},
+	apimTool:             {"toolName", "ToolName"},
+	apimSession:          {"sessionId", "SessionId"},
+	apimClient:           {"clientName", "ClientName"},
+	apimErrorType:        {"errorType", "ErrorType"},
 }
 
-func openAzureGateway(p *formats.Paths) *azureGateway {
+func newAzureGateway(p *formats.Paths) *azureGateway {
 	var paths [][]string
 	for spelling := range 2 {
 		for _, key := range apimKeys {
 			paths = append(paths, []string{key[spelling]})
 		}
 	}
-	return &azureGateway{properties: openBlock(p, []string{"properties"}, paths), success: p.Add("isRequestSuccess"), chat: openChat()}
+	return &azureGateway{
+		properties: newBlock(p, []string{"properties"}, paths),
+		success:    p.Add("isRequestSuccess"),
+		chat:       newChat(),
+	}
 }
 
-// at returns a property in whichever case it stands.
+// at returns a property, from its key in either case.
 func (g *azureGateway) at(r *formats.Record, place int) formats.Node {
 	if n := g.properties.at(r, place); n.Present() {
 		return n
@@ -97,7 +121,7 @@ func (g *azureGateway) read(r *formats.Record, a *azure, category string) {
 	g.chat.emit(r)
 }
 
-// call sets an ordinary call; one of a model says so by its path.
+// call sets the fields of an API call. A call whose path is that of a model's API is an llm event.
 func (g *azureGateway) call(r *formats.Record) {
 	method, url := r.Text(g.at(r, apimMethod)), r.Text(g.at(r, apimURL))
 	host, path := formats.SplitURL(url)
@@ -107,7 +131,7 @@ func (g *azureGateway) call(r *formats.Record) {
 	} else {
 		r.SetClass(formats.ClassLLM, op)
 		r.Put(schema.GenAIOperationName, op)
-		r.Put(schema.GenAIRequestModel, segmentBehind(path, "deployments"))
+		r.Put(schema.GenAIRequestModel, segmentAfter(path, "deployments"))
 		g.chat.request(r, g.at(r, apimRequestBody))
 		answer := g.at(r, apimResponseBody)
 		if !answer.Present() {
@@ -125,6 +149,7 @@ func (g *azureGateway) call(r *formats.Record) {
 	g.outcome(r)
 }
 
+// outcome sets the outcome from the HTTP status, else from isRequestSuccess.
 func (g *azureGateway) outcome(r *formats.Record) {
 	code, success := g.at(r, apimStatus), r.At(g.success)
 	if !success.Present() {
@@ -147,7 +172,7 @@ func (g *azureGateway) outcome(r *formats.Record) {
 	r.SetFirst(schema.ErrorType, g.at(r, apimError), g.at(r, apimErrorType))
 }
 
-// caller tells who called: the subscription whose key was used, else the product from this address.
+// caller sets the fields of the caller: the subscription whose key was used, else the product together with the address.
 func (g *azureGateway) caller(r *formats.Record) {
 	subscription := r.Text(g.at(r, apimSubscription))
 	r.Agent("properties.apimSubscriptionId", subscription)
@@ -162,7 +187,8 @@ func (g *azureGateway) caller(r *formats.Record) {
 	}
 }
 
-// model sets a call of a model. Long messages are spread over several records, each with a list of its own.
+// model sets the fields of a model's call. API Management splits long messages into several records, each of which has a
+// list of messages of its own.
 func (g *azureGateway) model(r *formats.Record) {
 	r.SetClass(formats.ClassLLM, opChat)
 	r.Put(schema.GenAIOperationName, opChat)
@@ -180,8 +206,8 @@ func (g *azureGateway) model(r *formats.Record) {
 	}
 }
 
-// messages returns the list that a text holds, for API Management writes lists. All else is a part of what somebody
-// wrote, and not looked into.
+// messages returns the list that is encoded in a string, as API Management writes messages. Any other value is part of a
+// message's text and is returned as it is, even if it looks like JSON.
 func messages(r *formats.Record, n formats.Node) formats.Node {
 	if list, ok := r.Inside(n); ok && list.Kind == scan.Array {
 		return list
@@ -189,7 +215,7 @@ func messages(r *formats.Record, n formats.Node) formats.Node {
 	return n
 }
 
-// tool sets a call of an MCP server.
+// tool sets the fields of a call of an MCP server.
 func (g *azureGateway) tool(r *formats.Record) {
 	method := r.Text(g.at(r, apimMethod))
 	r.SetClass(formats.ClassTool, method)

@@ -8,8 +8,8 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// azureOpenAI reads what Azure OpenAI and the other models of a Cognitive Services account log: who called which
-// deployment, but neither tokens nor text.
+// azureOpenAI reads the logs of Azure OpenAI and of the other models in a Cognitive Services account: the caller and the
+// deployment of each call, but neither tokens nor text.
 type azureOpenAI struct {
 	properties *block
 }
@@ -27,12 +27,18 @@ const (
 )
 
 var aoaiPaths = [][]string{
-	aoaiObject: {"objectId"}, aoaiDeployment: {"modelDeploymentName"}, aoaiModel: {"modelName"}, aoaiRequestTime: {"requestTime"},
-	aoaiResponseTime: {"responseTime"}, aoaiRequestLength: {"requestLength"}, aoaiResponseLength: {"responseLength"}, aoaiAPI: {"apiName"},
+	aoaiObject:         {"objectId"},
+	aoaiDeployment:     {"modelDeploymentName"},
+	aoaiModel:          {"modelName"},
+	aoaiRequestTime:    {"requestTime"},
+	aoaiResponseTime:   {"responseTime"},
+	aoaiRequestLength:  {"requestLength"},
+	aoaiResponseLength: {"responseLength"},
+	aoaiAPI:            {"apiName"},
 }
 
-func openAzureOpenAI(p *formats.Paths) *azureOpenAI {
-	return &azureOpenAI{properties: openBlock(p, []string{"properties"}, aoaiPaths)}
+func newAzureOpenAI(p *formats.Paths) *azureOpenAI {
+	return &azureOpenAI{properties: newBlock(p, []string{"properties"}, aoaiPaths)}
 }
 
 func (o *azureOpenAI) read(r *formats.Record, a *azure, category string) {
@@ -61,7 +67,7 @@ func (o *azureOpenAI) read(r *formats.Record, a *azure, category string) {
 	r.Emit()
 }
 
-// duration is taken from the times of request and response where durationMs is missing or negative, as it can be.
+// duration sets event.duration from the times of request and response if durationMs is missing or negative, which happens.
 func (o *azureOpenAI) duration(r *formats.Record) {
 	if r.Event.Has(schema.EventDuration) {
 		return
@@ -77,10 +83,10 @@ func (o *azureOpenAI) duration(r *formats.Record) {
 const (
 	nsPerTick    = 100
 	ticksAt1970  = 621355968000000000
-	maxTicksSpan = (1<<63 - 1) / nsPerTick // what fits in ns
+	maxTicksSpan = (1<<63 - 1) / nsPerTick // the greatest number of ticks whose ns fit into an int64
 )
 
-// ticks returns an instant in ns since 1970 from .NET ticks.
+// ticks converts .NET ticks to ns since 1970.
 func ticks(n formats.Node) (ns int64, ok bool) {
 	if n.Kind != scan.Number && n.Kind != scan.String {
 		return 0, false
@@ -92,7 +98,8 @@ func ticks(n formats.Node) (ns int64, ok bool) {
 	return (t - ticksAt1970) * nsPerTick, true
 }
 
-// operationOfName returns what a call of a model does, by the name of the operation: ChatCompletions_Create.
+// operationOfName returns the gen_ai.operation.name for the name of an operation, such as ChatCompletions_Create; "" if the
+// operation is not a call of a model.
 func operationOfName(name string) string {
 	switch {
 	case hasPrefixFold(name, "chatcompletions"), hasPrefixFold(name, "chat completions"), hasPrefixFold(name, "responses"),

@@ -10,7 +10,7 @@ import (
 // azureSignIn reads the sign-ins of Entra: of people, of service principals, of managed identities and of agents.
 type azureSignIn struct {
 	properties *block
-	result     int
+	result     int // resultType
 }
 
 // Places in the properties.
@@ -33,15 +33,25 @@ const (
 )
 
 var signInPaths = [][]string{
-	signInAgentType: {"agent", "agentType"},
-	signInPrincipal: {"servicePrincipalId"}, signInPrincipalName: {"servicePrincipalName"}, signInApp: {"appId"}, signInAppName: {"appDisplayName"},
-	signInUser: {"userId"}, signInUserName: {"userDisplayName"}, signInUPN: {"userPrincipalName"}, signInAddress: {"ipAddress"},
-	signInUserAgent: {"userAgent"}, signInResource: {"resourceDisplayName"}, signInCode: {"status", "errorCode"},
-	signInAccess: {"conditionalAccessStatus"}, signInSession: {"sessionId"}, signInKey: {"servicePrincipalCredentialKeyId"},
+	signInAgentType:     {"agent", "agentType"},
+	signInPrincipal:     {"servicePrincipalId"},
+	signInPrincipalName: {"servicePrincipalName"},
+	signInApp:           {"appId"},
+	signInAppName:       {"appDisplayName"},
+	signInUser:          {"userId"},
+	signInUserName:      {"userDisplayName"},
+	signInUPN:           {"userPrincipalName"},
+	signInAddress:       {"ipAddress"},
+	signInUserAgent:     {"userAgent"},
+	signInResource:      {"resourceDisplayName"},
+	signInCode:          {"status", "errorCode"},
+	signInAccess:        {"conditionalAccessStatus"},
+	signInSession:       {"sessionId"},
+	signInKey:           {"servicePrincipalCredentialKeyId"},
 }
 
-func openAzureSignIn(p *formats.Paths) *azureSignIn {
-	return &azureSignIn{properties: openBlock(p, []string{"properties"}, signInPaths), result: p.Add("resultType")}
+func newAzureSignIn(p *formats.Paths) *azureSignIn {
+	return &azureSignIn{properties: newBlock(p, []string{"properties"}, signInPaths), result: p.Add("resultType")}
 }
 
 func (s *azureSignIn) read(r *formats.Record, a *azure) {
@@ -58,7 +68,8 @@ func (s *azureSignIn) read(r *formats.Record, a *azure) {
 	r.Emit()
 }
 
-// outcome reads the error's number, which is 0 for success. What conditional access refused is blocked.
+// outcome sets the outcome from the error code, which is 0 for success. A sign-in that conditional access refused is
+// blocked.
 func (s *azureSignIn) outcome(r *formats.Record) {
 	code := r.Text(r.At(s.result))
 	if code == "" || code == "None" {
@@ -79,7 +90,7 @@ func (s *azureSignIn) outcome(r *formats.Record) {
 	r.Put(schema.ErrorType, code)
 }
 
-// caller tells who signed in: an agent that Entra declares as one, an application, or a person.
+// caller sets the fields of the identity that signed in: an agent, if Entra marks it as one, an application, or a person.
 func (s *azureSignIn) caller(r *formats.Record) {
 	principal, app := r.Text(s.properties.at(r, signInPrincipal)), r.Text(s.properties.at(r, signInApp))
 	user := r.Text(s.properties.at(r, signInUser))
@@ -118,5 +129,5 @@ func (s *azureSignIn) caller(r *formats.Record) {
 	r.SetText(schema.CredentialUID, s.properties.at(r, signInKey))
 }
 
-// noUser is what Entra writes for the user of a sign-in without one.
+// noUser is the user id that Entra writes for a sign-in without a user.
 const noUser = "00000000-0000-0000-0000-000000000000"

@@ -9,23 +9,26 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// BedrockInvocation is Amazon Bedrock's model invocation log. The bodies in it are Converse's, or those of the model's
-// own API; a stream is a list of its events.
+// BedrockInvocation returns the format of Amazon Bedrock's model invocation log. Its bodies are those of the Converse API or
+// of the model's own API. The body of a streamed response is the list of the stream's events.
 func BedrockInvocation() formats.Format {
 	return formats.Format{
 		Name:     "aws_bedrock_invocation",
 		Aliases:  []string{"bedrock"},
 		Datasets: []string{"aws.bedrock_invocation"},
 		Tells:    []formats.Tell{{Keys: []string{"schemaType"}, Path: []string{"schemaType"}, Text: "ModelInvocationLog"}},
-		Open:     openBedrock,
+		Open:     newBedrock,
 	}
 }
 
-// bedrock holds the places of a record's values.
 type bedrock struct {
-	timestamp, account, region, requestID, operation, model, arn, errorCode int
-	session, sessionID, agent                                               int
-	input, inputTokens, cacheRead, cacheWrite, output, outputTokens         int
+	timestamp, account, region int // timestamp, accountId, region
+	requestID, operation       int // requestId, operation
+	model, arn, errorCode      int // modelId, identity.arn, errorCode
+	session, sessionID, agent  int // requestMetadata: session, session_id, agent
+	input, inputTokens         int // input: inputBodyJson, inputTokenCount
+	cacheRead, cacheWrite      int // input: cacheReadInputTokenCount, cacheWriteInputTokenCount
+	output, outputTokens       int // output: outputBodyJson, outputTokenCount
 
 	chat     *llm.Conversation
 	stream   *llm.Stream
@@ -34,7 +37,7 @@ type bedrock struct {
 	response *formats.Shape
 }
 
-// What of a request's body is read, behind llm.BodyPaths.
+// Places in the shape of a request's body, after those of llm.BodyPaths.
 const (
 	requestToolConfig = llm.BodyPlaces + iota
 	requestTools
@@ -42,7 +45,7 @@ const (
 	requestTexts
 )
 
-// What of a response's body is read, behind llm.AnswerPaths.
+// Places in the shape of a response's body, after those of llm.AnswerPaths.
 const (
 	responseID = llm.AnswerPlaces + iota
 	responseModel
@@ -51,12 +54,15 @@ const (
 	responseGuardrailAction
 )
 
-func openBedrock(p *formats.Paths) formats.Reader {
+func newBedrock(p *formats.Paths) formats.Reader {
 	return &bedrock{
-		timestamp: p.Add("timestamp"), account: p.Add("accountId"), region: p.Add("region"), requestID: p.Add("requestId"),
-		operation: p.Add("operation"), model: p.Add("modelId"), arn: p.Add("identity", "arn"), errorCode: p.Add("errorCode"),
-		session: p.Add("requestMetadata", "session"), sessionID: p.Add("requestMetadata", "session_id"), agent: p.Add("requestMetadata", "agent"),
-		input: p.Open("input", "inputBodyJson"), inputTokens: p.Add("input", "inputTokenCount"),
+		timestamp: p.Add("timestamp"), account: p.Add("accountId"), region: p.Add("region"),
+		requestID: p.Add("requestId"), operation: p.Add("operation"),
+		model: p.Add("modelId"), arn: p.Add("identity", "arn"), errorCode: p.Add("errorCode"),
+		session:   p.Add("requestMetadata", "session"),
+		sessionID: p.Add("requestMetadata", "session_id"),
+		agent:     p.Add("requestMetadata", "agent"),
+		input:     p.Open("input", "inputBodyJson"), inputTokens: p.Add("input", "inputTokenCount"),
 		cacheRead: p.Add("input", "cacheReadInputTokenCount"), cacheWrite: p.Add("input", "cacheWriteInputTokenCount"),
 		output: p.Open("output", "outputBodyJson"), outputTokens: p.Add("output", "outputTokenCount"),
 		chat: llm.NewConversation(), stream: llm.NewStream(), usage: llm.NewUsage(),
@@ -73,7 +79,7 @@ func (b *bedrock) Read(r *formats.Record) {
 		return
 	}
 	r.SetText(schema.EventID, r.At(b.requestID))
-	r.SetText(schema.HTTPRequestID, r.At(b.requestID)) // what CloudTrail calls requestID
+	r.SetText(schema.HTTPRequestID, r.At(b.requestID)) // CloudTrail's requestID
 	b.identify(r)
 	input, output := bodyAt(r, b.input, b.request), bodyAt(r, b.output, b.response)
 	b.chat.Reset()
@@ -84,7 +90,7 @@ func (b *bedrock) Read(r *formats.Record) {
 	b.chat.Emit(r)
 }
 
-// bodyAt returns the body at a place, or what is inside it where it is a text, selected by its shape.
+// bodyAt returns the body at a place, decoded if it is encoded in a string, and applies the shape to it.
 func bodyAt(r *formats.Record, place int, shape *formats.Shape) formats.Node {
 	body := r.At(place)
 	if body.Kind == scan.Object {
@@ -96,8 +102,8 @@ func bodyAt(r *formats.Record, place int, shape *formats.Shape) formats.Node {
 	return body
 }
 
-// identify tells who calls: the role, whose session is an instance, or the user. The tags of the request are the
-// caller's own words: they name a session, never an agent.
+// identify sets the fields of the caller: the role, of which the session is an instance, or the user. The caller chooses the
+// metadata of a request, so it supplies the session and the agent's name but never the agent's id.
 func (b *bedrock) identify(r *formats.Record) {
 	arn := r.Text(r.At(b.arn))
 	role := RoleOfSession(r, arn)
@@ -117,7 +123,7 @@ func (b *bedrock) identify(r *formats.Record) {
 	r.SetFirst(schema.GenAIConversationID, r.At(b.session), r.At(b.sessionID))
 }
 
-// readRequest takes the request's body, whose shape stands selected.
+// readRequest reads the request's body, to which b.request has been applied.
 func (b *bedrock) readRequest(r *formats.Record, input formats.Node) {
 	model := r.Text(r.At(b.model))
 	op := bedrockOperation(r.Text(r.At(b.operation)), model)
@@ -138,7 +144,7 @@ func (b *bedrock) readRequest(r *formats.Record, input formats.Node) {
 	}
 }
 
-// bedrockOperation is what an operation does, in OpenTelemetry's words where it has one.
+// bedrockOperation returns OpenTelemetry's name of an operation, or the operation itself if OpenTelemetry has no name for it.
 func bedrockOperation(operation, model string) string {
 	switch operation {
 	case "Converse", "ConverseStream", "InvokeModel", "InvokeModelWithResponseStream", "":
@@ -150,8 +156,8 @@ func bedrockOperation(operation, model string) string {
 	return operation
 }
 
-// readResponse takes the response's body. The counts beside it are those that are billed; the body's stand in where
-// there are none.
+// readResponse reads the response's body. The token counts outside the bodies are the billed ones; if there are none, the
+// body's own counts are used.
 func (b *bedrock) readResponse(r *formats.Record, output formats.Node) {
 	b.stream.Reset()
 	b.usage.Reset()
@@ -176,7 +182,7 @@ func (b *bedrock) readResponse(r *formats.Record, output formats.Node) {
 		} else {
 			b.chat.Response(r, output)
 		}
-		b.usage.Read(r, output) // models of old count beside their answer
+		b.usage.Read(r, output) // older models have their counts at the top of the body
 		b.usage.Read(r, b.response.At(responseUsage))
 		r.SetText(schema.GenAIResponseID, b.response.At(responseID))
 		r.SetText(schema.GenAIResponseModel, b.response.At(responseModel))
@@ -191,9 +197,10 @@ func (b *bedrock) readResponse(r *formats.Record, output formats.Node) {
 	}
 }
 
+// nsPerMilli is the unit of durations in milliseconds, in ns.
 const nsPerMilli = 1e6
 
-// outcome reads the error, and whether a guardrail intervened.
+// outcome sets the outcome from the error code, and blocked if a guardrail intervened.
 func (b *bedrock) outcome(r *formats.Record) {
 	r.SetOutcome(formats.Success)
 	if code := r.Text(r.At(b.errorCode)); code != "" {
@@ -212,5 +219,5 @@ func (b *bedrock) outcome(r *formats.Record) {
 	}
 }
 
-// guardrailIntervened is why a model stopped that a guardrail held back.
+// guardrailIntervened is the stop reason of a response that a guardrail blocked or masked.
 const guardrailIntervened = "guardrail_intervened"

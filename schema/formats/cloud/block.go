@@ -5,17 +5,17 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// block is an object of a record that some producers write as JSON inside a string. What stands at its paths is found by
-// the pass over the record, or by one over the string's text.
+// block is an object of an element that some producers write as it is and others encode in a string. Its values come from
+// the pass over the element in the first case, and from a pass over the decoded string in the second.
 type block struct {
-	whole  int // place of the object
-	places []int
-	shape  *formats.Shape
-	inside bool // the last open found a string
+	whole   int   // place of the object or string
+	places  []int // places of the paths, for an object
+	shape   *formats.Shape
+	encoded bool // the block of the current element is a string
 }
 
-// openBlock adds the paths below the key path at.
-func openBlock(p *formats.Paths, at []string, paths [][]string) *block {
+// newBlock returns a block at the key path at, with the given paths below it.
+func newBlock(p *formats.Paths, at []string, paths [][]string) *block {
 	b := &block{whole: p.Add(at...), shape: formats.NewShape(paths...)}
 	for _, path := range paths {
 		b.places = append(b.places, p.Add(append(append([]string{}, at...), path...)...))
@@ -23,14 +23,14 @@ func openBlock(p *formats.Paths, at []string, paths [][]string) *block {
 	return b
 }
 
-// open looks whether the block of this record is a string. What it is decides where values are looked for.
+// open decodes the block if it is a string. It must be called for each element before at.
 func (b *block) open(r *formats.Record) {
 	n := r.At(b.whole)
-	b.inside = n.Kind == scan.String && b.find(r, n)
+	b.encoded = n.Kind == scan.String && b.decode(r, n)
 }
 
-// find looks into a string; false where it holds no object.
-func (b *block) find(r *formats.Record, n formats.Node) bool {
+// decode selects the values in the object that is encoded in a string. It reports whether there is such an object.
+func (b *block) decode(r *formats.Record, n formats.Node) bool {
 	inner, ok := r.Inside(n)
 	if !ok || inner.Kind != scan.Object {
 		return false
@@ -39,9 +39,9 @@ func (b *block) find(r *formats.Record, n formats.Node) bool {
 	return true
 }
 
-// at returns the value at a path, by its place in the list of paths.
+// at returns the value at a path, by the path's index in the list given to newBlock.
 func (b *block) at(r *formats.Record, path int) formats.Node {
-	if b.inside {
+	if b.encoded {
 		return b.shape.At(path)
 	}
 	return r.At(b.places[path])

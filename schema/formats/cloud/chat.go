@@ -26,7 +26,7 @@ const (
 	chatUsage
 )
 
-func openChat() *chat {
+func newChat() *chat {
 	return &chat{
 		said: llm.NewConversation(), usage: llm.NewUsage(), stream: llm.NewStream(),
 		body: formats.NewShape([]string{"id"}, []string{"model"}, []string{"tools"}, []string{"usage"}),

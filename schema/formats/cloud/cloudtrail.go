@@ -20,7 +20,7 @@ func CloudTrail() formats.Format {
 			{Keys: []string{"eventVersion", "eventSource", "eventName", "awsRegion"}}, // a service's own events
 			{Keys: []string{"eventVersion", "insightDetails"}},
 		},
-		Open: openCloudTrail,
+		Open: newCloudTrail,
 	}
 }
 
@@ -32,7 +32,7 @@ type cloudTrail struct {
 	resource                                                                            resource
 }
 
-func openCloudTrail(p *formats.Paths) formats.Reader {
+func newCloudTrail(p *formats.Paths) formats.Reader {
 	return &cloudTrail{
 		time: p.Add("eventTime"), id: p.Add("eventID"), source: p.Add("eventSource"), name: p.Add("eventName"), eventType: p.Add("eventType"),
 		category: p.Add("eventCategory"), region: p.Add("awsRegion"), readOnly: p.Add("readOnly"), requestID: p.Add("requestID"),
@@ -41,8 +41,8 @@ func openCloudTrail(p *formats.Paths) formats.Reader {
 		bytesIn: p.Add("additionalEventData", "bytesTransferredIn"), bytesOut: p.Add("additionalEventData", "bytesTransferredOut"),
 		response: p.Add("responseElements"), insightSource: p.Add("insightDetails", "eventSource"), insightName: p.Add("insightDetails", "eventName"),
 		fromConsole: p.Add("sessionCredentialFromConsole"),
-		principal:   openPrincipal(p),
-		resource:    openResource(p),
+		principal:   newPrincipal(p),
+		resource:    newResource(p),
 	}
 }
 

@@ -15,7 +15,7 @@ func ECS() formats.Format {
 			formats.Tell{Keys: []string{"ecs", "event"}, Path: []string{"event", "kind"}, Text: kind},
 			formats.Tell{Keys: []string{"ecs.version", "event.kind"}, Path: []string{"event.kind"}, Text: kind})
 	}
-	return formats.Format{Name: "ecs", Datasets: []string{"ecs"}, Tells: tells, Open: openECS}
+	return formats.Format{Name: "ecs", Datasets: []string{"ecs"}, Tells: tells, Open: newECS}
 }
 
 type ecs struct {
@@ -45,14 +45,14 @@ var ecsPasses = []pass{
 	{schema.GenAIToolName, []string{"gen_ai.tool.name"}}, {schema.GenAIToolCallID, []string{"gen_ai.tool.call.id"}},
 }
 
-func openECS(p *formats.Paths) formats.Reader {
+func newECS(p *formats.Paths) formats.Reader {
 	at := func(path string) []int { return addPath(p, path, true) }
 	return &ecs{
 		time: at("@timestamp"), duration: at("event.duration"), action: at("event.action"), kinds: at("event.type"), categories: at("event.category"),
 		outcome: at("event.outcome"), address: append(at("source.ip"), at("client.ip")...), agentID: at("gen_ai.agent.id"), agentName: at("gen_ai.agent.name"),
 		service: at("service.name"), userAgent: at("user_agent.original"), status: at("http.response.status_code"),
 		model: at("gen_ai.request.model"), tool: at("gen_ai.tool.name"), userID: at("user.id"), userEmail: at("user.email"), userName: at("user.name"),
-		passes: openPasses(p, ecsPasses, true),
+		passes: newPasses(p, ecsPasses, true),
 	}
 }
 

@@ -18,7 +18,7 @@ func GCPAudit() formats.Format {
 			{Keys: []string{"protoPayload", "logName"}},
 			{Keys: []string{"protoPayload", "resource"}}, // exports that leave out the log's name
 		},
-		Open: openGCP,
+		Open: newGCP,
 	}
 }
 
@@ -36,7 +36,7 @@ const (
 	delegateSubject
 )
 
-func openGCP(p *formats.Paths) formats.Reader {
+func newGCP(p *formats.Paths) formats.Reader {
 	at := func(keys ...string) int { return p.Add(append([]string{"protoPayload"}, keys...)...) }
 	return &gcp{
 		id: p.Add("insertId"), time: p.Add("timestamp"), received: p.Add("receiveTimestamp"), kind: at("@type"),

@@ -22,7 +22,7 @@ func GitHubAudit() formats.Format {
 			{Keys: []string{"action", "actor", "created_at", "org"}}, // what the API gives
 			{Keys: []string{"enterprise_id", "endpoint", "body"}},    // Copilot's usage
 		},
-		Open: openGitHub,
+		Open: newGitHub,
 	}
 }
 
@@ -34,7 +34,7 @@ type github struct {
 	chat                                                                            *chat
 }
 
-func openGitHub(p *formats.Paths) formats.Reader {
+func newGitHub(p *formats.Paths) formats.Reader {
 	return &github{
 		action: p.Add("action"), id: p.Add("_document_id"), time: p.Add("@timestamp"), created: p.Add("created_at"), operation: p.Add("operation_type"),
 		requestID: p.Add("request_id"), actor: p.Add("actor"), actorID: p.Add("actor_id"), isAgent: p.Add("actor_is_agent"), isBot: p.Add("actor_is_bot"),
@@ -44,7 +44,7 @@ func openGitHub(p *formats.Paths) formats.Reader {
 		oauthID: p.Add("oauth_application_id"), oauthName: p.Add("oauth_application_name"),
 		kind: p.Add("type"), endpoint: p.Add("endpoint"), body: p.Add("body"), truncated: p.Add("truncated"), eventID: p.Add("event_id"),
 		githubRequestID: p.Add("github_request_id"), userID: p.Add("user_id"), enterpriseID: p.Add("enterprise_id"),
-		chat: openChat(),
+		chat: newChat(),
 	}
 }
 

@@ -21,7 +21,7 @@ func Kubernetes() formats.Format {
 			{Keys: []string{"kind", "verb", "objectRef"}, Path: []string{"kind"}, Text: "Event"}, // exports that leave out the version
 		},
 		Open: func(p *formats.Paths) formats.Reader {
-			return &kubernetes{event: openBlock(p, nil, kubernetesPaths)}
+			return &kubernetes{event: newBlock(p, nil, kubernetesPaths)}
 		},
 	}
 }

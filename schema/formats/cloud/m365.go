@@ -18,7 +18,7 @@ func M365() formats.Format {
 			{Keys: []string{"CreationTime", "Operation", "Workload"}},
 			{Keys: []string{"CreationTime", "Operation", "RecordType"}},
 		},
-		Open: openM365,
+		Open: newM365,
 	}
 }
 
@@ -54,7 +54,7 @@ const (
 	accessedInjection
 )
 
-func openM365(p *formats.Paths) formats.Reader {
+func newM365(p *formats.Paths) formats.Reader {
 	return &m365{
 		time: p.Add("CreationTime"), id: p.Add("Id"), operation: p.Add("Operation"), workload: p.Add("Workload"), organization: p.Add("OrganizationId"),
 		result: p.Add("ResultStatus"), errorNumber: p.Add("ErrorNumber"), logonError: p.Add("LogonError"), user: p.Add("UserId"), userKey: p.Add("UserKey"),
@@ -62,7 +62,7 @@ func openM365(p *formats.Paths) formats.Reader {
 		userAgent: p.Add("UserAgent"), object: p.Add("ObjectId"), agentID: p.Add("AgentId"), agentName: p.Add("AgentName"), agentVersion: p.Add("AgentVersion"),
 		appID: p.Add("AppId"), clientAppID: p.Add("ClientAppId"), session: p.Add("SessionId"), accessSession: p.Add("AppAccessContext", "AADSessionId"),
 		itemType: p.Add("ItemType"),
-		copilot:  openBlock(p, []string{"CopilotEventData"}, copilotPaths),
+		copilot:  newBlock(p, []string{"CopilotEventData"}, copilotPaths),
 		accessed: formats.NewShape([]string{"Id"}, []string{"Name"}, []string{"Type"}, []string{"XPIADetected"}),
 		message:  formats.NewShape([]string{"JailbreakDetected"}),
 	}

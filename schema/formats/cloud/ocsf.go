@@ -12,7 +12,7 @@ func OCSF() formats.Format {
 		Name:     "ocsf",
 		Datasets: []string{"ocsf"},
 		Tells:    []formats.Tell{{Keys: []string{"class_uid", "metadata"}}},
-		Open:     openOCSF,
+		Open:     newOCSF,
 	}
 }
 
@@ -52,7 +52,7 @@ const (
 	ocsfResourceName
 )
 
-func openOCSF(p *formats.Paths) formats.Reader {
+func newOCSF(p *formats.Paths) formats.Reader {
 	return &ocsf{
 		time: p.Add("time"), timeText: p.Add("time_dt"), duration: p.Add("duration"), class: p.Add("class_uid"), version: p.Add("metadata", "version"),
 		activity: p.Add("activity_id"), activityName: p.Add("activity_name"), typeName: p.Add("type_name"), operation: p.Add("api", "operation"),
@@ -62,7 +62,7 @@ func openOCSF(p *formats.Paths) formats.Reader {
 		userName: p.Add("actor", "user", "name"), userEmail: p.Add("actor", "user", "email_addr"), userType: p.Add("actor", "user", "type_id"),
 		userAgent: p.Add("http_request", "user_agent"), credential: p.Add("actor", "user", "credential_uid"), model: p.Add("ai_model"),
 		resources: p.Add("resources"),
-		passes:    openPasses(p, ocsfPasses, false),
+		passes:    newPasses(p, ocsfPasses, false),
 		resource:  formats.NewShape([]string{"uid"}, []string{"type"}, []string{"name"}),
 	}
 }

@@ -14,7 +14,7 @@ func Okta() formats.Format {
 		Aliases:  []string{"okta", "okta_system_log"},
 		Datasets: []string{"okta.system"},
 		Tells:    []formats.Tell{{Keys: []string{"eventType", "published", "actor", "outcome"}}},
-		Open:     openOkta,
+		Open:     newOkta,
 	}
 }
 
@@ -33,7 +33,7 @@ const (
 	targetAlternate
 )
 
-func openOkta(p *formats.Paths) formats.Reader {
+func newOkta(p *formats.Paths) formats.Reader {
 	return &okta{
 		id: p.Add("uuid"), time: p.Add("published"), kind: p.Add("eventType"), result: p.Add("outcome", "result"), reason: p.Add("outcome", "reason"),
 		address: p.Add("client", "ipAddress"), chain: p.Open("request", "ipChain"), userAgent: p.Add("client", "userAgent", "rawUserAgent"),

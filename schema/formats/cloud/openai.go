@@ -15,7 +15,7 @@ func OpenAIAudit() formats.Format {
 		Name:     "openai_audit",
 		Datasets: []string{"openai.audit"},
 		Tells:    []formats.Tell{{Keys: []string{"effective_at", "type", "actor"}}},
-		Open:     openOpenAI,
+		Open:     newOpenAI,
 	}
 }
 
@@ -61,7 +61,7 @@ var openAITypes = []string{
 	"tunnel.updated", "tunnel.deleted", "user.added", "user.updated", "user.deleted",
 }
 
-func openOpenAI(p *formats.Paths) formats.Reader {
+func newOpenAI(p *formats.Paths) formats.Reader {
 	at := func(keys ...string) int { return p.Add(append([]string{"actor"}, keys...)...) }
 	o := &openAI{
 		record: p.Add(), id: p.Add("id"), kind: p.Add("type"), time: p.Add("effective_at"), project: p.Add("project", "id"),

@@ -13,7 +13,7 @@ type principal struct {
 	issuerARN, issuerName, sourceIdentity, onBehalfOf, credentialID int
 }
 
-func openPrincipal(p *formats.Paths) principal {
+func newPrincipal(p *formats.Paths) principal {
 	at := func(keys ...string) int { return p.Add(append([]string{"userIdentity"}, keys...)...) }
 	return principal{
 		kind: at("type"), id: at("principalId"), arn: at("arn"), account: at("accountId"), accessKey: at("accessKeyId"),

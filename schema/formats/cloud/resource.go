@@ -67,7 +67,7 @@ var parameters = [...]parameter{
 	{"name", ""},
 }
 
-func openResource(p *formats.Paths) resource {
+func newResource(p *formats.Paths) resource {
 	at := func(keys ...string) int { return p.Add(append([]string{"requestParameters"}, keys...)...) }
 	res := resource{
 		list:   p.Add("resources"),

@@ -19,8 +19,8 @@ type passes struct {
 	places [][]int
 }
 
-// openPasses adds the paths. Where flat is given, a path may also be one dotted key.
-func openPasses(p *formats.Paths, list []pass, flat bool) passes {
+// newPasses adds the paths. Where flat is given, a path may also be one dotted key.
+func newPasses(p *formats.Paths, list []pass, flat bool) passes {
 	var made passes
 	for _, one := range list {
 		var places []int

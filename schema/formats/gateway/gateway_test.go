@@ -4,8 +4,8 @@ import "testing"
 
 func TestOperationOf(t *testing.T) {
 	for path, want := range map[string]string{
-		"/v1/chat/completions": "chat", "/v1/completions": "text_completion", "/v1/embeddings?x=1": "embeddings", "/v1/messages": "chat", "": "chat",
-		"https://h/v1/completions": "text_completion",
+		"/v1/chat/completions": "chat", "/v1/messages": "chat", "": "chat", "/v1/embeddings?x=1": "embeddings",
+		"/v1/completions": "text_completion", "https://h/v1/completions": "text_completion",
 	} {
 		if got := operationOf(path); got != want {
 			t.Errorf("%q: got %q, want %q", path, got, want)
@@ -22,7 +22,9 @@ func TestHasFlag(t *testing.T) {
 }
 
 func TestIsPlugin(t *testing.T) {
-	for name, want := range map[string]bool{"proxy": true, "ai-proxy-advanced": true, "my-instance": true, "mcp": false, "sanitizer": false, "payload": false} {
+	for name, want := range map[string]bool{
+		"proxy": true, "ai-proxy-advanced": true, "my-instance": true, "mcp": false, "sanitizer": false, "payload": false,
+	} {
 		if got := isPlugin(name); got != want {
 			t.Errorf("%q: got %v, want %v", name, got, want)
 		}
