@@ -198,11 +198,11 @@ func (g *azureGateway) model(r *formats.Record) {
 	r.SetInt(schema.GenAIUsageOutputTokens, g.at(r, apimCompletionTokens))
 	r.SetText(schema.GenAIResponseID, g.at(r, apimRequestID))
 	r.SetOutcome(formats.Success)
-	g.chat.said.Request(r, messages(r, g.at(r, apimRequestMessages)))
+	g.chat.conversation.Request(r, messages(r, g.at(r, apimRequestMessages)))
 	if answer := messages(r, g.at(r, apimResponseMessages)); answer.Kind == scan.Array {
 		g.chat.response(r, answer)
 	} else {
-		g.chat.said.Response(r, answer)
+		g.chat.conversation.Response(r, answer)
 	}
 }
 

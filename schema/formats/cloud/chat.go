@@ -9,13 +9,13 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// chat reads the bodies of calls of models that a cloud's log holds, as JSON, as JSON inside a string, or as a stream of
+// chat reads the bodies of models' calls in a cloud's log. A body may be JSON, JSON encoded in a string, or a stream of
 // server-sent events.
 type chat struct {
-	said   *llm.Conversation
-	usage  *llm.Usage
-	stream *llm.Stream
-	body   *formats.Shape
+	conversation *llm.Conversation
+	usage        *llm.Usage
+	stream       *llm.Stream
+	body         *formats.Shape
 }
 
 // Places in the shape of a body.
@@ -28,18 +28,21 @@ const (
 
 func newChat() *chat {
 	return &chat{
-		said: llm.NewConversation(), usage: llm.NewUsage(), stream: llm.NewStream(),
-		body: formats.NewShape([]string{"id"}, []string{"model"}, []string{"tools"}, []string{"usage"}),
+		conversation: llm.NewConversation(),
+		usage:        llm.NewUsage(),
+		stream:       llm.NewStream(),
+		body:         formats.NewShape([][]string{chatID: {"id"}, chatModel: {"model"}, chatTools: {"tools"}, chatUsage: {"usage"}}...),
 	}
 }
 
-func (c *chat) reset() { c.said.Reset() }
+// reset begins a new call.
+func (c *chat) reset() { c.conversation.Reset() }
 
-// request reads what the model was asked; a text that is no JSON is the prompt itself.
+// request reads the request's body. A string that is not JSON is the prompt itself.
 func (c *chat) request(r *formats.Record, n formats.Node) {
 	body, ok := r.Inside(n)
 	if !ok {
-		c.said.Request(r, n)
+		c.conversation.Request(r, n)
 		return
 	}
 	if body.Kind == scan.Object {
@@ -47,10 +50,10 @@ func (c *chat) request(r *formats.Record, n formats.Node) {
 		r.SetFirst(schema.GenAIRequestModel, c.body.At(chatModel))
 		llm.SetTools(r, c.body.At(chatTools))
 	}
-	c.said.Request(r, body)
+	c.conversation.Request(r, body)
 }
 
-// response reads what the model answered: a body, a list of messages, a stream, or a text.
+// response reads the response's body: an object, a list of messages, a stream, or the text of the answer.
 func (c *chat) response(r *formats.Record, n formats.Node) {
 	if n.Kind == scan.String && llm.IsEvents(r.Text(n)) {
 		c.streamed(r, r.Text(n))
@@ -59,10 +62,10 @@ func (c *chat) response(r *formats.Record, n formats.Node) {
 	body, ok := r.Inside(n)
 	switch {
 	case !ok:
-		c.said.Response(r, n)
+		c.conversation.Response(r, n)
 	case body.Kind == scan.Array:
 		r.Index.Each(body.Src, body.Span, func(elem scan.Span) bool {
-			c.said.Response(r, formats.Node{Src: body.Src, Span: elem})
+			c.conversation.Response(r, formats.Node{Src: body.Src, Span: elem})
 			return true
 		})
 	default:
@@ -72,35 +75,35 @@ func (c *chat) response(r *formats.Record, n formats.Node) {
 		c.usage.Reset()
 		c.usage.Read(r, c.body.At(chatUsage))
 		c.usage.Set(r)
-		c.said.Response(r, body)
+		c.conversation.Response(r, body)
 	}
 }
 
-// streamed puts an answer together that came in pieces.
+// streamed assembles the response from a stream of server-sent events.
 func (c *chat) streamed(r *formats.Record, text string) {
 	c.stream.Reset()
 	c.stream.Events(r, text)
 	r.Put(schema.GenAIResponseID, c.stream.ID)
 	r.Put(schema.GenAIResponseModel, c.stream.Model)
 	c.stream.Usage.Set(r)
-	c.stream.Fill(r, c.said)
+	c.stream.Fill(r, c.conversation)
 }
 
-// emit hands over the event of the call and those of its tools.
+// emit emits the event of the call and the events of its tools.
 func (c *chat) emit(r *formats.Record) {
-	c.said.Fill(r)
-	c.said.Emit(r)
+	c.conversation.Fill(r)
+	c.conversation.Emit(r)
 }
 
-// Operations of models, as OpenTelemetry names them.
+// Values of gen_ai.operation.name.
 const (
 	opChat       = "chat"
 	opCompletion = "text_completion"
 	opEmbeddings = "embeddings"
 )
 
-// operationOfPath returns what a call of a model does, by the end of its path; "" where it is no call of one. Ends that
-// other APIs have too count below a path that only those of models have.
+// operationOfPath returns the gen_ai.operation.name of a call, by the end of its path; "" if the call is not one of a model.
+// Ends that are common in other APIs count only if the path contains a segment typical of models' APIs.
 func operationOfPath(path string) string {
 	switch {
 	case strings.HasSuffix(path, "/chat/completions"), strings.HasSuffix(path, "/v1/messages"), strings.HasSuffix(path, "/converse"):

@@ -1,4 +1,5 @@
-// Package cloud reads the audit logs of clouds.
+// Package cloud contains the formats of audit logs of clouds and of hosted services, and of events that another system
+// already normalised to ECS or OCSF.
 package cloud
 
 import (
@@ -9,7 +10,7 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// CloudTrail is the record of AWS CloudTrail: management, data, network activity and insight events.
+// CloudTrail returns the format of AWS CloudTrail: management, data, network activity and insight events.
 func CloudTrail() formats.Format {
 	return formats.Format{
 		Name:     "aws_cloudtrail",
@@ -17,7 +18,7 @@ func CloudTrail() formats.Format {
 		Datasets: []string{"aws.cloudtrail"},
 		Tells: []formats.Tell{
 			{Keys: []string{"eventVersion", "eventSource", "userIdentity"}},
-			{Keys: []string{"eventVersion", "eventSource", "eventName", "awsRegion"}}, // a service's own events
+			{Keys: []string{"eventVersion", "eventSource", "eventName", "awsRegion"}}, // events of an AWS service itself
 			{Keys: []string{"eventVersion", "insightDetails"}},
 		},
 		Open: newCloudTrail,
@@ -25,21 +26,36 @@ func CloudTrail() formats.Format {
 }
 
 type cloudTrail struct {
-	time, id, source, name, eventType, category, region, readOnly, requestID, recipient int
-	address, userAgent, host, errorCode, errorMessage                                   int
-	bytesIn, bytesOut, response, insightSource, insightName, fromConsole                int
-	principal                                                                           principal
-	resource                                                                            resource
+	time, id                   int // eventTime, eventID
+	category                   int // eventCategory, which sets no field
+	source, name, eventType    int // eventSource, eventName, eventType
+	insightSource, insightName int // insightDetails: eventSource, eventName
+	readOnly, region           int // readOnly, awsRegion
+	requestID, recipient       int // requestID, recipientAccountId
+	address, userAgent         int // sourceIPAddress, userAgent
+	host                       int // tlsDetails.clientProvidedHostHeader
+	errorCode, errorMessage    int // errorCode, errorMessage
+	bytesIn, bytesOut          int // additionalEventData: bytesTransferredIn, bytesTransferredOut
+	response                   int // responseElements
+	fromConsole                int // sessionCredentialFromConsole
+	principal                  principal
+	resource                   resource
 }
 
 func newCloudTrail(p *formats.Paths) formats.Reader {
 	return &cloudTrail{
-		time: p.Add("eventTime"), id: p.Add("eventID"), source: p.Add("eventSource"), name: p.Add("eventName"), eventType: p.Add("eventType"),
-		category: p.Add("eventCategory"), region: p.Add("awsRegion"), readOnly: p.Add("readOnly"), requestID: p.Add("requestID"),
-		recipient: p.Add("recipientAccountId"), address: p.Add("sourceIPAddress"), userAgent: p.Add("userAgent"),
-		host: p.Add("tlsDetails", "clientProvidedHostHeader"), errorCode: p.Add("errorCode"), errorMessage: p.Add("errorMessage"),
-		bytesIn: p.Add("additionalEventData", "bytesTransferredIn"), bytesOut: p.Add("additionalEventData", "bytesTransferredOut"),
-		response: p.Add("responseElements"), insightSource: p.Add("insightDetails", "eventSource"), insightName: p.Add("insightDetails", "eventName"),
+		time: p.Add("eventTime"), id: p.Add("eventID"),
+		category: p.Add("eventCategory"),
+		source:   p.Add("eventSource"), name: p.Add("eventName"), eventType: p.Add("eventType"),
+		insightSource: p.Add("insightDetails", "eventSource"), insightName: p.Add("insightDetails", "eventName"),
+		readOnly: p.Add("readOnly"), region: p.Add("awsRegion"),
+		requestID: p.Add("requestID"), recipient: p.Add("recipientAccountId"),
+		address: p.Add("sourceIPAddress"), userAgent: p.Add("userAgent"),
+		host:      p.Add("tlsDetails", "clientProvidedHostHeader"),
+		errorCode: p.Add("errorCode"), errorMessage: p.Add("errorMessage"),
+		bytesIn:     p.Add("additionalEventData", "bytesTransferredIn"),
+		bytesOut:    p.Add("additionalEventData", "bytesTransferredOut"),
+		response:    p.Add("responseElements"),
 		fromConsole: p.Add("sessionCredentialFromConsole"),
 		principal:   newPrincipal(p),
 		resource:    newResource(p),
@@ -72,7 +88,7 @@ func (c *cloudTrail) Read(r *formats.Record) {
 	r.Emit()
 }
 
-// call sets what was called: service:Operation, and what kind of operation it is.
+// call sets the action, which is service:Operation, the class and the type of the event.
 func (c *cloudTrail) call(r *formats.Record) {
 	source, name := r.Text(r.At(c.source)), r.Text(r.At(c.name))
 	if source == "" {
@@ -86,7 +102,7 @@ func (c *cloudTrail) call(r *formats.Record) {
 	if service := serviceOf(source); service != "" && name != "" {
 		action = r.Arena.Concat(service, ":", name)
 	}
-	if c.signIn(r) {
+	if c.isSignIn(r) {
 		r.SetClass(formats.ClassAuth, action)
 		return
 	}
@@ -98,21 +114,21 @@ func (c *cloudTrail) call(r *formats.Record) {
 	}
 }
 
-// signIn says that the event is somebody's way into the console.
-func (c *cloudTrail) signIn(r *formats.Record) bool {
+// isSignIn reports whether the event is a sign-in to the console.
+func (c *cloudTrail) isSignIn(r *formats.Record) bool {
 	return r.Text(r.At(c.eventType)) == "AwsConsoleSignIn"
 }
 
-// serviceOf returns the service of an event source: s3 of s3.amazonaws.com.
+// serviceOf returns the service of an event source: s3 for s3.amazonaws.com.
 func serviceOf(source string) string {
 	service := strings.TrimSuffix(source, ".cn")
 	return strings.TrimSuffix(service, ".amazonaws.com")
 }
 
-// operationType tells read, create, update and delete apart: by readOnly where it is there, and by the verb that every
-// operation's name begins with.
+// operationType returns the event.type of an operation, by readOnly if that is true, else by the verb at the beginning of the
+// operation's name. A verb of reading does not count if readOnly is false.
 func operationType(name string, readOnly formats.Node) string {
-	name = strings.TrimPrefix(strings.TrimPrefix(name, "Admin"), "Batch") // before the verb in Cognito and elsewhere
+	name = strings.TrimPrefix(strings.TrimPrefix(name, "Admin"), "Batch") // prefixes of the verb in Cognito and elsewhere
 	verb := name
 	for i := 1; i < len(name); i++ {
 		if 'A' <= name[i] && name[i] <= 'Z' {
@@ -140,7 +156,7 @@ func operationType(name string, readOnly formats.Node) string {
 	return "update"
 }
 
-// outcome reads the error code; a sign-in says in its answer how it went.
+// outcome sets the outcome from the error code. A sign-in has its outcome in the response instead.
 func (c *cloudTrail) outcome(r *formats.Record) {
 	code := r.Text(r.At(c.errorCode))
 	switch {
@@ -157,18 +173,19 @@ func (c *cloudTrail) outcome(r *formats.Record) {
 	}
 }
 
-// signInFailed looks for Failure in the answer, under the event's own name: {"ConsoleLogin": "Failure"}.
+// signInFailed reports whether a sign-in failed. The response has the outcome under the event's name, as in
+// {"ConsoleLogin": "Failure"}; if it has none, an error message means failure.
 func (c *cloudTrail) signInFailed(r *formats.Record) (failed bool) {
-	if !c.signIn(r) && r.Text(r.At(c.name)) != "ConsoleLogin" {
+	if !c.isSignIn(r) && r.Text(r.At(c.name)) != "ConsoleLogin" {
 		return false
 	}
-	name, answer := r.Text(r.At(c.name)), r.At(c.response)
-	said := false
-	r.Index.Members(answer.Src, answer.Span, &r.Arena, func(key string, v scan.Span) bool {
+	name, response := r.Text(r.At(c.name)), r.At(c.response)
+	stated := false
+	r.Index.Members(response.Src, response.Span, &r.Arena, func(key string, v scan.Span) bool {
 		if key == name {
-			said, failed = true, r.Text(formats.Node{Src: answer.Src, Span: v}) == "Failure"
+			stated, failed = true, r.Text(formats.Node{Src: response.Src, Span: v}) == "Failure"
 		}
 		return true
 	})
-	return failed || !said && r.Text(r.At(c.errorMessage)) != ""
+	return failed || !stated && r.Text(r.At(c.errorMessage)) != ""
 }

@@ -38,7 +38,8 @@ func TestOperationType(t *testing.T) {
 		{"GetObject", "true", "read"}, {"GetObject", "null", "read"}, {"GetSecretValue", `"true"`, "read"}, {"AssumeRole", "true", "read"},
 		{"CreateUser", "false", "create"}, {"RunInstances", "null", "create"}, {"CreateFunction20150331", "false", "create"},
 		{"DeleteTrail", "false", "delete"}, {"TerminateInstances", "false", "delete"}, {"DeregisterImage", "null", "delete"},
-		{"PutBucketPolicy", "false", "update"}, {"StopLogging", "false", "update"}, {"AttachUserPolicy", "null", "update"}, {"GetFederationToken", "false", "update"},
+		{"PutBucketPolicy", "false", "update"}, {"StopLogging", "false", "update"}, {"AttachUserPolicy", "null", "update"},
+		{"GetFederationToken", "false", "update"},
 		{"BatchGetSecretValue", "null", "read"}, {"BatchDeleteImage", "null", "delete"}, {"AdminCreateUser", "false", "create"},
 		{"", "null", ""}, {"lowercase", "false", "update"},
 	} {

@@ -6,8 +6,9 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// ECS is an event that another system already normalised to the Elastic Common Schema, nested or as dotted keys. A log
-// shipper's line has ecs.version too, but no event.kind: what it wraps is peeled, not passed through.
+// ECS returns the format of events that another system already normalised to the Elastic Common Schema, nested or with
+// dotted keys. The lines of a log shipper have ecs.version too but no event.kind: they are envelopes, and the record inside
+// is read instead.
 func ECS() formats.Format {
 	var tells []formats.Tell
 	for _, kind := range [...]string{"event", "alert", "signal"} {
@@ -19,40 +20,69 @@ func ECS() formats.Format {
 }
 
 type ecs struct {
-	time, duration, action, kinds, categories, outcome, address, agentID, agentName, service []int
-	userAgent, status, model, tool, userID, userEmail, userName                              []int
-	passes                                                                                   passes
+	time, duration              []int // @timestamp, event.duration
+	action, kinds, categories   []int // event: action, type, category
+	outcome, status             []int // event.outcome, http.response.status_code
+	address, userAgent          []int // source.ip or client.ip, user_agent.original
+	agentID, agentName, service []int // gen_ai.agent.id, gen_ai.agent.name, service.name
+	model, tool                 []int // gen_ai: request.model, tool.name
+	userID, userEmail, userName []int // user: id, email, name
+	copies                      copies
 }
 
-// ecsPasses are the fields that ECS has, under its name or an older one.
-var ecsPasses = []pass{
-	{schema.EventID, []string{"event.id"}}, {schema.ErrorType, []string{"error.code", "error.type"}},
-	{schema.TraceID, []string{"trace.id"}}, {schema.SpanID, []string{"span.id"}}, {schema.SpanParentID, []string{"parent.id"}},
-	{schema.SessionID, []string{"session.id"}}, {schema.OrganizationID, []string{"organization.id"}},
-	{schema.AIAgentVersion, []string{"gen_ai.agent.version"}}, {schema.UserID, []string{"user.id"}}, {schema.UserName, []string{"user.name"}},
-	{schema.UserEmail, []string{"user.email"}}, {schema.OnBehalfOfID, []string{"user.effective.id"}},
-	{schema.SourceASNumber, []string{"source.as.number"}}, {schema.SourceGeoCountryISOCode, []string{"source.geo.country_iso_code"}},
-	{schema.ServiceTargetName, []string{"service.target.name"}}, {schema.ResourceID, []string{"orchestrator.resource.id"}},
-	{schema.ResourceType, []string{"orchestrator.resource.type"}}, {schema.ResourceName, []string{"orchestrator.resource.name"}},
-	{schema.CloudProvider, []string{"cloud.provider"}}, {schema.CloudAccountID, []string{"cloud.account.id"}}, {schema.CloudRegion, []string{"cloud.region"}},
-	{schema.HTTPRequestMethod, []string{"http.request.method"}}, {schema.URLDomain, []string{"url.domain"}}, {schema.URLPath, []string{"url.path"}},
-	{schema.HTTPRequestBytes, []string{"http.request.bytes"}}, {schema.HTTPResponseBytes, []string{"http.response.bytes"}},
-	{schema.HTTPRequestID, []string{"http.request.id"}}, {schema.GenAIOperationName, []string{"gen_ai.operation.name"}},
-	{schema.GenAIProviderName, []string{"gen_ai.provider.name", "gen_ai.system"}}, {schema.GenAIRequestModel, []string{"gen_ai.request.model"}},
-	{schema.GenAIResponseModel, []string{"gen_ai.response.model"}}, {schema.GenAIResponseID, []string{"gen_ai.response.id"}},
-	{schema.GenAIConversationID, []string{"gen_ai.conversation.id"}}, {schema.GenAIUsageInputTokens, []string{"gen_ai.usage.input_tokens"}},
-	{schema.GenAIUsageOutputTokens, []string{"gen_ai.usage.output_tokens"}}, {schema.GenAIResponseFinishReasons, []string{"gen_ai.response.finish_reasons"}},
-	{schema.GenAIToolName, []string{"gen_ai.tool.name"}}, {schema.GenAIToolCallID, []string{"gen_ai.tool.call.id"}},
+// ecsCopies lists the fields that ECS has too, with the names of today's ECS before those of older ones.
+var ecsCopies = []copied{
+	{schema.EventID, []string{"event.id"}},
+	{schema.ErrorType, []string{"error.code", "error.type"}},
+	{schema.TraceID, []string{"trace.id"}},
+	{schema.SpanID, []string{"span.id"}},
+	{schema.SpanParentID, []string{"parent.id"}},
+	{schema.SessionID, []string{"session.id"}},
+	{schema.OrganizationID, []string{"organization.id"}},
+	{schema.AIAgentVersion, []string{"gen_ai.agent.version"}},
+	{schema.UserID, []string{"user.id"}},
+	{schema.UserName, []string{"user.name"}},
+	{schema.UserEmail, []string{"user.email"}},
+	{schema.OnBehalfOfID, []string{"user.effective.id"}},
+	{schema.SourceASNumber, []string{"source.as.number"}},
+	{schema.SourceGeoCountryISOCode, []string{"source.geo.country_iso_code"}},
+	{schema.ServiceTargetName, []string{"service.target.name"}},
+	{schema.ResourceID, []string{"orchestrator.resource.id"}},
+	{schema.ResourceType, []string{"orchestrator.resource.type"}},
+	{schema.ResourceName, []string{"orchestrator.resource.name"}},
+	{schema.CloudProvider, []string{"cloud.provider"}},
+	{schema.CloudAccountID, []string{"cloud.account.id"}},
+	{schema.CloudRegion, []string{"cloud.region"}},
+	{schema.HTTPRequestMethod, []string{"http.request.method"}},
+	{schema.URLDomain, []string{"url.domain"}},
+	{schema.URLPath, []string{"url.path"}},
+	{schema.HTTPRequestBytes, []string{"http.request.bytes"}},
+	{schema.HTTPResponseBytes, []string{"http.response.bytes"}},
+	{schema.HTTPRequestID, []string{"http.request.id"}},
+	{schema.GenAIOperationName, []string{"gen_ai.operation.name"}},
+	{schema.GenAIProviderName, []string{"gen_ai.provider.name", "gen_ai.system"}},
+	{schema.GenAIRequestModel, []string{"gen_ai.request.model"}},
+	{schema.GenAIResponseModel, []string{"gen_ai.response.model"}},
+	{schema.GenAIResponseID, []string{"gen_ai.response.id"}},
+	{schema.GenAIConversationID, []string{"gen_ai.conversation.id"}},
+	{schema.GenAIUsageInputTokens, []string{"gen_ai.usage.input_tokens"}},
+	{schema.GenAIUsageOutputTokens, []string{"gen_ai.usage.output_tokens"}},
+	{schema.GenAIResponseFinishReasons, []string{"gen_ai.response.finish_reasons"}},
+	{schema.GenAIToolName, []string{"gen_ai.tool.name"}},
+	{schema.GenAIToolCallID, []string{"gen_ai.tool.call.id"}},
 }
 
 func newECS(p *formats.Paths) formats.Reader {
 	at := func(path string) []int { return addPath(p, path, true) }
 	return &ecs{
-		time: at("@timestamp"), duration: at("event.duration"), action: at("event.action"), kinds: at("event.type"), categories: at("event.category"),
-		outcome: at("event.outcome"), address: append(at("source.ip"), at("client.ip")...), agentID: at("gen_ai.agent.id"), agentName: at("gen_ai.agent.name"),
-		service: at("service.name"), userAgent: at("user_agent.original"), status: at("http.response.status_code"),
-		model: at("gen_ai.request.model"), tool: at("gen_ai.tool.name"), userID: at("user.id"), userEmail: at("user.email"), userName: at("user.name"),
-		passes: newPasses(p, ecsPasses, true),
+		time: at("@timestamp"), duration: at("event.duration"),
+		action: at("event.action"), kinds: at("event.type"), categories: at("event.category"),
+		outcome: at("event.outcome"), status: at("http.response.status_code"),
+		address: append(at("source.ip"), at("client.ip")...), userAgent: at("user_agent.original"),
+		agentID: at("gen_ai.agent.id"), agentName: at("gen_ai.agent.name"), service: at("service.name"),
+		model: at("gen_ai.request.model"), tool: at("gen_ai.tool.name"),
+		userID: at("user.id"), userEmail: at("user.email"), userName: at("user.name"),
+		copies: newCopies(p, ecsCopies, true),
 	}
 }
 
@@ -62,7 +92,7 @@ func (e *ecs) Read(r *formats.Record) {
 		return
 	}
 	r.SetDuration(either(r, e.duration), 1)
-	e.passes.read(r)
+	e.copies.read(r)
 	e.class(r)
 	e.outcomes(r)
 	setAddress(r, either(r, e.address))
@@ -70,7 +100,7 @@ func (e *ecs) Read(r *formats.Record) {
 	r.Emit()
 }
 
-// class tells what kind of activity it is, by what is there and by ECS's categories.
+// class sets the event's class: tool or llm if the event has such fields, else by ECS's categories.
 func (e *ecs) class(r *formats.Record) {
 	class := formats.ClassAudit
 	eachText(r, either(r, e.categories), func(category string) bool {
@@ -95,10 +125,11 @@ func (e *ecs) class(r *formats.Record) {
 	r.SetClass(class, r.Text(either(r, e.action)))
 }
 
-// classHTTP is the class of plain traffic.
+// classHTTP is the event.class of plain HTTP traffic.
 const classHTTP = "http"
 
-// outcomes reads ECS's outcome and types; a type of denied is a refusal.
+// outcomes sets the outcome from event.outcome, else from the HTTP status, and the fields that follow from ECS's types. The
+// type "denied" is a refusal.
 func (e *ecs) outcomes(r *formats.Record) {
 	status := either(r, e.status)
 	r.SetInt(schema.HTTPResponseStatusCode, status)
@@ -133,7 +164,8 @@ func (e *ecs) outcomes(r *formats.Record) {
 	})
 }
 
-// caller tells who it was: an agent that is declared, a service's agent, a user.
+// caller sets the fields of the caller: an agent if the event declares one, else an agent's name within its service, else the
+// user.
 func (e *ecs) caller(r *formats.Record) {
 	name, service := r.Text(either(r, e.agentName)), r.Text(either(r, e.service))
 	r.Agent("gen_ai.agent.id", r.Text(either(r, e.agentID)))
@@ -149,7 +181,7 @@ func (e *ecs) caller(r *formats.Record) {
 	r.Put(schema.UserAgentOriginal, userAgent)
 }
 
-// eachText yields a text, or the texts of an array.
+// eachText calls yield with a text, or with each text of an array until yield returns false.
 func eachText(r *formats.Record, n formats.Node, yield func(text string) bool) {
 	if n.Kind != scan.Array {
 		if n.Present() {

@@ -8,7 +8,7 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// GCPAudit is a log entry of Google Cloud Audit Logs: admin activity, data access, system event and policy denied.
+// GCPAudit returns the format of Google Cloud Audit Logs: admin activity, data access, system event and policy denied.
 func GCPAudit() formats.Format {
 	return formats.Format{
 		Name:     "gcp_audit",
@@ -16,21 +16,30 @@ func GCPAudit() formats.Format {
 		Datasets: []string{"gcp.audit"},
 		Tells: []formats.Tell{
 			{Keys: []string{"protoPayload", "logName"}},
-			{Keys: []string{"protoPayload", "resource"}}, // exports that leave out the log's name
+			{Keys: []string{"protoPayload", "resource"}}, // exports without the log's name
 		},
 		Open: newGCP,
 	}
 }
 
 type gcp struct {
-	id, time, received, kind, service, method, name, code, granted                  int
-	subject, email, keyName, delegation, oauthClient                                int
-	ip, ipUpper, userAgent, resourceType, project, location, zone, trace, operation int
-	delegate                                                                        *formats.Shape
-	permission                                                                      *formats.Shape
+	id, time, received      int // insertId, timestamp, receiveTimestamp
+	kind                    int // protoPayload.@type
+	service, method, name   int // protoPayload: serviceName, methodName, resourceName
+	code, permissions       int // protoPayload: status.code, authorizationInfo
+	subject, email          int // protoPayload.authenticationInfo: principalSubject, principalEmail
+	keyName, delegation     int // protoPayload.authenticationInfo: serviceAccountKeyName, serviceAccountDelegationInfo
+	oauthClient             int // protoPayload.authenticationInfo.oauthInfo.oauthClientId
+	ip, ipUpper             int // protoPayload.requestMetadata: callerIp, callerIP
+	userAgent               int // protoPayload.requestMetadata.callerSuppliedUserAgent
+	resourceType            int // resource.type
+	project, location, zone int // resource.labels: project_id, location, zone
+	trace, operation        int // trace, operation.id
+	delegate                *formats.Shape
+	permission              *formats.Shape
 }
 
-// Places in the shape of one identity that delegated.
+// Places in the shape of an identity that delegated the call.
 const (
 	delegateEmail = iota
 	delegateSubject
@@ -39,15 +48,24 @@ const (
 func newGCP(p *formats.Paths) formats.Reader {
 	at := func(keys ...string) int { return p.Add(append([]string{"protoPayload"}, keys...)...) }
 	return &gcp{
-		id: p.Add("insertId"), time: p.Add("timestamp"), received: p.Add("receiveTimestamp"), kind: at("@type"),
-		service: at("serviceName"), method: at("methodName"), name: at("resourceName"), code: at("status", "code"), granted: at("authorizationInfo"),
+		id: p.Add("insertId"), time: p.Add("timestamp"), received: p.Add("receiveTimestamp"),
+		kind:    at("@type"),
+		service: at("serviceName"), method: at("methodName"), name: at("resourceName"),
+		code: at("status", "code"), permissions: at("authorizationInfo"),
 		subject: at("authenticationInfo", "principalSubject"), email: at("authenticationInfo", "principalEmail"),
-		keyName: at("authenticationInfo", "serviceAccountKeyName"), delegation: at("authenticationInfo", "serviceAccountDelegationInfo"),
+		keyName:     at("authenticationInfo", "serviceAccountKeyName"),
+		delegation:  at("authenticationInfo", "serviceAccountDelegationInfo"),
 		oauthClient: at("authenticationInfo", "oauthInfo", "oauthClientId"),
-		ip:          at("requestMetadata", "callerIp"), ipUpper: at("requestMetadata", "callerIP"), userAgent: at("requestMetadata", "callerSuppliedUserAgent"),
-		resourceType: p.Add("resource", "type"), project: p.Add("resource", "labels", "project_id"),
-		location: p.Add("resource", "labels", "location"), zone: p.Add("resource", "labels", "zone"), trace: p.Add("trace"), operation: p.Add("operation", "id"),
-		delegate:   formats.NewShape([]string{"firstPartyPrincipal", "principalEmail"}, []string{"principalSubject"}),
+		ip:          at("requestMetadata", "callerIp"), ipUpper: at("requestMetadata", "callerIP"),
+		userAgent:    at("requestMetadata", "callerSuppliedUserAgent"),
+		resourceType: p.Add("resource", "type"),
+		project:      p.Add("resource", "labels", "project_id"),
+		location:     p.Add("resource", "labels", "location"),
+		zone:         p.Add("resource", "labels", "zone"),
+		trace:        p.Add("trace"), operation: p.Add("operation", "id"),
+		delegate: formats.NewShape([][]string{
+			delegateEmail: {"firstPartyPrincipal", "principalEmail"}, delegateSubject: {"principalSubject"},
+		}...),
 		permission: formats.NewShape([]string{"granted"}),
 	}
 }
@@ -75,7 +93,7 @@ func (g *gcp) Read(r *formats.Record) {
 	r.Emit()
 }
 
-// call sets what was called, and on what.
+// call sets the action and the resource.
 func (g *gcp) call(r *formats.Record) {
 	service, method, name := r.Text(r.At(g.service)), r.Text(r.At(g.method)), r.Text(r.At(g.name))
 	class := formats.ClassAudit
@@ -96,13 +114,13 @@ func (g *gcp) call(r *formats.Record) {
 	}
 }
 
-// The gRPC codes of refusals.
+// gRPC codes that mean a refusal.
 const (
 	grpcPermissionDenied = 7
 	grpcUnauthenticated  = 16
 )
 
-// outcome reads the status; a permission that was expressly not granted is a refusal too.
+// outcome sets the outcome from the status. A permission that was explicitly not granted is a refusal too.
 func (g *gcp) outcome(r *formats.Record) {
 	status := r.At(g.code)
 	code, ok := scan.Int(status.Src, status.Span)
@@ -122,9 +140,9 @@ func (g *gcp) outcome(r *formats.Record) {
 	}
 }
 
-// refused says that one of the permissions was not granted.
+// refused reports whether one of the permissions was explicitly not granted.
 func (g *gcp) refused(r *formats.Record) (refused bool) {
-	list := r.At(g.granted)
+	list := r.At(g.permissions)
 	r.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
 		g.permission.Select(r, formats.Node{Src: list.Src, Span: elem})
 		refused = g.permission.At(0).Kind == scan.False
@@ -133,7 +151,7 @@ func (g *gcp) refused(r *formats.Record) (refused bool) {
 	return refused
 }
 
-// source sets where the call came from. Google hides the addresses of its own networks behind words.
+// source sets the caller's address. Google writes a word instead of an address of its own networks.
 func (g *gcp) source(r *formats.Record) {
 	ip := r.At(g.ip)
 	if !ip.Present() {
@@ -147,13 +165,13 @@ func (g *gcp) source(r *formats.Record) {
 	r.SetText(schema.UserAgentOriginal, r.At(g.userAgent))
 }
 
-// The raw fields that name a principal, as ai_agent.uid_source shows them.
+// Values of ai_agent.uid_source.
 const (
 	sourcePrincipalSubject = "protoPayload.authenticationInfo.principalSubject"
 	sourcePrincipalEmail   = "protoPayload.authenticationInfo.principalEmail"
 )
 
-// principal tells who called: an agent's own identity, a service account, a person.
+// principal sets the fields of the caller: an agent with an identity of its own, a service account, or a person.
 func (g *gcp) principal(r *formats.Record) {
 	subject, email := r.Text(r.At(g.subject)), r.Text(r.At(g.email))
 	agent := strings.HasPrefix(subject, "principal://agents.")

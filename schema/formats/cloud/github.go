@@ -8,8 +8,8 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// GitHubAudit is an event of the audit log of an organization or enterprise, which marks agents itself, or a record of
-// what Copilot was asked and answered, which the same stream carries.
+// GitHubAudit returns the format of the audit log of a GitHub organization or enterprise, which marks agents itself, and of
+// the records of requests and responses of Copilot in the same stream.
 func GitHubAudit() formats.Format {
 	return formats.Format{
 		Name:     "github_audit",
@@ -19,7 +19,7 @@ func GitHubAudit() formats.Format {
 			{Keys: []string{"action", "_document_id"}},
 			{Keys: []string{"action", "actor_is_agent"}},
 			{Keys: []string{"action", "operation_type"}},
-			{Keys: []string{"action", "actor", "created_at", "org"}}, // what the API gives
+			{Keys: []string{"action", "actor", "created_at", "org"}}, // records of the API
 			{Keys: []string{"enterprise_id", "endpoint", "body"}},    // Copilot's usage
 		},
 		Open: newGitHub,
@@ -27,23 +27,39 @@ func GitHubAudit() formats.Format {
 }
 
 type github struct {
-	action, id, time, created, operation, requestID                                 int
-	actor, actorID, isAgent, isBot, session, user, address, country, userAgent      int
-	token, tokenID, access, org, business, repo, repoID, oauthID, oauthName         int
-	kind, endpoint, body, truncated, eventID, githubRequestID, userID, enterpriseID int
-	chat                                                                            *chat
+	id, time, created            int // _document_id, @timestamp, created_at
+	action, operation, requestID int // action, operation_type, request_id
+	actor, actorID, user         int // actor, actor_id, user
+	isAgent, isBot, session      int // actor_is_agent, actor_is_bot, agent_session_id
+	address, country, userAgent  int // actor_ip, actor_location.country_code, user_agent
+	token, tokenID               int // hashed_token, token_id
+	access                       int // programmatic_access_type, which sets no field
+	oauthID, oauthName           int // oauth_application_id, oauth_application_name
+	org, business, repo, repoID  int // org, business, repo, repo_id
+
+	// Records of Copilot.
+	kind, endpoint           int // type, endpoint
+	body, truncated          int // body, truncated
+	eventID, githubRequestID int // event_id, github_request_id
+	userID, enterpriseID     int // user_id, enterprise_id
+	chat                     *chat
 }
 
 func newGitHub(p *formats.Paths) formats.Reader {
 	return &github{
-		action: p.Add("action"), id: p.Add("_document_id"), time: p.Add("@timestamp"), created: p.Add("created_at"), operation: p.Add("operation_type"),
-		requestID: p.Add("request_id"), actor: p.Add("actor"), actorID: p.Add("actor_id"), isAgent: p.Add("actor_is_agent"), isBot: p.Add("actor_is_bot"),
-		session: p.Add("agent_session_id"), user: p.Add("user"), address: p.Add("actor_ip"), country: p.Add("actor_location", "country_code"),
-		userAgent: p.Add("user_agent"), token: p.Add("hashed_token"), tokenID: p.Add("token_id"), access: p.Add("programmatic_access_type"),
-		org: p.Add("org"), business: p.Add("business"), repo: p.Add("repo"), repoID: p.Add("repo_id"),
+		id: p.Add("_document_id"), time: p.Add("@timestamp"), created: p.Add("created_at"),
+		action: p.Add("action"), operation: p.Add("operation_type"), requestID: p.Add("request_id"),
+		actor: p.Add("actor"), actorID: p.Add("actor_id"), user: p.Add("user"),
+		isAgent: p.Add("actor_is_agent"), isBot: p.Add("actor_is_bot"), session: p.Add("agent_session_id"),
+		address: p.Add("actor_ip"), country: p.Add("actor_location", "country_code"), userAgent: p.Add("user_agent"),
+		token: p.Add("hashed_token"), tokenID: p.Add("token_id"),
+		access:  p.Add("programmatic_access_type"),
 		oauthID: p.Add("oauth_application_id"), oauthName: p.Add("oauth_application_name"),
-		kind: p.Add("type"), endpoint: p.Add("endpoint"), body: p.Add("body"), truncated: p.Add("truncated"), eventID: p.Add("event_id"),
-		githubRequestID: p.Add("github_request_id"), userID: p.Add("user_id"), enterpriseID: p.Add("enterprise_id"),
+		org: p.Add("org"), business: p.Add("business"), repo: p.Add("repo"), repoID: p.Add("repo_id"),
+		kind: p.Add("type"), endpoint: p.Add("endpoint"),
+		body: p.Add("body"), truncated: p.Add("truncated"),
+		eventID: p.Add("event_id"), githubRequestID: p.Add("github_request_id"),
+		userID: p.Add("user_id"), enterpriseID: p.Add("enterprise_id"),
 		chat: newChat(),
 	}
 }
@@ -73,7 +89,7 @@ func (g *github) Read(r *formats.Record) {
 	r.Emit()
 }
 
-// call sets what was done. The log has no outcome: what did not work has an action of its own.
+// call sets the action and the outcome. The log has no key for the outcome: a failed operation has an action of its own.
 func (g *github) call(r *formats.Record) {
 	action, operation := r.Text(r.At(g.action)), r.Text(r.At(g.operation))
 	class := formats.ClassAudit
@@ -96,7 +112,7 @@ func (g *github) call(r *formats.Record) {
 	}
 }
 
-// caller tells who did it: GitHub says of itself whether the actor is an agent, and for whom it acts.
+// caller sets the fields of the actor. GitHub marks an actor that is an agent, and names the user for whom the agent acts.
 func (g *github) caller(r *formats.Record) {
 	actor := r.Text(r.At(g.actor))
 	r.Agent("actor_id", r.Text(r.At(g.actorID)))
@@ -124,7 +140,7 @@ func (g *github) caller(r *formats.Record) {
 	r.SetText(schema.ClientAppName, r.At(g.oauthName))
 }
 
-// copilot reads one half of an exchange with Copilot: the request or the response.
+// copilot reads a record of Copilot: the request or the response of a call.
 func (g *github) copilot(r *formats.Record) {
 	r.SetText(schema.EventID, r.At(g.eventID))
 	_, path := formats.SplitURL(r.Text(r.At(g.endpoint)))

@@ -8,8 +8,8 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// Kubernetes is an audit event of an API server. Of the events that one request gives, one a stage, that of its end
-// counts.
+// Kubernetes returns the format of audit events of an API server. A request gives an audit event for each of its stages; only
+// that of the last stage is read.
 func Kubernetes() formats.Format {
 	return formats.Format{
 		Name:     "kubernetes_audit",
@@ -18,7 +18,7 @@ func Kubernetes() formats.Format {
 		Tells: []formats.Tell{
 			{Keys: []string{"apiVersion", "verb"}, Path: []string{"apiVersion"}, Text: "audit.k8s.io/v1"},
 			{Keys: []string{"apiVersion", "verb"}, Path: []string{"apiVersion"}, Text: "audit.k8s.io/v1beta1"},
-			{Keys: []string{"kind", "verb", "objectRef"}, Path: []string{"kind"}, Text: "Event"}, // exports that leave out the version
+			{Keys: []string{"kind", "verb", "objectRef"}, Path: []string{"kind"}, Text: "Event"}, // exports without the version
 		},
 		Open: func(p *formats.Paths) formats.Reader {
 			return &kubernetes{event: newBlock(p, nil, kubernetesPaths)}
@@ -26,7 +26,7 @@ func Kubernetes() formats.Format {
 	}
 }
 
-// kubernetes reads an event that stands at the top of a record, or that Azure wrapped.
+// kubernetes reads an audit event, either an element of its own or one inside a record of Azure.
 type kubernetes struct {
 	event *block
 }
@@ -60,27 +60,43 @@ const (
 )
 
 var kubernetesPaths = [][]string{
-	k8sID: {"auditID"}, k8sStage: {"stage"}, k8sVerb: {"verb"}, k8sURI: {"requestURI"}, k8sUser: {"user", "username"}, k8sUserID: {"user", "uid"},
-	k8sPod:        {"user", "extra", "authentication.kubernetes.io/pod-name"},
-	k8sCredential: {"user", "extra", "authentication.kubernetes.io/credential-id"},
-	k8sARN:        {"user", "extra", "canonicalArn"}, k8sAccessKey: {"user", "extra", "accessKeyId"}, k8sSession: {"user", "extra", "sessionName"}, // EKS
-	k8sImpersonated: {"impersonatedUser", "username"}, k8sAddresses: {"sourceIPs"}, k8sUserAgent: {"userAgent"},
-	k8sResource: {"objectRef", "resource"}, k8sSubresource: {"objectRef", "subresource"}, k8sNamespace: {"objectRef", "namespace"}, k8sName: {"objectRef", "name"},
-	k8sCode: {"responseStatus", "code"}, k8sReason: {"responseStatus", "reason"}, k8sStatus: {"responseStatus", "status"},
-	k8sReceived: {"requestReceivedTimestamp"}, k8sStaged: {"stageTimestamp"}, k8sDecision: {"annotations", "authorization.k8s.io/decision"},
+	k8sID:           {"auditID"},
+	k8sStage:        {"stage"},
+	k8sVerb:         {"verb"},
+	k8sURI:          {"requestURI"},
+	k8sUser:         {"user", "username"},
+	k8sUserID:       {"user", "uid"},
+	k8sPod:          {"user", "extra", "authentication.kubernetes.io/pod-name"},
+	k8sCredential:   {"user", "extra", "authentication.kubernetes.io/credential-id"},
+	k8sARN:          {"user", "extra", "canonicalArn"}, // EKS
+	k8sAccessKey:    {"user", "extra", "accessKeyId"},  // EKS
+	k8sSession:      {"user", "extra", "sessionName"},  // EKS
+	k8sImpersonated: {"impersonatedUser", "username"},
+	k8sAddresses:    {"sourceIPs"},
+	k8sUserAgent:    {"userAgent"},
+	k8sResource:     {"objectRef", "resource"},
+	k8sSubresource:  {"objectRef", "subresource"},
+	k8sNamespace:    {"objectRef", "namespace"},
+	k8sName:         {"objectRef", "name"},
+	k8sCode:         {"responseStatus", "code"},
+	k8sReason:       {"responseStatus", "reason"},
+	k8sStatus:       {"responseStatus", "status"},
+	k8sReceived:     {"requestReceivedTimestamp"},
+	k8sStaged:       {"stageTimestamp"},
+	k8sDecision:     {"annotations", "authorization.k8s.io/decision"},
 }
 
 func (k *kubernetes) Read(r *formats.Record) {
 	k.read(r, formats.Node{})
 }
 
-// read reads the event; outer is the time of what is around it, for an event that has none.
+// read reads the audit event. outer is the time of the enclosing record, for an event without one.
 func (k *kubernetes) read(r *formats.Record, outer formats.Node) {
 	r.Begin("kubernetes.audit")
 	switch r.Text(k.event.at(r, k8sStage)) {
 	case "ResponseComplete", "Panic", "":
 	default:
-		return // an earlier stage of a request whose end is another record
+		return // an earlier stage; the last stage is another record
 	}
 	if !r.Start(k.event.at(r, k8sReceived), k.event.at(r, k8sStaged), outer) {
 		return
@@ -93,7 +109,7 @@ func (k *kubernetes) read(r *formats.Record, outer formats.Node) {
 	r.Emit()
 }
 
-// duration is the time from the request to the end of its answer.
+// duration sets the duration, from the receipt of the request to the end of the response.
 func (k *kubernetes) duration(r *formats.Record) {
 	from, to := k.event.at(r, k8sReceived), k.event.at(r, k8sStaged)
 	start, ok := scan.Time(from.Src, from.Span)
@@ -103,7 +119,7 @@ func (k *kubernetes) duration(r *formats.Record) {
 	}
 }
 
-// call sets verb and object.
+// call sets the action, which is verb:resource, and the object.
 func (k *kubernetes) call(r *formats.Record) {
 	verb, resource, sub := r.Text(k.event.at(r, k8sVerb)), r.Text(k.event.at(r, k8sResource)), r.Text(k.event.at(r, k8sSubresource))
 	action := verb
@@ -126,6 +142,7 @@ func (k *kubernetes) call(r *formats.Record) {
 	r.Put(schema.URLPath, path)
 }
 
+// outcome sets the outcome from the authorizer's decision, else from the status.
 func (k *kubernetes) outcome(r *formats.Record) {
 	status := k.event.at(r, k8sCode)
 	code, ok := scan.Int(status.Src, status.Span)
@@ -147,13 +164,14 @@ func (k *kubernetes) outcome(r *formats.Record) {
 	}
 }
 
-// caller tells who asked. On EKS the user's name may hold the name of a session: the role's ARN does not.
+// caller sets the fields of the caller. On EKS the user's name may contain the name of a session, which the caller chooses; the
+// role's ARN does not.
 func (k *kubernetes) caller(r *formats.Record) {
 	r.SetCaller(r.First(k.event.at(r, k8sAddresses)))
 	userAgent, user := r.Text(k.event.at(r, k8sUserAgent)), r.Text(k.event.at(r, k8sUser))
 	r.Put(schema.UserAgentOriginal, userAgent)
 	switch {
-	case user == "system:anonymous": // everybody without a name
+	case user == "system:anonymous": // all callers without a name
 	case strings.HasPrefix(user, "system:"):
 		r.Agent("user.username", user)
 	default:

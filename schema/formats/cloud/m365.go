@@ -8,7 +8,7 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// M365 is a record of the unified audit log of Microsoft 365, with those of Copilot and its agents.
+// M365 returns the format of the unified audit log of Microsoft 365, including the records of Copilot and its agents.
 func M365() formats.Format {
 	return formats.Format{
 		Name:     "m365_audit",
@@ -23,11 +23,20 @@ func M365() formats.Format {
 }
 
 type m365 struct {
-	time, id, operation, workload, organization, result, errorNumber, logonError           int
-	user, userKey, userType, clientIP, clientAddress, actorAddress, userAgent, object      int
-	agentID, agentName, agentVersion, appID, clientAppID, session, accessSession, itemType int
-	copilot                                                                                *block
-	accessed, message                                                                      *formats.Shape
+	time, id                        int // CreationTime, Id
+	operation, workload             int // Operation, Workload
+	organization                    int // OrganizationId
+	result, errorNumber, logonError int // ResultStatus, ErrorNumber, LogonError
+	user, userKey, userType         int // UserId, UserKey, UserType
+	clientIP, clientAddress         int // ClientIP, ClientIPAddress
+	actorAddress, userAgent         int // ActorIpAddress, UserAgent
+	agentID, agentName              int // AgentId, AgentName
+	agentVersion                    int // AgentVersion
+	appID, clientAppID              int // AppId, ClientAppId
+	session, accessSession          int // SessionId, AppAccessContext.AADSessionId
+	object, itemType                int // ObjectId, ItemType
+	copilot                         *block
+	accessed, message               *formats.Shape
 }
 
 // Places in CopilotEventData.
@@ -42,11 +51,16 @@ const (
 )
 
 var copilotPaths = [][]string{
-	copilotThread: {"ThreadId"}, copilotHost: {"AppHost"}, copilotContexts: {"Contexts"}, copilotAccessed: {"AccessedResources"},
-	copilotMessages: {"Messages"}, copilotAgentID: {"AgentId"}, copilotAgentName: {"AgentName"},
+	copilotThread:    {"ThreadId"},
+	copilotHost:      {"AppHost"},
+	copilotContexts:  {"Contexts"},
+	copilotAccessed:  {"AccessedResources"},
+	copilotMessages:  {"Messages"},
+	copilotAgentID:   {"AgentId"},
+	copilotAgentName: {"AgentName"},
 }
 
-// Places in the shape of what Copilot read.
+// Places in the shape of an object that Copilot read.
 const (
 	accessedID = iota
 	accessedName
@@ -56,15 +70,23 @@ const (
 
 func newM365(p *formats.Paths) formats.Reader {
 	return &m365{
-		time: p.Add("CreationTime"), id: p.Add("Id"), operation: p.Add("Operation"), workload: p.Add("Workload"), organization: p.Add("OrganizationId"),
-		result: p.Add("ResultStatus"), errorNumber: p.Add("ErrorNumber"), logonError: p.Add("LogonError"), user: p.Add("UserId"), userKey: p.Add("UserKey"),
-		userType: p.Add("UserType"), clientIP: p.Add("ClientIP"), clientAddress: p.Add("ClientIPAddress"), actorAddress: p.Add("ActorIpAddress"),
-		userAgent: p.Add("UserAgent"), object: p.Add("ObjectId"), agentID: p.Add("AgentId"), agentName: p.Add("AgentName"), agentVersion: p.Add("AgentVersion"),
-		appID: p.Add("AppId"), clientAppID: p.Add("ClientAppId"), session: p.Add("SessionId"), accessSession: p.Add("AppAccessContext", "AADSessionId"),
-		itemType: p.Add("ItemType"),
-		copilot:  newBlock(p, []string{"CopilotEventData"}, copilotPaths),
-		accessed: formats.NewShape([]string{"Id"}, []string{"Name"}, []string{"Type"}, []string{"XPIADetected"}),
-		message:  formats.NewShape([]string{"JailbreakDetected"}),
+		time: p.Add("CreationTime"), id: p.Add("Id"),
+		operation: p.Add("Operation"), workload: p.Add("Workload"),
+		organization: p.Add("OrganizationId"),
+		result:       p.Add("ResultStatus"), errorNumber: p.Add("ErrorNumber"), logonError: p.Add("LogonError"),
+		user: p.Add("UserId"), userKey: p.Add("UserKey"), userType: p.Add("UserType"),
+		clientIP: p.Add("ClientIP"), clientAddress: p.Add("ClientIPAddress"),
+		actorAddress: p.Add("ActorIpAddress"), userAgent: p.Add("UserAgent"),
+		agentID: p.Add("AgentId"), agentName: p.Add("AgentName"),
+		agentVersion: p.Add("AgentVersion"),
+		appID:        p.Add("AppId"), clientAppID: p.Add("ClientAppId"),
+		session: p.Add("SessionId"), accessSession: p.Add("AppAccessContext", "AADSessionId"),
+		object: p.Add("ObjectId"), itemType: p.Add("ItemType"),
+		copilot: newBlock(p, []string{"CopilotEventData"}, copilotPaths),
+		accessed: formats.NewShape([][]string{
+			accessedID: {"Id"}, accessedName: {"Name"}, accessedType: {"Type"}, accessedInjection: {"XPIADetected"},
+		}...),
+		message: formats.NewShape([]string{"JailbreakDetected"}),
 	}
 }
 
@@ -91,7 +113,7 @@ func (m *m365) Read(r *formats.Record) {
 	r.Emit()
 }
 
-// class tells sign-ins and what was asked of Copilot from other operations.
+// class sets the event's class: auth for sign-ins, llm for interactions with Copilot, else audit.
 func (m *m365) class(r *formats.Record, operation string) {
 	switch {
 	case strings.HasPrefix(operation, "UserLog"): // UserLoggedIn, UserLoginFailed
@@ -105,6 +127,7 @@ func (m *m365) class(r *formats.Record, operation string) {
 	}
 }
 
+// outcome sets the outcome from the result and from the end of the operation's name.
 func (m *m365) outcome(r *formats.Record, operation string) {
 	switch result := r.Text(r.At(m.result)); {
 	case strings.HasSuffix(operation, "Failed"), strings.EqualFold(result, "false"), strings.HasPrefix(result, "Fail"):
@@ -117,7 +140,7 @@ func (m *m365) outcome(r *formats.Record, operation string) {
 	}
 }
 
-// caller tells who did it: an agent that the record names, an application, else the user.
+// caller sets the fields of the caller: an agent if the record names one, an application, or the user.
 func (m *m365) caller(r *formats.Record) {
 	user, key := r.Text(r.At(m.user)), r.Text(r.At(m.userKey))
 	agent := r.FirstText(r.At(m.agentID), m.copilot.at(r, copilotAgentID))
@@ -143,10 +166,10 @@ func (m *m365) caller(r *formats.Record) {
 	r.SetText(schema.ClientAppName, m.copilot.at(r, copilotHost))
 }
 
-// userKind returns what a UserType means.
+// userKind returns the user.type of a UserType.
 func userKind(number string) string {
 	switch number {
-	case "0", "2", "3": // regular, administrator, of a data center
+	case "0", "2", "3": // regular, administrator, data center administrator
 		return "human"
 	case "4", "7", "8": // system, policies
 		return "system"
@@ -156,7 +179,7 @@ func userKind(number string) string {
 	return ""
 }
 
-// resource is the first that Copilot read, else what the operation was done to.
+// resource sets the resource: the first object that Copilot read, else its first context, else the object of the operation.
 func (m *m365) resource(r *formats.Record) {
 	m.accessed.Select(r, r.First(m.copilot.at(r, copilotAccessed)))
 	if id := m.accessed.At(accessedID); id.Present() {
@@ -170,7 +193,7 @@ func (m *m365) resource(r *formats.Record) {
 	r.SetFirst(schema.ResourceType, m.accessed.At(accessedType), r.At(m.itemType))
 }
 
-// detections sets what Copilot's own guard saw: a jailbreak in the prompt, or an injection in what it read.
+// detections sets the finding of Copilot's own guard: a jailbreak in the prompt, or an injection in an object that it read.
 func (m *m365) detections(r *formats.Record) {
 	if !r.Wants(schema.GuardrailName) && !r.Wants(schema.GuardrailVerdict) && !r.Wants(schema.GuardrailRiskCategory) {
 		return

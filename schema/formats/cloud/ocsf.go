@@ -6,7 +6,7 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// OCSF is an event that another system already normalised to the Open Cybersecurity Schema Framework.
+// OCSF returns the format of events that another system already normalised to the Open Cybersecurity Schema Framework.
 func OCSF() formats.Format {
 	return formats.Format{
 		Name:     "ocsf",
@@ -17,32 +17,61 @@ func OCSF() formats.Format {
 }
 
 type ocsf struct {
-	time, timeText, duration, class, version, activity, activityName, typeName, operation          int
-	status, statusCode, disposition, httpStatus, method, address, service, finding                 int
-	agentID, appID, userID, userName, userEmail, userType, userAgent, credential, model, resources int
-	passes                                                                                         passes
-	resource                                                                                       *formats.Shape
+	time, timeText, duration    int // time, time_dt, duration
+	class, version              int // class_uid, metadata.version
+	activity, activityName      int // activity_id, activity_name
+	typeName, operation         int // type_name, api.operation
+	status, statusCode          int // status_id, status_code
+	disposition, httpStatus     int // disposition_id, http_response.code
+	method, userAgent           int // http_request: http_method, user_agent
+	address, service            int // src_endpoint: ip, svc_name
+	finding                     int // finding_info.title
+	agentID, appID              int // ai_agent.uid, actor.app_uid
+	userID, userName, userEmail int // actor.user: uid, name, email_addr
+	userType, credential        int // actor.user: type_id, credential_uid
+	model, resources            int // ai_model, resources
+	copies                      copies
+	resource                    *formats.Shape
 }
 
-// ocsfPasses are the fields that OCSF has.
-var ocsfPasses = []pass{
-	{schema.EventID, []string{"metadata.original_event_uid", "metadata.uid"}}, {schema.TraceID, []string{"trace.uid", "metadata.trace_uid"}},
-	{schema.SpanID, []string{"trace.span.uid"}}, {schema.SpanParentID, []string{"trace.span.parent_uid"}}, {schema.SessionID, []string{"actor.session.uid"}},
-	{schema.OrganizationID, []string{"metadata.tenant_uid"}}, {schema.AIAgentInstanceUID, []string{"ai_agent.instance_uid"}},
-	{schema.AIAgentName, []string{"ai_agent.name"}}, {schema.AIAgentVersion, []string{"ai_agent.version"}}, {schema.AIAgentType, []string{"ai_agent.type"}},
-	{schema.UserID, []string{"actor.user.uid", "user.uid"}}, {schema.UserName, []string{"actor.user.name", "user.name"}},
-	{schema.UserEmail, []string{"actor.user.email_addr", "user.email_addr"}}, {schema.CredentialUID, []string{"actor.user.credential_uid"}},
-	{schema.ClientAppID, []string{"actor.app_uid"}}, {schema.ClientAppName, []string{"message_context.application", "actor.app_name"}},
-	{schema.SourceASNumber, []string{"src_endpoint.autonomous_system.number"}}, {schema.SourceGeoCountryISOCode, []string{"src_endpoint.location.country"}},
-	{schema.UserAgentOriginal, []string{"http_request.user_agent"}}, {schema.ServiceTargetName, []string{"api.service.name"}},
-	{schema.CloudProvider, []string{"cloud.provider"}}, {schema.CloudAccountID, []string{"cloud.account.uid"}}, {schema.CloudRegion, []string{"cloud.region"}},
-	{schema.HTTPRequestMethod, []string{"http_request.http_method"}}, {schema.URLDomain, []string{"http_request.url.hostname"}},
-	{schema.URLPath, []string{"http_request.url.path"}}, {schema.HTTPRequestBytes, []string{"http_request.length"}},
-	{schema.HTTPResponseBytes, []string{"http_response.length"}}, {schema.HTTPRequestID, []string{"http_request.uid"}},
-	{schema.GenAIProviderName, []string{"ai_model.ai_provider"}}, {schema.GenAIRequestModel, []string{"ai_model.name"}},
-	{schema.GenAIConversationID, []string{"message_context.uid"}}, {schema.GenAIUsageInputTokens, []string{"message_context.prompt_tokens"}},
+// ocsfCopies lists the fields that OCSF has too.
+var ocsfCopies = []copied{
+	{schema.EventID, []string{"metadata.original_event_uid", "metadata.uid"}},
+	{schema.TraceID, []string{"trace.uid", "metadata.trace_uid"}},
+	{schema.SpanID, []string{"trace.span.uid"}},
+	{schema.SpanParentID, []string{"trace.span.parent_uid"}},
+	{schema.SessionID, []string{"actor.session.uid"}},
+	{schema.OrganizationID, []string{"metadata.tenant_uid"}},
+	{schema.AIAgentInstanceUID, []string{"ai_agent.instance_uid"}},
+	{schema.AIAgentName, []string{"ai_agent.name"}},
+	{schema.AIAgentVersion, []string{"ai_agent.version"}},
+	{schema.AIAgentType, []string{"ai_agent.type"}},
+	{schema.UserID, []string{"actor.user.uid", "user.uid"}},
+	{schema.UserName, []string{"actor.user.name", "user.name"}},
+	{schema.UserEmail, []string{"actor.user.email_addr", "user.email_addr"}},
+	{schema.CredentialUID, []string{"actor.user.credential_uid"}},
+	{schema.ClientAppID, []string{"actor.app_uid"}},
+	{schema.ClientAppName, []string{"message_context.application", "actor.app_name"}},
+	{schema.SourceASNumber, []string{"src_endpoint.autonomous_system.number"}},
+	{schema.SourceGeoCountryISOCode, []string{"src_endpoint.location.country"}},
+	{schema.UserAgentOriginal, []string{"http_request.user_agent"}},
+	{schema.ServiceTargetName, []string{"api.service.name"}},
+	{schema.CloudProvider, []string{"cloud.provider"}},
+	{schema.CloudAccountID, []string{"cloud.account.uid"}},
+	{schema.CloudRegion, []string{"cloud.region"}},
+	{schema.HTTPRequestMethod, []string{"http_request.http_method"}},
+	{schema.URLDomain, []string{"http_request.url.hostname"}},
+	{schema.URLPath, []string{"http_request.url.path"}},
+	{schema.HTTPRequestBytes, []string{"http_request.length"}},
+	{schema.HTTPResponseBytes, []string{"http_response.length"}},
+	{schema.HTTPRequestID, []string{"http_request.uid"}},
+	{schema.GenAIProviderName, []string{"ai_model.ai_provider"}},
+	{schema.GenAIRequestModel, []string{"ai_model.name"}},
+	{schema.GenAIConversationID, []string{"message_context.uid"}},
+	{schema.GenAIUsageInputTokens, []string{"message_context.prompt_tokens"}},
 	{schema.GenAIUsageOutputTokens, []string{"message_context.completion_tokens"}},
-	{schema.MessageContextPromptText, []string{"message_context.prompt_text"}}, {schema.MessageContextResponseText, []string{"message_context.response_text"}},
+	{schema.MessageContextPromptText, []string{"message_context.prompt_text"}},
+	{schema.MessageContextResponseText, []string{"message_context.response_text"}},
 }
 
 // Places in the shape of a resource.
@@ -54,20 +83,25 @@ const (
 
 func newOCSF(p *formats.Paths) formats.Reader {
 	return &ocsf{
-		time: p.Add("time"), timeText: p.Add("time_dt"), duration: p.Add("duration"), class: p.Add("class_uid"), version: p.Add("metadata", "version"),
-		activity: p.Add("activity_id"), activityName: p.Add("activity_name"), typeName: p.Add("type_name"), operation: p.Add("api", "operation"),
-		status: p.Add("status_id"), statusCode: p.Add("status_code"), disposition: p.Add("disposition_id"), httpStatus: p.Add("http_response", "code"),
-		method: p.Add("http_request", "http_method"), address: p.Add("src_endpoint", "ip"), service: p.Add("src_endpoint", "svc_name"),
-		finding: p.Add("finding_info", "title"), agentID: p.Add("ai_agent", "uid"), appID: p.Add("actor", "app_uid"), userID: p.Add("actor", "user", "uid"),
-		userName: p.Add("actor", "user", "name"), userEmail: p.Add("actor", "user", "email_addr"), userType: p.Add("actor", "user", "type_id"),
-		userAgent: p.Add("http_request", "user_agent"), credential: p.Add("actor", "user", "credential_uid"), model: p.Add("ai_model"),
-		resources: p.Add("resources"),
-		passes:    newPasses(p, ocsfPasses, false),
-		resource:  formats.NewShape([]string{"uid"}, []string{"type"}, []string{"name"}),
+		time: p.Add("time"), timeText: p.Add("time_dt"), duration: p.Add("duration"),
+		class: p.Add("class_uid"), version: p.Add("metadata", "version"),
+		activity: p.Add("activity_id"), activityName: p.Add("activity_name"),
+		typeName: p.Add("type_name"), operation: p.Add("api", "operation"),
+		status: p.Add("status_id"), statusCode: p.Add("status_code"),
+		disposition: p.Add("disposition_id"), httpStatus: p.Add("http_response", "code"),
+		method: p.Add("http_request", "http_method"), userAgent: p.Add("http_request", "user_agent"),
+		address: p.Add("src_endpoint", "ip"), service: p.Add("src_endpoint", "svc_name"),
+		finding: p.Add("finding_info", "title"),
+		agentID: p.Add("ai_agent", "uid"), appID: p.Add("actor", "app_uid"),
+		userID: p.Add("actor", "user", "uid"), userName: p.Add("actor", "user", "name"), userEmail: p.Add("actor", "user", "email_addr"),
+		userType: p.Add("actor", "user", "type_id"), credential: p.Add("actor", "user", "credential_uid"),
+		model: p.Add("ai_model"), resources: p.Add("resources"),
+		copies:   newCopies(p, ocsfCopies, false),
+		resource: formats.NewShape([][]string{ocsfResourceID: {"uid"}, ocsfResourceType: {"type"}, ocsfResourceName: {"name"}}...),
 	}
 }
 
-// OCSF's classes of activity that are not told apart by their category alone.
+// Values of class_uid whose events are not of the class audit.
 const (
 	ocsfAuthentication = 3002
 	ocsfHTTP           = 4002
@@ -86,7 +120,7 @@ func (o *ocsf) Read(r *formats.Record) {
 		return
 	}
 	r.SetDuration(r.At(o.duration), nsPerMilli)
-	o.passes.read(r)
+	o.copies.read(r)
 	o.call(r, class)
 	o.outcome(r)
 	if !setAddress(r, r.At(o.address)) {
@@ -101,7 +135,7 @@ func (o *ocsf) Read(r *formats.Record) {
 	r.Emit()
 }
 
-// call sets class, action and type by OCSF's class and activity.
+// call sets the class, action and type of the event from OCSF's class and activity.
 func (o *ocsf) call(r *formats.Record, class int64) {
 	operation := r.FirstText(r.At(o.operation), r.At(o.activityName), r.At(o.typeName))
 	activity := r.Text(r.At(o.activity))
@@ -124,7 +158,7 @@ func (o *ocsf) call(r *formats.Record, class int64) {
 	}
 }
 
-// crud is what the activities of API Activity mean.
+// crud returns the event.type of an activity of the class API Activity.
 func crud(activity string) string {
 	switch activity {
 	case "1":
@@ -139,7 +173,7 @@ func crud(activity string) string {
 	return ""
 }
 
-// outcome reads the status, else that of HTTP, and what a control did.
+// outcome sets the outcome from the status, else from the HTTP status, and the disposition.
 func (o *ocsf) outcome(r *formats.Record) {
 	code := r.At(o.httpStatus)
 	http, ok := scan.Int(code.Src, code.Span)
@@ -169,7 +203,7 @@ func (o *ocsf) outcome(r *formats.Record) {
 	}
 }
 
-// caller tells who it was: the agent that the event declares, an application, a user.
+// caller sets the fields of the caller: the agent if the event declares one, an application, or a user.
 func (o *ocsf) caller(r *formats.Record) {
 	r.Agent("ai_agent.uid", r.Text(r.At(o.agentID)))
 	kind := r.Text(r.At(o.userType))

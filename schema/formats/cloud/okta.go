@@ -7,7 +7,7 @@ import (
 	"github.com/aidr-engine/aidr/schema/formats"
 )
 
-// Okta is an event of Okta's System Log.
+// Okta returns the format of Okta's System Log.
 func Okta() formats.Format {
 	return formats.Format{
 		Name:     "okta_system",
@@ -19,10 +19,18 @@ func Okta() formats.Format {
 }
 
 type okta struct {
-	id, time, kind, result, reason, address, chain, userAgent, asNumber                 int
-	actorID, actorType, actorName, actorEmail, clientID, apiToken, session, transaction int
-	requestID, uri, target                                                              int
-	hop, object                                                                         *formats.Shape
+	id, time, kind        int // uuid, published, eventType
+	result, reason        int // outcome: result, reason
+	address, clientID     int // client: ipAddress, id
+	userAgent             int // client.userAgent.rawUserAgent
+	chain, asNumber       int // request.ipChain, securityContext.asNumber
+	actorID, actorType    int // actor: id, type
+	actorName, actorEmail int // actor: displayName, alternateId
+	transaction, apiToken int // transaction: id, detail.requestApiTokenId
+	session               int // authenticationContext.externalSessionId
+	requestID, uri        int // debugContext.debugData: requestId, requestUri
+	target                int // target
+	hop, object           *formats.Shape
 }
 
 // Places in the shape of a target.
@@ -35,15 +43,21 @@ const (
 
 func newOkta(p *formats.Paths) formats.Reader {
 	return &okta{
-		id: p.Add("uuid"), time: p.Add("published"), kind: p.Add("eventType"), result: p.Add("outcome", "result"), reason: p.Add("outcome", "reason"),
-		address: p.Add("client", "ipAddress"), chain: p.Open("request", "ipChain"), userAgent: p.Add("client", "userAgent", "rawUserAgent"),
-		asNumber: p.Add("securityContext", "asNumber"), actorID: p.Add("actor", "id"), actorType: p.Add("actor", "type"),
-		actorName: p.Add("actor", "displayName"), actorEmail: p.Add("actor", "alternateId"), clientID: p.Add("client", "id"),
-		apiToken: p.Add("transaction", "detail", "requestApiTokenId"), session: p.Add("authenticationContext", "externalSessionId"),
-		transaction: p.Add("transaction", "id"), requestID: p.Add("debugContext", "debugData", "requestId"), uri: p.Add("debugContext", "debugData", "requestUri"),
+		id: p.Add("uuid"), time: p.Add("published"), kind: p.Add("eventType"),
+		result: p.Add("outcome", "result"), reason: p.Add("outcome", "reason"),
+		address: p.Add("client", "ipAddress"), clientID: p.Add("client", "id"),
+		userAgent: p.Add("client", "userAgent", "rawUserAgent"),
+		chain:     p.Open("request", "ipChain"), asNumber: p.Add("securityContext", "asNumber"),
+		actorID: p.Add("actor", "id"), actorType: p.Add("actor", "type"),
+		actorName: p.Add("actor", "displayName"), actorEmail: p.Add("actor", "alternateId"),
+		transaction: p.Add("transaction", "id"), apiToken: p.Add("transaction", "detail", "requestApiTokenId"),
+		session:   p.Add("authenticationContext", "externalSessionId"),
+		requestID: p.Add("debugContext", "debugData", "requestId"), uri: p.Add("debugContext", "debugData", "requestUri"),
 		target: p.Open("target"),
 		hop:    formats.NewShape([]string{"ip"}),
-		object: formats.NewShape([]string{"id"}, []string{"type"}, []string{"displayName"}, []string{"alternateId"}),
+		object: formats.NewShape([][]string{
+			targetID: {"id"}, targetType: {"type"}, targetName: {"displayName"}, targetAlternate: {"alternateId"},
+		}...),
 	}
 }
 
@@ -70,7 +84,7 @@ func (o *okta) Read(r *formats.Record) {
 	r.Emit()
 }
 
-// known returns a text, "" where Okta writes a word for not knowing it.
+// known returns the text at a place, "" if it is one of the words that Okta writes for an unknown value.
 func (o *okta) known(r *formats.Record, place int) string {
 	if text := r.Text(r.At(place)); !strings.EqualFold(text, "unknown") && text != "null" {
 		return text
@@ -78,7 +92,7 @@ func (o *okta) known(r *formats.Record, place int) string {
 	return ""
 }
 
-// call sets what was done, and to what.
+// call sets the action and the resource, which is the first target.
 func (o *okta) call(r *formats.Record) {
 	kind := r.Text(r.At(o.kind))
 	class := formats.ClassAudit
@@ -95,6 +109,7 @@ func (o *okta) call(r *formats.Record) {
 	r.SetFirst(schema.ResourceName, o.object.At(targetName), o.object.At(targetAlternate))
 }
 
+// outcome sets the outcome from outcome.result and the reason of a failure.
 func (o *okta) outcome(r *formats.Record) {
 	result := r.Text(r.At(o.result))
 	switch result {
@@ -115,7 +130,8 @@ func (o *okta) outcome(r *formats.Record) {
 	r.SetText(schema.ErrorType, r.At(o.reason))
 }
 
-// caller tells who did it: an application that is the actor, the OAuth client or the token of a call, else a person.
+// caller sets the fields of the caller: the actor if it is an application, else the call's OAuth client or API token, else the
+// person.
 func (o *okta) caller(r *formats.Record) {
 	id, kind, email := r.Text(r.At(o.actorID)), r.Text(r.At(o.actorType)), r.Text(r.At(o.actorEmail))
 	token := r.Text(r.At(o.apiToken))

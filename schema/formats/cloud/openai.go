@@ -8,8 +8,8 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// OpenAIAudit is an event of the audit log of an OpenAI organization: what was done to keys, users and projects. It holds
-// no prompts.
+// OpenAIAudit returns the format of the audit log of an OpenAI organization: changes of keys, users and projects. The log
+// has no prompts.
 func OpenAIAudit() formats.Format {
 	return formats.Format{
 		Name:     "openai_audit",
@@ -20,34 +20,40 @@ func OpenAIAudit() formats.Format {
 }
 
 type openAI struct {
-	record, id, kind, time, project                int
-	userID, userEmail, address, userAgent, country int
-	keyID, serviceAccount, keyUser, keyEmail       int
-	about                                          map[string]*spellings // by event type
-	other                                          *formats.Shape        // of the object of a type that is not in about
-	object                                         *formats.Shape        // of the record in hand
+	record                int // the whole element
+	id, kind, time        int // id, type, effective_at
+	project               int // project.id
+	userID, userEmail     int // actor.session.user: id, email
+	address, userAgent    int // actor.session: ip_address, user_agent
+	country               int // actor.session.ip_address_details.country
+	keyID, serviceAccount int // actor.api_key: id, service_account.id
+	keyUser, keyEmail     int // actor.api_key.user: id, email
+
+	knownTypes map[string]*spellings // the object's keys, by event type
+	unknown    *formats.Shape        // for the object of a type that is not in knownTypes
+	object     *formats.Shape        // the shape that find applied to the current element's object
 }
 
-// Places in the shape of what was acted on.
+// Places in the shape of the object that was acted on.
 const (
 	objectID = iota
 	objectName
 	objectError
 )
 
-var objectPaths = [][]string{{"id"}, {"data", "name"}, {"error_code"}}
+var objectPaths = [][]string{objectID: {"id"}, objectName: {"data", "name"}, objectError: {"error_code"}}
 
-// spelling is a key at which the object of an event stands.
+// spelling is a key under which an event may have its object.
 type spelling struct {
 	place int
 	shape *formats.Shape
 }
 
-// spellings are the two of one event type.
+// spellings are the two keys for an event type: api_key.created and api_key_created.
 type spellings struct{ dotted, snake spelling }
 
-// openAITypes are the event types that clients made from the API's description name. Its reference (admin, audit logs) lists
-// more by now: those are read as well, by a walk over the record.
+// openAITypes lists the event types in the clients that are generated from the API's description. The API's reference (admin,
+// audit logs) lists more by now; their objects are found too, by a walk over the element.
 var openAITypes = []string{
 	"api_key.created", "api_key.updated", "api_key.deleted", "certificate.created", "certificate.updated",
 	"certificate.deleted", "certificates.activated", "certificates.deactivated", "checkpoint.permission.created",
@@ -64,16 +70,20 @@ var openAITypes = []string{
 func newOpenAI(p *formats.Paths) formats.Reader {
 	at := func(keys ...string) int { return p.Add(append([]string{"actor"}, keys...)...) }
 	o := &openAI{
-		record: p.Add(), id: p.Add("id"), kind: p.Add("type"), time: p.Add("effective_at"), project: p.Add("project", "id"),
-		userID: at("session", "user", "id"), userEmail: at("session", "user", "email"), address: at("session", "ip_address"),
-		userAgent: at("session", "user_agent"), country: at("session", "ip_address_details", "country"),
-		keyID: at("api_key", "id"), serviceAccount: at("api_key", "service_account", "id"), keyUser: at("api_key", "user", "id"),
-		keyEmail: at("api_key", "user", "email"),
-		other:    formats.NewShape(objectPaths...), about: map[string]*spellings{},
+		record: p.Add(),
+		id:     p.Add("id"), kind: p.Add("type"), time: p.Add("effective_at"),
+		project: p.Add("project", "id"),
+		userID:  at("session", "user", "id"), userEmail: at("session", "user", "email"),
+		address: at("session", "ip_address"), userAgent: at("session", "user_agent"),
+		country: at("session", "ip_address_details", "country"),
+		keyID:   at("api_key", "id"), serviceAccount: at("api_key", "service_account", "id"),
+		keyUser: at("api_key", "user", "id"), keyEmail: at("api_key", "user", "email"),
+		knownTypes: map[string]*spellings{},
+		unknown:    formats.NewShape(objectPaths...),
 	}
 	for _, kind := range openAITypes {
 		at := func(key string) spelling { return spelling{p.Add(key), p.Shape([]string{key}, objectPaths...)} }
-		o.about[kind] = &spellings{at(kind), at(strings.ReplaceAll(kind, ".", "_"))}
+		o.knownTypes[kind] = &spellings{at(kind), at(strings.ReplaceAll(kind, ".", "_"))}
 	}
 	return o
 }
@@ -97,15 +107,15 @@ func (o *openAI) Read(r *formats.Record) {
 	r.Emit()
 }
 
-// find selects the object that the event is about. Its key is the event's type, or that with underscores:
-// api_key_created. Of the types that are known the pass over the record has found it.
+// find selects the object that the event is about. The object's key is the event's type, such as api_key.created, or the
+// type with underscores. For known types, the pass over the element has already selected the object.
 func (o *openAI) find(r *formats.Record, kind string) {
-	if about := o.about[kind]; about != nil {
-		dotted, snake := r.At(about.dotted.place).Present(), r.At(about.snake.place).Present()
-		if dotted != snake { // else the text says which is the last
-			o.object = about.dotted.shape
+	if keys := o.knownTypes[kind]; keys != nil {
+		dotted, snake := r.At(keys.dotted.place).Present(), r.At(keys.snake.place).Present()
+		if dotted != snake { // if both are present, the one that comes last counts: the walk below finds it
+			o.object = keys.dotted.shape
 			if snake {
-				o.object = about.snake.shape
+				o.object = keys.snake.shape
 			}
 			o.object.Take(r)
 			return
@@ -119,11 +129,11 @@ func (o *openAI) find(r *formats.Record, kind string) {
 		}
 		return true
 	})
-	o.object = o.other
+	o.object = o.unknown
 	o.object.Select(r, object)
 }
 
-// sameWords says that a key spells an event's type: api_key_created for api_key.created.
+// sameWords reports whether a key is an event's type, perhaps with underscores: api_key_created for api_key.created.
 func sameWords(key, kind string) bool {
 	if len(key) != len(kind) {
 		return false
@@ -136,6 +146,7 @@ func sameWords(key, kind string) bool {
 	return true
 }
 
+// call sets the action, the outcome and the resource.
 func (o *openAI) call(r *formats.Record, kind string) {
 	class := formats.ClassAudit
 	if strings.HasPrefix(kind, "login.") || strings.HasPrefix(kind, "logout.") {
@@ -155,7 +166,7 @@ func (o *openAI) call(r *formats.Record, kind string) {
 	r.SetText(schema.ResourceName, o.object.At(objectName))
 }
 
-// caller tells who did it: a service account, the key of a person, or a person.
+// caller sets the fields of the actor: a service account, a person's key, or a person.
 func (o *openAI) caller(r *formats.Record) {
 	key := r.Text(r.At(o.keyID))
 	user := r.FirstText(r.At(o.userID), r.At(o.keyUser))

@@ -7,23 +7,30 @@ import (
 	"github.com/aidr-engine/aidr/schema/formats"
 )
 
-// principal is the userIdentity of CloudTrail.
+// principal reads the userIdentity of CloudTrail.
 type principal struct {
-	kind, id, arn, account, accessKey, userName, invokedBy          int
-	issuerARN, issuerName, sourceIdentity, onBehalfOf, credentialID int
+	kind, id, arn           int // userIdentity: type, principalId, arn
+	account, userName       int // userIdentity: accountId, userName
+	accessKey, credentialID int // userIdentity: accessKeyId, credentialId
+	invokedBy, onBehalfOf   int // userIdentity: invokedBy, onBehalfOf.userId
+	issuerARN, issuerName   int // userIdentity.sessionContext.sessionIssuer: arn, userName
+	sourceIdentity          int // userIdentity.sessionContext.sourceIdentity
 }
 
 func newPrincipal(p *formats.Paths) principal {
 	at := func(keys ...string) int { return p.Add(append([]string{"userIdentity"}, keys...)...) }
 	return principal{
-		kind: at("type"), id: at("principalId"), arn: at("arn"), account: at("accountId"), accessKey: at("accessKeyId"),
-		userName: at("userName"), invokedBy: at("invokedBy"),
-		issuerARN: at("sessionContext", "sessionIssuer", "arn"), issuerName: at("sessionContext", "sessionIssuer", "userName"),
-		sourceIdentity: at("sessionContext", "sourceIdentity"), onBehalfOf: at("onBehalfOf", "userId"), credentialID: at("credentialId"),
+		kind: at("type"), id: at("principalId"), arn: at("arn"),
+		account: at("accountId"), userName: at("userName"),
+		accessKey: at("accessKeyId"), credentialID: at("credentialId"),
+		invokedBy: at("invokedBy"), onBehalfOf: at("onBehalfOf", "userId"),
+		issuerARN:      at("sessionContext", "sessionIssuer", "arn"),
+		issuerName:     at("sessionContext", "sessionIssuer", "userName"),
+		sourceIdentity: at("sessionContext", "sourceIdentity"),
 	}
 }
 
-// The raw fields that name an agent, as ai_agent.uid_source shows them.
+// Values of ai_agent.uid_source.
 const (
 	sourceIssuer    = "userIdentity.sessionContext.sessionIssuer.arn"
 	sourceARN       = "userIdentity.arn"
@@ -34,7 +41,7 @@ const (
 	sourceAccount   = "userIdentity.accountId"
 )
 
-// read tells who called. A session's name is the caller's choice and never part of the agent's id.
+// read sets the fields of the caller. The caller chooses the name of a session, so that name is never part of the agent's id.
 func (p *principal) read(r *formats.Record) {
 	arn, issuer := r.Text(r.At(p.arn)), r.Text(r.At(p.issuerARN))
 	id, session := r.Text(r.At(p.id)), ""
@@ -49,7 +56,7 @@ func (p *principal) read(r *formats.Record) {
 	case "Root", "SAMLUser":
 		r.Put(schema.UserType, "human")
 	case "AWSAccount":
-		id, session = cutSession(id)
+		id, session, _ = strings.Cut(id, ":") // AROAEXAMPLE:session
 	}
 	if name := SessionName(arn); name != "" {
 		session = name
@@ -76,7 +83,7 @@ func (p *principal) read(r *formats.Record) {
 	}
 }
 
-// names sets what people call the caller: the user's name, for a role that of the role.
+// names sets the readable names of the caller: the user's name, and the agent's name, which for a role is the role's.
 func (p *principal) names(r *formats.Record, name, role string) {
 	r.Put(schema.UserName, name)
 	issuer := r.Text(r.At(p.issuerName))
@@ -87,12 +94,12 @@ func (p *principal) names(r *formats.Record, name, role string) {
 		name = role[strings.LastIndexByte(role, '/')+1:]
 	}
 	r.Put(schema.AIAgentName, name)
-	if strings.HasPrefix(name, "AWSReservedSSO_") { // the roles that people get through IAM Identity Center
+	if strings.HasPrefix(name, "AWSReservedSSO_") { // roles that IAM Identity Center gives to people
 		r.Put(schema.UserType, "human")
 	}
 }
 
-// SessionName returns the session's name in the ARN of a role's or a federated user's session, "" for other ARNs.
+// SessionName returns the name of the session in the ARN of an assumed role or of a federated user, "" for other ARNs.
 func SessionName(arn string) string {
 	if _, name, ok := strings.Cut(arn, ":federated-user/"); ok {
 		return name
@@ -105,8 +112,8 @@ func SessionName(arn string) string {
 	return ""
 }
 
-// RoleOfSession returns the ARN of the role in the ARN of one of its sessions, "" for other ARNs. A session's ARN does
-// not tell the role's path.
+// RoleOfSession converts the ARN of a session of a role into the ARN of the role. It returns "" for other ARNs. The result
+// lacks the role's path, which the session's ARN does not contain.
 func RoleOfSession(r *formats.Record, arn string) string {
 	head, rest, ok := strings.Cut(arn, ":assumed-role/")
 	slash := strings.LastIndexByte(rest, '/')
@@ -115,10 +122,4 @@ func RoleOfSession(r *formats.Record, arn string) string {
 	}
 	partition, account, _ := strings.Cut(head, ":sts:")
 	return r.Arena.Concat(partition, ":iam:", account, ":role/", rest[:slash])
-}
-
-// cutSession splits a principal id of a role's session: AROAEXAMPLE:session.
-func cutSession(id string) (role, session string) {
-	role, session, _ = strings.Cut(id, ":")
-	return role, session
 }

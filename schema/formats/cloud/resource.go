@@ -7,16 +7,16 @@ import (
 	"github.com/aidr-engine/aidr/schema/formats"
 )
 
-// resource is what a CloudTrail event acted on: the first of its resources, else what the request names.
+// resource reads the object of a CloudTrail event: the first of its resources, else the one that its request parameters
+// name.
 type resource struct {
-	list        int
-	shape       *formats.Shape
-	bucket, key int
-	model       int
-	parameters  [len(parameters)]int
+	list               int // resources
+	bucket, key, model int // requestParameters: bucketName, key, modelId
+	parameters         [len(parameters)]int
+	shape              *formats.Shape
 }
 
-// Places of the shape of one resource.
+// Places in the shape of a resource.
 const (
 	resourceARN = iota
 	resourceARNLower
@@ -27,10 +27,11 @@ const (
 // parameter is a request parameter that names a resource.
 type parameter struct {
 	key  string
-	kind string // type as CloudFormation calls it
+	kind string // CloudFormation's name of the resource's type
 }
 
-// parameters are looked at in this order: what is more exact comes first.
+// parameters lists the request parameters that name a resource, the most specific ones first. The first that is present
+// counts.
 var parameters = [...]parameter{
 	{"modelId", "AWS::Bedrock::Model"},
 	{"agentId", "AWS::Bedrock::Agent"},
@@ -71,8 +72,10 @@ func newResource(p *formats.Paths) resource {
 	at := func(keys ...string) int { return p.Add(append([]string{"requestParameters"}, keys...)...) }
 	res := resource{
 		list:   p.Add("resources"),
-		shape:  formats.NewShape([]string{"ARN"}, []string{"arn"}, []string{"type"}, []string{"resourceName"}),
 		bucket: at("bucketName"), key: at("key"), model: at("modelId"),
+		shape: formats.NewShape([][]string{
+			resourceARN: {"ARN"}, resourceARNLower: {"arn"}, resourceType: {"type"}, resourceName: {"resourceName"},
+		}...),
 	}
 	for i, param := range parameters {
 		res.parameters[i] = at(param.key)
@@ -80,6 +83,7 @@ func newResource(p *formats.Paths) resource {
 	return res
 }
 
+// read sets the fields of the resource.
 func (c *resource) read(r *formats.Record) {
 	c.shape.Select(r, r.First(r.At(c.list)))
 	if arn := r.FirstText(c.shape.At(resourceARN), c.shape.At(resourceARNLower)); arn != "" {
@@ -106,7 +110,7 @@ func (c *resource) read(r *formats.Record) {
 	}
 }
 
-// object is an S3 bucket, or an object in one.
+// object sets the fields of the resource for an S3 bucket, or for an object in it if key is not empty.
 func (c *resource) object(r *formats.Record, bucket, key string) {
 	if key == "" {
 		r.Put(schema.ResourceID, r.Arena.Concat("arn:aws:s3:::", bucket))

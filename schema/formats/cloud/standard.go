@@ -7,33 +7,33 @@ import (
 	"github.com/aidr-engine/aidr/schema/formats"
 )
 
-// pass is a field that an event of a standard holds already: where it stands, in the order of trust.
-type pass struct {
+// copied is a field that events of a standard (ECS, OCSF) have under a path of their own and that is copied from there.
+type copied struct {
 	field schema.Field
-	paths []string // dotted
+	paths []string // dotted; the first that is present counts
 }
 
-// passes copies fields of one standard.
-type passes struct {
+// copies reads the fields that are copied from events of a standard.
+type copies struct {
 	fields []schema.Field
-	places [][]int
+	places [][]int // of each field's paths
 }
 
-// newPasses adds the paths. Where flat is given, a path may also be one dotted key.
-func newPasses(p *formats.Paths, list []pass, flat bool) passes {
-	var made passes
-	for _, one := range list {
+// newCopies returns the copies of a list. If flat is set, each path may also be a single dotted key.
+func newCopies(p *formats.Paths, list []copied, flat bool) copies {
+	var c copies
+	for _, field := range list {
 		var places []int
-		for _, path := range one.paths {
+		for _, path := range field.paths {
 			places = append(places, addPath(p, path, flat)...)
 		}
-		made.fields = append(made.fields, one.field)
-		made.places = append(made.places, places)
+		c.fields = append(c.fields, field.field)
+		c.places = append(c.places, places)
 	}
-	return made
+	return c
 }
 
-// addPath adds a dotted path as nested keys, and as one key.
+// addPath adds a dotted path as nested keys and, if flat is set, also as a single key. It returns the places.
 func addPath(p *formats.Paths, path string, flat bool) []int {
 	places := []int{p.Add(strings.Split(path, ".")...)}
 	if flat && strings.Contains(path, ".") {
@@ -42,10 +42,10 @@ func addPath(p *formats.Paths, path string, flat bool) []int {
 	return places
 }
 
-// read sets the fields that are there.
-func (l *passes) read(r *formats.Record) {
-	for i, f := range l.fields {
-		for _, place := range l.places[i] {
+// read sets the fields that are present.
+func (c *copies) read(r *formats.Record) {
+	for i, f := range c.fields {
+		for _, place := range c.places[i] {
 			n := r.At(place)
 			if !n.Present() || r.Event.Has(f) {
 				continue
@@ -55,7 +55,7 @@ func (l *passes) read(r *formats.Record) {
 	}
 }
 
-// set sets a field by its type.
+// set sets a field by the setter for the field's type.
 func set(r *formats.Record, f schema.Field, n formats.Node) {
 	switch f.Info().Type {
 	case schema.TypeInt:
@@ -75,7 +75,7 @@ func set(r *formats.Record, f schema.Field, n formats.Node) {
 	}
 }
 
-// either returns the first value that is there.
+// either returns the first value that is present.
 func either(r *formats.Record, places []int) formats.Node {
 	for _, place := range places {
 		if n := r.At(place); n.Present() {

@@ -2,7 +2,7 @@ package cloud
 
 import "strings"
 
-// The values of event.type.
+// Values of event.type.
 const (
 	typeRead   = "read"
 	typeCreate = "create"
@@ -10,11 +10,11 @@ const (
 	typeDelete = "delete"
 )
 
-// maxVerb is the longest verb that is looked for, in bytes.
+// maxVerb is the maximum length in bytes of a word that typeOfVerb looks up.
 const maxVerb = 16
 
-// typeOfVerb returns what a verb does, in any case of letters and in the forms that audit logs use; "" where it is not
-// known.
+// typeOfVerb returns the event.type of a verb, in any case of letters and in the forms that audit logs use; "" if the verb is
+// unknown.
 func typeOfVerb(word string) string {
 	if len(word) > maxVerb {
 		return ""
@@ -38,15 +38,15 @@ func typeOfVerb(word string) string {
 		"archived", "unregister", "deregister", "recycled":
 		return typeDelete
 	case "update", "updated", "patch", "set", "edit", "modify", "modified", "write", "put", "replace", "change", "changed", "enable",
-		"enabled", "disable", "disabled", "rename", "renamed", "move", "moved", "restore", "restored", "rotate", "regenerate", "reset", "transfer", "activate",
-		"deactivate", "suspend", "unsuspend", "merge", "push", "start", "stop", "attach", "detach", "approve":
+		"enabled", "disable", "disabled", "rename", "renamed", "move", "moved", "restore", "restored", "rotate", "regenerate", "reset",
+		"transfer", "activate", "deactivate", "suspend", "unsuspend", "merge", "push", "start", "stop", "attach", "detach", "approve":
 		return typeUpdate
 	}
 	return ""
 }
 
-// typeOfOperation looks at the first word of a name and then at the last: SetIamPolicy, New-InboxRule, storage_key_created
-// and FileDownloaded.
+// typeOfOperation returns the event.type of an operation's name, by its first word, else by its last: SetIamPolicy,
+// New-InboxRule, storage_key_created, FileDownloaded.
 func typeOfOperation(name string) string {
 	if kind := typeOfVerb(firstWord(name)); kind != "" {
 		return kind
@@ -54,7 +54,7 @@ func typeOfOperation(name string) string {
 	return typeOfVerb(lastWord(name))
 }
 
-// firstWord returns the word that a name in CamelCase, snake_case or of words begins with. A run of capitals is one.
+// firstWord returns the first word of a name in CamelCase, in snake_case or with spaces. A run of capitals is a word.
 func firstWord(name string) string {
 	i := 1
 	if len(name) > 1 && isUpper(name[0]) && isUpper(name[1]) {
@@ -69,7 +69,7 @@ func firstWord(name string) string {
 	return name[:min(i, len(name))]
 }
 
-// lastWord returns the word that a name ends with.
+// lastWord returns the last word of a name.
 func lastWord(name string) string {
 	i := len(name)
 	for i > 0 && isLower(name[i-1]) {
@@ -81,7 +81,7 @@ func lastWord(name string) string {
 	return name[i:]
 }
 
-// lastPart returns what stands behind the last sep, the whole where there is none.
+// lastPart returns the part of a text after the last sep, or the whole text if it has no sep.
 func lastPart(text string, sep byte) string { return text[strings.LastIndexByte(text, sep)+1:] }
 
 func isUpper(c byte) bool { return 'A' <= c && c <= 'Z' }
