@@ -41,9 +41,9 @@ func parseWideIP(s string) (ip netip.Addr, ok bool) {
 	return ip.Unmap().WithZone(""), err == nil
 }
 
-// spellsIP reports whether a text consists of the characters of an address and has no octet with leading zeros. It spares
-// netip.ParseAddr, whose error allocates, the names of services and masked addresses that logs often have in the place of
-// an address.
+// spellsIP reports whether a text consists of the characters of an address, without leading zeros in an octet. Logs often have
+// the name of a service or a masked address in the place of an address; this check avoids calling netip.ParseAddr for
+// them, because its error allocates.
 func spellsIP(s string) bool {
 	octet, six := 0, strings.IndexByte(s, ':') >= 0
 	for i := range len(s) {
@@ -225,7 +225,7 @@ func withoutQuery(path string) string {
 	return path
 }
 
-// authority returns the index after "://" at which the authority of a URL begins, 0 if the URL has no scheme.
+// authority returns the index after "://" at which the authority of a URL begins, 0 for a URL without a scheme.
 func authority(url string) int {
 	for i := range len(url) {
 		switch url[i] {

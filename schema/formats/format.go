@@ -1,6 +1,6 @@
-// Package formats defines what a log format is and gives the readers of formats the means to turn an element of a log
-// into events: the paths to select in it, the element with the values found there, and setters that normalise values
-// on their way into an event. The package also contains the format aidr. The other formats are in the packages
+// Package formats defines log formats, and provides the means by which the reader of a format turns an element of a log
+// into events: the paths to select in the element, the values found there, and setters that normalise values on their way
+// into an event. The package also contains the format aidr. The other formats are in the packages
 // gateway, cloud and llm, one file each; schema/decode lists them all.
 //
 // A new format takes a file with a function that returns its Format, a line in that list, and test cases in

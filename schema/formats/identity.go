@@ -38,8 +38,8 @@ func (r *Record) AgentByAddress(userAgent string) {
 	}
 }
 
-// Secret returns the SHA-256 of a secret in hex, which replaces the secret everywhere. It returns "" if there is no secret
-// or the gateway already masked it.
+// Secret returns the SHA-256 of a secret in hex, which replaces the secret everywhere. It returns "" if the text is too
+// short for a secret or the gateway already masked it.
 func (r *Record) Secret(secret string) string {
 	masked := strings.Contains(secret, "***") || strings.EqualFold(secret, "redacted") || strings.EqualFold(secret, "[redacted]")
 	if len(secret) < minSecret || masked {
@@ -68,7 +68,7 @@ func (r *Record) hex(sum *[sha256.Size]byte) string {
 	return r.Arena.Hold(text[:])
 }
 
-// Bearer returns the bearer token of an Authorization header, "" if it has none.
+// Bearer returns the bearer token of an Authorization header, or "".
 func Bearer(header string) string {
 	scheme, token, ok := strings.Cut(strings.TrimSpace(header), " ")
 	if !ok || !strings.EqualFold(scheme, "bearer") {

@@ -61,8 +61,8 @@ func appendDouble(dst []byte, f float64) []byte {
 	return strconv.AppendFloat(dst, f, 'f', -1, 64)
 }
 
-// appendCompact appends a valid JSON text without the white space between its tokens, so that the result has no line
-// breaks.
+// appendCompact appends a valid JSON text without the white space between its tokens, so that the result is a single
+// line.
 func appendCompact(dst []byte, text string) []byte {
 	inString := false
 	for i := 0; i < len(text); i++ {

@@ -64,7 +64,7 @@ func Denied(code string) bool {
 	return false
 }
 
-// typeOfMethod returns the event.type of an HTTP method, "" if it has none.
+// typeOfMethod returns the event.type of an HTTP method, or "".
 func typeOfMethod(method string) string {
 	switch method {
 	case "GET", "HEAD", "OPTIONS":

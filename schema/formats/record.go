@@ -80,7 +80,7 @@ func NewRecord(s Setup, p *Paths) *Record {
 }
 
 // Handle begins a new record of a partition, which holds any number of elements: their events go to emit, their field
-// errors to fieldError. pos is the record's position, and brokerTime its timestamp in ns, 0 if it has none. The limit of
+// errors to fieldError. pos is the record's position, and brokerTime its timestamp in ns, or 0. The limit of
 // MaxEvents counts from here.
 func (r *Record) Handle(pos schema.Position, brokerTime int64, emit func(*schema.Event), fieldError func(dataset, name string)) {
 	r.pos, r.brokerTime, r.emit, r.fieldError = pos, brokerTime, emit, fieldError
@@ -186,7 +186,7 @@ func (r *Record) End() int64 {
 // Time returns the element's time in ns.
 func (r *Record) Time() int64 { return r.time }
 
-// Emit hands over the event, unless the element has no time or the record has exceeded MaxEvents. The fields stay set:
+// Emit hands over the event, unless the element lacks a time or the record has exceeded MaxEvents. The fields stay set:
 // the element's next event begins as a copy of this one.
 func (r *Record) Emit() {
 	if !r.hasTime || !r.Take() {

@@ -22,7 +22,7 @@ func (r *Record) Text(n Node) string {
 	return ""
 }
 
-// FirstText returns the first of the nodes' texts that is not empty, "" if there is no such text.
+// FirstText returns the first of the nodes' texts that is not empty, or "".
 func (r *Record) FirstText(nodes ...Node) string {
 	for _, n := range nodes {
 		if s := r.Text(n); s != "" {

@@ -9,7 +9,7 @@ import (
 )
 
 // AnthropicActivity returns the format of the activity feed of an Anthropic organization: changes of keys, projects, MCP
-// servers and users. The feed has no prompts.
+// servers and users. The feed does not include prompts.
 func AnthropicActivity() formats.Format {
 	return formats.Format{
 		Name:     "anthropic_activity",

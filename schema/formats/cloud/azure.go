@@ -197,7 +197,7 @@ func (o *azureOutcome) read(r *formats.Record) {
 	}
 }
 
-// httpStatus returns the first value that is an HTTP status, 0 if there is none.
+// httpStatus returns the first value that is an HTTP status, or 0.
 func (o *azureOutcome) httpStatus(r *formats.Record) int64 {
 	for _, place := range [...]int{o.status, o.signature, o.propertiesHTTP, o.propertiesStatus} {
 		n := r.At(place)

@@ -160,7 +160,7 @@ func (c *azureActivity) caller(r *formats.Record) {
 	requester, user := r.Text(r.At(c.requesterObject)), r.Text(c.properties.at(r, activityUser))
 	person := c.isPerson(r, upn, user)
 	app := c.text(r, claimApp)
-	// A public client, such as a command line tool, has no secret. Its id only shows which program a person used, so it does
+	// A public client, such as a command line tool, works without a secret. Its id only shows which program a person used, so it does
 	// not identify an agent.
 	if public := c.text(r, claimAppSecret) == "0" || app == portal; !person || !public {
 		r.Agent("identity.claims.appid", app)

@@ -144,7 +144,7 @@ func (b *bedrock) readRequest(r *formats.Record, input formats.Node) {
 	}
 }
 
-// bedrockOperation returns OpenTelemetry's name of an operation, or the operation itself if OpenTelemetry has no name for it.
+// bedrockOperation returns OpenTelemetry's name of an operation, or the operation itself if OpenTelemetry does not name it.
 func bedrockOperation(operation, model string) string {
 	switch operation {
 	case "Converse", "ConverseStream", "InvokeModel", "InvokeModelWithResponseStream", "":
@@ -156,7 +156,7 @@ func bedrockOperation(operation, model string) string {
 	return operation
 }
 
-// readResponse reads the response's body. The token counts outside the bodies are the billed ones; if there are none, the
+// readResponse reads the response's body. The token counts outside the bodies are the billed ones; if they are missing, the
 // body's own counts are used.
 func (b *bedrock) readResponse(r *formats.Record, output formats.Node) {
 	b.stream.Reset()

@@ -174,7 +174,7 @@ func (c *cloudTrail) outcome(r *formats.Record) {
 }
 
 // signInFailed reports whether a sign-in failed. The response has the outcome under the event's name, as in
-// {"ConsoleLogin": "Failure"}; if it has none, an error message means failure.
+// {"ConsoleLogin": "Failure"}; without that key, an error message means failure.
 func (c *cloudTrail) signInFailed(r *formats.Record) (failed bool) {
 	if !c.isSignIn(r) && r.Text(r.At(c.name)) != "ConsoleLogin" {
 		return false

@@ -89,7 +89,7 @@ func (g *github) Read(r *formats.Record) {
 	r.Emit()
 }
 
-// call sets the action and the outcome. The log has no key for the outcome: a failed operation has an action of its own.
+// call sets the action and the outcome. The log lacks a key for the outcome: a failed operation has an action of its own.
 func (g *github) call(r *formats.Record) {
 	action, operation := r.Text(r.At(g.action)), r.Text(r.At(g.operation))
 	class := formats.ClassAudit

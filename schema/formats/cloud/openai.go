@@ -9,7 +9,7 @@ import (
 )
 
 // OpenAIAudit returns the format of the audit log of an OpenAI organization: changes of keys, users and projects. The log
-// has no prompts.
+// does not include prompts.
 func OpenAIAudit() formats.Format {
 	return formats.Format{
 		Name:     "openai_audit",

@@ -81,7 +81,7 @@ func lastWord(name string) string {
 	return name[i:]
 }
 
-// lastPart returns the part of a text after the last sep, or the whole text if it has no sep.
+// lastPart returns the part of a text after the last sep, or the whole text if sep does not occur.
 func lastPart(text string, sep byte) string { return text[strings.LastIndexByte(text, sep)+1:] }
 
 func isUpper(c byte) bool { return 'A' <= c && c <= 'Z' }

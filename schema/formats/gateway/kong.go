@@ -1,5 +1,4 @@
-// Package gateway contains the formats of API gateways' access logs, including what the gateways log about calls of models
-// and tools.
+// Package gateway contains the formats of API gateways' access logs, including their logs of calls of models and tools.
 package gateway
 
 import (
@@ -151,7 +150,7 @@ func (k *kong) credential(r *formats.Record) {
 	r.Put(schema.CredentialType, kind)
 }
 
-// outcome sets the outcome from the HTTP status and returns the status, 0 if there is none.
+// outcome sets the outcome from the HTTP status and returns the status, or 0.
 func (k *kong) outcome(r *formats.Record) (status int64) {
 	n := r.At(k.status)
 	status, ok := scan.Int(n.Src, n.Span)

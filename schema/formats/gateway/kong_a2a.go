@@ -34,7 +34,7 @@ const (
 // Places in the shape of a request.
 const (
 	a2aParamsMessage = iota
-	a2aBareMessage   // the REST binding has no JSON-RPC envelope
+	a2aBareMessage   // the REST binding does without JSON-RPC's envelope
 )
 
 // Places in the shape of an answer.
