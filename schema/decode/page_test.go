@@ -30,7 +30,7 @@ func TestPages(t *testing.T) {
 		for _, name := range strings.Split(names, ", ") {
 			about[name] = file
 		}
-		for _, part := range []string{"## Switch on", "## Identity", "## What it cannot tell"} {
+		for _, part := range []string{"## Switch on", "## Identity", "## Limits"} {
 			if !strings.Contains(string(text), "\n"+part+"\n") {
 				t.Errorf("%s has no part %q", file, part)
 			}
