@@ -1,7 +1,7 @@
 // Package formats defines log formats, and provides the means by which the reader of a format turns an element of a log
 // into events: the paths to select in the element, the values found there, and setters that normalise values on their way
-// into an event. The package also contains the format aidr. The other formats are in the packages
-// gateway, cloud and llm, one file each; schema/decode lists them all.
+// into an event. The package also contains the format aidr. The other formats are in the packages gateway, cloud and llm,
+// one file each; schema/decode lists them all.
 //
 // A new format takes a file with a function that returns its Format, a line in that list, and test cases in
 // testdata/cases/decode.
@@ -35,7 +35,7 @@ type Tell struct {
 	Text string
 }
 
-// Reader turns elements of one format into events. For each event, Read fills r.Event and calls r.Emit. A Reader carries
+// Reader turns elements of one format into events. For each event, Read fills the Event and calls Emit. A Reader carries
 // no state from one element to the next.
 type Reader interface {
 	Read(r *Record)

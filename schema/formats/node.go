@@ -64,8 +64,8 @@ func (s *Shape) Each(r *Record, n Node, yield func(elem Node) bool) {
 	})
 }
 
-// Take is Select for a Shape made by Paths.Shape, applied to the value at the path given there. It only copies spans, because
-// the pass over the element already selected them.
+// Take is Select for a Shape made by Paths.Shape, applied to the value at the path
+// given there. It only copies spans, because the pass over the element already selected them.
 func (s *Shape) Take(r *Record) {
 	s.src = r.src
 	for i, place := range s.places {

@@ -11,8 +11,8 @@ import (
 // decoder rather than a batch.
 const MaxEvents = 5000
 
-// Record is an element that is being turned into events: an object of a log, with the values selected at the paths and the
-// event that its reader fills. A worker has a single Record and reuses it for one element after another, and a reader
+// Record is an element of a log that is being turned into events: the values selected in it, and the event that its reader
+// fills. A worker has a single Record and reuses it for one element after another, and a reader
 // reuses its Event for one event after another.
 type Record struct {
 	Event schema.Event
@@ -80,8 +80,8 @@ func NewRecord(s Setup, p *Paths) *Record {
 }
 
 // Handle begins a new record of a partition, which holds any number of elements: their events go to emit, their field
-// errors to fieldError. pos is the record's position, and brokerTime its timestamp in ns, or 0. The limit of
-// MaxEvents counts from here.
+// errors to fieldError. pos is the record's position, and brokerTime its timestamp in ns, or 0. The limit
+// of MaxEvents counts from here.
 func (r *Record) Handle(pos schema.Position, brokerTime int64, emit func(*schema.Event), fieldError func(dataset, name string)) {
 	r.pos, r.brokerTime, r.emit, r.fieldError = pos, brokerTime, emit, fieldError
 	r.remaining = MaxEvents
