@@ -63,7 +63,7 @@ func TestExitCodes(t *testing.T) {
 	f(exitOK, []string{"2 tests", "0 failed"}, "rules", "test", filepath.Join(dir, "ok"))
 	f(exitFailed, []string{"FAIL", "a.yaml:6", "1 failed"}, "rules", "test", filepath.Join(dir, "fails"))
 	f(exitUsage, []string{"--update"}, "rules", "test", "--update")
-	f(exitFailed, []string{"stands on several lines", "2 failed, 1 of them updated"}, "rules", "test", "--update", filepath.Join(dir, "fails"), half)
+	f(exitFailed, []string{"spans several lines", "2 failed, 1 of them updated"}, "rules", "test", "--update", filepath.Join(dir, "fails"), half)
 	if text, err := os.ReadFile(filepath.Join(dir, "fails", "a.yaml")); err != nil || string(text) != tested {
 		t.Errorf("the updated file: got %v\n%s\nwant\n%s", err, text, tested)
 	}

@@ -1,12 +1,12 @@
-// Package doc reads strict YAML and remembers where everything stands, so that whatever is wrong with a file can be
-// said as `file:line:col: key: cause: what to do`, all of it at once. Rule files, lists, the registry of agents and the
+// Package doc reads strict YAML and keeps the position of every value, so that all problems of a file can be reported
+// at once, each as `file:line:col: key: cause: what to do`. Rule files, lists, the registry of agents and the
 // configuration are read through it. It is the only importer of the YAML library.
 //
-// Strict means: one document, UTF-8, no key twice, no anchors, aliases, merge keys, tags or complex keys, and no guessing
-// of types: text where a number belongs is a problem, and so is a number where text belongs.
+// Strict means: one document, UTF-8, no duplicate keys, no anchors, aliases, merge keys, tags or complex keys, and no
+// guessing of types: text instead of a number is a problem, and so is a number instead of text.
 //
-// A reader walks the document with getters that never fail: each returns a usable zero value and notes the problem in
-// the Doc. Getters are safe on a nil Node, which stands for a key that is not there.
+// A reader walks the document with getters that never fail: each returns a usable zero value and records the problem in
+// the Doc. Getters are safe on a nil Node, which represents an absent key.
 package doc
 
 import (
@@ -24,36 +24,36 @@ import (
 )
 
 const (
-	// MaxSize is how large a file may be, in bytes. People write these files; what is larger is not one of them.
+	// MaxSize is the largest size of a file, in bytes. These files are written by hand, and none comes near it.
 	MaxSize = 1 << 20
-	// MaxListSize is MaxSize for a file that holds data: 100,000 values of 100 bytes and more.
+	// MaxListSize is the limit for a file of data, such as a list: room for 100,000 values of more than 100 bytes.
 	MaxListSize = 16 << 20
-	// MaxDepth is how deep mappings and lists may nest. The YAML library's time grows with the square of the depth.
+	// MaxDepth is the deepest nesting of mappings and lists. The YAML library's time grows with the square of the depth.
 	MaxDepth = 32
-	// MaxBlocks is how many keys and dashes may have nothing behind them on their line, because a block follows, or
-	// nothing. The YAML library's time grows with the square of them.
+	// MaxBlocks is the largest number of keys and dashes with nothing after them on their line, because a block or no
+	// value follows. The YAML library's time grows with the square of this number.
 	MaxBlocks = 10_000
-	// MaxProblems is how many problems of one file are kept: nobody reads more, and a hostile file has millions.
+	// MaxProblems is the largest number of problems kept for one file: nobody reads more, and a hostile file has millions.
 	MaxProblems = 200
 )
 
-// Doc is one file that is being read, and the problems that it has so far.
+// Doc is one file that is being read, with the problems found so far.
 type Doc struct {
-	Name     string // as it is shown
+	Name     string // the file's name as problems show it
 	problems []Problem
-	dropped  int
+	dropped  int // number of problems beyond MaxProblems
 	lines    []string
 }
 
-// Parse reads one file of at most MaxSize bytes. The root is nil where the file is empty or has no structure that can
-// be read; then Problems says why.
+// Parse reads one file of at most MaxSize bytes. If the file is empty or its structure cannot be read, root is nil and
+// Problems holds the reason.
 func Parse(name string, src []byte) (d *Doc, root *Node) { return ParseSize(name, src, MaxSize) }
 
-// ParseSize is Parse with another cap in bytes.
+// ParseSize is Parse with a limit of maxSize bytes instead of MaxSize.
 func ParseSize(name string, src []byte, maxSize int) (d *Doc, root *Node) {
 	d = &Doc{Name: name}
 	if len(src) > maxSize {
-		d.add(1, 1, "", fmt.Sprintf("the file has %d bytes, more than %d: split it", len(src), maxSize), false)
+		d.add(1, 1, "", fmt.Sprintf("the file has %d bytes, the limit is %d: split it", len(src), maxSize), false)
 		return d, nil
 	}
 	text := strings.TrimPrefix(string(src), "\ufeff")
@@ -68,13 +68,13 @@ func ParseSize(name string, src []byte, maxSize int) (d *Doc, root *Node) {
 	return d, d.node(body, nil, "", 0)
 }
 
-// printable reports the first byte that no YAML file may hold.
+// printable reports whether the text holds no byte that YAML forbids; the first such byte becomes a problem.
 func (d *Doc) printable(text string) bool {
 	if !utf8.ValidString(text) {
 		for i, r := range text {
 			if _, n := utf8.DecodeRuneInString(text[i:]); r == utf8.RuneError && n == 1 {
-				line, col := place(text, i)
-				d.add(line, col, "", fmt.Sprintf("byte 0x%02x is no UTF-8: save the file as UTF-8", text[i]), false)
+				line, col := lineCol(text, i)
+				d.add(line, col, "", fmt.Sprintf("byte 0x%02x is not valid UTF-8: save the file as UTF-8", text[i]), false)
 				return false
 			}
 		}
@@ -84,13 +84,14 @@ func (d *Doc) printable(text string) bool {
 		i = bareReturn(text)
 	}
 	if i >= 0 {
-		line, col := place(text, i)
+		line, col := lineCol(text, i)
 		d.add(line, col, "", fmt.Sprintf("control character 0x%02x: write it as \"\\x%02x\" in double quotes", text[i], text[i]), false)
 	}
 	return i < 0
 }
 
-// bareReturn finds a "\r" that ends no line: to YAML it is one, to editors not, so lines would be counted differently.
+// bareReturn returns the index of the first "\r" that is not followed by "\n", or -1. YAML counts it as the end of a
+// line and editors do not, so the line numbers of problems would be wrong.
 func bareReturn(text string) int {
 	for i := range len(text) {
 		if text[i] == '\r' && (i+1 == len(text) || text[i+1] != '\n') {
@@ -100,19 +101,19 @@ func bareReturn(text string) int {
 	return -1
 }
 
-// place returns the line and column (in runes) of byte i.
-func place(text string, i int) (line, col int) {
+// lineCol returns the line and the column (in characters) of byte i. Both count from 1.
+func lineCol(text string, i int) (line, col int) {
 	before := text[:i]
 	start := strings.LastIndexByte(before, '\n') + 1
 	return strings.Count(before, "\n") + 1, utf8.RuneCountInString(before[start:]) + 1
 }
 
-// parse returns the body of the one document. The library is not ours and its input is hostile: a panic of it is a
-// problem of the file.
+// parse returns the body of the one document. The input may be hostile, so a panic in the YAML library becomes a problem
+// of the file.
 func (d *Doc) parse(text string) (body ast.Node) {
 	defer func() {
 		if r := recover(); r != nil {
-			d.add(1, 1, "", "the file is no YAML that can be read", false)
+			d.add(1, 1, "", "the file is not valid YAML", false)
 			body = nil
 		}
 	}()
@@ -120,7 +121,7 @@ func (d *Doc) parse(text string) (body ast.Node) {
 	if !d.plain(tokens) {
 		return nil
 	}
-	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey()) // keys that stand twice are found in node
+	file, err := parser.Parse(tokens, 0, parser.AllowDuplicateMapKey()) // Node.mapping reports duplicate keys
 	if err != nil {
 		d.syntax(err)
 		return nil
@@ -130,7 +131,7 @@ func (d *Doc) parse(text string) (body ast.Node) {
 			continue
 		}
 		if body != nil {
-			d.addToken(startOf(doc.Body), "a second document: a file holds one, put it into a file of its own")
+			d.addToken(startOf(doc.Body), "second document: a file holds one; move this one to a file of its own")
 			return nil
 		}
 		body = doc.Body
@@ -141,18 +142,19 @@ func (d *Doc) parse(text string) (body ast.Node) {
 	return body
 }
 
-// syntax notes what the library says, without its picture of the source.
+// syntax records an error of the library, without the excerpt of the source that the library adds.
 func (d *Doc) syntax(err error) {
 	var e yaml.Error
 	if errors.As(err, &e) && e.GetToken() != nil {
-		d.addToken(e.GetToken(), "no YAML: "+e.GetMessage())
+		d.addToken(e.GetToken(), "not valid YAML: "+e.GetMessage())
 		return
 	}
 	text, _, _ := strings.Cut(err.Error(), "\n")
-	d.add(1, 1, "", "no YAML: "+text, false)
+	d.add(1, 1, "", "not valid YAML: "+text, false)
 }
 
-// plain refuses, before anything is built of the tokens, what makes YAML dangerous or deep.
+// plain reports whether the tokens are free of the parts of YAML that are refused, and of deep nesting. It runs before
+// anything is built from the tokens, so that a hostile file costs little.
 func (d *Doc) plain(tokens token.Tokens) bool {
 	flow, entries, line, blocks := 0, 0, 0, 0
 	for _, t := range tokens {
@@ -161,16 +163,16 @@ func (d *Doc) plain(tokens token.Tokens) bool {
 		}
 		switch t.Type {
 		case token.AnchorType, token.AliasType, token.MergeKeyType:
-			d.addToken(t, "anchors, aliases and merge keys are not read here: write the value out")
+			d.addToken(t, "anchors, aliases and merge keys are not supported: write the value out")
 			return false
 		case token.TagType:
-			d.addToken(t, "tags are not read here: quote what is text, write numbers and true/false bare")
+			d.addToken(t, "tags are not supported: put text into quotes, write numbers and true/false without")
 			return false
 		case token.DirectiveType:
-			d.addToken(t, "directives are not read here: leave the line out")
+			d.addToken(t, "directives are not supported: remove the line")
 			return false
 		case token.MappingKeyType:
-			d.addToken(t, "complex keys are not read here: write `key: value`")
+			d.addToken(t, "complex keys are not supported: write `key: value`")
 			return false
 		case token.SequenceStartType, token.MappingStartType:
 			flow++
@@ -196,7 +198,7 @@ func (d *Doc) plain(tokens token.Tokens) bool {
 	return true
 }
 
-// splitLines cuts text at line ends, "\r" left out.
+// splitLines returns the lines of a text without their ends, "\n" or "\r\n".
 func splitLines(text string) []string {
 	raw := bytes.Split([]byte(text), []byte("\n"))
 	lines := make([]string, len(raw))

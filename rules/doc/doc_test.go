@@ -9,7 +9,7 @@ import (
 	"github.com/aidr-engine/aidr/rules/doc"
 )
 
-// texts renders problems as people see them, one a line.
+// texts returns the problems as users see them, one per line.
 func texts(d *doc.Doc) string {
 	var b strings.Builder
 	for _, p := range d.Problems() {
@@ -18,7 +18,7 @@ func texts(d *doc.Doc) string {
 	return b.String()
 }
 
-// person is a small reader, as the packages above write them.
+// person is a small reader, such as the packages that import doc have.
 func person(src string) (d *doc.Doc, out string) {
 	d, root := doc.Parse("f.yaml", []byte(src))
 	f := root.Fields()
@@ -56,7 +56,7 @@ func TestReads(t *testing.T) {
 	f("---\nname: |\n  two\n  lines\nsub:\n  x: 1\n", "two\nlines\n|0|0|0s|||false|0001-01-01|1")
 }
 
-// TestAllProblemsAtOnce holds the texts: they are what people read.
+// TestAllProblemsAtOnce compares whole messages, because users read them.
 func TestAllProblemsAtOnce(t *testing.T) {
 	f := func(src, want string) {
 		t.Helper()
@@ -68,15 +68,15 @@ func TestAllProblemsAtOnce(t *testing.T) {
 	f("age: many\nshare: .nan\nwait: 5 minutes\ncolor: gren\ntags: a\non: yes\nday: 31.3.2027\nsub: 1\nextra: 1\nage: 3\n", `
 f.yaml:1:1: "name" is missing
 f.yaml:1:6: age: is text, not a whole number
-f.yaml:2:8: share: .nan is too large or no number
-f.yaml:3:7: wait: "5 minutes" is no duration: write whole numbers with units d, h, m, s, ms, as in 90s, 5m, 12h, 30d
-f.yaml:4:8: color: "gren" is none of red, green: did you mean green?
+f.yaml:2:8: share: .nan is too large or not a number: write a finite number
+f.yaml:3:7: wait: "5 minutes" is not a duration: write whole numbers with units d, h, m, s, ms, as in 90s, 5m, 12h, 30d
+f.yaml:4:8: color: "gren" is not one of red, green: did you mean green?
 f.yaml:5:7: tags: is text, not a list: write [a, b], or one a line after a dash
 f.yaml:6:5: on: is text, not true or false
-f.yaml:7:6: day: "31.3.2027" is no day: write it as 2027-03-31
+f.yaml:7:6: day: "31.3.2027" is not a date: write it as 2027-03-31
 f.yaml:8:6: sub: is a whole number, not a mapping: write key: value
 f.yaml:9:1: extra: unknown key; known are age, color, day, name, on, share, sub, tags, wait
-f.yaml:10:1: age: the key is there twice, first in line 1: keep one
+f.yaml:10:1: age: the key is set twice, first in line 1: keep one
 `)
 	f("name: 1\nage: \"3\"\nwait: 25h\ncolor: 3\ntags: [1, ' ']\nsub: {x: 99999999999999999999, y: 1, 3: 4}\n", `
 f.yaml:1:7: name: is a whole number, not text: put it into quotes
@@ -97,26 +97,26 @@ f.yaml:5:7: tags: has no value: write a list, or leave the key out
 f.yaml:6:1: nmae: unknown key: did you mean name?; known are age, color, day, name, on, share, sub, tags, wait
 `)
 	f("- a\n", "f.yaml:1:1: is a list, not a mapping: write key: value")
-	f("name: a\nsub:\n  x: [1,\n", "f.yaml:3:6: no YAML: sequence end token ']' not found")
-	f("name: \"abc\n", "f.yaml:1:7: no YAML: could not find end character of double-quoted text")
-	f("name: &a b\nage: *a\n", "f.yaml:1:7: anchors, aliases and merge keys are not read here: write the value out")
-	f("name: !!str b\n", "f.yaml:1:7: tags are not read here: quote what is text, write numbers and true/false bare")
-	f("a: 1\n---\nb: 2\n", "f.yaml:3:1: a second document: a file holds one, put it into a file of its own")
-	f("name: a\xff\n", "f.yaml:1:8: byte 0xff is no UTF-8: save the file as UTF-8")
+	f("name: a\nsub:\n  x: [1,\n", "f.yaml:3:6: not valid YAML: sequence end token ']' not found")
+	f("name: \"abc\n", "f.yaml:1:7: not valid YAML: could not find end character of double-quoted text")
+	f("name: &a b\nage: *a\n", "f.yaml:1:7: anchors, aliases and merge keys are not supported: write the value out")
+	f("name: !!str b\n", "f.yaml:1:7: tags are not supported: put text into quotes, write numbers and true/false without")
+	f("a: 1\n---\nb: 2\n", "f.yaml:3:1: second document: a file holds one; move this one to a file of its own")
+	f("name: a\xff\n", "f.yaml:1:8: byte 0xff is not valid UTF-8: save the file as UTF-8")
 	f("name: a\nage: \x00\n", `f.yaml:2:6: control character 0x00: write it as "\x00" in double quotes`)
 	f("", "f.yaml:1:1: the file is empty")
 	f("# nothing\n", "f.yaml:1:1: the file is empty")
 	f("a: "+strings.Repeat("[", 100), "f.yaml:1:36: nested deeper than 32")
 	f(strings.Repeat("- ", 100), "f.yaml:1:65: nested deeper than 32")
-	f("? a\n: b\n", "f.yaml:1:1: complex keys are not read here: write `key: value`")
-	f("<<: {a: 1}\n", "f.yaml:1:1: anchors, aliases and merge keys are not read here: write the value out")
+	f("? a\n: b\n", "f.yaml:1:1: complex keys are not supported: write `key: value`")
+	f("<<: {a: 1}\n", "f.yaml:1:1: anchors, aliases and merge keys are not supported: write the value out")
 }
 
-// TestCapsHold: what is hostile costs little and says little.
+// TestCapsHold checks that hostile files cost little time and produce few problems.
 func TestCapsHold(t *testing.T) {
 	d, root := doc.Parse("f", []byte(strings.Repeat("a", doc.MaxSize+1)))
 	if root != nil || !d.Failed() {
-		t.Errorf("a file over the cap is read")
+		t.Errorf("a file over the size limit was read")
 	}
 	var b strings.Builder
 	for i := range 10_000 {
@@ -138,14 +138,15 @@ func TestCapsHold(t *testing.T) {
 	for _, hostile := range []string{"[", "{", "- ", "a: ", "{a: ", "? ", "\"\\", "!", "&a ", "|\n ", "a:\n- ", "-\n "} {
 		start := time.Now()
 		doc.Parse("f", []byte(strings.Repeat(hostile, doc.MaxSize/len(hostile))))
-		// Generous: a machine that is busy with other things must not fail it, quadratic time must.
+		// The limit is generous: a busy machine must stay below it, but quadratic time must exceed it.
 		if took := time.Since(start); took > 20*time.Second {
 			t.Errorf("1 MiB of %q took %v", hostile, took)
 		}
 	}
 }
 
-// TestPlacesInsideText: a place in the text is found in the file through quotes, folding and blocks.
+// TestPlacesInsideText checks that FailAt finds a position of the text in the file, in spite of quotes, escapes, folding
+// and blocks.
 func TestPlacesInsideText(t *testing.T) {
 	f := func(src, needle string, line, col int) {
 		t.Helper()
@@ -236,7 +237,7 @@ func TestNearest(t *testing.T) {
 	f(strings.Repeat("w", 100_000), "")
 }
 
-// FuzzParse: no input panics, and every place that is told lies in the file.
+// FuzzParse checks that no input causes a panic, and that every problem has a position inside the file.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"name: a\nsub: {x: 1}\n", "k: |\n  a\n", "k: 'a''b'\n", "k: \"a\\u0041\\\n b\"\n", "- - a\n", "a: [1, {b: c}]",
 		"a: >+\n\n x\n", "a: \"\\U00110000\"", "\t", "a:\n\t- b", "---\n...\n---\n", "a: 0x\nb: 0o9\nc: .inf", "k: a\n\n b\n # c\n d"} {
@@ -244,7 +245,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, src string, line, col int) {
 		if len(src) > 4096 {
-			return // the time of larger ones is TestCapsHold's
+			return // TestCapsHold measures larger inputs
 		}
 		d, root := doc.Parse("f", []byte(src))
 		visit(root, line, col)

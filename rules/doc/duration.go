@@ -1,31 +1,29 @@
 package doc
 
-import (
-	"time"
-)
+import "time"
 
-// units of durations, in the order in which one has to write them.
+// units are the units of a duration, in the order in which they must be written.
 var units = [...]struct {
 	name string
-	is   time.Duration
+	size time.Duration
 }{{"d", 24 * time.Hour}, {"h", time.Hour}, {"m", time.Minute}, {"s", time.Second}, {"ms", time.Millisecond}}
 
-// MaxDuration is the longest duration: 100 years, so that an instant plus a duration fits into 64 bits of ns.
+// MaxDuration is the longest duration: 100 years, so that an instant plus a duration in ns fits into 64 bits.
 const MaxDuration = 36500 * 24 * time.Hour
 
-// Duration returns a duration from min to max, written 90s, 5m, 12h, 30d, 500ms or 1h30m: whole milliseconds. A bare 0
-// is one too. Outside the range it returns min.
+// Duration returns a duration from min to max, in whole milliseconds, written as 90s, 5m, 12h, 30d, 500ms, 1h30m or a
+// bare 0. A value outside the range is a problem, and Duration returns min.
 func (n *Node) Duration(min, max time.Duration) time.Duration {
 	if n == nil {
 		return 0
 	}
-	if n.Kind != Text && !(n.Kind == Int && n.num == 0 && !n.ranges) {
+	if n.Kind != Text && !(n.Kind == Int && n.num == 0 && !n.overflow) {
 		n.wrong("a duration", ": write it with its unit, as in 90s, 5m, 12h, 30d")
 		return min
 	}
 	d, ok := ParseDuration(n.text)
 	if !ok {
-		n.Fail("%q is no duration: write whole numbers with units d, h, m, s, ms, as in 90s, 5m, 12h, 30d", Short(n.text))
+		n.Fail("%q is not a duration: write whole numbers with units d, h, m, s, ms, as in 90s, 5m, 12h, 30d", Short(n.text))
 		return min
 	}
 	if d < min || d > max {
@@ -35,18 +33,19 @@ func (n *Node) Duration(min, max time.Duration) time.Duration {
 	return d
 }
 
-// ParseDuration reads 90s, 5m, 12h, 30d, 500ms, 1h30m or 0; ok is false for anything else and above MaxDuration.
+// ParseDuration reads a duration such as 90s, 5m, 12h, 30d, 500ms, 1h30m or 0. ok is false if s is not a duration or is
+// longer than MaxDuration.
 func ParseDuration(s string) (d time.Duration, ok bool) {
 	if s == "0" {
 		return 0, true
 	}
-	next := 0 // units have to come from large to small, each once
+	next := 0 // the first unit that may follow: units go from large to small, each at most once
 	for s != "" {
 		digits := 0
 		for digits < len(s) && s[digits] >= '0' && s[digits] <= '9' {
 			digits++
 		}
-		if digits == 0 || digits > 15 { // 15 digits of anything are beyond MaxDuration, or fit int64
+		if digits == 0 || digits > 15 { // 15 digits fit into an int64, and more exceed MaxDuration in any unit
 			return 0, false
 		}
 		var v time.Duration
@@ -62,10 +61,10 @@ func ParseDuration(s string) (d time.Duration, ok bool) {
 		for u < len(units) && units[u].name != s[:end] {
 			u++
 		}
-		if u == len(units) || v > MaxDuration/units[u].is {
+		if u == len(units) || v > MaxDuration/units[u].size {
 			return 0, false
 		}
-		d += v * units[u].is
+		d += v * units[u].size
 		if d > MaxDuration {
 			return 0, false
 		}
@@ -74,17 +73,17 @@ func ParseDuration(s string) (d time.Duration, ok bool) {
 	return d, next > 0
 }
 
-// FormatDuration writes what ParseDuration reads: the fewest units.
+// FormatDuration is the inverse of ParseDuration. It uses the largest units possible.
 func FormatDuration(d time.Duration) string {
 	if d < time.Millisecond {
 		return "0s"
 	}
 	var b []byte
 	for _, u := range units {
-		if n := d / u.is; n > 0 {
+		if n := d / u.size; n > 0 {
 			b = appendInt(b, int64(n))
 			b = append(b, u.name...)
-			d -= n * u.is
+			d -= n * u.size
 		}
 	}
 	return string(b)

@@ -11,27 +11,28 @@ import (
 	"unicode/utf8"
 )
 
-// Editor changes values of a file where they stand: comments, order and layout of everything else stay as they are. It
-// is for values as people write them in tests; what it cannot change it says, and leaves the file as it was.
+// Editor replaces values in the text of a file and leaves its comments, its order and the layout of everything else
+// unchanged. It handles values as they are written in the tests of rules; if it cannot make a change, Text returns an
+// error.
 type Editor struct {
 	text    string // without a byte order mark
-	mark    string // the byte order mark, or ""
-	newline string // how its lines end
-	starts  []int  // where each line begins
+	bom     string // the byte order mark, or ""
+	newline string // the end of its lines, "\n" or "\r\n"
+	starts  []int  // the offset of each line
 	edits   []edit
 	failed  []error
 }
 
-// edit puts text in the place of text[from:to].
+// edit replaces the bytes [from, to) of the file by text.
 type edit struct {
 	from, to int
 	text     string
 }
 
-// NewEditor begins to edit a file whose nodes were read from src.
+// NewEditor returns an Editor for the file whose nodes were parsed from src.
 func NewEditor(src []byte) *Editor {
 	text := strings.TrimPrefix(string(src), "\ufeff")
-	e := &Editor{text: text, mark: string(src[:len(src)-len(text)]), newline: "\n", starts: []int{0}}
+	e := &Editor{text: text, bom: string(src[:len(src)-len(text)]), newline: "\n", starts: []int{0}}
 	if strings.Contains(text, "\r\n") {
 		e.newline = "\r\n"
 	}
@@ -43,15 +44,15 @@ func NewEditor(src []byte) *Editor {
 	return e
 }
 
-// Text returns the file with all changes, or why there can be none.
+// Text returns the file with all changes, or an error if one of them is not possible.
 func (e *Editor) Text() ([]byte, error) {
 	if len(e.failed) > 0 {
 		return nil, errors.Join(e.failed...)
 	}
-	return []byte(e.mark + e.part(0, len(e.text))), nil
+	return []byte(e.bom + e.part(0, len(e.text))), nil
 }
 
-// part returns a part of the file with the changes in it.
+// part returns the bytes [from, to) of the file with the changes inside them.
 func (e *Editor) part(from, to int) string {
 	slices.SortStableFunc(e.edits, func(a, b edit) int { return a.from - b.from })
 	var b strings.Builder
@@ -67,7 +68,7 @@ func (e *Editor) part(from, to int) string {
 	return b.String()
 }
 
-// replace notes a change, in which those inside it are contained already.
+// replace adds an edit. It drops the earlier edits inside [from, to), because text already contains them.
 func (e *Editor) replace(from, to int, text string) {
 	e.edits = slices.DeleteFunc(e.edits, func(x edit) bool { return x.from >= from && x.to <= to })
 	e.edits = append(e.edits, edit{from, to, text})
@@ -77,18 +78,18 @@ func (e *Editor) fail(n *Node, why string) {
 	e.failed = append(e.failed, fmt.Errorf("%s (line %d) %s: change it by hand", n.Key, n.Line, why))
 }
 
-// Set writes a value, as Flow returns it, in the place of another.
+// Set replaces the value n by another, written as Flow returns it.
 func (e *Editor) Set(n *Node, value string) {
 	from, to, ok := e.span(n)
 	if !ok {
-		e.fail(n, "stands on several lines")
+		e.fail(n, "spans several lines")
 		return
 	}
 	e.replace(from, to, value)
 }
 
-// List takes items out of a list and puts others, written as Flow returns them, behind those that stay. Comments inside
-// an item, and on its line, go with it.
+// List removes the items i of a list with drop[i] set and appends others, written as Flow returns them. Comments inside
+// a removed item and on its line are removed with it.
 func (e *Editor) List(n *Node, drop []bool, add []string) {
 	from := e.offset(n.Line, n.Col)
 	switch {
@@ -100,14 +101,14 @@ func (e *Editor) List(n *Node, drop []bool, add []string) {
 	}
 }
 
-// flowList writes a list in brackets anew: what stands between two items stays between them.
+// flowList rewrites a list in brackets. The text between two items that remain is kept.
 func (e *Editor) flowList(n *Node, from int, drop []bool, add []string) {
 	to := closing(e.text, from)
 	var spans [][2]int
 	for _, item := range n.items {
 		a, b, ok := e.span(item)
 		if !ok || b > to {
-			e.fail(item, "stands on several lines")
+			e.fail(item, "spans several lines")
 			return
 		}
 		spans = append(spans, [2]int{a, b})
@@ -118,9 +119,9 @@ func (e *Editor) flowList(n *Node, from int, drop []bool, add []string) {
 	}
 	var b strings.Builder
 	kept := 0
-	put := func(text, before string) {
+	put := func(separator, text string) {
 		if kept++; kept > 1 {
-			b.WriteString(before)
+			b.WriteString(separator)
 		}
 		b.WriteString(text)
 	}
@@ -128,14 +129,14 @@ func (e *Editor) flowList(n *Node, from int, drop []bool, add []string) {
 		if drop[i] {
 			continue
 		}
-		before := gap
+		separator := gap
 		if i > 0 {
-			before = e.text[spans[i-1][1]:s[0]]
+			separator = e.text[spans[i-1][1]:s[0]]
 		}
-		put(e.part(s[0], s[1]), before)
+		put(separator, e.part(s[0], s[1]))
 	}
 	for _, text := range add {
-		put(text, gap)
+		put(gap, text)
 	}
 	head, tail := "[", "]"
 	if len(spans) > 0 && kept > 0 {
@@ -144,17 +145,17 @@ func (e *Editor) flowList(n *Node, from int, drop []bool, add []string) {
 	e.replace(from, to, head+b.String()+tail)
 }
 
-// blockList takes lines out of a list with dashes, and puts lines in.
+// blockList removes the lines of items from a list with dashes, and adds lines for new items.
 func (e *Editor) blockList(n *Node, drop []bool, add []string) {
 	for i := range n.items {
 		if drop[i] {
 			from, to := e.lines(n, i)
-			// The line's end before it goes, not its own: a last line may have none.
+			// Remove the end of the line before the item, not the item's own: the last line of a file may lack it.
 			e.replace(len(strings.TrimSuffix(strings.TrimSuffix(e.text[:from], "\n"), "\r")), to, "")
 		}
 	}
 	if !slices.Contains(drop, false) && len(add) == 0 {
-		e.empty(n)
+		e.setEmpty(n)
 		return
 	}
 	var b strings.Builder
@@ -165,8 +166,8 @@ func (e *Editor) blockList(n *Node, drop []bool, add []string) {
 	e.edits = append(e.edits, edit{end, end, b.String()})
 }
 
-// empty writes [] behind the key of a list that loses all its items.
-func (e *Editor) empty(n *Node) {
+// setEmpty writes [] after the key of a list that loses all its items.
+func (e *Editor) setEmpty(n *Node) {
 	at := e.offset(n.Line, 1)
 	before := strings.TrimRight(e.text[:at], " \t\r\n")
 	key := before[strings.LastIndexByte(before, '\n')+1:]
@@ -179,12 +180,12 @@ func (e *Editor) empty(n *Node) {
 	e.edits = append(e.edits, edit{end, end, " []"})
 }
 
-// lines returns where item i of a list with dashes begins and ends: whole lines, without the last one's end. Comments
-// and blank lines below it are not its own.
+// lines returns the bytes [from, to) of item i of a list with dashes: whole lines, without the end of the last line.
+// Comments and blank lines below the item do not belong to it.
 func (e *Editor) lines(n *Node, i int) (from, to int) {
 	first := n.items[i].Line - 1
 	for ; first > 0 && !e.dashed(n, first); first-- {
-		// the item begins below its dash
+		// the value may begin on a line below its dash
 	}
 	last := first
 	for l := first + 1; l < len(e.starts); l++ {
@@ -201,13 +202,13 @@ func (e *Editor) lines(n *Node, i int) (from, to int) {
 	return e.starts[first], e.starts[last] + len(e.line(last))
 }
 
-// dashed says whether an item of the list begins in a line, which counts from 0.
+// dashed reports whether an item of the list begins on a line. Lines count from 0.
 func (e *Editor) dashed(n *Node, line int) bool {
 	text := e.line(line)
 	return len(text) >= n.Col && text[n.Col-1] == '-' && strings.TrimLeft(text[:n.Col-1], " ") == ""
 }
 
-// line returns a line, which counts from 0, without its end.
+// line returns line i without its end. Lines count from 0.
 func (e *Editor) line(i int) string {
 	end := len(e.text)
 	if i+1 < len(e.starts) {
@@ -216,7 +217,7 @@ func (e *Editor) line(i int) string {
 	return strings.TrimRight(e.text[e.starts[i]:end], "\r\n")
 }
 
-// offset returns where a place of the file is.
+// offset returns the byte offset of a position in the file. Lines and columns count from 1.
 func (e *Editor) offset(line, col int) int {
 	at := e.starts[min(line, len(e.starts))-1]
 	for ; col > 1 && at < len(e.text); col-- {
@@ -226,7 +227,8 @@ func (e *Editor) offset(line, col int) int {
 	return at
 }
 
-// span returns where a value begins and ends; ok is false of what is written over lines without brackets or quotes.
+// span returns the bytes [from, to) of a value. ok is false for a value that is written over several lines without
+// brackets or quotes.
 func (e *Editor) span(n *Node) (from, to int, ok bool) {
 	from = e.offset(n.Line, n.Col)
 	rest := e.text[from:]
@@ -241,11 +243,11 @@ func (e *Editor) span(n *Node) (from, to int, ok bool) {
 	return from, from + len(n.text), n.text != "" && n.style != block && strings.HasPrefix(rest, n.text)
 }
 
-// closing returns the end of what is in brackets or braces at i; i where nothing is.
+// closing returns the offset after the bracket or brace that closes the one at i, or i if it is never closed.
 func closing(text string, i int) int {
 	depth := 0
 	for at := i; at < len(text); at++ {
-		open := at == i || strings.IndexByte(" \t\r\n[{,:", text[at-1]) >= 0 // a quote or # in a word is part of it
+		open := at == i || strings.IndexByte(" \t\r\n[{,:", text[at-1]) >= 0 // inside a word, a quote or # is an ordinary character
 		switch c := text[at]; {
 		case c == '[' || c == '{':
 			depth++
@@ -269,7 +271,7 @@ func closing(text string, i int) int {
 	return i
 }
 
-// quoted returns how long the quoted text is that s begins with; 0 where it does not end.
+// quoted returns the length of the quoted text at the start of s, or 0 if the closing quote is missing.
 func quoted(s string) int {
 	for i := 1; i < len(s); i++ {
 		switch {
@@ -284,18 +286,18 @@ func quoted(s string) int {
 	return 0
 }
 
-// bareWord is a text that means itself without quotes wherever it stands.
+// bareWord matches a text that needs no quotes in any context, unless notText matches it.
 var bareWord = regexp.MustCompile(`^[A-Za-z_/][A-Za-z0-9_./-]*$`)
 
-// otherwise are words that mean something else than text.
-var otherwise = regexp.MustCompile(`^(?i:true|false|null|yes|no|on|off|y|n)$`)
+// notText matches a word that YAML reads as something other than text.
+var notText = regexp.MustCompile(`^(?i:true|false|null|yes|no|on|off|y|n)$`)
 
-// Flow writes a value as encoding/json knows it on one line.
+// Flow returns a value as YAML on one line. The value has the types that Node.Any returns.
 func Flow(v any) string {
 	var parts []string
 	switch v := v.(type) {
 	case string:
-		if bareWord.MatchString(v) && !otherwise.MatchString(v) {
+		if bareWord.MatchString(v) && !notText.MatchString(v) {
 			return v
 		}
 	case []any:

@@ -8,10 +8,11 @@ import (
 	"github.com/aidr-engine/aidr/rules/doc"
 )
 
-// TestFlowIsReadBack: what is written of a value is that value again, in braces too.
+// TestFlowIsReadBack checks that parsing the result of Flow returns the same value, also inside braces.
 func TestFlowIsReadBack(t *testing.T) {
 	for _, v := range []any{
-		"a", "a b", "", "a.b/c-d_e", "true", "No", "y", "null", "~", "1", "1.5", "0x1", ".inf", "-", "- a", "a: b", "a #b", "#", "a,b", "[a]", "{", "it's", `"`,
+		"a", "a b", "", "a.b/c-d_e", "true", "No", "y", "null", "~", "1", "1.5", "0x1", ".inf",
+		"-", "- a", "a: b", "a #b", "#", "a,b", "[a]", "{", "it's", `"`,
 		"a\"b\\c\n\t", "2026-01-01T00:00:00Z", "\u00e4\u202e<&>", int64(3), 2.5, true, nil,
 		[]any{"a", []any{}, int64(1)}, map[string]any{"a.b": "c", "d e": map[string]any{}, "true": []any{nil}},
 	} {
@@ -23,7 +24,8 @@ func TestFlowIsReadBack(t *testing.T) {
 	}
 }
 
-// TestEditor: values are replaced where they stand, behind characters of several bytes and in a file with a mark.
+// TestEditor checks that a value is replaced at the right position, also after multi-byte characters and in a file with a
+// byte order mark.
 func TestEditor(t *testing.T) {
 	f := func(src, want string) {
 		t.Helper()
@@ -45,6 +47,6 @@ func TestEditor(t *testing.T) {
 	f("k: [a, # it's ]\n  b]\n", "k: NEW\n")
 	f("k: a b#c\n", "k: NEW\n")
 	for _, long := range []string{"k:\n  a: b\n", "k: |\n  a\n", "k: a\n  b\n", "k:\n- a\n", "k: >-\n  a\n"} {
-		f(long, "k (line "+map[bool]string{true: "2", false: "1"}[strings.HasPrefix(long, "k:\n")]+") stands on several lines: change it by hand")
+		f(long, "k (line "+map[bool]string{true: "2", false: "1"}[strings.HasPrefix(long, "k:\n")]+") spans several lines: change it by hand")
 	}
 }

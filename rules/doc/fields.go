@@ -5,13 +5,15 @@ import (
 	"strings"
 )
 
-// Fields reads a mapping whose keys are known. Get each, then call Done, which notes the keys that nobody asked for.
+// Fields reads a mapping whose keys are fixed. Read each key with Get or Need, then call Done, which reports the unknown
+// keys.
 type Fields struct {
-	node  *Node
-	asked []string
+	node  *Node    // nil for an empty mapping
+	known []string // the keys that were read
 }
 
-// Fields begins to read a mapping. A node that is none gives an empty one, with a problem; so does nil, without.
+// Fields returns a reader of a mapping. For any other kind of node it records a problem and reads an empty mapping; for
+// nil it reads an empty mapping.
 func (n *Node) Fields() *Fields {
 	f := &Fields{node: n}
 	if n != nil && n.Kind != Map {
@@ -21,9 +23,9 @@ func (n *Node) Fields() *Fields {
 	return f
 }
 
-// Get returns the value of a key, nil where it is not there.
+// Get returns the value of a key, or nil if the key is absent.
 func (f *Fields) Get(key string) *Node {
-	f.asked = append(f.asked, key)
+	f.known = append(f.known, key)
 	if f.node == nil {
 		return nil
 	}
@@ -35,7 +37,7 @@ func (f *Fields) Get(key string) *Node {
 	return nil
 }
 
-// Need is Get of a key that has to be there.
+// Need is Get for a required key: if the key is absent, it records a problem.
 func (f *Fields) Need(key string) *Node {
 	n := f.Get(key)
 	if n == nil && f.node != nil {
@@ -44,7 +46,7 @@ func (f *Fields) Need(key string) *Node {
 	return n
 }
 
-// Name returns the key itself as a node, for problems that are about its being there; nil where it is not.
+// Name returns the key itself as a node, for problems with its presence rather than its value, or nil if it is absent.
 func (f *Fields) Name(key string) *Node {
 	if f.node != nil {
 		for _, k := range f.node.names {
@@ -56,57 +58,59 @@ func (f *Fields) Name(key string) *Node {
 	return nil
 }
 
-// Refuse notes, where the key is there, why it cannot be.
+// Refuse records a problem with the given cause if the key is present.
 func (f *Fields) Refuse(key, cause string) {
-	f.asked = append(f.asked, key)
+	f.known = append(f.known, key)
 	if k := f.Name(key); k != nil {
 		k.Fail("%s", cause)
 	}
 }
 
-// Pass asks for keys whose values are somebody else's.
-func (f *Fields) Pass(keys ...string) { f.asked = append(f.asked, keys...) }
+// Pass accepts keys whose values are read elsewhere.
+func (f *Fields) Pass(keys ...string) { f.known = append(f.known, keys...) }
 
-// Done notes every key that was not asked for.
+// Done records a problem for each key that was neither read nor accepted.
 func (f *Fields) Done() {
 	if f.node == nil {
 		return
 	}
 	for _, k := range f.node.names {
-		if !slices.Contains(f.asked, k.text) {
-			known := slices.Clone(f.asked)
+		if !slices.Contains(f.known, k.text) {
+			known := slices.Clone(f.known)
 			slices.Sort(known)
 			k.Fail("unknown key%s; known are %s", didYouMean(k.text, known), strings.Join(slices.Compact(known), ", "))
 		}
 	}
 }
 
-// didYouMean is Nearest as the end of a sentence.
+// didYouMean returns the nearest known word as the end of a message, or "" if no word is near.
 func didYouMean(word string, known []string) string {
-	if at := Nearest(word, known); at != "" {
-		return ": did you mean " + at + "?"
+	if near := Nearest(word, known); near != "" {
+		return ": did you mean " + near + "?"
 	}
 	return ""
 }
 
-// Nearest returns the known word that is nearest to word, "" where none is near: at most two letters away, or three in a
-// long one.
+// Nearest returns the known word that word is probably a misspelling of: the first of those with the smallest
+// Levenshtein distance, if that distance is at most 2 bytes, or 3 for a word of more than 12 bytes. Otherwise it returns
+// "". Case matters.
 func Nearest(word string, known []string) string {
-	best, at := 3, ""
+	limit, nearest := 3, ""
 	if len(word) > 12 {
-		best = 4
+		limit = 4
 	}
 	for _, k := range known {
-		if d := distance(word, k, best); d < best && d < len(k) {
-			best, at = d, k
+		if d := distance(word, k, limit); d < limit && d < len(k) {
+			limit, nearest = d, k
 		}
 	}
-	return at
+	return nearest
 }
 
-// distance is the Levenshtein distance of two short words, limit where it is not less or a word is long.
+// distance returns the Levenshtein distance between two words, in bytes. It returns limit if the distance is not below
+// limit or if a word is long.
 func distance(a, b string, limit int) int {
-	const longest = 64 // bytes; keys are shorter, and a hostile one costs nothing
+	const longest = 64 // bytes; known words are shorter, and a long hostile word must cost nothing
 	if len(a) > longest || len(b) > longest || len(a)-len(b) >= limit || len(b)-len(a) >= limit {
 		return limit
 	}

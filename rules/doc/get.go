@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// wrong notes that the node is not what its key needs.
+// wrong records that the node is not of the kind that its key requires; hint is what to do.
 func (n *Node) wrong(want, hint string) {
 	if n.Kind == Null {
 		n.Fail("has no value: write %s, or leave the key out", want)
@@ -17,7 +17,7 @@ func (n *Node) wrong(want, hint string) {
 	n.Fail("is %s, not %s%s", n.Kind, want, hint)
 }
 
-// String returns a text.
+// String returns the value of a text node.
 func (n *Node) String() string {
 	if n == nil {
 		return ""
@@ -33,7 +33,7 @@ func (n *Node) String() string {
 	return n.text
 }
 
-// Filled returns a text that must not be blank.
+// Filled is String for a text that must not be blank.
 func (n *Node) Filled() string {
 	s := n.String()
 	if n != nil && n.Kind == Text && strings.TrimSpace(s) == "" {
@@ -42,20 +42,20 @@ func (n *Node) Filled() string {
 	return s
 }
 
-// Enum returns one of the values, "" where the node is none of them.
+// Enum returns the text if it is one of the values. Otherwise it records a problem and returns "".
 func (n *Node) Enum(values ...string) string {
 	s := n.String()
 	if n == nil || n.Kind != Text {
 		return ""
 	}
 	if !slices.Contains(values, s) {
-		n.Fail("%q is none of %s%s", Short(s), strings.Join(values, ", "), didYouMean(s, values))
+		n.Fail("%q is not one of %s%s", Short(s), strings.Join(values, ", "), didYouMean(s, values))
 		return ""
 	}
 	return s
 }
 
-// Int returns a whole number from min to max; outside it min.
+// Int returns a whole number from min to max. A value outside the range is a problem, and Int returns min.
 func (n *Node) Int(min, max int64) int64 {
 	if n == nil {
 		return 0
@@ -68,31 +68,31 @@ func (n *Node) Int(min, max int64) int64 {
 		n.wrong("a whole number", hint)
 		return min
 	}
-	if n.ranges || n.num < min || n.num > max {
+	if n.overflow || n.num < min || n.num > max {
 		n.Fail("%s is outside %d to %d", Short(n.text), min, max)
 		return min
 	}
 	return n.num
 }
 
-// Float returns a number; it is finite.
+// Float returns a finite number.
 func (n *Node) Float() float64 {
 	switch {
 	case n == nil:
 		return 0
-	case n.Kind == Int && !n.ranges:
+	case n.Kind == Int && !n.overflow:
 		return float64(n.num)
 	case n.Kind == Float && !math.IsInf(n.float, 0) && !math.IsNaN(n.float):
 		return n.float
 	case n.Kind == Int || n.Kind == Float:
-		n.Fail("%s is too large or no number", Short(n.text))
+		n.Fail("%s is too large or not a number: write a finite number", Short(n.text))
 		return 0
 	}
 	n.wrong("a number", "")
 	return 0
 }
 
-// Number returns a number as it is written, digits and at most one point, for those that must not round it.
+// Number returns a number as it is written in the file, for readers that must not round it.
 func (n *Node) Number() string {
 	if n == nil {
 		return ""
@@ -104,7 +104,7 @@ func (n *Node) Number() string {
 	return n.text
 }
 
-// Bool returns true or false.
+// Bool returns the value of a true or false node.
 func (n *Node) Bool() bool {
 	if n == nil {
 		return false
@@ -113,10 +113,10 @@ func (n *Node) Bool() bool {
 		n.wrong("true or false", "")
 		return false
 	}
-	return n.yes
+	return n.boolean
 }
 
-// Date returns the first instant, in UTC, of a day that is written 2027-03-31.
+// Date returns the start, in UTC, of a day written as 2027-03-31.
 func (n *Node) Date() time.Time {
 	s := n.String()
 	if n == nil || n.Kind != Text {
@@ -124,13 +124,13 @@ func (n *Node) Date() time.Time {
 	}
 	t, err := time.Parse(time.DateOnly, s)
 	if err != nil || t.Year() < 1970 || t.Year() > 2200 {
-		n.Fail("%q is no day: write it as 2027-03-31", Short(s))
+		n.Fail("%q is not a date: write it as 2027-03-31", Short(s))
 		return time.Time{}
 	}
 	return t
 }
 
-// Items returns a list's values.
+// Items returns the values of a list.
 func (n *Node) Items() []*Node {
 	if n == nil {
 		return nil
@@ -142,7 +142,7 @@ func (n *Node) Items() []*Node {
 	return n.items
 }
 
-// Strings returns a list of texts that are not blank.
+// Strings returns the values of a list of texts, none of which may be blank.
 func (n *Node) Strings() []string {
 	var out []string
 	for _, v := range n.Items() {
@@ -153,8 +153,8 @@ func (n *Node) Strings() []string {
 	return out
 }
 
-// Each calls yield with each member of a mapping, in order, whatever its name; name is a text node that stands where
-// the key does.
+// Each calls yield with each member of a mapping, in the order of the file, for mappings whose keys are not fixed. name
+// is a text node at the position of the key.
 func (n *Node) Each(yield func(name, value *Node)) {
 	if n == nil {
 		return
@@ -168,7 +168,8 @@ func (n *Node) Each(yield func(name, value *Node)) {
 	}
 }
 
-// Any returns the value as encoding/json would: string, int64, float64, bool, nil, []any, map[string]any.
+// Any returns the value with the types of encoding/json, but whole numbers as int64: string, int64, float64, bool, nil,
+// []any or map[string]any.
 func (n *Node) Any() any {
 	if n == nil {
 		return nil
@@ -177,14 +178,14 @@ func (n *Node) Any() any {
 	case Text:
 		return n.text
 	case Int:
-		if n.ranges {
-			n.Fail("%s is beyond 64 bits", Short(n.text))
+		if n.overflow {
+			n.Fail("%s does not fit into 64 bits: write a smaller number", Short(n.text))
 		}
 		return n.num
 	case Float:
 		return n.float
 	case Bool:
-		return n.yes
+		return n.boolean
 	case List:
 		out := make([]any, len(n.items))
 		for i, v := range n.items {
@@ -201,9 +202,9 @@ func (n *Node) Any() any {
 	return nil
 }
 
-// Short cuts a text that came from the file to what a message can show.
+// Short truncates a text from the file to a length that fits into a message.
 func Short(s string) string {
-	const width = 60 // characters: a message stays on one or two lines
+	const width = 60 // characters, so that a message takes one or two lines
 	if r := []rune(s); len(r) > width {
 		return string(r[:width]) + "..."
 	}

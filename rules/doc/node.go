@@ -9,9 +9,10 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// Kind says what a Node is.
+// Kind is the kind of a Node.
 type Kind uint8
 
+// The kinds of a Node. Null is also the kind of a value that could not be read.
 const (
 	Null Kind = iota
 	Text
@@ -22,30 +23,30 @@ const (
 	List
 )
 
-// String names the kind as a sentence needs it.
+// String returns the kind's name as it is used in a sentence.
 func (k Kind) String() string {
 	return [...]string{"nothing", "text", "a whole number", "a number", "true or false", "a mapping", "a list"}[k]
 }
 
-// Node is one value of a document. Its methods may be called on nil, which is a key that is not there.
+// Node is one value of a document. Its methods may be called on nil, which represents an absent key.
 type Node struct {
-	Line, Col int
+	Line, Col int    // count from 1, Col in characters
 	Key       string // dotted path from the root
 	Kind      Kind
 
-	doc    *Doc
-	text   string // a scalar's text
-	num    int64
-	float  float64
-	yes    bool
-	style  style
-	items  []*Node
-	names  []*Node // of a mapping: the keys, as text nodes, items beside them
-	ranges bool    // a whole number beyond 64 bits
+	doc      *Doc
+	text     string // of a scalar
+	num      int64
+	overflow bool // a whole number does not fit into num
+	float    float64
+	boolean  bool
+	style    style
+	items    []*Node // the values of a list or a mapping
+	names    []*Node // the keys of a mapping, as text nodes: names[i] is the key of items[i]
 }
 
-// node converts the library's tree. Where it meets something that no reader takes, it notes a problem and returns a
-// null node, so that the rest is read too.
+// node converts the library's tree. For an unsupported value it records a problem and returns a null node, so that the
+// rest of the file is still read.
 func (d *Doc) node(n ast.Node, key *Node, path string, depth int) *Node {
 	out := &Node{doc: d, Key: path, Line: 1, Col: 1}
 	if key != nil {
@@ -77,7 +78,8 @@ func (d *Doc) node(n ast.Node, key *Node, path string, depth int) *Node {
 	return out
 }
 
-// startOf is where a node begins; of a block mapping the library tells the first colon, but it begins with its key.
+// startOf returns the first token of a node. For a block mapping the library returns its first colon, but the mapping
+// begins with its first key.
 func startOf(n ast.Node) *token.Token {
 	t := n.GetToken()
 	if t == nil || t.Type != token.MappingValueType {
@@ -102,7 +104,7 @@ func (n *Node) mapping(values []*ast.MappingValueNode, depth int) {
 	for _, v := range values {
 		k := n.name(v.Key)
 		if first, twice := seen[k.text]; twice {
-			k.Fail("the key is there twice, first in line %d: keep one", n.names[first].Line)
+			k.Fail("the key is set twice, first in line %d: keep one", n.names[first].Line)
 			continue
 		}
 		seen[k.text] = len(n.names)
@@ -111,7 +113,7 @@ func (n *Node) mapping(values []*ast.MappingValueNode, depth int) {
 	}
 }
 
-// name reads a key. A key that is a number or the like is kept as its text, which no reader knows.
+// name reads a key. A key that is not text, such as a number, becomes its text, which Done then reports as unknown.
 func (n *Node) name(key ast.MapKeyNode) *Node {
 	k := &Node{doc: n.doc, Kind: Text, Line: 1, Col: 1}
 	t := key.GetToken()
@@ -140,13 +142,13 @@ func (n *Node) scalar(v ast.Node) {
 	switch v := v.(type) {
 	case *ast.NullNode:
 	case *ast.BoolNode:
-		n.Kind, n.yes = Bool, v.Value
+		n.Kind, n.boolean = Bool, v.Value
 	case *ast.IntegerNode:
 		n.integer(v.Value)
 	case *ast.FloatNode:
 		n.Kind, n.float = Float, v.Value
 	case *ast.InfinityNode, *ast.NanNode:
-		n.Kind, n.float = Float, math.NaN() // readers want numbers that are finite
+		n.Kind, n.float = Float, math.NaN() // Float refuses it
 	case *ast.StringNode:
 		n.Kind, n.text = Text, v.Value
 		n.style = styleOf(v.Token)
@@ -156,11 +158,11 @@ func (n *Node) scalar(v ast.Node) {
 			n.text = v.Value.Value
 		}
 	default:
-		n.Fail("cannot be read here: write text, a number, true or false, a list or a mapping")
+		n.Fail("is not supported: write text, a number, true or false, a list or a mapping")
 	}
 }
 
-// integer takes what the library parsed: an int64, or a uint64 where that is not enough.
+// integer sets a whole number from the library's value: an int64, or a uint64 if an int64 is too small.
 func (n *Node) integer(v any) {
 	n.Kind = Int
 	switch v := v.(type) {
@@ -169,28 +171,28 @@ func (n *Node) integer(v any) {
 	case int:
 		n.num = int64(v)
 	case uint64:
-		n.num, n.ranges = int64(v), v > 1<<63-1
+		n.num, n.overflow = int64(v), v > 1<<63-1
 	default:
-		n.ranges = true
+		n.overflow = true
 	}
 }
 
-// Fail notes a problem at the node.
+// Fail records a problem at the node's position.
 func (n *Node) Fail(format string, args ...any) {
 	if n != nil {
 		n.doc.add(n.Line, n.Col, n.Key, fmt.Sprintf(format, args...), false)
 	}
 }
 
-// Warn notes a problem that leaves the file usable.
+// Warn records a problem at the node's position that leaves the file usable.
 func (n *Node) Warn(format string, args ...any) {
 	if n != nil {
 		n.doc.add(n.Line, n.Col, n.Key, fmt.Sprintf(format, args...), true)
 	}
 }
 
-// FailAt notes a problem within the node's text: line and column (in characters) count from 1 in the text as Text
-// returns it, and are shown where they stand in the file, whatever quotes or folding lie between.
+// FailAt records a problem within the node's text. line and col (in characters) count from 1 in the text as String
+// returns it; the problem shows the corresponding position in the file, taking quotes, escapes and folding into account.
 func (n *Node) FailAt(line, col int, format string, args ...any) {
 	if n == nil {
 		return

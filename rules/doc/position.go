@@ -12,7 +12,7 @@ import (
 type style uint8
 
 const (
-	bare   style = iota // perhaps over several lines
+	bare   style = iota // without quotes, on one line or several
 	single              // 'it''s'
 	double              // "a\tb"
 	block               // | and >
@@ -31,16 +31,16 @@ func styleOf(t *token.Token) style {
 	return bare
 }
 
-// A spot is a character of a text and where it stands in the file.
+// A spot is a character of a text with its position in the file.
 type spot struct {
 	r         rune
-	hard      bool // an escape that spells white space
+	hard      bool // white space written as an escape
 	line, col int
 }
 
-// locate maps a place in the text to the file. Whatever the style, the text's characters that are no white space stand
-// in the file in the same order; folding, indentation and line ends only change the white space between them. So the
-// two are walked side by side. Where that does not work out the node's own place is the answer.
+// locate maps a position in the text to its position in the file. In every style the characters other than white space
+// have the same order in the text and in the file; folding, indentation and line ends change only the white space between
+// them. So locate walks the two side by side. If they do not match, it returns the position of the node.
 func (n *Node) locate(line, col int) (int, int) {
 	spots := n.spots()
 	i := 0
@@ -74,7 +74,7 @@ func (n *Node) locate(line, col int) (int, int) {
 	return after(spots, i, n)
 }
 
-// after is the place of white space: behind the character before it.
+// after returns the position of white space, which is just after spot i-1.
 func after(spots []spot, i int, n *Node) (int, int) {
 	if i == 0 || i > len(spots) {
 		return n.Line, n.Col
@@ -82,11 +82,12 @@ func after(spots []spot, i int, n *Node) (int, int) {
 	return spots[i-1].line, spots[i-1].col + 1
 }
 
-// spots lists what the file holds from the node's place on, as far as it can belong to the text.
+// spots returns the characters of the file from the node's position on, as many as can belong to the text. White space
+// is left out unless it is an escape.
 func (n *Node) spots() []spot {
 	var out []spot
 	w := &walker{lines: n.doc.lines, line: n.Line, col: n.Col}
-	if n.style == block { // the text begins below `|` or `>`
+	if n.style == block { // the text begins on the line after `|` or `>`
 		w.line, w.col = n.Line+1, 1
 	} else if n.style != bare {
 		w.next() // the opening quote
@@ -99,7 +100,7 @@ func (n *Node) spots() []spot {
 		}
 		hard := false
 		if n.style == single && r == '\'' {
-			r, ok = w.next() // '' spells one
+			r, ok = w.next() // the first quote escapes the second
 		} else if n.style == double && r == '\\' {
 			r, ok = w.escape()
 			hard = unicode.IsSpace(r)
@@ -116,15 +117,15 @@ type walker struct {
 	lines     []string
 	line, col int
 	runes     []rune
-	of        int // the line that runes are of
+	runesLine int // the line whose characters are in runes
 }
 
 func (w *walker) next() (rune, bool) {
 	if w.line > len(w.lines) {
 		return 0, false
 	}
-	if w.of != w.line {
-		w.runes, w.of = []rune(w.lines[w.line-1]), w.line
+	if w.runesLine != w.line {
+		w.runes, w.runesLine = []rune(w.lines[w.line-1]), w.line
 	}
 	if w.col > len(w.runes) {
 		w.line, w.col = w.line+1, 1
@@ -134,10 +135,11 @@ func (w *walker) next() (rune, bool) {
 	return w.runes[w.col-2], true
 }
 
-// simpleEscapes are the escapes of one letter in double quotes, the letter and what it spells.
+// simpleEscapes lists the one-letter escapes of double quotes: each letter, followed by its character.
 const simpleEscapes = "0\x00a\ab\bt\t\t\tn\nv\vf\fr\re\x1b\"\"//\\\\N\u0085_\u00a0L\u2028P\u2029  "
 
-// escape reads what follows a backslash. A backslash at the end of a line spells nothing: 0.
+// escape reads the rest of an escape after its backslash and returns its character, or 0 for a
+// backslash at the end of a line, which joins the lines.
 func (w *walker) escape() (rune, bool) {
 	r, ok := w.next()
 	if !ok || r == '\n' {

@@ -8,17 +8,17 @@ import (
 	"github.com/goccy/go-yaml/token"
 )
 
-// Problem is one thing wrong with a file. Line and Col count from 1, Col in characters.
+// Problem is one error or warning about a file. Line and Col count from 1, Col in characters.
 type Problem struct {
 	File      string
 	Line, Col int
-	Key       string // dotted: threshold.count, steps[1].when; "" for the file as a whole
-	Cause     string // what is wrong, and what to do
-	Snippet   string // the line, and below it a caret; "" where there is none
-	Warning   bool   // the file is usable all the same
+	Key       string // dotted path, such as threshold.count or steps[1].when; "" for the whole file
+	Cause     string // the cause, and what to do about it
+	Snippet   string // the line with a caret below it, or "" if the file has fewer lines
+	Warning   bool   // the file is usable in spite of the problem
 }
 
-// String renders `file:line:col: key: cause`.
+// String returns the problem as `file:line:col: key: cause`, without the snippet.
 func (p Problem) String() string {
 	if p.Key == "" {
 		return fmt.Sprintf("%s:%d:%d: %s", p.File, p.Line, p.Col, p.Cause)
@@ -26,7 +26,8 @@ func (p Problem) String() string {
 	return fmt.Sprintf("%s:%d:%d: %s: %s", p.File, p.Line, p.Col, p.Key, p.Cause)
 }
 
-// Problems returns what was found so far, sorted by place. Where there were more than MaxProblems the last one says so.
+// Problems returns the problems found so far, sorted by position. If there are more than MaxProblems, the last one holds
+// the number of those left out.
 func (d *Doc) Problems() []Problem {
 	ps := slices.Clone(d.problems)
 	slices.SortStableFunc(ps, ComparePlace)
@@ -53,7 +54,7 @@ func ComparePlace(a, b Problem) int {
 	return strings.Compare(a.Cause, b.Cause)
 }
 
-// Failed says whether there is a problem that is no warning.
+// Failed reports whether there is a problem that is not a warning.
 func (d *Doc) Failed() bool {
 	return slices.ContainsFunc(d.problems, func(p Problem) bool { return !p.Warning })
 }
@@ -71,10 +72,11 @@ func (d *Doc) addToken(t *token.Token, cause string) {
 	d.add(max(t.Position.Line, 1), max(t.Position.Column, 1), "", cause, false)
 }
 
-// snippetWidth is how much of a line a snippet shows, in characters: a terminal's width.
+// snippetWidth is the largest width of a snippet, in characters: about that of a terminal.
 const snippetWidth = 100
 
-// Snippet returns the line and, below it, a caret under the column; a long line is cut around the column.
+// Snippet returns a line of the file with a caret below the column. Of a long line it returns the part around the column.
+// It returns "" for a position outside the file.
 func (d *Doc) Snippet(line, col int) string {
 	if line < 1 || line > len(d.lines) || col < 1 {
 		return ""
@@ -85,9 +87,8 @@ func (d *Doc) Snippet(line, col int) string {
 	if at > snippetWidth*3/4 {
 		from = at - snippetWidth/2
 	}
-	shown := text[from:min(len(text), from+snippetWidth)]
 	var b strings.Builder
-	for _, r := range shown {
+	for _, r := range text[from:min(len(text), from+snippetWidth)] {
 		b.WriteRune(visible(r))
 	}
 	b.WriteByte('\n')
@@ -96,8 +97,9 @@ func (d *Doc) Snippet(line, col int) string {
 	return b.String()
 }
 
-// visible keeps a snippet on one line and in step with its caret: a tab is one blank, and what has no width or changes
-// the direction of text (a file from elsewhere may hold it) is shown as a question mark.
+// visible returns the character to print for r, so that a snippet stays on one line and its caret stays below the right
+// character: a space for a tab, and a question mark for characters that have no width or change the direction of text,
+// which an untrusted file may hold.
 func visible(r rune) rune {
 	switch {
 	case r == '\t':

@@ -86,7 +86,7 @@ func TestListProblems(t *testing.T) {
 	}
 	f("x/bad-name.yaml", "values: [a]", `x/bad-name.yaml:1:1: the file's name is the list's, and "bad-name" cannot be written in a rule: name it with a-z, 0-9 and _`)
 	f("x/l.yaml", "type: regex\nvalues: [1, a]\nvalue: b", `
-x/l.yaml:1:7: type: "regex" is none of strings, cidrs, globs
+x/l.yaml:1:7: type: "regex" is not one of strings, cidrs, globs
 x/l.yaml:2:10: values[0]: is a whole number, not text: put it into quotes
 x/l.yaml:3:1: value: unknown key: did you mean values?; known are description, type, values`)
 	f("x/l.yaml", "type: cidrs\nvalues: [10.0.0.0/33, fe80::1%eth0, '::ffff:0.0.0.0/90']", `
@@ -215,9 +215,9 @@ func TestAgentProblems(t *testing.T) {
 `))
 	const want = `agents.yaml:2:5: agents[0]: agent "a1" has no owner: nobody to ask when it is found at something
 agents.yaml:3:11: agents[1].uid: "a1" is registered twice: keep one entry
-agents.yaml:3:33: agents[1].status: "gone" is none of active, suspended, retired
+agents.yaml:3:33: agents[1].status: "gone" is not one of active, suspended, retired
 agents.yaml:4:5: agents[2]: "uid" is missing
-agents.yaml:4:25: agents[2].expires: "soon" is no day: write it as 2027-03-31
+agents.yaml:4:25: agents[2].expires: "soon" is not a date: write it as 2027-03-31
 agents.yaml:4:31: agents[2].tool: unknown key: did you mean tools?; known are aliases, description, destinations, expires, models, name, owner, routes, status, tier, tools, uid
 agents.yaml:5:10: agents[3].uid: is a whole number, not text: put it into quotes`
 	if got := texts(ps); got != want {

@@ -191,7 +191,7 @@ f.yaml:1:19: sources[0].kafka: needs topics, or a pattern for their names, and n
 f.yaml:1:56: sources[0].kafka.pattern: is no regular expression: error parsing regexp: missing closing ): `+"`(`"+`
 f.yaml:1:68: sources[0].kafka.start: is neither first, last nor a time like 2026-01-31T12:00:00Z
 f.yaml:1:79: sources[0].kafka.tls: has one of cert and key: a client certificate needs both
-f.yaml:1:108: sources[0].kafka.sasl.mechanism: "MD5" is none of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512
+f.yaml:1:108: sources[0].kafka.sasl.mechanism: "MD5" is not one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512
 f.yaml:1:123: sources[0].kafka.sasl.username: is blank: write something or leave the key out`)
 	f(source+"state: {dir: 3, outbox_mb: 0, cells: x}\nshards: 0\n", `
 f.yaml:2:14: state.dir: is a whole number, not text: put it into quotes
@@ -200,8 +200,8 @@ f.yaml:2:38: state.cells: is text, not a whole number
 f.yaml:3:9: shards: 0 is outside 1 to 1024`)
 	f(source+"http: {listen: 8471x}\nlog: {format: xml, level: loud}\n", `
 f.yaml:2:16: http.listen: "8471x" is not host:port, such as 127.0.0.1:8471
-f.yaml:3:15: log.format: "xml" is none of text, json
-f.yaml:3:27: log.level: "loud" is none of debug, info, warn, error`)
+f.yaml:3:15: log.format: "xml" is not one of text, json
+f.yaml:3:27: log.level: "loud" is not one of debug, info, warn, error`)
 	f(source+"sinks: {clickhouse: {dsn: nowhere}}\n", "f.yaml:2:27: sinks.clickhouse.dsn: is no DSN: write clickhouse://user:password@host:9000/database")
 	f(source+"sinks: {clickhouse: {}}\n", `f.yaml:2:21: sinks.clickhouse: "dsn" is missing`)
 	f(source+`sinks:

@@ -105,6 +105,6 @@ func TestEventProblems(t *testing.T) {
 	f(`redact: {user.mail: drop}`, "is no field that findings can show")
 	f(`redact: {event.raw_ref: drop}`, "is no field that findings can show")
 	f(`redact: {raw.: drop}`, "is no field that findings can show")
-	f(`redact: {user.email: hide}`, `"hide" is none of keep, hash, drop`)
+	f(`redact: {user.email: hide}`, `"hide" is not one of keep, hash, drop`)
 	f(`redact: [user.email]`, "is a list, not a mapping")
 }

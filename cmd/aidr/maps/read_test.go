@@ -39,7 +39,7 @@ func TestProblems(t *testing.T) {
 f.yaml:1:1: "fields" is missing
 f.yaml:1:7: name: "My Map" is no name: use up to 63 of a-z, 0-9 and '_', the first a letter or digit
 f.yaml:2:10: dataset: "X" is no dataset: write it like nginx.access
-f.yaml:3:8: class: "apis" is none of api, http, llm, tool, auth, audit, guardrail: did you mean api?
+f.yaml:3:8: class: "apis" is not one of api, http, llm, tool, auth, audit, guardrail: did you mean api?
 f.yaml:4:7: keys: is text, not a list: write [a, b], or one a line after a dash
 f.yaml:5:1: extra: unknown key; known are about, absent, chat, class, dataset, fields, identity, keys, name, tests
 `)
@@ -67,8 +67,8 @@ fields:
   source.ip: {path: i, forwarded: [x, ""]}
   user.type: {path: u, table: {}}
 `, `
-f.yaml:9:26: fields.time[0].unit: "parsec" is none of s, ms, us, ns, ticks
-f.yaml:9:49: fields.time[1].at: "noon" is none of start, end
+f.yaml:9:26: fields.time[0].unit: "parsec" is not one of s, ms, us, ns, ticks
+f.yaml:9:49: fields.time[1].at: "noon" is not one of start, end
 f.yaml:9:56: fields.time[2]: "$.x" is no path: write keys with dots between them, as in request.method, and \. for a dot inside a key
 f.yaml:9:61: fields.time[3]: "a..b" is no path: write keys with dots between them, as in request.method, and \. for a dot inside a key
 f.yaml:9:67: fields.time[4]: needs path, value or both
@@ -78,8 +78,8 @@ f.yaml:11:30: fields.url.path.regex: is no pattern: it has 2 groups: write (?:..
 f.yaml:11:46: fields.url.path.unit: belongs to time, event.duration and gen_ai.usage.cost only
 f.yaml:12:31: fields.user.name.regex: is no pattern: error parsing regexp: missing closing ): `+"`(`"+`
 f.yaml:12:42: fields.user.name.hash: belongs to credential.uid only
-f.yaml:13:40: fields.event.outcome.table.ok: "fine" is none of success, failure, unknown
-f.yaml:14:24: fields.disposition.value: "maybe" is none of allowed, blocked
+f.yaml:13:40: fields.event.outcome.table.ok: "fine" is not one of success, failure, unknown
+f.yaml:14:24: fields.disposition.value: "maybe" is not one of allowed, blocked
 f.yaml:16:39: fields.source.ip.forwarded[1]: is blank: write something or leave the key out
 f.yaml:17:31: fields.user.type.table: needs 1 to 1000 rows
 `)
