@@ -9,10 +9,11 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// MaxAgents is how many agents a registry may hold; the file's size is the tighter limit in practice.
+// MaxAgents is the largest number of agents in a registry; in practice the size of the file is the tighter limit.
 const MaxAgents = 100_000
 
-// Agents is the registry of a site: which agents there are, whose they are, and what they are meant to do.
+// Agents is the registry of a site: its agents, their owners, and the tools, routes, models and destinations that each
+// may use.
 //
 //	agents:
 //	  - uid: 88dc28d0f030c55ed4ab77ed8faf098196cb1c05df778539800c9f1243fe6b4b
@@ -24,38 +25,39 @@ const MaxAgents = 100_000
 //	    tools: [read_file, "mail_*"]
 //	    routes: ["/v1/invoices*"]
 //	    models: [gpt-4o]
-//	    aliases:                                        # what other sources call it
+//	    aliases:                                        # its names in other sources
 //	      - arn:aws:iam::123456789012:role/invoice-bot
 //	      - {uid: invoice-bot, dataset: kong.http_log}
 //
-// What an agent may use is a list of globs. Where a list is not there the agent is not restricted in that respect; an
-// empty list allows nothing. An agent that is not registered is allowed nothing.
+// Each of tools, routes, models and destinations is a list of globs. If a list is absent, the agent is not restricted in
+// that respect; if it is empty, the agent may use nothing of that kind. An agent that is not registered may use nothing.
 //
-// An alias is what ai_agent.uid is in the records of another source, or of one dataset: there it becomes the agent's uid
-// before any rule sees it, so that rules over several sources meet on one key.
+// An alias is the value of ai_agent.uid in the records of another source, or of one dataset. It is replaced by the
+// agent's uid before any rule sees the event, so that a rule over several sources has one key for the agent.
 type Agents struct {
 	byUID   map[string]*agent
 	byAlias map[alias]string
 }
 
-// alias is another name of an agent, in records of one dataset or, where that is "", of all.
+// alias is another name of an agent: in the records of one dataset, or in all records if dataset is "".
 type alias struct{ dataset, uid string }
 
-// MaxAliases is how many aliases one agent may have: one that has more is several agents.
+// MaxAliases is the largest number of aliases of one agent. An entry with more is probably several agents.
 const MaxAliases = 100
 
 type agent struct {
 	name, owner, status, tier string
-	expires                   int64 // ns, the first instant after the last day; 0: never
-	allowed                   map[string]*globs
+	expires                   int64             // ns, the first instant after the last day; 0: never
+	allowed                   map[string]*globs // by kind, as in Allows
 }
 
-// allowKeys are the keys that hold globs, and what Allows calls them.
-var allowKeys = [...]struct{ key, what string }{
+// allowKeys are the keys with globs, and the kind that each has in Allows.
+var allowKeys = [...]struct{ key, kind string }{
 	{"tools", "tool"}, {"routes", "route"}, {"models", "model"}, {"destinations", "destination"},
 }
 
-// ParseAgents reads the file; name is the file's, as it is shown. agents is nil where a problem is no warning.
+// ParseAgents reads a registry. name is the file's name as problems show it. agents is nil if any problem is not a
+// warning.
 func ParseAgents(name string, src []byte) (agents *Agents, problems []doc.Problem) {
 	d, root := doc.ParseSize(name, src, doc.MaxListSize)
 	a := &Agents{byUID: make(map[string]*agent), byAlias: make(map[alias]string)}
@@ -63,7 +65,7 @@ func ParseAgents(name string, src []byte) (agents *Agents, problems []doc.Proble
 	list := f.Need("agents")
 	items := list.Items()
 	if len(items) > MaxAgents {
-		list.Fail("%d agents are more than %d", len(items), MaxAgents)
+		list.Fail("has %d agents, the limit is %d: remove some", len(items), MaxAgents)
 		items = nil
 	}
 	aliases := make([]*doc.Node, len(items))
@@ -71,7 +73,7 @@ func ParseAgents(name string, src []byte) (agents *Agents, problems []doc.Proble
 	for i, n := range items {
 		uids[i], aliases[i] = a.read(n)
 	}
-	for i, n := range aliases { // once all uids are known
+	for i, n := range aliases { // a second pass, because an alias must not be the uid of a later agent
 		a.readAliases(uids[i], n)
 	}
 	f.Done()
@@ -81,7 +83,7 @@ func ParseAgents(name string, src []byte) (agents *Agents, problems []doc.Proble
 	return a, d.Problems()
 }
 
-// read reads one agent. It returns its aliases as they stand in the file.
+// read reads one agent and returns its uid and its aliases, which are not read yet.
 func (a *Agents) read(n *doc.Node) (id string, aliases *doc.Node) {
 	f := n.Fields()
 	uid := f.Need("uid")
@@ -98,10 +100,10 @@ func (a *Agents) read(n *doc.Node) (id string, aliases *doc.Node) {
 	}
 	for _, k := range allowKeys {
 		if v := f.Get(k.key); v != nil {
-			g.allowed[k.what] = readGlobs(v)
+			g.allowed[k.kind] = readGlobs(v)
 		}
 	}
-	f.Get("description").Filled() // for people
+	f.Get("description").Filled() // a note for readers of the file
 	aliases = f.Get("aliases")
 	f.Done()
 	if n == nil || id == "" {
@@ -113,45 +115,45 @@ func (a *Agents) read(n *doc.Node) (id string, aliases *doc.Node) {
 	}
 	a.byUID[id] = g
 	if g.owner == "" {
-		n.Warn("agent %q has no owner: nobody to ask when it is found at something", doc.Short(id))
+		n.Warn("agent %q has no owner: name the person or team to contact about its findings", doc.Short(id))
 	}
 	return id, aliases
 }
 
-// readAliases reads the other names of the agent uid: texts, or {uid, dataset}. One name is one agent's alone.
+// readAliases reads the aliases of an agent: texts, or {uid, dataset}. An alias belongs to one agent only.
 func (a *Agents) readAliases(uid string, list *doc.Node) {
 	items := list.Items()
 	if len(items) > MaxAliases {
-		list.Fail("%d aliases are more than %d: give each agent an entry of its own", len(items), MaxAliases)
+		list.Fail("has %d aliases, the limit is %d: give each agent an entry of its own", len(items), MaxAliases)
 		return
 	}
 	for _, n := range items {
-		named, other := n, alias{}
+		name, other := n, alias{}
 		if n.Kind == doc.Map {
 			f := n.Fields()
-			named = f.Need("uid")
+			name = f.Need("uid")
 			other.dataset = f.Get("dataset").Filled()
 			f.Done()
 		}
-		other.uid = named.Filled()
+		other.uid = name.Filled()
 		switch {
 		case uid == "" || other.uid == "":
 		case other.uid == uid:
-			named.Warn("%q is the agent's uid itself", doc.Short(uid))
+			name.Warn("%q is the agent's own uid: remove the alias", doc.Short(uid))
 		case a.byUID[other.uid] != nil:
-			named.Fail("%q is registered as an agent of its own: remove that entry or this alias", doc.Short(other.uid))
+			name.Fail("%q is registered as an agent of its own: remove that entry or this alias", doc.Short(other.uid))
 		case a.byAlias[other] != "" && a.byAlias[other] != uid:
-			named.Fail("%q is an alias of agent %q already: one name is one agent's", doc.Short(other.uid), doc.Short(a.byAlias[other]))
+			name.Fail("%q is already an alias of agent %q: remove one of the two", doc.Short(other.uid), doc.Short(a.byAlias[other]))
 		default:
 			a.byAlias[other] = uid
 		}
 	}
 }
 
-// HasAliases says whether Resolve finds anything.
+// HasAliases reports whether any agent has an alias. If not, Resolve never finds one.
 func (a *Agents) HasAliases() bool { return len(a.byAlias) > 0 }
 
-// Resolve returns the uid of the agent that has the other one in records of the dataset, "" where it is nobody's alias.
+// Resolve returns the uid of the agent that has other as an alias in the records of the dataset, or "" if no agent has.
 func (a *Agents) Resolve(dataset, other string) string {
 	if uid := a.byAlias[alias{dataset, other}]; uid != "" {
 		return uid
@@ -165,13 +167,14 @@ func readGlobs(v *doc.Node) *globs {
 		g.add(strings.TrimSpace(p))
 	}
 	if len(g.patterns) > MaxPatterns {
-		v.Fail("%d globs with a wildcard inside are more than %d", len(g.patterns), MaxPatterns)
+		v.Fail("has %d globs with a wildcard inside, the limit is %d: use *suffix and prefix*, which are indexed",
+			len(g.patterns), MaxPatterns)
 	}
 	return g
 }
 
-// Attribute returns agent.<name>: registered is true or false, expires the instant after the last day; what is not
-// known is absent.
+// Attribute returns agent.<name> of an agent. registered is true or false; expires is the first instant after the last
+// day. An attribute that is not set or does not exist is absent.
 func (a *Agents) Attribute(uid, name string) schema.Value {
 	g := a.byUID[uid]
 	if name == "registered" {
@@ -201,17 +204,17 @@ func (a *Agents) Attribute(uid, name string) schema.Value {
 	return schema.StringValue(text)
 }
 
-// Allows says whether the agent may use x; what is tool, route, model or destination.
-func (a *Agents) Allows(uid, what, x string) bool {
+// Allows reports whether the agent may use x, which is of the given kind: tool, route, model or destination.
+func (a *Agents) Allows(uid, kind, x string) bool {
 	g := a.byUID[uid]
 	if g == nil {
 		return false
 	}
-	allowed, restricted := g.allowed[what]
+	allowed, restricted := g.allowed[kind]
 	return !restricted || allowed.match(x)
 }
 
-// UIDs returns all registered uids, sorted.
+// UIDs returns the uids of all registered agents, sorted.
 func (a *Agents) UIDs() []string {
 	out := make([]string, 0, len(a.byUID))
 	for uid := range a.byUID {

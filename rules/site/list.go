@@ -1,5 +1,5 @@
-// Package site reads what a site adds to the rule language: lists (lists.NAME) and the registry of its agents (agent.*).
-// What it returns is immutable and may be read from any goroutine; look-ups allocate nothing.
+// Package site reads the additions of a site to the rule language: its lists (lists.NAME) and the registry of its agents
+// (agent.*). Lists and registries are immutable and safe for concurrent use; look-ups do not allocate.
 package site
 
 import (
@@ -13,39 +13,40 @@ import (
 
 // Limits of a list.
 const (
-	// MaxValues is how many values a list may hold: a million hosts are some 200 MB once indexed.
+	// MaxValues is the largest number of values: an index of a million hosts takes about 200 MB.
 	MaxValues = 1_000_000
-	// MaxValue is how long a value may be, in bytes: the longest URL that browsers take.
+	// MaxValue is the largest length of a value in bytes: that of the longest URL that browsers accept.
 	MaxValue = 2048
-	// MaxPatterns is how many globs may have a wildcard in the middle: each costs a comparison per look-up.
+	// MaxPatterns is the largest number of globs that are neither a literal, nor a prefix (abc*), nor a suffix (*abc).
+	// Each of them costs a comparison per look-up.
 	MaxPatterns = 1_000
 )
 
-// List types.
+// The types of a list.
 const (
 	TypeStrings = "strings"
 	TypeCIDRs   = "cidrs"
 	TypeGlobs   = "globs"
 )
 
-// List is one file of lists/: strings, CIDRs or globs.
+// List is one file of lists/.
 type List struct {
-	Name        string // the file's name without .yaml: lists.NAME
+	Name        string // the file's name without .yaml, the NAME in lists.NAME
 	Type        string
 	Description string
 
-	values   []string // sorted, each once
+	values   []string // sorted, without duplicates
 	exact    map[string]struct{}
 	networks networks
 	globs    globs
 }
 
-// ParseList reads one file; name is the file's, as it is shown. The list is nil where a problem is no warning.
+// ParseList reads one file. name is the file's name as problems show it. The list is nil if any problem is not a warning.
 func ParseList(name string, src []byte) (*List, []doc.Problem) {
 	d, root := doc.ParseSize(name, src, doc.MaxListSize)
 	l := &List{Name: listName(name)}
 	if !identifier(l.Name) {
-		root.Fail("the file's name is the list's, and %q cannot be written in a rule: name it with a-z, 0-9 and _", doc.Short(l.Name))
+		root.Fail("a list has the name of its file, and %q cannot be written in a rule: rename the file, using a-z, 0-9 and _", doc.Short(l.Name))
 	}
 	f := root.Fields()
 	l.Description = f.Get("description").String()
@@ -66,7 +67,7 @@ func listName(file string) string {
 	return strings.TrimSuffix(base, path.Ext(base))
 }
 
-// identifier says whether a rule can write lists.<s>.
+// identifier reports whether lists.<s> can be written in a rule.
 func identifier(s string) bool {
 	for i, c := range []byte(s) {
 		if c != '_' && (c < 'a' || c > 'z') && (i == 0 || c < '0' || c > '9') {
@@ -79,7 +80,7 @@ func identifier(s string) bool {
 func (l *List) read(values *doc.Node) {
 	items := values.Items()
 	if len(items) > MaxValues {
-		values.Fail("%d values are more than %d: split the list", len(items), MaxValues)
+		values.Fail("has %d values, the limit is %d: split the list", len(items), MaxValues)
 		return
 	}
 	l.exact = make(map[string]struct{}, len(items))
@@ -89,11 +90,11 @@ func (l *List) read(values *doc.Node) {
 			continue
 		}
 		if len(text) > MaxValue {
-			v.Fail("a value of %d bytes is longer than %d", len(text), MaxValue)
+			v.Fail("has %d bytes, the limit is %d: shorten it", len(text), MaxValue)
 			continue
 		}
 		if _, twice := l.exact[text]; twice {
-			v.Warn("%q is there twice", doc.Short(text))
+			v.Warn("%q is listed twice: remove one", doc.Short(text))
 			continue
 		}
 		l.exact[text] = struct{}{}
@@ -101,19 +102,21 @@ func (l *List) read(values *doc.Node) {
 		switch l.Type {
 		case TypeCIDRs:
 			if !l.networks.add(text) {
-				v.Fail("%q is no address and no network: write 10.0.0.0/8 or 2001:db8::1", doc.Short(text))
+				v.Fail("%q is neither an address nor a network: write it as 10.0.0.0/8 or 2001:db8::1", doc.Short(text))
 			}
 		case TypeGlobs:
 			l.globs.add(text)
 		}
 	}
 	if len(l.globs.patterns) > MaxPatterns {
-		values.Fail("%d globs with a wildcard inside are more than %d: use *suffix and prefix*, which are indexed", len(l.globs.patterns), MaxPatterns)
+		values.Fail("has %d globs with a wildcard inside, the limit is %d: use *suffix and prefix*, which are indexed",
+			len(l.globs.patterns), MaxPatterns)
 	}
 	slices.Sort(l.values)
 }
 
-// Contains says whether the list holds the text; a network contains its addresses, a glob what it matches.
+// Contains reports whether a list of strings holds the text, a network of the list contains the address, or a glob of the
+// list matches the text.
 func (l *List) Contains(text string) bool {
 	switch l.Type {
 	case TypeCIDRs:
@@ -125,8 +128,9 @@ func (l *List) Contains(text string) bool {
 	return ok
 }
 
-// Literals returns the values of a list of strings, sorted. They are not to be changed.
-func (l *List) Literals() ([]string, bool) {
+// Literals returns the values of a list of strings, sorted; the caller must not change them. ok is false for a list of
+// another type.
+func (l *List) Literals() (values []string, ok bool) {
 	if l.Type != TypeStrings {
 		return nil, false
 	}
@@ -136,11 +140,11 @@ func (l *List) Literals() ([]string, bool) {
 // Size returns the number of values.
 func (l *List) Size() int { return len(l.values) }
 
-// networks finds the network of an address with one look-up per prefix length that occurs.
+// networks is a set of networks. It takes one look-up for each prefix length that occurs to find an address.
 type networks struct {
 	prefixes map[netip.Prefix]struct{}
-	bits4    []int // the lengths that occur, longest first
-	bits6    []int
+	bits4    []int // the prefix lengths that occur for IPv4, longest first
+	bits6    []int // and for IPv6
 }
 
 func (n *networks) add(text string) bool {
@@ -175,7 +179,7 @@ func (n *networks) add(text string) bool {
 }
 
 func (n *networks) contains(text string) bool {
-	const longest = 64 // bytes; no address is longer, and ParseAddr would make an error of it
+	const longest = 64 // bytes; no address is longer, and the error of ParseAddr would quote the whole text
 	if len(text) < 2 || len(text) > longest || !addressLike(text) {
 		return false
 	}
@@ -200,7 +204,8 @@ func (n *networks) contains(text string) bool {
 	return false
 }
 
-// addressLike is a cheap look that keeps host names away from ParseAddr, whose errors allocate.
+// addressLike reports whether a text looks like an address: it has a colon, or a dot and a digit at its end. It keeps
+// host names away from ParseAddr, whose errors allocate.
 func addressLike(s string) bool {
 	return strings.IndexByte(s, ':') >= 0 || s[len(s)-1] >= '0' && s[len(s)-1] <= '9' && strings.IndexByte(s, '.') > 0
 }

@@ -14,7 +14,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// What the rule language asks for.
+// The interfaces that the rule language needs.
 var (
 	_ expr.List     = (*site.List)(nil)
 	_ expr.Registry = (*site.Agents)(nil)
@@ -42,12 +42,12 @@ func TestListContains(t *testing.T) {
 		t.Helper()
 		for _, s := range holds {
 			if !l.Contains(s) {
-				t.Errorf("%s: %q is not found", l.Type, s)
+				t.Errorf("%s: %q not found", l.Type, s)
 			}
 		}
 		for _, s := range lacks {
 			if l.Contains(s) {
-				t.Errorf("%s: %q is found", l.Type, s)
+				t.Errorf("%s: %q found", l.Type, s)
 			}
 		}
 	}
@@ -69,7 +69,7 @@ func TestListLiterals(t *testing.T) {
 		t.Errorf("got %v %t %d %q", values, ok, l.Size(), l.Name)
 	}
 	if _, ok := list(t, "type: globs\nvalues: [a]").Literals(); ok {
-		t.Errorf("globs are given out as literals")
+		t.Errorf("a list of globs returned literals")
 	}
 }
 
@@ -80,25 +80,26 @@ func TestListProblems(t *testing.T) {
 		if got := texts(ps); got != strings.TrimSpace(want) {
 			t.Errorf("%q: got\n%s\nwant\n%s", src, got, want)
 		}
-		if failed := strings.Contains(want, "twice") != true; failed != (l == nil) {
+		if failed := !strings.Contains(want, "twice"); failed != (l == nil) {
 			t.Errorf("%q: list is %v", src, l)
 		}
 	}
-	f("x/bad-name.yaml", "values: [a]", `x/bad-name.yaml:1:1: the file's name is the list's, and "bad-name" cannot be written in a rule: name it with a-z, 0-9 and _`)
+	f("x/bad-name.yaml", "values: [a]", `
+x/bad-name.yaml:1:1: a list has the name of its file, and "bad-name" cannot be written in a rule: rename the file, using a-z, 0-9 and _`)
 	f("x/l.yaml", "type: regex\nvalues: [1, a]\nvalue: b", `
 x/l.yaml:1:7: type: "regex" is not one of strings, cidrs, globs
 x/l.yaml:2:10: values[0]: is a whole number, not text: put it into quotes
 x/l.yaml:3:1: value: unknown key: did you mean values?; known are description, type, values`)
 	f("x/l.yaml", "type: cidrs\nvalues: [10.0.0.0/33, fe80::1%eth0, '::ffff:0.0.0.0/90']", `
-x/l.yaml:2:10: values[0]: "10.0.0.0/33" is no address and no network: write 10.0.0.0/8 or 2001:db8::1
-x/l.yaml:2:23: values[1]: "fe80::1%eth0" is no address and no network: write 10.0.0.0/8 or 2001:db8::1
-x/l.yaml:2:37: values[2]: "::ffff:0.0.0.0/90" is no address and no network: write 10.0.0.0/8 or 2001:db8::1`)
-	f("x/l.yaml", "values: [a, a]", `x/l.yaml:1:13: values[1]: "a" is there twice`)
-	f("x/l.yaml", "values: ["+strings.Repeat("a", site.MaxValue+1)+"]", `x/l.yaml:1:10: values[0]: a value of 2049 bytes is longer than 2048`)
+x/l.yaml:2:10: values[0]: "10.0.0.0/33" is neither an address nor a network: write it as 10.0.0.0/8 or 2001:db8::1
+x/l.yaml:2:23: values[1]: "fe80::1%eth0" is neither an address nor a network: write it as 10.0.0.0/8 or 2001:db8::1
+x/l.yaml:2:37: values[2]: "::ffff:0.0.0.0/90" is neither an address nor a network: write it as 10.0.0.0/8 or 2001:db8::1`)
+	f("x/l.yaml", "values: [a, a]", `x/l.yaml:1:13: values[1]: "a" is listed twice: remove one`)
+	f("x/l.yaml", "values: ["+strings.Repeat("a", site.MaxValue+1)+"]", `x/l.yaml:1:10: values[0]: has 2049 bytes, the limit is 2048: shorten it`)
 	f("x/l.yaml", "", "x/l.yaml:1:1: the file is empty")
 }
 
-// TestNetworksAreWhatNetipSays: the look-up by length agrees with asking every network.
+// TestNetworksAreWhatNetipSays checks the look-up by prefix length against netip.Prefix.Contains for every network.
 func TestNetworksAreWhatNetipSays(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		address := rapid.OneOf(
@@ -134,22 +135,22 @@ func TestNetworksAreWhatNetipSays(t *testing.T) {
 	})
 }
 
-// TestGlobIsWhatARegexpSays, for a pattern alone and among others, which are looked up in other ways.
-func TestGlobIsWhatARegexpSays(t *testing.T) {
+// TestGlobsAreWhatARegexpSays checks lists of globs against regexp: with the pattern alone in a list, and with others that
+// are found in other ways.
+func TestGlobsAreWhatARegexpSays(t *testing.T) {
 	letters := rapid.StringOfN(rapid.RuneFrom([]rune("ab*?\u00e4.")), 1, 8, -1)
 	rapid.Check(t, func(t *rapid.T) {
 		pattern, text := letters.Draw(t, "pattern"), letters.Draw(t, "text")
 		spelled := strings.NewReplacer(`\*`, `(?s:.*)`, `\?`, `(?s:.)`).Replace(regexp.QuoteMeta(pattern))
 		want := regexp.MustCompile("^" + spelled + "$").MatchString(text)
-		if got := site.Glob(pattern, text); got != want {
-			t.Errorf("%q on %q: got %t, want %t", pattern, text, got, want)
-		}
-		l, ps := site.ParseList("l.yaml", []byte("type: globs\nvalues: ['"+pattern+"', zzz, 'zz*', '*zz', 'z*z']"))
-		if l == nil {
-			t.Fatalf("%s", texts(ps))
-		}
-		if got := l.Contains(text); got != want {
-			t.Errorf("list of %q on %q: got %t, want %t", pattern, text, got, want)
+		for _, others := range []string{"", ", zzz, 'zz*', '*zz', 'z*z'"} {
+			l, ps := site.ParseList("l.yaml", []byte("type: globs\nvalues: ['"+pattern+"'"+others+"]"))
+			if l == nil {
+				t.Fatalf("%s", texts(ps))
+			}
+			if got := l.Contains(text); got != want {
+				t.Errorf("list of %q%s on %q: got %t, want %t", pattern, others, text, got, want)
+			}
 		}
 	})
 }
@@ -182,10 +183,10 @@ func TestAgents(t *testing.T) {
 	attribute("a3", "owner", schema.Value{})
 	attribute("a1", "nonsense", schema.Value{})
 	attribute("a1", "expires", schema.TimestampValue(1_806_537_600_000_000_000)) // 2027-04-01T00:00:00Z
-	allows := func(uid, what, x string, want bool) {
+	allows := func(uid, kind, x string, want bool) {
 		t.Helper()
-		if got := a.Allows(uid, what, x); got != want {
-			t.Errorf("%s allowed %s %q: got %t, want %t", uid, what, x, got, want)
+		if got := a.Allows(uid, kind, x); got != want {
+			t.Errorf("%s allowed %s %q: got %t, want %t", uid, kind, x, got, want)
 		}
 	}
 	allows("a1", "tool", "read_file", true)
@@ -197,9 +198,9 @@ func TestAgents(t *testing.T) {
 	allows("a2", "route", "/v2/x", false)
 	allows("a2", "destination", "api.example.com", true)
 	allows("a3", "tool", "read_file", false) // not registered
-	var none site.Agents
-	if none.Allows("a", "tool", "x") || none.Attribute("a", "registered").Bool() || len(none.UIDs()) != 0 {
-		t.Errorf("the zero registry knows somebody")
+	var zero site.Agents
+	if zero.Allows("a", "tool", "x") || zero.Attribute("a", "registered").Bool() || len(zero.UIDs()) != 0 {
+		t.Errorf("the zero registry has an agent")
 	}
 	if got := strings.Join(a.UIDs(), ","); got != "a1,a2" {
 		t.Errorf("got %s", got)
@@ -213,12 +214,13 @@ func TestAgentProblems(t *testing.T) {
   - {owner: o, expires: soon, tool: [x]}
   - uid: 7
 `))
-	const want = `agents.yaml:2:5: agents[0]: agent "a1" has no owner: nobody to ask when it is found at something
+	const want = `agents.yaml:2:5: agents[0]: agent "a1" has no owner: name the person or team to contact about its findings
 agents.yaml:3:11: agents[1].uid: "a1" is registered twice: keep one entry
 agents.yaml:3:33: agents[1].status: "gone" is not one of active, suspended, retired
 agents.yaml:4:5: agents[2]: "uid" is missing
 agents.yaml:4:25: agents[2].expires: "soon" is not a date: write it as 2027-03-31
-agents.yaml:4:31: agents[2].tool: unknown key: did you mean tools?; known are aliases, description, destinations, expires, models, name, owner, routes, status, tier, tools, uid
+agents.yaml:4:31: agents[2].tool: unknown key: did you mean tools?; known are aliases, description, ` +
+		`destinations, expires, models, name, owner, routes, status, tier, tools, uid
 agents.yaml:5:10: agents[3].uid: is a whole number, not text: put it into quotes`
 	if got := texts(ps); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -251,8 +253,8 @@ func TestAliases(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { a.Resolve("kong.http_log", "shared") }); n != 0 {
 		t.Errorf("got %v allocations, want 0", n)
 	}
-	var none site.Agents
-	if none.HasAliases() || none.Resolve("x", "y") != "" {
+	var zero site.Agents
+	if zero.HasAliases() || zero.Resolve("x", "y") != "" {
 		t.Errorf("the zero registry has aliases")
 	}
 }
@@ -262,9 +264,9 @@ func TestAliasProblems(t *testing.T) {
   - {uid: a, owner: o, aliases: [a, b, x]}
   - {uid: b, owner: o, aliases: [x, "", {dataset: litellm}, {uid: y, dateset: litellm}, 7]}
 `))
-	const want = `agents.yaml:2:34: agents[0].aliases[0]: "a" is the agent's uid itself
+	const want = `agents.yaml:2:34: agents[0].aliases[0]: "a" is the agent's own uid: remove the alias
 agents.yaml:2:37: agents[0].aliases[1]: "b" is registered as an agent of its own: remove that entry or this alias
-agents.yaml:3:34: agents[1].aliases[0]: "x" is an alias of agent "a" already: one name is one agent's
+agents.yaml:3:34: agents[1].aliases[0]: "x" is already an alias of agent "a": remove one of the two
 agents.yaml:3:37: agents[1].aliases[1]: is blank: write something or leave the key out
 agents.yaml:3:41: agents[1].aliases[2]: "uid" is missing
 agents.yaml:3:70: agents[1].aliases[3].dateset: unknown key: did you mean dataset?; known are dataset, uid
@@ -283,30 +285,30 @@ func TestLookUpsAllocateNothing(t *testing.T) {
 	nets := list(t, "type: cidrs\nvalues: [10.0.0.0/8, '2001:db8::/32']")
 	globs := list(t, "type: globs\nvalues: ['*.webhook.site', 'bot-*', 'a*c']")
 	agents, _ := site.ParseAgents("agents.yaml", []byte(registry))
-	held := 0
-	ask := func(yes bool) {
-		if yes {
-			held++
+	found := 0
+	count := func(ok bool) {
+		if ok {
+			found++
 		}
 	}
 	if n := testing.AllocsPerRun(1000, func() {
-		ask(hosts.Contains("h77777.example"))
-		ask(nets.Contains("10.1.2.3"))
-		ask(nets.Contains("some.host.example"))
-		ask(nets.Contains("2001:db8::7"))
-		ask(globs.Contains("x.webhook.site"))
-		ask(globs.Contains("abbbbbc"))
-		ask(agents.Allows("a1", "tool", "mail_send"))
-		ask(agents.Attribute("a1", "owner").Present())
+		count(hosts.Contains("h77777.example"))
+		count(nets.Contains("10.1.2.3"))
+		count(nets.Contains("some.host.example"))
+		count(nets.Contains("2001:db8::7"))
+		count(globs.Contains("x.webhook.site"))
+		count(globs.Contains("abbbbbc"))
+		count(agents.Allows("a1", "tool", "mail_send"))
+		count(agents.Attribute("a1", "owner").Present())
 	}); n != 0 {
 		t.Errorf("got %v allocations, want 0", n)
 	}
-	if held != 7*1001 {
-		t.Errorf("got %d hits, want %d", held, 7*1001)
+	if found != 7*1001 {
+		t.Errorf("got %d hits, want %d", found, 7*1001)
 	}
 }
 
-// FuzzParse: no list and no registry panics.
+// FuzzParse checks that no list and no registry causes a panic.
 func FuzzParse(f *testing.F) {
 	f.Add("values: [a]", "1.2.3.4")
 	f.Add("type: cidrs\nvalues: ['::/0']", "::1")
