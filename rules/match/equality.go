@@ -8,28 +8,30 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// fieldIndex is what one field's value names: one look-up in a map, and one per list that rules ask about.
+// fieldIndex finds candidates by the value of one field: with one look-up in a map, and one in each list that a
+// condition tests the field against.
 type fieldIndex struct {
 	field schema.Field
-	equal map[string][]uint32 // places in Index.conds, ascending
+	equal map[string][]uint32 // by value: indexes into Index.conds, ascending
 	lists []listIndex
 }
 
-// listIndex is the conditions that need the field to be in a list. The list itself answers, so its size costs nothing.
+// listIndex holds the conditions that need the field to be in a list. The look-up is done by the list, so the cost does
+// not depend on its size.
 type listIndex struct {
 	list  expr.List
 	conds []uint32
 }
 
-// Plan says how a condition is found.
+// Plan is the way in which the index finds a condition.
 type Plan struct {
-	Always bool // it is evaluated for every event
-	Field  schema.Field
-	Values []string // nil for a list
-	Why    string   // why there is no witness, where Always
+	Always bool         // the condition lacks a witness, so it is evaluated for every event
+	Field  schema.Field // the field of the witness
+	Values []string     // the values of the field with which the condition is a candidate; nil for a list
+	Why    string       // if Always: why it lacks a witness
 }
 
-// Plan returns how condition number i is found; for `aidr rules check` and explain.
+// Plan returns the plan of condition number i, which `aidr rules check` shows.
 func (x *Index) Plan(i int) Plan { return x.planned[i] }
 
 // plan chooses a witness for each condition and fills the fields' indexes.
@@ -75,14 +77,14 @@ func (f *fieldIndex) add(w expr.Witness, n uint32) {
 		return
 	}
 	for _, v := range w.Values {
-		// The same value may stand twice in a list literal.
+		// A list literal may contain the same value twice.
 		if c := f.equal[v]; len(c) == 0 || c[len(c)-1] != n {
 			f.equal[v] = append(c, n)
 		}
 	}
 }
 
-// witnesses returns the condition's own and, where every user names datasets, those.
+// witnesses returns the condition's own witnesses and, if every user is narrowed to datasets, these datasets as one more.
 func (c *cond) witnesses() []expr.Witness {
 	all := slices.Clone(c.cond.Witnesses())
 	var datasets []string
@@ -96,8 +98,9 @@ func (c *cond) witnesses() []expr.Witness {
 	return append(all, expr.Witness{Field: schema.EventDataset, Values: slices.Compact(datasets)})
 }
 
-// use counts how many conditions could be found by a value. Values that many rules name are the ones that many events
-// have, so it stands for how rarely a witness holds; events are not known when a Set is built.
+// use counts the conditions that have a value or a list in one of their witnesses. Events are not known when a Set is
+// built, so the count is an estimate of how often a witness holds: values that many rules name are those that many events
+// have.
 type use struct {
 	values map[fieldValue]int
 	lists  map[fieldList]int
@@ -128,8 +131,8 @@ func countUse(all [][]expr.Witness) use {
 	return u
 }
 
-// best chooses the witness that the fewest conditions share, the first of equals. The event's class and dataset are
-// chosen only where there is nothing else. Where ok is false, the Why of what it returns says why.
+// best returns the witness that the fewest conditions share, the first of equals. The event's class and dataset are
+// chosen only as a last resort. If ok is false, the condition lacks a witness and best.Why holds the reason.
 func (u use) best(ws []expr.Witness) (best expr.Witness, ok bool) {
 	least := 0
 	for _, w := range ws {
@@ -147,7 +150,7 @@ func (u use) best(ws []expr.Witness) (best expr.Witness, ok bool) {
 	return best, ok
 }
 
-// lastResort is more than any number of conditions and values.
+// lastResort is a cost greater than any number of conditions and values.
 const lastResort = 1 << 40
 
 func (u use) cost(w expr.Witness) int {

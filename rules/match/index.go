@@ -1,5 +1,6 @@
-// Package match names, for an event, the conditions of a Set that hold, at a cost that does not grow with the number
-// of conditions: an index over their witnesses gives the candidates, and only candidates are evaluated.
+// Package match finds the conditions of a Set that hold for an event, at a cost that does not grow with the number of
+// conditions. A witness of a condition is a field with the values, or the list, of which the field must have one for the
+// condition to hold. An index over the witnesses yields the candidates, and only candidates are evaluated.
 //
 //	event --> one look-up per indexed field --> candidates + always --> Cond.Eval --> dataset filter --> numbers
 package match
@@ -11,41 +12,42 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// Index is built once per Set and immutable: all workers share it.
+// Index finds conditions by their witnesses. It is built once per Set, is immutable and is shared by all workers.
 type Index struct {
 	conds  []cond
 	fields []fieldIndex // in order of Field
 	always []uint32     // conditions without a witness, ascending
 
-	size    int
-	planned []Plan
+	size    int    // number of conditions, as given to Build
+	planned []Plan // by number of the condition
 }
 
-// cond is one different condition with everybody who asks for it. It is evaluated once per event.
+// cond is a distinct condition with all its users. It is evaluated once per event, however many users it has.
 type cond struct {
 	cond  *expr.Cond
 	users []user // ascending
 }
 
-// user is one place in Build's conds.
+// user is one of the conditions given to Build.
 type user struct {
-	number   int32
+	number   int32    // its index in Build's conds
 	datasets []string // empty: any
 }
 
-// Scratch is what one worker needs; it is not shared. It is good for every Index.
+// Scratch is the working memory of one worker. It must not be shared, and can be used with every Index.
 type Scratch struct {
 	Expr *expr.Scratch
-	// Failed holds the numbers of the conditions whose evaluation failed in the last Eval, ascending. They count as
-	// no match.
+	// Failed holds the numbers of the conditions whose evaluation failed in the last Eval, ascending. Such a condition
+	// does not hold.
 	Failed []int32
 }
 
-// NewScratch returns a worker's scratch.
+// NewScratch returns the working memory for one worker.
 func NewScratch() *Scratch { return &Scratch{Expr: expr.NewScratch()} }
 
-// Build indexes conditions. They are all of one Env. datasets[i] narrows conds[i] to events of these datasets; empty
-// means any. datasets may be nil. A nil condition never holds. What Eval gives out are places in conds.
+// Build returns an index over conditions, all of which must come from one Env. datasets[i] narrows conds[i] to events of
+// these datasets; empty means any dataset, and a nil datasets narrows no condition. A nil condition never holds. The
+// number of a condition is its index in conds.
 func Build(conds []*expr.Cond, datasets [][]string) *Index {
 	x := &Index{size: len(conds), planned: make([]Plan, len(conds))}
 	place := make(map[*expr.Cond]int, len(conds))
@@ -69,11 +71,11 @@ func Build(conds []*expr.Cond, datasets [][]string) *Index {
 	return x
 }
 
-// Len returns the number of conditions that Build was given.
+// Len returns the number of conditions given to Build.
 func (x *Index) Len() int { return x.size }
 
-// Eval appends to out the numbers of the conditions that hold for the event, ascending. It allocates nothing once out
-// and the scratch have grown to their size.
+// Eval appends to out the numbers of the conditions that hold for the event, ascending. It does not allocate once out and
+// the scratch have reached their size.
 func (x *Index) Eval(e *schema.Event, s *Scratch, out []int32) []int32 {
 	from := len(out)
 	s.Failed = s.Failed[:0]
@@ -98,7 +100,7 @@ func (x *Index) Eval(e *schema.Event, s *Scratch, out []int32) []int32 {
 	return out
 }
 
-// EvalAll is Eval without the index: what Eval is held to, and what `explain` compares with.
+// EvalAll is Eval without the index: it evaluates every condition. Tests compare Eval with it.
 func (x *Index) EvalAll(e *schema.Event, s *Scratch, out []int32) []int32 {
 	from := len(out)
 	s.Failed = s.Failed[:0]

@@ -13,7 +13,7 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// values is a list of plain strings.
+// values is a list of strings.
 type values struct{ set map[string]struct{} }
 
 func newValues(texts ...string) *values {
@@ -34,7 +34,7 @@ func (v *values) Literals() (out []string, ok bool) {
 	return out, true
 }
 
-// prefix is a list that matches and has no literals.
+// prefix is a list that matches by prefix, without literals.
 type prefix string
 
 func (p *prefix) Contains(s string) bool     { return strings.HasPrefix(s, string(*p)) }
@@ -110,12 +110,13 @@ func TestEval(t *testing.T) {
 	}
 }
 
-// The rarer witness is chosen, also where the table of fields has the commoner one first.
+// TestPlanChoosesTheRarer checks that the rarer witness is chosen, also if the commoner one is on an earlier field.
 func TestPlanChoosesTheRarer(t *testing.T) {
 	env := newEnv(t)
 	var conds []*expr.Cond
 	for i := range 50 {
-		conds = append(conds, compile(t, env, fmt.Sprintf(`event.class == "tool" && event.action == "tools/call" && gen_ai.tool.name == "tool%d"`, i)))
+		text := fmt.Sprintf(`event.class == "tool" && event.action == "tools/call" && gen_ai.tool.name == "tool%d"`, i)
+		conds = append(conds, compile(t, env, text))
 	}
 	x := Build(conds, nil)
 	for i := range conds {
@@ -129,7 +130,7 @@ func TestPlanChoosesTheRarer(t *testing.T) {
 	}
 }
 
-// A condition that many ask for is evaluated once.
+// TestConditionIsSharedByItsUsers checks that a condition with several users is evaluated once.
 func TestConditionIsSharedByItsUsers(t *testing.T) {
 	env := newEnv(t)
 	c := compile(t, env, `event.action == "chat"`)
@@ -149,7 +150,7 @@ var (
 
 func pick[T any](t *rapid.T, from []T) T { return rapid.SampledFrom(from).Draw(t, "pick") }
 
-// condition draws a condition with and without witnesses, and some that fail.
+// condition draws a condition, with or without a witness. Some of them fail.
 func condition(t *rapid.T, depth int) string {
 	if depth > 0 {
 		switch rapid.IntRange(0, 5).Draw(t, "shape") {
@@ -183,8 +184,7 @@ func condition(t *rapid.T, depth int) string {
 	return fmt.Sprintf("%s.iequals(%q)", f, v)
 }
 
-// checkProof draws a set of conditions and events and holds the index to evaluating every condition on every event
-// through plain Cond.Eval.
+// checkProof draws conditions and events, and compares the index with plain Cond.Eval of every condition on every event.
 func checkProof(t *rapid.T, env *expr.Env) {
 	n := rapid.IntRange(1, 12).Draw(t, "conditions")
 	conds := make([]*expr.Cond, n)
@@ -237,7 +237,8 @@ func FuzzIndexIsBruteForce(f *testing.F) {
 	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) { checkProof(t, env) }))
 }
 
-// world is n conditions of 2-4 terms, as rules have them, and events of which few are of interest to each.
+// world returns an index of n conditions with 2 to 4 terms, like those of rules, and events of which each condition
+// matches few.
 func world(t testing.TB, n int) (*Index, []*schema.Event) {
 	env := newEnv(t)
 	r := rand.New(rand.NewPCG(1, uint64(n)))
@@ -261,7 +262,8 @@ func world(t testing.TB, n int) (*Index, []*schema.Event) {
 	var events []*schema.Event
 	for range 256 {
 		e := event(map[schema.Field]string{
-			schema.EventClass: "tool", schema.EventDataset: []string{"litellm", "kong"}[r.IntN(2)], schema.EventOutcome: []string{"success", "failure"}[r.IntN(2)],
+			schema.EventClass: "tool", schema.EventDataset: []string{"litellm", "kong"}[r.IntN(2)],
+			schema.EventOutcome: []string{"success", "failure"}[r.IntN(2)],
 			schema.EventAction: fmt.Sprintf("action%d", r.IntN(max(n/4, 20))), schema.GenAIToolName: fmt.Sprintf("tool%d", r.IntN(n+50)),
 			schema.ResourceName: fmt.Sprintf("r%d", r.IntN(n)), schema.AIAgentUID: fmt.Sprintf("agent%d", r.IntN(n)),
 		})
@@ -271,9 +273,10 @@ func world(t testing.TB, n int) (*Index, []*schema.Event) {
 	return Build(conds, datasets), events
 }
 
-// go test ./rules/match -run '^$' -bench Eval -count 6 | benchstat -
+// BenchmarkEval evaluates n conditions on one event per operation. With the index the time hardly grows with n; brute
+// evaluates every condition on every event.
 //
-// One op is one event. Indexed stays nearly flat; brute is every condition on every event.
+//	go test ./rules/match -run '^$' -bench Eval -count 6 | benchstat -
 func BenchmarkEval(b *testing.B) {
 	for _, n := range []int{10, 100, 1000, 10000} {
 		b.Run(fmt.Sprintf("indexed/%d", n), func(b *testing.B) {
@@ -304,7 +307,7 @@ func BenchmarkEval(b *testing.B) {
 	}
 }
 
-// A list of 100,000 values costs what one of ten does.
+// BenchmarkList shows that a list of 100,000 values costs the same as a list of ten.
 func BenchmarkList(b *testing.B) {
 	for _, n := range []int{10, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -334,7 +337,8 @@ func TestEvalAllocations(t *testing.T) {
 	env := newEnv(t)
 	var conds []*expr.Cond
 	for i := range 20 {
-		conds = append(conds, compile(t, env, fmt.Sprintf(`event.outcome != "x%d" && (gen_ai.tool.name.matches("tool(1|2)") || resource.name.icontains("R%d"))`, i, i%3)))
+		text := fmt.Sprintf(`event.outcome != "x%d" && (gen_ai.tool.name.matches("tool(1|2)") || resource.name.icontains("R%d"))`, i, i%3)
+		conds = append(conds, compile(t, env, text))
 	}
 	checkAllocations(t, Build(conds, nil), events)
 }

@@ -6,8 +6,8 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// verdicts evaluates candidates. A condition has one witness on one field, and an event one value there, so no
-// condition is named twice and no set of candidates has to be kept.
+// verdicts evaluates candidates. A condition is indexed by one witness on one field, and an event has one value in that
+// field, so no condition is a candidate twice and no set of candidates is needed.
 func (x *Index) verdicts(candidates []uint32, e *schema.Event, s *Scratch, out []int32) []int32 {
 	for _, n := range candidates {
 		out = x.verdict(&x.conds[n], e, s, out)
@@ -15,7 +15,8 @@ func (x *Index) verdicts(candidates []uint32, e *schema.Event, s *Scratch, out [
 	return out
 }
 
-// verdict evaluates one condition and appends those of its users whose dataset it is.
+// verdict evaluates one condition. If it holds, verdict appends the numbers of its users that accept the event's dataset;
+// if it fails, it appends them to s.Failed.
 func (x *Index) verdict(c *cond, e *schema.Event, s *Scratch, out []int32) []int32 {
 	holds, err := c.cond.Eval(e, s.Expr)
 	if !holds && err == nil {
