@@ -8,14 +8,15 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// TestTestsReachTheirRules: in every test that expects a finding, some event that is set field by field matches the
-// rule; in no test is a condition left that cannot be evaluated. What findings come of it is the engine's to say.
+// TestTestsReachTheirRules checks that every test that expects a finding has an event that matches its rule, and that no
+// condition fails on an event of a test. It leaves out raw records, which need the decoder; the findings themselves are
+// compared by the tests of the engine.
 func TestTestsReachTheirRules(t *testing.T) {
 	set, _ := rules.LoadFS(rules.Options{Drafts: true}, library.FS, "rules/library")
 	if set == nil {
 		t.Fatal("the library does not load")
 	}
-	for place, r := range set.Rules {
+	for n, r := range set.Rules {
 		sc := set.NewScratch()
 		for _, test := range r.Tests {
 			matched, raw := 0, 0
@@ -31,7 +32,7 @@ func TestTestsReachTheirRules(t *testing.T) {
 					e.Set(f, v)
 				}
 				for _, hit := range set.Match(&e, sc, nil) {
-					if hit.Rule == place {
+					if hit.Rule == n {
 						matched++
 					}
 				}
@@ -48,7 +49,7 @@ func TestTestsReachTheirRules(t *testing.T) {
 	}
 }
 
-// TestOrdinaryEventsAllocateNothing: whatever the library asks of an ordinary event, it asks without garbage.
+// TestOrdinaryEventsAllocateNothing checks that matching an ordinary event against the whole library does not allocate.
 func TestOrdinaryEventsAllocateNothing(t *testing.T) {
 	set, _ := rules.LoadFS(rules.Options{}, library.FS, "rules/library")
 	if set == nil {
@@ -56,7 +57,7 @@ func TestOrdinaryEventsAllocateNothing(t *testing.T) {
 	}
 	sc := set.NewScratch()
 	var hits []rules.Hit
-	quiet := func(dataset, class, action string, fields map[schema.Field]schema.Value) {
+	check := func(dataset, class, action string, fields map[schema.Field]schema.Value) {
 		t.Helper()
 		var e schema.Event
 		e.SetTime(schema.Time, 1)
@@ -74,16 +75,17 @@ func TestOrdinaryEventsAllocateNothing(t *testing.T) {
 			t.Errorf("%s: got %v allocations, want 0", action, n)
 		}
 	}
-	quiet("litellm", "llm", "chat", map[schema.Field]schema.Value{schema.GenAIUsageInputTokens: schema.IntValue(900),
+	check("litellm", "llm", "chat", map[schema.Field]schema.Value{schema.GenAIUsageInputTokens: schema.IntValue(900),
 		schema.MessageContextPromptText: schema.StringValue("Please summarise the minutes of the meeting before Friday.")})
-	quiet("litellm", "tool", "tool_call", map[schema.Field]schema.Value{schema.GenAIToolName: schema.StringValue("send_email"),
+	check("litellm", "tool", "tool_call", map[schema.Field]schema.Value{schema.GenAIToolName: schema.StringValue("send_email"),
 		schema.GenAIToolCallArguments: schema.JSONValue(`{"to":"ann@example.com","body":"See you"}`)})
-	quiet("litellm", "tool", "tool_result", map[schema.Field]schema.Value{schema.GenAIToolName: schema.StringValue("read_file"),
+	check("litellm", "tool", "tool_result", map[schema.Field]schema.Value{schema.GenAIToolName: schema.StringValue("read_file"),
 		schema.GenAIToolCallResult: schema.StringValue("Minutes of the meeting: the shelf costs 40 USD, Ann calls the supplier on Friday.")})
-	quiet("mcp.jsonrpc", "tool", "tools/call", map[schema.Field]schema.Value{schema.GenAIToolName: schema.StringValue("fs.read"),
+	check("mcp.jsonrpc", "tool", "tools/call", map[schema.Field]schema.Value{schema.GenAIToolName: schema.StringValue("fs.read"),
 		schema.MCPServerName: schema.StringValue("files"), schema.GenAIToolCallArguments: schema.JSONValue(`{"path":"/srv/a.txt"}`)})
-	quiet("kong.http_log", "api", "GET", map[schema.Field]schema.Value{schema.HTTPRequestMethod: schema.StringValue("GET"),
-		schema.HTTPResponseStatusCode: schema.IntValue(200), schema.URLDomain: schema.StringValue("api.example.com"), schema.URLPath: schema.StringValue("/orders/7")})
-	quiet("aws.cloudtrail", "audit", "s3:GetObject", map[schema.Field]schema.Value{schema.EventType: schema.StringValue("read"),
+	check("kong.http_log", "api", "GET", map[schema.Field]schema.Value{schema.HTTPRequestMethod: schema.StringValue("GET"),
+		schema.HTTPResponseStatusCode: schema.IntValue(200),
+		schema.URLDomain:              schema.StringValue("api.example.com"), schema.URLPath: schema.StringValue("/orders/7")})
+	check("aws.cloudtrail", "audit", "s3:GetObject", map[schema.Field]schema.Value{schema.EventType: schema.StringValue("read"),
 		schema.ServiceTargetName: schema.StringValue("s3.amazonaws.com"), schema.AIAgentInstanceUID: schema.StringValue("i1")})
 }

@@ -264,7 +264,7 @@ func world(t testing.TB, n int) (*Index, []*schema.Event) {
 		e := event(map[schema.Field]string{
 			schema.EventClass: "tool", schema.EventDataset: []string{"litellm", "kong"}[r.IntN(2)],
 			schema.EventOutcome: []string{"success", "failure"}[r.IntN(2)],
-			schema.EventAction: fmt.Sprintf("action%d", r.IntN(max(n/4, 20))), schema.GenAIToolName: fmt.Sprintf("tool%d", r.IntN(n+50)),
+			schema.EventAction:  fmt.Sprintf("action%d", r.IntN(max(n/4, 20))), schema.GenAIToolName: fmt.Sprintf("tool%d", r.IntN(n+50)),
 			schema.ResourceName: fmt.Sprintf("r%d", r.IntN(n)), schema.AIAgentUID: fmt.Sprintf("agent%d", r.IntN(n)),
 		})
 		e.SetInt(schema.HTTPResponseBytes, int64(r.IntN(6000)))
