@@ -150,7 +150,7 @@ func New(o Options) (*Engine, error) {
 	for i, r := range o.Set.Rules {
 		e.plans = append(e.plans, capture.NewPlan(r))
 		e.programs = append(e.programs, fold.NewProgram(r))
-		e.critical = append(e.critical, r.Severity == "critical" && o.Set.Rules[i].Status == rules.StatusStable)
+		e.critical = append(e.critical, r.Severity == "critical" && o.Set.Rules[i].Stage == rules.StageStable)
 	}
 	for _, in := range o.Inputs {
 		if err := e.addInput(in); err != nil {

@@ -13,12 +13,12 @@ import (
 	"github.com/aidr-engine/aidr/rules"
 )
 
-var update = flag.Bool("update", false, "write what comes out into the files of testdata/bad")
+var update = flag.Bool("update", false, "write the actual problems into the files of testdata/bad")
 
-// wantMark begins the lines of a file in testdata/bad that say what is wrong with it.
-const wantMark = "#> "
+// wantPrefix begins the lines of a file in testdata/bad that hold its expected problems.
+const wantPrefix = "#> "
 
-// TestBadFiles: every file of testdata/bad says at its end what is wrong with it, as people read it.
+// TestBadFiles checks that loading each file of testdata/bad reports the problems that the file lists at its end.
 func TestBadFiles(t *testing.T) {
 	files, _ := filepath.Glob("../testdata/bad/*.yaml")
 	if len(files) < 30 {
@@ -41,19 +41,19 @@ func TestBadFiles(t *testing.T) {
 			t.Errorf("%s: got\n%s\nwant\n%s", file, got, want)
 		}
 		if want == "" {
-			t.Errorf("%s: nothing is wrong with it", file)
+			t.Errorf("%s: the file lists no problem", file)
 		}
 	}
 }
 
 func splitWant(text string) (body, want string) {
-	if i := strings.Index(text, wantMark); i >= 0 {
+	if i := strings.Index(text, wantPrefix); i >= 0 {
 		return text[:i], text[i:]
 	}
 	return text, ""
 }
 
-// problemsOf loads one rule file and renders what is wrong with it, each line marked; warnings say so.
+// problemsOf loads one rule file and returns its problems with their snippets, each line with the prefix.
 func problemsOf(t *testing.T, name, body string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -61,7 +61,8 @@ func problemsOf(t *testing.T, name, body string) string {
 	if err := os.WriteFile(file, []byte(body), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	set, problems := rules.Load(rules.Options{Lists: "../testdata/rules/lists", Today: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}, file)
+	today := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	set, problems := rules.Load(rules.Options{Lists: "../testdata/rules/lists", Today: today}, file)
 	if (set == nil) != rules.Failed(problems) {
 		t.Errorf("%s: set %v, problems %v", name, set, problems)
 	}
@@ -74,9 +75,9 @@ func problemsOf(t *testing.T, name, body string) string {
 		if p.Warning {
 			line += " (warning)"
 		}
-		fmt.Fprintf(&b, "%s%s\n", wantMark, line)
+		fmt.Fprintf(&b, "%s%s\n", wantPrefix, line)
 		for l := range strings.Lines(p.Snippet + "\n") {
-			fmt.Fprintf(&b, "%s    %s\n", wantMark, strings.TrimSuffix(l, "\n"))
+			fmt.Fprintf(&b, "%s    %s\n", wantPrefix, strings.TrimSuffix(l, "\n"))
 		}
 	}
 	return b.String()

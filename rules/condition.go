@@ -12,13 +12,13 @@ import (
 	"github.com/aidr-engine/aidr/schema/content"
 )
 
-// compiler compiles the conditions of one Set. A text that stands in many rules is compiled once, and the index then
+// compiler compiles the conditions of one Set. A text that occurs in several rules is compiled once, so that the index
 // evaluates it once per event.
 type compiler struct {
 	env   *expr.Env
 	today time.Time
-	known map[string]compiled
-	tags  map[string]string // known tags and their titles; nil until one is asked for
+	known map[string]compiled // by text
+	tags  map[string]string   // the titles of the known tags; nil until a tag is read
 }
 
 type compiled struct {
@@ -35,7 +35,8 @@ func (c *compiler) compile(text string) compiled {
 	return k
 }
 
-// condition compiles the text of a node; its issues become problems of the file, each where it stands in it.
+// condition compiles the text of a node. Each issue becomes a problem at its position in the file. cond is nil if the
+// node is absent or has an issue.
 func (r *reader) condition(n *doc.Node) (cond *expr.Cond, text string) {
 	text = n.Filled()
 	if strings.TrimSpace(text) == "" {
@@ -47,12 +48,12 @@ func (r *reader) condition(n *doc.Node) (cond *expr.Cond, text string) {
 	}
 	if k.cond != nil {
 		r.mentions(n, k.cond.Mentions())
-		r.rule.asksRegistry = r.rule.asksRegistry || readsAgent(text)
+		r.rule.readsAgent = r.rule.readsAgent || readsAgent(text)
 	}
 	return k.cond, text
 }
 
-// mentions refuses what no finding may show.
+// mentions refuses raw paths that hold a credential, because findings show every value that a rule reads.
 func (r *reader) mentions(n *doc.Node, ms []expr.Mention) {
 	for _, m := range ms {
 		if m.Raw < 0 {
@@ -60,38 +61,40 @@ func (r *reader) mentions(n *doc.Node, ms []expr.Mention) {
 		}
 		for _, key := range r.compiler.env.RawPaths()[m.Raw] {
 			if content.CredentialName(key) {
-				line, col := placeOf(n.String(), m.Name)
-				n.FailAt(line, col, "%s holds a credential: what a rule reads is shown in its findings, so compare credential.uid (its hash) instead", m.Name)
+				line, col := positionOf(n.String(), m.Name)
+				n.FailAt(line, col, "%s holds a credential, and findings show the values that a rule reads: "+
+					"compare credential.uid (its hash) instead", m.Name)
 			}
 		}
 	}
 }
 
-// placeOf returns line and column of a name in a condition, 1:1 where it is spelled in another way.
-func placeOf(text, name string) (line, col int) {
-	at := strings.Index(text, name)
-	if at < 0 {
+// positionOf returns the line and column of a name in a condition, or 1:1 if the condition spells it in another way.
+func positionOf(text, name string) (line, col int) {
+	i := strings.Index(text, name)
+	if i < 0 {
 		return 1, 1
 	}
-	before := text[:at]
-	return strings.Count(before, "\n") + 1, utf8.RuneCountInString(before[strings.LastIndexByte(before, '\n')+1:]) + 1
+	head := text[:i]
+	return strings.Count(head, "\n") + 1, utf8.RuneCountInString(head[strings.LastIndexByte(head, '\n')+1:]) + 1
 }
 
-// both compiles `(when) && (own)`: what a role asks for. Either text may be "", and both are known to be right.
-func (r *reader) both(n *doc.Node, when, own string) *expr.Cond {
+// conjunction compiles `(when) && (own)`, the condition of a role. Either text may be "". Both have been compiled alone
+// before, so a problem of the two together is one of size or cost.
+func (r *reader) conjunction(n *doc.Node, when, own string) *expr.Cond {
 	text := own
 	switch {
 	case own == "":
 		text = when
 	case when != "":
-		text = "(" + when + "\n) && (" + own + "\n)" // a line end closes a comment that one of them ends with
+		text = "(" + when + "\n) && (" + own + "\n)" // the line end closes a comment at the end of either text
 	}
 	if text == "" || r.doc.Failed() {
 		return nil
 	}
 	k := r.compiler.compile(text)
-	if k.cond == nil { // each alone is fine: together they are too long or too dear
-		cause := "cannot be compiled"
+	if k.cond == nil {
+		cause := "the condition cannot be compiled"
 		if len(k.issues) > 0 {
 			cause = k.issues[0].Text
 		}
@@ -100,7 +103,8 @@ func (r *reader) both(n *doc.Node, when, own string) *expr.Cond {
 	return k.cond
 }
 
-// readsAgent says whether a condition asks the registry: whether agent stands in it as a name of its own, outside text.
+// readsAgent reports whether a condition reads the registry: whether it contains the name agent, outside of string
+// literals and not after a dot.
 func readsAgent(text string) bool {
 	for i := 0; i < len(text); {
 		switch c := text[i]; {
@@ -126,7 +130,7 @@ func nameByte(c byte) bool {
 	return c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'
 }
 
-// afterLiteral returns the place behind the string literal that begins at i.
+// afterLiteral returns the index after the string literal that begins at i.
 func afterLiteral(text string, i int) int {
 	raw := i > 0 && (text[i-1] == 'r' || text[i-1] == 'R')
 	quote := text[i : i+1]
@@ -143,7 +147,7 @@ func afterLiteral(text string, i int) int {
 	return len(text)
 }
 
-// where compiles a sequence's condition over its steps.
+// where compiles the `where` of a sequence, a condition over its steps.
 func (r *reader) where(n *doc.Node, steps []Step) *expr.Where {
 	text := n.Filled()
 	if strings.TrimSpace(text) == "" || len(steps) == 0 {
@@ -165,16 +169,16 @@ func (r *reader) where(n *doc.Node, steps []Step) *expr.Where {
 		r.mentions(n, []expr.Mention{need.Mention})
 		if s := steps[need.Step]; s.Times > 1 && !named[need.Step] {
 			named[need.Step] = true
-			n.Fail("names step %q, which has times %d: of several items none is meant; split the step in two", s.ID, s.Times)
+			n.Fail("reads step %q, which has %d items (times): read a step with one item, or split this step in two", s.ID, s.Times)
 		}
 	}
 	return w
 }
 
-// Exception takes events away from a rule until the end of a day, by event time.
+// Exception removes the events that match a condition from a rule, until the end of a day in event time.
 type Exception struct {
 	Cond   *expr.Cond
-	Until  int64 // ns, the first instant after the day; events from then on are items again
+	Until  int64 // ns, the first instant after the day; it does not apply to events that end at this time or later
 	Reason string
 	Owner  string
 }
@@ -194,33 +198,33 @@ func (r *reader) exceptions(n *doc.Node) {
 		x.Owner = f.Get("owner").Filled()
 		f.Done()
 		if !day.IsZero() && !r.compiler.today.IsZero() && r.compiler.today.UnixNano() >= x.Until {
-			until.Warn("the exception is over since the end of %s: remove it, or set a later day", day.Format(time.DateOnly))
+			until.Warn("the exception expired at the end of %s: remove it, or set a later day", day.Format(time.DateOnly))
 		}
 		r.rule.Exceptions = append(r.rule.Exceptions, x)
 	}
 }
 
-// field reads the name of a field that rules may see.
-func (r *reader) field(n *doc.Node) (schema.Field, bool) {
+// field reads the name of a field that rules may read. ok is false if the node is absent or does not hold one.
+func (r *reader) field(n *doc.Node) (f schema.Field, ok bool) {
 	name := n.Filled()
 	if name == "" {
 		return 0, false
 	}
-	f, ok := schema.FieldByName(name)
+	f, ok = schema.FieldByName(name)
 	switch {
 	case strings.HasPrefix(name, "raw.") || strings.HasPrefix(name, "raw["):
-		n.Fail("%q is a raw path: only fields of the event can stand here", doc.Short(name))
+		n.Fail("%q is a raw path: name a field of the event", doc.Short(name))
 	case !ok:
 		n.Fail("unknown field %q%s", doc.Short(name), nearField(name))
 	case !f.Visible():
-		n.Fail("%s tells where and when a record was read: no rule can see it, or findings would depend on it", name)
+		n.Fail("%s describes when or where a record was read: name another field, because findings must not depend on that", name)
 	default:
 		return f, true
 	}
 	return 0, false
 }
 
-// nearField suggests a field for a name that is none.
+// nearField returns the end of the message about an unknown field: the field that was probably meant, or where to look.
 func nearField(name string) string {
 	var names []string
 	for f := range schema.Field(schema.NumFields) {
@@ -231,5 +235,5 @@ func nearField(name string) string {
 	if s := doc.Nearest(name, names); s != "" {
 		return fmt.Sprintf(": did you mean %s?", s)
 	}
-	return ": aidr fields are listed in schema/FIELDS.md"
+	return ": schema/FIELDS.md lists all fields"
 }

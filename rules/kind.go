@@ -10,33 +10,33 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// Limits of the kinds; they are part of what a rule means.
+// Limits of the clauses. They are part of the rule language.
 const (
-	// MaxCount is the largest count of threshold, and the largest min of a ratio: beyond it nobody waits.
+	// MaxCount is the largest count of a threshold, and the largest min of a ratio.
 	MaxCount = 1_000_000_000
-	// MaxDistinct is the largest count of distinct: four times as many values are kept per key.
+	// MaxDistinct is the largest count of distinct. State holds four times as many values for each key.
 	MaxDistinct = 10_000
-	// MaxOf is how many fields make a value.
+	// MaxOf is the largest number of fields in `of`.
 	MaxOf = 3
 	// MaxNewValues is the largest max_values of new_value.
 	MaxNewValues = 4096
-	// MaxSteps is how many steps a sequence may have: each keeps up to 16 chains per key.
+	// MaxSteps is the largest number of steps of a sequence. State holds up to 16 chains for each step and key.
 	MaxSteps = 16
-	// MaxTimes is the largest times of a step: more is a threshold.
+	// MaxTimes is the largest times of a step. A larger number is better written as a threshold.
 	MaxTimes = 256
 )
 
-// defaultGroup groups the findings of a rule without `by`.
+// defaultGroup is the default of group.by for a rule without a stateful clause.
 var defaultGroup = []schema.Field{schema.AIAgentUID}
 
-// later are kinds of the language that this engine does not have yet.
-var later = []string{"absence", "baseline", "rarity", "flow", "correlate"}
+// plannedKinds are kinds that the language reserves and the engine does not support yet.
+var plannedKinds = []string{"absence", "baseline", "rarity", "flow", "correlate"}
 
-// kind reads the one stateful clause, or none.
+// kind reads the stateful clause, if there is one.
 func (r *reader) kind(when *doc.Node) {
 	f, rule := r.top, r.rule
-	for _, k := range later {
-		f.Refuse(k, "not yet: the kinds that are there are threshold, distinct, new_value and sequence, or none of them")
+	for _, k := range plannedKinds {
+		f.Refuse(k, "is not supported yet: use threshold, distinct, new_value or sequence, or none of them")
 	}
 	rule.Kind = KindNone
 	var clause *doc.Node
@@ -45,7 +45,7 @@ func (r *reader) kind(when *doc.Node) {
 		switch {
 		case n == nil:
 		case clause != nil:
-			f.Name(string(k)).Fail("the rule has %s already: a rule has one stateful clause; make two rules", rule.Kind)
+			f.Name(string(k)).Fail("the rule already has %s: a rule has one stateful clause; write two rules", rule.Kind)
 		default:
 			rule.Kind, clause = k, n
 		}
@@ -55,7 +55,7 @@ func (r *reader) kind(when *doc.Node) {
 	}
 	switch rule.Kind {
 	case KindNone:
-		rule.Roles = []Role{{Cond: r.both(when, r.when, "")}}
+		rule.Roles = []Role{{Cond: r.conjunction(when, r.when, "")}}
 	case KindThreshold:
 		r.threshold(clause, when)
 	case KindDistinct:
@@ -67,21 +67,22 @@ func (r *reader) kind(when *doc.Node) {
 	}
 }
 
-// by reads the key, and makes it that of the rule's only role.
+// by reads the key of a clause.
 func (r *reader) by(clause *doc.Node, f *doc.Fields) []schema.Field {
 	n := f.Get("by")
 	if n == nil {
-		clause.Fail("by is missing: name the fields whose values are kept apart, as in by: [ai_agent.uid]")
+		clause.Fail("by is missing: name the fields that separate the keys, as in by: [ai_agent.uid]")
 		return nil
 	}
 	var key []schema.Field
-	key, r.keyIsGood = r.fieldList(n, MaxBy)
+	key, r.keyValid = r.fieldList(n, MaxBy)
 	r.rule.Key = key
 	return key
 }
 
+// onlyRole gives the rule one role, with the rule's `when` as its condition.
 func (r *reader) onlyRole(when *doc.Node, key []schema.Field) {
-	r.rule.Roles = []Role{{Cond: r.both(when, r.when, ""), Key: key}}
+	r.rule.Roles = []Role{{Cond: r.conjunction(when, r.when, ""), Key: key}}
 }
 
 func (r *reader) threshold(clause, when *doc.Node) {
@@ -120,12 +121,12 @@ func (r *reader) sum(n *doc.Node) *Sum {
 	s := &Sum{}
 	field, ok := r.field(of)
 	if t := field.Info().Type; ok && t != schema.TypeInt && t != schema.TypeDouble {
-		of.Fail("%s is no number: sum adds numbers up, such as gen_ai.usage.input_tokens", field)
+		of.Fail("%s is not a number: sum adds numbers, such as gen_ai.usage.input_tokens", field)
 	}
 	s.Of = field
 	s.AtLeast, ok = r.decimal(atLeast)
 	if ok && s.AtLeast.Sign() <= 0 {
-		atLeast.Fail("must be above 0: every window would do")
+		atLeast.Fail("must be above 0: every window reaches 0")
 	}
 	return s
 }
@@ -138,8 +139,8 @@ func (r *reader) ratio(n *doc.Node) *Ratio {
 	q.Of, _ = r.condition(of)
 	if share, ok := r.decimal(atLeast); ok {
 		q.AtLeast = int64(share.Lo)
-		if share.Hi != 0 || share.Lo == 0 || share.Lo > decimalOne {
-			atLeast.Fail("is a share above 0 and up to 1, as in 0.5")
+		if share.Hi != 0 || share.Lo == 0 || share.Lo > DecimalOne {
+			atLeast.Fail("must be a share above 0 and at most 1, as in 0.5")
 		}
 	}
 	if min != nil {
@@ -148,14 +149,14 @@ func (r *reader) ratio(n *doc.Node) *Ratio {
 	return q
 }
 
-// decimal reads a number exactly, to 10^-9; ok is false where there is none.
+// decimal reads a number exactly. ok is false if the node is absent or not a number.
 func (r *reader) decimal(n *doc.Node) (d Decimal, ok bool) {
 	text := n.Number()
 	if text == "" {
 		return Decimal{}, false
 	}
 	if d, ok = ParseDecimal(text); !ok {
-		n.Fail("%s is no number of at most 20 digits before and 9 behind the point", doc.Short(text))
+		n.Fail("%s is not a number of at most 20 digits before the point and 9 after it: round it, and write it without an exponent", doc.Short(text))
 	}
 	return d, ok
 }
@@ -181,7 +182,7 @@ func (r *reader) newValue(clause, when *doc.Node) {
 	v.Of, _ = r.fieldList(f.Need("of"), MaxOf)
 	learn := f.Get("learn")
 	if learn == nil && clause.Kind == doc.Map {
-		clause.Fail("learn is missing: write how old a key must be before its new values count, as in learn: 7d, or learn: 0s")
+		clause.Fail("learn is missing: write how old a key must be before its new values trigger, as in learn: 7d, or learn: 0s")
 	}
 	v.Learn = learn.Duration(0, MaxSpan)
 	if n := f.Get("forget"); n != nil {
@@ -195,7 +196,7 @@ func (r *reader) newValue(clause, when *doc.Node) {
 	r.onlyRole(when, key)
 }
 
-// fieldList reads a list of 1 to most different fields; one alone may stand without the brackets.
+// fieldList reads a list of 1 to most different fields. A single field may be written without brackets.
 func (r *reader) fieldList(n *doc.Node, most int) (out []schema.Field, ok bool) {
 	if n == nil {
 		return nil, false
@@ -210,35 +211,36 @@ func (r *reader) fieldList(n *doc.Node, most int) (out []schema.Field, ok bool) 
 	}
 	ok = true
 	for _, v := range items {
-		f, good := r.field(v)
-		if good && slices.Contains(out, f) {
-			v.Fail("%s is there twice", f)
-			good = false
+		f, valid := r.field(v)
+		if valid && slices.Contains(out, f) {
+			v.Fail("%s is listed twice: remove one", f)
+			valid = false
 		}
-		ok = ok && good
+		ok = ok && valid
 		out = append(out, f)
 	}
 	return out, ok && len(out) > 0
 }
 
-// subset returns the places of the group's fields in the key, ascending.
+// subset returns the indexes in the key of the group's fields, ascending.
 func (r *reader) subset(n *doc.Node, fields []schema.Field) []int {
-	var at []int
+	var indexes []int
 	for _, f := range fields {
 		i := slices.Index(r.rule.Key, f)
 		if i < 0 {
-			if r.keyIsGood {
-				n.Fail("%s is not in the rule's by (%s): a group is a part of the key", f, fieldNames(r.rule.Key))
+			if r.keyValid {
+				n.Fail("%s is not in the rule's by (%s): name fields of by only", f, fieldNames(r.rule.Key))
 			}
 			continue
 		}
-		at = append(at, i)
+		indexes = append(indexes, i)
 	}
-	slices.Sort(at)
-	return at
+	slices.Sort(indexes)
+	return indexes
 }
 
-func places(n int) []int {
+// firstIndexes returns 0, 1, ... n-1.
+func firstIndexes(n int) []int {
 	out := make([]int, n)
 	for i := range out {
 		out[i] = i
@@ -254,7 +256,7 @@ func fieldNames(fs []schema.Field) string {
 	return strings.Join(names, ", ")
 }
 
-// mentionsOf gathers what evidence shows: what the conditions read, then the key and `of`.
+// mentionsOf returns Rule.Mentions: the values that the conditions read, then the fields of the clause.
 func mentionsOf(rule *Rule) []expr.Mention {
 	var out []expr.Mention
 	seen := map[string]bool{}
@@ -283,7 +285,7 @@ func mentionsOf(rule *Rule) []expr.Mention {
 	return out
 }
 
-// fieldsOf returns the fields that the clause itself reads: keys of all roles, `of`, what is summed.
+// fieldsOf returns the fields that the clause itself reads: the keys of all roles, and those of `of`.
 func fieldsOf(rule *Rule) []schema.Field {
 	out := slices.Clone(rule.Key)
 	for _, role := range rule.Roles {

@@ -17,58 +17,58 @@ import (
 )
 
 const (
-	// ListsFolder is the folder of lists inside a folder of rules.
+	// ListsFolder is the name of the folder of lists in a folder of rules.
 	ListsFolder = "lists"
-	// AgentsFile is the registry of agents inside a folder of rules.
+	// AgentsFile is the name of the registry of agents in a folder of rules.
 	AgentsFile = "agents.yaml"
-	// MaxFiles is how many files a Set may be made of: a folder of more is not one of rules.
+	// MaxFiles is the largest number of files in a Set. A folder with more files was probably named by mistake.
 	MaxFiles = 20_000
 )
 
-// Options say what a Set is loaded with.
+// Options are the options of Load. The zero Options load the rules, lists and registries of the folders named.
 type Options struct {
-	Lists  string // folder of lists, "" for none; a folder of rules may have its own in lists/
-	Agents string // agents.yaml, "" for none; a folder of rules may have its own
-	// Drafts: rules of status draft are part of the Set too, and so are those that ask for a registry of agents where
-	// there is none: then nobody is registered. For tests.
+	Lists  string // a folder of lists, in addition to the folders lists/ of the rules; "" for no such folder
+	Agents string // a registry of agents, instead of the agents.yaml of a folder of rules; "" for no such file
+	// Drafts makes rules of stage draft active, and also rules that read agent.* if there is no registry, as if it were
+	// empty. It is for running the tests of rules.
 	Drafts bool
-	// Today is the instant against which an exception is over, for a warning only; zero: no such warning. What a rule
-	// means never depends on it.
+	// Today is the current time. An exception that expired before it is reported as a warning. The zero time turns these
+	// warnings off. Today has no other effect.
 	Today time.Time
 }
 
-// Load reads every *.yaml and *.yml below the folders (and files) named and builds a Set. Of a folder, lists/ and
-// agents.yaml are not rules but what the rules may ask. All problems are returned at once, sorted by place; set is nil
-// where one of them is no warning.
+// Load reads every *.yaml and *.yml file below the named folders, and the named files, and builds a Set of them. In a
+// folder, lists/ and agents.yaml are not rules: they hold the lists and the registry that the rules may use. Load returns
+// all problems at once, sorted by position. If one of them is not a warning, set is nil.
 func Load(o Options, paths ...string) (set *Set, problems []Problem) {
 	l := &loader{options: o}
 	for _, p := range paths {
 		l.path(p)
 	}
 	if len(paths) == 0 {
-		l.fail("", "no rules are named: name a folder of rule files")
+		l.fail("", "no path given: name a folder of rule files")
 	}
 	return l.build()
 }
 
-// LoadFS is Load of the rules in a file system, such as library.FS; name is what problems call it.
+// LoadFS is Load for the rules in a file system, such as library.FS. Problems show name as the folder's name.
 func LoadFS(o Options, fsys fs.FS, name string) (set *Set, problems []Problem) {
 	l := &loader{options: o}
 	l.folder(fsys, name)
 	return l.build()
 }
 
-// loader gathers files, then makes a Set of them.
+// loader collects files and then builds a Set of them.
 type loader struct {
-	options  Options
-	problems []Problem
-	sources  []source
-	named    map[string]bool // files that are read
-	lists    map[string]expr.List
-	origin   map[string]string // file of each list
-	agents   *site.Agents
-	registry string // file of agents
-	opened   int
+	options    Options
+	problems   []Problem
+	sources    []source
+	named      map[string]bool // the rule files read so far
+	lists      map[string]expr.List
+	listFiles  map[string]string // the file of each list
+	agents     *site.Agents
+	agentsFile string
+	opened     int // the number of files
 }
 
 // source is one rule file.
@@ -81,7 +81,7 @@ func (l *loader) fail(file, format string, args ...any) {
 	l.problems = append(l.problems, Problem{File: file, Line: 1, Col: 1, Cause: fmt.Sprintf(format, args...)})
 }
 
-// path takes a folder or a file of the machine.
+// path adds a folder or a file of the operating system.
 func (l *loader) path(p string) {
 	info, err := os.Stat(p)
 	switch {
@@ -94,7 +94,7 @@ func (l *loader) path(p string) {
 	}
 }
 
-// cause leaves out what the message says already.
+// cause returns the error without the operation and the path, which the message already has.
 func cause(err error) error {
 	if e, ok := err.(*fs.PathError); ok {
 		return e.Err
@@ -102,9 +102,9 @@ func cause(err error) error {
 	return err
 }
 
-// folder takes all rule files below a folder, and its lists and registry.
+// folder adds all rule files below a folder, and its lists and registry.
 func (l *loader) folder(fsys fs.FS, name string) {
-	before := len(l.sources)
+	first := len(l.sources)
 	err := fs.WalkDir(fsys, ".", func(p string, d fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
@@ -126,8 +126,8 @@ func (l *loader) folder(fsys fs.FS, name string) {
 	if err != nil {
 		l.fail(name, "cannot be read: %v", cause(err))
 	}
-	if len(l.sources) == before && !Failed(l.problems) {
-		l.fail(name, "there is no rule file (*.yaml, *.yml) in it: name a folder of rules")
+	if len(l.sources) == first && !Failed(l.problems) {
+		l.fail(name, "the folder holds no rule file (*.yaml, *.yml): name a folder of rules")
 	}
 	l.listsOf(fsys, ListsFolder, path.Join(name, ListsFolder))
 	if _, err := fs.Stat(fsys, AgentsFile); err == nil && l.options.Agents == "" {
@@ -137,11 +137,11 @@ func (l *loader) folder(fsys fs.FS, name string) {
 
 func isYAML(name string) bool { return path.Ext(name) == ".yaml" || path.Ext(name) == ".yml" }
 
-// rule reads one rule file; what it means comes later, when all lists are known.
+// rule reads the text of one rule file. It is parsed later, when all lists are known.
 func (l *loader) rule(fsys fs.FS, p, name string) {
 	name = filepath.ToSlash(name)
 	if l.named[name] {
-		return // a folder and a file in it are both named
+		return // the paths name both a folder and a file in it
 	}
 	if l.named == nil {
 		l.named = map[string]bool{}
@@ -152,11 +152,11 @@ func (l *loader) rule(fsys fs.FS, p, name string) {
 	}
 }
 
-// read reads at most a byte more than maxSize: enough to see that a file is too large.
+// read reads at most one byte more than maxSize, which is enough to detect that a file is too large.
 func (l *loader) read(fsys fs.FS, p, name string, maxSize int) ([]byte, bool) {
 	if l.opened++; l.opened > MaxFiles {
 		if l.opened == MaxFiles+1 {
-			l.fail(name, "more than %d files: this is no folder of rules", MaxFiles)
+			l.fail(name, "more than %d files: name a folder that holds only rules", MaxFiles)
 		}
 		return nil, false
 	}
@@ -177,7 +177,7 @@ func (l *loader) read(fsys fs.FS, p, name string, maxSize int) ([]byte, bool) {
 	return text, true
 }
 
-// listsOf takes the lists of a folder, which need not be there.
+// listsOf adds the lists of a folder, if it exists.
 func (l *loader) listsOf(fsys fs.FS, dir, name string) {
 	entries, err := fs.ReadDir(fsys, dir)
 	if err != nil {
@@ -201,22 +201,22 @@ func (l *loader) listsOf(fsys fs.FS, dir, name string) {
 }
 
 func (l *loader) list(list *site.List, file string) {
-	if first, twice := l.origin[list.Name]; twice {
-		l.fail(file, "the list %q is in %s already: rename one of them", list.Name, first)
+	if first, twice := l.listFiles[list.Name]; twice {
+		l.fail(file, "the list %q is already defined by %s: rename one of the two", list.Name, first)
 		return
 	}
 	if l.lists == nil {
-		l.lists, l.origin = map[string]expr.List{}, map[string]string{}
+		l.lists, l.listFiles = map[string]expr.List{}, map[string]string{}
 	}
-	l.lists[list.Name], l.origin[list.Name] = list, file
+	l.lists[list.Name], l.listFiles[list.Name] = list, file
 }
 
 func (l *loader) agentsOf(fsys fs.FS, p, name string) {
-	if l.registry != "" {
-		l.fail(name, "there is a registry in %s already: name one in the configuration", l.registry)
+	if l.agentsFile != "" {
+		l.fail(name, "a second registry of agents, after %s: name one of the two in the configuration", l.agentsFile)
 		return
 	}
-	l.registry = name
+	l.agentsFile = name
 	text, ok := l.read(fsys, p, name, doc.MaxListSize)
 	if !ok {
 		return
@@ -226,7 +226,7 @@ func (l *loader) agentsOf(fsys fs.FS, p, name string) {
 	l.agents = agents
 }
 
-// site reads what the options name and returns what rules may ask.
+// site reads the lists and the registry that the options name, and returns everything that rules may use.
 func (l *loader) site() expr.Site {
 	if dir := l.options.Lists; dir != "" {
 		if _, err := os.Stat(dir); err != nil {
@@ -238,7 +238,7 @@ func (l *loader) site() expr.Site {
 		l.agentsOf(os.DirFS(filepath.Dir(file)), filepath.Base(file), file)
 	}
 	s := expr.Site{Lists: l.lists}
-	if l.agents == nil { // nobody is registered; rules that ask are idle, see build
+	if l.agents == nil { // an empty registry, so that conditions compile; newSet decides whether they are active
 		s.Agents = new(site.Agents)
 	} else {
 		s.Agents = l.agents
@@ -246,17 +246,17 @@ func (l *loader) site() expr.Site {
 	return s
 }
 
-// parsed is one rule file as YAML; root is nil where it has no structure.
+// parsed is a rule file as YAML. root is nil if the file has no readable structure.
 type parsed struct {
 	doc  *doc.Doc
 	root *doc.Node
 }
 
-// parseAhead is how many files are parsed before their conditions are compiled: parsed files are large.
+// parseAhead is the number of parsed files that may wait for the compiler. It is small because parsed files are large.
 const parseAhead = 8
 
-// parse parses the files, in their order, all of which have to be taken. It is ahead of who compiles the conditions: each
-// of the two is about half of loading.
+// parse parses the files in their order. It runs ahead of compilation: each takes about half of the loading time. The
+// channel must be drained.
 func parse(sources []source) <-chan parsed {
 	out := make(chan parsed, parseAhead)
 	go func() {
@@ -270,7 +270,7 @@ func parse(sources []source) <-chan parsed {
 	return out
 }
 
-// build makes the Set of what was gathered.
+// build builds the Set from the collected files.
 func (l *loader) build() (*Set, []Problem) {
 	env, err := expr.NewEnv(l.site())
 	if err != nil {
@@ -288,7 +288,7 @@ func (l *loader) build() (*Set, []Problem) {
 		}
 		if first := byID[r.ID]; first != nil {
 			l.problems = append(l.problems, Problem{File: r.File, Line: r.Line, Col: 1, Rule: r.ID, Key: "id",
-				Cause: fmt.Sprintf("the id is taken by %s:%d: choose another", first.File, first.Line)})
+				Cause: fmt.Sprintf("the id is already used by %s:%d: choose another", first.File, first.Line)})
 			continue
 		}
 		byID[r.ID] = r

@@ -2,7 +2,6 @@ package rules_test
 
 import (
 	"fmt"
-	"math/big"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -13,10 +12,9 @@ import (
 
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
-	"pgregory.net/rapid"
 )
 
-// write makes files below a new folder and returns it.
+// write writes files below a new folder and returns the folder.
 func write(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -32,8 +30,8 @@ func write(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-// say renders problems with the folder's name taken out.
-func say(dir string, ps []rules.Problem) string {
+// errorsOf returns the problems that are not warnings, one per line, with DIR for the folder's name.
+func errorsOf(dir string, ps []rules.Problem) string {
 	var b strings.Builder
 	for _, p := range ps {
 		if !p.Warning {
@@ -43,6 +41,7 @@ func say(dir string, ps []rules.Problem) string {
 	return strings.TrimSpace(b.String())
 }
 
+// ids returns the ids of the active and the idle rules.
 func ids(set *rules.Set) string {
 	if set == nil {
 		return "no set"
@@ -58,7 +57,7 @@ func ids(set *rules.Set) string {
 }
 
 func TestLoadFolders(t *testing.T) {
-	const any = `when: event.class == "tool"`
+	const tool = `when: event.class == "tool"`
 	f := func(files map[string]string, o rules.Options, wantIDs, wantProblems string, paths ...string) {
 		t.Helper()
 		dir := write(t, files)
@@ -75,40 +74,52 @@ func TestLoadFolders(t *testing.T) {
 			o.Agents = filepath.Join(dir, o.Agents)
 		}
 		set, ps := rules.Load(o, paths...)
-		if got := say(dir, ps); got != wantProblems {
+		if got := errorsOf(dir, ps); got != wantProblems {
 			t.Errorf("got problems\n%s\nwant\n%s", got, wantProblems)
 		}
 		if got := ids(set); got != wantIDs {
 			t.Errorf("got %s, want %s", got, wantIDs)
 		}
 	}
-	asks := rule("b.asks", `when: has(ai_agent.uid) && !agent.registered`)
-	f(map[string]string{"a.yaml": rule("z.one", any), "sub/deep/b.yml": rule("a.two", any), "notes.txt": "x", ".hidden.yaml": "x: [", ".git/c.yaml": "x: ["},
-		rules.Options{}, "a.two z.one", "")
-	f(map[string]string{"a.yaml": rule("a.list", `when: url.domain in lists.hosts`), "lists/hosts.yaml": "values: [x]"}, rules.Options{}, "a.list", "")
-	f(map[string]string{"r/a.yaml": rule("a.list", `when: url.domain in lists.hosts`), "l/hosts.yaml": "values: [x]"}, rules.Options{Lists: "l"}, "a.list", "", "r")
-	f(map[string]string{"r/a.yaml": rule("a.list", `when: url.domain in lists.hosts`), "r/lists/hosts.yaml": "values: [x]", "l/hosts.yaml": "values: [y]", "l/z.txt": ""},
-		rules.Options{Lists: "l"}, "no set", `DIR/l/hosts.yaml:1:1: the list "hosts" is in DIR/r/lists/hosts.yaml already: rename one of them`, "r")
-	f(map[string]string{"r/a.yaml": rule("a.one", any)}, rules.Options{}, "a.one", "", "r", "r/a.yaml") // named twice, read once
-	f(map[string]string{"b.yaml": asks}, rules.Options{}, "b.asks(idle)", "")
-	f(map[string]string{"b.yaml": asks}, rules.Options{Drafts: true}, "b.asks", "")
-	f(map[string]string{"b.yaml": asks, "agents.yaml": "agents: [{uid: a, owner: o}]"}, rules.Options{}, "b.asks", "")
-	f(map[string]string{"r/b.yaml": asks, "who.yaml": "agents: [{uid: a, owner: o}]"}, rules.Options{Agents: "who.yaml"}, "b.asks", "", "r")
-	f(map[string]string{"r/b.yaml": asks, "r/agents.yaml": "agents: 1"}, rules.Options{}, "no set",
+	const bad = "x: ["
+	f(map[string]string{"a.yaml": rule("z.one", tool), "sub/deep/b.yml": rule("a.two", tool), "notes.txt": "x",
+		".hidden.yaml": bad, ".git/c.yaml": bad}, rules.Options{}, "a.two z.one", "")
+
+	list := rule("a.list", `when: url.domain in lists.hosts`)
+	f(map[string]string{"a.yaml": list, "lists/hosts.yaml": "values: [x]"}, rules.Options{}, "a.list", "")
+	f(map[string]string{"r/a.yaml": list, "l/hosts.yaml": "values: [x]"}, rules.Options{Lists: "l"}, "a.list", "", "r")
+	f(map[string]string{"r/a.yaml": list, "r/lists/hosts.yaml": "values: [x]", "l/hosts.yaml": "values: [y]", "l/z.txt": ""},
+		rules.Options{Lists: "l"}, "no set",
+		`DIR/l/hosts.yaml:1:1: the list "hosts" is already defined by DIR/r/lists/hosts.yaml: rename one of the two`, "r")
+
+	agent := rule("b.agent", `when: has(ai_agent.uid) && !agent.registered`)
+	f(map[string]string{"b.yaml": agent}, rules.Options{}, "b.agent(idle)", "")
+	f(map[string]string{"b.yaml": agent}, rules.Options{Drafts: true}, "b.agent", "")
+	f(map[string]string{"b.yaml": agent, "agents.yaml": "agents: [{uid: a, owner: o}]"}, rules.Options{}, "b.agent", "")
+	f(map[string]string{"r/b.yaml": agent, "reg.yaml": "agents: [{uid: a, owner: o}]"}, rules.Options{Agents: "reg.yaml"}, "b.agent", "", "r")
+	f(map[string]string{"r/b.yaml": agent, "r/agents.yaml": "agents: 1"}, rules.Options{}, "no set",
 		"DIR/r/agents.yaml:1:9: agents: is a whole number, not a list: write [a, b], or one a line after a dash", "r")
-	f(map[string]string{"a.yaml": rule("a.same", any), "b.yaml": rule("a.same", any)}, rules.Options{}, "no set",
-		`DIR/b.yaml:1:1: rule "a.same": id: the id is taken by DIR/a.yaml:1: choose another`)
-	f(map[string]string{"a.txt": "x"}, rules.Options{}, "no set", "DIR:1:1: there is no rule file (*.yaml, *.yml) in it: name a folder of rules")
-	f(map[string]string{"a.yaml": rule("a.one", any)}, rules.Options{}, "no set", "DIR/nowhere:1:1: cannot be read: no such file or directory", "nowhere", "a.yaml")
-	f(map[string]string{"a.yaml": rule("a.one", any)}, rules.Options{Lists: "nolists"}, "no set", "DIR/nolists:1:1: cannot be read: no such file or directory")
-	f(map[string]string{"a.yaml": rule("a.one", any), "b.yaml": "id: b.two\n"}, rules.Options{}, "no set", // one bad file keeps the whole set out
-		"DIR/b.yaml:1:1: rule \"b.two\": \"severity\" is missing\nDIR/b.yaml:1:1: rule \"b.two\": \"title\" is missing\nDIR/b.yaml:1:1: rule \"b.two\": \"when\" is missing")
+
+	one := rule("a.one", tool)
+	f(map[string]string{"r/a.yaml": one}, rules.Options{}, "a.one", "", "r", "r/a.yaml") // named twice, read once
+	f(map[string]string{"a.yaml": one, "b.yaml": one}, rules.Options{}, "no set",
+		`DIR/b.yaml:1:1: rule "a.one": id: the id is already used by DIR/a.yaml:1: choose another`)
+	f(map[string]string{"a.txt": "x"}, rules.Options{}, "no set",
+		"DIR:1:1: the folder holds no rule file (*.yaml, *.yml): name a folder of rules")
+	f(map[string]string{"a.yaml": one}, rules.Options{}, "no set",
+		"DIR/nowhere:1:1: cannot be read: no such file or directory", "nowhere", "a.yaml")
+	f(map[string]string{"a.yaml": one}, rules.Options{Lists: "nolists"}, "no set",
+		"DIR/nolists:1:1: cannot be read: no such file or directory")
+	f(map[string]string{"a.yaml": one, "b.yaml": "id: b.two\n"}, rules.Options{}, "no set", // one bad file fails the whole set
+		`DIR/b.yaml:1:1: rule "b.two": "severity" is missing
+DIR/b.yaml:1:1: rule "b.two": "title" is missing
+DIR/b.yaml:1:1: rule "b.two": "when" is missing`)
 	if _, ps := rules.Load(rules.Options{}); len(ps) != 1 {
 		t.Errorf("no path: got %v", ps)
 	}
 }
 
-// TestMountedFolder: a ConfigMap is mounted as links to a hidden folder; each file counts once.
+// TestMountedFolder checks that each file of a ConfigMap, which is mounted as links into a hidden folder, is read once.
 func TestMountedFolder(t *testing.T) {
 	dir := write(t, map[string]string{"..2026/a.yaml": rule("a.one", `when: event.class == "tool"`)})
 	if err := os.Symlink("..2026", filepath.Join(dir, "..data")); err != nil {
@@ -152,24 +163,33 @@ respond:
 tests:
   - name: t
     events:
-      - {at: 5s, repeat: 2, every: 1s, set: {event.action: x, gen_ai.usage.cost: 2, gen_ai.response.finish_reasons: [stop], gen_ai.tool.call.arguments: {b: "<", a: [1, true]}, time: "2026-01-01T00:00:01.5Z", event.truncated: true}}
+      - at: 5s
+        repeat: 2
+        every: 1s
+        set:
+          event.action: x
+          gen_ai.usage.cost: 2
+          gen_ai.response.finish_reasons: [stop]
+          gen_ai.tool.call.arguments: {b: "<", a: [1, true]}
+          time: "2026-01-01T00:00:01.5Z"
+          event.truncated: true
       - {raw: {b: 1, a: {c: "<"}}, format: litellm}
       - {raw: '{"x": 1}'}
     findings: [{by: {session.id: s}, count: 4}]
 `)
 	r := set.Rules[0]
-	check := func(what string, got, want any) {
+	check := func(name string, got, want any) {
 		t.Helper()
 		if !reflect.DeepEqual(got, want) {
-			t.Errorf("%s: got %#v, want %#v", what, got, want)
+			t.Errorf("%s: got %#v, want %#v", name, got, want)
 		}
 	}
 	check("id", r.ID, "a.full")
 	check("version", r.Version, 3)
 	check("description", r.Description, "On two lines.")
-	check("severity", r.Severity, "critical")
+	check("severity", r.Severity, schema.SeverityCritical)
 	check("confidence", r.Confidence, 70)
-	check("status", r.Status, rules.StatusShadow)
+	check("stage", r.Stage, rules.StageShadow)
 	check("datasets", r.Datasets, []string{"litellm", "otel.gen_ai"})
 	check("tags", r.Tags, []string{"owasp.asi08-2026", "x.mine"})
 	check("kind", r.Kind, rules.KindSequence)
@@ -191,8 +211,9 @@ tests:
 	check("entry", []any{entry.At, entry.HasAt, entry.Repeat, entry.Every}, []any{5 * time.Second, true, 2, time.Second})
 	check("set", entry.Set, map[schema.Field]schema.Value{
 		schema.EventAction: schema.StringValue("x"), schema.GenAIUsageCost: schema.DoubleValue(2),
-		schema.GenAIResponseFinishReasons: schema.ListValue(`["stop"]`), schema.GenAIToolCallArguments: schema.JSONValue(`{"a":[1,true],"b":"<"}`),
-		schema.Time: schema.TimestampValue(1767225601_500000000), schema.EventTruncated: schema.BoolValue(true)})
+		schema.GenAIResponseFinishReasons: schema.ListValue(`["stop"]`),
+		schema.GenAIToolCallArguments:     schema.JSONValue(`{"a":[1,true],"b":"<"}`),
+		schema.Time:                       schema.TimestampValue(1767225601_500000000), schema.EventTruncated: schema.BoolValue(true)})
 	check("raw", r.Tests[0].Events[1].Raw, `{"a":{"c":"<"},"b":1}`)
 	check("format", r.Tests[0].Events[1].Format, "litellm")
 	check("raw text", r.Tests[0].Events[2].Raw, `{"x": 1}`)
@@ -212,8 +233,8 @@ func TestDefaults(t *testing.T) {
 			!reflect.DeepEqual(r.Roles[0].Key, key) {
 			t.Errorf("%s: got %v %t %v %v", r.ID, r.Key, r.KeyOptional, r.GroupBy, r.GroupFor)
 		}
-		if r.Version != 1 || r.Confidence != 50 || r.Status != rules.StatusStable {
-			t.Errorf("%s: got version %d, confidence %d, status %s", r.ID, r.Version, r.Confidence, r.Status)
+		if r.Version != 1 || r.Confidence != 50 || r.Stage != rules.StageStable {
+			t.Errorf("%s: got version %d, confidence %d, status %s", r.ID, r.Version, r.Confidence, r.Stage)
 		}
 	}
 	f(0, []schema.Field{schema.AIAgentUID}, true, []int{0}, time.Hour)
@@ -225,7 +246,8 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// TestShape: State lives on where only words, conditions or responses change, and starts anew where it would be read wrongly.
+// TestShape checks that a rule keeps its State if only its texts, conditions or responses change, and loses it if the
+// State has another form.
 func TestShape(t *testing.T) {
 	shape := func(lines ...string) [16]byte { return load(t, rule("a.x", lines...)).Rules[0].Shape }
 	base := shape(`when: event.class == "tool"`, `threshold: {count: 5, within: 1m, by: [user.id]}`)
@@ -234,7 +256,7 @@ func TestShape(t *testing.T) {
 		{`when: event.class == "tool"`, `threshold: {by: [user.id], within: 1m, count: 5}`, `respond: [{notify: [a]}]`},
 	} {
 		if shape(same...) != base {
-			t.Errorf("%v: another shape", same)
+			t.Errorf("%v: the shape changed", same)
 		}
 	}
 	for _, other := range []string{
@@ -244,26 +266,7 @@ func TestShape(t *testing.T) {
 		"threshold: {count: 5, within: 1m, by: [user.id]}\ngroup: {for: 2h}",
 	} {
 		if shape(`when: event.class == "tool"`, other) == base {
-			t.Errorf("%s: the same shape", other)
-		}
-	}
-}
-
-func TestParseDecimal(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		text := rapid.StringMatching(`-?[0-9]{1,20}(\.[0-9]{1,9})?`).Draw(t, "number")
-		d, ok := rules.ParseDecimal(text)
-		want, _ := new(big.Rat).SetString(text)
-		want.Mul(want, big.NewRat(1_000_000_000, 1))
-		got := new(big.Int).Lsh(big.NewInt(d.Hi), 64)
-		got.Add(got, new(big.Int).SetUint64(d.Lo))
-		if !ok || !want.IsInt() || got.Cmp(want.Num()) != 0 || d.Sign() != want.Sign() {
-			t.Errorf("%s: got %s, sign %d, want %s", text, got, d.Sign(), want)
-		}
-	})
-	for _, bad := range []string{"", "-", ".", "1e3", "0x10", "1.0000000001", "123456789012345678901", "1,5", "--1"} {
-		if d, ok := rules.ParseDecimal(bad); ok {
-			t.Errorf("%q reads as %v", bad, d)
+			t.Errorf("%s: the shape is the same", other)
 		}
 	}
 }
@@ -276,15 +279,17 @@ func TestTags(t *testing.T) {
 		}
 		seen[tag.ID] = true
 	}
-	for _, id := range []string{"owasp.asi10-2026", "owasp.llm06-2025", "owasp.llm06-2026", "owasp.mcp09-2025", "atlas.aml-t0051.001", "atlas.aml-m0029",
-		"atlas.aml-cs0030", "atlas.aml-ta0014", "attack.t1562.008", "attack.ta0040", "mitre-cwe.cwe-918"} {
+	for _, id := range []string{"owasp.asi10-2026", "owasp.llm06-2025", "owasp.llm06-2026", "owasp.mcp09-2025",
+		"atlas.aml-t0051.001", "atlas.aml-m0029", "atlas.aml-cs0030", "atlas.aml-ta0014",
+		"attack.t1562.008", "attack.ta0040", "mitre-cwe.cwe-918"} {
 		if !seen[id] {
 			t.Errorf("%s is missing", id)
 		}
 	}
 }
 
-// FuzzLoad: no rule file panics, and what fails says where.
+// FuzzLoad checks that no rule file causes a panic, that every problem has a position, and that hits refer to rules and
+// roles of the Set.
 func FuzzLoad(f *testing.F) {
 	files, _ := filepath.Glob("../testdata/bad/*.yaml")
 	for _, file := range files {
@@ -320,8 +325,9 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
-// TestExamples: the rules of testdata/rules, one of each kind and the one that the documentation explains, are right.
-func TestExamples(t *testing.T) {
+// TestRulesOfTestdata checks that the rules of testdata/rules, one of each kind and the example of the package comment,
+// load without a warning.
+func TestRulesOfTestdata(t *testing.T) {
 	set, ps := rules.Load(rules.Options{Today: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}, "../testdata/rules")
 	for _, p := range ps {
 		t.Errorf("%s\n%s", p, p.Snippet)

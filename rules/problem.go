@@ -9,18 +9,18 @@ import (
 	"github.com/aidr-engine/aidr/rules/doc"
 )
 
-// Problem is one thing wrong with a rule file, a list or the registry. Line and Col count from 1, Col in characters.
+// Problem is one error or warning about a rule file, a list or the registry. Line and Col count from 1, Col in characters.
 type Problem struct {
 	File      string
 	Line, Col int
-	Rule      string // the rule's id, "" where it is not known
-	Key       string // dotted: threshold.count, sequence.steps[1].when; "" for the file as a whole
-	Cause     string // what is wrong, and what to do
-	Snippet   string // the line with a caret below, "" where there is none
-	Warning   bool   // the rule loads all the same
+	Rule      string // the rule's id, or "" if it is not known
+	Key       string // dotted path, such as threshold.count or sequence.steps[1].when; "" for the whole file
+	Cause     string // the cause, and what to do about it
+	Snippet   string // the line with a caret below it, or "" if the file has fewer lines
+	Warning   bool   // the rule loads in spite of the problem
 }
 
-// String renders `file:line:col: rule "id": key: cause`, without the snippet.
+// String returns the problem as `file:line:col: rule "id": key: cause`, without the snippet.
 func (p Problem) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s:%d:%d: ", p.File, p.Line, p.Col)
@@ -34,12 +34,12 @@ func (p Problem) String() string {
 	return b.String()
 }
 
-// Failed says whether there is a problem that is no warning.
+// Failed reports whether any of the problems is not a warning.
 func Failed(problems []Problem) bool {
 	return slices.ContainsFunc(problems, func(p Problem) bool { return !p.Warning })
 }
 
-// ofDoc takes over what the reader of a file found.
+// ofDoc converts the problems of a file, and adds the id of its rule.
 func ofDoc(ps []doc.Problem, rule string) []Problem {
 	out := make([]Problem, len(ps))
 	for i, p := range ps {
@@ -49,7 +49,7 @@ func ofDoc(ps []doc.Problem, rule string) []Problem {
 	return out
 }
 
-// sortProblems orders by place, so that two runs print the same.
+// sortProblems sorts by file and position, so that every run prints the same order.
 func sortProblems(ps []Problem) {
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col),

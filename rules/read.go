@@ -10,15 +10,15 @@ import (
 
 // Limits of a rule file.
 const (
-	// MaxTests is how many tests a rule file may hold.
+	// MaxTests is the largest number of tests in a rule file.
 	MaxTests = 100
-	// MaxTestEvents is how many events one test may make, all repeats counted: tests run on every check.
+	// MaxTestEvents is the largest number of events in one test, including repeats. Tests run at every load of the rules.
 	MaxTestEvents = 100_000
-	// MaxBy is how many fields a key may have: each is stored with every item.
+	// MaxBy is the largest number of fields in a key, which is stored with every item.
 	MaxBy = 8
-	// MaxSpan is the longest window, learning time, forgetting time and group: State lives as long.
+	// MaxSpan is the longest window, learning time, forgetting time and group. State is kept for that long.
 	MaxSpan = 366 * 24 * time.Hour
-	// maxID and maxTitle are lengths in bytes: ids are keys of tables and labels of metrics, a title is one line.
+	// maxID and maxTitle are lengths in bytes. Ids are keys of tables and labels of metrics; a title is one line.
 	maxID    = 100
 	maxTitle = 200
 )
@@ -32,18 +32,17 @@ const (
 	defaultMaxValues  = 256
 )
 
-// reader reads one rule file into a Rule; what is wrong is noted in doc.
+// reader reads one rule file into a Rule. Problems are collected in doc.
 type reader struct {
 	compiler *compiler
 	doc      *doc.Doc
 	rule     *Rule
 	top      *doc.Fields
-	when     string // the text of `when`, "" where there is none
-
-	keyIsGood bool // `by` names fields, each once: others can be held against it
+	when     string // the text of the rule's `when`, or ""
+	keyValid bool   // `by` is valid, so other fields can be compared with it
 }
 
-// readRule returns the rule, nil where the file has no structure at all, and everything that is wrong with it.
+// readRule returns the rule and all problems of its file. The rule is nil if the file has no readable structure.
 func readRule(c *compiler, d *doc.Doc, root *doc.Node) (*Rule, []Problem) {
 	if root == nil {
 		return nil, ofDoc(d.Problems(), "")
@@ -62,7 +61,7 @@ func readRule(c *compiler, d *doc.Doc, root *doc.Node) (*Rule, []Problem) {
 	return r.rule, ofDoc(d.Problems(), r.rule.ID)
 }
 
-// head reads what tells about the rule.
+// head reads the keys that describe the rule.
 func (r *reader) head() {
 	f, rule := r.top, r.rule
 	rule.ID = r.id(f.Need("id"))
@@ -73,7 +72,7 @@ func (r *reader) head() {
 	title := f.Need("title")
 	rule.Title = title.Filled()
 	if len(rule.Title) > maxTitle || strings.ContainsAny(rule.Title, "\n\r") {
-		title.Fail("is longer than one line of %d bytes: say it shorter, and the rest in description", maxTitle)
+		title.Fail("is longer than one line of %d bytes: shorten it, and move the rest to description", maxTitle)
 	}
 	rule.Description = strings.TrimSpace(f.Get("description").Filled())
 	rule.Severity = schema.Severity(f.Need("severity").Enum(severities()...))
@@ -81,9 +80,9 @@ func (r *reader) head() {
 	if n := f.Get("confidence"); n != nil {
 		rule.Confidence = int(n.Int(0, 100))
 	}
-	rule.Status = StatusStable
+	rule.Stage = StageStable
 	if n := f.Get("status"); n != nil {
-		rule.Status = n.Enum(StatusDraft, StatusShadow, StatusStable, StatusDisabled)
+		rule.Stage = Stage(n.Enum(string(StageDraft), string(StageShadow), string(StageStable), string(StageDisabled)))
 	}
 	rule.Datasets = r.datasets(f.Get("datasets"))
 	rule.Tags = r.tags(f.Get("tags"))
@@ -91,7 +90,7 @@ func (r *reader) head() {
 	rule.FalsePositives = f.Get("false_positives").Strings()
 }
 
-// severities returns the values of `severity`, the least first.
+// severities returns the values of `severity`, from the lowest to the highest.
 func severities() []string {
 	var names []string
 	for _, s := range schema.Severities() {
@@ -107,10 +106,10 @@ func (r *reader) id(n *doc.Node) string {
 	case id == "":
 		return ""
 	case bad >= 0:
-		n.Fail("%q holds more than a-z, 0-9, dot and dash: ids are names in tables, metrics and URLs", doc.Short(id))
+		n.Fail("%q may hold only a-z, 0-9, dot and dash, because ids are used in tables, metrics and URLs: choose another", doc.Short(id))
 		return ""
 	case len(id) > maxID:
-		n.Fail("is longer than %d bytes", maxID)
+		n.Fail("is longer than %d bytes: shorten it", maxID)
 		return ""
 	}
 	return id
@@ -124,22 +123,22 @@ func (r *reader) datasets(n *doc.Node) []string {
 			continue
 		}
 		if near := doc.Nearest(name, datasets); near != "" && near != name {
-			v.Warn("%q is no dataset that is known: did you mean %s?", doc.Short(name), near)
+			v.Warn("unknown dataset %q: did you mean %s?", doc.Short(name), near)
 		}
 		for _, have := range out {
 			if have == name {
-				v.Fail("%q is there twice", doc.Short(name))
+				v.Fail("%q is listed twice: remove one", doc.Short(name))
 			}
 		}
 		out = append(out, name)
 	}
 	if n != nil && n.Kind == doc.List && len(n.Items()) == 0 {
-		n.Fail("names no dataset: name one, or leave the key out for all")
+		n.Fail("is empty: name a dataset, or leave the key out for all datasets")
 	}
 	return out
 }
 
-// datasets are the logs that are known, for spelling: a field map may add others.
+// datasets are the datasets of the built-in formats. They are used only to find misspellings: field maps may add others.
 var datasets = []string{
 	"anthropic.activity", "anthropic.api", "aws.apigateway", "aws.bedrock_invocation", "aws.cloudtrail",
 	"azure.activity", "azure.apim_gateway", "azure.entra_signin", "azure.openai", "cloudflare.ai_gateway",
@@ -148,7 +147,7 @@ var datasets = []string{
 	"otel.claude_code", "otel.gen_ai",
 }
 
-// group reads how triggers become findings. It needs the key of the kind.
+// group reads how triggers are grouped into findings. It runs after kind, because it needs the key.
 func (r *reader) group() {
 	rule := r.rule
 	n := r.top.Get("group")
@@ -170,13 +169,13 @@ func (r *reader) group() {
 		}
 	}
 	if by == nil || rule.Kind == KindNone {
-		rule.GroupBy = places(len(rule.Key))
+		rule.GroupBy = firstIndexes(len(rule.Key))
 		return
 	}
 	rule.GroupBy = r.subset(by, fields)
 }
 
-// response reads what a finding asks for.
+// response reads the responses that a finding requests.
 func (r *reader) response() {
 	n := r.top.Get("respond")
 	for _, item := range n.Items() {
@@ -184,21 +183,21 @@ func (r *reader) response() {
 		notify, contain := f.Get("notify"), f.Get("contain")
 		f.Done()
 		if notify == nil && contain == nil && item.Kind == doc.Map {
-			item.Fail("asks for nothing: write notify: [NAME] or contain: {...}")
+			item.Fail("requests nothing: write notify: [NAME] or contain: {...}")
 		}
 		r.rule.Notify = append(r.rule.Notify, notify.Strings()...)
 		if contain == nil {
 			continue
 		}
 		if r.rule.Contain != nil {
-			contain.Fail("is there twice: a rule asks for one containment")
+			contain.Fail("is set twice: a rule requests one containment; remove one of them")
 			continue
 		}
 		r.rule.Contain = readContain(contain)
 	}
 }
 
-// maxContain is the longest containment that a rule may ask for: beyond a month people decide.
+// maxContain is the longest containment that a rule may request. A longer one is a decision for people.
 const maxContain = 31 * 24 * time.Hour
 
 func readContain(n *doc.Node) *Contain {
@@ -216,7 +215,8 @@ func readContain(n *doc.Node) *Contain {
 	return c
 }
 
-// finish works out what follows from the parts, where all of them are right.
+// finish sets the fields of the rule that are derived from the others, and warns about missing tests. It does nothing if
+// the file has errors.
 func (r *reader) finish() {
 	if r.doc.Failed() {
 		return
@@ -239,9 +239,9 @@ func (r *reader) finish() {
 	default:
 		return
 	}
-	at := r.top.Name("tests")
-	if at == nil {
-		at = r.top.Name("id")
+	key := r.top.Name("tests")
+	if key == nil {
+		key = r.top.Name("id")
 	}
-	at.Warn("the rule has %s", missing)
+	key.Warn("the rule has %s", missing)
 }

@@ -17,16 +17,16 @@ import (
 	"github.com/aidr-engine/aidr/rules/library"
 )
 
-// A node is one JSON Schema, as far as rule.schema.json uses it.
+// A node is a JSON Schema or a part of one.
 type node = map[string]any
 
-// check says what of a value a schema refuses, "" where nothing; an unknown keyword fails the test, so that no part of
-// the schema is left unproved.
+// check validates a value against a schema. It returns the first violation, or "". It supports the keywords that
+// rule.schema.json uses; any other keyword fails the test, so that no part of the schema is ignored.
 func check(t testing.TB, root, s node, v any, at string) string {
 	t.Helper()
 	for _, key := range slices.Sorted(mapKeys(s)) {
-		if why := keyword(t, root, s, key, v, at); why != "" {
-			return at + ": " + why
+		if cause := keyword(t, root, s, key, v, at); cause != "" {
+			return at + ": " + cause
 		}
 	}
 	return ""
@@ -42,6 +42,7 @@ func mapKeys(m node) func(func(string) bool) {
 	}
 }
 
+// keyword checks a value against one keyword of a schema.
 func keyword(t testing.TB, root, s node, key string, v any, at string) string {
 	arg := s[key]
 	switch key {
@@ -54,7 +55,7 @@ func keyword(t testing.TB, root, s node, key string, v any, at string) string {
 		return typeOf(arg, v)
 	case "enum":
 		if !slices.Contains(arg.([]any), v) {
-			return fmt.Sprintf("%v is none of %v", v, arg)
+			return fmt.Sprintf("%v is not one of %v", v, arg)
 		}
 	case "const":
 		if !reflect.DeepEqual(number(arg), number(v)) {
@@ -77,14 +78,14 @@ func keyword(t testing.TB, root, s node, key string, v any, at string) string {
 		}
 	case "items":
 		for i, item := range list(v) {
-			if why := check(t, root, arg.(node), item, fmt.Sprintf("%s[%d]", at, i)); why != "" {
-				return why
+			if cause := check(t, root, arg.(node), item, fmt.Sprintf("%s[%d]", at, i)); cause != "" {
+				return cause
 			}
 		}
 	case "uniqueItems":
 		for i, item := range list(v) {
 			if slices.ContainsFunc(list(v)[:i], func(o any) bool { return reflect.DeepEqual(o, item) }) {
-				return fmt.Sprintf("%v is there twice", item)
+				return fmt.Sprintf("%v occurs twice", item)
 			}
 		}
 	default:
@@ -109,44 +110,44 @@ func number(v any) any {
 }
 
 func typeOf(want, v any) string {
-	is := map[string]bool{}
+	types := map[string]bool{}
 	switch n := number(v).(type) {
 	case string:
-		is["string"] = true
+		types["string"] = true
 	case float64:
-		is["number"] = true
-		is["integer"] = n == float64(int64(n))
+		types["number"] = true
+		types["integer"] = n == float64(int64(n))
 	case bool:
-		is["boolean"] = true
+		types["boolean"] = true
 	case node:
-		is["object"] = true
+		types["object"] = true
 	case []any:
-		is["array"] = true
+		types["array"] = true
 	}
 	names, ok := want.([]any)
 	if !ok {
 		names = []any{want}
 	}
 	for _, name := range names {
-		if is[name.(string)] {
+		if types[name.(string)] {
 			return ""
 		}
 	}
-	return fmt.Sprintf("%v is no %v", v, want)
+	return fmt.Sprintf("%v is not a %v", v, want)
 }
 
 func alternatives(t testing.TB, root node, key string, all []any, v any, at string) string {
-	held := 0
-	why := ""
+	matching := 0
+	last := ""
 	for _, alt := range all {
-		if w := check(t, root, alt.(node), v, at); w == "" {
-			held++
+		if cause := check(t, root, alt.(node), v, at); cause == "" {
+			matching++
 		} else {
-			why = w
+			last = cause
 		}
 	}
-	if held == 0 || key == "oneOf" && held > 1 {
-		return fmt.Sprintf("%d alternatives hold, the last fails because of %s", held, why)
+	if matching == 0 || key == "oneOf" && matching > 1 {
+		return fmt.Sprintf("%d alternatives match; the last that does not: %s", matching, last)
 	}
 	return ""
 }
@@ -165,8 +166,8 @@ func properties(t testing.TB, root, s node, v any, at string) string {
 			}
 			continue
 		}
-		if why := check(t, root, sub, m[name], at+"."+name); why != "" {
-			return why
+		if cause := check(t, root, sub, m[name], at+"."+name); cause != "" {
+			return cause
 		}
 	}
 	return ""
@@ -197,7 +198,7 @@ func limit(t testing.TB, key string, arg, v any) string {
 	case "exclusiveMinimum":
 		bad = size <= bound
 	default:
-		t.Fatalf("rule.schema.json uses %q, which this test does not know", key)
+		t.Fatalf("rule.schema.json uses %q, which this test does not support", key)
 	}
 	if ok && bad {
 		return fmt.Sprintf("%v is outside %s %v", v, key, arg)
@@ -218,7 +219,7 @@ func ruleSchema(t testing.TB) node {
 	return s
 }
 
-// TestLibraryIsBySchema: every shipped rule is what the schema describes.
+// TestLibraryIsBySchema checks every shipped rule against the schema.
 func TestLibraryIsBySchema(t *testing.T) {
 	s := ruleSchema(t)
 	n := 0
@@ -228,8 +229,8 @@ func TestLibraryIsBySchema(t *testing.T) {
 		}
 		text, _ := fs.ReadFile(library.FS, p)
 		if _, root := doc.Parse(p, text); root != nil {
-			if why := check(t, s, s, root.Any(), p); why != "" {
-				t.Errorf("%s", why)
+			if cause := check(t, s, s, root.Any(), p); cause != "" {
+				t.Errorf("%s", cause)
 			}
 		}
 		n++
@@ -240,9 +241,8 @@ func TestLibraryIsBySchema(t *testing.T) {
 	}
 }
 
-// TestSchemaKnowsWhatTheLoaderKnows: the keys of each mapping are those of the schema, neither more nor less, and what
-// the schema requires the loader does too.
-func TestSchemaKnowsWhatTheLoaderKnows(t *testing.T) {
+// TestSchemaHasTheKeysOfTheLoader checks that each mapping has exactly the same keys in the schema as in the loader.
+func TestSchemaHasTheKeysOfTheLoader(t *testing.T) {
 	const everything = `id: x
 title: x
 severity: low
@@ -260,7 +260,7 @@ zz: 1
 	known := map[string]string{} // mapping -> its keys as the loader names them
 	for _, kind := range []string{"threshold", "distinct", "new_value", "sequence"} {
 		var lines []string
-		for l := range strings.Lines(everything) { // one clause at a time: the loader reads the first only
+		for l := range strings.Lines(everything) { // one clause at a time, because the loader reads only the first
 			key, _, _ := strings.Cut(l, ":")
 			if key == kind || !slices.Contains([]string{"threshold", "distinct", "new_value", "sequence"}, key) {
 				lines = append(lines, l)
@@ -275,8 +275,9 @@ zz: 1
 	s := ruleSchema(t)
 	got := map[string]string{}
 	gather(s, "", got)
-	later := []string{"absence", "baseline", "correlate", "flow", "rarity"} // not yet
-	known[""] = strings.Join(slices.DeleteFunc(strings.Split(known[""], ", "), func(k string) bool { return slices.Contains(later, k) }), ", ")
+	planned := []string{"absence", "baseline", "correlate", "flow", "rarity"} // the loader reserves these keys
+	known[""] = strings.Join(slices.DeleteFunc(strings.Split(known[""], ", "),
+		func(k string) bool { return slices.Contains(planned, k) }), ", ")
 	for path, keys := range got {
 		if known[path] != keys {
 			t.Errorf("%q: the schema has %q, the loader %q", path, keys, known[path])
@@ -287,7 +288,7 @@ zz: 1
 	}
 }
 
-// gather lists the keys of every mapping of the schema that takes no others.
+// gather collects the keys of every mapping of the schema with fixed keys.
 func gather(s node, path string, out map[string]string) {
 	if props, ok := s["properties"].(node); ok {
 		out[path] = strings.Join(slices.Sorted(mapKeys(props)), ", ")
@@ -300,7 +301,7 @@ func gather(s node, path string, out map[string]string) {
 	}
 }
 
-// problems loads one rule file and returns what is wrong with it.
+// problems loads one rule file and returns its problems.
 func problems(t testing.TB, text string) []rules.Problem {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "r.yaml")

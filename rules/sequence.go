@@ -8,10 +8,10 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// unlessName is the name of the role that breaks a sequence; no step can have it.
+// unlessName is the name of the role that breaks a sequence. No step can have this id.
 const unlessName = "unless"
 
-// sequence reads the steps, each of which is a role, and unless, which is the last one.
+// sequence reads the clause of that name. Each step becomes a role; `unless` becomes the last one.
 func (r *reader) sequence(clause *doc.Node) {
 	f, rule := clause.Fields(), r.rule
 	s := &Sequence{}
@@ -23,7 +23,7 @@ func (r *reader) sequence(clause *doc.Node) {
 	f.Done()
 	items := steps.Items()
 	if steps != nil && steps.Kind == doc.List && (len(items) < 2 || len(items) > MaxSteps) {
-		steps.Fail("there are %d steps: a sequence has 2 to %d; one step with a count is a threshold", len(items), MaxSteps)
+		steps.Fail("the number of steps is %d: write 2 to %d steps; for one step with a count use threshold", len(items), MaxSteps)
 		return
 	}
 	for _, n := range items {
@@ -49,17 +49,17 @@ func (r *reader) step(n *doc.Node, key []schema.Field) {
 	}
 	role := Role{Name: step.ID, Order: uint16(len(s.Steps) + 1), Key: r.roleKey(f.Get("by"), key)}
 	f.Done()
-	for _, before := range s.Steps {
-		if step.ID != "" && before.ID == step.ID {
+	for _, earlier := range s.Steps {
+		if step.ID != "" && earlier.ID == step.ID {
 			id.Fail("%q is the id of an earlier step: choose another", step.ID)
 		}
 	}
-	role.Cond = r.both(n, r.when, own)
+	role.Cond = r.conjunction(n, r.when, own)
 	s.Steps = append(s.Steps, step)
 	r.rule.Roles = append(r.rule.Roles, role)
 }
 
-// stepID reads a name that `where` can write in front of a field: STEP.field.
+// stepID reads the id of a step, which `where` writes in front of a field as STEP.field.
 func (r *reader) stepID(n *doc.Node) string {
 	id := n.Filled()
 	if id == "" {
@@ -67,18 +67,18 @@ func (r *reader) stepID(n *doc.Node) string {
 	}
 	for i, c := range []byte(id) {
 		if c != '_' && (c < 'a' || c > 'z') && (i == 0 || c < '0' || c > '9') {
-			n.Fail("%q is no name that where can write: use a-z, 0-9 and _, a letter first", doc.Short(id))
+			n.Fail("%q cannot be written in where: use a-z, 0-9 and _, with a letter first", doc.Short(id))
 			return ""
 		}
 	}
 	if reserved(id) {
-		n.Fail("%q is the name of something else in conditions: choose another", doc.Short(id))
+		n.Fail("%q already has a meaning in conditions: choose another", doc.Short(id))
 		return ""
 	}
 	return id
 }
 
-// reserved says whether a name means something in a condition already.
+// reserved reports whether a name already has a meaning in conditions.
 func reserved(id string) bool {
 	switch id {
 	case unlessName, "raw", "lists", "agent", "has", "in", "true", "false", "null", "as", "break", "const", "continue",
@@ -98,12 +98,13 @@ func (r *reader) unless(n *doc.Node, key []schema.Field) {
 	_, own := r.condition(f.Need("when"))
 	role := Role{Name: unlessName, Excepted: true, Key: r.roleKey(f.Get("by"), key)}
 	f.Done()
-	role.Cond = r.both(n, r.when, own)
+	role.Cond = r.conjunction(n, r.when, own)
 	r.rule.Sequence.Unless = true
 	r.rule.Roles = append(r.rule.Roles, role)
 }
 
-// roleKey reads a `by` of its own: other fields for the same places of the key.
+// roleKey reads the `by` of a step or of `unless`: the fields that this role reads the values of the key from. If n is
+// nil they are those of the rule's key.
 func (r *reader) roleKey(n *doc.Node, key []schema.Field) []schema.Field {
 	if n == nil {
 		return key
@@ -113,12 +114,12 @@ func (r *reader) roleKey(n *doc.Node, key []schema.Field) []schema.Field {
 		return own
 	}
 	if len(own) != len(key) {
-		n.Fail("names %d fields where the rule's by has %d: each takes the place of one", len(own), len(key))
+		n.Fail("names %d fields, but the rule's by has %d: name one for each of them, in the same order", len(own), len(key))
 		return own
 	}
 	for i := range own {
 		if a, b := own[i].Info().Type, key[i].Info().Type; a != b {
-			n.Fail("%s and %s hold values of different types: they never meet", own[i], key[i])
+			n.Fail("%s and %s have values of different types, which are never equal: name fields of one type", own[i], key[i])
 		}
 	}
 	return own

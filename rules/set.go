@@ -7,40 +7,43 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// Set is all active rules, compiled and indexed; immutable. Everybody reads it.
+// Set holds the compiled rules of all files, with an index over the conditions of the active ones. It is immutable and
+// safe for concurrent use.
 type Set struct {
-	Rules []*Rule // sorted by id; disabled, draft and idle ones are left out
-	// All are the rules of all files, sorted by id, whatever their status.
+	// Rules are the active rules, sorted by id: without those that are disabled, draft or idle.
+	Rules []*Rule
+	// All are the rules of all files, sorted by id, whatever their stage.
 	All []*Rule
-	// Idle are rules that would be active, and why they are not.
+	// Idle are the rules that would be active if the site had all that they need.
 	Idle []Idle
 
-	raw    [][]string // the paths that conditions number; Event.Raws has this order
+	raw    [][]string // the raw paths that conditions read, in the order of Event.Raws
 	wanted schema.Wanted
 	agents *site.Agents // nil: no registry
 	index  *match.Index
-	roles  []roleOf // what a condition's number in the index means
+	roles  []roleRef // by number of the condition in the index
 }
 
-// Idle is a rule that cannot say anything at this site.
+// Idle is a rule that cannot trigger at this site, and the reason.
 type Idle struct {
 	Rule *Rule
 	Why  string
 }
 
-type roleOf struct {
-	rule int32
-	bit  uint32
+// roleRef refers to a role of a rule.
+type roleRef struct {
+	rule int32  // index into Set.Rules
+	bit  uint32 // 1 << index into Rule.Roles
 }
 
-// newSet indexes the rules that are active.
+// newSet returns the Set of the rules and indexes those that are active.
 func newSet(all []*Rule, env *expr.Env, drafts bool, agents *site.Agents) *Set {
 	s := &Set{All: all, raw: env.RawPaths(), agents: agents}
 	for _, r := range all {
 		switch {
-		case r.Status == StatusDisabled, r.Status == StatusDraft && !drafts:
-		case r.asksRegistry && agents == nil && !drafts:
-			s.Idle = append(s.Idle, Idle{r, "it asks agent.*, and there is no registry of agents: name an agents.yaml"})
+		case r.Stage == StageDisabled, r.Stage == StageDraft && !drafts:
+		case r.readsAgent && agents == nil && !drafts:
+			s.Idle = append(s.Idle, Idle{r, "the rule reads agent.*, and there is no registry of agents: add an agents.yaml"})
 		default:
 			s.Rules = append(s.Rules, r)
 		}
@@ -50,16 +53,39 @@ func newSet(all []*Rule, env *expr.Env, drafts bool, agents *site.Agents) *Set {
 	return s
 }
 
-// shown are the fields that every finding shows of an event, beside those that its rule mentions.
-var shown = []schema.Field{
+// build indexes the conditions of the active rules.
+func (s *Set) build() {
+	var conds []*expr.Cond
+	var datasets [][]string
+	for i, r := range s.Rules {
+		for bit, role := range r.Roles {
+			conds = append(conds, role.Cond)
+			datasets = append(datasets, r.Datasets)
+			s.roles = append(s.roles, roleRef{int32(i), 1 << bit})
+		}
+	}
+	s.index = match.Build(conds, datasets)
+}
+
+// Only returns a Set in which r, one of s.All, is the only rule, and active whatever its stage. The tests of r run
+// against it. Raw paths keep the order that they have in s.
+func (s *Set) Only(r *Rule) *Set {
+	o := &Set{Rules: []*Rule{r}, All: []*Rule{r}, wanted: s.wanted}
+	o.build()
+	return o
+}
+
+// alwaysShown are the fields that every finding shows of an event, in addition to those that its rule mentions.
+var alwaysShown = []schema.Field{
 	schema.Time, schema.EventID, schema.EventDuration, schema.EventDataset, schema.EventClass, schema.EventAction,
 	schema.EventOutcome, schema.OrganizationID, schema.SessionID, schema.AIAgentUID, schema.AIAgentUIDSource,
 	schema.AIAgentName, schema.ResourceID, schema.ResourceType, schema.ResourceName,
 }
 
+// wantedOf returns the fields and raw paths that the rules, and the findings that they make, read of an event.
 func wantedOf(rules []*Rule, raw [][]string) (w schema.Wanted) {
 	w.Raw = raw
-	for _, f := range shown {
+	for _, f := range alwaysShown {
 		w.Fields.Add(f)
 	}
 	for _, r := range rules {
@@ -81,11 +107,12 @@ func wantedOf(rules []*Rule, raw [][]string) (w schema.Wanted) {
 	return w
 }
 
-// Wanted returns what the rules read of an event.
+// Wanted returns the fields and raw paths that the rules read of an event. The decoder must extract them.
 func (s *Set) Wanted() schema.Wanted { return s.wanted }
 
-// Aliases returns what names an agent whom the registry knows by another uid in records of the dataset ("" for nobody);
-// nil where the registry has no aliases. Events must go through it before they are matched.
+// Aliases returns a function that returns the uid of the agent that has the given uid as an alias in records of the
+// dataset, or "" if no agent has. It returns nil if the registry has no aliases. ai_agent.uid of every event must be
+// replaced in this way before the event is matched.
 func (s *Set) Aliases() func(dataset, uid string) string {
 	if s.agents == nil || !s.agents.HasAliases() {
 		return nil
@@ -93,44 +120,45 @@ func (s *Set) Aliases() func(dataset, uid string) string {
 	return s.agents.Resolve
 }
 
-// Plan returns how the index finds a role of a rule: by which witness, or why there is none.
+// Plan returns how the index finds the condition of a role. rule is an index into Rules, role an index into Rule.Roles.
 func (s *Set) Plan(rule, role int) match.Plan {
-	for n, of := range s.roles {
-		if int(of.rule) == rule && of.bit == 1<<role {
+	for n, ref := range s.roles {
+		if int(ref.rule) == rule && ref.bit == 1<<role {
 			return s.index.Plan(n)
 		}
 	}
 	return match.Plan{}
 }
 
-// Scratch is what one worker needs to match, and what it counts meanwhile; it is not shared. The worker reads the
-// counters and may set them to 0.
+// Scratch is the working memory of one worker, with the counters of Match. It must not be shared. The worker may read the
+// counters between calls, and set them to 0.
 type Scratch struct {
 	Expr *expr.Scratch
-	// Errors counts, for each place in Set.Rules, events on which a condition could not be evaluated: they are no match.
+	// Errors counts, for each of Set.Rules, the events on which a condition could not be evaluated. Such a condition does
+	// not hold.
 	Errors []uint64
-	// Excepted counts, for each place in Set.Rules, events that an exception took away.
+	// Excepted counts, for each of Set.Rules, the events that an exception removed.
 	Excepted []uint64
 
 	match *match.Scratch
-	held  []int32 // numbers of conditions that hold, used again and again
+	held  []int32 // the numbers of the conditions that hold; reused for every event
 }
 
-// NewScratch returns a worker's scratch. It is good for this Set only.
+// NewScratch returns the working memory for one worker. It can be used with this Set only.
 func (s *Set) NewScratch() *Scratch {
 	m := match.NewScratch()
 	return &Scratch{Expr: m.Expr, match: m, Errors: make([]uint64, len(s.Rules)), Excepted: make([]uint64, len(s.Rules))}
 }
 
-// Hit says that an event matters to a rule.
+// Hit is a rule that an event matches.
 type Hit struct {
-	Rule  int    // place in Set.Rules
-	Roles uint32 // bit i: Roles[i] holds
+	Rule  int    // index into Set.Rules
+	Roles uint32 // bit i is set if the event has role Rule.Roles[i]
 }
 
-// Match appends the rules to which the event matters, in order of Rule: conditions, datasets and exceptions are all
-// applied. It does not look at keys. Errors of conditions are counted in scratch. It is on the hot path: it allocates
-// nothing once hits and scratch have grown to their size.
+// Match appends the rules that the event matches to hits, in the order of Rules. It applies conditions, datasets and
+// exceptions, but does not check whether the event has the fields of the key. Conditions that fail are counted in sc.
+// Match is called for every event: it does not allocate once hits and sc have reached their size.
 func (s *Set) Match(e *schema.Event, sc *Scratch, hits []Hit) []Hit {
 	sc.held = s.index.Eval(e, sc.match, sc.held[:0])
 	for i, last := 0, int32(-1); i < len(sc.match.Failed); i++ {
@@ -154,35 +182,35 @@ func (s *Set) Match(e *schema.Event, sc *Scratch, hits []Hit) []Hit {
 	return hits
 }
 
-// except returns the roles that the rule's exceptions leave. An exception that cannot be evaluated takes nothing away:
-// better one finding too many.
+// except returns the roles of the hit that remain after the rule's exceptions. An exception that cannot be evaluated
+// removes nothing, because a finding too many is better than one too few.
 func (s *Set) except(e *schema.Event, sc *Scratch, hit Hit) uint32 {
 	r := s.Rules[hit.Rule]
-	at, _ := e.End()
+	end, _ := e.End()
 	for i := range r.Exceptions {
 		x := &r.Exceptions[i]
-		if at >= x.Until {
+		if end >= x.Until {
 			continue
 		}
-		yes, err := x.Cond.Eval(e, sc.Expr)
+		applies, err := x.Cond.Eval(e, sc.Expr)
 		if err != nil {
 			sc.Errors[hit.Rule]++
 			continue
 		}
-		if !yes {
+		if !applies {
 			continue
 		}
-		left := hit.Roles & r.exceptedRoles()
-		if left != hit.Roles {
+		kept := hit.Roles & r.keptRoles()
+		if kept != hit.Roles {
 			sc.Excepted[hit.Rule]++
 		}
-		return left
+		return kept
 	}
 	return hit.Roles
 }
 
-// exceptedRoles are the roles that no exception takes away.
-func (r *Rule) exceptedRoles() (bits uint32) {
+// keptRoles returns the roles that exceptions do not apply to.
+func (r *Rule) keptRoles() (bits uint32) {
 	for i := range r.Roles {
 		if r.Roles[i].Excepted {
 			bits |= 1 << i

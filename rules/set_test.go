@@ -13,7 +13,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// load makes a Set of rule files that are given as text; a file that is named lists/X.yaml is a list.
+// load builds a Set from the texts of rule files. A text whose first line ends in .yaml is a file of that name, so that
+// lists/X.yaml is a list.
 func load(t testing.TB, files ...string) *rules.Set {
 	t.Helper()
 	fsys := fstest.MapFS{}
@@ -36,7 +37,7 @@ func load(t testing.TB, files ...string) *rules.Set {
 	return set
 }
 
-// rule writes a rule file of one line a key.
+// rule returns the text of a rule file with the given lines.
 func rule(id string, lines ...string) string {
 	return fmt.Sprintf("id: %s\ntitle: %s\nseverity: low\n%s\n", id, id, strings.Join(lines, "\n"))
 }
@@ -53,7 +54,7 @@ func event(dataset string, at time.Time, fields map[schema.Field]string) *schema
 	return e
 }
 
-// hits renders what an event matters to: rule:roles, the roles in binary.
+// hits returns the rules that an event matches, each as id:roles with the roles in binary.
 func hits(set *rules.Set, sc *rules.Scratch, e *schema.Event) string {
 	var out []string
 	for _, h := range set.Match(e, sc, nil) {
@@ -84,17 +85,19 @@ func TestMatch(t *testing.T) {
 		}
 	}
 	f(event("litellm", time.Time{}, map[schema.Field]string{schema.EventClass: "tool"}), "b.tool:1 c.narrow:1 f.shadow:1")
-	f(event("kong.http_log", time.Time{}, map[schema.Field]string{schema.EventClass: "tool", schema.EventAction: "chat"}), "a.any:1 b.tool:1 f.shadow:1")
-	f(event("x", time.Time{}, map[schema.Field]string{schema.EventClass: "tool", schema.EventAction: "chat", schema.SessionID: "s", schema.EventOutcome: "failure"}),
-		"a.any:1 b.tool:1 f.shadow:1 g.steps:111")
+	f(event("kong.http_log", time.Time{}, map[schema.Field]string{schema.EventClass: "tool", schema.EventAction: "chat"}),
+		"a.any:1 b.tool:1 f.shadow:1")
+	f(event("x", time.Time{}, map[schema.Field]string{schema.EventClass: "tool", schema.EventAction: "chat", schema.SessionID: "s",
+		schema.EventOutcome: "failure"}), "a.any:1 b.tool:1 f.shadow:1 g.steps:111")
 	f(event("x", time.Time{}, map[schema.Field]string{schema.EventAction: "chat", schema.SessionID: "s"}), "a.any:1 g.steps:10")
 	f(event("x", time.Time{}, map[schema.Field]string{schema.URLDomain: "b.example"}), "h.list:1")
 	f(event("x", time.Time{}, nil), "")
 	if got := len(set.All); got != 8 {
 		t.Errorf("got %d rules in all, want 8", got)
 	}
-	draft := set.All[4]
-	if got := hits(set.Only(draft), set.Only(draft).NewScratch(), event("x", time.Time{}, map[schema.Field]string{schema.EventClass: "tool"})); got != "e.draft:1" {
+	draft := set.Only(set.All[4])
+	tool := event("x", time.Time{}, map[schema.Field]string{schema.EventClass: "tool"})
+	if got := hits(draft, draft.NewScratch(), tool); got != "e.draft:1" {
 		t.Errorf("the draft alone: got %q", got)
 	}
 }
@@ -107,8 +110,9 @@ func TestExceptions(t *testing.T) {
 		`  - {when: raw.n + 1 == 2, until: 2027-01-01}`))
 	sc := set.NewScratch()
 	step := func(agent, outcome string, at time.Time) *schema.Event {
-		e := event("x", at, map[schema.Field]string{schema.EventClass: "tool", schema.EventAction: "x", schema.AIAgentUID: agent, schema.EventOutcome: outcome})
-		e.Raws = append(e.Raws, schema.StringValue("no number")) // the second exception cannot be evaluated
+		e := event("x", at, map[schema.Field]string{schema.EventClass: "tool", schema.EventAction: "x",
+			schema.AIAgentUID: agent, schema.EventOutcome: outcome})
+		e.Raws = append(e.Raws, schema.StringValue("text")) // so that the second exception cannot be evaluated
 		return e
 	}
 	lastDay := time.Date(2026, 3, 31, 23, 59, 59, 999_999_999, time.UTC)
@@ -120,18 +124,17 @@ func TestExceptions(t *testing.T) {
 	}
 	f(step("a2", "", lastDay), "a.seq:1")
 	f(step("a1", "", lastDay), "")
-	f(step("a1", "failure", lastDay), "a.seq:100") // unless is still heard
+	f(step("a1", "failure", lastDay), "a.seq:100") // exceptions do not apply to unless
 	f(step("a1", "", lastDay.Add(1)), "a.seq:1")
 	long := step("a1", "", lastDay)
-	long.SetInt(schema.EventDuration, 1) // it was over on the next day
+	long.SetInt(schema.EventDuration, 1) // the event ends on the next day
 	f(long, "a.seq:1")
 	if sc.Excepted[0] != 2 || sc.Errors[0] != 3 {
 		t.Errorf("got %d excepted and %d errors, want 2 and 3", sc.Excepted[0], sc.Errors[0])
 	}
 }
 
-// TestMatchIsBruteForce: the index, the dataset filter and the exceptions together give what asking every role of every
-// rule gives.
+// TestMatchIsBruteForce checks that Match, with its index, returns the same hits as evaluating every role of every rule.
 func TestMatchIsBruteForce(t *testing.T) {
 	word := rapid.SampledFrom([]string{"a", "b", "c", ""})
 	fields := []schema.Field{schema.EventClass, schema.EventAction, schema.AIAgentUID, schema.SessionID}
@@ -147,7 +150,7 @@ func TestMatchIsBruteForce(t *testing.T) {
 		case 3:
 			return fmt.Sprintf("has(%s)", f)
 		}
-		return "raw.n + 1 == 2" // an error on what is no number
+		return "raw.n + 1 == 2" // an error if raw.n is not a number
 	})
 	cond := rapid.Custom(func(t *rapid.T) string {
 		a, b := term.Draw(t, "left"), term.Draw(t, "right")
@@ -164,15 +167,16 @@ func TestMatchIsBruteForce(t *testing.T) {
 				lines = append(lines, "exceptions: [{until: 2026-01-01, when: '"+cond.Draw(rt, "except")+"'}]")
 			}
 			if rapid.Bool().Draw(rt, "sequence") {
-				lines = append(lines, "sequence: {within: 1m, by: [session.id], steps: [{id: s1, when: '"+cond.Draw(rt, "s1")+"'}, {id: s2, when: '"+
-					cond.Draw(rt, "s2")+"'}], unless: {when: '"+cond.Draw(rt, "unless")+"'}}")
+				lines = append(lines, "sequence: {within: 1m, by: [session.id], steps: [{id: s1, when: '"+
+					cond.Draw(rt, "s1")+"'}, {id: s2, when: '"+cond.Draw(rt, "s2")+"'}], unless: {when: '"+cond.Draw(rt, "unless")+"'}}")
 			}
 			files = append(files, rule(fmt.Sprintf("r%d", i), lines...))
 		}
 		set := load(t, files...)
 		sc, brute := set.NewScratch(), set.NewScratch()
 		for range 4 {
-			e := event(rapid.SampledFrom([]string{"d1", "d2"}).Draw(rt, "dataset"), time.Date(2026, 1, rapid.IntRange(1, 2).Draw(rt, "day"), 0, 0, 0, 0, time.UTC), nil)
+			day := time.Date(2026, 1, rapid.IntRange(1, 2).Draw(rt, "day"), 0, 0, 0, 0, time.UTC)
+			e := event(rapid.SampledFrom([]string{"d1", "d2"}).Draw(rt, "dataset"), day, nil)
 			for _, f := range fields {
 				e.SetText(f, word.Draw(rt, "text"))
 			}
@@ -187,6 +191,7 @@ func TestMatchIsBruteForce(t *testing.T) {
 	})
 }
 
+// bruteForce is Match without the index.
 func bruteForce(set *rules.Set, sc *rules.Scratch, e *schema.Event) []rules.Hit {
 	var out []rules.Hit
 	at, _ := e.End()
@@ -196,14 +201,14 @@ func bruteForce(set *rules.Set, sc *rules.Scratch, e *schema.Event) []rules.Hit 
 		}
 		excepted := false
 		for _, x := range r.Exceptions {
-			if yes, err := x.Cond.Eval(e, sc.Expr); err == nil && yes && at < x.Until {
+			if holds, err := x.Cond.Eval(e, sc.Expr); err == nil && holds && at < x.Until {
 				excepted = true
 			}
 		}
 		hit := rules.Hit{Rule: i}
 		for bit, role := range r.Roles {
-			yes, err := role.Cond.Eval(e, sc.Expr)
-			if err == nil && yes && (!excepted || role.Name == "unless") {
+			holds, err := role.Cond.Eval(e, sc.Expr)
+			if err == nil && holds && (!excepted || role.Name == "unless") {
 				hit.Roles |= 1 << bit
 			}
 		}
@@ -218,11 +223,13 @@ func TestMatchAllocatesNothing(t *testing.T) {
 	set := load(t,
 		rule("a.any", `when: event.class == "tool"`, `exceptions: [{when: ai_agent.uid == "a9", until: 2030-01-01}]`),
 		rule("b.path", `when: url.path.startsWith("/admin") && http.response.status_code >= 400`),
-		rule("c.steps", `sequence: {within: 5m, by: [session.id], steps: [{id: a, when: event.class == "tool"}, {id: b, when: event.action == "chat"}]}`),
+		rule("c.steps", `sequence:`, `  {within: 5m, by: [session.id],`,
+			`  steps: [{id: a, when: event.class == "tool"}, {id: b, when: event.action == "chat"}]}`),
 		rule("d.raw", `when: raw.requestParameters.bucketName == "kb"`),
 		rule("e.glob", `when: url.domain in lists.hosts`), "lists/hosts.yaml\ntype: globs\nvalues: ['*.example', 'a*b']\n")
 	sc := set.NewScratch()
-	e := event("litellm", time.Unix(1, 0), map[schema.Field]string{schema.EventClass: "tool", schema.AIAgentUID: "a1", schema.URLPath: "/admin/x", schema.URLDomain: "x.example"})
+	e := event("litellm", time.Unix(1, 0), map[schema.Field]string{schema.EventClass: "tool", schema.AIAgentUID: "a1",
+		schema.URLPath: "/admin/x", schema.URLDomain: "x.example"})
 	e.SetInt(schema.HTTPResponseStatusCode, 403)
 	e.Raws = append(e.Raws, schema.StringValue("kb"))
 	var found []rules.Hit
@@ -236,15 +243,18 @@ func TestMatchAllocatesNothing(t *testing.T) {
 
 func TestWanted(t *testing.T) {
 	set := load(t,
-		rule("a.sum", `when: raw.a.b == 1 && url.domain == "x"`, `threshold: {sum: {of: gen_ai.usage.cost, at_least: 1}, within: 1m, by: [trace.id]}`,
+		rule("a.sum", `when: raw.a.b == 1 && url.domain == "x"`,
+			`threshold: {sum: {of: gen_ai.usage.cost, at_least: 1}, within: 1m, by: [trace.id]}`,
 			`exceptions: [{when: raw.c == 2 && user.id == "u", until: 2030-01-01}]`),
 		rule("b.distinct", `when: event.class == "api"`, `distinct: {of: [source.ip], count: 2, within: 1m, by: [credential.uid]}`),
-		rule("c.ratio", `when: event.class == "api"`, `threshold: {ratio: {of: error.type == "x", at_least: 0.5, min: 2}, within: 1m, by: [session.id]}`),
-		rule("d.seq", `sequence: {within: 5m, by: [session.id], where: b.resource.name == a.raw.d, steps: [{id: a, when: event.class == "tool", by: [span.id]}, {id: b, when: event.action == "chat"}]}`),
+		rule("c.ratio", `when: event.class == "api"`,
+			`threshold: {ratio: {of: error.type == "x", at_least: 0.5, min: 2}, within: 1m, by: [session.id]}`),
+		rule("d.seq", `sequence:`, `  {within: 5m, by: [session.id], where: b.resource.name == a.raw.d,`,
+			`  steps: [{id: a, when: event.class == "tool", by: [span.id]}, {id: b, when: event.action == "chat"}]}`),
 		rule("e.off", `status: disabled`, `when: user.email == "x"`))
 	w := set.Wanted()
-	for _, f := range []schema.Field{schema.Time, schema.EventID, schema.URLDomain, schema.GenAIUsageCost, schema.TraceID, schema.UserID, schema.SourceIP,
-		schema.CredentialUID, schema.ErrorType, schema.ResourceName, schema.SpanID, schema.AIAgentUID} {
+	for _, f := range []schema.Field{schema.Time, schema.EventID, schema.URLDomain, schema.GenAIUsageCost, schema.TraceID,
+		schema.UserID, schema.SourceIP, schema.CredentialUID, schema.ErrorType, schema.ResourceName, schema.SpanID, schema.AIAgentUID} {
 		if !w.Fields.Has(f) {
 			t.Errorf("%s is not wanted", f)
 		}

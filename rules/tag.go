@@ -3,23 +3,24 @@ package rules
 import (
 	_ "embed"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/aidr-engine/aidr/rules/doc"
 )
 
-// tagTable lists the known ids, one a line: tag, tab, title.
+// tagTable holds one known tag per line: its id, a tab, and its title.
 //
 //go:embed tags.tsv
 var tagTable string
 
-// namespaces are the beginnings of tags that are checked.
+// namespaces are the prefixes of the tags that must be in the table.
 var namespaces = []string{"owasp.", "atlas.", "attack.", "mitre-cwe."}
 
-// Tag is one known id.
+// Tag is a known tag, such as owasp.asi01-2026, with the title that its publisher gave it.
 type Tag struct{ ID, Title string }
 
-// Tags returns the known ids in order of the table.
+// Tags returns the known tags in the order of the table.
 func Tags() []Tag {
 	var out []Tag
 	for line := range strings.Lines(tagTable) {
@@ -31,7 +32,7 @@ func Tags() []Tag {
 	return out
 }
 
-// knownTags is Tags by id.
+// knownTags returns the titles of the known tags by id.
 func knownTags() map[string]string {
 	m := map[string]string{}
 	for _, t := range Tags() {
@@ -47,20 +48,18 @@ func (r *reader) tags(n *doc.Node) []string {
 		if tag == "" {
 			continue
 		}
-		if why := r.compiler.badTag(tag); why != "" {
-			v.Fail("%s", why)
+		if cause := r.compiler.badTag(tag); cause != "" {
+			v.Fail("%s", cause)
 		}
-		for _, have := range out {
-			if have == tag {
-				v.Fail("%q is there twice", doc.Short(tag))
-			}
+		if slices.Contains(out, tag) {
+			v.Fail("%q is listed twice: remove one", doc.Short(tag))
 		}
 		out = append(out, tag)
 	}
 	return out
 }
 
-// badTag says what is wrong with a tag, "" where nothing is.
+// badTag returns the cause of the problem with a tag, or "" if the tag is valid.
 func (c *compiler) badTag(tag string) string {
 	if strings.HasPrefix(tag, "x.") && len(tag) > 2 {
 		return ""
@@ -72,16 +71,18 @@ func (c *compiler) badTag(tag string) string {
 		return ""
 	}
 	if lower := strings.ToLower(tag); lower != tag {
-		return fmt.Sprintf("tag %q: tags are lower case: write %s", doc.Short(tag), doc.Short(lower))
+		return fmt.Sprintf("the tag %q has upper-case letters: write %s", doc.Short(tag), doc.Short(lower))
 	}
 	for _, ns := range namespaces {
 		if strings.HasPrefix(tag, ns) {
-			return fmt.Sprintf("tag %q: no such id in the table%s", doc.Short(tag), c.nearTag(tag, ns))
+			return fmt.Sprintf("unknown tag %q%s", doc.Short(tag), c.nearTag(tag, ns))
 		}
 	}
-	return fmt.Sprintf("tag %q: unknown namespace: known are owasp, atlas, attack and mitre-cwe; your own begin with x.", doc.Short(tag))
+	return fmt.Sprintf("the tag %q has an unknown namespace: use owasp, atlas, attack or mitre-cwe; tags of your own begin with x.",
+		doc.Short(tag))
 }
 
+// nearTag returns the end of the message about an unknown tag: the tag that was probably meant, or what is missing.
 func (c *compiler) nearTag(tag, ns string) string {
 	if ns == "owasp." && !strings.Contains(strings.TrimPrefix(tag, ns), "-") {
 		return ": OWASP ids end with the year of their list, as in owasp.asi01-2026"

@@ -12,11 +12,11 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// tests reads the tests in the file. What they mean is run elsewhere; here is only what can be wrong with them.
+// tests reads the tests in the file. Package engine/cases runs them.
 func (r *reader) tests(n *doc.Node) {
 	items := n.Items()
 	if len(items) > MaxTests {
-		n.Fail("%d tests are more than %d", len(items), MaxTests)
+		n.Fail("has %d tests, the limit is %d: remove some", len(items), MaxTests)
 		return
 	}
 	names := map[string]bool{}
@@ -25,7 +25,7 @@ func (r *reader) tests(n *doc.Node) {
 		name := f.Need("name")
 		t := Test{Name: name.Filled(), Line: item.Line}
 		if names[t.Name] && t.Name != "" {
-			name.Fail("two tests have this name: choose another")
+			name.Fail("another test has this name: choose another name")
 		}
 		names[t.Name] = true
 		t.Events = r.testEvents(f.Need("events"))
@@ -53,7 +53,7 @@ func (r *reader) testEvents(n *doc.Node) []TestEvents {
 		set, raw, format := f.Get("set"), f.Get("raw"), f.Get("format")
 		f.Done()
 		if (set == nil) == (raw == nil) && item.Kind == doc.Map {
-			item.Fail("needs exactly one of set (fields) and raw (a record)")
+			item.Fail("has both or none of set and raw: write one of them, set for fields or raw for a record")
 		}
 		e.Set = r.testSet(set)
 		e.Raw = rawRecord(raw)
@@ -61,22 +61,22 @@ func (r *reader) testEvents(n *doc.Node) []TestEvents {
 		if format != nil {
 			e.Format = format.Filled()
 			if raw == nil {
-				format.Fail("belongs to raw: leave it out")
+				format.Fail("is the format of raw, and there is no raw: leave it out")
 			}
 		}
 		if total += e.Repeat; total > MaxTestEvents {
-			item.Fail("makes more than %d events in one test", MaxTestEvents)
+			item.Fail("makes the test longer than %d events: use fewer repeats", MaxTestEvents)
 			return out
 		}
 		out = append(out, e)
 	}
 	if n != nil && n.Kind == doc.List && len(out) == 0 {
-		n.Fail("is empty: a test without an event shows nothing")
+		n.Fail("is empty: write at least one event")
 	}
 	return out
 }
 
-// rawRecord takes a record as text, or written out in YAML.
+// rawRecord reads a record that is given as text, or as a YAML mapping or list, which it converts to JSON.
 func rawRecord(n *doc.Node) string {
 	if n == nil {
 		return ""
@@ -91,7 +91,7 @@ func rawRecord(n *doc.Node) string {
 	return jsonOf(n)
 }
 
-// jsonOf writes a value as producers do: keys sorted, and < as it is.
+// jsonOf returns a value as JSON, with sorted keys and without escaping < for HTML.
 func jsonOf(n *doc.Node) string {
 	var b strings.Builder
 	enc := json.NewEncoder(&b)
@@ -115,7 +115,7 @@ func (r *reader) testSet(n *doc.Node) map[schema.Field]schema.Value {
 	return out
 }
 
-// testValue reads a value as the field's type wants it.
+// testValue reads a value of the field's type.
 func testValue(f schema.Field, n *doc.Node) schema.Value {
 	switch f.Info().Type {
 	case schema.TypeString:
@@ -129,11 +129,11 @@ func testValue(f schema.Field, n *doc.Node) schema.Value {
 	case schema.TypeTimestamp:
 		t, err := time.Parse(time.RFC3339Nano, n.String())
 		if err != nil {
-			n.Fail("%q is no time: write it as 2026-01-01T00:00:00Z", doc.Short(n.String()))
+			n.Fail("%q is not a time: write it as 2026-01-01T00:00:00Z", doc.Short(n.String()))
 		}
 		return schema.TimestampValue(t.UnixNano())
 	case schema.TypeList:
-		n.Strings() // for its problems
+		n.Strings() // only for the problems that it records
 		return schema.ListValue(jsonOf(n))
 	}
 	if n.Kind == doc.Text { // TypeDyn: text, or any JSON
@@ -142,7 +142,7 @@ func testValue(f schema.Field, n *doc.Node) schema.Value {
 	return schema.JSONValue(jsonOf(n))
 }
 
-// testFindings reads what a test expects. The keys are a finding's JSON names; `by` stands for `key`.
+// testFindings reads the findings that a test expects. Their keys are the JSON names of a finding, with `by` for `key`.
 func (r *reader) testFindings(n *doc.Node) []map[string]any {
 	var out []map[string]any
 	known := findingKeys()
@@ -161,7 +161,7 @@ func (r *reader) testFindings(n *doc.Node) []map[string]any {
 		})
 		if by, ok := want["by"]; ok {
 			if _, isMap := by.(map[string]any); !isMap {
-				item.Fail("by is a mapping of fields and values, as in by: {ai_agent.uid: a1}")
+				item.Fail("by must be a mapping of fields to values, as in by: {ai_agent.uid: a1}")
 			}
 		}
 		out = append(out, want)
@@ -169,13 +169,13 @@ func (r *reader) testFindings(n *doc.Node) []map[string]any {
 	return out
 }
 
-// findingKeys are the names that a test can expect something of.
+// findingKeys returns the names that may occur in an expected finding.
 func findingKeys() []string {
 	keys := []string{"by"}
 	t := reflect.TypeFor[schema.Finding]()
 	for i := range t.NumField() {
 		name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
-		if name != "" && name != "revision" && name != "detected_at" { // these tell of arrival, not of events
+		if name != "" && name != "revision" && name != "detected_at" { // these two depend on the order of arrival
 			keys = append(keys, name)
 		}
 	}

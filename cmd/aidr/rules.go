@@ -66,7 +66,7 @@ Exit code 0: all well, 1: errors, 3: warnings only.`,
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
 			fmt.Fprintln(w, "RULE\tKIND\tSEVERITY\tSTATUS\tCOST\tWITNESS")
 			for _, r := range set.Rules {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Kind, r.Severity, r.Status, cost(r), witness(r))
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Kind, r.Severity, r.Stage, cost(r), witness(r))
 			}
 			if err := w.Flush(); err != nil {
 				return err
@@ -276,7 +276,7 @@ func rulesListCommand() *cobra.Command {
 				if datasets == "" {
 					datasets = "any"
 				}
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Kind, r.Severity, r.Status, datasets, r.Title)
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Kind, r.Severity, r.Stage, datasets, r.Title)
 			}
 			return w.Flush()
 		},

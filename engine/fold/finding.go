@@ -41,7 +41,7 @@ func (p *Program) Finding(group string, g *Group) *schema.Finding {
 		ID:     FindingID(r.ID, g.Version, group, g.Start, schema.ID{}),
 		Status: schema.StatusOpen, RuleID: r.ID, RuleVersion: g.Version, Kind: string(r.Kind),
 		Title: r.Title, Severity: r.Severity, Confidence: r.Confidence, Tags: slices.Clone(r.Tags),
-		Shadow: r.Status == rules.StatusShadow, Key: p.keyMap(group),
+		Shadow: r.Stage == rules.StageShadow, Key: p.keyMap(group),
 		GroupStart: schema.Instant(g.Start), FirstSeen: schema.Instant(g.First), LastSeen: schema.Instant(g.Last),
 		Count: g.Count, Value: p.unit.number(g.Value), Threshold: p.unit.number(p.limit),
 		Evidence: make([]schema.Evidence, 0, g.N), Reasons: slices.Clone(p.reasons), Response: responses(r),

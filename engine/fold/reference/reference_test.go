@@ -88,7 +88,7 @@ func duration(t *rapid.T, what string, from, to int) time.Duration {
 func drawRule(t *rapid.T, kind rules.Kind) *rules.Rule {
 	key := []schema.Field{schema.AIAgentUID, schema.SessionID}
 	r := &rules.Rule{
-		ID: "test.rule", Version: 1, Title: "Test", Severity: "low", Status: rules.StatusStable, Kind: kind,
+		ID: "test.rule", Version: 1, Title: "Test", Severity: "low", Stage: rules.StageStable, Kind: kind,
 		Key: key, GroupBy: []int{0}, Roles: []rules.Role{{Key: key}},
 		GroupFor: rapid.SampledFrom([]time.Duration{0, 1, 5, 20, 100}).Draw(t, "for"),
 	}
