@@ -325,8 +325,27 @@ func FuzzLoad(f *testing.F) {
 	})
 }
 
-// TestRulesOfTestdata checks that the rules of testdata/rules, one of each kind and the example of the package comment,
-// load without a warning.
+// TestExampleOfPackageComment loads the rule file in the package comment.
+func TestExampleOfPackageComment(t *testing.T) {
+	text, err := os.ReadFile("doc.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file strings.Builder
+	for line := range strings.Lines(string(text)) {
+		if yaml, ok := strings.CutPrefix(line, "//\t"); ok {
+			file.WriteString(yaml)
+		} else if file.Len() > 0 {
+			break // the end of the first example
+		}
+	}
+	set, ps := rules.LoadFS(rules.Options{}, fstest.MapFS{"r.yaml": {Data: []byte(file.String())}}, "doc.go")
+	if ids(set) != "llm.tool-call-burst" || len(ps) > 0 {
+		t.Errorf("got %s, %v", ids(set), ps)
+	}
+}
+
+// TestRulesOfTestdata checks that the rules of testdata/rules, at least one of each kind, load without a warning.
 func TestRulesOfTestdata(t *testing.T) {
 	set, ps := rules.Load(rules.Options{Today: time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)}, "../testdata/rules")
 	for _, p := range ps {

@@ -1,0 +1,247 @@
+// Package rules reads rule files and compiles them into a Set: immutable, with an index over the conditions. This
+// comment is the reference of the rule language.
+//
+// # A rule file
+//
+// A rule is one YAML file: a condition, at most one stateful clause, a response, and the rule's own tests.
+//
+//	id: llm.tool-call-burst              # unique and stable; a-z, 0-9, dot and dash
+//	version: 2                           # default 1; part of the finding's id, so raise it when the meaning changes
+//	title: Agent makes more than 100 tool calls a minute in one session
+//	description: A loop, or an agent driven by injected instructions, shows as a burst of tool calls.
+//	severity: high                       # info, low, medium, high or critical
+//	confidence: 70                       # 0 to 100, default 50
+//	status: stable                       # draft, shadow, stable (the default) or disabled: see Stage
+//	datasets: [litellm, otel.gen_ai]     # default: all
+//	tags: [owasp.asi08-2026, x.mine]     # known ids of OWASP, ATLAS, ATT&CK and CWE, or x.<anything>
+//	references: ["OWASP Top 10 for Agentic Applications 2026, ASI08"]
+//	false_positives: [Batch agents at night]
+//	when: event.class == "tool" && event.action == "tools/call"
+//	threshold: {count: 100, within: 1m, by: [ai_agent.uid, session.id]}
+//	group: {for: 1h, by: [ai_agent.uid]}
+//	respond:
+//	  - notify: [soc]                    # names of the configuration
+//	  - contain: {scope: session, ttl: 15m, mode: monitor}
+//	exceptions:
+//	  - {when: ai_agent.name == "nightly-eval", until: 2027-03-31, reason: load test, owner: ml-platform}
+//	tests:
+//	  - name: 101 calls in a minute fire once
+//	    events:
+//	      - repeat: 101
+//	        every: 500ms
+//	        set: {event.class: tool, event.action: tools/call, ai_agent.uid: a1, session.id: s1}
+//	    findings: [{by: {ai_agent.uid: a1}, count: 101}]
+//	  - name: a model call does not
+//	    events: [{set: {event.class: llm, event.action: chat, ai_agent.uid: a1, session.id: s1}}]
+//	    findings: []
+//
+// Required are `id`, `title`, `severity` and `when`. A sequence may omit `when`, because each of its steps has one.
+//
+// A duration is written as 500ms, 90s, 5m, 12h, 30d or 1h30m, in whole milliseconds. An unknown key, a duplicate id, an
+// unknown field, list or tag and a type error are all errors. Load reports the errors of all files at once, each with
+// its position, and builds no Set if there is one. A missing test and an expired exception are warnings.
+//
+// `datasets` names the datasets whose events the rule reads. It also limits the datasets whose progress the rule waits
+// for: a rule without it waits for all of them.
+//
+// # The condition
+//
+// A condition is a CEL expression over the normalised event. Fields have the names and types of schema/FIELDS.md.
+// Integers and decimals compare with each other.
+//
+// Absent fields. An absent field has the zero value of its type: "", 0, false, an empty list, or the time 0. has(field)
+// reports whether it is present. No condition fails because a field is absent.
+//
+// Raw paths. raw.a.b is any value of the original record, and raw["@timestamp"] one whose key is not an identifier. Its
+// type is known only at run time. A path that is absent and a JSON null are the same: missing. With a missing operand
+// ==, <, <=, >, >=, in and the text functions are false and != is true, even if both operands are missing; x == null is
+// true, size(x) is 0, exists is false and all is true; as a condition of its own, it is false. Arithmetic on a missing
+// value is an error, and so is a text function on a number. The fields that hold any JSON, such as
+// gen_ai.tool.call.arguments, behave in the same way, and so do the values inside them. A path that holds a credential,
+// such as a header authorization, is refused.
+//
+// Errors. A condition whose evaluation fails does not hold, and the failure is counted for the rule.
+//
+// Functions. In addition to the operators of CEL:
+//
+//	text       contains, startsWith, endsWith, matches (RE2), glob (* and ?), iequals, icontains, lowerAscii
+//	lists      in, size, exists, exists_one, all, map, filter
+//	addresses  ip(x).isPrivate(), isLoopback() and isLinkLocal(); cidr("10.0.0.0/8").contains(x)
+//	URLs       url(x).scheme, host, port and path
+//	time       getHours() and the like, in UTC or with a constant offset such as getHours("+02:00")
+//	content    secrets(x): the kinds of credentials in a text or a JSON value
+//
+// Patterns, globs and networks must be constants. The variable of exists and the like must not be the first part of a
+// field's name, nor raw, lists or agent. An expression whose estimated cost is too high is an error.
+//
+// Lists. lists.NAME is the list in lists/NAME.yaml. x in lists.NAME reports whether a list of strings contains x, a
+// network of a list of CIDRs contains the address x, or a glob of a list of globs matches x. Its cost hardly depends on
+// the size of the list. See package rules/site.
+//
+// Agents. agent is the entry of the event's ai_agent.uid in the registry: agent.registered, agent.name, agent.owner,
+// agent.status, agent.tier, agent.expires, and agent.allows_tool(x), allows_route(x), allows_model(x) and
+// allows_destination(x). An attribute that is not set is absent, as a field can be. A rule that reads agent is idle at
+// a site without a registry.
+//
+// # Items, keys and order
+//
+// An event becomes an item of a rule if its dataset is one of the rule's, it matches the condition and no exception
+// applies, and it has a time and all fields of `by` and `of`. (The `of` of a sum is optional: an absent number adds 0.)
+// Events that lack one of these fields are counted for the rule. An event has one item for each key.
+//
+// The time of an item is the end of its event: time + event.duration. Items are ordered by (time, role, identity). The
+// role is the number of the step in a sequence, from 1; it is 0 for `unless` and in all other kinds. An event that
+// matches several roles with the same key is one item, ordered by the smallest of them. The identity is a hash of the
+// dataset and the producer's event id, or of the record itself if it lacks an id. Two items of one key with the same
+// time, and with the same identity made from an id, are copies of one event and count once; if they differ, the one
+// with the smaller hash of its contents counts.
+//
+// This order is total and depends on the events alone, never on the order of arrival, on partitions, workers or
+// restarts. So two events with the same timestamp count in the order in which a sequence needs them, and not by chance.
+// The definitions below are in terms of this order, and the limits in them are part of the definition: beyond a limit
+// the order determines which part is dropped, and the drop is counted.
+//
+// The key of an item is the list of its values of `by`. Each key has State of its own, and "the items" below are the
+// items of one key. As a value in `by` or `of`, a number, a bool or a time is its text, and a mapping is JSON text with
+// sorted keys. A text in a key is shortened and completed with a hash if it has more than 1 KiB or contains a
+// credential, so that different values remain different; a field that the configuration hashes or drops is its hash. Of
+// a value in `of`, State holds 64 bits of its SHA-256 and not its text.
+//
+// A window is half-open: for an item at time t it holds the items in (t-within, t] up to that item in the order. An
+// item exactly `within` before t is outside, in every kind. A trigger does not reset anything.
+//
+// # Kinds
+//
+// A rule has at most one stateful clause, whose name is its kind. `within` is at most 366 days; `by` names 1 to 8
+// fields.
+//
+// # none
+//
+// A rule without a clause. Every item triggers. The key is `group.by`, which defaults to ai_agent.uid, and an absent
+// field of the key is "".
+//
+// # threshold
+//
+//	threshold: {count: 100, within: 1m, by: [ai_agent.uid]}
+//	threshold: {sum: {of: gen_ai.usage.cost, at_least: 5.5}, within: 1h, by: [ai_agent.uid]}
+//	threshold: {ratio: {of: event.outcome == "failure", at_least: 0.5, min: 20}, within: 5m, by: [ai_agent.uid]}
+//
+// An item triggers if the window that ends with it reaches the limit. Exactly one limit is given:
+//
+//   - `count`: the number of items is at least `count` (1 to 10^9).
+//   - `sum`: the sum of the field `of` over the items is at least `at_least`, a number above 0. Each summand is rounded
+//     to a multiple of 10^-9; absent and negative numbers add 0, and numbers above 2^62 add 2^62. Because sums are
+//     exact, they do not depend on the order of the items.
+//   - `ratio`: there are at least `min` items, and the share of them for which the condition `of` is true is at least
+//     `at_least` (above 0, at most 1). If `of` cannot be evaluated for an item, it is false.
+//
+// With a count of at most 256 this is exact. State holds the times of the latest 256 items, so 256 is also the highest
+// number that a finding shows, with the words "at least".
+//
+// Panes. With a larger count, a sum or a ratio, time is divided into panes of within/64, aligned to the epoch. The
+// window of a pane consists of the pane and the 64 before it, so it is never shorter than `within` and at most
+// within/64 longer. A pane with an item is judged as a whole and triggers at most once; the time of the trigger is the
+// end of the pane. A count and a sum only grow, so that their finding is emitted as soon as the limit is reached; that
+// of a ratio is emitted after the end of the pane.
+//
+// # distinct
+//
+//	distinct: {of: [source.ip], count: 3, within: 10m, by: [credential.uid]}
+//
+// An item triggers if the window that ends with it holds at least `count` (1 to 10,000) different values of the 1 to 3
+// fields of `of`. State holds the max(64, 4 x count) values seen last. This limit never suppresses a trigger; it limits
+// only the number of values that a finding shows, which then reads "at least".
+//
+// # new_value
+//
+//	new_value: {of: [gen_ai.tool.name], by: [ai_agent.uid], learn: 7d, forget: 30d, max_values: 256}
+//
+// Each key has a set of values of the 1 to 3 fields of `of`. An item triggers if its value is not in the set and the
+// first item of the key is at least `learn` older than the item; with `learn: 0s`, every new value triggers, the first
+// included. Whether it triggers or not, the value is then in the set, last seen at the item's time. A value leaves the
+// set when it was last seen `forget` (default 30d) or longer ago. Above `max_values` (default 256, at most 4,096) the
+// value that was seen longest ago leaves. A key whose set is empty is forgotten, and learns again from its next item.
+//
+// # sequence
+//
+//	sequence:
+//	  within: 15m
+//	  by: [credential.uid]
+//	  steps:
+//	    - {id: asked, when: event.action == "ask"}
+//	    - {id: denied, when: event.outcome == "failure", times: 5}
+//	    - {id: done, when: event.action == "do", by: [ai_agent.uid]}
+//	  where: done.resource.id == asked.resource.id
+//	  unless: {when: event.action == "approve"}
+//
+// A sequence has 2 to 16 steps. A step matches an item if the rule's `when` and the step's own `when` hold. `times: n`
+// (1 to 256) requires n items of the step, all of them after those of the previous step and before those of the next. A
+// step and `unless` may have a `by` of their own, with one field for each field of the rule's `by`. In this way one
+// rule joins sources that have the same value in different fields.
+//
+// An item e triggers if it matches the last step and there is a chain of items s1 < s2 < ... < e, one for each step (n
+// for a step with `times: n`), such that
+//
+//   - e is less than `within` later than s1,
+//   - the condition `where` is true of the chain, if the rule has one, and
+//   - no item between s1 and e in the order matches `unless`.
+//
+// An item is at most one link of a chain. The evidence is the latest such chain, comparing chains from s1 on.
+//
+// A sequence without `where` is exact: the latest chain of each step is enough to decide whether an item triggers.
+//
+// `where` is a condition over the steps: STEP.field and STEP.raw.path read the item of a step, which must not have
+// `times` above 1. It may use lists, but not agent, because the registry may have changed since the item. With `where`,
+// State holds for each link but the last the 16 latest chains that end with it, compared from s1 on; earlier chains are
+// dropped and counted. If the condition cannot be evaluated for a chain, it is false, which is counted too. If e
+// completes several chains for which it is true, the latest of them triggers.
+//
+// # Groups and findings
+//
+// The first trigger at time t opens a group [t, t+group.for). Later triggers of the same group key in this interval
+// update its finding, and the next one after it opens a new group. `group.for` is 1h by default; with 0, a group holds
+// the triggers of one instant. `group.by` is a subset of `by`, and by default all of it, so a group may combine several
+// keys. The finding settles when the watermark passes the end of the group.
+//
+// The first trigger of a group sets `count`, `value` and `first_seen` of the finding. Each further trigger adds to
+// `count`, raises `value` if its own is higher, and sets `last_seen` to its time:
+//
+//	kind               count                    each further  value                first_seen
+//	none, new_value    1                        1             -                    the item
+//	threshold          items in the window      1             number of items      the oldest of them
+//	threshold (panes)  items in the window      items of the  number, sum or       the oldest of them
+//	                                            pane          share of items
+//	distinct           values in the window     1             number of values     the oldest of the latest items,
+//	                                                                               one for each value
+//	sequence           items of the chain       1             -                    s1
+//
+// A finding shows its first 3 and its last 5 events. Of these events State holds the latest 5 of a threshold or
+// distinct, and all of a chain. For each event the finding shows the fields that the rule's conditions and clause read.
+//
+// An event that arrives after the delay that the configuration allows for its dataset is late. It is not an item, but a
+// rule without a clause makes one settled finding of each late event.
+//
+// # Exceptions
+//
+// An exception removes the events that match its `when` from the rule, if they end before the end of the day `until`,
+// in UTC. Exceptions do not apply to `unless`: an event with an exception still breaks a sequence. An exception that
+// cannot be evaluated removes nothing. Removed events are counted.
+//
+// # Responses
+//
+// `notify` lists names of the configuration; `contain` requests a containment: its `scope` (agent, session, credential,
+// tool or route), its `state` (observe, throttle, hold or deny, the default), its `ttl` (1s to 31d) and its `mode`
+// (monitor, the default, or enforce). A finding records both as requests.
+//
+// # Tests
+//
+// The tests of a rule run through the engine, in event time, from 2026-01-01T00:00:00Z. An entry of `events` makes
+// `repeat` events (default 1) at a distance of `every`. The first of them is at the offset `at` from the start. Without
+// `at`, it follows the last event of the previous entry at the distance `every` of that entry. The events are given as
+// fields (`set`) or as a record (`raw`, with an optional `format`). An event of `set` has the class api and the first
+// of the rule's datasets, unless `set` contains others.
+//
+// `findings` is the complete list of the expected findings, in any order. An expected finding has some of the keys that
+// a finding has in JSON, with `by` for `key`, and a finding matches it if it has the same values there. A rule should
+// have a test that fires and one that does not; otherwise it loads with a warning.
+package rules
