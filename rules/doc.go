@@ -20,7 +20,7 @@
 //	threshold: {count: 100, within: 1m, by: [ai_agent.uid, session.id]}
 //	group: {for: 1h, by: [ai_agent.uid]}
 //	respond:
-//	  - notify: [soc]                    # names of the configuration
+//	  - notify: [soc]                    # webhooks of the configuration
 //	  - contain: {scope: session, ttl: 15m, mode: monitor}
 //	exceptions:
 //	  - {when: ai_agent.name == "nightly-eval", until: 2027-03-31, reason: load test, owner: ml-platform}
@@ -229,9 +229,9 @@
 //
 // # Responses
 //
-// `notify` lists names of the configuration; `contain` requests a containment: its `scope` (agent, session, credential,
-// tool or route), its `state` (observe, throttle, hold or deny, the default), its `ttl` (1s to 31d) and its `mode`
-// (monitor, the default, or enforce). A finding records both as requests.
+// `notify` lists webhooks of the configuration; `contain` requests a containment: its `scope` (agent, session,
+// credential, tool or route), its `state` (observe, throttle, hold or deny, the default), its `ttl` (1s to 31d) and its
+// `mode` (monitor, the default, or enforce). A finding records both as requests.
 //
 // # Tests
 //

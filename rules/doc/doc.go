@@ -33,7 +33,7 @@ const (
 	// MaxBlocks is the largest number of keys and dashes with nothing after them on their line, because a block or no
 	// value follows. The YAML library's time grows with the square of this number.
 	MaxBlocks = 10_000
-	// MaxProblems is the largest number of problems kept for one file: nobody reads more, and a hostile file has millions.
+	// MaxProblems is the largest number of problems kept for one file; a hostile file has millions.
 	MaxProblems = 200
 )
 
