@@ -20,7 +20,7 @@ import (
 // rule returns a rule of one role and one key field, to be given a kind.
 func rule(kind rules.Kind) *rules.Rule {
 	return &rules.Rule{
-		ID: "test.rule", Version: 3, Title: "Test", Severity: "high", Status: rules.StatusStable, Kind: kind,
+		ID: "test.rule", Version: 3, Title: "Test", Severity: "high", Stage: rules.StageStable, Kind: kind,
 		Key: []schema.Field{schema.AIAgentUID}, GroupBy: []int{0}, GroupFor: time.Hour,
 		Roles: []rules.Role{{Key: []schema.Field{schema.AIAgentUID}}},
 	}
