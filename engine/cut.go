@@ -31,7 +31,7 @@ type cutter struct {
 	pending   []pendingItems
 	last      time.Time
 	write     func(*store.Checkpoint) error // the store's Commit
-	broken    error                  // a cut was given up: what it held is nowhere else, and nothing may be committed behind it
+	broken    error                         // a cut was given up: what it held is nowhere else, and nothing may be committed behind it
 
 	mu   sync.Mutex // guards what Status shows
 	took time.Duration

@@ -8,6 +8,7 @@ import (
 
 	"github.com/aidr-engine/aidr/rules/doc"
 	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/content"
 )
@@ -22,7 +23,7 @@ type compiler struct {
 }
 
 type compiled struct {
-	cond   *expr.Cond
+	cond   *predicate.Cond
 	issues []expr.Issue
 }
 
@@ -37,7 +38,7 @@ func (c *compiler) compile(text string) compiled {
 
 // condition compiles the text of a node. Each issue becomes a problem at its position in the file. cond is nil if the
 // node is absent or has an issue.
-func (r *reader) condition(n *doc.Node) (cond *expr.Cond, text string) {
+func (r *reader) condition(n *doc.Node) (cond *predicate.Cond, text string) {
 	text = n.Filled()
 	if strings.TrimSpace(text) == "" {
 		return nil, ""
@@ -54,7 +55,7 @@ func (r *reader) condition(n *doc.Node) (cond *expr.Cond, text string) {
 }
 
 // mentions refuses raw paths that hold a credential, because findings show every value that a rule reads.
-func (r *reader) mentions(n *doc.Node, ms []expr.Mention) {
+func (r *reader) mentions(n *doc.Node, ms []predicate.Mention) {
 	for _, m := range ms {
 		if m.Raw < 0 {
 			continue
@@ -81,7 +82,7 @@ func positionOf(text, name string) (line, col int) {
 
 // conjunction compiles `(when) && (own)`, the condition of a role. Either text may be "". Both have been compiled alone
 // before, so a problem of the two together is one of size or cost.
-func (r *reader) conjunction(n *doc.Node, when, own string) *expr.Cond {
+func (r *reader) conjunction(n *doc.Node, when, own string) *predicate.Cond {
 	text := own
 	switch {
 	case own == "":
@@ -148,7 +149,7 @@ func afterLiteral(text string, i int) int {
 }
 
 // where compiles the `where` of a sequence, a condition over its steps.
-func (r *reader) where(n *doc.Node, steps []Step) *expr.Where {
+func (r *reader) where(n *doc.Node, steps []Step) *predicate.Where {
 	text := n.Filled()
 	if strings.TrimSpace(text) == "" || len(steps) == 0 {
 		return nil
@@ -166,7 +167,7 @@ func (r *reader) where(n *doc.Node, steps []Step) *expr.Where {
 	}
 	named := map[int]bool{}
 	for _, need := range w.Needs() {
-		r.mentions(n, []expr.Mention{need.Mention})
+		r.mentions(n, []predicate.Mention{need.Mention})
 		if s := steps[need.Step]; s.Times > 1 && !named[need.Step] {
 			named[need.Step] = true
 			n.Fail("reads step %q, which has %d items (times): read a step with one item, or split this step in two", s.ID, s.Times)
@@ -177,7 +178,7 @@ func (r *reader) where(n *doc.Node, steps []Step) *expr.Where {
 
 // Exception removes the events that match a condition from a rule, until the end of a day in event time.
 type Exception struct {
-	Cond   *expr.Cond
+	Cond   *predicate.Cond
 	Until  int64 // ns, the first instant after the day; it does not apply to events that end at this time or later
 	Reason string
 	Owner  string

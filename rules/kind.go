@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/rules/doc"
-	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -257,10 +257,10 @@ func fieldNames(fs []schema.Field) string {
 }
 
 // mentionsOf returns Rule.Mentions: the values that the conditions read, then the fields of the clause.
-func mentionsOf(rule *Rule) []expr.Mention {
-	var out []expr.Mention
+func mentionsOf(rule *Rule) []predicate.Mention {
+	var out []predicate.Mention
 	seen := map[string]bool{}
-	add := func(ms ...expr.Mention) {
+	add := func(ms ...predicate.Mention) {
 		for _, m := range ms {
 			if !seen[m.Name] {
 				seen[m.Name] = true
@@ -280,7 +280,7 @@ func mentionsOf(rule *Rule) []expr.Mention {
 		}
 	}
 	for _, f := range fieldsOf(rule) {
-		add(expr.Mention{Name: f.String(), Field: f, Raw: -1})
+		add(predicate.Mention{Name: f.String(), Field: f, Raw: -1})
 	}
 	return out
 }

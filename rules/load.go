@@ -13,6 +13,7 @@ import (
 
 	"github.com/aidr-engine/aidr/rules/doc"
 	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/rules/site"
 )
 
@@ -64,7 +65,7 @@ type loader struct {
 	problems   []Problem
 	sources    []source
 	named      map[string]bool // the rule files read so far
-	lists      map[string]expr.List
+	lists      map[string]predicate.List
 	listFiles  map[string]string // the file of each list
 	agents     *site.Agents
 	agentsFile string
@@ -206,7 +207,7 @@ func (l *loader) list(list *site.List, file string) {
 		return
 	}
 	if l.lists == nil {
-		l.lists, l.listFiles = map[string]expr.List{}, map[string]string{}
+		l.lists, l.listFiles = map[string]predicate.List{}, map[string]string{}
 	}
 	l.lists[list.Name], l.listFiles[list.Name] = list, file
 }

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/rules/doc"
-	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -81,7 +81,7 @@ type Rule struct {
 
 	// Mentions are the values that the evidence of a finding shows: those that the conditions read, then the fields of
 	// the key and of the clause.
-	Mentions []expr.Mention
+	Mentions []predicate.Mention
 	// Shape is a hash of the parts of the rule that determine the form of its State: kind, window, key, group, steps.
 	// After a reload the rule keeps its State if Shape is unchanged.
 	Shape [16]byte
@@ -100,8 +100,8 @@ type Role struct {
 	// Order is the second criterion of the order of items, after time: 1, 2, ... for the steps of a sequence, and 0 for
 	// `unless` and for the only role.
 	Order uint16
-	Cond  *expr.Cond     // the rule's `when` and the role's own `when`, joined by &&
-	Key   []schema.Field // the fields that the role reads the values of Rule.Key from
+	Cond  *predicate.Cond // the rule's `when` and the role's own `when`, joined by &&
+	Key   []schema.Field  // the fields that the role reads the values of Rule.Key from
 	// Excepted is true if exceptions do not apply to the role, as for `unless`.
 	Excepted bool
 }
@@ -122,7 +122,7 @@ type Sum struct {
 
 // Ratio is the `ratio` of a threshold: the share of the window's items for which Of is true.
 type Ratio struct {
-	Of      *expr.Cond
+	Of      *predicate.Cond
 	AtLeast int64 // in units of 10^-9, from 1 to 10^9
 	Min     int64 // the least number of items in the window
 }
@@ -146,8 +146,8 @@ type NewValue struct {
 type Sequence struct {
 	Steps  []Step
 	Within time.Duration
-	Where  *expr.Where // nil if there is no `where`
-	Unless bool        // there is an `unless`, whose role is the last one
+	Where  *predicate.Where // nil if there is no `where`
+	Unless bool             // there is an `unless`, whose role is the last one
 }
 
 // Step is one step of a sequence.

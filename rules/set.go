@@ -3,6 +3,7 @@ package rules
 import (
 	"github.com/aidr-engine/aidr/rules/expr"
 	"github.com/aidr-engine/aidr/rules/match"
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/rules/site"
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -55,7 +56,7 @@ func newSet(all []*Rule, env *expr.Env, drafts bool, agents *site.Agents) *Set {
 
 // build indexes the conditions of the active rules.
 func (s *Set) build() {
-	var conds []*expr.Cond
+	var conds []*predicate.Cond
 	var datasets [][]string
 	for i, r := range s.Rules {
 		for bit, role := range r.Roles {
@@ -133,7 +134,7 @@ func (s *Set) Plan(rule, role int) match.Plan {
 // Scratch is the working memory of one worker, with the counters of Match. It must not be shared. The worker may read the
 // counters between calls, and set them to 0.
 type Scratch struct {
-	Expr *expr.Scratch
+	Expr *predicate.Scratch
 	// Errors counts, for each of Set.Rules, the events on which a condition could not be evaluated. Such a condition does
 	// not hold.
 	Errors []uint64

@@ -14,6 +14,7 @@ import (
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -46,7 +47,7 @@ func event(t testing.TB, fields map[string]schema.Value) *schema.Event {
 func take(t testing.TB, r *rules.Rule, e *schema.Event, roles uint32) (items []item.Item, missing int) {
 	t.Helper()
 	c := capture.Capturer{Redact: func(s string) string { return strings.ReplaceAll(s, "secret", "[redacted]") }}
-	missing = c.Capture(capture.NewPlan(r), 4, e, roles, &rules.Scratch{Expr: expr.NewScratch()}, func(it *item.Item) { items = append(items, *it) })
+	missing = c.Capture(capture.NewPlan(r), 4, e, roles, &rules.Scratch{Expr: predicate.NewScratch()}, func(it *item.Item) { items = append(items, *it) })
 	return items, missing
 }
 
@@ -163,7 +164,7 @@ func TestCaptureJoinsRolesOfOneKey(t *testing.T) {
 // mentions is a rule that shows these fields.
 func mentions(r *rules.Rule, fields ...schema.Field) *rules.Rule {
 	for _, f := range fields {
-		r.Mentions = append(r.Mentions, expr.Mention{Name: f.String(), Field: f, Raw: -1})
+		r.Mentions = append(r.Mentions, predicate.Mention{Name: f.String(), Field: f, Raw: -1})
 	}
 	return r
 }
@@ -171,7 +172,7 @@ func mentions(r *rules.Rule, fields ...schema.Field) *rules.Rule {
 func TestCaptureEvidence(t *testing.T) {
 	r := mentions(rule(rules.KindNone), schema.HTTPResponseStatusCode, schema.GenAIToolCallArguments, schema.SessionID,
 		schema.MessageContextPromptText, schema.GenAIUsageCost, schema.EventTruncated, schema.Time)
-	r.Mentions = append(r.Mentions, expr.Mention{Name: "raw.x", Raw: 0}, expr.Mention{Name: "raw.y", Raw: 1})
+	r.Mentions = append(r.Mentions, predicate.Mention{Name: "raw.x", Raw: 0}, predicate.Mention{Name: "raw.y", Raw: 1})
 	e := event(t, map[string]schema.Value{
 		"event.id": schema.StringValue("e1"), "event.action": schema.StringValue("tools/call"), "event.outcome": schema.StringValue("failure"),
 		"resource.name": schema.StringValue("bucket"), "ai_agent.name": schema.StringValue("Ann"), "session.id": schema.StringValue("s1"),
@@ -273,7 +274,7 @@ func TestCaptureAllocates(t *testing.T) {
 			"event.id": schema.StringValue("e1"), "session.id": schema.StringValue("s1"), "gen_ai.tool.name": schema.StringValue("shell"),
 			"credential.uid": schema.StringValue("c1"), "http.response.status_code": schema.IntValue(403),
 		})
-		p, c, s := capture.NewPlan(r), capture.Capturer{Redact: func(s string) string { return s }}, &rules.Scratch{Expr: expr.NewScratch()}
+		p, c, s := capture.NewPlan(r), capture.Capturer{Redact: func(s string) string { return s }}, &rules.Scratch{Expr: predicate.NewScratch()}
 		n := 0
 		emit := func(it *item.Item) { n += len(it.Key) }
 		got := testing.AllocsPerRun(10, func() {
@@ -295,7 +296,7 @@ func TestCaptureAllocates(t *testing.T) {
 // What is remembered of one event must not show in the evidence of the next.
 func TestBeginForgetsTheEventBefore(t *testing.T) {
 	r := &rules.Rule{ID: "r", Version: 1, Kind: rules.KindNone, Roles: []rules.Role{{}}, Key: []schema.Field{schema.AIAgentUID}, KeyOptional: true,
-		GroupBy: []int{0}, Mentions: []expr.Mention{{Name: "gen_ai.tool.name", Field: schema.GenAIToolName, Raw: -1}}}
+		GroupBy: []int{0}, Mentions: []predicate.Mention{{Name: "gen_ai.tool.name", Field: schema.GenAIToolName, Raw: -1}}}
 	p := capture.NewPlan(r)
 	var shared capture.Capturer
 	for _, tool := range []string{"one", "two"} {
@@ -318,7 +319,7 @@ func TestBeginForgetsTheEventBefore(t *testing.T) {
 func TestCaptureDependsOnTheEventAlone(t *testing.T) {
 	r := mentions(rule(rules.KindDistinct), schema.GenAIToolName, schema.GenAIToolCallArguments)
 	r.Distinct = &rules.Distinct{Of: []schema.Field{schema.SessionID}, Count: 2, Within: time.Hour}
-	p, s := capture.NewPlan(r), &rules.Scratch{Expr: expr.NewScratch()}
+	p, s := capture.NewPlan(r), &rules.Scratch{Expr: predicate.NewScratch()}
 	redact := func(s string) string { return strings.ReplaceAll(s, "secret", "[redacted]") }
 	text, object := schema.StringValue, schema.JSONValue
 	values := []schema.Value{
@@ -351,7 +352,7 @@ func TestCaptureDependsOnTheEventAlone(t *testing.T) {
 // What was put into a piece of memory stays as it is, whatever is put there behind it.
 func TestItemsKeepTheirBytes(t *testing.T) {
 	r := mentions(rule(rules.KindNone), schema.GenAIToolName)
-	p, c, s := capture.NewPlan(r), capture.Capturer{}, &rules.Scratch{Expr: expr.NewScratch()}
+	p, c, s := capture.NewPlan(r), capture.Capturer{}, &rules.Scratch{Expr: predicate.NewScratch()}
 	var items []item.Item
 	tool := func(i int) string { return strings.Repeat("x", i%3000) + strconv.Itoa(i) }
 	for i := range 500 {
@@ -371,7 +372,7 @@ func TestItemsKeepTheirBytes(t *testing.T) {
 // A text is redacted the same however often it, and others in its place, came before.
 func TestRedactionIsRemembered(t *testing.T) {
 	r := mentions(rule(rules.KindNone), schema.GenAIToolName)
-	p, s := capture.NewPlan(r), &rules.Scratch{Expr: expr.NewScratch()}
+	p, s := capture.NewPlan(r), &rules.Scratch{Expr: predicate.NewScratch()}
 	asked := 0
 	c := capture.Capturer{Redact: func(s string) string {
 		asked++

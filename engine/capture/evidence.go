@@ -8,7 +8,7 @@ import (
 
 	"github.com/aidr-engine/aidr/engine/flat"
 	"github.com/aidr-engine/aidr/engine/item"
-	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -138,7 +138,7 @@ func asText(v schema.Value) schema.Value {
 }
 
 // mentioned returns the event's value of a mentioned field or raw path.
-func mentioned(e *schema.Event, m *expr.Mention) schema.Value {
+func mentioned(e *schema.Event, m *predicate.Mention) schema.Value {
 	if m.Raw < 0 {
 		return e.Value(m.Field)
 	}
@@ -149,7 +149,7 @@ func mentioned(e *schema.Event, m *expr.Mention) schema.Value {
 }
 
 // exposure returns how much of a mentioned field or raw path may be shown.
-func (c *Capturer) exposure(m *expr.Mention) schema.Exposure {
+func (c *Capturer) exposure(m *predicate.Mention) schema.Exposure {
 	if m.Raw < 0 {
 		return c.Redaction.Field(m.Field)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -19,7 +20,7 @@ func TestCaptureRedaction(t *testing.T) {
 	f := func(x schema.Exposure, wantKey, wantPrompt, wantRaw any) {
 		t.Helper()
 		r := mentions(rule(rules.KindNewValue), schema.MessageContextPromptText, schema.UserEmail, schema.GenAIToolCallArguments, schema.HTTPResponseStatusCode)
-		r.Mentions = append(r.Mentions, expr.Mention{Name: "raw.body", Raw: 0}, expr.Mention{Name: "raw.other", Raw: 1})
+		r.Mentions = append(r.Mentions, predicate.Mention{Name: "raw.body", Raw: 0}, predicate.Mention{Name: "raw.other", Raw: 1})
 		r.Key = []schema.Field{schema.UserEmail}
 		r.Roles[0].Key = r.Key
 		r.NewValue = &rules.NewValue{Of: []schema.Field{schema.GenAIToolCallArguments}, Learn: time.Second, Forget: time.Hour, MaxValues: 9}
@@ -34,7 +35,7 @@ func TestCaptureRedaction(t *testing.T) {
 		}
 		c := capture.Capturer{Redaction: how, Raws: []schema.Exposure{x}, Redact: func(s string) string { return strings.ReplaceAll(s, "coup", "***") }}
 		var items []item.Item
-		c.Capture(capture.NewPlan(r), 0, e, 1, &rules.Scratch{Expr: expr.NewScratch()}, func(it *item.Item) { items = append(items, *it) })
+		c.Capture(capture.NewPlan(r), 0, e, 1, &rules.Scratch{Expr: predicate.NewScratch()}, func(it *item.Item) { items = append(items, *it) })
 		if len(items) != 1 {
 			t.Fatalf("got %d items, want 1", len(items))
 		}
@@ -79,7 +80,7 @@ func TestCaptureRedactionJoins(t *testing.T) {
 		c := capture.Capturer{Redaction: how}
 		var items []item.Item
 		e := event(t, map[string]schema.Value{"user.email": schema.StringValue(email)})
-		c.Capture(capture.NewPlan(r), 0, e, 1, &rules.Scratch{Expr: expr.NewScratch()}, func(it *item.Item) { items = append(items, *it) })
+		c.Capture(capture.NewPlan(r), 0, e, 1, &rules.Scratch{Expr: predicate.NewScratch()}, func(it *item.Item) { items = append(items, *it) })
 		return items[0].Data
 	}
 	if a, b := data("ann@example.com"), data("ann@example.com"); a != b || a == "" || strings.Contains(a, "ann") {

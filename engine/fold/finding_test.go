@@ -15,6 +15,7 @@ import (
 	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -34,7 +35,7 @@ func TestFindingIDBytes(t *testing.T) {
 }
 
 // conditions compiles conditions of roles.
-func conditions(t *testing.T, texts ...string) (list []*expr.Cond) {
+func conditions(t *testing.T, texts ...string) (list []*predicate.Cond) {
 	t.Helper()
 	env, err := expr.NewEnv(expr.Site{})
 	if err != nil {

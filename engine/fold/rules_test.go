@@ -8,7 +8,7 @@ import (
 	"github.com/aidr-engine/aidr/engine/capture"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
-	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -32,7 +32,7 @@ func event(t testing.TB, fields map[string]schema.Value) *schema.Event {
 func take(t testing.TB, r *rules.Rule, e *schema.Event, roles uint32) (items []item.Item, missing int) {
 	t.Helper()
 	c := capture.Capturer{Redact: func(s string) string { return strings.ReplaceAll(s, "secret", "[redacted]") }}
-	missing = c.Capture(capture.NewPlan(r), 4, e, roles, &rules.Scratch{Expr: expr.NewScratch()}, func(it *item.Item) { items = append(items, *it) })
+	missing = c.Capture(capture.NewPlan(r), 4, e, roles, &rules.Scratch{Expr: predicate.NewScratch()}, func(it *item.Item) { items = append(items, *it) })
 	return items, missing
 }
 
@@ -51,7 +51,7 @@ func twoSources() *rules.Rule {
 // mentions is a rule that shows these fields.
 func mentions(r *rules.Rule, fields ...schema.Field) *rules.Rule {
 	for _, f := range fields {
-		r.Mentions = append(r.Mentions, expr.Mention{Name: f.String(), Field: f, Raw: -1})
+		r.Mentions = append(r.Mentions, predicate.Mention{Name: f.String(), Field: f, Raw: -1})
 	}
 	return r
 }

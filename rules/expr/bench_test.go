@@ -1,18 +1,22 @@
 package expr
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
+
+// fourTests is a condition of usual size; it holds for sample.
+const fourTests = `event.class == "tool" && event.action == "tools/call" &&
+	gen_ai.tool.name.startsWith("sh") && http.response.bytes > 1000`
 
 // go test ./rules/expr -run '^$' -bench . -count 6 | benchstat -
 func BenchmarkEval(b *testing.B) {
 	for _, c := range []struct{ name, text string }{
-		{"hit4", `event.class == "tool" && event.action == "tools/call" && gen_ai.tool.name.startsWith("sh") && http.response.bytes > 1000`},
-		{"miss", `event.class == "api" && event.action == "tools/call" && gen_ai.tool.name.startsWith("sh") && http.response.bytes > 1000`},
+		{"hit4", fourTests},
+		{"miss", strings.Replace(fourTests, `"tool"`, `"api"`, 1)},
 		{"raw", `raw.a.b == "text" && raw.a.n > 5`},
 		{"argument", `gen_ai.tool.call.arguments.path == "/etc/passwd"`},
 		{"list", `event.class in lists.paste_sites`},
@@ -23,7 +27,7 @@ func BenchmarkEval(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			env := newTestEnv(b)
 			cond := mustCompile(b, env, c.text)
-			e, s := sample(), NewScratch()
+			e, s := sample(), predicate.NewScratch()
 			fillRaws(env, e, sampleRecord)
 			b.ReportAllocs()
 			for b.Loop() {
@@ -35,21 +39,21 @@ func BenchmarkEval(b *testing.B) {
 	}
 }
 
-// Compiling is what loading 10,000 rules costs.
+// Compiling is most of the cost of loading 10,000 rules.
 func BenchmarkCompile(b *testing.B) {
 	env := newTestEnv(b)
 	for b.Loop() {
-		mustCompile(b, env, `event.class == "tool" && event.action == "tools/call" && gen_ai.tool.name.startsWith("sh") && http.response.bytes > 1000`)
+		mustCompile(b, env, fourTests)
 	}
 }
 
-// A condition that is all typed nodes allocates nothing, whatever the event holds.
+// A typed condition does not allocate.
 func TestEvalAllocations(t *testing.T) {
 	if underRace {
 		t.Skip("under the race detector patterns allocate at random")
 	}
 	for _, text := range []string{
-		`event.class == "tool" && event.action == "tools/call" && gen_ai.tool.name.startsWith("sh") && http.response.bytes > 1000`,
+		fourTests,
 		`event.class == "api" || !(http.response.bytes <= 5) && gen_ai.usage.cost > 0.1 && has(session.id) == false`,
 		`event.class in ["a", "b"] || event.action in ["1", "2", "3", "4", "5", "6", "7", "8", "9"]`,
 		`raw.a.b == "text" && raw.a.n > 5 && raw.no.x != "a" && raw.a.f in [1, 1.5] && raw.a.yes`,
@@ -69,7 +73,7 @@ func TestEvalAllocations(t *testing.T) {
 		if !cond.Typed() {
 			t.Errorf("%s: needs CEL", text)
 		}
-		e, s := sample(), NewScratch()
+		e, s := sample(), predicate.NewScratch()
 		fillRaws(env, e, sampleRecord)
 		if got := testing.AllocsPerRun(100, func() { cond.Eval(e, s) }); got != 0 {
 			t.Errorf("%s: %v allocations, want 0", text, got)
@@ -77,8 +81,7 @@ func TestEvalAllocations(t *testing.T) {
 	}
 }
 
-// The size of an event does not matter to a condition that reads little of it: a deep and long argument is walked, not
-// built.
+// A condition on one key of a deep and long argument does not allocate: the argument is walked, no tree is built.
 func TestEvalAllocationsHostile(t *testing.T) {
 	env := newTestEnv(t)
 	cond := mustCompile(t, env, `gen_ai.tool.call.arguments.deep.x == "a" || has(gen_ai.tool.call.arguments.zzz)`)
@@ -91,70 +94,9 @@ func TestEvalAllocationsHostile(t *testing.T) {
 		deep = append(deep, ']')
 	}
 	deep = append(deep, '}')
-	e, s := sample(), NewScratch()
+	e, s := sample(), predicate.NewScratch()
 	e.Set(schema.GenAIToolCallArguments, schema.JSONValue(string(deep)))
 	if got := testing.AllocsPerRun(10, func() { cond.Eval(e, s) }); got != 0 {
 		t.Errorf("%v allocations, want 0", got)
 	}
-}
-
-// A pattern matches what it matches without the text that is looked for first.
-func FuzzRegex(f *testing.F) {
-	for _, p := range []string{`(?i)ignore (all )?previous`, `^abc+d`, `(foo|bar)baz`, `(?i:\x{212a}elvin)`, `a{0,2}bcd`, `(abc){2,}`, `\x{fffd}abc`, `(?i)stra\x{df}e`, `x*`, `a\b(bc|cd?)[e-g]`, `x[ab]?yz\bq`} {
-		f.Add(p, "please IGNORE all previous abccd")
-	}
-	f.Fuzz(func(t *testing.T, pattern, text string) {
-		r, err := newRegex(pattern)
-		if err != nil {
-			return
-		}
-		if got, want := r.match(text), r.re.MatchString(text); got != want {
-			t.Errorf("%q on %q: got %v, want %v, looked for %v", pattern, text, got, want, r.needs)
-		}
-	})
-}
-
-// What is looked for before a pattern runs.
-func TestRequiredLiterals(t *testing.T) {
-	for pattern, want := range map[string]string{
-		`(?i)\b(ignore|disregard|forget)(ing|ed)?\W+(all|any) instructions`: "[{ALL INSTRUCTIONS true} {ANY INSTRUCTIONS true}]",
-		`(?i)\b(ignore|disregard|forget)\b`:                                 "[{IGNORE true} {DISREGARD true} {FORGET true}]",
-		`drop\s+table`:                                                      "[{table false}]",
-		`a|bcde`:                                                            "[]",
-		`(abc)?x`:                                                           "[]",
-		`(?:abcd){2,}`:                                                      "[{abcd false}]",
-		`^[a-z]+:(List|Describe|GetUser)`:                                   "[{:List false} {:Describe false} {:GetUser false}]",
-		`.*`:                                                                "[]",
-		`our (new|real) (?i:task)\b`:                                        "[{our new  false} {our real  false}]",
-		`x[ab]?yz`:                                                          "[{xayz false} {xbyz false} {xyz false}]", `x[ab]?y`: "[]",
-		`x[ab]yz?q`:     "[{xayzq false} {xayq false} {xbyzq false} {xbyq false}]",
-		`(?i)a(?-i:1)b`: "[{A1B true}]",
-	} {
-		r, err := newRegex(pattern)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if got := fmt.Sprint(r.needs); got != want {
-			t.Errorf("%s: got %s, want %s", pattern, got, want)
-		}
-	}
-}
-
-// BenchmarkPattern is a pattern over 1 KB of harmless text: with the search before it and alone.
-func BenchmarkPattern(b *testing.B) {
-	r, err := newRegex(`(?i)\b(ignore|disregard|forget|overlook|bypass)(ing|ed|s)?\W+([\w']+\W+){0,4}?(previous|prior|above|all)\W+(instructions?|rules)\b`)
-	if err != nil {
-		b.Fatal(err)
-	}
-	text := strings.Repeat("Please summarise the quarterly report for the finance team. ", 17)
-	b.Run("searched", func(b *testing.B) {
-		for b.Loop() {
-			r.match(text)
-		}
-	})
-	b.Run("alone", func(b *testing.B) {
-		for b.Loop() {
-			r.re.MatchString(text)
-		}
-	})
 }

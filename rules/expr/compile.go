@@ -1,6 +1,7 @@
 package expr
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"time"
@@ -10,20 +11,28 @@ import (
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// builder makes nodes of an expression that lenient has gone over. What it has no node for becomes a leaf.
-//
-// A decorator inside cel-go's planner would do the same within its interface, ref.Val, which boxes every result;
-// nodes of our own answer without a box, and leave CEL out altogether where they cover the condition.
+// builder makes the nodes of a checked, lenient expression.
 type builder struct {
 	env *Env
 	*checked
 }
 
-// condition makes a node of a bool expression.
-func (b *builder) condition(e ast.Expr) (node, error) {
+// nodes returns the root node of a checked condition.
+func (v *Env) nodes(c *checked) (predicate.Node, []Issue) {
+	b := builder{env: v, checked: c}
+	root, err := b.condition(c.ast.Expr())
+	if err != nil {
+		return nil, []Issue{{1, 1, fmt.Sprintf("the condition cannot be planned: %v", err)}}
+	}
+	return root, nil
+}
+
+// condition returns the node of a bool expression. A part without a node of its own stays CEL.
+func (b *builder) condition(e ast.Expr) (predicate.Node, error) {
 	if e.Kind() == ast.CallKind {
 		c := e.AsCall()
 		switch c.FunctionName() {
@@ -31,26 +40,22 @@ func (b *builder) condition(e ast.Expr) (node, error) {
 			return b.group(c)
 		case operators.LogicalNot:
 			inner, err := b.condition(c.Args()[0])
-			return &not{inner}, err
+			return predicate.Not(inner), err
 		}
 	}
 	if n := b.test(e); n != nil {
-		switch n.(type) {
-		case *pattern, *secretKind, *secretCount:
-			return b.env.share(n), nil
-		}
-		return n, nil
+		return b.env.shared.Share(n), nil
 	}
 	p, err := b.env.program(b.checked, e)
 	if err != nil {
 		return nil, err
 	}
-	return &leaf{program: p}, nil
+	return predicate.Computed(p.holds), nil
 }
 
-// group flattens a && (b && c).
-func (b *builder) group(c ast.CallExpr) (node, error) {
-	var terms []node
+// group returns the node of a && or ||, with a && (b && c) flattened.
+func (b *builder) group(c ast.CallExpr) (predicate.Node, error) {
+	var terms []predicate.Node
 	var add func(e ast.Expr) error
 	add = func(e ast.Expr) error {
 		if isCall(e, c.FunctionName()) {
@@ -71,21 +76,21 @@ func (b *builder) group(c ast.CallExpr) (node, error) {
 		}
 	}
 	if c.FunctionName() == operators.LogicalAnd {
-		return &and{newGroup(terms)}, nil
+		return predicate.And(terms), nil
 	}
-	return b.env.share(newOr(terms)), nil
+	return b.env.shared.Share(predicate.Or(terms)), nil
 }
 
-// test makes a node of what is neither &&, || nor !; nil where there is none.
-func (b *builder) test(e ast.Expr) node {
+// test returns the node of an expression other than &&, || and !, or nil if it stays CEL.
+func (b *builder) test(e ast.Expr) predicate.Node {
 	switch e.Kind() {
 	case ast.LiteralKind:
 		if v, ok := e.AsLiteral().(types.Bool); ok {
-			return &always{verdict: verdictOf(bool(v))}
+			return predicate.Constant(bool(v))
 		}
 	case ast.IdentKind:
 		if s := b.slot(e); s != nil {
-			return boolNode(s)
+			return predicate.IsTrue(s)
 		}
 	case ast.CallKind:
 		c := e.AsCall()
@@ -98,50 +103,44 @@ func (b *builder) test(e ast.Expr) node {
 	return nil
 }
 
-func (b *builder) call(function string, args []ast.Expr) node {
+// call returns the node of a call, or nil if it stays CEL. The target of a member call is its first argument.
+func (b *builder) call(function string, args []ast.Expr) predicate.Node {
 	if op, ok := orderOf(function); ok {
 		return b.comparison(op, args[0], args[1])
 	}
-	switch name := strings.TrimPrefix(function, "@@"); name {
+	switch name := strings.TrimPrefix(function, lenientPrefix); name {
 	case "bool":
 		if s := b.slot(args[0]); s != nil {
-			return boolNode(s)
+			return predicate.IsTrue(s)
 		}
 	case operators.In:
 		return b.membership(args[0], args[1])
 	case "matches":
 		if s := b.slot(args[0]); s != nil {
-			return &pattern{slot: s, re: goValue[*regex](args[1])}
+			return predicate.Matches(s, goValue[*predicate.Pattern](args[1]))
 		}
 	case "@network":
 		if s := b.slot(args[1]); s != nil {
-			return &network{slot: s, prefix: goValue[netip.Prefix](args[0])}
+			return predicate.InNetwork(s, goValue[netip.Prefix](args[0]))
 		}
 	case "@address":
 		if s := b.slot(args[1]); s != nil {
 			kind, _ := literalText(args[0])
-			return &address{slot: s, kind: kind}
+			return predicate.CheckAddress(s, kind)
 		}
 	case "@allows":
 		text, isText := literalText(args[3])
 		if s := b.slot(args[3]); s != nil || isText {
-			what, _ := literalText(args[1])
-			return &allows{agents: goValue[Registry](args[0]), what: what, slot: s, text: text}
+			kind, _ := literalText(args[1])
+			return predicate.Allows(goValue[predicate.Registry](args[0]), kind, s, text)
 		}
 	default:
-		arg, isText := "", false
-		if len(args) == 2 {
-			arg, isText = literalText(args[1])
+		if len(args) != 2 {
+			return nil
 		}
-		if test := textTest(name); test != nil && isText {
-			s := b.slot(args[0])
-			switch {
-			case s == nil:
-			case s.plainField() && s.typ == schema.TypeString:
-				return &fieldTester{name: name, slot: s, field: schema.Field(s.at), arg: arg, test: test}
-			default:
-				return &textTester{name: name, slot: s, arg: arg, test: test}
-			}
+		arg, isText := literalText(args[1])
+		if s := b.slot(args[0]); s != nil && isText {
+			return predicate.CheckText(name, s, arg)
 		}
 	}
 	return nil
@@ -155,8 +154,8 @@ func goValue[T any](e ast.Expr) (out T) {
 	return out
 }
 
-// slot returns the slot that e reads, nil where it reads none.
-func (b *builder) slot(e ast.Expr) *slot {
+// slot returns the slot that e reads, nil if e is not an identifier of a slot.
+func (b *builder) slot(e ast.Expr) *predicate.Slot {
 	if e.Kind() != ast.IdentKind {
 		return nil
 	}
@@ -165,13 +164,6 @@ func (b *builder) slot(e ast.Expr) *slot {
 		return nil
 	}
 	return &b.slots[n]
-}
-
-func boolNode(s *slot) node {
-	if s.presence && s.src == fromField && len(s.path) == 0 && s.derive == "" {
-		return &hasField{field: schema.Field(s.at)}
-	}
-	return &slotBool{slot: s}
 }
 
 // constantValue returns the value of a literal, or of timestamp("literal"); null is absent.
@@ -189,6 +181,7 @@ func constantValue(e ast.Expr) (v schema.Value, ok bool) {
 	return unboxed(e.AsLiteral())
 }
 
+// unboxed returns the value of a CEL scalar; ok is false for other values.
 func unboxed(val ref.Val) (v schema.Value, ok bool) {
 	switch c := val.(type) {
 	case types.String:
@@ -203,117 +196,99 @@ func unboxed(val ref.Val) (v schema.Value, ok bool) {
 		return v, true
 	case types.Timestamp:
 		ns := c.UnixNano()
-		return schema.TimestampValue(ns), time.Unix(0, ns).Equal(c.Time) // the years beyond 2262 stay CEL's
+		return schema.TimestampValue(ns), time.Unix(0, ns).Equal(c.Time) // a year after 2262 is left to CEL
 	}
 	return v, false
 }
 
-// comparison makes a node of ==, !=, <, <=, > and >=.
-func (b *builder) comparison(op order, x, y ast.Expr) node {
+// orderOf returns the order of a comparison operator; ok is false for other functions.
+func orderOf(function string) (o predicate.Order, ok bool) {
+	switch strings.TrimPrefix(function, lenientPrefix) {
+	case operators.Equals:
+		return predicate.Equal, true
+	case operators.NotEquals:
+		return predicate.Less | predicate.Greater, true
+	case operators.Less:
+		return predicate.Less, true
+	case operators.LessEquals:
+		return predicate.Less | predicate.Equal, true
+	case operators.Greater:
+		return predicate.Greater, true
+	case operators.GreaterEquals:
+		return predicate.Greater | predicate.Equal, true
+	}
+	return 0, false
+}
+
+// comparison returns the node of ==, !=, <, <=, > and >=, or nil if it stays CEL.
+func (b *builder) comparison(op predicate.Order, x, y ast.Expr) predicate.Node {
 	sx, sy := b.slot(x), b.slot(y)
 	if sx != nil && sy != nil {
-		if op == equal || op == less|greater {
-			return &slotPair{a: sx, b: sy, differ: op != equal}
-		}
-		return &slotPairOrder{a: sx, b: sy, op: op}
+		return predicate.ComparePair(sx, sy, op, sameContainers)
 	}
 	if _, isConstant := constantValue(x); isConstant {
-		sx, x, y, op = sy, y, x, op.mirrored()
+		sx, x, y, op = sy, y, x, op.Mirrored()
 	}
 	v, ok := constantValue(y)
 	switch {
 	case !ok:
 		return nil
-	case sx == nil && v.Kind == schema.KindBool:
+	case sx != nil:
+		return predicate.Compare(sx, op, v)
+	case v.Kind == schema.KindBool:
 		return b.boolComparison(op, x, v.Bool())
-	case sx == nil && v.Kind == schema.KindInt:
-		return b.secretCount(op, x, v.Int())
-	case sx == nil:
-		return nil
+	case v.Kind == schema.KindInt:
+		return b.countSecrets(op, x, v.Int())
 	}
-	switch op {
-	case equal:
-		return equalNode(sx, v)
-	case less | greater:
-		return &not{equalNode(sx, v)}
-	}
-	if !v.Present() {
-		return nil
-	}
-	if sx.plainField() && sx.typ == schema.TypeInt && v.Kind == schema.KindInt {
-		return &intOrder{field: schema.Field(sx.at), op: op, n: v.Int()}
-	}
-	return &slotOrder{slot: sx, op: op, value: v}
+	return nil
 }
 
-// boolComparison makes a node of condition == true and the like; nil where x may be something else than a bool.
-func (b *builder) boolComparison(op order, x ast.Expr, v bool) node {
-	if b.ast.GetType(x.ID()).Kind() != types.BoolKind || op != equal && op != less|greater {
+// sameContainers compares two JSON values or lists as CEL does, by their trees.
+func sameContainers(a, b schema.Value) bool { return valuesEqual(box(a), box(b)) == types.True }
+
+// boolComparison returns the node of condition == true and the like; nil if x is not a bool.
+func (b *builder) boolComparison(op predicate.Order, x ast.Expr, v bool) predicate.Node {
+	const differ = predicate.Less | predicate.Greater
+	if b.ast.GetType(x.ID()).Kind() != types.BoolKind || op != predicate.Equal && op != differ {
 		return nil
 	}
 	n := b.test(x)
-	if n != nil && v != (op == equal) {
-		return &not{n}
+	if n != nil && v != (op == predicate.Equal) {
+		return predicate.Not(n)
 	}
 	return n
 }
 
-func equalNode(s *slot, v schema.Value) node {
-	switch {
-	case !v.Present():
-		return &slotMissing{slot: s}
-	case s.plainField() && s.typ == schema.TypeString && v.Kind == schema.KindString:
-		return &textEqual{field: schema.Field(s.at), text: v.Text}
-	case s.plainField() && s.typ == schema.TypeInt && v.Kind == schema.KindInt:
-		return &intOrder{field: schema.Field(s.at), op: equal, n: v.Int()}
-	}
-	return &slotEqual{slot: s, value: v}
-}
-
-// plainField says that the slot is a field and nothing below it.
-func (s *slot) plainField() bool {
-	return s.src == fromField && len(s.path) == 0 && !s.presence && s.derive == ""
-}
-
-// membership makes a node of x in list.
-func (b *builder) membership(x, list ast.Expr) node {
+// membership returns the node of x in list, or nil if it stays CEL.
+func (b *builder) membership(x, list ast.Expr) predicate.Node {
 	if s := b.slot(list); s != nil {
-		text, ok := literalText(x)
-		if ok && s.typ == schema.TypeList && !s.presence {
-			return &listHas{slot: s, text: text}
+		if text, ok := literalText(x); ok {
+			return predicate.HasElement(s, text)
 		}
 		return nil
 	}
-	if n := b.secretKind(x, list); n != nil {
+	if n := b.hasSecret(x, list); n != nil {
 		return n
 	}
 	s := b.slot(x)
 	if s == nil {
 		return nil
 	}
-	if list.Kind() == ast.LiteralKind {
+	switch list.Kind() {
+	case ast.LiteralKind:
 		if l, ok := list.AsLiteral().(listValue); ok {
-			return &listIn{slot: s, list: l.list}
+			return predicate.InList(s, l.list)
 		}
-		return nil
-	}
-	if list.Kind() != ast.ListKind {
-		return nil
-	}
-	var values []schema.Value
-	var texts []string
-	for _, el := range list.AsList().Elements() {
-		v, ok := constantValue(el)
-		if !ok {
-			return nil
+	case ast.ListKind:
+		var values []schema.Value
+		for _, el := range list.AsList().Elements() {
+			v, ok := constantValue(el)
+			if !ok {
+				return nil
+			}
+			values = append(values, v)
 		}
-		values = append(values, v)
-		if v.Kind == schema.KindString {
-			texts = append(texts, v.Text)
-		}
+		return predicate.In(s, values)
 	}
-	if s.plainField() && s.typ == schema.TypeString && len(texts) == len(values) {
-		return newTextIn(schema.Field(s.at), texts)
-	}
-	return &slotIn{slot: s, values: values}
+	return nil
 }

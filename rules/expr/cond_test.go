@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -16,7 +17,7 @@ func (l texts) Contains(s string) bool     { return slices.Contains(l, s) }
 func (l texts) Literals() ([]string, bool) { return l, true }
 func (l texts) Size() int                  { return len(l) }
 
-// suffixes is a list that matches and has no literals, as one of globs.
+// suffixes is a list that matches and is without literals, like a list of globs.
 type suffixes []string
 
 func (l *suffixes) Contains(s string) bool {
@@ -25,7 +26,7 @@ func (l *suffixes) Contains(s string) bool {
 func (l *suffixes) Literals() ([]string, bool) { return nil, false }
 func (l *suffixes) Size() int                  { return len(*l) }
 
-// registry knows the agent "a1", which may use the tool "read" and the route "/v1".
+// registry holds the agent "a1", which may use the tool "read" and the route "/v1".
 type registry struct{}
 
 func (registry) Attribute(uid, name string) schema.Value {
@@ -43,13 +44,13 @@ func (registry) Attribute(uid, name string) schema.Value {
 	return schema.Value{}
 }
 
-func (registry) Allows(uid, what, x string) bool {
-	return uid == "a1" && (what == "tool" && x == "read" || what == "route" && x == "/v1")
+func (registry) Allows(uid, kind, name string) bool {
+	return uid == "a1" && (kind == "tool" && name == "read" || kind == "route" && name == "/v1")
 }
 
 func testSite() Site {
 	return Site{
-		Lists: map[string]List{
+		Lists: map[string]predicate.List{
 			"paste_sites": &namedTexts{texts{"pastebin.com", "paste.ee"}},
 			"domains":     &suffixes{".evil.example", "bad.example"},
 			"empty":       &namedTexts{},
@@ -59,7 +60,7 @@ func testSite() Site {
 	}
 }
 
-// namedTexts makes a list comparable by pointer, as lists of a site are.
+// namedTexts is a list that is compared by its pointer, like the lists of a site.
 type namedTexts struct{ texts }
 
 func newTestEnv(t testing.TB) *Env {
@@ -71,7 +72,7 @@ func newTestEnv(t testing.TB) *Env {
 	return env
 }
 
-func mustCompile(t testing.TB, env *Env, text string) *Cond {
+func mustCompile(t testing.TB, env *Env, text string) *predicate.Cond {
 	t.Helper()
 	c, issues := env.Compile(text)
 	if issues != nil {
@@ -80,15 +81,15 @@ func mustCompile(t testing.TB, env *Env, text string) *Cond {
 	return c
 }
 
-// fillRaws gives the event the raw values that the environment wants, out of a record.
+// fillRaws sets the raw values of the event to those of a record at the raw paths of the environment.
 func fillRaws(env *Env, e *schema.Event, record string) {
 	e.Raws = e.Raws[:0]
 	for _, path := range env.RawPaths() {
-		e.Raws = append(e.Raws, jsonAt(record, path))
+		e.Raws = append(e.Raws, predicate.JSONAt(record, path))
 	}
 }
 
-// sample is an event with something of every type.
+// sample returns an event with a value of every type.
 func sample() *schema.Event {
 	e := &schema.Event{}
 	e.SetText(schema.EventClass, "tool")
@@ -104,12 +105,14 @@ func sample() *schema.Event {
 	e.Set(schema.GenAIUsageCost, schema.DoubleValue(0.25))
 	e.Set(schema.EventTruncated, schema.BoolValue(true))
 	e.Set(schema.GenAIResponseFinishReasons, schema.ListValue(`["stop","tool\u005fcalls"]`))
-	e.Set(schema.GenAIToolCallArguments, schema.JSONValue(`{"path":"/etc/passwd","n":3,"deep":{"x":[1,2.5,"s",null]},"none":null,"q\"k":1,"url":"https://Evil.Example:8443/a?b"}`))
+	e.Set(schema.GenAIToolCallArguments, schema.JSONValue(`{"path":"/etc/passwd","n":3,"deep":{"x":[1,2.5,"s",null]},`+
+		`"none":null,"q\"k":1,"url":"https://Evil.Example:8443/a?b"}`))
 	return e
 }
 
 const sampleRecord = `{"a":{"b":"text","n":7,"f":1.5,"yes":true,"no":false,"null":null,"list":["x","y",{"k":"v"}],"a-b":"dash"},
-"@timestamp":"2026-01-01T00:00:00Z","ip":"192.168.0.9","big":9007199254740993,"esc":["\/etc\/sh\u0061dow"],"obj":{"p":1,"q":[1]},"obj2":{"q":[1],"p":1.0}}`
+"@timestamp":"2026-01-01T00:00:00Z","ip":"192.168.0.9","big":9007199254740993,"esc":["\/etc\/sh\u0061dow"],
+"obj":{"p":1,"q":[1]},"obj2":{"q":[1],"p":1.0}}`
 
 func TestEval(t *testing.T) {
 	cases := []struct {
@@ -119,7 +122,8 @@ func TestEval(t *testing.T) {
 		// fields
 		{`event.class == "tool"`, "true"},
 		{`event.class != "tool"`, "false"},
-		{`"tool" == event.class && event.action == "tools/call" && gen_ai.tool.name.startsWith("sh") && http.response.bytes > 1000`, "true"},
+		{fourTests, "true"},
+		{`"tool" == event.class`, "true"},
 		{`http.response.bytes > 1000.5 && 2000 >= http.response.bytes`, "true"},
 		{`http.response.bytes == 2000.0`, "true"},
 		{`gen_ai.usage.cost < 1`, "true"},
@@ -175,7 +179,8 @@ func TestEval(t *testing.T) {
 		{`raw.a["null"] == null && raw.no.x == null`, "true"},
 		{`raw.a["null"] != null || raw.no.x != null`, "false"},
 		{`raw.no.x < 5 || raw.no.x >= 5 || raw.no.x > "a"`, "false"},
-		{`raw.no.x.startsWith("") || raw.no.x.contains("") || raw.no.x.endsWith("") || raw.no.x.matches("") || raw.no.x.glob("*") || raw.no.x.iequals("") || raw.no.x.icontains("")`, "false"},
+		{`raw.no.x.startsWith("") || raw.no.x.contains("") || raw.no.x.endsWith("") || raw.no.x.matches("")`, "false"},
+		{`raw.no.x.glob("*") || raw.no.x.iequals("") || raw.no.x.icontains("")`, "false"},
 		{`raw.no.x in ["a"] || raw.no.x in lists.paste_sites || "a" in raw.no.x`, "false"},
 		{`raw.no.x.exists(x, true)`, "false"},
 		{`size(raw.no.x) == 0`, "true"},
@@ -193,7 +198,7 @@ func TestEval(t *testing.T) {
 		{`[raw.a.b, raw.no.x].exists(x, x == "text")`, "true"},
 		{`raw.no.x in [null]`, "false"},
 		{`raw.a.b.c == null`, "true"},
-		// errors and what absorbs them
+		// errors, and operands that decide without them
 		{`raw.a.n.startsWith("7") || event.class == "tool"`, "true"},
 		{`raw.a.n.startsWith("7") && event.class == "api"`, "false"},
 		{`!raw.a.n.startsWith("7")`, "error"},
@@ -205,8 +210,9 @@ func TestEval(t *testing.T) {
 		{`gen_ai.tool.call.result.x == "a" || has(gen_ai.tool.call.result)`, "false"},
 		{`has(gen_ai.tool.call.arguments.path) && !has(gen_ai.tool.call.arguments.none)`, "true"},
 		{`"path" in gen_ai.tool.call.arguments`, "true"},
-		// text functions look into JSON, however it is escaped
-		{`gen_ai.tool.call.arguments.contains("/etc/passwd") && gen_ai.tool.call.arguments.matches("q\"k") && gen_ai.tool.call.arguments.deep.contains("2.5")`, "true"},
+		// text functions search JSON, however it is escaped
+		{`gen_ai.tool.call.arguments.contains("/etc/passwd") && gen_ai.tool.call.arguments.matches("q\"k")`, "true"},
+		{`gen_ai.tool.call.arguments.deep.contains("2.5")`, "true"},
 		{`raw.a.list.icontains("\"Y\"") && raw.a.list.exists(x, x.k == "v" && x.contains("\"k\""))`, "true"},
 		{`raw.esc.contains("/etc/shadow") && raw.esc.endsWith("]") && raw.esc.lowerAscii().contains("shadow")`, "true"},
 		// addresses and URLs
@@ -217,7 +223,8 @@ func TestEval(t *testing.T) {
 		{`url(gen_ai.tool.call.arguments.url).host == "evil.example"`, "true"},
 		{`url(gen_ai.tool.call.arguments.url).port == "8443" && url(event.class).host == ""`, "true"},
 		{`url(gen_ai.tool.call.arguments.url).host in lists.domains || url(raw.no).host == "x"`, "false"},
-		{`has(url(gen_ai.tool.call.arguments.url).host) && !has(url(event.class).host) && url(gen_ai.tool.call.arguments.url).host.startsWith("evil")`, "true"},
+		{`has(url(gen_ai.tool.call.arguments.url).host) && !has(url(event.class).host)`, "true"},
+		{`url(gen_ai.tool.call.arguments.url).host.startsWith("evil")`, "true"},
 		{`url(gen_ai.tool.call.arguments.url).host != url(raw.no).host && url(raw.no).host == url(raw.a.n).host`, "true"},
 		{`event.class.lowerAscii() == "tool" && session.id.lowerAscii() == "" && user.id.lowerAscii() == session.id`, "true"},
 		{`url(gen_ai.tool.call.arguments.url).host.lowerAscii() == "evil.example"`, "true"},
@@ -251,7 +258,7 @@ func TestEval(t *testing.T) {
 		}
 		e := sample()
 		fillRaws(env, e, sampleRecord)
-		if got := outcome(cond.Eval(e, NewScratch())); got != c.want {
+		if got := outcome(cond.Eval(e, predicate.NewScratch())); got != c.want {
 			t.Errorf("%s: got %s, want %s", c.text, got, c.want)
 		}
 	}

@@ -2,8 +2,8 @@ package expr
 
 import "strings"
 
-// splitConjuncts returns the texts of the operands of the top-level && of a valid expression, in order, without the
-// brackets and blanks around them. CEL's syntax tree knows where an operand begins, not where it ends.
+// splitConjuncts returns the texts of the operands of the top-level && of a valid expression, in order, without the brackets
+// and blanks around them. It scans the text because CEL's syntax tree has the start of an operand, but not its end.
 func splitConjuncts(text string) []string {
 	text = unwrap(text)
 	var parts []string
@@ -36,7 +36,7 @@ func splitConjuncts(text string) []string {
 	return out
 }
 
-// unwrap takes blanks, comments and pairs of brackets off that are around the whole text.
+// unwrap removes the blanks, comments and pairs of brackets around the whole text.
 func unwrap(text string) string {
 	for {
 		text = trimComments(text)
@@ -47,7 +47,7 @@ func unwrap(text string) string {
 	}
 }
 
-// trimComments takes blanks and whole comments off both ends.
+// trimComments removes blanks and comments from both ends.
 func trimComments(text string) string {
 	end := 0
 	for i := 0; i < len(text); {
@@ -66,7 +66,7 @@ func trimComments(text string) string {
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f' }
 
-// bracketEnd returns the place after the bracket that closes the one at 0.
+// bracketEnd returns the offset after the bracket that closes the bracket at 0, or -1 if it is not closed.
 func bracketEnd(text string) int {
 	depth := 0
 	for i := 0; i < len(text); {
@@ -87,7 +87,7 @@ func bracketEnd(text string) int {
 	return -1
 }
 
-// skipToken returns the place after a string, an escaped name, a comment, or else one byte.
+// skipToken returns the offset after the string, escaped name or comment at i, or else after one byte.
 func skipToken(text string, i int) int {
 	switch text[i] {
 	case '"', '\'', '`':
@@ -103,7 +103,7 @@ func skipToken(text string, i int) int {
 	return i + 1
 }
 
-// stringEnd returns the place after the string that opens at i; r"..." has no escapes.
+// stringEnd returns the offset after the string that opens at i; in r"..." a backslash is an ordinary character.
 func stringEnd(text string, i int) int {
 	raw := i > 0 && (text[i-1] == 'r' || text[i-1] == 'R') && (i < 2 || !isNameByte(text[i-2]) || text[i-2] == 'b' || text[i-2] == 'B')
 	quote := text[i : i+1]

@@ -11,13 +11,14 @@ import (
 	"github.com/google/cel-go/common/types"
 	"pgregory.net/rapid"
 
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// The nodes are held to two others. To cel-go as it comes, over an ordinary map, for conditions on fields. And, where
-// cel-go has no answer because a value may be missing, to a small evaluator that is written here from rules.md 2 alone.
+// The nodes are compared with cel-go alone, over an ordinary map, for conditions on fields; with the CEL that they replace, for
+// all conditions; and with a table of outcomes (TestMissing) for terms whose values may be missing.
 
-// condText draws a condition over fields of every type; plain ones mean the same to cel-go as it comes.
+// condText draws a condition over fields of every type. If plainOnly, cel-go alone gives it the same meaning.
 func condText(t *rapid.T, depth int, plainOnly bool) string {
 	if depth > 0 {
 		switch rapid.IntRange(0, 5).Draw(t, "shape") {
@@ -74,11 +75,11 @@ func fieldTerm(t *rapid.T) string {
 	return "time " + op + ` timestamp("2026-01-01T00:00:00Z")`
 }
 
-// anEvent draws an event over the same values; every field may be absent.
+// anEvent draws an event with the same values; every field may be absent.
 func anEvent(t *rapid.T) *schema.Event {
 	e := &schema.Event{}
 	for _, f := range stringFields {
-		e.SetText(f, pick(t, words)) // "" is absent
+		e.SetText(f, pick(t, words)) // "" makes the field absent
 	}
 	e.SetText(schema.AIAgentUID, pick(t, []string{"", "a1", "a2"}))
 	for _, f := range intFields {
@@ -96,13 +97,14 @@ func anEvent(t *rapid.T) *schema.Event {
 		e.SetTime(schema.Time, pick(t, []int64{0, 1_767_225_600_000_000_000, 1_767_225_600_000_000_001}))
 	}
 	if rapid.Bool().Draw(t, "has") {
-		e.Set(schema.GenAIResponseFinishReasons, schema.ListValue(pick(t, []string{`[]`, `["tool","x\"y"]`, `["","\u00e4"]`, `["t\u006fol"]`})))
+		list := pick(t, []string{`[]`, `["tool","x\"y"]`, `["","\u00e4"]`, `["t\u006fol"]`})
+		e.Set(schema.GenAIResponseFinishReasons, schema.ListValue(list))
 	}
 	e.Set(schema.GenAIToolCallArguments, pick(t, dynValues))
 	return e
 }
 
-// plainCEL is cel-go as it comes: every field a variable of its type.
+// plainCEL returns an environment of cel-go alone, in which every field is a variable of its type.
 func plainCEL(t testing.TB) *cel.Env {
 	opts := []cel.EnvOption{cel.CrossTypeNumericComparisons(true)}
 	for f := range schema.Field(schema.NumFields) {
@@ -115,7 +117,7 @@ func plainCEL(t testing.TB) *cel.Env {
 	return env
 }
 
-// asMap is the event as a map for cel-go, zero values where it lacks something.
+// asMap returns the fields of the event for cel-go; an absent field has its zero value.
 func asMap(e *schema.Event) map[string]any {
 	m := map[string]any{}
 	for f := range schema.Field(schema.NumFields) {
@@ -124,7 +126,7 @@ func asMap(e *schema.Event) map[string]any {
 			continue
 		}
 		if !v.Present() {
-			v = zeroValue(f.Info().Type)
+			v = predicate.ZeroValue(f.Info().Type)
 		}
 		m[f.String()] = box(v)
 	}
@@ -150,7 +152,7 @@ func TestNodesAreCEL(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s := NewScratch()
+		s := predicate.NewScratch()
 		for range 4 {
 			e := anEvent(t)
 			out, _, err := program.Eval(asMap(e))
@@ -164,11 +166,14 @@ func TestNodesAreCEL(t *testing.T) {
 	})
 }
 
-// dynValues are what raw paths and arguments are drawn from.
+// dynValues are the values of raw paths and arguments.
 var dynValues = []schema.Value{
-	{}, schema.StringValue("tool"), schema.StringValue(""), schema.StringValue("10.0.0.1"), schema.StringValue("https://A.b:1/x"), schema.IntValue(1), schema.IntValue(9007199254740993), schema.DoubleValue(0.5), schema.DoubleValue(1),
-	schema.BoolValue(true), schema.BoolValue(false), schema.JSONValue(`{"k":"tool","n":1,"z":null,"l":["tool",1,null]}`), schema.JSONValue(`["tool",1.0,null,{"k":"tool"}]`),
-	schema.JSONValue(`{"k":{"k":false},"k":0.5}`), schema.JSONValue(`{"k":"t\u006fol"}`), schema.JSONValue(`["\u0074\u006fol\/\n\q"]`), schema.JSONValue(`{"k`), schema.JSONValue(`null`),
+	{}, schema.StringValue("tool"), schema.StringValue(""), schema.StringValue("10.0.0.1"), schema.StringValue("https://A.b:1/x"),
+	schema.IntValue(1), schema.IntValue(9007199254740993), schema.DoubleValue(0.5), schema.DoubleValue(1),
+	schema.BoolValue(true), schema.BoolValue(false),
+	schema.JSONValue(`{"k":"tool","n":1,"z":null,"l":["tool",1,null]}`), schema.JSONValue(`["tool",1.0,null,{"k":"tool"}]`),
+	schema.JSONValue(`{"k":{"k":false},"k":0.5}`), schema.JSONValue(`{"k":"t\u006fol"}`),
+	schema.JSONValue(`["\u0074\u006fol\/\n\q"]`), schema.JSONValue(`{"k`), schema.JSONValue(`null`),
 }
 
 var dynSources = []string{"raw.a", "raw.b.c", `raw["@x"]`, "gen_ai.tool.call.arguments", "gen_ai.tool.call.arguments.k", "raw.d.k.k"}
@@ -178,17 +183,22 @@ func dynTerm(t *rapid.T) string {
 	constant := pick(t, []string{`"tool"`, `""`, "1", "0.5", "9007199254740993", "true", "null"})
 	switch rapid.IntRange(0, 13).Draw(t, "dyn term") {
 	case 8:
-		return "ip(" + pick(t, append(dynSources, "source.ip")) + ")." + pick(t, addressKinds[:]) + "()"
+		return "ip(" + pick(t, append(dynSources, "source.ip")) + ")." + pick(t, predicate.AddressKinds()) + "()"
 	case 9:
 		return `cidr("10.0.0.0/8").contains(` + pick(t, append(dynSources, "source.ip")) + ")"
 	case 10:
-		return pick(t, []string{"agent.registered", `agent.owner == "ops"`, "has(agent.owner)", `agent.allows_tool("tool")`, "agent.allows_tool(" + x + ")", "agent.expires > time"})
+		return pick(t, []string{
+			"agent.registered", `agent.owner == "ops"`, "has(agent.owner)", "agent.expires > time",
+			`agent.allows_tool("tool")`, "agent.allows_tool(" + x + ")",
+		})
 	case 11:
-		return "url(" + x + ")." + pick(t, urlParts[:]) + " " + pick(t, []string{"==", "!="}) + ` "a.b"`
+		return "url(" + x + ")." + pick(t, predicate.URLParts()) + " " + pick(t, []string{"==", "!="}) + ` "a.b"`
 	case 12:
-		return pick(t, append(dynSources, "event.class")) + "." + pick(t, []string{`matches("(?i)TOOL|x")`, `iequals("TOOL")`, `icontains("OO")`, `glob("t*l")`})
+		test := pick(t, []string{`matches("(?i)TOOL|x")`, `iequals("TOOL")`, `icontains("OO")`, `glob("t*l")`})
+		return pick(t, append(dynSources, "event.class")) + "." + test
 	case 13:
-		return pick(t, stringFields).String() + ".lowerAscii() " + pick(t, []string{`== "tool"`, `in ["tool", "a.b"]`, "in lists.domains"})
+		test := pick(t, []string{`== "tool"`, `in ["tool", "a.b"]`, "in lists.domains"})
+		return pick(t, stringFields).String() + ".lowerAscii() " + test
 	case 0, 1:
 		return x + " " + pick(t, []string{"==", "!="}) + " " + constant
 	case 2:
@@ -205,20 +215,23 @@ func dynTerm(t *rapid.T) string {
 	return x + ` in lists.paste_sites`
 }
 
-// whole is the same condition with all of it left to CEL and the functions that know of missing values.
-func whole(t *rapid.T, env *Env, text string) *Cond {
+// computed compiles a condition without nodes of its own: CEL and the lenient functions evaluate all of it.
+func computed(t testingT, env *Env, text string) *predicate.Cond {
 	c, issues := env.check(text, eventScope{env})
 	if issues != nil {
 		t.Fatalf("%s: %+v", text, issues)
 	}
 	p, err := env.program(c, c.ast.Expr())
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%s: %v", text, err)
 	}
-	return &Cond{checked: c, root: &leaf{program: p}}
+	return c.cond(text, predicate.Computed(p.holds))
 }
 
-// Nodes and the CEL that they stand for agree, errors included, also where values are missing or of any type.
+// testingT is the part of testing.T that rapid.T has, too.
+type testingT interface{ Fatalf(string, ...any) }
+
+// Nodes agree with the CEL that they replace, errors included, also on missing values and values of any type.
 func TestNodesAreTheirCEL(t *testing.T) {
 	env := newTestEnv(t)
 	rapid.Check(t, func(t *rapid.T) {
@@ -230,8 +243,8 @@ func TestNodesAreTheirCEL(t *testing.T) {
 		if !cond.Typed() {
 			t.Fatalf("%s needs CEL", text)
 		}
-		other := whole(t, env, text)
-		s := NewScratch()
+		other := computed(t, env, text)
+		s := predicate.NewScratch()
 		for range 4 {
 			e := anEvent(t)
 			for range env.RawPaths() {
@@ -239,17 +252,20 @@ func TestNodesAreTheirCEL(t *testing.T) {
 			}
 			got, want := outcome(cond.Eval(e, s)), outcome(other.Eval(e, s))
 			if got != want {
-				t.Fatalf("%s on raws %v, arguments %v, %v: nodes say %s, CEL says %s", text, e.Raws, e.Value(schema.GenAIToolCallArguments), asMap(e), got, want)
+				t.Fatalf("%s on raws %v, arguments %v, %v: nodes give %s, CEL gives %s",
+					text, e.Raws, e.Value(schema.GenAIToolCallArguments), asMap(e), got, want)
 			}
 		}
 	})
 }
 
-// What a single term means on a value, from the text of rules.md 2, without anything of the package.
+// TestMissing compares the outcome of single terms with a table, written from the rules of lenient evaluation.
 func TestMissing(t *testing.T) {
 	env := newTestEnv(t)
-	values := map[string]schema.Value{"missing": {}, "null": schema.JSONValue("null"), "text": schema.StringValue("tool"), "number": schema.IntValue(1),
-		"true": schema.BoolValue(true), "list": schema.JSONValue(`["tool"]`), "object": schema.JSONValue(`{"tool":1}`)}
+	values := map[string]schema.Value{
+		"missing": {}, "null": schema.JSONValue("null"), "text": schema.StringValue("tool"), "number": schema.IntValue(1),
+		"true": schema.BoolValue(true), "list": schema.JSONValue(`["tool"]`), "object": schema.JSONValue(`{"tool":1}`),
+	}
 	terms := map[string]map[string]string{ // term -> value -> outcome; "" is every other value
 		`raw.v == "tool"`:              {"text": "true", "": "false"},
 		`raw.v != "tool"`:              {"text": "false", "": "true"},
@@ -288,28 +304,29 @@ func TestMissing(t *testing.T) {
 				case "v":
 					e.Raws = append(e.Raws, v)
 				case "v.tool":
-					e.Raws = append(e.Raws, jsonAt(v.Text, []string{"tool"}))
+					e.Raws = append(e.Raws, predicate.JSONAt(v.Text, []string{"tool"}))
 				default:
 					t.Fatalf("path %v", path)
 				}
 			}
-			if got := outcome(cond.Eval(e, NewScratch())); got != want {
+			if got := outcome(cond.Eval(e, predicate.NewScratch())); got != want {
 				t.Errorf("%s on %s: got %s, want %s", term, name, got, want)
 			}
 		}
 	}
 }
 
-// One condition serves all workers, each with a scratch of its own (run with -race).
+// One condition serves all workers, each with a Scratch of its own (run with -race).
 func TestCondIsShared(t *testing.T) {
 	env := newTestEnv(t)
-	cond := mustCompile(t, env, `event.class == "tool" && raw.a.list.exists(x, x == "y") && size(gen_ai.tool.name) > 3 && agent.registered`)
+	cond := mustCompile(t, env, `event.class == "tool" && raw.a.list.exists(x, x == "y") &&
+		size(gen_ai.tool.name) > 3 && agent.registered`)
 	e := sample()
 	fillRaws(env, e, sampleRecord)
 	var wg sync.WaitGroup
 	for range 4 {
 		wg.Go(func() {
-			s := NewScratch()
+			s := predicate.NewScratch()
 			for range 200 {
 				if ok, err := cond.Eval(e, s); !ok || err != nil {
 					t.Errorf("got %v, %v", ok, err)
@@ -321,7 +338,7 @@ func TestCondIsShared(t *testing.T) {
 	wg.Wait()
 }
 
-// Comprehensions visit all of the largest list of an event, in time that grows with it; beyond that they stop, as an
+// Comprehensions visit all elements of the largest list that an event can hold, in linear time. Beyond that they stop with an
 // error.
 func TestSteps(t *testing.T) {
 	env := newTestEnv(t)
@@ -330,10 +347,10 @@ func TestSteps(t *testing.T) {
 		`raw.a.exists(x, x == 2)`:                            "true",
 		`raw.a.filter(x, x == 2).size() == 1`:                "true",
 		`raw.a.all(x, x == 1)`:                               "false",
-		`raw.a.all(x, x > 0) && raw.a.exists(x, x == 2)`:     "true", // each leaf has its own count
+		`raw.a.all(x, x > 0) && raw.a.exists(x, x == 2)`:     "true", // each Computed node has a limit of its own
 		`raw.b.exists(x, x.exists(y, y == 2))`:               "error",
 		`raw.a.all(x, x > 0) == raw.a.exists(x, x == 2)`:     "error",
-		`raw.b.exists(x, raw.c[x[0]].exists(y, y == 3))`:     "error", // a square that no estimate sees
+		`raw.b.exists(x, raw.c[x[0]].exists(y, y == 3))`:     "error", // quadratic, which the estimate does not see
 		`raw.a.exists(x, x == 2) || event.class == "absent"`: "true",
 	} {
 		cond := mustCompile(t, env, text)
@@ -348,13 +365,13 @@ func TestSteps(t *testing.T) {
 				e.Raws = append(e.Raws, schema.JSONValue("[["+strings.Repeat("1,", 30_000)+"2]]"))
 			}
 		}
-		if got := outcome(cond.Eval(e, NewScratch())); got != want {
+		if got := outcome(cond.Eval(e, predicate.NewScratch())); got != want {
 			t.Errorf("%s: got %s, want %s", text, got, want)
 		}
 	}
 }
 
-// FuzzEval holds nodes to the CEL that they stand for on any text and any JSON, and that nothing panics.
+// FuzzEval compares nodes with the CEL that they replace, on any text and any JSON. Nothing may panic.
 func FuzzEval(f *testing.F) {
 	f.Add(uint64(1), `{"k":"tool","l":[1]}`, "tool")
 	f.Add(uint64(7), `{"k":`, "\xff")
@@ -372,15 +389,10 @@ func FuzzEval(f *testing.F) {
 		}
 		e.Set(schema.GenAIToolCallArguments, schema.JSONValue(args))
 		fillRaws(env, e, args)
-		c, _ := env.check(source, eventScope{env})
-		p, err := env.program(c, c.ast.Expr())
-		if err != nil {
-			t.Fatal(err)
-		}
-		other := &Cond{checked: c, root: &leaf{program: p}}
-		s := NewScratch()
+		other := computed(t, env, source)
+		s := predicate.NewScratch()
 		if got, want := outcome(cond.Eval(e, s)), outcome(other.Eval(e, s)); got != want {
-			t.Fatalf("%s on %q, %q: nodes say %s, CEL says %s", source, args, text, got, want)
+			t.Fatalf("%s on %q, %q: nodes give %s, CEL gives %s", source, args, text, got, want)
 		}
 	})
 }

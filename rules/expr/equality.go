@@ -11,11 +11,11 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// CEL's checker knows == of one type only, so that bytes == 1000.0 would not compile though bytes < 1000.0 does.
-// Therefore == and != are checked here: resolve.go makes them @equal and @differ, which take anything, and once the
-// types are known they are CEL's own again.
+// CEL's checker accepts == for operands of one type only: bytes == 1000.0 would not compile, although bytes < 1000.0 does.
+// Therefore == and != are checked here. The resolver replaces them by @equal and @differ, which take operands of any type;
+// once the types are known, restoreEquality turns them back into CEL's own.
 
-// equalityName is what stands for == and != while types are checked, "" for other functions.
+// equalityName returns the function that replaces == or != while types are checked, "" for other functions.
 func equalityName(function string) string {
 	switch function {
 	case operators.Equals:
@@ -26,8 +26,8 @@ func equalityName(function string) string {
 	return ""
 }
 
-// equality makes e @equal or @differ. Where both operands are plain enough it compares their types already: the checker
-// returns no types at all where it finds a mistake elsewhere.
+// equality turns e into @equal or @differ if it is == or !=. If the types of both operands are obvious, it compares them
+// already, because the checker returns no types if it finds a problem elsewhere.
 func (r *resolver) equality(e ast.Expr, c ast.CallExpr, name string) {
 	eq := equalityName(name)
 	if eq == "" {
@@ -41,7 +41,7 @@ func (r *resolver) equality(e ast.Expr, c ast.CallExpr, name string) {
 	r.call(e, eq, c.Args()...)
 }
 
-// plainType is the type of a literal or of a slot, nil for other expressions.
+// plainType returns the type of a literal or of a slot, nil for other expressions.
 func plainType(e ast.Expr) *types.Type {
 	if e.Kind() == ast.LiteralKind {
 		t, _ := e.AsLiteral().Type().(*types.Type)
@@ -56,10 +56,12 @@ func plainType(e ast.Expr) *types.Type {
 }
 
 func neverEqual(name string, x, y *types.Type) string {
-	return fmt.Sprintf("%s compares %s with %s: they are never equal", operatorName(name), typeName(x.String()), typeName(y.String()))
+	left, right := typeName(x.String()), typeName(y.String())
+	return fmt.Sprintf("%s compares %s with %s: they are never equal", operatorName(name), left, right)
 }
 
-// restoreEquality turns @equal and @differ back and returns what compares values that are never equal.
+// restoreEquality turns @equal and @differ back into == and !=, and returns the issues of those whose operands are never
+// equal.
 func restoreEquality(a *ast.AST) (issues []Issue) {
 	ast.PostOrderVisit(a.Expr(), ast.NewExprVisitor(func(e ast.Expr) {
 		name, overload := operators.Equals, overloads.Equals
@@ -82,7 +84,7 @@ func restoreEquality(a *ast.AST) (issues []Issue) {
 	return issues
 }
 
-// comparable says whether values of the two types can be equal.
+// comparable reports whether values of the two types can be equal.
 func comparable(x, y *types.Type) bool {
 	if x.Kind() == types.DynKind || y.Kind() == types.DynKind {
 		return true

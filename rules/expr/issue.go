@@ -9,7 +9,8 @@ import (
 	"github.com/google/cel-go/cel"
 )
 
-// issuesOf puts CEL's problems into plain words. Of errors of syntax it gives the first: what comes after is guesswork.
+// issuesOf translates CEL's issues into plain words. Of several syntax errors it returns the first, because CEL guesses at the
+// text after it.
 func issuesOf(iss *cel.Issues) []Issue {
 	var out []Issue
 	for i, e := range iss.Errors() {
@@ -21,7 +22,7 @@ func issuesOf(iss *cel.Issues) []Issue {
 	return sortIssues(out)
 }
 
-// sortIssues brings issues into the order of the text and drops what is said twice at one place.
+// sortIssues sorts issues by their position and removes duplicates.
 func sortIssues(issues []Issue) []Issue {
 	slices.SortStableFunc(issues, func(a, b Issue) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
@@ -29,7 +30,7 @@ func sortIssues(issues []Issue) []Issue {
 	return slices.Compact(issues)
 }
 
-// plainText says a message of CEL so that an author who has not read its specification understands it.
+// plainText translates a message of CEL, so that authors need not know its specification.
 func plainText(message string) string {
 	switch {
 	case strings.HasPrefix(message, "Syntax error: "):
@@ -40,7 +41,8 @@ func plainText(message string) string {
 		name := between(message, "'", "'")
 		return unknownName("function", name+"()", functionNames[:])
 	case strings.Contains(message, "does not support field selection"):
-		return fmt.Sprintf("%s has nothing below it: remove the part after the last dot", typeName(between(message, "'", "'")))
+		name := typeName(between(message, "'", "'"))
+		return fmt.Sprintf("%s has nothing below it: remove the part after the last dot", name)
 	case strings.Contains(message, "argument must be a simple name"):
 		return "the first argument of exists, all, map and filter is the name of a variable, such as x"
 	case strings.Contains(message, "recursion limit exceeded"):
@@ -51,7 +53,7 @@ func plainText(message string) string {
 	return message
 }
 
-// functionNames are what an unknown function is compared with.
+// functionNames are the functions that authors can use, for suggestions.
 var functionNames = [...]string{
 	"contains()", "startsWith()", "endsWith()", "matches()", "lowerAscii()", "iequals()", "icontains()", "glob()",
 	"size()", "has()", "exists()", "exists_one()", "all()", "filter()", "map()", "ip()", "cidr()", "url()", "isPrivate()",
@@ -59,22 +61,24 @@ var functionNames = [...]string{
 	"getMonth()", "getDate()", "getDayOfMonth()", "getDayOfWeek()", "getDayOfYear()", "getHours()", "getMinutes()", "getSeconds()",
 }
 
+// plainSyntax translates a syntax error.
 func plainSyntax(message string) string {
 	message, _, _ = strings.Cut(message, " expecting ")
 	switch {
-	case strings.Contains(message, "token recognition error at: '= '") || strings.Contains(message, "token recognition error at: '='"):
+	case strings.Contains(message, "token recognition error at: '= '"),
+		strings.Contains(message, "token recognition error at: '='"):
 		return "a single = means nothing here: write == to compare"
 	case strings.Contains(message, "'<EOF>'"):
 		return "the condition ends too early: something is missing at its end"
 	case strings.HasPrefix(message, "token recognition error at: "):
-		return "this is no part of the language: " + strings.TrimPrefix(message, "token recognition error at: ")
+		return "this is not part of the language: " + strings.TrimPrefix(message, "token recognition error at: ")
 	case strings.HasPrefix(message, "mismatched input ") || strings.HasPrefix(message, "extraneous input "):
-		return fmt.Sprintf("%s cannot stand here: an operator such as && or == may be missing before it", message[strings.Index(message, "'"):])
+		return fmt.Sprintf("%s is not valid here: an operator such as && or == may be missing before it", message[strings.Index(message, "'"):])
 	}
 	return "syntax: " + message
 }
 
-// plainOverload turns "found no matching overload for '_==_' applied to '(string, int)'" into words.
+// plainOverload translates "found no matching overload for '_==_' applied to '(string, int)'".
 func plainOverload(message string) string {
 	function := between(message, "'", "'")
 	applied := message[strings.Index(message, " applied to ")+len(" applied to "):]
@@ -103,7 +107,7 @@ func plainOverload(message string) string {
 	return fmt.Sprintf("%s cannot take (%s)", name, strings.Join(operands, ", "))
 }
 
-// splitTypes splits at the commas that are outside brackets.
+// splitTypes splits a list of types at the commas outside brackets.
 func splitTypes(s string) []string {
 	var out []string
 	depth, start := 0, 0
@@ -126,7 +130,7 @@ func splitTypes(s string) []string {
 	return out
 }
 
-// operatorName is what an author wrote for a function of CEL or of this package.
+// operatorName returns the notation in a condition of a function of CEL or of this package.
 func operatorName(function string) string {
 	switch function {
 	case "@in":
@@ -150,7 +154,7 @@ func operatorName(function string) string {
 	return function + "()"
 }
 
-// typeName is a type in plain words.
+// typeName returns a type of CEL in plain words.
 func typeName(t string) string {
 	switch t {
 	case "string":
@@ -176,6 +180,7 @@ func typeName(t string) string {
 	return t
 }
 
+// between returns the part of s between the first occurrence of before and the next occurrence of after.
 func between(s, before, after string) string {
 	_, s, _ = strings.Cut(s, before)
 	s, _, _ = strings.Cut(s, after)

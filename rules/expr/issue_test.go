@@ -4,22 +4,26 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/aidr-engine/aidr/rules/predicate"
 )
 
 func TestIssues(t *testing.T) {
 	cases := []struct {
 		text string
-		want []string // line:col: text, each a part of the issue's
+		want []string // each is a part of an issue written as line:col: text
 	}{
 		{``, []string{"1:1: the condition is empty"}},
 		{`event.clas == "tool"`, []string{"1:6: there is no field event.clas: did you mean event.class?"}},
 		{`tool.name == "x"`, []string{"there is no field tool.name: did you mean gen_ai.tool.name?"}},
 		{`zebra.crossing == "x"`, []string{"there is no field zebra.crossing: schema/FIELDS.md"}},
 		{"event.clas == \"tool\" &&\n  event.class == 5 &&\n  http.response.bytes.startsWith(\"a\")", []string{
-			"1:6: there is no field event.clas", "2:15: == compares a text with a whole number: they are never equal", "3:33: startsWith() cannot take a whole number and a text"}},
+			"1:6: there is no field event.clas",
+			"2:15: == compares a text with a whole number: they are never equal",
+			"3:33: startsWith() cannot take a whole number and a text"}},
 		{`event.class = "tool"`, []string{"1:13: a single = means nothing here: write == to compare"}},
 		{`event.class == `, []string{"the condition ends too early"}},
-		{`event.class "tool"`, []string{`1:13: '"tool"' cannot stand here`}},
+		{`event.class "tool"`, []string{`1:13: '"tool"' is not valid here`}},
 		{`event.class`, []string{"a condition is true or false, this is a text"}},
 		{`event.class.foo == "x"`, []string{"a text has nothing below it"}},
 		{`event.raw_ref == "x"`, []string{"1:6: event.raw_ref says when or where a record was read: no rule can see it"}},
@@ -30,8 +34,8 @@ func TestIssues(t *testing.T) {
 		{`event.class in lists.nothing_like_it`, []string{"there is no list nothing_like_it: there are domains, empty, paste_sites, with_empty"}},
 		{`5 in lists.paste_sites`, []string{"in cannot take a whole number and a list of texts"}},
 		{`agent.ownr == "x"`, []string{"there is no attribute agent.ownr: did you mean agent.owner?"}},
-		{`agent.allows_everything("x")`, []string{"there is no question agent.allows_everything"}},
-		{`agent.allows_tool("x", "y")`, []string{"there is no question agent.allows_tool"}},
+		{`agent.allows_everything("x")`, []string{"there is no attribute agent.allows_everything"}},
+		{`agent.allows_tool("x", "y")`, []string{"agent.allows_tool() takes one text"}},
 		{`event.class.startWith("x")`, []string{"there is no function startWith(): did you mean startsWith()?"}},
 		{`event.class.matches("(")`, []string{"1:21: the pattern is not in RE2 syntax"}},
 		{`event.class.matches("a(?=b)")`, []string{"the pattern is not in RE2 syntax"}},
@@ -39,15 +43,17 @@ func TestIssues(t *testing.T) {
 		{`event.class.glob(event.action)`, []string{"a glob must be a constant text"}},
 		{`decoded(message_context.prompt_text) != []`, []string{"1:8: decoded() is not yet available"}},
 		{`injection(message_context.prompt_text) > 5 || entropy(event.class) > 1.0`, []string{"injection() is not yet", "entropy() is not yet"}},
-		{`gen_ai.response.finish_reasons.exists(event, event == "x")`, []string{"event is the beginning of names that rules have"}},
-		{`raw.a.exists(raw, true) || raw.a.all(lists, true) || raw.a.exists(agent, true)`, []string{"raw is the beginning", "lists is the beginning", "agent is the beginning"}},
+		{`gen_ai.response.finish_reasons.exists(event, event == "x")`, []string{
+			"event is the beginning of names that rules have"}},
+		{`raw.a.exists(raw, true) || raw.a.all(lists, true) || raw.a.exists(agent, true)`, []string{
+			"raw is the beginning", "lists is the beginning", "agent is the beginning"}},
 		{`has(event.clas)`, []string{"there is no field event.clas"}},
-		{`has("x")`, []string{"has() asks whether a field or a key is there"}},
+		{`has("x")`, []string{"has() takes a field or a key"}},
 		{`time.getHours("Europe/Berlin") == 3`, []string{`a time zone is a constant offset such as "+02:00"`}},
 		{`cidr("10.0.0.0/33").contains(source.ip)`, []string{`a network is a constant text such as "10.0.0.0/8"`}},
 		{`ip(source.ip).isEvil()`, []string{"an address has isPrivate()"}},
 		{`url(url.path).fragment == "x"`, []string{"a URL has scheme, host, port, path"}},
-		{`ip(source.ip) == "x"`, []string{"ip() stands only in forms"}},
+		{`ip(source.ip) == "x"`, []string{"ip() is valid only in forms"}},
 		{`raw.a.all(a, raw.b.all(b, raw.c.all(c, raw.d.exists(d, a == d && b == c))))`, []string{"the condition may cost"}},
 		{strings.Repeat("(", 100) + "true" + strings.Repeat(")", 100), []string{"nested more than 64 deep"}},
 		{`event.class == "` + strings.Repeat("x", maxExpressionRunes) + `"`, []string{"longer than 65536 characters"}},
@@ -71,11 +77,13 @@ func TestIssues(t *testing.T) {
 	}
 }
 
-// No message of CEL's own may reach an author.
+// No issue contains the terms of CEL.
 func TestIssuesArePlain(t *testing.T) {
 	env := newTestEnv(t)
-	for _, text := range []string{`1 + "a" == 2`, `[1, "a"].foo()`, `{"a": 1}.b.c`, `event.class[0] == "x"`, `size(5) == 1`, `!event.class`, `-event.class == 1`,
-		`true ? 1 : "a"`, `event.class ? true : false`, `undefined_thing(5)`, `event.class.contains(5)`, `1 in 2`} {
+	for _, text := range []string{
+		`1 + "a" == 2`, `[1, "a"].foo()`, `{"a": 1}.b.c`, `event.class[0] == "x"`, `size(5) == 1`, `!event.class`,
+		`-event.class == 1`, `true ? 1 : "a"`, `event.class ? true : false`, `undefined_thing(5)`, `event.class.contains(5)`, `1 in 2`,
+	} {
 		_, issues := env.Compile(text)
 		if len(issues) == 0 {
 			t.Errorf("%s: compiled", text)
@@ -83,17 +91,20 @@ func TestIssuesArePlain(t *testing.T) {
 		for _, i := range issues {
 			for _, bad := range []string{"overload", "container", "undeclared", "@", "_==_", "string", "dyn"} {
 				if strings.Contains(i.Text, bad) {
-					t.Errorf("%s: the text says %q: %s", text, bad, i.Text)
+					t.Errorf("%s: the issue contains %q: %s", text, bad, i.Text)
 				}
 			}
 		}
 	}
 }
 
-// Compile takes any text: it says what is wrong or gives a condition that evaluates.
+// FuzzCompile compiles any text: the result is either issues or a condition that can be evaluated.
 func FuzzCompile(f *testing.F) {
-	for _, s := range []string{`event.class == "tool"`, `raw.a["b"].exists(x, x.y == 1)`, `has(raw.a) ? 1 : 2`, "raw.`a-b`", `a.b.c(`, `cidr("::/0").contains(ip(raw.x))`,
-		`[raw.x, {"a": raw.y}][0].z`, `lists.domains.exists(d, d in lists.paste_sites)`, `url(url(raw.x).host).host == ""`, `has(has(raw.a))`, `raw.a.map(x, raw.b)`, `.event.class == "x"`} {
+	for _, s := range []string{
+		`event.class == "tool"`, `raw.a["b"].exists(x, x.y == 1)`, `has(raw.a) ? 1 : 2`, "raw.`a-b`", `a.b.c(`,
+		`cidr("::/0").contains(ip(raw.x))`, `[raw.x, {"a": raw.y}][0].z`, `lists.domains.exists(d, d in lists.paste_sites)`,
+		`url(url(raw.x).host).host == ""`, `has(has(raw.a))`, `raw.a.map(x, raw.b)`, `.event.class == "x"`,
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -112,7 +123,7 @@ func FuzzCompile(f *testing.F) {
 		}
 		e := sample()
 		fillRaws(env, e, sampleRecord)
-		cond.Eval(e, NewScratch())
+		cond.Eval(e, predicate.NewScratch())
 		for _, part := range cond.Conjuncts() {
 			if _, issues := env.Compile(part); issues != nil {
 				t.Errorf("conjunct %q of %q: %+v", part, text, issues)

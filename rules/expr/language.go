@@ -9,13 +9,17 @@ import (
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/common/types/traits"
 
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// twin is the name of the function that stands in for another where an operand may be missing. It takes anything.
-func twin(name string) string { return "@@" + name }
+// lenientPrefix begins the name of the lenient form of a function, which accepts missing operands. Authors cannot write an @.
+const lenientPrefix = "@@"
 
-// newCEL builds the language: CEL's own functions, ours, those that names become, and the twins.
+func lenientName(name string) string { return lenientPrefix + name }
+
+// newCEL returns the language: CEL's functions, the functions of this package, the functions that replace names, and the
+// lenient functions.
 func newCEL() (*cel.Env, error) {
 	opts := []cel.EnvOption{
 		cel.StdLib(),
@@ -28,24 +32,29 @@ func newCEL() (*cel.Env, error) {
 	}
 	opts = append(opts, ownFunctions()...)
 	opts = append(opts, nameFunctions()...)
-	opts = append(opts, twins()...)
+	opts = append(opts, lenientFunctions()...)
 	return cel.NewCustomEnv(opts...)
 }
 
-// ownFunctions are those that authors write and CEL lacks.
+// ownFunctions returns the functions that authors can write and CEL does not have.
 func ownFunctions() []cel.EnvOption {
 	text := cel.StringType
 	out := []cel.EnvOption{
-		cel.Function("secrets", cel.Overload("dyn_secrets", []*cel.Type{cel.DynType}, cel.ListType(text), cel.UnaryBinding(boxSecrets))),
-		cel.Function("lowerAscii", cel.MemberOverload("text_lowerAscii", []*cel.Type{text}, text, cel.UnaryBinding(boxLower))),
+		cel.Function("secrets",
+			cel.Overload("dyn_secrets", []*cel.Type{cel.DynType}, cel.ListType(text), cel.UnaryBinding(boxSecrets))),
+		cel.Function("lowerAscii",
+			cel.MemberOverload("text_lowerAscii", []*cel.Type{text}, text, cel.UnaryBinding(boxLower))),
 	}
 	for _, name := range []string{"iequals", "icontains", "glob"} {
-		out = append(out, cel.Function(name, cel.MemberOverload("text_"+name, []*cel.Type{text, text}, cel.BoolType, cel.BinaryBinding(boxTextTest(name)))))
+		args := []*cel.Type{text, text}
+		overload := cel.MemberOverload("text_"+name, args, cel.BoolType, cel.BinaryBinding(boxTextFunc(name)))
+		out = append(out, cel.Function(name, overload))
 	}
 	return out
 }
 
-// nameFunctions are what resolve.go makes of names; they are checked and never run (lenient.go replaces them).
+// nameFunctions returns the functions by which resolve.go replaces names. They are only type-checked and never run, because
+// lenient.go replaces them.
 func nameFunctions() []cel.EnvOption {
 	declare := func(name string, result *cel.Type, args ...*cel.Type) cel.EnvOption {
 		return cel.Function(name, cel.Overload(name, args, result))
@@ -68,7 +77,7 @@ func nameFunctions() []cel.EnvOption {
 	return out
 }
 
-// slotFunction is the name of the function that reads a slot of the type.
+// slotFunction returns the name of the function that reads a slot of type t.
 func slotFunction(t schema.Type) string {
 	return [...]string{"@string", "@int", "@double", "@bool", "@time", "@dyn", "@strings"}[t]
 }
@@ -79,15 +88,18 @@ func celType(t schema.Type) *cel.Type {
 	}[t]
 }
 
-// twins are the functions that know of missing values.
-func twins() []cel.EnvOption {
+// lenientFunctions returns the lenient functions.
+func lenientFunctions() []cel.EnvOption {
 	var out []cel.EnvOption
 	unary := func(name string, f func(ref.Val) ref.Val) {
-		out = append(out, cel.Function(twin(name), cel.Overload(twin(name), []*cel.Type{cel.DynType}, cel.DynType, cel.UnaryBinding(f))))
+		args := []*cel.Type{cel.DynType}
+		overload := cel.Overload(lenientName(name), args, cel.DynType, cel.UnaryBinding(f))
+		out = append(out, cel.Function(lenientName(name), overload))
 	}
 	binary := func(name string, f func(a, b ref.Val) ref.Val) {
 		args := []*cel.Type{cel.DynType, cel.DynType}
-		out = append(out, cel.Function(twin(name), cel.Overload(twin(name), args, cel.DynType, cel.BinaryBinding(f))))
+		overload := cel.Overload(lenientName(name), args, cel.DynType, cel.BinaryBinding(f))
+		out = append(out, cel.Function(lenientName(name), overload))
 	}
 	unary("size", valueSize)
 	unary("bool", valueBool)
@@ -107,17 +119,17 @@ func twins() []cel.EnvOption {
 	binary("@address", boxAddress)
 	binary("@network", boxNetwork)
 	binary("@url", boxURL)
-	for _, name := range textTestNames {
-		binary(name, boxTextTest(name))
+	for _, name := range predicate.TextFuncs() {
+		binary(name, boxTextFunc(name))
 	}
 	args := []*cel.Type{cel.DynType, cel.DynType, cel.DynType, cel.DynType}
-	out = append(out, cel.Function(twin("@allows"), cel.Overload(twin("@allows"), args, cel.DynType, cel.FunctionBinding(boxAllows))))
-	return out
+	allows := cel.Overload(lenientName("@allows"), args, cel.DynType, cel.FunctionBinding(boxAllows))
+	return append(out, cel.Function(lenientName("@allows"), allows))
 }
 
-// boxTextTest makes CEL's function of a text test: false on what is missing, an error on what is no text.
-func boxTextTest(name string) func(a, b ref.Val) ref.Val {
-	test := textTest(name)
+// boxTextFunc returns the CEL form of predicate.TextFunc: false if an operand is missing, an error if it is not a text.
+func boxTextFunc(name string) func(a, b ref.Val) ref.Val {
+	test := predicate.TextFunc(name)
 	return func(a, b ref.Val) ref.Val {
 		if isMissing(a) || isMissing(b) {
 			return types.False
@@ -143,7 +155,7 @@ func boxLower(v ref.Val) ref.Val {
 	if !ok {
 		return notText("lowerAscii", v)
 	}
-	return types.String(lowerASCII(s))
+	return types.String(predicate.LowerASCII(s))
 }
 
 func boxMatches(v, pattern ref.Val) ref.Val {
@@ -151,45 +163,45 @@ func boxMatches(v, pattern ref.Val) ref.Val {
 		return types.False
 	}
 	s, ok := jsonText(v)
-	re, reOK := pattern.(constant).value.(*regex)
+	re, reOK := pattern.(constant).value.(*predicate.Pattern)
 	if !ok || !reOK {
 		return notText("matches", v)
 	}
-	return types.Bool(re.match(s))
+	return types.Bool(re.Match(s))
 }
 
 func boxAddress(kind, v ref.Val) ref.Val {
 	s, _ := v.(types.String)
 	k, _ := kind.(types.String)
-	return types.Bool(addressIs(string(k), string(s)))
+	return types.Bool(predicate.AddressIs(string(k), string(s)))
 }
 
 func boxNetwork(network, v ref.Val) ref.Val {
 	s, _ := v.(types.String)
 	p, ok := network.(constant).value.(netip.Prefix)
-	return types.Bool(ok && networkHas(p, string(s)))
+	return types.Bool(ok && predicate.NetworkContains(p, string(s)))
 }
 
 func boxURL(part, v ref.Val) ref.Val {
 	s, _ := v.(types.String)
 	p, _ := part.(types.String)
-	return types.String(urlPart(string(p), string(s)))
+	return types.String(predicate.URLPart(string(p), string(s)))
 }
 
 func boxAllows(args ...ref.Val) ref.Val {
-	registry, ok := args[0].(constant).value.(Registry)
-	what, _ := args[1].(types.String)
+	registry, ok := args[0].(constant).value.(predicate.Registry)
+	kind, _ := args[1].(types.String)
 	uid, _ := args[2].(types.String)
-	x, isText := args[3].(types.String)
-	return types.Bool(ok && isText && registry.Allows(string(uid), string(what), string(x)))
+	name, isText := args[3].(types.String)
+	return types.Bool(ok && isText && registry.Allows(string(uid), string(kind), string(name)))
 }
 
-// constant is a Go value inside an expression: a compiled pattern, a network, the registry.
+// constant is a Go value in an expression: a compiled pattern, a network or the registry.
 type constant struct{ value any }
 
 var constantType = types.NewOpaqueType("constant")
 
-// ConvertToNative fails: constants never leave the package.
+// ConvertToNative fails: a constant never leaves the package.
 func (constant) ConvertToNative(t reflect.Type) (any, error) { return missing{}.ConvertToNative(t) }
 
 // ConvertToType fails.
@@ -197,31 +209,31 @@ func (constant) ConvertToType(t ref.Type) ref.Val {
 	return types.NewErr("a constant has no %s", t.TypeName())
 }
 
-// Equal is false.
+// Equal returns false.
 func (constant) Equal(ref.Val) ref.Val { return types.False }
 
-// Type returns a type of its own.
+// Type returns a type that no function of CEL accepts.
 func (constant) Type() ref.Type { return constantType }
 
 // Value returns the Go value.
 func (c constant) Value() any { return c.value }
 
-// listValue is a list of the site inside an expression: `in` asks the list itself, everything else sees its literals.
+// listValue is a list of the site in an expression. `in` uses the list itself; everything else uses its literals.
 type listValue struct {
 	traits.Lister
-	list List
+	list predicate.List
 }
 
-func newListValue(l List) listValue {
+func newListValue(l predicate.List) listValue {
 	literals, _ := l.Literals()
 	return listValue{types.NewStringList(types.DefaultTypeAdapter, literals), l}
 }
 
-// Contains says whether the text is in the list; what is no text is not.
+// Contains reports whether the value is a text and in the list.
 func (l listValue) Contains(v ref.Val) ref.Val {
 	s, ok := v.(types.String)
 	return types.Bool(ok && l.list.Contains(string(s)))
 }
 
-// Size returns how many entries the list has.
+// Size returns the number of entries of the list.
 func (l listValue) Size() ref.Val { return types.Int(l.list.Size()) }

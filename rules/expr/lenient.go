@@ -2,25 +2,28 @@ package expr
 
 import (
 	"net/netip"
+	"slices"
+	"strconv"
 
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/operators"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// lenient goes over a checked expression, in place: slots become identifiers, constants Go values, constant keys of a
-// dyn value a slot of their own, and wherever an operand may be missing the function becomes its twin. It tells of each
-// sub-expression whether it may be missing; where it cannot, CEL's own function stays.
+// lenient rewrites a checked expression in place. Slots become identifiers, constants become Go values, a constant key of a
+// dyn value becomes part of a slot of its own, and a function with an operand that may be missing becomes its lenient form.
 type lenient struct {
 	*checked
 	env    *Env
-	vars   map[string]bool // comprehension variables that may be missing
+	vars   map[string]bool // whether a comprehension variable may be missing
 	nextID int64
 }
 
+// root rewrites the whole expression.
 func (l *lenient) root(condition bool) {
 	l.nextID = ast.MaxID(l.ast) + 1
 	e := l.ast.Expr()
@@ -31,7 +34,8 @@ func (l *lenient) root(condition bool) {
 
 var factory = ast.NewExprFactory()
 
-// visit returns whether e may be missing.
+// visit rewrites e and reports whether its value may be missing. If no operand of a function may be missing, CEL's own
+// function is kept.
 func (l *lenient) visit(e ast.Expr) bool {
 	switch e.Kind() {
 	case ast.IdentKind:
@@ -44,11 +48,11 @@ func (l *lenient) visit(e ast.Expr) bool {
 	case ast.CallKind:
 		return l.visitCall(e)
 	case ast.ListKind:
-		some := false
+		mayBeMissing := false
 		for _, x := range e.AsList().Elements() {
-			some = l.visit(x) || some
+			mayBeMissing = l.visit(x) || mayBeMissing
 		}
-		return some
+		return mayBeMissing
 	case ast.MapKind:
 		for _, x := range e.AsMap().Entries() {
 			l.visit(x.AsMapEntry().Key())
@@ -56,20 +60,24 @@ func (l *lenient) visit(e ast.Expr) bool {
 		}
 		return false
 	case ast.ComprehensionKind:
-		c := e.AsComprehension()
-		some := l.visit(c.IterRange())
-		if some {
-			l.wrap(c.IterRange(), "range")
-		}
-		outer := l.vars[c.IterVar()]
-		l.vars[c.IterVar()] = some
-		for _, x := range []ast.Expr{c.AccuInit(), c.LoopCondition(), c.LoopStep(), c.Result()} {
-			l.visit(x)
-		}
-		l.vars[c.IterVar()] = outer
-		return l.isDyn(e)
+		return l.comprehension(e, e.AsComprehension())
 	}
 	return false
+}
+
+// comprehension rewrites a comprehension. If its list may be missing, so may its elements.
+func (l *lenient) comprehension(e ast.Expr, c ast.ComprehensionExpr) bool {
+	mayBeMissing := l.visit(c.IterRange())
+	if mayBeMissing {
+		l.wrap(c.IterRange(), "range")
+	}
+	outer := l.vars[c.IterVar()]
+	l.vars[c.IterVar()] = mayBeMissing
+	for _, x := range []ast.Expr{c.AccuInit(), c.LoopCondition(), c.LoopStep(), c.Result()} {
+		l.visit(x)
+	}
+	l.vars[c.IterVar()] = outer
+	return l.isDyn(e)
 }
 
 func (l *lenient) isDyn(e ast.Expr) bool { return l.ast.GetType(e.ID()).Kind() == types.DynKind }
@@ -79,7 +87,7 @@ func (l *lenient) newID() int64 {
 	return l.nextID - 1
 }
 
-// visitCall visits the operands, the target first, and replaces the call where it must be.
+// visitCall rewrites the operands, the target first, and then the call. It reports whether the result may be missing.
 func (l *lenient) visitCall(e ast.Expr) bool {
 	c := e.AsCall()
 	args := c.Args()
@@ -96,62 +104,60 @@ func (l *lenient) visitCall(e ast.Expr) bool {
 		l.literal(e, newListValue(l.env.site.Lists[text]))
 		return false
 	}
-	some := make([]bool, len(args))
+	mayMiss := make([]bool, len(args))
 	for i, a := range args {
-		some[i] = l.visit(a)
+		mayMiss[i] = l.visit(a)
 	}
-	return l.replace(e, c.FunctionName(), args, some)
+	return l.replace(e, c.FunctionName(), args, mayMiss)
 }
 
-// replace decides what stands for a call whose operands are done; some says which of them may be missing.
-func (l *lenient) replace(e ast.Expr, name string, args []ast.Expr, some []bool) bool {
-	lax := false
-	for _, s := range some {
-		lax = lax || s
-	}
+// replace rewrites a call whose operands are rewritten; mayMiss[i] is whether operand i may be missing. It reports whether
+// the result may be missing.
+func (l *lenient) replace(e ast.Expr, name string, args []ast.Expr, mayMiss []bool) bool {
+	anyMissing := slices.Contains(mayMiss, true)
 	switch name {
 	case operators.LogicalAnd, operators.LogicalOr, operators.LogicalNot, operators.Conditional:
-		return l.logic(name, args, some)
+		return l.logic(name, args, mayMiss)
 	case "@has":
 		l.has(e, args[0])
 	case operators.Index:
 		return l.index(e, args[0], args[1])
 	case "matches":
 		text, _ := literalText(args[1])
-		re, _ := newRegex(text) // resolve.go has refused what does not compile
+		re, _ := predicate.CompilePattern(text) // resolve.go has rejected a pattern that does not compile
 		l.literal(args[1], constant{re})
-		l.twin(e, name, args...)
+		l.call(e, name, args...)
 	case "@network":
 		text, _ := literalText(args[0])
-		l.literal(args[0], constant{netip.MustParsePrefix(text).Masked()}) // as above
-		l.twin(e, name, args...)
+		l.literal(args[0], constant{netip.MustParsePrefix(text).Masked()}) // as for patterns
+		l.call(e, name, args...)
 	case "@address":
-		l.twin(e, name, args...)
+		l.call(e, name, args...)
 	case "@url":
 		part, _ := literalText(args[0])
 		if !l.derive(e, args[1], part) {
-			l.twin(e, name, args...)
+			l.call(e, name, args...)
 		}
 	case "@allows":
 		registry := factory.NewLiteral(l.newID(), constant{l.env.site.Agents})
-		l.twin(e, name, append([]ast.Expr{registry}, args...)...)
+		l.call(e, name, append([]ast.Expr{registry}, args...)...)
 	case "secrets":
-		l.twin(e, name, args...)
+		l.call(e, name, args...)
 	case "lowerAscii":
-		if lax {
-			l.twin(e, name, args...)
+		if anyMissing {
+			l.call(e, name, args...)
 		} else {
 			l.derive(e, args[0], "lower")
 		}
-		return lax
+		return anyMissing
 	case operators.In:
-		if lax || isListValue(args[1]) { // CEL would take the list's literals for all of it
-			l.twin(e, name, args...)
+		if anyMissing || isListValue(args[1]) { // CEL would look into the list's literals only
+			l.call(e, name, args...)
 		}
 	case operators.Equals, operators.NotEquals, operators.Less, operators.LessEquals, operators.Greater,
 		operators.GreaterEquals, "size", "startsWith", "endsWith", "contains", "iequals", "icontains", "glob":
-		if lax {
-			l.twin(e, name, args...)
+		if anyMissing {
+			l.call(e, name, args...)
 		}
 	default:
 		return l.isDyn(e)
@@ -159,64 +165,66 @@ func (l *lenient) replace(e ast.Expr, name string, args []ast.Expr, some []bool)
 	return false
 }
 
-// logic makes conditions of what may be missing.
-func (l *lenient) logic(name string, args []ast.Expr, some []bool) bool {
+// logic turns the operands of &&, ||, ! and ?: that may be missing into conditions.
+func (l *lenient) logic(name string, args []ast.Expr, mayMiss []bool) bool {
 	if name == operators.Conditional {
-		if some[0] {
+		if mayMiss[0] {
 			l.wrap(args[0], "bool")
 		}
-		return some[1] || some[2]
+		return mayMiss[1] || mayMiss[2]
 	}
 	for i, a := range args {
-		if some[i] {
+		if mayMiss[i] {
 			l.wrap(a, "bool")
 		}
 	}
 	return false
 }
 
-// index reads a key. Below a slot, a constant key is a slot of its own, so that nothing else of the value is read.
+// index rewrites the access to a key. A constant key below a slot becomes a slot of its own, so that the rest of the value is
+// not read.
 func (l *lenient) index(e, operand, key ast.Expr) bool {
 	text, constantText := literalText(key)
 	n, isSlot := l.slotOf(operand)
-	if isSlot && constantText && l.slots[n].typ == schema.TypeDyn && l.slots[n].derive == "" {
+	if isSlot && constantText && l.slots[n].Type == schema.TypeDyn && l.slots[n].Derive == "" {
 		below := l.slots[n]
-		below.path = append(below.path[:len(below.path):len(below.path)], text)
+		below.Path = append(slices.Clip(below.Path), text)
 		l.ident(e, l.slot(below))
 		return true
 	}
-	l.twin(e, operators.Index, operand, key)
+	l.call(e, operators.Index, operand, key)
 	return true
 }
 
-// has asks whether a slot's value is there, or what was found at run time.
+// has rewrites has(x): as a slot of its own if x is a slot, otherwise as a lenient function.
 func (l *lenient) has(e, x ast.Expr) {
 	n, isSlot := l.slotOf(x)
 	if !isSlot {
-		l.twin(e, "has", x)
+		l.call(e, "has", x)
 		return
 	}
-	asks := l.slots[n]
-	asks.presence = true
-	l.ident(e, l.slot(asks))
+	presence := l.slots[n]
+	presence.Presence = true
+	l.ident(e, l.slot(presence))
 }
 
-// derive makes a slot of its own of a text that is made from a slot; false where there is no slot below.
+// derive turns e, a text made from x, into a slot of its own. It returns false if x is not a slot that allows this.
 func (l *lenient) derive(e, x ast.Expr, how string) bool {
 	n, isSlot := l.slotOf(x)
-	if !isSlot || l.slots[n].presence || l.slots[n].derive != "" {
+	if !isSlot || l.slots[n].Presence || l.slots[n].Derive != "" {
 		return false
 	}
-	made := l.slots[n]
-	made.derive = how
-	l.ident(e, l.slot(made))
+	derived := l.slots[n]
+	derived.Derive = how
+	l.ident(e, l.slot(derived))
 	return true
 }
 
-// slot returns the number of a slot, a new one where there is none like it.
-func (l *lenient) slot(s slot) int {
+// slot returns the number of a slot, which it adds if it is new.
+func (l *lenient) slot(s predicate.Slot) int {
 	for n := range l.slots {
-		if o := &l.slots[n]; o.src == s.src && o.at == s.at && o.name == s.name && o.presence == s.presence && o.derive == s.derive && pathKey(o.path) == pathKey(s.path) {
+		o := &l.slots[n]
+		if sameSource(o, &s) && o.Presence == s.Presence && o.Derive == s.Derive && slices.Equal(o.Path, s.Path) {
 			return n
 		}
 	}
@@ -224,7 +232,7 @@ func (l *lenient) slot(s slot) int {
 	return len(l.slots) - 1
 }
 
-// slotOf returns the slot that an identifier reads.
+// slotOf returns the number of the slot that an identifier reads.
 func (l *lenient) slotOf(e ast.Expr) (int, bool) {
 	if e.Kind() != ast.IdentKind {
 		return 0, false
@@ -240,22 +248,24 @@ func isListValue(e ast.Expr) bool {
 	return ok
 }
 
+// ident turns e into the identifier of slot n.
 func (l *lenient) ident(e ast.Expr, n int) {
 	e.SetKindCase(factory.NewIdent(e.ID(), slotName(n)))
 	l.ast.SetReference(e.ID(), ast.NewIdentReference(slotName(n), nil))
-	l.ast.SetType(e.ID(), celType(l.slots[n].resultType()))
+	l.ast.SetType(e.ID(), celType(l.slots[n].ResultType()))
 }
 
 func (l *lenient) literal(e ast.Expr, v ref.Val) {
 	e.SetKindCase(factory.NewLiteral(e.ID(), v))
 }
 
-func (l *lenient) twin(e ast.Expr, name string, args ...ast.Expr) {
-	e.SetKindCase(factory.NewCall(e.ID(), twin(name), args...))
-	l.ast.SetReference(e.ID(), ast.NewFunctionReference(twin(name)))
+// call turns e into a call of the lenient form of a function.
+func (l *lenient) call(e ast.Expr, name string, args ...ast.Expr) {
+	e.SetKindCase(factory.NewCall(e.ID(), lenientName(name), args...))
+	l.ast.SetReference(e.ID(), ast.NewFunctionReference(lenientName(name)))
 }
 
-// wrap puts a twin of one operand around e. What e was moves into a new expression with a number of its own.
+// wrap turns e into a lenient function of itself. The former e moves into a new expression with a new number.
 func (l *lenient) wrap(e ast.Expr, name string) {
 	inner := factory.NewUnspecifiedExpr(l.newID())
 	inner.SetKindCase(e)
@@ -264,8 +274,25 @@ func (l *lenient) wrap(e ast.Expr, name string) {
 		l.ast.SetReference(inner.ID(), r)
 	}
 	delete(l.ast.ReferenceMap(), e.ID())
-	l.twin(e, name, inner)
+	l.call(e, name, inner)
 	if name == "bool" {
 		l.ast.SetType(e.ID(), types.BoolType)
 	}
+}
+
+// sameSource reports whether two slots read the same value, before their paths and derivations.
+func sameSource(a, b *predicate.Slot) bool {
+	return a.Source == b.Source && a.At == b.At && a.Name == b.Name
+}
+
+// slotName returns the identifier of slot n in a lenient expression.
+func slotName(n int) string { return "@" + strconv.Itoa(n) }
+
+// slotNumber returns the number of the slot with the identifier name; ok is false for other names.
+func slotNumber(name string) (n int, ok bool) {
+	if len(name) < 2 || name[0] != '@' {
+		return 0, false
+	}
+	n, err := strconv.Atoi(name[1:])
+	return n, err == nil
 }

@@ -9,26 +9,25 @@ import (
 	"github.com/google/cel-go/common/types/traits"
 )
 
-// missing is what a raw path or a key has that is absent or null. On it ==, <, text functions, `in` and exists are
-// false, != and == null are true, and its size is 0; anything else is an error, which counts as no match. CEL's own
-// operators know nothing of it, so wherever an operand may be missing (see lenient.go) the functions of this file stand
-// in for them.
+// missing is the value of a raw path or a key that is absent or null. On it ==, <, text functions, `in` and exists are false,
+// != and == null are true, and its size is 0; anything else is an error, which counts as no match. CEL's own operators do
+// not support it, so the functions of this file replace them if an operand may be missing (see lenient.go).
 type missing struct{}
 
-// ConvertToNative fails: missing never leaves the package.
+// ConvertToNative fails: a missing value never leaves the package.
 func (missing) ConvertToNative(t reflect.Type) (any, error) {
-	return nil, fmt.Errorf("convert a missing value to %v: there is nothing", t)
+	return nil, fmt.Errorf("convert a missing value to %v: it has no value", t)
 }
 
-// ConvertToType fails: there is nothing to convert.
+// ConvertToType fails.
 func (m missing) ConvertToType(t ref.Type) ref.Val {
 	return types.NewErr("a missing value has no %s", t.TypeName())
 }
 
-// Equal is true for null only.
+// Equal reports whether other is null.
 func (missing) Equal(other ref.Val) ref.Val { return types.Bool(other == types.NullValue) }
 
-// Type returns a type of its own, which no overload takes.
+// Type returns a type that no function of CEL accepts.
 func (missing) Type() ref.Type { return types.NewOpaqueType("missing") }
 
 // Value returns nil.
@@ -39,8 +38,8 @@ func isMissing(v ref.Val) bool {
 	return ok
 }
 
-// valuesEqual is == where an operand may be missing. Two missing values are not equal: a join on what neither side has
-// would be a hit for everybody.
+// valuesEqual is the lenient ==. Two missing values are not equal: a join on a value that neither side has would hold for
+// everything.
 func valuesEqual(a, b ref.Val) ref.Val {
 	if isMissing(a) {
 		return types.Bool(b == types.NullValue)
@@ -51,6 +50,7 @@ func valuesEqual(a, b ref.Val) ref.Val {
 	return types.Equal(a, b)
 }
 
+// valuesDiffer is the lenient !=.
 func valuesDiffer(a, b ref.Val) ref.Val {
 	equal, ok := valuesEqual(a, b).(types.Bool)
 	if !ok {
@@ -59,7 +59,7 @@ func valuesDiffer(a, b ref.Val) ref.Val {
 	return !equal
 }
 
-// ordered makes <, <=, > and >= from what they accept of Compare's -1, 0 and 1.
+// ordered returns the lenient <, <=, > or >=; accept gets the result of Compare, which is -1, 0 or 1.
 func ordered(accept func(int) bool) func(a, b ref.Val) ref.Val {
 	return func(a, b ref.Val) ref.Val {
 		if isMissing(a) || isMissing(b) {
@@ -77,7 +77,7 @@ func ordered(accept func(int) bool) func(a, b ref.Val) ref.Val {
 	}
 }
 
-// valueIn is `in` where an operand may be missing.
+// valueIn is the lenient `in`.
 func valueIn(elem, container ref.Val) ref.Val {
 	if isMissing(elem) || isMissing(container) {
 		return types.False
@@ -98,7 +98,7 @@ func valueIn(elem, container ref.Val) ref.Val {
 	return types.NewErr("`in` needs a list, not a %s", container.Type().TypeName())
 }
 
-// valueSize is size() where the operand may be missing.
+// valueSize is the lenient size().
 func valueSize(v ref.Val) ref.Val {
 	if isMissing(v) {
 		return types.IntZero
@@ -109,7 +109,7 @@ func valueSize(v ref.Val) ref.Val {
 	return types.NewErr("size() needs a text or a list, not a %s", v.Type().TypeName())
 }
 
-// valueAt is x.key, x["key"] and x[n]: missing where there is no such thing.
+// valueAt is the lenient x.key, x["key"] and x[n]. An absent key or index is missing.
 func valueAt(v, key ref.Val) ref.Val {
 	switch c := v.(type) {
 	case *object:
@@ -131,7 +131,7 @@ func valueAt(v, key ref.Val) ref.Val {
 	return missing{}
 }
 
-// valueBool is a value where a condition is needed: what is missing is false.
+// valueBool returns a value as a condition: a missing value is false.
 func valueBool(v ref.Val) ref.Val {
 	if isMissing(v) {
 		return types.False
@@ -139,10 +139,10 @@ func valueBool(v ref.Val) ref.Val {
 	if b, ok := v.(types.Bool); ok {
 		return b
 	}
-	return types.NewErr("a condition is needed, not a %s", v.Type().TypeName())
+	return types.NewErr("a condition must be true or false, not a %s", v.Type().TypeName())
 }
 
-// valueRange is what a comprehension walks: what is missing is empty.
+// valueRange returns the list over which a comprehension iterates: a missing value is an empty list.
 func valueRange(v ref.Val) ref.Val {
 	if isMissing(v) {
 		return types.NewRefValList(types.DefaultTypeAdapter, nil)
@@ -150,7 +150,7 @@ func valueRange(v ref.Val) ref.Val {
 	return v
 }
 
-// valuePresent is has() of what is not a slot: a key that was found at run time.
+// valuePresent is has(x) if x is not a slot, such as an element of a list. An empty text is absent.
 func valuePresent(v ref.Val) ref.Val {
 	if s, ok := v.(types.String); ok {
 		return types.Bool(s != "")

@@ -2,44 +2,38 @@ package expr
 
 import (
 	"fmt"
-	"strconv"
 
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/operators"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/content"
 )
 
-// Name is a compiled expression over an event whose value is a text: what names an agent. It is immutable.
-type Name struct {
-	*checked
-	root   nameNode
-	fields schema.FieldSet
-}
-
-// CompileName compiles an expression over an event that gives a text, such as
+// CompileName compiles an expression over an event whose value is a text, the identifier of an agent, such as
 //
 //	has(raw.metadata.bot) ? raw.metadata.bot : client.app.id
 //
-// Fields and raw paths are those of conditions; agent.* and lists.* are not there, because the name is what they are
-// asked by. All issues are returned at once; name is nil where there are any.
-func (v *Env) CompileName(text string) (name *Name, issues []Issue) {
+// Its names are those of conditions without agent.* and lists.*, because the agent is found by the result. All issues are
+// returned at once; name is nil if there are any.
+func (v *Env) CompileName(text string) (name *predicate.Name, issues []Issue) {
 	c, issues := v.checkResult(text, nameScope{eventScope{v}}, types.StringType)
 	if issues != nil {
 		return nil, issues
 	}
-	name = &Name{checked: c}
+	var fields schema.FieldSet
 	for _, m := range c.mentions {
 		if m.Raw < 0 {
-			name.fields.Add(m.Field)
+			fields.Add(m.Field)
 			continue
 		}
 		for _, key := range v.raws[m.Raw] {
 			if content.CredentialName(key) {
-				issues = append(issues, Issue{1, 1, fmt.Sprintf("%s holds a credential, and findings show what names an agent: use credential.uid, its hash", m.Name)})
+				issues = append(issues, Issue{1, 1, m.Name +
+					" holds a credential, and findings show the identifier of an agent: use credential.uid, its hash"})
 			}
 		}
 	}
@@ -51,52 +45,21 @@ func (v *Env) CompileName(text string) (name *Name, issues []Issue) {
 	if err != nil {
 		return nil, []Issue{{1, 1, fmt.Sprintf("the expression cannot be planned: %v", err)}}
 	}
-	name.root = root
-	c.ast = nil // done with
-	return name, nil
-}
-
-// Fields returns the fields that the expression reads.
-func (n *Name) Fields() schema.FieldSet { return n.fields }
-
-// Text returns the expression as it was written.
-func (n *Name) Text() string { return n.text }
-
-// Eval returns the text, "" where what it reads is not there. A whole number is its digits; any other value is an error.
-// It allocates nothing where the expression only chooses among fields, raw texts and constants.
-func (n *Name) Eval(e *schema.Event, s *Scratch) (string, error) {
-	s.event, s.slots, s.err = e, n.slots, nil
-	v, err := n.root.value(s)
-	switch {
-	case err != nil:
-		return "", err
-	case v.Kind == schema.KindString:
-		return v.Text, nil
-	case v.Kind == schema.KindInt:
-		return strconv.FormatInt(v.Int(), 10), nil
-	case v.Present():
-		return "", errText
-	}
-	return "", nil
+	return predicate.NewName(root, c.slots, text, fields), nil
 }
 
 // nameScope is an event without the registry.
 type nameScope struct{ eventScope }
 
-func (nameScope) agents() (Registry, bool) { return nil, false }
+func (nameScope) agents() (predicate.Registry, bool) { return nil, false }
 
-// nameNode is a part of a Name, made ready.
-type nameNode interface {
-	value(s *Scratch) (schema.Value, error)
-}
-
-// name makes a node of an expression that gives a text. What it has no node for stays CEL.
-func (b *builder) name(e ast.Expr) (nameNode, error) {
+// name returns the part of a Name for an expression. An expression that is not a slot, a text or a choice stays CEL.
+func (b *builder) name(e ast.Expr) (predicate.NamePart, error) {
 	if s := b.slot(e); s != nil {
-		return nameSlot{s}, nil
+		return predicate.NameSlot(s), nil
 	}
 	if text, ok := literalText(e); ok {
-		return nameText(text), nil
+		return predicate.NameText(text), nil
 	}
 	if isCall(e, operators.Conditional) {
 		args := e.AsCall().Args()
@@ -109,43 +72,19 @@ func (b *builder) name(e ast.Expr) (nameNode, error) {
 			return nil, err
 		}
 		other, err := b.name(args[2])
-		return nameChoice{cond, then, other}, err
+		return predicate.NameChoice(cond, then, other), err
 	}
 	p, err := b.env.program(b.checked, e)
-	return nameCEL{p}, err
-}
-
-type nameSlot struct{ slot *slot }
-
-func (n nameSlot) value(s *Scratch) (schema.Value, error) { return s.read(n.slot), nil }
-
-type nameText string
-
-func (n nameText) value(*Scratch) (schema.Value, error) { return schema.StringValue(string(n)), nil }
-
-type nameChoice struct {
-	cond        node
-	then, other nameNode
-}
-
-func (n nameChoice) value(s *Scratch) (schema.Value, error) {
-	switch n.cond.eval(s) {
-	case yes:
-		return n.then.value(s)
-	case no:
-		return n.other.value(s)
-	}
-	return schema.Value{}, s.err
-}
-
-type nameCEL struct{ program program }
-
-func (n nameCEL) value(s *Scratch) (schema.Value, error) {
-	out, err := n.program.eval(&s.values)
 	if err != nil {
-		return schema.Value{}, err
+		return nil, err
 	}
-	return nameValue(out)
+	return predicate.NameComputed(func(s *predicate.Scratch) (schema.Value, error) {
+		out, err := p.eval(s)
+		if err != nil {
+			return schema.Value{}, err
+		}
+		return nameValue(out)
+	}), nil
 }
 
 func nameValue(out ref.Val) (schema.Value, error) {
@@ -157,5 +96,5 @@ func nameValue(out ref.Val) (schema.Value, error) {
 	case missing, types.Null:
 		return schema.Value{}, nil
 	}
-	return schema.Value{}, errText
+	return schema.Value{}, predicate.ErrNotText
 }

@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -18,7 +19,7 @@ func TestNames(t *testing.T) {
 		}
 		e := sample()
 		fillRaws(env, e, sampleRecord)
-		got, err := name.Eval(e, NewScratch())
+		got, err := name.Eval(e, predicate.NewScratch())
 		if err != nil {
 			got = "error"
 		}
@@ -73,7 +74,7 @@ func TestNamesAllocateNothing(t *testing.T) {
 	if issues != nil {
 		t.Fatal(issues)
 	}
-	e, s := sample(), NewScratch()
+	e, s := sample(), predicate.NewScratch()
 	fillRaws(env, e, sampleRecord)
 	if n := testing.AllocsPerRun(100, func() {
 		if got, err := name.Eval(e, s); got != "text" || err != nil {

@@ -2,5 +2,5 @@
 
 package expr
 
-// underRace says that the race detector is on: sync.Pool, which regexp uses, then drops what it holds at random.
+// underRace reports whether the race detector is on. sync.Pool, which regexp uses, then drops its elements at random.
 const underRace = true

@@ -11,13 +11,14 @@ import (
 	"github.com/google/cel-go/common/operators"
 	"github.com/google/cel-go/common/types"
 
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/content"
 )
 
-// resolver gives the names of a parsed expression their meaning, in place, before types are checked: a field becomes
-// `@string(n)`, a list `@list("name")`, agent.allows_tool(x) `@allows("tool", uid, x)`. Authors cannot write an @. What
-// it does not know becomes `@unknown()`, which has any type, so that one pass finds everything that is wrong.
+// resolver replaces the names of a parsed expression, in place, before types are checked: a field becomes `@string(n)`, a
+// list `@list("name")`, agent.allows_tool(x) `@allows("tool", uid, x)`. Authors cannot write an @. An unknown name becomes
+// `@unknown()`, which has any type, so that one pass finds all problems.
 type resolver struct {
 	env      *Env
 	scope    scope
@@ -26,22 +27,25 @@ type resolver struct {
 	factory  ast.ExprFactory
 	nextID   int64
 	bound    []string // comprehension variables in scope
-	slots    []slot
-	mentions []StepMention
+	slots    []predicate.Slot
+	mentions []predicate.StepMention
 	issues   []Issue
 }
 
 func newResolver(env *Env, names scope, a *ast.AST) *resolver {
-	return &resolver{env: env, scope: names, roots: names.roots(), ast: a, factory: ast.NewExprFactory(), nextID: ast.MaxID(a) + 1}
+	return &resolver{
+		env: env, scope: names, roots: names.roots(),
+		ast: a, factory: ast.NewExprFactory(), nextID: ast.MaxID(a) + 1,
+	}
 }
 
-// issue records a problem where e stands.
+// issue records a problem at the position of e.
 func (r *resolver) issue(e ast.Expr, text string) {
 	at := r.ast.SourceInfo().GetStartLocation(e.ID())
 	r.issues = append(r.issues, Issue{max(at.Line(), 1), at.Column() + 1, text})
 }
 
-// unknown records a problem and keeps the checker from finding more in it.
+// unknown records a problem and replaces e, so that the checker does not report further problems in it.
 func (r *resolver) unknown(e ast.Expr, text string) {
 	r.issue(e, text)
 	r.call(e, "@unknown")
@@ -52,7 +56,7 @@ func (r *resolver) call(e ast.Expr, function string, args ...ast.Expr) {
 	e.SetKindCase(r.factory.NewCall(e.ID(), function, args...))
 }
 
-// literal makes a constant that stands where e does.
+// literal returns a constant with the position of e.
 func (r *resolver) literal(e ast.Expr, v any) ast.Expr {
 	id := r.nextID
 	r.nextID++
@@ -62,24 +66,24 @@ func (r *resolver) literal(e ast.Expr, v any) ast.Expr {
 	return r.factory.NewLiteral(id, types.DefaultTypeAdapter.NativeToValue(v))
 }
 
-// slotCall replaces e by the reading of a slot.
-func (r *resolver) slotCall(e ast.Expr, s slot) {
-	same := func(o slot) bool { return o.src == s.src && o.at == s.at && o.name == s.name }
-	n := slices.IndexFunc(r.slots, same)
+// slotCall replaces e by a call that reads the slot.
+func (r *resolver) slotCall(e ast.Expr, s predicate.Slot) {
+	n := slices.IndexFunc(r.slots, func(o predicate.Slot) bool { return sameSource(&o, &s) })
 	if n < 0 {
 		n = len(r.slots)
 		r.slots = append(r.slots, s)
 	}
-	r.call(e, slotFunction(s.typ), r.literal(e, int64(n)))
+	r.call(e, slotFunction(s.Type), r.literal(e, int64(n)))
 }
 
-func (r *resolver) mention(m StepMention) {
-	same := func(o StepMention) bool { return o.Step == m.Step && o.Raw == m.Raw && o.Field == m.Field }
-	if !slices.ContainsFunc(r.mentions, same) {
+// mention records a value that the expression reads.
+func (r *resolver) mention(m predicate.StepMention) {
+	if !slices.ContainsFunc(r.mentions, func(o predicate.StepMention) bool { return sameValue(o, m) }) {
 		r.mentions = append(r.mentions, m)
 	}
 }
 
+// visit resolves the names in e.
 func (r *resolver) visit(e ast.Expr) {
 	switch e.Kind() {
 	case ast.IdentKind, ast.SelectKind:
@@ -98,7 +102,8 @@ func (r *resolver) visit(e ast.Expr) {
 			r.visit(x.AsMapEntry().Value())
 		}
 	case ast.StructKind:
-		r.unknown(e, fmt.Sprintf("%s{...} makes a message: conditions have texts, numbers, lists and maps", e.AsStruct().TypeName()))
+		name := e.AsStruct().TypeName()
+		r.unknown(e, name+"{...} makes a message: conditions have texts, numbers, lists and maps")
 	case ast.ComprehensionKind:
 		r.visitComprehension(e)
 	}
@@ -123,8 +128,8 @@ func (r *resolver) visitComprehension(e ast.Expr) {
 	r.bound = r.bound[:len(r.bound)-3]
 }
 
-// chain takes `a.b["c"]` apart: the names, and for each the expression that ends with it. It is nil where the
-// expression is no such chain from a name that is not a comprehension variable.
+// chain splits `a.b["c"]` into its names, and for each name the expression that ends with it. It returns nil for any other
+// expression, and if the first name is a comprehension variable.
 func (r *resolver) chain(e ast.Expr) (names []string, at []ast.Expr) {
 	for {
 		at = append(at, e)
@@ -153,15 +158,16 @@ func (r *resolver) chain(e ast.Expr) (names []string, at []ast.Expr) {
 	}
 }
 
-// constantKey returns the text in x["text"].
-func constantKey(e ast.Expr) (string, bool) {
+// constantKey returns the text in x["text"]; ok is false for other expressions.
+func constantKey(e ast.Expr) (key string, ok bool) {
 	if c := e.AsCall(); c.FunctionName() == operators.Index && len(c.Args()) == 2 {
 		return literalText(c.Args()[1])
 	}
 	return "", false
 }
 
-func literalText(e ast.Expr) (string, bool) {
+// literalText returns the value of a text literal; ok is false for other expressions.
+func literalText(e ast.Expr) (text string, ok bool) {
 	if e.Kind() != ast.LiteralKind {
 		return "", false
 	}
@@ -169,7 +175,7 @@ func literalText(e ast.Expr) (string, bool) {
 	return string(s), ok
 }
 
-// name resolves a chain; false where e is none and its parts are to be visited.
+// name resolves a chain of names, or a part of a URL. It returns false for other expressions, whose parts the caller visits.
 func (r *resolver) name(e ast.Expr) bool {
 	if r.urlPart(e) {
 		return true
@@ -188,15 +194,15 @@ func (r *resolver) name(e ast.Expr) bool {
 			return true
 		}
 	}
-	s, used, m, problem := r.scope.resolve(names)
-	if used == 0 {
-		r.unknown(e, problem)
+	found := r.scope.resolve(names)
+	if found.used == 0 {
+		r.unknown(e, found.problem)
 		return true
 	}
-	if s.src != fromFinding {
-		r.mention(m)
+	if found.slot.Source != predicate.FromFinding {
+		r.mention(found.mention)
 	}
-	r.slotCall(at[used-1], s)
+	r.slotCall(at[found.used-1], found.slot)
 	return true
 }
 
@@ -214,12 +220,12 @@ func (r *resolver) list(e ast.Expr, names []string, at []ast.Expr) {
 }
 
 // agent resolves agent.NAME.
-func (r *resolver) agent(e ast.Expr, names []string, registry Registry) {
+func (r *resolver) agent(e ast.Expr, names []string, registry predicate.Registry) {
 	if len(names) == 2 {
 		for _, a := range agentAttributes {
 			if a.name == names[1] {
 				r.mention(agentMention)
-				r.slotCall(e, slot{src: fromAgent, name: a.name, typ: a.typ, agents: registry})
+				r.slotCall(e, predicate.Slot{Source: predicate.FromAgent, Name: a.name, Type: a.typ, Agents: registry})
 				return
 			}
 		}
@@ -227,8 +233,10 @@ func (r *resolver) agent(e ast.Expr, names []string, registry Registry) {
 	r.unknown(e, unknownName("attribute", strings.Join(names, "."), agentNames()))
 }
 
-// agentMention is what agent.* reads of the event.
-var agentMention = StepMention{Mention: Mention{Name: schema.AIAgentUID.String(), Field: schema.AIAgentUID, Raw: -1}}
+// agentMention is the value of the event that agent.* reads.
+var agentMention = predicate.StepMention{
+	Mention: predicate.Mention{Name: schema.AIAgentUID.String(), Field: schema.AIAgentUID, Raw: -1},
+}
 
 func (r *resolver) visitCall(e ast.Expr) {
 	c := e.AsCall()
@@ -253,7 +261,7 @@ func (r *resolver) visitCall(e ast.Expr) {
 	r.equality(e, c, name)
 }
 
-// literalArgument refuses what must be known when rules are loaded.
+// literalArgument rejects arguments that must be known when rules are loaded and are not constant.
 func (r *resolver) literalArgument(e ast.Expr, c ast.CallExpr, name string) {
 	args := c.Args()
 	if len(args) == 0 {
@@ -266,7 +274,8 @@ func (r *resolver) literalArgument(e ast.Expr, c ast.CallExpr, name string) {
 		if !ok {
 			r.issue(last, "a pattern must be a constant text: it is checked when rules are loaded")
 		} else if _, err := regexp.Compile(text); err != nil {
-			r.issue(last, "the pattern is not in RE2 syntax: "+strings.TrimPrefix(err.Error(), "error parsing regexp: "))
+			why := strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+			r.issue(last, "the pattern is not in RE2 syntax: "+why)
 		}
 	case name == "glob":
 		if _, ok := literalText(last); !ok {
@@ -275,12 +284,12 @@ func (r *resolver) literalArgument(e ast.Expr, c ast.CallExpr, name string) {
 	case strings.HasPrefix(name, "get") && c.IsMemberFunction():
 		zone, ok := literalText(last)
 		if !ok || !fixedZone(zone) {
-			r.issue(last, `a time zone is a constant offset such as "+02:00": what a name means changes with the machine`)
+			r.issue(last, `a time zone is a constant offset such as "+02:00": the meaning of a name depends on the machine`)
 		}
 	}
 }
 
-// fixedZone says whether a zone is UTC or an offset.
+// fixedZone reports whether a time zone is UTC or an offset.
 func fixedZone(zone string) bool {
 	if zone == "UTC" {
 		return true
@@ -297,7 +306,7 @@ func fixedZone(zone string) bool {
 	return zone[:2] <= "14" && zone[3:] < "60"
 }
 
-// memberCall resolves the forms with a target that are not CEL's own.
+// memberCall resolves the calls with a target that are not CEL's own. It returns false for other calls.
 func (r *resolver) memberCall(e ast.Expr, c ast.CallExpr, name string) bool {
 	target := c.Target()
 	if target.Kind() == ast.IdentKind && target.AsIdent() == "agent" {
@@ -312,8 +321,9 @@ func (r *resolver) memberCall(e ast.Expr, c ast.CallExpr, name string) bool {
 	inner := target.AsCall()
 	switch inner.FunctionName() {
 	case "ip":
-		if len(inner.Args()) != 1 || len(c.Args()) != 0 || !slices.Contains(addressKinds[:], name) {
-			r.unknown(e, "an address has "+strings.Join(addressKinds[:], "(), ")+"(), as in ip(source.ip).isPrivate()")
+		if len(inner.Args()) != 1 || len(c.Args()) != 0 || !slices.Contains(predicate.AddressKinds(), name) {
+			kinds := strings.Join(predicate.AddressKinds(), "(), ")
+			r.unknown(e, "an address has "+kinds+"(), as in ip(source.ip).isPrivate()")
 			return true
 		}
 		r.visit(inner.Args()[0])
@@ -348,17 +358,21 @@ func (r *resolver) cidr(e ast.Expr, c, inner ast.CallExpr, name string) {
 }
 
 // allows resolves agent.allows_tool(x).
-func (r *resolver) allows(e ast.Expr, c ast.CallExpr, what string, registry Registry) {
-	if len(c.Args()) != 1 || !slices.Contains(allowQuestions[:], what) {
-		r.unknown(e, unknownName("question", "agent."+c.FunctionName(), agentNames()))
+func (r *resolver) allows(e ast.Expr, c ast.CallExpr, kind string, registry predicate.Registry) {
+	switch {
+	case !slices.Contains(allowKinds[:], kind):
+		r.unknown(e, unknownName("attribute", "agent."+c.FunctionName(), agentNames()))
+		return
+	case len(c.Args()) != 1:
+		r.unknown(e, "agent."+c.FunctionName()+"() takes one text")
 		return
 	}
 	x := c.Args()[0]
 	uid := r.literal(e, int64(0))
 	r.mention(agentMention)
-	r.slotCall(uid, slot{src: fromField, at: int(schema.AIAgentUID), typ: schema.TypeString})
+	r.slotCall(uid, predicate.Slot{Source: predicate.FromField, At: int(schema.AIAgentUID), Type: schema.TypeString})
 	r.visit(x)
-	r.call(e, "@allows", r.literal(e, what), uid, x)
+	r.call(e, "@allows", r.literal(e, kind), uid, x)
 }
 
 // urlPart resolves url(x).host.
@@ -371,8 +385,8 @@ func (r *resolver) urlPart(e ast.Expr) bool {
 		return false
 	}
 	part := e.AsSelect().FieldName()
-	if !slices.Contains(urlParts[:], part) {
-		r.unknown(e, "a URL has "+strings.Join(urlParts[:], ", ")+", as in url(x).host")
+	if !slices.Contains(predicate.URLParts(), part) {
+		r.unknown(e, "a URL has "+strings.Join(predicate.URLParts(), ", ")+", as in url(x).host")
 		return true
 	}
 	x := op.AsCall().Args()[0]
@@ -381,13 +395,14 @@ func (r *resolver) urlPart(e ast.Expr) bool {
 	return true
 }
 
-// contentFunctions look into text; they are not there yet.
-var contentFunctions = [...]string{"invisible", "entropy", "decoded", "injection"}
+// plannedFunctions are functions on texts that do not exist yet. They are here for the sake of the message: a rule that was
+// written for a later version fails with the reason, and not with a suggestion of a similar name.
+var plannedFunctions = [...]string{"invisible", "entropy", "decoded", "injection"}
 
-// globalCall resolves the forms without a target that are not CEL's own.
+// globalCall resolves the calls without a target that are not CEL's own. It returns false for other calls.
 func (r *resolver) globalCall(e ast.Expr, c ast.CallExpr, name string) bool {
 	switch {
-	case slices.Contains(contentFunctions[:], name):
+	case slices.Contains(plannedFunctions[:], name):
 		for _, a := range c.Args() {
 			r.visit(a)
 		}
@@ -397,7 +412,7 @@ func (r *resolver) globalCall(e ast.Expr, c ast.CallExpr, name string) bool {
 		r.secrets(c.Args()[0])
 		return true
 	case name == "ip" || name == "cidr" || name == "url":
-		r.unknown(e, fmt.Sprintf(`%s() stands only in forms such as ip(x).isPrivate(), cidr("10.0.0.0/8").contains(x), url(x).host`, name))
+		r.unknown(e, name+`() is valid only in forms such as ip(x).isPrivate(), cidr("10.0.0.0/8").contains(x), url(x).host`)
 		return true
 	case name == "has":
 		r.has(e, c)
@@ -409,12 +424,12 @@ func (r *resolver) globalCall(e ast.Expr, c ast.CallExpr, name string) bool {
 // secrets resolves secrets(x), where x is a text or any JSON value.
 func (r *resolver) secrets(x ast.Expr) {
 	r.visit(x)
-	if x.Kind() == ast.CallKind && slices.Contains([]string{"@int", "@double", "@bool", "@time", "@strings"}, x.AsCall().FunctionName()) {
-		r.issue(x, "secrets() looks into a text or a JSON value, as in size(secrets(gen_ai.tool.call.arguments)) > 0")
+	if isCall(x, "@int") || isCall(x, "@double") || isCall(x, "@bool") || isCall(x, "@time") || isCall(x, "@strings") {
+		r.issue(x, "secrets() searches a text or a JSON value, as in size(secrets(gen_ai.tool.call.arguments)) > 0")
 	}
 }
 
-// secretKind refuses "kind" in secrets(x) where there is no such kind: it would never hold.
+// secretKind rejects "kind" in secrets(x) if the kind is unknown: it would never hold.
 func (r *resolver) secretKind(c ast.CallExpr, name string) {
 	if name != operators.In || !isCall(c.Args()[1], "secrets") {
 		return
@@ -432,22 +447,22 @@ func (r *resolver) has(e ast.Expr, c ast.CallExpr) {
 		return
 	}
 	x := c.Args()[0]
-	before := len(r.issues)
+	issues := len(r.issues)
 	r.visit(x)
-	if len(r.issues) > before {
+	if len(r.issues) > issues {
 		r.call(e, "@unknown")
 		return
 	}
 	switch {
 	case x.Kind() == ast.SelectKind:
-	case x.Kind() == ast.CallKind && slices.Contains(askable[:], x.AsCall().FunctionName()):
+	case x.Kind() == ast.CallKind && slices.Contains(hasArguments[:], x.AsCall().FunctionName()):
 	default:
-		r.issue(e, "has() asks whether a field or a key is there: write has(session.id) or has(raw.a.b)")
+		r.issue(e, "has() takes a field or a key: write has(session.id) or has(raw.a.b)")
 	}
 	r.call(e, "@has", x)
 }
 
-// askable are the calls that has() takes: slots, keys and parts of a URL.
-var askable = [...]string{
+// hasArguments are the calls that can be the argument of has(): slots, keys and parts of a URL.
+var hasArguments = [...]string{
 	"@string", "@int", "@double", "@bool", "@time", "@dyn", "@strings", operators.Index, "@url", "@unknown",
 }

@@ -5,23 +5,32 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// scope gives names their meaning: those of an event, of a sequence's steps, or of a finding.
+// scope gives names their meaning: the names of an event, of a sequence's steps, or of a finding.
 type scope interface {
-	// resolve finds the slot of the longest front of names. Where used is 0 there is none, and problem says so.
-	resolve(names []string) (s slot, used int, m StepMention, problem string)
-	// roots are the names that no comprehension variable may have.
+	// resolve finds the slot of the longest prefix of names.
+	resolve(names []string) resolved
+	// roots returns the first names, which a comprehension variable may not have.
 	roots() []string
-	// agents says whether agent.* is known, and through which registry.
-	agents() (Registry, bool)
+	// agents returns the registry behind agent.*, which may be nil; known reports whether the scope has agent.* at all.
+	agents() (r predicate.Registry, known bool)
 }
 
-// eventScope is the schema and raw.
+// resolved is the meaning of names. If used is 0, the names are unknown, and problem is the text of the issue.
+type resolved struct {
+	slot    predicate.Slot
+	used    int // number of names that the slot covers; the rest are keys below it
+	mention predicate.StepMention
+	problem string
+}
+
+// eventScope resolves the fields of the schema and raw.
 type eventScope struct{ env *Env }
 
-func (sc eventScope) agents() (Registry, bool) { return sc.env.site.Agents, true }
+func (sc eventScope) agents() (predicate.Registry, bool) { return sc.env.site.Agents, true }
 
 func (sc eventScope) roots() []string {
 	out := []string{"raw", "lists", "agent"}
@@ -33,14 +42,9 @@ func (sc eventScope) roots() []string {
 	return out
 }
 
-func (sc eventScope) resolve(names []string) (slot, int, StepMention, string) {
+func (sc eventScope) resolve(names []string) resolved {
 	if names[0] == "raw" {
-		if len(names) == 1 {
-			return slot{}, 0, StepMention{}, `raw needs the path of one value: write raw.a.b or raw["a-b"] with constant keys`
-		}
-		n := sc.env.raw(names[1:])
-		m := Mention{Name: pathName("raw", names[1:]), Raw: n}
-		return slot{src: fromRaw, at: n, typ: schema.TypeDyn}, len(names), StepMention{Mention: m}, ""
+		return sc.resolveRaw(names[1:])
 	}
 	for n := len(names); n > 0; n-- {
 		name := strings.Join(names[:n], ".")
@@ -49,15 +53,30 @@ func (sc eventScope) resolve(names []string) (slot, int, StepMention, string) {
 			continue
 		}
 		if !f.Visible() {
-			return slot{}, 0, StepMention{}, name + " says when or where a record was read: no rule can see it, because findings must not depend on it"
+			return resolved{problem: name + " says when or where a record was read: no rule can see it, because findings must not depend on it"}
 		}
-		m := Mention{Name: name, Field: f, Raw: -1}
-		return slot{src: fromField, at: int(f), typ: f.Info().Type}, n, StepMention{Mention: m}, ""
+		return resolved{
+			slot:    predicate.Slot{Source: predicate.FromField, At: int(f), Type: f.Info().Type},
+			used:    n,
+			mention: predicate.StepMention{Mention: predicate.Mention{Name: name, Field: f, Raw: -1}},
+		}
 	}
-	return slot{}, 0, StepMention{}, unknownName("field", strings.Join(names, "."), fieldNames())
+	return resolved{problem: unknownName("field", strings.Join(names, "."), fieldNames())}
 }
 
-// fieldNames returns the names of the fields that rules see.
+func (sc eventScope) resolveRaw(path []string) resolved {
+	if len(path) == 0 {
+		return resolved{problem: `raw needs the path of one value: write raw.a.b or raw["a-b"] with constant keys`}
+	}
+	n := sc.env.raw(path)
+	return resolved{
+		slot:    predicate.Slot{Source: predicate.FromRaw, At: n, Type: schema.TypeDyn},
+		used:    1 + len(path),
+		mention: predicate.StepMention{Mention: predicate.Mention{Name: pathName("raw", path), Raw: n}},
+	}
+}
+
+// fieldNames returns the names of the fields that rules can use.
 func fieldNames() []string {
 	var out []string
 	for f := range schema.Field(schema.NumFields) {
@@ -68,7 +87,7 @@ func fieldNames() []string {
 	return out
 }
 
-// pathName writes a path as an author does.
+// pathName returns a path as an author writes it.
 func pathName(root string, path []string) string {
 	var b strings.Builder
 	b.WriteString(root)
@@ -93,40 +112,47 @@ func isIdentifier(s string) bool {
 	return s != ""
 }
 
-// stepScope is STEP.field over the steps of a sequence. A slot's place is that of the value in Where.Needs.
+// stepScope resolves STEP.field over the steps of a sequence. A slot's At is the index of its value in needs.
 type stepScope struct {
 	env   *Env
 	steps []string
-	needs *[]StepMention
+	needs *[]predicate.StepMention
 }
 
-func (sc stepScope) agents() (Registry, bool) { return nil, false }
+func (sc stepScope) agents() (predicate.Registry, bool) { return nil, false }
 
 func (sc stepScope) roots() []string { return append(eventScope{sc.env}.roots(), sc.steps...) }
 
-func (sc stepScope) resolve(names []string) (slot, int, StepMention, string) {
+func (sc stepScope) resolve(names []string) resolved {
 	step := slices.Index(sc.steps, names[0])
 	if step < 0 {
-		return slot{}, 0, StepMention{}, fmt.Sprintf("%s belongs to no step: write STEP.field, where STEP is one of %s", strings.Join(names, "."), strings.Join(sc.steps, ", "))
+		return resolved{problem: fmt.Sprintf("%s belongs to no step: write STEP.field, where STEP is one of %s",
+			strings.Join(names, "."), strings.Join(sc.steps, ", "))}
 	}
 	if len(names) == 1 {
-		return slot{}, 0, StepMention{}, fmt.Sprintf("%s is a step: write %s.field for a field of its event", names[0], names[0])
+		return resolved{problem: fmt.Sprintf("%s is a step: write %s.field for a field of its event", names[0], names[0])}
 	}
-	s, used, m, problem := eventScope{sc.env}.resolve(names[1:])
-	if used == 0 {
-		return slot{}, 0, m, problem
+	out := eventScope{sc.env}.resolve(names[1:])
+	if out.used == 0 {
+		return out
 	}
-	m.Step = step
-	same := func(o StepMention) bool { return o.Step == m.Step && o.Raw == m.Raw && o.Field == m.Field }
-	at := slices.IndexFunc(*sc.needs, same)
+	out.mention.Step = step
+	at := slices.IndexFunc(*sc.needs, func(m predicate.StepMention) bool { return sameValue(m, out.mention) })
 	if at < 0 {
 		at = len(*sc.needs)
-		*sc.needs = append(*sc.needs, m)
+		*sc.needs = append(*sc.needs, out.mention)
 	}
-	return slot{src: fromNeed, at: at, typ: s.typ}, used + 1, m, ""
+	out.slot = predicate.Slot{Source: predicate.FromStep, At: at, Type: out.slot.Type}
+	out.used++
+	return out
 }
 
-// agentAttributes are what agent.NAME can be.
+// sameValue reports whether two mentions are of the same value.
+func sameValue(a, b predicate.StepMention) bool {
+	return a.Step == b.Step && a.Raw == b.Raw && a.Field == b.Field
+}
+
+// agentAttributes are the attributes in agent.NAME.
 var agentAttributes = [...]struct {
 	name string
 	typ  schema.Type
@@ -135,16 +161,16 @@ var agentAttributes = [...]struct {
 	{"status", schema.TypeString}, {"tier", schema.TypeString}, {"expires", schema.TypeTimestamp},
 }
 
-// allowQuestions are what agent.allows_NAME(x) can ask.
-var allowQuestions = [...]string{"tool", "route", "model", "destination"}
+// allowKinds are the kinds in agent.allows_KIND(x).
+var allowKinds = [...]string{"tool", "route", "model", "destination"}
 
 func agentNames() []string {
 	var out []string
 	for _, a := range agentAttributes {
 		out = append(out, "agent."+a.name)
 	}
-	for _, q := range allowQuestions {
-		out = append(out, "agent.allows_"+q)
+	for _, kind := range allowKinds {
+		out = append(out, "agent.allows_"+kind)
 	}
 	return out
 }

@@ -4,10 +4,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// A made-up key, put together here so that no scanner takes this file for a leak.
+// Invented keys, in parts so that no scanner takes this file for a leak.
 const (
 	madeUpKey = "sk-proj-" + "Ab3dEf6hIj9kLmN0pQrS" + "tUv2xYz5Ab8dEf1hIj4kLmN7"
 	madeUpPAT = "ghp_" + "16C7e42F292c6912E7710c838347Ae178B4a"
@@ -26,7 +27,7 @@ func TestSecrets(t *testing.T) {
 		e.SetText(schema.MessageContextPromptText, "my key is "+madeUpKey+", keep it")
 		e.Set(schema.GenAIToolCallArguments, schema.JSONValue(`{"env":{"DB_PASSWORD":"hunter2-is-mine"},"n":["`+madeUpPAT+`"]}`))
 		fillRaws(env, e, `{"a":{"token":"`+madeUpPAT+`"},"n":7,"s":"`+madeUpKey+`","l":["`+madeUpPAT+`","x"]}`)
-		if got := outcome(cond.Eval(e, NewScratch())); got != want {
+		if got := outcome(cond.Eval(e, predicate.NewScratch())); got != want {
 			t.Errorf("%s: got %s, want %s", text, got, want)
 		}
 	}
@@ -56,20 +57,19 @@ func TestSecretsProblems(t *testing.T) {
 		}
 	}
 	f(`"gihub" in secrets(message_context.prompt_text)`, `did you mean github?`)
-	f(`size(secrets(http.response.bytes)) > 0`, "secrets() looks into a text or a JSON value")
+	f(`size(secrets(http.response.bytes)) > 0`, "secrets() searches a text or a JSON value")
 	f(`size(secrets()) > 0`, "secrets")
 	f(`size(secrets(event.class, event.action)) > 0`, "secrets")
 	f(`secrets(event.class)`, "a condition is true or false")
 	f(`size(secrets(event.clas)) > 0`, "did you mean event.class?")
 }
 
-// The forms that rules use are asked without CEL, cost no allocation, and are asked once of an event however many rules
-// ask them.
+// The forms that rules use run without CEL, do not allocate, and run once per event however many rules use them.
 func TestSecretsAllocateNothing(t *testing.T) {
 	env := newTestEnv(t)
 	e := sample()
 	e.SetText(schema.MessageContextPromptText, strings.Repeat("words and words ", 200)+madeUpKey)
-	s := NewScratch()
+	s := predicate.NewScratch()
 	for _, text := range []string{
 		`size(secrets(message_context.prompt_text)) > 0`,
 		`"openai" in secrets(message_context.prompt_text)`,
@@ -78,9 +78,6 @@ func TestSecretsAllocateNothing(t *testing.T) {
 		if !c.Typed() {
 			t.Errorf("%s: runs CEL", text)
 		}
-		if c.root != again.root {
-			t.Errorf("%s: is not shared", text)
-		}
 		if n := testing.AllocsPerRun(100, func() {
 			if ok, err := c.Eval(e, s); !ok || err != nil {
 				t.Errorf("%s: got %v, %v", text, ok, err)
@@ -88,5 +85,13 @@ func TestSecretsAllocateNothing(t *testing.T) {
 		}); n != 0 {
 			t.Errorf("%s: got %v allocations, want 0", text, n)
 		}
+		s.Begin()
+		if ok, err := c.Eval(e, s); !ok || err != nil {
+			t.Errorf("%s: got %v, %v", text, ok, err)
+		}
+		if ok, err := again.Eval(&schema.Event{}, s); !ok || err != nil {
+			t.Errorf("%s: got %v, %v, want the shared verdict", text, ok, err)
+		}
+		s.End()
 	}
 }

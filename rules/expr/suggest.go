@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// unknownName says that there is no such thing, and what was probably meant.
+// unknownName returns the text of an issue for a name that does not exist, with a suggestion if a known name is similar.
 func unknownName(kind, name string, known []string) string {
 	if near := nearest(name, known); near != "" {
 		return fmt.Sprintf("there is no %s %s: did you mean %s?", kind, name, near)
@@ -22,10 +22,10 @@ func unknownName(kind, name string, known []string) string {
 	return fmt.Sprintf("there is no %s %s: there are %s", kind, name, strings.Join(known, ", "))
 }
 
-// nearest returns the known name that is at most a third of its letters away, the first of equals, else "". A name
-// that ends in what was written (tool.name for gen_ai.tool.name) is near, too.
+// nearest returns the known name whose distance is the smallest and at most a third of the letters of name, the first if
+// several are equally near, or "". A known name that ends in name (gen_ai.tool.name for tool.name) has the distance 1.
 func nearest(name string, known []string) string {
-	const maxName = 100 // longer names are no typing errors, and the distance costs length times length
+	const maxName = 100 // longer names are not typing errors, and the distance takes length x length steps
 	if len(name) > maxName {
 		return ""
 	}
@@ -42,7 +42,7 @@ func nearest(name string, known []string) string {
 	return best
 }
 
-// distance is Levenshtein's, over bytes.
+// distance returns the Levenshtein distance in bytes.
 func distance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

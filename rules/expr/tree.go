@@ -7,14 +7,14 @@ import (
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/common/types/traits"
 
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// maxTreeDepth is the deepest nesting that is given to CEL as a tree, the same as what decode accepts; what lies
-// deeper is missing.
+// maxTreeDepth is the deepest nesting of a value for CEL, the same as the limit of decoding. A deeper value is missing.
 const maxTreeDepth = 64
 
-// box turns a value into CEL's. It allocates: typed nodes do without it.
+// box returns the value in CEL. It allocates; nodes do not need it.
 func box(v schema.Value) ref.Val {
 	switch v.Kind {
 	case schema.KindString:
@@ -35,46 +35,46 @@ func box(v schema.Value) ref.Val {
 	return missing{}
 }
 
-// listTexts returns the texts of a KindList; what is no text is left out.
+// listTexts returns the texts of a KindList; it omits elements that are not texts.
 func listTexts(text string) []string {
 	if text == "" || text[0] != '[' {
 		return nil
 	}
 	var out []string
-	it := jsonItems{text: text, at: 1}
-	for it.next() {
-		if s, ok := jsonUnquote(it.value); ok {
+	it := predicate.Items(text)
+	for it.Next() {
+		if s, ok := predicate.Unquote(it.Value()); ok {
 			out = append(out, s)
 		}
 	}
 	return out
 }
 
-// jsonTree builds CEL's value of one JSON value; null is missing.
+// jsonTree returns a JSON value in CEL; null is missing.
 func jsonTree(text string, depth int) ref.Val {
-	v := jsonValue(text)
+	v := predicate.JSONValue(text)
 	if v.Kind != schema.KindJSON {
 		return box(v)
 	}
 	if depth >= maxTreeDepth {
 		return missing{}
 	}
-	it := jsonItems{text: v.Text, at: 1}
+	it := predicate.Items(v.Text)
 	if v.Text[0] == '[' {
 		var elems []ref.Val
-		for it.next() {
-			elems = append(elems, jsonTree(it.value, depth+1))
+		for it.Next() {
+			elems = append(elems, jsonTree(it.Value(), depth+1))
 		}
 		return array{types.NewRefValList(types.DefaultTypeAdapter, elems), v.Text}
 	}
 	m := &object{members: map[string]ref.Val{}, text: v.Text}
 	vals := map[ref.Val]ref.Val{}
-	for it.next() {
-		key, ok := jsonUnquote(it.key)
+	for it.Next() {
+		key, ok := predicate.Unquote(it.Key())
 		if !ok {
 			continue
 		}
-		val := jsonTree(it.value, depth+1)
+		val := jsonTree(it.Value(), depth+1)
 		if _, twice := m.members[key]; !twice {
 			m.keys = append(m.keys, types.String(key))
 		}
@@ -85,8 +85,8 @@ func jsonTree(text string, depth int) ref.Val {
 	return m
 }
 
-// object is a JSON object. A key that it lacks is missing, not an error, and its keys have the order of the text, so
-// that what is made from them never depends on the order of a map.
+// object is a JSON object. An absent key is missing, not an error. The keys have the order of the text, so that results never
+// depend on the order of a map.
 type object struct {
 	traits.Mapper
 	keys    []ref.Val
@@ -100,22 +100,21 @@ type array struct {
 	text string
 }
 
-// jsonText returns what text functions ask: a text, or an object or array as it stands in the record, its escapes
-// spelled out. So `gen_ai.tool.call.arguments.contains("/etc/shadow")` looks into all arguments, whatever they are
-// called, however deep they lie, and whether the producer writes / or \/.
-func jsonText(v ref.Val) (string, bool) {
+// jsonText returns the text that text functions search in a value: a text, or the text of an object or array in the record,
+// with its escapes spelled out, as in the nodes. ok is false for other values.
+func jsonText(v ref.Val) (text string, ok bool) {
 	switch v := v.(type) {
 	case types.String:
 		return string(v), true
 	case *object:
-		return jsonSpelled(v.text), true
+		return predicate.SpellOut(v.text), true
 	case array:
-		return jsonSpelled(v.text), true
+		return predicate.SpellOut(v.text), true
 	}
 	return "", false
 }
 
-// Find returns the member, missing where there is none.
+// Find returns the member with the key, or missing.
 func (o *object) Find(key ref.Val) (ref.Val, bool) {
 	k, ok := key.(types.String)
 	if !ok {
@@ -127,20 +126,19 @@ func (o *object) Find(key ref.Val) (ref.Val, bool) {
 	return missing{}, true
 }
 
-// Get is Find.
+// Get returns the member with the key, or missing.
 func (o *object) Get(key ref.Val) ref.Val {
 	v, _ := o.Find(key)
 	return v
 }
 
-// Contains says whether the object has the key with something else than null.
+// Contains reports whether the object has the key with a value other than null.
 func (o *object) Contains(key ref.Val) ref.Val {
 	v, _ := o.Find(key)
-	_, none := v.(missing)
-	return types.Bool(!none)
+	return types.Bool(!isMissing(v))
 }
 
-// Iterator walks the keys in the order of the text.
+// Iterator returns the keys in the order of the text.
 func (o *object) Iterator() traits.Iterator {
 	return types.NewRefValList(types.DefaultTypeAdapter, o.keys).Iterator()
 }

@@ -1,64 +1,64 @@
 // Package match finds the conditions of a Set that hold for an event, at a cost that does not grow with the number of
-// conditions. A witness of a condition is a field with the values, or the list, of which the field must have one for the
-// condition to hold. An index over the witnesses yields the candidates, and only candidates are evaluated.
+// conditions: an index over their witnesses (see package predicate) selects candidates, and only candidates are evaluated.
 //
 //	event --> one look-up per indexed field --> candidates + always --> Cond.Eval --> dataset filter --> numbers
+//
+// A condition without a witness is evaluated for every event.
 package match
 
 import (
 	"slices"
 
-	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// Index finds conditions by their witnesses. It is built once per Set, is immutable and is shared by all workers.
+// Index is the index over the conditions of a Set. It is immutable, and all workers share it.
 type Index struct {
 	conds  []cond
-	fields []fieldIndex // in order of Field
+	fields []fieldIndex // in the order of Field
 	always []uint32     // conditions without a witness, ascending
 
-	size    int    // number of conditions, as given to Build
-	planned []Plan // by number of the condition
+	size    int    // number of conditions that Build was given
+	planned []Plan // by the number of the condition
 }
 
-// cond is a distinct condition with all its users. It is evaluated once per event, however many users it has.
+// cond is a condition with all its users. It is evaluated once per event.
 type cond struct {
-	cond  *expr.Cond
+	cond  *predicate.Cond
 	users []user // ascending
 }
 
-// user is one of the conditions given to Build.
+// user is an element of the conditions that Build was given.
 type user struct {
-	number   int32    // its index in Build's conds
-	datasets []string // empty: any
+	number   int32    // the index there
+	datasets []string // empty for any
 }
 
-// Scratch is the working memory of one worker. It must not be shared, and can be used with every Index.
+// Scratch is the working memory of one worker; workers do not share it. It can be used with every Index.
 type Scratch struct {
-	Expr *expr.Scratch
-	// Failed holds the numbers of the conditions whose evaluation failed in the last Eval, ascending. Such a condition
-	// does not hold.
+	Expr *predicate.Scratch // for evaluating conditions
+	// Failed holds the numbers of the conditions whose evaluation failed in the last Eval, ascending. They count as no match.
 	Failed []int32
 }
 
-// NewScratch returns the working memory for one worker.
-func NewScratch() *Scratch { return &Scratch{Expr: expr.NewScratch()} }
+// NewScratch returns an empty Scratch.
+func NewScratch() *Scratch { return &Scratch{Expr: predicate.NewScratch()} }
 
-// Build returns an index over conditions, all of which must come from one Env. datasets[i] narrows conds[i] to events of
-// these datasets; empty means any dataset, and a nil datasets narrows no condition. A nil condition never holds. The
-// number of a condition is its index in conds.
-func Build(conds []*expr.Cond, datasets [][]string) *Index {
+// Build returns an index over conditions, which must all be of one environment. datasets[i] restricts conds[i] to events of
+// these datasets; if it is empty, or datasets is nil, any dataset will do. A nil condition never holds. The numbers that Eval
+// returns are indexes in conds.
+func Build(conds []*predicate.Cond, datasets [][]string) *Index {
 	x := &Index{size: len(conds), planned: make([]Plan, len(conds))}
-	place := make(map[*expr.Cond]int, len(conds))
+	known := make(map[*predicate.Cond]int, len(conds)) // condition -> index in x.conds
 	for i, c := range conds {
 		if c == nil {
 			continue
 		}
-		at, ok := place[c]
+		at, ok := known[c]
 		if !ok {
 			at = len(x.conds)
-			place[c] = at
+			known[c] = at
 			x.conds = append(x.conds, cond{cond: c})
 		}
 		u := user{number: int32(i)}
@@ -71,11 +71,11 @@ func Build(conds []*expr.Cond, datasets [][]string) *Index {
 	return x
 }
 
-// Len returns the number of conditions given to Build.
+// Len returns the number of conditions that Build was given.
 func (x *Index) Len() int { return x.size }
 
-// Eval appends to out the numbers of the conditions that hold for the event, ascending. It does not allocate once out and
-// the scratch have reached their size.
+// Eval appends to out the numbers of the conditions that hold for the event, ascending. It does not allocate once out and the
+// scratch have reached their size.
 func (x *Index) Eval(e *schema.Event, s *Scratch, out []int32) []int32 {
 	from := len(out)
 	s.Failed = s.Failed[:0]
@@ -100,7 +100,7 @@ func (x *Index) Eval(e *schema.Event, s *Scratch, out []int32) []int32 {
 	return out
 }
 
-// EvalAll is Eval without the index: it evaluates every condition. Tests compare Eval with it.
+// EvalAll is Eval without the index. Tests compare Eval with it, and so does `explain`.
 func (x *Index) EvalAll(e *schema.Event, s *Scratch, out []int32) []int32 {
 	from := len(out)
 	s.Failed = s.Failed[:0]

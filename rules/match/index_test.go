@@ -10,10 +10,11 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// values is a list of strings.
+// values is a list of plain strings.
 type values struct{ set map[string]struct{} }
 
 func newValues(texts ...string) *values {
@@ -34,7 +35,7 @@ func (v *values) Literals() (out []string, ok bool) {
 	return out, true
 }
 
-// prefix is a list that matches by prefix, without literals.
+// prefix is a list that matches and is without literals.
 type prefix string
 
 func (p *prefix) Contains(s string) bool     { return strings.HasPrefix(s, string(*p)) }
@@ -44,14 +45,15 @@ func (p *prefix) Literals() ([]string, bool) { return nil, false }
 func newEnv(t testing.TB) *expr.Env {
 	t.Helper()
 	p := prefix("a")
-	env, err := expr.NewEnv(expr.Site{Lists: map[string]expr.List{"some": newValues("a", "b", ""), "other": newValues("ab", "c"), "starts": &p}})
+	lists := map[string]predicate.List{"some": newValues("a", "b", ""), "other": newValues("ab", "c"), "starts": &p}
+	env, err := expr.NewEnv(expr.Site{Lists: lists})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return env
 }
 
-func compile(t interface{ Fatalf(string, ...any) }, env *expr.Env, text string) *expr.Cond {
+func compile(t interface{ Fatalf(string, ...any) }, env *expr.Env, text string) *predicate.Cond {
 	c, issues := env.Compile(text)
 	if issues != nil {
 		t.Fatalf("%s: %+v", text, issues)
@@ -70,7 +72,7 @@ func event(set map[schema.Field]string) *schema.Event {
 func TestEval(t *testing.T) {
 	env := newEnv(t)
 	action := compile(t, env, `event.action == "chat"`)
-	conds := []*expr.Cond{
+	conds := []*predicate.Cond{
 		compile(t, env, `event.action in ["x", "chat"] && user.id != "u"`),
 		action,
 		nil,
@@ -110,10 +112,10 @@ func TestEval(t *testing.T) {
 	}
 }
 
-// TestPlanChoosesTheRarer checks that the rarer witness is chosen, also if the commoner one is on an earlier field.
+// The rarer witness is chosen, even if the more common one is first in the table of fields.
 func TestPlanChoosesTheRarer(t *testing.T) {
 	env := newEnv(t)
-	var conds []*expr.Cond
+	var conds []*predicate.Cond
 	for i := range 50 {
 		text := fmt.Sprintf(`event.class == "tool" && event.action == "tools/call" && gen_ai.tool.name == "tool%d"`, i)
 		conds = append(conds, compile(t, env, text))
@@ -124,17 +126,17 @@ func TestPlanChoosesTheRarer(t *testing.T) {
 			t.Fatalf("condition %d is found by %s", i, p.Field)
 		}
 	}
-	only := Build([]*expr.Cond{compile(t, env, `event.duration > 5`)}, [][]string{{"kong", "envoy"}})
+	only := Build([]*predicate.Cond{compile(t, env, `event.duration > 5`)}, [][]string{{"kong", "envoy"}})
 	if p := only.Plan(0); p.Always || p.Field != schema.EventDataset || !slices.Equal(p.Values, []string{"envoy", "kong"}) {
 		t.Errorf("got plan %+v, want the datasets", p)
 	}
 }
 
-// TestConditionIsSharedByItsUsers checks that a condition with several users is evaluated once.
+// A condition with several users is evaluated once.
 func TestConditionIsSharedByItsUsers(t *testing.T) {
 	env := newEnv(t)
 	c := compile(t, env, `event.action == "chat"`)
-	x := Build([]*expr.Cond{c, c, c}, nil)
+	x := Build([]*predicate.Cond{c, c, c}, nil)
 	if len(x.conds) != 1 {
 		t.Fatalf("%d conditions, want 1", len(x.conds))
 	}
@@ -150,7 +152,7 @@ var (
 
 func pick[T any](t *rapid.T, from []T) T { return rapid.SampledFrom(from).Draw(t, "pick") }
 
-// condition draws a condition, with or without a witness. Some of them fail.
+// condition draws a condition, with or without witnesses; some fail.
 func condition(t *rapid.T, depth int) string {
 	if depth > 0 {
 		switch rapid.IntRange(0, 5).Draw(t, "shape") {
@@ -184,10 +186,10 @@ func condition(t *rapid.T, depth int) string {
 	return fmt.Sprintf("%s.iequals(%q)", f, v)
 }
 
-// checkProof draws conditions and events, and compares the index with plain Cond.Eval of every condition on every event.
+// checkProof draws conditions and events, and compares the index with Cond.Eval of every condition on every event.
 func checkProof(t *rapid.T, env *expr.Env) {
 	n := rapid.IntRange(1, 12).Draw(t, "conditions")
-	conds := make([]*expr.Cond, n)
+	conds := make([]*predicate.Cond, n)
 	datasets := make([][]string, n)
 	for i := range conds {
 		if i > 0 && rapid.IntRange(0, 3).Draw(t, "same") == 0 {
@@ -237,12 +239,11 @@ func FuzzIndexIsBruteForce(f *testing.F) {
 	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) { checkProof(t, env) }))
 }
 
-// world returns an index of n conditions with 2 to 4 terms, like those of rules, and events of which each condition
-// matches few.
+// world returns an index over n conditions of 2 to 4 terms, like those of rules, and events. A condition holds for few events.
 func world(t testing.TB, n int) (*Index, []*schema.Event) {
 	env := newEnv(t)
 	r := rand.New(rand.NewPCG(1, uint64(n)))
-	var conds []*expr.Cond
+	var conds []*predicate.Cond
 	var datasets [][]string
 	for i := range n {
 		text := fmt.Sprintf(`event.class == "tool" && event.action == "action%d"`, r.IntN(max(n/4, 20)))
@@ -262,10 +263,13 @@ func world(t testing.TB, n int) (*Index, []*schema.Event) {
 	var events []*schema.Event
 	for range 256 {
 		e := event(map[schema.Field]string{
-			schema.EventClass: "tool", schema.EventDataset: []string{"litellm", "kong"}[r.IntN(2)],
-			schema.EventOutcome: []string{"success", "failure"}[r.IntN(2)],
-			schema.EventAction:  fmt.Sprintf("action%d", r.IntN(max(n/4, 20))), schema.GenAIToolName: fmt.Sprintf("tool%d", r.IntN(n+50)),
-			schema.ResourceName: fmt.Sprintf("r%d", r.IntN(n)), schema.AIAgentUID: fmt.Sprintf("agent%d", r.IntN(n)),
+			schema.EventClass:    "tool",
+			schema.EventDataset:  []string{"litellm", "kong"}[r.IntN(2)],
+			schema.EventOutcome:  []string{"success", "failure"}[r.IntN(2)],
+			schema.EventAction:   fmt.Sprintf("action%d", r.IntN(max(n/4, 20))),
+			schema.GenAIToolName: fmt.Sprintf("tool%d", r.IntN(n+50)),
+			schema.ResourceName:  fmt.Sprintf("r%d", r.IntN(n)),
+			schema.AIAgentUID:    fmt.Sprintf("agent%d", r.IntN(n)),
 		})
 		e.SetInt(schema.HTTPResponseBytes, int64(r.IntN(6000)))
 		events = append(events, e)
@@ -273,10 +277,9 @@ func world(t testing.TB, n int) (*Index, []*schema.Event) {
 	return Build(conds, datasets), events
 }
 
-// BenchmarkEval evaluates n conditions on one event per operation. With the index the time hardly grows with n; brute
-// evaluates every condition on every event.
+// go test ./rules/match -run '^$' -bench Eval -count 6 | benchstat -
 //
-//	go test ./rules/match -run '^$' -bench Eval -count 6 | benchstat -
+// One op is one event. indexed is nearly independent of the number of conditions; brute evaluates every condition.
 func BenchmarkEval(b *testing.B) {
 	for _, n := range []int{10, 100, 1000, 10000} {
 		b.Run(fmt.Sprintf("indexed/%d", n), func(b *testing.B) {
@@ -307,7 +310,7 @@ func BenchmarkEval(b *testing.B) {
 	}
 }
 
-// BenchmarkList shows that a list of 100,000 values costs the same as a list of ten.
+// A list of 100,000 values costs as much as a list of ten.
 func BenchmarkList(b *testing.B) {
 	for _, n := range []int{10, 100_000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) {
@@ -315,11 +318,11 @@ func BenchmarkList(b *testing.B) {
 			for i := range n {
 				texts = append(texts, fmt.Sprintf("host%d.example", i))
 			}
-			env, err := expr.NewEnv(expr.Site{Lists: map[string]expr.List{"hosts": newValues(texts...)}})
+			env, err := expr.NewEnv(expr.Site{Lists: map[string]predicate.List{"hosts": newValues(texts...)}})
 			if err != nil {
 				b.Fatal(err)
 			}
-			x := Build([]*expr.Cond{compile(b, env, `url.domain in lists.hosts`)}, nil)
+			x := Build([]*predicate.Cond{compile(b, env, `url.domain in lists.hosts`)}, nil)
 			e := event(map[schema.Field]string{schema.URLDomain: "host7.example"})
 			s := NewScratch()
 			var out []int32
@@ -335,7 +338,7 @@ func TestEvalAllocations(t *testing.T) {
 	x, events := world(t, 500)
 	checkAllocations(t, x, events)
 	env := newEnv(t)
-	var conds []*expr.Cond
+	var conds []*predicate.Cond
 	for i := range 20 {
 		text := fmt.Sprintf(`event.outcome != "x%d" && (gen_ai.tool.name.matches("tool(1|2)") || resource.name.icontains("R%d"))`, i, i%3)
 		conds = append(conds, compile(t, env, text))

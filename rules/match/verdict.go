@@ -6,8 +6,8 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// verdicts evaluates candidates. A condition is indexed by one witness on one field, and an event has one value in that
-// field, so no condition is a candidate twice and no set of candidates is needed.
+// verdicts evaluates candidates. A condition is filed under one witness, on one field, and an event has one value there, so no
+// condition is a candidate twice, and the candidates need not be collected in a set.
 func (x *Index) verdicts(candidates []uint32, e *schema.Event, s *Scratch, out []int32) []int32 {
 	for _, n := range candidates {
 		out = x.verdict(&x.conds[n], e, s, out)
@@ -15,8 +15,7 @@ func (x *Index) verdicts(candidates []uint32, e *schema.Event, s *Scratch, out [
 	return out
 }
 
-// verdict evaluates one condition. If it holds, verdict appends the numbers of its users that accept the event's dataset;
-// if it fails, it appends them to s.Failed.
+// verdict evaluates one condition and appends the numbers of its users that accept the dataset of the event.
 func (x *Index) verdict(c *cond, e *schema.Event, s *Scratch, out []int32) []int32 {
 	holds, err := c.cond.Eval(e, s.Expr)
 	if !holds && err == nil {

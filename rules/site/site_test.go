@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/aidr-engine/aidr/rules/doc"
-	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/rules/site"
 	"github.com/aidr-engine/aidr/schema"
 	"pgregory.net/rapid"
@@ -16,8 +16,8 @@ import (
 
 // The interfaces that the rule language needs.
 var (
-	_ expr.List     = (*site.List)(nil)
-	_ expr.Registry = (*site.Agents)(nil)
+	_ predicate.List     = (*site.List)(nil)
+	_ predicate.Registry = (*site.Agents)(nil)
 )
 
 func texts(ps []doc.Problem) string {

@@ -6,13 +6,14 @@ import (
 
 	"github.com/aidr-engine/aidr/rules/doc"
 	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
 // Identity names the agents of one dataset: the first rung of the ladder.
 type Identity struct {
 	Dataset string
-	UID     *expr.Name
+	UID     *predicate.Name
 }
 
 // Override is the whole of `identity`.

@@ -4,7 +4,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -34,7 +34,7 @@ redact:
 	}
 	e := &schema.Event{Raws: []schema.Value{schema.StringValue("bot-1"), {}}}
 	e.SetText(schema.ClientAppID, "app")
-	s := expr.NewScratch()
+	s := predicate.NewScratch()
 	for i, want := range []string{"bot-1", "app"} {
 		if got, err := c.Identity.Datasets[i].UID.Eval(e, s); got != want || err != nil {
 			t.Errorf("expression %d: got %q, %v, want %q", i, got, err, want)

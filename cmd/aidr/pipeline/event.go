@@ -6,7 +6,7 @@ import (
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
 	"github.com/aidr-engine/aidr/connectors/maxmind"
 	"github.com/aidr-engine/aidr/engine"
-	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/decode"
 )
@@ -39,7 +39,7 @@ func overrideOf(o *config.Override) *decode.Override {
 		out.Wanted.Fields.Union(d.UID.Fields())
 	}
 	out.Open = func() map[string]func(*schema.Event) (string, error) {
-		scratch := expr.NewScratch()
+		scratch := predicate.NewScratch()
 		byDataset := map[string]func(*schema.Event) (string, error){}
 		for _, d := range o.Datasets {
 			byDataset[d.Dataset] = func(e *schema.Event) (string, error) { return d.UID.Eval(e, scratch) }

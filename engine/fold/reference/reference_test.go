@@ -21,6 +21,7 @@ import (
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -63,12 +64,12 @@ func fewer(t *testing.T, n int, f func()) {
 }
 
 // wheres are conditions over the steps, by their number; b may have times where it is not named.
-var wheres = map[int][]*expr.Where{
+var wheres = map[int][]*predicate.Where{
 	2: {compile("b.resource.id == a.resource.id", 2), compile("b.resource.id != a.resource.id && a.resource.name == a.resource.id", 2)},
 	3: {compile("c.resource.id == a.resource.id", 3), compile("c.resource.name == a.resource.id && c.resource.id != a.resource.name", 3)},
 }
 
-func compile(text string, steps int) *expr.Where {
+func compile(text string, steps int) *predicate.Where {
 	env, err := expr.NewEnv(expr.Site{})
 	if err != nil {
 		panic("BUG: " + err.Error())

@@ -4,46 +4,45 @@ import (
 	"cmp"
 	"slices"
 
-	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// fieldIndex finds candidates by the value of one field: with one look-up in a map, and one in each list that a
-// condition tests the field against.
+// fieldIndex finds conditions by the value of one field, with one look-up in a map and one in each list.
 type fieldIndex struct {
 	field schema.Field
-	equal map[string][]uint32 // by value: indexes into Index.conds, ascending
+	equal map[string][]uint32 // value -> indexes in Index.conds, ascending
 	lists []listIndex
 }
 
-// listIndex holds the conditions that need the field to be in a list. The look-up is done by the list, so the cost does
-// not depend on its size.
+// listIndex holds the conditions that require the field to be in a list. The list itself is used for the look-up, so its size
+// does not matter.
 type listIndex struct {
-	list  expr.List
+	list  predicate.List
 	conds []uint32
 }
 
 // Plan is the way in which the index finds a condition.
 type Plan struct {
-	Always bool         // the condition lacks a witness, so it is evaluated for every event
-	Field  schema.Field // the field of the witness
-	Values []string     // the values of the field with which the condition is a candidate; nil for a list
-	Why    string       // if Always: why it lacks a witness
+	Always bool         // the condition is evaluated for every event
+	Field  schema.Field // of the witness, unless Always
+	Values []string     // of the witness; nil if it is a list
+	Why    string       // if Always: the reason
 }
 
-// Plan returns the plan of condition number i, which `aidr rules check` shows.
+// Plan returns the plan of condition number i; `aidr rules check` and explain show it.
 func (x *Index) Plan(i int) Plan { return x.planned[i] }
 
-// plan chooses a witness for each condition and fills the fields' indexes.
+// plan chooses a witness for each condition and fills the indexes of the fields.
 func (x *Index) plan() {
-	witnesses := make([][]expr.Witness, len(x.conds))
+	witnesses := make([][]predicate.Witness, len(x.conds))
 	for i := range x.conds {
 		witnesses[i] = x.conds[i].witnesses()
 	}
-	popular := countUse(witnesses)
+	uses := countUses(witnesses)
 	byField := map[schema.Field]*fieldIndex{}
 	for i := range x.conds {
-		w, ok := popular.best(witnesses[i])
+		w, ok := uses.best(witnesses[i])
 		for _, u := range x.conds[i].users {
 			x.planned[u.number] = Plan{Always: !ok, Field: w.Field, Values: w.Values, Why: w.Why}
 		}
@@ -64,8 +63,8 @@ func (x *Index) plan() {
 	slices.SortFunc(x.fields, func(a, b fieldIndex) int { return cmp.Compare(a.field, b.field) })
 }
 
-// add files condition n under its witness.
-func (f *fieldIndex) add(w expr.Witness, n uint32) {
+// add adds condition n under its witness.
+func (f *fieldIndex) add(w predicate.Witness, n uint32) {
 	if w.List != nil {
 		for i := range f.lists {
 			if f.lists[i].list == w.List {
@@ -77,15 +76,15 @@ func (f *fieldIndex) add(w expr.Witness, n uint32) {
 		return
 	}
 	for _, v := range w.Values {
-		// A list literal may contain the same value twice.
+		// A witness may have the same value twice.
 		if c := f.equal[v]; len(c) == 0 || c[len(c)-1] != n {
 			f.equal[v] = append(c, n)
 		}
 	}
 }
 
-// witnesses returns the condition's own witnesses and, if every user is narrowed to datasets, these datasets as one more.
-func (c *cond) witnesses() []expr.Witness {
+// witnesses returns the witnesses of the condition, and its datasets as another witness if every user has datasets.
+func (c *cond) witnesses() []predicate.Witness {
 	all := slices.Clone(c.cond.Witnesses())
 	var datasets []string
 	for _, u := range c.users {
@@ -95,13 +94,12 @@ func (c *cond) witnesses() []expr.Witness {
 		datasets = append(datasets, u.datasets...)
 	}
 	slices.Sort(datasets)
-	return append(all, expr.Witness{Field: schema.EventDataset, Values: slices.Compact(datasets)})
+	return append(all, predicate.Witness{Field: schema.EventDataset, Values: slices.Compact(datasets)})
 }
 
-// use counts the conditions that have a value or a list in one of their witnesses. Events are not known when a Set is
-// built, so the count is an estimate of how often a witness holds: values that many rules name are those that many events
-// have.
-type use struct {
+// useCount counts the conditions that could be found by a value. It estimates how often a witness holds, because values in
+// many rules are values of many events; the events themselves are unknown when a Set is built.
+type useCount struct {
 	values map[fieldValue]int
 	lists  map[fieldList]int
 }
@@ -113,11 +111,11 @@ type fieldValue struct {
 
 type fieldList struct {
 	field schema.Field
-	list  expr.List
+	list  predicate.List
 }
 
-func countUse(all [][]expr.Witness) use {
-	u := use{values: map[fieldValue]int{}, lists: map[fieldList]int{}}
+func countUses(all [][]predicate.Witness) useCount {
+	u := useCount{values: map[fieldValue]int{}, lists: map[fieldList]int{}}
 	for _, ws := range all {
 		for _, w := range ws {
 			if w.List != nil {
@@ -131,9 +129,10 @@ func countUse(all [][]expr.Witness) use {
 	return u
 }
 
-// best returns the witness that the fewest conditions share, the first of equals. The event's class and dataset are
-// chosen only as a last resort. If ok is false, the condition lacks a witness and best.Why holds the reason.
-func (u use) best(ws []expr.Witness) (best expr.Witness, ok bool) {
+// best returns the witness that the fewest conditions share, the first if several are equal. It chooses the event's class or
+// dataset only if all witnesses are on them. ok is false if none of ws can be looked up; then the Why of the result is the
+// reason.
+func (u useCount) best(ws []predicate.Witness) (best predicate.Witness, ok bool) {
 	least := 0
 	for _, w := range ws {
 		if w.List == nil && len(w.Values) == 0 {
@@ -150,10 +149,11 @@ func (u use) best(ws []expr.Witness) (best expr.Witness, ok bool) {
 	return best, ok
 }
 
-// lastResort is a cost greater than any number of conditions and values.
+// lastResort is above any number of conditions and values.
 const lastResort = 1 << 40
 
-func (u use) cost(w expr.Witness) int {
+// cost returns the number of uses of the values of a witness.
+func (u useCount) cost(w predicate.Witness) int {
 	cost := 0
 	if w.Field == schema.EventClass || w.Field == schema.EventDataset {
 		cost = lastResort

@@ -1,4 +1,4 @@
-package expr
+package predicate
 
 import (
 	"fmt"
@@ -9,67 +9,70 @@ import (
 	"unicode/utf8"
 )
 
-// regex is a compiled RE2 pattern behind a search for texts of which every match contains one: most events contain none,
-// and one pass over the text, at about a nanosecond a byte, is a twentieth of running the pattern. An author need not
-// arrange a pattern for speed: (?i)(ignore|forget) .* instructions is looked for as ignore or forget in any case.
-type regex struct {
-	re    *regexp.Regexp
-	needs []literal // empty where nothing can be looked for
-	first [256]uint16
+// Pattern is a compiled RE2 pattern that runs only on texts that contain one of the literals that every match contains: most
+// events contain none, and the search for them, at about a nanosecond a byte, takes a twentieth of the time of the pattern.
+// Authors need not arrange a pattern for speed: (?i)(ignore|forget) .* instructions is first searched as ignore or forget,
+// in any case.
+type Pattern struct {
+	re       *regexp.Regexp
+	literals []literal   // every match contains one of them; empty if no literals are worth searching
+	first    [256]uint16 // for each byte, the literals that may begin with it, one bit each
 }
 
-// literal is one text to look for.
+// literal is a text that a search looks for.
 type literal struct {
 	text string
 	fold bool // in any case
 }
 
 const (
-	minLiteral  = 3  // shorter ones are everywhere
-	maxLiterals = 16 // bits of regex.first's elements
+	minLiteral  = 3  // shorter literals are in nearly every text
+	maxLiterals = 16 // the number of bits in an element of Pattern.first
 )
 
-func newRegex(text string) (*regex, error) {
+// CompilePattern compiles a pattern in RE2 syntax.
+func CompilePattern(text string) (*Pattern, error) {
 	re, err := regexp.Compile(text)
 	if err != nil {
 		return nil, fmt.Errorf("compile pattern %q: %w", text, err)
 	}
-	r := &regex{re: re}
+	r := &Pattern{re: re}
 	tree, err := syntax.Parse(text, syntax.Perl)
 	if err != nil {
 		return nil, fmt.Errorf("parse pattern %q: %w", text, err)
 	}
-	r.needs = requiredLiterals(tree)
-	for i, need := range r.needs {
-		start, _ := utf8.DecodeRuneInString(need.text)
-		r.mark(i, start)
-		for other := unicode.SimpleFold(start); need.fold && other != start; other = unicode.SimpleFold(other) {
-			r.mark(i, other)
+	r.literals = requiredLiterals(tree)
+	for i, l := range r.literals {
+		start, _ := utf8.DecodeRuneInString(l.text)
+		r.addFirst(i, start)
+		for other := unicode.SimpleFold(start); l.fold && other != start; other = unicode.SimpleFold(other) {
+			r.addFirst(i, other)
 		}
 	}
 	return r, nil
 }
 
-// mark notes that literal i may begin with the rune.
-func (r *regex) mark(i int, start rune) {
+// addFirst records that literal i may begin with the rune.
+func (r *Pattern) addFirst(i int, start rune) {
 	var b [utf8.UTFMax]byte
 	utf8.EncodeRune(b[:], start)
 	r.first[b[0]] |= 1 << i
 }
 
-func (r *regex) match(text string) bool {
-	return (len(r.needs) == 0 || r.mayMatch(text)) && r.re.MatchString(text)
+// Match reports whether the text contains a match of the pattern.
+func (r *Pattern) Match(text string) bool {
+	return (len(r.literals) == 0 || r.mayMatch(text)) && r.re.MatchString(text)
 }
 
-// mayMatch says whether the text contains one of the literals.
-func (r *regex) mayMatch(text string) bool {
-	if len(r.needs) == 1 && !r.needs[0].fold {
-		return strings.Contains(text, r.needs[0].text)
+// mayMatch reports whether the text contains one of the literals.
+func (r *Pattern) mayMatch(text string) bool {
+	if len(r.literals) == 1 && !r.literals[0].fold {
+		return strings.Contains(text, r.literals[0].text)
 	}
 	for at := range len(text) {
 		mask := r.first[text[at]]
 		for i := 0; mask != 0; i, mask = i+1, mask>>1 {
-			if mask&1 != 0 && r.needs[i].isAt(text[at:]) {
+			if mask&1 != 0 && r.literals[i].isAt(text[at:]) {
 				return true
 			}
 		}
@@ -77,7 +80,7 @@ func (r *regex) mayMatch(text string) bool {
 	return false
 }
 
-// isAt says whether the text begins with the literal.
+// isAt reports whether the text begins with the literal.
 func (l *literal) isAt(text string) bool {
 	if !l.fold {
 		return strings.HasPrefix(text, l.text)
@@ -96,7 +99,7 @@ func (l *literal) isAt(text string) bool {
 	return true
 }
 
-// isFoldedAt is isAt by Unicode's simple case folding, where one of the two is not ASCII.
+// isFoldedAt is isAt by Unicode's simple case folding, for characters that are not ASCII.
 func (l *literal) isFoldedAt(text string) bool {
 	end := 0
 	for range l.text {
@@ -109,21 +112,21 @@ func (l *literal) isFoldedAt(text string) bool {
 	return strings.EqualFold(text[:end], l.text)
 }
 
-// requiredLiterals returns texts of which every match contains one; none where there are no good ones.
+// requiredLiterals returns literals of which every match contains one, or nil if no literals are worth searching.
 func requiredLiterals(tree *syntax.Regexp) []literal {
 	switch tree.Op {
 	case syntax.OpLiteral:
-		return good(spelledOut(tree))
+		return worthwhile(spelledOut(tree))
 	case syntax.OpConcat:
-		return requiredInRow(tree.Sub)
+		return requiredInConcat(tree.Sub)
 	case syntax.OpAlternate:
 		var all []literal
 		for _, sub := range tree.Sub {
-			found := requiredLiterals(sub)
-			if found == nil || len(all)+len(found) > maxLiterals {
+			literals := requiredLiterals(sub)
+			if literals == nil || len(all)+len(literals) > maxLiterals {
 				return nil
 			}
-			all = append(all, found...)
+			all = append(all, literals...)
 		}
 		return all
 	case syntax.OpCapture, syntax.OpPlus:
@@ -136,20 +139,20 @@ func requiredLiterals(tree *syntax.Regexp) []literal {
 	return nil
 }
 
-// requiredInRow is requiredLiterals of one part after another. Neighbours that are few texts each are taken together:
-// your (new|real) task is looked for as "your new task" and "your real task".
-func requiredInRow(parts []*syntax.Regexp) (best []literal) {
-	take := func(found []literal) {
-		if rarity(found) > rarity(best) {
-			best = found
+// requiredInConcat is requiredLiterals of a concatenation. Adjacent parts that match few texts each are joined:
+// your (new|real) task is searched as "your new task" and "your real task".
+func requiredInConcat(parts []*syntax.Regexp) (best []literal) {
+	take := func(set []literal) {
+		if rarity(set) > rarity(best) {
+			best = set
 		}
 	}
-	var row []literal // of the parts just before; nil: none
+	var row []literal // the texts of the preceding parts, joined; nil if they are too many or unknown
 	for _, part := range parts {
 		whole := spelledOut(part)
 		joined := product(row, whole)
 		if joined == nil {
-			take(good(row))
+			take(worthwhile(row))
 			joined = whole
 		}
 		row = joined
@@ -157,14 +160,15 @@ func requiredInRow(parts []*syntax.Regexp) (best []literal) {
 			take(requiredLiterals(part))
 		}
 	}
-	take(good(row))
+	take(worthwhile(row))
 	return best
 }
 
-// spelledOut returns texts among which are all that a pattern matches, nil where they are too many or not known.
+// spelledOut returns all texts that a pattern matches, and possibly others; nil if they are too many or unknown.
 func spelledOut(tree *syntax.Regexp) (all []literal) {
 	switch tree.Op {
-	case syntax.OpEmptyMatch, syntax.OpBeginLine, syntax.OpEndLine, syntax.OpBeginText, syntax.OpEndText, syntax.OpWordBoundary, syntax.OpNoWordBoundary:
+	case syntax.OpEmptyMatch, syntax.OpBeginLine, syntax.OpEndLine, syntax.OpBeginText, syntax.OpEndText,
+		syntax.OpWordBoundary, syntax.OpNoWordBoundary:
 		return []literal{{}}
 	case syntax.OpLiteral:
 		return []literal{{string(tree.Rune), tree.Flags&syntax.FoldCase != 0}}
@@ -203,8 +207,8 @@ func spelledOut(tree *syntax.Regexp) (all []literal) {
 	return all
 }
 
-// product returns each of the texts followed by each of the others, nil where they are too many, or of one the case
-// matters and of the other it does not.
+// product returns each head followed by each tail. It is nil if they are too many, or if the case matters for the head and
+// not for the tail, or the other way round.
 func product(heads, tails []literal) (all []literal) {
 	if len(heads)*len(tails) > maxLiterals {
 		return nil
@@ -220,7 +224,7 @@ func product(heads, tails []literal) (all []literal) {
 	return all
 }
 
-// caseless says that the literal is the same in any case.
+// caseless reports whether the literal is the same in any case.
 func (l literal) caseless() bool {
 	for _, r := range l.text {
 		if unicode.SimpleFold(r) != r {
@@ -230,8 +234,9 @@ func (l literal) caseless() bool {
 	return true
 }
 
-// good returns the texts if all of them are worth looking for. U+FFFD stands for damaged text, too.
-func good(texts []literal) []literal {
+// worthwhile returns the literals if all of them are worth searching, otherwise nil. U+FFFD is not, because the pattern
+// matches it in damaged text, which does not contain its bytes.
+func worthwhile(texts []literal) []literal {
 	for _, l := range texts {
 		if len(l.text) < minLiteral || strings.ContainsRune(l.text, utf8.RuneError) {
 			return nil
@@ -240,7 +245,8 @@ func good(texts []literal) []literal {
 	return texts
 }
 
-// rarity ranks sets of literals: a text hits a set as often as its shortest literal, and each more is one more chance.
+// rarity ranks sets of literals by how rarely a text contains one of them: the shortest literal decides, then the number of
+// literals.
 func rarity(set []literal) int {
 	if len(set) == 0 {
 		return 0

@@ -1,4 +1,4 @@
-package expr
+package predicate
 
 import (
 	"encoding/json"
@@ -10,11 +10,11 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// The JSON of a dyn field or of a raw path is read where it stands: a look-up of one key scans the text once, keeps no
-// tree and does not recurse. Decode has validated it; text that is no JSON after all is absent, never a panic.
+// The JSON of a dyn field or of a raw path is read in place: the look-up of a key scans the text once, builds no tree and
+// does not recurse. Decoding has validated the text; a text that is nevertheless not JSON is absent, and never a panic.
 
-// jsonAt returns the value at a path of keys, absent where there is none or where it is null.
-func jsonAt(text string, path []string) schema.Value {
+// JSONAt returns the value at a path of keys in a JSON text. It is absent if the path does not exist or is null.
+func JSONAt(text string, path []string) schema.Value {
 	text = strings.Trim(text, jsonBlanks)
 	for _, key := range path {
 		member, ok := jsonMember(text, key)
@@ -23,19 +23,19 @@ func jsonAt(text string, path []string) schema.Value {
 		}
 		text = member
 	}
-	return jsonValue(text)
+	return JSONValue(text)
 }
 
 const jsonBlanks = " \t\r\n"
 
-// jsonValue types one JSON value without blanks around it; null is absent.
-func jsonValue(text string) schema.Value {
+// JSONValue returns the value of a JSON text without blanks around it; null is absent.
+func JSONValue(text string) schema.Value {
 	if text == "" {
 		return schema.Value{}
 	}
 	switch text[0] {
 	case '"':
-		s, ok := jsonUnquote(text)
+		s, ok := Unquote(text)
 		if !ok {
 			return schema.Value{}
 		}
@@ -53,7 +53,7 @@ func jsonValue(text string) schema.Value {
 	return jsonNumber(text)
 }
 
-// jsonNumber is an int where the text is an integer of 64 bits, else a finite double.
+// jsonNumber returns an integer if the text is an integer of 64 bits, otherwise a finite double.
 func jsonNumber(text string) schema.Value {
 	if c := text[0]; c != '-' && (c < '0' || c > '9') {
 		return schema.Value{}
@@ -68,8 +68,8 @@ func jsonNumber(text string) schema.Value {
 	return schema.DoubleValue(f)
 }
 
-// jsonUnquote returns what a JSON string spells: a view of it where nothing is escaped.
-func jsonUnquote(text string) (string, bool) {
+// Unquote returns the text of a quoted JSON string. It is a part of the argument if no character is escaped.
+func Unquote(text string) (string, bool) {
 	if len(text) < 2 || text[0] != '"' || text[len(text)-1] != '"' {
 		return "", false
 	}
@@ -84,13 +84,13 @@ func jsonUnquote(text string) (string, bool) {
 	return s, true
 }
 
-// jsonMember finds a key of an object; of a key that stands twice the last counts.
+// jsonMember returns the value of a key of an object. If the key occurs twice, its last occurrence counts.
 func jsonMember(object, key string) (value string, ok bool) {
-	if object == "" || object[0] != '{' || !mayHave(object, key) {
+	if object == "" || object[0] != '{' || !mayContain(object, key) {
 		return "", false
 	}
-	it := jsonItems{text: object, at: 1}
-	for it.next() {
+	it := JSONItems{text: object, at: 1}
+	for it.Next() {
 		if it.isKey(key) {
 			value, ok = it.value, true
 		}
@@ -98,24 +98,33 @@ func jsonMember(object, key string) (value string, ok bool) {
 	return value, ok && it.whole
 }
 
-// mayHave says whether JSON may hold a text: a search is ten times as fast as a walk, and most keys that conditions ask
-// for are not there.
-func mayHave(json, text string) bool {
+// mayContain reports whether a JSON text may contain a key. A search is ten times as fast as walking the members, and most
+// keys that conditions read are absent.
+func mayContain(json, text string) bool {
 	return strings.Contains(json, text) || strings.IndexByte(json, '\\') >= 0
 }
 
-// jsonItems walks the elements of an array or the members of an object: text is it, at starts at 1.
-type jsonItems struct {
-	text  string
-	at    int
+// JSONItems iterates over the elements of an array or the members of an object.
+type JSONItems struct {
+	text  string // of the array or object
+	at    int    // offset of the rest; 1 at the start, after the opening bracket
 	key   string // quoted; "" in an array
 	value string // without blanks around it
-	whole bool   // the closing bracket was reached
+	whole bool   // whether the closing bracket was reached
 }
 
-// next goes to the next item; false at the end, and where the text is damaged (then whole is false).
-func (it *jsonItems) next() bool {
-	if it.whole || !it.skipTo() {
+// Items returns the elements of an array or the members of an object.
+func Items(text string) JSONItems { return JSONItems{text: text, at: 1} }
+
+// Key returns the key of the current member, quoted; "" in an array.
+func (it *JSONItems) Key() string { return it.key }
+
+// Value returns the text of the current element or member, without blanks around it.
+func (it *JSONItems) Value() string { return it.value }
+
+// Next advances to the next item. It returns false at the end, and also if the text is damaged (then whole is false).
+func (it *JSONItems) Next() bool {
+	if it.whole || !it.skipBlanks() {
 		return false
 	}
 	object := it.text[0] == '{'
@@ -125,7 +134,7 @@ func (it *jsonItems) next() bool {
 	}
 	if it.text[it.at] == ',' {
 		it.at++
-		if !it.skipTo() {
+		if !it.skipBlanks() {
 			return false
 		}
 	}
@@ -136,11 +145,11 @@ func (it *jsonItems) next() bool {
 			return false
 		}
 		it.key, it.at = it.text[it.at:end], end
-		if !it.skipTo() || it.text[it.at] != ':' {
+		if !it.skipBlanks() || it.text[it.at] != ':' {
 			return false
 		}
 		it.at++
-		if !it.skipTo() {
+		if !it.skipBlanks() {
 			return false
 		}
 	}
@@ -152,17 +161,17 @@ func (it *jsonItems) next() bool {
 	return true
 }
 
-// skipTo skips blanks; false at the end of the text.
-func (it *jsonItems) skipTo() bool {
+// skipBlanks reports whether there is anything after the blanks that it skips.
+func (it *JSONItems) skipBlanks() bool {
 	for it.at < len(it.text) && strings.IndexByte(jsonBlanks, it.text[it.at]) >= 0 {
 		it.at++
 	}
 	return it.at < len(it.text)
 }
 
-func (it *jsonItems) isKey(key string) bool { return jsonSpells(it.key, key) }
+func (it *JSONItems) isKey(key string) bool { return jsonSpells(it.key, key) }
 
-// jsonSpells says whether a quoted JSON string spells the text. It allocates nothing, whatever is escaped.
+// jsonSpells reports whether a quoted JSON string is the text. It does not allocate, however the string is escaped.
 func jsonSpells(quoted, text string) bool {
 	if len(quoted) < 2 || quoted[0] != '"' || quoted[len(quoted)-1] != '"' {
 		return false
@@ -187,9 +196,9 @@ func jsonSpells(quoted, text string) bool {
 	}
 }
 
-// jsonSpelled returns the text with its escapes spelled out: to be searched, no JSON any more. It is text itself where
-// nothing is escaped.
-func jsonSpelled(text string) string {
+// SpellOut returns a JSON text with its escapes replaced by the characters that they denote. The result is for searching: it
+// is not JSON. It is text itself if no character is escaped.
+func SpellOut(text string) string {
 	if strings.IndexByte(text, '\\') < 0 {
 		return text
 	}
@@ -201,7 +210,7 @@ func jsonSpelled(text string) string {
 		}
 		out = append(out, text[:plain]...)
 		r, size := jsonEscape(text[plain:])
-		if size == 0 { // no JSON after all: the backslash stands for itself
+		if size == 0 { // not a JSON escape: keep the backslash
 			out, size = append(out, '\\'), 1
 		} else {
 			out = utf8.AppendRune(out, r)
@@ -210,7 +219,7 @@ func jsonSpelled(text string) string {
 	}
 }
 
-// jsonEscape reads the escape at the front of s, which begins with a backslash; size is 0 where it is none. A lone
+// jsonEscape decodes the escape at the front of s, which begins with a backslash; size is 0 if it is not an escape. A lone
 // surrogate is U+FFFD, as in encoding/json.
 func jsonEscape(s string) (r rune, size int) {
 	if len(s) < 2 {
@@ -235,6 +244,7 @@ func jsonEscape(s string) (r rune, size int) {
 	return 0, 0
 }
 
+// jsonUnicode decodes an escape that begins with \u, or two of them that are a surrogate pair.
 func jsonUnicode(s string) (r rune, size int) {
 	r, ok := hex4(s[2:])
 	if !ok {
@@ -253,6 +263,7 @@ func jsonUnicode(s string) (r rune, size int) {
 	return utf8.RuneError, 6
 }
 
+// hex4 parses the four hexadecimal digits at the front of s.
 func hex4(s string) (r rune, ok bool) {
 	if len(s) < 4 {
 		return 0, false
@@ -267,7 +278,7 @@ func hex4(s string) (r rune, ok bool) {
 	return r, true
 }
 
-// jsonSkip returns the end of the value that starts at from. Brackets are counted, not matched by kind.
+// jsonSkip returns the end of the value that starts at from. It counts brackets without distinguishing their kinds.
 func jsonSkip(text string, from int) (end int, ok bool) {
 	depth := 0
 	for i := from; i < len(text); {
@@ -301,7 +312,7 @@ func jsonSkip(text string, from int) (end int, ok bool) {
 	return 0, false
 }
 
-// jsonStringEnd returns the place after the closing quote of the string at from, -1 where there is none.
+// jsonStringEnd returns the offset after the closing quote of the string at from, or -1 if the string is not closed.
 func jsonStringEnd(text string, from int) int {
 	for i := from + 1; i < len(text); {
 		n := strings.IndexByte(text[i:], '"')
@@ -321,6 +332,7 @@ func jsonStringEnd(text string, from int) int {
 	return -1
 }
 
+// jsonScalarEnd returns the end of the number or word at from.
 func jsonScalarEnd(text string, from int) int {
 	for i := from; i < len(text); i++ {
 		switch text[i] {

@@ -1,0 +1,102 @@
+package predicate
+
+import (
+	"net/netip"
+	"net/url"
+	"strings"
+
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// AddressKinds returns the names of the properties of an address, in ip(x).NAME().
+func AddressKinds() []string { return []string{"isPrivate", "isLoopback", "isLinkLocal"} }
+
+// AddressIs reports whether the address has the property: isPrivate is RFC 1918 and fc00::/7, isLinkLocal is
+// 169.254.0.0/16 and fe80::/10, which include the metadata services of clouds. It is false for other texts.
+func AddressIs(kind, text string) bool {
+	a, ok := parseAddress(text)
+	if !ok {
+		return false
+	}
+	switch kind {
+	case "isPrivate":
+		return a.IsPrivate()
+	case "isLoopback":
+		return a.IsLoopback()
+	case "isLinkLocal":
+		return a.IsLinkLocalUnicast()
+	}
+	return false
+}
+
+// maxAddressText is longer than any address with a reasonable zone.
+const maxAddressText = 64
+
+// parseAddress parses an address without its zone; ::ffff:a.b.c.d is a.b.c.d.
+func parseAddress(text string) (netip.Addr, bool) {
+	if len(text) > maxAddressText || !strings.ContainsAny(text, ".:") {
+		return netip.Addr{}, false
+	}
+	if at := strings.IndexByte(text, '%'); at >= 0 {
+		text = text[:at]
+	}
+	a, err := netip.ParseAddr(text)
+	return a.Unmap(), err == nil
+}
+
+// NetworkContains reports whether the text is an address of the network.
+func NetworkContains(p netip.Prefix, text string) bool {
+	a, ok := parseAddress(text)
+	return ok && p.Contains(a)
+}
+
+// CheckAddress returns ip(slot).kind(), for a kind of AddressKinds.
+func CheckAddress(slot *Slot, kind string) Node { return &checkAddress{slot: slot, kind: kind} }
+
+type checkAddress struct {
+	search
+	slot *Slot
+	kind string
+}
+
+func (n *checkAddress) eval(s *Scratch) verdict {
+	v := s.read(n.slot)
+	return verdictOf(v.Kind == schema.KindString && AddressIs(n.kind, v.Text))
+}
+
+// InNetwork returns cidr("prefix").contains(slot).
+func InNetwork(slot *Slot, prefix netip.Prefix) Node { return &inNetwork{slot: slot, prefix: prefix} }
+
+type inNetwork struct {
+	search
+	slot   *Slot
+	prefix netip.Prefix
+}
+
+func (n *inNetwork) eval(s *Scratch) verdict {
+	v := s.read(n.slot)
+	return verdictOf(v.Kind == schema.KindString && NetworkContains(n.prefix, v.Text))
+}
+
+// URLParts returns the names of the parts of a URL, in url(x).NAME.
+func URLParts() []string { return []string{"scheme", "host", "port", "path"} }
+
+// URLPart returns a part of an absolute URL; the host is in lower case, without port, brackets and a dot at its end. It
+// returns "" if the text is not a URL or does not have the part.
+func URLPart(part, text string) string {
+	u, err := url.Parse(strings.TrimSpace(text))
+	if err != nil {
+		return ""
+	}
+	switch part {
+	case "scheme":
+		return u.Scheme
+	case "host":
+		return strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	case "port":
+		return u.Port()
+	case "path":
+		return u.Path
+	}
+	return ""
+}

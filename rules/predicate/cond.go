@@ -1,0 +1,107 @@
+package predicate
+
+import "github.com/aidr-engine/aidr/schema"
+
+// Cond is a compiled condition over an event. It is immutable.
+type Cond struct {
+	root      Node
+	slots     []Slot
+	facts     Facts
+	fields    schema.FieldSet
+	witnesses []Witness
+}
+
+// Facts are the properties of a condition that the compiler finds besides its nodes.
+type Facts struct {
+	Text             string    // the source text
+	Conjuncts        []string  // the source text of each operand of the top-level &&
+	Mentions         []Mention // the values that the condition reads, in order of first mention
+	MinCost, MaxCost uint64    // the estimated cost, in cel-go's units
+}
+
+// NewCond returns the condition with the given nodes; slots are the field slots of its Computed nodes. It keeps its
+// arguments, which must not be changed.
+func NewCond(root Node, slots []Slot, facts Facts) *Cond {
+	c := &Cond{root: root, slots: slots, facts: facts, witnesses: witnessesOf(root)}
+	for _, m := range facts.Mentions {
+		if m.Raw < 0 {
+			c.fields.Add(m.Field)
+		}
+	}
+	return c
+}
+
+// Eval reports whether the condition holds. An error counts as no match; the caller counts errors. Eval does not allocate
+// if the condition is Typed, apart from a slot that is a part of a URL or a text in lower case.
+func (c *Cond) Eval(e *schema.Event, s *Scratch) (bool, error) {
+	s.event, s.slots, s.err = e, c.slots, nil
+	switch c.root.eval(s) {
+	case yes:
+		return true, nil
+	case no:
+		return false, nil
+	}
+	return false, s.err
+}
+
+// Text returns the source text.
+func (c *Cond) Text() string { return c.facts.Text }
+
+// Fields returns the fields that the condition reads.
+func (c *Cond) Fields() schema.FieldSet { return c.fields }
+
+// Mentions returns the values that the condition reads, in order of first mention: evidence shows them.
+func (c *Cond) Mentions() []Mention { return c.facts.Mentions }
+
+// Conjuncts returns the source text of each operand of the top-level &&. If the condition holds, all of them are true.
+func (c *Cond) Conjuncts() []string { return c.facts.Conjuncts }
+
+// Cost returns the estimated cost, in cel-go's units.
+func (c *Cond) Cost() (min, max uint64) { return c.facts.MinCost, c.facts.MaxCost }
+
+// Typed reports whether the condition runs without CEL, that is, without Computed nodes.
+func (c *Cond) Typed() bool { return c.root.typed() }
+
+// Where is a compiled condition over the steps of a sequence. It is immutable, and all shards use it.
+type Where struct {
+	root  Node
+	slots []Slot
+	text  string
+	needs []StepMention
+}
+
+// NewWhere returns the condition with the given nodes over the captured values of needs. It keeps its arguments, which must
+// not be changed.
+func NewWhere(root Node, slots []Slot, text string, needs []StepMention) *Where {
+	return &Where{root, slots, text, needs}
+}
+
+// Needs returns the values that have to be captured, in the order in which Eval takes them. It must not be changed.
+func (w *Where) Needs() []StepMention { return w.needs }
+
+// Text returns the source text.
+func (w *Where) Text() string { return w.text }
+
+// Eval reports whether the condition holds over the captured values, which are in the order of Needs. A value whose kind
+// is not that of its field counts as absent. An error counts as false; the caller counts errors.
+func (w *Where) Eval(captured []schema.Value) (bool, error) {
+	s := Scratch{slots: w.slots, captured: captured}
+	v := w.root.eval(&s)
+	if v == failed {
+		return false, s.err
+	}
+	return v == yes, nil
+}
+
+// NewFilter returns a condition over findings. Several goroutines may call it at once. It keeps its arguments, which must
+// not be changed.
+func NewFilter(root Node, slots []Slot) func(*schema.Finding) (bool, error) {
+	return func(f *schema.Finding) (bool, error) {
+		s := Scratch{slots: slots, finding: f}
+		v := root.eval(&s)
+		if v == failed {
+			return false, s.err
+		}
+		return v == yes, nil
+	}
+}

@@ -1,0 +1,54 @@
+// Package predicate evaluates compiled conditions over an event, over the steps of a sequence and over a finding. It does
+// not use CEL: package expr compiles CEL into the nodes of this package, and is the only importer of cel-go.
+//
+// A condition is a tree of nodes over field slots. A Slot is one value that the condition reads: a field of the event, a
+// raw path of the record, an attribute of the agent, a captured value of a step, or a value of a finding, each with a
+// path of keys below it if the value is JSON. Cond.Eval walks the tree. Nodes neither box values nor allocate; the
+// exception is a Computed node, which holds a part of a condition that expr could only leave to CEL. Everything that a
+// node needs during the evaluation is in the Scratch of its worker, so one condition serves all workers at once.
+//
+// # Lenient evaluation
+//
+// Logs are incomplete, so a condition must have a verdict for any event.
+//
+//   - A schema field that is absent has its type's zero value: session.id == "" holds for an event without a session.
+//   - A raw path or a key of a JSON value that is absent, or null, is missing. On a missing value ==, <, <=, >, >=, `in`,
+//     the text functions and exists are false, != and == null are true, and its size is 0. Two missing values are not
+//     equal: a join on a value that neither side has would hold for all events.
+//   - A text that is not an address or not a URL is without properties: the answer is false or "", never an error.
+//     Otherwise one bad character would hide a hit.
+//   - Every other mismatch, such as an order between a text and a number, is an error, and an error counts as no match. As
+//     in CEL, an error does not matter if the other operands decide: false && error is false, true || error is true.
+//     Therefore operands may be evaluated in any order, and the cheap ones come first.
+//
+// Package expr keeps the same rules in the functions that it gives to CEL, and its tests hold both to each other and to
+// cel-go on random conditions.
+//
+// # Witnesses
+//
+// A Witness is a necessary condition that an index can look up: the value of one field is among a few values, or in a
+// list. If it does not hold, neither does the condition, so package match evaluates a condition only for the events that
+// its witness selects. A conjunction has the witnesses of all its operands; a disjunction has, for each field on which
+// every operand has a witness, the union of their values; negations are pushed down first. A test that holds for ""
+// gives no witness, because an absent field is "" and a look-up does not find absent fields.
+//
+// # Alternatives in one text
+//
+// Rules look for many phrases in one text: a || of patterns, contains and icontains. Running each alternative alone made
+// their number the cost. Most alternatives require some literal, that is, a text of at least three bytes that every match
+// contains, and most events contain none of the literals. So one pass over the text finds the alternatives of which a
+// literal is present, and only those run: forty alternatives cost an ordinary text about as much as one.
+//
+// The pass compares the last four bytes with the windows of all literals at once (up to 64 alternatives, one bit each).
+// Windows of three bytes were not enough: in prose, three given bytes are often there by chance. A single alternative is
+// left alone, because its own search is as fast. A Pattern does the same for itself: a search for its literals takes about
+// a nanosecond a byte, a twentieth of running the regular expression. Both only save time: the verdict is that of the
+// alternatives evaluated one by one, errors included.
+//
+// # Shared verdicts
+//
+// Many rules contain the same costly test, a search in a text or a || of such searches. SharedTests gives all conditions
+// of one environment the same node for the same test. Between Scratch.Begin and Scratch.End that node evaluates once, and
+// the Scratch remembers its verdict. This requires that the event does not change in between, and that all conditions come
+// from the same environment, because a shared node is known by its number there.
+package predicate

@@ -1,0 +1,148 @@
+package predicate
+
+import (
+	"fmt"
+
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// Source is the origin of a field slot's value.
+type Source uint8
+
+// The sources of field slots.
+const (
+	FromField   Source = iota // Event.Value(At)
+	FromRaw                   // Event.Raws[At]
+	FromAgent                 // the registry's attribute Name of the event's agent
+	FromStep                  // the value captured for Where.Needs()[At]
+	FromFinding               // the value of the finding with index At in FindingNames
+)
+
+// Slot, a field slot, is one value that a condition reads.
+type Slot struct {
+	Source   Source
+	At       int
+	Name     string      // the attribute's name if Source is FromAgent
+	Type     schema.Type // of the value above Path
+	Path     []string    // keys below a TypeDyn; empty for the value itself
+	Derive   string      // "lower" or a part of a URL if the slot is a text made from the value; "" for the value itself
+	Presence bool        // the slot is a bool: whether the value is present
+	Agents   Registry    // for FromAgent; may be nil
+}
+
+// ResultType returns the type of the value that is read, which Presence and Derive change.
+func (s *Slot) ResultType() schema.Type {
+	if s.Presence {
+		return schema.TypeBool
+	}
+	if s.Derive != "" {
+		return schema.TypeString
+	}
+	return s.Type
+}
+
+// isPlainField reports whether the slot is a field of the event, unchanged.
+func (s *Slot) isPlainField() bool {
+	return s.Source == FromField && len(s.Path) == 0 && !s.Presence && s.Derive == ""
+}
+
+// isTextField reports whether the slot is a text field of the event, unchanged.
+func (s *Slot) isTextField() bool { return s.isPlainField() && s.Type == schema.TypeString }
+
+// key is equal for slots that read the same value.
+func (s *Slot) key() string {
+	return fmt.Sprintf("%d %d %s %s %v %q", s.Source, s.At, s.Name, s.Derive, s.Presence, s.Path)
+}
+
+// read returns the slot's value. An absent value is the zero value of the slot's type, and missing (KindAbsent) for
+// TypeDyn.
+func (s *Scratch) read(slot *Slot) schema.Value {
+	v := s.above(slot)
+	if v.Kind == schema.KindJSON {
+		v = JSONAt(v.Text, slot.Path)
+	} else if len(slot.Path) > 0 {
+		v = schema.Value{}
+	}
+	if slot.Derive != "" {
+		v = derived(slot.Derive, v)
+	}
+	if slot.Presence {
+		return schema.BoolValue(v.Present())
+	}
+	if slot.Derive != "" {
+		return schema.StringValue(v.Text)
+	}
+	if !v.Present() {
+		return ZeroValue(slot.Type)
+	}
+	return v
+}
+
+// derived returns the text that is made from a value; it is absent if the text is "". It allocates for a text with capital
+// letters and for a URL.
+func derived(how string, v schema.Value) schema.Value {
+	text := ""
+	switch {
+	case v.Kind != schema.KindString:
+	case how == "lower":
+		text = LowerASCII(v.Text)
+	default:
+		text = URLPart(how, v.Text)
+	}
+	if text == "" {
+		return schema.Value{}
+	}
+	return schema.StringValue(text)
+}
+
+// above returns the value above the slot's path, absent if it does not exist.
+func (s *Scratch) above(slot *Slot) schema.Value {
+	switch slot.Source {
+	case FromField:
+		return s.event.Value(schema.Field(slot.At))
+	case FromRaw:
+		if slot.At < len(s.event.Raws) {
+			return s.event.Raws[slot.At]
+		}
+	case FromAgent:
+		if slot.Agents != nil {
+			return typedAs(slot.Type, slot.Agents.Attribute(s.event.Text(schema.AIAgentUID), slot.Name))
+		}
+	case FromStep:
+		if slot.At < len(s.captured) {
+			return typedAs(slot.Type, s.captured[slot.At])
+		}
+	case FromFinding:
+		return findingNames[slot.At].value(s.finding)
+	}
+	return schema.Value{}
+}
+
+// typedAs returns v, or an absent value if v is not of type t: the registry and captured values come from outside of this
+// package, and the condition was checked for type t.
+func typedAs(t schema.Type, v schema.Value) schema.Value {
+	if t == schema.TypeDyn || v.Kind == ZeroValue(t).Kind {
+		return v
+	}
+	return schema.Value{}
+}
+
+// ZeroValue returns the value that an absent field of type t has in a condition: "", 0, false, an empty list; for TypeDyn
+// it is absent.
+func ZeroValue(t schema.Type) schema.Value {
+	switch t {
+	case schema.TypeString:
+		return schema.Value{Kind: schema.KindString}
+	case schema.TypeInt:
+		return schema.Value{Kind: schema.KindInt}
+	case schema.TypeDouble:
+		return schema.Value{Kind: schema.KindDouble}
+	case schema.TypeBool:
+		return schema.Value{Kind: schema.KindBool}
+	case schema.TypeTimestamp:
+		return schema.Value{Kind: schema.KindTimestamp}
+	case schema.TypeList:
+		return schema.Value{Kind: schema.KindList, Text: "[]"}
+	}
+	return schema.Value{}
+}
