@@ -47,7 +47,7 @@ type Decoder struct {
 	selection *scan.Found // the values at the paths of the current value
 	found     []scan.Span // selection.Spans: by place
 	root      int         // place of the current value itself
-	elem      *formats.Record
+	elem      *formats.Element
 	detector  detector
 	envelope  envelope
 	finisher  *finisher             // nil if events need no finishing
@@ -93,14 +93,14 @@ type Dead struct {
 
 // The reasons of dead letters.
 const (
-	ReasonEmpty         = "empty"               // only white space
-	ReasonMalformed     = "malformed_json"      // not RFC 8259
-	ReasonUTF8          = "invalid_utf8"        // anywhere in the text
-	ReasonDepth         = "too_deep"            // nested deeper than 64, or in more than 4 envelopes
-	ReasonSize          = "too_large"           // a record, its inflated contents, or an element over its cap
-	ReasonFanOut        = "fan_out"             // more than 5,000 events in a record; the first 5,000 were emitted
-	ReasonUnknownFormat = formats.UnknownFormat // no format has these top-level keys
-	ReasonNoTime        = formats.NoTime        // neither the record nor the broker has a time
+	ReasonEmpty         = "empty"                     // only white space
+	ReasonMalformed     = "malformed_json"            // not RFC 8259
+	ReasonUTF8          = "invalid_utf8"              // anywhere in the text
+	ReasonDepth         = "too_deep"                  // nested deeper than 64, or in more than 4 envelopes
+	ReasonSize          = "too_large"                 // a record, its inflated contents, or an element over its cap
+	ReasonFanOut        = "fan_out"                   // more than 5,000 events in a record; the first 5,000 were emitted
+	ReasonUnknownFormat = formats.ReasonUnknownFormat // no format has these top-level keys
+	ReasonNoTime        = formats.ReasonNoTime        // neither the record nor the broker has a time
 )
 
 // Handler receives the results of decoding. An event is valid only during the call. Each function may be nil.
@@ -129,17 +129,17 @@ func New(o Options) (*Decoder, error) {
 	}
 	d := &Decoder{paths: new(formats.Paths), finisher: newFinisher(&o), chosen: chosen, raws: o.Wanted.Raw}
 	d.finishFn, d.splitFn = d.finish, d.decodeSplit
-	d.root = d.paths.OpenRecords()
+	d.root = d.paths.AddElements()
 	d.envelope = openEnvelope(d.paths)
 	for _, f := range chosen {
 		d.names = append(d.names, f.Name)
 		d.otlp = d.otlp || f.Name == llm.OTLPName
-		reader := f.Open(d.paths)
-		_, batch := reader.(formats.Batch)
+		reader := f.NewReader(d.paths)
+		_, batch := reader.(formats.BatchReader)
 		d.readers, d.batches = append(d.readers, reader), append(d.batches, batch)
 	}
 	d.detector = newDetector(chosen, d.paths, o.Format != Auto && o.Format != "")
-	d.elem = formats.NewRecord(formats.Setup{Wanted: o.Wanted, Trusted: trusted, Tenant: o.Tenant}, d.paths)
+	d.elem = formats.NewElement(formats.Setup{Wanted: o.Wanted, Trusted: trusted, Tenant: o.Tenant}, d.paths)
 	d.selection = d.paths.Trie().Found(&d.elem.Index)
 	d.found = d.selection.Spans
 	return d, nil
@@ -189,9 +189,9 @@ func (d *Decoder) Decode(raw string, m Meta, h *Handler) {
 		d.explainer = d.explain(h, emit)
 		emit, fieldError = d.explainer.event, d.explainer.fieldError
 	}
-	d.elem.Handle(m.Pos, m.Time, emit, fieldError)
+	d.elem.BeginRecord(m.Pos, m.Time, emit, fieldError)
 	d.decodeText(raw, 0)
-	if d.elem.Full() && h.Dead != nil {
+	if d.elem.LimitExceeded() && h.Dead != nil {
 		h.Dead(Dead{Index: d.index, Reason: ReasonFanOut, Detail: fmt.Sprintf("more than %d events in one record", formats.MaxEvents), Body: raw})
 	}
 	d.raw, d.handler, d.explainer = "", nil, nil
@@ -227,7 +227,7 @@ func (d *Decoder) decodeText(text string, level int) {
 // decodeLines decodes consecutive JSON values, as in NDJSON. A malformed value ends one line at most: if the bad line
 // begins with an object, decoding resumes at the next line that does.
 func (d *Decoder) decodeLines(text string, level int) {
-	for from := 0; !d.elem.Full(); {
+	for from := 0; !d.elem.LimitExceeded(); {
 		v, next, dup, err := d.selection.Next(text, from)
 		if err != nil {
 			start := from + len(text[from:]) - len(strings.TrimLeft(text[from:], " \t\r\n"))
@@ -318,7 +318,7 @@ func (d *Decoder) decodeArray(src string, v scan.Span, level int) {
 	}
 	d.elem.Index.Each(src, v, func(elem scan.Span) bool {
 		d.decodeElement(src, elem, level+1)
-		return !d.elem.Full()
+		return !d.elem.LimitExceeded()
 	})
 }
 
@@ -350,7 +350,7 @@ func (d *Decoder) readElement(format int, src string, v scan.Span, dup int) {
 		d.deadLetter(reason, refusalDetail(reason), body)
 		return
 	}
-	if dataset, silent := d.elem.Silent(); silent && d.handler.Skipped != nil {
+	if dataset, silent := d.elem.Skipped(); silent && d.handler.Skipped != nil {
 		d.handler.Skipped(dataset)
 	}
 	if d.explainer != nil {
@@ -365,7 +365,7 @@ func (d *Decoder) duplicates(src string, v scan.Span) {
 		d.explainer.duplicates = true
 		defer func() { d.explainer.duplicates = false }()
 	}
-	d.paths.Duplicates(src, v, &d.elem.Arena, d.elem.FaultNamed)
+	d.paths.Duplicates(src, v, &d.elem.Arena, d.elem.CountFaultNamed)
 }
 
 // refusalDetail returns a dead letter's detail for an element that its reader refused.
@@ -378,7 +378,7 @@ func refusalDetail(reason string) string {
 
 // deadLetter hands over a dead letter and counts it as an element.
 func (d *Decoder) deadLetter(reason, detail, body string) {
-	if d.elem.Take() && d.handler.Dead != nil {
+	if d.elem.Admit() && d.handler.Dead != nil {
 		d.handler.Dead(Dead{Index: d.index, Reason: reason, Detail: detail, Body: body})
 	}
 	if d.explainer != nil {
@@ -394,7 +394,7 @@ func (d *Decoder) decodeBatch(format int, src string, v scan.Span, dup int) {
 	d.batched = format
 	d.noteEnvelope(d.depth, d.names[format])
 	d.depth++
-	d.readers[format].(formats.Batch).Split(d.elem, d.splitFn)
+	d.readers[format].(formats.BatchReader).Split(d.elem, d.splitFn)
 	if dup > 0 {
 		d.duplicates(src, v)
 	}
@@ -404,5 +404,5 @@ func (d *Decoder) decodeBatch(format int, src string, v scan.Span, dup int) {
 func (d *Decoder) decodeSplit(element formats.Node) bool {
 	dup := d.selection.SelectAt(element.Src, element.Span)
 	d.readElement(d.batched, element.Src, element.Span, dup)
-	return !d.elem.Full()
+	return !d.elem.LimitExceeded()
 }

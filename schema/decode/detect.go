@@ -80,7 +80,7 @@ func Reads(name string, maps ...*Map) [][]string {
 		return nil
 	}
 	var p formats.Paths
-	chosen[0].Open(&p)
+	chosen[0].NewReader(&p)
 	return p.All()
 }
 
@@ -94,7 +94,7 @@ type FormatInfo struct {
 
 func infoOf(f formats.Format) FormatInfo {
 	var keys []string
-	for _, t := range f.Tells {
+	for _, t := range f.Signatures {
 		keys = append(keys, strings.Join(t.Keys, " + "))
 	}
 	return FormatInfo{Name: f.Name, Aliases: f.Aliases, Datasets: f.Datasets, Keys: strings.Join(keys, " | ")}
@@ -125,7 +125,7 @@ type keySet struct {
 func newDetector(list []formats.Format, p *formats.Paths, fixed bool) detector {
 	d := detector{fixed: fixed}
 	for i, f := range list {
-		for _, t := range f.Tells {
+		for _, t := range f.Signatures {
 			set := keySet{format: i, textPlace: -1, text: t.Text, names: t.Keys, path: t.Path}
 			for _, key := range t.Keys {
 				set.keys = append(set.keys, p.Add(key))

@@ -47,7 +47,7 @@ func namingOf(e *schema.Event, recordUID string) Naming {
 		n.Rung = "none"
 	case n.Source == OverrideRung:
 		n.Rung = "override"
-	case n.Source == formats.AddressRung:
+	case n.Source == formats.UIDSourceAddress:
 		n.Rung = "address"
 	}
 	return n
@@ -188,11 +188,11 @@ func (r *reading) add(path ...string) {
 func (d *Decoder) readingOf(format int) *reading {
 	r := &reading{}
 	var p formats.Paths
-	d.chosen[format].Open(&p)
+	d.chosen[format].NewReader(&p)
 	for _, path := range p.All() {
 		r.add(path...)
 	}
-	for _, t := range d.chosen[format].Tells {
+	for _, t := range d.chosen[format].Signatures {
 		for _, key := range t.Keys {
 			r.add(key)
 		}

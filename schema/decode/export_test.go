@@ -78,10 +78,10 @@ func (d *Decoder) All(t testing.TB, raw string, m Meta) Result {
 }
 
 // KeySetsOf returns the key sets of a format.
-func KeySetsOf(t testing.TB, name string) []formats.Tell {
+func KeySetsOf(t testing.TB, name string) []formats.Signature {
 	for _, f := range all() {
 		if f.Name == name {
-			return f.Tells
+			return f.Signatures
 		}
 	}
 	t.Fatalf("there is no format %s", name)

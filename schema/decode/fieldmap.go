@@ -112,10 +112,10 @@ func (s *MapSource) Rung() string {
 func (m *Map) format() formats.Format {
 	f := formats.Format{
 		Name: m.Name, Datasets: []string{m.Dataset},
-		Open: func(p *formats.Paths) formats.Reader { return openMap(m, p) },
+		NewReader: func(p *formats.Paths) formats.Reader { return openMap(m, p) },
 	}
 	for _, keys := range m.Keys {
-		f.Tells = append(f.Tells, formats.Tell{Keys: keys})
+		f.Signatures = append(f.Signatures, formats.Signature{Keys: keys})
 	}
 	return f
 }
@@ -123,7 +123,7 @@ func (m *Map) format() formats.Format {
 // Shadow returns the name of a built-in format that takes every record with the map's keys before the map does, or "".
 func Shadow(m *Map) string {
 	for _, f := range all() {
-		for _, t := range f.Tells {
+		for _, t := range f.Signatures {
 			for _, keys := range m.Keys {
 				if t.Path == nil && len(t.Keys) >= len(keys) && contains(keys, t.Keys) {
 					return f.Name

@@ -108,7 +108,7 @@ func openMap(m *Map, p *formats.Paths) formats.Reader {
 		r.request, r.response, r.tools = r.openSources(m.Chat.Request, p), r.openSources(m.Chat.Response, p), r.openSources(m.Chat.Tools, p)
 		for _, s := range slices.Concat(m.Chat.Request, m.Chat.Response) {
 			if s.Path != nil {
-				p.Note(s.Path...)
+				p.Index(s.Path...)
 			}
 		}
 	}
@@ -156,11 +156,11 @@ func (m *mapReader) openSources(from []MapSource, p *formats.Paths) []mappedSour
 }
 
 // plan makes the steps of the wanted fields. The set of wanted fields never changes.
-func (m *mapReader) plan(r *formats.Record) {
+func (m *mapReader) plan(el *formats.Element) {
 	m.planned = true
 	for i := range m.fields {
 		f := &m.fields[i]
-		if !r.Wants(f.field) {
+		if !el.Wanted(f.field) {
 			continue
 		}
 		next := len(m.steps) + len(f.from)
@@ -206,73 +206,73 @@ func samePath(a, b []string) bool {
 }
 
 // Read implements formats.Reader.
-func (m *mapReader) Read(r *formats.Record) {
-	r.Begin(m.m.Dataset)
-	m.reset(r)
-	m.readDuration(r)
-	if !m.start(r) {
+func (m *mapReader) Read(el *formats.Element) {
+	el.SetDataset(m.m.Dataset)
+	m.reset(el)
+	m.readDuration(el)
+	if !m.start(el) {
 		return
 	}
 	if !m.planned {
-		m.plan(r)
+		m.plan(el)
 	}
 	for i := 0; i < len(m.steps); {
 		s := &m.steps[i]
-		if i++; m.lacks(r, s) {
+		if i++; m.lacks(el, s) {
 			continue
 		}
-		if m.set(r, s); r.Event.Has(s.field) {
+		if m.set(el, s); el.Event.Has(s.field) {
 			i = s.next
 		}
 	}
-	m.readSource(r)
+	m.readSource(el)
 	for i := range m.identity {
-		if s := &m.identity[i]; !m.lacks(r, s) {
-			r.Agent(s.rung, m.text(r, s)) // even if the agent is already named, so that faults are reported
+		if s := &m.identity[i]; !m.lacks(el, s) {
+			el.SetAgent(s.rung, m.text(el, s)) // even if the agent is already named, so that faults are reported
 		}
 	}
-	r.AgentByAddress(m.fieldText(r, &m.userAgent))
-	m.setClass(r)
-	m.setOutcome(r)
+	el.SetAgentByAddress(m.fieldText(el, &m.userAgent))
+	m.setClass(el)
+	m.setOutcome(el)
 	if m.chat == nil {
-		r.Emit()
+		el.Emit()
 		return
 	}
 	m.chat.Reset()
-	llm.SetTools(r, m.firstBody(r, m.tools))
-	m.chat.Request(r, m.firstBody(r, m.request))
-	m.chat.Response(r, m.firstBody(r, m.response))
-	m.chat.Fill(r)
-	m.chat.Emit(r)
+	llm.SetTools(el, m.firstBody(el, m.tools))
+	m.chat.Request(el, m.firstBody(el, m.request))
+	m.chat.Response(el, m.firstBody(el, m.response))
+	m.chat.Fill(el)
+	m.chat.Emit(el)
 }
 
 // reset clears the state of the previous record.
-func (m *mapReader) reset(r *formats.Record) {
+func (m *mapReader) reset(el *formats.Element) {
 	m.parsed.place, m.nested = -1, false
 	for _, e := range m.embeds {
-		e.tried, e.isJSON = r.At(e.place).Kind != scan.String, false
+		e.tried, e.isJSON = el.At(e.place).Kind != scan.String, false
 		m.nested = m.nested || !e.tried
 	}
 }
 
 // lacks reports whether a source yields nothing because its place is empty, as most places are in most records. If it
 // returns false, the source may still yield nothing.
-func (m *mapReader) lacks(r *formats.Record, s *mappedSource) bool {
-	return s.place >= 0 && r.At(s.place).Kind <= scan.Null && !m.nested
+func (m *mapReader) lacks(el *formats.Element, s *mappedSource) bool {
+	return s.place >= 0 && el.At(s.place).Kind <= scan.Null && !m.nested
 }
 
 // node returns the value at a source's path. It is Absent if there is no value or if the value is a text that means
 // absent.
-func (m *mapReader) node(r *formats.Record, s *mappedSource) formats.Node {
+func (m *mapReader) node(el *formats.Element, s *mappedSource) formats.Node {
 	if s.place < 0 {
 		return formats.Node{}
 	}
-	n := r.At(s.place)
+	n := el.At(s.place)
 	if n.Kind > scan.Null && n.Kind != scan.String {
 		return n
 	}
 	for i := 0; n.Kind == scan.Absent && m.nested && i < len(s.inside); i++ {
-		if e := s.inside[i].embedded; e.parse(r) {
+		if e := s.inside[i].embedded; e.parse(el) {
 			n = e.shape.At(s.inside[i].place)
 		}
 	}
@@ -295,23 +295,23 @@ func (m *mapReader) meansAbsent(n formats.Node) bool {
 func (m *mapReader) mayMeanAbsent(text string) bool { return m.absent>>min(len(text), 63)&1 != 0 }
 
 // parse parses the text as JSON, once per record, and reports whether it is JSON.
-func (e *embedded) parse(r *formats.Record) bool {
+func (e *embedded) parse(el *formats.Element) bool {
 	if e.tried {
 		return e.isJSON
 	}
 	e.tried = true
 	var n formats.Node
-	if n, e.isJSON = r.Inside(r.At(e.place)); e.isJSON {
-		e.shape.Select(r, n)
+	if n, e.isJSON = el.Unwrap(el.At(e.place)); e.isJSON {
+		e.shape.Select(el, n)
 	}
 	return e.isJSON
 }
 
 // firstBody returns the first body that is present. A text that holds JSON is parsed.
-func (m *mapReader) firstBody(r *formats.Record, from []mappedSource) formats.Node {
+func (m *mapReader) firstBody(el *formats.Element, from []mappedSource) formats.Node {
 	for i := range from {
-		if n := m.node(r, &from[i]); n.Present() {
-			n, _ = r.Inside(n)
+		if n := m.node(el, &from[i]); n.Present() {
+			n, _ = el.Unwrap(n)
 			return n
 		}
 	}
@@ -319,26 +319,26 @@ func (m *mapReader) firstBody(r *formats.Record, from []mappedSource) formats.No
 }
 
 // text returns the text of a source after all its steps, or "".
-func (m *mapReader) text(r *formats.Record, s *mappedSource) string {
+func (m *mapReader) text(el *formats.Element, s *mappedSource) string {
 	if s.bare {
-		if n := r.At(s.place); n.Kind == scan.String && !n.Escaped() { // nearly every text, without a call
+		if n := el.At(s.place); n.Kind == scan.String && !n.Escaped() { // nearly every text, without a call
 			if text := n.Src[n.Start+1 : n.End-1]; !m.mayMeanAbsent(text) {
 				return text
 			}
 		}
 	}
-	n := m.node(r, s)
+	n := m.node(el, s)
 	switch {
 	case s.bare && (n.Kind == scan.String || n.Kind == scan.Number):
-		return r.Text(n)
+		return el.Text(n)
 	case n.Kind == scan.Absent && s.place >= 0:
 		return ""
 	}
-	return m.transform(r, s, n)
+	return m.transform(el, s, n)
 }
 
 // transform returns the text of a source whose path holds n, after all its steps.
-func (m *mapReader) transform(r *formats.Record, s *mappedSource, n formats.Node) string {
+func (m *mapReader) transform(el *formats.Element, s *mappedSource, n formats.Node) string {
 	text := s.Value
 	if s.place >= 0 {
 		if s.Value != "" && n.Kind != scan.Absent {
@@ -347,15 +347,15 @@ func (m *mapReader) transform(r *formats.Record, s *mappedSource, n formats.Node
 		text = ""
 		switch n.Kind {
 		case scan.String, scan.Number:
-			text = r.Text(n)
+			text = el.Text(n)
 		case scan.True, scan.False:
 			if s.Table == nil { // a bool is not a text, unless a table translates it
-				r.Fault(s.field)
+				el.CountFault(s.field)
 				return ""
 			}
 			text = n.Raw()
 		case scan.Object, scan.Array:
-			r.Fault(s.field)
+			el.CountFault(s.field)
 			return ""
 		}
 	}
@@ -365,24 +365,24 @@ func (m *mapReader) transform(r *formats.Record, s *mappedSource, n formats.Node
 	if s.table != nil && text != "" {
 		to, ok := s.table.of(text)
 		if !ok {
-			r.Fault(s.field)
+			el.CountFault(s.field)
 		}
 		text = to
 	}
 	if s.Hash {
-		text = r.Secret(text)
+		text = el.HashSecret(text)
 	}
 	return text
 }
 
 // first returns the first text that a field's sources yield.
-func (m *mapReader) first(r *formats.Record, f *mappedField) string {
+func (m *mapReader) first(el *formats.Element, f *mappedField) string {
 	for i := range f.from {
 		s := &f.from[i]
-		if m.lacks(r, s) {
+		if m.lacks(el, s) {
 			continue
 		}
-		if text := m.text(r, s); text != "" {
+		if text := m.text(el, s); text != "" {
 			return text
 		}
 	}
@@ -390,26 +390,26 @@ func (m *mapReader) first(r *formats.Record, f *mappedField) string {
 }
 
 // fieldText is like first, for a field that a step has already set if it is wanted.
-func (m *mapReader) fieldText(r *formats.Record, f *mappedField) string {
-	if len(f.from) == 0 || r.Wants(f.field) {
-		return r.Event.Text(f.field)
+func (m *mapReader) fieldText(el *formats.Element, f *mappedField) string {
+	if len(f.from) == 0 || el.Wanted(f.field) {
+		return el.Event.Text(f.field)
 	}
-	return m.first(r, f)
+	return m.first(el, f)
 }
 
 // value returns the value of a source for a field that is not text: unchanged if the source is plain, else as a string.
-func (m *mapReader) value(r *formats.Record, s *mappedSource) formats.Node {
+func (m *mapReader) value(el *formats.Element, s *mappedSource) formats.Node {
 	if s.plain {
-		if n := r.At(s.place); n.Kind == scan.Number {
+		if n := el.At(s.place); n.Kind == scan.Number {
 			return n
 		}
-		return m.node(r, s)
+		return m.node(el, s)
 	}
-	text := m.text(r, s)
+	text := m.text(el, s)
 	if text == "" {
 		return formats.Node{}
 	}
-	quoted := r.Arena.Concat(`"`, text, `"`)
+	quoted := el.Arena.Concat(`"`, text, `"`)
 	return formats.Node{Src: quoted, Span: scan.Span{End: int32(len(quoted)), Kind: scan.String}}
 }
 

@@ -9,13 +9,13 @@ import (
 )
 
 // start sets the time. If the map gives the time of the end, the duration is subtracted.
-func (m *mapReader) start(r *formats.Record) bool {
+func (m *mapReader) start(el *formats.Element) bool {
 	for i := range m.time.from {
 		s := &m.time.from[i]
-		if m.lacks(r, s) {
+		if m.lacks(el, s) {
 			continue
 		}
-		n := m.value(r, s)
+		n := m.value(el, s)
 		if !n.Present() {
 			continue
 		}
@@ -24,39 +24,39 @@ func (m *mapReader) start(r *formats.Record) bool {
 			ns, ok = instant(n, s.Unit)
 		}
 		if !ok {
-			r.Fault(schema.Time)
+			el.CountFault(schema.Time)
 			continue
 		}
 		if s.AtEnd {
-			if start := ns - r.Event.Int(schema.EventDuration); start < ns { // a wrong duration may overflow
+			if start := ns - el.Event.Int(schema.EventDuration); start < ns { // a wrong duration may overflow
 				ns = start
 			}
 		}
-		return r.StartAt(ns)
+		return el.SetTimeNanos(ns)
 	}
-	return r.Start()
+	return el.SetTime()
 }
 
-func (m *mapReader) readDuration(r *formats.Record) {
+func (m *mapReader) readDuration(el *formats.Element) {
 	for i := range m.duration.from {
 		s := &m.duration.from[i]
-		if m.lacks(r, s) {
+		if m.lacks(el, s) {
 			continue
 		}
 		if s.until >= 0 {
-			m.durationBetween(r, s)
+			m.durationBetween(el, s)
 		} else {
-			r.SetDuration(m.value(r, s), s.Unit.nanos())
+			el.CopyDuration(m.value(el, s), s.Unit.nanos())
 		}
-		if r.Event.Has(schema.EventDuration) {
+		if el.Event.Has(schema.EventDuration) {
 			return
 		}
 	}
 }
 
 // durationBetween sets the duration from two times.
-func (m *mapReader) durationBetween(r *formats.Record, s *mappedSource) {
-	from, to := m.value(r, s), r.At(s.until)
+func (m *mapReader) durationBetween(el *formats.Element, s *mappedSource) {
+	from, to := m.value(el, s), el.At(s.until)
 	if !from.Present() || !to.Present() {
 		return
 	}
@@ -67,30 +67,30 @@ func (m *mapReader) durationBetween(r *formats.Record, s *mappedSource) {
 	end, endOK := instant(to, s.Unit)
 	switch {
 	case !ok || !endOK:
-		r.Fault(schema.EventDuration)
+		el.CountFault(schema.EventDuration)
 	case end >= start && end-start >= 0: // else the duration is unknown
-		r.Event.SetInt(schema.EventDuration, end-start)
+		el.Event.SetInt(schema.EventDuration, end-start)
 	}
 }
 
-func (m *mapReader) readSource(r *formats.Record) {
+func (m *mapReader) readSource(el *formats.Element) {
 	for i := range m.source.from {
 		s := &m.source.from[i]
-		if m.lacks(r, s) {
+		if m.lacks(el, s) {
 			continue
 		}
-		n := m.value(r, s)
+		n := m.value(el, s)
 		if !n.Present() {
 			continue
 		}
 		forwarded := ""
 		for i := 0; i < len(s.forwarded) && forwarded == ""; i++ {
-			forwarded = r.Text(r.At(s.forwarded[i]))
+			forwarded = el.Text(el.At(s.forwarded[i]))
 		}
-		if forwarded == "" || !r.SetSource(r.Text(n), forwarded) {
-			r.SetCaller(n)
+		if forwarded == "" || !el.SetSourceIP(el.Text(n), forwarded) {
+			el.CopySource(n)
 		}
-		if r.Event.Has(schema.SourceIP) || r.Event.Has(schema.SourceDomain) {
+		if el.Event.Has(schema.SourceIP) || el.Event.Has(schema.SourceDomain) {
 			return
 		}
 	}
@@ -143,38 +143,38 @@ func formOf(f schema.Field) form {
 }
 
 // set sets a step's field if the source yields a value. The field must be wanted and absent.
-func (m *mapReader) set(r *formats.Record, s *mappedSource) {
+func (m *mapReader) set(el *formats.Element, s *mappedSource) {
 	switch s.form {
 	case asText:
-		r.Event.SetText(s.field, m.text(r, s))
+		el.Event.SetText(s.field, m.text(el, s))
 	case asPath:
-		r.Event.SetText(s.field, formats.URLPath(m.text(r, s)))
+		el.Event.SetText(s.field, formats.URLPath(m.text(el, s)))
 	case asHost:
-		r.Event.SetText(s.field, hostOf(m.text(r, s)))
+		el.Event.SetText(s.field, hostOf(m.text(el, s)))
 	case asTarget:
-		text := m.text(r, s)
+		text := m.text(el, s)
 		if strings.Contains(text, "://") {
 			text = hostOf(text)
 		}
-		r.Event.SetText(s.field, text)
+		el.Event.SetText(s.field, text)
 	case asCountry:
-		r.Event.SetText(s.field, upper(r, m.text(r, s)))
+		el.Event.SetText(s.field, upper(el, m.text(el, s)))
 	case asContent:
-		r.SetContent(s.field, m.text(r, s))
+		el.SetContent(s.field, m.text(el, s))
 	case asInt:
-		r.SetInt(s.field, m.value(r, s))
+		el.CopyInt(s.field, m.value(el, s))
 	case asDouble:
-		m.setDouble(r, s)
+		m.setDouble(el, s)
 	case asList:
-		m.setList(r, s)
+		m.setList(el, s)
 	case asAny:
-		r.SetDyn(s.field, m.value(r, s))
+		el.CopyUnwrapped(s.field, m.value(el, s))
 	case asNothing:
 	}
 }
 
 // upper returns a country code in capitals, the only form that the field has, or "" if it is not a code.
-func upper(r *formats.Record, code string) string {
+func upper(el *formats.Element, code string) string {
 	if len(code) != 2 {
 		return ""
 	}
@@ -187,7 +187,7 @@ func upper(r *formats.Record, code string) string {
 	if string(capitals[:]) == code {
 		return code
 	}
-	return r.Arena.Hold(capitals[:])
+	return el.Arena.Hold(capitals[:])
 }
 
 // hostOf returns the host of a URL or of an authority.
@@ -201,53 +201,53 @@ func hostOf(text string) string {
 	return formats.Host(text)
 }
 
-func (m *mapReader) setDouble(r *formats.Record, s *mappedSource) {
-	if r.SetDouble(s.field, m.value(r, s)); s.Unit == UnitCent && r.Event.Has(s.field) {
-		r.Event.Set(s.field, schema.DoubleValue(r.Event.Double(s.field)/100))
+func (m *mapReader) setDouble(el *formats.Element, s *mappedSource) {
+	if el.CopyDouble(s.field, m.value(el, s)); s.Unit == UnitCent && el.Event.Has(s.field) {
+		el.Event.Set(s.field, schema.DoubleValue(el.Event.Double(s.field)/100))
 	}
 }
 
 // setList sets a list from an array of texts, or from one text.
-func (m *mapReader) setList(r *formats.Record, s *mappedSource) {
+func (m *mapReader) setList(el *formats.Element, s *mappedSource) {
 	if s.plain {
-		if n := m.node(r, s); n.Kind == scan.Array {
-			r.SetList(s.field, n)
+		if n := m.node(el, s); n.Kind == scan.Array {
+			el.CopyList(s.field, n)
 			return
 		}
 	}
-	if text := m.text(r, s); text != "" {
-		r.StartList()
-		r.ListItem(text)
-		r.PutList(s.field)
+	if text := m.text(el, s); text != "" {
+		el.BeginList()
+		el.AddListItem(text)
+		el.EndList(s.field)
 	}
 }
 
 // setClass sets the class, and the action: the map's own, else the usual action of the class.
-func (m *mapReader) setClass(r *formats.Record) {
-	action := m.first(r, &m.action)
+func (m *mapReader) setClass(el *formats.Element) {
+	action := m.first(el, &m.action)
 	switch m.m.Class {
 	case formats.ClassAPI, classHTTP:
-		method := m.fieldText(r, &m.method)
-		r.SetCallType(method)
+		method := m.fieldText(el, &m.method)
+		el.SetMethodType(method)
 		if action == "" {
 			action = method
 		}
 	case formats.ClassLLM:
 		if action == "" {
-			action = m.fieldText(r, &m.operation)
+			action = m.fieldText(el, &m.operation)
 		}
 		if action == "" {
 			action = defaultOperation
 		}
-		if !r.Event.Has(schema.GenAIOperationName) {
-			r.Put(schema.GenAIOperationName, action)
+		if !el.Event.Has(schema.GenAIOperationName) {
+			el.SetText(schema.GenAIOperationName, action)
 		}
 	case formats.ClassTool:
 		if action == "" {
-			action = m.fieldText(r, &m.toolMethod)
+			action = m.fieldText(el, &m.toolMethod)
 		}
 	}
-	r.SetClass(m.m.Class, action)
+	el.SetClass(m.m.Class, action)
 }
 
 const (
@@ -266,37 +266,37 @@ func Classes() []string {
 
 // setOutcome sets the outcome: the map's own, else that of the HTTP status. An activity that a control blocked has
 // failed.
-func (m *mapReader) setOutcome(r *formats.Record) {
-	r.SetOutcome(formats.Unknown)
-	if status, ok := m.statusOf(r); ok {
-		r.SetStatus(status)
+func (m *mapReader) setOutcome(el *formats.Element) {
+	el.SetOutcome(formats.Unknown)
+	if status, ok := m.statusOf(el); ok {
+		el.SetHTTPStatus(status)
 	}
-	switch outcome := m.first(r, &m.outcome); outcome {
+	switch outcome := m.first(el, &m.outcome); outcome {
 	case formats.Success, formats.Failure, formats.Unknown:
-		r.SetOutcome(outcome)
+		el.SetOutcome(outcome)
 	case "":
 	default:
-		r.Fault(schema.EventOutcome)
+		el.CountFault(schema.EventOutcome)
 	}
-	switch disposition := m.first(r, &m.disposition); disposition {
+	switch disposition := m.first(el, &m.disposition); disposition {
 	case formats.Blocked:
-		r.Block()
+		el.SetBlocked()
 	case "":
 	default:
-		r.Put(schema.Disposition, disposition)
+		el.SetText(schema.Disposition, disposition)
 	}
 }
 
 // statusOf returns the HTTP status, even if it is impossible and the field therefore stays absent.
-func (m *mapReader) statusOf(r *formats.Record) (status int64, ok bool) {
-	if len(m.status.from) == 1 && r.Event.Has(m.status.field) {
-		return r.Event.Int(m.status.field), true
+func (m *mapReader) statusOf(el *formats.Element) (status int64, ok bool) {
+	if len(m.status.from) == 1 && el.Event.Has(m.status.field) {
+		return el.Event.Int(m.status.field), true
 	}
 	for i := range m.status.from {
-		if m.lacks(r, &m.status.from[i]) {
+		if m.lacks(el, &m.status.from[i]) {
 			continue
 		}
-		n := m.value(r, &m.status.from[i])
+		n := m.value(el, &m.status.from[i])
 		if status, ok = scan.Int(n.Src, n.Span); ok {
 			return status, true
 		}

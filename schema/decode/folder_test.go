@@ -180,7 +180,7 @@ func carriesKeys(t *testing.T, d *Detector, format string, top map[string]json.R
 	return false
 }
 
-func textAt(top map[string]json.RawMessage, tell formats.Tell) string {
+func textAt(top map[string]json.RawMessage, tell formats.Signature) string {
 	var v json.RawMessage
 	for i, key := range tell.Path {
 		if i > 0 {

@@ -61,7 +61,7 @@ func FuzzDetect(f *testing.F) {
 	f.Add(`{"\u0063lass_uid":1,"met\u0061data":{}}`)
 	f.Add(`{"started_at":1,"started_at":null,"latencies":{},"request":0}`)
 	shipped := shippedMaps(f)
-	tells := map[string][]formats.Tell{}
+	tells := map[string][]formats.Signature{}
 	for _, name := range r.detector.Names {
 		tells[name] = nil
 	}
@@ -72,7 +72,7 @@ func FuzzDetect(f *testing.F) {
 	}
 	for _, m := range shipped.Maps() {
 		for _, keys := range m.Keys {
-			tells[m.Name] = append(tells[m.Name], formats.Tell{Keys: keys})
+			tells[m.Name] = append(tells[m.Name], formats.Signature{Keys: keys})
 		}
 	}
 	f.Fuzz(func(t *testing.T, text string) {

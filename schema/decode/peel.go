@@ -38,11 +38,11 @@ const logEventMessage = 0
 
 func openEnvelope(p *formats.Paths) envelope {
 	return envelope{
-		records: p.OpenRecords("Records"), azureRecords: p.OpenRecords("records"),
+		records: p.AddElements("Records"), azureRecords: p.AddElements("records"),
 		digestStart: p.Add("digestStartTime"), digestBucket: p.Add("digestS3Bucket"),
 		detailType: p.Add("detail-type"), detail: p.Add("detail"),
-		messageType: p.Add("messageType"), logEvents: p.Open("logEvents"), awslogs: p.Add("awslogs", "data"),
-		kind: p.Add("kind"), items: p.OpenRecords("items"),
+		messageType: p.Add("messageType"), logEvents: p.AddIndexed("logEvents"), awslogs: p.Add("awslogs", "data"),
+		kind: p.Add("kind"), items: p.AddElements("items"),
 		pushed: p.Add("message", "data"), pushID: p.Add("message", "messageId"), pulled: p.Add("data"), pulledID: p.Add("messageId"),
 		specVersion: p.Add("specversion"), source: p.Add("source"), eventType: p.Add("type"), data: p.Add("data"), dataBase64: p.Add("data_base64"),
 		schema: p.Add("schema"), schemaType: p.Add("schema", "type"), payload: p.Add("payload"),
@@ -164,7 +164,7 @@ func (d *Decoder) decodeLogEvents(src string, list scan.Span, level int) {
 		if !d.decodeInner(src, line, level+1) {
 			d.deadLetter(ReasonUnknownFormat, "the log line is not JSON", src[elem.Start:elem.End])
 		}
-		return !d.elem.Full()
+		return !d.elem.LimitExceeded()
 	})
 }
 

@@ -90,37 +90,37 @@ func parseQuad(s string) (octets [4]byte, ok bool) {
 
 // setIP sets source.ip to the normal form of ip. text is the text that ip was parsed from; it is used as it is if it
 // already is the normal form. normal may be set only if that is known.
-func (r *Record) setIP(ip netip.Addr, text string, normal bool) {
+func (el *Element) setIP(ip netip.Addr, text string, normal bool) {
 	if normal {
-		r.Event.SetText(schema.SourceIP, text)
+		el.Event.SetText(schema.SourceIP, text)
 		return
 	}
 	var buf [maxAddress]byte
 	if form := ip.AppendTo(buf[:0]); string(form) != text {
-		text = r.Arena.Hold(form)
+		text = el.Arena.Hold(form)
 	}
-	r.Event.SetText(schema.SourceIP, text)
+	el.Event.SetText(schema.SourceIP, text)
 }
 
-// SetSource sets source.ip to the peer's address, or to the one in X-Forwarded-For if the peer is trusted: a loopback
+// SetSourceIP sets source.ip to the peer's address, or to the one in X-Forwarded-For if the peer is trusted: a loopback
 // address (a sidecar) or one that trust_forwarded of the source's configuration includes. It reports whether there was a
 // valid address.
-func (r *Record) SetSource(peer, forwarded string) bool {
+func (el *Element) SetSourceIP(peer, forwarded string) bool {
 	if forwarded == "" {
 		if _, ok := parseQuad(peer); ok {
-			r.Event.SetText(schema.SourceIP, peer)
+			el.Event.SetText(schema.SourceIP, peer)
 			return true
 		}
 	}
 	ip, normal, ok := parseIP(peer)
-	if ok && forwarded != "" && r.trusts(ip) {
-		if origin, text, ok := r.origin(forwarded); ok {
-			r.setIP(origin, text, false)
+	if ok && forwarded != "" && el.trusts(ip) {
+		if origin, text, ok := el.origin(forwarded); ok {
+			el.setIP(origin, text, false)
 			return true
 		}
 	}
 	if ok {
-		r.setIP(ip, peer, normal)
+		el.setIP(ip, peer, normal)
 	}
 	return ok
 }
@@ -128,7 +128,7 @@ func (r *Record) SetSource(peer, forwarded string) bool {
 // origin returns the client's address in X-Forwarded-For: walking from the right, the first address that is not trusted
 // itself. It was added by a trusted hop. Addresses further left are claims of the client. If all addresses are trusted,
 // origin returns the leftmost; it stops at the first text that is not an address.
-func (r *Record) origin(forwarded string) (ip netip.Addr, text string, ok bool) {
+func (el *Element) origin(forwarded string) (ip netip.Addr, text string, ok bool) {
 	for forwarded != "" {
 		hop := forwarded
 		if comma := strings.LastIndexByte(forwarded, ','); comma >= 0 {
@@ -142,7 +142,7 @@ func (r *Record) origin(forwarded string) (ip netip.Addr, text string, ok bool) 
 			return ip, text, ok
 		}
 		ip, text, ok = addr, hop, true
-		if !r.trusts(addr) {
+		if !el.trusts(addr) {
 			break
 		}
 	}
@@ -150,11 +150,11 @@ func (r *Record) origin(forwarded string) (ip netip.Addr, text string, ok bool) 
 }
 
 // trusts reports whether the X-Forwarded-For of a peer is believed.
-func (r *Record) trusts(ip netip.Addr) bool {
+func (el *Element) trusts(ip netip.Addr) bool {
 	if ip.IsLoopback() {
 		return true
 	}
-	for _, p := range r.trusted {
+	for _, p := range el.trusted {
 		if p.Contains(ip) {
 			return true
 		}
@@ -162,19 +162,19 @@ func (r *Record) trusts(ip netip.Addr) bool {
 	return false
 }
 
-// SetCaller sets source.ip from an address, or source.domain if the value is the name of a service instead. A value that
+// CopySource sets source.ip from an address, or source.domain if the value is the name of a service instead. A value that
 // is neither a string nor a number is counted as a field error.
-func (r *Record) SetCaller(n Node) {
+func (el *Element) CopySource(n Node) {
 	if n.Kind > scan.Null && n.Kind != scan.String && n.Kind != scan.Number {
-		r.Fault(schema.SourceIP)
+		el.CountFault(schema.SourceIP)
 		return
 	}
-	text := r.Text(n)
-	if text == "" || r.SetSource(text, "") {
+	text := el.Text(n)
+	if text == "" || el.SetSourceIP(text, "") {
 		return
 	}
 	if isName(text) {
-		r.Event.SetText(schema.SourceDomain, text) // even if not wanted, because AgentByAddress needs it
+		el.Event.SetText(schema.SourceDomain, text) // even if not wanted, because SetAgentByAddress needs it
 	}
 }
 
@@ -264,18 +264,18 @@ func Host(authority string) string {
 	return authority
 }
 
-// SetTraceparent sets trace.id and span.parent_id from a W3C traceparent header. Other values are ignored.
-func (r *Record) SetTraceparent(n Node) {
+// CopyTraceparent sets trace.id and span.parent_id from a W3C traceparent header. Other values are ignored.
+func (el *Element) CopyTraceparent(n Node) {
 	if n.Kind != scan.String {
 		return
 	}
-	s := r.Text(n)
+	s := el.Text(n)
 	if len(s) < 55 || s[2] != '-' || s[35] != '-' || s[52] != '-' {
 		return
 	}
 	if trace, span := s[3:35], s[36:52]; isHex(trace) && isHex(span) {
-		r.Put(schema.TraceID, trace)
-		r.Put(schema.SpanParentID, span)
+		el.SetText(schema.TraceID, trace)
+		el.SetText(schema.SpanParentID, span)
 	}
 }
 

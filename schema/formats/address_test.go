@@ -89,42 +89,42 @@ func TestDenied(t *testing.T) {
 		"Client.UnauthorizedOperation": true, "UnauthorizedOperation": true,
 		"ThrottlingException": false, "NoSuchBucket": false, "": false, "ExpiredToken": false,
 	} {
-		if got := Denied(code); got != want {
+		if got := IsDenied(code); got != want {
 			t.Errorf("Denied(%q): got %v, want %v", code, got, want)
 		}
 	}
 }
 
 func TestSecret(t *testing.T) {
-	r := NewRecord(Setup{}, new(Paths))
+	el := NewElement(Setup{}, new(Paths))
 	for in, want := range map[string]string{
 		"sk-1234567890": "581d30b4caecfdbad68803e06cde0f826b06850314fbadc988d9ad6d0d4d3298",
 		"REDACTED":      "", "sk-***7890": "", "short": "", "": "", "[REDACTED]": "",
 	} {
-		if got := r.Secret(in); got != want {
+		if got := el.HashSecret(in); got != want {
 			t.Errorf("Secret(%q): got %q, want %q", in, got, want)
 		}
 	}
 	for in, want := range map[string]string{"Bearer abc": "abc", "bearer  abc ": "abc", "Basic abc": "", "abc": "", "": ""} {
-		if got := Bearer(in); got != want {
+		if got := BearerToken(in); got != want {
 			t.Errorf("Bearer(%q): got %q, want %q", in, got, want)
 		}
 	}
 }
 
 func TestAgentLadderStopsAtTheFirst(t *testing.T) {
-	r := NewRecord(Setup{}, new(Paths))
-	r.Agent("a", "")
-	r.Agent("b", "two")
-	r.Agent("c", "three")
-	r.AgentByAddress("ua")
-	if got, from := r.Event.Text(schema.AIAgentUID), r.Event.Text(schema.AIAgentUIDSource); got != "two" || from != "b" {
+	el := NewElement(Setup{}, new(Paths))
+	el.SetAgent("a", "")
+	el.SetAgent("b", "two")
+	el.SetAgent("c", "three")
+	el.SetAgentByAddress("ua")
+	if got, from := el.Event.Text(schema.AIAgentUID), el.Event.Text(schema.AIAgentUIDSource); got != "two" || from != "b" {
 		t.Errorf("got %q from %q, want two from b", got, from)
 	}
-	r.Event.Reset()
-	r.SetSource("10.0.0.1:5", "")
-	r.AgentByAddress("ua")
-	if got, from := r.Event.Text(schema.AIAgentUID), r.Event.Text(schema.AIAgentUIDSource); got != "10.0.0.1|ua" || from != AddressRung {
+	el.Event.Reset()
+	el.SetSourceIP("10.0.0.1:5", "")
+	el.SetAgentByAddress("ua")
+	if got, from := el.Event.Text(schema.AIAgentUID), el.Event.Text(schema.AIAgentUIDSource); got != "10.0.0.1|ua" || from != UIDSourceAddress {
 		t.Errorf("got %q from %q", got, from)
 	}
 }

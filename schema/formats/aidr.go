@@ -9,9 +9,9 @@ import (
 // names, and "_identity" if the producer can recognise a repetition of one of its events.
 func Aidr() Format {
 	return Format{
-		Name:  "aidr",
-		Tells: []Tell{{Keys: []string{"event.dataset", "event.class"}}},
-		Open:  openAidr,
+		Name:       "aidr",
+		Signatures: []Signature{{Keys: []string{"event.dataset", "event.class"}}},
+		NewReader:  openAidr,
 	}
 }
 
@@ -28,107 +28,107 @@ func openAidr(p *Paths) Reader {
 	return a
 }
 
-func (a *aidr) Read(r *Record) {
-	dataset, class := r.Text(r.At(a.places[schema.EventDataset])), r.Text(r.At(a.places[schema.EventClass]))
+func (a *aidr) Read(el *Element) {
+	dataset, class := el.Text(el.At(a.places[schema.EventDataset])), el.Text(el.At(a.places[schema.EventClass]))
 	if dataset == "" || class == "" {
-		r.Begin("aidr") // no event follows: the name is for counting the refusal
-		r.Refuse(UnknownFormat)
+		el.SetDataset("aidr") // no event follows: the name is for counting the refusal
+		el.Refuse(ReasonUnknownFormat)
 		return
 	}
-	r.Begin(dataset)
-	if !r.Start(r.At(a.places[schema.Time])) {
+	el.SetDataset(dataset)
+	if !el.SetTime(el.At(a.places[schema.Time])) {
 		return
 	}
 	for f := range schema.Field(schema.NumFields) {
-		if n := r.At(a.places[f]); n.Present() && f != schema.Time && r.Wants(f) {
-			r.setField(f, n)
+		if n := el.At(a.places[f]); n.Present() && f != schema.Time && el.Wanted(f) {
+			el.setField(f, n)
 		}
 	}
-	if n := r.At(a.identity); n.Present() {
-		id, err := schema.ParseID(r.Text(n))
+	if n := el.At(a.identity); n.Present() {
+		id, err := schema.ParseID(el.Text(n))
 		if err != nil {
-			r.FaultNamed(identityKey)
+			el.CountFaultNamed(identityKey)
 		}
-		r.Event.Given = id
+		el.Event.Given = id
 	}
-	r.Emit()
+	el.Emit()
 }
 
 // setField sets a field from the form that AppendEvent gives it.
-func (r *Record) setField(f schema.Field, n Node) {
+func (el *Element) setField(f schema.Field, n Node) {
 	switch f.Info().Type {
 	case schema.TypeInt:
-		r.setAnyInt(f, n)
+		el.setAnyInt(f, n)
 	case schema.TypeDouble:
-		r.SetDouble(f, n)
+		el.CopyDouble(f, n)
 	case schema.TypeBool:
 		if n.Kind == scan.True || n.Kind == scan.False {
-			r.Event.Set(f, schema.BoolValue(n.Kind == scan.True))
+			el.Event.Set(f, schema.BoolValue(n.Kind == scan.True))
 			return
 		}
-		r.Fault(f)
+		el.CountFault(f)
 	case schema.TypeTimestamp:
 		if ns, ok := scan.Time(n.Src, n.Span); ok {
-			r.Event.SetTime(f, ns)
+			el.Event.SetTime(f, ns)
 			return
 		}
-		r.Fault(f)
+		el.CountFault(f)
 	case schema.TypeDyn:
-		r.SetAsIs(f, n)
+		el.CopyJSON(f, n)
 	case schema.TypeList:
-		r.SetList(f, n)
+		el.CopyList(f, n)
 	case schema.TypeString:
 		if f == schema.MessageContextPromptText || f == schema.MessageContextResponseText {
-			r.SetContent(f, r.Text(n))
+			el.SetContent(f, el.Text(n))
 			return
 		}
-		r.SetText(f, n)
+		el.CopyText(f, n)
 	}
 }
 
-// setAnyInt is SetInt without its lower bound: an event that AppendEvent wrote may have a negative integer.
-func (r *Record) setAnyInt(f schema.Field, n Node) {
+// setAnyInt is CopyInt without its lower bound: an event that AppendEvent wrote may have a negative integer.
+func (el *Element) setAnyInt(f schema.Field, n Node) {
 	if v, ok := scan.Int(n.Src, n.Span); ok {
-		r.Event.SetInt(f, v)
+		el.Event.SetInt(f, v)
 		return
 	}
-	r.Fault(f)
+	el.CountFault(f)
 }
 
-// SetList sets a list field from an array of strings. Elements of other kinds are counted as field errors and left out.
-func (r *Record) SetList(f schema.Field, n Node) {
+// CopyList sets a list field from an array of strings. Elements of other kinds are counted as field errors and left out.
+func (el *Element) CopyList(f schema.Field, n Node) {
 	if n.Kind != scan.Array {
-		r.Fault(f)
+		el.CountFault(f)
 		return
 	}
-	r.StartList()
-	r.Index.Each(n.Src, n.Span, func(elem scan.Span) bool {
+	el.BeginList()
+	el.Index.Each(n.Src, n.Span, func(elem scan.Span) bool {
 		if elem.Kind != scan.String {
-			r.Fault(f)
+			el.CountFault(f)
 			return true
 		}
-		r.ListItem(scan.Text(n.Src, elem, &r.Arena))
+		el.AddListItem(scan.Text(n.Src, elem, &el.Arena))
 		return true
 	})
-	r.PutList(f)
+	el.EndList(f)
 }
 
-// StartList begins a list of texts, to be followed by calls of ListItem and one of PutList. No other method that builds a
+// BeginList begins a list of texts, to be followed by calls of AddListItem and one of EndList. No other method that builds a
 // text (Join, Hash, Quote) may be called between them.
-func (r *Record) StartList() { r.scratch = append(r.scratch[:0], '[') }
+func (el *Element) BeginList() { el.scratch = append(el.scratch[:0], '[') }
 
-// ListItem appends a text to the list.
-func (r *Record) ListItem(text string) {
-	if len(r.scratch) > 1 {
-		r.scratch = append(r.scratch, ',')
+// AddListItem appends a text to the list.
+func (el *Element) AddListItem(text string) {
+	if len(el.scratch) > 1 {
+		el.scratch = append(el.scratch, ',')
 	}
-	r.scratch = appendString(r.scratch, text)
+	el.scratch = appendString(el.scratch, text)
 }
 
-// PutList sets a list field to the list, unless the list is empty.
-func (r *Record) PutList(f schema.Field) {
-	r.scratch = append(r.scratch, ']')
-	if len(r.scratch) > len("[]") && r.Wants(f) {
-		r.Event.Set(f, schema.ListValue(r.Arena.Hold(r.scratch)))
+// EndList sets a list field to the list, unless the list is empty.
+func (el *Element) EndList(f schema.Field) {
+	el.scratch = append(el.scratch, ']')
+	if len(el.scratch) > len("[]") && el.Wanted(f) {
+		el.Event.Set(f, schema.ListValue(el.Arena.Hold(el.scratch)))
 	}
 }

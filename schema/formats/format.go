@@ -16,18 +16,18 @@ import (
 // Format describes a log format: how to recognise its elements and how to read them. A Format is a plain value; formats
 // do not register themselves.
 type Format struct {
-	Name     string   // the name in a source's configuration
-	Aliases  []string // other names accepted in the configuration
-	Datasets []string // possible values of event.dataset, sorted; empty for aidr, whose elements name their own dataset
-	Tells    []Tell   // an element is of this format if any of them matches
+	Name       string      // the name in a source's configuration
+	Aliases    []string    // other names accepted in the configuration
+	Datasets   []string    // possible values of event.dataset, sorted; empty for aidr, whose elements name their own dataset
+	Signatures []Signature // an element is of this format if any of them matches
 
-	// Open returns a reader for one worker. It adds to p the paths that the reader needs, each from the root of an element.
-	Open func(p *Paths) Reader
+	// NewReader returns a reader for one worker. It adds to p the paths that the reader needs, each from the root of an element.
+	NewReader func(p *Paths) Reader
 }
 
-// Tell is a set of top-level keys that identifies a format. Deeper values are content, which attackers can write, so
+// Signature is a set of top-level keys that identifies a format. Deeper values are content, which attackers can write, so
 // they never decide the format.
-type Tell struct {
+type Signature struct {
 	Keys []string // all of them must be present, with any value
 
 	// If Path is set, the value at Path must be the string Text. This separates formats that have the same keys.
@@ -38,17 +38,17 @@ type Tell struct {
 // Reader turns elements of one format into events. For each event, Read fills the Event and calls Emit. A Reader carries
 // no state from one element to the next.
 type Reader interface {
-	Read(r *Record)
+	Read(el *Element)
 }
 
-// Batch is a Reader of elements that contain further elements inside shared context, such as the spans of a resource.
+// BatchReader is a Reader of elements that contain further elements inside shared context, such as the spans of a resource.
 // Each inner element is read as an element of its own, at the same paths.
-type Batch interface {
+type BatchReader interface {
 	Reader
 
 	// Split calls yield with each inner element until yield returns false. During the call of yield, Read may also use the
 	// context that surrounds that element.
-	Split(r *Record, yield func(element Node) bool)
+	Split(el *Element, yield func(element Node) bool)
 }
 
 // Paths collects the paths of all readers of one decoder, so that a single pass over an element selects them all. Each
@@ -56,7 +56,7 @@ type Batch interface {
 type Paths struct {
 	trie   scan.Trie
 	tree   pathNode
-	shapes [][]string // the paths added by Shape
+	shapes [][]string // the paths added by AddShape
 }
 
 // pathNode is a key in the tree of paths, which Duplicates walks to name the keys that occur twice.
@@ -75,22 +75,22 @@ func (p *Paths) Add(path ...string) int {
 	return p.trie.Add(path...)
 }
 
-// Open is Add for a value whose contents the reader will walk. The pass also indexes the values inside, so that walking
+// AddIndexed is Add for a value whose contents the reader will walk. The pass also indexes the values inside, so that walking
 // them does not scan the text again.
-func (p *Paths) Open(path ...string) int {
+func (p *Paths) AddIndexed(path ...string) int {
 	p.Add(path...)
 	return p.trie.Open(path...)
 }
 
-// OpenRecords is Add for an array of elements. The pass also selects all paths in each element of the array.
-func (p *Paths) OpenRecords(path ...string) int {
+// AddElements is Add for an array of elements. The pass also selects all paths in each element of the array.
+func (p *Paths) AddElements(path ...string) int {
 	p.Add(path...)
 	return p.trie.OpenRecords(path...)
 }
 
-// Shape returns a Shape with the given paths below the value at the key path at. The pass over an element selects these
-// paths too, and Shape.Take uses that selection. Duplicates ignores them.
-func (p *Paths) Shape(at []string, paths ...[]string) *Shape {
+// AddShape returns a Shape with the given paths below the value at the key path at. The pass over an element selects these
+// paths too, and Shape.SelectFromElement uses that selection. Duplicates ignores them.
+func (p *Paths) AddShape(at []string, paths ...[]string) *Shape {
 	s := NewShape(paths...)
 	for _, path := range paths {
 		whole := slices.Concat(at, path)
@@ -100,8 +100,8 @@ func (p *Paths) Shape(at []string, paths ...[]string) *Shape {
 	return s
 }
 
-// Note is Open for a path that a Shape already added: the pass also indexes the values inside.
-func (p *Paths) Note(path ...string) { p.trie.Open(path...) }
+// Index is AddIndexed for a path that AddShape already added: the pass also indexes the values inside.
+func (p *Paths) Index(path ...string) { p.trie.Open(path...) }
 
 func (n *pathNode) child(key string) *pathNode {
 	if i, ok := n.byKey[key]; ok {

@@ -88,16 +88,16 @@ const hexDigits = "0123456789abcdef"
 func AppendString(dst []byte, s string) []byte { return appendString(dst, s) }
 
 // Quote returns a node that is a JSON string with this text.
-func (r *Record) Quote(text string) Node {
-	r.scratch = appendString(r.scratch[:0], text)
-	return r.Parse(r.scratch)
+func (el *Element) Quote(text string) Node {
+	el.scratch = appendString(el.scratch[:0], text)
+	return el.Parse(el.scratch)
 }
 
 // Parse returns the node of a JSON text that a reader composed. The node is Absent if the text is not valid JSON. Parse
 // copies the text.
-func (r *Record) Parse(text []byte) Node {
-	src := r.Arena.Hold(text)
-	v, err := r.Index.Valid(src)
+func (el *Element) Parse(text []byte) Node {
+	src := el.Arena.Hold(text)
+	v, err := el.Index.Valid(src)
 	if err != nil {
 		return Node{}
 	}

@@ -77,19 +77,19 @@ func TestAppendEventIsValidJSON(t *testing.T) {
 // The format aidr reads a line of AppendEvent into an event for which AppendEvent writes the same line.
 func TestAidrReadsBackWhatIsWritten(t *testing.T) {
 	p := new(Paths)
-	reader := Aidr().Open(p)
-	r := NewRecord(Setup{Wanted: schema.Wanted{Fields: schema.AllFields()}}, p)
+	reader := Aidr().NewReader(p)
+	el := NewElement(Setup{Wanted: schema.Wanted{Fields: schema.AllFields()}}, p)
 	values := make([]scan.Span, p.Trie().Len())
 	rapid.Check(t, func(t *rapid.T) {
 		line := string(AppendEvent(nil, drawEvent(t), true))
 		var got string
 		emit := func(e *schema.Event) { got = string(AppendEvent(nil, e, true)) }
-		r.Handle(schema.Position{}, 0, emit, func(_, name string) { t.Errorf("field error %s", name) })
+		el.BeginRecord(schema.Position{}, 0, emit, func(_, name string) { t.Errorf("field error %s", name) })
 		if _, err := p.Trie().Select(line, values); err != nil {
 			t.Fatal(err)
 		}
-		r.Reset(0, line, line, values)
-		reader.Read(r)
+		el.Reset(0, line, line, values)
+		reader.Read(el)
 		if got != line {
 			t.Fatalf("got %s, want %s", got, line)
 		}

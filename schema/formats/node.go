@@ -19,10 +19,10 @@ func (n Node) True() bool {
 	return n.Kind == scan.True || n.Kind == scan.String && n.Raw() == `"true"`
 }
 
-// First returns the first element of an array. The result is Absent if the array is empty or n is not an array.
-func (r *Record) First(n Node) Node {
+// FirstItem returns the first element of an array. The result is Absent if the array is empty or n is not an array.
+func (el *Element) FirstItem(n Node) Node {
 	first := Node{Src: n.Src}
-	r.Index.Each(n.Src, n.Span, func(elem scan.Span) bool {
+	el.Index.Each(n.Src, n.Span, func(elem scan.Span) bool {
 		first.Span = elem
 		return false
 	})
@@ -30,12 +30,12 @@ func (r *Record) First(n Node) Node {
 }
 
 // Shape selects a fixed list of paths in one kind of object that occurs inside an element, and holds the values of the
-// object it was last applied to. A Shape belongs to one worker. Its values are valid until the next Select, Each or Take.
+// object it was last applied to. A Shape belongs to one worker. Its values are valid until the shape is applied again.
 type Shape struct {
 	trie   scan.Trie
 	values []scan.Span // by place
 	src    string
-	places []int // for a shape made by Paths.Shape: the places of its paths in the element
+	places []int // for a shape made by Paths.AddShape: the places of its paths in the element
 }
 
 // NewShape returns a Shape for the given paths. The place of a path is its index in the list.
@@ -51,25 +51,25 @@ func NewShape(paths ...[]string) *Shape {
 }
 
 // Select selects the paths in a value, which must be valid JSON. If a key occurs twice, its last occurrence counts.
-func (s *Shape) Select(r *Record, n Node) {
+func (s *Shape) Select(el *Element, n Node) {
 	s.src = n.Src
-	r.Index.SelectAt(&s.trie, n.Src, n.Span, s.values)
+	el.Index.SelectAt(&s.trie, n.Src, n.Span, s.values)
 }
 
 // Each applies Select to each element of an array in turn and calls yield with that element, until yield returns false.
-func (s *Shape) Each(r *Record, n Node, yield func(elem Node) bool) {
-	r.Index.EachSelect(&s.trie, n.Src, n.Span, s.values, func(elem scan.Span) bool {
+func (s *Shape) Each(el *Element, n Node, yield func(elem Node) bool) {
+	el.Index.EachSelect(&s.trie, n.Src, n.Span, s.values, func(elem scan.Span) bool {
 		s.src = n.Src
 		return yield(Node{n.Src, elem})
 	})
 }
 
-// Take is Select for a Shape made by Paths.Shape, applied to the value at the path
+// SelectFromElement is Select for a Shape made by Paths.AddShape, applied to the value at the path
 // given there. It only copies spans, because the pass over the element already selected them.
-func (s *Shape) Take(r *Record) {
-	s.src = r.src
+func (s *Shape) SelectFromElement(el *Element) {
+	s.src = el.src
 	for i, place := range s.places {
-		s.values[i] = r.values[place]
+		s.values[i] = el.values[place]
 	}
 }
 

@@ -26,36 +26,36 @@ const (
 )
 
 // SetClass sets event.class and event.action.
-func (r *Record) SetClass(class, action string) {
-	r.Event.SetText(schema.EventClass, class)
-	r.Event.SetText(schema.EventAction, action)
+func (el *Element) SetClass(class, action string) {
+	el.Event.SetText(schema.EventClass, class)
+	el.Event.SetText(schema.EventAction, action)
 }
 
 // SetOutcome sets event.outcome.
-func (r *Record) SetOutcome(outcome string) { r.Event.SetText(schema.EventOutcome, outcome) }
+func (el *Element) SetOutcome(outcome string) { el.Event.SetText(schema.EventOutcome, outcome) }
 
-// Block marks the activity as refused by a control: the outcome is failure and the disposition is blocked.
-func (r *Record) Block() {
-	r.SetOutcome(Failure)
-	r.Put(schema.Disposition, Blocked)
+// SetBlocked marks the activity as refused by a control: the outcome is failure and the disposition is blocked.
+func (el *Element) SetBlocked() {
+	el.SetOutcome(Failure)
+	el.SetText(schema.Disposition, Blocked)
 }
 
-// SetStatus sets the outcome from an HTTP status. 401 and 403 are refusals. Any other status from 400 on is a failure, and
+// SetHTTPStatus sets the outcome from an HTTP status. 401 and 403 are refusals. Any other status from 400 on is a failure, and
 // so is the lack of one: 0 means that the connection broke.
-func (r *Record) SetStatus(status int64) {
+func (el *Element) SetHTTPStatus(status int64) {
 	switch {
 	case status == 401 || status == 403:
-		r.Block()
+		el.SetBlocked()
 	case status >= 400 || status < 100:
-		r.SetOutcome(Failure)
+		el.SetOutcome(Failure)
 	default:
-		r.SetOutcome(Success)
+		el.SetOutcome(Success)
 	}
 }
 
-// Denied reports whether an error code of a cloud's API means that authorization was refused. It looks for words such as
+// IsDenied reports whether an error code of a cloud's API means that authorization was refused. It looks for words such as
 // AccessDenied anywhere in the code, because services add prefixes and suffixes.
-func Denied(code string) bool {
+func IsDenied(code string) bool {
 	for _, part := range [...]string{"AccessDenied", "UnauthorizedOperation", "UnauthorizedAccess", "NotAuthorized", "Forbidden"} {
 		if strings.Contains(code, part) {
 			return true
@@ -79,15 +79,15 @@ func typeOfMethod(method string) string {
 	return ""
 }
 
-// SetCall makes the event an API call whose action and type come from the HTTP method.
-func (r *Record) SetCall(method string) {
-	r.SetClass(ClassAPI, method)
-	r.SetCallType(method)
+// SetAPICall makes the event an API call whose action and type come from the HTTP method.
+func (el *Element) SetAPICall(method string) {
+	el.SetClass(ClassAPI, method)
+	el.SetMethodType(method)
 }
 
-// SetCallType sets event.type from an HTTP method.
-func (r *Record) SetCallType(method string) {
-	if r.Wants(schema.EventType) {
-		r.Event.SetText(schema.EventType, typeOfMethod(method))
+// SetMethodType sets event.type from an HTTP method.
+func (el *Element) SetMethodType(method string) {
+	if el.Wanted(schema.EventType) {
+		el.Event.SetText(schema.EventType, typeOfMethod(method))
 	}
 }

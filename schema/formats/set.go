@@ -7,15 +7,15 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// MaxText is the maximum length in bytes of a prompt, a response, arguments or a result. Longer ones are truncated, and
+// MaxContent is the maximum length in bytes of a prompt, a response, arguments or a result. Longer ones are truncated, and
 // event.truncated is set.
-const MaxText = 256 << 10
+const MaxContent = 256 << 10
 
 // Text returns the contents of a string, or a number as it is written; "" for a value of any other kind.
-func (r *Record) Text(n Node) string {
+func (el *Element) Text(n Node) string {
 	switch n.Kind {
 	case scan.String:
-		return scan.Text(n.Src, n.Span, &r.Arena)
+		return scan.Text(n.Src, n.Span, &el.Arena)
 	case scan.Number:
 		return n.Raw()
 	}
@@ -23,51 +23,51 @@ func (r *Record) Text(n Node) string {
 }
 
 // FirstText returns the first of the nodes' texts that is not empty, or "".
-func (r *Record) FirstText(nodes ...Node) string {
+func (el *Element) FirstText(nodes ...Node) string {
 	for _, n := range nodes {
-		if s := r.Text(n); s != "" {
+		if s := el.Text(n); s != "" {
 			return s
 		}
 	}
 	return ""
 }
 
-// SetText sets a text field from a string or number. A value of any other kind, except null, is counted as a field error
+// CopyText sets a text field from a string or number. A value of any other kind, except null, is counted as a field error
 // and leaves the field unchanged.
-func (r *Record) SetText(f schema.Field, n Node) {
-	if n.Kind <= scan.Null || !r.Wants(f) {
+func (el *Element) CopyText(f schema.Field, n Node) {
+	if n.Kind <= scan.Null || !el.Wanted(f) {
 		return
 	}
 	if n.Kind != scan.String && n.Kind != scan.Number {
-		r.Fault(f)
+		el.CountFault(f)
 		return
 	}
-	r.Event.SetText(f, r.Text(n))
+	el.Event.SetText(f, el.Text(n))
 }
 
-// SetFirst sets a text field from the first value whose text is not empty.
-func (r *Record) SetFirst(f schema.Field, nodes ...Node) {
-	if !r.Wants(f) {
+// CopyFirstText sets a text field from the first value whose text is not empty.
+func (el *Element) CopyFirstText(f schema.Field, nodes ...Node) {
+	if !el.Wanted(f) {
 		return
 	}
 	for _, n := range nodes {
-		if r.SetText(f, n); r.Event.Has(f) {
+		if el.CopyText(f, n); el.Event.Has(f) {
 			return
 		}
 	}
 }
 
-// Put sets a text field to a text, unless that is empty.
-func (r *Record) Put(f schema.Field, text string) {
-	if text != "" && r.Wants(f) {
-		r.Event.SetText(f, text)
+// SetText sets a text field to a text, unless that is empty.
+func (el *Element) SetText(f schema.Field, text string) {
+	if text != "" && el.Wanted(f) {
+		el.Event.SetText(f, text)
 	}
 }
 
-// SetInt sets an integer field from a number, or from a string that contains a number. A negative number is a field
+// CopyInt sets an integer field from a number, or from a string that contains a number. A negative number is a field
 // error, because all integer fields are counts, sizes or codes.
-func (r *Record) SetInt(f schema.Field, n Node) {
-	if !n.Present() || !r.Wants(f) || empty(n) {
+func (el *Element) CopyInt(f schema.Field, n Node) {
+	if !n.Present() || !el.Wanted(f) || empty(n) {
 		return
 	}
 	v, ok := scaledPlain(n, 1)
@@ -75,50 +75,50 @@ func (r *Record) SetInt(f schema.Field, n Node) {
 		v, ok = scan.Int(n.Src, n.Span)
 	}
 	if !ok || v < 0 {
-		r.Fault(f)
+		el.CountFault(f)
 		return
 	}
-	r.Event.SetInt(f, v)
+	el.Event.SetInt(f, v)
 }
 
-// SetFirstInt sets an integer field from the first value that SetInt accepts.
-func (r *Record) SetFirstInt(f schema.Field, nodes ...Node) {
-	if !r.Wants(f) {
+// CopyFirstInt sets an integer field from the first value that CopyInt accepts.
+func (el *Element) CopyFirstInt(f schema.Field, nodes ...Node) {
+	if !el.Wanted(f) {
 		return
 	}
 	for _, n := range nodes {
-		if r.SetInt(f, n); r.Event.Has(f) {
+		if el.CopyInt(f, n); el.Event.Has(f) {
 			return
 		}
 	}
 }
 
-// SetDouble sets a decimal field from a number, or from a string that contains a number.
-func (r *Record) SetDouble(f schema.Field, n Node) {
-	if !n.Present() || !r.Wants(f) || empty(n) {
+// CopyDouble sets a decimal field from a number, or from a string that contains a number.
+func (el *Element) CopyDouble(f schema.Field, n Node) {
+	if !n.Present() || !el.Wanted(f) || empty(n) {
 		return
 	}
 	v, ok := scan.Double(n.Src, n.Span)
 	if !ok {
-		r.Fault(f)
+		el.CountFault(f)
 		return
 	}
-	r.Event.Set(f, schema.DoubleValue(v))
+	el.Event.Set(f, schema.DoubleValue(v))
 }
 
-// SetDuration sets event.duration from a number of units of unit ns each. A negative number means that the duration is
+// CopyDuration sets event.duration from a number of units of unit ns each. A negative number means that the duration is
 // unknown: the field stays absent.
-func (r *Record) SetDuration(n Node, unit int64) {
+func (el *Element) CopyDuration(n Node, unit int64) {
 	if !n.Present() || empty(n) {
 		return
 	}
 	ns, ok := scaled(n, unit)
 	if !ok {
-		r.Fault(schema.EventDuration)
+		el.CountFault(schema.EventDuration)
 		return
 	}
 	if ns >= 0 {
-		r.Event.SetInt(schema.EventDuration, ns)
+		el.Event.SetInt(schema.EventDuration, ns)
 	}
 }
 
@@ -189,51 +189,51 @@ func scaledAny(n Node, unit int64) (int64, bool) {
 // empty reports whether a value is the empty string, which means absent in all formats.
 func empty(n Node) bool { return n.Kind == scan.String && int(n.End-n.Start) == len(`""`) }
 
-// SetContent sets one of the four content fields to a text, truncated to MaxText.
-func (r *Record) SetContent(f schema.Field, text string) {
-	if text != "" && r.Wants(f) {
-		r.Event.SetText(f, r.truncate(text))
+// SetContent sets one of the four content fields to a text, truncated to MaxContent.
+func (el *Element) SetContent(f schema.Field, text string) {
+	if text != "" && el.Wanted(f) {
+		el.Event.SetText(f, el.truncate(text))
 	}
 }
 
-// SetDyn sets a content field to a JSON value of any kind. A string that contains an object or array, itself perhaps
+// CopyUnwrapped sets a content field to a JSON value of any kind. A string that contains an object or array, itself perhaps
 // encoded as a string again, counts as that object or array; any other string counts as text.
-func (r *Record) SetDyn(f schema.Field, n Node) {
-	if !n.Present() || !r.Wants(f) {
+func (el *Element) CopyUnwrapped(f schema.Field, n Node) {
+	if !n.Present() || !el.Wanted(f) {
 		return
 	}
 	inner, ok := n, true
 	for level := 0; level < maxStringLevels && ok; level++ {
-		if inner, ok = r.inside(inner); ok && inner.Kind != scan.String {
+		if inner, ok = el.unwrapOnce(inner); ok && inner.Kind != scan.String {
 			n = inner
 		}
 	}
-	r.SetAsIs(f, n)
+	el.CopyJSON(f, n)
 }
 
-// SetAsIs sets a content field to a JSON value of any kind. A string counts as text, even if it contains JSON.
-func (r *Record) SetAsIs(f schema.Field, n Node) {
+// CopyJSON sets a content field to a JSON value of any kind. A string counts as text, even if it contains JSON.
+func (el *Element) CopyJSON(f schema.Field, n Node) {
 	switch {
-	case !n.Present() || !r.Wants(f):
+	case !n.Present() || !el.Wanted(f):
 	case n.Kind == scan.String:
-		r.SetContent(f, scan.Text(n.Src, n.Span, &r.Arena))
-	case n.End-n.Start > MaxText:
-		r.Event.SetText(f, r.truncate(n.Raw()))
+		el.SetContent(f, scan.Text(n.Src, n.Span, &el.Arena))
+	case n.End-n.Start > MaxContent:
+		el.Event.SetText(f, el.truncate(n.Raw()))
 	default:
-		r.Event.Set(f, schema.JSONValue(n.Raw()))
+		el.Event.Set(f, schema.JSONValue(n.Raw()))
 	}
 }
 
-// maxStringLevels is the number of string encodings that SetDyn removes from a JSON value. Some gateways encode arguments
+// maxStringLevels is the number of string encodings that CopyUnwrapped removes from a JSON value. Some gateways encode arguments
 // twice, none three times.
 const maxStringLevels = 2
 
-// inside returns the object, array or string that is encoded in a string.
-func (r *Record) inside(n Node) (Node, bool) {
-	if n.Kind != scan.String || n.End-n.Start > MaxText {
+// unwrapOnce returns the object, array or string that is encoded in a string.
+func (el *Element) unwrapOnce(n Node) (Node, bool) {
+	if n.Kind != scan.String || n.End-n.Start > MaxContent {
 		return n, false
 	}
-	text := scan.Text(n.Src, n.Span, &r.Arena)
+	text := scan.Text(n.Src, n.Span, &el.Arena)
 	if !looksNested(text) {
 		return n, false
 	}
@@ -244,12 +244,12 @@ func (r *Record) inside(n Node) (Node, bool) {
 	return Node{text, v}, true
 }
 
-// Inside returns the object or array that is encoded in a string, or the value itself if it is an object or array. For any
+// Unwrap returns the object or array that is encoded in a string, or the value itself if it is an object or array. For any
 // other value it returns the value and false.
-func (r *Record) Inside(n Node) (Node, bool) {
+func (el *Element) Unwrap(n Node) (Node, bool) {
 	if n.Kind == scan.String {
-		if text := scan.Text(n.Src, n.Span, &r.Arena); looksNested(text) {
-			if v, err := r.Index.Valid(text); err == nil {
+		if text := scan.Text(n.Src, n.Span, &el.Arena); looksNested(text) {
+			if v, err := el.Index.Valid(text); err == nil {
 				n = Node{text, v}
 			}
 		}
@@ -263,27 +263,27 @@ func looksNested(text string) bool {
 	return text != "" && (text[0] == '{' || text[0] == '[' || text[0] == '"')
 }
 
-// truncate shortens a text to MaxText, and sets event.truncated if the text was longer.
-func (r *Record) truncate(text string) string {
-	if len(text) > MaxText && r.Wants(schema.EventTruncated) {
-		r.Event.Set(schema.EventTruncated, schema.BoolValue(true))
+// truncate shortens a text to MaxContent, and sets event.truncated if the text was longer.
+func (el *Element) truncate(text string) string {
+	if len(text) > MaxContent && el.Wanted(schema.EventTruncated) {
+		el.Event.Set(schema.EventTruncated, schema.BoolValue(true))
 	}
-	return schema.Truncate(text, MaxText)
+	return schema.Truncate(text, MaxContent)
 }
 
 // Join returns the texts with sep between them, held in the Arena.
-func (r *Record) Join(texts []string, sep string) string {
-	r.joinScratch(texts, sep)
-	return r.Arena.Hold(r.scratch)
+func (el *Element) Join(texts []string, sep string) string {
+	el.joinScratch(texts, sep)
+	return el.Arena.Hold(el.scratch)
 }
 
 // joinScratch sets r.scratch to the texts with sep between them.
-func (r *Record) joinScratch(texts []string, sep string) {
-	r.scratch = r.scratch[:0]
+func (el *Element) joinScratch(texts []string, sep string) {
+	el.scratch = el.scratch[:0]
 	for i, t := range texts {
 		if i > 0 {
-			r.scratch = append(r.scratch, sep...)
+			el.scratch = append(el.scratch, sep...)
 		}
-		r.scratch = append(r.scratch, t...)
+		el.scratch = append(el.scratch, t...)
 	}
 }

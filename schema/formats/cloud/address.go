@@ -8,16 +8,16 @@ import (
 
 // setAddress sets source.ip from the first value that is an address, and reports whether there was one. A value that is
 // neither a string nor a number is counted as a field error.
-func setAddress(r *formats.Record, values ...formats.Node) bool {
+func setAddress(el *formats.Element, values ...formats.Node) bool {
 	for _, n := range values {
 		switch n.Kind {
 		case scan.Absent, scan.Null:
 		case scan.String, scan.Number:
-			if r.SetSource(r.Text(n), "") {
+			if el.SetSourceIP(el.Text(n), "") {
 				return true
 			}
 		default:
-			r.Fault(schema.SourceIP)
+			el.CountFault(schema.SourceIP)
 		}
 	}
 	return false

@@ -12,10 +12,10 @@ import (
 // servers and users. The feed does not include prompts.
 func AnthropicActivity() formats.Format {
 	return formats.Format{
-		Name:     "anthropic_activity",
-		Datasets: []string{"anthropic.activity"},
-		Tells:    []formats.Tell{{Keys: []string{"created_at", "organization_id", "type", "actor"}}},
-		Open:     newAnthropic,
+		Name:       "anthropic_activity",
+		Datasets:   []string{"anthropic.activity"},
+		Signatures: []formats.Signature{{Keys: []string{"created_at", "organization_id", "type", "actor"}}},
+		NewReader:  newAnthropic,
 	}
 }
 
@@ -43,80 +43,80 @@ func newAnthropic(p *formats.Paths) formats.Reader {
 	}
 }
 
-func (a *anthropic) Read(r *formats.Record) {
-	r.Begin("anthropic.activity")
-	if !r.Start(r.At(a.time)) {
+func (a *anthropic) Read(el *formats.Element) {
+	el.SetDataset("anthropic.activity")
+	if !el.SetTime(el.At(a.time)) {
 		return
 	}
-	r.SetText(schema.EventID, r.At(a.id))
-	kind := r.Text(r.At(a.kind))
+	el.CopyText(schema.EventID, el.At(a.id))
+	kind := el.Text(el.At(a.kind))
 	class := formats.ClassAudit
 	for _, word := range [...]string{"login", "logout", "signed_in", "signed_out", "sso_"} {
 		if strings.Contains(kind, word) {
 			class = formats.ClassAuth
 		}
 	}
-	r.SetClass(class, kind)
-	r.Put(schema.EventType, typeOfVerb(lastPart(kind, '_')))
-	r.SetOutcome(formats.Success)
+	el.SetClass(class, kind)
+	el.SetText(schema.EventType, typeOfVerb(lastPart(kind, '_')))
+	el.SetOutcome(formats.Success)
 	if strings.Contains(kind, "failed") {
-		r.SetOutcome(formats.Failure)
+		el.SetOutcome(formats.Failure)
 	}
-	setAddress(r, r.At(a.address))
-	a.caller(r)
-	r.AgentByAddress(r.Text(r.At(a.userAgent)))
-	r.SetText(schema.UserAgentOriginal, r.At(a.userAgent))
-	r.SetText(schema.OrganizationID, r.At(a.organization))
-	r.Put(schema.ServiceTargetName, "anthropic")
-	a.resource(r)
-	r.Emit()
+	setAddress(el, el.At(a.address))
+	a.caller(el)
+	el.SetAgentByAddress(el.Text(el.At(a.userAgent)))
+	el.CopyText(schema.UserAgentOriginal, el.At(a.userAgent))
+	el.CopyText(schema.OrganizationID, el.At(a.organization))
+	el.SetText(schema.ServiceTargetName, "anthropic")
+	a.resource(el)
+	el.Emit()
 }
 
 // caller sets the fields of the actor: a key, a directory, or a person.
-func (a *anthropic) caller(r *formats.Record) {
-	key := r.FirstText(r.At(a.key), r.At(a.adminKey))
-	r.Agent("actor.api_key_id", r.Text(r.At(a.key)))
-	r.Agent("actor.admin_api_key_id", r.Text(r.At(a.adminKey)))
-	r.Agent("actor.directory_id", r.Text(r.At(a.directory)))
-	user := r.Text(r.At(a.userID))
-	if r.Event.Has(schema.AIAgentUID) {
-		r.Put(schema.OnBehalfOfID, user)
-		r.Put(schema.UserType, "service")
+func (a *anthropic) caller(el *formats.Element) {
+	key := el.FirstText(el.At(a.key), el.At(a.adminKey))
+	el.SetAgent("actor.api_key_id", el.Text(el.At(a.key)))
+	el.SetAgent("actor.admin_api_key_id", el.Text(el.At(a.adminKey)))
+	el.SetAgent("actor.directory_id", el.Text(el.At(a.directory)))
+	user := el.Text(el.At(a.userID))
+	if el.Event.Has(schema.AIAgentUID) {
+		el.SetText(schema.OnBehalfOfID, user)
+		el.SetText(schema.UserType, "service")
 	}
-	r.Agent("actor.user_id", user)
-	r.Agent("actor.email_address", r.Text(r.At(a.email)))
-	if strings.Contains(r.Text(r.At(a.actorType)), "user") {
-		r.Put(schema.UserType, "human")
+	el.SetAgent("actor.user_id", user)
+	el.SetAgent("actor.email_address", el.Text(el.At(a.email)))
+	if strings.Contains(el.Text(el.At(a.actorType)), "user") {
+		el.SetText(schema.UserType, "human")
 	}
-	r.SetText(schema.UserID, r.At(a.userID))
-	r.SetText(schema.UserEmail, r.At(a.email))
+	el.CopyText(schema.UserID, el.At(a.userID))
+	el.CopyText(schema.UserEmail, el.At(a.email))
 	if key != "" {
-		r.Put(schema.CredentialUID, key)
-		r.Put(schema.CredentialType, "api_key")
+		el.SetText(schema.CredentialUID, key)
+		el.SetText(schema.CredentialType, "api_key")
 	}
 }
 
 // resource sets the object of the activity: resource_id or target_id, else the first field whose key ends in _id, with the
 // name from the _name key of the same prefix.
-func (a *anthropic) resource(r *formats.Record) {
-	if id := r.At(a.resourceID); id.Present() {
-		r.SetText(schema.ResourceID, id)
-		r.SetText(schema.ResourceType, r.At(a.resourceType))
+func (a *anthropic) resource(el *formats.Element) {
+	if id := el.At(a.resourceID); id.Present() {
+		el.CopyText(schema.ResourceID, id)
+		el.CopyText(schema.ResourceType, el.At(a.resourceType))
 		return
 	}
-	if id := r.At(a.targetID); id.Present() {
-		r.SetText(schema.ResourceID, id)
-		r.SetText(schema.ResourceType, r.At(a.targetType))
+	if id := el.At(a.targetID); id.Present() {
+		el.CopyText(schema.ResourceID, id)
+		el.CopyText(schema.ResourceType, el.At(a.targetType))
 		return
 	}
-	whole, prefix, named := r.At(a.record), "", !r.Wants(schema.ResourceName)
+	whole, prefix, named := el.At(a.record), "", !el.Wanted(schema.ResourceName)
 	isName := func(key string, v scan.Span) {
 		if name, ok := strings.CutSuffix(key, "_name"); ok && name == prefix {
-			r.SetText(schema.ResourceName, formats.Node{Src: whole.Src, Span: v})
+			el.CopyText(schema.ResourceName, formats.Node{Src: whole.Src, Span: v})
 			named = true
 		}
 	}
-	r.Index.Members(whole.Src, whole.Span, &r.Arena, func(key string, v scan.Span) bool {
+	el.Index.Members(whole.Src, whole.Span, &el.Arena, func(key string, v scan.Span) bool {
 		if prefix != "" {
 			isName(key, v)
 			return true
@@ -124,15 +124,15 @@ func (a *anthropic) resource(r *formats.Record) {
 		name, isID := strings.CutSuffix(key, "_id")
 		if isID && v.Kind == scan.String && name != "organization" {
 			prefix = name
-			r.SetText(schema.ResourceID, formats.Node{Src: whole.Src, Span: v})
-			r.Put(schema.ResourceType, name)
+			el.CopyText(schema.ResourceID, formats.Node{Src: whole.Src, Span: v})
+			el.SetText(schema.ResourceType, name)
 		}
 		return prefix == "" || !named // the name usually follows the id
 	})
 	if prefix == "" || named {
 		return
 	}
-	r.Index.Members(whole.Src, whole.Span, &r.Arena, func(key string, v scan.Span) bool {
+	el.Index.Members(whole.Src, whole.Span, &el.Arena, func(key string, v scan.Span) bool {
 		isName(key, v)
 		return true
 	})

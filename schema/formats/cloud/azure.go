@@ -16,12 +16,12 @@ func Azure() formats.Format {
 		Name:     "azure_diagnostics",
 		Aliases:  []string{"azure"},
 		Datasets: []string{"azure.activity", "azure.apim_gateway", "azure.entra_signin", "azure.openai"},
-		Tells: []formats.Tell{
+		Signatures: []formats.Signature{
 			{Keys: []string{"category", "resourceId", "operationName"}},
 			{Keys: []string{"category", "properties", "operationName"}, Path: []string{"category"}, Text: "kube-audit"},
 			{Keys: []string{"category", "properties", "operationName"}, Path: []string{"category"}, Text: "kube-audit-admin"},
 		},
-		Open: newAzure,
+		NewReader: newAzure,
 	}
 }
 
@@ -56,27 +56,27 @@ func newAzure(p *formats.Paths) formats.Reader {
 	}
 }
 
-func (a *azure) Read(r *formats.Record) {
-	category, resource := r.Text(r.At(a.category)), r.Text(r.At(a.resource))
+func (a *azure) Read(el *formats.Element) {
+	category, resource := el.Text(el.At(a.category)), el.Text(el.At(a.resource))
 	switch {
 	case strings.HasPrefix(category, "kube-audit"):
-		a.kubernetes.event.open(r)
-		a.kubernetes.read(r, r.At(a.time))
+		a.kubernetes.event.open(el)
+		a.kubernetes.read(el, el.At(a.time))
 	case strings.HasPrefix(category, "Gateway") && hasProvider(resource, "Microsoft.ApiManagement"):
-		if a.start(r, "azure.apim_gateway", resource) {
-			a.gateway.read(r, a, category)
+		if a.start(el, "azure.apim_gateway", resource) {
+			a.gateway.read(el, a, category)
 		}
 	case isModelLog(category) && hasProvider(resource, "Microsoft.CognitiveServices"):
-		if a.start(r, "azure.openai", resource) {
-			a.openAI.read(r, a, category)
+		if a.start(el, "azure.openai", resource) {
+			a.openAI.read(el, a, category)
 		}
 	case strings.HasSuffix(category, "SignInLogs"):
-		if a.start(r, "azure.entra_signin", resource) {
-			a.signIn.read(r, a)
+		if a.start(el, "azure.entra_signin", resource) {
+			a.signIn.read(el, a)
 		}
 	default:
-		if a.start(r, "azure.activity", resource) {
-			a.activity.read(r, a)
+		if a.start(el, "azure.activity", resource) {
+			a.activity.read(el, a)
 		}
 	}
 }
@@ -91,26 +91,26 @@ func isModelLog(category string) bool {
 }
 
 // start sets the fields common to all records, and reports whether the record has a time and so can give an event.
-func (a *azure) start(r *formats.Record, dataset, resource string) bool {
-	r.Begin(dataset)
-	if !r.Start(r.At(a.time)) {
+func (a *azure) start(el *formats.Element, dataset, resource string) bool {
+	el.SetDataset(dataset)
+	if !el.SetTime(el.At(a.time)) {
 		return false
 	}
-	r.SetDuration(r.At(a.duration), nsPerMilli)
-	r.SetText(schema.TraceID, r.At(a.correlation))
-	r.SetText(schema.OrganizationID, r.At(a.tenant))
-	r.Put(schema.CloudProvider, "azure")
-	r.Put(schema.CloudAccountID, segmentAfter(resource, "subscriptions"))
-	r.Put(schema.ResourceID, resource)
-	r.Put(schema.ResourceType, providerOf(resource))
-	r.Put(schema.ResourceName, lastPart(resource, '/'))
+	el.CopyDuration(el.At(a.duration), nsPerMilli)
+	el.CopyText(schema.TraceID, el.At(a.correlation))
+	el.CopyText(schema.OrganizationID, el.At(a.tenant))
+	el.SetText(schema.CloudProvider, "azure")
+	el.SetText(schema.CloudAccountID, segmentAfter(resource, "subscriptions"))
+	el.SetText(schema.ResourceID, resource)
+	el.SetText(schema.ResourceType, providerOf(resource))
+	el.SetText(schema.ResourceName, lastPart(resource, '/'))
 	return true
 }
 
 // source sets the caller's address from the record's own keys, else from others. Some logs mask the address.
-func (a *azure) source(r *formats.Record, others ...formats.Node) {
-	if !setAddress(r, r.At(a.address), r.At(a.addressUpper)) {
-		setAddress(r, others...)
+func (a *azure) source(el *formats.Element, others ...formats.Node) {
+	if !setAddress(el, el.At(a.address), el.At(a.addressUpper)) {
+		setAddress(el, others...)
 	}
 }
 
@@ -174,33 +174,33 @@ func newAzureOutcome(p *formats.Paths) azureOutcome {
 
 // read sets the outcome: blocked if a result or status means a refusal, else by the HTTP status if there is one, else by the
 // word in resultType.
-func (o *azureOutcome) read(r *formats.Record) {
-	result, signature := r.Text(r.At(o.result)), r.Text(r.At(o.signature))
-	refused := isRefusal(signature) || isRefusal(result) || isRefusal(r.Text(r.At(o.propertiesStatus)))
-	switch status := o.httpStatus(r); {
+func (o *azureOutcome) read(el *formats.Element) {
+	result, signature := el.Text(el.At(o.result)), el.Text(el.At(o.signature))
+	refused := isRefusal(signature) || isRefusal(result) || isRefusal(el.Text(el.At(o.propertiesStatus)))
+	switch status := o.httpStatus(el); {
 	case refused:
-		r.Block()
+		el.SetBlocked()
 	case status != 0:
-		r.SetStatus(status)
-		r.Event.SetInt(schema.HTTPResponseStatusCode, status)
+		el.SetHTTPStatus(status)
+		el.Event.SetInt(schema.HTTPResponseStatusCode, status)
 	default:
-		o.word(r, result)
+		o.word(el, result)
 	}
-	if r.Event.Text(schema.EventOutcome) != formats.Failure {
+	if el.Event.Text(schema.EventOutcome) != formats.Failure {
 		return
 	}
-	r.SetText(schema.ErrorType, r.At(o.statusText))
+	el.CopyText(schema.ErrorType, el.At(o.statusText))
 	for _, text := range [...]string{signature, result} {
-		if text != "" && text != "None" && !r.Event.Has(schema.ErrorType) {
-			r.Put(schema.ErrorType, text)
+		if text != "" && text != "None" && !el.Event.Has(schema.ErrorType) {
+			el.SetText(schema.ErrorType, text)
 		}
 	}
 }
 
 // httpStatus returns the first value that is an HTTP status, or 0.
-func (o *azureOutcome) httpStatus(r *formats.Record) int64 {
+func (o *azureOutcome) httpStatus(el *formats.Element) int64 {
 	for _, place := range [...]int{o.status, o.signature, o.propertiesHTTP, o.propertiesStatus} {
-		n := r.At(place)
+		n := el.At(place)
 		if status, ok := scan.Int(n.Src, n.Span); ok && status >= 100 && status < 600 {
 			return status
 		}
@@ -209,23 +209,23 @@ func (o *azureOutcome) httpStatus(r *formats.Record) int64 {
 }
 
 // word sets the outcome from the words that the activity log and others have instead of a status.
-func (o *azureOutcome) word(r *formats.Record, result string) {
-	metric := r.Text(r.At(o.metric))
+func (o *azureOutcome) word(el *formats.Element, result string) {
+	metric := el.Text(el.At(o.metric))
 	switch {
 	case hasPrefixFold(result, "succe"), hasPrefixFold(result, "accept"), result == "0", strings.EqualFold(result, "ok"), metric == "Success":
-		r.SetOutcome(formats.Success)
+		el.SetOutcome(formats.Success)
 	case strings.Contains(metric, "Authorization"):
-		r.Block()
+		el.SetBlocked()
 	case hasPrefixFold(result, "fail"), strings.Contains(metric, "Error"):
-		r.SetOutcome(formats.Failure)
+		el.SetOutcome(formats.Failure)
 	default: // Start, Active, In progress
-		r.SetOutcome(formats.Unknown)
+		el.SetOutcome(formats.Unknown)
 	}
 }
 
 // isRefusal reports whether a result, a word or a number, means that authorization was refused.
 func isRefusal(text string) bool {
-	return text == "401" || text == "403" || formats.Denied(text) ||
+	return text == "401" || text == "403" || formats.IsDenied(text) ||
 		strings.Contains(text, "Unauthorized") || strings.Contains(text, "AuthorizationFailed")
 }
 

@@ -104,28 +104,28 @@ func newAzureActivity(p *formats.Paths) *azureActivity {
 }
 
 // text returns the text of a claim.
-func (c *azureActivity) text(r *formats.Record, claim int) string {
-	return r.FirstText(r.At(c.claims[claim]), r.At(c.claim[claim]))
+func (c *azureActivity) text(el *formats.Element, claim int) string {
+	return el.FirstText(el.At(c.claims[claim]), el.At(c.claim[claim]))
 }
 
-func (c *azureActivity) read(r *formats.Record, a *azure) {
-	c.properties.open(r)
-	action := r.Text(r.At(a.operation))
-	r.SetClass(formats.ClassAudit, action)
-	kind := typeOfVerb(r.Text(c.properties.at(r, activityOperation)))
+func (c *azureActivity) read(el *formats.Element, a *azure) {
+	c.properties.open(el)
+	action := el.Text(el.At(a.operation))
+	el.SetClass(formats.ClassAudit, action)
+	kind := typeOfVerb(el.Text(c.properties.at(el, activityOperation)))
 	if kind == "" {
 		kind = typeOfAction(action)
 	}
-	r.Put(schema.EventType, kind)
-	c.outcome(r, a)
-	a.source(r, c.properties.at(r, activityUserAddress), r.At(c.claims[claimAddress]))
-	userAgent := r.FirstText(c.properties.at(r, activityAgent), c.properties.at(r, activityAgentHeader))
-	c.caller(r)
-	r.AgentByAddress(userAgent)
-	r.Put(schema.UserAgentOriginal, userAgent)
-	r.SetText(schema.CloudRegion, r.At(a.location))
-	c.resource(r)
-	r.Emit()
+	el.SetText(schema.EventType, kind)
+	c.outcome(el, a)
+	a.source(el, c.properties.at(el, activityUserAddress), el.At(c.claims[claimAddress]))
+	userAgent := el.FirstText(c.properties.at(el, activityAgent), c.properties.at(el, activityAgentHeader))
+	c.caller(el)
+	el.SetAgentByAddress(userAgent)
+	el.SetText(schema.UserAgentOriginal, userAgent)
+	el.CopyText(schema.CloudRegion, el.At(a.location))
+	c.resource(el)
+	el.Emit()
 }
 
 // typeOfAction returns the event.type of an operation, by its last segment or, if that is "action", the segment before it.
@@ -139,14 +139,14 @@ func typeOfAction(name string) string {
 }
 
 // outcome sets the outcome from properties.result, which only Entra's audit log has, else from the keys common to all logs.
-func (c *azureActivity) outcome(r *formats.Record, a *azure) {
-	switch result := r.Text(c.properties.at(r, activityResult)); {
+func (c *azureActivity) outcome(el *formats.Element, a *azure) {
+	switch result := el.Text(c.properties.at(el, activityResult)); {
 	case strings.EqualFold(result, "success"):
-		r.SetOutcome(formats.Success)
+		el.SetOutcome(formats.Success)
 	case strings.EqualFold(result, "failure"):
-		r.SetOutcome(formats.Failure)
+		el.SetOutcome(formats.Failure)
 	default:
-		a.outcome.read(r)
+		a.outcome.read(el)
 	}
 }
 
@@ -154,57 +154,57 @@ func (c *azureActivity) outcome(r *formats.Record, a *azure) {
 const portal = "c44b4083-3bb0-49c1-b47d-974e53cbdf3c"
 
 // caller sets the fields of the caller: an application, which may act for a person, or a person.
-func (c *azureActivity) caller(r *formats.Record) {
-	object := r.FirstText(r.At(c.claims[claimObject]), r.At(c.claim[claimObject]), r.At(c.claims[claimOID]), r.At(c.claim[claimOID]))
-	upn := r.FirstText(r.At(c.claims[claimUPN]), r.At(c.claim[claimUPN]), r.At(c.requesterUPN), c.properties.at(r, activityUPN))
-	requester, user := r.Text(r.At(c.requesterObject)), r.Text(c.properties.at(r, activityUser))
-	person := c.isPerson(r, upn, user)
-	app := c.text(r, claimApp)
+func (c *azureActivity) caller(el *formats.Element) {
+	object := el.FirstText(el.At(c.claims[claimObject]), el.At(c.claim[claimObject]), el.At(c.claims[claimOID]), el.At(c.claim[claimOID]))
+	upn := el.FirstText(el.At(c.claims[claimUPN]), el.At(c.claim[claimUPN]), el.At(c.requesterUPN), c.properties.at(el, activityUPN))
+	requester, user := el.Text(el.At(c.requesterObject)), el.Text(c.properties.at(el, activityUser))
+	person := c.isPerson(el, upn, user)
+	app := c.text(el, claimApp)
 	// A public client, such as a command line tool, works without a secret. Its id only shows which program a person used, so it does
 	// not identify an agent.
-	if public := c.text(r, claimAppSecret) == "0" || app == portal; !person || !public {
-		r.Agent("identity.claims.appid", app)
-		r.Agent("identity.requester.appId", r.Text(r.At(c.requesterApp)))
-		r.Agent("properties.initiatedBy.app.appId", r.Text(c.properties.at(r, activityApp)))
-		r.SetText(schema.AIAgentName, c.properties.at(r, activityAppName))
+	if public := c.text(el, claimAppSecret) == "0" || app == portal; !person || !public {
+		el.SetAgent("identity.claims.appid", app)
+		el.SetAgent("identity.requester.appId", el.Text(el.At(c.requesterApp)))
+		el.SetAgent("properties.initiatedBy.app.appId", el.Text(c.properties.at(el, activityApp)))
+		el.CopyText(schema.AIAgentName, c.properties.at(el, activityAppName))
 	}
 	id := firstOf(firstOf(object, requester), firstOf(user, upn))
-	if person && r.Event.Has(schema.AIAgentUID) {
-		r.Put(schema.OnBehalfOfID, firstOf(upn, id))
+	if person && el.Event.Has(schema.AIAgentUID) {
+		el.SetText(schema.OnBehalfOfID, firstOf(upn, id))
 	}
-	r.Agent("properties.initiatedBy.app.servicePrincipalId", r.Text(c.properties.at(r, activityAppPrincipal)))
-	r.Agent("identity.claims.oid", object)
-	r.Agent("identity.requester.objectId", requester)
-	r.Agent("properties.initiatedBy.user.id", user)
-	r.Agent("identity.authorization.evidence.principalId", r.Text(r.At(c.principal)))
-	r.Agent("identity.claims.upn", upn)
-	r.Agent("identity.claims.emailaddress", c.text(r, claimEmail))
-	c.names(r, person, id, upn)
+	el.SetAgent("properties.initiatedBy.app.servicePrincipalId", el.Text(c.properties.at(el, activityAppPrincipal)))
+	el.SetAgent("identity.claims.oid", object)
+	el.SetAgent("identity.requester.objectId", requester)
+	el.SetAgent("properties.initiatedBy.user.id", user)
+	el.SetAgent("identity.authorization.evidence.principalId", el.Text(el.At(c.principal)))
+	el.SetAgent("identity.claims.upn", upn)
+	el.SetAgent("identity.claims.emailaddress", c.text(el, claimEmail))
+	c.names(el, person, id, upn)
 }
 
 // isPerson reports whether the caller's token was issued for a person, to whichever application.
-func (c *azureActivity) isPerson(r *formats.Record, upn, user string) bool {
-	if c.text(r, claimKind) == "app" {
+func (c *azureActivity) isPerson(el *formats.Element, upn, user string) bool {
+	if c.text(el, claimKind) == "app" {
 		return false
 	}
-	return upn != "" || user != "" || c.text(r, claimScope) != "" || c.text(r, claimSCP) != "" ||
-		r.Text(r.At(c.principalType)) == "User"
+	return upn != "" || user != "" || c.text(el, claimScope) != "" || c.text(el, claimSCP) != "" ||
+		el.Text(el.At(c.principalType)) == "User"
 }
 
 // names sets the user fields, and the application and credential of the call.
-func (c *azureActivity) names(r *formats.Record, person bool, id, upn string) {
-	app := r.FirstText(r.At(c.claims[claimApp]), r.At(c.claim[claimApp]), r.At(c.requesterApp), c.properties.at(r, activityApp))
+func (c *azureActivity) names(el *formats.Element, person bool, id, upn string) {
+	app := el.FirstText(el.At(c.claims[claimApp]), el.At(c.claim[claimApp]), el.At(c.requesterApp), c.properties.at(el, activityApp))
 	switch {
 	case person:
-		r.Put(schema.UserType, "human")
-	case app != "" || r.Text(r.At(c.principalType)) == "ServicePrincipal":
-		r.Put(schema.UserType, "service")
+		el.SetText(schema.UserType, "human")
+	case app != "" || el.Text(el.At(c.principalType)) == "ServicePrincipal":
+		el.SetText(schema.UserType, "service")
 	}
-	r.Put(schema.UserID, id)
-	r.Put(schema.UserName, c.text(r, claimName))
-	r.Put(schema.UserEmail, firstOf(upn, c.text(r, claimEmail)))
-	r.Put(schema.ClientAppID, app)
-	r.SetText(schema.CredentialUID, r.At(c.tokenHash))
+	el.SetText(schema.UserID, id)
+	el.SetText(schema.UserName, c.text(el, claimName))
+	el.SetText(schema.UserEmail, firstOf(upn, c.text(el, claimEmail)))
+	el.SetText(schema.ClientAppID, app)
+	el.CopyText(schema.CredentialUID, el.At(c.tokenHash))
 }
 
 // firstOf returns a, or b if a is empty.
@@ -217,14 +217,14 @@ func firstOf(a, b string) string {
 
 // resource sets the resource from the first target in Entra's audit log, and the resource's name from the key of a storage
 // object.
-func (c *azureActivity) resource(r *formats.Record) {
-	c.target.Select(r, r.First(c.properties.at(r, activityTargets)))
+func (c *azureActivity) resource(el *formats.Element) {
+	c.target.Select(el, el.FirstItem(c.properties.at(el, activityTargets)))
 	if id := c.target.At(activityTargetID); id.Present() {
-		r.SetText(schema.ResourceID, id)
-		r.SetText(schema.ResourceName, c.target.At(activityTargetName))
-		r.SetText(schema.ResourceType, c.target.At(activityTargetType))
+		el.CopyText(schema.ResourceID, id)
+		el.CopyText(schema.ResourceName, c.target.At(activityTargetName))
+		el.CopyText(schema.ResourceType, c.target.At(activityTargetType))
 	}
-	if key := r.Text(c.properties.at(r, activityKey)); key != "" {
-		r.Put(schema.ResourceName, strings.TrimPrefix(key, "/"))
+	if key := el.Text(c.properties.at(el, activityKey)); key != "" {
+		el.SetText(schema.ResourceName, strings.TrimPrefix(key, "/"))
 	}
 }

@@ -93,141 +93,141 @@ func newAzureGateway(p *formats.Paths) *azureGateway {
 }
 
 // at returns a property, from its key in either case.
-func (g *azureGateway) at(r *formats.Record, place int) formats.Node {
-	if n := g.properties.at(r, place); n.Present() {
+func (g *azureGateway) at(el *formats.Element, place int) formats.Node {
+	if n := g.properties.at(el, place); n.Present() {
 		return n
 	}
-	return g.properties.at(r, place+apimPascal)
+	return g.properties.at(el, place+apimPascal)
 }
 
-func (g *azureGateway) read(r *formats.Record, a *azure, category string) {
-	g.properties.open(r)
+func (g *azureGateway) read(el *formats.Element, a *azure, category string) {
+	g.properties.open(el)
 	g.chat.reset()
-	a.source(r)
-	r.SetText(schema.UserAgentOriginal, g.at(r, apimUserAgent))
+	a.source(el)
+	el.CopyText(schema.UserAgentOriginal, g.at(el, apimUserAgent))
 	switch category {
 	case "GatewayLlmLogs":
-		g.model(r)
-		r.SetText(schema.CloudRegion, r.At(a.location))
-		g.chat.emit(r)
+		g.model(el)
+		el.CopyText(schema.CloudRegion, el.At(a.location))
+		g.chat.emit(el)
 		return
 	case "GatewayMCPLogs":
-		g.tool(r)
+		g.tool(el)
 	default:
-		g.call(r)
+		g.call(el)
 	}
-	r.SetText(schema.CloudRegion, r.At(a.location))
-	g.caller(r)
-	g.chat.emit(r)
+	el.CopyText(schema.CloudRegion, el.At(a.location))
+	g.caller(el)
+	g.chat.emit(el)
 }
 
 // call sets the fields of an API call. A call whose path is that of a model's API is an llm event.
-func (g *azureGateway) call(r *formats.Record) {
-	method, url := r.Text(g.at(r, apimMethod)), r.Text(g.at(r, apimURL))
+func (g *azureGateway) call(el *formats.Element) {
+	method, url := el.Text(g.at(el, apimMethod)), el.Text(g.at(el, apimURL))
 	host, path := formats.SplitURL(url)
 	op := operationOfPath(path)
 	if op == "" {
-		r.SetCall(method)
+		el.SetAPICall(method)
 	} else {
-		r.SetClass(formats.ClassLLM, op)
-		r.Put(schema.GenAIOperationName, op)
-		r.Put(schema.GenAIRequestModel, segmentAfter(path, "deployments"))
-		g.chat.request(r, g.at(r, apimRequestBody))
-		answer := g.at(r, apimResponseBody)
+		el.SetClass(formats.ClassLLM, op)
+		el.SetText(schema.GenAIOperationName, op)
+		el.SetText(schema.GenAIRequestModel, segmentAfter(path, "deployments"))
+		g.chat.request(el, g.at(el, apimRequestBody))
+		answer := g.at(el, apimResponseBody)
 		if !answer.Present() {
-			answer = g.at(r, apimBackendBody)
+			answer = g.at(el, apimBackendBody)
 		}
-		g.chat.response(r, answer)
+		g.chat.response(el, answer)
 	}
-	r.Put(schema.HTTPRequestMethod, method)
-	r.Put(schema.URLDomain, host)
-	r.Put(schema.URLPath, path)
-	r.SetText(schema.HTTPRoute, g.at(r, apimOperation))
-	r.SetText(schema.ServiceTargetName, g.at(r, apimAPI))
-	r.SetInt(schema.HTTPRequestBytes, g.at(r, apimRequestSize))
-	r.SetInt(schema.HTTPResponseBytes, g.at(r, apimResponseSize))
-	g.outcome(r)
+	el.SetText(schema.HTTPRequestMethod, method)
+	el.SetText(schema.URLDomain, host)
+	el.SetText(schema.URLPath, path)
+	el.CopyText(schema.HTTPRoute, g.at(el, apimOperation))
+	el.CopyText(schema.ServiceTargetName, g.at(el, apimAPI))
+	el.CopyInt(schema.HTTPRequestBytes, g.at(el, apimRequestSize))
+	el.CopyInt(schema.HTTPResponseBytes, g.at(el, apimResponseSize))
+	g.outcome(el)
 }
 
 // outcome sets the outcome from the HTTP status, else from isRequestSuccess.
-func (g *azureGateway) outcome(r *formats.Record) {
-	code, success := g.at(r, apimStatus), r.At(g.success)
+func (g *azureGateway) outcome(el *formats.Element) {
+	code, success := g.at(el, apimStatus), el.At(g.success)
 	if !success.Present() {
-		success = g.at(r, apimSuccess)
+		success = g.at(el, apimSuccess)
 	}
 	status, ok := scan.Int(code.Src, code.Span)
 	switch {
 	case ok:
-		r.SetStatus(status)
+		el.SetHTTPStatus(status)
 	case success.True():
-		r.SetOutcome(formats.Success)
+		el.SetOutcome(formats.Success)
 	case success.Present():
-		r.SetOutcome(formats.Failure)
+		el.SetOutcome(formats.Failure)
 	default:
-		r.SetOutcome(formats.Unknown)
+		el.SetOutcome(formats.Unknown)
 	}
 	if !ok || status > 0 {
-		r.SetInt(schema.HTTPResponseStatusCode, code)
+		el.CopyInt(schema.HTTPResponseStatusCode, code)
 	}
-	r.SetFirst(schema.ErrorType, g.at(r, apimError), g.at(r, apimErrorType))
+	el.CopyFirstText(schema.ErrorType, g.at(el, apimError), g.at(el, apimErrorType))
 }
 
 // caller sets the fields of the caller: the subscription whose key was used, else the product together with the address.
-func (g *azureGateway) caller(r *formats.Record) {
-	subscription := r.Text(g.at(r, apimSubscription))
-	r.Agent("properties.apimSubscriptionId", subscription)
-	if product := r.Text(g.at(r, apimProduct)); product != "" && r.Event.Has(schema.SourceIP) {
-		r.Agent("properties.productId|callerIpAddress", r.Arena.Concat(product, "|", r.Event.Text(schema.SourceIP)))
+func (g *azureGateway) caller(el *formats.Element) {
+	subscription := el.Text(g.at(el, apimSubscription))
+	el.SetAgent("properties.apimSubscriptionId", subscription)
+	if product := el.Text(g.at(el, apimProduct)); product != "" && el.Event.Has(schema.SourceIP) {
+		el.SetAgent("properties.productId|callerIpAddress", el.Arena.Concat(product, "|", el.Event.Text(schema.SourceIP)))
 	}
-	r.AgentByAddress(r.Text(g.at(r, apimUserAgent)))
-	r.SetText(schema.UserID, g.at(r, apimUser))
+	el.SetAgentByAddress(el.Text(g.at(el, apimUserAgent)))
+	el.CopyText(schema.UserID, g.at(el, apimUser))
 	if subscription != "" {
-		r.Put(schema.CredentialUID, subscription)
-		r.Put(schema.CredentialType, "api_key")
+		el.SetText(schema.CredentialUID, subscription)
+		el.SetText(schema.CredentialType, "api_key")
 	}
 }
 
 // model sets the fields of a model's call. API Management splits long messages into several records, each of which has a
 // list of messages of its own.
-func (g *azureGateway) model(r *formats.Record) {
-	r.SetClass(formats.ClassLLM, opChat)
-	r.Put(schema.GenAIOperationName, opChat)
-	r.SetFirst(schema.GenAIRequestModel, g.at(r, apimDeployment), g.at(r, apimModel))
-	r.SetText(schema.GenAIResponseModel, g.at(r, apimModel))
-	r.SetInt(schema.GenAIUsageInputTokens, g.at(r, apimPromptTokens))
-	r.SetInt(schema.GenAIUsageOutputTokens, g.at(r, apimCompletionTokens))
-	r.SetText(schema.GenAIResponseID, g.at(r, apimRequestID))
-	r.SetOutcome(formats.Success)
-	g.chat.conversation.Request(r, messages(r, g.at(r, apimRequestMessages)))
-	if answer := messages(r, g.at(r, apimResponseMessages)); answer.Kind == scan.Array {
-		g.chat.response(r, answer)
+func (g *azureGateway) model(el *formats.Element) {
+	el.SetClass(formats.ClassLLM, opChat)
+	el.SetText(schema.GenAIOperationName, opChat)
+	el.CopyFirstText(schema.GenAIRequestModel, g.at(el, apimDeployment), g.at(el, apimModel))
+	el.CopyText(schema.GenAIResponseModel, g.at(el, apimModel))
+	el.CopyInt(schema.GenAIUsageInputTokens, g.at(el, apimPromptTokens))
+	el.CopyInt(schema.GenAIUsageOutputTokens, g.at(el, apimCompletionTokens))
+	el.CopyText(schema.GenAIResponseID, g.at(el, apimRequestID))
+	el.SetOutcome(formats.Success)
+	g.chat.conversation.Request(el, messages(el, g.at(el, apimRequestMessages)))
+	if answer := messages(el, g.at(el, apimResponseMessages)); answer.Kind == scan.Array {
+		g.chat.response(el, answer)
 	} else {
-		g.chat.conversation.Response(r, answer)
+		g.chat.conversation.Response(el, answer)
 	}
 }
 
 // messages returns the list that is encoded in a string, as API Management writes messages. Any other value is part of a
 // message's text and is returned as it is, even if it looks like JSON.
-func messages(r *formats.Record, n formats.Node) formats.Node {
-	if list, ok := r.Inside(n); ok && list.Kind == scan.Array {
+func messages(el *formats.Element, n formats.Node) formats.Node {
+	if list, ok := el.Unwrap(n); ok && list.Kind == scan.Array {
 		return list
 	}
 	return n
 }
 
 // tool sets the fields of a call of an MCP server.
-func (g *azureGateway) tool(r *formats.Record) {
-	method := r.Text(g.at(r, apimMethod))
-	r.SetClass(formats.ClassTool, method)
-	r.Put(schema.MCPMethodName, method)
-	r.SetText(schema.MCPServerName, g.at(r, apimServer))
-	r.SetText(schema.GenAIToolName, g.at(r, apimTool))
-	r.SetText(schema.MCPSessionID, g.at(r, apimSession))
-	r.SetText(schema.SessionID, g.at(r, apimSession))
-	r.SetText(schema.ClientAppName, g.at(r, apimClient))
-	r.SetOutcome(formats.Success)
-	if failed := g.at(r, apimErrorType); failed.Present() && r.Text(failed) != "" {
-		r.SetOutcome(formats.Failure)
-		r.SetText(schema.ErrorType, failed)
+func (g *azureGateway) tool(el *formats.Element) {
+	method := el.Text(g.at(el, apimMethod))
+	el.SetClass(formats.ClassTool, method)
+	el.SetText(schema.MCPMethodName, method)
+	el.CopyText(schema.MCPServerName, g.at(el, apimServer))
+	el.CopyText(schema.GenAIToolName, g.at(el, apimTool))
+	el.CopyText(schema.MCPSessionID, g.at(el, apimSession))
+	el.CopyText(schema.SessionID, g.at(el, apimSession))
+	el.CopyText(schema.ClientAppName, g.at(el, apimClient))
+	el.SetOutcome(formats.Success)
+	if failed := g.at(el, apimErrorType); failed.Present() && el.Text(failed) != "" {
+		el.SetOutcome(formats.Failure)
+		el.CopyText(schema.ErrorType, failed)
 	}
 }

@@ -41,41 +41,41 @@ func newAzureOpenAI(p *formats.Paths) *azureOpenAI {
 	return &azureOpenAI{properties: newBlock(p, []string{"properties"}, aoaiPaths)}
 }
 
-func (o *azureOpenAI) read(r *formats.Record, a *azure, category string) {
-	o.properties.open(r)
-	action := r.Text(r.At(a.operation))
+func (o *azureOpenAI) read(el *formats.Element, a *azure, category string) {
+	o.properties.open(el)
+	action := el.Text(el.At(a.operation))
 	if op := operationOfName(action); op != "" && category != "Audit" {
-		r.SetClass(formats.ClassLLM, action)
-		r.Put(schema.GenAIOperationName, op)
-		r.Put(schema.GenAIProviderName, "azure.ai.openai")
+		el.SetClass(formats.ClassLLM, action)
+		el.SetText(schema.GenAIOperationName, op)
+		el.SetText(schema.GenAIProviderName, "azure.ai.openai")
 	} else {
-		r.SetClass(formats.ClassAudit, action)
-		r.Put(schema.EventType, typeOfOperation(action))
+		el.SetClass(formats.ClassAudit, action)
+		el.SetText(schema.EventType, typeOfOperation(action))
 	}
-	o.duration(r)
-	a.outcome.read(r)
-	a.source(r)
-	r.Agent("properties.objectId", r.Text(o.properties.at(r, aoaiObject)))
-	r.AgentByAddress("")
-	r.SetText(schema.UserID, o.properties.at(r, aoaiObject))
-	r.SetText(schema.CloudRegion, r.At(a.location))
-	r.SetText(schema.ServiceTargetName, o.properties.at(r, aoaiAPI))
-	r.SetFirst(schema.GenAIRequestModel, o.properties.at(r, aoaiDeployment), o.properties.at(r, aoaiModel))
-	r.SetText(schema.GenAIResponseModel, o.properties.at(r, aoaiModel))
-	r.SetInt(schema.HTTPRequestBytes, o.properties.at(r, aoaiRequestLength))
-	r.SetInt(schema.HTTPResponseBytes, o.properties.at(r, aoaiResponseLength))
-	r.Emit()
+	o.duration(el)
+	a.outcome.read(el)
+	a.source(el)
+	el.SetAgent("properties.objectId", el.Text(o.properties.at(el, aoaiObject)))
+	el.SetAgentByAddress("")
+	el.CopyText(schema.UserID, o.properties.at(el, aoaiObject))
+	el.CopyText(schema.CloudRegion, el.At(a.location))
+	el.CopyText(schema.ServiceTargetName, o.properties.at(el, aoaiAPI))
+	el.CopyFirstText(schema.GenAIRequestModel, o.properties.at(el, aoaiDeployment), o.properties.at(el, aoaiModel))
+	el.CopyText(schema.GenAIResponseModel, o.properties.at(el, aoaiModel))
+	el.CopyInt(schema.HTTPRequestBytes, o.properties.at(el, aoaiRequestLength))
+	el.CopyInt(schema.HTTPResponseBytes, o.properties.at(el, aoaiResponseLength))
+	el.Emit()
 }
 
 // duration sets event.duration from the times of request and response if durationMs is missing or negative, which happens.
-func (o *azureOpenAI) duration(r *formats.Record) {
-	if r.Event.Has(schema.EventDuration) {
+func (o *azureOpenAI) duration(el *formats.Element) {
+	if el.Event.Has(schema.EventDuration) {
 		return
 	}
-	start, ok := ticks(o.properties.at(r, aoaiRequestTime))
-	end, ok2 := ticks(o.properties.at(r, aoaiResponseTime))
+	start, ok := ticks(o.properties.at(el, aoaiRequestTime))
+	end, ok2 := ticks(o.properties.at(el, aoaiResponseTime))
 	if ok && ok2 && end >= start {
-		r.Event.SetInt(schema.EventDuration, end-start)
+		el.Event.SetInt(schema.EventDuration, end-start)
 	}
 }
 

@@ -54,79 +54,79 @@ func newAzureSignIn(p *formats.Paths) *azureSignIn {
 	return &azureSignIn{properties: newBlock(p, []string{"properties"}, signInPaths), result: p.Add("resultType")}
 }
 
-func (s *azureSignIn) read(r *formats.Record, a *azure) {
-	s.properties.open(r)
-	r.SetClass(formats.ClassAuth, r.Text(r.At(a.operation)))
-	s.outcome(r)
-	a.source(r, s.properties.at(r, signInAddress))
-	s.caller(r)
-	userAgent := s.properties.at(r, signInUserAgent)
-	r.AgentByAddress(r.Text(userAgent))
-	r.SetText(schema.UserAgentOriginal, userAgent)
-	r.SetText(schema.ServiceTargetName, s.properties.at(r, signInResource))
-	r.SetText(schema.SessionID, s.properties.at(r, signInSession))
-	r.Emit()
+func (s *azureSignIn) read(el *formats.Element, a *azure) {
+	s.properties.open(el)
+	el.SetClass(formats.ClassAuth, el.Text(el.At(a.operation)))
+	s.outcome(el)
+	a.source(el, s.properties.at(el, signInAddress))
+	s.caller(el)
+	userAgent := s.properties.at(el, signInUserAgent)
+	el.SetAgentByAddress(el.Text(userAgent))
+	el.CopyText(schema.UserAgentOriginal, userAgent)
+	el.CopyText(schema.ServiceTargetName, s.properties.at(el, signInResource))
+	el.CopyText(schema.SessionID, s.properties.at(el, signInSession))
+	el.Emit()
 }
 
 // outcome sets the outcome from the error code, which is 0 for success. A sign-in that conditional access refused is
 // blocked.
-func (s *azureSignIn) outcome(r *formats.Record) {
-	code := r.Text(r.At(s.result))
+func (s *azureSignIn) outcome(el *formats.Element) {
+	code := el.Text(el.At(s.result))
 	if code == "" || code == "None" {
-		code = r.Text(s.properties.at(r, signInCode))
+		code = el.Text(s.properties.at(el, signInCode))
 	}
 	switch {
 	case code == "0" || hasPrefixFold(code, "success"):
-		r.SetOutcome(formats.Success)
+		el.SetOutcome(formats.Success)
 		return
 	case code == "":
-		r.SetOutcome(formats.Unknown)
+		el.SetOutcome(formats.Unknown)
 		return
-	case strings.EqualFold(r.Text(s.properties.at(r, signInAccess)), "failure"):
-		r.Block()
+	case strings.EqualFold(el.Text(s.properties.at(el, signInAccess)), "failure"):
+		el.SetBlocked()
 	default:
-		r.SetOutcome(formats.Failure)
+		el.SetOutcome(formats.Failure)
 	}
-	r.Put(schema.ErrorType, code)
+	el.SetText(schema.ErrorType, code)
 }
 
 // caller sets the fields of the identity that signed in: an agent, if Entra marks it as one, an application, or a person.
-func (s *azureSignIn) caller(r *formats.Record) {
-	principal, app := r.Text(s.properties.at(r, signInPrincipal)), r.Text(s.properties.at(r, signInApp))
-	user := r.Text(s.properties.at(r, signInUser))
-	upn := r.Text(s.properties.at(r, signInUPN))
+func (s *azureSignIn) caller(el *formats.Element) {
+	principal, app := el.Text(s.properties.at(el, signInPrincipal)), el.Text(s.properties.at(el, signInApp))
+	user := el.Text(s.properties.at(el, signInUser))
+	upn := el.Text(s.properties.at(el, signInUPN))
 	if user == noUser {
 		user = ""
 	}
-	kind := r.Text(s.properties.at(r, signInAgentType))
+	kind := el.Text(s.properties.at(el, signInAgentType))
 	switch {
 	case kind != "" && !strings.EqualFold(kind, "notAgentic"):
-		r.Put(schema.UserType, "ai_agent")
-		r.Put(schema.AIAgentType, kind)
-		r.Agent("properties.servicePrincipalId", principal)
-		r.Agent("properties.appId", app)
-		r.SetFirst(schema.AIAgentName, s.properties.at(r, signInPrincipalName), s.properties.at(r, signInAppName))
-		r.Put(schema.OnBehalfOfID, user)
+		el.SetText(schema.UserType, "ai_agent")
+		el.SetText(schema.AIAgentType, kind)
+		el.SetAgent("properties.servicePrincipalId", principal)
+		el.SetAgent("properties.appId", app)
+		el.CopyFirstText(schema.AIAgentName, s.properties.at(el, signInPrincipalName), s.properties.at(el, signInAppName))
+		el.SetText(schema.OnBehalfOfID, user)
 	case user == "" && upn == "":
-		r.Put(schema.UserType, "service")
-		r.Agent("properties.appId", app)
-		r.Agent("properties.servicePrincipalId", principal)
-		r.SetFirst(schema.AIAgentName, s.properties.at(r, signInPrincipalName), s.properties.at(r, signInAppName))
+		el.SetText(schema.UserType, "service")
+		el.SetAgent("properties.appId", app)
+		el.SetAgent("properties.servicePrincipalId", principal)
+		el.CopyFirstText(schema.AIAgentName, s.properties.at(el, signInPrincipalName), s.properties.at(el, signInAppName))
 	default:
-		r.Put(schema.UserType, "human")
-		r.Agent("properties.userId", user)
-		r.Agent("properties.userPrincipalName", upn)
-		r.Put(schema.AIAgentName, upn)
+		el.SetText(schema.UserType, "human")
+		el.SetAgent("properties.userId", user)
+		el.SetAgent("properties.userPrincipalName", upn)
+		el.SetText(schema.AIAgentName, upn)
 	}
 	if user == "" {
 		user = principal
 	}
-	r.Put(schema.UserID, user)
-	r.SetText(schema.UserName, s.properties.at(r, signInUserName))
-	r.Put(schema.UserEmail, upn)
-	r.Put(schema.ClientAppID, app)
-	r.SetText(schema.ClientAppName, s.properties.at(r, signInAppName))
-	r.SetText(schema.CredentialUID, s.properties.at(r, signInKey))
+	el.SetText(schema.UserID, user)
+	el.CopyText(schema.UserName, s.properties.at(el, signInUserName))
+	el.SetText(schema.UserEmail, upn)
+	el.SetText(schema.ClientAppID, app)
+	el.CopyText(schema.ClientAppName, s.properties.at(el, signInAppName))
+	el.CopyText(schema.CredentialUID, s.properties.at(el, signInKey))
 }
 
 // noUser is the user id that Entra writes for a sign-in without a user.

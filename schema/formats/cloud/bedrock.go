@@ -13,11 +13,11 @@ import (
 // of the model's own API. The body of a streamed response is the list of the stream's events.
 func BedrockInvocation() formats.Format {
 	return formats.Format{
-		Name:     "aws_bedrock_invocation",
-		Aliases:  []string{"bedrock"},
-		Datasets: []string{"aws.bedrock_invocation"},
-		Tells:    []formats.Tell{{Keys: []string{"schemaType"}, Path: []string{"schemaType"}, Text: "ModelInvocationLog"}},
-		Open:     newBedrock,
+		Name:       "aws_bedrock_invocation",
+		Aliases:    []string{"bedrock"},
+		Datasets:   []string{"aws.bedrock_invocation"},
+		Signatures: []formats.Signature{{Keys: []string{"schemaType"}, Path: []string{"schemaType"}, Text: "ModelInvocationLog"}},
+		NewReader:  newBedrock,
 	}
 }
 
@@ -62,85 +62,85 @@ func newBedrock(p *formats.Paths) formats.Reader {
 		session:   p.Add("requestMetadata", "session"),
 		sessionID: p.Add("requestMetadata", "session_id"),
 		agent:     p.Add("requestMetadata", "agent"),
-		input:     p.Open("input", "inputBodyJson"), inputTokens: p.Add("input", "inputTokenCount"),
+		input:     p.AddIndexed("input", "inputBodyJson"), inputTokens: p.Add("input", "inputTokenCount"),
 		cacheRead: p.Add("input", "cacheReadInputTokenCount"), cacheWrite: p.Add("input", "cacheWriteInputTokenCount"),
-		output: p.Open("output", "outputBodyJson"), outputTokens: p.Add("output", "outputTokenCount"),
+		output: p.AddIndexed("output", "outputBodyJson"), outputTokens: p.Add("output", "outputTokenCount"),
 		chat: llm.NewConversation(), stream: llm.NewStream(), usage: llm.NewUsage(),
-		request: p.Shape([]string{"input", "inputBodyJson"}, append(llm.BodyPaths(), []string{"toolConfig", "tools"}, []string{"tools"},
+		request: p.AddShape([]string{"input", "inputBodyJson"}, append(llm.BodyPaths(), []string{"toolConfig", "tools"}, []string{"tools"},
 			[]string{"guardrailConfig", "guardrailIdentifier"}, []string{"texts"})...),
-		response: p.Shape([]string{"output", "outputBodyJson"}, append(llm.AnswerPaths(), []string{"id"}, []string{"model"}, []string{"usage"},
+		response: p.AddShape([]string{"output", "outputBodyJson"}, append(llm.AnswerPaths(), []string{"id"}, []string{"model"}, []string{"usage"},
 			[]string{"metrics", "latencyMs"}, []string{"amazon-bedrock-guardrailAction"})...),
 	}
 }
 
-func (b *bedrock) Read(r *formats.Record) {
-	r.Begin("aws.bedrock_invocation")
-	if !r.Start(r.At(b.timestamp)) {
+func (b *bedrock) Read(el *formats.Element) {
+	el.SetDataset("aws.bedrock_invocation")
+	if !el.SetTime(el.At(b.timestamp)) {
 		return
 	}
-	r.SetText(schema.EventID, r.At(b.requestID))
-	r.SetText(schema.HTTPRequestID, r.At(b.requestID)) // CloudTrail's requestID
-	b.identify(r)
-	input, output := bodyAt(r, b.input, b.request), bodyAt(r, b.output, b.response)
+	el.CopyText(schema.EventID, el.At(b.requestID))
+	el.CopyText(schema.HTTPRequestID, el.At(b.requestID)) // CloudTrail's requestID
+	b.identify(el)
+	input, output := bodyAt(el, b.input, b.request), bodyAt(el, b.output, b.response)
 	b.chat.Reset()
-	b.readRequest(r, input)
-	b.readResponse(r, output)
-	b.outcome(r)
-	b.chat.Fill(r)
-	b.chat.Emit(r)
+	b.readRequest(el, input)
+	b.readResponse(el, output)
+	b.outcome(el)
+	b.chat.Fill(el)
+	b.chat.Emit(el)
 }
 
 // bodyAt returns the body at a place, decoded if it is encoded in a string, and applies the shape to it.
-func bodyAt(r *formats.Record, place int, shape *formats.Shape) formats.Node {
-	body := r.At(place)
+func bodyAt(el *formats.Element, place int, shape *formats.Shape) formats.Node {
+	body := el.At(place)
 	if body.Kind == scan.Object {
-		shape.Take(r)
+		shape.SelectFromElement(el)
 		return body
 	}
-	body, _ = r.Inside(body)
-	shape.Select(r, body)
+	body, _ = el.Unwrap(body)
+	shape.Select(el, body)
 	return body
 }
 
 // identify sets the fields of the caller: the role, of which the session is an instance, or the user. The caller chooses the
 // metadata of a request, so it supplies the session and the agent's name but never the agent's id.
-func (b *bedrock) identify(r *formats.Record) {
-	arn := r.Text(r.At(b.arn))
-	role := RoleOfSession(r, arn)
-	r.Agent("identity.arn", role)
-	r.Agent("identity.arn", arn)
-	r.Put(schema.AIAgentInstanceUID, SessionName(arn))
-	r.SetText(schema.AIAgentName, r.At(b.agent))
-	if role != "" && !r.Event.Has(schema.AIAgentName) {
-		r.Put(schema.AIAgentName, role[strings.LastIndexByte(role, '/')+1:])
+func (b *bedrock) identify(el *formats.Element) {
+	arn := el.Text(el.At(b.arn))
+	role := RoleOfSession(el, arn)
+	el.SetAgent("identity.arn", role)
+	el.SetAgent("identity.arn", arn)
+	el.SetText(schema.AIAgentInstanceUID, SessionName(arn))
+	el.CopyText(schema.AIAgentName, el.At(b.agent))
+	if role != "" && !el.Event.Has(schema.AIAgentName) {
+		el.SetText(schema.AIAgentName, role[strings.LastIndexByte(role, '/')+1:])
 	}
-	r.Put(schema.UserID, arn)
-	r.Put(schema.CredentialType, "sigv4")
-	r.Put(schema.CloudProvider, "aws")
-	r.SetText(schema.CloudAccountID, r.At(b.account))
-	r.SetText(schema.CloudRegion, r.At(b.region))
-	r.SetFirst(schema.SessionID, r.At(b.session), r.At(b.sessionID))
-	r.SetFirst(schema.GenAIConversationID, r.At(b.session), r.At(b.sessionID))
+	el.SetText(schema.UserID, arn)
+	el.SetText(schema.CredentialType, "sigv4")
+	el.SetText(schema.CloudProvider, "aws")
+	el.CopyText(schema.CloudAccountID, el.At(b.account))
+	el.CopyText(schema.CloudRegion, el.At(b.region))
+	el.CopyFirstText(schema.SessionID, el.At(b.session), el.At(b.sessionID))
+	el.CopyFirstText(schema.GenAIConversationID, el.At(b.session), el.At(b.sessionID))
 }
 
 // readRequest reads the request's body, to which b.request has been applied.
-func (b *bedrock) readRequest(r *formats.Record, input formats.Node) {
-	model := r.Text(r.At(b.model))
-	op := bedrockOperation(r.Text(r.At(b.operation)), model)
-	r.SetClass(formats.ClassLLM, op)
-	r.Put(schema.GenAIOperationName, op)
-	r.Put(schema.GenAIProviderName, "aws.bedrock")
-	r.SetText(schema.GenAIRequestModel, r.At(b.model))
+func (b *bedrock) readRequest(el *formats.Element, input formats.Node) {
+	model := el.Text(el.At(b.model))
+	op := bedrockOperation(el.Text(el.At(b.operation)), model)
+	el.SetClass(formats.ClassLLM, op)
+	el.SetText(schema.GenAIOperationName, op)
+	el.SetText(schema.GenAIProviderName, "aws.bedrock")
+	el.CopyText(schema.GenAIRequestModel, el.At(b.model))
 	tools := b.request.At(requestToolConfig)
 	if !tools.Present() {
 		tools = b.request.At(requestTools)
 	}
-	llm.SetTools(r, tools)
+	llm.SetTools(el, tools)
 	if input.Kind == scan.Object {
-		b.chat.SelectedBody(r, b.request)
+		b.chat.SelectedBody(el, b.request)
 	}
 	if texts := b.request.At(requestTexts); texts.Kind == scan.Array { // Cohere's embeddings
-		b.chat.Request(r, texts)
+		b.chat.Request(el, texts)
 	}
 }
 
@@ -158,42 +158,42 @@ func bedrockOperation(operation, model string) string {
 
 // readResponse reads the response's body. The token counts outside the bodies are the billed ones; if they are missing, the
 // body's own counts are used.
-func (b *bedrock) readResponse(r *formats.Record, output formats.Node) {
+func (b *bedrock) readResponse(el *formats.Element, output formats.Node) {
 	b.stream.Reset()
 	b.usage.Reset()
-	r.SetInt(schema.GenAIUsageInputTokens, r.At(b.inputTokens))
-	r.SetInt(schema.GenAIUsageOutputTokens, r.At(b.outputTokens))
-	r.SetInt(schema.GenAIUsageCacheReadInputTokens, r.At(b.cacheRead))
-	counted := r.Event.Has(schema.GenAIUsageInputTokens)
+	el.CopyInt(schema.GenAIUsageInputTokens, el.At(b.inputTokens))
+	el.CopyInt(schema.GenAIUsageOutputTokens, el.At(b.outputTokens))
+	el.CopyInt(schema.GenAIUsageCacheReadInputTokens, el.At(b.cacheRead))
+	counted := el.Event.Has(schema.GenAIUsageInputTokens)
 	if counted {
-		llm.AddInput(r, r.At(b.cacheRead), r.At(b.cacheWrite))
+		llm.AddInput(el, el.At(b.cacheRead), el.At(b.cacheWrite))
 	}
 	if output.Kind == scan.Array {
-		r.Index.Each(output.Src, output.Span, func(elem scan.Span) bool {
-			b.stream.Event(r, formats.Node{Src: output.Src, Span: elem})
+		el.Index.Each(output.Src, output.Span, func(elem scan.Span) bool {
+			b.stream.Event(el, formats.Node{Src: output.Src, Span: elem})
 			return true
 		})
-		b.stream.Fill(r, b.chat)
-		r.Put(schema.GenAIResponseID, b.stream.ID)
-		r.Put(schema.GenAIResponseModel, b.stream.Model)
+		b.stream.Fill(el, b.chat)
+		el.SetText(schema.GenAIResponseID, b.stream.ID)
+		el.SetText(schema.GenAIResponseModel, b.stream.Model)
 	} else {
 		if output.Kind == scan.Object {
-			b.chat.SelectedResponse(r, output, b.response)
+			b.chat.SelectedResponse(el, output, b.response)
 		} else {
-			b.chat.Response(r, output)
+			b.chat.Response(el, output)
 		}
-		b.usage.Read(r, output) // older models have their counts at the top of the body
-		b.usage.Read(r, b.response.At(responseUsage))
-		r.SetText(schema.GenAIResponseID, b.response.At(responseID))
-		r.SetText(schema.GenAIResponseModel, b.response.At(responseModel))
-		r.SetDuration(b.response.At(responseLatency), nsPerMilli)
+		b.usage.Read(el, output) // older models have their counts at the top of the body
+		b.usage.Read(el, b.response.At(responseUsage))
+		el.CopyText(schema.GenAIResponseID, b.response.At(responseID))
+		el.CopyText(schema.GenAIResponseModel, b.response.At(responseModel))
+		el.CopyDuration(b.response.At(responseLatency), nsPerMilli)
 	}
 	switch {
 	case counted:
 	case output.Kind == scan.Array:
-		b.stream.Usage.Set(r)
+		b.stream.Usage.Set(el)
 	default:
-		b.usage.Set(r)
+		b.usage.Set(el)
 	}
 }
 
@@ -201,21 +201,21 @@ func (b *bedrock) readResponse(r *formats.Record, output formats.Node) {
 const nsPerMilli = 1e6
 
 // outcome sets the outcome from the error code, and blocked if a guardrail intervened.
-func (b *bedrock) outcome(r *formats.Record) {
-	r.SetOutcome(formats.Success)
-	if code := r.Text(r.At(b.errorCode)); code != "" {
-		r.SetOutcome(formats.Failure)
-		r.Put(schema.ErrorType, code)
-		if formats.Denied(code) {
-			r.Block()
+func (b *bedrock) outcome(el *formats.Element) {
+	el.SetOutcome(formats.Success)
+	if code := el.Text(el.At(b.errorCode)); code != "" {
+		el.SetOutcome(formats.Failure)
+		el.SetText(schema.ErrorType, code)
+		if formats.IsDenied(code) {
+			el.SetBlocked()
 		}
 	}
-	r.SetText(schema.GuardrailName, b.request.At(requestGuardrail))
-	if r.Text(b.response.At(llm.AnswerStop)) == guardrailIntervened || r.Text(b.response.At(responseGuardrailAction)) == "INTERVENED" ||
+	el.CopyText(schema.GuardrailName, b.request.At(requestGuardrail))
+	if el.Text(b.response.At(llm.AnswerStop)) == guardrailIntervened || el.Text(b.response.At(responseGuardrailAction)) == "INTERVENED" ||
 		b.stream.Stopped(guardrailIntervened) {
-		r.Put(schema.GuardrailVerdict, guardrailIntervened)
-		r.Put(schema.GuardrailAction, formats.Blocked)
-		r.Block()
+		el.SetText(schema.GuardrailVerdict, guardrailIntervened)
+		el.SetText(schema.GuardrailAction, formats.Blocked)
+		el.SetBlocked()
 	}
 }
 

@@ -24,25 +24,25 @@ func newBlock(p *formats.Paths, at []string, paths [][]string) *block {
 }
 
 // open decodes the block if it is a string. It must be called for each element before at.
-func (b *block) open(r *formats.Record) {
-	n := r.At(b.whole)
-	b.encoded = n.Kind == scan.String && b.decode(r, n)
+func (b *block) open(el *formats.Element) {
+	n := el.At(b.whole)
+	b.encoded = n.Kind == scan.String && b.decode(el, n)
 }
 
 // decode selects the values in the object that is encoded in a string. It reports whether there is such an object.
-func (b *block) decode(r *formats.Record, n formats.Node) bool {
-	inner, ok := r.Inside(n)
+func (b *block) decode(el *formats.Element, n formats.Node) bool {
+	inner, ok := el.Unwrap(n)
 	if !ok || inner.Kind != scan.Object {
 		return false
 	}
-	b.shape.Select(r, inner)
+	b.shape.Select(el, inner)
 	return true
 }
 
 // at returns the value at a path, by the path's index in the list given to newBlock.
-func (b *block) at(r *formats.Record, path int) formats.Node {
+func (b *block) at(el *formats.Element, path int) formats.Node {
 	if b.encoded {
 		return b.shape.At(path)
 	}
-	return r.At(b.places[path])
+	return el.At(b.places[path])
 }

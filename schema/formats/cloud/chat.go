@@ -39,60 +39,60 @@ func newChat() *chat {
 func (c *chat) reset() { c.conversation.Reset() }
 
 // request reads the request's body. A string that is not JSON is the prompt itself.
-func (c *chat) request(r *formats.Record, n formats.Node) {
-	body, ok := r.Inside(n)
+func (c *chat) request(el *formats.Element, n formats.Node) {
+	body, ok := el.Unwrap(n)
 	if !ok {
-		c.conversation.Request(r, n)
+		c.conversation.Request(el, n)
 		return
 	}
 	if body.Kind == scan.Object {
-		c.body.Select(r, body)
-		r.SetFirst(schema.GenAIRequestModel, c.body.At(chatModel))
-		llm.SetTools(r, c.body.At(chatTools))
+		c.body.Select(el, body)
+		el.CopyFirstText(schema.GenAIRequestModel, c.body.At(chatModel))
+		llm.SetTools(el, c.body.At(chatTools))
 	}
-	c.conversation.Request(r, body)
+	c.conversation.Request(el, body)
 }
 
 // response reads the response's body: an object, a list of messages, a stream, or the text of the answer.
-func (c *chat) response(r *formats.Record, n formats.Node) {
-	if n.Kind == scan.String && llm.IsEvents(r.Text(n)) {
-		c.streamed(r, r.Text(n))
+func (c *chat) response(el *formats.Element, n formats.Node) {
+	if n.Kind == scan.String && llm.IsEvents(el.Text(n)) {
+		c.streamed(el, el.Text(n))
 		return
 	}
-	body, ok := r.Inside(n)
+	body, ok := el.Unwrap(n)
 	switch {
 	case !ok:
-		c.conversation.Response(r, n)
+		c.conversation.Response(el, n)
 	case body.Kind == scan.Array:
-		r.Index.Each(body.Src, body.Span, func(elem scan.Span) bool {
-			c.conversation.Response(r, formats.Node{Src: body.Src, Span: elem})
+		el.Index.Each(body.Src, body.Span, func(elem scan.Span) bool {
+			c.conversation.Response(el, formats.Node{Src: body.Src, Span: elem})
 			return true
 		})
 	default:
-		c.body.Select(r, body)
-		r.SetText(schema.GenAIResponseID, c.body.At(chatID))
-		r.SetFirst(schema.GenAIResponseModel, c.body.At(chatModel))
+		c.body.Select(el, body)
+		el.CopyText(schema.GenAIResponseID, c.body.At(chatID))
+		el.CopyFirstText(schema.GenAIResponseModel, c.body.At(chatModel))
 		c.usage.Reset()
-		c.usage.Read(r, c.body.At(chatUsage))
-		c.usage.Set(r)
-		c.conversation.Response(r, body)
+		c.usage.Read(el, c.body.At(chatUsage))
+		c.usage.Set(el)
+		c.conversation.Response(el, body)
 	}
 }
 
 // streamed assembles the response from a stream of server-sent events.
-func (c *chat) streamed(r *formats.Record, text string) {
+func (c *chat) streamed(el *formats.Element, text string) {
 	c.stream.Reset()
-	c.stream.Events(r, text)
-	r.Put(schema.GenAIResponseID, c.stream.ID)
-	r.Put(schema.GenAIResponseModel, c.stream.Model)
-	c.stream.Usage.Set(r)
-	c.stream.Fill(r, c.conversation)
+	c.stream.Events(el, text)
+	el.SetText(schema.GenAIResponseID, c.stream.ID)
+	el.SetText(schema.GenAIResponseModel, c.stream.Model)
+	c.stream.Usage.Set(el)
+	c.stream.Fill(el, c.conversation)
 }
 
 // emit emits the event of the call and the events of its tools.
-func (c *chat) emit(r *formats.Record) {
-	c.conversation.Fill(r)
-	c.conversation.Emit(r)
+func (c *chat) emit(el *formats.Element) {
+	c.conversation.Fill(el)
+	c.conversation.Emit(el)
 }
 
 // Values of gen_ai.operation.name.

@@ -16,12 +16,12 @@ func CloudTrail() formats.Format {
 		Name:     "aws_cloudtrail",
 		Aliases:  []string{"cloudtrail"},
 		Datasets: []string{"aws.cloudtrail"},
-		Tells: []formats.Tell{
+		Signatures: []formats.Signature{
 			{Keys: []string{"eventVersion", "eventSource", "userIdentity"}},
 			{Keys: []string{"eventVersion", "eventSource", "eventName", "awsRegion"}}, // events of an AWS service itself
 			{Keys: []string{"eventVersion", "insightDetails"}},
 		},
-		Open: newCloudTrail,
+		NewReader: newCloudTrail,
 	}
 }
 
@@ -62,61 +62,61 @@ func newCloudTrail(p *formats.Paths) formats.Reader {
 	}
 }
 
-func (c *cloudTrail) Read(r *formats.Record) {
-	r.Begin("aws.cloudtrail")
-	if !r.Start(r.At(c.time)) {
+func (c *cloudTrail) Read(el *formats.Element) {
+	el.SetDataset("aws.cloudtrail")
+	if !el.SetTime(el.At(c.time)) {
 		return
 	}
-	r.SetText(schema.EventID, r.At(c.id))
-	c.call(r)
-	c.outcome(r)
-	r.SetCaller(r.At(c.address))
-	c.principal.read(r)
-	if r.At(c.fromConsole).True() {
-		r.Put(schema.CredentialType, "session")
+	el.CopyText(schema.EventID, el.At(c.id))
+	c.call(el)
+	c.outcome(el)
+	el.CopySource(el.At(c.address))
+	c.principal.read(el)
+	if el.At(c.fromConsole).True() {
+		el.SetText(schema.CredentialType, "session")
 	}
-	r.AgentByAddress(r.Text(r.At(c.userAgent)))
-	r.SetText(schema.UserAgentOriginal, r.At(c.userAgent))
-	r.Put(schema.CloudProvider, "aws")
-	r.SetFirst(schema.CloudAccountID, r.At(c.recipient), r.At(c.principal.account))
-	r.SetText(schema.CloudRegion, r.At(c.region))
-	r.SetText(schema.HTTPRequestID, r.At(c.requestID))
-	r.SetText(schema.URLDomain, r.At(c.host))
-	r.SetInt(schema.HTTPRequestBytes, r.At(c.bytesIn))
-	r.SetInt(schema.HTTPResponseBytes, r.At(c.bytesOut))
-	c.resource.read(r)
-	r.Emit()
+	el.SetAgentByAddress(el.Text(el.At(c.userAgent)))
+	el.CopyText(schema.UserAgentOriginal, el.At(c.userAgent))
+	el.SetText(schema.CloudProvider, "aws")
+	el.CopyFirstText(schema.CloudAccountID, el.At(c.recipient), el.At(c.principal.account))
+	el.CopyText(schema.CloudRegion, el.At(c.region))
+	el.CopyText(schema.HTTPRequestID, el.At(c.requestID))
+	el.CopyText(schema.URLDomain, el.At(c.host))
+	el.CopyInt(schema.HTTPRequestBytes, el.At(c.bytesIn))
+	el.CopyInt(schema.HTTPResponseBytes, el.At(c.bytesOut))
+	c.resource.read(el)
+	el.Emit()
 }
 
 // call sets the action, which is service:Operation, the class and the type of the event.
-func (c *cloudTrail) call(r *formats.Record) {
-	source, name := r.Text(r.At(c.source)), r.Text(r.At(c.name))
+func (c *cloudTrail) call(el *formats.Element) {
+	source, name := el.Text(el.At(c.source)), el.Text(el.At(c.name))
 	if source == "" {
-		source = r.Text(r.At(c.insightSource))
+		source = el.Text(el.At(c.insightSource))
 	}
 	if name == "" {
-		name = r.Text(r.At(c.insightName))
+		name = el.Text(el.At(c.insightName))
 	}
-	r.Put(schema.ServiceTargetName, source)
+	el.SetText(schema.ServiceTargetName, source)
 	action := name
 	if service := serviceOf(source); service != "" && name != "" {
-		action = r.Arena.Concat(service, ":", name)
+		action = el.Arena.Concat(service, ":", name)
 	}
-	if c.isSignIn(r) {
-		r.SetClass(formats.ClassAuth, action)
+	if c.isSignIn(el) {
+		el.SetClass(formats.ClassAuth, action)
 		return
 	}
-	r.SetClass(formats.ClassAudit, action)
-	r.Put(schema.EventType, operationType(name, r.At(c.readOnly)))
+	el.SetClass(formats.ClassAudit, action)
+	el.SetText(schema.EventType, operationType(name, el.At(c.readOnly)))
 	if strings.HasPrefix(source, "bedrock") {
-		r.Put(schema.GenAIProviderName, "aws.bedrock")
-		r.SetText(schema.GenAIRequestModel, r.At(c.resource.model))
+		el.SetText(schema.GenAIProviderName, "aws.bedrock")
+		el.CopyText(schema.GenAIRequestModel, el.At(c.resource.model))
 	}
 }
 
 // isSignIn reports whether the event is a sign-in to the console.
-func (c *cloudTrail) isSignIn(r *formats.Record) bool {
-	return r.Text(r.At(c.eventType)) == "AwsConsoleSignIn"
+func (c *cloudTrail) isSignIn(el *formats.Element) bool {
+	return el.Text(el.At(c.eventType)) == "AwsConsoleSignIn"
 }
 
 // serviceOf returns the service of an event source: s3 for s3.amazonaws.com.
@@ -157,35 +157,35 @@ func operationType(name string, readOnly formats.Node) string {
 }
 
 // outcome sets the outcome from the error code. A sign-in has its outcome in the response instead.
-func (c *cloudTrail) outcome(r *formats.Record) {
-	code := r.Text(r.At(c.errorCode))
+func (c *cloudTrail) outcome(el *formats.Element) {
+	code := el.Text(el.At(c.errorCode))
 	switch {
 	case code != "":
-		r.SetOutcome(formats.Failure)
-		r.Put(schema.ErrorType, code)
-		if formats.Denied(code) {
-			r.Block()
+		el.SetOutcome(formats.Failure)
+		el.SetText(schema.ErrorType, code)
+		if formats.IsDenied(code) {
+			el.SetBlocked()
 		}
-	case c.signInFailed(r):
-		r.SetOutcome(formats.Failure)
+	case c.signInFailed(el):
+		el.SetOutcome(formats.Failure)
 	default:
-		r.SetOutcome(formats.Success)
+		el.SetOutcome(formats.Success)
 	}
 }
 
 // signInFailed reports whether a sign-in failed. The response has the outcome under the event's name, as in
 // {"ConsoleLogin": "Failure"}; without that key, an error message means failure.
-func (c *cloudTrail) signInFailed(r *formats.Record) (failed bool) {
-	if !c.isSignIn(r) && r.Text(r.At(c.name)) != "ConsoleLogin" {
+func (c *cloudTrail) signInFailed(el *formats.Element) (failed bool) {
+	if !c.isSignIn(el) && el.Text(el.At(c.name)) != "ConsoleLogin" {
 		return false
 	}
-	name, response := r.Text(r.At(c.name)), r.At(c.response)
+	name, response := el.Text(el.At(c.name)), el.At(c.response)
 	stated := false
-	r.Index.Members(response.Src, response.Span, &r.Arena, func(key string, v scan.Span) bool {
+	el.Index.Members(response.Src, response.Span, &el.Arena, func(key string, v scan.Span) bool {
 		if key == name {
-			stated, failed = true, r.Text(formats.Node{Src: response.Src, Span: v}) == "Failure"
+			stated, failed = true, el.Text(formats.Node{Src: response.Src, Span: v}) == "Failure"
 		}
 		return true
 	})
-	return failed || !stated && r.Text(r.At(c.errorMessage)) != ""
+	return failed || !stated && el.Text(el.At(c.errorMessage)) != ""
 }

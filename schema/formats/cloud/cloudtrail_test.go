@@ -8,7 +8,7 @@ import (
 )
 
 func TestRoleOfSession(t *testing.T) {
-	r := formats.NewRecord(formats.Setup{}, new(formats.Paths))
+	el := formats.NewElement(formats.Setup{}, new(formats.Paths))
 	for arn, want := range map[string][2]string{
 		"arn:aws:sts::111122223333:assumed-role/rag-agent/session-1": {"arn:aws:iam::111122223333:role/rag-agent", "session-1"},
 		"arn:aws-us-gov:sts::1:assumed-role/r/a/b":                   {"arn:aws-us-gov:iam::1:role/r/a", "b"},
@@ -20,7 +20,7 @@ func TestRoleOfSession(t *testing.T) {
 		":assumed-role//":                                            {":iam::role/", ""},
 		"arn:aws:sts::1:assumed-role/AWSReservedSSO_Admin_0123/jane@x.y": {"arn:aws:iam::1:role/AWSReservedSSO_Admin_0123", "jane@x.y"},
 	} {
-		if got := [2]string{RoleOfSession(r, arn), SessionName(arn)}; got != want {
+		if got := [2]string{RoleOfSession(el, arn), SessionName(arn)}; got != want {
 			t.Errorf("%q: got %q, want %q", arn, got, want)
 		}
 	}

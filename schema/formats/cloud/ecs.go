@@ -10,13 +10,13 @@ import (
 // dotted keys. The lines of a log shipper have ecs.version too but no event.kind: they are envelopes, and the record inside
 // is read instead.
 func ECS() formats.Format {
-	var tells []formats.Tell
+	var tells []formats.Signature
 	for _, kind := range [...]string{"event", "alert", "signal"} {
 		tells = append(tells,
-			formats.Tell{Keys: []string{"ecs", "event"}, Path: []string{"event", "kind"}, Text: kind},
-			formats.Tell{Keys: []string{"ecs.version", "event.kind"}, Path: []string{"event.kind"}, Text: kind})
+			formats.Signature{Keys: []string{"ecs", "event"}, Path: []string{"event", "kind"}, Text: kind},
+			formats.Signature{Keys: []string{"ecs.version", "event.kind"}, Path: []string{"event.kind"}, Text: kind})
 	}
-	return formats.Format{Name: "ecs", Datasets: []string{"ecs"}, Tells: tells, Open: newECS}
+	return formats.Format{Name: "ecs", Datasets: []string{"ecs"}, Signatures: tells, NewReader: newECS}
 }
 
 type ecs struct {
@@ -86,24 +86,24 @@ func newECS(p *formats.Paths) formats.Reader {
 	}
 }
 
-func (e *ecs) Read(r *formats.Record) {
-	r.Begin("ecs")
-	if !r.Start(either(r, e.time)) {
+func (e *ecs) Read(el *formats.Element) {
+	el.SetDataset("ecs")
+	if !el.SetTime(either(el, e.time)) {
 		return
 	}
-	r.SetDuration(either(r, e.duration), 1)
-	e.copies.read(r)
-	e.class(r)
-	e.outcomes(r)
-	setAddress(r, either(r, e.address))
-	e.caller(r)
-	r.Emit()
+	el.CopyDuration(either(el, e.duration), 1)
+	e.copies.read(el)
+	e.class(el)
+	e.outcomes(el)
+	setAddress(el, either(el, e.address))
+	e.caller(el)
+	el.Emit()
 }
 
 // class sets the event's class: tool or llm if the event has such fields, else by ECS's categories.
-func (e *ecs) class(r *formats.Record) {
+func (e *ecs) class(el *formats.Element) {
 	class := formats.ClassAudit
-	eachText(r, either(r, e.categories), func(category string) bool {
+	eachText(el, either(el, e.categories), func(category string) bool {
 		switch category {
 		case "authentication", "session":
 			class = formats.ClassAuth
@@ -117,12 +117,12 @@ func (e *ecs) class(r *formats.Record) {
 		return false
 	})
 	switch {
-	case either(r, e.tool).Present():
+	case either(el, e.tool).Present():
 		class = formats.ClassTool
-	case either(r, e.model).Present():
+	case either(el, e.model).Present():
 		class = formats.ClassLLM
 	}
-	r.SetClass(class, r.Text(either(r, e.action)))
+	el.SetClass(class, el.Text(either(el, e.action)))
 }
 
 // classHTTP is the event.class of plain HTTP traffic.
@@ -130,35 +130,35 @@ const classHTTP = "http"
 
 // outcomes sets the outcome from event.outcome, else from the HTTP status, and the fields that follow from ECS's types. The
 // type "denied" is a refusal.
-func (e *ecs) outcomes(r *formats.Record) {
-	status := either(r, e.status)
-	r.SetInt(schema.HTTPResponseStatusCode, status)
+func (e *ecs) outcomes(el *formats.Element) {
+	status := either(el, e.status)
+	el.CopyInt(schema.HTTPResponseStatusCode, status)
 	code, ok := scan.Int(status.Src, status.Span)
-	switch outcome := r.Text(either(r, e.outcome)); {
+	switch outcome := el.Text(either(el, e.outcome)); {
 	case outcome == formats.Success || outcome == formats.Failure:
-		r.SetOutcome(outcome)
+		el.SetOutcome(outcome)
 	case ok && code > 0:
-		r.SetStatus(code)
+		el.SetHTTPStatus(code)
 	default:
-		r.SetOutcome(formats.Unknown)
+		el.SetOutcome(formats.Unknown)
 	}
 	if code == 401 || code == 403 {
-		r.Block()
+		el.SetBlocked()
 	}
-	eachText(r, either(r, e.kinds), func(kind string) bool {
+	eachText(el, either(el, e.kinds), func(kind string) bool {
 		switch kind {
 		case "creation":
-			r.Put(schema.EventType, typeCreate)
+			el.SetText(schema.EventType, typeCreate)
 		case "change":
-			r.Put(schema.EventType, typeUpdate)
+			el.SetText(schema.EventType, typeUpdate)
 		case "deletion":
-			r.Put(schema.EventType, typeDelete)
+			el.SetText(schema.EventType, typeDelete)
 		case "access":
-			r.Put(schema.EventType, typeRead)
+			el.SetText(schema.EventType, typeRead)
 		case "denied":
-			r.Block()
+			el.SetBlocked()
 		case "allowed":
-			r.Put(schema.Disposition, formats.Allowed)
+			el.SetText(schema.Disposition, formats.Allowed)
 		}
 		return true
 	})
@@ -166,28 +166,28 @@ func (e *ecs) outcomes(r *formats.Record) {
 
 // caller sets the fields of the caller: an agent if the event declares one, else an agent's name within its service, else the
 // user.
-func (e *ecs) caller(r *formats.Record) {
-	name, service := r.Text(either(r, e.agentName)), r.Text(either(r, e.service))
-	r.Agent("gen_ai.agent.id", r.Text(either(r, e.agentID)))
+func (e *ecs) caller(el *formats.Element) {
+	name, service := el.Text(either(el, e.agentName)), el.Text(either(el, e.service))
+	el.SetAgent("gen_ai.agent.id", el.Text(either(el, e.agentID)))
 	if name != "" && service != "" {
-		r.Agent("service.name|gen_ai.agent.name", r.Arena.Concat(service, "|", name))
+		el.SetAgent("service.name|gen_ai.agent.name", el.Arena.Concat(service, "|", name))
 	}
-	r.Agent("user.id", r.Text(either(r, e.userID)))
-	r.Agent("user.email", r.Text(either(r, e.userEmail)))
-	r.Agent("user.name", r.Text(either(r, e.userName)))
-	r.Put(schema.AIAgentName, name)
-	userAgent := r.Text(either(r, e.userAgent))
-	r.AgentByAddress(userAgent)
-	r.Put(schema.UserAgentOriginal, userAgent)
+	el.SetAgent("user.id", el.Text(either(el, e.userID)))
+	el.SetAgent("user.email", el.Text(either(el, e.userEmail)))
+	el.SetAgent("user.name", el.Text(either(el, e.userName)))
+	el.SetText(schema.AIAgentName, name)
+	userAgent := el.Text(either(el, e.userAgent))
+	el.SetAgentByAddress(userAgent)
+	el.SetText(schema.UserAgentOriginal, userAgent)
 }
 
 // eachText calls yield with a text, or with each text of an array until yield returns false.
-func eachText(r *formats.Record, n formats.Node, yield func(text string) bool) {
+func eachText(el *formats.Element, n formats.Node, yield func(text string) bool) {
 	if n.Kind != scan.Array {
 		if n.Present() {
-			yield(r.Text(n))
+			yield(el.Text(n))
 		}
 		return
 	}
-	r.Index.Each(n.Src, n.Span, func(elem scan.Span) bool { return yield(r.Text(formats.Node{Src: n.Src, Span: elem})) })
+	el.Index.Each(n.Src, n.Span, func(elem scan.Span) bool { return yield(el.Text(formats.Node{Src: n.Src, Span: elem})) })
 }

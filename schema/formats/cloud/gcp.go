@@ -14,11 +14,11 @@ func GCPAudit() formats.Format {
 		Name:     "gcp_audit",
 		Aliases:  []string{"gcp"},
 		Datasets: []string{"gcp.audit"},
-		Tells: []formats.Tell{
+		Signatures: []formats.Signature{
 			{Keys: []string{"protoPayload", "logName"}},
 			{Keys: []string{"protoPayload", "resource"}}, // exports without the log's name
 		},
-		Open: newGCP,
+		NewReader: newGCP,
 	}
 }
 
@@ -70,46 +70,46 @@ func newGCP(p *formats.Paths) formats.Reader {
 	}
 }
 
-func (g *gcp) Read(r *formats.Record) {
-	r.Begin("gcp.audit")
-	if kind := r.Text(r.At(g.kind)); kind != "" && !strings.HasSuffix(kind, "google.cloud.audit.AuditLog") {
-		r.Refuse(formats.UnknownFormat) // App Engine's request logs have a protoPayload too
+func (g *gcp) Read(el *formats.Element) {
+	el.SetDataset("gcp.audit")
+	if kind := el.Text(el.At(g.kind)); kind != "" && !strings.HasSuffix(kind, "google.cloud.audit.AuditLog") {
+		el.Refuse(formats.ReasonUnknownFormat) // App Engine's request logs have a protoPayload too
 		return
 	}
-	if !r.Start(r.At(g.time), r.At(g.received)) {
+	if !el.SetTime(el.At(g.time), el.At(g.received)) {
 		return
 	}
-	r.SetText(schema.EventID, r.At(g.id))
-	g.call(r)
-	g.outcome(r)
-	g.source(r)
-	g.principal(r)
-	r.AgentByAddress(r.Text(r.At(g.userAgent)))
-	r.Put(schema.CloudProvider, "gcp")
-	r.SetText(schema.CloudAccountID, r.At(g.project))
-	r.SetFirst(schema.CloudRegion, r.At(g.location), r.At(g.zone))
-	r.Put(schema.TraceID, lastPart(r.Text(r.At(g.trace)), '/')) // projects/p/traces/id
-	r.SetText(schema.HTTPRequestID, r.At(g.operation))
-	r.Emit()
+	el.CopyText(schema.EventID, el.At(g.id))
+	g.call(el)
+	g.outcome(el)
+	g.source(el)
+	g.principal(el)
+	el.SetAgentByAddress(el.Text(el.At(g.userAgent)))
+	el.SetText(schema.CloudProvider, "gcp")
+	el.CopyText(schema.CloudAccountID, el.At(g.project))
+	el.CopyFirstText(schema.CloudRegion, el.At(g.location), el.At(g.zone))
+	el.SetText(schema.TraceID, lastPart(el.Text(el.At(g.trace)), '/')) // projects/p/traces/id
+	el.CopyText(schema.HTTPRequestID, el.At(g.operation))
+	el.Emit()
 }
 
 // call sets the action and the resource.
-func (g *gcp) call(r *formats.Record) {
-	service, method, name := r.Text(r.At(g.service)), r.Text(r.At(g.method)), r.Text(r.At(g.name))
+func (g *gcp) call(el *formats.Element) {
+	service, method, name := el.Text(el.At(g.service)), el.Text(el.At(g.method)), el.Text(el.At(g.name))
 	class := formats.ClassAudit
 	if service == "login.googleapis.com" {
 		class = formats.ClassAuth
 	}
-	r.SetClass(class, method)
-	r.Put(schema.EventType, typeOfOperation(lastPart(method, '.')))
-	r.Put(schema.ServiceTargetName, service)
-	r.Put(schema.ResourceID, name)
-	r.SetText(schema.ResourceType, r.At(g.resourceType))
-	r.Put(schema.ResourceName, lastPart(name, '/'))
+	el.SetClass(class, method)
+	el.SetText(schema.EventType, typeOfOperation(lastPart(method, '.')))
+	el.SetText(schema.ServiceTargetName, service)
+	el.SetText(schema.ResourceID, name)
+	el.CopyText(schema.ResourceType, el.At(g.resourceType))
+	el.SetText(schema.ResourceName, lastPart(name, '/'))
 	if service == "aiplatform.googleapis.com" {
-		r.Put(schema.GenAIProviderName, "gcp.vertex_ai")
+		el.SetText(schema.GenAIProviderName, "gcp.vertex_ai")
 		if _, model, ok := strings.Cut(name, "/models/"); ok {
-			r.Put(schema.GenAIRequestModel, model)
+			el.SetText(schema.GenAIRequestModel, model)
 		}
 	}
 }
@@ -121,30 +121,30 @@ const (
 )
 
 // outcome sets the outcome from the status. A permission that was explicitly not granted is a refusal too.
-func (g *gcp) outcome(r *formats.Record) {
-	status := r.At(g.code)
+func (g *gcp) outcome(el *formats.Element) {
+	status := el.At(g.code)
 	code, ok := scan.Int(status.Src, status.Span)
 	switch {
 	case status.Present() && !ok:
-		r.Fault(schema.ErrorType)
-		r.SetOutcome(formats.Unknown)
-	case code == grpcPermissionDenied || code == grpcUnauthenticated || g.refused(r):
-		r.Block()
-	case code != 0 || strings.HasSuffix(r.Text(r.At(g.method)), "loginFailure"):
-		r.SetOutcome(formats.Failure)
+		el.CountFault(schema.ErrorType)
+		el.SetOutcome(formats.Unknown)
+	case code == grpcPermissionDenied || code == grpcUnauthenticated || g.refused(el):
+		el.SetBlocked()
+	case code != 0 || strings.HasSuffix(el.Text(el.At(g.method)), "loginFailure"):
+		el.SetOutcome(formats.Failure)
 	default:
-		r.SetOutcome(formats.Success)
+		el.SetOutcome(formats.Success)
 	}
 	if code != 0 {
-		r.SetText(schema.ErrorType, status)
+		el.CopyText(schema.ErrorType, status)
 	}
 }
 
 // refused reports whether one of the permissions was explicitly not granted.
-func (g *gcp) refused(r *formats.Record) (refused bool) {
-	list := r.At(g.permissions)
-	r.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
-		g.permission.Select(r, formats.Node{Src: list.Src, Span: elem})
+func (g *gcp) refused(el *formats.Element) (refused bool) {
+	list := el.At(g.permissions)
+	el.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
+		g.permission.Select(el, formats.Node{Src: list.Src, Span: elem})
 		refused = g.permission.At(0).Kind == scan.False
 		return !refused
 	})
@@ -152,17 +152,17 @@ func (g *gcp) refused(r *formats.Record) (refused bool) {
 }
 
 // source sets the caller's address. Google writes a word instead of an address of its own networks.
-func (g *gcp) source(r *formats.Record) {
-	ip := r.At(g.ip)
+func (g *gcp) source(el *formats.Element) {
+	ip := el.At(g.ip)
 	if !ip.Present() {
-		ip = r.At(g.ipUpper)
+		ip = el.At(g.ipUpper)
 	}
-	switch r.Text(ip) {
+	switch el.Text(ip) {
 	case "private", "gce-internal-ip":
 	default:
-		r.SetCaller(ip)
+		el.CopySource(ip)
 	}
-	r.SetText(schema.UserAgentOriginal, r.At(g.userAgent))
+	el.CopyText(schema.UserAgentOriginal, el.At(g.userAgent))
 }
 
 // Values of ai_agent.uid_source.
@@ -172,31 +172,31 @@ const (
 )
 
 // principal sets the fields of the caller: an agent with an identity of its own, a service account, or a person.
-func (g *gcp) principal(r *formats.Record) {
-	subject, email := r.Text(r.At(g.subject)), r.Text(r.At(g.email))
+func (g *gcp) principal(el *formats.Element) {
+	subject, email := el.Text(el.At(g.subject)), el.Text(el.At(g.email))
 	agent := strings.HasPrefix(subject, "principal://agents.")
 	if agent {
-		r.Agent(sourcePrincipalSubject, subject)
-		r.Put(schema.AIAgentName, lastPart(subject, '/'))
+		el.SetAgent(sourcePrincipalSubject, subject)
+		el.SetText(schema.AIAgentName, lastPart(subject, '/'))
 	}
-	r.Agent(sourcePrincipalEmail, email)
-	r.Agent(sourcePrincipalSubject, subject)
-	r.Put(schema.AIAgentName, email)
-	r.SetText(schema.UserEmail, r.At(g.email))
+	el.SetAgent(sourcePrincipalEmail, email)
+	el.SetAgent(sourcePrincipalSubject, subject)
+	el.SetText(schema.AIAgentName, email)
+	el.CopyText(schema.UserEmail, el.At(g.email))
 	if email == "" {
 		email = subject
 	}
-	r.Put(schema.UserID, email)
+	el.SetText(schema.UserID, email)
 	switch {
 	case agent:
-		r.Put(schema.UserType, "ai_agent")
+		el.SetText(schema.UserType, "ai_agent")
 	case strings.HasSuffix(email, ".gserviceaccount.com"):
-		r.Put(schema.UserType, "service")
+		el.SetText(schema.UserType, "service")
 	case strings.IndexByte(email, '@') > 0:
-		r.Put(schema.UserType, "human")
+		el.SetText(schema.UserType, "human")
 	}
-	r.SetText(schema.ClientAppID, r.At(g.oauthClient))
-	r.SetText(schema.CredentialUID, r.At(g.keyName))
-	g.delegate.Select(r, r.First(r.At(g.delegation)))
-	r.SetFirst(schema.OnBehalfOfID, g.delegate.At(delegateEmail), g.delegate.At(delegateSubject))
+	el.CopyText(schema.ClientAppID, el.At(g.oauthClient))
+	el.CopyText(schema.CredentialUID, el.At(g.keyName))
+	g.delegate.Select(el, el.FirstItem(el.At(g.delegation)))
+	el.CopyFirstText(schema.OnBehalfOfID, g.delegate.At(delegateEmail), g.delegate.At(delegateSubject))
 }

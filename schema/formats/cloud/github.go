@@ -15,14 +15,14 @@ func GitHubAudit() formats.Format {
 		Name:     "github_audit",
 		Aliases:  []string{"github"},
 		Datasets: []string{"github.audit"},
-		Tells: []formats.Tell{
+		Signatures: []formats.Signature{
 			{Keys: []string{"action", "_document_id"}},
 			{Keys: []string{"action", "actor_is_agent"}},
 			{Keys: []string{"action", "operation_type"}},
 			{Keys: []string{"action", "actor", "created_at", "org"}}, // records of the API
 			{Keys: []string{"enterprise_id", "endpoint", "body"}},    // Copilot's usage
 		},
-		Open: newGitHub,
+		NewReader: newGitHub,
 	}
 }
 
@@ -64,109 +64,109 @@ func newGitHub(p *formats.Paths) formats.Reader {
 	}
 }
 
-func (g *github) Read(r *formats.Record) {
-	r.Begin("github.audit")
-	if !r.Start(r.At(g.time), r.At(g.created)) {
+func (g *github) Read(el *formats.Element) {
+	el.SetDataset("github.audit")
+	if !el.SetTime(el.At(g.time), el.At(g.created)) {
 		return
 	}
-	if !r.At(g.action).Present() && r.At(g.body).Present() {
-		g.copilot(r)
+	if !el.At(g.action).Present() && el.At(g.body).Present() {
+		g.copilot(el)
 		return
 	}
-	r.SetText(schema.EventID, r.At(g.id))
-	g.call(r)
-	setAddress(r, r.At(g.address))
-	g.caller(r)
-	r.SetText(schema.UserAgentOriginal, r.At(g.userAgent))
-	r.SetText(schema.SourceGeoCountryISOCode, r.At(g.country))
-	r.SetText(schema.HTTPRequestID, r.At(g.requestID))
-	r.SetFirst(schema.OrganizationID, r.At(g.org), r.At(g.business))
-	if repo := r.Text(r.At(g.repo)); repo != "" {
-		r.Put(schema.ResourceName, repo)
-		r.Put(schema.ResourceType, "repository")
-		r.SetText(schema.ResourceID, r.At(g.repoID))
+	el.CopyText(schema.EventID, el.At(g.id))
+	g.call(el)
+	setAddress(el, el.At(g.address))
+	g.caller(el)
+	el.CopyText(schema.UserAgentOriginal, el.At(g.userAgent))
+	el.CopyText(schema.SourceGeoCountryISOCode, el.At(g.country))
+	el.CopyText(schema.HTTPRequestID, el.At(g.requestID))
+	el.CopyFirstText(schema.OrganizationID, el.At(g.org), el.At(g.business))
+	if repo := el.Text(el.At(g.repo)); repo != "" {
+		el.SetText(schema.ResourceName, repo)
+		el.SetText(schema.ResourceType, "repository")
+		el.CopyText(schema.ResourceID, el.At(g.repoID))
 	}
-	r.Emit()
+	el.Emit()
 }
 
 // call sets the action and the outcome. The log lacks a key for the outcome: a failed operation has an action of its own.
-func (g *github) call(r *formats.Record) {
-	action, operation := r.Text(r.At(g.action)), r.Text(r.At(g.operation))
+func (g *github) call(el *formats.Element) {
+	action, operation := el.Text(el.At(g.action)), el.Text(el.At(g.operation))
 	class := formats.ClassAudit
 	if operation == "authentication" || strings.HasSuffix(action, "login") {
 		class = formats.ClassAuth
 	}
-	r.SetClass(class, action)
+	el.SetClass(class, action)
 	kind := typeOfVerb(operation)
 	if kind == "" {
 		kind = typeOfOperation(lastPart(action, '.'))
 	}
-	r.Put(schema.EventType, kind)
+	el.SetText(schema.EventType, kind)
 	switch {
 	case strings.Contains(action, "rejected"):
-		r.Block()
+		el.SetBlocked()
 	case strings.Contains(action, "failed"):
-		r.SetOutcome(formats.Failure)
+		el.SetOutcome(formats.Failure)
 	default:
-		r.SetOutcome(formats.Success)
+		el.SetOutcome(formats.Success)
 	}
 }
 
 // caller sets the fields of the actor. GitHub marks an actor that is an agent, and names the user for whom the agent acts.
-func (g *github) caller(r *formats.Record) {
-	actor := r.Text(r.At(g.actor))
-	r.Agent("actor_id", r.Text(r.At(g.actorID)))
-	r.Agent("actor", actor)
-	r.AgentByAddress(r.Text(r.At(g.userAgent)))
-	r.Put(schema.AIAgentName, actor)
-	r.SetText(schema.UserID, r.At(g.actorID))
-	r.SetText(schema.UserName, r.At(g.actor))
+func (g *github) caller(el *formats.Element) {
+	actor := el.Text(el.At(g.actor))
+	el.SetAgent("actor_id", el.Text(el.At(g.actorID)))
+	el.SetAgent("actor", actor)
+	el.SetAgentByAddress(el.Text(el.At(g.userAgent)))
+	el.SetText(schema.AIAgentName, actor)
+	el.CopyText(schema.UserID, el.At(g.actorID))
+	el.CopyText(schema.UserName, el.At(g.actor))
 	switch {
-	case r.At(g.isAgent).True():
-		r.Put(schema.UserType, "ai_agent")
-		r.SetText(schema.OnBehalfOfID, r.At(g.user))
-	case r.At(g.isBot).True() || strings.HasSuffix(actor, "[bot]"):
-		r.Put(schema.UserType, "service")
-	case r.At(g.isBot).Kind == scan.False:
-		r.Put(schema.UserType, "human")
+	case el.At(g.isAgent).True():
+		el.SetText(schema.UserType, "ai_agent")
+		el.CopyText(schema.OnBehalfOfID, el.At(g.user))
+	case el.At(g.isBot).True() || strings.HasSuffix(actor, "[bot]"):
+		el.SetText(schema.UserType, "service")
+	case el.At(g.isBot).Kind == scan.False:
+		el.SetText(schema.UserType, "human")
 	}
-	r.SetText(schema.AIAgentInstanceUID, r.At(g.session))
-	r.SetText(schema.SessionID, r.At(g.session))
-	if token := r.FirstText(r.At(g.token), r.At(g.tokenID)); token != "" {
-		r.Put(schema.CredentialUID, token) // already a hash, or an id
-		r.Put(schema.CredentialType, "api_key")
+	el.CopyText(schema.AIAgentInstanceUID, el.At(g.session))
+	el.CopyText(schema.SessionID, el.At(g.session))
+	if token := el.FirstText(el.At(g.token), el.At(g.tokenID)); token != "" {
+		el.SetText(schema.CredentialUID, token) // already a hash, or an id
+		el.SetText(schema.CredentialType, "api_key")
 	}
-	r.SetText(schema.ClientAppID, r.At(g.oauthID))
-	r.SetText(schema.ClientAppName, r.At(g.oauthName))
+	el.CopyText(schema.ClientAppID, el.At(g.oauthID))
+	el.CopyText(schema.ClientAppName, el.At(g.oauthName))
 }
 
 // copilot reads a record of Copilot: the request or the response of a call.
-func (g *github) copilot(r *formats.Record) {
-	r.SetText(schema.EventID, r.At(g.eventID))
-	_, path := formats.SplitURL(r.Text(r.At(g.endpoint)))
+func (g *github) copilot(el *formats.Element) {
+	el.CopyText(schema.EventID, el.At(g.eventID))
+	_, path := formats.SplitURL(el.Text(el.At(g.endpoint)))
 	op := operationOfPath(path)
 	if op == "" {
 		op = opChat
 	}
-	r.SetClass(formats.ClassLLM, op)
-	r.Put(schema.GenAIOperationName, op)
-	r.Put(schema.URLPath, path)
-	r.Agent("user_id", r.Text(r.At(g.userID)))
-	r.SetText(schema.UserID, r.At(g.userID))
-	r.Put(schema.UserType, "human")
-	r.SetText(schema.OrganizationID, r.At(g.enterpriseID))
-	r.SetText(schema.HTTPRequestID, r.At(g.githubRequestID))
-	r.SetText(schema.TraceID, r.At(g.githubRequestID))
-	if r.At(g.truncated).True() && r.Wants(schema.EventTruncated) {
-		r.Event.Set(schema.EventTruncated, schema.BoolValue(true))
+	el.SetClass(formats.ClassLLM, op)
+	el.SetText(schema.GenAIOperationName, op)
+	el.SetText(schema.URLPath, path)
+	el.SetAgent("user_id", el.Text(el.At(g.userID)))
+	el.CopyText(schema.UserID, el.At(g.userID))
+	el.SetText(schema.UserType, "human")
+	el.CopyText(schema.OrganizationID, el.At(g.enterpriseID))
+	el.CopyText(schema.HTTPRequestID, el.At(g.githubRequestID))
+	el.CopyText(schema.TraceID, el.At(g.githubRequestID))
+	if el.At(g.truncated).True() && el.Wanted(schema.EventTruncated) {
+		el.Event.Set(schema.EventTruncated, schema.BoolValue(true))
 	}
 	g.chat.reset()
-	if r.Text(r.At(g.kind)) == "response" {
-		r.SetOutcome(formats.Success)
-		g.chat.response(r, r.At(g.body))
+	if el.Text(el.At(g.kind)) == "response" {
+		el.SetOutcome(formats.Success)
+		g.chat.response(el, el.At(g.body))
 	} else {
-		r.SetOutcome(formats.Unknown)
-		g.chat.request(r, r.At(g.body))
+		el.SetOutcome(formats.Unknown)
+		g.chat.request(el, el.At(g.body))
 	}
-	g.chat.emit(r)
+	g.chat.emit(el)
 }

@@ -15,12 +15,12 @@ func Kubernetes() formats.Format {
 		Name:     "kubernetes_audit",
 		Aliases:  []string{"kubernetes", "k8s", "k8s_audit"},
 		Datasets: []string{"kubernetes.audit"},
-		Tells: []formats.Tell{
+		Signatures: []formats.Signature{
 			{Keys: []string{"apiVersion", "verb"}, Path: []string{"apiVersion"}, Text: "audit.k8s.io/v1"},
 			{Keys: []string{"apiVersion", "verb"}, Path: []string{"apiVersion"}, Text: "audit.k8s.io/v1beta1"},
 			{Keys: []string{"kind", "verb", "objectRef"}, Path: []string{"kind"}, Text: "Event"}, // exports without the version
 		},
-		Open: func(p *formats.Paths) formats.Reader {
+		NewReader: func(p *formats.Paths) formats.Reader {
 			return &kubernetes{event: newBlock(p, nil, kubernetesPaths)}
 		},
 	}
@@ -86,109 +86,109 @@ var kubernetesPaths = [][]string{
 	k8sDecision:     {"annotations", "authorization.k8s.io/decision"},
 }
 
-func (k *kubernetes) Read(r *formats.Record) {
-	k.read(r, formats.Node{})
+func (k *kubernetes) Read(el *formats.Element) {
+	k.read(el, formats.Node{})
 }
 
 // read reads the audit event. outer is the time of the enclosing record, for an event without one.
-func (k *kubernetes) read(r *formats.Record, outer formats.Node) {
-	r.Begin("kubernetes.audit")
-	switch r.Text(k.event.at(r, k8sStage)) {
+func (k *kubernetes) read(el *formats.Element, outer formats.Node) {
+	el.SetDataset("kubernetes.audit")
+	switch el.Text(k.event.at(el, k8sStage)) {
 	case "ResponseComplete", "Panic", "":
 	default:
 		return // an earlier stage; the last stage is another record
 	}
-	if !r.Start(k.event.at(r, k8sReceived), k.event.at(r, k8sStaged), outer) {
+	if !el.SetTime(k.event.at(el, k8sReceived), k.event.at(el, k8sStaged), outer) {
 		return
 	}
-	k.duration(r)
-	r.SetText(schema.EventID, k.event.at(r, k8sID))
-	k.call(r)
-	k.outcome(r)
-	k.caller(r)
-	r.Emit()
+	k.duration(el)
+	el.CopyText(schema.EventID, k.event.at(el, k8sID))
+	k.call(el)
+	k.outcome(el)
+	k.caller(el)
+	el.Emit()
 }
 
 // duration sets the duration, from the receipt of the request to the end of the response.
-func (k *kubernetes) duration(r *formats.Record) {
-	from, to := k.event.at(r, k8sReceived), k.event.at(r, k8sStaged)
+func (k *kubernetes) duration(el *formats.Element) {
+	from, to := k.event.at(el, k8sReceived), k.event.at(el, k8sStaged)
 	start, ok := scan.Time(from.Src, from.Span)
 	end, ok2 := scan.Time(to.Src, to.Span)
 	if ok && ok2 && end >= start {
-		r.Event.SetInt(schema.EventDuration, end-start)
+		el.Event.SetInt(schema.EventDuration, end-start)
 	}
 }
 
 // call sets the action, which is verb:resource, and the object.
-func (k *kubernetes) call(r *formats.Record) {
-	verb, resource, sub := r.Text(k.event.at(r, k8sVerb)), r.Text(k.event.at(r, k8sResource)), r.Text(k.event.at(r, k8sSubresource))
+func (k *kubernetes) call(el *formats.Element) {
+	verb, resource, sub := el.Text(k.event.at(el, k8sVerb)), el.Text(k.event.at(el, k8sResource)), el.Text(k.event.at(el, k8sSubresource))
 	action := verb
 	switch {
 	case resource != "" && sub != "":
-		resource = r.Arena.Concat(resource, "/", sub)
+		resource = el.Arena.Concat(resource, "/", sub)
 		fallthrough
 	case resource != "":
-		action = r.Arena.Concat(verb, ":", resource)
+		action = el.Arena.Concat(verb, ":", resource)
 	}
-	r.SetClass(formats.ClassAudit, action)
-	r.Put(schema.EventType, typeOfVerb(verb))
-	r.Put(schema.ResourceType, resource)
-	name, namespace := r.Text(k.event.at(r, k8sName)), r.Text(k.event.at(r, k8sNamespace))
+	el.SetClass(formats.ClassAudit, action)
+	el.SetText(schema.EventType, typeOfVerb(verb))
+	el.SetText(schema.ResourceType, resource)
+	name, namespace := el.Text(k.event.at(el, k8sName)), el.Text(k.event.at(el, k8sNamespace))
 	if name != "" && namespace != "" {
-		name = r.Arena.Concat(namespace, "/", name)
+		name = el.Arena.Concat(namespace, "/", name)
 	}
-	r.Put(schema.ResourceName, name)
-	_, path := formats.SplitURL(r.Text(k.event.at(r, k8sURI)))
-	r.Put(schema.URLPath, path)
+	el.SetText(schema.ResourceName, name)
+	_, path := formats.SplitURL(el.Text(k.event.at(el, k8sURI)))
+	el.SetText(schema.URLPath, path)
 }
 
 // outcome sets the outcome from the authorizer's decision, else from the status.
-func (k *kubernetes) outcome(r *formats.Record) {
-	status := k.event.at(r, k8sCode)
+func (k *kubernetes) outcome(el *formats.Element) {
+	status := k.event.at(el, k8sCode)
 	code, ok := scan.Int(status.Src, status.Span)
-	forbidden := r.Text(k.event.at(r, k8sDecision)) == "forbid"
-	failed := r.Text(k.event.at(r, k8sStage)) == "Panic" || r.Text(k.event.at(r, k8sStatus)) == "Failure"
+	forbidden := el.Text(k.event.at(el, k8sDecision)) == "forbid"
+	failed := el.Text(k.event.at(el, k8sStage)) == "Panic" || el.Text(k.event.at(el, k8sStatus)) == "Failure"
 	switch {
 	case forbidden:
-		r.Block()
+		el.SetBlocked()
 	case ok && code != 0:
-		r.SetStatus(code)
+		el.SetHTTPStatus(code)
 	case failed:
-		r.SetOutcome(formats.Failure)
+		el.SetOutcome(formats.Failure)
 	default:
-		r.SetOutcome(formats.Unknown)
+		el.SetOutcome(formats.Unknown)
 	}
-	r.SetInt(schema.HTTPResponseStatusCode, status)
+	el.CopyInt(schema.HTTPResponseStatusCode, status)
 	if forbidden || failed || code >= 400 {
-		r.SetText(schema.ErrorType, k.event.at(r, k8sReason))
+		el.CopyText(schema.ErrorType, k.event.at(el, k8sReason))
 	}
 }
 
 // caller sets the fields of the caller. On EKS the user's name may contain the name of a session, which the caller chooses; the
 // role's ARN does not.
-func (k *kubernetes) caller(r *formats.Record) {
-	r.SetCaller(r.First(k.event.at(r, k8sAddresses)))
-	userAgent, user := r.Text(k.event.at(r, k8sUserAgent)), r.Text(k.event.at(r, k8sUser))
-	r.Put(schema.UserAgentOriginal, userAgent)
+func (k *kubernetes) caller(el *formats.Element) {
+	el.CopySource(el.FirstItem(k.event.at(el, k8sAddresses)))
+	userAgent, user := el.Text(k.event.at(el, k8sUserAgent)), el.Text(k.event.at(el, k8sUser))
+	el.SetText(schema.UserAgentOriginal, userAgent)
 	switch {
 	case user == "system:anonymous": // all callers without a name
 	case strings.HasPrefix(user, "system:"):
-		r.Agent("user.username", user)
+		el.SetAgent("user.username", user)
 	default:
-		r.Agent("user.extra.canonicalArn", r.Text(r.First(k.event.at(r, k8sARN))))
-		r.Agent("user.username", user)
+		el.SetAgent("user.extra.canonicalArn", el.Text(el.FirstItem(k.event.at(el, k8sARN))))
+		el.SetAgent("user.username", user)
 	}
-	r.AgentByAddress(userAgent)
+	el.SetAgentByAddress(userAgent)
 	switch {
 	case strings.HasPrefix(user, "system:serviceaccount:"):
-		r.Put(schema.UserType, "service")
-		r.Put(schema.AIAgentName, lastPart(user, ':'))
+		el.SetText(schema.UserType, "service")
+		el.SetText(schema.AIAgentName, lastPart(user, ':'))
 	case strings.HasPrefix(user, "system:"):
-		r.Put(schema.UserType, "system")
+		el.SetText(schema.UserType, "system")
 	}
-	r.SetText(schema.UserName, k.event.at(r, k8sUser))
-	r.SetText(schema.UserID, k.event.at(r, k8sUserID))
-	r.SetFirst(schema.AIAgentInstanceUID, r.First(k.event.at(r, k8sPod)), r.First(k.event.at(r, k8sSession)))
-	r.SetFirst(schema.CredentialUID, r.First(k.event.at(r, k8sCredential)), r.First(k.event.at(r, k8sAccessKey)))
-	r.SetText(schema.OnBehalfOfID, k.event.at(r, k8sImpersonated))
+	el.CopyText(schema.UserName, k.event.at(el, k8sUser))
+	el.CopyText(schema.UserID, k.event.at(el, k8sUserID))
+	el.CopyFirstText(schema.AIAgentInstanceUID, el.FirstItem(k.event.at(el, k8sPod)), el.FirstItem(k.event.at(el, k8sSession)))
+	el.CopyFirstText(schema.CredentialUID, el.FirstItem(k.event.at(el, k8sCredential)), el.FirstItem(k.event.at(el, k8sAccessKey)))
+	el.CopyText(schema.OnBehalfOfID, k.event.at(el, k8sImpersonated))
 }

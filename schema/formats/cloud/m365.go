@@ -14,11 +14,11 @@ func M365() formats.Format {
 		Name:     "m365_audit",
 		Aliases:  []string{"m365", "office365"},
 		Datasets: []string{"m365.audit"},
-		Tells: []formats.Tell{
+		Signatures: []formats.Signature{
 			{Keys: []string{"CreationTime", "Operation", "Workload"}},
 			{Keys: []string{"CreationTime", "Operation", "RecordType"}},
 		},
-		Open: newM365,
+		NewReader: newM365,
 	}
 }
 
@@ -90,80 +90,80 @@ func newM365(p *formats.Paths) formats.Reader {
 	}
 }
 
-func (m *m365) Read(r *formats.Record) {
-	r.Begin("m365.audit")
-	if !r.Start(r.At(m.time)) {
+func (m *m365) Read(el *formats.Element) {
+	el.SetDataset("m365.audit")
+	if !el.SetTime(el.At(m.time)) {
 		return
 	}
-	m.copilot.open(r)
-	r.SetText(schema.EventID, r.At(m.id))
-	operation := r.Text(r.At(m.operation))
-	m.class(r, operation)
-	m.outcome(r, operation)
-	setAddress(r, r.At(m.clientIP), r.At(m.clientAddress), r.At(m.actorAddress))
-	m.caller(r)
-	r.AgentByAddress(r.Text(r.At(m.userAgent)))
-	r.SetText(schema.UserAgentOriginal, r.At(m.userAgent))
-	r.SetText(schema.ServiceTargetName, r.At(m.workload))
-	r.SetText(schema.OrganizationID, r.At(m.organization))
-	r.SetText(schema.GenAIConversationID, m.copilot.at(r, copilotThread))
-	r.SetFirst(schema.SessionID, m.copilot.at(r, copilotThread), r.At(m.session), r.At(m.accessSession))
-	m.resource(r)
-	m.detections(r)
-	r.Emit()
+	m.copilot.open(el)
+	el.CopyText(schema.EventID, el.At(m.id))
+	operation := el.Text(el.At(m.operation))
+	m.class(el, operation)
+	m.outcome(el, operation)
+	setAddress(el, el.At(m.clientIP), el.At(m.clientAddress), el.At(m.actorAddress))
+	m.caller(el)
+	el.SetAgentByAddress(el.Text(el.At(m.userAgent)))
+	el.CopyText(schema.UserAgentOriginal, el.At(m.userAgent))
+	el.CopyText(schema.ServiceTargetName, el.At(m.workload))
+	el.CopyText(schema.OrganizationID, el.At(m.organization))
+	el.CopyText(schema.GenAIConversationID, m.copilot.at(el, copilotThread))
+	el.CopyFirstText(schema.SessionID, m.copilot.at(el, copilotThread), el.At(m.session), el.At(m.accessSession))
+	m.resource(el)
+	m.detections(el)
+	el.Emit()
 }
 
 // class sets the event's class: auth for sign-ins, llm for interactions with Copilot, else audit.
-func (m *m365) class(r *formats.Record, operation string) {
+func (m *m365) class(el *formats.Element, operation string) {
 	switch {
 	case strings.HasPrefix(operation, "UserLog"): // UserLoggedIn, UserLoginFailed
-		r.SetClass(formats.ClassAuth, operation)
+		el.SetClass(formats.ClassAuth, operation)
 	case strings.HasPrefix(operation, "CopilotInteraction"):
-		r.SetClass(formats.ClassLLM, operation)
-		r.Put(schema.GenAIOperationName, opChat)
+		el.SetClass(formats.ClassLLM, operation)
+		el.SetText(schema.GenAIOperationName, opChat)
 	default:
-		r.SetClass(formats.ClassAudit, operation)
-		r.Put(schema.EventType, typeOfOperation(operation))
+		el.SetClass(formats.ClassAudit, operation)
+		el.SetText(schema.EventType, typeOfOperation(operation))
 	}
 }
 
 // outcome sets the outcome from the result and from the end of the operation's name.
-func (m *m365) outcome(r *formats.Record, operation string) {
-	switch result := r.Text(r.At(m.result)); {
+func (m *m365) outcome(el *formats.Element, operation string) {
+	switch result := el.Text(el.At(m.result)); {
 	case strings.HasSuffix(operation, "Failed"), strings.EqualFold(result, "false"), strings.HasPrefix(result, "Fail"):
-		r.SetOutcome(formats.Failure)
-		r.SetFirst(schema.ErrorType, r.At(m.logonError), r.At(m.errorNumber))
+		el.SetOutcome(formats.Failure)
+		el.CopyFirstText(schema.ErrorType, el.At(m.logonError), el.At(m.errorNumber))
 	case result == "", strings.EqualFold(result, "true"), strings.HasPrefix(result, "Succe"), result == "PartiallySucceeded":
-		r.SetOutcome(formats.Success)
+		el.SetOutcome(formats.Success)
 	default:
-		r.SetOutcome(formats.Unknown)
+		el.SetOutcome(formats.Unknown)
 	}
 }
 
 // caller sets the fields of the caller: an agent if the record names one, an application, or the user.
-func (m *m365) caller(r *formats.Record) {
-	user, key := r.Text(r.At(m.user)), r.Text(r.At(m.userKey))
-	agent := r.FirstText(r.At(m.agentID), m.copilot.at(r, copilotAgentID))
-	r.Agent("AgentId", agent)
-	r.SetFirst(schema.AIAgentName, r.At(m.agentName), m.copilot.at(r, copilotAgentName))
-	r.SetText(schema.AIAgentVersion, r.At(m.agentVersion))
-	app := r.FirstText(r.At(m.clientAppID), r.At(m.appID))
-	kind := userKind(r.Text(r.At(m.userType)))
+func (m *m365) caller(el *formats.Element) {
+	user, key := el.Text(el.At(m.user)), el.Text(el.At(m.userKey))
+	agent := el.FirstText(el.At(m.agentID), m.copilot.at(el, copilotAgentID))
+	el.SetAgent("AgentId", agent)
+	el.CopyFirstText(schema.AIAgentName, el.At(m.agentName), m.copilot.at(el, copilotAgentName))
+	el.CopyText(schema.AIAgentVersion, el.At(m.agentVersion))
+	app := el.FirstText(el.At(m.clientAppID), el.At(m.appID))
+	kind := userKind(el.Text(el.At(m.userType)))
 	if kind == "service" {
-		r.Agent("AppId", app)
+		el.SetAgent("AppId", app)
 	}
-	if r.Event.Has(schema.AIAgentUID) {
-		r.Put(schema.OnBehalfOfID, user)
+	if el.Event.Has(schema.AIAgentUID) {
+		el.SetText(schema.OnBehalfOfID, user)
 	}
-	r.Agent("UserId", user)
-	r.Agent("UserKey", key)
-	r.Put(schema.UserType, kind)
-	r.SetText(schema.UserID, r.At(m.user))
+	el.SetAgent("UserId", user)
+	el.SetAgent("UserKey", key)
+	el.SetText(schema.UserType, kind)
+	el.CopyText(schema.UserID, el.At(m.user))
 	if strings.IndexByte(user, '@') > 0 {
-		r.Put(schema.UserEmail, user)
+		el.SetText(schema.UserEmail, user)
 	}
-	r.Put(schema.ClientAppID, app)
-	r.SetText(schema.ClientAppName, m.copilot.at(r, copilotHost))
+	el.SetText(schema.ClientAppID, app)
+	el.CopyText(schema.ClientAppName, m.copilot.at(el, copilotHost))
 }
 
 // userKind returns the user.type of a UserType.
@@ -180,37 +180,37 @@ func userKind(number string) string {
 }
 
 // resource sets the resource: the first object that Copilot read, else its first context, else the object of the operation.
-func (m *m365) resource(r *formats.Record) {
-	m.accessed.Select(r, r.First(m.copilot.at(r, copilotAccessed)))
+func (m *m365) resource(el *formats.Element) {
+	m.accessed.Select(el, el.FirstItem(m.copilot.at(el, copilotAccessed)))
 	if id := m.accessed.At(accessedID); id.Present() {
-		r.SetText(schema.ResourceID, id)
-		r.SetText(schema.ResourceName, m.accessed.At(accessedName))
-		r.SetText(schema.ResourceType, m.accessed.At(accessedType))
+		el.CopyText(schema.ResourceID, id)
+		el.CopyText(schema.ResourceName, m.accessed.At(accessedName))
+		el.CopyText(schema.ResourceType, m.accessed.At(accessedType))
 		return
 	}
-	m.accessed.Select(r, r.First(m.copilot.at(r, copilotContexts)))
-	r.SetFirst(schema.ResourceID, m.accessed.At(accessedID), r.At(m.object))
-	r.SetFirst(schema.ResourceType, m.accessed.At(accessedType), r.At(m.itemType))
+	m.accessed.Select(el, el.FirstItem(m.copilot.at(el, copilotContexts)))
+	el.CopyFirstText(schema.ResourceID, m.accessed.At(accessedID), el.At(m.object))
+	el.CopyFirstText(schema.ResourceType, m.accessed.At(accessedType), el.At(m.itemType))
 }
 
 // detections sets the finding of Copilot's own guard: a jailbreak in the prompt, or an injection in an object that it read.
-func (m *m365) detections(r *formats.Record) {
-	if !r.Wants(schema.GuardrailName) && !r.Wants(schema.GuardrailVerdict) && !r.Wants(schema.GuardrailRiskCategory) {
+func (m *m365) detections(el *formats.Element) {
+	if !el.Wanted(schema.GuardrailName) && !el.Wanted(schema.GuardrailVerdict) && !el.Wanted(schema.GuardrailRiskCategory) {
 		return
 	}
 	risk := ""
-	messages := m.copilot.at(r, copilotMessages)
-	r.Index.Each(messages.Src, messages.Span, func(elem scan.Span) bool {
-		m.message.Select(r, formats.Node{Src: messages.Src, Span: elem})
+	messages := m.copilot.at(el, copilotMessages)
+	el.Index.Each(messages.Src, messages.Span, func(elem scan.Span) bool {
+		m.message.Select(el, formats.Node{Src: messages.Src, Span: elem})
 		if m.message.At(0).True() {
 			risk = "jailbreak"
 		}
 		return risk == ""
 	})
-	read := m.copilot.at(r, copilotAccessed)
-	r.Index.Each(read.Src, read.Span, func(elem scan.Span) bool {
+	read := m.copilot.at(el, copilotAccessed)
+	el.Index.Each(read.Src, read.Span, func(elem scan.Span) bool {
 		if risk == "" {
-			m.accessed.Select(r, formats.Node{Src: read.Src, Span: elem})
+			m.accessed.Select(el, formats.Node{Src: read.Src, Span: elem})
 			if m.accessed.At(accessedInjection).True() {
 				risk = "prompt_injection"
 			}
@@ -218,8 +218,8 @@ func (m *m365) detections(r *formats.Record) {
 		return risk == ""
 	})
 	if risk != "" {
-		r.Put(schema.GuardrailName, "copilot")
-		r.Put(schema.GuardrailVerdict, "detected")
-		r.Put(schema.GuardrailRiskCategory, risk)
+		el.SetText(schema.GuardrailName, "copilot")
+		el.SetText(schema.GuardrailVerdict, "detected")
+		el.SetText(schema.GuardrailRiskCategory, risk)
 	}
 }

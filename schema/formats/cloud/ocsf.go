@@ -9,10 +9,10 @@ import (
 // OCSF returns the format of events that another system already normalised to the Open Cybersecurity Schema Framework.
 func OCSF() formats.Format {
 	return formats.Format{
-		Name:     "ocsf",
-		Datasets: []string{"ocsf"},
-		Tells:    []formats.Tell{{Keys: []string{"class_uid", "metadata"}}},
-		Open:     newOCSF,
+		Name:       "ocsf",
+		Datasets:   []string{"ocsf"},
+		Signatures: []formats.Signature{{Keys: []string{"class_uid", "metadata"}}},
+		NewReader:  newOCSF,
 	}
 }
 
@@ -108,53 +108,53 @@ const (
 	ocsfAPI            = 6003
 )
 
-func (o *ocsf) Read(r *formats.Record) {
-	r.Begin("ocsf")
-	n := r.At(o.class)
+func (o *ocsf) Read(el *formats.Element) {
+	el.SetDataset("ocsf")
+	n := el.At(o.class)
 	class, ok := scan.Int(n.Src, n.Span)
-	if !ok || !r.At(o.version).Present() {
-		r.Refuse(formats.UnknownFormat)
+	if !ok || !el.At(o.version).Present() {
+		el.Refuse(formats.ReasonUnknownFormat)
 		return
 	}
-	if !r.Start(r.At(o.time), r.At(o.timeText)) {
+	if !el.SetTime(el.At(o.time), el.At(o.timeText)) {
 		return
 	}
-	r.SetDuration(r.At(o.duration), nsPerMilli)
-	o.copies.read(r)
-	o.call(r, class)
-	o.outcome(r)
-	if !setAddress(r, r.At(o.address)) {
-		r.SetCaller(r.At(o.service))
+	el.CopyDuration(el.At(o.duration), nsPerMilli)
+	o.copies.read(el)
+	o.call(el, class)
+	o.outcome(el)
+	if !setAddress(el, el.At(o.address)) {
+		el.CopySource(el.At(o.service))
 	}
-	o.caller(r)
-	r.AgentByAddress(r.Text(r.At(o.userAgent)))
-	o.resource.Select(r, r.First(r.At(o.resources)))
-	r.SetText(schema.ResourceID, o.resource.At(ocsfResourceID))
-	r.SetText(schema.ResourceType, o.resource.At(ocsfResourceType))
-	r.SetText(schema.ResourceName, o.resource.At(ocsfResourceName))
-	r.Emit()
+	o.caller(el)
+	el.SetAgentByAddress(el.Text(el.At(o.userAgent)))
+	o.resource.Select(el, el.FirstItem(el.At(o.resources)))
+	el.CopyText(schema.ResourceID, o.resource.At(ocsfResourceID))
+	el.CopyText(schema.ResourceType, o.resource.At(ocsfResourceType))
+	el.CopyText(schema.ResourceName, o.resource.At(ocsfResourceName))
+	el.Emit()
 }
 
 // call sets the class, action and type of the event from OCSF's class and activity.
-func (o *ocsf) call(r *formats.Record, class int64) {
-	operation := r.FirstText(r.At(o.operation), r.At(o.activityName), r.At(o.typeName))
-	activity := r.Text(r.At(o.activity))
+func (o *ocsf) call(el *formats.Element, class int64) {
+	operation := el.FirstText(el.At(o.operation), el.At(o.activityName), el.At(o.typeName))
+	activity := el.Text(el.At(o.activity))
 	switch {
-	case class == ocsfAPI && r.At(o.model).Present():
-		r.SetClass(formats.ClassLLM, operation)
-		r.Put(schema.GenAIOperationName, operation)
+	case class == ocsfAPI && el.At(o.model).Present():
+		el.SetClass(formats.ClassLLM, operation)
+		el.SetText(schema.GenAIOperationName, operation)
 	case class == ocsfAPI:
-		r.SetClass(formats.ClassAPI, operation)
-		r.Put(schema.EventType, crud(activity))
+		el.SetClass(formats.ClassAPI, operation)
+		el.SetText(schema.EventType, crud(activity))
 	case class == ocsfHTTP:
-		method := r.Text(r.At(o.method))
-		r.SetCall(method)
-		r.SetClass(classHTTP, firstOf(method, operation))
+		method := el.Text(el.At(o.method))
+		el.SetAPICall(method)
+		el.SetClass(classHTTP, firstOf(method, operation))
 	case class == ocsfAuthentication:
-		r.SetClass(formats.ClassAuth, operation)
+		el.SetClass(formats.ClassAuth, operation)
 	default:
-		r.SetClass(formats.ClassAudit, firstOf(r.Text(r.At(o.finding)), operation))
-		r.Put(schema.EventType, typeOfOperation(r.Text(r.At(o.activityName))))
+		el.SetClass(formats.ClassAudit, firstOf(el.Text(el.At(o.finding)), operation))
+		el.SetText(schema.EventType, typeOfOperation(el.Text(el.At(o.activityName))))
 	}
 }
 
@@ -174,56 +174,56 @@ func crud(activity string) string {
 }
 
 // outcome sets the outcome from the status, else from the HTTP status, and the disposition.
-func (o *ocsf) outcome(r *formats.Record) {
-	code := r.At(o.httpStatus)
+func (o *ocsf) outcome(el *formats.Element) {
+	code := el.At(o.httpStatus)
 	http, ok := scan.Int(code.Src, code.Span)
-	r.SetInt(schema.HTTPResponseStatusCode, code)
-	switch status := r.Text(r.At(o.status)); {
+	el.CopyInt(schema.HTTPResponseStatusCode, code)
+	switch status := el.Text(el.At(o.status)); {
 	case status == "1":
-		r.SetOutcome(formats.Success)
+		el.SetOutcome(formats.Success)
 	case status == "2":
-		r.SetOutcome(formats.Failure)
-		r.SetText(schema.ErrorType, r.At(o.statusCode))
-		if formats.Denied(r.Text(r.At(o.statusCode))) {
-			r.Block()
+		el.SetOutcome(formats.Failure)
+		el.CopyText(schema.ErrorType, el.At(o.statusCode))
+		if formats.IsDenied(el.Text(el.At(o.statusCode))) {
+			el.SetBlocked()
 		}
 	case ok && http > 0:
-		r.SetStatus(http)
+		el.SetHTTPStatus(http)
 	default:
-		r.SetOutcome(formats.Unknown)
+		el.SetOutcome(formats.Unknown)
 	}
 	if http == 401 || http == 403 {
-		r.Block()
+		el.SetBlocked()
 	}
-	switch r.Text(r.At(o.disposition)) {
+	switch el.Text(el.At(o.disposition)) {
 	case "1":
-		r.Put(schema.Disposition, formats.Allowed)
+		el.SetText(schema.Disposition, formats.Allowed)
 	case "2":
-		r.Block()
+		el.SetBlocked()
 	}
 }
 
 // caller sets the fields of the caller: the agent if the event declares one, an application, or a user.
-func (o *ocsf) caller(r *formats.Record) {
-	r.Agent("ai_agent.uid", r.Text(r.At(o.agentID)))
-	kind := r.Text(r.At(o.userType))
+func (o *ocsf) caller(el *formats.Element) {
+	el.SetAgent("ai_agent.uid", el.Text(el.At(o.agentID)))
+	kind := el.Text(el.At(o.userType))
 	if kind == "4" {
-		r.Agent("actor.user.credential_uid", r.Text(r.At(o.credential)))
+		el.SetAgent("actor.user.credential_uid", el.Text(el.At(o.credential)))
 	}
-	r.Agent("actor.app_uid", r.Text(r.At(o.appID)))
-	user := r.FirstText(r.At(o.userID), r.At(o.userName), r.At(o.userEmail))
-	if r.Event.Has(schema.AIAgentUID) && (kind == "" || kind == "1") {
-		r.Put(schema.OnBehalfOfID, user)
+	el.SetAgent("actor.app_uid", el.Text(el.At(o.appID)))
+	user := el.FirstText(el.At(o.userID), el.At(o.userName), el.At(o.userEmail))
+	if el.Event.Has(schema.AIAgentUID) && (kind == "" || kind == "1") {
+		el.SetText(schema.OnBehalfOfID, user)
 	}
-	r.Agent("actor.user.uid", r.Text(r.At(o.userID)))
-	r.Agent("actor.user.name", r.Text(r.At(o.userName)))
-	r.Agent("actor.user.email_addr", r.Text(r.At(o.userEmail)))
+	el.SetAgent("actor.user.uid", el.Text(el.At(o.userID)))
+	el.SetAgent("actor.user.name", el.Text(el.At(o.userName)))
+	el.SetAgent("actor.user.email_addr", el.Text(el.At(o.userEmail)))
 	switch kind {
 	case "1", "2": // user, administrator
-		r.Put(schema.UserType, "human")
+		el.SetText(schema.UserType, "human")
 	case "3":
-		r.Put(schema.UserType, "system")
+		el.SetText(schema.UserType, "system")
 	case "4":
-		r.Put(schema.UserType, "service")
+		el.SetText(schema.UserType, "service")
 	}
 }

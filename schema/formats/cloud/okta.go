@@ -10,11 +10,11 @@ import (
 // Okta returns the format of Okta's System Log.
 func Okta() formats.Format {
 	return formats.Format{
-		Name:     "okta_system",
-		Aliases:  []string{"okta", "okta_system_log"},
-		Datasets: []string{"okta.system"},
-		Tells:    []formats.Tell{{Keys: []string{"eventType", "published", "actor", "outcome"}}},
-		Open:     newOkta,
+		Name:       "okta_system",
+		Aliases:    []string{"okta", "okta_system_log"},
+		Datasets:   []string{"okta.system"},
+		Signatures: []formats.Signature{{Keys: []string{"eventType", "published", "actor", "outcome"}}},
+		NewReader:  newOkta,
 	}
 }
 
@@ -47,13 +47,13 @@ func newOkta(p *formats.Paths) formats.Reader {
 		result: p.Add("outcome", "result"), reason: p.Add("outcome", "reason"),
 		address: p.Add("client", "ipAddress"), clientID: p.Add("client", "id"),
 		userAgent: p.Add("client", "userAgent", "rawUserAgent"),
-		chain:     p.Open("request", "ipChain"), asNumber: p.Add("securityContext", "asNumber"),
+		chain:     p.AddIndexed("request", "ipChain"), asNumber: p.Add("securityContext", "asNumber"),
 		actorID: p.Add("actor", "id"), actorType: p.Add("actor", "type"),
 		actorName: p.Add("actor", "displayName"), actorEmail: p.Add("actor", "alternateId"),
 		transaction: p.Add("transaction", "id"), apiToken: p.Add("transaction", "detail", "requestApiTokenId"),
 		session:   p.Add("authenticationContext", "externalSessionId"),
 		requestID: p.Add("debugContext", "debugData", "requestId"), uri: p.Add("debugContext", "debugData", "requestUri"),
-		target: p.Open("target"),
+		target: p.AddIndexed("target"),
 		hop:    formats.NewShape([]string{"ip"}),
 		object: formats.NewShape([][]string{
 			targetID: {"id"}, targetType: {"type"}, targetName: {"displayName"}, targetAlternate: {"alternateId"},
@@ -61,107 +61,107 @@ func newOkta(p *formats.Paths) formats.Reader {
 	}
 }
 
-func (o *okta) Read(r *formats.Record) {
-	r.Begin("okta.system")
-	if !r.Start(r.At(o.time)) {
+func (o *okta) Read(el *formats.Element) {
+	el.SetDataset("okta.system")
+	if !el.SetTime(el.At(o.time)) {
 		return
 	}
-	r.SetText(schema.EventID, r.At(o.id))
-	o.call(r)
-	o.outcome(r)
-	o.hop.Select(r, r.First(r.At(o.chain)))
-	setAddress(r, r.At(o.address), o.hop.At(0))
-	o.caller(r)
-	r.AgentByAddress(o.known(r, o.userAgent))
-	r.Put(schema.UserAgentOriginal, o.known(r, o.userAgent))
-	r.SetInt(schema.SourceASNumber, r.At(o.asNumber))
-	r.Put(schema.SessionID, o.known(r, o.session))
-	r.SetText(schema.TraceID, r.At(o.transaction))
-	r.SetText(schema.HTTPRequestID, r.At(o.requestID))
-	_, path := formats.SplitURL(r.Text(r.At(o.uri)))
-	r.Put(schema.URLPath, path)
-	r.Put(schema.ServiceTargetName, "okta")
-	r.Emit()
+	el.CopyText(schema.EventID, el.At(o.id))
+	o.call(el)
+	o.outcome(el)
+	o.hop.Select(el, el.FirstItem(el.At(o.chain)))
+	setAddress(el, el.At(o.address), o.hop.At(0))
+	o.caller(el)
+	el.SetAgentByAddress(o.known(el, o.userAgent))
+	el.SetText(schema.UserAgentOriginal, o.known(el, o.userAgent))
+	el.CopyInt(schema.SourceASNumber, el.At(o.asNumber))
+	el.SetText(schema.SessionID, o.known(el, o.session))
+	el.CopyText(schema.TraceID, el.At(o.transaction))
+	el.CopyText(schema.HTTPRequestID, el.At(o.requestID))
+	_, path := formats.SplitURL(el.Text(el.At(o.uri)))
+	el.SetText(schema.URLPath, path)
+	el.SetText(schema.ServiceTargetName, "okta")
+	el.Emit()
 }
 
 // known returns the text at a place, "" if it is one of the words that Okta writes for an unknown value.
-func (o *okta) known(r *formats.Record, place int) string {
-	if text := r.Text(r.At(place)); !strings.EqualFold(text, "unknown") && text != "null" {
+func (o *okta) known(el *formats.Element, place int) string {
+	if text := el.Text(el.At(place)); !strings.EqualFold(text, "unknown") && text != "null" {
 		return text
 	}
 	return ""
 }
 
 // call sets the action and the resource, which is the first target.
-func (o *okta) call(r *formats.Record) {
-	kind := r.Text(r.At(o.kind))
+func (o *okta) call(el *formats.Element) {
+	kind := el.Text(el.At(o.kind))
 	class := formats.ClassAudit
 	for _, prefix := range [...]string{"user.session.", "user.authentication.", "user.mfa.", "app.oauth2.", "policy.evaluate_sign_on"} {
 		if strings.HasPrefix(kind, prefix) {
 			class = formats.ClassAuth
 		}
 	}
-	r.SetClass(class, kind)
-	r.Put(schema.EventType, typeOfOperation(lastPart(kind, '.')))
-	o.object.Select(r, r.First(r.At(o.target)))
-	r.SetText(schema.ResourceID, o.object.At(targetID))
-	r.SetText(schema.ResourceType, o.object.At(targetType))
-	r.SetFirst(schema.ResourceName, o.object.At(targetName), o.object.At(targetAlternate))
+	el.SetClass(class, kind)
+	el.SetText(schema.EventType, typeOfOperation(lastPart(kind, '.')))
+	o.object.Select(el, el.FirstItem(el.At(o.target)))
+	el.CopyText(schema.ResourceID, o.object.At(targetID))
+	el.CopyText(schema.ResourceType, o.object.At(targetType))
+	el.CopyFirstText(schema.ResourceName, o.object.At(targetName), o.object.At(targetAlternate))
 }
 
 // outcome sets the outcome from outcome.result and the reason of a failure.
-func (o *okta) outcome(r *formats.Record) {
-	result := r.Text(r.At(o.result))
+func (o *okta) outcome(el *formats.Element) {
+	result := el.Text(el.At(o.result))
 	switch result {
 	case "SUCCESS", "ALLOW":
-		r.SetOutcome(formats.Success)
+		el.SetOutcome(formats.Success)
 		return
 	case "DENY":
-		r.Block()
+		el.SetBlocked()
 	case "FAILURE", "ABANDONED", "RATE_LIMIT":
-		r.SetOutcome(formats.Failure)
-		if reason := r.Text(r.At(o.reason)); formats.Denied(reason) || strings.EqualFold(reason, "access_denied") {
-			r.Block()
+		el.SetOutcome(formats.Failure)
+		if reason := el.Text(el.At(o.reason)); formats.IsDenied(reason) || strings.EqualFold(reason, "access_denied") {
+			el.SetBlocked()
 		}
 	default: // CHALLENGE, SKIPPED, UNKNOWN
-		r.SetOutcome(formats.Unknown)
+		el.SetOutcome(formats.Unknown)
 		return
 	}
-	r.SetText(schema.ErrorType, r.At(o.reason))
+	el.CopyText(schema.ErrorType, el.At(o.reason))
 }
 
 // caller sets the fields of the caller: the actor if it is an application, else the call's OAuth client or API token, else the
 // person.
-func (o *okta) caller(r *formats.Record) {
-	id, kind, email := r.Text(r.At(o.actorID)), r.Text(r.At(o.actorType)), r.Text(r.At(o.actorEmail))
-	token := r.Text(r.At(o.apiToken))
+func (o *okta) caller(el *formats.Element) {
+	id, kind, email := el.Text(el.At(o.actorID)), el.Text(el.At(o.actorType)), el.Text(el.At(o.actorEmail))
+	token := el.Text(el.At(o.apiToken))
 	person := kind == "User"
 	switch {
 	case person:
-		r.Put(schema.UserType, "human")
+		el.SetText(schema.UserType, "human")
 	case kind == "SystemPrincipal":
-		r.Put(schema.UserType, "system")
+		el.SetText(schema.UserType, "system")
 	case kind != "":
-		r.Put(schema.UserType, "service")
+		el.SetText(schema.UserType, "service")
 	}
 	if !person {
-		r.Agent("actor.id", id)
-		r.Put(schema.AIAgentName, o.known(r, o.actorName))
+		el.SetAgent("actor.id", id)
+		el.SetText(schema.AIAgentName, o.known(el, o.actorName))
 	}
-	r.Agent("client.id", o.known(r, o.clientID))
-	r.Agent("transaction.detail.requestApiTokenId", token)
-	if person && r.Event.Has(schema.AIAgentUID) {
-		r.Put(schema.OnBehalfOfID, id)
+	el.SetAgent("client.id", o.known(el, o.clientID))
+	el.SetAgent("transaction.detail.requestApiTokenId", token)
+	if person && el.Event.Has(schema.AIAgentUID) {
+		el.SetText(schema.OnBehalfOfID, id)
 	}
-	r.Agent("actor.id", id)
-	r.SetText(schema.UserID, r.At(o.actorID))
-	r.Put(schema.UserName, o.known(r, o.actorName))
+	el.SetAgent("actor.id", id)
+	el.CopyText(schema.UserID, el.At(o.actorID))
+	el.SetText(schema.UserName, o.known(el, o.actorName))
 	if strings.IndexByte(email, '@') > 0 {
-		r.Put(schema.UserEmail, email)
+		el.SetText(schema.UserEmail, email)
 	}
 	if token != "" {
-		r.Put(schema.CredentialUID, token)
-		r.Put(schema.CredentialType, "api_key")
+		el.SetText(schema.CredentialUID, token)
+		el.SetText(schema.CredentialType, "api_key")
 	}
-	r.Put(schema.ClientAppID, o.known(r, o.clientID))
+	el.SetText(schema.ClientAppID, o.known(el, o.clientID))
 }

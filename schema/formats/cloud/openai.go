@@ -12,10 +12,10 @@ import (
 // does not include prompts.
 func OpenAIAudit() formats.Format {
 	return formats.Format{
-		Name:     "openai_audit",
-		Datasets: []string{"openai.audit"},
-		Tells:    []formats.Tell{{Keys: []string{"effective_at", "type", "actor"}}},
-		Open:     newOpenAI,
+		Name:       "openai_audit",
+		Datasets:   []string{"openai.audit"},
+		Signatures: []formats.Signature{{Keys: []string{"effective_at", "type", "actor"}}},
+		NewReader:  newOpenAI,
 	}
 }
 
@@ -82,55 +82,55 @@ func newOpenAI(p *formats.Paths) formats.Reader {
 		unknown:    formats.NewShape(objectPaths...),
 	}
 	for _, kind := range openAITypes {
-		at := func(key string) spelling { return spelling{p.Add(key), p.Shape([]string{key}, objectPaths...)} }
+		at := func(key string) spelling { return spelling{p.Add(key), p.AddShape([]string{key}, objectPaths...)} }
 		o.knownTypes[kind] = &spellings{at(kind), at(strings.ReplaceAll(kind, ".", "_"))}
 	}
 	return o
 }
 
-func (o *openAI) Read(r *formats.Record) {
-	r.Begin("openai.audit")
-	if !r.Start(r.At(o.time)) {
+func (o *openAI) Read(el *formats.Element) {
+	el.SetDataset("openai.audit")
+	if !el.SetTime(el.At(o.time)) {
 		return
 	}
-	kind := r.Text(r.At(o.kind))
-	r.SetText(schema.EventID, r.At(o.id))
-	o.find(r, kind)
-	o.call(r, kind)
-	setAddress(r, r.At(o.address))
-	o.caller(r)
-	r.AgentByAddress(r.Text(r.At(o.userAgent)))
-	r.SetText(schema.UserAgentOriginal, r.At(o.userAgent))
-	r.SetText(schema.SourceGeoCountryISOCode, r.At(o.country))
-	r.SetText(schema.CloudAccountID, r.At(o.project))
-	r.Put(schema.ServiceTargetName, "openai")
-	r.Emit()
+	kind := el.Text(el.At(o.kind))
+	el.CopyText(schema.EventID, el.At(o.id))
+	o.find(el, kind)
+	o.call(el, kind)
+	setAddress(el, el.At(o.address))
+	o.caller(el)
+	el.SetAgentByAddress(el.Text(el.At(o.userAgent)))
+	el.CopyText(schema.UserAgentOriginal, el.At(o.userAgent))
+	el.CopyText(schema.SourceGeoCountryISOCode, el.At(o.country))
+	el.CopyText(schema.CloudAccountID, el.At(o.project))
+	el.SetText(schema.ServiceTargetName, "openai")
+	el.Emit()
 }
 
 // find selects the object that the event is about. The object's key is the event's type, such as api_key.created, or the
 // type with underscores. For known types, the pass over the element has already selected the object.
-func (o *openAI) find(r *formats.Record, kind string) {
+func (o *openAI) find(el *formats.Element, kind string) {
 	if keys := o.knownTypes[kind]; keys != nil {
-		dotted, snake := r.At(keys.dotted.place).Present(), r.At(keys.snake.place).Present()
+		dotted, snake := el.At(keys.dotted.place).Present(), el.At(keys.snake.place).Present()
 		if dotted != snake { // if both are present, the one that comes last counts: the walk below finds it
 			o.object = keys.dotted.shape
 			if snake {
 				o.object = keys.snake.shape
 			}
-			o.object.Take(r)
+			o.object.SelectFromElement(el)
 			return
 		}
 	}
-	whole := r.At(o.record)
+	whole := el.At(o.record)
 	object := formats.Node{Src: whole.Src}
-	r.Index.Members(whole.Src, whole.Span, &r.Arena, func(key string, v scan.Span) bool {
+	el.Index.Members(whole.Src, whole.Span, &el.Arena, func(key string, v scan.Span) bool {
 		if kind != "" && sameWords(key, kind) {
 			object.Span = v
 		}
 		return true
 	})
 	o.object = o.unknown
-	o.object.Select(r, object)
+	o.object.Select(el, object)
 }
 
 // sameWords reports whether a key is an event's type, perhaps with underscores: api_key_created for api_key.created.
@@ -147,48 +147,48 @@ func sameWords(key, kind string) bool {
 }
 
 // call sets the action, the outcome and the resource.
-func (o *openAI) call(r *formats.Record, kind string) {
+func (o *openAI) call(el *formats.Element, kind string) {
 	class := formats.ClassAudit
 	if strings.HasPrefix(kind, "login.") || strings.HasPrefix(kind, "logout.") {
 		class = formats.ClassAuth
 	}
-	r.SetClass(class, kind)
-	r.Put(schema.EventType, typeOfVerb(lastPart(kind, '.')))
-	r.SetOutcome(formats.Success)
+	el.SetClass(class, kind)
+	el.SetText(schema.EventType, typeOfVerb(lastPart(kind, '.')))
+	el.SetOutcome(formats.Success)
 	if strings.HasSuffix(kind, ".failed") {
-		r.SetOutcome(formats.Failure)
-		r.SetText(schema.ErrorType, o.object.At(objectError))
+		el.SetOutcome(formats.Failure)
+		el.CopyText(schema.ErrorType, o.object.At(objectError))
 	}
 	if dot := strings.LastIndexByte(kind, '.'); dot > 0 && o.object.At(objectID).Present() {
-		r.Put(schema.ResourceType, kind[:dot])
+		el.SetText(schema.ResourceType, kind[:dot])
 	}
-	r.SetText(schema.ResourceID, o.object.At(objectID))
-	r.SetText(schema.ResourceName, o.object.At(objectName))
+	el.CopyText(schema.ResourceID, o.object.At(objectID))
+	el.CopyText(schema.ResourceName, o.object.At(objectName))
 }
 
 // caller sets the fields of the actor: a service account, a person's key, or a person.
-func (o *openAI) caller(r *formats.Record) {
-	key := r.Text(r.At(o.keyID))
-	user := r.FirstText(r.At(o.userID), r.At(o.keyUser))
-	r.Agent("actor.api_key.service_account.id", r.Text(r.At(o.serviceAccount)))
-	r.Agent("actor.api_key.id", key)
-	if r.Event.Has(schema.AIAgentUID) {
-		r.Put(schema.OnBehalfOfID, user)
+func (o *openAI) caller(el *formats.Element) {
+	key := el.Text(el.At(o.keyID))
+	user := el.FirstText(el.At(o.userID), el.At(o.keyUser))
+	el.SetAgent("actor.api_key.service_account.id", el.Text(el.At(o.serviceAccount)))
+	el.SetAgent("actor.api_key.id", key)
+	if el.Event.Has(schema.AIAgentUID) {
+		el.SetText(schema.OnBehalfOfID, user)
 	}
-	r.Agent("actor.session.user.id", user)
-	r.Agent("actor.session.user.email", r.Text(r.At(o.userEmail)))
-	r.SetFirst(schema.UserID, r.At(o.userID), r.At(o.keyUser))
-	r.SetFirst(schema.UserEmail, r.At(o.userEmail), r.At(o.keyEmail))
-	r.SetText(schema.CredentialUID, r.At(o.keyID))
+	el.SetAgent("actor.session.user.id", user)
+	el.SetAgent("actor.session.user.email", el.Text(el.At(o.userEmail)))
+	el.CopyFirstText(schema.UserID, el.At(o.userID), el.At(o.keyUser))
+	el.CopyFirstText(schema.UserEmail, el.At(o.userEmail), el.At(o.keyEmail))
+	el.CopyText(schema.CredentialUID, el.At(o.keyID))
 	switch {
-	case r.At(o.serviceAccount).Present():
-		r.Put(schema.UserType, "service")
+	case el.At(o.serviceAccount).Present():
+		el.SetText(schema.UserType, "service")
 	case user != "":
-		r.Put(schema.UserType, "human")
+		el.SetText(schema.UserType, "human")
 	}
 	if key != "" {
-		r.Put(schema.CredentialType, "api_key")
+		el.SetText(schema.CredentialType, "api_key")
 	} else if user != "" {
-		r.Put(schema.CredentialType, "session")
+		el.SetText(schema.CredentialType, "session")
 	}
 }

@@ -42,19 +42,19 @@ const (
 )
 
 // read sets the fields of the caller. The caller chooses the name of a session, so that name is never part of the agent's id.
-func (p *principal) read(r *formats.Record) {
-	arn, issuer := r.Text(r.At(p.arn)), r.Text(r.At(p.issuerARN))
-	id, session := r.Text(r.At(p.id)), ""
-	name := r.Text(r.At(p.userName))
-	switch kind := r.Text(r.At(p.kind)); kind {
+func (p *principal) read(el *formats.Element) {
+	arn, issuer := el.Text(el.At(p.arn)), el.Text(el.At(p.issuerARN))
+	id, session := el.Text(el.At(p.id)), ""
+	name := el.Text(el.At(p.userName))
+	switch kind := el.Text(el.At(p.kind)); kind {
 	case "AWSService":
-		r.Put(schema.UserType, "service")
-		r.Agent(sourceInvokedBy, r.Text(r.At(p.invokedBy)))
+		el.SetText(schema.UserType, "service")
+		el.SetAgent(sourceInvokedBy, el.Text(el.At(p.invokedBy)))
 	case "IdentityCenterUser":
-		r.Put(schema.UserType, "human")
-		r.Agent(sourceOnBehalf, r.Text(r.At(p.onBehalfOf)))
+		el.SetText(schema.UserType, "human")
+		el.SetAgent(sourceOnBehalf, el.Text(el.At(p.onBehalfOf)))
 	case "Root", "SAMLUser":
-		r.Put(schema.UserType, "human")
+		el.SetText(schema.UserType, "human")
 	case "AWSAccount":
 		id, session, _ = strings.Cut(id, ":") // AROAEXAMPLE:session
 	}
@@ -63,39 +63,39 @@ func (p *principal) read(r *formats.Record) {
 	}
 	role := ""
 	if issuer == "" {
-		role = RoleOfSession(r, arn)
+		role = RoleOfSession(el, arn)
 	}
-	r.Agent(sourceIssuer, issuer)
-	r.Agent(sourceARN, role)
-	r.Agent(sourceARN, arn)
-	r.Agent(sourcePrincipal, id)
-	r.Agent(sourceUserName, name)
-	r.Agent(sourceInvokedBy, r.Text(r.At(p.invokedBy)))
-	r.Agent(sourceAccount, r.Text(r.At(p.account)))
+	el.SetAgent(sourceIssuer, issuer)
+	el.SetAgent(sourceARN, role)
+	el.SetAgent(sourceARN, arn)
+	el.SetAgent(sourcePrincipal, id)
+	el.SetAgent(sourceUserName, name)
+	el.SetAgent(sourceInvokedBy, el.Text(el.At(p.invokedBy)))
+	el.SetAgent(sourceAccount, el.Text(el.At(p.account)))
 
-	r.Put(schema.AIAgentInstanceUID, session)
-	p.names(r, name, role)
-	r.SetText(schema.UserID, r.At(p.id))
-	r.SetFirst(schema.OnBehalfOfID, r.At(p.onBehalfOf), r.At(p.sourceIdentity))
-	if credential := r.FirstText(r.At(p.accessKey), r.At(p.credentialID)); credential != "" {
-		r.Put(schema.CredentialUID, credential)
-		r.Put(schema.CredentialType, "sigv4")
+	el.SetText(schema.AIAgentInstanceUID, session)
+	p.names(el, name, role)
+	el.CopyText(schema.UserID, el.At(p.id))
+	el.CopyFirstText(schema.OnBehalfOfID, el.At(p.onBehalfOf), el.At(p.sourceIdentity))
+	if credential := el.FirstText(el.At(p.accessKey), el.At(p.credentialID)); credential != "" {
+		el.SetText(schema.CredentialUID, credential)
+		el.SetText(schema.CredentialType, "sigv4")
 	}
 }
 
 // names sets the readable names of the caller: the user's name, and the agent's name, which for a role is the role's.
-func (p *principal) names(r *formats.Record, name, role string) {
-	r.Put(schema.UserName, name)
-	issuer := r.Text(r.At(p.issuerName))
+func (p *principal) names(el *formats.Element, name, role string) {
+	el.SetText(schema.UserName, name)
+	issuer := el.Text(el.At(p.issuerName))
 	switch {
 	case issuer != "":
 		name = issuer
 	case role != "":
 		name = role[strings.LastIndexByte(role, '/')+1:]
 	}
-	r.Put(schema.AIAgentName, name)
+	el.SetText(schema.AIAgentName, name)
 	if strings.HasPrefix(name, "AWSReservedSSO_") { // roles that IAM Identity Center gives to people
-		r.Put(schema.UserType, "human")
+		el.SetText(schema.UserType, "human")
 	}
 }
 
@@ -114,12 +114,12 @@ func SessionName(arn string) string {
 
 // RoleOfSession converts the ARN of a session of a role into the ARN of the role. It returns "" for other ARNs. The result
 // lacks the role's path, which the session's ARN does not contain.
-func RoleOfSession(r *formats.Record, arn string) string {
+func RoleOfSession(el *formats.Element, arn string) string {
 	head, rest, ok := strings.Cut(arn, ":assumed-role/")
 	slash := strings.LastIndexByte(rest, '/')
 	if !ok || slash < 0 {
 		return ""
 	}
 	partition, account, _ := strings.Cut(head, ":sts:")
-	return r.Arena.Concat(partition, ":iam:", account, ":role/", rest[:slash])
+	return el.Arena.Concat(partition, ":iam:", account, ":role/", rest[:slash])
 }

@@ -84,41 +84,41 @@ func newResource(p *formats.Paths) resource {
 }
 
 // read sets the fields of the resource.
-func (c *resource) read(r *formats.Record) {
-	c.shape.Select(r, r.First(r.At(c.list)))
-	if arn := r.FirstText(c.shape.At(resourceARN), c.shape.At(resourceARNLower)); arn != "" {
-		r.Put(schema.ResourceID, arn)
-		r.SetText(schema.ResourceType, c.shape.At(resourceType))
-		r.SetText(schema.ResourceName, c.shape.At(resourceName))
+func (c *resource) read(el *formats.Element) {
+	c.shape.Select(el, el.FirstItem(el.At(c.list)))
+	if arn := el.FirstText(c.shape.At(resourceARN), c.shape.At(resourceARNLower)); arn != "" {
+		el.SetText(schema.ResourceID, arn)
+		el.CopyText(schema.ResourceType, c.shape.At(resourceType))
+		el.CopyText(schema.ResourceName, c.shape.At(resourceName))
 		return
 	}
-	if bucket := r.Text(r.At(c.bucket)); bucket != "" {
-		c.object(r, bucket, r.Text(r.At(c.key)))
+	if bucket := el.Text(el.At(c.bucket)); bucket != "" {
+		c.object(el, bucket, el.Text(el.At(c.key)))
 		return
 	}
 	for i, place := range c.parameters {
-		text := r.Text(r.At(place))
+		text := el.Text(el.At(place))
 		if text == "" {
 			continue
 		}
-		r.Put(schema.ResourceID, text)
-		r.Put(schema.ResourceType, parameters[i].kind)
+		el.SetText(schema.ResourceID, text)
+		el.SetText(schema.ResourceType, parameters[i].kind)
 		if !strings.HasPrefix(text, "arn:") {
-			r.Put(schema.ResourceName, text)
+			el.SetText(schema.ResourceName, text)
 		}
 		return
 	}
 }
 
 // object sets the fields of the resource for an S3 bucket, or for an object in it if key is not empty.
-func (c *resource) object(r *formats.Record, bucket, key string) {
+func (c *resource) object(el *formats.Element, bucket, key string) {
 	if key == "" {
-		r.Put(schema.ResourceID, r.Arena.Concat("arn:aws:s3:::", bucket))
-		r.Put(schema.ResourceType, "AWS::S3::Bucket")
-		r.Put(schema.ResourceName, bucket)
+		el.SetText(schema.ResourceID, el.Arena.Concat("arn:aws:s3:::", bucket))
+		el.SetText(schema.ResourceType, "AWS::S3::Bucket")
+		el.SetText(schema.ResourceName, bucket)
 		return
 	}
-	r.Put(schema.ResourceID, r.Arena.Concat("arn:aws:s3:::", bucket, "/", key))
-	r.Put(schema.ResourceType, "AWS::S3::Object")
-	r.Put(schema.ResourceName, r.Arena.Concat(bucket, "/", key))
+	el.SetText(schema.ResourceID, el.Arena.Concat("arn:aws:s3:::", bucket, "/", key))
+	el.SetText(schema.ResourceType, "AWS::S3::Object")
+	el.SetText(schema.ResourceName, el.Arena.Concat(bucket, "/", key))
 }

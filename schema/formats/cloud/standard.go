@@ -43,42 +43,42 @@ func addPath(p *formats.Paths, path string, flat bool) []int {
 }
 
 // read sets the fields that are present.
-func (c *copies) read(r *formats.Record) {
+func (c *copies) read(el *formats.Element) {
 	for i, f := range c.fields {
 		for _, place := range c.places[i] {
-			n := r.At(place)
-			if !n.Present() || r.Event.Has(f) {
+			n := el.At(place)
+			if !n.Present() || el.Event.Has(f) {
 				continue
 			}
-			set(r, f, n)
+			set(el, f, n)
 		}
 	}
 }
 
 // set sets a field by the setter for the field's type.
-func set(r *formats.Record, f schema.Field, n formats.Node) {
+func set(el *formats.Element, f schema.Field, n formats.Node) {
 	switch f.Info().Type {
 	case schema.TypeInt:
-		r.SetInt(f, n)
+		el.CopyInt(f, n)
 	case schema.TypeDouble:
-		r.SetDouble(f, n)
+		el.CopyDouble(f, n)
 	case schema.TypeList:
-		r.SetList(f, n)
+		el.CopyList(f, n)
 	case schema.TypeDyn:
-		r.SetDyn(f, n)
+		el.CopyUnwrapped(f, n)
 	default:
 		if f == schema.MessageContextPromptText || f == schema.MessageContextResponseText {
-			r.SetContent(f, r.Text(n))
+			el.SetContent(f, el.Text(n))
 			return
 		}
-		r.SetText(f, n)
+		el.CopyText(f, n)
 	}
 }
 
 // either returns the first value that is present.
-func either(r *formats.Record, places []int) formats.Node {
+func either(el *formats.Element, places []int) formats.Node {
 	for _, place := range places {
-		if n := r.At(place); n.Present() {
+		if n := el.At(place); n.Present() {
 			return n
 		}
 	}

@@ -15,13 +15,13 @@ func Envoy() formats.Format {
 		Name:     "envoy_access_log",
 		Aliases:  []string{"envoy", "istio"},
 		Datasets: []string{"envoy.access"},
-		Tells: []formats.Tell{
+		Signatures: []formats.Signature{
 			{Keys: []string{"start_time", "response_flags"}},
 			{Keys: []string{"start_time", "response_code_details"}},
 			{Keys: []string{"start_time", "response_code", "upstream_host"}},
 			{Keys: []string{"start_time", "response_code", "upstream_cluster"}},
 		},
-		Open: newEnvoy,
+		NewReader: newEnvoy,
 	}
 }
 
@@ -37,9 +37,9 @@ func newKeys(p *formats.Paths, list ...string) keys {
 }
 
 // at returns the first value that is present.
-func (n keys) at(r *formats.Record) formats.Node {
+func (n keys) at(el *formats.Element) formats.Node {
 	for _, place := range n {
-		if v := present(r.At(place)); v.Present() {
+		if v := present(el.At(place)); v.Present() {
 			return v
 		}
 	}
@@ -54,7 +54,7 @@ func present(v formats.Node) formats.Node {
 	return v
 }
 
-func (n keys) text(r *formats.Record) string { return r.Text(n.at(r)) }
+func (n keys) text(el *formats.Element) string { return el.Text(n.at(el)) }
 
 type envoy struct {
 	start, duration                     keys // when
@@ -133,97 +133,97 @@ func newEnvoy(p *formats.Paths) formats.Reader {
 	return e
 }
 
-func (e *envoy) Read(r *formats.Record) {
-	r.Begin("envoy.access")
-	if !r.Start(e.start.at(r)) {
+func (e *envoy) Read(el *formats.Element) {
+	el.SetDataset("envoy.access")
+	if !el.SetTime(e.start.at(el)) {
 		return
 	}
-	r.SetDuration(e.duration.at(r), nsPerMilli)
-	e.request(r)
-	e.identify(r)
-	e.class(r)
-	e.outcome(r)
-	r.Emit()
+	el.CopyDuration(e.duration.at(el), nsPerMilli)
+	e.request(el)
+	e.identify(el)
+	e.class(el)
+	e.outcome(el)
+	el.Emit()
 }
 
 // nsPerMilli is the unit of the durations in gateways' logs, in ns.
 const nsPerMilli = 1e6
 
 // request sets the fields of the HTTP request.
-func (e *envoy) request(r *formats.Record) {
-	r.SetText(schema.HTTPRequestMethod, e.method.at(r))
-	host, path := formats.SplitURL(e.path.text(r))
+func (e *envoy) request(el *formats.Element) {
+	el.CopyText(schema.HTTPRequestMethod, e.method.at(el))
+	host, path := formats.SplitURL(e.path.text(el))
 	if host == "" {
-		host = formats.Host(e.authority.text(r))
+		host = formats.Host(e.authority.text(el))
 	}
-	r.Put(schema.URLDomain, host)
-	r.Put(schema.URLPath, path)
-	r.SetText(schema.HTTPRoute, e.route.at(r))
-	r.SetText(schema.ServiceTargetName, e.cluster.at(r))
-	r.SetInt(schema.HTTPRequestBytes, e.received.at(r))
-	r.SetInt(schema.HTTPResponseBytes, e.sent.at(r))
-	r.SetText(schema.HTTPRequestID, e.requestID.at(r))
-	r.SetTraceparent(e.traceparent.at(r))
-	r.SetText(schema.TraceID, e.trace.at(r))
-	r.SetText(schema.UserAgentOriginal, e.userAgent.at(r))
-	r.SetSource(e.peer.text(r), e.forwarded.text(r))
+	el.SetText(schema.URLDomain, host)
+	el.SetText(schema.URLPath, path)
+	el.CopyText(schema.HTTPRoute, e.route.at(el))
+	el.CopyText(schema.ServiceTargetName, e.cluster.at(el))
+	el.CopyInt(schema.HTTPRequestBytes, e.received.at(el))
+	el.CopyInt(schema.HTTPResponseBytes, e.sent.at(el))
+	el.CopyText(schema.HTTPRequestID, e.requestID.at(el))
+	el.CopyTraceparent(e.traceparent.at(el))
+	el.CopyText(schema.TraceID, e.trace.at(el))
+	el.CopyText(schema.UserAgentOriginal, e.userAgent.at(el))
+	el.SetSourceIP(e.peer.text(el), e.forwarded.text(el))
 }
 
 // identify sets the fields of the caller. Access logs identify callers only by keys that the operator added.
-func (e *envoy) identify(r *formats.Record) {
+func (e *envoy) identify(el *formats.Element) {
 	for _, c := range e.credentials {
-		text := r.Text(present(r.At(c.place)))
+		text := el.Text(present(el.At(c.place)))
 		if text == "" {
 			continue
 		}
-		r.Agent(c.key, text)
+		el.SetAgent(c.key, text)
 		if c.kind == "mtls" {
-			r.Put(schema.CredentialUID, text)
-			r.Put(schema.CredentialType, c.kind)
+			el.SetText(schema.CredentialUID, text)
+			el.SetText(schema.CredentialType, c.kind)
 		}
 	}
-	r.SetText(schema.AIAgentName, e.agentName.at(r))
-	r.SetText(schema.UserID, e.user.at(r))
-	r.AgentByAddress(e.userAgent.text(r))
-	r.SetText(schema.MCPSessionID, e.mcpSession.at(r))
-	session := e.session.at(r)
+	el.CopyText(schema.AIAgentName, e.agentName.at(el))
+	el.CopyText(schema.UserID, e.user.at(el))
+	el.SetAgentByAddress(e.userAgent.text(el))
+	el.CopyText(schema.MCPSessionID, e.mcpSession.at(el))
+	session := e.session.at(el)
 	if !session.Present() {
-		session = e.mcpSession.at(r)
+		session = e.mcpSession.at(el)
 	}
-	r.SetText(schema.SessionID, session)
+	el.CopyText(schema.SessionID, session)
 }
 
 // class sets the event's class, tool, llm or api, and the fields of that class.
-func (e *envoy) class(r *formats.Record) {
-	method, model, provider := e.mcpMethod.text(r), e.requestModel.at(r), e.provider.at(r)
+func (e *envoy) class(el *formats.Element) {
+	method, model, provider := e.mcpMethod.text(el), e.requestModel.at(el), e.provider.at(el)
 	switch {
-	case method != "" || e.mcpTool.at(r).Present():
+	case method != "" || e.mcpTool.at(el).Present():
 		if method == "" {
 			method = "tools/call"
 		}
-		r.SetClass(formats.ClassTool, method)
-		r.Put(schema.MCPMethodName, method)
-		r.SetText(schema.GenAIToolName, e.mcpTool.at(r))
-		r.SetText(schema.GenAIToolCallID, e.rpcID.at(r))
-		r.SetText(schema.MCPServerName, e.mcpServer.at(r))
-		r.SetText(schema.MCPResourceURI, e.mcpResource.at(r))
-	case model.Present() || provider.Present() || e.responseModel.at(r).Present():
-		op := e.operation.text(r)
+		el.SetClass(formats.ClassTool, method)
+		el.SetText(schema.MCPMethodName, method)
+		el.CopyText(schema.GenAIToolName, e.mcpTool.at(el))
+		el.CopyText(schema.GenAIToolCallID, e.rpcID.at(el))
+		el.CopyText(schema.MCPServerName, e.mcpServer.at(el))
+		el.CopyText(schema.MCPResourceURI, e.mcpResource.at(el))
+	case model.Present() || provider.Present() || e.responseModel.at(el).Present():
+		op := e.operation.text(el)
 		if op == "" {
-			op = operationOf(e.path.text(r))
+			op = operationOf(e.path.text(el))
 		}
-		r.SetClass(formats.ClassLLM, op)
-		r.Put(schema.GenAIOperationName, op)
-		r.SetText(schema.GenAIProviderName, provider)
-		r.SetText(schema.GenAIRequestModel, model)
-		r.SetText(schema.GenAIResponseModel, e.responseModel.at(r))
-		r.SetInt(schema.GenAIUsageInputTokens, e.inputTokens.at(r))
-		r.SetInt(schema.GenAIUsageOutputTokens, e.outputTokens.at(r))
-		r.SetInt(schema.GenAIUsageCacheReadInputTokens, e.cachedTokens.at(r))
-		r.SetInt(schema.GenAIUsageReasoningOutputTokens, e.reasoningTokens.at(r))
-		r.SetDouble(schema.GenAIUsageCost, e.cost.at(r))
+		el.SetClass(formats.ClassLLM, op)
+		el.SetText(schema.GenAIOperationName, op)
+		el.CopyText(schema.GenAIProviderName, provider)
+		el.CopyText(schema.GenAIRequestModel, model)
+		el.CopyText(schema.GenAIResponseModel, e.responseModel.at(el))
+		el.CopyInt(schema.GenAIUsageInputTokens, e.inputTokens.at(el))
+		el.CopyInt(schema.GenAIUsageOutputTokens, e.outputTokens.at(el))
+		el.CopyInt(schema.GenAIUsageCacheReadInputTokens, e.cachedTokens.at(el))
+		el.CopyInt(schema.GenAIUsageReasoningOutputTokens, e.reasoningTokens.at(el))
+		el.CopyDouble(schema.GenAIUsageCost, e.cost.at(el))
 	default:
-		r.SetCall(e.method.text(r))
+		el.SetAPICall(e.method.text(el))
 	}
 }
 
@@ -240,36 +240,36 @@ func operationOf(path string) string {
 }
 
 // outcome sets the outcome from the HTTP status, Envoy's response flags, and the status of a gRPC call.
-func (e *envoy) outcome(r *formats.Record) {
-	code := e.code.at(r)
+func (e *envoy) outcome(el *formats.Element) {
+	code := e.code.at(el)
 	status, ok := scan.Int(code.Src, code.Span)
 	switch {
 	case ok:
-		r.SetStatus(status)
+		el.SetHTTPStatus(status)
 		if status > 0 {
-			r.SetInt(schema.HTTPResponseStatusCode, code)
+			el.CopyInt(schema.HTTPResponseStatusCode, code)
 		}
 	default:
-		r.SetOutcome(formats.Unknown)
+		el.SetOutcome(formats.Unknown)
 	}
-	flags := e.flags.text(r)
+	flags := e.flags.text(el)
 	if hasFlag(flags, "UAEX") { // the external authorization service refused
-		r.Block()
+		el.SetBlocked()
 	}
-	switch status := e.grpc.text(r); status {
+	switch status := e.grpc.text(el); status {
 	case "", "0", "OK", "Ok":
 	case "7", "PermissionDenied", "PERMISSION_DENIED", "16", "Unauthenticated", "UNAUTHENTICATED":
-		r.Block()
-		r.Put(schema.ErrorType, status)
+		el.SetBlocked()
+		el.SetText(schema.ErrorType, status)
 	default:
-		r.SetOutcome(formats.Failure)
-		r.Put(schema.ErrorType, status)
+		el.SetOutcome(formats.Failure)
+		el.SetText(schema.ErrorType, status)
 	}
-	if r.Event.Text(schema.EventOutcome) == formats.Failure && e.grpc.text(r) == "" {
+	if el.Event.Text(schema.EventOutcome) == formats.Failure && e.grpc.text(el) == "" {
 		if flags != "" {
-			r.Put(schema.ErrorType, flags)
+			el.SetText(schema.ErrorType, flags)
 		} else {
-			r.SetText(schema.ErrorType, e.details.at(r))
+			el.CopyText(schema.ErrorType, e.details.at(el))
 		}
 	}
 }

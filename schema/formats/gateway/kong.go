@@ -14,10 +14,10 @@ func Kong() formats.Format {
 		Name:     "kong_http_log",
 		Aliases:  []string{"kong"},
 		Datasets: []string{"kong.http_log"},
-		Tells: []formats.Tell{
+		Signatures: []formats.Signature{
 			{Keys: []string{"started_at", "latencies", "request"}},
 		},
-		Open: newKong,
+		NewReader: newKong,
 	}
 }
 
@@ -61,113 +61,113 @@ func newKong(p *formats.Paths) formats.Reader {
 		authorization: header("authorization"),
 		apiKey:        header("apikey"), xAPIKey: header("x-api-key"), bareAPIKey: header("api-key"),
 		traceW3C: p.Add("trace_id", "w3c"), traceB3: p.Add("trace_id", "b3"), traceDatadog: p.Add("trace_id", "datadog"),
-		ai:     p.Open("ai"),
+		ai:     p.AddIndexed("ai"),
 		models: newModels(p),
 		mcp:    newToolServer(p),
 		a2a:    newAgentCalls(p),
 	}
 }
 
-func (k *kong) Read(r *formats.Record) {
-	r.Begin("kong.http_log")
-	if !r.Start(r.At(k.started)) {
+func (k *kong) Read(el *formats.Element) {
+	el.SetDataset("kong.http_log")
+	if !el.SetTime(el.At(k.started)) {
 		return
 	}
-	r.SetDuration(r.At(k.latency), nsPerMilli)
-	k.request(r)
-	k.identify(r)
-	k.credential(r)
-	status := k.outcome(r)
-	if k.mcp.read(r) || k.a2a.read(r) {
+	el.CopyDuration(el.At(k.latency), nsPerMilli)
+	k.request(el)
+	k.identify(el)
+	k.credential(el)
+	status := k.outcome(el)
+	if k.mcp.read(el) || k.a2a.read(el) {
 		return
 	}
-	if k.models.read(r, r.At(k.ai), r.Text(r.At(k.uri)), k.refused(r, status)) {
+	if k.models.read(el, el.At(k.ai), el.Text(el.At(k.uri)), k.refused(el, status)) {
 		return
 	}
-	r.SetCall(r.Text(r.At(k.method)))
-	r.Emit()
+	el.SetAPICall(el.Text(el.At(k.method)))
+	el.Emit()
 }
 
 // header returns a header's value. If the header was sent several times, Kong logs a list, and the first value counts.
-func header(r *formats.Record, place int) formats.Node {
-	if n := r.At(place); n.Kind != scan.Array {
+func header(el *formats.Element, place int) formats.Node {
+	if n := el.At(place); n.Kind != scan.Array {
 		return n
 	}
-	return r.First(r.At(place))
+	return el.FirstItem(el.At(place))
 }
 
 // request sets the fields of the HTTP request.
-func (k *kong) request(r *formats.Record) {
-	host, path := formats.SplitURL(r.Text(r.At(k.url)))
+func (k *kong) request(el *formats.Element) {
+	host, path := formats.SplitURL(el.Text(el.At(k.url)))
 	if host == "" {
-		host = formats.Host(r.Text(header(r, k.host)))
+		host = formats.Host(el.Text(header(el, k.host)))
 	}
-	if uri := r.Text(r.At(k.uri)); uri != "" {
+	if uri := el.Text(el.At(k.uri)); uri != "" {
 		_, path = formats.SplitURL(uri)
 	}
-	r.Put(schema.URLDomain, host)
-	r.Put(schema.URLPath, path)
-	r.SetText(schema.HTTPRequestMethod, r.At(k.method))
-	r.SetText(schema.HTTPRequestID, r.At(k.requestID))
-	r.SetInt(schema.HTTPRequestBytes, r.At(k.requestSize))
-	r.SetInt(schema.HTTPResponseBytes, r.At(k.responseSize))
-	r.SetFirst(schema.HTTPRoute, r.First(r.At(k.routePaths)), r.At(k.routeName))
-	r.SetFirst(schema.ServiceTargetName, r.At(k.serviceName), r.At(k.serviceHost))
-	r.SetText(schema.UserAgentOriginal, header(r, k.userAgent))
-	r.SetTraceparent(header(r, k.traceparent))
-	r.SetFirst(schema.TraceID, r.At(k.traceW3C), r.At(k.traceB3), r.At(k.traceDatadog))
-	r.SetSource(r.Text(r.At(k.clientIP)), r.Text(header(r, k.forwarded)))
+	el.SetText(schema.URLDomain, host)
+	el.SetText(schema.URLPath, path)
+	el.CopyText(schema.HTTPRequestMethod, el.At(k.method))
+	el.CopyText(schema.HTTPRequestID, el.At(k.requestID))
+	el.CopyInt(schema.HTTPRequestBytes, el.At(k.requestSize))
+	el.CopyInt(schema.HTTPResponseBytes, el.At(k.responseSize))
+	el.CopyFirstText(schema.HTTPRoute, el.FirstItem(el.At(k.routePaths)), el.At(k.routeName))
+	el.CopyFirstText(schema.ServiceTargetName, el.At(k.serviceName), el.At(k.serviceHost))
+	el.CopyText(schema.UserAgentOriginal, header(el, k.userAgent))
+	el.CopyTraceparent(header(el, k.traceparent))
+	el.CopyFirstText(schema.TraceID, el.At(k.traceW3C), el.At(k.traceB3), el.At(k.traceDatadog))
+	el.SetSourceIP(el.Text(el.At(k.clientIP)), el.Text(header(el, k.forwarded)))
 }
 
 // identify sets the fields of the caller: the consumer, else its credential, else the header that Kong's authentication
 // sets.
-func (k *kong) identify(r *formats.Record) {
-	r.Agent("consumer.id", r.Text(r.At(k.consumerID)))
-	r.Agent("consumer.custom_id", r.Text(r.At(k.customID)))
-	r.Agent("consumer.username", r.Text(r.At(k.username)))
-	r.Agent("authenticated_entity.id", r.Text(r.At(k.credentialID)))
-	r.Agent("request.headers.x-consumer-username", r.Text(header(r, k.headerName)))
-	r.SetFirst(schema.AIAgentName, r.At(k.username), r.At(k.customID), header(r, k.headerName))
-	r.SetText(schema.ClientAppID, r.At(k.customID))
-	k.mcp.identify(r)
-	r.AgentByAddress(r.Text(header(r, k.userAgent)))
+func (k *kong) identify(el *formats.Element) {
+	el.SetAgent("consumer.id", el.Text(el.At(k.consumerID)))
+	el.SetAgent("consumer.custom_id", el.Text(el.At(k.customID)))
+	el.SetAgent("consumer.username", el.Text(el.At(k.username)))
+	el.SetAgent("authenticated_entity.id", el.Text(el.At(k.credentialID)))
+	el.SetAgent("request.headers.x-consumer-username", el.Text(header(el, k.headerName)))
+	el.CopyFirstText(schema.AIAgentName, el.At(k.username), el.At(k.customID), header(el, k.headerName))
+	el.CopyText(schema.ClientAppID, el.At(k.customID))
+	k.mcp.identify(el)
+	el.SetAgentByAddress(el.Text(header(el, k.userAgent)))
 }
 
 // credential sets the fields of the credential: Kong's id of it, else the hash of a key or token in the headers.
-func (k *kong) credential(r *formats.Record) {
-	token := formats.Bearer(r.Text(header(r, k.authorization)))
+func (k *kong) credential(el *formats.Element) {
+	token := formats.BearerToken(el.Text(header(el, k.authorization)))
 	kind := ""
 	if token != "" {
 		kind = formats.TokenType(token)
-	} else if token = r.FirstText(header(r, k.apiKey), header(r, k.xAPIKey), header(r, k.bareAPIKey)); token != "" {
+	} else if token = el.FirstText(header(el, k.apiKey), header(el, k.xAPIKey), header(el, k.bareAPIKey)); token != "" {
 		kind = "api_key"
 	}
-	uid := r.Text(r.At(k.credentialID))
-	if uid == "" && r.Wants(schema.CredentialUID) {
-		uid = r.Secret(token)
+	uid := el.Text(el.At(k.credentialID))
+	if uid == "" && el.Wanted(schema.CredentialUID) {
+		uid = el.HashSecret(token)
 	}
-	r.Put(schema.CredentialUID, uid)
-	r.Put(schema.CredentialType, kind)
+	el.SetText(schema.CredentialUID, uid)
+	el.SetText(schema.CredentialType, kind)
 }
 
 // outcome sets the outcome from the HTTP status and returns the status, or 0.
-func (k *kong) outcome(r *formats.Record) (status int64) {
-	n := r.At(k.status)
+func (k *kong) outcome(el *formats.Element) (status int64) {
+	n := el.At(k.status)
 	status, ok := scan.Int(n.Src, n.Span)
 	if !ok {
-		r.SetOutcome(formats.Unknown)
+		el.SetOutcome(formats.Unknown)
 		return 0
 	}
-	r.SetStatus(status)
-	r.SetInt(schema.HTTPResponseStatusCode, n)
+	el.SetHTTPStatus(status)
+	el.CopyInt(schema.HTTPResponseStatusCode, n)
 	return status
 }
 
 // refused reports whether Kong itself answered 400 without calling an upstream, as its prompt guards do.
-func (k *kong) refused(r *formats.Record, status int64) bool {
-	proxy := r.At(k.proxyLatency)
+func (k *kong) refused(el *formats.Element, status int64) bool {
+	proxy := el.At(k.proxyLatency)
 	ms, ok := scan.Int(proxy.Src, proxy.Span)
-	return status == 400 && ok && ms < 0 && r.Text(r.At(k.upstreamStatus)) == ""
+	return status == 400 && ok && ms < 0 && el.Text(el.At(k.upstreamStatus)) == ""
 }
 
 // isProxy reports whether a member of the ai block is the block of the plugin that calls the model.

@@ -70,83 +70,83 @@ var perAgentCall = [...]schema.Field{
 }
 
 // read emits an event for each call, and reports whether there were any.
-func (a *agentCalls) read(r *formats.Record) bool {
-	rpc := r.At(a.rpc)
+func (a *agentCalls) read(el *formats.Element) bool {
+	rpc := el.At(a.rpc)
 	if rpc.Kind != scan.Array {
 		return false
 	}
 	for i, f := range perAgentCall {
-		a.saved[i] = r.Event.Value(f)
+		a.saved[i] = el.Event.Value(f)
 	}
 	calls := 0
-	r.Index.Each(rpc.Src, rpc.Span, func(elem scan.Span) bool {
+	el.Index.Each(rpc.Src, rpc.Span, func(elem scan.Span) bool {
 		if elem.Kind == scan.Object {
 			calls++
 			for i, f := range perAgentCall {
-				r.Event.Set(f, a.saved[i])
+				el.Event.Set(f, a.saved[i])
 			}
-			a.readCall(r, formats.Node{Src: rpc.Src, Span: elem})
+			a.readCall(el, formats.Node{Src: rpc.Src, Span: elem})
 		}
-		return !r.Full()
+		return !el.LimitExceeded()
 	})
 	return calls > 0
 }
 
-func (a *agentCalls) readCall(r *formats.Record, n formats.Node) {
-	a.call.Select(r, n)
+func (a *agentCalls) readCall(el *formats.Element, n formats.Node) {
+	a.call.Select(el, n)
 	at := a.call.At
-	switch method := r.Text(at(a2aMethod)); method {
+	switch method := el.Text(at(a2aMethod)); method {
 	case "message/send", "message/stream", "SendMessage", "SendStreamingMessage", "message:send", "message:stream":
-		r.SetClass(formats.ClassLLM, "invoke_agent")
-		r.Put(schema.GenAIOperationName, "invoke_agent")
+		el.SetClass(formats.ClassLLM, "invoke_agent")
+		el.SetText(schema.GenAIOperationName, "invoke_agent")
 	default: // tasks/get and similar calls
-		r.SetClass(formats.ClassAPI, method)
+		el.SetClass(formats.ClassAPI, method)
 	}
-	r.SetDuration(at(a2aLatency), nsPerMilli)
-	r.SetInt(schema.HTTPResponseBytes, at(a2aSize))
-	r.SetText(schema.SessionID, at(a2aContext))
-	r.SetText(schema.GenAIConversationID, at(a2aContext))
-	a.outcome(r)
+	el.CopyDuration(at(a2aLatency), nsPerMilli)
+	el.CopyInt(schema.HTTPResponseBytes, at(a2aSize))
+	el.CopyText(schema.SessionID, at(a2aContext))
+	el.CopyText(schema.GenAIConversationID, at(a2aContext))
+	a.outcome(el)
 	a.chat.Reset()
-	if request, ok := r.Inside(at(a2aRequest)); ok {
-		a.request.Select(r, request)
+	if request, ok := el.Unwrap(at(a2aRequest)); ok {
+		a.request.Select(el, request)
 		for _, place := range [...]int{a2aParamsMessage, a2aBareMessage} {
 			if message := a.request.At(place); message.Kind == scan.Object {
-				a.chat.Request(r, message)
+				a.chat.Request(el, message)
 				break
 			}
 		}
 	}
-	if response, ok := r.Inside(at(a2aResponse)); ok {
-		a.readAnswer(r, response)
+	if response, ok := el.Unwrap(at(a2aResponse)); ok {
+		a.readAnswer(el, response)
 	}
-	a.chat.Fill(r)
-	r.Emit()
+	a.chat.Fill(el)
+	el.Emit()
 }
 
 // readAnswer reads the agent's answer: a message, or a task with its artifacts and the message of its status.
-func (a *agentCalls) readAnswer(r *formats.Record, response formats.Node) {
-	a.answer.Select(r, response)
+func (a *agentCalls) readAnswer(el *formats.Element, response formats.Node) {
+	a.answer.Select(el, response)
 	if a.answer.At(a2aResultParts).Kind == scan.Array {
-		a.chat.Answer(r, a.answer.At(a2aResult))
+		a.chat.Answer(el, a.answer.At(a2aResult))
 		return
 	}
 	artifacts, status := a.answer.At(a2aArtifacts), a.answer.At(a2aStatusMessage)
-	r.Index.Each(artifacts.Src, artifacts.Span, func(elem scan.Span) bool {
-		a.chat.Answer(r, formats.Node{Src: artifacts.Src, Span: elem})
+	el.Index.Each(artifacts.Src, artifacts.Span, func(elem scan.Span) bool {
+		a.chat.Answer(el, formats.Node{Src: artifacts.Src, Span: elem})
 		return true
 	})
-	a.chat.Answer(r, status)
+	a.chat.Answer(el, status)
 }
 
 // outcome sets the outcome if the task failed, which the HTTP status does not show.
-func (a *agentCalls) outcome(r *formats.Record) {
-	switch r.Text(a.call.At(a2aTaskState)) {
+func (a *agentCalls) outcome(el *formats.Element) {
+	switch el.Text(a.call.At(a2aTaskState)) {
 	case "failed", "rejected", "canceled", "TASK_STATE_FAILED", "TASK_STATE_REJECTED", "TASK_STATE_CANCELED", "TASK_STATE_CANCELLED":
-		r.SetOutcome(formats.Failure)
+		el.SetOutcome(formats.Failure)
 	}
-	if failed := a.call.At(a2aError); r.Text(failed) != "" {
-		r.SetOutcome(formats.Failure)
-		r.SetText(schema.ErrorType, failed)
+	if failed := a.call.At(a2aError); el.Text(failed) != "" {
+		el.SetOutcome(formats.Failure)
+		el.CopyText(schema.ErrorType, failed)
 	}
 }

@@ -60,43 +60,43 @@ func newToolServer(p *formats.Paths) *toolServer {
 }
 
 // identify sets the agent to the consumer of the first decision that has one, unless the agent is already known.
-func (t *toolServer) identify(r *formats.Record) {
-	audit := r.At(t.audit)
-	r.Index.Each(audit.Src, audit.Span, func(elem scan.Span) bool {
-		t.decision.Select(r, formats.Node{Src: audit.Src, Span: elem})
-		r.Agent("ai.mcp.audit.consumer.id", r.Text(t.decision.At(auditConsumer)))
-		return !r.Event.Has(schema.AIAgentUID)
+func (t *toolServer) identify(el *formats.Element) {
+	audit := el.At(t.audit)
+	el.Index.Each(audit.Src, audit.Span, func(elem scan.Span) bool {
+		t.decision.Select(el, formats.Node{Src: audit.Src, Span: elem})
+		el.SetAgent("ai.mcp.audit.consumer.id", el.Text(t.decision.At(auditConsumer)))
+		return !el.Event.Has(schema.AIAgentUID)
 	})
 }
 
 // read emits an event for each call and for each denied call, and reports whether there were any.
-func (t *toolServer) read(r *formats.Record) bool {
-	rpc, audit := r.At(t.rpc), r.At(t.audit)
-	r.SetText(schema.MCPSessionID, r.At(t.session))
-	r.SetText(schema.SessionID, r.At(t.session))
+func (t *toolServer) read(el *formats.Element) bool {
+	rpc, audit := el.At(t.rpc), el.At(t.audit)
+	el.CopyText(schema.MCPSessionID, el.At(t.session))
+	el.CopyText(schema.SessionID, el.At(t.session))
 	if rpc.Kind != scan.Array && audit.Kind != scan.Array {
 		return false
 	}
-	r.SetFirst(schema.MCPServerName, r.At(t.service), r.At(t.serverID))
-	t.save(r)
-	t.readAllowed(r, audit)
+	el.CopyFirstText(schema.MCPServerName, el.At(t.service), el.At(t.serverID))
+	t.save(el)
+	t.readAllowed(el, audit)
 	calls := 0
-	r.Index.Each(rpc.Src, rpc.Span, func(elem scan.Span) bool {
+	el.Index.Each(rpc.Src, rpc.Span, func(elem scan.Span) bool {
 		if elem.Kind == scan.Object {
 			calls++
-			t.restore(r)
-			t.readCall(r, formats.Node{Src: rpc.Src, Span: elem})
+			t.restore(el)
+			t.readCall(el, formats.Node{Src: rpc.Src, Span: elem})
 		}
-		return !r.Full()
+		return !el.LimitExceeded()
 	})
-	r.Index.Each(audit.Src, audit.Span, func(elem scan.Span) bool {
-		t.decision.Select(r, formats.Node{Src: audit.Src, Span: elem})
-		if action := r.Text(t.decision.At(auditAction)); action == "deny" || action == "denied" {
+	el.Index.Each(audit.Src, audit.Span, func(elem scan.Span) bool {
+		t.decision.Select(el, formats.Node{Src: audit.Src, Span: elem})
+		if action := el.Text(t.decision.At(auditAction)); action == "deny" || action == "denied" {
 			calls++
-			t.restore(r)
-			t.readDenied(r)
+			t.restore(el)
+			t.readDenied(el)
 		}
-		return !r.Full()
+		return !el.LimitExceeded()
 	})
 	return calls > 0
 }
@@ -111,25 +111,25 @@ var perCall = [...]schema.Field{
 }
 
 // save remembers the record's own values of the fields that calls set.
-func (t *toolServer) save(r *formats.Record) {
+func (t *toolServer) save(el *formats.Element) {
 	for i, f := range perCall {
-		t.saved[i] = r.Event.Value(f)
+		t.saved[i] = el.Event.Value(f)
 	}
 }
 
 // restore removes the values of the previous call from the event.
-func (t *toolServer) restore(r *formats.Record) {
+func (t *toolServer) restore(el *formats.Element) {
 	for i, f := range perCall {
-		r.Event.Set(f, t.saved[i])
+		el.Event.Set(f, t.saved[i])
 	}
 }
 
 // readAllowed collects the names that the access lists allowed.
-func (t *toolServer) readAllowed(r *formats.Record, audit formats.Node) {
+func (t *toolServer) readAllowed(el *formats.Element, audit formats.Node) {
 	t.allowed = t.allowed[:0]
-	r.Index.Each(audit.Src, audit.Span, func(elem scan.Span) bool {
-		t.decision.Select(r, formats.Node{Src: audit.Src, Span: elem})
-		if name := r.Text(t.decision.At(auditName)); name != "" && r.Text(t.decision.At(auditAction)) == "allow" {
+	el.Index.Each(audit.Src, audit.Span, func(elem scan.Span) bool {
+		t.decision.Select(el, formats.Node{Src: audit.Src, Span: elem})
+		if name := el.Text(t.decision.At(auditName)); name != "" && el.Text(t.decision.At(auditAction)) == "allow" {
 			t.allowed = append(t.allowed, name)
 		}
 		return len(t.allowed) < formats.MaxEvents
@@ -137,54 +137,54 @@ func (t *toolServer) readAllowed(r *formats.Record, audit formats.Node) {
 }
 
 // readCall emits the event of a call that was passed on. The bodies, if logged, are JSON encoded in strings.
-func (t *toolServer) readCall(r *formats.Record, n formats.Node) {
-	t.call.Select(r, n)
-	method, tool := r.Text(t.call.At(rpcMethod)), r.Text(t.call.At(rpcTool))
-	outcome := r.Event.Text(schema.EventOutcome)
-	if request, ok := r.Inside(t.call.At(rpcRequest)); ok && t.messages.Message(r, request) {
+func (t *toolServer) readCall(el *formats.Element, n formats.Node) {
+	t.call.Select(el, n)
+	method, tool := el.Text(t.call.At(rpcMethod)), el.Text(t.call.At(rpcTool))
+	outcome := el.Event.Text(schema.EventOutcome)
+	if request, ok := el.Unwrap(t.call.At(rpcRequest)); ok && t.messages.Message(el, request) {
 		if method == "" {
-			method = r.Event.Text(schema.EventAction)
+			method = el.Event.Text(schema.EventAction)
 		}
 		if tool == "" {
-			tool = t.messages.Tool(r)
+			tool = t.messages.Tool(el)
 		}
 	}
-	if response, ok := r.Inside(t.call.At(rpcResponse)); ok && t.messages.Message(r, response) && outcome != formats.Failure {
-		outcome = r.Event.Text(schema.EventOutcome)
+	if response, ok := el.Unwrap(t.call.At(rpcResponse)); ok && t.messages.Message(el, response) && outcome != formats.Failure {
+		outcome = el.Event.Text(schema.EventOutcome)
 	}
-	r.SetClass(formats.ClassTool, method)
-	r.SetOutcome(outcome)
-	r.Put(schema.MCPMethodName, method)
-	r.Put(schema.GenAIToolName, tool)
-	r.SetText(schema.GenAIToolCallID, t.call.At(rpcID))
-	r.SetDuration(t.call.At(rpcLatency), nsPerMilli)
-	if failed := t.call.At(rpcError); r.Text(failed) != "" {
-		r.SetOutcome(formats.Failure)
-		r.SetText(schema.ErrorType, failed)
+	el.SetClass(formats.ClassTool, method)
+	el.SetOutcome(outcome)
+	el.SetText(schema.MCPMethodName, method)
+	el.SetText(schema.GenAIToolName, tool)
+	el.CopyText(schema.GenAIToolCallID, t.call.At(rpcID))
+	el.CopyDuration(t.call.At(rpcLatency), nsPerMilli)
+	if failed := t.call.At(rpcError); el.Text(failed) != "" {
+		el.SetOutcome(formats.Failure)
+		el.CopyText(schema.ErrorType, failed)
 	}
 	if tool != "" && slices.Contains(t.allowed, tool) {
-		r.Put(schema.Disposition, formats.Allowed)
+		el.SetText(schema.Disposition, formats.Allowed)
 	}
-	r.Emit()
+	el.Emit()
 }
 
 // readDenied emits the event of a call that the access lists refused. A decision without a name is about the list of tools.
-func (t *toolServer) readDenied(r *formats.Record) {
-	name := r.Text(t.decision.At(auditName))
+func (t *toolServer) readDenied(el *formats.Element) {
+	name := el.Text(t.decision.At(auditName))
 	method := "tools/list"
-	switch primitive := r.Text(t.decision.At(auditPrimitive)); {
+	switch primitive := el.Text(t.decision.At(auditPrimitive)); {
 	case primitive == "resource":
 		method = "resources/read"
-		r.Put(schema.MCPResourceURI, name)
+		el.SetText(schema.MCPResourceURI, name)
 	case primitive == "prompt":
 		method = "prompts/get"
-		r.Put(schema.ResourceName, name)
+		el.SetText(schema.ResourceName, name)
 	case name != "":
 		method = "tools/call"
-		r.Put(schema.GenAIToolName, name)
+		el.SetText(schema.GenAIToolName, name)
 	}
-	r.SetClass(formats.ClassTool, method)
-	r.Put(schema.MCPMethodName, method)
-	r.Block()
-	r.Emit()
+	el.SetClass(formats.ClassTool, method)
+	el.SetText(schema.MCPMethodName, method)
+	el.SetBlocked()
+	el.Emit()
 }

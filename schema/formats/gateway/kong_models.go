@@ -84,13 +84,13 @@ func newModels(p *formats.Paths) *models {
 
 // find returns the block of the plugin that called the model: the proxy's block, else the first with usage, meta or
 // payload.
-func (m *models) find(r *formats.Record, ai formats.Node) (block formats.Node) {
-	r.Index.Members(ai.Src, ai.Span, &r.Arena, func(key string, v scan.Span) bool {
+func (m *models) find(el *formats.Element, ai formats.Node) (block formats.Node) {
+	el.Index.Members(ai.Src, ai.Span, &el.Arena, func(key string, v scan.Span) bool {
 		if v.Kind != scan.Object || !isPlugin(key) {
 			return true
 		}
 		n := formats.Node{Src: ai.Src, Span: v}
-		m.plugin.Select(r, n)
+		m.plugin.Select(el, n)
 		if m.plugin.At(pluginUsage).Present() || m.plugin.At(pluginMeta).Present() || m.plugin.At(pluginPayload).Present() {
 			if isProxy(key) {
 				block = n
@@ -106,85 +106,85 @@ func (m *models) find(r *formats.Record, ai formats.Node) (block formats.Node) {
 }
 
 // read emits the events of a model's call, and reports whether the record is one. refused is set if Kong itself answered.
-func (m *models) read(r *formats.Record, ai formats.Node, uri string, refused bool) bool {
-	block := m.find(r, ai)
-	if !block.Present() && !r.At(m.payload).Present() {
+func (m *models) read(el *formats.Element, ai formats.Node, uri string, refused bool) bool {
+	block := m.find(el, ai)
+	if !block.Present() && !el.At(m.payload).Present() {
 		return false
 	}
-	m.plugin.Select(r, block)
+	m.plugin.Select(el, block)
 	op := operationOf(uri)
-	r.SetClass(formats.ClassLLM, op)
-	r.Put(schema.GenAIOperationName, op)
-	r.SetText(schema.GenAIProviderName, m.plugin.At(pluginProvider))
-	r.SetText(schema.GenAIRequestModel, m.plugin.At(pluginRequestModel))
-	r.SetText(schema.GenAIResponseModel, m.plugin.At(pluginResponseModel))
-	r.SetFirstInt(schema.GenAIUsageInputTokens, m.plugin.At(pluginPromptTokens), m.plugin.At(pluginPromptToken), m.plugin.At(pluginInputTokens))
-	r.SetFirstInt(schema.GenAIUsageOutputTokens, m.plugin.At(pluginCompletionTokens), m.plugin.At(pluginCompletionToken),
+	el.SetClass(formats.ClassLLM, op)
+	el.SetText(schema.GenAIOperationName, op)
+	el.CopyText(schema.GenAIProviderName, m.plugin.At(pluginProvider))
+	el.CopyText(schema.GenAIRequestModel, m.plugin.At(pluginRequestModel))
+	el.CopyText(schema.GenAIResponseModel, m.plugin.At(pluginResponseModel))
+	el.CopyFirstInt(schema.GenAIUsageInputTokens, m.plugin.At(pluginPromptTokens), m.plugin.At(pluginPromptToken), m.plugin.At(pluginInputTokens))
+	el.CopyFirstInt(schema.GenAIUsageOutputTokens, m.plugin.At(pluginCompletionTokens), m.plugin.At(pluginCompletionToken),
 		m.plugin.At(pluginOutputTokens))
-	r.SetInt(schema.GenAIUsageCacheReadInputTokens, m.plugin.At(pluginCachedTokens))
-	r.SetInt(schema.GenAIUsageReasoningOutputTokens, m.plugin.At(pluginReasoningTokens))
-	r.SetDouble(schema.GenAIUsageCost, m.plugin.At(pluginCost))
+	el.CopyInt(schema.GenAIUsageCacheReadInputTokens, m.plugin.At(pluginCachedTokens))
+	el.CopyInt(schema.GenAIUsageReasoningOutputTokens, m.plugin.At(pluginReasoningTokens))
+	el.CopyDouble(schema.GenAIUsageCost, m.plugin.At(pluginCost))
 	if refused {
-		r.Block()
+		el.SetBlocked()
 	}
-	m.guards(r)
+	m.guards(el)
 	request, response := m.plugin.At(pluginRequest), m.plugin.At(pluginResponse)
 	if !request.Present() {
-		request = r.At(m.payload)
+		request = el.At(m.payload)
 	}
 	m.chat.Reset()
-	m.request(r, request)
-	m.response(r, response)
-	m.chat.Fill(r)
-	m.chat.Emit(r)
+	m.request(el, request)
+	m.response(el, response)
+	m.chat.Fill(el)
+	m.chat.Emit(el)
 	return true
 }
 
 // guards sets the fields of the guardrail.
-func (m *models) guards(r *formats.Record) {
-	reason := r.FirstText(m.plugin.At(pluginLakeraIn), m.plugin.At(pluginLakeraOut))
+func (m *models) guards(el *formats.Element) {
+	reason := el.FirstText(m.plugin.At(pluginLakeraIn), m.plugin.At(pluginLakeraOut))
 	switch {
 	case reason != "":
-		r.Put(schema.GuardrailName, "lakera-guard")
-		r.Put(schema.GuardrailVerdict, formats.Blocked)
-		r.Put(schema.GuardrailAction, formats.Blocked)
-		r.Put(schema.GuardrailRiskCategory, reason)
-		r.Block()
+		el.SetText(schema.GuardrailName, "lakera-guard")
+		el.SetText(schema.GuardrailVerdict, formats.Blocked)
+		el.SetText(schema.GuardrailAction, formats.Blocked)
+		el.SetText(schema.GuardrailRiskCategory, reason)
+		el.SetBlocked()
 	case m.plugin.At(pluginLakera).Present():
-		r.Put(schema.GuardrailName, "lakera-guard")
+		el.SetText(schema.GuardrailName, "lakera-guard")
 	case m.plugin.At(pluginAWSGuardrails).Present():
-		r.Put(schema.GuardrailName, "aws-guardrails")
-	case r.At(m.audit).Kind == scan.Object:
-		r.Put(schema.GuardrailName, "azure_content_safety")
-		audit := r.At(m.audit)
-		r.Index.Members(audit.Src, audit.Span, &r.Arena, func(category string, level scan.Span) bool {
-			r.Put(schema.GuardrailRiskCategory, category)
-			r.SetText(schema.GuardrailVerdict, formats.Node{Src: audit.Src, Span: level})
+		el.SetText(schema.GuardrailName, "aws-guardrails")
+	case el.At(m.audit).Kind == scan.Object:
+		el.SetText(schema.GuardrailName, "azure_content_safety")
+		audit := el.At(m.audit)
+		el.Index.Members(audit.Src, audit.Span, &el.Arena, func(category string, level scan.Span) bool {
+			el.SetText(schema.GuardrailRiskCategory, category)
+			el.CopyText(schema.GuardrailVerdict, formats.Node{Src: audit.Src, Span: level})
 			return false
 		})
 	}
 }
 
 // request reads the request's body, JSON encoded in a string. A string that is not JSON is the prompt itself.
-func (m *models) request(r *formats.Record, payload formats.Node) {
-	body, ok := r.Inside(payload)
+func (m *models) request(el *formats.Element, payload formats.Node) {
+	body, ok := el.Unwrap(payload)
 	if !ok {
-		m.chat.Request(r, payload)
+		m.chat.Request(el, payload)
 		return
 	}
-	m.body.Select(r, body)
-	llm.SetTools(r, m.body.At(bodyTools))
-	m.chat.Request(r, body)
+	m.body.Select(el, body)
+	llm.SetTools(el, m.body.At(bodyTools))
+	m.chat.Request(el, body)
 }
 
 // response reads the response's body, JSON encoded in a string. A string that is not JSON is the answer itself.
-func (m *models) response(r *formats.Record, payload formats.Node) {
-	body, ok := r.Inside(payload)
+func (m *models) response(el *formats.Element, payload formats.Node) {
+	body, ok := el.Unwrap(payload)
 	if !ok {
-		m.chat.Response(r, payload)
+		m.chat.Response(el, payload)
 		return
 	}
-	m.body.Select(r, body)
-	r.SetText(schema.GenAIResponseID, m.body.At(bodyID))
-	m.chat.Response(r, body)
+	m.body.Select(el, body)
+	el.CopyText(schema.GenAIResponseID, m.body.At(bodyID))
+	m.chat.Response(el, body)
 }

@@ -22,13 +22,13 @@ func OpenAI() formats.Format {
 		Name:     "openai_api",
 		Aliases:  []string{"openai_chat_raw", "openai"},
 		Datasets: []string{anthropicDataset, openAIDataset},
-		Tells: []formats.Tell{
+		Signatures: []formats.Signature{
 			{Keys: []string{"request", "response"}},
 			{Keys: []string{"object", "choices"}, Path: []string{"object"}, Text: "chat.completion"},
 			{Keys: []string{"object", "choices"}, Path: []string{"object"}, Text: "text_completion"},
 			{Keys: []string{"object", "output"}, Path: []string{"object"}, Text: "response"},
 		},
-		Open: func(p *formats.Paths) formats.Reader { return openAPI(p, openAIDataset, false) },
+		NewReader: func(p *formats.Paths) formats.Reader { return openAPI(p, openAIDataset, false) },
 	}
 }
 
@@ -38,11 +38,11 @@ func Anthropic() formats.Format {
 		Name:     "anthropic_api",
 		Aliases:  []string{"anthropic_messages", "anthropic"},
 		Datasets: []string{anthropicDataset},
-		Tells: []formats.Tell{
+		Signatures: []formats.Signature{
 			{Keys: []string{"request", "response"}, Path: []string{"response", "type"}, Text: "message"},
 			{Keys: []string{"type", "role", "content", "stop_reason"}, Path: []string{"type"}, Text: "message"},
 		},
-		Open: func(p *formats.Paths) formats.Reader { return openAPI(p, anthropicDataset, false) },
+		NewReader: func(p *formats.Paths) formats.Reader { return openAPI(p, anthropicDataset, false) },
 	}
 }
 
@@ -50,10 +50,10 @@ func Anthropic() formats.Format {
 // assistant's last message, which the next request repeats, count as new in that request.
 func OpenAIRequest() formats.Format {
 	return formats.Format{
-		Name:     "openai_request",
-		Datasets: []string{openAIDataset},
-		Tells:    []formats.Tell{{Keys: []string{"model", "messages"}}},
-		Open:     func(p *formats.Paths) formats.Reader { return openAPI(p, openAIDataset, true) },
+		Name:       "openai_request",
+		Datasets:   []string{openAIDataset},
+		Signatures: []formats.Signature{{Keys: []string{"model", "messages"}}},
+		NewReader:  func(p *formats.Paths) formats.Reader { return openAPI(p, openAIDataset, true) },
 	}
 }
 
@@ -62,11 +62,11 @@ func AnthropicRequest() formats.Format {
 	return formats.Format{
 		Name:     "anthropic_request",
 		Datasets: []string{anthropicDataset},
-		Tells: []formats.Tell{
+		Signatures: []formats.Signature{
 			{Keys: []string{"model", "messages", "max_tokens", "system"}},
 			{Keys: []string{"model", "messages", "max_tokens", "anthropic_version"}},
 		},
-		Open: func(p *formats.Paths) formats.Reader { return openAPI(p, anthropicDataset, true) },
+		NewReader: func(p *formats.Paths) formats.Reader { return openAPI(p, anthropicDataset, true) },
 	}
 }
 
@@ -153,19 +153,19 @@ func responsePaths() [][]string {
 
 func openAPI(p *formats.Paths, dataset string, requestOnly bool) *api {
 	a := &api{
-		dataset: dataset, requestOnly: requestOnly, whole: p.Add(), request: p.Open("request"), response: p.Open("response"),
+		dataset: dataset, requestOnly: requestOnly, whole: p.Add(), request: p.AddIndexed("request"), response: p.AddIndexed("response"),
 		url: p.Add("url"), path: p.Add("path"), clientIP: p.Add("client_ip"), agentID: p.Add("agent_id"),
 		chat: NewConversation(), stream: NewStream(), usage: NewUsage(),
-		responseBody: p.Shape([]string{"response"}, responsePaths()...),
+		responseBody: p.AddShape([]string{"response"}, responsePaths()...),
 	}
 	requestPath := []string{"request"}
 	if requestOnly {
 		requestPath = nil
 		for _, path := range BodyPaths() {
-			p.Note(path...)
+			p.Index(path...)
 		}
 	}
-	a.requestBody = p.Shape(requestPath, requestPaths()...)
+	a.requestBody = p.AddShape(requestPath, requestPaths()...)
 	for i, key := range [...]string{"timestamp", "@timestamp", "time", "ts", "start_time", "startTime", "created_at"} {
 		a.times[i] = p.Add(key)
 	}
@@ -175,10 +175,10 @@ func openAPI(p *formats.Paths, dataset string, requestOnly bool) *api {
 	return a
 }
 
-func (a *api) Read(r *formats.Record) {
-	r.Begin(a.dataset)
-	request, response := r.At(a.request), r.At(a.response)
-	whole := r.At(a.whole)
+func (a *api) Read(el *formats.Element) {
+	el.SetDataset(a.dataset)
+	request, response := el.At(a.request), el.At(a.response)
+	whole := el.At(a.whole)
 	switch {
 	case a.requestOnly:
 		request = whole // a response beside it makes the record a pair all the same
@@ -186,74 +186,74 @@ func (a *api) Read(r *formats.Record) {
 		response = whole
 	}
 	if request.Kind == scan.Object { // the whole record if requestOnly, else the value at "request"
-		a.requestBody.Take(r)
+		a.requestBody.SelectFromElement(el)
 	} else {
-		request, _ = r.Inside(request)
-		a.requestBody.Select(r, request)
+		request, _ = el.Unwrap(request)
+		a.requestBody.Select(el, request)
 	}
-	streamed := a.answer(r, response)
-	r.Begin(a.datasetOf(r, streamed))
-	if !a.isCall(r, streamed) {
-		r.Refuse(formats.UnknownFormat)
+	streamed := a.answer(el, response)
+	el.SetDataset(a.datasetOf(el, streamed))
+	if !a.isCall(el, streamed) {
+		el.Refuse(formats.ReasonUnknownFormat)
 		return
 	}
-	if !a.start(r, streamed) {
+	if !a.start(el, streamed) {
 		return
 	}
-	a.identify(r)
-	a.model(r, streamed)
-	a.outcome(r, response, streamed)
+	a.identify(el)
+	a.model(el, streamed)
+	a.outcome(el, response, streamed)
 	a.chat.Reset()
 	if request.Kind == scan.Object {
-		a.chat.selectedRequest(r, request, a.requestBody)
+		a.chat.selectedRequest(el, request, a.requestBody)
 	} else {
-		a.chat.Request(r, request)
+		a.chat.Request(el, request)
 	}
 	if a.requestOnly && response.Kind == scan.Absent {
-		a.chat.Asked(r)
+		a.chat.Asked(el)
 	}
 	if streamed {
-		a.stream.Fill(r, a.chat)
+		a.stream.Fill(el, a.chat)
 	} else if a.answered.Kind == scan.Object {
-		a.chat.SelectedResponse(r, a.answered, a.responseBody)
+		a.chat.SelectedResponse(el, a.answered, a.responseBody)
 	}
-	a.chat.Fill(r)
-	a.chat.Emit(r)
+	a.chat.Fill(el)
+	a.chat.Emit(el)
 }
 
 // answer reads the head of a response. It reports whether the response is a stream: a text of server-sent events, or a
 // list of events.
-func (a *api) answer(r *formats.Record, response formats.Node) (streamed bool) {
+func (a *api) answer(el *formats.Element, response formats.Node) (streamed bool) {
 	a.usage.Reset()
 	a.stream.Reset()
 	if response.Kind == scan.String {
-		if text := r.Text(response); IsEvents(text) {
-			a.stream.Events(r, text)
+		if text := el.Text(response); IsEvents(text) {
+			a.stream.Events(el, text)
 			streamed = true
 		}
 	}
 	body := response
-	if response.Kind == scan.Object && response.Span == r.At(a.response).Span {
-		a.responseBody.Take(r)
+	if response.Kind == scan.Object && response.Span == el.At(a.response).Span {
+		a.responseBody.SelectFromElement(el)
 	} else {
-		body, _ = r.Inside(response)
-		a.responseBody.Select(r, body) // selects nothing if body is not an object
+		body, _ = el.Unwrap(response)
+		a.responseBody.Select(el, body) // selects nothing if body is not an object
 	}
 	a.answered = body
 	if body.Kind == scan.Array {
-		r.Index.Each(body.Src, body.Span, func(elem scan.Span) bool {
-			a.stream.Event(r, formats.Node{Src: body.Src, Span: elem})
+		el.Index.Each(body.Src, body.Span, func(elem scan.Span) bool {
+			a.stream.Event(el, formats.Node{Src: body.Src, Span: elem})
 			return true
 		})
 		streamed = true
 	}
-	a.usage.Read(r, a.responseBody.At(answerUsage))
+	a.usage.Read(el, a.responseBody.At(answerUsage))
 	return streamed
 }
 
 // datasetOf returns the dataset of the provider's API, judged by the top of the answer, which only the provider writes.
-func (a *api) datasetOf(r *formats.Record, streamed bool) string {
-	switch kind := r.Text(a.responseBody.At(answerType)); {
+func (a *api) datasetOf(el *formats.Element, streamed bool) string {
+	switch kind := el.Text(a.responseBody.At(answerType)); {
 	// OpenAI's errors lack a type at the top.
 	case streamed && a.stream.Anthropic, kind == "message", kind == "error":
 		return anthropicDataset
@@ -263,118 +263,118 @@ func (a *api) datasetOf(r *formats.Record, streamed bool) string {
 
 // isCall reports whether the record is a call of a model: its request has messages, input or prompt, or its answer is
 // marked as one.
-func (a *api) isCall(r *formats.Record, streamed bool) bool {
+func (a *api) isCall(el *formats.Element, streamed bool) bool {
 	for _, place := range [...]int{bodyMessages, bodyInput, bodyPrompt} {
 		if a.requestBody.At(place).Present() {
 			return true
 		}
 	}
-	switch r.Text(a.responseBody.At(answerObject)) {
+	switch el.Text(a.responseBody.At(answerObject)) {
 	case "chat.completion", "text_completion", "response":
 		return true
 	}
-	return streamed && a.stream.ID != "" || r.Text(a.responseBody.At(answerType)) == "message"
+	return streamed && a.stream.ID != "" || el.Text(a.responseBody.At(answerType)) == "message"
 }
 
 // start sets the time and the duration. The time is the proxy's, else the creation time that the provider gives the
 // answer.
-func (a *api) start(r *formats.Record, streamed bool) bool {
+func (a *api) start(el *formats.Element, streamed bool) bool {
 	for _, place := range a.durations {
-		if d := r.At(place); d.Present() {
-			r.SetDuration(d, nsPerMilli)
+		if d := el.At(place); d.Present() {
+			el.CopyDuration(d, nsPerMilli)
 			break
 		}
 	}
 	for _, place := range a.times {
-		if r.StartBy(r.At(place)) {
+		if el.SetTimeFrom(el.At(place)) {
 			return true
 		}
 	}
-	return r.Start(a.responseBody.At(answerCreated), a.responseBody.At(answerCreatedAt), a.stream.Created)
+	return el.SetTime(a.responseBody.At(answerCreated), a.responseBody.At(answerCreatedAt), a.stream.Created)
 }
 
 const nsPerMilli = 1e6
 
 // identify names the caller: by the agent that the proxy names, else by the key, else by the user named in the request.
-func (a *api) identify(r *formats.Record) {
-	a.headers.read(r, r.At(a.headerPlaces[0]), r.At(a.headerPlaces[1]))
-	r.SetSource(r.Text(r.At(a.clientIP)), a.headers.forwarded)
-	r.Agent("agent_id", r.Text(r.At(a.agentID)))
+func (a *api) identify(el *formats.Element) {
+	a.headers.read(el, el.At(a.headerPlaces[0]), el.At(a.headerPlaces[1]))
+	el.SetSourceIP(el.Text(el.At(a.clientIP)), a.headers.forwarded)
+	el.SetAgent("agent_id", el.Text(el.At(a.agentID)))
 	key := a.headers.key
-	hash := r.Secret(key)
-	r.Agent(a.headers.keyHeader, hash)
+	hash := el.HashSecret(key)
+	el.SetAgent(a.headers.keyHeader, hash)
 	user := a.requestBody.At(requestUser)
-	r.Agent("request.user", r.Text(user))
-	r.Agent("request.safety_identifier", r.Text(a.requestBody.At(requestSafety)))
-	r.Agent("request.metadata.user_id", r.Text(a.requestBody.At(requestUserID)))
-	r.AgentByAddress(a.headers.userAgent)
+	el.SetAgent("request.user", el.Text(user))
+	el.SetAgent("request.safety_identifier", el.Text(a.requestBody.At(requestSafety)))
+	el.SetAgent("request.metadata.user_id", el.Text(a.requestBody.At(requestUserID)))
+	el.SetAgentByAddress(a.headers.userAgent)
 
 	if hash != "" {
-		r.Put(schema.CredentialUID, hash)
-		r.Put(schema.CredentialType, formats.TokenType(key))
+		el.SetText(schema.CredentialUID, hash)
+		el.SetText(schema.CredentialType, formats.TokenType(key))
 	}
-	r.SetFirst(schema.OnBehalfOfID, user, a.requestBody.At(requestSafety), a.requestBody.At(requestUserID))
-	r.Put(schema.UserAgentOriginal, a.headers.userAgent)
-	r.SetTraceparent(a.headers.traceparent)
+	el.CopyFirstText(schema.OnBehalfOfID, user, a.requestBody.At(requestSafety), a.requestBody.At(requestUserID))
+	el.SetText(schema.UserAgentOriginal, a.headers.userAgent)
+	el.CopyTraceparent(a.headers.traceparent)
 	session := [...]formats.Node{a.requestBody.At(requestSession), a.requestBody.At(requestSessionID), a.requestBody.At(requestMetaConversation)}
 	conversation := a.requestBody.At(requestConversationID)
 	if !conversation.Present() && a.requestBody.At(requestConversation).Kind == scan.String {
 		conversation = a.requestBody.At(requestConversation)
 	}
-	r.SetFirst(schema.SessionID, session[0], session[1], conversation, session[2])
-	r.SetFirst(schema.GenAIConversationID, conversation, session[2])
+	el.CopyFirstText(schema.SessionID, session[0], session[1], conversation, session[2])
+	el.CopyFirstText(schema.GenAIConversationID, conversation, session[2])
 }
 
 // model sets the operation, the models, the provider and the token usage.
-func (a *api) model(r *formats.Record, streamed bool) {
+func (a *api) model(el *formats.Element, streamed bool) {
 	op := "chat"
 	switch {
-	case r.Text(a.responseBody.At(answerObject)) == "list":
+	case el.Text(a.responseBody.At(answerObject)) == "list":
 		op = "embeddings"
-	case a.requestBody.At(bodyPrompt).Present() || r.Text(a.responseBody.At(answerObject)) == "text_completion":
+	case a.requestBody.At(bodyPrompt).Present() || el.Text(a.responseBody.At(answerObject)) == "text_completion":
 		op = "text_completion"
 	}
-	r.SetClass(formats.ClassLLM, op)
-	r.Put(schema.GenAIOperationName, op)
-	provider, _, _ := strings.Cut(r.Event.Text(schema.EventDataset), ".")
-	r.Put(schema.GenAIProviderName, provider)
-	host, path := formats.SplitURL(r.FirstText(r.At(a.url), r.At(a.path)))
-	r.Put(schema.ServiceTargetName, host)
-	r.Put(schema.URLDomain, host)
-	r.Put(schema.URLPath, path)
-	r.SetText(schema.GenAIRequestModel, a.requestBody.At(requestModel))
-	SetTools(r, a.requestBody.At(requestTools))
+	el.SetClass(formats.ClassLLM, op)
+	el.SetText(schema.GenAIOperationName, op)
+	provider, _, _ := strings.Cut(el.Event.Text(schema.EventDataset), ".")
+	el.SetText(schema.GenAIProviderName, provider)
+	host, path := formats.SplitURL(el.FirstText(el.At(a.url), el.At(a.path)))
+	el.SetText(schema.ServiceTargetName, host)
+	el.SetText(schema.URLDomain, host)
+	el.SetText(schema.URLPath, path)
+	el.CopyText(schema.GenAIRequestModel, a.requestBody.At(requestModel))
+	SetTools(el, a.requestBody.At(requestTools))
 	if streamed {
-		r.Event.SetText(schema.EventID, a.stream.ID)
-		r.Put(schema.GenAIResponseID, a.stream.ID)
-		r.Put(schema.GenAIResponseModel, a.stream.Model)
-		a.stream.Usage.Set(r)
+		el.Event.SetText(schema.EventID, a.stream.ID)
+		el.SetText(schema.GenAIResponseID, a.stream.ID)
+		el.SetText(schema.GenAIResponseModel, a.stream.Model)
+		a.stream.Usage.Set(el)
 		return
 	}
-	r.SetText(schema.EventID, a.responseBody.At(answerID))
-	r.SetText(schema.GenAIResponseID, a.responseBody.At(answerID))
-	r.SetText(schema.GenAIResponseModel, a.responseBody.At(answerModel))
-	a.usage.Set(r)
+	el.CopyText(schema.EventID, a.responseBody.At(answerID))
+	el.CopyText(schema.GenAIResponseID, a.responseBody.At(answerID))
+	el.CopyText(schema.GenAIResponseModel, a.responseBody.At(answerModel))
+	a.usage.Set(el)
 }
 
 // outcome sets the outcome of the response: by its HTTP status if the proxy logs one, else by whether the answer is an
 // error. The outcome of a request alone is unknown.
-func (a *api) outcome(r *formats.Record, response formats.Node, streamed bool) {
-	r.SetOutcome(formats.Unknown)
+func (a *api) outcome(el *formats.Element, response formats.Node, streamed bool) {
+	el.SetOutcome(formats.Unknown)
 	if response.Present() {
-		r.SetOutcome(formats.Success)
+		el.SetOutcome(formats.Success)
 	}
 	for _, place := range a.statuses {
-		n := r.At(place)
+		n := el.At(place)
 		if status, ok := scan.Int(n.Src, n.Span); ok && status >= 100 && status < 600 {
-			r.Event.SetInt(schema.HTTPResponseStatusCode, status)
-			r.SetStatus(status)
+			el.Event.SetInt(schema.HTTPResponseStatusCode, status)
+			el.SetHTTPStatus(status)
 			break
 		}
 	}
 	failed := a.responseBody.At(answerError)
 	if failed.Present() || streamed && a.stream.Failed {
-		r.SetOutcome(formats.Failure)
-		r.SetFirst(schema.ErrorType, a.responseBody.At(answerErrorCode), a.responseBody.At(answerErrorType))
+		el.SetOutcome(formats.Failure)
+		el.CopyFirstText(schema.ErrorType, a.responseBody.At(answerErrorCode), a.responseBody.At(answerErrorType))
 	}
 }

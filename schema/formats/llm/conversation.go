@@ -314,7 +314,7 @@ func (c *Conversation) Reset() {
 
 // SelectedBody reads a request's body that has been selected by a shape beginning with BodyPaths: its messages, input
 // or prompt, and the system instructions beside them. It returns false if they are all missing.
-func (c *Conversation) SelectedBody(r *formats.Record, body *formats.Shape) bool {
+func (c *Conversation) SelectedBody(el *formats.Element, body *formats.Shape) bool {
 	if body.At(bodyRole).Present() || body.At(bodyContent).Present() {
 		return false // a single message
 	}
@@ -323,12 +323,12 @@ func (c *Conversation) SelectedBody(r *formats.Record, body *formats.Shape) bool
 		messages = body.At(place)
 	}
 	for place := bodySystem; place <= bodyPreamble; place++ {
-		c.System(r, body.At(place))
+		c.System(el, body.At(place))
 	}
 	if messages.Kind != scan.Array && messages.Kind != scan.String {
 		return false
 	}
-	c.Request(r, messages)
+	c.Request(el, messages)
 	return true
 }
 
@@ -351,70 +351,70 @@ func addCall(to []ToolCall, call ToolCall) []ToolCall {
 
 // Request reads the messages of a request. They may be an array of messages or items, a single one of these, a whole
 // body, or a text.
-func (c *Conversation) Request(r *formats.Record, messages formats.Node) {
+func (c *Conversation) Request(el *formats.Element, messages formats.Node) {
 	switch messages.Kind {
 	case scan.String:
-		c.prompt = appendText(c.prompt, r.Text(messages))
+		c.prompt = appendText(c.prompt, el.Text(messages))
 	case scan.Object:
-		c.body.Select(r, messages)
-		c.selectedRequest(r, messages, c.body)
+		c.body.Select(el, messages)
+		c.selectedRequest(el, messages, c.body)
 	case scan.Array:
-		r.Index.Each(messages.Src, messages.Span, func(elem scan.Span) bool {
+		el.Index.Each(messages.Src, messages.Span, func(elem scan.Span) bool {
 			n := formats.Node{Src: messages.Src, Span: elem}
 			switch n.Kind {
 			case scan.Object:
 				c.messages = append(c.messages, turn{node: n})
 			case scan.String: // a list of inputs, as for embeddings
-				c.prompt = appendText(c.prompt, r.Text(n))
+				c.prompt = appendText(c.prompt, el.Text(n))
 			}
 			return true
 		})
-		c.readNew(r)
+		c.readNew(el)
 	}
 }
 
 // selectedRequest is like Request, for an object that a shape beginning with BodyPaths has already selected.
-func (c *Conversation) selectedRequest(r *formats.Record, n formats.Node, body *formats.Shape) {
-	if c.SelectedBody(r, body) {
+func (c *Conversation) selectedRequest(el *formats.Element, n formats.Node, body *formats.Shape) {
+	if c.SelectedBody(el, body) {
 		return
 	}
 	c.messages = append(c.messages, turn{node: n})
-	c.readNew(r)
+	c.readNew(el)
 }
 
 // readNew reads the new messages, those after the assistant's last one. System messages count wherever they are in the
 // history.
-func (c *Conversation) readNew(r *formats.Record) {
+func (c *Conversation) readNew(el *formats.Element) {
 	if c.callsPending { // left over from the previous request
-		c.collectCalls(r)
+		c.collectCalls(el)
 	}
-	c.last, c.callsPending = c.lastAssistant(r), true
+	c.last, c.callsPending = c.lastAssistant(el), true
 	from := c.last + 1
-	if wantsSystem(r) {
+	if wantsSystem(el) {
 		from = 0
 	}
 	for i := from; i < len(c.messages); i++ {
-		switch t := c.turn(r, i); {
+		switch t := c.turn(el, i); {
 		case t.role == system:
-			c.System(r, t.content)
+			c.System(el, t.content)
 		case i > c.last:
-			c.readTurn(r, t)
+			c.readTurn(el, t)
 		}
 	}
 }
 
 // turn returns the i'th message with its role and content set.
-func (c *Conversation) turn(r *formats.Record, i int) *turn {
+func (c *Conversation) turn(el *formats.Element, i int) *turn {
 	t := &c.messages[i]
 	if !t.known {
-		c.selectTurn(r, t)
-		t.content, t.role, t.known = c.content(), c.role(r), true
+		c.selectTurn(el, t)
+		t.content, t.role, t.known = c.content(), c.role(el), true
 	}
 	return t
 }
 
 // selectTurn makes t the selected message. The first maxSelected messages of a request keep a shape of their name.
-func (c *Conversation) selectTurn(r *formats.Record, t *turn) {
+func (c *Conversation) selectTurn(el *formats.Element, t *turn) {
 	if t.shape != nil {
 		c.message = t.shape
 		return
@@ -425,28 +425,28 @@ func (c *Conversation) selectTurn(r *formats.Record, t *turn) {
 		c.message = t.shape
 		c.used++
 	}
-	c.message.Select(r, t.node)
+	c.message.Select(el, t.node)
 }
 
 // selectMessage makes a message that is not a turn of the request the selected one.
-func (c *Conversation) selectMessage(r *formats.Record, message formats.Node) {
+func (c *Conversation) selectMessage(el *formats.Element, message formats.Node) {
 	c.message = c.scratch
-	c.message.Select(r, message)
+	c.message.Select(el, message)
 }
 
 // System adds system instructions.
-func (c *Conversation) System(r *formats.Record, n formats.Node) {
-	if wantsSystem(r) {
-		c.texts(r, n, &c.system)
+func (c *Conversation) System(el *formats.Element, n formats.Node) {
+	if wantsSystem(el) {
+		c.texts(el, n, &c.system)
 	}
 }
 
 // wantsSystem reports whether the system instructions are wanted. Only their hash is ever emitted.
-func wantsSystem(r *formats.Record) bool { return r.Wants(schema.GenAISystemInstructionsHash) }
+func wantsSystem(el *formats.Element) bool { return el.Wanted(schema.GenAISystemInstructionsHash) }
 
 // role returns the role of the selected message.
-func (c *Conversation) role(r *formats.Record) role {
-	switch r.Text(c.message.At(messageRole)) {
+func (c *Conversation) role(el *formats.Element) role {
+	switch el.Text(c.message.At(messageRole)) {
 	case "assistant", "model":
 		return assistant
 	case "system", "developer":
@@ -454,7 +454,7 @@ func (c *Conversation) role(r *formats.Record) role {
 	case "tool", "function":
 		return tool
 	case "":
-		switch r.Text(c.message.At(messageType)) { // items of the Responses API
+		switch el.Text(c.message.At(messageType)) { // items of the Responses API
 		case "function_call_output", "custom_tool_call_output":
 			return tool
 		case "function_call", "custom_tool_call", "reasoning":
@@ -465,9 +465,9 @@ func (c *Conversation) role(r *formats.Record) role {
 }
 
 // lastAssistant returns the index of the assistant's last message, or -1.
-func (c *Conversation) lastAssistant(r *formats.Record) int {
+func (c *Conversation) lastAssistant(el *formats.Element) int {
 	for i := len(c.messages) - 1; i >= 0; i-- {
-		if c.turn(r, i).role == assistant {
+		if c.turn(el, i).role == assistant {
 			return i
 		}
 	}
@@ -476,12 +476,12 @@ func (c *Conversation) lastAssistant(r *formats.Record) int {
 
 // collectCalls fills historyCalls from the assistant's last message and the assistant messages directly before it: the
 // results that follow answer these calls.
-func (c *Conversation) collectCalls(r *formats.Record) {
+func (c *Conversation) collectCalls(el *formats.Element) {
 	c.callsPending = false
 	c.lastCalls = [2]int{len(c.historyCalls), len(c.historyCalls)}
-	for i := c.last; i >= 0 && c.turn(r, i).role == assistant; i-- {
-		c.selectTurn(r, &c.messages[i])
-		if c.historyCalls = c.calls(r, c.historyCalls); i == c.last {
+	for i := c.last; i >= 0 && c.turn(el, i).role == assistant; i-- {
+		c.selectTurn(el, &c.messages[i])
+		if c.historyCalls = c.calls(el, c.historyCalls); i == c.last {
 			c.lastCalls[1] = len(c.historyCalls)
 		}
 	}
@@ -489,9 +489,9 @@ func (c *Conversation) collectCalls(r *formats.Record) {
 
 // Asked adds the calls of the assistant's last message in the request to the new calls. It is for formats whose records
 // never hold a response.
-func (c *Conversation) Asked(r *formats.Record) {
+func (c *Conversation) Asked(el *formats.Element) {
 	if c.callsPending {
-		c.collectCalls(r)
+		c.collectCalls(el)
 	}
 	for _, call := range c.historyCalls[c.lastCalls[0]:c.lastCalls[1]] {
 		c.Calls = addCall(c.Calls, call)
@@ -499,12 +499,12 @@ func (c *Conversation) Asked(r *formats.Record) {
 }
 
 // nameOf returns the name of the tool that the call id asked for. It may change the selected message.
-func (c *Conversation) nameOf(r *formats.Record, id string) string {
+func (c *Conversation) nameOf(el *formats.Element, id string) string {
 	if id == "" {
 		return ""
 	}
 	if c.callsPending {
-		c.collectCalls(r)
+		c.collectCalls(el)
 	}
 	for _, call := range c.historyCalls {
 		if call.ID == id {
@@ -515,40 +515,40 @@ func (c *Conversation) nameOf(r *formats.Record, id string) string {
 }
 
 // readTurn reads a new message of the request.
-func (c *Conversation) readTurn(r *formats.Record, t *turn) {
+func (c *Conversation) readTurn(el *formats.Element, t *turn) {
 	if t.role != tool {
-		c.readContent(r, t.content)
+		c.readContent(el, t.content)
 		return
 	}
-	c.selectTurn(r, t)
+	c.selectTurn(el, t)
 	if c.message.At(messageParts).Kind != scan.Array {
-		c.result(r)
+		c.result(el)
 		return
 	}
-	r.Index.Each(t.content.Src, t.content.Span, func(elem scan.Span) bool {
+	el.Index.Each(t.content.Src, t.content.Span, func(elem scan.Span) bool {
 		if elem.Kind == scan.Object {
-			c.part.Select(r, formats.Node{Src: t.content.Src, Span: elem})
-			c.blockResult(r)
+			c.part.Select(el, formats.Node{Src: t.content.Src, Span: elem})
+			c.blockResult(el)
 		}
 		return true
 	})
 }
 
 // readContent reads the content of a new message: the texts of a prompt, and the tool results among them.
-func (c *Conversation) readContent(r *formats.Record, content formats.Node) {
+func (c *Conversation) readContent(el *formats.Element, content formats.Node) {
 	if content.Kind != scan.Array {
-		c.texts(r, content, &c.prompt)
+		c.texts(el, content, &c.prompt)
 		return
 	}
-	r.Index.Each(content.Src, content.Span, func(elem scan.Span) bool {
+	el.Index.Each(content.Src, content.Span, func(elem scan.Span) bool {
 		n := formats.Node{Src: content.Src, Span: elem}
 		switch elem.Kind {
 		case scan.String:
-			c.prompt = appendText(c.prompt, r.Text(n))
+			c.prompt = appendText(c.prompt, el.Text(n))
 		case scan.Object:
-			c.part.Select(r, n)
-			c.prompt = appendText(c.prompt, c.partText(r))
-			c.blockResult(r)
+			c.part.Select(el, n)
+			c.prompt = appendText(c.prompt, c.partText(el))
+			c.blockResult(el)
 		}
 		return true
 	})
@@ -563,49 +563,49 @@ func (c *Conversation) content() formats.Node {
 }
 
 // result reads the selected message as a tool result: OpenAI's roles tool and function, and output items.
-func (c *Conversation) result(r *formats.Record) {
+func (c *Conversation) result(el *formats.Element) {
 	if len(c.Results) == maxItems {
 		return
 	}
-	res := ToolResult{ID: r.FirstText(c.message.At(messageCallID), c.message.At(messageItemCallID)), Value: c.message.At(messageContent)}
+	res := ToolResult{ID: el.FirstText(c.message.At(messageCallID), c.message.At(messageItemCallID)), Value: c.message.At(messageContent)}
 	if !res.Value.Present() {
 		res.Value = c.message.At(messageOutput)
 	}
-	name := r.Text(c.message.At(messageName))
-	if res.Name = c.nameOf(r, res.ID); res.Name == "" {
+	name := el.Text(c.message.At(messageName))
+	if res.Name = c.nameOf(el, res.ID); res.Name == "" {
 		res.Name = name
 	}
-	res.Text = c.joined(r, res.Value)
+	res.Text = c.joined(el, res.Value)
 	c.addResult(res)
 }
 
 // blockResult adds the selected part of a message if it is a tool result: Anthropic's tool_result, Converse's
 // toolResult, OpenTelemetry's tool_call_response.
-func (c *Conversation) blockResult(r *formats.Record) {
+func (c *Conversation) blockResult(el *formats.Element) {
 	if len(c.Results) == maxItems {
 		return
 	}
-	if res, ok := c.partResult(r); ok {
-		res.Name = c.nameOf(r, res.ID)
-		res.Text = c.joined(r, res.Value)
+	if res, ok := c.partResult(el); ok {
+		res.Name = c.nameOf(el, res.ID)
+		res.Text = c.joined(el, res.Value)
 		c.addResult(res)
 	}
 }
 
 // partResult returns the selected part as a tool result; ok is false if it is not a tool result.
-func (c *Conversation) partResult(r *formats.Record) (res ToolResult, ok bool) {
-	switch kind := r.Text(c.part.At(partType)); {
+func (c *Conversation) partResult(el *formats.Element) (res ToolResult, ok bool) {
+	switch kind := el.Text(c.part.At(partType)); {
 	case kind == "tool_result" || strings.HasSuffix(kind, "_tool_result"): // also of tools that the provider ran
-		return ToolResult{ID: r.Text(c.part.At(partToolUseID)), Value: c.part.At(partContent), Failed: c.part.At(partIsError).True()}, true
+		return ToolResult{ID: el.Text(c.part.At(partToolUseID)), Value: c.part.At(partContent), Failed: c.part.At(partIsError).True()}, true
 	case kind == "tool_call_response":
-		res = ToolResult{ID: r.Text(c.part.At(partID)), Value: c.part.At(partResponse)}
+		res = ToolResult{ID: el.Text(c.part.At(partID)), Value: c.part.At(partResponse)}
 		if !res.Value.Present() {
 			res.Value = c.part.At(partResult)
 		}
 		return res, true
 	case kind == "" && c.part.At(partToolResult).Kind == scan.Object:
-		failed := r.Text(c.part.At(partToolResultStatus)) == "error"
-		return ToolResult{ID: r.Text(c.part.At(partToolResultID)), Value: c.part.At(partToolResultContent), Failed: failed}, true
+		failed := el.Text(c.part.At(partToolResultStatus)) == "error"
+		return ToolResult{ID: el.Text(c.part.At(partToolResultID)), Value: c.part.At(partToolResultContent), Failed: failed}, true
 	}
 	return res, false
 }

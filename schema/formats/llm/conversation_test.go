@@ -38,16 +38,16 @@ func session(t *rapid.T) (messages []string, ends []int) {
 // Each request repeats the whole conversation, yet each user's text, result and call is new exactly once.
 func TestEverythingIsNewOnce(t *testing.T) {
 	c := NewConversation()
-	r := formats.NewRecord(formats.Setup{Wanted: schema.Wanted{Fields: schema.AllFields()}}, new(formats.Paths))
+	el := formats.NewElement(formats.Setup{Wanted: schema.Wanted{Fields: schema.AllFields()}}, new(formats.Paths))
 	rapid.Check(t, func(t *rapid.T) {
 		messages, ends := session(t)
 		ends = append(ends, len(messages)) // a last request, not yet answered by the model
 		seen := map[string]int{}
 		for i, end := range ends {
 			c.Reset()
-			c.Request(r, parse(t, "["+strings.Join(messages[:end], ",")+"]"))
+			c.Request(el, parse(t, "["+strings.Join(messages[:end], ",")+"]"))
 			if i < len(ends)-1 {
-				c.Response(r, parse(t, `{"choices":[{"message":`+messages[end]+`}]}`))
+				c.Response(el, parse(t, `{"choices":[{"message":`+messages[end]+`}]}`))
 			}
 			for _, text := range c.prompt {
 				seen["prompt "+text]++

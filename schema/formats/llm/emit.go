@@ -6,9 +6,9 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// join returns the texts joined by newlines. A single text is returned as it is. Texts beyond MaxText are not joined,
+// join returns the texts joined by newlines. A single text is returned as it is. Texts beyond MaxContent are not joined,
 // because the field that they are for is truncated there.
-func join(r *formats.Record, texts []string) string {
+func join(el *formats.Element, texts []string) string {
 	if len(texts) == 0 {
 		return ""
 	}
@@ -19,32 +19,32 @@ func join(r *formats.Record, texts []string) string {
 	n := 0
 	for i, t := range texts {
 		n += len(t) + 1
-		if n > formats.MaxText {
+		if n > formats.MaxContent {
 			texts = texts[:i+1]
 			break
 		}
 	}
-	return r.Join(texts, "\n")
+	return el.Join(texts, "\n")
 }
 
 // Fill sets the fields of the llm event that come from the conversation: the new prompt, the answer, the reasons why
 // the model stopped, and the hash of the system instructions.
-func (c *Conversation) Fill(r *formats.Record) {
-	if r.Wants(schema.MessageContextPromptText) {
-		r.SetContent(schema.MessageContextPromptText, join(r, c.prompt))
+func (c *Conversation) Fill(el *formats.Element) {
+	if el.Wanted(schema.MessageContextPromptText) {
+		el.SetContent(schema.MessageContextPromptText, join(el, c.prompt))
 	}
-	if r.Wants(schema.MessageContextResponseText) {
-		r.SetContent(schema.MessageContextResponseText, join(r, c.answer))
+	if el.Wanted(schema.MessageContextResponseText) {
+		el.SetContent(schema.MessageContextResponseText, join(el, c.answer))
 	}
-	if len(c.finish) > 0 && r.Wants(schema.GenAIResponseFinishReasons) {
-		r.StartList()
+	if len(c.finish) > 0 && el.Wanted(schema.GenAIResponseFinishReasons) {
+		el.BeginList()
 		for _, reason := range c.finish {
-			r.ListItem(reason)
+			el.AddListItem(reason)
 		}
-		r.PutList(schema.GenAIResponseFinishReasons)
+		el.EndList(schema.GenAIResponseFinishReasons)
 	}
-	if len(c.system) > 0 && r.Wants(schema.GenAISystemInstructionsHash) {
-		r.Event.SetText(schema.GenAISystemInstructionsHash, r.Hash(c.system, "\n"))
+	if len(c.system) > 0 && el.Wanted(schema.GenAISystemInstructionsHash) {
+		el.Event.SetText(schema.GenAISystemInstructionsHash, el.Hash(c.system, "\n"))
 	}
 }
 
@@ -66,25 +66,25 @@ var onlyTool = schema.Fields(
 
 // Emit emits the llm event that r holds, then a tool_result for each new result, at the record's time because results
 // were there when the request began, then a tool_call for each call, at the end of the llm event.
-func (c *Conversation) Emit(r *formats.Record) {
-	end := r.End()
-	r.Emit()
+func (c *Conversation) Emit(el *formats.Element) {
+	end := el.End()
+	el.Emit()
 	if len(c.Results)+len(c.Calls) == 0 {
 		return
 	}
-	r.Event.ClearAll(&onlyLLM)
+	el.Event.ClearAll(&onlyLLM)
 	for i := range c.Results {
-		if r.Full() {
+		if el.LimitExceeded() {
 			return
 		}
-		c.emitResult(r, &c.Results[i])
+		c.emitResult(el, &c.Results[i])
 	}
-	r.Event.SetTime(schema.Time, end)
+	el.Event.SetTime(schema.Time, end)
 	for i := range c.Calls {
-		if r.Full() {
+		if el.LimitExceeded() {
 			return
 		}
-		c.emitCall(r, &c.Calls[i])
+		c.emitCall(el, &c.Calls[i])
 	}
 }
 
@@ -94,53 +94,53 @@ const (
 	actionToolResult = "tool_result"
 )
 
-func (c *Conversation) emitResult(r *formats.Record, res *ToolResult) {
-	r.Event.ClearAll(&onlyTool)
-	r.SetClass(formats.ClassTool, actionToolResult)
-	r.SetOutcome(formats.Success)
+func (c *Conversation) emitResult(el *formats.Element, res *ToolResult) {
+	el.Event.ClearAll(&onlyTool)
+	el.SetClass(formats.ClassTool, actionToolResult)
+	el.SetOutcome(formats.Success)
 	if res.Failed {
-		r.SetOutcome(formats.Failure)
+		el.SetOutcome(formats.Failure)
 	}
-	r.Put(schema.GenAIToolName, res.Name)
-	r.Put(schema.GenAIToolCallID, res.ID)
+	el.SetText(schema.GenAIToolName, res.Name)
+	el.SetText(schema.GenAIToolCallID, res.ID)
 	if res.Text != "" {
-		r.SetContent(schema.GenAIToolCallResult, res.Text)
+		el.SetContent(schema.GenAIToolCallResult, res.Text)
 	} else {
-		r.SetAsIs(schema.GenAIToolCallResult, res.Value)
+		el.CopyJSON(schema.GenAIToolCallResult, res.Value)
 	}
-	r.Emit()
+	el.Emit()
 }
 
 // emitCall emits a call that the model requested. Its outcome is not known yet.
-func (c *Conversation) emitCall(r *formats.Record, call *ToolCall) {
-	r.Event.ClearAll(&onlyTool)
-	r.SetClass(formats.ClassTool, actionToolCall)
-	r.SetOutcome(formats.Unknown)
-	r.Put(schema.GenAIToolName, call.Name)
-	r.Put(schema.GenAIToolCallID, call.ID)
-	r.SetDyn(schema.GenAIToolCallArguments, call.Arguments)
-	r.Emit()
+func (c *Conversation) emitCall(el *formats.Element, call *ToolCall) {
+	el.Event.ClearAll(&onlyTool)
+	el.SetClass(formats.ClassTool, actionToolCall)
+	el.SetOutcome(formats.Unknown)
+	el.SetText(schema.GenAIToolName, call.Name)
+	el.SetText(schema.GenAIToolCallID, call.ID)
+	el.CopyUnwrapped(schema.GenAIToolCallArguments, call.Arguments)
+	el.Emit()
 }
 
 // SetTools sets the number of tools offered to the model and the hash of their definitions. White space between tokens
 // does not change the hash.
-func SetTools(r *formats.Record, tools formats.Node) {
+func SetTools(el *formats.Element, tools formats.Node) {
 	if tools.Kind != scan.Array {
 		return
 	}
-	if r.Wants(schema.GenAIToolDefinitionsCount) {
+	if el.Wanted(schema.GenAIToolDefinitionsCount) {
 		n := 0
-		r.Index.Each(tools.Src, tools.Span, func(scan.Span) bool { n++; return true })
-		r.Event.SetInt(schema.GenAIToolDefinitionsCount, int64(n))
+		el.Index.Each(tools.Src, tools.Span, func(scan.Span) bool { n++; return true })
+		el.Event.SetInt(schema.GenAIToolDefinitionsCount, int64(n))
 	}
-	if r.Wants(schema.GenAIToolDefinitionsHash) {
-		r.Event.SetText(schema.GenAIToolDefinitionsHash, r.HashJSON(tools))
+	if el.Wanted(schema.GenAIToolDefinitionsHash) {
+		el.Event.SetText(schema.GenAIToolDefinitionsHash, el.HashJSON(tools))
 	}
 }
 
 // Answer adds an assistant's message to the model's answer.
-func (c *Conversation) Answer(r *formats.Record, message formats.Node) {
+func (c *Conversation) Answer(el *formats.Element, message formats.Node) {
 	if message.Kind == scan.Object {
-		c.readAnswer(r, message)
+		c.readAnswer(el, message)
 	}
 }

@@ -15,26 +15,26 @@ type headers struct {
 }
 
 // read reads the headers of several objects. The value in the first object that has a header counts.
-func (h *headers) read(r *formats.Record, objects ...formats.Node) {
+func (h *headers) read(el *formats.Element, objects ...formats.Node) {
 	*h = headers{}
 	for _, object := range objects {
-		r.Index.Members(object.Src, object.Span, &r.Arena, func(name string, v scan.Span) bool {
-			h.take(r, name, formats.Node{Src: object.Src, Span: v})
+		el.Index.Members(object.Src, object.Span, &el.Arena, func(name string, v scan.Span) bool {
+			h.take(el, name, formats.Node{Src: object.Src, Span: v})
 			return true
 		})
 	}
 }
 
 // take reads one header.
-func (h *headers) take(r *formats.Record, name string, n formats.Node) {
+func (h *headers) take(el *formats.Element, name string, n formats.Node) {
 	if n.Kind == scan.Array {
-		n = r.First(n)
+		n = el.FirstItem(n)
 	}
-	text := r.Text(n)
+	text := el.Text(n)
 	switch {
 	case text == "":
 	case is(name, "authorization"):
-		h.credential("header authorization", formats.Bearer(text))
+		h.credential("header authorization", formats.BearerToken(text))
 	case is(name, "x-api-key"):
 		h.credential("header x-api-key", text)
 	case is(name, "api-key"):

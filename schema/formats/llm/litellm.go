@@ -13,12 +13,12 @@ func LiteLLM() formats.Format {
 	return formats.Format{
 		Name:     "litellm",
 		Datasets: []string{"litellm"},
-		Tells: []formats.Tell{
+		Signatures: []formats.Signature{
 			{Keys: []string{"call_type", "metadata", "custom_llm_provider"}},
 			{Keys: []string{"call_type", "metadata", "model_map_information"}},
 			{Keys: []string{"call_type", "metadata", "hidden_params"}},
 		},
-		Open: openLiteLLM,
+		NewReader: openLiteLLM,
 	}
 }
 
@@ -63,7 +63,7 @@ func openLiteLLM(p *formats.Paths) formats.Reader {
 	meta := func(keys ...string) int { return p.Add(append([]string{"metadata"}, keys...)...) }
 	usage := func(keys ...string) int { return p.Add(append([]string{"response", "usage"}, keys...)...) }
 	return &liteLLM{
-		chat: NewConversation(), answer: p.Shape([]string{"response"}, AnswerPaths()...),
+		chat: NewConversation(), answer: p.AddShape([]string{"response"}, AnswerPaths()...),
 		guardrail: formats.NewShape([][]string{
 			guardrailName:       {"guardrail_name"},
 			guardrailVerdict:    {"guardrail_status"},
@@ -75,11 +75,11 @@ func openLiteLLM(p *formats.Paths) formats.Reader {
 		model: p.Add("model"), modelGroup: p.Add("model_group"), apiBase: p.Add("api_base"),
 		promptTokens: p.Add("prompt_tokens"), completionTokens: p.Add("completion_tokens"), responseCost: p.Add("response_cost"),
 		endUser: p.Add("end_user"), requesterIP: p.Add("requester_ip_address"), userAgent: p.Add("user_agent"), tags: p.Add("request_tags"),
-		agentID: p.Add("agent_id"), messages: p.Open("messages"), response: p.Open("response"),
+		agentID: p.Add("agent_id"), messages: p.AddIndexed("messages"), response: p.AddIndexed("response"),
 		tools: p.Add("model_parameters", "tools"), systemText: p.Add("model_parameters", "system"),
 		instructions: p.Add("model_parameters", "instructions"),
 		errorCode:    p.Add("error_information", "error_code"), errorClass: p.Add("error_information", "error_class"),
-		guardrails: p.Open("guardrail_information"), guardrailStatus: p.Add("status_fields", "guardrail_status"),
+		guardrails: p.AddIndexed("guardrail_information"), guardrailStatus: p.Add("status_fields", "guardrail_status"),
 
 		keyHash: meta("user_api_key_hash"), keyAlias: meta("user_api_key_alias"), keyUser: meta("user_api_key_user_id"),
 		keyEmail: meta("user_api_key_user_email"), keyOrg: meta("user_api_key_org_id"), keyEndUser: meta("user_api_key_end_user_id"),
@@ -96,30 +96,30 @@ func openLiteLLM(p *formats.Paths) formats.Reader {
 	}
 }
 
-func (l *liteLLM) Read(r *formats.Record) {
-	r.Begin("litellm")
-	if !r.Start(r.At(l.start), r.At(l.end)) {
+func (l *liteLLM) Read(el *formats.Element) {
+	el.SetDataset("litellm")
+	if !el.SetTime(el.At(l.start), el.At(l.end)) {
 		return
 	}
-	r.SetText(schema.EventID, r.At(l.id))
-	l.duration(r)
-	l.identify(r)
-	l.outcome(r)
-	switch callType := r.Text(r.At(l.callType)); callType {
+	el.CopyText(schema.EventID, el.At(l.id))
+	l.duration(el)
+	l.identify(el)
+	l.outcome(el)
+	switch callType := el.Text(el.At(l.callType)); callType {
 	case "call_mcp_tool":
-		l.toolCall(r)
+		l.toolCall(el)
 	case "list_mcp_tools":
-		l.mcp(r, "tools/list")
-		r.Emit()
+		l.mcp(el, "tools/list")
+		el.Emit()
 	default:
-		l.exchange(r, operation(callType))
+		l.exchange(el, operation(callType))
 	}
 }
 
 // duration sets the time from start to end, else the response time that the proxy measured. Without a start, the event
 // has the time of the end, and no duration.
-func (l *liteLLM) duration(r *formats.Record) {
-	start, end := r.At(l.start), r.At(l.end)
+func (l *liteLLM) duration(el *formats.Element) {
+	start, end := el.At(l.start), el.At(l.end)
 	from, ok := scan.Time(start.Src, start.Span)
 	if !ok {
 		return
@@ -127,56 +127,56 @@ func (l *liteLLM) duration(r *formats.Record) {
 	to, ok := scan.Time(end.Src, end.Span)
 	switch {
 	case !ok:
-		r.SetDuration(r.At(l.responseTime), nsPerSecond)
+		el.CopyDuration(el.At(l.responseTime), nsPerSecond)
 	case to >= from:
-		r.Event.SetInt(schema.EventDuration, to-from)
+		el.Event.SetInt(schema.EventDuration, to-from)
 	}
 }
 
 const nsPerSecond = 1e9
 
 // identify names the caller: by the id that the agent declares, else by its key, else by the key's user.
-func (l *liteLLM) identify(r *formats.Record) {
-	key := r.Text(r.At(l.keyHash))
+func (l *liteLLM) identify(el *formats.Element) {
+	key := el.Text(el.At(l.keyHash))
 	if strings.HasPrefix(key, "sk-") { // the proxy hashes keys; a raw one is hashed here
-		key = r.Secret(key)
+		key = el.HashSecret(key)
 	}
-	if !r.SetSource(r.Text(r.At(l.metaIP)), "") {
-		r.SetSource(r.Text(r.At(l.requesterIP)), "")
+	if !el.SetSourceIP(el.Text(el.At(l.metaIP)), "") {
+		el.SetSourceIP(el.Text(el.At(l.requesterIP)), "")
 	}
-	r.Agent("agent_id", r.Text(r.At(l.agentID)))
-	r.Agent("metadata.agent_id", r.Text(r.At(l.metaAgent)))
-	r.Agent("metadata.user_api_key_hash", key)
-	r.Agent("metadata.user_api_key_user_id", r.Text(r.At(l.keyUser)))
-	r.Agent("end_user", r.Text(r.At(l.endUser)))
-	userAgent := r.FirstText(r.At(l.userAgent), r.At(l.metaUserAgent))
+	el.SetAgent("agent_id", el.Text(el.At(l.agentID)))
+	el.SetAgent("metadata.agent_id", el.Text(el.At(l.metaAgent)))
+	el.SetAgent("metadata.user_api_key_hash", key)
+	el.SetAgent("metadata.user_api_key_user_id", el.Text(el.At(l.keyUser)))
+	el.SetAgent("end_user", el.Text(el.At(l.endUser)))
+	userAgent := el.FirstText(el.At(l.userAgent), el.At(l.metaUserAgent))
 	if userAgent == "" {
-		userAgent = l.taggedUserAgent(r)
+		userAgent = l.taggedUserAgent(el)
 	}
-	r.AgentByAddress(userAgent)
+	el.SetAgentByAddress(userAgent)
 
-	r.SetText(schema.AIAgentName, r.At(l.keyAlias))
+	el.CopyText(schema.AIAgentName, el.At(l.keyAlias))
 	if key != "" {
-		r.Put(schema.CredentialUID, key)
-		r.Put(schema.CredentialType, "api_key")
+		el.SetText(schema.CredentialUID, key)
+		el.SetText(schema.CredentialType, "api_key")
 	}
-	r.SetText(schema.UserID, r.At(l.keyUser))
-	r.SetText(schema.UserEmail, r.At(l.keyEmail))
-	r.SetText(schema.OrganizationID, r.At(l.keyOrg))
-	r.SetFirst(schema.OnBehalfOfID, r.At(l.endUser), r.At(l.keyEndUser))
-	r.Put(schema.UserAgentOriginal, userAgent)
-	r.SetText(schema.TraceID, r.At(l.traceID))
-	r.SetFirst(schema.SessionID, r.At(l.session), r.At(l.traceID), r.At(l.mcpSession))
+	el.CopyText(schema.UserID, el.At(l.keyUser))
+	el.CopyText(schema.UserEmail, el.At(l.keyEmail))
+	el.CopyText(schema.OrganizationID, el.At(l.keyOrg))
+	el.CopyFirstText(schema.OnBehalfOfID, el.At(l.endUser), el.At(l.keyEndUser))
+	el.SetText(schema.UserAgentOriginal, userAgent)
+	el.CopyText(schema.TraceID, el.At(l.traceID))
+	el.CopyFirstText(schema.SessionID, el.At(l.session), el.At(l.traceID), el.At(l.mcpSession))
 }
 
 // taggedUserAgent returns the longest, most specific user agent among the request's tags, where older proxies put it.
-func (l *liteLLM) taggedUserAgent(r *formats.Record) (best string) {
-	if !r.Wants(schema.UserAgentOriginal) && r.Event.Has(schema.AIAgentUID) {
+func (l *liteLLM) taggedUserAgent(el *formats.Element) (best string) {
+	if !el.Wanted(schema.UserAgentOriginal) && el.Event.Has(schema.AIAgentUID) {
 		return ""
 	}
-	tags := r.At(l.tags)
-	r.Index.Each(tags.Src, tags.Span, func(elem scan.Span) bool {
-		tag, ok := strings.CutPrefix(r.Text(formats.Node{Src: tags.Src, Span: elem}), "User-Agent: ")
+	tags := el.At(l.tags)
+	el.Index.Each(tags.Src, tags.Span, func(elem scan.Span) bool {
+		tag, ok := strings.CutPrefix(el.Text(formats.Node{Src: tags.Src, Span: elem}), "User-Agent: ")
 		if ok && len(tag) > len(best) {
 			best = tag
 		}
@@ -186,55 +186,55 @@ func (l *liteLLM) taggedUserAgent(r *formats.Record) (best string) {
 }
 
 // outcome sets the outcome from the status, the error and the guardrails.
-func (l *liteLLM) outcome(r *formats.Record) {
+func (l *liteLLM) outcome(el *formats.Element) {
 	failed := false
-	switch r.Text(r.At(l.status)) {
+	switch el.Text(el.At(l.status)) {
 	case "success":
-		r.SetOutcome(formats.Success)
+		el.SetOutcome(formats.Success)
 	case "failure":
-		r.SetOutcome(formats.Failure)
+		el.SetOutcome(formats.Failure)
 		failed = true
 	default:
-		r.SetOutcome(formats.Unknown)
+		el.SetOutcome(formats.Unknown)
 	}
-	class := r.Text(r.At(l.errorClass))
-	code := r.At(l.errorCode)
+	class := el.Text(el.At(l.errorClass))
+	code := el.At(l.errorCode)
 	if failed {
-		r.SetFirst(schema.ErrorType, r.At(l.errorClass), code)
+		el.CopyFirstText(schema.ErrorType, el.At(l.errorClass), code)
 		if n, ok := scan.Int(code.Src, code.Span); ok && n >= 100 && n < 600 {
-			r.Event.SetInt(schema.HTTPResponseStatusCode, n)
-			r.SetStatus(n)
-			r.SetOutcome(formats.Failure)
+			el.Event.SetInt(schema.HTTPResponseStatusCode, n)
+			el.SetHTTPStatus(n)
+			el.SetOutcome(formats.Failure)
 		}
 	}
-	intervened := l.readGuardrails(r)
+	intervened := l.readGuardrails(el)
 	if failed && (intervened || strings.HasPrefix(class, "Guardrail") || strings.HasPrefix(class, "BlockedPii")) {
-		r.Block()
+		el.SetBlocked()
 	}
 }
 
 // readGuardrails reads the first guardrail that intervened, else the first one. It reports whether any intervened.
-func (l *liteLLM) readGuardrails(r *formats.Record) bool {
-	list := r.At(l.guardrails)
+func (l *liteLLM) readGuardrails(el *formats.Element) bool {
+	list := el.At(l.guardrails)
 	chosen, intervened := list, false
 	if list.Kind == scan.Array { // older proxies log a single object
-		chosen = r.First(list)
-		r.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
+		chosen = el.FirstItem(list)
+		el.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
 			g := formats.Node{Src: list.Src, Span: elem}
-			l.guardrail.Select(r, g)
-			if intervened = stopped(r.Text(l.guardrail.At(guardrailVerdict))); intervened {
+			l.guardrail.Select(el, g)
+			if intervened = stopped(el.Text(l.guardrail.At(guardrailVerdict))); intervened {
 				chosen = g
 			}
 			return !intervened
 		})
 	}
-	l.guardrail.Select(r, chosen)
+	l.guardrail.Select(el, chosen)
 	verdict := l.guardrail.At(guardrailVerdict)
-	r.SetText(schema.GuardrailName, l.guardrail.At(guardrailName))
-	r.SetText(schema.GuardrailVerdict, verdict)
-	r.SetText(schema.GuardrailAction, l.guardrail.At(guardrailAction))
-	r.SetText(schema.GuardrailRiskCategory, r.First(l.guardrail.At(guardrailCategories)))
-	return stopped(r.Text(verdict)) || stopped(r.Text(r.At(l.guardrailStatus)))
+	el.CopyText(schema.GuardrailName, l.guardrail.At(guardrailName))
+	el.CopyText(schema.GuardrailVerdict, verdict)
+	el.CopyText(schema.GuardrailAction, l.guardrail.At(guardrailAction))
+	el.CopyText(schema.GuardrailRiskCategory, el.FirstItem(l.guardrail.At(guardrailCategories)))
+	return stopped(el.Text(verdict)) || stopped(el.Text(el.At(l.guardrailStatus)))
 }
 
 // stopped reports whether a guardrail's status means that the guardrail held something back.
@@ -261,62 +261,62 @@ func operation(callType string) string {
 }
 
 // exchange emits a call of a model.
-func (l *liteLLM) exchange(r *formats.Record, op string) {
-	r.SetClass(formats.ClassLLM, op)
-	r.Put(schema.GenAIOperationName, op)
-	r.SetText(schema.GenAIProviderName, r.At(l.provider))
-	r.SetFirst(schema.GenAIRequestModel, r.At(l.model), r.At(l.modelGroup))
-	r.SetText(schema.GenAIResponseModel, r.At(l.responseModel))
-	r.SetText(schema.GenAIResponseID, r.At(l.responseID))
-	host, _ := formats.SplitURL(r.Text(r.At(l.apiBase)))
-	r.Put(schema.ServiceTargetName, host)
-	r.SetFirstInt(schema.GenAIUsageInputTokens, r.At(l.promptTokens), r.At(l.usagePrompt))
-	r.SetFirstInt(schema.GenAIUsageOutputTokens, r.At(l.completionTokens), r.At(l.usageCompletion))
-	r.SetFirstInt(schema.GenAIUsageCacheReadInputTokens, r.At(l.usageCached), r.At(l.usageCacheRead))
-	r.SetInt(schema.GenAIUsageReasoningOutputTokens, r.At(l.usageReasoning))
-	r.SetDouble(schema.GenAIUsageCost, r.At(l.responseCost))
-	SetTools(r, r.At(l.tools))
+func (l *liteLLM) exchange(el *formats.Element, op string) {
+	el.SetClass(formats.ClassLLM, op)
+	el.SetText(schema.GenAIOperationName, op)
+	el.CopyText(schema.GenAIProviderName, el.At(l.provider))
+	el.CopyFirstText(schema.GenAIRequestModel, el.At(l.model), el.At(l.modelGroup))
+	el.CopyText(schema.GenAIResponseModel, el.At(l.responseModel))
+	el.CopyText(schema.GenAIResponseID, el.At(l.responseID))
+	host, _ := formats.SplitURL(el.Text(el.At(l.apiBase)))
+	el.SetText(schema.ServiceTargetName, host)
+	el.CopyFirstInt(schema.GenAIUsageInputTokens, el.At(l.promptTokens), el.At(l.usagePrompt))
+	el.CopyFirstInt(schema.GenAIUsageOutputTokens, el.At(l.completionTokens), el.At(l.usageCompletion))
+	el.CopyFirstInt(schema.GenAIUsageCacheReadInputTokens, el.At(l.usageCached), el.At(l.usageCacheRead))
+	el.CopyInt(schema.GenAIUsageReasoningOutputTokens, el.At(l.usageReasoning))
+	el.CopyDouble(schema.GenAIUsageCost, el.At(l.responseCost))
+	SetTools(el, el.At(l.tools))
 
 	l.chat.Reset()
-	l.chat.System(r, r.At(l.systemText))
-	l.chat.System(r, r.At(l.instructions))
-	l.chat.Request(r, r.At(l.messages))
-	if response := r.At(l.response); response.Kind == scan.Object {
-		l.answer.Take(r)
-		l.chat.SelectedResponse(r, response, l.answer)
+	l.chat.System(el, el.At(l.systemText))
+	l.chat.System(el, el.At(l.instructions))
+	l.chat.Request(el, el.At(l.messages))
+	if response := el.At(l.response); response.Kind == scan.Object {
+		l.answer.SelectFromElement(el)
+		l.chat.SelectedResponse(el, response, l.answer)
 	} else {
-		l.chat.Response(r, response)
+		l.chat.Response(el, response)
 	}
-	l.chat.Fill(r)
-	l.chat.Emit(r)
+	l.chat.Fill(el)
+	l.chat.Emit(el)
 }
 
 // mcp sets the fields of an event on an MCP server behind the proxy.
-func (l *liteLLM) mcp(r *formats.Record, method string) {
-	r.SetClass(formats.ClassTool, method)
-	r.Put(schema.MCPMethodName, method)
-	r.SetText(schema.MCPServerName, r.At(l.serverName))
-	r.SetText(schema.MCPSessionID, r.At(l.mcpSession))
+func (l *liteLLM) mcp(el *formats.Element, method string) {
+	el.SetClass(formats.ClassTool, method)
+	el.SetText(schema.MCPMethodName, method)
+	el.CopyText(schema.MCPServerName, el.At(l.serverName))
+	el.CopyText(schema.MCPSessionID, el.At(l.mcpSession))
 }
 
 // toolCall emits a call of a tool that the proxy ran.
-func (l *liteLLM) toolCall(r *formats.Record) {
-	l.mcp(r, "tools/call")
-	r.SetText(schema.GenAIToolName, r.At(l.toolName))
-	if !r.Event.Has(schema.GenAIToolName) {
-		if name, ok := strings.CutPrefix(r.Text(r.At(l.model)), "MCP: "); ok {
-			r.Put(schema.GenAIToolName, name)
+func (l *liteLLM) toolCall(el *formats.Element) {
+	l.mcp(el, "tools/call")
+	el.CopyText(schema.GenAIToolName, el.At(l.toolName))
+	if !el.Event.Has(schema.GenAIToolName) {
+		if name, ok := strings.CutPrefix(el.Text(el.At(l.model)), "MCP: "); ok {
+			el.SetText(schema.GenAIToolName, name)
 		}
 	}
-	r.SetDyn(schema.GenAIToolCallArguments, r.At(l.toolArguments))
-	r.SetDouble(schema.GenAIUsageCost, r.At(l.responseCost))
-	result := r.At(l.toolResult)
+	el.CopyUnwrapped(schema.GenAIToolCallArguments, el.At(l.toolArguments))
+	el.CopyDouble(schema.GenAIUsageCost, el.At(l.responseCost))
+	result := el.At(l.toolResult)
 	if !result.Present() {
-		result = r.At(l.response)
+		result = el.At(l.response)
 	}
-	r.SetAsIs(schema.GenAIToolCallResult, result)
-	if r.At(l.toolResultFailed).True() {
-		r.SetOutcome(formats.Failure)
+	el.CopyJSON(schema.GenAIToolCallResult, result)
+	if el.At(l.toolResultFailed).True() {
+		el.SetOutcome(formats.Failure)
 	}
-	r.Emit()
+	el.Emit()
 }

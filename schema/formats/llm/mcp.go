@@ -14,13 +14,13 @@ func MCP() formats.Format {
 		Name:     "mcp_jsonrpc",
 		Aliases:  []string{"mcp"},
 		Datasets: []string{"mcp.jsonrpc"},
-		Tells: []formats.Tell{
+		Signatures: []formats.Signature{
 			{Keys: []string{"jsonrpc"}, Path: []string{"jsonrpc"}, Text: "2.0"},
 			{Keys: []string{"message", "direction"}, Path: []string{"message", "jsonrpc"}, Text: "2.0"},
 			{Keys: []string{"message", "session_id", "server"}, Path: []string{"message", "jsonrpc"}, Text: "2.0"},
 			{Keys: []string{"message", "direction", "session_id", "server"}}, // also a batch, or a message as text
 		},
-		Open: openMCP,
+		NewReader: openMCP,
 	}
 }
 
@@ -41,51 +41,51 @@ func openMCP(p *formats.Paths) formats.Reader {
 		message: p.Add("message"), whole: p.Add(),
 		ts: p.Add("ts"), timestamp: p.Add("timestamp"), session: p.Add("session_id"), mcpSession: p.Add("mcp_session_id"),
 		server: p.Add("server"), agent: p.Add("agent"), client: p.Add("client"), user: p.Add("user"),
-		rpc: NewRPC(), bareShape: p.Shape(nil, rpcPaths()...), messageShape: p.Shape([]string{"message"}, rpcPaths()...),
+		rpc: NewRPC(), bareShape: p.AddShape(nil, rpcPaths()...), messageShape: p.AddShape([]string{"message"}, rpcPaths()...),
 	}
 	for _, list := range [...]string{"content", "contents"} {
-		p.Note("result", list)
-		p.Note("message", "result", list)
+		p.Index("result", list)
+		p.Index("message", "result", list)
 	}
 	return m
 }
 
-func (m *mcp) Read(r *formats.Record) {
-	r.Begin("mcp.jsonrpc")
-	if !r.Start(r.At(m.ts), r.At(m.timestamp)) {
+func (m *mcp) Read(el *formats.Element) {
+	el.SetDataset("mcp.jsonrpc")
+	if !el.SetTime(el.At(m.ts), el.At(m.timestamp)) {
 		return
 	}
-	m.identify(r)
-	if r.At(m.message).Kind == scan.Object {
-		m.messageShape.Take(r)
-		m.emit(r, m.messageShape)
+	m.identify(el)
+	if el.At(m.message).Kind == scan.Object {
+		m.messageShape.SelectFromElement(el)
+		m.emit(el, m.messageShape)
 		return
 	}
-	message, enveloped := r.Inside(r.At(m.message))
+	message, enveloped := el.Unwrap(el.At(m.message))
 	if !enveloped {
-		m.bareShape.Take(r)
-		m.emit(r, m.bareShape)
+		m.bareShape.SelectFromElement(el)
+		m.emit(el, m.bareShape)
 		return
 	}
 	if message.Kind == scan.Array { // a batch, as in protocol versions before 2025-06-18
-		r.Index.Each(message.Src, message.Span, func(elem scan.Span) bool {
-			m.emit(r, m.rpc.selected(r, formats.Node{Src: message.Src, Span: elem}))
-			return !r.Full()
+		el.Index.Each(message.Src, message.Span, func(elem scan.Span) bool {
+			m.emit(el, m.rpc.selected(el, formats.Node{Src: message.Src, Span: elem}))
+			return !el.LimitExceeded()
 		})
 		return
 	}
-	m.emit(r, m.rpc.selected(r, message))
+	m.emit(el, m.rpc.selected(el, message))
 }
 
 // identify names the caller from the envelope. The messages themselves are not a trustworthy source of names.
-func (m *mcp) identify(r *formats.Record) {
-	r.Agent("agent", r.Text(r.At(m.agent)))
-	r.Agent("client", r.Text(r.At(m.client)))
-	r.Agent("user", r.Text(r.At(m.user)))
-	r.SetText(schema.UserID, r.At(m.user))
-	r.SetText(schema.MCPServerName, r.At(m.server))
-	r.SetFirst(schema.MCPSessionID, r.At(m.session), r.At(m.mcpSession))
-	r.SetFirst(schema.SessionID, r.At(m.session), r.At(m.mcpSession))
+func (m *mcp) identify(el *formats.Element) {
+	el.SetAgent("agent", el.Text(el.At(m.agent)))
+	el.SetAgent("client", el.Text(el.At(m.client)))
+	el.SetAgent("user", el.Text(el.At(m.user)))
+	el.CopyText(schema.UserID, el.At(m.user))
+	el.CopyText(schema.MCPServerName, el.At(m.server))
+	el.CopyFirstText(schema.MCPSessionID, el.At(m.session), el.At(m.mcpSession))
+	el.CopyFirstText(schema.SessionID, el.At(m.session), el.At(m.mcpSession))
 }
 
 // perMessage lists the fields that one message sets.
@@ -97,13 +97,13 @@ var perMessage = schema.Fields(
 )
 
 // emit emits the message selected by a shape of rpcPaths. A nil shape means that the message is not an object.
-func (m *mcp) emit(r *formats.Record, message *formats.Shape) {
-	r.Event.ClearAll(&perMessage)
-	if !m.rpc.take(r, message) {
-		r.Refuse(formats.UnknownFormat)
+func (m *mcp) emit(el *formats.Element, message *formats.Shape) {
+	el.Event.ClearAll(&perMessage)
+	if !m.rpc.take(el, message) {
+		el.Refuse(formats.ReasonUnknownFormat)
 		return
 	}
-	r.Emit()
+	el.Emit()
 }
 
 // RPC reads JSON-RPC messages of MCP. It belongs to one worker.
@@ -179,116 +179,116 @@ func NewRPC() *RPC {
 
 // Message sets the fields of one message: the method of a request or notification, the result of a response. It returns
 // false if n is not a message.
-func (c *RPC) Message(r *formats.Record, n formats.Node) bool { return c.take(r, c.selected(r, n)) }
+func (c *RPC) Message(el *formats.Element, n formats.Node) bool { return c.take(el, c.selected(el, n)) }
 
 // selected returns the shape of a message, or nil if n is not an object.
-func (c *RPC) selected(r *formats.Record, n formats.Node) *formats.Shape {
+func (c *RPC) selected(el *formats.Element, n formats.Node) *formats.Shape {
 	if n.Kind != scan.Object {
 		return nil
 	}
-	c.scratch.Select(r, n)
+	c.scratch.Select(el, n)
 	return c.scratch
 }
 
 // take is like Message, for a message that a shape of rpcPaths has already selected.
-func (c *RPC) take(r *formats.Record, message *formats.Shape) bool {
+func (c *RPC) take(el *formats.Element, message *formats.Shape) bool {
 	if message == nil {
 		return false
 	}
 	c.shape = message
-	r.SetText(schema.GenAIToolCallID, c.shape.At(rpcID))
+	el.CopyText(schema.GenAIToolCallID, c.shape.At(rpcID))
 	switch {
 	case c.shape.At(rpcMethod).Kind == scan.String:
-		c.request(r, r.Text(c.shape.At(rpcMethod)))
+		c.request(el, el.Text(c.shape.At(rpcMethod)))
 	case c.shape.At(rpcResult).Kind != scan.Absent:
-		r.SetClass(formats.ClassTool, actionToolResult)
-		c.result(r, c.shape.At(rpcResult))
+		el.SetClass(formats.ClassTool, actionToolResult)
+		c.result(el, c.shape.At(rpcResult))
 	case c.shape.At(rpcError).Present():
-		r.SetClass(formats.ClassTool, actionToolResult)
-		c.failure(r)
+		el.SetClass(formats.ClassTool, actionToolResult)
+		c.failure(el)
 	default:
-		r.FaultNamed("method")
+		el.CountFaultNamed("method")
 		return false
 	}
 	return true
 }
 
 // Tool returns the name in the parameters of the last request.
-func (c *RPC) Tool(r *formats.Record) string { return r.Text(c.shape.At(rpcName)) }
+func (c *RPC) Tool(el *formats.Element) string { return el.Text(c.shape.At(rpcName)) }
 
 // request sets the fields of a request. Its outcome is unknown, because it is in the response.
-func (c *RPC) request(r *formats.Record, method string) {
-	r.SetClass(formats.ClassTool, method)
-	r.SetOutcome(formats.Unknown)
-	r.Put(schema.MCPMethodName, method)
-	r.SetTraceparent(c.shape.At(rpcTraceparent))
+func (c *RPC) request(el *formats.Element, method string) {
+	el.SetClass(formats.ClassTool, method)
+	el.SetOutcome(formats.Unknown)
+	el.SetText(schema.MCPMethodName, method)
+	el.CopyTraceparent(c.shape.At(rpcTraceparent))
 	switch method {
 	case "tools/call":
-		r.SetText(schema.GenAIToolName, c.shape.At(rpcName))
-		r.SetDyn(schema.GenAIToolCallArguments, c.shape.At(rpcArguments))
+		el.CopyText(schema.GenAIToolName, c.shape.At(rpcName))
+		el.CopyUnwrapped(schema.GenAIToolCallArguments, c.shape.At(rpcArguments))
 	case "resources/read", "resources/subscribe", "resources/unsubscribe", "notifications/resources/updated":
-		r.SetText(schema.MCPResourceURI, c.shape.At(rpcURI))
+		el.CopyText(schema.MCPResourceURI, c.shape.At(rpcURI))
 	case "prompts/get":
-		r.SetText(schema.ResourceName, c.shape.At(rpcName))
-		r.SetDyn(schema.GenAIToolCallArguments, c.shape.At(rpcArguments))
+		el.CopyText(schema.ResourceName, c.shape.At(rpcName))
+		el.CopyUnwrapped(schema.GenAIToolCallArguments, c.shape.At(rpcArguments))
 	case "initialize":
-		r.SetText(schema.ClientAppName, c.shape.At(rpcClientName))
+		el.CopyText(schema.ClientAppName, c.shape.At(rpcClientName))
 	case "sampling/createMessage":
 		c.chat.Reset()
-		c.chat.Request(r, c.shape.At(rpcMessages))
-		c.chat.Fill(r)
+		c.chat.Request(el, c.shape.At(rpcMessages))
+		c.chat.Fill(el)
 	default:
-		r.SetDyn(schema.GenAIToolCallArguments, c.shape.At(rpcParams))
+		el.CopyUnwrapped(schema.GenAIToolCallArguments, c.shape.At(rpcParams))
 	}
 }
 
 // result sets the fields of a successful response.
-func (c *RPC) result(r *formats.Record, n formats.Node) {
-	r.SetOutcome(formats.Success)
+func (c *RPC) result(el *formats.Element, n formats.Node) {
+	el.SetOutcome(formats.Success)
 	if n.Kind == scan.Object && c.shape.At(resultIsError).True() {
-		r.SetOutcome(formats.Failure)
+		el.SetOutcome(formats.Failure)
 	}
 	switch tools := c.shape.At(resultTools); {
 	case n.Kind != scan.Object:
-		r.SetAsIs(schema.GenAIToolCallResult, n)
+		el.CopyJSON(schema.GenAIToolCallResult, n)
 	case tools.Kind == scan.Array:
-		r.SetClass(formats.ClassTool, "tools/list")
-		SetTools(r, tools)
+		el.SetClass(formats.ClassTool, "tools/list")
+		SetTools(el, tools)
 	case c.shape.At(resultServerName).Kind == scan.String:
-		r.SetClass(formats.ClassTool, "initialize")
-		if !r.Event.Has(schema.MCPServerName) {
-			r.SetText(schema.MCPServerName, c.shape.At(resultServerName))
+		el.SetClass(formats.ClassTool, "initialize")
+		if !el.Event.Has(schema.MCPServerName) {
+			el.CopyText(schema.MCPServerName, c.shape.At(resultServerName))
 		}
 	default:
-		c.content(r, n)
+		c.content(el, n)
 	}
 }
 
 // content sets the result to the texts in it, else to its structured content, else to the whole result.
-func (c *RPC) content(r *formats.Record, n formats.Node) {
+func (c *RPC) content(el *formats.Element, n formats.Node) {
 	list, structured := c.shape.At(resultContent), c.shape.At(resultStructured)
 	if list.Kind != scan.Array {
 		list = c.shape.At(resultContents)
 	}
 	c.texts = c.texts[:0]
-	r.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
-		c.item.Select(r, formats.Node{Src: list.Src, Span: elem})
-		c.texts = appendText(c.texts, r.FirstText(c.item.At(itemText), c.item.At(itemResourceText)))
+	el.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
+		c.item.Select(el, formats.Node{Src: list.Src, Span: elem})
+		c.texts = appendText(c.texts, el.FirstText(c.item.At(itemText), c.item.At(itemResourceText)))
 		return true
 	})
 	switch {
 	case len(c.texts) > 0:
-		r.SetContent(schema.GenAIToolCallResult, join(r, c.texts))
+		el.SetContent(schema.GenAIToolCallResult, join(el, c.texts))
 	case structured.Present():
-		r.SetAsIs(schema.GenAIToolCallResult, structured)
+		el.CopyJSON(schema.GenAIToolCallResult, structured)
 	default:
-		r.SetAsIs(schema.GenAIToolCallResult, n)
+		el.CopyJSON(schema.GenAIToolCallResult, n)
 	}
 }
 
 // failure sets the fields of an error response.
-func (c *RPC) failure(r *formats.Record) {
-	r.SetOutcome(formats.Failure)
-	r.SetText(schema.ErrorType, c.shape.At(rpcErrorCode))
-	r.SetAsIs(schema.GenAIToolCallResult, c.shape.At(rpcError))
+func (c *RPC) failure(el *formats.Element) {
+	el.SetOutcome(formats.Failure)
+	el.CopyText(schema.ErrorType, c.shape.At(rpcErrorCode))
+	el.CopyJSON(schema.GenAIToolCallResult, c.shape.At(rpcError))
 }

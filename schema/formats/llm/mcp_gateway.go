@@ -13,12 +13,12 @@ func MCPGatewayAudit() formats.Format {
 		Name:     "mcp_gateway_audit",
 		Aliases:  []string{"mcp_gateway"},
 		Datasets: []string{"mcp.gateway_audit"},
-		Tells: []formats.Tell{
+		Signatures: []formats.Signature{
 			{Keys: append([]string{"mcp_server"}, keys...)},
 			{Keys: []string{"log_type", "mcp_server"}},
 			{Keys: []string{"log_type", "identity"}, Path: []string{"log_type"}, Text: "mcp_server_access"},
 		},
-		Open: openMCPGateway,
+		NewReader: openMCPGateway,
 	}
 }
 
@@ -50,81 +50,81 @@ func openMCPGateway(p *formats.Paths) formats.Reader {
 	}
 }
 
-func (m *mcpGateway) Read(r *formats.Record) {
-	r.Begin("mcp.gateway_audit")
-	if !r.Start(r.At(m.timestamp)) {
+func (m *mcpGateway) Read(el *formats.Element) {
+	el.SetDataset("mcp.gateway_audit")
+	if !el.SetTime(el.At(m.timestamp)) {
 		return
 	}
-	r.SetText(schema.EventID, r.At(m.requestID))
-	r.SetText(schema.TraceID, r.At(m.correlationID))
-	m.identify(r)
-	method := r.Text(r.At(m.method))
+	el.CopyText(schema.EventID, el.At(m.requestID))
+	el.CopyText(schema.TraceID, el.At(m.correlationID))
+	m.identify(el)
+	method := el.Text(el.At(m.method))
 	action := method
 	if action == "" {
 		action = "access"
 	}
-	r.SetClass(formats.ClassTool, action)
-	r.Put(schema.MCPMethodName, method)
-	r.SetText(schema.GenAIToolName, r.At(m.tool))
-	r.SetText(schema.GenAIToolCallID, r.At(m.rpcID))
-	r.SetText(schema.MCPResourceURI, r.At(m.resource))
-	r.SetText(schema.ResourceName, r.At(m.prompt))
-	r.SetFirst(schema.MCPServerName, r.At(m.server), r.At(m.serverPath))
-	r.SetText(schema.MCPSessionID, r.At(m.session))
-	r.SetText(schema.SessionID, r.At(m.session))
-	host, _ := formats.SplitURL(r.Text(r.At(m.target)))
-	r.Put(schema.ServiceTargetName, host)
-	r.SetDuration(r.At(m.duration), nsPerMilli)
-	m.outcome(r)
-	r.Emit()
+	el.SetClass(formats.ClassTool, action)
+	el.SetText(schema.MCPMethodName, method)
+	el.CopyText(schema.GenAIToolName, el.At(m.tool))
+	el.CopyText(schema.GenAIToolCallID, el.At(m.rpcID))
+	el.CopyText(schema.MCPResourceURI, el.At(m.resource))
+	el.CopyText(schema.ResourceName, el.At(m.prompt))
+	el.CopyFirstText(schema.MCPServerName, el.At(m.server), el.At(m.serverPath))
+	el.CopyText(schema.MCPSessionID, el.At(m.session))
+	el.CopyText(schema.SessionID, el.At(m.session))
+	host, _ := formats.SplitURL(el.Text(el.At(m.target)))
+	el.SetText(schema.ServiceTargetName, host)
+	el.CopyDuration(el.At(m.duration), nsPerMilli)
+	m.outcome(el)
+	el.Emit()
 }
 
 // identify names the caller: by the id under which the gateway registered an agent or client, else by the user name,
 // which for an agent is the name of its account.
-func (m *mcpGateway) identify(r *formats.Record) {
-	r.SetSource(r.Text(r.At(m.clientIP)), "")
-	r.Agent("identity.agent_id", r.Text(r.At(m.agentID)))
-	r.Agent("identity.client_id", r.Text(r.At(m.clientID)))
-	r.Agent("identity.username", r.Text(r.At(m.username)))
-	r.Agent("identity.user_id", r.Text(r.At(m.userID)))
-	r.AgentByAddress(r.Text(r.At(m.userAgent)))
-	r.SetText(schema.UserName, r.At(m.username))
-	r.SetText(schema.UserID, r.At(m.userID))
-	r.SetText(schema.ClientAppID, r.At(m.clientID))
-	r.SetText(schema.UserAgentOriginal, r.At(m.userAgent))
-	switch r.FirstText(r.At(m.authMethod), r.At(m.credential)) {
+func (m *mcpGateway) identify(el *formats.Element) {
+	el.SetSourceIP(el.Text(el.At(m.clientIP)), "")
+	el.SetAgent("identity.agent_id", el.Text(el.At(m.agentID)))
+	el.SetAgent("identity.client_id", el.Text(el.At(m.clientID)))
+	el.SetAgent("identity.username", el.Text(el.At(m.username)))
+	el.SetAgent("identity.user_id", el.Text(el.At(m.userID)))
+	el.SetAgentByAddress(el.Text(el.At(m.userAgent)))
+	el.CopyText(schema.UserName, el.At(m.username))
+	el.CopyText(schema.UserID, el.At(m.userID))
+	el.CopyText(schema.ClientAppID, el.At(m.clientID))
+	el.CopyText(schema.UserAgentOriginal, el.At(m.userAgent))
+	switch el.FirstText(el.At(m.authMethod), el.At(m.credential)) {
 	case "jwt_bearer", "jwt", "oauth2", "bearer_token":
-		r.Put(schema.CredentialType, "jwt")
+		el.SetText(schema.CredentialType, "jwt")
 	case "api_key", "static_token":
-		r.Put(schema.CredentialType, "api_key")
+		el.SetText(schema.CredentialType, "api_key")
 	case "session", "session_cookie", "cookie":
-		r.Put(schema.CredentialType, "session")
+		el.SetText(schema.CredentialType, "session")
 	case "mtls":
-		r.Put(schema.CredentialType, "mtls")
+		el.SetText(schema.CredentialType, "mtls")
 	}
 }
 
 // outcome sets the outcome from the status word and the error code.
-func (m *mcpGateway) outcome(r *formats.Record) {
-	r.SetInt(schema.HTTPResponseStatusCode, r.At(m.httpStatus))
-	switch r.Text(r.At(m.status)) {
+func (m *mcpGateway) outcome(el *formats.Element) {
+	el.CopyInt(schema.HTTPResponseStatusCode, el.At(m.httpStatus))
+	switch el.Text(el.At(m.status)) {
 	case "success", "ok":
-		r.SetOutcome(formats.Success)
+		el.SetOutcome(formats.Success)
 	case "denied", "forbidden", "unauthorized", "blocked":
-		r.Block()
+		el.SetBlocked()
 	case "error", "failure", "failed", "timeout":
-		r.SetOutcome(formats.Failure)
+		el.SetOutcome(formats.Failure)
 	default:
-		r.SetOutcome(formats.Unknown)
+		el.SetOutcome(formats.Unknown)
 	}
-	if status := r.Event.Int(schema.HTTPResponseStatusCode); status == 401 || status == 403 {
-		r.Block()
+	if status := el.Event.Int(schema.HTTPResponseStatusCode); status == 401 || status == 403 {
+		el.SetBlocked()
 	}
-	if code := r.Text(r.At(m.errorCode)); code != "" {
-		r.Put(schema.ErrorType, code)
-		r.SetOutcome(formats.Failure)
-		if code == "401" || code == "403" || formats.Denied(code) {
-			r.Block()
+	if code := el.Text(el.At(m.errorCode)); code != "" {
+		el.SetText(schema.ErrorType, code)
+		el.SetOutcome(formats.Failure)
+		if code == "401" || code == "403" || formats.IsDenied(code) {
+			el.SetBlocked()
 		}
 	}
 }

@@ -26,11 +26,11 @@ const OTLPName = "otlp"
 // or log record is an element; those that are not about an agent give no event.
 func OTLP() formats.Format {
 	return formats.Format{
-		Name:     OTLPName,
-		Aliases:  []string{"otel", "otlp_proto", "otlp_json"},
-		Datasets: []string{claudeCodeDataset, otelDataset, otelHTTPDataset},
-		Tells:    []formats.Tell{{Keys: []string{"resourceSpans"}}, {Keys: []string{"resourceLogs"}}},
-		Open:     openOTLP,
+		Name:       OTLPName,
+		Aliases:    []string{"otel", "otlp_proto", "otlp_json"},
+		Datasets:   []string{claudeCodeDataset, otelDataset, otelHTTPDataset},
+		Signatures: []formats.Signature{{Keys: []string{"resourceSpans"}}, {Keys: []string{"resourceLogs"}}},
+		NewReader:  openOTLP,
 	}
 }
 
@@ -84,7 +84,7 @@ func openOTLP(p *formats.Paths) formats.Reader {
 	known := newNames()
 	shared := newAttributes(known, nil)
 	return &otlp{
-		resourceSpans: p.Open("resourceSpans"), resourceLogs: p.Open("resourceLogs"),
+		resourceSpans: p.AddIndexed("resourceSpans"), resourceLogs: p.AddIndexed("resourceLogs"),
 		traceID: p.Add("traceId"), spanID: p.Add("spanId"), parentID: p.Add("parentSpanId"),
 		kind: p.Add("kind"), start: p.Add("startTimeUnixNano"), end: p.Add("endTimeUnixNano"),
 		attributes: p.Add("attributes"), name: p.Add("name"), status: p.Add("status", "code"), events: p.Add("events"),
@@ -109,20 +109,20 @@ func openOTLP(p *formats.Paths) formats.Reader {
 }
 
 // Split calls yield with each span and each log record.
-func (o *otlp) Split(r *formats.Record, yield func(formats.Node) bool) {
-	spans, logs := r.At(o.resourceSpans), r.At(o.resourceLogs)
-	r.Begin(otelDataset)
+func (o *otlp) Split(el *formats.Element, yield func(formats.Node) bool) {
+	spans, logs := el.At(o.resourceSpans), el.At(o.resourceLogs)
+	el.SetDataset(otelDataset)
 	o.logs = false
-	if o.eachScope(r, spans, yield) {
+	if o.eachScope(el, spans, yield) {
 		o.logs = true
-		o.eachScope(r, logs, yield)
+		o.eachScope(el, logs, yield)
 	}
 }
 
 // eachScope walks the scopes of all resources. It returns false if yield did.
-func (o *otlp) eachScope(r *formats.Record, resources formats.Node, yield func(formats.Node) bool) bool {
+func (o *otlp) eachScope(el *formats.Element, resources formats.Node, yield func(formats.Node) bool) bool {
 	more := true
-	o.resource.Each(r, resources, func(formats.Node) bool {
+	o.resource.Each(el, resources, func(formats.Node) bool {
 		scopes := o.resource.At(resourceScopeSpans)
 		if o.logs {
 			scopes = o.resource.At(resourceScopeLogs)
@@ -130,8 +130,8 @@ func (o *otlp) eachScope(r *formats.Record, resources formats.Node, yield func(f
 			scopes = o.resource.At(resourceLibrarySpans)
 		}
 		attributes := o.resource.At(resourceAttributes)
-		r.Index.Each(scopes.Src, scopes.Span, func(elem scan.Span) bool {
-			more = o.eachElement(r, attributes, formats.Node{Src: scopes.Src, Span: elem}, yield)
+		el.Index.Each(scopes.Src, scopes.Span, func(elem scan.Span) bool {
+			more = o.eachElement(el, attributes, formats.Node{Src: scopes.Src, Span: elem}, yield)
 			return more
 		})
 		return more
@@ -140,8 +140,8 @@ func (o *otlp) eachScope(r *formats.Record, resources formats.Node, yield func(f
 }
 
 // eachElement yields the spans or log records of one scope. It returns false if yield did.
-func (o *otlp) eachElement(r *formats.Record, resource, scope formats.Node, yield func(formats.Node) bool) bool {
-	o.scope.Select(r, scope)
+func (o *otlp) eachElement(el *formats.Element, resource, scope formats.Node, yield func(formats.Node) bool) bool {
+	o.scope.Select(el, scope)
 	o.scopeName = o.scope.At(scopeName)
 	if !o.scopeName.Present() {
 		o.scopeName = o.scope.At(scopeLibraryName)
@@ -151,81 +151,81 @@ func (o *otlp) eachElement(r *formats.Record, resource, scope formats.Node, yiel
 		list = o.scope.At(scopeLogRecords)
 	}
 	o.shared.reset()
-	o.shared.read(r, resource)
-	o.shared.read(r, o.scope.At(scopeAttributes))
+	o.shared.read(el, resource)
+	o.shared.read(el, o.scope.At(scopeAttributes))
 	more := true
-	r.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
+	el.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
 		more = yield(formats.Node{Src: list.Src, Span: elem})
 		return more
 	})
 	return more
 }
 
-func (o *otlp) Read(r *formats.Record) {
-	r.Begin(otelDataset)
+func (o *otlp) Read(el *formats.Element) {
+	el.SetDataset(otelDataset)
 	o.attrs.reset()
-	o.attrs.read(r, r.At(o.attributes))
+	o.attrs.read(el, el.At(o.attributes))
 	if o.logs {
-		o.readLog(r)
+		o.readLog(el)
 		return
 	}
-	o.readSpan(r)
+	o.readSpan(el)
 }
 
 // readSpan reads a span. The attributes decide which kind of activity it is.
-func (o *otlp) readSpan(r *formats.Record) {
-	o.readEvents(r)
-	op := o.operation(r)
+func (o *otlp) readSpan(el *formats.Element) {
+	o.readEvents(el)
+	op := o.operation(el)
 	method := o.attrs.at(attrHTTPMethod)
-	kind := spanKind(r.Text(r.At(o.kind)))
+	kind := spanKind(el.Text(el.At(o.kind)))
 	if op == "" && (!method.Present() || kind != spanClient && kind != spanServer) {
 		return // not an activity of an agent
 	}
 	if op == "" {
-		r.Begin(otelHTTPDataset)
+		el.SetDataset(otelHTTPDataset)
 	}
-	if !o.begin(r, r.At(o.start)) {
+	if !o.begin(el, el.At(o.start)) {
 		return
 	}
-	if end := r.At(o.end); !zero(end) {
-		if to, ok := instant(end); ok && to >= r.Time() && !zero(r.At(o.start)) {
-			r.Event.SetInt(schema.EventDuration, to-r.Time())
+	if end := el.At(o.end); !zero(end) {
+		if to, ok := instant(end); ok && to >= el.Time() && !zero(el.At(o.start)) {
+			el.Event.SetInt(schema.EventDuration, to-el.Time())
 		}
 	}
-	if trace, span := r.Event.Text(schema.TraceID), r.Event.Text(schema.SpanID); trace != "" && span != "" {
-		r.Event.SetText(schema.EventID, r.Arena.Concat(trace, "-", span))
+	if trace, span := el.Event.Text(schema.TraceID), el.Event.Text(schema.SpanID); trace != "" && span != "" {
+		el.Event.SetText(schema.EventID, el.Arena.Concat(trace, "-", span))
 	}
-	o.spanOutcome(r)
+	o.spanOutcome(el)
 	if op == "" {
-		o.http(r, r.Text(method), kind == spanServer)
+		o.http(el, el.Text(method), kind == spanServer)
 		return
 	}
-	o.identify(r)
-	o.act(r, op, kind == spanClient)
+	o.identify(el)
+	o.act(el, op, kind == spanClient)
 }
 
 // begin sets the time and the ids of the trace.
-func (o *otlp) begin(r *formats.Record, times ...formats.Node) bool {
+func (o *otlp) begin(el *formats.Element, times ...formats.Node) bool {
 	if ns, ok := nanos(times[0]); ok {
-		r.StartAt(ns)
-	} else if !start(r, times) {
+		el.SetTimeNanos(ns)
+	} else if !start(el, times) {
 		return false
 	}
 	// The event's id is made of these two, so they are set whether they are wanted or not.
-	r.Event.SetText(schema.TraceID, traceID(r, r.At(o.traceID)))
-	r.Event.SetText(schema.SpanID, traceID(r, r.At(o.spanID)))
-	r.Put(schema.SpanParentID, traceID(r, r.At(o.parentID)))
+	el.Event.SetText(schema.TraceID, traceID(el, el.At(o.traceID)))
+	el.Event.SetText(schema.SpanID, traceID(el, el.At(o.spanID)))
+	el.SetText(schema.SpanParentID, traceID(el, el.At(o.parentID)))
 	return true
 }
 
 // start sets the time from the first value that holds a time and is not 0.
-func start(r *formats.Record, times []formats.Node) bool {
+func start(el *formats.Element, times []formats.Node) bool {
 	for i := range times {
 		if zero(times[i]) {
 			times[i] = formats.Node{}
 		}
 	}
-	return r.Start(times...)
+	return el.SetTime(times...)
 }
 
 // instant is like scan.Time, with a fast path for nanos.
@@ -268,13 +268,13 @@ func zero(n formats.Node) bool {
 
 // traceID returns the id of a trace or span in lower-case hex. Exporters that use protobuf's own JSON mapping instead
 // of OTLP's write base64, which only the length reveals. An id of zeros counts as absent.
-func traceID(r *formats.Record, n formats.Node) string {
-	text := r.Text(n)
+func traceID(el *formats.Element, n formats.Node) string {
+	text := el.Text(n)
 	if len(text) == 24 || len(text) == 12 {
 		var b [18]byte
 		if size, err := base64.StdEncoding.Decode(b[:], []byte(text)); err == nil && (size == 16 || size == 8) {
 			var h [32]byte
-			text = r.Arena.Hold(h[:hex.Encode(h[:], b[:size])])
+			text = el.Arena.Hold(h[:hex.Encode(h[:], b[:size])])
 		}
 	}
 	if plainID(text) {
@@ -319,12 +319,12 @@ func spanKind(text string) int {
 }
 
 // readEvents reads the attributes of a span's GenAI events, where older instrumentations put prompts and answers.
-func (o *otlp) readEvents(r *formats.Record) {
-	events := r.At(o.events)
-	r.Index.Each(events.Src, events.Span, func(elem scan.Span) bool {
-		o.event.Select(r, formats.Node{Src: events.Src, Span: elem})
-		if strings.HasPrefix(r.Text(o.event.At(spanEventName)), "gen_ai.") {
-			o.attrs.read(r, o.event.At(spanEventAttributes))
+func (o *otlp) readEvents(el *formats.Element) {
+	events := el.At(o.events)
+	el.Index.Each(events.Src, events.Span, func(elem scan.Span) bool {
+		o.event.Select(el, formats.Node{Src: events.Src, Span: elem})
+		if strings.HasPrefix(el.Text(o.event.At(spanEventName)), "gen_ai.") {
+			o.attrs.read(el, o.event.At(spanEventAttributes))
 		}
 		return true
 	})
@@ -332,14 +332,14 @@ func (o *otlp) readEvents(r *formats.Record) {
 
 // operation returns the operation of a span by the name that current conventions give it, or "" if the span is about
 // neither an agent nor a model.
-func (o *otlp) operation(r *formats.Record) string {
+func (o *otlp) operation(el *formats.Element) string {
 	if o.attrs.at(attrMCPMethod).Present() {
 		return operationMCP
 	}
-	if op := r.Text(o.attrs.at(attrOperation)); op != "" {
+	if op := el.Text(o.attrs.at(attrOperation)); op != "" {
 		return op
 	}
-	switch r.Text(o.attrs.at(attrOpenInferenceKind)) {
+	switch el.Text(o.attrs.at(attrOpenInferenceKind)) {
 	case "LLM":
 		return "chat"
 	case "EMBEDDING":
@@ -355,13 +355,13 @@ func (o *otlp) operation(r *formats.Record) string {
 	case "GUARDRAIL":
 		return operationGuardrail
 	}
-	switch r.Text(o.attrs.at(attrTraceloopKind)) {
+	switch el.Text(o.attrs.at(attrTraceloopKind)) {
 	case "tool":
 		return operationTool
 	case "agent":
 		return operationAgent
 	}
-	switch op := r.Text(o.attrs.at(attrRequestType)); op {
+	switch op := el.Text(o.attrs.at(attrRequestType)); op {
 	case "completion":
 		return "text_completion"
 	case "embedding":
@@ -372,7 +372,7 @@ func (o *otlp) operation(r *formats.Record) string {
 	if o.attrs.at(attrProvider).Present() && o.attrs.at(attrRequestModel).Present() { // conventions that had no operation names yet
 		return "chat"
 	}
-	return claudeSpan(r.Text(r.At(o.name)))
+	return claudeSpan(el.Text(el.At(o.name)))
 }
 
 // Operations other than calls of a model.
@@ -395,66 +395,66 @@ func claudeSpan(name string) string {
 }
 
 // spanOutcome sets the outcome from the status, the error and the HTTP status of a span.
-func (o *otlp) spanOutcome(r *formats.Record) {
-	r.SetOutcome(formats.Success)
+func (o *otlp) spanOutcome(el *formats.Element) {
+	el.SetOutcome(formats.Success)
 	failed := o.attrs.at(attrErrorType)
-	if status := r.Text(r.At(o.status)); status == "2" || status == "STATUS_CODE_ERROR" || failed.Present() {
-		r.SetOutcome(formats.Failure)
+	if status := el.Text(el.At(o.status)); status == "2" || status == "STATUS_CODE_ERROR" || failed.Present() {
+		el.SetOutcome(formats.Failure)
 	}
-	r.SetText(schema.ErrorType, failed)
-	r.SetInt(schema.HTTPResponseStatusCode, o.attrs.at(attrHTTPStatus))
+	el.CopyText(schema.ErrorType, failed)
+	el.CopyInt(schema.HTTPResponseStatusCode, o.attrs.at(attrHTTPStatus))
 	status := o.attrs.at(attrHTTPStatus)
 	if code, ok := scan.Int(status.Src, status.Span); ok && code >= 400 {
-		r.SetStatus(code)
+		el.SetHTTPStatus(code)
 	}
-	if kind := r.Text(failed); kind == "401" || kind == "403" || formats.Denied(kind) {
-		r.Block()
+	if kind := el.Text(failed); kind == "401" || kind == "403" || formats.IsDenied(kind) {
+		el.SetBlocked()
 	}
 }
 
 // identify names the agent of a span: by the id that it declares, else by the service and the agent's name, else by the
 // user.
-func (o *otlp) identify(r *formats.Record) {
+func (o *otlp) identify(el *formats.Element) {
 	a := o.attrs
-	o.caller(r)
-	agent, service := r.Text(a.at(attrAgentName)), o.service(r)
-	r.Agent("gen_ai.agent.id", r.Text(a.at(attrAgentID)))
+	o.caller(el)
+	agent, service := el.Text(a.at(attrAgentName)), o.service(el)
+	el.SetAgent("gen_ai.agent.id", el.Text(a.at(attrAgentID)))
 	switch {
 	case service != "" && agent != "":
-		r.Agent("service.name+gen_ai.agent.name", r.Arena.Concat(service, "/", agent))
+		el.SetAgent("service.name+gen_ai.agent.name", el.Arena.Concat(service, "/", agent))
 	case agent != "":
-		r.Agent("gen_ai.agent.name", agent)
+		el.SetAgent("gen_ai.agent.name", agent)
 	}
-	r.Agent("service.name", service)
-	r.Agent("user.id", r.Text(a.at(attrUserID)))
-	r.AgentByAddress(r.Text(a.at(attrUserAgent)))
-	r.Put(schema.AIAgentName, agent)
-	a.setText(r, schema.AIAgentVersion, attrAgentVersion, attrServiceVersion)
-	a.setText(r, schema.AIAgentInstanceUID, attrServiceInstance)
-	if r.Wants(schema.AIAgentType) {
-		r.Put(schema.AIAgentType, framework(r.Text(o.scopeName)))
+	el.SetAgent("service.name", service)
+	el.SetAgent("user.id", el.Text(a.at(attrUserID)))
+	el.SetAgentByAddress(el.Text(a.at(attrUserAgent)))
+	el.SetText(schema.AIAgentName, agent)
+	a.setText(el, schema.AIAgentVersion, attrAgentVersion, attrServiceVersion)
+	a.setText(el, schema.AIAgentInstanceUID, attrServiceInstance)
+	if el.Wanted(schema.AIAgentType) {
+		el.SetText(schema.AIAgentType, framework(el.Text(o.scopeName)))
 	}
-	a.setText(r, schema.SessionID, attrSession, attrConversation, attrMCPSession)
-	a.setText(r, schema.GenAIConversationID, attrConversation)
+	a.setText(el, schema.SessionID, attrSession, attrConversation, attrMCPSession)
+	a.setText(el, schema.GenAIConversationID, attrConversation)
 }
 
 // caller sets the context of any activity: user, address, organization, cloud.
-func (o *otlp) caller(r *formats.Record) {
+func (o *otlp) caller(el *formats.Element) {
 	a := o.attrs
-	r.SetSource(r.Text(a.at(attrClient)), "")
-	a.setText(r, schema.UserID, attrUserID)
-	a.setText(r, schema.UserName, attrUserName)
-	a.setText(r, schema.UserEmail, attrUserEmail)
-	a.setText(r, schema.OrganizationID, attrOrganization)
-	a.setText(r, schema.UserAgentOriginal, attrUserAgent)
-	a.setText(r, schema.CloudProvider, attrCloudProvider)
-	a.setText(r, schema.CloudAccountID, attrCloudAccount)
-	a.setText(r, schema.CloudRegion, attrCloudRegion)
+	el.SetSourceIP(el.Text(a.at(attrClient)), "")
+	a.setText(el, schema.UserID, attrUserID)
+	a.setText(el, schema.UserName, attrUserName)
+	a.setText(el, schema.UserEmail, attrUserEmail)
+	a.setText(el, schema.OrganizationID, attrOrganization)
+	a.setText(el, schema.UserAgentOriginal, attrUserAgent)
+	a.setText(el, schema.CloudProvider, attrCloudProvider)
+	a.setText(el, schema.CloudAccountID, attrCloudAccount)
+	a.setText(el, schema.CloudRegion, attrCloudRegion)
 }
 
 // service returns the service's name, or "" for the default name that SDKs make up.
-func (o *otlp) service(r *formats.Record) string {
-	name := r.Text(o.attrs.at(attrService))
+func (o *otlp) service(el *formats.Element) string {
+	name := el.Text(o.attrs.at(attrService))
 	if strings.HasPrefix(name, "unknown_service") {
 		return ""
 	}
@@ -475,29 +475,29 @@ func framework(scope string) string {
 
 // http emits a plain HTTP call. A client span is a call by the service itself, a server span is a call by one of its
 // callers.
-func (o *otlp) http(r *formats.Record, method string, server bool) {
+func (o *otlp) http(el *formats.Element, method string, server bool) {
 	a := o.attrs
-	r.SetClass("http", method)
-	r.Put(schema.HTTPRequestMethod, method)
-	host, path := formats.SplitURL(r.Text(a.at(attrURL)))
-	r.Put(schema.URLDomain, host)
+	el.SetClass("http", method)
+	el.SetText(schema.HTTPRequestMethod, method)
+	host, path := formats.SplitURL(el.Text(a.at(attrURL)))
+	el.SetText(schema.URLDomain, host)
 	if path == "" {
-		_, path = formats.SplitURL(r.Text(a.at(attrURLPath)))
+		_, path = formats.SplitURL(el.Text(a.at(attrURLPath)))
 	}
-	r.Put(schema.URLPath, path)
-	a.setText(r, schema.HTTPRoute, attrRoute)
-	r.SetInt(schema.HTTPRequestBytes, a.at(attrRequestBytes))
-	r.SetInt(schema.HTTPResponseBytes, a.at(attrResponseBytes))
+	el.SetText(schema.URLPath, path)
+	a.setText(el, schema.HTTPRoute, attrRoute)
+	el.CopyInt(schema.HTTPRequestBytes, a.at(attrRequestBytes))
+	el.CopyInt(schema.HTTPResponseBytes, a.at(attrResponseBytes))
 	if !server {
-		o.identify(r)
-		a.setText(r, schema.ServiceTargetName, attrServer)
-		r.Emit()
+		o.identify(el)
+		a.setText(el, schema.ServiceTargetName, attrServer)
+		el.Emit()
 		return
 	}
-	o.caller(r)
-	r.Agent("user.id", r.Text(a.at(attrUserID)))
-	r.AgentByAddress(r.Text(a.at(attrUserAgent)))
-	r.Put(schema.ServiceTargetName, o.service(r))
-	a.setText(r, schema.SessionID, attrSession)
-	r.Emit()
+	o.caller(el)
+	el.SetAgent("user.id", el.Text(a.at(attrUserID)))
+	el.SetAgentByAddress(el.Text(a.at(attrUserAgent)))
+	el.SetText(schema.ServiceTargetName, o.service(el))
+	a.setText(el, schema.SessionID, attrSession)
+	el.Emit()
 }

@@ -9,78 +9,78 @@ import (
 )
 
 // act emits an agent's activity: a call of a model, a tool or another agent, or the verdict of a guardrail.
-func (o *otlp) act(r *formats.Record, op string, client bool) {
+func (o *otlp) act(el *formats.Element, op string, client bool) {
 	a := o.attrs
-	a.setText(r, schema.ServiceTargetName, attrServer)
-	a.setText(r, schema.GuardrailName, attrGuardrail)
-	a.setText(r, schema.GuardrailVerdict, attrVerdict)
-	a.setText(r, schema.GuardrailAction, attrGuardrailAction)
-	a.setText(r, schema.GuardrailRiskCategory, attrRisk)
-	if verdict := r.Text(a.at(attrGuardrailAction)); verdict == "block" || verdict == "deny" || verdict == formats.Blocked {
-		r.Block()
+	a.setText(el, schema.ServiceTargetName, attrServer)
+	a.setText(el, schema.GuardrailName, attrGuardrail)
+	a.setText(el, schema.GuardrailVerdict, attrVerdict)
+	a.setText(el, schema.GuardrailAction, attrGuardrailAction)
+	a.setText(el, schema.GuardrailRiskCategory, attrRisk)
+	if verdict := el.Text(a.at(attrGuardrailAction)); verdict == "block" || verdict == "deny" || verdict == formats.Blocked {
+		el.SetBlocked()
 	}
 	switch op {
 	case operationMCP:
-		o.mcp(r)
+		o.mcp(el)
 	case operationTool:
-		o.tool(r, op)
+		o.tool(el, op)
 	case "retrieval":
-		o.tool(r, op)
+		o.tool(el, op)
 	case operationGuardrail:
-		r.SetClass("guardrail", op)
-		if !r.Event.Has(schema.GuardrailName) {
-			r.SetText(schema.GuardrailName, r.At(o.name))
+		el.SetClass("guardrail", op)
+		if !el.Event.Has(schema.GuardrailName) {
+			el.CopyText(schema.GuardrailName, el.At(o.name))
 		}
-		r.Emit()
+		el.Emit()
 	case operationAgent, "create_agent", "invoke_workflow":
-		o.agent(r, op, client)
+		o.agent(el, op, client)
 	default:
-		o.model(r, op, true)
+		o.model(el, op, true)
 	}
 }
 
 // mcp emits a call over MCP, as seen by the client or the server.
-func (o *otlp) mcp(r *formats.Record) {
+func (o *otlp) mcp(el *formats.Element) {
 	a := o.attrs
-	method := r.Text(a.at(attrMCPMethod))
-	r.SetClass(formats.ClassTool, method)
-	r.Put(schema.MCPMethodName, method)
-	a.setText(r, schema.MCPSessionID, attrMCPSession)
-	a.setText(r, schema.MCPResourceURI, attrMCPResource)
-	a.setText(r, schema.MCPServerName, attrMCPServer, attrServer)
-	a.setText(r, schema.GenAIToolCallID, attrRPCID)
-	a.setText(r, schema.ResourceName, attrPromptName)
-	o.toolBody(r)
-	r.Emit()
+	method := el.Text(a.at(attrMCPMethod))
+	el.SetClass(formats.ClassTool, method)
+	el.SetText(schema.MCPMethodName, method)
+	a.setText(el, schema.MCPSessionID, attrMCPSession)
+	a.setText(el, schema.MCPResourceURI, attrMCPResource)
+	a.setText(el, schema.MCPServerName, attrMCPServer, attrServer)
+	a.setText(el, schema.GenAIToolCallID, attrRPCID)
+	a.setText(el, schema.ResourceName, attrPromptName)
+	o.toolBody(el)
+	el.Emit()
 }
 
 // tool emits the run of a tool.
-func (o *otlp) tool(r *formats.Record, op string) {
-	r.SetClass(formats.ClassTool, op)
-	r.Put(schema.GenAIOperationName, op)
-	o.toolBody(r)
-	if !r.Event.Has(schema.GenAIToolName) {
-		o.attrs.setText(r, schema.GenAIToolName, attrTraceloopName, attrCodeTool)
+func (o *otlp) tool(el *formats.Element, op string) {
+	el.SetClass(formats.ClassTool, op)
+	el.SetText(schema.GenAIOperationName, op)
+	o.toolBody(el)
+	if !el.Event.Has(schema.GenAIToolName) {
+		o.attrs.setText(el, schema.GenAIToolName, attrTraceloopName, attrCodeTool)
 	}
-	if !r.Event.Has(schema.GenAIToolName) && o.attrs.has(attrOpenInferenceKind) {
-		r.SetText(schema.GenAIToolName, r.At(o.name))
+	if !el.Event.Has(schema.GenAIToolName) && o.attrs.has(attrOpenInferenceKind) {
+		el.CopyText(schema.GenAIToolName, el.At(o.name))
 	}
-	r.Emit()
+	el.Emit()
 }
 
 // toolBody sets the tool, its arguments and its result.
-func (o *otlp) toolBody(r *formats.Record) {
+func (o *otlp) toolBody(el *formats.Element) {
 	a := o.attrs
-	a.setText(r, schema.GenAIToolName, attrToolName)
-	a.setText(r, schema.GenAIToolCallID, attrToolCallID)
+	a.setText(el, schema.GenAIToolName, attrToolName)
+	a.setText(el, schema.GenAIToolCallID, attrToolCallID)
 	for _, at := range [...]attribute{attrToolArguments, attrInputValue, attrCodeInput} {
-		if r.Wants(schema.GenAIToolCallArguments) && a.has(at) && !r.Event.Has(schema.GenAIToolCallArguments) {
-			r.SetDyn(schema.GenAIToolCallArguments, a.plain(r, at))
+		if el.Wanted(schema.GenAIToolCallArguments) && a.has(at) && !el.Event.Has(schema.GenAIToolCallArguments) {
+			el.CopyUnwrapped(schema.GenAIToolCallArguments, a.plain(el, at))
 		}
 	}
 	for _, at := range [...]attribute{attrToolResult, attrOutputValue} {
-		if r.Wants(schema.GenAIToolCallResult) && a.has(at) && !r.Event.Has(schema.GenAIToolCallResult) {
-			r.SetAsIs(schema.GenAIToolCallResult, a.plain(r, at))
+		if el.Wanted(schema.GenAIToolCallResult) && a.has(at) && !el.Event.Has(schema.GenAIToolCallResult) {
+			el.CopyJSON(schema.GenAIToolCallResult, a.plain(el, at))
 		}
 	}
 }
@@ -88,49 +88,49 @@ func (o *otlp) toolBody(r *formats.Record) {
 // agent emits a run of an agent. Model and tool calls have spans of their own, so their calls, results and tokens are
 // not counted again here. The exception is a remote agent (client span): its spans are not visible to us, so its tokens
 // are counted.
-func (o *otlp) agent(r *formats.Record, op string, client bool) {
-	o.head(r, op)
+func (o *otlp) agent(el *formats.Element, op string, client bool) {
+	o.head(el, op)
 	if client {
-		o.usage(r)
+		o.usage(el)
 	}
-	o.converse(r)
-	o.chat.Fill(r)
-	r.Emit()
+	o.converse(el)
+	o.chat.Fill(el)
+	el.Emit()
 }
 
 // model emits a call of a model. Its tokens are counted only if counted is true.
-func (o *otlp) model(r *formats.Record, op string, counted bool) {
-	o.head(r, op)
+func (o *otlp) model(el *formats.Element, op string, counted bool) {
+	o.head(el, op)
 	if counted {
-		o.usage(r)
+		o.usage(el)
 	}
-	o.converse(r)
+	o.converse(el)
 	if o.attrs.has(attrAgentID) || o.attrs.has(attrAgentName) {
 		// Instrumentations that declare agents also write a span for each tool that an agent runs, with the same call
 		// id.
 		o.chat.Calls = o.chat.Calls[:0]
 	}
-	o.chat.Fill(r)
-	if reasons := o.attrs.plain(r, attrFinishReasons); reasons.Kind == scan.Array {
-		r.SetList(schema.GenAIResponseFinishReasons, reasons)
+	o.chat.Fill(el)
+	if reasons := o.attrs.plain(el, attrFinishReasons); reasons.Kind == scan.Array {
+		el.CopyList(schema.GenAIResponseFinishReasons, reasons)
 	}
-	o.chat.Emit(r)
+	o.chat.Emit(el)
 }
 
 // head sets the class, the operation, the provider, the models and the offered tools.
-func (o *otlp) head(r *formats.Record, op string) {
+func (o *otlp) head(el *formats.Element, op string) {
 	a := o.attrs
-	r.SetClass(formats.ClassLLM, op)
-	r.Put(schema.GenAIOperationName, op)
-	if provider := r.Text(a.at(attrProvider)); provider != "" {
-		r.Put(schema.GenAIProviderName, providerName(provider))
+	el.SetClass(formats.ClassLLM, op)
+	el.SetText(schema.GenAIOperationName, op)
+	if provider := el.Text(a.at(attrProvider)); provider != "" {
+		el.SetText(schema.GenAIProviderName, providerName(provider))
 	}
-	a.setText(r, schema.GenAIRequestModel, attrRequestModel, attrCodeModel)
-	a.setText(r, schema.GenAIResponseModel, attrResponseModel)
-	a.setText(r, schema.GenAIResponseID, attrResponseID)
-	definitions := a.plain(r, attrToolDefinitions)
-	if list, ok := r.Inside(definitions); ok {
-		SetTools(r, list)
+	a.setText(el, schema.GenAIRequestModel, attrRequestModel, attrCodeModel)
+	a.setText(el, schema.GenAIResponseModel, attrResponseModel)
+	a.setText(el, schema.GenAIResponseID, attrResponseID)
+	definitions := a.plain(el, attrToolDefinitions)
+	if list, ok := el.Unwrap(definitions); ok {
+		SetTools(el, list)
 	}
 }
 
@@ -157,58 +157,58 @@ func providerName(name string) string {
 	return name
 }
 
-func (o *otlp) usage(r *formats.Record) {
+func (o *otlp) usage(el *formats.Element) {
 	a := o.attrs
-	r.SetFirstInt(schema.GenAIUsageInputTokens, a.at(attrInputTokens), a.at(attrCodeInputTokens))
-	r.SetFirstInt(schema.GenAIUsageOutputTokens, a.at(attrOutputTokens), a.at(attrCodeOutputTokens))
-	r.SetFirstInt(schema.GenAIUsageCacheReadInputTokens, a.at(attrCacheRead), a.at(attrCodeCacheRead))
-	r.SetFirstInt(schema.GenAIUsageReasoningOutputTokens, a.at(attrReasoning), a.at(attrCodeReasoning))
-	r.SetDouble(schema.GenAIUsageCost, a.at(attrCost))
-	if !r.Event.Has(schema.GenAIUsageCost) {
-		r.SetDouble(schema.GenAIUsageCost, a.at(attrCodeCost))
+	el.CopyFirstInt(schema.GenAIUsageInputTokens, a.at(attrInputTokens), a.at(attrCodeInputTokens))
+	el.CopyFirstInt(schema.GenAIUsageOutputTokens, a.at(attrOutputTokens), a.at(attrCodeOutputTokens))
+	el.CopyFirstInt(schema.GenAIUsageCacheReadInputTokens, a.at(attrCacheRead), a.at(attrCodeCacheRead))
+	el.CopyFirstInt(schema.GenAIUsageReasoningOutputTokens, a.at(attrReasoning), a.at(attrCodeReasoning))
+	el.CopyDouble(schema.GenAIUsageCost, a.at(attrCost))
+	if !el.Event.Has(schema.GenAIUsageCost) {
+		el.CopyDouble(schema.GenAIUsageCost, a.at(attrCodeCost))
 	}
 }
 
 // converse reads the messages, from the newest kind of attribute present.
-func (o *otlp) converse(r *formats.Record) {
+func (o *otlp) converse(el *formats.Element) {
 	a, c := o.attrs, o.chat
 	c.Reset()
-	if system, ok := r.Inside(a.plain(r, attrSystem)); ok {
-		c.System(r, system)
+	if system, ok := el.Unwrap(a.plain(el, attrSystem)); ok {
+		c.System(el, system)
 	} else {
-		c.System(r, a.at(attrSystem))
+		c.System(el, a.at(attrSystem))
 	}
 	a.lists.sort()
-	SetTools(r, a.lists.tools(r))
-	switch input := o.messagesOf(r, attrInputMessages, attrInputValue, attrInputMIME); {
+	SetTools(el, a.lists.tools(el))
+	switch input := o.messagesOf(el, attrInputMessages, attrInputValue, attrInputMIME); {
 	case a.has(attrInputMessages):
-		c.Request(r, input)
+		c.Request(el, input)
 	case a.lists.has(listInput):
-		c.Request(r, a.lists.messages(r, listInput))
+		c.Request(el, a.lists.messages(el, listInput))
 	default:
-		c.Request(r, input)
+		c.Request(el, input)
 	}
-	switch output := o.messagesOf(r, attrOutputMessages, attrOutputValue, attrOutputMIME); {
+	switch output := o.messagesOf(el, attrOutputMessages, attrOutputValue, attrOutputMIME); {
 	case a.has(attrOutputMessages):
-		c.Response(r, output)
+		c.Response(el, output)
 	case a.lists.has(listOutput):
-		c.Response(r, a.lists.messages(r, listOutput))
+		c.Response(el, a.lists.messages(el, listOutput))
 	default:
-		c.Response(r, output)
+		c.Response(el, output)
 	}
 }
 
 // messagesOf returns the messages of an attribute, which is a JSON text or an OTLP list. If the attribute is missing,
 // it returns the value attribute. That value is parsed as JSON only if its MIME type is JSON: otherwise it is text that
 // the user or the model wrote.
-func (o *otlp) messagesOf(r *formats.Record, messages, value, mime attribute) formats.Node {
+func (o *otlp) messagesOf(el *formats.Element, messages, value, mime attribute) formats.Node {
 	if o.attrs.has(messages) {
-		n, _ := r.Inside(o.attrs.plain(r, messages))
+		n, _ := el.Unwrap(o.attrs.plain(el, messages))
 		return n
 	}
 	n := o.attrs.at(value)
-	if r.Text(o.attrs.at(mime)) == "application/json" {
-		n, _ = r.Inside(n)
+	if el.Text(o.attrs.at(mime)) == "application/json" {
+		n, _ = el.Unwrap(n)
 	}
 	return n
 }

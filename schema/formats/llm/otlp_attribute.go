@@ -282,25 +282,25 @@ func (a *attributes) lookup(at attribute) (v *attrValue, src string) {
 
 // read reads a list of attributes. If a key occurs twice, its last value counts and the duplicate is reported as a
 // fault. All lists read until the next reset must be in one text.
-func (a *attributes) read(r *formats.Record, list formats.Node) {
+func (a *attributes) read(el *formats.Element, list formats.Node) {
 	if list.Kind != scan.Array {
 		return
 	}
 	a.src = list.Src
-	noted, ok := r.Index.Inside(list.Span)
+	noted, ok := el.Index.Inside(list.Span)
 	if !ok {
 		scan.Each(list.Src, list.Span, func(elem scan.Span) bool {
-			a.take(r, elem)
+			a.take(el, elem)
 			return true
 		})
 		return
 	}
 	for ; len(noted) > 0; noted = noted[noted[0].Size():] {
 		if key, value, ok := a.plainPair(noted[:noted[0].Size()]); ok {
-			a.set(r, key, value, false)
+			a.set(el, key, value, false)
 			continue
 		}
-		a.take(r, noted[0].Span)
+		a.take(el, noted[0].Span)
 	}
 }
 
@@ -320,20 +320,20 @@ func (a *attributes) plainPair(noted []scan.Noted) (key string, value scan.Span,
 }
 
 // take reads an attribute of any form.
-func (a *attributes) take(r *formats.Record, elem scan.Span) {
+func (a *attributes) take(el *formats.Element, elem scan.Span) {
 	if elem.Kind != scan.Object {
-		r.FaultNamed("attributes")
+		el.CountFaultNamed("attributes")
 		return
 	}
-	key, value, nested := a.pair(r, formats.Node{Src: a.src, Span: elem})
-	a.set(r, key, value, nested)
+	key, value, nested := a.pair(el, formats.Node{Src: a.src, Span: elem})
+	a.set(el, key, value, nested)
 }
 
 // pair returns an attribute's key and value. nested reports whether the value is an OTLP list or map. An object of a
 // single scalar is recognised without the shape.
-func (a *attributes) pair(r *formats.Record, n formats.Node) (key string, value scan.Span, nested bool) {
+func (a *attributes) pair(el *formats.Element, n formats.Node) (key string, value scan.Span, nested bool) {
 	var name, outer, inner scan.Span
-	r.Index.Members(n.Src, n.Span, &r.Arena, func(key string, v scan.Span) bool {
+	el.Index.Members(n.Src, n.Span, &el.Arena, func(key string, v scan.Span) bool {
 		switch key {
 		case "key":
 			name = v
@@ -342,9 +342,9 @@ func (a *attributes) pair(r *formats.Record, n formats.Node) (key string, value 
 		}
 		return true
 	})
-	key = r.Text(formats.Node{Src: n.Src, Span: name})
+	key = el.Text(formats.Node{Src: n.Src, Span: name})
 	alternatives, rank := 0, notPlain
-	r.Index.Members(n.Src, outer, &r.Arena, func(key string, v scan.Span) bool {
+	el.Index.Members(n.Src, outer, &el.Arena, func(key string, v scan.Span) bool {
 		alternatives++
 		rank, inner = plainRank(key), v
 		return true
@@ -352,13 +352,13 @@ func (a *attributes) pair(r *formats.Record, n formats.Node) (key string, value 
 	if alternatives == 1 && rank < plainLists {
 		return key, inner, false
 	}
-	a.shape.Select(r, n)
+	a.shape.Select(el, n)
 	value, nested = a.value()
 	return key, value, nested
 }
 
 // set stores an attribute's value. An attribute without a value is ignored.
-func (a *attributes) set(r *formats.Record, key string, value scan.Span, nested bool) {
+func (a *attributes) set(el *formats.Element, key string, value scan.Span, nested bool) {
 	if value.Kind <= scan.Null {
 		return
 	}
@@ -376,7 +376,7 @@ func (a *attributes) set(r *formats.Record, key string, value scan.Span, nested 
 	case !there:
 		a.filled = append(a.filled, known.attribute)
 	case known.rank == s.rank:
-		r.FaultNamed(key)
+		el.CountFaultNamed(key)
 	}
 	*s = attrValue{value, known.rank, nested}
 }
@@ -411,20 +411,20 @@ func (a *attributes) has(i attribute) bool {
 }
 
 // plain returns the value of an attribute as plain JSON.
-func (a *attributes) plain(r *formats.Record, i attribute) formats.Node {
+func (a *attributes) plain(el *formats.Element, i attribute) formats.Node {
 	s, src := a.lookup(i)
 	n := formats.Node{Src: src, Span: s.value}
 	if !s.nested {
 		return n
 	}
-	a.text = appendPlain(a.text[:0], r, a.shape, n, 0)
-	return r.Parse(a.text)
+	a.text = appendPlain(a.text[:0], el, a.shape, n, 0)
+	return el.Parse(a.text)
 }
 
 // plainBody returns any OTLP value as plain JSON.
-func (a *attributes) plainBody(r *formats.Record, value formats.Node) formats.Node {
-	a.text = appendPlain(a.text[:0], r, a.shape, value, 0)
-	return r.Parse(a.text)
+func (a *attributes) plainBody(el *formats.Element, value formats.Node) formats.Node {
+	a.text = appendPlain(a.text[:0], el, a.shape, value, 0)
+	return el.Parse(a.text)
 }
 
 // maxPlain is the depth to which an OTLP value is converted. Deeper levels become null; tools and messages are not
@@ -432,8 +432,8 @@ func (a *attributes) plainBody(r *formats.Record, value formats.Node) formats.No
 const maxPlain = 16
 
 // appendPlain appends an OTLP value as plain JSON, or null if it is not one.
-func appendPlain(dst []byte, r *formats.Record, shape *formats.Shape, value formats.Node, depth int) []byte {
-	kind, inner := plainKind(r, value)
+func appendPlain(dst []byte, el *formats.Element, shape *formats.Shape, value formats.Node, depth int) []byte {
+	kind, inner := plainKind(el, value)
 	switch {
 	case depth > maxPlain:
 	case kind == "stringValue" && inner.Kind == scan.String, kind == "boolValue" && (inner.Kind == scan.True || inner.Kind == scan.False):
@@ -447,20 +447,20 @@ func appendPlain(dst []byte, r *formats.Record, shape *formats.Shape, value form
 			return strconv.AppendFloat(dst, f, 'g', -1, 64)
 		}
 	case kind == "bytesValue" && inner.Kind == scan.String:
-		return appendBytes(dst, r.Text(inner))
+		return appendBytes(dst, el.Text(inner))
 	case kind == "arrayValue":
-		return appendPlainList(dst, r, shape, inner, depth)
+		return appendPlainList(dst, el, shape, inner, depth)
 	case kind == "kvlistValue":
-		return appendPlainMap(dst, r, shape, inner, depth)
+		return appendPlainMap(dst, el, shape, inner, depth)
 	}
 	return append(dst, "null"...)
 }
 
 // plainKind returns the alternative that a value uses. If there are several, which no producer writes, the alternative
 // of the lowest plainRank counts, so that the order of keys decides nothing. Unknown keys are ignored.
-func plainKind(r *formats.Record, value formats.Node) (kind string, inner formats.Node) {
+func plainKind(el *formats.Element, value formats.Node) (kind string, inner formats.Node) {
 	first := notPlain
-	r.Index.Members(value.Src, value.Span, &r.Arena, func(key string, v scan.Span) bool {
+	el.Index.Members(value.Src, value.Span, &el.Arena, func(key string, v scan.Span) bool {
 		if rank := plainRank(key); rank < notPlain && rank <= first && v.Kind > scan.Null {
 			first, kind, inner = rank, key, formats.Node{Src: value.Src, Span: v}
 		}
@@ -496,8 +496,8 @@ func plainRank(key string) int {
 }
 
 // listOf returns the member "values" of an OTLP list or map.
-func listOf(r *formats.Record, inner formats.Node) (values formats.Node) {
-	r.Index.Members(inner.Src, inner.Span, &r.Arena, func(key string, v scan.Span) bool {
+func listOf(el *formats.Element, inner formats.Node) (values formats.Node) {
+	el.Index.Members(inner.Src, inner.Span, &el.Arena, func(key string, v scan.Span) bool {
 		if key == "values" {
 			values = formats.Node{Src: inner.Src, Span: v}
 		}
@@ -506,26 +506,26 @@ func listOf(r *formats.Record, inner formats.Node) (values formats.Node) {
 	return values
 }
 
-func appendPlainList(dst []byte, r *formats.Record, shape *formats.Shape, inner formats.Node, depth int) []byte {
-	values := listOf(r, inner)
+func appendPlainList(dst []byte, el *formats.Element, shape *formats.Shape, inner formats.Node, depth int) []byte {
+	values := listOf(el, inner)
 	dst = append(dst, '[')
 	from := len(dst)
-	r.Index.Each(values.Src, values.Span, func(elem scan.Span) bool {
+	el.Index.Each(values.Src, values.Span, func(elem scan.Span) bool {
 		if len(dst) > from {
 			dst = append(dst, ',')
 		}
-		dst = appendPlain(dst, r, shape, formats.Node{Src: values.Src, Span: elem}, depth+1)
+		dst = appendPlain(dst, el, shape, formats.Node{Src: values.Src, Span: elem}, depth+1)
 		return true
 	})
 	return append(dst, ']')
 }
 
-func appendPlainMap(dst []byte, r *formats.Record, shape *formats.Shape, inner formats.Node, depth int) []byte {
-	values := listOf(r, inner)
+func appendPlainMap(dst []byte, el *formats.Element, shape *formats.Shape, inner formats.Node, depth int) []byte {
+	values := listOf(el, inner)
 	dst = append(dst, '{')
 	from := len(dst)
-	r.Index.Each(values.Src, values.Span, func(elem scan.Span) bool {
-		shape.Select(r, formats.Node{Src: values.Src, Span: elem})
+	el.Index.Each(values.Src, values.Span, func(elem scan.Span) bool {
+		shape.Select(el, formats.Node{Src: values.Src, Span: elem})
 		key, value := shape.At(attributeKey), shape.At(attributeValue)
 		if key.Kind != scan.String {
 			return true
@@ -534,7 +534,7 @@ func appendPlainMap(dst []byte, r *formats.Record, shape *formats.Shape, inner f
 			dst = append(dst, ',')
 		}
 		dst = append(append(dst, key.Raw()...), ':')
-		dst = appendPlain(dst, r, shape, value, depth+1)
+		dst = appendPlain(dst, el, shape, value, depth+1)
 		return true
 	})
 	return append(dst, '}')
@@ -549,13 +549,13 @@ func appendBytes(dst []byte, text string) []byte {
 }
 
 // setText sets a text field from the first of the attributes that is present.
-func (a *attributes) setText(r *formats.Record, f schema.Field, list ...attribute) {
-	if !r.Wants(f) {
+func (a *attributes) setText(el *formats.Element, f schema.Field, list ...attribute) {
+	if !el.Wanted(f) {
 		return
 	}
 	for _, at := range list {
-		if n := a.at(at); n.Present() && !r.Event.Has(f) {
-			r.SetText(f, n)
+		if n := a.at(at); n.Present() && !el.Event.Has(f) {
+			el.CopyText(f, n)
 		}
 	}
 }

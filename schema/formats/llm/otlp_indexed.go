@@ -170,7 +170,7 @@ func kindOf(p indexedPart) indexedPart { return min(p, partOfCallID) }
 
 // messages returns the messages of a list as an array of OpenAI messages, or an absent node if the list is
 // empty. The entries must be sorted.
-func (x *indexed) messages(r *formats.Record, list indexedList) formats.Node {
+func (x *indexed) messages(el *formats.Element, list indexedList) formats.Node {
 	dst := append(x.text[:0], '[')
 	for i := 0; i < len(x.entries); {
 		e := &x.entries[i]
@@ -192,7 +192,7 @@ func (x *indexed) messages(r *formats.Record, list indexedList) formats.Node {
 	if len(x.text) == len("[]") {
 		return formats.Node{}
 	}
-	return r.Parse(x.text)
+	return el.Parse(x.text)
 }
 
 // messageKeys are the keys of the parts of a message itself.
@@ -294,7 +294,7 @@ func appendCalls(dst []byte, entries []indexedEntry) []byte {
 }
 
 // tools returns the tool definitions as an array, or an absent node if the list is empty. The entries must be sorted.
-func (x *indexed) tools(r *formats.Record) formats.Node {
+func (x *indexed) tools(el *formats.Element) formats.Node {
 	dst := append(x.text[:0], '[')
 	for i := range x.entries {
 		if x.entries[i].list != listTools {
@@ -309,7 +309,7 @@ func (x *indexed) tools(r *formats.Record) formats.Node {
 	if len(x.text) == len("[]") {
 		return formats.Node{}
 	}
-	return r.Parse(x.text)
+	return el.Parse(x.text)
 }
 
 // has reports whether a list has entries.

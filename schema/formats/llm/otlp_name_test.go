@@ -78,16 +78,16 @@ func checkRead(t rapid.TB, known *names, src string) {
 	t.Helper()
 	read := func(noted bool) (log string) {
 		a := newAttributes(known, nil)
-		r := formats.NewRecord(formats.Setup{}, new(formats.Paths))
-		r.Handle(schema.Position{}, 0, nil, func(_, name string) { log += "fault " + name + "\n" })
+		el := formats.NewElement(formats.Setup{}, new(formats.Paths))
+		el.BeginRecord(schema.Position{}, 0, nil, func(_, name string) { log += "fault " + name + "\n" })
 		v, err := scan.Valid(src)
 		if noted {
-			v, err = r.Index.Valid(src)
+			v, err = el.Index.Valid(src)
 		}
 		if err != nil {
 			t.Fatalf("%s: %v", src, err)
 		}
-		a.read(r, formats.Node{Src: src, Span: v})
+		a.read(el, formats.Node{Src: src, Span: v})
 		for i, s := range a.values {
 			if s.present() {
 				log += fmt.Sprintln(i, s.rank, s.nested, s.value.Kind, s.value.Start, s.value.End)

@@ -25,7 +25,7 @@ func TestPlainKind(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, _ := plainKind(new(formats.Record), formats.Node{Src: src, Span: v}); got != want {
+		if got, _ := plainKind(new(formats.Element), formats.Node{Src: src, Span: v}); got != want {
 			t.Errorf("%s: got %q, want %q", src, got, want)
 		}
 	}

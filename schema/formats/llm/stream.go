@@ -189,7 +189,7 @@ func IsEvents(text string) bool {
 
 // Events reads a body of server-sent events. Each data line is one JSON object, or [DONE] at the end. Lines that are
 // not JSON are reported as faults.
-func (s *Stream) Events(r *formats.Record, body string) {
+func (s *Stream) Events(el *formats.Element, body string) {
 	for line := range strings.Lines(body) {
 		data, ok := strings.CutPrefix(line, "data:")
 		data = strings.TrimSpace(data)
@@ -198,35 +198,35 @@ func (s *Stream) Events(r *formats.Record, body string) {
 		}
 		v, err := scan.Valid(data)
 		if err != nil {
-			r.FaultNamed("response")
+			el.CountFaultNamed("response")
 			continue
 		}
-		s.Event(r, formats.Node{Src: data, Span: v})
+		s.Event(el, formats.Node{Src: data, Span: v})
 	}
 }
 
 // Event reads one event.
-func (s *Stream) Event(r *formats.Record, n formats.Node) {
+func (s *Stream) Event(el *formats.Element, n formats.Node) {
 	if n.Kind != scan.Object {
 		return
 	}
-	s.chunk.Select(r, n)
-	s.head(r)
-	kind := r.Text(s.at(chunkType))
+	s.chunk.Select(el, n)
+	s.head(el)
+	kind := el.Text(s.at(chunkType))
 	choices, response, item := s.at(chunkChoices), s.at(chunkResponse), s.at(chunkItem)
 	switch {
 	case choices.Kind == scan.Array:
-		s.choices(r, choices)
+		s.choices(el, choices)
 	case strings.HasPrefix(kind, "response."):
-		s.response(r, kind, response, item)
-	case kind != "" && r.Text(s.at(chunkCompletion)) == "":
-		s.anthropic(r, kind)
+		s.response(el, kind, response, item)
+	case kind != "" && el.Text(s.at(chunkCompletion)) == "":
+		s.anthropic(el, kind)
 	case s.wrapped().Kind == scan.Object:
-		s.Event(r, s.wrapped()) // the scanner bounds the depth
+		s.Event(el, s.wrapped()) // the scanner bounds the depth
 	default:
-		s.Usage.Read(r, n)
-		s.converse(r)
-		s.native(r)
+		s.Usage.Read(el, n)
+		s.converse(el)
+		s.native(el)
 	}
 }
 
@@ -243,11 +243,11 @@ func (s *Stream) wrapped() formats.Node {
 }
 
 // head reads the parts of an event that describe the whole answer.
-func (s *Stream) head(r *formats.Record) {
-	if id := r.FirstText(s.at(chunkID), s.at(chunkMessageID)); s.ID == "" {
+func (s *Stream) head(el *formats.Element) {
+	if id := el.FirstText(s.at(chunkID), s.at(chunkMessageID)); s.ID == "" {
 		s.ID = id
 	}
-	if model := r.FirstText(s.at(chunkModel), s.at(chunkMessageModel)); s.Model == "" {
+	if model := el.FirstText(s.at(chunkModel), s.at(chunkMessageModel)); s.Model == "" {
 		s.Model = model
 	}
 	for _, place := range [...]int{chunkCreated, chunkCreatedAt} {
@@ -256,26 +256,26 @@ func (s *Stream) head(r *formats.Record) {
 		}
 	}
 	s.Failed = s.Failed || s.at(chunkError).Present()
-	s.Usage.Read(r, s.at(chunkMessageUsage))
-	s.Usage.Read(r, s.at(chunkUsage))
+	s.Usage.Read(el, s.at(chunkMessageUsage))
+	s.Usage.Read(el, s.at(chunkUsage))
 }
 
 // choices reads the choices of an OpenAI chunk.
-func (s *Stream) choices(r *formats.Record, list formats.Node) {
-	r.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
+func (s *Stream) choices(el *formats.Element, list formats.Node) {
+	el.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
 		if elem.Kind != scan.Object {
 			return true
 		}
-		s.choice.Select(r, formats.Node{Src: list.Src, Span: elem})
+		s.choice.Select(el, formats.Node{Src: list.Src, Span: elem})
 		index := number(s.choice.At(chunkChoiceIndex))
 		for _, place := range [...]int{chunkChoiceText, chunkChoiceContent, chunkChoiceRefusal} {
-			s.text(index, r.Text(s.choice.At(place)))
+			s.text(index, el.Text(s.choice.At(place)))
 		}
-		s.finish = appendText(s.finish, r.Text(s.choice.At(chunkChoiceFinish)))
+		s.finish = appendText(s.finish, el.Text(s.choice.At(chunkChoiceFinish)))
 		calls := s.choice.At(chunkChoiceCalls)
-		r.Index.Each(calls.Src, calls.Span, func(elem scan.Span) bool {
-			s.call.Select(r, formats.Node{Src: calls.Src, Span: elem})
-			id, name, arguments := r.Text(s.call.At(pieceID)), r.Text(s.call.At(pieceName)), r.Text(s.call.At(pieceArguments))
+		el.Index.Each(calls.Src, calls.Span, func(elem scan.Span) bool {
+			s.call.Select(el, formats.Node{Src: calls.Src, Span: elem})
+			id, name, arguments := el.Text(s.call.At(pieceID)), el.Text(s.call.At(pieceName)), el.Text(s.call.At(pieceArguments))
 			s.piece(index, number(s.call.At(pieceIndex)), id, name, arguments)
 			return true
 		})
@@ -285,59 +285,59 @@ func (s *Stream) choices(r *formats.Record, list formats.Node) {
 
 // response reads an event of OpenAI's Responses API. The first event holds the head of the answer, the last one all of
 // it.
-func (s *Stream) response(r *formats.Record, kind string, response, item formats.Node) {
+func (s *Stream) response(el *formats.Element, kind string, response, item formats.Node) {
 	switch kind {
 	case "response.completed", "response.incomplete", "response.failed":
 		s.whole = response
 		s.Failed = s.Failed || kind == "response.failed"
 	case "response.output_text.delta":
-		s.text(number(s.at(chunkIndex)), r.Text(s.at(chunkDelta)))
+		s.text(number(s.at(chunkIndex)), el.Text(s.at(chunkDelta)))
 	}
 	if response.Kind == scan.Object {
-		s.chunk.Select(r, response)
-		s.head(r)
+		s.chunk.Select(el, response)
+		s.head(el)
 	}
 }
 
 // anthropic reads an event of Anthropic's API.
-func (s *Stream) anthropic(r *formats.Record, kind string) {
+func (s *Stream) anthropic(el *formats.Element, kind string) {
 	index := number(s.at(chunkIndex))
 	switch kind {
 	case "message_start":
 		s.Anthropic = true
 	case "content_block_start":
-		if t := r.Text(s.at(chunkBlockType)); t == "tool_use" || t == "server_tool_use" || t == "mcp_tool_use" {
-			s.piece(0, index, r.Text(s.at(chunkBlockID)), r.Text(s.at(chunkBlockName)), "")
+		if t := el.Text(s.at(chunkBlockType)); t == "tool_use" || t == "server_tool_use" || t == "mcp_tool_use" {
+			s.piece(0, index, el.Text(s.at(chunkBlockID)), el.Text(s.at(chunkBlockName)), "")
 		}
 	case "content_block_delta":
-		s.text(index, r.Text(s.at(chunkDeltaText)))
-		if json := r.Text(s.at(chunkDeltaJSON)); json != "" {
+		s.text(index, el.Text(s.at(chunkDeltaText)))
+		if json := el.Text(s.at(chunkDeltaJSON)); json != "" {
 			s.piece(0, index, "", "", json)
 		}
 	case "message_delta":
-		s.finish = appendText(s.finish, r.Text(s.at(chunkDeltaStop)))
+		s.finish = appendText(s.finish, el.Text(s.at(chunkDeltaStop)))
 	case "error":
 		s.Failed = true
 	}
 }
 
 // converse reads an event of the Converse API.
-func (s *Stream) converse(r *formats.Record) {
+func (s *Stream) converse(el *formats.Element) {
 	index := number(s.at(chunkBlockIndex))
-	s.text(index, r.Text(s.at(chunkDeltaText)))
-	if name := r.Text(s.at(chunkStartName)); name != "" {
-		s.piece(0, index, r.Text(s.at(chunkStartID)), name, "")
+	s.text(index, el.Text(s.at(chunkDeltaText)))
+	if name := el.Text(s.at(chunkStartName)); name != "" {
+		s.piece(0, index, el.Text(s.at(chunkStartID)), name, "")
 	}
-	if input := r.Text(s.at(chunkDeltaInput)); input != "" {
+	if input := el.Text(s.at(chunkDeltaInput)); input != "" {
 		s.piece(0, index, "", "", input)
 	}
-	s.finish = appendText(s.finish, r.Text(s.at(chunkStopReason)))
+	s.finish = appendText(s.finish, el.Text(s.at(chunkStopReason)))
 }
 
 // native reads an event of one of Bedrock's other models.
-func (s *Stream) native(r *formats.Record) {
-	s.text(0, r.FirstText(s.at(chunkOutputText), s.at(chunkGeneration), s.at(chunkText), s.at(chunkCompletion)))
-	s.finish = appendText(s.finish, r.FirstText(s.at(chunkCompletionReason), s.at(chunkStop), s.at(chunkFinish)))
+func (s *Stream) native(el *formats.Element) {
+	s.text(0, el.FirstText(s.at(chunkOutputText), s.at(chunkGeneration), s.at(chunkText), s.at(chunkCompletion)))
+	s.finish = appendText(s.finish, el.FirstText(s.at(chunkCompletionReason), s.at(chunkStop), s.at(chunkFinish)))
 }
 
 // number returns a small count, or 0 if n is not a number.
@@ -406,29 +406,29 @@ func (s *Stream) piece(choice, index int64, id, name, arguments string) {
 }
 
 // Fill adds the assembled answer to the conversation.
-func (s *Stream) Fill(r *formats.Record, c *Conversation) {
+func (s *Stream) Fill(el *formats.Element, c *Conversation) {
 	if s.whole.Kind == scan.Object {
-		c.Response(r, s.whole)
+		c.Response(el, s.whole)
 		return
 	}
 	for i := range s.texts {
-		c.answer = append(c.answer, r.Arena.Hold(s.texts[i].text))
+		c.answer = append(c.answer, el.Arena.Hold(s.texts[i].text))
 	}
 	c.finish = append(c.finish, s.finish...)
 	for i := range s.calls {
 		call := &s.calls[i]
-		c.Calls = addCall(c.Calls, ToolCall{ID: call.id, Name: call.name, Arguments: argumentsOf(r, call.arguments)})
+		c.Calls = addCall(c.Calls, ToolCall{ID: call.id, Name: call.name, Arguments: argumentsOf(el, call.arguments)})
 	}
 }
 
 // argumentsOf returns arguments that arrived in pieces: parsed if they are JSON, else as a string.
-func argumentsOf(r *formats.Record, arguments []byte) formats.Node {
-	text := r.Arena.Hold(arguments)
+func argumentsOf(el *formats.Element, arguments []byte) formats.Node {
+	text := el.Arena.Hold(arguments)
 	v, err := scan.Valid(text)
 	if err == nil {
 		return formats.Node{Src: text, Span: v}
 	}
-	return r.Quote(text)
+	return el.Quote(text)
 }
 
 // Stopped reports whether the stream ended for the given reason.

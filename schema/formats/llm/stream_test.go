@@ -12,8 +12,8 @@ import (
 	"github.com/aidr-engine/aidr/schema/formats"
 )
 
-func newRecord() *formats.Record {
-	return formats.NewRecord(formats.Setup{Wanted: schema.Wanted{Fields: schema.AllFields()}}, new(formats.Paths))
+func newRecord() *formats.Element {
+	return formats.NewElement(formats.Setup{Wanted: schema.Wanted{Fields: schema.AllFields()}}, new(formats.Paths))
 }
 
 // pieces splits a text into pieces at character boundaries.
@@ -71,7 +71,7 @@ var dialects = map[string]func(texts, arguments []string) []string{
 
 // However an answer is split into events, the stream assembles the same answer.
 func TestStreamGivesTheAnswer(t *testing.T) {
-	r, s, c := newRecord(), NewStream(), NewConversation()
+	el, s, c := newRecord(), NewStream(), NewConversation()
 	for name, dialect := range dialects {
 		rapid.Check(t, func(t *rapid.T) {
 			text := rapid.StringN(0, 40, -1).Draw(t, "text")
@@ -80,8 +80,8 @@ func TestStreamGivesTheAnswer(t *testing.T) {
 			s.Reset()
 			c.Reset()
 			events := dialect(pieces(t, text, "text piece"), pieces(t, arguments, "argument piece"))
-			s.Events(r, "data: "+strings.Join(events, "\n\ndata: ")+"\n\ndata: [DONE]\n\n")
-			s.Fill(r, c)
+			s.Events(el, "data: "+strings.Join(events, "\n\ndata: ")+"\n\ndata: [DONE]\n\n")
+			s.Fill(el, c)
 			if got := strings.Join(c.answer, "|"); got != text {
 				t.Fatalf("%s: text: got %q, want %q", name, got, text)
 			}
@@ -97,16 +97,16 @@ func TestStreamGivesTheAnswer(t *testing.T) {
 
 // Calls with different ids at one index are different calls, and interleaved pieces are not mixed up.
 func TestStreamedCallsStayApart(t *testing.T) {
-	r, s, c := newRecord(), NewStream(), NewConversation()
+	el, s, c := newRecord(), NewStream(), NewConversation()
 	piece := func(index int, id, name, arguments string) string {
 		return fmt.Sprintf(`data: {"choices":[{"index":0,"delta":{"tool_calls":[{"index":%d,"id":%s,"function":{"name":%s,"arguments":%s}}]}}]}`,
 			index, quoted(id), quoted(name), quoted(arguments))
 	}
-	s.Events(r, strings.Join([]string{
+	s.Events(el, strings.Join([]string{
 		piece(0, "a", "f", "["), piece(1, "b", "g", "{"), piece(0, "", "", "1]"), piece(1, "", "", "}"), piece(0, "d", "h", "{}"),
 		"data: {broken", "event: x", ": comment",
 	}, "\n"))
-	s.Fill(r, c)
+	s.Fill(el, c)
 	var got []string
 	for _, call := range c.Calls {
 		got = append(got, call.ID+call.Name+call.Arguments.Raw())
@@ -118,14 +118,14 @@ func TestStreamedCallsStayApart(t *testing.T) {
 
 // A stream of very many blocks is bounded.
 func TestStreamIsBounded(t *testing.T) {
-	r, s, c := newRecord(), NewStream(), NewConversation()
+	el, s, c := newRecord(), NewStream(), NewConversation()
 	var b strings.Builder
 	for i := range 10 * maxPieces {
 		fmt.Fprintf(&b, `data: {"type":"content_block_delta","index":%d,"delta":{"text":"t"}}`+"\n", i)
 		fmt.Fprintf(&b, `data: {"type":"content_block_start","index":%d,"content_block":{"type":"tool_use","id":"c%d","name":"f"}}`+"\n", i, i)
 	}
-	s.Events(r, b.String())
-	s.Fill(r, c)
+	s.Events(el, b.String())
+	s.Fill(el, c)
 	if len(c.answer) != maxPieces || len(c.Calls) != maxPieces {
 		t.Errorf("got %d texts and %d calls, want %d of each", len(c.answer), len(c.Calls), maxPieces)
 	}
@@ -133,7 +133,7 @@ func TestStreamIsBounded(t *testing.T) {
 
 // Messages spelled out in attributes are the same whatever the order of the attributes.
 func TestIndexedMessagesInAnyOrder(t *testing.T) {
-	r := newRecord()
+	el := newRecord()
 	type attr struct{ key, value string }
 	attrs := []attr{
 		{"llm.input_messages.0.message.role", "system"},
@@ -158,10 +158,10 @@ func TestIndexedMessagesInAnyOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		x := newIndexed()
 		for _, a := range rapid.Permutation(attrs).Draw(t, "order") {
-			x.add(a.key, r.Quote(a.value))
+			x.add(a.key, el.Quote(a.value))
 		}
 		x.sort()
-		if got := x.messages(r, listInput).Raw(); got != want {
+		if got := x.messages(el, listInput).Raw(); got != want {
 			t.Fatalf("got %s, want %s", got, want)
 		}
 	})

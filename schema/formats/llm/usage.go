@@ -82,12 +82,12 @@ func (u *Usage) Reset() {
 }
 
 // Read reads a usage object. Its counts replace those read earlier, because streams correct themselves.
-func (u *Usage) Read(r *formats.Record, n formats.Node) {
+func (u *Usage) Read(el *formats.Element, n formats.Node) {
 	if n.Kind != scan.Object {
 		return
 	}
 	u.any = true
-	u.shape.Select(r, n)
+	u.shape.Select(el, n)
 	for i := range u.found {
 		if u.shape.Has(i) {
 			u.found[i] = u.shape.At(i)
@@ -97,32 +97,32 @@ func (u *Usage) Read(r *formats.Record, n formats.Node) {
 
 // Set sets the token fields. The input tokens include cached tokens; if a provider counts those separately, they are
 // added.
-func (u *Usage) Set(r *formats.Record) {
+func (u *Usage) Set(el *formats.Element) {
 	if !u.any {
 		return
 	}
-	u.setInput(r)
-	r.SetFirstInt(schema.GenAIUsageOutputTokens, u.found[usageCompletionTokens:usageConverseOutput+1]...)
-	r.SetFirstInt(schema.GenAIUsageCacheReadInputTokens, u.found[usagePromptCached:usageCacheReadCount+1]...)
-	r.SetFirstInt(schema.GenAIUsageReasoningOutputTokens, u.found[usageCompletionReasoning:usageOutputReasoning+1]...)
+	u.setInput(el)
+	el.CopyFirstInt(schema.GenAIUsageOutputTokens, u.found[usageCompletionTokens:usageConverseOutput+1]...)
+	el.CopyFirstInt(schema.GenAIUsageCacheReadInputTokens, u.found[usagePromptCached:usageCacheReadCount+1]...)
+	el.CopyFirstInt(schema.GenAIUsageReasoningOutputTokens, u.found[usageCompletionReasoning:usageOutputReasoning+1]...)
 }
 
-func (u *Usage) setInput(r *formats.Record) {
-	r.SetFirstInt(schema.GenAIUsageInputTokens, u.found[usagePromptTokens:usageConverseInput+1]...)
-	if !r.Event.Has(schema.GenAIUsageInputTokens) || u.found[usagePromptTokens].Present() {
+func (u *Usage) setInput(el *formats.Element) {
+	el.CopyFirstInt(schema.GenAIUsageInputTokens, u.found[usagePromptTokens:usageConverseInput+1]...)
+	if !el.Event.Has(schema.GenAIUsageInputTokens) || u.found[usagePromptTokens].Present() {
 		return
 	}
-	AddInput(r, u.found[usageCacheRead:usageCacheWriteCount+1]...)
+	AddInput(el, u.found[usageCacheRead:usageCacheWriteCount+1]...)
 }
 
 // AddInput adds counts to the input tokens, if these are set. Counts that are not positive or would overflow are left
 // out.
-func AddInput(r *formats.Record, counts ...formats.Node) {
-	sum := r.Event.Int(schema.GenAIUsageInputTokens)
+func AddInput(el *formats.Element, counts ...formats.Node) {
+	sum := el.Event.Int(schema.GenAIUsageInputTokens)
 	for _, n := range counts {
 		if v, ok := scan.Int(n.Src, n.Span); ok && v > 0 && sum+v > sum {
 			sum += v
 		}
 	}
-	r.Event.SetInt(schema.GenAIUsageInputTokens, sum)
+	el.Event.SetInt(schema.GenAIUsageInputTokens, sum)
 }
