@@ -19,8 +19,8 @@
 // operands of any type (language.go). lenient.go finds the operands that may be missing, which are dyn values and the results
 // of functions of them, and replaces the function only there. Elsewhere CEL's own function stays, and cel-go defines it.
 //
-// Every node therefore has two definitions: the node, and the CEL from which it was made. The tests hold them to each other
-// on random conditions and events, and both to cel-go without this package if no value may be missing.
+// Every node therefore has two definitions: the node, and the CEL from which it was made. The tests compare
+// them on random conditions and events, and, if no value may be missing, also with cel-go without this package.
 //
 // # Cost
 //

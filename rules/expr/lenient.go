@@ -23,7 +23,7 @@ type lenient struct {
 	nextID int64
 }
 
-// root rewrites the whole expression.
+// root rewrites the whole expression. A condition that may be missing is made false.
 func (l *lenient) root(condition bool) {
 	l.nextID = ast.MaxID(l.ast) + 1
 	e := l.ast.Expr()

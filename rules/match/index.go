@@ -29,7 +29,7 @@ type cond struct {
 	users []user // ascending
 }
 
-// user is an element of the conditions that Build was given.
+// user is one of the conditions that Build was given: several rules may use the same.
 type user struct {
 	number   int32    // the index there
 	datasets []string // empty for any

@@ -76,7 +76,7 @@ func (f *fieldIndex) add(w predicate.Witness, n uint32) {
 		return
 	}
 	for _, v := range w.Values {
-		// A witness may have the same value twice.
+		// Add a condition once, even if its witness has a value twice.
 		if c := f.equal[v]; len(c) == 0 || c[len(c)-1] != n {
 			f.equal[v] = append(c, n)
 		}

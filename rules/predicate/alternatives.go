@@ -51,18 +51,18 @@ func (n *alternatives) eval(s *Scratch) verdict {
 // find returns the tests of which the text contains a literal. It compares the last bytes read with all windows at once, and
 // examines the literals of those that fit.
 func (n *alternatives) find(text string) (present uint64) {
-	missing := ^uint64(0)
+	absent := ^uint64(0)
 	var first, second, third uint64 // the tests with a window that begins with the last byte, the last two, the last three
 	for i := range len(text) {
 		w := &n.windows[text[i]]
-		fits := third & w[3] & missing
+		fits := third & w[3] & absent
 		third, second, first = second&w[2], first&w[1], w[0]
 		if fits != 0 {
 			present |= n.confirm(fits, text[i-(window-1):])
-			missing = ^present
+			absent = ^present
 		}
 	}
-	if last := third & n.short & missing; last != 0 {
+	if last := third & n.short & absent; last != 0 {
 		present |= n.confirm(last, text[len(text)-(window-1):])
 	}
 	return present

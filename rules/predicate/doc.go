@@ -3,9 +3,10 @@
 //
 // A condition is a tree of nodes over field slots. A Slot is one value that the condition reads: a field of the event, a
 // raw path of the record, an attribute of the agent, a captured value of a step, or a value of a finding, each with a
-// path of keys below it if the value is JSON. Cond.Eval walks the tree. Nodes neither box values nor allocate; the
-// exception is a Computed node, which holds a part of a condition that expr could only leave to CEL. Everything that a
-// node needs during the evaluation is in the Scratch of its worker, so one condition serves all workers at once.
+// path of keys below it if the value is JSON. Cond.Eval walks the tree. Nodes neither box values nor allocate, apart
+// from three rare cases: a part of a URL, a text that has to be lowered, and the equality of two JSON values. A Computed
+// node holds a part of a condition that expr could only leave to CEL. Everything that a node needs during the evaluation
+// is in the Scratch of its worker, so one condition serves all workers at once.
 //
 // # Lenient evaluation
 //
@@ -21,8 +22,8 @@
 //     in CEL, an error does not matter if the other operands decide: false && error is false, true || error is true.
 //     Therefore operands may be evaluated in any order, and the cheap ones come first.
 //
-// Package expr keeps the same rules in the functions that it gives to CEL, and its tests hold both to each other and to
-// cel-go on random conditions.
+// Package expr keeps the same rules in the functions that it gives to CEL, and its tests compare both with each other and
+// with cel-go on random conditions.
 //
 // # Witnesses
 //
@@ -34,16 +35,21 @@
 //
 // # Alternatives in one text
 //
-// Rules look for many phrases in one text: a || of patterns, contains and icontains. Running each alternative alone made
-// their number the cost. Most alternatives require some literal, that is, a text of at least three bytes that every match
-// contains, and most events contain none of the literals. So one pass over the text finds the alternatives of which a
-// literal is present, and only those run: forty alternatives cost an ordinary text about as much as one.
+// Rules look for many phrases in one text: a || of patterns, contains and icontains. Evaluating them one by one takes a
+// pass over the text for each. Most alternatives require some literal, that is, a text of at least three bytes that every
+// match contains, and most events contain none of the literals. Therefore a single pass over the text finds the
+// alternatives of which a literal is present, and only those run: forty alternatives take about as long as one on an
+// ordinary text.
 //
-// The pass compares the last four bytes with the windows of all literals at once (up to 64 alternatives, one bit each).
-// Windows of three bytes were not enough: in prose, three given bytes are often there by chance. A single alternative is
-// left alone, because its own search is as fast. A Pattern does the same for itself: a search for its literals takes about
-// a nanosecond a byte, a twentieth of running the regular expression. Both only save time: the verdict is that of the
-// alternatives evaluated one by one, errors included.
+// The pass compares the last four bytes read with a window of each literal, all windows at once (up to 64 alternatives, one
+// bit each). Windows of three bytes were too short: in prose, three given bytes are often there by chance. A literal of
+// three bytes has a window in which any fourth byte is right. The window is the part of the literal that is rarest in prose.
+// If the test ignores case, letters that also fold to a character outside of ASCII, such as k (the Kelvin sign) and s (the
+// long s), cannot be in a window, because the pass compares bytes. A single alternative is evaluated alone, because its own search is as fast.
+//
+// A Pattern searches for its literals in the same manner before it runs: the search takes about a nanosecond a byte, a
+// twentieth of the time of the regular expression. Neither search changes a verdict: it is that of the alternatives
+// evaluated one by one, errors included.
 //
 // # Shared verdicts
 //

@@ -9,8 +9,8 @@ import (
 )
 
 // Witness is a necessary condition that an index can look up: if it does not hold, neither does the condition. It holds if
-// the value of Field is one of Values, or is in List, and never for an event without the field. A condition without
-// witnesses has a single Witness without Values and List; Why is the reason.
+// the value of Field is one of Values, or is in List, and never for an event without the field. If a condition cannot
+// be looked up, its only Witness is without Values and List, and Why is the reason.
 type Witness struct {
 	Field  schema.Field
 	Values []string // sorted, without ""
@@ -18,8 +18,8 @@ type Witness struct {
 	Why    string
 }
 
-// Witnesses returns the witnesses, the most selective first. If no part of the condition is a
-// witness, it returns one Witness that has only Why. The slice must not be changed.
+// Witnesses returns the witnesses, the most selective first, or a single Witness that has only Why. The slice must not be
+// changed.
 func (c *Cond) Witnesses() []Witness { return c.witnesses }
 
 // maxUnion is the largest number of values of a witness that the operands of || have together. Beyond it, a list or a
