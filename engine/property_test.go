@@ -258,7 +258,7 @@ func referenceFindings(set *rules.Set, events []timed) (string, error) {
 	}
 	var all []*schema.Finding
 	for i, p := range programs {
-		all = append(all, reference.Findings(p, items[i], end)...)
+		all = append(all, reference.Findings(p, items[i], schema.Instant(end))...)
 	}
 	return render(all), nil
 }

@@ -138,19 +138,19 @@ func (e *Engine) restorePending(same map[string]int, gone *gone) error {
 			return ours && !lives
 		}
 		bad = cutItems(items, func(rule string, it item.Item) {
-			if r, is := gone.rules[rule]; is && it.Time >= r.Watermark {
+			if r, is := gone.rules[rule]; is && int64(it.Time) >= r.Watermark {
 				gone.need(rule, cut)
 			}
 			void = void || anew(rule)
 			place, ok := same[rule]
-			if !ok || it.Time < e.cuts.watermark[place] {
+			if !ok || int64(it.Time) < e.cuts.watermark[place] {
 				return
 			}
 			it.Rule = place
 			shard := e.shards[e.programs[place].Hash(it.Group)%uint64(len(e.shards))]
 			shard.insert(&it)
-			if old, ok := newest[place]; !ok || it.Time > old {
-				newest[place] = it.Time
+			if old, ok := newest[place]; !ok || int64(it.Time) > old {
+				newest[place] = int64(it.Time)
 			}
 		})
 		if void && bad == nil {

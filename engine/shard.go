@@ -183,7 +183,7 @@ func (s *shard) entry(k cellKey) *entry {
 	if en.cell == nil {
 		en.cell, en.stored = fold.NewCell(p, k.group), flat != nil
 	}
-	en.cell.Advance(s.mark[k.rule])
+	en.cell.Advance(schema.Instant(s.mark[k.rule]))
 	s.cold.Add(k, en)
 	return en
 }
@@ -203,7 +203,8 @@ func (s *shard) touch(en *entry) {
 
 // schedule has the timers hold the entry at the latest by when it wakes.
 func (s *shard) schedule(en *entry) {
-	if w, ok := en.cell.Wake(); ok && w < en.wake {
+	if at, ok := en.cell.Wake(); ok && int64(at) < en.wake {
+		w := int64(at)
 		en.wake = w
 		heap.Push(&s.timers[en.key.rule], wake{w, en.key.group})
 	}
@@ -222,11 +223,11 @@ func (s *shard) cut(b *barrier) shardCut {
 	s.dirty, s.spare = s.spare[:0], dirty
 	for _, en := range dirty {
 		en.dirty = false
-		cut := en.cell.CutPaced
+		emit := en.cell.EmitPaced
 		if b.all {
-			cut = en.cell.Cut
+			emit = en.cell.Emit
 		}
-		cut(b.now, func(f *schema.Finding) {
+		emit(b.now, func(f *schema.Finding) {
 			if until := s.e.cuts.warming[en.key.rule]; until != 0 && int64(f.GroupStart) < until {
 				at := schema.Instant(until)
 				f.WarmingUntil = &at
@@ -262,15 +263,15 @@ func (s *shard) keepFresh(out *shardCut) {
 	for _, items := range s.fresh {
 		for i := range items {
 			it := &items[i]
-			if it.Time < s.mark[it.Rule] {
+			if int64(it.Time) < s.mark[it.Rule] {
 				continue
 			}
 			if out.newest == nil {
 				out.newest = map[int]int64{}
 			}
 			s.flat[it.Rule] = item.Append(s.flat[it.Rule], it)
-			if t, ok := out.newest[it.Rule]; !ok || it.Time > t {
-				out.newest[it.Rule] = it.Time
+			if t, ok := out.newest[it.Rule]; !ok || int64(it.Time) > t {
+				out.newest[it.Rule] = int64(it.Time)
 			}
 		}
 	}
@@ -307,12 +308,12 @@ func (s *shard) settle(en *entry, out *shardCut, keep bool) {
 // keep writes an entry into the cut where the store does not hold it as it is. When it wakes belongs to that: an entry
 // that is paged in again is scheduled against what the store says of it.
 func (s *shard) keep(en *entry, out *shardCut) {
-	w, ok := en.cell.Wake()
-	if !ok {
-		w = math.MaxInt64
+	w := int64(math.MaxInt64)
+	if at, ok := en.cell.Wake(); ok {
+		w = int64(at)
 	}
 	if en.cell.Held() {
-		w = en.cell.Mark() // who comes back after a crash looks at it at once
+		w = int64(en.cell.Watermark()) // who comes back after a crash looks at it at once
 	}
 	if en.stored && !en.cell.Changed() && w == en.told {
 		return
@@ -339,7 +340,7 @@ func (s *shard) advance(rule int) {
 		}
 		s.touch(en)
 		en.wake = math.MaxInt64
-		en.cell.Advance(w)
+		en.cell.Advance(schema.Instant(w))
 		// Two timers of one instant: the second finds nothing to do, which is harmless.
 		s.schedule(en)
 	}

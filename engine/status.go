@@ -110,13 +110,11 @@ func (s *shard) describe(k cellKey, key map[string]string) *StateView {
 		Rule: s.e.programs[k.rule].Rule.ID, Key: key, Pending: en.cell.Pending(), StateSize: len(en.cell.Append(nil)),
 		Keys: en.cell.Keys(),
 	}
-	if m := en.cell.Mark(); m != never {
-		at := schema.Instant(m)
-		v.Watermark = &at
+	if w := en.cell.Watermark(); w != never {
+		v.Watermark = &w
 	}
 	if w, ok := en.cell.Wake(); ok {
-		at := schema.Instant(w)
-		v.Wakes = &at
+		v.Wakes = &w
 	}
 	en.cell.Findings(func(f *schema.Finding) { v.Findings = append(v.Findings, f) })
 	return v

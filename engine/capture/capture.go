@@ -80,7 +80,7 @@ func (c *Capturer) Capture(p *Plan, rule int, e *schema.Event, roles uint32, s *
 			continue
 		}
 		it := &c.item
-		*it = item.Item{Rule: rule, Time: end, Roles: 1 << first, Role: p.rule.Roles[first].Order, Counted: e.Counted()}
+		*it = item.Item{Rule: rule, Time: schema.Instant(end), Roles: 1 << first, Role: p.rule.Roles[first].Order, Counted: e.Counted()}
 		for rest := roles; rest != 0; rest &= rest - 1 {
 			i := bits.TrailingZeros32(rest)
 			if c.sameKey(p, e, &p.rule.Roles[i]) {

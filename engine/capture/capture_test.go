@@ -18,7 +18,7 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// rule returns a rule of one role and one key field, to be given a kind.
+// rule returns a rule with one role and one key field, whose kind has no clause yet.
 func rule(kind rules.Kind) *rules.Rule {
 	return &rules.Rule{
 		ID: "test.rule", Version: 3, Title: "Test", Severity: "high", Stage: rules.StageStable, Kind: kind,
@@ -27,7 +27,7 @@ func rule(kind rules.Kind) *rules.Rule {
 	}
 }
 
-// event returns an event with the fields given by name.
+// event returns an event with some fields and those given by name.
 func event(t testing.TB, fields map[string]schema.Value) *schema.Event {
 	t.Helper()
 	e := &schema.Event{Record: `{"a":1}`, Pos: schema.Position{Topic: "logs", Partition: 2, Offset: 77, Index: 1}}
@@ -44,6 +44,7 @@ func event(t testing.TB, fields map[string]schema.Value) *schema.Event {
 	return e
 }
 
+// take captures an event for the roles of a rule.
 func take(t testing.TB, r *rules.Rule, e *schema.Event, roles uint32) (items []item.Item, missing int) {
 	t.Helper()
 	c := capture.Capturer{Redact: func(s string) string { return strings.ReplaceAll(s, "secret", "[redacted]") }}
@@ -123,11 +124,11 @@ func TestCaptureKeys(t *testing.T) {
 		return r
 	}(), event(t, map[string]schema.Value{"session.id": schema.StringValue(long)}), 1)
 	if n := len(items[0].Key); n > 1026 || !strings.HasPrefix(items[0].Key, long[:900]) {
-		t.Errorf("a key of %d bytes became one of %d", len(long), n)
+		t.Errorf("the key of a text of %d bytes has %d bytes", len(long), n)
 	}
 }
 
-// twoSources is a sequence whose steps read different fields for one key.
+// twoSources returns a sequence rule whose steps take the key from different fields.
 func twoSources() *rules.Rule {
 	r := rule(rules.KindSequence)
 	r.Sequence = &rules.Sequence{Steps: []rules.Step{{ID: "use", Times: 1}, {ID: "call", Times: 1}}, Within: time.Minute, Unless: true}
@@ -158,10 +159,10 @@ func TestCaptureJoinsRolesOfOneKey(t *testing.T) {
 	f("c9", 0b111, "a1:101:0 c9:10:2 ", 0)
 	f("", 0b111, "a1:101:0 ", 1)
 	f("", 0b010, "", 1)
-	f("a1", 1<<31|1, "a1:1:1 ", 0) // a role that the rule does not have
+	f("a1", 1<<31|1, "a1:1:1 ", 0) // the rule has no role 31
 }
 
-// mentions is a rule that shows these fields.
+// mentions makes the findings of a rule show the fields, and returns the rule.
 func mentions(r *rules.Rule, fields ...schema.Field) *rules.Rule {
 	for _, f := range fields {
 		r.Mentions = append(r.Mentions, predicate.Mention{Name: f.String(), Field: f, Raw: -1})
@@ -185,7 +186,7 @@ func TestCaptureEvidence(t *testing.T) {
 	items, _ := take(t, r, e, 1)
 	f := fold.Late(fold.NewProgram(r), &items[0])
 	if f.Tenant != "acme" || f.AgentUID != "a1" || f.AgentName != "Ann" || f.SessionID != "s1" {
-		t.Errorf("who: got %q %q %q %q", f.Tenant, f.AgentUID, f.AgentName, f.SessionID)
+		t.Errorf("subject: got %q %q %q %q", f.Tenant, f.AgentUID, f.AgentName, f.SessionID)
 	}
 	want := schema.Evidence{
 		EventID: "e1", Identity: e.Identity(), Time: 5e9, Topic: "logs", Partition: 2, Offset: 77, Index: 1,
@@ -211,7 +212,7 @@ func TestCaptureEvidence(t *testing.T) {
 	}
 	other := fold.Late(fold.NewProgram(mentions(rule(rules.KindNone), schema.SessionID)), &items[0])
 	if other.Evidence[0].Fields != nil || other.Evidence[0].Action != "tools/call" {
-		t.Errorf("evidence of another list of mentions shows %v", other.Evidence[0].Fields)
+		t.Errorf("evidence captured for other mentions shows %v", other.Evidence[0].Fields)
 	}
 }
 
@@ -268,7 +269,7 @@ func TestCaptureData(t *testing.T) {
 
 func TestCaptureAllocates(t *testing.T) {
 	const captures = 100
-	f := func(what string, r *rules.Rule, roles uint32) {
+	f := func(name string, r *rules.Rule, roles uint32) {
 		t.Helper()
 		e := event(t, map[string]schema.Value{
 			"event.id": schema.StringValue("e1"), "session.id": schema.StringValue("s1"), "gen_ai.tool.name": schema.StringValue("shell"),
@@ -283,7 +284,7 @@ func TestCaptureAllocates(t *testing.T) {
 			}
 		})
 		if got > captures/20 {
-			t.Errorf("%s: %v allocations in %d captures, want one for many items", what, got, captures)
+			t.Errorf("%s: %v allocations in %d captures, want one per many items", name, got, captures)
 		}
 	}
 	f("none", mentions(rule(rules.KindNone), schema.GenAIToolName, schema.HTTPResponseStatusCode), 1)
@@ -293,8 +294,8 @@ func TestCaptureAllocates(t *testing.T) {
 	f("sequence of two keys", twoSources(), 0b111)
 }
 
-// What is remembered of one event must not show in the evidence of the next.
-func TestBeginForgetsTheEventBefore(t *testing.T) {
+// TestBeginEventResets checks that the evidence of an event does not have fields of the event before.
+func TestBeginEventResets(t *testing.T) {
 	r := &rules.Rule{ID: "r", Version: 1, Kind: rules.KindNone, Roles: []rules.Role{{}}, Key: []schema.Field{schema.AIAgentUID}, KeyOptional: true,
 		GroupBy: []int{0}, Mentions: []predicate.Mention{{Name: "gen_ai.tool.name", Field: schema.GenAIToolName, Raw: -1}}}
 	p := capture.NewPlan(r)
@@ -310,12 +311,13 @@ func TestBeginForgetsTheEventBefore(t *testing.T) {
 		shared.Capture(p, 0, &e, 1, nil, func(it *item.Item) { got = *it })
 		alone.Capture(p, 0, &e, 1, nil, func(it *item.Item) { want = *it })
 		if got != want {
-			t.Errorf("after another event %q is captured as %q, alone as %q", tool, got.Evidence, want.Evidence)
+			t.Errorf("%q after another event is captured as %q, alone as %q", tool, got.Evidence, want.Evidence)
 		}
 	}
 }
 
-// What a worker remembers of other events, of whatever type and as often as they come, never shows.
+// TestCaptureDependsOnTheEventAlone compares a Capturer that has captured other events, of all types and in repetition,
+// with a new one.
 func TestCaptureDependsOnTheEventAlone(t *testing.T) {
 	r := mentions(rule(rules.KindDistinct), schema.GenAIToolName, schema.GenAIToolCallArguments)
 	r.Distinct = &rules.Distinct{Of: []schema.Field{schema.SessionID}, Count: 2, Within: time.Hour}
@@ -343,13 +345,13 @@ func TestCaptureDependsOnTheEventAlone(t *testing.T) {
 			shared.Capture(p, 0, e, 1, s, func(it *item.Item) { got = *it })
 			alone.Capture(p, 0, e, 1, s, func(it *item.Item) { want = *it })
 			if got != want || got.Data == "" {
-				rt.Fatalf("after other events it is captured as %+v, alone as %+v", got, want)
+				rt.Fatalf("after other events the item is %+v, alone %+v", got, want)
 			}
 		}
 	})
 }
 
-// What was put into a piece of memory stays as it is, whatever is put there behind it.
+// TestItemsKeepTheirBytes checks that later items do not overwrite the strings of earlier ones in the arena.
 func TestItemsKeepTheirBytes(t *testing.T) {
 	r := mentions(rule(rules.KindNone), schema.GenAIToolName)
 	p, c, s := capture.NewPlan(r), capture.Capturer{}, &rules.Scratch{Expr: predicate.NewScratch()}
@@ -364,18 +366,18 @@ func TestItemsKeepTheirBytes(t *testing.T) {
 	}
 	for i, it := range items {
 		if want := tool(i); !strings.Contains(it.Evidence, want[:min(len(want), 1000)]) || len(want) < 1000 && !strings.HasSuffix(it.Evidence, want) {
-			t.Fatalf("item %d does not hold its tool's name any more: %q", i, it.Evidence)
+			t.Fatalf("item %d lost the name of its tool: %q", i, it.Evidence)
 		}
 	}
 }
 
-// A text is redacted the same however often it, and others in its place, came before.
-func TestRedactionIsRemembered(t *testing.T) {
+// TestRedactionIsMemoised checks that the memo of clean texts saves calls of Redact and changes no result.
+func TestRedactionIsMemoised(t *testing.T) {
 	r := mentions(rule(rules.KindNone), schema.GenAIToolName)
 	p, s := capture.NewPlan(r), &rules.Scratch{Expr: predicate.NewScratch()}
-	asked := 0
+	calls := 0
 	c := capture.Capturer{Redact: func(s string) string {
-		asked++
+		calls++
 		return strings.ReplaceAll(s, "secret", "[redacted]")
 	}}
 	tool := func(i int) string {
@@ -394,7 +396,7 @@ func TestRedactionIsRemembered(t *testing.T) {
 			}
 		})
 	}
-	if asked > 4000*2 { // three texts of each event
-		t.Errorf("Redact was asked %d times: what is clean is not remembered", asked)
+	if calls > 4000*2 { // each event has three texts
+		t.Errorf("Redact was called %d times, want at most 2 per event", calls)
 	}
 }

@@ -14,7 +14,8 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// What is dropped or hashed is in nothing that a capture gives: not in the key, not in what is compared, not in evidence.
+// TestCaptureRedaction checks that a dropped or hashed value is nowhere in the item: not in the key, the data or the
+// evidence.
 func TestCaptureRedaction(t *testing.T) {
 	const prompt, email, arguments, body = "the plan of the coup", "ann@example.com", `{"path":"/plans/ann"}`, "raw body text"
 	f := func(x schema.Exposure, wantKey, wantPrompt, wantRaw any) {
@@ -52,7 +53,7 @@ func TestCaptureRedaction(t *testing.T) {
 			t.Errorf("exposure %d: got key %q, fields %v", x, items[0].Key, fields)
 		}
 		if fields["http.response.status_code"] != int64(403) || fields["raw.other"] != "other" {
-			t.Errorf("exposure %d: what it says nothing of: got %v", x, fields)
+			t.Errorf("exposure %d of other fields: got %v", x, fields)
 		}
 	}
 	f(schema.Redacted, email, "the plan of the ***", body)
@@ -61,7 +62,7 @@ func TestCaptureRedaction(t *testing.T) {
 	f(schema.Dropped, schema.HashText(email), nil, nil)
 }
 
-// A sequence's `where` still joins on values that are hashed or dropped.
+// TestCaptureRedactionJoins checks that a sequence's `where` still joins on hashed and dropped values.
 func TestCaptureRedactionJoins(t *testing.T) {
 	env, err := expr.NewEnv(expr.Site{})
 	if err != nil {
@@ -87,6 +88,6 @@ func TestCaptureRedactionJoins(t *testing.T) {
 		t.Errorf("got %q and %q, want one hash", a, b)
 	}
 	if data("ann@example.com") == data("bob@example.com") {
-		t.Errorf("two addresses are one")
+		t.Errorf("two addresses have the same data")
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// What belongs to different tenants never meets: not in a key, not in a group, not in a finding's id.
-func TestTenantsHaveKeysOfTheirOwn(t *testing.T) {
+// TestTenantsAreSeparate checks that equal events of different tenants differ in key, group and finding id.
+func TestTenantsAreSeparate(t *testing.T) {
 	r := rule(rules.KindNone)
 	r.Key = []schema.Field{schema.AIAgentUID, schema.SessionID}
 	r.Roles[0].Key = r.Key
@@ -30,7 +30,7 @@ func TestTenantsHaveKeysOfTheirOwn(t *testing.T) {
 		t.Errorf("got key %q, group %q", acme.Key, acme.Group)
 	}
 	if finding.Tenant != "acme" || finding.Key["ai_agent.uid"] != "a1" || finding.ID == bare.ID {
-		t.Errorf("got %q %v %s, want the tenant, the key without it, and an id of its own", finding.Tenant, finding.Key, finding.ID)
+		t.Errorf("got %q %v %s, want the tenant, the key without it, and another id", finding.Tenant, finding.Key, finding.ID)
 	}
 	if strings.Contains(finding.Explanation, "acme") != strings.Contains(bare.Explanation, "acme") {
 		t.Errorf("the explanation shows the tenant as part of the key: %s", finding.Explanation)

@@ -94,6 +94,9 @@ func (r *Reader) Uint64() uint64 {
 // Int64 reads 8 bytes, big-endian, in two's complement.
 func (r *Reader) Int64() int64 { return int64(r.Uint64()) }
 
+// Instant reads an instant: Int64 as nanoseconds since the epoch.
+func (r *Reader) Instant() schema.Instant { return schema.Instant(r.Int64()) }
+
 // Text reads a uvarint length and that many bytes.
 func (r *Reader) Text() []byte { return r.Bytes(r.Count(1)) }
 
@@ -105,6 +108,9 @@ func (r *Reader) ID() (id schema.ID) {
 
 // AppendInt64 appends v as 8 bytes, big-endian, in two's complement.
 func AppendInt64(dst []byte, v int64) []byte { return binary.BigEndian.AppendUint64(dst, uint64(v)) }
+
+// AppendInstant appends an instant as AppendInt64 appends its nanoseconds since the epoch.
+func AppendInstant(dst []byte, t schema.Instant) []byte { return AppendInt64(dst, int64(t)) }
 
 // AppendText appends the length of s as a uvarint, and s.
 func AppendText[T string | []byte](dst []byte, s T) []byte {

@@ -14,7 +14,8 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// steady returns a cell and what feeds it one item a second, a minute behind which the watermark follows.
+// steady returns a cell, and a function that adds an item, one second after the last, and lets the watermark follow a
+// minute behind.
 func steady(r *rules.Rule) (c *fold.Cell, feed func()) {
 	c = fold.NewCell(fold.NewProgram(r), "a\x00\x01")
 	c.Advance(0)
@@ -24,7 +25,7 @@ func steady(r *rules.Rule) (c *fold.Cell, feed func()) {
 		values[i] = data(r, i)
 	}
 	i := 0
-	items := make([]item.Item, 100) // more than are pending at a time
+	items := make([]item.Item, 100) // more than are ever pending
 	return c, func() {
 		it := &items[i%len(items)]
 		*it = at(i, uint64(i))
@@ -33,15 +34,15 @@ func steady(r *rules.Rule) (c *fold.Cell, feed func()) {
 			it.Roles, it.Role = 2, 2
 		}
 		c.Add(it)
-		c.Advance(int64(i-60) * 1e9)
+		c.Advance(schema.Instant(i-60) * 1e9)
 		i++
 	}
 }
 
-// TestCellAllocates: an item costs no allocation once its group is open and its key known.
+// TestCellAllocates checks that an item costs no allocation once its group is open and its key known.
 func TestCellAllocates(t *testing.T) {
 	if underRace {
-		t.Skip("under the race detector scratch is allocated anew at random")
+		t.Skip("under the race detector a sync.Pool drops items at random, so scratch is allocated again")
 	}
 	for _, r := range kinds() {
 		r.GroupFor = 365 * 24 * time.Hour
@@ -55,9 +56,9 @@ func TestCellAllocates(t *testing.T) {
 		for range 2000 {
 			feed()
 		}
-		c.Cut(1, func(*schema.Finding) {})
+		c.Emit(1, func(*schema.Finding) {})
 		got := testing.AllocsPerRun(1000, feed)
-		// A pane that triggers brings the latest events of it, as texts of their own.
+		// A pane that triggers adds copies of its latest events to the group.
 		want := 0.0
 		if r.Threshold != nil && (r.Threshold.Sum != nil || r.Threshold.Ratio != nil) {
 			want = 1
@@ -65,13 +66,13 @@ func TestCellAllocates(t *testing.T) {
 		if got > want {
 			t.Errorf("%s %+v: %v allocations for an item, want %v", r.Kind, r.Threshold, got, want)
 		}
-		if got := testing.AllocsPerRun(100, func() { c.Cut(2, func(*schema.Finding) {}); c.Advance(c.Mark() + 1); c.Cut(2, nil) }); got > 0 && r.Threshold == nil {
-			t.Errorf("%s: %v allocations for a cut without changes", r.Kind, got)
+		if got := testing.AllocsPerRun(100, func() { c.Emit(2, func(*schema.Finding) {}); c.Advance(c.Watermark() + 1); c.Emit(2, nil) }); got > 0 && r.Threshold == nil {
+			t.Errorf("%s: %v allocations for an Emit without changes", r.Kind, got)
 		}
 	}
 }
 
-// BenchmarkCell measures one item, added and moved into base:
+// BenchmarkCell measures adding one item and moving it into base.
 //
 //	go test ./engine/fold -run '^$' -bench Cell -count 6
 func BenchmarkCell(b *testing.B) {
@@ -91,8 +92,8 @@ func BenchmarkCell(b *testing.B) {
 	}
 }
 
-// BenchmarkRefold measures what one straggler costs a cell with 10,000 pending items: live is folded again from base,
-// once for each Cut.
+// BenchmarkRefold measures the cost of one item out of order in a cell with 10,000 pending items: live is folded again
+// from base, once per Emit.
 func BenchmarkRefold(b *testing.B) {
 	for _, r := range kinds() {
 		r.GroupFor = 365 * 24 * time.Hour
@@ -106,7 +107,7 @@ func BenchmarkRefold(b *testing.B) {
 			const pending = 10_000
 			for i := range pending {
 				it := at(0, uint64(i))
-				it.Time, it.Data, it.Evidence = int64(i+1)*1e8, data(r, i), string(make([]byte, 200))
+				it.Time, it.Data, it.Evidence = schema.Instant(i+1)*1e8, data(r, i), string(make([]byte, 200))
 				c.Add(&it)
 			}
 			i := uint64(pending)
@@ -122,7 +123,8 @@ func BenchmarkRefold(b *testing.B) {
 	}
 }
 
-// BenchmarkStateBytes reports how large a cell of one key is, with ten items in the window whose evidence is 200 bytes.
+// BenchmarkStateBytes reports the size of a cell with one key and ten items in the window, each with 200 bytes of
+// evidence.
 func BenchmarkStateBytes(b *testing.B) {
 	for _, r := range kinds() {
 		name := string(r.Kind)
@@ -147,10 +149,10 @@ func BenchmarkStateBytes(b *testing.B) {
 	}
 }
 
-// TestStateOutlivesItems: the bytes of an item stand in one piece of memory with those of others. What is kept of it when
-// it has moved into base, a key, a group, an event to show, must not keep the piece alive.
+// TestStateOutlivesItems checks that State does not keep the memory of items alive. An item shares one allocation with
+// many others, so what base holds of it (a key, a group, an event of a finding) must be copies.
 func TestStateOutlivesItems(t *testing.T) {
-	const cells, piece = 300, 64 << 10
+	const cells, chunk = 300, 64 << 10
 	for _, r := range kinds() {
 		p := fold.NewProgram(r)
 		var kept []*fold.Cell
@@ -160,28 +162,28 @@ func TestStateOutlivesItems(t *testing.T) {
 			c.Advance(0)
 			for i := range 6 {
 				it := at(i, uint64(i))
-				own := strings.Repeat("x", piece) + it.Key + data(r, i) + "who is it and what was done"
-				it.Key, own = own[piece:piece+len(it.Key)], own[piece+len(it.Key):]
+				bytes := strings.Repeat("x", chunk) + it.Key + data(r, i) + "the evidence of this event"
+				it.Key, bytes = bytes[chunk:chunk+len(it.Key)], bytes[chunk+len(it.Key):]
 				it.Group = it.Key
-				it.Data, it.Evidence = own[:len(data(r, i))], own[len(data(r, i)):]
+				it.Data, it.Evidence = bytes[:len(data(r, i))], bytes[len(data(r, i)):]
 				if r.Sequence != nil && i%2 == 1 {
 					it.Roles, it.Role = 2, 2
 				}
 				c.Add(&it)
 			}
-			c.Cut(0, func(*schema.Finding) {})
+			c.Emit(0, func(*schema.Finding) {})
 			c.Advance(10e9)
-			c.Cut(0, func(*schema.Finding) {})
+			c.Emit(0, func(*schema.Finding) {})
 			kept = append(kept, c)
 		}
-		if each := (heap() - before) / cells; each > piece/4 {
-			t.Errorf("%s: a cell keeps %d bytes alive, want far less than the %d that its items share with others", r.Kind, each, piece)
+		if each := (heap() - before) / cells; each > chunk/4 {
+			t.Errorf("%s: a cell keeps %d bytes alive, want far less than the %d that its items share with others", r.Kind, each, chunk)
 		}
 		runtime.KeepAlive(kept)
 	}
 }
 
-// heap returns how many bytes are alive.
+// heap returns the number of bytes alive.
 func heap() int64 {
 	runtime.GC()
 	runtime.GC()

@@ -5,63 +5,60 @@ import (
 	"sort"
 
 	"github.com/aidr-engine/aidr/engine/item"
+	"github.com/aidr-engine/aidr/schema"
 )
 
-// Cell is what one owner (rule, group key) remembers: base (items below the watermark, folded), pending (items at or
-// above it, in order) and live = base + pending, as far as it was asked for. It is owned by one shard.
-//
-// Live is kept as what differs from base: the State of the keys that pending items touched, and the groups. It is
-// brought up to date by Cut and Findings only, at most once per call: what came in order since is folded on, and where
-// something came out of order live is folded again from base. Every fold, live too, first folds the deadlines up to its
-// item.
+// Cell is the State of one owner (rule, group key): base, pending and live, and what was emitted of it. The package
+// comment explains these. A cell belongs to one shard and is not safe for concurrent use.
 type Cell struct {
-	p     *Program
-	group string
-	mark  int64 // the watermark
+	p         *Program
+	group     string
+	watermark schema.Instant
 
-	base side
-	live side
+	base layer
+	live layer
 
 	pending pending
-	folded  int // how many of the pending items live holds
+	folded  int // the number of pending items, from the first on, that live has folded
 
-	settled   []Group    // over, and not yet emitted as such
-	emissions []emission // what was emitted and is not over, in order of (start, version)
-	touched   bool       // something may differ from what was emitted
-	held      bool       // something does, which the last cut held back
-	changed   bool       // the flat form may differ from what Append last wrote
-	sweepAt   int64      // the watermark at which expired keys are looked for
+	settled   []Group        // groups of base that ended and whose settled finding is not emitted yet
+	emissions []emission     // of the findings that are not final, sorted by (start, version)
+	needsEmit bool           // the findings may differ from those emitted
+	held      bool           // they do, because the last EmitPaced held a change back
+	changed   bool           // the flat form may differ from the one Append last wrote
+	sweepAt   schema.Instant // the watermark at which sweep next looks for expired keys
 }
 
-// NewCell returns an empty cell whose watermark is the earliest instant: call Advance before Add.
+// NewCell returns an empty cell whose watermark is MinInstant: call Advance before Add.
 func NewCell(p *Program, group string) *Cell {
 	return &Cell{
-		p: p, group: group, mark: firstInstant, sweepAt: firstInstant,
-		base: side{next: lastInstant}, live: side{next: lastInstant},
+		p: p, group: group, watermark: schema.MinInstant, sweepAt: schema.MinInstant,
+		base: layer{nextDeadline: schema.MaxInstant}, live: layer{nextDeadline: schema.MaxInstant},
 	}
 }
 
 // Group returns the owner's group key.
 func (c *Cell) Group() string { return c.group }
 
-// Mark returns the watermark.
-func (c *Cell) Mark() int64 { return c.mark }
+// Watermark returns the watermark.
+func (c *Cell) Watermark() schema.Instant { return c.watermark }
 
 // Pending returns the number of pending items.
 func (c *Cell) Pending() int { return c.pending.len() }
 
-// Empty says that the cell remembers nothing and may be deleted.
+// Empty reports whether the cell holds nothing, so that it may be deleted.
 func (c *Cell) Empty() bool {
 	return c.Pending() == 0 && len(c.base.keys) == 0 && len(c.base.groups) == 0 && len(c.settled) == 0 && len(c.emissions) == 0
 }
 
-// Add takes an item that is not below the watermark, in any order, and reports whether the cell is other than before.
-// It is not where the item is a copy of a counted one that is pending and that one stands, nor where the item is below
-// the watermark: it is in base then, or late, and the engine knows which. Live is brought up to date by Cut or
-// Findings, at most once per call, not per item. The cell keeps the item; nobody may change it any more.
+// Add adds an item, in any order, and reports whether the cell changed. It ignores an item below the watermark: such an
+// item is either in base already, after a restart, or late, and the engine can tell which. It also ignores the copy of a
+// counted item that is pending, unless the copy stands before it (see item.StandsBefore).
+//
+// Add does not update live; Emit and Findings do. The cell keeps the item, which must not be modified afterwards.
 func (c *Cell) Add(it *item.Item) bool {
-	if it.Time < c.mark {
-		c.base.limits.BelowMark++
+	if it.Time < c.watermark {
+		c.base.limits.BelowWatermark++
 		return false
 	}
 	n := c.pending.len()
@@ -84,21 +81,25 @@ func (c *Cell) Add(it *item.Item) bool {
 	return true
 }
 
-// sameTime returns the places of the pending items of time t, to exclusive: where they are, or would be. Most items
-// belong near the end: a few steps from there are cheaper than a search.
-func (c *Cell) sameTime(t int64) (from, to int) {
+// nearEnd is the number of items that are compared one by one before a binary search: most items arrive in the order of
+// their times, a few of them with the same one.
+const nearEnd = 8
+
+// sameTime returns the range [from, to) of the pending items whose time is t; if it is empty, such an item belongs at
+// from. Most items belong near the end, where a few steps back cost less than a binary search.
+func (c *Cell) sameTime(t schema.Instant) (from, to int) {
 	to = c.pending.len()
-	for back := 0; to > 0 && c.pending.timeAt(to-1) > t; back++ {
-		if back == nearEnd {
-			to = c.pending.from(later(t, 1))
+	for steps := 0; to > 0 && c.pending.timeAt(to-1) > t; steps++ {
+		if steps == nearEnd {
+			to = c.pending.search(t.Add(1))
 			break
 		}
 		to--
 	}
 	from = to
-	for back := 0; from > 0 && c.pending.timeAt(from-1) == t; back++ {
-		if back == nearEnd {
-			from = c.pending.from(t)
+	for steps := 0; from > 0 && c.pending.timeAt(from-1) == t; steps++ {
+		if steps == nearEnd {
+			from = c.pending.search(t)
 			break
 		}
 		from--
@@ -106,11 +107,8 @@ func (c *Cell) sameTime(t int64) (from, to int) {
 	return from, to
 }
 
-// nearEnd is how many items from the end are looked at one by one: events of one second, one after another.
-const nearEnd = 8
-
-// copyOf finds the pending item that is the same event for the same key, among those of its time, from..to. Its role
-// may be another one: the copies need not say the same.
+// copyOf returns the index of the pending copy of a counted item: the same event for the same key. from and to are the
+// range of its time. Copies need not agree in their contents, so they may have different roles.
 func (c *Cell) copyOf(it *item.Item, from, to int) (int, bool) {
 	if to-from <= nearEnd {
 		for i := from; i < to; i++ {
@@ -132,128 +130,131 @@ func (c *Cell) copyOf(it *item.Item, from, to int) (int, bool) {
 	return 0, false
 }
 
-// insert puts an item at place i of pending.
+// insert inserts an item before pending item i.
 func (c *Cell) insert(i int, it *item.Item) {
-	c.touched = true
+	c.needsEmit = true
 	if i < c.folded {
 		c.folded = 0
 	}
 	c.pending.insert(i, it)
 }
 
-// remove takes the item at place i out of pending.
+// remove removes pending item i.
 func (c *Cell) remove(i int) {
-	c.touched = true
+	c.needsEmit = true
 	if i < c.folded {
 		c.folded = 0
 	}
 	c.pending.remove(i)
 }
 
-// Advance says that the rule's watermark is w: pending below w moves into base, deadlines up to w fire, groups whose
-// end is <= w settle. It never goes back.
-func (c *Cell) Advance(w int64) {
-	if w <= c.mark {
+// Advance raises the watermark to w: pending items below w move into base, deadlines up to w fire, and the groups that
+// end at or before w settle. If w is not above the watermark, Advance does nothing.
+func (c *Cell) Advance(w schema.Instant) {
+	if w <= c.watermark {
 		return
 	}
-	scratch := c.p.borrow()
-	defer c.p.giveBack(scratch)
-	if n := c.pending.from(w); n > 0 {
-		c.move(scratch, n)
+	s := c.p.getScratch()
+	defer c.p.putScratch(s)
+	if n := c.pending.search(w); n > 0 {
+		c.moveToBase(s, n)
 	}
-	c.fire(scratch, &c.base, w)
-	c.mark = w
+	c.fire(s, &c.base, w)
+	c.watermark = w
 	c.settle(w)
 	c.sweep(w)
 }
 
-// move folds the first n pending items into base. Where live holds no more than these, what it has folded is used.
-func (c *Cell) move(w *work, n int) {
-	c.touched, c.changed = true, true
-	from, before := 0, c.base.limits
+// moveToBase folds the first n pending items into base. If live has folded these items or some of them, but no others,
+// base takes over its result.
+func (c *Cell) moveToBase(s *scratch, n int) {
+	c.needsEmit, c.changed = true, true
+	first, limits := 0, c.base.limits
 	if c.folded > 0 && c.folded <= n {
 		c.adopt()
-		from, c.folded = c.folded, 0
+		first, c.folded = c.folded, 0
 	}
-	for i := from; i < n; i++ {
-		c.fold(w, &c.base, c.pending.at(i))
+	for i := first; i < n; i++ {
+		c.fold(s, &c.base, c.pending.at(i))
 	}
 	if c.folded > 0 {
-		// Live has folded these items too, with the same result.
-		c.live.limits.add(before, 1)
+		// Live has folded these items too, with the same result, so it has counted the same limits.
+		c.live.limits.add(limits, 1)
 		c.live.limits.add(c.base.limits, -1)
 		c.folded -= n
 	}
-	c.pending.drop(n)
+	c.pending.removeFirst(n)
 }
 
-// settle puts aside the groups of base that are over.
-func (c *Cell) settle(w int64) {
-	n := over(c.base.groups, w)
+// settle moves the groups of base that ended to settled.
+func (c *Cell) settle(w schema.Instant) {
+	n := ended(c.base.groups, w)
 	if n > 0 {
-		c.touched, c.changed = true, true
+		c.needsEmit, c.changed = true, true
 		c.settled = append(c.settled, c.base.groups[:n]...)
 		c.base.groups = slices.Delete(c.base.groups, 0, n)
 	}
 	if c.folded > 0 {
-		c.live.groups = slices.Delete(c.live.groups, 0, over(c.live.groups, w))
+		c.live.groups = slices.Delete(c.live.groups, 0, ended(c.live.groups, w))
 	}
 	for i := range c.emissions {
-		c.touched = c.touched || c.emissions[i].end <= w
+		c.needsEmit = c.needsEmit || c.emissions[i].end <= w
 	}
 }
 
-// over returns how many of the groups are over at w.
-func over(groups []Group, w int64) (n int) {
+// ended returns how many of the groups end at or before w.
+func ended(groups []Group, w schema.Instant) (n int) {
 	for n < len(groups) && groups[n].End <= w {
 		n++
 	}
 	return n
 }
 
-// sweep forgets keys that make no difference any more, once a window: looking at each key whenever time passes would
-// cost more than what they hold.
-func (c *Cell) sweep(w int64) {
+// sweep removes expired keys from base, once per span of the kind: examining every key whenever the watermark rises
+// would cost more than the memory is worth.
+func (c *Cell) sweep(w schema.Instant) {
 	if w < c.sweepAt || len(c.base.keys) == 0 {
 		return
 	}
 	n := len(c.base.keys)
-	c.base.keys = slices.DeleteFunc(c.base.keys, func(k keyed) bool {
-		return k.wake == lastInstant && c.p.kind.expired(k.state, w)
+	c.base.keys = slices.DeleteFunc(c.base.keys, func(k keyState) bool {
+		return k.deadline == schema.MaxInstant && c.p.kind.expired(k.state, w)
 	})
 	c.changed = c.changed || len(c.base.keys) < n
-	c.sweepAt = later(w, c.p.kind.span())
+	c.sweepAt = w.Add(c.p.kind.span())
 }
 
-// Wake returns the earliest watermark at which Advance has something to do, counting pending, deadlines, ends of
-// groups and State that expires; ok is false where there is nothing to wait for.
-func (c *Cell) Wake() (w int64, ok bool) {
-	w = c.base.next
+// Wake returns the lowest watermark at which Advance will change the cell: a pending item moves, a deadline fires, a
+// group or an emission ends, or keys may expire. ok is false if there is none.
+func (c *Cell) Wake() (w schema.Instant, ok bool) {
+	w = c.base.nextDeadline
 	if c.Pending() > 0 {
-		w = min(w, later(c.pending.timeAt(0), 1))
+		w = min(w, c.pending.timeAt(0).Add(1))
 	}
 	for i := range c.base.groups {
 		w = min(w, c.base.groups[i].End)
 	}
 	for i := range c.emissions {
-		if end := c.emissions[i].end; end > c.mark { // the others are for Cut to forget; those behind it end later
+		// Emit removes the emissions that ended. The other emissions end in the order of their starts.
+		if end := c.emissions[i].end; end > c.watermark {
 			w = min(w, end)
 			break
 		}
 	}
 	if len(c.base.keys) > 0 {
-		w = min(w, max(c.sweepAt, later(c.mark, 1)))
+		w = min(w, max(c.sweepAt, c.watermark.Add(1)))
 	}
-	return w, w != lastInstant
+	return w, w != schema.MaxInstant
 }
 
-// TakeLimits returns what was counted since the last call: of what has moved into base, and of Add.
+// TakeLimits returns the limits counted since the last call: those reached while folding into base, and those of Add and
+// EmitPaced. Live's are not counted, because its items will be folded into base.
 func (c *Cell) TakeLimits() Limits {
 	l := c.base.limits
 	c.base.limits = Limits{}
 	return l
 }
 
-// Changed says whether the flat form differs from what Append last wrote, but for the watermark alone. A cell whose
-// flat form is older is as good: it is advanced to the rule's watermark when it is loaded.
+// Changed reports whether the flat form differs from the one that Append last wrote in more than the watermark. A flat
+// form with an older watermark is as good: a cell is advanced to the rule's watermark when it is loaded.
 func (c *Cell) Changed() bool { return c.changed }

@@ -12,7 +12,7 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// rule returns a rule of one role and one key field, to be given a kind.
+// rule returns a rule with one role and one key field, whose kind has no clause yet.
 func rule(kind rules.Kind) *rules.Rule {
 	return &rules.Rule{
 		ID: "test.rule", Version: 3, Title: "Test", Severity: "high", Stage: rules.StageStable, Kind: kind,
@@ -21,16 +21,16 @@ func rule(kind rules.Kind) *rules.Rule {
 	}
 }
 
-// at returns an item of key "a" at that second.
+// at returns an item of key "a" at a second.
 func at(second int, id uint64) item.Item {
-	it := item.Item{Group: "a\x00\x01", Key: "a\x00\x01", Time: int64(second) * 1e9, Roles: 1, Counted: true}
+	it := item.Item{Group: "a\x00\x01", Key: "a\x00\x01", Time: schema.Instant(second) * 1e9, Roles: 1, Counted: true}
 	binary.BigEndian.PutUint64(it.ID[:], id)
 	return it
 }
 
-// cut returns what Cut emits, one line a finding.
-func cut(c *fold.Cell) (lines []string) {
-	c.Cut(7, func(f *schema.Finding) {
+// emit returns the findings that Emit emits, one line each.
+func emit(c *fold.Cell) (lines []string) {
+	c.Emit(7, func(f *schema.Finding) {
 		lines = append(lines, fmt.Sprintf("%s r%d start=%d last=%d count=%d value=%s evidence=%d", f.Status, f.Revision,
 			f.GroupStart/1e9, f.LastSeen/1e9, f.Count, f.Value, len(f.Evidence)))
 	})
@@ -52,36 +52,36 @@ func TestCellOpensUpdatesAndSettles(t *testing.T) {
 	for i, s := range []int{1, 5, 9} {
 		c.Add(new(at(s, uint64(i))))
 	}
-	wantLines(t, cut(c), "open r1 start=9 last=9 count=3 value=3 evidence=3")
-	wantLines(t, cut(c))
+	wantLines(t, emit(c), "open r1 start=9 last=9 count=3 value=3 evidence=3")
+	wantLines(t, emit(c))
 	c.Add(new(at(10, 9)))
-	wantLines(t, cut(c), "open r2 start=9 last=10 count=4 value=4 evidence=4")
+	wantLines(t, emit(c), "open r2 start=9 last=10 count=4 value=4 evidence=4")
 	c.Advance(100e9)
-	wantLines(t, cut(c))
+	wantLines(t, emit(c))
 	c.Advance(9e9 + 3600e9)
-	wantLines(t, cut(c), "settled r3 start=9 last=10 count=4 value=4 evidence=4")
+	wantLines(t, emit(c), "settled r3 start=9 last=10 count=4 value=4 evidence=4")
 	if !c.Empty() {
-		t.Error("the cell is not empty after all is over")
+		t.Error("the cell is not empty after all its groups settled")
 	}
 }
 
-func TestCellTakesBackAndOpensAgain(t *testing.T) {
+func TestCellWithdrawsAndOpensAgain(t *testing.T) {
 	r := rule(rules.KindThreshold)
 	r.Threshold = &rules.Threshold{Count: 2, Within: 10 * time.Second}
 	c := fold.NewCell(fold.NewProgram(r), "a\x00\x01")
 	c.Advance(0)
 	c.Add(new(at(20, 1)))
 	c.Add(new(at(25, 2)))
-	wantLines(t, cut(c), "open r1 start=25 last=25 count=2 value=2 evidence=2")
-	// A straggler lets the group begin earlier, so that its id is another one.
+	wantLines(t, emit(c), "open r1 start=25 last=25 count=2 value=2 evidence=2")
+	// An item out of order makes the group start earlier, which changes the finding's id.
 	c.Add(new(at(19, 3)))
-	wantLines(t, cut(c),
+	wantLines(t, emit(c),
 		"withdrawn r2 start=25 last=25 count=2 value=2 evidence=2",
 		"open r1 start=20 last=25 count=3 value=3 evidence=3")
 	c.Advance(25e9 + 3600e9)
-	wantLines(t, cut(c), "settled r2 start=20 last=25 count=3 value=3 evidence=3")
+	wantLines(t, emit(c), "settled r2 start=20 last=25 count=3 value=3 evidence=3")
 	if !c.Empty() {
-		t.Error("the cell is not empty after all is over")
+		t.Error("the cell is not empty after all its groups settled")
 	}
 }
 
@@ -89,21 +89,21 @@ func TestCellCountsCopiesOnce(t *testing.T) {
 	c := fold.NewCell(fold.NewProgram(rule(rules.KindNone)), "a\x00\x01")
 	c.Advance(0)
 	if !c.Add(new(at(1, 1))) {
-		t.Error("the first item was not taken")
+		t.Error("the first item was ignored")
 	}
 	if c.Add(new(at(1, 1))) {
-		t.Error("the copy was taken")
+		t.Error("the copy was added")
 	}
 	if c.Add(new(at(-1, 2))) {
-		t.Error("an item below the watermark was taken")
+		t.Error("an item below the watermark was added")
 	}
-	wantLines(t, cut(c), "open r1 start=1 last=1 count=1 value= evidence=1")
-	if got, want := c.TakeLimits(), (fold.Limits{Copies: 1, BelowMark: 1}); got != want {
+	wantLines(t, emit(c), "open r1 start=1 last=1 count=1 value= evidence=1")
+	if got, want := c.TakeLimits(), (fold.Limits{Copies: 1, BelowWatermark: 1}); got != want {
 		t.Errorf("limits: got %+v, want %+v", got, want)
 	}
 }
 
-// TestCellForgetsWhatLiveForgot: a chain of base is broken by an item that is folded into live first.
+// TestCellForgetsWhatLiveForgot breaks a chain of base by an item that is folded into live first.
 func TestCellForgetsWhatLiveForgot(t *testing.T) {
 	p := fold.NewProgram(twoSources())
 	c := fold.NewCell(p, "a\x00\x01")
@@ -114,19 +114,19 @@ func TestCellForgetsWhatLiveForgot(t *testing.T) {
 	c.Add(&begins)
 	c.Advance(2e9)
 	if len(c.Keys()) != 1 {
-		t.Fatalf("the chain that has begun is not remembered: %v", c.Keys())
+		t.Fatalf("base does not have the chain: %v", c.Keys())
 	}
 	c.Add(&breaks)
-	wantLines(t, cut(c))
+	wantLines(t, emit(c))
 	c.Advance(3e9)
 	if _, err := fold.LoadCell(p, "a\x00\x01", c.Append(nil)); err != nil || !c.Empty() {
-		t.Errorf("the broken chain is remembered: %v, %v", c.Keys(), err)
+		t.Errorf("the broken chain is still there: %v, %v", c.Keys(), err)
 	}
 }
 
-// TestCellForgetsBeforeBaseKnew: a chain that begins and breaks among pending items stays broken in live when only its
-// beginning has moved into base.
-func TestCellForgetsBeforeBaseKnew(t *testing.T) {
+// TestCellForgetsInLiveFirst begins and breaks a chain among pending items: when only the beginning has moved into base,
+// the chain must still be broken in live.
+func TestCellForgetsInLiveFirst(t *testing.T) {
 	c := fold.NewCell(fold.NewProgram(twoSources()), "a\x00\x01")
 	c.Advance(0)
 	begins, breaks, ends := at(1, 1), at(2, 2), at(2, 3)
@@ -135,33 +135,35 @@ func TestCellForgetsBeforeBaseKnew(t *testing.T) {
 	ends.Roles, ends.Role = 2, 2
 	c.Add(&begins)
 	c.Add(&breaks)
-	wantLines(t, cut(c))
+	wantLines(t, emit(c))
 	c.Advance(2e9)
 	c.Add(&ends)
-	wantLines(t, cut(c))
+	wantLines(t, emit(c))
 }
 
-// TestCellKeepsBodiesOnlyWhileNeeded: what cannot be taken back any more is not kept twice.
+// TestCellKeepsBodiesOnlyWhileNeeded checks that a group is in the flat form once: in its emission while it may be
+// withdrawn, in base afterwards.
 func TestCellKeepsBodiesOnlyWhileNeeded(t *testing.T) {
 	c := fold.NewCell(fold.NewProgram(rule(rules.KindNone)), "a\x00\x01")
 	c.Advance(0)
 	it := at(1, 1)
 	it.Evidence = string(make([]byte, 5000))
 	c.Add(&it)
-	cut(c)
+	emit(c)
 	if n := len(c.Append(nil)); n < 5000 || n > 6000 {
-		t.Errorf("a cell that may take its finding back has %d bytes", n)
+		t.Errorf("a cell whose finding may be withdrawn has %d bytes", n)
 	}
 	c.Advance(2e9)
-	wantLines(t, cut(c))
+	wantLines(t, emit(c))
 	if n := len(c.Append(nil)); n < 5000 || n > 6000 {
-		t.Errorf("a cell that holds its finding for good has %d bytes", n)
+		t.Errorf("a cell whose finding cannot be withdrawn has %d bytes", n)
 	}
 }
 
-// TestCellCountsLimitsOnce: however often items are folded into live, what is counted is what base gave up.
+// TestCellCountsLimitsOnce checks that only the limits reached while folding into base are counted, however often items
+// are folded into live.
 func TestCellCountsLimitsOnce(t *testing.T) {
-	f := func(what string, cutEvery, advanceEvery int) {
+	f := func(name string, emitEvery, advanceEvery int) {
 		t.Helper()
 		r := rule(rules.KindThreshold)
 		r.Threshold = &rules.Threshold{Count: 3, Within: time.Hour}
@@ -170,18 +172,18 @@ func TestCellCountsLimitsOnce(t *testing.T) {
 		var got fold.Limits
 		for i := range 300 {
 			c.Add(new(at(i, uint64(i))))
-			if i%cutEvery == 0 {
-				cut(c)
+			if i%emitEvery == 0 {
+				emit(c)
 			}
 			if i%advanceEvery == 0 {
-				c.Advance(int64(i-5) * 1e9)
+				c.Advance(schema.Instant(i-5) * 1e9)
 			}
 			got.Add(c.TakeLimits())
 		}
 		c.Advance(400e9)
 		got.Add(c.TakeLimits())
 		if want := (fold.Limits{Times: 300 - 256}); got != want {
-			t.Errorf("%s: got %+v, want %+v", what, got, want)
+			t.Errorf("%s: got %+v, want %+v", name, got, want)
 		}
 	}
 	f("never live", 1000, 1)
@@ -191,7 +193,7 @@ func TestCellCountsLimitsOnce(t *testing.T) {
 }
 
 func TestCellWakes(t *testing.T) {
-	f := func(c *fold.Cell, want int64, wantOK bool) {
+	f := func(c *fold.Cell, want schema.Instant, wantOK bool) {
 		t.Helper()
 		if got, ok := c.Wake(); ok != wantOK || ok && got != want {
 			t.Errorf("got %d, %v, want %d, %v", got, ok, want, wantOK)
@@ -210,12 +212,12 @@ func TestCellWakes(t *testing.T) {
 	c.Advance(3e9 + 1)
 	f(c, 10e9, true) // the pane ends
 	c.Advance(10e9)
-	wantLines(t, cut(c), "open r1 start=10 last=10 count=1 value=1 evidence=1")
+	wantLines(t, emit(c), "open r1 start=10 last=10 count=1 value=1 evidence=1")
 	f(c, 650e9, true) // the key expires, a window later
 	c.Advance(650e9)
-	f(c, 3610e9, true) // the group is over
+	f(c, 3610e9, true) // the group ends
 	c.Advance(3610e9)
-	wantLines(t, cut(c), "settled r2 start=10 last=10 count=1 value=1 evidence=1")
+	wantLines(t, emit(c), "settled r2 start=10 last=10 count=1 value=1 evidence=1")
 	f(c, 0, false)
 }
 
@@ -224,7 +226,7 @@ func TestLateFinding(t *testing.T) {
 	a, b := at(5, 1), at(5, 2)
 	fa, fb := fold.Late(p, &a), fold.Late(p, &b)
 	if fa.ID == fb.ID {
-		t.Error("two late events are one finding")
+		t.Error("two late events have the same finding")
 	}
 	if !fa.Late || fa.Status != schema.StatusSettled || fa.Revision != 1 || fa.GroupStart != 5e9 || fa.Count != 1 || len(fa.Evidence) != 1 {
 		t.Errorf("got %+v", fa)

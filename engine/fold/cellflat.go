@@ -7,22 +7,22 @@ import (
 	"github.com/aidr-engine/aidr/engine/flat"
 )
 
-// cellFormat is the version of a cell's flat form. Cells of other versions are not read.
+// cellFormat is the version of a cell's flat form. LoadCell refuses other versions.
 const cellFormat = 2
 
 // Append appends the cell's flat form: everything but pending.
 //
 //	format      1 byte
 //	watermark   8 bytes big-endian
-//	keys        uvarint; per key: key, State (each uvarint length, bytes), in order
-//	groups      uvarint; each as in group.go: those of base that are not over
-//	settled     uvarint; each as in group.go: over, and not emitted as such
+//	keys        uvarint; per key, in order: key, State (each uvarint length, bytes)
+//	groups      uvarint; each as in group.go: the groups of base that have not ended
+//	settled     uvarint; each as in group.go: the groups that ended and whose settled finding is not emitted yet
 //	emissions   uvarint; per emission: start, end (8 bytes), version, revision (uvarint), detected, at (8 bytes),
 //	            withdrawn (1 byte), sum (16 bytes), body (uvarint length, bytes)
 func (c *Cell) Append(dst []byte) []byte {
 	c.changed = false
 	dst = append(dst, cellFormat)
-	dst = flat.AppendInt64(dst, c.mark)
+	dst = flat.AppendInstant(dst, c.watermark)
 	dst = binary.AppendUvarint(dst, uint64(len(c.base.keys)))
 	for i := range c.base.keys {
 		dst = flat.AppendText(dst, c.base.keys[i].key)
@@ -42,12 +42,12 @@ func (c *Cell) Append(dst []byte) []byte {
 }
 
 func (e *emission) append(dst []byte) []byte {
-	dst = flat.AppendInt64(dst, e.start)
-	dst = flat.AppendInt64(dst, e.end)
+	dst = flat.AppendInstant(dst, e.start)
+	dst = flat.AppendInstant(dst, e.end)
 	dst = binary.AppendUvarint(dst, uint64(e.version))
 	dst = binary.AppendUvarint(dst, e.revision)
-	dst = flat.AppendInt64(dst, e.detected)
-	dst = flat.AppendInt64(dst, e.at)
+	dst = flat.AppendInstant(dst, e.detected)
+	dst = flat.AppendInstant(dst, e.at)
 	if e.withdrawn {
 		dst = append(dst, 1)
 	} else {
@@ -57,10 +57,10 @@ func (e *emission) append(dst []byte) []byte {
 	return flat.AppendText(dst, e.body)
 }
 
-func cutEmission(r *flat.Reader) (e emission) {
-	e.start, e.end = r.Int64(), r.Int64()
+func readEmission(r *flat.Reader) (e emission) {
+	e.start, e.end = r.Instant(), r.Instant()
 	e.version, e.revision = int(r.Uvarint()), r.Uvarint()
-	e.detected, e.at = r.Int64(), r.Int64()
+	e.detected, e.at = r.Instant(), r.Instant()
 	withdrawn := r.Byte()
 	e.withdrawn = withdrawn == 1
 	copy(e.sum[:], r.Bytes(len(e.sum)))
@@ -71,19 +71,19 @@ func cutEmission(r *flat.Reader) (e emission) {
 	return e
 }
 
-// LoadCell reads what Append wrote; pending items are added afterwards with Add. Damaged bytes are an error.
+// LoadCell reads what Append wrote; the caller adds the pending items afterwards. Damaged bytes are an error.
 func LoadCell(p *Program, group string, src []byte) (*Cell, error) {
 	c := NewCell(p, group)
 	r := flat.NewReader(src)
 	if v := r.Byte(); v != cellFormat {
 		return nil, fmt.Errorf("load cell of rule %q: format %d, not %d", p.Rule.ID, v, cellFormat)
 	}
-	c.mark = r.Int64()
+	c.watermark = r.Instant()
 	c.loadKeys(&r)
-	c.base.groups = loadGroups(&r)
-	c.settled = loadGroups(&r)
+	c.base.groups = readGroups(&r)
+	c.settled = readGroups(&r)
 	for range r.Count(1) {
-		e := cutEmission(&r)
+		e := readEmission(&r)
 		if n := len(c.emissions); n > 0 && c.emissions[n-1].compare(&Group{Start: e.start, Version: e.version}) >= 0 {
 			r.Fail()
 		}
@@ -92,34 +92,34 @@ func LoadCell(p *Program, group string, src []byte) (*Cell, error) {
 	if !r.Done() {
 		return nil, fmt.Errorf("load cell of rule %q: %d bytes are damaged", p.Rule.ID, len(src))
 	}
-	c.touched = true // what was emitted may be older than base
+	c.needsEmit = true // the emissions may be older than base
 	return c, nil
 }
 
 func (c *Cell) loadKeys(r *flat.Reader) {
 	n := r.Count(2)
 	if n > 0 {
-		c.base.keys = make([]keyed, 0, n)
+		c.base.keys = make([]keyState, 0, n)
 	}
 	for range n {
-		k := keyed{key: string(r.Text()), state: append([]byte(nil), r.Text()...)}
+		k := keyState{key: string(r.Text()), state: append([]byte(nil), r.Text()...)}
 		if m := len(c.base.keys); r.Bad() || m > 0 && c.base.keys[m-1].key >= k.key || !c.p.kind.check(k.state) || len(k.state) == 0 {
 			r.Fail()
 			return
 		}
-		k.wake = c.p.wake(k.state)
-		c.base.next = min(c.base.next, k.wake)
+		k.deadline = c.p.deadline(k.state)
+		c.base.nextDeadline = min(c.base.nextDeadline, k.deadline)
 		c.base.keys = append(c.base.keys, k)
 	}
 	if n > 0 {
-		c.sweepAt = later(c.mark, c.p.kind.span())
+		c.sweepAt = c.watermark.Add(c.p.kind.span())
 	}
 }
 
-// loadGroups reads groups in order; they do not overlap.
-func loadGroups(r *flat.Reader) (groups []Group) {
+// readGroups reads groups, which are in order and do not overlap.
+func readGroups(r *flat.Reader) (groups []Group) {
 	for range r.Count(1) {
-		g := cutGroup(r)
+		g := readGroup(r)
 		if n := len(groups); r.Bad() || n > 0 && groups[n-1].Start >= g.Start {
 			r.Fail()
 			return nil

@@ -2,83 +2,88 @@ package fold
 
 import (
 	"encoding/binary"
+	"time"
 
 	"github.com/aidr-engine/aidr/engine/flat"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/schema"
 )
 
-const (
-	// minSeen is the least number of values that distinct remembers, seenFactor how many times its count: beyond the
-	// count they change no trigger, only the number that is shown.
-	minSeen    = 64
-	seenFactor = 4
-	// seenEntry is the size of a value and when it was last seen.
-	seenEntry = item.ValueHashSize + 8
-)
-
-// distinct is the kind of that name.
+// distinct is the kind of a distinct rule: an item triggers if the window has at least count different values.
 //
 //	n           uvarint
-//	n entries   value (8 bytes), last seen (8 bytes big-endian); the one seen longest ago first
+//	n entries   value (8 bytes), last seen (8 bytes big-endian); the value seen longest ago first
 //	latest events (latest.go)
 type distinct struct {
-	within uint64 // ns
+	within time.Duration
 	count  int
 	limit  int // of entries
 }
 
 func newDistinct(d *rules.Distinct) distinct {
-	return distinct{within: uint64(d.Within), count: d.Count, limit: max(minSeen, seenFactor*d.Count)}
+	return distinct{within: d.Within, count: d.Count, limit: maxValues(d.Count)}
 }
 
-// seen are the entries of a State.
-type seen []byte
+// maxValues returns the number of values that the State of a distinct rule holds. Values beyond the count change no
+// trigger, only the number that a finding shows.
+func maxValues(count int) int { return max(64, 4*count) }
 
-func (s seen) len() int { return len(s) / seenEntry }
-func (s seen) last(i int) int64 {
-	return int64(binary.BigEndian.Uint64(s[i*seenEntry+item.ValueHashSize:]))
+// valueEntrySize is the size in bytes of one entry of a valueSet: the value's hash and the time it was last seen.
+const valueEntrySize = item.ValueHashSize + 8
+
+// A valueSet is the entries of the State of a distinct or new_value rule.
+type valueSet []byte
+
+func (s valueSet) len() int { return len(s) / valueEntrySize }
+
+// lastSeen returns the time at which the value of entry i was last seen.
+func (s valueSet) lastSeen(i int) schema.Instant {
+	return schema.Instant(binary.BigEndian.Uint64(s[i*valueEntrySize+item.ValueHashSize:]))
 }
 
-// find returns the place of the value, -1 for none.
-func (s seen) find(value string) int {
-	for i := 0; i < len(s); i += seenEntry {
+// find returns the index of the value's entry; if not found, -1.
+func (s valueSet) find(value string) int {
+	for i := 0; i < len(s); i += valueEntrySize {
 		if string(s[i:i+item.ValueHashSize]) == value {
-			return i / seenEntry
+			return i / valueEntrySize
 		}
 	}
 	return -1
 }
 
-// ordered says whether the times do not go back.
-func (s seen) ordered() bool {
+// ordered reports whether the entries are in the order of their times.
+func (s valueSet) ordered() bool {
 	for i := 1; i < s.len(); i++ {
-		if s.last(i) < s.last(i-1) {
+		if s.lastSeen(i) < s.lastSeen(i-1) {
 			return false
 		}
 	}
 	return true
 }
 
-// readSeen reads the number of entries and the entries.
-func readSeen(r *flat.Reader) seen { return seen(r.Bytes(r.Count(seenEntry) * seenEntry)) }
+// readValueSet reads the number of entries and the entries.
+func readValueSet(r *flat.Reader) valueSet {
+	return valueSet(r.Bytes(r.Count(valueEntrySize) * valueEntrySize))
+}
 
-// appendSeenAt appends the entries without the one at place i, if that is not -1, and value as the latest.
-func appendSeenAt(dst []byte, s seen, i int, value string, t int64) []byte {
+// appendValueSet appends the entries of s without entry i, which is that of the value or -1, and an entry for the value
+// at t as the last one.
+func appendValueSet(dst []byte, s valueSet, i int, value string, t schema.Instant) []byte {
 	if i < 0 {
 		dst = binary.AppendUvarint(dst, uint64(s.len()+1))
 		dst = append(dst, s...)
 	} else {
 		dst = binary.AppendUvarint(dst, uint64(s.len()))
-		dst = append(dst, s[:i*seenEntry]...)
-		dst = append(dst, s[(i+1)*seenEntry:]...)
+		dst = append(dst, s[:i*valueEntrySize]...)
+		dst = append(dst, s[(i+1)*valueEntrySize:]...)
 	}
 	dst = append(dst, value...)
-	return flat.AppendInt64(dst, t)
+	return flat.AppendInstant(dst, t)
 }
 
-// seenValue returns the value of an item, whatever its Data is.
-func seenValue(it *item.Item) string {
+// valueHash returns the hash of the item's value; zeros if the item's Data is damaged.
+func valueHash(it *item.Item) string {
 	if len(it.Data) >= item.ValueHashSize {
 		return it.Data[:item.ValueHashSize]
 	}
@@ -86,49 +91,50 @@ func seenValue(it *item.Item) string {
 	return string(none[:])
 }
 
-func (k distinct) fold(w *work, st []byte, it *item.Item) {
+func (k distinct) fold(s *scratch, st []byte, it *item.Item) {
 	r := flat.NewReader(st)
-	var s seen
-	w.views = w.views[:0]
+	var values valueSet
+	s.events = s.events[:0]
 	if len(st) > 0 {
-		s = readSeen(&r)
-		w.views = readLatest(&r, w.views)
+		values = readValueSet(&r)
+		s.events = readLatest(&r, s.events)
 	}
-	views := makeRoom(within(w.views, it.Time, k.within))
-	for s.len() > 0 && since(it.Time, s.last(0)) >= k.within {
-		s = s[seenEntry:]
+	events := keepLatest(within(s.events, it.Time, k.within))
+	for values.len() > 0 && it.Time.Since(values.lastSeen(0)) >= uint64(k.within) {
+		values = values[valueEntrySize:]
 	}
-	value := seenValue(it)
-	i := s.find(value)
-	if i < 0 && s.len() >= k.limit {
-		s = s[seenEntry:]
-		w.limits.Values++
+	value := valueHash(it)
+	i := values.find(value)
+	if i < 0 && values.len() >= k.limit {
+		values = values[valueEntrySize:]
+		s.limits.Values++
 	}
-	at := len(w.state)
-	w.state = appendSeenAt(w.state, s, i, value, it.Time)
-	after := flat.NewReader(w.state[at:])
-	s = readSeen(&after)
-	w.state = appendLatest(w.state, views, it)
-	if s.len() < k.count {
+	from := len(s.state)
+	s.state = appendValueSet(s.state, values, i, value, it.Time)
+	written := flat.NewReader(s.state[from:])
+	values = readValueSet(&written)
+	s.state = appendLatest(s.state, events, it)
+	n := values.len()
+	if n < k.count {
 		return
 	}
-	w.tr.fired = true
-	w.tr.time, w.tr.first, w.tr.item = it.Time, s.last(0), it
-	w.tr.count, w.tr.more, w.tr.value = int64(s.len()), 1, integer(int64(s.len()))
-	w.tr.views, w.tr.own = views, len(views)
+	s.trigger = trigger{
+		fired: true, time: it.Time, first: values.lastSeen(0), item: it, count: int64(n), added: 1, value: integer(int64(n)),
+		events: events, joining: len(events),
+	}
 }
 
-func (k distinct) span() int64 { return int64(k.within) }
+func (k distinct) span() time.Duration { return k.within }
 
-func (k distinct) expired(st []byte, w int64) bool {
+func (k distinct) expired(st []byte, w schema.Instant) bool {
 	r := flat.NewReader(st)
-	s := readSeen(&r)
-	return s.len() == 0 || past(w, s.last(s.len()-1), k.within)
+	values := readValueSet(&r)
+	return values.len() == 0 || w.Reached(values.lastSeen(values.len()-1), k.within)
 }
 
 func (k distinct) check(st []byte) bool {
 	r := flat.NewReader(st)
-	s := readSeen(&r)
+	values := readValueSet(&r)
 	readLatest(&r, nil)
-	return r.Done() && s.len() > 0 && s.ordered()
+	return r.Done() && values.len() > 0 && values.ordered()
 }

@@ -11,12 +11,12 @@ import (
 
 // renderEvidence returns the JSON form of an event behind a group. If the evidence is damaged, it has the fields before
 // the damage. If it was captured for other Mentions, because the rule changed since, it has no Fields.
-func (p *Program) renderEvidence(s *Shown) schema.Evidence {
-	from := item.ReadEvidence(s.Evidence)
+func (p *Program) renderEvidence(ev *Event) schema.Evidence {
+	from := item.ReadEvidence(ev.Evidence)
 	e := schema.Evidence{
 		EventID:   from.EventID,
-		Identity:  s.ID,
-		Time:      schema.Instant(s.Time),
+		Identity:  ev.ID,
+		Time:      ev.Time,
 		Topic:     from.Topic,
 		Partition: from.Partition,
 		Offset:    from.Offset,
@@ -25,7 +25,7 @@ func (p *Program) renderEvidence(s *Shown) schema.Evidence {
 		Action:    from.Action,
 		Resource:  from.Resource,
 		Outcome:   from.Outcome,
-		Step:      p.stepName(s.Step),
+		Step:      p.stepName(ev.Step),
 	}
 	if from.Tag != p.mentionsTag {
 		return e

@@ -12,20 +12,20 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// maxQuoted is how many bytes of one text an explanation quotes: it is one sentence.
+// maxQuoted is the size in bytes of one quoted text in an explanation, which is one sentence.
 const maxQuoted = 120
 
-// quote returns a text that an attacker may have written as one that cannot break a line or a terminal: control
-// characters and those that turn the direction of text are escaped.
+// quote returns a text, which an attacker may have written, in a form that is safe in a line and in a terminal: control
+// characters and those that change the direction of text are escaped.
 func quote(s string) string {
-	cut := schema.Truncate(s, maxQuoted)
-	if len(cut) < len(s) {
-		cut += "..."
+	short := schema.Truncate(s, maxQuoted)
+	if len(short) < len(s) {
+		short += "..."
 	}
-	return strconv.Quote(cut)
+	return strconv.Quote(short)
 }
 
-// durationText renders whole days, hours, minutes and seconds as rules spell them.
+// durationText returns whole days, hours, minutes or seconds in the spelling of rule files.
 func durationText(d time.Duration) string {
 	const day = 24 * time.Hour
 	for _, u := range [...]struct {
@@ -39,67 +39,67 @@ func durationText(d time.Duration) string {
 	return d.String()
 }
 
-// explain returns one sentence that a person understands, built from the values.
+// explain returns the explanation of a finding: one sentence for people.
 func (p *Program) explain(group string, g *Group) string {
-	what := p.what(g)
-	if who := p.whose(group); who != "" {
-		what = who + ": " + what
+	text := p.explainTrigger(g)
+	if key := p.explainKey(group); key != "" {
+		text = key + ": " + text
 	}
 	if g.Last > g.Start {
-		what += fmt.Sprintf("; %d events in all, from %s to %s", g.Count, schema.Instant(g.First), schema.Instant(g.Last))
+		text += fmt.Sprintf("; %d events in all, from %s to %s", g.Count, g.First, g.Last)
 	}
-	return what + "."
+	return text + "."
 }
 
-// what says what the first trigger saw, with the highest value.
-func (p *Program) what(g *Group) string {
+// explainTrigger describes the first trigger, with the highest value of all triggers.
+func (p *Program) explainTrigger(g *Group) string {
 	r := p.Rule
 	switch r.Kind {
 	case rules.KindThreshold:
-		return p.whatThreshold(g)
+		return p.explainThreshold(g)
 	case rules.KindDistinct:
 		return fmt.Sprintf("%s different values of %s within %s, the limit is %d",
-			p.counted(g, max(minSeen, seenFactor*r.Distinct.Count)), fieldNames(r.Distinct.Of), durationText(r.Distinct.Within), r.Distinct.Count)
+			p.countText(g, maxValues(r.Distinct.Count)), fieldNames(r.Distinct.Of), durationText(r.Distinct.Within), r.Distinct.Count)
 	case rules.KindNewValue:
-		return whatNewValue(r.NewValue, g)
+		return explainNewValue(r.NewValue, g)
 	case rules.KindSequence:
 		return fmt.Sprintf("%s happened in this order within %s", stepNames(r.Sequence), durationText(r.Sequence.Within))
 	}
-	return p.whatEvent(g)
+	return p.explainEvent(g)
 }
 
-// whatNewValue says which value it was and how much history that stands on.
-func whatNewValue(n *rules.NewValue, g *Group) string {
-	what := fmt.Sprintf("%s was %s for the first time", fieldNames(n.Of), quote(g.Text))
+// explainNewValue describes the value and the history in which it is new.
+func explainNewValue(n *rules.NewValue, g *Group) string {
+	text := fmt.Sprintf("%s was %s for the first time", fieldNames(n.Of), quote(g.Text))
 	if g.Known == 0 {
-		return what + ", the first value of all"
+		return text + ", the first value of all"
 	}
 	if g.Known == 1 {
-		return what + fmt.Sprintf(", after one other value since %s", schema.Instant(g.From))
+		return text + fmt.Sprintf(", after one other value since %s", g.KnownSince)
 	}
-	return what + fmt.Sprintf(", after %d other values since %s", g.Known, schema.Instant(g.From))
+	return text + fmt.Sprintf(", after %d other values since %s", g.Known, g.KnownSince)
 }
 
-func (p *Program) whatThreshold(g *Group) string {
+func (p *Program) explainThreshold(g *Group) string {
 	t := p.Rule.Threshold
 	in := durationText(t.Within)
 	switch {
 	case t.Sum != nil:
 		return fmt.Sprintf("%s added up to %s within %s, the limit is %s",
-			t.Sum.Of, decimalText(g.Value), in, decimalText(p.limit))
+			t.Sum.Of, decimalText(g.Value), in, decimalText(p.threshold))
 	case t.Ratio != nil:
 		return fmt.Sprintf("%s %% of the events within %s were of the kind looked for, the limit is %s %%",
-			percent(g.Value), in, percent(p.limit))
+			percent(g.Value), in, percent(p.threshold))
 	}
 	most := math.MaxInt
 	if t.Count <= maxRing {
 		most = maxRing
 	}
-	return fmt.Sprintf("%s events within %s, the limit is %d", p.counted(g, most), in, t.Count)
+	return fmt.Sprintf("%s events within %s, the limit is %d", p.countText(g, most), in, t.Count)
 }
 
-// counted renders the value of a State that counts to most and no further.
-func (p *Program) counted(g *Group, most int) string {
+// countText renders the value of a State that counts up to most.
+func (p *Program) countText(g *Group, most int) string {
 	n := string(p.unit.number(g.Value))
 	if !less(g.Value, integer(int64(most))) {
 		return "at least " + n
@@ -107,35 +107,35 @@ func (p *Program) counted(g *Group, most int) string {
 	return n
 }
 
-// percent renders a share; it is at most 1, so that 100 times it fits.
+// percent renders a share, which is at most 1, so 100 times the share does not overflow.
 func percent(share rules.Decimal) string { return decimalText(rules.Decimal{Lo: share.Lo * 100}) }
 
-// whatEvent says what the first event was.
-func (p *Program) whatEvent(g *Group) string {
+// explainEvent describes the first event.
+func (p *Program) explainEvent(g *Group) string {
 	if g.N == 0 {
 		return "An event matched"
 	}
-	e := p.renderEvidence(&g.Shows[0])
-	what := "An event matched"
+	e := p.renderEvidence(&g.Events[0])
+	text := "An event matched"
 	if e.Action != "" {
-		what = quote(e.Action)
+		text = quote(e.Action)
 	}
 	if e.Resource != "" {
-		what += " on " + quote(e.Resource)
+		text += " on " + quote(e.Resource)
 	}
 	if e.Outcome != "" {
-		what += " with outcome " + quote(e.Outcome)
+		text += " with outcome " + quote(e.Outcome)
 	}
-	return what
+	return text
 }
 
-// whose names the group.
-func (p *Program) whose(group string) string {
+// explainKey names the group by its fields and their values.
+func (p *Program) explainKey(group string) string {
 	texts := item.KeyTexts(group)
 	var parts []string
-	for i, place := range p.Rule.GroupBy {
+	for i, field := range p.Rule.GroupBy {
 		if i < len(texts) && texts[i] != "" {
-			parts = append(parts, p.Rule.Key[place].String()+" "+quote(texts[i]))
+			parts = append(parts, p.Rule.Key[field].String()+" "+quote(texts[i]))
 		}
 	}
 	return strings.Join(parts, ", ")

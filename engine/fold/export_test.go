@@ -1,23 +1,27 @@
 package fold
 
-import "fmt"
+import (
+	"fmt"
 
-// Live renders all that live is: the State of each key that makes a difference, and the groups.
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// Live renders live completely: the State of each key that can influence later items, and the groups.
 func Live(c *Cell) (text string) {
-	w := c.p.borrow()
-	defer c.p.giveBack(w)
-	c.refresh(w)
-	s := &c.base
+	s := c.p.getScratch()
+	defer c.p.putScratch(s)
+	c.refresh(s)
+	l := &c.base
 	if c.Pending() > 0 {
-		s = &c.live
+		l = &c.live
 	}
-	c.each(s, func(k *keyed) {
-		if len(k.state) > 0 && (k.wake != lastInstant || !c.p.kind.expired(k.state, c.mark)) {
-			text += fmt.Sprintf("%q %q %d\n", k.key, k.state, k.wake)
+	c.each(l, func(k *keyState) {
+		if len(k.state) > 0 && (k.deadline != schema.MaxInstant || !c.p.kind.expired(k.state, c.watermark)) {
+			text += fmt.Sprintf("%q %q %d\n", k.key, k.state, k.deadline)
 		}
 	})
-	for i := range s.groups {
-		text += fmt.Sprintf("%q\n", appendGroup(nil, &s.groups[i]))
+	for i := range l.groups {
+		text += fmt.Sprintf("%q\n", appendGroup(nil, &l.groups[i]))
 	}
 	return text
 }

@@ -16,16 +16,16 @@ import (
 //
 //	the rule's id        uvarint length, bytes
 //	the rule's version   4 bytes big-endian
-//	the group key        uvarint length, bytes as in key.go
+//	the group key        uvarint length, bytes in the form of item/key.go
 //	the group's start    8 bytes big-endian, ns since the epoch in two's complement
 //	the event's identity 16 bytes, of a late finding only
 //
-// Nothing in it depends on when or where it was computed.
-func FindingID(rule string, version int, group string, start int64, late schema.ID) (id schema.ID) {
+// None of these depends on when or where the id is computed.
+func FindingID(rule string, version int, group string, start schema.Instant, late schema.ID) (id schema.ID) {
 	b := flat.AppendText(nil, rule)
 	b = binary.BigEndian.AppendUint32(b, uint32(version))
 	b = flat.AppendText(b, group)
-	b = flat.AppendInt64(b, start)
+	b = flat.AppendInstant(b, start)
 	if !late.IsZero() {
 		b = append(b, late[:]...)
 	}
@@ -34,7 +34,7 @@ func FindingID(rule string, version int, group string, start int64, late schema.
 	return id
 }
 
-// Finding returns what a group looks like as a finding: open, without revision and detected_at.
+// Finding returns a group as a finding: open, without revision and detected_at.
 func (p *Program) Finding(group string, g *Group) *schema.Finding {
 	r := p.Rule
 	f := &schema.Finding{
@@ -42,47 +42,48 @@ func (p *Program) Finding(group string, g *Group) *schema.Finding {
 		Status: schema.StatusOpen, RuleID: r.ID, RuleVersion: g.Version, Kind: string(r.Kind),
 		Title: r.Title, Severity: r.Severity, Confidence: r.Confidence, Tags: slices.Clone(r.Tags),
 		Shadow: r.Stage == rules.StageShadow, Key: p.keyMap(group),
-		GroupStart: schema.Instant(g.Start), FirstSeen: schema.Instant(g.First), LastSeen: schema.Instant(g.Last),
-		Count: g.Count, Value: p.unit.number(g.Value), Threshold: p.unit.number(p.limit),
+		GroupStart: g.Start, FirstSeen: g.First, LastSeen: g.Last,
+		Count: g.Count, Value: p.unit.number(g.Value), Threshold: p.unit.number(p.threshold),
 		Evidence: make([]schema.Evidence, 0, g.N), Reasons: slices.Clone(p.reasons), Response: responses(r),
 	}
-	who := item.ReadSubject(g.Who)
-	f.Tenant, f.AgentUID, f.AgentName, f.AgentSource, f.SessionID = who.Tenant, who.AgentUID, who.AgentName, who.AgentSource, who.SessionID
+	s := item.ReadSubject(g.Subject)
+	f.Tenant, f.AgentUID, f.AgentName, f.AgentSource, f.SessionID = s.Tenant, s.AgentUID, s.AgentName, s.AgentSource, s.SessionID
 	for i := range g.N {
-		f.Evidence = append(f.Evidence, p.renderEvidence(&g.Shows[i]))
+		f.Evidence = append(f.Evidence, p.renderEvidence(&g.Events[i]))
 	}
 	f.Explanation = p.explain(group, g)
 	return f
 }
 
-// Late returns the finding of its own that a late item of a rule without a stateful clause gives: settled at once.
+// Late returns the finding for a late item of a rule without a stateful clause: a finding of its own, which settles at
+// once.
 func Late(p *Program, it *item.Item) *schema.Finding {
-	evidence := strings.Clone(it.Evidence) // as in Program.open
+	evidence := strings.Clone(it.Evidence) // as in openGroup
 	g := Group{
 		Version: p.Rule.Version, Start: it.Time, End: it.Time, First: it.Time, Last: it.Time,
-		Count: 1, Who: item.SubjectOf(evidence),
+		Count: 1, Subject: item.SubjectOf(evidence),
 	}
-	g.Show(Shown{Time: it.Time, Role: it.Role, ID: it.ID, Evidence: evidence})
+	g.AddEvent(Event{Time: it.Time, Role: it.Role, ID: it.ID, Evidence: evidence})
 	f := p.Finding(it.Group, &g)
 	f.ID = FindingID(p.Rule.ID, p.Rule.Version, it.Group, it.Time, it.ID)
 	f.Late, f.Status, f.Revision = true, schema.StatusSettled, 1
 	return f
 }
 
-// keyMap returns the group-by values by the names of their fields.
+// keyMap returns the values of the group key by the names of their fields.
 func (p *Program) keyMap(group string) map[string]string {
 	texts := item.KeyTexts(group)
 	m := make(map[string]string, len(texts))
-	for i, place := range p.Rule.GroupBy {
+	for i, field := range p.Rule.GroupBy {
 		if i < len(texts) {
-			m[p.Rule.Key[place].String()] = strings.ToValidUTF8(texts[i], "\uFFFD")
+			m[p.Rule.Key[field].String()] = strings.ToValidUTF8(texts[i], "\uFFFD")
 		}
 	}
 	return m
 }
 
-// reasons returns the sub-expressions that hold where the rule triggers, a sequence's with their step: a role that
-// breaks a sequence is none.
+// reasons returns the sub-expressions that hold when the rule triggers, those of a sequence with the id of their step.
+// The role that breaks a sequence gives no reasons.
 func reasons(r *rules.Rule) (texts []string) {
 	for i := range r.Roles {
 		if r.Roles[i].Cond == nil || r.Sequence != nil && i >= len(r.Sequence.Steps) {
@@ -100,7 +101,7 @@ func reasons(r *rules.Rule) (texts []string) {
 	return texts
 }
 
-// responses returns what the rule asks for. Containment is recorded as asked for, not carried out.
+// responses returns the responses that the rule requests. Containment is recorded, not carried out.
 func responses(r *rules.Rule) (list []schema.Response) {
 	for _, name := range r.Notify {
 		list = append(list, schema.Response{Action: "notify", Target: name, Result: "requested"})

@@ -21,7 +21,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files")
 
-// TestFindingIDBytes spells out what an id is made of.
+// TestFindingIDBytes spells out the bytes whose hash is an id.
 func TestFindingIDBytes(t *testing.T) {
 	f := func(late schema.ID, want string) {
 		t.Helper()
@@ -34,7 +34,7 @@ func TestFindingIDBytes(t *testing.T) {
 	f(schema.ID{9}, "\x03a.b"+"\x00\x00\x00\x03"+"\x03k\x00\x01"+"\x00\x00\x00\x00\x00\x00\x00\x01"+"\x09"+string(make([]byte, 15)))
 }
 
-// conditions compiles conditions of roles.
+// conditions compiles the conditions of roles.
 func conditions(t *testing.T, texts ...string) (list []*predicate.Cond) {
 	t.Helper()
 	env, err := expr.NewEnv(expr.Site{})
@@ -51,7 +51,7 @@ func conditions(t *testing.T, texts ...string) (list []*predicate.Cond) {
 	return list
 }
 
-// TestFindingsOfKinds shows a finding of each kind as JSON.
+// TestFindingsOfKinds compares the JSON of a finding of each kind with a golden file.
 func TestFindingsOfKinds(t *testing.T) {
 	cond := conditions(t, `event.class == "tool" && event.action != "x"`, `event.outcome == "failure"`, `event.outcome == "success"`)
 	kinds := map[string]func(r *rules.Rule){
@@ -95,7 +95,7 @@ func TestFindingsOfKinds(t *testing.T) {
 	golden(t, "testdata/findings.txtar", &got)
 }
 
-// detect gives a rule ten events, a second apart, and returns its findings.
+// detect returns the findings of a rule for ten events, one second apart.
 func detect(t *testing.T, r *rules.Rule) (findings []*schema.Finding) {
 	t.Helper()
 	p := fold.NewProgram(r)
@@ -121,7 +121,7 @@ func detect(t *testing.T, r *rules.Rule) (findings []*schema.Finding) {
 		}
 	}
 	cell.Advance(30e9)
-	cell.Cut(31e9, func(f *schema.Finding) { findings = append(findings, f) })
+	cell.Emit(31e9, func(f *schema.Finding) { findings = append(findings, f) })
 	return findings
 }
 
@@ -134,7 +134,7 @@ func indented(t *testing.T, f *schema.Finding) []byte {
 	return append(b, '\n')
 }
 
-// golden compares an archive with a file.
+// golden compares an archive with a file, which it writes if -update is set.
 func golden(t *testing.T, file string, got *txtar.Archive) {
 	t.Helper()
 	b := txtar.Format(got)
@@ -148,6 +148,6 @@ func golden(t *testing.T, file string, got *txtar.Archive) {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(b, want) {
-		t.Errorf("%s is not current: run with -update and look at the difference; got\n%s", file, b)
+		t.Errorf("%s is out of date: run with -update and review the difference; got\n%s", file, b)
 	}
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// kinds are a rule of each kind, with small limits.
+// kinds returns a rule of each kind, with small limits.
 func kinds() (list []*rules.Rule) {
 	threshold := func(t rules.Threshold) *rules.Rule {
 		r := rule(rules.KindThreshold)
@@ -33,7 +33,7 @@ func kinds() (list []*rules.Rule) {
 	}
 }
 
-// data is what an item of the rule holds.
+// data returns the Data of item i of a rule.
 func data(r *rules.Rule, i int) string {
 	switch {
 	case r.Threshold != nil && r.Threshold.Sum != nil:
@@ -46,7 +46,7 @@ func data(r *rules.Rule, i int) string {
 	return ""
 }
 
-// filled returns a cell of the rule that remembers something in each of its parts.
+// filled returns a cell of the rule that holds something in each of its parts.
 func filled(r *rules.Rule) *fold.Cell {
 	c := fold.NewCell(fold.NewProgram(r), "a\x00\x01")
 	c.Advance(0)
@@ -61,28 +61,28 @@ func filled(r *rules.Rule) *fold.Cell {
 		}
 		c.Add(&it)
 		if i == 20 {
-			c.Cut(1, func(*schema.Finding) {})
-			c.Advance(int64(i) * 1e9)
+			c.Emit(1, func(*schema.Finding) {})
+			c.Advance(schema.Instant(i) * 1e9)
 		}
 	}
-	c.Cut(2, func(*schema.Finding) {})
+	c.Emit(2, func(*schema.Finding) {})
 	c.Advance(30e9)
 	return c
 }
 
-// FuzzLoadCell gives damaged cells to a restart: they are an error, or a cell that works.
+// FuzzLoadCell loads damaged cells: the result is an error or a cell that works.
 func FuzzLoadCell(f *testing.F) {
 	for i, r := range kinds() {
 		f.Add(byte(i), filled(r).Append(nil))
 	}
-	f.Fuzz(func(t *testing.T, which byte, flat []byte) {
+	f.Fuzz(func(t *testing.T, kind byte, flat []byte) {
 		all := kinds()
-		r := all[int(which)%len(all)]
+		r := all[int(kind)%len(all)]
 		load(t, r, fold.NewProgram(r), flat)
 	})
 }
 
-// load loads a cell and lets it work, if it is one.
+// load loads a cell and, if that is not an error, uses it.
 func load(t *testing.T, r *rules.Rule, p *fold.Program, flat []byte) {
 	c, err := fold.LoadCell(p, "a\x00\x01", flat)
 	if err != nil {
@@ -90,26 +90,26 @@ func load(t *testing.T, r *rules.Rule, p *fold.Program, flat []byte) {
 	}
 	again := c.Append(nil)
 	if _, err := fold.LoadCell(p, "a\x00\x01", again); err != nil {
-		t.Fatalf("load what was loaded and written: %v", err)
+		t.Fatalf("load a loaded cell again: %v", err)
 	}
 	for i := range 10 {
 		it := at(i*7, uint64(i))
-		it.Time = max(it.Time, c.Mark())
+		it.Time = max(it.Time, c.Watermark())
 		it.Data = data(r, i)
 		it.Roles = uint32(i)
 		c.Add(&it)
-		c.Cut(3, func(*schema.Finding) {})
+		c.Emit(3, func(*schema.Finding) {})
 		if w, ok := c.Wake(); ok && i%3 == 0 {
 			c.Advance(w)
 		}
 		c.Findings(func(*schema.Finding) {})
 	}
 	c.Advance(1 << 62)
-	c.Cut(4, func(*schema.Finding) {})
+	c.Emit(4, func(*schema.Finding) {})
 	c.Append(nil)
 }
 
-// TestLoadCellOfDamagedBytes damages each byte of a cell of each kind: what still is a cell works.
+// TestLoadCellOfDamagedBytes damages each byte of a cell of each kind: a cell that still loads works.
 func TestLoadCellOfDamagedBytes(t *testing.T) {
 	for _, r := range kinds() {
 		p := fold.NewProgram(r)
@@ -124,7 +124,7 @@ func TestLoadCellOfDamagedBytes(t *testing.T) {
 	}
 }
 
-// FuzzItem lets a cell fold whatever item.Read accepts.
+// FuzzItem folds every item that item.Read accepts.
 func FuzzItem(f *testing.F) {
 	it := at(3, 4)
 	it.Data, it.Evidence, it.Group = "data", "evidence", "group"
@@ -137,7 +137,7 @@ func FuzzItem(f *testing.F) {
 		c := fold.NewCell(fold.NewProgram(rule(rules.KindNone)), it.Group)
 		c.Advance(it.Time)
 		c.Add(&it)
-		c.Cut(1, func(*schema.Finding) {})
+		c.Emit(1, func(*schema.Finding) {})
 		fold.Late(fold.NewProgram(rule(rules.KindNone)), &it)
 	})
 }
@@ -147,15 +147,15 @@ func TestLoadCellRefusesDamage(t *testing.T) {
 		flat := filled(r).Append(nil)
 		for n := range flat {
 			if _, err := fold.LoadCell(fold.NewProgram(r), "a\x00\x01", flat[:n]); err == nil {
-				t.Errorf("%s: a cell that is cut to %d of %d bytes was read", r.Kind, n, len(flat))
+				t.Errorf("%s: a cell truncated to %d of %d bytes was loaded", r.Kind, n, len(flat))
 			}
 		}
 		if _, err := fold.LoadCell(fold.NewProgram(r), "a\x00\x01", append(flat, 0)); err == nil {
-			t.Errorf("%s: a cell with a byte too many was read", r.Kind)
+			t.Errorf("%s: a cell with an extra byte was loaded", r.Kind)
 		}
 		flat[0]++
 		if _, err := fold.LoadCell(fold.NewProgram(r), "a\x00\x01", flat); err == nil {
-			t.Errorf("%s: a cell of another format was read", r.Kind)
+			t.Errorf("%s: a cell of another format was loaded", r.Kind)
 		}
 	}
 }

@@ -10,185 +10,193 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
+// A finding shows at most maxEvents events: the first ones and the last ones.
 const (
-	// firstShown and lastShown are how many events a finding shows of its beginning and of its end.
-	firstShown = 3
-	lastShown  = 5
-	maxShown   = firstShown + lastShown
+	firstEvents = 3
+	lastEvents  = 5
+	maxEvents   = firstEvents + lastEvents
 )
 
-// Group is the triggers of one group key in [Start, End), and what a finding says of them. It holds no pointers but in
-// texts, so that an assignment copies it.
+// Group is the triggers of one group key in [Start, End), and what a finding shows of them. Its only pointers are those
+// of strings, so an assignment copies it.
 type Group struct {
-	Version int   // the rule's, when the group was opened
-	Start   int64 // the first trigger
-	End     int64 // the watermark at which it is over
-	First   int64 // the oldest event that the first trigger stood on
-	Last    int64 // the last trigger
+	Version int            // the rule's version when the group was opened
+	Start   schema.Instant // the first trigger
+	End     schema.Instant // the watermark at which the group settles
+	First   schema.Instant // the oldest event behind the first trigger
+	Last    schema.Instant // the last trigger
 	Count   int64
-	Value   rules.Decimal // the highest that a trigger saw
-	// Known, From and Text: new_value only. How many others the key had when the first trigger's value came, since
-	// when it was watched, and the value.
-	Known int64
-	From  int64
-	Text  string
-	Who   string // of the first trigger's event
-	N     int    // how many of Shows there are
-	Shows [maxShown]Shown
+	Value   rules.Decimal // the highest value of a trigger
+	// For new_value, at the first trigger: the number of other values that the key had, the time since which it was
+	// watched, and the new value.
+	Known      int64
+	KnownSince schema.Instant
+	Text       string
+	Subject    string // flat, of the first trigger's event
+	N          int    // the number of Events
+	Events     [maxEvents]Event
 
-	// emitted: nothing has changed since Cut looked at it.
+	// emitted reports that the group has not changed since Emit emitted it.
 	emitted bool
 }
 
-// Shown is one event behind a group.
-type Shown struct {
-	Time     int64
+// Event is one event behind a group.
+type Event struct {
+	Time     schema.Instant
 	Role     uint16
-	Step     int // place of the step in the rule + 1, 0 for none
+	Step     int // index of the step in the rule + 1, 0 for none
 	ID       schema.ID
 	Evidence string
-	borrowed bool // Evidence is an item's: see own
+	borrowed bool // Evidence shares memory with an item: see copyEvidence
 }
 
-// compare is the total order of a rule's items.
-func (s *Shown) compare(o *Shown) int {
-	a, b := item.Item{Time: s.Time, Role: s.Role, ID: s.ID}, item.Item{Time: o.Time, Role: o.Role, ID: o.ID}
+// compare compares two events in the total order of items.
+func (e *Event) compare(o *Event) int {
+	a, b := item.Item{Time: e.Time, Role: e.Role, ID: e.ID}, item.Item{Time: o.Time, Role: o.Role, ID: o.ID}
 	return a.CompareEvent(&b)
 }
 
-// holds says whether a trigger at t is one of the group's. Triggers come in order.
-func (g *Group) holds(t int64) bool { return t == g.Start || t < g.End }
+// contains reports whether a trigger at t belongs to the group. Triggers come in order.
+func (g *Group) contains(t schema.Instant) bool { return t == g.Start || t < g.End }
 
-// Show adds an event: none twice, in order, the first 3 and the last 5.
-func (g *Group) Show(s Shown) {
-	shows := g.Shows[:g.N]
-	at := len(shows)
-	for i := range shows {
-		if shows[i].Time == s.Time && shows[i].ID == s.ID {
+// AddEvent adds an event in its place, unless the group has it. Of more than maxEvents events the first firstEvents and
+// the last lastEvents stay.
+func (g *Group) AddEvent(e Event) {
+	events := g.Events[:g.N]
+	at := len(events)
+	for i := range events {
+		if events[i].Time == e.Time && events[i].ID == e.ID {
 			return
 		}
 	}
-	for at > 0 && s.compare(&shows[at-1]) < 0 {
+	for at > 0 && e.compare(&events[at-1]) < 0 {
 		at--
 	}
 	switch {
-	case g.N < maxShown:
+	case g.N < maxEvents:
 		g.N++
-		copy(g.Shows[at+1:g.N], g.Shows[at:])
-	case at < firstShown: // the third goes
-		copy(g.Shows[at+1:firstShown], g.Shows[at:])
-	case at > firstShown: // the fourth goes
-		copy(g.Shows[firstShown:], g.Shows[firstShown+1:at])
+		copy(g.Events[at+1:g.N], g.Events[at:])
+	case at < firstEvents: // the last of the first ones goes
+		copy(g.Events[at+1:firstEvents], g.Events[at:])
+	case at > firstEvents: // the first of the last ones goes
+		copy(g.Events[firstEvents:], g.Events[firstEvents+1:at])
 		at--
 	default:
 		return
 	}
-	g.Shows[at] = s
+	g.Events[at] = e
 }
 
-// own makes the group's events its own: what an item brought stands among the bytes of others, which the group outlives.
-func (g *Group) own() {
-	for i := range g.Shows[:g.N] {
-		if s := &g.Shows[i]; s.borrowed {
-			s.Evidence, s.borrowed = strings.Clone(s.Evidence), false
+// copyEvidence gives the group copies of the evidence that it borrowed from items: an item shares memory with many
+// others, and the group outlives them.
+func (g *Group) copyEvidence() {
+	for i := range g.Events[:g.N] {
+		if e := &g.Events[i]; e.borrowed {
+			e.Evidence, e.borrowed = strings.Clone(e.Evidence), false
 		}
 	}
 }
 
-// trigger adds a trigger to the groups: to the last one, or to a new one.
-func (p *Program) trigger(groups []Group, tr *trigger) []Group {
+// addTrigger adds a trigger to the last group, or opens a group for it.
+func (p *Program) addTrigger(groups []Group, tr *trigger) []Group {
 	n := len(groups)
-	opens := n == 0 || !groups[n-1].holds(tr.time)
-	views := tr.views[tr.own:]
-	if opens {
-		groups = append(groups, p.open(tr))
+	events := tr.events[tr.joining:]
+	if n == 0 || !groups[n-1].contains(tr.time) {
+		groups = append(groups, p.openGroup(tr))
 		n++
-		views = tr.views
+		events = tr.events
 	} else {
 		groups[n-1].join(tr)
 	}
 	g := &groups[n-1]
 	g.emitted = false
-	for i := range views {
-		v := &views[i]
-		g.Show(Shown{Time: v.time, Role: v.role, Step: v.step, ID: v.id, Evidence: string(v.evidence)})
+	for i := range events {
+		e := &events[i]
+		g.AddEvent(Event{Time: e.time, Role: e.role, Step: e.step, ID: e.id, Evidence: string(e.evidence)})
 	}
 	if it := tr.item; it != nil {
-		g.Show(Shown{Time: it.Time, Role: it.Role, Step: tr.step, ID: it.ID, Evidence: it.Evidence, borrowed: true})
+		g.AddEvent(Event{Time: it.Time, Role: it.Role, Step: tr.step, ID: it.ID, Evidence: it.Evidence, borrowed: true})
 	}
 	return groups
 }
 
-// open returns the group that a trigger opens, without its events. A group outlives its items, whose bytes stand among
-// those of others: what it keeps of them is a copy.
-func (p *Program) open(tr *trigger) Group {
+// openGroup returns the group that a trigger opens, without its events. The strings in it are copies, because the group
+// outlives the item.
+func (p *Program) openGroup(tr *trigger) Group {
 	g := Group{
-		Version: p.Rule.Version,
-		Start:   tr.time, End: p.groupEnd(tr.time), First: tr.first, Last: tr.time,
-		Count: tr.count, Value: tr.value,
-		Known: tr.known, From: tr.from, Text: strings.Clone(tr.text),
+		Version:    p.Rule.Version,
+		Start:      tr.time,
+		End:        p.groupEnd(tr.time),
+		First:      tr.first,
+		Last:       tr.time,
+		Count:      tr.count,
+		Value:      tr.value,
+		Known:      tr.known,
+		KnownSince: tr.knownSince,
+		Text:       strings.Clone(tr.text),
 	}
 	if tr.item != nil {
-		g.Who = strings.Clone(item.SubjectOf(tr.item.Evidence))
-	} else if n := len(tr.views); n > 0 {
-		g.Who = string(item.SubjectOf(tr.views[n-1].evidence))
+		g.Subject = strings.Clone(item.SubjectOf(tr.item.Evidence))
+	} else if n := len(tr.events); n > 0 {
+		g.Subject = string(item.SubjectOf(tr.events[n-1].evidence))
 	}
 	return g
 }
 
-// join counts a trigger in.
+// join adds a trigger to an open group, without its events.
 func (g *Group) join(tr *trigger) {
 	g.Last = tr.time
-	g.Count += tr.more
+	g.Count += tr.added
 	if less(g.Value, tr.value) {
 		g.Value = tr.value
 	}
 }
 
-// appendGroup appends the group's flat form; cutGroup reads it. Part of the format of a cell:
+// appendGroup appends the group's flat form; readGroup reads it. Part of the format of a cell:
 //
-//	version, count, known           uvarint
-//	start, end, first, last, from   8 bytes big-endian
-//	value                           16 bytes big-endian
-//	text, who                       uvarint length and bytes
-//	number of events                uvarint
+//	version, count, known                  uvarint
+//	start, end, first, last, known since   8 bytes big-endian
+//	value                                  16 bytes big-endian
+//	text, subject                          uvarint length and bytes
+//	number of events                       uvarint
 //	per event: time, role, id, step (uvarint), evidence, as in latest.go
 func appendGroup(dst []byte, g *Group) []byte {
 	for _, n := range [...]int64{int64(g.Version), g.Count, g.Known} {
 		dst = binary.AppendUvarint(dst, uint64(n))
 	}
-	for _, t := range [...]int64{g.Start, g.End, g.First, g.Last, g.From, g.Value.Hi} {
-		dst = flat.AppendInt64(dst, t)
+	for _, t := range [...]schema.Instant{g.Start, g.End, g.First, g.Last, g.KnownSince} {
+		dst = flat.AppendInstant(dst, t)
 	}
+	dst = flat.AppendInt64(dst, g.Value.Hi)
 	dst = binary.BigEndian.AppendUint64(dst, g.Value.Lo)
 	dst = flat.AppendText(dst, g.Text)
-	dst = flat.AppendText(dst, g.Who)
+	dst = flat.AppendText(dst, g.Subject)
 	dst = binary.AppendUvarint(dst, uint64(g.N))
 	for i := range g.N {
-		s := &g.Shows[i]
-		dst = flat.AppendInt64(dst, s.Time)
-		dst = binary.AppendUvarint(dst, uint64(s.Role))
-		dst = append(dst, s.ID[:]...)
-		dst = binary.AppendUvarint(dst, uint64(s.Step))
-		dst = flat.AppendText(dst, s.Evidence)
+		e := &g.Events[i]
+		dst = flat.AppendInstant(dst, e.Time)
+		dst = binary.AppendUvarint(dst, uint64(e.Role))
+		dst = append(dst, e.ID[:]...)
+		dst = binary.AppendUvarint(dst, uint64(e.Step))
+		dst = flat.AppendText(dst, e.Evidence)
 	}
 	return dst
 }
 
-func cutGroup(r *flat.Reader) (g Group) {
+func readGroup(r *flat.Reader) (g Group) {
 	g.Version, g.Count, g.Known = int(r.Uvarint()), int64(r.Uvarint()), int64(r.Uvarint())
-	g.Start, g.End, g.First, g.Last, g.From = r.Int64(), r.Int64(), r.Int64(), r.Int64(), r.Int64()
-	g.Value.Hi, g.Value.Lo = r.Int64(), uint64(r.Int64())
-	g.Text, g.Who = string(r.Text()), string(r.Text())
+	g.Start, g.End, g.First, g.Last, g.KnownSince = r.Instant(), r.Instant(), r.Instant(), r.Instant(), r.Instant()
+	g.Value.Hi, g.Value.Lo = r.Int64(), r.Uint64()
+	g.Text, g.Subject = string(r.Text()), string(r.Text())
 	g.N = r.Count(1)
-	if g.N > maxShown || g.Count < 0 || g.Known < 0 || g.Version < 0 || g.Start > g.End {
+	if g.N > maxEvents || g.Count < 0 || g.Known < 0 || g.Version < 0 || g.Start > g.End {
 		r.Fail()
 		return Group{}
 	}
 	for i := range g.N {
-		s := &g.Shows[i]
-		s.Time, s.Role, s.ID = r.Int64(), uint16(r.Uvarint()), r.ID()
-		s.Step, s.Evidence = int(r.Uvarint()), string(r.Text())
+		e := &g.Events[i]
+		e.Time, e.Role, e.ID = r.Instant(), uint16(r.Uvarint()), r.ID()
+		e.Step, e.Evidence = int(r.Uvarint()), string(r.Text())
 	}
 	return g
 }

@@ -1,94 +1,104 @@
 package fold
 
 import (
+	"time"
+
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// A kind folds the items of one key, in the total order, into a State: flat bytes. Fold is pure but for its scratch.
-// State that check accepts never makes fold panic, whatever it says.
+// A kind folds the items of one key, in their total order, into a State: flat bytes. Its methods depend on their
+// arguments alone. They must not panic on a State that check accepts, whatever its contents.
 type kind interface {
-	// fold appends the State that follows from st and the item to w.state, and sets w.tr where the item triggers.
-	// st is nil for a new key; nothing appended says that the key is forgotten.
-	fold(w *work, st []byte, it *item.Item)
-	// span is how long a State makes a difference, ns; about.
-	span() int64
-	// expired says that st makes no difference to items at w or later.
-	expired(st []byte, w int64) bool
-	// check says whether st is well formed.
+	// fold appends the State after the item to s.state, and sets s.trigger if the item triggers. st is nil for a new
+	// key. If fold appends nothing, the key is forgotten.
+	fold(s *scratch, st []byte, it *item.Item)
+	// span returns about how long a State can influence later items.
+	span() time.Duration
+	// expired reports whether st cannot influence items at w or later.
+	expired(st []byte, w schema.Instant) bool
+	// check reports whether st is well formed.
 	check(st []byte) bool
 }
 
 // A timed kind has deadlines.
 type timed interface {
-	// wake returns the deadline that the State waits for.
-	wake(st []byte) (at int64, ok bool)
-	// fire folds that deadline, like fold.
-	fire(w *work, st []byte)
-	// peek sets w.tr where the deadline will trigger whatever comes before it.
-	peek(w *work, st []byte)
+	// deadline returns the deadline of a State; ok is false if the State has none.
+	deadline(st []byte) (at schema.Instant, ok bool)
+	// fire folds the State's deadline, in the way of kind.fold.
+	fire(s *scratch, st []byte)
+	// peek sets s.trigger if the deadline will trigger whatever items come before it.
+	peek(s *scratch, st []byte)
 }
 
-// work is the scratch of one fold.
-type work struct {
-	state  []byte
-	tr     trigger
-	limits Limits
-	views  []view   // the latest events of the State
-	keys   []string // of deadlines
-	groups []Group  // with what triggers early
-	body   []byte   // a group's flat form
-	chains partials
-	values []schema.Value
+// scratch is the memory that folding reuses. Program keeps a pool of it.
+type scratch struct {
+	// Set by a kind's fold, fire and peek.
+	state   []byte
+	trigger trigger
+	limits  Limits
+
+	// For the kinds.
+	events []storedEvent  // the latest events of a State
+	panes  []byte         // flat panes
+	chains partials       // of a sequence
+	values []schema.Value // the arguments of a sequence's where
+
+	// For the cell.
+	keys   []string // the keys whose deadline is due
+	groups []Group  // the live groups with the triggers that are certain to come
+	group  []byte   // the flat form of a group
 }
 
-// begin empties the scratch for one fold; the limits add up.
-func (w *work) begin() {
-	w.state = w.state[:0]
-	w.tr = trigger{}
+// reset prepares s for folding one item or deadline. The limits keep adding up.
+func (s *scratch) reset() {
+	s.state = s.state[:0]
+	s.trigger = trigger{}
 }
 
-// A trigger says that a rule's condition held.
+// A trigger records that the condition of a rule held at one instant.
 type trigger struct {
 	fired bool
-	time  int64
-	first int64         // first_seen of a group that it opens
-	count int64         // what it adds to the count of a group that it opens
-	more  int64         // what it adds to a group that is open
-	value rules.Decimal // in the program's unit
-	// item is the event that triggered, nil for a deadline; its place in a sequence is step.
+	time  schema.Instant
+	first schema.Instant // FirstSeen of a group that it opens
+	count int64          // its count for a group that it opens
+	added int64          // its count for a group that is already open
+	value rules.Decimal  // in Program.unit
+	// item is the event that triggered, nil for a deadline. step is the index of its step in a sequence + 1, else 0.
 	item *item.Item
 	step int
-	// views are the events that State knows of the window, in order, without item. They stand in the State that was
-	// folded. From own on they are brought to a group that is open, too.
-	views []view
-	own   int
-	// known, from and text are what new_value says of a value: how many others the key had, since when, which it is.
-	known int64
-	from  int64
-	text  string
+	// events are the events of the window that State remembers, in order, without item. They are views of the folded
+	// State. All of them are added to a group that the trigger opens; events[joining:] are also added to a group that is
+	// already open.
+	events  []storedEvent
+	joining int
+	// Set by new_value: the number of other values that the key had, the time since which it was watched, and the text
+	// of the new value.
+	known      int64
+	knownSince schema.Instant
+	text       string
 }
 
-// A view is one event as State keeps it.
-type view struct {
-	time     int64
+// storedEvent is one event as State holds it.
+type storedEvent struct {
+	time     schema.Instant
 	role     uint16
-	step     int // place of the step in the rule + 1, 0 for none
+	step     int // index of the step in the rule + 1, 0 for none
 	id       schema.ID
 	evidence []byte
 }
 
-// Limits counts what went beyond a limit. Limits are part of a rule's meaning (rules.md 3.1); the counters tell an
-// operator that one was met.
+// Limits counts how often State reached one of its limits. The limits are part of a rule's meaning: the findings are
+// those of the limited State, on every machine. The counters tell an operator that a limit was reached.
 type Limits struct {
-	Times     int64 // times of a threshold beyond the ring
-	Values    int64 // values of distinct or new_value given up
-	Partials  int64 // chains of a sequence given up
-	Where     int64 // conditions over steps that could not be evaluated
-	Copies    int64 // copies of counted events
-	BelowMark int64 // items that came below the watermark
-	Held      int64 // changes of findings that were held back at a cut
+	Times          int64 // times of a threshold dropped from a full ring
+	Values         int64 // values of distinct or new_value dropped
+	Partials       int64 // chains of a sequence dropped
+	Where          int64 // conditions over steps that could not be evaluated
+	Copies         int64 // copies of counted events
+	BelowWatermark int64 // items added below the watermark
+	Held           int64 // changes of findings that EmitPaced held back
 }
 
 // Add adds o's counters.
@@ -100,6 +110,6 @@ func (l *Limits) add(o Limits, sign int64) {
 	l.Partials += sign * o.Partials
 	l.Where += sign * o.Where
 	l.Copies += sign * o.Copies
-	l.BelowMark += sign * o.BelowMark
+	l.BelowWatermark += sign * o.BelowWatermark
 	l.Held += sign * o.Held
 }

@@ -2,62 +2,72 @@ package fold
 
 import (
 	"encoding/binary"
+	"time"
 
 	"github.com/aidr-engine/aidr/engine/flat"
 	"github.com/aidr-engine/aidr/engine/item"
+	"github.com/aidr-engine/aidr/schema"
 )
 
-// maxLatest is how many events a threshold or distinct keeps for evidence: what a finding shows at the end.
-const maxLatest = 5
+// maxLatest is the number of latest events that the State of a threshold or distinct holds for evidence: as many as the
+// end of a finding shows.
+const maxLatest = lastEvents
 
-// The latest events of a State stand at its end, oldest first:
+// The latest events of a State are at its end, oldest first:
 //
 //	count    uvarint
 //	per event: time (8 bytes big-endian), role (uvarint), id (16 bytes), evidence (uvarint length, bytes)
 
-// readLatest appends the events to views.
-func readLatest(r *flat.Reader, views []view) []view {
+// readLatest appends the latest events of a State to events. They are views of the State.
+func readLatest(r *flat.Reader, events []storedEvent) []storedEvent {
 	n := r.Count(8 + 1 + 16 + 1)
 	if n > maxLatest {
 		r.Fail()
-		return views
+		return events
 	}
 	for range n {
-		v := view{time: r.Int64(), role: uint16(r.Uvarint()), id: r.ID(), evidence: r.Text()}
+		e := storedEvent{time: r.Instant(), role: uint16(r.Uvarint()), id: r.ID(), evidence: r.Text()}
 		if r.Bad() {
-			return views
+			return events
 		}
-		views = append(views, v)
+		events = append(events, e)
 	}
-	return views
+	return events
 }
 
-// makeRoom returns the events that are kept when another one comes.
-func makeRoom(views []view) []view { return views[max(0, len(views)-(maxLatest-1)):] }
+// keepLatest returns the events that stay in State when another one is added.
+func keepLatest(events []storedEvent) []storedEvent {
+	return events[max(0, len(events)-(maxLatest-1)):]
+}
 
-// appendLatest appends the events and, as the latest, the item; makeRoom made room for it.
-func appendLatest(dst []byte, views []view, it *item.Item) []byte {
-	dst = binary.AppendUvarint(dst, uint64(len(views)+1))
-	for i := range views {
-		dst = appendView(dst, &views[i])
+// appendLatest appends the latest events: those that keepLatest returned, and the item.
+func appendLatest(dst []byte, events []storedEvent, it *item.Item) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(events)+1))
+	for i := range events {
+		dst = appendStoredEvent(dst, &events[i])
 	}
-	dst = flat.AppendInt64(dst, it.Time)
+	return appendItemEvent(dst, it)
+}
+
+func appendStoredEvent(dst []byte, e *storedEvent) []byte {
+	dst = flat.AppendInstant(dst, e.time)
+	dst = binary.AppendUvarint(dst, uint64(e.role))
+	dst = append(dst, e.id[:]...)
+	return flat.AppendText(dst, e.evidence)
+}
+
+// appendItemEvent appends an item in the form of a stored event.
+func appendItemEvent(dst []byte, it *item.Item) []byte {
+	dst = flat.AppendInstant(dst, it.Time)
 	dst = binary.AppendUvarint(dst, uint64(it.Role))
 	dst = append(dst, it.ID[:]...)
 	return flat.AppendText(dst, it.Evidence)
 }
 
-func appendView(dst []byte, v *view) []byte {
-	dst = flat.AppendInt64(dst, v.time)
-	dst = binary.AppendUvarint(dst, uint64(v.role))
-	dst = append(dst, v.id[:]...)
-	return flat.AppendText(dst, v.evidence)
-}
-
 // within returns the events that are less than d before t.
-func within(views []view, t int64, d uint64) []view {
-	for len(views) > 0 && since(t, views[0].time) >= d {
-		views = views[1:]
+func within(events []storedEvent, t schema.Instant, d time.Duration) []storedEvent {
+	for len(events) > 0 && t.Since(events[0].time) >= uint64(d) {
+		events = events[1:]
 	}
-	return views
+	return events
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// TestLiveIsBaseAndPending: whatever was added, folded and moved in whatever order, live is what folding all pending
-// items onto base gives, State for State.
+// TestLiveIsBaseAndPending checks that live, however it came about, is the result of folding all pending items onto base,
+// State for State. For that it compares the cell with one that is loaded from base and folds pending at once.
 func TestLiveIsBaseAndPending(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		all := kinds()
@@ -25,13 +25,13 @@ func TestLiveIsBaseAndPending(t *testing.T) {
 		for i := range rapid.IntRange(1, 25).Draw(t, "operations") {
 			switch rapid.IntRange(0, 3).Draw(t, "operation") {
 			case 0:
-				c.Cut(schema.Instant(i), func(*schema.Finding) {})
+				c.Emit(schema.Instant(i), func(*schema.Finding) {})
 			case 1:
-				c.Advance(c.Mark() + rapid.Int64Range(0, 20).Draw(t, "by")*1e9)
+				c.Advance(c.Watermark() + schema.Instant(rapid.Int64Range(0, 20).Draw(t, "by")*1e9))
 			default:
 				it := at(rapid.IntRange(0, 7).Draw(t, "after")*10, rapid.Uint64Range(0, 5).Draw(t, "id"))
-				it.Time += c.Mark() / 10e9 * 10e9
-				it.Time = max(it.Time, c.Mark())
+				it.Time += c.Watermark() / 10e9 * 10e9
+				it.Time = max(it.Time, c.Watermark())
 				it.Key += rapid.SampledFrom([]string{"x\x00\x01", "y\x00\x01", "z\x00\x01"}).Draw(t, "key")
 				it.Data = data(r, rapid.IntRange(0, 4).Draw(t, "data"))
 				if r.Sequence != nil {
@@ -41,28 +41,29 @@ func TestLiveIsBaseAndPending(t *testing.T) {
 				added = append(added, it)
 				c.Add(&it)
 			}
-			if rapid.IntRange(0, 2).Draw(t, "looks") == 0 {
+			if rapid.IntRange(0, 2).Draw(t, "compares") == 0 {
 				continue
 			}
-			fresh, err := fold.LoadCell(p, "a\x00\x01", c.Append(nil))
+			loaded, err := fold.LoadCell(p, "a\x00\x01", c.Append(nil))
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, it := range added {
-				if it.Time >= c.Mark() {
-					fresh.Add(&it)
+				if it.Time >= c.Watermark() {
+					loaded.Add(&it)
 				}
 			}
-			if got, want := fold.Live(c), fold.Live(fresh); got != want {
+			if got, want := fold.Live(c), fold.Live(loaded); got != want {
 				t.Fatalf("live is\n%s, but base and pending are\n%s", got, want)
 			}
 		}
 	})
 }
 
-// TestLiveAfterACopyOfAnotherRole: a copy takes the place of an item that live holds, behind one that it does not.
+// TestLiveAfterACopyOfAnotherRole replaces an item that live has folded by its copy, which comes after an item that live
+// has not folded.
 func TestLiveAfterACopyOfAnotherRole(t *testing.T) {
-	for i := range 20 { // about half of the copies stand
+	for i := range 20 { // about half of the copies stand before the item
 		c := fold.NewCell(fold.NewProgram(twoSources()), "a\x00\x01")
 		c.Advance(0)
 		first, second, other := at(1, 1), at(1, 2), at(1, 1)
@@ -73,13 +74,13 @@ func TestLiveAfterACopyOfAnotherRole(t *testing.T) {
 		c.Add(&first)
 		before := fold.Live(c)
 		c.Add(&second)
-		stands := c.Add(&other)
-		fresh := fold.NewCell(fold.NewProgram(twoSources()), "a\x00\x01")
-		fresh.Advance(0)
+		replaced := c.Add(&other)
+		inOrder := fold.NewCell(fold.NewProgram(twoSources()), "a\x00\x01")
+		inOrder.Advance(0)
 		for _, it := range []item.Item{other, second, first} {
-			fresh.Add(&it)
+			inOrder.Add(&it)
 		}
-		if got, want := fold.Live(c), fold.Live(fresh); got != want || stands && got == before {
+		if got, want := fold.Live(c), fold.Live(inOrder); got != want || replaced && got == before {
 			t.Errorf("live is\n%s, but base and pending are\n%s", got, want)
 		}
 	}

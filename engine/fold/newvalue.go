@@ -1,65 +1,69 @@
 package fold
 
 import (
+	"time"
+
 	"github.com/aidr-engine/aidr/engine/flat"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/schema"
 )
 
-// newValue is the kind of that name.
+// newValue is the kind of a new_value rule: an item triggers if the key has not had its value and has been watched long
+// enough.
 //
 //	first       8 bytes big-endian: the key's first item
 //	n           uvarint
-//	n entries   value (8 bytes), last seen (8 bytes big-endian); the one seen longest ago first
+//	n entries   value (8 bytes), last seen (8 bytes big-endian); the value seen longest ago first
 type newValue struct {
-	learn, forget uint64 // ns
-	limit         int    // of entries
+	learn, forget time.Duration
+	limit         int // of entries
 }
 
 func newNewValue(n *rules.NewValue) newValue {
-	return newValue{learn: uint64(n.Learn), forget: uint64(n.Forget), limit: n.MaxValues}
+	return newValue{learn: n.Learn, forget: n.Forget, limit: n.MaxValues}
 }
 
-func (k newValue) fold(w *work, st []byte, it *item.Item) {
-	first, s := it.Time, seen(nil)
+func (k newValue) fold(s *scratch, st []byte, it *item.Item) {
+	first, values := it.Time, valueSet(nil)
 	if len(st) > 0 {
 		r := flat.NewReader(st)
-		first, s = r.Int64(), readSeen(&r)
+		first, values = r.Instant(), readValueSet(&r)
 	}
-	for s.len() > 0 && since(it.Time, s.last(0)) >= k.forget {
-		s = s[seenEntry:]
+	for values.len() > 0 && it.Time.Since(values.lastSeen(0)) >= uint64(k.forget) {
+		values = values[valueEntrySize:]
 	}
-	if s.len() == 0 {
-		first = it.Time // the key is forgotten and learns anew
+	if values.len() == 0 {
+		first = it.Time // the key was forgotten, so it learns again
 	}
-	value := seenValue(it)
-	i := s.find(value)
-	if i < 0 && since(it.Time, first) >= k.learn {
-		w.tr.fired = true
-		w.tr.time, w.tr.first, w.tr.item = it.Time, it.Time, it
-		w.tr.count, w.tr.more = 1, 1
-		w.tr.known, w.tr.from, w.tr.text = int64(s.len()), first, it.Data[min(item.ValueHashSize, len(it.Data)):]
+	value := valueHash(it)
+	i := values.find(value)
+	if i < 0 && it.Time.Since(first) >= uint64(k.learn) {
+		s.trigger = trigger{
+			fired: true, time: it.Time, first: it.Time, item: it, count: 1, added: 1,
+			known: int64(values.len()), knownSince: first, text: it.Data[min(item.ValueHashSize, len(it.Data)):],
+		}
 	}
-	if i < 0 && s.len() >= k.limit {
-		s = s[seenEntry:]
-		w.limits.Values++
+	if i < 0 && values.len() >= k.limit {
+		values = values[valueEntrySize:]
+		s.limits.Values++
 	}
-	w.state = flat.AppendInt64(w.state, first)
-	w.state = appendSeenAt(w.state, s, i, value, it.Time)
+	s.state = flat.AppendInstant(s.state, first)
+	s.state = appendValueSet(s.state, values, i, value, it.Time)
 }
 
-func (k newValue) span() int64 { return int64(k.forget) }
+func (k newValue) span() time.Duration { return k.forget }
 
-func (k newValue) expired(st []byte, w int64) bool {
+func (k newValue) expired(st []byte, w schema.Instant) bool {
 	r := flat.NewReader(st)
-	r.Int64()
-	s := readSeen(&r)
-	return s.len() == 0 || past(w, s.last(s.len()-1), k.forget)
+	r.Instant()
+	values := readValueSet(&r)
+	return values.len() == 0 || w.Reached(values.lastSeen(values.len()-1), k.forget)
 }
 
 func (k newValue) check(st []byte) bool {
 	r := flat.NewReader(st)
-	first := r.Int64()
-	s := readSeen(&r)
-	return r.Done() && s.len() > 0 && s.ordered() && first <= s.last(0)
+	first := r.Instant()
+	values := readValueSet(&r)
+	return r.Done() && values.len() > 0 && values.ordered() && first <= values.lastSeen(0)
 }

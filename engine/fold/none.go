@@ -1,16 +1,19 @@
 package fold
 
-import "github.com/aidr-engine/aidr/engine/item"
+import (
+	"time"
 
-// none is a rule without a stateful clause: every item triggers, and only groups remember.
+	"github.com/aidr-engine/aidr/engine/item"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// none is the kind of a rule without a stateful clause: every item triggers. It has no State; only groups remember.
 type none struct{}
 
-func (none) fold(w *work, _ []byte, it *item.Item) {
-	w.tr.fired = true
-	w.tr.time, w.tr.first, w.tr.item = it.Time, it.Time, it
-	w.tr.count, w.tr.more = 1, 1
+func (none) fold(s *scratch, _ []byte, it *item.Item) {
+	s.trigger = trigger{fired: true, time: it.Time, first: it.Time, item: it, count: 1, added: 1}
 }
 
-func (none) span() int64                { return 1 }
-func (none) expired([]byte, int64) bool { return true }
-func (none) check(st []byte) bool       { return len(st) == 0 }
+func (none) span() time.Duration                 { return 1 }
+func (none) expired([]byte, schema.Instant) bool { return true }
+func (none) check(st []byte) bool                { return len(st) == 0 }

@@ -1,29 +1,41 @@
 package fold
 
 import (
+	"encoding/binary"
 	"encoding/json"
 	"math"
 	"math/bits"
 	"strconv"
 	"strings"
 
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
 )
 
-// nano is how many units of a Decimal make one.
+// nano is the number of units of a Decimal in 1.
 const nano = 1_000_000_000
 
-// units returns whole x 10^9 + part.
-func units(whole, part uint64) rules.Decimal {
-	hi, lo := bits.Mul64(whole, nano)
-	lo, carry := bits.Add64(lo, part, 0)
-	return rules.Decimal{Hi: int64(hi + carry), Lo: lo}
+// summand returns the number in an item's Data, at most item.MaxSummand; 0 if Data is not a number.
+func summand(it *item.Item) rules.Decimal {
+	if len(it.Data) != 16 {
+		return rules.Decimal{}
+	}
+	b := []byte(it.Data)
+	d := rules.Decimal{Hi: int64(binary.BigEndian.Uint64(b)), Lo: binary.BigEndian.Uint64(b[8:])}
+	if d.Hi < 0 {
+		return rules.Decimal{}
+	}
+	hi, lo := bits.Mul64(item.MaxSummand, nano)
+	if most := (rules.Decimal{Hi: int64(hi), Lo: lo}); less(most, d) {
+		return most
+	}
+	return d
 }
 
-// integer returns n as a Decimal whose unit is one.
+// integer returns n as a Decimal whose unit is 1.
 func integer(n int64) rules.Decimal { return rules.Decimal{Hi: n >> 63, Lo: uint64(n)} }
 
-// plus adds; a sum that leaves 127 bits stays at the largest.
+// plus returns a + b. A sum that does not fit in 127 bits is the largest Decimal.
 func plus(a, b rules.Decimal) rules.Decimal {
 	lo, carry := bits.Add64(a.Lo, b.Lo, 0)
 	hi := a.Hi + b.Hi + int64(carry)
@@ -33,16 +45,16 @@ func plus(a, b rules.Decimal) rules.Decimal {
 	return rules.Decimal{Hi: hi, Lo: lo}
 }
 
-// minus takes away; b is a part of a, and neither was ever at the largest, so nothing can go below 0.
+// minus returns a - b. b is a part of the sum a, and neither was ever the largest Decimal, so the result is not negative.
 func minus(a, b rules.Decimal) rules.Decimal {
 	lo, borrow := bits.Sub64(a.Lo, b.Lo, 0)
 	return rules.Decimal{Hi: a.Hi - b.Hi - int64(borrow), Lo: lo}
 }
 
-// less says whether a < b.
+// less reports whether a < b.
 func less(a, b rules.Decimal) bool { return a.Hi < b.Hi || a.Hi == b.Hi && a.Lo < b.Lo }
 
-// atLeast says whether part/whole >= share x 10^-9.
+// atLeast reports whether part/whole >= share x 10^-9.
 func atLeast(part, whole, share int64) bool {
 	ph, pl := bits.Mul64(uint64(part), nano)
 	sh, sl := bits.Mul64(uint64(whole), uint64(share))
@@ -62,16 +74,16 @@ func shareOf(part, whole int64) rules.Decimal {
 	return rules.Decimal{Lo: q}
 }
 
-// A unit says what the value of a kind's trigger counts.
+// A unit is the unit in which a Decimal holds the values of a kind's triggers.
 type unit uint8
 
 const (
 	unitNone  unit = iota // the kind has no value
-	unitWhole             // a Decimal holds a whole number
-	unitNano              // a Decimal holds units of 10^-9
+	unitWhole             // 1
+	unitNano              // 10^-9
 )
 
-// number renders a value that is not negative.
+// number renders d, which is not negative.
 func (u unit) number(d rules.Decimal) json.Number {
 	switch u {
 	case unitWhole:

@@ -10,13 +10,14 @@ import (
 	"github.com/aidr-engine/aidr/rules"
 )
 
-// bigOf returns the number in its unit.
+// bigOf returns d as a number of its units.
 func bigOf(d rules.Decimal) *big.Int {
 	n := new(big.Int).Lsh(big.NewInt(d.Hi), 64)
 	return n.Add(n, new(big.Int).SetUint64(d.Lo))
 }
 
-func TestNumbersAreThoseOfBig(t *testing.T) {
+// TestNumbersAgreeWithBig compares the arithmetic with that of math/big.
+func TestNumbersAgreeWithBig(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		draw := func(name string) rules.Decimal {
 			return rules.Decimal{
@@ -46,7 +47,7 @@ func TestNumbersAreThoseOfBig(t *testing.T) {
 	})
 }
 
-func TestSumsStayAtTheLargest(t *testing.T) {
+func TestSumsSaturate(t *testing.T) {
 	most := rules.Decimal{Hi: math.MaxInt64, Lo: math.MaxUint64}
 	if got := plus(most, rules.Decimal{Lo: 1}); got != most {
 		t.Errorf("got %+v, want %+v", got, most)
@@ -56,31 +57,5 @@ func TestSumsStayAtTheLargest(t *testing.T) {
 	}
 	if got, want := decimalText(rules.Decimal{Hi: -1, Lo: math.MaxUint64 - 1_500_000_000 + 1}), "-1.5"; got != want {
 		t.Errorf("got %s, want %s", got, want)
-	}
-}
-
-func TestInstantsSaturate(t *testing.T) {
-	if got := later(lastInstant-1, 5); got != lastInstant {
-		t.Errorf("later: got %d", got)
-	}
-	if got := later(firstInstant, 5); got != firstInstant+5 {
-		t.Errorf("later: got %d", got)
-	}
-	f := func(t0, pane, want int64) {
-		t.Helper()
-		if got := paneOf(t0, pane); got != want {
-			t.Errorf("paneOf(%d, %d): got %d, want %d", t0, pane, got, want)
-		}
-	}
-	f(0, 10, 0)
-	f(9, 10, 0)
-	f(10, 10, 1)
-	f(-1, 10, -1)
-	f(-10, 10, -1)
-	f(-11, 10, -2)
-	f(lastInstant, 1, lastInstant)
-	f(firstInstant, 1, firstInstant)
-	if got := paneEnd(lastInstant, 1); got != lastInstant {
-		t.Errorf("paneEnd: got %d", got)
 	}
 }

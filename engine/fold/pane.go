@@ -2,48 +2,51 @@ package fold
 
 import (
 	"encoding/binary"
+	"time"
 
 	"github.com/aidr-engine/aidr/engine/flat"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/schema"
 )
 
-// panesPerWindow is how many panes make a window; with the one that is judged it holds one more. 64 keep the State of a
-// busy key under 1 KiB and the window at most 1/64 longer than written.
+// panesPerWindow is the number of panes in the length of a window. The window of a pane is the pane itself and the 64
+// before it. With 64 the State of a busy key stays under 1 KiB, and the window is at most 1/64 longer than in the rule.
 const panesPerWindow = 64
 
-// panes is a threshold that sees time in panes: a count above maxRing, a sum or a ratio. A pane is judged as a whole
-// when it ends, by a deadline; a count and a sum only grow, so theirs is known as soon as it crosses.
+// panes is the kind of a threshold that divides time into panes: a count above maxRing, a sum or a ratio. A pane is
+// evaluated as a whole when it ends, by a deadline. A count and a sum only grow, so a pane that reaches the threshold is
+// known to trigger before its end (peek).
 //
-//	judged      1 byte: 1 where the latest pane was judged
-//	latest      8 bytes big-endian: the number of the latest pane; then a pane: it
-//	total       a pane: what the panes before it add up to, first 0
-//	n           uvarint: the panes before it that are less than 65 before it, at most 64
+//	evaluated   1 byte: 1 if the latest pane was evaluated
+//	latest      8 bytes big-endian: the number of the latest pane; then that pane
+//	total       a pane: the sum of the panes before it, with first 0
+//	n           uvarint: the panes with items before it, less than 65 panes away; at most 64
 //	oldest      8 bytes big-endian: the number of the first of them; 0 for none
 //	span        uvarint: the number of the last of them - oldest
-//	panes       uvarint length of: per pane the uvarint distance to the one before (of the first it says nothing), and
-//	            the pane
+//	panes       uvarint length of: per pane the uvarint distance to the pane before it (without meaning in the first
+//	            pane), and the pane
 //	latest events (latest.go)
 //
-// where a pane is
+// The form of a pane is
 //
 //	items       uvarint
 //	first       uvarint: the first item's time, from the pane's start
-//	sum         with sum: 16 bytes big-endian, units of 10^-9
-//	trues       with ratio: uvarint, at most items
+//	sum         for a sum: 16 bytes big-endian, units of 10^-9
+//	trues       for a ratio: uvarint, at most items
 //
-// so that an item that falls into the latest pane changes nothing but that.
+// An item that falls into the latest pane changes nothing but that pane.
 type panes struct {
-	pane  int64 // ns
-	count int64 // items to reach; of a ratio the least number of them
-	sum   bool
-	ratio bool
-	least rules.Decimal // of a sum
-	share int64         // of a ratio, in units of 10^-9
+	length int64 // of a pane, ns
+	count  int64 // the number of items that triggers; for a ratio, the least number of items
+	sum    bool
+	ratio  bool
+	least  rules.Decimal // the sum that triggers
+	share  int64         // the ratio that triggers, in units of 10^-9
 }
 
 func newPanes(t *rules.Threshold) panes {
-	k := panes{pane: max(1, int64(t.Within)/panesPerWindow), count: t.Count}
+	k := panes{length: max(1, int64(t.Within)/panesPerWindow), count: t.Count}
 	switch {
 	case t.Sum != nil:
 		k.sum, k.least = true, rules.Decimal(t.Sum.AtLeast)
@@ -53,10 +56,32 @@ func newPanes(t *rules.Threshold) panes {
 	return k
 }
 
-// pane is what one pane holds.
+// paneOf returns the number of the pane of that length that contains t. Pane k is [k length, (k+1) length) from the
+// epoch.
+func paneOf(t schema.Instant, length int64) int64 {
+	k := int64(t) / length
+	if int64(t)%length < 0 {
+		k--
+	}
+	return k
+}
+
+// paneEnd returns the end of pane k, at most MaxInstant.
+func paneEnd(k, length int64) schema.Instant {
+	if k >= int64(schema.MaxInstant)/length {
+		return schema.MaxInstant
+	}
+	return schema.Instant((k + 1) * length)
+}
+
+// panesBetween returns the distance from pane old to pane k. If old is after k, which only damaged State can hold, the
+// distance is huge.
+func panesBetween(old, k int64) uint64 { return uint64(k) - uint64(old) }
+
+// pane is the aggregate of the items of one pane, or of several.
 type pane struct {
 	items int64
-	first int64
+	first int64 // the first item's time, from the pane's start
 	sum   rules.Decimal
 	trues int64
 }
@@ -66,11 +91,11 @@ func (k panes) readPane(r *flat.Reader) (p pane) {
 	p.items, p.first = int64(items), int64(first)
 	switch {
 	case k.sum:
-		p.sum = rules.Decimal{Hi: r.Int64(), Lo: uint64(r.Int64())}
+		p.sum = rules.Decimal{Hi: r.Int64(), Lo: r.Uint64()}
 	case k.ratio:
 		p.trues = int64(r.Uvarint())
 	}
-	if p.items < 0 || first >= uint64(k.pane) || p.trues < 0 || p.trues > p.items || p.sum.Hi < 0 {
+	if p.items < 0 || first >= uint64(k.length) || p.trues < 0 || p.trues > p.items || p.sum.Hi < 0 {
 		r.Fail()
 	}
 	return p
@@ -89,25 +114,25 @@ func (k panes) appendPane(dst []byte, p *pane) []byte {
 	return dst
 }
 
-// window is a State without its events.
+// window is a State of panes without the latest events.
 type window struct {
-	judged  bool
-	number  int64 // of the latest pane
-	latest  pane
-	total   pane // of the panes before it
-	n       int  // how many of them there are
-	oldest  int64
-	span    uint64
-	earlier []byte // the flat form of these
+	evaluated bool  // the latest pane was evaluated
+	number    int64 // of the latest pane
+	latest    pane
+	total     pane   // the sum of the panes before it
+	n         int    // the number of panes before it
+	oldest    int64  // the number of the first of them
+	span      uint64 // from the first to the last of them
+	earlier   []byte // their flat form
 }
 
 func (k panes) read(r *flat.Reader) (win window) {
-	judged := r.Byte()
-	win.judged, win.number, win.latest = judged == 1, r.Int64(), k.readPane(r)
+	evaluated := r.Byte()
+	win.evaluated, win.number, win.latest = evaluated == 1, r.Int64(), k.readPane(r)
 	win.total = k.readPane(r)
 	n := r.Uvarint()
 	win.oldest, win.span, win.earlier = r.Int64(), r.Uvarint(), r.Text()
-	if r.Bad() || judged > 1 || n > panesPerWindow || win.latest.items == 0 {
+	if r.Bad() || evaluated > 1 || n > panesPerWindow || win.latest.items == 0 {
 		r.Fail()
 		return window{}
 	}
@@ -116,11 +141,11 @@ func (k panes) read(r *flat.Reader) (win window) {
 }
 
 func (k panes) append(dst []byte, win *window) []byte {
-	judged := byte(0)
-	if win.judged {
-		judged = 1
+	evaluated := byte(0)
+	if win.evaluated {
+		evaluated = 1
 	}
-	dst = append(dst, judged)
+	dst = append(dst, evaluated)
 	dst = flat.AppendInt64(dst, win.number)
 	dst = k.appendPane(dst, &win.latest)
 	dst = k.appendPane(dst, &win.total)
@@ -130,17 +155,17 @@ func (k panes) append(dst []byte, win *window) []byte {
 	return flat.AppendText(dst, win.earlier)
 }
 
-func (k panes) fold(w *work, st []byte, it *item.Item) {
+func (k panes) fold(s *scratch, st []byte, it *item.Item) {
 	var win window
-	w.views = w.views[:0]
+	s.events = s.events[:0]
 	if len(st) > 0 {
 		r := flat.NewReader(st)
 		win = k.read(&r)
-		w.views = readLatest(&r, w.views)
+		s.events = readLatest(&r, s.events)
 	}
-	if number := paneOf(it.Time, k.pane); win.latest.items == 0 || win.number != number {
-		k.begin(w, &win, number)
-		win.latest.first = it.Time - number*k.pane
+	if number := paneOf(it.Time, k.length); win.latest.items == 0 || win.number != number {
+		k.nextPane(s, &win, number)
+		win.latest.first = int64(it.Time) - number*k.length
 	}
 	win.latest.items++
 	switch {
@@ -149,35 +174,35 @@ func (k panes) fold(w *work, st []byte, it *item.Item) {
 	case k.ratio && it.Data == "\x01":
 		win.latest.trues++
 	}
-	w.state = k.append(w.state, &win)
-	w.state = appendLatest(w.state, makeRoom(k.within(w.views, win.number)), it)
+	s.state = k.append(s.state, &win)
+	s.state = appendLatest(s.state, keepLatest(k.inWindow(s.events, win.number)), it)
 }
 
-// begin makes a new pane the latest. The panes before it that are out of its window leave.
-func (k panes) begin(w *work, win *window, number int64) {
-	w.body = append(w.body[:0], win.earlier...)
+// nextPane makes an empty pane the latest one, and removes the panes outside its window.
+func (k panes) nextPane(s *scratch, win *window, number int64) {
+	s.panes = append(s.panes[:0], win.earlier...)
 	if win.latest.items > 0 {
 		if win.n == 0 {
 			win.oldest = win.number
 		}
-		span := since(win.number, win.oldest)
+		span := panesBetween(win.oldest, win.number)
 		gap := span - win.span
 		win.span = span
-		w.body = k.appendPane(binary.AppendUvarint(w.body, gap), &win.latest)
+		s.panes = k.appendPane(binary.AppendUvarint(s.panes, gap), &win.latest)
 		win.n++
 		win.total.items += win.latest.items
 		win.total.trues += win.latest.trues
 		win.total.sum = plus(win.total.sum, win.latest.sum)
 	}
-	win.earlier = w.body
-	for win.n > 0 && since(number, win.oldest) > panesPerWindow {
-		k.drop(win)
+	win.earlier = s.panes
+	for win.n > 0 && panesBetween(win.oldest, number) > panesPerWindow {
+		k.removeOldest(win)
 	}
-	win.judged, win.number, win.latest = false, number, pane{}
+	win.evaluated, win.number, win.latest = false, number, pane{}
 }
 
-// drop takes the oldest pane away.
-func (k panes) drop(win *window) {
+// removeOldest removes the oldest of the panes before the latest one.
+func (k panes) removeOldest(win *window) {
 	r := flat.NewReader(win.earlier)
 	r.Uvarint()
 	p := k.readPane(&r)
@@ -196,98 +221,84 @@ func (k panes) drop(win *window) {
 	win.earlier = r.Rest()
 }
 
-// summand returns the number of an item, 0 for what is none.
-func summand(it *item.Item) (d rules.Decimal) {
-	if len(it.Data) != 16 {
-		return d
+// firstItem returns the time of the first item in the window of the latest pane.
+func (k panes) firstItem(win *window) schema.Instant {
+	if win.n == 0 {
+		return schema.Instant(win.number*k.length + win.latest.first)
 	}
-	b := []byte(it.Data)
-	d = rules.Decimal{Hi: int64(binary.BigEndian.Uint64(b)), Lo: binary.BigEndian.Uint64(b[8:])}
-	if d.Hi < 0 {
-		return rules.Decimal{}
-	}
-	if most := units(item.MaxSummand, 0); less(most, d) {
-		return most
-	}
-	return d
+	r := flat.NewReader(win.earlier)
+	r.Uvarint()
+	return schema.Instant(win.oldest*k.length + k.readPane(&r).first)
 }
 
-func (k panes) wake(st []byte) (at int64, ok bool) {
+func (k panes) deadline(st []byte) (at schema.Instant, ok bool) {
 	r := flat.NewReader(st)
-	if win := k.read(&r); !win.judged && win.latest.items > 0 {
-		return paneEnd(win.number, k.pane), true
+	if win := k.read(&r); !win.evaluated && win.latest.items > 0 {
+		return paneEnd(win.number, k.length), true
 	}
 	return 0, false
 }
 
-func (k panes) fire(w *work, st []byte) {
-	k.judge(w, st)
-	w.state = append(w.state, st...)
-	if len(w.state) > 0 {
-		w.state[0] = 1
+func (k panes) fire(s *scratch, st []byte) {
+	k.evaluate(s, st)
+	s.state = append(s.state, st...)
+	if len(s.state) > 0 {
+		s.state[0] = 1
 	}
 }
 
-func (k panes) peek(w *work, st []byte) {
+func (k panes) peek(s *scratch, st []byte) {
 	if !k.ratio {
-		k.judge(w, st)
+		k.evaluate(s, st)
 	}
 }
 
-// judge triggers where the window of the latest pane crosses.
-func (k panes) judge(w *work, st []byte) {
+// evaluate triggers if the window of the latest pane reaches the threshold.
+func (k panes) evaluate(s *scratch, st []byte) {
 	r := flat.NewReader(st)
 	win := k.read(&r)
 	if win.latest.items == 0 {
 		return
 	}
 	items, trues := win.total.items+win.latest.items, win.total.trues+win.latest.trues
-	value := integer(items)
+	value, fired := integer(items), items >= k.count
 	switch {
 	case k.sum:
 		value = plus(win.total.sum, win.latest.sum)
-		w.tr.fired = !less(value, k.least)
+		fired = !less(value, k.least)
 	case k.ratio:
-		value, w.tr.fired = shareOf(trues, items), items >= k.count && atLeast(trues, items, k.share)
-	default:
-		w.tr.fired = items >= k.count
+		value, fired = shareOf(trues, items), items >= k.count && atLeast(trues, items, k.share)
 	}
-	if !w.tr.fired {
+	if !fired {
 		return
 	}
-	w.tr.time, w.tr.first = paneEnd(win.number, k.pane), win.number*k.pane+win.latest.first
-	if win.n > 0 {
-		before := flat.NewReader(win.earlier)
-		before.Uvarint()
-		w.tr.first = win.oldest*k.pane + k.readPane(&before).first
+	s.events = readLatest(&r, s.events[:0])
+	s.trigger = trigger{
+		fired: true, time: paneEnd(win.number, k.length), first: k.firstItem(&win), count: items, added: win.latest.items, value: value,
+		events: k.inWindow(s.events, win.number),
 	}
-	w.tr.count, w.tr.more, w.tr.value = items, win.latest.items, value
-	k.show(w, &r, win.number)
-}
-
-// show brings the events of the window that State knows, and says which are of the pane that triggers.
-func (k panes) show(w *work, r *flat.Reader, number int64) {
-	w.views = readLatest(r, w.views[:0])
-	w.tr.views = k.within(w.views, number)
-	for w.tr.own < len(w.tr.views) && paneOf(w.tr.views[w.tr.own].time, k.pane) < number {
-		w.tr.own++
+	// Only the events of the pane itself are new to a group that is already open.
+	tr := &s.trigger
+	for tr.joining < len(tr.events) && paneOf(tr.events[tr.joining].time, k.length) < win.number {
+		tr.joining++
 	}
 }
 
-// within returns the events in the window of the pane.
-func (k panes) within(views []view, number int64) []view {
-	for len(views) > 0 && since(number, paneOf(views[0].time, k.pane)) > panesPerWindow {
-		views = views[1:]
+// inWindow returns the events in the window of the pane.
+func (k panes) inWindow(events []storedEvent, number int64) []storedEvent {
+	for len(events) > 0 && panesBetween(paneOf(events[0].time, k.length), number) > panesPerWindow {
+		events = events[1:]
 	}
-	return views
+	return events
 }
 
-func (k panes) span() int64 { return k.pane * (panesPerWindow + 1) }
+func (k panes) span() time.Duration { return time.Duration(k.length * (panesPerWindow + 1)) }
 
-func (k panes) expired(st []byte, w int64) bool {
+func (k panes) expired(st []byte, w schema.Instant) bool {
 	r := flat.NewReader(st)
 	win := k.read(&r)
-	return win.latest.items == 0 || win.judged && past(paneOf(w, k.pane), win.number, panesPerWindow+1)
+	current := paneOf(w, k.length)
+	return win.latest.items == 0 || win.evaluated && current >= win.number && panesBetween(win.number, current) > panesPerWindow
 }
 
 func (k panes) check(st []byte) bool {
@@ -311,7 +322,12 @@ func (k panes) check(st []byte) bool {
 		span += gap
 		total.items, total.trues, total.sum = total.items+p.items, total.trues+p.trues, plus(total.sum, p.sum)
 	}
-	return earlier.Done() && total == win.total && span == win.span &&
-		(win.n > 0 && win.oldest < win.number && span < since(win.number, win.oldest) || win.n == 0 && win.oldest == 0) &&
-		(win.n == 0 || since(win.number, win.oldest) <= panesPerWindow)
+	if !earlier.Done() || total != win.total || span != win.span {
+		return false
+	}
+	if win.n == 0 {
+		return win.oldest == 0
+	}
+	distance := panesBetween(win.oldest, win.number)
+	return win.oldest < win.number && span < distance && distance <= panesPerWindow
 }

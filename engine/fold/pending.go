@@ -1,42 +1,47 @@
 package fold
 
-import "github.com/aidr-engine/aidr/engine/item"
+import (
+	"github.com/aidr-engine/aidr/engine/item"
+	"github.com/aidr-engine/aidr/schema"
+)
 
-// pending holds a cell's items at or above the watermark in the total order. With partitions that are read at the same
-// time a batch's items come in the middle of thousands, one beside the other: so the free room stands where the last one
-// was put, and what is moved for the next are the few between the two. (With the room at the end, moving them was a quarter
-// of a shard's time in a read of four partitions side by side.)
+// pending holds the items of a cell at or above the watermark, in their total order. It is a gap buffer: the unused
+// memory lies at the last insertion, so that inserting next to it moves only the few items in between.
+//
+// When partitions are read side by side, the items of a batch fall into the middle of thousands of pending ones, next to
+// each other. With the unused memory at the end of the slice, moving items took a quarter of a shard's time when four
+// partitions were read side by side.
 type pending struct {
-	// order[head:gap] and order[gap+room:] are the items in the total order; nothing else in it is set.
-	order           []place
-	head, gap, room int
+	// slots[head:gap] and slots[gap+free:] are the items in the total order; all other slots are zero.
+	slots           []pendingItem
+	head, gap, free int
 }
 
-// place is an item and its time, which is what most comparisons end with: beside each other, a search among thousands
-// reads few lines of memory.
-type place struct {
-	time int64
+// pendingItem is an item and its time. The time decides most comparisons; with the times next to each other in memory, a
+// search among thousands of items reads few cache lines.
+type pendingItem struct {
+	time schema.Instant
 	item *item.Item
 }
 
-func (p *pending) len() int { return len(p.order) - p.room - p.head }
+func (p *pending) len() int { return len(p.slots) - p.free - p.head }
 
-// index returns where item i in order stands.
-func (p *pending) index(i int) int {
+// slot returns the index in slots of item i.
+func (p *pending) slot(i int) int {
 	if i += p.head; i >= p.gap {
-		i += p.room
+		i += p.free
 	}
 	return i
 }
 
-// at returns item i in order.
-func (p *pending) at(i int) *item.Item { return p.order[p.index(i)].item }
+// at returns item i.
+func (p *pending) at(i int) *item.Item { return p.slots[p.slot(i)].item }
 
-// timeAt returns the time of item i in order.
-func (p *pending) timeAt(i int) int64 { return p.order[p.index(i)].time }
+// timeAt returns the time of item i.
+func (p *pending) timeAt(i int) schema.Instant { return p.slots[p.slot(i)].time }
 
-// from returns the place of the first item that is not before t.
-func (p *pending) from(t int64) int {
+// search returns the index of the first item at t or later.
+func (p *pending) search(t schema.Instant) int {
 	low, high := 0, p.len()
 	for low < high {
 		if middle := int(uint(low+high) >> 1); p.timeAt(middle) < t {
@@ -48,64 +53,64 @@ func (p *pending) from(t int64) int {
 	return low
 }
 
-// insert puts an item before item i in order.
+// insert inserts an item before item i.
 func (p *pending) insert(i int, it *item.Item) {
-	if p.room == 0 {
+	if p.free == 0 {
 		p.grow()
 	}
-	p.open(i)
-	p.order[p.gap] = place{it.Time, it}
+	p.moveGap(i)
+	p.slots[p.gap] = pendingItem{it.Time, it}
 	p.gap++
-	p.room--
+	p.free--
 }
 
-// remove takes item i in order out.
+// remove removes item i.
 func (p *pending) remove(i int) {
-	p.open(i)
-	p.order[p.gap+p.room] = place{}
-	p.room++
+	p.moveGap(i)
+	p.slots[p.gap+p.free] = pendingItem{}
+	p.free++
 }
 
-// drop takes the first n items out. The room in front is used again once it is half of all.
-func (p *pending) drop(n int) {
+// removeFirst removes the first n items. The slots before head are reclaimed once they are half of all.
+func (p *pending) removeFirst(n int) {
 	if p.head+n > p.gap {
-		p.open(n)
+		p.moveGap(n)
 	}
-	clear(p.order[p.head : p.head+n])
+	clear(p.slots[p.head : p.head+n])
 	p.head += n
-	if p.head*2 >= len(p.order) {
-		p.shift(p.order)
+	if p.head*2 >= len(p.slots) {
+		p.moveTo(p.slots)
 	}
 }
 
-// open moves the free room to stand before item i in order.
-func (p *pending) open(i int) {
+// moveGap moves the gap to before item i.
+func (p *pending) moveGap(i int) {
 	to := p.head + i
 	if to < p.gap {
-		copy(p.order[to+p.room:], p.order[to:p.gap])
-		clear(p.order[to:min(p.gap, to+p.room)])
+		copy(p.slots[to+p.free:], p.slots[to:p.gap])
+		clear(p.slots[to:min(p.gap, to+p.free)])
 	} else {
-		copy(p.order[p.gap:], p.order[p.gap+p.room:to+p.room])
-		clear(p.order[max(p.gap+p.room, to) : to+p.room])
+		copy(p.slots[p.gap:], p.slots[p.gap+p.free:to+p.free])
+		clear(p.slots[max(p.gap+p.free, to) : to+p.free])
 	}
 	p.gap = to
 }
 
-// minPending is how many items there is room for at first.
+// minPending is the number of slots that are allocated first.
 const minPending = 4
 
-// grow makes room for half as many again.
+// grow adds half as many slots again.
 func (p *pending) grow() {
-	p.shift(make([]place, len(p.order)+max(minPending, len(p.order)/2)))
+	p.moveTo(make([]pendingItem, len(p.slots)+max(minPending, len(p.slots)/2)))
 }
 
-// shift moves the items in front to the front of order, and those behind to its end.
-func (p *pending) shift(order []place) {
-	front, behind := p.order[p.head:p.gap], p.order[p.gap+p.room:]
-	copy(order[len(order)-len(behind):], behind)
-	copy(order, front)
+// moveTo moves the items before the gap to the front of slots, and those after it to its end. slots may be p.slots.
+func (p *pending) moveTo(slots []pendingItem) {
+	front, back := p.slots[p.head:p.gap], p.slots[p.gap+p.free:]
+	copy(slots[len(slots)-len(back):], back)
+	copy(slots, front)
 	n := len(front)
-	room := len(order) - n - len(behind)
-	clear(order[n : n+room])
-	p.order, p.head, p.gap, p.room = order, 0, n, room
+	free := len(slots) - n - len(back)
+	clear(slots[n : n+free])
+	p.slots, p.head, p.gap, p.free = slots, 0, n, free
 }

@@ -9,30 +9,30 @@ import (
 
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/schema"
 )
 
-// Program is one rule made ready for folding. It is immutable and shared.
+// Program is one rule prepared for folding. It is immutable and shared.
 type Program struct {
 	Rule *rules.Rule
 
-	kind  kind
-	timed timed // the kind where it has deadlines, else nil
-	unit  unit
-	limit rules.Decimal // what a trigger's value has to reach, in unit
+	kind      kind
+	timed     timed // the kind if it has deadlines, else nil
+	unit      unit
+	threshold rules.Decimal // the value that triggers, in unit
 
-	groupFor     int64    // ns
 	wholeGroup   bool     // the group key is the whole key
-	orders       []uint16 // the Orders of the roles, ascending: where copies of an event may stand
+	orders       []uint16 // the distinct Orders of the roles, ascending: the roles that copies of an event may have
 	mentionNames []string
 	mentionsTag  uint32 // of mentionNames
 	reasons      []string
-	scratch      sync.Pool // of *work
+	pool         sync.Pool // of *scratch
 }
 
 // NewProgram prepares a rule.
 func NewProgram(r *rules.Rule) *Program {
-	p := &Program{Rule: r, groupFor: int64(r.GroupFor), wholeGroup: len(r.GroupBy) == len(r.Key)}
-	p.scratch.New = func() any { return new(work) }
+	p := &Program{Rule: r, wholeGroup: len(r.GroupBy) == len(r.Key)}
+	p.pool.New = func() any { return new(scratch) }
 	p.setKind()
 	for i := range r.Roles {
 		p.orders = append(p.orders, r.Roles[i].Order)
@@ -55,7 +55,7 @@ func (p *Program) setKind() {
 		p.setThreshold(r.Threshold)
 	case rules.KindDistinct:
 		p.kind = newDistinct(r.Distinct)
-		p.unit, p.limit = unitWhole, integer(int64(r.Distinct.Count))
+		p.unit, p.threshold = unitWhole, integer(int64(r.Distinct.Count))
 	case rules.KindNewValue:
 		p.kind = newNewValue(r.NewValue)
 	case rules.KindSequence:
@@ -69,13 +69,13 @@ func (p *Program) setKind() {
 func (p *Program) setThreshold(t *rules.Threshold) {
 	switch {
 	case t.Sum != nil:
-		p.unit, p.limit = unitNano, rules.Decimal(t.Sum.AtLeast)
+		p.unit, p.threshold = unitNano, rules.Decimal(t.Sum.AtLeast)
 	case t.Ratio != nil:
-		p.unit, p.limit = unitNano, rules.Decimal{Lo: uint64(t.Ratio.AtLeast)}
+		p.unit, p.threshold = unitNano, rules.Decimal{Lo: uint64(t.Ratio.AtLeast)}
 	default:
-		p.unit, p.limit = unitWhole, integer(t.Count)
+		p.unit, p.threshold = unitWhole, integer(t.Count)
 		if t.Count <= maxRing {
-			p.kind = ring{within: uint64(t.Within), count: int(t.Count)}
+			p.kind = ring{within: t.Within, count: int(t.Count)}
 			return
 		}
 	}
@@ -83,26 +83,28 @@ func (p *Program) setThreshold(t *rules.Threshold) {
 	p.kind, p.timed = k, k
 }
 
-// Hash returns the hash of (rule id, Group) that chooses the shard: stable over restarts and machines.
+// Hash returns the hash of (rule id, group key) that chooses the shard. It is the same on every machine and after every
+// restart.
 func (p *Program) Hash(group string) uint64 {
-	var room [256]byte
-	b := binary.AppendUvarint(room[:0], uint64(len(p.Rule.ID)))
+	var buf [256]byte
+	b := binary.AppendUvarint(buf[:0], uint64(len(p.Rule.ID)))
 	b = append(b, p.Rule.ID...)
 	b = append(b, group...)
 	return xxh3.Hash(b)
 }
 
-// groupEnd returns the watermark at which a group that begins at t is over. A group of one instant is over as soon as
-// its triggers are in base: items when the watermark is past them, deadlines when it is there.
-func (p *Program) groupEnd(t int64) int64 {
+// groupEnd returns the end of a group that starts at t: the watermark at which it settles. Without group.for a group
+// lasts one instant and settles as soon as all its triggers are in base. An item moves into base when the watermark is
+// after its time; a deadline, when the watermark is at it.
+func (p *Program) groupEnd(t schema.Instant) schema.Instant {
 	switch {
-	case p.groupFor > 0:
-		return later(t, p.groupFor)
+	case p.Rule.GroupFor > 0:
+		return t.Add(p.Rule.GroupFor)
 	case p.timed != nil:
 		return t
 	}
-	return later(t, 1)
+	return t.Add(1)
 }
 
-func (p *Program) borrow() *work    { return p.scratch.Get().(*work) }
-func (p *Program) giveBack(w *work) { p.scratch.Put(w) }
+func (p *Program) getScratch() *scratch  { return p.pool.Get().(*scratch) }
+func (p *Program) putScratch(s *scratch) { p.pool.Put(s) }

@@ -12,7 +12,7 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// event returns an event with the fields given by name.
+// event returns an event with some fields and those given by name.
 func event(t testing.TB, fields map[string]schema.Value) *schema.Event {
 	t.Helper()
 	e := &schema.Event{Record: `{"a":1}`, Pos: schema.Position{Topic: "logs", Partition: 2, Offset: 77, Index: 1}}
@@ -29,6 +29,7 @@ func event(t testing.TB, fields map[string]schema.Value) *schema.Event {
 	return e
 }
 
+// take captures an event for the roles of a rule.
 func take(t testing.TB, r *rules.Rule, e *schema.Event, roles uint32) (items []item.Item, missing int) {
 	t.Helper()
 	c := capture.Capturer{Redact: func(s string) string { return strings.ReplaceAll(s, "secret", "[redacted]") }}
@@ -36,7 +37,7 @@ func take(t testing.TB, r *rules.Rule, e *schema.Event, roles uint32) (items []i
 	return items, missing
 }
 
-// twoSources is a sequence whose steps read different fields for one key.
+// twoSources returns a sequence rule whose steps take the key from different fields.
 func twoSources() *rules.Rule {
 	r := rule(rules.KindSequence)
 	r.Sequence = &rules.Sequence{Steps: []rules.Step{{ID: "use", Times: 1}, {ID: "call", Times: 1}}, Within: time.Minute, Unless: true}
@@ -48,7 +49,7 @@ func twoSources() *rules.Rule {
 	return r
 }
 
-// mentions is a rule that shows these fields.
+// mentions makes the findings of a rule show the fields, and returns the rule.
 func mentions(r *rules.Rule, fields ...schema.Field) *rules.Rule {
 	for _, f := range fields {
 		r.Mentions = append(r.Mentions, predicate.Mention{Name: f.String(), Field: f, Raw: -1})

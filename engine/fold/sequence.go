@@ -3,6 +3,7 @@ package fold
 import (
 	"encoding/binary"
 	"slices"
+	"time"
 
 	"github.com/aidr-engine/aidr/engine/flat"
 	"github.com/aidr-engine/aidr/engine/item"
@@ -10,38 +11,39 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// maxChains is how many chains a sequence with `where` keeps for a key and place: the latest, compared from their first
-// item on. Without `where` the latest alone is enough: it makes every trigger.
+// maxChains is the number of chains that a sequence with `where` holds per key and place: the latest ones, compared from
+// their first item on. Without `where` the latest chain is enough, because it completes whenever any chain does.
 const maxChains = 16
 
-// sequence is the kind of that name. Its places are its steps, one with `times: n` n times. A chain is the items of the
-// first places of a match that has begun; State holds the latest chains that end at each place but the last.
+// sequence is the kind of a sequence rule. Its places are its steps; a step with `times: n` has n places. A chain is a
+// match that has begun: the items at the first places. State holds the latest chains that end at each place but the
+// last, where a chain is complete and triggers.
 //
-//	n           uvarint: items that chains hold
-//	n items, in order: roles (uvarint), data (uvarint length, bytes), then as an event in latest.go
+//	n           uvarint: the items of all chains
+//	n items, in order: roles (uvarint), data (uvarint length, bytes), then the form of an event in latest.go
 //	per place but the last:
 //	  n         uvarint: chains, the latest last
-//	  n chains: place + 1 items, each uvarint: number of the item
+//	  n chains: place + 1 items, each uvarint: the index of the item
 type sequence struct {
-	within uint64 // ns
-	places []int  // which step is at each place
+	within time.Duration
+	places []int  // the index of the step at each place
 	limit  int    // of chains
-	unless uint32 // the role that breaks a chain, 0 for none
+	unless uint32 // the bit of the role that breaks a chain, 0 for none
 	needs  []need
-	where  *rules.Sequence // with Where, else nil
+	where  *rules.Sequence // if it has Where, else nil
 }
 
 // need is one value that `where` reads.
 type need struct {
 	step  int
-	place int // of the step, which is there once
+	place int // of the step, which has one place
 }
 
 func newSequence(q *rules.Sequence) sequence {
-	k := sequence{within: uint64(q.Within), limit: 1}
-	at := make([]int, len(q.Steps))
+	k := sequence{within: q.Within, limit: 1}
+	firstPlace := make([]int, len(q.Steps))
 	for i, s := range q.Steps {
-		at[i] = len(k.places)
+		firstPlace[i] = len(k.places)
 		for range max(1, s.Times) {
 			k.places = append(k.places, i)
 		}
@@ -52,39 +54,40 @@ func newSequence(q *rules.Sequence) sequence {
 	if q.Where != nil {
 		k.limit, k.where = maxChains, q
 		for _, n := range q.Where.Needs() {
-			k.needs = append(k.needs, need{step: n.Step, place: at[n.Step]})
+			k.needs = append(k.needs, need{step: n.Step, place: firstPlace[n.Step]})
 		}
 	}
 	return k
 }
 
-// partials is a State taken apart.
+// partials is the State of a sequence, decoded: the partial matches. It is part of scratch.
 type partials struct {
-	items  []chained
-	places []chains // by place
-	fresh  []uint32 // chains that an item makes
-	used   []uint32 // new numbers of items
+	items    []chainItem
+	chains   []chains // by place
+	extended []uint32 // the chain that extend makes
+	indexes  []uint32 // in write: the new index of each item
 }
 
-// chained is an item in a chain.
-type chained struct {
-	view
+// chainItem is an item of a chain.
+type chainItem struct {
+	storedEvent
 	roles uint32
 	data  []byte
 }
 
-// chains are the chains that end at a place, one after another, each a list of numbers of items: in order, so that
-// comparing numbers from the first on compares chains.
+// chains are the chains that end at one place, each a list of indexes of items. Because the items are in order, comparing
+// the indexes from the first on compares the chains. They are sorted.
 type chains struct {
-	size int // items of a chain
-	refs []uint32
+	size int      // items of a chain
+	refs []uint32 // the chains, one after another
 }
 
 func (c *chains) len() int          { return len(c.refs) / c.size }
 func (c *chains) at(i int) []uint32 { return c.refs[i*c.size : (i+1)*c.size] }
 
-// put adds a chain in order and gives up the earliest beyond the limit; it reports how many.
-func (c *chains) put(chain []uint32, limit int) int {
+// insert inserts a chain in its place and drops the earliest one beyond the limit. It returns the number of chains
+// dropped.
+func (c *chains) insert(chain []uint32, limit int) int {
 	i := c.len()
 	for i > 0 && slices.Compare(chain, c.at(i-1)) < 0 {
 		i--
@@ -101,24 +104,40 @@ func (c *chains) put(chain []uint32, limit int) int {
 	return 1
 }
 
-// reset makes room for n places.
+// ordered reports whether the chains are sorted and within the limit, and the items of each are in order.
+func (c *chains) ordered(limit int) bool {
+	for i := range c.len() {
+		chain := c.at(i)
+		for j := 1; j < len(chain); j++ {
+			if chain[j] <= chain[j-1] {
+				return false
+			}
+		}
+		if i > 0 && slices.Compare(c.at(i-1), chain) >= 0 {
+			return false
+		}
+	}
+	return c.len() <= limit
+}
+
+// reset empties s for a sequence of n places.
 func (s *partials) reset(n int) {
 	s.items = s.items[:0]
-	for len(s.places) < n {
-		s.places = append(s.places, chains{})
+	for len(s.chains) < n {
+		s.chains = append(s.chains, chains{})
 	}
-	for i := range s.places {
-		s.places[i].size, s.places[i].refs = i+1, s.places[i].refs[:0]
+	for i := range s.chains {
+		s.chains[i].size, s.chains[i].refs = i+1, s.chains[i].refs[:0]
 	}
 }
 
-// read takes the State apart.
+// read decodes a State.
 func (k *sequence) read(r *flat.Reader, s *partials) {
 	n := r.Count(1 + 1 + 8 + 1 + 16 + 1)
 	for range n {
-		var c chained
+		var c chainItem
 		c.roles, c.data = uint32(r.Uvarint()), r.Text()
-		c.time, c.role, c.id, c.evidence = r.Int64(), uint16(r.Uvarint()), r.ID(), r.Text()
+		c.time, c.role, c.id, c.evidence = r.Instant(), uint16(r.Uvarint()), r.ID(), r.Text()
 		s.items = append(s.items, c)
 	}
 	for i := range len(k.places) - 1 {
@@ -129,121 +148,121 @@ func (k *sequence) read(r *flat.Reader, s *partials) {
 				r.Fail()
 				return
 			}
-			s.places[i].refs = append(s.places[i].refs, uint32(ref))
+			s.chains[i].refs = append(s.chains[i].refs, uint32(ref))
 		}
 	}
 }
 
-func (k *sequence) fold(w *work, st []byte, it *item.Item) {
-	s := &w.chains
-	s.reset(len(k.places))
+func (k *sequence) fold(s *scratch, st []byte, it *item.Item) {
+	ps := &s.chains
+	ps.reset(len(k.places))
 	if len(st) > 0 {
 		r := flat.NewReader(st)
-		k.read(&r, s)
+		k.read(&r, ps)
 	}
-	k.expire(s, it.Time)
-	x := uint32(len(s.items))
-	s.items = append(s.items, chained{view: view{time: it.Time, role: it.Role, id: it.ID}, roles: it.Roles})
-	// From the last place to the first: an item is one step of a chain at most.
+	k.expire(ps, it.Time)
+	x := uint32(len(ps.items))
+	ps.items = append(ps.items, chainItem{storedEvent: storedEvent{time: it.Time, role: it.Role, id: it.ID}, roles: it.Roles})
+	// From the last place to the first, so that an item is at most one step of a chain.
 	for place := len(k.places) - 1; place >= 0; place-- {
 		if it.Roles&(1<<k.places[place]) == 0 {
 			continue
 		}
 		if place == len(k.places)-1 {
-			k.complete(w, s, it)
+			k.complete(s, ps, it)
 		} else {
-			k.extend(w, s, place, x)
+			k.extend(s, ps, place, x)
 		}
 	}
 	if it.Roles&k.unless != 0 {
-		k.breakChains(s, x)
+		k.breakChains(ps, x)
 	}
-	k.write(w, s, it)
+	k.write(s, ps, it)
 }
 
-// expire takes away the chains that no item at t or later can complete.
-func (k *sequence) expire(s *partials, t int64) {
-	for i := range s.places {
-		c := &s.places[i]
+// expire removes the chains that no item at t or later can complete.
+func (k *sequence) expire(ps *partials, t schema.Instant) {
+	for i := range ps.chains {
+		c := &ps.chains[i]
 		n := 0
-		for n < c.len() && since(t, s.items[c.at(n)[0]].time) >= k.within {
+		for n < c.len() && t.Since(ps.items[c.at(n)[0]].time) >= uint64(k.within) {
 			n++
 		}
 		c.refs = slices.Delete(c.refs, 0, n*c.size)
 	}
 }
 
-// extend makes the chains that end with item x at the place.
-func (k *sequence) extend(w *work, s *partials, place int, x uint32) {
-	given := 0
+// extend adds the chains that end with item x at the place.
+func (k *sequence) extend(s *scratch, ps *partials, place int, x uint32) {
+	dropped := 0
 	if place == 0 {
-		s.fresh = append(s.fresh[:0], x)
-		given = s.places[0].put(s.fresh, k.limit)
+		ps.extended = append(ps.extended[:0], x)
+		dropped = ps.chains[0].insert(ps.extended, k.limit)
 	} else {
-		before := &s.places[place-1]
-		for i := range before.len() {
-			s.fresh = append(append(s.fresh[:0], before.at(i)...), x)
-			given += s.places[place].put(s.fresh, k.limit)
+		shorter := &ps.chains[place-1]
+		for i := range shorter.len() {
+			ps.extended = append(append(ps.extended[:0], shorter.at(i)...), x)
+			dropped += ps.chains[place].insert(ps.extended, k.limit)
 		}
 	}
-	if k.where != nil { // else the latest chain is all that matters
-		w.limits.Partials += int64(given)
+	if k.where != nil { // without where, dropping all but the latest chain loses nothing
+		s.limits.Partials += int64(dropped)
 	}
 }
 
-// complete triggers where the item ends a chain.
-func (k *sequence) complete(w *work, s *partials, it *item.Item) {
+// complete triggers if the item completes a chain.
+func (k *sequence) complete(s *scratch, ps *partials, it *item.Item) {
 	last := len(k.places) - 1
 	if last == 0 {
-		k.found(w, s, nil, it)
+		k.tryChain(s, ps, nil, it)
 		return
 	}
-	before := &s.places[last-1]
-	for i := before.len() - 1; i >= 0 && !w.tr.fired; i-- {
-		k.found(w, s, before.at(i), it)
+	chains := &ps.chains[last-1]
+	for i := chains.len() - 1; i >= 0 && !s.trigger.fired; i-- {
+		k.tryChain(s, ps, chains.at(i), it)
 	}
 }
 
-// found triggers where the chain and the item are what `where` asks for.
-func (k *sequence) found(w *work, s *partials, chain []uint32, it *item.Item) {
-	if k.where != nil && !k.holds(w, s, chain, it) {
+// tryChain triggers if `where` holds for the chain and the item that completes it.
+func (k *sequence) tryChain(s *scratch, ps *partials, chain []uint32, it *item.Item) {
+	if k.where != nil && !k.evalWhere(s, ps, chain, it) {
 		return
 	}
-	w.views = w.views[:0]
+	s.events = s.events[:0]
 	for place, ref := range chain {
-		v := s.items[ref].view
-		v.step = k.places[place] + 1
-		w.views = append(w.views, v)
+		e := ps.items[ref].storedEvent
+		e.step = k.places[place] + 1
+		s.events = append(s.events, e)
 	}
-	w.tr.fired = true
-	w.tr.time, w.tr.first, w.tr.item = it.Time, it.Time, it
-	w.tr.count, w.tr.more = int64(len(k.places)), 1
-	w.tr.step = k.places[len(k.places)-1] + 1
-	w.tr.views, w.tr.own = w.views, len(w.views)
+	first := it.Time
 	if len(chain) > 0 {
-		w.tr.first = w.views[0].time
+		first = s.events[0].time
+	}
+	s.trigger = trigger{
+		fired: true, time: it.Time, first: first, item: it, step: k.places[len(k.places)-1] + 1, count: int64(len(k.places)), added: 1,
+		events: s.events, joining: len(s.events),
 	}
 }
 
-// holds evaluates `where`.
-func (k *sequence) holds(w *work, s *partials, chain []uint32, it *item.Item) bool {
-	w.values = w.values[:0]
+// evalWhere reports whether `where` holds. An error counts as false.
+func (k *sequence) evalWhere(s *scratch, ps *partials, chain []uint32, it *item.Item) bool {
+	s.values = s.values[:0]
 	for i, n := range k.needs {
 		roles, data := it.Roles, []byte(it.Data)
 		if n.place < len(chain) {
-			c := &s.items[chain[n.place]]
+			c := &ps.items[chain[n.place]]
 			roles, data = c.roles, c.data
 		}
-		w.values = append(w.values, k.value(i, roles, data))
+		s.values = append(s.values, k.value(i, roles, data))
 	}
-	ok, err := k.where.Where.Eval(w.values)
+	ok, err := k.where.Where.Eval(s.values)
 	if err != nil {
-		w.limits.Where++
+		s.limits.Where++
 	}
 	return ok && err == nil
 }
 
-// value returns the value of need i from what an item of these roles captured.
+// value returns the value of need i from the Data of an item with these roles.
 func (k *sequence) value(i int, roles uint32, data []byte) schema.Value {
 	for j := range i + 1 {
 		if roles&(1<<k.needs[j].step) == 0 {
@@ -261,10 +280,10 @@ func (k *sequence) value(i int, roles uint32, data []byte) schema.Value {
 	return schema.Value{}
 }
 
-// breakChains takes away every chain that began before item x.
-func (k *sequence) breakChains(s *partials, x uint32) {
-	for i := range s.places {
-		c := &s.places[i]
+// breakChains removes every chain that began before item x.
+func (k *sequence) breakChains(ps *partials, x uint32) {
+	for i := range ps.chains {
+		c := &ps.chains[i]
 		begins := i == 0 && c.len() > 0 && c.at(c.len() - 1)[0] == x
 		c.refs = c.refs[:0]
 		if begins {
@@ -273,74 +292,71 @@ func (k *sequence) breakChains(s *partials, x uint32) {
 	}
 }
 
-// write appends the State; the last item is it. Nothing is written where there is no chain.
-func (k *sequence) write(w *work, s *partials, it *item.Item) {
+// unused is the new index of an item that is in no chain.
+const unused = 1<<32 - 1
+
+// write appends the State: the chains, and the items in them. it is the last item. Without chains it appends nothing.
+func (k *sequence) write(s *scratch, ps *partials, it *item.Item) {
 	last := len(k.places) - 1
-	s.used = s.used[:0]
-	for range s.items {
-		s.used = append(s.used, unusedItem)
+	ps.indexes = ps.indexes[:0]
+	for range ps.items {
+		ps.indexes = append(ps.indexes, unused)
 	}
 	for i := range last {
-		for _, ref := range s.places[i].refs {
-			s.used[ref] = 0
+		for _, ref := range ps.chains[i].refs {
+			ps.indexes[ref] = 0
 		}
 	}
 	n := uint32(0)
-	for i := range s.used {
-		if s.used[i] != unusedItem {
-			s.used[i] = n
+	for i := range ps.indexes {
+		if ps.indexes[i] != unused {
+			ps.indexes[i] = n
 			n++
 		}
 	}
 	if n == 0 {
 		return
 	}
-	w.state = binary.AppendUvarint(w.state, uint64(n))
-	for i := range s.items {
-		if s.used[i] != unusedItem {
-			w.state = k.appendItem(w.state, s, i, it)
+	s.state = binary.AppendUvarint(s.state, uint64(n))
+	for i := range ps.items {
+		if ps.indexes[i] != unused {
+			s.state = k.appendItem(s.state, ps, i, it)
 		}
 	}
 	for i := range last {
-		c := &s.places[i]
-		w.state = binary.AppendUvarint(w.state, uint64(c.len()))
+		c := &ps.chains[i]
+		s.state = binary.AppendUvarint(s.state, uint64(c.len()))
 		for _, ref := range c.refs {
-			w.state = binary.AppendUvarint(w.state, uint64(s.used[ref]))
+			s.state = binary.AppendUvarint(s.state, uint64(ps.indexes[ref]))
 		}
 	}
 }
 
-// unusedItem marks an item that no chain holds.
-const unusedItem = 1<<32 - 1
-
-// appendItem appends item i, of which the last is it.
-func (k *sequence) appendItem(dst []byte, s *partials, i int, it *item.Item) []byte {
-	c := &s.items[i]
+// appendItem appends item i. The last item is it, whose data and evidence are not in ps.
+func (k *sequence) appendItem(dst []byte, ps *partials, i int, it *item.Item) []byte {
+	c := &ps.items[i]
 	dst = binary.AppendUvarint(dst, uint64(c.roles))
-	if i < len(s.items)-1 {
-		return appendView(flat.AppendText(dst, c.data), &c.view)
+	if i < len(ps.items)-1 {
+		return appendStoredEvent(flat.AppendText(dst, c.data), &c.storedEvent)
 	}
 	if k.where != nil {
 		dst = flat.AppendText(dst, it.Data)
 	} else {
 		dst = flat.AppendText(dst, "")
 	}
-	dst = flat.AppendInt64(dst, it.Time)
-	dst = binary.AppendUvarint(dst, uint64(it.Role))
-	dst = append(dst, it.ID[:]...)
-	return flat.AppendText(dst, it.Evidence)
+	return appendItemEvent(dst, it)
 }
 
-func (k *sequence) span() int64 { return int64(k.within) }
+func (k *sequence) span() time.Duration { return k.within }
 
-// expired: the latest chain of the first place began last of all.
-func (k *sequence) expired(st []byte, w int64) bool {
-	var s partials
-	s.reset(len(k.places))
+// expired reports whether all items are out of the window. Then all chains are, whose first items are among them.
+func (k *sequence) expired(st []byte, w schema.Instant) bool {
+	var ps partials
+	ps.reset(len(k.places))
 	r := flat.NewReader(st)
-	k.read(&r, &s)
-	for i := range s.items {
-		if !past(w, s.items[i].time, k.within) {
+	k.read(&r, &ps)
+	for i := range ps.items {
+		if !w.Reached(ps.items[i].time, k.within) {
 			return false
 		}
 	}
@@ -348,38 +364,22 @@ func (k *sequence) expired(st []byte, w int64) bool {
 }
 
 func (k *sequence) check(st []byte) bool {
-	var s partials
-	s.reset(len(k.places))
+	var ps partials
+	ps.reset(len(k.places))
 	r := flat.NewReader(st)
-	k.read(&r, &s)
-	if !r.Done() || len(s.items) == 0 {
+	k.read(&r, &ps)
+	if !r.Done() || len(ps.items) == 0 {
 		return false
 	}
-	for i := range s.items {
-		if i > 0 && s.items[i].time < s.items[i-1].time {
+	for i := range ps.items {
+		if i > 0 && ps.items[i].time < ps.items[i-1].time {
 			return false
 		}
 	}
-	for i := range s.places {
-		if !s.places[i].ordered(k.limit) {
+	for i := range ps.chains {
+		if !ps.chains[i].ordered(k.limit) {
 			return false
 		}
 	}
 	return true
-}
-
-// ordered says whether chains are in order, and each of them goes forward.
-func (c *chains) ordered(limit int) bool {
-	for i := range c.len() {
-		chain := c.at(i)
-		for j := 1; j < len(chain); j++ {
-			if chain[j] <= chain[j-1] {
-				return false
-			}
-		}
-		if i > 0 && slices.Compare(c.at(i-1), chain) >= 0 {
-			return false
-		}
-	}
-	return c.len() <= limit
 }

@@ -2,16 +2,19 @@ package fold
 
 import (
 	"encoding/binary"
+	"time"
 
 	"github.com/aidr-engine/aidr/engine/flat"
 	"github.com/aidr-engine/aidr/engine/item"
+	"github.com/aidr-engine/aidr/schema"
 )
 
-// maxRing is the largest count that is exact, and how many times a State keeps for it; larger counts see panes. 256
-// times are about 1 KiB for a key that is busy.
+// maxRing is the largest exact count, and the number of times that the State of one holds; larger counts use panes. 256
+// times take about 1 KiB for a busy key.
 const maxRing = 256
 
-// ring is a threshold whose count is exact: the times of the window's items, at most maxRing of them.
+// ring is the kind of a threshold with an exact count. Its State holds the times of the window's items, the latest
+// maxRing of them.
 //
 //	n       uvarint, at least 1
 //	first   8 bytes big-endian: the oldest time
@@ -19,21 +22,21 @@ const maxRing = 256
 //	gaps    uvarint length of: n - 1 distances to the time before, each uvarint
 //	latest events (latest.go)
 type ring struct {
-	within uint64 // ns
+	within time.Duration
 	count  int
 }
 
-// times is a State without its events.
+// times is the State of a ring without the latest events.
 type times struct {
 	n     int
-	first int64
+	first schema.Instant
 	span  uint64
 	gaps  []byte
 }
 
 func readTimes(r *flat.Reader) (ts times) {
 	n := r.Uvarint()
-	ts.first, ts.span, ts.gaps = r.Int64(), r.Uvarint(), r.Text()
+	ts.first, ts.span, ts.gaps = r.Instant(), r.Uvarint(), r.Text()
 	if r.Bad() || n == 0 || n > maxRing {
 		r.Fail()
 		return times{}
@@ -42,67 +45,67 @@ func readTimes(r *flat.Reader) (ts times) {
 	return ts
 }
 
-// drop takes the oldest time away.
-func (ts *times) drop() {
+// removeFirst removes the oldest time.
+func (ts *times) removeFirst() {
 	gap, n := binary.Uvarint(ts.gaps)
 	ts.n--
-	ts.first += int64(gap)
+	ts.first += schema.Instant(gap)
 	ts.span -= gap
 	ts.gaps = ts.gaps[max(0, n):]
 }
 
-func (ts *times) last() int64 { return ts.first + int64(ts.span) }
+func (ts *times) last() schema.Instant { return ts.first + schema.Instant(ts.span) }
 
-func (k ring) fold(w *work, st []byte, it *item.Item) {
+func (k ring) fold(s *scratch, st []byte, it *item.Item) {
 	var ts times
-	w.views = w.views[:0]
+	s.events = s.events[:0]
 	if len(st) > 0 {
 		r := flat.NewReader(st)
 		ts = readTimes(&r)
-		w.views = readLatest(&r, w.views)
+		s.events = readLatest(&r, s.events)
 	}
-	// What is outside the window leaves; then the oldest, where there is no room.
-	for ts.n > 0 && since(it.Time, ts.first) >= k.within {
-		ts.drop()
+	// The times outside the window go first; then the oldest one, if the ring is full.
+	for ts.n > 0 && it.Time.Since(ts.first) >= uint64(k.within) {
+		ts.removeFirst()
 	}
 	if ts.n == maxRing {
-		ts.drop()
-		w.limits.Times++
+		ts.removeFirst()
+		s.limits.Times++
 	}
-	views := makeRoom(within(w.views, it.Time, k.within))
-	first := k.append(w, &ts, it.Time)
-	w.state = appendLatest(w.state, views, it)
+	events := keepLatest(within(s.events, it.Time, k.within))
+	first := k.append(s, &ts, it.Time)
+	s.state = appendLatest(s.state, events, it)
 	n := int64(ts.n + 1)
 	if n < int64(k.count) {
 		return
 	}
-	w.tr.fired = true
-	w.tr.time, w.tr.first, w.tr.item = it.Time, first, it
-	w.tr.count, w.tr.more, w.tr.value = n, 1, integer(n)
-	w.tr.views, w.tr.own = views, len(views)
+	s.trigger = trigger{
+		fired: true, time: it.Time, first: first, item: it, count: n, added: 1, value: integer(n),
+		events: events, joining: len(events),
+	}
 }
 
-// append appends the times and t as the latest; it returns the oldest.
-func (ring) append(w *work, ts *times, t int64) (first int64) {
-	var room [binary.MaxVarintLen64]byte
-	first, gap := t, room[:0]
+// append appends the times, and t as the latest one, to s.state. It returns the oldest.
+func (ring) append(s *scratch, ts *times, t schema.Instant) (first schema.Instant) {
+	var buf [binary.MaxVarintLen64]byte
+	first, gap := t, buf[:0]
 	if ts.n > 0 {
-		first, gap = ts.first, binary.AppendUvarint(room[:0], since(t, ts.last()))
+		first, gap = ts.first, binary.AppendUvarint(buf[:0], t.Since(ts.last()))
 	}
-	w.state = binary.AppendUvarint(w.state, uint64(ts.n+1))
-	w.state = flat.AppendInt64(w.state, first)
-	w.state = binary.AppendUvarint(w.state, since(t, first))
-	w.state = binary.AppendUvarint(w.state, uint64(len(ts.gaps)+len(gap)))
-	w.state = append(append(w.state, ts.gaps...), gap...)
+	s.state = binary.AppendUvarint(s.state, uint64(ts.n+1))
+	s.state = flat.AppendInstant(s.state, first)
+	s.state = binary.AppendUvarint(s.state, t.Since(first))
+	s.state = binary.AppendUvarint(s.state, uint64(len(ts.gaps)+len(gap)))
+	s.state = append(append(s.state, ts.gaps...), gap...)
 	return first
 }
 
-func (k ring) span() int64 { return int64(k.within) }
+func (k ring) span() time.Duration { return k.within }
 
-func (k ring) expired(st []byte, w int64) bool {
+func (k ring) expired(st []byte, w schema.Instant) bool {
 	r := flat.NewReader(st)
 	ts := readTimes(&r)
-	return past(w, ts.last(), k.within)
+	return w.Reached(ts.last(), k.within)
 }
 
 func (k ring) check(st []byte) bool {

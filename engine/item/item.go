@@ -20,11 +20,11 @@ import (
 // The items of a rule are ordered by (Time, Role, ID). Items equal in these are ordered by their other fields, so that
 // the order never depends on arrival.
 type Item struct {
-	Rule  int    // index in the Set; the store has the rule's id instead
-	Group string // key form of the values of group.by; the cell's owner is (rule, Group)
-	Key   string // key form of the values of by
-	Time  int64  // the event's end, ns
-	Role  uint16 // the smallest Order of the matched roles
+	Rule  int            // index in the Set; the store has the rule's id instead
+	Group string         // key form of the values of group.by; the cell's owner is (rule, Group)
+	Key   string         // key form of the values of by
+	Time  schema.Instant // the event's end
+	Role  uint16         // the smallest Order of the matched roles
 	// Counted reports whether ID is derived from an id of the producer. Two counted items of one Key, Time and ID are
 	// copies of one event, of which only one is folded: see StandsBefore.
 	Counted bool
@@ -125,7 +125,7 @@ func Append(dst []byte, it *Item) []byte {
 		flags |= flagOwnGroup
 	}
 	dst = append(dst, flags)
-	dst = flat.AppendInt64(dst, it.Time)
+	dst = flat.AppendInstant(dst, it.Time)
 	dst = binary.AppendUvarint(dst, uint64(it.Role))
 	dst = binary.AppendUvarint(dst, uint64(it.Roles))
 	dst = append(dst, it.ID[:]...)
@@ -142,7 +142,7 @@ func Append(dst []byte, it *Item) []byte {
 func Read(src []byte) (it Item, rest []byte, ok bool) {
 	r := flat.NewReader(src)
 	flags := r.Byte()
-	it.Time = r.Int64()
+	it.Time = r.Instant()
 	role, roles := r.Uvarint(), r.Uvarint()
 	it.ID = r.ID()
 	key, data, evidence := r.Text(), r.Text(), r.Text()

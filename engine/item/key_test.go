@@ -9,7 +9,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// TestKeysCompareFieldByField: the order of keys is that of their texts, and none is lost.
+// TestKeysCompareFieldByField checks that keys have the order of their fields' texts, and that KeyTexts returns these.
 func TestKeysCompareFieldByField(t *testing.T) {
 	field := rapid.StringOf(rapid.SampledFrom([]rune("\x00\x01\x02ab\u00ff")))
 	rapid.Check(t, func(t *rapid.T) {

@@ -2,5 +2,5 @@
 
 package reference_test
 
-// underRace says that the race detector is on: sync.Pool then drops what it holds at random, and all is slower.
+// underRace reports whether the race detector is on. A sync.Pool then drops items at random, and tests are slower.
 const underRace = true

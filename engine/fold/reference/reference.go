@@ -1,6 +1,6 @@
-// Package reference says what findings a rule gives, the slow and obvious way: it takes all items, sorts them, and looks
-// at each kind's written definition. Tests hold the engine to it; nothing else imports it. It shares nothing with
-// package fold but the items, and how a finding is rendered.
+// Package reference computes the findings of a rule in the slow and obvious way: it takes all items, sorts them, and
+// applies the written definition of the rule's kind. Tests compare the engine with it; nothing else imports it. It
+// shares nothing with package fold but how a group is rendered as a finding.
 package reference
 
 import (
@@ -8,7 +8,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
-	"math"
 	"slices"
 	"strings"
 
@@ -18,15 +17,15 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// Findings returns the findings that are open or settled when all items of the rule have come, in any order, and its
-// watermark is there; sorted by (group_start, id), without revision and detected_at.
-func Findings(p *fold.Program, items []item.Item, watermark int64) (findings []*schema.Finding) {
+// Findings returns the findings that are open or settled after all items of the rule have come, in any order, and the
+// watermark has been reached. They are sorted by (group_start, id) and have neither revision nor detected_at.
+func Findings(p *fold.Program, items []item.Item, watermark schema.Instant) (findings []*schema.Finding) {
 	owners := map[string][]item.Item{}
 	for _, it := range items {
 		owners[it.Group] = append(owners[it.Group], it)
 	}
 	for group, owned := range owners {
-		owned = countedOnce(owned)
+		owned = withoutCopies(owned)
 		end := max(watermark, owned[len(owned)-1].Time)
 		for _, g := range groups(p, triggers(p.Rule, owned, end)) {
 			f := p.Finding(group, g)
@@ -42,35 +41,36 @@ func Findings(p *fold.Program, items []item.Item, watermark int64) (findings []*
 	return findings
 }
 
-// countedOnce returns the items in order, of copies the one with the smallest hash.
-func countedOnce(items []item.Item) []item.Item {
-	type copies struct {
+// withoutCopies returns the items in their total order. Of the copies of a counted item, the one with the smallest hash
+// stays.
+func withoutCopies(items []item.Item) []item.Item {
+	type identity struct {
 		key  string
-		time int64
+		time schema.Instant
 		id   schema.ID
 	}
-	stands := map[copies]item.Item{}
+	smallest := map[identity]item.Item{}
 	var kept []item.Item
 	for _, it := range items {
 		if !it.Counted {
 			kept = append(kept, it)
 			continue
 		}
-		c := copies{it.Key, it.Time, it.ID}
-		if o, ok := stands[c]; !ok || cmp.Or(strings.Compare(body(it), body(o)), inOrder(it, o)) < 0 {
-			stands[c] = it
+		c := identity{it.Key, it.Time, it.ID}
+		if o, ok := smallest[c]; !ok || cmp.Or(strings.Compare(contentHash(it), contentHash(o)), compare(it, o)) < 0 {
+			smallest[c] = it
 		}
 	}
-	for _, it := range stands {
+	for _, it := range smallest {
 		kept = append(kept, it)
 	}
-	slices.SortFunc(kept, inOrder)
+	slices.SortFunc(kept, compare)
 	return kept
 }
 
-// body is SHA-256 over the roles (4 bytes big-endian), the data (uvarint length, bytes), and the evidence after its
-// first part, which is where the record was read.
-func body(it item.Item) string {
+// contentHash is SHA-256 over the roles (4 bytes big-endian), the data (uvarint length, bytes), and the evidence after
+// its first part, the position of the record.
+func contentHash(it item.Item) string {
 	evidence := []byte(it.Evidence)
 	n, width := binary.Uvarint(evidence)
 	if width > 0 && n <= uint64(len(evidence)-width) {
@@ -85,8 +85,8 @@ func body(it item.Item) string {
 	return string(sum[:])
 }
 
-// inOrder is the total order: time, role, identity; then whatever tells two items apart.
-func inOrder(a, b item.Item) int {
+// compare is the total order of items: time, role, identity, then the other fields.
+func compare(a, b item.Item) int {
 	return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Role, b.Role), bytes.Compare(a.ID[:], b.ID[:]),
 		strings.Compare(a.Key, b.Key), cmp.Compare(a.Roles, b.Roles), strings.Compare(a.Data, b.Data),
 		strings.Compare(a.Evidence, b.Evidence), cmp.Compare(counted(a), counted(b)))
@@ -101,36 +101,37 @@ func counted(it item.Item) int {
 
 // trigger is one trigger of one key.
 type trigger struct {
-	time     int64
-	place    int // of its item among those of the owner
+	time     schema.Instant
+	index    int // of its item among those of the owner
 	key      string
 	deadline bool
-	first    int64
-	count    int64 // added by the first of a group
-	more     int64 // added by a later one
+	first    schema.Instant
+	count    int64 // of the first trigger of a group
+	added    int64 // of a later trigger of a group
 	value    rules.Decimal
-	brings   []fold.Shown // to a group that it opens
-	joins    []fold.Shown // to a group that is open
-	known    int64
-	from     int64
-	text     string
-	who      string
+	opening  []fold.Event // the events for a group that the trigger opens
+	joining  []fold.Event // the events for a group that is already open
+
+	known      int64
+	knownSince schema.Instant
+	text       string
+	subject    string
 }
 
-// placed is an item with its place among those of the owner.
-type placed struct {
+// indexed is an item with its index among those of the owner.
+type indexed struct {
 	item.Item
-	place int
+	index int
 }
 
-// triggers returns the triggers of all keys in order. No deadline after end has fired.
-func triggers(r *rules.Rule, owned []item.Item, end int64) (all []trigger) {
-	keys := map[string][]placed{}
+// triggers returns the triggers of all keys in order. Deadlines after end have not fired.
+func triggers(r *rules.Rule, owned []item.Item, end schema.Instant) (all []trigger) {
+	keys := map[string][]indexed{}
 	for i, it := range owned {
-		keys[it.Key] = append(keys[it.Key], placed{it, i})
+		keys[it.Key] = append(keys[it.Key], indexed{it, i})
 	}
 	for key, items := range keys {
-		for _, t := range ofKey(r, items, end) {
+		for _, t := range triggersOfKey(r, items, end) {
 			t.key = key
 			all = append(all, t)
 		}
@@ -139,12 +140,12 @@ func triggers(r *rules.Rule, owned []item.Item, end int64) (all []trigger) {
 		if a.deadline {
 			return cmp.Or(cmp.Compare(a.time, b.time), strings.Compare(a.key, b.key))
 		}
-		return cmp.Compare(a.place, b.place)
+		return cmp.Compare(a.index, b.index)
 	})
 	return all
 }
 
-func ofKey(r *rules.Rule, items []placed, end int64) []trigger {
+func triggersOfKey(r *rules.Rule, items []indexed, end schema.Instant) []trigger {
 	switch r.Kind {
 	case rules.KindThreshold:
 		if t := r.Threshold; t.Sum != nil || t.Ratio != nil || t.Count > 256 {
@@ -164,86 +165,87 @@ func ofKey(r *rules.Rule, items []placed, end int64) []trigger {
 	return none(items)
 }
 
-// groups puts triggers into groups: the first opens one for group.for, later ones join it.
+// groups puts triggers into groups: the first trigger opens a group for group.for, later ones join it.
 func groups(p *fold.Program, all []trigger) (list []*fold.Group) {
 	for _, t := range all {
 		var g *fold.Group
 		if n := len(list); n > 0 && (t.time == list[n-1].Start || t.time < list[n-1].End) {
 			g = list[n-1]
-			g.Last, g.Count = t.time, g.Count+t.more
+			g.Last, g.Count = t.time, g.Count+t.added
 			if g.Value.Hi < t.value.Hi || g.Value.Hi == t.value.Hi && g.Value.Lo < t.value.Lo {
 				g.Value = t.value
 			}
-			show(g, t.joins)
+			addEvents(g, t.joining)
 			continue
 		}
 		g = &fold.Group{
-			Version: p.Rule.Version, Start: t.time, End: over(p.Rule, &t), First: t.first, Last: t.time,
-			Count: t.count, Value: t.value, Known: t.known, From: t.from, Text: t.text, Who: t.who,
+			Version: p.Rule.Version, Start: t.time, End: groupEnd(p.Rule, &t), First: t.first, Last: t.time,
+			Count: t.count, Value: t.value, Known: t.known, KnownSince: t.knownSince, Text: t.text, Subject: t.subject,
 		}
-		show(g, t.brings)
+		addEvents(g, t.opening)
 		list = append(list, g)
 	}
 	return list
 }
 
-// over returns the watermark at which a group that the trigger opens is over.
-func over(r *rules.Rule, t *trigger) int64 {
+// groupEnd returns the watermark at which a group that the trigger opens settles.
+func groupEnd(r *rules.Rule, t *trigger) schema.Instant {
 	switch {
-	case r.GroupFor > 0 && t.time > math.MaxInt64-int64(r.GroupFor):
-		return math.MaxInt64
+	case r.GroupFor > 0 && t.time > schema.MaxInstant-schema.Instant(r.GroupFor):
+		return schema.MaxInstant
 	case r.GroupFor > 0:
-		return t.time + int64(r.GroupFor)
-	case t.deadline || t.time == math.MaxInt64:
+		return t.time + schema.Instant(r.GroupFor)
+	case t.deadline || t.time == schema.MaxInstant:
 		return t.time
 	}
 	return t.time + 1
 }
 
-// show adds events: none twice, in order, the first 3 and the last 5.
-func show(g *fold.Group, events []fold.Shown) {
-	list := slices.Clone(g.Shows[:g.N])
-	for _, s := range events {
-		if !slices.ContainsFunc(list, func(o fold.Shown) bool { return o.Time == s.Time && o.ID == s.ID }) {
-			list = append(list, s)
+// addEvents adds events that the group does not have, in order. Of more than 8 the first 3 and the last 5 stay.
+func addEvents(g *fold.Group, events []fold.Event) {
+	list := slices.Clone(g.Events[:g.N])
+	for _, e := range events {
+		if !slices.ContainsFunc(list, func(o fold.Event) bool { return o.Time == e.Time && o.ID == e.ID }) {
+			list = append(list, e)
 		}
 	}
-	slices.SortStableFunc(list, func(a, b fold.Shown) int {
+	slices.SortStableFunc(list, func(a, b fold.Event) int {
 		return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Role, b.Role), bytes.Compare(a.ID[:], b.ID[:]))
 	})
 	if len(list) > 8 {
 		list = append(list[:3], list[len(list)-5:]...)
 	}
-	g.N = copy(g.Shows[:], list)
+	g.N = copy(g.Events[:], list)
 }
 
-// shown returns the events as evidence.
-func shown(items []placed) (list []fold.Shown) {
+// eventsOf returns the items as events of a group.
+func eventsOf(items []indexed) (list []fold.Event) {
 	for _, it := range items {
-		list = append(list, fold.Shown{Time: it.Time, Role: it.Role, ID: it.ID, Evidence: it.Evidence})
+		list = append(list, fold.Event{Time: it.Time, Role: it.Role, ID: it.ID, Evidence: it.Evidence})
 	}
 	return list
 }
 
-// who is the second part of evidence.
-func who(it placed) string {
+// subjectOf returns the second part of an item's evidence.
+func subjectOf(it indexed) string {
 	b := []byte(it.Evidence)
+	var part string
 	for range 2 {
 		n, width := binary.Uvarint(b)
 		if width <= 0 || n > uint64(len(b)-width) {
 			return ""
 		}
 		b = b[width:]
-		it.Evidence, b = string(b[:n]), b[n:]
+		part, b = string(b[:n]), b[n:]
 	}
-	return it.Evidence
+	return part
 }
 
-// byItem returns a trigger of the last of the items, which brings those of them that are given.
-func byItem(e placed, brings []placed) trigger {
-	own := shown([]placed{e})
+// triggerOf returns a trigger by item e. Besides e it has the earlier events for a group that it opens.
+func triggerOf(e indexed, earlier []indexed) trigger {
+	own := eventsOf([]indexed{e})
 	return trigger{
-		time: e.Time, place: e.place, first: e.Time, count: 1, more: 1,
-		brings: append(shown(brings), own...), joins: own, who: who(e),
+		time: e.Time, index: e.index, first: e.Time, count: 1, added: 1,
+		opening: append(eventsOf(earlier), own...), joining: own, subject: subjectOf(e),
 	}
 }

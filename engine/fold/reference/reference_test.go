@@ -25,20 +25,20 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// The tests of this file drive cells in random ways and hold what they emit to the reference. Times are a few ns, keys
-// and identities few, so that everything meets. A long run:
+// The tests in this file drive cells in random ways and compare the findings with the reference. Times are a few ns, and
+// keys and identities are few, so that collisions of all sorts occur. A long run:
 //
 //	go test ./engine/fold/reference -rapid.checks 25000 -timeout 2h
 
-// TestMain has each property run more often than rapid does by default; -rapid.checks says otherwise.
+// TestMain runs each property more often than rapid does by default, unless -rapid.checks is given.
 func TestMain(m *testing.M) {
 	flag.Parse()
-	often := "1000"
+	number := "1000"
 	if underRace {
-		often = "200"
+		number = "200"
 	}
 	if checks := flag.Lookup("rapid.checks").Value; checks.String() == "100" {
-		if err := checks.Set(often); err != nil {
+		if err := checks.Set(number); err != nil {
 			panic("BUG: " + err.Error())
 		}
 	}
@@ -63,7 +63,7 @@ func fewer(t *testing.T, n int, f func()) {
 	f()
 }
 
-// wheres are conditions over the steps, by their number; b may have times where it is not named.
+// wheres are conditions over steps, by the number of steps. Step b may have times if its condition does not name it.
 var wheres = map[int][]*predicate.Where{
 	2: {compile("b.resource.id == a.resource.id", 2), compile("b.resource.id != a.resource.id && a.resource.name == a.resource.id", 2)},
 	3: {compile("c.resource.id == a.resource.id", 3), compile("c.resource.name == a.resource.id && c.resource.id != a.resource.name", 3)},
@@ -81,11 +81,11 @@ func compile(text string, steps int) *predicate.Where {
 	return w
 }
 
-func duration(t *rapid.T, what string, from, to int) time.Duration {
-	return time.Duration(rapid.IntRange(from, to).Draw(t, what))
+func duration(t *rapid.T, name string, from, to int) time.Duration {
+	return time.Duration(rapid.IntRange(from, to).Draw(t, name))
 }
 
-// drawRule draws a rule of the kind with a key of two fields, of which the first makes the group.
+// drawRule draws a rule of the kind. Its key has two fields, and its group key the first or both.
 func drawRule(t *rapid.T, kind rules.Kind) *rules.Rule {
 	key := []schema.Field{schema.AIAgentUID, schema.SessionID}
 	r := &rules.Rule{
@@ -151,26 +151,27 @@ func drawSequence(t *rapid.T, r *rules.Rule, key []schema.Field) {
 	r.Sequence = q
 }
 
-func text(parts ...string) (flat string) {
+// text returns length-prefixed texts.
+func text(parts ...string) (joined string) {
 	for _, p := range parts {
-		flat += string(binary.AppendUvarint(nil, uint64(len(p)))) + p
+		joined += string(binary.AppendUvarint(nil, uint64(len(p)))) + p
 	}
-	return flat
+	return joined
 }
 
-// chooser chooses a number in [0, n).
-type chooser func(what string, n int) int
+// A chooser chooses a number in [0, n).
+type chooser func(name string, n int) int
 
 func drawn(t *rapid.T) chooser {
-	return func(what string, n int) int { return rapid.IntRange(0, n-1).Draw(t, what) }
+	return func(name string, n int) int { return rapid.IntRange(0, n-1).Draw(t, name) }
 }
 
-// drawItem chooses an item whose time is below the end, of one of a few keys and values.
+// drawItem chooses an item whose time is below end, with one of a few keys and values.
 func drawItem(choose chooser, r *rules.Rule, end, values int) item.Item {
 	agent, session := string("ab"[choose("agent", 2)]), string("xy"[choose("session", 2)])
 	it := item.Item{
 		Group: agent + "\x00\x01", Key: agent + "\x00\x01" + session + "\x00\x01",
-		Time:    int64(choose("time", end)),
+		Time:    schema.Instant(choose("time", end)),
 		Roles:   1,
 		Counted: choose("counted", 4) > 0,
 	}
@@ -218,22 +219,22 @@ func drawData(choose chooser, r *rules.Rule, roles uint32, values int) string {
 	return ""
 }
 
-// driver drives the cells of one rule as an engine would, and keeps what they emit.
+// driver drives the cells of one rule as an engine does, and collects the findings that they emit.
 type driver struct {
-	t       *rapid.T
-	p       *fold.Program
-	cells   map[string]*fold.Cell
-	mark    int64
-	added   []item.Item
-	emitted map[schema.ID]*schema.Finding
-	cuts    int64
+	t         *rapid.T
+	p         *fold.Program
+	cells     map[string]*fold.Cell
+	watermark schema.Instant
+	added     []item.Item
+	emitted   map[schema.ID]*schema.Finding // the last revision of each
+	emits     schema.Instant                // the number of Emits so far, which is the wall clock
 }
 
 func (d *driver) cell(group string) *fold.Cell {
 	c, ok := d.cells[group]
 	if !ok {
 		c = fold.NewCell(d.p, group)
-		c.Advance(d.mark)
+		c.Advance(d.watermark)
 		d.cells[group] = c
 	}
 	return c
@@ -252,40 +253,39 @@ func (d *driver) add(it item.Item) {
 	d.cell(it.Group).Add(&it)
 }
 
-// advance moves the watermark: cells that say that they have nothing to do before it may be left alone.
-func (d *driver) advance(w int64, lazy bool) {
-	d.mark = max(d.mark, w)
+// advance raises the watermark. If lazy, it checks that a cell whose Wake is above the watermark does not change.
+func (d *driver) advance(w schema.Instant, lazy bool) {
+	d.watermark = max(d.watermark, w)
 	for _, g := range d.groups() {
 		c := d.cells[g]
-		if wake, ok := c.Wake(); lazy && (!ok || wake > d.mark) {
-			before := string(c.Append(nil)[9:]) // what comes after the format and the watermark
-			c.Advance(d.mark)
+		if wake, ok := c.Wake(); lazy && (!ok || wake > d.watermark) {
+			before := string(c.Append(nil)[9:]) // without the format and the watermark
+			c.Advance(d.watermark)
 			if after := string(c.Append(nil)[9:]); before != after {
-				d.t.Fatalf("Wake said %d, but advancing to %d changed the cell", wake, d.mark)
+				d.t.Fatalf("Wake is %d, but advancing to %d changed the cell", wake, d.watermark)
 			}
 			continue
 		}
-		c.Advance(d.mark)
+		c.Advance(d.watermark)
 	}
 }
 
-// reload replaces a cell by what its flat form says and the pending items, in another order and some below the
-// watermark.
+// reload replaces a cell by one that is loaded from its flat form. It adds the pending items again in another order, and
+// items below the watermark with them.
 func (d *driver) reload(group string) {
 	c := d.cells[group]
-	flat := c.Append(nil)
-	n, err := fold.LoadCell(d.p, group, flat)
+	n, err := fold.LoadCell(d.p, group, c.Append(nil))
 	if err != nil {
-		d.t.Fatalf("load what Append wrote: %v", err)
+		d.t.Fatalf("load an appended cell: %v", err)
 	}
-	n.Advance(d.mark)
+	n.Advance(d.watermark)
 	for _, it := range rapid.Permutation(d.added).Draw(d.t, "order of reload") {
 		if it.Group == group {
-			flat, rest, ok := item.Read(item.Append(nil, &it))
+			read, rest, ok := item.Read(item.Append(nil, &it))
 			if !ok || len(rest) > 0 {
-				d.t.Fatalf("cut what AppendItem wrote: %v, %d bytes left", ok, len(rest))
+				d.t.Fatalf("read an appended item: %v, %d bytes left", ok, len(rest))
 			}
-			n.Add(&flat)
+			n.Add(&read)
 		}
 	}
 	if got, want := n.Pending(), c.Pending(); got != want {
@@ -294,13 +294,13 @@ func (d *driver) reload(group string) {
 	d.cells[group] = n
 }
 
-// cut takes what all cells emit and holds it to the reference.
-func (d *driver) cut() {
-	d.cuts++
+// emit has all cells emit, and compares the findings emitted so far with the reference.
+func (d *driver) emit() {
+	d.emits++
 	for _, g := range d.groups() {
 		c := d.cells[g]
-		c.Cut(schema.Instant(d.cuts), d.take)
-		c.Cut(-1, func(f *schema.Finding) { d.t.Fatalf("a second Cut emits %s %s", f.Status, f.ID) })
+		c.Emit(d.emits, d.take)
+		c.Emit(-1, func(f *schema.Finding) { d.t.Fatalf("a second Emit emits %s %s", f.Status, f.ID) })
 		if c.Empty() {
 			delete(d.cells, g)
 		}
@@ -311,11 +311,12 @@ func (d *driver) cut() {
 			got = append(got, f)
 		}
 	}
-	d.same("emitted", got, reference.Findings(d.p, d.added, d.mark))
+	d.same("emitted", got, reference.Findings(d.p, d.added, d.watermark))
 }
 
+// take checks an emitted finding against the last revision of it.
 func (d *driver) take(f *schema.Finding) {
-	revision, detected := uint64(0), schema.Instant(d.cuts)
+	revision, detected := uint64(0), d.emits
 	if o := d.emitted[f.ID]; o != nil {
 		if o.Status == schema.StatusSettled {
 			d.t.Fatalf("%s %s after it settled", f.Status, f.ID)
@@ -328,24 +329,24 @@ func (d *driver) take(f *schema.Finding) {
 			d.t.Fatalf("detected_at of %s became %v", f.ID, f.DetectedAt)
 		}
 	} else if f.Status == schema.StatusWithdrawn || f.DetectedAt == nil || *f.DetectedAt != detected {
-		d.t.Fatalf("first of %s: %s, detected at %v", f.ID, f.Status, f.DetectedAt)
+		d.t.Fatalf("first revision of %s: %s, detected at %v", f.ID, f.Status, f.DetectedAt)
 	}
 	if f.Revision != revision+1 {
 		d.t.Fatalf("revision %d of %s after %d", f.Revision, f.ID, revision)
 	}
 	if f.Status == schema.StatusWithdrawn && (f.GroupStart != d.emitted[f.ID].GroupStart || len(f.Evidence) == 0) {
-		d.t.Fatalf("withdrawn %s says something else than before", f.ID)
+		d.t.Fatalf("withdrawn %s differs from its last revision", f.ID)
 	}
 	d.emitted[f.ID] = f
 }
 
-// findings holds Findings to the reference.
+// findings compares Findings with the reference.
 func (d *driver) findings() {
 	var got, want []*schema.Finding
 	for _, g := range d.groups() {
 		d.cells[g].Findings(func(f *schema.Finding) { got = append(got, f) })
 	}
-	for _, f := range reference.Findings(d.p, d.added, d.mark) {
+	for _, f := range reference.Findings(d.p, d.added, d.watermark) {
 		if f.Status == schema.StatusOpen {
 			want = append(want, f)
 		}
@@ -353,10 +354,11 @@ func (d *driver) findings() {
 	d.same("live", got, want)
 }
 
-func (d *driver) same(what string, got, want []*schema.Finding) {
+// same compares findings with those of the reference.
+func (d *driver) same(name string, got, want []*schema.Finding) {
 	g, w := lines(d.t, got), lines(d.t, want)
 	if g != w {
-		d.t.Fatalf("%s at watermark %d: got\n%swant\n%s", what, d.mark, g, w)
+		d.t.Fatalf("%s at watermark %d: got\n%swant\n%s", name, d.watermark, g, w)
 	}
 }
 
@@ -376,8 +378,8 @@ func lines(t *rapid.T, findings []*schema.Finding) string {
 	return strings.Join(all, "")
 }
 
-// drive adds the items in any order that never puts one below the watermark, with anything else between.
-func drive(t *rapid.T, r *rules.Rule, items []item.Item, end int64, batch int) {
+// drive adds the items in any order in which none is below the watermark, with other operations in between.
+func drive(t *rapid.T, r *rules.Rule, items []item.Item, end schema.Instant, batch int) {
 	d := &driver{t: t, p: fold.NewProgram(r), cells: map[string]*fold.Cell{}, emitted: map[schema.ID]*schema.Finding{}}
 	left := rapid.Permutation(items).Draw(t, "arrival")
 	for len(left) > 0 {
@@ -388,7 +390,7 @@ func drive(t *rapid.T, r *rules.Rule, items []item.Item, end int64, batch int) {
 		left = left[n:]
 		switch rapid.IntRange(0, 4).Draw(t, "then") {
 		case 0, 1:
-			d.cut()
+			d.emit()
 		case 2:
 			d.findings()
 		case 3:
@@ -400,23 +402,23 @@ func drive(t *rapid.T, r *rules.Rule, items []item.Item, end int64, batch int) {
 		for _, it := range left {
 			to = min(to, it.Time)
 		}
-		if to > d.mark && rapid.Bool().Draw(t, "advances") {
-			d.advance(rapid.Int64Range(d.mark, to).Draw(t, "watermark"), rapid.Bool().Draw(t, "lazily"))
+		if to > d.watermark && rapid.Bool().Draw(t, "advances") {
+			d.advance(schema.Instant(rapid.Int64Range(int64(d.watermark), int64(to)).Draw(t, "watermark")), rapid.Bool().Draw(t, "lazily"))
 			if names := d.groups(); rapid.IntRange(0, 3).Draw(t, "restarts") == 0 {
 				d.reload(rapid.SampledFrom(names).Draw(t, "reloaded"))
 			}
 		}
 	}
-	d.advance(rapid.Int64Range(d.mark, end+150).Draw(t, "watermark"), false)
+	d.advance(schema.Instant(rapid.Int64Range(int64(d.watermark), int64(end+150)).Draw(t, "watermark")), false)
 	d.findings()
-	d.cut()
+	d.emit()
 	d.advance(end+1000, false)
-	d.cut()
+	d.emit()
 	for _, g := range d.groups() {
 		if c := d.cells[g]; !c.Empty() {
 			c.Advance(end + 10_000)
 			if !c.Empty() {
-				t.Fatalf("the cell of %q is not empty long after", g)
+				t.Fatalf("the cell of %q is not empty long after the last item", g)
 			}
 		}
 	}
@@ -434,7 +436,7 @@ func property(t *testing.T, kind rules.Kind) {
 		for range n {
 			items = append(items, drawItem(drawn(t), r, end, 6))
 		}
-		drive(t, r, items, int64(end), 6)
+		drive(t, r, items, schema.Instant(end), 6)
 	})
 }
 
@@ -444,8 +446,8 @@ func TestDistinctIsAsWritten(t *testing.T)  { property(t, rules.KindDistinct) }
 func TestNewValueIsAsWritten(t *testing.T)  { property(t, rules.KindNewValue) }
 func TestSequenceIsAsWritten(t *testing.T)  { property(t, rules.KindSequence) }
 
-// TestLimitsAreAsWritten has so many items that the limits are met: 256 times, 64 panes, 16 chains, and how many values
-// are known.
+// TestLimitsAreAsWritten has so many items that they reach the limits: 256 times, 64 panes, 16 chains, and the number of
+// known values.
 func TestLimitsAreAsWritten(t *testing.T) { fewer(t, 20, func() { rapid.Check(t, limits) }) }
 
 func limits(t *rapid.T) {
@@ -477,11 +479,11 @@ func limits(t *rapid.T) {
 	for range n {
 		it := drawItem(choose, r, 500, values)
 		it.ID[1] = byte(random.IntN(256))
-		if random.IntN(50) > 0 { // nearly all of one key
+		if random.IntN(50) > 0 { // nearly all have one key
 			it.Key = "a\x00\x01x\x00\x01"
 			it.Group = it.Key[:len(it.Key)/len(r.Key)*len(r.GroupBy)]
 		}
-		if r.Sequence != nil && random.IntN(4) > 0 { // most begin something, few end it
+		if r.Sequence != nil && random.IntN(4) > 0 { // most begin a chain, few complete one
 			it.Roles, it.Role = 1, 1
 			it.Data = drawData(choose, r, 1, values)
 		}

@@ -8,7 +8,7 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// places returns which step is at each place: one with times n is there n times.
+// places returns the index of the step at each place: a step with times n has n places.
 func places(q *rules.Sequence) (list []int) {
 	for i, s := range q.Steps {
 		for range max(1, s.Times) {
@@ -18,24 +18,24 @@ func places(q *rules.Sequence) (list []int) {
 	return list
 }
 
-func has(it placed, role int) bool { return it.Roles&(1<<role) != 0 }
+func has(it indexed, role int) bool { return it.Roles&(1<<role) != 0 }
 
-// sequence, without where: e triggers when items s1 < s2 < ... < e exist, one for each place, with e.time - s1.time <
-// within and no unless between s1 and e. The evidence is the latest such chain, compared from s1 on.
-func sequence(q *rules.Sequence, items []placed) (all []trigger) {
+// sequence, without where: item e triggers if there are items s1 < s2 < ... < e, one for each place, with e.time -
+// s1.time < within and no unless between s1 and e. The evidence is the latest such chain, compared from s1 on.
+func sequence(q *rules.Sequence, items []indexed) (all []trigger) {
 	steps := places(q)
 	for i, e := range items {
 		if !has(e, steps[len(steps)-1]) {
 			continue
 		}
-		hopeless := map[[2]int]bool{}
-		// search returns the latest chain of the places from place on, with items after that one.
+		failed := map[[2]int]bool{}
+		// search returns the latest chain for the places from place on, of items after item number after.
 		var search func(place, after int) ([]int, bool)
 		search = func(place, after int) ([]int, bool) {
 			if place == len(steps)-1 {
 				return []int{i}, true
 			}
-			if hopeless[[2]int{place, after}] {
+			if failed[[2]int{place, after}] {
 				return nil, false
 			}
 			for j := i - 1; j > after; j-- {
@@ -46,19 +46,19 @@ func sequence(q *rules.Sequence, items []placed) (all []trigger) {
 					return append([]int{j}, rest...), true
 				}
 			}
-			hopeless[[2]int{place, after}] = true
+			failed[[2]int{place, after}] = true
 			return nil, false
 		}
 		if chain, ok := search(0, -1); ok {
-			all = append(all, byChain(steps, items, chain))
+			all = append(all, chainTrigger(steps, items, chain))
 		}
 	}
 	return all
 }
 
-// unbroken says whether a chain may begin at item j and end at item i.
-func unbroken(q *rules.Sequence, items []placed, j, i int) bool {
-	if items[i].Time-items[j].Time >= int64(q.Within) {
+// unbroken reports whether a chain may begin at item j and end at item i.
+func unbroken(q *rules.Sequence, items []indexed, j, i int) bool {
+	if items[i].Time-items[j].Time >= schema.Instant(q.Within) {
 		return false
 	}
 	for _, it := range items[j+1 : i] {
@@ -69,51 +69,51 @@ func unbroken(q *rules.Sequence, items []placed, j, i int) bool {
 	return true
 }
 
-// byChain returns the trigger of the chain's last item.
-func byChain(steps []int, items []placed, chain []int) trigger {
-	tr := byItem(items[chain[len(chain)-1]], nil)
-	tr.first, tr.count, tr.brings = items[chain[0]].Time, int64(len(chain)), nil
+// chainTrigger returns the trigger by the chain's last item.
+func chainTrigger(steps []int, items []indexed, chain []int) trigger {
+	tr := triggerOf(items[chain[len(chain)-1]], nil)
+	tr.first, tr.count, tr.opening = items[chain[0]].Time, int64(len(chain)), nil
 	for place, i := range chain {
 		it := items[i]
-		tr.brings = append(tr.brings, fold.Shown{Time: it.Time, Role: it.Role, Step: steps[place] + 1, ID: it.ID, Evidence: it.Evidence})
+		tr.opening = append(tr.opening, fold.Event{Time: it.Time, Role: it.Role, Step: steps[place] + 1, ID: it.ID, Evidence: it.Evidence})
 	}
-	tr.joins = tr.brings[len(tr.brings)-1:]
+	tr.joining = tr.opening[len(tr.opening)-1:]
 	return tr
 }
 
 // sequenceWhere, with where: at each place but the last the 16 latest chains are known, compared from s1 on. An item
-// makes every known chain that it can follow longer; one that ends at the last place triggers if where holds, the
-// latest first.
-func sequenceWhere(q *rules.Sequence, items []placed) (all []trigger) {
+// extends every known chain that it can follow. Of the chains that it completes, the latest one for which where holds
+// triggers.
+func sequenceWhere(q *rules.Sequence, items []indexed) (all []trigger) {
 	steps := places(q)
 	known := make([][][]int, len(steps))
 	for x, e := range items {
 		for i := range known {
-			known[i] = slices.DeleteFunc(known[i], func(c []int) bool { return e.Time-items[c[0]].Time >= int64(q.Within) })
+			known[i] = slices.DeleteFunc(known[i], func(c []int) bool { return e.Time-items[c[0]].Time >= schema.Instant(q.Within) })
 		}
-		made := make([][][]int, len(steps))
+		extended := make([][][]int, len(steps))
 		for i := range steps {
 			if !has(e, steps[i]) {
 				continue
 			}
 			if i == 0 {
-				made[0] = [][]int{{x}}
+				extended[0] = [][]int{{x}}
 				continue
 			}
 			for _, c := range known[i-1] {
-				made[i] = append(made[i], append(slices.Clone(c), x))
+				extended[i] = append(extended[i], append(slices.Clone(c), x))
 			}
 		}
-		ends := made[len(steps)-1]
-		slices.SortFunc(ends, func(a, b []int) int { return slices.Compare(b, a) })
-		for _, c := range ends {
+		complete := extended[len(steps)-1]
+		slices.SortFunc(complete, func(a, b []int) int { return slices.Compare(b, a) })
+		for _, c := range complete {
 			if ok, err := q.Where.Eval(values(q, steps, items, c)); ok && err == nil {
-				all = append(all, byChain(steps, items, c))
+				all = append(all, chainTrigger(steps, items, c))
 				break
 			}
 		}
 		for i := range len(steps) - 1 {
-			known[i] = append(known[i], made[i]...)
+			known[i] = append(known[i], extended[i]...)
 			if q.Unless && has(e, len(q.Steps)) {
 				known[i] = slices.DeleteFunc(known[i], func(c []int) bool { return c[0] < x })
 			}
@@ -124,8 +124,8 @@ func sequenceWhere(q *rules.Sequence, items []placed) (all []trigger) {
 	return all
 }
 
-// values returns what where reads of a chain.
-func values(q *rules.Sequence, steps []int, items []placed, chain []int) (list []schema.Value) {
+// values returns the values of a chain that where reads.
+func values(q *rules.Sequence, steps []int, items []indexed, chain []int) (list []schema.Value) {
 	needs := q.Where.Needs()
 	for i, n := range needs {
 		it := items[chain[slices.Index(steps, n.Step)]]

@@ -9,7 +9,7 @@ import (
 	"github.com/aidr-engine/aidr/rules"
 )
 
-// TestKeys: what a key remembers, below and above the watermark.
+// TestKeys describes a key whose items are both below and above the watermark.
 func TestKeys(t *testing.T) {
 	f := func(name string, change func(r *rules.Rule), data string, want string) {
 		t.Helper()
@@ -25,13 +25,13 @@ func TestKeys(t *testing.T) {
 			c.Add(&it)
 		}
 		c.Advance(4e9)
-		for range 2 { // asking changes nothing
+		for range 2 { // Keys must not change the cell
 			keys := c.Keys()
 			for i := range keys {
 				if keys[i].Bytes == 0 {
-					t.Errorf("%s: no bytes", name)
+					t.Errorf("%s: the State has no bytes", name)
 				}
-				keys[i].Bytes = 0 // how many is not the point
+				keys[i].Bytes = 0 // the exact size is not part of the test
 			}
 			got, err := json.Marshal(keys)
 			if err != nil || string(got) != want {

@@ -1,0 +1,50 @@
+// Package fold turns the items of a rule into findings. It holds State, what one (rule, group key) remembers, and the
+// kinds of rules, which define how items in event-time order become triggers. It is pure: it has no clock, starts no
+// goroutine and does no I/O. Time reaches it only as the times of items and as watermarks.
+//
+//	capture -> Item -> Cell.Add -> pending --Advance--> base --settle--> Emit -> Finding
+//	                                   \____ live ____________ open _______/
+//
+// # Base, pending and live
+//
+// A Cell is the State of one owner. Items arrive in any order, but the watermark promises that the items below it are
+// complete (an item that comes later is late, and the engine decides about it). The cell is split there:
+//
+//   - base is the result of folding all items below the watermark, in their total order. It is final.
+//   - pending are the items at or above the watermark, sorted, not folded into base yet.
+//   - live is the result of folding pending on top of base: what is known at this moment. An item that arrives later may
+//     still change it.
+//
+// Findings that are shown before the watermark has passed them come from live. Live is not kept up to date item by item,
+// because one item that arrives out of order would have all of pending folded again. Instead Emit and Findings bring it
+// up to date, at most once per call and so once per batch: if all new items came after the ones already folded, only
+// these are folded; otherwise live is folded again from base. Live is stored as its difference from base, the State of
+// the keys that pending items touched, and the groups.
+//
+// # Order and deadlines
+//
+// The items of a rule have a total order, (time, role, id) and then everything else in them (package item). Arrival is
+// not part of it, so the same items give the same findings in whatever order, and after whatever crash, they came.
+//
+// A kind may need to act when time passes rather than when an item comes: a threshold over panes is evaluated at the end
+// of a pane. Such a kind is timed, and its States have deadlines. Before a layer folds an item it fires the deadlines up
+// to the item's time, in the order (time, key), so deadlines have their place in the order of items. Advancing the
+// watermark fires those up to the watermark.
+//
+// # Groups and Emit
+//
+// Triggers of one group key whose times are within the rule's group.for of the first one make one group (group.go), and
+// one group is one finding (finding.go). When the watermark reaches the end of a group of base, its finding settles: it
+// never changes again. Until then the finding is open, and as long as its first trigger is not in base it may even
+// disappear: an item that arrives later may change the order of what came before, and with it when the group starts or
+// whether it exists.
+//
+// Emit calls back with every finding that differs from what was emitted before: new or changed ones, settled ones, and a
+// withdrawal for each that no longer exists. For that the cell remembers an emission (emit.go) per finding until the
+// watermark has passed it: the revision, a hash of the group, and, as long as the finding may be withdrawn, the group.
+//
+// # State
+//
+// All State is flat bytes, whose form is described at each type. Append writes it and LoadCell checks it, so that damaged
+// bytes are an error and never a panic. A change of a form raises cellFormat.
+package fold
