@@ -99,7 +99,7 @@ func TestAliasesJoinSources(t *testing.T) {
 	}
 }
 
-// What belongs to different tenants never meets, whatever the registry says.
+// Events of different tenants never share a key, also if the registry gives their agents one id.
 func TestTenantsNeverMeet(t *testing.T) {
 	all := map[string]string{"kong.jsonl": "acme", "litellm.jsonl": "acme", "cloudtrail.jsonl": "acme"}
 	if uids, _ := replayOf(t, registry, all); len(uids) != 1 || uids[0][:len("acme/agent-7")] != "acme/agent-7" {

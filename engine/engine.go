@@ -1,23 +1,13 @@
-// Package engine runs it: workers decode and match, lanes put each partition's results in order, shards fold, and a
-// checkpoint writes State, positions and findings as one cut.
-//
-//	Source -> lane: Read -> worker pool: decode, match, capture   (any order, parallel)
-//	                 |
-//	                 +---- in the partition's order: late? -> shard of hash(rule, group key) -> Cell.Add
-//	ticker -> cut: stop the lanes for a moment, take positions and watermarks, send a barrier to every shard;
-//	          each shard advances, cuts and hands over its dirty cells; one Commit; deliverer and sources are told
-//
-// A cut is consistent because lanes send to shards under a read lock that the cut takes for writing: what a shard
-// receives before its barrier is exactly what the positions in the cut cover. (Barriers that travel with the data and
-// are aligned in the shards would need a stash per lane; the lock is held for microseconds.)
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -26,6 +16,7 @@ import (
 	"github.com/aidr-engine/aidr/engine/capture"
 	"github.com/aidr-engine/aidr/engine/clock"
 	"github.com/aidr-engine/aidr/engine/fold"
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
@@ -33,94 +24,59 @@ import (
 )
 
 const (
-	// DefaultCutEvery is the pace of checkpoints: what a finding waits for at most before it is delivered.
-	DefaultCutEvery = 250 * time.Millisecond
-	// UrgentAfter is the least time between two cuts when a critical rule matches: an fsync each.
+	// DefaultCheckpointEvery is the pace of checkpoints: the longest that a finding waits before it is delivered.
+	DefaultCheckpointEvery = 250 * time.Millisecond
+	// UrgentAfter is the least time between two checkpoints when critical rules match, because each costs an fsync.
 	UrgentAfter = 25 * time.Millisecond
 	// DefaultIdle is how long a partition that is read to its end stays silent before its watermark follows the clock.
 	DefaultIdle = 30 * time.Second
-	// DefaultCacheCells is how many cells without pending items a shard keeps in memory.
+	// DefaultCacheCells is the number of cells without pending items that a shard keeps in memory.
 	DefaultCacheCells = 100_000
-	// shardQueue is how many sub-batches wait for a shard before the lanes block: that is the back-pressure.
+	// shardQueue is the number of sub-batches that wait for a shard before the lanes block: this is the back-pressure.
 	shardQueue = 64
-	// laneQueue is how many batches of one partition are decoded ahead of the one that is being routed.
+	// laneQueue is the number of batches of one partition that are decoded ahead of the one that is being routed.
 	laneQueue = 4
 )
 
-// Input is what the engine knows of one source.
+// Input is one source and what the engine has to know of it.
 type Input struct {
 	Source   connectors.Source
-	Decode   decode.Options           // Wanted and Aliases are filled in by the engine
-	Delays   map[string]time.Duration // by dataset; others have schema.DefaultDelay
-	Datasets []string                 // what it may carry; nil: anything
+	Decode   decode.Options           // the engine fills in Wanted and Aliases
+	Delays   map[string]time.Duration // by dataset; the others have schema.DefaultDelay
+	Datasets []string                 // the datasets that the source may carry; nil: any
 	Idle     time.Duration            // 0: DefaultIdle
 }
 
 // Options of an engine.
 type Options struct {
-	Set        *rules.Set
-	Inputs     []Input
-	Store      *store.Store // nil: nothing outlives the engine (replay)
-	Shards     int          // 0: one per core
-	Workers    int          // 0: one per core
-	CutEvery   time.Duration
-	CacheCells int           // per shard
-	MaxAhead   time.Duration // 0: DefaultMaxAhead
-	Clock      clock.Clock
-	Log        *slog.Logger
-	Metrics    *Metrics
-	Redact     func(string) string // of what leaves the worker
-	Redaction  *schema.Redaction   // of which fields more or less than that leaves it; nil: of none
-	// Committed is told, after each cut that holds any, of the changes of findings in it. It must not block for long.
+	Set             *rules.Set
+	Inputs          []Input
+	Store           *store.Store // nil: nothing outlives the engine (replay)
+	Shards          int          // 0: one per core
+	Workers         int          // 0: one per core
+	CheckpointEvery time.Duration
+	CacheCells      int           // per shard
+	MaxAhead        time.Duration // 0: DefaultMaxAhead
+	Clock           clock.Clock
+	Log             *slog.Logger
+	Metrics         *Metrics
+	Redact          func(string) string // replaces secrets in texts that leave the worker
+	Redaction       *schema.Redaction   // the fields that are shown more or less than that; nil: none
+	// Committed is called after each checkpoint that holds changes of findings, with these changes. It must not block
+	// for long.
 	Committed func(entries []connectors.Entry)
 }
 
-// Engine is a running engine. It implements connectors.Reader for its sources.
-type Engine struct {
-	o        Options
-	plans    []*capture.Plan // by rule: for the workers
-	programs []*fold.Program // by rule: for the shards
-	critical []bool          // by rule: asks for a cut at once
-	inputs   map[string]*input
-	shards   []*shard
-	jobs     chan *job
-	gate     *gate
-
-	// cutMu: lanes hold it for reading while they route one batch, a cut for writing while it takes its snapshot.
-	cutMu sync.RWMutex
-	lanes map[connectors.Partition]*lane // guarded by cutMu
-
-	// intake: held for reading while a batch is handed over, for writing when the engine ends.
-	intake sync.RWMutex
-	ended  bool
-
-	cuts   *cutter
-	failed atomic.Pointer[error]
-
-	results sync.Pool // of *result
-
-	workers, laneGroup, shardGroup sync.WaitGroup
-}
-
-// input is one source's side of the engine.
-type input struct {
-	Input
-	delays    delays
-	ruleDelay []time.Duration // by rule; -1: it never carries what the rule wants
-	announced bool            // it has said which partitions it has; guarded by cutMu
-	standby   string          // why it only waits; guarded by cutMu
-}
-
-// New builds an engine, restores it from its store, and starts its goroutines. It must be stopped with Stop or Finish.
-func New(o Options) (*Engine, error) {
+// withDefaults returns the options with the default of every option that is not set.
+func (o Options) withDefaults() Options {
 	if o.Shards <= 0 {
 		o.Shards = runtime.GOMAXPROCS(0)
 	}
 	if o.Workers <= 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
-	if o.CutEvery <= 0 {
-		o.CutEvery = DefaultCutEvery
+	if o.CheckpointEvery <= 0 {
+		o.CheckpointEvery = DefaultCheckpointEvery
 	}
 	if o.MaxAhead <= 0 {
 		o.MaxAhead = DefaultMaxAhead
@@ -143,46 +99,89 @@ func New(o Options) (*Engine, error) {
 	if o.Committed == nil {
 		o.Committed = func([]connectors.Entry) {}
 	}
+	return o
+}
+
+// Engine is a running engine. It implements connectors.Reader for its sources.
+type Engine struct {
+	opts   Options
+	rules  *ruleSet
+	inputs map[string]*input // by the source's name
+	lanes  *lanes
+	shards []*shard
+	jobs   chan *job
+	gate   *gate
+
+	// intake is held for reading while a batch is handed over, and for writing when the engine ends.
+	intake sync.RWMutex
+	ended  bool
+
+	checkpoints *checkpointer
+	failed      atomic.Pointer[error]
+
+	workers, shardGroup sync.WaitGroup
+}
+
+// ruleSet is the engine's Set with what each stage needs of a rule; the slices are indexed by the rule's place in the
+// Set. It is immutable.
+type ruleSet struct {
+	set      *rules.Set
+	plans    []*capture.Plan
+	programs []*fold.Program
+	critical []bool // a match of the rule asks for a checkpoint at once
+}
+
+func newRuleSet(set *rules.Set) *ruleSet {
+	rs := &ruleSet{set: set}
+	for _, r := range set.Rules {
+		rs.plans = append(rs.plans, capture.NewPlan(r))
+		rs.programs = append(rs.programs, fold.NewProgram(r))
+		rs.critical = append(rs.critical, r.Severity == schema.SeverityCritical && r.Stage == rules.StageStable)
+	}
+	return rs
+}
+
+// id returns the id of the rule at a place.
+func (rs *ruleSet) id(rule int) string { return rs.set.Rules[rule].ID }
+
+// shardOf returns the number of the shard, of n, that owns the item's cell.
+func (rs *ruleSet) shardOf(it *item.Item, n int) int {
+	return int(rs.programs[it.Rule].Hash(it.Group) % uint64(n))
+}
+
+// New builds an engine, restores it from its store, and starts its goroutines. It must be stopped with Stop or Finish.
+func New(opts Options) (*Engine, error) {
+	opts = opts.withDefaults()
 	e := &Engine{
-		o: o, inputs: map[string]*input{}, lanes: map[connectors.Partition]*lane{},
-		jobs: make(chan *job, o.Workers), gate: newGate(o.MaxAhead),
+		opts: opts, rules: newRuleSet(opts.Set), inputs: map[string]*input{},
+		jobs: make(chan *job, opts.Workers), gate: newGate(opts.MaxAhead),
 	}
-	for i, r := range o.Set.Rules {
-		e.plans = append(e.plans, capture.NewPlan(r))
-		e.programs = append(e.programs, fold.NewProgram(r))
-		e.critical = append(e.critical, r.Severity == "critical" && o.Set.Rules[i].Stage == rules.StageStable)
-	}
-	for _, in := range o.Inputs {
+	for _, in := range opts.Inputs {
 		if err := e.addInput(in); err != nil {
 			return nil, err
 		}
 	}
-	for i := range o.Shards {
-		e.shards = append(e.shards, newShard(e, i))
+	retry := &retrier{clock: opts.Clock, log: opts.Log, gate: e.gate, fail: e.fail}
+	for range opts.Shards {
+		e.shards = append(e.shards, newShard(e.rules, opts, retry))
 	}
-	e.cuts = newCutter(e)
-	o.Metrics.evaluates(o.Set)
-	if o.Store != nil {
+	e.lanes = newLanes(e)
+	e.checkpoints = newCheckpointer(e)
+	e.lanes.urge = e.checkpoints.urge
+	opts.Metrics.evaluates(opts.Set)
+	if opts.Store != nil {
 		if err := e.restore(); err != nil {
 			return nil, fmt.Errorf("restore the checkpoint: %w", err)
 		}
 	}
-	for range o.Workers {
-		w := newWorker(e)
-		e.workers.Add(1)
-		go func() {
-			defer e.workers.Done()
-			w.run()
-		}()
+	for range opts.Workers {
+		w := newWorker(e.rules, opts, &e.lanes.results)
+		e.workers.Go(func() { w.run(e.jobs) })
 	}
 	for _, s := range e.shards {
-		e.shardGroup.Add(1)
-		go func() {
-			defer e.shardGroup.Done()
-			s.run()
-		}()
+		e.shardGroup.Go(s.run)
 	}
-	go e.cuts.run()
+	go e.checkpoints.run()
 	return e, nil
 }
 
@@ -194,31 +193,23 @@ func (e *Engine) addInput(in Input) error {
 	if in.Idle <= 0 {
 		in.Idle = DefaultIdle
 	}
-	in.Decode.Wanted, in.Decode.Aliases = e.o.Set.Wanted(), e.o.Set.Aliases()
+	in.Decode.Wanted, in.Decode.Aliases = e.opts.Set.Wanted(), e.opts.Set.Aliases()
 	if _, err := decode.New(in.Decode); err != nil {
 		return fmt.Errorf("source %q: %w", name, err)
 	}
-	i := &input{Input: in, delays: delays{own: in.Delays, datasets: in.Datasets}}
-	for _, r := range e.o.Set.Rules {
-		d, ok := i.delays.forRule(r)
-		if !ok {
-			d = -1
-		}
-		i.ruleDelay = append(i.ruleDelay, d)
-	}
-	e.inputs[name] = i
+	e.inputs[name] = newInput(in, e.opts.Set)
 	return nil
 }
 
-// ErrStopped says that the engine has ended. A batch that Read refuses with it was not taken: its positions are in no
+// ErrStopped is returned by Read after the engine has ended. The batch was not taken: its positions are in no
 // checkpoint.
 var ErrStopped = errors.New("the engine has stopped")
 
-// Stop ends the engine: what was read is routed, a last cut makes it durable.
+// Stop ends the engine: it routes what was read and makes it durable with a last checkpoint.
 func (e *Engine) Stop(ctx context.Context) error { return e.end(ctx, nil) }
 
-// Finish ends a replay: every watermark becomes the highest event time of the whole input, or until where that is
-// later. Groups that are over by then settle, the others stay open. until is 0 where it does not matter.
+// Finish ends a replay: every watermark becomes the highest event time of the whole input, or until if that is later.
+// Groups that are over by then settle, the others stay open. An until of 0 has no effect.
 func (e *Engine) Finish(ctx context.Context, until schema.Instant) error {
 	return e.end(ctx, &until)
 }
@@ -228,19 +219,10 @@ func (e *Engine) end(ctx context.Context, until *schema.Instant) error {
 	e.intake.Lock()
 	e.ended = true
 	e.intake.Unlock()
-	e.cutMu.RLock()
-	lanes := make([]*lane, 0, len(e.lanes))
-	for _, l := range e.lanes {
-		lanes = append(lanes, l)
-	}
-	e.cutMu.RUnlock()
-	for _, l := range lanes {
-		close(l.queue)
-	}
-	e.laneGroup.Wait()
+	e.lanes.end()
 	close(e.jobs)
 	e.workers.Wait()
-	err := e.cuts.stop(ctx, until)
+	err := e.checkpoints.stop(ctx, until)
 	for _, s := range e.shards {
 		close(s.in)
 	}
@@ -248,7 +230,7 @@ func (e *Engine) end(ctx context.Context, until *schema.Instant) error {
 	return errors.Join(err, e.Err())
 }
 
-// Err returns the error that stopped the engine for good, nil while it works.
+// Err returns the error that stopped the engine for good, or nil while it works.
 func (e *Engine) Err() error {
 	if p := e.failed.Load(); p != nil {
 		return *p
@@ -258,29 +240,107 @@ func (e *Engine) Err() error {
 
 func (e *Engine) fail(err error) {
 	if e.failed.CompareAndSwap(nil, &err) {
-		e.o.Log.Error("the engine stops", "error", err)
+		e.opts.Log.Error("engine stopped", "error", err)
 	}
 }
 
-// persist repeats f, which reads the store, until it succeeds: a disk that fails for a while must not end the engine, and
-// State that could not be read must not be taken for State that is not there. Meanwhile nobody reads.
-func (e *Engine) persist(what string, f func() error) {
-	for pause := 100 * time.Millisecond; ; pause = min(2*pause, 5*time.Second) {
+// Checkpoint makes everything that has been routed so far durable, and returns when it is.
+func (e *Engine) Checkpoint(ctx context.Context) error { return e.checkpoints.now(ctx) }
+
+// retrier repeats reads of the state directory until they succeed: a disk that fails for a while must not end the
+// engine, and State that could not be read must not be taken for State that does not exist. Until then nobody reads.
+type retrier struct {
+	clock clock.Clock
+	log   *slog.Logger
+	gate  *gate
+	fail  func(error)
+}
+
+func (r *retrier) do(doing string, f func() error) {
+	pauses := storePauses()
+	for {
 		err := f()
 		if err == nil {
 			return
 		}
 		if errors.Is(err, store.ErrClosed) {
-			e.fail(fmt.Errorf("%s: %w", what, err))
+			r.fail(fmt.Errorf("%s: %w", doing, err))
 			return
 		}
-		e.o.Log.Error("the state directory can not be read and is tried again", "doing", what, "error", err, "pause", pause)
-		e.gate.set(fmt.Sprintf("the state directory can not be read: %v", err))
-		tick, stop := e.o.Clock.Tick(pause)
+		pause := pauses.Next()
+		r.log.Error("state directory unreadable, retrying", "doing", doing, "error", err, "pause", pause)
+		r.gate.set(fmt.Sprintf("the state directory cannot be read: %v", err))
+		tick, stop := r.clock.Tick(pause)
 		<-tick
 		stop()
 	}
 }
 
-// Cut makes everything that has been routed so far durable and returns when it is.
-func (e *Engine) Cut(ctx context.Context) error { return e.cuts.now(ctx) }
+// storePauses returns the pauses between attempts to read or write the state directory.
+func storePauses() connectors.Backoff {
+	return connectors.Backoff{Min: 100 * time.Millisecond, Max: 5 * time.Second}
+}
+
+// Replay runs bounded sources through an engine and returns the findings that are open or settled when everything is
+// read, without revision and detected_at, sorted by (group_start, id). It is the live code path; only the end differs.
+// until moves all watermarks on to that instant; 0 leaves them at the highest event time of the input.
+func Replay(ctx context.Context, opts Options, until schema.Instant) ([]*schema.Finding, error) {
+	latest := map[schema.ID]*schema.Finding{}
+	committed := opts.Committed
+	opts.Committed = func(entries []connectors.Entry) {
+		for _, en := range entries {
+			latest[en.Finding.ID] = en.Finding
+		}
+		if committed != nil {
+			committed(entries)
+		}
+	}
+	e, err := New(opts)
+	if err != nil {
+		return nil, err
+	}
+	err = RunSources(ctx, e, opts.Inputs)
+	if err := errors.Join(err, e.Finish(ctx, until)); err != nil {
+		return nil, err
+	}
+	var out []*schema.Finding
+	for _, f := range latest {
+		if f.Status != schema.StatusWithdrawn {
+			f.Revision, f.DetectedAt = 0, nil
+			out = append(out, f)
+		}
+	}
+	SortFindings(out)
+	return out, nil
+}
+
+// RunSources runs every input's source against r until all have ended, and returns their errors. A source that fails
+// ends the others.
+func RunSources(ctx context.Context, r connectors.Reader, inputs []Input) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	errs := make([]error, len(inputs))
+	var all sync.WaitGroup
+	for i, in := range inputs {
+		all.Go(func() {
+			if errs[i] = in.Source.Run(ctx, r); errs[i] != nil {
+				cancel()
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
+// SortFindings sorts by (group_start, id): the order of everything that is printed.
+func SortFindings(fs []*schema.Finding) {
+	slices.SortFunc(fs, func(a, b *schema.Finding) int {
+		if a.GroupStart != b.GroupStart {
+			if a.GroupStart < b.GroupStart {
+				return -1
+			}
+			return 1
+		}
+		return bytes.Compare(a.ID[:], b.ID[:])
+	})
+}

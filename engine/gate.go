@@ -6,25 +6,26 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/schema"
 )
 
-// DefaultMaxAhead is how far, in record time, a partition with a backlog may run ahead of the slowest that has one too: it
-// bounds what is pending. Partitions that are read to their end hold nobody back.
+// DefaultMaxAhead is how far, in record time, a partition with a backlog may run ahead of the slowest partition that has
+// a backlog too. It bounds the number of pending items. Partitions that are read to their end hold nobody back.
 const DefaultMaxAhead = 5 * time.Minute
 
-// gate holds readers back: while another partition is far behind, and while there is no room for what they read.
+// gate holds readers back while another partition is far behind, and while there is no room for what they read.
 type gate struct {
 	ahead time.Duration // how far a partition may be ahead
 
 	mu     sync.Mutex
 	cond   *sync.Cond
-	front  map[connectors.Partition]int64 // of partitions with a backlog: the highest record time routed
-	closed string                         // why nobody may read, "" where all may
-	ended  bool                           // the engine stops: nobody waits any more
+	front  map[connectors.Partition]schema.Instant // the highest record time routed, of partitions with a backlog
+	closed string                                  // why nobody may read, "" if all may
+	ended  bool                                    // the engine stops: nobody waits
 }
 
 func newGate(ahead time.Duration) *gate {
-	g := &gate{ahead: ahead, front: map[connectors.Partition]int64{}}
+	g := &gate{ahead: ahead, front: map[connectors.Partition]schema.Instant{}}
 	g.cond = sync.NewCond(&g.mu)
 	return g
 }
@@ -48,7 +49,7 @@ func (g *gate) pass(ctx context.Context, p connectors.Partition) error {
 	return ctx.Err()
 }
 
-// end lets everybody who waits go.
+// end releases every waiting reader.
 func (g *gate) end() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -56,7 +57,7 @@ func (g *gate) end() {
 	g.cond.Broadcast()
 }
 
-// tooFar says whether p is too far ahead of the slowest partition that has a backlog.
+// tooFar reports whether p is too far ahead of the slowest partition that has a backlog.
 func (g *gate) tooFar(p connectors.Partition) bool {
 	own, ok := g.front[p]
 	if !ok || own == never {
@@ -64,15 +65,15 @@ func (g *gate) tooFar(p connectors.Partition) bool {
 	}
 	slowest := own
 	for _, t := range g.front {
-		if t != never { // one that has given nothing yet may be long away, or not even open
+		if t != never { // a partition without a first record may be a long way off, or not even open
 			slowest = min(slowest, t)
 		}
 	}
-	return before(own, g.ahead) > slowest
+	return own.Sub(g.ahead) > slowest
 }
 
-// move says how far p has come; active is false where it holds nobody back: read to its end, final, or revoked.
-func (g *gate) move(p connectors.Partition, front int64, active bool) {
+// move records how far p has come. active is false if p holds nobody back: it is read to its end, final, or revoked.
+func (g *gate) move(p connectors.Partition, front schema.Instant, active bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if active {
@@ -83,7 +84,7 @@ func (g *gate) move(p connectors.Partition, front int64, active bool) {
 	g.cond.Broadcast()
 }
 
-// set closes the gate for everybody, or opens it again with "".
+// set closes the gate for all readers, or opens it again if why is "".
 func (g *gate) set(why string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -93,6 +94,7 @@ func (g *gate) set(why string) {
 	}
 }
 
+// why returns the reason why nobody may read, "" if all may.
 func (g *gate) why() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -4,86 +4,116 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/clock"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/schema"
 )
 
-// lane is one partition: its batches are decoded by any worker and routed here in order, one after another, because
-// whether an event is late depends on what stood before it in its partition and on nothing else.
-type lane struct {
-	e     *Engine
-	p     connectors.Partition
-	in    *input
-	queue chan *job
+// input is the engine's side of one source.
+type input struct {
+	Input
+	delays    delays
+	ruleDelay []time.Duration // by rule; -1: the source never carries the rule's datasets
+	announced bool            // the source has announced its partitions; guarded by lanes.mu
+	standby   string          // why the source only waits; guarded by lanes.mu
+}
 
-	// Everything below is written by the lane's goroutine under cutMu (read), and read by a cut under cutMu (write).
+func newInput(in Input, set *rules.Set) *input {
+	i := &input{Input: in, delays: delays{own: in.Delays, datasets: in.Datasets}}
+	for _, r := range set.Rules {
+		d, ok := i.delays.forRule(r)
+		if !ok {
+			d = -1
+		}
+		i.ruleDelay = append(i.ruleDelay, d)
+	}
+	return i
+}
+
+// lanes holds all lanes, and what they share.
+type lanes struct {
+	rules   *ruleSet
+	shards  []*shard
+	gate    *gate
+	clock   clock.Clock
+	metrics *Metrics
+	urge    func() // asks for a checkpoint soon
+	results resultPool
+
+	// mu guards all and the state of each lane. A lane holds it for reading while it routes one batch, a checkpoint
+	// for writing while it notes positions and puts its barriers: see "A checkpoint is one instant" in doc.go.
+	mu      sync.RWMutex
+	all     map[connectors.Partition]*lane
+	running sync.WaitGroup
+}
+
+func newLanes(e *Engine) *lanes {
+	return &lanes{
+		rules: e.rules, shards: e.shards, gate: e.gate, clock: e.opts.Clock, metrics: e.opts.Metrics,
+		results: resultPool{shards: len(e.shards)}, all: map[connectors.Partition]*lane{},
+	}
+}
+
+// lane is one partition. Any worker decodes its batches, and the lane routes them in order, one after another, because
+// whether an event is late depends on what came before it in its partition, and on nothing else.
+type lane struct {
+	*lanes
+	partition connectors.Partition
+	in        *input
+	queue     chan *job
+
+	// Everything below is written by the lane's goroutine while it holds lanes.mu for reading, and read by a
+	// checkpoint that holds it for writing.
 	progress  progress
 	next      int64 // position after the last batch that was routed
 	known     bool  // next is a position: something was read, or a checkpoint holds one
-	records   int64 // read since the start
+	records   int64 // number read since the start
 	highWater int64
-	atEnd     bool      // read to its end, as a live connection said
+	atEnd     bool      // read to its end, as a live connection reported
 	final     bool      // nothing more will come
-	revoked   bool      // somebody else's for now
-	lost      bool      // what was read of it before is in no State
+	revoked   bool      // another process reads it for now
+	lost      bool      // the State of what was read before is lost
 	heard     time.Time // wall clock of its last record, or of its assignment
 	dead      []store.DeadLetter
 
-	late []bool // by mark of the batch that is routed, scratch
+	late []bool // by event of the batch that is routed, scratch
 }
 
-// Assigned implements connectors.Reader.
-func (e *Engine) Assigned(p connectors.Partition) (from int64, ok bool) {
-	in := e.inputs[p.Source]
-	if in == nil {
-		panic(fmt.Sprintf("BUG: source %q is not an input of the engine", p.Source))
-	}
-	e.cutMu.Lock()
-	defer e.cutMu.Unlock()
-	l := e.lanes[p]
-	if l == nil {
-		l = e.addLane(p, in)
-		if e.cuts.restored || in.anyRead(e) {
-			// It appeared later: it starts at the others' watermark, an input like a position.
-			l.progress.floor = e.lowest(in, l)
-		}
-	}
-	l.revoked, l.atEnd, l.heard = false, false, e.o.Clock.Now()
-	in.standby, in.announced = "", true
-	e.o.Metrics.assigned(p)
-	e.gate.move(p, l.front(), true)
-	return l.next, l.known
+// get returns the lane of a partition, nil if it was not announced.
+func (ls *lanes) get(p connectors.Partition) *lane {
+	ls.mu.RLock()
+	defer ls.mu.RUnlock()
+	return ls.all[p]
 }
 
-// addLane makes a lane and starts its goroutine. cutMu is held.
-func (e *Engine) addLane(p connectors.Partition, in *input) *lane {
-	l := &lane{e: e, p: p, in: in, queue: make(chan *job, laneQueue), progress: newProgress(), highWater: -1}
-	l.heard = e.o.Clock.Now()
-	e.lanes[p] = l
-	e.laneGroup.Add(1)
-	go func() {
-		defer e.laneGroup.Done()
-		l.run()
-	}()
+// add makes a lane and starts its goroutine. mu is held.
+func (ls *lanes) add(p connectors.Partition, in *input) *lane {
+	l := &lane{lanes: ls, partition: p, in: in, queue: make(chan *job, laneQueue), progress: newProgress(), highWater: -1}
+	l.heard = ls.clock.Now()
+	ls.all[p] = l
+	ls.running.Go(l.run)
 	return l
 }
 
-// StateLost implements connectors.StateLost: what is found from here on does not know what was read before.
-func (e *Engine) StateLost(p connectors.Partition) {
-	e.cutMu.Lock()
-	defer e.cutMu.Unlock()
-	if l := e.lanes[p]; l != nil {
-		l.lost = true
+// end closes all queues and waits until everything in them is routed. Nothing may be submitted from now on.
+func (ls *lanes) end() {
+	ls.mu.RLock()
+	for _, l := range ls.all {
+		close(l.queue)
 	}
+	ls.mu.RUnlock()
+	ls.running.Wait()
 }
 
-// anyRead says whether something was read from the input. cutMu is held.
-func (in *input) anyRead(e *Engine) bool {
-	for _, l := range e.lanes {
+// anyRead reports whether something was read from the input. mu is held.
+func (ls *lanes) anyRead(in *input) bool {
+	for _, l := range ls.all {
 		if l.in == in && l.records > 0 {
 			return true
 		}
@@ -91,12 +121,11 @@ func (in *input) anyRead(e *Engine) bool {
 	return false
 }
 
-// lowest returns the lowest high of the input's other lanes that still count. cutMu is held.
-func (e *Engine) lowest(in *input, but *lane) int64 {
-	low := int64(never)
-	first := true
-	for _, l := range e.lanes {
-		if l.in == in && l != but && !l.final {
+// lowest returns the lowest high of the input's lanes other than except and than those that are final. mu is held.
+func (ls *lanes) lowest(in *input, except *lane) schema.Instant {
+	low, first := never, true
+	for _, l := range ls.all {
+		if l.in == in && l != except && !l.final {
 			if h := l.progress.high(); first || h < low {
 				low, first = h, false
 			}
@@ -105,11 +134,41 @@ func (e *Engine) lowest(in *input, but *lane) int64 {
 	return low
 }
 
-// Read implements connectors.Reader: it takes the batch, and blocks while the engine is full.
+// Assigned implements connectors.Reader.
+func (e *Engine) Assigned(p connectors.Partition) (from int64, ok bool) {
+	in := e.inputs[p.Source]
+	if in == nil {
+		panic(fmt.Sprintf("BUG: source %q is not an input of the engine", p.Source))
+	}
+	e.lanes.mu.Lock()
+	defer e.lanes.mu.Unlock()
+	l := e.lanes.all[p]
+	if l == nil {
+		l = e.lanes.add(p, in)
+		if e.checkpoints.restored || e.lanes.anyRead(in) {
+			// The partition appeared later. It starts at the watermark of the others, which is an input like a position.
+			l.progress.floor = e.lanes.lowest(in, l)
+		}
+	}
+	l.revoked, l.atEnd, l.heard = false, false, e.opts.Clock.Now()
+	in.standby, in.announced = "", true
+	e.opts.Metrics.assigned(p)
+	e.gate.move(p, l.front(), true)
+	return l.next, l.known
+}
+
+// StateLost implements connectors.StateLost: findings from here on do not know what was read before.
+func (e *Engine) StateLost(p connectors.Partition) {
+	e.lanes.mu.Lock()
+	defer e.lanes.mu.Unlock()
+	if l := e.lanes.all[p]; l != nil {
+		l.lost = true
+	}
+}
+
+// Read implements connectors.Reader: it takes over the batch, and blocks while the engine is full.
 func (e *Engine) Read(ctx context.Context, b *connectors.Batch) error {
-	e.cutMu.RLock()
-	l := e.lanes[b.Partition]
-	e.cutMu.RUnlock()
+	l := e.lanes.get(b.Partition)
 	if l == nil {
 		return fmt.Errorf("partition %v was not announced", b.Partition)
 	}
@@ -122,8 +181,8 @@ func (e *Engine) Read(ctx context.Context, b *connectors.Batch) error {
 	return e.submit(ctx, &job{lane: l, batch: b, done: make(chan struct{})})
 }
 
-// submit hands a job to a worker and to its lane. It waits where they have enough to do, which always passes: workers
-// wait for nobody, lanes for shards, shards for nobody.
+// submit hands a job to a worker and to its lane. It waits while both are busy. The wait always ends, because workers
+// wait for nobody, lanes for shards, and shards for nobody.
 func (e *Engine) submit(ctx context.Context, j *job) error {
 	e.intake.RLock()
 	defer e.intake.RUnlock()
@@ -131,7 +190,7 @@ func (e *Engine) submit(ctx context.Context, j *job) error {
 		return ErrStopped
 	}
 	switch {
-	case j.batch == nil: // a mark in the lane
+	case j.batch == nil: // a fence
 	case len(j.batch.Records) > 0:
 		select {
 		case e.jobs <- j:
@@ -139,7 +198,7 @@ func (e *Engine) submit(ctx context.Context, j *job) error {
 			return ctx.Err()
 		}
 	default:
-		j.result = e.newResult()
+		j.result = e.lanes.results.get()
 		close(j.done)
 	}
 	j.lane.queue <- j
@@ -148,9 +207,7 @@ func (e *Engine) submit(ctx context.Context, j *job) error {
 
 // Revoked implements connectors.Reader.
 func (e *Engine) Revoked(ctx context.Context, p connectors.Partition) error {
-	e.cutMu.RLock()
-	l := e.lanes[p]
-	e.cutMu.RUnlock()
+	l := e.lanes.get(p)
 	if l == nil {
 		return nil
 	}
@@ -163,23 +220,24 @@ func (e *Engine) Revoked(ctx context.Context, p connectors.Partition) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	e.cutMu.Lock()
+	e.lanes.mu.Lock()
 	l.revoked = true
 	e.gate.move(p, never, false)
-	e.cutMu.Unlock()
-	e.o.Metrics.revoked(p)
-	return e.Cut(ctx)
+	e.lanes.mu.Unlock()
+	e.opts.Metrics.revoked(p)
+	return e.Checkpoint(ctx)
 }
 
 // Standby implements connectors.Reader.
 func (e *Engine) Standby(source, why string) {
-	e.cutMu.Lock()
-	defer e.cutMu.Unlock()
+	e.lanes.mu.Lock()
+	defer e.lanes.mu.Unlock()
 	if in := e.inputs[source]; in != nil {
 		in.standby = why
 	}
 }
 
+// run routes the lane's jobs until the queue is closed.
 func (l *lane) run() {
 	for j := range l.queue {
 		if j.batch == nil {
@@ -187,60 +245,59 @@ func (l *lane) run() {
 			continue
 		}
 		<-j.done
-		l.e.cutMu.RLock()
-		if j.again != nil {
-			l.routeAgain(j)
+		l.mu.RLock()
+		if j.replayed != nil {
+			l.routeReplayed(j)
 		} else {
 			l.route(j.batch, j.result)
 		}
-		l.e.gate.move(l.p, l.front(), !l.atEnd && !l.final && !l.revoked)
-		l.e.cutMu.RUnlock()
-		j.result.reset()
-		l.e.results.Put(j.result)
+		l.gate.move(l.partition, l.front(), !l.atEnd && !l.final && !l.revoked)
+		l.mu.RUnlock()
+		l.results.put(j.result)
 	}
 }
 
-// front is what alignment compares: record time, or event time where the source has no record times.
-func (l *lane) front() int64 {
+// front is the time that alignment compares: record time, or event time if the source has no record times.
+func (l *lane) front() schema.Instant {
 	if l.progress.record != never {
 		return l.progress.record
 	}
 	return l.progress.event
 }
 
-// routeAgain routes a dead letter that was handed in again: position, watermark and dead letters stay as they are.
-func (l *lane) routeAgain(j *job) {
-	late := make([]bool, len(j.result.marks))
-	for i, k := range j.result.marks {
-		if why := l.judge(k, j.result.datasets, l.progress.high(), 0); why != "" {
-			l.e.o.Metrics.late(j.result.datasets[k.dataset], why)
+// routeReplayed routes a dead letter that was handed in again: position, watermark and dead letters stay as they are.
+func (l *lane) routeReplayed(j *job) {
+	late := make([]bool, len(j.result.events))
+	for i, ref := range j.result.events {
+		if why := l.judge(ref, j.result.datasets, l.progress.high(), 0); why != onTime {
+			l.metrics.late(j.result.datasets[ref.dataset], why)
 			late[i] = true
 		}
 	}
 	l.dispatch(j.result, late)
-	j.again <- len(late)
+	j.replayed <- len(late)
 }
 
-// route decides for each event whether it is late and sends its items to their shards.
+// route decides for each event whether it is late and sends its items to their shards. An event meets the watermark
+// that its partition had before its record, so that a record cannot make its own events late.
 func (l *lane) route(b *connectors.Batch, r *result) {
-	m := l.e.o.Metrics
-	late := l.late[:0] // by mark
-	next := 0
+	late := l.late[:0] // by event
+	n := 0
 	for i := range b.Records {
-		before := l.progress.high()
-		event := l.progress.event
-		for ; next < len(r.marks) && int(r.marks[next].record) == i; next++ {
-			why := l.judge(r.marks[next], r.datasets, before, b.Records[i].Time)
-			if why != "" {
-				m.late(r.datasets[r.marks[next].dataset], why)
+		high, event := l.progress.high(), l.progress.event
+		for ; n < len(r.events) && int(r.events[n].record) == i; n++ {
+			ref := r.events[n]
+			why := l.judge(ref, r.datasets, high, schema.Instant(b.Records[i].Time))
+			if why != onTime {
+				l.metrics.late(r.datasets[ref.dataset], why)
 			}
-			if why != "future" {
-				event = max(event, r.marks[next].time)
+			if why != futureDated {
+				event = max(event, ref.time)
 			}
-			late = append(late, why != "")
+			late = append(late, why != onTime)
 		}
 		l.progress.event = event
-		if t := b.Records[i].Time; t != 0 {
+		if t := schema.Instant(b.Records[i].Time); t != 0 {
 			l.progress.record = max(l.progress.record, t)
 		}
 	}
@@ -249,53 +306,64 @@ func (l *lane) route(b *connectors.Batch, r *result) {
 	l.account(b, r)
 }
 
-// judge says why an event is late, "" where it is not. high is the partition's before the event's record.
-func (l *lane) judge(k mark, datasets []string, high, recordTime int64) string {
-	if recordTime != 0 && before(k.time, MaxSkew) > recordTime {
-		return "future"
+// lateness is the reason why an event is treated as late; it is the value of the metric's label.
+type lateness string
+
+const (
+	onTime         lateness = ""
+	belowWatermark lateness = "late"   // below the partition's watermark
+	futureDated    lateness = "future" // more than MaxSkew past its record's timestamp
+)
+
+// judge reports whether and why an event is late. high is the partition's before the event's record, recordTime is 0 if
+// the record has no timestamp.
+func (l *lane) judge(ref eventRef, datasets []string, high, recordTime schema.Instant) lateness {
+	if recordTime != 0 && ref.time.Sub(MaxSkew) > recordTime {
+		return futureDated
 	}
-	if high != never && k.time < before(high, l.in.delays.of(datasets[k.dataset])) {
-		return "late"
+	if high != never && ref.time < high.Sub(l.in.delays.of(datasets[ref.dataset])) {
+		return belowWatermark
 	}
-	return ""
+	return onTime
 }
 
-// dispatch sends the items to their shards in sub-batches. Late items of a rule without a stateful clause are findings of
-// their own; of the others they are counted.
-func (l *lane) dispatch(r *result, late []bool) {
-	anyLate, urgent := slices.Contains(late, true), false
-	for i, s := range l.e.shards {
+// dispatch sends the items to their shards in sub-batches; isLate is indexed by event. A late item of a rule without a
+// stateful clause becomes a finding of its own, late items of the other rules are counted.
+func (l *lane) dispatch(r *result, isLate []bool) {
+	anyLate, urgent := slices.Contains(isLate, true), false
+	critical := func(it item.Item) bool { return l.rules.critical[it.Rule] }
+	for i, s := range l.shards {
 		msg := message{items: r.shards[i].items}
 		if anyLate {
-			msg.items, msg.late = l.part(r, i, late)
+			msg.items, msg.late = l.separate(r, i, isLate)
 		}
 		for k := range msg.items {
-			urgent = urgent || l.e.critical[msg.items[k].Rule]
+			urgent = urgent || l.rules.critical[msg.items[k].Rule]
 		}
-		urgent = urgent || len(msg.late) > 0 && slices.ContainsFunc(msg.late, func(it item.Item) bool { return l.e.critical[it.Rule] })
+		urgent = urgent || slices.ContainsFunc(msg.late, critical)
 		if len(msg.items) > 0 || len(msg.late) > 0 {
 			s.in <- msg
 		}
 	}
 	if urgent {
-		l.e.cuts.urge()
+		l.urge()
 	}
 }
 
-// part takes the late ones out of a shard's items.
-func (l *lane) part(r *result, shard int, late []bool) (inTime, alone []item.Item) {
+// separate parts a shard's items into those in time and the late ones that become findings of their own.
+func (l *lane) separate(r *result, shard int, isLate []bool) (inTime, alone []item.Item) {
 	o := &r.shards[shard]
 	inTime = o.items[:0]
 	for i := range o.items {
 		it := &o.items[i]
-		rule := l.e.o.Set.Rules[it.Rule]
+		rule := l.rules.set.Rules[it.Rule]
 		switch {
-		case !late[o.marks[i]]:
+		case !isLate[o.events[i]]:
 			inTime = append(inTime, *it)
 		case rule.Kind == rules.KindNone:
 			alone = append(alone, *it)
 		default:
-			l.e.o.Metrics.ruleLate(rule.ID, r.datasets[r.marks[o.marks[i]].dataset])
+			l.metrics.ruleLate(rule.ID, r.datasets[r.events[o.events[i]].dataset])
 		}
 	}
 	clear(o.items[len(inTime):])
@@ -304,7 +372,6 @@ func (l *lane) part(r *result, shard int, late []bool) (inTime, alone []item.Ite
 
 // account moves the position and counts.
 func (l *lane) account(b *connectors.Batch, r *result) {
-	m := l.e.o.Metrics
 	l.next, l.known = b.Next, true
 	l.atEnd, l.final = b.AtEnd, l.final || b.Final
 	if b.HighWater >= 0 {
@@ -312,30 +379,33 @@ func (l *lane) account(b *connectors.Batch, r *result) {
 	}
 	if n := len(b.Records); n > 0 {
 		l.records += int64(n)
-		l.heard = l.e.o.Clock.Now()
-		m.read(l.p, n, r.tombstones)
+		l.heard = l.clock.Now()
+		l.metrics.read(l.partition, n, r.tombstones)
 	}
 	if l.highWater >= 0 {
-		m.lag(l.p, max(0, l.highWater-l.next))
+		l.metrics.lag(l.partition, max(0, l.highWater-l.next))
 	}
-	counts := make([]int, len(r.datasets))
-	for _, k := range r.marks {
-		counts[k.dataset]++
-	}
-	for i, n := range counts {
-		m.events(r.datasets[i], n)
-	}
-	for k, n := range r.fieldErrs {
-		m.fieldErrors(k[0], k[1], n)
-	}
-	for dataset, n := range r.skipped {
-		m.skipped(dataset, n)
-	}
-	for rule, n := range r.missing {
-		m.missingKey(l.e.o.Set.Rules[rule].ID, n)
-	}
-	for _, d := range r.dead {
-		m.Dead(d.Kind, d.Reason)
-	}
+	l.metrics.decoded(l.rules, r)
 	l.dead = append(l.dead, r.dead...)
 }
+
+// idle reports whether the partition is read to its end on a live connection and has been silent for long.
+func (l *lane) idle(now time.Time) bool {
+	return l.atEnd && !l.final && !l.revoked && now.Sub(l.heard) >= l.in.Idle
+}
+
+// deleted reports whether the partition was revoked and did not come back although others of its source did. mu is held.
+func (l *lane) deleted() bool {
+	if !l.revoked || l.clock.Now().Sub(l.heard) < l.in.Idle {
+		return false
+	}
+	for _, o := range l.all {
+		if o.in == l.in && !o.revoked {
+			return true
+		}
+	}
+	return false
+}
+
+// watermark returns the partition's watermark for its slowest dataset, for people to look at.
+func (l *lane) watermark() schema.Instant { return l.progress.high().Sub(l.in.delays.longest()) }

@@ -18,7 +18,7 @@ import (
 	"github.com/aidr-engine/aidr/schema/decode"
 )
 
-// handClock is a clock that a test moves. It never ticks: cuts come when the test asks.
+// handClock is a clock that a test moves. It never ticks: a test makes the checkpoints.
 type handClock struct{ now time.Time }
 
 func (c *handClock) clock() clock.Clock {
@@ -44,7 +44,7 @@ func newBench(t *testing.T, st *store.Store, partitions int32, rules map[string]
 	return newMeasured(t, st, partitions, rules, nil)
 }
 
-// newMeasured is newBench with metrics that a test reads.
+// newMeasured is newBench with the metrics m.
 func newMeasured(t *testing.T, st *store.Store, partitions int32, rules map[string]string, m *Metrics) *bench {
 	t.Helper()
 	b := &bench{t: t, clock: &handClock{now: benchStart}, latest: map[schema.ID]*schema.Finding{}, offset: map[int32]int64{}}
@@ -87,14 +87,14 @@ func (b *bench) partition(n int32) connectors.Partition {
 	return connectors.Partition{Source: "s", Topic: "t", Number: n}
 }
 
-// event is one record: of which dataset, when, at which record time (offsets from the start in seconds).
+// event is one record: its dataset, its time and its record time (offsets from the start in seconds), and its action.
 type event struct {
 	dataset    string
 	at, record int
 	action     string
 }
 
-// read hands in one batch for each event, and tells whether the partition is read to its end.
+// read hands in the events as one batch; atEnd marks the partition as read to its end.
 func (b *bench) read(partition int32, atEnd bool, events ...event) {
 	b.t.Helper()
 	batch := &connectors.Batch{Partition: b.partition(partition), HighWater: -1, AtEnd: atEnd}
@@ -113,23 +113,24 @@ func (b *bench) read(partition int32, atEnd bool, events ...event) {
 		b.offset[partition]++
 	}
 	batch.Next = b.offset[partition]
-	b.offset[partition] = batch.Next // also where nothing was read: cut waits for the lanes that stand here
+	b.offset[partition] = batch.Next // also for an empty batch: checkpoint waits for the lanes named here
 	if err := b.e.Read(context.Background(), batch); err != nil {
 		b.t.Fatal(err)
 	}
 }
 
-// cut makes a checkpoint of everything that was handed in. Lanes route on their own: a mark goes through each first.
-func (b *bench) cut() {
+// checkpoint makes a checkpoint of everything that was handed in. Lanes route in goroutines of their own, so a fence goes
+// through each lane first.
+func (b *bench) checkpoint() {
 	b.t.Helper()
 	for n := range b.offset {
-		j := &job{lane: b.e.lanes[b.partition(n)], done: make(chan struct{})}
+		j := &job{lane: b.e.lanes.get(b.partition(n)), done: make(chan struct{})}
 		if err := b.e.submit(context.Background(), j); err != nil {
 			b.t.Fatal(err)
 		}
 		<-j.done
 	}
-	if err := b.e.Cut(context.Background()); err != nil {
+	if err := b.e.Checkpoint(context.Background()); err != nil {
 		b.t.Fatal(err)
 	}
 }
@@ -156,14 +157,14 @@ var lateRules = map[string]string{
 	"count": "when: event.action == \"x\"\nthreshold: {count: 1, within: 1m, by: [ai_agent.uid]}\ngroup: {for: 10s}\n",
 }
 
-// A late event is a finding of its own under a rule without a stateful clause, and counted under the others.
+// A late event becomes a finding of its own under a rule without a stateful clause, and is counted under the others.
 func TestLateEvents(t *testing.T) {
 	b := newBench(t, nil, 1, lateRules)
 	defer b.stop()
 	b.read(0, false, event{"litellm", 100, 100, "y"})
-	b.read(0, false, event{"litellm", 69, 101, "x"}) // 31 s behind: late
-	b.read(0, false, event{"litellm", 71, 102, "x"}) // 29 s behind: in time
-	b.cut()
+	b.read(0, false, event{"litellm", 69, 101, "x"}) // 31 s too old: late
+	b.read(0, false, event{"litellm", 71, 102, "x"}) // 29 s old: in time
+	b.checkpoint()
 	late := 0
 	for _, f := range b.by("plain", schema.StatusSettled) {
 		if f.Late && f.GroupStart == schema.Instant(benchStart.Add(69*time.Second).UnixNano()) {
@@ -174,7 +175,7 @@ func TestLateEvents(t *testing.T) {
 		t.Errorf("the late event gave %d findings of its own, want 1: %v", late, b.latest)
 	}
 	if got := len(b.by("count", schema.StatusOpen)); got != 1 {
-		t.Errorf("the rule that counts has %d open findings, want 1: the late event is no item of it", got)
+		t.Errorf("the rule that counts has %d open findings, want 1: the late event is not an item of it", got)
 	}
 }
 
@@ -188,8 +189,8 @@ func TestLateCopiesAreOneFinding(t *testing.T) {
 	b := newBench(t, st, 1, lateRules)
 	defer b.stop()
 	seen := 0
-	committed := b.e.o.Committed
-	b.e.o.Committed = func(entries []connectors.Entry) {
+	committed := b.e.checkpoints.committed
+	b.e.checkpoints.committed = func(entries []connectors.Entry) {
 		for _, e := range entries {
 			if e.Finding.Late {
 				seen++
@@ -201,7 +202,7 @@ func TestLateCopiesAreOneFinding(t *testing.T) {
 	for range 3 {
 		b.offset[0] = 7 // the same bytes
 		b.read(0, false, event{"litellm", 10, 101, "x"})
-		b.cut()
+		b.checkpoint()
 	}
 	if seen != 1 {
 		t.Errorf("three copies of a late event gave %d changes of findings, want 1", seen)
@@ -215,23 +216,23 @@ func TestFutureDatedEvents(t *testing.T) {
 	b.read(0, false, event{"litellm", 0, 0, "y"})
 	b.read(0, false, event{"litellm", 5000, 1, "x"}) // more than 5 min past its record
 	b.read(0, false, event{"litellm", 2, 2, "x"})
-	b.cut()
+	b.checkpoint()
 	if got := len(b.by("count", schema.StatusOpen)); got != 1 {
 		t.Errorf("after a forged date %d findings, want 1", got)
 	}
-	if high := b.e.lanes[b.partition(0)].progress.high(); high != benchStart.Add(2*time.Second).UnixNano() {
-		t.Errorf("the partition's high is %v: the forged date moved it", schema.Instant(high))
+	if high := b.e.lanes.get(b.partition(0)).progress.high(); high != schema.InstantOf(benchStart.Add(2*time.Second)) {
+		t.Errorf("the partition's high is %v: the forged date moved it", high)
 	}
 }
 
-// An event before its record's time is judged by its own dataset's delay, whatever else the partition carries.
+// An event before its record's time is judged by its own dataset's delay, also if the partition carries other datasets.
 func TestDelayIsTheDatasets(t *testing.T) {
 	b := newBench(t, nil, 1, lateRules)
 	defer b.stop()
 	b.read(0, false, event{"litellm", 1000, 1000, "y"})
-	b.read(0, false, event{"aws.cloudtrail", 10, 1001, "x"}) // 16.5 min behind: in time for a trail
+	b.read(0, false, event{"aws.cloudtrail", 10, 1001, "x"}) // 16.5 min old: in time for an audit trail
 	b.read(0, false, event{"litellm", 900, 1002, "x"})       // late for a gateway
-	b.cut()
+	b.checkpoint()
 	open, late := b.by("plain", schema.StatusOpen), 0
 	for _, f := range b.by("plain", schema.StatusSettled) {
 		if f.Late {
@@ -243,25 +244,25 @@ func TestDelayIsTheDatasets(t *testing.T) {
 	}
 }
 
-// A partition that has said nothing holds the watermark; one that is read to its end and silent follows the clock.
+// A partition without a first record holds the watermark back; a silent one that is read to its end follows the clock.
 func TestIdlePartitionsFollowTheClock(t *testing.T) {
 	b := newBench(t, nil, 2, map[string]string{"plain": "when: event.action == \"x\"\ngroup: {for: 10s}\ndatasets: [litellm]\n"})
 	defer b.stop()
 	b.read(0, true, event{"litellm", 0, 0, "x"})
 	b.read(1, true)
-	b.cut()
+	b.checkpoint()
 	if got := len(b.by("plain", schema.StatusOpen)); got != 1 {
 		t.Fatalf("%d open findings, want 1, at once", got)
 	}
 	b.clock.now = benchStart.Add(DefaultIdle - time.Second)
-	b.cut()
+	b.checkpoint()
 	if got := len(b.by("plain", schema.StatusSettled)); got != 0 {
 		t.Errorf("%d findings settled before the partitions were idle", got)
 	}
 	b.clock.now = benchStart.Add(DefaultIdle + time.Second)
-	b.cut() // high = now; the watermark is 30 s behind
+	b.checkpoint() // high is now; the watermark is 30 s less
 	b.clock.now = benchStart.Add(DefaultIdle + 11*time.Second)
-	b.cut()
+	b.checkpoint()
 	if got := len(b.by("plain", schema.StatusSettled)); got != 1 {
 		t.Errorf("%d findings settled after both partitions were idle, want 1", got)
 	}
@@ -273,7 +274,7 @@ func TestAlignment(t *testing.T) {
 	defer b.stop()
 	b.read(1, false, event{"litellm", 0, 0, "y"})
 	b.read(0, false, event{"litellm", 1000, 1000, "y"})
-	b.cut()
+	b.checkpoint()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() {
@@ -284,14 +285,14 @@ func TestAlignment(t *testing.T) {
 		t.Fatalf("the partition that is 1,000 s ahead was not held back: %v", err)
 	case <-time.After(20 * time.Millisecond):
 	}
-	b.read(1, true, event{"litellm", 10, 10, "y"}) // read to its end: it holds nobody back
+	b.read(1, true, event{"litellm", 10, 10, "y"}) // read to its end: it holds no other partition back
 	if err := <-done; err != nil {
 		t.Error(err)
 	}
 	cancel()
 }
 
-// State of a rule whose shape changed starts anew, and its findings say so; State of the same shape lives on.
+// The State of a rule whose shape changed starts empty, and its findings carry warming_until; State of the same shape is kept.
 func TestWarming(t *testing.T) {
 	st, err := store.Open("", store.Options{Memory: true})
 	if err != nil {
@@ -306,29 +307,29 @@ func TestWarming(t *testing.T) {
 	}
 	b := newBench(t, st, 1, rule("1m"))
 	b.read(0, false, event{"litellm", 0, 0, "x"}, event{"litellm", 100, 100, "y"})
-	b.cut()
+	b.checkpoint()
 	b.stop()
 	b = newBench(t, st, 1, rule("2m"))
 	defer b.stop()
 	b.offset[0] = 2
 	b.read(0, false, event{"litellm", 101, 101, "x"}, event{"litellm", 102, 102, "x"})
-	b.cut()
+	b.checkpoint()
 	warm, same := b.by("count", schema.StatusOpen), b.by("same", schema.StatusOpen)
 	if len(warm) != 1 || warm[0].WarmingUntil == nil {
-		t.Errorf("the rule of another shape found %v, want one finding that says until when it is warming", warm)
+		t.Errorf("the rule of another shape found %v, want one finding with warming_until", warm)
 	}
 	if len(same) != 1 || same[0].WarmingUntil != nil {
-		t.Errorf("the rule of the same shape found %v, want one finding that is warm", same)
+		t.Errorf("the rule of the same shape found %v, want one finding without warming_until", same)
 	}
 }
 
-// Where the State is lost and the source goes on from a position of its own, findings say until when they know too little.
-func TestLostStateIsSaid(t *testing.T) {
+// If the State is lost and the source continues from a position of its own, findings carry warming_until.
+func TestLostStateIsReported(t *testing.T) {
 	b := newBench(t, nil, 1, lateRules)
 	defer b.stop()
 	b.e.StateLost(b.partition(0))
 	b.read(0, false, event{"litellm", 0, 0, "x"}, event{"litellm", 120, 120, "x"})
-	b.cut()
+	b.checkpoint()
 	for _, f := range b.by("plain", schema.StatusOpen) {
 		if f.WarmingUntil != nil {
 			t.Errorf("a rule without a window is warming until %v", f.WarmingUntil)
@@ -340,7 +341,7 @@ func TestLostStateIsSaid(t *testing.T) {
 	}
 	for _, f := range warm {
 		if f.WarmingUntil == nil {
-			t.Errorf("the finding of %v does not say that it is warming", f.GroupStart)
+			t.Errorf("the finding of %v has no warming_until", f.GroupStart)
 		}
 	}
 }

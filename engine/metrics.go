@@ -13,23 +13,26 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// Metrics is what the engine counts, for Prometheus. The names are a contract.
+// Metrics holds the engine's metrics, for Prometheus. Their names are a contract.
 //
-// Counters stay, whatever they are of: that is what counters do. A gauge says how something is, so the gauges of a
-// partition that was revoked, of a rule that is not in the Set any more, and of all rules while nothing is read here, go:
-// a value that stands still looks like a partition that nobody reads.
+// Counters are never removed. Gauges describe the present, so those of revoked partitions, of removed rules and, while
+// nothing is read, of all rules are deleted: a frozen gauge looks like a stalled partition.
 type Metrics struct {
-	records, eventsTotal, deadLetters, lateEvents, ruleLateItems                                     *prometheus.CounterVec
-	findings, skippedTotal, fieldErrorsTotal, missingKeys, lost, tombstones, limitsTotal, conditions *prometheus.CounterVec
-	lagRecords, watermarkSeconds, ruleWatermarkSeconds                                               *prometheus.GaugeVec
-	checkpoint                                                                                       prometheus.Histogram
+	records, tombstones                         *prometheus.CounterVec // by partition
+	eventsTotal, lateEvents                     *prometheus.CounterVec // by dataset
+	skippedTotal, fieldErrorsTotal, deadLetters *prometheus.CounterVec
+	findings, missingKeys, ruleLateItems        *prometheus.CounterVec // by rule
+	conditions, limitsTotal, lost               *prometheus.CounterVec // by rule
+	lagRecords, watermarkSeconds                *prometheus.GaugeVec   // by partition
+	ruleWatermarkSeconds                        *prometheus.GaugeVec
+	checkpoint                                  prometheus.Histogram
 
-	mu         sync.Mutex // of what is below; gauges are set and deleted with it held
+	mu         sync.Mutex // guards the two below; gauges are set and deleted while it is held
 	partitions map[connectors.Partition]bool
 	rules      map[string]bool
 }
 
-// NewMetrics registers the engine's metrics; r may be nil, then nobody reads them.
+// NewMetrics registers the engine's metrics with r. If r is nil, the metrics are not exposed.
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	if r == nil {
 		r = prometheus.NewRegistry()
@@ -46,24 +49,30 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	}
 	m := &Metrics{
 		partitions: map[connectors.Partition]bool{}, rules: map[string]bool{},
-		records:              counter("aidr_source_records_total", "Records read.", "source", "topic", "partition"),
-		tombstones:           counter("aidr_source_tombstones_total", "Records without a value, skipped.", "source", "topic", "partition"),
-		lagRecords:           gauge("aidr_source_lag_records", "Records in the partition that were not read yet.", "source", "topic", "partition"),
-		eventsTotal:          counter("aidr_events_total", "Events decoded.", "dataset"),
-		deadLetters:          counter("aidr_dead_letters_total", "What went to the dead letters.", "kind", "reason"),
-		lateEvents:           counter("aidr_late_events_total", "Events below their partition's watermark (late), or dated more than 5 min past their record (future).", "dataset", "why"),
-		ruleLateItems:        counter("aidr_rule_late_items_total", "Late events that a stateful rule could not take.", "rule", "dataset"),
-		findings:             counter("aidr_findings_total", "Changes of findings.", "rule", "severity", "status"),
-		skippedTotal:         counter("aidr_skipped_elements_total", "Elements of known formats that are no activity, such as spans that are not about an agent.", "dataset"),
-		fieldErrorsTotal:     counter("aidr_field_errors_total", "Fields of an impossible type and keys that stand twice.", "dataset", "field"),
-		missingKeys:          counter("aidr_rule_missing_key_total", "Matched events that lack a field of `by` or `of`.", "rule"),
-		lost:                 counter("aidr_rule_evidence_lost_total", "State that had to be given up.", "rule"),
-		limitsTotal:          counter("aidr_rule_limits_total", "Times that a limit of a kind was met; limits are part of what a rule means.", "rule", "limit"),
-		conditions:           counter("aidr_rule_events_total", "Events that a rule did not take: its condition failed (error), or an exception took them (excepted).", "rule", "why"),
-		watermarkSeconds:     gauge("aidr_watermark_seconds", "Event time up to which the partition is complete, for its slowest dataset.", "source", "topic", "partition"),
-		ruleWatermarkSeconds: gauge("aidr_rule_watermark_seconds", "Event time up to which the rule's findings are settled.", "rule"),
+		records:    counter("aidr_source_records_total", "Records read.", "source", "topic", "partition"),
+		tombstones: counter("aidr_source_tombstones_total", "Records without a value, which are skipped.", "source", "topic", "partition"),
+		lagRecords: gauge("aidr_source_lag_records",
+			"Records in the partition that have not been read yet.",
+			"source", "topic", "partition"),
+		eventsTotal:      counter("aidr_events_total", "Events decoded.", "dataset"),
+		deadLetters:      counter("aidr_dead_letters_total", "Dead letters written, by kind and reason.", "kind", "reason"),
+		lateEvents:       counter("aidr_late_events_total", "Events below their partition's watermark (late), or dated more than 5 min past their record (future).", "dataset", "why"),
+		ruleLateItems:    counter("aidr_rule_late_items_total", "Late events that a stateful rule could not take.", "rule", "dataset"),
+		findings:         counter("aidr_findings_total", "Changes of findings.", "rule", "severity", "status"),
+		skippedTotal:     counter("aidr_skipped_elements_total", "Elements of known formats that describe no activity, such as spans that do not concern an agent.", "dataset"),
+		fieldErrorsTotal: counter("aidr_field_errors_total", "Fields of an impossible type, and keys that occur twice.", "dataset", "field"),
+		missingKeys:      counter("aidr_rule_missing_key_total", "Matched events that lack a field of `by` or `of`.", "rule"),
+		lost:             counter("aidr_rule_evidence_lost_total", "Damaged State entries, which start empty.", "rule"),
+		limitsTotal:      counter("aidr_rule_limits_total", "Times that a limit of a kind was reached; limits are part of the meaning of a rule.", "rule", "limit"),
+		conditions:       counter("aidr_rule_events_total", "Events that a rule did not count: its condition failed (error), or an exception matched (excepted).", "rule", "why"),
+		watermarkSeconds: gauge("aidr_watermark_seconds",
+			"Event time up to which the partition is complete, for its slowest dataset.",
+			"source", "topic", "partition"),
+		ruleWatermarkSeconds: gauge("aidr_rule_watermark_seconds",
+			"Event time up to which the rule's findings are settled.",
+			"rule"),
 		checkpoint: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "aidr_checkpoint_seconds", Help: "How long a checkpoint takes, from the barrier to the disk.",
+			Name: "aidr_checkpoint_seconds", Help: "Duration of a checkpoint, from the barrier to the disk.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
 		}),
 	}
@@ -82,14 +91,14 @@ func (m *Metrics) read(p connectors.Partition, n, tombstones int) {
 	}
 }
 
-// assigned says that the partition is read here from now on.
+// assigned records that the partition is read here from now on.
 func (m *Metrics) assigned(p connectors.Partition) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.partitions[p] = true
 }
 
-// revoked says that the partition is somebody else's.
+// revoked records that another process reads the partition from now on, and deletes its gauges.
 func (m *Metrics) revoked(p connectors.Partition) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -101,7 +110,7 @@ func (m *Metrics) revoked(p connectors.Partition) {
 	}
 }
 
-// evaluates says which rules there are from now on.
+// evaluates records the rules of the Set, and deletes the gauges of all others.
 func (m *Metrics) evaluates(set *rules.Set) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -119,7 +128,7 @@ func (m *Metrics) evaluates(set *rules.Set) {
 
 func (m *Metrics) lag(p connectors.Partition, n int64) { m.set(m.lagRecords, p, float64(n)) }
 
-// set sets a gauge of a partition that is read here.
+// set sets a gauge of a partition, unless it is not read here.
 func (m *Metrics) set(g *prometheus.GaugeVec, p connectors.Partition, v float64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -128,27 +137,43 @@ func (m *Metrics) set(g *prometheus.GaugeVec, p connectors.Partition, v float64)
 	}
 }
 
-func (m *Metrics) events(dataset string, n int) {
-	m.eventsTotal.WithLabelValues(dataset).Add(float64(n))
+// decoded counts what a worker made of a batch.
+func (m *Metrics) decoded(rs *ruleSet, r *result) {
+	events := make([]int, len(r.datasets))
+	for _, ref := range r.events {
+		events[ref.dataset]++
+	}
+	for i, n := range events {
+		m.eventsTotal.WithLabelValues(r.datasets[i]).Add(float64(n))
+	}
+	for f, n := range r.fieldErrors {
+		m.fieldErrorsTotal.WithLabelValues(f.dataset, f.field).Add(float64(n))
+	}
+	for dataset, n := range r.skipped {
+		m.skippedTotal.WithLabelValues(dataset).Add(float64(n))
+	}
+	for rule, n := range r.missing {
+		m.missingKeys.WithLabelValues(rs.id(rule)).Add(float64(n))
+	}
+	for _, d := range r.dead {
+		m.Dead(d.Kind, d.Reason)
+	}
 }
 
 // Dead counts a dead letter.
 func (m *Metrics) Dead(kind schema.DeadKind, reason string) {
 	m.deadLetters.WithLabelValues(string(kind), reason).Inc()
 }
-func (m *Metrics) late(dataset, why string) { m.lateEvents.WithLabelValues(dataset, why).Inc() }
+
+func (m *Metrics) late(dataset string, why lateness) {
+	m.lateEvents.WithLabelValues(dataset, string(why)).Inc()
+}
+
 func (m *Metrics) ruleLate(rule, dataset string) {
 	m.ruleLateItems.WithLabelValues(rule, dataset).Inc()
 }
-func (m *Metrics) fieldErrors(dataset, name string, n int) {
-	m.fieldErrorsTotal.WithLabelValues(dataset, name).Add(float64(n))
-}
-func (m *Metrics) skipped(dataset string, n int) {
-	m.skippedTotal.WithLabelValues(dataset).Add(float64(n))
-}
-func (m *Metrics) missingKey(rule string, n int) {
-	m.missingKeys.WithLabelValues(rule).Add(float64(n))
-}
+
+// limits counts the limits that the State of a cell has reached.
 func (m *Metrics) limits(rule string, l fold.Limits) {
 	if l == (fold.Limits{}) {
 		return
@@ -166,7 +191,7 @@ func (m *Metrics) limits(rule string, l fold.Limits) {
 	}
 }
 
-// matched adds what a worker's scratch counted, and empties it.
+// matched adds the counts of a worker's scratch, and resets them.
 func (m *Metrics) matched(set *rules.Set, sc *rules.Scratch) {
 	for i, r := range set.Rules {
 		if n := sc.Errors[i]; n > 0 {
@@ -184,18 +209,21 @@ func (m *Metrics) evidenceLost(rule string) { m.lost.WithLabelValues(rule).Inc()
 func (m *Metrics) finding(f *schema.Finding) {
 	m.findings.WithLabelValues(f.RuleID, string(f.Severity), string(f.Status)).Inc()
 }
-func (m *Metrics) cut(d time.Duration) { m.checkpoint.Observe(d.Seconds()) }
+func (m *Metrics) checkpointed(d time.Duration) { m.checkpoint.Observe(d.Seconds()) }
 
-func (m *Metrics) watermark(p connectors.Partition, ns int64) {
-	if ns != never {
-		m.set(m.watermarkSeconds, p, float64(ns)/1e9)
+// seconds returns an instant as Prometheus counts time.
+func seconds(t schema.Instant) float64 { return float64(t) / 1e9 }
+
+func (m *Metrics) watermark(p connectors.Partition, w schema.Instant) {
+	if w != never {
+		m.set(m.watermarkSeconds, p, seconds(w))
 	}
 }
 
-func (m *Metrics) ruleWatermark(rule string, ns int64) {
+func (m *Metrics) ruleWatermark(rule string, w schema.Instant) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if ns != never && m.rules[rule] && len(m.partitions) > 0 {
-		m.ruleWatermarkSeconds.WithLabelValues(rule).Set(float64(ns) / 1e9)
+	if w != never && m.rules[rule] && len(m.partitions) > 0 {
+		m.ruleWatermarkSeconds.WithLabelValues(rule).Set(seconds(w))
 	}
 }

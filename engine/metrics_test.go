@@ -33,20 +33,21 @@ func gauges(t *testing.T, r *prometheus.Registry) string {
 	return strings.Join(out, " ")
 }
 
-// TestGaugesGo: a partition that was revoked and a rule that was removed have no gauges any more, whatever cuts come; what
-// comes back has them again.
-func TestGaugesGo(t *testing.T) {
+// A revoked partition and a removed rule have no gauges, also after further checkpoints; they have them again when they
+// return.
+func TestGaugesAreDeleted(t *testing.T) {
 	r := prometheus.NewRegistry()
 	m := NewMetrics(r)
 	b := newMeasured(t, nil, 2, lateRules, m)
 	f := func(what, want string) {
 		t.Helper()
-		b.cut()
+		b.checkpoint()
 		if got := gauges(t, r); got != want {
 			t.Errorf("%s: got %s, want %s", what, got, want)
 		}
 	}
-	both := "rule_watermark_seconds/count rule_watermark_seconds/plain source_lag_records/0 source_lag_records/1 watermark_seconds/0 watermark_seconds/1"
+	both := "rule_watermark_seconds/count rule_watermark_seconds/plain " +
+		"source_lag_records/0 source_lag_records/1 watermark_seconds/0 watermark_seconds/1"
 	b.read(0, false, event{"litellm", 0, 0, "y"})
 	b.read(1, false, event{"litellm", 1, 1, "y"})
 	m.lag(b.partition(0), 3)
@@ -56,7 +57,7 @@ func TestGaugesGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.read(0, false, event{"litellm", 2, 2, "y"})
-	m.lag(b.partition(1), 3) // it says nothing any more
+	m.lag(b.partition(1), 3) // the partition is revoked: no gauge
 	f("one revoked", strings.NewReplacer(" source_lag_records/1", "", " watermark_seconds/1", "").Replace(both))
 	b.e.Assigned(b.partition(1))
 	m.lag(b.partition(1), 3)
@@ -69,7 +70,7 @@ func TestGaugesGo(t *testing.T) {
 	}
 	b.read(0, false, event{"litellm", 3, 3, "y"})
 	defer b.stop()
-	for n := range int32(2) { // the other one stood in the first engine when that ended
+	for n := range int32(2) { // the other partition was assigned to the first engine when that ended
 		b.e.Assigned(b.partition(n))
 		if err := b.e.Revoked(context.Background(), b.partition(n)); err != nil {
 			t.Fatal(err)

@@ -63,29 +63,29 @@ func TestSettledFindingsDependOnRecordsAlone(t *testing.T) {
 	for i := range n {
 		seeds = append(seeds, seed+uint64(i))
 	}
-	telling := 0
+	informative := 0
 	for _, s := range seeds {
 		found, err := runCase(t, s)
 		if found {
-			telling++
+			informative++
 		}
 		if err != nil {
 			t.Fatalf("go test ./engine -run TestSettledFindingsDependOnRecordsAlone -cases 1 -seed %d\n%v", s, err)
 		}
 	}
-	if telling < len(seeds)/2 {
-		t.Errorf("only %d of %d cases find anything: the others show little", telling, len(seeds))
+	if informative < len(seeds)/2 {
+		t.Errorf("only %d of %d cases find anything: the others prove little", informative, len(seeds))
 	}
 }
 
 // regressions are seeds that once failed.
 var regressions = []uint64{
 	900000106, // a cell that was paged out and in again was not woken at the end of its group
-	900004972, // a copy took a trigger back that a cut had emitted, and the group in base was taken for emitted
+	900004972, // a copy withdrew a trigger that a checkpoint had emitted, and the group in base was taken for emitted
 }
 
-// runCase makes rules and a stream of a seed, and compares a few runs of each with the reference; found says that there
-// was something to find.
+// runCase makes rules and a stream of a seed, and compares a few runs of each with the reference; found reports whether
+// the reference found something.
 func runCase(t *testing.T, seed uint64) (found bool, err error) {
 	r := rand.New(rand.NewPCG(seed, 1))
 	dir := t.TempDir()
@@ -154,7 +154,7 @@ func randomEvents(r *rand.Rand, n int) (out []timed) {
 			panic(err)
 		}
 		out = append(out, timed{at.UnixNano(), string(b)})
-		if r.IntN(6) == 0 { // delivered again, as it stood or with another body
+		if r.IntN(6) == 0 { // delivered again, unchanged or with another body
 			e["gen_ai.tool.name"] = pick(r, "t1", "t2", e["gen_ai.tool.name"].(string))
 			e["event.action"] = pick(r, "a", e["event.action"].(string))
 			b, _ := json.Marshal(e)
@@ -237,13 +237,13 @@ func referenceFindings(set *rules.Set, events []timed) (string, error) {
 	}
 	sc := set.NewScratch()
 	var c capture.Capturer
-	end := int64(never)
+	end := never
 	h := decode.Handler{
 		Dead:       func(x decode.Dead) { err = fmt.Errorf("dead letter: %s %s", x.Reason, x.Detail) },
 		FieldError: func(string, string) {},
 		Event: func(e *schema.Event) {
 			at, _ := e.End()
-			end = max(end, at)
+			end = max(end, schema.Instant(at))
 			c.BeginEvent()
 			for _, hit := range set.Match(e, sc, nil) {
 				c.Capture(plans[hit.Rule], hit.Rule, e, hit.Roles, sc, func(it *item.Item) { items[hit.Rule] = append(items[hit.Rule], *it) })
@@ -263,7 +263,7 @@ func referenceFindings(set *rules.Set, events []timed) (string, error) {
 	return render(all), nil
 }
 
-// render prints findings without what the promise leaves out: positions, revision, detected_at.
+// render prints findings without the parts that the promise leaves out: positions, revision, detected_at.
 func render(fs []*schema.Finding) string {
 	SortFindings(fs)
 	var b strings.Builder
@@ -294,23 +294,23 @@ func eventText(events []timed) string {
 
 // propertyRun is one way to run a stream through the engine.
 type propertyRun struct {
-	set        *rules.Set
-	partitions []memory.Partition
-	shards     int
-	workers    int
-	batch      int
-	cells      int
-	cuts, kill float64 // per batch
-	seed       uint64
-	more       bool // the engine is stopped at the end of the stream: it goes on
+	set               *rules.Set
+	partitions        []memory.Partition
+	shards            int
+	workers           int
+	batch             int
+	cells             int
+	checkpoints, kill float64 // probability per batch
+	seed              uint64
+	more              bool // the engine is stopped at the end of the stream: it goes on
 }
 
 func (p *propertyRun) String() string {
-	return fmt.Sprintf("%d partitions, %d shards, %d workers, batches of %d, %d cells, cuts %.2f, kills %.2f, seed %d",
-		len(p.partitions), p.shards, p.workers, p.batch, p.cells, p.cuts, p.kill, p.seed)
+	return fmt.Sprintf("%d partitions, %d shards, %d workers, batches of %d, %d cells, checkpoints %.2f, kills %.2f, seed %d",
+		len(p.partitions), p.shards, p.workers, p.batch, p.cells, p.checkpoints, p.kill, p.seed)
 }
 
-// randomRun puts the events into partitions, each in an order in which none comes later than the delay allows.
+// randomRun spreads the events over partitions, each in an order in which no event comes later than the delay allows.
 func randomRun(r *rand.Rand, set *rules.Set, events []timed) *propertyRun {
 	type arrival struct {
 		timed
@@ -329,7 +329,7 @@ func randomRun(r *rand.Rand, set *rules.Set, events []timed) *propertyRun {
 	}
 	p := &propertyRun{
 		set: set, shards: 1 + r.IntN(16), workers: 1 + r.IntN(3), batch: pickInt(r, 1, 2, 7, 1000), cells: pickInt(r, 1, 3, 1000),
-		cuts: []float64{0, .1, .7}[r.IntN(3)], kill: []float64{0, 0, .05, .3}[r.IntN(4)], seed: r.Uint64(),
+		checkpoints: []float64{0, .1, .7}[r.IntN(3)], kill: []float64{0, 0, .05, .3}[r.IntN(4)], seed: r.Uint64(),
 	}
 	kafka := r.IntN(2) == 0 // with record timestamps
 	for i, arrivals := range by {
@@ -358,7 +358,7 @@ func (p *propertyRun) findings() (string, error) {
 		return "", err
 	}
 	defer st.Close()
-	out, err := standing(st)
+	out, err := current(st)
 	return render(out), err
 }
 
@@ -374,8 +374,8 @@ func (p *propertyRun) lives(st *store.Store, r *rand.Rand) (*store.Store, error)
 	}
 }
 
-// standing returns the findings of a store that were not withdrawn.
-func standing(st *store.Store) (out []*schema.Finding, err error) {
+// current returns the findings of a store that were not withdrawn.
+func current(st *store.Store) (out []*schema.Finding, err error) {
 	err = st.Findings(store.FindingFilter{}, func(f *schema.Finding) bool {
 		if f.Status != schema.StatusWithdrawn {
 			out = append(out, f)
@@ -385,7 +385,7 @@ func standing(st *store.Store) (out []*schema.Finding, err error) {
 	return out, err
 }
 
-// live runs the engine on a store until the stream ends or it is killed; then it returns what the disk holds.
+// live runs the engine on a store until the stream ends or it is killed; then it returns a copy of the disk.
 func (p *propertyRun) live(st *store.Store, r *rand.Rand, mayDie bool) (*store.Store, error) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -393,8 +393,8 @@ func (p *propertyRun) live(st *store.Store, r *rand.Rand, mayDie bool) (*store.S
 	killed := false
 	src := &memory.Source{Named: "s", Partitions: p.partitions, BatchSize: p.batch}
 	src.Turn = func(open []int) int {
-		if r.Float64() < p.cuts {
-			if err := e.Cut(ctx); err != nil {
+		if r.Float64() < p.checkpoints {
+			if err := e.Checkpoint(ctx); err != nil {
 				panic(err)
 			}
 		}
@@ -404,13 +404,13 @@ func (p *propertyRun) live(st *store.Store, r *rand.Rand, mayDie bool) (*store.S
 		}
 		return open[r.IntN(len(open))]
 	}
-	o := Options{
+	opts := Options{
 		Set: p.set, Store: st, Shards: p.shards, Workers: p.workers, CacheCells: p.cells,
 		Inputs: []Input{{Source: src, Decode: decode.Options{Format: "aidr"}, Datasets: []string{"litellm"}}},
 		Clock:  stillClock(), MaxAhead: 1000 * time.Hour,
 	}
 	var err error
-	if e, err = New(o); err != nil {
+	if e, err = New(opts); err != nil {
 		return nil, err
 	}
 	err = src.Run(ctx, unrevoked{e})
@@ -419,7 +419,7 @@ func (p *propertyRun) live(st *store.Store, r *rand.Rand, mayDie bool) (*store.S
 		if serr != nil {
 			return nil, serr
 		}
-		// What the dead process would still do reaches nobody; here its goroutines have to end.
+		// Nothing that the killed process does after this reaches the copy; its goroutines only have to end.
 		if err := e.Stop(context.Background()); err != nil {
 			return nil, err
 		}
@@ -440,7 +440,7 @@ type unrevoked struct{ *Engine }
 
 func (unrevoked) Revoked(context.Context, connectors.Partition) error { return nil }
 
-// stillClock is a clock that never ticks: cuts come when a test asks for them.
+// stillClock is a clock that never ticks: a test makes the checkpoints.
 func stillClock() clock.Clock {
 	now := time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 	return clock.Clock{

@@ -11,7 +11,7 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// A dead letter holds of its record what the configuration lets out, and is handed in again only where that is all.
+// A dead letter holds as much of its record as the configuration allows, and is handed in again only if that is all of it.
 func TestDeadLettersAreExposedAsConfigured(t *testing.T) {
 	const record = `{"no":"format","note":"my secret"}`
 	f := func(x schema.Exposure, want, refusal string) {
@@ -39,7 +39,7 @@ func TestDeadLettersAreExposedAsConfigured(t *testing.T) {
 		if err := e.Read(context.Background(), batch); err != nil {
 			t.Fatal(err)
 		}
-		b.cut()
+		b.checkpoint()
 		var letters []store.DeadLetter
 		if err := st.DeadLetters(store.DeadFilter{}, func(l *store.DeadLetter) bool { letters = append(letters, *l); return true }); err != nil {
 			t.Fatal(err)
@@ -53,7 +53,7 @@ func TestDeadLettersAreExposedAsConfigured(t *testing.T) {
 		b.stop()
 	}
 	f(schema.Redacted, `{"no":"format","note":"my [redacted:secret:00000000]"}`, "was redacted")
-	f(schema.Kept, record, "still can not be decoded")
+	f(schema.Kept, record, "still cannot be decoded")
 	f(schema.Hashed, schema.HashText(record), "redact.dead_letters")
 	f(schema.Dropped, "", "redact.dead_letters")
 }

@@ -5,100 +5,103 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"math"
 	"slices"
 
-	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine/item"
+	"github.com/aidr-engine/aidr/schema"
 )
 
-// restore brings the engine to where its last checkpoint left it: positions and watermarks, the timers of base State
-// (which itself is read when it is needed), and the items that are still pending. It runs before any goroutine.
+// restore brings the engine to where its last checkpoint left it: positions and watermarks, the timers of the cells in
+// the store (which themselves are read when they are needed), and the items that are still pending. It runs before any
+// goroutine but those of the lanes, which have nothing to do yet.
 func (e *Engine) restore() error {
-	seq, raw, ok, err := e.o.Store.Last()
+	seq, raw, ok, err := e.opts.Store.Last()
 	if err != nil || !ok {
 		return err
 	}
-	var s cutState
+	var s engineState
 	if err := json.Unmarshal(raw, &s); err != nil {
 		return fmt.Errorf("read the checkpoint's positions: %w", err)
 	}
 	if s.Version > stateVersion {
-		return fmt.Errorf("the checkpoint has version %d, this program knows %d: a newer aidr wrote it", s.Version, stateVersion)
+		return fmt.Errorf("the checkpoint has version %d, but this program knows versions up to %d: a newer aidr wrote it",
+			s.Version, stateVersion)
 	}
-	e.cuts.seq, e.cuts.restored = seq, true
+	e.checkpoints.seq, e.checkpoints.restored = seq, true
 	e.restorePartitions(s.Partitions)
-	gone, err := newGone(e.o.Store, e.o.Set)
+	retired, err := readRetired(e.opts.Store, e.opts.Set)
 	if err != nil {
 		return err
 	}
-	known, missed := gone.change(&s)
-	same := e.restoreRules(known, missed, s.latest())
-	if err := e.restoreTimers(gone, known); err != nil {
+	known, missed := retired.update(&s)
+	usable := e.restoreRules(known, missed, s.latest())
+	if err := e.restoreTimers(retired, known); err != nil {
 		return err
 	}
-	if err := e.restorePending(same, gone); err != nil {
+	if err := e.restorePending(usable, retired); err != nil {
 		return err
 	}
-	e.cuts.write = gone.write(e.cuts.write)
+	e.checkpoints.write = retired.completing(e.checkpoints.write)
 	return nil
 }
 
 func (e *Engine) restorePartitions(partitions []partitionState) {
 	for _, p := range partitions {
-		key := connectors.Partition{Source: p.Source, Topic: p.Topic, Number: p.Number}
 		in := e.inputs[p.Source]
 		if in == nil {
 			continue // the source left the configuration
 		}
-		l := e.addLane(key, in)
+		l := e.lanes.add(p.key(), in)
 		l.next, l.known, l.final = p.Next, p.Known, p.Final
-		l.progress = progress{event: p.Event, record: p.Record, floor: p.Floor}
+		l.progress = progress{event: schema.Instant(p.Event), record: schema.Instant(p.Record), floor: schema.Instant(p.Floor)}
 		l.revoked = true // until the source announces it again
-		e.cuts.positions[key] = p.Next
+		e.checkpoints.positions[p.key()] = p.Next
 	}
 }
 
-// restoreRules gives each rule the watermark that its State stands at, and returns the rules whose State lives on. A rule
-// that is new, or whose shape changed, knows nothing of what was read before, one that comes back not what was read
-// without it: their findings say until when, those that were open when it went once they change. latest is the event time up to which everything was read.
-func (e *Engine) restoreRules(known map[string]ruleState, missed map[string]bool, latest int64) (same map[string]int) {
-	same = map[string]int{}
-	for i, r := range e.o.Set.Rules {
-		o, ok := known[r.ID]
+// restoreRules sets each rule's watermark to that of its restored State, and returns the rules whose State is still
+// usable, with their places in the Set. A new rule, or one whose shape changed, has seen none of the earlier input; a
+// rule that returns has missed what was read in its absence. Their findings carry warming_until; findings that are open
+// already get it with their next change. latest is the event time up to which everything was read.
+func (e *Engine) restoreRules(known map[string]ruleState, missed map[string]bool, latest schema.Instant) (usable map[string]int) {
+	usable = map[string]int{}
+	c := e.checkpoints
+	for i, r := range e.opts.Set.Rules {
+		old, ok := known[r.ID]
 		if ok {
-			// Even where the State starts anew: what was read before is not read again.
-			e.cuts.watermark[i], e.cuts.warming[i] = o.Watermark, o.Warming
+			// Even if the State starts empty: the earlier input is not read again.
+			c.watermark[i], c.warming[i] = schema.Instant(old.Watermark), schema.Instant(old.Warming)
 			for _, s := range e.shards {
-				s.mark[i] = o.Watermark
+				s.watermark[i] = c.watermark[i]
 			}
 		}
-		lives := ok && o.Shape == hex.EncodeToString(r.Shape[:])
-		if lives {
-			same[r.ID] = i
+		same := ok && old.Shape == hex.EncodeToString(r.Shape[:])
+		if same {
+			usable[r.ID] = i
 		}
-		if (!lives || missed[r.ID]) && latest != never && r.Memory() > 0 {
-			e.cuts.warming[i] = latest + int64(r.Memory())
+		if (!same || missed[r.ID]) && latest != never && r.Memory() > 0 {
+			c.warming[i] = latest.Add(r.Memory())
 		}
 	}
-	return same
+	return usable
 }
 
-// restoreTimers reads when each cell in the store wakes. State that a rule could read although no checkpoint says that
-// it is the rule's - it came back after long, or in a shape that it had before - is deleted before anybody reads.
-func (e *Engine) restoreTimers(gone *gone, known map[string]ruleState) error {
+// restoreTimers sets a timer for each cell in the store. Some State could be read by a rule although no checkpoint
+// records it as the rule's: the rule returned after long, or with a shape that it had before. Such State is deleted
+// before anything can read it.
+func (e *Engine) restoreTimers(retired *retiredRules, known map[string]ruleState) error {
 	places := map[string]int{}
-	for i, r := range e.o.Set.Rules {
+	for i, r := range e.opts.Set.Rules {
 		places[r.ID] = i
 	}
 	var stale [][]byte
-	err := e.o.Store.Cells(nil, func(key, value []byte) bool {
+	err := e.opts.Store.Cells(nil, func(key, value []byte) bool {
 		rule, shape, ok := cellShape(key, value)
 		switch {
 		case !ok:
-		case !gone.reads(rule, shape):
-			gone.sweep()
-		case gone.shapes[rule] != shape: // of a rule that is gone: it may come back
+		case !retired.readable(rule, shape):
+			retired.startSweep()
+		case retired.shapes[rule] != shape: // State of a retired rule, which may return
 		case known[rule].Shape != shape:
 			stale = append(stale, key)
 		default:
@@ -108,59 +111,58 @@ func (e *Engine) restoreTimers(gone *gone, known map[string]ruleState) error {
 	})
 	for batch := range slices.Chunk(stale, staleBatch) {
 		if err == nil {
-			err = e.o.Store.DropCells(batch)
+			err = e.opts.Store.DropCells(batch)
 		}
 	}
 	return err
 }
 
-// staleBatch is how many cells are deleted at once.
+// staleBatch is the number of cells that are deleted in one write.
 const staleBatch = 10_000
 
-func (e *Engine) restoreTimer(place int, key, value []byte) {
-	hash, _, group, _ := cutStoreKey(key)
-	at, _, ok := cutCellValue(value, e.o.Set.Rules[place])
-	if ok && at != math.MaxInt64 {
+func (e *Engine) restoreTimer(rule int, key, value []byte) {
+	hash, _, group, _ := readStoreKey(key)
+	at, _, ok := readCellValue(value, e.opts.Set.Rules[rule])
+	if ok && at != noWake {
 		s := e.shards[hash%uint64(len(e.shards))]
-		heap.Push(&s.timers[place], wake{at, group})
+		heap.Push(&s.timers[rule], timer{at, group})
 	}
 }
 
-// restorePending gives the cells back what was at or above their watermark when the checkpoint was made.
-func (e *Engine) restorePending(same map[string]int, gone *gone) error {
-	var bad error
-	err := e.o.Store.Items(func(cut uint64, items []byte) bool {
-		newest := map[int]int64{}
-		void := false
-		anew := func(rule string) bool {
-			_, ours := gone.shapes[rule]
-			_, lives := same[rule]
-			return ours && !lives
-		}
-		bad = cutItems(items, func(rule string, it item.Item) {
-			if r, is := gone.rules[rule]; is && int64(it.Time) >= r.Watermark {
-				gone.need(rule, cut)
+// restorePending gives the cells back the items that were at or above their watermark when the checkpoint was made.
+func (e *Engine) restorePending(usable map[string]int, retired *retiredRules) error {
+	restartsEmpty := func(rule string) bool {
+		_, inSet := retired.shapes[rule]
+		_, ok := usable[rule]
+		return inSet && !ok
+	}
+	var damaged error
+	err := e.opts.Store.Items(func(seq uint64, items []byte) bool {
+		newest := map[int]schema.Instant{}
+		useless := false
+		damaged = readItems(items, func(rule string, it item.Item) {
+			if r, is := retired.rules[rule]; is && it.Time >= schema.Instant(r.Watermark) {
+				retired.need(rule, seq)
 			}
-			void = void || anew(rule)
-			place, ok := same[rule]
-			if !ok || int64(it.Time) < e.cuts.watermark[place] {
+			useless = useless || restartsEmpty(rule)
+			place, ok := usable[rule]
+			if !ok || it.Time < e.checkpoints.watermark[place] {
 				return
 			}
 			it.Rule = place
-			shard := e.shards[e.programs[place].Hash(it.Group)%uint64(len(e.shards))]
-			shard.insert(&it)
-			if old, ok := newest[place]; !ok || int64(it.Time) > old {
-				newest[place] = int64(it.Time)
+			e.shards[e.rules.shardOf(&it, len(e.shards))].insert(&it)
+			if old, ok := newest[place]; !ok || it.Time > old {
+				newest[place] = it.Time
 			}
 		})
-		if void && bad == nil {
-			gone.void(cut, items, anew)
+		if useless && damaged == nil {
+			retired.removeItems(seq, items, restartsEmpty)
 		}
-		e.cuts.pending = append(e.cuts.pending, pendingItems{cut, newest})
-		return bad == nil
+		e.checkpoints.pending = append(e.checkpoints.pending, pendingItems{seq, newest})
+		return damaged == nil
 	})
 	if err != nil {
 		return err
 	}
-	return bad
+	return damaged
 }

@@ -3,13 +3,16 @@ package engine
 import (
 	"container/heap"
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"strings"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/flat"
 	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
@@ -17,80 +20,92 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// message is what a shard receives: a sub-batch of items, late items that are findings of their own, a barrier, or a
-// question.
+// message is what a shard receives: a sub-batch of items, late items that become findings of their own, a barrier, or a
+// function to call.
 type message struct {
-	items   []item.Item // the shard's from here on
+	items   []item.Item // the shard takes them over
 	late    []item.Item
 	barrier *barrier
-	ask     func(s *shard)
+	call    func(s *shard)
 }
 
-// barrier asks a shard for its part of a cut.
+// barrier asks a shard for its part of a checkpoint.
 type barrier struct {
 	now       schema.Instant
-	watermark []int64 // by rule
-	all       bool    // nothing is held back: somebody waits for the cut, or it is the last
-	reply     chan<- shardCut
+	watermark []schema.Instant // by rule
+	warming   []schema.Instant // by rule: see checkpointer.warming; constant until the shard has replied
+	all       bool             // the flood guard holds nothing back: a caller waits for the checkpoint, or it is the last
+	reply     chan<- shardPart
 }
 
-// shardCut is a shard's part of a cut.
-type shardCut struct {
+// shardPart is a shard's part of a checkpoint.
+type shardPart struct {
 	cells   []store.KV
-	items   [][]byte      // items that came since the last cut and are pending, see itemParts; good until the next cut
-	newest  map[int]int64 // rule -> highest time among them
+	items   [][]byte               // items that came since the last checkpoint and are pending: see itemParts; valid until the next one
+	newest  map[int]schema.Instant // by rule: the highest time among them
 	entries []connectors.Entry
 }
 
-// cellKey names an owner.
+// cellKey names a cell.
 type cellKey struct {
 	rule  int
 	group string
 }
 
-// entry is an owner's cell in memory.
-type entry struct {
-	key    cellKey
-	cell   *fold.Cell
-	dirty  bool
-	stored bool  // the store has, or will have with the cut under way, a value for it
-	wake   int64 // the timers hold this entry for this instant, or for an earlier one
-	told   int64 // the wake that stands in the store
+// cachedCell is a cell in memory.
+type cachedCell struct {
+	key        cellKey
+	cell       *fold.Cell
+	dirty      bool
+	stored     bool           // the store has a value for the cell, or will have one with the checkpoint under way
+	wake       schema.Instant // a timer is set for this instant, or for an earlier one
+	storedWake schema.Instant // the wake time last written to the store
 }
+
+// noWake is the wake time of a cell that waits for nothing.
+const noWake = schema.MaxInstant
 
 // shard owns the cells of one range of hashes. One goroutine, no locks.
 //
-// A cell is hot while it has pending items or changes that no cut holds: hot cells stay in memory. The others are in an
-// LRU, and what falls out of it is in the store already: eviction is paging, not forgetting.
+// A cell is hot while it has pending items, or changes that no checkpoint holds: hot cells stay in memory. The others are
+// cold and in an LRU, and a cell that falls out of it is in the store already: eviction is paging, not forgetting.
 type shard struct {
-	e        *Engine
-	in       chan message
-	hot      map[cellKey]*entry
-	cold     *simplelru.LRU[cellKey, *entry]
-	dirty    []*entry
-	spare    []*entry           // dirty's other room: what a cut holds back is dirty again
-	inflight map[cellKey][]byte // handed over with the cut under way, nil: deleted; the store may not have it yet
-	timers   []wakes            // by rule
-	mark     []int64            // by rule: the watermark of the last cut; no item below it can come any more
-	fresh    [][]item.Item      // since the last cut
-	flat     map[int][]byte     // rule -> flat pending items of a cut, scratch
-	late     []*schema.Finding
-	lateSeen map[schema.ID]bool // of this cut and the one under way
+	rules   *ruleSet
+	store   *store.Store // nil: nothing outlives the engine
+	retry   *retrier     // of reads of the store
+	log     *slog.Logger
+	metrics *Metrics
+	in      chan message
+
+	hot       map[cellKey]*cachedCell
+	cold      *simplelru.LRU[cellKey, *cachedCell]
+	dirty     []*cachedCell
+	lastDirty []*cachedCell      // the dirty list of the last checkpoint, whose memory is used again
+	inflight  map[cellKey][]byte // values of the checkpoint under way, nil: deleted; the store may not have them yet
+	timers    []timers           // by rule
+	watermark []schema.Instant   // by rule: that of the last checkpoint; no item below it can come
+
+	unsaved  [][]item.Item      // items that came since the last checkpoint
+	flat     map[int][]byte     // by rule: the flat pending items of a checkpoint, scratch
+	late     []*schema.Finding  // findings of late items since the last checkpoint
+	lateSeen map[schema.ID]bool // of this checkpoint and the one under way
 }
 
-func newShard(e *Engine, number int) *shard {
+func newShard(rs *ruleSet, opts Options, retry *retrier) *shard {
 	s := &shard{
-		e: e, in: make(chan message, shardQueue), hot: map[cellKey]*entry{}, inflight: map[cellKey][]byte{},
-		timers: make([]wakes, len(e.programs)), mark: make([]int64, len(e.programs)), flat: map[int][]byte{}, lateSeen: map[schema.ID]bool{},
+		rules: rs, store: opts.Store, retry: retry, log: opts.Log, metrics: opts.Metrics,
+		in: make(chan message, shardQueue), hot: map[cellKey]*cachedCell{}, inflight: map[cellKey][]byte{},
+		timers: make([]timers, len(rs.programs)), watermark: make([]schema.Instant, len(rs.programs)),
+		flat: map[int][]byte{}, lateSeen: map[schema.ID]bool{},
 	}
-	for i := range s.mark {
-		s.mark[i] = never
+	for i := range s.watermark {
+		s.watermark[i] = never
 	}
-	size := e.o.CacheCells
-	if e.o.Store == nil {
+	size := opts.CacheCells
+	if opts.Store == nil {
 		size = math.MaxInt // there is nowhere to page to
 	}
-	cold, err := simplelru.NewLRU[cellKey, *entry](size, nil)
+	cold, err := simplelru.NewLRU[cellKey, *cachedCell](size, nil)
 	if err != nil {
 		panic("BUG: " + err.Error())
 	}
@@ -98,6 +113,7 @@ func newShard(e *Engine, number int) *shard {
 	return s
 }
 
+// run handles messages until the channel is closed.
 func (s *shard) run() {
 	for m := range s.in {
 		if len(m.items) > 0 {
@@ -106,42 +122,43 @@ func (s *shard) run() {
 		for i := range m.late {
 			s.addLate(&m.late[i])
 		}
-		if m.ask != nil {
-			m.ask(s)
+		if m.call != nil {
+			m.call(s)
 		}
 		if m.barrier != nil {
-			m.barrier.reply <- s.cut(m.barrier)
+			m.barrier.reply <- s.checkpoint(m.barrier)
 		}
 	}
 }
 
-// add gives items to their cells and remembers them for the next cut.
+// add gives items to their cells and remembers them for the next checkpoint.
 func (s *shard) add(items []item.Item) {
 	for i := range items {
 		s.insert(&items[i])
 	}
-	if s.e.o.Store != nil {
-		s.fresh = append(s.fresh, items)
+	if s.store != nil {
+		s.unsaved = append(s.unsaved, items)
 	}
 }
 
 // insert gives an item to its cell.
 func (s *shard) insert(it *item.Item) {
-	en := s.entry(cellKey{it.Rule, it.Group})
-	s.touch(en)
-	en.cell.Add(it)
-	s.schedule(en)
+	c := s.get(cellKey{it.Rule, it.Group})
+	s.touch(c)
+	c.cell.Add(it)
+	s.schedule(c)
 }
 
+// addLate makes a finding of a late item, unless the same item gave one before.
 func (s *shard) addLate(it *item.Item) {
-	f := fold.Late(s.e.programs[it.Rule], it)
+	f := fold.Late(s.rules.programs[it.Rule], it)
 	if s.lateSeen[f.ID] {
 		return
 	}
-	if s.e.o.Store != nil {
+	if s.store != nil {
 		known := false
-		s.e.persist("look up a finding", func() (err error) {
-			_, known, err = s.e.o.Store.Finding(f.ID)
+		s.retry.do("look up a finding", func() (err error) {
+			_, known, err = s.store.Finding(f.ID)
 			return err
 		})
 		if known {
@@ -152,89 +169,79 @@ func (s *shard) addLate(it *item.Item) {
 	s.late = append(s.late, f)
 }
 
-// entry returns the owner's cell, from memory, from what a cut is about to store, from the store, or new. The group may be
-// part of an item, which the entry outlives: it keeps a copy.
-func (s *shard) entry(k cellKey) *entry {
-	if en, ok := s.hot[k]; ok {
-		return en
+// get returns the cell of a key: from memory, from the checkpoint under way, from the store, or a new one. The group may
+// be part of an item, which the cell outlives, so the cell keeps a copy.
+func (s *shard) get(k cellKey) *cachedCell {
+	if c, ok := s.hot[k]; ok {
+		return c
 	}
-	if en, ok := s.cold.Get(k); ok {
-		return en
+	if c, ok := s.cold.Get(k); ok {
+		return c
 	}
 	k.group = strings.Clone(k.group)
-	en := &entry{key: k, wake: math.MaxInt64}
-	flat, handed := s.inflight[k]
-	if !handed && s.e.o.Store != nil {
-		s.e.persist("read State", func() (err error) {
-			flat, err = s.e.o.Store.Cell(s.storeKey(k))
+	c := s.load(k)
+	c.cell.Advance(s.watermark[k.rule])
+	s.cold.Add(k, c)
+	return c
+}
+
+// load reads a cell that is not in memory, or makes a new one.
+func (s *shard) load(k cellKey) *cachedCell {
+	value, inflight := s.inflight[k]
+	if !inflight && s.store != nil {
+		s.retry.do("read State", func() (err error) {
+			value, err = s.store.Cell(s.storeKey(k))
 			return err
 		})
 	}
-	p := s.e.programs[k.rule]
-	if at, cell, ok := cutCellValue(flat, p.Rule); ok {
-		c, err := fold.LoadCell(p, k.group, cell)
-		if err != nil {
-			s.e.o.Metrics.evidenceLost(p.Rule.ID)
-			s.e.o.Log.Error("a State entry is damaged and starts anew", "rule", p.Rule.ID, "error", err)
-		} else {
-			en.cell, en.stored, en.wake, en.told = c, true, at, at // the timers hold it already
+	p := s.rules.programs[k.rule]
+	if wake, body, ok := readCellValue(value, p.Rule); ok {
+		cell, err := fold.LoadCell(p, k.group, body)
+		if err == nil {
+			// The timer is set already: restore sets one for each cell of the store.
+			return &cachedCell{key: k, cell: cell, stored: true, wake: wake, storedWake: wake}
 		}
+		s.metrics.evidenceLost(p.Rule.ID)
+		s.log.Error("damaged State entry, starting empty", "rule", p.Rule.ID, "error", err)
 	}
-	if en.cell == nil {
-		en.cell, en.stored = fold.NewCell(p, k.group), flat != nil
-	}
-	en.cell.Advance(schema.Instant(s.mark[k.rule]))
-	s.cold.Add(k, en)
-	return en
+	return &cachedCell{key: k, cell: fold.NewCell(p, k.group), stored: value != nil, wake: noWake}
 }
 
-// touch makes the entry hot and dirty.
-func (s *shard) touch(en *entry) {
-	if en.dirty {
+// touch makes the cell hot and dirty.
+func (s *shard) touch(c *cachedCell) {
+	if c.dirty {
 		return
 	}
-	en.dirty = true
-	s.dirty = append(s.dirty, en)
-	if _, ok := s.hot[en.key]; !ok {
-		s.hot[en.key] = en
-		s.cold.Remove(en.key)
+	c.dirty = true
+	s.dirty = append(s.dirty, c)
+	if _, ok := s.hot[c.key]; !ok {
+		s.hot[c.key] = c
+		s.cold.Remove(c.key)
 	}
 }
 
-// schedule has the timers hold the entry at the latest by when it wakes.
-func (s *shard) schedule(en *entry) {
-	if at, ok := en.cell.Wake(); ok && int64(at) < en.wake {
-		w := int64(at)
-		en.wake = w
-		heap.Push(&s.timers[en.key.rule], wake{w, en.key.group})
+// schedule sets a timer for the cell unless one is set that comes early enough.
+func (s *shard) schedule(c *cachedCell) {
+	if w, ok := c.cell.Wake(); ok && w < c.wake {
+		c.wake = w
+		heap.Push(&s.timers[c.key.rule], timer{w, c.key.group})
 	}
 }
 
-// cut advances the cells whose time has come and hands over everything that changed.
-func (s *shard) cut(b *barrier) shardCut {
-	s.inflight = map[cellKey][]byte{} // the cut before this one is durable
+// checkpoint advances the cells whose time has come and returns everything that changed.
+func (s *shard) checkpoint(b *barrier) shardPart {
+	s.inflight = map[cellKey][]byte{} // the last checkpoint is durable
 	for rule := range s.timers {
-		s.mark[rule] = b.watermark[rule]
+		s.watermark[rule] = b.watermark[rule]
 		s.advance(rule)
 	}
-	var out shardCut
-	keep := s.e.o.Store != nil
+	var out shardPart
 	dirty := s.dirty
-	s.dirty, s.spare = s.spare[:0], dirty
-	for _, en := range dirty {
-		en.dirty = false
-		emit := en.cell.EmitPaced
-		if b.all {
-			emit = en.cell.Emit
-		}
-		emit(b.now, func(f *schema.Finding) {
-			if until := s.e.cuts.warming[en.key.rule]; until != 0 && int64(f.GroupStart) < until {
-				at := schema.Instant(until)
-				f.WarmingUntil = &at
-			}
-			out.entries = append(out.entries, connectors.Entry{Type: connectors.EntryTypeOf(f), Finding: f})
-		})
-		s.settle(en, &out, keep)
+	s.dirty, s.lastDirty = s.lastDirty[:0], dirty
+	for _, c := range dirty {
+		c.dirty = false
+		s.emit(c, b, &out)
+		s.cool(c, &out)
 	}
 	for _, f := range s.late {
 		f.Revision, f.DetectedAt = 1, &b.now
@@ -242,142 +249,156 @@ func (s *shard) cut(b *barrier) shardCut {
 	}
 	clear(s.lateSeen)
 	for _, f := range s.late {
-		s.lateSeen[f.ID] = true // the store may not have it before the next cut
+		s.lateSeen[f.ID] = true // the store may not have the finding before the next checkpoint
 	}
 	s.late = nil
-	if keep {
-		s.keepFresh(&out)
+	if s.store != nil {
+		s.saveItems(&out)
 	}
 	return out
 }
 
-// keepFresh writes into the cut what came since the last one and is still pending: what is not has moved into base.
-func (s *shard) keepFresh(out *shardCut) {
-	for rule, items := range s.flat { // the cut before this one is durable
-		if cap(items) > maxFresh {
+// emit adds the changes of a cell's findings to the checkpoint.
+func (s *shard) emit(c *cachedCell, b *barrier, out *shardPart) {
+	emit := c.cell.EmitPaced
+	if b.all {
+		emit = c.cell.Emit
+	}
+	emit(b.now, func(f *schema.Finding) {
+		if until := b.warming[c.key.rule]; until != 0 && f.GroupStart < until {
+			f.WarmingUntil = &until
+		}
+		out.entries = append(out.entries, connectors.Entry{Type: connectors.EntryTypeOf(f), Finding: f})
+	})
+}
+
+// saveItems adds the items that came since the last checkpoint and are still pending. The others are in base.
+func (s *shard) saveItems(out *shardPart) {
+	for rule, items := range s.flat { // the last checkpoint is durable
+		if cap(items) > maxFlatItems {
 			delete(s.flat, rule)
 		} else {
-			s.flat[rule] = items[:0] // to be filled again, not grown anew at every cut
+			s.flat[rule] = items[:0] // filled again instead of allocated at every checkpoint
 		}
 	}
-	for _, items := range s.fresh {
+	for _, items := range s.unsaved {
 		for i := range items {
 			it := &items[i]
-			if int64(it.Time) < s.mark[it.Rule] {
+			if it.Time < s.watermark[it.Rule] {
 				continue
 			}
 			if out.newest == nil {
-				out.newest = map[int]int64{}
+				out.newest = map[int]schema.Instant{}
 			}
 			s.flat[it.Rule] = item.Append(s.flat[it.Rule], it)
-			if t, ok := out.newest[it.Rule]; !ok || int64(it.Time) > t {
-				out.newest[it.Rule] = int64(it.Time)
+			if t, ok := out.newest[it.Rule]; !ok || it.Time > t {
+				out.newest[it.Rule] = it.Time
 			}
 		}
 	}
-	clear(s.fresh)
-	s.fresh = s.fresh[:0]
-	if out.newest == nil {
-		return
-	}
-	out.items = itemParts(s.flat, s.e.o.Set)
-}
-
-// maxFresh is how much room for the items of one rule is kept from cut to cut, in bytes: a burst must not stay for ever.
-const maxFresh = 1 << 20
-
-// settle writes a dirty entry into the cut and lets it grow cold where nothing is pending.
-func (s *shard) settle(en *entry, out *shardCut, keep bool) {
-	s.e.o.Metrics.limits(s.e.programs[en.key.rule].Rule.ID, en.cell.TakeLimits())
-	if keep {
-		s.keep(en, out)
-	}
-	s.schedule(en)
-	if en.cell.Held() {
-		s.touch(en) // for the next cut
-	}
-	if en.cell.Pending() > 0 || en.dirty {
-		return
-	}
-	delete(s.hot, en.key)
-	if !en.cell.Empty() {
-		s.cold.Add(en.key, en)
+	clear(s.unsaved)
+	s.unsaved = s.unsaved[:0]
+	if out.newest != nil {
+		out.items = itemParts(s.flat, s.rules.set)
 	}
 }
 
-// keep writes an entry into the cut where the store does not hold it as it is. When it wakes belongs to that: an entry
-// that is paged in again is scheduled against what the store says of it.
-func (s *shard) keep(en *entry, out *shardCut) {
-	w := int64(math.MaxInt64)
-	if at, ok := en.cell.Wake(); ok {
-		w = int64(at)
+// maxFlatItems is the memory in bytes for the items of one rule that is kept from checkpoint to checkpoint, so that the
+// memory of a burst is returned.
+const maxFlatItems = 1 << 20
+
+// cool adds a dirty cell to the checkpoint and makes it cold unless items are pending.
+func (s *shard) cool(c *cachedCell, out *shardPart) {
+	s.metrics.limits(s.rules.id(c.key.rule), c.cell.TakeLimits())
+	if s.store != nil {
+		s.save(c, out)
 	}
-	if en.cell.Held() {
-		w = int64(en.cell.Watermark()) // who comes back after a crash looks at it at once
+	s.schedule(c)
+	if c.cell.Held() {
+		s.touch(c) // for the next checkpoint
 	}
-	if en.stored && !en.cell.Changed() && w == en.told {
+	if c.cell.Pending() > 0 || c.dirty {
 		return
 	}
-	kv := store.KV{Key: s.storeKey(en.key)}
-	if !en.cell.Empty() {
-		kv.Value = en.cell.Append(appendCellHead(nil, s.e.programs[en.key.rule].Rule, w))
+	delete(s.hot, c.key)
+	if !c.cell.Empty() {
+		s.cold.Add(c.key, c)
 	}
-	if kv.Value != nil || en.stored {
+}
+
+// save adds a cell to the checkpoint unless the store already holds its current value. The wake time is part of that
+// value, because a cell that is paged back in is scheduled by the stored one.
+func (s *shard) save(c *cachedCell, out *shardPart) {
+	wake, ok := c.cell.Wake()
+	if !ok {
+		wake = noWake
+	}
+	if c.cell.Held() {
+		wake = c.cell.Watermark() // so that after a crash the cell is examined immediately
+	}
+	if c.stored && !c.cell.Changed() && wake == c.storedWake {
+		return
+	}
+	kv := store.KV{Key: s.storeKey(c.key)}
+	if !c.cell.Empty() {
+		kv.Value = c.cell.Append(appendCellHead(nil, s.rules.programs[c.key.rule].Rule, wake))
+	}
+	if kv.Value != nil || c.stored {
 		out.cells = append(out.cells, kv)
-		s.inflight[en.key] = kv.Value
-		en.stored, en.told = kv.Value != nil, w
+		s.inflight[c.key] = kv.Value
+		c.stored, c.storedWake = kv.Value != nil, wake
 	}
 }
 
 // advance moves the cells of a rule whose time has come.
 func (s *shard) advance(rule int) {
-	t, w := &s.timers[rule], s.mark[rule]
+	t, w := &s.timers[rule], s.watermark[rule]
 	for len(*t) > 0 && (*t)[0].at <= w {
-		k := heap.Pop(t).(wake)
-		en := s.entry(cellKey{rule, k.group})
-		if en.wake < k.at {
-			continue // an earlier timer has been set since; it has or will come
+		due := heap.Pop(t).(timer)
+		c := s.get(cellKey{rule, due.group})
+		if c.wake < due.at {
+			continue // an earlier timer was set after this one
 		}
-		s.touch(en)
-		en.wake = math.MaxInt64
-		en.cell.Advance(schema.Instant(w))
-		// Two timers of one instant: the second finds nothing to do, which is harmless.
-		s.schedule(en)
+		s.touch(c)
+		c.wake = noWake
+		c.cell.Advance(w)
+		// If a cell has two timers for one instant, the second has no effect.
+		s.schedule(c)
 	}
 }
 
-// wake is a timer: the owner has something to do at the watermark at.
-type wake struct {
-	at    int64
+// timer wakes a cell when the rule's watermark reaches at.
+type timer struct {
+	at    schema.Instant
 	group string
 }
 
-// wakes is a heap of timers, the earliest first.
-type wakes []wake
+// timers is a heap, the earliest first.
+type timers []timer
 
-func (h wakes) Len() int           { return len(h) }
-func (h wakes) Less(i, j int) bool { return h[i].at < h[j].at }
-func (h wakes) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *wakes) Push(x any)        { *h = append(*h, x.(wake)) }
-func (h *wakes) Pop() any {
+func (h timers) Len() int           { return len(h) }
+func (h timers) Less(i, j int) bool { return h[i].at < h[j].at }
+func (h timers) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *timers) Push(x any)        { *h = append(*h, x.(timer)) }
+func (h *timers) Pop() any {
 	old := *h
 	last := old[len(old)-1]
-	old[len(old)-1] = wake{}
+	old[len(old)-1] = timer{}
 	*h = old[:len(old)-1]
 	return last
 }
 
-// storeKey is the key of an owner in the store: the hash that chooses its shard, the rule's id, 0x00, the group key.
+// storeKey returns the key of a cell in the store: the hash that chooses its shard, the rule's id, 0x00, the group key.
 func (s *shard) storeKey(k cellKey) []byte {
-	p := s.e.programs[k.rule]
+	p := s.rules.programs[k.rule]
 	b := binary.BigEndian.AppendUint64(make([]byte, 0, 9+len(p.Rule.ID)+len(k.group)), p.Hash(k.group))
 	b = append(b, p.Rule.ID...)
 	b = append(b, 0)
 	return append(b, k.group...)
 }
 
-// cutStoreKey reads the rule's id and the group key out of a store key.
-func cutStoreKey(k []byte) (hash uint64, rule, group string, ok bool) {
+// readStoreKey reads the hash, the rule's id and the group key of a store key.
+func readStoreKey(k []byte) (hash uint64, rule, group string, ok bool) {
 	if len(k) < 9 {
 		return 0, "", "", false
 	}
@@ -389,51 +410,46 @@ func cutStoreKey(k []byte) (hash uint64, rule, group string, ok bool) {
 	return 0, "", "", false
 }
 
-// A cell's value in the store: the rule's shape (State of another shape is not read), when it wakes, the cell.
-func appendCellHead(dst []byte, r *rules.Rule, wake int64) []byte {
+// appendCellHead appends the head of a cell's value in the store: the rule's shape, because State of another shape is not
+// read, and the wake time. The cell's flat form follows.
+func appendCellHead(dst []byte, r *rules.Rule, wake schema.Instant) []byte {
 	dst = append(dst, r.Shape[:]...)
 	return binary.BigEndian.AppendUint64(dst, uint64(wake))
 }
 
-func cutCellValue(v []byte, r *rules.Rule) (wake int64, cell []byte, ok bool) {
+// readCellValue reads a cell's value; ok is false if it is not of the rule's shape.
+func readCellValue(v []byte, r *rules.Rule) (wake schema.Instant, cell []byte, ok bool) {
 	n := len(r.Shape)
 	if len(v) < n+8 || [16]byte(v[:n]) != r.Shape {
 		return 0, nil, false
 	}
-	return int64(binary.BigEndian.Uint64(v[n:])), v[n+8:], true
+	return schema.Instant(binary.BigEndian.Uint64(v[n:])), v[n+8:], true
 }
 
-// itemParts returns the pending items of a cut as parts of one value: for each rule its id, its items' size, and them, which
-// are not copied. Rules stand by id, because their places change with the Set.
-func itemParts(flat map[int][]byte, set *rules.Set) (parts [][]byte) {
+// itemParts returns the pending items of a checkpoint as the parts of one value: for each rule its id and the size of its
+// items, then the items themselves, which are not copied. Rules are named by id, because their places change with the
+// Set.
+func itemParts(byRule map[int][]byte, set *rules.Set) (parts [][]byte) {
 	for rule, r := range set.Rules { // in order of rule: the same items give the same bytes
-		items := flat[rule]
+		items := byRule[rule]
 		if len(items) == 0 {
 			continue
 		}
-		head := append(binary.AppendUvarint(nil, uint64(len(r.ID))), r.ID...)
+		head := flat.AppendText(nil, r.ID)
 		parts = append(parts, binary.AppendUvarint(head, uint64(len(items))), items)
 	}
 	return parts
 }
 
-// cutItems calls yield with every item of what itemParts holds, with the id of its rule.
-func cutItems(src []byte, yield func(rule string, it item.Item)) error {
-	text := func() ([]byte, bool) {
-		n, w := binary.Uvarint(src)
-		if w <= 0 || n > uint64(len(src)-w) {
-			return nil, false
+// readItems calls yield with every item of a value that itemParts made, and with the id of the item's rule.
+func readItems(value []byte, yield func(rule string, it item.Item)) error {
+	for len(value) > 0 {
+		r := flat.NewReader(value)
+		id, items := r.Text(), r.Text()
+		if r.Bad() {
+			return errors.New("pending items are damaged")
 		}
-		b := src[w : w+int(n)]
-		src = src[w+int(n):]
-		return b, true
-	}
-	for len(src) > 0 {
-		id, ok1 := text()
-		items, ok2 := text()
-		if !ok1 || !ok2 {
-			return fmt.Errorf("pending items are damaged")
-		}
+		value = r.Rest()
 		for len(items) > 0 {
 			it, rest, ok := item.Read(items)
 			if !ok {

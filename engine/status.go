@@ -1,9 +1,10 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"sort"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,57 +14,61 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// Status is how an engine is doing.
+// Status is the present condition of an engine.
 type Status struct {
-	Partitions []PartitionStatus
-	Standby    map[string]string // source -> why it only waits
-	Held       string            // why nobody may read, "" where all may
-	Cut        time.Duration     // what the last checkpoint took
-	CutError   error             // why the last one is not durable yet
+	Partitions      []PartitionStatus
+	Standby         map[string]string // by source: why it only waits
+	Held            string            // why nobody may read, "" if all may
+	Checkpoint      time.Duration     // how long the last checkpoint took
+	CheckpointError error             // why the last checkpoint is not durable yet
 }
 
 // PartitionStatus is how far one partition has come.
 type PartitionStatus struct {
 	Partition connectors.Partition
 	Next      int64
-	Lag       int64 // records; -1: unknown
-	Watermark int64 // ns, for the slowest dataset; ok where Known
+	Lag       int64          // records; -1 if unknown
+	Watermark schema.Instant // for the slowest dataset; valid if Known
 	Known     bool
 	AtEnd     bool
 	Active    bool
 }
 
-// Status returns how the engine is doing.
+// Status returns the present condition of the engine.
 func (e *Engine) Status() Status {
 	s := Status{Standby: map[string]string{}, Held: e.gate.why()}
-	e.cutMu.Lock()
-	for _, l := range e.lanes {
-		p := PartitionStatus{Partition: l.p, Next: l.next, Lag: -1, AtEnd: l.atEnd, Active: !l.revoked}
-		if w := l.watermark(); w != never {
-			p.Watermark, p.Known = w, true
-		}
-		if l.highWater >= 0 {
-			p.Lag = max(0, l.highWater-l.next)
-		}
-		s.Partitions = append(s.Partitions, p)
+	e.lanes.mu.Lock()
+	for _, l := range e.lanes.all {
+		s.Partitions = append(s.Partitions, l.status())
 	}
 	for name, in := range e.inputs {
 		if in.standby != "" {
 			s.Standby[name] = in.standby
 		}
 	}
-	e.cutMu.Unlock()
-	sort.Slice(s.Partitions, func(i, j int) bool {
-		a, b := s.Partitions[i].Partition, s.Partitions[j].Partition
-		return fmt.Sprint(a) < fmt.Sprint(b)
+	e.lanes.mu.Unlock()
+	slices.SortFunc(s.Partitions, func(a, b PartitionStatus) int {
+		return cmp.Compare(fmt.Sprint(a.Partition), fmt.Sprint(b.Partition))
 	})
-	e.cuts.mu.Lock()
-	s.Cut, s.CutError = e.cuts.took, e.cuts.err
-	e.cuts.mu.Unlock()
+	e.checkpoints.mu.Lock()
+	s.Checkpoint, s.CheckpointError = e.checkpoints.took, e.checkpoints.err
+	e.checkpoints.mu.Unlock()
 	return s
 }
 
-// StateView is what one owner remembers, for people.
+// status returns how far the partition has come. lanes.mu is held.
+func (l *lane) status() PartitionStatus {
+	p := PartitionStatus{Partition: l.partition, Next: l.next, Lag: -1, AtEnd: l.atEnd, Active: !l.revoked}
+	if w := l.watermark(); w != never {
+		p.Watermark, p.Known = w, true
+	}
+	if l.highWater >= 0 {
+		p.Lag = max(0, l.highWater-l.next)
+	}
+	return p
+}
+
+// StateView is what a rule remembers of one group key, for people.
 type StateView struct {
 	Rule      string            `json:"rule"`
 	Key       map[string]string `json:"key"`
@@ -71,13 +76,13 @@ type StateView struct {
 	Pending   int               `json:"pending"`    // items at or above the watermark
 	StateSize int               `json:"state_size"` // bytes of base State
 	Wakes     *schema.Instant   `json:"wakes,omitempty"`
-	Findings  []*schema.Finding `json:"findings"` // open ones
+	Findings  []*schema.Finding `json:"findings"` // the open ones
 	Keys      []fold.KeyView    `json:"keys"`     // what each key of the group remembers
 }
 
 // State describes what a rule remembers of one group key.
 func (e *Engine) State(ctx context.Context, rule string, key map[string]string) (*StateView, error) {
-	for i, p := range e.programs {
+	for i, p := range e.rules.programs {
 		if p.Rule.ID != rule {
 			continue
 		}
@@ -88,7 +93,7 @@ func (e *Engine) State(ctx context.Context, rule string, key map[string]string) 
 		s := e.shards[p.Hash(group)%uint64(len(e.shards))]
 		answer := make(chan *StateView, 1)
 		select {
-		case s.in <- message{ask: func(s *shard) { answer <- s.describe(cellKey{i, group}, key) }}:
+		case s.in <- message{call: func(s *shard) { answer <- s.describe(cellKey{i, group}, key) }}:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
@@ -98,47 +103,40 @@ func (e *Engine) State(ctx context.Context, rule string, key map[string]string) 
 		}
 		return v, nil
 	}
-	return nil, fmt.Errorf("rule %q is not active: see aidr rules ls", rule)
+	return nil, fmt.Errorf("rule %q is not active: see `aidr rules ls`", rule)
 }
 
+// describe returns the view of a cell, nil if the cell is empty.
 func (s *shard) describe(k cellKey, key map[string]string) *StateView {
-	en := s.entry(k)
-	if en.cell.Empty() {
+	cell := s.get(k).cell
+	if cell.Empty() {
 		return nil
 	}
 	v := &StateView{
-		Rule: s.e.programs[k.rule].Rule.ID, Key: key, Pending: en.cell.Pending(), StateSize: len(en.cell.Append(nil)),
-		Keys: en.cell.Keys(),
+		Rule: s.rules.id(k.rule), Key: key, Pending: cell.Pending(), StateSize: len(cell.Append(nil)), Keys: cell.Keys(),
 	}
-	if w := en.cell.Watermark(); w != never {
+	if w := cell.Watermark(); w != never {
 		v.Watermark = &w
 	}
-	if w, ok := en.cell.Wake(); ok {
+	if w, ok := cell.Wake(); ok {
 		v.Wakes = &w
 	}
-	en.cell.Findings(func(f *schema.Finding) { v.Findings = append(v.Findings, f) })
+	cell.Findings(func(f *schema.Finding) { v.Findings = append(v.Findings, f) })
 	return v
 }
 
-// ReplayRecord hands the record of a dead letter in again, at its partition's present watermark: what is late by now
-// is counted as late, and the positions do not move.
+// ReplayRecord hands the record of a dead letter in again, at its partition's present watermark: an event that is late by
+// now is counted as late, and no position moves. The result is a sentence for people.
 func (e *Engine) ReplayRecord(ctx context.Context, l *store.DeadLetter) (done string, err error) {
-	switch {
-	case len(l.Body) >= MaxDeadBody:
-		return "", fmt.Errorf("dead letter %d holds only the beginning of its record: produce the record again at its source", l.Seq)
-	case e.o.Redaction.Dead() >= schema.Hashed:
-		return "", fmt.Errorf("dead letter %d does not hold its record, because redact.dead_letters says so: produce the record again at its source", l.Seq)
-	case strings.Contains(l.Body, "[redacted:"):
-		return "", fmt.Errorf("dead letter %d was redacted and is not the record any more: produce the record again at its source", l.Seq)
+	if why := e.notReplayable(l); why != "" {
+		return "", fmt.Errorf("dead letter %d %s: produce the record again at its source", l.Seq, why)
 	}
 	p := connectors.Partition{Source: l.Source, Topic: l.Topic, Number: l.Partition}
-	e.cutMu.RLock()
-	lane := e.lanes[p]
-	e.cutMu.RUnlock()
+	lane := e.lanes.get(p)
 	if lane == nil {
 		return "", fmt.Errorf("dead letter %d: its partition %s/%d is not read here", l.Seq, l.Topic, l.Partition)
 	}
-	j := &job{lane: lane, done: make(chan struct{}), again: make(chan int, 1), batch: &connectors.Batch{
+	j := &job{lane: lane, done: make(chan struct{}), replayed: make(chan int, 1), batch: &connectors.Batch{
 		Partition: p, Raw: l.Body, HighWater: -1,
 		Records: []connectors.Record{{End: len(l.Body), Offset: l.Offset, Time: int64(l.Time)}},
 	}}
@@ -146,12 +144,25 @@ func (e *Engine) ReplayRecord(ctx context.Context, l *store.DeadLetter) (done st
 		return "", err
 	}
 	select {
-	case events := <-j.again:
+	case events := <-j.replayed:
 		if events == 0 {
-			return "", fmt.Errorf("dead letter %d still can not be decoded", l.Seq)
+			return "", fmt.Errorf("dead letter %d still cannot be decoded", l.Seq)
 		}
 		return fmt.Sprintf("decoded: %d events", events), nil
 	case <-ctx.Done():
 		return "", ctx.Err()
 	}
+}
+
+// notReplayable returns why the body of a dead letter is not the record that was read, "" if it is.
+func (e *Engine) notReplayable(l *store.DeadLetter) string {
+	switch {
+	case len(l.Body) >= MaxDeadBody:
+		return "holds only the beginning of its record"
+	case e.opts.Redaction.Dead() >= schema.Hashed:
+		return "does not hold its record, because of redact.dead_letters"
+	case strings.Contains(l.Body, "[redacted:"):
+		return "was redacted and is no longer the record"
+	}
+	return ""
 }

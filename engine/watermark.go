@@ -1,32 +1,31 @@
 package engine
 
 import (
-	"math"
+	"slices"
 	"time"
 
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// MaxSkew is how far an event may lie past its record's timestamp: beyond it the date is forged or a clock is wrong,
-// and one such event must not blind every rule. 5 min is what other stream processors settled on.
+// MaxSkew is how far an event may be past its record's timestamp. Beyond it the date is forged or a clock is wrong, and
+// one such event must not blind every rule. 5 min is the value that other stream processors settled on.
 const MaxSkew = 5 * time.Minute
 
 // never is a watermark before all time: nothing has been read yet.
-const never = math.MinInt64
+const never = schema.MinInstant
 
-// progress is how far one partition has come, from its records alone. Its high is the highest event time that can be
-// vouched for; the watermark of a dataset is high - delay.
+// progress is how far one partition has come, by its records alone. The watermark of a dataset is high - delay.
 type progress struct {
-	event  int64 // highest event time, future-dated events left out
-	record int64 // highest record timestamp; never where the source has none (files)
-	floor  int64 // idle watermarks and the start of a partition that appeared later
+	event  schema.Instant // the highest event time, future-dated events left out
+	record schema.Instant // the highest record timestamp; never if the source has none (files)
+	floor  schema.Instant // the least that high returns: idle watermarks, and the start of a partition that appeared later
 }
 
 func newProgress() progress { return progress{event: never, record: never, floor: never} }
 
-// high returns min(highest event time, highest record timestamp), or the floor where that is more.
-func (p progress) high() int64 {
+// high returns min(highest event time, highest record timestamp), at least the floor.
+func (p progress) high() schema.Instant {
 	h := p.event
 	if p.record != never && p.record < h {
 		h = p.record
@@ -34,20 +33,13 @@ func (p progress) high() int64 {
 	return max(h, p.floor)
 }
 
-// before returns t - d without wrapping around.
-func before(t int64, d time.Duration) int64 {
-	if t < never+int64(d) {
-		return never
-	}
-	return t - int64(d)
-}
-
-// delays answers how late the records of one input may be.
+// delays holds how late the records of one input may be.
 type delays struct {
-	own      map[string]time.Duration
-	datasets []string // what the input may carry; nil: anything
+	own      map[string]time.Duration // by dataset, as configured
+	datasets []string                 // the datasets that the input may carry; nil: any
 }
 
+// of returns the delay of a dataset.
 func (d *delays) of(dataset string) time.Duration {
 	if own, ok := d.own[dataset]; ok {
 		return own
@@ -55,8 +47,8 @@ func (d *delays) of(dataset string) time.Duration {
 	return schema.DefaultDelay(dataset)
 }
 
-// forRule returns the longest delay among the datasets that both the rule and the input may have. ok is false where
-// there is none: then the input says nothing about the rule.
+// forRule returns the longest delay among the datasets that both the rule and the input may have; ok is false if they
+// have none in common: then the input does not hold back the rule's watermark.
 func (d *delays) forRule(r *rules.Rule) (longest time.Duration, ok bool) {
 	consider := func(dataset string) {
 		longest, ok = max(longest, d.of(dataset)), true
@@ -64,7 +56,7 @@ func (d *delays) forRule(r *rules.Rule) (longest time.Duration, ok bool) {
 	switch {
 	case len(r.Datasets) > 0:
 		for _, ds := range r.Datasets {
-			if d.carries(ds) {
+			if d.datasets == nil || slices.Contains(d.datasets, ds) {
 				consider(ds)
 			}
 		}
@@ -81,14 +73,14 @@ func (d *delays) forRule(r *rules.Rule) (longest time.Duration, ok bool) {
 	return longest, ok
 }
 
-func (d *delays) carries(dataset string) bool {
+// longest returns the delay of the input's slowest dataset, for people to look at.
+func (d *delays) longest() time.Duration {
+	slow := time.Duration(0)
 	if d.datasets == nil {
-		return true
+		slow = schema.DelayAudit
 	}
 	for _, ds := range d.datasets {
-		if ds == dataset {
-			return true
-		}
+		slow = max(slow, d.of(ds))
 	}
-	return false
+	return slow
 }

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"sync"
+
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine/capture"
 	"github.com/aidr-engine/aidr/engine/item"
@@ -10,115 +12,171 @@ import (
 	"github.com/aidr-engine/aidr/schema/decode"
 )
 
-// MaxDeadBody is how much of a record a dead letter keeps: enough to see what it was, and to try it again after a fix
-// of most records; a megabyte of garbage is not worth its disk.
+// MaxDeadBody is the number of bytes of a record that a dead letter keeps: enough to see what it was, and to try most
+// records again after a fix; a megabyte of garbage is not worth its disk.
 const MaxDeadBody = 64 << 10
 
-// job is one batch on its way through a worker. done is closed when result is complete.
+// job is one batch on its way through a worker and its lane. A job without a batch is a fence: the lane closes done when
+// it has routed everything before it.
 type job struct {
 	lane   *lane
 	batch  *connectors.Batch
 	result *result
-	done   chan struct{}
-	again  chan int // a dead letter handed in again: told how many events it gave; it moves no position
+	done   chan struct{} // closed when result is complete
+	// replayed is set for a dead letter that was handed in again: it receives the number of events that the record
+	// gave, and the record moves no position.
+	replayed chan int
 }
 
-// mark is one event of a batch as the lane has to see it: when, of which dataset, from which record.
-type mark struct {
-	record  int32
-	dataset int32 // place in result.datasets
-	time    int64 // the event's end
+// eventRef is one event of a batch as its lane has to see it: its time, its dataset, and its record.
+type eventRef struct {
+	record  int32          // index in the batch's Records
+	dataset int32          // index in result.datasets
+	time    schema.Instant // the event's end
 }
 
-// shardItems are the items of a batch for one shard, which become the shard's own.
+// shardItems are the items of a batch for one shard; the shard takes them over.
 type shardItems struct {
-	items []item.Item
-	marks []int32 // by item: the place in result.marks of the event that it comes from
-	last  int     // how many the batch before had
+	items  []item.Item
+	events []int32 // by item: the index in result.events of the event that the item comes from
+	last   int     // number of items of the batch before
 }
 
-// result is what a worker made of a batch. Results are pooled: a lane gives them back when everything is routed.
+// result is what a worker made of a batch. Results are pooled: a lane gives a result back when everything is routed.
 type result struct {
-	marks      []mark
-	shards     []shardItems
-	dead       []store.DeadLetter
-	datasets   []string
-	missing    map[int]int // rule -> events without a key
-	fieldErrs  map[[2]string]int
-	skipped    map[string]int // elements that are no activity, by dataset
-	tombstones int
+	events      []eventRef
+	shards      []shardItems
+	dead        []store.DeadLetter
+	datasets    []string
+	missing     map[int]int     // by rule: events without a key field
+	fieldErrors map[fieldOf]int // fields of an impossible type, and keys that occur twice
+	skipped     map[string]int  // by dataset: elements that describe no activity
+	tombstones  int
+}
+
+// fieldOf names a field of a dataset.
+type fieldOf struct{ dataset, field string }
+
+func newResult(shards int) *result {
+	return &result{
+		shards: make([]shardItems, shards), missing: map[int]int{}, fieldErrors: map[fieldOf]int{}, skipped: map[string]int{},
+	}
 }
 
 func (r *result) reset() {
 	for i := range r.shards {
 		o := &r.shards[i]
-		*o = shardItems{marks: o.marks[:0], last: len(o.marks)}
+		*o = shardItems{events: o.events[:0], last: len(o.events)}
 	}
-	r.marks, r.dead, r.datasets = r.marks[:0], nil, r.datasets[:0]
+	r.events, r.dead, r.datasets = r.events[:0], nil, r.datasets[:0]
 	clear(r.missing)
-	clear(r.fieldErrs)
+	clear(r.fieldErrors)
 	clear(r.skipped)
 	r.tombstones = 0
 }
 
-// newResult returns an empty result.
-func (e *Engine) newResult() *result {
-	if r, ok := e.results.Get().(*result); ok {
-		return r
+// dataset returns the index of the name in datasets; a batch has few of them.
+func (r *result) dataset(name string) int32 {
+	for i, d := range r.datasets {
+		if d == name {
+			return int32(i)
+		}
 	}
-	return &result{shards: make([]shardItems, len(e.shards)), missing: map[int]int{}, fieldErrs: map[[2]string]int{}, skipped: map[string]int{}}
+	r.datasets = append(r.datasets, name)
+	return int32(len(r.datasets) - 1)
 }
 
-// minItems is how many items of a batch there is room for at first.
+// resultPool holds results for n shards.
+type resultPool struct {
+	shards int
+	pool   sync.Pool
+}
+
+func (p *resultPool) get() *result {
+	if r, ok := p.pool.Get().(*result); ok {
+		return r
+	}
+	return newResult(p.shards)
+}
+
+func (p *resultPool) put(r *result) {
+	r.reset()
+	p.pool.Put(r)
+}
+
+// minItems is the number of items of a batch that there is room for at first.
 const minItems = 8
 
-// worker decodes, matches and captures; it keeps scratch only, nothing that could make one record depend on another.
+// worker decodes, matches and captures. It keeps only scratch, nothing that could make one record depend on another.
 type worker struct {
-	e        *Engine
-	decoders map[*input]*decode.Decoder
-	scratch  *rules.Scratch
-	capturer capture.Capturer
-	hits     []rules.Hit
-	handler  decode.Handler
-	emit     func(*item.Item)
+	rules     *ruleSet
+	metrics   *Metrics
+	redact    func(string) string
+	redaction *schema.Redaction
+	results   *resultPool
+	decoders  map[*input]*decode.Decoder
+	scratch   *rules.Scratch
+	capturer  capture.Capturer
+	hits      []rules.Hit
+	handler   decode.Handler
+	emit      func(*item.Item)
 
+	// Of the batch under way.
 	out    *result
 	job    *job
 	record int32
 }
 
-func newWorker(e *Engine) *worker {
-	w := &worker{e: e, decoders: map[*input]*decode.Decoder{}, scratch: e.o.Set.NewScratch(), capturer: newCapturer(e)}
-	w.handler = decode.Handler{Event: w.event, Dead: w.dead, FieldError: w.fieldError, Skipped: w.skipped}
-	w.emit = func(it *item.Item) {
-		o := &w.out.shards[e.programs[it.Rule].Hash(it.Group)%uint64(len(e.shards))]
-		if o.items == nil {
-			o.items = make([]item.Item, 0, max(minItems, o.last+o.last/8)) // batches are much alike
-		}
-		o.items, o.marks = append(o.items, *it), append(o.marks, int32(len(w.out.marks)-1))
+func newWorker(rs *ruleSet, opts Options, results *resultPool) *worker {
+	w := &worker{
+		rules: rs, metrics: opts.Metrics, redact: opts.Redact, redaction: opts.Redaction, results: results,
+		decoders: map[*input]*decode.Decoder{}, scratch: rs.set.NewScratch(), capturer: newCapturer(rs.set, opts),
 	}
+	w.handler = decode.Handler{Event: w.event, Dead: w.dead, FieldError: w.fieldError, Skipped: w.skipped}
+	w.emit = w.add
 	return w
 }
 
-func newCapturer(e *Engine) capture.Capturer {
-	c := capture.Capturer{Redact: e.o.Redact, Redaction: e.o.Redaction}
-	if e.o.Redaction != nil {
-		for _, path := range e.o.Set.Wanted().Raw {
-			c.Raws = append(c.Raws, e.o.Redaction.Raw(path))
+func newCapturer(set *rules.Set, opts Options) capture.Capturer {
+	c := capture.Capturer{Redact: opts.Redact, Redaction: opts.Redaction}
+	if opts.Redaction != nil {
+		for _, path := range set.Wanted().Raw {
+			c.Raws = append(c.Raws, opts.Redaction.Raw(path))
 		}
 	}
 	return c
 }
 
-func (w *worker) run() {
-	for j := range w.e.jobs {
+// run processes jobs until the channel is closed.
+func (w *worker) run(jobs <-chan *job) {
+	for j := range jobs {
 		w.process(j)
 		close(j.done)
 	}
 }
 
 func (w *worker) process(j *job) {
-	in := j.lane.in
+	d := w.decoder(j.lane.in)
+	w.capturer.BeginBatch()
+	w.job, w.out = j, w.results.get()
+	for i, rec := range j.batch.Records {
+		w.record = int32(i)
+		raw := j.batch.Raw[rec.Start:rec.End]
+		switch {
+		case rec.Tombstone:
+			w.out.tombstones++
+		case rec.TooLarge:
+			w.dead(decode.Dead{Reason: decode.ReasonSize, Detail: "the record is over the size cap; its beginning is kept", Body: raw})
+		default:
+			d.Decode(raw, decode.Meta{Pos: w.position(), Time: rec.Time}, &w.handler)
+		}
+	}
+	w.metrics.matched(w.rules.set, w.scratch)
+	j.result, w.job, w.out = w.out, nil, nil
+}
+
+// decoder returns the worker's decoder for an input.
+func (w *worker) decoder(in *input) *decode.Decoder {
 	d := w.decoders[in]
 	if d == nil {
 		var err error
@@ -127,22 +185,7 @@ func (w *worker) process(j *job) {
 		}
 		w.decoders[in] = d
 	}
-	w.capturer.BeginBatch()
-	w.job, w.out = j, w.e.newResult()
-	for i, rec := range j.batch.Records {
-		w.record = int32(i)
-		raw := j.batch.Raw[rec.Start:rec.End]
-		switch {
-		case rec.Tombstone:
-			w.out.tombstones++
-		case rec.TooLarge:
-			w.dead(decode.Dead{Reason: "too_large", Detail: "the record is over the size cap; its beginning is kept", Body: raw})
-		default:
-			d.Decode(raw, decode.Meta{Pos: w.position(), Time: rec.Time}, &w.handler)
-		}
-	}
-	w.e.o.Metrics.matched(w.e.o.Set, w.scratch)
-	j.result, w.job, w.out = w.out, nil, nil
+	return d
 }
 
 func (w *worker) position() schema.Position {
@@ -150,33 +193,32 @@ func (w *worker) position() schema.Position {
 	return schema.Position{Topic: p.Topic, Partition: p.Number, Offset: w.job.batch.Records[w.record].Offset}
 }
 
+// add puts an item into the sub-batch of its shard.
+func (w *worker) add(it *item.Item) {
+	o := &w.out.shards[w.rules.shardOf(it, len(w.out.shards))]
+	if o.items == nil {
+		o.items = make([]item.Item, 0, max(minItems, o.last+o.last/8)) // consecutive batches are much alike
+	}
+	o.items, o.events = append(o.items, *it), append(o.events, int32(len(w.out.events)-1))
+}
+
 func (w *worker) event(e *schema.Event) {
 	end, ok := e.End()
 	if !ok {
 		panic("BUG: decode gave an event without a time")
 	}
-	w.out.marks = append(w.out.marks, mark{record: w.record, dataset: w.dataset(e.Text(schema.EventDataset)), time: end})
-	w.hits = w.e.o.Set.Match(e, w.scratch, w.hits[:0])
+	ref := eventRef{record: w.record, dataset: w.out.dataset(e.Text(schema.EventDataset)), time: schema.Instant(end)}
+	w.out.events = append(w.out.events, ref)
+	w.hits = w.rules.set.Match(e, w.scratch, w.hits[:0])
 	if len(w.hits) == 0 {
 		return
 	}
 	w.capturer.BeginEvent()
 	for _, h := range w.hits {
-		if n := w.capturer.Capture(w.e.plans[h.Rule], h.Rule, e, h.Roles, w.scratch, w.emit); n > 0 {
+		if n := w.capturer.Capture(w.rules.plans[h.Rule], h.Rule, e, h.Roles, w.scratch, w.emit); n > 0 {
 			w.out.missing[h.Rule] += n
 		}
 	}
-}
-
-// dataset returns the name's place in the result; a batch has few of them.
-func (w *worker) dataset(name string) int32 {
-	for i, d := range w.out.datasets {
-		if d == name {
-			return int32(i)
-		}
-	}
-	w.out.datasets = append(w.out.datasets, name)
-	return int32(len(w.out.datasets) - 1)
 }
 
 func (w *worker) dead(d decode.Dead) {
@@ -188,10 +230,10 @@ func (w *worker) dead(d decode.Dead) {
 	w.out.dead = append(w.out.dead, store.DeadLetter{
 		Kind: schema.DeadRecord, Reason: d.Reason, Detail: d.Detail, Source: w.job.batch.Partition.Source,
 		Topic: pos.Topic, Partition: pos.Partition, Offset: pos.Offset, Index: d.Index,
-		Body: w.e.o.Redaction.Dead().Expose(body, w.e.o.Redact),
+		Body: w.redaction.Dead().Expose(body, w.redact),
 	})
 }
 
-func (w *worker) fieldError(dataset, name string) { w.out.fieldErrs[[2]string{dataset, name}]++ }
+func (w *worker) fieldError(dataset, name string) { w.out.fieldErrors[fieldOf{dataset, name}]++ }
 
 func (w *worker) skipped(dataset string) { w.out.skipped[dataset]++ }

@@ -16,8 +16,8 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// TestRollbacksDependOnRecordsAlone: where a rule is removed at some positions and comes back at others, the findings
-// depend on those positions, not on cuts, kills, shards, batches and paging.
+// If a rule is removed at some positions and returns at others, the findings depend on those positions alone, not on
+// checkpoints, kills, shards, batches and paging.
 func TestRollbacksDependOnRecordsAlone(t *testing.T) {
 	n := *casesFlag
 	if n == 0 {
@@ -27,35 +27,35 @@ func TestRollbacksDependOnRecordsAlone(t *testing.T) {
 		}
 	}
 	seeds := []uint64{
-		72,  // a finding that was open when the rule went
-		233, // what was pending when the rule went, of which a crash made an event of the rule that had begun anew
+		72,  // a finding that was open when the rule was removed
+		233, // pending items of the removed rule, which a crash gave to the rule that had started empty
 	}
 	for seed := range uint64(n) {
 		seeds = append(seeds, *seedFlag+seed)
 	}
-	telling := 0
+	informative := 0
 	for _, seed := range seeds {
 		differs, err := runRollback(t, seed)
 		if err != nil {
 			t.Fatalf("seed %d: %v", seed, err)
 		}
 		if differs {
-			telling++
+			informative++
 		}
 	}
-	if telling < n/4 {
-		t.Errorf("only in %d of %d cases does the absence of the rule change anything: the others show little", telling, n)
+	if informative < n/4 {
+		t.Errorf("only in %d of %d cases does the absence of the rule change anything: the others prove little", informative, n)
 	}
 }
 
-// runRollback compares some runs of one history; differs says that without the change of rules it would be another one.
+// runRollback compares some runs of one history; differs reports whether the change of rules made a difference.
 func runRollback(t *testing.T, seed uint64) (differs bool, err error) {
 	r := rand.New(rand.NewPCG(seed, 3))
 	all, fewer := t.TempDir(), t.TempDir()
 	var text []string
 	for i := range 2 {
 		text = append(text, randomRule(r, i))
-		for _, dir := range []string{all, fewer}[:2-i] { // the second rule is the one that goes
+		for _, dir := range []string{all, fewer}[:2-i] { // the second rule is removed
 			if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("r%d.yaml", i)), []byte(text[i]), 0o600); err != nil {
 				return false, err
 			}
@@ -68,7 +68,7 @@ func runRollback(t *testing.T, seed uint64) (differs bool, err error) {
 	}
 	events := randomEvents(r, 40+r.IntN(120))
 	run := randomRun(r, with, events)
-	gone, back := positions(r, run.partitions)
+	removed, returned := positions(r, run.partitions)
 	undisturbed, err := run.findings()
 	if err != nil {
 		return false, err
@@ -77,7 +77,7 @@ func runRollback(t *testing.T, seed uint64) (differs bool, err error) {
 	for i := range 4 {
 		again := randomRun(r, with, nil) // another way to run the same partitions
 		again.partitions = run.partitions
-		got, err := again.history([]*rules.Set{with, without, with}, [][]int{gone, back, nil})
+		got, err := again.history([]*rules.Set{with, without, with}, [][]int{removed, returned, nil})
 		if err != nil {
 			return false, fmt.Errorf("%v: %w", again, err)
 		}
@@ -85,23 +85,23 @@ func runRollback(t *testing.T, seed uint64) (differs bool, err error) {
 			want = got
 		}
 		if got != want {
-			return false, fmt.Errorf("%v, gone at %v, back at %v\nrules:\n%s\nevents:\n%s\nwant:\n%sgot:\n%s", again, gone, back,
+			return false, fmt.Errorf("%v, removed at %v, returned at %v\nrules:\n%s\nevents:\n%s\nwant:\n%sgot:\n%s", again, removed, returned,
 				strings.Join(text, "\n---\n"), eventText(events), want, got)
 		}
 	}
 	return want != undisturbed, nil
 }
 
-// positions returns where in each partition a rule goes and where it comes back.
-func positions(r *rand.Rand, parts []memory.Partition) (gone, back []int) {
+// positions returns the positions in each partition at which a rule is removed and at which it returns.
+func positions(r *rand.Rand, parts []memory.Partition) (removed, returned []int) {
 	for _, p := range parts {
 		a, b := r.IntN(len(p.Records)+1), r.IntN(len(p.Records)+1)
-		gone, back = append(gone, min(a, b)), append(back, max(a, b))
+		removed, returned = append(removed, min(a, b)), append(returned, max(a, b))
 	}
-	return gone, back
+	return removed, returned
 }
 
-// history runs the partitions under one set of rules after another, each up to its ends; nil is the end of all.
+// history runs the partitions with one set of rules after another, each up to its ends; nil means to the end.
 func (p *propertyRun) history(sets []*rules.Set, ends [][]int) (string, error) {
 	st, err := store.Open("", store.Options{Memory: true})
 	if err != nil {
@@ -124,26 +124,26 @@ func (p *propertyRun) history(sets []*rules.Set, ends [][]int) (string, error) {
 		}
 	}
 	defer st.Close()
-	out, err := standing(st)
+	out, err := current(st)
 	since := latestOf(p.partitions, ends[0])
 	for _, f := range out {
-		if f.GroupStart <= schema.Instant(since) {
-			f.WarmingUntil = nil // what was open when the rule went says so only if it changes afterwards
+		if f.GroupStart <= since {
+			f.WarmingUntil = nil // a finding that was open when the rule was removed has it only if it changes afterwards
 		}
 	}
 	return render(out), err
 }
 
 // latestOf returns the highest time of an event before the ends.
-func latestOf(parts []memory.Partition, ends []int) int64 {
-	latest := int64(never)
+func latestOf(parts []memory.Partition, ends []int) schema.Instant {
+	latest := never
 	for i, p := range parts {
 		for _, line := range p.Records[:ends[i]] {
 			var e struct{ Time schema.Instant }
 			if err := json.Unmarshal([]byte(line), &e); err != nil {
 				panic(err)
 			}
-			latest = max(latest, int64(e.Time))
+			latest = max(latest, e.Time)
 		}
 	}
 	return latest

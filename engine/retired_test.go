@@ -17,7 +17,7 @@ const (
 	other = "datasets: [litellm]\nwhen: event.action == \"z\"\nthreshold: {count: 9, within: 10h, by: [ai_agent.uid]}\ngroup: {for: 10s}\n"
 )
 
-// history is one store under one set of rules after another.
+// history is one store that is used with one set of rules after another.
 type history struct {
 	*bench
 	st *store.Store
@@ -37,14 +37,14 @@ func newHistory(t *testing.T, rules map[string]string) *history {
 	return h
 }
 
-// swap goes on with other rules, as a reload does.
+// swap continues with other rules, as a reload does.
 func (h *history) swap(rules map[string]string) {
 	h.t.Helper()
 	h.stop()
 	h.resume(h.st, rules)
 }
 
-// crash goes on with what the disk holds now, as a start after a power cut does.
+// crash continues with the present content of the disk, as a start after a power failure does.
 func (h *history) crash(rules map[string]string) {
 	h.t.Helper()
 	st, err := h.st.Snapshot()
@@ -64,33 +64,33 @@ func (h *history) resume(st *store.Store, rules map[string]string) {
 	maps.Copy(h.offset, before.offset)
 }
 
-// at reads an event of an action at a second, and makes a cut.
+// at reads an event of an action at a second, and makes a checkpoint.
 func (h *history) at(second int, action string) {
 	h.t.Helper()
 	h.read(0, false, event{"litellm", second, second, action})
-	h.cut()
+	h.checkpoint()
 }
 
-// kept returns the rules that have State in the store, and those that are gone.
+// kept returns the rules that have State in the store, and the retired rules.
 func (h *history) kept() string {
 	h.t.Helper()
 	cells := map[string]bool{}
 	err := h.st.Cells(nil, func(key, _ []byte) bool {
-		_, rule, _, _ := cutStoreKey(key)
+		_, rule, _, _ := readStoreKey(key)
 		cells[rule] = true
 		return true
 	})
-	var gone []string
+	var retired []string
 	if err == nil {
-		err = h.st.Retired(func(rule string, _ []byte) bool { gone = append(gone, rule); return true })
+		err = h.st.Retired(func(rule string, _ []byte) bool { retired = append(retired, rule); return true })
 	}
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	return fmt.Sprint(slices.Sorted(maps.Keys(cells)), gone)
+	return fmt.Sprint(slices.Sorted(maps.Keys(cells)), retired)
 }
 
-// counted returns the counts of the rule's findings, with a ~ where they may not know all of their window.
+// counted returns the counts of the rule's findings, with a ~ if a finding may not know all of its window.
 func (h *history) counted(rule string) string {
 	var out []string
 	for _, f := range h.latest {
@@ -121,31 +121,31 @@ var (
 	without = map[string]string{"other": other}
 )
 
-// A rule that comes back within an hour goes on, with what was settled and with what was pending when it left.
-func TestARuleComesBack(t *testing.T) {
+// A rule that returns within an hour continues with the State and the pending items that it had when it left.
+func TestARuleReturns(t *testing.T) {
 	h := newHistory(t, with)
 	h.at(0, "x")
-	h.at(100, "y") // the first is in base
-	h.at(101, "x") // and this one pending
+	h.at(100, "y") // the first event is in base
+	h.at(101, "x") // and this one is pending
 	h.swap(without)
-	h.want("gone", "[r] []", "") // until a cut
-	h.cut()
-	h.want("gone for good", "[r] [r]", "")
-	h.at(800, "x") // that is nobody's; the pending one would be dropped
+	h.want("removed", "[r] []", "") // retired only with the next checkpoint
+	h.checkpoint()
+	h.want("retired", "[r] [r]", "")
+	h.at(800, "x") // no rule matches it; without retired rules the pending item would be dropped
 	h.at(801, "z")
 	h.swap(with)
 	h.at(1000, "x")
 	h.want("back", "[other r] []", "3~")
 
-	h.swap(without) // and a crash before anything is read does not make it forget
+	h.swap(without) // a crash before anything is read loses nothing
 	h.crash(with)
 	h.at(1020, "x")
 	h.at(1100, "y")
 	h.want("back after a crash", "[other r] []", "3~ 4~")
 }
 
-// Where nothing was read without the rule, its findings know everything.
-func TestARuleComesBackAtOnce(t *testing.T) {
+// If nothing was read without the rule, its findings have missed nothing.
+func TestARuleReturnsAtOnce(t *testing.T) {
 	h := newHistory(t, with)
 	h.at(0, "x")
 	h.at(1, "x")
@@ -156,9 +156,9 @@ func TestARuleComesBackAtOnce(t *testing.T) {
 	h.want("back", "[r] []", "3")
 }
 
-// After an hour of event time the State of a rule that is gone is deleted, cut by cut, and the rule begins anew; so it
-// does where nobody had the time to delete.
-func TestARuleIsGone(t *testing.T) {
+// After an hour of event time the State of a retired rule is deleted, checkpoint by checkpoint, and a rule that returns
+// starts empty. It starts empty also if there was no time to delete the State.
+func TestARetiredRuleExpires(t *testing.T) {
 	h := newHistory(t, with)
 	h.at(0, "x")
 	h.at(1, "x")
@@ -167,27 +167,27 @@ func TestARuleIsGone(t *testing.T) {
 	h.at(3500, "z")
 	h.want("kept", "[other r] [r]", "")
 	h.at(3602, "z")
-	h.cut() // this one deletes
+	h.checkpoint() // this checkpoint deletes
 	h.want("deleted", "[other] []", "")
 	items := 0
 	if err := h.st.Items(func(_ uint64, b []byte) bool {
-		if strings.Contains(string(b), "\x01r") { // its id, behind its length
+		if strings.Contains(string(b), "\x01r") { // its id, after its length
 			items++
 		}
 		return true
 	}); err != nil || items > 0 {
-		t.Errorf("%d cuts hold items of the rule, %v", items, err)
+		t.Errorf("%d checkpoints hold items of the rule, %v", items, err)
 	}
 	h.swap(with)
 	h.at(3603, "x")
-	h.want("anew", "[other r] []", "")
+	h.want("starts empty", "[other r] []", "")
 
 	h = newHistory(t, with)
 	h.at(0, "x")
 	h.at(1, "x")
 	h.swap(without)
 	h.read(0, false, event{"litellm", 3602, 3602, "z"})
-	h.swap(with) // one cut, which began before the hour was over
+	h.swap(with) // one checkpoint, which began before the hour was over
 	h.at(3603, "x")
 	h.at(3604, "x")
 	h.want("back too late", "[other r] []", "")
@@ -195,16 +195,16 @@ func TestARuleIsGone(t *testing.T) {
 	h.want("on its own", "[other r] []", "3~")
 }
 
-// State of a shape that the rule has no more is deleted with the first cut of the new shape, and does not come back with
-// the old shape.
-func TestAShapeIsGone(t *testing.T) {
+// State of a former shape of a rule is deleted with the first checkpoint of the new shape, and does not return with the old
+// shape.
+func TestAFormerShapeIsDeleted(t *testing.T) {
 	h := newHistory(t, with)
 	h.at(0, "x")
 	h.at(1, "x")
 	h.at(100, "y")
 	h.want("before", "[r] []", "")
 	h.swap(map[string]string{"r": four, "other": other})
-	h.crash(with) // no cut has the new shape: nothing is lost
+	h.crash(with) // no checkpoint has the new shape: nothing is lost
 	h.at(101, "x")
 	h.at(200, "y")
 	h.want("a crash", "[r] []", "3")
@@ -215,38 +215,43 @@ func TestAShapeIsGone(t *testing.T) {
 	h.at(202, "x")
 	h.want("the old shape again", "[r] []", "3")
 	h.swap(map[string]string{"r": four, "other": other})
-	h.at(203, "x") // the cut that deletes the State of one shape writes that of the other
+	h.at(203, "x") // the checkpoint that deletes the State of one shape writes that of the other
 	h.want("the other shape again", "[r] []", "3")
 }
 
-// State that lies in the store although no checkpoint knows it is not read.
-func TestStateOfNobodyIsNotRead(t *testing.T) {
+// State in the store that no checkpoint records as a rule's is not read.
+func TestUnrecordedStateIsNotRead(t *testing.T) {
 	h := newHistory(t, with)
 	h.at(0, "x")
 	h.at(1, "x")
 	h.at(100, "y")
 	var cells []store.KV
-	if err := h.st.Cells(nil, func(k, v []byte) bool { cells = append(cells, store.KV{Key: k, Value: v}); return true }); err != nil || len(cells) == 0 {
+	collect := func(k, v []byte) bool {
+		cells = append(cells, store.KV{Key: k, Value: v})
+		return true
+	}
+	if err := h.st.Cells(nil, collect); err != nil || len(cells) == 0 {
 		t.Fatalf("%d cells, %v", len(cells), err)
 	}
 	h.swap(without)
 	h.at(5000, "z")
-	h.cut()
+	h.checkpoint()
 	h.stop()
 	seq, state, _, err := h.st.Last()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := h.st.Commit(&store.Checkpoint{Seq: seq + 1, State: state, Cells: cells}); err != nil { // as a version would that does not delete
+	// A version that does not delete State would leave this.
+	if err := h.st.Commit(&store.Checkpoint{Seq: seq + 1, State: state, Cells: cells}); err != nil {
 		t.Fatal(err)
 	}
 	h.resume(h.st, with)
 	h.at(5001, "x")
-	h.want("the State of before", "[other r] []", "")
+	h.want("the earlier State", "[other r] []", "")
 }
 
-// A sweep goes through all State, some of it with each cut, and takes only what nobody reads.
-func TestSweepTakesItsTime(t *testing.T) {
+// A sweep goes through all State, a part of it with each checkpoint, and deletes only State that nothing reads.
+func TestSweepIsSpreadOverCheckpoints(t *testing.T) {
 	h := newHistory(t, with)
 	h.at(0, "z")
 	h.at(100, "y")
@@ -265,20 +270,20 @@ func TestSweepTakesItsTime(t *testing.T) {
 	}
 	h.resume(h.st, with)
 	for range 2 {
-		h.cut()
+		h.checkpoint()
 		if got := h.kept(); got != "[left other] []" {
-			t.Fatalf("the store has %s: the sweep took too much at once", got)
+			t.Fatalf("the store has %s: the sweep deleted too much at once", got)
 		}
 	}
-	h.cut()
+	h.checkpoint()
 	h.want("swept", "[other] []", "")
 }
 
-// What was pending when a rule began anew is not its own, after a crash either.
+// Items that were pending when a rule started empty are not the rule's, not even after a crash.
 func TestPendingOfAnotherShape(t *testing.T) {
 	h := newHistory(t, with)
 	h.read(0, false, event{"litellm", 0, 0, "x"})
-	h.at(1, "z") // one cut, which the other rule needs for longer
+	h.at(1, "z") // one checkpoint, which the other rule needs for longer
 	h.swap(map[string]string{"r": strings.Replace(three, "10h", "11h", 1), "other": other})
 	h.at(2, "x")
 	h.at(3, "x")

@@ -1,0 +1,495 @@
+package engine
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/clock"
+	"github.com/aidr-engine/aidr/engine/store"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+const (
+	// idleStep is how far the watermark of an idle partition follows the clock at a time: each step is a checkpoint.
+	idleStep = time.Second
+	// slowestPace is the longest time between checkpoints. If a checkpoint takes long, checkpoints become rarer, so that
+	// they take at most half of the time.
+	slowestPace = 2 * time.Second
+)
+
+// checkpointer makes the checkpoints, one at a time: on a ticker, on request, and soon after a critical match. Its
+// goroutine owns everything that no comment says otherwise of.
+type checkpointer struct {
+	rules     *ruleSet
+	inputs    map[string]*input
+	lanes     *lanes
+	shards    []*shard
+	gate      *gate
+	store     *store.Store // nil: nothing outlives the engine
+	every     time.Duration
+	clock     clock.Clock
+	log       *slog.Logger
+	metrics   *Metrics
+	committed func([]connectors.Entry)
+
+	requests chan chan error
+	urgent   chan struct{}
+	stopping chan stopRequest
+	stopped  chan struct{}
+
+	seq       uint64
+	restored  bool                           // the engine started from a checkpoint
+	watermark []schema.Instant               // by rule: the watermark of the last checkpoint
+	warming   []schema.Instant               // by rule: until when its State does not know its whole window; 0 if it does
+	positions map[connectors.Partition]int64 // committed with the last checkpoint
+	pending   []pendingItems
+	last      time.Time
+	write     func(*store.Checkpoint) error // store.Commit
+	abandoned error                         // set once a checkpoint was abandoned: its contents are lost, so no later one may be committed
+
+	mu   sync.Mutex // guards the two below, which Status shows
+	took time.Duration
+	err  error // why the last checkpoint is not durable yet
+}
+
+// pendingItems are the items of one checkpoint that are still above a watermark.
+type pendingItems struct {
+	seq    uint64
+	newest map[int]schema.Instant // by rule: the highest time
+}
+
+type stopRequest struct {
+	ctx   context.Context
+	until *schema.Instant // of a replay
+	done  chan error
+}
+
+func newCheckpointer(e *Engine) *checkpointer {
+	n := len(e.rules.programs)
+	c := &checkpointer{
+		rules: e.rules, inputs: e.inputs, lanes: e.lanes, shards: e.shards, gate: e.gate, store: e.opts.Store,
+		every: e.opts.CheckpointEvery, clock: e.opts.Clock, log: e.opts.Log, metrics: e.opts.Metrics, committed: e.opts.Committed,
+		requests: make(chan chan error), urgent: make(chan struct{}, 1), stopping: make(chan stopRequest, 1), stopped: make(chan struct{}),
+		positions: map[connectors.Partition]int64{}, watermark: make([]schema.Instant, n), warming: make([]schema.Instant, n),
+	}
+	for i := range c.watermark {
+		c.watermark[i] = never
+	}
+	if c.store != nil {
+		c.write = c.store.Commit
+	}
+	return c
+}
+
+func (c *checkpointer) run() {
+	defer close(c.stopped)
+	tick, stop := c.clock.Tick(c.every)
+	defer stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	for {
+		select {
+		case now := <-tick:
+			if now.Sub(c.last) >= min(2*c.took, slowestPace) {
+				c.checkpoint(ctx, nil, false)
+			}
+			c.checkOutbox()
+		case <-c.urgent:
+			if c.clock.Now().Sub(c.last) >= UrgentAfter {
+				c.checkpoint(ctx, nil, false)
+			}
+		case done := <-c.requests:
+			done <- c.checkpoint(ctx, nil, true)
+		case r := <-c.stopping:
+			r.done <- c.checkpoint(r.ctx, r.until, true)
+			return
+		}
+	}
+}
+
+// urge asks for a checkpoint soon. It never blocks and may be called from any goroutine.
+func (c *checkpointer) urge() {
+	select {
+	case c.urgent <- struct{}{}:
+	default:
+	}
+}
+
+// now makes a checkpoint and returns when it is durable. It may be called from any goroutine.
+func (c *checkpointer) now(ctx context.Context) error {
+	done := make(chan error, 1)
+	select {
+	case c.requests <- done:
+	case <-c.stopped:
+		return ErrStopped
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// stop makes the last checkpoint and ends run.
+func (c *checkpointer) stop(ctx context.Context, until *schema.Instant) error {
+	r := stopRequest{ctx: ctx, until: until, done: make(chan error, 1)}
+	c.stopping <- r
+	err := <-r.done
+	<-c.stopped
+	return err
+}
+
+// checkpoint makes one checkpoint. Without force it does nothing if nothing has moved.
+func (c *checkpointer) checkpoint(ctx context.Context, until *schema.Instant, force bool) error {
+	if c.abandoned != nil {
+		return c.abandoned
+	}
+	start := c.clock.Now()
+	c.last = start
+	reply := make(chan shardPart, len(c.shards))
+	state, dead, moved := c.snapshot(start, until, force, reply)
+	if !moved {
+		return nil
+	}
+	cp := &store.Checkpoint{Seq: c.seq + 1, Dead: dead}
+	newest := c.collect(cp, reply)
+	if c.store != nil {
+		cp.State = state.encode()
+		cp.Drop = c.takeFolded()
+		if err := c.commit(ctx, cp); err != nil {
+			return err
+		}
+	}
+	c.seq++
+	if len(newest) > 0 {
+		c.pending = append(c.pending, pendingItems{c.seq, newest})
+	}
+	c.publish(ctx, cp, state)
+	c.mu.Lock()
+	c.took = c.clock.Now().Sub(start)
+	c.mu.Unlock()
+	c.metrics.checkpointed(c.took)
+	return nil
+}
+
+// snapshot pauses the lanes for a moment. It returns positions, watermarks and dead letters of one instant, and puts a
+// barrier into every shard's queue at that instant. moved is false if there is nothing to write.
+func (c *checkpointer) snapshot(now time.Time, until *schema.Instant, force bool, reply chan<- shardPart) (state *engineState, dead []store.DeadLetter, moved bool) {
+	c.lanes.mu.Lock()
+	defer c.lanes.mu.Unlock()
+	at := schema.InstantOf(now)
+	moved = force
+	for _, l := range c.lanes.all {
+		if l.idle(now) && at.Sub(idleStep) >= l.progress.floor {
+			l.progress.floor = at
+			moved = true
+		}
+		if l.lost && l.progress.event != never {
+			l.lost = false
+			c.warm(l.progress.event)
+		}
+		moved = moved || l.known && l.next != c.positions[l.partition]
+		for i := range l.dead {
+			l.dead[i].Time = at
+		}
+		dead = append(dead, l.dead...)
+		l.dead = nil
+	}
+	if !moved {
+		return nil, nil, false
+	}
+	c.raise(until)
+	b := &barrier{now: at, watermark: slices.Clone(c.watermark), warming: c.warming, all: force, reply: reply}
+	for _, s := range c.shards {
+		s.in <- message{barrier: b}
+	}
+	return c.state(), dead, true
+}
+
+// collect puts the parts of all shards into the checkpoint. It returns the highest time of new pending items, by rule.
+func (c *checkpointer) collect(cp *store.Checkpoint, reply <-chan shardPart) (newest map[int]schema.Instant) {
+	newest = map[int]schema.Instant{}
+	for range c.shards {
+		part := <-reply
+		cp.Cells = append(cp.Cells, part.cells...)
+		cp.Items = append(cp.Items, part.items...)
+		cp.Outbox = append(cp.Outbox, part.entries...)
+		for rule, t := range part.newest {
+			if old, ok := newest[rule]; !ok || t > old {
+				newest[rule] = t
+			}
+		}
+	}
+	return newest
+}
+
+// warm records that no rule knows what was before t.
+func (c *checkpointer) warm(t schema.Instant) {
+	for rule, r := range c.rules.set.Rules {
+		if m := r.Memory(); m > 0 {
+			c.warming[rule] = max(c.warming[rule], t.Add(m))
+		}
+	}
+}
+
+// raise brings each rule's watermark up to date: the minimum over all partitions that may carry one of its datasets. At
+// the end of a replay it is the highest event time of the whole input, or until. lanes.mu is held.
+func (c *checkpointer) raise(until *schema.Instant) {
+	if until != nil {
+		end := *until
+		if end == 0 {
+			end = never
+		}
+		for _, l := range c.lanes.all {
+			end = max(end, l.progress.event)
+		}
+		for rule := range c.watermark {
+			c.watermark[rule] = max(c.watermark[rule], end)
+		}
+		return
+	}
+	lows := c.lows()
+	for rule := range c.watermark {
+		low, found := schema.Instant(0), false
+		for in, high := range lows {
+			if d := in.ruleDelay[rule]; d >= 0 {
+				if w := high.Sub(d); !found || w < low {
+					low, found = w, true
+				}
+			}
+		}
+		if found {
+			c.watermark[rule] = max(c.watermark[rule], low)
+		}
+	}
+}
+
+// lows returns the lowest high of each input that still counts. lanes.mu is held.
+func (c *checkpointer) lows() map[*input]schema.Instant {
+	lows := make(map[*input]schema.Instant, len(c.inputs))
+	for _, in := range c.inputs {
+		if !in.announced {
+			lows[in] = never
+		}
+	}
+	for _, l := range c.lanes.all {
+		if l.final || l.deleted() {
+			continue
+		}
+		if low, ok := lows[l.in]; !ok || l.progress.high() < low {
+			lows[l.in] = l.progress.high()
+		}
+	}
+	return lows
+}
+
+// checkOutbox closes the gate while the outbox is full, and opens it when there is room again, whether or not anything
+// moves.
+func (c *checkpointer) checkOutbox() {
+	if c.store == nil {
+		return
+	}
+	why := ""
+	if c.store.OutboxFull() {
+		why = "the outbox is full: a sink that may not lose findings is away; reading goes on when it drains"
+	}
+	c.gate.set(why)
+}
+
+// commit writes the checkpoint, and tries again until it succeeds; until then nobody reads, and nothing is lost. If it
+// has to give up because the engine stops, the previous checkpoint counts, and what followed is read again.
+func (c *checkpointer) commit(ctx context.Context, cp *store.Checkpoint) error {
+	pauses := storePauses()
+	for {
+		err := c.try(cp)
+		if err == nil {
+			c.checkOutbox()
+			return nil
+		}
+		pause := pauses.Next()
+		c.gate.set(fmt.Sprintf("the state directory cannot be written: %v", err))
+		c.log.Error("checkpoint write failed, retrying", "error", err, "pause", pause)
+		if !c.pause(ctx, pause, err) {
+			if err = c.try(cp); err != nil { // the last attempt
+				c.abandoned = err
+			}
+			return err
+		}
+	}
+}
+
+// try writes the checkpoint once and records the outcome for Status.
+func (c *checkpointer) try(cp *store.Checkpoint) error {
+	err := c.write(cp)
+	c.mu.Lock()
+	c.err = err
+	c.mu.Unlock()
+	return err
+}
+
+// pause waits before the next attempt, and answers requests for a checkpoint with the failure until then. It returns
+// false if the engine stops.
+func (c *checkpointer) pause(ctx context.Context, d time.Duration, failure error) bool {
+	tick, stop := c.clock.Tick(d)
+	defer stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return false
+		case done := <-c.requests:
+			done <- failure
+		case r := <-c.stopping:
+			c.stopping <- r // for run, which answers it
+			return false
+		case <-tick:
+			return true
+		}
+	}
+}
+
+// takeFolded forgets the checkpoints whose pending items have all moved into base, and returns their numbers.
+func (c *checkpointer) takeFolded() (folded []uint64) {
+	kept := c.pending[:0]
+	for _, p := range c.pending {
+		all := true
+		for rule, t := range p.newest {
+			all = all && t < c.watermark[rule]
+		}
+		if all {
+			folded = append(folded, p.seq)
+		} else {
+			kept = append(kept, p)
+		}
+	}
+	c.pending = kept
+	return folded
+}
+
+// publish passes on what is durable now: findings to the deliverer, positions to the sources.
+func (c *checkpointer) publish(ctx context.Context, cp *store.Checkpoint, state *engineState) {
+	for _, en := range cp.Outbox {
+		c.metrics.finding(en.Finding)
+	}
+	if len(cp.Outbox) > 0 {
+		c.committed(cp.Outbox)
+	}
+	moved := map[string]map[connectors.Partition]int64{} // by source
+	for _, p := range state.Partitions {
+		key := p.key()
+		c.metrics.watermark(key, p.watermark)
+		if p.Known && c.positions[key] != p.Next {
+			c.positions[key] = p.Next
+			if moved[p.Source] == nil {
+				moved[p.Source] = map[connectors.Partition]int64{}
+			}
+			moved[p.Source][key] = p.Next
+		}
+	}
+	for rule, w := range c.watermark {
+		c.metrics.ruleWatermark(c.rules.id(rule), w)
+	}
+	if c.store == nil {
+		return
+	}
+	for name, positions := range moved {
+		if in := c.inputs[name]; in != nil {
+			if err := in.Source.Commit(ctx, positions); err != nil {
+				c.log.Debug("positions not committed at the source; the checkpoint holds them", "source", name, "error", err)
+			}
+		}
+	}
+}
+
+// engineState is the engine's part of a checkpoint, as JSON: small, and readable when something is wrong. Times are in
+// nanoseconds.
+type engineState struct {
+	Version    int              `json:"version"`
+	Partitions []partitionState `json:"partitions"`
+	Rules      []ruleState      `json:"rules"`
+}
+
+// stateVersion is the version of engineState; a newer one is refused.
+const stateVersion = 1
+
+type partitionState struct {
+	Source string `json:"source"`
+	Topic  string `json:"topic"`
+	Number int32  `json:"partition"`
+	Next   int64  `json:"next"`
+	Known  bool   `json:"known"`
+	Event  int64  `json:"event_ns"`
+	Record int64  `json:"record_ns"`
+	Floor  int64  `json:"floor_ns"`
+	Final  bool   `json:"final,omitempty"`
+
+	watermark schema.Instant
+}
+
+func (p *partitionState) key() connectors.Partition {
+	return connectors.Partition{Source: p.Source, Topic: p.Topic, Number: p.Number}
+}
+
+type ruleState struct {
+	ID        string `json:"id"`
+	Shape     string `json:"shape"`
+	Watermark int64  `json:"watermark_ns"`
+	Warming   int64  `json:"warming_until_ns,omitempty"`
+}
+
+func (s *engineState) encode() []byte {
+	b, err := json.Marshal(s)
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	return b
+}
+
+// latest returns the event time up to which everything was read.
+func (s *engineState) latest() schema.Instant {
+	t := never
+	for _, p := range s.Partitions {
+		t = max(t, schema.Instant(p.Event))
+	}
+	return t
+}
+
+// sumOfPositions returns the sum of all positions. It differs between two checkpoints if something was read between
+// them.
+func (s *engineState) sumOfPositions() (n int64) {
+	for _, p := range s.Partitions {
+		n += p.Next
+	}
+	return n
+}
+
+// state returns the engine's part of the checkpoint. lanes.mu is held.
+func (c *checkpointer) state() *engineState {
+	s := &engineState{Version: stateVersion}
+	for p, l := range c.lanes.all {
+		s.Partitions = append(s.Partitions, partitionState{
+			Source: p.Source, Topic: p.Topic, Number: p.Number, Next: l.next, Known: l.known,
+			Event: int64(l.progress.event), Record: int64(l.progress.record), Floor: int64(l.progress.floor), Final: l.final,
+			watermark: l.watermark(),
+		})
+	}
+	slices.SortFunc(s.Partitions, func(a, b partitionState) int {
+		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Number, b.Number))
+	})
+	for i, r := range c.rules.set.Rules {
+		s.Rules = append(s.Rules, ruleState{
+			ID: r.ID, Shape: hex.EncodeToString(r.Shape[:]), Watermark: int64(c.watermark[i]), Warming: int64(c.warming[i]),
+		})
+	}
+	return s
+}
