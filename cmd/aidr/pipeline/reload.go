@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/aidr-engine/aidr/cmd/aidr/maps"
 	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/engine/cases"
+	"github.com/aidr-engine/aidr/schema/decode"
 )
 
 // Reload reads the rules and the field maps again and swaps them between two batches. On any error, and where a test in
@@ -107,4 +109,36 @@ func (p *Pipeline) swap(ctx context.Context, set *Set, inputs []engine.Input) er
 	p.engine, p.set, p.inputs = e, set, inputs
 	p.mu.Unlock()
 	return err
+}
+
+// remap reads the field maps again, runs the tests of those that aidr does not ship, and returns the inputs with
+// them.
+func (p *Pipeline) remap() ([]engine.Input, *maps.Set, error) {
+	set, err := loadMaps(p.cfg, p.log)
+	if err != nil {
+		return nil, nil, err
+	}
+	var failed []error
+	err = set.Run(func(f *maps.File) bool { return !f.Shipped }, func(r maps.Result) {
+		if r.Diff != "" {
+			failed = append(failed, fmt.Errorf("%s:%d: map %q: test %q fails: %s", r.File.Path, r.Test.Line, r.File.Map.Name, r.Test.Name, r.Diff))
+		}
+	})
+	if err := errors.Join(append(failed, err)...); err != nil {
+		return nil, nil, err
+	}
+	p.mu.Lock()
+	inputs := slices.Clone(p.inputs)
+	p.mu.Unlock()
+	for i := range inputs { // one for each source of the configuration, in its order
+		in, s := &inputs[i], p.cfg.Sources[i]
+		in.Decode.Maps, in.Delays = set.Maps(), delays(s, set)
+		if _, err := decode.New(in.Decode); err != nil {
+			return nil, nil, fmt.Errorf("%ssource %q: %w", s.At, s.Name, err)
+		}
+		if len(s.Datasets) == 0 {
+			in.Datasets = datasetsOf(s.Format, set)
+		}
+	}
+	return inputs, set, nil
 }

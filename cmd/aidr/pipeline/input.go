@@ -1,0 +1,181 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"github.com/aidr-engine/aidr/cmd/aidr/config"
+	"github.com/aidr-engine/aidr/cmd/aidr/maps"
+	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/connectors/file"
+	"github.com/aidr-engine/aidr/connectors/kafka"
+	"github.com/aidr-engine/aidr/connectors/maxmind"
+	"github.com/aidr-engine/aidr/engine"
+	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/decode"
+)
+
+func buildInputs(cfg *config.Config, set *maps.Set, log *slog.Logger) (inputs []engine.Input, err error) {
+	var errs []error
+	for _, s := range cfg.Sources {
+		src, err := buildSource(s, log)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%ssource %q: %w", s.At, s.Name, err))
+			continue
+		}
+		in, err := buildReading(s, set)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		in.Source, in.Idle = src, s.Idle
+		inputs = append(inputs, in)
+	}
+	return inputs, errors.Join(errs...)
+}
+
+// buildReading says how the records of a source are read, wherever they come from.
+func buildReading(s config.Source, set *maps.Set) (engine.Input, error) {
+	in := engine.Input{
+		Datasets: s.Datasets, Delays: delays(s, set),
+		Decode: decode.Options{Format: s.Format, Maps: set.Maps(), Tenant: s.Tenant, TrustForwarded: s.TrustForwarded},
+	}
+	if len(in.Datasets) == 0 {
+		in.Datasets = datasetsOf(s.Format, set)
+	}
+	if _, err := decode.New(in.Decode); err != nil {
+		return in, fmt.Errorf("%ssource %q: %w", s.At, s.Name, err)
+	}
+	return in, nil
+}
+
+// datasetsOf returns what a format can give; nil, anything, for auto and aidr.
+func datasetsOf(format string, set *maps.Set) []string {
+	f, _ := decode.Find(format, set.Maps()...)
+	return f.Datasets
+}
+
+// delays spells out a delay that is meant for every dataset.
+func delays(s config.Source, set *maps.Set) map[string]time.Duration {
+	all, ok := s.Delay[""]
+	if !ok {
+		return s.Delay
+	}
+	out := map[string]time.Duration{}
+	for _, f := range decode.Formats(set.Maps()...) {
+		for _, ds := range f.Datasets {
+			out[ds] = all
+		}
+	}
+	return out
+}
+
+func buildSource(s config.Source, log *slog.Logger) (connectors.Source, error) {
+	if s.File != nil {
+		return file.New(file.Config{Name: s.Name, Paths: s.File.Paths, Follow: s.File.Follow, Stdin: os.Stdin, Log: log})
+	}
+	k := kafka.Config{
+		Name: s.Name, Brokers: s.Kafka.Brokers, Topics: s.Kafka.Topics, Pattern: s.Kafka.Pattern, Group: s.Kafka.Group,
+		Start: s.Kafka.Start, ClientID: s.Kafka.ClientID, Session: s.Kafka.Session, Log: log,
+	}
+	if k.Session > 0 { // a short one needs heartbeats that are quicker than the default
+		k.Heartbeat = min(kafka.DefaultHeartbeat, k.Session/3)
+	}
+	if t := s.Kafka.TLS; t != nil {
+		k.TLS = &kafka.TLS{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName}
+	}
+	if a := s.Kafka.SASL; a != nil {
+		k.SASL = &kafka.SASL{Mechanism: a.Mechanism, Username: a.Username, Password: a.Password}
+	}
+	return kafka.New(k)
+}
+
+// loadMaps loads the field maps of a configuration and logs the warnings. On an error there are none.
+func loadMaps(cfg *config.Config, log *slog.Logger) (*maps.Set, error) {
+	set, problems := maps.Load(cfg.Maps...)
+	var errs []error
+	for _, x := range problems {
+		if x.Warning {
+			log.Warn("a field map has a warning", "problem", x.String())
+		} else {
+			errs = append(errs, errors.New(x.String()))
+		}
+	}
+	return set, errors.Join(errs...)
+}
+
+// openPlaces reads the files that tell of addresses; nil where the configuration names none.
+func openPlaces(cfg *config.Config, log *slog.Logger) (*maxmind.Database, error) {
+	if cfg.Enrichment == (config.Enrichment{}) {
+		return nil, nil
+	}
+	return maxmind.Open(maxmind.Config{Country: cfg.Enrichment.Country, ASN: cfg.Enrichment.ASN, Log: log})
+}
+
+// finishEvents adds to the decoding of each input what the configuration says of all events.
+func finishEvents(cfg *config.Config, places *maxmind.Database, inputs []engine.Input) {
+	for i := range inputs {
+		inputs[i].Decode.Override = overrideOf(cfg.Identity)
+		if places != nil {
+			inputs[i].Decode.Enrich = places.Enricher
+		}
+	}
+}
+
+// overrideOf turns compiled expressions into what decode calls.
+func overrideOf(o *config.Override) *decode.Override {
+	if o == nil {
+		return nil
+	}
+	out := &decode.Override{Wanted: schema.Wanted{Raw: o.Raws}}
+	for _, d := range o.Datasets {
+		out.Wanted.Fields.Union(d.UID.Fields())
+	}
+	out.Open = func() map[string]func(*schema.Event) (string, error) {
+		scratch := expr.NewScratch()
+		byDataset := map[string]func(*schema.Event) (string, error){}
+		for _, d := range o.Datasets {
+			byDataset[d.Dataset] = func(e *schema.Event) (string, error) { return d.UID.Eval(e, scratch) }
+		}
+		return byDataset
+	}
+	return out
+}
+
+// Reading returns an input that reads the records of a configuration's source as a running aidr would, but for where
+// they come from: the caller gives it a Source.
+func Reading(cfg *config.Config, s config.Source, set *maps.Set) (engine.Input, error) {
+	in, err := buildReading(s, set)
+	if err != nil {
+		return in, err
+	}
+	places, err := openPlaces(cfg, slog.New(slog.DiscardHandler)) // nothing is logged: the files are read once
+	if err != nil {
+		return in, err
+	}
+	inputs := []engine.Input{in}
+	finishEvents(cfg, places, inputs)
+	return inputs[0], nil
+}
+
+// SourceOf returns the source of a configuration by its name, or without one the only source that there is. A
+// configuration without sources reads as one source that says nothing.
+func SourceOf(cfg *config.Config, name string) (config.Source, error) {
+	var names []string
+	for _, s := range cfg.Sources {
+		if s.Name == name || name == "" && len(cfg.Sources) == 1 {
+			return s, nil
+		}
+		names = append(names, s.Name)
+	}
+	switch {
+	case name != "":
+		return config.Source{}, fmt.Errorf("source %q: %s has none of this name: use one of %q", name, cfg.File, names)
+	case len(names) > 0:
+		return config.Source{}, fmt.Errorf("%s has %d sources, and files are read as one of them: name it, of %q", cfg.File, len(names), names)
+	}
+	return config.Source{Format: "auto"}, nil
+}

@@ -1,0 +1,53 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/aidr-engine/aidr/cmd/aidr/config"
+	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/connectors/clickhouse"
+	"github.com/aidr-engine/aidr/connectors/webhook"
+)
+
+func buildSinks(cfg *config.Config) (sinks []connectors.Sink, err error) {
+	var errs []error
+	if c := cfg.Sinks.ClickHouse; c != nil {
+		s, err := clickhouse.New(ClickHouseConfig(c))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%ssinks.clickhouse: %w", c.At, err))
+		} else {
+			sinks = append(sinks, s)
+		}
+	}
+	for _, w := range cfg.Sinks.Webhooks {
+		s, err := buildWebhook(w)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%ssinks.webhooks %q: %w", w.At, w.Name, err))
+			continue
+		}
+		sinks = append(sinks, s)
+	}
+	return sinks, errors.Join(errs...)
+}
+
+// ClickHouseConfig is the sink's configuration.
+func ClickHouseConfig(c *config.ClickHouse) clickhouse.Config {
+	return clickhouse.Config{DSN: c.DSN, Cluster: c.Cluster, Migrate: c.Migrate, Rows: c.Rows, Linger: c.Linger, TTL: c.TTL}
+}
+
+func buildWebhook(w config.Webhook) (connectors.Sink, error) {
+	c := webhook.Config{
+		Name: w.Name, URL: w.URL, Secrets: w.Secrets, Headers: w.Headers, Timeout: w.Timeout, Retries: w.Retries,
+		Concurrency: w.Concurrency, Rate: w.Rate, Filter: w.Filter,
+	}
+	for _, n := range w.AllowNetworks {
+		prefix, err := netip.ParsePrefix(n)
+		if err != nil {
+			return nil, err
+		}
+		c.AllowNetworks = append(c.AllowNetworks, prefix)
+	}
+	return webhook.New(c)
+}
