@@ -65,7 +65,7 @@ func (r *reading) input(cmd *cobra.Command) (engine.Input, error) {
 	if err != nil {
 		return engine.Input{}, err
 	}
-	in, err := pipeline.Reading(r.cfg, r.from, set)
+	in, err := pipeline.InputFor(r.cfg, r.from, set)
 	if err != nil && r.config == "" {
 		return in, &exit{exitUsage, err}
 	}

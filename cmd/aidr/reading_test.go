@@ -44,7 +44,7 @@ func TestReadingAsASource(t *testing.T) {
 	f(exitOK, "ann@example.com", "", "--config", file("two.yaml"), "--source", "a")
 	f(exitOK, "", "", "--config", file("two.yaml"), "--source", "b") // none of it is Kong's
 	f(exitOK, "ann@example.com", "", "--config", file("two.yaml"), "--source", "b", "--format", "aidr")
-	f(exitUsage, "", `2 sources, and files are read as one of them: name it, of ["a" "b"]`, "--config", file("two.yaml"))
+	f(exitUsage, "", `2 sources: name the one as which the files are read, one of ["a" "b"]`, "--config", file("two.yaml"))
 	f(exitUsage, "", `source "c": `, "--config", file("two.yaml"), "--source", "c")
 	f(exitUsage, "", "name that with --config", "--source", "a")
 	f(exitFailed, "", "bad.yaml:1:", "--config", file("bad.yaml"))

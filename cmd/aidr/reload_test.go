@@ -132,12 +132,12 @@ func TestReload(t *testing.T) {
 		}
 		return isReady(f.listen)
 	})
-	before := strings.Count(f.said(), "the rules were reloaded")
+	before := strings.Count(f.said(), "rules reloaded")
 	if err := f.p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
 	f.await("SIGHUP reloads", func() error {
-		if n := strings.Count(f.said(), "the rules were reloaded"); n != before+1 {
+		if n := strings.Count(f.said(), "rules reloaded"); n != before+1 {
 			return fmt.Errorf("the log tells of %d reloads, want %d", n, before+1)
 		}
 		return isReady(f.listen)

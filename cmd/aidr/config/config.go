@@ -1,8 +1,9 @@
-// Package config reads the one configuration file: strict YAML, every problem at once with its place, secrets from the
-// environment or from files, never echoed.
+// Package config reads the configuration file. The file is strict YAML. All problems are reported at once, each with its
+// position, and secrets come from the environment or from files and are never printed.
 //
-// A text may hold ${NAME} (an environment variable) and ${file:PATH} (a file's content without the last line end); $$
-// is a dollar sign. One that is not there is a problem, because an empty secret is worse than none.
+// A text may contain ${NAME}, an environment variable, and ${file:PATH}, the content of a file without trailing line
+// ends; $$ is a dollar sign. A variable or file that is missing or empty is a problem, because an empty secret is worse
+// than a missing one.
 package config
 
 import (
@@ -22,26 +23,27 @@ import (
 
 // Config is the whole configuration, with defaults filled in. It is read-only once loaded.
 //
-// It may hold secrets: it is not to be printed. Problems name places, and never quote a line of the file.
+// A Config may hold secrets, so it must not be printed. For the same reason problems have positions but never quote a line
+// of the file.
 type Config struct {
 	File    string
 	Sources []Source
-	Rules   []string // folders and files
-	Maps    []string // folders of field maps, beside those that aidr ships
-	Lists   string   // folder of lists, "" for none
-	Agents  string   // agents.yaml, "" for none
+	Rules   []string // folders and files; empty: the shipped rules
+	Maps    []string // folders of field maps, in addition to the shipped ones
+	Lists   string   // folder of lists, in addition to lists/ in the folders of rules; may be ""
+	Agents  string   // registry of agents, in addition to agents.yaml in the folders of rules; may be ""
 	State   State
 	Sinks   Sinks
 	HTTP    HTTP
 	Log     Log
 	Shards  int // 0: one per core
 
-	Identity   *Override // nil: none
+	Identity   *Override // nil: not configured
 	Enrichment Enrichment
-	Redact     *schema.Redaction // nil: of every field the credentials are replaced
+	Redact     *schema.Redaction // nil: credentials are replaced in every field
 }
 
-// Place is where something stands in the file; the zero Place is nowhere.
+// Place is a position in the file. The zero Place means that the position is unknown.
 type Place struct {
 	File      string
 	Line, Col int
@@ -54,7 +56,7 @@ func placeOf(file string, n *doc.Node) Place {
 	return Place{file, n.Line, n.Col}
 }
 
-// String renders "file:line:col: ", to go before what is wrong there; "" for nowhere.
+// String returns "file:line:col: ", the prefix of a problem's text, or "" for the zero Place.
 func (p Place) String() string {
 	if p == (Place{}) {
 		return ""
@@ -62,7 +64,7 @@ func (p Place) String() string {
 	return fmt.Sprintf("%s:%d:%d: ", p.File, p.Line, p.Col)
 }
 
-// Source is one place that logs come from: Kafka or files.
+// Source is one source of logs. Exactly one of Kafka and File is set.
 type Source struct {
 	At             Place
 	Name           string
@@ -70,13 +72,13 @@ type Source struct {
 	File           *File
 	Format         string
 	Tenant         string
-	Datasets       []string                 // what it may carry; empty: what its format can give
-	Delay          map[string]time.Duration // by dataset, "" for all
-	Idle           time.Duration
+	Datasets       []string                 // datasets of its events; empty: all datasets of the format
+	Delay          map[string]time.Duration // by dataset; the key "" applies to all
+	Idle           time.Duration            // 0: the engine's default
 	TrustForwarded []string
 }
 
-// Kafka is a source of topics.
+// Kafka is the `kafka` section of a source. Either Topics or Pattern is set.
 type Kafka struct {
 	Brokers  []string
 	Topics   []string
@@ -84,43 +86,43 @@ type Kafka struct {
 	Group    string
 	Start    string // first, last, or an RFC 3339 time
 	ClientID string
-	Session  time.Duration // of the group: a member that is silent for so long is replaced. 0: the connector's default
+	Session  time.Duration // after this silence the group replaces a member; 0: the connector's default
 	TLS      *TLS
 	SASL     *SASL
 }
 
-// TLS of a connection. Files are PEM.
+// TLS holds the TLS settings of a connection. The files are PEM.
 type TLS struct {
 	CA, Cert, Key, ServerName string
 }
 
-// SASL is PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.
+// SASL holds the credentials of a Kafka connection. Mechanism is PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.
 type SASL struct {
 	Mechanism, Username, Password string
 }
 
-// File is a source of files.
+// File is the `file` section of a source.
 type File struct {
 	Paths  []string
 	Follow bool
 }
 
-// State is what outlives the process.
+// State configures the state directory, which outlives the process.
 type State struct {
-	Dir          string
-	Outbox       int64 // bytes that may wait for a sink that is away
-	FindingsKeep time.Duration
-	CutEvery     time.Duration
-	Cells        int // cells per shard that are kept in memory
+	Dir             string
+	Outbox          int64         // bytes that may wait for a sink before reading stops
+	FindingsKeep    time.Duration // how long settled findings stay in the local store
+	CheckpointEvery time.Duration // 0: the engine's default
+	Cells           int           // cells kept in memory per shard; 0: the engine's default
 }
 
-// Sinks is where findings go.
+// Sinks configures the destinations of findings.
 type Sinks struct {
 	ClickHouse *ClickHouse
 	Webhooks   []Webhook
 }
 
-// ClickHouse is the sink for analysts.
+// ClickHouse configures the sink that writes findings as rows, for analysts. 0 means the connector's default.
 type ClickHouse struct {
 	At      Place
 	DSN     string
@@ -131,60 +133,61 @@ type ClickHouse struct {
 	Linger  time.Duration
 }
 
-// Webhook is one endpoint.
+// Webhook configures one endpoint. 0 means the connector's default.
 type Webhook struct {
 	At            Place
 	Name          string
 	URL           string
 	Secrets       []string
 	AllowNetworks []string
-	Filter        func(*schema.Finding) (bool, error) // nil: everything
+	Filter        func(*schema.Finding) (bool, error) // nil: all findings
 	Timeout       time.Duration
 	Retries       []time.Duration // nil: the default schedule
 	Headers       map[string]string
-	Rate          float64 // a second, 0: no limit
+	Rate          float64 // deliveries per second; 0: no limit
 	Concurrency   int
 }
 
-// HTTP is the listener of /metrics, /healthz and /readyz.
+// HTTP configures the listener for /metrics, /healthz and /readyz. An empty Listen disables the listener.
 type HTTP struct {
 	Listen string
 	Pprof  bool
 }
 
-// Log is how the program logs.
+// Log configures the log on standard error.
 type Log struct {
 	Format string // text or json
 	Level  string // debug, info, warn or error
 }
 
 const (
-	// DefaultOutbox is how much may wait for ClickHouse before reading stops: an outage of hours at a thousand findings
-	// a minute.
+	// DefaultOutbox is the number of bytes that may wait for ClickHouse before reading stops. It covers an outage of hours
+	// at a thousand findings a minute.
 	DefaultOutbox = 2 << 30
-	// DefaultFindingsKeep is how long findings that are over stay in the state directory.
+	// DefaultFindingsKeep is how long settled findings stay in the state directory.
 	DefaultFindingsKeep = 30 * 24 * time.Hour
-	// MaxSecretFile is how large a file with a secret may be, in bytes: a certificate chain is smaller.
+	// MaxSecretFile is the maximum size of a file with a secret, in bytes. Certificate chains are smaller.
 	MaxSecretFile = 64 << 10
 )
 
-// Load reads the file. The problems are all of them; c is nil where one is no warning.
+// Load reads a configuration file and returns all problems. c is nil if a problem is more than a warning.
 func Load(file string) (c *Config, problems []doc.Problem) { return load(file, false) }
 
-// LoadReading is Load of what says how records are read and judged: rules, maps, lists, agents, identity, enrichment,
-// redact, and of sources what is not their connection. All of it may be left out. What else the file has is not looked
-// at, so that the secrets of a running aidr need not be there.
+// LoadReading is Load restricted to the keys that determine how records are decoded and evaluated: rules, maps, lists,
+// agents, identity, enrichment and redact, and the sources without their connections. All of these keys are optional. The
+// other keys are not read, so the secrets of a running aidr need not be available.
 func LoadReading(file string) (c *Config, problems []doc.Problem) { return load(file, true) }
 
 func load(file string, reading bool) (*Config, []doc.Problem) {
 	src, err := os.ReadFile(file)
 	if err != nil {
-		return nil, []doc.Problem{{File: file, Line: 1, Col: 1, Cause: fmt.Sprintf("can not be read: %v: aidr config init writes one to begin with", err)}}
+		cause := fmt.Sprintf("cannot be read: %v: aidr config init writes a first one", err)
+		return nil, []doc.Problem{{File: file, Line: 1, Col: 1, Cause: cause}}
 	}
 	return parse(src, reader{origin: file, env: os.LookupEnv, reading: reading})
 }
 
-// Parse reads the text of a file; relative paths in it are relative to the working directory.
+// Parse reads the text of a configuration file. Relative paths in it are relative to the working directory.
 func Parse(file string, src []byte, env func(string) (string, bool)) (*Config, []doc.Problem) {
 	return parse(src, reader{origin: file, env: env})
 }
@@ -202,7 +205,7 @@ func parse(src []byte, r reader) (*Config, []doc.Problem) {
 	return c, problems
 }
 
-// quiet takes the lines away that problems would show: one of them may hold a secret.
+// quiet removes the quoted lines from the problems, because a line may hold a secret.
 func quiet(problems []doc.Problem) []doc.Problem {
 	for i := range problems {
 		problems[i].Snippet = ""
@@ -212,16 +215,16 @@ func quiet(problems []doc.Problem) []doc.Problem {
 
 // reader reads the nodes of one file.
 type reader struct {
-	origin  string // the name of the file
-	reading bool   // only what says how records are read
+	origin  string // name of the file
+	reading bool   // LoadReading
 	env     func(string) (string, bool)
 	filters *expr.Env // nil until the first filter
 
-	formats     []*decode.Map // formats beside those that are built in
+	formats     []*decode.Map // formats in addition to the built-in ones
 	mapProblems []doc.Problem
 }
 
-// text returns a text with ${...} replaced.
+// text returns the text of a node with ${...} replaced.
 func (r *reader) text(n *doc.Node) string {
 	s := n.String()
 	if !strings.Contains(s, "$") {
@@ -249,6 +252,7 @@ func (r *reader) text(n *doc.Node) string {
 	}
 }
 
+// secret returns the value of ${name}.
 func (r *reader) secret(n *doc.Node, name string) string {
 	if path, ok := strings.CutPrefix(name, "file:"); ok {
 		return r.secretFile(n, path)
@@ -260,11 +264,11 @@ func (r *reader) secret(n *doc.Node, name string) string {
 	return v
 }
 
-// secretFile reads a file of a secret; a file that is not one (a device, a huge one) is not read to its end.
+// secretFile returns the content of a file with a secret. Reading is bounded, because path may name a device or a huge file.
 func (r *reader) secretFile(n *doc.Node, path string) string {
 	f, err := os.Open(path)
 	if err != nil {
-		n.Fail("names a file that can not be read: %v", err)
+		n.Fail("names a file that cannot be read: %v", err)
 		return ""
 	}
 	defer f.Close()
@@ -272,9 +276,9 @@ func (r *reader) secretFile(n *doc.Node, path string) string {
 	text := strings.TrimRight(string(b), "\r\n")
 	switch {
 	case err != nil:
-		n.Fail("names a file that can not be read: %v", err)
+		n.Fail("names a file that cannot be read: %v", err)
 	case len(b) > MaxSecretFile:
-		n.Fail("names the file %q of more than %d bytes: that is no secret", path, MaxSecretFile)
+		n.Fail("names the file %q of more than %d bytes: too large for a secret", path, MaxSecretFile)
 	case text == "":
 		n.Fail("names the file %q, which is empty", path)
 	default:
@@ -283,6 +287,7 @@ func (r *reader) secretFile(n *doc.Node, path string) string {
 	return ""
 }
 
+// texts returns the texts of a list with ${...} replaced.
 func (r *reader) texts(n *doc.Node) (out []string) {
 	for _, item := range n.Items() {
 		if s := r.text(item); s != "" {
@@ -294,7 +299,7 @@ func (r *reader) texts(n *doc.Node) (out []string) {
 	return out
 }
 
-// filled reads a text that must be there and not be empty.
+// filled returns the text of a required key, which must not be empty.
 func (r *reader) filled(f *doc.Fields, key string) string {
 	n := f.Need(key)
 	n.Filled()
@@ -304,7 +309,7 @@ func (r *reader) filled(f *doc.Fields, key string) string {
 	return r.text(n)
 }
 
-// section reads a mapping that may be left out, or have nothing but comments in it.
+// section returns a mapping that may be missing or contain only comments.
 func section(f *doc.Fields, key string) *doc.Fields {
 	n := f.Get(key)
 	if n != nil && n.Kind == doc.Null {
@@ -313,7 +318,7 @@ func section(f *doc.Fields, key string) *doc.Fields {
 	return n.Fields()
 }
 
-// duration returns a duration, or a default where the key is not there.
+// duration returns a duration between least and most, or absent if the key is missing.
 func duration(n *doc.Node, absent, least, most time.Duration) time.Duration {
 	if n == nil {
 		return absent
@@ -321,6 +326,7 @@ func duration(n *doc.Node, absent, least, most time.Duration) time.Duration {
 	return n.Duration(least, most)
 }
 
+// integer returns a number between least and most, or absent if the key is missing.
 func integer(n *doc.Node, absent, least, most int64) int64 {
 	if n == nil {
 		return absent
@@ -328,7 +334,7 @@ func integer(n *doc.Node, absent, least, most int64) int64 {
 	return n.Int(least, most)
 }
 
-// absolute makes a path independent of later changes of the working directory.
+// absolute makes a path absolute, so that it does not depend on later changes of the working directory.
 func absolute(path string) string {
 	if path == "" {
 		return ""

@@ -13,10 +13,10 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// hidden is what the tests put where secrets belong: no problem may hold it.
+// hidden is the secret of the tests. No problem may contain it.
 const hidden = "tell-nobody-4711"
 
-// person parses with an environment that has one secret.
+// person parses a configuration with an environment that has one secret.
 func person(src string) (*Config, []doc.Problem) {
 	return Parse("f.yaml", []byte(src), func(name string) (string, bool) {
 		v, ok := map[string]string{"TOKEN": hidden, "EMPTY": "", "HOOK": "whsec_" + hidden}[name]
@@ -92,10 +92,11 @@ func TestEveryKey(t *testing.T) {
 			},
 			{At: Place{"f.yaml", 20, 5}, Name: "files", Format: "auto", File: &File{Paths: []string{"a.log", "dir"}, Follow: true}},
 		},
-		State: State{Dir: "/var/aidr", Outbox: 7 << 20, FindingsKeep: 48 * time.Hour, CutEvery: 100 * time.Millisecond, Cells: 9},
+		State: State{Dir: "/var/aidr", Outbox: 7 << 20, FindingsKeep: 48 * time.Hour, CheckpointEvery: 100 * time.Millisecond, Cells: 9},
 		Sinks: Sinks{
 			ClickHouse: &ClickHouse{
-				At: Place{"f.yaml", 28, 15}, DSN: "clickhouse://u:" + hidden + "@h:9000/db", Cluster: "c", TTL: 720 * time.Hour, Rows: 500, Linger: 2 * time.Second,
+				At: Place{"f.yaml", 28, 15}, DSN: "clickhouse://u:" + hidden + "@h:9000/db", Cluster: "c", TTL: 720 * time.Hour,
+				Rows: 500, Linger: 2 * time.Second,
 			},
 			Webhooks: []Webhook{{
 				At: Place{"f.yaml", 30, 7}, Name: "soc", URL: "https://h.example/x", Secrets: []string{"whsec_" + hidden, "whsk_${x}"},
@@ -136,7 +137,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// texts are the problems, one a line.
+// texts returns the problems, one per line.
 func texts(problems []doc.Problem) string {
 	var b strings.Builder
 	for _, p := range problems {
@@ -152,7 +153,7 @@ func TestProblems(t *testing.T) {
 		c, problems := person(src)
 		got, wanted := strings.Split(strings.TrimSpace(texts(problems)), "\n"), strings.Split(strings.TrimSpace(want), "\n")
 		if !slices.EqualFunc(got, wanted, func(got, want string) bool {
-			start, more := strings.CutSuffix(want, "...") // and so on
+			start, more := strings.CutSuffix(want, "...") // only the beginning is compared
 			return got == want || more && strings.HasPrefix(got, start)
 		}) {
 			t.Errorf("%s\ngot\n%s\nwant\n%s", src, strings.Join(got, "\n"), want)
@@ -173,24 +174,25 @@ f.yaml:1:26: sources[0].file.paths: names no file: give at least one file or fol
 f.yaml:1:39: sources[1].file: "paths" is missing
 f.yaml:1:60: sources[2].file.paths[0]: is empty: write something or leave it out`)
 	f("sources: [{name: a, file: {paths: [x]}}, {name: a, file: {paths: [x]}}, {name: A b, file: {paths: [x]}}]", `
-f.yaml:1:42: sources[1]: the name "a" is taken by a source above: names go into checkpoints and must differ
-f.yaml:1:80: sources[2].name: "A b" is no name: use up to 63 of a-z, 0-9, '.', '_' and '-', the first a letter or digit`)
+f.yaml:1:42: sources[1]: the name "a" is taken by a source above: checkpoints refer to sources by name, so names must differ
+f.yaml:1:80: sources[2].name: "A b" is not a valid name: use up to 63 of a-z, 0-9, '.', '_' and '-', the first a letter or digit`)
 	f("sources: [{file: {paths: [x]}, format: cloudtrial}]", `
-f.yaml:1:40: sources[0].format: "cloudtrial" is no format: use one of auto, ...`)
+f.yaml:1:40: sources[0].format: "cloudtrial" is not a format: use one of auto, ...`)
 	f("sources: [{file: {paths: [x]}, format: cloudtrail, delay: {kong: 1s}, datasets: [x]}]", `
 f.yaml:1:60: sources[0].delay.kong: the source's format does not give the dataset "kong": it gives aws.cloudtrail
 f.yaml:1:82: sources[0].datasets[0]: the source's format does not give the dataset "x": it gives aws.cloudtrail`)
 	f("sources: [{file: {paths: [x]}, format: aidr, datasets: [my.own]}]", `
-f.yaml:1:57: sources[0].datasets[0]: no format gives the dataset "my.own": only records of format aidr that name it themselves; known are ...`)
+f.yaml:1:57: sources[0].datasets[0]: no format gives the dataset "my.own": only records of format aidr can name it; known are ...`)
 	f("sources: [{file: {paths: [x]}, idle: 1ms, delay: 2d, trust_forwarded: [1.2.3.4]}]", `
 f.yaml:1:38: sources[0].idle: 1ms is outside 1s to 1d
 f.yaml:1:50: sources[0].delay: 2d is outside 0s to 1d
-f.yaml:1:72: sources[0].trust_forwarded[0]: "1.2.3.4" is no network: write it like 10.0.0.0/8`)
-	f("sources: [{kafka: {brokers: [b], topics: [t], pattern: '(', start: noon, tls: {cert: c}, sasl: {mechanism: MD5, username: '', password: p}}}]", `
-f.yaml:1:19: sources[0].kafka: needs topics, or a pattern for their names, and not both
-f.yaml:1:56: sources[0].kafka.pattern: is no regular expression: error parsing regexp: missing closing ): `+"`(`"+`
-f.yaml:1:68: sources[0].kafka.start: is neither first, last nor a time like 2026-01-31T12:00:00Z
-f.yaml:1:79: sources[0].kafka.tls: has one of cert and key: a client certificate needs both
+f.yaml:1:72: sources[0].trust_forwarded[0]: "1.2.3.4" is not a network: write it like 10.0.0.0/8`)
+	f("sources: [{kafka: {brokers: [b], topics: [t], pattern: '(', start: noon, tls: {cert: c}, "+
+		"sasl: {mechanism: MD5, username: '', password: p}}}]", `
+f.yaml:1:19: sources[0].kafka: needs either topics, or a pattern for their names
+f.yaml:1:56: sources[0].kafka.pattern: is not a regular expression: error parsing regexp: missing closing ): `+"`(`"+`
+f.yaml:1:68: sources[0].kafka.start: is not first, last or a time like 2026-01-31T12:00:00Z
+f.yaml:1:79: sources[0].kafka.tls: has only one of cert and key: a client certificate needs both
 f.yaml:1:108: sources[0].kafka.sasl.mechanism: "MD5" is not one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512
 f.yaml:1:123: sources[0].kafka.sasl.username: is blank: write something or leave the key out`)
 	f(source+"state: {dir: 3, outbox_mb: 0, cells: x}\nshards: 0\n", `
@@ -202,7 +204,8 @@ f.yaml:3:9: shards: 0 is outside 1 to 1024`)
 f.yaml:2:16: http.listen: "8471x" is not host:port, such as 127.0.0.1:8471
 f.yaml:3:15: log.format: "xml" is not one of text, json
 f.yaml:3:27: log.level: "loud" is not one of debug, info, warn, error`)
-	f(source+"sinks: {clickhouse: {dsn: nowhere}}\n", "f.yaml:2:27: sinks.clickhouse.dsn: is no DSN: write clickhouse://user:password@host:9000/database")
+	f(source+"sinks: {clickhouse: {dsn: nowhere}}\n",
+		"f.yaml:2:27: sinks.clickhouse.dsn: is not a DSN: write clickhouse://user:password@host:9000/database")
 	f(source+"sinks: {clickhouse: {}}\n", `f.yaml:2:21: sinks.clickhouse: "dsn" is missing`)
 	f(source+`sinks:
   webhooks:
@@ -212,11 +215,11 @@ f.yaml:3:27: log.level: "loud" is not one of debug, info, warn, error`)
       secrets: [x]
       filter: 'severity == "high" && no'
 `, `
-f.yaml:4:13: sinks.webhooks[0].url: is no http or https URL
-f.yaml:4:30: sinks.webhooks[0].rate: must be above 0 deliveries a second
+f.yaml:4:13: sinks.webhooks[0].url: is not an http or https URL
+f.yaml:4:30: sinks.webhooks[0].rate: must be more than 0 deliveries per second
 f.yaml:4:43: sinks.webhooks[0].retries[0]: 0s is outside 1ms to 7d
-f.yaml:5:7: sinks.webhooks[1]: has no secret: deliveries are signed; make one with `+"`aidr webhook secret`"+`
-f.yaml:5:7: sinks.webhooks[1]: the name "clickhouse" is taken: each endpoint has its own place in the outbox by its name
+f.yaml:5:7: sinks.webhooks[1]: has no secret to sign deliveries with: make one with `+"`aidr webhook secret`"+`
+f.yaml:5:7: sinks.webhooks[1]: the name "clickhouse" is taken: the outbox refers to endpoints by name, so names must differ
 f.yaml:5:57: sinks.webhooks[1].concurrency: 65 is outside 1 to 64
 f.yaml:8:38: sinks.webhooks[2].filter: there is no value of a finding no: ...`)
 }
@@ -253,9 +256,9 @@ func TestSecrets(t *testing.T) {
 		"$":                                   "has a lone $",
 		"${TOKEN":                             "has a lone $",
 		"${file:" + dir + "/none}":            "no such file",
-		"${file:" + dir + "}":                 "can not be read",
+		"${file:" + dir + "}":                 "cannot be read",
 		"${file:" + file("empty", "\n") + "}": "which is empty",
-		"${file:" + file("large", strings.Repeat(hidden, MaxSecretFile/10)) + "}": "that is no secret",
+		"${file:" + file("large", strings.Repeat(hidden, MaxSecretFile/10)) + "}": "too large for a secret",
 	} {
 		c, problems := person(hook(text))
 		if got := texts(problems); c != nil || !strings.Contains(got, want) || !strings.Contains(got, "f.yaml:2:") {
@@ -264,8 +267,8 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
-// TestSecretsAreNotTold: whatever is wrong around them, and wherever they are put, problems do not hold secrets.
-func TestSecretsAreNotTold(t *testing.T) {
+// TestSecretsAreNotPrinted checks that no problem contains a secret, wherever the secret and the mistake are.
+func TestSecretsAreNotPrinted(t *testing.T) {
 	for _, src := range []string{
 		"sources: [{file: {paths: [x]}}]\nsinks: {clickhouse: {dsn: \"" + hidden + "\", ttl: 3, x: 1}}\n",
 		"sources: [{file: {paths: [x]}}]\nsinks: {clickhouse: {dsn: \"clickhouse://u:" + hidden + "@:x:y\", ttl: 3}}\n",
@@ -281,7 +284,7 @@ func TestSecretsAreNotTold(t *testing.T) {
 		}
 		for _, p := range problems {
 			if strings.Contains(p.String()+p.Snippet, hidden) {
-				t.Errorf("%s: told in %s\n%s", src, p, p.Snippet)
+				t.Errorf("%s: secret printed in %s\n%s", src, p, p.Snippet)
 			}
 		}
 	}
@@ -292,7 +295,7 @@ func TestExampleLoads(t *testing.T) {
 	if c == nil || len(problems) > 0 {
 		t.Fatalf("the example: %s", texts(problems))
 	}
-	// What stands in comments as a suggestion loads too.
+	// The suggestions in comments load too.
 	var b strings.Builder
 	for _, line := range strings.Split(Example, "\n") {
 		indent := line[:len(line)-len(strings.TrimLeft(line, " "))]
@@ -303,7 +306,7 @@ func TestExampleLoads(t *testing.T) {
 		b.WriteString(line + "\n")
 	}
 	env := func(name string) (string, bool) { return "whsec_" + name, true }
-	t.Chdir(t.TempDir()) // the folder of maps that it suggests is read
+	t.Chdir(t.TempDir()) // the suggested folder of maps must exist
 	if err := os.Mkdir("maps", 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -326,7 +329,7 @@ func TestExampleLoads(t *testing.T) {
 func TestLoad(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "none.yaml")
 	c, problems := Load(path)
-	if c != nil || len(problems) != 1 || !strings.HasPrefix(problems[0].String(), path+":1:1: can not be read:") {
+	if c != nil || len(problems) != 1 || !strings.HasPrefix(problems[0].String(), path+":1:1: cannot be read:") {
 		t.Errorf("got %v, %v", c, problems)
 	}
 	if err := os.WriteFile(path, []byte("sources: [{file: {paths: [x]}}]\n"), 0o600); err != nil {
@@ -337,7 +340,7 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// FuzzParse: no text panics, and what does not load says why.
+// FuzzParse checks that Parse does not panic, and returns a problem for each text that does not load.
 func FuzzParse(f *testing.F) {
 	f.Add(everything)
 	f.Add(Example)
@@ -349,13 +352,13 @@ func FuzzParse(f *testing.F) {
 		}
 		c, problems := Parse("f", []byte(src), func(string) (string, bool) { return "x", true })
 		if c == nil && len(problems) == 0 {
-			t.Fatal("it does not load, and nobody says why")
+			t.Fatal("it does not load, but there is no problem")
 		}
 	})
 }
 
-// TestReadingOnly: of a whole configuration only what says how records are read is taken, without its secrets; all of it
-// may be left out, and a key that nobody knows is still told.
+// TestReadingOnly checks that LoadReading reads only the keys that determine how records are decoded, that it needs no
+// secrets, that all these keys are optional, and that it still reports unknown keys.
 func TestReadingOnly(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "f.yaml")
 	f := func(src string) (*Config, []doc.Problem) {
@@ -370,7 +373,8 @@ func TestReadingOnly(t *testing.T) {
 		t.Fatalf("got problems %v", problems)
 	}
 	s := c.Sources[0]
-	if s.Name != "logs" || s.Format != "cloudtrail" || s.Tenant != "acme" || s.Delay["aws.cloudtrail"] != 20*time.Minute || len(s.TrustForwarded) != 1 {
+	if s.Name != "logs" || s.Format != "cloudtrail" || s.Tenant != "acme" ||
+		s.Delay["aws.cloudtrail"] != 20*time.Minute || len(s.TrustForwarded) != 1 {
 		t.Errorf("got source %+v", s)
 	}
 	if s.Kafka != nil || c.Sinks.ClickHouse != nil || c.State.Dir != "" || len(c.Sources) != 3 || !slices.Equal(c.Rules, []string{"r1", "r2"}) {

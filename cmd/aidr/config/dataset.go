@@ -10,10 +10,10 @@ import (
 	"github.com/aidr-engine/aidr/schema/decode"
 )
 
-// auto is the format that is found out record by record.
+// auto means that the format is detected for each record.
 const auto = "auto"
 
-// maps reads the folders of field maps, whose formats sources may name.
+// maps loads the folders of field maps, so that sources may name their formats.
 func (r *reader) maps(n *doc.Node) []string {
 	folders := r.texts(n)
 	set, problems := maps.Load(folders...)
@@ -21,7 +21,7 @@ func (r *reader) maps(n *doc.Node) []string {
 	return folders
 }
 
-// format checks the name of a format; absent it is auto.
+// format checks the name of a format. If it is empty, the format is auto.
 func (r *reader) format(n *doc.Node, name string) string {
 	if name == "" || name == auto {
 		return auto
@@ -31,18 +31,18 @@ func (r *reader) format(n *doc.Node, name string) string {
 		for _, f := range decode.Formats(r.formats...) {
 			names = append(names, f.Name)
 		}
-		n.Fail("%q is no format: use one of %s", doc.Short(name), strings.Join(names, ", "))
+		n.Fail("%q is not a format: use one of %s", doc.Short(name), strings.Join(names, ", "))
 	}
 	return name
 }
 
-// names are the datasets that a source may carry.
+// names holds the names of the datasets that a source can have.
 type names struct {
 	known []string
-	free  bool // records may name others themselves: format aidr, and auto, which it is part of
+	free  bool // records may name other datasets: format aidr, and auto, which includes aidr
 }
 
-// datasets returns what records of a format may be.
+// datasets returns the datasets of a format.
 func (r *reader) datasets(format string) (n names) {
 	f, found := decode.Find(format, r.formats...)
 	if found && f.Datasets != nil {
@@ -56,19 +56,21 @@ func (r *reader) datasets(format string) (n names) {
 	return n
 }
 
-// check notes a name that no record of the source can have: what is said of it would mean nothing.
+// check reports a problem if no record of the source can have the dataset that the node names, because a setting for
+// that dataset is without effect.
 func (n names) check(node *doc.Node) {
 	name := node.String()
 	switch {
 	case name == "" || slices.Contains(n.known, name):
 	case n.free:
-		node.Warn("no format gives the dataset %q: only records of format aidr that name it themselves; known are %s", doc.Short(name), strings.Join(n.known, ", "))
+		node.Warn("no format gives the dataset %q: only records of format aidr can name it; known are %s",
+			doc.Short(name), strings.Join(n.known, ", "))
 	default:
 		node.Fail("the source's format does not give the dataset %q: it gives %s", doc.Short(name), strings.Join(n.known, ", "))
 	}
 }
 
-// delays reads a duration for all datasets ("" then), or one for each that is named.
+// delays returns the delay by dataset. A single duration applies to all datasets and has the key "".
 func (n names) delays(node *doc.Node) map[string]time.Duration {
 	if node == nil {
 		return nil

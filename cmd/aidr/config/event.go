@@ -10,32 +10,32 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// Identity names the agents of one dataset: the first rung of the ladder.
+// Identity names the agents of one dataset. It takes precedence over all other ways in which a record can name its agent.
 type Identity struct {
 	Dataset string
 	UID     *predicate.Name
 }
 
-// Override is the whole of `identity`.
+// Override is the `identity` section.
 type Override struct {
 	Datasets []Identity
-	Raws     [][]string // the raw paths that the expressions read, in the order in which they number them
+	Raws     [][]string // raw paths that the expressions read; the expressions refer to them by index
 }
 
-// Enrichment is what is known of addresses: files in MaxMind's format, "" for none.
+// Enrichment holds the paths of the files, in MaxMind's format, that describe addresses. A path may be "".
 type Enrichment struct {
 	Country, ASN string
 }
 
-// identity reads a list of {dataset, uid}. Its expressions have an environment of their own, because they number the raw
-// paths that they read.
+// identity reads a list of {dataset, uid}. The expressions have an environment of their own, because it numbers the raw
+// paths that its expressions read.
 func (r *reader) identity(n *doc.Node) *Override {
 	if n == nil {
 		return nil
 	}
 	env, err := expr.NewEnv(expr.Site{})
 	if err != nil {
-		n.Fail("can not be compiled: %v", err)
+		n.Fail("cannot be compiled: %v", err)
 		return nil
 	}
 	known := r.datasets(auto)
@@ -48,11 +48,11 @@ func (r *reader) identity(n *doc.Node) *Override {
 		known.check(dataset)
 		name := dataset.Filled()
 		if taken[name] && name != "" {
-			dataset.Fail("%q has an expression above: write one, with a ? b : c for what may differ", doc.Short(name))
+			dataset.Fail("%q has an expression above: write one expression, with a ? b : c for alternatives", doc.Short(name))
 		}
 		taken[name] = true
 		if uid == nil || uid.Kind != doc.Text {
-			uid.Filled() // says that it is no text
+			uid.Filled() // reports a value that is not a text
 			continue
 		}
 		made, issues := env.CompileName(uid.Filled())
@@ -80,12 +80,13 @@ func (r *reader) enrichment(n *doc.Node) (e Enrichment) {
 	return e
 }
 
-// deadLetters is what `redact` calls the bodies of dead letters.
+// deadLetters is the key in `redact` for the bodies of dead letters.
 const deadLetters = "dead_letters"
 
-// exposures are the words of `redact`. What it does not name has its credentials replaced.
+// exposures are the values in `redact`. Fields that are not listed there have their credentials replaced.
 var exposures = [...]string{"keep", "hash", "drop"}
 
+// exposure returns the Exposure that the node names.
 func exposure(n *doc.Node) schema.Exposure {
 	switch n.Enum(exposures[:]...) {
 	case "keep":
@@ -98,8 +99,8 @@ func exposure(n *doc.Node) schema.Exposure {
 	return schema.Redacted
 }
 
-// redact reads how much of which field may leave the worker. A dead letter is a whole record: unless it is named, it is
-// treated like the field of which least is shown.
+// redact reads how much of each field may leave the worker. A dead letter holds a whole record, so unless dead_letters is
+// listed, dead letters get the strictest exposure of all listed fields.
 func (r *reader) redact(n *doc.Node) *schema.Redaction {
 	if n == nil {
 		return nil
@@ -119,7 +120,8 @@ func (r *reader) redact(n *doc.Node) *schema.Redaction {
 		case isRaw && !slices.Contains(strings.Split(path, "."), ""):
 			out.SetRaw(strings.Split(path, "."), x)
 		default:
-			name.Fail("%q is no field that findings can show: write a name of FIELDS.md, raw.PATH, or %s for the records that can not be decoded", doc.Short(text), deadLetters)
+			name.Fail("%q is not a field that findings can show: write a name of FIELDS.md, raw.PATH, or %s for records that cannot be decoded",
+				doc.Short(text), deadLetters)
 		}
 	})
 	if !dead {

@@ -41,7 +41,8 @@ redact:
 		}
 	}
 	for field, want := range map[schema.Field]schema.Exposure{
-		schema.MessageContextPromptText: schema.Dropped, schema.UserEmail: schema.Hashed, schema.AIAgentName: schema.Kept, schema.UserID: schema.Redacted,
+		schema.MessageContextPromptText: schema.Dropped, schema.UserEmail: schema.Hashed,
+		schema.AIAgentName: schema.Kept, schema.UserID: schema.Redacted,
 	} {
 		if got := c.Redact.Field(field); got != want {
 			t.Errorf("%s: got %d, want %d", field, got, want)
@@ -59,7 +60,7 @@ func TestEventsAbsent(t *testing.T) {
 	}
 }
 
-// A dead letter is a whole record: where it is not named it shows no more than the field of which least is shown.
+// A dead letter holds a whole record: if it is not listed, it gets the strictest exposure of the listed fields.
 func TestDeadLettersFollowTheStrictest(t *testing.T) {
 	f := func(redact string, want schema.Exposure) {
 		t.Helper()
@@ -102,9 +103,9 @@ func TestEventProblems(t *testing.T) {
 	f(`identity: {dataset: litellm}`, "not a list")
 	f(`enrichment: {}`, "names no file")
 	f(`enrichment: {contry: x}`, "did you mean country?")
-	f(`redact: {user.mail: drop}`, "is no field that findings can show")
-	f(`redact: {event.raw_ref: drop}`, "is no field that findings can show")
-	f(`redact: {raw.: drop}`, "is no field that findings can show")
+	f(`redact: {user.mail: drop}`, "is not a field that findings can show")
+	f(`redact: {event.raw_ref: drop}`, "is not a field that findings can show")
+	f(`redact: {raw.: drop}`, "is not a field that findings can show")
 	f(`redact: {user.email: hide}`, `"hide" is not one of keep, hash, drop`)
 	f(`redact: [user.email]`, "is a list, not a mapping")
 }

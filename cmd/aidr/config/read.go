@@ -11,10 +11,10 @@ import (
 	"github.com/aidr-engine/aidr/rules/doc"
 )
 
-// day is the longest pause, delay and the like that the configuration takes: more is a mistake of unit.
+// day is the maximum of pauses and delays. A longer one is probably a mistake in the unit.
 const day = 24 * time.Hour
 
-// names of sources and endpoints go into metrics, ids and file names.
+// nameForm is the form of the names of sources and endpoints, which go into metrics, ids and file names.
 var nameForm = regexp.MustCompile(`^[a-z0-9][a-z0-9._-]{0,62}$`)
 
 func (r *reader) config(root *doc.Node) *Config {
@@ -45,7 +45,7 @@ func (r *reader) sources(sources *doc.Node) (out []Source) {
 	for i, n := range sources.Items() {
 		s := r.source(n, i)
 		if taken[s.Name] {
-			n.Fail("the name %q is taken by a source above: names go into checkpoints and must differ", s.Name)
+			n.Fail("the name %q is taken by a source above: checkpoints refer to sources by name, so names must differ", s.Name)
 		}
 		taken[s.Name] = true
 		out = append(out, s)
@@ -56,11 +56,12 @@ func (r *reader) sources(sources *doc.Node) (out []Source) {
 	return out
 }
 
-func (r *reader) source(n *doc.Node, place int) Source {
+// source reads the source with the given index.
+func (r *reader) source(n *doc.Node, index int) Source {
 	f := n.Fields()
 	s := Source{
 		At:             placeOf(r.origin, n),
-		Name:           r.name(f.Get("name"), fmt.Sprintf("source-%d", place+1)),
+		Name:           r.name(f.Get("name"), fmt.Sprintf("source-%d", index+1)),
 		Format:         r.text(f.Get("format")),
 		Tenant:         r.text(f.Get("tenant")),
 		Datasets:       r.texts(f.Get("datasets")),
@@ -82,7 +83,7 @@ func (r *reader) source(n *doc.Node, place int) Source {
 	return s
 }
 
-// connection reads where a source's records come from.
+// connection reads the `kafka` or `file` section of a source.
 func (r *reader) connection(n *doc.Node, f *doc.Fields, s *Source) {
 	k, file := f.Get("kafka"), f.Get("file")
 	switch {
@@ -101,7 +102,7 @@ func (r *reader) name(n *doc.Node, absent string) string {
 	}
 	s := n.String()
 	if !nameForm.MatchString(s) {
-		n.Fail("%q is no name: use up to 63 of a-z, 0-9, '.', '_' and '-', the first a letter or digit", doc.Short(s))
+		n.Fail("%q is not a valid name: use up to 63 of a-z, 0-9, '.', '_' and '-', the first a letter or digit", doc.Short(s))
 	}
 	return s
 }
@@ -110,7 +111,7 @@ func (r *reader) networks(n *doc.Node) (out []string) {
 	for _, item := range n.Items() {
 		s := r.text(item)
 		if _, err := netip.ParsePrefix(s); err != nil {
-			item.Fail("%q is no network: write it like 10.0.0.0/8", doc.Short(s))
+			item.Fail("%q is not a network: write it like 10.0.0.0/8", doc.Short(s))
 			continue
 		}
 		out = append(out, s)
@@ -133,14 +134,14 @@ func (r *reader) kafka(n *doc.Node) *Kafka {
 	}
 	if k.Start != "first" && k.Start != "last" {
 		if _, err := time.Parse(time.RFC3339, k.Start); err != nil {
-			f.Get("start").Fail("is neither first, last nor a time like 2026-01-31T12:00:00Z")
+			f.Get("start").Fail("is not first, last or a time like 2026-01-31T12:00:00Z")
 		}
 	}
 	if (f.Get("topics") == nil) == (f.Get("pattern") == nil) {
-		n.Fail("needs topics, or a pattern for their names, and not both")
+		n.Fail("needs either topics, or a pattern for their names")
 	}
 	if _, err := regexp.Compile(k.Pattern); err != nil {
-		f.Get("pattern").Fail("is no regular expression: %v", err)
+		f.Get("pattern").Fail("is not a regular expression: %v", err)
 	}
 	if t := f.Get("tls"); t != nil {
 		k.TLS = r.tls(t)
@@ -162,7 +163,7 @@ func (r *reader) tls(n *doc.Node) *TLS {
 	f := n.Fields()
 	t := &TLS{CA: r.text(f.Get("ca")), Cert: r.text(f.Get("cert")), Key: r.text(f.Get("key")), ServerName: r.text(f.Get("server_name"))}
 	if (t.Cert == "") != (t.Key == "") {
-		n.Fail("has one of cert and key: a client certificate needs both")
+		n.Fail("has only one of cert and key: a client certificate needs both")
 	}
 	f.Done()
 	return t
@@ -191,11 +192,11 @@ func (r *reader) file(n *doc.Node) *File {
 
 func (r *reader) state(f *doc.Fields) State {
 	s := State{
-		Dir:          absolute(r.text(f.Get("dir"))),
-		Outbox:       integer(f.Get("outbox_mb"), DefaultOutbox>>20, 1, 1<<20) << 20,
-		FindingsKeep: duration(f.Get("findings_keep"), DefaultFindingsKeep, time.Minute, 3650*day),
-		CutEvery:     duration(f.Get("checkpoint_every"), 0, 10*time.Millisecond, time.Minute),
-		Cells:        int(integer(f.Get("cells"), 0, 1, 1<<30)),
+		Dir:             absolute(r.text(f.Get("dir"))),
+		Outbox:          integer(f.Get("outbox_mb"), DefaultOutbox>>20, 1, 1<<20) << 20,
+		FindingsKeep:    duration(f.Get("findings_keep"), DefaultFindingsKeep, time.Minute, 3650*day),
+		CheckpointEvery: duration(f.Get("checkpoint_every"), 0, 10*time.Millisecond, time.Minute),
+		Cells:           int(integer(f.Get("cells"), 0, 1, 1<<30)),
 	}
 	if s.Dir == "" {
 		s.Dir = absolute("state")
@@ -212,7 +213,7 @@ func (r *reader) sinks(f *doc.Fields) (s Sinks) {
 	for i, item := range f.Get("webhooks").Items() {
 		w := r.webhook(item, i)
 		if taken[w.Name] {
-			item.Fail("the name %q is taken: each endpoint has its own place in the outbox by its name", w.Name)
+			item.Fail("the name %q is taken: the outbox refers to endpoints by name, so names must differ", w.Name)
 		}
 		taken[w.Name] = true
 		s.Webhooks = append(s.Webhooks, w)
@@ -232,7 +233,7 @@ func (r *reader) clickhouse(n *doc.Node) *ClickHouse {
 		c.Migrate = m.Bool()
 	}
 	if u, err := url.Parse(c.DSN); c.DSN != "" && (err != nil || u.Scheme == "" || u.Host == "") {
-		f.Get("dsn").Fail("is no DSN: write clickhouse://user:password@host:9000/database")
+		f.Get("dsn").Fail("is not a DSN: write clickhouse://user:password@host:9000/database")
 	}
 	f.Done()
 	return c

@@ -10,17 +10,18 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-func (r *reader) webhook(n *doc.Node, place int) Webhook {
+// webhook reads the endpoint with the given index.
+func (r *reader) webhook(n *doc.Node, index int) Webhook {
 	f := n.Fields()
 	w := Webhook{
-		At: placeOf(r.origin, n), Name: r.name(f.Get("name"), fmt.Sprintf("webhook-%d", place+1)), URL: r.filled(f, "url"),
+		At: placeOf(r.origin, n), Name: r.name(f.Get("name"), fmt.Sprintf("webhook-%d", index+1)), URL: r.filled(f, "url"),
 		AllowNetworks: r.networks(f.Get("allow_networks")), Filter: r.filter(f.Get("filter")),
 		Timeout:     duration(f.Get("timeout"), 0, time.Second, 5*time.Minute),
 		Concurrency: int(integer(f.Get("concurrency"), 0, 1, 64)), Headers: map[string]string{},
 	}
 	w.Secrets = r.secrets(n, f)
 	if retries := f.Get("retries"); retries != nil {
-		w.Retries = []time.Duration{} // an empty list: one attempt
+		w.Retries = []time.Duration{} // not nil: an empty list means a single attempt
 		for _, item := range retries.Items() {
 			w.Retries = append(w.Retries, item.Duration(time.Millisecond, 7*day))
 		}
@@ -28,17 +29,17 @@ func (r *reader) webhook(n *doc.Node, place int) Webhook {
 	f.Get("headers").Each(func(name, value *doc.Node) { w.Headers[name.String()] = r.text(value) })
 	if rate := f.Get("rate"); rate != nil {
 		if w.Rate = rate.Float(); w.Rate <= 0 {
-			rate.Fail("must be above 0 deliveries a second")
+			rate.Fail("must be more than 0 deliveries per second")
 		}
 	}
 	if u, err := url.Parse(w.URL); w.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
-		f.Get("url").Fail("is no http or https URL")
+		f.Get("url").Fail("is not an http or https URL")
 	}
 	f.Done()
 	return w
 }
 
-// secrets reads `secret`, and `secrets` for rotation.
+// secrets reads `secret` and `secrets`, which lists several during a rotation.
 func (r *reader) secrets(n *doc.Node, f *doc.Fields) (out []string) {
 	one, more := f.Get("secret"), f.Get("secrets")
 	if one != nil {
@@ -48,12 +49,12 @@ func (r *reader) secrets(n *doc.Node, f *doc.Fields) (out []string) {
 	}
 	out = append(out, r.texts(more)...)
 	if one == nil && len(more.Items()) == 0 {
-		n.Fail("has no secret: deliveries are signed; make one with `aidr webhook secret`")
+		n.Fail("has no secret to sign deliveries with: make one with `aidr webhook secret`")
 	}
 	return out
 }
 
-// filter compiles a condition over findings; its problems stand where they are in the file.
+// filter compiles a condition over findings. Its problems get their positions in the file.
 func (r *reader) filter(n *doc.Node) func(*schema.Finding) (bool, error) {
 	text := n.Filled()
 	if text == "" {
@@ -62,7 +63,7 @@ func (r *reader) filter(n *doc.Node) func(*schema.Finding) (bool, error) {
 	if r.filters == nil {
 		env, err := expr.NewEnv(expr.Site{})
 		if err != nil {
-			n.Fail("can not be compiled: %v", err)
+			n.Fail("cannot be compiled: %v", err)
 			return nil
 		}
 		r.filters = env

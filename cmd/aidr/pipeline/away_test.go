@@ -15,15 +15,15 @@ import (
 	"github.com/aidr-engine/aidr/engine/store"
 )
 
-// TestBrokerAway: a process that has no broker yet is down; one that lost it is degraded, says so in the parts that
-// suffer, and goes on when it is back.
+// TestBrokerAway checks the health of a process without a broker: it is down if it never reached the broker, and degraded
+// if it lost the broker later, in the affected components only. It continues once the broker is back.
 func TestBrokerAway(t *testing.T) {
 	broker := conntest.StartFakeKafka(t)
 	conntest.CreateTopic(t, broker.Addr, "x", 1)
 	e := newEndpoint(t)
 	back := broker.Away()
 	cfg := kafkaConfig(broker.Addr, folder(t, map[string]string{"leak.yaml": leak}), e, t.TempDir())
-	cfg.Sources[0].Kafka.Session = time.Second // the broker remembers the lost member for so long
+	cfg.Sources[0].Kafka.Session = time.Second // the broker keeps the lost member for this long
 	x := start(t, cfg)
 	wait(t, "503 at the start", func() bool { code, _, _ := x.ready("engine"); return code == http.StatusServiceUnavailable })
 	back()
@@ -35,7 +35,8 @@ func TestBrokerAway(t *testing.T) {
 	if code, status, _ := x.ready("engine"); code != http.StatusOK || status != degraded {
 		t.Errorf("readyz while the broker is away: got %d %s, want 200 degraded", code, status)
 	}
-	if _, text := x.get("/metrics"); !strings.Contains(text, `aidr_component_health{component="source.logs"} 1`) || !strings.Contains(text, `aidr_component_health{component="sink.soc"} 0`) {
+	if _, text := x.get("/metrics"); !strings.Contains(text, `aidr_component_health{component="source.logs"} 1`) ||
+		!strings.Contains(text, `aidr_component_health{component="sink.soc"} 0`) {
 		t.Errorf("metrics while the broker is away: got\n%s", text)
 	}
 	back()
@@ -45,8 +46,8 @@ func TestBrokerAway(t *testing.T) {
 	x.stop()
 }
 
-// TestSinksGoOnWithoutABroker: what was found is delivered while nothing can be read, and the process that does that gives
-// the state directory to one that can read.
+// TestSinksGoOnWithoutABroker checks that findings are delivered while the broker is unreachable, and that the process
+// then hands the state directory over to a process that can read.
 func TestSinksGoOnWithoutABroker(t *testing.T) {
 	broker, other := conntest.StartFakeKafka(t), conntest.StartFakeKafka(t)
 	for _, b := range []*conntest.FakeKafka{broker, other} {
@@ -79,9 +80,9 @@ func TestSinksGoOnWithoutABroker(t *testing.T) {
 	x.stop()
 }
 
-// TestWanted: who reads does not give the state directory away; who does not gives it to who asks, and not because of a
-// question that was asked before.
-func TestWanted(t *testing.T) {
+// TestHandover checks that a process with partitions keeps the state directory, and that a process without partitions
+// hands it over on a new request, but not on an old one.
+func TestHandover(t *testing.T) {
 	broker := conntest.StartFakeKafka(t)
 	cfg := kafkaConfig(broker.Addr, folder(t, map[string]string{"leak.yaml": leak}), newEndpoint(t), t.TempDir())
 	x, err := New(cfg, Options{})
@@ -103,27 +104,27 @@ func TestWanted(t *testing.T) {
 	}
 	r := &reader{x, t.Context()}
 	r.Assigned(part)
-	y.ask()
-	asked := x.answer(time.Time{})
-	if asked.IsZero() || taken() {
-		t.Fatalf("asked at %v: the directory was given away by a process that reads", asked)
+	y.requestHandover()
+	requested := x.checkRequest(time.Time{})
+	if requested.IsZero() || taken() {
+		t.Fatalf("request of %v: a process that reads gave the directory away", requested)
 	}
 	if err := r.Revoked(t.Context(), part); err != nil {
 		t.Fatal(err)
 	}
-	if again := x.answer(asked); again != asked || taken() {
-		t.Fatalf("the directory was given away for an old question, of %v", again)
+	if again := x.checkRequest(requested); again != requested || taken() {
+		t.Fatalf("the directory was given away on an old request, of %v", again)
 	}
-	later := asked.Add(time.Second)
-	if err := os.Chtimes(filepath.Join(cfg.State.Dir, wanted), later, later); err != nil {
+	later := requested.Add(time.Second)
+	if err := os.Chtimes(filepath.Join(cfg.State.Dir, wantedFile), later, later); err != nil {
 		t.Fatal(err)
 	}
-	x.answer(asked)
+	x.checkRequest(requested)
 	if !taken() {
-		t.Fatal("the directory was not given to who asked")
+		t.Fatal("the directory was not handed over on a request")
 	}
-	if _, err := os.Stat(filepath.Join(cfg.State.Dir, wanted)); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the question stays: %v", err)
+	if _, err := os.Stat(filepath.Join(cfg.State.Dir, wantedFile)); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the request is not removed: %v", err)
 	}
 
 	q := &reader{y, t.Context()}

@@ -12,7 +12,7 @@ import (
 	"github.com/aidr-engine/aidr/schema/decode"
 )
 
-// withEvents adds to a configuration what the text says of events.
+// withEvents adds the identity, redact and enrichment sections of the text to a configuration.
 func withEvents(t *testing.T, c *config.Config, text string) {
 	t.Helper()
 	parsed, problems := config.Parse("f.yaml", []byte("sources: [{file: {paths: [x]}}]\n"+text), os.LookupEnv)
@@ -22,13 +22,13 @@ func withEvents(t *testing.T, c *config.Config, text string) {
 	c.Identity, c.Enrichment, c.Redact = parsed.Identity, parsed.Enrichment, parsed.Redact
 }
 
-// whose is a record of format aidr that names its agent in a way of its own.
+// whose returns a record of format aidr that names its agent in a key of its own.
 func whose(n int, who string) string {
 	return strings.Replace(event(n, "leak", "nobody"), "}", fmt.Sprintf(`,"user.email":"ann@example.com","who":%q}`, who), 1)
 }
 
-// TestIdentityAndAliases: the configuration's expression names the agent, the registry says who that is, and a change of
-// the registry counts from the next record on. What redact says to hash is hashed in what is delivered.
+// TestIdentityAndAliases checks that the configuration's expression names the agent, that the registry resolves the name,
+// and that a change of the registry applies from the next record on. Delivered findings have the fields of redact hashed.
 func TestIdentityAndAliases(t *testing.T) {
 	e := newEndpoint(t)
 	input := filepath.Join(folder(t, map[string]string{"x": whose(1, "w-1") + "\n" + whose(2, "") + "\n"}), "x")
@@ -42,7 +42,7 @@ func TestIdentityAndAliases(t *testing.T) {
 	e.await(t, "test.leak agent-7 1", "test.leak nobody 1")
 
 	write(t, c.Agents, registry("agent-8"))
-	wait(t, "the registry to be read again", func() bool { return strings.Contains(x.logs.String(), "the rules were reloaded") })
+	wait(t, "the registry to be read again", func() bool { return strings.Contains(x.logs.String(), "rules reloaded") })
 	f, err := os.OpenFile(input, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func TestIdentityAndAliases(t *testing.T) {
 	}
 }
 
-// A file of enrichment that can not be read is told at the start, and by config check.
+// An enrichment file that cannot be read is an error at the start, and of config check.
 func TestEnrichmentIsToldAtTheStart(t *testing.T) {
 	c := fileConfig(t, folder(t, map[string]string{"leak.yaml": leak}), newEndpoint(t), false, "x")
 	withEvents(t, c, "enrichment: {country: "+filepath.Join(t.TempDir(), "none.mmdb")+"}\n")

@@ -8,30 +8,32 @@ import (
 	"time"
 )
 
-// wanted is the file in a state directory by which a process that was assigned partitions asks the one that has the
-// directory open for it: it writes the file again and again while it waits. Only a change asks, so that what a process
-// left that was killed asks for nothing. Whoever opens the directory takes the file away.
+// wantedFile is the file in a state directory by which a process that was assigned partitions requests the directory from
+// the process that has it open. The waiting process rewrites the file periodically, and only a change of the file counts
+// as a request, so a file left behind by a killed process requests nothing. The process that opens the directory removes
+// the file.
 //
-// The file decides nothing: the lock of the store does. One that has partitions itself does not answer.
-const wanted = "wanted"
+// The file is only a hint: ownership is decided by the lock of the store. A process with partitions of its own ignores
+// requests.
+const wantedFile = "wanted"
 
-// ask asks who has the state directory open for it.
-func (p *Pipeline) ask() {
+// requestHandover writes wantedFile, which asks the owner of the state directory to close it.
+func (p *Pipeline) requestHandover() {
 	text := fmt.Sprintf("process %d waits for this directory since it was assigned partitions\n", os.Getpid())
-	if err := os.WriteFile(filepath.Join(p.cfg.State.Dir, wanted), []byte(text), 0o600); err != nil {
-		p.log.Debug("the state directory could not be asked for", "error", err) // who has it may close it all the same
+	if err := os.WriteFile(filepath.Join(p.cfg.State.Dir, wantedFile), []byte(text), 0o600); err != nil {
+		p.log.Debug("cannot request the state directory", "error", err) // not fatal: its owner may close it anyway
 	}
 }
 
-// answered takes the question away: the directory is ours.
-func (p *Pipeline) answered() {
-	if err := os.Remove(filepath.Join(p.cfg.State.Dir, wanted)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		p.log.Debug("the file by which the state directory is asked for stays", "error", err)
+// removeRequest removes wantedFile after this process has opened the directory.
+func (p *Pipeline) removeRequest() {
+	if err := os.Remove(filepath.Join(p.cfg.State.Dir, wantedFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		p.log.Debug("cannot remove the request for the state directory", "error", err)
 	}
 }
 
-// watchWanted hands the state directory over when somebody asks for it. stop ends that and waits for it.
-func (p *Pipeline) watchWanted() (stop func()) {
+// watchRequests closes the state directory when another process requests it. stop ends the watch and waits for it.
+func (p *Pipeline) watchRequests() (stop func()) {
 	tick := time.NewTicker(lockRetry)
 	end, done := make(chan struct{}), make(chan struct{})
 	go func() {
@@ -43,7 +45,7 @@ func (p *Pipeline) watchWanted() (stop func()) {
 			case <-end:
 				return
 			case <-tick.C:
-				seen = p.answer(seen)
+				seen = p.checkRequest(seen)
 			}
 		}
 	}()
@@ -53,9 +55,9 @@ func (p *Pipeline) watchWanted() (stop func()) {
 	}
 }
 
-// answer hands over where somebody has asked since, and returns when that was.
-func (p *Pipeline) answer(since time.Time) time.Time {
-	info, err := os.Stat(filepath.Join(p.cfg.State.Dir, wanted))
+// checkRequest hands the state directory over if wantedFile was written at another time than since, and returns that time.
+func (p *Pipeline) checkRequest(since time.Time) time.Time {
+	info, err := os.Stat(filepath.Join(p.cfg.State.Dir, wantedFile))
 	if err != nil {
 		return since
 	}
@@ -72,15 +74,15 @@ func (p *Pipeline) isIdle() bool {
 	return p.idle
 }
 
-// handOver closes the state directory where there is nothing to read here, so that another process can open it.
+// handOver closes the state directory if this process has nothing to read, so that another process can open it.
 func (p *Pipeline) handOver(why string) {
 	p.life.Lock()
 	defer p.life.Unlock()
-	if p.opened == nil || len(p.active) > 0 || !p.handsOver() || p.isStopping() {
+	if p.opened == nil || len(p.active) > 0 || !p.canHandOver() || p.isStopping() {
 		return
 	}
-	p.log.Info("the state directory is handed over", "reason", why)
+	p.log.Info("closing the state directory for another process", "reason", why)
 	if err := p.close(handoverTime); err != nil {
-		p.fail(fmt.Errorf("hand the state directory over: %w", err))
+		p.fail(fmt.Errorf("close the state directory for another process: %w", err))
 	}
 }

@@ -23,7 +23,7 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// patience is how long a test waits for what must happen: far more than it takes on a machine that is busy.
+// patience is how long a test waits for a condition: far longer than it takes even on a busy machine.
 const patience = 60 * time.Second
 
 const leak = `id: test.leak
@@ -45,14 +45,14 @@ threshold: {count: 3, within: 1h, by: [ai_agent.uid]}
 group: {for: 1h, by: [ai_agent.uid]}
 `
 
-// event is one record of format aidr, second n of a day.
+// event returns a record of format aidr at second n of a day.
 func event(n int, action, agent string) string {
 	at := time.Date(2026, 1, 1, 0, 0, n, 0, time.UTC)
 	return fmt.Sprintf(`{"time":%q,"event.dataset":"x.test","event.class":"api","event.id":"e%d","event.action":%q,"ai_agent.uid":%q}`,
 		at.Format(time.RFC3339), n, action, agent)
 }
 
-// folder writes files into a new folder and returns it.
+// folder writes files into a new folder and returns its path.
 func folder(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -78,9 +78,9 @@ type endpoint struct {
 	got   []delivery
 	wrong int
 	hold  chan struct{} // not nil: requests wait until it is closed
-	held  int
-	down  bool // requests are refused for now
-	tried int  // requests that were
+	held  int           // number of requests that waited
+	down  bool          // requests are answered with 503
+	tried int           // number of requests answered with 503
 }
 
 type delivery struct {
@@ -135,7 +135,7 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	e.got = append(e.got, d)
 }
 
-// seen returns "rule agent count" of the latest state of each finding that was delivered, sorted.
+// seen returns "rule agent count" of the latest delivery of each finding, sorted.
 func (e *endpoint) seen() []string {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -151,21 +151,21 @@ func (e *endpoint) seen() []string {
 	return out
 }
 
-// refuse has the endpoint refuse what it gets, or take it again.
+// refuse makes the endpoint answer with 503, or normally again.
 func (e *endpoint) refuse(down bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.down = down
 }
 
-// refused returns how much was refused.
+// refused returns the number of requests answered with 503.
 func (e *endpoint) refused() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.tried
 }
 
-// process is one pipeline that runs.
+// process is a running pipeline.
 type process struct {
 	*Pipeline
 	t      *testing.T
@@ -174,7 +174,7 @@ type process struct {
 	ended  chan error
 }
 
-// logs collects what a pipeline says.
+// logs collects the log lines of a pipeline.
 type logs struct {
 	mu sync.Mutex
 	b  bytes.Buffer
@@ -205,13 +205,13 @@ func start(t *testing.T, cfg *config.Config) *process {
 	t.Cleanup(func() {
 		cancel()
 		if t.Failed() {
-			t.Logf("it said:\n%s", x.logs)
+			t.Logf("log of the pipeline:\n%s", x.logs)
 		}
 	})
 	return x
 }
 
-// stop ends it as SIGTERM does.
+// stop ends the pipeline as SIGTERM does.
 func (x *process) stop() {
 	x.t.Helper()
 	x.cancel()
@@ -220,7 +220,7 @@ func (x *process) stop() {
 	}
 }
 
-// end waits for Run.
+// end waits for Run to return.
 func (x *process) end() error {
 	x.t.Helper()
 	select {
@@ -232,14 +232,14 @@ func (x *process) end() error {
 	}
 }
 
-// get asks the listener.
+// get sends a request to the handler of the listener.
 func (x *process) get(path string) (code int, body string) {
 	w := httptest.NewRecorder()
 	x.handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
 	return w.Code, w.Body.String()
 }
 
-// ready returns /readyz: its code, the whole's status, and component's.
+// ready queries /readyz and returns the status code, the status of the whole, and that of one component.
 func (x *process) ready(component string) (code int, status string, c api.Component) {
 	x.t.Helper()
 	code, body := x.get("/readyz")
@@ -253,12 +253,12 @@ func (x *process) ready(component string) (code int, status string, c api.Compon
 	return code, r.Status, r.Components[component]
 }
 
-// wait polls until something holds.
-func wait(t *testing.T, what string, holds func() bool) {
+// wait polls until the condition holds.
+func wait(t *testing.T, name string, condition func() bool) {
 	t.Helper()
-	for deadline := time.Now().Add(patience); !holds(); {
+	for deadline := time.Now().Add(patience); !condition(); {
 		if time.Now().After(deadline) {
-			t.Fatalf("waited in vain for %s", what)
+			t.Fatalf("waited in vain for %s", name)
 		}
 		<-time.After(5 * time.Millisecond)
 	}
@@ -289,7 +289,7 @@ func (e *endpoint) await(t *testing.T, want ...string) {
 	}
 }
 
-// kafkaConfig reads topic x of a broker.
+// kafkaConfig returns a configuration that reads topic x of a broker.
 func kafkaConfig(addr, rules string, e *endpoint, dir string) *config.Config {
 	return &config.Config{
 		File: "test", Rules: []string{rules}, State: config.State{Dir: dir}, Shards: 2,
@@ -301,11 +301,13 @@ func kafkaConfig(addr, rules string, e *endpoint, dir string) *config.Config {
 	}
 }
 
-// fileConfig reads files, or what is appended to them.
+// fileConfig returns a configuration that reads files, and follows them if follow is set.
 func fileConfig(t *testing.T, rules string, e *endpoint, follow bool, paths ...string) *config.Config {
 	c := &config.Config{
 		File: "test", Rules: []string{rules}, State: config.State{Dir: t.TempDir()}, Shards: 2,
-		Sources: []config.Source{{Name: "files", Format: "aidr", Datasets: []string{"x.test"}, File: &config.File{Paths: paths, Follow: follow}}},
+		Sources: []config.Source{{
+			Name: "files", Format: "aidr", Datasets: []string{"x.test"}, File: &config.File{Paths: paths, Follow: follow},
+		}},
 	}
 	if e != nil {
 		c.Sinks.Webhooks = []config.Webhook{e.Webhook}

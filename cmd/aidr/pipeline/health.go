@@ -24,14 +24,14 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// States of a component and of the whole.
+// Health states of a component and of the whole process.
 const (
 	ok       = "ok"
-	degraded = "degraded" // something is away and nothing is lost
+	degraded = "degraded" // something is unreachable, but nothing is lost
 	down     = "down"     // nothing can be processed
 )
 
-// health is how one thing is, and since when.
+// health is the state of one component: err is nil if it is healthy, and since is the time of the last change.
 type health struct {
 	err   error
 	since time.Time
@@ -44,7 +44,7 @@ func (h *health) set(err error) {
 	h.err = err
 }
 
-// handler answers /metrics, /healthz, /readyz and, where it is asked for, /debug/pprof.
+// handler serves /metrics, /healthz, /readyz and, if configured, /debug/pprof.
 func (p *Pipeline) handler() http.Handler {
 	m := http.NewServeMux()
 	m.Handle("GET /metrics", promhttp.HandlerFor(prometheus.GathererFunc(p.gather), promhttp.HandlerOpts{}))
@@ -69,7 +69,7 @@ func (p *Pipeline) handler() http.Handler {
 	return m
 }
 
-// listen opens the listener of metrics and health, where one is configured.
+// listen opens the listener for metrics and health, if one is configured.
 func (p *Pipeline) listen() (*http.Server, error) {
 	s := &http.Server{Handler: p.handler(), ReadHeaderTimeout: headerTime}
 	if p.cfg.HTTP.Listen == "" {
@@ -77,20 +77,20 @@ func (p *Pipeline) listen() (*http.Server, error) {
 	}
 	l, err := net.Listen("tcp", p.cfg.HTTP.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("open the listener of metrics and health (http.listen): %w", err)
+		return nil, fmt.Errorf("open the listener for metrics and health (http.listen): %w", err)
 	}
-	p.log.Info("metrics and health are served", "address", l.Addr().String())
+	p.log.Info("serving metrics and health", "address", l.Addr().String())
 	go serve(p.log, s, l, "http")
 	return s, nil
 }
 
 func serve(log *slog.Logger, s *http.Server, l net.Listener, name string) {
 	if err := s.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
-		log.Error("a listener failed", "listener", name, "error", err)
+		log.Error("listener failed", "listener", name, "error", err)
 	}
 }
 
-// gather returns the metrics of the engine and, while it is open, those of the outbox.
+// gather returns the metrics of the engine and, while the state directory is open, those of the outbox.
 func (p *Pipeline) gather() ([]*dto.MetricFamily, error) {
 	all := prometheus.Gatherers{p.registry}
 	p.mu.Lock()
@@ -102,23 +102,23 @@ func (p *Pipeline) gather() ([]*dto.MetricFamily, error) {
 	return all.Gather()
 }
 
-// stuck says that the disk has failed: asking for the outbox would wait until it is back.
+// stuck reports whether the disk of the store has failed. Reading the outbox would then block until the disk is back.
 func stuck(s *store.Store) bool {
 	err := s.Err()
 	return err != nil && !errors.Is(err, store.ErrDiskFull)
 }
 
-// Status says how everything is. It never waits for the engine to be opened, replaced or closed.
+// Status returns the health of every component. It never waits while the engine is opened, replaced or closed.
 func (p *Pipeline) Status() api.Status {
-	s := api.Status{Status: ok, Running: true, Since: p.started, Version: p.o.Version, Components: map[string]api.Component{}}
+	s := api.Status{Status: ok, Running: true, Since: p.started, Version: p.opts.Version, Components: map[string]api.Component{}}
 	p.mu.Lock()
 	inputs := p.inputs
 	p.mu.Unlock()
 	for _, in := range inputs {
 		s.Components["source."+in.Source.Name()] = component(in.Source.Health())
 	}
-	for _, k := range p.sinks {
-		s.Components["sink."+k.Name()] = component(k.Health())
+	for _, sink := range p.sinks {
+		s.Components["sink."+sink.Name()] = component(sink.Health())
 	}
 	p.mu.Lock()
 	e, o := p.engine, p.opened
@@ -127,7 +127,7 @@ func (p *Pipeline) Status() api.Status {
 	if p.rules.err != nil {
 		rules.Status, rules.Reason = degraded, "the old rules keep running: "+p.rules.err.Error()
 	}
-	c := p.place()
+	c := p.engineComponent()
 	p.mu.Unlock()
 	s.Components["rules"] = rules
 	if e != nil {
@@ -143,11 +143,11 @@ func (p *Pipeline) Status() api.Status {
 	return s
 }
 
-// place says whether the engine is there, and why not. mu is held.
-func (p *Pipeline) place() api.Component {
+// engineComponent reports whether the engine is open and, if not, why. Its caller holds mu.
+func (p *Pipeline) engineComponent() api.Component {
 	switch {
-	case p.lost != nil:
-		return api.Component{Status: down, Reason: p.lost.Error()}
+	case p.failure != nil:
+		return api.Component{Status: down, Reason: p.failure.Error()}
 	case p.stopping:
 		return api.Component{Status: down, Reason: "stopping"}
 	case p.engine != nil && !p.idle:
@@ -156,26 +156,29 @@ func (p *Pipeline) place() api.Component {
 		source := slices.Min(slices.Collect(maps.Keys(p.standby)))
 		return api.Component{Status: degraded, Reason: "standby: " + p.standby[source]}
 	}
-	if p.worked { // the brokers are away, or others take their turn: what there is to read is read later
+	if p.wasOpen { // the brokers are unreachable, or another process reads: no record is lost
 		return api.Component{Status: degraded, Reason: p.waiting}
 	}
 	return api.Component{Status: down, Reason: p.waiting}
 }
 
-// engineHealth says how the engine is and fills in what only it and its store know.
+// engineHealth returns the health of an open engine and adds the partitions, sinks and counts of the engine and its store to s.
 func engineHealth(e *engine.Engine, o *opened, s *api.Status) api.Component {
 	c := api.Component{Status: ok}
-	st := e.Status()
+	status := e.Status()
 	switch {
 	case e.Err() != nil:
 		c.Status, c.Reason = down, e.Err().Error()
-	case st.CutError != nil:
-		c.Status, c.Reason = down, st.CutError.Error()
-	case st.Held != "":
-		c.Status, c.Reason = degraded, st.Held
+	case status.CutError != nil:
+		c.Status, c.Reason = down, status.CutError.Error()
+	case status.Held != "":
+		c.Status, c.Reason = degraded, status.Held
 	}
-	for _, x := range st.Partitions {
-		part := api.Partition{Source: x.Partition.Source, Topic: x.Partition.Topic, Number: x.Partition.Number, Next: x.Next, Lag: x.Lag, AtEnd: x.AtEnd}
+	for _, x := range status.Partitions {
+		part := api.Partition{
+			Source: x.Partition.Source, Topic: x.Partition.Topic, Number: x.Partition.Number,
+			Next: x.Next, Lag: x.Lag, AtEnd: x.AtEnd,
+		}
 		if x.Known {
 			at := schema.Instant(x.Watermark)
 			part.Watermark = &at
@@ -187,7 +190,10 @@ func engineHealth(e *engine.Engine, o *opened, s *api.Status) api.Component {
 		return c
 	}
 	for _, k := range o.deliverer.Status() {
-		s.Sinks = append(s.Sinks, api.Sink{Name: k.Name, Entries: k.Entries, Bytes: k.Bytes, Oldest: k.Oldest.Seconds(), State: k.State, Error: k.LastError})
+		s.Sinks = append(s.Sinks, api.Sink{
+			Name: k.Name, Entries: k.Entries, Bytes: k.Bytes, Oldest: k.Oldest.Seconds(),
+			State: k.State, Error: k.LastError,
+		})
 		was := s.Components["sink."+k.Name]
 		if was.Status == ok && (k.State == deliver.SinkRetrying || k.State == deliver.SinkDegraded) {
 			s.Components["sink."+k.Name] = api.Component{Status: degraded, Reason: k.Reason, Since: k.Since}
@@ -210,7 +216,7 @@ func worse(a, b string) string {
 	return a
 }
 
-// Total returns a counter's sum over its labels.
+// Total returns the sum of a counter over all its labels, or 0 for an unknown name.
 func (p *Pipeline) Total(name string) (sum float64) {
 	families, err := p.gather()
 	if err != nil {
@@ -226,11 +232,12 @@ func (p *Pipeline) Total(name string) (sum float64) {
 	return sum
 }
 
-// componentCollector shows on /metrics what /readyz says of each component, so that an alert needs no other address.
+// componentCollector exports the health of each component, which /readyz shows too, so that alerts need only /metrics.
 type componentCollector struct{ p *Pipeline }
 
 func componentDesc() *prometheus.Desc {
-	return prometheus.NewDesc("aidr_component_health", "How a component is: 0 ok, 1 degraded, 2 down; the reason is at /readyz.", []string{"component"}, nil)
+	const help = "Health of each component: 0 ok, 1 degraded, 2 down; /readyz has the reason."
+	return prometheus.NewDesc("aidr_component_health", help, []string{"component"}, nil)
 }
 
 // Describe implements prometheus.Collector.

@@ -19,6 +19,7 @@ import (
 	"github.com/aidr-engine/aidr/schema/decode"
 )
 
+// buildInputs makes an input of each source of the configuration. Its error holds every problem.
 func buildInputs(cfg *config.Config, set *maps.Set, log *slog.Logger) (inputs []engine.Input, err error) {
 	var errs []error
 	for _, s := range cfg.Sources {
@@ -27,7 +28,7 @@ func buildInputs(cfg *config.Config, set *maps.Set, log *slog.Logger) (inputs []
 			errs = append(errs, fmt.Errorf("%ssource %q: %w", s.At, s.Name, err))
 			continue
 		}
-		in, err := buildReading(s, set)
+		in, err := buildInput(s, set)
 		if err != nil {
 			errs = append(errs, err)
 		}
@@ -37,8 +38,8 @@ func buildInputs(cfg *config.Config, set *maps.Set, log *slog.Logger) (inputs []
 	return inputs, errors.Join(errs...)
 }
 
-// buildReading says how the records of a source are read, wherever they come from.
-func buildReading(s config.Source, set *maps.Set) (engine.Input, error) {
+// buildInput makes the input of a source, without the connector that its records come from.
+func buildInput(s config.Source, set *maps.Set) (engine.Input, error) {
 	in := engine.Input{
 		Datasets: s.Datasets, Delays: delays(s, set),
 		Decode: decode.Options{Format: s.Format, Maps: set.Maps(), Tenant: s.Tenant, TrustForwarded: s.TrustForwarded},
@@ -52,13 +53,13 @@ func buildReading(s config.Source, set *maps.Set) (engine.Input, error) {
 	return in, nil
 }
 
-// datasetsOf returns what a format can give; nil, anything, for auto and aidr.
+// datasetsOf returns the datasets of a format. It returns nil, which means any dataset, for auto and aidr.
 func datasetsOf(format string, set *maps.Set) []string {
 	f, _ := decode.Find(format, set.Maps()...)
 	return f.Datasets
 }
 
-// delays spells out a delay that is meant for every dataset.
+// delays returns the delay of each dataset. If the source has one delay for all, it is listed for every known dataset.
 func delays(s config.Source, set *maps.Set) map[string]time.Duration {
 	all, ok := s.Delay[""]
 	if !ok {
@@ -81,7 +82,7 @@ func buildSource(s config.Source, log *slog.Logger) (connectors.Source, error) {
 		Name: s.Name, Brokers: s.Kafka.Brokers, Topics: s.Kafka.Topics, Pattern: s.Kafka.Pattern, Group: s.Kafka.Group,
 		Start: s.Kafka.Start, ClientID: s.Kafka.ClientID, Session: s.Kafka.Session, Log: log,
 	}
-	if k.Session > 0 { // a short one needs heartbeats that are quicker than the default
+	if k.Session > 0 { // a short session needs more frequent heartbeats than the default
 		k.Heartbeat = min(kafka.DefaultHeartbeat, k.Session/3)
 	}
 	if t := s.Kafka.TLS; t != nil {
@@ -93,13 +94,13 @@ func buildSource(s config.Source, log *slog.Logger) (connectors.Source, error) {
 	return kafka.New(k)
 }
 
-// loadMaps loads the field maps of a configuration and logs the warnings. On an error there are none.
+// loadMaps loads the field maps of a configuration and logs their warnings. On an error the set is nil.
 func loadMaps(cfg *config.Config, log *slog.Logger) (*maps.Set, error) {
 	set, problems := maps.Load(cfg.Maps...)
 	var errs []error
 	for _, x := range problems {
 		if x.Warning {
-			log.Warn("a field map has a warning", "problem", x.String())
+			log.Warn("warning in a field map", "problem", x.String())
 		} else {
 			errs = append(errs, errors.New(x.String()))
 		}
@@ -107,25 +108,25 @@ func loadMaps(cfg *config.Config, log *slog.Logger) (*maps.Set, error) {
 	return set, errors.Join(errs...)
 }
 
-// openPlaces reads the files that tell of addresses; nil where the configuration names none.
-func openPlaces(cfg *config.Config, log *slog.Logger) (*maxmind.Database, error) {
+// openEnrichment opens the databases that describe addresses. It returns nil if the configuration names none.
+func openEnrichment(cfg *config.Config, log *slog.Logger) (*maxmind.Database, error) {
 	if cfg.Enrichment == (config.Enrichment{}) {
 		return nil, nil
 	}
 	return maxmind.Open(maxmind.Config{Country: cfg.Enrichment.Country, ASN: cfg.Enrichment.ASN, Log: log})
 }
 
-// finishEvents adds to the decoding of each input what the configuration says of all events.
-func finishEvents(cfg *config.Config, places *maxmind.Database, inputs []engine.Input) {
+// addToDecoding adds the identities and the enrichment of the configuration to the decoding of each input.
+func addToDecoding(cfg *config.Config, enrichment *maxmind.Database, inputs []engine.Input) {
 	for i := range inputs {
 		inputs[i].Decode.Override = overrideOf(cfg.Identity)
-		if places != nil {
-			inputs[i].Decode.Enrich = places.Enricher
+		if enrichment != nil {
+			inputs[i].Decode.Enrich = enrichment.Enricher
 		}
 	}
 }
 
-// overrideOf turns compiled expressions into what decode calls.
+// overrideOf converts the compiled identity expressions into a decode.Override.
 func overrideOf(o *config.Override) *decode.Override {
 	if o == nil {
 		return nil
@@ -135,7 +136,7 @@ func overrideOf(o *config.Override) *decode.Override {
 		out.Wanted.Fields.Union(d.UID.Fields())
 	}
 	out.Open = func() map[string]func(*schema.Event) (string, error) {
-		scratch := expr.NewScratch()
+		scratch := predicate.NewScratch()
 		byDataset := map[string]func(*schema.Event) (string, error){}
 		for _, d := range o.Datasets {
 			byDataset[d.Dataset] = func(e *schema.Event) (string, error) { return d.UID.Eval(e, scratch) }
@@ -145,24 +146,24 @@ func overrideOf(o *config.Override) *decode.Override {
 	return out
 }
 
-// Reading returns an input that reads the records of a configuration's source as a running aidr would, but for where
-// they come from: the caller gives it a Source.
-func Reading(cfg *config.Config, s config.Source, set *maps.Set) (engine.Input, error) {
-	in, err := buildReading(s, set)
+// InputFor returns an input that decodes records as a running aidr would decode those of the given source. The caller
+// sets its Source, the connector that the records come from.
+func InputFor(cfg *config.Config, s config.Source, set *maps.Set) (engine.Input, error) {
+	in, err := buildInput(s, set)
 	if err != nil {
 		return in, err
 	}
-	places, err := openPlaces(cfg, slog.New(slog.DiscardHandler)) // nothing is logged: the files are read once
+	enrichment, err := openEnrichment(cfg, slog.New(slog.DiscardHandler)) // a Database logs only reloads, and this one is never reloaded
 	if err != nil {
 		return in, err
 	}
 	inputs := []engine.Input{in}
-	finishEvents(cfg, places, inputs)
+	addToDecoding(cfg, enrichment, inputs)
 	return inputs[0], nil
 }
 
-// SourceOf returns the source of a configuration by its name, or without one the only source that there is. A
-// configuration without sources reads as one source that says nothing.
+// SourceOf returns the source of a configuration that has the given name. If the name is "", the configuration must have
+// at most one source: SourceOf returns it, or a source with default settings if the configuration has no sources.
 func SourceOf(cfg *config.Config, name string) (config.Source, error) {
 	var names []string
 	for _, s := range cfg.Sources {
@@ -173,9 +174,9 @@ func SourceOf(cfg *config.Config, name string) (config.Source, error) {
 	}
 	switch {
 	case name != "":
-		return config.Source{}, fmt.Errorf("source %q: %s has none of this name: use one of %q", name, cfg.File, names)
+		return config.Source{}, fmt.Errorf("source %q: not in %s: use one of %q", name, cfg.File, names)
 	case len(names) > 0:
-		return config.Source{}, fmt.Errorf("%s has %d sources, and files are read as one of them: name it, of %q", cfg.File, len(names), names)
+		return config.Source{}, fmt.Errorf("%s has %d sources: name the one as which the files are read, one of %q", cfg.File, len(names), names)
 	}
 	return config.Source{Format: "auto"}, nil
 }

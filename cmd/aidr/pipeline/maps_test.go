@@ -10,7 +10,7 @@ import (
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
 )
 
-// mapOfDoors is a field map of records that no built-in format reads; the agent stands at the key that is given.
+// mapOfDoors returns a field map of records that no built-in format reads. The agent is at the given key.
 func mapOfDoors(agent string) string {
 	return `name: doors
 dataset: x.test
@@ -25,8 +25,8 @@ tests:
 `
 }
 
-// TestReloadOfMaps: a field map makes events of records that nothing else reads; a change of it counts from the next
-// record on; one that does not load, or whose test fails, leaves everything as it is and is told.
+// TestReloadOfMaps checks that a field map decodes records that nothing else reads, and that a change of the map applies
+// from the next record on. A map that does not load, or whose test fails, is reported and changes nothing.
 func TestReloadOfMaps(t *testing.T) {
 	e := newEndpoint(t)
 	input := filepath.Join(folder(t, map[string]string{"x": "{\"at\":1767261600,\"door\":\"leak\",\"who\":\"a\",\"also\":\"b\"}\n"}), "x")
@@ -39,7 +39,7 @@ func TestReloadOfMaps(t *testing.T) {
 	file := filepath.Join(maps, "doors.yaml")
 	write(t, file, strings.Replace(mapOfDoors("who"), "class: api", "class: door", 1))
 	x.awaitStatus("rules", degraded, "doors.yaml:3:8")
-	write(t, file, mapOfDoors("also")) // its own test fails: who is no longer read
+	write(t, file, mapOfDoors("also")) // its own test fails, because the key "who" is no longer read
 	x.awaitStatus("rules", degraded, `test "a door" fails`)
 	write(t, file, strings.Replace(mapOfDoors("also"), "who: w", "also: w", 1))
 	x.awaitStatus("rules", ok, "")
@@ -54,10 +54,12 @@ func TestReloadOfMaps(t *testing.T) {
 	x.stop()
 }
 
-// TestMapsAreToldAtTheStart: a configuration whose maps do not load, or that has no such format, is not run.
-func TestMapsAreToldAtTheStart(t *testing.T) {
+// TestBrokenMapsPreventTheStart checks that a configuration with a broken map or an unknown format is not run.
+func TestBrokenMapsPreventTheStart(t *testing.T) {
 	for want, c := range map[string]*config.Config{
-		"doors.yaml:3:8":         {Maps: []string{folder(t, map[string]string{"doors.yaml": "name: doors\ndataset: x\nclass: door\nkeys: [a, b]\nfields: {}\n"})}},
+		"doors.yaml:3:8": {Maps: []string{folder(t, map[string]string{
+			"doors.yaml": "name: doors\ndataset: x\nclass: door\nkeys: [a, b]\nfields: {}\n",
+		})}},
 		`find format "windows":`: {Sources: []config.Source{{Name: "w", Format: "windows", File: &config.File{Paths: []string{"x"}}}}},
 	} {
 		if _, err := New(c, Options{}); err == nil || !strings.Contains(err.Error(), want) {

@@ -1,10 +1,10 @@
 // Package pipeline turns a configuration into a running engine: sources, rules, store, deliverer, sinks, the control
 // API and the listener for metrics and health.
 //
-// The state directory is opened when the first partition is assigned. When the last one is taken away it stays open, so
-// that findings are delivered while the brokers are away, until somebody else may need it: another member of the group
-// reads, or another process asks for it (see wanted). So of several processes of one consumer group one reads and the
-// others wait, and they may share a state directory.
+// The state directory is opened when the first partition is assigned. When the last partition is revoked it stays open,
+// so that findings are still delivered while the brokers are unreachable. It is closed once another process may need it:
+// another member of the consumer group reads, or another process requests it (see wantedFile). Of several processes in
+// one consumer group, one therefore reads while the others wait, and all of them may share one state directory.
 package pipeline
 
 import (
@@ -25,37 +25,37 @@ import (
 	"github.com/aidr-engine/aidr/rules"
 )
 
-// Options of a pipeline.
+// Options are the settings of a Pipeline that are not in the configuration.
 type Options struct {
-	Log     *slog.Logger
+	Log     *slog.Logger // nil: nothing is logged
 	Version string
-	// Committed is told of the changes of findings in each checkpoint; may be nil. It must not block.
+	// Committed is called with the finding changes of each checkpoint. It may be nil, and must not block.
 	Committed func([]connectors.Entry)
 }
 
-// headerTime bounds how long a client of one of our listeners may take to ask.
+// headerTime is the time that a client of one of our listeners has to send the headers of its request.
 const headerTime = 10 * time.Second
 
-// noPartition is why the engine is not open while there is nothing to read.
+// noPartition is the reason shown for a closed or idle engine while there is nothing to read.
 const noPartition = "no partition is assigned"
 
 // Pipeline is one configured aidr. Run it once.
 //
-// life is held for writing while the engine is opened, closed or replaced, which may take long, and for reading by who
-// needs it to live on meanwhile. mu is held for moments only: Status and the listener's answers take no other lock, so
-// that they never wait. Where both are taken, life comes first; what mu guards is written only with life held too, but
-// for the last group.
+// life is write-locked while the engine is opened, closed or replaced, which may take seconds, and read-locked by callers
+// that need the engine to stay. mu is held only briefly: Status and the handlers of the listener take no other lock, so
+// they never wait for the engine. Lock order: life, then mu. The fields guarded by mu are written only while life is held
+// as well, except those of the last group.
 type Pipeline struct {
-	cfg      *config.Config
-	o        Options
-	log      *slog.Logger
-	registry *prometheus.Registry
-	metrics  *engine.Metrics
-	reloads  *prometheus.CounterVec
-	inputs   []engine.Input
-	sinks    []connectors.Sink
-	places   *maxmind.Database // nil: addresses are not enriched
-	started  time.Time
+	cfg        *config.Config
+	opts       Options
+	log        *slog.Logger
+	registry   *prometheus.Registry
+	metrics    *engine.Metrics
+	reloads    *prometheus.CounterVec
+	inputs     []engine.Input // guarded by mu once Run has started; a reload replaces them
+	sinks      []connectors.Sink
+	enrichment *maxmind.Database // nil: addresses are not enriched
+	started    time.Time
 
 	reloading sync.Mutex // one reload at a time
 	life      sync.RWMutex
@@ -64,41 +64,41 @@ type Pipeline struct {
 	mu     sync.Mutex
 	set    *Set
 	engine *engine.Engine // nil: not open
-	opened *opened        // nil: not open; it outlives the engine by the time that draining takes
+	opened *opened        // nil: not open; stays set while the sinks drain, after engine has become nil
 
-	rules    health            // of the last reload
+	rules    health            // outcome of the last reload
 	waiting  string            // why the engine is not open
-	worked   bool              // it was open before
-	idle     bool              // the engine is open, and there is nothing to read
-	standby  map[string]string // source -> why it does not read
+	wasOpen  bool              // the engine has been open at least once
+	idle     bool              // the engine is open, but no partition is assigned
+	standby  map[string]string // source name -> why it does not read
 	stopping bool
-	lost     error // what ended Run
+	failure  error // the error that ended Run
 	cancel   context.CancelFunc
 }
 
-// New builds everything that needs no connection. It returns all that is wrong with the configuration.
-func New(cfg *config.Config, o Options) (*Pipeline, error) {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
+// New builds everything that needs no connection. Its error holds every problem of the configuration.
+func New(cfg *config.Config, opts Options) (*Pipeline, error) {
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	p := &Pipeline{
-		cfg: cfg, o: o, log: o.Log, registry: prometheus.NewRegistry(), started: now(),
+		cfg: cfg, opts: opts, log: opts.Log, registry: prometheus.NewRegistry(), started: now(),
 		active: map[connectors.Partition]bool{}, standby: map[string]string{}, waiting: noPartition,
 	}
 	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), componentCollector{p})
 	p.metrics = engine.NewMetrics(p.registry)
 	p.reloads = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "aidr_rules_reloads_total", Help: "Reloads of the rules: ok, or failed, which leaves the old ones running (see /readyz).",
+		Name: "aidr_rules_reloads_total", Help: "Reloads of the rules by result: ok, or failed, which leaves the old rules running (see /readyz).",
 	}, []string{"result"})
 	p.registry.MustRegister(p.reloads)
 	for _, result := range []string{"ok", "failed"} {
-		p.reloads.WithLabelValues(result) // so that the first failure is seen as a change
+		p.reloads.WithLabelValues(result) // creates the series, so that a query sees the first failure as an increase
 	}
 	set, problems := LoadRules(p.ruleFiles())
 	var errs []error
 	for _, x := range problems {
 		if x.Warning {
-			p.log.Warn("a rule file has a warning", "problem", x.String())
+			p.log.Warn("warning in a rule file", "problem", x.String())
 		}
 	}
 	if set == nil {
@@ -110,13 +110,13 @@ func New(cfg *config.Config, o Options) (*Pipeline, error) {
 	if err != nil {
 		errs = append(errs, err)
 	}
-	if p.inputs, err = buildInputs(cfg, mapped, o.Log); err != nil {
+	if p.inputs, err = buildInputs(cfg, mapped, opts.Log); err != nil {
 		errs = append(errs, err)
 	}
-	if p.places, err = openPlaces(cfg, p.log); err != nil {
+	if p.enrichment, err = openEnrichment(cfg, p.log); err != nil {
 		errs = append(errs, err)
 	}
-	finishEvents(cfg, p.places, p.inputs)
+	addToDecoding(cfg, p.enrichment, p.inputs)
 	if p.sinks, err = buildSinks(cfg); err != nil {
 		errs = append(errs, err)
 	}
@@ -130,7 +130,7 @@ func (p *Pipeline) ruleFiles() RuleFiles {
 	return RuleFiles{Paths: p.cfg.Rules, Lists: p.cfg.Lists, Agents: p.cfg.Agents}
 }
 
-// problemErrors returns the problems that are no warnings as errors.
+// problemErrors returns the problems that are not warnings as errors.
 func problemErrors(problems []rules.Problem) (errs []error) {
 	for _, x := range problems {
 		if !x.Warning {
@@ -140,7 +140,7 @@ func problemErrors(problems []rules.Problem) (errs []error) {
 	return errs
 }
 
-// Run reads until ctx ends or every source has ended by itself; then it makes a last checkpoint and drains the sinks.
+// Run reads until ctx is done or every source has ended. It then makes a last checkpoint and drains the sinks.
 func (p *Pipeline) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, p.closeSinks()) }()
 	web, err := p.listen()
@@ -154,35 +154,37 @@ func (p *Pipeline) Run(ctx context.Context) (err error) {
 	p.cancel = cancel
 	p.mu.Unlock()
 	defer context.AfterFunc(ctx, p.stop)()
-	p.log.Info("aidr starts", "version", p.o.Version, "rules", p.Status().Rules, "sources", len(p.inputs), "sinks", len(p.sinks), "state", p.cfg.State.Dir)
+	p.log.Info("aidr starts", "version", p.opts.Version, "rules", p.Status().Rules,
+		"sources", len(p.inputs), "sinks", len(p.sinks), "state", p.cfg.State.Dir)
 	endReloads := p.watch(ctx)
 	endWatches := p.watchSinks()
 	defer endWatches()
-	defer p.watchWanted()()
+	defer p.watchRequests()()
 	err = engine.RunSources(ctx, &reader{p, ctx}, p.inputs)
 	p.stop()
 	endReloads()
 	p.life.Lock()
 	defer p.life.Unlock()
-	err = errors.Join(err, p.lost, p.close(deliver.DrainTime))
+	err = errors.Join(err, p.failure, p.close(deliver.DrainTime))
 	p.log.Info("aidr stops")
 	return err
 }
 
-// stop has /readyz say that the end has begun.
+// stop marks the pipeline as stopping, which /readyz reports and which keeps the engine from being opened again.
 func (p *Pipeline) stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.stopping = true
 }
 
-// watchSinks lets sinks look after their destination while nothing is delivered: to make its schema, and to know how it
-// is; and enrichment after its files. stop ends that and waits for it.
+// watchSinks runs the Watch method of each sink that has one: it creates the schema of the destination and checks the
+// destination's health while nothing is delivered. It also watches the files of the enrichment. stop ends the watches and
+// waits for them.
 func (p *Pipeline) watchSinks() (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
-	if p.places != nil {
-		all.Go(func() { p.places.Watch(ctx) })
+	if p.enrichment != nil {
+		all.Go(func() { p.enrichment.Watch(ctx) })
 	}
 	for _, s := range p.sinks {
 		if watch := s.Profile().Watch; watch != nil {
@@ -202,5 +204,5 @@ func (p *Pipeline) closeSinks() (err error) {
 	return err
 }
 
-// now is the wall clock of start and health; nothing that is detected depends on it.
+// now reads the wall clock, for start times and health only: no detection depends on it.
 func now() time.Time { return time.Now() }

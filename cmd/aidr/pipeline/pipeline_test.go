@@ -19,7 +19,7 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// contract are the metrics that others rely on, with their labels in order of name.
+// contract lists the metrics that users rely on, with their labels sorted by name.
 var contract = []string{
 	"aidr_source_records_total{partition,source,topic}", "aidr_source_lag_records{partition,source,topic}", "aidr_events_total{dataset}",
 	"aidr_dead_letters_total{kind,reason}", "aidr_late_events_total{dataset,why}", "aidr_rule_late_items_total{dataset,rule}",
@@ -28,8 +28,8 @@ var contract = []string{
 	"aidr_deliveries_total{result,sink}", "aidr_checkpoint_seconds_bucket{le}", "aidr_rules_reloads_total{result}",
 }
 
-// TestKafkaToWebhook: from a topic to a receiver that checks signatures, with everything that one can look at meanwhile;
-// then again on the same state directory.
+// TestKafkaToWebhook runs the whole way from a topic to a receiver that checks signatures, and checks the metrics, the
+// health and the control API on the way. Then it runs a second process on the same state directory.
 func TestKafkaToWebhook(t *testing.T) {
 	t.Parallel()
 	broker := conntest.StartFakeKafka(t)
@@ -48,7 +48,10 @@ func TestKafkaToWebhook(t *testing.T) {
 	if err := x.Reload(t.Context()); err != nil {
 		t.Errorf("reload: %v", err)
 	}
-	wait(t, "the last checkpoint's watermark", func() bool { _, m := x.get("/metrics"); return strings.Contains(m, "aidr_rule_watermark_seconds{") })
+	wait(t, "the last checkpoint's watermark", func() bool {
+		_, m := x.get("/metrics")
+		return strings.Contains(m, "aidr_rule_watermark_seconds{")
+	})
 	checkMetrics(t, x)
 	checkControl(t, dir)
 	if code, body := x.get("/healthz"); code != 200 || body != "ok\n" {
@@ -58,7 +61,7 @@ func TestKafkaToWebhook(t *testing.T) {
 		t.Errorf("readyz: got %d %s: %+v", code, status, x.Status())
 	}
 	if code, _ := x.get("/debug/pprof/"); code != 404 {
-		t.Errorf("profiles without being asked for: got %d", code)
+		t.Errorf("profiles although they are not configured: got %d", code)
 	}
 	x.stop()
 	if code, status, c := x.ready("engine"); code != 503 || status != down || c.Reason != "stopping" {
@@ -74,7 +77,7 @@ func TestKafkaToWebhook(t *testing.T) {
 	e.await(t, "test.leak a 1", "test.leak c 2", "test.leak d 1", "test.thrice b 3")
 	x.stop()
 	if got := len(e.got) - before; got != 2 {
-		t.Errorf("the second start delivered %d times, want 2: what was delivered is not told again", got)
+		t.Errorf("the second start delivered %d times, want 2: the first deliveries must not be repeated", got)
 	}
 }
 
@@ -96,23 +99,26 @@ func checkMetrics(t *testing.T, x *process) {
 	}
 	for _, want := range contract {
 		if !have[want] {
-			t.Errorf("there is no metric %s", want)
+			t.Errorf("missing metric %s", want)
 		}
 	}
 	for _, want := range []string{
-		`aidr_dead_letters_total{kind="record",reason="`, `aidr_events_total{dataset="x.test"} 7`, `aidr_late_events_total{dataset="x.test",why="late"} 1`,
-		`aidr_rule_late_items_total{dataset="x.test",rule="test.thrice"} 1`, `aidr_findings_total{rule="test.leak",severity="high",status="open"} `,
-		`aidr_field_errors_total{dataset="x.test",field="event.duration"} 1`, `aidr_source_lag_records{partition="0",source="logs",topic="x"} 0`,
+		`aidr_dead_letters_total{kind="record",reason="`, `aidr_events_total{dataset="x.test"} 7`,
+		`aidr_late_events_total{dataset="x.test",why="late"} 1`,
+		`aidr_rule_late_items_total{dataset="x.test",rule="test.thrice"} 1`,
+		`aidr_findings_total{rule="test.leak",severity="high",status="open"} `,
+		`aidr_field_errors_total{dataset="x.test",field="event.duration"} 1`,
+		`aidr_source_lag_records{partition="0",source="logs",topic="x"} 0`,
 		`aidr_source_records_total{partition="1",source="logs",topic="x"} 2`, `aidr_outbox_entries{sink="soc"} 0`,
 		`aidr_deliveries_total{result="delivered",sink="soc"} `, `aidr_rules_reloads_total{result="ok"} 1`,
 	} {
 		if !strings.Contains(text, want) {
-			t.Errorf("the metrics do not say %s", want)
+			t.Errorf("missing in the metrics: %s", want)
 		}
 	}
 }
 
-// checkControl asks the process as the commands do.
+// checkControl queries the process as the commands do.
 func checkControl(t *testing.T, dir string) {
 	t.Helper()
 	c, err := api.Dial(dir)
@@ -137,10 +143,12 @@ func checkControl(t *testing.T, dir string) {
 		t.Errorf("findings: got %v, %v", rules, err)
 	}
 	var v struct{ Pending int }
-	if err := c.Do(ctx, "GET", "/v1/state", url.Values{"rule": {"test.thrice"}, "key": {`{"ai_agent.uid":"b"}`}}, &v); err != nil || v.Pending != 2 {
+	key := url.Values{"rule": {"test.thrice"}, "key": {`{"ai_agent.uid":"b"}`}}
+	if err := c.Do(ctx, "GET", "/v1/state", key, &v); err != nil || v.Pending != 2 {
 		t.Errorf("state: got %+v, %v, want 2 pending", v, err)
 	}
-	if err := c.Do(ctx, "GET", "/v1/state", url.Values{"rule": {"none"}}, &v); err == nil || !strings.Contains(err.Error(), `rule "none" is not active`) {
+	err = c.Do(ctx, "GET", "/v1/state", url.Values{"rule": {"none"}}, &v)
+	if err == nil || !strings.Contains(err.Error(), `rule "none" is not active`) {
 		t.Errorf("state of an unknown rule: got %v", err)
 	}
 	if err := c.Do(ctx, "POST", "/v1/dead-letters/1/replay", nil, nil); err == nil || !strings.Contains(err.Error(), "still can not be decoded") {
@@ -148,7 +156,8 @@ func checkControl(t *testing.T, dir string) {
 	}
 }
 
-// TestStandby: of two processes on one state directory one reads; the other says so and goes on where the first stopped.
+// TestStandby runs two processes on one state directory: one reads, and the other reports that it is a standby and resumes
+// at the first one's checkpoint.
 func TestStandby(t *testing.T) {
 	t.Parallel()
 	broker := conntest.StartFakeKafka(t)
@@ -176,7 +185,7 @@ func TestStandby(t *testing.T) {
 	}
 }
 
-// TestFilesEndByThemselves: when everything is read, everything is delivered and Run returns.
+// TestFilesEndByThemselves checks that Run delivers everything and returns once all files are read.
 func TestFilesEndByThemselves(t *testing.T) {
 	t.Parallel()
 	var lines []string
@@ -209,19 +218,20 @@ func TestFilesEndByThemselves(t *testing.T) {
 	}
 }
 
-// retries are the entries that wait for their time: an update is told at most once a minute.
+// retries returns the number of entries that wait for their time, because updates are sent at most once a minute.
 func retries(t *testing.T, s *store.Store) int {
 	t.Helper()
 	k, _ := s.Sink("soc")
 	return len(k.Retries)
 }
 
-// TestStateDirectoryIsTaken: it waits, /readyz says why without waiting, and it can be stopped; once the directory is
-// free it goes on.
+// TestStateDirectoryIsTaken checks a process whose state directory is open elsewhere: it waits, /readyz gives the reason
+// at once, it can be stopped, and it continues once the directory is free.
 func TestStateDirectoryIsTaken(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)
-	cfg := fileConfig(t, folder(t, map[string]string{"leak.yaml": leak}), e, false, filepath.Join(folder(t, map[string]string{"x": event(1, "leak", "a")}), "x"))
+	input := folder(t, map[string]string{"x": event(1, "leak", "a")})
+	cfg := fileConfig(t, folder(t, map[string]string{"leak.yaml": leak}), e, false, filepath.Join(input, "x"))
 	s, err := store.Open(cfg.State.Dir, store.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -246,19 +256,20 @@ func TestStateDirectoryIsTaken(t *testing.T) {
 	}
 }
 
-// TestReadyWhileDraining: the end of the process takes as long as a receiver does; /readyz, /metrics and the control
-// API answer all the time, and what was held is delivered.
+// TestReadyWhileDraining stops a process while a receiver delays its answer. /readyz, /metrics and the control API answer
+// until the end, and the delayed entry is delivered.
 func TestReadyWhileDraining(t *testing.T) {
 	t.Parallel()
 	e := newEndpoint(t)
 	e.hold = make(chan struct{})
-	cfg := fileConfig(t, folder(t, map[string]string{"leak.yaml": leak}), e, true, filepath.Join(folder(t, map[string]string{"x": event(1, "leak", "a") + "\n"}), "x"))
+	input := folder(t, map[string]string{"x": event(1, "leak", "a") + "\n"})
+	cfg := fileConfig(t, folder(t, map[string]string{"leak.yaml": leak}), e, true, filepath.Join(input, "x"))
 	x := start(t, cfg)
 	wait(t, "a delivery under way", func() bool { e.mu.Lock(); defer e.mu.Unlock(); return e.held > 0 })
 	x.cancel()
 	x.awaitStatus("engine", down, "stopping")
 	if _, text := x.get("/metrics"); !strings.Contains(text, `aidr_outbox_entries{sink="soc"} 1`) {
-		t.Error("the outbox is not seen while it drains")
+		t.Error("the metrics of the outbox are missing while it drains")
 	}
 	c, err := api.Dial(cfg.State.Dir)
 	if err != nil {
@@ -281,7 +292,7 @@ func TestReadyWhileDraining(t *testing.T) {
 	e.await(t, "test.leak a 1")
 }
 
-// TestRunFails: what can not be is an error of Run, with what to do.
+// TestRunFails checks the errors of Run for a broken environment.
 func TestRunFails(t *testing.T) {
 	t.Parallel()
 	rules := folder(t, map[string]string{"leak.yaml": leak})
@@ -314,8 +325,8 @@ func TestRunFails(t *testing.T) {
 	f("http.listen", func(c *config.Config) { c.HTTP.Listen = l.Addr().String() })
 }
 
-// TestNewTellsEverything: all that is wrong, at once, with its place.
-func TestNewTellsEverything(t *testing.T) {
+// TestNewReportsEveryProblem checks that New returns all problems at once, with their positions and without secrets.
+func TestNewReportsEveryProblem(t *testing.T) {
 	rules := folder(t, map[string]string{"bad.yaml": "id: x\n", "leak.yaml": leak})
 	cfg, problems := config.Parse("aidr.yaml", []byte(`
 sources:
@@ -333,7 +344,7 @@ sinks:
 	}
 	_, err := New(cfg, Options{})
 	if err == nil {
-		t.Fatal("it is taken")
+		t.Fatal("got no error")
 	}
 	for _, want := range []string{
 		"bad.yaml:1:1: ", `aidr.yaml:3:5: source "a": `, "aidr.yaml:9:15: sinks.clickhouse: ", `aidr.yaml:10:14: sinks.webhooks "soc": `,
@@ -346,14 +357,14 @@ sinks:
 	if len(ruleProblems) == 0 || other == nil {
 		t.Errorf("check: got %v, %v", ruleProblems, other)
 	}
-	for _, told := range []error{err, other} {
-		if strings.Contains(told.Error(), "tell-nobody") {
-			t.Errorf("a secret is told: %v", told)
+	for _, err := range []error{err, other} {
+		if strings.Contains(err.Error(), "tell-nobody") {
+			t.Errorf("the error holds a secret: %v", err)
 		}
 	}
 }
 
-func TestCheckKnowsEndpoints(t *testing.T) {
+func TestCheckEndpoints(t *testing.T) {
 	e := newEndpoint(t)
 	cfg := fileConfig(t, folder(t, map[string]string{"leak.yaml": leak + "respond: [{notify: [soc]}, {notify: [nobody]}]\n"}), e, false, "x")
 	problems, err := Check(cfg)
@@ -363,7 +374,7 @@ func TestCheckKnowsEndpoints(t *testing.T) {
 			got = append(got, fmt.Sprint(p.Warning, " ", p.Cause))
 		}
 	}
-	want := `true names the endpoint "nobody", which sinks.webhooks does not have: nobody is told of its findings`
+	want := `true names the endpoint "nobody", which sinks.webhooks does not have: its findings are not sent there`
 	if err != nil || len(got) != 1 || got[0] != want {
 		t.Errorf("got %q, %v, want %q", got, err, want)
 	}
@@ -371,7 +382,8 @@ func TestCheckKnowsEndpoints(t *testing.T) {
 
 func TestDatasetsOf(t *testing.T) {
 	for format, want := range map[string]string{
-		"auto": "[]", "aidr": "[]", "cloudtrail": "[aws.cloudtrail]", "aws_cloudtrail": "[aws.cloudtrail]", "aws.cloudtrail": "[aws.cloudtrail]", "kong": "[kong.http_log]",
+		"auto": "[]", "aidr": "[]", "cloudtrail": "[aws.cloudtrail]", "aws_cloudtrail": "[aws.cloudtrail]",
+		"aws.cloudtrail": "[aws.cloudtrail]", "kong": "[kong.http_log]",
 	} {
 		if got := fmt.Sprint(datasetsOf(format, nil)); got != want {
 			t.Errorf("%s: got %s, want %s", format, got, want)

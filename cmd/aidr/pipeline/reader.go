@@ -11,24 +11,24 @@ import (
 	"github.com/aidr-engine/aidr/engine/store"
 )
 
-// lockRetry is how often the state directory is tried while another process still has it.
+// lockRetry is the pause between two attempts to open a state directory that another process still has open.
 const lockRetry = 250 * time.Millisecond
 
-// errStopping says that nothing new is begun any more.
+// errStopping is returned instead of opening or replacing the engine once aidr is stopping.
 var errStopping = errors.New("aidr is stopping")
 
-// errNotOpen says that a source reads although nothing was assigned to it.
+// errNotOpen is returned to a source that reads although no partition was assigned to it.
 var errNotOpen = errors.New("the engine is not open")
 
-// reader stands between the sources and the engine, which is open only while there are partitions and is replaced by
-// a reload.
+// reader is the connectors.Reader that the sources get. It passes their calls to the engine, which is open only while
+// partitions are assigned and which a reload replaces.
 type reader struct {
 	p   *Pipeline
-	ctx context.Context // of Run: its end ends waiting
+	ctx context.Context // of Run: waiting ends when it is done
 }
 
-// Assigned implements connectors.Reader. The first partition opens the state directory; where another process still
-// has it, it waits.
+// Assigned implements connectors.Reader. The first partition opens the state directory. If another process still has it
+// open, Assigned requests it and waits.
 func (r *reader) Assigned(part connectors.Partition) (from int64, known bool) {
 	for {
 		from, known, err := r.p.assign(part)
@@ -41,8 +41,8 @@ func (r *reader) Assigned(part connectors.Partition) (from int64, known bool) {
 			r.p.fail(fmt.Errorf("open the state directory: %w", err))
 			return 0, false
 		}
-		r.p.ask()
-		if r.p.wait(err.Error()) {
+		r.p.requestHandover()
+		if r.p.setWaiting(err.Error()) {
 			r.p.log.Warn("waiting for the state directory", "error", err)
 		}
 		select {
@@ -70,7 +70,7 @@ func (p *Pipeline) assign(part connectors.Partition) (from int64, known bool, er
 	return from, known, nil
 }
 
-// Read implements connectors.Reader. A batch that an engine refuses because it stops goes to the one that replaces it.
+// Read implements connectors.Reader. If an engine refuses the batch because it stops, the batch goes to its replacement.
 func (r *reader) Read(ctx context.Context, b *connectors.Batch) error {
 	e := r.p.current()
 	for e != nil {
@@ -78,7 +78,7 @@ func (r *reader) Read(ctx context.Context, b *connectors.Batch) error {
 		if !errors.Is(err, engine.ErrStopped) {
 			return err
 		}
-		r.p.life.RLock() // until it is replaced, or closed
+		r.p.life.RLock() // waits until the engine is replaced or closed
 		next := r.p.engine
 		r.p.life.RUnlock()
 		if next == e {
@@ -86,18 +86,18 @@ func (r *reader) Read(ctx context.Context, b *connectors.Batch) error {
 		}
 		e = next
 	}
-	if r.p.isStopping() || r.ctx.Err() != nil { // nothing was assigned for that: ctx ends too, but not before
+	if r.p.isStopping() || r.ctx.Err() != nil { // stopping is why no engine was opened; ctx will be done soon too
 		<-ctx.Done()
 		return ctx.Err()
 	}
 	return errNotOpen
 }
 
-// Revoked implements connectors.Reader. After the last partition there is nothing to read; the state directory stays open
-// for the sinks until somebody else may need it.
+// Revoked implements connectors.Reader. After the last partition the state directory stays open for the sinks until
+// another process may need it.
 func (r *reader) Revoked(ctx context.Context, part connectors.Partition) error {
 	p := r.p
-	p.life.RLock() // no swap: the engine lives until it has answered
+	p.life.RLock() // keeps a reload from replacing the engine during the call
 	var err error
 	if p.engine != nil {
 		err = p.engine.Revoked(ctx, part)
@@ -106,13 +106,13 @@ func (r *reader) Revoked(ctx context.Context, part connectors.Partition) error {
 	p.life.Lock()
 	defer p.life.Unlock()
 	delete(p.active, part)
-	if len(p.active) == 0 && p.handsOver() {
+	if len(p.active) == 0 && p.canHandOver() {
 		p.setIdle(true)
 	}
 	return err
 }
 
-// Standby implements connectors.Reader. Who reads instead may need the state directory.
+// Standby implements connectors.Reader. The member that reads instead may need the state directory, so it is handed over.
 func (r *reader) Standby(source, why string) {
 	p := r.p
 	p.life.RLock()
@@ -135,9 +135,9 @@ func (r *reader) Standby(source, why string) {
 	}
 }
 
-// handsOver says that another process can take over all that this one reads: then it must get the state directory.
-// Files are this process's alone.
-func (p *Pipeline) handsOver() bool {
+// canHandOver reports whether another process can take over everything that this one reads, and so may need the state
+// directory. Files are read by this process alone.
+func (p *Pipeline) canHandOver() bool {
 	for _, s := range p.cfg.Sources {
 		if s.Kafka == nil {
 			return false
@@ -146,7 +146,7 @@ func (p *Pipeline) handsOver() bool {
 	return true
 }
 
-// setIdle notes whether there is nothing to read although the engine is open. life is held.
+// setIdle records whether the engine is open without an assigned partition. Its caller holds life.
 func (p *Pipeline) setIdle(idle bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -157,14 +157,14 @@ func (p *Pipeline) setIdle(idle bool) {
 	}
 }
 
-// current returns the engine, nil where none is open.
+// current returns the engine, or nil if none is open.
 func (p *Pipeline) current() *engine.Engine {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.engine
 }
 
-// Checkpoint makes one of all that was read: what is found in it is in the outbox when it returns.
+// Checkpoint makes a checkpoint of everything read so far. When it returns, the findings up to there are in the outbox.
 func (p *Pipeline) Checkpoint(ctx context.Context) error {
 	e := p.current()
 	if e == nil {
@@ -176,27 +176,27 @@ func (p *Pipeline) Checkpoint(ctx context.Context) error {
 func (p *Pipeline) isStopping() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.stopping || p.lost != nil
+	return p.stopping || p.failure != nil
 }
 
-// wait notes why the engine is not open, and says whether that is news.
-func (p *Pipeline) wait(why string) (news bool) {
+// setWaiting records why the engine is not open, and reports whether the reason is a new one.
+func (p *Pipeline) setWaiting(why string) (changed bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	news = p.waiting != why
+	changed = p.waiting != why
 	p.waiting = why
-	return news
+	return changed
 }
 
-// fail ends Run with an error.
+// fail ends Run with an error. Only the first error counts.
 func (p *Pipeline) fail(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.lost != nil {
+	if p.failure != nil {
 		return
 	}
-	p.lost = err
-	p.log.Error("aidr can not go on", "error", err)
+	p.failure = err
+	p.log.Error("aidr cannot continue", "error", err)
 	if p.cancel != nil {
 		p.cancel()
 	}

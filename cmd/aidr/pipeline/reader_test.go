@@ -8,8 +8,8 @@ import (
 	"github.com/aidr-engine/aidr/connectors"
 )
 
-// TestStopBeforeOpen: a source to which nothing was assigned because aidr stops learns that it stops, however long that
-// takes to reach it, and not that the engine is not open.
+// TestStopBeforeOpen checks that a source which was assigned nothing because aidr stops gets the error of its context,
+// however late that is cancelled, and not errNotOpen.
 func TestStopBeforeOpen(t *testing.T) {
 	run, stop := context.WithCancel(t.Context())
 	stop()

@@ -12,15 +12,14 @@ import (
 	"github.com/aidr-engine/aidr/schema/decode"
 )
 
-// Reload reads the rules and the field maps again and swaps them between two batches. On any error, and where a test in
-// a file of theirs fails,
-// the old ones keep running, and the log, /readyz and /metrics say so.
+// Reload reads the rules and the field maps again and replaces the current ones between two batches. On any error, or if
+// a test in one of the files fails, the old ones keep running, and the log, /readyz and /metrics report the failure.
 func (p *Pipeline) Reload(ctx context.Context) error {
 	p.reloading.Lock()
 	defer p.reloading.Unlock()
 	err := p.reload(ctx)
 	if errors.Is(err, errStopping) || err != nil && ctx.Err() != nil {
-		return err // that says nothing of the rules
+		return err // not a problem of the rules
 	}
 	p.mu.Lock()
 	p.rules.set(err)
@@ -28,11 +27,11 @@ func (p *Pipeline) Reload(ctx context.Context) error {
 	p.mu.Unlock()
 	if err != nil {
 		p.reloads.WithLabelValues("failed").Inc()
-		p.log.Error("the rules were not reloaded: the old ones keep running", "error", err)
+		p.log.Error("reload failed, the old rules keep running", "error", err)
 		return err
 	}
 	p.reloads.WithLabelValues("ok").Inc()
-	p.log.Info("the rules were reloaded", "rules", n)
+	p.log.Info("rules reloaded", "rules", n)
 	return nil
 }
 
@@ -42,9 +41,9 @@ func (p *Pipeline) reload(ctx context.Context) error {
 		return errors.Join(problemErrors(problems)...)
 	}
 	for _, x := range problems {
-		p.log.Warn("a rule file has a warning", "problem", x.String())
+		p.log.Warn("warning in a rule file", "problem", x.String())
 	}
-	inputs, mapped, err := p.remap()
+	inputs, mapped, err := p.reloadMaps()
 	if err != nil {
 		return err
 	}
@@ -65,7 +64,7 @@ func (p *Pipeline) reload(ctx context.Context) error {
 	return nil
 }
 
-// testRules runs the tests in the rule files and returns all that fail.
+// testRules runs the tests in the rule files. Its error holds every test that fails.
 func testRules(ctx context.Context, set *Set, mapped *maps.Set) error {
 	var failed []error
 	err := cases.Run(ctx, set, func(r cases.Result) {
@@ -76,17 +75,17 @@ func testRules(ctx context.Context, set *Set, mapped *maps.Set) error {
 	return errors.Join(append(failed, err)...)
 }
 
-// swap ends the engine with a checkpoint and starts one with the new rules on it: State whose shape is the same lives
-// on, and what the sources hand in meanwhile waits. Where no checkpoint can be made now, nothing is touched. life is
-// held for writing.
+// swap stops the engine with a checkpoint and starts a new engine from it with the new rules. State whose shape is
+// unchanged is kept, and calls of the sources wait until the new engine runs. If no checkpoint can be made now, the old
+// engine keeps running. Its caller holds life for writing.
 func (p *Pipeline) swap(ctx context.Context, set *Set, inputs []engine.Input) error {
 	if err := p.engine.Cut(ctx); err != nil {
-		return fmt.Errorf("make the checkpoint that new rules begin at: %w: reload again once that works", err)
+		return fmt.Errorf("make the checkpoint at which the new rules start: %w: reload again once checkpoints work", err)
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)
 	defer cancel()
 	if err := p.engine.Stop(end); err != nil {
-		// What was read since the last checkpoint is lost to this process: it has to be read again.
+		// The engine's work since the last checkpoint is lost, so this process has to end and read the records again.
 		err = fmt.Errorf("stop the engine for a reload: %w", err)
 		p.fail(err)
 		return err
@@ -95,9 +94,9 @@ func (p *Pipeline) swap(ctx context.Context, set *Set, inputs []engine.Input) er
 	if err != nil {
 		err = fmt.Errorf("start the engine with the new rules: %w", err)
 		set, inputs = p.set, p.inputs
-		var again error
-		if e, again = p.newEngine(p.opened, set, inputs); again != nil {
-			err = errors.Join(err, again)
+		var oldErr error
+		if e, oldErr = p.newEngine(p.opened, set, inputs); oldErr != nil {
+			err = errors.Join(err, oldErr)
 			p.fail(err)
 			return err
 		}
@@ -111,9 +110,9 @@ func (p *Pipeline) swap(ctx context.Context, set *Set, inputs []engine.Input) er
 	return err
 }
 
-// remap reads the field maps again, runs the tests of those that aidr does not ship, and returns the inputs with
-// them.
-func (p *Pipeline) remap() ([]engine.Input, *maps.Set, error) {
+// reloadMaps reads the field maps again, runs the tests of all but the shipped ones, and returns the inputs with the new
+// maps.
+func (p *Pipeline) reloadMaps() ([]engine.Input, *maps.Set, error) {
 	set, err := loadMaps(p.cfg, p.log)
 	if err != nil {
 		return nil, nil, err
@@ -121,7 +120,8 @@ func (p *Pipeline) remap() ([]engine.Input, *maps.Set, error) {
 	var failed []error
 	err = set.Run(func(f *maps.File) bool { return !f.Shipped }, func(r maps.Result) {
 		if r.Diff != "" {
-			failed = append(failed, fmt.Errorf("%s:%d: map %q: test %q fails: %s", r.File.Path, r.Test.Line, r.File.Map.Name, r.Test.Name, r.Diff))
+			failed = append(failed, fmt.Errorf("%s:%d: map %q: test %q fails: %s",
+				r.File.Path, r.Test.Line, r.File.Map.Name, r.Test.Name, r.Diff))
 		}
 	})
 	if err := errors.Join(append(failed, err)...); err != nil {
@@ -130,7 +130,7 @@ func (p *Pipeline) remap() ([]engine.Input, *maps.Set, error) {
 	p.mu.Lock()
 	inputs := slices.Clone(p.inputs)
 	p.mu.Unlock()
-	for i := range inputs { // one for each source of the configuration, in its order
+	for i := range inputs { // inputs and cfg.Sources have the same order
 		in, s := &inputs[i], p.cfg.Sources[i]
 		in.Decode.Maps, in.Delays = set.Maps(), delays(s, set)
 		if _, err := decode.New(in.Decode); err != nil {

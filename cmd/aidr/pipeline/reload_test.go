@@ -23,8 +23,8 @@ when: event.action == "other"
 group: {for: 1h, by: [ai_agent.uid]}
 `
 
-// TestReloadKeepsState: rules that stay remember what they had, pending items too; new ones begin; a file that does not
-// load, or whose tests fail, leaves everything as it is and is told.
+// TestReloadKeepsState checks that unchanged rules keep their State, pending items included, and that new rules start
+// empty. A file that does not load, or whose tests fail, is reported and changes nothing.
 func TestReloadKeepsState(t *testing.T) {
 	t.Parallel()
 	broker := conntest.StartFakeKafka(t)
@@ -33,11 +33,11 @@ func TestReloadKeepsState(t *testing.T) {
 	rules := folder(t, map[string]string{"thrice.yaml": thrice})
 	x := start(t, kafkaConfig(broker.Addr, rules, e, t.TempDir()))
 	produce := func(events ...string) { conntest.Produce(t, broker.Addr, "x", 0, conntest.Messages(events...), nil) }
-	// 1 is in base by now, 2 is pending: the delay is 30 s.
+	// The delay is 30 s: event 1 is in base by now, event 100 is pending.
 	produce(event(1, "try", "a"), event(100, "try", "a"), event(101, "other", "a"))
 	wait(t, "three records", func() bool { return x.Total("aidr_source_records_total") == 3 })
 
-	write(t, filepath.Join(rules, "other.yaml"), other) // noticed by itself
+	write(t, filepath.Join(rules, "other.yaml"), other) // noticed by the watcher
 	wait(t, "the reload", func() bool { return x.Status().Rules == 2 })
 	produce(event(102, "other", "a"))
 	e.await(t, "test.other a 1")
@@ -56,23 +56,23 @@ func TestReloadKeepsState(t *testing.T) {
 	write(t, filepath.Join(rules, "failing.yaml"), failing)
 	x.awaitStatus("rules", degraded, `test "it fires" fails`)
 	if got := x.Status().Rules; got != 2 {
-		t.Errorf("%d rules run, want the 2 that did", got)
+		t.Errorf("%d rules run, want the 2 of before", got)
 	}
 
 	produce(event(103, "try", "a"))
 	e.await(t, "test.other a 1", "test.thrice a 3")
 	if _, m := x.get("/metrics"); !regexp.MustCompile(`aidr_rules_reloads_total{result="failed"} [1-9]`).MatchString(m) {
-		t.Error("the metrics do not tell of reloads that failed")
+		t.Error("the metrics do not count the failed reloads")
 	}
 	x.stop()
 }
 
-// TestHangup: SIGHUP reloads, also where no file has changed. It is not parallel: the signal is for the whole process.
+// TestHangup checks that SIGHUP reloads even if no file has changed. It is not parallel because the signal is for the process.
 func TestHangup(t *testing.T) {
 	e := newEndpoint(t)
 	input := filepath.Join(folder(t, map[string]string{"x": event(1, "leak", "a") + "\n"}), "x")
 	x := start(t, fileConfig(t, folder(t, map[string]string{"leak.yaml": leak}), e, true, input))
-	e.await(t, "test.leak a 1") // by now it listens to the signal
+	e.await(t, "test.leak a 1") // by now the handler of the signal is installed
 	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
@@ -87,17 +87,17 @@ func TestHangup(t *testing.T) {
 	x.stop()
 }
 
-// TestReloadLosesNothing: whatever is being read while rules are swapped, again and again, is counted once.
+// TestReloadLosesNothing swaps the rules again and again during reading, and checks that each record is counted once.
 func TestReloadLosesNothing(t *testing.T) {
 	t.Parallel()
 	const files, portion, swaps = 4, 500, 8
 	dir := t.TempDir()
-	written := 0 // to each file
+	written := 0 // records in each file
 	grow := func() {
 		for f := range files {
 			var b strings.Builder
 			for n := written; n < written+portion; n++ {
-				// No producer's id: nothing hides a record that is read twice.
+				// The records have no event.id, so a record that is read twice counts twice.
 				b.WriteString(strings.Replace(event(n, "leak", fmt.Sprintf("agent-%d", f)), fmt.Sprintf(`"event.id":"e%d",`, n), "", 1) + "\n")
 			}
 			to, err := os.OpenFile(filepath.Join(dir, fmt.Sprintf("%d.jsonl", f)), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
@@ -129,7 +129,7 @@ func TestReloadLosesNothing(t *testing.T) {
 			}
 		default:
 			grow()
-			wait(t, "what was written", func() bool { return x.Total("aidr_source_records_total") >= float64(files*written) })
+			wait(t, "the records written so far", func() bool { return x.Total("aidr_source_records_total") >= float64(files*written) })
 		}
 	}
 	x.stop()

@@ -8,23 +8,23 @@ import (
 // Set is a loaded set of rules.
 type Set = rules.Set
 
-// RuleFiles say where rules are and what they may ask.
+// RuleFiles holds the paths of rules and of the files that rules refer to.
 type RuleFiles struct {
-	Paths  []string // none: the rules that aidr ships
-	Lists  string
-	Agents string
-	Drafts bool // drafts too
-	Warn   bool // also of exceptions that are over by now
+	Paths  []string // folders and files of rules; empty: the shipped rules
+	Lists  string   // folder of lists, in addition to lists/ in the folders of rules; may be ""
+	Agents string   // registry of agents, in addition to agents.yaml in the folders of rules; may be ""
+	Drafts bool     // load drafts too
+	Warn   bool     // warn of exceptions that have expired
 }
 
-// LoadRules loads rules from folders, or those that aidr ships.
+// LoadRules loads the rules that f names. The set is nil if a problem is more than a warning.
 func LoadRules(f RuleFiles) (*rules.Set, []rules.Problem) {
-	o := rules.Options{Lists: f.Lists, Agents: f.Agents, Drafts: f.Drafts}
+	opts := rules.Options{Lists: f.Lists, Agents: f.Agents, Drafts: f.Drafts}
 	if f.Warn {
-		o.Today = now()
+		opts.Today = now()
 	}
 	if len(f.Paths) == 0 {
-		return rules.LoadFS(o, library.FS, "builtin")
+		return rules.LoadFS(opts, library.FS, "builtin")
 	}
-	return rules.Load(o, f.Paths...)
+	return rules.Load(opts, f.Paths...)
 }

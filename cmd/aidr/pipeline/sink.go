@@ -11,6 +11,8 @@ import (
 	"github.com/aidr-engine/aidr/connectors/webhook"
 )
 
+// buildSinks makes the sinks of the configuration. Its error holds every problem; the sinks that could be made are
+// returned even then, and must be closed.
 func buildSinks(cfg *config.Config) (sinks []connectors.Sink, err error) {
 	var errs []error
 	if c := cfg.Sinks.ClickHouse; c != nil {
@@ -32,7 +34,7 @@ func buildSinks(cfg *config.Config) (sinks []connectors.Sink, err error) {
 	return sinks, errors.Join(errs...)
 }
 
-// ClickHouseConfig is the sink's configuration.
+// ClickHouseConfig converts the `sinks.clickhouse` section of a configuration into the configuration of the sink.
 func ClickHouseConfig(c *config.ClickHouse) clickhouse.Config {
 	return clickhouse.Config{DSN: c.DSN, Cluster: c.Cluster, Migrate: c.Migrate, Rows: c.Rows, Linger: c.Linger, TTL: c.TTL}
 }

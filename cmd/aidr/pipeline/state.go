@@ -19,22 +19,22 @@ import (
 )
 
 const (
-	// stopTime bounds the last checkpoint; draining the sinks has its own time.
+	// stopTime bounds the last checkpoint. Draining the sinks has a time limit of its own.
 	stopTime = 10 * time.Second
-	// handoverTime is how long the sinks may drain when another process takes the partitions: what is left is delivered
-	// by that one, which waits for the state directory meanwhile.
+	// handoverTime is how long the sinks may drain if another process takes the partitions. It is short because that
+	// process waits for the state directory, and will deliver the remaining entries itself.
 	handoverTime = 2 * time.Second
 )
 
-// opened is the open state directory and what stands on it, but for the engine, which a reload replaces.
+// opened is the open state directory with the parts that use it, except the engine, which a reload replaces.
 type opened struct {
 	store     *store.Store
 	deliverer *deliver.Deliverer
-	outbox    *prometheus.Registry // metrics of the deliverer
+	outbox    *prometheus.Registry // the deliverer's metrics
 	control   *http.Server
 }
 
-// open opens the state directory and starts the engine. life is held for writing.
+// open opens the state directory and starts the engine. Its caller holds life for writing.
 func (p *Pipeline) open() error {
 	s, err := store.Open(p.cfg.State.Dir, store.Options{
 		OutboxCap: p.cfg.State.Outbox, FindingsKeep: p.cfg.State.FindingsKeep,
@@ -44,11 +44,13 @@ func (p *Pipeline) open() error {
 		return err
 	}
 	if _, _, known, err := s.Last(); err == nil && !known {
-		p.log.Info("the state directory is new: reading starts at the committed positions, or where `start` says", "dir", p.cfg.State.Dir)
+		p.log.Info("new state directory: reading starts at the committed positions, or at `start` if there are none", "dir", p.cfg.State.Dir)
 	}
-	p.wait("reading the checkpoint")
+	p.setWaiting("reading the checkpoint")
 	o := &opened{store: s, outbox: prometheus.NewRegistry()}
-	o.deliverer, err = deliver.New(deliver.Options{Store: s, Sinks: p.sinks, Log: p.log, Registry: o.outbox, Dead: p.metrics.Dead})
+	o.deliverer, err = deliver.New(deliver.Options{
+		Store: s, Sinks: p.sinks, Log: p.log, Registry: o.outbox, Dead: p.metrics.Dead,
+	})
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
@@ -62,20 +64,20 @@ func (p *Pipeline) open() error {
 	o.deliverer.Start()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.opened, p.engine, p.waiting, p.worked = o, e, "", true
-	p.answered()
+	p.opened, p.engine, p.waiting, p.wasOpen = o, e, "", true
+	p.removeRequest()
 	return nil
 }
 
-// newEngine starts an engine over the open state directory: it goes on from the last checkpoint.
+// newEngine starts an engine on the open state directory. The engine resumes at the last checkpoint.
 func (p *Pipeline) newEngine(o *opened, set *Set, inputs []engine.Input) (*engine.Engine, error) {
 	return engine.New(engine.Options{
-		Set: set, Inputs: inputs, Store: o.store, Shards: p.cfg.Shards, CutEvery: p.cfg.State.CutEvery,
+		Set: set, Inputs: inputs, Store: o.store, Shards: p.cfg.Shards, CutEvery: p.cfg.State.CheckpointEvery,
 		CacheCells: p.cfg.State.Cells, Log: p.log, Metrics: p.metrics, Redact: content.Redact, Redaction: p.cfg.Redact,
 		Committed: func(entries []connectors.Entry) {
 			o.deliverer.Notify()
-			if p.o.Committed != nil {
-				p.o.Committed(entries)
+			if p.opts.Committed != nil {
+				p.opts.Committed(entries)
 			}
 		},
 	})
@@ -91,8 +93,8 @@ func (p *Pipeline) openControl(s *store.Store) (*http.Server, error) {
 	return server, nil
 }
 
-// close makes a last checkpoint, gives the sinks some time to get what they have not, and closes the state directory.
-// life is held for writing; mu is not, so that /readyz answers meanwhile.
+// close makes a last checkpoint, drains the sinks for at most the given time, and closes the state directory. Its caller
+// holds life for writing, but not mu, so that /readyz still answers.
 func (p *Pipeline) close(drain time.Duration) error {
 	o, e := p.opened, p.engine
 	if o == nil {
@@ -107,18 +109,18 @@ func (p *Pipeline) close(drain time.Duration) error {
 	end, stop := context.WithTimeout(context.Background(), drain)
 	defer stop()
 	if left := o.deliverer.Drain(end); left != nil {
-		p.log.Warn("not every sink could be drained", "reason", left)
+		p.log.Warn("some sinks were not drained in time", "reason", left)
 	}
 	p.mu.Lock()
 	p.opened, p.waiting, p.idle = nil, noPartition, false
 	p.mu.Unlock()
-	o.control.Close() // it was answering until now; its clients are told that nobody is there
+	o.control.Close() // only now, so that it answered while the sinks were drained
 	clear(p.active)
 	return errors.Join(err, o.store.Close())
 }
 
-// runtime is what the control API asks of the running process. life is held for reading while the engine is asked: it
-// lives as long.
+// runtime returns the functions by which the control API queries the running process. They hold life for reading while
+// they use the engine, so that it is not closed during the call.
 func (p *Pipeline) runtime() api.Runtime {
 	return api.Runtime{Status: p.Status, State: p.state, ReplayDead: p.replayDead}
 }
@@ -132,7 +134,7 @@ func (p *Pipeline) state(ctx context.Context, rule string, key map[string]string
 	return p.engine.State(ctx, rule, key)
 }
 
-// replayDead hands a dead letter in again and, where that worked, takes it away.
+// replayDead submits a dead letter again: a record to the engine, a row or delivery to its sink. If that works it deletes the letter.
 func (p *Pipeline) replayDead(ctx context.Context, l *store.DeadLetter) (string, error) {
 	p.life.RLock()
 	defer p.life.RUnlock()
@@ -149,9 +151,10 @@ func (p *Pipeline) replayDead(ctx context.Context, l *store.DeadLetter) (string,
 	if err != nil {
 		return "", err
 	}
-	// A cut makes what it gave durable before the letter goes: killed in between, it is there twice, not lost.
+	// The checkpoint makes the outcome durable before the letter is deleted. A crash in between duplicates the record
+	// and does not lose it.
 	if err := p.engine.Cut(ctx); err != nil {
-		return "", fmt.Errorf("make the replayed record durable: %w: the dead letter stays", err)
+		return "", fmt.Errorf("make the replayed record durable: %w: the dead letter is kept", err)
 	}
 	_, err = p.opened.store.DropDeadLetters(l.Seq)
 	return done, err

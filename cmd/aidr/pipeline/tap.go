@@ -17,42 +17,42 @@ import (
 	"github.com/aidr-engine/aidr/schema/decode"
 )
 
-// TapOptions say what of a configuration's sources is shown.
+// TapOptions select the records that Tap reads and receive the events.
 type TapOptions struct {
-	Sources []string // names; none: all
-	From    string   // where partitions of Kafka begin: first, last, or a time in RFC 3339
+	Sources []string // names; empty: all
+	From    string   // start position in Kafka partitions: first, last, or a time in RFC 3339
 	Log     *slog.Logger
-	// Event is given each event, redacted as findings are. It is valid during the call; calls do not overlap. An error
-	// ends the tap.
+	// Event is called with each event, redacted as in findings. The event is valid only during the call. Calls do not
+	// overlap. An error ends the tap.
 	Event func(e *schema.Event) error
-	// Dead is given the reason of each record that can not be decoded.
+	// Dead is called with the reason of each record that cannot be decoded.
 	Dead func(reason string)
 }
 
-// Tap decodes what the sources of a configuration carry as a running aidr would: with its field maps, identities, aliases
-// and enrichment. It joins no consumer group, commits nothing and needs no state directory, so it may run beside one. It
-// ends with ctx, and where all sources are files that are not followed, when they are read.
-func Tap(ctx context.Context, cfg *config.Config, o TapOptions) error {
-	chosen, err := tapped(cfg, o)
+// Tap decodes the records of a configuration's sources as a running aidr would: with its field maps, identities, aliases
+// and enrichment. It joins no consumer group, commits nothing and needs no state directory, so it may run beside a running
+// aidr. It returns when ctx is done, or when every source has ended, as files do unless they are followed.
+func Tap(ctx context.Context, cfg *config.Config, opts TapOptions) error {
+	chosen, err := tapConfig(cfg, opts)
 	if err != nil {
 		return err
 	}
-	inputs, aliases, err := tapInputs(ctx, chosen, o.Log)
+	inputs, aliases, err := tapInputs(ctx, chosen, opts.Log)
 	if err != nil {
 		return err
 	}
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var all sync.WaitGroup
-	var one sync.Mutex // of what is shown
+	var callbacks sync.Mutex // serialises the calls of Event and Dead
 	for _, in := range inputs {
 		in.Decode.Wanted, in.Decode.Aliases = schema.Wanted{Fields: schema.AllFields()}, aliases
-		r, err := newTapReader(in.Decode, chosen.Redact, o, &one)
+		r, err := newTapReader(in.Decode, chosen.Redact, opts, &callbacks)
 		if err != nil {
 			return fmt.Errorf("source %q: %w", in.Source.Name(), err)
 		}
 		all.Go(func() {
-			if err := read(ctx, in.Source, r); err != nil {
+			if err := readSource(ctx, in.Source, r); err != nil {
 				stop(err)
 			}
 		})
@@ -64,8 +64,8 @@ func Tap(ctx context.Context, cfg *config.Config, o TapOptions) error {
 	return nil
 }
 
-// read reads a source without taking anything from who else reads it.
-func read(ctx context.Context, s connectors.Source, r connectors.Reader) error {
+// readSource reads a source without joining a consumer group.
+func readSource(ctx context.Context, s connectors.Source, r connectors.Reader) error {
 	if k, ok := s.(interface {
 		Tap(context.Context, connectors.Reader) error
 	}); ok {
@@ -74,35 +74,35 @@ func read(ctx context.Context, s connectors.Source, r connectors.Reader) error {
 	return s.Run(ctx, r)
 }
 
-// tapped returns a configuration of the chosen sources alone, each beginning where the tap does.
-func tapped(cfg *config.Config, o TapOptions) (*config.Config, error) {
+// tapConfig returns the configuration with only the chosen sources, which start at opts.From.
+func tapConfig(cfg *config.Config, opts TapOptions) (*config.Config, error) {
 	out := *cfg
 	out.Sources = nil
 	var names []string
 	for _, s := range cfg.Sources {
 		names = append(names, s.Name)
-		if len(o.Sources) > 0 && !slices.Contains(o.Sources, s.Name) {
+		if len(opts.Sources) > 0 && !slices.Contains(opts.Sources, s.Name) {
 			continue
 		}
 		if s.Kafka != nil {
 			k := *s.Kafka
-			k.Start = o.From
+			k.Start = opts.From
 			s.Kafka = &k
 		}
 		out.Sources = append(out.Sources, s)
 	}
-	for _, name := range o.Sources {
+	for _, name := range opts.Sources {
 		if !slices.Contains(names, name) {
-			return nil, fmt.Errorf("source %q: the configuration has none of this name, only %q", name, names)
+			return nil, fmt.Errorf("source %q: not in the configuration: use one of %q", name, names)
 		}
 	}
 	return &out, nil
 }
 
-// tapInputs builds what a running aidr would read its sources with.
+// tapInputs builds the inputs of a running aidr, and the function that maps agent ids to their registered ones.
 func tapInputs(ctx context.Context, cfg *config.Config, log *slog.Logger) ([]engine.Input, func(dataset, uid string) string, error) {
 	set, problems := LoadRules(RuleFiles{Paths: cfg.Rules, Lists: cfg.Lists, Agents: cfg.Agents})
-	if set == nil { // the registry comes with the rules
+	if set == nil { // the rules are needed for their registry of agents
 		return nil, nil, errors.Join(problemErrors(problems)...)
 	}
 	mapped, err := loadMaps(cfg, log)
@@ -113,35 +113,35 @@ func tapInputs(ctx context.Context, cfg *config.Config, log *slog.Logger) ([]eng
 	if err != nil {
 		return nil, nil, err
 	}
-	places, err := openPlaces(cfg, log)
+	enrichment, err := openEnrichment(cfg, log)
 	if err != nil {
 		return nil, nil, err
 	}
-	finishEvents(cfg, places, inputs)
-	if places != nil {
-		go places.Watch(ctx)
+	addToDecoding(cfg, enrichment, inputs)
+	if enrichment != nil {
+		go enrichment.Watch(ctx)
 	}
 	return inputs, set.Aliases(), nil
 }
 
-// tapReader shows the events of one source.
+// tapReader passes the events of one source to the callbacks of the tap.
 type tapReader struct {
-	decoder *decode.Decoder
-	handler decode.Handler
-	redact  *schema.Redaction
-	show    func(*schema.Event) error
-	dead    func(string)
-	shown   schema.Event
-	one     *sync.Mutex
-	err     error
+	decoder   *decode.Decoder
+	handler   decode.Handler
+	redact    *schema.Redaction
+	show      func(*schema.Event) error
+	dead      func(string)
+	redacted  schema.Event // reused for each event
+	callbacks *sync.Mutex  // shared by all readers of the tap
+	err       error        // first error of show
 }
 
-func newTapReader(o decode.Options, redact *schema.Redaction, t TapOptions, one *sync.Mutex) (*tapReader, error) {
-	d, err := decode.New(o)
+func newTapReader(decoding decode.Options, redact *schema.Redaction, opts TapOptions, callbacks *sync.Mutex) (*tapReader, error) {
+	d, err := decode.New(decoding)
 	if err != nil {
 		return nil, err
 	}
-	r := &tapReader{decoder: d, redact: redact, show: t.Event, dead: t.Dead, one: one}
+	r := &tapReader{decoder: d, redact: redact, show: opts.Event, dead: opts.Dead, callbacks: callbacks}
 	r.handler = decode.Handler{Event: r.event, Dead: func(d decode.Dead) { r.dead(d.Reason) }}
 	return r, nil
 }
@@ -150,16 +150,16 @@ func (r *tapReader) event(e *schema.Event) {
 	if r.err != nil {
 		return
 	}
-	Expose(&r.shown, e, r.redact)
-	r.err = r.show(&r.shown)
+	Expose(&r.redacted, e, r.redact)
+	r.err = r.show(&r.redacted)
 }
 
-// Expose makes shown what a finding may show of an event. It is a copy: what follows in the record begins as the event
-// itself.
-func Expose(shown, e *schema.Event, redact *schema.Redaction) {
-	*shown = *e
+// Expose sets out to a copy of e redacted as in findings. e itself must stay as it is, because the following events of
+// its record start as copies of it.
+func Expose(out, e *schema.Event, redact *schema.Redaction) {
+	*out = *e
 	for f := range e.Present().All {
-		shown.Set(f, capture.Exposed(redact.Field(f), e.Value(f), content.Redact))
+		out.Set(f, capture.Exposed(redact.Field(f), e.Value(f), content.Redact))
 	}
 }
 
@@ -168,8 +168,8 @@ func (r *tapReader) Assigned(connectors.Partition) (int64, bool) { return 0, fal
 
 // Read implements connectors.Reader.
 func (r *tapReader) Read(_ context.Context, b *connectors.Batch) error {
-	r.one.Lock()
-	defer r.one.Unlock()
+	r.callbacks.Lock()
+	defer r.callbacks.Unlock()
 	p := b.Partition
 	for _, rec := range b.Records {
 		switch {

@@ -14,7 +14,7 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// tapAll taps until the sources end or n events were shown, and returns "uid uid_source user.email" of each, sorted.
+// tapAll taps until the sources end or n events have come, and returns "uid uid_source user.email" of each, sorted.
 func tapAll(t *testing.T, c *config.Config, from string, n int, sources ...string) (shown []string, dead int, err error) {
 	t.Helper()
 	enough := errors.New("enough")
@@ -37,7 +37,7 @@ func tapAll(t *testing.T, c *config.Config, from string, n int, sources ...strin
 	return shown, dead, err
 }
 
-// TestTap: what is shown is what a running aidr would see, redacted, and nothing of it needs a state directory.
+// TestTap checks that a tap gives the events of a running aidr, redacted, and needs no state directory.
 func TestTap(t *testing.T) {
 	input := filepath.Join(folder(t, map[string]string{"x": whose(1, "w-1") + "\n" + whose(2, "") + "\n{\"no\":1}\n"}), "x")
 	c := fileConfig(t, folder(t, map[string]string{"leak.yaml": leak}), nil, false, input)

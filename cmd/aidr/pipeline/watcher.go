@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	// settleTime is how long files must stay as they are before rules are read again: an editor, or a rollout of many
-	// files, is done by then.
-	settleTime = 500 * time.Millisecond
-	// settleMost is how long a reload is put off at most while files keep changing.
-	settleMost = 5 * time.Second
+	// quietTime is how long files must be unchanged before they are read again. An editor, or a rollout of many files,
+	// is done by then.
+	quietTime = 500 * time.Millisecond
+	// maxDelay limits how long changes that keep coming put off a reload.
+	maxDelay = 5 * time.Second
 )
 
-// watch reloads the rules on SIGHUP and when their files change, until ctx ends or the returned func is called, which
-// waits for a reload under way.
+// watch reloads the rules on SIGHUP and when their files change, until ctx is done or stop is called. stop waits for a
+// reload in progress.
 func (p *Pipeline) watch(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	hup := make(chan os.Signal, 1)
@@ -42,32 +42,32 @@ func (p *Pipeline) watch(ctx context.Context) (stop func()) {
 	}
 }
 
-// newWatcher looks at the folders of rules; nil where the system can not.
+// newWatcher watches the folders of rules. It returns nil if the system cannot watch files.
 func (p *Pipeline) newWatcher() *fsnotify.Watcher {
 	w, err := fsnotify.NewWatcher()
 	if err == nil {
 		p.watchFolders(w)
 		return w
 	}
-	p.log.Warn("changes of rule files are not noticed here: send SIGHUP after a change", "error", err)
+	p.log.Warn("cannot watch rule files: send SIGHUP after a change", "error", err)
 	return nil
 }
 
-// reloadOn reloads on signals, and once files that changed have settled.
+// reloadOn reloads on each signal, and after a change of files once no further change has come for quietTime.
 func (p *Pipeline) reloadOn(ctx context.Context, hup <-chan os.Signal, files *fsnotify.Watcher) {
-	var events <-chan fsnotify.Event // nil: nothing is ever seen
-	var lost <-chan error
+	var events <-chan fsnotify.Event // nil if files cannot be watched
+	var errs <-chan error
 	if files != nil {
-		events, lost = files.Events, files.Errors
+		events, errs = files.Events, files.Errors
 	}
-	var settled <-chan time.Time
-	var first time.Time // when the change that is waited for began
+	var quiet <-chan time.Time // nil while no reload is due
+	var first time.Time        // time of the first change that is not loaded yet
 	changed := func() {
-		if settled == nil {
+		if quiet == nil {
 			first = now()
 		}
-		if now().Sub(first) < settleMost {
-			settled = time.After(settleTime)
+		if now().Sub(first) < maxDelay {
+			quiet = time.After(quietTime)
 		}
 	}
 	for {
@@ -75,22 +75,22 @@ func (p *Pipeline) reloadOn(ctx context.Context, hup <-chan os.Signal, files *fs
 		case <-ctx.Done():
 			return
 		case <-hup:
-			p.Reload(ctx) // it has said what is wrong
+			p.Reload(ctx) // logs its error
 		case e := <-events:
-			if e.Op != fsnotify.Chmod { // a backup or an indexer touches it
+			if e.Op != fsnotify.Chmod { // backups and indexers change attributes only
 				changed()
 			}
-		case <-lost: // events were: look
+		case <-errs: // events may have been lost, so assume a change
 			changed()
-		case <-settled:
-			settled = nil
-			p.watchFolders(files) // there may be new ones
+		case <-quiet:
+			quiet = nil
+			p.watchFolders(files) // the change may have added folders
 			p.Reload(ctx)
 		}
 	}
 }
 
-// watchFolders has the watcher look at every folder that rules, field maps, lists and the registry come from.
+// watchFolders adds every folder of rules, field maps, lists and the registry to the watcher.
 func (p *Pipeline) watchFolders(w *fsnotify.Watcher) {
 	paths := append(append([]string{}, p.cfg.Rules...), p.cfg.Maps...)
 	if p.cfg.Lists != "" {
@@ -106,13 +106,13 @@ func (p *Pipeline) watchFolders(w *fsnotify.Watcher) {
 				return err
 			case d.IsDir():
 				return w.Add(name)
-			case name == path: // a file was named: its folder, because editors replace files
+			case name == path: // the path names a file: watch its folder, because editors replace files
 				return w.Add(filepath.Dir(name))
 			}
 			return nil
 		})
 		if err != nil {
-			p.log.Warn("changes of a rule folder are not noticed: send SIGHUP after a change", "folder", path, "error", err)
+			p.log.Warn("cannot watch a rule folder: send SIGHUP after a change", "folder", path, "error", err)
 		}
 	}
 }
