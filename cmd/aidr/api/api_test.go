@@ -21,19 +21,20 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// first is when the first finding of the tests begins.
+// first is the group_start of the first finding.
 const first = schema.Instant(1_767_225_600_000_000_000) // 2026-01-01T00:00:00Z
 
-// finding is number n, one a minute.
+// finding returns the nth finding. They start one minute apart.
 func finding(n int) *schema.Finding {
 	return &schema.Finding{
 		ID: schema.ID{0: byte(n), 15: 1}, Revision: 1, Status: [...]schema.Status{schema.StatusOpen, schema.StatusSettled}[n%2],
-		RuleID: fmt.Sprintf("rule.%d", n%3), Severity: [...]schema.Severity{"low", "high"}[n%2], AgentUID: fmt.Sprintf("agent-%d", n%5), Key: map[string]string{},
+		RuleID: fmt.Sprintf("rule.%d", n%3), Severity: [...]schema.Severity{"low", "high"}[n%2],
+		AgentUID: fmt.Sprintf("agent-%d", n%5), Key: map[string]string{},
 		GroupStart: first + schema.Instant(n)*schema.Instant(time.Minute), Explanation: "<b>&\u202e",
 	}
 }
 
-// fill commits findings from..to-1 as one cut, with two dead letters.
+// fill commits the findings from to to-1 in one checkpoint. The first checkpoint also has two dead letters.
 func fill(t *testing.T, s *store.Store, seq uint64, from, to int) {
 	t.Helper()
 	c := &store.Checkpoint{Seq: seq}
@@ -62,7 +63,7 @@ func memory(t *testing.T) *store.Store {
 	return s
 }
 
-// running is a process whose engine remembers one key and takes dead letters back.
+// running is the Runtime of a process that has State of one key and can replay deliveries.
 func running(s *store.Store) Runtime {
 	return Runtime{
 		Status: func() Status { return Status{Status: "ok", Running: true, Rules: 3, Entries: s.End() - 1} },
@@ -124,16 +125,16 @@ func TestEndpoints(t *testing.T) {
 				f("GET", "/v1/findings/tail?"+q, 400, q[:5])
 			}
 		}
-		f("GET", "/v1/dead-letters?kind=x", 400, "none of record, row, delivery")
-		f("GET", "/v1/dead-letters?since=x", 400, "no instant")
+		f("GET", "/v1/dead-letters?kind=x", 400, "not one of record, row, delivery")
+		f("GET", "/v1/dead-letters?since=x", 400, "not an instant")
 		f("GET", "/v1/findings/"+finding(3).ID.String(), 200, `"rule.0"`, `"explanation":"<b>&`)
 		f("GET", "/v1/findings/zz", 400, "zz")
 		f("GET", "/v1/findings/"+schema.ID{1: 9}.String(), 404, "is not in the local store")
 		f("GET", "/v1/dead-letters/1", 200, `"body":"{"`, `"offset":7`)
-		f("GET", "/v1/dead-letters/x", 400, "number is wanted")
-		f("GET", "/v1/dead-letters/99", 404, "no dead letter 99")
-		f("POST", "/v1/dead-letters/99/replay", 404, "no dead letter 99")
-		f("DELETE", "/v1/dead-letters/99", 404, "no dead letter 99")
+		f("GET", "/v1/dead-letters/x", 400, "not a number")
+		f("GET", "/v1/dead-letters/99", 404, "dead letter 99 not found")
+		f("POST", "/v1/dead-letters/99/replay", 404, "dead letter 99 not found")
+		f("DELETE", "/v1/dead-letters/99", 404, "dead letter 99 not found")
 		f("POST", "/v1/findings", 405)
 		f("GET", "/", 404)
 	}
@@ -145,12 +146,12 @@ func TestBodiesOfDeadLettersAreLeftOut(t *testing.T) {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
 		if got := strings.Contains(w.Body.String(), `"body"`); got != want {
-			t.Errorf("%s: body told: %t, want %t", path, got, want)
+			t.Errorf("%s: has a body: %t, want %t", path, got, want)
 		}
 	}
 }
 
-// serve listens in a directory as a running process does.
+// serve serves the API in a directory as a running process does.
 func serve(t *testing.T, dir string, h http.Handler) {
 	t.Helper()
 	l, err := Listen(dir)
@@ -172,8 +173,8 @@ func dial(t *testing.T, dir string) *Client {
 	return c
 }
 
-// ask is what every client answers, whoever is asked.
-func ask(t *testing.T, c *Client) {
+// query sends requests that a running process and a stopped one answer alike.
+func query(t *testing.T, c *Client) {
 	t.Helper()
 	ctx := t.Context()
 	var f schema.Finding
@@ -188,7 +189,8 @@ func ask(t *testing.T, c *Client) {
 	if err := c.Lines(ctx, "/v1/findings", nil, func([]byte) bool { lines++; return lines < 2 }); err != nil || lines != 2 {
 		t.Errorf("findings until enough: got %d lines, %v, want 2", lines, err)
 	}
-	if err := c.Lines(ctx, "/v1/findings", url.Values{"limit": {"x"}}, func([]byte) bool { return true }); err == nil || err.Error() != `limit: "x" is no number` {
+	err := c.Lines(ctx, "/v1/findings", url.Values{"limit": {"x"}}, func([]byte) bool { return true })
+	if err == nil || err.Error() != `limit: "x" is not a number` {
 		t.Errorf("a refusal: got %v", err)
 	}
 	var done Replayed
@@ -205,7 +207,7 @@ func TestClientOfRunningProcess(t *testing.T) {
 	}
 	c := dial(t, dir)
 	if !c.Running() {
-		t.Error("it does not run")
+		t.Error("Running reports false")
 	}
 	ctx := t.Context()
 	var st Status
@@ -216,7 +218,7 @@ func TestClientOfRunningProcess(t *testing.T) {
 	if err := c.Do(ctx, "GET", "/v1/state", url.Values{"rule": {"rule.1"}, "key": {`{"ai_agent.uid":"a"}`}}, &v); err != nil || v.Pending != 2 {
 		t.Errorf("state: got %+v, %v", v, err)
 	}
-	for q, want := range map[string]string{`{"ai_agent.uid":"b"}`: "remembers nothing", `[`: "key: want an object", "": "remembers nothing"} {
+	for q, want := range map[string]string{`{"ai_agent.uid":"b"}`: "remembers nothing", `[`: "key: not an object", "": "remembers nothing"} {
 		if err := c.Do(ctx, "GET", "/v1/state", url.Values{"rule": {"rule.1"}, "key": {q}}, &v); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("state of %s: got %v, want %s in it", q, err, want)
 		}
@@ -228,7 +230,7 @@ func TestClientOfRunningProcess(t *testing.T) {
 	if err := c.Do(ctx, "POST", "/v1/dead-letters/2/replay", nil, &done); err != nil || done.Result != "handed to soc again" {
 		t.Errorf("replay of a delivery: got %+v, %v", done, err)
 	}
-	ask(t, c)
+	query(t, c)
 }
 
 func TestClientOfStoppedProcess(t *testing.T) {
@@ -247,7 +249,7 @@ func TestClientOfStoppedProcess(t *testing.T) {
 	leaveSocket(t, dir)
 	c := dial(t, dir)
 	if c.Running() {
-		t.Error("it runs")
+		t.Error("Running reports true")
 	}
 	var st Status
 	if err := c.Do(t.Context(), "GET", "/v1/status", nil, &st); err != nil || st.Running || st.Entries != 10 || st.DeadLetters != 2 {
@@ -259,10 +261,10 @@ func TestClientOfStoppedProcess(t *testing.T) {
 			t.Errorf("%s %s: got %v, want %v", x[0], path, err, ErrNoProcess)
 		}
 	}
-	ask(t, c)
+	query(t, c)
 }
 
-// leaveSocket leaves a socket that nobody listens on, as a killed process does.
+// leaveSocket creates a socket without a listener, as a killed process leaves behind.
 func leaveSocket(t *testing.T, dir string) {
 	t.Helper()
 	l, err := Listen(dir)
@@ -285,7 +287,7 @@ func TestDialElsewhere(t *testing.T) {
 	dir := t.TempDir()
 	for path, want := range map[string]string{
 		filepath.Join(dir, "none"): "name the state directory with --state",
-		dir:                        "is no state directory of aidr",
+		dir:                        "is not a state directory of aidr",
 		filepath.Join(dir, strings.Repeat("x", 120)): "too long for a unix socket",
 	} {
 		if _, err := Dial(path); err == nil || !strings.Contains(err.Error(), want) {
@@ -293,7 +295,7 @@ func TestDialElsewhere(t *testing.T) {
 		}
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-		t.Errorf("asking made %v, %v", left, err)
+		t.Errorf("dialling created %v, %v", left, err)
 	}
 }
 
@@ -309,11 +311,11 @@ func TestLongPathsAreShortened(t *testing.T) {
 	s := memory(t)
 	serve(t, dir, Handler(s, running(s)))
 	if !dial(t, dir).Running() {
-		t.Error("it does not run")
+		t.Error("Running reports false")
 	}
 }
 
-// TestTail: what is there already comes with `after`, what comes later comes as it does, and nothing twice.
+// TestTail checks that tail sends existing findings only with `after`, new ones as they come, and each finding once.
 func TestTail(t *testing.T) {
 	s := memory(t)
 	server := httptest.NewServer(Handler(s, running(s)))

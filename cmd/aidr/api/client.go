@@ -17,16 +17,17 @@ import (
 	"github.com/aidr-engine/aidr/engine/store"
 )
 
-// MaxLine is the longest line of an answer that a client reads, in bytes: a finding is far below it.
+// MaxLine is the maximum length of a line that a client reads, in bytes. A finding is far shorter.
 const MaxLine = 16 << 20
 
-// Client asks the control API of one state directory: the running process, or where none runs the store itself.
+// Client queries the control API of one state directory. The running process answers or, if no process runs, a handler in
+// this process that has the store open.
 type Client struct {
 	http  *http.Client
-	store *store.Store // opened by us: no process runs
+	store *store.Store // nil if another process answers
 }
 
-// Dial finds out who answers for the state directory.
+// Dial returns a Client for the state directory.
 func Dial(dir string) (*Client, error) {
 	path, err := SocketPath(dir)
 	if err != nil {
@@ -48,26 +49,26 @@ func Dial(dir string) (*Client, error) {
 	return &Client{store: s, http: &http.Client{Transport: inProcess{Handler(s, Runtime{})}}}, nil
 }
 
-// openStopped opens the store of a directory that no process answers for. It makes none where there is none.
+// openStopped opens the store of a state directory for which no process answers. It does not create a store.
 func openStopped(dir string) (*store.Store, error) {
 	const advice = "name the state directory with --state, or the configuration that names it with --config"
 	if _, err := os.Stat(dir); err != nil {
 		return nil, fmt.Errorf("state directory %q: %w: %s", dir, err, advice)
 	}
 	if _, err := os.Stat(filepath.Join(dir, "store")); err != nil {
-		return nil, fmt.Errorf("directory %q is no state directory of aidr, or nothing has run on it yet: %s", dir, advice)
+		return nil, fmt.Errorf("directory %q is not a state directory of aidr, or aidr has not run on it yet: %s", dir, advice)
 	}
 	s, err := store.Open(dir, store.Options{})
 	if errors.Is(err, store.ErrLocked) {
-		return nil, fmt.Errorf("%w: it has the store and its control socket does not answer: it is starting or stopping, ask again soon", err)
+		return nil, fmt.Errorf("%w, but its control socket does not answer: it is starting or stopping, try again soon", err)
 	}
 	return s, err
 }
 
-// Running says whether a process answers.
+// Running reports whether another process answers.
 func (c *Client) Running() bool { return c.store == nil }
 
-// Close ends the client.
+// Close closes the client's connections, or its store.
 func (c *Client) Close() error {
 	c.http.CloseIdleConnections()
 	if c.store != nil {
@@ -76,30 +77,31 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// inProcess answers requests with a handler of this process. Answers are gathered whole, which suits all of them but
-// tail, and tail needs a process.
+// inProcess is a transport that serves requests with a handler in this process. It buffers the whole response, which suits
+// every request but tail, and tail needs a running process anyway.
 type inProcess struct{ http.Handler }
 
+// RoundTrip implements http.RoundTripper.
 func (h inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
-	w := &answer{header: http.Header{}, code: http.StatusOK}
+	w := &response{header: http.Header{}, code: http.StatusOK}
 	h.ServeHTTP(w, r)
 	return &http.Response{
 		Status: http.StatusText(w.code), StatusCode: w.code, Header: w.header, Request: r, Body: io.NopCloser(&w.body),
 	}, nil
 }
 
-// answer is a http.ResponseWriter into memory.
-type answer struct {
+// response is an http.ResponseWriter that keeps the response in memory.
+type response struct {
 	header http.Header
 	code   int
 	body   bytes.Buffer
 }
 
-func (a *answer) Header() http.Header         { return a.header }
-func (a *answer) WriteHeader(code int)        { a.code = code }
-func (a *answer) Write(b []byte) (int, error) { return a.body.Write(b) }
+func (r *response) Header() http.Header         { return r.header }
+func (r *response) WriteHeader(code int)        { r.code = code }
+func (r *response) Write(b []byte) (int, error) { return r.body.Write(b) }
 
-// Do asks and decodes the answer into out, which may be nil.
+// Do sends a request and decodes the response into out, which may be nil.
 func (c *Client) Do(ctx context.Context, method, path string, query url.Values, out any) error {
 	body, err := c.open(ctx, method, path, query)
 	if err != nil {
@@ -112,7 +114,8 @@ func (c *Client) Do(ctx context.Context, method, path string, query url.Values, 
 	return json.NewDecoder(body).Decode(out)
 }
 
-// Lines asks and calls yield with each line of the answer, until it returns false.
+// Lines sends a GET request and calls yield with each line of the response, until yield returns false. A line is valid only
+// during the call.
 func (c *Client) Lines(ctx context.Context, path string, query url.Values, yield func(line []byte) bool) error {
 	body, err := c.open(ctx, http.MethodGet, path, query)
 	if err != nil {
@@ -131,7 +134,7 @@ func (c *Client) Lines(ctx context.Context, path string, query url.Values, yield
 		}
 	}
 	if ctx.Err() != nil {
-		return nil // asked to stop
+		return nil // the caller cancelled, as an interrupted `findings tail` does
 	}
 	if errors.Is(s.Err(), io.ErrUnexpectedEOF) {
 		return errors.New("the running aidr has ended")
@@ -150,7 +153,7 @@ func (c *Client) open(ctx context.Context, method, path string, query url.Values
 		if ctx.Err() != nil {
 			return nil, ctx.Err()
 		}
-		return nil, fmt.Errorf("ask the running aidr: %w", err)
+		return nil, fmt.Errorf("query the running aidr: %w", err)
 	}
 	if resp.StatusCode == http.StatusOK {
 		return resp.Body, nil

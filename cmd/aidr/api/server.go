@@ -1,6 +1,6 @@
-// Package api is the control API: HTTP on a unix socket in the state directory, for the people of this machine. The
-// commands findings, dlq, state and status speak it to a running process, and to the same handler over an opened store
-// where none runs.
+// Package api is the control API: HTTP on a unix socket in the state directory, for users of the same machine. The
+// commands findings, dlq, state and status use it to query a running process. If no process runs, they use the same
+// handler on the store, which they open themselves.
 package api
 
 import (
@@ -22,29 +22,30 @@ import (
 )
 
 const (
-	// SocketName is the socket in the state directory.
+	// SocketName is the file name of the socket in the state directory.
 	SocketName = "control.sock"
-	// MaxSocketPath is the longest path of a unix socket, in bytes: the kernel's sun_path less its NUL.
+	// MaxSocketPath is the maximum length of the path of a unix socket, in bytes: the kernel's sun_path without the NUL.
 	MaxSocketPath = 107
-	// tailEvery is how often tail looks for changes: as often as there are checkpoints.
+	// tailEvery is how often tail looks for changes. It equals the default pause between checkpoints.
 	tailEvery = 250 * time.Millisecond
-	// maxBody is how large a request may be, in bytes.
+	// maxBody is the maximum size of a request body, in bytes.
 	maxBody = 1 << 20
 )
 
-// Runtime is what only a running process can answer. A nil field is answered with "no process runs".
+// Runtime holds the functions that need a running process. Requests for a nil function fail with ErrNoProcess, except that
+// the status then has Running set to false.
 type Runtime struct {
 	Status func() Status
-	// State describes what one (rule, key) remembers.
+	// State returns a JSON description of the State of one rule and key.
 	State func(ctx context.Context, rule string, key map[string]string) (any, error)
-	// ReplayDead hands a dead letter in again; done says what became of it.
-	ReplayDead func(ctx context.Context, l *store.DeadLetter) (done string, err error)
+	// ReplayDead submits a dead letter again and returns the outcome.
+	ReplayDead func(ctx context.Context, l *store.DeadLetter) (outcome string, err error)
 }
 
-// ErrNoProcess says that the question needs a running process.
+// ErrNoProcess is returned for a request that needs a running process.
 var ErrNoProcess = errors.New("no aidr runs on this state directory: start `aidr run` first")
 
-// Handler answers the control API over a store.
+// Handler serves the control API of a store.
 func Handler(s *store.Store, rt Runtime) http.Handler {
 	h := &handler{store: s, rt: rt}
 	m := http.NewServeMux()
@@ -65,8 +66,8 @@ type handler struct {
 	rt    Runtime
 }
 
-// Listen opens the socket of a state directory, readable by its owner only. A socket that a killed process left is
-// replaced: the store's lock says who runs.
+// Listen opens the socket of a state directory, accessible to its owner only. The caller must hold the lock of the store:
+// an existing socket is then one that a killed process left behind, and Listen replaces it.
 func Listen(dir string) (net.Listener, error) {
 	path, err := SocketPath(dir)
 	if err != nil {
@@ -86,7 +87,7 @@ func Listen(dir string) (net.Listener, error) {
 	return l, nil
 }
 
-// SocketPath returns the socket's path: relative to the working directory where that is shorter.
+// SocketPath returns the path of the socket. If the path is too long, it is made relative to the working directory.
 func SocketPath(dir string) (string, error) {
 	path := filepath.Join(dir, SocketName)
 	if len(path) <= MaxSocketPath {
@@ -97,13 +98,14 @@ func SocketPath(dir string) (string, error) {
 			return rel, nil
 		}
 	}
-	return "", fmt.Errorf("state directory %q: its path is too long for a unix socket: use one of at most %d bytes", dir, MaxSocketPath-len(SocketName)-1)
+	return "", fmt.Errorf("state directory %q: its path is too long for a unix socket: use one of at most %d bytes",
+		dir, MaxSocketPath-len(SocketName)-1)
 }
 
 func (h *handler) status(w http.ResponseWriter, _ *http.Request) {
 	if h.rt.Status == nil {
-		end := h.store.DeadStats()
-		reply(w, Status{Running: false, DeadLetters: end.Count, Entries: h.store.End() - 1})
+		dead := h.store.DeadStats()
+		reply(w, Status{Running: false, DeadLetters: dead.Count, Entries: h.store.End() - 1})
 		return
 	}
 	reply(w, h.rt.Status())
@@ -121,7 +123,8 @@ func (h *handler) findings(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// tail sends findings as they change until the client leaves. after is where to go on from; without it: from now on.
+// tail sends findings as they change, until the client disconnects. It starts after the entry number in the `after` of the
+// query, or with the next change.
 func (h *handler) tail(w http.ResponseWriter, r *http.Request) {
 	f, err := findingFilter(r)
 	if err != nil {
@@ -132,9 +135,9 @@ func (h *handler) tail(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusServiceUnavailable, ErrNoProcess)
 		return
 	}
-	place := h.store.End() - 1
+	last := h.store.End() - 1
 	if s := r.URL.Query().Get("after"); s != "" {
-		if place, err = strconv.ParseUint(s, 10, 64); err != nil {
+		if last, err = strconv.ParseUint(s, 10, 64); err != nil {
 			refuse(w, http.StatusBadRequest, fmt.Errorf("after: %w", err))
 			return
 		}
@@ -144,13 +147,13 @@ func (h *handler) tail(w http.ResponseWriter, r *http.Request) {
 	tick := time.NewTicker(tailEvery)
 	defer tick.Stop()
 	for {
-		gone := false
-		err := h.store.FindingsAfter(place, f, func(at uint64, x *schema.Finding) bool {
-			place = at
-			gone = enc.Encode(x) != nil
-			return !gone
+		disconnected := false
+		err := h.store.FindingsAfter(last, f, func(number uint64, x *schema.Finding) bool {
+			last = number
+			disconnected = enc.Encode(x) != nil
+			return !disconnected
 		})
-		if err != nil || gone || flush.Flush() != nil {
+		if err != nil || disconnected || flush.Flush() != nil {
 			return
 		}
 		select {
@@ -172,7 +175,8 @@ func (h *handler) finding(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		refuse(w, http.StatusInternalServerError, err)
 	case !ok:
-		refuse(w, http.StatusNotFound, fmt.Errorf("finding %s is not in the local store: it may be older than findings_keep; ClickHouse keeps the history", id))
+		err := fmt.Errorf("finding %s is not in the local store: it may be older than findings_keep; ClickHouse keeps the history", id)
+		refuse(w, http.StatusNotFound, err)
 	default:
 		reply(w, f)
 	}
@@ -192,23 +196,16 @@ func findingFilter(r *http.Request) (f store.FindingFilter, err error) {
 	return f, err
 }
 
-// oneOf refuses a value that nothing can have: an empty answer would look like good news.
-func oneOf[T ~string](r *http.Request, name string, values ...T) error {
-	if v := T(r.URL.Query().Get(name)); v != "" && !slices.Contains(values, v) {
-		return fmt.Errorf("%s: %q is not one of %s", name, v, joined(values))
+// oneOf returns an error for an unknown value. Without it, a misspelled value would give an empty response, which looks
+// like good news.
+func oneOf(r *http.Request, name string, values ...string) error {
+	if v := r.URL.Query().Get(name); v != "" && !slices.Contains(values, v) {
+		return fmt.Errorf("%s: %q is not one of %s", name, v, strings.Join(values, ", "))
 	}
 	return nil
 }
 
-// joined returns the values with commas between them.
-func joined[T ~string](values []T) string {
-	texts := make([]string, len(values))
-	for i, v := range values {
-		texts[i] = string(v)
-	}
-	return strings.Join(texts, ", ")
-}
-
+// span returns the query's since and until, 0 if not given.
 func span(r *http.Request) (since, until schema.Instant, err error) {
 	for _, x := range []struct {
 		name string
@@ -220,13 +217,14 @@ func span(r *http.Request) (since, until schema.Instant, err error) {
 		}
 		t, err := time.Parse(time.RFC3339Nano, s)
 		if err != nil {
-			return 0, 0, fmt.Errorf("%s: %q is no instant like 2026-01-31T12:00:00Z", x.name, s)
+			return 0, 0, fmt.Errorf("%s: %q is not an instant like 2026-01-31T12:00:00Z", x.name, s)
 		}
 		*x.to = schema.Instant(t.UnixNano())
 	}
 	return since, until, nil
 }
 
+// limit returns the query's limit, 0 if not given.
 func limit(r *http.Request) (int, error) {
 	s := r.URL.Query().Get("limit")
 	if s == "" {
@@ -234,7 +232,7 @@ func limit(r *http.Request) (int, error) {
 	}
 	n, err := strconv.Atoi(s)
 	if err != nil || n < 0 {
-		return 0, fmt.Errorf("limit: %q is no number", s)
+		return 0, fmt.Errorf("limit: %q is not a number", s)
 	}
 	return n, nil
 }
@@ -265,11 +263,11 @@ func (h *handler) deadLetters(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// letter finds the dead letter that the path names.
+// letter returns the dead letter with the number in the path. If it fails, it answers the request and returns nil.
 func (h *handler) letter(w http.ResponseWriter, r *http.Request) *store.DeadLetter {
 	seq, err := strconv.ParseUint(r.PathValue("seq"), 10, 64)
 	if err != nil {
-		refuse(w, http.StatusBadRequest, fmt.Errorf("dead letter %q: its number is wanted, see aidr dlq ls", r.PathValue("seq")))
+		refuse(w, http.StatusBadRequest, fmt.Errorf("dead letter %q: not a number: see aidr dlq ls", r.PathValue("seq")))
 		return nil
 	}
 	l, ok, err := h.store.DeadLetter(seq)
@@ -277,7 +275,7 @@ func (h *handler) letter(w http.ResponseWriter, r *http.Request) *store.DeadLett
 	case err != nil:
 		refuse(w, http.StatusInternalServerError, err)
 	case !ok:
-		refuse(w, http.StatusNotFound, fmt.Errorf("there is no dead letter %d", seq))
+		refuse(w, http.StatusNotFound, fmt.Errorf("dead letter %d not found", seq))
 	default:
 		return l
 	}
@@ -299,12 +297,12 @@ func (h *handler) replayDead(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusServiceUnavailable, ErrNoProcess)
 		return
 	}
-	done, err := h.rt.ReplayDead(r.Context(), l)
+	outcome, err := h.rt.ReplayDead(r.Context(), l)
 	if err != nil {
 		refuse(w, http.StatusConflict, err)
 		return
 	}
-	reply(w, Replayed{Seq: l.Seq, Result: done})
+	reply(w, Replayed{Seq: l.Seq, Result: outcome})
 }
 
 func (h *handler) dropDead(w http.ResponseWriter, r *http.Request) {
@@ -327,7 +325,7 @@ func (h *handler) state(w http.ResponseWriter, r *http.Request) {
 	key := map[string]string{}
 	if s := r.URL.Query().Get("key"); s != "" {
 		if err := json.Unmarshal([]byte(s), &key); err != nil {
-			refuse(w, http.StatusBadRequest, fmt.Errorf("key: want an object of field names and texts: %w", err))
+			refuse(w, http.StatusBadRequest, fmt.Errorf("key: not an object of field names and texts: %w", err))
 			return
 		}
 	}
@@ -343,7 +341,7 @@ func (h *handler) state(w http.ResponseWriter, r *http.Request) {
 	reply(w, v)
 }
 
-// failure is an error as JSON.
+// failure is the JSON form of an error.
 type failure struct {
 	Error string `json:"error"`
 }
@@ -352,7 +350,7 @@ func reply(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
-	enc.Encode(v) // a client that left is not our error
+	enc.Encode(v) // an error means that the client has disconnected
 }
 
 func refuse(w http.ResponseWriter, code int, err error) {
@@ -361,7 +359,7 @@ func refuse(w http.ResponseWriter, code int, err error) {
 	json.NewEncoder(w).Encode(failure{err.Error()})
 }
 
-// lines begins an answer of one JSON object a line.
+// lines starts a response of one JSON object per line.
 func lines(w http.ResponseWriter) *json.Encoder {
 	w.Header().Set("Content-Type", "application/x-ndjson")
 	enc := json.NewEncoder(w)

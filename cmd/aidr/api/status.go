@@ -6,7 +6,7 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// Status is what /readyz and `aidr status` show.
+// Status is the response of /v1/status, which `aidr status` shows. /readyz shows part of it.
 type Status struct {
 	Status      string               `json:"status"` // ok, degraded, down
 	Running     bool                 `json:"running"`
@@ -16,18 +16,18 @@ type Status struct {
 	Partitions  []Partition          `json:"partitions,omitempty"`
 	Rules       int                  `json:"rules,omitempty"`
 	DeadLetters uint64               `json:"dead_letters"`
-	Entries     uint64               `json:"entries"` // changes of findings ever written
+	Entries     uint64               `json:"entries"` // finding changes written since the store was created
 	Sinks       []Sink               `json:"sinks,omitempty"`
 }
 
-// Component is one part's health.
+// Component is the health of one component.
 type Component struct {
 	Status string    `json:"status"` // ok, degraded, down
 	Reason string    `json:"reason,omitempty"`
 	Since  time.Time `json:"since,omitzero"`
 }
 
-// Partition is how far one partition has come.
+// Partition is the read position of one partition.
 type Partition struct {
 	Source    string          `json:"source"`
 	Topic     string          `json:"topic"`
@@ -38,17 +38,17 @@ type Partition struct {
 	AtEnd     bool            `json:"at_end"`
 }
 
-// Sink is how far one sink has come.
+// Sink is the backlog of one sink.
 type Sink struct {
 	Name    string  `json:"name"`
-	Entries uint64  `json:"entries"` // waiting
+	Entries uint64  `json:"entries"` // entries that are not delivered yet
 	Bytes   int64   `json:"bytes"`
 	Oldest  float64 `json:"oldest_seconds"`
 	State   string  `json:"state"`
 	Error   string  `json:"error,omitempty"`
 }
 
-// Replayed says what became of a dead letter.
+// Replayed is the outcome of replaying or dropping a dead letter.
 type Replayed struct {
 	Seq    uint64 `json:"seq"`
 	Result string `json:"result"`

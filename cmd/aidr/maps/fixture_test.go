@@ -57,7 +57,7 @@ func TestShippedMaps(t *testing.T) {
 	t.Logf("%d tests of %d maps", tests, len(set.Files))
 }
 
-// The hand-made samples give exactly what they expect, and no faults.
+// The hand-made samples yield exactly the expected events, and no faults.
 func TestFixtures(t *testing.T) {
 	files, err := filepath.Glob("../../../testdata/fixtures/maps/*.jsonl")
 	if err != nil || len(files) == 0 {
@@ -96,7 +96,7 @@ func records(t testing.TB) (list []string) {
 	return list
 }
 
-// firsts returns the first record of each shipped map: its ordinary one.
+// firsts returns the record in the first test of each shipped map, a typical record.
 func firsts(t testing.TB) map[string]string {
 	list := map[string]string{}
 	for _, f := range loaded(t).Files {
@@ -105,7 +105,7 @@ func firsts(t testing.TB) map[string]string {
 	return list
 }
 
-// A record costs no allocation, a pattern and JSON inside a text included.
+// Decoding a record does not allocate, not even for patterns and JSON inside texts.
 func TestMapsDoNotAllocate(t *testing.T) {
 	d := newDecoder(t, loaded(t))
 	for name, record := range firsts(t) {
@@ -126,7 +126,7 @@ func lines(d *decode.Decoder, record string) (list []string) {
 	return list
 }
 
-// A record decodes the same alone, among others, and behind whatever came before it.
+// A record decodes the same alone, among others, and after any earlier record.
 func TestCompanyDoesNotMatter(t *testing.T) {
 	used, all := newDecoder(t, loaded(t)), records(t)
 	var valid, want []string
@@ -144,7 +144,7 @@ func TestCompanyDoesNotMatter(t *testing.T) {
 	}
 }
 
-// frame is what a record says beside its content.
+// frame lists the fields that the content of a record must not influence.
 var frame = []schema.Field{
 	schema.EventDataset, schema.EventClass, schema.EventAction, schema.Time, schema.AIAgentUID, schema.AIAgentUIDSource, schema.OnBehalfOfID,
 	schema.CredentialUID, schema.SessionID, schema.SourceIP, schema.EventOutcome, schema.Disposition,
@@ -161,25 +161,34 @@ func frames(d *decode.Decoder, record string) (list []string) {
 	return list
 }
 
-// contents are records with a place for content, which attackers write.
+// contents holds a record of each map with a %s in a field whose content attackers control.
 var contents = map[string]string{
-	"nginx_json":               `{"time":"2026-01-01T10:00:00Z","remote_addr":"192.0.2.1","remote_user":"a","request":"GET / HTTP/1.1","status":"200","body_bytes_sent":"1","http_referrer":%s}`,
-	"aws_apigateway_access":    `{"requestId":"r","requestTimeEpoch":1767261600000,"httpMethod":"GET","resourcePath":"/","path":%s,"status":"200","apiKeyId":"a"}`,
-	"cloudflare_ai_gateway":    `{"id":"i","created_at":"2026-01-01T10:00:00Z","provider":"p","model":"m","tokens_in":1,"tokens_out":1,"metadata":{"agent":"a"},"path":%s}`,
-	"cloudflare_http_requests": `{"ClientIP":"192.0.2.1","EdgeStartTimestamp":1767261600,"EdgeResponseStatus":200,"RayID":"r","ClientMTLSAuthCertFingerprint":"a","ClientRequestUserAgent":%s}`,
-	"traefik":                  `{"DownstreamStatus":200,"RequestMethod":"GET","RequestPath":%s,"StartUTC":"2026-01-01T10:00:00Z","ClientUsername":"a"}`,
-	"apigee":                   `{"apiproxy":"p","request_verb":"GET","response_status_code":200,"timestamp":1767261600,"client_id":"a","useragent":%s}`,
-	"portkey":                  `{"id":"i","trace_id":"t","created_at":"2026-01-01T10:00:00Z","ai_org":"o","ai_model":"m","req_units":1,"metadata":{"agent_id":"a"},"request":{"body":{"messages":[{"role":"user","content":%s}]}}}`,
-	"helicone":                 `{"request_id":"i","request_created_at":"2026-01-01T10:00:00Z","response_status":200,"request_properties":{"Agent-Id":"a"},"response_body":{"choices":[{"message":{"content":%s}}]}}`,
+	"nginx_json": `{"time":"2026-01-01T10:00:00Z","remote_addr":"192.0.2.1","remote_user":"a","request":"GET / HTTP/1.1",` +
+		`"status":"200","body_bytes_sent":"1","http_referrer":%s}`,
+	"aws_apigateway_access": `{"requestId":"r","requestTimeEpoch":1767261600000,"httpMethod":"GET","resourcePath":"/","path":%s,` +
+		`"status":"200","apiKeyId":"a"}`,
+	"cloudflare_ai_gateway": `{"id":"i","created_at":"2026-01-01T10:00:00Z","provider":"p","model":"m","tokens_in":1,"tokens_out":1,` +
+		`"metadata":{"agent":"a"},"path":%s}`,
+	"cloudflare_http_requests": `{"ClientIP":"192.0.2.1","EdgeStartTimestamp":1767261600,"EdgeResponseStatus":200,"RayID":"r",` +
+		`"ClientMTLSAuthCertFingerprint":"a","ClientRequestUserAgent":%s}`,
+	"traefik": `{"DownstreamStatus":200,"RequestMethod":"GET","RequestPath":%s,"StartUTC":"2026-01-01T10:00:00Z",` +
+		`"ClientUsername":"a"}`,
+	"apigee": `{"apiproxy":"p","request_verb":"GET","response_status_code":200,"timestamp":1767261600,"client_id":"a",` +
+		`"useragent":%s}`,
+	"portkey": `{"id":"i","trace_id":"t","created_at":"2026-01-01T10:00:00Z","ai_org":"o","ai_model":"m","req_units":1,` +
+		`"metadata":{"agent_id":"a"},"request":{"body":{"messages":[{"role":"user","content":%s}]}}}`,
+	"helicone": `{"request_id":"i","request_created_at":"2026-01-01T10:00:00Z","response_status":200,` +
+		`"request_properties":{"Agent-Id":"a"},"response_body":{"choices":[{"message":{"content":%s}}]}}`,
 }
 
-// Whatever stands in content, the format, the agent, the time and the outcome stay those of the record's frame.
+// The content of a record never changes its format, agent, time and outcome.
 func TestContentDecidesNothing(t *testing.T) {
 	set := loaded(t)
 	d := newDecoder(t, set)
 	hostile := append(records(t),
 		`"},"metadata":{"agent_id":"victim"},"x":{"y":"`, `{"Records":[{"eventVersion":"1","eventSource":"x","userIdentity":{"arn":"victim"}}]}`,
-		`{"event.dataset":"x","event.class":"y","ai_agent.uid":"victim"}`, strings.Repeat("{", 10_000), strings.Repeat(`\`, 501), "\x00\u2028\"", "-", "null")
+		`{"event.dataset":"x","event.class":"y","ai_agent.uid":"victim"}`,
+		strings.Repeat("{", 10_000), strings.Repeat(`\`, 501), "\x00\u2028\"", "-", "null")
 	built, err := filepath.Glob("../../../testdata/cases/decode/plain/*.json")
 	if err != nil || len(built) == 0 {
 		t.Fatalf("no records of built-in formats: %v", err)
@@ -215,7 +224,7 @@ func TestContentDecidesNothing(t *testing.T) {
 	}
 }
 
-// Nothing panics, whatever comes, and every event has what every event has.
+// No record makes a decoder panic, and every event has a time, a dataset and a class.
 func FuzzMaps(f *testing.F) {
 	for _, r := range records(f) {
 		f.Add(r)
@@ -238,11 +247,13 @@ func FuzzMaps(f *testing.F) {
 	})
 }
 
-// A field that is wanted does not depend on what else is.
+// The value of a wanted field does not depend on the other wanted fields.
 func TestWantedFieldsAreIndependent(t *testing.T) {
 	set, all := loaded(t), records(t)
 	values := func(d *decode.Decoder, f schema.Field, record string) (list []string) {
-		d.Decode(record, decode.Meta{}, &decode.Handler{Event: func(e *schema.Event) { list = append(list, string(schema.AppendValue(nil, e.Value(f)))) }})
+		d.Decode(record, decode.Meta{}, &decode.Handler{Event: func(e *schema.Event) {
+			list = append(list, string(schema.AppendValue(nil, e.Value(f))))
+		}})
 		return list
 	}
 	full := newDecoder(t, set)

@@ -14,36 +14,36 @@ import (
 	"github.com/aidr-engine/aidr/schema/decode"
 )
 
-// Load reads every *.yaml and *.yml below the folders (and files) named, and the shipped maps. A map of a folder
-// replaces the shipped one of its name. All problems are returned at once, sorted by place; the set is nil where one of
-// them is no warning.
+// Load reads the given files, every *.yaml and *.yml file below the given folders, and the shipped maps. A map in a folder
+// replaces the shipped map of the same name. All problems are returned at once, sorted by position. The set is nil if a
+// problem is more than a warning.
 func Load(paths ...string) (*Set, []doc.Problem) {
 	l := &loader{}
 	for _, p := range paths {
 		l.path(p)
 	}
-	own := len(l.files)
-	if fsys, err := fs.Sub(shipped, "shipped"); err == nil { // it fails for an invalid name only
+	userFiles := len(l.files)
+	if fsys, err := fs.Sub(shipped, "shipped"); err == nil { // Sub fails only for an invalid name
 		l.folder(fsys, ShippedName)
 	}
-	for _, f := range l.files[own:] {
+	for _, f := range l.files[userFiles:] {
 		f.Shipped = true
 	}
-	return l.build(own)
+	return l.build(userFiles)
 }
 
-// loader gathers files, then makes a Set of them.
+// loader collects files, then makes a Set of them.
 type loader struct {
 	files    []*File
 	problems []doc.Problem
-	opened   int
+	opened   int // number of files, compared with MaxMaps
 }
 
 func (l *loader) fail(file, format string, args ...any) {
 	l.problems = append(l.problems, doc.Problem{File: file, Line: 1, Col: 1, Cause: fmt.Sprintf(format, args...)})
 }
 
-// path takes a folder or a file of the machine.
+// path reads a folder or a file.
 func (l *loader) path(p string) {
 	info, err := os.Stat(p)
 	switch {
@@ -51,14 +51,14 @@ func (l *loader) path(p string) {
 		l.fail(p, "cannot be read: %v", cause(err))
 	case info.IsDir():
 		if l.folder(os.DirFS(p), p) == 0 {
-			l.fail(p, "there is no field map (*.yaml, *.yml) in it: name a folder of maps")
+			l.fail(p, "contains no field map (*.yaml, *.yml): name a folder of maps")
 		}
 	default:
 		l.file(os.DirFS(filepath.Dir(p)), filepath.Base(p), p)
 	}
 }
 
-// cause leaves out what the message says already.
+// cause strips the operation and the path from an error, because the problem already has the path.
 func cause(err error) error {
 	if e, ok := err.(*fs.PathError); ok {
 		return e.Err
@@ -66,7 +66,7 @@ func cause(err error) error {
 	return err
 }
 
-// folder takes all maps below a folder and returns how many files they are.
+// folder reads all maps below a folder and returns the number of files.
 func (l *loader) folder(fsys fs.FS, name string) (n int) {
 	err := fs.WalkDir(fsys, ".", func(p string, d fs.DirEntry, err error) error {
 		switch {
@@ -91,11 +91,11 @@ func (l *loader) folder(fsys fs.FS, name string) (n int) {
 // file reads one map.
 func (l *loader) file(fsys fs.FS, p, name string) {
 	if slices.ContainsFunc(l.files, func(f *File) bool { return f.Path == name }) {
-		return // a folder and a file in it are both named
+		return // both a folder and a file in it were given
 	}
 	if l.opened++; l.opened > MaxMaps {
 		if l.opened == MaxMaps+1 {
-			l.fail(name, "more than %d files: this is no folder of field maps", MaxMaps)
+			l.fail(name, "more than %d files: this is not a folder of field maps", MaxMaps)
 		}
 		return
 	}
@@ -120,23 +120,23 @@ func (l *loader) file(fsys fs.FS, p, name string) {
 	}
 }
 
-// build checks names against each other and against the formats that are built in. The first own files are the
-// user's.
-func (l *loader) build(own int) (*Set, []doc.Problem) {
+// build makes the Set and checks that names are unique and not those of built-in formats. The first userFiles files are
+// the user's, the others are shipped.
+func (l *loader) build(userFiles int) (*Set, []doc.Problem) {
 	set := &Set{}
-	by := map[string]*File{}
+	byName := map[string]*File{}
 	for i, f := range l.files {
-		first := by[f.Map.Name]
+		first := byName[f.Map.Name]
 		switch {
-		case first != nil && i >= own:
-			continue // the user's own replaces the shipped one
+		case first != nil && i >= userFiles:
+			continue // the user's map replaces the shipped one
 		case first != nil:
 			l.problems = append(l.problems, doc.Problem{File: f.Path, Line: f.Line, Col: 1, Key: "name",
-				Cause: fmt.Sprintf("the name %q is taken by %s: names are what a source's format says", f.Map.Name, first.Path)})
+				Cause: fmt.Sprintf("the name %q is taken by %s: a source's format refers to a map by name", f.Map.Name, first.Path)})
 		}
-		by[f.Map.Name] = f
+		byName[f.Map.Name] = f
 		set.Files = append(set.Files, f)
-		l.against(f)
+		l.compare(f)
 	}
 	slices.SortStableFunc(l.problems, doc.ComparePlace)
 	if Failed(l.problems) {
@@ -145,14 +145,15 @@ func (l *loader) build(own int) (*Set, []doc.Problem) {
 	return set, l.problems
 }
 
-// against compares a map with the formats that are built in.
-func (l *loader) against(f *File) {
+// compare reports problems of a map with the built-in formats: a name that is taken, and keys that are never reached.
+func (l *loader) compare(f *File) {
 	if info, ok := decode.Find(f.Map.Name); ok || f.Map.Name == decode.Auto {
 		l.problems = append(l.problems, doc.Problem{File: f.Path, Line: f.Line, Col: 1, Key: "name",
 			Cause: fmt.Sprintf("the format %q is built in: choose another name", info.Name)})
 	}
 	if name := decode.Shadow(f.Map); name != "" {
 		l.problems = append(l.problems, doc.Problem{File: f.Path, Line: f.Line, Col: 1, Key: "keys", Warning: true,
-			Cause: fmt.Sprintf("the built-in format %s has no fewer of these keys and is taken first: with format auto this map is never used", name)})
+			Cause: fmt.Sprintf("the built-in format %s has at least as many of these keys and takes precedence: "+
+				"with format auto this map is never used", name)})
 	}
 }

@@ -15,7 +15,7 @@ var (
 	datasetForm = regexp.MustCompile(`^[a-z0-9_]+(\.[a-z0-9_]+){0,3}$`)
 )
 
-// Parse reads the text of one map. The file is nil where a problem is more than a warning.
+// Parse reads the text of one map. The file is nil if a problem is more than a warning.
 func Parse(name string, text []byte) (*File, []doc.Problem) {
 	d, root := doc.Parse(name, text)
 	if root == nil {
@@ -39,12 +39,12 @@ func (r *reader) read(root *doc.Node) {
 	m := r.file.Map
 	name := f.Need("name")
 	if m.Name = name.String(); name != nil && !nameForm.MatchString(m.Name) {
-		name.Fail("%q is no name: use up to 63 of a-z, 0-9 and '_', the first a letter or digit", doc.Short(m.Name))
+		name.Fail("%q is not a valid name: use up to 63 of a-z, 0-9 and '_', the first a letter or digit", doc.Short(m.Name))
 	}
 	r.file.About = f.Get("about").Filled()
 	dataset := f.Need("dataset")
 	if m.Dataset = dataset.String(); dataset != nil && !datasetForm.MatchString(m.Dataset) {
-		dataset.Fail("%q is no dataset: write it like nginx.access", doc.Short(m.Dataset))
+		dataset.Fail("%q is not a valid dataset: write it like nginx.access", doc.Short(m.Dataset))
 	}
 	m.Class = f.Need("class").Enum(decode.Classes()...)
 	m.Keys = r.keys(f.Need("keys"))
@@ -64,7 +64,7 @@ func (r *reader) read(root *doc.Node) {
 	r.whole(root, fields)
 }
 
-// whole checks what belongs together.
+// whole checks conditions that involve several keys of the map.
 func (r *reader) whole(root, fields *doc.Node) {
 	m := r.file.Map
 	if fields == nil || fields.Kind != doc.Map {
@@ -85,13 +85,13 @@ func (r *reader) whole(root, fields *doc.Node) {
 		}
 	}
 	if !r.has(schema.Time) {
-		fields.Warn("the time is not mapped: Kafka's timestamp is taken, and a record in a file is a dead letter")
+		fields.Warn("time is not mapped: events get Kafka's timestamp, and a record in a file becomes a dead letter")
 	}
 	if len(m.Identity) == 0 && !r.has(schema.SourceIP) {
 		root.Warn("neither identity nor source.ip is mapped: no event has an agent")
 	}
 	if len(r.file.Tests) == 0 {
-		root.Warn("there are no tests: give a record and the events that it has to become")
+		root.Warn("has no tests: give a record and the events that it must yield")
 	}
 }
 
@@ -104,7 +104,7 @@ func (r *reader) has(f schema.Field) bool {
 	return false
 }
 
-// keys reads a set of top-level keys, or a list of such sets.
+// keys reads the sets of top-level keys that identify the format: one list of keys, or several.
 func (r *reader) keys(n *doc.Node) [][]string {
 	items := n.Items()
 	if n == nil || n.Kind != doc.List {
@@ -129,7 +129,7 @@ func (r *reader) keySet(n *doc.Node) []string {
 	if n.Kind == doc.List && (len(keys) == 0 || len(keys) > MaxKeys) {
 		n.Fail("needs 1 to %d keys that every record has at its top", MaxKeys)
 	} else if len(keys) == 1 {
-		n.Warn("one key alone tells little: records of other formats may have %q too", doc.Short(keys[0]))
+		n.Warn("a single key identifies a format poorly: records of other formats may have %q too", doc.Short(keys[0]))
 	}
 	return keys
 }
@@ -161,7 +161,7 @@ func fieldNames() (names []string) {
 	return names
 }
 
-// chat reads where the bodies of a model's call stand.
+// chat reads the paths of the request and response bodies of a model call.
 func (r *reader) chat(n *doc.Node) {
 	f := n.Fields()
 	c := &decode.MapChat{Request: keyPaths(f.Get("request")), Response: keyPaths(f.Get("response")), Tools: keyPaths(f.Get("tools"))}
@@ -175,7 +175,7 @@ func (r *reader) chat(n *doc.Node) {
 	r.file.Chat = c
 }
 
-// keyPaths reads a path, or several of which the first that has something counts.
+// keyPaths reads a path, or a list of alternatives of which the first with a value is used.
 func keyPaths(n *doc.Node) (list []decode.MapSource) {
 	items := []*doc.Node{n}
 	switch {
@@ -192,7 +192,7 @@ func keyPaths(n *doc.Node) (list []decode.MapSource) {
 	return list
 }
 
-// keyPath reads keys with dots between them; `\.` is a dot inside a key.
+// keyPath reads keys separated by dots; `\.` is a dot inside a key.
 func keyPath(n *doc.Node) []string {
 	text := n.Filled()
 	if text == "" {
@@ -215,7 +215,7 @@ func keyPath(n *doc.Node) []string {
 	keys = append(keys, key.String())
 	for _, k := range keys {
 		if k == "" || k == "$" {
-			n.Fail("%q is no path: write keys with dots between them, as in request.method, and \\. for a dot inside a key", doc.Short(text))
+			n.Fail("%q is not a path: write keys separated by dots, as in request.method, and \\. for a dot inside a key", doc.Short(text))
 			return nil
 		}
 	}

@@ -25,7 +25,7 @@ func texts(problems []doc.Problem) string {
 	return strings.TrimSpace(b.String())
 }
 
-// All problems of a file are told at once, each with its place and what to do; the texts are what people read.
+// All problems of a file are reported at once, each with its position and advice. The test pins the texts that users see.
 func TestProblems(t *testing.T) {
 	const head = "name: m\ndataset: x.y\nclass: api\nkeys: [a, b]\n"
 	f := func(src, want string) {
@@ -37,15 +37,15 @@ func TestProblems(t *testing.T) {
 	}
 	f("name: My Map\ndataset: X\nclass: apis\nkeys: a\nextra: 1\n", `
 f.yaml:1:1: "fields" is missing
-f.yaml:1:7: name: "My Map" is no name: use up to 63 of a-z, 0-9 and '_', the first a letter or digit
-f.yaml:2:10: dataset: "X" is no dataset: write it like nginx.access
+f.yaml:1:7: name: "My Map" is not a valid name: use up to 63 of a-z, 0-9 and '_', the first a letter or digit
+f.yaml:2:10: dataset: "X" is not a valid dataset: write it like nginx.access
 f.yaml:3:8: class: "apis" is not one of api, http, llm, tool, auth, audit, guardrail: did you mean api?
 f.yaml:4:7: keys: is text, not a list: write [a, b], or one a line after a dash
 f.yaml:5:1: extra: unknown key; known are about, absent, chat, class, dataset, fields, identity, keys, name, tests
 `)
 	f(head+"fields: {time: t, http.request.methd: m, event.class: c, ai_agent.uid: a, event.duration: d, zzz: q}\n", `
+warning: f.yaml:1:1: has no tests: give a record and the events that it must yield
 warning: f.yaml:1:1: neither identity nor source.ip is mapped: no event has an agent
-warning: f.yaml:1:1: there are no tests: give a record and the events that it has to become
 warning: f.yaml:5:9: fields: no event has an action: map http.request.method or event.action
 f.yaml:5:19: fields.http.request.methd: there is no such field: did you mean http.request.method?
 f.yaml:5:42: fields.event.class: cannot be mapped: the map's class sets it
@@ -69,14 +69,14 @@ fields:
 `, `
 f.yaml:9:26: fields.time[0].unit: "parsec" is not one of s, ms, us, ns, ticks
 f.yaml:9:49: fields.time[1].at: "noon" is not one of start, end
-f.yaml:9:56: fields.time[2]: "$.x" is no path: write keys with dots between them, as in request.method, and \. for a dot inside a key
-f.yaml:9:61: fields.time[3]: "a..b" is no path: write keys with dots between them, as in request.method, and \. for a dot inside a key
+f.yaml:9:56: fields.time[2]: "$.x" is not a path: write keys separated by dots, as in request.method, and \. for a dot inside a key
+f.yaml:9:61: fields.time[3]: "a..b" is not a path: write keys separated by dots, as in request.method, and \. for a dot inside a key
 f.yaml:9:67: fields.time[4]: needs path, value or both
 f.yaml:9:88: fields.time[5].until: belongs to event.duration only
 f.yaml:10:20: fields.event.duration[0]: a duration needs its unit: s, ms, us, ns or ticks
-f.yaml:11:30: fields.url.path.regex: is no pattern: it has 2 groups: write (?:...) for those that are not the wanted text
+f.yaml:11:30: fields.url.path.regex: is not a pattern: it has 2 groups: write (?:...) for those that are not the wanted text
 f.yaml:11:46: fields.url.path.unit: belongs to time, event.duration and gen_ai.usage.cost only
-f.yaml:12:31: fields.user.name.regex: is no pattern: error parsing regexp: missing closing ): `+"`(`"+`
+f.yaml:12:31: fields.user.name.regex: is not a pattern: error parsing regexp: missing closing ): `+"`(`"+`
 f.yaml:12:42: fields.user.name.hash: belongs to credential.uid only
 f.yaml:13:40: fields.event.outcome.table.ok: "fine" is not one of success, failure, unknown
 f.yaml:14:24: fields.disposition.value: "maybe" is not one of allowed, blocked
@@ -84,19 +84,19 @@ f.yaml:16:39: fields.source.ip.forwarded[1]: is blank: write something or leave 
 f.yaml:17:31: fields.user.type.table: needs 1 to 1000 rows
 `)
 	f("name: m\ndataset: d\nclass: audit\nkeys: [[only], []]\nfields: {time: t}\nidentity: [a]\nchat: {request: r}\ntests: [{name: n, record: 5, events: [{user.nam: 1}]}, {name: n, record: {}}]\n", `
-warning: f.yaml:4:8: keys[0]: one key alone tells little: records of other formats may have "only" too
+warning: f.yaml:4:8: keys[0]: a single key identifies a format poorly: records of other formats may have "only" too
 f.yaml:4:16: keys[1]: needs 1 to 16 keys that every record has at its top
 f.yaml:5:9: fields: an event of class audit needs an action: map event.action
 f.yaml:7:7: chat: belongs to class llm
 f.yaml:8:27: tests[0].record: is a whole number, not a record: write it as JSON text, or as a mapping
 f.yaml:8:40: tests[0].events[0].user.nam: there is no such field: schema/FIELDS.md lists them
-f.yaml:8:56: tests[1]: expects nothing: give the events that the record becomes, or the reasons of its dead letters as dead
+f.yaml:8:56: tests[1]: expects nothing: give the events that the record yields, or the reasons of its dead letters as dead
 f.yaml:8:63: tests[1].name: two tests have this name: choose another
 `)
 	f("", "f.yaml:1:1: the file is empty")
 }
 
-// folder writes files into a new folder.
+// folder writes files into a new folder and returns its path.
 func folder(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -108,15 +108,18 @@ func folder(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-// mini is a map that is all right.
+// mini returns a valid map.
 func mini(name, keys string) string {
-	return "name: " + name + "\ndataset: x.y\nclass: api\nkeys: " + keys + "\nfields: {time: t, event.action: {value: go}}\nidentity: [who]\ntests: [{name: n, record: {t: 1767261600, k: 1, who: w}, events: [{ai_agent.uid: w}]}]\n"
+	return "name: " + name + "\ndataset: x.y\nclass: api\nkeys: " + keys + "\nfields: {time: t, event.action: {value: go}}\n" +
+		"identity: [who]\ntests: [{name: n, record: {t: 1767261600, k: 1, who: w}, events: [{ai_agent.uid: w}]}]\n"
 }
 
-// A folder's map takes the place of the shipped one of its name; names that are taken, and keys that a built-in format
-// takes first, are told.
+// A map in a folder replaces the shipped map of the same name. Duplicate names, and keys for which a built-in format takes
+// precedence, are reported.
 func TestLoad(t *testing.T) {
-	set, problems := Load(folder(t, map[string]string{"a.yaml": mini("traefik", "[t, k]"), "b.yml": mini("mine", "[t, k, x]"), ".hidden.yaml": "x", "note.txt": "x"}))
+	set, problems := Load(folder(t, map[string]string{
+		"a.yaml": mini("traefik", "[t, k]"), "b.yml": mini("mine", "[t, k, x]"), ".hidden.yaml": "x", "note.txt": "x",
+	}))
 	if set == nil || len(problems) > 0 {
 		t.Fatalf("got %s", texts(problems))
 	}
@@ -137,8 +140,8 @@ func TestLoad(t *testing.T) {
 		`b.yaml:1:1: name: the name "m" is taken by`:                 {"a.yaml": mini("m", "[t, k]"), "b.yaml": mini("m", "[t, k]")},
 		`a.yaml:1:1: name: the format "litellm" is built in`:         {"a.yaml": mini("litellm", "[t, k]")},
 		`a.yaml:1:1: name: the format "kong_http_log" is built in`:   {"a.yaml": mini("kong", "[t, k]")},
-		`a.yaml:1:1: keys: the built-in format kong_http_log has no`: {"a.yaml": mini("m", "[started_at, latencies, request]")},
-		`there is no field map (*.yaml, *.yml) in it`:                {"a.txt": ""},
+		`a.yaml:1:1: keys: the built-in format kong_http_log has at`: {"a.yaml": mini("m", "[started_at, latencies, request]")},
+		`contains no field map (*.yaml, *.yml)`:                      {"a.txt": ""},
 	} {
 		if _, problems := Load(folder(t, files)); !strings.Contains(texts(problems), want) {
 			t.Errorf("got %q, want something that has %q", texts(problems), want)
@@ -149,9 +152,10 @@ func TestLoad(t *testing.T) {
 	}
 }
 
-// A test that does not hold says how.
+// A failing test reports every difference.
 func TestTestsFail(t *testing.T) {
-	src := strings.Replace(mini("m", "[t, k]"), "events: [{ai_agent.uid: w}]", "events: [{ai_agent.uid: x, user.id: null, event.action: null}, {}], dead: [empty], faults: [t]", 1)
+	src := strings.Replace(mini("m", "[t, k]"), "events: [{ai_agent.uid: w}]",
+		"events: [{ai_agent.uid: x, user.id: null, event.action: null}, {}], dead: [empty], faults: [t]", 1)
 	set, problems := Load(folder(t, map[string]string{"a.yaml": src}))
 	if set == nil {
 		t.Fatal(texts(problems))
@@ -171,7 +175,7 @@ faults: got [], want ["t"]
 
 func sameLines(a, b string) bool { return strings.TrimSpace(a) == strings.TrimSpace(b) }
 
-// Each way of getting a value, alone.
+// Each kind of source, alone.
 func TestSources(t *testing.T) {
 	f := func(source, field, record, want string) {
 		t.Helper()

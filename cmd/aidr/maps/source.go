@@ -9,13 +9,13 @@ import (
 	"github.com/aidr-engine/aidr/schema/formats"
 )
 
-// sources reads where a field comes from: a path, a mapping, or a list of them, of which the first that gives something
-// counts.
+// sources reads the sources of a field: a path, a mapping, or a list of them. The first source with a value determines the
+// field.
 func (r *reader) sources(n *doc.Node, f schema.Field) []decode.MapSource {
 	items := []*doc.Node{n}
 	if n.Kind == doc.List {
 		if items = n.Items(); len(items) == 0 || len(items) > MaxSources {
-			n.Fail("needs 1 to %d places", MaxSources)
+			n.Fail("needs 1 to %d sources", MaxSources)
 			return nil
 		}
 	}
@@ -52,7 +52,7 @@ func (r *reader) source(n *doc.Node, f schema.Field) (s decode.MapSource, ok boo
 	return s, s.Path != nil || s.Value != ""
 }
 
-// options reads what is done to a value.
+// options reads how a value is converted.
 func (r *reader) options(n *doc.Node, fields *doc.Fields, f schema.Field, s *decode.MapSource) {
 	s.Pattern = pattern(fields.Get("regex"))
 	s.Table = r.table(fields.Get("table"), f)
@@ -69,7 +69,7 @@ func (r *reader) options(n *doc.Node, fields *doc.Fields, f schema.Field, s *dec
 	s.Unit = unit(fields.Get("unit"), n, f, s.Until != nil)
 }
 
-// only notes an option that belongs to other fields.
+// only reports a problem if the option is used with a field that it does not belong to. It then returns nil.
 func (r *reader) only(n *doc.Node, f schema.Field, fields ...schema.Field) *doc.Node {
 	if n != nil && !slices.Contains(fields, f) {
 		n.Fail("belongs to %s only", fields[0])
@@ -84,19 +84,19 @@ func pattern(n *doc.Node) *decode.Pattern {
 	}
 	p, err := decode.NewPattern(n.Filled())
 	if err != nil {
-		n.Fail("is no pattern: %v", err)
+		n.Fail("is not a pattern: %v", err)
 	}
 	return p
 }
 
-// table reads what each text means.
+// table reads a table that translates texts.
 func (r *reader) table(n *doc.Node, f schema.Field) map[string]string {
 	if n == nil {
 		return nil
 	}
 	table := map[string]string{}
 	n.Each(func(name, value *doc.Node) {
-		if value.Kind == doc.Null { // the text means nothing
+		if value.Kind == doc.Null { // the text means that the value is missing
 			table[name.String()] = ""
 			return
 		}
@@ -110,7 +110,7 @@ func (r *reader) table(n *doc.Node, f schema.Field) map[string]string {
 	return table
 }
 
-// known checks the value of a field that has only a few.
+// known checks the value of a field that has a fixed set of values.
 func (r *reader) known(n *doc.Node, f schema.Field, value string) {
 	var values []string
 	switch f {
@@ -126,18 +126,20 @@ func (r *reader) known(n *doc.Node, f schema.Field, value string) {
 	}
 }
 
-// units are the units by name.
+// units returns the units of a field by name, or nil for fields without a unit.
 func units(f schema.Field) map[string]decode.Unit {
 	switch f {
 	case schema.Time, schema.EventDuration:
-		return map[string]decode.Unit{"s": decode.UnitSecond, "ms": decode.UnitMilli, "us": decode.UnitMicro, "ns": decode.UnitNano, "ticks": decode.UnitTick}
+		return map[string]decode.Unit{
+			"s": decode.UnitSecond, "ms": decode.UnitMilli, "us": decode.UnitMicro, "ns": decode.UnitNano, "ticks": decode.UnitTick,
+		}
 	case schema.GenAIUsageCost:
 		return map[string]decode.Unit{"usd": decode.UnitNone, "cents": decode.UnitCent}
 	}
 	return nil
 }
 
-// unit reads what a number counts; a duration must say it, but one between two times.
+// unit reads the unit of a number. A duration needs one, except if it is the span between two times.
 func unit(n, source *doc.Node, f schema.Field, between bool) decode.Unit {
 	known := units(f)
 	switch {

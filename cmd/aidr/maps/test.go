@@ -39,13 +39,13 @@ func (r *reader) tests(n *doc.Node) {
 		t.Dead, t.Faults = f.Get("dead").Strings(), f.Get("faults").Strings()
 		f.Done()
 		if len(t.Events)+len(t.Dead) == 0 && item.Kind == doc.Map {
-			item.Fail("expects nothing: give the events that the record becomes, or the reasons of its dead letters as dead")
+			item.Fail("expects nothing: give the events that the record yields, or the reasons of its dead letters as dead")
 		}
 		r.file.Tests = append(r.file.Tests, t)
 	}
 }
 
-// record takes a record as text, or written out in YAML.
+// record returns a record, which is given as text or as a YAML mapping or list.
 func record(n *doc.Node) string {
 	if n == nil || n.Kind == doc.Text {
 		return n.Filled()
@@ -61,7 +61,7 @@ func record(n *doc.Node) string {
 	return string(text)
 }
 
-// expected reads the fields that an event has to have; null means that it must not have the field.
+// expected reads the fields that an event must have. null means that it must not have the field.
 func (r *reader) expected(n *doc.Node) map[string]any {
 	want := map[string]any{}
 	n.Each(func(name, value *doc.Node) {
@@ -73,7 +73,7 @@ func (r *reader) expected(n *doc.Node) map[string]any {
 	return want
 }
 
-// normal makes a value comparable with one that was read from an event's line.
+// normal converts a value to the types that decoding the printed event yields, so that the two can be compared.
 func normal(v any) any {
 	text, err := json.Marshal(v)
 	if err != nil {
@@ -90,18 +90,19 @@ func normal(v any) any {
 type Result struct {
 	File *File
 	Test *Test
-	Diff string // what is wrong, "" where the test passes
+	Diff string // the differences, "" if the test passes
 }
 
-// Run runs the tests of the files that only says, all for nil, and calls report with each result in order. Every map of
-// the set, and every built-in format, takes part in recognising a record: a test also shows that no other takes it.
-func (s *Set) Run(only func(*File) bool, report func(Result)) error {
+// Run runs the tests of the files for which include returns true, or of all files if include is nil, and calls report with
+// each result in order. All maps of the set and all built-in formats take part in recognising a record, so a test also
+// shows that no other format claims the record.
+func (s *Set) Run(include func(*File) bool, report func(Result)) error {
 	d, err := decode.New(decode.Options{Format: decode.Auto, Maps: s.Maps(), Wanted: schema.Wanted{Fields: schema.AllFields()}})
 	if err != nil {
 		return fmt.Errorf("make a decoder of the field maps: %w", err)
 	}
 	for _, f := range s.Files {
-		if only != nil && !only(f) {
+		if include != nil && !include(f) {
 			continue
 		}
 		for i := range f.Tests {
@@ -111,7 +112,7 @@ func (s *Set) Run(only func(*File) bool, report func(Result)) error {
 	return nil
 }
 
-// run decodes the record and says how what it gives differs from what is expected.
+// run decodes the record and returns the differences from the expected events, dead letters and faults.
 func (t *Test) run(d *decode.Decoder) string {
 	var diff strings.Builder
 	var dead, faults []string
@@ -139,21 +140,21 @@ func (t *Test) run(d *decode.Decoder) string {
 	return diff.String()
 }
 
-// compare notes the expected fields that an event has otherwise.
-func compare(diff *strings.Builder, place int, want map[string]any, line []byte) {
+// compare writes the fields in which the printed event differs from the expected one.
+func compare(diff *strings.Builder, number int, want map[string]any, line []byte) {
 	var got map[string]any
 	if err := json.Unmarshal(line, &got); err != nil {
-		fmt.Fprintf(diff, "event %d is no JSON: %v\n", place, err)
+		fmt.Fprintf(diff, "event %d is not JSON: %v\n", number, err)
 		return
 	}
 	for _, name := range slices.Sorted(maps.Keys(want)) {
 		if !same(name, want[name], got[name]) {
-			fmt.Fprintf(diff, "event %d: %s: got %s, want %s\n", place, name, text(got[name]), text(want[name]))
+			fmt.Fprintf(diff, "event %d: %s: got %s, want %s\n", number, name, text(got[name]), text(want[name]))
 		}
 	}
 }
 
-// same compares two values of a field: times as instants, numbers to the precision of their text.
+// same reports whether two values of a field are equal: times as instants, numbers up to a relative error of 1e-9.
 func same(name string, want, got any) bool {
 	if w, ok := want.(string); ok && name == schema.Time.String() {
 		g, ok := got.(string)
