@@ -8,8 +8,6 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/aidr-engine/aidr/connectors/clickhouse"
 	"github.com/aidr-engine/aidr/connectors/clickhouse/host"
@@ -17,13 +15,14 @@ import (
 
 func clickhouseCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use: "clickhouse", Short: "Install and serve a local ClickHouse engine, for evaluation", Args: args(cobra.NoArgs),
-		Long: `A single-node ClickHouse engine for evaluation and tests: ClickHouse's own engine and protocol in a child process, nothing
-to administer. Production is a ClickHouse server or cloud: give its DSN to sinks.clickhouse.`,
+		Use: "clickhouse", Short: "Install and serve a local ClickHouse engine for evaluation", Args: args(cobra.NoArgs),
+		Long: `A single-node ClickHouse engine for evaluation and tests: ClickHouse's own engine and protocol in a child process, without
+administration. In production use a ClickHouse server or ClickHouse Cloud, with its DSN in sinks.clickhouse.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	install := &cobra.Command{
-		Use: "install", Short: fmt.Sprintf("Fetch the engine (%d MB, needs npm), verify its checksum and unpack it (%d MB)", host.DownloadSize/1e6, host.LibrarySize/1e6),
-		Args: args(cobra.NoArgs),
+		Use: "install", Args: args(cobra.NoArgs),
+		Short: fmt.Sprintf("Download the engine (%d MB, needs npm), verify its checksum and unpack it (%d MB)",
+			host.DownloadSize/1e6, host.LibrarySize/1e6),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			path, err := installEngine(cmd.Context(), cmd.ErrOrStderr())
 			if err != nil {
@@ -37,44 +36,58 @@ to administer. Production is a ClickHouse server or cloud: give its DSN to sinks
 	return c
 }
 
-// installEngine fetches the engine with a progress bar.
+// installEngine installs the engine unless it is there already. On a terminal it shows the progress on one line.
 func installEngine(ctx context.Context, w io.Writer) (string, error) {
 	if path, err := host.Installed(); err == nil {
 		return path, nil
 	}
-	fmt.Fprintf(w, "fetching ClickHouse %s: %d MB to fetch, %d MB on disk\n", host.Version, host.DownloadSize/1e6, host.LibrarySize/1e6)
-	p := mpb.NewWithContext(ctx, mpb.WithOutput(w), mpb.WithWidth(50))
-	bars := map[string]*mpb.Bar{}
-	path, err := host.Install(ctx, "", func(at host.Progress) {
-		bar := bars[at.Stage]
-		if bar == nil {
-			bar = p.AddBar(at.Total, mpb.PrependDecorators(decor.Name(at.Stage+" ")), mpb.AppendDecorators(decor.CountersKibiByte("% .1f / % .1f")))
-			bars[at.Stage] = bar
-		}
-		bar.SetTotal(at.Total, false)
-		bar.SetCurrent(at.Done)
-	})
-	for _, bar := range bars {
-		if err == nil {
-			bar.SetTotal(-1, true)
-		} else {
-			bar.Abort(false)
-		}
+	fmt.Fprintf(w, "installing ClickHouse %s: %d MB to download, %d MB on disk\n", host.Version, host.DownloadSize/1e6, host.LibrarySize/1e6)
+	if _, ok := terminal(w); !ok {
+		return host.Install(ctx, "", nil)
 	}
-	p.Wait()
-	return path, err
+	line := progressLine{w: w}
+	defer line.end()
+	return host.Install(ctx, "", line.show)
+}
+
+// progressEvery is the shortest pause between two updates of a progress line.
+const progressEvery = 100 * time.Millisecond
+
+// progressLine shows progress on the last line of a terminal. Each stage gets a line of its own.
+type progressLine struct {
+	w     io.Writer
+	stage string // "" before the first update
+	last  time.Time
+}
+
+func (l *progressLine) show(p host.Progress) {
+	if p.Stage != l.stage {
+		l.end()
+		l.stage, l.last = p.Stage, time.Time{}
+	}
+	if now := time.Now(); p.Done >= p.Total || now.Sub(l.last) >= progressEvery {
+		l.last = now
+		fmt.Fprintf(l.w, "\r%s %d / %d MB", p.Stage, p.Done/1e6, p.Total/1e6)
+	}
+}
+
+// end ends the line of the current stage.
+func (l *progressLine) end() {
+	if l.stage != "" {
+		fmt.Fprintln(l.w)
+	}
 }
 
 func clickhouseServeCommand() *cobra.Command {
-	var o host.Options
+	var opts host.Options
 	c := &cobra.Command{
 		Use: "serve", Short: "Serve the engine on loopback until interrupted, and print its DSN", Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if _, err := host.Installed(); err != nil {
 				return err
 			}
-			o.Log = cmd.ErrOrStderr()
-			e, err := host.Start(cmd.Context(), o)
+			opts.Log = cmd.ErrOrStderr()
+			e, err := host.Start(cmd.Context(), opts)
 			if err != nil {
 				return err
 			}
@@ -91,21 +104,21 @@ func clickhouseServeCommand() *cobra.Command {
 			if e.HTTPAddr != "" {
 				cmd.PrintErrf("HTTP on http://%s\n", e.HTTPAddr)
 			}
-			cmd.PrintErrf("data in %s; ready since %s; interrupt to stop\n", o.Dir, time.Now().Format(time.TimeOnly))
+			cmd.PrintErrf("data in %s; ready since %s; interrupt to stop\n", opts.Dir, time.Now().Format(time.TimeOnly))
 			select {
 			case <-cmd.Context().Done():
 				return nil
 			case <-e.Exited():
-				return errors.New("the engine ended by itself: see its messages above")
+				return errors.New("the engine exited unexpectedly: see its messages above")
 			}
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&o.Dir, "dir", "clickhouse", "directory of its data and configuration")
-	f.IntVar(&o.Port, "port", 9000, "port of the native protocol, 0: any free one")
-	f.BoolVar(&o.HTTP, "http", false, "listen for HTTP too")
-	f.IntVar(&o.HTTPPort, "http-port", 8123, "port for HTTP, 0: any free one")
-	f.StringVar(&o.User, "user", host.DefaultUser, "the user")
-	f.StringVar(&o.Password, "password", "", "its password (default: a generated one)")
+	f.StringVar(&opts.Dir, "dir", "clickhouse", "directory of the engine's data and configuration")
+	f.IntVar(&opts.Port, "port", 9000, "port of the native protocol (0: any free port)")
+	f.BoolVar(&opts.HTTP, "http", false, "serve HTTP too")
+	f.IntVar(&opts.HTTPPort, "http-port", 8123, "port of HTTP (0: any free port)")
+	f.StringVar(&opts.User, "user", host.DefaultUser, "name of the user")
+	f.StringVar(&opts.Password, "password", "", "password of the user (default: a generated one)")
 	return c
 }

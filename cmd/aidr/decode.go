@@ -28,27 +28,28 @@ func decodeCommand() *cobra.Command {
 	var from reading
 	c := &cobra.Command{
 		Use:   "decode [flags] FILE...",
-		Short: "Print the normalised events of log files, one JSON object a line",
-		Long: `decode prints what the engine sees of your logs: one JSON object a line, with the flat dotted names of schema/FIELDS.md.
-Absent fields are absent, times are RFC 3339 in UTC, durations are nanoseconds. "-" reads standard input; gzip, zstd and
-directories are read too. What can not be decoded is counted at the end, or written to --dead-letters.
+		Short: "Print the normalised events of log files, one JSON object per line",
+		Long: `decode prints the events that the engine reads from your logs: one JSON object per line, with the flat dotted names of
+schema/FIELDS.md. Missing fields are left out, times are RFC 3339 in UTC, durations are nanoseconds. "-" is standard input.
+gzip and zstd files and directories are read too. Records that cannot be decoded are counted at the end, and written to
+--dead-letters if it is given.
 
---explain says on standard error how each record was read, one JSON object a line: the envelopes around it, its format and
-the keys that told it, what named its agent, the paths at which nobody looks (what is inside lists is not among them), and
-what was counted: values of impossible types, keys that stand twice.
+--explain prints on standard error how each record was read, one JSON object per line: the envelopes around the record, its
+format and the keys that identified it, the field that named its agent, the paths that are not read (except inside lists),
+and the field errors: values of impossible types, and duplicate keys.
 
 ` + readingHelp + `
-Events are printed as aidr tap shows them then: redacted as findings are.
+Events are then redacted as in findings, as by aidr tap.
 
 Formats: ` + formatNames(),
 		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			o, err := decodeOptions(cmd, &from)
+			opts, err := decodeOptions(cmd, &from)
 			if err != nil {
 				return err
 			}
 			out := bufio.NewWriterSize(jsonTo(cmd.OutOrStdout()), 256<<10)
-			d, err := newDecodePrinter(out, o, identity)
+			d, err := newDecodePrinter(out, opts, identity)
 			if err != nil {
 				return err
 			}
@@ -72,13 +73,14 @@ Formats: ` + formatNames(),
 		},
 	}
 	from.flags(c)
-	c.Flags().StringVar(&deadLetters, "dead-letters", "", "file for what can not be decoded: JSON lines with file, offset, reason, detail, body")
-	c.Flags().BoolVar(&explain, "explain", false, "say on standard error how each record was read")
-	c.Flags().BoolVar(&identity, "identity", false, "print each event's identity as _identity")
+	c.Flags().StringVar(&deadLetters, "dead-letters", "",
+		"output file of records that cannot be decoded: JSON lines with file, offset, reason, detail, body")
+	c.Flags().BoolVar(&explain, "explain", false, "print on standard error how each record was read")
+	c.Flags().BoolVar(&identity, "identity", false, "add the identity of each event as _identity")
 	return c
 }
 
-// decodeOptions says how events are made of the files: all of their fields.
+// decodeOptions returns the options for decoding the files, with all fields wanted.
 func decodeOptions(cmd *cobra.Command, from *reading) (decode.Options, error) {
 	if err := from.load(cmd); err != nil {
 		return decode.Options{}, err
@@ -91,7 +93,7 @@ func decodeOptions(cmd *cobra.Command, from *reading) (decode.Options, error) {
 	if from.config == "" {
 		return in.Decode, nil
 	}
-	// The registry, which knows agents by other names, comes with the rules.
+	// The aliases of agents are in the registry, which is loaded with the rules.
 	set, err := loadSet(cmd, from.ruleFiles(nil, "", ""))
 	if err != nil {
 		return decode.Options{}, err
@@ -105,7 +107,7 @@ func formatNames() string {
 	for _, f := range decode.Formats() {
 		names = append(names, f.Name)
 	}
-	return strings.Join(names, ", ") + ", and those of field maps: aidr formats lists all."
+	return strings.Join(names, ", ") + ", and those of field maps (aidr formats lists all)."
 }
 
 // decodePrinter is a connectors.Reader that prints events instead of evaluating them.
@@ -114,20 +116,20 @@ type decodePrinter struct {
 	decoder  *decode.Decoder
 	handler  decode.Handler
 	identity bool
-	exposed  bool              // only what findings may show of an event
-	redact   *schema.Redaction // how much that is; nil: all but credentials
-	shown    schema.Event
-	dead     *json.Encoder // nil: they are only counted
-	reasons  map[string]int
+	exposed  bool              // print events redacted as in findings
+	redact   *schema.Redaction // nil: only credentials are redacted
+	redacted schema.Event      // reused for each event
+	dead     *json.Encoder     // nil: dead letters are only counted
+	reasons  map[string]int    // dead letters by reason
 	events   int
-	offset   int64
-	name     string
+	offset   int64  // of the current record
+	name     string // of the current file
 	line     []byte
-	err      error
+	err      error // first error of writing
 }
 
-func newDecodePrinter(out *bufio.Writer, o decode.Options, identity bool) (*decodePrinter, error) {
-	dec, err := decode.New(o)
+func newDecodePrinter(out *bufio.Writer, opts decode.Options, identity bool) (*decodePrinter, error) {
+	dec, err := decode.New(opts)
 	if err != nil {
 		return nil, err
 	}
@@ -136,8 +138,9 @@ func newDecodePrinter(out *bufio.Writer, o decode.Options, identity bool) (*deco
 	return d, nil
 }
 
-// files prints the files one after another, in the order of the paths and, within a directory, of their names: a source
-// reads its files at the same time, so each gets one of its own. One that can not be read does not keep the others from it.
+// files prints the files one after another, in the order of the paths and, within a directory, of their names. A source
+// reads its files concurrently, so each file gets a source of its own. A file that cannot be read does not prevent the
+// others from being read.
 func (d *decodePrinter) files(ctx context.Context, paths []string, stdin io.Reader) error {
 	files, err := file.List(paths, nil)
 	if err != nil {
@@ -153,7 +156,7 @@ func (d *decodePrinter) files(ctx context.Context, paths []string, stdin io.Read
 			failed = append(failed, err)
 		}
 		if d.err != nil || ctx.Err() != nil {
-			return d.err // nobody reads on, or wants to
+			return d.err // the output is closed, or the user interrupted
 		}
 	}
 	return errors.Join(failed...)
@@ -162,8 +165,8 @@ func (d *decodePrinter) files(ctx context.Context, paths []string, stdin io.Read
 func (d *decodePrinter) event(e *schema.Event) {
 	d.events++
 	if d.exposed {
-		pipeline.Expose(&d.shown, e, d.redact)
-		e = &d.shown
+		pipeline.Expose(&d.redacted, e, d.redact)
+		e = &d.redacted
 	}
 	d.line = append(formats.AppendEvent(d.line[:0], e, d.identity), '\n')
 	if _, err := d.out.Write(d.line); err != nil && d.err == nil {
@@ -171,7 +174,7 @@ func (d *decodePrinter) event(e *schema.Event) {
 	}
 }
 
-// deadLine is a dead letter of `aidr decode`; its names are a contract.
+// deadLine is a line of --dead-letters. Its JSON names are a contract.
 type deadLine struct {
 	File   string `json:"file"`
 	Offset int64  `json:"offset"`
@@ -209,7 +212,7 @@ func (d *decodePrinter) summary(w io.Writer) {
 // Assigned implements connectors.Reader.
 func (d *decodePrinter) Assigned(connectors.Partition) (int64, bool) { return 0, false }
 
-// Read implements connectors.Reader. One file at a time is read, so calls do not overlap.
+// Read implements connectors.Reader. Files are read one at a time, so calls do not overlap.
 func (d *decodePrinter) Read(_ context.Context, b *connectors.Batch) error {
 	d.name = b.Partition.Topic
 	for _, r := range b.Records {

@@ -10,42 +10,42 @@ import (
 )
 
 func demoCommand() *cobra.Command {
-	var o demo.Options
+	var opts demo.Options
 	c := &cobra.Command{
 		Use:   "demo",
-		Short: "Play a story in one process: nothing to install, no question asked",
-		Long: `demo starts a Kafka broker in this process, plays a story of one minute into it - three agents at work, one of them
-hijacked by a poisoned page, one key shared by two agents, one agent that nobody registered - and runs the engine with the
-shipped rules over it: findings in a local store, signed webhooks to a local receiver that verifies them.
+		Short: "Play a story in one process; nothing to install or configure",
+		Long: `demo starts a Kafka broker in this process and plays a story of one minute into it: three agents at work, one of them
+hijacked by a poisoned page, a key shared by two agents, and an unregistered agent. It runs the engine with the shipped rules,
+stores the findings locally, and sends signed webhooks to a local receiver that verifies them.
 
---kafka puts a real broker in place of the one in the process. --clickhouse installs (178 MB, once) and starts a local
+--kafka uses a real broker instead of the one in the process. --clickhouse installs (178 MB, once) and starts a local
 ClickHouse engine and stores the findings there too; --clickhouse=DSN uses a server.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			o.Out, o.Err, o.Version = cmd.OutOrStdout(), cmd.ErrOrStderr(), version()
-			if f, ok := o.Out.(*os.File); ok {
-				o.Terminal = term.IsTerminal(int(f.Fd()))
-				o.Width = func() int { return columns(f) }
+			opts.Out, opts.Err, opts.Version = cmd.OutOrStdout(), cmd.ErrOrStderr(), version()
+			if f, ok := terminal(opts.Out); ok {
+				opts.Terminal, opts.Width = true, func() int { return columns(f) }
 			}
-			if o.ClickHouse == "local" {
-				if _, err := installEngine(cmd.Context(), o.Err); err != nil {
+			if opts.ClickHouse == "local" {
+				if _, err := installEngine(cmd.Context(), opts.Err); err != nil {
 					return err
 				}
 			}
-			return demo.Run(cmd.Context(), o)
+			return demo.Run(cmd.Context(), opts)
 		},
 	}
 	f := c.Flags()
-	f.BoolVar(&o.Once, "once", false, "play the story as fast as it goes, then end")
-	f.BoolVar(&o.JSON, "json", false, "print one JSON summary at the end and nothing else")
-	f.StringVar(&o.Kafka, "kafka", "", "host:port of a real Kafka broker")
-	f.StringVar(&o.ClickHouse, "clickhouse", "", "store findings in ClickHouse too: a DSN, or without a value the local engine")
+	f.BoolVar(&opts.Once, "once", false, "play the story as fast as possible, then exit")
+	f.BoolVar(&opts.JSON, "json", false, "print only a JSON summary at the end")
+	f.StringVar(&opts.Kafka, "kafka", "", "host:port of a Kafka broker to use")
+	f.StringVar(&opts.ClickHouse, "clickhouse", "",
+		"store findings in ClickHouse too: in the server of a DSN, or without a value in the local engine")
 	f.Lookup("clickhouse").NoOptDefVal = "local"
-	f.StringVar(&o.State, "state", "", "state directory (default: a temporary one, which is kept)")
+	f.StringVar(&opts.State, "state", "", "state directory (default: a temporary one, which is kept)")
 	return c
 }
 
-// columns returns how wide a terminal is now; one that does not say has 80.
+// columns returns the current width of a terminal, or 80 if it is unknown.
 func columns(f *os.File) int {
 	if w, _, err := term.GetSize(int(f.Fd())); err == nil && w > 0 {
 		return w

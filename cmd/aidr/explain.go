@@ -8,12 +8,12 @@ import (
 	"github.com/aidr-engine/aidr/schema/decode"
 )
 
-// explainLine says how one element of a record was read; its names are a contract.
+// explainLine describes how one element of a record was read. Its JSON names are a contract.
 type explainLine struct {
 	File      string       `json:"file"`
 	Offset    int64        `json:"offset"`
 	Index     int          `json:"index"`
-	Envelopes []string     `json:"envelopes,omitempty"` // from the outside in
+	Envelopes []string     `json:"envelopes,omitempty"` // the outermost first
 	Format    string       `json:"format,omitempty"`
 	Keys      []string     `json:"told_by_keys,omitempty"`
 	Where     string       `json:"told_by_text,omitempty"`
@@ -27,15 +27,15 @@ type explainLine struct {
 	Near      string       `json:"nearest_format,omitempty"`
 }
 
-// explainName says what named the agent.
+// explainName describes how the agent of a record was named.
 type explainName struct {
 	UID    string `json:"uid,omitempty"`
-	Source string `json:"source,omitempty"`     // the raw field
-	Record string `json:"record_uid,omitempty"` // as the record alone gives it, where something made another of it
+	Source string `json:"source,omitempty"`     // the field of the record that names the agent
+	Record string `json:"record_uid,omitempty"` // the name in the record, if it was replaced by an override or alias
 	Rung   string `json:"rung"`
 }
 
-// explain has the printer say how each record was read.
+// explain makes the printer write to w how each record was read.
 func (d *decodePrinter) explain(w io.Writer) {
 	lines := json.NewEncoder(w)
 	lines.SetEscapeHTML(false)

@@ -21,26 +21,26 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// where says which state directory a command looks into.
-type where struct {
+// stateFlags are the flags of the commands that inspect a state directory.
+type stateFlags struct {
 	config, state string
 	json          bool
 }
 
-func (w *where) flags(c *cobra.Command) {
-	c.PersistentFlags().StringVar(&w.config, "config", "", "configuration whose state directory is meant")
+func (w *stateFlags) flags(c *cobra.Command) {
+	c.PersistentFlags().StringVar(&w.config, "config", "", "configuration file that names the state directory")
 	c.PersistentFlags().StringVar(&w.state, "state", "", "state directory (default: ./state)")
-	c.PersistentFlags().BoolVar(&w.json, "json", false, "print JSON: one object a line")
+	c.PersistentFlags().BoolVar(&w.json, "json", false, "print JSON, one object per line")
 }
 
-// client connects to whoever answers for the state directory.
-func (w *where) client(cmd *cobra.Command) (*api.Client, error) {
+// client returns a client for the state directory.
+func (w *stateFlags) client(cmd *cobra.Command) (*api.Client, error) {
 	dir := w.state
 	if dir == "" && w.config != "" {
 		cfg, problems := config.Load(w.config)
 		if cfg == nil {
 			printConfigProblems(cmd.ErrOrStderr(), problems)
-			return nil, fmt.Errorf("the configuration does not load: see above")
+			return nil, fmt.Errorf("cannot load the configuration: see above")
 		}
 		dir = cfg.State.Dir
 	}
@@ -50,8 +50,11 @@ func (w *where) client(cmd *cobra.Command) (*api.Client, error) {
 	return api.Dial(dir)
 }
 
-// with runs f with a client.
-func (w *where) with(f func(ctx context.Context, cmd *cobra.Command, c *api.Client, argv []string) error) func(*cobra.Command, []string) error {
+// request is the RunE of a command that needs a client.
+type request func(ctx context.Context, cmd *cobra.Command, c *api.Client, argv []string) error
+
+// with returns a RunE that opens a client, runs f and closes the client.
+func (w *stateFlags) with(f request) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, argv []string) error {
 		c, err := w.client(cmd)
 		if err != nil {
@@ -63,8 +66,8 @@ func (w *where) with(f func(ctx context.Context, cmd *cobra.Command, c *api.Clie
 }
 
 func findingsCommand() *cobra.Command {
-	var w where
-	c := &cobra.Command{Use: "findings", Short: "List, show and follow findings in the local store", Args: args(cobra.NoArgs),
+	var w stateFlags
+	c := &cobra.Command{Use: "findings", Short: "List, show and follow findings of the local store", Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	w.flags(c)
 	c.AddCommand(findingsListCommand(&w), findingsTailCommand(&w), &cobra.Command{
@@ -80,7 +83,7 @@ func findingsCommand() *cobra.Command {
 	return c
 }
 
-// findingQuery holds the flags that choose findings.
+// findingQuery holds the flags that select findings.
 type findingQuery struct{ rule, agent, severity, status, since, until string }
 
 func (q *findingQuery) flags(c *cobra.Command) {
@@ -89,13 +92,15 @@ func (q *findingQuery) flags(c *cobra.Command) {
 	f.StringVar(&q.agent, "agent", "", "only this agent (ai_agent.uid)")
 	f.StringVar(&q.severity, "severity", "", "only this severity")
 	f.StringVar(&q.status, "status", "", "only this status: open, settled or withdrawn")
-	f.StringVar(&q.since, "since", "", "group_start from this instant on")
-	f.StringVar(&q.until, "until", "", "group_start before this instant")
+	f.StringVar(&q.since, "since", "", "only findings with group_start at or after this instant")
+	f.StringVar(&q.until, "until", "", "only findings with group_start before this instant")
 }
 
 func (q *findingQuery) values() url.Values {
 	v := url.Values{}
-	for name, s := range map[string]string{"rule": q.rule, "agent": q.agent, "severity": q.severity, "status": q.status, "since": q.since, "until": q.until} {
+	for name, s := range map[string]string{
+		"rule": q.rule, "agent": q.agent, "severity": q.severity, "status": q.status, "since": q.since, "until": q.until,
+	} {
 		if s != "" {
 			v.Set(name, s)
 		}
@@ -103,12 +108,12 @@ func (q *findingQuery) values() url.Values {
 	return v
 }
 
-func findingsListCommand(w *where) *cobra.Command {
+func findingsListCommand(w *stateFlags) *cobra.Command {
 	var q findingQuery
 	var limit int
 	c := &cobra.Command{Use: "ls", Short: "List findings, the latest first", Args: args(cobra.NoArgs)}
 	q.flags(c)
-	c.Flags().IntVar(&limit, "limit", 50, "how many; 0: all")
+	c.Flags().IntVar(&limit, "limit", 50, "maximum number of findings (0: no limit)")
 	c.RunE = w.with(func(ctx context.Context, cmd *cobra.Command, cl *api.Client, _ []string) error {
 		v := q.values()
 		v.Set("limit", strconv.Itoa(limit))
@@ -141,9 +146,9 @@ func agentOf(f *schema.Finding) string {
 	return f.AgentUID
 }
 
-func findingsTailCommand(w *where) *cobra.Command {
+func findingsTailCommand(w *stateFlags) *cobra.Command {
 	var q findingQuery
-	c := &cobra.Command{Use: "tail", Short: "Follow findings as they come", Args: args(cobra.NoArgs)}
+	c := &cobra.Command{Use: "tail", Short: "Follow findings as they change", Args: args(cobra.NoArgs)}
 	q.flags(c)
 	c.RunE = w.with(func(ctx context.Context, cmd *cobra.Command, cl *api.Client, _ []string) error {
 		out := cmd.OutOrStdout()
@@ -163,7 +168,7 @@ func findingsTailCommand(w *where) *cobra.Command {
 }
 
 func dlqCommand() *cobra.Command {
-	var w where
+	var w stateFlags
 	c := &cobra.Command{Use: "dlq", Short: "List, show, replay and drop dead letters", Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	w.flags(c)
@@ -195,20 +200,20 @@ func dlqCommand() *cobra.Command {
 				}
 				return printJSON(cmd.OutOrStdout(), &l, w.json)
 			})},
-		one("replay", "Hand dead letters in again: records to the engine, rows and deliveries to their sink", http.MethodPost, "/replay"),
+		one("replay", "Submit dead letters again: records to the engine, rows and deliveries to their sinks", http.MethodPost, "/replay"),
 		one("drop", "Delete dead letters", http.MethodDelete, ""))
 	return c
 }
 
-func dlqListCommand(w *where) *cobra.Command {
+func dlqListCommand(w *stateFlags) *cobra.Command {
 	var kind, reason, sink string
 	var limit int
 	var body bool
 	c := &cobra.Command{Use: "ls", Short: "List dead letters, the oldest first", Args: args(cobra.NoArgs)}
 	c.Flags().StringVar(&kind, "kind", "", "only record, row or delivery")
 	c.Flags().StringVar(&reason, "reason", "", "only this reason")
-	c.Flags().StringVar(&sink, "sink", "", "only of this sink")
-	c.Flags().IntVar(&limit, "limit", 0, "how many; 0: all")
+	c.Flags().StringVar(&sink, "sink", "", "only this sink")
+	c.Flags().IntVar(&limit, "limit", 0, "maximum number of dead letters (0: no limit)")
 	c.Flags().BoolVar(&body, "body", false, "with --json: the bodies too")
 	c.RunE = w.with(func(ctx context.Context, cmd *cobra.Command, cl *api.Client, _ []string) error {
 		v := url.Values{"kind": {kind}, "reason": {reason}, "sink": {sink}, "limit": {strconv.Itoa(limit)}}
@@ -242,20 +247,21 @@ func dlqListCommand(w *where) *cobra.Command {
 }
 
 func stateCommand() *cobra.Command {
-	var w where
-	c := &cobra.Command{Use: "state", Short: "Look at what a rule remembers", Args: args(cobra.NoArgs),
+	var w stateFlags
+	c := &cobra.Command{Use: "state", Short: "Inspect the State of a rule", Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	w.flags(c)
 	var rule string
 	var keys []string
 	get := &cobra.Command{
-		Use: "get --rule ID --key FIELD=VALUE...", Short: "Show what one rule remembers of one group key", Args: args(cobra.NoArgs),
-		Long: `get shows what a rule of a running aidr remembers of one group: how far time has come (watermark), how many of its events may
-still be joined by earlier ones (pending), its open findings, and for each key how many events or values it counts, and
-since when. --key names each field of the rule's group.by, such as --key ai_agent.uid=billing, and tenant where its source has one.`,
+		Use: "get --rule ID --key FIELD=VALUE...", Short: "Show the State of one rule and group key", Args: args(cobra.NoArgs),
+		Long: `get shows the State that a rule of a running aidr keeps for one group: its watermark, the number of pending events (earlier
+events may still arrive before them), its open findings, and for each key the number of counted events or values and the
+start of the count. Give --key for each field of the rule's group.by, such as --key ai_agent.uid=billing, and for tenant if
+the source has one.`,
 		PreRunE: func(*cobra.Command, []string) error {
 			if rule == "" {
-				return usage("--rule is missing: name one of aidr rules ls")
+				return usage("--rule is missing: use an id of aidr rules ls")
 			}
 			return nil
 		},
@@ -271,13 +277,13 @@ since when. --key names each field of the rule's group.by, such as --key ai_agen
 			return printJSON(cmd.OutOrStdout(), v, w.json)
 		}),
 	}
-	get.Flags().StringVar(&rule, "rule", "", "the rule's id")
+	get.Flags().StringVar(&rule, "rule", "", "id of the rule")
 	get.Flags().StringArrayVar(&keys, "key", nil, "FIELD=VALUE of the group key; may be repeated")
 	c.AddCommand(get)
 	return c
 }
 
-// keyJSON turns FIELD=VALUE flags into what the API takes.
+// keyJSON converts FIELD=VALUE flags to the JSON object that the API takes.
 func keyJSON(flags []string) (string, error) {
 	key := map[string]string{}
 	for _, f := range flags {
@@ -292,8 +298,8 @@ func keyJSON(flags []string) (string, error) {
 }
 
 func statusCommand() *cobra.Command {
-	var w where
-	c := &cobra.Command{Use: "status", Short: "Show how a running aidr is doing", Args: args(cobra.NoArgs)}
+	var w stateFlags
+	c := &cobra.Command{Use: "status", Short: "Show the health and progress of a running aidr", Args: args(cobra.NoArgs)}
 	w.flags(c)
 	c.RunE = w.with(func(ctx context.Context, cmd *cobra.Command, cl *api.Client, _ []string) error {
 		var s api.Status
@@ -313,7 +319,8 @@ func printStatus(out io.Writer, s api.Status) error {
 		fmt.Fprintf(out, "no aidr runs here; %d changes of findings, %d dead letters\n", s.Entries, s.DeadLetters)
 		return nil
 	}
-	fmt.Fprintf(out, "%s since %s, %d rules, %d changes of findings, %d dead letters\n", s.Status, s.Since.Format(time.RFC3339), s.Rules, s.Entries, s.DeadLetters)
+	fmt.Fprintf(out, "%s since %s, %d rules, %d changes of findings, %d dead letters\n",
+		s.Status, s.Since.Format(time.RFC3339), s.Rules, s.Entries, s.DeadLetters)
 	t := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	for _, name := range sortedKeys(s.Components) {
 		c := s.Components[name]
@@ -323,11 +330,11 @@ func printStatus(out io.Writer, s api.Status) error {
 		fmt.Fprintln(t, "PARTITION\tNEXT\tLAG\tWATERMARK")
 	}
 	for _, p := range s.Partitions {
-		mark := "-"
+		watermark := "-"
 		if p.Watermark != nil {
-			mark = p.Watermark.String()
+			watermark = p.Watermark.String()
 		}
-		fmt.Fprintf(t, "%s/%s/%d\t%d\t%d\t%s\n", p.Source, plain(p.Topic), p.Number, p.Next, p.Lag, mark)
+		fmt.Fprintf(t, "%s/%s/%d\t%d\t%d\t%s\n", p.Source, plain(p.Topic), p.Number, p.Next, p.Lag, watermark)
 	}
 	if len(s.Sinks) > 0 {
 		fmt.Fprintln(t, "SINK\tSTATE\tWAITING\tOLDEST\tERROR")
@@ -347,7 +354,7 @@ func sortedKeys[V any](m map[string]V) []string {
 	return keys
 }
 
-// printLines prints the lines of an answer, each one JSON object.
+// printLines prints the lines of a response, each a JSON object.
 func printLines(ctx context.Context, w io.Writer, cl *api.Client, path string, query url.Values) error {
 	out := &plainJSON{w: w}
 	return cl.Lines(ctx, path, query, func(line []byte) bool {
@@ -356,7 +363,7 @@ func printLines(ctx context.Context, w io.Writer, cl *api.Client, path string, q
 	})
 }
 
-// printJSON prints a value as JSON: on one line, or indented for people.
+// printJSON prints a value as JSON, on one line or indented.
 func printJSON(w io.Writer, v any, line bool) error {
 	enc := json.NewEncoder(&plainJSON{w: w})
 	enc.SetEscapeHTML(false)

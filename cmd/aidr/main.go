@@ -15,12 +15,12 @@ import (
 // Exit codes; scripts and CI rely on them.
 const (
 	exitOK       = 0
-	exitFailed   = 1 // it failed, or a check found something
-	exitUsage    = 2
-	exitWarnings = 3 // a check found warnings only
+	exitFailed   = 1 // the command failed, or a check found errors
+	exitUsage    = 2 // the command line is wrong
+	exitWarnings = 3 // a check found only warnings
 )
 
-// exit is an error that carries its exit code. One without a text has said what it had to say already.
+// exit is an error with an exit code. If err is nil, the command has already printed its problems.
 type exit struct {
 	code int
 	err  error
@@ -34,22 +34,22 @@ func (e *exit) Error() string {
 }
 func (e *exit) Unwrap() error { return e.err }
 
-// usage returns an error of wrong use of a command.
+// usage returns an error for a wrong command line.
 func usage(format string, args ...any) error {
 	return &exit{exitUsage, fmt.Errorf(format, args...)}
 }
 
 func main() {
-	host.Main() // this process may be the host of the embedded ClickHouse: then this does not return
+	host.Main() // does not return if this process was started as the host of the embedded ClickHouse
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 	os.Exit(run(ctx, os.Args[1:]))
 }
 
-// run runs one command line and returns the exit code.
+// run executes a command line and returns the exit code.
 func run(ctx context.Context, args []string) int {
 	cmd := root()
-	cmd.SetOut(os.Stdout) // cobra's own choice for Printf is standard error
+	cmd.SetOut(os.Stdout) // cobra's default for Printf is standard error
 	cmd.SetArgs(args)
 	err := cmd.ExecuteContext(ctx)
 	if err == nil {
@@ -61,7 +61,7 @@ func run(ctx context.Context, args []string) int {
 		code = e.code
 	}
 	if text := err.Error(); text != "" {
-		fmt.Fprintf(cmd.ErrOrStderr(), "aidr: %s\n", plainLines(text)) // it may quote a log
+		fmt.Fprintf(cmd.ErrOrStderr(), "aidr: %s\n", plainLines(text)) // the text may quote a log
 		if code == exitUsage {
 			fmt.Fprintln(cmd.ErrOrStderr(), "aidr: see the command's --help")
 		}

@@ -14,13 +14,13 @@ import (
 )
 
 func mapsCommand() *cobra.Command {
-	c := &cobra.Command{Use: "maps", Short: "Check and test field maps, which read logs of other formats", Args: args(cobra.NoArgs),
+	c := &cobra.Command{Use: "maps", Short: "Check and test field maps, which describe further log formats", Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	c.AddCommand(mapsCheckCommand(), mapsTestCommand())
 	return c
 }
 
-// loadMaps loads field maps and prints what is wrong with them; it fails where that is more than a warning.
+// loadMaps loads field maps and prints all problems. It fails if a problem is more than a warning.
 func loadMaps(cmd *cobra.Command, folders []string) (*maps.Set, error) {
 	set, problems := maps.Load(folders...)
 	printMapProblems(cmd.ErrOrStderr(), problems)
@@ -32,18 +32,11 @@ func loadMaps(cmd *cobra.Command, folders []string) (*maps.Set, error) {
 
 func printMapProblems(w io.Writer, problems []doc.Problem) {
 	for _, p := range problems {
-		kind := "error: "
-		if p.Warning {
-			kind = "warning: "
-		}
-		fmt.Fprintf(w, "%s%s\n", kind, p)
-		if p.Snippet != "" {
-			fmt.Fprintf(w, "  %s\n", strings.ReplaceAll(p.Snippet, "\n", "\n  "))
-		}
+		printProblem(w, p.Warning, p.String(), p.Snippet)
 	}
 }
 
-// chosen says which files a command is about: those of the folders that were named, else the shipped ones.
+// chosen returns the filter of a command's files: those in the given folders or, without folders, the shipped ones.
 func chosen(folders []string) func(*maps.File) bool {
 	return func(f *maps.File) bool { return f.Shipped == (len(folders) == 0) }
 }
@@ -51,11 +44,11 @@ func chosen(folders []string) func(*maps.File) bool {
 func mapsCheckCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check [DIR...]",
-		Short: "Check field maps; print every problem, and what each map reads",
+		Short: "Check field maps; print every problem, and a summary of each map",
 		Long: `check loads field maps as a running aidr would and prints all problems of all files at once, as file:line:col: key: cause.
-Without DIR it checks the maps that aidr ships.
+Without DIR, check checks the shipped maps.
 
-Exit code 0: all well, 1: errors, 3: warnings only.`,
+Exit code 0: ok, 1: errors, 3: only warnings.`,
 		RunE: func(cmd *cobra.Command, folders []string) error {
 			set, problems := maps.Load(folders...)
 			printMapProblems(cmd.ErrOrStderr(), problems)
@@ -90,10 +83,10 @@ func mapsTestCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "test [flags] [DIR...]",
 		Short: "Run the tests inside field maps",
-		Long: `test decodes the record of each test, with every map and every built-in format taking part in recognising it, and compares
-the events, the dead letters and the faults with what the test expects. Without DIR it tests the maps that aidr ships.
+		Long: `test decodes the record of each test and compares the events, dead letters and faults with the expected ones. All maps and
+all built-in formats take part in recognising the record. Without DIR, test tests the shipped maps.
 
-Exit code 0: all pass, 1: a test fails or a map does not load.`,
+Exit code 0: all tests pass, 1: a test fails or a map does not load.`,
 		RunE: func(cmd *cobra.Command, folders []string) error {
 			set, err := loadMaps(cmd, folders)
 			if err != nil {
@@ -106,7 +99,7 @@ Exit code 0: all pass, 1: a test fails or a map does not load.`,
 				if r.Diff != "" {
 					failed++
 					cmd.Printf("FAIL %s:%d: map %q: test %q\n  %s\n", r.File.Path, r.Test.Line, r.File.Map.Name, r.Test.Name,
-						strings.ReplaceAll(strings.TrimSpace(r.Diff), "\n", "\n  "))
+						indent(strings.TrimSpace(r.Diff)))
 				} else if verbose {
 					cmd.Printf("ok   %s:%d: map %q: test %q\n", r.File.Path, r.Test.Line, r.File.Map.Name, r.Test.Name)
 				}
@@ -121,16 +114,16 @@ Exit code 0: all pass, 1: a test fails or a map does not load.`,
 			return nil
 		},
 	}
-	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "print the tests that pass too")
+	c.Flags().BoolVarP(&verbose, "verbose", "v", false, "print passing tests too")
 	return c
 }
 
 func formatsCommand() *cobra.Command {
 	var folders []string
 	c := &cobra.Command{
-		Use: "formats", Short: "List the formats that aidr reads: their datasets, and the keys that tell them", Args: args(cobra.NoArgs),
-		Long: `formats lists what a source's "format" may be. With format auto a record is of the format all of whose keys stand at its
-top; of several the one with the most keys, and of equals a built-in one before a field map.`,
+		Use: "formats", Short: "List the formats that aidr reads, with their datasets and identifying keys", Args: args(cobra.NoArgs),
+		Long: `formats lists the values of a source's "format". With format auto, the format of a record is the one whose keys are all at
+the top of the record. Of several formats, the one with the most keys is used; of equals, a built-in one before a field map.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			set, err := loadMaps(cmd, folders)
 			if err != nil {
@@ -156,6 +149,6 @@ top; of several the one with the most keys, and of equals a built-in one before 
 			return w.Flush()
 		},
 	}
-	c.Flags().StringArrayVar(&folders, "maps", nil, "folder of field maps, beside those that aidr ships; may be given again")
+	c.Flags().StringArrayVar(&folders, "maps", nil, "folder of field maps, in addition to the shipped ones; may be repeated")
 	return c
 }

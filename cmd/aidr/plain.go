@@ -12,18 +12,18 @@ import (
 	"golang.org/x/term"
 )
 
-// What logs say is written by attackers, and a terminal obeys what it is sent: nothing that steers one, or that shows
-// text in another order than it stands, is ever printed as it is.
+// The content of logs is written by attackers, and a terminal executes the control sequences that it receives. Characters
+// that control a terminal, or that reorder the displayed text, are therefore never printed as they are.
 
-// steers says whether a terminal may do something with the rune other than show it.
-func steers(r rune) bool {
+// controls reports whether a rune may make a terminal do anything other than display the rune.
+func controls(r rune) bool {
 	return unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp)
 }
 
-// plain shows what would steer a terminal as question marks.
+// plain replaces characters that control a terminal by question marks.
 func plain(s string) string {
 	return strings.Map(func(r rune) rune {
-		if steers(r) || r == utf8.RuneError {
+		if controls(r) || r == utf8.RuneError {
 			return '?'
 		}
 		return r
@@ -39,22 +39,22 @@ func plainLines(s string) string {
 	return strings.Join(lines, "\n")
 }
 
-// plainJSON passes JSON on and writes what would steer a terminal as \u escapes, which mean the same in it: such runes
-// stand in strings only. Line feeds and tabs between values stay.
+// plainJSON is a writer for JSON that replaces characters that control a terminal by \u escapes. This keeps the meaning,
+// because such characters occur only in strings. Line feeds and tabs between values are kept.
 type plainJSON struct {
-	w    io.Writer
-	part []byte // the beginning of a rune whose end has not come
-	out  []byte
+	w       io.Writer
+	partial []byte // beginning of a rune that the last write cut off
+	out     []byte
 }
 
 // Write implements io.Writer.
 func (p *plainJSON) Write(b []byte) (int, error) {
-	text := append(p.part, b...)
+	text := append(p.partial, b...)
 	p.out = p.out[:0]
 	for len(text) > 0 && (utf8.FullRune(text) || len(text) >= utf8.UTFMax) {
 		r, size := utf8.DecodeRune(text)
 		switch {
-		case r == '\n' || r == '\t' || !steers(r):
+		case r == '\n' || r == '\t' || !controls(r):
 			p.out = append(p.out, text[:size]...)
 		case r > 0xffff:
 			hi, lo := utf16.EncodeRune(r)
@@ -64,17 +64,24 @@ func (p *plainJSON) Write(b []byte) (int, error) {
 		}
 		text = text[size:]
 	}
-	p.part = append(p.part[:0], text...)
+	p.partial = append(p.partial[:0], text...)
 	if _, err := p.w.Write(p.out); err != nil {
 		return 0, err
 	}
 	return len(b), nil
 }
 
-// jsonTo returns where JSON made of logs is written: to a terminal harmlessly, elsewhere as it is.
+// jsonTo returns the writer for JSON made of logs: on a terminal nothing in it can control the terminal, elsewhere it is
+// written unchanged.
 func jsonTo(w io.Writer) io.Writer {
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	if _, ok := terminal(w); ok {
 		return &plainJSON{w: w}
 	}
 	return w
+}
+
+// terminal returns the file of w if w is a terminal.
+func terminal(w io.Writer) (*os.File, bool) {
+	f, ok := w.(*os.File)
+	return f, ok && term.IsTerminal(int(f.Fd()))
 }

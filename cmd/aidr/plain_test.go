@@ -39,7 +39,7 @@ func TestPlainJSON(t *testing.T) {
 			}
 			b = b[n:]
 		}
-		if i := strings.IndexFunc(out.String(), func(r rune) bool { return steers(r) && r != '\n' && r != '\t' }); i >= 0 {
+		if i := strings.IndexFunc(out.String(), func(r rune) bool { return controls(r) && r != '\n' && r != '\t' }); i >= 0 {
 			t.Errorf("in writes of %d: %q steers", size, out.String()[i:])
 		}
 		var got map[string]string

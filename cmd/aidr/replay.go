@@ -34,15 +34,15 @@ func replayCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "replay [flags] FILE...",
 		Short: "Run the whole pipeline over files and print the findings",
-		Long: `replay runs files through the live code path and prints the findings that are open or settled at the end, one JSON object
-a line, sorted by (group_start, id). The output is byte-identical from run to run, whatever the number of shards. Each
-file is a partition; "-" is standard input; gzip, zstd and directories are read too.
+		Long: `replay runs files through the code path of aidr run and prints the findings that are open or settled at the end, one JSON
+object per line, sorted by (group_start, id). The output is byte-identical from run to run for any number of shards. Each
+file is a partition. "-" is standard input. gzip and zstd files and directories are read too.
 
-At the end time stands at the highest event time of the input: groups that are not over by then stay open. --until moves
-on to a later instant.
+After the last record, time is at the highest event time of the input, and groups that end later stay open. --until
+advances time to a later instant.
 
 ` + readingHelp + `
-The rules are those of the configuration then; findings are redacted as it says.`,
+replay then uses the rules of the configuration, and redacts findings according to it.`,
 		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			growth(replayGrowth)
@@ -68,9 +68,12 @@ The rules are those of the configuration then; findings are redacted as it says.
 				return &exit{exitUsage, err}
 			}
 			counts := newReplayCounts()
-			o := engine.Options{Set: set, Inputs: []engine.Input{in}, Shards: shards, Redact: content.Redact, Redaction: from.cfg.Redact, Metrics: counts.metrics}
+			opts := engine.Options{
+				Set: set, Inputs: []engine.Input{in}, Shards: shards,
+				Redact: content.Redact, Redaction: from.cfg.Redact, Metrics: counts.metrics,
+			}
 			began := time.Now()
-			fs, err := engine.Replay(cmd.Context(), o, end)
+			fs, err := engine.Replay(cmd.Context(), opts, end)
 			if err != nil {
 				return err
 			}
@@ -82,31 +85,31 @@ The rules are those of the configuration then; findings are redacted as it says.
 		},
 	}
 	f := c.Flags()
-	f.StringArrayVar(&rulesDirs, "rules", nil, "folder or file of rules; may be repeated (default: the rules that aidr ships)")
+	f.StringArrayVar(&rulesDirs, "rules", nil, "folder or file of rules; may be repeated (default: the shipped rules)")
 	f.StringVar(&lists, "lists", "", "folder of lists (default: lists/ in the folder of rules)")
 	f.StringVar(&agents, "agents", "", "registry of agents (default: agents.yaml in the folder of rules)")
 	from.flags(c)
 	f.IntVar(&shards, "shards", 0, "number of shards (default: one per core)")
-	f.StringVar(&until, "until", "", "instant that time moves on to at the end, such as 2026-01-31T12:00:00Z")
-	f.StringArrayVar(&delays, "delay", nil, "DATASET=DURATION: how late its records may be; may be repeated")
-	f.StringVar(&findings, "findings", "-", "file for the findings, - for standard output")
+	f.StringVar(&until, "until", "", "instant to which time advances at the end, such as 2026-01-31T12:00:00Z")
+	f.StringArrayVar(&delays, "delay", nil, "DATASET=DURATION: how long after its event a record may arrive; may be repeated")
+	f.StringVar(&findings, "findings", "-", "output file of the findings, - for standard output")
 	return c
 }
 
-// loadSet loads rules and prints every problem; warnings go on.
+// loadSet loads rules and prints all problems. It fails if a problem is more than a warning.
 func loadSet(cmd *cobra.Command, files pipeline.RuleFiles) (*pipeline.Set, error) {
 	set, problems := pipeline.LoadRules(files)
 	printProblems(cmd.ErrOrStderr(), problems)
 	if set == nil {
-		return nil, &exit{exitFailed, fmt.Errorf("the rules do not load: see above")}
+		return nil, &exit{exitFailed, fmt.Errorf("cannot load the rules: see above")}
 	}
 	return set, nil
 }
 
-// addDelays returns delays by dataset, some of which flags replace.
-func addDelays(by map[string]time.Duration, flags []string) (map[string]time.Duration, error) {
+// addDelays returns the delays by dataset with those of the flags added or replaced.
+func addDelays(delays map[string]time.Duration, flags []string) (map[string]time.Duration, error) {
 	out := map[string]time.Duration{}
-	maps.Copy(out, by)
+	maps.Copy(out, delays)
 	for _, f := range flags {
 		name, text, ok := strings.Cut(f, "=")
 		d, valid := doc.ParseDuration(text)
@@ -129,12 +132,12 @@ func parseUntil(s string) (schema.Instant, error) {
 	return schema.Instant(t.UnixNano()), nil
 }
 
-// findingsPiece is how many findings are encoded at a time: a hundred kilobytes and more, beside which handing them over and
-// writing them cost nothing.
-const findingsPiece = 16
+// findingsChunk is the number of findings that are encoded together: a hundred kilobytes and more, so that passing a chunk
+// on and writing it cost next to nothing in comparison.
+const findingsChunk = 16
 
-// writeFindings writes one JSON object a line to the file, or to w for "-". It writes some while others are encoded: where
-// there are many, this is a good part of a replay.
+// writeFindings writes one JSON object per line to the file, or to w if name is "-". Chunks are encoded concurrently while
+// earlier ones are written, because with many findings encoding is a large part of a replay.
 func writeFindings(w io.Writer, name string, fs []*schema.Finding) (err error) {
 	if name != "-" {
 		f, failed := os.Create(name)
@@ -148,48 +151,49 @@ func writeFindings(w io.Writer, name string, fs []*schema.Finding) (err error) {
 	done := make(chan struct{})
 	defer close(done)
 	buffers := &sync.Pool{New: func() any { return new(bytes.Buffer) }}
-	for piece := range encodeFindings(fs, buffers, done) {
-		text := <-piece
-		if text.err == nil {
-			_, text.err = text.lines.WriteTo(w)
+	for result := range encodeFindings(fs, buffers, done) {
+		chunk := <-result
+		if chunk.err == nil {
+			_, chunk.err = chunk.lines.WriteTo(w)
 		}
-		if text.err != nil {
-			return fmt.Errorf("write findings: %w", text.err)
+		if chunk.err != nil {
+			return fmt.Errorf("write findings: %w", chunk.err)
 		}
-		buffers.Put(text.lines)
+		buffers.Put(chunk.lines)
 	}
 	return nil
 }
 
-// encodedFindings are some findings, one JSON object a line.
+// encodedFindings is an encoded chunk of findings, one JSON object per line.
 type encodedFindings struct {
 	lines *bytes.Buffer
 	err   error
 }
 
-// encodeFindings encodes the findings on all cores, piece by piece in their order, a few pieces ahead of who takes them,
-// until done. The pieces are in buffers of the pool.
+// encodeFindings encodes the findings on all cores until done is closed. Each channel that it sends yields one chunk; the
+// channels come in the order of the findings, and encoding is at most GOMAXPROCS chunks ahead of the receiver. The caller
+// returns the buffers to the pool.
 func encodeFindings(fs []*schema.Finding, buffers *sync.Pool, done <-chan struct{}) <-chan chan encodedFindings {
-	pieces := make(chan chan encodedFindings, runtime.GOMAXPROCS(0))
+	results := make(chan chan encodedFindings, runtime.GOMAXPROCS(0))
 	go func() {
-		defer close(pieces)
-		for some := range slices.Chunk(fs, findingsPiece) {
-			piece := make(chan encodedFindings, 1)
+		defer close(results)
+		for chunk := range slices.Chunk(fs, findingsChunk) {
+			result := make(chan encodedFindings, 1)
 			select {
-			case pieces <- piece:
+			case results <- result:
 			case <-done:
 				return
 			}
 			go func() {
 				lines := buffers.Get().(*bytes.Buffer)
-				piece <- encodedFindings{lines, encodeLines(lines, some)}
+				result <- encodedFindings{lines, encodeLines(lines, chunk)}
 			}()
 		}
 	}()
-	return pieces
+	return results
 }
 
-// encodeLines writes one JSON object a line.
+// encodeLines writes one JSON object per line.
 func encodeLines(w io.Writer, fs []*schema.Finding) error {
 	enc := json.NewEncoder(w)
 	enc.SetEscapeHTML(false)
@@ -201,7 +205,7 @@ func encodeLines(w io.Writer, fs []*schema.Finding) error {
 	return nil
 }
 
-// replayCounts reads the engine's own metrics back for the summary.
+// replayCounts collects the engine's metrics for the summary.
 type replayCounts struct {
 	metrics  *engine.Metrics
 	registry *prometheus.Registry
@@ -212,7 +216,7 @@ func newReplayCounts() *replayCounts {
 	return &replayCounts{metrics: engine.NewMetrics(r), registry: r}
 }
 
-// totals returns each metric's sum over its labels.
+// totals returns the sum of each counter over its labels.
 func (c *replayCounts) totals() map[string]float64 {
 	families, err := c.registry.Gather()
 	if err != nil {
@@ -227,6 +231,7 @@ func (c *replayCounts) totals() map[string]float64 {
 	return out
 }
 
+// summary prints the counts of the run, and the number of findings of each rule.
 func (c *replayCounts) summary(w io.Writer, fs []*schema.Finding, took time.Duration) {
 	totals := c.totals()
 	events := totals["aidr_events_total"]
@@ -235,8 +240,10 @@ func (c *replayCounts) summary(w io.Writer, fs []*schema.Finding, took time.Dura
 	for _, name := range []string{"aidr_dead_letters_total", "aidr_late_events_total", "aidr_field_errors_total"} {
 		if n := totals[name]; n > 0 {
 			fmt.Fprintf(w, ", %.0f %s", n, map[string]string{
-				"aidr_dead_letters_total": "records not decoded (see aidr decode)", "aidr_late_events_total": "late events (see --delay)",
-				"aidr_field_errors_total": "field errors"}[name])
+				"aidr_dead_letters_total": "records not decoded (see aidr decode)",
+				"aidr_late_events_total":  "late events (see --delay)",
+				"aidr_field_errors_total": "field errors",
+			}[name])
 		}
 	}
 	fmt.Fprintln(w)

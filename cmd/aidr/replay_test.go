@@ -24,7 +24,7 @@ func (f *full) Write(b []byte) (int, error) {
 func TestWriteFindings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var fs []*schema.Finding
-		for i := range 10*findingsPiece + 1 {
+		for i := range 10*findingsChunk + 1 {
 			fs = append(fs, &schema.Finding{RuleID: fmt.Sprint(i), Title: "<&>"})
 		}
 		var out, want bytes.Buffer

@@ -13,27 +13,27 @@ func root() *cobra.Command {
 		Use:   "aidr",
 		Short: "AI Detection and Response over logs",
 		Long: `aidr reads the logs that AI agents leave behind - API gateways, cloud audit trails, LLM and MCP gateways - from Kafka
-or files, evaluates detection rules over them in event time, and gives findings to ClickHouse and to signed webhooks.
+or files, evaluates detection rules over them in event time, and sends findings to ClickHouse and to signed webhooks.
 
 First steps:
-  aidr demo                                   a story in one process: nothing to install, no question asked
-  aidr decode FILE...                         what the engine sees of your logs
-  aidr replay --rules DIR FILE...             the whole pipeline over files
-  aidr rules check DIR, aidr rules test DIR   for authors of rules
+  aidr demo                                   play a story in one process; nothing to install or configure
+  aidr decode FILE...                         print the events in your logs
+  aidr replay --rules DIR FILE...             run the whole pipeline over files
+  aidr rules check DIR, aidr rules test DIR   check and test your rules
   aidr config init > aidr.yaml                then: aidr run --config aidr.yaml
 
-Exit codes: 0 ok, 1 failed or a check found errors, 2 wrong use, 3 a check found warnings only.`,
+Exit codes: 0 ok, 1 failed or a check found errors, 2 wrong command line, 3 a check found only warnings.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args:          knownCommand,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	c.SuggestionsMinimumDistance = 2 // letters; cobra's own for its message
+	c.SuggestionsMinimumDistance = 2 // letters; cobra's own default
 	c.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return &exit{exitUsage, err} })
 	c.AddGroup(
 		&cobra.Group{ID: "start", Title: "Try it:"},
 		&cobra.Group{ID: "run", Title: "Run it:"},
-		&cobra.Group{ID: "look", Title: "Look into a running (or stopped) one:"},
+		&cobra.Group{ID: "look", Title: "Inspect a running or stopped aidr:"},
 		&cobra.Group{ID: "author", Title: "Write rules:"},
 	)
 	add := func(group string, cmds ...*cobra.Command) {
@@ -50,7 +50,7 @@ Exit codes: 0 ok, 1 failed or a check found errors, 2 wrong use, 3 a check found
 	return c
 }
 
-// args turns cobra's complaint about arguments into one of wrong use.
+// args makes an error of check a usage error.
 func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, given []string) error {
 		if err := check(cmd, given); err != nil {
@@ -60,7 +60,7 @@ func args(check cobra.PositionalArgs) cobra.PositionalArgs {
 	}
 }
 
-// knownCommand refuses what is no command, with those that are spelled alike.
+// knownCommand returns an error for an unknown command, with suggestions of similar ones.
 func knownCommand(cmd *cobra.Command, given []string) error {
 	if len(given) == 0 {
 		return nil
@@ -72,6 +72,7 @@ func knownCommand(cmd *cobra.Command, given []string) error {
 	return usage("unknown command %q%s", given[0], hint)
 }
 
+// versionCommand returns `aidr version`.
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: args(cobra.NoArgs),
@@ -82,7 +83,7 @@ func versionCommand() *cobra.Command {
 	}
 }
 
-// version returns the module's version, or the commit that it was built from.
+// version returns the version of the module, or the commit of a development build.
 func version() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {

@@ -26,7 +26,7 @@ func rulesCommand() *cobra.Command {
 	return c
 }
 
-// ruleFlags are the flags that say where rules and what they ask are.
+// ruleFlags adds the flags for the files that rules refer to.
 func ruleFlags(c *cobra.Command, files *pipeline.RuleFiles) {
 	c.Flags().StringVar(&files.Lists, "lists", "", "folder of lists (default: lists/ in the folder of rules)")
 	c.Flags().StringVar(&files.Agents, "agents", "", "registry of agents (default: agents.yaml in the folder of rules)")
@@ -34,27 +34,35 @@ func ruleFlags(c *cobra.Command, files *pipeline.RuleFiles) {
 
 func printProblems(w io.Writer, problems []rules.Problem) {
 	for _, p := range problems {
-		kind := "error: "
-		if p.Warning {
-			kind = "warning: "
-		}
-		fmt.Fprintf(w, "%s%s\n", kind, p)
-		if p.Snippet != "" {
-			fmt.Fprintf(w, "  %s\n", strings.ReplaceAll(p.Snippet, "\n", "\n  "))
-		}
+		printProblem(w, p.Warning, p.String(), p.Snippet)
 	}
 }
+
+// printProblem prints a problem, and the lines of the file that it quotes, if any.
+func printProblem(w io.Writer, warning bool, text, snippet string) {
+	kind := "error"
+	if warning {
+		kind = "warning"
+	}
+	fmt.Fprintf(w, "%s: %s\n", kind, text)
+	if snippet != "" {
+		fmt.Fprintf(w, "  %s\n", indent(snippet))
+	}
+}
+
+// indent indents the lines after the first.
+func indent(text string) string { return strings.ReplaceAll(text, "\n", "\n  ") }
 
 func rulesCheckCommand() *cobra.Command {
 	var files pipeline.RuleFiles
 	c := &cobra.Command{
 		Use:   "check [flags] [DIR...]",
-		Short: "Check rule files; print every problem, each rule's cost and how it is found",
+		Short: "Check rule files; print every problem, and the cost and witness of each rule",
 		Long: `check loads rule files as a running aidr would and prints all problems of all files at once, as file:line:col: rule: key:
-cause. For each rule it prints the estimated cost of its condition and its witness: what the index looks up. A rule
-without one is tried on every event. Without DIR it checks the rules that aidr ships.
+cause. For each rule it prints the estimated cost of its condition, and its witness: the value by which the index finds the
+rule. A rule without a witness is evaluated for every event. Without DIR, check checks the shipped rules.
 
-Exit code 0: all well, 1: errors, 3: warnings only.`,
+Exit code 0: ok, 1: errors, 3: only warnings.`,
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			files.Paths = paths
 			files.Drafts, files.Warn = true, true
@@ -81,7 +89,7 @@ Exit code 0: all well, 1: errors, 3: warnings only.`,
 	return c
 }
 
-// cost returns the estimated cost of a rule's conditions together.
+// cost returns the estimated cost of all conditions of a rule.
 func cost(r *rules.Rule) string {
 	var least, most uint64
 	for _, role := range r.Roles {
@@ -91,12 +99,12 @@ func cost(r *rules.Rule) string {
 	return fmt.Sprintf("%d..%d", least, most)
 }
 
-// witness says what the index looks up for a rule.
+// witness describes the values by which the index finds a rule.
 func witness(r *rules.Rule) string {
 	var parts []string
 	for _, role := range r.Roles {
 		ws := role.Cond.Witnesses()
-		text := "none: tried on every event"
+		text := "none: evaluated for every event"
 		switch {
 		case len(ws) > 0 && ws[0].List != nil:
 			text = fmt.Sprintf("%s in a list of %d", ws[0].Field, ws[0].List.Size())
@@ -126,17 +134,17 @@ func rulesTestCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "test [flags] [DIR...]",
 		Short: "Run the tests inside rule files through the real engine, in event time",
-		Long: `test plays the events of each test in event time from 2026-01-01T00:00:00Z and compares the findings with those that the
-test expects: each must match one finding on the keys that it gives, and none may be left over. Without DIR it tests the
-rules that aidr ships. Exit code 0: all pass, 1: a test fails or a rule does not load.
+		Long: `test plays the events of each test in event time from 2026-01-01T00:00:00Z and compares the findings with the expected ones.
+Each expectation must match one finding in the keys that it lists, and no finding may be left over. Without DIR, test tests
+the shipped rules. Exit code 0: all tests pass, 1: a test fails or a rule does not load.
 
---update writes into the files, for each test that fails, what it found: values that an expectation gives become those of
-the finding of its key, else of the next that no other expectation has; expectations too many go; findings too many come
-with their key and count. Comments and layout stay. It says what was wrong: read it, because a test that is updated shows
-no more than that the rule does what it does. Exit code 0 then: every test passes, or was updated.`,
+--update changes the expectations of failing tests in the files to the actual findings. An expectation gets the values of the
+finding with its key, or else of the next unmatched finding. Surplus expectations are removed, and surplus findings are added
+with their key and count. Comments and layout are kept. Read the differences that are printed: an updated test only shows
+that the rule does what it does. Exit code 0: every test passes or was updated.`,
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			if run.update && len(paths) == 0 {
-				return usage("--update: the rules that aidr ships can not be changed: name the folder of your own")
+				return usage("--update cannot change the shipped rules: give the folder of your rules")
 			}
 			files.Paths, files.Drafts = paths, true
 			set, problems := pipeline.LoadRules(files)
@@ -161,10 +169,10 @@ no more than that the rule does what it does. Exit code 0 then: every test passe
 		},
 	}
 	ruleFlags(c, &files)
-	c.Flags().StringArrayVar(&folders, "maps", nil, "folder of field maps for raw records, beside those that aidr ships; may be given again")
-	c.Flags().StringVar(&junit, "junit", "", "write the results to this file as JUnit XML")
-	c.Flags().BoolVarP(&run.verbose, "verbose", "v", false, "print the tests that pass too")
-	c.Flags().BoolVar(&run.update, "update", false, "have the tests that fail expect what they found")
+	c.Flags().StringArrayVar(&folders, "maps", nil, "folder of field maps for raw records, in addition to the shipped ones; may be repeated")
+	c.Flags().StringVar(&junit, "junit", "", "output file for the results as JUnit XML")
+	c.Flags().BoolVarP(&run.verbose, "verbose", "v", false, "print passing tests too")
+	c.Flags().BoolVar(&run.update, "update", false, "change failing tests to expect the actual findings")
 	return c
 }
 
@@ -176,18 +184,18 @@ type testRun struct {
 	failed          []cases.Result
 }
 
-// result prints the outcome of a test.
+// result records and prints the outcome of a test.
 func (t *testRun) result(r cases.Result) {
 	t.results = append(t.results, r)
 	if r.Diff != "" {
 		t.failed = append(t.failed, r)
-		t.cmd.Printf("FAIL %s:%d: rule %q: test %q\n  %s\n", r.File, r.Line, r.Rule, r.Test, strings.ReplaceAll(strings.TrimSpace(r.Diff), "\n", "\n  "))
+		t.cmd.Printf("FAIL %s:%d: rule %q: test %q\n  %s\n", r.File, r.Line, r.Rule, r.Test, indent(strings.TrimSpace(r.Diff)))
 	} else if t.verbose {
 		t.cmd.Printf("ok   %s:%d: rule %q: test %q (%s)\n", r.File, r.Line, r.Rule, r.Test, r.Took.Round(time.Millisecond))
 	}
 }
 
-// end updates what failed, where that is asked for, and says how it all went.
+// end updates the failing tests if --update is given, and prints the totals.
 func (t *testRun) end(rules int) error {
 	if !t.update {
 		t.cmd.Printf("%d tests of %d rules, %d failed\n", len(t.results), rules, len(t.failed))
@@ -201,7 +209,7 @@ func (t *testRun) end(rules int) error {
 	return err
 }
 
-// updateTests has tests that failed expect what they found, file by file, and returns how many could be changed.
+// updateTests changes failing tests to expect the actual findings, file by file, and returns the number of changed tests.
 func updateTests(failed []cases.Result) (updated int, err error) {
 	byFile := map[string][]cases.Result{}
 	for _, r := range failed {
@@ -217,7 +225,7 @@ func updateTests(failed []cases.Result) (updated int, err error) {
 		text, refused := cases.Update(file, src, byFile[file])
 		errs = append(errs, refused...)
 		if n := len(byFile[file]) - len(refused); n > 0 {
-			if err := os.WriteFile(file, text, 0o644); err != nil { // the mode of a file that is there stays
+			if err := os.WriteFile(file, text, 0o644); err != nil { // an existing file keeps its mode
 				errs = append(errs, err)
 				continue
 			}
@@ -262,7 +270,7 @@ func writeJUnit(file string, results []cases.Result) error {
 func rulesListCommand() *cobra.Command {
 	var files pipeline.RuleFiles
 	c := &cobra.Command{
-		Use: "ls [flags] [DIR...]", Short: "List rules (without DIR: those that aidr ships)",
+		Use: "ls [flags] [DIR...]", Short: "List rules (without DIR: the shipped rules)",
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			files.Paths, files.Drafts = paths, true
 			set, err := loadSet(cmd, files)

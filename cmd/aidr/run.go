@@ -20,11 +20,11 @@ func runCommand() *cobra.Command {
 	var pprof bool
 	c := &cobra.Command{
 		Use:   "run --config FILE",
-		Short: "Run the engine: from the sources of a configuration to its sinks",
-		Long: `run reads the sources of a configuration, evaluates the rules and delivers findings, until SIGTERM or SIGINT: then it makes
-a last checkpoint, drains the sinks for at most 10 s and exits with 0. SIGHUP, and a change of a rule file, reload the rules.
+		Short: "Run the engine from the sources of a configuration to its sinks",
+		Long: `run reads the sources of a configuration, evaluates the rules and delivers findings until SIGTERM or SIGINT. Then it makes
+a last checkpoint, drains the sinks for at most 10 s and exits with 0. SIGHUP and changes of rule files reload the rules.
 
-Health is at /healthz and /readyz, metrics for Prometheus at /metrics of http.listen.`,
+The address http.listen serves health at /healthz and /readyz, and Prometheus metrics at /metrics.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			growth(runGrowth)
@@ -54,34 +54,34 @@ Health is at /healthz and /readyz, metrics for Prometheus at /metrics of http.li
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&file, "config", "", "the configuration")
-	f.StringVar(&listen, "listen", "", "host:port of metrics and health, instead of http.listen")
-	f.BoolVar(&pprof, "pprof", false, "serve profiles at /debug/pprof of the listener")
-	f.StringVar(&logFormat, "log-format", "", "text or json, instead of log.format")
-	f.StringVar(&logLevel, "log-level", "", "debug, info, warn or error, instead of log.level")
+	f.StringVar(&file, "config", "", "configuration file")
+	f.StringVar(&listen, "listen", "", "host:port for metrics and health, overrides http.listen")
+	f.BoolVar(&pprof, "pprof", false, "serve profiles at /debug/pprof on that address")
+	f.StringVar(&logFormat, "log-format", "", "text or json, overrides log.format")
+	f.StringVar(&logLevel, "log-level", "", "debug, info, warn or error, overrides log.level")
 	return c
 }
 
-// loadConfig loads a configuration and prints every problem.
+// loadConfig loads a configuration and prints all problems.
 func loadConfig(cmd *cobra.Command, file string) (*config.Config, error) {
 	cfg, _, err := loadConfigWarned(cmd, file)
 	return cfg, err
 }
 
-// loadConfigWarned says too whether there were warnings.
+// loadConfigWarned is loadConfig that also reports whether there were warnings.
 func loadConfigWarned(cmd *cobra.Command, file string) (cfg *config.Config, warned bool, err error) {
 	if file == "" {
-		return nil, false, usage("--config is missing: aidr config init writes one to begin with")
+		return nil, false, usage("--config is missing: aidr config init writes a first configuration")
 	}
 	cfg, problems := config.Load(file)
 	printConfigProblems(cmd.ErrOrStderr(), problems)
 	if cfg == nil {
-		return nil, false, &exit{exitFailed, fmt.Errorf("the configuration does not load: see above")}
+		return nil, false, &exit{exitFailed, fmt.Errorf("cannot load the configuration: see above")}
 	}
 	return cfg, len(problems) > 0, nil
 }
 
-// printConfigProblems prints places and causes, never a line of the file: it may hold a secret.
+// printConfigProblems prints positions and causes, but never a line of the file, because it may hold a secret.
 func printConfigProblems(w io.Writer, problems []doc.Problem) {
 	for _, p := range problems {
 		kind := "error: "
@@ -95,7 +95,7 @@ func printConfigProblems(w io.Writer, problems []doc.Problem) {
 func newLogger(w io.Writer, l config.Log) (*slog.Logger, error) {
 	var level slog.Level
 	if err := level.UnmarshalText([]byte(l.Level)); err != nil {
-		return nil, usage("--log-level %q: debug, info, warn or error", l.Level)
+		return nil, usage("--log-level %q: use debug, info, warn or error", l.Level)
 	}
 	o := &slog.HandlerOptions{Level: level}
 	switch l.Format {
@@ -104,7 +104,7 @@ func newLogger(w io.Writer, l config.Log) (*slog.Logger, error) {
 	case "text":
 		return slog.New(slog.NewTextHandler(w, o)), nil
 	}
-	return nil, usage("--log-format %q: text or json", l.Format)
+	return nil, usage("--log-format %q: use text or json", l.Format)
 }
 
 func configCommand() *cobra.Command {
@@ -112,7 +112,7 @@ func configCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	var force bool
 	init := &cobra.Command{
-		Use: "init [FILE]", Short: "Write a commented configuration to begin with, to FILE or standard output", Args: args(cobra.MaximumNArgs(1)),
+		Use: "init [FILE]", Short: "Write a commented first configuration to FILE or standard output", Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
 			if len(argv) == 0 || argv[0] == "-" {
 				_, err := io.WriteString(cmd.OutOrStdout(), config.Example)
@@ -124,14 +124,14 @@ func configCommand() *cobra.Command {
 			}
 			f, err := os.OpenFile(argv[0], flags, 0o600)
 			if err != nil {
-				return fmt.Errorf("write the configuration: %w (--force replaces it)", err)
+				return fmt.Errorf("write the configuration: %w (--force overwrites it)", err)
 			}
 			defer f.Close()
 			_, err = io.WriteString(f, config.Example)
 			return err
 		},
 	}
-	init.Flags().BoolVar(&force, "force", false, "replace FILE")
+	init.Flags().BoolVar(&force, "force", false, "overwrite FILE")
 	c.AddCommand(init, configCheckCommand())
 	return c
 }
@@ -139,7 +139,8 @@ func configCommand() *cobra.Command {
 func configCheckCommand() *cobra.Command {
 	var file string
 	c := &cobra.Command{
-		Use: "check [FILE]", Short: "Check a configuration, its rules and filters; exit 0 ok, 1 errors, 3 warnings", Args: args(cobra.MaximumNArgs(1)),
+		Use: "check [FILE]", Args: args(cobra.MaximumNArgs(1)),
+		Short: "Check a configuration, its rules and filters (exit code 0: ok, 1: errors, 3: only warnings)",
 		RunE: func(cmd *cobra.Command, argv []string) error {
 			if len(argv) == 1 {
 				file = argv[0]
@@ -162,16 +163,16 @@ func configCheckCommand() *cobra.Command {
 			return nil
 		},
 	}
-	c.Flags().StringVar(&file, "config", "", "the configuration")
+	c.Flags().StringVar(&file, "config", "", "configuration file")
 	return c
 }
 
 func migrateCommand() *cobra.Command {
 	var file, dsn string
 	c := &cobra.Command{
-		Use: "migrate", Short: "Create or bring up to date the tables and views in ClickHouse", Args: args(cobra.NoArgs),
-		Long: `migrate creates the database if it may, and its tables and views, each step recorded in schema_migrations. It may be run
-again at any time. aidr run does the same at start unless sinks.clickhouse.migrate is false.`,
+		Use: "migrate", Short: "Create or update the tables and views in ClickHouse", Args: args(cobra.NoArgs),
+		Long: `migrate creates the database, if it is permitted to, and its tables and views. It records each step in schema_migrations
+and can be run again at any time. aidr run does the same at the start unless sinks.clickhouse.migrate is false.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			target := clickhouse.Config{DSN: dsn}
 			if dsn == "" {
@@ -180,7 +181,7 @@ again at any time. aidr run does the same at start unless sinks.clickhouse.migra
 					return err
 				}
 				if cfg.Sinks.ClickHouse == nil {
-					return usage("%s has no sinks.clickhouse: name a server with --dsn", file)
+					return usage("%s has no sinks.clickhouse: give the server with --dsn", file)
 				}
 				target = pipeline.ClickHouseConfig(cfg.Sinks.ClickHouse)
 			}
@@ -200,7 +201,7 @@ again at any time. aidr run does the same at start unless sinks.clickhouse.migra
 			return nil
 		},
 	}
-	c.Flags().StringVar(&file, "config", "", "the configuration whose sinks.clickhouse is meant")
-	c.Flags().StringVar(&dsn, "dsn", "", "clickhouse://user:password@host:9000/database")
+	c.Flags().StringVar(&file, "config", "", "configuration file with the server in sinks.clickhouse")
+	c.Flags().StringVar(&dsn, "dsn", "", "server, as clickhouse://user:password@host:9000/database; overrides --config")
 	return c
 }

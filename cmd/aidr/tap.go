@@ -17,8 +17,8 @@ import (
 	"github.com/aidr-engine/aidr/schema/formats"
 )
 
-// errLimit ends a tap that has shown what was asked for.
-var errLimit = errors.New("the limit is reached")
+// errLimit ends a tap that has printed --limit events.
+var errLimit = errors.New("limit reached")
 
 func tapCommand() *cobra.Command {
 	var file, from string
@@ -26,18 +26,17 @@ func tapCommand() *cobra.Command {
 	var limit int
 	c := &cobra.Command{
 		Use:   "tap --config FILE",
-		Short: "Show the events of a configuration's sources, live",
-		Long: `tap prints the events that the sources of a configuration carry, one JSON object a line, as aidr run would see them: with
-its field maps, identities, aliases, enrichment, and redacted as findings are. It joins no consumer group, commits nothing
-and needs no state directory, so it may run beside a running aidr. It ends with --limit events, and on an interrupt.
+		Short: "Print the events of a configuration's sources, live",
+		Long: `tap prints the events of the sources of a configuration, one JSON object per line, as aidr run would read them: with its
+field maps, identities, aliases and enrichment, and redacted as in findings. It joins no consumer group, commits nothing and
+needs no state directory, so it may run beside a running aidr. It ends after --limit events, or on an interrupt.
 
-Partitions of Kafka are read from --from on: last (only what comes now), first, or a time. Files are read from their
-beginning.`,
+Kafka partitions are read from --from on: last (only new records), first, or a time. Files are read from their beginning.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if from != "first" && from != "last" {
 				if _, err := time.Parse(time.RFC3339, from); err != nil {
-					return usage("--from %q: first, last or a time like 2026-01-31T12:00:00Z", from)
+					return usage("--from %q: use first, last or a time like 2026-01-31T12:00:00Z", from)
 				}
 			}
 			cfg, err := loadConfig(cmd, file)
@@ -49,7 +48,8 @@ beginning.`,
 				return err
 			}
 			t := &tap{out: bufio.NewWriter(jsonTo(cmd.OutOrStdout())), limit: limit, reasons: map[string]int{}}
-			err = pipeline.Tap(cmd.Context(), cfg, pipeline.TapOptions{Sources: sources, From: from, Log: log, Event: t.event, Dead: t.dead})
+			opts := pipeline.TapOptions{Sources: sources, From: from, Log: log, Event: t.event, Dead: t.dead}
+			err = pipeline.Tap(cmd.Context(), cfg, opts)
 			t.summary(cmd.ErrOrStderr())
 			if errors.Is(err, errLimit) {
 				return nil
@@ -58,23 +58,23 @@ beginning.`,
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&file, "config", "", "the configuration")
-	f.StringArrayVar(&sources, "source", nil, "name of a source; may be given again (default: all)")
-	f.StringVar(&from, "from", "last", "where partitions of Kafka begin: first, last, or a time like 2026-01-31T12:00:00Z")
-	f.IntVar(&limit, "limit", 0, "how many events are shown at most (default: no limit)")
+	f.StringVar(&file, "config", "", "configuration file")
+	f.StringArrayVar(&sources, "source", nil, "name of a source; may be repeated (default: all)")
+	f.StringVar(&from, "from", "last", "start in Kafka partitions: first, last, or a time like 2026-01-31T12:00:00Z")
+	f.IntVar(&limit, "limit", 0, "maximum number of events (default: no limit)")
 	return c
 }
 
-// tap prints events.
+// tap prints the events of pipeline.Tap.
 type tap struct {
 	out     *bufio.Writer
 	line    []byte
-	limit   int // 0: none
+	limit   int // 0: no limit
 	events  int
-	reasons map[string]int
+	reasons map[string]int // dead letters by reason
 }
 
-// event prints one event at once: somebody looks on.
+// event prints one event. It flushes each event, because a user may be watching.
 func (t *tap) event(e *schema.Event) error {
 	t.line = append(formats.AppendEvent(t.line[:0], e, false), '\n')
 	if _, err := t.out.Write(t.line); err != nil {
@@ -91,7 +91,7 @@ func (t *tap) event(e *schema.Event) error {
 
 func (t *tap) dead(reason string) { t.reasons[reason]++ }
 
-// summary says what could not be decoded.
+// summary prints the number of dead letters by reason.
 func (t *tap) summary(w io.Writer) {
 	if len(t.reasons) == 0 {
 		return

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// secretBytes is the length of a new secret: the HMAC's block of strength, within the 24 to 64 of Standard Webhooks.
+// secretBytes is the length of a new secret: the output size of HMAC-SHA256, within the 24 to 64 of Standard Webhooks.
 const secretBytes = 32
 
 func webhookCommand() *cobra.Command {

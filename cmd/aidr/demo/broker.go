@@ -13,10 +13,10 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 )
 
-// partitions of each topic of the story.
+// partitions is the number of partitions of each topic.
 const partitions = 2
 
-// startBroker starts a Kafka broker in this process, reachable by any Kafka client on loopback.
+// startBroker starts a Kafka broker in this process. Any Kafka client on this machine can reach it.
 func startBroker() (addr string, stop func(), err error) {
 	c, err := kfake.NewCluster(
 		kfake.NumBrokers(1), kfake.SeedTopics(partitions, topicLLM, topicGateway, topicCloud),
@@ -28,7 +28,7 @@ func startBroker() (addr string, stop func(), err error) {
 	return c.ListenAddrs()[0], c.Close, nil
 }
 
-// createTopics makes the story's topics at a real broker, where they are not there yet.
+// createTopics creates the topics of the story on a real broker, unless they exist.
 func createTopics(ctx context.Context, addr string) error {
 	client := &kafka.Client{Addr: kafka.TCP(addr), Timeout: 30 * time.Second}
 	var topics []kafka.TopicConfig
@@ -47,9 +47,12 @@ func createTopics(ctx context.Context, addr string) error {
 	return nil
 }
 
-// produce plays the story to the broker: each record when its time has come, or as fast as it goes.
+// produce sends the records of the story to the broker: each at its time, or all as fast as possible.
 func produce(ctx context.Context, addr string, lines []line, start time.Time, fast bool) error {
-	w := &kafka.Writer{Addr: kafka.TCP(addr), Balancer: &kafka.Hash{}, RequiredAcks: kafka.RequireAll, BatchTimeout: 10 * time.Millisecond, BatchSize: 200}
+	w := &kafka.Writer{
+		Addr: kafka.TCP(addr), Balancer: &kafka.Hash{}, RequiredAcks: kafka.RequireAll,
+		BatchTimeout: 10 * time.Millisecond, BatchSize: 200,
+	}
 	defer w.Close()
 	for len(lines) > 0 {
 		n := len(lines)
@@ -81,7 +84,7 @@ func produce(ctx context.Context, addr string, lines []line, start time.Time, fa
 	return nil
 }
 
-// hash is what LiteLLM logs of a key.
+// hash returns the form in which LiteLLM logs a key.
 func hash(key string) string {
 	sum := sha256.Sum256([]byte(key))
 	return hex.EncodeToString(sum[:])

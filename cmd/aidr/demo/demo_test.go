@@ -17,7 +17,7 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// planted is what the story holds: every one must be found, with who did it.
+// planted lists the incidents in the story: rules that must have findings, and their agents.
 var planted = []string{
 	"aws.secrets-fan-out research-bot", "gateway.denied-then-allowed research-bot", "identity.shared-credential night-batch",
 	"identity.unregistered-agent shadow-7", "llm.override-in-tool-result research-bot", "llm.override-then-send research-bot",
@@ -39,13 +39,13 @@ func once(t *testing.T, kafka string) Summary {
 	if err := dec.Decode(&s); err != nil || dec.More() {
 		t.Fatalf("the summary: %v, more: %t", err, dec.More())
 	}
-	if log.Len() > 0 && kafka == "" { // a new broker has no coordinator for a moment
+	if log.Len() > 0 && kafka == "" { // a new real broker logs that it has no coordinator yet
 		t.Errorf("it complains: %s", &log)
 	}
 	return s
 }
 
-// TestOnce: what is planted is found and nothing else, every delivery is verified, and a second time it is the same.
+// TestOnce checks that exactly the planted incidents are found, that every delivery is verified, and that a second run is equal.
 func TestOnce(t *testing.T) {
 	var first []string
 	for range 2 {
@@ -75,7 +75,7 @@ func TestOnce(t *testing.T) {
 	}
 }
 
-// TestRealKafka: the story through a broker that is not ours finds the same.
+// TestRealKafka checks that the story yields the same findings through a real broker.
 func TestRealKafka(t *testing.T) {
 	if !conntest.Required("kafka") {
 		t.Skip("a real broker takes 20 s here, and cmd/aidr runs on one too: set AIDR_TEST_REQUIRE=kafka")
@@ -91,7 +91,7 @@ func TestRealKafka(t *testing.T) {
 	}
 }
 
-// TestStory: it depends on its start alone, is in order, and lasts as long as it says.
+// TestStory checks that the story depends only on its start, is in order of time, and lasts for length.
 func TestStory(t *testing.T) {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	a, b := story(start), story(start)
@@ -110,7 +110,7 @@ func TestStory(t *testing.T) {
 	}
 }
 
-// TestInterrupted: an interrupt at any moment ends it without an error, and the summary is told.
+// TestInterrupted checks that an interrupt ends the demo without an error and with a summary, whenever it comes.
 func TestInterrupted(t *testing.T) {
 	for _, after := range []time.Duration{0, 50 * time.Millisecond, 500 * time.Millisecond} {
 		var out, log bytes.Buffer
@@ -125,7 +125,7 @@ func TestInterrupted(t *testing.T) {
 	}
 }
 
-// hostile is a finding whose texts steer terminals and are endless.
+// hostile is a finding with very long texts that contain control sequences of terminals.
 func hostile() *schema.Finding {
 	bad := "\x1b]0;owned\a\x1b[2J\u202eevil\u009b31m " + strings.Repeat("long ", 300) + strings.Repeat("x", 3000)
 	return &schema.Finding{
@@ -134,19 +134,19 @@ func hostile() *schema.Finding {
 	}
 }
 
-// TestDisplay: on a terminal no line is wider than it, and nothing in a log steers it; elsewhere there are no escapes.
+// TestDisplay checks that lines fit the terminal and that logs cannot control it, and that other outputs get no escapes.
 func TestDisplay(t *testing.T) {
 	ours := regexp.MustCompile("\x1b\\[(31|1;31|33|36|0)?m|\r\x1b\\[K")
 	for _, width := range []int{40, 80, 200, 0} {
 		var out bytes.Buffer
 		d := newDisplay(Options{Out: &out, Terminal: width > 0, Width: func() int { return width }})
-		d.found(connectors.Entry{Finding: hostile()})
-		d.say(hostile().Explanation, "    ")
+		d.finding(connectors.Entry{Finding: hostile()})
+		d.print(hostile().Explanation, "    ")
 		limit := width
 		if width == 0 {
 			limit = fileWidth
 		}
-		d.last(&Summary{Findings: []Found{{Agent: hostile().AgentUID, Explanation: hostile().Explanation, Rule: "r"}}}, &demo{})
+		d.last(&Summary{Findings: []FindingSummary{{Agent: hostile().AgentUID, Explanation: hostile().Explanation, Rule: "r"}}}, &demo{})
 		text, _, _ := strings.Cut(out.String(), "\nTry next")
 		if width > 0 {
 			if !strings.Contains(text, "\x1b[31mhigh") {

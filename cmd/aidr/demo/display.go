@@ -15,23 +15,23 @@ import (
 )
 
 const (
-	// refresh is how often the status line of a terminal is drawn again.
+	// refresh is how often the status line of a terminal is redrawn.
 	refresh = 250 * time.Millisecond
-	// fileWidth is how many columns lines have where nobody says how wide they are.
+	// fileWidth is the width of lines, in columns, if the output is not a terminal.
 	fileWidth = 160
-	// agentWidth is how many columns an agent's name gets.
+	// agentWidth is the maximum width of an agent's name, in columns.
 	agentWidth = 24
-	// maxText and maxLines bound what one finding shows, in characters and lines: a log decides how long it could be.
+	// maxText and maxLines bound the text of one finding, in characters and lines, because logs determine its length.
 	maxText  = 400
 	maxLines = 4
 )
 
-// display tells what happens: findings as lines, and on a terminal a status line below them.
+// display prints findings as they come and, on a terminal, a status line below them.
 type display struct {
 	out      io.Writer
 	terminal bool
 	width    func() int // columns
-	quiet    bool       // a summary is all that is wanted
+	quiet    bool       // print only the summary
 
 	mu         sync.Mutex
 	findings   map[schema.ID]*schema.Finding
@@ -43,9 +43,9 @@ type display struct {
 	stopped    chan struct{}
 }
 
-func newDisplay(o Options) *display {
+func newDisplay(opts Options) *display {
 	d := &display{
-		out: o.Out, terminal: o.Terminal && !o.JSON, quiet: o.JSON, width: o.Width,
+		out: opts.Out, terminal: opts.Terminal && !opts.JSON, quiet: opts.JSON, width: opts.Width,
 		findings: map[schema.ID]*schema.Finding{}, deliveries: map[string]int{},
 	}
 	if !d.terminal || d.width == nil {
@@ -54,8 +54,8 @@ func newDisplay(o Options) *display {
 	return d
 }
 
-// say writes a text of any length, broken between words where the line is full; further lines begin with the indent.
-func (d *display) say(text, indent string) {
+// print writes at most maxText characters and maxLines lines of a text, wrapped between words. Each line starts with indent.
+func (d *display) print(text, indent string) {
 	for i, line := range fold(plain(text, maxText), d.width()-len(indent)) {
 		if i < maxLines {
 			fmt.Fprintf(d.out, "%s%s\n", indent, line)
@@ -70,8 +70,8 @@ func (d *display) begin(x *demo, lines []line, began time.Time, probe func() (ap
 	if d.quiet {
 		return
 	}
-	d.say(fmt.Sprintf("aidr demo: Kafka on %s, %d shipped rules, webhooks to %s", x.broker, probeRules(probe), x.receiver.url), "")
-	d.say("Three agents at work. In a while one reads a poisoned page, two share a key, and one appears that nobody registered.", "")
+	d.print(fmt.Sprintf("aidr demo: Kafka on %s, %d shipped rules, webhooks to %s", x.broker, probeRules(probe), x.receiver.url), "")
+	d.print("Three agents at work. Soon one reads a poisoned page, two share a key, and an unregistered agent appears.", "")
 	fmt.Fprintln(d.out)
 	if d.terminal {
 		d.stop, d.stopped = make(chan struct{}), make(chan struct{})
@@ -100,14 +100,14 @@ func (d *display) redraw() {
 			last, lastAt = events, now
 			d.mu.Lock()
 			status := fmt.Sprintf("%3.0f s  %d agents  %.0f events  %.0f/s  %d findings  %d deliveries",
-				time.Since(d.began).Seconds(), d.agents(), events, rate, len(d.findings), d.delivers())
-			fmt.Fprintf(d.out, "\r\x1b[K%s", plain(status, d.width()-1)) // a full line would scroll
+				time.Since(d.began).Seconds(), d.agents(), events, rate, len(d.findings), d.delivered())
+			fmt.Fprintf(d.out, "\r\x1b[K%s", plain(status, d.width()-1)) // one column less, because a full line would scroll
 			d.mu.Unlock()
 		}
 	}
 }
 
-// agents returns how many agents have appeared so far. mu is held.
+// agents returns the number of agents that have appeared so far. Its caller holds mu.
 func (d *display) agents() int {
 	seen := map[string]bool{}
 	for _, l := range d.lines {
@@ -118,7 +118,8 @@ func (d *display) agents() int {
 	return len(seen)
 }
 
-func (d *display) delivers() (n int) {
+// delivered returns the number of deliveries so far. Its caller holds mu.
+func (d *display) delivered() (n int) {
 	for _, k := range d.deliveries {
 		n += k
 	}
@@ -132,8 +133,8 @@ var colours = map[schema.Severity]string{
 	schema.SeverityLow:      "\x1b[36m",
 }
 
-// found shows a change of a finding.
-func (d *display) found(e connectors.Entry) {
+// finding prints a new finding, or a change of its status.
+func (d *display) finding(e connectors.Entry) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	f := e.Finding
@@ -153,8 +154,8 @@ func (d *display) found(e connectors.Entry) {
 	width := d.width()
 	title := plain(plain(agentOf(f), agentWidth)+": "+f.Title, width-9)
 	fmt.Fprintf(d.out, "%s%s %s\n", clear, severity, title)
-	d.say(f.RuleID+": "+note+f.Explanation, "    ")
-	d.say("evidence: "+plain(evidence(f), 2*width-32), "    ") // two lines, most of the time
+	d.print(f.RuleID+": "+note+f.Explanation, "    ")
+	d.print("evidence: "+plain(evidence(f), 2*width-32), "    ") // usually two lines
 }
 
 func agentOf(f *schema.Finding) string {
@@ -164,7 +165,7 @@ func agentOf(f *schema.Finding) string {
 	return f.AgentUID
 }
 
-// evidence says on one line what the last event behind a finding was.
+// evidence returns one line that describes the last event in the evidence of a finding.
 func evidence(f *schema.Finding) string {
 	if len(f.Evidence) == 0 {
 		return "none"
@@ -178,7 +179,7 @@ func evidence(f *schema.Finding) string {
 	sort.Strings(names)
 	for _, name := range names {
 		if strings.HasPrefix(name, "event.") || strings.HasPrefix(name, "ai_agent.") {
-			continue // said already
+			continue // dataset, action and agent are printed already
 		}
 		if b, err := json.Marshal(e.Fields[name]); err == nil {
 			parts = append(parts, name+"="+string(b))
@@ -187,7 +188,8 @@ func evidence(f *schema.Finding) string {
 	return strings.Join(strings.Fields(strings.Join(parts, " ")), " ")
 }
 
-func (d *display) delivered(kind string) {
+// delivery counts a delivery by its type.
+func (d *display) delivery(kind string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.deliveries[kind]++

@@ -19,33 +19,34 @@ import (
 	"github.com/aidr-engine/aidr/connectors/webhook"
 )
 
-// maxDelivery is how large a delivery is read, in bytes: Standard Webhooks asks for under 20 KB.
+// maxDelivery is the maximum size of a delivery, in bytes. Standard Webhooks recommends less than 20 KB.
 const maxDelivery = 64 << 10
 
-// DeliveryCounts is what the receiver got.
+// DeliveryCounts counts the deliveries at the receiver.
 type DeliveryCounts struct {
 	Received int `json:"received"`
 	Verified int `json:"verified"`
-	Rejected int `json:"rejected"` // the signature did not fit
-	Repeated int `json:"repeated"` // of an id that had come before
+	Rejected int `json:"rejected"` // the signature was wrong
+	Repeated int `json:"repeated"` // verified deliveries with an id that was received before
 }
 
-// receiver is an endpoint on loopback that verifies signatures, as a SOAR would.
+// receiver is an endpoint on loopback that verifies signatures, as a SOAR does. It calls onDelivery with the type of each
+// verified delivery.
 type receiver struct {
 	url, secret string
 	server      *http.Server
 	verifier    *webhook.Verifier
-	told        func(kind string)
+	onDelivery  func(kind string)
 
 	mu   sync.Mutex
 	got  DeliveryCounts
 	seen map[string]bool
 }
 
-func startReceiver(told func(kind string)) (*receiver, error) {
+func startReceiver(onDelivery func(kind string)) (*receiver, error) {
 	key := make([]byte, 32)
 	rand.Read(key)
-	r := &receiver{secret: "whsec_" + base64.StdEncoding.EncodeToString(key), told: told, seen: map[string]bool{}}
+	r := &receiver{secret: "whsec_" + base64.StdEncoding.EncodeToString(key), onDelivery: onDelivery, seen: map[string]bool{}}
 	var err error
 	if r.verifier, err = webhook.NewVerifier(r.secret); err != nil {
 		return nil, err
@@ -96,11 +97,11 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		Type string `json:"type"`
 	}
 	if json.Unmarshal(body, &m) == nil {
-		r.told(m.Type)
+		r.onDelivery(m.Type)
 	}
 }
 
-// countFindings asks the engine over HTTP, as a person with curl would.
+// countFindings counts the findings in ClickHouse over HTTP, as a user with curl would.
 func countFindings(e *host.Engine) (int, error) {
 	u := url.URL{Scheme: "http", Host: e.HTTPAddr, RawQuery: url.Values{"query": {"SELECT count() FROM aidr.v_findings"}}.Encode()}
 	req, err := http.NewRequest(http.MethodGet, u.String(), nil)
@@ -110,7 +111,7 @@ func countFindings(e *host.Engine) (int, error) {
 	req.SetBasicAuth(host.DefaultUser, e.Password)
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return 0, fmt.Errorf("ask ClickHouse: %w", err)
+		return 0, fmt.Errorf("query ClickHouse: %w", err)
 	}
 	defer resp.Body.Close()
 	b, err := io.ReadAll(io.LimitReader(resp.Body, maxDelivery))
@@ -118,7 +119,7 @@ func countFindings(e *host.Engine) (int, error) {
 		return 0, err
 	}
 	if resp.StatusCode != http.StatusOK {
-		return 0, errors.New("ask ClickHouse: " + strings.TrimSpace(string(b)))
+		return 0, errors.New("query ClickHouse: " + strings.TrimSpace(string(b)))
 	}
 	return strconv.Atoi(strings.TrimSpace(string(b)))
 }

@@ -9,20 +9,20 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// Summary is what the demo prints with --json; its names are a contract.
+// Summary is the output of the demo with --json. Its JSON names are a contract.
 type Summary struct {
-	Records    int            `json:"records"`
-	Events     int            `json:"events"`
-	Seconds    float64        `json:"seconds"`
-	Agents     int            `json:"agents"`
-	Findings   []Found        `json:"findings"`
-	Deliveries DeliveryCounts `json:"deliveries"`
-	ClickHouse *int           `json:"clickhouse_findings,omitempty"` // rows of v_findings
-	State      string         `json:"state"`                         // the state directory, for `aidr findings --state`
+	Records    int              `json:"records"`
+	Events     int              `json:"events"`
+	Seconds    float64          `json:"seconds"`
+	Agents     int              `json:"agents"`
+	Findings   []FindingSummary `json:"findings"`
+	Deliveries DeliveryCounts   `json:"deliveries"`
+	ClickHouse *int             `json:"clickhouse_findings,omitempty"` // number of rows in v_findings; nil without ClickHouse
+	State      string           `json:"state"`                         // path of the state directory, for `aidr findings --state`
 }
 
-// Found is one finding of the summary.
-type Found struct {
+// FindingSummary is one finding in the Summary.
+type FindingSummary struct {
 	ID          string          `json:"id"`
 	Rule        string          `json:"rule_id"`
 	Severity    schema.Severity `json:"severity"`
@@ -31,6 +31,7 @@ type Found struct {
 	Explanation string          `json:"explanation"`
 }
 
+// summary returns the summary of the run.
 func (d *display) summary(records, events int, took time.Duration, got DeliveryCounts, state string) *Summary {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -38,10 +39,16 @@ func (d *display) summary(records, events int, took time.Duration, got DeliveryC
 	for _, l := range d.lines {
 		agents[l.key] = true
 	}
-	s := &Summary{Records: records, Events: events, Seconds: took.Seconds(), Agents: len(agents), Deliveries: got, State: state, Findings: []Found{}}
+	s := &Summary{
+		Records: records, Events: events, Seconds: took.Seconds(), Agents: len(agents),
+		Deliveries: got, State: state, Findings: []FindingSummary{},
+	}
 	for _, f := range d.findings {
 		if f.Status != schema.StatusWithdrawn {
-			s.Findings = append(s.Findings, Found{ID: f.ID.String(), Rule: f.RuleID, Severity: f.Severity, Agent: agentOf(f), Count: f.Count, Explanation: f.Explanation})
+			s.Findings = append(s.Findings, FindingSummary{
+				ID: f.ID.String(), Rule: f.RuleID, Severity: f.Severity,
+				Agent: agentOf(f), Count: f.Count, Explanation: f.Explanation,
+			})
 		}
 	}
 	sort.Slice(s.Findings, func(i, j int) bool {
@@ -57,7 +64,7 @@ func (d *display) summary(records, events int, took time.Duration, got DeliveryC
 	return s
 }
 
-// last prints the summary, and what to try next.
+// last prints the summary and suggestions for the next steps.
 func (d *display) last(s *Summary, x *demo) {
 	if d.quiet {
 		enc := json.NewEncoder(d.out)
@@ -66,33 +73,35 @@ func (d *display) last(s *Summary, x *demo) {
 		return
 	}
 	fmt.Fprintln(d.out)
-	d.say(fmt.Sprintf("%d records, %d events of %d agents in %.1f s: %d findings; %d signed deliveries received, %d verified, %d rejected",
+	d.print(fmt.Sprintf("%d records, %d events of %d agents in %.1f s: %d findings; %d signed deliveries received, %d verified, %d rejected",
 		s.Records, s.Events, s.Agents, s.Seconds, len(s.Findings), s.Deliveries.Received, s.Deliveries.Verified, s.Deliveries.Rejected), "")
 	fmt.Fprintln(d.out)
 	for _, f := range s.Findings {
 		line := fmt.Sprintf("%-8s  %-16s  %-31s  %s", f.Severity, plain(f.Agent, 16), f.Rule, f.Explanation)
 		fmt.Fprintf(d.out, "  %s\n", plain(line, d.width()-2))
 	}
-	d.next(s, x)
+	d.suggest(s, x)
 }
 
-// next says what to try next, with commands that work as they stand.
-func (d *display) next(s *Summary, x *demo) {
+// suggest prints commands to try next. They work without changes, except for FILE.
+func (d *display) suggest(s *Summary, x *demo) {
 	fmt.Fprintf(d.out, "\nTry next (the state directory is kept):\n  aidr findings ls --state %s\n", s.State)
 	if len(s.Findings) > 0 {
 		fmt.Fprintf(d.out, "  aidr findings show %s --state %s\n", s.Findings[0].ID, s.State)
 	}
 	fmt.Fprint(d.out, `  aidr rules ls
-  aidr decode FILE...           # your own logs
-  aidr replay FILE...           # and what the shipped rules find in them
+  aidr decode FILE...           # print the events in your own logs
+  aidr replay FILE...           # run the shipped rules over them
   aidr config init aidr.yaml    # then: aidr run --config aidr.yaml
 `)
 	if x.engine == nil {
 		return
 	}
 	fmt.Fprintf(d.out, "\nClickHouse holds %d findings", *s.ClickHouse)
-	if !x.o.Once {
-		fmt.Fprintf(d.out, " and runs until you interrupt this:\n  curl -u aidr:%s 'http://%s/?query=SELECT+rule_id,severity,agent_name,count+FROM+aidr.v_findings+FORMAT+PrettyCompact'", x.engine.Password, x.engine.HTTPAddr)
+	if !x.opts.Once {
+		const query = "SELECT+rule_id,severity,agent_name,count+FROM+aidr.v_findings+FORMAT+PrettyCompact"
+		fmt.Fprintf(d.out, " and runs until you interrupt this command:\n  curl -u aidr:%s 'http://%s/?query=%s'",
+			x.engine.Password, x.engine.HTTPAddr, query)
 	}
 	fmt.Fprintln(d.out)
 }

@@ -6,7 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// plain shows control and format characters of a log as blanks instead of obeying them, and at most limit characters.
+// plain replaces control and format characters by blanks, because a terminal would execute them, and shortens s to limit
+// characters.
 func plain(s string, limit int) string {
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Co, unicode.Zl, unicode.Zp) || r == utf8.RuneError {
@@ -24,9 +25,9 @@ func plain(s string, limit int) string {
 	return string(r[:limit-3]) + "..."
 }
 
-// fold breaks a text between words into lines of at most width characters; a longer word is broken within.
+// fold wraps a text between words into lines of at most width characters. Longer words are split.
 func fold(s string, width int) (lines []string) {
-	width = max(width, 20) // narrower is not readable in any case
+	width = max(width, 20) // narrower lines are not readable anyway
 	line := []rune(nil)
 	for _, word := range strings.Fields(s) {
 		w := []rune(word)
