@@ -18,27 +18,27 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// formatCorpus is records of one format, as decoders meet them one after another.
+// formatCorpus holds records of one format, which are decoded one after another.
 type formatCorpus struct {
 	corpus
-	reads   [][]string // the paths at which the format's reader looks, there or not
-	theirs  [][]string // the same, but of an object that is not there nothing inside: nobody looks further
-	lookups [][]lookup // of each record: where the event's values are, in lists and in JSON inside strings too
+	reads   [][]string // all paths that the reader of the format looks up
+	theirs  [][]string // reads, shortened at the first key that a record lacks, because no parser looks further
+	lookups [][]lookup // for each record, the paths of the event's values, also in lists and in JSON inside strings
 }
 
-// lookup is a field as another parser finds it: a path from an object, then what is looked up in every element of a list
-// that is there, or in the JSON that a string there holds.
+// lookup describes how another parser finds a field: a path from an object, and then the lookups in every element of the
+// list at that path, or in the JSON inside the string at that path.
 type lookup struct {
 	path  []string
 	each  []lookup
 	inner []lookup
 }
 
-// selectors are keys that say what an element of a list is: an attribute's name, who speaks, which kind of part. Where an
-// element has one, whoever looks for something in the list looks at it.
+// selectors are the keys that determine the meaning of a list element: the name of an attribute, the role of a message,
+// the type of a part. A parser has to look up the selector of every element that has one.
 var selectors = []string{"key", "role", "type"}
 
-// merge adds lookups that are not there yet.
+// merge adds the lookups that are missing.
 func merge(list, more []lookup) []lookup {
 	for _, l := range more {
 		i := slices.IndexFunc(list, func(have lookup) bool { return slices.Equal(have.path, l.path) })
@@ -51,7 +51,7 @@ func merge(list, more []lookup) []lookup {
 	return list
 }
 
-// formatWanted is what a set of rules asks for.
+// formatWanted returns the fields that a typical set of rules uses.
 func formatWanted() (w schema.Wanted) {
 	for _, f := range []schema.Field{
 		schema.SessionID, schema.AIAgentName, schema.UserName, schema.CredentialUID, schema.SourceIP, schema.UserAgentOriginal,
@@ -64,7 +64,7 @@ func formatWanted() (w schema.Wanted) {
 	return w
 }
 
-// formatCorpora are the plain records in testdata and the first test of each shipped map, one corpus for each file.
+// formatCorpora returns one corpus for each plain record file in testdata and for the first test of each shipped map.
 func formatCorpora(tb testing.TB) (list []*formatCorpus, set *maps.Set) {
 	tb.Helper()
 	set, problems := maps.Load()
@@ -98,13 +98,13 @@ func newFormatCorpus(tb testing.TB, name, record string, set *maps.Set) *formatC
 	c.add(record)
 	c.reads = decode.Reads(formatOf(tb, record, set), set.Maps()...)
 	c.theirs = thereOf(tb, record, c.reads)
-	if name == "openai_audit" { // has one object, at the key that its type spells: another parser looks at no other
+	if name == "openai_audit" { // has a single object, at the key named by its type, and another parser would look only there
 		c.theirs = slices.DeleteFunc(c.theirs, func(path []string) bool { return !fastjson.Exists([]byte(record), path[0]) })
 	}
 	lookups := slices.DeleteFunc(lookupsOf(tb, record, set), func(l lookup) bool {
 		return l.inner == nil && l.each == nil && slices.ContainsFunc(c.reads, func(path []string) bool { return slices.Equal(path, l.path) })
 	})
-	if v := fastjson.MustParse(record); v.Exists("Records", "0") { // the reader looks into each of them, and not around them
+	if v := fastjson.MustParse(record); v.Exists("Records", "0") { // the reader looks up paths inside each element
 		each := make([]lookup, 0, len(c.reads))
 		for _, path := range thereOf(tb, v.Get("Records", "0").String(), c.reads) {
 			each = append(each, lookup{path: path})
@@ -115,7 +115,7 @@ func newFormatCorpus(tb testing.TB, name, record string, set *maps.Set) *formatC
 	return c
 }
 
-// thereOf returns the paths cut behind the first key that the record has not, each once.
+// thereOf returns the distinct paths, each shortened after the first key that the record lacks.
 func thereOf(tb testing.TB, record string, paths [][]string) (list [][]string) {
 	tb.Helper()
 	v, err := fastjson.Parse(record)
@@ -133,7 +133,7 @@ func thereOf(tb testing.TB, record string, paths [][]string) (list [][]string) {
 	return slices.CompactFunc(list, slices.Equal[[]string])
 }
 
-// formatOf returns the format that reads a record: the one of its dataset's that gives the event when it is named.
+// formatOf returns the format of a record: the format of its dataset that decodes the record.
 func formatOf(tb testing.TB, record string, set *maps.Set) string {
 	var dataset string
 	decoded := func(format string) (n int) {
@@ -158,8 +158,8 @@ func formatOf(tb testing.TB, record string, set *maps.Set) string {
 	return ""
 }
 
-// lookupsOf returns the paths of the values that became the event's fields as they stand, times and numbers too: the
-// fields that another parser would have to look up for the same event.
+// lookupsOf returns the paths of the values that were copied to fields of the event, including times and numbers. Another
+// parser would have to look up these paths for the same event.
 func lookupsOf(tb testing.TB, record string, set *maps.Set) []lookup {
 	d, err := decode.New(decode.Options{Wanted: formatWanted(), Maps: set.Maps()})
 	if err != nil {
@@ -183,7 +183,7 @@ func lookupsOf(tb testing.TB, record string, set *maps.Set) []lookup {
 	return s.find(record, v, false)
 }
 
-// seeker finds where fields come from.
+// seeker finds the paths from which fields were read.
 type seeker struct {
 	texts   map[string]bool
 	numbers map[uint64]bool
@@ -231,7 +231,7 @@ func (s *seeker) find(src string, v scan.Span, element bool) (list []lookup) {
 	return list
 }
 
-// is says that a scalar became a field.
+// is reports whether a scalar is the value of a field.
 func (s *seeker) is(src string, v scan.Span) bool {
 	if s.texts[scan.Text(src, v, &s.arena)] {
 		return true
@@ -243,7 +243,7 @@ func (s *seeker) is(src string, v scan.Span) bool {
 	return ok && s.numbers[uint64(ns)]
 }
 
-// peer is fastjson, which parses a record into a tree and looks the same fields up.
+// peer decodes with fastjson: it parses a record into a tree and looks up the same fields.
 type peer struct {
 	outer fastjson.Parser
 	inner []fastjson.Parser
@@ -267,7 +267,7 @@ func (p *peer) get(tb testing.TB, v *fastjson.Value, list []lookup, level int) {
 		l := &list[i]
 		at := v.Get(l.path...)
 		if at == nil {
-			continue // an element of a list that has it not
+			continue // the list element lacks the key
 		}
 		switch {
 		case l.each != nil:
@@ -288,13 +288,13 @@ func (p *peer) get(tb testing.TB, v *fastjson.Value, list []lookup, level int) {
 	}
 }
 
-// BenchmarkFormats decodes records of each format as auto does, among all formats and maps, and parses the same records
-// and looks the same fields up with fastjson, which checks neither UTF-8 nor duplicate keys, tells no formats, and makes
-// no events. What fastjson looks up is each path of the format's reader, also those inside a body such as request or
-// response, but nothing inside an object that is not there; and in lists, what says what an element is, and what became
-// a field. The sub-benchmark ratio runs the two in turns and reports how many times faster aidr is, in CPU time, which
-// a busy machine distorts least; scan-ratio does so for the same work on both sides, parsing and looking up the paths of
-// the format's reader among those of all formats. Run it with -cpu 1.
+// BenchmarkFormats decodes records of each format with format auto, among all formats and maps. For comparison it parses
+// the same records and looks up the same fields with fastjson, which checks neither UTF-8 nor duplicate keys, does not
+// detect formats, and makes no events. fastjson looks up each path of the format's reader, also inside a body such as
+// request or response, but nothing inside a missing object; in lists it looks up the selectors and the values that became
+// fields. The sub-benchmark ratio runs the two in turns and reports how many times faster aidr is in CPU time, which other
+// load distorts least. scan-ratio does the same for equal work on both sides: parsing, and looking up the paths of the
+// format's reader among those of all formats. Run it with -cpu 1.
 func BenchmarkFormats(b *testing.B) {
 	list, set := formatCorpora(b)
 	for _, c := range list {
@@ -307,7 +307,7 @@ func BenchmarkFormats(b *testing.B) {
 	}
 }
 
-// aidr returns what decodes the records once.
+// aidr returns a function that decodes the records once.
 func (c *formatCorpus) aidr(tb testing.TB, set *maps.Set) func() (events int) {
 	d, err := decode.New(decode.Options{Wanted: formatWanted(), Maps: set.Maps()})
 	if err != nil {
@@ -327,7 +327,7 @@ func (c *formatCorpus) aidr(tb testing.TB, set *maps.Set) func() (events int) {
 	}
 }
 
-// scan returns what validates the records and looks up the paths of their reader, among those of all formats.
+// scan returns a function that validates the records and looks up the paths of their reader, among those of all formats.
 func (c *formatCorpus) scan(tb testing.TB, set *maps.Set) func() int {
 	var trie scan.Trie
 	for _, info := range decode.Formats(set.Maps()...) {
@@ -381,7 +381,8 @@ func (c *formatCorpus) bench(b *testing.B, run func() int) {
 	b.ReportMetric(float64(cpu.Nanoseconds())/float64(b.N*len(c.records)), "cpu-ns/record")
 }
 
-// turn is how long one of two runs before the other does: many scheduler's ticks, and few turns of a machine's speed.
+// turn is how long one side runs before the other does: many ticks of the scheduler, but short enough that the speed of the
+// machine is about the same for both.
 const turn = 2 * time.Millisecond
 
 func (c *formatCorpus) ratio(b *testing.B, ours, theirs func() int) {

@@ -20,18 +20,18 @@ import (
 	"github.com/aidr-engine/aidr/schema/decode"
 )
 
-// partitions of the topic; fetchSize of both sides, in bytes.
+// partitions is the number of partitions of the topic, fetchSize the size of a fetch on both sides, in bytes.
 const (
 	partitions = 4
 	fetchSize  = 1 << 20
-	// kafkaRepeats make a corpus of about 250 MB: joining the group and opening the store, which a process does once,
-	// should not show in the cost of a record.
+	// kafkaRepeats makes a corpus of about 250 MB, so that joining the group and opening the store, which happen once per
+	// process, do not show in the cost of a record.
 	kafkaRepeats = 250
 )
 
-// BenchmarkKafka is the way from a real broker through the whole engine, with checkpoints on disk, beside its parts: a
-// bare loop of Client.Fetch over the same partitions, and the same records replayed from memory. The cost of a record
-// end to end should be about the sum of the two:
+// BenchmarkKafka measures the whole way from a real broker through the engine, with checkpoints on disk. It also measures
+// the two parts: a bare loop of Client.Fetch over the same partitions, and a replay of the same records from memory. The
+// cost of a record end to end should be about the sum of the two:
 //
 //	go test ./benchmarks -run xxx -bench Kafka -benchtime 3x -count 5
 func BenchmarkKafka(b *testing.B) {
@@ -39,7 +39,7 @@ func BenchmarkKafka(b *testing.B) {
 	c := cloudTrailCorpus(b, kafkaRepeats)
 	const topic = "cloudtrail"
 	conntest.CreateTopic(b, broker.Addr, topic, partitions)
-	var parts [partitions][]string // each in order of time, all at the same time
+	var parts [partitions][]string // each in order of time, and all with the same times
 	for i, r := range c.records {
 		parts[i%partitions] = append(parts[i%partitions], r)
 	}
@@ -73,7 +73,10 @@ func BenchmarkKafka(b *testing.B) {
 		start, n := cpuTime(b), 0
 		for b.Loop() {
 			n++
-			src, err := kafka.New(kafka.Config{Name: "k", Brokers: []string{broker.Addr}, Topics: []string{topic}, Group: fmt.Sprintf("bench-%d-%p", n, b), Start: "first", FetchBytes: fetchSize})
+			src, err := kafka.New(kafka.Config{
+				Name: "k", Brokers: []string{broker.Addr}, Topics: []string{topic},
+				Group: fmt.Sprintf("bench-%d-%p", n, b), Start: "first", FetchBytes: fetchSize,
+			})
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -100,7 +103,7 @@ func BenchmarkKafka(b *testing.B) {
 	})
 }
 
-// untilRead ends a source once so many records were handed in.
+// untilRead is a reader that ends the source after a number of records.
 type untilRead struct {
 	connectors.Reader
 	n    atomic.Int64
@@ -116,7 +119,7 @@ func (r *untilRead) Read(ctx context.Context, batch *connectors.Batch) error {
 	return err
 }
 
-// fetchAll reads a partition with the client alone; it looks at no record.
+// fetchAll fetches a partition with the client alone, without looking at the records.
 func fetchAll(ctx context.Context, addr, topic string, partition, records int) error {
 	client := &kafkago.Client{Addr: kafkago.TCP(addr), Transport: &kafkago.Transport{}}
 	for offset := int64(0); offset < int64(records); {

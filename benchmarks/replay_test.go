@@ -22,7 +22,7 @@ import (
 	"github.com/aidr-engine/aidr/schema/decode"
 )
 
-// corpus is a log of one format: real records, repeated with times that go on, so that nothing is a copy.
+// corpus is a log of one format: real records, repeated with advancing times, so that no record is a copy.
 type corpus struct {
 	name    string
 	records []string
@@ -40,7 +40,7 @@ const (
 	liteLLMRepeats    = 40
 )
 
-// cloudTrailCorpus is the CloudTrail samples so many times over, an event every 200 ms.
+// cloudTrailCorpus returns the CloudTrail samples, repeated, with one event every 200 ms.
 func cloudTrailCorpus(tb testing.TB, repeats int) *corpus {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	c := &corpus{name: "cloudtrail"}
@@ -61,7 +61,7 @@ func cloudTrailCorpus(tb testing.TB, repeats int) *corpus {
 	return c
 }
 
-// liteLLMCorpus is the AgentDojo sessions as LiteLLM records, a call every 2 s.
+// liteLLMCorpus returns the AgentDojo sessions as LiteLLM records, with one call every 2 s.
 func liteLLMCorpus(tb testing.TB) *corpus {
 	files, err := filepath.Glob(filepath.Join(samplesDir(), "replay_litellm_from_agentdojo", "*.jsonl"))
 	if err != nil || len(files) == 0 {
@@ -120,8 +120,8 @@ func replay(tb testing.TB, set *rules.Set, c *corpus) int {
 	return len(fs)
 }
 
-// BenchmarkReplay is the whole pipeline with the shipped rules, and beside it, in the same run, what encoding/json needs
-// to decode the same bytes into map[string]any on one thread, its garbage collection included:
+// BenchmarkReplay measures the whole pipeline with the shipped rules. For comparison, in the same run, encoding/json decodes
+// the same bytes into map[string]any on one thread, with its garbage collection included:
 //
 //	go test ./benchmarks -run xxx -bench Replay -cpu 2 -count 5
 //	go test ./benchmarks -run xxx -bench EncodingJSON -cpu 1 -count 5
@@ -145,7 +145,7 @@ func BenchmarkEncodingJSON(b *testing.B) {
 	for _, c := range []*corpus{cloudTrailCorpus(b, cloudTrailRepeats), liteLLMCorpus(b)} {
 		b.Run(c.name, func(b *testing.B) {
 			b.SetBytes(int64(c.bytes))
-			records := make([][]byte, len(c.records)) // Unmarshal is its fastest way, and takes bytes
+			records := make([][]byte, len(c.records)) // Unmarshal is the fastest function of encoding/json, and takes bytes
 			for i, r := range c.records {
 				records[i] = []byte(r)
 			}
@@ -163,8 +163,8 @@ func BenchmarkEncodingJSON(b *testing.B) {
 	}
 }
 
-// cpuTime is the time that all threads of this process have spent on a CPU. Unlike the clock on the wall it says the
-// same beside other load.
+// cpuTime returns the time that all threads of this process have spent on a CPU. Unlike wall-clock time, it does not depend
+// on other load.
 func cpuTime(b *testing.B) time.Duration {
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

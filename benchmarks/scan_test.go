@@ -12,7 +12,7 @@ import (
 	"github.com/valyala/fastjson"
 )
 
-// cloudTrailPaths are the 20 fields that both scanners look up: what a decoder of CloudTrail needs and a few rules name.
+// cloudTrailPaths are the 20 fields that both scanners look up: those of a CloudTrail decoder and of a few rules.
 var cloudTrailPaths = [][]string{
 	{"eventVersion"}, {"eventID"}, {"eventTime"}, {"eventSource"}, {"eventName"}, {"awsRegion"}, {"sourceIPAddress"},
 	{"userAgent"}, {"errorCode"}, {"requestID"}, {"readOnly"}, {"recipientAccountId"},
@@ -29,8 +29,8 @@ func samplesDir() string {
 	return filepath.Join("..", "..", "shared", "samples")
 }
 
-// cloudTrailRecords cuts the real CloudTrail records out of the samples: elements of Records (invictus, compact) and of
-// arrays (stratus, indented), as they stand, or without blanks as Kafka carries them.
+// cloudTrailRecords returns the real CloudTrail records of the samples: the elements of Records (invictus, compact) and of
+// arrays (stratus, indented), unchanged, or without blanks as they are in Kafka.
 func cloudTrailRecords(tb testing.TB, compact bool) (records []string, bytes int64) {
 	tb.Helper()
 	files, err := filepath.Glob(filepath.Join(samplesDir(), "aws_cloudtrail", "*", "*.json"))
@@ -107,8 +107,8 @@ func BenchmarkScanCloudTrail(b *testing.B) {
 	})
 }
 
-// BenchmarkFastjsonCloudTrail parses each record with fastjson and looks the same fields up. It does not check UTF-8,
-// and depth only to 300.
+// BenchmarkFastjsonCloudTrail parses each record with fastjson and looks up the same fields. fastjson does not check UTF-8,
+// and limits the depth to 300.
 func BenchmarkFastjsonCloudTrail(b *testing.B) {
 	runLayouts(b, func(b *testing.B, records []string) {
 		var parser fastjson.Parser
@@ -130,7 +130,7 @@ func BenchmarkFastjsonCloudTrail(b *testing.B) {
 	})
 }
 
-// BenchmarkValidCloudTrail validates and selects nothing: what skipping costs.
+// BenchmarkValidCloudTrail validates each record and selects nothing, which measures the cost of skipping.
 func BenchmarkValidCloudTrail(b *testing.B) {
 	runLayouts(b, func(b *testing.B, records []string) {
 		for b.Loop() {
@@ -155,7 +155,7 @@ func runLayouts(b *testing.B, run func(b *testing.B, records []string)) {
 	}
 }
 
-// The two scanners find the same texts, or the comparison says nothing.
+// The two scanners find the same texts. Otherwise the comparison would be meaningless.
 func TestScanAndFastjsonFindTheSame(t *testing.T) {
 	records, _ := cloudTrailRecords(t, false)
 	var trie scan.Trie

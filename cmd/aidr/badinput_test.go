@@ -12,30 +12,33 @@ import (
 	"github.com/aidr-engine/aidr/connectors/conntest"
 )
 
-// bad is a record that is not as it should be, and what becomes of it.
+// bad is an unusual record, and the expected result of decoding it.
 type bad struct {
 	name   string
 	body   []byte // nil: a tombstone
-	reason string // of its dead letter, "" for none
-	index  int    // of the element that is one
-	events int    // that it gives all the same
+	reason string // reason of the dead letter; "": no dead letter
+	index  int    // index of the element that becomes a dead letter
+	events int    // number of events
 }
 
-// trail is a CloudTrail record of one call; extra is put into it.
+// trail returns a CloudTrail record of one call, with extra inserted.
 func trail(id, extra string) string {
-	return fmt.Sprintf(`{"eventVersion":"1.09","eventTime":"2026-03-01T12:00:00Z","eventID":%q,"eventSource":"s3.amazonaws.com","eventName":"GetObject",`+
+	return fmt.Sprintf(`{"eventVersion":"1.09","eventTime":"2026-03-01T12:00:00Z","eventID":%q,`+
+		`"eventSource":"s3.amazonaws.com","eventName":"GetObject",`+
 		`"awsRegion":"eu-west-1","eventType":"AwsApiCall","recipientAccountId":"111122223333","sourceIPAddress":"203.0.113.9","userAgent":"x",`+
-		`"userIdentity":{"type":"IAMUser","principalId":"P","accountId":"111122223333","arn":"arn:aws:iam::111122223333:user/eve","userName":"eve"}%s}`, id, extra)
+		`"userIdentity":{"type":"IAMUser","principalId":"P","accountId":"111122223333",`+
+		`"arn":"arn:aws:iam::111122223333:user/eve","userName":"eve"}%s}`, id, extra)
 }
 
-// badRecords are one of each kind.
+// badRecords holds one record of each kind.
 func badRecords() []bad {
 	text := func(s string) []byte { return []byte(s) }
 	return []bad{
 		{"truncated", text(trail("t", "")[:100]), "malformed_json", 0, 0},
 		{"no JSON", text("Mar  1 12:00:00 host sshd[1]: Accepted publickey"), "malformed_json", 0, 0},
 		{"an element of 10 MB", text(trail("l", `,"requestParameters":{"key":"`+strings.Repeat("x", 10<<20)+`"}`)), "too_large", 0, 0},
-		{"10,000 levels", text(trail("d", `,"requestParameters":`+strings.Repeat(`{"a":`, 10_000)+"1"+strings.Repeat("}", 10_000))), "too_deep", 0, 0},
+		{"10,000 levels", text(trail("d", `,"requestParameters":`+
+			strings.Repeat(`{"a":`, 10_000)+"1"+strings.Repeat("}", 10_000))), "too_deep", 0, 0},
 		{"invalid UTF-8", text(trail("u", `,"errorMessage":"`+"\xff\xfe"+`"`)), "invalid_utf8", 0, 0},
 		{"an empty value", []byte{}, "empty", 0, 0},
 		{"blanks", text(" \n\t "), "empty", 0, 0},
@@ -43,12 +46,13 @@ func badRecords() []bad {
 		{"a tombstone", nil, "", 0, 0},
 		{"a key twice", text(trail("k", `,"eventName":"PutObject"`)), "", 0, 1},
 		{"fields of impossible types", text(strings.Replace(trail("w", ""), `"203.0.113.9"`, `{"ip":17}`, 1)), "", 0, 1},
-		{"one bad element of three", text(`{"Records":[` + trail("r1", "") + `,{"greeting":"hello"},` + trail("r3", "") + `]}`), "unknown_format", 1, 2},
+		{"one bad element of three", text(`{"Records":[` + trail("r1", "") + `,{"greeting":"hello"},` + trail("r3", "") + `]}`),
+			"unknown_format", 1, 2},
 	}
 }
 
-// testBadInput: what can not be decoded is in the dead letters with its place and reason, what is odd is counted, and
-// everything else goes on.
+// testBadInput checks that records that cannot be decoded become dead letters with their position and reason, that field
+// errors are counted, and that all other records are processed.
 func testBadInput(t *testing.T, broker *conntest.Kafka) {
 	conntest.CreateTopic(t, broker.Addr, "bad", 1, "max.message.bytes", strconv.Itoa(20<<20))
 	conntest.CreateTopic(t, broker.Addr, "good", 1)
@@ -66,7 +70,7 @@ func testBadInput(t *testing.T, broker *conntest.Kafka) {
 	checkDeadLetters(t, u)
 	checkRecords(t, u)
 	await(t, 30*time.Second, "the findings are settled", func() error { p.alive(); return isSettled(u, 2) })
-	checkState(t, u, events-2) // all but the one with another name and the one without an address
+	checkState(t, u, events-2) // all but the event with another name and the event without an address
 	await(t, 10*time.Second, "the tail shows findings", func() error {
 		if text := tail.lastWords(); !strings.Contains(text, `"rule_id":"test.get"`) || !strings.Contains(text, `"rule_id":"test.put"`) {
 			return fmt.Errorf("it printed %q", text)
@@ -83,7 +87,7 @@ func testBadInput(t *testing.T, broker *conntest.Kafka) {
 	u.receiver.check(t)
 }
 
-// badRules count the events of each action.
+// badRules holds rules that count the events of each action.
 func badRules(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -97,7 +101,7 @@ func badRules(t *testing.T) string {
 	return dir
 }
 
-// produceBad writes a good record before each bad one and at the end, and good ones to another topic.
+// produceBad writes a good record before each bad record and at the end, and good records to another topic.
 func produceBad(t *testing.T, p *producer) (records, events int) {
 	t.Helper()
 	var mixed, plain [][]byte
@@ -107,10 +111,10 @@ func produceBad(t *testing.T, p *producer) (records, events int) {
 		events += 2 + b.events
 	}
 	mixed = append(mixed, []byte(trail("good-last", "")))
-	if err := p.produce("good", 0, plain...); err != nil { // first: it must not be idle before it has them
+	if err := p.produce("good", 0, plain...); err != nil { // first, because the topic must not be idle before it has them
 		t.Fatal(err)
 	}
-	for _, body := range mixed { // one by one: a batch of all would be over the topic's limit
+	for _, body := range mixed { // one by one, because a batch of all would exceed the topic's size limit
 		if err := p.produce("bad", 0, body); err != nil {
 			t.Fatal(err)
 		}
@@ -190,7 +194,7 @@ func checkDeadLetters(t *testing.T, u *setup) {
 	}
 }
 
-// checkRecords looks at one dead record, hands it in again in vain, and drops it.
+// checkRecords shows one dead record, replays it without success, and drops it.
 func checkRecords(t *testing.T, u *setup) {
 	t.Helper()
 	unknown := deadLetters(t, u, "--reason", "unknown_format")
@@ -211,7 +215,7 @@ func checkRecords(t *testing.T, u *setup) {
 	}
 }
 
-// isSettled says whether there are n findings and all are settled.
+// isSettled returns an error unless there are n findings and all are settled.
 func isSettled(u *setup, n int) error {
 	got := jsonLines[map[string]any](u.t, mustAidr(u.t, "findings", "ls", "--json", "--state", u.state))
 	for _, f := range got {
@@ -225,10 +229,10 @@ func isSettled(u *setup, n int) error {
 	return nil
 }
 
-// checkState looks into the running process.
+// checkState checks the State of the running process.
 func checkState(t *testing.T, u *setup, gets int) {
 	t.Helper()
-	// The key that stands twice counts with its last value; the field of an impossible type is absent, and no other.
+	// The last value of a duplicate key counts. Of the record with an impossible type only that field is missing.
 	for rule, want := range map[string]int{"test.put": 1, "test.get": gets} {
 		got := jsonLines[map[string]any](t, mustAidr(t, "findings", "ls", "--json", "--rule", rule, "--state", u.state))
 		if len(got) != 1 || fmt.Sprint(got[0]["count"]) != fmt.Sprint(want) {
@@ -244,16 +248,17 @@ func checkState(t *testing.T, u *setup, gets int) {
 			t.Errorf("aidr status: %s/%d has a lag of %d, want 0", p.Topic, p.Number, p.Lag)
 		}
 	}
-	if o := aidr(t, "state", "get", "--rule", "nobody", "--key", "a=b", "--state", u.state); o.code != exitFailed || !strings.Contains(o.stderr, "not active") {
+	o := aidr(t, "state", "get", "--rule", "nobody", "--key", "a=b", "--state", u.state)
+	if o.code != exitFailed || !strings.Contains(o.stderr, "not active") {
 		t.Errorf("aidr state get of an unknown rule: got %+v", o)
 	}
 }
 
-// testDeadDelivery: what the endpoint refuses for good is a dead letter of its own kind, which can be handed in again.
+// testDeadDelivery checks that a delivery which the endpoint rejects permanently becomes a dead letter that can be replayed.
 func testDeadDelivery(t *testing.T, u *setup, p *process, k *producer) {
 	t.Helper()
 	u.receiver.answers.Store(422)
-	now := time.Now().UTC().Format(time.RFC3339) // not late: the partition follows the clock by now
+	now := time.Now().UTC().Format(time.RFC3339) // not late, because the partition follows the clock by now
 	record := strings.NewReplacer("GetObject", "DeleteObject", "2026-03-01T12:00:00Z", now).Replace(trail("late", ""))
 	if err := k.produce("good", 0, []byte(record)); err != nil {
 		t.Fatal(err)
@@ -269,7 +274,8 @@ func testDeadDelivery(t *testing.T, u *setup, p *process, k *producer) {
 	if l := letters[0]; l.Sink != "soc" || !strings.Contains(l.Reason, "422") && !strings.Contains(l.Detail, "422") {
 		t.Errorf("got dead letter %+v, want one of sink soc that tells of 422", l)
 	}
-	state := jsonLines[map[string]any](t, mustAidr(t, "state", "get", "--json", "--state", u.state, "--rule", "test.late", "--key", "ai_agent.uid=arn:aws:iam::111122223333:user/eve"))
+	state := jsonLines[map[string]any](t, mustAidr(t, "state", "get", "--json", "--state", u.state,
+		"--rule", "test.late", "--key", "ai_agent.uid=arn:aws:iam::111122223333:user/eve"))
 	if len(state) != 1 || state[0]["rule"] != "test.late" {
 		t.Errorf("aidr state get: got %v", state)
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestExitCodes: 0 ok, 1 failed or findings of a check, 2 wrong use, 3 warnings only; and what is said.
+// TestExitCodes checks the exit codes (0 ok, 1 failed or errors, 2 wrong command line, 3 only warnings) and the messages.
 func TestExitCodes(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) string {
@@ -30,7 +30,8 @@ func TestExitCodes(t *testing.T) {
 	write("broken/b.yaml", strings.Replace(fine, "a.b", "b.b", 1)+"surprise: 1\n")
 	half := write("half/b.yaml", strings.NewReplacer("a.b", "b.b", "[{count: 1}]", "\n      - title: |\n          U").Replace(tested))
 	write("fails/a.yaml", strings.Replace(tested, "count: 1", "count: 2", 1))
-	bad := write("bad.yaml", "sources:\n  - kafka: {brokers: [\"127.0.0.1:9092\"], topics: [a], start: soon}\nstate: {dir: "+dir+"/state}\nsurprise: 1\n"+
+	bad := write("bad.yaml", "sources:\n  - kafka: {brokers: [\"127.0.0.1:9092\"], topics: [a], start: soon}\n"+
+		"state: {dir: "+dir+"/state}\nsurprise: 1\n"+
 		"sinks:\n  webhooks:\n    - {name: soc, url: \"ftp://x\", secret: \"${AIDR_TEST_NOT_SET}\"}\n")
 
 	f := func(code int, said []string, args ...string) {
@@ -75,7 +76,7 @@ func TestExitCodes(t *testing.T) {
 	f(exitFailed, []string{"no-such-file"}, "run", "--config", "no-such-file")
 }
 
-// TestShippedRules: those of the library check without a word and pass their tests.
+// TestShippedRules checks that the shipped rules have no problems and pass their tests.
 func TestShippedRules(t *testing.T) {
 	if o := aidr(t, "rules", "check", library); o.code != exitOK || o.stderr != "" {
 		t.Errorf("aidr rules check: exit code %d\n%s", o.code, o.stderr)
@@ -85,7 +86,7 @@ func TestShippedRules(t *testing.T) {
 	}
 }
 
-// TestConfigInit: what init writes passes check, as it is and with everything in it that is commented out.
+// TestConfigInit checks that the configuration of init passes check, as it is and with its suggestions uncommented.
 func TestConfigInit(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "aidr.yaml")
@@ -104,7 +105,8 @@ func TestConfigInit(t *testing.T) {
 	if err := os.WriteFile(full, []byte(uncommented(string(text))), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	env := []string{"CLICKHOUSE_PASSWORD=secret", "AIDR_WEBHOOK_SECRET=" + strings.TrimSpace(mustAidr(t, "webhook", "secret")), "KAFKA_PASSWORD=secret"}
+	secret := strings.TrimSpace(mustAidr(t, "webhook", "secret"))
+	env := []string{"CLICKHOUSE_PASSWORD=secret", "AIDR_WEBHOOK_SECRET=" + secret, "KAFKA_PASSWORD=secret"}
 	if o := aidrWith(t, env, nil, "config", "check", full); o.code != exitOK {
 		t.Errorf("config check with the sinks: exit code %d\n%s", o.code, o.stderr)
 	}
@@ -117,7 +119,7 @@ func TestConfigInit(t *testing.T) {
 	}
 }
 
-// uncommented takes the mark off the sinks that init's text shows.
+// uncommented uncomments the sinks in the configuration of init.
 func uncommented(text string) string {
 	var out strings.Builder
 	in := false
@@ -136,7 +138,7 @@ func uncommented(text string) string {
 	return out.String()
 }
 
-// TestDecodeStdin reads what is piped in.
+// TestDecodeStdin checks that decode reads standard input.
 func TestDecodeStdin(t *testing.T) {
 	o := aidrWith(t, nil, strings.NewReader(trail("one", "")+"\n"+trail("two", "")+"\nnonsense\n"), "decode", "-")
 	if o.code != exitOK || strings.Count(o.stdout, "\n") != 2 || !strings.Contains(o.stderr, "malformed_json 1") {

@@ -17,21 +17,21 @@ import (
 	"github.com/aidr-engine/aidr/connectors/conntest"
 )
 
-// sample is one record of the samples: when it was over, and its bytes on one line.
+// sample is one record of the samples: its end time, and its bytes on one line.
 type sample struct {
 	at   time.Time
 	body string
 }
 
-// partition is one partition of the corpus: its records in event-time order.
+// partition is one partition of the corpus, with its records in event-time order.
 type partition struct {
 	topic   string
 	number  int32
 	records []sample
 }
 
-// corpus are the samples over six partitions of three topics: CloudTrail's elements alone and in envelopes, and
-// LiteLLM's records. prefix begins the names of the topics.
+// corpus returns the samples in six partitions of three topics: CloudTrail elements, alone and in envelopes, and LiteLLM
+// records. The names of the topics start with prefix.
 func corpus(t testing.TB, prefix string) []partition {
 	t.Helper()
 	trail := cloudTrail(t)
@@ -55,7 +55,7 @@ func corpus(t testing.TB, prefix string) []partition {
 	}
 }
 
-// cloudTrail reads the elements of the recorded attacks, in the order of their time.
+// cloudTrail reads the elements of the recorded attacks, in order of time.
 func cloudTrail(t testing.TB) (out []sample) {
 	t.Helper()
 	for _, pattern := range []string{"invictus", "stratus"} {
@@ -76,7 +76,7 @@ func cloudTrail(t testing.TB) (out []sample) {
 	return sorted(out)
 }
 
-// elementsOf reads an array, or the array under Records.
+// elementsOf reads the elements of an array, or of the array at the key Records.
 func elementsOf(t testing.TB, file string) (elements []json.RawMessage) {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -93,7 +93,7 @@ func elementsOf(t testing.TB, file string) (elements []json.RawMessage) {
 	return records.Records
 }
 
-// liteLLM reads the calls of recorded agents, in the order in which they ended.
+// liteLLM reads the calls of recorded agents, in order of their end.
 func liteLLM(t testing.TB) (out []sample) {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(sampleDir(t, "replay_litellm_from_agentdojo"), "*.jsonl"))
@@ -134,7 +134,7 @@ func sorted(s []sample) []sample {
 	return s
 }
 
-// recordsOf puts up to 7 elements into one record, as CloudTrail's files do.
+// recordsOf groups up to 7 elements into one record, as in CloudTrail's files.
 func recordsOf(elements []sample) (out []sample) {
 	const most = 7
 	for some := range slices.Chunk(elements, most) {
@@ -147,11 +147,12 @@ func recordsOf(elements []sample) (out []sample) {
 	return out
 }
 
-// eventBridge puts each element into the envelope in which EventBridge sends it.
+// eventBridge wraps each element in the envelope of EventBridge.
 func eventBridge(elements []sample) (out []sample) {
 	for i, s := range elements {
 		out = append(out, sample{s.at, fmt.Sprintf(
-			`{"version":"0","id":"bridge-%d","detail-type":"AWS API Call via CloudTrail","source":"aws.health","account":"123456789012","time":%q,"region":"us-east-1","resources":[],"detail":%s}`,
+			`{"version":"0","id":"bridge-%d","detail-type":"AWS API Call via CloudTrail","source":"aws.health",`+
+				`"account":"123456789012","time":%q,"region":"us-east-1","resources":[],"detail":%s}`,
 			i, s.at.UTC().Format(time.RFC3339), s.body)})
 	}
 	return out
@@ -191,7 +192,7 @@ func createTopics(t testing.TB, addr string, parts []partition) (topics []string
 	return topics
 }
 
-// producer is a Kafka client that is not the engine's.
+// producer is a Kafka client other than the engine's.
 type producer struct {
 	t      testing.TB
 	client *kgo.Client
@@ -208,7 +209,7 @@ func newProducer(t testing.TB, addr string) *producer {
 	return &producer{t, c}
 }
 
-// produce writes records to one partition in their order, and returns when the broker has them.
+// produce writes records to one partition in order, and returns when the broker has acknowledged them.
 func (p *producer) produce(topic string, number int32, bodies ...[]byte) error {
 	var records []*kgo.Record
 	for _, b := range bodies {

@@ -9,8 +9,8 @@ import (
 	"github.com/aidr-engine/aidr/connectors/clickhouse/host"
 )
 
-// keptEngine is a ClickHouse engine that is started again whenever it ends. The embedded one has been seen to abort
-// when many of its clients are killed in the middle of a request; a server, and who looks after it, would go on.
+// keptEngine is a ClickHouse engine that is restarted whenever it ends. The embedded engine sometimes aborts if many of its
+// clients are killed during a request; a server would continue, or be restarted.
 type keptEngine struct {
 	t    *testing.T
 	o    host.Options
@@ -20,7 +20,7 @@ type keptEngine struct {
 
 	mu   sync.Mutex
 	now  *host.Engine
-	ends int // how often it ended by itself
+	ends int // number of unexpected ends
 }
 
 func keepEngine(t *testing.T) *keptEngine {
@@ -38,7 +38,7 @@ func keepEngine(t *testing.T) *keptEngine {
 	return k
 }
 
-// watch starts the engine again on the same port and data until end.
+// watch restarts the engine with the same port and data until end is called.
 func (k *keptEngine) watch(e *host.Engine) {
 	defer k.done.Done()
 	for {

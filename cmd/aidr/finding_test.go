@@ -18,8 +18,8 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// canonical renders what a finding says about events: without the revision, the wall clock, and where an event was
-// read. Values of fields are texts, as in ClickHouse.
+// canonical renders the parts of a finding that depend on events alone: without the revision, the wall clock, and the
+// position of its events. Values of fields are texts, as in ClickHouse.
 func canonical(t testing.TB, f *schema.Finding) string {
 	t.Helper()
 	c := *f
@@ -42,7 +42,7 @@ func canonical(t testing.TB, f *schema.Finding) string {
 	return string(b)
 }
 
-// nine writes a number with nine decimals, the scale of ClickHouse's column.
+// nine formats a number with nine decimals, the scale of the column in ClickHouse.
 func nine(t testing.TB, n json.Number) json.Number {
 	t.Helper()
 	if n == "" {
@@ -69,7 +69,7 @@ func text(t testing.TB, v any) string {
 	return strings.TrimSpace(b.String())
 }
 
-// byID renders findings.
+// byID renders findings, by id.
 func byID(t testing.TB, findings map[schema.ID]*schema.Finding) map[schema.ID]string {
 	t.Helper()
 	out := map[schema.ID]string{}
@@ -79,7 +79,7 @@ func byID(t testing.TB, findings map[schema.ID]*schema.Finding) map[schema.ID]st
 	return out
 }
 
-// difference describes how got differs from want, nil where it does not.
+// difference returns an error that describes how got differs from want, or nil.
 func difference(got, want map[schema.ID]string) error {
 	var lines []string
 	for id, w := range want {
@@ -100,7 +100,8 @@ func difference(got, want map[schema.ID]string) error {
 	}
 	slices.Sort(lines)
 	const shown = 5
-	return fmt.Errorf("%d findings differ (- missing, + too many, ! other), %d are wanted:\n%s", len(lines), len(want), strings.Join(lines[:min(shown, len(lines))], "\n"))
+	return fmt.Errorf("%d findings differ (- missing, + surplus, ! different), want %d:\n%s",
+		len(lines), len(want), strings.Join(lines[:min(shown, len(lines))], "\n"))
 }
 
 func brief(f string) string {
@@ -111,7 +112,7 @@ func brief(f string) string {
 	return f
 }
 
-// lineDifference shows the lines of two findings that are not the same.
+// lineDifference returns the lines in which two findings differ.
 func lineDifference(got, want string) string {
 	g, w := strings.Split(got, "\n"), strings.Split(want, "\n")
 	var out []string
@@ -131,7 +132,7 @@ func lineDifference(got, want string) string {
 	return strings.Join(out[:min(shown, len(out))], "\n")
 }
 
-// replayed are the findings of `aidr replay` over the corpus until now: what a run has to find.
+// replayed returns the findings of `aidr replay` over the corpus until now, which are the expected findings of a run.
 func replayed(t testing.TB, rules []string, parts []partition) map[schema.ID]*schema.Finding {
 	t.Helper()
 	args := []string{"replay", "--until", time.Now().UTC().Format(time.RFC3339)}
@@ -148,17 +149,17 @@ func replayed(t testing.TB, rules []string, parts []partition) map[schema.ID]*sc
 	return out
 }
 
-// database reads what an analyst would.
+// database reads findings as an analyst would.
 type database struct {
 	conn driver.Conn
 }
 
-// openDatabase connects to the database of a DSN, which need not be there yet.
+// openDatabase connects to the database of a DSN. The database need not exist yet.
 func openDatabase(t testing.TB, dsn string) *database {
 	t.Helper()
 	o, err := clickhouse.ParseDSN(dsn)
 	if err != nil {
-		t.Fatal("the DSN does not parse") // its error may hold the password
+		t.Fatal("the DSN does not parse") // the error may contain the password
 	}
 	conn, err := clickhouse.Open(o)
 	if err != nil {
@@ -168,7 +169,7 @@ func openDatabase(t testing.TB, dsn string) *database {
 	return &database{conn}
 }
 
-// findings reads v_findings, withdrawn ones left out.
+// findings reads v_findings, without withdrawn findings.
 func (d *database) findings(t testing.TB) (map[schema.ID]*schema.Finding, error) {
 	rows, err := d.conn.Query(t.Context(), `SELECT id, status, rule_id, rule_version, kind, title, severity, confidence, tags, shadow, tenant,
 		agent_uid, agent_name, agent_uid_source, session_id, key, group_start, first_seen, last_seen, count, value, threshold, baseline, late,
@@ -215,8 +216,9 @@ type row struct {
 func (r *row) fields() []any {
 	f := &r.f
 	return []any{&r.id, &r.status, &f.RuleID, &r.version, &f.Kind, &f.Title, &f.Severity, &r.confidence, &f.Tags, &f.Shadow, &f.Tenant,
-		&f.AgentUID, &f.AgentName, &f.AgentSource, &f.SessionID, &f.Key, &r.groupStart, &r.firstSeen, &r.lastSeen, &f.Count, &r.value, &r.threshold, &r.baseline, &f.Late,
-		&r.warming, &f.Explanation, &f.Reasons, &r.eventIDs, &r.identities, &r.times, &r.datasets, &r.actions, &r.resources, &r.outcomes, &r.steps, &r.maps,
+		&f.AgentUID, &f.AgentName, &f.AgentSource, &f.SessionID, &f.Key, &r.groupStart, &r.firstSeen, &r.lastSeen,
+		&f.Count, &r.value, &r.threshold, &r.baseline, &f.Late, &r.warming, &f.Explanation, &f.Reasons,
+		&r.eventIDs, &r.identities, &r.times, &r.datasets, &r.actions, &r.resources, &r.outcomes, &r.steps, &r.maps,
 		&r.doing, &r.targets, &r.states, &r.modes, &r.lasting, &r.result}
 }
 
@@ -246,14 +248,16 @@ func (r *row) finding() *schema.Finding {
 		f.Evidence = append(f.Evidence, e)
 	}
 	for i := range r.doing {
-		f.Response = append(f.Response, schema.Response{Action: r.doing[i], Target: r.targets[i], State: r.states[i], Mode: r.modes[i], TTL: r.lasting[i], Result: r.result[i]})
+		f.Response = append(f.Response, schema.Response{
+			Action: r.doing[i], Target: r.targets[i], State: r.states[i], Mode: r.modes[i], TTL: r.lasting[i], Result: r.result[i],
+		})
 	}
 	return f
 }
 
 func instant(t time.Time) schema.Instant { return schema.Instant(t.UnixNano()) }
 
-// events counts the rows of v_finding_events by finding, withdrawn ones left out.
+// events counts the rows of v_finding_events by finding, without withdrawn findings.
 func (d *database) events(t testing.TB) (map[schema.ID]uint64, error) {
 	rows, err := d.conn.Query(t.Context(), "SELECT finding_id, count() FROM v_finding_events WHERE status != 'withdrawn' GROUP BY finding_id")
 	if err != nil {
@@ -272,11 +276,12 @@ func (d *database) events(t testing.TB) (map[schema.ID]uint64, error) {
 	return out, rows.Err()
 }
 
-// TestDifference holds the comparison itself: every change of what a finding says is a difference, where and when it was
-// read is none.
+// TestDifference tests the comparison itself: every change of a finding is a difference, except the position of an event
+// and the time at which it was read.
 func TestDifference(t *testing.T) {
 	finding := func() *schema.Finding {
-		return &schema.Finding{ID: schema.ID{1}, Revision: 3, Status: schema.StatusSettled, RuleID: "a", Key: map[string]string{"k": "v"}, Count: 2, Value: "2",
+		return &schema.Finding{ID: schema.ID{1}, Revision: 3, Status: schema.StatusSettled, RuleID: "a",
+			Key: map[string]string{"k": "v"}, Count: 2, Value: "2",
 			Evidence: []schema.Evidence{{EventID: "e", Topic: "t", Partition: 1, Offset: 7, Index: 1, Fields: map[string]any{"n": json.Number("1")}}}}
 	}
 	f := func(same bool, change func(f *schema.Finding)) {

@@ -22,19 +22,19 @@ import (
 	"github.com/aidr-engine/aidr/connectors/conntest"
 )
 
-// envBinary names the program under test; TestMain builds one where it is not set.
+// envBinary is the environment variable with the path of the program under test. If it is not set, TestMain builds the program.
 const envBinary = "AIDR_TEST_BINARY"
 
 const (
-	// buildTime bounds the build of the program with an empty cache on a small machine.
+	// buildTime bounds the build of the program, with an empty cache on a small machine.
 	buildTime = 10 * time.Minute
-	// commandTime bounds one command that ends by itself.
+	// commandTime bounds a command that ends by itself.
 	commandTime = 2 * time.Minute
-	// pollEvery is how often a condition is looked at.
+	// pollEvery is the interval at which a condition is checked.
 	pollEvery = 50 * time.Millisecond
 )
 
-// library and samples are where the shipped rules and the real logs are, seen from this folder.
+// library and samples are the folders of the shipped rules and of the real logs, relative to this folder.
 var (
 	library = filepath.Join("..", "..", "rules", "library")
 	samples = filepath.Join("..", "..", "..", "shared", "samples")
@@ -58,7 +58,7 @@ func TestMain(m *testing.M) {
 	}))
 }
 
-// build builds the program, without cgo: that is how it is shipped, and quicker.
+// build builds the program without cgo, as it is shipped. This is also faster.
 func build(binary string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), buildTime)
 	defer cancel()
@@ -70,7 +70,7 @@ func build(binary string) error {
 	return os.Setenv(envBinary, binary)
 }
 
-// sampleDir returns a folder of the samples. A test that lacks it is skipped, or fails where samples are required.
+// sampleDir returns a folder of the samples. If it does not exist, the test is skipped, or fails if samples are required.
 func sampleDir(t testing.TB, parts ...string) string {
 	t.Helper()
 	root := os.Getenv("AIDR_SAMPLES")
@@ -84,7 +84,7 @@ func sampleDir(t testing.TB, parts ...string) string {
 	return dir
 }
 
-// outcome is how a command ended.
+// outcome is the exit code and the output of a command.
 type outcome struct {
 	code           int
 	stdout, stderr string
@@ -93,7 +93,7 @@ type outcome struct {
 // aidr runs a command that ends by itself.
 func aidr(t testing.TB, args ...string) outcome { return aidrWith(t, nil, nil, args...) }
 
-// aidrWith also gives it variables of the environment and a standard input.
+// aidrWith is aidr with environment variables and a standard input.
 func aidrWith(t testing.TB, env []string, stdin io.Reader, args ...string) outcome {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), commandTime)
@@ -109,7 +109,7 @@ func aidrWith(t testing.TB, env []string, stdin io.Reader, args ...string) outco
 	return outcome{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
 }
 
-// mustAidr runs a command that has to succeed, and returns what it printed.
+// mustAidr runs a command that must succeed, and returns its standard output.
 func mustAidr(t testing.TB, args ...string) string {
 	t.Helper()
 	o := aidr(t, args...)
@@ -119,15 +119,15 @@ func mustAidr(t testing.TB, args ...string) string {
 	return o.stdout
 }
 
-// process is an aidr that runs until it is ended.
+// process is a running aidr.
 type process struct {
 	t    testing.TB
 	cmd  *exec.Cmd
-	log  string // file of stdout and stderr
+	log  string // file with stdout and stderr
 	gone chan struct{}
 }
 
-// start starts an aidr. It goes with the test, and a failed test shows its last words.
+// start starts an aidr. It is killed at the end of the test, and a failed test prints the end of its log.
 func start(t testing.TB, args ...string) *process {
 	t.Helper()
 	f, err := os.CreateTemp(t.TempDir(), "log-")
@@ -141,7 +141,7 @@ func start(t testing.TB, args ...string) *process {
 		t.Fatal(err)
 	}
 	go func() {
-		p.cmd.Wait() // its state is in ProcessState
+		p.cmd.Wait() // the result is in ProcessState
 		close(p.gone)
 	}()
 	t.Cleanup(func() {
@@ -153,14 +153,14 @@ func start(t testing.TB, args ...string) *process {
 	return p
 }
 
-// kill ends it at once, as kill -9 does.
+// kill ends the process at once, like kill -9.
 func (p *process) kill() {
-	p.cmd.Process.Kill() // it may have ended already
+	p.cmd.Process.Kill() // the process may have ended already
 	<-p.gone
 }
 
-// terminate asks it to end and returns its exit code. It is given as long as it promises: 10 s to drain, and a last
-// checkpoint.
+// terminate sends SIGTERM and returns the exit code. It waits for the documented time: 10 s for draining, and the time of a
+// last checkpoint.
 func (p *process) terminate() int {
 	p.t.Helper()
 	const most = 15 * time.Second
@@ -176,7 +176,7 @@ func (p *process) terminate() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// alive fails the test where the process has ended by itself.
+// alive fails the test if the process has ended.
 func (p *process) alive() {
 	p.t.Helper()
 	select {
@@ -205,7 +205,7 @@ func (p *process) lastWords() string {
 	return string(b)
 }
 
-// await polls until check returns nil, and fails the test with its last answer after most.
+// await polls until check returns nil. After most it fails the test with the last error of check.
 func await(t testing.TB, most time.Duration, what string, check func() error) {
 	t.Helper()
 	tick := time.NewTicker(pollEvery)
@@ -224,7 +224,7 @@ func await(t testing.TB, most time.Duration, what string, check func() error) {
 	}
 }
 
-// freeAddr returns an address of loopback that nobody listens on at this moment.
+// freeAddr returns a loopback address with a port that is free at the moment.
 func freeAddr(t testing.TB) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -235,7 +235,7 @@ func freeAddr(t testing.TB) string {
 	return l.Addr().String()
 }
 
-// readiness is the answer of /readyz.
+// readiness is the response of /readyz.
 type readiness struct {
 	code       int
 	Status     string
@@ -262,7 +262,7 @@ func get(url string) (body []byte, code int, err error) {
 	return body, resp.StatusCode, err
 }
 
-// isReady says whether /readyz is ok.
+// isReady returns an error unless the status of /readyz is ok.
 func isReady(addr string) error {
 	r, err := readyz(addr)
 	if err == nil && r.Status != "ok" {
@@ -271,7 +271,7 @@ func isReady(addr string) error {
 	return err
 }
 
-// jsonLines reads one value a line.
+// jsonLines reads one JSON value per line.
 func jsonLines[T any](t testing.TB, text string) (out []T) {
 	t.Helper()
 	d := json.NewDecoder(strings.NewReader(text))

@@ -11,9 +11,9 @@ import (
 	"testing"
 )
 
-// mayImport is a statement of policy: which of our packages a package may import, and (below) which libraries belong to
-// one package alone. Do not edit it to fix a build: the code is wrong, or the architecture changes on purpose.
-// A trailing /... stands for a folder and everything below it; tests may import what they test with.
+// mayImport states the policy for imports: the packages of this module that each package may import. owners, below, lists
+// libraries that belong to a single package. Do not edit either to fix a build: the code is wrong, unless the architecture
+// changes on purpose. A trailing /... means a folder and everything below it. Tests may also import packages that they test with.
 var mayImport = map[string][]string{
 	"schema":                     {},
 	"schema/scan":                {},
@@ -53,7 +53,7 @@ var mayImport = map[string][]string{
 	"benchmarks":                 {"..."},
 }
 
-// owners of libraries, parted by blanks: nobody else imports them.
+// owners lists the packages, separated by blanks, that may import a library. No other package may.
 var owners = map[string]string{
 	"github.com/goccy/go-yaml":                          "rules/doc",
 	"github.com/google/cel-go":                          "rules/expr",

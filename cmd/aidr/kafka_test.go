@@ -9,8 +9,8 @@ import (
 	"github.com/aidr-engine/aidr/connectors/conntest"
 )
 
-// TestKafka runs the whole product as processes against a real broker, which its parts share; each has topics, a
-// consumer group and a database of its own.
+// TestKafka runs the whole product as processes against a real broker. The subtests share the broker; each has its own
+// topics, consumer group and database.
 func TestKafka(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it starts a broker and takes minutes")
@@ -23,8 +23,8 @@ func TestKafka(t *testing.T) {
 	t.Run("standby", func(t *testing.T) { testStandby(t, broker) })
 }
 
-// testFindings: what a run finds in Kafka is what `aidr replay` finds in the same records, in ClickHouse and at the
-// receiver.
+// testFindings checks that a run over Kafka yields the same findings, in ClickHouse and at the receiver, as `aidr replay`
+// over the same records.
 func testFindings(t *testing.T, broker *conntest.Kafka) {
 	parts := corpus(t, "found-")
 	u := newSetup(t, settings{broker: broker.Addr, topics: createTopics(t, broker.Addr, parts), dsn: host.ForTest(t), idle: 3 * time.Second})
@@ -58,7 +58,7 @@ func testFindings(t *testing.T, broker *conntest.Kafka) {
 	checkStopped(t, u, len(want))
 }
 
-// checkStopped: the findings are in the local store too, which commands open when no process runs.
+// checkStopped checks that the commands read the findings in the local store if no process runs.
 func checkStopped(t *testing.T, u *setup, want int) {
 	t.Helper()
 	listed := jsonLines[map[string]any](t, mustAidr(t, "findings", "ls", "--json", "--limit", "0", "--state", u.state, "--status", "settled"))

@@ -15,7 +15,7 @@ import (
 	"github.com/aidr-engine/aidr/engine/store"
 )
 
-// A run with other instants, or the same again:
+// Flags for a run with other random instants, or the same again:
 //
 //	go test ./cmd/aidr -run TestKafka/kills -kills 100 -kill-seed 7 -v
 var (
@@ -23,7 +23,7 @@ var (
 	killSeedFlag = flag.Uint64("kill-seed", 0, "seed of the instants at which the process is killed; 0: of the clock")
 )
 
-// testKills: a process that is killed at random instants while records come finds the same as one that is not.
+// testKills checks that a process which is killed at random instants while records arrive yields the same findings.
 func testKills(t *testing.T, broker *conntest.Kafka) {
 	seed := *killSeedFlag
 	if seed == 0 {
@@ -32,12 +32,15 @@ func testKills(t *testing.T, broker *conntest.Kafka) {
 	t.Logf("go test ./cmd/aidr -run TestKafka/kills -kill-seed %d", seed)
 	r := rand.New(rand.NewPCG(seed, 1))
 	parts := corpus(t, "killed-")
-	u := newSetup(t, settings{broker: broker.Addr, topics: createTopics(t, broker.Addr, parts), dsn: keepEngine(t).dsn, idle: 8 * time.Second, session: time.Second})
+	u := newSetup(t, settings{
+		broker: broker.Addr, topics: createTopics(t, broker.Addr, parts), dsn: keepEngine(t).dsn,
+		idle: 8 * time.Second, session: time.Second,
+	})
 	want := replayed(t, u.rules, parts)
 	k := &killer{t: t, u: u, at: map[string]int64{}}
 	fed := feed(newProducer(t, broker.Addr), parts, time.Duration(*killsFlag)*2*time.Second)
 	for range *killsFlag {
-		// Two of three live until they read, and then for a while; the others may die while they wait for the group.
+		// Two of three are killed some time after they start to read; the others may be killed while they join the group.
 		k.round(r.IntN(3) > 0, time.Duration(r.Int64N(int64(2*time.Second))))
 	}
 	if err := <-fed; err != nil {
@@ -56,7 +59,7 @@ func testKills(t *testing.T, broker *conntest.Kafka) {
 	}
 }
 
-// feed writes the corpus bit by bit over a time, and tells when it is done.
+// feed writes the corpus gradually over the given time. At the end it sends nil or the error.
 func feed(p *producer, parts []partition, over time.Duration) <-chan error {
 	const every = 250 * time.Millisecond
 	steps := int(over / every)
@@ -76,15 +79,15 @@ func feed(p *producer, parts []partition, over time.Duration) <-chan error {
 	return done
 }
 
-// killer starts and kills, and looks at what each kill leaves.
+// killer starts and kills processes, and checks the checkpoint that each kill leaves.
 type killer struct {
 	t     *testing.T
 	u     *setup
 	at    map[string]int64 // positions in the last checkpoint
-	moved int              // kills before which it had moved
+	moved int              // number of kills before which the positions had advanced
 }
 
-// round lets a process live for a while, from its start or from when it reads.
+// round runs a process for a while, counted from its start or from the start of reading.
 func (k *killer) round(reads bool, life time.Duration) {
 	k.t.Helper()
 	p := k.u.start()
@@ -100,7 +103,7 @@ func (k *killer) round(reads bool, life time.Duration) {
 	k.look()
 }
 
-// isReading says whether the engine is ok, whatever the sinks are.
+// isReading returns an error unless the engine is ok, regardless of the sinks.
 func isReading(addr string) error {
 	r, err := readyz(addr)
 	if err == nil && r.Components["engine"].Status != "ok" {
@@ -109,7 +112,7 @@ func isReading(addr string) error {
 	return err
 }
 
-// look compares the checkpoint that the process left with the one before it.
+// look compares the last checkpoint of the process with the previous one.
 func (k *killer) look() {
 	k.t.Helper()
 	moved := false
@@ -125,12 +128,12 @@ func (k *killer) look() {
 	}
 }
 
-// checkpoint reads the positions in a state directory that nobody uses, from a copy of it: what the next process meets
-// is what the killed one left.
+// checkpoint reads the positions in the state directory of a killed process. It reads a copy, so that the next process
+// finds the directory exactly as the killed process left it.
 func checkpoint(t testing.TB, dir string) map[string]int64 {
 	t.Helper()
 	if _, err := os.Stat(dir); err != nil {
-		return nil // killed before it opened it
+		return nil // killed before it created the store
 	}
 	copied := filepath.Join(t.TempDir(), "state")
 	if err := copyDir(copied, dir); err != nil {
@@ -162,7 +165,7 @@ func checkpoint(t testing.TB, dir string) map[string]int64 {
 	return out
 }
 
-// copyDir copies the files of a folder; sockets stay behind.
+// copyDir copies the files of a folder, except sockets.
 func copyDir(to, from string) error {
 	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {

@@ -21,12 +21,12 @@ var latencyFlag = flag.Bool("latency", false, "measure the time from producing a
 
 const (
 	latencyRate  = 2000             // records a second
-	latencyTime  = 20 * time.Second // for so long
-	latencyEvery = 20               // one record in so many matches
+	latencyTime  = 20 * time.Second // duration of the test
+	latencyEvery = 20               // one in this many records matches
 )
 
-// TestLatency measures p50 and p99 from producing a record to its webhook at 2,000 records/s, where a rule without State
-// matches one record in 20 and every match is a finding:
+// TestLatency measures p50 and p99 of the time from producing a record to its webhook, at 2,000 records/s. A rule without
+// State matches one record in 20, and every match is a finding:
 //
 //	go test ./cmd/aidr -run TestLatency -latency -v
 func TestLatency(t *testing.T) {
@@ -66,7 +66,7 @@ func TestLatency(t *testing.T) {
 	t.Logf("%d records/s for %v, %d findings: p50 %v, p90 %v, p99 %v, most %v", latencyRate, latencyTime, n, at(.5), at(.9), at(.99), at(1))
 }
 
-// arrivals holds how long each finding took from its record to the receiver.
+// arrivals holds the time that each finding took from its record to the receiver.
 type arrivals struct {
 	mu   sync.Mutex
 	seen map[schema.ID]bool
@@ -75,7 +75,7 @@ type arrivals struct {
 
 func newArrivals() *arrivals { return &arrivals{seen: map[schema.ID]bool{}} }
 
-// arrived takes the first delivery of each finding; its event's time is when its record was produced.
+// arrived records the first delivery of each finding. The time of the event is that of producing the record.
 func (a *arrivals) arrived(d *delivery, at time.Time) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -85,7 +85,7 @@ func (a *arrivals) arrived(d *delivery, at time.Time) {
 	}
 }
 
-// produce writes records at an even rate and returns how many match.
+// produce writes records at a constant rate and returns the number of matching records.
 func (a *arrivals) produce(t *testing.T, p *producer) (matches int) {
 	t.Helper()
 	began := time.Now()
@@ -106,7 +106,8 @@ func (a *arrivals) produce(t *testing.T, p *producer) (matches int) {
 			body, err := json.Marshal(map[string]any{
 				"time": time.Now().UTC().Format(time.RFC3339Nano), "event.dataset": "x.test", "event.class": "api", "event.id": fmt.Sprintf("e%d", n),
 				"event.action": action, "ai_agent.uid": fmt.Sprintf("agent-%d", n%50), "http.request.method": "GET", "url.path": "/v1/orders/17",
-				"source.ip": "203.0.113.9", "user_agent.original": "agent/1.0 (a client that tells much about itself)", "http.response.status_code": 200,
+				"source.ip": "203.0.113.9", "user_agent.original": "agent/1.0 (a client with a long description)",
+				"http.response.status_code": 200,
 			})
 			if err != nil {
 				t.Fatal(err)

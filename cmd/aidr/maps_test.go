@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// doors is a field map that is all right.
+// doors is a valid field map.
 const doors = `name: doors
 about: who went through which door
 dataset: site.doors
@@ -19,7 +19,7 @@ identity: [who]
 tests: [{name: a door, record: {at: 1767261600, door: front, who: w}, events: [{ai_agent.uid: w}]}]
 `
 
-// Exit codes of maps check and maps test are those of rules: 0 all well, 1 errors, 3 warnings only.
+// The exit codes of maps check and maps test are those of rules: 0 ok, 1 errors, 3 only warnings.
 func TestMapsCommands(t *testing.T) {
 	dir := t.TempDir()
 	run := func(want int, has string, args ...string) {

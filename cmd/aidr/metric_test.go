@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// metric returns the sum of a metric's samples whose labels contain all of with, such as `topic="a"`. ok is false where
-// there is no such sample.
+// metric returns the sum of a metric's samples whose labels contain all of with, such as `topic="a"`. ok reports whether
+// such a sample exists.
 func metric(addr, name string, with ...string) (sum float64, ok bool, err error) {
 	body, code, err := get("http://" + addr + "/metrics")
 	if err != nil || code != 200 {
@@ -37,7 +37,7 @@ func containsAll(s string, all []string) bool {
 	return true
 }
 
-// metricIs says whether a metric has a value.
+// metricIs returns an error unless a metric has the given value.
 func metricIs(addr string, want float64, name string, with ...string) error {
 	got, ok, err := metric(addr, name, with...)
 	if err == nil && (!ok || got != want) {

@@ -21,7 +21,7 @@ import (
 
 var updateFlag = flag.Bool("update", false, "write what the commands print into testdata/golden")
 
-// TestDecodeSamples decodes every file of the samples: whatever is in it, it is decoded or told of, line by line.
+// TestDecodeSamples decodes every file of the samples and checks that each record is decoded or becomes a dead letter.
 func TestDecodeSamples(t *testing.T) {
 	folders, err := os.ReadDir(sampleDir(t))
 	if err != nil {
@@ -48,7 +48,7 @@ func TestDecodeSamples(t *testing.T) {
 	}
 }
 
-// decodeFiles decodes files and checks what is printed of them.
+// decodeFiles decodes files and checks the output.
 func decodeFiles(t *testing.T, names []string) (events, dead int) {
 	t.Helper()
 	letters := filepath.Join(t.TempDir(), "dead.jsonl")
@@ -75,7 +75,7 @@ func decodeFiles(t *testing.T, names []string) (events, dead int) {
 	return events, dead
 }
 
-// TestDecodedIsReadBack: what decode prints gives the same events again.
+// TestDecodedIsReadBack checks that decoding the output of decode yields the same events.
 func TestDecodedIsReadBack(t *testing.T) {
 	first := mustAidr(t, "decode", "--identity", sampleDir(t, "aws_cloudtrail", "stratus"), sampleDir(t, "fixtures_handmade"))
 	file := filepath.Join(t.TempDir(), "events.jsonl")
@@ -87,7 +87,7 @@ func TestDecodedIsReadBack(t *testing.T) {
 	}
 }
 
-// TestReplayIsTheSame: byte by byte, from run to run and for any number of shards.
+// TestReplayIsTheSame checks that the output of replay is byte-identical from run to run and for any number of shards.
 func TestReplayIsTheSame(t *testing.T) {
 	args := append([]string{"replay", "--rules", library, "--rules", filepath.Join("testdata", "rules")}, writeCorpus(t, corpus(t, ""))...)
 	want := mustAidr(t, args...)
@@ -115,7 +115,7 @@ func TestReplayIsTheSame(t *testing.T) {
 	}
 }
 
-// TestDemo: the story's findings are found, and every delivery was verified.
+// TestDemo checks that the demo yields the findings of the story, and that every delivery is verified.
 func TestDemo(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "demo")
 	began := time.Now()
@@ -149,8 +149,8 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// TestGolden runs the command lines of txtar files: `cmd` has the arguments, `stdout` and `stderr` what is printed, `code`
-// the exit code; the other files are there for the command. $DIR is where they are, in arguments and in YAML.
+// TestGolden runs the command lines of txtar files: `cmd` has the arguments, `stdout` and `stderr` the expected output,
+// `code` the exit code. The other files are input. In arguments and YAML, $DIR is the folder of the input.
 //
 //	go test ./cmd/aidr -run TestGolden -update
 func TestGolden(t *testing.T) {

@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	// outageTime is how long each part is away.
+	// outageTime is the duration of each outage.
 	outageTime = 20 * time.Second
-	// outageIdle is longer than an outage: silence is not taken for the end of time.
+	// outageIdle is longer than an outage, so that a silent partition does not follow the clock.
 	outageIdle = 23 * time.Second
 )
 
-// TestOutages: the broker, ClickHouse and the receiver are away for 20 s each, one after the other, while records come.
-// Each is told while it lasts, and the findings are those of a run without. The broker is its own.
+// TestOutages stops the broker, ClickHouse and the receiver for 20 s each, one after the other, while records arrive. Each
+// outage is reported while it lasts, and the findings are those of an undisturbed run. The test has its own broker.
 func TestOutages(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it starts a broker and takes minutes")
@@ -67,13 +67,13 @@ func TestOutages(t *testing.T) {
 	}
 }
 
-// away lets a component be away: begin ends it and returns what brings it back. While it lasts, /readyz names it with a
-// reason and the metrics show it; afterwards all is well.
+// away runs one outage of a component: begin stops the component and returns a function that starts it again. During the
+// outage, /readyz shows the component with a reason and the metrics show it too; afterwards everything is ok.
 func away(t *testing.T, p *process, u *setup, component string, shown func() error, begin func() (back func())) {
 	t.Helper()
 	over := time.After(outageTime)
 	back := begin()
-	await(t, outageTime-time.Second, component+" is told to be away", func() error {
+	await(t, outageTime-time.Second, component+" to be reported as degraded", func() error {
 		p.alive()
 		if err := isDegraded(u.listen, component); err != nil {
 			return err
@@ -93,7 +93,7 @@ func away(t *testing.T, p *process, u *setup, component string, shown func() err
 	await(t, time.Minute, component+" is back", func() error { p.alive(); return isReady(u.listen) })
 }
 
-// isDegraded says whether /readyz answers 200 and names the component as degraded, with a reason.
+// isDegraded returns an error unless /readyz answers 200 and shows the component as degraded, with a reason.
 func isDegraded(addr, component string) error {
 	r, err := readyz(addr)
 	if err != nil {
@@ -106,7 +106,7 @@ func isDegraded(addr, component string) error {
 	return nil
 }
 
-// waits says whether the metrics show that entries wait for a sink, for some seconds.
+// waits returns an error unless the metrics show entries that have waited for a sink for some seconds.
 func waits(u *setup, sink string) error {
 	label := fmt.Sprintf("sink=%q", sink)
 	oldest, _, err := metric(u.listen, "aidr_outbox_oldest_seconds", label)

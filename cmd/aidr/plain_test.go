@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// nasty steers terminals: an escape sequence, its C1 form, bidirectional overrides, a tag character, a bell, DEL.
+// nasty controls terminals: an escape sequence, its C1 form, bidirectional overrides, a tag character, a bell, DEL.
 const nasty = "a\x1b[31mb\u009bcd\u202ee\u2066f\U000e0041g\ah\x7fi\u2028j\ue000 \u00e4\u4e2d\U0001f600"
 
 func TestPlain(t *testing.T) {
@@ -19,7 +19,7 @@ func TestPlain(t *testing.T) {
 	}
 }
 
-// TestPlainJSON: however it is cut into writes, nothing steers and the meaning stays.
+// TestPlainJSON checks that the output has no control characters and the same meaning, for any division into writes.
 func TestPlainJSON(t *testing.T) {
 	var src bytes.Buffer
 	enc := json.NewEncoder(&src)
@@ -40,7 +40,7 @@ func TestPlainJSON(t *testing.T) {
 			b = b[n:]
 		}
 		if i := strings.IndexFunc(out.String(), func(r rune) bool { return controls(r) && r != '\n' && r != '\t' }); i >= 0 {
-			t.Errorf("in writes of %d: %q steers", size, out.String()[i:])
+			t.Errorf("in writes of %d: control characters in %q", size, out.String()[i:])
 		}
 		var got map[string]string
 		if err := json.Unmarshal(out.Bytes(), &got); err != nil || len(got) != 2 || got["k"] != nasty || got[nasty] != "v" {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// writeFiles writes files into a new folder and returns it.
+// writeFiles writes files into a new folder and returns its path.
 func writeFiles(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -19,10 +19,11 @@ func writeFiles(t *testing.T, files map[string]string) string {
 	return dir
 }
 
-// TestReadingAsASource: files are read as the source that is meant, and what is wrong with naming it is told.
+// TestReadingAsASource checks that files are read as the selected source, and the errors of selecting it.
 func TestReadingAsASource(t *testing.T) {
 	dir := writeFiles(t, map[string]string{
-		"logs.jsonl": `{"time":"2026-01-01T00:00:01Z","event.dataset":"x.test","event.class":"api","ai_agent.uid":"u","user.email":"ann@example.com"}` + "\n",
+		"logs.jsonl": `{"time":"2026-01-01T00:00:01Z","event.dataset":"x.test","event.class":"api",` +
+			`"ai_agent.uid":"u","user.email":"ann@example.com"}` + "\n",
 		"two.yaml":   "sources: [{name: a, format: aidr}, {name: b, format: kong}]\n",
 		"part.yaml":  "redact: {user.email: drop}\n",
 		"place.yaml": "enrichment: {country: /nowhere/country.mmdb}\n",
@@ -42,11 +43,11 @@ func TestReadingAsASource(t *testing.T) {
 	}
 	file := func(name string) string { return filepath.Join(dir, name) }
 	f(exitOK, "ann@example.com", "", "--config", file("two.yaml"), "--source", "a")
-	f(exitOK, "", "", "--config", file("two.yaml"), "--source", "b") // none of it is Kong's
+	f(exitOK, "", "", "--config", file("two.yaml"), "--source", "b") // the file has no Kong records
 	f(exitOK, "ann@example.com", "", "--config", file("two.yaml"), "--source", "b", "--format", "aidr")
 	f(exitUsage, "", `2 sources: name the one as which the files are read, one of ["a" "b"]`, "--config", file("two.yaml"))
 	f(exitUsage, "", `source "c": `, "--config", file("two.yaml"), "--source", "c")
-	f(exitUsage, "", "name that with --config", "--source", "a")
+	f(exitUsage, "", "give it with --config", "--source", "a")
 	f(exitFailed, "", "bad.yaml:1:", "--config", file("bad.yaml"))
 	f(exitFailed, "", "country.mmdb", "--config", file("place.yaml"))
 	f(exitUsage, "", "kongg", "--format", "kongg")

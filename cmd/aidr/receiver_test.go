@@ -19,7 +19,7 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// delivery is the body of a webhook, of which Data is decoded.
+// delivery is the decoded body of a webhook.
 type delivery struct {
 	Type string
 	Data struct {
@@ -28,11 +28,11 @@ type delivery struct {
 	}
 }
 
-// receiver is somebody's endpoint: it verifies signatures with the public library, refuses what does not fit, and keeps
-// every body.
+// receiver is a third-party endpoint: it verifies signatures with the public library, rejects wrong ones, and keeps every
+// body.
 type receiver struct {
 	url, secret string
-	answers     atomic.Int32 // with which status instead of taking what comes; 0: it takes it
+	answers     atomic.Int32 // status code with which deliveries are rejected; 0: they are accepted
 	arrived     func(d *delivery, at time.Time)
 
 	mu      sync.Mutex
@@ -54,7 +54,7 @@ func startReceiver(t testing.TB) *receiver {
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		body, err := io.ReadAll(req.Body)
 		if err != nil {
-			return // the sender was killed in the middle of it
+			return // the sender was killed during the request
 		}
 		if code := int(r.answers.Load()); code != 0 {
 			r.mu.Lock()
@@ -81,7 +81,7 @@ func (r *receiver) fault(format string, args ...any) {
 	r.faults = append(r.faults, fmt.Sprintf(format, args...))
 }
 
-// take keeps a body. What comes twice under one id must be the same, and revisions of a finding come in order.
+// take keeps a body. Bodies with the same id must be equal, and the revisions of a finding must come in order.
 func (r *receiver) take(id string, body []byte) {
 	now := time.Now()
 	d := &delivery{}
@@ -110,7 +110,7 @@ func (r *receiver) take(id string, body []byte) {
 	}
 }
 
-// check fails the test for everything that was wrong with a delivery.
+// check fails the test if a delivery was wrong.
 func (r *receiver) check(t testing.TB) {
 	t.Helper()
 	r.mu.Lock()
@@ -120,19 +120,19 @@ func (r *receiver) check(t testing.TB) {
 	}
 }
 
-// findings returns the last body of each finding that stands, and those that were cut to fit.
-func (r *receiver) findings() (whole, cut map[schema.ID]*schema.Finding) {
+// findings returns the last body of each finding that is not withdrawn: whole ones, and ones reduced to fit the size limit.
+func (r *receiver) findings() (whole, reduced map[schema.ID]*schema.Finding) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	whole, cut = map[schema.ID]*schema.Finding{}, map[schema.ID]*schema.Finding{}
+	whole, reduced = map[schema.ID]*schema.Finding{}, map[schema.ID]*schema.Finding{}
 	for id, d := range r.last {
 		switch {
 		case d.Data.Status == schema.StatusWithdrawn:
 		case d.Data.Cut != nil:
-			cut[id] = &d.Data.Finding
+			reduced[id] = &d.Data.Finding
 		default:
 			whole[id] = &d.Data.Finding
 		}
 	}
-	return whole, cut
+	return whole, reduced
 }

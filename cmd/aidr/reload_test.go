@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// following is an aidr that follows a file, with a folder of rules that a test changes.
+// following is an aidr that follows a file, with a folder of rules that the test changes.
 type following struct {
 	t                    *testing.T
 	p                    *process
@@ -27,7 +27,10 @@ func startFollowing(t *testing.T, rules map[string]string) *following {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { os.RemoveAll(dir) })
-	f := &following{t: t, receiver: startReceiver(t), listen: freeAddr(t), rules: filepath.Join(dir, "rules"), input: filepath.Join(dir, "logs.jsonl"), state: filepath.Join(dir, "state")}
+	f := &following{
+		t: t, receiver: startReceiver(t), listen: freeAddr(t),
+		rules: filepath.Join(dir, "rules"), input: filepath.Join(dir, "logs.jsonl"), state: filepath.Join(dir, "state"),
+	}
 	if err := os.Mkdir(f.rules, 0o700); err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +55,7 @@ func (f *following) await(what string, check func() error) {
 	await(f.t, 30*time.Second, what, func() error { f.p.alive(); return check() })
 }
 
-// write puts a rule file into the folder, whole from the first moment.
+// write writes a rule file into the folder atomically.
 func (f *following) write(name, text string) {
 	f.t.Helper()
 	part := filepath.Join(filepath.Dir(f.rules), "part")
@@ -73,13 +76,14 @@ func (f *following) log(action string) {
 		f.t.Fatal(err)
 	}
 	defer file.Close()
-	line := strings.NewReplacer("GetObject", action, "2026-03-01T12:00:00Z", fmt.Sprintf("2026-03-01T12:00:%02dZ", f.lines)).Replace(trail(fmt.Sprintf("call-%d", f.lines), ""))
+	changes := strings.NewReplacer("GetObject", action, "2026-03-01T12:00:00Z", fmt.Sprintf("2026-03-01T12:00:%02dZ", f.lines))
+	line := changes.Replace(trail(fmt.Sprintf("call-%d", f.lines), ""))
 	if _, err := file.WriteString(line + "\n"); err != nil {
 		f.t.Fatal(err)
 	}
 }
 
-// found waits until a rule's finding stands on n events.
+// found waits until the finding of a rule counts n events.
 func (f *following) found(rule string, n int) {
 	f.t.Helper()
 	f.await(fmt.Sprintf("%s finds %d", rule, n), func() error {
@@ -93,11 +97,12 @@ func (f *following) found(rule string, n int) {
 }
 
 func ruleOf(id, action string) string {
-	return fmt.Sprintf("id: %s\ntitle: Somebody does %s\nseverity: high\nconfidence: 50\nwhen: event.action == \"s3:%s\"\ngroup: {for: 1h, by: [ai_agent.uid]}\n", id, action, action)
+	return fmt.Sprintf("id: %s\ntitle: Somebody does %s\nseverity: high\nconfidence: 50\n"+
+		"when: event.action == \"s3:%s\"\ngroup: {for: 1h, by: [ai_agent.uid]}\n", id, action, action)
 }
 
-// TestReload: rules are read again when a file changes and on SIGHUP; what is broken keeps the old ones, and /readyz says
-// where it is broken.
+// TestReload checks that rules are reloaded when a file changes and on SIGHUP. If a new file is broken, the old rules keep
+// running, and /readyz shows the position of the mistake.
 func TestReload(t *testing.T) {
 	f := startFollowing(t, map[string]string{"one.yaml": ruleOf("t.one", "One")})
 	f.log("One")
@@ -111,7 +116,7 @@ func TestReload(t *testing.T) {
 	f.found("t.two", 1)
 
 	f.write("three.yaml", strings.Replace(ruleOf("t.three", "Three"), "event.action", "event.acton", 1))
-	f.await("the broken rule is told", func() error {
+	f.await("the broken rule to be reported", func() error {
 		r, err := readyz(f.listen)
 		c := r.Components["rules"]
 		if err == nil && (r.code != 200 || r.Status != "degraded" || c.Status != "degraded" || !strings.Contains(c.Reason, "three.yaml:5:12: ")) {
@@ -149,14 +154,14 @@ func TestReload(t *testing.T) {
 	f.end(3)
 }
 
-// end asks the process to end: it exits with 0 and has delivered everything.
+// end terminates the process and checks that it exits with 0 and has delivered everything.
 func (f *following) end(findings int) {
 	f.t.Helper()
 	if code := f.p.terminate(); code != exitOK {
 		f.t.Errorf("exit code after SIGTERM: got %d, want 0", code)
 	}
-	if whole, cut := f.receiver.findings(); len(whole)+len(cut) != findings {
-		f.t.Errorf("got %d findings at the receiver after the end, want %d", len(whole)+len(cut), findings)
+	if whole, reduced := f.receiver.findings(); len(whole)+len(reduced) != findings {
+		f.t.Errorf("got %d findings at the receiver after the end, want %d", len(whole)+len(reduced), findings)
 	}
 	f.receiver.check(f.t)
 }
@@ -177,7 +182,7 @@ func (f *following) hasRules(n int) error {
 	return nil
 }
 
-// TestTermination: SIGTERM drains the sinks, for so long as it may; what is left comes after the next start.
+// TestTermination checks that SIGTERM drains the sinks for a limited time, and that the next start delivers the rest.
 func TestTermination(t *testing.T) {
 	f := startFollowing(t, map[string]string{"one.yaml": ruleOf("t.one", "One")})
 	f.receiver.answers.Store(503)

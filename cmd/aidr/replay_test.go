@@ -10,7 +10,7 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// full is a file system without room behind the first bytes.
+// full is a writer that fails after the first bytes, like a full file system.
 type full struct{ room int }
 
 func (f *full) Write(b []byte) (int, error) {
@@ -20,7 +20,7 @@ func (f *full) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// Findings are encoded on all cores and written in their order; where they cannot be written, nobody goes on encoding.
+// Findings are encoded on all cores and written in order. If a write fails, encoding stops.
 func TestWriteFindings(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var fs []*schema.Finding
@@ -37,7 +37,7 @@ func TestWriteFindings(t *testing.T) {
 		if !bytes.Equal(out.Bytes(), want.Bytes()) {
 			t.Errorf("got\n%.300s\nwant\n%.300s", out.Bytes(), want.Bytes())
 		}
-		// The bubble ends when all that was started has.
+		// The bubble ends when all goroutines have ended.
 		if err := writeFindings(&full{room: out.Len() / 4}, "-", fs); err == nil || err.Error() != "write findings: no space left" {
 			t.Errorf("got %v", err)
 		}

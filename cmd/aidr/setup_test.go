@@ -13,19 +13,19 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// settings of a setup; what is not set has a default that suits most tests.
+// settings are the settings of a setup. The defaults suit most tests.
 type settings struct {
 	broker  string
 	topics  []string
 	group   string
 	dsn     string        // "": no ClickHouse
-	idle    time.Duration // longer than any pause of the producer, and than any outage
-	session time.Duration // of the group
-	rules   []string      // default: the shipped rules and those of testdata
+	idle    time.Duration // longer than any pause of the producer and any outage
+	session time.Duration // of the consumer group
+	rules   []string      // default: the shipped rules and those in testdata
 	retries []string      // of the webhook
 }
 
-// setup is everything around an aidr: a configuration like that of the README, a receiver and a database.
+// setup is the environment of an aidr: a configuration like the one in the README, a receiver and a database.
 type setup struct {
 	settings
 	t        testing.TB
@@ -38,7 +38,7 @@ type setup struct {
 
 func newSetup(t testing.TB, s settings) *setup {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "aidr-run-") // short: a socket's path has a limit
+	dir, err := os.MkdirTemp("", "aidr-run-") // a short path, because the length of a socket's path is limited
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,10 @@ func newSetup(t testing.TB, s settings) *setup {
 	if s.retries == nil {
 		s.retries = strings.Split(strings.Repeat("200ms ", 100)+"1s", " ")
 	}
-	u := &setup{settings: s, t: t, config: filepath.Join(dir, "aidr.yaml"), state: filepath.Join(dir, "state"), listen: freeAddr(t), receiver: startReceiver(t)}
+	u := &setup{
+		settings: s, t: t, config: filepath.Join(dir, "aidr.yaml"), state: filepath.Join(dir, "state"),
+		listen: freeAddr(t), receiver: startReceiver(t),
+	}
 	if s.dsn != "" {
 		u.db = openDatabase(t, s.dsn)
 	}
@@ -62,7 +65,7 @@ func newSetup(t testing.TB, s settings) *setup {
 	return u
 }
 
-// text is the configuration.
+// text returns the configuration.
 func (u *setup) text() string {
 	list := func(of []string) string {
 		b, err := json.Marshal(of)
@@ -88,7 +91,8 @@ sinks:
     - {name: soc, url: %q, secret: %q, allow_networks: ["127.0.0.0/8"], timeout: 5s, retries: %s}
 http: {listen: %q}
 log: {format: json}
-`, u.broker, list(u.topics), u.group, max(u.session, 2*time.Second), u.idle, list(u.rules), u.state, clickhouse, u.receiver.url, u.receiver.secret, list(u.retries), u.listen)
+`, u.broker, list(u.topics), u.group, max(u.session, 2*time.Second), u.idle, list(u.rules), u.state, clickhouse,
+		u.receiver.url, u.receiver.secret, list(u.retries), u.listen)
 }
 
 func (u *setup) start() *process {
@@ -96,7 +100,7 @@ func (u *setup) start() *process {
 	return start(u.t, "run", "--config", u.config)
 }
 
-// status asks the running process.
+// status returns the status of the running process.
 func (u *setup) status() (s api.Status, err error) {
 	o := aidr(u.t, "status", "--json", "--state", u.state)
 	if o.code != exitOK {
@@ -105,7 +109,7 @@ func (u *setup) status() (s api.Status, err error) {
 	return s, json.Unmarshal([]byte(o.stdout), &s)
 }
 
-// readAll says whether every record of the corpus was read.
+// readAll returns an error unless every record of the corpus was read.
 func (u *setup) readAll(parts []partition) error {
 	want := 0
 	for _, p := range parts {
@@ -125,7 +129,7 @@ func (u *setup) readAll(parts []partition) error {
 	return nil
 }
 
-// same says whether the database and the receiver have exactly the wanted findings.
+// same returns an error unless the database and the receiver have exactly the wanted findings.
 func (u *setup) same(want map[schema.ID]*schema.Finding) error {
 	texts := byID(u.t, want)
 	if u.db != nil {
@@ -143,7 +147,7 @@ func (u *setup) same(want map[schema.ID]*schema.Finding) error {
 	return u.sameDelivered(want)
 }
 
-// sameEvents says whether v_finding_events has a row for each event of evidence.
+// sameEvents returns an error unless v_finding_events has a row for each event of evidence.
 func (u *setup) sameEvents(want map[schema.ID]*schema.Finding) error {
 	got, err := u.db.events(u.t)
 	if err != nil {
@@ -160,13 +164,13 @@ func (u *setup) sameEvents(want map[schema.ID]*schema.Finding) error {
 	return nil
 }
 
-// sameDelivered compares the last bodies at the receiver. Those over 20 KB come without a part of their evidence: of
-// them everything else is compared.
+// sameDelivered compares the last bodies at the receiver. Findings over 20 KB are delivered without part of their evidence,
+// so their evidence is not compared.
 func (u *setup) sameDelivered(want map[schema.ID]*schema.Finding) error {
-	whole, cut := u.receiver.findings()
+	whole, reduced := u.receiver.findings()
 	texts := byID(u.t, want)
 	got := byID(u.t, whole)
-	for id, f := range cut {
+	for id, f := range reduced {
 		w := want[id]
 		if w == nil {
 			return fmt.Errorf("receiver: finding %s of %s is not wanted", id, f.RuleID)

@@ -9,8 +9,8 @@ import (
 	"github.com/aidr-engine/aidr/connectors/conntest"
 )
 
-// testStandby: of two processes of one group and one state directory the second waits and says so; when the first is
-// killed it goes on from its checkpoint, and the findings are those of one that was never disturbed.
+// testStandby runs two processes with one group and one state directory. The second waits and reports it. When the first is
+// killed, the second resumes from its checkpoint, and the findings are those of an undisturbed run.
 func testStandby(t *testing.T, broker *conntest.Kafka) {
 	parts := corpus(t, "stood-")
 	u := newSetup(t, settings{broker: broker.Addr, topics: createTopics(t, broker.Addr, parts), idle: 8 * time.Second})
@@ -62,7 +62,7 @@ func isStandby(addr string) error {
 	return nil
 }
 
-// total counts the records of the corpus.
+// total returns the number of records in the corpus.
 func total(parts []partition) (n int) {
 	for _, p := range parts {
 		n += len(p.records)

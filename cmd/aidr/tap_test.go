@@ -8,12 +8,13 @@ import (
 	"testing"
 )
 
-// TestTapAndExplain: tap shows events of a configuration, as many as are asked for, and decode --explain how records are
-// read, beside what it prints.
+// TestTapAndExplain checks that tap prints --limit events of a configuration, and that decode --explain describes how
+// records are read, in addition to printing the events.
 func TestTapAndExplain(t *testing.T) {
 	dir := t.TempDir()
 	logs := filepath.Join(dir, "logs.jsonl")
-	line := `{"time":"2026-01-01T00:00:0%dZ","event.dataset":"x.test","event.class":"api","event.action":"a","ai_agent.uid":"u%d","user.email":"ann@example.com"}` + "\n"
+	line := `{"time":"2026-01-01T00:00:0%dZ","event.dataset":"x.test","event.class":"api","event.action":"a",` +
+		`"ai_agent.uid":"u%d","user.email":"ann@example.com"}` + "\n"
 	text := fmt.Sprintf(line, 1, 1) + fmt.Sprintf(line, 2, 2) + `{"eventVersion":"1","eventSource":"s3","x":1}` + "\n"
 	if err := os.WriteFile(logs, []byte(text), 0o600); err != nil {
 		t.Fatal(err)

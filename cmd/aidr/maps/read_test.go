@@ -83,7 +83,8 @@ f.yaml:14:24: fields.disposition.value: "maybe" is not one of allowed, blocked
 f.yaml:16:39: fields.source.ip.forwarded[1]: is blank: write something or leave the key out
 f.yaml:17:31: fields.user.type.table: needs 1 to 1000 rows
 `)
-	f("name: m\ndataset: d\nclass: audit\nkeys: [[only], []]\nfields: {time: t}\nidentity: [a]\nchat: {request: r}\ntests: [{name: n, record: 5, events: [{user.nam: 1}]}, {name: n, record: {}}]\n", `
+	f("name: m\ndataset: d\nclass: audit\nkeys: [[only], []]\nfields: {time: t}\nidentity: [a]\nchat: {request: r}\n"+
+		"tests: [{name: n, record: 5, events: [{user.nam: 1}]}, {name: n, record: {}}]\n", `
 warning: f.yaml:4:8: keys[0]: a single key identifies a format poorly: records of other formats may have "only" too
 f.yaml:4:16: keys[1]: needs 1 to 16 keys that every record has at its top
 f.yaml:5:9: fields: an event of class audit needs an action: map event.action
