@@ -198,11 +198,20 @@ func findingFilter(r *http.Request) (f store.FindingFilter, err error) {
 
 // oneOf returns an error for an unknown value. Without it, a misspelled value would give an empty response, which looks
 // like good news.
-func oneOf(r *http.Request, name string, values ...string) error {
-	if v := r.URL.Query().Get(name); v != "" && !slices.Contains(values, v) {
-		return fmt.Errorf("%s: %q is not one of %s", name, v, strings.Join(values, ", "))
+func oneOf[T ~string](r *http.Request, name string, values ...T) error {
+	if v := T(r.URL.Query().Get(name)); v != "" && !slices.Contains(values, v) {
+		return fmt.Errorf("%s: %q is not one of %s", name, v, joined(values))
 	}
 	return nil
+}
+
+// joined returns the values separated by commas.
+func joined[T ~string](values []T) string {
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = string(v)
+	}
+	return strings.Join(texts, ", ")
 }
 
 // span returns the query's since and until, 0 if not given.

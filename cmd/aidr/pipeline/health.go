@@ -169,8 +169,8 @@ func engineHealth(e *engine.Engine, o *opened, s *api.Status) api.Component {
 	switch {
 	case e.Err() != nil:
 		c.Status, c.Reason = down, e.Err().Error()
-	case status.CutError != nil:
-		c.Status, c.Reason = down, status.CutError.Error()
+	case status.CheckpointError != nil:
+		c.Status, c.Reason = down, status.CheckpointError.Error()
 	case status.Held != "":
 		c.Status, c.Reason = degraded, status.Held
 	}

@@ -170,7 +170,7 @@ func (p *Pipeline) Checkpoint(ctx context.Context) error {
 	if e == nil {
 		return errNotOpen
 	}
-	return e.Cut(ctx)
+	return e.Checkpoint(ctx)
 }
 
 func (p *Pipeline) isStopping() bool {

@@ -79,7 +79,7 @@ func testRules(ctx context.Context, set *Set, mapped *maps.Set) error {
 // unchanged is kept, and calls of the sources wait until the new engine runs. If no checkpoint can be made now, the old
 // engine keeps running. Its caller holds life for writing.
 func (p *Pipeline) swap(ctx context.Context, set *Set, inputs []engine.Input) error {
-	if err := p.engine.Cut(ctx); err != nil {
+	if err := p.engine.Checkpoint(ctx); err != nil {
 		return fmt.Errorf("make the checkpoint at which the new rules start: %w: reload again once checkpoints work", err)
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTime)

@@ -72,7 +72,7 @@ func (p *Pipeline) open() error {
 // newEngine starts an engine on the open state directory. The engine resumes at the last checkpoint.
 func (p *Pipeline) newEngine(o *opened, set *Set, inputs []engine.Input) (*engine.Engine, error) {
 	return engine.New(engine.Options{
-		Set: set, Inputs: inputs, Store: o.store, Shards: p.cfg.Shards, CutEvery: p.cfg.State.CheckpointEvery,
+		Set: set, Inputs: inputs, Store: o.store, Shards: p.cfg.Shards, CheckpointEvery: p.cfg.State.CheckpointEvery,
 		CacheCells: p.cfg.State.Cells, Log: p.log, Metrics: p.metrics, Redact: content.Redact, Redaction: p.cfg.Redact,
 		Committed: func(entries []connectors.Entry) {
 			o.deliverer.Notify()
@@ -153,7 +153,7 @@ func (p *Pipeline) replayDead(ctx context.Context, l *store.DeadLetter) (string,
 	}
 	// The checkpoint makes the outcome durable before the letter is deleted. A crash in between duplicates the record
 	// and does not lose it.
-	if err := p.engine.Cut(ctx); err != nil {
+	if err := p.engine.Checkpoint(ctx); err != nil {
 		return "", fmt.Errorf("make the replayed record durable: %w: the dead letter is kept", err)
 	}
 	_, err = p.opened.store.DropDeadLetters(l.Seq)
