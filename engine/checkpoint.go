@@ -237,7 +237,7 @@ func (c *checkpointer) collect(cp *store.Checkpoint, reply <-chan shardPart) (ne
 // warm records that no rule knows what was before t.
 func (c *checkpointer) warm(t schema.Instant) {
 	for rule, r := range c.rules.set.Rules {
-		if m := r.Memory(); m > 0 {
+		if m := r.Lookback(); m > 0 {
 			c.warming[rule] = max(c.warming[rule], t.Add(m))
 		}
 	}

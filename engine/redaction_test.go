@@ -22,7 +22,7 @@ func TestDeadLettersAreExposedAsConfigured(t *testing.T) {
 		}
 		defer st.Close()
 		how := &schema.Redaction{}
-		how.SetDead(x)
+		how.SetDeadLetters(x)
 		source := &memory.Source{Named: "s"}
 		e, err := New(Options{
 			Set: loadRules(t, map[string]string{"a": "when: event.action == \"x\"\n"}), Store: st, Shards: 1, Redaction: how,

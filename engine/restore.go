@@ -79,8 +79,8 @@ func (e *Engine) restoreRules(known map[string]ruleState, missed map[string]bool
 		if same {
 			usable[r.ID] = i
 		}
-		if (!same || missed[r.ID]) && latest != never && r.Memory() > 0 {
-			c.warming[i] = latest.Add(r.Memory())
+		if (!same || missed[r.ID]) && latest != never && r.Lookback() > 0 {
+			c.warming[i] = latest.Add(r.Lookback())
 		}
 	}
 	return usable

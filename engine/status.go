@@ -159,7 +159,7 @@ func (e *Engine) notReplayable(l *store.DeadLetter) string {
 	switch {
 	case len(l.Body) >= MaxDeadBody:
 		return "holds only the beginning of its record"
-	case e.opts.Redaction.Dead() >= schema.Hashed:
+	case e.opts.Redaction.DeadLetters() >= schema.Hashed:
 		return "does not hold its record, because of redact.dead_letters"
 	case strings.Contains(l.Body, "[redacted:"):
 		return "was redacted and is no longer the record"

@@ -230,7 +230,7 @@ func (w *worker) dead(d decode.Dead) {
 	w.out.dead = append(w.out.dead, store.DeadLetter{
 		Kind: schema.DeadRecord, Reason: d.Reason, Detail: d.Detail, Source: w.job.batch.Partition.Source,
 		Topic: pos.Topic, Partition: pos.Partition, Offset: pos.Offset, Index: d.Index,
-		Body: w.redaction.Dead().Expose(body, w.redact),
+		Body: w.redaction.DeadLetters().Expose(body, w.redact),
 	})
 }
 

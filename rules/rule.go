@@ -186,9 +186,9 @@ type TestEvents struct {
 	Format string // the format of Raw, or "auto"
 }
 
-// Memory returns the length of the history that the rule's State covers, and so how long State that starts empty differs
+// Lookback returns the length of the history that the rule's State covers, and so how long State that starts empty differs
 // from State that has seen everything. For new_value it is the learning time.
-func (r *Rule) Memory() time.Duration {
+func (r *Rule) Lookback() time.Duration {
 	switch r.Kind {
 	case KindThreshold:
 		return r.Threshold.Within

@@ -134,7 +134,7 @@ func (s *Set) Plan(rule, role int) match.Plan {
 // Scratch is the working memory of one worker, with the counters of Match. It must not be shared. The worker may read the
 // counters between calls, and set them to 0.
 type Scratch struct {
-	Expr *predicate.Scratch
+	Predicate *predicate.Scratch
 	// Errors counts, for each of Set.Rules, the events on which a condition could not be evaluated. Such a condition does
 	// not hold.
 	Errors []uint64
@@ -148,7 +148,7 @@ type Scratch struct {
 // NewScratch returns the working memory for one worker. It can be used with this Set only.
 func (s *Set) NewScratch() *Scratch {
 	m := match.NewScratch()
-	return &Scratch{Expr: m.Expr, match: m, Errors: make([]uint64, len(s.Rules)), Excepted: make([]uint64, len(s.Rules))}
+	return &Scratch{Predicate: m.Predicate, match: m, Errors: make([]uint64, len(s.Rules)), Excepted: make([]uint64, len(s.Rules))}
 }
 
 // Hit is a rule that an event matches.
@@ -193,7 +193,7 @@ func (s *Set) except(e *schema.Event, sc *Scratch, hit Hit) uint32 {
 		if end >= x.Until {
 			continue
 		}
-		applies, err := x.Cond.Eval(e, sc.Expr)
+		applies, err := x.Cond.Eval(e, sc.Predicate)
 		if err != nil {
 			sc.Errors[hit.Rule]++
 			continue

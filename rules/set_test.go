@@ -201,13 +201,13 @@ func bruteForce(set *rules.Set, sc *rules.Scratch, e *schema.Event) []rules.Hit 
 		}
 		excepted := false
 		for _, x := range r.Exceptions {
-			if holds, err := x.Cond.Eval(e, sc.Expr); err == nil && holds && at < x.Until {
+			if holds, err := x.Cond.Eval(e, sc.Predicate); err == nil && holds && at < x.Until {
 				excepted = true
 			}
 		}
 		hit := rules.Hit{Rule: i}
 		for bit, role := range r.Roles {
-			holds, err := role.Cond.Eval(e, sc.Expr)
+			holds, err := role.Cond.Eval(e, sc.Predicate)
 			if err == nil && holds && (!excepted || role.Name == "unless") {
 				hit.Roles |= 1 << bit
 			}

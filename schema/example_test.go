@@ -94,8 +94,8 @@ func ExampleTruncate() {
 func ExampleAppendValue() {
 	flat := schema.AppendValue(nil, schema.StringValue("gpt-4o"))
 	flat = schema.AppendValue(flat, schema.IntValue(17))
-	first, flat, _ := schema.CutValue(flat)
-	second, flat, _ := schema.CutValue(flat)
+	first, flat, _ := schema.ReadValue(flat)
+	second, flat, _ := schema.ReadValue(flat)
 	fmt.Println(first.Text, second.Int(), len(flat))
 	// Output: gpt-4o 17 0
 }

@@ -37,8 +37,8 @@ func (r *Redaction) SetRaw(path []string, x Exposure) {
 	r.raws = append(r.raws, rawExposure{path, x})
 }
 
-// SetDead sets the exposure of the bodies of dead letters, which are whole records.
-func (r *Redaction) SetDead(x Exposure) { r.dead = x }
+// SetDeadLetters sets the exposure of the bodies of dead letters, which are whole records.
+func (r *Redaction) SetDeadLetters(x Exposure) { r.dead = x }
 
 // Field returns the exposure of a field.
 func (r *Redaction) Field(f Field) Exposure {
@@ -77,8 +77,8 @@ func hasPrefix(path, prefix []string) bool {
 	return true
 }
 
-// Dead returns the exposure of the bodies of dead letters.
-func (r *Redaction) Dead() Exposure {
+// DeadLetters returns the exposure of the bodies of dead letters.
+func (r *Redaction) DeadLetters() Exposure {
 	if r == nil {
 		return Redacted
 	}

@@ -7,7 +7,7 @@ import (
 
 func TestRedaction(t *testing.T) {
 	var none *Redaction
-	if none.Field(UserEmail) != Redacted || none.Raw([]string{"a"}) != Redacted || none.Dead() != Redacted {
+	if none.Field(UserEmail) != Redacted || none.Raw([]string{"a"}) != Redacted || none.DeadLetters() != Redacted {
 		t.Errorf("a nil Redaction is not Redacted everywhere")
 	}
 	r := &Redaction{}
@@ -22,9 +22,9 @@ func TestRedaction(t *testing.T) {
 	r.SetRaw([]string{"request", "body"}, Dropped)
 	r.SetRaw([]string{"request"}, Kept)
 	r.SetRaw([]string{"user", "id"}, Hashed)
-	r.SetDead(Dropped)
-	if r.Field(UserEmail) != Hashed || r.Field(UserName) != Redacted || r.Dead() != Dropped || r.Strictest() != Dropped {
-		t.Errorf("got %d, %d, %d, %d", r.Field(UserEmail), r.Field(UserName), r.Dead(), r.Strictest())
+	r.SetDeadLetters(Dropped)
+	if r.Field(UserEmail) != Hashed || r.Field(UserName) != Redacted || r.DeadLetters() != Dropped || r.Strictest() != Dropped {
+		t.Errorf("got %d, %d, %d, %d", r.Field(UserEmail), r.Field(UserName), r.DeadLetters(), r.Strictest())
 	}
 	f := func(path string, want Exposure) {
 		t.Helper()

@@ -99,9 +99,9 @@ func AppendValue(dst []byte, v Value) []byte {
 	return dst
 }
 
-// CutValue reads one value in its flat form from the front of src and returns the bytes after it. The text is a copy. If
+// ReadValue reads one value in its flat form from the front of src and returns the bytes after it. The text is a copy. If
 // src is damaged, ok is false.
-func CutValue(src []byte) (v Value, rest []byte, ok bool) {
+func ReadValue(src []byte) (v Value, rest []byte, ok bool) {
 	if len(src) == 0 {
 		return Value{}, src, false
 	}

@@ -21,17 +21,17 @@ func TestValueRoundTrips(t *testing.T) {
 			ListValue(`["a","b"]`),
 		}).Draw(t, "value")
 		flat := AppendValue(nil, v)
-		got, rest, ok := CutValue(append(flat, "rest"...))
+		got, rest, ok := ReadValue(append(flat, "rest"...))
 		if !ok || got != v || string(rest) != "rest" {
 			t.Fatalf("%v: got %v, %q, %v", v, got, rest, ok)
 		}
 		for n := range flat {
-			if _, _, ok := CutValue(flat[:n]); ok {
+			if _, _, ok := ReadValue(flat[:n]); ok {
 				t.Fatalf("%v: the first %d of %d bytes are read as a value", v, n, len(flat))
 			}
 		}
 	})
-	if _, _, ok := CutValue([]byte{255, 0}); ok {
+	if _, _, ok := ReadValue([]byte{255, 0}); ok {
 		t.Error("a kind that does not exist is read as a value")
 	}
 }

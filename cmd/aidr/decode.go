@@ -189,7 +189,7 @@ func (d *decodePrinter) deadLetter(x decode.Dead) {
 	if d.dead == nil {
 		return
 	}
-	line := deadLine{d.name, d.offset, x.Index, x.Reason, x.Detail, d.redact.Dead().Expose(x.Body, content.Redact)}
+	line := deadLine{d.name, d.offset, x.Index, x.Reason, x.Detail, d.redact.DeadLetters().Expose(x.Body, content.Redact)}
 	if err := d.dead.Encode(line); err != nil && d.err == nil {
 		d.err = err
 	}

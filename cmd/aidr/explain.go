@@ -42,7 +42,7 @@ func (d *decodePrinter) explain(w io.Writer) {
 	d.handler.Explain = func(x *decode.Explanation) {
 		line := explainLine{
 			File: d.name, Offset: d.offset, Index: x.Index, Envelopes: x.Envelopes, Format: x.Format, Keys: x.Keys, Where: x.Where,
-			Named: x.Named, Events: x.Events, Ignored: x.Ignored, Faults: x.Faults, Twice: x.Twice, Dead: x.Dead, Near: x.Near,
+			Named: x.Named, Events: x.Events, Ignored: x.Ignored, Faults: x.Faults, Twice: x.Duplicates, Dead: x.Dead, Near: x.Near,
 		}
 		if x.Events > 0 {
 			show := d.redact.Field(schema.AIAgentUID)

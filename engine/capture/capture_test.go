@@ -48,7 +48,7 @@ func event(t testing.TB, fields map[string]schema.Value) *schema.Event {
 func take(t testing.TB, r *rules.Rule, e *schema.Event, roles uint32) (items []item.Item, missing int) {
 	t.Helper()
 	c := capture.Capturer{Redact: func(s string) string { return strings.ReplaceAll(s, "secret", "[redacted]") }}
-	missing = c.Capture(capture.NewPlan(r), 4, e, roles, &rules.Scratch{Expr: predicate.NewScratch()}, func(it *item.Item) { items = append(items, *it) })
+	missing = c.Capture(capture.NewPlan(r), 4, e, roles, &rules.Scratch{Predicate: predicate.NewScratch()}, func(it *item.Item) { items = append(items, *it) })
 	return items, missing
 }
 
@@ -275,7 +275,7 @@ func TestCaptureAllocates(t *testing.T) {
 			"event.id": schema.StringValue("e1"), "session.id": schema.StringValue("s1"), "gen_ai.tool.name": schema.StringValue("shell"),
 			"credential.uid": schema.StringValue("c1"), "http.response.status_code": schema.IntValue(403),
 		})
-		p, c, s := capture.NewPlan(r), capture.Capturer{Redact: func(s string) string { return s }}, &rules.Scratch{Expr: predicate.NewScratch()}
+		p, c, s := capture.NewPlan(r), capture.Capturer{Redact: func(s string) string { return s }}, &rules.Scratch{Predicate: predicate.NewScratch()}
 		n := 0
 		emit := func(it *item.Item) { n += len(it.Key) }
 		got := testing.AllocsPerRun(10, func() {
@@ -321,7 +321,7 @@ func TestBeginEventResets(t *testing.T) {
 func TestCaptureDependsOnTheEventAlone(t *testing.T) {
 	r := mentions(rule(rules.KindDistinct), schema.GenAIToolName, schema.GenAIToolCallArguments)
 	r.Distinct = &rules.Distinct{Of: []schema.Field{schema.SessionID}, Count: 2, Within: time.Hour}
-	p, s := capture.NewPlan(r), &rules.Scratch{Expr: predicate.NewScratch()}
+	p, s := capture.NewPlan(r), &rules.Scratch{Predicate: predicate.NewScratch()}
 	redact := func(s string) string { return strings.ReplaceAll(s, "secret", "[redacted]") }
 	text, object := schema.StringValue, schema.JSONValue
 	values := []schema.Value{
@@ -354,7 +354,7 @@ func TestCaptureDependsOnTheEventAlone(t *testing.T) {
 // TestItemsKeepTheirBytes checks that later items do not overwrite the strings of earlier ones in the arena.
 func TestItemsKeepTheirBytes(t *testing.T) {
 	r := mentions(rule(rules.KindNone), schema.GenAIToolName)
-	p, c, s := capture.NewPlan(r), capture.Capturer{}, &rules.Scratch{Expr: predicate.NewScratch()}
+	p, c, s := capture.NewPlan(r), capture.Capturer{}, &rules.Scratch{Predicate: predicate.NewScratch()}
 	var items []item.Item
 	tool := func(i int) string { return strings.Repeat("x", i%3000) + strconv.Itoa(i) }
 	for i := range 500 {
@@ -374,7 +374,7 @@ func TestItemsKeepTheirBytes(t *testing.T) {
 // TestRedactionIsMemoised checks that the memo of clean texts saves calls of Redact and changes no result.
 func TestRedactionIsMemoised(t *testing.T) {
 	r := mentions(rule(rules.KindNone), schema.GenAIToolName)
-	p, s := capture.NewPlan(r), &rules.Scratch{Expr: predicate.NewScratch()}
+	p, s := capture.NewPlan(r), &rules.Scratch{Predicate: predicate.NewScratch()}
 	calls := 0
 	c := capture.Capturer{Redact: func(s string) string {
 		calls++

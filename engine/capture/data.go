@@ -47,7 +47,7 @@ func (c *Capturer) appendNumber(dst []byte, t *rules.Threshold, e *schema.Event,
 		dst = flat.AppendInt64(dst, d.Hi)
 		return binary.BigEndian.AppendUint64(dst, d.Lo)
 	case t.Ratio != nil:
-		if ok, err := t.Ratio.Of.Eval(e, s.Expr); ok && err == nil {
+		if ok, err := t.Ratio.Of.Eval(e, s.Predicate); ok && err == nil {
 			return append(dst, 1)
 		}
 		return append(dst, 0)

@@ -36,7 +36,7 @@ func TestCaptureRedaction(t *testing.T) {
 		}
 		c := capture.Capturer{Redaction: how, Raws: []schema.Exposure{x}, Redact: func(s string) string { return strings.ReplaceAll(s, "coup", "***") }}
 		var items []item.Item
-		c.Capture(capture.NewPlan(r), 0, e, 1, &rules.Scratch{Expr: predicate.NewScratch()}, func(it *item.Item) { items = append(items, *it) })
+		c.Capture(capture.NewPlan(r), 0, e, 1, &rules.Scratch{Predicate: predicate.NewScratch()}, func(it *item.Item) { items = append(items, *it) })
 		if len(items) != 1 {
 			t.Fatalf("got %d items, want 1", len(items))
 		}
@@ -81,7 +81,7 @@ func TestCaptureRedactionJoins(t *testing.T) {
 		c := capture.Capturer{Redaction: how}
 		var items []item.Item
 		e := event(t, map[string]schema.Value{"user.email": schema.StringValue(email)})
-		c.Capture(capture.NewPlan(r), 0, e, 1, &rules.Scratch{Expr: predicate.NewScratch()}, func(it *item.Item) { items = append(items, *it) })
+		c.Capture(capture.NewPlan(r), 0, e, 1, &rules.Scratch{Predicate: predicate.NewScratch()}, func(it *item.Item) { items = append(items, *it) })
 		return items[0].Data
 	}
 	if a, b := data("ann@example.com"), data("ann@example.com"); a != b || a == "" || strings.Contains(a, "ann") {

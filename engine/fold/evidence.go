@@ -32,7 +32,7 @@ func (p *Program) renderEvidence(ev *Event) schema.Evidence {
 	}
 	values := from.Values
 	for _, name := range p.mentionNames {
-		v, rest, ok := schema.CutValue(values)
+		v, rest, ok := schema.ReadValue(values)
 		if !ok {
 			break
 		}

@@ -268,7 +268,7 @@ func (k *sequence) value(i int, roles uint32, data []byte) schema.Value {
 		if roles&(1<<k.needs[j].step) == 0 {
 			continue
 		}
-		v, rest, ok := schema.CutValue(data)
+		v, rest, ok := schema.ReadValue(data)
 		if !ok {
 			break
 		}

@@ -66,8 +66,8 @@ func (f *Fields) Refuse(key, cause string) {
 	}
 }
 
-// Pass accepts keys whose values are read elsewhere.
-func (f *Fields) Pass(keys ...string) { f.known = append(f.known, keys...) }
+// Allow accepts keys whose values are read elsewhere.
+func (f *Fields) Allow(keys ...string) { f.known = append(f.known, keys...) }
 
 // Done records a problem for each key that was neither read nor accepted.
 func (f *Fields) Done() {

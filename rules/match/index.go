@@ -37,13 +37,13 @@ type user struct {
 
 // Scratch is the working memory of one worker; workers do not share it. It can be used with every Index.
 type Scratch struct {
-	Expr *predicate.Scratch // for evaluating conditions
+	Predicate *predicate.Scratch // for evaluating conditions
 	// Failed holds the numbers of the conditions whose evaluation failed in the last Eval, ascending. They count as no match.
 	Failed []int32
 }
 
 // NewScratch returns an empty Scratch.
-func NewScratch() *Scratch { return &Scratch{Expr: predicate.NewScratch()} }
+func NewScratch() *Scratch { return &Scratch{Predicate: predicate.NewScratch()} }
 
 // Build returns an index over conditions, which must all be of one environment. datasets[i] restricts conds[i] to events of
 // these datasets; if it is empty, or datasets is nil, any dataset will do. A nil condition never holds. The numbers that Eval
@@ -79,7 +79,7 @@ func (x *Index) Len() int { return x.size }
 func (x *Index) Eval(e *schema.Event, s *Scratch, out []int32) []int32 {
 	from := len(out)
 	s.Failed = s.Failed[:0]
-	s.Expr.Begin()
+	s.Predicate.Begin()
 	for i := range x.fields {
 		f := &x.fields[i]
 		if !e.Has(f.field) {
@@ -94,7 +94,7 @@ func (x *Index) Eval(e *schema.Event, s *Scratch, out []int32) []int32 {
 		}
 	}
 	out = x.verdicts(x.always, e, s, out)
-	s.Expr.End()
+	s.Predicate.End()
 	slices.Sort(out[from:])
 	slices.Sort(s.Failed)
 	return out

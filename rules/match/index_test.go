@@ -212,7 +212,7 @@ func checkProof(t *rapid.T, env *expr.Env) {
 		got := x.Eval(e, s, nil)
 		var want []int32
 		for i, c := range conds {
-			ok, _ := c.Eval(e, s.Expr)
+			ok, _ := c.Eval(e, s.Predicate)
 			if len(datasets[i]) > 0 && !slices.Contains(datasets[i], e.Text(schema.EventDataset)) {
 				ok = false
 			}

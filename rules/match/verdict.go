@@ -17,7 +17,7 @@ func (x *Index) verdicts(candidates []uint32, e *schema.Event, s *Scratch, out [
 
 // verdict evaluates one condition and appends the numbers of its users that accept the dataset of the event.
 func (x *Index) verdict(c *cond, e *schema.Event, s *Scratch, out []int32) []int32 {
-	holds, err := c.cond.Eval(e, s.Expr)
+	holds, err := c.cond.Eval(e, s.Predicate)
 	if !holds && err == nil {
 		return out
 	}

@@ -23,7 +23,7 @@ type Explanation struct {
 	Agent     Naming   // of its first event
 	Ignored   []string // paths of the element's values that are not read, 100 at most
 	Faults    []string // fields whose value had an impossible type, and other field errors
-	Twice     []string // keys that occurred twice; the last value counts
+	Duplicates     []string // keys that occurred twice; the last value counts
 	Dead      string   // the reason of its dead letter
 	Near      string   // for an unknown format: the format with the largest share of its keys present, and the keys that are missing
 }
@@ -94,7 +94,7 @@ func (f *finisher) naming(e *schema.Event) Naming {
 
 func (x *explainer) fieldError(dataset, name string) {
 	if x.duplicates {
-		x.current.Twice = append(x.current.Twice, strings.Clone(name))
+		x.current.Duplicates = append(x.current.Duplicates, strings.Clone(name))
 	} else {
 		x.current.Faults = append(x.current.Faults, strings.Clone(name))
 	}

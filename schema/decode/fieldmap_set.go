@@ -187,7 +187,7 @@ func upper(el *formats.Element, code string) string {
 	if string(capitals[:]) == code {
 		return code
 	}
-	return el.Arena.Hold(capitals[:])
+	return el.Arena.Copy(capitals[:])
 }
 
 // hostOf returns the host of a URL or of an authority.

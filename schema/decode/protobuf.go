@@ -29,7 +29,7 @@ func (d *Decoder) decodeProtobuf(text string, level int) bool {
 	case err != nil:
 		return false
 	default:
-		d.decodeText(d.elem.Arena.Hold(json), level)
+		d.decodeText(d.elem.Arena.Copy(json), level)
 	}
 	if cap(d.json) > maxKeptJSON {
 		d.json = nil

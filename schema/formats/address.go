@@ -97,7 +97,7 @@ func (el *Element) setIP(ip netip.Addr, text string, normal bool) {
 	}
 	var buf [maxAddress]byte
 	if form := ip.AppendTo(buf[:0]); string(form) != text {
-		text = el.Arena.Hold(form)
+		text = el.Arena.Copy(form)
 	}
 	el.Event.SetText(schema.SourceIP, text)
 }

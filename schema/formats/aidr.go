@@ -129,6 +129,6 @@ func (el *Element) AddListItem(text string) {
 func (el *Element) EndList(f schema.Field) {
 	el.scratch = append(el.scratch, ']')
 	if len(el.scratch) > len("[]") && el.Wanted(f) {
-		el.Event.Set(f, schema.ListValue(el.Arena.Hold(el.scratch)))
+		el.Event.Set(f, schema.ListValue(el.Arena.Copy(el.scratch)))
 	}
 }

@@ -65,7 +65,7 @@ func (el *Element) Hash(texts []string, sep string) string {
 func (el *Element) hex(sum *[sha256.Size]byte) string {
 	var text [2 * sha256.Size]byte
 	hex.Encode(text[:], sum[:])
-	return el.Arena.Hold(text[:])
+	return el.Arena.Copy(text[:])
 }
 
 // BearerToken returns the bearer token of an Authorization header, or "".

@@ -96,7 +96,7 @@ func (el *Element) Quote(text string) Node {
 // Parse returns the node of a JSON text that a reader composed. The node is Absent if the text is not valid JSON. Parse
 // copies the text.
 func (el *Element) Parse(text []byte) Node {
-	src := el.Arena.Hold(text)
+	src := el.Arena.Copy(text)
 	v, err := el.Index.Valid(src)
 	if err != nil {
 		return Node{}

@@ -274,7 +274,7 @@ func (el *Element) truncate(text string) string {
 // Join returns the texts with sep between them, held in the Arena.
 func (el *Element) Join(texts []string, sep string) string {
 	el.joinScratch(texts, sep)
-	return el.Arena.Hold(el.scratch)
+	return el.Arena.Copy(el.scratch)
 }
 
 // joinScratch sets r.scratch to the texts with sep between them.

@@ -8,7 +8,7 @@ package scan
 //
 // An Index belongs to one worker. The zero Index is empty and ready to use.
 type Index struct {
-	entries  []Noted
+	entries  []IndexEntry
 	overflow bool // a value was left out because the index had maxEntries
 
 	elements []element // elements of arrays of records
@@ -19,8 +19,8 @@ type Index struct {
 	walker selection
 }
 
-// Noted is one value in an Index. It is followed by the values inside it.
-type Noted struct {
+// IndexEntry is one value in an Index. It is followed by the values inside it.
+type IndexEntry struct {
 	Span
 	keyStart, keyEnd int32 // the key of an object's member, without its quotes; both 0 for other values
 	size             int32 // number of entries of this value and of all values inside it
@@ -28,11 +28,11 @@ type Noted struct {
 }
 
 // Name returns the key of an object's member as it is written between its quotes in src, or "" for other values.
-func (e *Noted) Name(src string) string { return src[e.keyStart:e.keyEnd] }
+func (e *IndexEntry) Name(src string) string { return src[e.keyStart:e.keyEnd] }
 
 // Size returns the number of entries of this value and of all values inside it. The next value of the same object or array
 // is that many entries further in the list.
-func (e *Noted) Size() int { return int(e.size) }
+func (e *IndexEntry) Size() int { return int(e.size) }
 
 // maxEntries bounds an Index: 2^16 values, 2 MiB. Only hostile records have more.
 const maxEntries = 1 << 16
@@ -101,7 +101,7 @@ func (x *Index) Members(src string, object Span, a *Arena, yield func(key string
 // The list is valid until the next Reset.
 //
 // Inside must not be used for the objects in an array of records: their entries do not list the values inside them.
-func (x *Index) Inside(v Span) (list []Noted, ok bool) {
+func (x *Index) Inside(v Span) (list []IndexEntry, ok bool) {
 	if v.entry() == 0 {
 		return nil, false
 	}
@@ -109,7 +109,7 @@ func (x *Index) Inside(v Span) (list []Noted, ok bool) {
 }
 
 // inside returns the values inside the value with this entry + 1.
-func (x *Index) inside(entry int32) []Noted {
+func (x *Index) inside(entry int32) []IndexEntry {
 	return x.entries[entry : entry-1+x.entries[entry-1].size]
 }
 
@@ -161,7 +161,7 @@ func (x *Index) grow() bool {
 		x.overflow = true
 		return false
 	}
-	entries := make([]Noted, n, max(2*n, minEntries))
+	entries := make([]IndexEntry, n, max(2*n, minEntries))
 	copy(entries, x.entries)
 	x.entries = entries
 	return true

@@ -47,8 +47,8 @@ func (a *Arena) Concat(parts ...string) string {
 	return b.String()[from:]
 }
 
-// Hold returns b as a text, stored in the arena.
-func (a *Arena) Hold(b []byte) string {
+// Copy returns b as a text, stored in the arena.
+func (a *Arena) Copy(b []byte) string {
 	to := a.builder(len(b))
 	from := to.Len()
 	to.Write(b)

@@ -49,7 +49,7 @@ func TestArenaViewsStay(t *testing.T) {
 			t.Fatal(err)
 		}
 		v := Span{End: int32(len(raw)), Kind: String, note: 1}
-		views = append(views, Text(raw, v, &a), a.Concat("a", text), a.Hold([]byte(text)))
+		views = append(views, Text(raw, v, &a), a.Concat("a", text), a.Copy([]byte(text)))
 		want = append(want, text, "a"+text, text)
 	}
 	for i := range views {

@@ -114,7 +114,7 @@ func (r *reader) redact(n *doc.Node) *schema.Redaction {
 		switch {
 		case text == deadLetters:
 			dead = true
-			out.SetDead(x)
+			out.SetDeadLetters(x)
 		case isField && field.Visible():
 			out.SetField(field, x)
 		case isRaw && !slices.Contains(strings.Split(path, "."), ""):
@@ -125,7 +125,7 @@ func (r *reader) redact(n *doc.Node) *schema.Redaction {
 		}
 	})
 	if !dead {
-		out.SetDead(out.Strictest())
+		out.SetDeadLetters(out.Strictest())
 	}
 	return out
 }

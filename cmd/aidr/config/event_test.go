@@ -48,8 +48,8 @@ redact:
 			t.Errorf("%s: got %d, want %d", field, got, want)
 		}
 	}
-	if c.Redact.Raw([]string{"request", "body", "x"}) != schema.Dropped || c.Redact.Dead() != schema.Hashed {
-		t.Errorf("got %d, %d", c.Redact.Raw([]string{"request", "body", "x"}), c.Redact.Dead())
+	if c.Redact.Raw([]string{"request", "body", "x"}) != schema.Dropped || c.Redact.DeadLetters() != schema.Hashed {
+		t.Errorf("got %d, %d", c.Redact.Raw([]string{"request", "body", "x"}), c.Redact.DeadLetters())
 	}
 }
 
@@ -68,7 +68,7 @@ func TestDeadLettersFollowTheStrictest(t *testing.T) {
 		if len(problems) > 0 {
 			t.Fatalf("%s: %v", redact, problems)
 		}
-		if got := c.Redact.Dead(); got != want {
+		if got := c.Redact.DeadLetters(); got != want {
 			t.Errorf("%s: got %d, want %d", redact, got, want)
 		}
 	}

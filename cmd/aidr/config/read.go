@@ -28,7 +28,7 @@ func (r *reader) config(root *doc.Node) *Config {
 	}
 	c.Identity, c.Enrichment, c.Redact = r.identity(f.Get("identity")), r.enrichment(f.Get("enrichment")), r.redact(f.Get("redact"))
 	if r.reading {
-		f.Pass("state", "sinks", "http", "log", "shards")
+		f.Allow("state", "sinks", "http", "log", "shards")
 		c.Sources = r.sources(f.Get("sources"))
 	} else {
 		c.State, c.Sinks = r.state(section(f, "state")), r.sinks(section(f, "sinks"))
@@ -75,7 +75,7 @@ func (r *reader) source(n *doc.Node, index int) Source {
 	}
 	s.Delay = known.delays(f.Get("delay"))
 	if r.reading {
-		f.Pass("kafka", "file")
+		f.Allow("kafka", "file")
 	} else {
 		r.connection(n, f, &s)
 	}

@@ -134,7 +134,7 @@ func values(q *rules.Sequence, steps []int, items []indexed, chain []int) (list 
 			if !has(it, m.Step) {
 				continue
 			}
-			got, rest, ok := schema.CutValue(data)
+			got, rest, ok := schema.ReadValue(data)
 			if !ok {
 				break
 			}

@@ -210,7 +210,7 @@ func (a *api) Read(el *formats.Element) {
 		a.chat.Request(el, request)
 	}
 	if a.requestOnly && response.Kind == scan.Absent {
-		a.chat.Asked(el)
+		a.chat.AddHistoryCalls(el)
 	}
 	if streamed {
 		a.stream.Fill(el, a.chat)

@@ -487,9 +487,9 @@ func (c *Conversation) collectCalls(el *formats.Element) {
 	}
 }
 
-// Asked adds the calls of the assistant's last message in the request to the new calls. It is for formats whose records
+// AddHistoryCalls adds the calls of the assistant's last message in the request to the new calls. It is for formats whose records
 // never hold a response.
-func (c *Conversation) Asked(el *formats.Element) {
+func (c *Conversation) AddHistoryCalls(el *formats.Element) {
 	if c.callsPending {
 		c.collectCalls(el)
 	}

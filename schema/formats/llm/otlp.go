@@ -274,7 +274,7 @@ func traceID(el *formats.Element, n formats.Node) string {
 		var b [18]byte
 		if size, err := base64.StdEncoding.Decode(b[:], []byte(text)); err == nil && (size == 16 || size == 8) {
 			var h [32]byte
-			text = el.Arena.Hold(h[:hex.Encode(h[:], b[:size])])
+			text = el.Arena.Copy(h[:hex.Encode(h[:], b[:size])])
 		}
 	}
 	if plainID(text) {

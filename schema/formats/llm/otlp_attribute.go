@@ -307,7 +307,7 @@ func (a *attributes) read(el *formats.Element, list formats.Node) {
 // plainPair is a fast path of pair for the form that nearly all attributes have: an object of a key, a text without
 // escapes, and a value, which is an object of one scalar, in this order. For any other form ok is false. The names
 // prove that both are objects, because only a member of an object has a name.
-func (a *attributes) plainPair(noted []scan.Noted) (key string, value scan.Span, ok bool) {
+func (a *attributes) plainPair(noted []scan.IndexEntry) (key string, value scan.Span, ok bool) {
 	if len(noted) != 4 {
 		return "", value, false
 	}

@@ -412,7 +412,7 @@ func (s *Stream) Fill(el *formats.Element, c *Conversation) {
 		return
 	}
 	for i := range s.texts {
-		c.answer = append(c.answer, el.Arena.Hold(s.texts[i].text))
+		c.answer = append(c.answer, el.Arena.Copy(s.texts[i].text))
 	}
 	c.finish = append(c.finish, s.finish...)
 	for i := range s.calls {
@@ -423,7 +423,7 @@ func (s *Stream) Fill(el *formats.Element, c *Conversation) {
 
 // argumentsOf returns arguments that arrived in pieces: parsed if they are JSON, else as a string.
 func argumentsOf(el *formats.Element, arguments []byte) formats.Node {
-	text := el.Arena.Hold(arguments)
+	text := el.Arena.Copy(arguments)
 	v, err := scan.Valid(text)
 	if err == nil {
 		return formats.Node{Src: text, Span: v}
