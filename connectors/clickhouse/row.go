@@ -30,7 +30,7 @@ var findingColumns = [...]column{
 	{"rule_version", func(f *schema.Finding) any { return int32(f.RuleVersion) }},
 	{"kind", func(f *schema.Finding) any { return f.Kind }},
 	{"title", func(f *schema.Finding) any { return f.Title }},
-	{"severity", func(f *schema.Finding) any { return f.Severity }},
+	{"severity", func(f *schema.Finding) any { return string(f.Severity) }},
 	{"confidence", func(f *schema.Finding) any { return uint8(f.Confidence) }},
 	{"tags", func(f *schema.Finding) any { return f.Tags }},
 	{"shadow", func(f *schema.Finding) any { return f.Shadow }},

@@ -4,7 +4,7 @@ import "strings"
 
 // arena stores the bytes of many items in one allocation: one allocation per item was a tenth of the cost of capturing.
 type arena struct {
-	b    strings.Builder // never grown while it holds anything, so the strings taken from it stay where they are
+	b    strings.Builder // never grown while it holds strings, so its bytes are never moved
 	next int             // size in bytes of the next chunk
 }
 

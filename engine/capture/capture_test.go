@@ -362,7 +362,8 @@ func TestItemsKeepTheirBytes(t *testing.T) {
 			c.BeginBatch()
 		}
 		c.BeginEvent()
-		c.Capture(p, 0, event(t, map[string]schema.Value{"gen_ai.tool.name": schema.StringValue(tool(i))}), 1, s, func(it *item.Item) { items = append(items, *it) })
+		e := event(t, map[string]schema.Value{"gen_ai.tool.name": schema.StringValue(tool(i))})
+		c.Capture(p, 0, e, 1, s, func(it *item.Item) { items = append(items, *it) })
 	}
 	for i, it := range items {
 		if want := tool(i); !strings.Contains(it.Evidence, want[:min(len(want), 1000)]) || len(want) < 1000 && !strings.HasSuffix(it.Evidence, want) {

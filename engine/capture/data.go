@@ -55,7 +55,7 @@ func (c *Capturer) appendNumber(dst []byte, t *rules.Threshold, e *schema.Event,
 	return dst
 }
 
-// appendValueHash appends 64 bits that stand for the values, so that State holds no text of them. The hash is SHA-256:
+// appendValueHash appends a hash of the values, so that State holds no text of them. The hash is SHA-256:
 // the watched agent chooses the values, and with a hash whose collisions are cheap to find it could make many values
 // count as one.
 func (c *Capturer) appendValueHash(dst []byte, e *schema.Event, fields []schema.Field) []byte {

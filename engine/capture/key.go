@@ -32,7 +32,7 @@ func (c *Capturer) sameKey(p *Plan, e *schema.Event, role *rules.Role) bool {
 	return string(c.otherKey) == string(c.buf)
 }
 
-// appendKeyField appends a field to a key. Keys must tell groups apart, so a key has the hash of a dropped field too.
+// appendKeyField appends a field to a key. Keys must keep groups apart, so a key has the hash of a dropped field too.
 func (c *Capturer) appendKeyField(dst []byte, e *schema.Event, f schema.Field) []byte {
 	v, exposure := e.Value(f), c.Redaction.Field(f)
 	switch {

@@ -6,7 +6,7 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// Plan is what capturing needs of one rule. It is immutable and shared by all workers.
+// Plan is one rule prepared for capturing. It is immutable and shared by all workers.
 type Plan struct {
 	rule       *rules.Rule
 	wholeGroup bool           // the group key is the whole key

@@ -20,7 +20,8 @@ func TestCaptureRedaction(t *testing.T) {
 	const prompt, email, arguments, body = "the plan of the coup", "ann@example.com", `{"path":"/plans/ann"}`, "raw body text"
 	f := func(x schema.Exposure, wantKey, wantPrompt, wantRaw any) {
 		t.Helper()
-		r := mentions(rule(rules.KindNewValue), schema.MessageContextPromptText, schema.UserEmail, schema.GenAIToolCallArguments, schema.HTTPResponseStatusCode)
+		r := mentions(rule(rules.KindNewValue),
+			schema.MessageContextPromptText, schema.UserEmail, schema.GenAIToolCallArguments, schema.HTTPResponseStatusCode)
 		r.Mentions = append(r.Mentions, predicate.Mention{Name: "raw.body", Raw: 0}, predicate.Mention{Name: "raw.other", Raw: 1})
 		r.Key = []schema.Field{schema.UserEmail}
 		r.Roles[0].Key = r.Key
@@ -34,7 +35,8 @@ func TestCaptureRedaction(t *testing.T) {
 		for _, field := range []schema.Field{schema.MessageContextPromptText, schema.UserEmail, schema.GenAIToolCallArguments} {
 			how.SetField(field, x)
 		}
-		c := capture.Capturer{Redaction: how, Raws: []schema.Exposure{x}, Redact: func(s string) string { return strings.ReplaceAll(s, "coup", "***") }}
+		redact := func(s string) string { return strings.ReplaceAll(s, "coup", "***") }
+		c := capture.Capturer{Redaction: how, Raws: []schema.Exposure{x}, Redact: redact}
 		var items []item.Item
 		c.Capture(capture.NewPlan(r), 0, e, 1, &rules.Scratch{Predicate: predicate.NewScratch()}, func(it *item.Item) { items = append(items, *it) })
 		if len(items) != 1 {

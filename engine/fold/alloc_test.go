@@ -66,7 +66,12 @@ func TestCellAllocates(t *testing.T) {
 		if got > want {
 			t.Errorf("%s %+v: %v allocations for an item, want %v", r.Kind, r.Threshold, got, want)
 		}
-		if got := testing.AllocsPerRun(100, func() { c.Emit(2, func(*schema.Finding) {}); c.Advance(c.Watermark() + 1); c.Emit(2, nil) }); got > 0 && r.Threshold == nil {
+		idle := func() {
+			c.Emit(2, func(*schema.Finding) {})
+			c.Advance(c.Watermark() + 1)
+			c.Emit(2, nil)
+		}
+		if got := testing.AllocsPerRun(100, idle); got > 0 && r.Threshold == nil {
 			t.Errorf("%s: %v allocations for an Emit without changes", r.Kind, got)
 		}
 	}
@@ -150,7 +155,7 @@ func BenchmarkStateBytes(b *testing.B) {
 }
 
 // TestStateOutlivesItems checks that State does not keep the memory of items alive. An item shares one allocation with
-// many others, so what base holds of it (a key, a group, an event of a finding) must be copies.
+// many others, so the keys, groups and events in base must be copies.
 func TestStateOutlivesItems(t *testing.T) {
 	const cells, chunk = 300, 64 << 10
 	for _, r := range kinds() {

@@ -8,8 +8,8 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// Cell is the State of one owner (rule, group key): base, pending and live, and what was emitted of it. The package
-// comment explains these. A cell belongs to one shard and is not safe for concurrent use.
+// Cell is the State of one owner (rule, group key): base, pending and live, as the package comment explains,
+// and its emissions. A cell belongs to one shard and is not safe for concurrent use.
 type Cell struct {
 	p         *Program
 	group     string
@@ -52,8 +52,8 @@ func (c *Cell) Empty() bool {
 }
 
 // Add adds an item, in any order, and reports whether the cell changed. It ignores an item below the watermark: such an
-// item is either in base already, after a restart, or late, and the engine can tell which. It also ignores the copy of a
-// counted item that is pending, unless the copy stands before it (see item.StandsBefore).
+// item is either in base already, after a restart, or late; the engine distinguishes these. It also ignores the copy of a
+// counted item that is pending, unless the copy supersedes that item.
 //
 // Add does not update live; Emit and Findings do. The cell keeps the item, which must not be modified afterwards.
 func (c *Cell) Add(it *item.Item) bool {
@@ -70,7 +70,7 @@ func (c *Cell) Add(it *item.Item) bool {
 	if it.Counted {
 		if i, ok := c.copyOf(it, from, to); ok {
 			c.base.limits.Copies++
-			if !it.StandsBefore(c.pending.at(i)) {
+			if !it.Supersedes(c.pending.at(i)) {
 				return false
 			}
 			c.remove(i)
@@ -225,7 +225,7 @@ func (c *Cell) sweep(w schema.Instant) {
 }
 
 // Wake returns the lowest watermark at which Advance will change the cell: a pending item moves, a deadline fires, a
-// group or an emission ends, or keys may expire. ok is false if there is none.
+// group or an emission ends, or keys may expire. ok is false if none of these is due at any watermark.
 func (c *Cell) Wake() (w schema.Instant, ok bool) {
 	w = c.base.nextDeadline
 	if c.Pending() > 0 {

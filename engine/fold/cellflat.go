@@ -71,7 +71,7 @@ func readEmission(r *flat.Reader) (e emission) {
 	return e
 }
 
-// LoadCell reads what Append wrote; the caller adds the pending items afterwards. Damaged bytes are an error.
+// LoadCell reads a cell that Append wrote; the caller adds the pending items afterwards. Damaged bytes are an error.
 func LoadCell(p *Program, group string, src []byte) (*Cell, error) {
 	c := NewCell(p, group)
 	r := flat.NewReader(src)

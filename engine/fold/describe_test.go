@@ -46,7 +46,8 @@ func TestKeys(t *testing.T) {
 	const head, span = `[{"key":["a"],"bytes":0,`, `"since":"1970-01-01T00:00:01Z","last":"1970-01-01T00:00:05Z",`
 	f("count", threshold(rules.Threshold{Count: 3}), "", head+span+`"events":3}]`)
 	f("large count", threshold(rules.Threshold{Count: 300}), "", head+`"since":"1970-01-01T00:00:01Z","events":3}]`)
-	f("ratio", threshold(rules.Threshold{Ratio: &rules.Ratio{AtLeast: 5e8, Min: 10}}), "\x01\x00\x01", head+`"since":"1970-01-01T00:00:01Z","events":3,"value":0.666666666}]`)
+	f("ratio", threshold(rules.Threshold{Ratio: &rules.Ratio{AtLeast: 5e8, Min: 10}}), "\x01\x00\x01",
+		head+`"since":"1970-01-01T00:00:01Z","events":3,"value":0.666666666}]`)
 	f("distinct", func(r *rules.Rule) {
 		r.Kind, r.Distinct = rules.KindDistinct, &rules.Distinct{Within: time.Minute, Count: 9}
 	},

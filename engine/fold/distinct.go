@@ -118,10 +118,10 @@ func (k distinct) fold(s *scratch, st []byte, it *item.Item) {
 	if n < k.count {
 		return
 	}
-	s.trigger = trigger{
-		fired: true, time: it.Time, first: values.lastSeen(0), item: it, count: int64(n), added: 1, value: integer(int64(n)),
-		events: events, joining: len(events),
-	}
+	tr := &s.trigger
+	tr.fired, tr.time, tr.first, tr.item = true, it.Time, values.lastSeen(0), it
+	tr.count, tr.added, tr.value = int64(n), 1, integer(int64(n))
+	tr.events, tr.joining = events, len(events)
 }
 
 func (k distinct) span() time.Duration { return k.within }

@@ -1,4 +1,4 @@
-// Package fold turns the items of a rule into findings. It holds State, what one (rule, group key) remembers, and the
+// Package fold turns the items of a rule into findings. It holds State, the memory of one (rule, group key), and the
 // kinds of rules, which define how items in event-time order become triggers. It is pure: it has no clock, starts no
 // goroutine and does no I/O. Time reaches it only as the times of items and as watermarks.
 //
@@ -12,7 +12,7 @@
 //
 //   - base is the result of folding all items below the watermark, in their total order. It is final.
 //   - pending are the items at or above the watermark, sorted, not folded into base yet.
-//   - live is the result of folding pending on top of base: what is known at this moment. An item that arrives later may
+//   - live is the result of folding pending on top of base. It is the present knowledge: an item that arrives later may
 //     still change it.
 //
 // Findings that are shown before the watermark has passed them come from live. Live is not kept up to date item by item,
@@ -36,10 +36,10 @@
 // Triggers of one group key whose times are within the rule's group.for of the first one make one group (group.go), and
 // one group is one finding (finding.go). When the watermark reaches the end of a group of base, its finding settles: it
 // never changes again. Until then the finding is open, and as long as its first trigger is not in base it may even
-// disappear: an item that arrives later may change the order of what came before, and with it when the group starts or
-// whether it exists.
+// disappear: an item that arrives later may come before it in the order, and so make the group start at another time, or
+// not at all.
 //
-// Emit calls back with every finding that differs from what was emitted before: new or changed ones, settled ones, and a
+// Emit calls back with every finding that differs from its last emission: new and changed ones, settled ones, and a
 // withdrawal for each that no longer exists. For that the cell remembers an emission (emit.go) per finding until the
 // watermark has passed it: the revision, a hash of the group, and, as long as the finding may be withdrawn, the group.
 //

@@ -10,8 +10,8 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// An emission records what was last emitted of a finding that is not final. It lets revisions grow by one, and a finding
-// be withdrawn.
+// An emission records the last revision emitted of a finding that is not final. With it revisions grow by one, and the
+// finding can be withdrawn.
 type emission struct {
 	start, end schema.Instant // of the group
 	version    int            // of the rule; (start, version) identifies the finding in the cell
@@ -50,7 +50,7 @@ func (e *emission) compare(g *Group) int {
 // Emit calls emit with each finding that changed since the last Emit or EmitPaced: with the next revision, status open,
 // settled or withdrawn, and, for a new finding, detected_at = now. The caller owns the findings.
 //
-// Emit is for checkpoints only: the findings must become durable together with what Append writes afterwards. All items
+// Emit is for checkpoints only: the findings must become durable together with the flat form that Append writes afterwards. All items
 // that were pending at the last Emit must be in the cell, so after LoadCell add them first; otherwise findings that are
 // still live would be withdrawn.
 func (c *Cell) Emit(now schema.Instant, emit func(*schema.Finding)) { c.emit(now, false, emit) }
@@ -88,8 +88,8 @@ func (c *Cell) emit(now schema.Instant, paced bool, emit func(*schema.Finding)) 
 		c.base.groups[i].copyEvidence()
 	}
 	if c.Pending() > 0 {
-		// The emitted groups are those of live. When pending is gone and those of base count again, they have to be
-		// compared with what was emitted.
+		// The emitted groups are those of live. When pending is empty, those of base count again and have to be
+		// compared with their emissions.
 		for i := range c.base.groups {
 			c.base.groups[i].emitted = false
 		}

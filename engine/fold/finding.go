@@ -20,7 +20,7 @@ import (
 //	the group's start    8 bytes big-endian, ns since the epoch in two's complement
 //	the event's identity 16 bytes, of a late finding only
 //
-// None of these depends on when or where the id is computed.
+// None of these depends on the time or the machine at which the id is computed.
 func FindingID(rule string, version int, group string, start schema.Instant, late schema.ID) (id schema.ID) {
 	b := flat.AppendText(nil, rule)
 	b = binary.BigEndian.AppendUint32(b, uint32(version))

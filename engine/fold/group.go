@@ -17,8 +17,8 @@ const (
 	maxEvents   = firstEvents + lastEvents
 )
 
-// Group is the triggers of one group key in [Start, End), and what a finding shows of them. Its only pointers are those
-// of strings, so an assignment copies it.
+// Group is the triggers of one group key in [Start, End), and the events that a finding shows of them. Its only pointers
+// are those of strings, so an assignment copies it.
 type Group struct {
 	Version int            // the rule's version when the group was opened
 	Start   schema.Instant // the first trigger

@@ -57,7 +57,8 @@ func (s *scratch) reset() {
 	s.trigger = trigger{}
 }
 
-// A trigger records that the condition of a rule held at one instant.
+// A trigger records that the condition of a rule held at one instant. It is large, so a kind sets the fields it needs in
+// scratch.trigger, which reset zeroed, and does not assign a whole one.
 type trigger struct {
 	fired bool
 	time  schema.Instant
@@ -90,7 +91,7 @@ type storedEvent struct {
 }
 
 // Limits counts how often State reached one of its limits. The limits are part of a rule's meaning: the findings are
-// those of the limited State, on every machine. The counters tell an operator that a limit was reached.
+// those of the limited State, on every machine. The counters show an operator which limits were reached.
 type Limits struct {
 	Times          int64 // times of a threshold dropped from a full ring
 	Values         int64 // values of distinct or new_value dropped

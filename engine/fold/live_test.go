@@ -63,7 +63,7 @@ func TestLiveIsBaseAndPending(t *testing.T) {
 // TestLiveAfterACopyOfAnotherRole replaces an item that live has folded by its copy, which comes after an item that live
 // has not folded.
 func TestLiveAfterACopyOfAnotherRole(t *testing.T) {
-	for i := range 20 { // about half of the copies stand before the item
+	for i := range 20 { // about half of the copies supersede the item
 		c := fold.NewCell(fold.NewProgram(twoSources()), "a\x00\x01")
 		c.Advance(0)
 		first, second, other := at(1, 1), at(1, 2), at(1, 1)

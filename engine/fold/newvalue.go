@@ -39,10 +39,10 @@ func (k newValue) fold(s *scratch, st []byte, it *item.Item) {
 	value := valueHash(it)
 	i := values.find(value)
 	if i < 0 && it.Time.Since(first) >= uint64(k.learn) {
-		s.trigger = trigger{
-			fired: true, time: it.Time, first: it.Time, item: it, count: 1, added: 1,
-			known: int64(values.len()), knownSince: first, text: it.Data[min(item.ValueHashSize, len(it.Data)):],
-		}
+		tr := &s.trigger
+		tr.fired, tr.time, tr.first, tr.item = true, it.Time, it.Time, it
+		tr.count, tr.added = 1, 1
+		tr.known, tr.knownSince, tr.text = int64(values.len()), first, it.Data[min(item.ValueHashSize, len(it.Data)):]
 	}
 	if i < 0 && values.len() >= k.limit {
 		values = values[valueEntrySize:]

@@ -11,7 +11,9 @@ import (
 type none struct{}
 
 func (none) fold(s *scratch, _ []byte, it *item.Item) {
-	s.trigger = trigger{fired: true, time: it.Time, first: it.Time, item: it, count: 1, added: 1}
+	tr := &s.trigger
+	tr.fired, tr.time, tr.first, tr.item = true, it.Time, it.Time, it
+	tr.count, tr.added = 1, 1
 }
 
 func (none) span() time.Duration                 { return 1 }

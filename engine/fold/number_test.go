@@ -21,7 +21,8 @@ func TestNumbersAgreeWithBig(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		draw := func(name string) rules.Decimal {
 			return rules.Decimal{
-				Hi: rapid.Int64Range(0, math.MaxInt64/2).Draw(t, name+" hi") >> rapid.IntRange(0, 63).Draw(t, "shift"), Lo: rapid.Uint64().Draw(t, name+" lo"),
+				Hi: rapid.Int64Range(0, math.MaxInt64/2).Draw(t, name+" hi") >> rapid.IntRange(0, 63).Draw(t, "shift"),
+				Lo: rapid.Uint64().Draw(t, name+" lo"),
 			}
 		}
 		a, b := draw("a"), draw("b")

@@ -273,12 +273,11 @@ func (k panes) evaluate(s *scratch, st []byte) {
 		return
 	}
 	s.events = readLatest(&r, s.events[:0])
-	s.trigger = trigger{
-		fired: true, time: paneEnd(win.number, k.length), first: k.firstItem(&win), count: items, added: win.latest.items, value: value,
-		events: k.inWindow(s.events, win.number),
-	}
-	// Only the events of the pane itself are new to a group that is already open.
 	tr := &s.trigger
+	tr.fired, tr.time, tr.first = true, paneEnd(win.number, k.length), k.firstItem(&win)
+	tr.count, tr.added, tr.value = items, win.latest.items, value
+	tr.events = k.inWindow(s.events, win.number)
+	// Only the events of the pane itself are new to a group that is already open.
 	for tr.joining < len(tr.events) && paneOf(tr.events[tr.joining].time, k.length) < win.number {
 		tr.joining++
 	}

@@ -17,7 +17,7 @@ const maxChains = 16
 
 // sequence is the kind of a sequence rule. Its places are its steps; a step with `times: n` has n places. A chain is a
 // match that has begun: the items at the first places. State holds the latest chains that end at each place but the
-// last, where a chain is complete and triggers.
+// last: a chain that reaches the last place is complete and triggers.
 //
 //	n           uvarint: the items of all chains
 //	n items, in order: roles (uvarint), data (uvarint length, bytes), then the form of an event in latest.go
@@ -234,14 +234,14 @@ func (k *sequence) tryChain(s *scratch, ps *partials, chain []uint32, it *item.I
 		e.step = k.places[place] + 1
 		s.events = append(s.events, e)
 	}
-	first := it.Time
+	tr := &s.trigger
+	tr.fired, tr.time, tr.first, tr.item = true, it.Time, it.Time, it
 	if len(chain) > 0 {
-		first = s.events[0].time
+		tr.first = s.events[0].time
 	}
-	s.trigger = trigger{
-		fired: true, time: it.Time, first: first, item: it, step: k.places[len(k.places)-1] + 1, count: int64(len(k.places)), added: 1,
-		events: s.events, joining: len(s.events),
-	}
+	tr.count, tr.added = int64(len(k.places)), 1
+	tr.step = k.places[len(k.places)-1] + 1
+	tr.events, tr.joining = s.events, len(s.events)
 }
 
 // evalWhere reports whether `where` holds. An error counts as false.

@@ -79,10 +79,10 @@ func (k ring) fold(s *scratch, st []byte, it *item.Item) {
 	if n < int64(k.count) {
 		return
 	}
-	s.trigger = trigger{
-		fired: true, time: it.Time, first: first, item: it, count: n, added: 1, value: integer(n),
-		events: events, joining: len(events),
-	}
+	tr := &s.trigger
+	tr.fired, tr.time, tr.first, tr.item = true, it.Time, first, it
+	tr.count, tr.added, tr.value = n, 1, integer(n)
+	tr.events, tr.joining = events, len(events)
 }
 
 // append appends the times, and t as the latest one, to s.state. It returns the oldest.

@@ -1,4 +1,4 @@
-// Package item holds the Item, one matched event for one rule: what a worker captures of the event and a cell folds.
+// Package item holds the Item, one matched event for one rule, which a worker captures and a cell folds.
 // It defines the total order of items, the form of their keys (key.go) and their flat forms, so that capturing and
 // folding share these and nothing else.
 package item
@@ -26,7 +26,7 @@ type Item struct {
 	Time  schema.Instant // the event's end
 	Role  uint16         // the smallest Order of the matched roles
 	// Counted reports whether ID is derived from an id of the producer. Two counted items of one Key, Time and ID are
-	// copies of one event, of which only one is folded: see StandsBefore.
+	// copies of one event, of which only one is folded: see Supersedes.
 	Counted bool
 	Roles   uint32 // bit i: the event matched Rule.Roles[i]
 	ID      schema.ID
@@ -41,8 +41,7 @@ type Item struct {
 	Evidence string // the redacted part of the event that a finding shows, flat (evidence.go)
 }
 
-// ValueHashSize is the size in bytes of the hash that stands for the values of `of` in the Data of a distinct or a
-// new_value rule.
+// ValueHashSize is the size in bytes of the hash of the values of `of` in the Data of a distinct or a new_value rule.
 const ValueHashSize = 8
 
 // MaxSummand is the largest number that one item adds to a sum, in whole units; a larger number counts as MaxSummand.
@@ -83,9 +82,9 @@ func (it *Item) CompareEvent(o *Item) int {
 	return bytes.Compare(it.ID[:], o.ID[:])
 }
 
-// StandsBefore reports whether it, rather than its copy o, is the one to be folded: the copy with the smaller hash of
-// its contents. If the hashes are equal, the copies differ in their positions only, and the order decides.
-func (it *Item) StandsBefore(o *Item) bool {
+// Supersedes reports whether it, rather than its copy o, is to be folded. Of two copies the one with the smaller hash of
+// its contents is folded. If the hashes are equal, the copies differ in their positions only, and the order decides.
+func (it *Item) Supersedes(o *Item) bool {
 	a, b := it.contentHash(), o.contentHash()
 	if c := bytes.Compare(a[:], b[:]); c != 0 {
 		return c < 0

@@ -7,7 +7,7 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// FuzzRead reads damaged items: what Read accepts, Append writes again.
+// FuzzRead reads damaged items: an item that Read accepts must survive Append and Read.
 func FuzzRead(f *testing.F) {
 	f.Add(Append(nil, &Item{
 		Group: "group", Key: "a\x00\x01", Time: 3e9, Roles: 1, Counted: true, ID: schema.ID{7: 4}, Data: "data", Evidence: "evidence",
