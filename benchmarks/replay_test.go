@@ -34,7 +34,7 @@ func (c *corpus) add(record string) {
 	c.bytes += len(record)
 }
 
-// repeats make a corpus of about 50 MB: seconds of work, and past what caches hold.
+// The samples are repeated until a corpus has about 50 MB: seconds of work, and larger than the caches of the CPU.
 const (
 	cloudTrailRepeats = 50
 	liteLLMRepeats    = 40

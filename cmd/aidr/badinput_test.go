@@ -207,7 +207,7 @@ func checkRecords(t *testing.T, u *setup) {
 		t.Errorf("aidr dlq show: got %+v, want the body", shown)
 	}
 	if o := aidr(t, "dlq", "replay", "--state", u.state, number); o.code != exitFailed || !strings.Contains(o.stderr, "can not be decoded") {
-		t.Errorf("aidr dlq replay of what can not be decoded: got %+v", o)
+		t.Errorf("aidr dlq replay of a record that cannot be decoded: got %+v", o)
 	}
 	mustAidr(t, "dlq", "drop", "--state", u.state, number)
 	if o := aidr(t, "dlq", "show", "--state", u.state, number); o.code != exitFailed {

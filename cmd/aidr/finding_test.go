@@ -201,7 +201,7 @@ type row struct {
 	id                                             uuid.UUID
 	version                                        int32
 	confidence                                     uint8
-	status, baseline                               string
+	status, severity, baseline                     string
 	groupStart, firstSeen, lastSeen                time.Time
 	value, threshold                               *decimal.Decimal
 	warming                                        *time.Time
@@ -215,7 +215,7 @@ type row struct {
 
 func (r *row) fields() []any {
 	f := &r.f
-	return []any{&r.id, &r.status, &f.RuleID, &r.version, &f.Kind, &f.Title, &f.Severity, &r.confidence, &f.Tags, &f.Shadow, &f.Tenant,
+	return []any{&r.id, &r.status, &f.RuleID, &r.version, &f.Kind, &f.Title, &r.severity, &r.confidence, &f.Tags, &f.Shadow, &f.Tenant,
 		&f.AgentUID, &f.AgentName, &f.AgentSource, &f.SessionID, &f.Key, &r.groupStart, &r.firstSeen, &r.lastSeen,
 		&f.Count, &r.value, &r.threshold, &r.baseline, &f.Late, &r.warming, &f.Explanation, &f.Reasons,
 		&r.eventIDs, &r.identities, &r.times, &r.datasets, &r.actions, &r.resources, &r.outcomes, &r.steps, &r.maps,
@@ -225,6 +225,7 @@ func (r *row) fields() []any {
 func (r *row) finding() *schema.Finding {
 	f := &r.f
 	f.ID, f.Status, f.RuleVersion, f.Confidence = schema.ID(r.id), schema.Status(r.status), int(r.version), int(r.confidence)
+	f.Severity = schema.Severity(r.severity)
 	f.GroupStart, f.FirstSeen, f.LastSeen = instant(r.groupStart), instant(r.firstSeen), instant(r.lastSeen)
 	if r.value != nil {
 		f.Value = json.Number(r.value.String())

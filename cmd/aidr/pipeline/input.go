@@ -163,7 +163,7 @@ func InputFor(cfg *config.Config, s config.Source, set *maps.Set) (engine.Input,
 }
 
 // SourceOf returns the source of a configuration that has the given name. If the name is "", the configuration must have
-// at most one source: SourceOf returns it, or a source with default settings if the configuration has no sources.
+// at most one source: SourceOf returns it, or a source with default settings if the configuration lists none.
 func SourceOf(cfg *config.Config, name string) (config.Source, error) {
 	var names []string
 	for _, s := range cfg.Sources {
