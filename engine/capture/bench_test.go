@@ -26,7 +26,7 @@ func BenchmarkCapture(b *testing.B) {
 			"http.response.status_code": schema.IntValue(200),
 		})
 	}
-	p, s := capture.NewPlan(r), &rules.Scratch{Expr: predicate.NewScratch()}
+	p, s := capture.NewPlan(r), &rules.Scratch{Predicate: predicate.NewScratch()}
 	c := capture.Capturer{Redact: func(s string) string { return strings.ReplaceAll(s, "secret", "[redacted]") }}
 	n := 0
 	emit := func(it *item.Item) { n += len(it.Evidence) }
