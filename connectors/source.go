@@ -3,6 +3,8 @@ package connectors
 import (
 	"context"
 	"time"
+
+	"github.com/aidr-engine/aidr/schema"
 )
 
 // Partition is one ordered stream of records. It is comparable and its text form is stable.
@@ -15,10 +17,10 @@ type Partition struct {
 // Record is one record of a Batch: Raw[Start:End].
 type Record struct {
 	Start, End int
-	Offset     int64 // Kafka offset; in a file the byte offset of the record
-	Time       int64 // the broker's timestamp in ns; 0 if unknown, as in a file
-	Tombstone  bool  // a Kafka record without a value
-	TooLarge   bool  // the record is over the source's cap, and Raw holds only its beginning
+	Offset     int64          // Kafka offset; in a file the byte offset of the record
+	Time       schema.Instant // the broker's timestamp; 0 if unknown, as in a file
+	Tombstone  bool           // a Kafka record without a value
+	TooLarge   bool           // the record is over the source's cap, and Raw holds only its beginning
 }
 
 // Batch holds consecutive records of one partition. It is immutable and never pooled: text in events, items and dead

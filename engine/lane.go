@@ -287,7 +287,7 @@ func (l *lane) route(b *connectors.Batch, r *result) {
 		high, event := l.progress.high(), l.progress.event
 		for ; n < len(r.events) && int(r.events[n].record) == i; n++ {
 			ref := r.events[n]
-			why := l.judge(ref, r.datasets, high, schema.Instant(b.Records[i].Time))
+			why := l.judge(ref, r.datasets, high, b.Records[i].Time)
 			if why != onTime {
 				l.metrics.late(r.datasets[ref.dataset], why)
 			}
@@ -297,7 +297,7 @@ func (l *lane) route(b *connectors.Batch, r *result) {
 			late = append(late, why != onTime)
 		}
 		l.progress.event = event
-		if t := schema.Instant(b.Records[i].Time); t != 0 {
+		if t := b.Records[i].Time; t != 0 {
 			l.progress.record = max(l.progress.record, t)
 		}
 	}

@@ -106,7 +106,7 @@ func (b *bench) read(partition int32, atEnd bool, events ...event) {
 		if err != nil {
 			b.t.Fatal(err)
 		}
-		rec := connectors.Record{Start: len(batch.Raw), Offset: b.offset[partition], Time: benchStart.Add(time.Duration(e.record) * time.Second).UnixNano()}
+		rec := connectors.Record{Start: len(batch.Raw), Offset: b.offset[partition], Time: schema.InstantOf(benchStart.Add(time.Duration(e.record) * time.Second))}
 		batch.Raw += string(line)
 		rec.End = len(batch.Raw)
 		batch.Records = append(batch.Records, rec)

@@ -120,7 +120,7 @@ func runCase(t *testing.T, seed uint64) (found bool, err error) {
 
 // timed is one event: its record, and when it happened.
 type timed struct {
-	at   int64
+	at   schema.Instant
 	line string
 }
 
@@ -153,13 +153,13 @@ func randomEvents(r *rand.Rand, n int) (out []timed) {
 		if err != nil {
 			panic(err)
 		}
-		out = append(out, timed{at.UnixNano(), string(b)})
+		out = append(out, timed{schema.InstantOf(at), string(b)})
 		if r.IntN(6) == 0 { // delivered again, unchanged or with another body
 			e["gen_ai.tool.name"] = pick(r, "t1", "t2", e["gen_ai.tool.name"].(string))
 			e["event.action"] = pick(r, "a", e["event.action"].(string))
 			b, _ := json.Marshal(e)
 			if _, counted := e["event.id"]; counted {
-				out = append(out, timed{at.UnixNano(), string(b)})
+				out = append(out, timed{schema.InstantOf(at), string(b)})
 			}
 		}
 	}
@@ -243,7 +243,7 @@ func referenceFindings(set *rules.Set, events []timed) (string, error) {
 		FieldError: func(string, string) {},
 		Event: func(e *schema.Event) {
 			at, _ := e.End()
-			end = max(end, schema.Instant(at))
+			end = max(end, at)
 			c.BeginEvent()
 			for _, hit := range set.Match(e, sc, nil) {
 				c.Capture(plans[hit.Rule], hit.Rule, e, hit.Roles, sc, func(it *item.Item) { items[hit.Rule] = append(items[hit.Rule], *it) })
@@ -314,7 +314,7 @@ func (p *propertyRun) String() string {
 func randomRun(r *rand.Rand, set *rules.Set, events []timed) *propertyRun {
 	type arrival struct {
 		timed
-		at int64
+		at schema.Instant
 	}
 	n := 1 + r.IntN(8)
 	jitter := []int64{0, int64(time.Second), int64(propertyDelay) - 1}[r.IntN(3)]
@@ -322,7 +322,7 @@ func randomRun(r *rand.Rand, set *rules.Set, events []timed) *propertyRun {
 	for _, e := range events {
 		a := arrival{e, e.at}
 		if jitter > 0 {
-			a.at += r.Int64N(jitter)
+			a.at += schema.Instant(r.Int64N(jitter))
 		}
 		i := r.IntN(n)
 		by[i] = append(by[i], a)

@@ -138,7 +138,7 @@ func (e *Engine) ReplayRecord(ctx context.Context, l *store.DeadLetter) (done st
 	}
 	j := &job{lane: lane, done: make(chan struct{}), replayed: make(chan int, 1), batch: &connectors.Batch{
 		Partition: p, Raw: l.Body, HighWater: -1,
-		Records: []connectors.Record{{End: len(l.Body), Offset: l.Offset, Time: int64(l.Time)}},
+		Records: []connectors.Record{{End: len(l.Body), Offset: l.Offset, Time: l.Time}},
 	}}
 	if err := e.submit(ctx, j); err != nil {
 		return "", err

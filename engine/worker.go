@@ -207,7 +207,7 @@ func (w *worker) event(e *schema.Event) {
 	if !ok {
 		panic("BUG: decode gave an event without a time")
 	}
-	ref := eventRef{record: w.record, dataset: w.out.dataset(e.Text(schema.EventDataset)), time: schema.Instant(end)}
+	ref := eventRef{record: w.record, dataset: w.out.dataset(e.Text(schema.EventDataset)), time: end}
 	w.out.events = append(w.out.events, ref)
 	w.hits = w.rules.set.Match(e, w.scratch, w.hits[:0])
 	if len(w.hits) == 0 {

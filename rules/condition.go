@@ -179,7 +179,7 @@ func (r *reader) where(n *doc.Node, steps []Step) *predicate.Where {
 // Exception removes the events that match a condition from a rule, until the end of a day in event time.
 type Exception struct {
 	Cond   *predicate.Cond
-	Until  int64 // ns, the first instant after the day; it does not apply to events that end at this time or later
+	Until  schema.Instant // the first instant after the day; it does not apply to events that end at this time or later
 	Reason string
 	Owner  string
 }
@@ -194,11 +194,11 @@ func (r *reader) exceptions(n *doc.Node) {
 		x.Cond, _ = r.condition(f.Need("when"))
 		until := f.Need("until")
 		day := until.Date()
-		x.Until = day.Add(24 * time.Hour).UnixNano()
+		x.Until = schema.InstantOf(day.Add(24 * time.Hour))
 		x.Reason = f.Get("reason").Filled()
 		x.Owner = f.Get("owner").Filled()
 		f.Done()
-		if !day.IsZero() && !r.compiler.today.IsZero() && r.compiler.today.UnixNano() >= x.Until {
+		if !day.IsZero() && !r.compiler.today.IsZero() && schema.InstantOf(r.compiler.today) >= x.Until {
 			until.Warn("the exception expired at the end of %s: remove it, or set a later day", day.Format(time.DateOnly))
 		}
 		r.rule.Exceptions = append(r.rule.Exceptions, x)

@@ -114,18 +114,18 @@ func (e *Event) ClearAll(s *FieldSet) {
 	}
 }
 
-// End returns the instant at which the activity was over, by which the engine orders events: time + event.duration, in
-// nanoseconds since 1970-01-01T00:00:00Z. A negative duration counts as 0, and so does one with which the sum would not
-// fit. Without a time, End returns 0 and false.
-func (e *Event) End() (ns int64, ok bool) {
+// End returns the instant at which the activity was over, by which the engine orders events: time + event.duration. A
+// negative duration counts as 0, and so does one with which the sum would not fit. Without a time, End returns 0 and
+// false.
+func (e *Event) End() (end Instant, ok bool) {
 	if !e.Has(Time) {
 		return 0, false
 	}
-	ns = int64(e.slots[Time].Num)
-	if d := e.Int(EventDuration); d > 0 && ns <= int64(MaxInstant)-d {
-		ns += d
+	end = Instant(e.slots[Time].Num)
+	if d := Instant(e.Int(EventDuration)); d > 0 && end <= MaxInstant-d {
+		end += d
 	}
-	return ns, true
+	return end, true
 }
 
 // Wanted lists the parts of a record that have to be extracted. Decoding may extract more.

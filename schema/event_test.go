@@ -36,7 +36,7 @@ func TestEventEnd(t *testing.T) {
 	if ns, ok := e.End(); ok || ns != 0 {
 		t.Errorf("without a time: got %d, %v", ns, ok)
 	}
-	f := func(at, duration, want int64) {
+	f := func(at, duration int64, want Instant) {
 		t.Helper()
 		e.SetTime(Time, at)
 		e.SetInt(EventDuration, duration)

@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/schema"
 )
 
 // Got is one record that a Recorder has read, with its text copied out of the batch.
 type Got struct {
 	Text      string
 	Offset    int64
-	Time      int64
+	Time      schema.Instant
 	Tombstone bool
 	TooLarge  bool
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/segmentio/kafka-go/protocol"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/schema"
 )
 
 const (
@@ -95,7 +96,7 @@ func (c *copier) copy(res *kafka.FetchResponse, position int64) (answer, error) 
 // add appends r to the records. Its value, which begins at Raw[at], is copied later, by text. add returns the number of
 // bytes that the value takes in Raw.
 func (c *copier) add(r *protocol.Record, at int) int {
-	rec := connectors.Record{Start: at, End: at, Offset: r.Offset, Time: r.Time.UnixNano()}
+	rec := connectors.Record{Start: at, End: at, Offset: r.Offset, Time: schema.InstantOf(r.Time)}
 	if r.Time.IsZero() {
 		rec.Time = 0
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/connectors/conntest"
+	"github.com/aidr-engine/aidr/schema"
 )
 
 // patience is how long a test waits for an expected event.
@@ -150,7 +151,7 @@ func TestRecords(t *testing.T) {
 		{Text: big[:headBytes], Offset: 3, TooLarge: true}, {Text: "last", Offset: 4},
 	}
 	for i := range want {
-		want[i].Time = at.UnixNano()
+		want[i].Time = schema.InstantOf(at)
 		if got[i] != want[i] {
 			t.Errorf("record %d: got %.100q..., want %.100q...", i, fmt.Sprint(got[i]), fmt.Sprint(want[i]))
 		}

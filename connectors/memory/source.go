@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/schema"
 )
 
 const (
@@ -34,8 +35,8 @@ type Source struct {
 type Partition struct {
 	Partition connectors.Partition
 	Records   []string
-	Times     []int64 // the broker's timestamp of each record in ns; nil if there are none, as in a file
-	Live      bool    // more records may follow those in Records: no batch of the partition is Final
+	Times     []schema.Instant // the broker's timestamp of each record; nil if there are none, as in a file
+	Live      bool             // more records may follow those in Records: no batch of the partition is Final
 }
 
 // Name implements connectors.Source.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/connectors/conntest"
+	"github.com/aidr-engine/aidr/schema"
 )
 
 // partitions returns n partitions with the records of the suite.
@@ -40,7 +41,7 @@ func TestContract(t *testing.T) {
 func TestLive(t *testing.T) {
 	p := connectors.Partition{Source: "memory", Topic: "t"}
 	s := &Source{Named: "memory", BatchSize: 2, Partitions: []Partition{
-		{Partition: p, Records: []string{"a", "b", "c"}, Times: []int64{7, 8, 9}, Live: true},
+		{Partition: p, Records: []string{"a", "b", "c"}, Times: []schema.Instant{7, 8, 9}, Live: true},
 	}}
 	r := conntest.NewRecorder()
 	if err := s.Run(t.Context(), r); err != nil {

@@ -84,7 +84,7 @@ func Findings(ctx context.Context, only *rules.Set, r *rules.Rule, t *rules.Test
 type stream struct {
 	format string
 	lines  []string
-	times  []int64
+	times  []schema.Instant
 }
 
 // events renders a test's events as records: fields in the format aidr, others as they are.
@@ -98,7 +98,7 @@ func events(r *rules.Rule, t *rules.Test) (streams []*stream, last time.Time) {
 			streams = append(streams, s)
 		}
 		s.lines = append(s.lines, line)
-		s.times = append(s.times, at.UnixNano())
+		s.times = append(s.times, schema.InstantOf(at))
 		if at.After(last) {
 			last = at
 		}

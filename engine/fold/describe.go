@@ -6,6 +6,7 @@ import (
 
 	"github.com/aidr-engine/aidr/engine/flat"
 	"github.com/aidr-engine/aidr/engine/item"
+	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -99,9 +100,9 @@ func (k panes) describe(st []byte, v *KeyView) {
 	v.Since = new(k.firstItem(&win))
 	switch {
 	case k.sum:
-		v.Value = unitNano.number(plus(win.total.sum, win.latest.sum))
+		v.Value = unitNano.number(win.total.sum.Add(win.latest.sum))
 	case k.ratio:
-		v.Value = unitNano.number(shareOf(win.total.trues+win.latest.trues, v.Events))
+		v.Value = unitNano.number(rules.Share(win.total.trues+win.latest.trues, v.Events))
 	}
 }
 

@@ -120,7 +120,7 @@ func (k distinct) fold(s *scratch, st []byte, it *item.Item) {
 	}
 	tr := &s.trigger
 	tr.fired, tr.time, tr.first, tr.item = true, it.Time, values.lastSeen(0), it
-	tr.count, tr.added, tr.value = int64(n), 1, integer(int64(n))
+	tr.count, tr.added, tr.value = int64(n), 1, rules.DecimalUnits(int64(n))
 	tr.events, tr.joining = events, len(events)
 }
 

@@ -86,7 +86,7 @@ func (p *Program) explainThreshold(g *Group) string {
 	switch {
 	case t.Sum != nil:
 		return fmt.Sprintf("%s added up to %s within %s, the limit is %s",
-			t.Sum.Of, decimalText(g.Value), in, decimalText(p.threshold))
+			t.Sum.Of, g.Value, in, p.threshold)
 	case t.Ratio != nil:
 		return fmt.Sprintf("%s %% of the events within %s were of the kind looked for, the limit is %s %%",
 			percent(g.Value), in, percent(p.threshold))
@@ -101,14 +101,14 @@ func (p *Program) explainThreshold(g *Group) string {
 // countText renders the value of a State that counts up to most.
 func (p *Program) countText(g *Group, most int) string {
 	n := string(p.unit.number(g.Value))
-	if !less(g.Value, integer(int64(most))) {
+	if !g.Value.Less(rules.DecimalUnits(int64(most))) {
 		return "at least " + n
 	}
 	return n
 }
 
 // percent renders a share, which is at most 1, so 100 times the share does not overflow.
-func percent(share rules.Decimal) string { return decimalText(rules.Decimal{Lo: share.Lo * 100}) }
+func percent(share rules.Decimal) string { return rules.Decimal{Lo: share.Lo * 100}.String() }
 
 // explainEvent describes the first event.
 func (p *Program) explainEvent(g *Group) string {

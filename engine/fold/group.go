@@ -147,7 +147,7 @@ func (p *Program) openGroup(tr *trigger) Group {
 func (g *Group) join(tr *trigger) {
 	g.Last = tr.time
 	g.Count += tr.added
-	if less(g.Value, tr.value) {
+	if g.Value.Less(tr.value) {
 		g.Value = tr.value
 	}
 }

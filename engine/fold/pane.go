@@ -170,7 +170,7 @@ func (k panes) fold(s *scratch, st []byte, it *item.Item) {
 	win.latest.items++
 	switch {
 	case k.sum:
-		win.latest.sum = plus(win.latest.sum, summand(it))
+		win.latest.sum = win.latest.sum.Add(summand(it))
 	case k.ratio && it.Data == "\x01":
 		win.latest.trues++
 	}
@@ -192,7 +192,7 @@ func (k panes) nextPane(s *scratch, win *window, number int64) {
 		win.n++
 		win.total.items += win.latest.items
 		win.total.trues += win.latest.trues
-		win.total.sum = plus(win.total.sum, win.latest.sum)
+		win.total.sum = win.total.sum.Add(win.latest.sum)
 	}
 	win.earlier = s.panes
 	for win.n > 0 && panesBetween(win.oldest, number) > panesPerWindow {
@@ -209,7 +209,7 @@ func (k panes) removeOldest(win *window) {
 	win.n--
 	win.total.items -= p.items
 	win.total.trues -= p.trues
-	win.total.sum = minus(win.total.sum, p.sum)
+	win.total.sum = win.total.sum.Sub(p.sum)
 	if win.n == 0 {
 		win.oldest, win.span, win.earlier = 0, 0, nil
 		return
@@ -261,13 +261,13 @@ func (k panes) evaluate(s *scratch, st []byte) {
 		return
 	}
 	items, trues := win.total.items+win.latest.items, win.total.trues+win.latest.trues
-	value, fired := integer(items), items >= k.count
+	value, fired := rules.DecimalUnits(items), items >= k.count
 	switch {
 	case k.sum:
-		value = plus(win.total.sum, win.latest.sum)
-		fired = !less(value, k.least)
+		value = win.total.sum.Add(win.latest.sum)
+		fired = !value.Less(k.least)
 	case k.ratio:
-		value, fired = shareOf(trues, items), items >= k.count && atLeast(trues, items, k.share)
+		value, fired = rules.Share(trues, items), items >= k.count && rules.ShareReaches(trues, items, k.share)
 	}
 	if !fired {
 		return
@@ -319,7 +319,7 @@ func (k panes) check(st []byte) bool {
 			return false
 		}
 		span += gap
-		total.items, total.trues, total.sum = total.items+p.items, total.trues+p.trues, plus(total.sum, p.sum)
+		total.items, total.trues, total.sum = total.items+p.items, total.trues+p.trues, total.sum.Add(p.sum)
 	}
 	if !earlier.Done() || total != win.total || span != win.span {
 		return false

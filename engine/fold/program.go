@@ -55,7 +55,7 @@ func (p *Program) setKind() {
 		p.setThreshold(r.Threshold)
 	case rules.KindDistinct:
 		p.kind = newDistinct(r.Distinct)
-		p.unit, p.threshold = unitWhole, integer(int64(r.Distinct.Count))
+		p.unit, p.threshold = unitWhole, rules.DecimalUnits(int64(r.Distinct.Count))
 	case rules.KindNewValue:
 		p.kind = newNewValue(r.NewValue)
 	case rules.KindSequence:
@@ -73,7 +73,7 @@ func (p *Program) setThreshold(t *rules.Threshold) {
 	case t.Ratio != nil:
 		p.unit, p.threshold = unitNano, rules.Decimal{Lo: uint64(t.Ratio.AtLeast)}
 	default:
-		p.unit, p.threshold = unitWhole, integer(t.Count)
+		p.unit, p.threshold = unitWhole, rules.DecimalUnits(t.Count)
 		if t.Count <= maxRing {
 			p.kind = ring{within: t.Within, count: int(t.Count)}
 			return

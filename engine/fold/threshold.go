@@ -6,6 +6,7 @@ import (
 
 	"github.com/aidr-engine/aidr/engine/flat"
 	"github.com/aidr-engine/aidr/engine/item"
+	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -81,7 +82,7 @@ func (k ring) fold(s *scratch, st []byte, it *item.Item) {
 	}
 	tr := &s.trigger
 	tr.fired, tr.time, tr.first, tr.item = true, it.Time, first, it
-	tr.count, tr.added, tr.value = n, 1, integer(n)
+	tr.count, tr.added, tr.value = n, 1, rules.DecimalUnits(n)
 	tr.events, tr.joining = events, len(events)
 }
 

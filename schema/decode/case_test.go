@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"golang.org/x/tools/txtar"
+
+	"github.com/aidr-engine/aidr/schema"
 )
 
 // decodeCase is one folder of an archive in testdata/cases/decode.
@@ -74,7 +76,7 @@ func (c *decodeCase) set(t testing.TB, part, text string) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				c.meta.Time = at.UnixNano()
+				c.meta.Time = schema.InstantOf(at)
 			default:
 				t.Fatalf("no option %q", key)
 			}

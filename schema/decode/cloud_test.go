@@ -146,7 +146,7 @@ func FuzzAuditFormats(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, which uint8, text string, broker int64) {
 		d := decoders[1+int(which)%len(auditFormats)]
-		d.Decode(text, Meta{Time: broker}, &Handler{
+		d.Decode(text, Meta{Time: schema.Instant(broker)}, &Handler{
 			Event: func(e *schema.Event) {
 				if !e.Has(schema.Time) || e.Text(schema.EventDataset) == "" || e.Text(schema.EventClass) == "" {
 					t.Fatalf("event without time, dataset or class: %s", formats.AppendEvent(nil, e, false))

@@ -80,7 +80,7 @@ type Decoder struct {
 // Meta is the origin of a record.
 type Meta struct {
 	Pos  schema.Position
-	Time int64 // the broker's timestamp in ns; 0 for a file; an event without any time becomes a dead letter
+	Time schema.Instant // the broker's timestamp; 0 for a file; an event without any time becomes a dead letter
 }
 
 // Dead is a dead letter: an element, or a whole record, that could not be decoded.
@@ -189,7 +189,7 @@ func (d *Decoder) Decode(raw string, m Meta, h *Handler) {
 		d.explainer = d.explain(h, emit)
 		emit, fieldError = d.explainer.event, d.explainer.fieldError
 	}
-	d.elem.BeginRecord(m.Pos, m.Time, emit, fieldError)
+	d.elem.BeginRecord(m.Pos, int64(m.Time), emit, fieldError)
 	d.decodeText(raw, 0)
 	if d.elem.LimitExceeded() && h.Dead != nil {
 		h.Dead(Dead{Index: d.index, Reason: ReasonFanOut, Detail: fmt.Sprintf("more than %d events in one record", formats.MaxEvents), Body: raw})

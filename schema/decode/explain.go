@@ -13,19 +13,19 @@ import (
 // Explanation describes how one element of a record was read, or why it was not. It is for display, and costs
 // allocations.
 type Explanation struct {
-	Index     int      // of the element in its record
-	Envelopes []string // the names of the envelopes around it, from the outside in
-	Format    string   // "" if it was not recognised
-	Named     bool     // the configuration names the format
-	Keys      []string // the top-level keys by which the format was recognised
-	Where     string   // the text that the format also required, as path = "text"
-	Events    int
-	Agent     Naming   // of its first event
-	Ignored   []string // paths of the element's values that are not read, 100 at most
-	Faults    []string // fields whose value had an impossible type, and other field errors
-	Duplicates     []string // keys that occurred twice; the last value counts
-	Dead      string   // the reason of its dead letter
-	Near      string   // for an unknown format: the format with the largest share of its keys present, and the keys that are missing
+	Index      int      // of the element in its record
+	Envelopes  []string // the names of the envelopes around it, from the outside in
+	Format     string   // "" if it was not recognised
+	Named      bool     // the configuration names the format
+	Keys       []string // the top-level keys by which the format was recognised
+	Where      string   // the text that the format also required, as path = "text"
+	Events     int
+	Agent      Naming   // of its first event
+	Ignored    []string // paths of the element's values that are not read, 100 at most
+	Faults     []string // fields whose value had an impossible type, and other field errors
+	Duplicates []string // keys that occurred twice; the last value counts
+	Dead       string   // the reason of its dead letter
+	Near       string   // for an unknown format: the format with the largest share of its keys present, and the keys that are missing
 }
 
 // Naming describes how an agent was named.

@@ -35,7 +35,7 @@ func FuzzDecode(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Fuzz(func(t *testing.T, text string, broker int64) {
-		auto.Decode(text, Meta{Time: broker}, &Handler{
+		auto.Decode(text, Meta{Time: schema.Instant(broker)}, &Handler{
 			Event: func(e *schema.Event) {
 				if !e.Has(schema.Time) || e.Text(schema.EventDataset) == "" || e.Text(schema.EventClass) == "" {
 					t.Fatalf("event without time, dataset or class: %s", formats.AppendEvent(nil, e, false))

@@ -177,8 +177,8 @@ func (el *Element) Skipped() (dataset string, silent bool) {
 	return el.dataset, el.emitted == 0 && el.refusal == "" && el.remaining >= 0
 }
 
-// End returns the time in ns at which the activity of the event ended.
-func (el *Element) End() int64 {
+// End returns the instant at which the activity of the event was over.
+func (el *Element) End() schema.Instant {
 	end, _ := el.Event.End()
 	return end
 }

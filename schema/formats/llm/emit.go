@@ -79,7 +79,7 @@ func (c *Conversation) Emit(el *formats.Element) {
 		}
 		c.emitResult(el, &c.Results[i])
 	}
-	el.Event.SetTime(schema.Time, end)
+	el.Event.SetTime(schema.Time, int64(end))
 	for i := range c.Calls {
 		if el.LimitExceeded() {
 			return
