@@ -11,6 +11,7 @@ import (
 // EntryType is the type of a change in the outbox; it is also the type of a webhook.
 type EntryType string
 
+// The types of entries; the package documentation describes them.
 const (
 	FindingOpened    EntryType = "finding.opened"
 	FindingUpdated   EntryType = "finding.updated"
@@ -91,15 +92,41 @@ type Partial struct {
 type Undelivered struct {
 	Seq    uint64
 	Poison bool   // the entry can never be delivered; it becomes a dead letter
-	Reason string // short and stable, for metrics: http_400, exhausted, type_mismatch
-	Detail string
+	Reason string // short and stable, for metrics: one of the Reason constants, or ReasonHTTP and a status
+	Detail string // for people; it holds no secret
 	After  time.Duration
 	Held   bool // the entry was not tried because its turn had not come; this does not count as an attempt
 }
 
+// The reasons that sinks give in Undelivered.Reason. They are values of metrics and filters of dead letters, so they
+// never change.
+const (
+	// Of both kinds of sinks.
+	ReasonHeld = "held" // the entry was not tried
+
+	// Of an endpoint.
+	ReasonHTTP          = "http_"          // followed by the status that the endpoint answered: http_400
+	ReasonNetwork       = "network"        // no answer: connection refused or broken, TLS, not HTTP
+	ReasonDNS           = "dns"            // the name of the endpoint cannot be resolved
+	ReasonTimeout       = "timeout"        // no answer in time
+	ReasonDeniedAddress = "denied_address" // the address of the endpoint is not public and not allowed
+	ReasonExhausted     = "exhausted"      // all attempts of the schedule failed
+	ReasonEndpointGone  = "endpoint_gone"  // an earlier entry was answered with 410 Gone
+	ReasonUnencodable   = "unencodable"    // the finding has no JSON form
+	ReasonBadRequest    = "bad_request"    // no HTTP request can be made of the entry
+
+	// Of a table.
+	ReasonTypeMismatch       = "type_mismatch"       // a value does not have the column's type
+	ReasonOutOfRange         = "out_of_range"        // a value has the column's type and is beyond its range
+	ReasonUnknownColumn      = "unknown_column"      // the table lacks a column
+	ReasonViolatedConstraint = "violated_constraint" // the operator's own constraint on the table refuses the row
+)
+
+// Error reports the number of entries and the reason of the first.
 func (p *Partial) Error() string {
 	if len(p.Entries) == 0 {
-		return "no entries"
+		return "no entry was named as undelivered"
 	}
-	return fmt.Sprintf("%d entries are not delivered, the first because of %s: %s", len(p.Entries), p.Entries[0].Reason, p.Entries[0].Detail)
+	first := p.Entries[0]
+	return fmt.Sprintf("%d entries were not delivered; the first: %s: %s", len(p.Entries), first.Reason, first.Detail)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// TestContract holds the sink to what all sinks promise.
+// TestContract runs the suite that every sink passes.
 func TestContract(t *testing.T) {
 	conntest.TestSink(t, func(t *testing.T) conntest.SinkTarget {
 		gate, dsn := newGate(t, host.ForTest(t))
@@ -24,9 +24,9 @@ func TestContract(t *testing.T) {
 				}
 				return s
 			},
-			Held:   func(t *testing.T) map[schema.ID]uint64 { return heldIn(t, dsn) },
+			Stored: func(t *testing.T) map[schema.ID]uint64 { return storedIn(t, dsn) },
 			Poison: func(f *schema.Finding) { f.Severity = "unheard of" },
-			Away: func(t *testing.T) (back func()) {
+			TakeDown: func(t *testing.T) (bringBack func()) {
 				gate.shut()
 				return func() { gate.open(t) }
 			},
@@ -34,8 +34,8 @@ func TestContract(t *testing.T) {
 	})
 }
 
-// heldIn reads every finding's revision.
-func heldIn(t *testing.T, dsn string) map[schema.ID]uint64 {
+// storedIn returns the revision of every finding in the database of dsn.
+func storedIn(t *testing.T, dsn string) map[schema.ID]uint64 {
 	t.Helper()
 	s := sinkOn(t, dsn, nil)
 	if _, err := s.Migrate(t.Context()); err != nil {
@@ -50,17 +50,17 @@ func heldIn(t *testing.T, dsn string) map[schema.ID]uint64 {
 		t.Fatal(err)
 	}
 	defer rows.Close()
-	held := map[schema.ID]uint64{}
+	stored := map[schema.ID]uint64{}
 	for rows.Next() {
 		var id uuid.UUID
 		var revision uint64
 		if err := rows.Scan(&id, &revision); err != nil {
 			t.Fatal(err)
 		}
-		held[schema.ID(id)] = revision
+		stored[schema.ID(id)] = revision
 	}
 	if err := rows.Err(); err != nil {
 		t.Fatal(err)
 	}
-	return held
+	return stored
 }

@@ -3,6 +3,7 @@ package conntest
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"testing"
 	"time"
@@ -11,48 +12,46 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// shelf is a sink's destination, in memory.
-type shelf struct {
-	mu   sync.Mutex
-	held map[schema.ID]uint64
-	away bool
+// destination is the destination of a sink, in memory.
+type destination struct {
+	mu        sync.Mutex
+	revisions map[schema.ID]uint64
+	down      bool
 }
 
-func (s *shelf) heldNow(*testing.T) map[schema.ID]uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out := map[schema.ID]uint64{}
-	for id, revision := range s.held {
-		out[id] = revision
-	}
-	return out
+func (d *destination) stored(*testing.T) map[schema.ID]uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return maps.Clone(d.revisions)
 }
 
-func (s *shelf) setAway(away bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.away = away
+func (d *destination) setDown(down bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.down = down
 }
 
-// shelfSink is a sink that follows the contract.
-type shelfSink struct {
-	*shelf
+// memorySink is a sink that follows the contract.
+type memorySink struct {
+	*destination
 	health connectors.Health
 }
 
-func (s *shelfSink) Name() string                { return "shelf" }
-func (s *shelfSink) Close() error                { return nil }
-func (s *shelfSink) Health() connectors.Health   { return s.health }
-func (s *shelfSink) Profile() connectors.Profile { return connectors.Profile{} }
-func (s *shelfSink) Write(ctx context.Context, entries []connectors.Entry) error {
+func (s *memorySink) Name() string              { return "memory" }
+func (s *memorySink) Close() error              { return nil }
+func (s *memorySink) Health() connectors.Health { return s.health }
+func (s *memorySink) Profile() connectors.Profile {
+	return connectors.Profile{Watch: func(ctx context.Context) { <-ctx.Done() }}
+}
+func (s *memorySink) Write(ctx context.Context, entries []connectors.Entry) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.away {
-		s.health = connectors.Health{Degraded: true, Reason: "away", Since: time.Now()}
-		return errors.New("away")
+	if s.down {
+		s.health = connectors.Health{Degraded: true, Reason: "unreachable", Since: time.Now()}
+		return errors.New("unreachable")
 	}
 	s.health = connectors.Health{}
 	var partial connectors.Partial
@@ -61,7 +60,7 @@ func (s *shelfSink) Write(ctx context.Context, entries []connectors.Entry) error
 			partial.Entries = append(partial.Entries, connectors.Undelivered{Seq: e.Seq, Poison: true, Reason: "poison"})
 			continue
 		}
-		s.held[e.Finding.ID] = max(s.held[e.Finding.ID], e.Finding.Revision)
+		s.revisions[e.Finding.ID] = max(s.revisions[e.Finding.ID], e.Finding.Revision)
 	}
 	if len(partial.Entries) > 0 {
 		return &partial
@@ -71,12 +70,15 @@ func (s *shelfSink) Write(ctx context.Context, entries []connectors.Entry) error
 
 func TestSinkSuite(t *testing.T) {
 	TestSink(t, func(*testing.T) SinkTarget {
-		s := &shelf{held: map[schema.ID]uint64{}}
+		d := &destination{revisions: map[schema.ID]uint64{}}
 		return SinkTarget{
-			New:    func(*testing.T) connectors.Sink { return &shelfSink{shelf: s} },
-			Held:   s.heldNow,
+			New:    func(*testing.T) connectors.Sink { return &memorySink{destination: d} },
+			Stored: d.stored,
 			Poison: func(f *schema.Finding) { f.Title = "poison" },
-			Away:   func(*testing.T) func() { s.setAway(true); return func() { s.setAway(false) } },
+			TakeDown: func(*testing.T) (bringBack func()) {
+				d.setDown(true)
+				return func() { d.setDown(false) }
+			},
 		}
 	})
 }

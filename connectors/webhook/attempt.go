@@ -17,61 +17,63 @@ import (
 )
 
 const (
-	// maxAnswer is how much of an answer's body is read, so that the connection can be used again; it is dropped.
+	// maxAnswer is the number of bytes of an answer's body that are read and discarded. Reading lets the client reuse the
+	// connection.
 	maxAnswer = 64 << 10
 
-	// answerTimeout bounds the reading of it: the status has already said everything.
+	// answerTimeout bounds the reading of the answer's body. It is short because the status alone decides.
 	answerTimeout = 2 * time.Second
 
 	// maxRetryAfter is the longest pause that an endpoint may ask for.
 	maxRetryAfter = time.Hour
 
-	// maxDetail is the length in bytes of what an error says.
+	// maxDetail is the length in bytes of an error's text.
 	maxDetail = 300
 )
 
-// verdict is what an answer means for the entry.
+// verdict is the meaning of an answer for the entry.
 type verdict int
 
 const (
 	verdictDelivered verdict = iota
-	verdictRetry             // the endpoint is away, or asks for time
-	verdictDead              // it will never take this entry
-	verdictGone              // it takes nothing any more
+	verdictRetry             // the endpoint is unavailable or asks for a pause
+	verdictDead              // the endpoint will never accept this entry
+	verdictGone              // the endpoint no longer accepts any entry
 )
 
 // answer is the outcome of one attempt.
 type answer struct {
 	verdict verdict
-	reason  string        // short and stable: http_500, timeout
-	detail  string        // for people; no secret, nothing of the answer's body
-	after   time.Duration // what Retry-After asked for, 0 where it did not
+	reason  string        // one of connectors.Reason..., or http_ and the status
+	detail  string        // for people; without secrets and without the answer's body
+	after   time.Duration // the pause that Retry-After asked for; 0 if none
 }
 
-// attempt makes one request and judges the answer.
+// attempt makes one request and interprets the answer.
 func (s *Sink) attempt(ctx context.Context, e *connectors.Entry) answer {
 	body, err := Body(e)
 	if err != nil {
-		return answer{verdict: verdictDead, reason: "unencodable", detail: err.Error()}
+		return answer{verdict: verdictDead, reason: connectors.ReasonUnencodable, detail: err.Error()}
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
 	req, err := s.request(ctx, ID(e, s.config.Name), body, time.Now())
 	if err != nil {
-		return answer{verdict: verdictDead, reason: "bad_request", detail: tell(err)}
+		return answer{verdict: verdictDead, reason: connectors.ReasonBadRequest, detail: errorText(err)}
 	}
 	resp, err := s.client.Do(req)
 	if err != nil {
-		return judgeError(err)
+		return interpretError(err)
 	}
 	defer resp.Body.Close()
 	stop := time.AfterFunc(answerTimeout, cancel)
 	defer stop.Stop()
-	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer) // what fails here does not change the status
-	return judge(resp.StatusCode, resp.Header, time.Now())
+	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer) // an error here does not change the status
+	return interpret(resp.StatusCode, resp.Header, time.Now())
 }
 
-// request makes the request of one attempt.
+// request returns the request of one attempt that starts at the time at. The configuration cannot override the headers
+// of the protocol.
 func (s *Sink) request(ctx context.Context, id string, body []byte, at time.Time) (*http.Request, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.config.URL, bytes.NewReader(body))
 	if err != nil {
@@ -88,9 +90,12 @@ func (s *Sink) request(ctx context.Context, id string, body []byte, at time.Time
 	return req, nil
 }
 
-// judge says what a status means.
-func judge(status int, h http.Header, now time.Time) answer {
-	a := answer{reason: "http_" + strconv.Itoa(status), detail: strings.TrimSpace(fmt.Sprintf("answered %d %s", status, http.StatusText(status)))}
+// interpret returns the outcome of an attempt that was answered with a status.
+func interpret(status int, h http.Header, now time.Time) answer {
+	a := answer{
+		reason: connectors.ReasonHTTP + strconv.Itoa(status),
+		detail: strings.TrimSpace(fmt.Sprintf("answered %d %s", status, http.StatusText(status))),
+	}
 	switch {
 	case status >= 200 && status <= 299:
 		a.verdict = verdictDelivered
@@ -104,14 +109,15 @@ func judge(status int, h http.Header, now time.Time) answer {
 		a.verdict, a.after = verdictRetry, retryAfter(h, now)
 	case status >= 300 && status <= 399:
 		a.verdict = verdictRetry
-		a.detail += ": redirects are not followed: configure the address that it names"
+		a.detail += ": redirects are not followed: configure the URL of the redirect's target"
 	default:
 		a.verdict = verdictRetry
 	}
 	return a
 }
 
-// retryAfter reads Retry-After, seconds or a date; 0 where there is none that can be read.
+// retryAfter returns the pause that the header Retry-After asks for, in seconds or as a date: at most maxRetryAfter, and
+// 0 if the header is missing, malformed or in the past.
 func retryAfter(h http.Header, now time.Time) time.Duration {
 	text := strings.TrimSpace(h.Get("Retry-After"))
 	var d time.Duration
@@ -123,25 +129,25 @@ func retryAfter(h http.Header, now time.Time) time.Duration {
 	return min(max(d, 0), maxRetryAfter)
 }
 
-// judgeError says what it means that there is no answer.
-func judgeError(err error) answer {
-	a := answer{verdict: verdictRetry, reason: "network", detail: tell(err)}
+// interpretError returns the outcome of an attempt that was not answered.
+func interpretError(err error) answer {
+	a := answer{verdict: verdictRetry, reason: connectors.ReasonNetwork, detail: errorText(err)}
 	var dns *net.DNSError
 	var timeout net.Error
 	switch {
 	case errors.Is(err, errDenied):
-		a.reason = "denied_address"
+		a.reason = connectors.ReasonDeniedAddress
 	case errors.As(err, &dns):
-		a.reason = "dns"
+		a.reason = connectors.ReasonDNS
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &timeout) && timeout.Timeout():
-		a.reason = "timeout"
+		a.reason = connectors.ReasonTimeout
 	}
 	return a
 }
 
-// tell renders an error without the URL, which http.Client puts into it, and on one short line: parts of it are the
-// receiver's words.
-func tell(err error) string {
+// errorText returns the text of an error without the URL, which http.Client adds and whose path may be a secret. Parts
+// of the text come from the receiver, so it is one short line of valid UTF-8 without control characters.
+func errorText(err error) string {
 	var u *url.Error
 	if errors.As(err, &u) {
 		err = u.Err
@@ -152,5 +158,5 @@ func tell(err error) string {
 		}
 		return r
 	}, strings.ToValidUTF8(err.Error(), "?"))
-	return cutText(text, maxDetail)
+	return truncate(text, maxDetail)
 }

@@ -6,17 +6,16 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"unicode/utf8"
 
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// MaxBody is the longest body in bytes: receivers are promised less than 20 KB.
+// MaxBody is the maximum length of a body in bytes. Receivers are promised less than 20 KB.
 const MaxBody = 20_000
 
-// message is the body. Everything in it follows from the entry, so that it is the same over all attempts and restarts.
+// message is the body. It depends only on the entry, so it is the same at all attempts and after restarts.
 type message struct {
 	Type      connectors.EntryType `json:"type"`
 	Timestamp schema.Instant       `json:"timestamp"`
@@ -25,42 +24,43 @@ type message struct {
 
 type data struct {
 	*schema.Finding
-	Cut *Cut `json:"cut,omitempty"`
+	Omitted *Omitted `json:"cut,omitempty"`
 }
 
-// Cut says in a body what is not in it; the whole finding is in ClickHouse and in `aidr findings show`.
-type Cut struct {
-	TextBytes int      `json:"text_bytes"`        // texts of evidence are at most that long
-	Events    int      `json:"events,omitempty"`  // so many events of evidence are left out
-	Others    int      `json:"others,omitempty"`  // other texts are at most that long, and lists cut
-	Fields    []string `json:"dropped,omitempty"` // fields that are left out
+// Omitted is the part of a body that describes what was left out of a finding that is too large. The whole finding is in
+// ClickHouse and in the output of `aidr findings show`.
+type Omitted struct {
+	TextBytes int      `json:"text_bytes"`        // texts in the evidence were truncated to this length
+	Events    int      `json:"events,omitempty"`  // number of events of the evidence that were left out
+	Others    int      `json:"others,omitempty"`  // all other texts were truncated to this length, and lists were shortened
+	Fields    []string `json:"dropped,omitempty"` // fields that were left out
 }
 
-// Body renders the entry: texts in evidence are cut first, then events of it, then the rest. An error means that the
-// finding has no JSON form, which is for ever.
+// Body returns the body of the entry. If the finding is too large, texts in the evidence are truncated first, then events
+// of the evidence are left out, then the rest is reduced. After an error the entry can never be sent, because the
+// finding has no JSON form.
 func Body(e *connectors.Entry) ([]byte, error) {
-	m := message{Type: e.Type, Timestamp: changed(e.Finding), Data: data{Finding: e.Finding}}
+	m := message{Type: e.Type, Timestamp: changeTime(e.Finding), Data: data{Finding: e.Finding}}
 	out, err := encode(m)
 	if err != nil || len(out) <= MaxBody {
 		return out, err
 	}
-	bare := cuts{}.of(e.Finding)
-	least, err := encode(message{m.Type, m.Timestamp, data{Finding: bare}})
+	withoutEvents, err := encode(message{m.Type, m.Timestamp, data{Finding: reduction{}.apply(e.Finding)}})
 	if err != nil {
 		return nil, err
 	}
-	for _, c := range cutter(len(e.Finding.Evidence), len(least) <= MaxBody) {
-		m.Data = data{Finding: c.of(e.Finding), Cut: &c.Cut}
+	for _, r := range reductions(len(e.Finding.Evidence), len(withoutEvents) <= MaxBody) {
+		m.Data = data{Finding: r.apply(e.Finding), Omitted: &r.Omitted}
 		if out, err = encode(m); err != nil || len(out) <= MaxBody {
 			return out, err
 		}
 	}
-	return nil, fmt.Errorf("encode finding %s: %d bytes after all is cut, want at most %d", e.Finding.ID, len(out), MaxBody)
+	return nil, fmt.Errorf("encode finding %s: %d bytes after every reduction, want at most %d", e.Finding.ID, len(out), MaxBody)
 }
 
-// changed is when the change happened, as far as the finding itself tells: the wall clock of an attempt would make each
-// attempt's body another one.
-func changed(f *schema.Finding) schema.Instant {
+// changeTime returns the time of the change, as far as it follows from the finding alone. The wall clock of an attempt
+// would give each attempt a different body.
+func changeTime(f *schema.Finding) schema.Instant {
 	if f.DetectedAt == nil {
 		return f.LastSeen
 	}
@@ -77,120 +77,125 @@ func encode(m message) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-// cuts is one way to make a finding smaller.
-type cuts struct {
-	Cut
-	keep int // events of evidence
-	list int // entries of other lists and maps, where others is set
+// reduction is one way of making a finding smaller.
+type reduction struct {
+	Omitted
+	events int // number of events of the evidence that are kept
+	list   int // number of elements of other lists and maps that are kept, if Others is set
 }
 
 const (
-	maxText    = 2048 // bytes of a text in evidence, halved until it fits
-	minText    = 64
-	maxKept    = 8 // events: a finding has no more
-	otherText  = 256
-	otherList  = 32
-	lastText   = 48 // six bytes each at worst, so that the last cut is sure to fit
-	lastList   = 4
-	hiddenMark = "..."
+	maxText   = 2048 // bytes of a text in the evidence; halved down to minText until the body fits
+	minText   = 64
+	maxEvents = 8 // a finding has no more events
+
+	otherText = 256 // bytes of all other texts, at the first reduction of them
+	otherList = 32  // elements of all other lists
+
+	// lastText and lastList are those of the last reduction. A byte takes at most six bytes in JSON (\u0001), and with
+	// these limits even the largest finding is certain to fit.
+	lastText = 48
+	lastList = 4
+
+	ellipsis = "..." // marks a truncated text
 )
 
-// cutter lists the cuts for a finding with n events, from the smallest to the largest. Where even the finding without
-// events is too large, small says so and only what cuts the rest is listed: nothing is encoded in vain.
-func cutter(n int, small bool) []cuts {
-	var out []cuts
-	most := min(n, maxKept)
-	if small {
+// reductions returns the reductions of a finding with n events, from the smallest to the largest. fitsWithoutEvents
+// reports whether the body fits once all events are left out. If it does not, reducing the evidence alone is pointless,
+// and only the reductions of everything else are returned.
+func reductions(n int, fitsWithoutEvents bool) []reduction {
+	var out []reduction
+	most := min(n, maxEvents)
+	if fitsWithoutEvents {
 		for text := maxText; text >= minText; text /= 2 {
-			out = append(out, cuts{Cut{TextBytes: text, Events: n - most}, most, 0})
+			out = append(out, reduction{Omitted{TextBytes: text, Events: n - most}, most, 0})
 		}
-		for keep := most - 1; keep >= 0; keep-- {
-			out = append(out, cuts{Cut{TextBytes: minText, Events: n - keep}, keep, 0})
+		for events := most - 1; events >= 0; events-- {
+			out = append(out, reduction{Omitted{TextBytes: minText, Events: n - events}, events, 0})
 		}
 	}
 	dropped := []string{"baseline"}
-	out = append(out, cuts{Cut{TextBytes: minText, Events: n, Others: otherText, Fields: dropped}, 0, otherList})
+	out = append(out, reduction{Omitted{TextBytes: minText, Events: n, Others: otherText, Fields: dropped}, 0, otherList})
 	dropped = []string{"baseline", "response", "threshold", "value"}
-	return append(out, cuts{Cut{TextBytes: minText, Events: n, Others: lastText, Fields: dropped}, 0, lastList})
+	return append(out, reduction{Omitted{TextBytes: minText, Events: n, Others: lastText, Fields: dropped}, 0, lastList})
 }
 
-// of returns a copy of f that is cut; f is shared with others and stays as it is.
-func (c cuts) of(f *schema.Finding) *schema.Finding {
+// apply returns a reduced copy of f. It does not change f, which is shared with other sinks.
+func (r reduction) apply(f *schema.Finding) *schema.Finding {
 	out := *f
-	out.Evidence = make([]schema.Evidence, 0, c.keep)
-	first := (c.keep + 1) / 2 // the first and the last ones tell most
+	out.Evidence = make([]schema.Evidence, 0, r.events)
+	first := (r.events + 1) / 2 // the first and the last events are the most informative
 	for i := range f.Evidence {
-		if i < first || i >= len(f.Evidence)-(c.keep-first) {
-			out.Evidence = append(out.Evidence, cutEvidence(f.Evidence[i], c.TextBytes))
+		if i < first || i >= len(f.Evidence)-(r.events-first) {
+			out.Evidence = append(out.Evidence, truncateEvidence(f.Evidence[i], r.TextBytes))
 		}
 	}
-	if c.Others > 0 {
-		c.cutOthers(&out)
+	if r.Others > 0 {
+		r.reduceOthers(&out)
 	}
 	return &out
 }
 
-func cutEvidence(e schema.Evidence, n int) schema.Evidence {
+func truncateEvidence(e schema.Evidence, n int) schema.Evidence {
 	for _, s := range []*string{&e.EventID, &e.Topic, &e.Dataset, &e.Action, &e.Resource, &e.Outcome, &e.Step} {
-		*s = cutText(*s, n)
+		*s = truncate(*s, n)
 	}
 	fields := make(map[string]any, len(e.Fields))
 	for name, v := range e.Fields {
-		fields[name] = cutValue(v, n)
+		fields[name] = truncateValue(v, n)
 	}
 	e.Fields = fields
 	return e
 }
 
-// cutValue cuts the texts in v, however deep.
-func cutValue(v any, n int) any {
+// truncateValue returns a copy of v in which all texts, however deeply nested, are truncated.
+func truncateValue(v any, n int) any {
 	switch v := v.(type) {
 	case string:
-		return cutText(v, n)
+		return truncate(v, n)
 	case []string:
 		out := make([]string, len(v))
 		for i := range v {
-			out[i] = cutText(v[i], n)
+			out[i] = truncate(v[i], n)
 		}
 		return out
 	case []any:
 		out := make([]any, len(v))
 		for i := range v {
-			out[i] = cutValue(v[i], n)
+			out[i] = truncateValue(v[i], n)
 		}
 		return out
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for k := range v {
-			out[k] = cutValue(v[k], n)
+			out[k] = truncateValue(v[k], n)
 		}
 		return out
 	}
 	return v
 }
 
-// cutOthers cuts what is not evidence.
-func (c cuts) cutOthers(f *schema.Finding) {
-	for _, s := range []*string{&f.RuleID, &f.Kind, &f.Title, &f.Tenant, &f.AgentUID, &f.AgentName, &f.AgentSource, &f.SessionID, &f.Explanation} {
-		*s = cutText(*s, c.Others)
+// reduceOthers reduces everything but the evidence. f is a shallow copy: its lists and maps are replaced, not changed.
+func (r reduction) reduceOthers(f *schema.Finding) {
+	for _, s := range []*string{
+		&f.RuleID, &f.Kind, &f.Title, &f.Tenant, &f.AgentUID, &f.AgentName, &f.AgentSource, &f.SessionID, &f.Explanation,
+	} {
+		*s = truncate(*s, r.Others)
 	}
-	f.Status = schema.Status(cutText(string(f.Status), c.Others))
-	f.Severity = schema.Severity(cutText(string(f.Severity), c.Others))
-	f.Tags, f.Reasons = c.cutList(f.Tags), c.cutList(f.Reasons)
-	names := slices.Sorted(maps.Keys(f.Key)) // not the map's own order: the body is the same each time
-	key := map[string]string{}
-	for _, name := range names[:min(len(names), c.list)] {
-		key[cutText(name, c.Others)] = cutText(f.Key[name], c.Others)
-	}
-	f.Key = key
-	f.Response = slices.Clone(f.Response[:min(len(f.Response), c.list)])
+	f.Status = schema.Status(truncate(string(f.Status), r.Others))
+	f.Severity = schema.Severity(truncate(string(f.Severity), r.Others))
+	f.Tags, f.Reasons = r.reduceList(f.Tags), r.reduceList(f.Reasons)
+	f.Key = r.reduceKey(f.Key)
+	f.Response = slices.Clone(f.Response[:min(len(f.Response), r.list)])
 	for i := range f.Response {
-		r := &f.Response[i]
-		for _, s := range []*string{&r.Action, &r.Target, &r.State, &r.Mode, &r.TTL, &r.Result} {
-			*s = cutText(*s, c.Others)
+		response := &f.Response[i]
+		for _, s := range []*string{
+			&response.Action, &response.Target, &response.State, &response.Mode, &response.TTL, &response.Result,
+		} {
+			*s = truncate(*s, r.Others)
 		}
 	}
-	for _, name := range c.Fields {
+	for _, name := range r.Fields {
 		switch name {
 		case "baseline":
 			f.Baseline = nil
@@ -204,25 +209,34 @@ func (c cuts) cutOthers(f *schema.Finding) {
 	}
 }
 
-func (c cuts) cutList(list []string) []string {
-	out := slices.Clone(list[:min(len(list), c.list)])
-	for i := range out {
-		out[i] = cutText(out[i], c.Others)
+// reduceKey keeps the first names of a group key in sorted order, because the body must be the same each time and a map
+// has no order.
+func (r reduction) reduceKey(key map[string]string) map[string]string {
+	names := slices.Sorted(maps.Keys(key))
+	out := map[string]string{}
+	for _, name := range names[:min(len(names), r.list)] {
+		out[truncate(name, r.Others)] = truncate(key[name], r.Others)
 	}
 	return out
 }
 
-// cutText returns s in at most n bytes and a mark, never half a character of it.
-func cutText(s string, n int) string {
+func (r reduction) reduceList(list []string) []string {
+	out := slices.Clone(list[:min(len(list), r.list)])
+	for i := range out {
+		out[i] = truncate(out[i], r.Others)
+	}
+	return out
+}
+
+// truncate returns s if it has at most n bytes, and otherwise a prefix of at most n bytes followed by an ellipsis. The
+// prefix does not end within a character; only in a text that is not UTF-8 may it end anywhere.
+func truncate(s string, n int) string {
 	if len(s) <= n {
 		return s
 	}
-	end := n
-	for end > 0 && !utf8.RuneStart(s[end]) {
-		end--
+	prefix := schema.Truncate(s, n)
+	if len(prefix) < n-utf8.UTFMax { // longer than any character, so s is not UTF-8
+		prefix = s[:n]
 	}
-	if end < n-utf8.UTFMax { // no character is that long: it is not UTF-8
-		end = n
-	}
-	return strings.Clone(s[:end]) + hiddenMark
+	return prefix + ellipsis
 }

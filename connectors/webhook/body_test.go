@@ -12,14 +12,19 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
+// sample returns a finding with the fields that most findings have.
 func sample() *schema.Finding {
 	detected := schema.Instant(1767225600123456789)
 	return &schema.Finding{
-		ID: schema.ID{0xab, 15: 1}, Revision: 2, Status: schema.StatusOpen, RuleID: "llm.tool-call-burst", RuleVersion: 2, Kind: "threshold",
-		Title: "Agent makes more than 100 tool calls a minute", Severity: "high", Confidence: 70, AgentUID: "a1",
-		Key: map[string]string{"ai_agent.uid": "a1"}, GroupStart: 1767225540000000000, FirstSeen: 1767225500000000000, LastSeen: 1767225541500000000,
-		DetectedAt: &detected, Count: 101, Value: "101", Threshold: "100", Explanation: "101 < 200 & so on",
-		Evidence: []schema.Evidence{{Identity: schema.ID{1}, Time: 1767225500000000000, Topic: "litellm", Offset: 7, Fields: map[string]any{"b": 1, "a": "x"}}},
+		ID: schema.ID{0xab, 15: 1}, Revision: 2, Status: schema.StatusOpen,
+		RuleID: "llm.tool-call-burst", RuleVersion: 2, Kind: "threshold", Title: "Agent makes more than 100 tool calls a minute",
+		Severity: schema.SeverityHigh, Confidence: 70,
+		AgentUID: "a1", Key: map[string]string{"ai_agent.uid": "a1"},
+		GroupStart: 1767225540000000000, FirstSeen: 1767225500000000000, LastSeen: 1767225541500000000, DetectedAt: &detected,
+		Count: 101, Value: "101", Threshold: "100", Explanation: "101 < 200 & so on",
+		Evidence: []schema.Evidence{{
+			Identity: schema.ID{1}, Time: 1767225500000000000, Topic: "litellm", Offset: 7, Fields: map[string]any{"b": 1, "a": "x"},
+		}},
 	}
 }
 
@@ -27,17 +32,62 @@ func entry(f *schema.Finding) *connectors.Entry {
 	return &connectors.Entry{Seq: 1, Type: connectors.FindingOpened, Finding: f}
 }
 
-// ExampleBody is what a receiver gets, byte for byte.
+// ExampleBody shows the message that a receiver gets.
 func ExampleBody() {
 	body, err := Body(entry(sample()))
 	if err != nil {
 		panic(err)
 	}
-	fmt.Printf("%s\n", body)
-	// Output: {"type":"finding.opened","timestamp":"2026-01-01T00:00:00.123456789Z","data":{"id":"ab000000-0000-0000-0000-000000000001","revision":2,"status":"open","rule_id":"llm.tool-call-burst","rule_version":2,"kind":"threshold","title":"Agent makes more than 100 tool calls a minute","severity":"high","confidence":70,"agent_uid":"a1","key":{"ai_agent.uid":"a1"},"group_start":"2025-12-31T23:59:00Z","first_seen":"2025-12-31T23:58:20Z","last_seen":"2025-12-31T23:59:01.5Z","detected_at":"2026-01-01T00:00:00.123456789Z","count":101,"value":101,"threshold":100,"explanation":"101 < 200 & so on","evidence":[{"identity":"01000000-0000-0000-0000-000000000000","time":"2025-12-31T23:58:20Z","topic":"litellm","partition":0,"offset":7,"index":0,"fields":{"a":"x","b":1}}]}}
+	var indented bytes.Buffer // only to be readable: the body itself is one line without white space
+	if err := json.Indent(&indented, body, "", "  "); err != nil {
+		panic(err)
+	}
+	fmt.Println(indented.String())
+	// Output:
+	// {
+	//   "type": "finding.opened",
+	//   "timestamp": "2026-01-01T00:00:00.123456789Z",
+	//   "data": {
+	//     "id": "ab000000-0000-0000-0000-000000000001",
+	//     "revision": 2,
+	//     "status": "open",
+	//     "rule_id": "llm.tool-call-burst",
+	//     "rule_version": 2,
+	//     "kind": "threshold",
+	//     "title": "Agent makes more than 100 tool calls a minute",
+	//     "severity": "high",
+	//     "confidence": 70,
+	//     "agent_uid": "a1",
+	//     "key": {
+	//       "ai_agent.uid": "a1"
+	//     },
+	//     "group_start": "2025-12-31T23:59:00Z",
+	//     "first_seen": "2025-12-31T23:58:20Z",
+	//     "last_seen": "2025-12-31T23:59:01.5Z",
+	//     "detected_at": "2026-01-01T00:00:00.123456789Z",
+	//     "count": 101,
+	//     "value": 101,
+	//     "threshold": 100,
+	//     "explanation": "101 < 200 & so on",
+	//     "evidence": [
+	//       {
+	//         "identity": "01000000-0000-0000-0000-000000000000",
+	//         "time": "2025-12-31T23:58:20Z",
+	//         "topic": "litellm",
+	//         "partition": 0,
+	//         "offset": 7,
+	//         "index": 0,
+	//         "fields": {
+	//           "a": "x",
+	//           "b": 1
+	//         }
+	//       }
+	//     ]
+	//   }
+	// }
 }
 
-// grown is sample with n events whose texts have size bytes.
+// grown returns sample with n events whose texts have size bytes.
 func grown(n, size int) *schema.Finding {
 	f := sample()
 	f.Evidence = nil
@@ -54,19 +104,20 @@ func parsed(t testing.TB, body []byte) (m struct {
 	Type string
 	Data struct {
 		schema.Finding
-		Cut *Cut
+		Omitted *Omitted `json:"cut"`
 	}
 }) {
 	t.Helper()
 	if err := json.Unmarshal(body, &m); err != nil {
-		t.Fatalf("not JSON: %v: %s", err, body)
+		t.Fatalf("body is not JSON: %v: %s", err, body)
 	}
 	return m
 }
 
-// TestBodyIsCut: texts in evidence first, then events from the middle, then the rest, and the body says so.
-func TestBodyIsCut(t *testing.T) {
-	f := func(in *schema.Finding, want *Cut, events string) {
+// TestBodyIsReduced checks the order of reductions: texts in the evidence first, then events from the middle, then the
+// rest. The body describes what was left out.
+func TestBodyIsReduced(t *testing.T) {
+	f := func(in *schema.Finding, want *Omitted, events string) {
 		t.Helper()
 		before, err := json.Marshal(in)
 		if err != nil {
@@ -77,40 +128,40 @@ func TestBodyIsCut(t *testing.T) {
 			t.Fatal(err)
 		}
 		if len(body) > MaxBody {
-			t.Errorf("got %d bytes, want at most %d", len(body), MaxBody)
+			t.Errorf("body has %d bytes, want at most %d", len(body), MaxBody)
 		}
 		m := parsed(t, body)
-		if !reflect.DeepEqual(m.Data.Cut, want) {
-			t.Errorf("got cut %+v, want %+v", m.Data.Cut, want)
+		if !reflect.DeepEqual(m.Data.Omitted, want) {
+			t.Errorf("omitted: got %+v, want %+v", m.Data.Omitted, want)
 		}
 		var ids []string
 		for _, e := range m.Data.Evidence {
 			ids = append(ids, e.EventID)
 		}
 		if got := strings.Join(ids, " "); got != events {
-			t.Errorf("got events %s, want %s", got, events)
+			t.Errorf("events: got %s, want %s", got, events)
 		}
 		if m.Data.ID != in.ID || m.Data.Revision != in.Revision || m.Data.Count != in.Count {
-			t.Errorf("got %s %d, want %s %d", m.Data.ID, m.Data.Revision, in.ID, in.Revision)
+			t.Errorf("finding is %s revision %d, want %s revision %d", m.Data.ID, m.Data.Revision, in.ID, in.Revision)
 		}
 		if after, _ := json.Marshal(in); !bytes.Equal(before, after) {
-			t.Error("the finding itself was changed")
+			t.Error("Body changed the finding")
 		}
 	}
 	all := "e0 e1 e2 e3 e4 e5 e6 e7"
 	f(grown(8, 100), nil, all)
-	f(grown(8, 1000), &Cut{TextBytes: 512}, all)
-	f(grown(8, 100_000), &Cut{TextBytes: 512}, all)
+	f(grown(8, 1000), &Omitted{TextBytes: 512}, all)
+	f(grown(8, 100_000), &Omitted{TextBytes: 512}, all)
 	many := grown(8, 100)
 	for i := range many.Evidence {
 		for n := range 60 {
 			many.Evidence[i].Fields[fmt.Sprint("field", n)] = strings.Repeat("x", 100)
 		}
 	}
-	f(many, &Cut{TextBytes: 64, Events: 5}, "e0 e1 e7")
+	f(many, &Omitted{TextBytes: 64, Events: 5}, "e0 e1 e7")
 	big := grown(8, 100)
 	big.Explanation = strings.Repeat("long ", 10_000)
-	f(big, &Cut{TextBytes: 64, Events: 8, Others: 256, Fields: []string{"baseline"}}, "")
+	f(big, &Omitted{TextBytes: 64, Events: 8, Others: 256, Fields: []string{"baseline"}}, "")
 	for n := range 200 {
 		big.Key[strings.Repeat("\x01", n)] = strings.Repeat("\xff", 1000)
 		big.Tags = append(big.Tags, strings.Repeat("\x02", 1000))
@@ -118,21 +169,21 @@ func TestBodyIsCut(t *testing.T) {
 		big.Response = append(big.Response, schema.Response{Result: strings.Repeat("\x04", 1000)})
 	}
 	big.Value = json.Number(strings.Repeat("9", 50_000))
-	f(big, &Cut{TextBytes: 64, Events: 8, Others: 48, Fields: []string{"baseline", "response", "threshold", "value"}}, "")
+	f(big, &Omitted{TextBytes: 64, Events: 8, Others: 48, Fields: []string{"baseline", "response", "threshold", "value"}}, "")
 }
 
 func TestBodyWithoutJSON(t *testing.T) {
 	f := sample()
 	f.Baseline = json.RawMessage("{")
 	if _, err := Body(entry(f)); err == nil {
-		t.Error("got a body of what is no JSON")
+		t.Error("no error for a finding that has no JSON form")
 	}
 }
 
-func TestCutText(t *testing.T) {
+func TestTruncate(t *testing.T) {
 	f := func(s string, n int, want string) {
 		t.Helper()
-		if got := cutText(s, n); got != want {
+		if got := truncate(s, n); got != want {
 			t.Errorf("%q, %d: got %q, want %q", s, n, got, want)
 		}
 	}
@@ -144,7 +195,8 @@ func TestCutText(t *testing.T) {
 	f(strings.Repeat("\x80", 100), 10, strings.Repeat("\x80", 10)+"...")
 }
 
-// FuzzBody: any finding has a body within the limit, the same each time, and it is the finding's.
+// FuzzBody checks that any finding has a body within the limit, that the body is the same each time and one line, and that
+// it identifies the finding.
 func FuzzBody(f *testing.F) {
 	f.Add("title", "value", 3, 10, uint64(1))
 	f.Add("\xff\x00\u2028", strings.Repeat("\x01", 300), 60, 120, uint64(9))
@@ -159,21 +211,26 @@ func FuzzBody(f *testing.F) {
 			in.Evidence = append(in.Evidence, schema.Evidence{EventID: a, Fields: map[string]any{a: b, b: []any{long, a}}})
 		}
 		if (len(a)+len(b)+len(long))*n > 1<<18 {
-			t.Skip("larger than it needs to be")
+			t.Skip("the finding is larger than the test needs")
 		}
 		first, err := Body(entry(in))
 		if err != nil {
 			t.Fatal(err)
 		}
 		if len(first) > MaxBody {
-			t.Fatalf("got %d bytes, want at most %d", len(first), MaxBody)
+			t.Fatalf("body has %d bytes, want at most %d", len(first), MaxBody)
 		}
 		again, err := Body(entry(in))
 		if err != nil || !bytes.Equal(first, again) {
-			t.Fatalf("not the same twice, %v:\n%s\n%s", err, first, again)
+			t.Fatalf("the second body differs, error %v:\n%s\n%s", err, first, again)
 		}
-		if m := parsed(t, first); m.Type != string(connectors.FindingOpened) || m.Data.ID != in.ID || m.Data.Revision != revision || m.Data.Status != in.Status {
-			t.Fatalf("got %+v", m)
+		var compact bytes.Buffer
+		if err := json.Compact(&compact, first); err != nil || compact.String() != string(first) {
+			t.Fatalf("the body is not compact, error %v:\n%s", err, first)
+		}
+		m := parsed(t, first)
+		if m.Type != string(connectors.FindingOpened) || m.Data.ID != in.ID || m.Data.Revision != revision || m.Data.Status != in.Status {
+			t.Fatalf("got %+v, want the type, ID, revision and status of %+v", m, in)
 		}
 	})
 }

@@ -4,111 +4,93 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/aidr-engine/aidr/connectors"
 )
 
 const (
-	// breakAfter is how many attempts in a row must fail until the endpoint counts as away.
+	// breakAfter is the number of consecutive failed attempts after which the endpoint counts as unavailable.
 	breakAfter = 10
 
-	// minBreak and maxBreak bound the pause until it is tried again; it doubles from the one to the other.
+	// minBreak and maxBreak bound the pause before the endpoint is tried again; the pause doubles from one to the other.
 	minBreak = time.Second
 	maxBreak = 30 * time.Second
 )
 
-// breaker stops attempts while an endpoint is away as a whole, or asks for time: entries then wait without using up
-// their attempts. The zero breaker lets through.
+// breaker stops attempts while an endpoint as a whole is unavailable or asks for a pause with Retry-After. Entries then
+// wait without using up their attempts. An open breaker lets no attempt through.
 type breaker struct {
 	mu       sync.Mutex
-	failures int           // in a row
-	pause    time.Duration // the last one, 0 after a success
-	until    time.Time     // no attempt before it
-	why      string
+	failures int // consecutive ones
+	pauses   connectors.Backoff
+	until    time.Time // the breaker is open before this time
+	reason   string    // why it is open
 }
 
-// closedUntil returns the instant before which there must be no attempt, zero where there may be one now.
-func (b *breaker) closedUntil(now time.Time) (until time.Time, why string) {
+func newBreaker() *breaker {
+	return &breaker{pauses: connectors.Backoff{Min: minBreak, Max: maxBreak}}
+}
+
+// openUntil returns the time at which an open breaker closes, and why it is open. If attempts are let through, it
+// returns the zero time.
+func (b *breaker) openUntil(now time.Time) (until time.Time, reason string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if now.Before(b.until) {
-		return b.until, b.why
+		return b.until, b.reason
 	}
 	return time.Time{}, ""
 }
 
-// note takes the outcome of an attempt. One that fails after a pause starts the next, longer one; those that were on
-// their way at the same time change nothing.
-func (b *breaker) note(now time.Time, a answer) {
+// record takes the outcome of an attempt. An attempt that fails after a pause starts the next, longer pause. Attempts
+// that were already running when the breaker opened do not lengthen the pause.
+func (b *breaker) record(now time.Time, a answer) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if a.verdict != verdictRetry {
-		b.failures, b.pause = 0, 0
+		b.failures = 0
+		b.pauses.Reset()
 		return
 	}
 	b.failures++
 	if until := now.Add(a.after); a.after > 0 && until.After(b.until) {
-		b.until, b.why = until, a.reason+": it asks for time"
+		b.until, b.reason = until, a.reason+": the endpoint asked for a pause with Retry-After"
 	}
 	if b.failures >= breakAfter && !now.Before(b.until) {
-		b.pause = min(max(2*b.pause, minBreak), maxBreak)
-		b.until, b.why = now.Add(b.pause), a.reason+": "+a.detail
+		b.until, b.reason = now.Add(b.pauses.Next()), a.reason+": "+a.detail
 	}
 }
 
-// bucket lets rate attempts a second through, and burst at once after a pause. The zero rate lets all through.
-type bucket struct {
-	mu    sync.Mutex
-	rate  float64
-	burst float64
-	have  float64 // below 0: promised to those who wait
-	at    time.Time
-}
-
-func newBucket(rate float64, burst int, now time.Time) bucket {
-	return bucket{rate: rate, burst: float64(burst), have: float64(burst), at: now}
-}
-
-// take takes one and returns how long to wait until it is there.
-func (b *bucket) take(now time.Time) time.Duration {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.rate == 0 {
-		return 0
+// newLimiter returns a limiter of perSecond attempts a second, of which burst may start at once after a pause. If
+// perSecond is 0, there is no limit.
+func newLimiter(perSecond float64, burst int) *rate.Limiter {
+	if perSecond == 0 {
+		return rate.NewLimiter(rate.Inf, burst)
 	}
-	if d := now.Sub(b.at); d > 0 {
-		b.have = min(b.burst, b.have+d.Seconds()*b.rate)
-		b.at = now
-	}
-	b.have--
-	if b.have >= 0 {
-		return 0
-	}
-	return time.Duration(-b.have / b.rate * float64(time.Second))
+	return rate.NewLimiter(rate.Limit(perSecond), burst)
 }
 
-// back returns one that was taken and not used.
-func (b *bucket) back() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.have++
-}
-
-// wait takes one and waits for it, or until ctx ends.
-func (b *bucket) wait(ctx context.Context, now time.Time) error {
-	d := b.take(now)
-	if d == 0 {
+// reserve waits until limiter lets one more attempt start, or until ctx ends; then the reservation is given back.
+// rate.Limiter.Wait is not used: it fails at once if ctx ends before the attempt could start.
+func reserve(ctx context.Context, limiter *rate.Limiter, now time.Time) error {
+	r := limiter.ReserveN(now, 1)
+	delay := r.DelayFrom(now)
+	if delay == 0 {
 		if err := ctx.Err(); err != nil {
-			b.back()
+			r.CancelAt(now)
 			return err
 		}
 		return nil
 	}
-	timer := time.NewTimer(d)
+	timer := time.NewTimer(delay)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
 		return nil
 	case <-ctx.Done():
-		b.back()
+		r.CancelAt(time.Now())
 		return ctx.Err()
 	}
 }

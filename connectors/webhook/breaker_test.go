@@ -10,93 +10,114 @@ import (
 )
 
 func TestBreaker(t *testing.T) {
-	var b breaker
+	b := newBreaker()
 	now := time.Unix(1767225600, 0)
 	fail, ok := answer{verdict: verdictRetry, reason: "http_500"}, answer{}
-	closed := func(want time.Duration) {
+	checkOpen := func(want time.Duration) {
 		t.Helper()
-		until, _ := b.closedUntil(now)
+		until, _ := b.openUntil(now)
 		if got := max(0, until.Sub(now)); got != want {
-			t.Errorf("got closed for %v, want %v", got, want)
+			t.Errorf("the breaker is open for %v, want %v", got, want)
 		}
 	}
 	for range breakAfter - 1 {
-		b.note(now, fail)
+		b.record(now, fail)
 	}
-	closed(0)
-	b.note(now, ok)
+	checkOpen(0)
+	b.record(now, ok)
 	for range breakAfter - 1 {
-		b.note(now, fail)
+		b.record(now, fail)
 	}
-	closed(0) // not in a row
-	b.note(now, fail)
-	closed(minBreak)
-	b.note(now, fail) // on its way when it closed
-	closed(minBreak)
+	checkOpen(0) // the failures are not consecutive
+	b.record(now, fail)
+	checkOpen(minBreak)
+	b.record(now, fail) // this attempt was already running when the breaker opened
+	checkOpen(minBreak)
 	want := minBreak
 	for range 10 {
 		now = now.Add(want)
-		closed(0) // one may try
-		b.note(now, fail)
+		checkOpen(0) // one attempt is let through
+		b.record(now, fail)
 		want = min(2*want, maxBreak)
-		closed(want)
+		checkOpen(want)
 	}
 	now = now.Add(want)
-	b.note(now, answer{verdict: verdictDead}) // it answers: it is there
-	closed(0)
-	b.note(now, fail)
-	closed(0)
-	b.note(now, answer{verdict: verdictRetry, after: time.Minute})
-	closed(time.Minute)
-	b.note(now, answer{verdict: verdictRetry, after: time.Second}) // never shortens
-	closed(time.Minute)
+	b.record(now, answer{verdict: verdictDead}) // the entry is refused, so the endpoint is available
+	checkOpen(0)
+	b.record(now, fail)
+	checkOpen(0)
+	b.record(now, answer{verdict: verdictRetry, after: time.Minute})
+	checkOpen(time.Minute)
+	b.record(now, answer{verdict: verdictRetry, after: time.Second}) // a shorter Retry-After does not shorten the pause
+	checkOpen(time.Minute)
 }
 
-// TestBucket: 20 attempts at 10 a second, of which 5 may come at once, take 1.5 s, whoever waits.
-func TestBucket(t *testing.T) {
+// TestBreakerStartsAgainFromMinBreak checks that the pause does not stay long after a success.
+func TestBreakerStartsAgainFromMinBreak(t *testing.T) {
+	b := newBreaker()
+	now := time.Unix(1767225600, 0)
+	for range 2 {
+		for range breakAfter {
+			b.record(now, answer{verdict: verdictRetry})
+		}
+		if until, _ := b.openUntil(now); until != now.Add(minBreak) {
+			t.Errorf("the breaker is open until %v, want %v", until, now.Add(minBreak))
+		}
+		now = now.Add(minBreak)
+		b.record(now, answer{})
+	}
+}
+
+// TestLimiter runs 20 attempts at 10 a second, of which 5 may start at once: that takes 1.5 s.
+func TestLimiter(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		start := time.Now()
-		b := newBucket(10, 5, start)
+		limiter := newLimiter(10, 5)
 		var all sync.WaitGroup
 		for range 20 {
 			all.Go(func() {
-				if err := b.wait(t.Context(), time.Now()); err != nil {
+				if err := reserve(t.Context(), limiter, time.Now()); err != nil {
 					t.Error(err)
 				}
 			})
 		}
 		all.Wait()
 		if got, want := time.Since(start), 1500*time.Millisecond; got < want || got > want+time.Millisecond {
-			t.Errorf("got %v, want %v", got, want)
+			t.Errorf("20 attempts took %v, want %v", got, want)
 		}
 	})
 }
 
-func TestBucketCanceled(t *testing.T) {
+func TestLimiterCanceled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		b := newBucket(1, 1, time.Now())
-		if err := b.wait(t.Context(), time.Now()); err != nil {
+		limiter := newLimiter(1, 1)
+		if err := reserve(t.Context(), limiter, time.Now()); err != nil {
 			t.Fatal(err)
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		for range 3 { // what is not used is given back
-			if err := b.wait(ctx, time.Now()); !errors.Is(err, context.DeadlineExceeded) {
-				t.Fatalf("got %v, want %v", err, context.DeadlineExceeded)
+		for range 3 { // a reservation that was not used is given back
+			if err := reserve(ctx, limiter, time.Now()); !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatalf("error is %v, want %v", err, context.DeadlineExceeded)
 			}
 		}
 		time.Sleep(time.Second)
-		if d := b.take(time.Now()); d != 0 {
-			t.Errorf("got a wait of %v, want none", d)
+		for range 3 { // also if the attempt could have started at once
+			if err := reserve(ctx, limiter, time.Now()); !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatalf("error is %v, want %v", err, context.DeadlineExceeded)
+			}
+		}
+		if d := limiter.ReserveN(time.Now(), 1).Delay(); d != 0 {
+			t.Errorf("the next attempt has to wait %v, want no wait", d)
 		}
 	})
 }
 
-func TestNoRate(t *testing.T) {
-	b := newBucket(0, 1, time.Now())
+func TestNoRateIsNoLimit(t *testing.T) {
+	limiter := newLimiter(0, 1)
 	for range 1000 {
-		if d := b.take(time.Now()); d != 0 {
-			t.Fatalf("got a wait of %v, want none", d)
+		if d := limiter.ReserveN(time.Now(), 1).Delay(); d != 0 {
+			t.Fatalf("an attempt has to wait %v, want no wait", d)
 		}
 	}
 }

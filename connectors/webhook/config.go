@@ -13,20 +13,22 @@ import (
 )
 
 const (
-	// DefaultTimeout bounds one attempt from the look-up of the name to the last byte of the answer.
+	// DefaultTimeout bounds one attempt, from the resolution of the name to the last byte of the answer.
 	DefaultTimeout = 15 * time.Second
 
-	// DefaultConcurrency is how many attempts run at a time: findings of one rule do not wait for one slow answer each.
+	// DefaultConcurrency is the number of attempts that run at the same time. With one, each finding would wait for the
+	// slow answer to the previous one.
 	DefaultConcurrency = 8
 	maxConcurrency     = 64
 
-	// DefaultUpdateEvery is how often a finding that grows is told again.
+	// DefaultUpdateEvery is the least time between two updates of one growing finding.
 	DefaultUpdateEvery = time.Minute
 
 	maxNameBytes = 64 // the name is part of webhook-id, which is a header
 )
 
-// DefaultRetries returns the pauses after the first, second ... failed attempt; after the last the entry is dead.
+// DefaultRetries returns the pauses after the first, second and later failed attempts. The attempt after the last pause
+// is the last: if it fails, the entry becomes a dead letter.
 func DefaultRetries() []time.Duration {
 	return []time.Duration{
 		time.Second, 5 * time.Second, 15 * time.Second, time.Minute, 5 * time.Minute, 30 * time.Minute,
@@ -34,26 +36,26 @@ func DefaultRetries() []time.Duration {
 	}
 }
 
-// Config is one endpoint. Name, URL and one secret have no default.
+// Config is the configuration of one endpoint. Name, URL and one secret are required; everything else has a default.
 type Config struct {
-	Name    string
-	URL     string            // http or https; its path may be a secret and is never told
-	Secrets []string          // whsec_... (HMAC-SHA256) or whsk_... (ed25519); each signs, for rotation
-	Headers map[string]string // added to each request; values are secrets
+	Name    string            // part of every webhook-id
+	URL     string            // http or https; the path may be a secret, so the URL is never logged
+	Secrets []string          // whsec_... (HMAC-SHA256) or whsk_... (ed25519); each of them signs, for rotation
+	Headers map[string]string // added to each request; the values are secrets
 
-	AllowNetworks []netip.Prefix                      // beyond public addresses: 127.0.0.0/8, 10.1.0.0/16 ...
-	Filter        func(*schema.Finding) (bool, error) // nil: all
+	AllowNetworks []netip.Prefix                      // allowed in addition to public addresses: 127.0.0.0/8, 10.1.0.0/16 ...
+	Filter        func(*schema.Finding) (bool, error) // reports whether a finding is delivered; nil: every finding is
 
-	Timeout     time.Duration   // default DefaultTimeout
-	Retries     []time.Duration // nil: DefaultRetries; empty: one attempt
-	Concurrency int             // default DefaultConcurrency
-	Rate        float64         // attempts a second, 0: no limit
-	Burst       int             // attempts that may come at once after a pause; default: those of one second, at least 1
-	UpdateEvery time.Duration   // default DefaultUpdateEvery, negative: no limit
-	OutboxCap   int64           // bytes that may wait, 0: the engine's default
+	Timeout     time.Duration   // of one attempt; 0: DefaultTimeout
+	Retries     []time.Duration // pauses between attempts; nil: DefaultRetries; empty: one attempt
+	Concurrency int             // attempts at the same time; 0: DefaultConcurrency
+	Rate        float64         // attempts a second; 0: no limit
+	Burst       int             // attempts that may start at once after a pause; 0: as many as in one second, at least 1
+	UpdateEvery time.Duration   // least time between two updates of a finding; 0: DefaultUpdateEvery; negative: no limit
+	OutboxCap   int64           // bytes that may wait for the endpoint; 0: the engine's default
 }
 
-// complete fills defaults and returns everything that cannot be, without the values of secrets.
+// complete fills in the defaults and returns all errors of the configuration, without the values of secrets.
 func (c *Config) complete() error {
 	var wrong []error
 	bad := func(format string, args ...any) { wrong = append(wrong, fmt.Errorf(format, args...)) }
@@ -64,7 +66,7 @@ func (c *Config) complete() error {
 		bad("url: %w", err)
 	}
 	if len(c.Secrets) == 0 {
-		bad("secret: there is none: want whsec_ and 24 to 64 random bytes in base64")
+		bad("secret: missing: want whsec_ and 24 to 64 random bytes in base64")
 	}
 	for name, value := range c.Headers {
 		if err := checkHeader(name, value); err != nil {
@@ -101,35 +103,38 @@ func (c *Config) defaults() {
 	}
 }
 
-// checkURL never quotes the URL: Slack's, and others', hold the secret in the path.
+// checkURL checks the URL of an endpoint. Its errors do not quote the URL, because the URLs of Slack and others hold a
+// secret in the path.
 func checkURL(text string) error {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil:
-		return errors.New("it cannot be parsed: want https://HOST/PATH")
+		return errors.New("cannot be parsed: want https://HOST/PATH")
 	case u.Scheme != "https" && u.Scheme != "http":
 		return fmt.Errorf("scheme %q: want https, or http", u.Scheme)
 	case u.Hostname() == "":
-		return errors.New("it has no host: want https://HOST/PATH")
+		return errors.New("no host: want https://HOST/PATH")
 	case u.User != nil:
-		return errors.New("it holds a user: put an Authorization header into headers")
+		return errors.New("contains a user: put an Authorization header into headers")
 	}
 	return nil
 }
 
-// checkHeader refuses what would change the message itself; values are not quoted.
+// checkHeader refuses headers that the protocol sets and bytes that would end a header. Its errors do not quote values,
+// because they are secrets.
 func checkHeader(name, value string) error {
 	const token = "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 	if name == "" || strings.Trim(name, token) != "" {
-		return fmt.Errorf("%q is no header's name", name)
+		return fmt.Errorf("%q is not a valid name of a header", name)
 	}
 	switch textproto.CanonicalMIMEHeaderKey(name) {
-	case "Webhook-Id", "Webhook-Timestamp", "Webhook-Signature", "Content-Length", "Content-Type", "Transfer-Encoding", "Connection", "Host", "Trailer", "Te", "Upgrade":
+	case "Webhook-Id", "Webhook-Timestamp", "Webhook-Signature", "Content-Length", "Content-Type",
+		"Transfer-Encoding", "Connection", "Host", "Trailer", "Te", "Upgrade":
 		return fmt.Errorf("%q is set by AIDR", name)
 	}
 	for i := range len(value) {
 		if b := value[i]; b < ' ' && b != '\t' || b == 0x7f {
-			return fmt.Errorf("%q: its value holds a control character", name)
+			return fmt.Errorf("%q: the value contains a control character", name)
 		}
 	}
 	return nil

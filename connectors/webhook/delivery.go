@@ -10,76 +10,80 @@ import (
 	"github.com/aidr-engine/aidr/connectors"
 )
 
-// delivery is one Write on its way: lines of entries, one finding each, in as many goroutines as the endpoint may have
-// requests.
+// delivery is one Write in progress. The entries of one finding are delivered in order, by one goroutine; the findings
+// are shared out among at most Config.Concurrency goroutines.
 type delivery struct {
 	sink *Sink
 
-	mu     sync.Mutex
-	failed []connectors.Undelivered
-	tried  int // attempts
-	held   int // entries that were not tried
+	mu      sync.Mutex
+	failed  []connectors.Undelivered
+	tried   int // number of attempts
+	untried int // number of entries that were not tried
 }
 
-// run delivers what it can and returns when all goroutines are done.
-func (d *delivery) run(ctx context.Context, lines [][]*connectors.Entry) {
-	work := make(chan []*connectors.Entry)
+// run delivers the entries, grouped by finding, and returns when all goroutines are done.
+func (d *delivery) run(ctx context.Context, groups [][]*connectors.Entry) {
+	queue := make(chan []*connectors.Entry)
 	var all sync.WaitGroup
-	for range min(d.sink.config.Concurrency, len(lines)) {
+	for range min(d.sink.config.Concurrency, len(groups)) {
 		all.Go(func() {
-			for line := range work {
-				d.deliver(ctx, line)
+			for entries := range queue {
+				d.deliver(ctx, entries)
 			}
 		})
 	}
-	for _, line := range lines {
-		work <- line
+	for _, entries := range groups {
+		queue <- entries
 	}
-	close(work)
+	close(queue)
 	all.Wait()
 }
 
-// deliver sends the entries of one finding, one after the other. After one that is to be tried again the others wait.
-func (d *delivery) deliver(ctx context.Context, line []*connectors.Entry) {
-	for i, e := range line {
+// deliver sends the entries of one finding, one after the other. If an entry is to be tried again, the later ones are
+// postponed, which keeps them in order.
+func (d *delivery) deliver(ctx context.Context, entries []*connectors.Entry) {
+	for i, e := range entries {
 		s := d.sink
 		if s.isGone() {
-			d.fail(connectors.Undelivered{Seq: e.Seq, Poison: true, Reason: "endpoint_gone", Detail: "the endpoint has answered 410 Gone"})
+			d.fail(connectors.Undelivered{
+				Seq: e.Seq, Poison: true, Reason: connectors.ReasonEndpointGone, Detail: "the endpoint answered 410 Gone to an earlier entry",
+			})
 			continue
 		}
-		if wait, err := d.turn(ctx); err != nil {
-			d.hold(line[i:], wait, err.Error())
+		if pause, err := d.awaitTurn(ctx); err != nil {
+			d.postpone(entries[i:], pause, err.Error())
 			return
 		}
 		a := s.attempt(ctx, e)
-		if ctx.Err() != nil && a.verdict == verdictRetry { // it was us who ended it
-			d.hold(line[i:], 0, ctx.Err().Error())
+		if ctx.Err() != nil && a.verdict == verdictRetry { // the caller ended the attempt, the endpoint did not fail
+			d.postpone(entries[i:], 0, ctx.Err().Error())
 			return
 		}
-		s.note(a)
-		s.breaker.note(time.Now(), a)
-		u, again := s.undelivered(e, a)
+		s.updateHealth(a)
+		s.breaker.record(time.Now(), a)
+		u, retry := s.undelivered(e, a)
 		d.count(u)
-		if again {
-			d.hold(line[i+1:], u.After, "an earlier change of the finding comes first")
+		if retry {
+			d.postpone(entries[i+1:], u.After, "waits for an earlier change of the same finding")
 			return
 		}
 	}
 }
 
-// turn waits for the next attempt's turn. An error says that there is none now.
-func (d *delivery) turn(ctx context.Context) (wait time.Duration, err error) {
+// awaitTurn waits until the rate limit lets an attempt start. An error means that no attempt may be made in this Write;
+// pause is the time after which one may, if it is known.
+func (d *delivery) awaitTurn(ctx context.Context) (pause time.Duration, err error) {
 	s := d.sink
 	now := time.Now()
-	if until, why := s.breaker.closedUntil(now); !until.IsZero() {
-		return until.Sub(now), fmt.Errorf("the endpoint is away: %s", why)
+	if until, reason := s.breaker.openUntil(now); !until.IsZero() {
+		return until.Sub(now), fmt.Errorf("the endpoint is unavailable: %s", reason)
 	}
-	return 0, s.bucket.wait(ctx, now)
+	return 0, reserve(ctx, s.limiter, now)
 }
 
-// undelivered turns an answer into what the engine is told; again says that the entry comes again. The zero value means
-// that it is delivered.
-func (s *Sink) undelivered(e *connectors.Entry, a answer) (u connectors.Undelivered, again bool) {
+// undelivered converts the outcome of an attempt into the report for the engine; retry reports whether the entry is to
+// be tried again. The zero Undelivered means delivered.
+func (s *Sink) undelivered(e *connectors.Entry, a answer) (u connectors.Undelivered, retry bool) {
 	u = connectors.Undelivered{Seq: e.Seq, Reason: a.reason, Detail: a.detail}
 	switch a.verdict {
 	case verdictDelivered:
@@ -89,8 +93,8 @@ func (s *Sink) undelivered(e *connectors.Entry, a answer) (u connectors.Undelive
 		return u, false
 	}
 	if e.Attempt >= len(s.config.Retries) {
-		u.Poison, u.Reason = true, "exhausted"
-		u.Detail = fmt.Sprintf("%d attempts, the last: %s: %s", e.Attempt+1, a.reason, a.detail)
+		u.Poison, u.Reason = true, connectors.ReasonExhausted
+		u.Detail = fmt.Sprintf("%d attempts failed, the last with %s: %s", e.Attempt+1, a.reason, a.detail)
 		return u, false
 	}
 	u.After = a.after
@@ -100,8 +104,8 @@ func (s *Sink) undelivered(e *connectors.Entry, a answer) (u connectors.Undelive
 	return u, true
 }
 
-// jitter spreads d over 80 to 120 % of it, so that entries that failed together do not come together again. It follows
-// from the entry: nothing here is random.
+// jitter returns a duration of 80 to 120 % of d, so that entries that failed together are not all retried at the same
+// moment. It depends only on the webhook-id and the attempt, so the schedule of an entry is the same after a restart.
 func jitter(d time.Duration, id string, attempt int) time.Duration {
 	const steps = 1 << 16
 	h := fnv.New64a()
@@ -110,7 +114,7 @@ func jitter(d time.Duration, id string, attempt int) time.Duration {
 	return d - d/5 + time.Duration(float64(d)*0.4*float64(share)/steps)
 }
 
-// count keeps the outcome of one attempt.
+// count adds the outcome of one attempt.
 func (d *delivery) count(u connectors.Undelivered) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -120,18 +124,19 @@ func (d *delivery) count(u connectors.Undelivered) {
 	}
 }
 
+// fail adds an entry that was not delivered, without an attempt.
 func (d *delivery) fail(u connectors.Undelivered) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.failed = append(d.failed, u)
 }
 
-// hold names entries that were not tried.
-func (d *delivery) hold(line []*connectors.Entry, after time.Duration, why string) {
+// postpone adds entries that were not tried and may be tried after the given time.
+func (d *delivery) postpone(entries []*connectors.Entry, after time.Duration, detail string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.held += len(line)
-	for _, e := range line {
-		d.failed = append(d.failed, connectors.Undelivered{Seq: e.Seq, Held: true, Reason: "held", Detail: why, After: after})
+	d.untried += len(entries)
+	for _, e := range entries {
+		d.failed = append(d.failed, connectors.Undelivered{Seq: e.Seq, Held: true, Reason: connectors.ReasonHeld, Detail: detail, After: after})
 	}
 }

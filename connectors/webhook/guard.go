@@ -19,17 +19,17 @@ const (
 	maxHeaderBytes = 64 << 10 // of an answer
 )
 
-// errDenied is the cause of an attempt that was not made.
-var errDenied = errors.New("this address is not public: add its network to allow_networks if the endpoint is meant to be there")
+// errDenied is the cause of an attempt to dial an address that is neither public nor allowed.
+var errDenied = errors.New("the address is not public: if the endpoint is meant to be there, add its network to allow_networks")
 
-// deniedNetworks are those that no endpoint of somebody else's can be in: what is reachable there is reachable because
-// AIDR stands where it stands. Loopback, private, link-local (metadata of most clouds) and multicast are told by netip
-// itself.
+// deniedNetworks returns the networks that cannot hold a third-party endpoint. An address in them is reachable only
+// because of the place where AIDR runs, such as a cloud's metadata service. Loopback, private, link-local (metadata of
+// most clouds) and multicast addresses are not listed: the methods of netip.Addr recognise them.
 func deniedNetworks() []netip.Prefix {
 	list := []string{
 		"0.0.0.0/8",        // this network
 		"100.64.0.0/10",    // carrier-grade NAT; metadata of some clouds
-		"168.63.129.16/32", // Azure's agent and metadata: a public address that is not
+		"168.63.129.16/32", // Azure's agent and metadata service, although the address looks public
 		"192.0.0.0/24",     // protocol assignments; metadata of some clouds
 		"192.0.2.0/24",     // documentation
 		"192.88.99.0/24",   // 6to4 relays
@@ -38,15 +38,15 @@ func deniedNetworks() []netip.Prefix {
 		"203.0.113.0/24",   // documentation
 		"240.0.0.0/4",      // reserved, broadcast
 		"::/96",            // IPv4-compatible, unspecified
-		"64:ff9b::/96",     // NAT64: any IPv4 address behind it
-		"64:ff9b:1::/48",   // NAT64 of one's own
+		"64:ff9b::/96",     // NAT64: leads to any IPv4 address
+		"64:ff9b:1::/48",   // NAT64 within one network
 		"100::/64",         // discard
-		"2001::/23",        // protocol assignments, Teredo: any IPv4 address behind it
+		"2001::/23",        // protocol assignments, Teredo: leads to any IPv4 address
 		"2001:db8::/32",    // documentation
-		"2002::/16",        // 6to4: any IPv4 address behind it
+		"2002::/16",        // 6to4: leads to any IPv4 address
 		"3fff::/20",        // documentation
 		"5f00::/16",        // segment routing
-		"fec0::/10",        // site-local, given up
+		"fec0::/10",        // site-local, deprecated
 		"::ffff:0:0:0/96",  // IPv4-translated
 	}
 	out := make([]netip.Prefix, len(list))
@@ -56,7 +56,7 @@ func deniedNetworks() []netip.Prefix {
 	return out
 }
 
-// guard decides which addresses may be dialled. It is immutable.
+// guard decides which addresses may be dialled. It is immutable. Allowed networks take precedence over denied ones.
 type guard struct {
 	allow, deny []netip.Prefix
 }
@@ -64,7 +64,7 @@ type guard struct {
 func newGuard(allow []netip.Prefix) *guard {
 	g := &guard{deny: deniedNetworks()}
 	for _, p := range allow {
-		if a := p.Addr(); a.Is4In6() && p.Bits() >= 96 { // addresses are compared as IPv4
+		if a := p.Addr(); a.Is4In6() && p.Bits() >= 96 { // check compares such addresses as IPv4
 			p = netip.PrefixFrom(a.Unmap(), p.Bits()-96)
 		}
 		g.allow = append(g.allow, p.Masked())
@@ -90,8 +90,8 @@ func (g *guard) check(a netip.Addr) error {
 	return nil
 }
 
-// control is called with the address that was resolved, before a connection to it is opened: a name that was harmless a
-// moment ago is looked at as it is now.
+// control checks the address that a dialer is about to connect to. It runs after the name was resolved, so a name cannot
+// pass the check with one address and be dialled with another (DNS rebinding).
 func (g *guard) control(_ context.Context, _, address string, _ syscall.RawConn) error {
 	a, err := netip.ParseAddrPort(address)
 	if err != nil {
@@ -100,8 +100,8 @@ func (g *guard) control(_ context.Context, _, address string, _ syscall.RawConn)
 	return g.check(a.Addr())
 }
 
-// newClient returns a client that takes nothing from the environment (no proxy: it would see the address instead of
-// us), follows no redirect, and unpacks nothing.
+// newClient returns a client that does not follow redirects, does not decompress answers, and uses no proxy from the
+// environment: a proxy would resolve and dial the address, so the guard would not see it.
 func newClient(c Config) *http.Client {
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second, ControlContext: newGuard(c.AllowNetworks).control}
 	return &http.Client{

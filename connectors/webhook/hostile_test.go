@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/aidr-engine/aidr/connectors"
 )
 
 func TestUnreachable(t *testing.T) {
@@ -26,34 +28,34 @@ func TestUnreachable(t *testing.T) {
 		})
 		u := undelivered(t, s.Write(t.Context(), entries(1)))[1]
 		if u.Reason != reason || u.Poison || u.After == 0 {
-			t.Errorf("%s: got %+v, want it again because of %s", url, u, reason)
+			t.Errorf("%s: got %+v, want a retry because of %s", url, u, reason)
 		}
 		if strings.Contains(u.Detail, "secret-path") || strings.Contains(s.Health().Reason, "secret-path") {
-			t.Errorf("the URL is told: %s", u.Detail)
+			t.Errorf("the URL leaks: %s", u.Detail)
 		}
 	}
-	f(address+"/secret-path", "network", nil)
-	f("http://name.invalid/secret-path", "dns", nil)
-	f(address+"/secret-path", "denied_address", func(c *Config) { c.AllowNetworks = nil })
-	f("http://localhost:1/secret-path", "denied_address", func(c *Config) { c.AllowNetworks = nil })
-	f("http://[::ffff:127.0.0.1]:1/secret-path", "denied_address", func(c *Config) { c.AllowNetworks = nil })
-	f("http://169.254.169.254/secret-path", "denied_address", nil)
+	f(address+"/secret-path", connectors.ReasonNetwork, nil)
+	f("http://name.invalid/secret-path", connectors.ReasonDNS, nil)
+	f(address+"/secret-path", connectors.ReasonDeniedAddress, func(c *Config) { c.AllowNetworks = nil })
+	f("http://localhost:1/secret-path", connectors.ReasonDeniedAddress, func(c *Config) { c.AllowNetworks = nil })
+	f("http://[::ffff:127.0.0.1]:1/secret-path", connectors.ReasonDeniedAddress, func(c *Config) { c.AllowNetworks = nil })
+	f("http://169.254.169.254/secret-path", connectors.ReasonDeniedAddress, nil)
 }
 
-// TestTLS: a certificate that nobody vouches for is no endpoint.
+// TestTLS checks that nothing is sent to a server whose certificate is not signed by a trusted authority.
 func TestTLS(t *testing.T) {
-	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("it was sent") }))
+	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the entry was sent") }))
 	srv.Config.ErrorLog = log.New(io.Discard, "", 0)
 	srv.StartTLS()
 	defer srv.Close()
 	s := newSink(t, status(200), func(c *Config) { c.URL = srv.URL })
 	u := undelivered(t, s.Write(t.Context(), entries(1)))[1]
-	if u.Reason != "network" || u.Poison || !strings.Contains(u.Detail, "x509") {
-		t.Errorf("got %+v, want it again because of the certificate", u)
+	if u.Reason != connectors.ReasonNetwork || u.Poison || !strings.Contains(u.Detail, "x509") {
+		t.Errorf("got %+v, want a retry because of the certificate", u)
 	}
 }
 
-// TestReusesConnections: a delivery does not cost a handshake, whatever the answer holds.
+// TestReusesConnections checks that deliveries share connections although the answers have bodies.
 func TestReusesConnections(t *testing.T) {
 	var connections atomic.Int64
 	srv := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -73,11 +75,11 @@ func TestReusesConnections(t *testing.T) {
 		}
 	}
 	if n := connections.Load(); n < 1 || n > 2 {
-		t.Errorf("got %d connections, want at most 2", n)
+		t.Errorf("%d connections were opened, want at most 2", n)
 	}
 }
 
-// TestNoProxy: an address is judged here, so nobody else may dial for us.
+// TestNoProxy checks that a proxy from the environment is not used: it would dial addresses that the guard does not see.
 func TestNoProxy(t *testing.T) {
 	var proxied atomic.Bool
 	proxy := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { proxied.Store(true) }))
@@ -87,7 +89,7 @@ func TestNoProxy(t *testing.T) {
 	s := newSink(t, status(200), func(c *Config) { c.URL = "http://name.invalid/" })
 	undelivered(t, s.Write(t.Context(), entries(1)))
 	if proxied.Load() {
-		t.Error("the proxy of the environment was asked")
+		t.Error("a request went to the proxy of the environment")
 	}
 }
 
@@ -99,14 +101,15 @@ func TestRedirectIsNotFollowed(t *testing.T) {
 		http.Redirect(w, r, elsewhere.URL, http.StatusTemporaryRedirect)
 	}, nil)
 	if u := undelivered(t, s.Write(t.Context(), entries(1)))[1]; u.Reason != "http_307" || u.Poison {
-		t.Errorf("got %+v, want it again because of http_307", u)
+		t.Errorf("got %+v, want a retry because of http_307", u)
 	}
 	if followed.Load() {
 		t.Error("the redirect was followed")
 	}
 }
 
-// TestHostileReceivers: whatever a receiver does, an attempt ends in time and the entry is neither lost nor doubled.
+// TestHostileReceivers checks that an attempt ends in time whatever the receiver does, and that the entry is either
+// delivered or undelivered with a reason.
 func TestHostileReceivers(t *testing.T) {
 	release := make(chan struct{})
 	defer close(release)
@@ -116,14 +119,14 @@ func TestHostileReceivers(t *testing.T) {
 		start := time.Now()
 		err := s.Write(t.Context(), entries(1))
 		if d := time.Since(start); d > 5*time.Second {
-			t.Errorf("%s: took %v", name, d)
+			t.Errorf("%s: the attempt took %v, want at most 5 s", name, d)
 		}
 		u, failed := undelivered(t, err)[1]
 		if failed != (reason != "") || u.Reason != reason {
 			t.Errorf("%s: got %+v, want reason %q", name, u, reason)
 		}
-		if len(u.Detail) > maxDetail+len(hiddenMark) || strings.ContainsAny(u.Detail, "\n\x1b") {
-			t.Errorf("%s: got detail %q", name, u.Detail)
+		if len(u.Detail) > maxDetail+len(ellipsis) || strings.ContainsAny(u.Detail, "\n\x1b") {
+			t.Errorf("%s: detail is %q, want one short line", name, u.Detail)
 		}
 	}
 	raw := func(text string) http.HandlerFunc {
@@ -143,7 +146,7 @@ func TestHostileReceivers(t *testing.T) {
 		case <-r.Context().Done():
 		case <-release:
 		}
-	}, "timeout")
+	}, connectors.ReasonTimeout)
 	f("endless body", func(w http.ResponseWriter, r *http.Request) {
 		block := make([]byte, 1<<16)
 		for {
@@ -160,10 +163,10 @@ func TestHostileReceivers(t *testing.T) {
 		case <-release:
 		}
 	}, "")
-	f("closes", raw(""), "network")
-	f("no HTTP", raw("\x1b[2J SSH-2.0\n"+strings.Repeat("x", 1000)+"\n"), "network")
-	f("endless header", raw("HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", 1<<20)+"\r\n\r\n"), "network")
-	f("a thousand 103s", raw(strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", 10_000)), "network")
+	f("closes", raw(""), connectors.ReasonNetwork)
+	f("not HTTP", raw("\x1b[2J SSH-2.0\n"+strings.Repeat("x", 1000)+"\n"), connectors.ReasonNetwork)
+	f("endless header", raw("HTTP/1.1 200 OK\r\nX: "+strings.Repeat("x", 1<<20)+"\r\n\r\n"), connectors.ReasonNetwork)
+	f("a thousand 103s", raw(strings.Repeat("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n", 10_000)), connectors.ReasonNetwork)
 	f("status 999", raw("HTTP/1.1 999 Odd\r\nContent-Length: 0\r\n\r\n"), "http_999")
 	f("short body", raw("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nx"), "")
 	f("switches protocols", raw("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n"), "http_101")

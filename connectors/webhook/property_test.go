@@ -15,44 +15,44 @@ import (
 	"github.com/aidr-engine/aidr/connectors"
 )
 
-// moods is a round tripper in place of a receiver: it answers with the next of its statuses, 0 meaning no answer.
-type moods struct {
+// scriptedReceiver is a round tripper that answers requests with given statuses, and with 200 after the last of them.
+type scriptedReceiver struct {
 	mu       sync.Mutex
-	statuses []int
-	got      []string          // webhook-ids that were accepted, in order
-	bodies   map[string]string // of every request
-	twice    string
+	statuses []int             // of the next requests; 0 means no answer
+	accepted []string          // webhook-ids, in order
+	bodies   map[string]string // of every request, by webhook-id
+	changed  string            // a webhook-id that came with two bodies; "" if none did
 }
 
-func (m *moods) RoundTrip(r *http.Request) (*http.Response, error) {
+func (receiver *scriptedReceiver) RoundTrip(r *http.Request) (*http.Response, error) {
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, err
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	receiver.mu.Lock()
+	defer receiver.mu.Unlock()
 	id, status := r.Header.Get(HeaderID), http.StatusOK
-	if len(m.statuses) > 0 {
-		status, m.statuses = m.statuses[0], m.statuses[1:]
+	if len(receiver.statuses) > 0 {
+		status, receiver.statuses = receiver.statuses[0], receiver.statuses[1:]
 	}
-	if before, ok := m.bodies[id]; ok && before != string(body) {
-		m.twice = id
+	if before, ok := receiver.bodies[id]; ok && before != string(body) {
+		receiver.changed = id
 	}
-	m.bodies[id] = string(body)
+	receiver.bodies[id] = string(body)
 	if status == 0 {
 		return nil, io.ErrUnexpectedEOF
 	}
 	if status <= 299 {
-		m.got = append(m.got, id)
+		receiver.accepted = append(receiver.accepted, id)
 	}
 	return &http.Response{StatusCode: status, Header: http.Header{}, Body: io.NopCloser(strings.NewReader("")), Request: r}, nil
 }
 
-// TestAnyReceiver plays a deliverer against a receiver of any mood: every entry is accepted or dead in the end, those of
-// one finding in order, and no webhook-id has two bodies.
+// TestAnyReceiver plays a deliverer against a receiver with random statuses. In the end every entry is accepted or a dead
+// letter, the entries of one finding were accepted in order, and no webhook-id came with two bodies.
 func TestAnyReceiver(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
-		m := &moods{
+		receiver := &scriptedReceiver{
 			statuses: rapid.SliceOfN(rapid.SampledFrom([]int{200, 204, 0, 0, 500, 503, 429, 302, 400, 422}), 0, 60).Draw(r, "statuses"),
 			bodies:   map[string]string{},
 		}
@@ -66,7 +66,7 @@ func TestAnyReceiver(t *testing.T) {
 		if err != nil {
 			r.Fatal(err)
 		}
-		s.client.Transport = m
+		s.client.Transport = receiver
 		var waiting []connectors.Entry
 		revisions := map[int]uint64{}
 		for seq := range rapid.IntRange(1, 30).Draw(r, "entries") {
@@ -76,18 +76,18 @@ func TestAnyReceiver(t *testing.T) {
 		}
 		want := len(waiting)
 		dead := playDeliverer(r, s, waiting)
-		checkMoods(r, m, want, dead)
+		checkReceiver(r, receiver, want, dead)
 	})
 }
 
-// playDeliverer writes until nothing waits, with no pauses, and returns how many entries are dead.
+// playDeliverer writes until no entry waits, without pauses, and returns the number of dead letters.
 func playDeliverer(r *rapid.T, s *Sink, waiting []connectors.Entry) (dead int) {
 	for range 1000 {
 		if len(waiting) == 0 {
 			return dead
 		}
 		s.breaker.mu.Lock()
-		s.breaker.until = time.Time{} // every pause is over
+		s.breaker.until = time.Time{} // as if the pause had passed
 		s.breaker.mu.Unlock()
 		err := s.Write(context.Background(), waiting)
 		if err == nil {
@@ -101,7 +101,7 @@ func playDeliverer(r *rapid.T, s *Sink, waiting []connectors.Entry) (dead int) {
 		for _, u := range p.Entries {
 			failed[u.Seq] = u
 		}
-		var again []connectors.Entry
+		var retry []connectors.Entry
 		for _, e := range waiting {
 			u, bad := failed[e.Seq]
 			delete(failed, e.Seq)
@@ -112,34 +112,34 @@ func playDeliverer(r *rapid.T, s *Sink, waiting []connectors.Entry) (dead int) {
 				if !u.Held {
 					e.Attempt++
 				}
-				again = append(again, e)
+				retry = append(retry, e)
 			}
 		}
 		if len(failed) > 0 {
-			r.Fatalf("entries are named that were not handed in: %v", failed)
+			r.Fatalf("the Partial names entries that were not written: %v", failed)
 		}
-		waiting = again
+		waiting = retry
 	}
-	r.Fatal("it never comes to an end")
+	r.Fatal("entries still wait after 1,000 writes")
 	return 0
 }
 
-func checkMoods(r *rapid.T, m *moods, want, dead int) {
-	if m.twice != "" {
-		r.Fatalf("%s has two bodies", m.twice)
+func checkReceiver(r *rapid.T, receiver *scriptedReceiver, want, dead int) {
+	if receiver.changed != "" {
+		r.Fatalf("%s came with two bodies", receiver.changed)
 	}
-	if len(m.got)+dead != want {
-		r.Fatalf("got %d accepted and %d dead of %d", len(m.got), dead, want)
+	if len(receiver.accepted)+dead != want {
+		r.Fatalf("%d entries were accepted and %d are dead letters, want %d together", len(receiver.accepted), dead, want)
 	}
 	last := map[string]uint64{}
-	for _, id := range m.got {
+	for _, id := range receiver.accepted {
 		var revision uint64
 		parts := strings.Split(id, "_")
 		if _, err := fmt.Sscan(parts[2], &revision); err != nil {
 			r.Fatal(err)
 		}
 		if revision <= last[parts[1]] {
-			r.Fatalf("revision %d of %s after %d", revision, parts[1], last[parts[1]])
+			r.Fatalf("revision %d of %s was accepted after revision %d", revision, parts[1], last[parts[1]])
 		}
 		last[parts[1]] = revision
 	}

@@ -15,27 +15,28 @@ import (
 	"github.com/aidr-engine/aidr/connectors"
 )
 
-// The headers and prefixes of Standard Webhooks 1.0; part of the format.
+// The headers and prefixes of Standard Webhooks 1.0. They are part of the format and never change.
 const (
-	HeaderID        = "webhook-id"
-	HeaderTimestamp = "webhook-timestamp"
-	HeaderSignature = "webhook-signature"
+	HeaderID        = "webhook-id"        // see ID
+	HeaderTimestamp = "webhook-timestamp" // seconds since 1970 at which the attempt began
+	HeaderSignature = "webhook-signature" // see Signer.Sign
 
-	prefixShared  = "whsec_" // HMAC-SHA256, both sides
-	prefixPrivate = "whsk_"  // ed25519, the sender's: a seed of 32 bytes, or seed and public key
-	prefixPublic  = "whpk_"  // ed25519, the receiver's
+	prefixShared  = "whsec_" // HMAC-SHA256: the key of both sides
+	prefixPrivate = "whsk_"  // ed25519: the sender's key, a seed of 32 bytes or seed and public key
+	prefixPublic  = "whpk_"  // ed25519: the receiver's key
 
 	minSharedKey, maxSharedKey = 24, 64 // bytes
 
-	// Tolerance is how far webhook-timestamp may be from the receiver's clock: beyond it a message is a replay.
+	// Tolerance is the largest difference between webhook-timestamp and the receiver's clock. A message beyond it counts
+	// as a replay.
 	Tolerance = 5 * time.Minute
 
-	// maxSignatures bounds the work that a header can cause.
+	// maxSignatures bounds the number of signatures of one message that are checked, and so the work for a hostile header.
 	maxSignatures = 32
 )
 
-// ID is the webhook-id of an entry: the receiver's key for "seen already". Its bytes are letters, digits, '-', '_' and
-// '~', since a '.' parts it from the timestamp where it is signed.
+// ID returns the webhook-id of an entry, by which a receiver recognises a message that it already has. The ID consists
+// of letters, digits, '-', '_' and '~'; it has no '.', because in the signed text a '.' separates it from the timestamp.
 func ID(e *connectors.Entry, endpoint string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "fnd_%s_%d_", e.Finding.ID, e.Finding.Revision)
@@ -50,7 +51,7 @@ func ID(e *connectors.Entry, endpoint string) string {
 	return b.String()
 }
 
-// signed is what a signature is over.
+// signed returns the text that a signature covers: "<id>.<timestamp>.<body>".
 func signed(id, timestamp string, body []byte) []byte {
 	out := make([]byte, 0, len(id)+len(timestamp)+len(body)+2)
 	out = append(out, id...)
@@ -60,14 +61,14 @@ func signed(id, timestamp string, body []byte) []byte {
 	return append(out, body...)
 }
 
-// key is one secret, in the forms that it has.
+// key is one parsed secret: either shared, or public and, on the sender's side, private.
 type key struct {
 	shared  []byte
 	private ed25519.PrivateKey
 	public  ed25519.PublicKey
 }
 
-// parseKey reads one secret. Its errors say nothing of it.
+// parseKey parses one secret. Its errors do not quote the secret.
 func parseKey(text string) (k key, err error) {
 	prefix, encoded := "", text
 	for _, p := range []string{prefixShared, prefixPrivate, prefixPublic} {
@@ -77,7 +78,7 @@ func parseKey(text string) (k key, err error) {
 	}
 	raw, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
-		return k, errors.New("what follows the prefix is not base64")
+		return k, errors.New("the text after the prefix is not base64")
 	}
 	switch {
 	case prefix == prefixShared && len(raw) >= minSharedKey && len(raw) <= maxSharedKey:
@@ -89,31 +90,32 @@ func parseKey(text string) (k key, err error) {
 		k.private = ed25519.NewKeyFromSeed(raw[:ed25519.SeedSize])
 		k.public = k.private.Public().(ed25519.PublicKey)
 		if !k.private.Equal(ed25519.PrivateKey(raw)) {
-			return key{}, errors.New("its public half does not belong to it")
+			return key{}, errors.New("the public half does not belong to the private half")
 		}
 	case prefix == prefixPublic && len(raw) == ed25519.PublicKeySize:
 		k.public = ed25519.PublicKey(raw)
 	case prefix == prefixShared:
 		return k, fmt.Errorf("%s with %d bytes: want %d to %d", prefixShared, len(raw), minSharedKey, maxSharedKey)
 	case prefix != "":
-		return k, fmt.Errorf("%s with %d bytes: no key has that length", prefix, len(raw))
+		return k, fmt.Errorf("%s with %d bytes: not the length of such a key", prefix, len(raw))
 	default:
-		return k, fmt.Errorf("it begins with none of %s, %s, %s", prefixShared, prefixPrivate, prefixPublic)
+		return k, fmt.Errorf("prefix missing: want %s, %s or %s", prefixShared, prefixPrivate, prefixPublic)
 	}
 	return k, nil
 }
 
-// Signer signs messages with one or several secrets. It is immutable.
+// Signer signs messages with one or more secrets. It is immutable.
 type Signer struct{ keys []key }
 
-// NewSigner reads secrets: whsec_ and whsk_. Errors number them and say nothing of their text.
+// NewSigner returns a Signer with the given secrets, whsec_... or whsk_.... Its errors name a secret by its number and do
+// not quote it.
 func NewSigner(secrets ...string) (*Signer, error) {
 	s := &Signer{}
 	var wrong []error
 	for i, text := range secrets {
 		k, err := parseKey(text)
 		if err == nil && k.shared == nil && k.private == nil {
-			err = fmt.Errorf("%s is a receiver's key: it cannot sign", prefixPublic)
+			err = fmt.Errorf("%s is the prefix of a receiver's key, which cannot sign", prefixPublic)
 		}
 		if err != nil {
 			wrong = append(wrong, fmt.Errorf("secret %d: %w", i+1, err))
@@ -124,7 +126,7 @@ func NewSigner(secrets ...string) (*Signer, error) {
 	return s, errors.Join(wrong...)
 }
 
-// Sign returns webhook-signature for one attempt: a signature per secret, parted by spaces.
+// Sign returns the header webhook-signature for one attempt: one signature for each secret, separated by spaces.
 func (s *Signer) Sign(id string, at time.Time, body []byte) string {
 	message := signed(id, strconv.FormatInt(at.Unix(), 10), body)
 	out := make([]string, len(s.keys))
@@ -147,7 +149,8 @@ func mac(key, message []byte) []byte {
 // Verifier checks messages on the receiver's side. It is immutable.
 type Verifier struct{ keys []key }
 
-// NewVerifier reads keys: whsec_, whpk_, or whsk_, of which the public half counts. One of them has to fit.
+// NewVerifier returns a Verifier that accepts messages signed with any of the keys: whsec_..., whpk_..., or whsk_..., of
+// which only the public half is used.
 func NewVerifier(keys ...string) (*Verifier, error) {
 	v := &Verifier{}
 	if len(keys) == 0 {
@@ -163,14 +166,15 @@ func NewVerifier(keys ...string) (*Verifier, error) {
 	return v, nil
 }
 
-// Why a message is refused.
+// The errors of Verifier.Verify.
 var (
 	ErrHeaders   = errors.New("webhook-id, webhook-timestamp or webhook-signature is missing or malformed")
-	ErrTimestamp = errors.New("webhook-timestamp is too far from now: a replay, or a clock is wrong")
-	ErrSignature = errors.New("no signature fits: another secret, or the body was changed on the way")
+	ErrTimestamp = errors.New("webhook-timestamp is too far from the current time: the message is a replay, or a clock is wrong")
+	ErrSignature = errors.New("no signature matches: the secret is a different one, or the body was changed in transit")
 )
 
-// Verify returns nil if one of the signatures fits one of the keys and the message is of about now.
+// Verify returns nil if one of the signatures was made with one of the keys and webhook-timestamp is within Tolerance of
+// now. The body must be the bytes that were received, before any decoding.
 func (v *Verifier) Verify(h http.Header, body []byte, now time.Time) error {
 	id, timestamp := h.Get(HeaderID), h.Get(HeaderTimestamp)
 	seconds, err := strconv.ParseInt(timestamp, 10, 64)
@@ -189,7 +193,7 @@ func (v *Verifier) Verify(h http.Header, body []byte, now time.Time) error {
 			continue
 		}
 		for _, k := range v.keys {
-			if k.fits(version, raw, message) {
+			if k.matches(version, raw, message) {
 				return nil
 			}
 		}
@@ -197,7 +201,8 @@ func (v *Verifier) Verify(h http.Header, body []byte, now time.Time) error {
 	return ErrSignature
 }
 
-func (k key) fits(version string, signature, message []byte) bool {
+// matches reports whether the signature of the given version was made with k.
+func (k key) matches(version string, signature, message []byte) bool {
 	switch {
 	case version == "v1" && k.shared != nil:
 		return hmac.Equal(signature, mac(k.shared, message))

@@ -17,13 +17,13 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// Secrets of tests only.
+// Secrets that are used in tests only.
 const (
 	secretA = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 	secretB = "whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="
 )
 
-// keyPair returns a private key in both its forms, and the public one.
+// keyPair returns a private key in its two forms, and the public key.
 func keyPair() (seed, whole, public string) {
 	k := ed25519.NewKeyFromSeed([]byte(strings.Repeat("s", ed25519.SeedSize)))
 	b := base64.StdEncoding.EncodeToString
@@ -56,18 +56,19 @@ func mustVerifier(t testing.TB, keys ...string) *Verifier {
 	return v
 }
 
-// ExampleSigner_Sign is the signed string and header, byte for byte.
+// ExampleSigner_Sign shows the signed text and the signature, byte for byte.
 func ExampleSigner_Sign() {
 	s, err := NewSigner("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
 	if err != nil {
 		panic(err)
 	}
-	// The signature is over: msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.{"test": 2432232314}
+	// The signed text: msg_p5jXN8AQM9LWM0D4loKWxJek.1614265330.{"test": 2432232314}
 	fmt.Println(s.Sign("msg_p5jXN8AQM9LWM0D4loKWxJek", time.Unix(1614265330, 0), []byte(`{"test": 2432232314}`)))
 	// Output: v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=
 }
 
-// TestSignAgainstLibrary: the public library accepts what we sign, with each of the secrets, and we what it signs.
+// TestSignAgainstLibrary checks that the public library accepts our signatures, with each of the secrets, and that our
+// Verifier accepts those of the library.
 func TestSignAgainstLibrary(t *testing.T) {
 	seed, _, _ := keyPair()
 	now := time.Now()
@@ -79,17 +80,17 @@ func TestSignAgainstLibrary(t *testing.T) {
 			t.Fatal(err)
 		}
 		if err := wh.Verify(body, headers("fnd_1", now, signature)); err != nil {
-			t.Errorf("the library: %v", err)
+			t.Errorf("the library refuses our signature: %v", err)
 		}
 		if err := wh.Verify(append(body, ' '), headers("fnd_1", now, signature)); err == nil {
-			t.Error("the library accepts another body")
+			t.Error("the library accepts a changed body")
 		}
 		theirs, err := wh.Sign("fnd_2", now, body)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := mustVerifier(t, secretA, secretB).Verify(headers("fnd_2", now, theirs), body, now); err != nil {
-			t.Errorf("theirs: %v", err)
+			t.Errorf("Verify refuses the signature of the library: %v", err)
 		}
 	}
 }
@@ -105,7 +106,7 @@ func TestVerify(t *testing.T) {
 			change(h)
 		}
 		if err := mustVerifier(t, keys...).Verify(h, body, now); !errors.Is(err, want) {
-			t.Errorf("%q, %q: got %v, want %v", secrets, keys, err, want)
+			t.Errorf("signed with %q, verified with %q: got %v, want %v", secrets, keys, err, want)
 		}
 	}
 	set := func(name, value string) func(http.Header) {
@@ -115,8 +116,8 @@ func TestVerify(t *testing.T) {
 	f([]string{seed}, []string{public}, nil, nil)
 	f([]string{whole}, []string{public}, nil, nil)
 	f([]string{whole}, []string{seed}, nil, nil)
-	f([]string{secretA, secretB}, []string{secretB}, nil, nil) // rotation, the sender first
-	f([]string{secretA}, []string{secretB, secretA}, nil, nil) // rotation, the receiver first
+	f([]string{secretA, secretB}, []string{secretB}, nil, nil) // a rotation in which the sender is first
+	f([]string{secretA}, []string{secretB, secretA}, nil, nil) // a rotation in which the receiver is first
 	f([]string{secretA}, []string{secretB}, nil, ErrSignature)
 	f([]string{secretA}, []string{public}, nil, ErrSignature)
 	f([]string{seed}, []string{secretA}, nil, ErrSignature)
@@ -127,29 +128,31 @@ func TestVerify(t *testing.T) {
 	f([]string{secretA}, []string{secretA}, set(HeaderSignature, "v1, v1,x v2,"), ErrSignature)
 	f([]string{secretA}, []string{secretA}, set(HeaderTimestamp, strconv.Itoa(1767225600-301)), ErrTimestamp)
 	f([]string{secretA}, []string{secretA}, set(HeaderTimestamp, strconv.Itoa(1767225600+301)), ErrTimestamp)
-	f([]string{secretA}, []string{secretA}, set(HeaderTimestamp, strconv.Itoa(1767225600-300)), ErrSignature) // not too old, but signed for another
+	f([]string{secretA}, []string{secretA}, set(HeaderTimestamp, strconv.Itoa(1767225600-300)), ErrSignature) // within Tolerance, but not the signed one
 	f([]string{secretA}, []string{secretA}, set(HeaderTimestamp, "-9223372036854775808"), ErrTimestamp)
 }
 
-// TestKeys: what is no key is refused, and never told.
+// TestKeys checks that malformed secrets are refused, and that the errors do not quote them.
 func TestKeys(t *testing.T) {
 	_, _, public := keyPair()
 	b := base64.StdEncoding.EncodeToString
 	for _, secret := range []string{
 		"", "whsec_", "whsec_not base64 hunter2", "whsec_" + b([]byte("hunter2")), "whsec_" + b(make([]byte, 65)),
-		"hunter2hunter2hunter2hunter2hunt", "whsk_" + b([]byte("hunter2")), "whsk_" + b(make([]byte, 64)), public, "whsec_whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+		"hunter2hunter2hunter2hunter2hunt", "whsk_" + b([]byte("hunter2")), "whsk_" + b(make([]byte, 64)), public,
+		"whsec_whsec_AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
 	} {
 		_, err := NewSigner(secretA, secret)
 		if err == nil {
 			t.Errorf("%q: accepted", secret)
 			continue
 		}
-		if !strings.Contains(err.Error(), "secret 2: ") || strings.Contains(err.Error(), "hunter") || strings.Contains(err.Error(), b([]byte("hunter2"))) {
-			t.Errorf("got %v, want an error about secret 2 that does not tell it", err)
+		leaks := strings.Contains(err.Error(), "hunter") || strings.Contains(err.Error(), b([]byte("hunter2")))
+		if leaks || !strings.Contains(err.Error(), "secret 2: ") {
+			t.Errorf("got %v, want an error about secret 2 that does not quote it", err)
 		}
 	}
 	if _, err := NewVerifier(); err == nil {
-		t.Error("a verifier without keys")
+		t.Error("NewVerifier accepts an empty list of keys")
 	}
 }
 
@@ -163,7 +166,7 @@ func TestID(t *testing.T) {
 	}
 }
 
-// FuzzVerify: no header makes it panic, and only what was signed passes.
+// FuzzVerify checks that Verify does not panic whatever the headers are, and accepts only messages that were signed.
 func FuzzVerify(f *testing.F) {
 	seed, _, public := keyPair()
 	now := time.Unix(1767225600, 0)
@@ -182,15 +185,15 @@ func FuzzVerify(f *testing.F) {
 		}
 		seconds, err := strconv.ParseInt(timestamp, 10, 64)
 		if err != nil {
-			t.Fatalf("timestamp %q passed", timestamp)
+			t.Fatalf("timestamp %q was accepted", timestamp)
 		}
-		fit := false
+		matches := false
 		for _, s := range strings.Split(signer.Sign(id, time.Unix(seconds, 0), body), " ") {
-			fit = fit || strings.Contains(signature, s)
+			matches = matches || strings.Contains(signature, s)
 		}
-		// A timestamp may be written in more than one way, and is signed as it is written.
-		if !fit && timestamp == strconv.FormatInt(seconds, 10) {
-			t.Fatalf("id %q, signature %q passed", id, signature)
+		// A timestamp has several spellings (+1, 01) and is signed as it is spelled; only the usual one is compared.
+		if !matches && timestamp == strconv.FormatInt(seconds, 10) {
+			t.Fatalf("id %q with signature %q was accepted", id, signature)
 		}
 	})
 }

@@ -1,17 +1,17 @@
-// Package webhook delivers findings to one HTTP endpoint, signed as Standard Webhooks 1.0 says:
+// Package webhook delivers findings to one HTTP endpoint. Requests are signed as Standard Webhooks 1.0 specifies:
 //
 //	POST /hook HTTP/1.1
 //	Content-Type: application/json
-//	webhook-id: fnd_<finding id>_<revision>_<endpoint>     the same over all attempts and restarts
-//	webhook-timestamp: 1767225600                          of this attempt
-//	webhook-signature: v1,<base64> v1a,<base64>            over "<id>.<timestamp>.<body>", one per secret
+//	webhook-id: fnd_<finding id>_<revision>_<endpoint>     the same at all attempts and after restarts
+//	webhook-timestamp: 1767225600                          the time of this attempt
+//	webhook-signature: v1,<base64> v1a,<base64>            of "<id>.<timestamp>.<body>", one for each secret
 //
 //	{"type":"finding.opened","timestamp":"...","data":{<schema.Finding>}}
 //
-// Only 2xx is success. A 4xx goes to the dead letters at once, all else is tried again after the times of
-// Config.Retries; 410 disables the endpoint. A breaker stops trying where every attempt fails. The receiver is hostile
-// or becomes so: addresses are checked when they are dialled, redirects are not followed, answers are bounded in size
-// and time.
+// Only 2xx is success. After a 4xx other than 429 the entry becomes a dead letter at once; 410 also disables the
+// endpoint. Everything else is tried again on the schedule of Config.Retries, which counts per entry and survives
+// restarts. While every attempt fails, a breaker stops trying. The receiver is not trusted: addresses are checked when
+// they are dialled, redirects are not followed, and answers are bounded in size and time.
 package webhook
 
 import (
@@ -22,39 +22,42 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// Sink is one endpoint. Write must not overlap; Health may be called at any time.
+// Sink is a connectors.Sink for one endpoint. Calls of Write must not overlap; Health may be called at any time.
 type Sink struct {
 	config  Config
 	signer  *Signer
 	client  *http.Client
-	breaker breaker
-	bucket  bucket
+	breaker *breaker
+	limiter *rate.Limiter
 
 	mu     sync.Mutex
-	gone   bool // answered 410
+	gone   bool // the endpoint answered 410 Gone
 	health connectors.Health
 }
 
-// New checks the configuration and returns all that is wrong with it at once. It connects to nothing.
+// New returns a sink for the endpoint. It does not connect. An error names all mistakes of the configuration.
 func New(c Config) (*Sink, error) {
 	signer, err := NewSigner(c.Secrets...)
 	if err := errors.Join(c.complete(), err); err != nil {
 		return nil, fmt.Errorf("webhook %q: %w", c.Name, err)
 	}
-	return &Sink{config: c, signer: signer, client: newClient(c), bucket: newBucket(c.Rate, c.Burst, time.Now())}, nil
+	return &Sink{config: c, signer: signer, client: newClient(c), breaker: newBreaker(), limiter: newLimiter(c.Rate, c.Burst)}, nil
 }
 
-// Name is the endpoint's name.
+// Name returns the endpoint's name.
 func (s *Sink) Name() string { return s.config.Name }
 
-// String describes the endpoint without its URL, whose path may be a secret.
+// String returns a description of the endpoint without the URL, whose path may be a secret.
 func (s *Sink) String() string { return fmt.Sprintf("webhook %q", s.config.Name) }
 
-// Profile implements connectors.Sink.
+// Profile describes a sink of deliveries that may discard the oldest entries over OutboxCap, gets a growing finding at
+// most once in UpdateEvery, and filters entries. It has no blocks to fill and nothing to watch.
 func (s *Sink) Profile() connectors.Profile {
 	return connectors.Profile{
 		Dead:        schema.DeadDelivery,
@@ -64,8 +67,9 @@ func (s *Sink) Profile() connectors.Profile {
 	}
 }
 
-// wants reports whether the endpoint gets the entry: not of a shadow rule, passing the filter, and the rule names this
-// endpoint in notify or names none. Where the filter fails the endpoint gets it: better one too many than one lost.
+// wants reports whether the entry is delivered. It is if the rule is not a shadow rule, if the rule's notify names this
+// endpoint or no endpoint, and if the finding passes the filter. If the filter fails, the entry is delivered: one finding
+// too many is better than a lost one.
 func (s *Sink) wants(e connectors.Entry) bool {
 	if e.Finding == nil || e.Finding.Shadow || !notifies(e.Finding, s.config.Name) {
 		return false
@@ -82,6 +86,7 @@ func (s *Sink) wants(e connectors.Entry) bool {
 	return passes || err != nil
 }
 
+// notifies reports whether the response of a finding names the endpoint in notify, or has no notify.
 func notifies(f *schema.Finding, name string) bool {
 	named := false
 	for i := range f.Response {
@@ -95,37 +100,39 @@ func notifies(f *schema.Finding, name string) bool {
 	return !named
 }
 
-// Write delivers the entries; see connectors.Sink. Entries that the endpoint does not want count as delivered.
+// Write delivers the entries; see connectors.Sink. Entries that the endpoint does not want count as delivered. While the
+// breaker is open and if no entry could be tried, the error is not a Partial: the endpoint as a whole is unavailable.
 func (s *Sink) Write(ctx context.Context, entries []connectors.Entry) error {
-	if until, why := s.breaker.closedUntil(time.Now()); !until.IsZero() {
-		return fmt.Errorf("deliver to %v: not before %s: %s", s, until.UTC().Format(time.RFC3339), why)
+	if until, reason := s.breaker.openUntil(time.Now()); !until.IsZero() {
+		return fmt.Errorf("deliver to %v: no attempt before %s: %s", s, until.UTC().Format(time.RFC3339), reason)
 	}
-	w := &delivery{sink: s}
-	w.run(ctx, s.lines(entries))
-	if w.tried == 0 && w.held > 0 {
-		return fmt.Errorf("deliver to %v: %w", s, errors.Join(errHeld, ctx.Err()))
+	d := &delivery{sink: s}
+	d.run(ctx, s.groupByFinding(entries))
+	if d.tried == 0 && d.untried > 0 {
+		return fmt.Errorf("deliver to %v: %w", s, errors.Join(errUntried, ctx.Err()))
 	}
-	if len(w.failed) > 0 {
-		return &connectors.Partial{Entries: w.failed}
+	if len(d.failed) > 0 {
+		return &connectors.Partial{Entries: d.failed}
 	}
 	return nil
 }
 
-var errHeld = errors.New("nothing was tried")
+var errUntried = errors.New("no attempt was made")
 
-// lines parts the entries by finding, in order of their first: what is of one finding goes out one after the other.
-func (s *Sink) lines(entries []connectors.Entry) [][]*connectors.Entry {
+// groupByFinding returns the entries that the endpoint wants, grouped by finding. The groups are in the order of their
+// first entries; within a group the order of the entries is kept.
+func (s *Sink) groupByFinding(entries []connectors.Entry) [][]*connectors.Entry {
 	var out [][]*connectors.Entry
-	at := map[schema.ID]int{}
+	index := map[schema.ID]int{} // of a finding's group in out
 	for i := range entries {
 		e := &entries[i]
 		if !s.wants(*e) {
 			continue
 		}
-		n, ok := at[e.Finding.ID]
+		n, ok := index[e.Finding.ID]
 		if !ok {
 			n = len(out)
-			at[e.Finding.ID] = n
+			index[e.Finding.ID] = n
 			out = append(out, nil)
 		}
 		out[n] = append(out[n], e)
@@ -133,7 +140,7 @@ func (s *Sink) lines(entries []connectors.Entry) [][]*connectors.Entry {
 	return out
 }
 
-// Health is degraded from the first attempt that fails until one succeeds, and for good after a 410.
+// Health is degraded from the first failed attempt until an attempt succeeds, and permanently after 410 Gone.
 func (s *Sink) Health() connectors.Health {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -146,26 +153,26 @@ func (s *Sink) isGone() bool {
 	return s.gone
 }
 
-// note keeps what Health shows.
-func (s *Sink) note(a answer) {
+// updateHealth sets Health after an attempt.
+func (s *Sink) updateHealth(a answer) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
 	case s.gone:
 	case a.verdict == verdictGone:
 		s.gone = true
-		s.health = connectors.Health{Degraded: true, Reason: "disabled: it answered 410 Gone; a restart tries it again", Since: time.Now()}
+		s.health = connectors.Health{Degraded: true, Reason: "disabled because it answered 410 Gone; a restart enables it again", Since: time.Now()}
 	case a.verdict == verdictRetry:
 		if !s.health.Degraded {
 			s.health.Since = time.Now()
 		}
 		s.health.Degraded, s.health.Reason = true, a.reason+": "+a.detail
-	default: // a refused entry too: the endpoint is there
+	default: // also if the entry was refused: the endpoint is available
 		s.health = connectors.Health{}
 	}
 }
 
-// Close gives the connections back.
+// Close closes idle connections.
 func (s *Sink) Close() error {
 	s.client.CloseIdleConnections()
 	return nil

@@ -29,7 +29,10 @@ func newSink(t *testing.T, h http.HandlerFunc, change func(*Config)) *Sink {
 	t.Helper()
 	srv := httptest.NewServer(h)
 	t.Cleanup(srv.Close)
-	c := Config{Name: "soc", URL: srv.URL + "/secret-path", Secrets: []string{secretA}, AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}}
+	c := Config{
+		Name: "soc", URL: srv.URL + "/secret-path", Secrets: []string{secretA},
+		AllowNetworks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+	}
 	if change != nil {
 		change(&c)
 	}
@@ -41,12 +44,14 @@ func newSink(t *testing.T, h http.HandlerFunc, change func(*Config)) *Sink {
 	return s
 }
 
+// finding returns the n-th of many findings that differ only in the ID.
 func finding(n int, revision uint64) *schema.Finding {
 	f := sample()
 	f.ID, f.Revision = schema.ID{byte(n >> 8), byte(n)}, revision
 	return f
 }
 
+// entries returns the first revisions of n findings as entries 1 to n.
 func entries(n int) (out []connectors.Entry) {
 	for i := range n {
 		out = append(out, connectors.Entry{Seq: uint64(i + 1), Type: connectors.FindingOpened, Finding: finding(i, 1)})
@@ -54,7 +59,7 @@ func entries(n int) (out []connectors.Entry) {
 	return out
 }
 
-// undelivered is what Write says, by Seq; nil where all is delivered.
+// undelivered returns the entries that a Partial names, by Seq; nil if err is nil.
 func undelivered(t *testing.T, err error) map[uint64]connectors.Undelivered {
 	t.Helper()
 	if err == nil {
@@ -67,7 +72,7 @@ func undelivered(t *testing.T, err error) map[uint64]connectors.Undelivered {
 	out := map[uint64]connectors.Undelivered{}
 	for _, u := range p.Entries {
 		if _, twice := out[u.Seq]; twice {
-			t.Errorf("entry %d is named twice", u.Seq)
+			t.Errorf("the Partial names entry %d twice", u.Seq)
 		}
 		out[u.Seq] = u
 	}
@@ -78,42 +83,46 @@ func status(code int) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(code) }
 }
 
-// TestDelivers: a receiver that checks with the public library gets each entry once, and the same bytes again.
+// TestDelivers writes the same entries twice to a receiver that verifies with the public library: it gets each entry
+// twice, with the same bytes.
 func TestDelivers(t *testing.T) {
 	wh, err := standardwebhooks.NewWebhook(secretA)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var mu sync.Mutex
-	got := map[string][]string{} // webhook-id -> bodies
+	got := map[string][]string{} // bodies by webhook-id
 	s := newSink(t, func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err := errors.Join(err, wh.Verify(body, r.Header)); err != nil {
 			t.Error(err)
 		}
-		if r.Method != "POST" || r.Header.Get("Content-Type") != "application/json" || r.Header.Get("X-Token") != "t" || r.URL.Path != "/secret-path" {
-			t.Errorf("got %s %s %v", r.Method, r.URL, r.Header)
+		if r.Method != "POST" || r.URL.Path != "/secret-path" {
+			t.Errorf("got %s %s, want POST /secret-path", r.Method, r.URL)
+		}
+		if r.Header.Get("Content-Type") != "application/json" || r.Header.Get("X-Token") != "t" {
+			t.Errorf("got headers %v, want those of JSON and X-Token", r.Header)
 		}
 		mu.Lock()
 		defer mu.Unlock()
 		got[r.Header.Get(HeaderID)] = append(got[r.Header.Get(HeaderID)], string(body))
 		w.WriteHeader(204)
 	}, func(c *Config) { c.Headers = map[string]string{"X-Token": "t"} })
-	for range 2 { // the second is what a restart does
+	for range 2 { // the second time as after a restart
 		if err := s.Write(t.Context(), entries(50)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	if len(got) != 50 {
-		t.Errorf("got %d ids, want 50", len(got))
+		t.Errorf("got %d webhook-ids, want 50", len(got))
 	}
 	for id, bodies := range got {
 		if len(bodies) != 2 || bodies[0] != bodies[1] {
-			t.Errorf("%s: got %d bodies, want the same one twice", id, len(bodies))
+			t.Errorf("%s: got %d bodies, want the same body twice", id, len(bodies))
 		}
 	}
 	if s.Health().Degraded {
-		t.Errorf("got %+v", s.Health())
+		t.Errorf("got %+v, want good health", s.Health())
 	}
 }
 
@@ -129,20 +138,20 @@ func TestStatuses(t *testing.T) {
 		}, func(c *Config) { c.Retries = []time.Duration{time.Second} })
 		u, failed := undelivered(t, s.Write(t.Context(), entries(1)))[1]
 		if !failed {
-			t.Fatalf("%d: delivered", code)
+			t.Fatalf("%d: the entry counts as delivered", code)
 		}
 		if u.After != want.After && !(want.After == time.Second && u.After >= 800*time.Millisecond && u.After <= 1200*time.Millisecond) {
-			t.Errorf("%d %s: got after %v, want %v", code, header, u.After, want.After)
+			t.Errorf("%d, Retry-After %s: the entry is tried again after %v, want %v", code, header, u.After, want.After)
 		}
 		u.After, u.Detail, want.After, want.Seq = 0, "", 0, 1
 		if u != want {
 			t.Errorf("%d: got %+v, want %+v", code, u, want)
 		}
 		if got := s.Health().Degraded; got != degraded {
-			t.Errorf("%d: got degraded %t, want %t", code, got, degraded)
+			t.Errorf("%d: health is degraded: %t, want %t", code, got, degraded)
 		}
 	}
-	again := func(reason string, after time.Duration) connectors.Undelivered {
+	retry := func(reason string, after time.Duration) connectors.Undelivered {
 		return connectors.Undelivered{Reason: reason, After: after}
 	}
 	dead := func(reason string) connectors.Undelivered {
@@ -153,15 +162,15 @@ func TestStatuses(t *testing.T) {
 	f(404, "60", dead("http_404"), false)
 	f(422, "", dead("http_422"), false)
 	f(410, "", dead("http_410"), true)
-	f(429, "", again("http_429", time.Second), true)
-	f(429, "7", again("http_429", 7*time.Second), true)
-	f(502, "7", again("http_502", 7*time.Second), true)
-	f(503, "99999999999", again("http_503", maxRetryAfter), true)
-	f(504, "-1", again("http_504", time.Second), true)
-	f(503, "Thu, 01 Jan 1970 00:00:00 GMT", again("http_503", time.Second), true)
-	f(500, "7", again("http_500", time.Second), true)
-	f(301, "", again("http_301", time.Second), true)
-	f(307, "7", again("http_307", time.Second), true)
+	f(429, "", retry("http_429", time.Second), true)
+	f(429, "7", retry("http_429", 7*time.Second), true)
+	f(502, "7", retry("http_502", 7*time.Second), true)
+	f(503, "99999999999", retry("http_503", maxRetryAfter), true)
+	f(504, "-1", retry("http_504", time.Second), true)
+	f(503, "Thu, 01 Jan 1970 00:00:00 GMT", retry("http_503", time.Second), true)
+	f(500, "7", retry("http_500", time.Second), true)
+	f(301, "", retry("http_301", time.Second), true)
+	f(307, "7", retry("http_307", time.Second), true)
 }
 
 func TestRetryAfterDate(t *testing.T) {
@@ -172,27 +181,28 @@ func TestRetryAfterDate(t *testing.T) {
 	}
 }
 
-// TestSchedule: each attempt waits for its pause of the schedule, and after the last the entry is dead.
+// TestSchedule checks that each failed attempt is followed by its pause in the schedule, and that the entry is poison after
+// the last attempt.
 func TestSchedule(t *testing.T) {
 	s := newSink(t, status(500), nil)
 	for attempt, pause := range DefaultRetries() {
-		s.breaker = breaker{}
+		s.breaker = newBreaker()
 		e := entries(1)
 		e[0].Attempt = attempt
 		u := undelivered(t, s.Write(t.Context(), e))[1]
 		if u.Poison || u.After < pause*8/10 || u.After > pause*12/10 {
-			t.Errorf("attempt %d: got %+v, want it again after about %v", attempt, u, pause)
+			t.Errorf("attempt %d: got %+v, want a retry after about %v", attempt, u, pause)
 		}
 		again := undelivered(t, s.Write(t.Context(), e))[1]
 		if again.After != u.After {
-			t.Errorf("attempt %d: got %v, then %v: want the same for the same entry", attempt, u.After, again.After)
+			t.Errorf("attempt %d: got %v, then %v: want the same pause for the same entry and attempt", attempt, u.After, again.After)
 		}
 	}
-	s.breaker = breaker{}
+	s.breaker = newBreaker()
 	e := entries(1)
 	e[0].Attempt = len(DefaultRetries())
 	u := undelivered(t, s.Write(t.Context(), e))[1]
-	if !u.Poison || u.Reason != "exhausted" || !strings.Contains(u.Detail, "13 attempts") || !strings.Contains(u.Detail, "http_500") {
+	if !u.Poison || u.Reason != connectors.ReasonExhausted || !strings.Contains(u.Detail, "13 attempts") || !strings.Contains(u.Detail, "http_500") {
 		t.Errorf("got %+v, want exhausted", u)
 	}
 }
@@ -204,11 +214,12 @@ func TestJitterSpreads(t *testing.T) {
 		low, high = min(low, d), max(high, d)
 	}
 	if low < 48*time.Second || low > 49*time.Second || high > 72*time.Second || high < 71*time.Second {
-		t.Errorf("got %v to %v, want 48s to 72s", low, high)
+		t.Errorf("pauses are from %v to %v, want 48s to 72s", low, high)
 	}
 }
 
-// TestOrder: what is of one finding comes in order, and nothing of it after what failed.
+// TestOrder checks that the entries of one finding arrive in order, that none is sent after one that is to be tried again,
+// and that a refused entry does not stop the later ones.
 func TestOrder(t *testing.T) {
 	var mu sync.Mutex
 	var got []string
@@ -258,7 +269,7 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestGone: after 410 nothing is sent any more.
+// TestGone checks that nothing is sent after 410 Gone.
 func TestGone(t *testing.T) {
 	var requests atomic.Int64
 	s := newSink(t, func(w http.ResponseWriter, r *http.Request) {
@@ -268,7 +279,7 @@ func TestGone(t *testing.T) {
 	for range 2 {
 		failed := undelivered(t, s.Write(t.Context(), entries(5)))
 		if len(failed) != 5 {
-			t.Fatalf("got %d entries, want 5", len(failed))
+			t.Fatalf("%d entries were not delivered, want 5", len(failed))
 		}
 		for _, u := range failed {
 			if !u.Poison {
@@ -277,64 +288,66 @@ func TestGone(t *testing.T) {
 		}
 	}
 	if n := requests.Load(); n != 1 {
-		t.Errorf("got %d requests, want 1", n)
+		t.Errorf("%d requests were sent, want 1", n)
 	}
 	if h := s.Health(); !h.Degraded || !strings.Contains(h.Reason, "410") || h.Since.IsZero() {
 		t.Errorf("got %+v, want degraded because of 410", h)
 	}
 }
 
-// TestAway: where everything fails only the first entries use an attempt up; then Write says that the endpoint is away.
-func TestAway(t *testing.T) {
+// TestUnavailable checks that only the first entries use up an attempt if every attempt fails, and that Write then fails as
+// a whole until the breaker closes.
+func TestUnavailable(t *testing.T) {
 	var requests atomic.Int64
-	var well atomic.Bool
+	var available atomic.Bool
 	s := newSink(t, func(w http.ResponseWriter, r *http.Request) {
 		requests.Add(1)
-		if !well.Load() {
+		if !available.Load() {
 			w.WriteHeader(500)
 		}
 	}, nil)
 	failed := undelivered(t, s.Write(t.Context(), entries(200)))
-	held := 0
+	untried := 0
 	for _, u := range failed {
 		if u.Held {
-			held++
+			untried++
 		}
 	}
-	if n := int(requests.Load()); len(failed) != 200 || n < breakAfter || n > breakAfter+DefaultConcurrency || held != 200-n {
-		t.Errorf("got %d requests, %d of %d held", n, held, len(failed))
+	if n := int(requests.Load()); len(failed) != 200 || n < breakAfter || n > breakAfter+DefaultConcurrency || untried != 200-n {
+		t.Errorf("%d requests were sent, and %d of %d entries were not tried", n, untried, len(failed))
 	}
 	before := requests.Load()
 	var p *connectors.Partial
 	err := s.Write(t.Context(), entries(3))
 	if err == nil || errors.As(err, &p) || !strings.Contains(err.Error(), "http_500") {
-		t.Errorf("got %v, want an error that says why", err)
+		t.Errorf("got %v, want an error that is not a Partial and has the reason", err)
 	}
 	if requests.Load() != before {
-		t.Error("it was tried all the same")
+		t.Error("a request was sent while the breaker was open")
 	}
 	if h := s.Health(); !h.Degraded || !strings.Contains(h.Reason, "http_500") {
 		t.Errorf("got %+v, want degraded", h)
 	}
-	well.Store(true)
+	available.Store(true)
 	s.breaker.mu.Lock()
-	s.breaker.until = time.Now() // the pause is over
+	s.breaker.until = time.Now() // as if the pause had passed
 	s.breaker.mu.Unlock()
 	if err := s.Write(t.Context(), entries(200)); err != nil {
-		t.Errorf("got %v, want all delivered", err)
+		t.Errorf("got %v, want every entry delivered", err)
 	}
 	if h := s.Health(); h.Degraded {
 		t.Errorf("got %+v, want good health", h)
 	}
 }
 
-// TestStops: the end of ctx ends a Write; what was not delivered is neither lost nor counted as an attempt.
+// TestStops checks that Write ends with its context. The entries that were not delivered are named, and this was not an
+// attempt to deliver them.
 func TestStops(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var requests atomic.Int64
 	s := newSink(t, func(w http.ResponseWriter, r *http.Request) {
-		_, _ = io.ReadAll(r.Body) // only then does the server see that the client is gone
+		_, _ = io.ReadAll(r.Body) // the server notices a closed connection only after this
 		if requests.Add(1) == 3 {
 			cancel()
 			<-r.Context().Done()
@@ -346,11 +359,11 @@ func TestStops(t *testing.T) {
 	}
 	for seq, u := range failed {
 		if seq < 3 || !u.Held || u.Poison {
-			t.Errorf("got %+v, want held", u)
+			t.Errorf("got %+v, want a retry that does not count as an attempt", u)
 		}
 	}
 	if s.Health().Degraded {
-		t.Errorf("got %+v: it was the caller who ended", s.Health())
+		t.Errorf("got %+v, want good health: the caller ended the Write", s.Health())
 	}
 	if err := s.Write(ctx, entries(1)); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
@@ -373,7 +386,7 @@ func TestConcurrencyIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	if m := most.Load(); m < 1 || m > 3 {
-		t.Errorf("got %d requests at once, want at most 3", m)
+		t.Errorf("%d requests ran at the same time, want at most 3", m)
 	}
 }
 
@@ -392,11 +405,13 @@ func TestWants(t *testing.T) {
 			change(&e)
 		}
 		if got := s.wants(e); got != want {
-			t.Errorf("got %t, want %t", got, want)
+			t.Errorf("wants(%+v) = %t, want %t", e, got, want)
 		}
 	}
 	f(true, nil, nil)
-	for _, typ := range []connectors.EntryType{connectors.FindingOpened, connectors.FindingUpdated, connectors.FindingSettled, connectors.FindingWithdrawn} {
+	for _, typ := range []connectors.EntryType{
+		connectors.FindingOpened, connectors.FindingUpdated, connectors.FindingSettled, connectors.FindingWithdrawn,
+	} {
 		f(true, func(e *connectors.Entry) { e.Type = typ }, nil)
 	}
 	f(false, func(e *connectors.Entry) { e.Type = "agent.contained" }, nil)
@@ -405,14 +420,14 @@ func TestWants(t *testing.T) {
 	f(true, func(e *connectors.Entry) { e.Finding.Response = notify("other", "soc") }, nil)
 	f(false, func(e *connectors.Entry) { e.Finding.Response = notify("other") }, nil)
 	f(true, func(e *connectors.Entry) { e.Finding.Response = []schema.Response{{Action: "contain", Target: "x"}} }, nil)
-	high := func(f *schema.Finding) (bool, error) { return f.Severity == "high", nil }
+	high := func(f *schema.Finding) (bool, error) { return f.Severity == schema.SeverityHigh, nil }
 	f(true, nil, high)
-	f(false, func(e *connectors.Entry) { e.Finding.Severity = "low" }, high)
+	f(false, func(e *connectors.Entry) { e.Finding.Severity = schema.SeverityLow }, high)
 	f(true, nil, func(*schema.Finding) (bool, error) { return false, errors.New("no such key") })
 }
 
 func TestUnwantedCountAsDelivered(t *testing.T) {
-	s := newSink(t, func(http.ResponseWriter, *http.Request) { t.Error("it was sent") }, func(c *Config) {
+	s := newSink(t, func(http.ResponseWriter, *http.Request) { t.Error("an unwanted entry was sent") }, func(c *Config) {
 		c.Filter = func(*schema.Finding) (bool, error) { return false, nil }
 	})
 	if err := s.Write(t.Context(), entries(3)); err != nil {
@@ -420,7 +435,7 @@ func TestUnwantedCountAsDelivered(t *testing.T) {
 	}
 }
 
-// TestConfig: all problems at once, and none of them tells a secret.
+// TestConfig checks that an error names every mistake of a configuration and does not contain a secret.
 func TestConfig(t *testing.T) {
 	f := func(change func(*Config), want string) {
 		t.Helper()
@@ -428,29 +443,29 @@ func TestConfig(t *testing.T) {
 		change(&c)
 		_, err := New(c)
 		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
-			t.Errorf("got %v, want %q", err, want)
+			t.Errorf("got error %v, want %q in it", err, want)
 		}
 		if err != nil && strings.Contains(err.Error(), "hunter2") {
-			t.Errorf("a secret is told: %v", err)
+			t.Errorf("the error contains a secret: %v", err)
 		}
 	}
 	f(func(c *Config) {}, "")
 	f(func(c *Config) { c.Name = "" }, "name: ")
 	f(func(c *Config) { c.URL = "ftp://example.com/hunter2" }, `scheme "ftp"`)
-	f(func(c *Config) { c.URL = "https:///hunter2" }, "no host")
+	f(func(c *Config) { c.URL = "https:///hunter2" }, "no host: ")
 	f(func(c *Config) { c.URL = "https://u:hunter2@example.com/" }, "Authorization")
 	f(func(c *Config) { c.URL = "https://exa%mple/hunter2" }, "cannot be parsed")
-	f(func(c *Config) { c.Secrets = nil }, "secret: there is none")
+	f(func(c *Config) { c.Secrets = nil }, "secret: missing")
 	f(func(c *Config) { c.Secrets = []string{"hunter2"} }, "secret 1: ")
 	f(func(c *Config) { c.Headers = map[string]string{"webhook-ID": "x"} }, "is set by AIDR")
-	f(func(c *Config) { c.Headers = map[string]string{"A B": "x"} }, "no header's name")
+	f(func(c *Config) { c.Headers = map[string]string{"A B": "x"} }, "not a valid name")
 	f(func(c *Config) { c.Headers = map[string]string{"A": "hunter2\r\nB: c"} }, "control character")
 	f(func(c *Config) { c.Retries = []time.Duration{0} }, "retries: ")
 	f(func(c *Config) { c.Concurrency = 1000 }, "concurrency")
 	_, err := New(Config{})
 	for _, want := range []string{"name: ", "url: ", "secret: "} {
 		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("got %v, want all of it, and %q in it", err, want)
+			t.Errorf("got %v, want every mistake, and %q among them", err, want)
 		}
 	}
 }
@@ -460,17 +475,20 @@ func TestDefaults(t *testing.T) {
 	if got, want := s.config.Retries, DefaultRetries(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	if p := s.Profile(); p.UpdateEvery != time.Minute || s.config.Timeout != 15*time.Second || p.Dead != schema.DeadDelivery || s.Name() != "soc" {
-		t.Errorf("got %v, %v, %s, %s", p.UpdateEvery, s.config.Timeout, p.Dead, s.Name())
+	if p := s.Profile(); p.UpdateEvery != time.Minute || p.Dead != schema.DeadDelivery {
+		t.Errorf("profile has updates every %v and dead letters of kind %s, want 1m0s and %s", p.UpdateEvery, p.Dead, schema.DeadDelivery)
+	}
+	if s.config.Timeout != 15*time.Second || s.Name() != "soc" {
+		t.Errorf("timeout is %v and name is %s, want 15s and soc", s.config.Timeout, s.Name())
 	}
 	if text := fmt.Sprintf("%v %+v", s, s); strings.Contains(text, "secret-path") || strings.Contains(text, secretA) {
-		t.Errorf("a secret is told: %s", text)
+		t.Errorf("the text contains a secret: %s", text)
 	}
-	none := newSink(t, status(500), func(c *Config) { c.Retries, c.UpdateEvery = []time.Duration{}, -1 })
-	if u := undelivered(t, none.Write(t.Context(), entries(1)))[1]; !u.Poison || u.Reason != "exhausted" {
-		t.Errorf("got %+v, want exhausted at once", u)
+	noRetries := newSink(t, status(500), func(c *Config) { c.Retries, c.UpdateEvery = []time.Duration{}, -1 })
+	if u := undelivered(t, noRetries.Write(t.Context(), entries(1)))[1]; !u.Poison || u.Reason != connectors.ReasonExhausted {
+		t.Errorf("got %+v, want exhausted after the first attempt", u)
 	}
-	if got := none.Profile().UpdateEvery; got != 0 {
-		t.Errorf("got %v, want 0", got)
+	if got := noRetries.Profile().UpdateEvery; got != 0 {
+		t.Errorf("updates come every %v, want 0: no limit", got)
 	}
 }
