@@ -112,7 +112,7 @@ const (
 	ReasonDeniedAddress = "denied_address" // the address of the endpoint is not public and not allowed
 	ReasonExhausted     = "exhausted"      // all attempts of the schedule failed
 	ReasonEndpointGone  = "endpoint_gone"  // an earlier entry was answered with 410 Gone
-	ReasonUnencodable   = "unencodable"    // the finding has no JSON form
+	ReasonUnencodable   = "unencodable"    // the finding cannot be encoded as JSON
 	ReasonBadRequest    = "bad_request"    // no HTTP request can be made of the entry
 
 	// Of a table.

@@ -16,34 +16,34 @@ import (
 )
 
 const (
-	// maxPartitions is how many months one block may touch: the server refuses 100, and event times come from logs, so
-	// that anybody who writes them could make a block that is refused for ever.
+	// maxPartitions is the number of partitions, which are months, that one block may touch. The server refuses a block
+	// of more than 100. Event times come from logs, so without this limit the author of a log could cause a block that
+	// is refused at every attempt.
 	maxPartitions = 50
 
-	// maxProbes is how many blocks one Write tries to tell good rows from bad ones; each costs a round trip. What is
-	// not told apart by then comes again.
-	maxProbes = 256
+	// maxProbes is the number of blocks that one Write sends while it separates bad rows from good ones. Each costs a
+	// round trip. Rows that are not separated by then are tried again after probePause.
+	maxProbes  = 256
+	probePause = time.Second
 
-	// probeAgain is when it comes again.
-	probeAgain = time.Second
-
-	// writeTimeout bounds one block. The largest take about a second.
+	// writeTimeout bounds the sending of one block. The largest blocks take about a second.
 	writeTimeout = 60 * time.Second
 )
 
-// line is one entry that can be a row.
-type line struct {
+// row is an entry as a row of the table findings.
+type row struct {
 	entry  *connectors.Entry
-	values []any
-	sum    [sha256.Size]byte // of its content
+	values []any             // in the order of findingColumns
+	sum    [sha256.Size]byte // of the entry's Seq and finding
 }
 
-// block is lines that are sent as one: all of it goes in or nothing does. Its boundaries follow from the entries
-// alone, so entries that come again are the same blocks.
-type block []line
+// block is a list of rows that are inserted together: all of them or none. The boundaries of blocks depend only on the
+// entries, so the same entries, written again, form the same blocks.
+type block []row
 
-// token tells the server a block that it has. The positions alone would not do: a new state directory counts from 1
-// again, and its first findings must not be taken for the old ones.
+// token returns the deduplication token, by which the server recognises a block that it already has. It covers the
+// content as well as the positions, because a new state directory counts from 1 again and its first findings must not be
+// taken for earlier ones.
 func (b block) token() string {
 	h := sha256.New()
 	for i := range b {
@@ -52,63 +52,67 @@ func (b block) token() string {
 	return fmt.Sprintf("aidr-findings-%d-%d-%s", b[0].entry.Seq, b[len(b)-1].entry.Seq, hex.EncodeToString(h.Sum(nil)[:16]))
 }
 
-// cut parts lines into blocks: of at most rows, and of few enough partitions.
-func cut(lines []line, rows int) (out []block) {
-	begin, months := 0, map[int]bool{}
-	for i := range lines {
-		at := clock(lines[i].entry.Finding.GroupStart)
+// blocks splits rows into blocks of at most maxRows rows and maxPartitions partitions.
+func blocks(rows []row, maxRows int) (out []block) {
+	start, months := 0, map[int]bool{}
+	for i := range rows {
+		at := timeOf(rows[i].entry.Finding.GroupStart)
 		month := at.Year()*12 + int(at.Month())
-		if i-begin == rows || len(months) == maxPartitions && !months[month] {
-			out = append(out, lines[begin:i])
-			begin = i
+		if i-start == maxRows || len(months) == maxPartitions && !months[month] {
+			out = append(out, rows[start:i])
+			start = i
 			clear(months)
 		}
 		months[month] = true
 	}
-	if begin < len(lines) {
-		out = append(out, lines[begin:])
+	if start < len(rows) {
+		out = append(out, rows[start:])
 	}
 	return out
 }
 
-// lines makes rows of entries; those that can never be one are named as poison.
-func lines(entries []connectors.Entry) (out []line, poison []connectors.Undelivered) {
+// rowsOf converts entries into rows. Entries that can never be a row are returned as poison.
+func rowsOf(entries []connectors.Entry) (out []row, poison []connectors.Undelivered) {
 	for i := range entries {
 		e := &entries[i]
 		if e.Finding == nil {
-			continue // a change that is not about a finding has no row here
+			continue // only changes of findings have rows
 		}
-		values, err := row(e.Finding)
+		values, err := rowValues(e.Finding)
 		if err != nil {
-			poison = append(poison, connectors.Undelivered{Seq: e.Seq, Poison: true, Reason: "out_of_range", Detail: err.Error()})
+			poison = append(poison, connectors.Undelivered{Seq: e.Seq, Poison: true, Reason: connectors.ReasonOutOfRange, Detail: err.Error()})
 			continue
 		}
 		body, err := json.Marshal(e.Finding)
 		if err != nil {
-			poison = append(poison, connectors.Undelivered{Seq: e.Seq, Poison: true, Reason: "type_mismatch", Detail: err.Error()})
+			poison = append(poison, connectors.Undelivered{Seq: e.Seq, Poison: true, Reason: connectors.ReasonTypeMismatch, Detail: err.Error()})
 			continue
 		}
 		var seq [8]byte
 		binary.BigEndian.PutUint64(seq[:], e.Seq)
-		out = append(out, line{e, values, sha256.Sum256(append(seq[:], body...))})
+		out = append(out, row{e, values, sha256.Sum256(append(seq[:], body...))})
 	}
 	return out, poison
 }
 
-// writer writes the blocks of one Write.
+// writer sends the blocks of one Write.
 type writer struct {
 	conn   clickhouse.Conn
 	insert string
-	probes int
+	probes int // number of blocks sent
 	failed []connectors.Undelivered
 }
 
-// write sends b. A block with bad rows is halved until they stand alone: they are named in failed, and the rest goes
-// in. An error means that the destination is away; then nothing is known of b.
+// write sends b. If the server refuses a row of it, b is halved until every bad row is alone in its block. The bad rows are
+// added to failed, and all others are stored. An error means that the destination is unavailable and that the state of b
+// is unknown.
 func (w *writer) write(ctx context.Context, b block) error {
 	if w.probes >= maxProbes {
 		for i := range b {
-			w.failed = append(w.failed, connectors.Undelivered{Seq: b[i].entry.Seq, Held: true, Reason: "held", Detail: "too many bad rows in one block", After: probeAgain})
+			w.failed = append(w.failed, connectors.Undelivered{
+				Seq: b[i].entry.Seq, Held: true, Reason: connectors.ReasonHeld,
+				Detail: "not tried, because too many rows of the same write are bad", After: probePause,
+			})
 		}
 		return nil
 	}
@@ -139,11 +143,11 @@ func (w *writer) send(ctx context.Context, b block) (err error) {
 	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{
 		"insert_deduplicate":         1,
 		"insert_deduplication_token": b.token(),
-		"async_insert":               0, // a profile may turn it on: then "done" would not mean durable
+		"async_insert":               0, // a user's profile may set it to 1; success would then not mean durable
 	}))
 	batch, err := w.conn.PrepareBatch(ctx, w.insert)
 	if err != nil {
-		return fmt.Errorf("begin block: %w", err)
+		return fmt.Errorf("prepare block: %w", err)
 	}
 	defer batch.Close()
 	for i := range b {
@@ -157,7 +161,7 @@ func (w *writer) send(ctx context.Context, b block) (err error) {
 	return nil
 }
 
-// insertStatement names every column: a table may have more of them, or in another order.
+// insertStatement returns an INSERT that names every column, because the table may have further columns or another order.
 func insertStatement(d dialect) string {
 	names := make([]string, len(findingColumns))
 	for i := range findingColumns {

@@ -25,7 +25,7 @@ func TestContract(t *testing.T) {
 				return s
 			},
 			Stored: func(t *testing.T) map[schema.ID]uint64 { return storedIn(t, dsn) },
-			Poison: func(f *schema.Finding) { f.Severity = "unheard of" },
+			Poison: func(f *schema.Finding) { f.Severity = "unknown" },
 			TakeDown: func(t *testing.T) (bringBack func()) {
 				gate.shut()
 				return func() { gate.open(t) }

@@ -10,15 +10,15 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
-// describeViews gives the columns of the views the comments of the columns that they show: a view takes none over, and
-// it is what an analyst opens first.
+// describeViews copies the comments of the table's columns to the columns of the views. ClickHouse does not do this when
+// it creates a view, and the views are the first thing that an analyst opens.
 func (s *Sink) describeViews(ctx context.Context, conn clickhouse.Conn) error {
 	table, err := s.comments(ctx, conn, "findings")
 	if err != nil {
 		return err
 	}
 	table["finding_id"] = table["id"]
-	table["number"] = "The place of the event among those of the finding, from 1"
+	table["number"] = "Number of the event within the finding, from 1"
 	for _, view := range []string{"v_findings", "v_finding_events"} {
 		columns, err := s.comments(ctx, conn, view)
 		if err != nil {
@@ -33,14 +33,15 @@ func (s *Sink) describeViews(ctx context.Context, conn clickhouse.Conn) error {
 	return nil
 }
 
-// describe is the statement that gives a view's columns their comments, "" where nothing is to be said. In the view of
-// events a column of evidence has the short name; where a column of the finding has the same one, the events' is meant.
+// describe returns the statement that sets the comments of a view's columns, or "" if all of them are set already. columns
+// holds the comments of the view's columns by name, table those of the table's. In the view of events a column such as
+// evidence.action is named action, and that name means the evidence even if the finding has such a column too.
 func (d dialect) describe(view string, columns, table map[string]string) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(columns)) {
 		comment := table[name]
-		if of, ok := table["evidence."+name]; ok {
-			comment = of
+		if c, ok := table["evidence."+name]; ok {
+			comment = c
 		}
 		if comment != "" && comment != columns[name] {
 			parts = append(parts, "COMMENT COLUMN "+quoteName(name)+" '"+strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(comment)+"'")
@@ -52,9 +53,11 @@ func (d dialect) describe(view string, columns, table map[string]string) string 
 	return "ALTER TABLE " + d.Table(view) + " " + d.OnCluster() + " " + strings.Join(parts, ", ")
 }
 
-// comments returns the columns of a table or view with their comments.
+// comments returns the comments of the columns of a table or view by the columns' names.
 func (s *Sink) comments(ctx context.Context, conn clickhouse.Conn, table string) (out map[string]string, err error) {
-	err = conn.QueryRow(ctx, "SELECT CAST((groupArray(name), groupArray(comment)), 'Map(String, String)') FROM system.columns WHERE database = {database:String} AND table = {table:String}",
+	const q = "SELECT CAST((groupArray(name), groupArray(comment)), 'Map(String, String)') FROM system.columns " +
+		"WHERE database = {database:String} AND table = {table:String}"
+	err = conn.QueryRow(ctx, q,
 		clickhouse.Named("database", s.dialect.database), clickhouse.Named("table", table)).Scan(&out)
 	return out, err
 }

@@ -11,23 +11,24 @@ import (
 const (
 	defaultDatabase = "aidr"
 
-	// dialTimeout holds where the DSN says nothing: a server that is away is to be seen soon.
+	// dialTimeout applies if the DSN sets none. It is short so that an unreachable server is noticed soon.
 	dialTimeout = 5 * time.Second
 
-	// maxConnections: writes do not overlap; one more for migrations and probes.
+	// maxConnections is one for writes, which do not overlap, and one for migrations and pings.
 	maxConnections = 2
 
 	dsnForm = "want clickhouse://USER:PASSWORD@HOST:PORT/DATABASE?OPTION=VALUE, with special characters of the password percent-encoded"
 )
 
-// parseDSN reads a DSN into options that connect without a default database, which may not exist yet: every query
-// names its own. No error holds text of the DSN, since any part of a broken one may be the password.
-func parseDSN(dsn string) (*clickhouse.Options, string, error) {
+// parseDSN returns the client's options and the database of a DSN. The options name no default database, because the
+// database may not exist yet; every query names it. Errors do not quote the DSN, because any part of a malformed DSN may
+// be the password.
+func parseDSN(dsn string) (options *clickhouse.Options, database string, err error) {
 	o, err := clickhouse.ParseDSN(dsn)
 	if err != nil {
 		return nil, "", errors.New("parse clickhouse dsn: " + dsnForm)
 	}
-	database := o.Auth.Database
+	database = o.Auth.Database
 	if database == "" {
 		database = defaultDatabase
 	}
@@ -46,15 +47,15 @@ func parseDSN(dsn string) (*clickhouse.Options, string, error) {
 	return o, database, nil
 }
 
-// checkName refuses what would need more than backquotes in SQL.
-func checkName(what, name string) error {
+// checkName refuses names that would need escaping within backquotes. subject names the setting in errors.
+func checkName(subject, name string) error {
 	for _, r := range name {
 		if r != '_' && r != '-' && r != '.' && (r < '0' || r > '9') && (r < 'A' || r > 'Z') && (r < 'a' || r > 'z') {
-			return fmt.Errorf("%s name: it holds %q: want letters, digits, '_', '-' and '.'", what, r)
+			return fmt.Errorf("%s name: contains %q: want letters, digits, '_', '-' and '.'", subject, r)
 		}
 	}
 	if len(name) > 128 {
-		return fmt.Errorf("%s name: %d bytes long, want at most 128", what, len(name))
+		return fmt.Errorf("%s name: %d bytes long, want at most 128", subject, len(name))
 	}
 	return nil
 }

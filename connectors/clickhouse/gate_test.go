@@ -8,16 +8,16 @@ import (
 	"testing"
 )
 
-// gate stands between a client and a server and can be shut: then the server is away, for this test only.
+// gate is a TCP proxy between a client and a server. While it is shut, the server is unreachable for this test only.
 type gate struct {
 	server, addr string
 
 	mu    sync.Mutex
-	l     net.Listener // nil while it is shut
+	l     net.Listener // nil while the gate is shut
 	conns map[net.Conn]bool
 }
 
-// newGate returns a gate before dsn's server, and the DSN that goes through it.
+// newGate returns an open gate to the server of dsn, and the DSN of the gate.
 func newGate(t *testing.T, dsn string) (*gate, string) {
 	t.Helper()
 	u, err := url.Parse(dsn)
@@ -46,12 +46,12 @@ func (g *gate) open(t *testing.T) {
 			if err != nil {
 				return
 			}
-			go g.pass(c)
+			go g.forward(c)
 		}
 	}()
 }
 
-// shut closes the gate and cuts what goes through it.
+// shut closes the gate and all connections through it.
 func (g *gate) shut() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -65,7 +65,7 @@ func (g *gate) shut() {
 	}
 }
 
-func (g *gate) pass(client net.Conn) {
+func (g *gate) forward(client net.Conn) {
 	defer client.Close()
 	server, err := net.Dial("tcp", g.server)
 	if err != nil {
@@ -82,6 +82,7 @@ func (g *gate) pass(client net.Conn) {
 	_, _ = io.Copy(client, server)
 }
 
+// add registers the connections and reports whether the gate is open.
 func (g *gate) add(conns ...net.Conn) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

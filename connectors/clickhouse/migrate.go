@@ -14,9 +14,8 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
-// Migrations are numbered files of statements; each may be run again, since ClickHouse has no transactions and a
-// process may be killed between any two of them. A file that is released is never changed. They are run here and not
-// by goose, whose ClickHouse tables know neither ON CLUSTER nor replication.
+// migrationFiles holds the migrations: numbered files of statements. A process may be killed between any two statements and
+// ClickHouse lacks transactions, so every statement can be run again. A released file is never changed.
 //
 //go:embed migrations/*.sql
 var migrationFiles embed.FS
@@ -24,20 +23,25 @@ var migrationFiles embed.FS
 const (
 	migrationsTable = "schema_migrations"
 
-	// DefaultTTL is how long findings are kept after they were detected: a year, to compare with, and a month.
+	// DefaultTTL is the time for which findings are kept after their detection: a month more than a year, so that they can
+	// be compared with those of a year ago.
 	DefaultTTL = 400 * 24 * time.Hour
 
-	// deduplicationWindow is how many of the last blocks a table knows again by their token.
+	// deduplicationWindow is the number of the latest blocks that a table recognises by their token.
 	deduplicationWindow = 100
 )
 
+// migration is one numbered file. Migrations are run here and not by a library, because goose's own page on ClickHouse
+// calls its migrator not well suited to clusters with Replicated tables or ON CLUSTER, and golang-migrate's driver does not
+// officially support cluster mode. Both also work through database/sql, whereas this package has the native driver and
+// renders DDL from templates, for a single server or a cluster; the DDL is idempotent, as both libraries demand.
 type migration struct {
 	version uint32
 	name    string
-	text    string // a template
+	text    string // a template that is executed with a dialect
 }
 
-// migrations returns the embedded ones in order: NNNN_name.sql.
+// migrations returns the embedded migrations in order of their version. The files are named NNNN_name.sql.
 func migrations() ([]migration, error) {
 	names, err := fs.Glob(migrationFiles, "migrations/*.sql") // sorted
 	if err != nil {
@@ -48,7 +52,7 @@ func migrations() ([]migration, error) {
 		number, name, _ := strings.Cut(strings.TrimSuffix(path.Base(n), ".sql"), "_")
 		v, err := strconv.ParseUint(number, 10, 32)
 		if err != nil || len(out) > 0 && uint32(v) <= out[len(out)-1].version {
-			return nil, fmt.Errorf("read migration %q: its number is not the next one: %w", n, err)
+			return nil, fmt.Errorf("read migration %q: the number is malformed or not above the previous one: %w", n, err)
 		}
 		text, err := migrationFiles.ReadFile(n)
 		if err != nil {
@@ -59,17 +63,17 @@ func migrations() ([]migration, error) {
 	return out, nil
 }
 
-// dialect is how statements are said for one configuration.
+// dialect renders statements for one configuration. Its exported methods are called by the templates of migrations.
 type dialect struct {
 	database string
-	cluster  string // "" for a single server
-	ttl      time.Duration
+	cluster  string        // "" for a single server
+	ttl      time.Duration // negative: rows are never deleted
 }
 
-// Table is a table's full name.
+// Table returns the full name of a table, quoted.
 func (d dialect) Table(name string) string { return quoteName(d.database) + "." + quoteName(name) }
 
-// OnCluster makes a statement hold for all servers of the cluster.
+// OnCluster returns the clause that runs a statement on all servers of the cluster; "" for a single server.
 func (d dialect) OnCluster() string {
 	if d.cluster == "" {
 		return ""
@@ -77,7 +81,8 @@ func (d dialect) OnCluster() string {
 	return "ON CLUSTER " + quoteName(d.cluster)
 }
 
-// Engine is the table engine, replicated on a cluster: path and replica are the server's own defaults.
+// Engine returns the table engine: plain on a single server, its replicated variant on a cluster. Path and replica are the
+// defaults of the server.
 func (d dialect) Engine(plain string) string {
 	if d.cluster == "" {
 		return plain
@@ -85,7 +90,8 @@ func (d dialect) Engine(plain string) string {
 	return "Replicated" + plain
 }
 
-// Deduplicate turns the memory for tokens on: on a plain table it is 0 blocks by default.
+// Deduplicate returns the setting that makes a table recognise tokens. On a table that is not replicated the default
+// window is 0 blocks.
 func (d dialect) Deduplicate() string {
 	if d.cluster == "" {
 		return fmt.Sprintf("non_replicated_deduplication_window = %d", deduplicationWindow)
@@ -93,7 +99,7 @@ func (d dialect) Deduplicate() string {
 	return fmt.Sprintf("replicated_deduplication_window = %d", deduplicationWindow)
 }
 
-// TTL is a table's clause, nothing where rows are kept for ever.
+// TTL returns the TTL clause of a table; "" if rows are never deleted.
 func (d dialect) TTL(column string) string {
 	if d.ttl < 0 {
 		return ""
@@ -101,14 +107,14 @@ func (d dialect) TTL(column string) string {
 	return "TTL toDateTime(" + column + ") + " + d.interval()
 }
 
-// interval is written as ClickHouse shows it again.
+// interval returns the TTL in the form in which system.tables shows it, so that the two can be compared.
 func (d dialect) interval() string { return fmt.Sprintf("toIntervalDay(%d)", d.days()) }
 
 func (d dialect) days() int64 { return max(1, int64(d.ttl/(24*time.Hour))) }
 
 func quoteName(name string) string { return "`" + name + "`" }
 
-// statements renders a migration and parts it: a statement ends with a semicolon at the end of a line.
+// statements renders a migration and splits it into statements, which end with a semicolon at the end of a line.
 func (d dialect) statements(m migration) ([]string, error) {
 	t, err := template.New(m.name).Parse(m.text)
 	if err != nil {
@@ -127,14 +133,14 @@ func (d dialect) statements(m migration) ([]string, error) {
 	return out, nil
 }
 
-// Migrate brings the schema up to date and returns what it applied. It asks for no right that it does not need: where
-// all is up to date, reading is enough.
+// Migrate brings the schema up to date and returns the names of the migrations that it applied. It needs only the grants
+// of the statements that it runs: if the schema is up to date, SELECT is enough.
 func (s *Sink) Migrate(ctx context.Context) (applied []string, err error) {
 	conn, err := s.connection()
 	if err != nil {
 		return nil, err
 	}
-	done, err := s.migrated(ctx, conn)
+	done, err := s.appliedVersions(ctx, conn)
 	if err == nil {
 		applied, err = s.apply(ctx, conn, done)
 	}
@@ -142,17 +148,17 @@ func (s *Sink) Migrate(ctx context.Context) (applied []string, err error) {
 		err = s.describeViews(ctx, conn)
 	}
 	if err == nil {
-		err = s.keepFor(ctx, conn)
+		err = s.updateTTL(ctx, conn)
 	}
 	if err != nil {
-		return applied, fmt.Errorf("migrate database %q: %w", s.dialect.database, explain(err, s.options.Auth.Username))
+		return applied, fmt.Errorf("migrate database %q: %w", s.dialect.database, withAdvice(err, s.options.Auth.Username))
 	}
 	return applied, nil
 }
 
-// migrated returns the versions that are recorded, none where the table of findings is missing: then somebody dropped
-// it and all is applied again.
-func (s *Sink) migrated(ctx context.Context, conn clickhouse.Conn) (map[uint32]bool, error) {
+// appliedVersions returns the versions that are recorded as applied. If the table findings is missing, it was dropped, and
+// the result is empty, so that every migration is applied again.
+func (s *Sink) appliedVersions(ctx context.Context, conn clickhouse.Conn) (map[uint32]bool, error) {
 	done := map[uint32]bool{}
 	for _, table := range []string{migrationsTable, "findings"} {
 		var n uint64
@@ -170,6 +176,7 @@ func (s *Sink) migrated(ctx context.Context, conn clickhouse.Conn) (map[uint32]b
 	return done, err
 }
 
+// apply runs the migrations that are not in done and records each of them.
 func (s *Sink) apply(ctx context.Context, conn clickhouse.Conn, done map[uint32]bool) (applied []string, err error) {
 	all, err := migrations()
 	if err != nil {
@@ -181,7 +188,7 @@ func (s *Sink) apply(ctx context.Context, conn clickhouse.Conn, done map[uint32]
 			continue
 		}
 		if !prepared {
-			if err := s.prepare(ctx, conn); err != nil {
+			if err := s.createMigrationsTable(ctx, conn); err != nil {
 				return applied, err
 			}
 			prepared = true
@@ -196,7 +203,8 @@ func (s *Sink) apply(ctx context.Context, conn clickhouse.Conn, done map[uint32]
 			}
 		}
 		record := "INSERT INTO " + s.dialect.Table(migrationsTable) + " (version, name) VALUES ({version:UInt32}, {name:String})"
-		if err := conn.Exec(ctx, record, clickhouse.Named("version", strconv.Itoa(int(m.version))), clickhouse.Named("name", m.name)); err != nil {
+		err = conn.Exec(ctx, record, clickhouse.Named("version", strconv.Itoa(int(m.version))), clickhouse.Named("name", m.name))
+		if err != nil {
 			return applied, fmt.Errorf("record migration %d %s: %w", m.version, m.name, err)
 		}
 		applied = append(applied, fmt.Sprintf("%04d_%s", m.version, m.name))
@@ -204,15 +212,17 @@ func (s *Sink) apply(ctx context.Context, conn clickhouse.Conn, done map[uint32]
 	return applied, nil
 }
 
-// prepare makes the database, where it is missing, and the table that records migrations.
-func (s *Sink) prepare(ctx context.Context, conn clickhouse.Conn) error {
+// createMigrationsTable creates the database, if it is missing, and the table that records migrations.
+func (s *Sink) createMigrationsTable(ctx context.Context, conn clickhouse.Conn) error {
 	var n uint64
-	err := conn.QueryRow(ctx, "SELECT count() FROM system.databases WHERE name = {name:String}", clickhouse.Named("name", s.dialect.database)).Scan(&n)
+	err := conn.QueryRow(ctx, "SELECT count() FROM system.databases WHERE name = {name:String}",
+		clickhouse.Named("name", s.dialect.database)).Scan(&n)
 	if err != nil {
 		return err
 	}
 	if n == 0 {
-		if err := conn.Exec(ctx, strings.TrimSpace("CREATE DATABASE IF NOT EXISTS "+quoteName(s.dialect.database)+" "+s.dialect.OnCluster())); err != nil {
+		create := "CREATE DATABASE IF NOT EXISTS " + quoteName(s.dialect.database) + " " + s.dialect.OnCluster()
+		if err := conn.Exec(ctx, strings.TrimSpace(create)); err != nil {
 			return err
 		}
 	}
@@ -222,29 +232,29 @@ func (s *Sink) prepare(ctx context.Context, conn clickhouse.Conn) error {
 func (d dialect) migrationsDDL() string {
 	return fmt.Sprintf(`CREATE TABLE IF NOT EXISTS %s %s
 (
-    version    UInt32 COMMENT 'The number of the migration',
-    name       String COMMENT 'Its name',
-    applied_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'When it was applied'
+    version    UInt32 COMMENT 'Number of the migration',
+    name       String COMMENT 'Name of the migration',
+    applied_at DateTime64(3, 'UTC') DEFAULT now64(3, 'UTC') COMMENT 'Time at which the migration was applied'
 )
 ENGINE = %s
 ORDER BY version
-COMMENT 'The migrations of the schema that are applied'`, d.Table(migrationsTable), d.OnCluster(), d.Engine("ReplacingMergeTree(applied_at)"))
+COMMENT 'The migrations of the schema that were applied'`, d.Table(migrationsTable), d.OnCluster(), d.Engine("ReplacingMergeTree(applied_at)"))
 }
 
-// keepFor brings the table's TTL to what is configured, if it is another.
-func (s *Sink) keepFor(ctx context.Context, conn clickhouse.Conn) error {
+// updateTTL changes the table's TTL if it differs from the configured one.
+func (s *Sink) updateTTL(ctx context.Context, conn clickhouse.Conn) error {
 	var engine string
 	err := conn.QueryRow(ctx, "SELECT engine_full FROM system.tables WHERE database = {database:String} AND name = 'findings'",
 		clickhouse.Named("database", s.dialect.database)).Scan(&engine)
 	if err != nil {
 		return err
 	}
-	table, has := "ALTER TABLE "+s.dialect.Table("findings")+" "+s.dialect.OnCluster(), strings.Contains(engine, " TTL ")
+	alter := "ALTER TABLE " + s.dialect.Table("findings") + " " + s.dialect.OnCluster()
 	switch {
-	case s.dialect.ttl < 0 && has:
-		return conn.Exec(ctx, table+" REMOVE TTL")
+	case s.dialect.ttl < 0 && strings.Contains(engine, " TTL "):
+		return conn.Exec(ctx, alter+" REMOVE TTL")
 	case s.dialect.ttl >= 0 && !strings.Contains(engine, s.dialect.interval()):
-		return conn.Exec(ctx, table+" MODIFY "+s.dialect.TTL("detected_at"))
+		return conn.Exec(ctx, alter+" MODIFY "+s.dialect.TTL("detected_at"))
 	}
 	return nil
 }

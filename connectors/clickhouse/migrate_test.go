@@ -16,14 +16,14 @@ func TestMigrateTwice(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := []string{"0001_findings"}; !slices.Equal(first, want) {
-		t.Errorf("got %q, want %q", first, want)
+		t.Errorf("the first Migrate applied %q, want %q", first, want)
 	}
 	write(t, s, entriesOf(1, 3, 1))
 	second, err := s.Migrate(t.Context())
 	if err != nil || len(second) > 0 {
-		t.Errorf("got %q, %v; want nothing to apply", second, err)
+		t.Errorf("got %q, %v; want nothing to be applied", second, err)
 	}
-	run(t, s, "TRUNCATE TABLE DB.schema_migrations") // killed before it was recorded
+	run(t, s, "TRUNCATE TABLE DB.schema_migrations") // as if the process was killed before it recorded the migration
 	third, err := s.Migrate(t.Context())
 	if err != nil || !slices.Equal(third, first) {
 		t.Errorf("got %q, %v; want %q", third, err, first)
@@ -32,17 +32,17 @@ func TestMigrateTwice(t *testing.T) {
 		t.Errorf("got %d findings, want 3", n)
 	}
 	if n := query[uint64](t, s, "SELECT count() FROM DB.schema_migrations FINAL"); n != 1 {
-		t.Errorf("got %d recorded, want 1", n)
+		t.Errorf("%d migrations are recorded, want 1", n)
 	}
 }
 
-// TestDropped: a table that somebody drops is made again by the Write after the one that misses it.
+// TestDropped checks that a dropped table is created again by the Write after the one that failed because of it.
 func TestDropped(t *testing.T) {
 	s := newSink(t, nil)
 	write(t, s, entriesOf(1, 3, 1))
 	run(t, s, "DROP TABLE DB.findings SYNC")
 	if err := s.Write(t.Context(), entriesOf(4, 6, 1)); err == nil || !strings.Contains(err.Error(), "aidr migrate") {
-		t.Fatalf("got %v, want an error that says what to do", err)
+		t.Fatalf("got %v, want an error with the command to run", err)
 	}
 	write(t, s, entriesOf(4, 6, 1))
 	if n := query[uint64](t, s, "SELECT count() FROM DB.v_findings"); n != 3 {
@@ -54,24 +54,25 @@ func TestNotMigrated(t *testing.T) {
 	s := newSink(t, func(c *Config) { c.Migrate = false })
 	err := s.Write(t.Context(), entriesOf(1, 1, 1))
 	if err == nil || !strings.Contains(err.Error(), "run `aidr migrate`") {
-		t.Errorf("got %v, want an error that says what to do", err)
+		t.Errorf("got %v, want an error with the command to run", err)
 	}
 	if h := s.Health(); !h.Degraded || !strings.Contains(h.Reason, "aidr migrate") {
-		t.Errorf("got %+v, want degraded with what to do", h)
+		t.Errorf("got %+v, want it degraded, with the command to run", h)
 	}
 }
 
-func TestTTLFollowsConfiguration(t *testing.T) {
+func TestTTLFollowsTheConfiguration(t *testing.T) {
 	dsn := host.ForTest(t)
-	f := func(ttl time.Duration, want string, has bool) {
+	f := func(ttl time.Duration, clause string, want bool) {
 		t.Helper()
 		s := sinkOn(t, dsn, func(c *Config) { c.TTL = ttl })
 		if _, err := s.Migrate(t.Context()); err != nil {
 			t.Fatal(err)
 		}
-		engine := query[string](t, s, "SELECT engine_full FROM system.tables WHERE database = '%s' AND name = 'findings'", s.dialect.database)
-		if strings.Contains(engine, want) != has {
-			t.Errorf("ttl %v: got %s, want %q in it: %t", ttl, engine, want, has)
+		const q = "SELECT engine_full FROM system.tables WHERE database = '%s' AND name = 'findings'"
+		engine := query[string](t, s, q, s.dialect.database)
+		if strings.Contains(engine, clause) != want {
+			t.Errorf("TTL %v: the engine is %s, want %q in it: %t", ttl, engine, clause, want)
 		}
 	}
 	f(0, "TTL toDateTime(detected_at) + toIntervalDay(400)", true)
@@ -81,7 +82,7 @@ func TestTTLFollowsConfiguration(t *testing.T) {
 	f(90*24*time.Hour, "TTL toDateTime(detected_at) + toIntervalDay(90)", true)
 }
 
-// TestMissingGrant: the message holds the statement that an administrator has to run.
+// TestMissingGrant checks that the error holds the statement that an administrator has to run.
 func TestMissingGrant(t *testing.T) {
 	e := host.StartForTest(t, host.Options{Database: "elsewhere"})
 	s, err := New(Config{DSN: strings.TrimSuffix(e.DSN, "elsewhere") + "aidr"})
@@ -90,7 +91,9 @@ func TestMissingGrant(t *testing.T) {
 	}
 	defer s.Close()
 	_, err = s.Migrate(t.Context())
-	if want := "migrate database \"aidr\": user \"aidr\" lacks a right: let an administrator run: GRANT CREATE DATABASE ON aidr.* TO aidr"; err == nil || !strings.HasPrefix(err.Error(), want) {
+	const want = `migrate database "aidr": user "aidr" lacks a grant: ask an administrator to run: ` +
+		"GRANT CREATE DATABASE ON aidr.* TO aidr"
+	if err == nil || !strings.HasPrefix(err.Error(), want) {
 		t.Errorf("got %v, want %s...", err, want)
 	}
 	wrong, err := New(Config{DSN: strings.Replace(e.DSN, e.Password, "secret-word", 1)})
@@ -98,19 +101,21 @@ func TestMissingGrant(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer wrong.Close()
-	if _, err = wrong.Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), "check user and password") || strings.Contains(err.Error(), "secret-word") {
-		t.Errorf("got %v, want an error about the password, without it", err)
+	_, err = wrong.Migrate(t.Context())
+	if err == nil || !strings.Contains(err.Error(), "check user and password") || strings.Contains(err.Error(), "secret-word") {
+		t.Errorf("got %v, want an error about the password that does not contain it", err)
 	}
 }
 
-// TestClusterText: no Keeper is needed to see that each statement is said for the cluster.
+// TestClusterText checks the text of the statements for a cluster, which needs no cluster and no Keeper: each of them runs
+// on the whole cluster, and every table is replicated.
 func TestClusterText(t *testing.T) {
 	all, err := migrations()
 	if err != nil {
 		t.Fatal(err)
 	}
 	d := dialect{database: "db", cluster: "main", ttl: DefaultTTL}
-	plain := dialect{database: "db", ttl: DefaultTTL}
+	single := dialect{database: "db", ttl: DefaultTTL}
 	for _, m := range all {
 		statements, err := d.statements(m)
 		if err != nil {
@@ -118,27 +123,28 @@ func TestClusterText(t *testing.T) {
 		}
 		for _, q := range append(statements, d.migrationsDDL()) {
 			if !strings.Contains(q, "ON CLUSTER `main`") {
-				t.Errorf("%d: not on the cluster: %s", m.version, q)
+				t.Errorf("migration %d: the statement does not run on the cluster: %s", m.version, q)
 			}
 			if strings.Contains(q, "ENGINE = ") && !strings.Contains(q, "ENGINE = Replicated") {
-				t.Errorf("%d: not replicated: %s", m.version, q)
+				t.Errorf("migration %d: the table is not replicated: %s", m.version, q)
 			}
 			if strings.Contains(q, "non_replicated") {
-				t.Errorf("%d: the window of a plain table: %s", m.version, q)
+				t.Errorf("migration %d: the deduplication window is that of a table without replication: %s", m.version, q)
 			}
 		}
-		if statements, err = plain.statements(m); err != nil {
+		if statements, err = single.statements(m); err != nil {
 			t.Fatal(err)
 		}
 		for _, q := range statements {
 			if strings.Contains(q, "CLUSTER") || strings.Contains(q, "{{") || strings.Contains(q, "ENGINE = Replicated") {
-				t.Errorf("%d: not plain: %s", m.version, q)
+				t.Errorf("migration %d: the statement is not one for a single server: %s", m.version, q)
 			}
 		}
 	}
 }
 
-// TestLeastRights: once an administrator has migrated, a user who may read and insert is enough, with migration on.
+// TestLeastRights checks that SELECT and INSERT are enough once an administrator has migrated, although Config.Migrate is
+// set. A change of the TTL needs another grant, which the error names.
 func TestLeastRights(t *testing.T) {
 	o := host.Options{Dir: t.TempDir(), Password: "known to both", Database: "aidr"}
 	first := host.StartForTest(t, o)
@@ -155,13 +161,13 @@ func TestLeastRights(t *testing.T) {
 	if n := query[uint64](t, s, "SELECT count() FROM DB.v_findings"); n != 3 {
 		t.Errorf("got %d findings, want 3", n)
 	}
-	run := sinkOn(t, second.DSN, func(c *Config) { c.TTL = 24 * time.Hour })
-	if _, err := run.Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), "GRANT ALTER") {
-		t.Errorf("got %v, want the grant that another TTL needs", err)
+	changed := sinkOn(t, second.DSN, func(c *Config) { c.TTL = 24 * time.Hour })
+	if _, err := changed.Migrate(t.Context()); err == nil || !strings.Contains(err.Error(), "GRANT ALTER") {
+		t.Errorf("got %v, want the grant that a change of the TTL needs", err)
 	}
 }
 
-// TestMigrateAtOnce: several processes may start at the same time.
+// TestMigrateAtOnce checks that several processes may migrate at the same time.
 func TestMigrateAtOnce(t *testing.T) {
 	dsn := host.ForTest(t)
 	errs := make(chan error)

@@ -12,10 +12,10 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// TestAnyHistory: entries that are cut and sent again in any way, as over crashes, leave each finding in the highest
-// revision that was sent, with that revision's content and events.
+// TestAnyHistory writes random ranges of an outbox, as they are repeated after crashes. In the end each finding has the
+// highest revision that was written, with the content and the events of that revision.
 func TestAnyHistory(t *testing.T) {
-	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue { // each costs 50 ms: more by -rapid.checks
+	if f := flag.Lookup("rapid.checks"); f.Value.String() == f.DefValue { // a check takes 50 ms; -rapid.checks sets more of them
 		if err := f.Value.Set("25"); err != nil {
 			t.Fatal(err)
 		}
@@ -25,7 +25,7 @@ func TestAnyHistory(t *testing.T) {
 	cases := 0
 	rapid.Check(t, func(r *rapid.T) {
 		cases++
-		tenant := fmt.Sprint("case ", cases) // one database for all cases
+		tenant := fmt.Sprint("case ", cases) // all cases share one database
 		log := history(r, tenant)
 		want := map[schema.ID]uint64{}
 		for range rapid.IntRange(1, 8).Draw(r, "writes") {
@@ -42,7 +42,9 @@ func TestAnyHistory(t *testing.T) {
 			run(t, s, "OPTIMIZE TABLE DB.findings FINAL")
 		}
 		got := map[schema.ID]uint64{}
-		for id, n := range query[map[string]uint64](t, s, "SELECT CAST((groupArray(toString(id)), groupArray(revision)), 'Map(String, UInt64)') FROM DB.v_findings WHERE tenant = '%s' AND count = revision", tenant) {
+		const q = "SELECT CAST((groupArray(toString(id)), groupArray(revision)), 'Map(String, UInt64)') FROM DB.v_findings " +
+			"WHERE tenant = '%s' AND count = revision"
+		for id, n := range query[map[string]uint64](t, s, q, tenant) {
 			parsed, err := schema.ParseID(id)
 			if err != nil {
 				r.Fatal(err)
@@ -50,7 +52,7 @@ func TestAnyHistory(t *testing.T) {
 			got[parsed] = n
 		}
 		if !maps.Equal(got, want) {
-			r.Fatalf("got %v, want %v", got, want)
+			r.Fatalf("revisions by finding: got %v, want %v", got, want)
 		}
 		events, sum := query[uint64](t, s, "SELECT count() FROM DB.v_finding_events WHERE tenant = '%s'", tenant), uint64(0)
 		for _, revision := range want {
@@ -62,7 +64,7 @@ func TestAnyHistory(t *testing.T) {
 	})
 }
 
-// history is an outbox: changes of a few findings, the revisions of each one growing.
+// history returns the entries of an outbox: changes of a few findings, each with growing revisions.
 func history(r *rapid.T, tenant string) (log []connectors.Entry) {
 	revisions := map[int]uint64{}
 	for seq := range rapid.IntRange(1, 40).Draw(r, "entries") {

@@ -14,14 +14,14 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// column is one column of findings: its name and what a finding has for it. The names are those of schema.Finding's
-// JSON; the table in migrations has the same, and a test holds the three together.
+// column is one column of the table findings. Its name is that of the field in the JSON form of schema.Finding.
 type column struct {
 	name  string
 	value func(f *schema.Finding) any
 }
 
-// findingColumns is constant.
+// findingColumns lists the columns of the table findings. It is never changed. A test compares it with the table that the
+// migrations create.
 var findingColumns = [...]column{
 	{"id", func(f *schema.Finding) any { return uuid.UUID(f.ID) }},
 	{"revision", func(f *schema.Finding) any { return f.Revision }},
@@ -40,10 +40,10 @@ var findingColumns = [...]column{
 	{"agent_uid_source", func(f *schema.Finding) any { return f.AgentSource }},
 	{"session_id", func(f *schema.Finding) any { return f.SessionID }},
 	{"key", func(f *schema.Finding) any { return f.Key }},
-	{"group_start", func(f *schema.Finding) any { return clock(f.GroupStart) }},
-	{"first_seen", func(f *schema.Finding) any { return clock(f.FirstSeen) }},
-	{"last_seen", func(f *schema.Finding) any { return clock(f.LastSeen) }},
-	{"detected_at", func(f *schema.Finding) any { return clock(detectedAt(f)) }},
+	{"group_start", func(f *schema.Finding) any { return timeOf(f.GroupStart) }},
+	{"first_seen", func(f *schema.Finding) any { return timeOf(f.FirstSeen) }},
+	{"last_seen", func(f *schema.Finding) any { return timeOf(f.LastSeen) }},
+	{"detected_at", func(f *schema.Finding) any { return timeOf(detectedAt(f)) }},
 	{"count", func(f *schema.Finding) any { return f.Count }},
 	{"value", func(f *schema.Finding) any { return number(f.Value) }},
 	{"threshold", func(f *schema.Finding) any { return number(f.Threshold) }},
@@ -55,7 +55,7 @@ var findingColumns = [...]column{
 
 	{"evidence.event_id", evidence(func(e *schema.Evidence) string { return e.EventID })},
 	{"evidence.identity", evidence(func(e *schema.Evidence) uuid.UUID { return uuid.UUID(e.Identity) })},
-	{"evidence.time", evidence(func(e *schema.Evidence) time.Time { return clock(e.Time) })},
+	{"evidence.time", evidence(func(e *schema.Evidence) time.Time { return timeOf(e.Time) })},
 	{"evidence.topic", evidence(func(e *schema.Evidence) string { return e.Topic })},
 	{"evidence.partition", evidence(func(e *schema.Evidence) int32 { return e.Partition })},
 	{"evidence.offset", evidence(func(e *schema.Evidence) int64 { return e.Offset })},
@@ -75,25 +75,28 @@ var findingColumns = [...]column{
 	{"response.result", response(func(r *schema.Response) string { return r.Result })},
 }
 
-func evidence[T any](of func(*schema.Evidence) T) func(*schema.Finding) any {
-	return func(f *schema.Finding) any { return each(f.Evidence, of) }
+// evidence returns the value of a nested column: an array with one element for each event of the evidence.
+func evidence[T any](field func(*schema.Evidence) T) func(*schema.Finding) any {
+	return func(f *schema.Finding) any { return each(f.Evidence, field) }
 }
 
-func response[T any](of func(*schema.Response) T) func(*schema.Finding) any {
-	return func(f *schema.Finding) any { return each(f.Response, of) }
+// response returns the value of a nested column: an array with one element for each response.
+func response[T any](field func(*schema.Response) T) func(*schema.Finding) any {
+	return func(f *schema.Finding) any { return each(f.Response, field) }
 }
 
-func each[E, T any](list []E, of func(*E) T) []T {
+func each[E, T any](list []E, field func(*E) T) []T {
 	out := make([]T, len(list))
 	for i := range list {
-		out[i] = of(&list[i])
+		out[i] = field(&list[i])
 	}
 	return out
 }
 
-// row returns the finding's values in the order of findingColumns, or why it can never be a row. What is checked here
-// costs no round trip: time and names come from logs, so somebody may send many that do not fit.
-func row(f *schema.Finding) ([]any, error) {
+// rowValues returns the finding's values in the order of findingColumns. An error means that the finding can never be a
+// row. Times and names come from logs, so the author of a log can cause many such findings; the check here spares them
+// the round trips that separate bad rows from good ones on the server.
+func rowValues(f *schema.Finding) ([]any, error) {
 	if err := checkRow(f); err != nil {
 		return nil, err
 	}
@@ -104,22 +107,21 @@ func row(f *schema.Finding) ([]any, error) {
 	return out, nil
 }
 
+// checkRow reports values that the types of the columns cannot hold.
 func checkRow(f *schema.Finding) error {
 	switch f.Status {
 	case schema.StatusOpen, schema.StatusSettled, schema.StatusWithdrawn:
 	default:
-		return fmt.Errorf("status %q is none of open, settled, withdrawn", f.Status)
+		return fmt.Errorf("status %q: want open, settled or withdrawn", f.Status)
 	}
-	switch f.Severity {
-	case "info", "low", "medium", "high", "critical":
-	default:
-		return fmt.Errorf("severity %q is none of info, low, medium, high, critical", f.Severity)
+	if f.Severity.Rank() < 0 {
+		return fmt.Errorf("severity %q: want one of %v", f.Severity, schema.Severities())
 	}
 	if f.Confidence < 0 || f.Confidence > 100 {
-		return fmt.Errorf("confidence %d is not within 0 to 100", f.Confidence)
+		return fmt.Errorf("confidence %d: want 0 to 100", f.Confidence)
 	}
 	if f.RuleVersion < math.MinInt32 || f.RuleVersion > math.MaxInt32 {
-		return fmt.Errorf("rule_version %d does not fit 32 bits", f.RuleVersion)
+		return fmt.Errorf("rule_version %d: want a number of 32 bits", f.RuleVersion)
 	}
 	for _, t := range []struct {
 		name string
@@ -142,7 +144,7 @@ func checkRow(f *schema.Finding) error {
 	return nil
 }
 
-// DateTime64(9) holds 1900-01-01 to 2262-04-11 23:47:16.
+// The range of DateTime64(9): 1900-01-01 to 2262-04-11 23:47:16.
 const (
 	minInstant schema.Instant = -2208988800 * 1e9
 	maxInstant schema.Instant = 9223372036 * 1e9
@@ -150,14 +152,14 @@ const (
 
 func checkTime(name string, t schema.Instant) error {
 	if t < minInstant || t > maxInstant {
-		return fmt.Errorf("%s %v is not within 1900 to 2262", name, t)
+		return fmt.Errorf("%s %v: want a time from 1900 to 2262", name, t)
 	}
 	return nil
 }
 
-func clock(t schema.Instant) time.Time { return time.Unix(0, int64(t)).UTC() }
+func timeOf(t schema.Instant) time.Time { return time.Unix(0, int64(t)).UTC() }
 
-// detectedAt falls back to last_seen, for a finding that was not made by a running engine.
+// detectedAt returns the time of detection. For a finding of a replay, in which it is not set, it returns last_seen.
 func detectedAt(f *schema.Finding) schema.Instant {
 	if f.DetectedAt == nil {
 		return f.LastSeen
@@ -169,19 +171,21 @@ func warmingUntil(f *schema.Finding) *time.Time {
 	if f.WarmingUntil == nil {
 		return nil
 	}
-	t := clock(*f.WarmingUntil)
+	t := timeOf(*f.WarmingUntil)
 	return &t
 }
 
 const (
-	maxDecimal = "99999999999999999999999999999.999999999" // of Decimal(38, 9)
+	maxDecimal = "99999999999999999999999999999.999999999" // the largest Decimal(38, 9)
 
-	// maxNumberText is the longest number that is read digit by digit; the engine's have at most 40 characters.
+	// maxNumberText is the length of the longest text of a number that is parsed exactly. The engine's numbers have at
+	// most 40 characters.
 	maxNumberText = 64
 )
 
-// number makes a Decimal(38, 9) of n, nil for none. What lies beyond the type becomes its limit: the finding matters
-// more than the 30th digit of its value. It must not work in proportion to an exponent.
+// number converts n to a Decimal(38, 9); the result is nil if n is not a number. A number beyond the range of the type
+// becomes the limit of the range, because the finding matters more than the 30th digit of its value. The work must not
+// grow with the exponent: 1e999999999 is a short text.
 func number(n json.Number) *decimal.Decimal {
 	if n == "" {
 		return nil
@@ -206,13 +210,13 @@ func number(n json.Number) *decimal.Decimal {
 		return nil
 	}
 	d = d.Round(9)
-	if limit := decimal.RequireFromString(maxDecimal); d.Abs().GreaterThan(limit) { // 1e29 - something, rounded up
+	if limit := decimal.RequireFromString(maxDecimal); d.Abs().GreaterThan(limit) { // a number just below 1e29 was rounded up
 		d = limit.Mul(decimal.NewFromInt(int64(d.Sign())))
 	}
 	return &d
 }
 
-// texts renders the values of fields: text as it is, everything else as JSON.
+// texts renders the values of fields: a text as it is, every other value as JSON.
 func texts(fields map[string]any) map[string]string {
 	out := make(map[string]string, len(fields))
 	for name, v := range fields {
@@ -224,7 +228,7 @@ func texts(fields map[string]any) map[string]string {
 		enc := json.NewEncoder(&b)
 		enc.SetEscapeHTML(false)
 		if err := enc.Encode(v); err != nil {
-			out[name] = fmt.Sprint(v) // NaN or an infinity: JSON has none
+			out[name] = fmt.Sprint(v) // NaN or an infinity, which JSON cannot represent
 			continue
 		}
 		out[name] = strings.TrimSuffix(b.String(), "\n")

@@ -17,7 +17,7 @@ import (
 func TestNumber(t *testing.T) {
 	f := func(in, want string) {
 		t.Helper()
-		got := "none"
+		got := "nil"
 		if d := number(json.Number(in)); d != nil {
 			got = d.String()
 		}
@@ -25,9 +25,9 @@ func TestNumber(t *testing.T) {
 			t.Errorf("%q: got %s, want %s", in, got, want)
 		}
 	}
-	f("", "none")
-	f("x", "none")
-	f("NaN", "none")
+	f("", "nil")
+	f("x", "nil")
+	f("NaN", "nil")
 	f("0", "0")
 	f("101", "101")
 	f("-1.5", "-1.5")
@@ -42,20 +42,21 @@ func TestNumber(t *testing.T) {
 	f("1."+strings.Repeat("0", 1<<20), "1")
 }
 
-func TestCut(t *testing.T) {
-	f := func(months []int, rows int, want string) {
+// TestBlocks checks the limits on rows and partitions. The expected blocks are written as first-last Seq.
+func TestBlocks(t *testing.T) {
+	f := func(months []int, maxRows int, want string) {
 		t.Helper()
-		var all []line
+		var all []row
 		for i, m := range months {
 			at := schema.Instant(time.Date(2000, time.Month(m), 2, 0, 0, 0, 0, time.UTC).UnixNano())
-			all = append(all, line{entry: &connectors.Entry{Seq: uint64(i), Finding: &schema.Finding{GroupStart: at}}})
+			all = append(all, row{entry: &connectors.Entry{Seq: uint64(i), Finding: &schema.Finding{GroupStart: at}}})
 		}
 		var got []string
-		for _, b := range cut(all, rows) {
+		for _, b := range blocks(all, maxRows) {
 			got = append(got, fmt.Sprintf("%d-%d", b[0].entry.Seq, b[len(b)-1].entry.Seq))
 		}
 		if g := strings.Join(got, " "); g != want {
-			t.Errorf("got %s, want %s", g, want)
+			t.Errorf("got blocks %s, want %s", g, want)
 		}
 	}
 	f(nil, 10, "")
@@ -77,18 +78,18 @@ func TestTokens(t *testing.T) {
 		if change != nil {
 			change(e)
 		}
-		good, poison := lines(e)
+		rows, poison := rowsOf(e)
 		if len(poison) > 0 {
 			t.Fatal(poison)
 		}
-		return block(good).token()
+		return block(rows).token()
 	}
 	base := token(nil)
 	if again := token(nil); again != base {
-		t.Errorf("got %s, then %s", base, again)
+		t.Errorf("the same entries have tokens %s and %s", base, again)
 	}
 	if !strings.HasPrefix(base, "aidr-findings-5-7-") {
-		t.Errorf("got %s, want the positions in it", base)
+		t.Errorf("got token %s, want the first and last Seq in it", base)
 	}
 	for name, change := range map[string]func([]connectors.Entry){
 		"content":  func(e []connectors.Entry) { e[1].Finding.Title = "other" },
@@ -96,7 +97,7 @@ func TestTokens(t *testing.T) {
 		"position": func(e []connectors.Entry) { e[1].Seq = 600 },
 	} {
 		if token(change) == base {
-			t.Errorf("%s changed, the token did not", name)
+			t.Errorf("%s: the token is the same after a change", name)
 		}
 	}
 }
@@ -105,7 +106,7 @@ func TestClassify(t *testing.T) {
 	f := func(err error, want class) {
 		t.Helper()
 		if got, _ := classify(fmt.Errorf("send: %w", err)); got != want {
-			t.Errorf("%v: got %d, want %d", err, got, want)
+			t.Errorf("%v: got class %d, want %d", err, got, want)
 		}
 	}
 	for _, code := range []int32{159, 209, 210, 241, codeTooManyPartitions, 242, 164, 202, 516, 497, 999, 0} {
@@ -120,17 +121,18 @@ func TestClassify(t *testing.T) {
 	f(errors.New("connection refused"), classRetry)
 }
 
-// TestDSN: nothing of a DSN that holds a password comes back in an error or a description.
+// TestDSN checks that neither an error nor a description contains a part of the password.
 func TestDSN(t *testing.T) {
 	for _, dsn := range []string{
 		"clickhouse://u:hunter2", "://u:hunter2@h", "clickhouse://u:hun%ter2@h:1/db", "clickhouse://u:hunter2@h:port/db", "hunter2",
-		"clickhouse://u:hunter2@h:9000/d`b", "clickhouse://u:hunter2@h:9000/db?dial_timeout=hunter2", "clickhouse://u:hunter2@h:9000/db?block_buffer_size=hunter2",
+		"clickhouse://u:hunter2@h:9000/d`b", "clickhouse://u:hunter2@h:9000/db?dial_timeout=hunter2",
+		"clickhouse://u:hunter2@h:9000/db?block_buffer_size=hunter2",
 	} {
 		_, err := New(Config{DSN: dsn})
 		if err == nil {
 			t.Errorf("%s: accepted", dsn)
 		} else if strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "ter2") {
-			t.Errorf("the error tells the password: %v", err)
+			t.Errorf("the error contains the password: %v", err)
 		}
 	}
 	s, err := New(Config{DSN: "clickhouse://u:hunter2@h:9000"})
@@ -141,6 +143,6 @@ func TestDSN(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	if text := fmt.Sprintf("%v %s", s, s); strings.Contains(text, "hunter2") {
-		t.Errorf("got %s", text)
+		t.Errorf("the description contains the password: %s", text)
 	}
 }

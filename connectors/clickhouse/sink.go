@@ -1,13 +1,14 @@
-// Package clickhouse stores findings in ClickHouse. It is right whatever is sent again: rows hold absolute values,
-// findings is a ReplacingMergeTree over revision, and the views read it with FINAL. A token per block, from its outbox
-// positions and content, spares the server the work where a block comes twice; correctness does not stand on it.
+// Package clickhouse stores findings in ClickHouse. Entries may be written any number of times: rows hold absolute values,
+// the table findings is a ReplacingMergeTree over revision, and the views read it with FINAL. Each block also has a token
+// made of its outbox positions and content, by which the server skips a block that it already has. That saves work;
+// correctness does not depend on it.
 //
-//	entries -> lines (bad times and names are poison at once)
-//	        -> cut into blocks: rows, months
-//	        -> INSERT with a token   -- retry class --> error: the same entries come again
-//	                                 -- row class ----> halve until the bad rows stand alone: connectors.Partial
+//	entries -> rows (values out of range are poison at once)
+//	        -> blocks, limited in rows and months
+//	        -> INSERT with a token -- the server is unavailable --> error: the same entries are written again
+//	                               -- a row is refused ----------> the block is halved until bad rows are alone: Partial
 //
-// For findings: 1,000 to 100,000 rows a block, one block a second. It is not made for raw events.
+// The package is made for findings, in blocks of 1,000 to 100,000 rows and one block a second, and not for raw events.
 package clickhouse
 
 import (
@@ -24,49 +25,52 @@ import (
 )
 
 const (
-	// DefaultRows is the largest block: 440 MB on the server at 100,000, a tenth of it here.
+	// DefaultRows is the default of the largest block. A block of 100,000 rows takes 440 MB on the server, and a tenth of
+	// that here.
 	DefaultRows = 10_000
-	// DefaultLinger is how long entries may wait for company: ClickHouse wants about one block a second and table.
+	// DefaultLinger is the default of the time that entries wait for a block to fill. ClickHouse is made for about one
+	// block a second and table.
 	DefaultLinger = time.Second
-	// maxBytes is how much of the outbox a block holds at most.
+	// maxBytes is the number of bytes of the outbox that one block holds at most.
 	maxBytes = 16 << 20
-	// maxRows: a larger block takes more memory than it saves time.
+	// maxRows is the largest value of Config.Rows. Larger blocks cost more memory than they save time.
 	maxRows = 100_000
 
-	// watchEvery is how often Watch asks, and askTimeout how long it waits for an answer.
-	watchEvery = 5 * time.Second
-	askTimeout = 5 * time.Second
+	// watchEvery is the time between two pings of Watch, and pingTimeout bounds one of them.
+	watchEvery  = 5 * time.Second
+	pingTimeout = 5 * time.Second
 )
 
-// Config is one destination.
+// Config is the configuration of one destination. Only DSN is required.
 type Config struct {
-	Name    string        // of the sink; default "clickhouse"
-	DSN     string        // clickhouse://user:password@host:port/database; default database "aidr"
-	Cluster string        // tables are replicated on it; "" for a single server
-	Migrate bool          // before the first write
-	Rows    int           // most rows of a block, default DefaultRows
-	Linger  time.Duration // default DefaultLinger
-	TTL     time.Duration // whole days; 0: DefaultTTL, negative: rows are kept for ever
+	Name    string        // name of the sink; "" means "clickhouse"
+	DSN     string        // clickhouse://user:password@host:port/database; the default database is aidr
+	Cluster string        // the cluster on which tables are replicated; "" means a single server
+	Migrate bool          // whether the schema is brought up to date before the first write
+	Rows    int           // largest number of rows of a block; 0 means DefaultRows
+	Linger  time.Duration // time that entries wait for a block to fill; 0 means DefaultLinger
+	TTL     time.Duration // time for which findings are kept, in whole days; 0 means DefaultTTL; negative means no limit
 }
 
-// Sink is a connectors.Sink. Write must not overlap; everything else may be called at any time.
+// Sink is a connectors.Sink. Calls of Write must not overlap; all other methods may be called at any time.
 type Sink struct {
 	config  Config
 	options *clickhouse.Options
 	dialect dialect
 	insert  string
 
-	schema sync.Mutex // one migration at a time
-	ready  bool       // the schema is there; schema guards it
+	migrating   sync.Mutex // held during a migration
+	schemaReady bool       // the schema was brought up to date; guarded by migrating
 
-	mu     sync.Mutex
-	conn   clickhouse.Conn // nil until it is needed
-	closed bool
-	wrote  connectors.Health // as the last write was
-	asked  connectors.Health // as Watch last found the server
+	mu          sync.Mutex
+	conn        clickhouse.Conn // nil until it is needed
+	closed      bool
+	writeHealth connectors.Health // after the last Write
+	pingHealth  connectors.Health // after the last ping of Watch
 }
 
-// New checks the configuration. It connects to nothing: a server that is away must not keep the engine from starting.
+// New returns a sink for the destination. It does not connect, because an unavailable server must not keep the engine from
+// starting.
 func New(c Config) (*Sink, error) {
 	options, database, err := parseDSN(c.DSN)
 	if err != nil {
@@ -94,15 +98,16 @@ func New(c Config) (*Sink, error) {
 	return &Sink{config: c, options: options, dialect: d, insert: insertStatement(d)}, nil
 }
 
-// Name is the sink's name.
+// Name returns the sink's name.
 func (s *Sink) Name() string { return s.config.Name }
 
-// String describes the destination without its password.
+// String returns a description of the destination without the password.
 func (s *Sink) String() string {
 	return fmt.Sprintf("clickhouse://%s@%s/%s", s.options.Auth.Username, s.options.Addr[0], s.dialect.database)
 }
 
-// Profile implements connectors.Sink: every finding is stored, shadow findings too.
+// Profile describes a sink of rows, which gets fixed blocks and slows the engine down when it falls behind. It wants every
+// finding, also those of shadow rules. Watch migrates, if that is configured, and pings the server.
 func (s *Sink) Profile() connectors.Profile {
 	return connectors.Profile{
 		Dead:       schema.DeadRow,
@@ -116,69 +121,72 @@ func (s *Sink) Profile() connectors.Profile {
 
 // Write stores the entries; see connectors.Sink.
 func (s *Sink) Write(ctx context.Context, entries []connectors.Entry) error {
-	good, failed := lines(entries)
-	err := s.write(ctx, good, &failed)
-	s.note(ctx, &s.wrote, err)
+	rows, failed := rowsOf(entries)
+	refused, err := s.writeRows(ctx, rows)
+	s.updateHealth(ctx, &s.writeHealth, err)
 	if err != nil {
-		return fmt.Errorf("write findings to %v: %w", s, explain(err, s.options.Auth.Username))
+		return fmt.Errorf("write findings to %v: %w", s, withAdvice(err, s.options.Auth.Username))
 	}
+	failed = append(failed, refused...)
 	if len(failed) > 0 {
 		return &connectors.Partial{Entries: failed}
 	}
 	return nil
 }
 
-func (s *Sink) write(ctx context.Context, good []line, failed *[]connectors.Undelivered) error {
-	if len(good) == 0 {
-		return nil
+// writeRows stores rows, block by block, and returns those that were not stored. After an error the state of every row is
+// unknown.
+func (s *Sink) writeRows(ctx context.Context, rows []row) (failed []connectors.Undelivered, err error) {
+	if len(rows) == 0 {
+		return nil, nil
 	}
 	conn, err := s.connection()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err := s.makeReady(ctx); err != nil {
-		return err
+	if err := s.ensureSchema(ctx); err != nil {
+		return nil, err
 	}
 	w := &writer{conn: conn, insert: s.insert}
-	for _, b := range cut(good, s.config.Rows) {
+	for _, b := range blocks(rows, s.config.Rows) {
 		if err := w.write(ctx, b); err != nil {
 			if c, _ := classify(err); c == classSchema {
-				s.setReady(false) // dropped, or never made: the next Write migrates
+				s.forgetSchema() // it was dropped or never created: the next Write migrates
 			}
-			return err
+			return nil, err
 		}
 	}
-	*failed = append(*failed, w.failed...)
-	return nil
+	return w.failed, nil
 }
 
-// makeReady migrates once, where that is configured.
-func (s *Sink) makeReady(ctx context.Context) error {
-	s.schema.Lock()
-	defer s.schema.Unlock()
-	if !s.config.Migrate || s.ready {
+// ensureSchema migrates once, if that is configured.
+func (s *Sink) ensureSchema(ctx context.Context) error {
+	s.migrating.Lock()
+	defer s.migrating.Unlock()
+	if !s.config.Migrate || s.schemaReady {
 		return nil
 	}
 	if _, err := s.Migrate(ctx); err != nil {
 		return err
 	}
-	s.ready = true
+	s.schemaReady = true
 	return nil
 }
 
-func (s *Sink) setReady(ready bool) {
-	s.schema.Lock()
-	defer s.schema.Unlock()
-	s.ready = ready
+// forgetSchema makes the next ensureSchema migrate again.
+func (s *Sink) forgetSchema() {
+	s.migrating.Lock()
+	defer s.migrating.Unlock()
+	s.schemaReady = false
 }
 
-// watch migrates, where that is configured, and then asks the server now and then whether it is there, so that Health
-// is true while there is nothing to write. It returns when ctx ends.
+// watch migrates, if that is configured, and pings the server at intervals until ctx ends, so that Health is correct while
+// there is nothing to write.
 func (s *Sink) watch(ctx context.Context) {
 	tick := time.NewTicker(watchEvery)
 	defer tick.Stop()
 	for {
-		s.note(ctx, &s.asked, s.ask(ctx))
+		s.updateHealth(ctx, &s.pingHealth, s.ping(ctx))
 		select {
 		case <-ctx.Done():
 			return
@@ -187,29 +195,30 @@ func (s *Sink) watch(ctx context.Context) {
 	}
 }
 
-func (s *Sink) ask(ctx context.Context) error {
+// ping migrates, if that is configured, and reports an error if the server does not answer.
+func (s *Sink) ping(ctx context.Context) error {
 	conn, err := s.connection()
 	if err != nil {
 		return err
 	}
-	if err := s.makeReady(ctx); err != nil {
+	if err := s.ensureSchema(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
 	err = conn.Ping(ctx)
-	if err != nil { // perhaps a connection that broke long ago: the next one is new
+	if err != nil { // the pooled connection may have broken while it was idle; the next one is new
 		err = conn.Ping(ctx)
 	}
 	if err != nil {
-		return fmt.Errorf("ask %v: %w", s, err)
+		return fmt.Errorf("ping %v: %w", s, err)
 	}
 	return nil
 }
 
 var errClosed = errors.New("the clickhouse sink is closed")
 
-// connection returns the pool, which dials when it is used.
+// connection returns the pool of connections, which dials when it is used.
 func (s *Sink) connection() (clickhouse.Conn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -226,8 +235,9 @@ func (s *Sink) connection() (clickhouse.Conn, error) {
 	return s.conn, nil
 }
 
-// note keeps what Health shows. What its caller ended says nothing about the server.
-func (s *Sink) note(ctx context.Context, h *connectors.Health, err error) {
+// updateHealth sets h, a part of Health, after a call that returned err. If the caller ended the call, h is left as it is,
+// because the error is not the server's.
+func (s *Sink) updateHealth(ctx context.Context, h *connectors.Health, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -238,21 +248,21 @@ func (s *Sink) note(ctx context.Context, h *connectors.Health, err error) {
 		if !h.Degraded {
 			h.Since = time.Now()
 		}
-		h.Degraded, h.Reason = true, explain(err, s.options.Auth.Username).Error()
+		h.Degraded, h.Reason = true, withAdvice(err, s.options.Auth.Username).Error()
 	}
 }
 
-// Health is the zero Health while the last write went in and the server answered.
+// Health is degraded if the last Write failed, or else if the last ping of Watch did.
 func (s *Sink) Health() connectors.Health {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.wrote.Degraded {
-		return s.wrote
+	if s.writeHealth.Degraded {
+		return s.writeHealth
 	}
-	return s.asked
+	return s.pingHealth
 }
 
-// Close gives the connections back.
+// Close closes the connections. Later calls of Write fail.
 func (s *Sink) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -23,12 +23,14 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(host.Test(m.Run)) }
 
-// newSink returns a sink on a database of the test's own, with the schema in it.
+// newSink returns a sink on a new database, which the first Write or Migrate fills with the schema.
 func newSink(t testing.TB, change func(*Config)) *Sink {
 	t.Helper()
 	return sinkOn(t, host.ForTest(t), change)
 }
 
+// sinkOn returns a sink on the database of dsn. It is closed at the end of the test; on a server that is shared, the
+// database is dropped first.
 func sinkOn(t testing.TB, dsn string, change func(*Config)) *Sink {
 	t.Helper()
 	c := Config{DSN: dsn, Migrate: true}
@@ -51,6 +53,7 @@ func sinkOn(t testing.TB, dsn string, change func(*Config)) *Sink {
 	return s
 }
 
+// query returns the only value of the only row of a query, in which "DB." means the sink's database.
 func query[T any](t *testing.T, s *Sink, format string, args ...any) (out T) {
 	t.Helper()
 	conn, err := s.connection()
@@ -64,6 +67,7 @@ func query[T any](t *testing.T, s *Sink, format string, args ...any) (out T) {
 	return out
 }
 
+// run runs a statement, in which "DB." means the sink's database.
 func run(t *testing.T, s *Sink, format string, args ...any) {
 	t.Helper()
 	conn, err := s.connection()
@@ -91,50 +95,57 @@ func instant(s string) schema.Instant {
 	return schema.Instant(at.UnixNano())
 }
 
-// finding is the n-th of many: small and valid.
+// finding returns the n-th of many small, valid findings.
 func finding(n int, revision uint64) *schema.Finding {
 	at := instant("2026-01-02T03:04:05.000000001Z") + schema.Instant(n)*1e9
 	detected := schema.Instant(time.Now().UnixNano())
 	id := schema.ID{1: byte(n >> 16), 2: byte(n >> 8), 3: byte(n), 15: 1}
 	return &schema.Finding{
 		ID: id, Revision: revision, Status: schema.StatusOpen, RuleID: "llm.burst", RuleVersion: 1, Title: fmt.Sprint("finding ", n),
-		Severity: "high", Confidence: 70, AgentUID: fmt.Sprint("a", n%7), Key: map[string]string{"ai_agent.uid": fmt.Sprint("a", n%7)},
+		Severity: schema.SeverityHigh, Confidence: 70, AgentUID: fmt.Sprint("a", n%7), Key: map[string]string{"ai_agent.uid": fmt.Sprint("a", n%7)},
 		GroupStart: at, FirstSeen: at, LastSeen: at, DetectedAt: &detected, Count: int64(revision),
 		Evidence: []schema.Evidence{{Identity: id, Time: at, Topic: "litellm", Offset: int64(n)}},
 	}
 }
 
+// entriesOf returns entries first to last, which hold findings of the same numbers in the given revision.
 func entriesOf(first, last int, revision uint64) (out []connectors.Entry) {
 	for n := first; n <= last; n++ {
-		out = append(out, connectors.Entry{Seq: uint64(n), Type: "finding.opened", Finding: finding(n, revision)})
+		out = append(out, connectors.Entry{Seq: uint64(n), Type: connectors.FindingOpened, Finding: finding(n, revision)})
 	}
 	return out
 }
 
-// full has every field set to something that tells it from the others.
+// full returns a finding in which every field is set, each to a different value.
 func full() *schema.Finding {
 	detected, warming := instant("2026-11-01T00:00:00.123456789Z"), instant("2026-01-03T00:00:00.000000009Z")
 	return &schema.Finding{
-		ID: schema.ID{0xde, 0xad, 15: 0xef}, Revision: 1<<64 - 1, Status: schema.StatusWithdrawn, RuleID: "cloud.new-region", RuleVersion: 7,
-		Kind: "new_value", Title: "title \x00 'quoted' \u20ac", Severity: "critical", Confidence: 100, Tags: []string{"owasp.asi08-2026", "x.a"}, Shadow: true,
+		ID: schema.ID{0xde, 0xad, 15: 0xef}, Revision: 1<<64 - 1, Status: schema.StatusWithdrawn,
+		RuleID: "cloud.new-region", RuleVersion: 7, Kind: "new_value", Title: "title \x00 'quoted' \u20ac",
+		Severity: schema.SeverityCritical, Confidence: 100, Tags: []string{"owasp.asi08-2026", "x.a"}, Shadow: true,
 		Tenant: "acme", AgentUID: "uid", AgentName: "name", AgentSource: "credential.uid", SessionID: "s1",
 		Key:        map[string]string{"ai_agent.uid": "uid", "session.id": "s1"},
-		GroupStart: instant("1999-12-31T23:59:59.999999999Z"), FirstSeen: instant("2026-01-01T00:00:00.000000001Z"), LastSeen: instant("2026-01-02T00:00:00Z"),
+		GroupStart: instant("1999-12-31T23:59:59.999999999Z"),
+		FirstSeen:  instant("2026-01-01T00:00:00.000000001Z"), LastSeen: instant("2026-01-02T00:00:00Z"),
 		DetectedAt: &detected, Count: 1<<63 - 1, Value: "12345678901234567890.123456789", Threshold: "-0.5",
 		Baseline: json.RawMessage(`{"mean":1.5}`), Late: true, WarmingUntil: &warming, Explanation: "because", Reasons: []string{"r1", "r2"},
 		Evidence: []schema.Evidence{
 			{
-				EventID: "e1", Identity: schema.ID{1}, Time: instant("2026-01-01T00:00:00.000000001Z"), Topic: "cloudtrail", Partition: 5, Offset: 1 << 40, Index: 3,
+				EventID: "e1", Identity: schema.ID{1}, Time: instant("2026-01-01T00:00:00.000000001Z"),
+				Topic: "cloudtrail", Partition: 5, Offset: 1 << 40, Index: 3,
 				Dataset: "aws.cloudtrail", Action: "RunInstances", Resource: "i-1", Outcome: "failure", Step: "b",
 				Fields: map[string]any{"text": "as it is", "number": json.Number("9007199254740993"), "list": []any{"<a>", true}, "none": nil},
 			},
 			{Identity: schema.ID{2}, Time: instant("2026-01-02T00:00:00Z")},
 		},
-		Response: []schema.Response{{Action: "contain", Target: "session", State: "deny", Mode: "monitor", TTL: "15m", Result: "recorded"}, {Action: "notify", Target: "soc"}},
+		Response: []schema.Response{
+			{Action: "contain", Target: "session", State: "deny", Mode: "monitor", TTL: "15m", Result: "recorded"},
+			{Action: "notify", Target: "soc"},
+		},
 	}
 }
 
-// TestRoundTrip reads every column of a finding whose fields are all set, and of one whose are not.
+// TestRoundTrip reads every column of a finding whose fields are all set, and of one whose optional fields are not.
 func TestRoundTrip(t *testing.T) {
 	s := newSink(t, nil)
 	bare := finding(1, 1)
@@ -170,7 +181,8 @@ func TestRoundTrip(t *testing.T) {
 	}
 }
 
-// same is DeepEqual, but for what a driver gives back in another shape: nil for empty, and decimals.
+// same is reflect.DeepEqual, except that it compares decimals by value and does not distinguish nil from an empty list or
+// map, because the driver does not keep these differences.
 func same(got, want any) bool {
 	if g, ok := got.(*decimal.Decimal); ok {
 		w := want.(*decimal.Decimal)
@@ -183,13 +195,15 @@ func same(got, want any) bool {
 	return reflect.DeepEqual(got, want)
 }
 
-// TestSchemaIsDocumented: the table has exactly the columns that a row has, and says what each one means.
+// TestSchemaIsDocumented checks that the table has exactly the columns of a row, and that every column has a comment.
 func TestSchemaIsDocumented(t *testing.T) {
 	s := newSink(t, nil)
 	if _, err := s.Migrate(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	names := query[[]string](t, s, "SELECT groupArray(name) FROM (SELECT name FROM system.columns WHERE database = '%s' AND table = 'findings' ORDER BY position)", s.dialect.database)
+	const columns = "SELECT groupArray(name) FROM (SELECT name FROM system.columns " +
+		"WHERE database = '%s' AND table = 'findings' ORDER BY position)"
+	names := query[[]string](t, s, columns, s.dialect.database)
 	var want []string
 	for _, c := range findingColumns {
 		want = append(want, c.name)
@@ -197,23 +211,25 @@ func TestSchemaIsDocumented(t *testing.T) {
 	if !slices.Equal(names, want) {
 		t.Errorf("got columns %q, want %q", names, want)
 	}
-	if bare := query[[]string](t, s, "SELECT groupArray(table || '.' || name) FROM system.columns WHERE database = '%s' AND comment = ''", s.dialect.database); len(bare) > 0 {
-		t.Errorf("without a comment: %q", bare)
+	const uncommented = "SELECT groupArray(table || '.' || name) FROM system.columns WHERE database = '%s' AND comment = ''"
+	if got := query[[]string](t, s, uncommented, s.dialect.database); len(got) > 0 {
+		t.Errorf("columns without a comment: %q", got)
 	}
 }
 
-// TestSentAgain: whatever comes again, and however it is cut, each finding is there once, with its latest revision.
-func TestSentAgain(t *testing.T) {
+// TestRepeated checks that each finding is stored once, in its latest revision, whatever entries are repeated and however
+// they are split into blocks.
+func TestRepeated(t *testing.T) {
 	s := newSink(t, nil)
 	one := entriesOf(1, 500, 1)
 	write(t, s, one)
 	write(t, s, one)
 	if n := query[uint64](t, s, "SELECT count() FROM DB.findings"); n != 500 {
-		t.Errorf("the same block twice: got %d rows, want 500: its token is the same", n)
+		t.Errorf("the same block twice: got %d rows, want 500, because the token is the same", n)
 	}
-	write(t, s, entriesOf(250, 750, 1)) // cut otherwise
+	write(t, s, entriesOf(250, 750, 1)) // other blocks
 	write(t, s, entriesOf(1, 100, 3))
-	write(t, s, entriesOf(1, 50, 2)) // an old revision after the new one
+	write(t, s, entriesOf(1, 50, 2)) // an old revision after a new one
 	if n := query[uint64](t, s, "SELECT count() FROM DB.v_findings"); n != 750 {
 		t.Errorf("got %d findings, want 750", n)
 	}
@@ -224,11 +240,12 @@ func TestSentAgain(t *testing.T) {
 		t.Errorf("got sum of revisions %d, want %d", n, 100*3+650)
 	}
 	if n := query[uint64](t, s, "SELECT count() FROM DB.v_finding_events"); n != 750 {
-		t.Errorf("got %d events, want 750: one per finding", n)
+		t.Errorf("got %d events, want 750, one for each finding", n)
 	}
 }
 
-// TestNewOutbox: another state directory counts from 1 again; its findings must not be taken for those before.
+// TestNewOutbox checks that the entries of a new state directory, which counts from 1 again, are not taken for those of the
+// old one.
 func TestNewOutbox(t *testing.T) {
 	s := newSink(t, nil)
 	write(t, s, entriesOf(1, 10, 1))
@@ -250,13 +267,16 @@ func TestFindingEvents(t *testing.T) {
 	f2 := *f
 	f2.Revision, f2.Evidence = 2, append(slices.Clone(f.Evidence), schema.Evidence{EventID: "e3", Time: f.LastSeen})
 	write(t, s, []connectors.Entry{{Seq: 2, Finding: &f2}})
-	got := query[[]string](t, s, "SELECT groupArray(toString(number) || event_id) FROM (SELECT * FROM DB.v_finding_events WHERE finding_id = '%s' ORDER BY number)", f.ID)
+	const q = "SELECT groupArray(toString(number) || event_id) FROM " +
+		"(SELECT * FROM DB.v_finding_events WHERE finding_id = '%s' ORDER BY number)"
+	got := query[[]string](t, s, q, f.ID)
 	if want := []string{"1e1", "2", "3e3"}; !slices.Equal(got, want) {
-		t.Errorf("got %q, want %q", got, want)
+		t.Errorf("got events %q, want %q", got, want)
 	}
 }
 
-// TestPoison: bad rows are named, whoever finds them bad; all others go in.
+// TestPoison checks that bad rows are named, whether this package or the server refuses them, and that all others are
+// stored.
 func TestPoison(t *testing.T) {
 	s := newSink(t, nil)
 	if _, err := s.Migrate(t.Context()); err != nil {
@@ -267,7 +287,7 @@ func TestPoison(t *testing.T) {
 	for _, n := range []int{17, 500, 501, 1000} {
 		entries[n-1].Finding.Title = "bad"
 	}
-	entries[1].Finding.Severity = "unheard of"
+	entries[1].Finding.Severity = "unknown"
 	entries[2].Finding.GroupStart = instant("1850-01-01T00:00:00Z")
 	entries[3].Finding.Status = ""
 	var p *connectors.Partial
@@ -277,23 +297,27 @@ func TestPoison(t *testing.T) {
 	got := map[uint64]string{}
 	for _, u := range p.Entries {
 		if !u.Poison {
-			t.Errorf("entry %d: not poison", u.Seq)
+			t.Errorf("entry %d is not poison", u.Seq)
 		}
 		got[u.Seq] = u.Reason
 	}
-	want := map[uint64]string{2: "out_of_range", 3: "out_of_range", 4: "out_of_range", 17: "violated_constraint", 500: "violated_constraint", 501: "violated_constraint", 1000: "violated_constraint"}
+	const refusedHere, refusedThere = connectors.ReasonOutOfRange, connectors.ReasonViolatedConstraint
+	want := map[uint64]string{
+		2: refusedHere, 3: refusedHere, 4: refusedHere,
+		17: refusedThere, 500: refusedThere, 501: refusedThere, 1000: refusedThere,
+	}
 	if !reflect.DeepEqual(got, want) {
-		t.Errorf("got %v, want %v", got, want)
+		t.Errorf("got reasons %v, want %v", got, want)
 	}
 	if n := query[uint64](t, s, "SELECT count() FROM DB.v_findings"); n != 993 {
 		t.Errorf("got %d findings, want 993", n)
 	}
 	if h := s.Health(); h.Degraded {
-		t.Errorf("got %+v, want good health: bad rows are not the server's fault", h)
+		t.Errorf("got %+v, want good health, because the server accepts good rows", h)
 	}
 }
 
-// TestAllPoison: one Write does bounded work, and each one gets further.
+// TestAllPoison checks that one Write does a bounded amount of work if every row is bad, and that it separates some of them.
 func TestAllPoison(t *testing.T) {
 	s := newSink(t, nil)
 	if _, err := s.Migrate(t.Context()); err != nil {
@@ -309,15 +333,15 @@ func TestAllPoison(t *testing.T) {
 		if u.Poison {
 			poison++
 		} else if u.After <= 0 {
-			t.Fatalf("entry %d: neither poison nor to come again", u.Seq)
+			t.Fatalf("entry %d is neither poison nor to be tried again", u.Seq)
 		}
 	}
 	if len(p.Entries) != 1000 || poison < 100 || poison == 1000 {
-		t.Errorf("got %d entries, %d of them poison; want 1000, and some", len(p.Entries), poison)
+		t.Errorf("%d entries were not delivered, %d of them poison; want 1000, and some of them poison", len(p.Entries), poison)
 	}
 }
 
-// TestUnknownColumn: the statement names what the table lacks, so no row of the block can go in.
+// TestUnknownColumn checks that every row of a block is poison if the table lacks a column that the statement names.
 func TestUnknownColumn(t *testing.T) {
 	s := newSink(t, nil)
 	if _, err := s.Migrate(t.Context()); err != nil {
@@ -329,16 +353,16 @@ func TestUnknownColumn(t *testing.T) {
 		t.Fatalf("got %v, want a Partial", err)
 	}
 	for _, u := range p.Entries {
-		if !u.Poison || u.Reason != "unknown_column" {
+		if !u.Poison || u.Reason != connectors.ReasonUnknownColumn {
 			t.Errorf("got %+v, want poison because of unknown_column", u)
 		}
 	}
 	if len(p.Entries) != 3 {
-		t.Errorf("got %d entries, want 3", len(p.Entries))
+		t.Errorf("%d entries were not delivered, want 3", len(p.Entries))
 	}
 }
 
-// TestManyMonths: whoever writes event times cannot make a block that the server refuses for ever.
+// TestManyMonths checks that findings of more months than one block may touch are stored.
 func TestManyMonths(t *testing.T) {
 	s := newSink(t, nil)
 	var entries []connectors.Entry
@@ -353,7 +377,7 @@ func TestManyMonths(t *testing.T) {
 	}
 }
 
-// TestKill kills the engine in the middle of writing, twice, and sends again what was not acknowledged.
+// TestKill kills the engine twice in the middle of a Write, and repeats the entries that were not acknowledged.
 func TestKill(t *testing.T) {
 	o := host.Options{Dir: t.TempDir(), Password: "known to all"}
 	engine := host.StartForTest(t, o)
@@ -368,9 +392,9 @@ func TestKill(t *testing.T) {
 			go func() { done <- s.Write(t.Context(), entries) }()
 			engine.Kill()
 			if err := <-done; err == nil {
-				t.Log("the block went in before the kill")
+				t.Log("the block was stored before the kill")
 			} else if c, _ := classify(err); c != classRetry {
-				t.Fatalf("got %v, want an error to be tried again", err)
+				t.Fatalf("got %v, want an error after which the entries are tried again", err)
 			} else if !s.Health().Degraded || s.Health().Since.IsZero() {
 				t.Errorf("got health %+v, want degraded", s.Health())
 			}
@@ -378,18 +402,18 @@ func TestKill(t *testing.T) {
 			engine = host.StartForTest(t, o) // on another port
 			s = sinkOn(t, engine.DSN+"/"+database, nil)
 		}
-		write(t, s, entries) // those that went in for the second time
+		write(t, s, entries) // in some cases for the second time
 	}
 	if h := s.Health(); h.Degraded {
 		t.Errorf("got %+v, want good health", h)
 	}
 	got := query[[]uint64](t, s, "SELECT [count(), uniqExact(id), sum(revision)] FROM DB.v_findings")
 	if want := []uint64{blocks * size, blocks * size, blocks * size}; !slices.Equal(got, want) {
-		t.Errorf("got %v, want %v", got, want)
+		t.Errorf("got rows, findings and sum of revisions %v, want %v", got, want)
 	}
 }
 
-// TestReconnects: the same sink finds its server again on the same port.
+// TestReconnects checks that a sink connects again after its server was restarted on the same port.
 func TestReconnects(t *testing.T) {
 	o := host.Options{Dir: t.TempDir(), Password: "known to both"}
 	engine := host.StartForTest(t, o)
@@ -401,13 +425,13 @@ func TestReconnects(t *testing.T) {
 		t.Fatalf("got %v, want an error without the password", err)
 	}
 	if h := s.Health(); !h.Degraded || strings.Contains(h.Reason, "known") {
-		t.Errorf("got %+v, want degraded, without the password", h)
+		t.Errorf("got %+v, want it degraded, without the password", h)
 	}
 	if _, err := fmt.Sscanf(engine.Addr, "127.0.0.1:%d", &o.Port); err != nil {
 		t.Fatal(err)
 	}
 	host.StartForTest(t, o)
-	for range 3 { // the pool learns of each broken connection by a failed call
+	for range 3 { // each broken connection of the pool costs one failed call
 		if err = s.Write(t.Context(), entriesOf(11, 20, 1)); err == nil {
 			break
 		}
@@ -420,11 +444,11 @@ func TestReconnects(t *testing.T) {
 	}
 }
 
-// TestWatch: without anything to write the schema is there, and Health tells when the server goes and comes.
+// TestWatch checks that Watch creates the schema and keeps Health up to date while there is nothing to write.
 func TestWatch(t *testing.T) {
 	gate, dsn := newGate(t, host.ForTest(t))
 	s := sinkOn(t, dsn, nil)
-	ask := func(want bool) {
+	watchUntil := func(degraded bool) {
 		t.Helper()
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
@@ -432,28 +456,30 @@ func TestWatch(t *testing.T) {
 			defer close(done)
 			s.watch(ctx)
 		}()
-		for deadline := time.Now().Add(30 * time.Second); s.Health().Degraded != want && time.Now().Before(deadline); time.Sleep(10 * time.Millisecond) {
+		deadline := time.Now().Add(30 * time.Second)
+		for s.Health().Degraded != degraded && time.Now().Before(deadline) {
+			time.Sleep(10 * time.Millisecond)
 		}
 		cancel()
 		<-done
-		if h := s.Health(); h.Degraded != want || want && (h.Reason == "" || h.Since.IsZero()) {
-			t.Errorf("got %+v, want degraded %t", h, want)
+		if h := s.Health(); h.Degraded != degraded || degraded && (h.Reason == "" || h.Since.IsZero()) {
+			t.Errorf("got %+v, want degraded %t", h, degraded)
 		}
 	}
-	if err := s.ask(t.Context()); err != nil {
+	if err := s.ping(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if n := query[uint64](t, s, "SELECT count() FROM DB.v_findings"); n != 0 {
-		t.Errorf("got %d findings, want none, and a view to read them", n)
+		t.Errorf("got %d findings in the new schema, want 0", n)
 	}
 	gate.shut()
-	ask(true)
+	watchUntil(true)
 	gate.open(t)
-	ask(false)
+	watchUntil(false)
 }
 
-// TestSilentServer: one that takes connections and says nothing holds nobody up for longer than dial_timeout, which the
-// client's handshake keeps to, and not to its context.
+// TestSilentServer checks that a server that accepts connections and sends nothing delays a Write by at most dial_timeout.
+// The client's handshake observes this timeout and ignores its context.
 func TestSilentServer(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -467,12 +493,12 @@ func TestSilentServer(t *testing.T) {
 	defer s.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
 	defer cancel()
-	begun := time.Now()
+	start := time.Now()
 	if err := s.Write(ctx, entriesOf(1, 1, 1)); err == nil {
-		t.Error("got no error")
+		t.Error("Write to a silent server returned no error")
 	}
-	if d := time.Since(begun); d > 3*time.Second {
-		t.Errorf("took %v after its context had ended", d)
+	if d := time.Since(start); d > 3*time.Second {
+		t.Errorf("Write took %v, want at most 3 s", d)
 	}
 }
 
@@ -484,28 +510,28 @@ func TestCanceled(t *testing.T) {
 		t.Errorf("got %v, want %v", err, context.Canceled)
 	}
 	if h := s.Health(); h.Degraded {
-		t.Errorf("got %+v, want good health: it was the caller who ended", h)
+		t.Errorf("got %+v, want good health: the caller ended the Write", h)
 	}
 	s.Close()
 	if err := s.Write(t.Context(), entriesOf(1, 1, 1)); !errors.Is(err, errClosed) {
 		t.Errorf("got %v, want %v", err, errClosed)
 	}
 	if err := s.Close(); err != nil {
-		t.Errorf("close again: %v", err)
+		t.Errorf("the second Close: %v", err)
 	}
 }
 
 var _ connectors.Sink = (*Sink)(nil)
 
-// TestHTTP: the DSN may name the HTTP port.
+// TestHTTP checks that the DSN may name the HTTP port.
 func TestHTTP(t *testing.T) {
 	e := host.StartForTest(t, host.Options{HTTP: true})
 	s := sinkOn(t, "http://"+host.DefaultUser+":"+e.Password+"@"+e.HTTPAddr+"/"+host.TestDatabase(), nil)
-	same := entriesOf(1, 100, 1)
-	write(t, s, same)
-	write(t, s, same)
+	repeated := entriesOf(1, 100, 1)
+	write(t, s, repeated)
+	write(t, s, repeated)
 	if n := query[uint64](t, s, "SELECT count() FROM DB.findings"); n != 100 {
-		t.Errorf("got %d rows, want 100: the token goes with HTTP as well", n)
+		t.Errorf("got %d rows, want 100, because the token is sent over HTTP as well", n)
 	}
 	run(t, s, "ALTER TABLE DB.findings ADD CONSTRAINT good CHECK title NOT LIKE 'bad%%'")
 	entries := entriesOf(101, 103, 1)

@@ -7,7 +7,7 @@ import (
 	"github.com/aidr-engine/aidr/connectors"
 )
 
-// BenchmarkWrite stores blocks of findings with three events each, client and server on one machine:
+// BenchmarkWrite stores blocks of findings with three events each. Client and server share one machine:
 //
 //	go test -run xxx -bench Write -benchtime 20x ./connectors/clickhouse
 func BenchmarkWrite(b *testing.B) {

@@ -27,8 +27,8 @@ type data struct {
 	Omitted *Omitted `json:"cut,omitempty"`
 }
 
-// Omitted is the part of a body that describes what was left out of a finding that is too large. The whole finding is in
-// ClickHouse and in the output of `aidr findings show`.
+// Omitted describes, in the body itself, how a finding that is too large was reduced. The whole finding is in ClickHouse
+// and in the output of `aidr findings show`.
 type Omitted struct {
 	TextBytes int      `json:"text_bytes"`        // texts in the evidence were truncated to this length
 	Events    int      `json:"events,omitempty"`  // number of events of the evidence that were left out
@@ -38,7 +38,7 @@ type Omitted struct {
 
 // Body returns the body of the entry. If the finding is too large, texts in the evidence are truncated first, then events
 // of the evidence are left out, then the rest is reduced. After an error the entry can never be sent, because the
-// finding has no JSON form.
+// finding cannot be encoded as JSON.
 func Body(e *connectors.Entry) ([]byte, error) {
 	m := message{Type: e.Type, Timestamp: changeTime(e.Finding), Data: data{Finding: e.Finding}}
 	out, err := encode(m)
@@ -87,7 +87,7 @@ type reduction struct {
 const (
 	maxText   = 2048 // bytes of a text in the evidence; halved down to minText until the body fits
 	minText   = 64
-	maxEvents = 8 // a finding has no more events
+	maxEvents = 8 // the most that a finding has
 
 	otherText = 256 // bytes of all other texts, at the first reduction of them
 	otherList = 32  // elements of all other lists
@@ -209,8 +209,8 @@ func (r reduction) reduceOthers(f *schema.Finding) {
 	}
 }
 
-// reduceKey keeps the first names of a group key in sorted order, because the body must be the same each time and a map
-// has no order.
+// reduceKey keeps the first names of a group key in sorted order, because the body must be the same each time, and the
+// order of a map is random.
 func (r reduction) reduceKey(key map[string]string) map[string]string {
 	names := slices.Sorted(maps.Keys(key))
 	out := map[string]string{}

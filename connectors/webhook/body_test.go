@@ -115,7 +115,7 @@ func parsed(t testing.TB, body []byte) (m struct {
 }
 
 // TestBodyIsReduced checks the order of reductions: texts in the evidence first, then events from the middle, then the
-// rest. The body describes what was left out.
+// rest. The body itself describes the reduction.
 func TestBodyIsReduced(t *testing.T) {
 	f := func(in *schema.Finding, want *Omitted, events string) {
 		t.Helper()

@@ -64,7 +64,7 @@ func (b *breaker) record(now time.Time, a answer) {
 }
 
 // newLimiter returns a limiter of perSecond attempts a second, of which burst may start at once after a pause. If
-// perSecond is 0, there is no limit.
+// perSecond is 0, the rate is unlimited.
 func newLimiter(perSecond float64, burst int) *rate.Limiter {
 	if perSecond == 0 {
 		return rate.NewLimiter(rate.Inf, burst)

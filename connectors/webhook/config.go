@@ -44,15 +44,15 @@ type Config struct {
 	Headers map[string]string // added to each request; the values are secrets
 
 	AllowNetworks []netip.Prefix                      // allowed in addition to public addresses: 127.0.0.0/8, 10.1.0.0/16 ...
-	Filter        func(*schema.Finding) (bool, error) // reports whether a finding is delivered; nil: every finding is
+	Filter        func(*schema.Finding) (bool, error) // reports whether a finding is delivered; nil means that every finding is
 
-	Timeout     time.Duration   // of one attempt; 0: DefaultTimeout
-	Retries     []time.Duration // pauses between attempts; nil: DefaultRetries; empty: one attempt
-	Concurrency int             // attempts at the same time; 0: DefaultConcurrency
-	Rate        float64         // attempts a second; 0: no limit
-	Burst       int             // attempts that may start at once after a pause; 0: as many as in one second, at least 1
-	UpdateEvery time.Duration   // least time between two updates of a finding; 0: DefaultUpdateEvery; negative: no limit
-	OutboxCap   int64           // bytes that may wait for the endpoint; 0: the engine's default
+	Timeout     time.Duration   // of one attempt; 0 means DefaultTimeout
+	Retries     []time.Duration // pauses between attempts; nil means DefaultRetries; empty means one attempt
+	Concurrency int             // attempts at the same time; 0 means DefaultConcurrency
+	Rate        float64         // attempts a second; 0 means no limit
+	Burst       int             // attempts that may start at once after a pause; 0 means as many as in one second, at least 1
+	UpdateEvery time.Duration   // least time between two updates of a finding; 0 means DefaultUpdateEvery; negative means no limit
+	OutboxCap   int64           // bytes that may wait for the endpoint; 0 means the engine's default
 }
 
 // complete fills in the defaults and returns all errors of the configuration, without the values of secrets.

@@ -16,7 +16,7 @@ import (
 )
 
 // A receiver reads the body as it was sent, verifies it, and only then decodes it. A message can arrive more than once:
-// the receiver recognises it by its webhook-id. Any 2xx status tells AIDR that the message was received.
+// the receiver recognises it by its webhook-id. Any 2xx status acknowledges the message.
 func ExampleVerifier_Verify() {
 	const secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw" // both sides have it
 	verifier, err := webhook.NewVerifier(secret)

@@ -36,7 +36,8 @@ const (
 )
 
 // ID returns the webhook-id of an entry, by which a receiver recognises a message that it already has. The ID consists
-// of letters, digits, '-', '_' and '~'; it has no '.', because in the signed text a '.' separates it from the timestamp.
+// of letters, digits, '-', '_' and '~'; a '.' would be ambiguous, because it separates the ID from the timestamp
+// in the signed text.
 func ID(e *connectors.Entry, endpoint string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "fnd_%s_%d_", e.Finding.ID, e.Finding.Revision)

@@ -57,7 +57,7 @@ func (s *Sink) Name() string { return s.config.Name }
 func (s *Sink) String() string { return fmt.Sprintf("webhook %q", s.config.Name) }
 
 // Profile describes a sink of deliveries that may discard the oldest entries over OutboxCap, gets a growing finding at
-// most once in UpdateEvery, and filters entries. It has no blocks to fill and nothing to watch.
+// most once in UpdateEvery, and filters entries.
 func (s *Sink) Profile() connectors.Profile {
 	return connectors.Profile{
 		Dead:        schema.DeadDelivery,
@@ -86,7 +86,7 @@ func (s *Sink) wants(e connectors.Entry) bool {
 	return passes || err != nil
 }
 
-// notifies reports whether the response of a finding names the endpoint in notify, or has no notify.
+// notifies reports whether the response of a finding names the endpoint in notify, or lacks notify.
 func notifies(f *schema.Finding, name string) bool {
 	named := false
 	for i := range f.Response {
