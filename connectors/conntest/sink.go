@@ -30,8 +30,8 @@ type SinkTarget struct {
 const (
 	// promptly is the time limit of operations that do not wait for anything; it is generous, for loaded machines.
 	promptly = 15 * time.Second
-	// outage is the time in which a sink has to work again after its destination is back. It is longer than the pause
-	// of a sink between two attempts.
+	// outage is the time in which a connector has to work again after the system that it connects to is back. It is
+	// longer than a connector's pause between two attempts.
 	outage = 60 * time.Second
 )
 
@@ -69,6 +69,7 @@ func Entries(seq uint64, n int) []connectors.Entry {
 	return entries
 }
 
+// finding returns the first revision of the n-th of many findings.
 func finding(n uint64) *schema.Finding {
 	at := schema.Instant(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).UnixNano() + int64(n)*int64(time.Second))
 	f := &schema.Finding{
@@ -107,6 +108,7 @@ func openSink(t *testing.T, target SinkTarget) connectors.Sink {
 	return s
 }
 
+// write fails the test if the entries cannot be written promptly.
 func write(t *testing.T, s connectors.Sink, entries []connectors.Entry) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), promptly)

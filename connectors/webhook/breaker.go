@@ -72,8 +72,9 @@ func newLimiter(perSecond float64, burst int) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(perSecond), burst)
 }
 
-// reserve waits until limiter lets one more attempt start, or until ctx ends; then the reservation is given back.
-// rate.Limiter.Wait is not used: it fails at once if ctx ends before the attempt could start.
+// reserve waits until limiter lets one more attempt start. If ctx ends first, reserve returns its error and gives the
+// reservation back, as far as later reservations allow. rate.Limiter.Wait would not do: if the deadline of ctx is before
+// the start of the attempt, it fails at once with an error of its own.
 func reserve(ctx context.Context, limiter *rate.Limiter, now time.Time) error {
 	r := limiter.ReserveN(now, 1)
 	delay := r.DelayFrom(now)

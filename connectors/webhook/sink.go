@@ -67,9 +67,9 @@ func (s *Sink) Profile() connectors.Profile {
 	}
 }
 
-// wants reports whether the entry is delivered. It is if the rule is not a shadow rule, if the rule's notify names this
-// endpoint or no endpoint, and if the finding passes the filter. If the filter fails, the entry is delivered: one finding
-// too many is better than a lost one.
+// wants reports whether the entry is to be delivered: its rule is not a shadow rule, the rule's notify names this endpoint
+// or no endpoint, and the finding passes the filter. If the filter fails with an error, the entry is delivered, because
+// one finding too many is better than a lost one.
 func (s *Sink) wants(e connectors.Entry) bool {
 	if e.Finding == nil || e.Finding.Shadow || !notifies(e.Finding, s.config.Name) {
 		return false
@@ -100,8 +100,8 @@ func notifies(f *schema.Finding, name string) bool {
 	return !named
 }
 
-// Write delivers the entries; see connectors.Sink. Entries that the endpoint does not want count as delivered. While the
-// breaker is open and if no entry could be tried, the error is not a Partial: the endpoint as a whole is unavailable.
+// Write delivers the entries; see connectors.Sink. Entries that the endpoint does not want count as delivered. If the
+// breaker is open or no entry could be tried, the error is not a Partial: the endpoint as a whole is unavailable.
 func (s *Sink) Write(ctx context.Context, entries []connectors.Entry) error {
 	if until, reason := s.breaker.openUntil(time.Now()); !until.IsZero() {
 		return fmt.Errorf("deliver to %v: no attempt before %s: %s", s, until.UTC().Format(time.RFC3339), reason)
@@ -161,7 +161,9 @@ func (s *Sink) updateHealth(a answer) {
 	case s.gone:
 	case a.verdict == verdictGone:
 		s.gone = true
-		s.health = connectors.Health{Degraded: true, Reason: "disabled because it answered 410 Gone; a restart enables it again", Since: time.Now()}
+		s.health = connectors.Health{
+			Degraded: true, Reason: "disabled because it answered 410 Gone; a restart enables it again", Since: time.Now(),
+		}
 	case a.verdict == verdictRetry:
 		if !s.health.Degraded {
 			s.health.Since = time.Now()
