@@ -10,36 +10,38 @@ import (
 	"github.com/aidr-engine/aidr/connectors"
 )
 
-// Checkpoint is one checkpoint: everything in it becomes durable at once, or nothing.
+// Checkpoint is written by Commit: all of it becomes durable at once, or none of it.
 type Checkpoint struct {
-	Seq     uint64   // 1, 2, ...: one more than the last
-	State   []byte   // the engine's own: positions, watermarks, rules
-	Cells   []KV     // base State of owners; a nil Value deletes
-	Items   [][]byte // pending items that are new since the last cut: the parts of one value
-	Drop    []uint64 // cuts whose Items are no longer needed
-	Retired []KV     // rules that are gone, by id; a nil Value deletes
-	// Rewrite are the Items of cuts before, without those that mean nothing any more. Drop comes after it.
+	Seq   uint64 // 1, 2, ...: one more than that of the checkpoint before
+	State []byte // opaque to the store: the engine's positions, watermarks and rules
+	Cells []KV   // base State by owner; a nil Value deletes
+	// Items are the pending items that came since the last checkpoint. They are one value, in parts.
+	Items [][]byte
+	// Drop lists earlier checkpoints whose Items are no longer needed. It is applied after Rewrite.
+	Drop    []uint64
+	Retired []KV // rules that left the configuration, by id; a nil Value deletes
+	// Rewrite replaces the Items of earlier checkpoints, to remove items that no rule will use.
 	Rewrite []Rewrite
-	// Outbox are changes of findings; Commit gives them consecutive Seq. They are also what the findings store shows.
-	// Entries that no endpoint is told of (shadow) have Type "": they are in the outbox too, and a sink that does not
-	// want them says so.
+	// Outbox holds the changes of findings; Commit numbers them consecutively. The same changes update the findings
+	// that Finding and Findings return. An entry that no endpoint should get (shadow) has the Type "". Such entries are
+	// in the outbox too, and a sink that does not want them declines them in its Profile.
 	Outbox []connectors.Entry
 	Dead   []DeadLetter
 }
 
-// Rewrite is what a cut's Items are from now on.
+// Rewrite is the new value of the Items of an earlier checkpoint.
 type Rewrite struct {
 	Checkpoint uint64
 	Items      []byte
 }
 
-// KV is one entry of State.
+// KV is a key with its value.
 type KV struct{ Key, Value []byte }
 
-// Commit writes the cut and gives c.Outbox their Seq. It is called by one goroutine.
+// Commit writes the checkpoint and sets the Seq of the entries in c.Outbox. It must be called by one goroutine.
 //
-// After an error the cut may be durable or not; the same cut is committed again until that succeeds. Where it was
-// durable already, the repetition does nothing.
+// After an error the checkpoint may or may not be durable. The caller commits the same checkpoint again until that
+// succeeds; if it was durable already, the repetition changes nothing.
 func (s *Store) Commit(c *Checkpoint) error {
 	bodies, size, err := encodeFindings(c)
 	if err != nil {
@@ -47,21 +49,22 @@ func (s *Store) Commit(c *Checkpoint) error {
 	}
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	db, err := s.ready(size)
+	db, err := s.writable(size)
 	if err != nil {
-		return fmt.Errorf("commit cut %d: %w", c.Seq, err)
+		return fmt.Errorf("commit checkpoint %d: %w", c.Seq, err)
 	}
 	if done, err := s.numberEntries(c); done || err != nil {
 		return err
 	}
 	b := db.NewBatchWithSize(size)
 	defer b.Close()
-	next, err := s.fill(db, b, c, bodies)
+	w := batchWriter{b: b}
+	next, err := s.fill(db, &w, c, bodies)
 	if err != nil {
-		return fmt.Errorf("commit cut %d: %w", c.Seq, err)
+		return fmt.Errorf("commit checkpoint %d: %w", c.Seq, err)
 	}
-	if err := s.apply(b); err != nil {
-		return fmt.Errorf("commit cut %d: %w", c.Seq, err)
+	if err := s.finish(&w); err != nil {
+		return fmt.Errorf("commit checkpoint %d: %w", c.Seq, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -69,7 +72,7 @@ func (s *Store) Commit(c *Checkpoint) error {
 	return nil
 }
 
-// numberEntries gives the cut's entries their Seq. done says that the cut is durable already.
+// numberEntries sets the Seq of the checkpoint's entries. done reports whether the checkpoint is durable already.
 func (s *Store) numberEntries(c *Checkpoint) (done bool, err error) {
 	first := s.out.next
 	switch c.Seq {
@@ -77,7 +80,7 @@ func (s *Store) numberEntries(c *Checkpoint) (done bool, err error) {
 	case s.last.seq:
 		done, first = true, s.out.next-uint64(len(c.Outbox))
 	default:
-		return false, fmt.Errorf("BUG: cut %d cannot follow cut %d", c.Seq, s.last.seq)
+		return false, fmt.Errorf("BUG: checkpoint %d cannot follow checkpoint %d", c.Seq, s.last.seq)
 	}
 	for i := range c.Outbox {
 		c.Outbox[i].Seq = first + uint64(i)
@@ -85,62 +88,56 @@ func (s *Store) numberEntries(c *Checkpoint) (done bool, err error) {
 	return done, nil
 }
 
-// afterCheckpoint is what the store remembers once a cut is durable.
-type afterCheckpoint struct {
+// committedState holds the new values of the Store's fields once a checkpoint is durable.
+type committedState struct {
 	last  lastCheckpoint
 	out   outboxState
 	dead  deadState
 	sweep sweepState
 }
 
-// fill puts the whole cut into the batch.
-func (s *Store) fill(db *pebble.DB, b *pebble.Batch, c *Checkpoint, bodies [][]byte) (n afterCheckpoint, err error) {
-	n = afterCheckpoint{last: lastCheckpoint{c.Seq, bytes.Clone(c.State)}, out: s.out, dead: s.dead}
-	w := writer{b: b}
+// fill puts the whole checkpoint into the batch.
+func (s *Store) fill(db *pebble.DB, w *batchWriter, c *Checkpoint, bodies [][]byte) (next committedState, err error) {
+	next = committedState{last: lastCheckpoint{c.Seq, bytes.Clone(c.State)}, out: s.out, dead: s.dead}
 	w.set(keyCheckpoint(), append(binary.AppendUvarint(nil, c.Seq), c.State...))
 	for _, kv := range c.Cells {
-		w.put(keyCell(kv.Key), kv.Value)
+		w.setOrDelete(keyCell(kv.Key), kv.Value)
 	}
 	for _, kv := range c.Retired {
-		w.put(keyRetired(kv.Key), kv.Value)
+		w.setOrDelete(keyRetired(kv.Key), kv.Value)
 	}
 	if len(c.Items) > 0 {
 		w.setParts(keyNumber(tableItems, c.Seq), c.Items)
 	}
-	for _, x := range c.Rewrite {
-		w.set(keyNumber(tableItems, x.Checkpoint), x.Items)
+	for _, r := range c.Rewrite {
+		w.set(keyNumber(tableItems, r.Checkpoint), r.Items)
 	}
-	for _, cut := range c.Drop {
-		w.delete(keyNumber(tableItems, cut))
+	for _, seq := range c.Drop {
+		w.delete(keyNumber(tableItems, seq))
 	}
-	if n.sweep, err = s.sweepFindings(db, &w); err != nil {
-		return n, err
+	if next.sweep, err = s.sweepFindings(db, w); err != nil {
+		return next, err
 	}
 	now := s.now()
-	if err := putFindings(db, &w, c.Outbox, bodies, now); err != nil {
-		return n, err
+	if err := putFindings(db, w, c.Outbox, bodies, now); err != nil {
+		return next, err
 	}
-	s.putOutbox(&w, &n.out, c.Outbox, bodies, now)
-	if err := s.putDead(db, &w, &n.dead, c.Dead); err != nil {
-		return n, err
-	}
-	return n, w.err
+	s.putOutbox(w, &next.out, c.Outbox, bodies, now)
+	return next, s.putDead(db, w, &next.dead, c.Dead)
 }
 
-// writer fills a batch and keeps its first error.
-type writer struct {
+// batchWriter fills a batch and keeps the first error.
+type batchWriter struct {
 	b   *pebble.Batch
 	err error
 }
 
-func (w *writer) set(key, value []byte) {
-	if err := w.b.Set(key, value, nil); w.err == nil {
-		w.err = err
-	}
-}
+func (w *batchWriter) set(key, value []byte) { w.fail(w.b.Set(key, value, nil)) }
 
-// put sets the value of a key, or deletes the key where it is nil.
-func (w *writer) put(key, value []byte) {
+func (w *batchWriter) delete(key []byte) { w.fail(w.b.Delete(key, nil)) }
+
+// setOrDelete sets the value of a key, or deletes the key if the value is nil.
+func (w *batchWriter) setOrDelete(key, value []byte) {
 	if value == nil {
 		w.delete(key)
 	} else {
@@ -148,15 +145,19 @@ func (w *writer) put(key, value []byte) {
 	}
 }
 
-// setParts sets a value that stands in parts, each of which is copied once.
-func (w *writer) setParts(key []byte, parts [][]byte) {
+// setParts sets a value to the concatenation of its parts, each of which is copied once.
+func (w *batchWriter) setParts(key []byte, parts [][]byte) {
 	op := w.b.SetDeferred(len(key), partsSize(parts))
 	copy(op.Key, key)
 	value := op.Value
 	for _, part := range parts {
 		value = value[copy(value, part):]
 	}
-	if err := op.Finish(); w.err == nil {
+	w.fail(op.Finish())
+}
+
+func (w *batchWriter) fail(err error) {
+	if w.err == nil {
 		w.err = err
 	}
 }
@@ -168,13 +169,15 @@ func partsSize(parts [][]byte) (size int) {
 	return size
 }
 
-func (w *writer) delete(key []byte) {
-	if err := w.b.Delete(key, nil); w.err == nil {
-		w.err = err
+// finish writes a filled batch and waits for the disk.
+func (s *Store) finish(w *batchWriter) error {
+	if w.err != nil {
+		return w.err
 	}
+	return s.apply(w.b)
 }
 
-// Last returns the last cut's number and State; ok is false for a new store. State is the caller's.
+// Last returns the number and State of the last checkpoint. ok is false for a new store. The caller owns State.
 func (s *Store) Last() (seq uint64, state []byte, ok bool, err error) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
@@ -184,46 +187,48 @@ func (s *Store) Last() (seq uint64, state []byte, ok bool, err error) {
 	return s.last.seq, bytes.Clone(s.last.state), s.last.seq != 0, nil
 }
 
-// Cell returns an owner's base State, nil where there is none. The bytes are the caller's.
+// Cell returns an owner's base State, or nil if the owner has no State. The caller owns the bytes.
 func (s *Store) Cell(key []byte) ([]byte, error) {
 	return s.get(keyCell(key))
 }
 
-// get reads one key.
+// get reads one key on behalf of a reader.
 func (s *Store) get(key []byte) ([]byte, error) {
-	s.revive()
+	s.reopenForReader()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	db, err := s.reader()
+	db, err := s.readable()
 	if err != nil {
 		return nil, err
 	}
-	return get(db, key)
+	return readKey(db, key)
 }
 
-// Cells calls yield with each entry whose key begins with prefix, in order of key. Key and value are yield's; it may
-// call the store.
+// Cells calls yield with each cell whose key begins with prefix, in order of key. yield owns key and value, and may call
+// the store.
 func (s *Store) Cells(prefix []byte, yield func(key, value []byte) bool) error {
 	lower := keyCell(prefix)
-	return s.scan(lower, after(lower), false, func(k, v []byte) bool { return yield(k[1:], v) })
+	return s.scan(lower, prefixEnd(lower), false, func(k, v []byte) bool { return yield(k[1:], v) })
 }
 
-// CellsFrom calls yield with each entry from a key on, in order of key. Key and value are yield's; it may call the store.
+// CellsFrom calls yield with the given key's cell and all cells after it, in order of key. yield owns key and value, and
+// may call the store.
 func (s *Store) CellsFrom(key []byte, yield func(key, value []byte) bool) error {
-	return s.scan(keyCell(key), after([]byte{tableCell}), false, func(k, v []byte) bool { return yield(k[1:], v) })
+	return s.scan(keyCell(key), prefixEnd([]byte{tableCell}), false, func(k, v []byte) bool { return yield(k[1:], v) })
 }
 
-// DropCells deletes State that no cut knows: it must not be read by who begins anew.
+// DropCells deletes cells outside of a checkpoint. It is for State that the last checkpoint does not attribute to a rule: a
+// rule that starts empty must never read it.
 func (s *Store) DropCells(keys [][]byte) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	db, err := s.ready(0)
+	db, err := s.writable(0)
 	if err != nil {
 		return fmt.Errorf("delete State: %w", err)
 	}
 	b := db.NewBatch()
 	defer b.Close()
-	w := writer{b: b}
+	w := batchWriter{b: b}
 	for _, key := range keys {
 		w.delete(keyCell(key))
 	}
@@ -233,14 +238,14 @@ func (s *Store) DropCells(keys [][]byte) error {
 	return nil
 }
 
-// Retired calls yield with each rule that is gone and what the engine keeps of it, in order of rule.
+// Retired calls yield with each retired rule and its value as the engine wrote it, in order of rule.
 func (s *Store) Retired(yield func(rule string, value []byte) bool) error {
 	lower := []byte{tableRetired}
-	return s.scan(lower, after(lower), false, func(k, v []byte) bool { return yield(string(k[1:]), v) })
+	return s.scan(lower, prefixEnd(lower), false, func(k, v []byte) bool { return yield(string(k[1:]), v) })
 }
 
-// Items calls yield with the pending items of each cut that was not dropped, in order of cut.
-func (s *Store) Items(yield func(cut uint64, items []byte) bool) error {
+// Items calls yield with the pending items of each checkpoint that was not dropped, in order of checkpoint.
+func (s *Store) Items(yield func(checkpoint uint64, items []byte) bool) error {
 	lower := []byte{tableItems}
-	return s.scan(lower, after(lower), false, func(k, v []byte) bool { return yield(numberOf(k), v) })
+	return s.scan(lower, prefixEnd(lower), false, func(k, v []byte) bool { return yield(numberOf(k), v) })
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// setVersion makes a store in the folder and replaces its format version.
+// setVersion creates a store in the folder and replaces its format version.
 func setVersion(folder string, version []byte) error {
 	s, err := Open(filepath.Dir(folder), Options{})
 	if err != nil {
@@ -19,19 +19,19 @@ func setVersion(folder string, version []byte) error {
 	return s.Close()
 }
 
-// otherDatabase makes a Pebble database that is no store.
+// otherDatabase creates a Pebble database that is not a store.
 func otherDatabase(folder string) error {
 	db, err := pebble.Open(folder, &pebble.Options{})
 	if err != nil {
 		return err
 	}
-	if err := db.Set([]byte("theirs"), []byte("1"), pebble.Sync); err != nil {
+	if err := db.Set([]byte("foreign"), []byte("1"), pebble.Sync); err != nil {
 		return err
 	}
 	return db.Close()
 }
 
-// breakFiles makes a store and overwrites files of it; nil content removes them.
+// breakFiles creates a store and overwrites the files that match the pattern. If content is nil, the files are removed.
 func breakFiles(folder, pattern string, content []byte) error {
 	if err := setVersion(folder, []byte{formatVersion}); err != nil {
 		return err

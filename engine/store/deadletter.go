@@ -10,20 +10,21 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/flat"
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// maxRecordBody is how many bytes of a record a dead letter keeps: enough to see what it was; the whole is where it was
-// read. Rows and deliveries are kept whole, because they can be handed in again.
+// maxRecordBody is the number of bytes of a record that a dead letter keeps: enough to recognise the record, which is
+// still in its source. Rows and deliveries are kept whole, because they can be delivered again from the dead letter.
 const maxRecordBody = 64 << 10
 
-// DeadLetter is one thing that went wrong for good: a record, a row or a delivery. Body is redacted.
+// DeadLetter is a record, a row or a delivery that failed permanently. Body is redacted.
 type DeadLetter struct {
-	Seq       uint64               `json:"seq"` // given by the store
+	Seq       uint64               `json:"seq"` // set by the store
 	Kind      schema.DeadKind      `json:"kind"`
 	Reason    string               `json:"reason"`
 	Detail    string               `json:"detail,omitempty"`
-	Time      schema.Instant       `json:"time"` // wall clock; 0: the store's
+	Time      schema.Instant       `json:"time"` // wall clock; if 0, the store sets it
 	Source    string               `json:"source,omitempty"`
 	Topic     string               `json:"topic"`
 	Partition int32                `json:"partition"`
@@ -31,30 +32,30 @@ type DeadLetter struct {
 	Index     int                  `json:"index"`
 	Sink      string               `json:"sink,omitempty"`
 	Attempts  int                  `json:"attempts,omitempty"`
-	Entry     uint64               `json:"entry,omitempty"` // Seq in the outbox, of rows and deliveries
-	Type      connectors.EntryType `json:"type,omitempty"`  // of the entry
+	Entry     uint64               `json:"entry,omitempty"` // rows and deliveries: the Seq of the outbox entry
+	Type      connectors.EntryType `json:"type,omitempty"`  // rows and deliveries: the Type of the outbox entry
 	Body      string               `json:"body,omitempty"`  // the record, or the entry's finding as JSON
 }
 
-// deadState are the counters of the dead letters.
+// deadState holds the counters of the dead letters.
 type deadState struct {
-	next    uint64 // Seq of the next one
+	next    uint64 // Seq of the next dead letter
 	count   uint64
 	bytes   uint64
-	dropped uint64 // over the cap, since the store was made
-	oldest  uint64 // no dead letter has a smaller Seq; in memory only
+	dropped uint64 // number dropped because of the cap since the store was created
+	oldest  uint64 // lower bound of the Seq of all dead letters; in memory only
 }
 
 func (d *deadState) load(db *pebble.DB) error {
 	*d = deadState{next: 1, oldest: 1}
-	v, err := get(db, keyDead())
+	v, err := readKey(db, keyDead())
 	if v == nil || err != nil {
 		return err
 	}
-	f := flat{b: v}
-	*d = deadState{next: f.uvarint(), count: f.uvarint(), bytes: f.uvarint(), dropped: f.uvarint()}
-	if f.bad || d.next == 0 {
-		return errors.New("the dead letters' counters cannot be read: the store is damaged")
+	r := flat.NewReader(v)
+	*d = deadState{next: r.Uvarint(), count: r.Uvarint(), bytes: r.Uvarint(), dropped: r.Uvarint()}
+	if r.Bad() || d.next == 0 {
+		return errors.New("read the counters of the dead letters: the store is damaged")
 	}
 	return nil
 }
@@ -64,15 +65,15 @@ func (d *deadState) value() []byte {
 	return binary.AppendUvarint(binary.AppendUvarint(v, d.bytes), d.dropped)
 }
 
-// putDead adds the letters, gives them their Seq, and drops the oldest ones that are over the cap.
-func (s *Store) putDead(db *pebble.DB, w *writer, d *deadState, letters []DeadLetter) error {
-	if len(letters) == 0 {
+// putDead numbers the dead letters, adds them, and drops the oldest ones over the cap.
+func (s *Store) putDead(db *pebble.DB, w *batchWriter, d *deadState, dead []DeadLetter) error {
+	if len(dead) == 0 {
 		return nil
 	}
-	values := make([][]byte, len(letters))
+	values := make([][]byte, len(dead))
 	first, size := d.next, uint64(0)
-	for i := range letters {
-		l := &letters[i]
+	for i := range dead {
+		l := &dead[i]
 		l.Seq = first + uint64(i)
 		if l.Time == 0 {
 			l.Time = s.now()
@@ -90,24 +91,24 @@ func (s *Store) putDead(db *pebble.DB, w *writer, d *deadState, letters []DeadLe
 		return err
 	}
 	for i, v := range values {
-		if size > uint64(s.o.DeadCap) { // more than the cap in one write: the oldest of them go at once
+		if size > uint64(s.opts.DeadCap) { // the new ones alone exceed the cap: the first of them are never written
 			size -= uint64(len(v))
 			d.dropped++
 			continue
 		}
-		w.set(keyNumber(tableDead, letters[i].Seq), v)
+		w.set(keyNumber(tableDead, dead[i].Seq), v)
 		d.count++
 		d.bytes += uint64(len(v))
 	}
-	d.next = first + uint64(len(letters))
+	d.next = first + uint64(len(dead))
 	w.set(keyDead(), d.value())
 	return nil
 }
 
-// dropOldest makes room for size bytes below the cap.
-func (s *Store) dropOldest(db *pebble.DB, w *writer, d *deadState, size uint64) error {
-	for d.count > 0 && d.bytes+size > uint64(s.o.DeadCap) {
-		page, err := readPage(db, keyNumber(tableDead, d.oldest), after([]byte{tableDead}), false)
+// dropOldest deletes the oldest dead letters until size more bytes fit under the cap.
+func (s *Store) dropOldest(db *pebble.DB, w *batchWriter, d *deadState, size uint64) error {
+	for d.count > 0 && d.bytes+size > uint64(s.opts.DeadCap) {
+		page, err := readPage(db, keyNumber(tableDead, d.oldest), prefixEnd([]byte{tableDead}), false)
 		if err != nil {
 			return err
 		}
@@ -115,30 +116,31 @@ func (s *Store) dropOldest(db *pebble.DB, w *writer, d *deadState, size uint64) 
 			d.count, d.bytes = 0, 0
 			return nil
 		}
-		for _, e := range page {
-			if d.bytes+size <= uint64(s.o.DeadCap) {
+		for _, kv := range page {
+			if d.bytes+size <= uint64(s.opts.DeadCap) {
 				return nil
 			}
-			w.delete(e.key)
-			d.forget(len(e.value))
+			w.delete(kv.Key)
+			d.subtract(len(kv.Value))
 			d.dropped++
-			d.oldest = numberOf(e.key) + 1
+			d.oldest = numberOf(kv.Key) + 1
 		}
 	}
 	return nil
 }
 
-func (d *deadState) forget(size int) {
+// subtract removes one dead letter of a size from the counters.
+func (d *deadState) subtract(size int) {
 	d.count -= min(d.count, 1)
 	d.bytes -= min(d.bytes, uint64(size))
 }
 
-// DeadFilter chooses dead letters; zero fields choose all.
+// DeadFilter selects dead letters. The zero DeadFilter selects all.
 type DeadFilter struct {
 	Kind         schema.DeadKind
 	Reason, Sink string
-	Since, Until schema.Instant // of Time: from Since on, before Until
-	After        uint64         // only letters of a greater Seq
+	Since, Until schema.Instant // of Time: at or after Since, before Until
+	After        uint64         // only dead letters with a greater Seq
 	Limit        int
 }
 
@@ -147,11 +149,11 @@ func (f *DeadFilter) matches(l *DeadLetter) bool {
 		(f.Sink == "" || f.Sink == l.Sink) && (f.Since == 0 || l.Time >= f.Since) && (f.Until == 0 || l.Time < f.Until)
 }
 
-// DeadLetters calls yield with matching dead letters, the oldest first. yield may call the store.
+// DeadLetters calls yield with the matching dead letters, oldest first. yield may call the store.
 func (s *Store) DeadLetters(f DeadFilter, yield func(*DeadLetter) bool) error {
 	var failed error
 	left := f.Limit
-	err := s.scan(keyNumber(tableDead, f.After+1), after([]byte{tableDead}), false, func(k, v []byte) bool {
+	err := s.scan(keyNumber(tableDead, f.After+1), prefixEnd([]byte{tableDead}), false, func(k, v []byte) bool {
 		l, err := parseDeadLetter(k, v)
 		if failed = err; failed != nil || !f.matches(l) {
 			return failed == nil
@@ -165,7 +167,7 @@ func (s *Store) DeadLetters(f DeadFilter, yield func(*DeadLetter) bool) error {
 	return err
 }
 
-// DeadLetter returns one dead letter; ok is false where there is none of that Seq.
+// DeadLetter returns the dead letter with the given Seq. ok is false if it does not exist.
 func (s *Store) DeadLetter(seq uint64) (l *DeadLetter, ok bool, err error) {
 	key := keyNumber(tableDead, seq)
 	v, err := s.get(key)
@@ -184,29 +186,36 @@ func parseDeadLetter(key, value []byte) (*DeadLetter, error) {
 	return &l, nil
 }
 
-// DropDeadLetters deletes the dead letters named and returns how many of them there were.
+// DropDeadLetters deletes the dead letters with the given Seqs. Unknown Seqs are ignored; dropped is the number deleted.
 func (s *Store) DropDeadLetters(seqs ...uint64) (dropped int, err error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	db, err := s.ready(0)
-	if err != nil {
+	if dropped, err = s.dropDeadLetters(seqs); err != nil {
 		return 0, fmt.Errorf("drop dead letters: %w", err)
+	}
+	return dropped, nil
+}
+
+func (s *Store) dropDeadLetters(seqs []uint64) (dropped int, err error) {
+	db, err := s.writable(0)
+	if err != nil {
+		return 0, err
 	}
 	b := db.NewBatch()
 	defer b.Close()
-	w, d := writer{b: b}, s.dead
+	w, d := batchWriter{b: b}, s.dead
 	for _, seq := range slices.Compact(slices.Sorted(slices.Values(seqs))) {
-		gone, err := takeDead(db, &w, &d, seq)
+		l, err := deleteDead(db, &w, &d, seq)
 		if err != nil {
-			return 0, fmt.Errorf("drop dead letters: %w", err)
+			return 0, err
 		}
-		if gone != nil {
+		if l != nil {
 			dropped++
 		}
 	}
 	w.set(keyDead(), d.value())
 	if err := s.finish(&w); err != nil {
-		return 0, fmt.Errorf("drop dead letters: %w", err)
+		return 0, err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -214,10 +223,10 @@ func (s *Store) DropDeadLetters(seqs ...uint64) (dropped int, err error) {
 	return dropped, nil
 }
 
-// takeDead deletes one dead letter; nil where there is none of that Seq.
-func takeDead(db *pebble.DB, w *writer, d *deadState, seq uint64) (*DeadLetter, error) {
+// deleteDead deletes the dead letter with the given Seq and returns it, or nil if it does not exist.
+func deleteDead(db *pebble.DB, w *batchWriter, d *deadState, seq uint64) (*DeadLetter, error) {
 	key := keyNumber(tableDead, seq)
-	v, err := get(db, key)
+	v, err := readKey(db, key)
 	if v == nil || err != nil {
 		return nil, err
 	}
@@ -226,25 +235,17 @@ func takeDead(db *pebble.DB, w *writer, d *deadState, seq uint64) (*DeadLetter, 
 		return nil, err
 	}
 	w.delete(key)
-	d.forget(len(v))
+	d.subtract(len(v))
 	return l, nil
 }
 
-// finish writes a filled batch.
-func (s *Store) finish(w *writer) error {
-	if w.err != nil {
-		return w.err
-	}
-	return s.apply(w.b)
-}
-
-// DeadStats says how much lies in the dead letters.
+// DeadStats holds the counters of the dead letters.
 type DeadStats struct {
 	Count, Bytes uint64
-	Dropped      uint64 // given up over the cap, since the store was made
+	Dropped      uint64 // number dropped because of the cap since the store was created
 }
 
-// DeadStats returns the counters of the dead letters.
+// DeadStats returns the counters of the dead letters. It does not read the disk.
 func (s *Store) DeadStats() DeadStats {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

@@ -8,10 +8,11 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// failure holds the first error after which the open database must not be written any more.
+// failure holds the first error of the open database. After it the database must be reopened before the next write.
 type failure struct {
 	err atomic.Pointer[error]
-	// stuck says that Pebble panicked with its own locks held: it can be neither written nor closed any more.
+	// stuck is set after Pebble panicked while it held its own locks: the database can then be neither written nor
+	// closed, and only a restart of the process helps.
 	stuck atomic.Bool
 }
 
@@ -25,22 +26,25 @@ func (f *failure) get() error {
 	return nil
 }
 
-// logger takes what Pebble says. Pebble calls Fatalf for errors of the disk that it cannot undo and expects the process
-// to end; ours marks the database as failed and goes on, and the next write opens it again.
+// logger receives Pebble's messages. Pebble calls Fatalf for errors of the disk that it cannot undo, and expects that
+// the process ends. This logger marks the database as failed and returns instead, and the next write reopens the database.
 type logger struct{ s *Store }
 
+// Infof drops messages about normal operation.
 func (l logger) Infof(string, ...any) {}
 
-func (l logger) Errorf(format string, args ...any) { l.s.o.Logf("store: "+format, args...) }
+// Errorf passes errors to Options.Logf.
+func (l logger) Errorf(format string, args ...any) { l.s.opts.Logf("store: "+format, args...) }
 
+// Fatalf marks the database as failed.
 func (l logger) Fatalf(format string, args ...any) {
 	err := fmt.Errorf(format, args...)
 	l.s.failure.set(err)
-	l.s.o.Logf("store: %v", err)
+	l.s.opts.Logf("store: %v", err)
 }
 
-// ready returns the database for a write of about size bytes. The caller holds writing.
-func (s *Store) ready(size int) (*pebble.DB, error) {
+// writable returns the database for a write of about size bytes, reopened if it failed. The caller holds writing.
+func (s *Store) writable(size int) (*pebble.DB, error) {
 	s.mu.RLock()
 	db, closed := s.db, s.closed
 	s.mu.RUnlock()
@@ -50,8 +54,9 @@ func (s *Store) ready(size int) (*pebble.DB, error) {
 	case s.failure.stuck.Load():
 		return nil, fmt.Errorf("the disk failed: %w: restart the process", s.failure.get())
 	}
-	if free, ok := s.free(); ok && free < diskReserve+2*uint64(size) {
-		return nil, fmt.Errorf("%w: %d MiB are free in %q, %d MiB are needed", ErrDiskFull, free>>20, s.dir, (diskReserve+2*uint64(size))>>20)
+	need := diskReserve + 2*uint64(size)
+	if free, ok := s.free(); ok && free < need {
+		return nil, fmt.Errorf("%w: %d MiB are free in %q, %d MiB are needed", ErrDiskFull, free>>20, s.dir, need>>20)
 	}
 	if db == nil || s.failure.get() != nil {
 		return s.reopen()
@@ -59,16 +64,16 @@ func (s *Store) ready(size int) (*pebble.DB, error) {
 	return db, nil
 }
 
-// free returns the free bytes of the disk; ok is false where the file system does not tell.
+// free returns the number of free bytes on the disk. ok is false if the file system does not report it.
 func (s *Store) free() (bytes uint64, ok bool) {
 	u, err := s.fs.GetDiskUsage(s.dir)
 	return u.AvailBytes, err == nil
 }
 
-// waitForRoom is called by the file system when a write of Pebble's met a full disk in spite of the reserve. The write
-// is tried once more when it returns, so it returns when there is room, or when the store is closed.
+// waitForRoom is called by the file system when a write of Pebble meets a full disk in spite of the reserve. When it
+// returns, that write is tried once more. It therefore returns when there is room, or when the store is closed.
 func (s *Store) waitForRoom() {
-	s.o.Logf("store: the disk of %q is full: waiting for room", s.dir)
+	s.opts.Logf("store: the disk of %q is full: waiting for free space", s.dir)
 	tick := time.NewTicker(diskPoll)
 	defer tick.Stop()
 	for {
@@ -83,7 +88,8 @@ func (s *Store) waitForRoom() {
 	}
 }
 
-// reopen closes a database that failed and opens it again from the disk: what was not durable is gone.
+// reopen closes the failed database and opens it from the disk. Whatever was not durable is lost. The caller holds
+// writing.
 func (s *Store) reopen() (*pebble.DB, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -93,24 +99,24 @@ func (s *Store) reopen() (*pebble.DB, error) {
 	}
 	if err := s.openDB(); err != nil {
 		s.failure.set(err)
-		return nil, fmt.Errorf("open the store again after %q: %w", cause, err)
+		return nil, fmt.Errorf("reopen the store after %q: %w", cause, err)
 	}
-	s.o.Logf("store: opened again after: %v", cause)
+	s.opts.Logf("store: reopened after: %v", cause)
 	return s.db, nil
 }
 
-// revive opens the database again for a reader after a failure, so that it does not see what did not become durable.
-// Where that is not possible now the reader gets what there is.
-func (s *Store) revive() {
+// reopenForReader reopens a failed database, so that a reader does not see data that never became durable. If that is
+// not possible, the reader gets the database as it is.
+func (s *Store) reopenForReader() {
 	if s.failure.get() == nil {
 		return
 	}
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	_, _ = s.ready(0) // the reader finds out
+	_, _ = s.writable(0) // readable returns the error if the database stays closed
 }
 
-// closeDB closes the database, whatever state it is in. The caller holds writing and mu.
+// closeDB closes the database in any state. The caller holds writing and mu.
 func (s *Store) closeDB() (err error) {
 	db := s.db
 	s.db = nil
@@ -130,7 +136,7 @@ func (s *Store) closeDB() (err error) {
 	return db.Close()
 }
 
-// apply writes the batch and waits for the disk. After an error it is unknown whether the batch is durable.
+// apply writes the batch and waits for the disk. After an error the batch may or may not be durable.
 func (s *Store) apply(b *pebble.Batch) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
@@ -146,13 +152,13 @@ func (s *Store) apply(b *pebble.Batch) (err error) {
 }
 
 func (s *Store) writeOptions() *pebble.WriteOptions {
-	if s.o.NoSync {
+	if s.opts.NoSync {
 		return pebble.NoSync
 	}
 	return pebble.Sync
 }
 
-// Err returns the error of the disk that the store has not got over yet, nil where all is well. It is for /readyz.
+// Err returns the error of the disk that currently prevents writes, or nil. /readyz shows it.
 func (s *Store) Err() error {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

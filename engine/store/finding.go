@@ -2,80 +2,82 @@ package store
 
 import (
 	"encoding/binary"
-	"fmt"
+	"errors"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/flat"
 	"github.com/aidr-engine/aidr/schema"
 )
 
 const (
-	// sweepEvery is how often findings that are kept long enough are looked for.
+	// sweepEvery is the time between two searches for findings older than FindingsKeep.
 	sweepEvery = time.Minute
-	// sweepAtOnce bounds how many findings one cut looks at for it.
-	sweepAtOnce = 1000
+	// sweepLimit bounds how many findings one checkpoint examines in that search.
+	sweepLimit = 1000
 )
 
-// FindingFilter chooses findings; zero fields choose all.
+// FindingFilter selects findings. The zero FindingFilter selects all.
 type FindingFilter struct {
 	Rule, Agent, Severity string
 	Status                schema.Status
-	Since, Until          schema.Instant // of group_start: from Since on, before Until
-	AfterRevision         uint64         // only findings that changed after this place: see FindingsAfter
+	Since, Until          schema.Instant // of group_start: at or after Since, before Until
+	AfterRevision         uint64         // only findings whose last change has a greater Seq in the outbox
 	Limit                 int
 }
 
-// findingRecord is what the findings store holds of one finding; body is its JSON.
+// findingRecord is the value of a finding in the store.
 type findingRecord struct {
-	place                         uint64
-	committed, start              schema.Instant
+	seq                           uint64         // of the last change, in the outbox
+	committed                     schema.Instant // wall clock of the checkpoint of the last change
+	start                         schema.Instant // group_start
 	status, rule, agent, severity string
-	body                          []byte
+	body                          []byte // the finding as JSON
 }
 
 func (r *findingRecord) value() []byte {
 	v := make([]byte, 0, 64+len(r.rule)+len(r.agent)+len(r.body))
-	v = binary.BigEndian.AppendUint64(v, r.place)
-	v = binary.BigEndian.AppendUint64(v, uint64(r.committed))
-	v = binary.BigEndian.AppendUint64(v, uint64(r.start))
+	v = binary.BigEndian.AppendUint64(v, r.seq)
+	v = flat.AppendInt64(v, int64(r.committed))
+	v = flat.AppendInt64(v, int64(r.start))
 	for _, t := range [...]string{r.status, r.rule, r.agent, r.severity} {
-		v = appendText(v, t)
+		v = flat.AppendText(v, t)
 	}
 	return append(v, r.body...)
 }
 
 func parseFindingRecord(v []byte) (r findingRecord, err error) {
-	f := flat{b: v}
-	r.place, r.committed, r.start = f.fixed(), schema.Instant(f.fixed()), schema.Instant(f.fixed())
-	r.status, r.rule, r.agent, r.severity = f.text(), f.text(), f.text(), f.text()
-	if f.bad {
-		return r, fmt.Errorf("a finding cannot be read: the store is damaged")
+	in := flat.NewReader(v)
+	r.seq, r.committed, r.start = in.Uint64(), schema.Instant(in.Int64()), schema.Instant(in.Int64())
+	r.status, r.rule, r.agent, r.severity = string(in.Text()), string(in.Text()), string(in.Text()), string(in.Text())
+	if in.Bad() {
+		return r, errors.New("read finding: the store is damaged")
 	}
-	r.body = f.b
+	r.body = in.Rest()
 	return r, nil
 }
 
-// over says that nothing will change the finding any more.
-func (r *findingRecord) over() bool {
+// final reports whether the finding can no longer change.
+func (r *findingRecord) final() bool {
 	return r.status == string(schema.StatusSettled) || r.status == string(schema.StatusWithdrawn)
 }
 
 func (r *findingRecord) matches(f *FindingFilter) bool {
 	return (f.Rule == "" || f.Rule == r.rule) && (f.Agent == "" || f.Agent == r.agent) &&
 		(f.Severity == "" || f.Severity == r.severity) && (f.Status == "" || string(f.Status) == r.status) &&
-		r.place > f.AfterRevision
+		r.seq > f.AfterRevision && (f.Since == 0 || r.start >= f.Since) && (f.Until == 0 || r.start < f.Until)
 }
 
-// putFindings replaces each finding by its new revision and moves its entries in the indexes.
-func putFindings(db *pebble.DB, w *writer, entries []connectors.Entry, bodies [][]byte, now schema.Instant) error {
-	here := make(map[schema.ID]findingRecord, len(entries)) // changes that stand earlier in the same cut
+// putFindings replaces each finding with its new revision and updates the indexes.
+func putFindings(db *pebble.DB, w *batchWriter, entries []connectors.Entry, bodies [][]byte, now schema.Instant) error {
+	updated := make(map[schema.ID]findingRecord, len(entries)) // by earlier entries of the same checkpoint
 	for i, e := range entries {
 		f := e.Finding
-		old, ok := here[f.ID]
+		old, ok := updated[f.ID]
 		if !ok {
-			v, err := get(db, keyFinding(f.ID))
+			v, err := readKey(db, keyFinding(f.ID))
 			if err != nil {
 				return err
 			}
@@ -86,45 +88,47 @@ func putFindings(db *pebble.DB, w *writer, entries []connectors.Entry, bodies []
 			}
 		}
 		if ok {
-			w.delete(keyNumber(tablePlace, old.place))
+			w.delete(keyNumber(tableChange, old.seq))
 			w.delete(keyGroup(old.start, f.ID))
 		}
-		r := findingRecord{place: e.Seq, committed: now, start: f.GroupStart, status: string(f.Status),
-			rule: f.RuleID, agent: f.AgentUID, severity: string(f.Severity), body: bodies[i]}
+		r := findingRecord{
+			seq: e.Seq, committed: now, start: f.GroupStart, status: string(f.Status),
+			rule: f.RuleID, agent: f.AgentUID, severity: string(f.Severity), body: bodies[i],
+		}
 		w.set(keyFinding(f.ID), r.value())
-		w.set(keyNumber(tablePlace, e.Seq), f.ID[:])
+		w.set(keyNumber(tableChange, e.Seq), f.ID[:])
 		w.set(keyGroup(f.GroupStart, f.ID), nil)
-		here[f.ID] = r
+		updated[f.ID] = r
 	}
 	return nil
 }
 
-// sweepState is how far the search for findings that are kept long enough has come.
+// sweepState is the progress of the search for findings older than FindingsKeep.
 type sweepState struct {
-	next time.Time // when to go on
-	from uint64    // place to go on from
+	next time.Time // when the search continues
+	from uint64    // Seq of the change at which it continues
 }
 
-// sweepFindings deletes findings that are over and were not changed for FindingsKeep, oldest change first. Open ones
-// stay however old they are.
-func (s *Store) sweepFindings(db *pebble.DB, w *writer) (sweepState, error) {
-	now := s.o.Now()
+// sweepFindings deletes final findings whose last change is older than FindingsKeep, oldest change first. Open findings
+// are kept, however old.
+func (s *Store) sweepFindings(db *pebble.DB, w *batchWriter) (sweepState, error) {
+	now := s.opts.Now()
 	if now.Before(s.sweep.next) {
 		return s.sweep, nil
 	}
-	end := schema.Instant(now.Add(-s.o.FindingsKeep).UnixNano())
-	page, err := readPage(db, keyNumber(tablePlace, s.sweep.from), after([]byte{tablePlace}), false)
+	end := schema.InstantOf(now.Add(-s.opts.FindingsKeep))
+	page, err := readPage(db, keyNumber(tableChange, s.sweep.from), prefixEnd([]byte{tableChange}), false)
 	if err != nil {
 		return s.sweep, err
 	}
-	for _, e := range page[:min(len(page), sweepAtOnce)] {
-		id := schema.ID(e.value)
-		v, err := get(db, keyFinding(id))
+	for _, kv := range page[:min(len(page), sweepLimit)] {
+		id := schema.ID(kv.Value)
+		v, err := readKey(db, keyFinding(id))
 		if err != nil {
 			return s.sweep, err
 		}
 		if v == nil {
-			w.delete(e.key)
+			w.delete(kv.Key)
 			continue
 		}
 		r, err := parseFindingRecord(v)
@@ -134,19 +138,19 @@ func (s *Store) sweepFindings(db *pebble.DB, w *writer) (sweepState, error) {
 		if r.committed > end {
 			return sweepState{next: now.Add(sweepEvery)}, nil
 		}
-		if r.over() {
+		if r.final() {
 			w.delete(keyFinding(id))
 			w.delete(keyGroup(r.start, id))
-			w.delete(e.key)
+			w.delete(kv.Key)
 		}
 	}
 	if len(page) == 0 {
 		return sweepState{next: now.Add(sweepEvery)}, nil
 	}
-	return sweepState{from: numberOf(page[len(page)-1].key) + 1}, nil // go on with the next cut
+	return sweepState{from: numberOf(page[len(page)-1].Key) + 1}, nil // continue with the next checkpoint
 }
 
-// Finding returns the latest revision of a finding. It is the caller's.
+// Finding returns the latest revision of a finding, and false if the store does not have it. The caller owns the finding.
 func (s *Store) Finding(id schema.ID) (*schema.Finding, bool, error) {
 	v, err := s.get(keyFinding(id))
 	if v == nil || err != nil {
@@ -160,9 +164,9 @@ func (s *Store) Finding(id schema.ID) (*schema.Finding, bool, error) {
 	return f, err == nil, err
 }
 
-// Findings calls yield with matching findings, the latest group_start first. Findings are yield's.
+// Findings calls yield with the matching findings, latest group_start first. yield owns the findings.
 func (s *Store) Findings(f FindingFilter, yield func(*schema.Finding) bool) error {
-	lower, upper := []byte{tableGroup}, after([]byte{tableGroup})
+	lower, upper := []byte{tableGroup}, prefixEnd([]byte{tableGroup})
 	if f.Since != 0 {
 		lower = keyNumber(tableGroup, sortable(f.Since))
 	}
@@ -172,12 +176,12 @@ func (s *Store) Findings(f FindingFilter, yield func(*schema.Finding) bool) erro
 	var failed error
 	left := f.Limit
 	err := s.scan(lower, upper, true, func(k, _ []byte) bool {
-		found, _, err := s.matching(schema.ID(k[len(k)-16:]), &f)
-		if failed = err; failed != nil || found == nil {
+		match, _, err := s.match(schema.ID(k[len(k)-16:]), &f)
+		if failed = err; failed != nil || match == nil {
 			return failed == nil
 		}
 		left--
-		return yield(found) && left != 0
+		return yield(match) && left != 0
 	})
 	if err == nil {
 		err = failed
@@ -185,22 +189,23 @@ func (s *Store) Findings(f FindingFilter, yield func(*schema.Finding) bool) erro
 	return err
 }
 
-// FindingsAfter calls yield with the findings that changed after a place, in order of their last change; place is where
-// to go on from. A finding that changed several times comes once, with its latest revision.
-func (s *Store) FindingsAfter(place uint64, f FindingFilter, yield func(place uint64, f *schema.Finding) bool) error {
+// FindingsAfter calls yield with the matching findings that changed after the entry seq of the outbox, in order of their
+// last change. The seq passed to yield is that of the last change: calling FindingsAfter with it continues from there. A
+// finding that changed several times is yielded once, with its latest revision.
+func (s *Store) FindingsAfter(seq uint64, f FindingFilter, yield func(seq uint64, f *schema.Finding) bool) error {
 	var failed error
 	left := f.Limit
-	lower := keyNumber(tablePlace, place+1)
-	err := s.scan(lower, after([]byte{tablePlace}), false, func(k, v []byte) bool {
-		found, at, err := s.matching(schema.ID(v), &f)
+	lower := keyNumber(tableChange, seq+1)
+	err := s.scan(lower, prefixEnd([]byte{tableChange}), false, func(k, v []byte) bool {
+		match, last, err := s.match(schema.ID(v), &f)
 		if failed = err; failed != nil {
 			return false
 		}
-		if found == nil || at != numberOf(k) { // it has changed since the page was read, and comes later
+		if match == nil || last != numberOf(k) { // it changed after the page was read, and comes again later
 			return true
 		}
 		left--
-		return yield(at, found) && left != 0
+		return yield(last, match) && left != 0
 	})
 	if err == nil {
 		err = failed
@@ -208,16 +213,16 @@ func (s *Store) FindingsAfter(place uint64, f FindingFilter, yield func(place ui
 	return err
 }
 
-// matching returns the finding and its place, nil where it does not match or is gone.
-func (s *Store) matching(id schema.ID, f *FindingFilter) (*schema.Finding, uint64, error) {
+// match returns a finding with the Seq of its last change, or nil if the finding does not match or was deleted.
+func (s *Store) match(id schema.ID, f *FindingFilter) (match *schema.Finding, seq uint64, err error) {
 	v, err := s.get(keyFinding(id))
 	if v == nil || err != nil {
 		return nil, 0, err
 	}
 	r, err := parseFindingRecord(v)
-	if err != nil || !r.matches(f) || (f.Since != 0 && r.start < f.Since) || (f.Until != 0 && r.start >= f.Until) {
+	if err != nil || !r.matches(f) {
 		return nil, 0, err
 	}
-	found, err := decodeFinding(r.body)
-	return found, r.place, err
+	match, err = decodeFinding(r.body)
+	return match, r.seq, err
 }

@@ -19,15 +19,15 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// script drives a store by numbers that a test draws: every step is one write.
+// script is a random sequence of writes to a store: each step is one write.
 type script struct {
 	clock testClock
-	cut   uint64
+	seq   uint64 // of the last checkpoint
 	steps []func(s *Store) error
 	sinks map[string]uint64 // number of the last Advance
 }
 
-// newScript draws a script of cuts, Advances and what else writes.
+// newScript draws a script of checkpoints, Advances, requeues and drops of dead letters.
 func newScript(rt *rapid.T) *script {
 	sc := &script{clock: testClock{start}, sinks: map[string]uint64{}}
 	sc.steps = append(sc.steps, func(s *Store) error {
@@ -37,7 +37,7 @@ func newScript(rt *rapid.T) *script {
 	for range rapid.IntRange(3, 25).Draw(rt, "steps") {
 		switch kind := rapid.IntRange(0, 9).Draw(rt, "kind"); {
 		case kind < 5:
-			sc.steps = append(sc.steps, sc.drawCut(rt))
+			sc.steps = append(sc.steps, sc.drawCheckpoint(rt))
 		case kind < 8:
 			sc.steps = append(sc.steps, sc.drawAdvance(rt))
 		case kind == 8:
@@ -49,9 +49,9 @@ func newScript(rt *rapid.T) *script {
 	return sc
 }
 
-func (sc *script) drawCut(rt *rapid.T) func(s *Store) error {
-	sc.cut++
-	c := &Checkpoint{Seq: sc.cut, State: fmt.Appendf(nil, "state %d", sc.cut)}
+func (sc *script) drawCheckpoint(rt *rapid.T) func(s *Store) error {
+	sc.seq++
+	c := &Checkpoint{Seq: sc.seq, State: fmt.Appendf(nil, "state %d", sc.seq)}
 	for range rapid.IntRange(0, 4).Draw(rt, "cells") {
 		kv := KV{Key: fmt.Appendf(nil, "cell %d", rapid.IntRange(0, 6).Draw(rt, "cell"))}
 		if rapid.Bool().Draw(rt, "put") {
@@ -61,28 +61,30 @@ func (sc *script) drawCut(rt *rapid.T) func(s *Store) error {
 	}
 	for range rapid.IntRange(0, 4).Draw(rt, "entries") {
 		n := rapid.IntRange(0, 5).Draw(rt, "finding")
-		c.Outbox = append(c.Outbox, entryOf(testFinding(n, sc.cut, rapid.SampledFrom([]schema.Status{"open", "settled"}).Draw(rt, "status"))))
+		c.Outbox = append(c.Outbox, entryOf(testFinding(n, sc.seq, rapid.SampledFrom([]schema.Status{"open", "settled"}).Draw(rt, "status"))))
 	}
 	if rapid.Bool().Draw(rt, "items") {
-		c.Items = [][]byte{fmt.Appendf(nil, "items %d", sc.cut)}
+		c.Items = [][]byte{fmt.Appendf(nil, "items %d", sc.seq)}
 	}
-	if sc.cut > 2 {
-		c.Drop = []uint64{sc.cut - 2}
+	if sc.seq > 2 {
+		c.Drop = []uint64{sc.seq - 2}
 	}
 	if rapid.Bool().Draw(rt, "dead") {
-		c.Dead = []DeadLetter{{Kind: schema.DeadRecord, Reason: "json", Topic: "t", Body: strings.Repeat("y", rapid.IntRange(0, 2000).Draw(rt, "body"))}}
+		body := strings.Repeat("y", rapid.IntRange(0, 2000).Draw(rt, "body"))
+		c.Dead = []DeadLetter{{Kind: schema.DeadRecord, Reason: "json", Topic: "t", Body: body}}
 	}
 	return func(s *Store) error { return s.Commit(c) }
 }
 
-// drawAdvance moves a sink on by some entries; each is taken, tried again, or poison, and one retry is over.
+// drawAdvance draws an Advance over a few entries, each of which is delivered, becomes a retry or becomes a dead letter. The
+// sink's first retry ends.
 func (sc *script) drawAdvance(rt *rapid.T) func(s *Store) error {
 	sink := rapid.SampledFrom([]string{"a", "b"}).Draw(rt, "sink")
 	by := rapid.Uint64Range(0, 5).Draw(rt, "by")
 	fates := rapid.SliceOfN(rapid.IntRange(0, 2), 5, 5).Draw(rt, "fates")
 	sc.sinks[sink]++
 	number := sc.sinks[sink]
-	var a *Advance // of the first try; the next one is the same
+	var a *Advance // planned at the first attempt and repeated as it is
 	return func(s *Store) error {
 		if a == nil {
 			a = planAdvance(s, sink, number, by, fates)
@@ -100,8 +102,9 @@ func planAdvance(s *Store, sink string, number, by uint64, fates []int) *Advance
 		case 1:
 			a.Retry = append(a.Retry, Retry{Seq: seq, Finding: e.Finding.ID, Attempts: 1, Size: e.Size})
 		case 2:
-			f := e.Finding
-			a.Dead = append(a.Dead, DeadLetter{Kind: schema.DeadDelivery, Reason: "http_400", Sink: sink, Entry: seq, Type: e.Type, Body: mustJSON(f)})
+			a.Dead = append(a.Dead, DeadLetter{
+				Kind: schema.DeadDelivery, Reason: "http_400", Sink: sink, Entry: seq, Type: e.Type, Body: mustJSON(e.Finding),
+			})
 		}
 	}
 	if len(k.Retries) > 0 {
@@ -111,24 +114,30 @@ func planAdvance(s *Store, sink string, number, by uint64, fates []int) *Advance
 }
 
 func requeueFirst(s *Store) error {
-	var seq uint64
-	if err := s.DeadLetters(DeadFilter{Kind: schema.DeadDelivery}, func(l *DeadLetter) bool { seq = l.Seq; return false }); err != nil || seq == 0 {
+	seq, err := firstDead(s, DeadFilter{Kind: schema.DeadDelivery})
+	if err != nil || seq == 0 {
 		return err
 	}
-	_, _, err := s.Requeue(seq)
+	_, _, err = s.Requeue(seq)
 	return err
 }
 
 func dropFirst(s *Store) error {
-	var seq uint64
-	if err := s.DeadLetters(DeadFilter{}, func(l *DeadLetter) bool { seq = l.Seq; return false }); err != nil || seq == 0 {
+	seq, err := firstDead(s, DeadFilter{})
+	if err != nil || seq == 0 {
 		return err
 	}
-	_, err := s.DropDeadLetters(seq)
+	_, err = s.DropDeadLetters(seq)
 	return err
 }
 
-// dump renders everything in the database.
+// firstDead returns the Seq of the first matching dead letter, or 0.
+func firstDead(s *Store, f DeadFilter) (seq uint64, err error) {
+	err = s.DeadLetters(f, func(l *DeadLetter) bool { seq = l.Seq; return false })
+	return seq, err
+}
+
+// dump renders all keys and values of the database.
 func dump(s *Store) (string, error) {
 	var b strings.Builder
 	err := s.scan([]byte{0}, nil, false, func(k, v []byte) bool {
@@ -138,43 +147,43 @@ func dump(s *Store) (string, error) {
 	return b.String(), err
 }
 
-// memory renders what the store keeps in memory of the database: it has to be what Open would load.
+// memory renders the values that the Store keeps in memory. They must equal those that Open would load.
 func memory(s *Store) string {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	var b strings.Builder
 	d := s.dead
-	d.oldest = 0 // a hint
+	d.oldest = 0 // a lower bound, which Open resets
 	fmt.Fprintf(&b, "last %d %q\nout %+v\ndead %+v\npins %v\n", s.last.seq, s.last.state, s.out, d, s.pins)
 	for _, name := range []string{"a", "b"} {
-		if k := s.sinks[name]; k != nil {
-			fmt.Fprintf(&b, "%s %d %d %d %d %d %v\n", name, k.number, k.cursor, k.block, k.passed, k.retryBytes, k.retries)
+		if st := s.sinks[name]; st != nil {
+			fmt.Fprintf(&b, "%s %d %d %d %d %d %v\n", name, st.number, st.cursor, st.block, st.bytesBefore, st.retryBytes, st.retries)
 		}
 	}
 	return b.String()
 }
 
-// TestKill cuts the power at any operation of the file system, with any part of what was not synced lost: what comes up
-// again is the state before or after the write that was under way, as a whole.
+// TestKill simulates a power cut at any operation of the file system, with the loss of any part of the unsynced data. The
+// store that is opened afterwards must be in the complete state before or after the interrupted write.
 func TestKill(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		sc := newScript(rt)
 		mem := vfs.NewCrashableMem()
 		at := rapid.IntRange(1, 400).Draw(rt, "operation")
-		lost := rapid.SampledFrom([]int{0, 30, 70, 100}).Draw(rt, "percent of unsynced data that survives")
+		survives := rapid.SampledFrom([]int{0, 30, 70, 100}).Draw(rt, "percent of unsynced data that survives")
 		seed := rapid.Uint64().Draw(rt, "seed")
 		var after *vfs.MemFS
 		acked, n := 0, 0
-		// Pebble makes a manifest and the marker that names it durable with one sync of the directory. That is as good as
-		// file systems are that keep names in order, but not where any one of two new names may survive: so while the
-		// store is being created, all or nothing of what was not synced does.
-		opened := lost == 0 || lost == 100
-		var mu sync.Mutex // Pebble works in the background too
+		// Pebble makes a manifest and the marker that names it durable with one sync of the directory. That is safe on file
+		// systems that keep the order of new names, but not if any one of two new names may survive. Until the store is
+		// created, the power cut therefore happens only if all or none of the unsynced data survives.
+		opened := survives == 0 || survives == 100
+		var mu sync.Mutex // Pebble also works in the background
 		hook := errorfs.InjectorFunc(func(op errorfs.Op) error {
 			mu.Lock()
 			defer mu.Unlock()
 			if n++; opened && n >= at && after == nil && op.Kind.ReadOrWrite() == errorfs.OpIsWrite {
-				after = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: lost, RNG: rand.New(rand.NewPCG(seed, 1))})
+				after = mem.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: survives, RNG: rand.New(rand.NewPCG(seed, 1))})
 			}
 			return nil
 		})
@@ -210,12 +219,13 @@ func TestKill(t *testing.T) {
 		if !died() {
 			return
 		}
-		checkRevived(rt, after, o, states, acked)
+		checkReopened(rt, after, o, states, acked)
 	})
 }
 
-// checkRevived opens what a power cut left and compares it with the states that there were.
-func checkRevived(rt *rapid.T, after *vfs.MemFS, o Options, states []string, acked int) {
+// checkReopened opens the store after the power cut. Its state must be one that the script produced, not older than the last
+// acknowledged step.
+func checkReopened(rt *rapid.T, after *vfs.MemFS, o Options, states []string, acked int) {
 	o.fs = after
 	s, err := Open("", o)
 	if err != nil {
@@ -228,34 +238,34 @@ func checkRevived(rt *rapid.T, after *vfs.MemFS, o Options, states []string, ack
 	}
 	from := max(acked-1, 0)
 	if !slices.Contains(states[from:], got) {
-		rt.Fatalf("the power cut left a state that is none of those from step %d on:\n%s\nwant for example\n%s", from, got, states[from])
+		rt.Fatalf("the state after the power cut is not one of the states since step %d:\n%s\nwant for example\n%s", from, got, states[from])
 	}
 }
 
-// harmless says that a script's step could not be done for a reason of its own.
+// harmless reports whether a step failed because the script drew it at a moment when it is not possible.
 func harmless(err error) bool {
-	return strings.Contains(err.Error(), "is not behind the cursor")
+	return strings.Contains(err.Error(), "is not before the cursor")
 }
 
-// syncedFS hides the file system's own type.
+// syncedFS hides the type of the file system, so that the Store does not treat it as a MemFS.
 type syncedFS struct{ vfs.FS }
 
-// TestDiskErrors lets the disk fail for a while at any operation: calls return errors and can be repeated, and in the end
-// the store holds what it would hold without the failure.
+// TestDiskErrors lets the disk fail for a number of operations. Calls then return errors and can be repeated. In the end
+// the memory must equal the disk, and reopening the store must not change it.
 func TestDiskErrors(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		sc := newScript(rt)
 		from := rapid.IntRange(1, 200).Draw(rt, "operation")
-		long := rapid.IntRange(1, 30).Draw(rt, "operations")
+		count := rapid.IntRange(1, 30).Draw(rt, "operations")
 		cause := rapid.SampledFrom([]error{syscall.EIO, syscall.ENOSPC}).Draw(rt, "error")
-		var n atomic.Int64 // Pebble works in the background too
+		var n atomic.Int64 // Pebble also works in the background
 		var armed atomic.Bool
 		mem := vfs.NewCrashableMem()
 		hook := errorfs.InjectorFunc(func(op errorfs.Op) error {
 			if !armed.Load() || op.Kind.ReadOrWrite() != errorfs.OpIsWrite {
 				return nil
 			}
-			if k := n.Add(1); k >= int64(from) && k < int64(from+long) {
+			if k := n.Add(1); k >= int64(from) && k < int64(from+count) {
 				return cause
 			}
 			return nil
@@ -267,13 +277,13 @@ func TestDiskErrors(t *testing.T) {
 		}
 		armed.Store(true)
 		for i, step := range sc.steps {
-			s = insist(rt, s, o, i, step)
+			s = repeat(rt, s, o, i, step)
 		}
 		got, err := dump(s)
 		if err != nil {
 			rt.Fatalf("dump: %v", err)
 		}
-		kept := memory(s)
+		before := memory(s)
 		armed.Store(false)
 		_ = s.Close()
 		if s, err = Open("", o); err != nil {
@@ -284,19 +294,19 @@ func TestDiskErrors(t *testing.T) {
 		if err != nil || again != got {
 			rt.Fatalf("the store differs after reopening (%v):\n%s\n%s", err, got, again)
 		}
-		if m := memory(s); m != kept {
-			rt.Fatalf("memory differs from the disk:\n%s\n%s", kept, m)
+		if after := memory(s); after != before {
+			rt.Fatalf("memory differs from the disk:\n%s\n%s", before, after)
 		}
 	})
 }
 
-// insist repeats a step until it succeeds, as the engine does; a store that asks for a restart gets one.
-func insist(rt *rapid.T, s *Store, o Options, i int, step func(*Store) error) *Store {
+// repeat repeats a step until it succeeds, as the engine does. If the error demands a restart, the store is reopened.
+func repeat(rt *rapid.T, s *Store, o Options, i int, step func(*Store) error) *Store {
 	var last error
 	for try := range 100 {
 		err := step(s)
 		last = err
-		if err == nil || harmless(err) || try > 0 && strings.Contains(err.Error(), "there is none of that number") {
+		if err == nil || harmless(err) || try > 0 && strings.Contains(err.Error(), "no dead letter has this number") {
 			return s
 		}
 		if strings.Contains(err.Error(), "BUG") {
@@ -332,18 +342,18 @@ func TestDiskFull(t *testing.T) {
 		t.Errorf("Err on a full disk: got %v, want ErrDiskFull", err)
 	}
 	if seq, _, _, _ := s.Last(); seq != 1 {
-		t.Errorf("last cut: got %d, want 1", seq)
+		t.Errorf("last checkpoint: got %d, want 1", seq)
 	}
 	mem.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: 1 << 40, TotalBytes: 1 << 40, UsedBytes: 1})
 	mustCommit(t, s, c)
 	if err := s.Err(); err != nil {
 		t.Errorf("Err when there is room: %v", err)
 	}
-	mustCommit(t, s, c) // the same cut again does nothing
+	mustCommit(t, s, c) // repeating the checkpoint changes nothing
 	if got := s.End(); got != 2 || c.Outbox[0].Seq != 1 {
 		t.Errorf("after a repeated commit: end %d, Seq %d; want 2, 1", got, c.Outbox[0].Seq)
 	}
 	if err := s.Commit(&Checkpoint{Seq: 4}); err == nil || !strings.Contains(err.Error(), "BUG") {
-		t.Errorf("commit of a cut out of order: got %v, want a BUG", err)
+		t.Errorf("commit of a checkpoint out of order: got %v, want a BUG", err)
 	}
 }

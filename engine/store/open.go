@@ -20,32 +20,35 @@ const (
 	// formatVersion is the version of the key layout in the package comment.
 	formatVersion = 1
 
-	// cacheSize is Pebble's block cache in bytes: cold State is read by single keys, so blocks are rarely read twice.
+	// cacheSize is the size of Pebble's block cache in bytes. It is small, because cold State is read by single keys
+	// and a block is rarely read twice.
 	cacheSize = 64 << 20
-	// memTableSize in bytes: two of them plus what is being flushed are resident. Pending items are dropped a few cuts after
-	// they were written; in 16 MB many were flushed before (a tenth of what a record costs end to end).
+	// memTableSize is in bytes. Two tables are resident, and the one that is being flushed. Pending items are dropped a
+	// few checkpoints after they were written; with 16 MB many of them were flushed before that, which was a tenth of
+	// the cost of a record from end to end.
 	memTableSize = 32 << 20
-	// memoryCacheSize and memoryMemTableSize are the same for a store in memory, where the files are memory already
-	// and tests open thousands of stores.
+	// memoryCacheSize and memoryMemTableSize replace them for a store in memory. A cache is useless there, and tests
+	// open thousands of stores.
 	memoryCacheSize    = 1 << 20
 	memoryMemTableSize = 4 << 20
-	// bloomBits per key: 1 % of look-ups of unknown owners touch a block.
+	// bloomBits is per key. With 10 bits, 1 % of the look-ups of unknown owners read a block.
 	bloomBits = 10
 
-	// diskReserve in bytes must be free before a write: room for Pebble to flush and compact what it already has.
+	// diskReserve is the number of bytes that must be free before a write, so that Pebble can flush and compact what it
+	// already has.
 	diskReserve = 64 << 20
-	// diskPoll is how often a write that met a full disk looks for room.
+	// diskPoll is how often a write that met a full disk checks for free space.
 	diskPoll = 250 * time.Millisecond
 )
 
-// open finds the directory, locks it and opens the database.
+// open creates the directory if necessary, locks it and opens the database.
 func (s *Store) open(dir string) error {
 	s.dir = filepath.Join(dir, "store")
 	switch {
-	case s.o.fs != nil:
-		s.fs = s.o.fs
-		s.mem, _ = s.o.fs.(*vfs.MemFS)
-	case s.o.Memory:
+	case s.opts.fs != nil:
+		s.fs = s.opts.fs
+		s.mem, _ = s.opts.fs.(*vfs.MemFS)
+	case s.opts.Memory:
 		s.mem = vfs.NewCrashableMem()
 		s.fs = s.mem
 	default:
@@ -72,8 +75,8 @@ func (s *Store) open(dir string) error {
 	return nil
 }
 
-// isLockHeld tells a lock that somebody holds from a directory that cannot be written. Pebble names the first kind
-// only in text where the holder is this process.
+// isLockHeld reports whether locking failed because the lock is held, and not because the directory cannot be written.
+// If this process holds the lock, Pebble's error can be recognised by its text only.
 func isLockHeld(err error) bool {
 	var path *fs.PathError
 	if errors.As(err, &path) {
@@ -82,11 +85,13 @@ func isLockHeld(err error) bool {
 	return errors.Is(err, syscall.EAGAIN) || errors.Is(err, syscall.EACCES) || strings.Contains(err.Error(), "lock held")
 }
 
-// openDB opens the database and loads what is kept in memory of it. The caller holds writing and mu, or is Open.
+// openDB opens the database and loads the values that the Store keeps in memory. The caller holds writing and mu, or is
+// Open.
 func (s *Store) openDB() (err error) {
+	const restart = "the engine then starts from the committed positions"
 	defer func() {
 		if r := recover(); r != nil { // Pebble panics on some kinds of damage
-			err = fmt.Errorf("it is damaged: %v: move the folder %q away; the engine then starts from the committed positions", r, s.dir)
+			err = fmt.Errorf("it is damaged: %v: move the folder %q away; %s", r, s.dir, restart)
 		}
 	}()
 	if err := s.checkForeign(); err != nil {
@@ -96,7 +101,7 @@ func (s *Store) openDB() (err error) {
 	db, err := pebble.Open(s.dir, s.pebbleOptions())
 	if err != nil {
 		if pebble.IsCorruptionError(err) || errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("it is damaged: %w: restore it, or move the folder %q away; the engine then starts from the committed positions", err, s.dir)
+			return fmt.Errorf("it is damaged: %w: restore it, or move the folder %q away; %s", err, s.dir, restart)
 		}
 		return err
 	}
@@ -112,8 +117,9 @@ func (s *Store) openDB() (err error) {
 	return nil
 }
 
-// checkForeign refuses a folder that holds files but no database: creating one there would mix ours with somebody's, or
-// hide what is left of a damaged one. What a creation leaves that a power cut ended early is no obstacle.
+// checkForeign refuses a folder that holds files but no database. A new database there would mix our files with those of
+// another program, or hide the rest of a damaged database. The files that remain if a power cut interrupts the creation
+// of a database are accepted.
 func (s *Store) checkForeign() error {
 	names, err := s.fs.List(s.dir)
 	if err != nil {
@@ -124,15 +130,17 @@ func (s *Store) checkForeign() error {
 		switch {
 		case n == "CURRENT" || strings.HasPrefix(n, "marker.manifest"):
 			return nil
-		case n == "LOCK" || n == "lost+found" || strings.HasPrefix(n, "marker.") || strings.HasPrefix(n, "MANIFEST-") || strings.HasPrefix(n, "OPTIONS-"):
+		case n == "LOCK" || n == "lost+found" || strings.HasPrefix(n, "marker.") ||
+			strings.HasPrefix(n, "MANIFEST-") || strings.HasPrefix(n, "OPTIONS-"):
 		default:
 			foreign = n
 		}
 	}
-	if foreign != "" {
-		return fmt.Errorf("the folder %q holds %q but no database: it belongs to something else, or its manifest is lost: name another state directory, or empty it", s.dir, foreign)
+	if foreign == "" {
+		return nil
 	}
-	return nil
+	return fmt.Errorf("the folder %q holds %q but no database: it belongs to another program, or its manifest is lost: "+
+		"name another state directory, or empty it", s.dir, foreign)
 }
 
 func (s *Store) pebbleOptions() *pebble.Options {
@@ -143,9 +151,9 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		FormatMajorVersion: pebble.FormatNewest,
 		CacheSize:          cacheSize,
 		MemTableSize:       memTableSize,
-		DisableWAL:         s.o.Memory && s.o.NoSync, // nothing to come back to
+		DisableWAL:         s.opts.Memory && s.opts.NoSync, // the database is never reopened
 	}
-	if s.o.Memory {
+	if s.opts.Memory {
 		o.CacheSize, o.MemTableSize = memoryCacheSize, memoryMemTableSize
 	}
 	for i := range o.Levels {
@@ -153,13 +161,14 @@ func (s *Store) pebbleOptions() *pebble.Options {
 	}
 	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
 	o.EventListener = &pebble.EventListener{
-		BackgroundError: func(err error) { s.o.Logf("store: background work failed and will be tried again: %v", err) },
+		BackgroundError: func(err error) { s.opts.Logf("store: background work failed, retrying: %v", err) },
 		DataCorruption:  func(i pebble.DataCorruptionInfo) { s.failure.set(fmt.Errorf("data is damaged: %s", i)) },
 	}
 	return o
 }
 
-// checkFormat writes the format version into a new database and refuses one that is newer or not ours.
+// checkFormat writes the format version into a new database. It refuses a database that has a newer format or is not a
+// store.
 func (s *Store) checkFormat(db *pebble.DB) error {
 	v, closer, err := db.Get([]byte{tableVersion})
 	if errors.Is(err, pebble.ErrNotFound) {
@@ -168,7 +177,7 @@ func (s *Store) checkFormat(db *pebble.DB) error {
 			return err
 		}
 		if !empty {
-			return fmt.Errorf("%q is a Pebble database of something else: name another state directory", s.dir)
+			return fmt.Errorf("%q is a Pebble database of another program: name another state directory", s.dir)
 		}
 		return db.Set([]byte{tableVersion}, binary.AppendUvarint(nil, formatVersion), s.writeOptions())
 	}
@@ -179,9 +188,10 @@ func (s *Store) checkFormat(db *pebble.DB) error {
 	n, w := binary.Uvarint(v)
 	switch {
 	case w != len(v) || n == 0:
-		return fmt.Errorf("format version %x cannot be read: the store is damaged", v)
+		return fmt.Errorf("read format version %x: the store is damaged", v)
 	case n > formatVersion:
-		return fmt.Errorf("format version %d is newer than this program's %d: run the newer program, or name another state directory", n, formatVersion)
+		return fmt.Errorf("format version %d is newer than this program's %d: "+
+			"run the newer program, or name another state directory", n, formatVersion)
 	}
 	return nil
 }
@@ -199,19 +209,19 @@ func isEmpty(db *pebble.DB) (bool, error) {
 	return empty, it.Close()
 }
 
-// load reads what is kept in memory: the last cut, the counters, the sinks.
+// load reads the values that the Store keeps in memory: the last checkpoint, the counters and the sinks.
 func (s *Store) load(db *pebble.DB) error {
-	cut, err := get(db, keyCheckpoint())
+	last, err := readKey(db, keyCheckpoint())
 	if err != nil {
 		return err
 	}
 	s.last = lastCheckpoint{}
-	if cut != nil {
-		seq, w := binary.Uvarint(cut)
+	if last != nil {
+		seq, w := binary.Uvarint(last)
 		if w <= 0 {
-			return errors.New("the last cut cannot be read: the store is damaged")
+			return errors.New("read the last checkpoint: the store is damaged")
 		}
-		s.last = lastCheckpoint{seq: seq, state: cut[w:]}
+		s.last = lastCheckpoint{seq: seq, state: last[w:]}
 	}
 	if err := s.out.load(db); err != nil {
 		return err

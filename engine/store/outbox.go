@@ -10,30 +10,31 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/flat"
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// trimAtOnce bounds how many entries one write deletes, so that a sink that was far behind does not make one batch of
-// millions of deletions; what is left goes with the next writes.
-const trimAtOnce = 10_000
+// trimLimit bounds the number of entries that one write deletes, so that a sink that catches up after a long time does not
+// cause a batch of millions of deletions. The next writes delete the rest.
+const trimLimit = 10_000
 
-// outboxState are the counters of the outbox.
+// outboxState holds the counters of the outbox.
 type outboxState struct {
 	next    uint64 // Seq of the next entry
 	total   uint64 // bytes of all entries ever written
-	trimmed uint64 // entries below it are deleted, those with pins excepted
+	trimmed uint64 // entries with a lower Seq are deleted, unless a retry pins them
 }
 
 func (o *outboxState) load(db *pebble.DB) error {
 	*o = outboxState{next: 1, trimmed: 1}
-	v, err := get(db, keyOutbox())
+	v, err := readKey(db, keyOutbox())
 	if v == nil || err != nil {
 		return err
 	}
-	f := flat{b: v}
-	*o = outboxState{next: f.uvarint(), total: f.uvarint(), trimmed: f.uvarint()}
-	if f.bad || o.next == 0 || o.trimmed == 0 {
-		return errors.New("the outbox's counters cannot be read: the store is damaged")
+	r := flat.NewReader(v)
+	*o = outboxState{next: r.Uvarint(), total: r.Uvarint(), trimmed: r.Uvarint()}
+	if r.Bad() || o.next == 0 || o.trimmed == 0 {
+		return errors.New("read the counters of the outbox: the store is damaged")
 	}
 	return nil
 }
@@ -42,14 +43,14 @@ func (o *outboxState) value() []byte {
 	return binary.AppendUvarint(binary.AppendUvarint(binary.AppendUvarint(nil, o.next), o.total), o.trimmed)
 }
 
-// encodeFindings renders the findings of a cut once, for the outbox and for the findings store. size is about what the
-// cut takes in a batch.
+// encodeFindings renders each finding of a checkpoint once, for the outbox and for the table of findings. size is the
+// approximate size of the checkpoint's batch.
 func encodeFindings(c *Checkpoint) (bodies [][]byte, size int, err error) {
 	bodies = make([][]byte, len(c.Outbox))
 	size = len(c.State) + partsSize(c.Items)
 	for i, e := range c.Outbox {
 		if e.Finding == nil {
-			return nil, 0, fmt.Errorf("BUG: entry %d of cut %d has no finding", i, c.Seq)
+			return nil, 0, fmt.Errorf("BUG: entry %d of checkpoint %d has no finding", i, c.Seq)
 		}
 		if bodies[i], err = json.Marshal(e.Finding); err != nil {
 			return nil, 0, fmt.Errorf("encode finding %q of rule %q: %w", e.Finding.ID, e.Finding.RuleID, err)
@@ -59,13 +60,13 @@ func encodeFindings(c *Checkpoint) (bodies [][]byte, size int, err error) {
 	for _, kv := range c.Cells {
 		size += len(kv.Key) + len(kv.Value)
 	}
-	for _, x := range c.Rewrite {
-		size += len(x.Items)
+	for _, r := range c.Rewrite {
+		size += len(r.Items)
 	}
 	return bodies, size, nil
 }
 
-// decodeFinding reads a finding as it was rendered. Numbers of unknown type stay json.Number, so that rendering it again
+// decodeFinding parses a rendered finding. Numbers of unknown type stay json.Number, so that rendering the finding again
 // gives the same bytes.
 func decodeFinding(body []byte) (*schema.Finding, error) {
 	d := json.NewDecoder(bytes.NewReader(body))
@@ -77,8 +78,9 @@ func decodeFinding(body []byte) (*schema.Finding, error) {
 	return &f, nil
 }
 
-// putOutbox appends the entries, which have their Seq. Without sinks nobody waits for them and they are not kept.
-func (s *Store) putOutbox(w *writer, o *outboxState, entries []connectors.Entry, bodies [][]byte, now schema.Instant) {
+// putOutbox appends the entries, which have their Seq. Without sinks nothing waits for the entries, and they are not
+// stored.
+func (s *Store) putOutbox(w *batchWriter, o *outboxState, entries []connectors.Entry, bodies [][]byte, now schema.Instant) {
 	if len(entries) == 0 {
 		return
 	}
@@ -92,43 +94,45 @@ func (s *Store) putOutbox(w *writer, o *outboxState, entries []connectors.Entry,
 	}
 	o.next += uint64(len(entries))
 	if o.trimmed < o.next {
-		trim(w, o, floor(s.sinks, o.next), func(seq uint64) bool { return s.pins[seq] > 0 })
+		trim(w, o, lowestCursor(s.sinks, o.next), func(seq uint64) bool { return s.pins[seq] > 0 })
 	}
 	w.set(keyOutbox(), o.value())
 }
 
-// appendEntry renders an entry and counts its bytes.
+// appendEntry renders an entry and adds its size to the total.
 func appendEntry(o *outboxState, kind string, body []byte, now schema.Instant) []byte {
 	v := make([]byte, 0, 17+len(kind)+len(body))
-	v = binary.BigEndian.AppendUint64(v, uint64(now))
+	v = flat.AppendInt64(v, int64(now))
 	v = binary.BigEndian.AppendUint64(v, 0)
-	v = append(appendText(v, kind), body...)
+	v = append(flat.AppendText(v, kind), body...)
 	o.total += uint64(len(v))
 	binary.BigEndian.PutUint64(v[8:], o.total)
 	return v
 }
 
-// Outgoing is an entry as it stands in the outbox.
+// Outgoing is an entry of the outbox with its metadata.
 type Outgoing struct {
 	connectors.Entry
-	Committed schema.Instant // wall clock of its cut
-	Size      int64          // bytes that it takes in the outbox
+	Committed schema.Instant // wall clock of the entry's checkpoint
+	Size      int64          // bytes that the entry takes in the outbox
 }
 
-// parseEntry reads what appendEntry wrote. total is the number of bytes ever written up to the entry.
-func parseEntry(seq uint64, v []byte) (e Outgoing, total uint64, body []byte, err error) {
-	f := flat{b: v}
-	e = Outgoing{Committed: schema.Instant(f.fixed()), Size: int64(len(v))}
-	total = f.fixed()
-	e.Seq, e.Type = seq, connectors.EntryType(f.text())
-	if f.bad {
-		return Outgoing{}, 0, nil, fmt.Errorf("entry %d of the outbox cannot be read: the store is damaged", seq)
+// parseEntryHeader parses the result of appendEntry except for the finding, whose JSON it returns as body. total is the
+// number of bytes ever written to the outbox, this entry included.
+func parseEntryHeader(seq uint64, v []byte) (e Outgoing, total uint64, body []byte, err error) {
+	r := flat.NewReader(v)
+	e = Outgoing{Committed: schema.Instant(r.Int64()), Size: int64(len(v))}
+	total = r.Uint64()
+	e.Seq, e.Type = seq, connectors.EntryType(r.Text())
+	if r.Bad() {
+		return Outgoing{}, 0, nil, fmt.Errorf("read entry %d of the outbox: the store is damaged", seq)
 	}
-	return e, total, f.b, nil
+	return e, total, r.Rest(), nil
 }
 
-func readEntry(seq uint64, v []byte) (Outgoing, error) {
-	e, _, body, err := parseEntry(seq, v)
+// parseEntry parses the result of appendEntry.
+func parseEntry(seq uint64, v []byte) (Outgoing, error) {
+	e, _, body, err := parseEntryHeader(seq, v)
 	if err != nil {
 		return e, err
 	}
@@ -138,8 +142,8 @@ func readEntry(seq uint64, v []byte) (Outgoing, error) {
 	return e, nil
 }
 
-// Outbox returns up to most consecutive entries from Seq from on, and no more than begin within bytes; at least one
-// where there is any. Findings are the caller's.
+// Outbox returns consecutive entries beginning with the Seq from: at most most entries, of at most bytes together, but at
+// least one if the outbox has any. The caller owns the findings.
 func (s *Store) Outbox(from uint64, most int, bytes int64) ([]Outgoing, error) {
 	s.mu.RLock()
 	end := s.out.next
@@ -151,12 +155,12 @@ func (s *Store) Outbox(from uint64, most int, bytes int64) ([]Outgoing, error) {
 		if len(out) >= most || (len(out) > 0 && size+int64(len(v)) > bytes) {
 			return false
 		}
-		if numberOf(k) != from+uint64(len(out)) {
-			failed = fmt.Errorf("entry %d of the outbox is missing: the store is damaged", from+uint64(len(out)))
+		if want := from + uint64(len(out)); numberOf(k) != want {
+			failed = fmt.Errorf("entry %d of the outbox is missing: the store is damaged", want)
 			return false
 		}
 		var e Outgoing
-		if e, failed = readEntry(numberOf(k), v); failed != nil {
+		if e, failed = parseEntry(numberOf(k), v); failed != nil {
 			return false
 		}
 		out, size = append(out, e), size+e.Size
@@ -171,39 +175,39 @@ func (s *Store) Outbox(from uint64, most int, bytes int64) ([]Outgoing, error) {
 	return out, nil
 }
 
-// Entry returns one entry of the outbox; ok is false where it is not there any more.
+// Entry returns one entry of the outbox. ok is false if the entry was deleted or does not exist yet.
 func (s *Store) Entry(seq uint64) (e Outgoing, ok bool, err error) {
 	v, err := s.get(keyNumber(tableOutbox, seq))
 	if v == nil || err != nil {
 		return Outgoing{}, false, err
 	}
-	e, err = readEntry(seq, v)
+	e, err = parseEntry(seq, v)
 	return e, err == nil, err
 }
 
-// End returns the Seq that the next entry will have. It is also the place of the next change of a finding.
+// End returns the Seq of the next entry, which is also that of the next change of a finding.
 func (s *Store) End() uint64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	return s.out.next
 }
 
-// OutboxFull says that undelivered entries are over the cap: reading has to wait. Sinks with a cap of their own never
-// cause it.
+// OutboxFull reports whether more undelivered entries than Options.OutboxCap wait for a sink, so that reading must pause.
+// Capped sinks are not counted.
 func (s *Store) OutboxFull() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	for _, k := range s.sinks {
-		if !k.capped && k.waiting(&s.out) > s.o.OutboxCap {
+	for _, sink := range s.sinks {
+		if !sink.capped && sink.waiting(&s.out) > s.opts.OutboxCap {
 			return true
 		}
 	}
 	return false
 }
 
-// trim deletes entries below the floor, which every sink has passed; those that a retry stands on stay.
-func trim(w *writer, o *outboxState, floor uint64, pinned func(seq uint64) bool) {
-	end := min(floor, o.trimmed+trimAtOnce)
+// trim deletes the entries before end, which every sink has passed, except for the pinned ones.
+func trim(w *batchWriter, o *outboxState, end uint64, pinned func(seq uint64) bool) {
+	end = min(end, o.trimmed+trimLimit)
 	for ; o.trimmed < end; o.trimmed++ {
 		if !pinned(o.trimmed) {
 			w.delete(keyNumber(tableOutbox, o.trimmed))
@@ -211,5 +215,5 @@ func trim(w *writer, o *outboxState, floor uint64, pinned func(seq uint64) bool)
 	}
 }
 
-// now is the wall clock.
-func (s *Store) now() schema.Instant { return schema.Instant(s.o.Now().UnixNano()) }
+// now returns the wall clock's time.
+func (s *Store) now() schema.Instant { return schema.InstantOf(s.opts.Now()) }

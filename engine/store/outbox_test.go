@@ -13,8 +13,8 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// fill commits n entries of findings from a number on, one cut.
-func fill(t *testing.T, s *Store, from, n int) {
+// commitEntries commits one checkpoint with n entries, for the findings from, from+1, ...
+func commitEntries(t *testing.T, s *Store, from, n int) {
 	t.Helper()
 	seq, _, _, err := s.Last()
 	if err != nil {
@@ -45,7 +45,7 @@ func mustAdvance(t *testing.T, s *Store, sink string, a *Advance) {
 	}
 }
 
-// kept returns the Seq of all entries that are still in the outbox.
+// kept returns the Seqs of the entries in the outbox.
 func kept(t *testing.T, s *Store) string {
 	t.Helper()
 	var b strings.Builder
@@ -62,7 +62,7 @@ func kept(t *testing.T, s *Store) string {
 func TestOutboxLimits(t *testing.T) {
 	s := openMemory(t, Options{})
 	mustSinks(t, s, SinkSpec{Name: "a"})
-	fill(t, s, 0, 1200) // more than a page
+	commitEntries(t, s, 0, 1200) // more than a page
 	f := func(from uint64, most int, size int64, want int) {
 		t.Helper()
 		got, err := s.Outbox(from, most, size)
@@ -87,12 +87,12 @@ func TestOutboxLimits(t *testing.T) {
 
 func TestSinksAndTrimming(t *testing.T) {
 	s := openMemory(t, Options{})
-	fill(t, s, 0, 3) // nobody waits for them
+	commitEntries(t, s, 0, 3) // without sinks these are not stored
 	changes := mustSinks(t, s, SinkSpec{Name: "a"}, SinkSpec{Name: "b"})
 	if got, want := fmt.Sprint(changes), "[{a true 0} {b true 0}]"; got != want {
 		t.Errorf("changes: got %s, want %s", got, want)
 	}
-	fill(t, s, 3, 5) // 4..8
+	commitEntries(t, s, 3, 5) // Seqs 4 to 8
 	if got, want := kept(t, s), "4 5 6 7 8"; got != want {
 		t.Errorf("kept: got %q, want %q", got, want)
 	}
@@ -131,7 +131,7 @@ func TestSinksAndTrimming(t *testing.T) {
 		t.Errorf("a new sink: got cursor %d, want the end, 9", k.Cursor)
 	}
 	mustSinks(t, s)
-	fill(t, s, 8, 1)
+	commitEntries(t, s, 8, 1)
 	if got := kept(t, s); got != "" {
 		t.Errorf("kept without sinks: got %q, want nothing", got)
 	}
@@ -140,9 +140,9 @@ func TestSinksAndTrimming(t *testing.T) {
 func TestAdvanceOutOfOrder(t *testing.T) {
 	s := openMemory(t, Options{})
 	mustSinks(t, s, SinkSpec{Name: "a"})
-	fill(t, s, 0, 3)
+	commitEntries(t, s, 0, 3)
 	a := &Advance{Number: 1, Cursor: 2, Dead: []DeadLetter{{Kind: schema.DeadRow, Sink: "a", Entry: 1, Body: "{}"}}}
-	for range 2 { // the second time it is known already
+	for range 2 { // the repetition changes nothing
 		if err := s.Advance("a", a); err != nil {
 			t.Fatalf("advance: %v", err)
 		}
@@ -159,7 +159,7 @@ func TestAdvanceOutOfOrder(t *testing.T) {
 	f("a", Advance{Number: 3, Cursor: 3}, "BUG")
 	f("a", Advance{Number: 2, Cursor: 1}, "BUG")
 	f("a", Advance{Number: 2, Cursor: 5}, "BUG")
-	f("x", Advance{Number: 1, Cursor: 1}, "does not know it")
+	f("x", Advance{Number: 1, Cursor: 1}, "unknown sink")
 	if _, err := s.SetSinks([]SinkSpec{{Name: "a\x00b"}}); err == nil {
 		t.Error("a name with NUL: got no error")
 	}
@@ -168,7 +168,7 @@ func TestAdvanceOutOfOrder(t *testing.T) {
 func TestOutboxFull(t *testing.T) {
 	s := openMemory(t, Options{OutboxCap: 5000})
 	mustSinks(t, s, SinkSpec{Name: "table"}, SinkSpec{Name: "hook", Capped: true})
-	fill(t, s, 0, 20)
+	commitEntries(t, s, 0, 20)
 	if !s.OutboxFull() {
 		t.Error("the table is over the cap: got not full")
 	}
@@ -181,26 +181,28 @@ func TestOutboxFull(t *testing.T) {
 func TestTrimIsBounded(t *testing.T) {
 	s := openMemory(t, Options{NoSync: true})
 	mustSinks(t, s, SinkSpec{Name: "a"})
-	fill(t, s, 0, trimAtOnce+10)
+	commitEntries(t, s, 0, trimLimit+10)
 	mustAdvance(t, s, "a", &Advance{Cursor: s.End()})
 	if got := len(strings.Fields(kept(t, s))); got != 10 {
 		t.Errorf("left after one Advance: got %d, want 10", got)
 	}
-	fill(t, s, 0, 1)
-	if got, want := kept(t, s), fmt.Sprint(trimAtOnce+11); got != want {
-		t.Errorf("left after the next cut: got %q, want %q", got, want)
+	commitEntries(t, s, 0, 1)
+	if got, want := kept(t, s), fmt.Sprint(trimLimit+11); got != want {
+		t.Errorf("left after the next checkpoint: got %q, want %q", got, want)
 	}
 }
 
 func TestDeadLetterCap(t *testing.T) {
 	clock := testClock{start}
 	s := openMemory(t, Options{DeadCap: 10_000, Now: clock.now})
-	for cut := range uint64(30) {
+	for n := range uint64(30) {
 		var dead []DeadLetter
 		for i := range 5 {
-			dead = append(dead, DeadLetter{Kind: schema.DeadRecord, Reason: fmt.Sprintf("r%d", i), Topic: "t", Offset: int64(cut), Body: strings.Repeat("z", 100)})
+			dead = append(dead, DeadLetter{
+				Kind: schema.DeadRecord, Reason: fmt.Sprintf("r%d", i), Topic: "t", Offset: int64(n), Body: strings.Repeat("z", 100),
+			})
 		}
-		mustCommit(t, s, &Checkpoint{Seq: cut + 1, Dead: dead})
+		mustCommit(t, s, &Checkpoint{Seq: n + 1, Dead: dead})
 	}
 	n, size, first, last := uint64(0), 0, uint64(0), uint64(0)
 	err := s.DeadLetters(DeadFilter{}, func(l *DeadLetter) bool {
@@ -209,13 +211,14 @@ func TestDeadLetterCap(t *testing.T) {
 		}
 		size, last = size+len(mustJSON(l)), l.Seq
 		if l.Time != start {
-			t.Errorf("letter %d: got time %s, want the store's clock", l.Seq, l.Time)
+			t.Errorf("dead letter %d: got time %s, want the store's clock", l.Seq, l.Time)
 		}
 		return true
 	})
 	st := s.DeadStats()
-	if err != nil || last != 150 || first+n != 151 || st != (DeadStats{Count: n, Bytes: uint64(size), Dropped: first - 1}) || size > 10_000 || size < 9_000 {
-		t.Errorf("letters %d to %d, %d of %d bytes, stats %+v, %v; want the newest below the cap", first, last, n, size, st, err)
+	want := DeadStats{Count: n, Bytes: uint64(size), Dropped: first - 1}
+	if err != nil || last != 150 || first+n != 151 || st != want || size > 10_000 || size < 9_000 {
+		t.Errorf("dead letters %d to %d, %d of %d bytes, stats %+v, %v; want the newest ones, under the cap", first, last, n, size, st, err)
 	}
 	count := func(f DeadFilter) (n int) {
 		if err := s.DeadLetters(f, func(*DeadLetter) bool { n++; return true }); err != nil {
@@ -224,10 +227,10 @@ func TestDeadLetterCap(t *testing.T) {
 		return n
 	}
 	if got := count(DeadFilter{Reason: "r1", After: 140}); got != 2 {
-		t.Errorf("letters of one reason after 140: got %d, want 2", got)
+		t.Errorf("dead letters of one reason after 140: got %d, want 2", got)
 	}
 	if got := count(DeadFilter{Kind: schema.DeadRow}); got != 0 {
-		t.Errorf("letters of kind row: got %d, want 0", got)
+		t.Errorf("dead letters of kind row: got %d, want 0", got)
 	}
 	if got := count(DeadFilter{Limit: 3}); got != 3 {
 		t.Errorf("limit: got %d, want 3", got)
@@ -236,12 +239,12 @@ func TestDeadLetterCap(t *testing.T) {
 		t.Errorf("drop: got %d, %v; want 2", got, err)
 	}
 	if _, ok, err := s.DeadLetter(150); ok || err != nil {
-		t.Errorf("dropped letter: got %v, %v", ok, err)
+		t.Errorf("dropped dead letter: got %v, %v", ok, err)
 	}
 	if got := s.DeadStats().Count; got != n-2 {
 		t.Errorf("count after drop: got %d, want %d", got, n-2)
 	}
-	// More than the cap in one cut, and a record that is too long.
+	// One checkpoint with more than the cap, and a body that is too long.
 	var dead []DeadLetter
 	for range 20 {
 		dead = append(dead, DeadLetter{Kind: schema.DeadRecord, Topic: "t", Body: strings.Repeat("\u20ac", 300)})
@@ -252,25 +255,27 @@ func TestDeadLetterCap(t *testing.T) {
 	}
 }
 
-func TestRecordBodyIsCut(t *testing.T) {
+func TestRecordBodyIsTruncated(t *testing.T) {
 	s := openMemory(t, Options{})
 	mustCommit(t, s, &Checkpoint{Seq: 1, Dead: []DeadLetter{{Kind: schema.DeadRecord, Body: "x" + strings.Repeat("\u20ac", maxRecordBody)}}})
 	l, ok, err := s.DeadLetter(1)
 	if !ok || err != nil || len(l.Body) > maxRecordBody || len(l.Body) < maxRecordBody-3 || !strings.HasSuffix(l.Body, "\u20ac") {
-		t.Errorf("letter: got %v, %v, %d bytes", ok, err, len(l.Body))
+		t.Errorf("dead letter: got %v, %v, %d bytes", ok, err, len(l.Body))
 	}
 }
 
 func TestRequeueOfOtherKinds(t *testing.T) {
 	s := openMemory(t, Options{})
-	mustCommit(t, s, &Checkpoint{Seq: 1, Dead: []DeadLetter{{Kind: schema.DeadRecord}, {Kind: schema.DeadRow, Sink: "gone", Entry: 1, Body: "{}"}}})
-	for seq, want := range map[uint64]string{1: "belongs to no sink", 2: "not in the configuration", 3: "none of that number"} {
+	mustCommit(t, s, &Checkpoint{Seq: 1, Dead: []DeadLetter{
+		{Kind: schema.DeadRecord}, {Kind: schema.DeadRow, Sink: "removed", Entry: 1, Body: "{}"},
+	}})
+	for seq, want := range map[uint64]string{1: "belongs to no sink", 2: "not in the configuration", 3: "no dead letter has this number"} {
 		if _, _, err := s.Requeue(seq); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("requeue %d: got %v, want %q", seq, err, want)
 		}
 	}
 	if got := s.DeadStats().Count; got != 2 {
-		t.Errorf("letters after failed requeues: got %d, want 2", got)
+		t.Errorf("dead letters after failed requeues: got %d, want 2", got)
 	}
 }
 
@@ -292,10 +297,10 @@ func TestFindings(t *testing.T) {
 		}
 		return strings.TrimSpace(b.String())
 	}
-	f := func(what string, filter FindingFilter, want string) {
+	f := func(name string, filter FindingFilter, want string) {
 		t.Helper()
 		if got := list(filter); got != want {
-			t.Errorf("%s: got %q, want %q", what, got, want)
+			t.Errorf("%s: got %q, want %q", name, got, want)
 		}
 	}
 	second := schema.Instant(time.Second)
@@ -307,10 +312,10 @@ func TestFindings(t *testing.T) {
 	f("status", FindingFilter{Status: "settled"}, "4.2")
 	f("since and until", FindingFilter{Since: start + 2*second, Until: start + 5*second}, "4.2 3.2 2.1")
 	f("changed after", FindingFilter{AfterRevision: 10}, "5.2 4.2 3.2")
-	tail := func(place uint64, filter FindingFilter) string {
+	after := func(seq uint64, filter FindingFilter) string {
 		var b strings.Builder
-		err := s.FindingsAfter(place, filter, func(place uint64, f *schema.Finding) bool {
-			fmt.Fprintf(&b, "%d:%d.%d ", place, f.ID[1], f.Revision)
+		err := s.FindingsAfter(seq, filter, func(seq uint64, f *schema.Finding) bool {
+			fmt.Fprintf(&b, "%d:%d.%d ", seq, f.ID[1], f.Revision)
 			return true
 		})
 		if err != nil {
@@ -318,17 +323,17 @@ func TestFindings(t *testing.T) {
 		}
 		return strings.TrimSpace(b.String())
 	}
-	if got, want := tail(9, FindingFilter{}), "10:9.1 11:3.2 12:4.2 13:5.2"; got != want {
-		t.Errorf("after place 9: got %q, want %q", got, want)
+	if got, want := after(9, FindingFilter{}), "10:9.1 11:3.2 12:4.2 13:5.2"; got != want {
+		t.Errorf("after entry 9: got %q, want %q", got, want)
 	}
-	if got, want := tail(0, FindingFilter{Rule: "rule.2", Limit: 2}), "3:2.1 9:8.1"; got != want {
-		t.Errorf("after place 0: got %q, want %q", got, want)
+	if got, want := after(0, FindingFilter{Rule: "rule.2", Limit: 2}), "3:2.1 9:8.1"; got != want {
+		t.Errorf("after entry 0: got %q, want %q", got, want)
 	}
 	clock.t += schema.Instant(61 * time.Minute)
 	mustCommit(t, s, &Checkpoint{Seq: 3, Outbox: []connectors.Entry{entryOf(testFinding(4, 3, "settled"))}})
-	f("what is over is kept for an hour after its last change", FindingFilter{}, "9.1 8.1 7.1 6.1 4.3 3.2 2.1 1.1 0.1")
+	f("an hour after the last change of a final finding", FindingFilter{}, "9.1 8.1 7.1 6.1 4.3 3.2 2.1 1.1 0.1")
 	if _, ok, err := s.Finding(testFinding(5, 0, "").ID); ok || err != nil {
-		t.Errorf("a finding that is not kept: got %v, %v", ok, err)
+		t.Errorf("a finding older than FindingsKeep: got %v, %v", ok, err)
 	}
 	got, ok, err := s.Finding(testFinding(4, 0, "").ID)
 	if !ok || err != nil || got.Revision != 3 {
@@ -339,17 +344,17 @@ func TestFindings(t *testing.T) {
 func TestSweepGoesPastOpenFindings(t *testing.T) {
 	clock := testClock{start}
 	s := openMemory(t, Options{Now: clock.now, FindingsKeep: time.Hour, NoSync: true})
-	fill(t, s, 0, 3*pageEntries)
+	commitEntries(t, s, 0, 3*pageEntries)
 	mustCommit(t, s, &Checkpoint{Seq: 2, Outbox: []connectors.Entry{entryOf(testFinding(60_000, 1, "settled"))}})
 	clock.t += schema.Instant(2 * time.Hour)
 	for seq := range uint64(6) {
 		mustCommit(t, s, &Checkpoint{Seq: 3 + seq})
 	}
 	if _, ok, _ := s.Finding(testFinding(60_000, 1, "settled").ID); ok {
-		t.Error("a settled finding behind many open ones is still there")
+		t.Error("a settled finding after many open ones was not deleted")
 	}
 	if _, ok, _ := s.Finding(testFinding(7, 1, "open").ID); !ok {
-		t.Error("an open finding is gone")
+		t.Error("an open finding was deleted")
 	}
 }
 
@@ -363,9 +368,16 @@ func TestMemoryWithoutWAL(t *testing.T) {
 
 func TestRecordsRoundTrip(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		r := findingRecord{place: rapid.Uint64().Draw(rt, "place"), committed: schema.Instant(rapid.Int64().Draw(rt, "committed")),
-			start: schema.Instant(rapid.Int64().Draw(rt, "start")), status: rapid.String().Draw(rt, "status"), rule: rapid.String().Draw(rt, "rule"),
-			agent: rapid.String().Draw(rt, "agent"), severity: rapid.String().Draw(rt, "severity"), body: rapid.SliceOf(rapid.Byte()).Draw(rt, "body")}
+		r := findingRecord{
+			seq:       rapid.Uint64().Draw(rt, "seq"),
+			committed: schema.Instant(rapid.Int64().Draw(rt, "committed")),
+			start:     schema.Instant(rapid.Int64().Draw(rt, "start")),
+			status:    rapid.String().Draw(rt, "status"),
+			rule:      rapid.String().Draw(rt, "rule"),
+			agent:     rapid.String().Draw(rt, "agent"),
+			severity:  rapid.String().Draw(rt, "severity"),
+			body:      rapid.SliceOf(rapid.Byte()).Draw(rt, "body"),
+		}
 		got, err := parseFindingRecord(r.value())
 		if err != nil || !bytes.Equal(got.value(), r.value()) {
 			rt.Fatalf("finding record: got %+v, %v, want %+v", got, err, r)
@@ -378,12 +390,13 @@ func TestRecordsRoundTrip(t *testing.T) {
 		}
 		a, b := schema.Instant(rapid.Int64().Draw(rt, "a")), schema.Instant(rapid.Int64().Draw(rt, "b"))
 		if (a < b) != (bytes.Compare(keyGroup(a, schema.ID{}), keyGroup(b, schema.ID{})) < 0) {
-			rt.Fatalf("instants %d and %d sort otherwise as keys", a, b)
+			rt.Fatalf("the keys of instants %d and %d are not in their order", a, b)
 		}
 	})
 }
 
-// FuzzRecords hands damaged values to everything that reads them: errors, no panics, no huge allocations.
+// FuzzRecords passes arbitrary bytes to the functions that parse values of the store. They may return errors, but must not
+// panic or allocate without bound. A value that they accept must survive rendering and parsing.
 func FuzzRecords(f *testing.F) {
 	f.Add((&findingRecord{status: "open", body: []byte("{}")}).value())
 	f.Add((&Retry{Seq: 1, Size: 5}).value())
@@ -393,15 +406,15 @@ func FuzzRecords(f *testing.F) {
 	f.Fuzz(func(t *testing.T, v []byte) {
 		if r, err := parseFindingRecord(v); err == nil {
 			if got, err := parseFindingRecord(r.value()); err != nil || !bytes.Equal(got.value(), r.value()) {
-				t.Errorf("a record that can be read is written otherwise: %v, %v", r, err)
+				t.Errorf("a record changes when it is rendered and parsed: %v, %v", r, err)
 			}
 		}
 		if r, ok := parseRetry(7, v); ok {
 			if got, ok := parseRetry(7, r.value()); !ok || got != r {
-				t.Errorf("a retry that can be read is written otherwise: %v", r)
+				t.Errorf("a retry changes when it is rendered and parsed: %v", r)
 			}
 		}
-		_, _ = readEntry(1, v)
+		_, _ = parseEntry(1, v)
 		_, _ = parseDeadLetter(keyNumber(tableDead, 1), v)
 	})
 }
@@ -409,8 +422,8 @@ func FuzzRecords(f *testing.F) {
 func TestCellAllocations(t *testing.T) {
 	s := openMemory(t, Options{NoSync: true})
 	mustCommit(t, s, &Checkpoint{Seq: 1, Cells: []KV{{[]byte("owner"), bytes.Repeat([]byte("x"), 300)}}})
-	key, other := []byte("owner"), []byte("nobody")
-	f := func(what string, key []byte, want float64) {
+	key, other := []byte("owner"), []byte("unknown")
+	f := func(name string, key []byte, want float64) {
 		t.Helper()
 		got := testing.AllocsPerRun(200, func() {
 			if _, err := s.Cell(key); err != nil {
@@ -418,9 +431,9 @@ func TestCellAllocations(t *testing.T) {
 			}
 		})
 		if got > want {
-			t.Errorf("%s: got %v allocations, want at most %v", what, got, want)
+			t.Errorf("%s: got %v allocations, want at most %v", name, got, want)
 		}
 	}
-	f("a cell", key, 3) // the key in its table, the copy, Pebble's closer
+	f("a cell", key, 3) // the key with its table, the copy of the value, Pebble's closer
 	f("no cell", other, 2)
 }

@@ -14,32 +14,32 @@ import (
 	"github.com/aidr-engine/aidr/connectors"
 )
 
-// childDir is the environment variable that makes TestKilledProcess the process to kill.
+// childDir is the environment variable that turns a run of TestKilledProcess into the process to kill.
 const childDir = "AIDR_STORE_TEST_CHILD"
 
-// TestKilledProcess kills a process that commits, with SIGKILL: what it had said was committed is there, as a whole. While
-// it lives the directory is locked.
+// TestKilledProcess kills a committing process with SIGKILL. Every checkpoint that the process reported as committed must
+// be there, complete. While the process runs, the directory must be locked.
 func TestKilledProcess(t *testing.T) {
 	if dir := os.Getenv(childDir); dir != "" {
-		commitForEver(dir)
+		commitUntilKilled(dir)
 	}
 	dir := t.TempDir()
 	for round := range 3 {
-		said := killAfter(t, dir, 10+20*round)
+		reported := killAfter(t, dir, 10+20*round)
 		s, err := Open(dir, Options{})
 		if err != nil {
 			t.Fatalf("open after the kill: %v", err)
 		}
 		seq, state, _, err := s.Last()
-		if err != nil || seq < said || seq > said+1 || string(state) != fmt.Sprint(seq) {
-			t.Errorf("last cut: got %d %q, %v; want %d, or the one under way", seq, state, err, said)
+		if err != nil || seq < reported || seq > reported+1 || string(state) != fmt.Sprint(seq) {
+			t.Errorf("last checkpoint: got %d %q, %v; want %d, or the one after it", seq, state, err, reported)
 		}
 		entries, err := s.Outbox(1, 1<<20, 1<<40)
 		if err != nil || uint64(len(entries)) != 2*seq {
-			t.Errorf("outbox: got %d entries, %v; want 2 for each of %d cuts", len(entries), err, seq)
+			t.Errorf("outbox: got %d entries, %v; want 2 for each of %d checkpoints", len(entries), err, seq)
 		}
 		if got := len(strings.Fields(cellsOf(t, s, ""))); uint64(got) != seq {
-			t.Errorf("cells: got %d, want one for each of %d cuts", got, seq)
+			t.Errorf("cells: got %d, want one for each of %d checkpoints", got, seq)
 		}
 		if err := s.Close(); err != nil {
 			t.Errorf("close: %v", err)
@@ -47,8 +47,9 @@ func TestKilledProcess(t *testing.T) {
 	}
 }
 
-// killAfter starts a process that commits, kills it after some cuts, and returns the last that it told of.
-func killAfter(t *testing.T, dir string, cuts int) (said uint64) {
+// killAfter starts a committing process, kills it after some checkpoints, and returns the last checkpoint that the process
+// reported.
+func killAfter(t *testing.T, dir string, checkpoints int) (reported uint64) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestKilledProcess$")
 	cmd.Env = append(os.Environ(), childDir+"="+dir)
@@ -62,26 +63,26 @@ func killAfter(t *testing.T, dir string, cuts int) (said uint64) {
 		t.Fatalf("start: %v", err)
 	}
 	lines := bufio.NewScanner(out)
-	for n := 0; n < cuts && lines.Scan(); n++ {
-		if said, err = strconv.ParseUint(lines.Text(), 10, 64); err != nil {
-			t.Fatalf("the process said %q %s", lines.Text(), errs.String())
+	for n := 0; n < checkpoints && lines.Scan(); n++ {
+		if reported, err = strconv.ParseUint(lines.Text(), 10, 64); err != nil {
+			t.Fatalf("the process printed %q %s", lines.Text(), errs.String())
 		}
 	}
 	if _, err := Open(dir, Options{}); !errors.Is(err, ErrLocked) {
-		t.Errorf("open while the process lives: got %v, want ErrLocked", err)
+		t.Errorf("open while the process runs: got %v, want ErrLocked", err)
 	}
 	_ = cmd.Process.Kill()
-	for lines.Scan() { // what it said before it died
+	for lines.Scan() { // lines printed before the kill
 		if n, err := strconv.ParseUint(lines.Text(), 10, 64); err == nil {
-			said = n
+			reported = n
 		}
 	}
 	_ = cmd.Wait()
-	return said
+	return reported
 }
 
-// commitForEver commits cuts and tells of each one.
-func commitForEver(dir string) {
+// commitUntilKilled commits checkpoints and prints the number of each.
+func commitUntilKilled(dir string) {
 	s, err := Open(dir, Options{})
 	if err == nil {
 		_, err = s.SetSinks([]SinkSpec{{Name: "a"}})

@@ -9,8 +9,8 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// Requeue takes a dead letter of kind row or delivery out of the dead letters and lets its entry wait for its sink again,
-// due now and with no attempt counted. It returns the retry and the sink's name.
+// Requeue turns a dead letter of kind row or delivery back into a retry of its sink, due now and without attempts. It
+// returns the retry and the sink's name. The dead letter is deleted.
 func (s *Store) Requeue(dead uint64) (sink string, r Retry, err error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -21,21 +21,21 @@ func (s *Store) Requeue(dead uint64) (sink string, r Retry, err error) {
 }
 
 func (s *Store) requeue(dead uint64) (string, Retry, error) {
-	db, err := s.ready(0)
+	db, err := s.writable(0)
 	if err != nil {
 		return "", Retry{}, err
 	}
 	b := db.NewBatch()
 	defer b.Close()
-	w, d := writer{b: b}, s.dead
-	l, err := takeDead(db, &w, &d, dead)
+	w, d := batchWriter{b: b}, s.dead
+	l, err := deleteDead(db, &w, &d, dead)
 	if err != nil {
 		return "", Retry{}, err
 	}
 	if l == nil {
-		return "", Retry{}, errors.New("there is none of that number: see `aidr dlq ls`")
+		return "", Retry{}, errors.New("no dead letter has this number: see `aidr dlq ls`")
 	}
-	k, err := s.sinkOfLetter(l)
+	sink, err := s.sinkOf(l)
 	if err != nil {
 		return "", Retry{}, err
 	}
@@ -52,38 +52,39 @@ func (s *Store) requeue(dead uint64) (string, Retry, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.dead = d
-	if _, had := k.retries[r.Seq]; !had {
+	if _, had := sink.retries[r.Seq]; !had {
 		s.pins[r.Seq]++
 	}
-	k.retryBytes += r.Size - k.retries[r.Seq].Size
-	k.retries[r.Seq] = r
+	sink.retryBytes += r.Size - sink.retries[r.Seq].Size
+	sink.retries[r.Seq] = r
 	return l.Sink, r, nil
 }
 
-// sinkOfLetter returns the sink that a dead letter can be handed to.
-func (s *Store) sinkOfLetter(l *DeadLetter) (*sinkState, error) {
+// sinkOf returns the sink to which a dead letter can be delivered again.
+func (s *Store) sinkOf(l *DeadLetter) (*sinkState, error) {
 	if l.Kind != schema.DeadRow && l.Kind != schema.DeadDelivery {
-		return nil, fmt.Errorf("it is a %s, and belongs to no sink", l.Kind)
+		return nil, fmt.Errorf("a dead letter of kind %q belongs to no sink", l.Kind)
 	}
-	k := s.sinks[l.Sink]
-	if k == nil {
+	sink := s.sinks[l.Sink]
+	if sink == nil {
 		return nil, fmt.Errorf("its sink %q is not in the configuration", l.Sink)
 	}
-	if l.Entry >= k.cursor {
-		return nil, fmt.Errorf("BUG: entry %d is not behind the cursor %d of sink %q", l.Entry, k.cursor, l.Sink)
+	if l.Entry >= sink.cursor {
+		return nil, fmt.Errorf("BUG: entry %d is not before the cursor %d of sink %q", l.Entry, sink.cursor, l.Sink)
 	}
-	return k, nil
+	return sink, nil
 }
 
-// restoreEntry puts the letter's entry into the outbox again where it was trimmed; it has the content that it had.
-func restoreEntry(db *pebble.DB, w *writer, l *DeadLetter) (Retry, error) {
+// restoreEntry writes the dead letter's entry back to the outbox if it was trimmed. The entry has the same Seq and content
+// as before.
+func restoreEntry(db *pebble.DB, w *batchWriter, l *DeadLetter) (Retry, error) {
 	f, err := decodeFinding([]byte(l.Body))
 	if err != nil {
 		return Retry{}, err
 	}
 	r := Retry{Seq: l.Entry, Finding: f.ID}
 	key := keyNumber(tableOutbox, l.Entry)
-	v, err := get(db, key)
+	v, err := readKey(db, key)
 	if err != nil {
 		return Retry{}, err
 	}

@@ -8,16 +8,14 @@ import (
 )
 
 const (
-	// pageEntries and pageBytes bound what a scan holds at once. Between pages no lock is held, so whoever scans may
-	// take its time and call the store.
+	// pageEntries and pageBytes bound how much a scan holds in memory at once. No lock is held between pages, so the
+	// caller of a scan may be slow and may call the store.
 	pageEntries = 512
 	pageBytes   = 1 << 20
 )
 
-type entry struct{ key, value []byte }
-
-// scan calls yield with the entries in [lower, upper), in order of key or backwards, until yield returns false. What is
-// written while it runs may or may not be seen. Keys and values are the caller's.
+// scan calls yield with the keys and values in [lower, upper), in ascending or descending order of key, until yield
+// returns false. A write during the scan may or may not be seen. yield owns the keys and values.
 func (s *Store) scan(lower, upper []byte, backwards bool, yield func(key, value []byte) bool) error {
 	for {
 		page, err := s.page(lower, upper, backwards)
@@ -27,12 +25,12 @@ func (s *Store) scan(lower, upper []byte, backwards bool, yield func(key, value 
 		if len(page) == 0 {
 			return nil
 		}
-		for _, e := range page {
-			if !yield(e.key, e.value) {
+		for _, kv := range page {
+			if !yield(kv.Key, kv.Value) {
 				return nil
 			}
 		}
-		end := page[len(page)-1].key
+		end := page[len(page)-1].Key
 		if backwards {
 			upper = end
 		} else {
@@ -41,20 +39,20 @@ func (s *Store) scan(lower, upper []byte, backwards bool, yield func(key, value 
 	}
 }
 
-// page reads the next entries of a scan.
-func (s *Store) page(lower, upper []byte, backwards bool) ([]entry, error) {
-	s.revive()
+// page reads the next page of a scan.
+func (s *Store) page(lower, upper []byte, backwards bool) ([]KV, error) {
+	s.reopenForReader()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	db, err := s.reader()
+	db, err := s.readable()
 	if err != nil {
 		return nil, err
 	}
 	return readPage(db, lower, upper, backwards)
 }
 
-// reader returns the database to read from. The caller holds mu, so that it is not closed meanwhile.
-func (s *Store) reader() (*pebble.DB, error) {
+// readable returns the database for reading. The caller holds mu, so that the database is not closed while it is read.
+func (s *Store) readable() (*pebble.DB, error) {
 	if s.closed {
 		return nil, ErrClosed
 	}
@@ -64,7 +62,8 @@ func (s *Store) reader() (*pebble.DB, error) {
 	return s.db, nil
 }
 
-func readPage(db *pebble.DB, lower, upper []byte, backwards bool) (page []entry, err error) {
+// readPage returns copies of the first keys and values in [lower, upper), or of the last ones in descending order.
+func readPage(db *pebble.DB, lower, upper []byte, backwards bool) (page []KV, err error) {
 	it, err := db.NewIter(&pebble.IterOptions{LowerBound: lower, UpperBound: upper})
 	if err != nil {
 		return nil, fmt.Errorf("read store: %w", err)
@@ -80,16 +79,17 @@ func readPage(db *pebble.DB, lower, upper []byte, backwards bool) (page []entry,
 	}
 	size := 0
 	for ok := first(); ok && len(page) < pageEntries && size < pageBytes; ok = next() {
-		e := entry{bytes.Clone(it.Key()), bytes.Clone(it.Value())}
-		page = append(page, e)
-		size += len(e.key) + len(e.value)
+		kv := KV{Key: bytes.Clone(it.Key()), Value: bytes.Clone(it.Value())}
+		page = append(page, kv)
+		size += len(kv.Key) + len(kv.Value)
 	}
 	return page, nil
 }
 
-// each calls yield with all entries of a prefix while the store is being opened.
+// each calls yield with all keys and values of a prefix, which are valid only during the call. It is for Open, when
+// nothing else uses the database.
 func each(db *pebble.DB, prefix []byte, yield func(key, value []byte) error) error {
-	it, err := db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: after(prefix)})
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: prefixEnd(prefix)})
 	if err != nil {
 		return fmt.Errorf("read store: %w", err)
 	}

@@ -11,47 +11,51 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/aidr-engine/aidr/engine/flat"
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// Retry is an entry behind a sink's cursor that the sink has not got yet: it failed and is tried again when Due, or it
-// waits for one of the same finding that failed. The entry stays in the outbox as long as a retry stands on it.
+// Retry is an entry before a sink's cursor that the sink does not have yet: the entry failed and is tried again when Due,
+// or it waits for an earlier entry of the same finding that failed. A retry pins its entry: the entry stays in the outbox
+// as long as the retry exists.
 type Retry struct {
 	Seq      uint64
 	Finding  schema.ID
 	Due      schema.Instant // wall clock
-	Attempts int            // 0: it was never handed in
+	Attempts int            // number of failed attempts; 0: the entry was never handed to the sink
 	Size     int64          // bytes that the entry takes in the outbox
-	Update   bool           // a later entry of the finding may take its place while it was never handed in
+	Update   bool           // a later entry of the finding may replace this one as long as Attempts is 0
 }
 
-// SinkState is how far one sink has come.
+// SinkState is the progress of one sink.
 type SinkState struct {
 	Number  uint64  // of the last Advance
-	Cursor  uint64  // the first entry that was never handed in
-	Block   uint64  // end of the block [Cursor, Block) that was intended and may have been written; 0: none
+	Cursor  uint64  // Seq of the first entry that the sink's deliverer has not handled
+	Block   uint64  // end of the intended block [Cursor, Block), which may have been written; 0: none is intended
 	Retries []Retry // in order of Seq
 }
 
-// sinkState is SinkState as the store holds it.
+// sinkState is the form in which the Store keeps a SinkState in memory.
 type sinkState struct {
 	number, cursor, block uint64
-	passed                uint64 // bytes ever written before the cursor
-	capped                bool   // it has a cap of its own and causes no back-pressure
+	bytesBefore           uint64 // bytes ever written to the outbox before the cursor
+	capped                bool   // SinkSpec.Capped
 	retries               map[uint64]Retry
 	retryBytes            int64
 }
 
-func (k *sinkState) value() []byte {
-	v := binary.AppendUvarint(binary.AppendUvarint(nil, k.number), k.cursor)
-	return binary.AppendUvarint(binary.AppendUvarint(v, k.block), k.passed)
+func (st *sinkState) value() []byte {
+	v := binary.AppendUvarint(binary.AppendUvarint(nil, st.number), st.cursor)
+	return binary.AppendUvarint(binary.AppendUvarint(v, st.block), st.bytesBefore)
 }
 
-// waiting returns the bytes that the sink has not got.
-func (k *sinkState) waiting(o *outboxState) int64 { return int64(o.total-k.passed) + k.retryBytes }
+// waiting returns the number of bytes that the sink does not have yet.
+func (st *sinkState) waiting(o *outboxState) int64 {
+	return int64(o.total-st.bytesBefore) + st.retryBytes
+}
 
 func (r *Retry) value() []byte {
-	v := binary.BigEndian.AppendUint64(append([]byte(nil), r.Finding[:]...), uint64(r.Due))
+	v := flat.AppendInt64(append([]byte(nil), r.Finding[:]...), int64(r.Due))
 	v = binary.AppendUvarint(binary.AppendUvarint(v, uint64(r.Attempts)), uint64(r.Size))
 	if r.Update {
 		return append(v, 1)
@@ -60,41 +64,42 @@ func (r *Retry) value() []byte {
 }
 
 func parseRetry(seq uint64, v []byte) (r Retry, ok bool) {
-	f := flat{b: v}
-	r.Seq = seq
-	copy(r.Finding[:], f.bytes(len(r.Finding)))
-	r.Due, r.Attempts, r.Size = schema.Instant(f.fixed()), int(f.uvarint()), int64(f.uvarint())
-	r.Update = f.uvarint() != 0
-	return r, !f.bad
+	in := flat.NewReader(v)
+	r.Seq, r.Finding, r.Due = seq, in.ID(), schema.Instant(in.Int64())
+	r.Attempts, r.Size, r.Update = int(in.Uvarint()), int64(in.Uvarint()), in.Uvarint() != 0
+	return r, !in.Bad()
 }
 
-// loadSinks reads all sinks with their retries.
+// loadSinks reads all sinks with their retries. A sink that was loaded before keeps its capped, which is not stored.
 func (s *Store) loadSinks(db *pebble.DB) error {
-	old := s.sinks
+	loaded := s.sinks
 	s.sinks, s.pins = map[string]*sinkState{}, map[uint64]int{}
 	err := each(db, []byte{tableSink}, func(key, value []byte) error {
-		name, f := string(key[1:]), flat{b: value}
-		k := &sinkState{number: f.uvarint(), cursor: f.uvarint(), block: f.uvarint(), passed: f.uvarint(), retries: map[uint64]Retry{}}
-		if f.bad {
-			return fmt.Errorf("sink %q cannot be read: the store is damaged", name)
+		name, r := string(key[1:]), flat.NewReader(value)
+		st := &sinkState{
+			number: r.Uvarint(), cursor: r.Uvarint(), block: r.Uvarint(), bytesBefore: r.Uvarint(),
+			retries: map[uint64]Retry{},
 		}
-		if was := old[name]; was != nil {
-			k.capped = was.capped
+		if r.Bad() {
+			return fmt.Errorf("read sink %q: the store is damaged", name)
 		}
-		s.sinks[name] = k
+		if old := loaded[name]; old != nil {
+			st.capped = old.capped
+		}
+		s.sinks[name] = st
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	for name, k := range s.sinks {
+	for name, st := range s.sinks {
 		err := each(db, keyRetries(name), func(key, value []byte) error {
 			r, ok := parseRetry(numberOf(key), value)
 			if !ok {
-				return fmt.Errorf("retry %d of sink %q cannot be read: the store is damaged", numberOf(key), name)
+				return fmt.Errorf("read retry %d of sink %q: the store is damaged", numberOf(key), name)
 			}
-			k.retries[r.Seq] = r
-			k.retryBytes += r.Size
+			st.retries[r.Seq] = r
+			st.retryBytes += r.Size
 			s.pins[r.Seq]++
 			return nil
 		})
@@ -108,18 +113,18 @@ func (s *Store) loadSinks(db *pebble.DB) error {
 // SinkSpec names a sink of the configuration.
 type SinkSpec struct {
 	Name   string // not empty, no NUL byte
-	Capped bool   // its deliverer bounds what waits for it, so that it causes no back-pressure
+	Capped bool   // the sink's deliverer bounds how much waits for it, so OutboxFull ignores the sink
 }
 
-// SinkChange says what SetSinks did about one sink.
+// SinkChange describes how SetSinks changed one sink.
 type SinkChange struct {
 	Name    string
-	Added   bool   // it is new and gets what is committed from now on; else it was removed
-	Waiting uint64 // entries that a removed one had not got, and will not get
+	Added   bool   // true: the sink is new and gets the entries committed from now on; false: the sink was removed
+	Waiting uint64 // number of entries that a removed sink will never get
 }
 
-// SetSinks makes the sinks of the store those of the configuration. It is called before the first Commit: a new sink
-// starts at the end of the outbox. The cursor of a sink that is not named is dropped.
+// SetSinks makes the sinks of the store those of the configuration. It must be called before the first Commit, because a
+// new sink starts at the end of the outbox. The cursors and retries of all other sinks are deleted.
 func (s *Store) SetSinks(specs []SinkSpec) ([]SinkChange, error) {
 	want := make(map[string]SinkSpec, len(specs))
 	for _, p := range specs {
@@ -141,35 +146,35 @@ func (s *Store) SetSinks(specs []SinkSpec) ([]SinkChange, error) {
 }
 
 func (s *Store) setSinks(want map[string]SinkSpec) (changes []SinkChange, err error) {
-	db, err := s.ready(0)
+	db, err := s.writable(0)
 	if err != nil {
 		return nil, err
 	}
 	b := db.NewBatch()
 	defer b.Close()
-	w, o := writer{b: b}, s.out
+	w, o := batchWriter{b: b}, s.out
 	sinks, pins := map[string]*sinkState{}, map[uint64]int{}
 	for name, p := range want {
-		k := s.sinks[name]
-		if k == nil {
-			k = &sinkState{cursor: o.next, passed: o.total, retries: map[uint64]Retry{}}
-			w.set(keySink(name), k.value())
+		old := s.sinks[name]
+		if old == nil {
+			old = &sinkState{cursor: o.next, bytesBefore: o.total, retries: map[uint64]Retry{}}
+			w.set(keySink(name), old.value())
 			changes = append(changes, SinkChange{Name: name, Added: true})
 		}
-		here := *k
-		here.capped = p.Capped
-		sinks[name] = &here
-		for seq := range k.retries {
+		st := *old
+		st.capped = p.Capped
+		sinks[name] = &st
+		for seq := range st.retries {
 			pins[seq]++
 		}
 	}
-	for name, k := range s.sinks {
+	for name, st := range s.sinks {
 		if sinks[name] == nil {
-			changes = append(changes, SinkChange{Name: name, Waiting: o.next - k.cursor + uint64(len(k.retries))})
-			removeSink(&w, name, k, o.trimmed, pins)
+			changes = append(changes, SinkChange{Name: name, Waiting: o.next - st.cursor + uint64(len(st.retries))})
+			removeSink(&w, name, st, o.trimmed, pins)
 		}
 	}
-	trim(&w, &o, floor(sinks, o.next), func(seq uint64) bool { return pins[seq] > 0 })
+	trim(&w, &o, lowestCursor(sinks, o.next), func(seq uint64) bool { return pins[seq] > 0 })
 	w.set(keyOutbox(), o.value())
 	if err := s.finish(&w); err != nil {
 		return nil, err
@@ -181,10 +186,10 @@ func (s *Store) setSinks(want map[string]SinkSpec) (changes []SinkChange, err er
 	return changes, nil
 }
 
-// removeSink deletes a sink with its retries, and the entries that stood only because of them.
-func removeSink(w *writer, name string, k *sinkState, trimmed uint64, pins map[uint64]int) {
+// removeSink deletes a sink with its retries, and the trimmed entries that only these retries pinned.
+func removeSink(w *batchWriter, name string, st *sinkState, trimmed uint64, pins map[uint64]int) {
 	w.delete(keySink(name))
-	for seq := range k.retries {
+	for seq := range st.retries {
 		w.delete(keyRetry(name, seq))
 		if seq < trimmed && pins[seq] == 0 {
 			w.delete(keyNumber(tableOutbox, seq))
@@ -192,40 +197,41 @@ func removeSink(w *writer, name string, k *sinkState, trimmed uint64, pins map[u
 	}
 }
 
-// floor returns the first entry that some sink was never handed; next where there is no sink.
-func floor(sinks map[string]*sinkState, next uint64) uint64 {
-	for _, k := range sinks {
-		next = min(next, k.cursor)
+// lowestCursor returns the lowest cursor of all sinks, or next if there are no sinks.
+func lowestCursor(sinks map[string]*sinkState, next uint64) uint64 {
+	for _, st := range sinks {
+		next = min(next, st.cursor)
 	}
 	return next
 }
 
-// Sink returns how far a sink has come; ok is false where SetSinks did not name it.
+// Sink returns the progress of a sink. ok is false if SetSinks did not name the sink.
 func (s *Store) Sink(name string) (SinkState, bool) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	k := s.sinks[name]
-	if k == nil {
+	st := s.sinks[name]
+	if st == nil {
 		return SinkState{}, false
 	}
-	retries := slices.SortedFunc(maps.Values(k.retries), func(a, b Retry) int { return cmp.Compare(a.Seq, b.Seq) })
-	return SinkState{Number: k.number, Cursor: k.cursor, Block: k.block, Retries: retries}, true
+	retries := slices.SortedFunc(maps.Values(st.retries), func(a, b Retry) int { return cmp.Compare(a.Seq, b.Seq) })
+	return SinkState{Number: st.number, Cursor: st.cursor, Block: st.block, Retries: retries}, true
 }
 
-// Advance is one step of a sink: everything in it becomes durable at once, or nothing.
+// Advance is one step of a sink: all of it becomes durable at once, or none of it.
 type Advance struct {
-	Number uint64 // one more than the last Advance of this sink
-	Cursor uint64 // never less than before
-	Block  uint64 // end of the block that is intended next, 0 for none
+	Number uint64 // one more than that of the sink's last Advance
+	Cursor uint64 // at least the current cursor
+	Block  uint64 // end of the block that will be written next; 0 for none
 	Retry  []Retry
-	Done   []uint64 // retries that are over
+	Done   []uint64 // Seqs of retries that ended
 	Dead   []DeadLetter
 }
 
-// Advance makes a step of a sink durable and gives a.Dead their Seq. Entries that every sink has got are deleted.
+// Advance makes a step of a sink durable and sets the Seq of the dead letters in a.Dead. Entries that every sink has
+// passed, and that no retry pins, are deleted.
 //
-// After an error the step may be durable or not; the same step is made again until that succeeds. Where it was durable
-// already, the repetition does nothing.
+// After an error the step may or may not be durable. The caller makes the same step again until that succeeds; if it was
+// durable already, the repetition changes nothing.
 func (s *Store) Advance(sink string, a *Advance) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
@@ -236,32 +242,32 @@ func (s *Store) Advance(sink string, a *Advance) error {
 }
 
 func (s *Store) advance(sink string, a *Advance) error {
-	db, err := s.ready(0)
+	db, err := s.writable(0)
 	if err != nil {
 		return err
 	}
-	k := s.sinks[sink]
+	st := s.sinks[sink]
 	switch {
-	case k == nil:
-		return errors.New("the store does not know it")
-	case a.Number == k.number && a.Number > 0:
+	case st == nil:
+		return errors.New("unknown sink")
+	case a.Number == st.number && a.Number > 0:
 		return nil
-	case a.Number != k.number+1 || a.Cursor < k.cursor || a.Cursor > s.out.next:
-		return fmt.Errorf("BUG: step %d to entry %d cannot follow step %d at entry %d", a.Number, a.Cursor, k.number, k.cursor)
+	case a.Number != st.number+1 || a.Cursor < st.cursor || a.Cursor > s.out.next:
+		return fmt.Errorf("BUG: step %d to entry %d cannot follow step %d at entry %d", a.Number, a.Cursor, st.number, st.cursor)
 	}
-	next := *k
+	next := *st
 	next.number, next.cursor, next.block = a.Number, a.Cursor, a.Block
-	if next.passed, err = passed(db, k, a.Cursor, &s.out); err != nil {
+	if next.bytesBefore, err = bytesBefore(db, st, a.Cursor, &s.out); err != nil {
 		return err
 	}
 	b := db.NewBatch()
 	defer b.Close()
-	w, o, d := writer{b: b}, s.out, s.dead
+	w, o, d := batchWriter{b: b}, s.out, s.dead
 	w.set(keySink(sink), next.value())
-	p := s.planRetries(&w, sink, k, a)
+	p := s.planRetries(&w, sink, st, a)
 	sinks := maps.Clone(s.sinks)
 	sinks[sink] = &next
-	trim(&w, &o, floor(sinks, o.next), p.pinned)
+	trim(&w, &o, lowestCursor(sinks, o.next), p.pinned)
 	p.deleteFreed(&w, o.trimmed)
 	if o != s.out {
 		w.set(keyOutbox(), o.value())
@@ -279,42 +285,42 @@ func (s *Store) advance(sink string, a *Advance) error {
 	return nil
 }
 
-// passed returns the bytes ever written before the cursor.
-func passed(db *pebble.DB, k *sinkState, cursor uint64, o *outboxState) (uint64, error) {
+// bytesBefore returns the number of bytes ever written to the outbox before the new cursor of a sink.
+func bytesBefore(db *pebble.DB, st *sinkState, cursor uint64, o *outboxState) (uint64, error) {
 	switch cursor {
-	case k.cursor:
-		return k.passed, nil
+	case st.cursor:
+		return st.bytesBefore, nil
 	case o.next:
 		return o.total, nil
 	}
-	v, err := get(db, keyNumber(tableOutbox, cursor-1))
+	v, err := readKey(db, keyNumber(tableOutbox, cursor-1))
 	if err != nil {
 		return 0, err
 	}
-	_, total, _, err := parseEntry(cursor-1, v)
+	_, total, _, err := parseEntryHeader(cursor-1, v)
 	return total, err
 }
 
-// pinPlan is what a step changes about retries, before it is durable.
-type pinPlan struct {
-	pins  map[uint64]int // of the store
-	delta map[uint64]int
-	freed []uint64
+// retryPlan holds the changes that a step makes to retries and pins, until the step is durable.
+type retryPlan struct {
+	pins  map[uint64]int // the Store's, not changed before apply
+	delta map[uint64]int // changes of pins, by Seq
+	freed []uint64       // Seqs of entries that lose a pin
 }
 
-// planRetries puts the step's retries into the batch. A retry that is both put and done is done.
-func (s *Store) planRetries(w *writer, sink string, k *sinkState, a *Advance) *pinPlan {
-	p := &pinPlan{pins: s.pins, delta: map[uint64]int{}}
+// planRetries puts the step's retries into the batch. A Seq in both a.Retry and a.Done is done.
+func (s *Store) planRetries(w *batchWriter, sink string, st *sinkState, a *Advance) *retryPlan {
+	p := &retryPlan{pins: s.pins, delta: map[uint64]int{}}
 	for _, r := range a.Retry {
 		w.set(keyRetry(sink, r.Seq), r.value())
-		if _, had := k.retries[r.Seq]; !had {
+		if _, had := st.retries[r.Seq]; !had {
 			p.delta[r.Seq] = 1
 		}
 	}
 	for _, seq := range a.Done {
 		w.delete(keyRetry(sink, seq))
 		p.delta[seq] = 0
-		if _, had := k.retries[seq]; had {
+		if _, had := st.retries[seq]; had {
 			p.delta[seq] = -1
 			p.freed = append(p.freed, seq)
 		}
@@ -322,10 +328,10 @@ func (s *Store) planRetries(w *writer, sink string, k *sinkState, a *Advance) *p
 	return p
 }
 
-func (p *pinPlan) pinned(seq uint64) bool { return p.pins[seq]+p.delta[seq] > 0 }
+func (p *retryPlan) pinned(seq uint64) bool { return p.pins[seq]+p.delta[seq] > 0 }
 
-// deleteFreed deletes entries that stood only because of a retry that is over.
-func (p *pinPlan) deleteFreed(w *writer, trimmed uint64) {
+// deleteFreed deletes trimmed entries that lost their last pin.
+func (p *retryPlan) deleteFreed(w *batchWriter, trimmed uint64) {
 	for _, seq := range p.freed {
 		if seq < trimmed && !p.pinned(seq) {
 			w.delete(keyNumber(tableOutbox, seq))
@@ -333,70 +339,70 @@ func (p *pinPlan) deleteFreed(w *writer, trimmed uint64) {
 	}
 }
 
-// apply makes the plan true once it is durable. The caller holds mu.
-func (p *pinPlan) apply(k *sinkState, a *Advance) {
+// apply makes the changes in memory after the step is durable. The caller holds mu.
+func (p *retryPlan) apply(st *sinkState, a *Advance) {
 	for seq, d := range p.delta {
 		if p.pins[seq] += d; p.pins[seq] <= 0 {
 			delete(p.pins, seq)
 		}
 	}
 	for _, r := range a.Retry {
-		k.retryBytes += r.Size - k.retries[r.Seq].Size
-		k.retries[r.Seq] = r
+		st.retryBytes += r.Size - st.retries[r.Seq].Size
+		st.retries[r.Seq] = r
 	}
 	for _, seq := range a.Done {
-		k.retryBytes -= k.retries[seq].Size
-		delete(k.retries, seq)
+		st.retryBytes -= st.retries[seq].Size
+		delete(st.retries, seq)
 	}
 }
 
-// Waiting says what a sink has not got yet.
+// Waiting describes the entries that a sink does not have yet.
 type Waiting struct {
 	Entries uint64
 	Bytes   int64
-	Oldest  schema.Instant // wall clock of the cut of the oldest of them; 0: nothing waits, or not any more
+	Oldest  schema.Instant // wall clock of the checkpoint of the oldest entry; 0: unknown, or no entry waits
 }
 
-// Waiting returns what a sink has not got yet.
+// Waiting counts the entries that a sink does not have yet.
 func (s *Store) Waiting(sink string) (Waiting, error) {
-	s.revive()
+	s.reopenForReader()
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	k := s.sinks[sink]
-	if k == nil {
-		return Waiting{}, fmt.Errorf("the store does not know the sink %q", sink)
+	st := s.sinks[sink]
+	if st == nil {
+		return Waiting{}, fmt.Errorf("unknown sink %q", sink)
 	}
-	db, err := s.reader()
+	db, err := s.readable()
 	if err != nil {
 		return Waiting{}, err
 	}
-	oldest := k.cursor
-	for seq := range k.retries {
+	oldest := st.cursor
+	for seq := range st.retries {
 		oldest = min(oldest, seq)
 	}
-	n := Waiting{Entries: s.out.next - k.cursor + uint64(len(k.retries)), Bytes: k.waiting(&s.out)}
+	n := Waiting{Entries: s.out.next - st.cursor + uint64(len(st.retries)), Bytes: st.waiting(&s.out)}
 	if n.Entries == 0 {
 		return n, nil
 	}
-	v, err := get(db, keyNumber(tableOutbox, oldest))
+	v, err := readKey(db, keyNumber(tableOutbox, oldest))
 	if err != nil {
 		return Waiting{}, err
 	}
-	if v == nil { // a step of the sink is durable this moment and about to be told: the entry has just been got
+	if v == nil { // deleted by a step that is durable but has not changed the memory yet: the sink has the entry
 		return n, nil
 	}
-	e, _, _, err := parseEntry(oldest, v)
+	e, _, _, err := parseEntryHeader(oldest, v)
 	n.Oldest = e.Committed
 	return n, err
 }
 
-// WaitingBytes returns Waiting's Bytes alone, at no cost; 0 for a sink that is not known.
+// WaitingBytes is Waiting's Bytes without a read from the disk; 0 for an unknown sink.
 func (s *Store) WaitingBytes(sink string) int64 {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	k := s.sinks[sink]
-	if k == nil {
+	st := s.sinks[sink]
+	if st == nil {
 		return 0
 	}
-	return k.waiting(&s.out)
+	return st.waiting(&s.out)
 }

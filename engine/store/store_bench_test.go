@@ -7,7 +7,7 @@ import (
 	"github.com/aidr-engine/aidr/connectors"
 )
 
-// BenchmarkCommit is one checkpoint on the disk: 1,000 cells of 300 bytes, 20 findings, 64 KiB of items.
+// BenchmarkCommit commits checkpoints to the disk, each with 1,000 cells of 300 bytes, 20 findings and 64 KiB of items.
 //
 //	go test ./engine/store -run '^$' -bench Commit -benchtime 200x
 func BenchmarkCommit(b *testing.B) {
@@ -32,7 +32,7 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
-// BenchmarkCell is a look-up of cold State among 100,000 owners, and of an owner that is not known.
+// BenchmarkCell looks up cold State among 100,000 owners, and unknown owners.
 //
 //	go test ./engine/store -run '^$' -bench Cell
 func BenchmarkCell(b *testing.B) {
@@ -42,10 +42,10 @@ func BenchmarkCell(b *testing.B) {
 	}
 	defer s.Close()
 	value := make([]byte, 300)
-	for cut := range uint64(100) {
-		c := &Checkpoint{Seq: cut + 1}
+	for n := range uint64(100) {
+		c := &Checkpoint{Seq: n + 1}
 		for i := range 1000 {
-			c.Cells = append(c.Cells, KV{fmt.Appendf(nil, "rule/%08d", int(cut)*1000+i), value})
+			c.Cells = append(c.Cells, KV{fmt.Appendf(nil, "rule/%08d", int(n)*1000+i), value})
 		}
 		if err := s.Commit(c); err != nil {
 			b.Fatal(err)
@@ -54,7 +54,7 @@ func BenchmarkCell(b *testing.B) {
 	if err := s.db.Flush(); err != nil {
 		b.Fatal(err)
 	}
-	for _, name := range []string{"rule", "none"} {
+	for _, name := range []string{"rule", "unknown"} {
 		b.Run(name, func(b *testing.B) {
 			b.ReportAllocs()
 			for i := 0; b.Loop(); i++ {

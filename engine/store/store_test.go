@@ -14,15 +14,15 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// start is the wall clock at which tests begin.
+// start is the time of the wall clock when a test begins.
 const start = schema.Instant(1_760_000_000_000_000_000)
 
-// testClock is a wall clock that tests move.
+// testClock is a wall clock that a test sets.
 type testClock struct{ t schema.Instant }
 
 func (c *testClock) now() time.Time { return time.Unix(0, int64(c.t)) }
 
-// openMemory opens a store in memory that is closed with the test.
+// openMemory opens a store in memory, which is closed at the end of the test.
 func openMemory(t *testing.T, o Options) *Store {
 	t.Helper()
 	o.Memory = true
@@ -34,7 +34,7 @@ func openMemory(t *testing.T, o Options) *Store {
 	return s
 }
 
-// testFinding is a finding number n at a revision, with everything in it that could change on its way.
+// testFinding returns the finding number n at a revision, with every kind of value that encoding and decoding could change.
 func testFinding(n int, revision uint64, status schema.Status) *schema.Finding {
 	f := &schema.Finding{
 		ID: schema.ID{0: byte(n >> 8), 1: byte(n), 15: 1}, Revision: revision, Status: status,
@@ -54,10 +54,11 @@ func entryOf(f *schema.Finding) connectors.Entry {
 func mustCommit(t *testing.T, s *Store, c *Checkpoint) {
 	t.Helper()
 	if err := s.Commit(c); err != nil {
-		t.Fatalf("commit cut %d: %v", c.Seq, err)
+		t.Fatalf("commit checkpoint %d: %v", c.Seq, err)
 	}
 }
 
+// mustJSON returns v as JSON, also in functions that have no testing.T.
 func mustJSON(v any) string {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -130,7 +131,7 @@ func TestCommitAndReopen(t *testing.T) {
 		t.Errorf("deleted cell: got %v, %v; want nil", v, err)
 	}
 	items := ""
-	if err := s.Items(func(cut uint64, b []byte) bool { items += fmt.Sprintf("%d=%s ", cut, b); return true }); err != nil {
+	if err := s.Items(func(seq uint64, b []byte) bool { items += fmt.Sprintf("%d=%s ", seq, b); return true }); err != nil {
 		t.Errorf("items: %v", err)
 	}
 	if want := "2=items2 "; items != want {
@@ -141,7 +142,7 @@ func TestCommitAndReopen(t *testing.T) {
 	}
 }
 
-// outboxBodies renders everything in the outbox.
+// outboxBodies renders every entry of the outbox.
 func outboxBodies(t *testing.T, s *Store) []string {
 	t.Helper()
 	entries, err := s.Outbox(1, 1000, 1<<30)
@@ -204,12 +205,12 @@ func TestForeignDirectories(t *testing.T) {
 			t.Errorf("%s: got %q, want the directory and %q", name, err, want)
 		}
 	}
-	f("somebody's files", "belongs to something else", func(dir string) error {
+	f("files of another program", "belongs to another program", func(dir string) error {
 		return os.WriteFile(filepath.Join(dir, "notes.txt"), []byte("x"), 0o600)
 	})
 	f("newer format", "newer than this program", func(dir string) error { return setVersion(dir, []byte{99}) })
 	f("damaged version", "damaged", func(dir string) error { return setVersion(dir, []byte{0x80}) })
-	f("other database", "of something else", func(dir string) error { return otherDatabase(dir) })
+	f("other database", "of another program", func(dir string) error { return otherDatabase(dir) })
 	f("manifest lost", "damaged", func(dir string) error { return breakFiles(dir, "MANIFEST-*", nil) })
 	f("manifest damaged", "damaged", func(dir string) error { return breakFiles(dir, "MANIFEST-*", []byte("garbage garbage garbage")) })
 }

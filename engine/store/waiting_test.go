@@ -2,8 +2,8 @@ package store
 
 import "testing"
 
-// TestWaitingWhileDelivered asks how far a sink is while it moves on: an entry that is deleted in this moment, because
-// every sink has it, is no damage.
+// TestWaitingWhileDelivered calls Waiting while the sink advances. The oldest entry may be deleted at that moment, because
+// every sink has it; Waiting must not report that as damage.
 func TestWaitingWhileDelivered(t *testing.T) {
 	s := openMemory(t, Options{})
 	mustSinks(t, s, SinkSpec{Name: "a"})
@@ -23,7 +23,7 @@ func TestWaitingWhileDelivered(t *testing.T) {
 		}
 	}()
 	for n := range 2000 {
-		fill(t, s, n, 1)
+		commitEntries(t, s, n, 1)
 		mustAdvance(t, s, "a", &Advance{Cursor: uint64(n) + 2})
 	}
 	close(stop)
