@@ -1,12 +1,15 @@
-// Package clock is the wall clock of the engine: the only place where it reads the time of the machine.
+// Package clock is the engine's wall clock. The engine reads the machine's time nowhere else.
 package clock
 
 import "time"
 
-// Clock is a wall clock. It moves idle watermarks, paces checkpoints and deliveries, and stamps detected_at; nothing else
-// that the engine does depends on it.
+// Clock is a wall clock. It advances the watermarks of idle partitions, paces checkpoints and deliveries, and stamps
+// detected_at. Nothing else in the engine depends on it.
 type Clock struct {
-	Now  func() time.Time
+	// Now returns the current time.
+	Now func() time.Time
+	// Tick returns a channel that receives the time every d, and a function that stops it. Ticks that the receiver
+	// misses are dropped.
 	Tick func(d time.Duration) (c <-chan time.Time, stop func())
 }
 

@@ -15,22 +15,23 @@ import (
 )
 
 const (
-	// giveUpAtOnce bounds how many entries over the cap become dead letters in one write of the store.
-	giveUpAtOnce = 500
-	// capSlack is the part of the cap that is freed when it is reached (1/16), so that not each new entry costs a write.
+	// discardLimit bounds how many entries over the cap become dead letters in one write of the store.
+	discardLimit = 500
+	// capSlack is the part of the cap that is freed once the cap is reached (1/16), so that not every further entry
+	// causes a write.
 	capSlack = 16
-	// reasonOutboxFull is the reason of dead letters that were given up over the cap.
+	// reasonOutboxFull is the reason of dead letters that were made because of the cap.
 	reasonOutboxFull = "outbox_full"
 )
 
-// step is one Advance while it is being filled, and what it will have counted.
+// step is an Advance in preparation, with the counts that apply once it is durable.
 type step struct {
 	store.Advance
 	counts counts
 }
 
-// deliverBlock hands in what lies beyond the cursor. Each entry of the block is handed in, passed over because the sink
-// does not want it, or held: it then waits in the queue.
+// deliverBlock handles the entries of the next block. Each entry is written, skipped because the sink does not want it,
+// or queued as a retry.
 func (o *outlet) deliverBlock(ctx context.Context) error {
 	entries, err := o.readBlock(ctx)
 	if err != nil || len(entries) == 0 {
@@ -40,16 +41,17 @@ func (o *outlet) deliverBlock(ctx context.Context) error {
 	if err := o.write(ctx, o.planBlock(entries, st), st); err != nil {
 		return err
 	}
-	o.first = time.Time{}
-	return o.settle(ctx, st)
+	o.firstSeen = time.Time{}
+	return o.finish(ctx, st)
 }
 
-// readBlock reads the intended block, or else chooses one and makes the intention durable.
+// readBlock reads the intended block. If none is intended it reads the next block and, for a sink of rows, makes the
+// intention durable.
 func (o *outlet) readBlock(ctx context.Context) ([]store.Outgoing, error) {
 	if o.block != 0 {
 		entries, err := o.store.Outbox(o.cursor, int(o.block-o.cursor), math.MaxInt64)
 		if err == nil && uint64(len(entries)) != o.block-o.cursor {
-			err = fmt.Errorf("entries %d to %d of the outbox are not all there: the store is damaged", o.cursor, o.block)
+			err = fmt.Errorf("read entries %d to %d of the outbox: some are missing: the store is damaged", o.cursor, o.block-1)
 		}
 		return entries, err
 	}
@@ -60,8 +62,8 @@ func (o *outlet) readBlock(ctx context.Context) ([]store.Outgoing, error) {
 	return entries, o.advance(ctx, &store.Advance{Cursor: o.cursor, Block: entries[len(entries)-1].Seq + 1})
 }
 
-// planBlock decides what becomes of each entry: it returns those to hand in, and puts the others into the step.
-func (o *outlet) planBlock(entries []store.Outgoing, st *step) (in []store.Outgoing) {
+// planBlock returns the entries of a block that are to be written, and puts the others into the step.
+func (o *outlet) planBlock(entries []store.Outgoing, st *step) (toWrite []store.Outgoing) {
 	now := o.clock.Now()
 	last := map[schema.ID]uint64{} // the last wanted entry of each finding in the block
 	wanted := make([]store.Outgoing, 0, len(entries))
@@ -78,90 +80,91 @@ func (o *outlet) planBlock(entries []store.Outgoing, st *step) (in []store.Outgo
 		update := o.profile.UpdateEvery > 0 && e.Type == connectors.FindingUpdated
 		due := now
 		if update {
-			due = o.updates.next(id)
+			due = o.updates.earliest(id)
 		}
-		_, waits := o.queue.last(id)
+		_, hasLine := o.queue.last(id)
 		switch {
 		case update && last[id] != e.Seq:
-			st.counts.coalesced++ // a later entry of this block says it all
-		case waits || due.After(now): // an update that waits is the last of its finding in the block
-			o.hold(st, e, update, schema.InstantOf(due))
+			st.counts.coalesced++ // a later entry of this block contains the update
+		case hasLine || due.After(now): // an update that is too early is the last entry of its finding in the block
+			o.enqueue(st, e, update, schema.InstantOf(due))
 		default:
-			in = append(in, e)
+			toWrite = append(toWrite, e)
 		}
 	}
-	return in
+	return toWrite
 }
 
-// hold lets the entry wait. It takes the place of an update that was never handed in.
-func (o *outlet) hold(st *step, e store.Outgoing, update bool, due schema.Instant) {
+// enqueue puts an entry at the end of its finding's line. The entry replaces an update there that was never written.
+func (o *outlet) enqueue(st *step, e store.Outgoing, update bool, due schema.Instant) {
 	st.Retry = append(st.Retry, store.Retry{Seq: e.Seq, Finding: e.Finding.ID, Due: due, Size: e.Size, Update: update})
-	if old, ok := o.queue.last(e.Finding.ID); ok && old.Update && old.Attempts == 0 && !slices.Contains(st.Done, old.Seq) {
+	old, ok := o.queue.last(e.Finding.ID)
+	if ok && old.Update && old.Attempts == 0 && !slices.Contains(st.Done, old.Seq) {
 		st.Done = append(st.Done, old.Seq)
 		st.counts.coalesced++
 	}
 }
 
-// deliverRetries hands in retries that are due. What the step does not settle is put back.
+// deliverRetries writes retries that are due. If that fails they are put back into the queue.
 func (o *outlet) deliverRetries(ctx context.Context, due []store.Retry) error {
 	defer func() {
 		for _, r := range due {
-			if o.queue.has(r) {
+			if o.queue.contains(r) {
 				o.queue.put(r)
 			}
 		}
 	}()
 	st := &step{Advance: store.Advance{Cursor: o.cursor}}
-	in, err := o.readRetries(due, st)
+	toWrite, err := o.readRetries(due, st)
 	if err != nil {
 		return err
 	}
-	if err := o.write(ctx, in, st); err != nil {
+	if err := o.write(ctx, toWrite, st); err != nil {
 		return err
 	}
-	again := map[uint64]bool{}
+	failed := map[uint64]bool{}
 	for _, r := range st.Retry {
-		again[r.Seq] = true
+		failed[r.Seq] = true
 	}
-	for _, e := range in {
-		if !again[e.Seq] {
+	for _, e := range toWrite {
+		if !failed[e.Seq] {
 			st.Done = append(st.Done, e.Seq)
 		}
 	}
-	return o.settle(ctx, st)
+	return o.finish(ctx, st)
 }
 
-// readRetries returns the entries to hand in, up to the sink's limit of bytes.
-func (o *outlet) readRetries(due []store.Retry, st *step) (in []store.Outgoing, err error) {
+// readRetries returns the entries of the retries, as many as fit into Profile.MaxBytes.
+func (o *outlet) readRetries(due []store.Retry, st *step) (toWrite []store.Outgoing, err error) {
 	size := int64(0)
 	for _, r := range due {
 		e, ok, err := o.store.Entry(r.Seq)
 		switch {
 		case err != nil:
 			return nil, err
-		case !ok: // cannot be while a retry stands on it
-			o.log.Error("an entry of the outbox is missing: the store is damaged", "sink", o.name, "entry", r.Seq)
+		case !ok: // impossible, because the retry pins its entry
+			o.log.Error("outbox entry missing, the store is damaged", "sink", o.name, "entry", r.Seq)
 			st.Done = append(st.Done, r.Seq)
-		case !o.profile.Wants(e.Entry): // its filter has changed
+		case !o.profile.Wants(e.Entry): // the sink's filter changed in the configuration
 			st.Done = append(st.Done, r.Seq)
 			st.counts.skipped++
 		case size > 0 && size+e.Size > int64(o.profile.MaxBytes):
-			return in, nil
+			return toWrite, nil
 		default:
 			e.Attempt = r.Attempts
-			in, size = append(in, e), size+e.Size
+			toWrite, size = append(toWrite, e), size+e.Size
 		}
 	}
-	return in, nil
+	return toWrite, nil
 }
 
-// write hands entries to the sink and puts what became of them into the step.
-func (o *outlet) write(ctx context.Context, in []store.Outgoing, st *step) error {
-	if len(in) == 0 {
+// write hands entries to the sink and puts the results into the step.
+func (o *outlet) write(ctx context.Context, toWrite []store.Outgoing, st *step) error {
+	if len(toWrite) == 0 {
 		return nil
 	}
-	entries := make([]connectors.Entry, len(in))
-	for i, e := range in {
+	entries := make([]connectors.Entry, len(toWrite))
+	for i, e := range toWrite {
 		entries[i] = e.Entry
 	}
 	err := o.sink.Write(ctx, entries)
@@ -170,7 +173,7 @@ func (o *outlet) write(ctx context.Context, in []store.Outgoing, st *step) error
 		return fmt.Errorf("write to sink %q: %w", o.name, err)
 	}
 	now := o.clock.Now()
-	for _, e := range in {
+	for _, e := range toWrite {
 		switch e.Type {
 		case connectors.FindingOpened:
 			o.updates.opened(e.Finding.ID, now)
@@ -179,32 +182,30 @@ func (o *outlet) write(ctx context.Context, in []store.Outgoing, st *step) error
 		}
 	}
 	if partial == nil {
-		st.counts.delivered += uint64(len(in))
+		st.counts.delivered += uint64(len(toWrite))
 		return nil
 	}
-	return o.undelivered(in, partial, st)
+	return o.splitPartial(toWrite, partial, st)
 }
 
-// undelivered turns what a sink could not deliver into retries and dead letters.
-func (o *outlet) undelivered(in []store.Outgoing, p *connectors.Partial, st *step) error {
+// splitPartial turns the entries that a sink could not deliver into retries and dead letters.
+func (o *outlet) splitPartial(written []store.Outgoing, p *connectors.Partial, st *step) error {
 	failed := make(map[uint64]connectors.Undelivered, len(p.Entries))
 	for _, u := range p.Entries {
 		failed[u.Seq] = u
 	}
-	for _, e := range in {
+	for _, e := range written {
 		u, bad := failed[e.Seq]
 		switch {
 		case !bad:
 			st.counts.delivered++
 		case u.Poison:
-			l, err := o.letter(e, u.Reason, u.Detail, e.Attempt+1)
-			if err != nil {
+			if err := o.addDead(st, e, u.Reason, u.Detail, e.Attempt+1); err != nil {
 				return err
 			}
-			st.Dead = append(st.Dead, l)
-			st.counts.dead++
 		default:
-			r := store.Retry{Seq: e.Seq, Finding: e.Finding.ID, Due: o.instant() + schema.Instant(pauseOf(u)), Attempts: e.Attempt, Size: e.Size}
+			r := store.Retry{Seq: e.Seq, Finding: e.Finding.ID, Attempts: e.Attempt, Size: e.Size}
+			r.Due = o.now() + schema.Instant(retryAfter(u))
 			if !u.Held {
 				r.Attempts++
 			}
@@ -216,16 +217,16 @@ func (o *outlet) undelivered(in []store.Outgoing, p *connectors.Partial, st *ste
 	return nil
 }
 
-// pauseOf returns how long an undelivered entry waits.
-func pauseOf(u connectors.Undelivered) time.Duration {
+// retryAfter returns the pause before an undelivered entry is tried again.
+func retryAfter(u connectors.Undelivered) time.Duration {
 	if u.After <= 0 {
 		return minPause
 	}
 	return min(u.After, maxRetryAfter)
 }
 
-// settle makes a step durable and the queue what the step says.
-func (o *outlet) settle(ctx context.Context, st *step) error {
+// finish makes a step durable, then applies it to the queue and the counters.
+func (o *outlet) finish(ctx context.Context, st *step) error {
 	if err := o.advance(ctx, &st.Advance); err != nil {
 		return err
 	}
@@ -236,44 +237,46 @@ func (o *outlet) settle(ctx context.Context, st *step) error {
 		o.queue.remove(seq)
 	}
 	for i := range st.Dead {
-		o.dead(st.Dead[i].Kind, st.Dead[i].Reason)
+		o.onDead(st.Dead[i].Kind, st.Dead[i].Reason)
 	}
 	o.mu.Lock()
 	o.counts.add(st.counts)
 	o.mu.Unlock()
-	o.takeIncoming()
+	o.takeRequeued()
 	return nil
 }
 
-// keepCap gives up the oldest entries while more than the cap waits for the sink: they become dead letters, from where
-// they can be handed in again.
-func (o *outlet) keepCap(ctx context.Context) error {
+// enforceCap turns the oldest waiting entries into dead letters while more than the cap waits for the sink. They can be
+// requeued from there.
+func (o *outlet) enforceCap(ctx context.Context) error {
 	if o.profile.OutboxCap == 0 || o.store.WaitingBytes(o.name) <= o.profile.OutboxCap {
 		return nil
 	}
 	for {
-		over := o.store.WaitingBytes(o.name) - (o.profile.OutboxCap - o.profile.OutboxCap/capSlack)
-		if over <= 0 {
+		excess := o.store.WaitingBytes(o.name) - (o.profile.OutboxCap - o.profile.OutboxCap/capSlack)
+		if excess <= 0 {
 			return nil
 		}
 		st := &step{Advance: store.Advance{Cursor: o.cursor}}
-		if err := o.giveUp(st, over); err != nil {
+		if err := o.discardOldest(st, excess); err != nil {
 			return err
 		}
 		if len(st.Done) == 0 && st.Cursor == o.cursor {
 			return nil
 		}
-		o.log.Warn("too much waits for a sink: the oldest entries go to the dead letters", "sink", o.name, "entries", len(st.Dead), "cap_bytes", o.profile.OutboxCap)
-		if err := o.settle(ctx, st); err != nil {
+		o.log.Warn("sink backlog over its cap; oldest entries moved to the dead letters",
+			"sink", o.name, "entries", len(st.Dead), "cap_bytes", o.profile.OutboxCap)
+		if err := o.finish(ctx, st); err != nil {
 			return err
 		}
 	}
 }
 
-// giveUp fills a step with dead letters of the oldest entries, about over bytes of them.
-func (o *outlet) giveUp(st *step, over int64) error {
-	for _, r := range o.queue.oldest() {
-		if over <= 0 || len(st.Done) >= giveUpAtOnce {
+// discardOldest fills a step with dead letters of the oldest entries, of about excess bytes. Retries are older than the
+// entries at the cursor.
+func (o *outlet) discardOldest(st *step, excess int64) error {
+	for _, r := range o.queue.all() {
+		if excess <= 0 || len(st.Done) >= discardLimit {
 			return nil
 		}
 		e, ok, err := o.store.Entry(r.Seq)
@@ -281,22 +284,22 @@ func (o *outlet) giveUp(st *step, over int64) error {
 			return err
 		}
 		if ok {
-			if err := o.bury(st, e, r.Attempts); err != nil {
+			if err := o.discard(st, e, r.Attempts); err != nil {
 				return err
 			}
 		}
 		st.Done = append(st.Done, r.Seq)
-		over -= r.Size
+		excess -= r.Size
 	}
-	if over <= 0 || len(st.Done) >= giveUpAtOnce {
+	if excess <= 0 || len(st.Done) >= discardLimit {
 		return nil
 	}
-	entries, err := o.store.Outbox(o.cursor, giveUpAtOnce-len(st.Done), over)
+	entries, err := o.store.Outbox(o.cursor, discardLimit-len(st.Done), excess)
 	if err != nil {
 		return err
 	}
 	for _, e := range entries {
-		if err := o.bury(st, e, 0); err != nil {
+		if err := o.discard(st, e, 0); err != nil {
 			return err
 		}
 		st.Cursor = e.Seq + 1
@@ -304,32 +307,30 @@ func (o *outlet) giveUp(st *step, over int64) error {
 	return nil
 }
 
-// bury makes a dead letter of an entry that the sink wants.
-func (o *outlet) bury(st *step, e store.Outgoing, attempts int) error {
+// discard turns an entry over the cap into a dead letter, if the sink wants the entry.
+func (o *outlet) discard(st *step, e store.Outgoing, attempts int) error {
 	if !o.profile.Wants(e.Entry) {
 		st.counts.skipped++
 		return nil
 	}
-	l, err := o.letter(e, reasonOutboxFull, fmt.Sprintf("more than %d MiB waited for the sink", o.profile.OutboxCap>>20), attempts)
-	if err != nil {
-		return err
-	}
-	st.Dead = append(st.Dead, l)
-	st.counts.dead++
-	return nil
+	return o.addDead(st, e, reasonOutboxFull, fmt.Sprintf("more than %d MiB waited for the sink", o.profile.OutboxCap>>20), attempts)
 }
 
-// letter makes the dead letter of an entry. It names the position of the first event behind the finding.
-func (o *outlet) letter(e store.Outgoing, reason, detail string, attempts int) (store.DeadLetter, error) {
+// addDead adds the dead letter of an entry to the step. It has the position of the first event in the finding's evidence.
+func (o *outlet) addDead(st *step, e store.Outgoing, reason, detail string, attempts int) error {
 	body, err := json.Marshal(e.Finding)
 	if err != nil {
-		return store.DeadLetter{}, fmt.Errorf("encode finding of entry %d: %w", e.Seq, err)
+		return fmt.Errorf("encode finding of entry %d: %w", e.Seq, err)
 	}
-	l := store.DeadLetter{Kind: o.profile.Dead, Reason: reason, Detail: detail, Time: o.instant(), Sink: o.name,
-		Attempts: attempts, Entry: e.Seq, Type: e.Type, Body: string(body)}
+	l := store.DeadLetter{
+		Kind: o.profile.Dead, Reason: reason, Detail: detail, Time: o.now(),
+		Sink: o.name, Attempts: attempts, Entry: e.Seq, Type: e.Type, Body: string(body),
+	}
 	if len(e.Finding.Evidence) > 0 {
 		v := &e.Finding.Evidence[0]
 		l.Topic, l.Partition, l.Offset, l.Index = v.Topic, v.Partition, v.Offset, v.Index
 	}
-	return l, nil
+	st.Dead = append(st.Dead, l)
+	st.counts.dead++
+	return nil
 }

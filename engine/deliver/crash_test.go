@@ -18,23 +18,24 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// crashOp is one thing that happens to a Deliverer in a property test.
+// crashOp is one step of a property test.
 type crashOp struct {
-	kind    string // commit, moods, time, crash, crash-in-write, requeue
-	changes []string
-	moods   [3]int
-	d       time.Duration
-	pick    int
+	kind    string        // commit, moods, time, crash, crash-in-write or requeue
+	changes []string      // commit
+	moods   [3]int        // moods: of each sink
+	d       time.Duration // time
+	pick    int           // requeue: chooses a dead letter
 }
 
-// genCrashOps draws a script.
+// genCrashOps draws a sequence of steps.
 func genCrashOps(rt *rapid.T) []crashOp {
 	change := rapid.Custom(func(t *rapid.T) string {
 		kind := rapid.SampledFrom([]string{"opened", "updated", "updated", "updated", "settled", "withdrawn", ""}).Draw(t, "type")
 		return strings.TrimSpace(fmt.Sprintf("%d %s", rapid.IntRange(1, 6).Draw(t, "finding"), kind))
 	})
 	op := rapid.Custom(func(t *rapid.T) crashOp {
-		o := crashOp{kind: rapid.SampledFrom([]string{"commit", "commit", "commit", "commit", "moods", "time", "crash", "crash-in-write", "requeue"}).Draw(t, "op")}
+		kinds := []string{"commit", "commit", "commit", "commit", "moods", "time", "crash", "crash-in-write", "requeue"}
+		o := crashOp{kind: rapid.SampledFrom(kinds).Draw(t, "op")}
 		switch o.kind {
 		case "commit":
 			o.changes = rapid.SliceOfN(change, 1, 6).Draw(t, "changes")
@@ -52,10 +53,10 @@ func genCrashOps(rt *rapid.T) []crashOp {
 	return rapid.SliceOfN(op, 1, 40).Draw(rt, "ops")
 }
 
-// moodySink is a destination that goes through moods, and a record of what it took in which life of the process.
+// moodySink is a sink that fails according to its mood. It records which entries it delivered in which life of the process.
 type moodySink struct {
 	name  string
-	mood  int // 0 takes all, 1 is away, 2 refuses some, 3 poisons some, 4 both
+	mood  int // 0: delivers all, 1: unreachable, 2: refuses some, 3: declares some poison, 4: both
 	world *crashWorld
 
 	taken []takenEntry
@@ -71,13 +72,13 @@ func (s *moodySink) Name() string              { return s.name }
 func (s *moodySink) Health() connectors.Health { return connectors.Health{} }
 func (s *moodySink) Close() error              { return nil }
 
-// Write takes what the mood lets it. What would come after the crash does not happen.
+// Write delivers the entries that the mood allows. After the simulated crash it delivers nothing.
 func (s *moodySink) Write(_ context.Context, entries []connectors.Entry) error {
 	w := s.world
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.crashed != nil {
-		return errors.New("the process is dead")
+		return errors.New("the process has crashed")
 	}
 	if s.mood == 1 {
 		return errors.New("connection refused")
@@ -105,7 +106,7 @@ func (s *moodySink) Write(_ context.Context, entries []connectors.Entry) error {
 	return nil
 }
 
-// judge decides by numbers alone, so that a script plays the same way again.
+// judge depends on numbers alone, so that the same steps always have the same results.
 func (s *moodySink) judge(e connectors.Entry) *connectors.Undelivered {
 	h := (e.Seq*7919 + uint64(e.Attempt)*104729 + uint64(len(s.name))) % 11
 	switch {
@@ -120,13 +121,13 @@ func (s *moodySink) judge(e connectors.Entry) *connectors.Undelivered {
 func (s *moodySink) take(e connectors.Entry) {
 	key := fmt.Sprintf("%s/%d", e.Finding.ID, e.Finding.Revision)
 	if old, ok := s.body[key]; ok && old != fmt.Sprint(*e.Finding) {
-		s.world.err = fmt.Errorf("sink %s: two bodies of %s", s.name, key)
+		s.world.err = fmt.Errorf("sink %s: two different bodies of %s", s.name, key)
 	}
 	s.body[key] = fmt.Sprint(*e.Finding)
 	s.taken = append(s.taken, takenEntry{s.world.life, e})
 }
 
-// The three kinds of sinks: a table, an endpoint, an endpoint that wants few updates.
+// The three kinds of sinks: a table, an endpoint, and an endpoint that limits updates.
 type (
 	moodyTable    struct{ moodySink }
 	moodyEndpoint struct{ moodySink }
@@ -147,18 +148,18 @@ func (s *moodySlow) Profile() connectors.Profile {
 	return p
 }
 
-// crashWorld is a process with its sinks that dies and comes back.
+// crashWorld is a process with its sinks that crashes and restarts.
 type crashWorld struct {
 	v        *delivery
 	sinks    []connectors.Sink
 	moody    []*moodySink
-	all      []connectors.Entry // everything committed
-	requeued map[uint64]bool
-	life     int
+	all      []connectors.Entry // all committed entries
+	requeued map[uint64]bool    // Seqs of entries that were requeued
+	life     int                // number of crashes
 
-	mu           sync.Mutex   // held by Write; nothing else runs while a step is played
-	crashInWrite bool         // the next Write that takes something is the last
-	crashed      *store.Store // what the disk held then
+	mu           sync.Mutex   // locked by Write; nothing else runs during a step
+	crashInWrite bool         // the process crashes during the next Write that does not fail as a whole
+	crashed      *store.Store // a copy of the disk at the time of the crash
 	err          error
 }
 
@@ -171,7 +172,7 @@ func newCrashWorld(t *testing.T) *crashWorld {
 	return w
 }
 
-// play does one thing and waits until all is quiet.
+// play executes one step and waits until every goroutine is idle.
 func (w *crashWorld) play(o crashOp) {
 	switch o.kind {
 	case "commit":
@@ -189,7 +190,7 @@ func (w *crashWorld) play(o crashOp) {
 	case "requeue":
 		w.requeue(o.pick)
 	}
-	if w.dead() {
+	if w.hasCrashed() {
 		w.crash()
 	}
 }
@@ -202,14 +203,14 @@ func (w *crashWorld) setMoods(moods [3]int) {
 	}
 }
 
-// dead says that a Write was the last.
-func (w *crashWorld) dead() bool {
+// hasCrashed reports whether the process crashed during a Write.
+func (w *crashWorld) hasCrashed() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.crashed != nil
 }
 
-// crash goes on with what the disk held when the process died.
+// crash restarts the process with the disk as it was at the time of the crash.
 func (w *crashWorld) crash() {
 	w.mu.Lock()
 	if w.crashed == nil {
@@ -217,11 +218,11 @@ func (w *crashWorld) crash() {
 	}
 	w.life++
 	w.mu.Unlock()
-	dead := w.v.store
+	old := w.v.store
 	w.v.d.once.Do(func() { close(w.v.d.draining) })
 	w.v.d.cancel()
 	w.v.d.done.Wait()
-	if err := dead.Close(); err != nil {
+	if err := old.Close(); err != nil {
 		w.err = err
 	}
 	w.mu.Lock()
@@ -231,7 +232,7 @@ func (w *crashWorld) crash() {
 	synctest.Wait()
 }
 
-// requeue hands one of the dead letters in again.
+// requeue requeues one of the dead letters.
 func (w *crashWorld) requeue(pick int) {
 	var all []*store.DeadLetter
 	if err := w.v.store.DeadLetters(store.DeadFilter{}, func(l *store.DeadLetter) bool { all = append(all, l); return true }); err != nil {
@@ -248,14 +249,14 @@ func (w *crashWorld) requeue(pick int) {
 	synctest.Wait()
 }
 
-// finish lets everything get through and says what is wrong.
+// finish lets the sinks deliver everything that is left, and returns the violations.
 func (w *crashWorld) finish() []string {
 	w.mu.Lock()
 	w.crashInWrite = false
 	w.mu.Unlock()
 	w.setMoods([3]int{})
 	w.v.after(time.Hour)
-	w.mu.Lock() // whoever took something did it under the lock
+	w.mu.Lock() // the sinks recorded their entries under the lock
 	defer w.mu.Unlock()
 	var wrong []string
 	if w.err != nil {
@@ -276,7 +277,7 @@ func (w *crashWorld) finish() []string {
 		wrong = append(wrong, s.lost(w.all, dead[s.name], i == 2)...)
 		wrong = append(wrong, s.disorder(w.requeued)...)
 		if st, err := w.v.store.Waiting(s.name); err != nil || st.Entries != 0 || st.Bytes != 0 {
-			wrong = append(wrong, fmt.Sprintf("sink %s: %+v waits at the end, %v", s.name, st, err))
+			wrong = append(wrong, fmt.Sprintf("sink %s: %+v still waiting at the end, %v", s.name, st, err))
 		}
 	}
 	if left, err := w.v.store.Outbox(1, 1000, 1<<30); len(left) != 0 || err != nil {
@@ -285,10 +286,10 @@ func (w *crashWorld) finish() []string {
 	return wrong
 }
 
-// lost returns the entries that a sink should have got and has not.
+// lost reports the entries that a sink neither delivered nor turned into dead letters, although it wants them.
 func (s *moodySink) lost(all []connectors.Entry, dead map[uint64]bool, coalesces bool) (wrong []string) {
 	got := map[uint64]bool{}
-	newest := map[schema.ID]uint64{} // the last that the sink got of each finding
+	newest := map[schema.ID]uint64{} // the last delivered entry of each finding
 	for _, e := range s.taken {
 		got[e.Seq] = true
 		newest[e.Finding.ID] = max(newest[e.Finding.ID], e.Seq)
@@ -304,29 +305,29 @@ func (s *moodySink) lost(all []connectors.Entry, dead map[uint64]bool, coalesces
 	return wrong
 }
 
-// laterDead says that a later entry of the finding is a dead letter.
+// laterDead reports whether a later entry of the finding is a dead letter.
 func laterDead(all []connectors.Entry, e connectors.Entry, dead map[uint64]bool) bool {
 	return slices.ContainsFunc(all, func(o connectors.Entry) bool {
 		return o.Finding.ID == e.Finding.ID && o.Seq > e.Seq && dead[o.Seq]
 	})
 }
 
-// disorder returns entries that came out of order, or twice, in one life of the process.
+// disorder reports the entries that came out of order, or twice, in one life of the process.
 func (s *moodySink) disorder(requeued map[uint64]bool) (wrong []string) {
-	type place struct {
+	type sequence struct { // within which the Seq must increase
 		life int
 		id   schema.ID
 	}
-	last := map[place]uint64{}
+	last := map[sequence]uint64{}
 	for _, e := range s.taken {
-		p := place{e.life, e.Finding.ID}
+		in := sequence{e.life, e.Finding.ID}
 		if requeued[e.Seq] {
 			continue
 		}
-		if e.Seq <= last[p] {
-			wrong = append(wrong, fmt.Sprintf("sink %s got entry %d after %d in life %d", s.name, e.Seq, last[p], e.life))
+		if e.Seq <= last[in] {
+			wrong = append(wrong, fmt.Sprintf("sink %s got entry %d after %d in life %d", s.name, e.Seq, last[in], e.life))
 		}
-		last[p] = e.Seq
+		last[in] = e.Seq
 	}
 	return wrong
 }

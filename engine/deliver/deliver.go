@@ -1,4 +1,3 @@
-// Package deliver hands the entries of the outbox to the sinks.
 package deliver
 
 import (
@@ -18,82 +17,81 @@ import (
 )
 
 const (
-	// DefaultEndpointCap is how many bytes may wait for one endpoint; beyond it the oldest go to the dead letters.
+	// DefaultEndpointCap is the default of Profile.OutboxCap in bytes, for sinks of deliveries.
 	DefaultEndpointCap = 256 << 20
-	// defaultBatch and defaultBatchBytes bound one Write of a sink that says nothing about blocks.
+	// defaultBatch and defaultBatchBytes are the defaults of Profile.MaxEntries and Profile.MaxBytes.
 	defaultBatch      = 64
 	defaultBatchBytes = 4 << 20
 	// DrainTime is how long Drain should be given at shutdown.
 	DrainTime = 10 * time.Second
-	// stopGrace is how long Drain waits for a Write to heed the end of its context.
+	// stopGrace is how long Drain waits for a Write to return after its context ended.
 	stopGrace = time.Second
 )
 
-// Options of a Deliverer.
+// Options configures a Deliverer.
 type Options struct {
 	Store    *store.Store
-	Sinks    []connectors.Sink             // the Deliverer calls Write; whoever made them closes them
+	Sinks    []connectors.Sink             // the caller closes them after Drain
 	Clock    clock.Clock                   // zero: the wall clock
-	Log      *slog.Logger                  // nil: silent
-	Registry prometheus.Registerer         // nil: nobody reads the metrics
-	Dead     func(schema.DeadKind, string) // counts a dead letter of a kind and reason; may be nil
+	Log      *slog.Logger                  // nil: nothing is logged
+	Registry prometheus.Registerer         // nil: the metrics are not registered
+	Dead     func(schema.DeadKind, string) // called for each dead letter with its kind and reason; may be nil
 }
 
-// Deliverer hands the outbox to the sinks: one goroutine each, so that none waits for another. What it has achieved is
-// durable in the store, and it goes on from there after a crash: every entry reaches every sink that wants it, or the
-// dead letters; entries of one finding in order; more than once only where a crash or a failed Write lies between.
+// Deliverer hands the entries of the outbox to the sinks. Every entry reaches every sink that wants it, or becomes a dead
+// letter. The entries of one finding arrive in order. The package comment lists the cases in which an entry is repeated.
 type Deliverer struct {
 	opts    Options
 	outlets []*outlet
 
-	draining chan struct{} // closed: deliver what can be, then stop
-	once     sync.Once
-	cancel   context.CancelFunc // ends every Write
+	draining chan struct{} // closed by Drain
+	once     sync.Once     // closes draining
+	cancel   context.CancelFunc
 	done     sync.WaitGroup
 }
 
-// New makes the sinks known to the store. It must be called before the first Commit, since a new sink gets what
-// is committed from then on. Run starts it.
-func New(o Options) (*Deliverer, error) {
-	if o.Clock.Now == nil {
-		o.Clock = clock.Wall()
+// New returns a Deliverer and registers its sinks with the store. It must be called before the first Commit, because a
+// new sink gets only the entries that are committed afterwards. Start starts the delivery.
+func New(opts Options) (*Deliverer, error) {
+	if opts.Clock.Now == nil {
+		opts.Clock = clock.Wall()
 	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Dead == nil {
-		o.Dead = func(schema.DeadKind, string) {}
+	if opts.Dead == nil {
+		opts.Dead = func(schema.DeadKind, string) {}
 	}
-	d := &Deliverer{opts: o, draining: make(chan struct{})}
-	specs := make([]store.SinkSpec, len(o.Sinks))
-	for i, s := range o.Sinks {
+	d := &Deliverer{opts: opts, draining: make(chan struct{})}
+	specs := make([]store.SinkSpec, len(opts.Sinks))
+	for i, s := range opts.Sinks {
 		out := newOutlet(d, s)
 		d.outlets = append(d.outlets, out)
 		specs[i] = store.SinkSpec{Name: s.Name(), Capped: out.profile.OutboxCap > 0}
 	}
-	changes, err := o.Store.SetSinks(specs)
+	changes, err := opts.Store.SetSinks(specs)
 	if err != nil {
 		return nil, err
 	}
 	for _, c := range changes {
 		if c.Added {
-			o.Log.Info("a new sink: it gets what is found from now on", "sink", c.Name)
+			opts.Log.Info("sink added; it gets the changes committed from now on", "sink", c.Name)
 		} else {
-			o.Log.Warn("a sink is not in the configuration any more: what it had not got is given up", "sink", c.Name, "entries", c.Waiting)
+			opts.Log.Warn("sink removed from the configuration; undelivered entries discarded", "sink", c.Name, "entries", c.Waiting)
 		}
 	}
 	for _, out := range d.outlets {
 		out.restore()
 	}
-	if o.Registry != nil {
-		if err := o.Registry.Register(collector{d}); err != nil {
+	if opts.Registry != nil {
+		if err := opts.Registry.Register(collector{d}); err != nil {
 			return nil, fmt.Errorf("register metrics of the outbox: %w", err)
 		}
 	}
 	return d, nil
 }
 
-// Start starts the goroutines. They end with Drain.
+// Start starts one goroutine for each sink. Drain ends them.
 func (d *Deliverer) Start() {
 	ctx, cancel := context.WithCancel(context.Background())
 	d.cancel = cancel
@@ -102,15 +100,16 @@ func (d *Deliverer) Start() {
 	}
 }
 
-// Notify says that there may be new entries. It never blocks.
+// Notify wakes the outlets after a Commit with entries. It never blocks.
 func (d *Deliverer) Notify() {
 	for _, o := range d.outlets {
 		o.notify()
 	}
 }
 
-// Drain delivers what can be delivered at once and stops: a sink that fails is not tried again. It returns an error where
-// ctx ended before; what is left is durable either way. A Deliverer is not used after it.
+// Drain delivers everything that can be delivered at once, without repeating a failed Write, and stops. If ctx ends
+// first, it cancels the Writes and returns an error; the undelivered entries are durable in either case. The Deliverer
+// must not be used afterwards.
 func (d *Deliverer) Drain(ctx context.Context) error {
 	if d.cancel == nil {
 		return nil
@@ -132,57 +131,57 @@ func (d *Deliverer) Drain(ctx context.Context) error {
 	defer stop()
 	select {
 	case <-finished:
-	case <-grace: // the store refuses what comes after its Close
+	case <-grace: // a Write that still runs does no harm: a closed store refuses its Advance
 	}
-	return fmt.Errorf("drain sinks: %w: what is left is delivered after the next start", ctx.Err())
+	return fmt.Errorf("drain sinks: %w: undelivered entries follow after the next start", ctx.Err())
 }
 
-// Requeue hands the entry of a dead letter of kind row or delivery to its sink again and takes the letter away.
-func (d *Deliverer) Requeue(letter uint64) error {
-	l, ok, err := d.opts.Store.DeadLetter(letter)
+// Requeue delivers the entry of a dead letter of kind row or delivery to its sink again, and deletes the dead letter.
+func (d *Deliverer) Requeue(dead uint64) error {
+	l, ok, err := d.opts.Store.DeadLetter(dead)
 	if err != nil {
 		return err
 	}
 	if !ok {
-		return fmt.Errorf("requeue dead letter %d: there is none of that number: see `aidr dlq ls`", letter)
+		return fmt.Errorf("requeue dead letter %d: no dead letter has this number: see `aidr dlq ls`", dead)
 	}
 	for _, o := range d.outlets {
 		if o.name == l.Sink {
-			return o.requeue(letter)
+			return o.requeue(dead)
 		}
 	}
-	return fmt.Errorf("requeue dead letter %d: %w", letter, errNoSink(l))
+	return fmt.Errorf("requeue dead letter %d: %w", dead, errNoSink(l))
 }
 
 func errNoSink(l *store.DeadLetter) error {
 	if l.Sink == "" {
-		return fmt.Errorf("it is a %s, and belongs to no sink", l.Kind)
+		return fmt.Errorf("a dead letter of kind %q belongs to no sink", l.Kind)
 	}
 	return fmt.Errorf("its sink %q is not in the configuration", l.Sink)
 }
 
-// SinkStatus is how one sink stands.
+// SinkStatus is the condition of one sink.
 type SinkStatus struct {
 	Name      string        `json:"name"`
-	State     string        `json:"state"`            // ok, retrying, degraded, stopped
-	Reason    string        `json:"reason,omitempty"` // why it is not ok
+	State     string        `json:"state"`            // SinkOK, SinkRetrying, SinkDegraded or SinkStopped
+	Reason    string        `json:"reason,omitempty"` // of a State other than SinkOK
 	Since     time.Time     `json:"since,omitzero"`   // of State
-	Entries   uint64        `json:"entries"`          // that it has not got
-	Retries   int           `json:"retries"`          // of them: behind the cursor
+	Entries   uint64        `json:"entries"`          // number of entries that the sink does not have yet
+	Retries   int           `json:"retries"`          // number of these entries that are before the cursor
 	Bytes     int64         `json:"bytes"`
-	Oldest    time.Duration `json:"oldest_ns"`            // age of the oldest of them
-	LastError string        `json:"last_error,omitempty"` // also where it is ok again
+	Oldest    time.Duration `json:"oldest_ns"`            // age of the oldest of these entries
+	LastError string        `json:"last_error,omitempty"` // kept when the sink recovers
 }
 
 // States of a sink.
 const (
 	SinkOK       = "ok"
-	SinkRetrying = "retrying" // its last Write failed as a whole, or its progress cannot be stored
-	SinkDegraded = "degraded" // the sink itself says so
+	SinkRetrying = "retrying" // the last Write failed as a whole, or its result cannot be stored
+	SinkDegraded = "degraded" // the sink's Health is degraded
 	SinkStopped  = "stopped"
 )
 
-// Status returns how the sinks stand, in order of the configuration.
+// Status returns the condition of each sink, in the order of Options.Sinks.
 func (d *Deliverer) Status() []SinkStatus {
 	all := make([]SinkStatus, len(d.outlets))
 	for i, o := range d.outlets {
@@ -191,7 +190,7 @@ func (d *Deliverer) Status() []SinkStatus {
 	return all
 }
 
-// status joins what the outlet, the sink and the store say.
+// status combines the state of the outlet, the sink's Health and the store's counters.
 func (o *outlet) status(now time.Time) SinkStatus {
 	o.mu.Lock()
 	s := SinkStatus{Name: o.name, State: o.state, Reason: o.reason, Since: o.since, LastError: o.lastError, Retries: o.retries}

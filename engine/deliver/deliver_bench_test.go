@@ -10,9 +10,9 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// BenchmarkDeliver is one entry on its way from the outbox on disk to a table that takes blocks of 10,000.
+// BenchmarkDeliver delivers one entry from the outbox on the disk to a table that takes blocks of 10,000.
 //
-//	go test ./engine -run '^$' -bench Deliver -benchtime 50000x
+//	go test ./engine/deliver -run '^$' -bench Deliver -benchtime 50000x
 func BenchmarkDeliver(b *testing.B) {
 	s, err := store.Open(b.TempDir(), store.Options{})
 	if err != nil {
@@ -25,9 +25,12 @@ func BenchmarkDeliver(b *testing.B) {
 	}
 	c := &store.Checkpoint{Seq: 1}
 	for n := range b.N {
-		c.Outbox = append(c.Outbox, connectors.Entry{Type: connectors.FindingOpened, Finding: &schema.Finding{ID: schema.ID{0: byte(n >> 16), 1: byte(n >> 8), 2: byte(n)},
-			RuleID: "llm.tool-call-burst", Key: map[string]string{"ai_agent.uid": "a1"}, Explanation: "101 tool calls in 1m, at least 100 were needed",
-			Evidence: make([]schema.Evidence, 8)}})
+		f := &schema.Finding{
+			ID: schema.ID{0: byte(n >> 16), 1: byte(n >> 8), 2: byte(n)}, RuleID: "llm.tool-call-burst",
+			Key: map[string]string{"ai_agent.uid": "a1"}, Explanation: "101 tool calls in 1m, at least 100 were needed",
+			Evidence: make([]schema.Evidence, 8),
+		}
+		c.Outbox = append(c.Outbox, connectors.Entry{Type: connectors.FindingOpened, Finding: f})
 	}
 	if err := s.Commit(c); err != nil {
 		b.Fatal(err)

@@ -17,13 +17,13 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// delivery is a store with a Deliverer and cuts to come.
+// delivery is a store with a running Deliverer.
 type delivery struct {
 	t     *testing.T
 	store *store.Store
 	d     *Deliverer
-	cut   uint64
-	rev   map[int]uint64
+	seq   uint64         // of the last checkpoint
+	rev   map[int]uint64 // revision of each finding, by number
 }
 
 // deliver opens a store in memory and starts a Deliverer. It must run in a synctest bubble, and end with stop.
@@ -48,7 +48,7 @@ func (v *delivery) start(sinks ...connectors.Sink) {
 	d.Start()
 }
 
-// stop drains and closes; it returns what Drain said.
+// stop drains the Deliverer, closes the store, and returns the error of Drain.
 func (v *delivery) stop() error {
 	v.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), DrainTime)
@@ -60,7 +60,7 @@ func (v *delivery) stop() error {
 	return err
 }
 
-// crash ends the process without a word and starts another on what the disk holds.
+// crash simulates a crash: it starts another Deliverer on a copy of the disk as it is at this moment.
 func (v *delivery) crash(sinks ...connectors.Sink) {
 	v.t.Helper()
 	after, err := v.store.Snapshot()
@@ -77,11 +77,12 @@ func (v *delivery) crash(sinks ...connectors.Sink) {
 	v.start(sinks...)
 }
 
-// commit commits one cut of changes like "1 opened" or "2" (a shadow's change), and waits until all is quiet.
+// commit commits one checkpoint with changes like "1 opened", or "2" for a shadow finding, and waits until every goroutine
+// is idle. The number is that of the finding.
 func (v *delivery) commit(changes ...string) []connectors.Entry {
 	v.t.Helper()
-	v.cut++
-	c := &store.Checkpoint{Seq: v.cut}
+	v.seq++
+	c := &store.Checkpoint{Seq: v.seq}
 	for _, text := range changes {
 		var n int
 		var kind string
@@ -91,8 +92,10 @@ func (v *delivery) commit(changes ...string) []connectors.Entry {
 			}
 		}
 		v.rev[n]++
-		f := &schema.Finding{ID: schema.ID{14: byte(n >> 8), 15: byte(n)}, Revision: v.rev[n], RuleID: "r", Shadow: kind == "",
-			Key: map[string]string{"k": fmt.Sprint(n)}, Evidence: []schema.Evidence{{Topic: "t", Partition: 3, Offset: int64(n)}}}
+		f := &schema.Finding{
+			ID: schema.ID{14: byte(n >> 8), 15: byte(n)}, Revision: v.rev[n], RuleID: "r", Shadow: kind == "",
+			Key: map[string]string{"k": fmt.Sprint(n)}, Evidence: []schema.Evidence{{Topic: "t", Partition: 3, Offset: int64(n)}},
+		}
 		e := connectors.Entry{Finding: f}
 		if kind != "" {
 			e.Type = connectors.EntryType("finding." + kind)
@@ -107,16 +110,16 @@ func (v *delivery) commit(changes ...string) []connectors.Entry {
 	return c.Outbox
 }
 
-// after lets time pass.
+// after advances the time and waits until every goroutine is idle.
 func (v *delivery) after(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
 
-func want(t *testing.T, what, got, want string) {
+func want(t *testing.T, name, got, want string) {
 	t.Helper()
 	if got != want {
-		t.Errorf("%s:\n got %s\nwant %s", what, got, want)
+		t.Errorf("%s:\n got %s\nwant %s", name, got, want)
 	}
 }
 
@@ -135,14 +138,14 @@ func TestDelivererInOrder(t *testing.T) {
 	})
 }
 
-// refuse returns an answer that leaves entries undelivered; u returns nil for those that are taken.
-func refuse(u func(e connectors.Entry) *connectors.Undelivered) func([]connectors.Entry) error {
+// refuse returns an answer of a testSink. undelivered returns nil for the entries that the sink delivers.
+func refuse(undelivered func(e connectors.Entry) *connectors.Undelivered) func([]connectors.Entry) error {
 	return func(entries []connectors.Entry) error {
 		var p connectors.Partial
 		for _, e := range entries {
-			if bad := u(e); bad != nil {
-				bad.Seq = e.Seq
-				p.Entries = append(p.Entries, *bad)
+			if u := undelivered(e); u != nil {
+				u.Seq = e.Seq
+				p.Entries = append(p.Entries, *u)
 			}
 		}
 		if len(p.Entries) == 0 {
@@ -152,7 +155,7 @@ func refuse(u func(e connectors.Entry) *connectors.Undelivered) func([]connector
 	}
 }
 
-// retryFinding refuses the entries of finding n for a while.
+// retryFinding returns an answer that refuses the entries of finding n and demands a retry after a time.
 func retryFinding(n byte, after time.Duration) func([]connectors.Entry) error {
 	return refuse(func(e connectors.Entry) *connectors.Undelivered {
 		if e.Finding.ID[15] != n {
@@ -162,7 +165,7 @@ func retryFinding(n byte, after time.Duration) func([]connectors.Entry) error {
 	})
 }
 
-func TestDelivererHoldsBackWhatFollowsAFailure(t *testing.T) {
+func TestDelivererKeepsOrderAfterAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &endpointSink{testSink: testSink{name: "a"}}
 		v := deliver(t, a)
@@ -176,7 +179,7 @@ func TestDelivererHoldsBackWhatFollowsAFailure(t *testing.T) {
 		v.after(2 * time.Second) // the second attempt fails too
 		a.setAnswer(nil)
 		v.after(5 * time.Second)
-		want(t, "after it", a.taken(), "2 opened, 4 updated, 1 opened, 3 updated, 5 settled")
+		want(t, "after the retry", a.taken(), "2 opened, 4 updated, 1 opened, 3 updated, 5 settled")
 		want(t, "attempts", strings.Join(a.attempts(), "; "), "1 2; 4; 1#1; 1#2; 3; 5")
 		w, err := v.store.Waiting("a")
 		want(t, "waiting at the end", fmt.Sprint(w, err), "{0 0 1970-01-01T00:00:00Z} <nil>")
@@ -220,12 +223,19 @@ func TestDelivererPoisonAndRequeue(t *testing.T) {
 		v.commit("2 updated")
 		var letters []string
 		err := v.store.DeadLetters(store.DeadFilter{}, func(l *store.DeadLetter) bool {
-			letters = append(letters, fmt.Sprintf("%d %s %s %s %s %s/%d/%d %d", l.Entry, l.Sink, l.Kind, l.Reason, l.Type, l.Topic, l.Partition, l.Offset, l.Attempts))
+			position := fmt.Sprintf("%s/%d/%d", l.Topic, l.Partition, l.Offset)
+			letters = append(letters, fmt.Sprintln(l.Entry, l.Sink, l.Kind, l.Reason, l.Type, position, l.Attempts))
 			return true
 		})
 		slices.Sort(letters)
-		want(t, "letters", fmt.Sprint(strings.Join(letters, "; "), err), "2 a delivery http_400 finding.opened t/3/2 1; 2 b row http_400 finding.opened t/3/2 1; "+
-			"4 a delivery http_400 finding.updated t/3/2 1; 4 b row http_400 finding.updated t/3/2 1<nil>")
+		if err != nil {
+			t.Errorf("dead letters: %v", err)
+		}
+		want(t, "dead letters", strings.Join(letters, ""), `2 a delivery http_400 finding.opened t/3/2 1
+2 b row http_400 finding.opened t/3/2 1
+4 a delivery http_400 finding.updated t/3/2 1
+4 b row http_400 finding.updated t/3/2 1
+`)
 		a.setAnswer(nil)
 		var seq uint64
 		v.store.DeadLetters(store.DeadFilter{Sink: "a"}, func(l *store.DeadLetter) bool { seq = l.Seq; return false })
@@ -235,11 +245,11 @@ func TestDelivererPoisonAndRequeue(t *testing.T) {
 		v.after(0)
 		want(t, "webhook", a.taken(), "1 opened, 3 opened, 2 opened")
 		want(t, "table", b.taken(), "1 opened, 3 opened")
-		if err := v.d.Requeue(seq); err == nil || !strings.Contains(err.Error(), "there is none") {
+		if err := v.d.Requeue(seq); err == nil || !strings.Contains(err.Error(), "no dead letter has this number") {
 			t.Errorf("requeue again: got %v, want an error", err)
 		}
 		if a.clash != "" {
-			t.Errorf("two bodies of %s", a.clash)
+			t.Errorf("two different bodies of %s", a.clash)
 		}
 		v.stop()
 	})
@@ -262,18 +272,21 @@ func TestDelivererBacksOffAlone(t *testing.T) {
 		for i := 1; i < len(times); i++ {
 			low := min(minPause<<min(i-1, 5), maxPause)
 			if d := times[i] - times[i-1]; d < low || d > min(low+low/2, maxPause) {
-				t.Errorf("pause %d: got %s, want %s to half as much again, at most %s", i, d, low, maxPause)
+				t.Errorf("pause %d: got %s, want %s plus up to half of that, at most %s", i, d, low, maxPause)
 			}
 		}
 		if len(times) < 12 {
 			t.Errorf("tries in 5 min: got %d, want at least 12", len(times))
 		}
 		st := v.d.Status()[1]
-		want(t, "status", fmt.Sprintf("%s %d %s %t", st.State, st.Entries, st.Reason, st.Oldest > 4*time.Minute), `retrying 2 write to sink "b": connection refused true`)
+		want(t, "status", fmt.Sprintf("%s %d %s", st.State, st.Entries, st.Reason), `retrying 2 write to sink "b": connection refused`)
+		if st.Oldest <= 4*time.Minute {
+			t.Errorf("age of the oldest entry: got %s, want more than 4 min", st.Oldest)
+		}
 		b.setAnswer(nil)
 		v.after(maxPause)
-		want(t, "after it", b.taken(), "1 opened, 2 opened")
-		want(t, "status after it", v.d.Status()[1].State, SinkOK)
+		want(t, "after the recovery", b.taken(), "1 opened, 2 opened")
+		want(t, "status after the recovery", v.d.Status()[1].State, SinkOK)
 		v.stop()
 	})
 }
@@ -285,13 +298,13 @@ func TestDelivererBlocks(t *testing.T) {
 		v.commit("1 opened")
 		v.after(600 * time.Millisecond)
 		v.commit("2 opened")
-		want(t, "while it lingers", b.taken(), "")
+		want(t, "during Linger", b.taken(), "")
 		v.after(500 * time.Millisecond)
-		want(t, "a second after the first", strings.Join(b.attempts(), "; "), "1 2")
+		want(t, "a second after the first entry", strings.Join(b.attempts(), "; "), "1 2")
 		v.commit("3 opened", "4 opened", "5 opened", "6 opened")
 		want(t, "a full block", strings.Join(b.attempts(), "; "), "1 2; 3 4 5")
 		v.stop()
-		want(t, "a rest at the end", strings.Join(b.attempts(), "; "), "1 2; 3 4 5; 6")
+		want(t, "the last, partial block", strings.Join(b.attempts(), "; "), "1 2; 3 4 5; 6")
 	})
 }
 
@@ -327,9 +340,9 @@ func TestDelivererKeepsRetriesOverACrash(t *testing.T) {
 		v.crash(a)
 		a.setAnswer(nil)
 		v.after(59 * time.Minute)
-		want(t, "before it is due", a.taken(), "2 opened")
+		want(t, "before the retry is due", a.taken(), "2 opened")
 		v.after(2 * time.Minute)
-		want(t, "when it is due", a.taken(), "2 opened, 1 opened, 3 settled")
+		want(t, "when the retry is due", a.taken(), "2 opened, 1 opened, 3 settled")
 		want(t, "attempts", strings.Join(a.attempts(), "; "), "1 2; 1#1; 3")
 		v.stop()
 	})
@@ -341,30 +354,31 @@ func TestDelivererUpdatesOnceAMinute(t *testing.T) {
 		b := &endpointSink{testSink: testSink{name: "b"}}
 		v := deliver(t, a, b)
 		v.commit("1 opened", "2 opened", "3 opened")
-		v.commit("1 updated")                           // 4: at once
-		v.commit("1 updated", "2 updated", "1 updated") // 5 is overtaken by 7, which waits; 6 at once
-		v.commit("1 updated")                           // 8 takes 7's place
+		v.commit("1 updated")                           // 4 is delivered at once
+		v.commit("1 updated", "2 updated", "1 updated") // 7 replaces 5 and waits; 6 is delivered at once
+		v.commit("1 updated")                           // 8 replaces 7
 		want(t, "at once", a.taken(), "1 opened, 2 opened, 3 opened, 4 updated, 6 updated")
 		v.after(59 * time.Second)
 		want(t, "within the minute", a.taken(), "1 opened, 2 opened, 3 opened, 4 updated, 6 updated")
 		v.after(2 * time.Second)
 		want(t, "after the minute", a.taken(), "1 opened, 2 opened, 3 opened, 4 updated, 6 updated, 8 updated")
 		v.commit("1 updated")                // 9 waits
-		v.commit("1 settled")                // 10 says it all, at once
-		v.commit("2 updated")                // 11: its minute is over
-		v.commit("2 updated", "2 withdrawn") // 12 is overtaken by 13
-		want(t, "what is never held", a.taken(), "1 opened, 2 opened, 3 opened, 4 updated, 6 updated, 8 updated, 10 settled, 11 updated, 13 withdrawn")
-		v.commit("3 updated") // 14: at once
+		v.commit("1 settled")                // 10 replaces 9 and is delivered at once
+		v.commit("2 updated")                // 11 is delivered at once: a minute has passed since 6
+		v.commit("2 updated", "2 withdrawn") // 13 replaces 12
+		before := "1 opened, 2 opened, 3 opened, 4 updated, 6 updated, 8 updated, 10 settled, 11 updated, 13 withdrawn"
+		want(t, "entries that never wait", a.taken(), before)
+		v.commit("3 updated") // 14 is delivered at once
 		v.commit("3 updated") // 15 waits
 		v.crash(a, b)
-		v.commit("1 updated") // 16: it is not known when 1 was updated
+		v.commit("1 updated") // 16 waits: the time of the last update of 1 was lost
 		v.after(30 * time.Second)
-		want(t, "what waits over a crash", a.taken()[len("1 opened, 2 opened, 3 opened, 4 updated, 6 updated, 8 updated, 10 settled, 11 updated, 13 withdrawn"):], ", 14 updated")
+		want(t, "half a minute after a crash", a.taken(), before+", 14 updated")
 		v.after(31 * time.Second)
 		got := strings.Split(a.taken(), ", ")
 		slices.Sort(got[len(got)-2:])
-		want(t, "a minute later", strings.Join(got[len(got)-2:], ", "), "15 updated, 16 updated")
-		want(t, "a sink that does not say so", fmt.Sprint(len(strings.Split(b.taken(), ", "))), "16")
+		want(t, "a minute after the crash", strings.Join(got[len(got)-2:], ", "), "15 updated, 16 updated")
+		want(t, "a sink without UpdateEvery", fmt.Sprint(len(strings.Split(b.taken(), ", "))), "16")
 		v.stop()
 	})
 }
@@ -382,7 +396,7 @@ func TestDelivererCap(t *testing.T) {
 		}
 		w, err := v.store.Waiting("a")
 		if err != nil || w.Bytes > 8000 || w.Bytes < 7000 {
-			t.Errorf("waiting: got %+v, %v; want a little less than the cap", w, err)
+			t.Errorf("waiting: got %+v, %v; want slightly less than the cap", w, err)
 		}
 		var letters []uint64
 		v.store.DeadLetters(store.DeadFilter{Reason: reasonOutboxFull}, func(l *store.DeadLetter) bool {
@@ -391,11 +405,11 @@ func TestDelivererCap(t *testing.T) {
 		})
 		for i, seq := range letters {
 			if seq != uint64(i+1) {
-				t.Errorf("letters: got %v, want the oldest entries in order", letters)
+				t.Errorf("dead letters: got %v, want the oldest entries in order", letters)
 				break
 			}
 		}
-		want(t, "every entry", fmt.Sprint(uint64(len(letters))+w.Entries), "41")
+		want(t, "waiting and dead entries", fmt.Sprint(uint64(len(letters))+w.Entries), "41")
 		want(t, "the other sink", fmt.Sprint(len(strings.Split(b.taken(), ", "))), "41")
 		v.stop()
 	})
@@ -403,7 +417,7 @@ func TestDelivererCap(t *testing.T) {
 
 func TestDrainEndsASlowWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		slow := &slowSink{testSink: testSink{name: "slow"}, took: make(chan struct{})}
+		slow := &slowSink{testSink{name: "slow"}}
 		a := &endpointSink{testSink: testSink{name: "a"}}
 		v := deliver(t, slow, a)
 		v.commit("1 opened")
@@ -418,18 +432,15 @@ func TestDrainEndsASlowWrite(t *testing.T) {
 	})
 }
 
-// slowSink is a destination that never answers.
-type slowSink struct {
-	testSink
-	took chan struct{}
-}
+// slowSink is a sink whose Write blocks until its context ends.
+type slowSink struct{ testSink }
 
 func (s *slowSink) Write(ctx context.Context, entries []connectors.Entry) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
 
-func TestDrainTriesASickSinkOnce(t *testing.T) {
+func TestDrainTriesAFailingSinkOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := &endpointSink{testSink: testSink{name: "a"}}
 		v := deliver(t, a)
@@ -440,29 +451,30 @@ func TestDrainTriesASickSinkOnce(t *testing.T) {
 		if err := v.stop(); err != nil {
 			t.Errorf("drain: %v", err)
 		}
-		want(t, "tries and time", fmt.Sprint(len(a.attempts())-before, time.Since(start)), "1 0s")
+		want(t, "attempts and time", fmt.Sprint(len(a.attempts())-before, time.Since(start)), "1 0s")
 	})
 }
 
 func TestDelivererConfigurationChanges(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		a, b, c := &endpointSink{testSink: testSink{name: "a"}}, &endpointSink{testSink: testSink{name: "b"}}, &endpointSink{testSink: testSink{name: "c"}}
+		sink := func(name string) *endpointSink { return &endpointSink{testSink: testSink{name: name}} }
+		a, b, c := sink("a"), sink("b"), sink("c")
 		v := deliver(t, a, b)
-		b.setAnswer(func([]connectors.Entry) error { return errors.New("away") })
+		b.setAnswer(func([]connectors.Entry) error { return errors.New("connection refused") })
 		v.commit("1 opened")
 		v.crash(a, c)
 		v.commit("2 opened")
-		want(t, "the one that stays", a.taken(), "1 opened, 2 opened")
-		want(t, "the new one", c.taken(), "2 opened")
+		want(t, "the sink that stays", a.taken(), "1 opened, 2 opened")
+		want(t, "the new sink", c.taken(), "2 opened")
 		if _, ok := v.store.Sink("b"); ok {
 			t.Error("the removed sink still has a cursor")
 		}
 		b.setAnswer(nil)
 		v.crash(a, b, c)
 		v.commit("3 opened")
-		want(t, "the removed one is back", b.taken(), "3 opened")
+		want(t, "the removed sink is back", b.taken(), "3 opened")
 		if _, err := New(Options{Store: v.store, Sinks: []connectors.Sink{a, a}}); err == nil {
-			t.Error("two sinks of one name: got no error")
+			t.Error("two sinks of one name: want an error")
 		}
 		v.stop()
 	})
@@ -499,8 +511,14 @@ func TestDeliveryMetrics(t *testing.T) {
 				got[name] = m.GetGauge().GetValue() + m.GetCounter().GetValue()
 			}
 		}
-		for name, want := range map[string]float64{"aidr_outbox_entries a": 1, "aidr_outbox_oldest_seconds a": 90, "aidr_deliveries_total delivered a": 1,
-			"aidr_deliveries_total retry a": 1, "aidr_deliveries_total skipped a": 1, "aidr_deliveries_total error a": 0} {
+		for name, want := range map[string]float64{
+			"aidr_outbox_entries a":             1,
+			"aidr_outbox_oldest_seconds a":      90,
+			"aidr_deliveries_total delivered a": 1,
+			"aidr_deliveries_total retry a":     1,
+			"aidr_deliveries_total skipped a":   1,
+			"aidr_deliveries_total error a":     0,
+		} {
 			if v, ok := got[name]; !ok || v != want {
 				t.Errorf("%s: got %v, %v; want %v", name, v, ok, want)
 			}

@@ -2,7 +2,7 @@ package deliver
 
 import "github.com/prometheus/client_golang/prometheus"
 
-// counts is what became of the entries of one sink since the start.
+// counts holds the results of one sink's entries since the start.
 type counts struct {
 	delivered, retried, dead, skipped, coalesced uint64
 	failed                                       uint64 // Writes that failed as a whole
@@ -17,16 +17,18 @@ func (n *counts) add(by counts) {
 	n.failed += by.failed
 }
 
-// collector shows the outbox and the deliveries; it asks when it is asked.
+// collector exports the metrics of the outbox and of the deliveries. It computes them when it is scraped.
 type collector struct{ d *Deliverer }
 
-// outboxDescs are the metrics of the collector. The names are a contract.
+// outboxDescs returns the metrics of the collector. Their names are a contract.
 func outboxDescs() (entries, bytes, oldest, deliveries *prometheus.Desc) {
 	sink := []string{"sink"}
-	return prometheus.NewDesc("aidr_outbox_entries", "Changes of findings that the sink has not got.", sink, nil),
-		prometheus.NewDesc("aidr_outbox_bytes", "What they take in the state directory.", sink, nil),
-		prometheus.NewDesc("aidr_outbox_oldest_seconds", "Age of the oldest of them.", sink, nil),
-		prometheus.NewDesc("aidr_deliveries_total", "What became of changes of findings: delivered, retry (failed, tried again), dead (dead letter), skipped (not wanted by the sink), coalesced (a later update took its place), error (writes that failed as a whole).", []string{"sink", "result"}, nil)
+	return prometheus.NewDesc("aidr_outbox_entries", "Changes of findings that the sink does not have yet.", sink, nil),
+		prometheus.NewDesc("aidr_outbox_bytes", "Size of these changes in the state directory.", sink, nil),
+		prometheus.NewDesc("aidr_outbox_oldest_seconds", "Age of the oldest of these changes.", sink, nil),
+		prometheus.NewDesc("aidr_deliveries_total", "Results of the delivery of changes of findings: delivered, "+
+			"retry (failed, tried again), dead (dead letter), skipped (not wanted by the sink), "+
+			"coalesced (replaced by a later update), error (Writes that failed as a whole).", []string{"sink", "result"}, nil)
 }
 
 // Describe implements prometheus.Collector.
@@ -52,7 +54,14 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 		for _, r := range []struct {
 			result string
 			n      uint64
-		}{{"delivered", n.delivered}, {"retry", n.retried}, {"dead", n.dead}, {"skipped", n.skipped}, {"coalesced", n.coalesced}, {"error", n.failed}} {
+		}{
+			{"delivered", n.delivered},
+			{"retry", n.retried},
+			{"dead", n.dead},
+			{"skipped", n.skipped},
+			{"coalesced", n.coalesced},
+			{"error", n.failed},
+		} {
 			out <- prometheus.MustNewConstMetric(deliveries, prometheus.CounterValue, float64(r.n), o.name, r.result)
 		}
 	}

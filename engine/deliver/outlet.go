@@ -17,54 +17,57 @@ import (
 )
 
 const (
-	// minPause and maxPause bound the pause after a Write that failed as a whole; it doubles from the one to the other.
+	// minPause and maxPause bound the pause after a Write that failed as a whole.
 	minPause = time.Second
 	maxPause = 30 * time.Second
-	// maxRetryAfter bounds what a sink may ask for, so that no entry waits for ever.
+	// maxStorePause bounds the pause after the store failed, which begins at minPause.
+	maxStorePause = 16 * time.Second
+	// maxRetryAfter bounds the pause that a sink may demand for an entry, so that no entry waits without end.
 	maxRetryAfter = 7 * 24 * time.Hour
 )
 
-// outlet delivers to one sink. Its goroutine owns everything but what mu guards.
+// outlet delivers to one sink. Its goroutine owns all fields except those below mu.
 type outlet struct {
 	sink     connectors.Sink
 	name     string
-	profile  connectors.Profile // completed with the defaults
+	profile  connectors.Profile // with defaults
 	store    *store.Store
 	clock    clock.Clock
 	log      *slog.Logger
-	dead     func(schema.DeadKind, string)
-	draining <-chan struct{} // closed: deliver what can be, then stop
+	onDead   func(schema.DeadKind, string)
+	draining <-chan struct{} // closed by Drain
 
-	// How far it has come, as in the store.
+	// The sink's progress as in the store. If block is not 0, the block [cursor, block) is intended.
 	number, cursor, block uint64
 	queue                 *retryQueue
 
-	first   time.Time // when the entry at the cursor was first seen; zero: none
-	updates updateTimes
+	firstSeen time.Time // when the entry at the cursor was first seen, for Profile.Linger; zero: no entry is there
+	updates   updateTimes
+	failures  connectors.Backoff // after a step that failed
 
-	wake chan struct{}
+	wake chan struct{} // of capacity 1: new entries or requeued retries
 
 	mu        sync.Mutex
-	incoming  []store.Retry // requeued, not yet in queue
+	requeued  []store.Retry // not yet in queue
 	state     string
 	reason    string
 	since     time.Time
 	lastError string
-	retries   int
+	retries   int // length of queue
 	counts    counts
 }
 
-// newOutlet returns the outlet of a sink of d.
 func newOutlet(d *Deliverer, s connectors.Sink) *outlet {
 	return &outlet{
-		sink: s, name: s.Name(), profile: completed(s.Profile()),
-		store: d.opts.Store, clock: d.opts.Clock, log: d.opts.Log, dead: d.opts.Dead, draining: d.draining,
-		wake: make(chan struct{}, 1), state: SinkOK, since: d.opts.Clock.Now(),
+		sink: s, name: s.Name(), profile: withDefaults(s.Profile()),
+		store: d.opts.Store, clock: d.opts.Clock, log: d.opts.Log, onDead: d.opts.Dead, draining: d.draining,
+		failures: connectors.Backoff{Min: minPause, Max: maxPause},
+		wake:     make(chan struct{}, 1), state: SinkOK, since: d.opts.Clock.Now(),
 	}
 }
 
-// completed returns the profile with the defaults for whatever it leaves open.
-func completed(p connectors.Profile) connectors.Profile {
+// withDefaults returns the profile with its zero fields replaced by the defaults.
+func withDefaults(p connectors.Profile) connectors.Profile {
 	p.Dead = cmp.Or(p.Dead, schema.DeadDelivery)
 	p.MaxEntries = cmp.Or(max(p.MaxEntries, 0), defaultBatch)
 	p.MaxBytes = cmp.Or(max(p.MaxBytes, 0), defaultBatchBytes)
@@ -80,11 +83,11 @@ func completed(p connectors.Profile) connectors.Profile {
 	return p
 }
 
-// restore takes up where the store says the sink has come to.
+// restore loads the sink's progress from the store.
 func (o *outlet) restore() {
-	k, _ := o.store.Sink(o.name)
-	o.number, o.cursor, o.block = k.Number, k.Cursor, k.Block
-	o.queue = newRetryQueue(k.Retries)
+	st, _ := o.store.Sink(o.name)
+	o.number, o.cursor, o.block = st.Number, st.Cursor, st.Block
+	o.queue = newRetryQueue(st.Retries)
 	o.retries = o.queue.len()
 	o.updates = newUpdateTimes(o.profile.UpdateEvery, o.clock.Now())
 }
@@ -96,37 +99,36 @@ func (o *outlet) notify() {
 	}
 }
 
-// requeue makes a dead letter a retry.
-func (o *outlet) requeue(letter uint64) error {
-	_, r, err := o.store.Requeue(letter)
+// requeue turns a dead letter into a retry. It is called by other goroutines.
+func (o *outlet) requeue(dead uint64) error {
+	_, r, err := o.store.Requeue(dead)
 	if err != nil {
 		return err
 	}
 	o.mu.Lock()
-	o.incoming = append(o.incoming, r)
+	o.requeued = append(o.requeued, r)
 	o.mu.Unlock()
 	o.notify()
 	return nil
 }
 
-// run delivers until it is drained or ctx ends.
+// run delivers until everything is drained or ctx ends.
 func (o *outlet) run(ctx context.Context) {
 	defer o.setState(SinkStopped, "")
-	for failures := 0; ctx.Err() == nil; {
-		o.takeIncoming()
-		did, err := o.step(ctx)
+	for ctx.Err() == nil {
+		o.takeRequeued()
+		delivered, err := o.deliverNext(ctx)
 		switch {
 		case err != nil:
-			if ctx.Err() != nil || o.drained() {
+			if ctx.Err() != nil || o.isDraining() {
 				return
 			}
-			failures++
 			o.fail(err)
-			o.pause(ctx, failures)
-		case did:
-			failures = 0
+			o.pause(ctx)
+		case delivered:
+			o.failures.Reset()
 			o.setState(SinkOK, "")
-		case o.drained():
+		case o.isDraining():
 			return
 		default:
 			o.wait(ctx)
@@ -134,15 +136,15 @@ func (o *outlet) run(ctx context.Context) {
 	}
 }
 
-// step does one thing, the most urgent one. did is false where there is nothing to do now.
-func (o *outlet) step(ctx context.Context) (did bool, err error) {
-	if err := o.keepCap(ctx); err != nil {
+// deliverNext delivers the most urgent entries. delivered is false if nothing is due.
+func (o *outlet) deliverNext(ctx context.Context) (delivered bool, err error) {
+	if err := o.enforceCap(ctx); err != nil {
 		return false, err
 	}
-	if o.block != 0 { // it may have been written before a crash: nothing comes before it
+	if o.block != 0 { // the block may have been written before a crash, so it comes before everything else
 		return true, o.deliverBlock(ctx)
 	}
-	due := o.queue.ready(o.instant(), o.profile.MaxEntries)
+	due := o.queue.ready(o.now(), o.profile.MaxEntries)
 	if len(due) > 0 {
 		if err := o.deliverRetries(ctx, due); err != nil {
 			return false, err
@@ -154,29 +156,32 @@ func (o *outlet) step(ctx context.Context) (did bool, err error) {
 	return len(due) > 0, nil
 }
 
-// blockReady says that entries beyond the cursor are to be handed in now.
+// blockReady reports whether the entries at the cursor are to be delivered now: the block is full, or the first entry
+// has waited for Profile.Linger.
 func (o *outlet) blockReady() bool {
 	n := o.store.End() - o.cursor
 	if n == 0 {
-		o.first = time.Time{}
+		o.firstSeen = time.Time{}
 		return false
 	}
 	now := o.clock.Now()
-	if o.first.IsZero() {
-		o.first = now
+	if o.firstSeen.IsZero() {
+		o.firstSeen = now
 	}
-	return n >= uint64(o.profile.MaxEntries) || now.Sub(o.first) >= o.profile.Linger || o.drained() || o.store.WaitingBytes(o.name) >= int64(o.profile.MaxBytes)
+	full := n >= uint64(o.profile.MaxEntries)
+	lingered := now.Sub(o.firstSeen) >= o.profile.Linger
+	return full || lingered || o.isDraining() || o.store.WaitingBytes(o.name) >= int64(o.profile.MaxBytes)
 }
 
-// wait sleeps until there may be something to do.
+// wait sleeps until a retry is due, a block has lingered, or the outlet is woken.
 func (o *outlet) wait(ctx context.Context) {
 	pause, timed := time.Duration(math.MaxInt64), false
 	now := o.clock.Now()
-	if due, ok := o.queue.next(); ok {
+	if due, ok := o.queue.nextDue(); ok {
 		pause, timed = time.Duration(due)-time.Duration(now.UnixNano()), true
 	}
-	if !o.first.IsZero() {
-		pause, timed = min(pause, o.profile.Linger-now.Sub(o.first)), true
+	if !o.firstSeen.IsZero() {
+		pause, timed = min(pause, o.profile.Linger-now.Sub(o.firstSeen)), true
 	}
 	var tick <-chan time.Time
 	if timed {
@@ -192,13 +197,10 @@ func (o *outlet) wait(ctx context.Context) {
 	}
 }
 
-// pause sleeps after the failures-th failure in a row: 1 s, 2 s, 4 s ... 30 s, and up to half as much again, so that many
-// sinks of one destination do not come back together. What is over the cap is given up meanwhile.
-func (o *outlet) pause(ctx context.Context, failures int) {
-	d := maxPause
-	if failures <= 5 { // 2^5 s is over the maximum
-		d = min(minPause<<(failures-1), maxPause)
-	}
+// pause sleeps after a failed step: 1 s, 2 s, 4 s ... 30 s, plus up to half of that at random, so that the sinks of one
+// destination do not all return at the same time. During the pause the cap is still enforced.
+func (o *outlet) pause(ctx context.Context) {
+	d := o.failures.Next()
 	d = min(d+rand.N(d/2), maxPause)
 	c, stop := o.clock.Tick(d)
 	defer stop()
@@ -211,14 +213,15 @@ func (o *outlet) pause(ctx context.Context, failures int) {
 		case <-c:
 			return
 		case <-o.wake:
-			if err := o.keepCap(ctx); err != nil {
+			if err := o.enforceCap(ctx); err != nil {
 				o.fail(err)
 			}
 		}
 	}
 }
 
-func (o *outlet) drained() bool {
+// isDraining reports whether Drain was called.
+func (o *outlet) isDraining() bool {
 	select {
 	case <-o.draining:
 		return true
@@ -227,20 +230,20 @@ func (o *outlet) drained() bool {
 	}
 }
 
-// takeIncoming moves what was requeued into the queue.
-func (o *outlet) takeIncoming() {
+// takeRequeued moves requeued retries into the queue.
+func (o *outlet) takeRequeued() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	for _, r := range o.incoming {
+	for _, r := range o.requeued {
 		o.queue.put(r)
 	}
-	o.incoming = nil
+	o.requeued = nil
 	o.retries = o.queue.len()
 }
 
-// fail remembers why the sink does not get on.
+// fail logs an error and puts it into the status.
 func (o *outlet) fail(err error) {
-	o.log.Warn("a sink failed and is tried again", "sink", o.name, "error", err)
+	o.log.Warn("sink failed, retrying", "sink", o.name, "error", err)
 	o.mu.Lock()
 	o.lastError = err.Error()
 	o.counts.failed++
@@ -257,26 +260,27 @@ func (o *outlet) setState(state, reason string) {
 	o.state, o.reason = state, reason
 }
 
-// advance makes a step durable. The store may have its own troubles: then it is tried again, because what was delivered
-// must not be delivered again for that. Only the end of ctx gives up.
+// advance makes a step durable. It repeats a step that the store fails to write, because giving up would repeat the
+// delivery instead. Only shutdown ends the repetition.
 func (o *outlet) advance(ctx context.Context, a *store.Advance) error {
 	a.Number = o.number + 1
-	for failures := 1; ; failures++ {
+	pauses := connectors.Backoff{Min: minPause, Max: maxStorePause}
+	for {
 		err := o.store.Advance(o.name, a)
 		if err == nil {
 			break
 		}
-		if ctx.Err() != nil || o.drained() || errors.Is(err, store.ErrClosed) {
+		if ctx.Err() != nil || o.isDraining() || errors.Is(err, store.ErrClosed) {
 			return err
 		}
 		o.fail(err)
-		o.sleep(ctx, min(minPause<<min(failures-1, 4), maxPause))
+		o.sleep(ctx, pauses.Next())
 	}
 	o.number, o.cursor, o.block = a.Number, a.Cursor, a.Block
 	return nil
 }
 
-// sleep waits for d, or until the outlet is to stop.
+// sleep waits for d, or until ctx ends or Drain is called.
 func (o *outlet) sleep(ctx context.Context, d time.Duration) {
 	c, stop := o.clock.Tick(d)
 	defer stop()
@@ -287,31 +291,34 @@ func (o *outlet) sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// updateTimes remembers when each finding's last finding.updated was handed in, for as long as that matters.
+// now returns the time of the wall clock.
+func (o *outlet) now() schema.Instant { return schema.InstantOf(o.clock.Now()) }
+
+// updateTimes remembers when the last finding.updated of each finding was delivered, as long as that delays the next one.
 type updateTimes struct {
-	every time.Duration
-	start time.Time // before it nothing is remembered
-	last  map[schema.ID]time.Time
-	sweep time.Time
+	every     time.Duration // Profile.UpdateEvery; 0: updates are not delayed
+	start     time.Time     // when recording began
+	last      map[schema.ID]time.Time
+	nextSweep time.Time // when entries of last that delay nothing are deleted
 }
 
 func newUpdateTimes(every time.Duration, now time.Time) updateTimes {
-	return updateTimes{every: every, start: now, last: map[schema.ID]time.Time{}, sweep: now.Add(every)}
+	return updateTimes{every: every, start: now, last: map[schema.ID]time.Time{}, nextSweep: now.Add(every)}
 }
 
-// next returns when an update of the finding may be handed in. What is not remembered may have been updated just before
-// the start.
-func (u *updateTimes) next(id schema.ID) time.Time {
+// earliest returns the time from which an update of the finding may be delivered. An unknown finding may have been
+// updated just before the start.
+func (u *updateTimes) earliest(id schema.ID) time.Time {
 	if t, ok := u.last[id]; ok {
 		return t.Add(u.every)
 	}
 	return u.start.Add(u.every)
 }
 
-// opened says that the finding begins: its first update does not wait.
+// opened records that the finding was opened: its first update is not delayed.
 func (u *updateTimes) opened(id schema.ID, now time.Time) { u.set(id, now.Add(-u.every), now) }
 
-// updated says that an update of the finding was handed in.
+// updated records that an update of the finding was delivered.
 func (u *updateTimes) updated(id schema.ID, now time.Time) { u.set(id, now, now) }
 
 func (u *updateTimes) set(id schema.ID, t, now time.Time) {
@@ -319,16 +326,13 @@ func (u *updateTimes) set(id schema.ID, t, now time.Time) {
 		return
 	}
 	u.last[id] = t
-	if now.Before(u.sweep) {
+	if now.Before(u.nextSweep) {
 		return
 	}
-	for id, t := range u.last { // what is older than every says no more than what is not remembered
+	for id, t := range u.last { // once every has passed since the start, a time older than every equals an unknown one
 		if now.Sub(t) >= u.every && now.Sub(u.start) >= u.every {
 			delete(u.last, id)
 		}
 	}
-	u.sweep = now.Add(u.every)
+	u.nextSweep = now.Add(u.every)
 }
-
-// instant returns the clock's time.
-func (o *outlet) instant() schema.Instant { return schema.InstantOf(o.clock.Now()) }

@@ -9,45 +9,45 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// retryQueue is what one sink has not got although it is behind its cursor. Entries of one finding are a line: only the
-// first of a line is ever handed in, the others wait for it. It has one owner.
+// retryQueue holds the retries of one sink. The retries of one finding form a line: only the first of a line is delivered,
+// and the others wait for it. It is not safe for concurrent use.
 type retryQueue struct {
-	lines map[schema.ID][]store.Retry // by Seq
-	owner map[uint64]schema.ID        // Seq -> finding, of all retries
-	due   dueHeap                     // the first of each line, and remains of what was first before
+	lines   map[schema.ID][]store.Retry // in order of Seq
+	finding map[uint64]schema.ID        // of each retry, by Seq
+	due     dueHeap                     // the first of each line, and stale copies of earlier firsts
 }
 
 func newRetryQueue(retries []store.Retry) *retryQueue {
-	q := &retryQueue{lines: map[schema.ID][]store.Retry{}, owner: map[uint64]schema.ID{}}
+	q := &retryQueue{lines: map[schema.ID][]store.Retry{}, finding: map[uint64]schema.ID{}}
 	for _, r := range retries {
 		q.put(r)
 	}
 	return q
 }
 
-// put adds a retry, or replaces the one of the same Seq.
+// put adds a retry, or replaces the retry with the same Seq.
 func (q *retryQueue) put(r store.Retry) {
 	line := q.lines[r.Finding]
-	at, there := slices.BinarySearchFunc(line, r.Seq, func(r store.Retry, seq uint64) int { return cmp.Compare(r.Seq, seq) })
-	if there {
+	at, replaces := slices.BinarySearchFunc(line, r.Seq, func(r store.Retry, seq uint64) int { return cmp.Compare(r.Seq, seq) })
+	if replaces {
 		line[at] = r
 	} else {
 		line = slices.Insert(line, at, r)
 	}
-	q.owner[r.Seq] = r.Finding
+	q.finding[r.Seq] = r.Finding
 	q.lines[r.Finding] = line
 	if at == 0 {
 		heap.Push(&q.due, r)
 	}
 }
 
-// remove takes a retry out; the next of its line becomes the first.
+// remove removes a retry. If it was the first of its line, the next one becomes the first.
 func (q *retryQueue) remove(seq uint64) {
-	id, ok := q.owner[seq]
+	id, ok := q.finding[seq]
 	if !ok {
 		return
 	}
-	delete(q.owner, seq)
+	delete(q.finding, seq)
 	line := q.lines[id]
 	at := slices.IndexFunc(line, func(r store.Retry) bool { return r.Seq == seq })
 	if line = slices.Delete(line, at, at+1); len(line) == 0 {
@@ -60,16 +60,15 @@ func (q *retryQueue) remove(seq uint64) {
 	}
 }
 
-// len returns how many retries there are.
-func (q *retryQueue) len() int { return len(q.owner) }
+// len returns the number of retries.
+func (q *retryQueue) len() int { return len(q.finding) }
 
-// has says that the retry is in the queue as it is.
-func (q *retryQueue) has(r store.Retry) bool {
-	line := q.lines[r.Finding]
-	return slices.Contains(line, r)
+// contains reports whether the queue holds exactly this retry: with the same Seq, time and attempts.
+func (q *retryQueue) contains(r store.Retry) bool {
+	return slices.Contains(q.lines[r.Finding], r)
 }
 
-// last returns the last of a finding's line; ok is false where none waits.
+// last returns the last retry of a finding's line. ok is false if the finding has no line.
 func (q *retryQueue) last(id schema.ID) (r store.Retry, ok bool) {
 	line := q.lines[id]
 	if len(line) == 0 {
@@ -78,29 +77,29 @@ func (q *retryQueue) last(id schema.ID) (r store.Retry, ok bool) {
 	return line[len(line)-1], true
 }
 
-// next returns when the first retry is due; ok is false where none waits.
-func (q *retryQueue) next() (due schema.Instant, ok bool) {
-	q.skipRemains()
+// nextDue returns the earliest time at which the first of a line is due. ok is false if the queue is empty.
+func (q *retryQueue) nextDue() (due schema.Instant, ok bool) {
+	q.dropStale()
 	if len(q.due) == 0 {
 		return 0, false
 	}
 	return q.due[0].Due, true
 }
 
-// ready returns up to most firsts of lines that are due, the one due longest first. They stay in the queue: each is then
-// put back or removed.
+// ready returns at most most firsts of lines that are due, in order of Due. They stay in the queue, but not in its
+// schedule: the caller puts each one back or removes it.
 func (q *retryQueue) ready(now schema.Instant, most int) (due []store.Retry) {
-	for q.skipRemains(); len(q.due) > 0 && q.due[0].Due <= now && len(due) < most; q.skipRemains() {
+	for q.dropStale(); len(q.due) > 0 && q.due[0].Due <= now && len(due) < most; q.dropStale() {
 		r := heap.Pop(&q.due).(store.Retry)
-		if n := len(due); n == 0 || due[n-1] != r { // what was put back unchanged may stand here twice
+		if n := len(due); n == 0 || due[n-1] != r { // a retry that was put back unchanged may be in the heap twice
 			due = append(due, r)
 		}
 	}
 	return due
 }
 
-// skipRemains drops what is no longer the first of its line as it stands.
-func (q *retryQueue) skipRemains() {
+// dropStale pops the top of the heap until it is the first of its line, unchanged.
+func (q *retryQueue) dropStale() {
 	for len(q.due) > 0 {
 		if line := q.lines[q.due[0].Finding]; len(line) > 0 && line[0] == q.due[0] {
 			return
@@ -109,8 +108,8 @@ func (q *retryQueue) skipRemains() {
 	}
 }
 
-// oldest returns all retries by Seq.
-func (q *retryQueue) oldest() []store.Retry {
+// all returns all retries, in order of Seq.
+func (q *retryQueue) all() []store.Retry {
 	all := make([]store.Retry, 0, q.len())
 	for _, line := range q.lines {
 		all = append(all, line...)
@@ -119,7 +118,7 @@ func (q *retryQueue) oldest() []store.Retry {
 	return all
 }
 
-// dueHeap orders retries by when they are due, then by Seq.
+// dueHeap is a heap of retries in order of Due, then Seq.
 type dueHeap []store.Retry
 
 func (h dueHeap) Len() int { return len(h) }

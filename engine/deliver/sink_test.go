@@ -14,16 +14,16 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// testSink is a destination in memory. answer decides what Write returns; nil takes everything.
+// testSink is a sink in memory. answer returns the result of Write; if answer is nil, every Write succeeds.
 type testSink struct {
 	name   string
 	answer func(entries []connectors.Entry) error
 
 	mu     sync.Mutex
 	writes [][]connectors.Entry
-	got    []string // "seq type" of what was taken, in order
+	got    []string // "seq type" of each delivered entry, in order
 	bodies map[string]string
-	clash  string // an id and revision with two bodies
+	clash  string // id/revision of a finding that came with two different bodies
 }
 
 func (s *testSink) Name() string              { return s.name }
@@ -56,7 +56,7 @@ func (s *testSink) Write(ctx context.Context, entries []connectors.Entry) error 
 	return err
 }
 
-// take remembers an entry. mu is held.
+// take records a delivered entry. The caller holds mu.
 func (s *testSink) take(e connectors.Entry) {
 	s.got = append(s.got, fmt.Sprintf("%d %s", e.Seq, strings.TrimPrefix(string(e.Type), "finding.")))
 	key := fmt.Sprintf("%s/%d", e.Finding.ID, e.Finding.Revision)
@@ -73,6 +73,7 @@ func (s *testSink) take(e connectors.Entry) {
 	s.bodies[key] = string(body)
 }
 
+// taken returns the delivered entries as "seq type", in order.
 func (s *testSink) taken() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -85,7 +86,7 @@ func (s *testSink) setAnswer(answer func([]connectors.Entry) error) {
 	s.answer = answer
 }
 
-// attempts returns the entries of each Write as "seq" or "seq#attempt".
+// attempts returns the entries of each Write as "seq", or as "seq#attempt" after failed attempts.
 func (s *testSink) attempts() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,7 +105,7 @@ func (s *testSink) attempts() []string {
 	return all
 }
 
-// tableSink is a testSink that takes blocks of rows.
+// tableSink is a sink of rows.
 type tableSink struct {
 	testSink
 	most   int
@@ -116,7 +117,7 @@ func (s *tableSink) Profile() connectors.Profile {
 	return connectors.Profile{Dead: schema.DeadRow, MaxEntries: s.most, MaxBytes: 1 << 20, Linger: s.linger}
 }
 
-// endpointSink is a testSink like a webhook.
+// endpointSink is a sink of deliveries, like a webhook, that does not want shadow findings.
 type endpointSink struct {
 	testSink
 	cap   int64
