@@ -1,4 +1,5 @@
-// Package cases runs the tests inside rule files through the real engine: in event time, without a sleep.
+// Package cases runs the tests of rule files. Each test is a replay of its events through the real engine, in event time
+// and therefore without waiting.
 package cases
 
 import (
@@ -18,14 +19,14 @@ import (
 	"github.com/aidr-engine/aidr/schema/formats"
 )
 
-// Start is when tests begin: 2026-01-01T00:00:00Z.
+// start is the instant to which the times of a test's events are relative.
 var start = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// never late: a test says what happened, not when it arrived.
+// testDelay is so long that no event of a test is late: a test describes events, not when their records arrive.
 const testDelay = 100 * 365 * 24 * time.Hour
 
-// after is how far behind its last event a test is judged: every window, deadline and group is over by then.
-const after = rules.MaxSpan + rules.MaxSpan
+// settleTime is the event time between a test's last event and its end. It is longer than any window, deadline and group.
+const settleTime = rules.MaxSpan + rules.MaxSpan
 
 // Result is the outcome of one test.
 type Result struct {
@@ -33,14 +34,14 @@ type Result struct {
 	Line int
 	Rule string
 	Test string
-	Diff string // what is wrong, "" where the test passes
+	Diff string // difference between expected and actual findings; "" if the test passes
 	Took time.Duration
 
-	Found []*schema.Finding
+	Found []*schema.Finding // the actual findings
 }
 
-// Run runs every test of every rule of the set and calls report with each result, in order of file and place. Raw
-// records of tests may be of the formats that the maps describe, too.
+// Run runs every test of every rule of the set and calls report with each result, in the order of the set. maps adds
+// formats in which the tests may give raw records.
 func Run(ctx context.Context, set *rules.Set, report func(Result), maps ...*decode.Map) error {
 	for _, r := range set.Rules {
 		only := set.Only(r)
@@ -51,13 +52,16 @@ func Run(ctx context.Context, set *rules.Set, report func(Result), maps ...*deco
 			if err != nil {
 				return fmt.Errorf("%s:%d: rule %q: test %q: %w", r.File, t.Line, r.ID, t.Name, err)
 			}
-			report(Result{File: r.File, Line: t.Line, Rule: r.ID, Test: t.Name, Diff: Diff(t.Findings, got), Took: time.Since(began), Found: got})
+			report(Result{
+				File: r.File, Line: t.Line, Rule: r.ID, Test: t.Name,
+				Diff: Diff(t.Findings, got), Took: time.Since(began), Found: got,
+			})
 		}
 	}
 	return nil
 }
 
-// Findings plays a test's events and returns what the rule finds in them.
+// Findings replays the events of a test and returns the findings of the rule. only is a Set of this rule alone.
 func Findings(ctx context.Context, only *rules.Set, r *rules.Rule, t *rules.Test, maps ...*decode.Map) ([]*schema.Finding, error) {
 	records, last := events(r, t)
 	var inputs []engine.Input
@@ -73,28 +77,30 @@ func Findings(ctx context.Context, only *rules.Set, r *rules.Rule, t *rules.Test
 		}
 		inputs = append(inputs, engine.Input{Source: src, Decode: decode.Options{Format: rec.format, Maps: maps}, Delays: delays})
 	}
-	found, err := engine.Replay(ctx, engine.Options{Set: only, Inputs: inputs, Shards: 1, Workers: 1}, schema.Instant(last.Add(after).UnixNano()))
-	if err := errors.Join(err, ctx.Err()); err != nil { // a source that was asked to end returns no error
+	opts := engine.Options{Set: only, Inputs: inputs, Shards: 1, Workers: 1}
+	found, err := engine.Replay(ctx, opts, schema.InstantOf(last.Add(settleTime)))
+	if err := errors.Join(err, ctx.Err()); err != nil { // a source that ends because of ctx returns no error
 		return nil, err
 	}
 	return found, nil
 }
 
-// stream is the records of one format.
+// stream holds the records of one format.
 type stream struct {
 	format string
 	lines  []string
-	times  []schema.Instant
+	times  []schema.Instant // of each record
 }
 
-// events renders a test's events as records: fields in the format aidr, others as they are.
+// events renders a test's events as records, one stream for each format. Events that the test gives as fields are rendered
+// in the format aidr; raw records stay as they are.
 func events(r *rules.Rule, t *rules.Test) (streams []*stream, last time.Time) {
-	by := map[string]*stream{}
+	byFormat := map[string]*stream{}
 	add := func(format, line string, at time.Time) {
-		s := by[format]
+		s := byFormat[format]
 		if s == nil {
 			s = &stream{format: format}
-			by[format] = s
+			byFormat[format] = s
 			streams = append(streams, s)
 		}
 		s.lines = append(s.lines, line)
@@ -123,7 +129,7 @@ func events(r *rules.Rule, t *rules.Test) (streams []*stream, last time.Time) {
 	return streams, last
 }
 
-// line renders one event that a test gives as fields.
+// line renders an event that a test gives as fields.
 func line(r *rules.Rule, set map[schema.Field]schema.Value, at time.Time) string {
 	var e schema.Event
 	e.SetTime(schema.Time, at.UnixNano())
@@ -139,19 +145,19 @@ func line(r *rules.Rule, set map[schema.Field]schema.Value, at time.Time) string
 	return string(formats.AppendEvent(nil, &e, false))
 }
 
-// Diff says how the findings differ from what a test expects, "" where they do not: each expected finding must match
-// one of its own, on the keys that it gives, and none may be left.
+// Diff describes how the findings of a test differ from the expected ones. It returns "" if each expectation can be assigned
+// a finding of its own that has all of its values, and no finding is left over.
 func Diff(want []map[string]any, got []*schema.Finding) string {
-	flat := flatten(got)
+	found := flatten(got)
 	var b strings.Builder
-	taken, missing := assignAll(want, flat)
+	taken, missing := assignAll(want, found)
 	for _, i := range missing {
 		fmt.Fprintf(&b, "missing: %s\n", brief(want[i]))
-		for _, f := range nearest(want[i], flat) {
+		for _, f := range nearest(want[i], found) {
 			fmt.Fprintf(&b, "  nearest: %s\n", f)
 		}
 	}
-	for i, f := range flat {
+	for i, f := range found {
 		if taken[i] == 0 {
 			fmt.Fprintf(&b, "unexpected: %s\n", brief(f))
 		}
@@ -159,8 +165,8 @@ func Diff(want []map[string]any, got []*schema.Finding) string {
 	return b.String()
 }
 
-// assignAll gives as many expectations as it can a finding each: taken says by finding whose it is, from 1, missing which
-// expectations have none.
+// assignAll assigns a finding to as many expectations as possible. taken holds for each finding the number of its
+// expectation, from 1, or 0; missing lists the indexes of the expectations without a finding.
 func assignAll(want, got []map[string]any) (taken, missing []int) {
 	taken = make([]int, len(got))
 	for i, w := range want {
@@ -171,7 +177,8 @@ func assignAll(want, got []map[string]any) (taken, missing []int) {
 	return taken, missing
 }
 
-// assign finds a finding for expectation i, moving others to another finding where that helps.
+// assign assigns a finding to expectation i, and to that end moves other expectations to other findings. seen marks the
+// findings tried so far. It is the augmenting step of a maximum bipartite matching.
 func assign(w map[string]any, i int, want, got []map[string]any, taken []int, seen []bool) bool {
 	for j, f := range got {
 		if seen[j] || !matches(w, f) {
@@ -186,7 +193,7 @@ func assign(w map[string]any, i int, want, got []map[string]any, taken []int, se
 	return false
 }
 
-// matches says whether a finding has every value that is expected.
+// matches reports whether a finding has every expected value.
 func matches(want, got map[string]any) bool {
 	for k, w := range want {
 		if k == "by" {
@@ -199,7 +206,7 @@ func matches(want, got map[string]any) bool {
 	return true
 }
 
-// contains compares two JSON values: of a map, the expected keys only.
+// contains reports whether two JSON values are equal. Of a map, only the expected keys are compared.
 func contains(want, got any) bool {
 	if w, ok := want.(map[string]any); ok {
 		g, ok := got.(map[string]any)
@@ -216,7 +223,7 @@ func contains(want, got any) bool {
 	return text(want) == text(got)
 }
 
-// text renders a value as JSON, so that 1 of YAML and 1 of a finding compare.
+// text renders a value as JSON, so that a number from YAML equals the same number in a finding.
 func text(v any) string {
 	if v == nil {
 		return ""
@@ -228,12 +235,13 @@ func text(v any) string {
 	return strings.Trim(string(b), `"`)
 }
 
+// flatten returns the findings as JSON objects.
 func flatten(fs []*schema.Finding) []map[string]any {
-	flat := make([]map[string]any, len(fs))
+	maps := make([]map[string]any, len(fs))
 	for i, f := range fs {
-		flat[i] = asMap(f)
+		maps[i] = asMap(f)
 	}
-	return flat
+	return maps
 }
 
 func asMap(f *schema.Finding) map[string]any {
@@ -250,12 +258,15 @@ func asMap(f *schema.Finding) map[string]any {
 	return m
 }
 
-// shown are the keys of a finding that a person looks at first.
-var shown = []string{"by", "key", "count", "value", "group_start", "first_seen", "last_seen", "explanation", "severity", "status"}
+// briefKeys are the most telling keys of a finding or an expectation, in the order in which Diff shows them.
+var briefKeys = []string{
+	"by", "key", "count", "value", "group_start", "first_seen", "last_seen", "explanation", "severity", "status",
+}
 
+// brief renders the briefKeys of a finding or an expectation.
 func brief(f map[string]any) string {
 	var parts []string
-	for _, k := range shown {
+	for _, k := range briefKeys {
 		if v, ok := f[k]; ok {
 			parts = append(parts, k+"="+text(v))
 		}
@@ -263,7 +274,7 @@ func brief(f map[string]any) string {
 	return strings.Join(parts, " ")
 }
 
-// nearest says, of the findings with the expected key, what differs.
+// nearest describes the differences between an expectation and each finding that has the expected key.
 func nearest(want map[string]any, got []map[string]any) (out []string) {
 	for _, f := range got {
 		if by, ok := want["by"]; ok && !contains(by, f["key"]) {

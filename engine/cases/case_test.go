@@ -37,31 +37,36 @@ threshold: {count: 2, within: 1m, by: [ai_agent.uid]}
 tests:
 `
 
-// A test passes where the findings are those that it expects, and only then.
+// TestRun checks that a test passes exactly if its findings are the expected ones.
 func TestRun(t *testing.T) {
-	for name, c := range map[string]struct{ test, want string }{
-		"right":       {`  - {name: n, events: [{repeat: 2, every: 1s, set: {event.action: x, ai_agent.uid: a}}], findings: [{by: {ai_agent.uid: a}, count: 2}]}`, ""},
-		"wrong count": {`  - {name: n, events: [{repeat: 2, every: 1s, set: {event.action: x, ai_agent.uid: a}}], findings: [{by: {ai_agent.uid: a}, count: 3}]}`, "count is 2, want 3"},
-		"missing":     {`  - {name: n, events: [{set: {event.action: x, ai_agent.uid: a}}], findings: [{by: {ai_agent.uid: a}}]}`, "missing"},
-		"unexpected":  {`  - {name: n, events: [{repeat: 2, every: 1s, set: {event.action: x, ai_agent.uid: a}}], findings: []}`, "unexpected"},
-		"too far":     {`  - {name: n, events: [{set: {event.action: x, ai_agent.uid: a}}, {at: 60s, set: {event.action: x, ai_agent.uid: a}}], findings: []}`, ""},
-		"out of order": {`  - {name: n, events: [{at: 30s, set: {event.action: x, ai_agent.uid: a}}, {at: 0s, set: {event.action: x, ai_agent.uid: a}}], findings: [{count: 2}]}`,
-			""},
-		"raw record": {`  - {name: n, events: [{format: aidr, raw: '{"time":"2026-01-01T00:00:00Z","event.dataset":"d","event.class":"api","event.action":"x","ai_agent.uid":"a"}'}, {format: aidr, at: 5s, raw: '{"time":"2026-01-01T00:00:05Z","event.dataset":"d","event.class":"api","event.action":"x","ai_agent.uid":"a"}'}], findings: [{count: 2}]}`,
-			""},
+	const (
+		set   = `set: {event.action: x, ai_agent.uid: a}`
+		two   = `[{repeat: 2, every: 1s, ` + set + `}]`
+		event = `"event.dataset":"d","event.class":"api","event.action":"x","ai_agent.uid":"a"}`
+		raw   = `[{format: aidr, raw: '{"time":"2026-01-01T00:00:00Z",` + event + `'}, ` +
+			`{format: aidr, at: 5s, raw: '{"time":"2026-01-01T00:00:05Z",` + event + `'}]`
+	)
+	for name, c := range map[string]struct{ events, findings, want string }{
+		"right":        {two, `[{by: {ai_agent.uid: a}, count: 2}]`, ""},
+		"wrong count":  {two, `[{by: {ai_agent.uid: a}, count: 3}]`, "count is 2, want 3"},
+		"missing":      {`[{` + set + `}]`, `[{by: {ai_agent.uid: a}}]`, "missing"},
+		"unexpected":   {two, `[]`, "unexpected"},
+		"too far":      {`[{` + set + `}, {at: 60s, ` + set + `}]`, `[]`, ""},
+		"out of order": {`[{at: 30s, ` + set + `}, {at: 0s, ` + set + `}]`, `[{count: 2}]`, ""},
+		"raw record":   {raw, `[{count: 2}]`, ""},
 	} {
-		got := run(t, rule+c.test+"\n")
+		got := run(t, rule+"  - {name: n, events: "+c.events+", findings: "+c.findings+"}\n")
 		if len(got) != 1 {
 			t.Errorf("%s: %d results, want 1", name, len(got))
 			continue
 		}
 		if c.want == "" && got[0].Diff != "" || !strings.Contains(got[0].Diff, c.want) {
-			t.Errorf("%s: the difference is %q, want %q", name, got[0].Diff, c.want)
+			t.Errorf("%s: got the difference %q, want %q", name, got[0].Diff, c.want)
 		}
 	}
 }
 
-// Each finding serves one expectation, and each expectation gets one that leaves the others theirs.
+// TestDiffAssigns checks that each finding is assigned to one expectation, in a way that leaves findings for the others.
 func TestDiffAssigns(t *testing.T) {
 	got := []*schema.Finding{{Count: 1, Key: map[string]string{"k": "a"}}, {Count: 1, Key: map[string]string{"k": "b"}}}
 	want := []map[string]any{{"count": int64(1)}, {"by": map[string]any{"k": "a"}}}

@@ -7,12 +7,12 @@ import (
 	"github.com/aidr-engine/aidr/rules/doc"
 )
 
-// Update returns the text of a rule file in which its tests expect what they found. Of an expectation that nothing
-// matches, the values that it gives become those of a finding that it was not given by chance: one of its key, else the
-// next that is left. Expectations too many go, findings too many come with their key and count. Everything else of the
-// file, comments too, stays as it is.
+// Update returns the text of a rule file, edited so that its tests expect their actual findings. If no finding matches an
+// expectation, its values are replaced with those of an unassigned finding: one with the expected key, or else the first.
+// Expectations for which no finding is left are removed. For each finding that is still left, an expectation with its key
+// and count is added. The rest of the file, including its comments, is unchanged.
 //
-// results are those of tests of the file; refused says why the expectations of some stay as they are.
+// results are the results of tests of the file. refused holds an error for each test whose expectations could not be edited.
 func Update(file string, src []byte, results []Result) (text []byte, refused []error) {
 	for _, r := range results {
 		next, err := update(file, src, r)
@@ -29,7 +29,7 @@ func update(file string, src []byte, r Result) ([]byte, error) {
 	_, root := doc.Parse(file, src)
 	n := findingsOf(root, r.Test)
 	if n == nil {
-		return nil, fmt.Errorf("is not in the file any more: run the tests again")
+		return nil, fmt.Errorf("it is no longer in the file: run the tests again")
 	}
 	e := doc.NewEditor(src)
 	found := flatten(r.Found)
@@ -41,7 +41,7 @@ func update(file string, src []byte, r Result) ([]byte, error) {
 	return text, verify(file, text, root, r)
 }
 
-// findingsOf returns what a test of the file expects.
+// findingsOf returns the `findings` node of a test, or nil if the file does not have the test.
 func findingsOf(root *doc.Node, test string) (n *doc.Node) {
 	for _, item := range root.Fields().Get("tests").Items() {
 		f := item.Fields()
@@ -52,7 +52,7 @@ func findingsOf(root *doc.Node, test string) (n *doc.Node) {
 	return n
 }
 
-// expectations returns what stands in the list, as tests are compared with it.
+// expectations returns the items of a `findings` node in the form that Diff takes.
 func expectations(n *doc.Node) (want []map[string]any) {
 	for _, item := range n.Items() {
 		w, ok := item.Any().(map[string]any)
@@ -64,13 +64,13 @@ func expectations(n *doc.Node) (want []map[string]any) {
 	return want
 }
 
-// change edits the list so that it expects what was found.
+// change edits a `findings` node so that it expects exactly the actual findings.
 func change(e *doc.Editor, n *doc.Node, found []map[string]any) {
 	want := expectations(n)
 	taken, missing := assignAll(want, found)
 	drop := make([]bool, len(want))
 	for _, i := range missing {
-		j := spare(want[i], found, taken)
+		j := unassigned(want[i], found, taken)
 		if j < 0 {
 			drop[i] = true
 			continue
@@ -87,8 +87,9 @@ func change(e *doc.Editor, n *doc.Node, found []map[string]any) {
 	e.List(n, drop, add)
 }
 
-// spare returns a finding that no expectation has: one of the expected key, else the first; -1 where none is left.
-func spare(want map[string]any, found []map[string]any, taken []int) int {
+// unassigned returns the index of a finding without an expectation: one with the expected key, or else the first. It returns
+// -1 if every finding has an expectation.
+func unassigned(want map[string]any, found []map[string]any, taken []int) int {
 	first := -1
 	for j, f := range found {
 		if taken[j] != 0 {
@@ -104,7 +105,7 @@ func spare(want map[string]any, found []map[string]any, taken []int) int {
 	return first
 }
 
-// jsonName is what a finding calls a key of an expectation.
+// jsonName returns the name that a key of an expectation has in a finding.
 func jsonName(key string) string {
 	if key == "by" {
 		return "key"
@@ -112,7 +113,7 @@ func jsonName(key string) string {
 	return key
 }
 
-// adapt makes a value of an expectation that of the finding: of a mapping, the keys that are given.
+// adapt replaces a value of an expectation with that of the finding. Of a mapping, only the keys that it gives are replaced.
 func adapt(e *doc.Editor, n *doc.Node, got any) {
 	if contains(n.Any(), got) {
 		return
@@ -122,12 +123,12 @@ func adapt(e *doc.Editor, n *doc.Node, got any) {
 		return
 	}
 	if got == nil {
-		got = "" // a test that expects nothing of a key writes this
+		got = "" // a test expects an absent value by writing ""
 	}
 	e.Set(n, doc.Flow(got))
 }
 
-// expectation is what a test expects of a finding that it did not: its key, and on how much it stands.
+// expectation renders a new expectation for a finding: its key and count.
 func expectation(f map[string]any) string {
 	text := fmt.Sprintf("count: %s", doc.Flow(f["count"]))
 	if key, ok := f["key"].(map[string]any); ok && len(key) > 0 {
@@ -136,12 +137,12 @@ func expectation(f map[string]any) string {
 	return "{" + text + "}"
 }
 
-// verify reads the new text: the test must pass with it, and nothing else may be changed.
+// verify parses the new text: the test must pass with it, and nothing else may have changed.
 func verify(file string, text []byte, old *doc.Node, r Result) error {
 	d, root := doc.Parse(file, text)
 	n := findingsOf(root, r.Test)
 	if d.Failed() || n == nil || Diff(expectations(n), r.Found) != "" {
-		return fmt.Errorf("its findings are written in a way that can not be changed in place: change them by hand")
+		return fmt.Errorf("its findings are written in a form that cannot be edited in place: change them by hand")
 	}
 	want, got := withoutFindings(old, r.Test), withoutFindings(root, r.Test)
 	if !reflect.DeepEqual(want, got) {
@@ -150,7 +151,7 @@ func verify(file string, text []byte, old *doc.Node, r Result) error {
 	return nil
 }
 
-// withoutFindings returns a file's content, but for what one test expects.
+// withoutFindings returns the content of a file without the expectations of one test.
 func withoutFindings(root *doc.Node, test string) any {
 	all, _ := root.Any().(map[string]any)
 	tests, _ := all["tests"].([]any)

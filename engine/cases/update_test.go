@@ -10,8 +10,8 @@ import (
 	"github.com/aidr-engine/aidr/rules/doc"
 )
 
-// updated runs the tests of a rule file, updates it, and returns what stands below `tests:`; the updated file has to pass
-// but for the tests that are refused.
+// updated runs the tests of a rule file, updates the file, and returns the text below `tests:`. Unless tests were refused,
+// the updated file must pass.
 func updated(t *testing.T, tests string) (text string, refused []error) {
 	t.Helper()
 	src := rule + tests
@@ -23,18 +23,18 @@ func updated(t *testing.T, tests string) (text string, refused []error) {
 	}
 	text, ok := strings.CutPrefix(string(out), rule)
 	if !ok {
-		t.Errorf("what stands before the tests was changed:\n%s", out)
+		t.Errorf("the text before the tests was changed:\n%s", out)
 	}
 	return text, refused
 }
 
-// two is an event list that gives one finding of key a, of count 2.
+// two is a list of events that gives one finding, with key a and count 2.
 const two = `[{repeat: 2, every: 1s, set: {event.action: x, ai_agent.uid: a}}]`
 
-// both gives one of key a and one of key b, of count 2 and 3.
+// both is a list of events that gives a finding with key a and count 2, and one with key b and count 3.
 const both = `[{repeat: 2, every: 1s, set: {event.action: x, ai_agent.uid: a}}, {repeat: 3, every: 1s, set: {event.action: x, ai_agent.uid: b}}]`
 
-// TestUpdate: what a test expects becomes what was found, on the keys that it gives; all else stays, letter by letter.
+// TestUpdate checks that the expected values become the actual ones, and that the rest of the file stays byte for byte.
 func TestUpdate(t *testing.T) {
 	f := func(name, tests, want string) {
 		t.Helper()
@@ -59,10 +59,12 @@ func TestUpdate(t *testing.T) {
 		quiet+"    findings: []   # all\n\n# end\n")
 
 	many := "  - name: n\n    events: " + both + "\n"
-	f("lines", many+"    findings:\n      # a\n      - by: {ai_agent.uid: a} # key\n        count: 7   # many\n      # b\n      - count: 3\n  - name: m\n    events: "+two+"\n    findings: [{}]\n",
-		many+"    findings:\n      # a\n      - by: {ai_agent.uid: a} # key\n        count: 2   # many\n      # b\n      - count: 3\n  - name: m\n    events: "+two+"\n    findings: [{}]\n")
-	f("a line too few", many+"    findings:\n    - by:\n        ai_agent.uid: b\n      count: 3", many+"    findings:\n    - by:\n        ai_agent.uid: b\n      count: 3\n    - {by: {ai_agent.uid: a}, count: 2}")
-	f("a line too many", many+"    findings:\n      - count: 2\n      - count: 4 # gone\n        severity: low\n      # stays\n      - count: 3\n",
+	next := "  - name: m\n    events: " + two + "\n    findings: [{}]\n"
+	f("lines", many+"    findings:\n      # a\n      - by: {ai_agent.uid: a} # key\n        count: 7   # many\n      # b\n      - count: 3\n"+next,
+		many+"    findings:\n      # a\n      - by: {ai_agent.uid: a} # key\n        count: 2   # many\n      # b\n      - count: 3\n"+next)
+	f("a line too few", many+"    findings:\n    - by:\n        ai_agent.uid: b\n      count: 3",
+		many+"    findings:\n    - by:\n        ai_agent.uid: b\n      count: 3\n    - {by: {ai_agent.uid: a}, count: 2}")
+	f("a line too many", many+"    findings:\n      - count: 2\n      - count: 4 # removed\n        severity: low\n      # stays\n      - count: 3\n",
 		many+"    findings:\n      - count: 2\n      # stays\n      - count: 3\n")
 	f("brackets over lines", many+"    findings: [\n      {count: 2}, # it's one\n      {count: 8}, # other\n    ]\n",
 		many+"    findings: [\n      {count: 2}, # it's one\n      {count: 3}, # other\n    ]\n")
@@ -74,36 +76,39 @@ func TestUpdate(t *testing.T) {
 		strings.ReplaceAll(many+"    findings:\n      - count: 2\n      - count: 3\n", "\n", "\r\n"))
 }
 
-// TestUpdateRefuses: what can not be changed in place stays as it is, and the other tests of the file do not.
+// TestUpdateRefuses checks that expectations that cannot be edited stay as they are, while other tests are updated.
 func TestUpdateRefuses(t *testing.T) {
 	head := "  - name: n\n    events: " + two + "\n"
 	bad := head + "    findings:\n      - explanation: |\n          other\n          words\n"
 	good := "  - name: m\n    events: " + two + "\n    findings: [{count: %}]\n"
 	got, refused := updated(t, bad+strings.ReplaceAll(good, "%", "5"))
-	if len(refused) != 1 || !strings.Contains(refused[0].Error(), `test "n": tests[0].findings[0].explanation (line 10) spans several lines`) {
+	reason := `test "n": tests[0].findings[0].explanation (line 10) stands on several lines`
+	if len(refused) != 1 || !strings.Contains(refused[0].Error(), reason) {
 		t.Errorf("got %v", refused)
 	}
 	if want := bad + strings.ReplaceAll(good, "%", "2"); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
-	if _, refused := Update("r.yaml", []byte(rule+"  []\n"), []Result{{Test: "n"}}); len(refused) != 1 || !strings.Contains(refused[0].Error(), "run the tests again") {
-		t.Errorf("a test that is gone: got %v", refused)
+	_, refused = Update("r.yaml", []byte(rule+"  []\n"), []Result{{Test: "n"}})
+	if len(refused) != 1 || !strings.Contains(refused[0].Error(), "run the tests again") {
+		t.Errorf("a test that is not in the file: got %v", refused)
 	}
 }
 
-// TestUpdateOfTheLibrary: of every shipped rule, expectations that are all wrong become right, and nothing else changes.
+// TestUpdateOfTheLibrary makes the expectations of every shipped rule wrong. Update must correct them and change nothing
+// else.
 func TestUpdateOfTheLibrary(t *testing.T) {
 	folder := filepath.Join("..", "..", "rules", "library")
 	set, problems := rules.Load(rules.Options{Drafts: true}, folder)
 	if set == nil {
 		t.Fatal(problems)
 	}
-	by := map[string][]Result{}
-	if err := Run(t.Context(), set, func(r Result) { by[r.File] = append(by[r.File], r) }); err != nil {
+	byFile := map[string][]Result{}
+	if err := Run(t.Context(), set, func(r Result) { byFile[r.File] = append(byFile[r.File], r) }); err != nil {
 		t.Fatal(err)
 	}
 	changed := 0
-	for file, results := range by {
+	for file, results := range byFile {
 		src, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
@@ -118,11 +123,11 @@ func TestUpdateOfTheLibrary(t *testing.T) {
 		}
 		right := strings.NewReplacer("title: "+doc.Flow(title(src))+", by: ", "by: ", "title: "+doc.Flow(title(src))+", ", "").Replace(string(text))
 		if right != string(src) {
-			t.Errorf("%s: more than what was wrong is changed:\n%s", file, text)
+			t.Errorf("%s: more than the wrong expectations changed:\n%s", file, text)
 		}
 	}
 	if changed < 20 {
-		t.Errorf("%d files were changed: the library has more", changed)
+		t.Errorf("%d files were changed, want at least 20", changed)
 	}
 }
 
