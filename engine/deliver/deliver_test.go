@@ -221,17 +221,17 @@ func TestDelivererPoisonAndRequeue(t *testing.T) {
 		b.setAnswer(poison)
 		v.commit("1 opened", "2 opened", "3 opened")
 		v.commit("2 updated")
-		var letters []string
+		var dead []string
 		err := v.store.DeadLetters(store.DeadFilter{}, func(l *store.DeadLetter) bool {
 			position := fmt.Sprintf("%s/%d/%d", l.Topic, l.Partition, l.Offset)
-			letters = append(letters, fmt.Sprintln(l.Entry, l.Sink, l.Kind, l.Reason, l.Type, position, l.Attempts))
+			dead = append(dead, fmt.Sprintln(l.Entry, l.Sink, l.Kind, l.Reason, l.Type, position, l.Attempts))
 			return true
 		})
-		slices.Sort(letters)
+		slices.Sort(dead)
 		if err != nil {
 			t.Errorf("dead letters: %v", err)
 		}
-		want(t, "dead letters", strings.Join(letters, ""), `2 a delivery http_400 finding.opened t/3/2 1
+		want(t, "dead letters", strings.Join(dead, ""), `2 a delivery http_400 finding.opened t/3/2 1
 2 b row http_400 finding.opened t/3/2 1
 4 a delivery http_400 finding.updated t/3/2 1
 4 b row http_400 finding.updated t/3/2 1
@@ -398,18 +398,18 @@ func TestDelivererCap(t *testing.T) {
 		if err != nil || w.Bytes > 8000 || w.Bytes < 7000 {
 			t.Errorf("waiting: got %+v, %v; want slightly less than the cap", w, err)
 		}
-		var letters []uint64
+		var dead []uint64
 		v.store.DeadLetters(store.DeadFilter{Reason: reasonOutboxFull}, func(l *store.DeadLetter) bool {
-			letters = append(letters, l.Entry)
+			dead = append(dead, l.Entry)
 			return true
 		})
-		for i, seq := range letters {
+		for i, seq := range dead {
 			if seq != uint64(i+1) {
-				t.Errorf("dead letters: got %v, want the oldest entries in order", letters)
+				t.Errorf("dead letters: got %v, want the oldest entries in order", dead)
 				break
 			}
 		}
-		want(t, "waiting and dead entries", fmt.Sprint(uint64(len(letters))+w.Entries), "41")
+		want(t, "waiting and dead entries", fmt.Sprint(uint64(len(dead))+w.Entries), "41")
 		want(t, "the other sink", fmt.Sprint(len(strings.Split(b.taken(), ", "))), "41")
 		v.stop()
 	})
