@@ -17,8 +17,10 @@ import (
 var oneAgent = map[string]string{
 	"kong.jsonl": `{"latencies":{"request":5},"request":{"method":"GET","uri":"/export","headers":{}},"response":{"status":200},` +
 		`"service":{"name":"crm"},"consumer":{"id":"consumer-7","username":"invoice-bot"},"client_ip":"192.0.2.7","started_at":1767261600000}`,
-	"litellm.jsonl": `{"id":"c-1","trace_id":"t","call_type":"acompletion","status":"success","custom_llm_provider":"openai","startTime":1767261610,"endTime":1767261611,` +
-		`"model":"gpt-4o","metadata":{"user_api_key_hash":"88dc28d0","user_api_key_alias":"billing"},"messages":[{"role":"user","content":"hello"}],` +
+	"litellm.jsonl": `{"id":"c-1","trace_id":"t","call_type":"acompletion","status":"success","custom_llm_provider":"openai",` +
+		`"startTime":1767261610,"endTime":1767261611,` +
+		`"model":"gpt-4o","metadata":{"user_api_key_hash":"88dc28d0","user_api_key_alias":"billing"},` +
+		`"messages":[{"role":"user","content":"hello"}],` +
 		`"response":{"choices":[{"message":{"role":"assistant","content":"hi"}}]}}`,
 	"cloudtrail.jsonl": `{"eventVersion":"1.11","userIdentity":{"type":"AssumedRole","arn":"arn:aws:sts::111122223333:assumed-role/bot/s",` +
 		`"sessionContext":{"sessionIssuer":{"type":"Role","arn":"arn:aws:iam::111122223333:role/bot"}}},"eventTime":"2026-01-01T10:00:30Z",` +

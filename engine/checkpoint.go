@@ -26,7 +26,7 @@ const (
 )
 
 // checkpointer makes the checkpoints, one at a time: on a ticker, on request, and soon after a critical match. Its
-// goroutine owns everything that no comment says otherwise of.
+// goroutine owns every field without a comment to the contrary.
 type checkpointer struct {
 	rules     *ruleSet
 	inputs    map[string]*input
@@ -185,7 +185,9 @@ func (c *checkpointer) checkpoint(ctx context.Context, until *schema.Instant, fo
 
 // snapshot pauses the lanes for a moment. It returns positions, watermarks and dead letters of one instant, and puts a
 // barrier into every shard's queue at that instant. moved is false if there is nothing to write.
-func (c *checkpointer) snapshot(now time.Time, until *schema.Instant, force bool, reply chan<- shardPart) (state *engineState, dead []store.DeadLetter, moved bool) {
+func (c *checkpointer) snapshot(
+	now time.Time, until *schema.Instant, force bool, reply chan<- shardPart,
+) (state *engineState, dead []store.DeadLetter, moved bool) {
 	c.lanes.mu.Lock()
 	defer c.lanes.mu.Unlock()
 	at := schema.InstantOf(now)
@@ -234,7 +236,7 @@ func (c *checkpointer) collect(cp *store.Checkpoint, reply <-chan shardPart) (ne
 	return newest
 }
 
-// warm records that no rule knows what was before t.
+// warm records that no rule has seen the events before t.
 func (c *checkpointer) warm(t schema.Instant) {
 	for rule, r := range c.rules.set.Rules {
 		if m := r.Lookback(); m > 0 {
@@ -307,8 +309,8 @@ func (c *checkpointer) checkOutbox() {
 	c.gate.set(why)
 }
 
-// commit writes the checkpoint, and tries again until it succeeds; until then nobody reads, and nothing is lost. If it
-// has to give up because the engine stops, the previous checkpoint counts, and what followed is read again.
+// commit writes the checkpoint, and tries again until it succeeds; until then reading is paused, and nothing is lost. If it
+// has to give up because the engine stops, the previous checkpoint counts, and the input after it is read again.
 func (c *checkpointer) commit(ctx context.Context, cp *store.Checkpoint) error {
 	pauses := storePauses()
 	for {
@@ -376,7 +378,7 @@ func (c *checkpointer) takeFolded() (folded []uint64) {
 	return folded
 }
 
-// publish passes on what is durable now: findings to the deliverer, positions to the sources.
+// publish passes on the durable results: findings to the deliverer, positions to the sources.
 func (c *checkpointer) publish(ctx context.Context, cp *store.Checkpoint, state *engineState) {
 	for _, en := range cp.Outbox {
 		c.metrics.finding(en.Finding)

@@ -5,7 +5,7 @@
 //	                 |
 //	                 +---- in the partition's order: late? -> shard of hash(rule, group key) -> Cell.Add
 //	ticker -> checkpoint: pause the lanes, note positions and watermarks, put a barrier into every shard's queue;
-//	          each shard advances its cells and hands over what changed; one Commit; then sinks and sources hear of it
+//	          each shard advances its cells and hands over its changes; one Commit; then sinks and sources hear of it
 //
 // A worker is stateless and takes any batch. A lane is one partition and routes its batches in order. A shard owns the
 // cells of a range of hashes: one goroutine, no locks. Package engine/capture makes items of matches, engine/fold makes
@@ -26,8 +26,8 @@
 // duration, because logs of calls are written then: a call of 30 seconds is not late. The wall clock (engine/clock) only
 // moves the watermarks of idle partitions, paces checkpoints and stamps detected_at.
 //
-// A partition's watermark for a dataset is min(highest event time, highest record timestamp) - delay of the dataset,
-// where the delay is the time within which a record reaches its partition (30 s for gateways, 20 min for audit trails).
+// A partition's watermark for a dataset is min(highest event time, highest record timestamp) - delay of the dataset.
+// The delay is the time within which a record reaches its partition (30 s for gateways, 20 min for audit trails).
 // A file has no record timestamps: there the highest event time counts alone. An event is late if it is below the
 // watermark that its partition had before its record; whether another partition is further does not matter, and a record
 // with many events cannot make its own events late. An event more than MaxSkew past its record's timestamp is treated
@@ -44,7 +44,7 @@
 //
 // # Speculate, then settle
 //
-// A cell is what one rule remembers of one group key. It has three parts: base holds the items below the watermark,
+// A cell is the memory of one rule for one group key. It has three parts: base holds the items below the watermark,
 // folded; pending holds the items at or above it, in order; live is base with pending folded on top. Findings come out of
 // live, so they are early, and a straggler that changes the answer corrects or withdraws them. When the watermark passes,
 // pending items move into base, and groups that are over settle. No item that is not late is ever below base.
@@ -53,28 +53,28 @@
 //
 // It holds the positions, the watermarks, the dirty cells, the pending items that are new, the dead letters and the new
 // findings, and becomes durable in one atomic write. So a finding exists exactly if the positions after it are past,
-// whatever is killed when. What must hold is that the cells contain exactly the records before the positions.
+// also after a kill at any moment. The invariant is that the cells contain exactly the records before the positions.
 //
 // Lanes send items to shards under a read lock that a checkpoint takes for writing while it notes the positions and puts
-// its barriers into the queues: what a shard receives before its barrier is therefore what the positions cover. The lock
+// its barriers into the queues: the items that a shard receives before its barrier are therefore those before the positions. The lock
 // is held for microseconds. The alternative, barriers that travel with the data and are aligned in the shards, needs a
-// stash per lane for what arrives between the first barrier and the last.
+// stash per lane for the items that arrive between the first barrier and the last.
 //
 // Only two things flow backwards: back-pressure (a full queue blocks) and, after a checkpoint, the committed positions.
 //
-// # What happens on a fault
+// # Faults
 //
 //	undecodable record           dead letter with reason and position; the partition goes on
 //	kill -9, power cut           restart from the last checkpoint: no finding is lost, and one that is delivered again has
 //	                             the same id, revision and body
-//	checkpoint cannot be written nobody reads; the same checkpoint is tried again until it succeeds; if the engine has to
-//	                             stop before that, the previous checkpoint counts and what followed is read again
-//	State cannot be read         the shard waits and tries again, and nobody reads: State that cannot be read is never
+//	checkpoint cannot be written reading is paused; the same checkpoint is tried again until it succeeds; if the engine has
+//	                             to stop before that, the previous checkpoint counts and the input after it is read again
+//	State cannot be read         the shard waits and tries again, and reading is paused: State that cannot be read is never
 //	                             taken for State that does not exist
 //	a State entry is damaged     the key starts empty; counted and logged
 //	state directory lost         reading starts from the positions that the source remembers; findings carry warming_until
 //	rule changed or new          its State starts empty if its shape differs; findings carry warming_until
 //	rule removed                 its State is kept for one hour of event time, so that a rollback loses nothing
-//	outbox full, disk full       nobody reads until there is room; nothing is dropped
+//	outbox full, disk full       reading is paused until there is room; nothing is dropped
 //	partition revoked            its batches are routed, a checkpoint makes them durable, then another process may read it
 package engine

@@ -38,7 +38,7 @@ const (
 	laneQueue = 4
 )
 
-// Input is one source and what the engine has to know of it.
+// Input is one source with its settings.
 type Input struct {
 	Source   connectors.Source
 	Decode   decode.Options           // the engine fills in Wanted and Aliases
@@ -122,7 +122,7 @@ type Engine struct {
 	workers, shardGroup sync.WaitGroup
 }
 
-// ruleSet is the engine's Set with what each stage needs of a rule; the slices are indexed by the rule's place in the
+// ruleSet is the engine's Set with each stage's form of a rule; the slices are indexed by the rule's place in the
 // Set. It is immutable.
 type ruleSet struct {
 	set      *rules.Set
@@ -205,7 +205,7 @@ func (e *Engine) addInput(in Input) error {
 // checkpoint.
 var ErrStopped = errors.New("the engine has stopped")
 
-// Stop ends the engine: it routes what was read and makes it durable with a last checkpoint.
+// Stop ends the engine: it routes the batches that were read and makes the result durable with a last checkpoint.
 func (e *Engine) Stop(ctx context.Context) error { return e.end(ctx, nil) }
 
 // Finish ends a replay: every watermark becomes the highest event time of the whole input, or until if that is later.
@@ -248,7 +248,7 @@ func (e *Engine) fail(err error) {
 func (e *Engine) Checkpoint(ctx context.Context) error { return e.checkpoints.now(ctx) }
 
 // retrier repeats reads of the state directory until they succeed: a disk that fails for a while must not end the
-// engine, and State that could not be read must not be taken for State that does not exist. Until then nobody reads.
+// engine, and State that could not be read must not be taken for State that does not exist. Until then reading is paused.
 type retrier struct {
 	clock clock.Clock
 	log   *slog.Logger

@@ -10,18 +10,18 @@ import (
 )
 
 // DefaultMaxAhead is how far, in record time, a partition with a backlog may run ahead of the slowest partition that has
-// a backlog too. It bounds the number of pending items. Partitions that are read to their end hold nobody back.
+// a backlog too. It bounds the number of pending items. A partition that is read to its end does not hold others back.
 const DefaultMaxAhead = 5 * time.Minute
 
-// gate holds readers back while another partition is far behind, and while there is no room for what they read.
+// gate holds readers back while another partition is far behind, and while there is no room for more input.
 type gate struct {
 	ahead time.Duration // how far a partition may be ahead
 
 	mu     sync.Mutex
 	cond   *sync.Cond
 	front  map[connectors.Partition]schema.Instant // the highest record time routed, of partitions with a backlog
-	closed string                                  // why nobody may read, "" if all may
-	ended  bool                                    // the engine stops: nobody waits
+	closed string                                  // why reading is paused, "" if it is not
+	ended  bool                                    // the engine stops: waiting is over
 }
 
 func newGate(ahead time.Duration) *gate {
@@ -72,7 +72,8 @@ func (g *gate) tooFar(p connectors.Partition) bool {
 	return own.Sub(g.ahead) > slowest
 }
 
-// move records how far p has come. active is false if p holds nobody back: it is read to its end, final, or revoked.
+// move records how far p has come. active is false if p does not hold others back: it is read to its end, final,
+// or revoked.
 func (g *gate) move(p connectors.Partition, front schema.Instant, active bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -94,7 +95,7 @@ func (g *gate) set(why string) {
 	}
 }
 
-// why returns the reason why nobody may read, "" if all may.
+// why returns why reading is paused, "" if it is not.
 func (g *gate) why() string {
 	g.mu.Lock()
 	defer g.mu.Unlock()

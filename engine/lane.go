@@ -36,7 +36,7 @@ func newInput(in Input, set *rules.Set) *input {
 	return i
 }
 
-// lanes holds all lanes, and what they share.
+// lanes holds all lanes and their shared parts.
 type lanes struct {
 	rules   *ruleSet
 	shards  []*shard
@@ -61,7 +61,7 @@ func newLanes(e *Engine) *lanes {
 }
 
 // lane is one partition. Any worker decodes its batches, and the lane routes them in order, one after another, because
-// whether an event is late depends on what came before it in its partition, and on nothing else.
+// whether an event is late depends on the records before it in its partition, and on nothing else.
 type lane struct {
 	*lanes
 	partition connectors.Partition
@@ -78,7 +78,7 @@ type lane struct {
 	atEnd     bool      // read to its end, as a live connection reported
 	final     bool      // nothing more will come
 	revoked   bool      // another process reads it for now
-	lost      bool      // the State of what was read before is lost
+	lost      bool      // the State of earlier records is lost
 	heard     time.Time // wall clock of its last record, or of its assignment
 	dead      []store.DeadLetter
 
@@ -157,7 +157,7 @@ func (e *Engine) Assigned(p connectors.Partition) (from int64, ok bool) {
 	return l.next, l.known
 }
 
-// StateLost implements connectors.StateLost: findings from here on do not know what was read before.
+// StateLost implements connectors.StateLost: findings from here on lack the events that were read before.
 func (e *Engine) StateLost(p connectors.Partition) {
 	e.lanes.mu.Lock()
 	defer e.lanes.mu.Unlock()
@@ -182,7 +182,7 @@ func (e *Engine) Read(ctx context.Context, b *connectors.Batch) error {
 }
 
 // submit hands a job to a worker and to its lane. It waits while both are busy. The wait always ends, because workers
-// wait for nobody, lanes for shards, and shards for nobody.
+// and shards wait for no other stage, and lanes only for shards.
 func (e *Engine) submit(ctx context.Context, j *job) error {
 	e.intake.RLock()
 	defer e.intake.RUnlock()

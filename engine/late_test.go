@@ -51,7 +51,10 @@ func newMeasured(t *testing.T, st *store.Store, partitions int32, rules map[stri
 	var err error
 	b.e, err = New(Options{
 		Set: loadRules(t, rules), Store: st, Shards: 2, Clock: b.clock.clock(), Metrics: m,
-		Inputs: []Input{{Source: &memory.Source{Named: "s"}, Decode: decode.Options{Format: "aidr"}, Datasets: []string{"litellm", "aws.cloudtrail"}}},
+		Inputs: []Input{{
+			Source: &memory.Source{Named: "s"}, Decode: decode.Options{Format: "aidr"},
+			Datasets: []string{"litellm", "aws.cloudtrail"},
+		}},
 		Committed: func(entries []connectors.Entry) {
 			for _, e := range entries {
 				b.latest[e.Finding.ID] = e.Finding
@@ -106,7 +109,8 @@ func (b *bench) read(partition int32, atEnd bool, events ...event) {
 		if err != nil {
 			b.t.Fatal(err)
 		}
-		rec := connectors.Record{Start: len(batch.Raw), Offset: b.offset[partition], Time: schema.InstantOf(benchStart.Add(time.Duration(e.record) * time.Second))}
+		at := schema.InstantOf(benchStart.Add(time.Duration(e.record) * time.Second))
+		rec := connectors.Record{Start: len(batch.Raw), Offset: b.offset[partition], Time: at}
 		batch.Raw += string(line)
 		rec.End = len(batch.Raw)
 		batch.Records = append(batch.Records, rec)

@@ -54,17 +54,25 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		lagRecords: gauge("aidr_source_lag_records",
 			"Records in the partition that have not been read yet.",
 			"source", "topic", "partition"),
-		eventsTotal:      counter("aidr_events_total", "Events decoded.", "dataset"),
-		deadLetters:      counter("aidr_dead_letters_total", "Dead letters written, by kind and reason.", "kind", "reason"),
-		lateEvents:       counter("aidr_late_events_total", "Events below their partition's watermark (late), or dated more than 5 min past their record (future).", "dataset", "why"),
-		ruleLateItems:    counter("aidr_rule_late_items_total", "Late events that a stateful rule could not take.", "rule", "dataset"),
-		findings:         counter("aidr_findings_total", "Changes of findings.", "rule", "severity", "status"),
-		skippedTotal:     counter("aidr_skipped_elements_total", "Elements of known formats that describe no activity, such as spans that do not concern an agent.", "dataset"),
+		eventsTotal: counter("aidr_events_total", "Events decoded.", "dataset"),
+		deadLetters: counter("aidr_dead_letters_total", "Dead letters written, by kind and reason.", "kind", "reason"),
+		lateEvents: counter("aidr_late_events_total",
+			"Events below their partition's watermark (late), or dated more than 5 min past their record (future).",
+			"dataset", "why"),
+		ruleLateItems: counter("aidr_rule_late_items_total", "Late events that a stateful rule could not take.", "rule", "dataset"),
+		findings:      counter("aidr_findings_total", "Changes of findings.", "rule", "severity", "status"),
+		skippedTotal: counter("aidr_skipped_elements_total",
+			"Elements of known formats that describe no activity, such as spans that do not concern an agent.",
+			"dataset"),
 		fieldErrorsTotal: counter("aidr_field_errors_total", "Fields of an impossible type, and keys that occur twice.", "dataset", "field"),
 		missingKeys:      counter("aidr_rule_missing_key_total", "Matched events that lack a field of `by` or `of`.", "rule"),
 		lost:             counter("aidr_rule_evidence_lost_total", "Damaged State entries, which start empty.", "rule"),
-		limitsTotal:      counter("aidr_rule_limits_total", "Times that a limit of a kind was reached; limits are part of the meaning of a rule.", "rule", "limit"),
-		conditions:       counter("aidr_rule_events_total", "Events that a rule did not count: its condition failed (error), or an exception matched (excepted).", "rule", "why"),
+		limitsTotal: counter("aidr_rule_limits_total",
+			"Times that a limit of a kind was reached; limits are part of the meaning of a rule.",
+			"rule", "limit"),
+		conditions: counter("aidr_rule_events_total",
+			"Events that a rule did not count: its condition failed (error), or an exception matched (excepted).",
+			"rule", "why"),
 		watermarkSeconds: gauge("aidr_watermark_seconds",
 			"Event time up to which the partition is complete, for its slowest dataset.",
 			"source", "topic", "partition"),
@@ -137,7 +145,7 @@ func (m *Metrics) set(g *prometheus.GaugeVec, p connectors.Partition, v float64)
 	}
 }
 
-// decoded counts what a worker made of a batch.
+// decoded adds the counts of a decoded batch.
 func (m *Metrics) decoded(rs *ruleSet, r *result) {
 	events := make([]int, len(r.datasets))
 	for _, ref := range r.events {

@@ -112,7 +112,8 @@ func runCase(t *testing.T, seed uint64) (found bool, err error) {
 			return true, fmt.Errorf("%v: %w", run, err)
 		}
 		if got != want {
-			return true, fmt.Errorf("%v\nrules:\n%s\nevents:\n%s\nwant:\n%sgot:\n%s", run, strings.Join(text, "\n---\n"), eventText(events), want, got)
+			return true, fmt.Errorf("%v\nrules:\n%s\nevents:\n%s\nwant:\n%sgot:\n%s",
+				run, strings.Join(text, "\n---\n"), eventText(events), want, got)
 		}
 	}
 	return want != "", nil
@@ -172,7 +173,8 @@ func pick(r *rand.Rand, of ...string) string { return of[r.IntN(len(of))] }
 func randomRule(r *rand.Rand, i int) string {
 	by := pick(r, "[ai_agent.uid]", "[ai_agent.uid, session.id]", "[session.id]")
 	within := pick(r, "1s", "5s", "20s", "3m", "1h")
-	when := pick(r, `event.class == "tool"`, `event.action in ["a", "b"]`, `event.action == "a"`, `gen_ai.tool.name != "t1"`, `http.response.bytes > 20`)
+	when := pick(r, `event.class == "tool"`, `event.action in ["a", "b"]`, `event.action == "a"`,
+		`gen_ai.tool.name != "t1"`, `http.response.bytes > 20`)
 	var clause string
 	switch r.IntN(7) {
 	case 0:
@@ -181,11 +183,14 @@ func randomRule(r *rand.Rand, i int) string {
 	case 2:
 		clause = fmt.Sprintf("threshold: {sum: {of: http.response.bytes, at_least: %d}, within: %s, by: %s}\n", pickInt(r, 50, 200, 1000), within, by)
 	case 3:
-		clause = fmt.Sprintf("threshold: {ratio: {of: 'event.action == \"a\"', at_least: %s, min: %d}, within: %s, by: %s}\n", pick(r, "0.2", "0.5", "1.0"), pickInt(r, 1, 3), within, by)
+		clause = fmt.Sprintf("threshold: {ratio: {of: 'event.action == \"a\"', at_least: %s, min: %d}, within: %s, by: %s}\n",
+			pick(r, "0.2", "0.5", "1.0"), pickInt(r, 1, 3), within, by)
 	case 4:
-		clause = fmt.Sprintf("distinct: {of: %s, count: %d, within: %s, by: %s}\n", pick(r, "[gen_ai.tool.name]", "[event.action, gen_ai.tool.name]"), pickInt(r, 1, 2, 3, 4), within, by)
+		clause = fmt.Sprintf("distinct: {of: %s, count: %d, within: %s, by: %s}\n",
+			pick(r, "[gen_ai.tool.name]", "[event.action, gen_ai.tool.name]"), pickInt(r, 1, 2, 3, 4), within, by)
 	case 5:
-		clause = fmt.Sprintf("new_value: {of: [gen_ai.tool.name], by: %s, learn: %s, forget: %s, max_values: %d}\n", by, pick(r, "0s", "2s", "30s"), pick(r, "4s", "1m", "30d"), pickInt(r, 1, 2, 256))
+		clause = fmt.Sprintf("new_value: {of: [gen_ai.tool.name], by: %s, learn: %s, forget: %s, max_values: %d}\n",
+			by, pick(r, "0s", "2s", "30s"), pick(r, "4s", "1m", "30d"), pickInt(r, 1, 2, 256))
 	case 6:
 		clause = randomSequence(r, by, within)
 	}
@@ -197,7 +202,8 @@ func randomRule(r *rand.Rand, i int) string {
 		group = "group: {for: 20s, by: [session.id]}\n"
 	}
 	datasets := pick(r, "", "datasets: [litellm]\n", "datasets: [litellm, kong.http_log]\n")
-	return fmt.Sprintf("id: r%d\nversion: 1\ntitle: rule %d\ndescription: d\nseverity: %s\nconfidence: 50\nstatus: stable\n%swhen: '%s'\n%s%s", i, i, pick(r, "low", "critical"), datasets, when, clause, group)
+	return fmt.Sprintf("id: r%d\nversion: 1\ntitle: rule %d\ndescription: d\nseverity: %s\nconfidence: 50\nstatus: stable\n"+
+		"%swhen: '%s'\n%s%s", i, i, pick(r, "low", "critical"), datasets, when, clause, group)
 }
 
 func randomSequence(r *rand.Rand, by, within string) string {

@@ -11,7 +11,7 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// restore brings the engine to where its last checkpoint left it: positions and watermarks, the timers of the cells in
+// restore brings the engine to the state of its last checkpoint: positions and watermarks, the timers of the cells in
 // the store (which themselves are read when they are needed), and the items that are still pending. It runs before any
 // goroutine but those of the lanes, which have nothing to do yet.
 func (e *Engine) restore() error {
@@ -61,7 +61,7 @@ func (e *Engine) restorePartitions(partitions []partitionState) {
 
 // restoreRules sets each rule's watermark to that of its restored State, and returns the rules whose State is still
 // usable, with their places in the Set. A new rule, or one whose shape changed, has seen none of the earlier input; a
-// rule that returns has missed what was read in its absence. Their findings carry warming_until; findings that are open
+// rule that returns has missed the input of its absence. Their findings carry warming_until; findings that are open
 // already get it with their next change. latest is the event time up to which everything was read.
 func (e *Engine) restoreRules(known map[string]ruleState, missed map[string]bool, latest schema.Instant) (usable map[string]int) {
 	usable = map[string]int{}

@@ -48,7 +48,7 @@ type retiredRules struct {
 	rewrite  []store.Rewrite // of pending items, for the next checkpoint
 	withheld []uint64        // checkpoints whose items only retired rules need
 	sweeping bool
-	from     []byte // where the sweep continues
+	from     []byte // the key at which the sweep continues
 	seq      uint64 // the checkpoint that was completed last
 }
 
@@ -146,7 +146,7 @@ func (rr *retiredRules) removeItems(seq uint64, items []byte, of func(rule strin
 	rr.rewrite = append(rr.rewrite, store.Rewrite{Checkpoint: seq, Items: kept})
 }
 
-// completing returns a commit that adds to each checkpoint what concerns retired rules.
+// completing returns a commit that adds to each checkpoint the changes that concern retired rules.
 func (rr *retiredRules) completing(commit func(*store.Checkpoint) error) func(*store.Checkpoint) error {
 	return func(cp *store.Checkpoint) error {
 		if cp.Seq != rr.seq { // not another attempt
@@ -161,7 +161,7 @@ func (rr *retiredRules) completing(commit func(*store.Checkpoint) error) func(*s
 	}
 }
 
-// complete adds to a checkpoint what concerns retired rules.
+// complete adds to a checkpoint the changes that concern retired rules.
 func (rr *retiredRules) complete(cp *store.Checkpoint) {
 	cp.Retired, rr.changes = rr.changes, nil
 	cp.Rewrite, rr.rewrite = rr.rewrite, nil

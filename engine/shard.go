@@ -20,7 +20,7 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// message is what a shard receives: a sub-batch of items, late items that become findings of their own, a barrier, or a
+// message is the unit that a shard receives: a sub-batch of items, late items that become findings of their own, a barrier, or a
 // function to call.
 type message struct {
 	items   []item.Item // the shard takes them over

@@ -18,7 +18,7 @@ import (
 type Status struct {
 	Partitions      []PartitionStatus
 	Standby         map[string]string // by source: why it only waits
-	Held            string            // why nobody may read, "" if all may
+	Held            string            // why reading is paused, "" if it is not
 	Checkpoint      time.Duration     // how long the last checkpoint took
 	CheckpointError error             // why the last checkpoint is not durable yet
 }
@@ -68,7 +68,7 @@ func (l *lane) status() PartitionStatus {
 	return p
 }
 
-// StateView is what a rule remembers of one group key, for people.
+// StateView shows the memory of a rule for one group key, for people.
 type StateView struct {
 	Rule      string            `json:"rule"`
 	Key       map[string]string `json:"key"`
@@ -77,10 +77,10 @@ type StateView struct {
 	StateSize int               `json:"state_size"` // bytes of base State
 	Wakes     *schema.Instant   `json:"wakes,omitempty"`
 	Findings  []*schema.Finding `json:"findings"` // the open ones
-	Keys      []fold.KeyView    `json:"keys"`     // what each key of the group remembers
+	Keys      []fold.KeyView    `json:"keys"`     // the memory of each key of the group
 }
 
-// State describes what a rule remembers of one group key.
+// State describes the memory of a rule for one group key.
 func (e *Engine) State(ctx context.Context, rule string, key map[string]string) (*StateView, error) {
 	for i, p := range e.rules.programs {
 		if p.Rule.ID != rule {

@@ -12,7 +12,7 @@ import (
 	"github.com/aidr-engine/aidr/schema/decode"
 )
 
-// MaxDeadBody is the number of bytes of a record that a dead letter keeps: enough to see what it was, and to try most
+// MaxDeadBody is the number of bytes of a record that a dead letter keeps: enough to recognise it, and to try most
 // records again after a fix; a megabyte of garbage is not worth its disk.
 const MaxDeadBody = 64 << 10
 
@@ -42,7 +42,7 @@ type shardItems struct {
 	last   int     // number of items of the batch before
 }
 
-// result is what a worker made of a batch. Results are pooled: a lane gives a result back when everything is routed.
+// result is the outcome of decoding and matching a batch. Results are pooled: a lane gives a result back when everything is routed.
 type result struct {
 	events      []eventRef
 	shards      []shardItems

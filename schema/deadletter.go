@@ -1,6 +1,6 @@
 package schema
 
-// DeadKind is what a dead letter is a letter of.
+// DeadKind is the kind of a dead letter.
 type DeadKind string
 
 const (

@@ -1,6 +1,9 @@
 package schema
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"slices"
+)
 
 // Status is the stage of a finding in its life. It is not a judgement of the finding by people.
 type Status string
@@ -10,6 +13,26 @@ const (
 	StatusSettled   Status = "settled"   // its group is over, so it does not change again
 	StatusWithdrawn Status = "withdrawn" // a record that arrived out of order showed that it was wrong
 )
+
+// Severity is how bad a finding is. Severities are ordered; compare them by Rank, never as text.
+type Severity string
+
+// The severities.
+const (
+	SeverityInfo     Severity = "info"
+	SeverityLow      Severity = "low"
+	SeverityMedium   Severity = "medium"
+	SeverityHigh     Severity = "high"
+	SeverityCritical Severity = "critical"
+)
+
+// Severities returns all severities, the lowest first.
+func Severities() []Severity {
+	return []Severity{SeverityInfo, SeverityLow, SeverityMedium, SeverityHigh, SeverityCritical}
+}
+
+// Rank returns the place of s in the order of severities, 0 for info, or -1 if s is not a severity.
+func (s Severity) Rank() int { return slices.Index(Severities(), s) }
 
 // Finding is the verdict of a rule on the triggers of one key in one group. Its JSON names are a contract with webhooks,
 // SQL and `aidr replay`: fields are added, never renamed. All text in it was redacted when it was captured.

@@ -23,14 +23,14 @@ const (
 type Kind uint8
 
 const (
-	KindAbsent Kind = iota
-	KindString
-	KindInt
-	KindDouble
-	KindBool
-	KindTimestamp
-	KindJSON // Text is one valid JSON value other than a string
-	KindList // Text is a JSON array of strings, without blanks
+	KindAbsent    Kind = iota // no value
+	KindString                // Text is UTF-8 text
+	KindInt                   // Num is an int64
+	KindDouble                // Num holds the bits of a float64
+	KindBool                  // Num is 0 or 1
+	KindTimestamp             // Num is an int64, nanoseconds since 1970-01-01T00:00:00Z
+	KindJSON                  // Text is one valid JSON value other than a string
+	KindList                  // Text is a JSON array of strings, without blanks
 )
 
 // Value is one typed field slot of 32 bytes; storing a value in it does not allocate. The zero Value is absent.

@@ -48,7 +48,8 @@ func event(t testing.TB, fields map[string]schema.Value) *schema.Event {
 func take(t testing.TB, r *rules.Rule, e *schema.Event, roles uint32) (items []item.Item, missing int) {
 	t.Helper()
 	c := capture.Capturer{Redact: func(s string) string { return strings.ReplaceAll(s, "secret", "[redacted]") }}
-	missing = c.Capture(capture.NewPlan(r), 4, e, roles, &rules.Scratch{Predicate: predicate.NewScratch()}, func(it *item.Item) { items = append(items, *it) })
+	scratch := &rules.Scratch{Predicate: predicate.NewScratch()}
+	missing = c.Capture(capture.NewPlan(r), 4, e, roles, scratch, func(it *item.Item) { items = append(items, *it) })
 	return items, missing
 }
 

@@ -21,7 +21,7 @@ import (
 var rewrite = flag.Bool("update", false, "write the findings of stories as they are now")
 
 // TestStories replays each file of testdata/cases/story: every part NAME.jsonl but findings.jsonl is a log, whose format is
-// detected, and rules/ holds the rules. findings.jsonl is what `aidr replay` prints.
+// detected, and rules/ holds the rules. findings.jsonl is the output of `aidr replay`.
 func TestStories(t *testing.T) {
 	files, err := filepath.Glob("../../testdata/cases/story/*.txtar")
 	if err != nil || len(files) == 0 {

@@ -104,7 +104,8 @@ func TestExplainFaults(t *testing.T) {
 	bad := strings.Replace(kongRecord, `"request":1`, `"request":"soon"`, 1)
 	bad = strings.Replace(bad, `"client_ip":`, `"client_ip":"192.0.2.1","client_ip":`, 1)
 	got, _ := explain(t, Options{Wanted: everything()}, bad)
-	if len(got) != 1 || !reflect.DeepEqual(got[0].Faults, []string{"event.duration"}) || !reflect.DeepEqual(got[0].Duplicates, []string{"client_ip"}) {
+	if len(got) != 1 || !reflect.DeepEqual(got[0].Faults, []string{"event.duration"}) ||
+		!reflect.DeepEqual(got[0].Duplicates, []string{"client_ip"}) {
 		t.Errorf("got %+v", got)
 	}
 

@@ -21,8 +21,9 @@ import (
 )
 
 const (
-	// DefaultUser and DefaultDatabase are the defaults of Options.User and Options.Database.
-	DefaultUser     = "aidr"
+	// DefaultUser is the default of Options.User.
+	DefaultUser = "aidr"
+	// DefaultDatabase is the default of Options.Database.
 	DefaultDatabase = "aidr"
 
 	// DefaultMemory is the default of Options.Memory, in bytes. An engine needs 204 MB when idle and 440 MB for blocks of
