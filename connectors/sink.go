@@ -102,7 +102,8 @@ type Undelivered struct {
 // never change.
 const (
 	// Of both kinds of sinks.
-	ReasonHeld = "held" // the entry was not tried
+	ReasonHeld       = "held"        // the entry was not tried
+	ReasonOutboxFull = "outbox_full" // more than the cap of the outbox waited for the sink
 
 	// Of an endpoint.
 	ReasonHTTP          = "http_"          // followed by the status that the endpoint answered: http_400

@@ -206,7 +206,7 @@ func checkRecords(t *testing.T, u *setup) {
 	if len(shown) != 1 || shown[0].Body != `{"greeting":"hello","n":1}` {
 		t.Errorf("aidr dlq show: got %+v, want the body", shown)
 	}
-	if o := aidr(t, "dlq", "replay", "--state", u.state, number); o.code != exitFailed || !strings.Contains(o.stderr, "can not be decoded") {
+	if o := aidr(t, "dlq", "replay", "--state", u.state, number); o.code != exitFailed || !strings.Contains(o.stderr, "cannot be decoded") {
 		t.Errorf("aidr dlq replay of a record that cannot be decoded: got %+v", o)
 	}
 	mustAidr(t, "dlq", "drop", "--state", u.state, number)

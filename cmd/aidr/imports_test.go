@@ -63,6 +63,7 @@ var owners = map[string]string{
 	"github.com/oschwald/maxminddb-golang":              "connectors/maxmind",
 	"github.com/segmentio/kafka-go":                     "connectors/kafka cmd/aidr/demo",
 	"github.com/hashicorp/golang-lru/v2":                "engine",
+	"golang.org/x/time":                                 "connectors/webhook",
 	"pgregory.net/rapid":                                "",
 	"github.com/standard-webhooks":                      "",
 	"github.com/valyala/fastjson":                       "",

@@ -82,7 +82,7 @@ func TestUpdateRefuses(t *testing.T) {
 	bad := head + "    findings:\n      - explanation: |\n          other\n          words\n"
 	good := "  - name: m\n    events: " + two + "\n    findings: [{count: %}]\n"
 	got, refused := updated(t, bad+strings.ReplaceAll(good, "%", "5"))
-	reason := `test "n": tests[0].findings[0].explanation (line 10) stands on several lines`
+	reason := `test "n": tests[0].findings[0].explanation (line 10) spans several lines`
 	if len(refused) != 1 || !strings.Contains(refused[0].Error(), reason) {
 		t.Errorf("got %v", refused)
 	}

@@ -20,8 +20,6 @@ const (
 	// capSlack is the part of the cap that is freed once the cap is reached (1/16), so that not every further entry
 	// causes a write.
 	capSlack = 16
-	// reasonOutboxFull is the reason of dead letters that were made because of the cap.
-	reasonOutboxFull = "outbox_full"
 )
 
 // step is an Advance in preparation, with the counts that apply once it is durable.
@@ -313,7 +311,7 @@ func (o *outlet) discard(st *step, e store.Outgoing, attempts int) error {
 		st.counts.skipped++
 		return nil
 	}
-	return o.addDead(st, e, reasonOutboxFull, fmt.Sprintf("more than %d MiB waited for the sink", o.profile.OutboxCap>>20), attempts)
+	return o.addDead(st, e, connectors.ReasonOutboxFull, fmt.Sprintf("more than %d MiB waited for the sink", o.profile.OutboxCap>>20), attempts)
 }
 
 // addDead adds the dead letter of an entry to the step. It has the position of the first event in the finding's evidence.

@@ -399,7 +399,7 @@ func TestDelivererCap(t *testing.T) {
 			t.Errorf("waiting: got %+v, %v; want slightly less than the cap", w, err)
 		}
 		var dead []uint64
-		v.store.DeadLetters(store.DeadFilter{Reason: reasonOutboxFull}, func(l *store.DeadLetter) bool {
+		v.store.DeadLetters(store.DeadFilter{Reason: connectors.ReasonOutboxFull}, func(l *store.DeadLetter) bool {
 			dead = append(dead, l.Entry)
 			return true
 		})

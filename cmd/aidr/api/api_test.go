@@ -75,7 +75,7 @@ func running(s *store.Store) Runtime {
 		},
 		ReplayDead: func(_ context.Context, l *store.DeadLetter) (string, error) {
 			if l.Kind == schema.DeadRecord {
-				return "", errors.New("it still can not be decoded")
+				return "", errors.New("it still cannot be decoded")
 			}
 			return "handed to " + l.Sink + " again", nil
 		},
@@ -223,7 +223,7 @@ func TestClientOfRunningProcess(t *testing.T) {
 			t.Errorf("state of %s: got %v, want %s in it", q, err, want)
 		}
 	}
-	if err := c.Do(ctx, "POST", "/v1/dead-letters/1/replay", nil, nil); err == nil || err.Error() != "it still can not be decoded" {
+	if err := c.Do(ctx, "POST", "/v1/dead-letters/1/replay", nil, nil); err == nil || err.Error() != "it still cannot be decoded" {
 		t.Errorf("replay of a record: got %v", err)
 	}
 	var done Replayed

@@ -151,7 +151,7 @@ func checkControl(t *testing.T, dir string) {
 	if err == nil || !strings.Contains(err.Error(), `rule "none" is not active`) {
 		t.Errorf("state of an unknown rule: got %v", err)
 	}
-	if err := c.Do(ctx, "POST", "/v1/dead-letters/1/replay", nil, nil); err == nil || !strings.Contains(err.Error(), "still can not be decoded") {
+	if err := c.Do(ctx, "POST", "/v1/dead-letters/1/replay", nil, nil); err == nil || !strings.Contains(err.Error(), "still cannot be decoded") {
 		t.Errorf("replay of nonsense: got %v", err)
 	}
 }
