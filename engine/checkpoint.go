@@ -197,9 +197,9 @@ func (c *checkpointer) snapshot(
 			l.progress.floor = at
 			moved = true
 		}
-		if l.lost && l.progress.event != never {
+		if latest := latestOf([]progress{l.progress}); l.lost && latest != never {
 			l.lost = false
-			c.warm(l.progress.event)
+			c.warm(latest)
 		}
 		moved = moved || l.known && l.next != c.positions[l.partition]
 		for i := range l.dead {
@@ -253,9 +253,7 @@ func (c *checkpointer) raise(until *schema.Instant) {
 		if end == 0 {
 			end = never
 		}
-		for _, l := range c.lanes.all {
-			end = max(end, l.progress.event)
-		}
+		end = max(end, latestOf(c.lanes.progress()))
 		for rule := range c.watermark {
 			c.watermark[rule] = max(c.watermark[rule], end)
 		}
@@ -417,12 +415,14 @@ func (c *checkpointer) publish(ctx context.Context, cp *store.Checkpoint, state 
 // nanoseconds.
 type engineState struct {
 	Version    int              `json:"version"`
+	Latest     int64            `json:"latest_ns"` // see latestOf
 	Partitions []partitionState `json:"partitions"`
 	Rules      []ruleState      `json:"rules"`
 }
 
 // stateVersion is the version of engineState; a newer one is refused.
-const stateVersion = 1
+// Version 1 had the highest event time of a partition in event_ns, and nothing of the recent times.
+const stateVersion = 2
 
 type partitionState struct {
 	Source string `json:"source"`
@@ -430,10 +430,15 @@ type partitionState struct {
 	Number int32  `json:"partition"`
 	Next   int64  `json:"next"`
 	Known  bool   `json:"known"`
-	Event  int64  `json:"event_ns"`
+	Event  int64  `json:"event_ns"` // progress.quantile
 	Record int64  `json:"record_ns"`
 	Floor  int64  `json:"floor_ns"`
 	Final  bool   `json:"final,omitempty"`
+
+	Events    *recentTimes `json:"recent_events,omitempty"`
+	Records   *recentTimes `json:"recent_records,omitempty"`
+	Borrowed  int          `json:"borrowed,omitempty"`
+	LatestOwn *latest      `json:"latest,omitempty"`
 
 	watermark schema.Instant
 }
@@ -459,6 +464,9 @@ func (s *engineState) encode() []byte {
 
 // latest returns the event time up to which everything was read.
 func (s *engineState) latest() schema.Instant {
+	if s.Version >= 2 {
+		return schema.Instant(s.Latest)
+	}
 	t := never
 	for _, p := range s.Partitions {
 		t = max(t, schema.Instant(p.Event))
@@ -477,11 +485,13 @@ func (s *engineState) sumOfPositions() (n int64) {
 
 // state returns the engine's part of the checkpoint. lanes.mu is held.
 func (c *checkpointer) state() *engineState {
-	s := &engineState{Version: stateVersion}
+	s := &engineState{Version: stateVersion, Latest: int64(latestOf(c.lanes.progress()))}
 	for p, l := range c.lanes.all {
 		s.Partitions = append(s.Partitions, partitionState{
 			Source: p.Source, Topic: p.Topic, Number: p.Number, Next: l.next, Known: l.known,
-			Event: int64(l.progress.event), Record: int64(l.progress.record), Floor: int64(l.progress.floor), Final: l.final,
+			Event: int64(l.progress.quantile), Record: int64(l.progress.record), Floor: int64(l.progress.floor), Final: l.final,
+			Events: l.progress.events.clone(), Records: l.progress.records.clone(), Borrowed: l.progress.borrowed,
+			LatestOwn: l.progress.latest.clone(),
 			watermark: l.watermark(),
 		})
 	}

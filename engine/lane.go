@@ -111,6 +111,15 @@ func (ls *lanes) end() {
 	ls.running.Wait()
 }
 
+// progress returns how far each partition has come. mu is held.
+func (ls *lanes) progress() []progress {
+	out := make([]progress, 0, len(ls.all))
+	for _, l := range ls.all {
+		out = append(out, l.progress)
+	}
+	return out
+}
+
 // anyRead reports whether something was read from the input. mu is held.
 func (ls *lanes) anyRead(in *input) bool {
 	for _, l := range ls.all {
@@ -153,7 +162,7 @@ func (e *Engine) Assigned(p connectors.Partition) (from int64, ok bool) {
 	l.revoked, l.atEnd, l.heard = false, false, e.opts.Clock.Now()
 	in.standby, in.announced = "", true
 	e.opts.Metrics.assigned(p)
-	e.gate.move(p, l.front(), true)
+	e.gate.move(p, l.progress.front(), true)
 	return l.next, l.known
 }
 
@@ -251,18 +260,10 @@ func (l *lane) run() {
 		} else {
 			l.route(j.batch, j.result)
 		}
-		l.gate.move(l.partition, l.front(), !l.atEnd && !l.final && !l.revoked)
+		l.gate.move(l.partition, l.progress.front(), !l.atEnd && !l.final && !l.revoked)
 		l.mu.RUnlock()
 		l.results.put(j.result)
 	}
-}
-
-// front is the time that alignment compares: record time, or event time if the source has no record times.
-func (l *lane) front() schema.Instant {
-	if l.progress.record != never {
-		return l.progress.record
-	}
-	return l.progress.event
 }
 
 // routeReplayed routes a dead letter that was handed in again: position, watermark and dead letters stay as they are.
@@ -284,22 +285,22 @@ func (l *lane) route(b *connectors.Batch, r *result) {
 	late := l.late[:0] // by event
 	n := 0
 	for i := range b.Records {
-		high, event := l.progress.high(), l.progress.event
+		high, event, own := l.progress.high(), never, false
 		for ; n < len(r.events) && int(r.events[n].record) == i; n++ {
 			ref := r.events[n]
 			why := l.judge(ref, r.datasets, high, b.Records[i].Time)
 			if why != onTime {
 				l.metrics.late(r.datasets[ref.dataset], why)
 			}
-			if why != futureDated {
+			if why != futureDated && (ref.own || !own) {
+				if ref.own != own {
+					event, own = never, true // an own time counts more than a borrowed one
+				}
 				event = max(event, ref.time)
 			}
 			late = append(late, why != onTime)
 		}
-		l.progress.event = event
-		if t := b.Records[i].Time; t != 0 {
-			l.progress.record = max(l.progress.record, t)
-		}
+		l.progress.advance(b.Records[i].Time, event, own)
 	}
 	l.late = late
 	l.dispatch(r, late)

@@ -123,6 +123,14 @@ func (b *bench) read(partition int32, atEnd bool, events ...event) {
 	}
 }
 
+// reach hands in as many records of one second as a partition needs for a watermark.
+func (b *bench) reach(partition int32, second int) {
+	b.t.Helper()
+	for range minRank {
+		b.read(partition, false, event{"litellm", second, second, "y"})
+	}
+}
+
 // checkpoint makes a checkpoint of everything that was handed in. Lanes route in goroutines of their own, so a fence goes
 // through each lane first.
 func (b *bench) checkpoint() {
@@ -165,7 +173,7 @@ var lateRules = map[string]string{
 func TestLateEvents(t *testing.T) {
 	b := newBench(t, nil, 1, lateRules)
 	defer b.stop()
-	b.read(0, false, event{"litellm", 100, 100, "y"})
+	b.reach(0, 100)
 	b.read(0, false, event{"litellm", 69, 101, "x"}) // 31 s too old: late
 	b.read(0, false, event{"litellm", 71, 102, "x"}) // 29 s old: in time
 	b.checkpoint()
@@ -202,7 +210,7 @@ func TestLateCopiesAreOneFinding(t *testing.T) {
 		}
 		committed(entries)
 	}
-	b.read(0, false, event{"litellm", 100, 100, "y"})
+	b.reach(0, 100)
 	for range 3 {
 		b.offset[0] = 7 // the same bytes
 		b.read(0, false, event{"litellm", 10, 101, "x"})
@@ -217,9 +225,10 @@ func TestLateCopiesAreOneFinding(t *testing.T) {
 func TestFutureDatedEvents(t *testing.T) {
 	b := newBench(t, nil, 1, lateRules)
 	defer b.stop()
-	b.read(0, false, event{"litellm", 0, 0, "y"})
+	b.reach(0, 0)
 	b.read(0, false, event{"litellm", 5000, 1, "x"}) // more than 5 min past its record
 	b.read(0, false, event{"litellm", 2, 2, "x"})
+	b.reach(0, 2)
 	b.checkpoint()
 	if got := len(b.by("count", schema.StatusOpen)); got != 1 {
 		t.Errorf("after a forged date %d findings, want 1", got)
@@ -233,7 +242,7 @@ func TestFutureDatedEvents(t *testing.T) {
 func TestDelayIsTheDatasets(t *testing.T) {
 	b := newBench(t, nil, 1, lateRules)
 	defer b.stop()
-	b.read(0, false, event{"litellm", 1000, 1000, "y"})
+	b.reach(0, 1000)
 	b.read(0, false, event{"aws.cloudtrail", 10, 1001, "x"}) // 16.5 min old: in time for an audit trail
 	b.read(0, false, event{"litellm", 900, 1002, "x"})       // late for a gateway
 	b.checkpoint()
@@ -276,8 +285,8 @@ func TestIdlePartitionsFollowTheClock(t *testing.T) {
 func TestAlignment(t *testing.T) {
 	b := newBench(t, nil, 2, lateRules)
 	defer b.stop()
-	b.read(1, false, event{"litellm", 0, 0, "y"})
-	b.read(0, false, event{"litellm", 1000, 1000, "y"})
+	b.reach(1, 0)
+	b.reach(0, 1000)
 	b.checkpoint()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)

@@ -48,15 +48,15 @@ func TestGaugesAreDeleted(t *testing.T) {
 	}
 	both := "rule_watermark_seconds/count rule_watermark_seconds/plain " +
 		"source_lag_records/0 source_lag_records/1 watermark_seconds/0 watermark_seconds/1"
-	b.read(0, false, event{"litellm", 0, 0, "y"})
-	b.read(1, false, event{"litellm", 1, 1, "y"})
+	b.reach(0, 0)
+	b.reach(1, 1)
 	m.lag(b.partition(0), 3)
 	m.lag(b.partition(1), 3)
 	f("at first", both)
 	if err := b.e.Revoked(context.Background(), b.partition(1)); err != nil {
 		t.Fatal(err)
 	}
-	b.read(0, false, event{"litellm", 2, 2, "y"})
+	b.reach(0, 2)
 	m.lag(b.partition(1), 3) // the partition is revoked: no gauge
 	f("one revoked", strings.NewReplacer(" source_lag_records/1", "", " watermark_seconds/1", "").Replace(both))
 	b.e.Assigned(b.partition(1))

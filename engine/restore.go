@@ -53,10 +53,23 @@ func (e *Engine) restorePartitions(partitions []partitionState) {
 		}
 		l := e.lanes.add(p.key(), in)
 		l.next, l.known, l.final = p.Next, p.Known, p.Final
-		l.progress = progress{event: schema.Instant(p.Event), record: schema.Instant(p.Record), floor: schema.Instant(p.Floor)}
+		l.progress = p.progress()
 		l.revoked = true // until the source announces it again
 		e.checkpoints.positions[p.key()] = p.Next
 	}
+}
+
+// progress returns how far the partition had come.
+func (p *partitionState) progress() progress {
+	out := newProgress()
+	out.quantile, out.record, out.floor = schema.Instant(p.Event), schema.Instant(p.Record), schema.Instant(p.Floor)
+	out.borrowed = p.Borrowed
+	if p.Events == nil { // version 1
+		out.latest.Own = out.quantile
+		return out
+	}
+	out.events, out.records, out.latest = *p.Events, *p.Records, *p.LatestOwn
+	return out
 }
 
 // restoreRules sets each rule's watermark to that of its restored State, and returns the rules whose State is still

@@ -125,7 +125,7 @@ func (p *propertyRun) history(sets []*rules.Set, ends [][]int) (string, error) {
 	}
 	defer st.Close()
 	out, err := current(st)
-	since := latestOf(p.partitions, ends[0])
+	since := latestBefore(p.partitions, ends[0])
 	for _, f := range out {
 		if f.GroupStart <= since {
 			f.WarmingUntil = nil // a finding that was open when the rule was removed has it only if it changes afterwards
@@ -134,8 +134,8 @@ func (p *propertyRun) history(sets []*rules.Set, ends [][]int) (string, error) {
 	return render(out), err
 }
 
-// latestOf returns the highest time of an event before the ends.
-func latestOf(parts []memory.Partition, ends []int) schema.Instant {
+// latestBefore returns the highest time of an event before the ends.
+func latestBefore(parts []memory.Partition, ends []int) schema.Instant {
 	latest := never
 	for i, p := range parts {
 		for _, line := range p.Records[:ends[i]] {

@@ -33,6 +33,7 @@ type eventRef struct {
 	record  int32          // index in the batch's Records
 	dataset int32          // index in result.datasets
 	time    schema.Instant // the event's end
+	own     bool           // the time is the event's own, not its record's timestamp
 }
 
 // shardItems are the items of a batch for one shard; the shard takes them over.
@@ -207,7 +208,7 @@ func (w *worker) event(e *schema.Event) {
 	if !ok {
 		panic("BUG: decode gave an event without a time")
 	}
-	ref := eventRef{record: w.record, dataset: w.out.dataset(e.Text(schema.EventDataset)), time: end}
+	ref := eventRef{record: w.record, dataset: w.out.dataset(e.Text(schema.EventDataset)), time: end, own: !e.BorrowedTime}
 	w.out.events = append(w.out.events, ref)
 	w.hits = w.rules.set.Match(e, w.scratch, w.hits[:0])
 	if len(w.hits) == 0 {

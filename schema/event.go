@@ -28,13 +28,17 @@ type Event struct {
 	Tenant string
 	// Pos is the position of the record.
 	Pos Position
+	// BorrowedTime reports that Time is the timestamp of the record, because the record itself has no usable time. The
+	// timestamp shows when the record was written, not when the activity happened: it moves no watermark, and the
+	// activity counts as having no duration.
+	BorrowedTime bool
 }
 
 // Reset empties the event. It keeps the storage of Raws.
 func (e *Event) Reset() {
 	e.present = FieldSet{}
 	e.Raws = e.Raws[:0]
-	e.Record, e.Place, e.Given, e.Tenant, e.Pos = "", 0, ID{}, "", Position{}
+	e.Record, e.Place, e.Given, e.Tenant, e.Pos, e.BorrowedTime = "", 0, ID{}, "", Position{}, false
 }
 
 // Has reports whether the field is present.
@@ -115,14 +119,15 @@ func (e *Event) ClearAll(s *FieldSet) {
 }
 
 // End returns the instant at which the activity was over, by which the engine orders events: time + event.duration. A
-// negative duration counts as 0, and so does one with which the sum would not fit. Without a time, End returns 0 and
+// negative duration counts as 0, and so does one with which the sum would not fit, and that of an event whose time is
+// borrowed. Without a time, End returns 0 and
 // false.
 func (e *Event) End() (end Instant, ok bool) {
 	if !e.Has(Time) {
 		return 0, false
 	}
 	end = Instant(e.slots[Time].Num)
-	if d := Instant(e.Int(EventDuration)); d > 0 && end <= MaxInstant-d {
+	if d := Instant(e.Int(EventDuration)); d > 0 && end <= MaxInstant-d && !e.BorrowedTime {
 		end += d
 	}
 	return end, true

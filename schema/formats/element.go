@@ -133,7 +133,9 @@ func (el *Element) SetTime(values ...Node) bool {
 		}
 	}
 	if el.brokerTime != 0 {
-		return el.SetTimeNanos(el.brokerTime)
+		el.SetTimeNanos(el.brokerTime)
+		el.Event.BorrowedTime = true
+		return true
 	}
 	el.Refuse(ReasonNoTime)
 	return false
@@ -156,6 +158,7 @@ func (el *Element) SetTimeFrom(v Node) bool {
 func (el *Element) SetTimeNanos(ns int64) bool {
 	el.time, el.hasTime = ns, true
 	el.Event.SetTime(schema.Time, ns)
+	el.Event.BorrowedTime = false
 	return true
 }
 
