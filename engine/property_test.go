@@ -101,12 +101,17 @@ func runCase(t *testing.T, seed uint64) (found bool, err error) {
 		return false, fmt.Errorf("the rules do not load: %v\n%s", problems, strings.Join(text, "\n---\n"))
 	}
 	events := randomEvents(r, 1+r.IntN(120))
-	want, err := referenceFindings(set, events)
-	if err != nil {
-		return false, err
+	if r.IntN(2) == 0 {
+		events = withHostile(r, events)
 	}
+	informative := false
 	for range 3 {
 		run := randomRun(r, set, events)
+		want, err := referenceFindings(set, events, run.clock)
+		if err != nil {
+			return false, err
+		}
+		informative = informative || want != ""
 		got, err := run.findings()
 		if err != nil {
 			return true, fmt.Errorf("%v: %w", run, err)
@@ -116,13 +121,74 @@ func runCase(t *testing.T, seed uint64) (found bool, err error) {
 				run, strings.Join(text, "\n---\n"), eventText(events), want, got)
 		}
 	}
-	return want != "", nil
+	return informative, nil
 }
 
 // timed is one event: its record, and when it happened.
 type timed struct {
-	at   schema.Instant
-	line string
+	at     schema.Instant
+	line   string
+	forged bool // the record has a time of years later
+	broken bool // the record has no usable time
+}
+
+// recordClock is where the records' timestamps come from.
+type recordClock int
+
+const (
+	noTimestamps   recordClock = iota // a file
+	logAppendTime                     // a record has the time of its arrival
+	backlogArrival                    // all records were produced three days after their events
+)
+
+// backlogAge is the time between the events and the timestamps of a backlog's records.
+const backlogAge = 72 * time.Hour
+
+// timestamp returns the timestamp of a record that arrives at an instant, 0 if it has none.
+func (c recordClock) timestamp(arrival schema.Instant) schema.Instant {
+	switch c {
+	case logAppendTime:
+		return arrival
+	case backlogArrival:
+		return arrival.Add(backlogAge)
+	}
+	return 0
+}
+
+// withHostile returns the events with others between them: dated years later, at most as many as a partition tolerates,
+// and without a usable time.
+func withHostile(r *rand.Rand, events []timed) []timed {
+	out := slices.Clone(events)
+	for n := range r.IntN(minRank) {
+		out = slices.Insert(out, r.IntN(len(out)+1), hostileEvent(r, events, n, true))
+	}
+	for n := range r.IntN(12) {
+		out = slices.Insert(out, r.IntN(len(out)+1), hostileEvent(r, events, n, false))
+	}
+	return out
+}
+
+func hostileEvent(r *rand.Rand, events []timed, n int, forged bool) timed {
+	model := events[r.IntN(len(events))]
+	e := map[string]any{}
+	if err := json.Unmarshal([]byte(model.line), &e); err != nil {
+		panic(err)
+	}
+	delete(e, "event.id") // a copy of a late event gives one finding, of whichever copy comes first
+	e["http.request.id"] = fmt.Sprintf("hostile-%t-%d", forged, n)
+	if forged {
+		e["time"] = model.at.Add(time.Duration(1+r.IntN(9)) * 365 * 24 * time.Hour)
+	} else {
+		delete(e, "time")
+		if r.IntN(2) == 0 {
+			e["time"] = pick(r, "yesterday", "2026-13-41T00:00:00Z", "")
+		}
+	}
+	line, err := json.Marshal(e)
+	if err != nil {
+		panic(err)
+	}
+	return timed{at: model.at, line: string(line), forged: forged, broken: !forged}
 }
 
 const propertyDelay = 30 * time.Second // the default of the dataset that the events have
@@ -154,13 +220,13 @@ func randomEvents(r *rand.Rand, n int) (out []timed) {
 		if err != nil {
 			panic(err)
 		}
-		out = append(out, timed{schema.InstantOf(at), string(b)})
+		out = append(out, timed{at: schema.InstantOf(at), line: string(b)})
 		if r.IntN(6) == 0 { // delivered again, unchanged or with another body
 			e["gen_ai.tool.name"] = pick(r, "t1", "t2", e["gen_ai.tool.name"].(string))
 			e["event.action"] = pick(r, "a", e["event.action"].(string))
 			b, _ := json.Marshal(e)
 			if _, counted := e["event.id"]; counted {
-				out = append(out, timed{schema.InstantOf(at), string(b)})
+				out = append(out, timed{at: schema.InstantOf(at), line: string(b)})
 			}
 		}
 	}
@@ -230,8 +296,9 @@ func randomSequence(r *rand.Rand, by, within string) string {
 
 func pickInt(r *rand.Rand, of ...int) int { return of[r.IntN(len(of))] }
 
-// referenceFindings decodes, matches and captures every event by itself, and has the reference evaluate the items.
-func referenceFindings(set *rules.Set, events []timed) (string, error) {
+// referenceFindings decodes, matches and captures every event by itself, and has the reference evaluate the items. Events
+// that are dated into the future of their records are late.
+func referenceFindings(set *rules.Set, events []timed, c recordClock) (string, error) {
 	d, err := decode.New(decode.Options{Format: "aidr", Wanted: set.Wanted()})
 	if err != nil {
 		return "", err
@@ -242,31 +309,66 @@ func referenceFindings(set *rules.Set, events []timed) (string, error) {
 		programs[i], plans[i] = fold.NewProgram(r), capture.NewPlan(r)
 	}
 	sc := set.NewScratch()
-	var c capture.Capturer
-	end := never
-	h := decode.Handler{
-		Dead:       func(x decode.Dead) { err = fmt.Errorf("dead letter: %s %s", x.Reason, x.Detail) },
-		FieldError: func(string, string) {},
-		Event: func(e *schema.Event) {
-			at, _ := e.End()
-			end = max(end, at)
-			c.BeginEvent()
-			for _, hit := range set.Match(e, sc, nil) {
-				c.Capture(plans[hit.Rule], hit.Rule, e, hit.Roles, sc, func(it *item.Item) { items[hit.Rule] = append(items[hit.Rule], *it) })
-			}
-		},
-	}
+	var capturer capture.Capturer
+	var all []*schema.Finding
+	var own []schema.Instant // the times of events on which the end of a replay may rest
+	borrowed := never
 	for _, e := range events {
-		d.Decode(e.line, decode.Meta{}, &h)
+		late := e.forged && c != noTimestamps
+		h := decode.Handler{
+			Dead: func(x decode.Dead) {
+				if !e.broken || c != noTimestamps {
+					err = fmt.Errorf("dead letter: %s %s", x.Reason, x.Detail)
+				}
+			},
+			FieldError: func(string, string) {},
+			Event: func(e *schema.Event) {
+				at, _ := e.End()
+				switch {
+				case late:
+				case e.BorrowedTime:
+					borrowed = max(borrowed, at)
+				default:
+					own = append(own, at)
+				}
+				capturer.BeginEvent()
+				for _, hit := range set.Match(e, sc, nil) {
+					capturer.Capture(plans[hit.Rule], hit.Rule, e, hit.Roles, sc, func(it *item.Item) {
+						switch {
+						case !late:
+							items[hit.Rule] = append(items[hit.Rule], *it)
+						case set.Rules[hit.Rule].Kind == rules.KindNone:
+							all = append(all, fold.Late(programs[hit.Rule], it))
+						}
+					})
+				}
+			},
+		}
+		d.Decode(e.line, decode.Meta{Time: c.timestamp(e.at)}, &h)
 	}
 	if err != nil {
 		return "", err
 	}
-	var all []*schema.Finding
+	end := endOfReplay(own, borrowed)
 	for i, p := range programs {
-		all = append(all, reference.Findings(p, items[i], schema.Instant(end))...)
+		all = append(all, reference.Findings(p, items[i], end)...)
 	}
 	return render(all), nil
+}
+
+// endOfReplay returns the highest time that is at most a day after the eighth highest; with fewer than eight times, the
+// highest one; without any, the highest borrowed time.
+func endOfReplay(own []schema.Instant, borrowed schema.Instant) schema.Instant {
+	if len(own) == 0 {
+		return borrowed
+	}
+	slices.Sort(own)
+	slices.Reverse(own)
+	if len(own) >= 8 {
+		limit := own[7].Add(24 * time.Hour)
+		own = slices.DeleteFunc(own, func(t schema.Instant) bool { return t > limit })
+	}
+	return own[0]
 }
 
 // render prints findings without the parts that the promise leaves out: positions, revision, detected_at.
@@ -307,13 +409,14 @@ type propertyRun struct {
 	batch             int
 	cells             int
 	checkpoints, kill float64 // probability per batch
+	clock             recordClock
 	seed              uint64
 	more              bool // the engine is stopped at the end of the stream: it goes on
 }
 
 func (p *propertyRun) String() string {
-	return fmt.Sprintf("%d partitions, %d shards, %d workers, batches of %d, %d cells, checkpoints %.2f, kills %.2f, seed %d",
-		len(p.partitions), p.shards, p.workers, p.batch, p.cells, p.checkpoints, p.kill, p.seed)
+	return fmt.Sprintf("%d partitions, %d shards, %d workers, batches of %d, %d cells, checkpoints %.2f, kills %.2f, clock %d, seed %d",
+		len(p.partitions), p.shards, p.workers, p.batch, p.cells, p.checkpoints, p.kill, p.clock, p.seed)
 }
 
 // randomRun spreads the events over partitions, each in an order in which no event comes later than the delay allows.
@@ -337,14 +440,18 @@ func randomRun(r *rand.Rand, set *rules.Set, events []timed) *propertyRun {
 		set: set, shards: 1 + r.IntN(16), workers: 1 + r.IntN(3), batch: pickInt(r, 1, 2, 7, 1000), cells: pickInt(r, 1, 3, 1000),
 		checkpoints: []float64{0, .1, .7}[r.IntN(3)], kill: []float64{0, 0, .05, .3}[r.IntN(4)], seed: r.Uint64(),
 	}
-	kafka := r.IntN(2) == 0 // with record timestamps
+	p.clock = []recordClock{noTimestamps, noTimestamps, logAppendTime, logAppendTime, backlogArrival}[r.IntN(5)]
 	for i, arrivals := range by {
 		sort.SliceStable(arrivals, func(a, b int) bool { return arrivals[a].at < arrivals[b].at })
 		part := memory.Partition{Partition: connectors.Partition{Source: "s", Topic: "t", Number: int32(i)}}
 		for _, a := range arrivals {
 			part.Records = append(part.Records, a.line)
-			if kafka {
-				part.Times = append(part.Times, a.at)
+			switch {
+			case p.clock == noTimestamps:
+			case a.broken: // its time is the timestamp, which must not depend on the run
+				part.Times = append(part.Times, p.clock.timestamp(a.timed.at))
+			default:
+				part.Times = append(part.Times, p.clock.timestamp(a.at))
 			}
 		}
 		p.partitions = append(p.partitions, part)
