@@ -246,7 +246,7 @@ func (c *checkpointer) warm(t schema.Instant) {
 }
 
 // raise brings each rule's watermark up to date: the minimum over all partitions that may carry one of its datasets. At
-// the end of a replay it is the highest event time of the whole input, or until. lanes.mu is held.
+// the end of a replay it is the highest event time of the whole input (see latestOf), or until. lanes.mu is held.
 func (c *checkpointer) raise(until *schema.Instant) {
 	if until != nil {
 		end := *until

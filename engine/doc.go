@@ -26,18 +26,30 @@
 // duration, because logs of calls are written then: a call of 30 seconds is not late. The wall clock (engine/clock) only
 // moves the watermarks of idle partitions, paces checkpoints and stamps detected_at.
 //
-// A partition's watermark for a dataset is min(highest event time, highest record timestamp) - delay of the dataset.
-// The delay is the time within which a record reaches its partition (30 s for gateways, 20 min for audit trails).
-// A file has no record timestamps: there the highest event time counts alone. An event is late if it is below the
-// watermark that its partition had before its record; whether another partition is further does not matter, and a record
-// with many events cannot make its own events late. An event more than MaxSkew past its record's timestamp is treated
-// like a late one and moves no watermark, because one forged date must not make all others late.
+// A partition's watermark for a dataset is min(H, highest record timestamp) - delay of the dataset. The delay is the time
+// within which a record reaches its partition (30 s for gateways, 20 min for audit trails). H is a high quantile of the
+// event times of recent records: the k-th highest of the current and the previous block of 1,024 records, where k is a
+// 64th of them and at least 8; a record counts once, with its highest time, and there is no H before the eighth record.
+// The first version took the highest time instead, and one record dated 2035 at the head of a file made all others late.
+// A file has no record timestamps: there H counts alone. A watermark never goes back.
+//
+// An event whose record has no usable time borrows the record's timestamp, and its activity counts as having no duration.
+// That timestamp shows when the record was written: in a backlog of three days one such event made half of the backlog
+// late. Borrowed times therefore move no watermark, except in a partition whose last 1,024 records with events had no
+// better ones.
+//
+// An event is late if it is below the watermark that its partition had before its record; the watermark of another
+// partition does not matter, and a record with many events cannot make its own events late. An event more than MaxSkew
+// past its record's timestamp is treated like a late one and moves no watermark, because its date is forged.
 //
 // A rule's watermark is the minimum over all partitions whose source may carry one of the rule's datasets, also before
 // their first record. A partition that appears later starts at the watermark of the others. A partition that a live
 // connection reports as read to its end, and that has had no record for Input.Idle, follows the wall clock, so that
-// silence can be judged when everything is silent. At the end of a replay every watermark becomes the highest event time
-// of the whole input.
+// silence can be judged when everything is silent.
+//
+// At the end of a replay every watermark becomes the highest event time of the whole input, without borrowed times and
+// without times more than a day after the quantile of all partitions. Events after that instant stay pending: their
+// findings are open. Treating them as late instead would lose the end of a sparse input, such as ten events in ten days.
 //
 // A late event still gives a finding under a rule without a stateful clause: a finding of its own, which is settled at
 // once. Stateful rules only count it, by rule and dataset.

@@ -208,7 +208,8 @@ var ErrStopped = errors.New("the engine has stopped")
 // Stop ends the engine: it routes the batches that were read and makes the result durable with a last checkpoint.
 func (e *Engine) Stop(ctx context.Context) error { return e.end(ctx, nil) }
 
-// Finish ends a replay: every watermark becomes the highest event time of the whole input, or until if that is later.
+// Finish ends a replay: every watermark becomes the highest event time of the whole input, forged dates left out, or until
+// if that is later.
 // Groups that are over by then settle, the others stay open. An until of 0 has no effect.
 func (e *Engine) Finish(ctx context.Context, until schema.Instant) error {
 	return e.end(ctx, &until)
