@@ -216,41 +216,60 @@ func (d *Decoder) decodeText(text string, level int) {
 		return
 	}
 	text = strings.TrimPrefix(text, "\ufeff")
-	dup, err := d.selection.Select(text)
-	if err != nil {
-		d.decodeLines(text, level)
+	v, next, dup, err := d.selection.Next(text, 0)
+	if err == nil && v.Kind != scan.Absent && strings.TrimLeft(text[next:], blanks) == "" {
+		d.decodeValue(text, d.found[d.root], dup, level)
 		return
 	}
-	d.decodeValue(text, d.found[d.root], dup, level)
+	d.decodeLines(text, level, v, next, dup, err)
 }
 
+// blanks are the characters that may stand between JSON values.
+const blanks = " \t\r\n"
+
 // decodeLines decodes consecutive JSON values, as in NDJSON. A malformed value ends one line at most: if the bad line
-// begins with an object, decoding resumes at the next line that does.
-func (d *Decoder) decodeLines(text string, level int) {
-	for from := 0; !d.elem.LimitExceeded(); {
-		v, next, dup, err := d.selection.Next(text, from)
+// begins with an object, decoding resumes at the next line that does. v, next, dup and err are the result of
+// Found.Next for the first value.
+//
+// A value that is cut off swallows the lines after it, up to a fault that may be far away. These lines are read again, and
+// each of them may be cut off, too, so that reading could cost 64 times the text, once for each level of nesting. Once as
+// many bytes have been read again as the text has, each line up to the last fault is read on its own, as if the text ended
+// with that line.
+func (d *Decoder) decodeLines(text string, level int, v scan.Span, next, dup int, err error) {
+	fence, again := 0, 0 // the offset of the last fault; the number of bytes that have been or will be read again
+	for from, within := 0, len(text); ; {
 		if err != nil {
-			start := from + len(text[from:]) - len(strings.TrimLeft(text[from:], " \t\r\n"))
+			start := len(text) - len(strings.TrimLeft(text[from:], blanks))
 			end := lineEnd(text, start)
 			reason, detail := reasonOf(err)
 			d.deadLetter(reason, detail, text[start:end])
 			if end == len(text) {
 				return
 			}
-			from = end
-			continue
-		}
-		if v.Kind == scan.Absent {
-			if from == 0 {
-				d.deadLetter(ReasonEmpty, "nothing but blanks", text)
+			from, fence, again = end, max(fence, next), again+max(next-end, 0)
+		} else {
+			if v.Kind == scan.Absent && within == len(text) {
+				if from == 0 {
+					d.deadLetter(ReasonEmpty, "nothing but blanks", text)
+				}
+				return
 			}
+			from = next
+			d.noteEnvelope(level, "lines")
+			if v.Kind != scan.Absent && d.enter(level, text[v.Start:v.End]) {
+				d.decodeValue(text, d.found[d.root], dup, level+1)
+			}
+		}
+		if d.elem.LimitExceeded() {
 			return
 		}
-		from = next
-		d.noteEnvelope(level, "lines")
-		if d.enter(level, text[v.Start:v.End]) {
-			d.decodeValue(text, d.found[d.root], dup, level+1)
+		switch {
+		case from >= fence || again <= len(text):
+			within = len(text)
+		case from >= within || within == len(text):
+			within = lineEnd(text, from+len(text[from:])-len(strings.TrimLeft(text[from:], blanks)))
 		}
+		v, next, dup, err = d.selection.Next(text[:within], from)
 	}
 }
 

@@ -239,3 +239,27 @@ func TestTruncatedRecordsAreOneDeadLetter(t *testing.T) {
 		}
 	}
 }
+
+// A line that is cut off costs that line alone, also if so many lines are cut off that each is read on its own. What
+// comes after them is read as ever, also a value of several lines.
+func TestManyLinesThatAreCutOff(t *testing.T) {
+	d, err := New(Options{Wanted: everything()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	swallowing := `{"a":[{"b":` // the next line continues it
+	for _, cut := range []int{1, 3, 40, 400} {
+		record := strings.Repeat(swallowing+"\n"+small+"\n", cut) + "{\"x\":\n{}}\n" + strings.Replace(small, ",", ",\n\n", 1) + "\n" + small
+		res := d.all(t, record, Meta{})
+		want := repeat(ReasonMalformed, cut)
+		want = append(want, ReasonUnknownFormat) // the value of two lines
+		if len(res.events) != cut+2 || len(res.dead) != len(want) {
+			t.Fatalf("%d lines: got %d events and %d dead letters, want %d and %d", cut, len(res.events), len(res.dead), cut+2, len(want))
+		}
+		for i, dead := range res.dead {
+			if dead.Reason != want[i] || dead.Reason == ReasonMalformed && dead.Body != swallowing {
+				t.Errorf("%d lines: dead letter %d: got %s %q", cut, i, dead.Reason, dead.Body)
+			}
+		}
+	}
+}

@@ -201,15 +201,22 @@ func (n *node) keyWords(buf []uint64) []uint64 {
 // cleared.
 func (s *selection) below(key *bucket, seen *keySet) *node {
 	n := key.node
-	twice := false
-	if n.place >= 0 { // the place shows whether the key has occurred, which is cheaper than the set
-		twice = s.out[n.place].Kind != Absent
-	} else {
-		twice = seen.add(int(key.child))
+	if n.place < 0 {
+		if seen.add(int(key.child)) {
+			s.dup++
+			s.clear(n)
+		}
+		return n
 	}
-	if twice {
+	// The place shows whether the key has occurred, which is cheaper than the set.
+	switch s.out[n.place].Kind {
+	case Absent:
+	case Object:
 		s.dup++
 		s.clear(n)
+	default: // the first occurrence filled no place but its own
+		s.dup++
+		s.out[n.place] = Span{}
 	}
 	return n
 }

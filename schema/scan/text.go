@@ -122,6 +122,29 @@ func unescapeUnicode(raw string) (rune, int) {
 	return utf8.RuneError, 6
 }
 
+// spell writes the text that raw spells to dst and returns its length, or -1 if the text is longer than dst.
+func spell(dst []byte, raw string) int {
+	n := 0
+	for len(raw) > 0 {
+		if raw[0] != '\\' {
+			if n == len(dst) {
+				return -1
+			}
+			dst[n] = raw[0]
+			raw = raw[1:]
+			n++
+			continue
+		}
+		r, size := unescape(raw)
+		if n+utf8.RuneLen(r) > len(dst) {
+			return -1
+		}
+		n += utf8.EncodeRune(dst[n:], r)
+		raw = raw[size:]
+	}
+	return n
+}
+
 // spells reports whether the escaped text raw spells want, without building the text.
 func spells(raw, want string) bool {
 	for len(raw) > 0 {

@@ -1,6 +1,9 @@
 package scan
 
-import "math/bits"
+import (
+	"encoding/binary"
+	"math/bits"
+)
 
 // Trie is the set of paths that Select looks for. Each path has a place, the number of its span in the result. A Trie is
 // immutable after the last Add, and workers share it. The zero Trie is empty and ready to use.
@@ -15,6 +18,7 @@ type node struct {
 	open     bool    // the values inside the value here are indexed
 	records  bool    // if the value here is an array, it is an array of records
 	children []child // wanted keys of the object here
+	longest  int     // length in bytes of the longest key of children
 	// buckets is a hash table of children with linear probing: a key is in the bucket of its hash, or in the next free one.
 	// Its length is a power of two.
 	buckets []bucket
@@ -101,6 +105,7 @@ func (n *node) nodeFor(key string) *node {
 	}
 	created := &node{place: -1}
 	n.children = append(n.children, child{key, created})
+	n.longest = max(n.longest, len(key))
 	if len(n.buckets) < bucketsPerKey*len(n.children) {
 		n.buckets = make([]bucket, max(2*len(n.buckets), bucketsPerKey))
 		for i := range n.children {
@@ -157,14 +162,52 @@ func (n *node) match(src string, from, to int, v verdict) *bucket {
 	}
 }
 
-// findEscaped is match for a key that contains escape sequences.
+// maxEscapedKey is the length in bytes of the longest wanted key that an escaped key is looked up by its hash for. The
+// keys of all formats are shorter; longer ones, which only a field map or a rule can have, are compared one by one.
+const maxEscapedKey = 128
+
+// findEscaped is match for a key that contains escape sequences. It spells the key once, and then looks it up like any
+// other: comparing the escaped key with each wanted one cost a thousand comparisons for each key of an object.
 func (n *node) findEscaped(raw string) *bucket {
+	var buf [maxEscapedKey]byte
+	length := spell(buf[:min(n.longest, maxEscapedKey)], raw)
+	if length >= 0 {
+		return n.matchText(buf[:length])
+	}
+	if n.longest <= maxEscapedKey {
+		return nil
+	}
 	for i := range n.children {
-		if key := n.children[i].key; spells(raw, key) {
+		if key := n.children[i].key; len(key) > maxEscapedKey && spells(raw, key) {
 			return n.match(key, 0, len(key), 0)
 		}
 	}
 	return nil
+}
+
+// matchText is match for the text of a key. It does not keep the text.
+func (n *node) matchText(text []byte) *bucket {
+	if len(n.buckets) == 0 {
+		return nil
+	}
+	// The conversion for a call of endsOf would allocate, so the ends are put together here.
+	var e ends
+	if len(text) >= 8 {
+		e = ends{binary.LittleEndian.Uint64(text), binary.LittleEndian.Uint64(text[len(text)-8:])}
+	} else {
+		for i := len(text) - 1; i >= 0; i-- {
+			e.first = e.first<<8 | uint64(text[i])
+		}
+	}
+	for at := e.hash(len(text)); ; at++ {
+		s := &n.buckets[at&(len(n.buckets)-1)]
+		if s.node == nil {
+			return nil
+		}
+		if s.ends == e && int(s.length) == len(text) && n.children[s.child].key == string(text) {
+			return s
+		}
+	}
 }
 
 // ends holds the first and the last 8 bytes of a key, which overlap in a key of less than 16 bytes. A key of less than 8
