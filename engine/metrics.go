@@ -62,8 +62,8 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		ruleLateItems: counter("aidr_rule_late_items_total", "Late events that a stateful rule could not take.", "rule", "dataset"),
 		findings:      counter("aidr_findings_total", "Changes of findings.", "rule", "severity", "status"),
 		skippedTotal: counter("aidr_skipped_elements_total",
-			"Elements of known formats that describe no activity, such as spans that do not concern an agent.",
-			"dataset"),
+			"Elements of known formats that are skipped on purpose, such as spans that do not concern an agent, by reason.",
+			"dataset", "reason"),
 		fieldErrorsTotal: counter("aidr_field_errors_total", "Fields of an impossible type, and keys that occur twice.", "dataset", "field"),
 		missingKeys:      counter("aidr_rule_missing_key_total", "Matched events that lack a field of `by` or `of`.", "rule"),
 		lost:             counter("aidr_rule_evidence_lost_total", "Damaged State entries, which start empty.", "rule"),
@@ -157,8 +157,8 @@ func (m *Metrics) decoded(rs *ruleSet, r *result) {
 	for f, n := range r.fieldErrors {
 		m.fieldErrorsTotal.WithLabelValues(f.dataset, f.field).Add(float64(n))
 	}
-	for dataset, n := range r.skipped {
-		m.skippedTotal.WithLabelValues(dataset).Add(float64(n))
+	for s, n := range r.skipped {
+		m.skippedTotal.WithLabelValues(s.dataset, s.reason).Add(float64(n))
 	}
 	for rule, n := range r.missing {
 		m.missingKeys.WithLabelValues(rs.id(rule)).Add(float64(n))

@@ -95,7 +95,9 @@ func TestRecentTimesRefuseDamage(t *testing.T) {
 
 // TestProgress checks the times that move a partition's high, and those that do not.
 func TestProgress(t *testing.T) {
-	at := func(seconds int) schema.Instant { return schema.InstantOf(benchStart.Add(time.Duration(seconds) * time.Second)) }
+	at := func(seconds int) schema.Instant {
+		return schema.InstantOf(benchStart.Add(time.Duration(seconds) * time.Second))
+	}
 	f := func(name string, want schema.Instant, fill func(p *progress)) {
 		t.Helper()
 		p := newProgress()

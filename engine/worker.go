@@ -49,18 +49,21 @@ type result struct {
 	shards      []shardItems
 	dead        []store.DeadLetter
 	datasets    []string
-	missing     map[int]int     // by rule: events without a key field
-	fieldErrors map[fieldOf]int // fields of an impossible type, and keys that occur twice
-	skipped     map[string]int  // by dataset: elements that describe no activity
+	missing     map[int]int       // by rule: events without a key field
+	fieldErrors map[fieldOf]int   // fields of an impossible type, and keys that occur twice
+	skipped     map[skippedOf]int // elements that describe no activity
 	tombstones  int
 }
+
+// skippedOf names a reason for which elements of a dataset are skipped.
+type skippedOf struct{ dataset, reason string }
 
 // fieldOf names a field of a dataset.
 type fieldOf struct{ dataset, field string }
 
 func newResult(shards int) *result {
 	return &result{
-		shards: make([]shardItems, shards), missing: map[int]int{}, fieldErrors: map[fieldOf]int{}, skipped: map[string]int{},
+		shards: make([]shardItems, shards), missing: map[int]int{}, fieldErrors: map[fieldOf]int{}, skipped: map[skippedOf]int{},
 	}
 }
 
@@ -237,4 +240,4 @@ func (w *worker) dead(d decode.Dead) {
 
 func (w *worker) fieldError(dataset, name string) { w.out.fieldErrors[fieldOf{dataset, name}]++ }
 
-func (w *worker) skipped(dataset string) { w.out.skipped[dataset]++ }
+func (w *worker) skipped(dataset, reason string) { w.out.skipped[skippedOf{dataset, reason}]++ }

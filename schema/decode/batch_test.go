@@ -35,8 +35,8 @@ func TestElementsWithoutActivityAreSkipped(t *testing.T) {
 	stage := `{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"a","stage":"RequestReceived",` +
 		`"requestURI":"/","verb":"get","user":{"username":"u"},"requestReceivedTimestamp":"2026-01-01T10:00:00Z"}`
 	for record, want := range map[string]string{
-		otlpRequest(otlpBatch("s", otlpSpan(0, "", ""), otlpSpan(1, "chat", ""), otlpSpan(2, "", ""))): "[event 1 skipped otel.gen_ai 2]",
-		stage: "[skipped kubernetes.audit 1]",
+		otlpRequest(otlpBatch("s", otlpSpan(0, "", ""), otlpSpan(1, "chat", ""), otlpSpan(2, "", ""))): "[event 1 skipped otel.gen_ai not_an_activity 2]",
+		stage: "[skipped kubernetes.audit earlier_stage 1]",
 		small: "[event 0]",
 		"{}":  "[dead 0]",
 	} {
@@ -45,10 +45,10 @@ func TestElementsWithoutActivityAreSkipped(t *testing.T) {
 		d.Decode(record, Meta{}, &Handler{
 			Event:   func(e *schema.Event) { got = append(got, fmt.Sprintf("event %d", e.Pos.Index)) },
 			Dead:    func(dead Dead) { got = append(got, fmt.Sprintf("dead %d", dead.Index)) },
-			Skipped: func(dataset string) { skipped[dataset]++ },
+			Skipped: func(dataset, reason string) { skipped[dataset+" "+reason]++ },
 		})
-		for dataset, n := range skipped {
-			got = append(got, fmt.Sprintf("skipped %s %d", dataset, n))
+		for what, n := range skipped {
+			got = append(got, fmt.Sprintf("skipped %s %d", what, n))
 		}
 		if fmt.Sprint(got) != want {
 			t.Errorf("got %v, want %s: %.100s", got, want, record)

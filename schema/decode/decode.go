@@ -99,6 +99,7 @@ const (
 	ReasonDepth         = "too_deep"                  // nested deeper than 64, or in more than 4 envelopes
 	ReasonSize          = "too_large"                 // a record, its inflated contents, or an element over its cap
 	ReasonFanOut        = "fan_out"                   // more than 5,000 events in a record; the first 5,000 were emitted
+	ReasonTooExpensive  = "too_expensive"             // a record that costs more than formats.MaxCost; what was read until then was emitted
 	ReasonUnknownFormat = formats.ReasonUnknownFormat // no format has these top-level keys
 	ReasonNoTime        = formats.ReasonNoTime        // neither the record nor the broker has a time
 )
@@ -109,9 +110,9 @@ type Handler struct {
 	Dead  func(d Dead)
 	// FieldError reports a field of an impossible type, or a key that occurs twice, by its name.
 	FieldError func(dataset, name string)
-	// Skipped reports an element of a known format that is not an activity: a span that is not about an agent, an
-	// earlier stage of a request.
-	Skipped func(dataset string)
+	// Skipped reports an element of a known format that is passed over on purpose, because it is not an activity: a span
+	// that is not about an agent, an earlier stage of a request. The reason is one of the Skip constants.
+	Skipped func(dataset, reason string)
 	// Explain receives the explanation of each element, after the element's events and its dead letter. It is for
 	// diagnosis: with it, decoding allocates.
 	Explain func(x *Explanation)
@@ -192,14 +193,27 @@ func (d *Decoder) Decode(raw string, m Meta, h *Handler) {
 	d.elem.BeginRecord(m.Pos, int64(m.Time), emit, fieldError)
 	d.decodeText(raw, 0)
 	if d.elem.LimitExceeded() && h.Dead != nil {
-		h.Dead(Dead{Index: d.index, Reason: ReasonFanOut, Detail: fmt.Sprintf("more than %d events in one record", formats.MaxEvents), Body: raw})
+		h.Dead(d.overLimit())
 	}
 	d.raw, d.handler, d.explainer = "", nil, nil
+}
+
+// overLimit returns the dead letter of a record that exceeded MaxEvents or MaxCost.
+func (d *Decoder) overLimit() Dead {
+	dead := Dead{Index: d.index, Reason: ReasonFanOut, Body: d.raw}
+	dead.Detail = fmt.Sprintf("more than %d events in one record", formats.MaxEvents)
+	if d.elem.TooExpensive() {
+		dead.Reason = ReasonTooExpensive
+		dead.Detail = fmt.Sprintf("the record costs more than %d: %d for each byte of it and of each text inside it, %d for each element",
+			formats.MaxCost, 1, formats.ElementCost)
+	}
+	return dead
 }
 
 // decodeText decodes a whole text: one JSON value, several of them, gzip, a framed message, or protobuf.
 func (d *Decoder) decodeText(text string, level int) {
 	d.depth = level
+	d.elem.Charge(len(text))
 	if len(text) > MaxRecord {
 		d.deadLetter(ReasonSize, fmt.Sprintf("%d bytes are more than %d", len(text), MaxRecord), text)
 		return
@@ -293,6 +307,9 @@ func (d *Decoder) decodeElement(src string, v scan.Span, level int) {
 // decodeValue decodes a value whose paths have just been selected.
 func (d *Decoder) decodeValue(src string, v scan.Span, dup, level int) {
 	d.depth = level
+	if d.elem.Charge(formats.ElementCost); d.elem.LimitExceeded() {
+		return
+	}
 	switch v.Kind {
 	case scan.Object:
 		d.decodeObject(src, v, dup, level)
@@ -335,10 +352,15 @@ func (d *Decoder) decodeArray(src string, v scan.Span, level int) {
 	if !d.enter(level, src[v.Start:v.End]) {
 		return
 	}
+	empty := true
 	d.elem.Index.Each(src, v, func(elem scan.Span) bool {
+		empty = false
 		d.decodeElement(src, elem, level+1)
 		return !d.elem.LimitExceeded()
 	})
+	if empty {
+		d.skip(unknownDataset, formats.SkipEmpty)
+	}
 }
 
 // enter reports whether another envelope may be peeled. If not, body becomes a dead letter.
@@ -369,13 +391,20 @@ func (d *Decoder) readElement(format int, src string, v scan.Span, dup int) {
 		d.deadLetter(reason, refusalDetail(reason), body)
 		return
 	}
-	if dataset, silent := d.elem.Skipped(); silent && d.handler.Skipped != nil {
-		d.handler.Skipped(dataset)
+	if dataset, reason, ok := d.elem.Skipped(); ok {
+		d.skip(dataset, reason)
 	}
 	if d.explainer != nil {
 		d.explainer.done(d.index, "")
 	}
 	d.index++
+}
+
+// skip reports something that is passed over on purpose.
+func (d *Decoder) skip(dataset, reason string) {
+	if d.handler.Skipped != nil {
+		d.handler.Skipped(dataset, reason)
+	}
 }
 
 // duplicates reports the wanted keys that occur twice in an object.
@@ -413,7 +442,11 @@ func (d *Decoder) decodeBatch(format int, src string, v scan.Span, dup int) {
 	d.batched = format
 	d.noteEnvelope(d.depth, d.names[format])
 	d.depth++
+	before := d.index
 	d.readers[format].(formats.BatchReader).Split(d.elem, d.splitFn)
+	if dataset, reason, ok := d.elem.Skipped(); ok && d.index == before {
+		d.skip(dataset, reason)
+	}
 	if dup > 0 {
 		d.duplicates(src, v)
 	}
@@ -421,6 +454,9 @@ func (d *Decoder) decodeBatch(format int, src string, v scan.Span, dup int) {
 
 // decodeSplit reads one element of the current batch. It returns false if the record may yield no more events.
 func (d *Decoder) decodeSplit(element formats.Node) bool {
+	if d.elem.Charge(formats.ElementCost); d.elem.LimitExceeded() {
+		return false
+	}
 	dup := d.selection.SelectAt(element.Src, element.Span)
 	d.readElement(d.batched, element.Src, element.Span, dup)
 	return !d.elem.LimitExceeded()

@@ -33,6 +33,13 @@ type envelope struct {
 	event                              *formats.Shape
 }
 
+// The datasets under which skipped contents of envelopes are counted. No event has the last two.
+const (
+	cloudTrailDataset = "aws.cloudtrail"
+	cloudWatchDataset = "aws.cloudwatch_logs"
+	unknownDataset    = "unknown" // of an empty list, which may be of any dataset
+)
+
 // Place in the shape of a CloudWatch log event.
 const logEventMessage = 0
 
@@ -63,11 +70,13 @@ func (d *Decoder) peel(src string, v scan.Span, level int) bool {
 		d.noteEnvelope(level, "records")
 		d.decodeArray(src, at(e.azureRecords), level)
 	case at(e.digestStart).Kind != scan.Absent && at(e.digestBucket).Kind != scan.Absent:
-		// A digest signs CloudTrail's files and holds no records.
+		d.skip(cloudTrailDataset, formats.SkipDigest) // it signs CloudTrail's files and holds no records
 	case at(e.messageType).Kind == scan.String && at(e.logEvents).Kind == scan.Array:
 		if !isText(src, at(e.messageType), "CONTROL_MESSAGE") {
 			d.noteEnvelope(level, "CloudWatch Logs")
 			d.decodeLogEvents(src, at(e.logEvents), level)
+		} else {
+			d.skip(cloudWatchDataset, formats.SkipControlMessage)
 		}
 	case at(e.awslogs).Kind == scan.String:
 		d.noteEnvelope(level, "awslogs")
@@ -157,7 +166,9 @@ func (d *Decoder) decodeLogEvents(src string, list scan.Span, level int) {
 	if !d.enter(level, src[list.Start:list.End]) {
 		return
 	}
+	empty := true
 	d.elem.Index.Each(src, list, func(elem scan.Span) bool {
+		empty = false
 		d.envelope.event.Select(d.elem, formats.Node{Src: src, Span: elem})
 		line := d.envelope.event.At(logEventMessage).Span
 		d.noteEnvelope(level+1, "message")
@@ -166,6 +177,9 @@ func (d *Decoder) decodeLogEvents(src string, list scan.Span, level int) {
 		}
 		return !d.elem.LimitExceeded()
 	})
+	if empty {
+		d.skip(cloudWatchDataset, formats.SkipEmpty)
+	}
 }
 
 // decodeBase64 decodes the base64 in the value of the named key.
@@ -202,6 +216,7 @@ func (d *Decoder) decodeGzip(text string, level int) {
 		_, err = io.Copy(&out, io.LimitReader(stream, int64(MaxRecord-d.inflated)+1))
 	}
 	d.inflated += out.Len()
+	d.elem.Charge(gzipCost)
 	switch {
 	case d.inflated > MaxRecord:
 		d.deadLetter(ReasonSize, fmt.Sprintf("gzip holds more than %d bytes", MaxRecord), text)
@@ -211,6 +226,10 @@ func (d *Decoder) decodeGzip(text string, level int) {
 		d.decodeText(out.String(), level+1)
 	}
 }
+
+// gzipCost is the cost of a gzip stream beside that of its contents: the tables of the decompressor, 40 KB, are allocated
+// for each.
+const gzipCost = 32 << 10
 
 // reasonOf returns a dead letter's reason and detail for an error of the scanner.
 func reasonOf(err error) (reason, detail string) {

@@ -21,6 +21,7 @@ func (d *Decoder) decodeProtobuf(text string, level int) bool {
 			return false
 		}
 	}
+	d.elem.Charge(len(text))
 	json, err := llm.AppendOTLP(d.json[:0], text, MaxRecord)
 	d.json = json
 	switch {

@@ -34,7 +34,9 @@ type Element struct {
 	hasTime   bool
 	emitted   uint32 // events of this element so far
 	remaining int    // events and dead letters that the whole record may still give; negative after more than MaxEvents
+	cost      int    // of the whole record so far, see Charge
 	refusal   string
+	skipped   string // reason given to Skip, or ""
 	scratch   []byte
 
 	emit       func(*schema.Event)
@@ -84,18 +86,39 @@ func NewElement(s Setup, p *Paths) *Element {
 // of MaxEvents counts from here.
 func (el *Element) BeginRecord(pos schema.Position, brokerTime int64, emit func(*schema.Event), fieldError func(dataset, name string)) {
 	el.pos, el.brokerTime, el.emit, el.fieldError = pos, brokerTime, emit, fieldError
-	el.remaining = MaxEvents
+	el.remaining, el.cost = MaxEvents, 0
 	el.Index.Reset()
 }
 
-// Admit counts an event or dead letter of the record, and reports whether it is within MaxEvents.
+// MaxCost is the largest cost of a record, 128 MiB. A record of 16 MiB that inflates to another 16 MiB and wraps its contents
+// in two more envelopes costs half of that. A record that costs more takes longer than a second.
+const MaxCost = 128 << 20
+
+// ElementCost is the cost of an element beside that of its bytes: reading an empty element takes as long as scanning about
+// this many bytes. So a record may have 131,072 elements, whether they yield events or not.
+const ElementCost = 1 << 10
+
+// Charge adds n to the cost of the record. The cost is counted in bytes, of the record and of each text found in it, and in
+// elements, which cost ElementCost each. It depends on the record alone: not on the fields that are wanted, and so not on
+// the rules. If a reader works through some text again for each of several elements, it charges that text for each of them.
+func (el *Element) Charge(n int) { el.cost += n }
+
+// Cost returns the cost of the record so far.
+func (el *Element) Cost() int { return el.cost }
+
+// TooExpensive reports whether the record has exceeded MaxCost.
+func (el *Element) TooExpensive() bool { return el.cost > MaxCost }
+
+// Admit counts an event or dead letter of the record, and reports whether the record is within MaxEvents and MaxCost.
 func (el *Element) Admit() bool {
-	el.remaining--
-	return el.remaining >= 0
+	if el.cost <= MaxCost {
+		el.remaining--
+	}
+	return !el.LimitExceeded()
 }
 
-// LimitExceeded reports whether the record has exceeded MaxEvents: Admit returned false.
-func (el *Element) LimitExceeded() bool { return el.remaining < 0 }
+// LimitExceeded reports whether the record has exceeded MaxEvents or MaxCost, and may yield nothing more.
+func (el *Element) LimitExceeded() bool { return el.remaining < 0 || el.cost > MaxCost }
 
 // Reset begins a new element of the record. index is its number in the record, element its text, and values the spans
 // of src that were selected for it, by place.
@@ -105,7 +128,7 @@ func (el *Element) Reset(index int, element, src string, values []scan.Span) {
 	el.pos.Index = index
 	el.Event.Pos = el.pos
 	el.src, el.values = src, values
-	el.dataset, el.time, el.hasTime, el.emitted, el.refusal = "", 0, false, 0, ""
+	el.dataset, el.time, el.hasTime, el.emitted, el.refusal, el.skipped = "", 0, false, 0, "", ""
 	for _, place := range el.rawPlaces {
 		el.Event.Raws = append(el.Event.Raws, el.rawValue(el.At(place)))
 	}
@@ -174,10 +197,29 @@ func (el *Element) Refuse(reason string) { el.refusal = reason }
 // Refusal returns the reason given to Refuse, "" if the element was not refused.
 func (el *Element) Refusal() string { return el.refusal }
 
-// Skipped returns the element's dataset, and reports whether the element gave no event without being refused: it is of a
-// known format but does not describe an activity.
-func (el *Element) Skipped() (dataset string, silent bool) {
-	return el.dataset, el.emitted == 0 && el.refusal == "" && el.remaining >= 0
+// The reasons for which an element of a known format gives no event. They are label values of a metric.
+const (
+	SkipNotActivity    = "not_an_activity" // it is not about an agent, such as a span of a database client
+	SkipEarlierStage   = "earlier_stage"   // another record describes the whole request
+	SkipRepeated       = "repeated"        // another record has the same contents
+	SkipEmpty          = "empty"           // a list of elements without elements
+	SkipDigest         = "digest"          // a file that signs other files
+	SkipControlMessage = "control_message" // a test of the connection
+)
+
+// Skip records why the element gives no event although it is of a known format.
+func (el *Element) Skip(reason string) { el.skipped = reason }
+
+// Skipped returns the element's dataset and the reason given to Skip, if the element gave no event without being refused.
+// The reason is SkipEmpty if its reader found nothing to read.
+func (el *Element) Skipped() (dataset, reason string, ok bool) {
+	if el.emitted > 0 || el.refusal != "" || el.LimitExceeded() {
+		return "", "", false
+	}
+	if el.skipped == "" {
+		return el.dataset, SkipEmpty, true
+	}
+	return el.dataset, el.skipped, true
 }
 
 // End returns the instant at which the activity of the event was over.

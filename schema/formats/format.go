@@ -160,6 +160,9 @@ func duplicates(n *pathNode, prefix, src string, object scan.Span, a *scan.Arena
 		if twice[i] {
 			yield(prefix + c.key)
 		}
+		if last[i].Kind != scan.Object {
+			continue // most of a thousand children are absent: their prefixes are not worth an allocation each
+		}
 		duplicates(c, prefix+c.key+".", src, last[i], a, yield)
 	}
 }

@@ -96,7 +96,8 @@ func (k *kubernetes) read(el *formats.Element, outer formats.Node) {
 	switch el.Text(k.event.at(el, k8sStage)) {
 	case "ResponseComplete", "Panic", "":
 	default:
-		return // an earlier stage; the last stage is another record
+		el.Skip(formats.SkipEarlierStage) // the last stage is another record
+		return
 	}
 	if !el.SetTime(k.event.at(el, k8sReceived), k.event.at(el, k8sStaged), outer) {
 		return

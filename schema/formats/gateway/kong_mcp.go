@@ -18,7 +18,7 @@ type toolServer struct {
 	call              *formats.Shape
 	decision          *formats.Shape
 	messages          *llm.RPC
-	allowed           []string                   // names in audit that were allowed
+	allowed           []string                   // names in audit that were allowed, sorted
 	saved             [len(perCall)]schema.Value // the record's values of perCall
 }
 
@@ -134,6 +134,7 @@ func (t *toolServer) readAllowed(el *formats.Element, audit formats.Node) {
 		}
 		return len(t.allowed) < formats.MaxEvents
 	})
+	slices.Sort(t.allowed) // thousands of calls may be looked up among thousands of names
 }
 
 // readCall emits the event of a call that was passed on. The bodies, if logged, are JSON encoded in strings.
@@ -162,7 +163,7 @@ func (t *toolServer) readCall(el *formats.Element, n formats.Node) {
 		el.SetOutcome(formats.Failure)
 		el.CopyText(schema.ErrorType, failed)
 	}
-	if tool != "" && slices.Contains(t.allowed, tool) {
+	if _, allowed := slices.BinarySearch(t.allowed, tool); tool != "" && allowed {
 		el.SetText(schema.Disposition, formats.Allowed)
 	}
 	el.Emit()

@@ -123,15 +123,22 @@ func (o *otlp) Split(el *formats.Element, yield func(formats.Node) bool) {
 func (o *otlp) eachScope(el *formats.Element, resources formats.Node, yield func(formats.Node) bool) bool {
 	more := true
 	o.resource.Each(el, resources, func(formats.Node) bool {
+		el.Charge(scopeCost)
 		scopes := o.resource.At(resourceScopeSpans)
 		if o.logs {
 			scopes = o.resource.At(resourceScopeLogs)
 		} else if !scopes.Present() {
 			scopes = o.resource.At(resourceLibrarySpans)
 		}
-		attributes := o.resource.At(resourceAttributes)
+		attributes, first := o.resource.At(resourceAttributes), true
 		el.Index.Each(scopes.Src, scopes.Span, func(elem scan.Span) bool {
-			more = o.eachElement(el, attributes, formats.Node{Src: scopes.Src, Span: elem}, yield)
+			if first { // once for all scopes, which may be thousands, and so may be the attributes
+				first = false
+				o.shared.reset()
+				o.shared.read(el, attributes)
+				o.shared.save()
+			}
+			more = o.eachElement(el, formats.Node{Src: scopes.Src, Span: elem}, yield)
 			return more
 		})
 		return more
@@ -139,8 +146,14 @@ func (o *otlp) eachScope(el *formats.Element, resources formats.Node, yield func
 	return more
 }
 
-// eachElement yields the spans or log records of one scope. It returns false if yield did.
-func (o *otlp) eachElement(el *formats.Element, resource, scope formats.Node, yield func(formats.Node) bool) bool {
+// scopeCost is the cost of a resource or a scope without any elements.
+const scopeCost = formats.ElementCost / 4
+
+// eachElement yields the spans or log records of one scope. It returns false if yield did, or if the record became too
+// expensive. Each element also costs as much as its context: the attributes of the resource and the scope, which are
+// fields of each of its events.
+func (o *otlp) eachElement(el *formats.Element, scope formats.Node, yield func(formats.Node) bool) bool {
+	el.Charge(scopeCost)
 	o.scope.Select(el, scope)
 	o.scopeName = o.scope.At(scopeName)
 	if !o.scopeName.Present() {
@@ -150,12 +163,13 @@ func (o *otlp) eachElement(el *formats.Element, resource, scope formats.Node, yi
 	if o.logs {
 		list = o.scope.At(scopeLogRecords)
 	}
-	o.shared.reset()
-	o.shared.read(el, resource)
+	o.shared.restore()
 	o.shared.read(el, o.scope.At(scopeAttributes))
-	more := true
+	context := o.shared.size + len(o.scopeName.Raw())
+	more := !el.LimitExceeded()
 	el.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
-		more = yield(formats.Node{Src: list.Src, Span: elem})
+		el.Charge(context)
+		more = more && yield(formats.Node{Src: list.Src, Span: elem})
 		return more
 	})
 	return more
@@ -179,7 +193,8 @@ func (o *otlp) readSpan(el *formats.Element) {
 	method := o.attrs.at(attrHTTPMethod)
 	kind := spanKind(el.Text(el.At(o.kind)))
 	if op == "" && (!method.Present() || kind != spanClient && kind != spanServer) {
-		return // not an activity of an agent
+		el.Skip(formats.SkipNotActivity)
+		return
 	}
 	if op == "" {
 		el.SetDataset(otelHTTPDataset)

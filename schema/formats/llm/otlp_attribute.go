@@ -3,6 +3,7 @@ package llm
 import (
 	"encoding/base64"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/aidr-engine/aidr/schema"
@@ -219,6 +220,9 @@ type attributes struct {
 	src    string // the text that all values are spans of
 	values [numAttributes]attrValue
 	filled []attribute // the attributes whose values reset must clear
+	size   int         // bytes of all values
+	saved  []savedValue
+	saving bool        // values that change are added to saved
 	outer  *attributes // of the enclosing scope and resource, or nil
 	lists  *indexed
 	text   []byte // buffer of plain
@@ -232,6 +236,15 @@ type attrValue struct {
 }
 
 func (v *attrValue) present() bool { return v.value.Kind > scan.Null }
+
+// size returns the number of bytes of the value.
+func (v *attrValue) size() int { return int(v.value.End - v.value.Start) }
+
+// savedValue is the value that an attribute had before it changed.
+type savedValue struct {
+	attribute attribute
+	value     attrValue
+}
 
 // Places in the shape of an attribute.
 const (
@@ -267,8 +280,23 @@ func (a *attributes) reset() {
 	for _, at := range a.filled {
 		a.values[at] = attrValue{}
 	}
-	a.filled = a.filled[:0]
+	a.filled, a.saved, a.saving, a.size = a.filled[:0], a.saved[:0], false, 0
 	a.lists.reset()
+}
+
+// save remembers the values as they are now, for restore. It costs nothing: the values are saved when they change.
+func (a *attributes) save() { a.saving = true }
+
+// restore returns the attributes to the values at the call of save. It costs as much as what was read since then.
+func (a *attributes) restore() {
+	for _, s := range slices.Backward(a.saved) {
+		v := &a.values[s.attribute]
+		a.size += s.value.size() - v.size()
+		if *v = s.value; !v.present() {
+			a.filled = a.filled[:len(a.filled)-1] // attributes are filled in the order in which they are saved
+		}
+	}
+	a.saved = a.saved[:0]
 }
 
 // lookup returns the value of an attribute and the text that the value is a span of. If the attribute is missing here,
@@ -364,7 +392,7 @@ func (a *attributes) set(el *formats.Element, key string, value scan.Span, neste
 	}
 	known, ok := a.names.find(key)
 	if !ok {
-		if !nested {
+		if !nested && a.outer != nil { // a resource has no messages
 			a.lists.add(key, formats.Node{Src: a.src, Span: value})
 		}
 		return
@@ -378,7 +406,12 @@ func (a *attributes) set(el *formats.Element, key string, value scan.Span, neste
 	case known.rank == s.rank:
 		el.CountFaultNamed(key)
 	}
+	if a.saving {
+		a.saved = append(a.saved, savedValue{known.attribute, *s})
+	}
+	a.size -= s.size()
 	*s = attrValue{value, known.rank, nested}
+	a.size += s.size()
 }
 
 // value returns the selected attribute's value. nested reports whether the value is an OTLP list or map.

@@ -14,7 +14,8 @@ func (o *otlp) readLog(el *formats.Element) {
 	agent := o.codingAgent(el, event)
 	known := agent.dataset != "" || strings.HasPrefix(event, "gen_ai.")
 	if !known {
-		return // not an activity of an agent
+		el.Skip(formats.SkipNotActivity)
+		return
 	}
 	if agent.dataset != "" {
 		el.SetDataset(agent.dataset)
@@ -50,7 +51,7 @@ func (o *otlp) genAIEvent(el *formats.Element, event string) {
 	case "gen_ai.user.message":
 		o.messageEvent(el, "user_message", user)
 	case "gen_ai.system.message", "gen_ai.assistant.message":
-		// These repeat earlier messages. Each choice was an event of its own.
+		el.Skip(formats.SkipRepeated) // of earlier messages; each choice was an event of its own
 	default:
 		el.SetClass(formats.ClassLLM, event)
 		el.Emit()
@@ -158,6 +159,7 @@ func (o *otlp) code(el *formats.Element, event string) {
 		}
 	case "api_request", "api_response", "sse_event", "api_error":
 		if !o.codeModel(el, event) {
+			el.Skip(formats.SkipRepeated) // another event repeats it
 			return
 		}
 	case "tool_result", "tool_call":

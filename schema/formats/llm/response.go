@@ -24,6 +24,10 @@ func (c *Conversation) Response(el *formats.Element, n formats.Node) {
 	c.SelectedResponse(el, n, c.responseShape)
 }
 
+// maxInner is the number of answers inside answers, or of events inside events, that are opened. Each of them is read
+// again, and no gateway wraps one more than once.
+const maxInner = 4
+
 // SelectedResponse is like Response, for an object that a shape beginning with AnswerPaths has already selected.
 func (c *Conversation) SelectedResponse(el *formats.Element, n formats.Node, body *formats.Shape) {
 	choices, output := body.At(responseChoices), body.At(responseOutput)
@@ -40,8 +44,10 @@ func (c *Conversation) SelectedResponse(el *formats.Element, n formats.Node, bod
 	case content.Present():
 		c.finish = appendText(c.finish, el.Text(stop))
 		c.readAnswer(el, n)
-	case inner.Kind == scan.Object: // the answer of a pass-through endpoint; the scanner bounds the depth
+	case inner.Kind == scan.Object && c.inner < maxInner: // the answer of a pass-through endpoint
+		c.inner++
 		c.Response(el, inner)
+		c.inner--
 	default:
 		c.readNative(el, n, body)
 	}

@@ -206,7 +206,10 @@ func (s *Stream) Events(el *formats.Element, body string) {
 }
 
 // Event reads one event.
-func (s *Stream) Event(el *formats.Element, n formats.Node) {
+func (s *Stream) Event(el *formats.Element, n formats.Node) { s.event(el, n, 0) }
+
+// event reads an event that is inside inner others.
+func (s *Stream) event(el *formats.Element, n formats.Node, inner int) {
 	if n.Kind != scan.Object {
 		return
 	}
@@ -221,8 +224,8 @@ func (s *Stream) Event(el *formats.Element, n formats.Node) {
 		s.response(el, kind, response, item)
 	case kind != "" && el.Text(s.at(chunkCompletion)) == "":
 		s.anthropic(el, kind)
-	case s.wrapped().Kind == scan.Object:
-		s.Event(el, s.wrapped()) // the scanner bounds the depth
+	case s.wrapped().Kind == scan.Object && inner < maxInner:
+		s.event(el, s.wrapped(), inner+1)
 	default:
 		s.Usage.Read(el, n)
 		s.converse(el)
