@@ -56,8 +56,16 @@ func (f *Found) Next(src string, from int) (v Span, next, dup int, err error) {
 	s := f.begin(src)
 	s.index, s.lookahead = f.index, f.lookahead
 	v, next, err = s.next(from)
+	f.count(next - from)
 	s.src = ""
 	return v, next, s.dup, err
+}
+
+// count adds to the work of the index, if there is one.
+func (f *Found) count(work int) {
+	if f.index != nil {
+		f.index.work += work
+	}
 }
 
 // SelectAt selects from the value at a span of an already validated src, as Trie.SelectAt does. It does not read the text
@@ -71,6 +79,7 @@ func (f *Found) SelectAt(src string, at Span) (dup int) {
 		s.index = f.index
 		s.walkRoot(at)
 	case at.Kind != Absent && f.trie.root != nil:
+		f.count(int(at.End - at.Start))
 		s.pass(int(at.Start), f.trie.root)
 	}
 	s.src = ""
@@ -137,6 +146,7 @@ func (x *Index) store(s *selection) (note int32) {
 // restore fills the places with the stored result for the element with this note.
 func (f *Found) restore(s *selection, note int32) {
 	e := f.index.elements[-note-1]
+	f.index.work += int(e.to - e.from)
 	for i := e.from; i < e.to; i++ {
 		p := &f.index.picks[i]
 		s.put(int(p.place), p.Span)

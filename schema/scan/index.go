@@ -10,6 +10,7 @@ package scan
 type Index struct {
 	entries  []IndexEntry
 	overflow bool // a value was left out because the index had maxEntries
+	work     int  // see Work
 
 	elements []element // elements of arrays of records
 	picks    []pick    // the spans selected in them
@@ -47,12 +48,18 @@ func (x *Index) Reset() {
 	x.elements, x.picks = x.elements[:0], x.picks[:0]
 }
 
+// Work returns the work done so far by the methods of the index and of the Founds that use it: the number of bytes of text that
+// were read, and of entries that were visited. It is never reset. It grows with every use of a text, so that a test can
+// check that no text is read once for each part of another.
+func (x *Index) Work() int { return x.work }
+
 // Valid validates the one JSON value in src, as the function Valid does, and indexes the values inside it.
 func (x *Index) Valid(src string) (Span, error) {
 	start := skipBlanks(src, 0)
 	if start == len(src) || len(src) > maxSource {
 		return Span{}, sourceError(src)
 	}
+	x.work += len(src)
 	entry := x.reserve(0, 0, 0)
 	end, v := x.value(src, start, 0, entry)
 	if v.bad() {
@@ -67,10 +74,12 @@ func (x *Index) Valid(src string) (Span, error) {
 // Each calls yield with each element of an array, as the function Each does, without reading the text if it is indexed.
 func (x *Index) Each(src string, array Span, yield func(elem Span) bool) {
 	if array.entry() == 0 || array.Kind != Array {
+		x.work += int(array.End - array.Start)
 		Each(src, array, yield)
 		return
 	}
 	for list := x.inside(array.entry()); len(list) > 0; list = list[list[0].size:] {
+		x.work++
 		if !yield(list[0].Span) {
 			return
 		}
@@ -81,10 +90,12 @@ func (x *Index) Each(src string, array Span, yield func(elem Span) bool) {
 // indexed.
 func (x *Index) Members(src string, object Span, a *Arena, yield func(key string, v Span) bool) {
 	if object.entry() == 0 || object.Kind != Object {
+		x.work += int(object.End - object.Start)
 		Members(src, object, a, yield)
 		return
 	}
 	for list := x.inside(object.entry()); len(list) > 0; list = list[list[0].size:] {
+		x.work++
 		e := &list[0]
 		key := e.Name(src)
 		if e.keyEscaped {
@@ -105,7 +116,9 @@ func (x *Index) Inside(v Span) (list []IndexEntry, ok bool) {
 	if v.entry() == 0 {
 		return nil, false
 	}
-	return x.inside(v.entry()), true
+	list = x.inside(v.entry())
+	x.work += len(list)
+	return list, true
 }
 
 // inside returns the values inside the value with this entry + 1.
@@ -116,6 +129,7 @@ func (x *Index) inside(entry int32) []IndexEntry {
 // SelectAt selects from the value at a span, as Trie.SelectAt does, without reading the text if the value is indexed.
 func (x *Index) SelectAt(t *Trie, src string, at Span, out []Span) (dup int) {
 	if at.entry() == 0 {
+		x.work += int(at.End - at.Start)
 		return t.SelectAt(src, at, out)
 	}
 	clear(out)
@@ -129,6 +143,7 @@ func (x *Index) SelectAt(t *Trie, src string, at Span, out []Span) (dup int) {
 // indexed values.
 func (x *Index) EachSelect(t *Trie, src string, array Span, out []Span, yield func(elem Span) bool) {
 	if array.entry() == 0 || array.Kind != Array {
+		x.work += int(array.End - array.Start)
 		t.Each(src, array, out, yield)
 		return
 	}
@@ -303,6 +318,7 @@ func (s *selection) walk(entry int32, n *node) {
 		seen.many = n.keyWords(buf[:])
 	}
 	for list := s.index.inside(entry); len(list) > 0; list = list[list[0].size:] {
+		s.index.work++
 		e := &list[0]
 		var v verdict
 		if e.keyEscaped {

@@ -13,7 +13,11 @@ import (
 // The zero Arena is ready to use. It belongs to one worker and must not be copied.
 type Arena struct {
 	chunk strings.Builder
+	work  int
 }
+
+// Work returns the number of bytes for which the arena has been asked so far. It is never reset. See Index.Work.
+func (a *Arena) Work() int { return a.work }
 
 // arenaChunk is the size of a chunk in bytes. It holds the unescaped text of a few records, and is small enough that a
 // view that is held for long keeps little memory alive.
@@ -21,6 +25,7 @@ const arenaChunk = 64 << 10
 
 // builder returns a builder with room for n more bytes: the chunk, or for a longer text a builder of its own.
 func (a *Arena) builder(n int) *strings.Builder {
+	a.work += n
 	if n > arenaChunk/4 {
 		single := new(strings.Builder)
 		single.Grow(n)

@@ -53,7 +53,9 @@ type otlp struct {
 	shared                 *attributes // of the current resource and scope
 	attrs                  *attributes // of the current element, falling back to shared
 	chat                   *Conversation
-	scopeName              formats.Node
+	scopeName              string // of the current scope
+	framework              string // the agent framework that scopeName implies, or ""
+	named                  struct{ service, agent, uid string }
 	logs                   bool // the elements are log records
 }
 
@@ -113,6 +115,7 @@ func (o *otlp) Split(el *formats.Element, yield func(formats.Node) bool) {
 	spans, logs := el.At(o.resourceSpans), el.At(o.resourceLogs)
 	el.SetDataset(otelDataset)
 	o.logs = false
+	o.named.uid = ""
 	if o.eachScope(el, spans, yield) {
 		o.logs = true
 		o.eachScope(el, logs, yield)
@@ -150,25 +153,24 @@ func (o *otlp) eachScope(el *formats.Element, resources formats.Node, yield func
 const scopeCost = formats.ElementCost / 4
 
 // eachElement yields the spans or log records of one scope. It returns false if yield did, or if the record became too
-// expensive. Each element also costs as much as its context: the attributes of the resource and the scope, which are
-// fields of each of its events.
+// expensive.
 func (o *otlp) eachElement(el *formats.Element, scope formats.Node, yield func(formats.Node) bool) bool {
 	el.Charge(scopeCost)
 	o.scope.Select(el, scope)
-	o.scopeName = o.scope.At(scopeName)
-	if !o.scopeName.Present() {
-		o.scopeName = o.scope.At(scopeLibraryName)
+	name := o.scope.At(scopeName)
+	if !name.Present() {
+		name = o.scope.At(scopeLibraryName)
 	}
+	o.scopeName = el.Text(name)
+	o.framework = framework(o.scopeName)
 	list := o.scope.At(scopeSpans)
 	if o.logs {
 		list = o.scope.At(scopeLogRecords)
 	}
 	o.shared.restore()
 	o.shared.read(el, o.scope.At(scopeAttributes))
-	context := o.shared.size + len(o.scopeName.Raw())
 	more := !el.LimitExceeded()
 	el.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
-		el.Charge(context)
 		more = more && yield(formats.Node{Src: list.Src, Span: elem})
 		return more
 	})
@@ -219,8 +221,10 @@ func (o *otlp) readSpan(el *formats.Element) {
 	o.act(el, op, kind == spanClient)
 }
 
-// begin sets the time and the ids of the trace.
+// begin sets the time and the ids of the trace. An element that is an activity costs as much as its context: the
+// attributes of the resource and the scope, which are fields of each of its events.
 func (o *otlp) begin(el *formats.Element, times ...formats.Node) bool {
+	el.Charge(o.shared.size + len(o.scopeName))
 	if ns, ok := nanos(times[0]); ok {
 		el.SetTimeNanos(ns)
 	} else if !start(el, times) {
@@ -436,7 +440,7 @@ func (o *otlp) identify(el *formats.Element) {
 	el.SetAgent("gen_ai.agent.id", el.Text(a.at(attrAgentID)))
 	switch {
 	case service != "" && agent != "":
-		el.SetAgent("service.name+gen_ai.agent.name", el.Arena.Concat(service, "/", agent))
+		el.SetAgent("service.name+gen_ai.agent.name", o.nameOf(el, service, agent))
 	case agent != "":
 		el.SetAgent("gen_ai.agent.name", agent)
 	}
@@ -446,11 +450,18 @@ func (o *otlp) identify(el *formats.Element) {
 	el.SetText(schema.AIAgentName, agent)
 	a.setText(el, schema.AIAgentVersion, attrAgentVersion, attrServiceVersion)
 	a.setText(el, schema.AIAgentInstanceUID, attrServiceInstance)
-	if el.Wanted(schema.AIAgentType) {
-		el.SetText(schema.AIAgentType, framework(el.Text(o.scopeName)))
-	}
+	el.SetText(schema.AIAgentType, o.framework)
 	a.setText(el, schema.SessionID, attrSession, attrConversation, attrMCPSession)
 	a.setText(el, schema.GenAIConversationID, attrConversation)
+}
+
+// nameOf returns the name of an agent of a service. The elements of a batch are often of one agent, so the last name is
+// kept.
+func (o *otlp) nameOf(el *formats.Element, service, agent string) string {
+	if n := &o.named; n.uid == "" || n.service != service || n.agent != agent {
+		n.service, n.agent, n.uid = service, agent, el.Arena.Concat(service, "/", agent)
+	}
+	return o.named.uid
 }
 
 // caller sets the context of any activity: user, address, organization, cloud.
@@ -478,10 +489,10 @@ func (o *otlp) service(el *formats.Element) string {
 
 // framework returns the agent framework that the name of a scope implies, or "".
 func framework(scope string) string {
-	last := strings.ToLower(scope[strings.LastIndexByte(scope, '.')+1:])
+	last := scope[strings.LastIndexByte(scope, '.')+1:]
 	for _, f := range [...]string{"langchain", "langgraph", "crewai", "autogen", "llama_index", "openai_agents", "google_adk", "smolagents",
 		"semantic_kernel", "pydantic_ai", "haystack", "agno", "dspy", "strands"} {
-		if strings.HasPrefix(last, f) {
+		if len(last) >= len(f) && strings.EqualFold(last[:len(f)], f) {
 			return f
 		}
 	}

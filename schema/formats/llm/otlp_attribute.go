@@ -231,6 +231,7 @@ type attributes struct {
 // attrValue is the value of one attribute. If several of its names are present, the value is that of the lowest rank.
 type attrValue struct {
 	value  scan.Span
+	src    string // the text that value is a span of, if it is not that of the attributes
 	rank   uint8
 	nested bool
 }
@@ -305,7 +306,11 @@ func (a *attributes) lookup(at attribute) (v *attrValue, src string) {
 	if s := &a.values[at]; s.present() || a.outer == nil {
 		return s, a.src
 	}
-	return &a.outer.values[at], a.outer.src
+	v = &a.outer.values[at]
+	if v.src != "" {
+		return v, v.src
+	}
+	return v, a.outer.src
 }
 
 // read reads a list of attributes. If a key occurs twice, its last value counts and the duplicate is reported as a
@@ -317,7 +322,7 @@ func (a *attributes) read(el *formats.Element, list formats.Node) {
 	a.src = list.Src
 	noted, ok := el.Index.Inside(list.Span)
 	if !ok {
-		scan.Each(list.Src, list.Span, func(elem scan.Span) bool {
+		el.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
 			a.take(el, elem)
 			return true
 		})
@@ -410,7 +415,12 @@ func (a *attributes) set(el *formats.Element, key string, value scan.Span, neste
 		a.saved = append(a.saved, savedValue{known.attribute, *s})
 	}
 	a.size -= s.size()
-	*s = attrValue{value, known.rank, nested}
+	*s = attrValue{value: value, rank: known.rank, nested: nested}
+	if a.outer == nil && value.Escaped() {
+		// Thousands of elements may look at an attribute of their resource: its text is spelled once for all of them.
+		s.src = el.Arena.Concat(`"`, el.Text(formats.Node{Src: a.src, Span: value}), `"`)
+		s.value = scan.Span{End: int32(len(s.src)), Kind: scan.String}
+	}
 	a.size += s.size()
 }
 

@@ -114,7 +114,7 @@ var coders = [...]coder{
 // codingAgent returns the agent that wrote a log record. It looks only at names, which the agent's own code writes,
 // never at texts.
 func (o *otlp) codingAgent(el *formats.Element, event string) coder {
-	service, scope := o.service(el), el.Text(o.scopeName)
+	service, scope := o.service(el), o.scopeName
 	for i := range coders {
 		c := &coders[i]
 		if strings.HasPrefix(event, c.prefix) || strings.HasPrefix(service, c.service) ||
