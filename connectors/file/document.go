@@ -83,7 +83,11 @@ func (s *splitter) element() error {
 	}
 	start := s.pos
 	var scan valueScan
-	v, err := s.scanValue(&scan, start, start, s.maxElem)
+	limit, err := s.limit(start, s.maxElem)
+	if err != nil {
+		return err
+	}
+	v, err := s.scanValue(&scan, start, start, limit)
 	switch {
 	case err != nil:
 		return err

@@ -40,6 +40,11 @@ type splitter struct {
 	lastEnd  int64 // the end of the last element, or of the bracket that opened the array
 	reported bool  // a record with broken text of this array has been added
 
+	fence int64 // the offset of the last fault, up to which a broken value was scanned
+	again int64 // the number of bytes that were scanned and have been or will be scanned again
+
+	scanned int64 // the number of bytes that scanValue has scanned, for tests
+
 	maxLine int64
 	maxElem int64
 	maxHead int // less than both
@@ -204,7 +209,11 @@ func (s *splitter) addDocument(line []byte, end int64) error {
 		return s.addLine(line, end)
 	}
 	start := s.pos
-	v, err := s.scanValue(&scan, start, end, s.maxLine)
+	limit, err := s.limit(start, s.maxLine)
+	if err != nil {
+		return err
+	}
+	v, err := s.scanValue(&scan, start, end, limit)
 	switch {
 	case err != nil:
 		return err
@@ -215,6 +224,21 @@ func (s *splitter) addDocument(line []byte, end int64) error {
 		return s.out.add(&s.win, start, s.pos)
 	}
 	return s.resync(start)
+}
+
+// limit returns the number of bytes within which the value at start has to end: most, or less. A broken value hides the
+// lines after it up to a fault that may be far away, and these lines are scanned again, each of them perhaps up to the same
+// fault. Once more bytes have been scanned again than the stream has up to the fault, a value before the fault has to end
+// before the next line that begins with a bracket. So no stream is scanned more than a few times.
+func (s *splitter) limit(start, most int64) (int64, error) {
+	if start >= s.fence || s.again <= s.fence {
+		return most, nil
+	}
+	end, ok, err := s.nextBracket(start)
+	if err != nil || !ok {
+		return most, err
+	}
+	return min(most, end-start), nil
 }
 
 // openValue scans the values of a line. It returns the state of the scan at the end of the line; open reports whether the
@@ -235,13 +259,18 @@ func openValue(line []byte) (scan valueScan, open bool) {
 
 // scanValue continues a scan at offset from, up to limit bytes after start, and moves pos to the end of the scan. That is
 // the end of the value for done and the offending byte for bad. For more it is the end of the buffered bytes: either the
-// value is over the limit, or the stream has ended.
+// value is over the limit, or the stream has ended. If the limit is below that of the kind of value, for more it is the limit.
 func (s *splitter) scanValue(scan *valueScan, start, from, limit int64) (verdict, error) {
 	s.pos = from
 	for {
-		n, v := scan.scan(s.win.bytes(s.pos))
+		text, within := s.win.bytes(s.pos), limit < min(s.maxLine, s.maxElem)
+		if within {
+			text = text[:min(int64(len(text)), max(start+limit-s.pos, 0))]
+		}
+		n, v := scan.scan(text)
 		s.pos += int64(n)
-		if v != more || s.pos-start > limit {
+		s.scanned += int64(n)
+		if v != more || s.pos-start > limit || within && s.pos-start == limit {
 			return v, nil
 		}
 		ok, err := s.fill(start)
@@ -301,11 +330,31 @@ func (s *splitter) addTooLarge(start int64, skip func() error) error {
 // resync adds the broken text from start to the next line that begins with a bracket as one record, and moves to that
 // line.
 func (s *splitter) resync(start int64) error {
+	fault := s.pos
+	searched, ok, err := s.nextBracket(start)
+	if err != nil {
+		return err
+	}
+	if !ok {
+		s.pos = start
+		return s.addTooLarge(start, s.skipBroken)
+	}
+	s.pos = searched
+	s.fence, s.again = max(s.fence, fault), s.again+max(fault-searched, 0)
+	text := bytes.TrimRight(s.win.bytes(start)[:searched-start], " \t\r\n")
+	if len(text) == 0 { // a document that breaks off at a line end within a string: no text is left to add
+		return s.addUnclosed()
+	}
+	return s.out.add(&s.win, start, start+int64(len(text)))
+}
+
+// nextBracket returns the offset of the line end before the next line after start that begins with a bracket, or the end of
+// the stream. ok is false if that is more than maxLine away.
+func (s *splitter) nextBracket(start int64) (at int64, ok bool, err error) {
 	searched := start
 	for {
-		at := lineWithBracket(s.win.bytes(searched))
-		if at >= 0 {
-			searched += int64(at)
+		if i := lineWithBracket(s.win.bytes(searched)); i >= 0 {
+			searched += int64(i)
 			break
 		}
 		// The last byte may be the line end of a line that begins with a bracket.
@@ -313,25 +362,16 @@ func (s *splitter) resync(start int64) error {
 		if searched-start > s.maxLine {
 			break
 		}
-		ok, err := s.fill(start)
+		more, err := s.fill(start)
 		if err != nil {
-			return err
+			return 0, false, err
 		}
-		if !ok {
+		if !more {
 			searched = s.win.end()
 			break
 		}
 	}
-	if searched-start > s.maxLine {
-		s.pos = start
-		return s.addTooLarge(start, s.skipBroken)
-	}
-	s.pos = searched
-	text := bytes.TrimRight(s.win.bytes(start)[:searched-start], " \t\r\n")
-	if len(text) == 0 { // a document that breaks off at a line end within a string: no text is left to add
-		return s.addUnclosed()
-	}
-	return s.out.add(&s.win, start, start+int64(len(text)))
+	return searched, searched-start <= s.maxLine, nil
 }
 
 // skipBroken moves to the line end before the next line that begins with a bracket.

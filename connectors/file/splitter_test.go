@@ -271,3 +271,37 @@ func (r *stepReader) Read(p []byte) (int, error) {
 	r.b = r.b[n:]
 	return n, nil
 }
+
+// TestSplitScansBrokenTextFewTimes checks that values that break off cost little, also if thousands of them swallow each
+// other, and that the lines between them are records of their own.
+func TestSplitScansBrokenTextFewTimes(t *testing.T) {
+	const whole = `{"b":1}`
+	for _, c := range []struct{ name, head, line string }{
+		{"lines", "", `{"a":` + "\n"},
+		{"elements", "[", `{"a":` + "\n"},
+		{"elements of arrays", "[", `{"a":[{},{},{},` + "\n"},
+		{"Records", `{"Records":[`, `{"a":[` + "\n"},
+		{"lines with whole lines between them", "", `{"a":[` + "\n" + whole + "\n"},
+		{"lines that end in a text", "", `{"a":"` + "\n"},
+	} {
+		const lines = 3000
+		text := c.head + strings.Repeat(c.line, lines)
+		g := new(gather)
+		s := newSplitter(t.Context(), strings.NewReader(text), batcher{to: g})
+		if err := s.run(); err != nil {
+			t.Fatal(err)
+		}
+		if s.scanned > 5*int64(len(text)) { // it was thousands of times the text for elements, 64 times for lines
+			t.Errorf("%s: %d bytes were scanned of a text of %d, want at most 5 times as many", c.name, s.scanned, len(text))
+		}
+		found := 0
+		for _, r := range g.records(t) {
+			if r.text == whole {
+				found++
+			}
+		}
+		if want := strings.Count(text, whole+"\n"); found != want {
+			t.Errorf("%s: got %d whole lines, want %d", c.name, found, want)
+		}
+	}
+}
