@@ -32,7 +32,8 @@ func decodeCommand() *cobra.Command {
 		Long: `decode prints the events that the engine reads from your logs: one JSON object per line, with the flat dotted names of
 schema/FIELDS.md. Missing fields are left out, times are RFC 3339 in UTC, durations are nanoseconds. "-" is standard input.
 gzip and zstd files and directories are read too. Records that cannot be decoded are counted at the end, and written to
---dead-letters if it is given.
+--dead-letters if it is given. Elements that are skipped on purpose, such as spans that do not concern an agent, are counted at
+the end by dataset and reason.
 
 --explain prints on standard error how each record was read, one JSON object per line: the envelopes around the record, its
 format and the keys that identified it, the field that named its agent, the paths that are not read (except inside lists),
@@ -121,6 +122,8 @@ type decodePrinter struct {
 	redacted schema.Event      // reused for each event
 	dead     *json.Encoder     // nil: dead letters are only counted
 	reasons  map[string]int    // dead letters by reason
+	skipped  map[[2]string]int // elements that were skipped, by dataset and reason
+	records  int
 	events   int
 	offset   int64  // of the current record
 	name     string // of the current file
@@ -133,8 +136,11 @@ func newDecodePrinter(out *bufio.Writer, opts decode.Options, identity bool) (*d
 	if err != nil {
 		return nil, err
 	}
-	d := &decodePrinter{out: out, decoder: dec, identity: identity, reasons: map[string]int{}}
-	d.handler = decode.Handler{Event: d.event, Dead: d.deadLetter, FieldError: func(string, string) {}}
+	d := &decodePrinter{out: out, decoder: dec, identity: identity, reasons: map[string]int{}, skipped: map[[2]string]int{}}
+	d.handler = decode.Handler{
+		Event: d.event, Dead: d.deadLetter, FieldError: func(string, string) {},
+		Skipped: func(dataset, reason string) { d.skipped[[2]string{dataset, reason}]++ },
+	}
 	return d, nil
 }
 
@@ -195,18 +201,40 @@ func (d *decodePrinter) deadLetter(x decode.Dead) {
 	}
 }
 
+// summary prints what could not be decoded and what was passed over. If there are no events at all, it prints what was read,
+// so that no run ends without a word.
 func (d *decodePrinter) summary(w io.Writer) {
-	if len(d.reasons) == 0 {
+	if len(d.reasons) > 0 {
+		total, list := countsByName(d.reasons)
+		fmt.Fprintf(w, "aidr: %d events; %d records could not be decoded: %s\n", d.events, total, list)
+	}
+	if len(d.skipped) > 0 {
+		byName := map[string]int{}
+		for s, n := range d.skipped {
+			byName[s[0]+" "+s[1]] = n
+		}
+		total, list := countsByName(byName)
+		fmt.Fprintf(w, "aidr: %d events; %d elements were passed over on purpose: %s\n", d.events, total, list)
+	}
+	if d.events > 0 || len(d.reasons)+len(d.skipped) > 0 {
 		return
 	}
+	if d.records == 0 {
+		fmt.Fprintln(w, "aidr: 0 events: the input holds no records: is it the right file, and is it empty?")
+		return
+	}
+	fmt.Fprintf(w, "aidr: 0 events from %d records: they hold nothing that is an activity; --explain shows how each was read\n", d.records)
+}
+
+// countsByName returns the sum of the counts, and the counts with their names, sorted by name.
+func countsByName(counts map[string]int) (total int, list string) {
 	var parts []string
-	total := 0
-	for reason, n := range d.reasons {
-		parts = append(parts, fmt.Sprintf("%s %d", reason, n))
+	for name, n := range counts {
+		parts = append(parts, fmt.Sprintf("%s %d", name, n))
 		total += n
 	}
 	sort.Strings(parts)
-	fmt.Fprintf(w, "aidr: %d events; %d records could not be decoded: %s\n", d.events, total, strings.Join(parts, ", "))
+	return total, strings.Join(parts, ", ")
 }
 
 // Assigned implements connectors.Reader.
@@ -216,6 +244,7 @@ func (d *decodePrinter) Assigned(connectors.Partition) (int64, bool) { return 0,
 func (d *decodePrinter) Read(_ context.Context, b *connectors.Batch) error {
 	d.name = b.Partition.Topic
 	for _, r := range b.Records {
+		d.records++
 		d.offset = r.Offset
 		raw := b.Raw[r.Start:r.End]
 		if r.TooLarge {

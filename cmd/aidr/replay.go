@@ -216,7 +216,29 @@ func newReplayCounts() *replayCounts {
 	return &replayCounts{metrics: engine.NewMetrics(r), registry: r}
 }
 
-// totals returns the sum of each counter over its labels.
+// skipped returns the number of skipped elements, by dataset and reason.
+func (c *replayCounts) skipped() map[string]int {
+	families, err := c.registry.Gather()
+	if err != nil {
+		return nil
+	}
+	counts := map[string]int{}
+	for _, f := range families {
+		if f.GetName() != "aidr_skipped_elements_total" {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			labels := map[string]string{}
+			for _, l := range m.GetLabel() {
+				labels[l.GetName()] = l.GetValue()
+			}
+			counts[labels["dataset"]+" "+labels["reason"]] = int(m.GetCounter().GetValue())
+		}
+	}
+	return counts
+}
+
+// totals returns each metric's sum over its labels.
 func (c *replayCounts) totals() map[string]float64 {
 	families, err := c.registry.Gather()
 	if err != nil {
@@ -247,6 +269,13 @@ func (c *replayCounts) summary(w io.Writer, fs []*schema.Finding, took time.Dura
 		}
 	}
 	fmt.Fprintln(w)
+	if skipped := c.skipped(); len(skipped) > 0 {
+		total, list := countsByName(skipped)
+		fmt.Fprintf(w, "aidr: %d elements were passed over on purpose: %s\n", total, list)
+	}
+	if events == 0 {
+		fmt.Fprintln(w, "aidr: no record gave an event, so no rule was tried: aidr decode --explain shows how each record is read")
+	}
 	rules := map[string]int{}
 	for _, f := range fs {
 		rules[f.RuleID]++
