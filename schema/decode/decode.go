@@ -326,7 +326,7 @@ func (d *Decoder) decodeValue(src string, v scan.Span, dup, level int) {
 func (d *Decoder) decodeObject(src string, v scan.Span, dup, level int) {
 	f, partial := d.detector.format(src, d.selection)
 	if f >= 0 && d.explainer != nil {
-		d.explainer.recognised(f, src)
+		d.explainer.recognised(f, src, v)
 	}
 	switch {
 	case f >= 0 && d.batches[f]:
@@ -336,14 +336,14 @@ func (d *Decoder) decodeObject(src string, v scan.Span, dup, level int) {
 	case d.peel(src, v, level):
 	case d.detector.fixed && partial:
 		if d.explainer != nil {
-			d.explainer.recognised(0, src)
+			d.explainer.recognised(0, src, v)
 		}
 		d.readElement(0, src, v, dup)
 	default:
 		if d.explainer != nil {
-			d.explainer.unknown(src)
+			d.explainer.unknown()
 		}
-		d.deadLetter(ReasonUnknownFormat, "no format has these top-level keys", src[v.Start:v.End])
+		d.deadLetter(ReasonUnknownFormat, d.unknownFormat(src, v), src[v.Start:v.End])
 	}
 }
 

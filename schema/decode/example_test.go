@@ -29,5 +29,5 @@ func ExampleDecoder_Decode() {
 	})
 	// Output:
 	// aws.cloudtrail s3:GetObject by arn:aws:iam::1:role/bot
-	// element 1: unknown_format: no format has these top-level keys
+	// element 1: unknown_format: no format has these top-level keys: "no"
 }

@@ -104,9 +104,9 @@ func (x *explainer) fieldError(dataset, name string) {
 }
 
 // recognised records the format of an element and the keys by which it was recognised.
-func (x *explainer) recognised(format int, src string) {
+func (x *explainer) recognised(format int, src string, v scan.Span) {
 	d := x.d
-	x.current.Format, x.current.Named, x.current.Ignored = d.names[format], d.detector.fixed, x.ignored(format, src)
+	x.current.Format, x.current.Named, x.current.Ignored = d.names[format], d.detector.fixed, x.ignored(format, src, v)
 	for i := range d.detector.sets {
 		k := &d.detector.sets[i]
 		if k.format != format || !k.fits(src, d.found) {
@@ -121,28 +121,14 @@ func (x *explainer) recognised(format int, src string) {
 }
 
 // unknown records the format whose keys the element has the largest share of.
-func (x *explainer) unknown(src string) {
-	best := 0.0
-	for i := range x.d.detector.sets {
-		k := &x.d.detector.sets[i]
-		var has, lacks []string
-		for n, place := range k.keys {
-			if x.d.found[place].Kind == scan.Absent {
-				lacks = append(lacks, k.names[n])
-			} else {
-				has = append(has, k.names[n])
-			}
-		}
-		share := float64(len(has)) / float64(len(k.names))
-		if share <= best {
-			continue
-		}
-		best = share
-		x.current.Near = fmt.Sprintf("%s: it has %s, and lacks %s", x.d.names[k.format], strings.Join(has, ", "), strings.Join(lacks, ", "))
-		if len(lacks) == 0 {
-			x.current.Near = fmt.Sprintf("%s: it has %s, but %s is not %q", x.d.names[k.format], strings.Join(has, ", "),
-				strings.Join(k.path, "."), k.text)
-		}
+func (x *explainer) unknown() {
+	near := x.d.nearest()
+	if near == nil {
+		return
+	}
+	x.current.Near = fmt.Sprintf("%s: it has %s, and lacks %s", near.format, strings.Join(near.has, ", "), strings.Join(near.lacks, ", "))
+	if len(near.lacks) == 0 {
+		x.current.Near = fmt.Sprintf("%s: it has %s, but %s is not %q", near.format, strings.Join(near.has, ", "), near.path, near.text)
 	}
 }
 
@@ -206,9 +192,9 @@ func (d *Decoder) readingOf(format int) *reading {
 // maxIgnored is the number of ignored paths reported per element. They are for people to read.
 const maxIgnored = 100
 
-// ignored returns the paths of the values in an element that are not read. An object of which nothing is read counts as
+// ignored returns the paths of the values in the element at v that are not read. An object of which nothing is read counts as
 // one value.
-func (x *explainer) ignored(format int, src string) (paths []string) {
+func (x *explainer) ignored(format int, src string, v scan.Span) (paths []string) {
 	if x.d.readings == nil {
 		x.d.readings = map[int]*reading{}
 	}
@@ -216,10 +202,6 @@ func (x *explainer) ignored(format int, src string) (paths []string) {
 	if r == nil {
 		r = x.d.readingOf(format)
 		x.d.readings[format] = r
-	}
-	v, err := scan.Valid(src)
-	if err != nil {
-		return nil
 	}
 	var arena scan.Arena
 	var walk func(v scan.Span, r *reading, at string)

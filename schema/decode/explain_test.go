@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strings"
 	"testing"
@@ -153,6 +154,32 @@ func TestExplainChangesNothing(t *testing.T) {
 		if events != len(plain.events) || total != events || dead != len(plain.dead) {
 			t.Errorf("%s: got %d events and %d dead letters, %d explained, want %d and %d", f.Name, events, dead, total,
 				len(plain.events), len(plain.dead))
+		}
+	}
+}
+
+// The dead letter of an unknown format names its keys and the nearest format. It is safe to print and to store.
+func TestUnknownFormatNamesKeys(t *testing.T) {
+	secret := "sk-ant-api03-" + strings.Repeat("Ab1", 30)
+	many := ""
+	for i := range 100 {
+		many += fmt.Sprintf(`,"k%d":1`, i)
+	}
+	for _, c := range []struct{ record, has, lacks string }{
+		{`{"started_at":1,"latencies":{}}`, `"started_at", "latencies"; the nearest format is kong_http_log, which also has request`, ""},
+		{`{"object":"list","choices":[]}`, `the nearest format is openai_api, but object is not "chat.completion"`, ""},
+		{`{"a\u001b[31m\u202e\"":1}`, `"a\x1b[31m\u202e\""`, "\x1b"},
+		{`{"` + secret + `":1}`, "[redacted:", secret[:20]},
+		{`{"` + strings.Repeat("long", 100) + `":1}`, strings.Repeat("long", 10) + `"...`, strings.Repeat("long", 11)},
+		{`{"a":1` + many + `}`, ", and more", "k9"},
+		{`{}`, "the object has no keys", ""},
+		{`[{"b":1},{"c":1}]`, `"c"`, `"b"`},
+		{small + "\n{\"d\":1}", `"d"`, "start_time"},
+	} {
+		res := decodeAll(t, Options{Format: Auto}, c.record, Meta{})
+		detail := res.dead[len(res.dead)-1].Detail
+		if !strings.Contains(detail, c.has) || c.lacks != "" && strings.Contains(detail, c.lacks) || len(detail) > 1000 {
+			t.Errorf("%.60s: got %q, want %q and not %q", c.record, detail, c.has, c.lacks)
 		}
 	}
 }
