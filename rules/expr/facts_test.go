@@ -291,10 +291,10 @@ func TestFinding(t *testing.T) {
 			}
 			continue
 		}
-		if got := outcome(filter(f)); got != want {
+		if got := outcome(filter("", f)); got != want {
 			t.Errorf("%s: got %s, want %s", text, got, want)
 		}
-		if _, err := filter(&schema.Finding{}); err != nil {
+		if _, err := filter("", &schema.Finding{}); err != nil {
 			t.Errorf("%s on an empty finding: %v", text, err)
 		}
 	}

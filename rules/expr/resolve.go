@@ -244,6 +244,9 @@ func (r *resolver) visitCall(e ast.Expr) {
 	if _, ok := constantKey(e); ok && r.name(e) {
 		return
 	}
+	if r.enumerated(e, c, name) {
+		return
+	}
 	if c.IsMemberFunction() && r.memberCall(e, c, name) {
 		return
 	}

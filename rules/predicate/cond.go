@@ -93,11 +93,14 @@ func (w *Where) Eval(captured []schema.Value) (bool, error) {
 	return v == yes, nil
 }
 
-// NewFilter returns a condition over findings. Several goroutines may call it at once. It keeps its arguments, which must
-// not be changed.
-func NewFilter(root Node, slots []Slot) func(*schema.Finding) (bool, error) {
-	return func(f *schema.Finding) (bool, error) {
-		s := Scratch{slots: slots, finding: f}
+// Filter is a compiled condition over a finding. entryType is the type of the outbox entry that brings the finding, or "" if
+// the condition does not read it. Several goroutines may call a Filter at once.
+type Filter func(entryType string, f *schema.Finding) (bool, error)
+
+// NewFilter returns the condition with the given nodes. It keeps its arguments, which must not be changed.
+func NewFilter(root Node, slots []Slot) Filter {
+	return func(entryType string, f *schema.Finding) (bool, error) {
+		s := Scratch{slots: slots, finding: f, entryType: entryType}
 		v := root.eval(&s)
 		if v == failed {
 			return false, s.err

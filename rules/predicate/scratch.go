@@ -10,10 +10,11 @@ import (
 // Scratch is the working memory of one worker for evaluating conditions; workers do not share it. Slots read from it: it
 // holds the event, the captured values or the finding of the current evaluation.
 type Scratch struct {
-	slots    []Slot // of the current condition
-	event    *schema.Event
-	captured []schema.Value
-	finding  *schema.Finding
+	slots     []Slot // of the current condition
+	event     *schema.Event
+	captured  []schema.Value
+	finding   *schema.Finding
+	entryType string // of the outbox entry that brings the finding
 
 	err error // of the last node that failed
 

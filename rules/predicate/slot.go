@@ -15,7 +15,7 @@ const (
 	FromRaw                   // Event.Raws[At]
 	FromAgent                 // the registry's attribute Name of the event's agent
 	FromStep                  // the value captured for Where.Needs()[At]
-	FromFinding               // the value of the finding with index At in FindingNames
+	FromFinding               // the value of the finding, or of its entry, with index At in FindingNames
 )
 
 // Slot, a field slot, is one value that a condition reads.
@@ -113,7 +113,12 @@ func (s *Scratch) above(slot *Slot) schema.Value {
 			return typedAs(slot.Type, s.captured[slot.At])
 		}
 	case FromFinding:
-		return findingNames[slot.At].value(s.finding)
+		if slot.At < len(findingNames) {
+			return findingNames[slot.At].value(s.finding)
+		}
+		if s.entryType != "" {
+			return schema.StringValue(s.entryType)
+		}
 	}
 	return schema.Value{}
 }
