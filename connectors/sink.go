@@ -19,6 +19,11 @@ const (
 	FindingWithdrawn EntryType = "finding.withdrawn"
 )
 
+// EntryTypes returns all types of entries.
+func EntryTypes() []EntryType {
+	return []EntryType{FindingOpened, FindingUpdated, FindingSettled, FindingWithdrawn}
+}
+
 // EntryTypeOf returns the type of the change that brought f to its current revision.
 func EntryTypeOf(f *schema.Finding) EntryType {
 	switch {

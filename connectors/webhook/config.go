@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/connectors"
 )
 
 const (
@@ -43,8 +43,8 @@ type Config struct {
 	Secrets []string          // whsec_... (HMAC-SHA256) or whsk_... (ed25519); each of them signs, for rotation
 	Headers map[string]string // added to each request; the values are secrets
 
-	AllowNetworks []netip.Prefix                      // allowed in addition to public addresses: 127.0.0.0/8, 10.1.0.0/16 ...
-	Filter        func(*schema.Finding) (bool, error) // reports whether a finding is delivered; nil means that every finding is
+	AllowNetworks []netip.Prefix                       // allowed in addition to public addresses: 127.0.0.0/8, 10.1.0.0/16 ...
+	Filter        func(connectors.Entry) (bool, error) // reports whether an entry is delivered; nil means that every entry is
 
 	Timeout     time.Duration   // of one attempt; 0 means DefaultTimeout
 	Retries     []time.Duration // pauses between attempts; nil means DefaultRetries; empty means one attempt

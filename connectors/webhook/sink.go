@@ -82,7 +82,7 @@ func (s *Sink) wants(e connectors.Entry) bool {
 	if s.config.Filter == nil {
 		return true
 	}
-	passes, err := s.config.Filter(e.Finding)
+	passes, err := s.config.Filter(e)
 	return passes || err != nil
 }
 

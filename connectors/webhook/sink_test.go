@@ -397,7 +397,7 @@ func TestWants(t *testing.T) {
 		}
 		return out
 	}
-	f := func(want bool, change func(*connectors.Entry), filter func(*schema.Finding) (bool, error)) {
+	f := func(want bool, change func(*connectors.Entry), filter func(connectors.Entry) (bool, error)) {
 		t.Helper()
 		s := newSink(t, status(200), func(c *Config) { c.Filter = filter })
 		e := entries(1)[0]
@@ -420,15 +420,18 @@ func TestWants(t *testing.T) {
 	f(true, func(e *connectors.Entry) { e.Finding.Response = notify("other", "soc") }, nil)
 	f(false, func(e *connectors.Entry) { e.Finding.Response = notify("other") }, nil)
 	f(true, func(e *connectors.Entry) { e.Finding.Response = []schema.Response{{Action: "contain", Target: "x"}} }, nil)
-	high := func(f *schema.Finding) (bool, error) { return f.Severity == schema.SeverityHigh, nil }
+	high := func(e connectors.Entry) (bool, error) { return e.Finding.Severity == schema.SeverityHigh, nil }
 	f(true, nil, high)
 	f(false, func(e *connectors.Entry) { e.Finding.Severity = schema.SeverityLow }, high)
-	f(true, nil, func(*schema.Finding) (bool, error) { return false, errors.New("no such key") })
+	f(true, nil, func(connectors.Entry) (bool, error) { return false, errors.New("no such key") })
+	opened := func(e connectors.Entry) (bool, error) { return e.Type == connectors.FindingOpened, nil }
+	f(true, func(e *connectors.Entry) { e.Type = connectors.FindingOpened }, opened)
+	f(false, func(e *connectors.Entry) { e.Type = connectors.FindingUpdated }, opened)
 }
 
 func TestUnwantedCountAsDelivered(t *testing.T) {
 	s := newSink(t, func(http.ResponseWriter, *http.Request) { t.Error("an unwanted entry was sent") }, func(c *Config) {
-		c.Filter = func(*schema.Finding) (bool, error) { return false, nil }
+		c.Filter = func(connectors.Entry) (bool, error) { return false, nil }
 	})
 	if err := s.Write(t.Context(), entries(3)); err != nil {
 		t.Error(err)

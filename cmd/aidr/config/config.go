@@ -17,6 +17,7 @@ import (
 	"github.com/aidr-engine/aidr/cmd/aidr/maps"
 	"github.com/aidr-engine/aidr/rules/doc"
 	"github.com/aidr-engine/aidr/rules/expr"
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/decode"
 )
@@ -140,7 +141,7 @@ type Webhook struct {
 	URL           string
 	Secrets       []string
 	AllowNetworks []string
-	Filter        func(*schema.Finding) (bool, error) // nil: all findings
+	Filter        predicate.Filter // nil: all findings
 	Timeout       time.Duration
 	Retries       []time.Duration // nil: the default schedule
 	Headers       map[string]string

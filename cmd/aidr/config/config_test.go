@@ -58,7 +58,7 @@ sinks:
       secret: "${HOOK}"
       secrets: ["whsk_$${x}"]
       allow_networks: ["127.0.0.0/8"]
-      filter: severity == "high"
+      filter: severity >= "high" && type == "finding.opened"
       timeout: 3s
       retries: [1s, 5m]
       headers: {Authorization: "Bearer ${TOKEN}"}
@@ -109,10 +109,13 @@ func TestEveryKey(t *testing.T) {
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", c, want)
 	}
-	for severity, want := range map[string]bool{"high": true, "low": false} {
-		if got, err := filter(&schema.Finding{Severity: schema.Severity(severity)}); got != want || err != nil {
+	for severity, want := range map[schema.Severity]bool{"critical": true, "high": true, "low": false} {
+		if got, err := filter("finding.opened", &schema.Finding{Severity: severity}); got != want || err != nil {
 			t.Errorf("filter of severity %s: got %t, %v", severity, got, err)
 		}
+	}
+	if got, err := filter("finding.updated", &schema.Finding{Severity: "high"}); got || err != nil {
+		t.Errorf("filter of an update: got %t, %v", got, err)
 	}
 }
 

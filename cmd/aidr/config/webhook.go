@@ -5,9 +5,10 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/rules/doc"
 	"github.com/aidr-engine/aidr/rules/expr"
-	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/rules/predicate"
 )
 
 // webhook reads the endpoint with the given index.
@@ -55,7 +56,7 @@ func (r *reader) secrets(n *doc.Node, f *doc.Fields) (out []string) {
 }
 
 // filter compiles a condition over findings. Its problems get their positions in the file.
-func (r *reader) filter(n *doc.Node) func(*schema.Finding) (bool, error) {
+func (r *reader) filter(n *doc.Node) predicate.Filter {
 	text := n.Filled()
 	if text == "" {
 		return nil
@@ -68,9 +69,17 @@ func (r *reader) filter(n *doc.Node) func(*schema.Finding) (bool, error) {
 		}
 		r.filters = env
 	}
-	filter, issues := r.filters.CompileFinding(text)
+	filter, issues := r.filters.CompileFinding(text, entryTypes()...)
 	for _, i := range issues {
 		n.FailAt(i.Line, i.Col, "%s", i.Text)
 	}
 	return filter
+}
+
+// entryTypes returns the values of `type` in a filter.
+func entryTypes() (types []string) {
+	for _, t := range connectors.EntryTypes() {
+		types = append(types, string(t))
+	}
+	return types
 }

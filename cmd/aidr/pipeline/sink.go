@@ -42,7 +42,10 @@ func ClickHouseConfig(c *config.ClickHouse) clickhouse.Config {
 func buildWebhook(w config.Webhook) (connectors.Sink, error) {
 	c := webhook.Config{
 		Name: w.Name, URL: w.URL, Secrets: w.Secrets, Headers: w.Headers, Timeout: w.Timeout, Retries: w.Retries,
-		Concurrency: w.Concurrency, Rate: w.Rate, Filter: w.Filter,
+		Concurrency: w.Concurrency, Rate: w.Rate,
+	}
+	if filter := w.Filter; filter != nil {
+		c.Filter = func(e connectors.Entry) (bool, error) { return filter(string(e.Type), e.Finding) }
 	}
 	for _, n := range w.AllowNetworks {
 		prefix, err := netip.ParsePrefix(n)
