@@ -33,12 +33,4 @@ func TestSeverityIsOrdered(t *testing.T) {
 			}
 		}
 	}
-	// A value that is not a severity is an error and not an empty result.
-	conn, err := s.connection()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := conn.Exec(t.Context(), "SELECT count() FROM "+quoteName(s.dialect.database)+".v_findings WHERE severity >= 'hihg'"); err == nil {
-		t.Error("an unknown severity is accepted")
-	}
 }

@@ -225,6 +225,14 @@ f.yaml:5:7: sinks.webhooks[1]: has no secret to sign deliveries with: make one w
 f.yaml:5:7: sinks.webhooks[1]: the name "clickhouse" is taken: the outbox refers to endpoints by name, so names must differ
 f.yaml:5:57: sinks.webhooks[1].concurrency: 65 is outside 1 to 64
 f.yaml:8:38: sinks.webhooks[2].filter: there is no value of a finding no: ...`)
+	f(source+`sinks:
+  webhooks:
+    - {url: "https://x", secret: x, filter: 'severity >= "urgent"'}
+    - {url: "https://x", secret: x, filter: 'tenant == "a" && severity in ["low", "hihg"] || type == "finding.open"'}
+`, `
+f.yaml:4:58: sinks.webhooks[0].filter: there is no severity urgent: there are info, low, medium, high, critical
+f.yaml:5:83: sinks.webhooks[1].filter: there is no severity hihg: did you mean high?
+f.yaml:5:102: sinks.webhooks[1].filter: there is no type finding.open: did you mean finding.opened?`)
 }
 
 func TestSecrets(t *testing.T) {
