@@ -84,22 +84,32 @@ func findingsCommand() *cobra.Command {
 }
 
 // findingQuery holds the flags that select findings.
-type findingQuery struct{ rule, agent, severity, status, since, until string }
+type findingQuery struct{ rule, agent, severity, status, since, until, filter string }
 
 func (q *findingQuery) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&q.rule, "rule", "", "only this rule")
-	f.StringVar(&q.agent, "agent", "", "only this agent (ai_agent.uid)")
-	f.StringVar(&q.severity, "severity", "", "only this severity")
+	f.StringVar(&q.agent, "agent", "", "only this agent: its name or its uid")
+	f.StringVar(&q.severity, "severity", "", "only this severity and higher ones: "+severities())
 	f.StringVar(&q.status, "status", "", "only this status: open, settled or withdrawn")
-	f.StringVar(&q.since, "since", "", "only findings with group_start at or after this instant")
-	f.StringVar(&q.until, "until", "", "only findings with group_start before this instant")
+	f.StringVar(&q.since, "since", "", "only findings with group_start at or after this instant, or this long ago (2h, 7d)")
+	f.StringVar(&q.until, "until", "", "only findings with group_start before this instant, or this long ago")
+	f.StringVar(&q.filter, "filter", "", `only findings for which this condition holds, such as 'severity >= "high" && tenant == "acme"'`)
+}
+
+// severities returns the names of all severities, the lowest first.
+func severities() string {
+	var names []string
+	for _, s := range schema.Severities() {
+		names = append(names, string(s))
+	}
+	return strings.Join(names, ", ")
 }
 
 func (q *findingQuery) values() url.Values {
 	v := url.Values{}
 	for name, s := range map[string]string{
-		"rule": q.rule, "agent": q.agent, "severity": q.severity, "status": q.status, "since": q.since, "until": q.until,
+		"rule": q.rule, "agent": q.agent, "severity": q.severity, "status": q.status, "since": q.since, "until": q.until, "filter": q.filter,
 	} {
 		if s != "" {
 			v.Set(name, s)
@@ -111,7 +121,10 @@ func (q *findingQuery) values() url.Values {
 func findingsListCommand(w *stateFlags) *cobra.Command {
 	var q findingQuery
 	var limit int
-	c := &cobra.Command{Use: "ls", Short: "List findings, the latest first", Args: args(cobra.NoArgs)}
+	c := &cobra.Command{Use: "ls", Short: "List findings, the latest first", Args: args(cobra.NoArgs),
+		Example: `  aidr findings ls --since 2h --severity high
+  aidr findings ls --agent research-bot --rule llm.new-tool
+  aidr findings ls --filter 'severity >= "medium" && tenant == "acme" && !late'`}
 	q.flags(c)
 	c.Flags().IntVar(&limit, "limit", 50, "maximum number of findings (0: no limit)")
 	c.RunE = w.with(func(ctx context.Context, cmd *cobra.Command, cl *api.Client, _ []string) error {
@@ -123,22 +136,29 @@ func findingsListCommand(w *stateFlags) *cobra.Command {
 		}
 		t := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 		fmt.Fprintln(t, "GROUP START\tSEVERITY\tSTATUS\tRULE\tAGENT\tCOUNT\tID")
+		n := 0
 		err := cl.Lines(ctx, "/v1/findings", v, func(line []byte) bool {
 			var f schema.Finding
 			if json.Unmarshal(line, &f) != nil {
 				return false
 			}
+			n++
 			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", f.GroupStart, f.Severity, f.Status, f.RuleID, plain(agentOf(&f)), f.Count, f.ID)
 			return true
 		})
 		if err != nil {
 			return err
 		}
+		if n == 0 {
+			fmt.Fprintln(cmd.ErrOrStderr(), "no finding matches")
+			return nil
+		}
 		return t.Flush()
 	})
 	return c
 }
 
+// agentOf returns the name of the finding's agent, or its uid, often a hash, if it has no name.
 func agentOf(f *schema.Finding) string {
 	if f.AgentName != "" {
 		return f.AgentName

@@ -21,11 +21,16 @@ const (
 
 // FindingFilter selects findings. The zero FindingFilter selects all.
 type FindingFilter struct {
-	Rule, Agent, Severity string
-	Status                schema.Status
-	Since, Until          schema.Instant // of group_start: at or after Since, before Until
-	AfterRevision         uint64         // only findings whose last change has a greater Seq in the outbox
-	Limit                 int
+	Rule          string
+	Agent         string          // the uid or the name of the agent
+	Severity      schema.Severity // the lowest severity
+	Status        schema.Status
+	Since, Until  schema.Instant // of group_start: at or after Since, before Until
+	AfterRevision uint64         // only findings whose last change has a greater Seq in the outbox
+	Limit         int
+
+	// Match reports whether to select a finding that the other fields select. If it is nil, all of them are selected.
+	Match func(*schema.Finding) bool
 }
 
 // findingRecord is the value of a finding in the store.
@@ -65,8 +70,8 @@ func (r *findingRecord) final() bool {
 }
 
 func (r *findingRecord) matches(f *FindingFilter) bool {
-	return (f.Rule == "" || f.Rule == r.rule) && (f.Agent == "" || f.Agent == r.agent) &&
-		(f.Severity == "" || f.Severity == r.severity) && (f.Status == "" || string(f.Status) == r.status) &&
+	return (f.Rule == "" || f.Rule == r.rule) && schema.Severity(r.severity).Rank() >= f.Severity.Rank() &&
+		(f.Status == "" || string(f.Status) == r.status) &&
 		r.seq > f.AfterRevision && (f.Since == 0 || r.start >= f.Since) && (f.Until == 0 || r.start < f.Until)
 }
 
@@ -224,5 +229,8 @@ func (s *Store) match(id schema.ID, f *FindingFilter) (match *schema.Finding, se
 		return nil, 0, err
 	}
 	match, err = decodeFinding(r.body)
-	return match, r.seq, err
+	if err != nil || f.Agent != "" && f.Agent != match.AgentUID && f.Agent != match.AgentName || f.Match != nil && !f.Match(match) {
+		return nil, 0, err
+	}
+	return match, r.seq, nil
 }

@@ -29,7 +29,7 @@ func finding(n int) *schema.Finding {
 	return &schema.Finding{
 		ID: schema.ID{0: byte(n), 15: 1}, Revision: 1, Status: [...]schema.Status{schema.StatusOpen, schema.StatusSettled}[n%2],
 		RuleID: fmt.Sprintf("rule.%d", n%3), Severity: [...]schema.Severity{"low", "high"}[n%2],
-		AgentUID: fmt.Sprintf("agent-%d", n%5), Key: map[string]string{},
+		AgentUID: fmt.Sprintf("agent-%d", n%5), AgentName: fmt.Sprintf("bot-%d", n%5), Key: map[string]string{},
 		GroupStart: first + schema.Instant(n)*schema.Instant(time.Minute), Explanation: "<b>&\u202e",
 	}
 }
@@ -111,7 +111,16 @@ func TestEndpoints(t *testing.T) {
 		n("/v1/findings?rule=rule.1", 3)
 		n("/v1/findings?agent=agent-4", 2)
 		n("/v1/findings?severity=high&status=settled", 5)
-		n("/v1/findings?severity=low&status=settled", 0)
+		n("/v1/findings?severity=low", 10)
+		n("/v1/findings?severity=critical", 0)
+		n("/v1/findings?agent=bot-4", 2)
+		n("/v1/findings?agent=bot-4&limit=1", 1)
+		n("/v1/findings?agent=bot-9", 0)
+		n("/v1/findings?since=20000d", 10)
+		n("/v1/findings?since=1m", 0)
+		n("/v1/findings?until=1m", 10)
+		n("/v1/findings?filter="+url.QueryEscape(`severity >= "medium" && agent_name == "bot-4"`), 1)
+		n("/v1/findings?limit=2&filter="+url.QueryEscape(`severity < "medium"`), 2)
 		n("/v1/findings?since=2026-01-01T00:08:00Z", 2)
 		n("/v1/findings?until=2026-01-01T00:08:00Z", 8)
 		n("/v1/dead-letters", 2)
@@ -125,6 +134,8 @@ func TestEndpoints(t *testing.T) {
 				f("GET", "/v1/findings/tail?"+q, 400, q[:5])
 			}
 		}
+		f("GET", "/v1/findings?filter="+url.QueryEscape(`severity >= "hihg"`), 400, `filter:1:13: there is no severity hihg: did you mean high?`)
+		f("GET", "/v1/findings?filter=type", 400, `filter:1:1: `)
 		f("GET", "/v1/dead-letters?kind=x", 400, "not one of record, row, delivery")
 		f("GET", "/v1/dead-letters?since=x", 400, "not an instant")
 		f("GET", "/v1/findings/"+finding(3).ID.String(), 200, `"rule.0"`, `"explanation":"<b>&`)
@@ -182,7 +193,7 @@ func query(t *testing.T, c *Client) {
 		t.Errorf("finding: got %q, %v", f.RuleID, err)
 	}
 	lines := 0
-	if err := c.Lines(ctx, "/v1/findings", url.Values{"severity": {"low"}}, func([]byte) bool { lines++; return true }); err != nil || lines != 5 {
+	if err := c.Lines(ctx, "/v1/findings", url.Values{"severity": {"high"}}, func([]byte) bool { lines++; return true }); err != nil || lines != 5 {
 		t.Errorf("findings: got %d lines, %v, want 5", lines, err)
 	}
 	lines = 0

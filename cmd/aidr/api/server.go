@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/engine/store"
+	"github.com/aidr-engine/aidr/rules/doc"
+	"github.com/aidr-engine/aidr/rules/expr"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -184,9 +186,14 @@ func (h *handler) finding(w http.ResponseWriter, r *http.Request) {
 
 func findingFilter(r *http.Request) (f store.FindingFilter, err error) {
 	q := r.URL.Query()
-	f = store.FindingFilter{Rule: q.Get("rule"), Agent: q.Get("agent"), Severity: q.Get("severity"), Status: schema.Status(q.Get("status"))}
+	f = store.FindingFilter{
+		Rule: q.Get("rule"), Agent: q.Get("agent"), Severity: schema.Severity(q.Get("severity")), Status: schema.Status(q.Get("status")),
+	}
 	if err := errors.Join(oneOf(r, "severity", schema.Severities()...),
 		oneOf(r, "status", string(schema.StatusOpen), string(schema.StatusSettled), string(schema.StatusWithdrawn))); err != nil {
+		return f, err
+	}
+	if f.Match, err = condition(q.Get("filter")); err != nil {
 		return f, err
 	}
 	if f.Since, f.Until, err = span(r); err != nil {
@@ -194,6 +201,29 @@ func findingFilter(r *http.Request) (f store.FindingFilter, err error) {
 	}
 	f.Limit, err = limit(r)
 	return f, err
+}
+
+// condition compiles a condition over findings. It returns nil for "". A finding on which the condition fails does not match.
+func condition(text string) (func(*schema.Finding) bool, error) {
+	if text == "" {
+		return nil, nil
+	}
+	env, err := expr.NewEnv(expr.Site{})
+	if err != nil {
+		return nil, err
+	}
+	filter, issues := env.CompileFinding(text)
+	if len(issues) > 0 {
+		var errs []error
+		for _, i := range issues {
+			errs = append(errs, fmt.Errorf("filter:%d:%d: %s", i.Line, i.Col, i.Text))
+		}
+		return nil, errors.Join(errs...)
+	}
+	return func(f *schema.Finding) bool {
+		ok, err := filter("", f)
+		return ok && err == nil
+	}, nil
 }
 
 // oneOf returns an error for an unknown value. Without it, a misspelled value would give an empty response, which looks
@@ -214,7 +244,7 @@ func joined[T ~string](values []T) string {
 	return strings.Join(texts, ", ")
 }
 
-// span returns the query's since and until, 0 if not given.
+// span returns the query's since and until, 0 if not given. Each is an instant, or a duration back from now.
 func span(r *http.Request) (since, until schema.Instant, err error) {
 	for _, x := range []struct {
 		name string
@@ -225,8 +255,11 @@ func span(r *http.Request) (since, until schema.Instant, err error) {
 			continue
 		}
 		t, err := time.Parse(time.RFC3339Nano, s)
+		if ago, ok := doc.ParseDuration(s); ok {
+			t, err = time.Now().Add(-ago), nil
+		}
 		if err != nil {
-			return 0, 0, fmt.Errorf("%s: %q is not an instant like 2026-01-31T12:00:00Z", x.name, s)
+			return 0, 0, fmt.Errorf("%s: %q is not an instant like 2026-01-31T12:00:00Z, and not a time back from now like 2h or 7d", x.name, s)
 		}
 		*x.to = schema.Instant(t.UnixNano())
 	}
