@@ -17,6 +17,7 @@ type Facts struct {
 	Conjuncts        []string  // the source text of each operand of the top-level &&
 	Mentions         []Mention // the values that the condition reads, in order of first mention
 	MinCost, MaxCost uint64    // the estimated cost, in cel-go's units
+	EmptyLists       []string  // the names of the empty lists because of which the condition never holds
 }
 
 // NewCond returns the condition with the given nodes; slots are the field slots of its Computed nodes. It keeps its
@@ -58,6 +59,10 @@ func (c *Cond) Conjuncts() []string { return c.facts.Conjuncts }
 
 // Cost returns the estimated cost, in cel-go's units.
 func (c *Cond) Cost() (min, max uint64) { return c.facts.MinCost, c.facts.MaxCost }
+
+// EmptyLists returns the names of the lists of the site that are empty and without which the condition never holds. It
+// returns nil if the condition may hold.
+func (c *Cond) EmptyLists() []string { return c.facts.EmptyLists }
 
 // Typed reports whether the condition runs without CEL, that is, without Computed nodes.
 func (c *Cond) Typed() bool { return c.root.typed() }
