@@ -80,8 +80,11 @@
 //
 // Agents. agent is the entry of the event's ai_agent.uid in the registry: agent.registered, agent.name, agent.owner,
 // agent.status, agent.tier, agent.expires, and agent.allows_tool(x), allows_route(x), allows_model(x) and
-// allows_destination(x). An attribute that is not set is absent, as a field can be. A rule that reads agent is idle at
-// a site without a registry.
+// allows_destination(x). An attribute that is not set is absent, as a field can be.
+//
+// Idle rules. A rule is idle at a site that lacks something without which the rule has no finding: a registry, for a rule that
+// reads agent; a value in a list, for a rule that requires an element of the list; a source that carries one of its datasets.
+// Set.RuleActivities returns the reason and the remedy.
 //
 // # Items, keys and order
 //

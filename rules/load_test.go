@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/fstest"
@@ -50,8 +51,10 @@ func ids(set *rules.Set) string {
 	for _, r := range set.Rules {
 		out = append(out, r.ID)
 	}
-	for _, i := range set.Idle {
-		out = append(out, i.Rule.ID+"(idle)")
+	for _, s := range set.RuleActivities(nil) {
+		if s.Activity == rules.Idle && !slices.Contains(out, s.Rule.ID) {
+			out = append(out, s.Rule.ID+"(idle)")
+		}
 	}
 	return strings.Join(out, " ")
 }

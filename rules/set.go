@@ -1,6 +1,9 @@
 package rules
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/aidr-engine/aidr/rules/expr"
 	"github.com/aidr-engine/aidr/rules/match"
 	"github.com/aidr-engine/aidr/rules/predicate"
@@ -11,24 +14,17 @@ import (
 // Set holds the compiled rules of all files, with an index over the conditions of the active ones. It is immutable and
 // safe for concurrent use.
 type Set struct {
-	// Rules are the active rules, sorted by id: without those that are disabled, draft or idle.
+	// Rules are the active rules, sorted by id: without those that are disabled or draft, and without those that read agent.*
+	// at a site without a registry.
 	Rules []*Rule
-	// All are the rules of all files, sorted by id, whatever their stage.
+	// All are the rules of all files, sorted by id, whatever their stage. RuleActivities returns what each of them does.
 	All []*Rule
-	// Idle are the rules that would be active if the site had all that they need.
-	Idle []Idle
 
 	raw    [][]string // the raw paths that conditions read, in the order of Event.Raws
 	wanted schema.Wanted
 	agents *site.Agents // nil: no registry
 	index  *match.Index
 	roles  []roleRef // by number of the condition in the index
-}
-
-// Idle is a rule that cannot trigger at this site, and the reason.
-type Idle struct {
-	Rule *Rule
-	Why  string
 }
 
 // roleRef refers to a role of a rule.
@@ -44,7 +40,6 @@ func newSet(all []*Rule, env *expr.Env, drafts bool, agents *site.Agents) *Set {
 		switch {
 		case r.Stage == StageDisabled, r.Stage == StageDraft && !drafts:
 		case r.readsAgent && agents == nil && !drafts:
-			s.Idle = append(s.Idle, Idle{r, "the rule reads agent.*, and there is no registry of agents: add an agents.yaml"})
 		default:
 			s.Rules = append(s.Rules, r)
 		}
@@ -52,6 +47,125 @@ func newSet(all []*Rule, env *expr.Env, drafts bool, agents *site.Agents) *Set {
 	s.build()
 	s.wanted = wantedOf(s.Rules, env.RawPaths())
 	return s
+}
+
+// Activity is what a rule does at a site.
+type Activity string
+
+// The activities of rules.
+const (
+	Active   Activity = "active" // its findings are delivered
+	Shadow   Activity = "shadow" // its findings are recorded
+	Idle     Activity = "idle"   // it would be active or shadow, but the site lacks something without which it finds nothing
+	Draft    Activity = "draft"
+	Disabled Activity = "disabled"
+)
+
+// Activities returns all activities.
+func Activities() []Activity { return []Activity{Active, Shadow, Idle, Draft, Disabled} }
+
+// RuleActivity is what one rule does at a site.
+type RuleActivity struct {
+	Rule     *Rule
+	Activity Activity
+	Reason   string // why the rule is idle
+	Remedy   string // how to make it active, "" if that depends on Datasets
+	// Datasets are the datasets of which the rule needs at least one, and which no source carries; nil if the rule is not
+	// idle for that reason.
+	Datasets []string
+}
+
+// RuleActivities returns the activity of each rule of All. carries reports whether a source can carry a dataset; if it is nil, sources
+// are not considered. Drafts are never active here, even if the Set was loaded with Options.Drafts.
+func (s *Set) RuleActivities(carries func(dataset string) bool) []RuleActivity {
+	out := make([]RuleActivity, 0, len(s.All))
+	for _, r := range s.All {
+		a := RuleActivity{Rule: r, Activity: Active}
+		switch r.Stage {
+		case StageDraft:
+			a.Activity = Draft
+		case StageDisabled:
+			a.Activity = Disabled
+		case StageShadow:
+			a.Activity = Shadow
+			fallthrough
+		default:
+			s.idle(&a, carries)
+		}
+		out = append(out, a)
+	}
+	return out
+}
+
+// idle makes the rule idle if the site lacks something that its rule needs.
+func (s *Set) idle(a *RuleActivity, carries func(string) bool) {
+	r := a.Rule
+	if missing := r.missingDatasets(carries); missing != nil {
+		a.Activity, a.Datasets = Idle, missing
+		a.Reason = "no source carries " + strings.Join(missing, " or ")
+		return
+	}
+	if r.readsAgent && s.agents == nil {
+		a.Activity, a.Reason = Idle, "the rule reads agent.*, and there is no registry of agents"
+		a.Remedy = "write the agents of your site into " + AgentsFile + " in the folder of rules, or name the file in `agents`"
+		return
+	}
+	if lists := r.emptyLists(); lists != nil {
+		a.Activity, a.Reason = Idle, "the rule needs an element of the list "+lists[0]+", which is empty"
+		a.Remedy = "add values to the list"
+	}
+}
+
+// neededRoles returns the roles without which the rule has no finding: all of them, but not `unless`.
+func (r *Rule) neededRoles() []Role {
+	if r.Sequence != nil {
+		return r.Roles[:len(r.Sequence.Steps)]
+	}
+	return r.Roles
+}
+
+// missingDatasets returns datasets of which the rule needs one, if carries is true for none of them; otherwise nil. They are
+// the rule's datasets, or those that the condition of a role names.
+func (r *Rule) missingDatasets(carries func(string) bool) []string {
+	if carries == nil {
+		return nil
+	}
+	for _, role := range r.neededRoles() {
+		for _, w := range append([]predicate.Witness{{Field: schema.EventDataset}}, role.Cond.Witnesses()...) {
+			if w.Field != schema.EventDataset || w.List != nil {
+				continue
+			}
+			needed := common(w.Values, r.Datasets)
+			if len(needed) > 0 && !slices.ContainsFunc(needed, carries) {
+				return needed
+			}
+		}
+	}
+	return nil
+}
+
+// common returns the elements of a that are also in b. An empty a or b stands for all.
+func common(a, b []string) []string {
+	switch {
+	case len(a) == 0:
+		return b
+	case len(b) == 0:
+		return a
+	}
+	return slices.DeleteFunc(slices.Clone(a), func(x string) bool { return !slices.Contains(b, x) })
+}
+
+// emptyLists returns the names of empty lists without which the rule has no finding, nil if there are none.
+func (r *Rule) emptyLists() []string {
+	for _, role := range r.neededRoles() {
+		if lists := role.Cond.EmptyLists(); lists != nil {
+			return lists
+		}
+	}
+	if r.Threshold != nil && r.Threshold.Ratio != nil {
+		return r.Threshold.Ratio.Of.EmptyLists()
+	}
+	return nil
 }
 
 // build indexes the conditions of the active rules.
