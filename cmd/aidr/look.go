@@ -341,6 +341,7 @@ func printStatus(out io.Writer, s api.Status) error {
 	}
 	fmt.Fprintf(out, "%s since %s, %d rules, %d changes of findings, %d dead letters\n",
 		s.Status, s.Since.Format(time.RFC3339), s.Rules, s.Entries, s.DeadLetters)
+	printIdle(out, s.Idle)
 	t := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	for _, name := range sortedKeys(s.Components) {
 		c := s.Components[name]

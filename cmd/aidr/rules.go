@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -14,6 +15,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aidr-engine/aidr/cmd/aidr/api"
+	"github.com/aidr-engine/aidr/cmd/aidr/config"
 	"github.com/aidr-engine/aidr/cmd/aidr/pipeline"
 	"github.com/aidr-engine/aidr/engine/cases"
 	"github.com/aidr-engine/aidr/rules"
@@ -55,6 +58,7 @@ func indent(text string) string { return strings.ReplaceAll(text, "\n", "\n  ") 
 
 func rulesCheckCommand() *cobra.Command {
 	var files pipeline.RuleFiles
+	var configFile string
 	c := &cobra.Command{
 		Use:   "check [flags] [DIR...]",
 		Short: "Check rule files; print every problem, and the cost and witness of each rule",
@@ -62,21 +66,28 @@ func rulesCheckCommand() *cobra.Command {
 cause. For each rule it prints the estimated cost of its condition, and its witness: the value by which the index finds the
 rule. A rule without a witness is evaluated for every event. Without DIR, check checks the shipped rules.
 
+With --config, check loads the rules, the lists and the registry of that configuration, unless they are given, and also prints
+the rules that are idle there, because no source carries one of their datasets, or a list or the registry that they need is
+empty or missing, and what to do about it. Idle rules do not change the exit code.
+
 Exit code 0: ok, 1: errors, 3: only warnings.`,
 		RunE: func(cmd *cobra.Command, paths []string) error {
 			files.Paths = paths
 			files.Drafts, files.Warn = true, true
+			var cfg *config.Config
+			if configFile != "" {
+				var err error
+				if cfg, err = loadConfig(cmd, configFile); err != nil {
+					return err
+				}
+				files.UseConfig(cfg)
+			}
 			set, problems := pipeline.LoadRules(files)
 			printProblems(cmd.ErrOrStderr(), problems)
 			if set == nil {
 				return &exit{code: exitFailed}
 			}
-			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
-			fmt.Fprintln(w, "RULE\tKIND\tSEVERITY\tSTATUS\tCOST\tWITNESS")
-			for _, r := range set.Rules {
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Kind, r.Severity, r.Stage, cost(r), witness(r))
-			}
-			if err := w.Flush(); err != nil {
+			if err := printChecked(cmd.OutOrStdout(), set, cfg); err != nil {
 				return err
 			}
 			if len(problems) > 0 {
@@ -86,7 +97,50 @@ Exit code 0: ok, 1: errors, 3: only warnings.`,
 		},
 	}
 	ruleFlags(c, &files)
+	c.Flags().StringVar(&configFile, "config", "", "configuration for whose site the rules are checked")
 	return c
+}
+
+// printChecked prints a table of the rules and, if there is a configuration, the rules that are idle with it.
+func printChecked(out io.Writer, set *pipeline.Set, cfg *config.Config) error {
+	stage := map[string]string{} // by rule
+	var idle []api.IdleRules
+	if cfg != nil {
+		all, err := pipeline.Activities(cfg, set)
+		if err != nil {
+			return err
+		}
+		idle = pipeline.GroupIdle(all)
+		for _, a := range all {
+			if a.Activity == rules.Idle {
+				stage[a.Rule.ID] = string(a.Activity)
+			}
+		}
+	}
+	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(w, "RULE\tKIND\tSEVERITY\tSTATUS\tCOST\tWITNESS")
+	for _, r := range set.Rules {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Kind, r.Severity, cmp.Or(stage[r.ID], string(r.Stage)), cost(r), witness(r))
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	printIdle(out, idle)
+	return nil
+}
+
+// printIdle prints the rules that can find nothing at a site, with the reasons and the remedies.
+func printIdle(out io.Writer, idle []api.IdleRules) {
+	n := 0
+	for _, g := range idle {
+		n += len(g.Rules)
+	}
+	if n > 0 {
+		fmt.Fprintf(out, "%d rules are idle: they find nothing at this site\n", n)
+	}
+	for _, g := range idle {
+		fmt.Fprintf(out, "  %s\n    %s: %s\n", plain(strings.Join(g.Rules, " ")), plain(g.Reason), plain(g.Remedy))
+	}
 }
 
 // cost returns the estimated cost of all conditions of a rule.

@@ -151,6 +151,9 @@ func configCheckCommand() *cobra.Command {
 			}
 			problems, err := pipeline.Check(cfg)
 			printProblems(cmd.ErrOrStderr(), problems)
+			if idle, failed := pipeline.IdleRules(cfg); failed == nil { // otherwise err says why
+				printIdle(cmd.ErrOrStderr(), idle)
+			}
 			switch {
 			case err != nil:
 				return &exit{exitFailed, err}

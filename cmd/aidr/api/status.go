@@ -15,9 +15,18 @@ type Status struct {
 	Components  map[string]Component `json:"components,omitempty"`
 	Partitions  []Partition          `json:"partitions,omitempty"`
 	Rules       int                  `json:"rules,omitempty"`
+	RuleStates  map[string]int       `json:"rule_states,omitempty"` // number of rules: active, shadow, idle, draft, disabled
+	Idle        []IdleRules          `json:"idle_rules,omitempty"`
 	DeadLetters uint64               `json:"dead_letters"`
 	Entries     uint64               `json:"entries"` // finding changes written since the store was created
 	Sinks       []Sink               `json:"sinks,omitempty"`
+}
+
+// IdleRules are rules that can find nothing at this site for the same reason.
+type IdleRules struct {
+	Rules  []string `json:"rules"` // their ids, sorted
+	Reason string   `json:"reason"`
+	Remedy string   `json:"remedy"`
 }
 
 // Component is the health of one component.

@@ -122,7 +122,7 @@ func (p *Pipeline) Status() api.Status {
 	}
 	p.mu.Lock()
 	e, o := p.engine, p.opened
-	s.Rules = len(p.set.Rules)
+	s.Rules, s.RuleStates, s.Idle = len(p.set.Rules), countActivities(p.activities), GroupIdle(p.activities)
 	rules := api.Component{Status: ok, Since: p.rules.since}
 	if p.rules.err != nil {
 		rules.Status, rules.Reason = degraded, "the old rules keep running: "+p.rules.err.Error()

@@ -66,6 +66,8 @@ type Pipeline struct {
 	engine *engine.Engine // nil: not open
 	opened *opened        // nil: not open; stays set while the sinks drain, after engine has become nil
 
+	activities []rules.RuleActivity // of set with inputs
+
 	rules    health            // outcome of the last reload
 	waiting  string            // why the engine is not open
 	wasOpen  bool              // the engine has been open at least once
@@ -85,7 +87,7 @@ func New(cfg *config.Config, opts Options) (*Pipeline, error) {
 		cfg: cfg, opts: opts, log: opts.Log, registry: prometheus.NewRegistry(), started: now(),
 		active: map[connectors.Partition]bool{}, standby: map[string]string{}, waiting: noPartition,
 	}
-	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), componentCollector{p})
+	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), componentCollector{p}, ruleCollector{p})
 	p.metrics = engine.NewMetrics(p.registry)
 	p.reloads = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Name: "aidr_rules_reloads_total", Help: "Reloads of the rules by result: ok, or failed, which leaves the old rules running (see /readyz).",
@@ -123,6 +125,7 @@ func New(cfg *config.Config, opts Options) (*Pipeline, error) {
 	if len(errs) > 0 {
 		return nil, errors.Join(append(errs, p.closeSinks())...)
 	}
+	p.useRules()
 	return p, nil
 }
 

@@ -32,6 +32,7 @@ func (p *Pipeline) Reload(ctx context.Context) error {
 	}
 	p.reloads.WithLabelValues("ok").Inc()
 	p.log.Info("rules reloaded", "rules", n)
+	p.useRules()
 	return nil
 }
 

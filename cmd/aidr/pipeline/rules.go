@@ -1,8 +1,20 @@
 package pipeline
 
 import (
+	"cmp"
+	"errors"
+	"log/slog"
+	"slices"
+	"strings"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/aidr-engine/aidr/cmd/aidr/api"
+	"github.com/aidr-engine/aidr/cmd/aidr/config"
+	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/rules/library"
+	"github.com/aidr-engine/aidr/schema/decode"
 )
 
 // Set is a loaded set of rules.
@@ -17,6 +29,14 @@ type RuleFiles struct {
 	Warn   bool     // warn of exceptions that have expired
 }
 
+// UseConfig sets the paths that f lacks to those of a configuration.
+func (f *RuleFiles) UseConfig(cfg *config.Config) {
+	if len(f.Paths) == 0 {
+		f.Paths = cfg.Rules
+	}
+	f.Lists, f.Agents = cmp.Or(f.Lists, cfg.Lists), cmp.Or(f.Agents, cfg.Agents)
+}
+
 // LoadRules loads the rules that f names. The set is nil if a problem is more than a warning.
 func LoadRules(f RuleFiles) (*rules.Set, []rules.Problem) {
 	opts := rules.Options{Lists: f.Lists, Agents: f.Agents, Drafts: f.Drafts}
@@ -27,4 +47,167 @@ func LoadRules(f RuleFiles) (*rules.Set, []rules.Problem) {
 		return rules.LoadFS(opts, library.FS, "builtin")
 	}
 	return rules.Load(opts, f.Paths...)
+}
+
+// activities returns what each rule does with the given inputs. Idle rules have a remedy.
+func activities(set *Set, inputs []engine.Input) []rules.RuleActivity {
+	all := set.RuleActivities(carries(inputs))
+	for i := range all {
+		if a := &all[i]; a.Datasets != nil {
+			a.Remedy = sourceRemedy(a.Datasets, inputs)
+		}
+	}
+	return all
+}
+
+// carries returns a function that reports whether one of the inputs can carry a dataset: one that its configuration names, or
+// else one of its format. With format auto these are the datasets of all formats; a record of format aidr names its dataset
+// itself, so a source of that format can carry any.
+func carries(inputs []engine.Input) func(dataset string) bool {
+	known := map[string]bool{}
+	for _, in := range inputs {
+		datasets := in.Datasets
+		if datasets == nil {
+			if f, one := decode.Find(in.Decode.Format, in.Decode.Maps...); one && f.Datasets == nil {
+				return func(string) bool { return true }
+			}
+			for _, f := range decode.Formats(in.Decode.Maps...) {
+				datasets = append(datasets, f.Datasets...)
+			}
+		}
+		for _, ds := range datasets {
+			known[ds] = true
+		}
+	}
+	return func(dataset string) bool { return known[dataset] }
+}
+
+// sourceRemedy returns how to get events of one of the datasets, which no source carries.
+func sourceRemedy(datasets []string, inputs []engine.Input) string {
+	var options decode.Options
+	if len(inputs) > 0 {
+		options = inputs[0].Decode // all inputs have the same maps
+	}
+	var names []string
+	for _, f := range decode.Formats(options.Maps...) {
+		if slices.ContainsFunc(f.Datasets, func(ds string) bool { return slices.Contains(datasets, ds) }) {
+			names = append(names, f.Name)
+		}
+	}
+	if names == nil {
+		return "no format gives it: correct its name, or write a field map that gives it"
+	}
+	return "add a source of format " + strings.Join(names, " or ") + "; if a source carries it, add it to the source's `datasets`"
+}
+
+// GroupIdle groups the idle rules by reason and remedy, in the order of their first rules.
+func GroupIdle(all []rules.RuleActivity) []api.IdleRules {
+	var groups []api.IdleRules
+	for _, a := range all {
+		if a.Activity != rules.Idle {
+			continue
+		}
+		at := slices.IndexFunc(groups, func(g api.IdleRules) bool { return g.Reason == a.Reason && g.Remedy == a.Remedy })
+		if at < 0 {
+			at = len(groups)
+			groups = append(groups, api.IdleRules{Reason: a.Reason, Remedy: a.Remedy})
+		}
+		groups[at].Rules = append(groups[at].Rules, a.Rule.ID)
+	}
+	return groups
+}
+
+// IdleRules returns the rules of a configuration that can find nothing at its site, with the reasons and the remedies.
+func IdleRules(cfg *config.Config) ([]api.IdleRules, error) {
+	set, problems := LoadRules(RuleFiles{Paths: cfg.Rules, Lists: cfg.Lists, Agents: cfg.Agents})
+	if set == nil {
+		return nil, errors.Join(problemErrors(problems)...)
+	}
+	all, err := Activities(cfg, set)
+	return GroupIdle(all), err
+}
+
+// Activities returns what each rule of the set does with the sources of a configuration.
+func Activities(cfg *config.Config, set *Set) ([]rules.RuleActivity, error) {
+	mapped, err := loadMaps(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	var inputs []engine.Input
+	for _, s := range cfg.Sources {
+		in, err := buildInput(s, mapped)
+		if err != nil {
+			return nil, err
+		}
+		inputs = append(inputs, in)
+	}
+	return activities(set, inputs), nil
+}
+
+// countActivities returns the number of rules by activity, with all activities.
+func countActivities(all []rules.RuleActivity) map[string]int {
+	counts := map[string]int{}
+	for _, a := range rules.Activities() {
+		counts[string(a)] = 0
+	}
+	for _, a := range all {
+		counts[string(a.Activity)]++
+	}
+	return counts
+}
+
+// useRules makes the activities of the rules visible, after the set or the inputs have changed, and logs which rules have
+// become idle and which are so no longer. Its caller must not hold mu.
+func (p *Pipeline) useRules() {
+	p.mu.Lock()
+	before := GroupIdle(p.activities)
+	p.activities = activities(p.set, p.inputs)
+	after := GroupIdle(p.activities)
+	p.mu.Unlock()
+	idle := map[string]bool{}
+	for _, g := range after {
+		for _, id := range g.Rules {
+			idle[id] = true
+		}
+		same := func(b api.IdleRules) bool {
+			return b.Reason == g.Reason && b.Remedy == g.Remedy && slices.Equal(b.Rules, g.Rules)
+		}
+		if !slices.ContainsFunc(before, same) {
+			p.log.Warn("rules are idle: they find nothing at this site", "rules", g.Rules, "reason", g.Reason, "remedy", g.Remedy)
+		}
+	}
+	var ended []string
+	for _, g := range before {
+		for _, id := range g.Rules {
+			if !idle[id] {
+				ended = append(ended, id)
+			}
+		}
+	}
+	if len(ended) > 0 {
+		slices.Sort(ended)
+		p.log.Info("rules are no longer idle", "rules", ended)
+	}
+}
+
+// ruleCollector exports the number of rules by activity.
+type ruleCollector struct{ p *Pipeline }
+
+func rulesDesc() *prometheus.Desc {
+	const help = "Rules by what they do: active, shadow (recorded, not delivered), idle (the site lacks something that the rule needs; " +
+		"`aidr status` has the remedy), draft, disabled."
+	return prometheus.NewDesc("aidr_rules", help, []string{"state"}, nil)
+}
+
+// Describe implements prometheus.Collector.
+func (c ruleCollector) Describe(to chan<- *prometheus.Desc) { to <- rulesDesc() }
+
+// Collect implements prometheus.Collector.
+func (c ruleCollector) Collect(to chan<- prometheus.Metric) {
+	c.p.mu.Lock()
+	counts := countActivities(c.p.activities)
+	c.p.mu.Unlock()
+	for activity, n := range counts {
+		to <- prometheus.MustNewConstMetric(rulesDesc(), prometheus.GaugeValue, float64(n), activity)
+	}
 }
