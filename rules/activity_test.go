@@ -27,7 +27,8 @@ func TestActivities(t *testing.T) {
 		"g.yaml": rule("x.notlist", "when: '!(url.domain in lists.none) && url.domain in lists.some'"),
 		"h.yaml": rule("x.step", step+"    - {id: b, when: 'url.domain in lists.none'}"),
 		"i.yaml": rule("x.unless", step+"    - {id: b, when: 'event.action == \"y\"'}\n  unless: {when: 'url.domain in lists.none'}"),
-		"j.yaml": rule("x.ratio", "when: event.class == \"tool\"\nthreshold:\n  by: [ai_agent.uid]\n  within: 5m\n  ratio: {of: 'url.domain in lists.none', at_least: 0.5, min: 10}"),
+		"j.yaml": rule("x.ratio", tool+"\nthreshold:\n  by: [ai_agent.uid]\n  within: 5m\n"+
+			"  ratio: {of: 'url.domain in lists.none', at_least: 0.5, min: 10}"),
 		"k.yaml": rule("x.dataset", "datasets: [aws.cloudtrail, gcp.audit]\n"+tool),
 		"l.yaml": rule("x.carried", "datasets: [gcp.audit, litellm]\n"+tool),
 		"m.yaml": rule("x.compares", `when: event.dataset == "aws.cloudtrail" && event.class == "audit"`),

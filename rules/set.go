@@ -17,7 +17,7 @@ type Set struct {
 	// Rules are the active rules, sorted by id: without those that are disabled or draft, and without those that read agent.*
 	// at a site without a registry.
 	Rules []*Rule
-	// All are the rules of all files, sorted by id, whatever their stage. RuleActivities returns what each of them does.
+	// All are the rules of all files, sorted by id, whatever their stage. RuleActivities returns the activity of each.
 	All []*Rule
 
 	raw    [][]string // the raw paths that conditions read, in the order of Event.Raws
@@ -49,14 +49,14 @@ func newSet(all []*Rule, env *expr.Env, drafts bool, agents *site.Agents) *Set {
 	return s
 }
 
-// Activity is what a rule does at a site.
+// Activity is the effect that a rule has at a site.
 type Activity string
 
 // The activities of rules.
 const (
 	Active   Activity = "active" // its findings are delivered
 	Shadow   Activity = "shadow" // its findings are recorded
-	Idle     Activity = "idle"   // it would be active or shadow, but the site lacks something without which it finds nothing
+	Idle     Activity = "idle"   // it would be active or shadow, but it needs something that the site lacks
 	Draft    Activity = "draft"
 	Disabled Activity = "disabled"
 )
@@ -64,7 +64,7 @@ const (
 // Activities returns all activities.
 func Activities() []Activity { return []Activity{Active, Shadow, Idle, Draft, Disabled} }
 
-// RuleActivity is what one rule does at a site.
+// RuleActivity is the activity of one rule.
 type RuleActivity struct {
 	Rule     *Rule
 	Activity Activity
@@ -75,8 +75,8 @@ type RuleActivity struct {
 	Datasets []string
 }
 
-// RuleActivities returns the activity of each rule of All. carries reports whether a source can carry a dataset; if it is nil, sources
-// are not considered. Drafts are never active here, even if the Set was loaded with Options.Drafts.
+// RuleActivities returns the activity of each rule of All. carries reports whether a source can carry a dataset; if it is nil,
+// sources are not considered. Drafts are never active here, even if the Set was loaded with Options.Drafts.
 func (s *Set) RuleActivities(carries func(dataset string) bool) []RuleActivity {
 	out := make([]RuleActivity, 0, len(s.All))
 	for _, r := range s.All {
@@ -116,7 +116,7 @@ func (s *Set) idle(a *RuleActivity, carries func(string) bool) {
 	}
 }
 
-// neededRoles returns the roles without which the rule has no finding: all of them, but not `unless`.
+// neededRoles returns the roles that every finding of the rule needs: all of them except `unless`.
 func (r *Rule) neededRoles() []Role {
 	if r.Sequence != nil {
 		return r.Roles[:len(r.Sequence.Steps)]
@@ -144,7 +144,7 @@ func (r *Rule) missingDatasets(carries func(string) bool) []string {
 	return nil
 }
 
-// common returns the elements of a that are also in b. An empty a or b stands for all.
+// common returns the elements of a that are also in b. If a or b is empty, it returns the other.
 func common(a, b []string) []string {
 	switch {
 	case len(a) == 0:
@@ -155,7 +155,7 @@ func common(a, b []string) []string {
 	return slices.DeleteFunc(slices.Clone(a), func(x string) bool { return !slices.Contains(b, x) })
 }
 
-// emptyLists returns the names of empty lists without which the rule has no finding, nil if there are none.
+// emptyLists returns the names of empty lists that every finding of the rule needs to have a value; otherwise nil.
 func (r *Rule) emptyLists() []string {
 	for _, role := range r.neededRoles() {
 		if lists := role.Cond.EmptyLists(); lists != nil {

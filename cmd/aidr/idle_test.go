@@ -29,7 +29,8 @@ func TestIdleRulesAreShown(t *testing.T) {
 	rule("x.agent", "kong.http_log", `agent.registered && event.class == "api"`)
 	rule("x.list", "kong.http_log", `url.domain in lists.none`)
 	write("rules/lists/none.yaml", "values: []\n")
-	cfg := write("aidr.yaml", "sources: [{name: s, format: kong, file: {paths: ["+write("in.log", "{}\n")+"], follow: true}}]\nrules: ["+dir+"/rules]\nstate: {dir: "+dir+"/state}\n")
+	cfg := write("aidr.yaml", "sources: [{name: s, format: kong, file: {paths: ["+write("in.log", "{}\n")+"], follow: true}}]\n"+
+		"rules: ["+dir+"/rules]\nstate: {dir: "+dir+"/state}\n")
 
 	want := []string{
 		"3 rules are idle: they find nothing at this site",

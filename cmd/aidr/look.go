@@ -158,7 +158,7 @@ func findingsListCommand(w *stateFlags) *cobra.Command {
 	return c
 }
 
-// agentOf returns the name of the finding's agent, or its uid, often a hash, if it has no name.
+// agentOf returns the name of the finding's agent, or else its uid, which is often a hash.
 func agentOf(f *schema.Finding) string {
 	if f.AgentName != "" {
 		return f.AgentName

@@ -151,7 +151,7 @@ func configCheckCommand() *cobra.Command {
 			}
 			problems, err := pipeline.Check(cfg)
 			printProblems(cmd.ErrOrStderr(), problems)
-			if idle, failed := pipeline.IdleRules(cfg); failed == nil { // otherwise err says why
+			if idle, failed := pipeline.IdleRules(cfg); failed == nil { // otherwise err has the reason
 				printIdle(cmd.ErrOrStderr(), idle)
 			}
 			switch {

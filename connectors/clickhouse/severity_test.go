@@ -27,7 +27,8 @@ func TestSeverityIsOrdered(t *testing.T) {
 			"severity IN ('info', 'critical')":                        {"info", "critical"},
 			"severity = (SELECT max(severity) FROM DB." + table + ")": {"critical"},
 		} {
-			got := query[[]string](t, s, "SELECT groupArray(toString(severity)) FROM (SELECT severity FROM DB.%s WHERE %s ORDER BY severity)", table, condition)
+			const q = "SELECT groupArray(toString(severity)) FROM (SELECT severity FROM DB.%s WHERE %s ORDER BY severity)"
+			got := query[[]string](t, s, q, table, condition)
 			if !slices.Equal(got, want) {
 				t.Errorf("%s WHERE %s: got %q, want %q", table, condition, got, want)
 			}

@@ -39,7 +39,7 @@ func testFinding(n int, revision uint64, status schema.Status) *schema.Finding {
 	f := &schema.Finding{
 		ID: schema.ID{0: byte(n >> 8), 1: byte(n), 15: 1}, Revision: revision, Status: status,
 		RuleID: fmt.Sprintf("rule.%d", n%3), RuleVersion: 1, Kind: "threshold", Title: "T <&> \u2028",
-		Severity: [...]schema.Severity{"low", "high"}[n%2], AgentUID: fmt.Sprintf("agent-%d", n%5),
+		Severity: [...]schema.Severity{"low", "high"}[n%2], AgentUID: fmt.Sprintf("agent-%d", n%5), AgentName: fmt.Sprintf("bot %d", n%5),
 		Key: map[string]string{"b": "2", "a": "1"}, GroupStart: start + schema.Instant(n)*schema.Instant(time.Second),
 		Count: int64(revision), Value: "1.50", Baseline: json.RawMessage(`{"z": 1.0}`), Explanation: "bad \xff utf-8",
 		Evidence: []schema.Evidence{{EventID: "e", Fields: map[string]any{"big": int64(1<<62 + 1), "f": 0.1, "t": true, "l": []any{"x", 1e21}}}},

@@ -8,8 +8,8 @@ import (
 	"github.com/google/cel-go/common/types"
 )
 
-// outlook is what is known of a condition before any event: whether it can hold, and whether it can fail to hold. A list that
-// is empty decides some conditions; lists holds the names of those lists.
+// outlook reports whether a condition never holds or always holds, whatever the event. It is neither for most conditions. An
+// empty list decides some; lists holds the names of these lists.
 type outlook struct {
 	never, always bool
 	lists         []string
@@ -25,7 +25,7 @@ func (v *Env) emptyLists(e ast.Expr) []string {
 	return nil
 }
 
-// outlook examines a condition whose names are resolved. Conditions that it does not understand are neither never nor always.
+// outlook examines a condition whose names are resolved. Conditions of other forms are neither never nor always true.
 func (v *Env) outlook(e ast.Expr) (o outlook) {
 	switch e.Kind() {
 	case ast.LiteralKind:

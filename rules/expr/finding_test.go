@@ -97,7 +97,7 @@ func TestFilterValues(t *testing.T) {
 	}
 }
 
-// A filter sees the type of the entry, and everything that the finding says about who it concerns and what answers it.
+// A filter can use the type of the entry, the agent and the tenant of the finding, and its response.
 func TestFilterSees(t *testing.T) {
 	env := newTestEnv(t)
 	f := &schema.Finding{

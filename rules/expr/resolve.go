@@ -213,7 +213,11 @@ func (r *resolver) list(e ast.Expr, names []string, at []ast.Expr) {
 		return
 	}
 	if _, ok := r.env.site.Lists[names[1]]; !ok {
-		r.unknown(e, unknownName("list", names[1], r.env.listNames()))
+		text := unknownName("list", names[1], r.env.listNames())
+		if similar(names[1], r.env.listNames()) == "" {
+			text += ", or write lists/" + names[1] + ".yaml in the folder of rules"
+		}
+		r.unknown(e, text)
 		return
 	}
 	r.call(at[1], "@list", r.literal(e, names[1]))

@@ -45,8 +45,11 @@ func TestIdleRules(t *testing.T) {
 	}
 	count := func(activity string, want int) {
 		t.Helper()
-		if _, m := x.get("/metrics"); !strings.Contains(m, fmt.Sprintf("aidr_rules{state=%q} %d\n", activity, want)) || x.Status().RuleStates[activity] != want {
-			t.Errorf("%s: want %d in the metrics, and in %v", activity, want, x.Status().RuleStates)
+		if _, m := x.get("/metrics"); !strings.Contains(m, fmt.Sprintf("aidr_rules{state=%q} %d\n", activity, want)) {
+			t.Errorf("%s: want %d in the metrics", activity, want)
+		}
+		if got := x.Status().RuleStates; got[activity] != want {
+			t.Errorf("%s: want %d in the status, got %v", activity, want, got)
 		}
 	}
 	logged := func(text string, want int) {

@@ -49,7 +49,7 @@ func LoadRules(f RuleFiles) (*rules.Set, []rules.Problem) {
 	return rules.Load(opts, f.Paths...)
 }
 
-// activities returns what each rule does with the given inputs. Idle rules have a remedy.
+// activities returns the activity of each rule with the given inputs. Idle rules have a remedy.
 func activities(set *Set, inputs []engine.Input) []rules.RuleActivity {
 	all := set.RuleActivities(carries(inputs))
 	for i := range all {
@@ -127,7 +127,7 @@ func IdleRules(cfg *config.Config) ([]api.IdleRules, error) {
 	return GroupIdle(all), err
 }
 
-// Activities returns what each rule of the set does with the sources of a configuration.
+// Activities returns the activity of each rule of the set with the sources of a configuration.
 func Activities(cfg *config.Config, set *Set) ([]rules.RuleActivity, error) {
 	mapped, err := loadMaps(cfg, slog.New(slog.DiscardHandler))
 	if err != nil {
