@@ -102,7 +102,7 @@ func (s *Set) idle(a *RuleActivity, carries func(string) bool) {
 	r := a.Rule
 	if missing := r.missingDatasets(carries); missing != nil {
 		a.Activity, a.Datasets = Idle, missing
-		a.Reason = "no source carries " + strings.Join(missing, " or ")
+		a.Reason = "no source carries " + alternatives(missing)
 		return
 	}
 	if r.readsAgent && s.agents == nil {
@@ -114,6 +114,15 @@ func (s *Set) idle(a *RuleActivity, carries func(string) bool) {
 		a.Activity, a.Reason = Idle, "the rule needs an element of the list "+lists[0]+", which is empty"
 		a.Remedy = "add values to the list"
 	}
+}
+
+// alternatives returns the names as a text: "a, b or c".
+func alternatives(names []string) string {
+	last := len(names) - 1
+	if last == 0 {
+		return names[0]
+	}
+	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
 // neededRoles returns the roles that every finding of the rule needs: all of them except `unless`.

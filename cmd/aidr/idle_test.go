@@ -34,7 +34,7 @@ func TestIdleRulesAreShown(t *testing.T) {
 
 	want := []string{
 		"3 rules are idle: they find nothing at this site",
-		"  x.cloud\n    no source carries aws.cloudtrail: add a source of format aws_cloudtrail; if a source carries it, add it",
+		"  x.cloud\n    no source carries aws.cloudtrail: add a source of format aws_cloudtrail\n",
 		"  x.agent\n    the rule reads agent.*, and there is no registry of agents: write the agents of your site into agents.yaml",
 		"  x.list\n    the rule needs an element of the list none, which is empty: add values to the list\n",
 	}

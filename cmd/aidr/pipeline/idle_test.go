@@ -29,9 +29,8 @@ func TestIdleRules(t *testing.T) {
 	const (
 		registry = "the rule reads agent.*, and there is no registry of agents: write the agents of your site into agents.yaml " +
 			"in the folder of rules, or name the file in `agents`: test.agent"
-		cloud = "no source carries aws.cloudtrail: add a source of format aws_cloudtrail; if a source carries it, add it to the " +
-			"source's `datasets`: test.cloud"
-		typo = "no source carries x.tset: no format gives it: correct its name, or write a field map that gives it: test.typo"
+		cloud = "no source carries aws.cloudtrail: add a source of format aws_cloudtrail: test.cloud"
+		typo  = "no source carries x.tset: no format gives it: correct its name, or write a field map that gives it: test.typo"
 	)
 	idle := func(want ...string) {
 		t.Helper()
@@ -93,6 +92,7 @@ func TestIdleRulesOf(t *testing.T) {
 		"any.yaml":   strings.Replace(of("test.any", ""), "datasets: [x.test]\n", "", 1),
 		"mine.yaml":  leak,
 	})
+	remedies := ""
 	f := func(want string, sources ...config.Source) {
 		t.Helper()
 		cfg := fileConfig(t, rules, nil, false, "x")
@@ -105,8 +105,10 @@ func TestIdleRulesOf(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []string
+		remedies = ""
 		for _, g := range groups {
 			got = append(got, g.Rules...)
+			remedies += g.Remedy + "\n"
 		}
 		if strings.Join(got, " ") != want {
 			t.Errorf("%+v: got %q, want %q", sources, got, want)
@@ -119,4 +121,7 @@ func TestIdleRulesOf(t *testing.T) {
 	f("", config.Source{Format: "aidr"})
 	f("test.cloud test.kong", config.Source{Format: "aidr", Datasets: []string{"x.test"}})
 	f("test.kong test.leak", config.Source{Format: "auto", Datasets: []string{"aws.cloudtrail"}})
+	if want := "add it to the `datasets` of its source, or add a source of format kong_http_log\n"; !strings.HasPrefix(remedies, want) {
+		t.Errorf("the remedies are %q, want first %q", remedies, want)
+	}
 }

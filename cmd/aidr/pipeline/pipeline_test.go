@@ -14,6 +14,7 @@ import (
 
 	"github.com/aidr-engine/aidr/cmd/aidr/api"
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
+	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/connectors/conntest"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/schema"
@@ -377,6 +378,34 @@ func TestCheckEndpoints(t *testing.T) {
 	want := `true names the endpoint "nobody", which sinks.webhooks does not have: its findings are not sent there`
 	if err != nil || len(got) != 1 || got[0] != want {
 		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+}
+
+// A webhook's filter sees the severity in its order, and the type of the entry.
+func TestFilterOfAnEndpoint(t *testing.T) {
+	cfg, problems := config.Parse("aidr.yaml", []byte(`
+sources: [{file: {paths: [x]}}]
+sinks:
+  webhooks: [{name: soc, url: "https://soc.example", secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw,
+    filter: 'severity >= "high" && type in ["finding.opened", "finding.settled"]'}]
+`), os.LookupEnv)
+	if cfg == nil {
+		t.Fatal(problems)
+	}
+	s, err := buildWebhook(cfg.Sinks.Webhooks[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	wants := s.Profile().Wants
+	for _, severity := range schema.Severities() {
+		for _, typ := range connectors.EntryTypes() {
+			got := wants(connectors.Entry{Type: typ, Finding: &schema.Finding{Severity: severity}})
+			want := severity.Rank() >= schema.SeverityHigh.Rank() && (typ == connectors.FindingOpened || typ == connectors.FindingSettled)
+			if got != want {
+				t.Errorf("%s, %s: got %t, want %t", severity, typ, got, want)
+			}
+		}
 	}
 }
 

@@ -82,22 +82,32 @@ func carries(inputs []engine.Input) func(dataset string) bool {
 	return func(dataset string) bool { return known[dataset] }
 }
 
-// sourceRemedy returns how to get events of one of the datasets, which no source carries.
+// sourceRemedy returns how to get events of one of the datasets, which no input carries.
 func sourceRemedy(datasets []string, inputs []engine.Input) string {
+	wanted := func(ds string) bool { return slices.Contains(datasets, ds) }
 	var options decode.Options
 	if len(inputs) > 0 {
 		options = inputs[0].Decode // all inputs have the same maps
 	}
 	var names []string
 	for _, f := range decode.Formats(options.Maps...) {
-		if slices.ContainsFunc(f.Datasets, func(ds string) bool { return slices.Contains(datasets, ds) }) {
+		if slices.ContainsFunc(f.Datasets, wanted) {
 			names = append(names, f.Name)
 		}
 	}
-	if names == nil {
+	remedy := "add a source of one of the formats " + strings.Join(names, ", ")
+	switch len(names) {
+	case 0:
 		return "no format gives it: correct its name, or write a field map that gives it"
+	case 1:
+		remedy = "add a source of format " + names[0]
 	}
-	return "add a source of format " + strings.Join(names, " or ") + "; if a source carries it, add it to the source's `datasets`"
+	for _, in := range inputs { // the configuration may list fewer datasets than the format has
+		if f, one := decode.Find(in.Decode.Format, in.Decode.Maps...); !one || slices.ContainsFunc(f.Datasets, wanted) {
+			return "add it to the `datasets` of its source, or " + remedy
+		}
+	}
+	return remedy
 }
 
 // GroupIdle groups the idle rules by reason and remedy, in the order of their first rules.
