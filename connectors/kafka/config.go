@@ -37,6 +37,9 @@ type Config struct {
 	Refresh time.Duration
 	// Session and Heartbeat are the timing of the group; DefaultSession and DefaultHeartbeat by default.
 	Session, Heartbeat time.Duration
+	// Stall is how long the source may read nothing while records wait before its health is degraded; DefaultStall by
+	// default. It is checked at each Refresh.
+	Stall time.Duration
 
 	Log *slog.Logger // nil: no logging
 }
@@ -97,7 +100,7 @@ func (c *Config) Validate() error {
 	for _, d := range []struct {
 		name string
 		time.Duration
-	}{{"fetch wait", c.FetchWait}, {"refresh", c.Refresh}, {"session", c.Session}, {"heartbeat", c.Heartbeat}} {
+	}{{"fetch wait", c.FetchWait}, {"refresh", c.Refresh}, {"session", c.Session}, {"heartbeat", c.Heartbeat}, {"stall", c.Stall}} {
 		if d.Duration < 0 {
 			add("%s %v: must not be negative", d.name, d.Duration)
 		}
@@ -136,6 +139,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Heartbeat == 0 {
 		c.Heartbeat = DefaultHeartbeat
+	}
+	if c.Stall == 0 {
+		c.Stall = DefaultStall
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)

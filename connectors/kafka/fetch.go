@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/segmentio/kafka-go"
@@ -29,6 +30,11 @@ type fetcher struct {
 	position int64
 	pauses   connectors.Backoff // between failed fetches
 	atEnd    bool               // AtEnd of the last batch that next returned
+
+	// Read by checkProgress: the position after the last batch that the reader has taken, the end of the partition as last
+	// seen, and whether the reader is being handed a batch.
+	taken, highWater atomic.Int64
+	handing          atomic.Bool
 }
 
 // newFetcher returns a fetcher that begins at position, which may be unknown.
@@ -49,14 +55,21 @@ func (f *fetcher) subject() string {
 func (f *fetcher) run(ctx context.Context, r connectors.Reader) error {
 	fetchCtx, stop := context.WithCancel(ctx)
 	batches := make(chan *connectors.Batch)
+	f.taken.Store(f.position)
 	go f.feed(fetchCtx, batches)
 	var err error
 	for b := range batches {
-		if err == nil {
-			if err = r.Read(ctx, b); err != nil {
-				stop()
-			}
+		if err != nil {
+			continue
 		}
+		f.handing.Store(true)
+		err = r.Read(ctx, b)
+		f.handing.Store(false)
+		if err != nil {
+			stop()
+			continue
+		}
+		f.taken.Store(b.Next)
 	}
 	stop()
 	if ctx.Err() != nil {
@@ -114,6 +127,7 @@ func (f *fetcher) fetch(ctx context.Context) (*connectors.Batch, error) {
 	if err != nil {
 		return nil, err
 	}
+	f.highWater.Store(res.HighWatermark)
 	a, err := f.copy(res, f.position)
 	if err != nil {
 		return nil, err

@@ -13,7 +13,7 @@ import (
 // health collects the present problems. The zero health is good.
 type health struct {
 	mu       sync.Mutex
-	problems map[string]string // reason by subject: the brokers, the topics, or a partition
+	problems map[string]string // reason by subject: the brokers, the topics, the records that wait, or a partition
 	since    time.Time
 	counts   Counts
 }
@@ -23,6 +23,7 @@ type Counts struct {
 	Generations uint64 // generations of the group that this member has taken part in
 	OutOfRange  uint64 // positions that the partition did not hold
 	Failures    uint64 // requests that failed and were retried
+	Stalls      uint64 // times that records waited and were not read for Config.Stall
 	Gaps        uint64 // gaps without records that a position was moved past (compaction, transactions)
 }
 
@@ -43,6 +44,13 @@ func (h *health) set(subject, reason string) bool {
 	}
 	h.problems[subject] = reason
 	return true
+}
+
+// problem returns the reason of a subject's problem, or "".
+func (h *health) problem(subject string) string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.problems[subject]
 }
 
 func (h *health) count(change func(c *Counts)) {

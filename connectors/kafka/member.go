@@ -94,11 +94,18 @@ func (m *member) leave(conns *conns) {
 func (m *member) generation(g *kafka.Generation, known layout) {
 	m.health.count(func(c *Counts) { c.Generations++ })
 	m.setGeneration(g)
+	fetchers := m.fetchersOf(g)
+	if len(fetchers) > 0 {
+		known = m.reportUnassigned(known, fetchers)
+	} else {
+		m.health.set(assignmentProblem, "")
+	}
 	m.start(g, func(ctx context.Context) {
-		m.watch(ctx, known)
-		m.health.set(brokersProblem, fmt.Sprintf("joining consumer group %q", m.cfg.Group))
+		m.watch(ctx, known, m.checkProgress)
+		m.health.set(brokersProblem, joiningReason(m.cfg.Group))
 	})
-	fetchers := m.assign(g)
+	m.assign(fetchers)
+	m.setFetchers(fetchers)
 	m.cfg.Log.Info("joined the consumer group", "source", m.cfg.Name, "group", m.cfg.Group, "generation", g.ID, "partitions", len(fetchers))
 	if len(fetchers) == 0 {
 		m.to.Standby(m.cfg.Name, fmt.Sprintf("another member of consumer group %q reads", m.cfg.Group))
@@ -109,6 +116,24 @@ func (m *member) generation(g *kafka.Generation, known layout) {
 	for _, f := range fetchers {
 		m.start(g, func(ctx context.Context) { m.read(ctx, f) })
 	}
+}
+
+func joiningReason(group string) string { return fmt.Sprintf("joining consumer group %q", group) }
+
+// reportUnassigned reports the partitions that exist but that the group, whose leader looked at the topics earlier, has
+// assigned to no member. It returns the layout of those that are assigned, so that watch notices the difference and the
+// group assigns again.
+func (m *member) reportUnassigned(known layout, fetchers []*fetcher) layout {
+	missing, assigned := unassigned(known, fetchers)
+	if missing == "" {
+		m.health.set(assignmentProblem, "")
+		return known
+	}
+	reason := fmt.Sprintf("consumer group %q has not assigned all partitions (missing: %s): joining it again", m.cfg.Group, missing)
+	if m.health.set(assignmentProblem, reason) {
+		m.cfg.Log.Warn("partitions are assigned to no member", "source", m.cfg.Name, "reason", reason)
+	}
+	return assigned
 }
 
 // start runs fn in a goroutine until the generation ends. If fn returns earlier, that ends the generation.
@@ -124,29 +149,34 @@ func (m *member) start(g *kafka.Generation, fn func(ctx context.Context)) {
 	})
 }
 
-// assign announces the partitions and returns a fetcher for each, with its position as far as it is known.
-func (m *member) assign(g *kafka.Generation) []*fetcher {
+// fetchersOf returns a fetcher for each partition that g assigns, with the offset that is committed to the group.
+func (m *member) fetchersOf(g *kafka.Generation) []*fetcher {
 	var fetchers []*fetcher
 	for _, topic := range m.topics {
 		assigned := slices.Clone(g.Assignments[topic])
 		slices.SortFunc(assigned, func(a, b kafka.PartitionAssignment) int { return a.ID - b.ID })
 		for _, a := range assigned {
-			p := m.partitionOf(topic, a.ID)
-			f := newFetcher(m.Source, p, unknown)
-			if from, ok := m.to.Assigned(p); ok {
-				f.position = from
-			} else if a.Offset >= 0 {
-				f.position = a.Offset
-				if r, ok := m.to.(connectors.StateLost); ok {
-					r.StateLost(p)
-				}
-				m.cfg.Log.Warn("no checkpoint, resuming from the committed offset of the group", "source", m.cfg.Name,
-					"topic", topic, "partition", a.ID, "offset", a.Offset)
-			}
-			fetchers = append(fetchers, f)
+			fetchers = append(fetchers, newFetcher(m.Source, m.partitionOf(topic, a.ID), max(unknown, a.Offset)))
 		}
 	}
 	return fetchers
+}
+
+// assign announces the partitions and sets the position of each fetcher, as far as it is known: the engine's position, or
+// else the offset that is committed to the group.
+func (m *member) assign(fetchers []*fetcher) {
+	for _, f := range fetchers {
+		p := f.partition
+		if from, ok := m.to.Assigned(p); ok {
+			f.position = from
+		} else if f.position != unknown {
+			if r, ok := m.to.(connectors.StateLost); ok {
+				r.StateLost(p)
+			}
+			m.cfg.Log.Warn("no checkpoint, resuming from the committed offset of the group", "source", m.cfg.Name,
+				"topic", p.Topic, "partition", p.Number, "offset", f.position)
+		}
+	}
 }
 
 // unknown is the position of a fetcher before the start of its partition is resolved.

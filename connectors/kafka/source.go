@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/segmentio/kafka-go"
 
@@ -26,9 +27,17 @@ type Source struct {
 	health    health
 	claim     atomic.Int32 // the generation in which this process last read; -1 if it has never read
 
+	now func() time.Time // for checkProgress alone; tests replace it
+
 	mu         sync.Mutex
 	generation *kafka.Generation              // the present generation, for Commit; nil between two generations
 	resolved   map[connectors.Partition]int64 // the starts of partitions without a position
+	fetchers   []*fetcher                     // those of the present generation; nil while this process does not read
+	standby    bool                           // another member reads in the present generation
+
+	// Used by checkProgress, which runs in one generation at a time.
+	progress, unread progress
+	starts           map[connectors.Partition]int64 // the starts of partitions that the group has no position of
 }
 
 // New returns a source. It fails if Validate does, or if a file of the TLS configuration cannot be read. It does not
@@ -37,7 +46,10 @@ func New(c Config) (*Source, error) {
 	if err := c.Validate(); err != nil {
 		return nil, fmt.Errorf("configure kafka source %q: %w", c.Name, err)
 	}
-	s := &Source{cfg: c.withDefaults(), resolved: map[connectors.Partition]int64{}}
+	s := &Source{
+		cfg: c.withDefaults(), now: time.Now,
+		resolved: map[connectors.Partition]int64{}, starts: map[connectors.Partition]int64{},
+	}
 	s.claim.Store(-1)
 	var err error
 	if s.begin, err = parseStart(c.Start); err != nil {
@@ -109,6 +121,7 @@ func (s *Source) join(ctx context.Context, stop context.CancelCauseFunc, topics 
 	if err != nil {
 		return fmt.Errorf("join group %q: %w", s.cfg.Group, err)
 	}
+	s.health.set(brokersProblem, joiningReason(s.cfg.Group)) // until the first generation
 	m := &member{Source: s, group: group, topics: topics, stop: stop, to: r}
 	m.run(ctx)
 	m.leave(conns)
@@ -168,7 +181,7 @@ func (s *Source) Tap(ctx context.Context, r connectors.Reader) error {
 				}
 			}
 		}
-		s.watch(tapCtx, found)
+		s.watch(tapCtx, found, nil)
 	}
 	all.Wait()
 	if ctx.Err() != nil {
@@ -196,7 +209,14 @@ func (s *Source) partitionOf(topic string, number int) connectors.Partition {
 func (s *Source) setGeneration(g *kafka.Generation) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.generation = g
+	s.generation, s.fetchers, s.standby = g, nil, false
+}
+
+// setFetchers records what this process reads in the present generation: nothing if it is a standby.
+func (s *Source) setFetchers(fetchers []*fetcher) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fetchers, s.standby = fetchers, len(fetchers) == 0
 }
 
 // failed records a failure that will be retried. The end of a context or of a generation is not a failure.

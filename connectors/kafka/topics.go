@@ -115,8 +115,9 @@ func (s *Source) awaitTopics(ctx context.Context) layout {
 	return nil
 }
 
-// watch returns once the layout differs from known, or once ctx has ended.
-func (s *Source) watch(ctx context.Context, known layout) {
+// watch returns once the layout differs from known, or once ctx has ended. It calls check, if not nil, after each look at
+// the topics.
+func (s *Source) watch(ctx context.Context, known layout, check func(context.Context, layout)) {
 	for {
 		sleep(ctx, s.cfg.Refresh)
 		if ctx.Err() != nil {
@@ -129,6 +130,9 @@ func (s *Source) watch(ctx context.Context, known layout) {
 		if !found.equal(known) {
 			s.cfg.Log.Info("topics or partitions changed", "source", s.cfg.Name, "from", known, "to", found)
 			return
+		}
+		if check != nil {
+			check(ctx, known)
 		}
 	}
 }
