@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
@@ -24,6 +25,9 @@ const (
 // database may not exist yet; every query names it. Errors do not quote the DSN, because any part of a malformed DSN may
 // be the password.
 func parseDSN(dsn string) (options *clickhouse.Options, database string, err error) {
+	if strings.Contains(dsn, "://") && !KnownScheme(dsn) { // the driver takes every other scheme for the native protocol
+		return nil, "", errors.New("parse clickhouse dsn: unknown scheme: use clickhouse, http or https")
+	}
 	o, err := clickhouse.ParseDSN(dsn)
 	if err != nil {
 		return nil, "", errors.New("parse clickhouse dsn: " + dsnForm)
@@ -45,6 +49,17 @@ func parseDSN(dsn string) (options *clickhouse.Options, database string, err err
 	}
 	o.ClientInfo.Products = append(o.ClientInfo.Products, struct{ Name, Version string }{"aidr", ""})
 	return o, database, nil
+}
+
+// KnownScheme reports whether a DSN begins with a scheme that the driver supports: clickhouse and its older name tcp, for
+// the native protocol, http and https.
+func KnownScheme(dsn string) bool {
+	scheme, _, _ := strings.Cut(dsn, "://")
+	switch strings.ToLower(scheme) {
+	case "clickhouse", "tcp", "http", "https":
+		return true
+	}
+	return false
 }
 
 // checkName refuses names that would need escaping within backquotes. subject names the setting in errors.

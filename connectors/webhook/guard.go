@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -88,6 +90,52 @@ func (g *guard) check(a netip.Addr) error {
 		return fmt.Errorf("dial %s: %w", a, errDenied)
 	}
 	return nil
+}
+
+// Refused returns the reason why no endpoint with this host is ever dialled, or nil if the host has to be resolved first or
+// an address of it may be dialled. It resolves nothing: it judges literal addresses, in every notation that a resolver
+// accepts, and names of this machine. allow is Config.AllowNetworks.
+func Refused(host string, allow []netip.Prefix) error {
+	g := newGuard(allow)
+	name := strings.ToLower(strings.TrimSuffix(host, "."))
+	switch {
+	case name == "localhost", strings.HasSuffix(name, ".localhost"), name == "localhost.localdomain",
+		name == "ip6-localhost", name == "ip6-loopback":
+		err := g.check(netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+		if err != nil && g.check(netip.IPv6Loopback()) == nil {
+			return nil
+		}
+		return err
+	}
+	if a, err := netip.ParseAddr(name); err == nil {
+		return g.check(a)
+	}
+	if a, ok := numericAddr(name); ok {
+		return g.check(a)
+	}
+	return nil
+}
+
+// numericAddr parses an IPv4 address of one to four decimal, octal (0...) or hexadecimal (0x...) numbers, of which the last
+// fills all remaining bytes, as inet_aton does: 2130706433, 0x7f.1 and 127.0.0.1 are one address.
+func numericAddr(text string) (netip.Addr, bool) {
+	parts := strings.Split(text, ".")
+	if len(parts) > 4 {
+		return netip.Addr{}, false
+	}
+	var sum uint64
+	for i, p := range parts {
+		n, err := strconv.ParseUint(p, 0, 32)
+		limit, shift := uint64(1)<<8, 8*(3-i)
+		if i == len(parts)-1 {
+			limit, shift = uint64(1)<<(8*(4-i)), 0
+		}
+		if err != nil || n >= limit || strings.ContainsAny(p, "_bo") && !strings.HasPrefix(p, "0x") {
+			return netip.Addr{}, false
+		}
+		sum |= n << shift
+	}
+	return netip.AddrFrom4([4]byte{byte(sum >> 24), byte(sum >> 16), byte(sum >> 8), byte(sum)}), true
 }
 
 // control checks the address that a dialer is about to connect to. It runs after the name was resolved, so a name cannot

@@ -62,3 +62,22 @@ func TestGuardControl(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestRefused checks which hosts are refused before they are resolved.
+func TestRefused(t *testing.T) {
+	loopback := []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	f := func(refused bool, allow []netip.Prefix, hosts ...string) {
+		t.Helper()
+		for _, host := range hosts {
+			if err := Refused(host, allow); (err != nil) != refused {
+				t.Errorf("%q with %v: got %v, want an error: %t", host, allow, err, refused)
+			}
+		}
+	}
+	f(true, nil, "localhost", "LOCALHOST.", "a.localhost", "127.0.0.1", "127.0.0.1.", "::1", "::ffff:127.0.0.1", "10.1.2.3",
+		"169.254.169.254", "fe80::1%eth0", "2130706433", "0x7f000001", "0x7f.1", "127.1", "0177.0.0.1", "ip6-localhost", "0")
+	f(false, nil, "soc.example.com", "1.1.1.1", "0x1.example", "2606:4700::1111", "16843009", "1_0.0.0.1", "0b1", "256.1.1.1", "1.2.3.4.5")
+	f(false, loopback, "localhost", "127.0.0.1", "127.1", "2130706433")
+	f(true, loopback, "::1", "10.1.2.3")
+	f(false, []netip.Prefix{netip.MustParsePrefix("::1/128")}, "localhost", "::1")
+}

@@ -42,6 +42,31 @@ type Config struct {
 	Identity   *Override // nil: not configured
 	Enrichment Enrichment
 	Redact     *schema.Redaction // nil: credentials are replaced in every field
+
+	places map[string]Place
+}
+
+// Place returns the position of a key, such as state.dir, or that of the nearest key above it that the file has.
+func (c *Config) Place(key string) Place {
+	for {
+		if p, ok := c.places[key]; ok || key == "" {
+			return p
+		}
+		key = key[:max(0, strings.LastIndexAny(key, ".["))]
+	}
+}
+
+// addPlaces adds the positions of a value and of everything in it.
+func (c *Config) addPlaces(file string, n *doc.Node) {
+	c.places[n.Key] = placeOf(file, n)
+	switch n.Kind {
+	case doc.List:
+		for _, item := range n.Items() {
+			c.addPlaces(file, item)
+		}
+	case doc.Map:
+		n.Each(func(_, value *doc.Node) { c.addPlaces(file, value) })
+	}
 }
 
 // Place is a position in the file. The zero Place means that the position is unknown.
@@ -179,13 +204,32 @@ func Load(file string) (c *Config, problems []doc.Problem) { return load(file, f
 // other keys are not read, so the secrets of a running aidr need not be available.
 func LoadReading(file string) (c *Config, problems []doc.Problem) { return load(file, true) }
 
+// Examine is Load for a check, which goes on after a problem so that everything is reported at once. c is nil only if the
+// file cannot be read as YAML. If failed is set, c holds harmless placeholders for the values that have problems, and must
+// not be run.
+func Examine(file string) (c *Config, problems []doc.Problem, failed bool) {
+	src, unreadable := read(file)
+	if unreadable != nil {
+		return nil, unreadable, true
+	}
+	return examine(src, reader{origin: file, env: os.LookupEnv})
+}
+
 func load(file string, reading bool) (*Config, []doc.Problem) {
+	src, unreadable := read(file)
+	if unreadable != nil {
+		return nil, unreadable
+	}
+	return parse(src, reader{origin: file, env: os.LookupEnv, reading: reading})
+}
+
+func read(file string) (src []byte, unreadable []doc.Problem) {
 	src, err := os.ReadFile(file)
 	if err != nil {
 		cause := fmt.Sprintf("cannot be read: %v: aidr config init writes a first one", err)
 		return nil, []doc.Problem{{File: file, Line: 1, Col: 1, Cause: cause}}
 	}
-	return parse(src, reader{origin: file, env: os.LookupEnv, reading: reading})
+	return src, nil
 }
 
 // Parse reads the text of a configuration file. Relative paths in it are relative to the working directory.
@@ -194,16 +238,27 @@ func Parse(file string, src []byte, env func(string) (string, bool)) (*Config, [
 }
 
 func parse(src []byte, r reader) (*Config, []doc.Problem) {
-	d, root := doc.Parse(r.origin, src)
-	if root == nil {
-		return nil, quiet(d.Problems())
-	}
-	c := r.config(root)
-	problems := append(quiet(d.Problems()), r.mapProblems...)
-	if d.Failed() || maps.Failed(problems) {
+	c, problems, failed := examine(src, r)
+	if failed {
 		return nil, problems
 	}
 	return c, problems
+}
+
+func examine(src []byte, r reader) (c *Config, problems []doc.Problem, failed bool) {
+	d, root := doc.Parse(r.origin, src)
+	if root == nil {
+		return nil, quiet(d.Problems()), true
+	}
+	r.unset = map[string]bool{}
+	c = r.config(root)
+	c.places = map[string]Place{}
+	c.addPlaces(r.origin, root)
+	problems = r.withoutConsequences(quiet(d.Problems()))
+	if failed = d.Failed(); failed {
+		c.fillPlaceholders(problems)
+	}
+	return c, append(problems, r.mapProblems...), failed || maps.Failed(r.mapProblems)
 }
 
 // quiet removes the quoted lines from the problems, because a line may hold a secret.
@@ -220,6 +275,10 @@ type reader struct {
 	reading bool   // LoadReading
 	env     func(string) (string, bool)
 	filters *expr.Env // nil until the first filter
+
+	// unset holds the keys of the values whose ${...} could not be replaced. What such a value would be is unknown, so no
+	// other problem of it is reported.
+	unset map[string]bool
 
 	formats     []*decode.Map // formats in addition to the built-in ones
 	mapProblems []doc.Problem
@@ -247,6 +306,7 @@ func (r *reader) text(n *doc.Node) string {
 			b.WriteString(r.secret(n, name[1:]))
 			s = after
 		default:
+			r.unset[n.Key] = true
 			n.Fail("has a lone $: write ${NAME} for an environment variable, ${file:PATH} for a file, $$ for a dollar sign")
 			return ""
 		}
@@ -260,7 +320,8 @@ func (r *reader) secret(n *doc.Node, name string) string {
 	}
 	v, ok := r.env(name)
 	if !ok || v == "" {
-		n.Fail("names the environment variable %s, which is not set: set it, or use ${file:PATH}", name)
+		r.unset[n.Key] = true
+		n.Fail(unsetVariable+"%s, which is not set: set it, or use ${file:PATH}", name)
 	}
 	return v
 }
@@ -269,12 +330,14 @@ func (r *reader) secret(n *doc.Node, name string) string {
 func (r *reader) secretFile(n *doc.Node, path string) string {
 	f, err := os.Open(path)
 	if err != nil {
+		r.unset[n.Key] = true
 		n.Fail("names a file that cannot be read: %v", err)
 		return ""
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, MaxSecretFile+1))
 	text := strings.TrimRight(string(b), "\r\n")
+	r.unset[n.Key] = err != nil || text == "" || len(b) > MaxSecretFile || r.unset[n.Key]
 	switch {
 	case err != nil:
 		n.Fail("names a file that cannot be read: %v", err)
@@ -293,7 +356,7 @@ func (r *reader) texts(n *doc.Node) (out []string) {
 	for _, item := range n.Items() {
 		if s := r.text(item); s != "" {
 			out = append(out, s)
-		} else if item.Kind == doc.Text && item.String() == "" {
+		} else if item.Kind == doc.Text && item.String() == "" { // an unset variable was reported by text
 			item.Fail("is empty: write something or leave it out")
 		}
 	}

@@ -74,7 +74,7 @@ func TestEveryKey(t *testing.T) {
 		t.Fatalf("got problems %v", problems)
 	}
 	filter := c.Sinks.Webhooks[0].Filter
-	c.Sinks.Webhooks[0].Filter = nil
+	c.Sinks.Webhooks[0].Filter, c.places = nil, nil
 	want := &Config{
 		File: "f.yaml", Rules: []string{"r1", "r2"}, Lists: "l", Agents: "agents.yaml", Shards: 3,
 		Sources: []Source{
@@ -88,7 +88,7 @@ func TestEveryKey(t *testing.T) {
 			},
 			{
 				At: Place{"f.yaml", 18, 5}, Name: "source-2", Format: "auto", Delay: map[string]time.Duration{"": 5 * time.Second},
-				Kafka: &Kafka{Brokers: []string{"a:9092"}, Pattern: `logs\..*`, Group: "aidr", Start: "first", TLS: &TLS{}},
+				Kafka: &Kafka{Brokers: []string{"a:9092"}, Pattern: `logs\..*`, Group: "aidr-source-2", Start: "first", TLS: &TLS{}},
 			},
 			{At: Place{"f.yaml", 20, 5}, Name: "files", Format: "auto", File: &File{Paths: []string{"a.log", "dir"}, Follow: true}},
 		},

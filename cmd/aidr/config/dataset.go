@@ -26,7 +26,7 @@ func (r *reader) format(n *doc.Node, name string) string {
 	if name == "" || name == auto {
 		return auto
 	}
-	if _, ok := decode.Find(name, r.formats...); !ok {
+	if _, ok := decode.Find(name, r.formats...); !ok && !maps.Failed(r.mapProblems) { // else a map that did not load may have it
 		names := []string{auto}
 		for _, f := range decode.Formats(r.formats...) {
 			names = append(names, f.Name)

@@ -6,8 +6,10 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"strings"
 	"time"
 
+	"github.com/aidr-engine/aidr/connectors/clickhouse"
 	"github.com/aidr-engine/aidr/rules/doc"
 )
 
@@ -42,8 +44,10 @@ func (r *reader) config(root *doc.Node) *Config {
 
 func (r *reader) sources(sources *doc.Node) (out []Source) {
 	taken := map[string]bool{}
+	groups := map[string]Source{}
 	for i, n := range sources.Items() {
 		s := r.source(n, i)
+		r.group(n, s, groups)
 		if taken[s.Name] {
 			n.Fail("the name %q is taken by a source above: checkpoints refer to sources by name, so names must differ", s.Name)
 		}
@@ -83,12 +87,36 @@ func (r *reader) source(n *doc.Node, index int) Source {
 	return s
 }
 
+// group reports a consumer group that a source above has too. A group assigns all partitions to one member, so one of the two
+// sources would read nothing. Sources of different clusters are treated alike, because brokers have several names.
+func (r *reader) group(n *doc.Node, s Source, groups map[string]Source) {
+	if s.Kafka == nil {
+		return
+	}
+	first, taken := groups[s.Kafka.Group]
+	if !taken {
+		groups[s.Kafka.Group] = s
+		return
+	}
+	if first.Name == s.Name {
+		return // the name is reported, and with it the group is another one
+	}
+	at := n.Fields().Get("kafka")
+	if at.Kind == doc.Map {
+		if group := at.Fields().Get("group"); group != nil {
+			at = group
+		}
+	}
+	at.Fail("the consumer group %q is that of the source %q (%s) too: a group gives all partitions to one member, "+
+		"so one of the two would read nothing: name another group, or leave it out", s.Kafka.Group, first.Name, strings.TrimSuffix(first.At.String(), ": "))
+}
+
 // connection reads the `kafka` or `file` section of a source.
 func (r *reader) connection(n *doc.Node, f *doc.Fields, s *Source) {
 	k, file := f.Get("kafka"), f.Get("file")
 	switch {
 	case k != nil && file == nil:
-		s.Kafka = r.kafka(k)
+		s.Kafka = r.kafka(k, s.Name)
 	case file != nil && k == nil:
 		s.File = r.file(file)
 	default:
@@ -119,7 +147,10 @@ func (r *reader) networks(n *doc.Node) (out []string) {
 	return out
 }
 
-func (r *reader) kafka(n *doc.Node) *Kafka {
+// DefaultGroup returns the consumer group of a Kafka source that names none. Each source has a group of its own.
+func DefaultGroup(source string) string { return "aidr-" + source }
+
+func (r *reader) kafka(n *doc.Node, source string) *Kafka {
 	f := n.Fields()
 	k := &Kafka{
 		Brokers: r.texts(f.Need("brokers")), Topics: r.texts(f.Get("topics")), Pattern: r.text(f.Get("pattern")),
@@ -127,7 +158,7 @@ func (r *reader) kafka(n *doc.Node) *Kafka {
 		Session: duration(f.Get("session"), 0, time.Second, 5*time.Minute),
 	}
 	if k.Group == "" {
-		k.Group = "aidr"
+		k.Group = DefaultGroup(source)
 	}
 	if k.Start == "" {
 		k.Start = "first"
@@ -234,6 +265,8 @@ func (r *reader) clickhouse(n *doc.Node) *ClickHouse {
 	}
 	if u, err := url.Parse(c.DSN); c.DSN != "" && (err != nil || u.Scheme == "" || u.Host == "") {
 		f.Get("dsn").Fail("is not a DSN: write clickhouse://user:password@host:9000/database")
+	} else if c.DSN != "" && !clickhouse.KnownScheme(c.DSN) {
+		f.Get("dsn").Fail("has an unknown scheme: write clickhouse://, or http:// or https:// for the HTTP interface")
 	}
 	f.Done()
 	return c

@@ -2,10 +2,12 @@ package config
 
 import (
 	"fmt"
+	"net/netip"
 	"net/url"
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/connectors/webhook"
 	"github.com/aidr-engine/aidr/rules/doc"
 	"github.com/aidr-engine/aidr/rules/expr"
 	"github.com/aidr-engine/aidr/rules/predicate"
@@ -35,9 +37,24 @@ func (r *reader) webhook(n *doc.Node, index int) Webhook {
 	}
 	if u, err := url.Parse(w.URL); w.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
 		f.Get("url").Fail("is not an http or https URL")
+	} else if w.URL != "" {
+		r.refused(f.Get("url"), u.Hostname(), w.AllowNetworks)
 	}
 	f.Done()
 	return w
+}
+
+// refused reports a URL whose address the webhook sink will refuse to dial.
+func (r *reader) refused(n *doc.Node, host string, allowed []string) {
+	var allow []netip.Prefix
+	for _, text := range allowed {
+		if p, err := netip.ParsePrefix(text); err == nil { // networks has reported an error
+			allow = append(allow, p)
+		}
+	}
+	if err := webhook.Refused(host, allow); err != nil {
+		n.Fail("is never delivered to: %v", err)
+	}
 }
 
 // secrets reads `secret` and `secrets`, which lists several during a rotation.
