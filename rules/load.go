@@ -52,6 +52,25 @@ func Load(o Options, paths ...string) (set *Set, problems []Problem) {
 	return l.build()
 }
 
+// Folder is a folder or file of rules for LoadFolders.
+type Folder struct {
+	Name string // its path or, if FS is set, the name that problems show
+	FS   fs.FS  // nil: the path Name of the operating system
+}
+
+// LoadFolders is Load for folders of which some are not in the file system of the operating system.
+func LoadFolders(o Options, folders ...Folder) (set *Set, problems []Problem) {
+	l := &loader{options: o}
+	for _, f := range folders {
+		if f.FS != nil {
+			l.folder(f.FS, f.Name)
+		} else {
+			l.path(f.Name)
+		}
+	}
+	return l.build()
+}
+
 // LoadFS is Load for the rules in a file system, such as library.FS. Problems show name as the folder's name.
 func LoadFS(o Options, fsys fs.FS, name string) (set *Set, problems []Problem) {
 	l := &loader{options: o}

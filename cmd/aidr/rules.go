@@ -197,7 +197,7 @@ finding with its key, or else of the next unmatched finding. Surplus expectation
 with their key and count. Comments and layout are kept. Read the differences that are printed: an updated test only shows
 that the rule does what it does. Exit code 0: every test passes or was updated.`,
 		RunE: func(cmd *cobra.Command, paths []string) error {
-			if run.update && len(paths) == 0 {
+			if run.update && (len(paths) == 0 || slices.Contains(paths, pipeline.Library)) {
 				return usage("--update cannot change the shipped rules: give the folder of your rules")
 			}
 			files.Paths, files.Drafts = paths, true

@@ -3,31 +3,156 @@ package pipeline
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
+	"github.com/aidr-engine/aidr/cmd/aidr/maps"
 	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/schema/decode"
 )
 
-// Check checks a configuration beyond its form: its rules, maps, sources and endpoints, and whether the endpoints that
-// rules name in `notify` exist. It returns the problems of the rules, and an error that holds all other problems.
+// Check checks a configuration beyond its form: its rules, lists and registry, its sources and sinks, the state directory,
+// and whether the endpoints that rules name in `notify` exist. It connects to nothing. It returns the problems of the rules
+// and all warnings, and an error that holds all other problems. The maps are checked with the form of the configuration.
 func Check(cfg *config.Config) ([]rules.Problem, error) {
 	set, problems := LoadRules(RuleFiles{Paths: cfg.Rules, Lists: cfg.Lists, Agents: cfg.Agents, Warn: true})
 	if set != nil {
 		problems = append(problems, unknownEndpoints(cfg, set)...)
 	}
-	mapped, bad := loadMaps(cfg, slog.New(slog.DiscardHandler))
-	_, err := buildInputs(cfg, mapped, slog.New(slog.DiscardHandler))
-	err = errors.Join(bad, err)
-	_, notOpened := openEnrichment(cfg, slog.New(slog.DiscardHandler))
+	problems = append(problems, missingParts(cfg)...)
+	silent := slog.New(slog.DiscardHandler)
+	mapped, bad := loadMaps(cfg, silent)
+	if bad != nil {
+		cfg = withoutMaps(cfg)
+	}
+	_, err := buildInputs(cfg, mapped, silent)
+	_, notOpened := openEnrichment(cfg, silent)
+	if notOpened != nil {
+		notOpened = fmt.Errorf("%senrichment: %w", cfg.Place("enrichment"), notOpened)
+	}
 	sinks, bad := buildSinks(cfg)
-	err = errors.Join(err, notOpened, bad)
+	err = errors.Join(err, notOpened, bad, checkStateDir(cfg))
 	for _, s := range sinks {
 		err = errors.Join(err, s.Close())
 	}
 	return problems, err
 }
+
+// withoutMaps returns the configuration with format auto for the sources whose format is a map that does not load.
+func withoutMaps(cfg *config.Config) *config.Config {
+	out := *cfg
+	out.Sources = slices.Clone(cfg.Sources)
+	var none *maps.Set
+	for i := range out.Sources {
+		if s := &out.Sources[i]; s.Format != "auto" {
+			if _, known := decode.Find(s.Format, none.Maps()...); !known {
+				s.Format = "auto"
+			}
+		}
+	}
+	return &out
+}
+
+// Lines returns the errors that are joined in err, each as one text. An error that wraps joined errors gives a text for each
+// of them, with the same beginning.
+func Lines(err error) []string {
+	if err == nil {
+		return nil
+	}
+	joined := joinedErrors(err)
+	if joined == nil {
+		return []string{err.Error()}
+	}
+	beginning := strings.TrimSuffix(err.Error(), joined.Error())
+	var lines []string
+	for _, e := range joined.Unwrap() {
+		for _, line := range Lines(e) {
+			lines = append(lines, beginning+line)
+		}
+	}
+	return lines
+}
+
+// joined is the result of errors.Join.
+type joined interface {
+	error
+	Unwrap() []error
+}
+
+// joinedErrors returns the first result of errors.Join in the chain of err, or nil. An error that fmt.Errorf made of several
+// errors is one error.
+func joinedErrors(err error) joined {
+	for ; err != nil; err = errors.Unwrap(err) {
+		if many, ok := err.(joined); ok && many.Error() == errors.Join(many.Unwrap()...).Error() {
+			return many
+		}
+	}
+	return nil
+}
+
+// checkStateDir returns an error if the state directory cannot be written or created. It creates and removes a file in it or,
+// if it does not exist, in the nearest folder above it that does.
+func checkStateDir(cfg *config.Config) error {
+	fail := func(format string, args ...any) error {
+		return fmt.Errorf("%sstate.dir: "+format, append([]any{cfg.Place("state.dir")}, args...)...)
+	}
+	for dir := cfg.State.Dir; ; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		switch {
+		case err == nil && !info.IsDir():
+			return fail("%s is not a folder: name another state directory", dir)
+		case err == nil:
+			f, err := os.CreateTemp(dir, ".aidr-check-")
+			if err != nil {
+				return fail("this user cannot write to %s: %w", dir, cause(err))
+			}
+			return errors.Join(f.Close(), os.Remove(f.Name()))
+		case filepath.Dir(dir) == dir, !errors.Is(err, fs.ErrNotExist) && !strings.Contains(err.Error(), "not a directory"):
+			return fail("%w", err)
+		}
+	}
+}
+
+// cause returns the error without the operation and the path.
+func cause(err error) error {
+	var e *fs.PathError
+	if errors.As(err, &e) {
+		return e.Err
+	}
+	return err
+}
+
+// missingParts returns a warning for each part without which a configuration loads but does nothing useful: sinks, and the
+// files of its sources.
+func missingParts(cfg *config.Config) (out []rules.Problem) {
+	warn := func(key, text string, args ...any) {
+		at := cfg.Place(key)
+		out = append(out, rules.Problem{File: at.File, Line: at.Line, Col: at.Col, Key: key, Warning: true, Cause: fmt.Sprintf(text, args...)})
+	}
+	if cfg.Sinks.ClickHouse == nil && len(cfg.Sinks.Webhooks) == 0 {
+		warn("sinks", noSink)
+	}
+	for i, s := range cfg.Sources {
+		if s.File == nil {
+			continue
+		}
+		for j, path := range s.File.Paths {
+			if _, err := os.Stat(path); err != nil && path != "-" {
+				warn(fmt.Sprintf("sources[%d].file.paths[%d]", i, j), "%q cannot be read now: %v", path, cause(err))
+			}
+		}
+	}
+	return out
+}
+
+// noSink is the warning for a configuration without sinks.
+const noSink = "there is no sink: findings stay in the state directory (aidr findings ls) and nobody is notified: " +
+	"add sinks.clickhouse or sinks.webhooks"
 
 // unknownEndpoints returns a warning for each endpoint that a rule notifies but the configuration does not have.
 func unknownEndpoints(cfg *config.Config, set *Set) (out []rules.Problem) {

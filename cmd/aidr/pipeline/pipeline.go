@@ -157,6 +157,9 @@ func (p *Pipeline) Run(ctx context.Context) (err error) {
 	p.cancel = cancel
 	p.mu.Unlock()
 	defer context.AfterFunc(ctx, p.stop)()
+	if len(p.sinks) == 0 {
+		p.log.Warn(noSink)
+	}
 	p.log.Info("aidr starts", "version", p.opts.Version, "rules", p.Status().Rules,
 		"sources", len(p.inputs), "sinks", len(p.sinks), "state", p.cfg.State.Dir)
 	endReloads := p.watch(ctx)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"log/slog"
+	"os"
 	"slices"
 	"strings"
 
@@ -20,9 +21,13 @@ import (
 // Set is a loaded set of rules.
 type Set = rules.Set
 
+// Library is the path that names the shipped rules, which are part of the program. A folder with this name in the working
+// directory is written ./library.
+const Library = "library"
+
 // RuleFiles holds the paths of rules and of the files that rules refer to.
 type RuleFiles struct {
-	Paths  []string // folders and files of rules; empty: the shipped rules
+	Paths  []string // folders and files of rules, and Library; empty: Library
 	Lists  string   // folder of lists, in addition to lists/ in the folders of rules; may be ""
 	Agents string   // registry of agents, in addition to agents.yaml in the folders of rules; may be ""
 	Drafts bool     // load drafts too
@@ -43,10 +48,25 @@ func LoadRules(f RuleFiles) (*rules.Set, []rules.Problem) {
 	if f.Warn {
 		opts.Today = now()
 	}
+	shipped := rules.Folder{Name: "builtin", FS: library.FS}
 	if len(f.Paths) == 0 {
-		return rules.LoadFS(opts, library.FS, "builtin")
+		return rules.LoadFolders(opts, shipped)
 	}
-	return rules.Load(opts, f.Paths...)
+	var folders []rules.Folder
+	for i, path := range f.Paths {
+		switch {
+		case path != Library:
+			folders = append(folders, rules.Folder{Name: path})
+		case !slices.Contains(f.Paths[:i], Library):
+			folders = append(folders, shipped)
+		}
+	}
+	set, problems := rules.LoadFolders(opts, folders...)
+	if _, err := os.Stat(Library); err == nil && slices.Contains(f.Paths, Library) {
+		problems = append([]rules.Problem{{File: Library, Line: 1, Col: 1, Warning: true,
+			Cause: "names the shipped rules, not the folder in the working directory: write ./library for the folder"}}, problems...)
+	}
+	return set, problems
 }
 
 // activities returns the activity of each rule with the given inputs. Idle rules have a remedy.

@@ -100,6 +100,9 @@ func (p *Pipeline) watchFolders(w *fsnotify.Watcher) {
 		paths = append(paths, p.cfg.Agents)
 	}
 	for _, path := range paths {
+		if path == Library {
+			continue // part of the program
+		}
 		err := filepath.WalkDir(path, func(name string, d fs.DirEntry, err error) error {
 			switch {
 			case err != nil:
