@@ -4,14 +4,12 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 
 	"github.com/spf13/cobra"
 
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
 	"github.com/aidr-engine/aidr/cmd/aidr/pipeline"
 	"github.com/aidr-engine/aidr/connectors/clickhouse"
-	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/rules/doc"
 )
 
@@ -64,21 +62,19 @@ The address http.listen serves health at /healthz and /readyz, and Prometheus me
 
 // loadConfig loads a configuration and prints all problems.
 func loadConfig(cmd *cobra.Command, file string) (*config.Config, error) {
-	cfg, _, err := loadConfigWarned(cmd, file)
-	return cfg, err
-}
-
-// loadConfigWarned is loadConfig that also reports whether there were warnings.
-func loadConfigWarned(cmd *cobra.Command, file string) (cfg *config.Config, warned bool, err error) {
 	if file == "" {
-		return nil, false, usage("--config is missing: aidr config init writes a first configuration")
+		return nil, errNoConfig()
 	}
 	cfg, problems := config.Load(file)
 	printConfigProblems(cmd.ErrOrStderr(), problems)
 	if cfg == nil {
-		return nil, false, &exit{exitFailed, fmt.Errorf("cannot load the configuration: see above")}
+		return nil, &exit{exitFailed, fmt.Errorf("cannot load the configuration: see above; aidr config check reports the problems of its rules, too")}
 	}
-	return cfg, len(problems) > 0, nil
+	return cfg, nil
+}
+
+func errNoConfig() error {
+	return usage("--config is missing: aidr config init writes a first configuration")
 }
 
 // printConfigProblems prints positions and causes, but never a line of the file, because it may hold a secret.
@@ -105,69 +101,6 @@ func newLogger(w io.Writer, l config.Log) (*slog.Logger, error) {
 		return slog.New(slog.NewTextHandler(w, o)), nil
 	}
 	return nil, usage("--log-format %q: use text or json", l.Format)
-}
-
-func configCommand() *cobra.Command {
-	c := &cobra.Command{Use: "config", Short: "Write or check a configuration", Args: args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	var force bool
-	init := &cobra.Command{
-		Use: "init [FILE]", Short: "Write a commented first configuration to FILE or standard output", Args: args(cobra.MaximumNArgs(1)),
-		RunE: func(cmd *cobra.Command, argv []string) error {
-			if len(argv) == 0 || argv[0] == "-" {
-				_, err := io.WriteString(cmd.OutOrStdout(), config.Example)
-				return err
-			}
-			flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL
-			if force {
-				flags = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
-			}
-			f, err := os.OpenFile(argv[0], flags, 0o600)
-			if err != nil {
-				return fmt.Errorf("write the configuration: %w (--force overwrites it)", err)
-			}
-			defer f.Close()
-			_, err = io.WriteString(f, config.Example)
-			return err
-		},
-	}
-	init.Flags().BoolVar(&force, "force", false, "overwrite FILE")
-	c.AddCommand(init, configCheckCommand())
-	return c
-}
-
-func configCheckCommand() *cobra.Command {
-	var file string
-	c := &cobra.Command{
-		Use: "check [FILE]", Args: args(cobra.MaximumNArgs(1)),
-		Short: "Check a configuration, its rules and filters (exit code 0: ok, 1: errors, 3: only warnings)",
-		RunE: func(cmd *cobra.Command, argv []string) error {
-			if len(argv) == 1 {
-				file = argv[0]
-			}
-			cfg, warned, err := loadConfigWarned(cmd, file)
-			if err != nil {
-				return err
-			}
-			problems, err := pipeline.Check(cfg)
-			printProblems(cmd.ErrOrStderr(), problems)
-			if idle, failed := pipeline.IdleRules(cfg); failed == nil { // otherwise err has the reason
-				printIdle(cmd.ErrOrStderr(), idle)
-			}
-			switch {
-			case err != nil:
-				return &exit{exitFailed, err}
-			case rules.Failed(problems):
-				return &exit{code: exitFailed}
-			case warned || len(problems) > 0:
-				return &exit{code: exitWarnings}
-			}
-			cmd.Println("ok")
-			return nil
-		},
-	}
-	c.Flags().StringVar(&file, "config", "", "configuration file")
-	return c
 }
 
 func migrateCommand() *cobra.Command {

@@ -22,26 +22,41 @@ import (
 	"github.com/aidr-engine/aidr/schema/decode"
 )
 
-// Config is the whole configuration, with defaults filled in. It is read-only once loaded.
+// Config is the whole configuration, with defaults filled in. It is read-only once loaded. The tag `key` of a field is its key
+// in the file; KEYS.md is generated from these tags and from the comments of the fields.
 //
 // A Config may hold secrets, so it must not be printed. For the same reason problems have positions but never quote a line
 // of the file.
 type Config struct {
-	File    string
-	Sources []Source
-	Rules   []string // folders and files; empty: the shipped rules
-	Maps    []string // folders of field maps, in addition to the shipped ones
-	Lists   string   // folder of lists, in addition to lists/ in the folders of rules; may be ""
-	Agents  string   // registry of agents, in addition to agents.yaml in the folders of rules; may be ""
-	State   State
-	Sinks   Sinks
-	HTTP    HTTP
-	Log     Log
-	Shards  int // 0: one per core
+	File string
 
-	Identity   *Override // nil: not configured
-	Enrichment Enrichment
-	Redact     *schema.Redaction // nil: credentials are replaced in every field
+	// Sources of logs: Kafka topics and files.
+	Sources []Source `key:"sources,required"`
+	// Folders and files of rules. `library` names the shipped rules; a folder of that name is ./library.
+	Rules []string `key:"rules"`
+	// Folders of field maps, in addition to the shipped ones.
+	Maps []string `key:"maps"`
+	// Folder of lists, in addition to lists/ in the folders of rules.
+	Lists string `key:"lists"`
+	// Registry of agents, in addition to agents.yaml in the folders of rules.
+	Agents string `key:"agents"`
+	// Expressions that name the agent of a record, if the default of the format does not fit.
+	Identity *Override `key:"identity" type:"list of mappings"`
+	// Files in MaxMind's format that describe addresses; they are reloaded when they change.
+	Enrichment Enrichment `key:"enrichment"`
+	// Fields of findings by name (`user.email`, `raw.PATH`) with `keep`, `hash` or `drop`. In all other fields credentials
+	// are replaced. `dead_letters` is for records that cannot be decoded; by default it is as strict as the strictest field.
+	Redact *schema.Redaction `key:"redact" type:"mapping"`
+	// The state directory, which outlives the process.
+	State State `key:"state"`
+	// The destinations of findings.
+	Sinks Sinks `key:"sinks"`
+	// The listener for /metrics, /healthz and /readyz.
+	HTTP HTTP `key:"http"`
+	// The log on standard error.
+	Log Log `key:"log"`
+	// Number of goroutines that own State. It may change at any restart.
+	Shards int `key:"shards" unit:"shards"`
 
 	places map[string]Place
 }
@@ -92,98 +107,159 @@ func (p Place) String() string {
 
 // Source is one source of logs. Exactly one of Kafka and File is set.
 type Source struct {
-	At             Place
-	Name           string
-	Kafka          *Kafka
-	File           *File
-	Format         string
-	Tenant         string
-	Datasets       []string                 // datasets of its events; empty: all datasets of the format
-	Delay          map[string]time.Duration // by dataset; the key "" applies to all
-	Idle           time.Duration            // 0: the engine's default
-	TrustForwarded []string
+	At Place
+	// Name of the source in checkpoints, metrics and logs. If it changes, the source begins as if it were new.
+	Name string `key:"name"`
+	// Kafka topics to read. A source has either kafka or file.
+	Kafka *Kafka `key:"kafka"`
+	// Files to read.
+	File *File `key:"file"`
+	// Format of the records, one of `aidr formats` or the name of a map; `auto` detects it for each record.
+	Format string `key:"format"`
+	// Tenant of the events.
+	Tenant string `key:"tenant"`
+	// Datasets of the events. Rules on other datasets do not wait for this source.
+	Datasets []string `key:"datasets"`
+	// How long after its event a record may arrive, for all datasets or by dataset. Events that arrive later are late.
+	Delay map[string]time.Duration `key:"delay" type:"duration, or mapping of durations by dataset"`
+	// After this silence the event time of a partition follows the clock.
+	Idle time.Duration `key:"idle"`
+	// Networks of the peers whose X-Forwarded-For is trusted.
+	TrustForwarded []string `key:"trust_forwarded"`
 }
 
 // Kafka is the `kafka` section of a source. Either Topics or Pattern is set.
 type Kafka struct {
-	Brokers  []string
-	Topics   []string
-	Pattern  string
-	Group    string
-	Start    string // first, last, or an RFC 3339 time
-	ClientID string
-	Session  time.Duration // after this silence the group replaces a member; 0: the connector's default
-	TLS      *TLS
-	SASL     *SASL
+	// Addresses host:port of some of the brokers; the others are discovered.
+	Brokers []string `key:"brokers,required"`
+	// Topics to read. Topics that do not exist yet are waited for.
+	Topics []string `key:"topics"`
+	// Regular expression for the names of the topics, instead of topics. New topics are discovered.
+	Pattern string `key:"pattern"`
+	// Consumer group. One member reads everything, the others are standbys. No two sources may share a group.
+	Group string `key:"group"`
+	// Where a partition without a position begins: `first`, `last` or a time such as 2026-01-31T12:00:00Z.
+	Start string `key:"start"`
+	// Name of this client in the logs and metrics of the brokers.
+	ClientID string `key:"client_id"`
+	// After this silence the group replaces a member that was killed or cut off.
+	Session time.Duration `key:"session"`
+	// TLS to the brokers; `true` trusts the authorities of the system.
+	TLS *TLS `key:"tls" type:"mapping, or true"`
+	// Credentials for the brokers.
+	SASL *SASL `key:"sasl"`
 }
 
 // TLS holds the TLS settings of a connection. The files are PEM.
 type TLS struct {
-	CA, Cert, Key, ServerName string
+	// File with the authorities that are trusted instead of those of the system.
+	CA string `key:"ca"`
+	// File with the certificate of this client.
+	Cert string `key:"cert"`
+	// File with the private key of this client.
+	Key string `key:"key"`
+	// Name that the certificate of the brokers must have, instead of their host.
+	ServerName string `key:"server_name"`
 }
 
-// SASL holds the credentials of a Kafka connection. Mechanism is PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.
+// SASL holds the credentials of a Kafka connection.
 type SASL struct {
-	Mechanism, Username, Password string
+	// `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.
+	Mechanism string `key:"mechanism,required"`
+	// Name of the user.
+	Username string `key:"username,required"`
+	// Password of the user.
+	Password string `key:"password,required"`
 }
 
 // File is the `file` section of a source.
 type File struct {
-	Paths  []string
-	Follow bool
+	// Files and folders; `-` is standard input.
+	Paths []string `key:"paths,required"`
+	// Whether to wait for more records and files at the end. If not, the source ends.
+	Follow bool `key:"follow"`
 }
 
-// State configures the state directory, which outlives the process.
+// State configures the state directory, which outlives the process. Standbys share it.
 type State struct {
-	Dir             string
-	Outbox          int64         // bytes that may wait for a sink before reading stops
-	FindingsKeep    time.Duration // how long settled findings stay in the local store
-	CheckpointEvery time.Duration // 0: the engine's default
-	Cells           int           // cells kept in memory per shard; 0: the engine's default
+	// Folder of the state. It is created if it does not exist.
+	Dir string `key:"dir"`
+	// Size of the findings that may wait for ClickHouse before reading stops.
+	Outbox int64 `key:"outbox_mb" unit:"MiB"` // in bytes here
+	// How long the local store keeps settled findings.
+	FindingsKeep time.Duration `key:"findings_keep"`
+	// Interval of the checkpoints. Findings come with a checkpoint.
+	CheckpointEvery time.Duration `key:"checkpoint_every"`
+	// Number of cells, the State of one rule and group key each, that stay in memory; the others are read when needed.
+	Cells int `key:"cells" unit:"cells per shard"`
 }
 
 // Sinks configures the destinations of findings.
 type Sinks struct {
-	ClickHouse *ClickHouse
-	Webhooks   []Webhook
+	// Tables of findings for analysts.
+	ClickHouse *ClickHouse `key:"clickhouse"`
+	// Signed deliveries to HTTP endpoints.
+	Webhooks []Webhook `key:"webhooks"`
 }
 
 // ClickHouse configures the sink that writes findings as rows, for analysts. 0 means the connector's default.
 type ClickHouse struct {
-	At      Place
-	DSN     string
-	Migrate bool
-	Cluster string
-	TTL     time.Duration
-	Rows    int
-	Linger  time.Duration
+	At Place
+	// Server and database: clickhouse://user:password@host:9000/database, or http:// and https:// for the HTTP interface.
+	DSN string `key:"dsn,required"`
+	// Whether to create and update the tables at the start; otherwise run `aidr migrate`.
+	Migrate bool `key:"migrate"`
+	// Cluster on which the tables are created and replicated.
+	Cluster string `key:"cluster"`
+	// How long findings are kept after they were detected.
+	TTL time.Duration `key:"ttl"`
+	// Largest number of findings in a block.
+	Rows int `key:"rows" unit:"rows"`
+	// How long findings may wait for others of their block.
+	Linger time.Duration `key:"linger"`
 }
 
 // Webhook configures one endpoint. 0 means the connector's default.
 type Webhook struct {
-	At            Place
-	Name          string
-	URL           string
-	Secrets       []string
-	AllowNetworks []string
-	Filter        predicate.Filter // nil: all findings
-	Timeout       time.Duration
-	Retries       []time.Duration // nil: the default schedule
-	Headers       map[string]string
-	Rate          float64 // deliveries per second; 0: no limit
-	Concurrency   int
+	At Place
+	// Name of the endpoint, for `respond.notify` of rules and in webhook-id.
+	Name string `key:"name"`
+	// Address, http or https. Private addresses are refused unless allow_networks has them.
+	URL string `key:"url,required"`
+	// Secret that signs deliveries: `aidr webhook secret` makes one. At least one of secret and secrets is needed.
+	_ struct{} `key:"secret" type:"text"`
+	// Several secrets, during a rotation: each signs.
+	Secrets []string `key:"secrets"` // those of both keys
+	// Networks that may be dialled in addition to public addresses, such as 10.1.0.0/16.
+	AllowNetworks []string `key:"allow_networks"`
+	// Condition that a finding has to meet to be delivered, such as `severity >= "high"`.
+	Filter predicate.Filter `key:"filter" type:"condition (CEL)"` // nil: all findings
+	// Time limit of an attempt.
+	Timeout time.Duration `key:"timeout"`
+	// Pauses after failed attempts; after the last the delivery becomes a dead letter. `[]` means a single attempt.
+	Retries []time.Duration `key:"retries"` // nil: the default
+	// Headers of each request, by name.
+	Headers map[string]string `key:"headers" type:"mapping of texts"`
+	// Largest rate of attempts.
+	Rate float64 `key:"rate" unit:"deliveries per second"` // 0: no limit
+	// Number of attempts at the same time.
+	Concurrency int `key:"concurrency" unit:"attempts"`
 }
 
 // HTTP configures the listener for /metrics, /healthz and /readyz. An empty Listen disables the listener.
 type HTTP struct {
-	Listen string
-	Pprof  bool
+	// Address host:port.
+	Listen string `key:"listen"`
+	// Whether to serve profiles at /debug/pprof.
+	Pprof bool `key:"pprof"`
 }
 
 // Log configures the log on standard error.
 type Log struct {
-	Format string // text or json
-	Level  string // debug, info, warn or error
+	// `text` or `json`.
+	Format string `key:"format"`
+	// `debug`, `info`, `warn` or `error`.
+	Level string `key:"level"`
 }
 
 const (

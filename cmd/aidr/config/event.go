@@ -12,19 +12,24 @@ import (
 
 // Identity names the agents of one dataset. It takes precedence over all other ways in which a record can name its agent.
 type Identity struct {
-	Dataset string
-	UID     *predicate.Name
+	// Dataset of the records.
+	Dataset string `key:"dataset,required"`
+	// Expression over the event and its raw record; if it is empty, the default of the format applies.
+	UID *predicate.Name `key:"uid,required" type:"expression (CEL)"`
 }
 
 // Override is the `identity` section.
 type Override struct {
-	Datasets []Identity
+	Datasets []Identity `key:"[]"`
 	Raws     [][]string // raw paths that the expressions read; the expressions refer to them by index
 }
 
 // Enrichment holds the paths of the files, in MaxMind's format, that describe addresses. A path may be "".
 type Enrichment struct {
-	Country, ASN string
+	// Database of countries: it sets source.geo.country_iso_code.
+	Country string `key:"country"`
+	// Database of autonomous systems: it sets source.as.number.
+	ASN string `key:"asn"`
 }
 
 // identity reads a list of {dataset, uid}. The expressions have an environment of their own, because it numbers the raw

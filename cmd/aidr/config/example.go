@@ -6,3 +6,8 @@ import _ "embed"
 //
 //go:embed example.yaml
 var Example string
+
+// Keys is the page with every key of the configuration that `aidr config keys` prints. TestKeys generates it.
+//
+//go:embed KEYS.md
+var Keys string

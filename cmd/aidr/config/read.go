@@ -258,7 +258,7 @@ func (r *reader) clickhouse(n *doc.Node) *ClickHouse {
 	c := &ClickHouse{
 		At: placeOf(r.origin, n), DSN: r.filled(f, "dsn"), Migrate: true, Cluster: r.text(f.Get("cluster")),
 		TTL:  duration(f.Get("ttl"), 0, day, 36500*day),
-		Rows: int(integer(f.Get("rows"), 0, 1, 1_000_000)), Linger: duration(f.Get("linger"), 0, 0, time.Minute),
+		Rows: int(integer(f.Get("rows"), 0, 1, 100_000)), Linger: duration(f.Get("linger"), 0, 0, time.Minute),
 	}
 	if m := f.Get("migrate"); m != nil {
 		c.Migrate = m.Bool()

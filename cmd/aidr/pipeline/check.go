@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -9,9 +10,12 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"time"
 
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
 	"github.com/aidr-engine/aidr/cmd/aidr/maps"
+	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema/decode"
 )
@@ -41,6 +45,56 @@ func Check(cfg *config.Config) ([]rules.Problem, error) {
 		err = errors.Join(err, s.Close())
 	}
 	return problems, err
+}
+
+// connectTimeout bounds all attempts of Connect, which run at the same time.
+const connectTimeout = 30 * time.Second
+
+// Answer is what an outside system answered to Connect.
+type Answer struct {
+	Component string // as in /readyz: source.logs, sink.soc
+	connectors.Answer
+}
+
+// Connect tries the connections of a configuration without changing anything outside: brokers, topics, grants, ClickHouse
+// and endpoints. The answers have the order of the configuration.
+func Connect(ctx context.Context, cfg *config.Config) ([]Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	silent := slog.New(slog.DiscardHandler)
+	var components []string
+	var probers []connectors.Prober
+	for _, s := range cfg.Sources {
+		source, err := buildSource(s, silent)
+		if err != nil {
+			return nil, err
+		}
+		if p, ok := source.(connectors.Prober); ok {
+			components, probers = append(components, "source."+s.Name), append(probers, p)
+		}
+	}
+	sinks, err := buildSinks(cfg)
+	for _, s := range sinks {
+		if p, ok := s.(connectors.Prober); ok {
+			components, probers = append(components, "sink."+s.Name()), append(probers, p)
+		}
+	}
+	answers := make([][]connectors.Answer, len(probers))
+	var all sync.WaitGroup
+	for i, p := range probers {
+		all.Go(func() { answers[i] = p.Probe(ctx) })
+	}
+	all.Wait()
+	var out []Answer
+	for i, list := range answers {
+		for _, a := range list {
+			out = append(out, Answer{components[i], a})
+		}
+	}
+	for _, s := range sinks {
+		err = errors.Join(err, s.Close())
+	}
+	return out, err
 }
 
 // withoutMaps returns the configuration with format auto for the sources whose format is a map that does not load.

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aidr-engine/aidr/cmd/aidr/config"
+	"github.com/aidr-engine/aidr/cmd/aidr/pipeline"
+	"github.com/aidr-engine/aidr/rules"
+)
+
+func configCommand() *cobra.Command {
+	c := &cobra.Command{Use: "config", Short: "Write, check or explain a configuration", Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
+	var force bool
+	init := &cobra.Command{
+		Use: "init [FILE]", Short: "Write a commented first configuration to FILE or standard output", Args: args(cobra.MaximumNArgs(1)),
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			if len(argv) == 0 || argv[0] == "-" {
+				_, err := io.WriteString(cmd.OutOrStdout(), config.Example)
+				return err
+			}
+			flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL
+			if force {
+				flags = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+			}
+			f, err := os.OpenFile(argv[0], flags, 0o600)
+			if err != nil {
+				return fmt.Errorf("write the configuration: %w (--force overwrites it)", err)
+			}
+			defer f.Close()
+			_, err = io.WriteString(f, config.Example)
+			return err
+		},
+	}
+	init.Flags().BoolVar(&force, "force", false, "overwrite FILE")
+	c.AddCommand(init, configCheckCommand(), configKeysCommand())
+	return c
+}
+
+func configKeysCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "keys", Short: "Print every key of the configuration with its type, default, unit and meaning", Args: args(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := io.WriteString(cmd.OutOrStdout(), config.Keys)
+			return err
+		},
+	}
+}
+
+func configCheckCommand() *cobra.Command {
+	var file string
+	var connect bool
+	c := &cobra.Command{
+		Use: "check [FILE]", Args: args(cobra.MaximumNArgs(1)),
+		Short: "Check a configuration, its rules and filters (exit code 0: ok, 1: errors, 3: only warnings)",
+		Long: `check prints all problems of a configuration at once: of the file itself, and of the rules, lists, maps and registry that it
+names, its sources and sinks, and the state directory. It connects to nothing.
+
+With --connect it then tries each broker, topic, consumer group, database and endpoint, for at most 30 s, and prints a line
+for each answer. It joins no consumer group, commits no offset and delivers nothing: endpoints get a HEAD request.
+
+Exit code 0: ok, 1: errors, 3: only warnings.`,
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			if len(argv) == 1 {
+				file = argv[0]
+			}
+			if file == "" {
+				return errNoConfig()
+			}
+			failed, warned := checkConfig(cmd, file, connect)
+			switch {
+			case failed:
+				return &exit{code: exitFailed}
+			case warned:
+				return &exit{code: exitWarnings}
+			}
+			cmd.Println("ok")
+			return nil
+		},
+	}
+	c.Flags().StringVar(&file, "config", "", "configuration file")
+	c.Flags().BoolVar(&connect, "connect", false, "also try the brokers, topics, grants, databases and endpoints")
+	return c
+}
+
+// checkConfig prints the problems of a configuration.
+func checkConfig(cmd *cobra.Command, file string, connect bool) (failed, warned bool) {
+	w := cmd.ErrOrStderr()
+	cfg, problems, failed := config.Examine(file)
+	printConfigProblems(w, problems)
+	warned = len(problems) > 0
+	if cfg != nil {
+		more, err := pipeline.Check(cfg)
+		printProblems(w, more)
+		if idle, err := pipeline.IdleRules(cfg); err == nil { // otherwise Check has returned the reason
+			printIdle(w, idle)
+		}
+		for _, line := range pipeline.Lines(err) {
+			fmt.Fprintf(w, "error: %s\n", line)
+		}
+		failed = failed || err != nil || rules.Failed(more)
+		warned = warned || len(more) > 0
+	}
+	if names := config.UnsetVariables(problems); len(names) > 0 {
+		fmt.Fprintf(w, "environment variables that are not set: %s\n", strings.Join(names, ", "))
+	}
+	switch {
+	case !connect:
+	case failed:
+		fmt.Fprintln(w, "nothing was connected to: mend the errors first")
+	default:
+		return connectConfig(cmd.Context(), cmd, cfg, warned)
+	}
+	return failed, warned
+}
+
+// connectConfig prints what the outside systems of a configuration answer.
+func connectConfig(ctx context.Context, cmd *cobra.Command, cfg *config.Config, warnedBefore bool) (failed, warned bool) {
+	warned = warnedBefore
+	answers, err := pipeline.Connect(ctx, cfg)
+	for _, line := range pipeline.Lines(err) {
+		fmt.Fprintf(cmd.ErrOrStderr(), "error: %s\n", line)
+	}
+	for _, a := range answers {
+		subject := a.Component
+		if a.Subject != "" {
+			subject += ": " + a.Subject
+		}
+		kind := "ok"
+		switch {
+		case a.Failed:
+			kind, failed = "error", true
+		case a.Warning:
+			kind, warned = "warning", true
+		}
+		cmd.Printf("%s: %s: %s\n", kind, subject, plainLines(a.Text)) // the text may be the other side's
+	}
+	return failed || err != nil, warned
+}
