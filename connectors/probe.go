@@ -2,7 +2,7 @@ package connectors
 
 import "context"
 
-// Answer is what one part of an outside system answered to a probe.
+// Answer is the answer of one part of an outside system to a probe.
 type Answer struct {
 	Subject string // such as "broker 127.0.0.1:9092" or "topic logs"; "" for the connector as a whole
 	Text    string // one line; it holds no secret

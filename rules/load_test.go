@@ -358,3 +358,22 @@ func TestRulesOfTestdata(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 }
+
+// TestLoadFoldersOfSeveralSystems checks that folders of several file systems form one Set, with the lists of each.
+func TestLoadFoldersOfSeveralSystems(t *testing.T) {
+	dir := t.TempDir()
+	const minimal = "id: a.b\ntitle: T\nseverity: low\nwhen: event.class == \"tool\"\n"
+	text := strings.Replace(minimal, "a.b", "own.rule", 1)
+	if err := os.WriteFile(filepath.Join(dir, "own.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	embedded := fstest.MapFS{"a.yaml": {Data: []byte(minimal)}}
+	set, ps := rules.LoadFolders(rules.Options{}, rules.Folder{Name: "builtin", FS: embedded}, rules.Folder{Name: dir})
+	if set == nil || len(set.Rules) != 2 || set.Rules[0].File != "builtin/a.yaml" {
+		t.Errorf("got %+v, %v", set, ps)
+	}
+	missing := rules.Folder{Name: filepath.Join(dir, "none")}
+	if set, ps = rules.LoadFolders(rules.Options{}, rules.Folder{Name: "builtin", FS: embedded}, missing); set != nil || !rules.Failed(ps) {
+		t.Errorf("a folder that does not exist: got %+v, %v", set, ps)
+	}
+}

@@ -120,7 +120,7 @@ func checkConfig(cmd *cobra.Command, file string, connect bool) (failed, warned 
 	return failed, warned
 }
 
-// connectConfig prints what the outside systems of a configuration answer.
+// connectConfig prints the answers of the outside systems of a configuration.
 func connectConfig(ctx context.Context, cmd *cobra.Command, cfg *config.Config, warnedBefore bool) (failed, warned bool) {
 	warned = warnedBefore
 	answers, err := pipeline.Connect(ctx, cfg)

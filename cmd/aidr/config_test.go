@@ -42,7 +42,8 @@ func TestSmallestConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	write(t, "library/own.yaml", "id: own.rule\ntitle: T\nseverity: low\nwhen: event.class == \"tool\"\n")
-	if o := aidr(t, "rules", "check", "library"); o.code != exitWarnings || !strings.Contains(o.stderr, "write ./library") || strings.Contains(o.stdout, "own.rule") {
+	o := aidr(t, "rules", "check", "library")
+	if o.code != exitWarnings || !strings.Contains(o.stderr, "write ./library") || strings.Contains(o.stdout, "own.rule") {
 		t.Errorf("rules check library beside a folder of that name: exit code %d\n%s", o.code, o.stderr)
 	}
 	if o := aidr(t, "rules", "check", "library", "./library"); !strings.Contains(o.stdout, "own.rule") || !strings.Contains(o.stdout, "llm.") {
@@ -160,7 +161,8 @@ sinks:
 		"ok: source.logs: broker " + fake.Addr + ": answers\n", "warning: source.logs: broker " + nobody + ": ",
 		"error: source.logs: topic nowhere: does not exist", "ok: source.logs: topic litellm: readable, 2 partitions with 2 records\n",
 		"ok: source.logs: group aidr-logs: usable", "error: source.away: broker " + nobody + ": ",
-		"error: sink.clickhouse: ", "ok: sink.soc: answers 401 to a HEAD request", "warning: source.logs: timestamps: the producers choose the timestamps of the records in litellm", "error: sink.gone: ",
+		"error: sink.clickhouse: ", "ok: sink.soc: answers 401 to a HEAD request",
+		"warning: source.logs: timestamps: the producers choose the timestamps of the records in litellm", "error: sink.gone: ",
 	} {
 		if !strings.Contains(o.stdout, want) {
 			t.Errorf("%q is not in the output", want)

@@ -160,7 +160,7 @@ func (s *Source) probeTopic(ctx context.Context, topic string, partitions int) c
 	return connectors.Answer{Subject: subject, Text: fmt.Sprintf("readable, %d partitions with %d records", partitions, records)}
 }
 
-// timestampType is the setting of a topic that decides who sets the timestamps of its records.
+// timestampType is the setting of a topic that decides whether its producers or the brokers set the timestamps.
 const timestampType = "message.timestamp.type"
 
 // probeTimestamps names the topics whose timestamps the producers choose.

@@ -11,7 +11,7 @@ import (
 	"github.com/aidr-engine/aidr/connectors/conntest"
 )
 
-// answers returns what a probe of a source answered, one line each.
+// answers returns the answers to a probe of a source, one per line.
 func answers(t *testing.T, s *Source) string {
 	t.Helper()
 	var b strings.Builder
@@ -50,7 +50,8 @@ func TestProbeGrants(t *testing.T) {
 	}
 	const topic, group = kmsg.ACLResourceTypeTopic, kmsg.ACLResourceTypeGroup
 	fake := conntest.StartFakeKafka(t, kfake.EnableSASL(), kfake.EnableACLs(), kfake.SeedTopics(2, "logs"),
-		user("all", grant(topic, "logs", kmsg.ACLOperationRead), grant(topic, "logs", kmsg.ACLOperationDescribeConfigs), grant(group, "g", kmsg.ACLOperationRead)),
+		user("all", grant(topic, "logs", kmsg.ACLOperationRead), grant(topic, "logs", kmsg.ACLOperationDescribeConfigs),
+			grant(group, "g", kmsg.ACLOperationRead)),
 		user("describes", grant(topic, "logs", kmsg.ACLOperationDescribe)),
 		user("none"))
 	as := func(name string, change func(*Config)) string {
@@ -63,7 +64,8 @@ func TestProbeGrants(t *testing.T) {
 	}
 	contains(t, as("all", nil), "ok: broker "+fake.Addr+": answers\n", "ok: topic logs: readable, 2 partitions with 0 records\n",
 		"warning: timestamps: the producers choose the timestamps of the records in logs", "ok: group g: usable")
-	contains(t, as("describes", nil), "error: topic logs: fetch: ", "warning: timestamps: message.timestamp.type of logs is unknown", "error: group g: ")
+	contains(t, as("describes", nil), "error: topic logs: fetch: ", "warning: timestamps: message.timestamp.type of logs is unknown",
+		"error: group g: ")
 	contains(t, as("none", nil), "error: topic logs: does not exist, or this client may not see it", "error: group g: ")
 	contains(t, as("none", func(c *Config) { c.Topics, c.Pattern = nil, "lo.*" }), `error: topics: none matches "lo.*"`)
 	if got := as("all", func(c *Config) { c.SASL.Password = "wrong" }); !strings.HasPrefix(got, "error: broker ") || strings.Count(got, "\n") != 1 {
@@ -80,7 +82,8 @@ func checkProbe(t *testing.T, addr string) {
 		return newSource(t, addr, func(c *Config) { c.Topics, c.Group = topics, "probed" })
 	}
 	got := answers(t, source("probed", "absent"))
-	contains(t, got, "ok: broker "+addr, "ok: topic probed: readable, 2 partitions with 2 records\n", "error: topic absent: does not exist", "ok: group probed: usable")
+	contains(t, got, "ok: broker "+addr, "ok: topic probed: readable, 2 partitions with 2 records\n",
+		"error: topic absent: does not exist", "ok: group probed: usable")
 	if strings.Contains(got, "timestamps") {
 		t.Errorf("LogAppendTime: got %s", got)
 	}

@@ -118,11 +118,11 @@ func (s *Source) readingProblem(now time.Time, fetchers []*fetcher) string {
 type groupPositions struct {
 	committed map[connectors.Partition]int64 // -1: the group has no position
 	waiting   backlog
-	unread    backlog // the part of waiting in topics of which the group has no position at all
+	unread    backlog // the part of waiting in topics that the group has never read
 }
 
 // groupProblem returns the problem of a source that is not assigned partitions and whose topics no other member reads, or
-// "". A topic of which the group has no position is judged alone, because the member that reads may have other topics.
+// "". A topic that the group has never read is judged alone, because the member that reads may have other topics.
 func (s *Source) groupProblem(now time.Time, standby bool, p groupPositions) string {
 	unread := map[connectors.Partition]int64{}
 	for part, position := range p.committed {

@@ -37,7 +37,7 @@ type Source struct {
 
 	// Used by checkProgress, which runs in one generation at a time.
 	progress, unread progress
-	starts           map[connectors.Partition]int64 // the starts of partitions that the group has no position of
+	starts           map[connectors.Partition]int64 // the starts of partitions that the group has never read
 }
 
 // New returns a source. It fails if Validate does, or if a file of the TLS configuration cannot be read. It does not
@@ -212,7 +212,7 @@ func (s *Source) setGeneration(g *kafka.Generation) {
 	s.generation, s.fetchers, s.standby = g, nil, false
 }
 
-// setFetchers records what this process reads in the present generation: nothing if it is a standby.
+// setFetchers records the partitions that this process reads in the present generation. A standby reads none.
 func (s *Source) setFetchers(fetchers []*fetcher) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -138,7 +138,7 @@ type Kafka struct {
 	Pattern string `key:"pattern"`
 	// Consumer group. One member reads everything, the others are standbys. No two sources may share a group.
 	Group string `key:"group"`
-	// Where a partition without a position begins: `first`, `last` or a time such as 2026-01-31T12:00:00Z.
+	// Start of a partition without a position: `first`, `last` or a time such as 2026-01-31T12:00:00Z.
 	Start string `key:"start"`
 	// Name of this client in the logs and metrics of the brokers.
 	ClientID string `key:"client_id"`
@@ -352,8 +352,8 @@ type reader struct {
 	env     func(string) (string, bool)
 	filters *expr.Env // nil until the first filter
 
-	// unset holds the keys of the values whose ${...} could not be replaced. What such a value would be is unknown, so no
-	// other problem of it is reported.
+	// unset holds the keys of the values whose ${...} could not be replaced. Such a value is unknown, so no other
+	// problem of it is reported.
 	unset map[string]bool
 
 	formats     []*decode.Map // formats in addition to the built-in ones

@@ -50,7 +50,8 @@ func TestRefusedAddresses(t *testing.T) {
 	f := func(url, allow string, refused bool) {
 		t.Helper()
 		_, problems := person(source + "sinks: {webhooks: [{url: \"" + url + "\", secret: x, allow_networks: [" + allow + "]}]}\n")
-		if got := texts(problems); (got != "") != refused || refused && !strings.HasPrefix(got, "f.yaml:3:26: sinks.webhooks[0].url: is never delivered to: ") {
+		got := texts(problems)
+		if (got != "") != refused || refused && !strings.HasPrefix(got, "f.yaml:3:26: sinks.webhooks[0].url: is never delivered to: ") {
 			t.Errorf("%s with %q: got %s, want it refused: %t", url, allow, got, refused)
 		}
 	}
@@ -80,10 +81,11 @@ func TestSchemes(t *testing.T) {
 	f("clickhose://u:p@h:9000/db", "unknown scheme")
 }
 
-// TestUnsetVariables checks that all variables are named at once, and nothing else is said about their values.
+// TestUnsetVariables checks that all variables are named at once, and that their values have no other problem.
 func TestUnsetVariables(t *testing.T) {
 	c, problems := person(`sources:
-  - kafka: {brokers: ["${BROKER}"], topics: ["${TOPIC}"], start: "${START}", sasl: {mechanism: PLAIN, username: u, password: "${PASSWORD}"}}
+  - kafka:
+      {brokers: ["${BROKER}"], topics: ["${TOPIC}"], start: "${START}", sasl: {mechanism: PLAIN, username: u, password: "${PASSWORD}"}}
     trust_forwarded: ["${NET}"]
 sinks:
   clickhouse: {dsn: "${SCHEME}://u:${CLICKHOUSE}@h:9000/db"}

@@ -207,7 +207,8 @@ func page(sections []keySection, defaults map[string]string) string {
 			if k.required {
 				absent = "required"
 			}
-			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", k.path[len(s.path):][min(1, len(s.path)):], k.kind, cell(absent), k.unit, cell(k.meaning))
+			name := strings.TrimPrefix(strings.TrimPrefix(k.path, s.path), ".")
+			fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", name, k.kind, cell(absent), k.unit, cell(k.meaning))
 		}
 	}
 	return b.String()

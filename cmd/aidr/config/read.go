@@ -108,7 +108,8 @@ func (r *reader) group(n *doc.Node, s Source, groups map[string]Source) {
 		}
 	}
 	at.Fail("the consumer group %q is that of the source %q (%s) too: a group gives all partitions to one member, "+
-		"so one of the two would read nothing: name another group, or leave it out", s.Kafka.Group, first.Name, strings.TrimSuffix(first.At.String(), ": "))
+		"so one of the two would read nothing: name another group, or leave it out",
+		s.Kafka.Group, first.Name, strings.TrimSuffix(first.At.String(), ": "))
 }
 
 // connection reads the `kafka` or `file` section of a source.

@@ -50,7 +50,7 @@ func Check(cfg *config.Config) ([]rules.Problem, error) {
 // connectTimeout bounds all attempts of Connect, which run at the same time.
 const connectTimeout = 30 * time.Second
 
-// Answer is what an outside system answered to Connect.
+// Answer is the answer of an outside system to Connect.
 type Answer struct {
 	Component string // as in /readyz: source.logs, sink.soc
 	connectors.Answer
