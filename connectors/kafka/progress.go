@@ -77,8 +77,46 @@ func (s *Source) checkProgress(ctx context.Context, known layout) {
 		s.failed(recordsProblem, fmt.Errorf("compare the positions of group %q with the ends of its partitions: %w", s.cfg.Group, err))
 		return
 	}
-	s.stalled(s.groupProblem(s.now(), standby, p))
+	reason := s.groupProblem(s.now(), standby, p)
+	if nobody := s.assignedToNobody(ctx, known); standby && nobody != "" {
+		reason = nobody // known at once and more exact
+	}
+	s.stalled(reason)
 }
+
+// assignedToNobody returns the problem of a standby with topics that are assigned to no member of its group, or "". A group
+// gives all partitions to one member, but only those of the topics that this member reads. If the group cannot be described,
+// only its positions are compared.
+func (s *Source) assignedToNobody(ctx context.Context, known layout) string {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	res, err := s.client.DescribeGroups(ctx, &kafka.DescribeGroupsRequest{GroupIDs: []string{s.cfg.Group}})
+	if err != nil || len(res.Groups) != 1 || res.Groups[0].Error != nil || res.Groups[0].GroupState != "Stable" {
+		return ""
+	}
+	assigned := map[string]bool{}
+	reader := ""
+	for _, m := range res.Groups[0].Members {
+		for _, t := range m.MemberAssignments.Topics {
+			assigned[t.Topic] = true
+			reader = fmt.Sprintf("%s at %s", m.ClientID, strings.TrimPrefix(m.ClientHost, "/"))
+		}
+	}
+	var missing []string
+	for _, topic := range known.topics() {
+		if !assigned[topic] {
+			missing = append(missing, topic)
+		}
+	}
+	if len(missing) == 0 || reader == "" {
+		return ""
+	}
+	return fmt.Sprintf("nobody reads %s: consumer group %q gives all partitions to the member %s, which has other topics: %s",
+		strings.Join(missing, ", "), s.cfg.Group, reader, ownGroup)
+}
+
+// ownGroup is the remedy for sources that share a group.
+const ownGroup = "give each source and each configuration a group of its own"
 
 // stalled records the reason why records wait, or "" if none wait for long. It logs only the beginning and the end, because
 // the reason holds a number that grows.
@@ -142,8 +180,7 @@ func (s *Source) groupProblem(now time.Time, standby bool, p groupPositions) str
 	if !standby {
 		return found + ": this process is assigned their partitions but cannot begin: see the reason of the engine"
 	}
-	return found + ": another member is assigned all partitions of the group, and it is stuck or has other topics: " +
-		"give each source and each configuration a group of its own"
+	return found + ": another member is assigned all partitions of the group, and it is stuck or has other topics: " + ownGroup
 }
 
 // committed compares the positions that the group has committed with the ends of the partitions.

@@ -1,6 +1,8 @@
 // Package kafka reads Kafka topics. One member of the consumer group reads every partition; the others are on standby.
 // The engine owns the positions. The offsets that are committed to the group are a hint for lag tools, and the place to
 // resume from if the engine has lost its state.
+//
+// A source whose records nobody reads is degraded, although every request succeeds: see checkProgress.
 package kafka
 
 import (
