@@ -21,7 +21,7 @@ func (s *Sink) Probe(ctx context.Context) []connectors.Answer {
 	defer cancel()
 	text, warning, err := s.probe(ctx)
 	if err != nil {
-		text = strings.Join(strings.Fields(explain(err, s.options.Auth.Username).Error()), " ")
+		text = strings.Join(strings.Fields(withAdvice(err, s.options.Auth.Username).Error()), " ")
 	}
 	return []connectors.Answer{{Text: text, Failed: err != nil, Warning: warning}}
 }

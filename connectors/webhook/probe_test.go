@@ -36,8 +36,8 @@ func TestProbe(t *testing.T) {
 	}
 	url := server.URL + "/tell-nobody"
 	f(url, "127.0.0.0/8", false, false, "answers 204 to a HEAD request")
-	f(url, "", true, false, "this address is not public")
-	f(strings.Replace(url, "127.0.0.1", "localhost", 1), "", true, false, "this address is not public")
+	f(url, "", true, false, "the address is not public")
+	f(strings.Replace(url, "127.0.0.1", "localhost", 1), "", true, false, "the address is not public")
 	status = 401
 	f(url, "127.0.0.0/8", false, false, "answers 401 to a HEAD request, which is not a signed delivery")
 	status = 410
