@@ -38,6 +38,16 @@ func TestKafkaToWebhook(t *testing.T) {
 	e, dir := newEndpoint(t), t.TempDir()
 	cfg := kafkaConfig(broker.Addr, folder(t, map[string]string{"leak.yaml": leak, "thrice.yaml": thrice}), e, dir)
 	x := start(t, cfg)
+	var looks []string // a partition has no watermark before its eighth record
+	for n := range 6 {
+		looks = append(looks, event(90+n, "look", "b"))
+	}
+	for partition := range 2 {
+		conntest.Produce(t, broker.Addr, "x", partition, conntest.Messages(looks...), nil)
+		for n := range looks {
+			looks[n] = event(80+n, "look", "b")
+		}
+	}
 	conntest.Produce(t, broker.Addr, "x", 0, conntest.Messages(
 		event(100, "leak", "a"), event(101, "try", "b"), event(102, "try", "b"), "nonsense",
 		strings.Replace(event(103, "look", "b"), `"event.id":"e103"`, `"event.id":"e103","event.duration":"long"`, 1),
@@ -104,13 +114,13 @@ func checkMetrics(t *testing.T, x *process) {
 		}
 	}
 	for _, want := range []string{
-		`aidr_dead_letters_total{kind="record",reason="`, `aidr_events_total{dataset="x.test"} 7`,
+		`aidr_dead_letters_total{kind="record",reason="`, `aidr_events_total{dataset="x.test"} 19`,
 		`aidr_late_events_total{dataset="x.test",why="late"} 1`,
 		`aidr_rule_late_items_total{dataset="x.test",rule="test.thrice"} 1`,
 		`aidr_findings_total{rule="test.leak",severity="high",status="open"} `,
 		`aidr_field_errors_total{dataset="x.test",field="event.duration"} 1`,
 		`aidr_source_lag_records{partition="0",source="logs",topic="x"} 0`,
-		`aidr_source_records_total{partition="1",source="logs",topic="x"} 2`, `aidr_outbox_entries{sink="soc"} 0`,
+		`aidr_source_records_total{partition="1",source="logs",topic="x"} 8`, `aidr_outbox_entries{sink="soc"} 0`,
 		`aidr_deliveries_total{result="delivered",sink="soc"} `, `aidr_rules_reloads_total{result="ok"} 1`,
 	} {
 		if !strings.Contains(text, want) {
