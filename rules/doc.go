@@ -72,7 +72,8 @@
 //	content    secrets(x): the kinds of credentials in a text or a JSON value
 //
 // Patterns, globs and networks must be constants. The variable of exists and the like must not be the first part of a
-// field's name, nor raw, lists or agent. An expression whose estimated cost is too high is an error.
+// field's name, nor raw, lists or agent. An expression whose estimated cost is too high is an error. A pattern with counted
+// repeats is charged for their copies: x{0,900} is compiled to 900 of them.
 //
 // Lists. lists.NAME is the list in lists/NAME.yaml. x in lists.NAME reports whether a list of strings contains x, a
 // network of a list of CIDRs contains the address x, or a glob of a list of globs matches x. Its cost hardly depends on

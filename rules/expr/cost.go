@@ -40,7 +40,8 @@ type costRange struct{ min, max uint64 }
 // tooHigh returns the text of the issue for a cost above MaxCost.
 func (c costRange) tooHigh() string {
 	return fmt.Sprintf("the condition may cost %d units for one event, more than %d: use fewer nested exists/all/map, "+
-		"a list instead of many values, or startsWith/contains instead of matches", c.max, MaxCost)
+		"a list instead of many values, startsWith/contains instead of matches, "+
+		"or patterns without large counted repeats such as {0,900}", c.max, MaxCost)
 }
 
 // estimate returns the cost of an expression for values of the sizes above.
@@ -126,6 +127,8 @@ func (m estimator) EstimateCallCost(
 	case "lowerAscii":
 		size := m.sizeOf(*target)
 		return &checker.CallEstimate{CostEstimate: perCharacter(size.Max), ResultSize: &size}
+	case "matches":
+		return m.matchesCost(target, args)
 	case "secrets":
 		cost := perCharacter(m.sizeOf(args[0]).Max)
 		return &checker.CallEstimate{CostEstimate: cost, ResultSize: upTo(len(content.AllKinds()))}
@@ -133,6 +136,23 @@ func (m estimator) EstimateCallCost(
 		return &checker.CallEstimate{CostEstimate: checker.CostEstimate{Min: 1, Max: parseCost}}
 	}
 	return nil
+}
+
+// matchesCost returns the cost of matching a pattern with counted repeats. CEL's own estimate, which grows with the length of
+// the pattern's text, stays if it is higher, and for all other patterns.
+func (m estimator) matchesCost(target *checker.AstNode, args []checker.AstNode) *checker.CallEstimate {
+	if target == nil || len(args) != 1 {
+		return nil
+	}
+	pattern, ok := literalText(args[0].Expr())
+	if !ok {
+		return nil
+	}
+	each := repeatCost(pattern)                                  // hundredths of a unit for a character
+	if usual := uint64(len(pattern)) * 100 / 40; each <= usual { // CEL: a tenth for a character, times a quarter of the length
+		return nil
+	}
+	return &checker.CallEstimate{CostEstimate: checker.CostEstimate{Min: 1, Max: 1 + m.sizeOf(*target).Max*each/100}}
 }
 
 func (m estimator) callSizeOf(function string, args []checker.AstNode) *checker.SizeEstimate {
