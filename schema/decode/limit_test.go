@@ -263,3 +263,83 @@ func TestManyLinesThatAreCutOff(t *testing.T) {
 		}
 	}
 }
+
+// A record that costs too much becomes a dead letter, whether it yields events or not. The cost is that of the record
+// alone: the fields that are wanted change nothing.
+func TestTooExpensive(t *testing.T) {
+	logs := func(service string, n int, record string) string {
+		return `{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"` + service + `"}}]},"scopeLogs":[{"logRecords":[` +
+			strings.Repeat(record+",", n) + record + `]}]}]}`
+	}
+	event := `{"timeUnixNano":"1767261600000000000","eventName":"gen_ai.choice"}`
+	scopes := `{"resourceSpans":[{"scopeSpans":[` + strings.Repeat("{},", 1_000_000) + `{}]}]}`
+	digest := `{"digestStartTime":1,"digestS3Bucket":2}`
+	stream := `{"awslogs":{"data":"` + base64.StdEncoding.EncodeToString([]byte(gzipped(t, digest))) + `"}}` + "\n"
+	for _, c := range []struct {
+		name, record string
+		tooExpensive bool
+	}{
+		{"elements that are skipped", logs("s", 140_000, "{}"), true},
+		{"elements in envelopes", "[" + strings.Repeat(digest+",", 140_000) + digest + "]", true},
+		{"empty lists", "[" + strings.Repeat("[],", 140_000) + "[]]", true},
+		{"lines", strings.Repeat(digest+"\n", 140_000), true},
+		{"scopes", scopes, true},
+		{"gzip streams", strings.Repeat(stream, 5000), true},
+		{"a large context of many events", logs(strings.Repeat("s", 100_000), 3000, event), true},
+		{"a large context of other elements", logs(strings.Repeat("s", 100_000), 3000, "{}"), false},
+		{"a small context of many events", logs(strings.Repeat("s", 10_000), 4000, event), false},
+		{"as many elements as a large batch has", logs("s", 100_000, "{}"), false},
+		{"a large record", "[" + strings.Repeat(`{"digestStartTime":1,"digestS3Bucket":"`+strings.Repeat("b", 1000)+`"},`, 15_000) + digest + "]", false},
+	} {
+		var results []string
+		for _, wanted := range []schema.Wanted{{}, everything()} {
+			d, err := New(Options{Format: Auto, Wanted: wanted})
+			if err != nil {
+				t.Fatal(err)
+			}
+			events, reasons := 0, map[string]int{}
+			d.Decode(c.record, Meta{}, &Handler{Event: func(*schema.Event) { events++ }, Dead: func(dead Dead) {
+				reasons[dead.Reason]++
+				if dead.Reason == ReasonTooExpensive && dead.Body != c.record {
+					t.Errorf("%s: the dead letter has a body of %d bytes, want the record", c.name, len(dead.Body))
+				}
+			}})
+			if got := reasons[ReasonTooExpensive] == 1; got != c.tooExpensive || len(reasons) > 1 {
+				t.Errorf("%s: got dead letters %v, want too expensive: %v", c.name, reasons, c.tooExpensive)
+			}
+			results = append(results, fmt.Sprint(events, reasons, d.elem.Cost()))
+		}
+		if results[0] != results[1] {
+			t.Errorf("%s: got %s and %s, depending on the wanted fields", c.name, results[0], results[1])
+		}
+	}
+}
+
+// TestCostIsOfTheRecord checks that the cost is the same for any fields that are wanted, and is linear in each part of the input.
+func TestCostIsOfTheRecord(t *testing.T) {
+	all, err := New(Options{Format: Auto, Wanted: everything()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	none, err := New(Options{Format: Auto})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cost := func(d *Decoder, record string) int {
+		d.Decode(record, Meta{Time: 1}, discard())
+		return d.elem.Cost()
+	}
+	for _, s := range append(scalings(t), envelopes(t)...) {
+		small, large := s.of(100), s.of(200)
+		if a, b := cost(all, small), cost(none, small); a != b {
+			t.Errorf("%s: the cost is %d, and %d if no field is wanted", s.name, a, b)
+		}
+		if strings.Contains(s.name, ", ") {
+			continue // two parts grow: a context is charged for each event in it
+		}
+		bytes := max(2, float64(len(large))/float64(len(small)))
+		if growth := float64(cost(all, large)) / float64(cost(all, small)) * 2 / bytes; growth > maxGrowth {
+			t.Errorf("%s: the cost grows by %.2f, want at most %.1f", s.name, growth, maxGrowth)
+		}
+	}
+}
