@@ -231,7 +231,7 @@ func (d *Decoder) decodeText(text string, level int) {
 	}
 	text = strings.TrimPrefix(text, "\ufeff")
 	v, next, dup, err := d.selection.Next(text, 0)
-	if err == nil && v.Kind != scan.Absent && strings.TrimLeft(text[next:], blanks) == "" {
+	if err == nil && v.Kind != scan.Absent && (next == len(text) || strings.TrimLeft(text[next:], blanks) == "") {
 		d.decodeValue(text, d.found[d.root], dup, level)
 		return
 	}

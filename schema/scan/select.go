@@ -201,24 +201,27 @@ func (n *node) keyWords(buf []uint64) []uint64 {
 // cleared.
 func (s *selection) below(key *bucket, seen *keySet) *node {
 	n := key.node
-	if n.place < 0 {
-		if seen.add(int(key.child)) {
-			s.dup++
-			s.clear(n)
-		}
-		return n
+	twice := false
+	if n.place >= 0 { // the place shows whether the key has occurred, which is cheaper than the set
+		twice = s.out[n.place].Kind != Absent
+	} else {
+		twice = seen.add(int(key.child))
 	}
-	// The place shows whether the key has occurred, which is cheaper than the set.
-	switch s.out[n.place].Kind {
-	case Absent:
-	case Object:
+	if twice {
 		s.dup++
-		s.clear(n)
-	default: // the first occurrence filled no place but its own
-		s.dup++
-		s.out[n.place] = Span{}
+		s.forget(n)
 	}
 	return n
+}
+
+// forget clears the places that the first occurrence of a key filled: only its own if the value was not an object. A
+// hostile object may have the same key thousands of times, and a node hundreds of places below it.
+func (s *selection) forget(n *node) {
+	if n.place >= 0 && s.out[n.place].Kind != Object {
+		s.out[n.place] = Span{}
+		return
+	}
+	s.clear(n)
 }
 
 // add adds a child and reports whether it was in the set already.

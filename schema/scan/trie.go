@@ -18,10 +18,10 @@ type node struct {
 	open     bool    // the values inside the value here are indexed
 	records  bool    // if the value here is an array, it is an array of records
 	children []child // wanted keys of the object here
-	longest  int     // length in bytes of the longest key of children
 	// buckets is a hash table of children with linear probing: a key is in the bucket of its hash, or in the next free one.
 	// Its length is a power of two.
 	buckets []bucket
+	longest int // length in bytes of the longest key of children
 }
 
 // child is one wanted key.
