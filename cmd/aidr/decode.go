@@ -201,8 +201,8 @@ func (d *decodePrinter) deadLetter(x decode.Dead) {
 	}
 }
 
-// summary prints what could not be decoded and what was passed over. If there are no events at all, it prints what was read,
-// so that no run ends without a word.
+// summary prints the counts of dead letters and of elements that were passed over. A run without events also prints how many
+// records it read, so that it never ends without a word.
 func (d *decodePrinter) summary(w io.Writer) {
 	if len(d.reasons) > 0 {
 		total, list := countsByName(d.reasons)

@@ -55,8 +55,8 @@ func openRepeats(tree *syntax.Regexp) {
 }
 
 // leastDistance returns the least number of characters between two places at which the first counted repeat of the pattern
-// can begin: that of the literals before it. repeated is false if the pattern has no counted repeat. 0 means that no
-// literal comes before it.
+// can begin: that of the literals before it. repeated is false if the pattern has no counted repeat. distance is
+// 0 if the pattern may begin with it.
 func leastDistance(tree *syntax.Regexp) (distance int, repeated bool) {
 	switch tree.Op {
 	case syntax.OpLiteral:

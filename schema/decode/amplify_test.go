@@ -233,8 +233,8 @@ func scalings(t testing.TB) (list []scaling) {
 	return list
 }
 
-// maxGrowth is the largest factor by which the cost may grow if the input doubles: 2, and 15 % for what is not exact in
-// measuring.
+// maxGrowth is the largest factor by which the cost may grow if the input doubles: 2, and 15 % for the inexactness of
+// measurements.
 const maxGrowth = 2.3
 
 // discard is a handler that takes everything.
@@ -349,7 +349,7 @@ func envelopes(t testing.TB) (list []scaling) {
 	} {
 		list = append(list, scaling{"lines: " + name, line(text)})
 	}
-	// Lines that swallow what follows, with long contents before the next one.
+	// Lines that swallow the next ones, with long contents before each of these.
 	list = append(list, scaling{"lines: opened arrays with long contents", func(n int) string {
 		var b strings.Builder
 		for range 40 {
@@ -397,7 +397,8 @@ func envelopes(t testing.TB) (list []scaling) {
 	}
 	list = append(list,
 		scaling{"answers in answers", nested(`{"request":{"messages":[]},"timestamp":1767261600,"response":`, `{"response":`, `}`, `}`)},
-		scaling{"attributes in attributes", nested(`{"resourceSpans":[{"scopeSpans":[{"spans":[{"startTimeUnixNano":"1767261600000000000","attributes":[`+
+		scaling{"attributes in attributes", nested(`{"resourceSpans":[{"scopeSpans":[{"spans":[`+
+			`{"startTimeUnixNano":"1767261600000000000","attributes":[`+
 			`{"key":"gen_ai.operation.name","value":{"stringValue":"chat"}},{"key":"gen_ai.tool.definitions","value":`,
 			`{"arrayValue":{"values":[`, `]}}`, `}]}]}]}]}`)},
 	)
@@ -499,7 +500,8 @@ func calls(t testing.TB) (list []scaling) {
 				fmt.Fprintf(&calls, `,{"id":"%s%d","function":{"name":"f"}}`, id, i)
 				fmt.Fprintf(&results, ","+result, id, i)
 			}
-			return `{"id":"i","call_type":"c","metadata":{},"custom_llm_provider":"o","startTime":1767261600,"messages":[{"role":"assistant","tool_calls":[{}` +
+			return `{"id":"i","call_type":"c","metadata":{},"custom_llm_provider":"o","startTime":1767261600,"messages":[` +
+				`{"role":"assistant","tool_calls":[{}` +
 				calls.String() + `]}` + results.String() + `]}`
 		}
 	}
@@ -512,12 +514,14 @@ func calls(t testing.TB) (list []scaling) {
 				fmt.Fprintf(&audit, `,{"primitive":"tool","primitive_name":"%s%d","action":"allow"}`, id, i)
 				fmt.Fprintf(&rpc, `,{"method":"tools/call","tool_name":"%sx%d"}`, id, i)
 			}
-			return `{"started_at":1767261600000,"latencies":{},"request":{},"ai":{"mcp":{"audit":[{}` + audit.String() + `],"rpc":[{}` + rpc.String() + `]}}}`
+			return `{"started_at":1767261600000,"latencies":{},"request":{},"ai":{"mcp":{"audit":[{}` + audit.String() +
+				`],"rpc":[{}` + rpc.String() + `]}}}`
 		}},
 		scaling{"pieces of calls", func(n int) string {
 			var pieces strings.Builder
 			for i := range n {
-				fmt.Fprintf(&pieces, `,{"choices":[{"index":%d,"delta":{"tool_calls":[{"index":%d,"id":"%s%d","function":{"name":"f"}}]}}]}`, i%3, i, id, i)
+				fmt.Fprintf(&pieces, `,{"choices":[{"index":%d,"delta":{"tool_calls":[{"index":%d,"id":"%s%d","function":{"name":"f"}}]}}]}`,
+					i%3, i, id, i)
 			}
 			return `{"request":{"messages":[]},"timestamp":1767261600,"response":[{"id":"x"}` + pieces.String() + `]}`
 		}},

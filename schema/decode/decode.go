@@ -99,7 +99,7 @@ const (
 	ReasonDepth         = "too_deep"                  // nested deeper than 64, or in more than 4 envelopes
 	ReasonSize          = "too_large"                 // a record, its inflated contents, or an element over its cap
 	ReasonFanOut        = "fan_out"                   // more than 5,000 events in a record; the first 5,000 were emitted
-	ReasonTooExpensive  = "too_expensive"             // a record that costs more than formats.MaxCost; what was read until then was emitted
+	ReasonTooExpensive  = "too_expensive"             // a record that costs more than formats.MaxCost; its first events were emitted
 	ReasonUnknownFormat = formats.ReasonUnknownFormat // no format has these top-level keys
 	ReasonNoTime        = formats.ReasonNoTime        // neither the record nor the broker has a time
 )
@@ -238,7 +238,7 @@ func (d *Decoder) decodeText(text string, level int) {
 	d.decodeLines(text, level, v, next, dup, err)
 }
 
-// blanks are the characters that may stand between JSON values.
+// blanks are the characters that are allowed between JSON values.
 const blanks = " \t\r\n"
 
 // decodeLines decodes consecutive JSON values, as in NDJSON. A malformed value ends one line at most: if the bad line

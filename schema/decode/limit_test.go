@@ -240,8 +240,8 @@ func TestTruncatedRecordsAreOneDeadLetter(t *testing.T) {
 	}
 }
 
-// A line that is cut off costs that line alone, also if so many lines are cut off that each is read on its own. What
-// comes after them is read as ever, also a value of several lines.
+// A line that is cut off costs that line alone, also if so many lines are cut off that each is read on its own. The
+// text after them is read as usual, also a value of several lines.
 func TestManyLinesThatAreCutOff(t *testing.T) {
 	d, err := New(Options{Wanted: everything()})
 	if err != nil {
@@ -268,8 +268,8 @@ func TestManyLinesThatAreCutOff(t *testing.T) {
 // alone: the fields that are wanted change nothing.
 func TestTooExpensive(t *testing.T) {
 	logs := func(service string, n int, record string) string {
-		return `{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"` + service + `"}}]},"scopeLogs":[{"logRecords":[` +
-			strings.Repeat(record+",", n) + record + `]}]}]}`
+		return `{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"` + service + `"}}]},` +
+			`"scopeLogs":[{"logRecords":[` + strings.Repeat(record+",", n) + record + `]}]}]}`
 	}
 	event := `{"timeUnixNano":"1767261600000000000","eventName":"gen_ai.choice"}`
 	scopes := `{"resourceSpans":[{"scopeSpans":[` + strings.Repeat("{},", 1_000_000) + `{}]}]}`
@@ -289,7 +289,8 @@ func TestTooExpensive(t *testing.T) {
 		{"a large context of other elements", logs(strings.Repeat("s", 100_000), 3000, "{}"), false},
 		{"a small context of many events", logs(strings.Repeat("s", 10_000), 4000, event), false},
 		{"as many elements as a large batch has", logs("s", 100_000, "{}"), false},
-		{"a large record", "[" + strings.Repeat(`{"digestStartTime":1,"digestS3Bucket":"`+strings.Repeat("b", 1000)+`"},`, 15_000) + digest + "]", false},
+		{"a large record", "[" + strings.Repeat(digest[:len(digest)-2]+`"`+strings.Repeat("b", 1000)+`"},`,
+			15_000) + digest + "]", false},
 	} {
 		var results []string
 		for _, wanted := range []schema.Wanted{{}, everything()} {

@@ -288,7 +288,7 @@ func (a *attributes) reset() {
 // save remembers the values as they are now, for restore. It costs nothing: the values are saved when they change.
 func (a *attributes) save() { a.saving = true }
 
-// restore returns the attributes to the values at the call of save. It costs as much as what was read since then.
+// restore returns the attributes to the values at the call of save. Its cost is that of the attributes read since then.
 func (a *attributes) restore() {
 	for _, s := range slices.Backward(a.saved) {
 		v := &a.values[s.attribute]
@@ -397,7 +397,7 @@ func (a *attributes) set(el *formats.Element, key string, value scan.Span, neste
 	}
 	known, ok := a.names.find(key)
 	if !ok {
-		if !nested && a.outer != nil { // a resource has no messages
+		if !nested && a.outer != nil { // only elements have messages
 			a.lists.add(key, formats.Node{Src: a.src, Span: value})
 		}
 		return
