@@ -91,7 +91,8 @@ func TestConfigInit(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "aidr.yaml")
 	mustAidr(t, "config", "init", file)
-	if o := aidr(t, "config", "check", file); o.code != exitWarnings || strings.Count(o.stderr, "\n") != 1 || !strings.Contains(o.stderr, "there is no sink") {
+	o := aidr(t, "config", "check", file)
+	if o.code != exitWarnings || strings.Count(o.stderr, "warning: ") != 1 || !strings.Contains(o.stderr, "there is no sink") {
 		t.Errorf("config check of what init wrote: exit code %d, want only the warning that there is no sink\n%s", o.code, o.stderr)
 	}
 	if o := aidr(t, "config", "init", file); o.code != exitFailed || !strings.Contains(o.stderr, "--force") {
@@ -110,7 +111,7 @@ func TestConfigInit(t *testing.T) {
 	if o := aidrWith(t, env, nil, "config", "check", full); o.code != exitOK {
 		t.Errorf("config check with the sinks: exit code %d\n%s", o.code, o.stderr)
 	}
-	o := aidr(t, "config", "check", full)
+	o = aidr(t, "config", "check", full)
 	if o.code != exitFailed || !strings.Contains(o.stderr, "AIDR_WEBHOOK_SECRET") || !strings.Contains(o.stderr, "CLICKHOUSE_PASSWORD") {
 		t.Errorf("config check without the environment: got %+v, want it to name the variables", o)
 	}
