@@ -50,14 +50,20 @@
 // rung with a value wins; ai_agent.uid_source names the raw field of that rung:
 //
 //  1. the expression that the configuration has for the dataset,
-//  2. an agent id that the record declares,
-//  3. a credential or principal that is not a person: a key's hash, a gateway's consumer, a role, a service account,
+//  2. a principal that somebody authenticated: a key's hash, a gateway's consumer, a role, a service account, an account,
+//  3. an agent id that the caller declares in a header, in metadata or in its own telemetry,
 //  4. a service,
 //  5. a person,
 //  6. the address and the user agent, which is too weak a key for a long baseline.
 //
-// The reader of each format lists the raw fields of its rungs. An alias in the registry of agents then replaces the id, so
-// that one agent has one id in all logs. Ids of sessions and runs go to ai_agent.instance_uid and session.id, never into
+// The reader of each format lists the raw fields of its rungs. A principal that stands for everybody, such as
+// ANONYMOUS_PRINCIPAL, is no rung, and a user agent without an address names nobody. An alias in the registry of agents then
+// replaces the id, so that one agent has one id in all logs.
+//
+// A caller cannot choose who it is: if a record has both a principal and a declared id, the declared one becomes
+// ai_agent.declared_uid. It refines the id, as principal/declared, only if the registry lists it under that principal, or if
+// the source has trust_declared because its producer checks such ids. Otherwise a caller could act under another agent's
+// id, or spread its calls over many. Ids of sessions and runs go to ai_agent.instance_uid and session.id, never into
 // the agent's id: a key that changes with each run never gets a history.
 //
 // # Reading records

@@ -44,6 +44,8 @@ const (
 	AIAgentUID
 	// ai_agent.uid_source: Raw field that the agent id was taken from (the rung of the identity ladder).
 	AIAgentUIDSource
+	// ai_agent.declared_uid: Agent id that the caller declares and that its principal does not confirm.
+	AIAgentDeclaredUID
 	// ai_agent.instance_uid: One run or role session of the agent.
 	AIAgentInstanceUID
 	// ai_agent.name: Name of the agent.
@@ -171,7 +173,7 @@ const (
 )
 
 // NumFields is the number of fields.
-const NumFields = 82
+const NumFields = 83
 
 var fieldInfo = [NumFields]FieldInfo{
 	Time: {
@@ -273,6 +275,11 @@ var fieldInfo = [NumFields]FieldInfo{
 		Name: "ai_agent.uid_source", Type: TypeString,
 		Doc:  "Raw field that the agent id was taken from (the rung of the identity ladder).",
 		OCSF: "", ECS: "", OTel: "",
+	},
+	AIAgentDeclaredUID: {
+		Name: "ai_agent.declared_uid", Type: TypeString,
+		Doc:  "Agent id that the caller declares and that its principal does not confirm.",
+		OCSF: "", ECS: "", OTel: "gen_ai.agent.id",
 	},
 	AIAgentInstanceUID: {
 		Name: "ai_agent.instance_uid", Type: TypeString,

@@ -15,7 +15,7 @@ import (
 // readingHelp documents --config and --source of the commands that read files.
 const readingHelp = `With --config the files are read as aidr run would read them from a source of that configuration. The file may be a partial
 configuration: only maps, rules, agents, lists, identity, enrichment and redact are used, and format, tenant, delay,
-datasets and trust_forwarded of the source. State, sinks and connections are ignored. --source selects the source if there
+datasets, trust_forwarded and trust_declared of the source. State, sinks and connections are ignored. --source selects the source if there
 are several. Flags override the configuration.`
 
 // reading determines how a command reads the records of files: by flags, or as a source of a configuration.

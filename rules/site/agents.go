@@ -28,15 +28,21 @@ const MaxAgents = 100_000
 //	    aliases:                                        # its names in other sources
 //	      - arn:aws:iam::123456789012:role/invoice-bot
 //	      - {uid: invoice-bot, dataset: kong.http_log}
+//	    declared: [monthly-run, reminders]              # ids that it may declare
 //
 // Each of tools, routes, models and destinations is a list of globs. If a list is absent, the agent is not restricted in
 // that respect; if it is empty, the agent may use nothing of that kind. An agent that is not registered may use nothing.
+//
+// A declared id is one that the caller itself sends, in a header or in metadata. It is part of the agent's id,
+// uid/declared, only if the agent's entry lists it, or if an entry of its own has that uid or alias. An id that is only
+// listed shares the entry's owner, status and grants.
 //
 // An alias is the value of ai_agent.uid in the records of another source, or of one dataset. It is replaced by the
 // agent's uid before any rule sees the event, so that a rule over several sources has one key for the agent.
 type Agents struct {
 	byUID   map[string]*agent
 	byAlias map[alias]string
+	refined map[string]bool // the uids that may be of the form principal/declared
 }
 
 // alias is another name of an agent: in the records of one dataset, or in all records if dataset is "".
@@ -49,6 +55,7 @@ type agent struct {
 	name, owner, status, tier string
 	expires                   int64             // ns, the first instant after the last day; 0: never
 	allowed                   map[string]*globs // by kind, as in Allows
+	listed                    bool              // a declared id in the entry of its principal
 }
 
 // allowKeys are the keys with globs, and the kind that each has in Allows.
@@ -60,7 +67,7 @@ var allowKeys = [...]struct{ key, kind string }{
 // warning.
 func ParseAgents(name string, src []byte) (agents *Agents, problems []doc.Problem) {
 	d, root := doc.ParseSize(name, src, doc.MaxListSize)
-	a := &Agents{byUID: make(map[string]*agent), byAlias: make(map[alias]string)}
+	a := &Agents{byUID: make(map[string]*agent), byAlias: make(map[alias]string), refined: make(map[string]bool)}
 	f := root.Fields()
 	list := f.Need("agents")
 	items := list.Items()
@@ -105,19 +112,43 @@ func (a *Agents) read(n *doc.Node) (id string, aliases *doc.Node) {
 	}
 	f.Get("description").Filled() // a note for readers of the file
 	aliases = f.Get("aliases")
+	declared := f.Get("declared")
 	f.Done()
 	if n == nil || id == "" {
 		return "", nil
 	}
-	if a.byUID[id] != nil {
+	a.readDeclared(id, g, declared)
+	if known := a.byUID[id]; known != nil && !known.listed {
 		uid.Fail("%q is registered twice: keep one entry", doc.Short(id))
 		return "", nil
 	}
 	a.byUID[id] = g
+	if strings.Contains(id, "/") {
+		a.refined[id] = true
+	}
 	if g.owner == "" {
 		n.Warn("agent %q has no owner: name the person or team to contact about its findings", doc.Short(id))
 	}
 	return id, aliases
+}
+
+// readDeclared registers the ids that the agent may declare. An entry of its own for one of them counts instead.
+func (a *Agents) readDeclared(uid string, g *agent, list *doc.Node) {
+	items := list.Items()
+	if len(items) > MaxAliases {
+		list.Fail("has %d ids, the limit is %d: set trust_declared on the source if the producer checks them", len(items), MaxAliases)
+		return
+	}
+	for _, n := range items {
+		declared := n.Filled()
+		if declared == "" || a.byUID[uid+"/"+declared] != nil {
+			continue
+		}
+		listed := *g
+		listed.listed = true
+		a.byUID[uid+"/"+declared] = &listed
+		a.refined[uid+"/"+declared] = true
+	}
 }
 
 // readAliases reads the aliases of an agent: texts, or {uid, dataset}. An alias belongs to one agent only.
@@ -150,15 +181,22 @@ func (a *Agents) readAliases(uid string, list *doc.Node) {
 	}
 }
 
-// HasAliases reports whether any agent has an alias. If not, Resolve never finds one.
-func (a *Agents) HasAliases() bool { return len(a.byAlias) > 0 }
+// HasAliases reports whether any agent has an alias or may declare an id. If not, Resolve finds nothing that matters.
+func (a *Agents) HasAliases() bool { return len(a.byAlias) > 0 || len(a.refined) > 0 }
 
-// Resolve returns the uid of the agent that has other as an alias in the records of the dataset, or "" if no agent has.
+// Resolve returns the uid of the agent that has other as an alias in the records of the dataset, or "" if no agent has. A uid
+// of the form principal/declared is returned itself if it is registered.
 func (a *Agents) Resolve(dataset, other string) string {
 	if uid := a.byAlias[alias{dataset, other}]; uid != "" {
 		return uid
 	}
-	return a.byAlias[alias{"", other}]
+	if uid := a.byAlias[alias{"", other}]; uid != "" {
+		return uid
+	}
+	if a.refined[other] {
+		return other
+	}
+	return ""
 }
 
 func readGlobs(v *doc.Node) *globs {

@@ -219,7 +219,7 @@ agents.yaml:3:11: agents[1].uid: "a1" is registered twice: keep one entry
 agents.yaml:3:33: agents[1].status: "gone" is not one of active, suspended, retired
 agents.yaml:4:5: agents[2]: "uid" is missing
 agents.yaml:4:25: agents[2].expires: "soon" is not a date: write it as 2027-03-31
-agents.yaml:4:31: agents[2].tool: unknown key: did you mean tools?; known are aliases, description, ` +
+agents.yaml:4:31: agents[2].tool: unknown key: did you mean tools?; known are aliases, declared, description, ` +
 		`destinations, expires, models, name, owner, routes, status, tier, tools, uid
 agents.yaml:5:10: agents[3].uid: is a whole number, not text: put it into quotes`
 	if got := texts(ps); got != want {
@@ -232,7 +232,9 @@ func TestAliases(t *testing.T) {
   - uid: bot
     owner: o
     aliases: [consumer-7, 'arn:aws:iam::1:role/bot', {uid: shared, dataset: kong.http_log}]
-  - {uid: other, owner: o, aliases: [{uid: shared, dataset: litellm}, {uid: shared}]}
+  - {uid: other, owner: o, aliases: [{uid: shared, dataset: litellm}, {uid: shared}], declared: [run-1, run-2]}
+  - {uid: other/run-2, owner: p}
+  - {uid: third, owner: p, aliases: [key/run-3]}
 `))
 	if a == nil || len(ps) > 0 || !a.HasAliases() {
 		t.Fatalf("got %s", texts(ps))
@@ -249,6 +251,15 @@ func TestAliases(t *testing.T) {
 	f("litellm", "shared", "other")
 	f("aws.cloudtrail", "shared", "other")
 	f("litellm", "bot", "")
+	f("litellm", "other/run-1", "other/run-1")
+	f("litellm", "other/run-2", "other/run-2")
+	f("litellm", "key/run-3", "third")
+	f("litellm", "bot/run-1", "")
+	for uid, owner := range map[string]string{"other/run-1": "o", "other/run-2": "p"} {
+		if got := a.Attribute(uid, "owner").Text; got != owner {
+			t.Errorf("owner of %s: got %q, want %q", uid, got, owner)
+		}
+	}
 	f("litellm", "", "")
 	if n := testing.AllocsPerRun(100, func() { a.Resolve("kong.http_log", "shared") }); n != 0 {
 		t.Errorf("got %v allocations, want 0", n)
@@ -331,7 +342,7 @@ func FuzzParse(f *testing.F) {
 		if a, _ := site.ParseAgents("agents.yaml", []byte(src)); a != nil {
 			a.Allows(text, "tool", text)
 			a.Attribute(text, "expires")
-			if uid := a.Resolve(text, text); uid != "" && a.Resolve("", uid) != "" {
+			if uid := a.Resolve(text, text); uid != "" && a.Resolve("", uid) != "" && a.Resolve("", uid) != uid {
 				t.Fatalf("%q is an agent and an alias", uid)
 			}
 		}

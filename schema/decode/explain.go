@@ -74,7 +74,7 @@ func (x *explainer) event(e *schema.Event) {
 	if x.current.Events == 1 {
 		x.current.Agent = namingOf(e, recordUID)
 		if x.d.finisher != nil {
-			x.current.Agent = x.d.finisher.naming(e)
+			x.current.Agent = x.d.finisher.naming(e, &x.d.elem.Arena)
 		}
 	}
 	if x.emit != nil {
@@ -83,12 +83,13 @@ func (x *explainer) event(e *schema.Event) {
 }
 
 // naming is like namingOf, for an event that has yet to be finished. It leaves the event unchanged.
-func (f *finisher) naming(e *schema.Event) Naming {
-	uid, source := e.Value(schema.AIAgentUID), e.Value(schema.AIAgentUIDSource)
-	_ = f.identify(e) // an error is reported when the event is finished
+func (f *finisher) naming(e *schema.Event, a *scan.Arena) Naming {
+	uid, source, declared := e.Value(schema.AIAgentUID), e.Value(schema.AIAgentUIDSource), e.Value(schema.AIAgentDeclaredUID)
+	_ = f.identify(e, a) // an error is reported when the event is finished
 	n := namingOf(e, uid.Text)
 	e.Set(schema.AIAgentUID, uid)
 	e.Set(schema.AIAgentUIDSource, source)
+	e.Set(schema.AIAgentDeclaredUID, declared)
 	return n
 }
 

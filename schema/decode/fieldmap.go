@@ -44,6 +44,9 @@ type MapSource struct {
 	// unless there is an OtherRow.
 	Table map[string]string
 	Hash  bool // the value is a secret and is replaced by its hash
+	// Declared is for identity: the caller chooses the value, as in a header, so it does not replace an id from a source
+	// above it. See formats.Element.DeclareAgent.
+	Declared bool
 
 	Unit      Unit
 	Until     []string   // for event.duration: the path of the time of the end; Path is that of the start
@@ -90,7 +93,7 @@ func Mappable(f schema.Field) string {
 		return "the map's dataset sets it"
 	case schema.EventClass:
 		return "the map's class sets it"
-	case schema.AIAgentUID, schema.AIAgentUIDSource:
+	case schema.AIAgentUID, schema.AIAgentUIDSource, schema.AIAgentDeclaredUID:
 		return "the map's identity sets it"
 	case schema.EventIngested, schema.EventRawRef, schema.EventTruncated:
 		return "aidr sets it"

@@ -228,7 +228,11 @@ func (m *mapReader) Read(el *formats.Element) {
 	m.readSource(el)
 	for i := range m.identity {
 		if s := &m.identity[i]; !m.lacks(el, s) {
-			el.SetAgent(s.rung, m.text(el, s)) // even if the agent is already named, so that faults are reported
+			name := el.SetAgent
+			if s.Declared {
+				name = el.DeclareAgent
+			}
+			name(s.rung, m.text(el, s)) // even if the agent is already named, so that faults are reported
 		}
 	}
 	el.SetAgentByAddress(m.fieldText(el, &m.userAgent))

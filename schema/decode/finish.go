@@ -2,6 +2,7 @@ package decode
 
 import (
 	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/scan"
 )
 
 // OverrideRung is the value of ai_agent.uid_source if the user's own expression named the agent: the configuration key
@@ -22,20 +23,21 @@ type finisher struct {
 	overrides map[string]func(*schema.Event) (string, error)
 	raws      int // number of Options.Wanted.Raw; the raw values of the overrides come after them
 	aliases   func(dataset, uid string) string
+	trust     bool // Options.TrustDeclared
 	enrich    func(*schema.Event)
 }
 
 // finished lists the fields that a finisher may change.
 var finished = [...]schema.Field{
-	schema.AIAgentUID, schema.AIAgentUIDSource, schema.SourceASNumber, schema.SourceGeoCountryISOCode,
+	schema.AIAgentUID, schema.AIAgentUIDSource, schema.AIAgentDeclaredUID, schema.SourceASNumber, schema.SourceGeoCountryISOCode,
 }
 
 // newFinisher returns nil if there is nothing to finish. It adds the fields that it reads to o.Wanted.
 func newFinisher(o *Options) *finisher {
-	if o.Override == nil && o.Aliases == nil && o.Enrich == nil {
+	if o.Override == nil && o.Aliases == nil && o.Enrich == nil && !o.TrustDeclared {
 		return nil
 	}
-	f := &finisher{raws: len(o.Wanted.Raw), aliases: o.Aliases}
+	f := &finisher{raws: len(o.Wanted.Raw), aliases: o.Aliases, trust: o.TrustDeclared}
 	if o.Override != nil {
 		f.overrides = o.Override.Open()
 		o.Wanted.Fields.Union(o.Override.Wanted.Fields)
@@ -56,7 +58,7 @@ func (d *Decoder) finish(e *schema.Event) {
 		saved[i] = e.Value(f)
 	}
 	raws := e.Raws
-	if err := d.finisher.identify(e); err != nil && d.handler.FieldError != nil {
+	if err := d.finisher.identify(e, &d.elem.Arena); err != nil && d.handler.FieldError != nil {
 		d.handler.FieldError(e.Text(schema.EventDataset), OverrideRung)
 	}
 	if d.finisher.enrich != nil {
@@ -70,9 +72,9 @@ func (d *Decoder) finish(e *schema.Event) {
 	}
 }
 
-// identify names the agent by the override, then resolves aliases by the registry. An alias does not change
-// ai_agent.uid_source, which is the field of the record that named the agent.
-func (f *finisher) identify(e *schema.Event) (err error) {
+// identify names the agent by the override, resolves aliases by the registry, and then lets a declared id refine the agent's
+// id. None of the last two changes ai_agent.uid_source, which is the field of the record that named the principal.
+func (f *finisher) identify(e *schema.Event, a *scan.Arena) (err error) {
 	if eval := f.overrides[e.Text(schema.EventDataset)]; eval != nil {
 		raws := e.Raws
 		e.Raws = raws[f.raws:]
@@ -84,10 +86,42 @@ func (f *finisher) identify(e *schema.Event) (err error) {
 			e.SetText(schema.AIAgentUIDSource, OverrideRung)
 		}
 	}
-	if f.aliases != nil && e.Has(schema.AIAgentUID) {
-		if uid := f.aliases(e.Text(schema.EventDataset), e.Text(schema.AIAgentUID)); uid != "" {
-			e.SetText(schema.AIAgentUID, uid)
-		}
+	principal := e.Text(schema.AIAgentUID)
+	if principal == "" {
+		return err
+	}
+	if uid := f.agent(e, principal); uid != "" {
+		e.SetText(schema.AIAgentUID, uid)
+	}
+	if e.Has(schema.AIAgentDeclaredUID) && e.Text(schema.AIAgentUIDSource) != OverrideRung {
+		f.refine(e, principal, a)
 	}
 	return err
+}
+
+// agent returns the uid of the agent that the registry knows by this name, or "".
+func (f *finisher) agent(e *schema.Event, uid string) string {
+	if f.aliases == nil {
+		return ""
+	}
+	return f.aliases(e.Text(schema.EventDataset), uid)
+}
+
+// refine makes the agent's id principal/declared if the registry lists the declared id under the principal, by the name that
+// the record has or by the one of the registry, or if the source is trusted to check declared ids. Otherwise anyone with a
+// credential could act under the id of any agent.
+func (f *finisher) refine(e *schema.Event, principal string, a *scan.Arena) {
+	declared := e.Text(schema.AIAgentDeclaredUID)
+	refined := a.Concat(e.Text(schema.AIAgentUID), "/", declared)
+	uid := f.agent(e, refined)
+	if uid == "" && principal != e.Text(schema.AIAgentUID) {
+		uid = f.agent(e, a.Concat(principal, "/", declared))
+	}
+	if uid == "" && f.trust {
+		uid = refined
+	}
+	if uid != "" {
+		e.SetText(schema.AIAgentUID, uid)
+		e.Set(schema.AIAgentDeclaredUID, schema.Value{})
+	}
 }

@@ -76,6 +76,52 @@ func TestOverrideNamesTheAgent(t *testing.T) {
 	f(Options{Aliases: registry, Override: overrideOf("kong.http_log", header, byHeader)}, kongRecord, "agent-1", OverrideRung)
 }
 
+// A declared id refines the principal's id only if the registry lists it under the principal or the source is trusted.
+func TestDeclaredIDRefinesOnlyIfKnown(t *testing.T) {
+	const record = `{"id":"r","call_type":"acompletion","status":"success","custom_llm_provider":"openai","startTime":1767225600,` +
+		`"agent_id":"runner","metadata":{"user_api_key_hash":"key"}}`
+	names := func(m map[string]string) func(_, uid string) string {
+		return func(_, uid string) string { return m[uid] }
+	}
+	cases := []struct {
+		name          string
+		o             Options
+		uid, declared string
+	}{
+		{"no registry", Options{}, "key", "runner"},
+		{"an agent of that name elsewhere", Options{Aliases: names(map[string]string{"runner": "victim", "other/runner": "victim"})}, "key", "runner"},
+		{"listed under the principal", Options{Aliases: names(map[string]string{"key/runner": "key/runner"})}, "key/runner", ""},
+		{"an alias", Options{Aliases: names(map[string]string{"key/runner": "night-run"})}, "night-run", ""},
+		{"under the principal's name in the registry", Options{Aliases: names(map[string]string{"key": "billing", "billing/runner": "billing/runner"})},
+			"billing/runner", ""},
+		{"under the principal's name in the log", Options{Aliases: names(map[string]string{"key": "billing", "key/runner": "night-run"})}, "night-run", ""},
+		{"trusted", Options{TrustDeclared: true}, "key/runner", ""},
+		{"trusted, with the principal's name in the registry", Options{TrustDeclared: true, Aliases: names(map[string]string{"key": "billing"})},
+			"billing/runner", ""},
+		{"the site's expression", Options{TrustDeclared: true, Override: overrideOf("litellm", []string{"id"},
+			func(*schema.Event) (string, error) { return "site", nil })}, "site", "runner"},
+	}
+	for _, c := range cases {
+		c.o.Wanted = everything()
+		res := decodeAll(t, c.o, record, Meta{})
+		if len(res.events) == 0 {
+			t.Fatalf("%s: no events", c.name)
+		}
+		declared, _ := res.events[0]["ai_agent.declared_uid"].(string)
+		if res.events[0]["ai_agent.uid"] != c.uid || declared != c.declared {
+			t.Errorf("%s: got %v and %q, want %q and %q", c.name, res.events[0]["ai_agent.uid"], declared, c.uid, c.declared)
+		}
+		d, err := New(c.o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		silent := &Handler{Event: func(*schema.Event) {}}
+		if n := testing.AllocsPerRun(50, func() { d.Decode(record, Meta{}, silent) }); n != 0 {
+			t.Errorf("%s: got %v allocations per record, want 0", c.name, n)
+		}
+	}
+}
+
 // If an override fails, the error is reported and the ladder's own rung counts.
 func TestOverrideFails(t *testing.T) {
 	o := Options{Wanted: everything(), Override: overrideOf("kong.http_log", []string{"a"}, func(*schema.Event) (string,

@@ -30,6 +30,7 @@ type Element struct {
 	brokerTime int64 // ns, 0 if unknown
 
 	dataset   string
+	declared  bool  // DeclareAgent had an id
 	time      int64 // ns, if hasTime
 	hasTime   bool
 	emitted   uint32 // events of this element so far
@@ -53,7 +54,7 @@ type Setup struct {
 // always lists the fields that are extracted even if no rule or sink needs them.
 var always = [...]schema.Field{
 	schema.Time, schema.EventID, schema.EventDuration, schema.EventDataset, schema.EventClass, schema.EventAction,
-	schema.EventOutcome, schema.AIAgentUID, schema.AIAgentUIDSource,
+	schema.EventOutcome, schema.AIAgentUID, schema.AIAgentUIDSource, schema.AIAgentDeclaredUID,
 }
 
 // content lists the fields that are truncated to MaxContent. If event.truncated is wanted, all of them are extracted, because
@@ -128,7 +129,7 @@ func (el *Element) Reset(index int, element, src string, values []scan.Span) {
 	el.pos.Index = index
 	el.Event.Pos = el.pos
 	el.src, el.values = src, values
-	el.dataset, el.time, el.hasTime, el.emitted, el.refusal, el.skipped = "", 0, false, 0, "", ""
+	el.dataset, el.declared, el.time, el.hasTime, el.emitted, el.refusal, el.skipped = "", false, 0, false, 0, "", ""
 	for _, place := range el.rawPlaces {
 		el.Event.Raws = append(el.Event.Raws, el.rawValue(el.At(place)))
 	}

@@ -12,19 +12,58 @@ import (
 // is too weak to learn a long baseline for.
 const UIDSourceAddress = "source.ip|user_agent"
 
-// SetAgent sets ai_agent.uid to text, unless text is empty or the field is already set. Readers call it for one raw field after
-// another, the most reliable one first: the identity ladder, of which each call is a rung. source is the name of the raw
-// field, for ai_agent.uid_source.
+// SetAgent sets ai_agent.uid to text, unless text is empty, stands for everybody, or the field is already set. Readers call it
+// for one raw field after another, the most reliable one first: the identity ladder, of which each call is a rung. source is
+// the name of the raw field, for ai_agent.uid_source.
 func (el *Element) SetAgent(source, text string) {
-	if text == "" || el.Event.Has(schema.AIAgentUID) {
+	if text == "" || el.Event.Has(schema.AIAgentUID) || Everybody(text) {
 		return
 	}
 	el.Event.SetText(schema.AIAgentUID, text)
 	el.Event.SetText(schema.AIAgentUIDSource, source)
 }
 
+// DeclareAgent is the rung of the ladder for an agent id that the caller chose: a header, metadata, an attribute of its own
+// telemetry. Readers call it after all rungs that somebody authenticated. If one of those named the agent, the id becomes
+// ai_agent.declared_uid, and schema/decode decides whether it refines the agent's id: a caller must not be able to choose
+// who it is. If none did, the id names the agent. Of several declared ids the first counts.
+func (el *Element) DeclareAgent(source, text string) {
+	switch {
+	case text == "" || Everybody(text):
+	case !el.Event.Has(schema.AIAgentUID):
+		el.SetAgent(source, text)
+		el.declared = true
+	case !el.declared && text != el.Event.Text(schema.AIAgentUID):
+		el.Event.SetText(schema.AIAgentDeclaredUID, text)
+		el.declared = true
+	}
+}
+
+// Everybody reports whether the name of a principal stands for all callers without one, so that it is not the identity of
+// any of them.
+func Everybody(text string) bool {
+	switch len(text) {
+	case len("anonymous"):
+		return strings.EqualFold(text, "anonymous")
+	case len("ANONYMOUS_PRINCIPAL"): // CloudTrail: an unsigned request
+		return text == "ANONYMOUS_PRINCIPAL"
+	case len("system:anonymous"): // Kubernetes
+		return text == "system:anonymous"
+	case len("system:unauthenticated"):
+		return text == "system:unauthenticated"
+	case len("anonymousUser"): // Spring and the gateways built on it
+		return text == "anonymousUser"
+	case len(zeroGUID): // Entra, for a caller that is unknown
+		return text == zeroGUID
+	}
+	return false
+}
+
+const zeroGUID = "00000000-0000-0000-0000-000000000000"
+
 // SetAgentByAddress is the last rung of the identity ladder: it identifies the agent by the caller's address, or the name that
-// the log has instead, and its user agent.
+// the log has instead, and its user agent. Without a user agent the address alone is the id; a user agent alone identifies
+// nobody, because everyone who uses the same library has it.
 func (el *Element) SetAgentByAddress(userAgent string) {
 	if el.Event.Has(schema.AIAgentUID) {
 		return
@@ -33,7 +72,11 @@ func (el *Element) SetAgentByAddress(userAgent string) {
 	if from == "" {
 		from = el.Event.Text(schema.SourceDomain)
 	}
-	if from != "" || userAgent != "" {
+	switch {
+	case from == "":
+	case userAgent == "":
+		el.SetAgent(UIDSourceAddress, from)
+	default:
 		el.SetAgent(UIDSourceAddress, el.Join([]string{from, userAgent}, "|"))
 	}
 }

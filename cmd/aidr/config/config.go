@@ -126,6 +126,9 @@ type Source struct {
 	Idle time.Duration `key:"idle"`
 	// Networks of the peers whose X-Forwarded-For is trusted.
 	TrustForwarded []string `key:"trust_forwarded"`
+	// Whether the producer checks the agent ids that callers declare. If not, a declared id refines the identity of a caller
+	// only if the registry lists it.
+	TrustDeclared bool `key:"trust_declared"`
 }
 
 // Kafka is the `kafka` section of a source. Either Topics or Pattern is set.

@@ -71,6 +71,7 @@ func (r *reader) source(n *doc.Node, index int) Source {
 		Datasets:       r.texts(f.Get("datasets")),
 		Idle:           duration(f.Get("idle"), 0, time.Second, day),
 		TrustForwarded: r.networks(f.Get("trust_forwarded")),
+		TrustDeclared:  f.Get("trust_declared").Bool(),
 	}
 	s.Format = r.format(f.Get("format"), s.Format)
 	known := r.datasets(s.Format)

@@ -57,6 +57,7 @@ func (r *reader) options(n *doc.Node, fields *doc.Fields, f schema.Field, s *dec
 	s.Pattern = pattern(fields.Get("regex"))
 	s.Table = r.table(fields.Get("table"), f)
 	s.Hash = r.only(fields.Get("hash"), f, schema.CredentialUID, schema.AIAgentUID).Bool()
+	s.Declared = r.only(fields.Get("declared"), f, schema.AIAgentUID).Bool()
 	s.AtEnd = r.only(fields.Get("at"), f, schema.Time).Enum("start", "end") == "end"
 	if until := r.only(fields.Get("until"), f, schema.EventDuration); until != nil {
 		s.Until = keyPath(until)

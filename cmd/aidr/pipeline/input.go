@@ -42,7 +42,9 @@ func buildInputs(cfg *config.Config, set *maps.Set, log *slog.Logger) (inputs []
 func buildInput(s config.Source, set *maps.Set) (engine.Input, error) {
 	in := engine.Input{
 		Datasets: s.Datasets, Delays: delays(s, set),
-		Decode: decode.Options{Format: s.Format, Maps: set.Maps(), Tenant: s.Tenant, TrustForwarded: s.TrustForwarded},
+		Decode: decode.Options{
+			Format: s.Format, Maps: set.Maps(), Tenant: s.Tenant, TrustForwarded: s.TrustForwarded, TrustDeclared: s.TrustDeclared,
+		},
 	}
 	if len(in.Datasets) == 0 {
 		in.Datasets = datasetsOf(s.Format, set)

@@ -168,7 +168,7 @@ func (e *ecs) outcomes(el *formats.Element) {
 // user.
 func (e *ecs) caller(el *formats.Element) {
 	name, service := el.Text(either(el, e.agentName)), el.Text(either(el, e.service))
-	el.SetAgent("gen_ai.agent.id", el.Text(either(el, e.agentID)))
+	el.DeclareAgent("gen_ai.agent.id", el.Text(either(el, e.agentID)))
 	if name != "" && service != "" {
 		el.SetAgent("service.name|gen_ai.agent.name", el.Arena.Concat(service, "|", name))
 	}

@@ -74,12 +74,13 @@ type envoy struct {
 	credentials                         []credential
 }
 
-// credential is a key that operators add to the log and that identifies the caller: an agent's declared id, or an identity
-// that the proxy verified.
+// credential is a key that operators add to the log and that identifies the caller: an identity that the proxy verified, or
+// an id that the caller declares in a header.
 type credential struct {
-	key   string
-	place int
-	kind  string // "mtls" or "jwt" if verified by the proxy
+	key      string
+	place    int
+	kind     string // "mtls" or "jwt" if verified by the proxy
+	declared bool
 }
 
 func newEnvoy(p *formats.Paths) formats.Reader {
@@ -123,9 +124,9 @@ func newEnvoy(p *formats.Paths) formats.Reader {
 		mcpResource:     newKeys(p, "mcp.resource.uri"),
 	}
 	for _, c := range [...]credential{
-		{key: "gen_ai.agent.id"}, {key: "agent_id"}, {key: "x-agent-id"},
 		{key: "downstream_peer_uri_san", kind: "mtls"}, {key: "downstream_peer_subject", kind: "mtls"},
-		{key: "jwt_client_id", kind: "jwt"}, {key: "client_id"}, {key: "jwt_sub", kind: "jwt"},
+		{key: "jwt_client_id", kind: "jwt"}, {key: "jwt_sub", kind: "jwt"}, {key: "client_id"},
+		{key: "gen_ai.agent.id", declared: true}, {key: "agent_id", declared: true}, {key: "x-agent-id", declared: true},
 	} {
 		c.place = p.Add(c.key)
 		e.credentials = append(e.credentials, c)
@@ -176,7 +177,11 @@ func (e *envoy) identify(el *formats.Element) {
 		if text == "" {
 			continue
 		}
-		el.SetAgent(c.key, text)
+		if c.declared {
+			el.DeclareAgent(c.key, text)
+		} else {
+			el.SetAgent(c.key, text)
+		}
 		if c.kind == "mtls" {
 			el.SetText(schema.CredentialUID, text)
 			el.SetText(schema.CredentialType, c.kind)

@@ -34,6 +34,7 @@ type kong struct {
 	credentialID                    int // authenticated_entity.id
 	host, userAgent, forwarded      int // request.headers: host, user-agent, x-forwarded-for
 	headerName, traceparent         int // request.headers: x-consumer-username, traceparent
+	agentID                         int // request.headers.x-agent-id
 	authorization                   int // request.headers.authorization
 	apiKey, xAPIKey, bareAPIKey     int // request.headers: apikey, x-api-key, api-key
 	traceW3C, traceB3, traceDatadog int // trace_id: w3c, b3, datadog
@@ -57,7 +58,7 @@ func newKong(p *formats.Paths) formats.Reader {
 		consumerID: p.Add("consumer", "id"), customID: p.Add("consumer", "custom_id"), username: p.Add("consumer", "username"),
 		credentialID: p.Add("authenticated_entity", "id"),
 		host:         header("host"), userAgent: header("user-agent"), forwarded: header("x-forwarded-for"),
-		headerName: header("x-consumer-username"), traceparent: header("traceparent"),
+		headerName: header("x-consumer-username"), traceparent: header("traceparent"), agentID: header("x-agent-id"),
 		authorization: header("authorization"),
 		apiKey:        header("apikey"), xAPIKey: header("x-api-key"), bareAPIKey: header("api-key"),
 		traceW3C: p.Add("trace_id", "w3c"), traceB3: p.Add("trace_id", "b3"), traceDatadog: p.Add("trace_id", "datadog"),
@@ -119,17 +120,25 @@ func (k *kong) request(el *formats.Element) {
 	el.SetSourceIP(el.Text(el.At(k.clientIP)), el.Text(header(el, k.forwarded)))
 }
 
-// identify sets the fields of the caller: the consumer, else its credential, else the header that Kong's authentication
-// sets.
+// identify sets the fields of the caller: the consumer, else its credential, else an id in a header. The consumer that
+// authentication plugins give to all callers without a credential has an id of its own, and is known by its name. Kong's
+// authentication sets the header x-consumer-username, but on a route without it the caller's own header passes through.
 func (k *kong) identify(el *formats.Element) {
-	el.SetAgent("consumer.id", el.Text(el.At(k.consumerID)))
-	el.SetAgent("consumer.custom_id", el.Text(el.At(k.customID)))
-	el.SetAgent("consumer.username", el.Text(el.At(k.username)))
+	name := el.Text(el.At(k.username))
+	if !formats.Everybody(name) {
+		el.SetAgent("consumer.id", el.Text(el.At(k.consumerID)))
+		el.SetAgent("consumer.custom_id", el.Text(el.At(k.customID)))
+		el.SetAgent("consumer.username", name)
+	}
 	el.SetAgent("authenticated_entity.id", el.Text(el.At(k.credentialID)))
-	el.SetAgent("request.headers.x-consumer-username", el.Text(header(el, k.headerName)))
+	k.mcp.identify(el)
+	if el.Event.Has(schema.AIAgentUID) {
+		el.DeclareAgent("request.headers.x-agent-id", el.Text(header(el, k.agentID)))
+	} else {
+		el.DeclareAgent("request.headers.x-consumer-username", el.Text(header(el, k.headerName)))
+	}
 	el.CopyFirstText(schema.AIAgentName, el.At(k.username), el.At(k.customID), header(el, k.headerName))
 	el.CopyText(schema.ClientAppID, el.At(k.customID))
-	k.mcp.identify(el)
 	el.SetAgentByAddress(el.Text(header(el, k.userAgent)))
 }
 

@@ -295,14 +295,14 @@ func (a *api) start(el *formats.Element, streamed bool) bool {
 
 const nsPerMilli = 1e6
 
-// identify names the caller: by the agent that the proxy names, else by the key, else by the user named in the request.
+// identify names the caller: by its key, else by the agent that the record names, else by the user named in the request.
 func (a *api) identify(el *formats.Element) {
 	a.headers.read(el, el.At(a.headerPlaces[0]), el.At(a.headerPlaces[1]))
 	el.SetSourceIP(el.Text(el.At(a.clientIP)), a.headers.forwarded)
-	el.SetAgent("agent_id", el.Text(el.At(a.agentID)))
 	key := a.headers.key
 	hash := el.HashSecret(key)
 	el.SetAgent(a.headers.keyHeader, hash)
+	el.DeclareAgent("agent_id", el.Text(el.At(a.agentID)))
 	user := a.requestBody.At(requestUser)
 	el.SetAgent("request.user", el.Text(user))
 	el.SetAgent("request.safety_identifier", el.Text(a.requestBody.At(requestSafety)))

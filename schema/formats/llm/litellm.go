@@ -135,7 +135,7 @@ func (l *liteLLM) duration(el *formats.Element) {
 
 const nsPerSecond = 1e9
 
-// identify names the caller: by the id that the agent declares, else by its key, else by the key's user.
+// identify names the caller: by its key, else by the key's user, else by the id that it declares.
 func (l *liteLLM) identify(el *formats.Element) {
 	key := el.Text(el.At(l.keyHash))
 	if strings.HasPrefix(key, "sk-") { // the proxy hashes keys; a raw one is hashed here
@@ -144,10 +144,10 @@ func (l *liteLLM) identify(el *formats.Element) {
 	if !el.SetSourceIP(el.Text(el.At(l.metaIP)), "") {
 		el.SetSourceIP(el.Text(el.At(l.requesterIP)), "")
 	}
-	el.SetAgent("agent_id", el.Text(el.At(l.agentID)))
-	el.SetAgent("metadata.agent_id", el.Text(el.At(l.metaAgent)))
 	el.SetAgent("metadata.user_api_key_hash", key)
 	el.SetAgent("metadata.user_api_key_user_id", el.Text(el.At(l.keyUser)))
+	el.DeclareAgent("agent_id", el.Text(el.At(l.agentID)))
+	el.DeclareAgent("metadata.agent_id", el.Text(el.At(l.metaAgent)))
 	el.SetAgent("end_user", el.Text(el.At(l.endUser)))
 	userAgent := el.FirstText(el.At(l.userAgent), el.At(l.metaUserAgent))
 	if userAgent == "" {

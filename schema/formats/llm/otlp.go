@@ -214,10 +214,10 @@ func (o *otlp) readSpan(el *formats.Element) {
 	}
 	o.spanOutcome(el)
 	if op == "" {
-		o.http(el, el.Text(method), kind == spanServer)
+		o.http(el, el.Text(method), kind)
 		return
 	}
-	o.identify(el)
+	o.identify(el, kind, op)
 	o.act(el, op, kind == spanClient)
 }
 
@@ -432,12 +432,19 @@ func (o *otlp) spanOutcome(el *formats.Element) {
 }
 
 // identify names the agent of a span: by the id that it declares, else by the service and the agent's name, else by the
-// user.
-func (o *otlp) identify(el *formats.Element) {
+// user. A gateway or a server is shared by many agents, so there the principal that its span names comes first, and the
+// service is not the agent. A server span about an agent itself, which the process runs, is not such a span.
+func (o *otlp) identify(el *formats.Element, kind int, op string) {
 	a := o.attrs
 	o.caller(el)
 	agent, service := el.Text(a.at(attrAgentName)), o.service(el)
-	el.SetAgent("gen_ai.agent.id", el.Text(a.at(attrAgentID)))
+	if isGateway(service) {
+		o.principal(el)
+		service = ""
+	} else if kind == spanServer && op != operationAgent && op != "create_agent" {
+		o.principal(el)
+	}
+	el.DeclareAgent("gen_ai.agent.id", el.Text(a.at(attrAgentID)))
 	switch {
 	case service != "" && agent != "":
 		el.SetAgent("service.name+gen_ai.agent.name", o.nameOf(el, service, agent))
@@ -462,6 +469,29 @@ func (o *otlp) nameOf(el *formats.Element, service, agent string) string {
 		n.service, n.agent, n.uid = service, agent, el.Arena.Concat(service, "/", agent)
 	}
 	return o.named.uid
+}
+
+// principal names the agent by the credential or the account that a gateway's or server's span names.
+func (o *otlp) principal(el *formats.Element) {
+	a := o.attrs
+	key := el.Text(a.at(attrKeyHash))
+	el.SetAgent("metadata.user_api_key_hash", key)
+	el.SetText(schema.CredentialUID, key)
+	if key != "" {
+		el.SetText(schema.CredentialType, "api_key")
+	}
+	el.SetAgent("user.id", el.Text(a.at(attrUserID)))
+	el.SetAgent("jwt.sub", el.Text(a.at(attrSubject)))
+}
+
+// isGateway reports whether the service of that name is a gateway or server that many agents share.
+func isGateway(service string) bool {
+	for _, known := range [...]string{"litellm", "agentgateway", "envoy", "kong", "fastmcp", "copilot-chat"} {
+		if rest, ok := strings.CutPrefix(service, known); ok && (rest == "" || strings.IndexByte("-_./:", rest[0]) >= 0) {
+			return true
+		}
+	}
+	return false
 }
 
 // caller sets the context of any activity: user, address, organization, cloud.
@@ -501,7 +531,7 @@ func framework(scope string) string {
 
 // http emits a plain HTTP call. A client span is a call by the service itself, a server span is a call by one of its
 // callers.
-func (o *otlp) http(el *formats.Element, method string, server bool) {
+func (o *otlp) http(el *formats.Element, method string, kind int) {
 	a := o.attrs
 	el.SetClass("http", method)
 	el.SetText(schema.HTTPRequestMethod, method)
@@ -514,14 +544,14 @@ func (o *otlp) http(el *formats.Element, method string, server bool) {
 	a.setText(el, schema.HTTPRoute, attrRoute)
 	el.CopyInt(schema.HTTPRequestBytes, a.at(attrRequestBytes))
 	el.CopyInt(schema.HTTPResponseBytes, a.at(attrResponseBytes))
-	if !server {
-		o.identify(el)
+	if kind != spanServer {
+		o.identify(el, kind, "")
 		a.setText(el, schema.ServiceTargetName, attrServer)
 		el.Emit()
 		return
 	}
 	o.caller(el)
-	el.SetAgent("user.id", el.Text(a.at(attrUserID)))
+	o.principal(el)
 	el.SetAgentByAddress(el.Text(a.at(attrUserAgent)))
 	el.SetText(schema.ServiceTargetName, o.service(el))
 	a.setText(el, schema.SessionID, attrSession)

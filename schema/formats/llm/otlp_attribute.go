@@ -36,6 +36,8 @@ const (
 	attrConversation
 	attrSession
 	attrUserID
+	attrSubject
+	attrKeyHash
 	attrUserName
 	attrUserEmail
 	attrOrganization
@@ -140,6 +142,8 @@ func attributeNames() [numAttributes][]string {
 		attrConversation:    {"gen_ai.conversation.id"},
 		attrSession:         {"session.id", "traceloop.association.properties.session_id"},
 		attrUserID:          {"user.id", "enduser.id"},
+		attrSubject:         {"jwt.sub"},
+		attrKeyHash:         {"metadata.user_api_key_hash"},
 		attrUserName:        {"user.name"},
 		attrUserEmail:       {"user.email"},
 		attrOrganization:    {"organization.id"},

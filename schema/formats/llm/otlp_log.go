@@ -30,7 +30,7 @@ func (o *otlp) readLog(el *formats.Element) {
 		return
 	}
 	o.spanOutcome(el)
-	o.identify(el)
+	o.identify(el, 0, "")
 	o.genAIEvent(el, event)
 }
 
@@ -130,10 +130,10 @@ func (o *otlp) codingAgent(el *formats.Element, event string) coder {
 func (o *otlp) identifyCoder(el *formats.Element, c coder) {
 	a := o.attrs
 	o.caller(el)
-	el.SetAgent("gen_ai.agent.id", el.Text(a.at(attrAgentID)))
 	el.SetAgent("user.account_uuid", el.Text(a.at(attrCodeAccount)))
 	el.SetAgent("user.email", el.Text(a.at(attrUserEmail)))
 	el.SetAgent("user.id", el.Text(a.at(attrUserID)))
+	el.DeclareAgent("gen_ai.agent.id", el.Text(a.at(attrAgentID)))
 	el.SetAgent("service.name", o.service(el))
 	el.SetText(schema.AIAgentType, c.name)
 	el.SetText(schema.AIAgentName, c.name)
