@@ -117,7 +117,7 @@ func (d *demo) folder() (err error) {
 	if err := os.MkdirAll(d.state, 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(d.state, "agents.yaml"), []byte(agents), 0o600)
+	return os.WriteFile(filepath.Join(d.state, "agents.yaml"), []byte(registry()), 0o600)
 }
 
 func (d *demo) config() *config.Config {

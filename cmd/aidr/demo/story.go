@@ -25,15 +25,25 @@ type line struct {
 	body  string
 }
 
-// agents is the registry of agents. It has every agent of the story except shadow-7.
-const agents = `agents:
-  - {uid: support-bot, owner: customer-care, status: active, tier: low}
-  - {uid: billing-bot, owner: finance, status: active, tier: medium}
-  - {uid: research-bot, owner: research, status: active, tier: medium}
-  - {uid: sales-bot, owner: sales, status: active, tier: low}
-  - {uid: night-batch, owner: data, status: active, tier: low}
-  - {uid: 5d3c1a52-0f0e-4f0e-9a3b-6f6d2c1b7a10, owner: research, status: active, tier: medium}
+// researchConsumer is the id of research-bot's consumer at the gateway, researchRole its role in the cloud.
+const (
+	researchConsumer = "5d3c1a52-0f0e-4f0e-9a3b-6f6d2c1b7a10"
+	researchRole     = "arn:aws:iam::111122223333:role/research-bot"
+)
+
+// registry returns the registry of agents. It has every agent of the story except shadow-7. The aliases are the names that
+// the logs have for an agent: its key, its consumer and its role. The two agents that share a key are known by what they
+// declare under that key.
+func registry() string {
+	return `agents:
+  - {uid: support-bot, owner: customer-care, status: active, tier: low, aliases: [` + hash("key-support") + `]}
+  - {uid: billing-bot, owner: finance, status: active, tier: medium, aliases: [` + hash("key-billing") + `]}
+  - {uid: research-bot, owner: research, status: active, tier: medium, aliases: [` +
+		hash("key-research") + `, ` + researchConsumer + `, "` + researchRole + `"]}
+  - {uid: sales-bot, owner: sales, status: active, tier: low, aliases: [` + hash("key-shared") + `/sales-bot]}
+  - {uid: night-batch, owner: data, status: active, tier: low, aliases: [` + hash("key-shared") + `/night-batch]}
 `
+}
 
 // story returns the records of a minute that begins at start: three agents at work, one of which is hijacked by a poisoned
 // document, a key that two agents share, and an unregistered agent.
@@ -181,7 +191,7 @@ func toolCall(id, name string, args any) map[string]any {
 // call writes a Kong record.
 func (s *script) call(at time.Duration, agent, method, path string, status int) {
 	consumer := map[string]string{
-		"research-bot": "5d3c1a52-0f0e-4f0e-9a3b-6f6d2c1b7a10", "billing-bot": "billing-bot",
+		"research-bot": researchConsumer, "billing-bot": "billing-bot",
 	}[agent]
 	s.add(at, topicGateway, agent, map[string]any{
 		"started_at": s.start.Add(at).UnixMilli(), "latencies": map[string]any{"request": 12, "kong": 2, "proxy": 10},
@@ -199,7 +209,7 @@ func (s *script) call(at time.Duration, agent, method, path string, status int) 
 
 // secret writes a CloudTrail record of a secret that research-bot's role reads.
 func (s *script) secret(at time.Duration, name string) {
-	role := "arn:aws:iam::111122223333:role/research-bot"
+	role := researchRole
 	s.add(at, topicCloud, "research-bot", map[string]any{
 		"eventVersion": "1.09", "eventTime": s.start.Add(at).UTC().Format(time.RFC3339),
 		"eventID":     fmt.Sprintf("demo-%d-%s", s.start.Unix(), name),
