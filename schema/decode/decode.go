@@ -3,7 +3,6 @@ package decode
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 
 	"github.com/aidr-engine/aidr/schema"
@@ -24,7 +23,9 @@ const Auto = "auto"
 
 // Options configure the decoder of one source.
 type Options struct {
-	Format string // a format's name; Auto or "" to detect the format
+	// Format is a format's name, or several names separated by commas. Auto, which is also the meaning of "", detects the
+	// format; names beside Auto lift the limits of formats.Scope.
+	Format string
 	Tenant string
 	Wanted schema.Wanted // fields to set, beside identity, time, dataset and class, which are always set
 	// TrustForwarded lists the peers, as CIDRs or single addresses, whose X-Forwarded-For is trusted.
@@ -72,6 +73,7 @@ type Decoder struct {
 	raw      string
 	handler  *Handler
 	index    int                 // of the next element
+	workload bool                // the current value is in a text that a workload wrote
 	inflated int                 // bytes inflated so far
 	trail    [MaxEnvelope]string // names of the envelopes around the current element
 	depth    int                 // number of names in trail
@@ -123,7 +125,7 @@ type Handler struct {
 
 // New returns a decoder. It fails if the format is unknown or a trusted peer is not an address.
 func New(o Options) (*Decoder, error) {
-	chosen, err := choose(o.Format, o.Maps)
+	chosen, named, err := choose(o.Format, o.Maps)
 	if err != nil {
 		return nil, err
 	}
@@ -142,27 +144,11 @@ func New(o Options) (*Decoder, error) {
 		_, batch := reader.(formats.BatchReader)
 		d.readers, d.batches = append(d.readers, reader), append(d.batches, batch)
 	}
-	d.detector = newDetector(chosen, d.paths, o.Format != Auto && o.Format != "")
+	d.detector = newDetector(chosen, named, d.paths)
 	d.elem = formats.NewElement(formats.Setup{Wanted: o.Wanted, Trusted: trusted, Tenant: o.Tenant}, d.paths)
 	d.selection = d.paths.Trie().Found(&d.elem.Index)
 	d.found = d.selection.Spans
 	return d, nil
-}
-
-// choose returns the formats of a name in a configuration.
-func choose(name string, maps []*Map) ([]formats.Format, error) {
-	list := withMaps(maps)
-	if name == Auto || name == "" {
-		return list, nil
-	}
-	var names []string
-	for _, f := range list {
-		if f.Name == name || slices.Contains(f.Aliases, name) || slices.Contains(f.Datasets, name) {
-			return []formats.Format{f}, nil
-		}
-		names = append(names, f.Name)
-	}
-	return nil, fmt.Errorf("find format %q: there is no such format: use auto or one of %s", name, strings.Join(names, ", "))
 }
 
 func parseTrusted(list []string) ([]netip.Prefix, error) {
@@ -183,7 +169,7 @@ func parseTrusted(list []string) ([]netip.Prefix, error) {
 
 // Decode decodes a record and calls h with its events and dead letters, in order.
 func (d *Decoder) Decode(raw string, m Meta, h *Handler) {
-	d.raw, d.handler, d.index, d.inflated = raw, h, 0, 0
+	d.raw, d.handler, d.index, d.inflated, d.workload = raw, h, 0, 0, false
 	emit := h.Event
 	if d.finisher != nil && emit != nil {
 		emit = d.finishFn
@@ -327,7 +313,7 @@ func (d *Decoder) decodeValue(src string, v scan.Span, dup, level int) {
 // decodeObject decodes a record of a format, or peels an envelope. If the configuration names the format, the record
 // may lack some of the format's keys.
 func (d *Decoder) decodeObject(src string, v scan.Span, dup, level int) {
-	f, partial := d.detector.format(src, d.selection)
+	f, partial := d.detector.format(src, d.selection, d.workload || d.isContainerLine(src))
 	if f >= 0 && d.explainer != nil {
 		d.explainer.recognised(f, src, v)
 	}
@@ -344,7 +330,7 @@ func (d *Decoder) decodeObject(src string, v scan.Span, dup, level int) {
 		d.readElement(0, src, v, dup)
 	default:
 		if d.explainer != nil {
-			d.explainer.unknown()
+			d.explainer.unknown(src)
 		}
 		d.deadLetter(ReasonUnknownFormat, d.unknownFormat(src, v), src[v.Start:v.End])
 	}

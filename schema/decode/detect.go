@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 
@@ -52,6 +53,55 @@ func withMaps(maps []*Map) []formats.Format {
 	return list
 }
 
+// choose returns the formats of a configuration, and which of them it names. Without Auto among the names these are the
+// named formats, otherwise all formats.
+func choose(format string, maps []*Map) (chosen []formats.Format, named []bool, err error) {
+	list := withMaps(maps)
+	byName := make([]bool, len(list))
+	detect := format == ""
+	for name := range strings.SplitSeq(format, ",") {
+		name = strings.TrimSpace(name)
+		if name == Auto || name == "" {
+			detect = detect || name == Auto
+			continue
+		}
+		at := slices.IndexFunc(list, func(f formats.Format) bool {
+			return f.Name == name || slices.Contains(f.Aliases, name) || slices.Contains(f.Datasets, name)
+		})
+		if at < 0 {
+			var names []string
+			for _, f := range list {
+				names = append(names, f.Name)
+			}
+			return nil, nil, fmt.Errorf("find format %q: there is no such format: use auto or one of %s", name, strings.Join(names, ", "))
+		}
+		byName[at] = true
+	}
+	for i, f := range list {
+		if detect || byName[i] {
+			chosen, named = append(chosen, f), append(named, byName[i])
+		}
+	}
+	return chosen, named, nil
+}
+
+// Datasets returns the datasets of the formats that a configuration names, sorted. It returns nil, which means any dataset,
+// for Auto, for the format aidr, whose records name their dataset, and for an unknown format.
+func Datasets(format string, maps ...*Map) (datasets []string) {
+	chosen, named, err := choose(format, maps)
+	if err != nil || slices.Contains(named, false) {
+		return nil
+	}
+	for _, f := range chosen {
+		if f.Datasets == nil {
+			return nil
+		}
+		datasets = append(datasets, f.Datasets...)
+	}
+	slices.Sort(datasets)
+	return slices.Compact(datasets)
+}
+
 // Formats returns all formats with the datasets that they can give, sorted by name.
 func Formats(maps ...*Map) []FormatInfo {
 	var infos []FormatInfo
@@ -65,7 +115,7 @@ func Formats(maps ...*Map) []FormatInfo {
 // Find returns the format for a name in a configuration, which is the format's name, an alias or a dataset. It returns
 // false for Auto, which means all formats, and for an unknown name.
 func Find(name string, maps ...*Map) (FormatInfo, bool) {
-	chosen, err := choose(name, maps)
+	chosen, _, err := choose(name, maps)
 	if err != nil || len(chosen) != 1 {
 		return FormatInfo{}, false
 	}
@@ -75,7 +125,7 @@ func Find(name string, maps ...*Map) (FormatInfo, bool) {
 // Reads returns the paths, from the top of a record, that a format's reader looks at, or nil for an unknown format.
 // Paths inside lists and inside JSON in strings are not included.
 func Reads(name string, maps ...*Map) [][]string {
-	chosen, err := choose(name, maps)
+	chosen, _, err := choose(name, maps)
 	if err != nil || len(chosen) != 1 {
 		return nil
 	}
@@ -102,8 +152,9 @@ func infoOf(f formats.Format) FormatInfo {
 
 // detector recognises a record's format by its top-level keys: it compares them with the key sets of all formats.
 type detector struct {
-	sets  []keySet
-	fixed bool // the configuration names the one format
+	sets   []keySet
+	fixed  bool            // the configuration names the one format
+	scopes []formats.Scope // by format; ScopeAny for a format that the configuration names
 
 	// anchors and anchored index the key sets, each by its rarest key: anchors holds for that key's place
 	// 1 + an index in anchored, which lists the key sets. 0 means that no key set has the place as its rarest key.
@@ -122,9 +173,14 @@ type keySet struct {
 	path  []string // of textPlace
 }
 
-func newDetector(list []formats.Format, p *formats.Paths, fixed bool) detector {
-	d := detector{fixed: fixed}
+func newDetector(list []formats.Format, named []bool, p *formats.Paths) detector {
+	d := detector{fixed: len(list) == 1}
 	for i, f := range list {
+		scope := f.Scope
+		if named[i] {
+			scope = formats.ScopeAny
+		}
+		d.scopes = append(d.scopes, scope)
 		for _, t := range f.Signatures {
 			set := keySet{format: i, textPlace: -1, text: t.Text, names: t.Keys, path: t.Path}
 			for _, key := range t.Keys {
@@ -162,11 +218,17 @@ func (d *detector) anchor(p *formats.Paths) {
 	}
 }
 
-// first returns the index of the first key set that fits, or -1.
-func (d *detector) first(src string, selection *scan.Found) int {
+// first returns the index of the first key set that fits and whose format counts here, or -1. workload reports whether the
+// text was written by a workload.
+func (d *detector) first(src string, selection *scan.Found, workload bool) int {
 	filled, all := selection.Filled()
 	if !all {
-		return slices.IndexFunc(d.sets, func(k keySet) bool { return k.fits(src, selection.Spans) })
+		for i := range d.sets {
+			if d.counts(i, workload) && d.sets[i].fits(src, selection.Spans) {
+				return i
+			}
+		}
+		return -1
 	}
 	best := len(d.sets)
 	for _, place := range filled {
@@ -174,7 +236,7 @@ func (d *detector) first(src string, selection *scan.Found) int {
 			continue
 		}
 		for _, i := range d.anchored[d.anchors[place]-1] {
-			if i < best && d.sets[i].fits(src, selection.Spans) {
+			if i < best && d.counts(i, workload) && d.sets[i].fits(src, selection.Spans) {
 				best = i
 			}
 		}
@@ -185,10 +247,21 @@ func (d *detector) first(src string, selection *scan.Found) int {
 	return best
 }
 
+// counts reports whether the format of a key set is recognised in a text. See formats.Scope.
+func (d *detector) counts(set int, workload bool) bool {
+	switch d.scopes[d.sets[set].format] {
+	case formats.ScopeNamed:
+		return false
+	case formats.ScopePlatform:
+		return !workload
+	}
+	return true
+}
+
 // format returns the index of the format that fits the object whose values are selected in found, or -1. partial
 // reports whether at least one key of a format is present. It is computed only if the configuration names the format.
-func (d *detector) format(src string, found *scan.Found) (format int, partial bool) {
-	if i := d.first(src, found); i >= 0 {
+func (d *detector) format(src string, found *scan.Found, workload bool) (format int, partial bool) {
+	if i := d.first(src, found, workload); i >= 0 {
 		return d.sets[i].format, true
 	}
 	if d.fixed {
@@ -197,6 +270,25 @@ func (d *detector) format(src string, found *scan.Found) (format int, partial bo
 		}
 	}
 	return -1, partial
+}
+
+// isContainerLine reports whether the current object is a line of a container's output, into which the shipper merged the
+// keys of the JSON that the container wrote. Docker, CRI and their shippers add the key stream, FireLens adds source.
+func (d *Decoder) isContainerLine(src string) bool {
+	for _, place := range [...]int{d.envelope.stream, d.envelope.source} {
+		if v := d.found[place]; isText(src, v, "stdout") || isText(src, v, "stderr") {
+			return true
+		}
+	}
+	return false
+}
+
+// why returns the reason for which the format of a key set does not count.
+func (d *detector) why(set int) string {
+	if d.scopes[d.sets[set].format] == formats.ScopeNamed {
+		return "this format counts only if the source names it"
+	}
+	return "the text of a log line is of this format only if the source names it"
 }
 
 // fits reports whether all keys are present, and the required text if there is one.

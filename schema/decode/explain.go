@@ -122,14 +122,16 @@ func (x *explainer) recognised(format int, src string, v scan.Span) {
 }
 
 // unknown records the format whose keys the element has the largest share of.
-func (x *explainer) unknown() {
-	near := x.d.nearest()
+func (x *explainer) unknown(src string) {
+	near := x.d.nearest(src)
 	if near == nil {
 		return
 	}
-	x.current.Near = fmt.Sprintf("%s: it has %s, and lacks %s", near.format, strings.Join(near.has, ", "), strings.Join(near.lacks, ", "))
-	if len(near.lacks) == 0 {
-		x.current.Near = fmt.Sprintf("%s: it has %s, but %s is not %q", near.format, strings.Join(near.has, ", "), near.path, near.text)
+	x.current.Near = fmt.Sprintf("%s: it has %s, ", near.format, strings.Join(near.has, ", "))
+	if near.why == "" && len(near.lacks) > 0 {
+		x.current.Near += "and lacks " + strings.Join(near.lacks, ", ")
+	} else {
+		x.current.Near += near.missing()
 	}
 }
 

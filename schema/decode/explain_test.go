@@ -58,7 +58,7 @@ func TestExplain(t *testing.T) {
 	// The envelopes are listed from the outside in.
 	f := func(record string, want ...string) {
 		t.Helper()
-		got, events := explain(t, Options{Wanted: everything()}, record)
+		got, events := explain(t, Options{Format: everyFormat(), Wanted: everything()}, record)
 		if len(got) != 1 || events != 1 || !reflect.DeepEqual(got[0].Envelopes, want) {
 			t.Errorf("got %d events and %+v, want the envelopes %q", events, got, want)
 		}

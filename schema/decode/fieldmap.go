@@ -117,6 +117,9 @@ func (m *Map) format() formats.Format {
 		Name: m.Name, Datasets: []string{m.Dataset},
 		NewReader: func(p *formats.Paths) formats.Reader { return openMap(m, p) },
 	}
+	if m.Class == formats.ClassAudit || m.Class == formats.ClassAuth {
+		f.Scope = formats.ScopePlatform
+	}
 	for _, keys := range m.Keys {
 		f.Signatures = append(f.Signatures, formats.Signature{Keys: keys})
 	}

@@ -13,7 +13,7 @@ func TestNoFormatAllocates(t *testing.T) {
 	r := allRecords(t)
 	var decoders []*Decoder
 	for _, wanted := range []schema.Wanted{Typical(), Everything()} {
-		d, err := New(Options{Format: Auto, Wanted: wanted, Maps: shippedMaps(t).Maps()})
+		d, err := New(Options{Format: EveryFormat(), Wanted: wanted, Maps: shippedMaps(t).Maps()})
 		if err != nil {
 			t.Fatal(err)
 		}

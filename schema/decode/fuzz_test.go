@@ -26,7 +26,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(`{"event.dataset":"","event.class":"x","time":"soon"}`, int64(0))
 	w := everything()
 	w.Raw = [][]string{{"request"}, {"metadata", "x"}, {"message", "jsonrpc"}}
-	auto, err := New(Options{Wanted: w, Tenant: "t", TrustForwarded: []string{"0.0.0.0/0"}})
+	auto, err := New(Options{Format: everyFormat(), Wanted: w, Tenant: "t", TrustForwarded: []string{"0.0.0.0/0"}})
 	if err != nil {
 		f.Fatal(err)
 	}

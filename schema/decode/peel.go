@@ -30,6 +30,8 @@ type envelope struct {
 	schema, schemaType, payload        int // Kafka Connect's JSON with schema: schema, schema.type, payload
 	message, original                  int // Filebeat, Elastic Agent, Vector: message, event.original
 	log                                int // Docker, Fluent Bit: log
+	stream                             int // Docker, CRI: stream
+	logGroup                           int // CloudWatch Logs: logGroup
 	event                              *formats.Shape
 }
 
@@ -53,8 +55,9 @@ func openEnvelope(p *formats.Paths) envelope {
 		pushed: p.Add("message", "data"), pushID: p.Add("message", "messageId"), pulled: p.Add("data"), pulledID: p.Add("messageId"),
 		specVersion: p.Add("specversion"), source: p.Add("source"), eventType: p.Add("type"), data: p.Add("data"), dataBase64: p.Add("data_base64"),
 		schema: p.Add("schema"), schemaType: p.Add("schema", "type"), payload: p.Add("payload"),
-		message: p.Add("message"), original: p.Add("event", "original"), log: p.Add("log"),
-		event: formats.NewShape([][]string{logEventMessage: {"message"}}...),
+		message: p.Add("message"), original: p.Add("event", "original"), log: p.Add("log"), stream: p.Add("stream"),
+		logGroup: p.Add("logGroup"),
+		event:    formats.NewShape([][]string{logEventMessage: {"message"}}...),
 	}
 }
 
@@ -74,7 +77,10 @@ func (d *Decoder) peel(src string, v scan.Span, level int) bool {
 	case at(e.messageType).Kind == scan.String && at(e.logEvents).Kind == scan.Array:
 		if !isText(src, at(e.messageType), "CONTROL_MESSAGE") {
 			d.noteEnvelope(level, "CloudWatch Logs")
+			outer := d.workload
+			d.workload = outer || isWorkloadGroup(scan.Text(src, at(e.logGroup), &d.elem.Arena))
 			d.decodeLogEvents(src, at(e.logEvents), level)
+			d.workload = outer
 		} else {
 			d.skip(cloudWatchDataset, formats.SkipControlMessage)
 		}
@@ -126,12 +132,30 @@ func (d *Decoder) peelMessage(src string, v scan.Span, level int) bool {
 // shippedKeys are the keys under which log shippers wrap a record, in the order in which they are tried.
 var shippedKeys = [...]string{"message", "event.original", "log"}
 
-// peelShipped peels the envelope of a log shipper, which wraps a record as text or as an object.
+// peelShipped peels the envelope of a log shipper, which wraps a record as text or as an object. The record is what a
+// workload wrote to its log.
 func (d *Decoder) peelShipped(src string, level int) bool {
 	e := &d.envelope
+	outer := d.workload
+	d.workload = true
+	defer func() { d.workload = outer }()
 	for i, place := range [...]int{e.message, e.original, e.log} {
 		d.noteEnvelope(level, shippedKeys[i])
 		if d.decodeInner(src, d.found[place], level) {
+			return true
+		}
+	}
+	return false
+}
+
+// isWorkloadGroup reports whether a log group of CloudWatch Logs holds the output of workloads, by the names that AWS gives to
+// such groups. Other groups may be those of CloudTrail or of a cluster's audit log.
+func isWorkloadGroup(name string) bool {
+	for _, prefix := range [...]string{
+		"/ecs/", "/aws/ecs/", "/aws/lambda/", "/aws/containerinsights/", "/aws/batch/", "/aws/codebuild/", "/aws/sagemaker/",
+		"/aws/apprunner/", "/aws/elasticbeanstalk/",
+	} {
+		if strings.HasPrefix(name, prefix) {
 			return true
 		}
 	}

@@ -150,7 +150,7 @@ var contentRecords = []struct{ name, record string }{
 
 // Whatever the content holds, the record's format, agent, time and outcome stay those of its frame.
 func TestContentDecidesNothing(t *testing.T) {
-	d, err := New(Options{Format: Auto, Wanted: everything()})
+	d, err := New(Options{Format: everyFormat(), Wanted: everything()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,7 +175,7 @@ func TestContentDecidesNothing(t *testing.T) {
 
 // The same for random texts, escaped in random ways.
 func TestRandomContentDecidesNothing(t *testing.T) {
-	d, err := New(Options{Format: Auto, Wanted: everything()})
+	d, err := New(Options{Format: everyFormat(), Wanted: everything()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,9 +221,9 @@ func TestCompanyDoesNotMatter(t *testing.T) {
 	m := Meta{Time: 5}
 	alone := make([]result, len(records))
 	for i, raw := range records {
-		alone[i] = decodeAll(t, Options{Format: Auto, Wanted: everything()}, raw, m)
+		alone[i] = decodeAll(t, Options{Format: everyFormat(), Wanted: everything()}, raw, m)
 	}
-	used, err := New(Options{Format: Auto, Wanted: everything()})
+	used, err := New(Options{Format: everyFormat(), Wanted: everything()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +246,7 @@ func TestCompanyDoesNotMatter(t *testing.T) {
 
 // Events have the identity of their element, alone or in company. Two deliveries of a record have one identity.
 func TestIdentityIsThatOfTheElement(t *testing.T) {
-	d, err := New(Options{Format: Auto, Wanted: everything()})
+	d, err := New(Options{Format: everyFormat(), Wanted: everything()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -279,7 +279,7 @@ func TestWantedFieldsAreIndependent(t *testing.T) {
 	records := corpus(t)
 	full := make([]result, len(records))
 	for i, raw := range records {
-		full[i] = decodeAll(t, Options{Format: Auto, Wanted: everything()}, raw, Meta{Time: 5})
+		full[i] = decodeAll(t, Options{Format: everyFormat(), Wanted: everything()}, raw, Meta{Time: 5})
 	}
 	rapid.Check(t, func(rt *rapid.T) {
 		var w schema.Wanted
@@ -287,7 +287,7 @@ func TestWantedFieldsAreIndependent(t *testing.T) {
 			w.Fields.Add(schema.Field(f))
 		}
 		i := rapid.IntRange(0, len(records)-1).Draw(rt, "record")
-		got := decodeAll(t, Options{Format: Auto, Wanted: w}, records[i], Meta{Time: 5})
+		got := decodeAll(t, Options{Format: everyFormat(), Wanted: w}, records[i], Meta{Time: 5})
 		if len(got.events) != len(full[i].events) {
 			rt.Fatalf("got %d events, want %d", len(got.events), len(full[i].events))
 		}
@@ -303,7 +303,7 @@ func TestWantedFieldsAreIndependent(t *testing.T) {
 
 // A printed event reads back as the same event with the same identity.
 func TestRoundTripThroughAidr(t *testing.T) {
-	auto, err := New(Options{Format: Auto, Wanted: everything()})
+	auto, err := New(Options{Format: everyFormat(), Wanted: everything()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -40,7 +40,7 @@ func (d *Decoder) unknownFormat(src string, v scan.Span) string {
 	if n == 0 {
 		return "the object has no keys"
 	}
-	if near := d.nearest(); near != nil {
+	if near := d.nearest(src); near != nil {
 		fmt.Fprintf(&b, "; the nearest format is %s, %s", near.format, near.missing())
 	}
 	return b.String()
@@ -51,18 +51,22 @@ type nearFormat struct {
 	format     string
 	has, lacks []string // keys of the format
 	path, text string   // if the object lacks no key: the path at which it does not have the text
+	why        string   // if the object has all of it: why the format does not count here
 }
 
 // missing returns how the object differs from the format.
 func (n *nearFormat) missing() string {
-	if len(n.lacks) == 0 {
+	switch {
+	case n.why != "":
+		return "but " + n.why
+	case len(n.lacks) == 0:
 		return fmt.Sprintf("but %s is not %q", n.path, n.text)
 	}
 	return "which also has " + strings.Join(n.lacks, ", ")
 }
 
 // nearest returns the nearest format of the object whose values are selected, or nil if no format has one of its keys.
-func (d *Decoder) nearest() *nearFormat {
+func (d *Decoder) nearest(src string) *nearFormat {
 	best, share := -1, 0.0
 	for i := range d.detector.sets {
 		k := &d.detector.sets[i]
@@ -87,6 +91,9 @@ func (d *Decoder) nearest() *nearFormat {
 		} else {
 			near.has = append(near.has, k.names[n])
 		}
+	}
+	if k.fits(src, d.found) {
+		near.why = d.detector.why(best)
 	}
 	return near
 }

@@ -11,6 +11,7 @@ func Aidr() Format {
 	return Format{
 		Name:       "aidr",
 		Signatures: []Signature{{Keys: []string{"event.dataset", "event.class"}}},
+		Scope:      ScopeNamed,
 		NewReader:  openAidr,
 	}
 }

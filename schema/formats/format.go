@@ -20,10 +20,26 @@ type Format struct {
 	Aliases    []string    // other names accepted in the configuration
 	Datasets   []string    // possible values of event.dataset, sorted; empty for aidr, whose elements name their own dataset
 	Signatures []Signature // an element is of this format if any of them matches
+	Scope      Scope       // the texts in which elements of this format are recognised
 
 	// NewReader returns a reader for one worker. It adds to p the paths that the reader needs, each from the root of an element.
 	NewReader func(p *Paths) Reader
 }
+
+// Scope limits the texts in which a format is recognised, for sources that do not name the format. A workload can write any
+// text to its log, so such a text must not become the record of a platform.
+type Scope uint8
+
+// The scopes, from the widest.
+const (
+	// ScopeAny is for gateways, models and agents, which are workloads and log to standard output.
+	ScopeAny Scope = iota
+	// ScopePlatform is for audit trails and for normalised events, which platforms and collectors deliver as records of
+	// their own, never inside the text of a log line.
+	ScopePlatform
+	// ScopeNamed is for a format whose records can claim to be of any dataset and agent.
+	ScopeNamed
+)
 
 // Signature is a set of top-level keys that identifies a format. Deeper values are content, which attackers can write, so
 // they never decide the format.

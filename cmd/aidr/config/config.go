@@ -114,8 +114,8 @@ type Source struct {
 	Kafka *Kafka `key:"kafka"`
 	// Files to read.
 	File *File `key:"file"`
-	// Format of the records, one of `aidr formats` or the name of a map; `auto` detects it for each record.
-	Format string `key:"format"`
+	// Format of the records, one of `aidr formats` or the name of a map, or a list of them; `auto` detects it for each record.
+	Format string `key:"format" type:"text, or list of texts"` // several names with commas between them, as in decode.Options
 	// Tenant of the events.
 	Tenant string `key:"tenant"`
 	// Datasets of the events. Rules on other datasets do not wait for this source.

@@ -21,38 +21,53 @@ func (r *reader) maps(n *doc.Node) []string {
 	return folders
 }
 
-// format checks the name of a format. If it is empty, the format is auto.
-func (r *reader) format(n *doc.Node, name string) string {
-	if name == "" || name == auto {
+// format reads the name of a format, or a list of names, and returns the names with commas between them, as decode.Options
+// takes them. Without a name, the format is auto.
+func (r *reader) format(n *doc.Node) string {
+	if n == nil {
 		return auto
 	}
-	if _, ok := decode.Find(name, r.formats...); !ok && !maps.Failed(r.mapProblems) { // else a map that did not load may have it
-		names := []string{auto}
-		for _, f := range decode.Formats(r.formats...) {
-			names = append(names, f.Name)
+	items := []*doc.Node{n}
+	if n.Kind == doc.List {
+		if items = n.Items(); len(items) == 0 {
+			n.Fail("names no format: leave it out, or write auto")
 		}
-		n.Fail("%q is not a format: use one of %s", doc.Short(name), strings.Join(names, ", "))
 	}
-	return name
+	var names []string
+	for _, item := range items {
+		name := r.text(item)
+		if name == "" {
+			name = auto
+		}
+		if _, ok := decode.Find(name, r.formats...); !ok && name != auto && !maps.Failed(r.mapProblems) {
+			// Otherwise a map that did not load may have the name.
+			known := []string{auto}
+			for _, f := range decode.Formats(r.formats...) {
+				known = append(known, f.Name)
+			}
+			item.Fail("%q is not a format: use one of %s", doc.Short(name), strings.Join(known, ", "))
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, ",")
 }
 
 // names holds the names of the datasets that a source can have.
 type names struct {
 	known []string
-	free  bool // records may name other datasets: format aidr, and auto, which includes aidr
+	free  bool // records may name other datasets: format aidr is among the formats
 }
 
-// datasets returns the datasets of a format.
+// datasets returns the datasets of the formats, as format returns them.
 func (r *reader) datasets(format string) (n names) {
-	f, found := decode.Find(format, r.formats...)
-	if found && f.Datasets != nil {
-		return names{known: f.Datasets}
+	if known := decode.Datasets(format, r.formats...); known != nil {
+		return names{known: known}
 	}
 	for _, f := range decode.Formats(r.formats...) {
 		n.known = append(n.known, f.Datasets...)
 	}
 	slices.Sort(n.known)
-	n.known, n.free = slices.Compact(n.known), true
+	n.known, n.free = slices.Compact(n.known), slices.Contains(strings.Split(format, ","), "aidr")
 	return n
 }
 

@@ -43,7 +43,7 @@ func (r *reader) identity(n *doc.Node) *Override {
 		n.Fail("cannot be compiled: %v", err)
 		return nil
 	}
-	known := r.datasets(auto)
+	known := r.datasets("aidr") // a source of this format may carry any dataset
 	out := &Override{}
 	taken := map[string]bool{}
 	for _, item := range n.Items() {

@@ -66,14 +66,13 @@ func (r *reader) source(n *doc.Node, index int) Source {
 	s := Source{
 		At:             placeOf(r.origin, n),
 		Name:           r.name(f.Get("name"), fmt.Sprintf("source-%d", index+1)),
-		Format:         r.text(f.Get("format")),
+		Format:         r.format(f.Get("format")),
 		Tenant:         r.text(f.Get("tenant")),
 		Datasets:       r.texts(f.Get("datasets")),
 		Idle:           duration(f.Get("idle"), 0, time.Second, day),
 		TrustForwarded: r.networks(f.Get("trust_forwarded")),
 		TrustDeclared:  f.Get("trust_declared").Bool(),
 	}
-	s.Format = r.format(f.Get("format"), s.Format)
 	known := r.datasets(s.Format)
 	for _, item := range f.Get("datasets").Items() {
 		known.check(item)

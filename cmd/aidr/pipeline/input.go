@@ -57,8 +57,7 @@ func buildInput(s config.Source, set *maps.Set) (engine.Input, error) {
 
 // datasetsOf returns the datasets of a format. It returns nil, which means any dataset, for auto and aidr.
 func datasetsOf(format string, set *maps.Set) []string {
-	f, _ := decode.Find(format, set.Maps()...)
-	return f.Datasets
+	return decode.Datasets(format, set.Maps()...)
 }
 
 // delays returns the delay of each dataset. If the source has one delay for all, it is listed for every known dataset.

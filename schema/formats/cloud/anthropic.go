@@ -15,6 +15,7 @@ func AnthropicActivity() formats.Format {
 		Name:       "anthropic_activity",
 		Datasets:   []string{"anthropic.activity"},
 		Signatures: []formats.Signature{{Keys: []string{"created_at", "organization_id", "type", "actor"}}},
+		Scope:      formats.ScopePlatform,
 		NewReader:  newAnthropic,
 	}
 }

@@ -21,6 +21,7 @@ func Azure() formats.Format {
 			{Keys: []string{"category", "properties", "operationName"}, Path: []string{"category"}, Text: "kube-audit"},
 			{Keys: []string{"category", "properties", "operationName"}, Path: []string{"category"}, Text: "kube-audit-admin"},
 		},
+		Scope:     formats.ScopePlatform,
 		NewReader: newAzure,
 	}
 }

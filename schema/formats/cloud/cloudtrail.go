@@ -21,6 +21,7 @@ func CloudTrail() formats.Format {
 			{Keys: []string{"eventVersion", "eventSource", "eventName", "awsRegion"}}, // events of an AWS service itself
 			{Keys: []string{"eventVersion", "insightDetails"}},
 		},
+		Scope:     formats.ScopePlatform,
 		NewReader: newCloudTrail,
 	}
 }

@@ -18,6 +18,7 @@ func GCPAudit() formats.Format {
 			{Keys: []string{"protoPayload", "logName"}},
 			{Keys: []string{"protoPayload", "resource"}}, // exports without the log's name
 		},
+		Scope:     formats.ScopePlatform,
 		NewReader: newGCP,
 	}
 }

@@ -22,6 +22,7 @@ func GitHubAudit() formats.Format {
 			{Keys: []string{"action", "actor", "created_at", "org"}}, // records of the API
 			{Keys: []string{"enterprise_id", "endpoint", "body"}},    // Copilot's usage
 		},
+		Scope:     formats.ScopePlatform,
 		NewReader: newGitHub,
 	}
 }

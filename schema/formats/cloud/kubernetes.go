@@ -20,6 +20,7 @@ func Kubernetes() formats.Format {
 			{Keys: []string{"apiVersion", "verb"}, Path: []string{"apiVersion"}, Text: "audit.k8s.io/v1beta1"},
 			{Keys: []string{"kind", "verb", "objectRef"}, Path: []string{"kind"}, Text: "Event"}, // exports without the version
 		},
+		Scope: formats.ScopePlatform,
 		NewReader: func(p *formats.Paths) formats.Reader {
 			return &kubernetes{event: newBlock(p, nil, kubernetesPaths)}
 		},

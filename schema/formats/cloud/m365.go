@@ -18,6 +18,7 @@ func M365() formats.Format {
 			{Keys: []string{"CreationTime", "Operation", "Workload"}},
 			{Keys: []string{"CreationTime", "Operation", "RecordType"}},
 		},
+		Scope:     formats.ScopePlatform,
 		NewReader: newM365,
 	}
 }

@@ -12,6 +12,7 @@ func OCSF() formats.Format {
 		Name:       "ocsf",
 		Datasets:   []string{"ocsf"},
 		Signatures: []formats.Signature{{Keys: []string{"class_uid", "metadata"}}},
+		Scope:      formats.ScopePlatform,
 		NewReader:  newOCSF,
 	}
 }

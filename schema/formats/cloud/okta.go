@@ -14,6 +14,7 @@ func Okta() formats.Format {
 		Aliases:    []string{"okta", "okta_system_log"},
 		Datasets:   []string{"okta.system"},
 		Signatures: []formats.Signature{{Keys: []string{"eventType", "published", "actor", "outcome"}}},
+		Scope:      formats.ScopePlatform,
 		NewReader:  newOkta,
 	}
 }

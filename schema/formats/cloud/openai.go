@@ -15,6 +15,7 @@ func OpenAIAudit() formats.Format {
 		Name:       "openai_audit",
 		Datasets:   []string{"openai.audit"},
 		Signatures: []formats.Signature{{Keys: []string{"effective_at", "type", "actor"}}},
+		Scope:      formats.ScopePlatform,
 		NewReader:  newOpenAI,
 	}
 }
