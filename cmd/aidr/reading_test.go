@@ -25,7 +25,7 @@ func TestReadingAsASource(t *testing.T) {
 		"logs.jsonl": `{"time":"2026-01-01T00:00:01Z","event.dataset":"x.test","event.class":"api",` +
 			`"ai_agent.uid":"u","user.email":"ann@example.com"}` + "\n",
 		"two.yaml":   "sources: [{name: a, format: aidr}, {name: b, format: kong}]\n",
-		"part.yaml":  "redact: {user.email: drop}\n",
+		"part.yaml":  "sources: [{format: aidr}]\nredact: {user.email: drop}\n",
 		"place.yaml": "enrichment: {country: /nowhere/country.mmdb}\n",
 		"bad.yaml":   "sources: [{name: a, formt: aidr}]\n",
 	})

@@ -20,7 +20,7 @@ func TestTapAndExplain(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := filepath.Join(dir, "aidr.yaml")
-	src := "sources: [{name: logs, file: {paths: [" + logs + "]}}]\nredact: {user.email: drop}\nstate: {dir: " + filepath.Join(dir, "state") + "}\n"
+	src := "sources: [{name: logs, format: [auto, aidr], file: {paths: [" + logs + "]}}]\nredact: {user.email: drop}\nstate: {dir: " + filepath.Join(dir, "state") + "}\n"
 	if err := os.WriteFile(cfg, []byte(src), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +46,7 @@ func TestTapAndExplain(t *testing.T) {
 		t.Errorf("--from soon: got %+v", o)
 	}
 
-	plain, explained := aidr(t, "decode", logs), aidr(t, "decode", "--explain", logs)
+	plain, explained := aidr(t, "decode", "--format", "auto,aidr", logs), aidr(t, "decode", "--format", "auto,aidr", "--explain", logs)
 	if plain.stdout != explained.stdout || explained.code != exitOK {
 		t.Errorf("--explain changes what is printed: got %+v, want %+v", explained, plain)
 	}

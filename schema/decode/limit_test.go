@@ -108,23 +108,28 @@ func TestInflatedBytesAreBoundedPerRecord(t *testing.T) {
 	}
 }
 
-// Long content is truncated at the end of a character, and event.truncated is set.
+// Long content keeps its head, its tail and its structure, is cut between characters, and event.truncated is set.
 func TestLongContentIsCut(t *testing.T) {
 	prompt := strings.Repeat("\u00e9", 200<<10)
 	record := `{"id":"i","call_type":"c","metadata":{},"custom_llm_provider":"o","startTime":1767261600,"messages":[{"role":"user",` +
 		`"content":"` + prompt +
-		`"}],"response":{"choices":[{"message":{"tool_calls":[{"id":"1","function":{"name":"f","arguments":{"a":"` + prompt + `"}}},` +
+		`"}],"response":{"choices":[{"message":{"tool_calls":[{"id":"1","function":{"name":"f","arguments":{"a":"` + prompt + `","url":"https://x.example/"}}},` +
 		`{"id":"2","function":{"name":"g","arguments":"{}"}}]}}]}}`
 	res := decodeAll(t, Options{Wanted: everything()}, record, Meta{})
 	if len(res.events) != 3 {
 		t.Fatalf("got %d events, want 3", len(res.events))
 	}
-	if got := res.events[0]["message_context.prompt_text"]; got != prompt[:256<<10] {
+	whole := func(text any) bool {
+		s, ok := text.(string)
+		return ok && len(s) <= 256<<10 && len(s) > 256<<10-8 && strings.Count(s, "\u00e9") == (len(s)-len(" [...] "))/2 &&
+			strings.Count(s, " [...] ") == 1
+	}
+	if got := res.events[0]["message_context.prompt_text"]; !whole(got) {
 		t.Errorf("prompt: got %d bytes", len(got.(string)))
 	}
-	if got, ok := res.events[1]["gen_ai.tool.call.arguments"].(string); !ok || !strings.HasPrefix(got, `{"a":"`) ||
-		len(got) > 256<<10 || len(got) < 256<<10-1 {
-		t.Errorf("arguments: got %d bytes as text: %v", len(got), ok)
+	arguments, ok := res.events[1]["gen_ai.tool.call.arguments"].(map[string]any)
+	if long, _ := arguments["a"].(string); !ok || len(long) < 256<<10-64 || !strings.HasSuffix(long, "\u00e9") || arguments["url"] != "https://x.example/" {
+		t.Errorf("arguments: got %d bytes and url %v", len(long), arguments["url"])
 	}
 	for i, want := range []any{true, true, nil} {
 		if got := res.events[i]["event.truncated"]; got != want {

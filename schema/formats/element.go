@@ -39,6 +39,7 @@ type Element struct {
 	refusal   string
 	skipped   string // reason given to Skip, or ""
 	scratch   []byte
+	sizes     []memberSize // of the shortener
 
 	emit       func(*schema.Event)
 	fieldError func(dataset, name string)

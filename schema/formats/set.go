@@ -7,7 +7,7 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// MaxContent is the maximum length in bytes of a prompt, a response, arguments or a result. Longer ones are truncated, and
+// MaxContent is the maximum length in bytes of a prompt, a response, arguments or a result. Longer ones lose their middle, and
 // event.truncated is set.
 const MaxContent = 256 << 10
 
@@ -211,6 +211,26 @@ func (el *Element) CopyUnwrapped(f schema.Field, n Node) {
 	el.CopyJSON(f, n)
 }
 
+// SetUnwrapped sets a content field to a text, or to the object or array that it contains, as CopyUnwrapped does.
+func (el *Element) SetUnwrapped(f schema.Field, text string) {
+	if !el.Wanted(f) || text == "" {
+		return
+	}
+	if looksNested(text) {
+		if v, err := el.Index.Valid(text); err == nil {
+			n := Node{text, v}
+			if n.Kind == scan.String {
+				n, _ = el.unwrapOnce(n)
+			}
+			if n.Kind == scan.Object || n.Kind == scan.Array {
+				el.CopyJSON(f, n)
+				return
+			}
+		}
+	}
+	el.SetContent(f, text)
+}
+
 // CopyJSON sets a content field to a JSON value of any kind. A string counts as text, even if it contains JSON.
 func (el *Element) CopyJSON(f schema.Field, n Node) {
 	switch {
@@ -218,7 +238,7 @@ func (el *Element) CopyJSON(f schema.Field, n Node) {
 	case n.Kind == scan.String:
 		el.SetContent(f, scan.Text(n.Src, n.Span, &el.Arena))
 	case n.End-n.Start > MaxContent:
-		el.Event.SetText(f, el.truncate(n.Raw()))
+		el.Event.Set(f, schema.JSONValue(el.shortened(n)))
 	default:
 		el.Event.Set(f, schema.JSONValue(n.Raw()))
 	}
@@ -230,14 +250,18 @@ const maxStringLevels = 2
 
 // unwrapOnce returns the object, array or string that is encoded in a string.
 func (el *Element) unwrapOnce(n Node) (Node, bool) {
-	if n.Kind != scan.String || n.End-n.Start > MaxContent {
+	if n.Kind != scan.String {
 		return n, false
 	}
 	text := scan.Text(n.Src, n.Span, &el.Arena)
 	if !looksNested(text) {
 		return n, false
 	}
-	v, err := scan.Valid(text)
+	valid := scan.Valid
+	if len(text) > MaxContent {
+		valid = el.Index.Valid // the value is shortened, which walks it
+	}
+	v, err := valid(text)
 	if err != nil {
 		return n, false
 	}
@@ -261,14 +285,6 @@ func (el *Element) Unwrap(n Node) (Node, bool) {
 func looksNested(text string) bool {
 	text = strings.TrimLeft(text, " \t\r\n")
 	return text != "" && (text[0] == '{' || text[0] == '[' || text[0] == '"')
-}
-
-// truncate shortens a text to MaxContent, and sets event.truncated if the text was longer.
-func (el *Element) truncate(text string) string {
-	if len(text) > MaxContent && el.Wanted(schema.EventTruncated) {
-		el.Event.Set(schema.EventTruncated, schema.BoolValue(true))
-	}
-	return schema.Truncate(text, MaxContent)
 }
 
 // Join returns the texts with sep between them, held in the Arena.

@@ -294,7 +294,7 @@ func kafkaConfig(addr, rules string, e *endpoint, dir string) *config.Config {
 	return &config.Config{
 		File: "test", Rules: []string{rules}, State: config.State{Dir: dir}, Shards: 2,
 		Sources: []config.Source{{
-			Name: "logs", Format: "auto", Datasets: []string{"x.test"},
+			Name: "logs", Format: "auto,aidr", Datasets: []string{"x.test"},
 			Kafka: &config.Kafka{Brokers: []string{addr}, Topics: []string{"x"}, Group: "g", Start: "first"},
 		}},
 		Sinks: config.Sinks{Webhooks: []config.Webhook{e.Webhook}},

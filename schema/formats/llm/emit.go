@@ -6,8 +6,8 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// join returns the texts joined by newlines. A single text is returned as it is. Texts beyond MaxContent are not joined,
-// because the field that they are for is truncated there.
+// join returns the texts joined by newlines. A single text is returned as it is. The texts of one element are at most as long
+// as the element, and the field that they are for keeps head and tail of what is too long.
 func join(el *formats.Element, texts []string) string {
 	if len(texts) == 0 {
 		return ""
@@ -15,14 +15,6 @@ func join(el *formats.Element, texts []string) string {
 	joined := texts[0]
 	if len(texts) == 1 {
 		return joined
-	}
-	n := 0
-	for i, t := range texts {
-		n += len(t) + 1
-		if n > formats.MaxContent {
-			texts = texts[:i+1]
-			break
-		}
 	}
 	return el.Join(texts, "\n")
 }
@@ -104,9 +96,9 @@ func (c *Conversation) emitResult(el *formats.Element, res *ToolResult) {
 	el.SetText(schema.GenAIToolName, res.Name)
 	el.SetText(schema.GenAIToolCallID, res.ID)
 	if res.Text != "" {
-		el.SetContent(schema.GenAIToolCallResult, res.Text)
+		el.SetUnwrapped(schema.GenAIToolCallResult, res.Text)
 	} else {
-		el.CopyJSON(schema.GenAIToolCallResult, res.Value)
+		el.CopyUnwrapped(schema.GenAIToolCallResult, res.Value)
 	}
 	el.Emit()
 }

@@ -314,7 +314,7 @@ func (l *liteLLM) toolCall(el *formats.Element) {
 	if !result.Present() {
 		result = el.At(l.response)
 	}
-	el.CopyJSON(schema.GenAIToolCallResult, result)
+	el.CopyUnwrapped(schema.GenAIToolCallResult, result)
 	if el.At(l.toolResultFailed).True() {
 		el.SetOutcome(formats.Failure)
 	}

@@ -250,7 +250,7 @@ func (c *RPC) result(el *formats.Element, n formats.Node) {
 	}
 	switch tools := c.shape.At(resultTools); {
 	case n.Kind != scan.Object:
-		el.CopyJSON(schema.GenAIToolCallResult, n)
+		el.CopyUnwrapped(schema.GenAIToolCallResult, n)
 	case tools.Kind == scan.Array:
 		el.SetClass(formats.ClassTool, "tools/list")
 		SetTools(el, tools)
@@ -278,7 +278,7 @@ func (c *RPC) content(el *formats.Element, n formats.Node) {
 	})
 	switch {
 	case len(c.texts) > 0:
-		el.SetContent(schema.GenAIToolCallResult, join(el, c.texts))
+		el.SetUnwrapped(schema.GenAIToolCallResult, join(el, c.texts))
 	case structured.Present():
 		el.CopyJSON(schema.GenAIToolCallResult, structured)
 	default:

@@ -80,7 +80,7 @@ func (o *otlp) toolBody(el *formats.Element) {
 	}
 	for _, at := range [...]attribute{attrToolResult, attrOutputValue} {
 		if el.Wanted(schema.GenAIToolCallResult) && a.has(at) && !el.Event.Has(schema.GenAIToolCallResult) {
-			el.CopyJSON(schema.GenAIToolCallResult, a.plain(el, at))
+			el.CopyUnwrapped(schema.GenAIToolCallResult, a.plain(el, at))
 		}
 	}
 }

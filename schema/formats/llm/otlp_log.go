@@ -84,7 +84,7 @@ func (o *otlp) messageEvent(el *formats.Element, action string, sender role) {
 		el.SetClass(formats.ClassTool, action)
 		el.SetText(schema.GenAIToolCallID, id)
 		el.CopyText(schema.GenAIToolName, c.message.At(messageName))
-		el.CopyJSON(schema.GenAIToolCallResult, content)
+		el.CopyUnwrapped(schema.GenAIToolCallResult, content)
 		el.Emit()
 		return
 	default:
@@ -216,7 +216,7 @@ func (o *otlp) codeTool(el *formats.Element) {
 		el.CopyUnwrapped(schema.GenAIToolCallArguments, a.plain(el, attrCodeInput))
 	}
 	if a.has(attrCodeOutput) {
-		el.CopyJSON(schema.GenAIToolCallResult, a.plain(el, attrCodeOutput))
+		el.CopyUnwrapped(schema.GenAIToolCallResult, a.plain(el, attrCodeOutput))
 	}
 	o.codeFailure(el)
 	o.decision(el)
