@@ -66,8 +66,11 @@
 //
 //	text       contains, startsWith, endsWith, matches (RE2), glob (* and ?), iequals, icontains, lowerAscii
 //	lists      in, size, exists, exists_one, all, map, filter
-//	addresses  ip(x).isPrivate(), isLoopback() and isLinkLocal(); cidr("10.0.0.0/8").contains(x)
-//	URLs       url(x).scheme, host, port and path
+//	           normalised(x): a text or a JSON value without invisible characters and with look-alike letters made Latin
+//	addresses  ip(x).isPrivate(), isLoopback() and isLinkLocal(); cidr("10.0.0.0/8").contains(x); in octal, hexadecimal,
+//	           short and mapped form, too
+//	URLs       url(x).scheme, host, port and path, in canonical form: the host in lower case, addresses in dotted decimal,
+//	           the path without //, . and .., with unreserved characters decoded
 //	time       getHours() and the like, in UTC or with a constant offset such as getHours("+02:00")
 //	content    secrets(x): the kinds of credentials in a text or a JSON value
 //

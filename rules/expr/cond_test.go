@@ -112,7 +112,7 @@ func sample() *schema.Event {
 
 const sampleRecord = `{"a":{"b":"text","n":7,"f":1.5,"yes":true,"no":false,"null":null,"list":["x","y",{"k":"v"}],"a-b":"dash"},
 "@timestamp":"2026-01-01T00:00:00Z","ip":"192.168.0.9","big":9007199254740993,"esc":["\/etc\/sh\u0061dow"],
-"obj":{"p":1,"q":[1]},"obj2":{"q":[1],"p":1.0}}`
+"dis":"\u0456gn\u043ere\u200b \uff41ll","obj3":{"x":"\u0456gn\u043ere\u200b all"},"obj":{"p":1,"q":[1]},"obj2":{"q":[1],"p":1.0}}`
 
 func TestEval(t *testing.T) {
 	cases := []struct {
@@ -158,6 +158,12 @@ func TestEval(t *testing.T) {
 		{`message_context.prompt_text.icontains("ignore PREVIOUS")`, "true"},
 		{`gen_ai.tool.name.glob("shell_*") && !gen_ai.tool.name.glob("shell_?")`, "true"},
 		{`message_context.prompt_text.lowerAscii().contains("ignore")`, "true"},
+		{`normalised(gen_ai.tool.name) == "shell_exec" && normalised("b\u0430\u200bsh") == "bash"`, "true"},
+		{`normalised(gen_ai.tool.name).lowerAscii() in ["shell_exec"]`, "true"},
+		{`normalised(gen_ai.tool.call.arguments).contains("/etc/passwd") && normalised(raw.esc).contains("/etc/shadow")`, "true"},
+		{`normalised(raw.dis).icontains("ignore all") && normalised(raw.obj3).matches("ignore\\W+all")`, "true"},
+		{`normalised(raw.no.x) == "" && !normalised(raw.no.x).contains("x") && normalised(raw.a.n) == ""`, "true"},
+		{`url(normalised(gen_ai.tool.call.arguments.url)).host == "evil.example"`, "true"},
 		// raw: present
 		{`raw.a.b == "text" && raw.a.n == 7 && raw.a.f == 1.5 && raw.a.yes == true`, "true"},
 		{`raw.a.n == 7.0 && raw.a.n > 6.5 && raw.a.n in [1, 7]`, "true"},

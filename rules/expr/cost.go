@@ -85,6 +85,8 @@ func (m estimator) callSize(c ast.CallExpr) *checker.SizeEstimate {
 		return upTo(textSize)
 	case "secrets":
 		return upTo(len(content.AllKinds()))
+	case predicate.Normalise:
+		return upTo(textSize)
 	}
 	return nil
 }
@@ -129,6 +131,9 @@ func (m estimator) EstimateCallCost(
 		return &checker.CallEstimate{CostEstimate: perCharacter(size.Max), ResultSize: &size}
 	case "matches":
 		return m.matchesCost(target, args)
+	case predicate.Normalise:
+		size := m.sizeOf(args[0])
+		return &checker.CallEstimate{CostEstimate: perCharacter(size.Max), ResultSize: &size}
 	case "secrets":
 		cost := perCharacter(m.sizeOf(args[0]).Max)
 		return &checker.CallEstimate{CostEstimate: cost, ResultSize: upTo(len(content.AllKinds()))}

@@ -168,7 +168,7 @@ func TestNodesAreCEL(t *testing.T) {
 
 // dynValues are the values of raw paths and arguments.
 var dynValues = []schema.Value{
-	{}, schema.StringValue("tool"), schema.StringValue(""), schema.StringValue("10.0.0.1"), schema.StringValue("https://A.b:1/x"),
+	{}, schema.StringValue("tool"), schema.StringValue(""), schema.StringValue("10.0.0.1"), schema.StringValue("https://A.b:1/x"), schema.StringValue("t\u043e\u200bol"),
 	schema.IntValue(1), schema.IntValue(9007199254740993), schema.DoubleValue(0.5), schema.DoubleValue(1),
 	schema.BoolValue(true), schema.BoolValue(false),
 	schema.JSONValue(`{"k":"tool","n":1,"z":null,"l":["tool",1,null]}`), schema.JSONValue(`["tool",1.0,null,{"k":"tool"}]`),
@@ -181,7 +181,7 @@ var dynSources = []string{"raw.a", "raw.b.c", `raw["@x"]`, "gen_ai.tool.call.arg
 func dynTerm(t *rapid.T) string {
 	x := pick(t, dynSources)
 	constant := pick(t, []string{`"tool"`, `""`, "1", "0.5", "9007199254740993", "true", "null"})
-	switch rapid.IntRange(0, 13).Draw(t, "dyn term") {
+	switch rapid.IntRange(0, 14).Draw(t, "dyn term") {
 	case 8:
 		return "ip(" + pick(t, append(dynSources, "source.ip")) + ")." + pick(t, predicate.AddressKinds()) + "()"
 	case 9:
@@ -198,7 +198,11 @@ func dynTerm(t *rapid.T) string {
 		return pick(t, append(dynSources, "event.class")) + "." + test
 	case 13:
 		test := pick(t, []string{`== "tool"`, `in ["tool", "a.b"]`, "in lists.domains"})
-		return pick(t, stringFields).String() + ".lowerAscii() " + test
+		made := pick(t, []string{"%s.lowerAscii() ", "normalised(%s) ", "normalised(%s).lowerAscii() ", "url(normalised(%s)).host "})
+		return fmt.Sprintf(made, pick(t, stringFields).String()) + test
+	case 14:
+		test := pick(t, []string{`== "tool"`, `.contains("oo")`, `.matches("t.{0,3}l")`, `.icontains("TO")`})
+		return "normalised(" + pick(t, dynSources) + ")" + test
 	case 0, 1:
 		return x + " " + pick(t, []string{"==", "!="}) + " " + constant
 	case 2:

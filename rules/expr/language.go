@@ -11,6 +11,7 @@ import (
 
 	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/content"
 )
 
 // lenientPrefix begins the name of the lenient form of a function, which accepts missing operands. Authors cannot write an @.
@@ -42,6 +43,8 @@ func ownFunctions() []cel.EnvOption {
 	out := []cel.EnvOption{
 		cel.Function("secrets",
 			cel.Overload("dyn_secrets", []*cel.Type{cel.DynType}, cel.ListType(text), cel.UnaryBinding(boxSecrets))),
+		cel.Function("normalised",
+			cel.Overload("dyn_normalised", []*cel.Type{cel.DynType}, text, cel.UnaryBinding(boxNormalised))),
 		cel.Function("lowerAscii",
 			cel.MemberOverload("text_lowerAscii", []*cel.Type{text}, text, cel.UnaryBinding(boxLower))),
 	}
@@ -107,6 +110,7 @@ func lenientFunctions() []cel.EnvOption {
 	unary("has", valuePresent)
 	unary("lowerAscii", boxLower)
 	unary("secrets", boxSecrets)
+	unary("normalised", boxNormalised)
 	binary("_==_", valuesEqual)
 	binary("_!=_", valuesDiffer)
 	binary("_<_", ordered(func(c int) bool { return c < 0 }))
@@ -156,6 +160,15 @@ func boxLower(v ref.Val) ref.Val {
 		return notText("lowerAscii", v)
 	}
 	return types.String(predicate.LowerASCII(s))
+}
+
+// boxNormalised is normalised(x): "" for a value that is missing or not searched as a text.
+func boxNormalised(v ref.Val) ref.Val {
+	if isMissing(v) {
+		return types.String("")
+	}
+	s, _ := jsonText(v)
+	return types.String(content.Normalised(s))
 }
 
 func boxMatches(v, pattern ref.Val) ref.Val {

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/google/cel-go/common/ast"
 	"github.com/google/cel-go/common/operators"
@@ -143,6 +144,10 @@ func (l *lenient) replace(e ast.Expr, name string, args []ast.Expr, mayMiss []bo
 		l.call(e, name, append([]ast.Expr{registry}, args...)...)
 	case "secrets":
 		l.call(e, name, args...)
+	case predicate.Normalise:
+		if !l.derive(e, args[0], name) {
+			l.call(e, name, args...)
+		}
 	case "lowerAscii":
 		if anyMissing {
 			l.call(e, name, args...)
@@ -211,11 +216,11 @@ func (l *lenient) has(e, x ast.Expr) {
 // derive turns e, a text made from x, into a slot of its own. It returns false if x is not a slot that allows this.
 func (l *lenient) derive(e, x ast.Expr, how string) bool {
 	n, isSlot := l.slotOf(x)
-	if !isSlot || l.slots[n].Presence || l.slots[n].Derive != "" {
+	if !isSlot || l.slots[n].Presence || l.slots[n].Derive != "" && (l.slots[n].Derive != predicate.Normalise || how == predicate.Normalise) {
 		return false
 	}
 	derived := l.slots[n]
-	derived.Derive = how
+	derived.Derive = strings.TrimPrefix(derived.Derive+" "+how, " ")
 	l.ident(e, l.slot(derived))
 	return true
 }

@@ -415,8 +415,8 @@ func (r *resolver) globalCall(e ast.Expr, c ast.CallExpr, name string) bool {
 		}
 		r.unknown(e, fmt.Sprintf("%s() is not yet available in this version", name))
 		return true
-	case name == "secrets" && len(c.Args()) == 1:
-		r.secrets(c.Args()[0])
+	case (name == "secrets" || name == predicate.Normalise) && len(c.Args()) == 1:
+		r.searched(c.Args()[0], name)
 		return true
 	case name == "ip" || name == "cidr" || name == "url":
 		r.unknown(e, name+`() is valid only in forms such as ip(x).isPrivate(), cidr("10.0.0.0/8").contains(x), url(x).host`)
@@ -428,11 +428,15 @@ func (r *resolver) globalCall(e ast.Expr, c ast.CallExpr, name string) bool {
 	return false
 }
 
-// secrets resolves secrets(x), where x is a text or any JSON value.
-func (r *resolver) secrets(x ast.Expr) {
+// searched resolves secrets(x) and normalised(x), where x is a text or any JSON value.
+func (r *resolver) searched(x ast.Expr, name string) {
 	r.visit(x)
 	if isCall(x, "@int") || isCall(x, "@double") || isCall(x, "@bool") || isCall(x, "@time") || isCall(x, "@strings") {
-		r.issue(x, "secrets() searches a text or a JSON value, as in size(secrets(gen_ai.tool.call.arguments)) > 0")
+		if name == "secrets" {
+			r.issue(x, "secrets() searches a text or a JSON value, as in size(secrets(gen_ai.tool.call.arguments)) > 0")
+		} else {
+			r.issue(x, "normalised() takes a text or a JSON value, as in normalised(gen_ai.tool.name) == \"bash\"")
+		}
 	}
 }
 

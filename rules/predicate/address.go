@@ -2,7 +2,6 @@ package predicate
 
 import (
 	"net/netip"
-	"net/url"
 	"strings"
 
 	"github.com/aidr-engine/aidr/schema"
@@ -32,16 +31,14 @@ func AddressIs(kind, text string) bool {
 // maxAddressText is longer than any address with a reasonable zone.
 const maxAddressText = 64
 
-// parseAddress parses an address without its zone; ::ffff:a.b.c.d is a.b.c.d.
+// parseAddress parses an address in any form that clients accept, without its zone. A whole number is an address only if it
+// needs all four bytes, because a small number is rather a number.
 func parseAddress(text string) (netip.Addr, bool) {
-	if len(text) > maxAddressText || !strings.ContainsAny(text, ".:") {
+	a, ok := readAddress(text)
+	if ok && a.Is4() && a.As4()[0] == 0 && strings.IndexByte(text, '.') < 0 && strings.IndexByte(text, ':') < 0 {
 		return netip.Addr{}, false
 	}
-	if at := strings.IndexByte(text, '%'); at >= 0 {
-		text = text[:at]
-	}
-	a, err := netip.ParseAddr(text)
-	return a.Unmap(), err == nil
+	return a, ok
 }
 
 // NetworkContains reports whether the text is an address of the network.
@@ -76,27 +73,4 @@ type inNetwork struct {
 func (n *inNetwork) eval(s *Scratch) verdict {
 	v := s.read(n.slot)
 	return verdictOf(v.Kind == schema.KindString && NetworkContains(n.prefix, v.Text))
-}
-
-// URLParts returns the names of the parts of a URL, in url(x).NAME.
-func URLParts() []string { return []string{"scheme", "host", "port", "path"} }
-
-// URLPart returns a part of an absolute URL; the host is in lower case, without port, brackets and a dot at its end. It
-// returns "" if the text is not a URL or does not have the part.
-func URLPart(part, text string) string {
-	u, err := url.Parse(strings.TrimSpace(text))
-	if err != nil {
-		return ""
-	}
-	switch part {
-	case "scheme":
-		return u.Scheme
-	case "host":
-		return strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
-	case "port":
-		return u.Port()
-	case "path":
-		return u.Path
-	}
-	return ""
 }

@@ -25,6 +25,9 @@ type Scratch struct {
 	// The last JSON text whose escapes were spelled out, and the result: many conditions search the arguments of one
 	// event. escaped is a copy, because the event's memory is used again.
 	escaped, spelledOut string
+
+	// The same for the last text that was not ASCII and its normalised form.
+	disguised, plain string
 }
 
 // NewScratch returns an empty Scratch.

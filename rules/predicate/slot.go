@@ -2,8 +2,11 @@ package predicate
 
 import (
 	"fmt"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/content"
 )
 
 // Source is the origin of a field slot's value.
@@ -25,7 +28,7 @@ type Slot struct {
 	Name     string      // the attribute's name if Source is FromAgent
 	Type     schema.Type // of the value above Path
 	Path     []string    // keys below a TypeDyn; empty for the value itself
-	Derive   string      // "lower" or a part of a URL if the slot is a text made from the value; "" for the value itself
+	Derive   string      // the text to make from the value: Normalise, "lower" or a part of a URL, or the first and another; or ""
 	Presence bool        // the slot is a bool: whether the value is present
 	Agents   Registry    // for FromAgent; may be nil
 }
@@ -64,7 +67,7 @@ func (s *Scratch) read(slot *Slot) schema.Value {
 		v = schema.Value{}
 	}
 	if slot.Derive != "" {
-		v = derived(slot.Derive, v)
+		v = s.derived(slot.Derive, v)
 	}
 	if slot.Presence {
 		return schema.BoolValue(v.Present())
@@ -78,12 +81,20 @@ func (s *Scratch) read(slot *Slot) schema.Value {
 	return v
 }
 
+// Normalise is the Derive of normalised(x). A space and another Derive may follow, for what is made of the normalised text.
+const Normalise = "normalised"
+
 // derived returns the text that is made from a value; it is absent if the text is "". It allocates for a text with capital
-// letters and for a URL.
-func derived(how string, v schema.Value) schema.Value {
+// letters, for a URL, and for a text whose spelling is not normal.
+func (s *Scratch) derived(how string, v schema.Value) schema.Value {
+	if then, ok := strings.CutPrefix(how, Normalise); ok {
+		v, how = s.normalised(v), strings.TrimPrefix(then, " ")
+	}
 	text := ""
 	switch {
 	case v.Kind != schema.KindString:
+	case how == "":
+		text = v.Text
 	case how == "lower":
 		text = LowerASCII(v.Text)
 	default:
@@ -93,6 +104,31 @@ func derived(how string, v schema.Value) schema.Value {
 		return schema.Value{}
 	}
 	return schema.StringValue(text)
+}
+
+// normalised returns the text of a value as content.Normalised gives it: a text, or an object or array as text functions see
+// it. It is absent for other values.
+func (s *Scratch) normalised(v schema.Value) schema.Value {
+	text, ok := s.searchable(v)
+	if !ok {
+		return schema.Value{}
+	}
+	if isASCII(text) {
+		return schema.StringValue(text)
+	}
+	if s.disguised != text {
+		s.disguised, s.plain = strings.Clone(text), content.Normalised(text)
+	}
+	return schema.StringValue(s.plain)
+}
+
+func isASCII(text string) bool {
+	for i := range len(text) {
+		if text[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
 }
 
 // above returns the value above the slot's path, absent if it does not exist.

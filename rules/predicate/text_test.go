@@ -68,7 +68,7 @@ func TestURLParts(t *testing.T) {
 		"//host/x":                                   {"", "host", "", "/x"},
 		"not a url":                                  {"", "", "", "not a url"},
 		"http://bad host/":                           {"", "", "", ""},
-		"http://a\nb/":                               {"", "", "", ""},
+		"http://a\nb/":                               {"http", "ab", "", "/"},
 		" https://space.test ":                       {"https", "space.test", "", ""},
 		"":                                           {"", "", "", ""},
 	} {
@@ -85,7 +85,8 @@ func TestAddresses(t *testing.T) {
 		"10.0.0.1": "isPrivate", "192.168.255.1": "isPrivate", "fd00::1": "isPrivate", "::ffff:10.0.0.1": "isPrivate",
 		"127.0.0.1": "isLoopback", "::1": "isLoopback",
 		"169.254.169.254": "isLinkLocal", "fe80::1%eth0": "isLinkLocal",
-		"8.8.8.8": "", "10.0.0.01": "", "10.0.0.1:80": "", "": "", "x": "", strings.Repeat(":", 100): "",
+		"10.0.0.01": "isPrivate", "0x7f.1": "isLoopback",
+		"8.8.8.8": "", "10.0.0.1:80": "", "": "", "x": "", strings.Repeat(":", 100): "",
 	} {
 		for _, kind := range AddressKinds() {
 			if got := AddressIs(kind, text); got != (kind == want) {
