@@ -132,8 +132,9 @@ func (m estimator) EstimateCallCost(
 	case "matches":
 		return m.matchesCost(target, args)
 	case predicate.Normalise:
+		// The normalised form is made once for all conditions that read it, and for nearly all texts it is the text itself.
 		size := m.sizeOf(args[0])
-		return &checker.CallEstimate{CostEstimate: perCharacter(size.Max), ResultSize: &size}
+		return &checker.CallEstimate{CostEstimate: perCharacter(size.Max / 10), ResultSize: &size}
 	case "secrets":
 		cost := perCharacter(m.sizeOf(args[0]).Max)
 		return &checker.CallEstimate{CostEstimate: cost, ResultSize: upTo(len(content.AllKinds()))}

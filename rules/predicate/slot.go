@@ -1,6 +1,7 @@
 package predicate
 
 import (
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"unicode/utf8"
@@ -122,7 +123,14 @@ func (s *Scratch) normalised(v schema.Value) schema.Value {
 	return schema.StringValue(s.plain)
 }
 
+// isASCII reports whether a text is ASCII, eight bytes at a time: it runs over every text that a condition normalises.
 func isASCII(text string) bool {
+	const high = 0x8080808080808080
+	for ; len(text) >= 8; text = text[8:] {
+		if binary.LittleEndian.Uint64([]byte(text[:8]))&high != 0 {
+			return false
+		}
+	}
 	for i := range len(text) {
 		if text[i] >= utf8.RuneSelf {
 			return false
