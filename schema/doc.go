@@ -50,14 +50,14 @@
 // rung with a value wins; ai_agent.uid_source names the raw field of that rung:
 //
 //  1. the expression that the configuration has for the dataset,
-//  2. a principal that somebody authenticated: a key's hash, a gateway's consumer, a role, a service account, an account,
+//  2. an authenticated principal: a key's hash, a gateway's consumer, a role, a service account, an account,
 //  3. an agent id that the caller declares in a header, in metadata or in its own telemetry,
 //  4. a service,
 //  5. a person,
 //  6. the address and the user agent, which is too weak a key for a long baseline.
 //
-// The reader of each format lists the raw fields of its rungs. A principal that stands for everybody, such as
-// ANONYMOUS_PRINCIPAL, is no rung, and a user agent without an address names nobody. An alias in the registry of agents then
+// The reader of each format lists the raw fields of its rungs. A principal that all callers share, such as
+// ANONYMOUS_PRINCIPAL, is not a rung, and a user agent without an address names nobody. An alias in the registry of agents then
 // replaces the id, so that one agent has one id in all logs.
 //
 // A caller cannot choose who it is: if a record has both a principal and a declared id, the declared one becomes

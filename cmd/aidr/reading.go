@@ -31,7 +31,7 @@ func (r *reading) flags(c *cobra.Command) {
 	f := c.Flags()
 	f.StringVar(&r.config, "config", "", "configuration that determines how the files are read")
 	f.StringVar(&r.source, "source", "", "source of --config as which the files are read (default: the only one)")
-	f.StringVar(&r.format, "format", "auto", "format of the records, or auto")
+	f.StringVar(&r.format, "format", "auto", "format of the records, several with commas between them, or auto")
 	f.StringArrayVar(&r.maps, "maps", nil, "folder of field maps, in addition to the shipped ones; may be repeated")
 	r.flagSet = f
 }

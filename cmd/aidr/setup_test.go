@@ -81,7 +81,7 @@ func (u *setup) text() string {
 	return fmt.Sprintf(`sources:
   - name: logs
     kafka: {brokers: [%q], topics: %s, group: %q, start: first, session: %s}
-    format: auto
+    format: [auto, aidr]
     idle: %s
 rules: %s
 state: {dir: %q}

@@ -20,7 +20,8 @@ func TestTapAndExplain(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := filepath.Join(dir, "aidr.yaml")
-	src := "sources: [{name: logs, format: [auto, aidr], file: {paths: [" + logs + "]}}]\nredact: {user.email: drop}\nstate: {dir: " + filepath.Join(dir, "state") + "}\n"
+	src := "sources: [{name: logs, format: [auto, aidr], file: {paths: [" + logs + "]}}]\n" +
+		"redact: {user.email: drop}\nstate: {dir: " + filepath.Join(dir, "state") + "}\n"
 	if err := os.WriteFile(cfg, []byte(src), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -168,7 +168,8 @@ func TestNodesAreCEL(t *testing.T) {
 
 // dynValues are the values of raw paths and arguments.
 var dynValues = []schema.Value{
-	{}, schema.StringValue("tool"), schema.StringValue(""), schema.StringValue("10.0.0.1"), schema.StringValue("https://A.b:1/x"), schema.StringValue("t\u043e\u200bol"),
+	{}, schema.StringValue("tool"), schema.StringValue(""), schema.StringValue("10.0.0.1"), schema.StringValue("https://A.b:1/x"),
+	schema.StringValue("t\u043e\u200bol"),
 	schema.IntValue(1), schema.IntValue(9007199254740993), schema.DoubleValue(0.5), schema.DoubleValue(1),
 	schema.BoolValue(true), schema.BoolValue(false),
 	schema.JSONValue(`{"k":"tool","n":1,"z":null,"l":["tool",1,null]}`), schema.JSONValue(`["tool",1.0,null,{"k":"tool"}]`),

@@ -82,7 +82,8 @@ func (s *Scratch) read(slot *Slot) schema.Value {
 	return v
 }
 
-// Normalise is the Derive of normalised(x). A space and another Derive may follow, for what is made of the normalised text.
+// Normalise is the Derive of normalised(x). A space and another Derive may follow; that one is then applied to the normalised
+// text.
 const Normalise = "normalised"
 
 // derived returns the text that is made from a value; it is absent if the text is "". It allocates for a text with capital

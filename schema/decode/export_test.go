@@ -31,7 +31,7 @@ func NewDetector(t testing.TB, maps []*Map) *Detector {
 }
 
 // everyFormat detects the format and names all built-in ones, so that each is recognised in any text. Tests of envelopes and
-// readers use it; workload_text.txtar has the cases of what is recognised without names.
+// readers use it; workload_text.txtar has the cases without names.
 func everyFormat() string {
 	names := []string{Auto}
 	for _, f := range all() {

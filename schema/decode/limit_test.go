@@ -112,8 +112,8 @@ func TestInflatedBytesAreBoundedPerRecord(t *testing.T) {
 func TestLongContentIsCut(t *testing.T) {
 	prompt := strings.Repeat("\u00e9", 200<<10)
 	record := `{"id":"i","call_type":"c","metadata":{},"custom_llm_provider":"o","startTime":1767261600,"messages":[{"role":"user",` +
-		`"content":"` + prompt +
-		`"}],"response":{"choices":[{"message":{"tool_calls":[{"id":"1","function":{"name":"f","arguments":{"a":"` + prompt + `","url":"https://x.example/"}}},` +
+		`"content":"` + prompt + `"}],"response":{"choices":[{"message":{"tool_calls":[` +
+		`{"id":"1","function":{"name":"f","arguments":{"a":"` + prompt + `","url":"https://x.example/"}}},` +
 		`{"id":"2","function":{"name":"g","arguments":"{}"}}]}}]}}`
 	res := decodeAll(t, Options{Wanted: everything()}, record, Meta{})
 	if len(res.events) != 3 {
@@ -128,7 +128,9 @@ func TestLongContentIsCut(t *testing.T) {
 		t.Errorf("prompt: got %d bytes", len(got.(string)))
 	}
 	arguments, ok := res.events[1]["gen_ai.tool.call.arguments"].(map[string]any)
-	if long, _ := arguments["a"].(string); !ok || len(long) < 256<<10-64 || !strings.HasSuffix(long, "\u00e9") || arguments["url"] != "https://x.example/" {
+	long, _ := arguments["a"].(string)
+	if !ok || len(long) < 256<<10-64 || !strings.HasSuffix(long, "\u00e9") ||
+		arguments["url"] != "https://x.example/" {
 		t.Errorf("arguments: got %d bytes and url %v", len(long), arguments["url"])
 	}
 	for i, want := range []any{true, true, nil} {

@@ -132,8 +132,8 @@ func (d *Decoder) peelMessage(src string, v scan.Span, level int) bool {
 // shippedKeys are the keys under which log shippers wrap a record, in the order in which they are tried.
 var shippedKeys = [...]string{"message", "event.original", "log"}
 
-// peelShipped peels the envelope of a log shipper, which wraps a record as text or as an object. The record is what a
-// workload wrote to its log.
+// peelShipped peels the envelope of a log shipper, which wraps a record as text or as an object. The text is the
+// log of a workload.
 func (d *Decoder) peelShipped(src string, level int) bool {
 	e := &d.envelope
 	outer := d.workload

@@ -12,7 +12,7 @@ import (
 // is too weak to learn a long baseline for.
 const UIDSourceAddress = "source.ip|user_agent"
 
-// SetAgent sets ai_agent.uid to text, unless text is empty, stands for everybody, or the field is already set. Readers call it
+// SetAgent sets ai_agent.uid to text, unless text is empty, names everybody, or the field is already set. Readers call it
 // for one raw field after another, the most reliable one first: the identity ladder, of which each call is a rung. source is
 // the name of the raw field, for ai_agent.uid_source.
 func (el *Element) SetAgent(source, text string) {
@@ -24,7 +24,7 @@ func (el *Element) SetAgent(source, text string) {
 }
 
 // DeclareAgent is the rung of the ladder for an agent id that the caller chose: a header, metadata, an attribute of its own
-// telemetry. Readers call it after all rungs that somebody authenticated. If one of those named the agent, the id becomes
+// telemetry. Readers call it after the rungs of all authenticated principals. If one of those named the agent, the id becomes
 // ai_agent.declared_uid, and schema/decode decides whether it refines the agent's id: a caller must not be able to choose
 // who it is. If none did, the id names the agent. Of several declared ids the first counts.
 func (el *Element) DeclareAgent(source, text string) {
@@ -39,8 +39,7 @@ func (el *Element) DeclareAgent(source, text string) {
 	}
 }
 
-// Everybody reports whether the name of a principal stands for all callers without one, so that it is not the identity of
-// any of them.
+// Everybody reports whether the name of a principal is that of all callers without one, so that it identifies none of them.
 func Everybody(text string) bool {
 	switch len(text) {
 	case len("anonymous"):

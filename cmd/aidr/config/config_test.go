@@ -69,6 +69,30 @@ http: {listen: "127.0.0.1:1", pprof: true}
 log: {format: json, level: debug}
 `
 
+// TestFormats checks that the format of a source is a name or a list of names.
+func TestFormats(t *testing.T) {
+	for text, want := range map[string]string{
+		"": "auto", "format: auto, ": "auto", "format: kong, ": "kong", "format: [auto], ": "auto",
+		"format: [litellm, aws.cloudtrail], ": "litellm,aws.cloudtrail", "format: [auto, aidr], ": "auto,aidr",
+	} {
+		c, problems := Parse("f.yaml", []byte("sources: [{"+text+"file: {paths: [x]}}]\n"), nil)
+		if c == nil || c.Sources[0].Format != want {
+			t.Errorf("%q: got %v and problems %v, want %q", text, c, problems, want)
+		}
+	}
+	for text, want := range map[string]string{
+		"format: []": "names no format", "format: [auto, kongg]": `"kongg" is not a format`, "format: kongg": `"kongg" is not a format`,
+		"format: [litellm, kong], datasets: [aws.cloudtrail]": `does not give the dataset "aws.cloudtrail"`,
+		"format: auto, datasets: [x.test]":                    `does not give the dataset "x.test"`,
+		"format: [auto, aidr], datasets: [x.test]":            "only records of format aidr can name it",
+	} {
+		_, problems := Parse("f.yaml", []byte("sources: [{"+text+", file: {paths: [x]}}]\n"), nil)
+		if len(problems) != 1 || !strings.Contains(problems[0].String(), want) {
+			t.Errorf("%q: got problems %v, want %q", text, problems, want)
+		}
+	}
+}
+
 func TestEveryKey(t *testing.T) {
 	c, problems := person(everything)
 	if len(problems) > 0 {

@@ -32,8 +32,8 @@ const (
 )
 
 // registry returns the registry of agents. It has every agent of the story except shadow-7. The aliases are the names that
-// the logs have for an agent: its key, its consumer and its role. The two agents that share a key are known by what they
-// declare under that key.
+// the logs have for an agent: its key, its consumer and its role. The two agents that share a key have the ids that they
+// declare with that key.
 func registry() string {
 	return `agents:
   - {uid: support-bot, owner: customer-care, status: active, tier: low, aliases: [` + hash("key-support") + `]}
