@@ -4,7 +4,7 @@
 // A condition is a tree of nodes over field slots. A Slot is one value that the condition reads: a field of the event, a
 // raw path of the record, an attribute of the agent, a captured value of a step, or a value of a finding, each with a
 // path of keys below it if the value is JSON. Cond.Eval walks the tree. Nodes neither box values nor allocate, apart
-// from three rare cases: a part of a URL, a text that has to be lowered, and the equality of two JSON values. A Computed
+// from rare cases: a part of a URL, a text that has to be lowered or normalised, and the equality of two JSON values. A Computed
 // node holds a part of a condition that expr could only leave to CEL. Everything that a node needs during the evaluation
 // is in the Scratch of its worker, so one condition serves all workers at once.
 //

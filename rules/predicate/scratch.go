@@ -26,7 +26,7 @@ type Scratch struct {
 	// event. escaped is a copy, because the event's memory is used again.
 	escaped, spelledOut string
 
-	// The same for the last text that was not ASCII and its normalised form.
+	// The same for the last text that differs from its normalised form.
 	disguised, plain string
 }
 

@@ -119,7 +119,11 @@ func (s *Scratch) normalised(v schema.Value) schema.Value {
 		return schema.StringValue(text)
 	}
 	if s.disguised != text {
-		s.disguised, s.plain = strings.Clone(text), content.Normalised(text)
+		plain := content.Normalised(text)
+		if plain == text {
+			return schema.StringValue(text)
+		}
+		s.disguised, s.plain = strings.Clone(text), plain
 	}
 	return schema.StringValue(s.plain)
 }

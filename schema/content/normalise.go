@@ -19,8 +19,7 @@ import (
 // The text is not translated: a Russian word becomes a mixture of letters, so the result is for searching only. It is text itself
 // if there is nothing to change, as in ASCII. The cost is linear in the text, and so is the length of the result.
 func Normalised(text string) string {
-	at := strings.IndexFunc(text, func(r rune) bool { return r >= utf8.RuneSelf })
-	if at < 0 {
+	if isNormalised(text) {
 		return text
 	}
 	var visible strings.Builder
@@ -38,6 +37,19 @@ func Normalised(text string) string {
 		return composed
 	}
 	return strings.Map(plain, composed)
+}
+
+// isNormalised reports whether there is nothing to change, as in ASCII and in most languages with accents. It does not allocate.
+func isNormalised(text string) bool {
+	ascii := true
+	for _, r := range text {
+		if r >= utf8.RuneSelf {
+			if ascii = false; r == utf8.RuneError || revealed(r) != r || plain(r) != r {
+				return false
+			}
+		}
+	}
+	return ascii || norm.NFKC.QuickSpanString(text) == len(text)
 }
 
 func isASCII(text string) bool {

@@ -62,8 +62,10 @@ func TestNormalised(t *testing.T) {
 			t.Errorf("%q: got %q, want %q", text, got, want)
 		}
 	}
-	if n := testing.AllocsPerRun(100, func() { Normalised(words) }); n != 0 {
-		t.Errorf("a text of ASCII: got %v allocations, want 0", n)
+	for _, text := range []string{words, "D\u00e9j\u00e0 vu, na\u00efve caf\u00e9", "\u4f60\u597d\uff0c"[:6]} {
+		if n := testing.AllocsPerRun(100, func() { Normalised(text) }); n != 0 {
+			t.Errorf("%q, which is normal: got %v allocations, want 0", text, n)
+		}
 	}
 }
 
