@@ -2,14 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"os"
+	"io/fs"
+
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
+	"github.com/aidr-engine/aidr/cmd/aidr/output"
 	"github.com/aidr-engine/aidr/cmd/aidr/pipeline"
 	"github.com/aidr-engine/aidr/rules"
 )
@@ -25,17 +28,22 @@ func configCommand() *cobra.Command {
 				_, err := io.WriteString(cmd.OutOrStdout(), config.Example)
 				return err
 			}
-			flags := os.O_WRONLY | os.O_CREATE | os.O_EXCL
+			create := output.CreateNew
 			if force {
-				flags = os.O_WRONLY | os.O_CREATE | os.O_TRUNC
+				create = output.Create
 			}
-			f, err := os.OpenFile(argv[0], flags, 0o600)
-			if err != nil {
+			f, err := create(argv[0])
+			if errors.Is(err, fs.ErrExist) {
 				return fmt.Errorf("write the configuration: %w (--force overwrites it)", err)
 			}
-			defer f.Close()
-			_, err = io.WriteString(f, config.Example)
-			return err
+			if err != nil {
+				return fmt.Errorf("write the configuration: %w", err)
+			}
+			defer f.Discard()
+			if _, err := io.WriteString(f, config.Example); err != nil {
+				return fmt.Errorf("write the configuration: %w", err)
+			}
+			return f.Commit()
 		},
 	}
 	init.Flags().BoolVar(&force, "force", false, "overwrite FILE")

@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sort"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/aidr-engine/aidr/cmd/aidr/output"
 	"github.com/aidr-engine/aidr/cmd/aidr/pipeline"
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/connectors/file"
@@ -44,7 +44,7 @@ Events are then redacted as in findings, as by aidr tap.
 
 Formats: ` + formatNames(),
 		Args: args(cobra.MinimumNArgs(1)),
-		RunE: func(cmd *cobra.Command, paths []string) error {
+		RunE: func(cmd *cobra.Command, paths []string) (failed error) {
 			opts, err := decodeOptions(cmd, &from)
 			if err != nil {
 				return err
@@ -56,11 +56,12 @@ Formats: ` + formatNames(),
 			}
 			d.exposed, d.redact = from.config != "", from.cfg.Redact
 			if deadLetters != "" {
-				f, err := os.Create(deadLetters)
+				f, err := output.Create(deadLetters)
 				if err != nil {
 					return err
 				}
-				defer f.Close()
+				// The letters found so far are kept too if the command fails or is interrupted.
+				defer func() { failed = errors.Join(failed, f.Commit()) }()
 				d.dead = json.NewEncoder(f)
 				d.dead.SetEscapeHTML(false)
 			}

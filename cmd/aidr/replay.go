@@ -3,11 +3,9 @@ package main
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"runtime"
 	"slices"
 	"sort"
@@ -18,6 +16,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/spf13/cobra"
 
+	"github.com/aidr-engine/aidr/cmd/aidr/output"
 	"github.com/aidr-engine/aidr/cmd/aidr/pipeline"
 	"github.com/aidr-engine/aidr/connectors/file"
 	"github.com/aidr-engine/aidr/engine"
@@ -140,11 +139,16 @@ const findingsChunk = 16
 // earlier ones are written, because with many findings encoding is a large part of a replay.
 func writeFindings(w io.Writer, name string, fs []*schema.Finding) (err error) {
 	if name != "-" {
-		f, failed := os.Create(name)
+		f, failed := output.Create(name)
 		if failed != nil {
 			return failed
 		}
-		defer func() { err = errors.Join(err, f.Close()) }()
+		defer f.Discard()
+		defer func() {
+			if err == nil {
+				err = f.Commit()
+			}
+		}()
 		w = f
 	}
 	w = jsonTo(w)

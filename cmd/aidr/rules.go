@@ -17,6 +17,7 @@ import (
 
 	"github.com/aidr-engine/aidr/cmd/aidr/api"
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
+	"github.com/aidr-engine/aidr/cmd/aidr/output"
 	"github.com/aidr-engine/aidr/cmd/aidr/pipeline"
 	"github.com/aidr-engine/aidr/engine/cases"
 	"github.com/aidr-engine/aidr/rules"
@@ -279,7 +280,7 @@ func updateTests(failed []cases.Result) (updated int, err error) {
 		text, refused := cases.Update(file, src, byFile[file])
 		errs = append(errs, refused...)
 		if n := len(byFile[file]) - len(refused); n > 0 {
-			if err := os.WriteFile(file, text, 0o644); err != nil { // an existing file keeps its mode
+			if err := output.Edit(file, text); err != nil {
 				errs = append(errs, err)
 				continue
 			}
@@ -318,7 +319,7 @@ func writeJUnit(file string, results []cases.Result) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(file, append([]byte(xml.Header), b...), 0o644)
+	return output.Write(file, append([]byte(xml.Header), b...))
 }
 
 func rulesListCommand() *cobra.Command {

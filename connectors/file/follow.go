@@ -180,7 +180,7 @@ func (f *follower) run(ctx context.Context, t *tail) error {
 // readTail reads one file as it grows, until it is replaced. finished reports that the file itself need not be read again;
 // if it is false, the path may hold another file by now.
 func (f *follower) readTail(ctx context.Context, t *tail) (info os.FileInfo, finished bool, err error) {
-	if t.path == "-" {
+	if t.path == "-" || special(t.path) {
 		return nil, true, f.readOnce(ctx, f.to, t.path, f.to.assign(f.partition(t.path, 0)))
 	}
 	file, err := os.Open(t.path)

@@ -121,7 +121,13 @@ func (s *Source) readAll(ctx context.Context, open *ledger, files []string, from
 // partition. An error that it returns comes from the Reader.
 func (s *Source) readOnce(ctx context.Context, open *ledger, path string, from int64) error {
 	p := s.partition(path, 0)
-	in, err := openStream(path, s.cfg.Stdin)
+	in, err := openStream(ctx, path, s.cfg.Stdin)
+	if ctx.Err() != nil {
+		if err == nil {
+			in.Close()
+		}
+		return context.Cause(ctx)
+	}
 	if err != nil {
 		s.fail(path, err)
 		err := open.Read(ctx, &connectors.Batch{Partition: p, Next: from, HighWater: -1, AtEnd: true, Final: true})

@@ -3,6 +3,7 @@ package file
 import (
 	"bytes"
 	"context"
+	"errors"
 	"io"
 )
 
@@ -87,6 +88,10 @@ func (s *splitter) fill(keep int64) (bool, error) {
 			}
 		}
 		ok, idle := s.win.read(s.out.retainFrom(&s.win, keep))
+		if s.ctx.Err() != nil {
+			// The text read last may be cut anywhere, so it must not become a record. Complete records are passed on.
+			return false, errors.Join(s.out.flush(&s.win, false), context.Cause(s.ctx))
+		}
 		if !idle {
 			return ok, nil
 		}

@@ -3,6 +3,7 @@ package file
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -28,10 +29,20 @@ type stream struct {
 	closes []func() error // called by Close in reverse order
 }
 
-// openStream opens the file at path; "-" is stdin.
-func openStream(path string, stdin io.Reader) (*stream, error) {
+// openStream opens the file at path; "-" is stdin. The end of ctx ends every wait for a pipe, a device or stdin.
+func openStream(ctx context.Context, path string, stdin io.Reader) (*stream, error) {
 	if path == "-" {
-		return decompress(stdin, -1, nil)
+		in := newInterruptible(ctx, func() (io.ReadCloser, error) { return io.NopCloser(stdin), nil })
+		return decompress(in, -1, in.close)
+	}
+	if special(path) {
+		in := newInterruptible(ctx, func() (io.ReadCloser, error) { return os.Open(path) })
+		s, err := decompress(in, -1, in.close)
+		if err != nil {
+			in.close()
+			return nil, fmt.Errorf("open source file %q: %w", path, err)
+		}
+		return s, nil
 	}
 	f, err := os.Open(path)
 	if err != nil {
@@ -47,6 +58,84 @@ func openStream(path string, stdin io.Reader) (*stream, error) {
 		return nil, fmt.Errorf("open source file %q: %w", path, err)
 	}
 	return s, nil
+}
+
+// special reports whether opening or reading the file at path may block: whether it is a pipe, a socket or a device.
+func special(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && !info.Mode().IsRegular() && !info.IsDir()
+}
+
+// interruptible reads from a file in a goroutine of its own, because neither opening nor reading a pipe or a terminal can
+// be cancelled. Once its context has ended, Read returns at once; the goroutine stays behind if the file never answers.
+type interruptible struct {
+	ctx    context.Context
+	ask    chan struct{} // asks for the next piece; closed by close
+	pieces chan piece
+	rest   piece // received and not read yet
+	asked  bool
+}
+
+// piece is the outcome of one read. Its bytes are valid until the next piece is asked for.
+type piece struct {
+	b   []byte
+	err error
+}
+
+func newInterruptible(ctx context.Context, open func() (io.ReadCloser, error)) *interruptible {
+	r := &interruptible{ctx: ctx, ask: make(chan struct{}, 1), pieces: make(chan piece, 1)}
+	go r.run(open)
+	return r
+}
+
+// run opens the file and reads a piece each time that it is asked to.
+func (r *interruptible) run(open func() (io.ReadCloser, error)) {
+	defer close(r.pieces)
+	if _, ok := <-r.ask; !ok {
+		return
+	}
+	in, err := open()
+	if err != nil {
+		r.pieces <- piece{err: err}
+		return
+	}
+	defer in.Close()
+	buf := make([]byte, readSize)
+	for {
+		n, err := in.Read(buf)
+		r.pieces <- piece{buf[:n], err}
+		if _, ok := <-r.ask; !ok || err != nil {
+			return
+		}
+	}
+}
+
+// Read implements io.Reader.
+func (r *interruptible) Read(p []byte) (int, error) {
+	for len(r.rest.b) == 0 && r.rest.err == nil {
+		if !r.asked {
+			r.ask <- struct{}{}
+			r.asked = true
+		}
+		select {
+		case <-r.ctx.Done():
+			return 0, context.Cause(r.ctx)
+		case next := <-r.pieces:
+			r.rest, r.asked = next, false
+		}
+	}
+	n := copy(p, r.rest.b)
+	r.rest.b = r.rest.b[n:]
+	if n == 0 {
+		return 0, r.rest.err
+	}
+	return n, nil
+}
+
+// close ends the goroutine once the file answers.
+func (r *interruptible) close() error {
+	close(r.ask)
+	return nil
 }
 
 // decompress detects the format by the first bytes and not by the name, so that renamed and piped files are read too.

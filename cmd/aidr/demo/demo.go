@@ -18,6 +18,7 @@ import (
 
 	"github.com/aidr-engine/aidr/cmd/aidr/api"
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
+	"github.com/aidr-engine/aidr/cmd/aidr/output"
 	"github.com/aidr-engine/aidr/cmd/aidr/pipeline"
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/connectors/clickhouse/host"
@@ -117,7 +118,7 @@ func (d *demo) folder() (err error) {
 	if err := os.MkdirAll(d.state, 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(d.state, "agents.yaml"), []byte(registry()), 0o600)
+	return output.Write(filepath.Join(d.state, "agents.yaml"), []byte(registry()))
 }
 
 func (d *demo) config() *config.Config {
