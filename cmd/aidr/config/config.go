@@ -255,6 +255,19 @@ type HTTP struct {
 	Listen string `key:"listen"`
 	// Whether to serve profiles at /debug/pprof.
 	Pprof bool `key:"pprof"`
+	// TLS of the listener. Without it, HTTP is plain.
+	TLS *ServerTLS `key:"tls"`
+}
+
+// ServerTLS holds the TLS settings of the listener. The files are PEM, and are read again when they change.
+type ServerTLS struct {
+	At Place
+	// File with the certificate of the listener and its chain, PEM.
+	Cert string `key:"cert,required"`
+	// File with the private key of the certificate, PEM.
+	Key string `key:"key,required"`
+	// File with the CA of the clients, PEM. With it, every client, probes too, must present a certificate that it signed.
+	ClientCA string `key:"client_ca"`
 }
 
 // Log configures the log on standard error.

@@ -65,7 +65,7 @@ sinks:
       headers: {Authorization: "Bearer ${TOKEN}"}
       rate: 2.5
       concurrency: 4
-http: {listen: "127.0.0.1:1", pprof: true}
+http: {listen: "127.0.0.1:1", pprof: true, tls: {cert: s.pem, key: s.key, client_ca: ca.pem}}
 log: {format: json, level: debug}
 `
 
@@ -130,7 +130,7 @@ func TestEveryKey(t *testing.T) {
 				Headers: map[string]string{"Authorization": "Bearer " + hidden}, Rate: 2.5, Concurrency: 4,
 			}},
 		},
-		HTTP: HTTP{Listen: "127.0.0.1:1", Pprof: true}, Log: Log{Format: "json", Level: "debug"},
+		HTTP: HTTP{Listen: "127.0.0.1:1", Pprof: true, TLS: &ServerTLS{Place{"f.yaml", 41, 49}, "s.pem", "s.key", "ca.pem"}}, Log: Log{Format: "json", Level: "debug"},
 	}
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", c, want)

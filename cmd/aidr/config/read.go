@@ -278,6 +278,11 @@ func (r *reader) http(f *doc.Fields) HTTP {
 	if _, _, err := net.SplitHostPort(h.Listen); h.Listen != "" && err != nil {
 		f.Get("listen").Fail("%q is not host:port, such as 127.0.0.1:8471", doc.Short(h.Listen))
 	}
+	if n := f.Get("tls"); n != nil {
+		t := n.Fields()
+		h.TLS = &ServerTLS{At: placeOf(r.origin, n), Cert: r.filled(t, "cert"), Key: r.filled(t, "key"), ClientCA: r.text(t.Get("client_ca"))}
+		t.Done()
+	}
 	f.Done()
 	return h
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
@@ -15,6 +16,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aidr-engine/aidr/cmd/aidr/api"
 	"github.com/aidr-engine/aidr/connectors/clickhouse/host"
 	"github.com/aidr-engine/aidr/connectors/webhook"
 )
@@ -34,7 +36,7 @@ type DeliveryCounts struct {
 // verified delivery.
 type receiver struct {
 	url, secret string
-	server      *http.Server
+	server      *api.Server
 	verifier    *webhook.Verifier
 	onDelivery  func(kind string)
 
@@ -56,8 +58,8 @@ func startReceiver(onDelivery func(kind string)) (*receiver, error) {
 		return nil, fmt.Errorf("start the receiver of webhooks: %w", err)
 	}
 	r.url = "http://" + l.Addr().String() + "/hook"
-	r.server = &http.Server{Handler: r, ReadHeaderTimeout: 10 * time.Second}
-	go r.server.Serve(l)
+	r.server = api.NewServer(r, api.ServerOptions{Log: slog.New(slog.DiscardHandler), WriteTime: time.Minute})
+	go r.server.Serve(l, "receiver")
 	return r, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -70,8 +69,8 @@ func (p *Pipeline) handler() http.Handler {
 }
 
 // listen opens the listener for metrics and health, if one is configured.
-func (p *Pipeline) listen() (*http.Server, error) {
-	s := &http.Server{Handler: p.handler(), ReadHeaderTimeout: headerTime}
+func (p *Pipeline) listen() (*api.Server, error) {
+	s := api.NewServer(p.handler(), api.ServerOptions{Log: p.log, WriteTime: writeTime, TLS: p.serverTLS, Refused: p.refused.WithLabelValues("http").Inc})
 	if p.cfg.HTTP.Listen == "" {
 		return s, nil
 	}
@@ -79,15 +78,9 @@ func (p *Pipeline) listen() (*http.Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the listener for metrics and health (http.listen): %w", err)
 	}
-	p.log.Info("serving metrics and health", "address", l.Addr().String())
-	go serve(p.log, s, l, "http")
+	p.log.Info("serving metrics and health", "address", l.Addr().String(), "tls", p.serverTLS != nil)
+	go s.Serve(l, "http")
 	return s, nil
-}
-
-func serve(log *slog.Logger, s *http.Server, l net.Listener, name string) {
-	if err := s.Serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) {
-		log.Error("listener failed", "listener", name, "error", err)
-	}
 }
 
 // gather returns the metrics of the engine and, while the state directory is open, those of the outbox.

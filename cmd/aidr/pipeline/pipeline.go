@@ -9,6 +9,7 @@ package pipeline
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"log/slog"
 	"sync"
@@ -33,8 +34,8 @@ type Options struct {
 	Committed func([]connectors.Entry)
 }
 
-// headerTime is the time that a client of one of our listeners has to send the headers of its request.
-const headerTime = 10 * time.Second
+// writeTime is the time from a request to http.listen to the end of the response. A profile must be shorter.
+const writeTime = time.Minute
 
 // noPartition is the reason shown for a closed or idle engine while there is nothing to read.
 const noPartition = "no partition is assigned"
@@ -52,9 +53,11 @@ type Pipeline struct {
 	registry   *prometheus.Registry
 	metrics    *engine.Metrics
 	reloads    *prometheus.CounterVec
-	inputs     []engine.Input // guarded by mu once Run has started; a reload replaces them
+	refused    *prometheus.CounterVec // connections over the cap, by listener
+	inputs     []engine.Input         // guarded by mu once Run has started; a reload replaces them
 	sinks      []connectors.Sink
 	enrichment *maxmind.Database // nil: addresses are not enriched
+	serverTLS  *tls.Config       // nil: the listener for metrics and health speaks plain HTTP
 	started    time.Time
 
 	reloading sync.Mutex // one reload at a time
@@ -93,6 +96,11 @@ func New(cfg *config.Config, opts Options) (*Pipeline, error) {
 		Name: "aidr_rules_reloads_total", Help: "Reloads of the rules by result: ok, or failed, which leaves the old rules running (see /readyz).",
 	}, []string{"result"})
 	p.registry.MustRegister(p.reloads)
+	p.refused = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Name: "aidr_http_refused_connections_total",
+		Help: "Connections that were closed because too many were open, by listener: http (http.listen) or control (the socket in the state directory).",
+	}, []string{"listener"})
+	p.registry.MustRegister(p.refused)
 	for _, result := range []string{"ok", "failed"} {
 		p.reloads.WithLabelValues(result) // creates the series, so that a query sees the first failure as an increase
 	}
@@ -120,6 +128,9 @@ func New(cfg *config.Config, opts Options) (*Pipeline, error) {
 	}
 	addToDecoding(cfg, p.enrichment, p.inputs)
 	if p.sinks, err = buildSinks(cfg); err != nil {
+		errs = append(errs, err)
+	}
+	if p.serverTLS, err = loadServerTLS(cfg.HTTP.TLS, p.log); err != nil {
 		errs = append(errs, err)
 	}
 	if len(errs) > 0 {

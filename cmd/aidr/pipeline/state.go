@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,7 +30,7 @@ type opened struct {
 	store     *store.Store
 	deliverer *deliver.Deliverer
 	outbox    *prometheus.Registry // the deliverer's metrics
-	control   *http.Server
+	control   *api.Server
 }
 
 // open opens the state directory and starts the engine. Its caller holds life for writing.
@@ -83,13 +82,13 @@ func (p *Pipeline) newEngine(o *opened, set *Set, inputs []engine.Input) (*engin
 	})
 }
 
-func (p *Pipeline) openControl(s *store.Store) (*http.Server, error) {
+func (p *Pipeline) openControl(s *store.Store) (*api.Server, error) {
 	l, err := api.Listen(p.cfg.State.Dir)
 	if err != nil {
 		return nil, err
 	}
-	server := &http.Server{Handler: api.Handler(s, p.runtime()), ReadHeaderTimeout: headerTime}
-	go serve(p.log, server, l, "control")
+	server := api.NewServer(api.Handler(s, p.runtime()), api.ServerOptions{Log: p.log, Refused: p.refused.WithLabelValues("control").Inc})
+	go server.Serve(l, "control")
 	return server, nil
 }
 

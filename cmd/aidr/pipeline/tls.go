@@ -1,0 +1,94 @@
+package pipeline
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/aidr-engine/aidr/cmd/aidr/config"
+)
+
+// certificates holds the TLS settings of the listener for metrics and health. It reads the files again when they change,
+// because certificates are renewed while a process runs for months.
+type certificates struct {
+	files config.ServerTLS
+	log   *slog.Logger
+
+	mu     sync.Mutex
+	stamps [3]stamp // of the files that were read last
+	config *tls.Config
+}
+
+// stamp identifies the content of a file.
+type stamp struct {
+	modified time.Time
+	size     int64
+}
+
+// loadServerTLS returns the TLS settings of the listener, or nil if t is nil.
+func loadServerTLS(t *config.ServerTLS, log *slog.Logger) (*tls.Config, error) {
+	if t == nil {
+		return nil, nil
+	}
+	c := &certificates{files: *t, log: log, stamps: stampsOf(t)}
+	var err error
+	if c.config, err = readServerTLS(t); err != nil {
+		return nil, fmt.Errorf("%shttp.tls: %w", t.At, err)
+	}
+	first := c.config.Clone()
+	first.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return c.current(), nil }
+	return first, nil
+}
+
+// current returns the present settings. If the changed files cannot be loaded, the old settings stay.
+func (c *certificates) current() *tls.Config {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	stamps := stampsOf(&c.files)
+	if stamps == c.stamps {
+		return c.config
+	}
+	c.stamps = stamps
+	next, err := readServerTLS(&c.files)
+	if err != nil {
+		c.log.Error("the changed certificate of http.tls cannot be loaded, the old one stays", "error", err)
+		return c.config
+	}
+	c.config = next
+	c.log.Info("certificate of http.tls loaded again", "cert", c.files.Cert)
+	return c.config
+}
+
+func stampsOf(t *config.ServerTLS) (s [3]stamp) {
+	for i, path := range []string{t.Cert, t.Key, t.ClientCA} {
+		if info, err := os.Stat(path); err == nil {
+			s[i] = stamp{info.ModTime(), info.Size()}
+		}
+	}
+	return s
+}
+
+func readServerTLS(t *config.ServerTLS) (*tls.Config, error) {
+	pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
+	if err != nil {
+		return nil, fmt.Errorf("load cert and key: %w", err)
+	}
+	c := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, NextProtos: []string{"http/1.1"}}
+	if t.ClientCA == "" {
+		return c, nil
+	}
+	pem, err := os.ReadFile(t.ClientCA)
+	if err != nil {
+		return nil, fmt.Errorf("load client_ca: %w", err)
+	}
+	c.ClientCAs, c.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
+	if !c.ClientCAs.AppendCertsFromPEM(pem) {
+		return nil, errors.New("load client_ca: the file holds no certificate in PEM")
+	}
+	return c, nil
+}
