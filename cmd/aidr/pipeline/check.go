@@ -40,7 +40,7 @@ func Check(cfg *config.Config) ([]rules.Problem, error) {
 		notOpened = fmt.Errorf("%senrichment: %w", cfg.Place("enrichment"), notOpened)
 	}
 	sinks, bad := buildSinks(cfg)
-	_, tlsErr := loadServerTLS(cfg.HTTP.TLS, silent)
+	_, tlsErr := loadTLS(cfg.HTTP.TLS, silent)
 	err = errors.Join(err, notOpened, bad, tlsErr, checkStateDir(cfg))
 	for _, s := range sinks {
 		err = errors.Join(err, s.Close())

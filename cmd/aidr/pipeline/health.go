@@ -1,9 +1,11 @@
 package pipeline
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"net"
 	"net/http"
@@ -16,6 +18,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"github.com/aidr-engine/aidr/cmd/aidr/api"
+	"github.com/aidr-engine/aidr/cmd/aidr/config"
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/engine/deliver"
@@ -66,6 +69,18 @@ func (p *Pipeline) handler() http.Handler {
 		m.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	}
 	return m
+}
+
+// loadTLS returns the TLS settings of the listener for metrics and health, or nil if t is nil.
+func loadTLS(t *config.ServerTLS, log *slog.Logger) (*tls.Config, error) {
+	if t == nil {
+		return nil, nil
+	}
+	c, err := api.LoadTLS(api.CertificateFiles{Cert: t.Cert, Key: t.Key, ClientCA: t.ClientCA}, log)
+	if err != nil {
+		return nil, fmt.Errorf("%shttp.tls: %w", t.At, err)
+	}
+	return c, nil
 }
 
 // listen opens the listener for metrics and health, if one is configured.

@@ -130,7 +130,7 @@ func New(cfg *config.Config, opts Options) (*Pipeline, error) {
 	if p.sinks, err = buildSinks(cfg); err != nil {
 		errs = append(errs, err)
 	}
-	if p.serverTLS, err = loadServerTLS(cfg.HTTP.TLS, p.log); err != nil {
+	if p.serverTLS, err = loadTLS(cfg.HTTP.TLS, p.log); err != nil {
 		errs = append(errs, err)
 	}
 	if len(errs) > 0 {

@@ -1,4 +1,4 @@
-package pipeline
+package api
 
 import (
 	"crypto/ecdsa"
@@ -18,9 +18,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/aidr-engine/aidr/cmd/aidr/api"
-	"github.com/aidr-engine/aidr/cmd/aidr/config"
 )
 
 // certificate writes a self-signed certificate of a name and its key.
@@ -54,13 +51,13 @@ func certificate(t *testing.T, dir, name string) (cert, key string) {
 }
 
 // TestServerTLS checks that the listener speaks only TLS, asks clients for a certificate of the client CA, and follows
-// changes of the files; and that files which cannot be loaded are reported with the place of http.tls.
+// changes of the files; and that files which cannot be loaded are reported.
 func TestServerTLS(t *testing.T) {
 	dir := t.TempDir()
 	cert, key := certificate(t, dir, "server")
 	clientCert, clientKey := certificate(t, dir, "client")
-	files := &config.ServerTLS{At: config.Place{File: "aidr.yaml", Line: 3, Col: 9}, Cert: cert, Key: key, ClientCA: clientCert}
-	c, err := loadServerTLS(files, slog.New(slog.DiscardHandler))
+	files := CertificateFiles{Cert: cert, Key: key, ClientCA: clientCert}
+	c, err := LoadTLS(files, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,8 +65,8 @@ func TestServerTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := api.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok") }),
-		api.ServerOptions{Log: slog.New(slog.DiscardHandler), TLS: c})
+	s := NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, "ok") }),
+		ServerOptions{Log: slog.New(slog.DiscardHandler), TLS: c})
 	go s.Serve(l, "test")
 	defer s.Close()
 
@@ -126,12 +123,12 @@ func TestServerTLS(t *testing.T) {
 		t.Errorf("renewed: got %q from %q, %v", body, name, err)
 	}
 
-	for _, bad := range []config.ServerTLS{
-		{At: files.At, Cert: filepath.Join(dir, "none"), Key: key},
-		{At: files.At, Cert: cert, Key: clientKey},
-		{At: files.At, Cert: cert, Key: key, ClientCA: key},
+	for _, bad := range []CertificateFiles{
+		{Cert: filepath.Join(dir, "none"), Key: key},
+		{Cert: cert, Key: clientKey},
+		{Cert: cert, Key: key, ClientCA: key},
 	} {
-		if _, err := loadServerTLS(&bad, slog.New(slog.DiscardHandler)); err == nil || !strings.HasPrefix(err.Error(), "aidr.yaml:3:9: http.tls: load ") {
+		if _, err := LoadTLS(bad, slog.New(slog.DiscardHandler)); err == nil || !strings.HasPrefix(err.Error(), "load ") {
 			t.Errorf("%+v: got %v", bad, err)
 		}
 	}

@@ -1,4 +1,4 @@
-package pipeline
+package api
 
 import (
 	"crypto/tls"
@@ -9,14 +9,12 @@ import (
 	"os"
 	"sync"
 	"time"
-
-	"github.com/aidr-engine/aidr/cmd/aidr/config"
 )
 
-// certificates holds the TLS settings of the listener for metrics and health. It reads the files again when they change,
+// certificates holds the TLS settings of a listener. It reads the files again when they change,
 // because certificates are renewed while a process runs for months.
 type certificates struct {
-	files config.ServerTLS
+	files CertificateFiles
 	log   *slog.Logger
 
 	mu     sync.Mutex
@@ -30,15 +28,16 @@ type stamp struct {
 	size     int64
 }
 
-// loadServerTLS returns the TLS settings of the listener, or nil if t is nil.
-func loadServerTLS(t *config.ServerTLS, log *slog.Logger) (*tls.Config, error) {
-	if t == nil {
-		return nil, nil
-	}
-	c := &certificates{files: *t, log: log, stamps: stampsOf(t)}
+// CertificateFiles are files in PEM: the certificate of a listener with its chain, its key, and the CA of its clients. If
+// ClientCA is "", clients need no certificate.
+type CertificateFiles struct{ Cert, Key, ClientCA string }
+
+// LoadTLS returns the TLS settings of a listener.
+func LoadTLS(files CertificateFiles, log *slog.Logger) (*tls.Config, error) {
+	c := &certificates{files: files, log: log, stamps: stampsOf(&files)}
 	var err error
-	if c.config, err = readServerTLS(t); err != nil {
-		return nil, fmt.Errorf("%shttp.tls: %w", t.At, err)
+	if c.config, err = readTLS(&files); err != nil {
+		return nil, err
 	}
 	first := c.config.Clone()
 	first.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return c.current(), nil }
@@ -54,7 +53,7 @@ func (c *certificates) current() *tls.Config {
 		return c.config
 	}
 	c.stamps = stamps
-	next, err := readServerTLS(&c.files)
+	next, err := readTLS(&c.files)
 	if err != nil {
 		c.log.Error("the changed certificate of http.tls cannot be loaded, the old one stays", "error", err)
 		return c.config
@@ -64,7 +63,7 @@ func (c *certificates) current() *tls.Config {
 	return c.config
 }
 
-func stampsOf(t *config.ServerTLS) (s [3]stamp) {
+func stampsOf(t *CertificateFiles) (s [3]stamp) {
 	for i, path := range []string{t.Cert, t.Key, t.ClientCA} {
 		if info, err := os.Stat(path); err == nil {
 			s[i] = stamp{info.ModTime(), info.Size()}
@@ -73,7 +72,7 @@ func stampsOf(t *config.ServerTLS) (s [3]stamp) {
 	return s
 }
 
-func readServerTLS(t *config.ServerTLS) (*tls.Config, error) {
+func readTLS(t *CertificateFiles) (*tls.Config, error) {
 	pair, err := tls.LoadX509KeyPair(t.Cert, t.Key)
 	if err != nil {
 		return nil, fmt.Errorf("load cert and key: %w", err)
