@@ -177,9 +177,10 @@ func (c *checkpointer) checkpoint(ctx context.Context, until *schema.Instant, fo
 	}
 	c.publish(ctx, cp, state)
 	c.mu.Lock()
-	c.took = c.clock.Now().Sub(start)
+	end := c.clock.Now()
+	c.took = end.Sub(start)
 	c.mu.Unlock()
-	c.metrics.checkpointed(c.took)
+	c.metrics.checkpointed(end, c.took, cp.Size)
 	return nil
 }
 

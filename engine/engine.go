@@ -169,6 +169,7 @@ func New(opts Options) (*Engine, error) {
 	e.checkpoints = newCheckpointer(e)
 	e.lanes.urge = e.checkpoints.urge
 	opts.Metrics.evaluates(opts.Set)
+	opts.Metrics.reads(opts.Inputs)
 	if opts.Store != nil {
 		if err := e.restore(); err != nil {
 			return nil, fmt.Errorf("restore the checkpoint: %w", err)

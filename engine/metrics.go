@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"fmt"
 	"strconv"
 	"sync"
 	"time"
@@ -9,11 +10,15 @@ import (
 
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine/fold"
+	"github.com/aidr-engine/aidr/engine/label"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/decode"
 )
 
 // Metrics holds the engine's metrics, for Prometheus. Their names are a contract.
+//
+// Values of labels that come from the input are bounded (see the limits below); the rest is counted under the value other.
 //
 // Counters are never removed. Gauges describe the present, so those of revoked partitions, of removed rules and, while
 // nothing is read, of all rules are deleted: a frozen gauge looks like a stalled partition.
@@ -21,16 +26,39 @@ type Metrics struct {
 	records, tombstones                         *prometheus.CounterVec // by partition
 	eventsTotal, lateEvents                     *prometheus.CounterVec // by dataset
 	skippedTotal, fieldErrorsTotal, deadLetters *prometheus.CounterVec
-	findings, missingKeys, ruleLateItems        *prometheus.CounterVec // by rule
-	conditions, limitsTotal, lost               *prometheus.CounterVec // by rule
-	lagRecords, watermarkSeconds                *prometheus.GaugeVec   // by partition
-	ruleWatermarkSeconds                        *prometheus.GaugeVec
+	findings, missingKeys, ruleLateItems        *prometheus.CounterVec  // by rule
+	conditions, limitsTotal, lost               *prometheus.CounterVec  // by rule
+	lagRecords                                  *prometheus.GaugeVec    // by partition
+	watermarks                                  [2]*prometheus.GaugeVec // by partition; the second has the deprecated name
+	ruleWatermarks                              [2]*prometheus.GaugeVec // by rule; the second has the deprecated name
 	checkpoint                                  prometheus.Histogram
+	lastCheckpoint                              lastCheckpoint
+
+	datasets, fields, ruleDatasets, positions *label.Limit
+	reasons                                   map[schema.DeadKind]*label.Limit
 
 	mu         sync.Mutex // guards the two below; gauges are set and deleted while it is held
 	partitions map[connectors.Partition]bool
 	rules      map[string]bool
 }
+
+// Limits of the series that input can create, besides those of the datasets that the formats and the configuration name.
+// At about 1 KB of memory each, all of them together take less than 10 MB.
+const (
+	// maxDatasets is the maximum number of further datasets. Only the format aidr and field maps take datasets from records.
+	maxDatasets = 100
+	// maxFieldErrors is the maximum number of pairs of dataset and field.
+	maxFieldErrors = 1000
+	// maxRuleDatasets is the maximum number of pairs of rule and dataset.
+	maxRuleDatasets = 2000
+	// maxReasons is the maximum number of reasons of one kind of dead letters. Some hold a status of an endpoint's choice.
+	maxReasons = 100
+	// maxPartitions is the maximum number of partitions. A followed file is a new one after each rotation.
+	maxPartitions = 4096
+)
+
+// lastCheckpoint holds the gauges of the last checkpoint.
+type lastCheckpoint struct{ at, duration, bytes prometheus.Gauge }
 
 // NewMetrics registers the engine's metrics with r. If r is nil, the metrics are not exposed.
 func NewMetrics(r prometheus.Registerer) *Metrics {
@@ -47,55 +75,108 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		r.MustRegister(g)
 		return g
 	}
+	single := func(name, help string) prometheus.Gauge {
+		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+		r.MustRegister(g)
+		return g
+	}
+	const deprecated = "Deprecated, use %s: the name lacks the unit of an instant. It goes with the next release."
+	exceeded := counter("aidr_metric_label_overflow_total",
+		"Samples counted under the label value other because the label has too many values, by label.", "label")
+	limit := func(name string, most int) *label.Limit {
+		return label.NewLimit(most, exceeded.WithLabelValues(name).Inc)
+	}
 	m := &Metrics{
+		datasets: limit("dataset", maxDatasets), fields: limit("field", maxFieldErrors),
+		ruleDatasets: limit("rule_dataset", maxRuleDatasets), positions: limit("partition", maxPartitions),
+		reasons:    map[schema.DeadKind]*label.Limit{},
 		partitions: map[connectors.Partition]bool{}, rules: map[string]bool{},
-		records:    counter("aidr_source_records_total", "Records read.", "source", "topic", "partition"),
+		records:    counter("aidr_source_records_total", "Records read from the source, decodable or not.", "source", "topic", "partition"),
 		tombstones: counter("aidr_source_tombstones_total", "Records without a value, which are skipped.", "source", "topic", "partition"),
 		lagRecords: gauge("aidr_source_lag_records",
 			"Records in the partition that have not been read yet.",
 			"source", "topic", "partition"),
-		eventsTotal: counter("aidr_events_total", "Events decoded.", "dataset"),
-		deadLetters: counter("aidr_dead_letters_total", "Dead letters written, by kind and reason.", "kind", "reason"),
+		eventsTotal: counter("aidr_events_total", "Events decoded from records; a record can hold several.", "dataset"),
+		deadLetters: counter("aidr_dead_letters_total", "Dead letters written: records that cannot be decoded (record), rows and deliveries that a sink refused or that waited too long.", "kind", "reason"),
 		lateEvents: counter("aidr_late_events_total",
 			"Events below their partition's watermark (late), or dated more than 5 min past their record (future).",
 			"dataset", "why"),
 		ruleLateItems: counter("aidr_rule_late_items_total", "Late events that a stateful rule could not take.", "rule", "dataset"),
-		findings:      counter("aidr_findings_total", "Changes of findings.", "rule", "severity", "status"),
+		findings:      counter("aidr_findings_total", "Changes of findings: each opening, update, settling and withdrawal, with the severity and status after it.", "rule", "severity", "status"),
 		skippedTotal: counter("aidr_skipped_elements_total",
 			"Elements of known formats that are skipped on purpose, such as spans that do not concern an agent, by reason.",
 			"dataset", "reason"),
 		fieldErrorsTotal: counter("aidr_field_errors_total", "Fields of an impossible type, and keys that occur twice.", "dataset", "field"),
 		missingKeys:      counter("aidr_rule_missing_key_total", "Matched events that lack a field of `by` or `of`.", "rule"),
-		lost:             counter("aidr_rule_evidence_lost_total", "Damaged State entries, which start empty.", "rule"),
+		lost:             counter("aidr_rule_evidence_lost_total", "State entries of a rule that were damaged and start empty.", "rule"),
 		limitsTotal: counter("aidr_rule_limits_total",
 			"Times that a limit of a kind was reached; limits are part of the meaning of a rule.",
 			"rule", "limit"),
 		conditions: counter("aidr_rule_events_total",
 			"Events that a rule did not count: its condition failed (error), or an exception matched (excepted).",
 			"rule", "why"),
-		watermarkSeconds: gauge("aidr_watermark_seconds",
-			"Event time up to which the partition is complete, for its slowest dataset.",
-			"source", "topic", "partition"),
-		ruleWatermarkSeconds: gauge("aidr_rule_watermark_seconds",
-			"Event time up to which the rule's findings are settled.",
-			"rule"),
+		watermarks: [2]*prometheus.GaugeVec{
+			gauge("aidr_watermark_timestamp_seconds",
+				"Event time up to which the partition is complete, for its slowest dataset, as a Unix time.",
+				"source", "topic", "partition"),
+			gauge("aidr_watermark_seconds",
+				fmt.Sprintf(deprecated, "aidr_watermark_timestamp_seconds"),
+				"source", "topic", "partition"),
+		},
+		ruleWatermarks: [2]*prometheus.GaugeVec{
+			gauge("aidr_rule_watermark_timestamp_seconds",
+				"Event time up to which the rule's findings are settled, as a Unix time.",
+				"rule"),
+			gauge("aidr_rule_watermark_seconds",
+				fmt.Sprintf(deprecated, "aidr_rule_watermark_timestamp_seconds"),
+				"rule"),
+		},
+		lastCheckpoint: lastCheckpoint{
+			at: single("aidr_checkpoint_last_timestamp_seconds",
+				"When the last checkpoint became durable, as a Unix time of the wall clock. An idle engine makes none."),
+			duration: single("aidr_checkpoint_last_duration_seconds", "Duration of the last checkpoint, from the barrier to the disk."),
+			bytes:    single("aidr_checkpoint_last_bytes", "Size of the last checkpoint before compression: State, pending items, findings, positions."),
+		},
 		checkpoint: prometheus.NewHistogram(prometheus.HistogramOpts{
 			Name: "aidr_checkpoint_seconds", Help: "Duration of a checkpoint, from the barrier to the disk.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
 		}),
 	}
 	r.MustRegister(m.checkpoint)
+	for _, kind := range schema.DeadKinds() {
+		m.reasons[kind] = limit("reason", maxReasons)
+	}
+	for _, f := range decode.Formats() {
+		m.datasets.Know(f.Datasets...)
+	}
 	return m
 }
 
-func partitionLabels(p connectors.Partition) []string {
-	return []string{p.Source, p.Topic, strconv.Itoa(int(p.Number))}
+// reads admits the datasets that the inputs' configurations name.
+func (m *Metrics) reads(inputs []Input) {
+	for _, in := range inputs {
+		m.datasets.Know(in.Datasets...)
+		for _, f := range decode.Formats(in.Decode.Maps...) {
+			m.datasets.Know(f.Datasets...)
+		}
+	}
+}
+
+// partitionLabels returns the labels of a partition. shared reports that the partition is beyond the limit and shares its
+// series with others.
+func (m *Metrics) partitionLabels(p connectors.Partition) (labels []string, shared bool) {
+	v := m.positions.Values(p.Source, p.Topic, strconv.Itoa(int(p.Number)))
+	if v[0] != p.Source {
+		return []string{p.Source, label.Other, label.Other}, true
+	}
+	return v, false
 }
 
 func (m *Metrics) read(p connectors.Partition, n, tombstones int) {
-	m.records.WithLabelValues(partitionLabels(p)...).Add(float64(n))
+	labels, _ := m.partitionLabels(p)
+	m.records.WithLabelValues(labels...).Add(float64(n))
 	if tombstones > 0 {
-		m.tombstones.WithLabelValues(partitionLabels(p)...).Add(float64(tombstones))
+		m.tombstones.WithLabelValues(labels...).Add(float64(tombstones))
 	}
 }
 
@@ -111,10 +192,13 @@ func (m *Metrics) revoked(p connectors.Partition) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.partitions, p)
-	m.lagRecords.DeleteLabelValues(partitionLabels(p)...)
-	m.watermarkSeconds.DeleteLabelValues(partitionLabels(p)...)
+	labels := []string{p.Source, p.Topic, strconv.Itoa(int(p.Number))}
+	for _, g := range []*prometheus.GaugeVec{m.lagRecords, m.watermarks[0], m.watermarks[1]} {
+		g.DeleteLabelValues(labels...)
+	}
 	if len(m.partitions) == 0 {
-		m.ruleWatermarkSeconds.Reset()
+		m.ruleWatermarks[0].Reset()
+		m.ruleWatermarks[1].Reset()
 	}
 }
 
@@ -128,7 +212,8 @@ func (m *Metrics) evaluates(set *rules.Set) {
 	}
 	for id := range m.rules {
 		if !next[id] {
-			m.ruleWatermarkSeconds.DeleteLabelValues(id)
+			m.ruleWatermarks[0].DeleteLabelValues(id)
+			m.ruleWatermarks[1].DeleteLabelValues(id)
 		}
 	}
 	m.rules = next
@@ -136,12 +221,16 @@ func (m *Metrics) evaluates(set *rules.Set) {
 
 func (m *Metrics) lag(p connectors.Partition, n int64) { m.set(m.lagRecords, p, float64(n)) }
 
-// set sets a gauge of a partition, unless it is not read here.
+// set sets a gauge of a partition, unless the partition is not read here or is beyond the limit of partitions: a gauge that
+// several of them share would show the value of any of them.
 func (m *Metrics) set(g *prometheus.GaugeVec, p connectors.Partition, v float64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.partitions[p] {
-		g.WithLabelValues(partitionLabels(p)...).Set(v)
+	if !m.partitions[p] {
+		return
+	}
+	if labels, shared := m.partitionLabels(p); !shared {
+		g.WithLabelValues(labels...).Set(v)
 	}
 }
 
@@ -152,13 +241,13 @@ func (m *Metrics) decoded(rs *ruleSet, r *result) {
 		events[ref.dataset]++
 	}
 	for i, n := range events {
-		m.eventsTotal.WithLabelValues(r.datasets[i]).Add(float64(n))
+		m.eventsTotal.WithLabelValues(m.datasets.Value(r.datasets[i])).Add(float64(n))
 	}
 	for f, n := range r.fieldErrors {
-		m.fieldErrorsTotal.WithLabelValues(f.dataset, f.field).Add(float64(n))
+		m.fieldErrorsTotal.WithLabelValues(m.fields.Values(m.datasets.Value(f.dataset), f.field)...).Add(float64(n))
 	}
 	for s, n := range r.skipped {
-		m.skippedTotal.WithLabelValues(s.dataset, s.reason).Add(float64(n))
+		m.skippedTotal.WithLabelValues(m.datasets.Value(s.dataset), s.reason).Add(float64(n))
 	}
 	for rule, n := range r.missing {
 		m.missingKeys.WithLabelValues(rs.id(rule)).Add(float64(n))
@@ -170,15 +259,19 @@ func (m *Metrics) decoded(rs *ruleSet, r *result) {
 
 // Dead counts a dead letter.
 func (m *Metrics) Dead(kind schema.DeadKind, reason string) {
+	if limit := m.reasons[kind]; limit != nil {
+		reason = limit.Value(reason)
+	}
 	m.deadLetters.WithLabelValues(string(kind), reason).Inc()
 }
 
 func (m *Metrics) late(dataset string, why lateness) {
-	m.lateEvents.WithLabelValues(dataset, string(why)).Inc()
+	m.lateEvents.WithLabelValues(m.datasets.Value(dataset), string(why)).Inc()
 }
 
 func (m *Metrics) ruleLate(rule, dataset string) {
-	m.ruleLateItems.WithLabelValues(rule, dataset).Inc()
+	v := m.ruleDatasets.Values(rule, m.datasets.Value(dataset))
+	m.ruleLateItems.WithLabelValues(rule, v[1]).Inc()
 }
 
 // limits counts the limits that the State of a cell has reached.
@@ -217,14 +310,22 @@ func (m *Metrics) evidenceLost(rule string) { m.lost.WithLabelValues(rule).Inc()
 func (m *Metrics) finding(f *schema.Finding) {
 	m.findings.WithLabelValues(f.RuleID, string(f.Severity), string(f.Status)).Inc()
 }
-func (m *Metrics) checkpointed(d time.Duration) { m.checkpoint.Observe(d.Seconds()) }
+
+// checkpointed records a checkpoint that became durable at the instant at.
+func (m *Metrics) checkpointed(at time.Time, took time.Duration, bytes int) {
+	m.checkpoint.Observe(took.Seconds())
+	m.lastCheckpoint.at.Set(float64(at.UnixNano()) / 1e9)
+	m.lastCheckpoint.duration.Set(took.Seconds())
+	m.lastCheckpoint.bytes.Set(float64(bytes))
+}
 
 // seconds returns an instant as Prometheus counts time.
 func seconds(t schema.Instant) float64 { return float64(t) / 1e9 }
 
 func (m *Metrics) watermark(p connectors.Partition, w schema.Instant) {
 	if w != never {
-		m.set(m.watermarkSeconds, p, seconds(w))
+		m.set(m.watermarks[0], p, seconds(w))
+		m.set(m.watermarks[1], p, seconds(w))
 	}
 }
 
@@ -232,6 +333,7 @@ func (m *Metrics) ruleWatermark(rule string, w schema.Instant) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if w != never && m.rules[rule] && len(m.partitions) > 0 {
-		m.ruleWatermarkSeconds.WithLabelValues(rule).Set(seconds(w))
+		m.ruleWatermarks[0].WithLabelValues(rule).Set(seconds(w))
+		m.ruleWatermarks[1].WithLabelValues(rule).Set(seconds(w))
 	}
 }

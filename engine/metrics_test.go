@@ -2,11 +2,15 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/schema"
 )
 
 // gauges returns the series of the gauges that are of partitions and rules, as name/label.
@@ -47,7 +51,9 @@ func TestGaugesAreDeleted(t *testing.T) {
 		}
 	}
 	both := "rule_watermark_seconds/count rule_watermark_seconds/plain " +
-		"source_lag_records/0 source_lag_records/1 watermark_seconds/0 watermark_seconds/1"
+		"rule_watermark_timestamp_seconds/count rule_watermark_timestamp_seconds/plain " +
+		"source_lag_records/0 source_lag_records/1 watermark_seconds/0 watermark_seconds/1 " +
+		"watermark_timestamp_seconds/0 watermark_timestamp_seconds/1"
 	b.reach(0, 0)
 	b.reach(1, 1)
 	m.lag(b.partition(0), 3)
@@ -58,7 +64,7 @@ func TestGaugesAreDeleted(t *testing.T) {
 	}
 	b.reach(0, 2)
 	m.lag(b.partition(1), 3) // the partition is revoked: no gauge
-	f("one revoked", strings.NewReplacer(" source_lag_records/1", "", " watermark_seconds/1", "").Replace(both))
+	f("one revoked", strings.NewReplacer(" source_lag_records/1", "", " watermark_seconds/1", "", " watermark_timestamp_seconds/1", "").Replace(both))
 	b.e.Assigned(b.partition(1))
 	m.lag(b.partition(1), 3)
 	f("assigned again", both)
@@ -77,4 +83,65 @@ func TestGaugesAreDeleted(t *testing.T) {
 		}
 	}
 	f("nothing is read here", "")
+}
+
+// TestBoundedLabels checks that an input which names 30,000 datasets, fields, topics and reasons creates only as many series
+// as the limits allow, that the rest is counted under the value other, and that datasets of formats keep their series.
+func TestBoundedLabels(t *testing.T) {
+	r := prometheus.NewRegistry()
+	m := NewMetrics(r)
+	m.reads([]Input{{Datasets: []string{"configured"}}})
+	const n = 30_000
+	for i := range n {
+		name := fmt.Sprint("forged-", i, "\n")
+		p := connectors.Partition{Source: "logs", Topic: name, Number: int32(i)}
+		m.assigned(p)
+		m.read(p, 1, 1)
+		m.lag(p, 1)
+		m.watermark(p, 1)
+		m.late(name, belowWatermark)
+		m.ruleLate("rule", name)
+		m.Dead(schema.DeadDelivery, name)
+		res := newResult(1)
+		res.datasets = []string{name}
+		res.events = []eventRef{{dataset: 0}}
+		res.skipped[skippedOf{name, "not_an_activity"}] = 1
+		res.fieldErrors[fieldOf{name, name}] = 1
+		m.decoded(nil, res)
+	}
+	for _, dataset := range []string{"configured", "aws.cloudtrail"} {
+		m.late(dataset, belowWatermark)
+	}
+	families, err := r.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range families {
+		total, known := 0.0, 0
+		for _, x := range f.GetMetric() {
+			total += x.GetCounter().GetValue()
+			for _, l := range x.GetLabel() {
+				if l.GetValue() == "configured" || l.GetValue() == "aws.cloudtrail" {
+					known++
+				}
+			}
+		}
+		if most := maxPartitions + 1; len(f.GetMetric()) > most {
+			t.Errorf("%s has %d series, want at most %d", f.GetName(), len(f.GetMetric()), most)
+		}
+		switch f.GetName() {
+		case "aidr_late_events_total":
+			if total != n+2 || known != 2 || len(f.GetMetric()) != maxDatasets+3 {
+				t.Errorf("%s: got %v in %d series, %d of known datasets", f.GetName(), total, len(f.GetMetric()), known)
+			}
+		case "aidr_events_total", "aidr_source_records_total", "aidr_dead_letters_total", "aidr_field_errors_total":
+			if total != n {
+				t.Errorf("%s: got %v, want %d", f.GetName(), total, n)
+			}
+		case "aidr_metric_label_overflow_total":
+			if total == 0 {
+				t.Error("the overflow is not counted")
+			}
+		}
+	}
 }

@@ -46,6 +46,7 @@ var mayImport = map[string][]string{
 	"engine/fold/reference":      {"schema", "rules", "rules/predicate", "engine/fold", "engine/item"},
 	"engine/store":               {"schema", "connectors", "engine/flat"},
 	"engine/clock":               {},
+	"engine/label":               {},
 	"engine/deliver":             {"schema", "connectors", "engine/clock", "engine/store"},
 	"engine":                     {"schema/...", "rules/...", "connectors", "engine/..."},
 	"engine/cases":               {"schema/...", "rules/...", "connectors", "connectors/memory", "engine"},

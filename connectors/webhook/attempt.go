@@ -61,15 +61,26 @@ func (s *Sink) attempt(ctx context.Context, e *connectors.Entry) answer {
 	if err != nil {
 		return answer{verdict: verdictDead, reason: connectors.ReasonBadRequest, detail: errorText(err)}
 	}
+	began := time.Now()
 	resp, err := s.client.Do(req)
 	if err != nil {
-		return interpretError(err)
+		a := interpretError(err)
+		s.observe(a.reason, began)
+		return a
 	}
+	s.observe(strconv.Itoa(resp.StatusCode), began)
 	defer resp.Body.Close()
 	stop := time.AfterFunc(answerTimeout, cancel)
 	defer stop.Stop()
 	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer) // an error here does not change the status
 	return interpret(resp.StatusCode, resp.Header, time.Now())
+}
+
+// observe reports an attempt that began at an instant, if the configuration has an observer.
+func (s *Sink) observe(status string, began time.Time) {
+	if s.config.Observe != nil {
+		s.config.Observe(status, time.Since(began))
+	}
 }
 
 // request returns the request of one attempt that starts at the time at. The configuration cannot override the headers

@@ -53,6 +53,10 @@ type Config struct {
 	Burst       int             // attempts that may start at once after a pause; 0 means as many as in one second, at least 1
 	UpdateEvery time.Duration   // least time between two updates of a finding; 0 means DefaultUpdateEvery; negative means no limit
 	OutboxCap   int64           // bytes that may wait for the endpoint; 0 means the engine's default
+
+	// Observe is called after each attempt with the HTTP status of the answer, or the reason if there was none (one of
+	// connectors.Reason...), and the duration. It may be nil, and must not block.
+	Observe func(status string, took time.Duration)
 }
 
 // complete fills in the defaults and returns all errors of the configuration, without the values of secrets.

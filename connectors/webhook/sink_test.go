@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -493,5 +494,35 @@ func TestDefaults(t *testing.T) {
 	}
 	if got := noRetries.Profile().UpdateEvery; got != 0 {
 		t.Errorf("updates come every %v, want 0: no limit", got)
+	}
+}
+
+// TestObserve checks that each attempt is reported with the status of the answer, or the reason if there was none.
+func TestObserve(t *testing.T) {
+	var mu sync.Mutex
+	got := map[string]int{}
+	observe := func(c *Config) {
+		c.Timeout = 200 * time.Millisecond
+		c.Observe = func(status string, took time.Duration) {
+			mu.Lock()
+			defer mu.Unlock()
+			if got[status]++; took <= 0 {
+				t.Errorf("%s: got a duration of %v", status, took)
+			}
+		}
+	}
+	for _, h := range []http.HandlerFunc{
+		status(204), status(500), status(404),
+		func(_ http.ResponseWriter, r *http.Request) {
+			io.Copy(io.Discard, r.Body) // the server notices only then that the client has gone
+			<-r.Context().Done()
+		},
+		func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+	} {
+		newSink(t, h, observe).Write(t.Context(), entries(1))
+	}
+	want := map[string]int{"204": 1, "500": 1, "404": 1, connectors.ReasonTimeout: 1, connectors.ReasonNetwork: 1}
+	if !maps.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }

@@ -165,12 +165,14 @@ func (o *outlet) write(ctx context.Context, toWrite []store.Outgoing, st *step) 
 	for i, e := range toWrite {
 		entries[i] = e.Entry
 	}
+	began := o.clock.Now()
 	err := o.sink.Write(ctx, entries)
+	now := o.clock.Now()
+	o.written.Observe(now.Sub(began).Seconds())
 	var partial *connectors.Partial
 	if err != nil && !errors.As(err, &partial) {
 		return fmt.Errorf("write to sink %q: %w", o.name, err)
 	}
-	now := o.clock.Now()
 	for _, e := range toWrite {
 		switch e.Type {
 		case connectors.FindingOpened:
@@ -181,6 +183,9 @@ func (o *outlet) write(ctx context.Context, toWrite []store.Outgoing, st *step) 
 	}
 	if partial == nil {
 		st.counts.delivered += uint64(len(toWrite))
+		for _, e := range toWrite {
+			o.observeDelivery(e, now)
+		}
 		return nil
 	}
 	return o.splitPartial(toWrite, partial, st)
@@ -197,6 +202,7 @@ func (o *outlet) splitPartial(written []store.Outgoing, p *connectors.Partial, s
 		switch {
 		case !bad:
 			st.counts.delivered++
+			o.observeDelivery(e, o.clock.Now())
 		case u.Poison:
 			if err := o.addDead(st, e, u.Reason, u.Detail, e.Attempt+1); err != nil {
 				return err

@@ -41,8 +41,9 @@ type Options struct {
 // Deliverer hands the entries of the outbox to the sinks. Every entry reaches every sink that wants it, or becomes a dead
 // letter. The entries of one finding arrive in order. The package comment lists the cases in which an entry is repeated.
 type Deliverer struct {
-	opts    Options
-	outlets []*outlet
+	opts      Options
+	outlets   []*outlet
+	latencies latencies
 
 	draining chan struct{} // closed by Drain
 	once     sync.Once     // closes draining
@@ -62,7 +63,7 @@ func New(opts Options) (*Deliverer, error) {
 	if opts.Dead == nil {
 		opts.Dead = func(schema.DeadKind, string) {}
 	}
-	d := &Deliverer{opts: opts, draining: make(chan struct{})}
+	d := &Deliverer{opts: opts, latencies: newLatencies(), draining: make(chan struct{})}
 	specs := make([]store.SinkSpec, len(opts.Sinks))
 	for i, s := range opts.Sinks {
 		out := newOutlet(d, s)
@@ -84,8 +85,10 @@ func New(opts Options) (*Deliverer, error) {
 		out.restore()
 	}
 	if opts.Registry != nil {
-		if err := opts.Registry.Register(collector{d}); err != nil {
-			return nil, fmt.Errorf("register metrics of the outbox: %w", err)
+		for _, c := range append(d.latencies.collectors(), collector{d}) {
+			if err := opts.Registry.Register(c); err != nil {
+				return nil, fmt.Errorf("register metrics of the outbox: %w", err)
+			}
 		}
 	}
 	return d, nil

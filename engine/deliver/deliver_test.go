@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine/store"
@@ -24,6 +26,8 @@ type delivery struct {
 	d     *Deliverer
 	seq   uint64         // of the last checkpoint
 	rev   map[int]uint64 // revision of each finding, by number
+
+	detected *schema.Instant // of all findings
 }
 
 // deliver opens a store in memory and starts a Deliverer. It must run in a synctest bubble, and end with stop.
@@ -93,7 +97,8 @@ func (v *delivery) commit(changes ...string) []connectors.Entry {
 		}
 		v.rev[n]++
 		f := &schema.Finding{
-			ID: schema.ID{14: byte(n >> 8), 15: byte(n)}, Revision: v.rev[n], RuleID: "r", Shadow: kind == "",
+			DetectedAt: v.detected,
+			ID:         schema.ID{14: byte(n >> 8), 15: byte(n)}, Revision: v.rev[n], RuleID: "r", Shadow: kind == "",
 			Key: map[string]string{"k": fmt.Sprint(n)}, Evidence: []schema.Evidence{{Topic: "t", Partition: 3, Offset: int64(n)}},
 		}
 		e := connectors.Entry{Finding: f}
@@ -527,5 +532,36 @@ func TestDeliveryMetrics(t *testing.T) {
 			t.Errorf("aidr_outbox_bytes: got %v, want an entry's size", got["aidr_outbox_bytes a"])
 		}
 		v.stop()
+	})
+}
+
+// TestDeliveryLatency checks that the latency of a finding is measured once, from its detection until the sink has it, even
+// if attempts fail before, and that each Write is measured.
+func TestDeliveryLatency(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := &endpointSink{testSink: testSink{name: "a"}}
+		v := deliver(t, a)
+		a.setAnswer(retryFinding(1, 5*time.Second))
+		detected := schema.InstantOf(time.Now())
+		v.detected = &detected
+		v.commit("1 opened", "2 opened")
+		v.after(4 * time.Second)
+		a.setAnswer(nil)
+		v.after(2 * time.Second)
+		v.commit("1 updated", "2 settled")
+		v.stop()
+		f := func(h *prometheus.HistogramVec, want uint64, sum float64) {
+			t.Helper()
+			var m dto.Metric
+			if err := h.WithLabelValues("a").(prometheus.Histogram).Write(&m); err != nil {
+				t.Fatal(err)
+			}
+			got := m.GetHistogram()
+			if got.GetSampleCount() != want || math.Abs(got.GetSampleSum()-sum) > 0.1 {
+				t.Errorf("got %d samples, %v s together, want %d and %v", got.GetSampleCount(), got.GetSampleSum(), want, sum)
+			}
+		}
+		f(v.d.latencies.delivery, 2, 5) // finding 2 at once, finding 1 after 5 s
+		f(v.d.latencies.write, uint64(len(a.writes)), 0)
 	})
 }

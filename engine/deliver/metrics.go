@@ -1,6 +1,43 @@
 package deliver
 
-import "github.com/prometheus/client_golang/prometheus"
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/store"
+)
+
+// latencies holds the histograms of all sinks. Their names are a contract.
+type latencies struct{ delivery, write *prometheus.HistogramVec }
+
+func newLatencies() latencies {
+	histogram := func(name, help string, buckets ...float64) *prometheus.HistogramVec {
+		return prometheus.NewHistogramVec(prometheus.HistogramOpts{Name: name, Help: help, Buckets: buckets}, []string{"sink"})
+	}
+	return latencies{
+		delivery: histogram("aidr_finding_delivery_seconds",
+			"Time from the detection of a finding (detected_at) until the sink has it, once for each finding. It includes outages of the sink.",
+			.1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 6*3600, 24*3600),
+		write: histogram("aidr_sink_write_seconds",
+			"Duration of a Write to the sink, which delivers several changes of findings, whatever its result.",
+			.001, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60),
+	}
+}
+
+// collectors returns the histograms for a registry.
+func (l latencies) collectors() []prometheus.Collector {
+	return []prometheus.Collector{l.delivery, l.write}
+}
+
+// observeDelivery records the latency of an entry that begins a finding. Later changes of the finding would count the age
+// of the finding.
+func (o *outlet) observeDelivery(e store.Outgoing, now time.Time) {
+	if at := e.Finding.DetectedAt; e.Type == connectors.FindingOpened && at != nil {
+		o.delivery.Observe(max(now.Sub(time.Unix(0, int64(*at))), 0).Seconds())
+	}
+}
 
 // counts holds the results of one sink's entries since the start.
 type counts struct {
@@ -24,8 +61,8 @@ type collector struct{ d *Deliverer }
 func outboxDescs() (entries, bytes, oldest, deliveries *prometheus.Desc) {
 	sink := []string{"sink"}
 	return prometheus.NewDesc("aidr_outbox_entries", "Changes of findings that the sink does not have yet.", sink, nil),
-		prometheus.NewDesc("aidr_outbox_bytes", "Size of these changes in the state directory.", sink, nil),
-		prometheus.NewDesc("aidr_outbox_oldest_seconds", "Age of the oldest of these changes.", sink, nil),
+		prometheus.NewDesc("aidr_outbox_bytes", "Size in the state directory of the changes of findings that the sink does not have yet.", sink, nil),
+		prometheus.NewDesc("aidr_outbox_oldest_seconds", "Age of the oldest change of a finding that the sink does not have yet; 0 if it has all.", sink, nil),
 		prometheus.NewDesc("aidr_deliveries_total", "Results of the delivery of changes of findings: delivered, "+
 			"retry (failed, tried again), dead (dead letter), skipped (not wanted by the sink), "+
 			"coalesced (replaced by a later update), error (Writes that failed as a whole).", []string{"sink", "result"}, nil)

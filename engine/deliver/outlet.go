@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine/clock"
 	"github.com/aidr-engine/aidr/engine/store"
@@ -37,6 +39,8 @@ type outlet struct {
 	onDead   func(schema.DeadKind, string)
 	draining <-chan struct{} // closed by Drain
 
+	delivery, written prometheus.Observer // latencies in seconds
+
 	// The sink's progress as in the store. If block is not 0, the block [cursor, block) is intended.
 	number, cursor, block uint64
 	queue                 *retryQueue
@@ -61,6 +65,7 @@ func newOutlet(d *Deliverer, s connectors.Sink) *outlet {
 	return &outlet{
 		sink: s, name: s.Name(), profile: withDefaults(s.Profile()),
 		store: d.opts.Store, clock: d.opts.Clock, log: d.opts.Log, onDead: d.opts.Dead, draining: d.draining,
+		delivery: d.latencies.delivery.WithLabelValues(s.Name()), written: d.latencies.write.WithLabelValues(s.Name()),
 		failures: connectors.Backoff{Min: minPause, Max: maxPause},
 		wake:     make(chan struct{}, 1), state: SinkOK, since: d.opts.Clock.Now(),
 	}

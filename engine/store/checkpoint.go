@@ -27,6 +27,7 @@ type Checkpoint struct {
 	// in the outbox too, and a sink that does not want them declines them in its Profile.
 	Outbox []connectors.Entry
 	Dead   []DeadLetter
+	Size   int // set by Commit: approximate size of the batch, in bytes
 }
 
 // Rewrite is the new value of the Items of an earlier checkpoint.
@@ -47,6 +48,7 @@ func (s *Store) Commit(c *Checkpoint) error {
 	if err != nil {
 		return err
 	}
+	c.Size = size
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	db, err := s.writable(size)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
@@ -37,13 +38,28 @@ type DeadLetter struct {
 	Body      string               `json:"body,omitempty"`  // the record, or the entry's finding as JSON
 }
 
+// kindCount is the number of kinds of dead letters.
+const kindCount = 3
+
+// kindIndex returns the index of a kind in deadState.kinds, or -1 for a kind of another version.
+func kindIndex(kind schema.DeadKind) int { return slices.Index(schema.DeadKinds(), kind) }
+
+// kindOf returns the kind of a stored dead letter without decoding all of it.
+func kindOf(value []byte) schema.DeadKind {
+	const begin = `"kind":"` // after seq, which is a number
+	_, rest, _ := bytes.Cut(value, []byte(begin))
+	kind, _, _ := bytes.Cut(rest, []byte(`"`))
+	return schema.DeadKind(kind)
+}
+
 // deadState holds the counters of the dead letters.
 type deadState struct {
 	next    uint64 // Seq of the next dead letter
 	count   uint64
 	bytes   uint64
-	dropped uint64 // number dropped because of the cap since the store was created
-	oldest  uint64 // lower bound of the Seq of all dead letters; in memory only
+	dropped uint64            // number dropped because of the cap since the store was created
+	kinds   [kindCount]uint64 // number by kind, in the order of schema.DeadKinds
+	oldest  uint64            // lower bound of the Seq of all dead letters; in memory only
 }
 
 func (d *deadState) load(db *pebble.DB) error {
@@ -54,15 +70,39 @@ func (d *deadState) load(db *pebble.DB) error {
 	}
 	r := flat.NewReader(v)
 	*d = deadState{next: r.Uvarint(), count: r.Uvarint(), bytes: r.Uvarint(), dropped: r.Uvarint()}
+	if r.Done() { // a store of a version that did not count by kind
+		return d.countKinds(db)
+	}
+	for i := range d.kinds {
+		d.kinds[i] = r.Uvarint()
+	}
 	if r.Bad() || d.next == 0 {
 		return errors.New("read the counters of the dead letters: the store is damaged")
 	}
 	return nil
 }
 
+// countKinds counts the stored dead letters by kind.
+func (d *deadState) countKinds(db *pebble.DB) error {
+	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{tableDead}, UpperBound: prefixEnd([]byte{tableDead})})
+	if err != nil {
+		return err
+	}
+	for ok := it.First(); ok; ok = it.Next() {
+		if i := kindIndex(kindOf(it.Value())); i >= 0 {
+			d.kinds[i]++
+		}
+	}
+	return it.Close()
+}
+
 func (d *deadState) value() []byte {
 	v := binary.AppendUvarint(binary.AppendUvarint(nil, d.next), d.count)
-	return binary.AppendUvarint(binary.AppendUvarint(v, d.bytes), d.dropped)
+	v = binary.AppendUvarint(binary.AppendUvarint(v, d.bytes), d.dropped)
+	for _, n := range d.kinds {
+		v = binary.AppendUvarint(v, n)
+	}
+	return v
 }
 
 // putDead numbers the dead letters, adds them, and drops the oldest ones over the cap.
@@ -99,6 +139,9 @@ func (s *Store) putDead(db *pebble.DB, w *batchWriter, d *deadState, dead []Dead
 		w.set(keyNumber(tableDead, dead[i].Seq), v)
 		d.count++
 		d.bytes += uint64(len(v))
+		if k := kindIndex(dead[i].Kind); k >= 0 {
+			d.kinds[k]++
+		}
 	}
 	d.next = first + uint64(len(dead))
 	w.set(keyDead(), d.value())
@@ -113,7 +156,7 @@ func (s *Store) dropOldest(db *pebble.DB, w *batchWriter, d *deadState, size uin
 			return err
 		}
 		if len(page) == 0 {
-			d.count, d.bytes = 0, 0
+			d.count, d.bytes, d.kinds = 0, 0, [kindCount]uint64{}
 			return nil
 		}
 		for _, kv := range page {
@@ -121,7 +164,7 @@ func (s *Store) dropOldest(db *pebble.DB, w *batchWriter, d *deadState, size uin
 				return nil
 			}
 			w.delete(kv.Key)
-			d.subtract(len(kv.Value))
+			d.subtract(len(kv.Value), kindOf(kv.Value))
 			d.dropped++
 			d.oldest = numberOf(kv.Key) + 1
 		}
@@ -129,10 +172,13 @@ func (s *Store) dropOldest(db *pebble.DB, w *batchWriter, d *deadState, size uin
 	return nil
 }
 
-// subtract removes one dead letter of a size from the counters.
-func (d *deadState) subtract(size int) {
+// subtract removes one dead letter of a size and kind from the counters.
+func (d *deadState) subtract(size int, kind schema.DeadKind) {
 	d.count -= min(d.count, 1)
 	d.bytes -= min(d.bytes, uint64(size))
+	if i := kindIndex(kind); i >= 0 {
+		d.kinds[i] -= min(d.kinds[i], 1)
+	}
 }
 
 // DeadFilter selects dead letters. The zero DeadFilter selects all.
@@ -235,7 +281,7 @@ func deleteDead(db *pebble.DB, w *batchWriter, d *deadState, seq uint64) (*DeadL
 		return nil, err
 	}
 	w.delete(key)
-	d.subtract(len(v))
+	d.subtract(len(v), l.Kind)
 	return l, nil
 }
 
@@ -243,11 +289,20 @@ func deleteDead(db *pebble.DB, w *batchWriter, d *deadState, seq uint64) (*DeadL
 type DeadStats struct {
 	Count, Bytes uint64
 	Dropped      uint64 // number dropped because of the cap since the store was created
+	kinds        [kindCount]uint64
+}
+
+// Of returns the number of dead letters of a kind.
+func (s DeadStats) Of(kind schema.DeadKind) uint64 {
+	if i := kindIndex(kind); i >= 0 {
+		return s.kinds[i]
+	}
+	return 0
 }
 
 // DeadStats returns the counters of the dead letters. It does not read the disk.
 func (s *Store) DeadStats() DeadStats {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return DeadStats{Count: s.dead.count, Bytes: s.dead.bytes, Dropped: s.dead.dropped}
+	return DeadStats{Count: s.dead.count, Bytes: s.dead.bytes, Dropped: s.dead.dropped, kinds: s.dead.kinds}
 }

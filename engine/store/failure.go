@@ -70,6 +70,18 @@ func (s *Store) free() (bytes uint64, ok bool) {
 	return u.AvailBytes, err == nil
 }
 
+// Usage returns the size of the database on disk, in bytes, and the free bytes of the disk. known is false if the file
+// system does not report the latter. Usage does not read the disk of a database that failed.
+func (s *Store) Usage() (used, free uint64, known bool) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.closed || s.db == nil || s.failure.get() != nil {
+		return 0, 0, false
+	}
+	free, known = s.free()
+	return s.db.Metrics().DiskSpaceUsage(), free, known
+}
+
 // waitForRoom is called by the file system when a write of Pebble meets a full disk in spite of the reserve. When it
 // returns, that write is tried once more. It therefore returns when there is room, or when the store is closed.
 func (s *Store) waitForRoom() {

@@ -2,12 +2,15 @@ package store
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"pgregory.net/rapid"
+
+	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/schema"
@@ -216,7 +219,7 @@ func TestDeadLetterCap(t *testing.T) {
 		return true
 	})
 	st := s.DeadStats()
-	want := DeadStats{Count: n, Bytes: uint64(size), Dropped: first - 1}
+	want := DeadStats{Count: n, Bytes: uint64(size), Dropped: first - 1, kinds: [kindCount]uint64{n}}
 	if err != nil || last != 150 || first+n != 151 || st != want || size > 10_000 || size < 9_000 {
 		t.Errorf("dead letters %d to %d, %d of %d bytes, stats %+v, %v; want the newest ones, under the cap", first, last, n, size, st, err)
 	}
@@ -243,6 +246,19 @@ func TestDeadLetterCap(t *testing.T) {
 	}
 	if got := s.DeadStats().Count; got != n-2 {
 		t.Errorf("count after drop: got %d, want %d", got, n-2)
+	}
+	if got := s.DeadStats(); got.Of(schema.DeadRecord) != n-2 || got.Of(schema.DeadRow) != 0 {
+		t.Errorf("by kind after drop: got %+v, want %d records", got, n-2)
+	}
+	old := s.dead // a store of a version that did not count by kind has only the first four counters
+	value := binary.AppendUvarint(binary.AppendUvarint(nil, old.next), old.count)
+	value = binary.AppendUvarint(binary.AppendUvarint(value, old.bytes), old.dropped)
+	if err := s.db.Set(keyDead(), value, pebble.NoSync); err != nil {
+		t.Fatal(err)
+	}
+	var loaded deadState
+	if err := loaded.load(s.db); err != nil || loaded.kinds != old.kinds {
+		t.Errorf("kinds of an old store: got %v, %v, want %v", loaded.kinds, err, old.kinds)
 	}
 	// One checkpoint with more than the cap, and a body that is too long.
 	var dead []DeadLetter

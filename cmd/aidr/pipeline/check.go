@@ -39,7 +39,7 @@ func Check(cfg *config.Config) ([]rules.Problem, error) {
 	if notOpened != nil {
 		notOpened = fmt.Errorf("%senrichment: %w", cfg.Place("enrichment"), notOpened)
 	}
-	sinks, bad := buildSinks(cfg)
+	sinks, bad := buildSinks(cfg, nil)
 	_, tlsErr := loadTLS(cfg.HTTP.TLS, silent)
 	err = errors.Join(err, notOpened, bad, tlsErr, checkStateDir(cfg))
 	for _, s := range sinks {
@@ -74,7 +74,7 @@ func Connect(ctx context.Context, cfg *config.Config) ([]Answer, error) {
 			components, probers = append(components, "source."+s.Name), append(probers, p)
 		}
 	}
-	sinks, err := buildSinks(cfg)
+	sinks, err := buildSinks(cfg, nil)
 	for _, s := range sinks {
 		if p, ok := s.(connectors.Prober); ok {
 			components, probers = append(components, "sink."+s.Name()), append(probers, p)

@@ -85,7 +85,7 @@ func loadTLS(t *config.ServerTLS, log *slog.Logger) (*tls.Config, error) {
 
 // listen opens the listener for metrics and health, if one is configured.
 func (p *Pipeline) listen() (*api.Server, error) {
-	s := api.NewServer(p.handler(), api.ServerOptions{Log: p.log, WriteTime: writeTime, TLS: p.serverTLS, Refused: p.refused.WithLabelValues("http").Inc})
+	s := api.NewServer(p.handler(), api.ServerOptions{Log: p.log, WriteTime: writeTime, TLS: p.serverTLS, Refused: p.registry.Refused("http")})
 	if p.cfg.HTTP.Listen == "" {
 		return s, nil
 	}

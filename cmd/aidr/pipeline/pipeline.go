@@ -15,10 +15,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
+	"github.com/aidr-engine/aidr/cmd/aidr/metrics"
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/connectors/maxmind"
 	"github.com/aidr-engine/aidr/engine"
@@ -50,11 +48,9 @@ type Pipeline struct {
 	cfg        *config.Config
 	opts       Options
 	log        *slog.Logger
-	registry   *prometheus.Registry
+	registry   *metrics.Process
 	metrics    *engine.Metrics
-	reloads    *prometheus.CounterVec
-	refused    *prometheus.CounterVec // connections over the cap, by listener
-	inputs     []engine.Input         // guarded by mu once Run has started; a reload replaces them
+	inputs     []engine.Input // guarded by mu once Run has started; a reload replaces them
 	sinks      []connectors.Sink
 	enrichment *maxmind.Database // nil: addresses are not enriched
 	serverTLS  *tls.Config       // nil: the listener for metrics and health speaks plain HTTP
@@ -87,23 +83,16 @@ func New(cfg *config.Config, opts Options) (*Pipeline, error) {
 		opts.Log = slog.New(slog.DiscardHandler)
 	}
 	p := &Pipeline{
-		cfg: cfg, opts: opts, log: opts.Log, registry: prometheus.NewRegistry(), started: now(),
+		cfg: cfg, opts: opts, log: opts.Log, started: now(),
 		active: map[connectors.Partition]bool{}, standby: map[string]string{}, waiting: noPartition,
 	}
-	p.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}), componentCollector{p}, ruleCollector{p})
-	p.metrics = engine.NewMetrics(p.registry)
-	p.reloads = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "aidr_rules_reloads_total", Help: "Reloads of the rules by result: ok, or failed, which leaves the old rules running (see /readyz).",
-	}, []string{"result"})
-	p.registry.MustRegister(p.reloads)
-	p.refused = prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "aidr_http_refused_connections_total",
-		Help: "Connections that were closed because too many were open, by listener: http (http.listen) or control (the socket in the state directory).",
-	}, []string{"listener"})
-	p.registry.MustRegister(p.refused)
-	for _, result := range []string{"ok", "failed"} {
-		p.reloads.WithLabelValues(result) // creates the series, so that a query sees the first failure as an increase
+	var endpoints []string
+	for _, w := range cfg.Sinks.Webhooks {
+		endpoints = append(endpoints, w.Name)
 	}
+	p.registry = metrics.New(opts.Version, endpoints, p.started)
+	p.registry.MustRegister(componentCollector{p}, ruleCollector{p})
+	p.metrics = engine.NewMetrics(p.registry)
 	set, problems := LoadRules(p.ruleFiles())
 	var errs []error
 	for _, x := range problems {
@@ -127,7 +116,7 @@ func New(cfg *config.Config, opts Options) (*Pipeline, error) {
 		errs = append(errs, err)
 	}
 	addToDecoding(cfg, p.enrichment, p.inputs)
-	if p.sinks, err = buildSinks(cfg); err != nil {
+	if p.sinks, err = buildSinks(cfg, p.registry.WebhookAttempt); err != nil {
 		errs = append(errs, err)
 	}
 	if p.serverTLS, err = loadTLS(cfg.HTTP.TLS, p.log); err != nil {

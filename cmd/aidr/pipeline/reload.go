@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/aidr-engine/aidr/cmd/aidr/maps"
+	"github.com/aidr-engine/aidr/cmd/aidr/metrics"
 	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/engine/cases"
 	"github.com/aidr-engine/aidr/schema/decode"
@@ -25,12 +26,11 @@ func (p *Pipeline) Reload(ctx context.Context) error {
 	p.rules.set(err)
 	n := len(p.set.Rules)
 	p.mu.Unlock()
+	p.registry.Reloaded(metrics.Rules, now(), err)
 	if err != nil {
-		p.reloads.WithLabelValues("failed").Inc()
 		p.log.Error("reload failed, the old rules keep running", "error", err)
 		return err
 	}
-	p.reloads.WithLabelValues("ok").Inc()
 	p.log.Info("rules reloaded", "rules", n)
 	p.useRules()
 	return nil

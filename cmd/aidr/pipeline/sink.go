@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
 	"github.com/aidr-engine/aidr/connectors"
@@ -12,8 +13,8 @@ import (
 )
 
 // buildSinks makes the sinks of the configuration. Its error holds every problem; the sinks that could be made are
-// returned even then, and must be closed.
-func buildSinks(cfg *config.Config) (sinks []connectors.Sink, err error) {
+// returned even then, and must be closed. observe is called for each request to a webhook endpoint; it may be nil.
+func buildSinks(cfg *config.Config, observe webhookObserver) (sinks []connectors.Sink, err error) {
 	var errs []error
 	if c := cfg.Sinks.ClickHouse; c != nil {
 		s, err := clickhouse.New(ClickHouseConfig(c))
@@ -24,7 +25,7 @@ func buildSinks(cfg *config.Config) (sinks []connectors.Sink, err error) {
 		}
 	}
 	for _, w := range cfg.Sinks.Webhooks {
-		s, err := buildWebhook(w)
+		s, err := buildWebhook(w, observe)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%ssinks.webhooks %q: %w", w.At, w.Name, err))
 			continue
@@ -39,13 +40,19 @@ func ClickHouseConfig(c *config.ClickHouse) clickhouse.Config {
 	return clickhouse.Config{DSN: c.DSN, Cluster: c.Cluster, Migrate: c.Migrate, Rows: c.Rows, Linger: c.Linger, TTL: c.TTL}
 }
 
-func buildWebhook(w config.Webhook) (connectors.Sink, error) {
+// webhookObserver is called with the status and the duration of each request to an endpoint.
+type webhookObserver func(endpoint, status string, took time.Duration)
+
+func buildWebhook(w config.Webhook, observe webhookObserver) (connectors.Sink, error) {
 	c := webhook.Config{
 		Name: w.Name, URL: w.URL, Secrets: w.Secrets, Headers: w.Headers, Timeout: w.Timeout, Retries: w.Retries,
 		Concurrency: w.Concurrency, Rate: w.Rate,
 	}
 	if filter := w.Filter; filter != nil {
 		c.Filter = func(e connectors.Entry) (bool, error) { return filter(string(e.Type), e.Finding) }
+	}
+	if observe != nil {
+		c.Observe = func(status string, took time.Duration) { observe(w.Name, status, took) }
 	}
 	for _, n := range w.AllowNetworks {
 		prefix, err := netip.ParsePrefix(n)

@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-
 	"github.com/aidr-engine/aidr/cmd/aidr/api"
+	"github.com/aidr-engine/aidr/cmd/aidr/metrics"
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/engine/deliver"
@@ -29,7 +28,7 @@ const (
 type opened struct {
 	store     *store.Store
 	deliverer *deliver.Deliverer
-	outbox    *prometheus.Registry // the deliverer's metrics
+	outbox    *metrics.Registry // metrics of the store and the deliverer
 	control   *api.Server
 }
 
@@ -46,7 +45,8 @@ func (p *Pipeline) open() error {
 		p.log.Info("new state directory: reading starts at the committed positions, or at `start` if there are none", "dir", p.cfg.State.Dir)
 	}
 	p.setWaiting("reading the checkpoint")
-	o := &opened{store: s, outbox: prometheus.NewRegistry()}
+	o := &opened{store: s, outbox: metrics.NewRegistry()}
+	o.outbox.MustRegister(metrics.OfStore(s))
 	o.deliverer, err = deliver.New(deliver.Options{
 		Store: s, Sinks: p.sinks, Log: p.log, Registry: o.outbox, Dead: p.metrics.Dead,
 	})
@@ -87,7 +87,7 @@ func (p *Pipeline) openControl(s *store.Store) (*api.Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	server := api.NewServer(api.Handler(s, p.runtime()), api.ServerOptions{Log: p.log, Refused: p.refused.WithLabelValues("control").Inc})
+	server := api.NewServer(api.Handler(s, p.runtime()), api.ServerOptions{Log: p.log, Refused: p.registry.Refused("control")})
 	go server.Serve(l, "control")
 	return server, nil
 }
