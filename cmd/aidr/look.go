@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -53,7 +54,8 @@ func (w *stateFlags) client(cmd *cobra.Command) (*api.Client, error) {
 // request is the RunE of a command that needs a client.
 type request func(ctx context.Context, cmd *cobra.Command, c *api.Client, argv []string) error
 
-// with returns a RunE that opens a client, runs f and closes the client.
+// with returns a RunE that opens a client, runs f and closes the client. A loss of checkpoints is an error even if f
+// succeeds, because what f printed is then not everything.
 func (w *stateFlags) with(f request) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, argv []string) error {
 		c, err := w.client(cmd)
@@ -61,7 +63,7 @@ func (w *stateFlags) with(f request) func(*cobra.Command, []string) error {
 			return err
 		}
 		defer c.Close()
-		return f(cmd.Context(), cmd, c, argv)
+		return errors.Join(f(cmd.Context(), cmd, c, argv), c.Loss())
 	}
 }
 

@@ -68,6 +68,7 @@ func (s *Store) Commit(c *Checkpoint) error {
 	if err := s.finish(&w); err != nil {
 		return fmt.Errorf("commit checkpoint %d: %w", c.Seq, err)
 	}
+	s.writeReceipt(receipt{c.Seq, next.last.at})
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.last, s.out, s.dead, s.sweep = next.last, next.out, next.dead, next.sweep
@@ -100,7 +101,9 @@ type committedState struct {
 
 // fill puts the whole checkpoint into the batch.
 func (s *Store) fill(db *pebble.DB, w *batchWriter, c *Checkpoint, bodies [][]byte) (next committedState, err error) {
-	next = committedState{last: lastCheckpoint{c.Seq, bytes.Clone(c.State)}, out: s.out, dead: s.dead}
+	now := s.now()
+	next = committedState{last: lastCheckpoint{c.Seq, bytes.Clone(c.State), now}, out: s.out, dead: s.dead}
+	w.set(keyCheckpointTime(), binary.BigEndian.AppendUint64(nil, uint64(now)))
 	w.set(keyCheckpoint(), append(binary.AppendUvarint(nil, c.Seq), c.State...))
 	for _, kv := range c.Cells {
 		w.setOrDelete(keyCell(kv.Key), kv.Value)
@@ -120,7 +123,6 @@ func (s *Store) fill(db *pebble.DB, w *batchWriter, c *Checkpoint, bodies [][]by
 	if next.sweep, err = s.sweepFindings(db, w); err != nil {
 		return next, err
 	}
-	now := s.now()
 	if err := putFindings(db, w, c.Outbox, bodies, now); err != nil {
 		return next, err
 	}

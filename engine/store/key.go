@@ -26,9 +26,10 @@ const (
 	tableDead    = 'd'
 )
 
-func keyCheckpoint() []byte { return []byte{tableMeta, 'c'} }
-func keyOutbox() []byte     { return []byte{tableMeta, 'o'} }
-func keyDead() []byte       { return []byte{tableMeta, 'd'} }
+func keyCheckpoint() []byte     { return []byte{tableMeta, 'c'} }
+func keyCheckpointTime() []byte { return []byte{tableMeta, 't'} }
+func keyOutbox() []byte         { return []byte{tableMeta, 'o'} }
+func keyDead() []byte           { return []byte{tableMeta, 'd'} }
 
 // keyNumber returns a key of a table that is sorted by a number.
 func keyNumber(table byte, n uint64) []byte {

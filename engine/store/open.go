@@ -68,7 +68,9 @@ func (s *Store) open(dir string) error {
 		return fmt.Errorf("lock it: %w", err)
 	}
 	s.lock = lock
+	s.openReceipt()
 	if err := s.openDB(); err != nil {
+		s.closeReceipt()
 		_ = lock.Close()
 		return err
 	}
@@ -91,7 +93,7 @@ func (s *Store) openDB() (err error) {
 	const restart = "the engine then starts from the committed positions"
 	defer func() {
 		if r := recover(); r != nil { // Pebble panics on some kinds of damage
-			err = fmt.Errorf("it is damaged: %v: move the folder %q away; %s", r, s.dir, restart)
+			err = fmt.Errorf("it is damaged%s: %v: move the folder %q away; %s", s.damagedSince(), r, s.dir, restart)
 		}
 	}()
 	if err := s.checkForeign(); err != nil {
@@ -101,7 +103,7 @@ func (s *Store) openDB() (err error) {
 	db, err := pebble.Open(s.dir, s.pebbleOptions())
 	if err != nil {
 		if pebble.IsCorruptionError(err) || errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("it is damaged: %w: restore it, or move the folder %q away; %s", err, s.dir, restart)
+			return fmt.Errorf("it is damaged%s: %w: restore it, or move the folder %q away; %s", s.damagedSince(), err, s.dir, restart)
 		}
 		return err
 	}
@@ -114,6 +116,7 @@ func (s *Store) openDB() (err error) {
 		return err
 	}
 	s.db = db
+	s.checkLoss()
 	return nil
 }
 
@@ -130,6 +133,7 @@ func (s *Store) checkForeign() error {
 		switch {
 		case n == "CURRENT" || strings.HasPrefix(n, "marker.manifest"):
 			return nil
+		case n == receiptName && s.receipt.seq == 0: // no checkpoint was ever made
 		case n == "LOCK" || n == "lost+found" || strings.HasPrefix(n, "marker.") ||
 			strings.HasPrefix(n, "MANIFEST-") || strings.HasPrefix(n, "OPTIONS-"):
 		default:
@@ -221,7 +225,11 @@ func (s *Store) load(db *pebble.DB) error {
 		if w <= 0 {
 			return errors.New("read the last checkpoint: the store is damaged")
 		}
-		s.last = lastCheckpoint{seq: seq, state: last[w:]}
+		at, err := readKey(db, keyCheckpointTime())
+		if err != nil {
+			return err
+		}
+		s.last = lastCheckpoint{seq: seq, state: last[w:], at: instantOf(at)}
 	}
 	if err := s.out.load(db); err != nil {
 		return err

@@ -10,6 +10,7 @@
 //	key                        value
 //	'v'                        format version, one uvarint (formatVersion)
 //	'm' 'c'                    last checkpoint: uvarint number, then the engine's State
+//	'm' 't'                    when the last checkpoint was made, i64
 //	'm' 'o'                    counters of the outbox: uvarints next Seq, bytes ever written, first Seq that is not trimmed
 //	'm' 'd'                    counters of the dead letters: uvarints next Seq, count, bytes, dropped
 //	'c' <owner's key>          base State of an owner
@@ -28,6 +29,8 @@
 //
 // Open refuses a store with a higher format version. A future version of Open would upgrade a lower one.
 //
+// Beside the database, the file RECEIPT holds the number of the last durable checkpoint (see receipt.go).
+//
 // # Order of writes
 //
 // There is one writer at a time, and it waits for the disk. Readers see only durable outbox entries: a sink never gets an
@@ -42,6 +45,8 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
+
+	"github.com/aidr-engine/aidr/schema"
 )
 
 var (
@@ -109,13 +114,18 @@ type Store struct {
 	sinks  map[string]*sinkState
 	pins   map[uint64]int // number of retries that need an outbox entry, by Seq
 
-	sweep sweepState // used by the writer only
+	loss *Loss // found when the database was opened; nil: none
+
+	sweep       sweepState // used by the writer only
+	receipt     receipt    // used by the writer only
+	receiptFile vfs.File   // nil: it cannot be opened
 }
 
 // lastCheckpoint is the newest durable checkpoint.
 type lastCheckpoint struct {
 	seq   uint64
 	state []byte
+	at    schema.Instant // by the wall clock
 }
 
 // Open opens or creates the store in dir.
@@ -168,6 +178,7 @@ func (s *Store) Close() error {
 	defer s.mu.Unlock()
 	s.closed = true
 	err := s.closeDB()
+	s.closeReceipt()
 	if e := s.lock.Close(); err == nil {
 		err = e
 	}

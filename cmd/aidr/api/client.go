@@ -65,6 +65,17 @@ func openStopped(dir string) (*store.Store, error) {
 	return s, err
 }
 
+// Loss returns the loss of checkpoints that was found when the store was opened, or nil. The status of a running process
+// reports its own.
+func (c *Client) Loss() error {
+	if c.store != nil {
+		if loss := c.store.Loss(); loss != nil {
+			return loss
+		}
+	}
+	return nil
+}
+
 // Running reports whether another process answers.
 func (c *Client) Running() bool { return c.store == nil }
 

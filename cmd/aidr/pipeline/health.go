@@ -193,6 +193,9 @@ func engineHealth(e *engine.Engine, o *opened, s *api.Status) api.Component {
 		}
 		s.Partitions = append(s.Partitions, part)
 	}
+	if loss := o.store.Loss(); loss != nil {
+		s.Components["state"] = api.Component{Status: degraded, Reason: loss.Error(), Since: s.Since}
+	}
 	s.DeadLetters, s.Entries = o.store.DeadStats().Count, o.store.End()-1
 	if stuck(o.store) {
 		return c
