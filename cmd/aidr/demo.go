@@ -15,8 +15,13 @@ func demoCommand() *cobra.Command {
 		Use:   "demo",
 		Short: "Play a story in one process; nothing to install or configure",
 		Long: `demo starts a Kafka broker in this process and plays a story of one minute into it: three agents at work, one of them
-hijacked by a poisoned page, a key shared by two agents, and an unregistered agent. It runs the engine with the shipped rules,
-stores the findings locally, and sends signed webhooks to a local receiver that verifies them.
+hijacked by a poisoned page, a key shared by two agents, and an unregistered agent. It runs the engine with the shipped rules
+and one of its own, stores the findings locally, and sends signed webhooks to a local receiver that verifies them.
+
+The hijacked agent has a key at the LLM gateway, a consumer at the API gateway and a role in the cloud. The registry
+agents.yaml in the state directory makes them one agent, so one finding joins the attack across the three sources.
+
+With --once --json the output is the same from run to run.
 
 --kafka uses a real broker instead of the one in the process. --clickhouse installs (178 MB, once) and starts a local
 ClickHouse engine and stores the findings there too; --clickhouse=DSN uses a server.`,

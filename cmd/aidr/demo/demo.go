@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -22,6 +23,7 @@ import (
 	"github.com/aidr-engine/aidr/cmd/aidr/pipeline"
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/connectors/clickhouse/host"
+	"github.com/aidr-engine/aidr/rules/library"
 )
 
 const (
@@ -30,6 +32,9 @@ const (
 	// quietTime is how long nothing must change before the demo is considered finished.
 	quietTime = 700 * time.Millisecond
 )
+
+// fixedStart is the start of the story if the output must be deterministic: ids and texts of findings depend on it.
+var fixedStart = time.Date(2026, time.January, 5, 9, 0, 0, 0, time.UTC)
 
 // Options of the demo.
 type Options struct {
@@ -118,12 +123,38 @@ func (d *demo) folder() (err error) {
 	if err := os.MkdirAll(d.state, 0o700); err != nil {
 		return err
 	}
-	return output.Write(filepath.Join(d.state, "agents.yaml"), []byte(registry()))
+	if err := output.Write(filepath.Join(d.state, "agents.yaml"), []byte(registry())); err != nil {
+		return err
+	}
+	return writeRules(filepath.Join(d.state, "rules"))
+}
+
+// writeRules writes the shipped rules into a folder, with the rule of the story beside them.
+func writeRules(dir string) error {
+	err := fs.WalkDir(library.FS, ".", func(path string, e fs.DirEntry, err error) error {
+		to := filepath.Join(dir, filepath.FromSlash(path))
+		if err != nil || e.IsDir() {
+			return errors.Join(err, os.MkdirAll(to, 0o700))
+		}
+		b, err := library.FS.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return output.Write(to, b)
+	})
+	if err != nil {
+		return err
+	}
+	to := filepath.Join(dir, "demo")
+	if err := os.MkdirAll(to, 0o700); err != nil {
+		return err
+	}
+	return output.Write(filepath.Join(to, "hijack.yaml"), []byte(hijackRule))
 }
 
 func (d *demo) config() *config.Config {
 	c := &config.Config{
-		File: "demo", Agents: filepath.Join(d.state, "agents.yaml"),
+		File: "demo", Agents: filepath.Join(d.state, "agents.yaml"), Rules: []string{filepath.Join(d.state, "rules")},
 		Sources: []config.Source{{
 			Name: "demo", Format: "auto",
 			Kafka: &config.Kafka{
@@ -133,6 +164,10 @@ func (d *demo) config() *config.Config {
 		State: config.State{Dir: filepath.Join(d.state, "state")},
 		HTTP:  config.HTTP{Listen: "127.0.0.1:0"},
 	}
+	if d.opts.Once {
+		// One checkpoint at the end, so that every finding is delivered once, with all of its events.
+		c.State.CheckpointEvery = time.Minute
+	}
 	c.Sinks.Webhooks = []config.Webhook{{
 		Name: "soc", URL: d.receiver.url, Secrets: []string{d.receiver.secret}, AllowNetworks: []string{"127.0.0.0/8"},
 	}}
@@ -141,6 +176,10 @@ func (d *demo) config() *config.Config {
 	}
 	return c
 }
+
+// deterministic reports whether the output must be the same, byte for byte, from run to run. A real broker would drop records
+// as old as fixedStart.
+func (d *demo) deterministic() bool { return d.opts.Once && d.opts.JSON && d.opts.Kafka == "" }
 
 // play runs the engine and the producer concurrently, and prints the summary at the end.
 func (d *demo) play(ctx context.Context) error {
@@ -161,7 +200,10 @@ func (d *demo) play(ctx context.Context) error {
 
 	began := time.Now()
 	start := began
-	if d.opts.Once {
+	switch {
+	case d.deterministic():
+		start = fixedStart
+	case d.opts.Once:
 		start = began.Add(-length) // the whole story is in the past
 	}
 	lines := story(start)
@@ -171,7 +213,13 @@ func (d *demo) play(ctx context.Context) error {
 		d.drain(run, p, len(lines))
 	}
 	d.show.end()
-	s := d.show.summary(len(lines), int(p.Total("aidr_events_total")), time.Since(began), d.receiver.counts(), d.cfg.State.Dir)
+	s := d.show.summary(len(lines), int(p.Total("aidr_events_total")), d.receiver.counts())
+	if d.opts.State != "" || !d.opts.JSON {
+		s.State = d.cfg.State.Dir
+	}
+	if took := time.Since(began).Seconds(); !d.deterministic() {
+		s.Seconds = &took
+	}
 	if d.opts.Once || ctx.Err() != nil || d.engine == nil {
 		stop()
 		err = errors.Join(err, <-ended)

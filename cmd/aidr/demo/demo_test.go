@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,18 +14,21 @@ import (
 
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/connectors/conntest"
+	"github.com/aidr-engine/aidr/engine/cases"
+	"github.com/aidr-engine/aidr/engine/store"
+	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
 )
 
 // planted lists the incidents in the story: rules that must have findings, and their agents.
 var planted = []string{
-	"aws.secrets-fan-out research-bot", "gateway.denied-then-allowed research-bot", "identity.shared-credential night-batch",
+	"aws.secrets-fan-out research-bot", "demo.hijack-across-sources research-bot", "gateway.denied-then-allowed research-bot", "identity.shared-credential night-batch",
 	"identity.unregistered-agent shadow-7", "llm.override-in-tool-result research-bot", "llm.override-then-send research-bot",
 	"llm.sensitive-path research-bot", "llm.tool-argument-egress research-bot",
 }
 
-// once plays the story as `aidr demo --once --json` does.
-func once(t *testing.T, kafka string) Summary {
+// once plays the story as `aidr demo --once --json` does. It returns the summary and the output without the state directory.
+func once(t *testing.T, kafka string) (Summary, string) {
 	t.Helper()
 	var out, log bytes.Buffer
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -34,6 +37,7 @@ func once(t *testing.T, kafka string) Summary {
 		t.Fatalf("demo: %v\n%s", err, &log)
 	}
 	var s Summary
+	text := regexp.MustCompile(`"state":"[^"]*"`).ReplaceAllString(out.String(), "")
 	dec := json.NewDecoder(&out)
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&s); err != nil || dec.More() {
@@ -42,14 +46,15 @@ func once(t *testing.T, kafka string) Summary {
 	if log.Len() > 0 && kafka == "" { // a new real broker logs that it has no coordinator yet
 		t.Errorf("it complains: %s", &log)
 	}
-	return s
+	return s, text
 }
 
-// TestOnce checks that exactly the planted incidents are found, that every delivery is verified, and that a second run is equal.
+// TestOnce checks that exactly the planted incidents are found, that every delivery is verified, that the story ends with a
+// finding over the three sources, and that a second run prints the same.
 func TestOnce(t *testing.T) {
-	var first []string
+	first := ""
 	for range 2 {
-		s := once(t, "")
+		s, text := once(t, "")
 		var got []string
 		for _, f := range s.Findings {
 			got = append(got, f.Rule+" "+f.Agent)
@@ -58,13 +63,15 @@ func TestOnce(t *testing.T) {
 		if !slices.Equal(got, planted) {
 			t.Errorf("found %q, want %q", got, planted)
 		}
-		for i, f := range s.Findings {
-			got[i] = fmt.Sprint(f.Rule, f.Severity, f.Agent, f.Count)
+		if first != "" && text != first {
+			t.Errorf("the second time: got\n%s\nwant\n%s", text, first)
 		}
-		if first != nil && !slices.Equal(got, first) {
-			t.Errorf("the second time: got %q, want %q", got, first)
+		first = text
+		for _, f := range s.Findings {
+			if f.Rule == hijackID && !slices.Equal(f.Datasets, []string{"litellm", "kong.http_log", "aws.cloudtrail"}) {
+				t.Errorf("%s: got evidence from %q, want the three sources", f.Rule, f.Datasets)
+			}
 		}
-		first = got
 		d := s.Deliveries
 		if d.Received < len(planted) || d.Verified != d.Received || d.Rejected != 0 || d.Repeated != 0 {
 			t.Errorf("deliveries: got %+v, want at least %d, all verified", d, len(planted))
@@ -80,7 +87,7 @@ func TestRealKafka(t *testing.T) {
 	if !conntest.Required("kafka") {
 		t.Skip("a real broker takes 20 s here, and cmd/aidr runs on one too: set AIDR_TEST_REQUIRE=kafka")
 	}
-	s := once(t, conntest.StartKafka(t).Addr)
+	s, _ := once(t, conntest.StartKafka(t).Addr)
 	var got []string
 	for _, f := range s.Findings {
 		got = append(got, f.Rule+" "+f.Agent)
@@ -194,5 +201,65 @@ func TestPlain(t *testing.T) {
 		if got := plain(x.text, x.limit); got != x.want {
 			t.Errorf("%q, %d: got %q, want %q", x.text, x.limit, got, x.want)
 		}
+	}
+}
+
+// TestOneAgent checks that each source names research-bot differently, and that the registry makes the names one: no finding
+// and no evidence has another id for the agent.
+func TestOneAgent(t *testing.T) {
+	names := map[string]bool{}
+	for _, l := range story(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)) {
+		for _, name := range []string{hash("key-research"), researchConsumer, researchRole} {
+			if l.key == "research-bot" && strings.Contains(l.body, name) {
+				names[l.topic] = true
+			}
+		}
+	}
+	if len(names) != 3 {
+		t.Errorf("got names in %v, want one in each of the three topics", names)
+	}
+	dir := t.TempDir()
+	var out, log bytes.Buffer
+	if err := Run(t.Context(), Options{Once: true, JSON: true, State: dir, Out: &out, Err: &log}); err != nil {
+		t.Fatalf("demo: %v\n%s", err, &log)
+	}
+	s, err := store.Open(filepath.Join(dir, "state"), store.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	err = s.Findings(store.FindingFilter{}, func(f *schema.Finding) bool {
+		text, err := json.Marshal(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{researchConsumer, researchRole} {
+			if f.AgentUID == name || strings.Contains(string(text), `"ai_agent.uid":"`+name+`"`) {
+				t.Errorf("%s: an agent %s", f.RuleID, name)
+			}
+		}
+		return true
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestRule runs the tests of the rule that the demo adds.
+func TestRule(t *testing.T) {
+	dir := t.TempDir()
+	if err := writeRules(dir); err != nil {
+		t.Fatal(err)
+	}
+	set, problems := rules.Load(rules.Options{}, filepath.Join(dir, "demo"))
+	if set == nil || len(problems) > 0 {
+		t.Fatalf("got problems %v", problems)
+	}
+	if err := cases.Run(t.Context(), set, func(r cases.Result) {
+		if r.Diff != "" {
+			t.Errorf("%s: %s", r.Test, r.Diff)
+		}
+	}); err != nil {
+		t.Fatal(err)
 	}
 }

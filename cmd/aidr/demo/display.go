@@ -71,7 +71,7 @@ func (d *display) begin(x *demo, lines []line, began time.Time, probe func() (ap
 		return
 	}
 	d.print(fmt.Sprintf("aidr demo: Kafka on %s, %d shipped rules, webhooks to %s", x.broker, probeRules(probe), x.receiver.url), "")
-	d.print("Three agents at work. Soon one reads a poisoned page, two share a key, and an unregistered agent appears.", "")
+	d.print("Three agents at work. Soon one reads a poisoned page and is hijacked, two share a key, and an unregistered agent appears.", "")
 	fmt.Fprintln(d.out)
 	if d.terminal {
 		d.stop, d.stopped = make(chan struct{}), make(chan struct{})

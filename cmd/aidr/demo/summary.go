@@ -3,8 +3,9 @@ package demo
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"sort"
-	"time"
+	"strings"
 
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -13,12 +14,12 @@ import (
 type Summary struct {
 	Records    int              `json:"records"`
 	Events     int              `json:"events"`
-	Seconds    float64          `json:"seconds"`
+	Seconds    *float64         `json:"seconds,omitempty"` // duration of the run; nil with --once --json, whose output is deterministic
 	Agents     int              `json:"agents"`
 	Findings   []FindingSummary `json:"findings"`
 	Deliveries DeliveryCounts   `json:"deliveries"`
 	ClickHouse *int             `json:"clickhouse_findings,omitempty"` // number of rows in v_findings; nil without ClickHouse
-	State      string           `json:"state"`                         // path of the state directory, for `aidr findings --state`
+	State      string           `json:"state,omitempty"`               // path of the state directory; "" if it is temporary and the output JSON
 }
 
 // FindingSummary is one finding in the Summary.
@@ -28,11 +29,12 @@ type FindingSummary struct {
 	Severity    schema.Severity `json:"severity"`
 	Agent       string          `json:"agent"`
 	Count       int64           `json:"count"`
+	Datasets    []string        `json:"datasets"` // of its evidence, in the order of the events
 	Explanation string          `json:"explanation"`
 }
 
-// summary returns the summary of the run.
-func (d *display) summary(records, events int, took time.Duration, got DeliveryCounts, state string) *Summary {
+// summary returns the summary of the run, without its duration and state directory.
+func (d *display) summary(records, events int, got DeliveryCounts) *Summary {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	agents := map[string]bool{}
@@ -40,14 +42,13 @@ func (d *display) summary(records, events int, took time.Duration, got DeliveryC
 		agents[l.key] = true
 	}
 	s := &Summary{
-		Records: records, Events: events, Seconds: took.Seconds(), Agents: len(agents),
-		Deliveries: got, State: state, Findings: []FindingSummary{},
+		Records: records, Events: events, Agents: len(agents), Deliveries: got, Findings: []FindingSummary{},
 	}
 	for _, f := range d.findings {
 		if f.Status != schema.StatusWithdrawn {
 			s.Findings = append(s.Findings, FindingSummary{
 				ID: f.ID.String(), Rule: f.RuleID, Severity: f.Severity,
-				Agent: agentOf(f), Count: f.Count, Explanation: f.Explanation,
+				Agent: agentOf(f), Count: f.Count, Datasets: datasets(f), Explanation: f.Explanation,
 			})
 		}
 	}
@@ -64,6 +65,16 @@ func (d *display) summary(records, events int, took time.Duration, got DeliveryC
 	return s
 }
 
+// datasets returns the datasets of a finding's evidence, each once, in the order of the events.
+func datasets(f *schema.Finding) (out []string) {
+	for _, e := range f.Evidence {
+		if !slices.Contains(out, e.Dataset) {
+			out = append(out, e.Dataset)
+		}
+	}
+	return out
+}
+
 // last prints the summary and suggestions for the next steps.
 func (d *display) last(s *Summary, x *demo) {
 	if d.quiet {
@@ -73,21 +84,41 @@ func (d *display) last(s *Summary, x *demo) {
 		return
 	}
 	fmt.Fprintln(d.out)
+	took := 0.0
+	if s.Seconds != nil {
+		took = *s.Seconds
+	}
 	d.print(fmt.Sprintf("%d records, %d events of %d agents in %.1f s: %d findings; %d signed deliveries received, %d verified, %d rejected",
-		s.Records, s.Events, s.Agents, s.Seconds, len(s.Findings), s.Deliveries.Received, s.Deliveries.Verified, s.Deliveries.Rejected), "")
+		s.Records, s.Events, s.Agents, took, len(s.Findings), s.Deliveries.Received, s.Deliveries.Verified, s.Deliveries.Rejected), "")
 	fmt.Fprintln(d.out)
 	for _, f := range s.Findings {
 		line := fmt.Sprintf("%-8s  %-16s  %-31s  %s", f.Severity, plain(f.Agent, 16), f.Rule, f.Explanation)
 		fmt.Fprintf(d.out, "  %s\n", plain(line, d.width()-2))
 	}
+	d.join(s)
 	d.suggest(s, x)
+}
+
+// join prints the end of the story: the finding that joins what one agent did in all sources.
+func (d *display) join(s *Summary) {
+	for _, f := range s.Findings {
+		if f.Rule != hijackID {
+			continue
+		}
+		fmt.Fprintln(d.out)
+		d.print(fmt.Sprintf("%s is one agent under three names: its key at the LLM gateway, its consumer at the API gateway, its role in "+
+			"the cloud. agents.yaml makes them one, so one finding tells the whole attack, with evidence from %s:",
+			plain(f.Agent, agentWidth), strings.Join(f.Datasets, ", ")), "")
+		d.print(f.Explanation, "    ")
+	}
 }
 
 // suggest prints commands to try next. They work without changes, except for FILE.
 func (d *display) suggest(s *Summary, x *demo) {
 	fmt.Fprintf(d.out, "\nTry next (the state directory is kept):\n  aidr findings ls --state %s\n", s.State)
 	if len(s.Findings) > 0 {
-		fmt.Fprintf(d.out, "  aidr findings show %s --state %s\n", s.Findings[0].ID, s.State)
+		first := max(0, slices.IndexFunc(s.Findings, func(f FindingSummary) bool { return f.Rule == hijackID }))
+		fmt.Fprintf(d.out, "  aidr findings show %s --state %s\n", s.Findings[first].ID, s.State)
 	}
 	fmt.Fprint(d.out, `  aidr rules ls
   aidr decode FILE...           # print the events in your own logs
