@@ -26,8 +26,8 @@ var contract = []string{
 	"aidr_dead_letters_total{kind,reason}", "aidr_late_events_total{dataset,why}", "aidr_rule_late_items_total{dataset,rule}",
 	"aidr_findings_total{rule,severity,status}", "aidr_watermark_seconds{partition,source,topic}", "aidr_rule_watermark_seconds{rule}",
 	"aidr_watermark_timestamp_seconds{partition,source,topic}", "aidr_rule_watermark_timestamp_seconds{rule}",
-	"aidr_build_info{go_version,version}", "aidr_finding_delivery_seconds_bucket{le,sink}", "aidr_sink_write_seconds_bucket{le,sink}",
-	"aidr_webhook_attempts_total{sink,status}", "aidr_webhook_attempt_seconds_bucket{le,sink}", "aidr_dead_letters_waiting{kind}",
+	"aidr_build_info{go_version,version}", "aidr_finding_delivery_seconds_bucket{sink,le}", "aidr_sink_write_seconds_bucket{sink,le}",
+	"aidr_webhook_attempts_total{sink,status}", "aidr_webhook_attempt_seconds_bucket{sink,le}", "aidr_dead_letters_waiting{kind}",
 	"aidr_field_errors_total{dataset,field}", "aidr_outbox_entries{sink}", "aidr_outbox_oldest_seconds{sink}",
 	"aidr_deliveries_total{result,sink}", "aidr_checkpoint_seconds_bucket{le}", "aidr_rules_reloads_total{result}",
 }
