@@ -55,7 +55,7 @@ func (w *stateFlags) client(cmd *cobra.Command) (*api.Client, error) {
 type request func(ctx context.Context, cmd *cobra.Command, c *api.Client, argv []string) error
 
 // with returns a RunE that opens a client, runs f and closes the client. A loss of checkpoints is an error even if f
-// succeeds, because what f printed is then not everything.
+// succeeds, because the output of f is then incomplete.
 func (w *stateFlags) with(f request) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, argv []string) error {
 		c, err := w.client(cmd)

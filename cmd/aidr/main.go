@@ -43,7 +43,7 @@ func main() {
 	host.Main() // does not return if this process was started as the host of the embedded ClickHouse
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once, even if it waits for a pipe that nobody reads
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once, even during a write to a pipe without a reader
 	os.Exit(run(ctx, os.Args[1:]))
 }
 

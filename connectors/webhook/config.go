@@ -54,7 +54,7 @@ type Config struct {
 	UpdateEvery time.Duration   // least time between two updates of a finding; 0 means DefaultUpdateEvery; negative means no limit
 	OutboxCap   int64           // bytes that may wait for the endpoint; 0 means the engine's default
 
-	// Observe is called after each attempt with the HTTP status of the answer, or the reason if there was none (one of
+	// Observe is called after each attempt with the HTTP status of the answer, or the reason if there was no answer (one of
 	// connectors.Reason...), and the duration. It may be nil, and must not block.
 	Observe func(status string, took time.Duration)
 }

@@ -497,7 +497,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// TestObserve checks that each attempt is reported with the status of the answer, or the reason if there was none.
+// TestObserve checks that each attempt is reported with the status of the answer, or the reason if there was no answer.
 func TestObserve(t *testing.T) {
 	var mu sync.Mutex
 	got := map[string]int{}

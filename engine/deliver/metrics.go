@@ -18,7 +18,8 @@ func newLatencies() latencies {
 	}
 	return latencies{
 		delivery: histogram("aidr_finding_delivery_seconds",
-			"Time from the detection of a finding (detected_at) until the sink has it, once for each finding. It includes outages of the sink.",
+			"Time from the detection of a finding (detected_at) until the sink has it, once for each finding. "+
+				"It includes outages of the sink.",
 			.1, .25, .5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 6*3600, 24*3600),
 		write: histogram("aidr_sink_write_seconds",
 			"Duration of a Write to the sink, which delivers several changes of findings, whatever its result.",

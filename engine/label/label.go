@@ -9,7 +9,7 @@ import (
 	"unicode/utf8"
 )
 
-// Other stands for all values beyond a limit.
+// Other is the value that replaces all values beyond a limit.
 const Other = "other"
 
 // MaxLength is the maximum length of a value, in bytes. Longer values count as Other. Topics of Kafka have up to 249.

@@ -12,7 +12,7 @@ import (
 )
 
 // The receipt is a small file beside the database with the number and the time of the last durable checkpoint. Pebble
-// cannot tell damage at the end of its last write-ahead log from a write that a power cut interrupted: it drops the damaged
+// cannot distinguish damage at the end of its last write-ahead log from a write that a power cut interrupted: it drops the damaged
 // record and all that follow, without an error, and a small store may be empty then. A receipt of a later checkpoint than
 // the last one in the database reveals that loss.
 //
@@ -26,7 +26,7 @@ const (
 	receiptSize = 20
 )
 
-// receipt is the content of the file. The zero receipt means that there is none, or that it is damaged itself.
+// receipt is the content of the file. It is zero if the file is new or damaged.
 type receipt struct {
 	seq uint64
 	at  schema.Instant
@@ -57,8 +57,8 @@ func (s *Store) Loss() *Loss {
 	return s.loss
 }
 
-// openReceipt opens the receipt, and creates it if it does not exist. A receipt that cannot be used is no reason not to
-// open the store: a loss would then not be noticed.
+// openReceipt opens the receipt, and creates it if it does not exist. The store works without a usable
+// receipt, but does not notice a loss then.
 func (s *Store) openReceipt() {
 	f, err := s.fs.OpenReadWrite(s.fs.PathJoin(s.dir, receiptName), vfs.WriteCategoryUnspecified)
 	if err != nil {

@@ -63,7 +63,10 @@ sequence:
   within: 15m
   by: [ai_agent.uid]
   steps:
-    - {id: hijacked, when: 'event.dataset == "litellm" && event.action == "tool_result" && gen_ai.tool.call.result.contains("ignore all previous instructions")'}
+    - id: hijacked
+      when: |
+        event.dataset == "litellm" && event.action == "tool_result"
+        && gen_ai.tool.call.result.contains("ignore all previous instructions")
     - {id: refused, when: 'event.dataset == "kong.http_log" && url.path.startsWith("/admin/") && http.response.status_code == 403', times: 3}
     - {id: admitted, when: 'event.dataset == "kong.http_log" && url.path.startsWith("/admin/") && http.response.status_code == 200'}
     - {id: collects, when: 'event.dataset == "aws.cloudtrail" && event.action == "secretsmanager:GetSecretValue"', times: 10}

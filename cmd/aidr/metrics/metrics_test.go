@@ -24,7 +24,7 @@ func family(t *testing.T, p *Process, name string) []*dto.Metric {
 	return nil
 }
 
-// TestReloaded checks that a failed reload shows in the success and leaves the time of what is in use.
+// TestReloaded checks that a failed reload shows in the success and leaves the time of the rules in use.
 func TestReloaded(t *testing.T) {
 	start := time.Unix(1000, 0)
 	p := New("v1", nil, start)

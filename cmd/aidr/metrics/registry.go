@@ -11,7 +11,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// Registry is a registry that remembers the descriptions of its metrics, also of those that have no series yet.
+// Registry is a registry that remembers the descriptions of its metrics, even of metrics without a series.
 type Registry struct {
 	*prometheus.Registry
 

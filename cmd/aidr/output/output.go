@@ -80,7 +80,7 @@ func create(path string, mode fs.FileMode) (*File, error) {
 	if info, err := os.Lstat(path); err == nil {
 		switch {
 		case info.Mode()&fs.ModeSymlink != 0:
-			return nil, fmt.Errorf("create output file %q: it is a link: name the file itself, or - for standard output where a command offers it", path)
+			return nil, fmt.Errorf("create output file %q: it is a link, and nothing is written through links: name the file itself", path)
 		case info.IsDir():
 			return nil, fmt.Errorf("create output file %q: it is a folder: name a file", path)
 		}
@@ -115,7 +115,7 @@ func (f *File) Commit() error {
 	return nil
 }
 
-// Discard removes what was written and leaves the place as it was.
+// Discard removes the new content. The old file, if any, stays as it was.
 func (f *File) Discard() {
 	f.Close() // fails if the file is closed already
 	if f.path == "" {
