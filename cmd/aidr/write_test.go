@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// TestDecodeFIFOEnds checks that SIGTERM ends decode and replay while they wait for the writer of a FIFO.
+// TestDecodeFIFOEnds checks that SIGTERM ends decode and replay while they wait for the silent writer of a FIFO.
 func TestDecodeFIFOEnds(t *testing.T) {
 	fifo := filepath.Join(t.TempDir(), "fifo")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
@@ -16,7 +16,12 @@ func TestDecodeFIFOEnds(t *testing.T) {
 	}
 	for _, command := range []string{"decode", "replay"} {
 		p := start(t, command, fifo)
-		time.Sleep(300 * time.Millisecond) // the process blocks in the kernel, where nothing can be observed
+		var writer *os.File
+		await(t, 30*time.Second, "the process opens the FIFO", func() (err error) {
+			writer, err = os.OpenFile(fifo, os.O_WRONLY|syscall.O_NONBLOCK, 0) // fails until there is a reader
+			return err
+		})
+		defer writer.Close()
 		if code := p.terminate(); code != exitOK && command == "decode" {
 			t.Errorf("%s: exit code %d, %s", command, code, p.lastWords())
 		}
