@@ -25,6 +25,10 @@ func (id ID) String() string {
 	return string(b[:])
 }
 
+// DeclaredName returns the text under which a registry of agents is asked for the agent of a principal and the id that it
+// declares. The byte 0 between them is in no name of a registry, so a declared id cannot complete the name of another agent.
+func DeclaredName(principal, declared string) string { return principal + "\x00" + declared }
+
 // ParseID parses the form that String returns.
 func ParseID(s string) (id ID, err error) {
 	if len(s) != 36 || s[8] != '-' || s[13] != '-' || s[18] != '-' || s[23] != '-' {

@@ -34,15 +34,16 @@ const MaxAgents = 100_000
 // that respect; if it is empty, the agent may use nothing of that kind. An agent that is not registered may use nothing.
 //
 // A declared id is one that the caller itself sends, in a header or in metadata. It is part of the agent's id,
-// uid/declared, only if the agent's entry lists it, or if an entry of its own has that uid or alias. An id that is only
-// listed shares the entry's owner, status and grants.
+// uid/declared, only if the agent's entry lists it; it then has the entry's owner, status and grants, unless an entry of its
+// own has that uid. An alias with a principal, {uid: night-run, principal: KEY}, is the id that the agent declares with that
+// credential, which other agents may use as well.
 //
 // An alias is the value of ai_agent.uid in the records of another source, or of one dataset. It is replaced by the
 // agent's uid before any rule sees the event, so that a rule over several sources has one key for the agent.
 type Agents struct {
 	byUID   map[string]*agent
 	byAlias map[alias]string
-	refined map[string]bool // the uids that may be of the form principal/declared
+	refined map[string]string // the agent of a principal and a declared id, by schema.DeclaredName
 }
 
 // alias is another name of an agent: in the records of one dataset, or in all records if dataset is "".
@@ -67,7 +68,7 @@ var allowKeys = [...]struct{ key, kind string }{
 // warning.
 func ParseAgents(name string, src []byte) (agents *Agents, problems []doc.Problem) {
 	d, root := doc.ParseSize(name, src, doc.MaxListSize)
-	a := &Agents{byUID: make(map[string]*agent), byAlias: make(map[alias]string), refined: make(map[string]bool)}
+	a := &Agents{byUID: make(map[string]*agent), byAlias: make(map[alias]string), refined: make(map[string]string)}
 	f := root.Fields()
 	list := f.Need("agents")
 	items := list.Items()
@@ -123,9 +124,6 @@ func (a *Agents) read(n *doc.Node) (id string, aliases *doc.Node) {
 		return "", nil
 	}
 	a.byUID[id] = g
-	if strings.Contains(id, "/") {
-		a.refined[id] = true
-	}
 	if g.owner == "" {
 		n.Warn("agent %q has no owner: name the person or team to contact about its findings", doc.Short(id))
 	}
@@ -141,13 +139,16 @@ func (a *Agents) readDeclared(uid string, g *agent, list *doc.Node) {
 	}
 	for _, n := range items {
 		declared := n.Filled()
-		if declared == "" || a.byUID[uid+"/"+declared] != nil {
+		if declared == "" {
+			continue
+		}
+		a.refined[schema.DeclaredName(uid, declared)] = uid + "/" + declared
+		if a.byUID[uid+"/"+declared] != nil {
 			continue
 		}
 		listed := *g
 		listed.listed = true
 		a.byUID[uid+"/"+declared] = &listed
-		a.refined[uid+"/"+declared] = true
 	}
 }
 
@@ -159,16 +160,22 @@ func (a *Agents) readAliases(uid string, list *doc.Node) {
 		return
 	}
 	for _, n := range items {
-		name, other := n, alias{}
+		name, principal, other := n, "", alias{}
 		if n.Kind == doc.Map {
 			f := n.Fields()
 			name = f.Need("uid")
 			other.dataset = f.Get("dataset").Filled()
+			principal = f.Get("principal").Filled()
 			f.Done()
 		}
 		other.uid = name.Filled()
+		declared := schema.DeclaredName(principal, other.uid)
 		switch {
 		case uid == "" || other.uid == "":
+		case principal != "" && a.refined[declared] != "" && a.refined[declared] != uid:
+			name.Fail("%q with this principal is already agent %q: remove one of the two", doc.Short(other.uid), doc.Short(a.refined[declared]))
+		case principal != "":
+			a.refined[declared] = uid
 		case other.uid == uid:
 			name.Warn("%q is the agent's own uid: remove the alias", doc.Short(uid))
 		case a.byUID[other.uid] != nil:
@@ -184,8 +191,8 @@ func (a *Agents) readAliases(uid string, list *doc.Node) {
 // HasAliases reports whether any agent has an alias or may declare an id. If not, Resolve finds nothing that matters.
 func (a *Agents) HasAliases() bool { return len(a.byAlias) > 0 || len(a.refined) > 0 }
 
-// Resolve returns the uid of the agent that has other as an alias in the records of the dataset, or "" if no agent has. A uid
-// of the form principal/declared is returned itself if it is registered.
+// Resolve returns the uid of the agent that has other as an alias in the records of the dataset, or "" if no agent has. other
+// may be a schema.DeclaredName.
 func (a *Agents) Resolve(dataset, other string) string {
 	if uid := a.byAlias[alias{dataset, other}]; uid != "" {
 		return uid
@@ -193,10 +200,7 @@ func (a *Agents) Resolve(dataset, other string) string {
 	if uid := a.byAlias[alias{"", other}]; uid != "" {
 		return uid
 	}
-	if a.refined[other] {
-		return other
-	}
-	return ""
+	return a.refined[other]
 }
 
 func readGlobs(v *doc.Node) *globs {

@@ -234,7 +234,7 @@ func TestAliases(t *testing.T) {
     aliases: [consumer-7, 'arn:aws:iam::1:role/bot', {uid: shared, dataset: kong.http_log}]
   - {uid: other, owner: o, aliases: [{uid: shared, dataset: litellm}, {uid: shared}], declared: [run-1, run-2]}
   - {uid: other/run-2, owner: p}
-  - {uid: third, owner: p, aliases: [key/run-3]}
+  - {uid: third, owner: p, aliases: [{uid: run-3, principal: key}]}
 `))
 	if a == nil || len(ps) > 0 || !a.HasAliases() {
 		t.Fatalf("got %s", texts(ps))
@@ -251,10 +251,12 @@ func TestAliases(t *testing.T) {
 	f("litellm", "shared", "other")
 	f("aws.cloudtrail", "shared", "other")
 	f("litellm", "bot", "")
-	f("litellm", "other/run-1", "other/run-1")
-	f("litellm", "other/run-2", "other/run-2")
-	f("litellm", "key/run-3", "third")
-	f("litellm", "bot/run-1", "")
+	f("litellm", schema.DeclaredName("other", "run-1"), "other/run-1")
+	f("litellm", schema.DeclaredName("other", "run-2"), "other/run-2")
+	f("litellm", schema.DeclaredName("key", "run-3"), "third")
+	f("litellm", schema.DeclaredName("bot", "run-1"), "")
+	f("litellm", "other/run-1", "")
+	f("litellm", "run-3", "")
 	for uid, owner := range map[string]string{"other/run-1": "o", "other/run-2": "p"} {
 		if got := a.Attribute(uid, "owner").Text; got != owner {
 			t.Errorf("owner of %s: got %q, want %q", uid, got, owner)
@@ -280,7 +282,7 @@ agents.yaml:2:37: agents[0].aliases[1]: "b" is registered as an agent of its own
 agents.yaml:3:34: agents[1].aliases[0]: "x" is already an alias of agent "a": remove one of the two
 agents.yaml:3:37: agents[1].aliases[1]: is blank: write something or leave the key out
 agents.yaml:3:41: agents[1].aliases[2]: "uid" is missing
-agents.yaml:3:70: agents[1].aliases[3].dateset: unknown key: did you mean dataset?; known are dataset, uid
+agents.yaml:3:70: agents[1].aliases[3].dateset: unknown key: did you mean dataset?; known are dataset, principal, uid
 agents.yaml:3:89: agents[1].aliases[4]: is a whole number, not text: put it into quotes`
 	if got := texts(ps); got != want || a != nil {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

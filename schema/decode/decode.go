@@ -35,8 +35,8 @@ type Options struct {
 	Maps []*Map
 
 	Override *Override // may be nil
-	// Aliases returns the agent for which a registry lists uid as another name in records of the dataset, or "". A uid of
-	// the form principal/declared that is registered is returned itself. It is called by all workers concurrently. Without a registry it is nil.
+	// Aliases returns the agent for which a registry lists uid as another name in records of the dataset, or "". uid may be
+	// a schema.DeclaredName. It is called by all workers concurrently. Without a registry it is nil.
 	Aliases func(dataset, uid string) string
 	// TrustDeclared is set if the producer checks the agent ids that callers declare, so that such an id refines the
 	// principal: ai_agent.uid is principal/declared. Otherwise only ids that the registry lists under the principal do.

@@ -1,6 +1,8 @@
 package decode
 
 import (
+	"strings"
+
 	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/scan"
 )
@@ -101,10 +103,18 @@ func (f *finisher) identify(e *schema.Event, a *scan.Arena) (err error) {
 
 // agent returns the uid of the agent that the registry knows by this name, or "".
 func (f *finisher) agent(e *schema.Event, uid string) string {
-	if f.aliases == nil {
+	if f.aliases == nil || strings.IndexByte(uid, 0) >= 0 { // the name of nobody, or the attempt to pass for a DeclaredName
 		return ""
 	}
 	return f.aliases(e.Text(schema.EventDataset), uid)
+}
+
+// listed returns the uid of the agent that the registry knows by what it declares with a principal, or "".
+func (f *finisher) listed(e *schema.Event, principal, declared string, a *scan.Arena) string {
+	if f.aliases == nil || strings.IndexByte(principal, 0) >= 0 || strings.IndexByte(declared, 0) >= 0 {
+		return ""
+	}
+	return f.aliases(e.Text(schema.EventDataset), a.Concat(principal, "\x00", declared)) // schema.DeclaredName
 }
 
 // refine makes the agent's id principal/declared if the registry lists the declared id under the principal, by the name that
@@ -112,13 +122,12 @@ func (f *finisher) agent(e *schema.Event, uid string) string {
 // credential could act under the id of any agent.
 func (f *finisher) refine(e *schema.Event, principal string, a *scan.Arena) {
 	declared := e.Text(schema.AIAgentDeclaredUID)
-	refined := a.Concat(e.Text(schema.AIAgentUID), "/", declared)
-	uid := f.agent(e, refined)
+	uid := f.listed(e, e.Text(schema.AIAgentUID), declared, a)
 	if uid == "" && principal != e.Text(schema.AIAgentUID) {
-		uid = f.agent(e, a.Concat(principal, "/", declared))
+		uid = f.listed(e, principal, declared, a)
 	}
 	if uid == "" && f.trust {
-		uid = refined
+		uid = a.Concat(e.Text(schema.AIAgentUID), "/", declared)
 	}
 	if uid != "" {
 		e.SetText(schema.AIAgentUID, uid)

@@ -89,15 +89,15 @@ func TestDeclaredIDRefinesOnlyIfKnown(t *testing.T) {
 		uid, declared string
 	}{
 		{"no registry", Options{}, "key", "runner"},
-		{"an agent of that name elsewhere", Options{Aliases: names(map[string]string{"runner": "victim", "x/runner": "victim"})},
+		{"an agent of that name elsewhere", Options{Aliases: names(map[string]string{"runner": "victim", "x\x00runner": "victim", "key/runner": "victim"})},
 			"key", "runner"},
-		{"listed under the principal", Options{Aliases: names(map[string]string{"key/runner": "key/runner"})}, "key/runner", ""},
-		{"an alias", Options{Aliases: names(map[string]string{"key/runner": "night-run"})}, "night-run", ""},
+		{"listed under the principal", Options{Aliases: names(map[string]string{"key\x00runner": "key/runner"})}, "key/runner", ""},
+		{"an alias", Options{Aliases: names(map[string]string{"key\x00runner": "night-run"})}, "night-run", ""},
 		{"under the principal's name in the registry", Options{
-			Aliases: names(map[string]string{"key": "billing", "billing/runner": "billing/runner"}),
+			Aliases: names(map[string]string{"key": "billing", "billing\x00runner": "billing/runner"}),
 		}, "billing/runner", ""},
 		{"under the principal's name in the log", Options{
-			Aliases: names(map[string]string{"key": "billing", "key/runner": "night-run"}),
+			Aliases: names(map[string]string{"key": "billing", "key\x00runner": "night-run"}),
 		}, "night-run", ""},
 		{"trusted", Options{TrustDeclared: true}, "key/runner", ""},
 		{"trusted, with the principal's name in the registry", Options{TrustDeclared: true, Aliases: names(map[string]string{"key": "billing"})},
