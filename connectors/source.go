@@ -53,9 +53,12 @@ type Reader interface {
 	Standby(source, reason string)
 }
 
-// StateLost is an optional interface of a Reader. A source calls it after Assigned and before the first Read if the
-// engine does not know the partition although the outside system remembers a position, from which the source goes on:
-// the State that the engine derived from the earlier records is lost.
+// StateLost is an optional interface of a Reader. A source calls it if the State of the partition's earlier records is lost,
+// so that findings from here on report that they do not know them:
+//
+//   - after Assigned, before the first Read, if the outside system remembers a position that is beyond the engine's, or if
+//     the engine knows none. Another process has read the records in between with a state directory of its own;
+//   - between two Reads, if records that were to be read next do not exist any longer.
 type StateLost interface {
 	StateLost(p Partition)
 }

@@ -55,9 +55,11 @@ type checkpointer struct {
 	write     func(*store.Checkpoint) error // store.Commit
 	abandoned error                         // set once a checkpoint was abandoned: its contents are lost, so no later one may be committed
 
-	mu   sync.Mutex // guards the two below, which Status shows
-	took time.Duration
-	err  error // why the last checkpoint is not durable yet
+	mu        sync.Mutex // guards the fields below, which Status shows
+	took      time.Duration
+	err       error          // why the last checkpoint is not durable yet
+	warmRules int            // rules whose watermark has not reached their warming
+	warmUntil schema.Instant // the latest warming of those
 }
 
 // pendingItems are the items of one checkpoint that are still above a watermark.
@@ -179,6 +181,7 @@ func (c *checkpointer) checkpoint(ctx context.Context, until *schema.Instant, fo
 	c.mu.Lock()
 	end := c.clock.Now()
 	c.took = end.Sub(start)
+	c.countWarming()
 	c.mu.Unlock()
 	c.metrics.checkpointed(end, c.took, cp.Size)
 	return nil
@@ -198,8 +201,8 @@ func (c *checkpointer) snapshot(
 			l.progress.floor = at
 			moved = true
 		}
-		if latest := latestOf([]progress{l.progress}); l.lost && latest != never {
-			l.lost = false
+		if latest := latestOf([]progress{l.progress}); l.lost && l.records > l.lostAt && latest != never {
+			l.lost = latest == l.lostLatest // after a gap, the quantile may need some more records to follow
 			c.warm(latest)
 		}
 		moved = moved || l.known && l.next != c.positions[l.partition]
@@ -237,13 +240,26 @@ func (c *checkpointer) collect(cp *store.Checkpoint, reply <-chan shardPart) (ne
 	return newest
 }
 
-// warm records that no rule has seen the events before t.
+// warm records that no rule has seen the events before t. A rule needs its whole window and the groups that had begun:
+// without an open group, the same triggers start another group, which is another finding.
 func (c *checkpointer) warm(t schema.Instant) {
 	for rule, r := range c.rules.set.Rules {
-		if m := r.Lookback(); m > 0 {
+		if m := r.Lookback() + r.GroupFor; m > 0 {
 			c.warming[rule] = max(c.warming[rule], t.Add(m))
 		}
 	}
+}
+
+// countWarming counts the rules whose State does not know its whole window yet. mu is held.
+func (c *checkpointer) countWarming() {
+	c.warmRules, c.warmUntil = 0, 0
+	for rule, until := range c.warming {
+		if until != 0 && c.watermark[rule] < until {
+			c.warmRules++
+			c.warmUntil = max(c.warmUntil, until)
+		}
+	}
+	c.metrics.warming(c.warmRules)
 }
 
 // raise brings each rule's watermark up to date: the minimum over all partitions that may carry one of its datasets. At
@@ -435,6 +451,7 @@ type partitionState struct {
 	Record int64  `json:"record_ns"`
 	Floor  int64  `json:"floor_ns"`
 	Final  bool   `json:"final,omitempty"`
+	Lost   bool   `json:"lost,omitempty"` // its State was lost, and no event was read since
 
 	Events    *recentTimes `json:"recent_events,omitempty"`
 	Records   *recentTimes `json:"recent_records,omitempty"`
@@ -490,7 +507,7 @@ func (c *checkpointer) state() *engineState {
 	for p, l := range c.lanes.all {
 		s.Partitions = append(s.Partitions, partitionState{
 			Source: p.Source, Topic: p.Topic, Number: p.Number, Next: l.next, Known: l.known,
-			Event: int64(l.progress.quantile), Record: int64(l.progress.record), Floor: int64(l.progress.floor), Final: l.final,
+			Event: int64(l.progress.quantile), Record: int64(l.progress.record), Floor: int64(l.progress.floor), Final: l.final, Lost: l.lost,
 			Events: l.progress.events.clone(), Records: l.progress.records.clone(), Borrowed: l.progress.borrowed,
 			LatestOwn: l.progress.latest.clone(),
 			watermark: l.watermark(),

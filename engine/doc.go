@@ -84,7 +84,8 @@
 //	State cannot be read         the shard waits and tries again, and reading is paused: State that cannot be read is never
 //	                             taken for State that does not exist
 //	a State entry is damaged     the key starts empty; counted and logged
-//	state directory lost         reading starts from the positions that the source remembers; findings carry warming_until
+//	state directory lost         reading starts from the positions that the source remembers; findings carry warming_until.
+//	                             A process that takes over with a state directory of its own is in the same situation
 //	rule changed or new          its State starts empty if its shape differs; findings carry warming_until
 //	rule removed                 its State is kept for one hour of event time, so that a rollback loses nothing
 //	outbox full, disk full       reading is paused until there is room; nothing is dropped

@@ -78,9 +78,12 @@ type lane struct {
 	atEnd     bool      // read to its end, as a live connection reported
 	final     bool      // nothing more will come
 	revoked   bool      // another process reads it for now
-	lost      bool      // the State of earlier records is lost
+	lost      bool      // the State of earlier records is lost, and no event was read since
+	lostAt    int64     // records when it was lost
 	heard     time.Time // wall clock of its last record, or of its assignment
 	dead      []store.DeadLetter
+
+	lostLatest schema.Instant // latest event time when the State was lost
 
 	late []bool // by event of the batch that is routed, scratch
 }
@@ -166,12 +169,13 @@ func (e *Engine) Assigned(p connectors.Partition) (from int64, ok bool) {
 	return l.next, l.known
 }
 
-// StateLost implements connectors.StateLost: findings from here on lack the events that were read before.
+// StateLost implements connectors.StateLost: findings from here on lack the events that were read before. The next event
+// that is read determines until when they carry warming_until; checkpoints record the loss until then.
 func (e *Engine) StateLost(p connectors.Partition) {
 	e.lanes.mu.Lock()
 	defer e.lanes.mu.Unlock()
 	if l := e.lanes.all[p]; l != nil {
-		l.lost = true
+		l.lost, l.lostAt, l.lostLatest = true, l.records, latestOf([]progress{l.progress})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"testing"
@@ -336,25 +337,105 @@ func TestWarming(t *testing.T) {
 	}
 }
 
-// If the State is lost and the source continues from a position of its own, findings carry warming_until.
+// If the State is lost and the source continues from a position of its own, findings carry warming_until. That includes
+// those of a rule without a window: its open groups are lost too.
 func TestLostStateIsReported(t *testing.T) {
 	b := newBench(t, nil, 1, lateRules)
 	defer b.stop()
 	b.e.StateLost(b.partition(0))
 	b.read(0, false, event{"litellm", 0, 0, "x"}, event{"litellm", 120, 120, "x"})
 	b.checkpoint()
-	for _, f := range b.by("plain", schema.StatusOpen) {
-		if f.WarmingUntil != nil {
-			t.Errorf("a rule without a window is warming until %v", f.WarmingUntil)
+	for _, rule := range []string{"plain", "count"} {
+		warm := b.by(rule, schema.StatusOpen)
+		if len(warm) == 0 {
+			t.Fatalf("%s: nothing was found", rule)
+		}
+		for _, f := range warm {
+			if f.WarmingUntil == nil {
+				t.Errorf("%s: the finding of %v has no warming_until", rule, f.GroupStart)
+			}
 		}
 	}
-	warm := b.by("count", schema.StatusOpen)
-	if len(warm) == 0 {
-		t.Fatal("nothing was found")
+	if s := b.e.Status(); s.WarmingRules != 2 || s.WarmingUntil != schema.InstantOf(benchStart.Add(190*time.Second)) {
+		t.Errorf("status: %d rules are warming until %v, want 2 until 190 s: window and group after the last event", s.WarmingRules, s.WarmingUntil)
 	}
-	for _, f := range warm {
-		if f.WarmingUntil == nil {
-			t.Errorf("the finding of %v has no warming_until", f.GroupStart)
+}
+
+// A loss is remembered until an event was read: over a restart, over records without events, and over an earlier event
+// time, which says nothing about when reading goes on.
+func TestLossIsRememberedUntilAnEvent(t *testing.T) {
+	st, err := store.Open("", store.Options{Memory: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	b := newBench(t, st, 1, lateRules)
+	b.read(0, false, event{"litellm", 0, 0, "y"})
+	b.checkpoint()
+	b.e.StateLost(b.partition(0))
+	b.checkpoint()
+	b.stop()
+	b = newBench(t, st, 1, lateRules)
+	defer b.stop()
+	b.offset[0] = 1
+	b.checkpoint()
+	if got := b.e.Status().WarmingRules; got != 0 {
+		t.Errorf("%d rules are warming before an event was read", got)
+	}
+	b.read(0, false, event{"litellm", 3600, 3600, "x"})
+	b.checkpoint()
+	warm := b.by("count", schema.StatusOpen)
+	if len(warm) != 1 || warm[0].WarmingUntil == nil {
+		t.Errorf("after a loss, a restart and an event: found %v, want one finding with warming_until", warm)
+	}
+}
+
+// TestTakeOverWarms takes over from a random event of a random stream without the State of what came before. Every finding
+// that the undisturbed run does not have as it is carries warming_until if its group starts within the rule's window and
+// group length after the first event; later findings do not carry it.
+func TestTakeOverWarms(t *testing.T) {
+	files := map[string]string{
+		"plain":    "when: event.action == \"x\"\ngroup: {for: 20s}\n",
+		"each":     "when: event.action == \"x\"\ngroup: {for: 0s}\n",
+		"count":    "when: event.action == \"x\"\nthreshold: {count: 3, within: 30s, by: [ai_agent.uid]}\ngroup: {for: 10s}\n",
+		"distinct": "when: event.class == \"tool\"\ndistinct: {of: event.action, count: 3, within: 40s, by: [ai_agent.uid]}\ngroup: {for: 0s}\n",
+		"chain": "sequence:\n  within: 40s\n  by: [ai_agent.uid]\n  steps:\n    - {id: one, when: event.action == \"x\"}\n" +
+			"    - {id: two, when: event.action == \"y\"}\n",
+	}
+	set := loadRules(t, files)
+	for seed := range uint64(30) {
+		random := rand.New(rand.NewPCG(seed, 4))
+		var stream []event
+		for at := 0; len(stream) < 60; at += 1 + random.IntN(8) {
+			stream = append(stream, event{"litellm", at, at, string("xyz"[random.IntN(3)])})
+		}
+		whole := newBench(t, nil, 1, files)
+		whole.read(0, false, stream...)
+		whole.checkpoint()
+		whole.stop()
+		from := random.IntN(len(stream))
+		b := newBench(t, nil, 1, files)
+		b.e.StateLost(b.partition(0))
+		b.offset[0] = int64(from)
+		b.read(0, false, stream[from])
+		b.checkpoint()
+		b.read(0, false, stream[from+1:]...)
+		b.checkpoint()
+		b.stop()
+		start := schema.InstantOf(benchStart.Add(time.Duration(stream[from].at) * time.Second))
+		for _, r := range set.Rules {
+			until := start.Add(r.Lookback() + r.GroupFor)
+			for id, f := range b.latest {
+				if f.RuleID != r.ID {
+					continue
+				}
+				if w := f.WarmingUntil; (w != nil) != (f.GroupStart < until) || w != nil && *w != until {
+					t.Errorf("seed %d: %s of %v, taken over at %v: warming until %v, want until %v", seed, r.ID, f.GroupStart, start, w, until)
+				}
+				if f.WarmingUntil == nil && r.GroupFor == 0 && (whole.latest[id] == nil || whole.latest[id].Count != f.Count) {
+					t.Errorf("seed %d: %s of %v differs from the undisturbed run's but carries no warming_until", seed, r.ID, f.GroupStart)
+				}
+			}
 		}
 	}
 }

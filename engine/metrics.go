@@ -31,6 +31,7 @@ type Metrics struct {
 	lagRecords                                  *prometheus.GaugeVec    // by partition
 	watermarks                                  [2]*prometheus.GaugeVec // by partition; the second has the deprecated name
 	ruleWatermarks                              [2]*prometheus.GaugeVec // by rule; the second has the deprecated name
+	warmingRules                                prometheus.Gauge
 	checkpoint                                  prometheus.Histogram
 	lastCheckpoint                              lastCheckpoint
 
@@ -147,7 +148,10 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
 		}),
 	}
-	r.MustRegister(m.checkpoint)
+	m.warmingRules = prometheus.NewGauge(prometheus.GaugeOpts{
+		Name: "aidr_rules_warming", Help: "Rules whose State started empty and does not know all of its window yet: their findings carry warming_until.",
+	})
+	r.MustRegister(m.checkpoint, m.warmingRules)
 	for _, kind := range schema.DeadKinds() {
 		m.reasons[kind] = limit("reason", maxReasons)
 	}
@@ -323,6 +327,8 @@ func (m *Metrics) checkpointed(at time.Time, took time.Duration, bytes int) {
 	m.lastCheckpoint.duration.Set(took.Seconds())
 	m.lastCheckpoint.bytes.Set(float64(bytes))
 }
+
+func (m *Metrics) warming(n int) { m.warmingRules.Set(float64(n)) }
 
 // seconds returns an instant as Prometheus counts time.
 func seconds(t schema.Instant) float64 { return float64(t) / 1e9 }

@@ -52,8 +52,9 @@ func (e *Engine) restorePartitions(partitions []partitionState) {
 			continue // the source left the configuration
 		}
 		l := e.lanes.add(p.key(), in)
-		l.next, l.known, l.final = p.Next, p.Known, p.Final
+		l.next, l.known, l.final, l.lost = p.Next, p.Known, p.Final, p.Lost
 		l.progress = p.progress()
+		l.lostLatest = latestOf([]progress{l.progress})
 		l.revoked = true // until the source announces it again
 		e.checkpoints.positions[p.key()] = p.Next
 	}

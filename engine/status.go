@@ -21,6 +21,8 @@ type Status struct {
 	Held            string            // why reading is paused, "" if it is not
 	Checkpoint      time.Duration     // how long the last checkpoint took
 	CheckpointError error             // why the last checkpoint is not durable yet
+	WarmingRules    int               // rules whose State does not know all of its window yet
+	WarmingUntil    schema.Instant    // event time at which the last of them does; 0 if there are none
 }
 
 // PartitionStatus is how far one partition has come.
@@ -52,6 +54,7 @@ func (e *Engine) Status() Status {
 	})
 	e.checkpoints.mu.Lock()
 	s.Checkpoint, s.CheckpointError = e.checkpoints.took, e.checkpoints.err
+	s.WarmingRules, s.WarmingUntil = e.checkpoints.warmRules, e.checkpoints.warmUntil
 	e.checkpoints.mu.Unlock()
 	return s
 }

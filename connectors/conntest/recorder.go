@@ -33,6 +33,7 @@ type Recorder struct {
 	records  map[connectors.Partition][]Got
 	state    map[connectors.Partition]*partitionState
 	standby  map[string]string
+	losses   map[connectors.Partition]int // calls of StateLost
 	problems []string
 }
 
@@ -47,7 +48,7 @@ type partitionState struct {
 func NewRecorder() *Recorder {
 	return &Recorder{
 		changed: make(chan struct{}), records: map[connectors.Partition][]Got{},
-		state: map[connectors.Partition]*partitionState{}, standby: map[string]string{},
+		state: map[connectors.Partition]*partitionState{}, standby: map[string]string{}, losses: map[connectors.Partition]int{},
 	}
 }
 
@@ -164,6 +165,18 @@ func (r *Recorder) Revoked(_ context.Context, p connectors.Partition) error {
 // Standby implements connectors.Reader.
 func (r *Recorder) Standby(source, reason string) {
 	r.update(func() { r.standby[source] = reason })
+}
+
+// StateLost implements connectors.StateLost.
+func (r *Recorder) StateLost(p connectors.Partition) {
+	r.update(func() { r.losses[p]++ })
+}
+
+// Losses returns how often the source reported that the State of p is lost.
+func (r *Recorder) Losses(p connectors.Partition) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.losses[p]
 }
 
 // Records returns the records read from p so far.

@@ -30,6 +30,7 @@ type fetcher struct {
 	position int64
 	pauses   connectors.Backoff // between failed fetches
 	atEnd    bool               // AtEnd of the last batch that next returned
+	lost     bool               // records before the next batch were lost
 
 	// Read by checkProgress: the position after the last batch that the reader has taken, the end of the partition as last
 	// seen, and whether the reader is being handed a batch.
@@ -54,22 +55,25 @@ func (f *fetcher) subject() string {
 // error of run comes from r.
 func (f *fetcher) run(ctx context.Context, r connectors.Reader) error {
 	fetchCtx, stop := context.WithCancel(ctx)
-	batches := make(chan *connectors.Batch)
+	batches := make(chan fetched)
 	f.taken.Store(f.position)
 	go f.feed(fetchCtx, batches)
 	var err error
 	for b := range batches {
+		if b.lost {
+			stateLost(r, f.partition)
+		}
 		if err != nil {
 			continue
 		}
 		f.handing.Store(true)
-		err = r.Read(ctx, b)
+		err = r.Read(ctx, b.batch)
 		f.handing.Store(false)
 		if err != nil {
 			stop()
 			continue
 		}
-		f.taken.Store(b.Next)
+		f.taken.Store(b.batch.Next)
 	}
 	stop()
 	if ctx.Err() != nil {
@@ -78,12 +82,19 @@ func (f *fetcher) run(ctx context.Context, r connectors.Reader) error {
 	return err
 }
 
+// fetched is a batch on its way to the engine.
+type fetched struct {
+	batch *connectors.Batch
+	lost  bool // records before the batch were lost
+}
+
 // feed sends batches until ctx ends, and then closes the channel.
-func (f *fetcher) feed(ctx context.Context, batches chan<- *connectors.Batch) {
+func (f *fetcher) feed(ctx context.Context, batches chan<- fetched) {
 	defer close(batches)
 	for b := f.next(ctx); b != nil; b = f.next(ctx) {
 		select {
-		case batches <- b:
+		case batches <- fetched{b, f.lost}:
+			f.lost = false
 		case <-ctx.Done():
 			return
 		}
@@ -170,7 +181,7 @@ func (f *fetcher) reposition(ctx context.Context) error {
 	f.health.count(func(c *Counts) { c.OutOfRange++ })
 	f.cfg.Log.Error("position is out of range, records are lost", "source", f.cfg.Name,
 		"topic", f.partition.Topic, "partition", f.partition.Number, "position", f.position, "resumed_at", to)
-	f.position = to
+	f.position, f.lost = to, true
 	return nil
 }
 

@@ -166,16 +166,29 @@ func (m *member) fetchersOf(g *kafka.Generation) []*fetcher {
 // else the offset that is committed to the group.
 func (m *member) assign(fetchers []*fetcher) {
 	for _, f := range fetchers {
-		p := f.partition
-		if from, ok := m.to.Assigned(p); ok {
+		p, committed := f.partition, f.position
+		from, known := m.to.Assigned(p)
+		switch {
+		case known:
 			f.position = from
-		} else if f.position != unknown {
-			if r, ok := m.to.(connectors.StateLost); ok {
-				r.StateLost(p)
+			if committed > from { // checkpoints come before commits, so this process did not commit that offset
+				stateLost(m.to, p)
+				m.cfg.Log.Warn("the checkpoint is behind the committed offset of the group, because another process has read with another "+
+					"state directory; records are read again, and findings carry warming_until", "source", m.cfg.Name,
+					"topic", p.Topic, "partition", p.Number, "position", from, "committed", committed)
 			}
-			m.cfg.Log.Warn("no checkpoint, resuming from the committed offset of the group", "source", m.cfg.Name,
-				"topic", p.Topic, "partition", p.Number, "offset", f.position)
+		case committed != unknown:
+			stateLost(m.to, p)
+			m.cfg.Log.Warn("no checkpoint, resuming from the committed offset of the group; findings carry warming_until", "source", m.cfg.Name,
+				"topic", p.Topic, "partition", p.Number, "offset", committed)
 		}
+	}
+}
+
+// stateLost reports to the engine that earlier records of the partition are unknown to it.
+func stateLost(to connectors.Reader, p connectors.Partition) {
+	if r, ok := to.(connectors.StateLost); ok {
+		r.StateLost(p)
 	}
 }
 

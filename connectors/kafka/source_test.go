@@ -222,6 +222,9 @@ func TestOutOfRange(t *testing.T) {
 	if got := s.Counts().OutOfRange; got != 1 {
 		t.Errorf("out of range: counted %d, want 1", got)
 	}
+	if got := r.Losses(part("t", 0)); got != 1 {
+		t.Errorf("the engine was told of %d losses, want 1", got)
+	}
 }
 
 func TestTopicsAppear(t *testing.T) {

@@ -80,6 +80,52 @@ func TestSinksGoOnWithoutABroker(t *testing.T) {
 	x.stop()
 }
 
+// TestStandbyWithItsOwnDirectory checks that a process that takes over with another state directory than its predecessor's
+// marks its findings with warming_until, and that the log and the status report why.
+func TestStandbyWithItsOwnDirectory(t *testing.T) {
+	broker := conntest.StartFakeKafka(t)
+	conntest.CreateTopic(t, broker.Addr, "x", 1)
+	e := newEndpoint(t)
+	rules := folder(t, map[string]string{"thrice.yaml": thrice, "leak.yaml": leak})
+	first := start(t, kafkaConfig(broker.Addr, rules, e, t.TempDir()))
+	try := func(n int) {
+		conntest.Produce(t, broker.Addr, "x", 0, conntest.Messages(event(n, "try", "a"), event(n+1, "leak", "a")), nil)
+	}
+	for n := range 3 {
+		try(10 * n)
+	}
+	e.await(t, "test.leak a 3", "test.thrice a 3")
+	first.stop()
+	if log := first.logs.String(); !strings.Contains(log, "a standby has to share this state directory") {
+		t.Error("the start does not report that standbys share the state directory")
+	}
+	for _, f := range e.latest() {
+		if f.WarmingUntil != nil {
+			t.Errorf("%s of the first process has warming_until", f.RuleID)
+		}
+	}
+
+	second := start(t, kafkaConfig(broker.Addr, rules, e, t.TempDir()))
+	for n := range 3 {
+		try(100 + 10*n)
+	}
+	wait(t, "the findings of the second", func() bool { return len(e.latest()) == 4 })
+	warm := map[string]bool{}
+	for _, f := range e.latest() {
+		if f.WarmingUntil != nil {
+			warm[f.RuleID] = true
+		}
+	}
+	if !warm["test.leak"] || !warm["test.thrice"] {
+		t.Errorf("with warming_until: got %v, want a finding of both rules", warm)
+	}
+	second.awaitStatus("engine", ok, "2 rules are warming until 2026-01-01T02:")
+	second.stop()
+	if log := second.logs.String(); !strings.Contains(log, "no checkpoint, resuming from the committed offset of the group; findings carry warming_until") {
+		t.Error("the log does not report the loss")
+	}
+}
+
 // TestHandover checks that a process with partitions keeps the state directory, and that a process without partitions
 // hands it over on a new request, but not on an old one.
 func TestHandover(t *testing.T) {

@@ -151,6 +151,17 @@ func (e *endpoint) seen() []string {
 	return out
 }
 
+// latest returns the latest delivery of each finding.
+func (e *endpoint) latest() map[schema.ID]schema.Finding {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	latest := map[schema.ID]schema.Finding{}
+	for _, d := range e.got {
+		latest[d.Data.ID] = d.Data
+	}
+	return latest
+}
+
 // refuse makes the endpoint answer with 503, or normally again.
 func (e *endpoint) refuse(down bool) {
 	e.mu.Lock()

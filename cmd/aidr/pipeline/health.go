@@ -181,6 +181,9 @@ func engineHealth(e *engine.Engine, o *opened, s *api.Status) api.Component {
 		c.Status, c.Reason = down, status.CheckpointError.Error()
 	case status.Held != "":
 		c.Status, c.Reason = degraded, status.Held
+	case status.WarmingRules > 0:
+		c.Reason = fmt.Sprintf("%d rules are warming until %v: they do not know all of their window, and their findings carry warming_until",
+			status.WarmingRules, status.WarmingUntil)
 	}
 	for _, x := range status.Partitions {
 		part := api.Partition{

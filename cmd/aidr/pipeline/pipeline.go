@@ -162,6 +162,10 @@ func (p *Pipeline) Run(ctx context.Context) (err error) {
 	}
 	p.log.Info("aidr starts", "version", p.opts.Version, "rules", p.Status().Rules,
 		"sources", len(p.inputs), "sinks", len(p.sinks), "state", p.cfg.State.Dir)
+	if p.canHandOver() {
+		p.log.Info("a standby has to share this state directory: one that takes over with a directory of its own knows no earlier events",
+			"state", p.cfg.State.Dir)
+	}
 	endReloads := p.watch(ctx)
 	endWatches := p.watchSinks()
 	defer endWatches()

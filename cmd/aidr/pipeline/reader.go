@@ -70,6 +70,15 @@ func (p *Pipeline) assign(part connectors.Partition) (from int64, known bool, er
 	return from, known, nil
 }
 
+// StateLost implements connectors.StateLost.
+func (r *reader) StateLost(part connectors.Partition) {
+	r.p.life.RLock()
+	defer r.p.life.RUnlock()
+	if r.p.engine != nil {
+		r.p.engine.StateLost(part)
+	}
+}
+
 // Read implements connectors.Reader. If an engine refuses the batch because it stops, the batch goes to its replacement.
 func (r *reader) Read(ctx context.Context, b *connectors.Batch) error {
 	e := r.p.current()

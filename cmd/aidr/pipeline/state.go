@@ -42,7 +42,8 @@ func (p *Pipeline) open() error {
 		return err
 	}
 	if _, _, known, err := s.Last(); err == nil && !known {
-		p.log.Info("new state directory: reading starts at the committed positions, or at `start` if there are none", "dir", p.cfg.State.Dir)
+		p.log.Info("new state directory: reading starts at the committed positions, and findings then carry warming_until, "+
+			"or at `start` if there are none", "dir", p.cfg.State.Dir)
 	}
 	p.setWaiting("reading the checkpoint")
 	o := &opened{store: s, outbox: metrics.NewRegistry()}
