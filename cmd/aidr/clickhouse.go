@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/aidr-engine/aidr/cmd/aidr/config"
 	"github.com/aidr-engine/aidr/connectors/clickhouse"
 	"github.com/aidr-engine/aidr/connectors/clickhouse/host"
 )
@@ -82,12 +83,18 @@ func clickhouseServeCommand() *cobra.Command {
 	var opts host.Options
 	c := &cobra.Command{
 		Use: "serve", Short: "Serve the engine on loopback until interrupted, and print its DSN", Args: args(cobra.NoArgs),
+		Long: `serve runs the engine and prints its DSN. If the engine's process ends, which failed logins can cause, serve starts it again
+at the same address with the same data and logs why.`,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			if _, err := host.Installed(); err != nil {
 				return err
 			}
 			opts.Log = cmd.ErrOrStderr()
-			e, err := host.Start(cmd.Context(), opts)
+			log, err := newLogger(cmd.ErrOrStderr(), config.Log{Format: "text", Level: "info"})
+			if err != nil {
+				return err
+			}
+			e, err := host.Supervise(cmd.Context(), opts, log)
 			if err != nil {
 				return err
 			}
@@ -105,12 +112,8 @@ func clickhouseServeCommand() *cobra.Command {
 				cmd.PrintErrf("HTTP on http://%s\n", e.HTTPAddr)
 			}
 			cmd.PrintErrf("data in %s; ready since %s; interrupt to stop\n", opts.Dir, time.Now().Format(time.TimeOnly))
-			select {
-			case <-cmd.Context().Done():
-				return nil
-			case <-e.Exited():
-				return errors.New("the engine exited unexpectedly: see its messages above")
-			}
+			<-cmd.Context().Done()
+			return nil
 		},
 	}
 	f := c.Flags()
