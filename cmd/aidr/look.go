@@ -38,12 +38,12 @@ func (w *stateFlags) flags(c *cobra.Command) {
 func (w *stateFlags) client(cmd *cobra.Command) (*api.Client, error) {
 	dir := w.state
 	if dir == "" && w.config != "" {
-		cfg, problems := config.Load(w.config)
-		if cfg == nil {
+		named, problems := config.StateDir(w.config)
+		if named == "" {
 			printConfigProblems(cmd.ErrOrStderr(), problems)
-			return nil, fmt.Errorf("cannot load the configuration: see above")
+			return nil, fmt.Errorf("cannot read the state directory from the configuration: see above")
 		}
-		dir = cfg.State.Dir
+		dir = named
 	}
 	if dir == "" {
 		dir = "state"

@@ -58,7 +58,8 @@ type Config struct {
 	// Number of goroutines that own State. It may change at any restart.
 	Shards int `key:"shards" unit:"shards"`
 
-	places map[string]Place
+	places  map[string]Place
+	digests map[string]digest // of the keys of the file; see Changed
 }
 
 // Place returns the position of a key, such as state.dir, or that of the nearest key above it that the file has.
@@ -346,6 +347,7 @@ func examine(src []byte, r reader) (c *Config, problems []doc.Problem, failed bo
 	c = r.config(root)
 	c.places = map[string]Place{}
 	c.addPlaces(r.origin, root)
+	c.digests = r.digests(root)
 	problems = r.withoutConsequences(quiet(d.Problems()))
 	if failed = d.Failed(); failed {
 		c.fillPlaceholders(problems)
