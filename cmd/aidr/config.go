@@ -109,6 +109,9 @@ func checkConfig(cmd *cobra.Command, file string, connect bool) (failed, warned 
 		if idle, err := pipeline.IdleRules(cfg); err == nil { // otherwise Check has returned the reason
 			printIdle(w, idle)
 		}
+		for _, note := range pipeline.CheckNotes(cfg) {
+			fmt.Fprintf(w, "note: %s\n", note)
+		}
 		for _, line := range pipeline.Lines(err) {
 			fmt.Fprintf(w, "error: %s\n", line)
 		}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,7 +22,9 @@ func runCommand() *cobra.Command {
 		Use:   "run --config FILE",
 		Short: "Run the engine from the sources of a configuration to its sinks",
 		Long: `run reads the sources of a configuration, evaluates the rules and delivers findings until SIGTERM or SIGINT. Then it makes
-a last checkpoint, drains the sinks for at most 10 s and exits with 0. SIGHUP and changes of rule files reload the rules.
+a last checkpoint, drains the sinks for at most 10 s and exits with 0. Changes of rule files reload the rules. SIGHUP reloads
+the configuration too: what can be applied at once is applied, and the log and aidr status name what needs a restart. A
+configuration that does not load leaves everything as it runs.
 
 The address http.listen serves health at /healthz and /readyz, and Prometheus metrics at /metrics.`,
 		Args: args(cobra.NoArgs),
@@ -30,21 +34,24 @@ The address http.listen serves health at /healthz and /readyz, and Prometheus me
 			if err != nil {
 				return err
 			}
-			if listen != "" {
-				cfg.HTTP.Listen = listen
+			override := func(cfg *config.Config) {
+				cfg.HTTP.Listen = cmp.Or(listen, cfg.HTTP.Listen)
+				cfg.HTTP.Pprof = cfg.HTTP.Pprof || pprof
+				cfg.Log.Format, cfg.Log.Level = cmp.Or(logFormat, cfg.Log.Format), cmp.Or(logLevel, cfg.Log.Level)
 			}
-			cfg.HTTP.Pprof = cfg.HTTP.Pprof || pprof
-			if logFormat != "" {
-				cfg.Log.Format = logFormat
-			}
-			if logLevel != "" {
-				cfg.Log.Level = logLevel
-			}
+			override(cfg)
 			log, err := newLogger(cmd.ErrOrStderr(), cfg.Log)
 			if err != nil {
 				return err
 			}
-			p, err := pipeline.New(cfg, pipeline.Options{Log: log, Version: version()})
+			load := func() (*config.Config, error) {
+				cfg, err := reloadConfig(log, file)
+				if err == nil {
+					override(cfg)
+				}
+				return cfg, err
+			}
+			p, err := pipeline.New(cfg, pipeline.Options{Log: log, Version: version(), Load: load})
 			if err != nil {
 				return err
 			}
@@ -75,6 +82,23 @@ func loadConfig(cmd *cobra.Command, file string) (*config.Config, error) {
 
 func errNoConfig() error {
 	return usage("--config is missing: aidr config init writes a first configuration")
+}
+
+// reloadConfig loads a configuration for a running process. It logs warnings; the error holds all other problems.
+func reloadConfig(log *slog.Logger, file string) (*config.Config, error) {
+	cfg, problems := config.Load(file)
+	var errs []error
+	for _, p := range problems {
+		if p.Warning {
+			log.Warn("warning in the configuration", "problem", p.String())
+		} else {
+			errs = append(errs, errors.New(p.String()))
+		}
+	}
+	if cfg == nil {
+		return nil, errors.Join(errs...)
+	}
+	return cfg, nil
 }
 
 // printConfigProblems prints positions and causes, but never a line of the file, because it may hold a secret.

@@ -17,6 +17,7 @@ type Status struct {
 	Rules       int                  `json:"rules,omitempty"`
 	RuleStates  map[string]int       `json:"rule_states,omitempty"` // number of rules: active, shadow, idle, draft, disabled
 	Idle        []IdleRules          `json:"idle_rules,omitempty"`
+	Restart     []string             `json:"restart_needed,omitempty"` // changed keys of the configuration file that only a restart applies
 	DeadLetters uint64               `json:"dead_letters"`
 	Entries     uint64               `json:"entries"` // finding changes written since the store was created
 	Sinks       []Sink               `json:"sinks,omitempty"`

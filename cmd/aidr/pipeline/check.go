@@ -209,6 +209,15 @@ func missingParts(cfg *config.Config) (out []rules.Problem) {
 const noSink = "there is no sink: findings stay in the state directory (aidr findings ls) and nobody is notified: " +
 	"add sinks.clickhouse or sinks.webhooks"
 
+// CheckNotes returns the Notes of a configuration whose field maps load.
+func CheckNotes(cfg *config.Config) []string {
+	set, err := loadMaps(cfg, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil
+	}
+	return Notes(cfg, set)
+}
+
 // unknownEndpoints returns a warning for each endpoint that a rule notifies but the configuration does not have.
 func unknownEndpoints(cfg *config.Config, set *Set) (out []rules.Problem) {
 	var names []string

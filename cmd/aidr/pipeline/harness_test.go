@@ -205,9 +205,15 @@ func (l *logs) String() string {
 
 func start(t *testing.T, cfg *config.Config) *process {
 	t.Helper()
+	return startWith(t, cfg, nil)
+}
+
+// startWith is start with a function that reads the configuration again.
+func startWith(t *testing.T, cfg *config.Config, load func() (*config.Config, error)) *process {
+	t.Helper()
 	x := &process{t: t, logs: &logs{}, ended: make(chan error, 1)}
 	var err error
-	if x.Pipeline, err = New(cfg, Options{Version: "v0", Log: slog.New(slog.NewTextHandler(x.logs, nil))}); err != nil {
+	if x.Pipeline, err = New(cfg, Options{Version: "v0", Log: slog.New(slog.NewTextHandler(x.logs, nil)), Load: load}); err != nil {
 		t.Fatalf("new: %v", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

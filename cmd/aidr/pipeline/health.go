@@ -135,6 +135,7 @@ func (p *Pipeline) Status() api.Status {
 	if p.rules.err != nil {
 		rules.Status, rules.Reason = degraded, "the old rules keep running: "+p.rules.err.Error()
 	}
+	s.Components["config"], s.Restart = p.configComponent(), p.restart
 	c := p.engineComponent()
 	p.mu.Unlock()
 	s.Components["rules"] = rules

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
@@ -30,6 +31,8 @@ type Options struct {
 	Version string
 	// Committed is called with the finding changes of each checkpoint. It may be nil, and must not block.
 	Committed func([]connectors.Entry)
+	// Load reads the configuration again, for SIGHUP. If it is nil, SIGHUP reloads the rules and field maps alone.
+	Load func() (*config.Config, error)
 }
 
 // writeTime is the time from a request to http.listen to the end of the response. A profile must be shorter.
@@ -45,11 +48,13 @@ const noPartition = "no partition is assigned"
 // they never wait for the engine. Lock order: life, then mu. The fields guarded by mu are written only while life is held
 // as well, except those of the last group.
 type Pipeline struct {
-	cfg        *config.Config
+	cfg        *config.Config                // of the start: the parts of it that a reload cannot change still hold
+	live       atomic.Pointer[config.Config] // cfg with the parts of it that were reloaded since
 	opts       Options
 	log        *slog.Logger
 	registry   *metrics.Process
 	metrics    *engine.Metrics
+	settings   configMetrics
 	inputs     []engine.Input // guarded by mu once Run has started; a reload replaces them
 	sinks      []connectors.Sink
 	enrichment *maxmind.Database // nil: addresses are not enriched
@@ -68,6 +73,8 @@ type Pipeline struct {
 	activities []rules.RuleActivity // of set with inputs
 
 	rules    health            // outcome of the last reload
+	config   health            // outcome of the last reload of the configuration
+	restart  []string          // keys of the configuration file that have changed and need a restart
 	waiting  string            // why the engine is not open
 	wasOpen  bool              // the engine has been open at least once
 	idle     bool              // the engine is open, but no partition is assigned
@@ -86,6 +93,7 @@ func New(cfg *config.Config, opts Options) (*Pipeline, error) {
 		cfg: cfg, opts: opts, log: opts.Log, started: now(),
 		active: map[connectors.Partition]bool{}, standby: map[string]string{}, waiting: noPartition,
 	}
+	p.live.Store(cfg)
 	var endpoints []string
 	for _, w := range cfg.Sinks.Webhooks {
 		endpoints = append(endpoints, w.Name)
@@ -93,7 +101,8 @@ func New(cfg *config.Config, opts Options) (*Pipeline, error) {
 	p.registry = metrics.New(opts.Version, endpoints, p.started)
 	p.registry.MustRegister(componentCollector{p}, ruleCollector{p})
 	p.metrics = engine.NewMetrics(p.registry)
-	set, problems := LoadRules(p.ruleFiles())
+	p.settings = newConfigMetrics(p.registry)
+	set, problems := LoadRules(ruleFiles(cfg))
 	var errs []error
 	for _, x := range problems {
 		if x.Warning {
@@ -105,9 +114,12 @@ func New(cfg *config.Config, opts Options) (*Pipeline, error) {
 	}
 	p.set = set
 	p.rules.set(nil)
+	p.config.set(nil)
 	mapped, err := loadMaps(cfg, p.log)
 	if err != nil {
 		errs = append(errs, err)
+	} else {
+		p.logNotes(cfg, mapped)
 	}
 	if p.inputs, err = buildInputs(cfg, mapped, opts.Log); err != nil {
 		errs = append(errs, err)
@@ -129,8 +141,8 @@ func New(cfg *config.Config, opts Options) (*Pipeline, error) {
 	return p, nil
 }
 
-func (p *Pipeline) ruleFiles() RuleFiles {
-	return RuleFiles{Paths: p.cfg.Rules, Lists: p.cfg.Lists, Agents: p.cfg.Agents}
+func ruleFiles(cfg *config.Config) RuleFiles {
+	return RuleFiles{Paths: cfg.Rules, Lists: cfg.Lists, Agents: cfg.Agents}
 }
 
 // problemErrors returns the problems that are not warnings as errors.

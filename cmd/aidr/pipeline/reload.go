@@ -6,11 +6,11 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/aidr-engine/aidr/cmd/aidr/config"
 	"github.com/aidr-engine/aidr/cmd/aidr/maps"
 	"github.com/aidr-engine/aidr/cmd/aidr/metrics"
 	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/engine/cases"
-	"github.com/aidr-engine/aidr/schema/decode"
 )
 
 // Reload reads the rules and the field maps again and replaces the current ones between two batches. On any error, or if
@@ -18,7 +18,12 @@ import (
 func (p *Pipeline) Reload(ctx context.Context) error {
 	p.reloading.Lock()
 	defer p.reloading.Unlock()
-	err := p.reload(ctx)
+	return p.reloadWith(ctx, p.live.Load())
+}
+
+// reloadWith is Reload with the given configuration, which becomes the current one. reloading is locked.
+func (p *Pipeline) reloadWith(ctx context.Context, cfg *config.Config) error {
+	err := p.reload(ctx, cfg)
 	if errors.Is(err, errStopping) || err != nil && ctx.Err() != nil {
 		return err // not a problem of the rules
 	}
@@ -36,15 +41,15 @@ func (p *Pipeline) Reload(ctx context.Context) error {
 	return nil
 }
 
-func (p *Pipeline) reload(ctx context.Context) error {
-	set, problems := LoadRules(p.ruleFiles())
+func (p *Pipeline) reload(ctx context.Context, cfg *config.Config) error {
+	set, problems := LoadRules(ruleFiles(cfg))
 	if set == nil {
 		return errors.Join(problemErrors(problems)...)
 	}
 	for _, x := range problems {
 		p.log.Warn("warning in a rule file", "problem", x.String())
 	}
-	inputs, mapped, err := p.reloadMaps()
+	inputs, mapped, err := p.reloadMaps(cfg)
 	if err != nil {
 		return err
 	}
@@ -57,11 +62,12 @@ func (p *Pipeline) reload(ctx context.Context) error {
 		return errStopping
 	}
 	if p.engine != nil {
-		return p.swap(ctx, set, inputs)
+		return p.swap(ctx, cfg, set, inputs)
 	}
 	p.mu.Lock()
 	p.set, p.inputs = set, inputs
 	p.mu.Unlock()
+	p.live.Store(cfg)
 	return nil
 }
 
@@ -76,10 +82,10 @@ func testRules(ctx context.Context, set *Set, mapped *maps.Set) error {
 	return errors.Join(append(failed, err)...)
 }
 
-// swap stops the engine with a checkpoint and starts a new engine from it with the new rules. State whose shape is
-// unchanged is kept, and calls of the sources wait until the new engine runs. If no checkpoint can be made now, the old
+// swap stops the engine with a checkpoint and starts a new engine from it with the new configuration and rules. State whose
+// shape is unchanged is kept, and calls of the sources wait until the new engine runs. If no checkpoint can be made now, the old
 // engine keeps running. Its caller holds life for writing.
-func (p *Pipeline) swap(ctx context.Context, set *Set, inputs []engine.Input) error {
+func (p *Pipeline) swap(ctx context.Context, cfg *config.Config, set *Set, inputs []engine.Input) error {
 	if err := p.engine.Checkpoint(ctx); err != nil {
 		return fmt.Errorf("make the checkpoint at which the new rules start: %w: reload again once checkpoints work", err)
 	}
@@ -91,12 +97,12 @@ func (p *Pipeline) swap(ctx context.Context, set *Set, inputs []engine.Input) er
 		p.fail(err)
 		return err
 	}
-	e, err := p.newEngine(p.opened, set, inputs)
+	e, err := p.newEngine(p.opened, cfg, set, inputs)
 	if err != nil {
 		err = fmt.Errorf("start the engine with the new rules: %w", err)
-		set, inputs = p.set, p.inputs
+		cfg, set, inputs = p.live.Load(), p.set, p.inputs
 		var oldErr error
-		if e, oldErr = p.newEngine(p.opened, set, inputs); oldErr != nil {
+		if e, oldErr = p.newEngine(p.opened, cfg, set, inputs); oldErr != nil {
 			err = errors.Join(err, oldErr)
 			p.fail(err)
 			return err
@@ -108,13 +114,14 @@ func (p *Pipeline) swap(ctx context.Context, set *Set, inputs []engine.Input) er
 	p.mu.Lock()
 	p.engine, p.set, p.inputs = e, set, inputs
 	p.mu.Unlock()
+	p.live.Store(cfg)
 	return err
 }
 
 // reloadMaps reads the field maps again, runs the tests of all but the shipped ones, and returns the inputs with the new
-// maps.
-func (p *Pipeline) reloadMaps() ([]engine.Input, *maps.Set, error) {
-	set, err := loadMaps(p.cfg, p.log)
+// maps and the settings of cfg.
+func (p *Pipeline) reloadMaps(cfg *config.Config) ([]engine.Input, *maps.Set, error) {
+	set, err := loadMaps(cfg, p.log)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -131,15 +138,14 @@ func (p *Pipeline) reloadMaps() ([]engine.Input, *maps.Set, error) {
 	p.mu.Lock()
 	inputs := slices.Clone(p.inputs)
 	p.mu.Unlock()
-	for i := range inputs { // inputs and cfg.Sources have the same order
-		in, s := &inputs[i], p.cfg.Sources[i]
-		in.Decode.Maps, in.Delays = set.Maps(), delays(s, set)
-		if _, err := decode.New(in.Decode); err != nil {
-			return nil, nil, fmt.Errorf("%ssource %q: %w", s.At, s.Name, err)
+	for i, s := range cfg.Sources { // inputs and cfg.Sources have the same order
+		in, err := buildInput(s, set)
+		if err != nil {
+			return nil, nil, err
 		}
-		if len(s.Datasets) == 0 {
-			in.Datasets = datasetsOf(s.Format, set)
-		}
+		in.Source, in.Idle = inputs[i].Source, s.Idle
+		inputs[i] = in
 	}
+	addToDecoding(cfg, p.enrichment, inputs)
 	return inputs, set, nil
 }

@@ -1,14 +1,18 @@
 package pipeline
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
+	"github.com/aidr-engine/aidr/cmd/aidr/config"
 	"github.com/aidr-engine/aidr/connectors/conntest"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/schema"
@@ -85,6 +89,120 @@ func TestHangup(t *testing.T) {
 	f.Close()
 	e.await(t, "test.leak a 1", "test.leak b 1")
 	x.stop()
+}
+
+// TestHangupReloadsTheConfiguration checks that a reload applies the settings that an engine can start with, reports the
+// others by key, and changes nothing if the configuration or its rules do not load.
+func TestHangupReloadsTheConfiguration(t *testing.T) {
+	t.Parallel()
+	e := newEndpoint(t)
+	dir := t.TempDir()
+	input := filepath.Join(dir, "x")
+	write(t, input, event(1, "leak", "a")+"\n")
+	first, second := folder(t, map[string]string{"leak.yaml": leak}), folder(t, map[string]string{"other.yaml": other})
+	parse := func(edit ...string) (*config.Config, error) {
+		text := fmt.Sprintf("rules: [%q]\nsources:\n  - {name: files, format: aidr, tenant: one, datasets: [x.test], file: {paths: [%q], follow: true}}\n"+
+			"state: {dir: %q}\nsinks:\n  webhooks:\n    - {name: soc, url: %q, secret: %q, allow_networks: [127.0.0.0/8]}\n",
+			first, input, filepath.Join(dir, "state"), e.URL, e.Secrets[0])
+		cfg, problems := config.Parse("aidr.yaml", []byte(strings.NewReplacer(edit...).Replace(text)), os.LookupEnv)
+		if cfg == nil {
+			return nil, errors.New(problems[0].String())
+		}
+		return cfg, nil
+	}
+	cfg, err := parse()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var edit []string // of the next load
+	x := startWith(t, cfg, func() (*config.Config, error) { return parse(edit...) })
+	e.await(t, "test.leak a 1")
+
+	edit = []string{"tenant: one", "tenat: one"}
+	if err := x.ReloadConfig(t.Context()); err == nil {
+		t.Error("a configuration with an unknown key was loaded")
+	}
+	x.awaitStatus("config", degraded, `unknown key`)
+	edit = []string{first, second, "tenant: one", "tenant: two", ", file: {", ", file: {unknown: 1, "}
+	if err := x.ReloadConfig(t.Context()); err == nil {
+		t.Error("a configuration with an unknown key was loaded")
+	}
+	broken := folder(t, map[string]string{"bad.yaml": "id: x\n"})
+	edit = []string{first, broken, "tenant: one", "tenant: two"}
+	if err := x.ReloadConfig(t.Context()); err == nil {
+		t.Error("a configuration with broken rules was loaded")
+	}
+	x.awaitStatus("config", degraded, "the rules or field maps do not load")
+	x.awaitStatus("rules", degraded, "bad.yaml")
+	add := func(line string) {
+		f, err := os.OpenFile(input, os.O_APPEND|os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		fmt.Fprintln(f, line)
+	}
+	add(event(2, "leak", "b"))
+	e.await(t, "test.leak a 1", "test.leak b 1")
+	for _, f := range e.latest() {
+		if f.Tenant != "one" {
+			t.Errorf("the finding has tenant %q, want one: a configuration that does not load was applied", f.Tenant)
+		}
+	}
+
+	edit = []string{first, second, "tenant: one", "tenant: two", "state: {", "state: {cells: 7, outbox_mb: 9, ", e.URL, "http://127.0.0.1:1/"}
+	if err := x.ReloadConfig(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	x.awaitStatus("config", ok, "need a restart: sinks.webhooks.soc.url, state.outbox_mb")
+	x.awaitStatus("rules", ok, "")
+	if got, want := x.Status().Restart, []string{"sinks.webhooks.soc.url", "state.outbox_mb"}; !slices.Equal(got, want) {
+		t.Errorf("status: restart needed for %q, want %q", got, want)
+	}
+	add(event(3, "other", "c"))
+	e.await(t, "test.leak a 1", "test.leak b 1", "test.other c 1")
+	for _, f := range e.latest() {
+		if f.RuleID == "test.other" && f.Tenant != "two" {
+			t.Errorf("the finding has tenant %q, want two", f.Tenant)
+		}
+	}
+	for _, line := range []string{
+		`changed setting applied" key=rules`, `changed setting applied" key=sources.files.tenant`, `changed setting applied" key=state.cells`,
+		`changed setting needs a restart" key=sinks.webhooks.soc.url`, `changed setting needs a restart" key=state.outbox_mb`,
+	} {
+		if n := strings.Count(x.logs.String(), line); n != 1 {
+			t.Errorf("the log has %d lines with %s, want 1", n, line)
+		}
+	}
+
+	edit = []string{first, second, "tenant: one", "tenant: two"}
+	if err := x.ReloadConfig(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	x.awaitStatus("config", ok, "")
+	if got := x.Status().Restart; len(got) > 0 {
+		t.Errorf("status: restart needed for %q after the changes were undone", got)
+	}
+	if _, m := x.get("/metrics"); !strings.Contains(m, `aidr_config_reloads_total{result="failed"} 3`) ||
+		!strings.Contains(m, `aidr_config_reloads_total{result="ok"} 2`) || !strings.Contains(m, "aidr_config_restart_needed 0") {
+		t.Error("the metrics do not count the reloads of the configuration")
+	}
+	x.stop()
+}
+
+// TestNotes checks which sources get the note on the slowest dataset.
+func TestNotes(t *testing.T) {
+	f := func(s config.Source, want string) {
+		t.Helper()
+		notes := CheckNotes(&config.Config{Sources: []config.Source{s}})
+		if got := strings.Join(notes, "\n"); (want == "") != (got == "") || !strings.Contains(got, want) {
+			t.Errorf("%+v: got %q, want %q", s, got, want)
+		}
+	}
+	f(config.Source{Name: "logs", Format: "auto"}, `source "logs": with `+"`format: auto`, rules without `datasets` settle as late as the slowest dataset")
+	f(config.Source{Format: "auto", Delay: map[string]time.Duration{"": time.Minute}}, "")
+	f(config.Source{Format: "auto", Datasets: []string{"litellm"}}, "")
+	f(config.Source{Format: "litellm"}, "")
 }
 
 // TestReloadLosesNothing swaps the rules again and again during reading, and checks that each record is counted once.

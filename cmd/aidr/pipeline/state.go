@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/cmd/aidr/api"
+	"github.com/aidr-engine/aidr/cmd/aidr/config"
 	"github.com/aidr-engine/aidr/cmd/aidr/metrics"
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine"
@@ -54,7 +55,7 @@ func (p *Pipeline) open() error {
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
-	e, err := p.newEngine(o, p.set, p.inputs)
+	e, err := p.newEngine(o, p.live.Load(), p.set, p.inputs)
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
@@ -70,10 +71,10 @@ func (p *Pipeline) open() error {
 }
 
 // newEngine starts an engine on the open state directory. The engine resumes at the last checkpoint.
-func (p *Pipeline) newEngine(o *opened, set *Set, inputs []engine.Input) (*engine.Engine, error) {
+func (p *Pipeline) newEngine(o *opened, cfg *config.Config, set *Set, inputs []engine.Input) (*engine.Engine, error) {
 	return engine.New(engine.Options{
-		Set: set, Inputs: inputs, Store: o.store, Shards: p.cfg.Shards, CheckpointEvery: p.cfg.State.CheckpointEvery,
-		CacheCells: p.cfg.State.Cells, Log: p.log, Metrics: p.metrics, Redact: content.Redact, Redaction: p.cfg.Redact,
+		Set: set, Inputs: inputs, Store: o.store, Shards: cfg.Shards, CheckpointEvery: cfg.State.CheckpointEvery,
+		CacheCells: cfg.State.Cells, Log: p.log, Metrics: p.metrics, Redact: content.Redact, Redaction: cfg.Redact,
 		Committed: func(entries []connectors.Entry) {
 			o.deliverer.Notify()
 			if p.opts.Committed != nil {

@@ -20,7 +20,7 @@ const (
 	maxDelay = 5 * time.Second
 )
 
-// watch reloads the rules on SIGHUP and when their files change, until ctx is done or stop is called. stop waits for a
+// watch reloads the configuration on SIGHUP, and the rules when their files change, until ctx is done or stop is called. stop waits for a
 // reload in progress.
 func (p *Pipeline) watch(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
@@ -75,7 +75,10 @@ func (p *Pipeline) reloadOn(ctx context.Context, hup <-chan os.Signal, files *fs
 		case <-ctx.Done():
 			return
 		case <-hup:
-			p.Reload(ctx) // logs its error
+			p.ReloadConfig(ctx) // logs its error
+			if files != nil {
+				p.watchFolders(files) // the configuration may name others now
+			}
 		case e := <-events:
 			if e.Op != fsnotify.Chmod { // backups and indexers change attributes only
 				changed()
@@ -92,12 +95,13 @@ func (p *Pipeline) reloadOn(ctx context.Context, hup <-chan os.Signal, files *fs
 
 // watchFolders adds every folder of rules, field maps, lists and the registry to the watcher.
 func (p *Pipeline) watchFolders(w *fsnotify.Watcher) {
-	paths := append(append([]string{}, p.cfg.Rules...), p.cfg.Maps...)
-	if p.cfg.Lists != "" {
-		paths = append(paths, p.cfg.Lists)
+	cfg := p.live.Load()
+	paths := append(append([]string{}, cfg.Rules...), cfg.Maps...)
+	if cfg.Lists != "" {
+		paths = append(paths, cfg.Lists)
 	}
-	if p.cfg.Agents != "" {
-		paths = append(paths, p.cfg.Agents)
+	if cfg.Agents != "" {
+		paths = append(paths, cfg.Agents)
 	}
 	for _, path := range paths {
 		if path == Library {
