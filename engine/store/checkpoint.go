@@ -71,7 +71,8 @@ func (s *Store) Commit(c *Checkpoint) error {
 	s.writeReceipt(receipt{c.Seq, next.last.at})
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.last, s.out, s.dead, s.sweep = next.last, next.out, next.dead, next.sweep
+	s.last, s.out, s.sweep = next.last, next.out, next.sweep
+	s.setDead(next.dead)
 	return nil
 }
 

@@ -38,80 +38,109 @@ type DeadLetter struct {
 	Body      string               `json:"body,omitempty"`  // the record, or the entry's finding as JSON
 }
 
-// kindCount is the number of kinds of dead letters.
-const kindCount = 3
+// deadShare is a part of the dead letters that has a share of the cap for itself, so that a flood of malformed records never
+// displaces findings that were not delivered.
+type deadShare int
 
-// kindIndex returns the index of a kind in deadState.kinds, or -1 for a kind of another version.
-func kindIndex(kind schema.DeadKind) int { return slices.Index(schema.DeadKinds(), kind) }
+const (
+	deadRecords    deadShare = iota // records
+	deadDeliveries                  // rows and deliveries
+	deadShares                      // number of shares; each has the same part of Options.DeadCap
+)
 
-// kindOf returns the kind of a stored dead letter without decoding all of it.
-func kindOf(value []byte) schema.DeadKind {
-	const begin = `"kind":"` // after seq, which is a number
-	_, rest, _ := bytes.Cut(value, []byte(begin))
+// shareOf returns the share of a kind of dead letter.
+func shareOf(kind schema.DeadKind) deadShare {
+	if kind == schema.DeadRecord {
+		return deadRecords
+	}
+	return deadDeliveries
+}
+
+// shareOfValue returns the share of a stored dead letter without decoding it: Seq and Kind come first.
+func shareOfValue(value []byte) deadShare {
+	_, rest, _ := bytes.Cut(value, []byte(`"kind":"`))
 	kind, _, _ := bytes.Cut(rest, []byte(`"`))
-	return schema.DeadKind(kind)
+	return shareOf(schema.DeadKind(kind))
+}
+
+// deadCount holds the counters of one share.
+type deadCount struct {
+	count, bytes uint64
+	dropped      uint64 // number dropped because of the cap since the store was created
+	oldest       uint64 // lower bound of the Seq of the share's dead letters; in memory only
 }
 
 // deadState holds the counters of the dead letters.
 type deadState struct {
-	next    uint64 // Seq of the next dead letter
-	count   uint64
-	bytes   uint64
-	dropped uint64            // number dropped because of the cap since the store was created
-	kinds   [kindCount]uint64 // number by kind, in the order of schema.DeadKinds
-	oldest  uint64            // lower bound of the Seq of all dead letters; in memory only
+	next   uint64 // Seq of the next dead letter
+	shares [deadShares]deadCount
 }
 
+// load reads the counters. An earlier version of the store has only their sums, which are split by reading all dead letters.
 func (d *deadState) load(db *pebble.DB) error {
-	*d = deadState{next: 1, oldest: 1}
+	*d = deadState{next: 1}
+	for i := range d.shares {
+		d.shares[i].oldest = 1
+	}
 	v, err := readKey(db, keyDead())
 	if v == nil || err != nil {
 		return err
 	}
 	r := flat.NewReader(v)
-	*d = deadState{next: r.Uvarint(), count: r.Uvarint(), bytes: r.Uvarint(), dropped: r.Uvarint()}
-	if r.Done() { // a store of a version that did not count by kind
-		return d.countKinds(db)
-	}
-	for i := range d.kinds {
-		d.kinds[i] = r.Uvarint()
-	}
-	if r.Bad() || d.next == 0 {
+	d.next = r.Uvarint()
+	records, deliveries := &d.shares[deadRecords], &d.shares[deadDeliveries]
+	records.count, records.bytes, records.dropped = r.Uvarint(), r.Uvarint(), r.Uvarint() // still the sums
+	switch {
+	case r.Bad() || d.next == 0:
 		return errors.New("read the counters of the dead letters: the store is damaged")
+	case r.Done():
+		err = each(db, []byte{tableDead}, func(_, value []byte) error {
+			if shareOfValue(value) == deadDeliveries {
+				deliveries.count++
+				deliveries.bytes += uint64(len(value))
+			}
+			return nil
+		})
+	default:
+		deliveries.count, deliveries.bytes, deliveries.dropped = r.Uvarint(), r.Uvarint(), r.Uvarint()
 	}
+	if err != nil || r.Bad() || deliveries.count > records.count || deliveries.bytes > records.bytes || deliveries.dropped > records.dropped {
+		return errors.Join(errors.New("read the counters of the dead letters: the store is damaged"), err)
+	}
+	records.count -= deliveries.count
+	records.bytes -= deliveries.bytes
+	records.dropped -= deliveries.dropped
 	return nil
 }
 
-// countKinds counts the stored dead letters by kind.
-func (d *deadState) countKinds(db *pebble.DB) error {
-	it, err := db.NewIter(&pebble.IterOptions{LowerBound: []byte{tableDead}, UpperBound: prefixEnd([]byte{tableDead})})
-	if err != nil {
-		return err
-	}
-	for ok := it.First(); ok; ok = it.Next() {
-		if i := kindIndex(kindOf(it.Value())); i >= 0 {
-			d.kinds[i]++
-		}
-	}
-	return it.Close()
-}
-
 func (d *deadState) value() []byte {
-	v := binary.AppendUvarint(binary.AppendUvarint(nil, d.next), d.count)
-	v = binary.AppendUvarint(binary.AppendUvarint(v, d.bytes), d.dropped)
-	for _, n := range d.kinds {
+	total := d.total()
+	deliveries := &d.shares[deadDeliveries]
+	v := binary.AppendUvarint(nil, d.next)
+	for _, n := range []uint64{total.count, total.bytes, total.dropped, deliveries.count, deliveries.bytes, deliveries.dropped} {
 		v = binary.AppendUvarint(v, n)
 	}
 	return v
 }
 
-// putDead numbers the dead letters, adds them, and drops the oldest ones over the cap.
+// total returns the sum of all shares.
+func (d *deadState) total() (sum deadCount) {
+	for _, n := range d.shares {
+		sum.count += n.count
+		sum.bytes += n.bytes
+		sum.dropped += n.dropped
+	}
+	return sum
+}
+
+// putDead numbers the dead letters, adds them, and drops the oldest ones of each share that is over its part of the cap.
 func (s *Store) putDead(db *pebble.DB, w *batchWriter, d *deadState, dead []DeadLetter) error {
 	if len(dead) == 0 {
 		return nil
 	}
 	values := make([][]byte, len(dead))
-	first, size := d.next, uint64(0)
+	first := d.next
+	var size [deadShares]uint64
 	for i := range dead {
 		l := &dead[i]
 		l.Seq = first + uint64(i)
@@ -125,60 +154,83 @@ func (s *Store) putDead(db *pebble.DB, w *batchWriter, d *deadState, dead []Dead
 		if values[i], err = json.Marshal(l); err != nil {
 			return fmt.Errorf("encode dead letter: %w", err)
 		}
-		size += uint64(len(values[i]))
+		size[shareOf(l.Kind)] += uint64(len(values[i]))
 	}
-	if err := s.dropOldest(db, w, d, size); err != nil {
-		return err
+	for share, n := range size {
+		if n > 0 {
+			if err := s.dropOldest(db, w, d, deadShare(share), n); err != nil {
+				return err
+			}
+		}
 	}
 	for i, v := range values {
-		if size > uint64(s.opts.DeadCap) { // the new ones alone exceed the cap: the first of them are never written
-			size -= uint64(len(v))
-			d.dropped++
+		share := shareOf(dead[i].Kind)
+		n := &d.shares[share]
+		if size[share] > s.deadCap() { // the new ones alone exceed the share: the first of them are never written
+			size[share] -= uint64(len(v))
+			n.dropped++
 			continue
 		}
 		w.set(keyNumber(tableDead, dead[i].Seq), v)
-		d.count++
-		d.bytes += uint64(len(v))
-		if k := kindIndex(dead[i].Kind); k >= 0 {
-			d.kinds[k]++
-		}
+		n.count++
+		n.bytes += uint64(len(v))
 	}
 	d.next = first + uint64(len(dead))
 	w.set(keyDead(), d.value())
 	return nil
 }
 
-// dropOldest deletes the oldest dead letters until size more bytes fit under the cap.
-func (s *Store) dropOldest(db *pebble.DB, w *batchWriter, d *deadState, size uint64) error {
-	for d.count > 0 && d.bytes+size > uint64(s.opts.DeadCap) {
-		page, err := readPage(db, keyNumber(tableDead, d.oldest), prefixEnd([]byte{tableDead}), false)
+// deadCap returns the number of bytes that each share may have.
+func (s *Store) deadCap() uint64 { return uint64(s.opts.DeadCap) / uint64(deadShares) }
+
+// dropOldest deletes the oldest dead letters of a share until size more bytes fit under its part of the cap.
+func (s *Store) dropOldest(db *pebble.DB, w *batchWriter, d *deadState, share deadShare, size uint64) error {
+	n := &d.shares[share]
+	for n.count > 0 && n.bytes+size > s.deadCap() {
+		page, err := readPage(db, keyNumber(tableDead, n.oldest), prefixEnd([]byte{tableDead}), false)
 		if err != nil {
 			return err
 		}
 		if len(page) == 0 {
-			d.count, d.bytes, d.kinds = 0, 0, [kindCount]uint64{}
+			n.count, n.bytes = 0, 0
 			return nil
 		}
 		for _, kv := range page {
-			if d.bytes+size <= uint64(s.opts.DeadCap) {
+			if n.bytes+size <= s.deadCap() {
 				return nil
 			}
-			w.delete(kv.Key)
-			d.subtract(len(kv.Value), kindOf(kv.Value))
-			d.dropped++
-			d.oldest = numberOf(kv.Key) + 1
+			if shareOfValue(kv.Value) == share {
+				w.delete(kv.Key)
+				n.subtract(len(kv.Value))
+				n.dropped++
+			}
+			n.oldest = numberOf(kv.Key) + 1
 		}
 	}
 	return nil
 }
 
-// subtract removes one dead letter of a size and kind from the counters.
-func (d *deadState) subtract(size int, kind schema.DeadKind) {
-	d.count -= min(d.count, 1)
-	d.bytes -= min(d.bytes, uint64(size))
-	if i := kindIndex(kind); i >= 0 {
-		d.kinds[i] -= min(d.kinds[i], 1)
+// subtract removes one dead letter of a size from the counters.
+func (n *deadCount) subtract(size int) {
+	n.count -= min(n.count, 1)
+	n.bytes -= min(n.bytes, uint64(size))
+}
+
+// setDead replaces the counters after a write, and logs when a share begins to drop dead letters, once until a dead letter
+// of the share fits again. The caller holds mu.
+func (s *Store) setDead(d deadState) {
+	for share := range deadShares {
+		old, now := s.dead.shares[share], d.shares[share]
+		switch {
+		case now.dropped > old.dropped && !s.dropping[share]:
+			s.dropping[share] = true
+			s.opts.Logf("dead letters over their part of the cap: the oldest %s are given up: parts of %d MiB, given up %d",
+				[...]string{"records", "rows and deliveries"}[share], s.deadCap()>>20, now.dropped)
+		case now.dropped == old.dropped && now.count != old.count:
+			s.dropping[share] = false
+		}
 	}
+	s.dead = d
 }
 
 // DeadFilter selects dead letters. The zero DeadFilter selects all.
@@ -187,6 +239,7 @@ type DeadFilter struct {
 	Reason, Sink string
 	Since, Until schema.Instant // of Time: at or after Since, before Until
 	After        uint64         // only dead letters with a greater Seq
+	Before       uint64         // only dead letters with a lower Seq; 0: no limit
 	Limit        int
 }
 
@@ -201,6 +254,9 @@ func (s *Store) DeadLetters(f DeadFilter, yield func(*DeadLetter) bool) error {
 	left := f.Limit
 	err := s.scan(keyNumber(tableDead, f.After+1), prefixEnd([]byte{tableDead}), false, func(k, v []byte) bool {
 		l, err := parseDeadLetter(k, v)
+		if failed == nil && f.Before != 0 && numberOf(k) >= f.Before {
+			return false
+		}
 		if failed = err; failed != nil || !f.matches(l) {
 			return failed == nil
 		}
@@ -265,7 +321,7 @@ func (s *Store) dropDeadLetters(seqs []uint64) (dropped int, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.dead = d
+	s.setDead(d)
 	return dropped, nil
 }
 
@@ -281,28 +337,36 @@ func deleteDead(db *pebble.DB, w *batchWriter, d *deadState, seq uint64) (*DeadL
 		return nil, err
 	}
 	w.delete(key)
-	d.subtract(len(v), l.Kind)
+	d.shares[shareOf(l.Kind)].subtract(len(v))
 	return l, nil
 }
 
 // DeadStats holds the counters of the dead letters.
 type DeadStats struct {
-	Count, Bytes uint64
-	Dropped      uint64 // number dropped because of the cap since the store was created
-	kinds        [kindCount]uint64
+	DeadCount
+	Deliveries DeadCount // of those, the rows and deliveries
 }
 
-// Of returns the number of dead letters of a kind.
-func (s DeadStats) Of(kind schema.DeadKind) uint64 {
-	if i := kindIndex(kind); i >= 0 {
-		return s.kinds[i]
-	}
-	return 0
+// DeadCount holds the counters of some dead letters.
+type DeadCount struct {
+	Count, Bytes uint64
+	Dropped      uint64 // number dropped because of the cap since the store was created
+}
+
+func (n deadCount) public() DeadCount {
+	return DeadCount{Count: n.count, Bytes: n.bytes, Dropped: n.dropped}
 }
 
 // DeadStats returns the counters of the dead letters. It does not read the disk.
 func (s *Store) DeadStats() DeadStats {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
-	return DeadStats{Count: s.dead.count, Bytes: s.dead.bytes, Dropped: s.dead.dropped, kinds: s.dead.kinds}
+	return DeadStats{DeadCount: s.dead.total().public(), Deliveries: s.dead.shares[deadDeliveries].public()}
+}
+
+// NextDeadLetter returns the Seq that the next dead letter will get. It does not read the disk.
+func (s *Store) NextDeadLetter() uint64 {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.dead.next
 }

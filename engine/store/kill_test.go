@@ -153,11 +153,13 @@ func memory(s *Store) string {
 	defer s.mu.RUnlock()
 	var b strings.Builder
 	d := s.dead
-	d.oldest = 0 // a lower bound, which Open resets
+	for i := range d.shares {
+		d.shares[i].oldest = 0 // a lower bound, which Open resets
+	}
 	fmt.Fprintf(&b, "last %d %q\nout %+v\ndead %+v\npins %v\n", s.last.seq, s.last.state, s.out, d, s.pins)
 	for _, name := range []string{"a", "b"} {
 		if st := s.sinks[name]; st != nil {
-			fmt.Fprintf(&b, "%s %d %d %d %d %d %v\n", name, st.number, st.cursor, st.block, st.bytesBefore, st.retryBytes, st.retries)
+			fmt.Fprintf(&b, "%s %d %d %d %d %d %v %v\n", name, st.number, st.cursor, st.block, st.bytesBefore, st.retryBytes, st.retries, st.disabled)
 		}
 	}
 	return b.String()

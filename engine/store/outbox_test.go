@@ -10,8 +10,6 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -197,7 +195,7 @@ func TestTrimIsBounded(t *testing.T) {
 
 func TestDeadLetterCap(t *testing.T) {
 	clock := testClock{start}
-	s := openMemory(t, Options{DeadCap: 10_000, Now: clock.now})
+	s := openMemory(t, Options{DeadCap: 20_000, Now: clock.now}) // records may have half of it
 	for n := range uint64(30) {
 		var dead []DeadLetter
 		for i := range 5 {
@@ -219,7 +217,7 @@ func TestDeadLetterCap(t *testing.T) {
 		return true
 	})
 	st := s.DeadStats()
-	want := DeadStats{Count: n, Bytes: uint64(size), Dropped: first - 1, kinds: [kindCount]uint64{n}}
+	want := DeadStats{DeadCount: DeadCount{Count: n, Bytes: uint64(size), Dropped: first - 1}}
 	if err != nil || last != 150 || first+n != 151 || st != want || size > 10_000 || size < 9_000 {
 		t.Errorf("dead letters %d to %d, %d of %d bytes, stats %+v, %v; want the newest ones, under the cap", first, last, n, size, st, err)
 	}
@@ -246,19 +244,6 @@ func TestDeadLetterCap(t *testing.T) {
 	}
 	if got := s.DeadStats().Count; got != n-2 {
 		t.Errorf("count after drop: got %d, want %d", got, n-2)
-	}
-	if got := s.DeadStats(); got.Of(schema.DeadRecord) != n-2 || got.Of(schema.DeadRow) != 0 {
-		t.Errorf("by kind after drop: got %+v, want %d records", got, n-2)
-	}
-	old := s.dead // a store of a version that did not count by kind has only the first four counters
-	value := binary.AppendUvarint(binary.AppendUvarint(nil, old.next), old.count)
-	value = binary.AppendUvarint(binary.AppendUvarint(value, old.bytes), old.dropped)
-	if err := s.db.Set(keyDead(), value, pebble.NoSync); err != nil {
-		t.Fatal(err)
-	}
-	var loaded deadState
-	if err := loaded.load(s.db); err != nil || loaded.kinds != old.kinds {
-		t.Errorf("kinds of an old store: got %v, %v, want %v", loaded.kinds, err, old.kinds)
 	}
 	// One checkpoint with more than the cap, and a body that is too long.
 	var dead []DeadLetter
@@ -455,4 +440,139 @@ func TestCellAllocations(t *testing.T) {
 	}
 	f("a cell", key, 3) // the key with its table, the copy of the value, Pebble's closer
 	f("no cell", other, 2)
+}
+
+// TestDeadDeliveriesAreNotDisplaced floods the store with dead letters of records, and then with those of deliveries. Each
+// displaces its own kind only, and the log has one line for each flood.
+func TestDeadDeliveriesAreNotDisplaced(t *testing.T) {
+	var logged []string
+	s := openMemory(t, Options{DeadCap: 20_000, Logf: func(format string, args ...any) { logged = append(logged, fmt.Sprintf(format, args...)) }})
+	if _, err := s.SetSinks([]SinkSpec{{Name: "soc"}}); err != nil {
+		t.Fatal(err)
+	}
+	step := uint64(0)
+	deliveries := func(n int) {
+		t.Helper()
+		step++
+		a := &Advance{Number: step, Cursor: 1}
+		for range n {
+			a.Dead = append(a.Dead, DeadLetter{Kind: schema.DeadDelivery, Reason: "http_400", Sink: "soc", Body: strings.Repeat("d", 100)})
+		}
+		if err := s.Advance("soc", a); err != nil {
+			t.Fatal(err)
+		}
+	}
+	checkpoint := uint64(0)
+	records := func(n int) {
+		t.Helper()
+		checkpoint++
+		dead := make([]DeadLetter, n)
+		for i := range dead {
+			dead[i] = DeadLetter{Kind: schema.DeadRecord, Reason: "bad_json", Body: strings.Repeat("r", 100)}
+		}
+		mustCommit(t, s, &Checkpoint{Seq: checkpoint, Dead: dead})
+	}
+	deliveries(7)
+	for range 200 {
+		records(3)
+	}
+	records(500) // more than the share in one checkpoint
+	st := s.DeadStats()
+	if st.Deliveries.Count != 7 || st.Deliveries.Dropped != 0 {
+		t.Errorf("after a flood of records: deliveries %+v, want 7 of them and none dropped", st.Deliveries)
+	}
+	if st.Bytes-st.Deliveries.Bytes > 10_000 || st.Count-st.Deliveries.Count < 30 || st.Dropped == 0 {
+		t.Errorf("after a flood of records: %+v, want the records under their half of the cap", st)
+	}
+	n := 0
+	if err := s.DeadLetters(DeadFilter{Kind: schema.DeadDelivery}, func(*DeadLetter) bool { n++; return true }); err != nil || n != 7 {
+		t.Errorf("after a flood of records: %d deliveries are left, %v; want 7", n, err)
+	}
+	if len(logged) != 1 || !strings.Contains(logged[0], "the oldest records are given up") {
+		t.Errorf("a flood of records logged %q, want one line", logged)
+	}
+	left := s.DeadStats().Count - 7
+	for range 20 {
+		deliveries(10)
+	}
+	st = s.DeadStats()
+	if st.Count-st.Deliveries.Count != left || st.Deliveries.Dropped == 0 || st.Deliveries.Dropped+st.Deliveries.Count != 207 || st.Deliveries.Bytes > 10_000 {
+		t.Errorf("after a flood of deliveries: %+v, want %d records and the deliveries under their half of the cap", st, left)
+	}
+	if len(logged) != 2 || !strings.Contains(logged[1], "the oldest rows and deliveries are given up") {
+		t.Errorf("a flood of deliveries logged %q, want one more line", logged)
+	}
+	again, err := s.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if got := again.DeadStats(); got != st {
+		t.Errorf("counters after a restart: %+v, want %+v", got, st)
+	}
+}
+
+// TestDeadCountersOfAnEarlierVersion checks that sums without the part of the deliveries are split.
+func TestDeadCountersOfAnEarlierVersion(t *testing.T) {
+	s := openMemory(t, Options{})
+	mustCommit(t, s, &Checkpoint{Seq: 1, Dead: []DeadLetter{
+		{Kind: schema.DeadRecord, Body: `"kind":"row"`}, {Kind: schema.DeadRow, Sink: "a"}, {Kind: schema.DeadDelivery, Sink: "b"}, {Kind: schema.DeadRecord},
+	}})
+	want := s.DeadStats()
+	total := s.dead.total()
+	old := binary.AppendUvarint(binary.AppendUvarint(nil, s.dead.next), total.count)
+	old = binary.AppendUvarint(binary.AppendUvarint(old, total.bytes), total.dropped)
+	if err := s.db.Set(keyDead(), old, s.writeOptions()); err != nil {
+		t.Fatal(err)
+	}
+	again, err := s.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	if got := again.DeadStats(); got != want || got.Deliveries.Count != 2 {
+		t.Errorf("got %+v, want %+v with 2 deliveries", got, want)
+	}
+}
+
+// TestDisabledSink checks that a disabled sink stays disabled over restarts until it is enabled.
+func TestDisabledSink(t *testing.T) {
+	s := openMemory(t, Options{})
+	if _, err := s.SetSinks([]SinkSpec{{Name: "soc"}}); err != nil {
+		t.Fatal(err)
+	}
+	disabled := Disabled{Since: start, Reason: "answered 410 Gone"}
+	if err := s.Advance("soc", &Advance{Number: 1, Cursor: 1, Disable: disabled}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Advance("soc", &Advance{Number: 2, Cursor: 1}); err != nil {
+		t.Fatal(err)
+	}
+	again, err := s.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer again.Close()
+	for _, s := range []*Store{s, again} {
+		if st, _ := s.Sink("soc"); st.Disabled != disabled {
+			t.Errorf("got %+v, want %+v", st.Disabled, disabled)
+		}
+	}
+	if changed, err := again.EnableSink("soc"); !changed || err != nil {
+		t.Errorf("enable: got %v, %v", changed, err)
+	}
+	if changed, err := again.EnableSink("soc"); changed || err != nil {
+		t.Errorf("enable twice: got %v, %v", changed, err)
+	}
+	if _, err := again.EnableSink("siem"); err == nil || !strings.Contains(err.Error(), `use one of ["soc"]`) {
+		t.Errorf("enable an unknown sink: got %v", err)
+	}
+	last, err := again.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer last.Close()
+	if st, _ := last.Sink("soc"); st.Disabled != (Disabled{}) || st.Number != 2 {
+		t.Errorf("after enabling and a restart: got %+v", st)
+	}
 }

@@ -51,7 +51,7 @@ func (s *Store) requeue(dead uint64) (string, Retry, error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.dead = d
+	s.setDead(d)
 	if _, had := sink.retries[r.Seq]; !had {
 		s.pins[r.Seq]++
 	}

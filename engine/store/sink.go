@@ -33,6 +33,8 @@ type SinkState struct {
 	Cursor  uint64  // Seq of the first entry that the sink's deliverer has not handled
 	Block   uint64  // end of the intended block [Cursor, Block), which may have been written; 0: none is intended
 	Retries []Retry // in order of Seq
+
+	Disabled Disabled
 }
 
 // sinkState is the form in which the Store keeps a SinkState in memory.
@@ -42,11 +44,23 @@ type sinkState struct {
 	capped                bool   // SinkSpec.Capped
 	retries               map[uint64]Retry
 	retryBytes            int64
+	disabled              Disabled
 }
 
 func (st *sinkState) value() []byte {
 	v := binary.AppendUvarint(binary.AppendUvarint(nil, st.number), st.cursor)
-	return binary.AppendUvarint(binary.AppendUvarint(v, st.block), st.bytesBefore)
+	v = binary.AppendUvarint(binary.AppendUvarint(v, st.block), st.bytesBefore)
+	if st.disabled != (Disabled{}) {
+		v = flat.AppendText(flat.AppendInt64(v, int64(st.disabled.Since)), st.disabled.Reason)
+	}
+	return v
+}
+
+// Disabled is why nothing is delivered to a sink until EnableSink is called. The zero Disabled means that the sink is
+// enabled.
+type Disabled struct {
+	Since  schema.Instant // wall clock
+	Reason string
 }
 
 // waiting returns the number of bytes that the sink does not have yet.
@@ -79,6 +93,9 @@ func (s *Store) loadSinks(db *pebble.DB) error {
 		st := &sinkState{
 			number: r.Uvarint(), cursor: r.Uvarint(), block: r.Uvarint(), bytesBefore: r.Uvarint(),
 			retries: map[uint64]Retry{},
+		}
+		if !r.Bad() && !r.Done() {
+			st.disabled = Disabled{Since: schema.Instant(r.Int64()), Reason: string(r.Text())}
 		}
 		if r.Bad() {
 			return fmt.Errorf("read sink %q: the store is damaged", name)
@@ -214,7 +231,7 @@ func (s *Store) Sink(name string) (SinkState, bool) {
 		return SinkState{}, false
 	}
 	retries := slices.SortedFunc(maps.Values(st.retries), func(a, b Retry) int { return cmp.Compare(a.Seq, b.Seq) })
-	return SinkState{Number: st.number, Cursor: st.cursor, Block: st.block, Retries: retries}, true
+	return SinkState{Number: st.number, Cursor: st.cursor, Block: st.block, Retries: retries, Disabled: st.disabled}, true
 }
 
 // Advance is one step of a sink: all of it becomes durable at once, or none of it.
@@ -225,6 +242,8 @@ type Advance struct {
 	Retry  []Retry
 	Done   []uint64 // Seqs of retries that ended
 	Dead   []DeadLetter
+
+	Disable Disabled // disables the sink unless it is zero
 }
 
 // Advance makes a step of a sink durable and sets the Seq of the dead letters in a.Dead. Entries that every sink has
@@ -257,6 +276,9 @@ func (s *Store) advance(sink string, a *Advance) error {
 	}
 	next := *st
 	next.number, next.cursor, next.block = a.Number, a.Cursor, a.Block
+	if a.Disable != (Disabled{}) {
+		next.disabled = a.Disable
+	}
 	if next.bytesBefore, err = bytesBefore(db, st, a.Cursor, &s.out); err != nil {
 		return err
 	}
@@ -281,8 +303,47 @@ func (s *Store) advance(sink string, a *Advance) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	p.apply(&next, a)
-	s.sinks, s.out, s.dead = sinks, o, d
+	s.sinks, s.out = sinks, o
+	s.setDead(d)
 	return nil
+}
+
+// EnableSink makes a disabled sink deliverable again. changed is false if the sink is not disabled.
+func (s *Store) EnableSink(name string) (changed bool, err error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if changed, err = s.enableSink(name); err != nil {
+		return false, fmt.Errorf("enable sink %q: %w", name, err)
+	}
+	return changed, nil
+}
+
+func (s *Store) enableSink(name string) (changed bool, err error) {
+	db, err := s.writable(0)
+	if err != nil {
+		return false, err
+	}
+	st := s.sinks[name]
+	if st == nil {
+		known := slices.Sorted(maps.Keys(s.sinks))
+		return false, fmt.Errorf("no sink has this name: use one of %q", known)
+	}
+	if st.disabled == (Disabled{}) {
+		return false, nil
+	}
+	next := *st
+	next.disabled = Disabled{}
+	b := db.NewBatch()
+	defer b.Close()
+	w := batchWriter{b: b}
+	w.set(keySink(name), next.value())
+	if err := s.finish(&w); err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	st.disabled = Disabled{}
+	return true, nil
 }
 
 // bytesBefore returns the number of bytes ever written to the outbox before the new cursor of a sink.

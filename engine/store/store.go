@@ -12,7 +12,8 @@
 //	'm' 'c'                    last checkpoint: uvarint number, then the engine's State
 //	'm' 't'                    when the last checkpoint was made, i64
 //	'm' 'o'                    counters of the outbox: uvarints next Seq, bytes ever written, first Seq that is not trimmed
-//	'm' 'd'                    counters of the dead letters: uvarints next Seq, count, bytes, dropped
+//	'm' 'd'                    counters of the dead letters: uvarints next Seq, count, bytes, dropped, then of the rows and
+//	                           deliveries among them count, bytes, dropped (missing in stores of earlier versions)
 //	'c' <owner's key>          base State of an owner
 //	'i' <checkpoint u64>       pending items that came with a checkpoint
 //	'x' <rule's id>            retired rule whose State is kept; the value is the engine's
@@ -23,7 +24,7 @@
 //	'g' <group_start u64> <id> index of findings by group_start, whose sign bit is flipped; the value is empty
 //	't' <Seq u64>              index of findings by their last change, an outbox Seq; the value is the id, 16 bytes
 //	's' <name>                 sink: uvarints number of the last Advance, cursor, end of the intended block, bytes ever
-//	                           written before the cursor
+//	                           written before the cursor; if the sink is disabled, then since i64, text reason
 //	'r' <name> 0 <Seq u64>     retry of a sink, an entry before its cursor: id 16, due i64, uvarints attempts, size, update
 //	'd' <Seq u64>              dead letter as JSON
 //
@@ -77,8 +78,8 @@ type Options struct {
 	OutboxCap int64
 	// FindingsKeep is how long final findings are kept after their last change, in wall-clock time. 0: DefaultFindingsKeep.
 	FindingsKeep time.Duration
-	// DeadCap bounds the bytes of all dead letters together. The oldest ones over the cap are dropped and counted.
-	// 0: DefaultDeadCap.
+	// DeadCap bounds the bytes of all dead letters together. Records have one half of it, rows and deliveries the other. The
+	// oldest ones over a half are dropped and counted. 0: DefaultDeadCap.
 	DeadCap int64
 	// Now returns the wall clock's time, for the age of outbox entries and for FindingsKeep. nil: time.Now.
 	Now func() time.Time
@@ -105,14 +106,15 @@ type Store struct {
 	// writing admits one writer. It is locked before mu, and held while the writer waits for the disk.
 	writing sync.Mutex
 	// mu guards the fields below. Only the writer changes them, and it locks mu only to replace values.
-	mu     sync.RWMutex
-	db     *pebble.DB // nil after a failed attempt to reopen it
-	closed bool
-	last   lastCheckpoint
-	out    outboxState
-	dead   deadState
-	sinks  map[string]*sinkState
-	pins   map[uint64]int // number of retries that need an outbox entry, by Seq
+	mu       sync.RWMutex
+	db       *pebble.DB // nil after a failed attempt to reopen it
+	closed   bool
+	last     lastCheckpoint
+	out      outboxState
+	dead     deadState
+	dropping [deadShares]bool // the share drops dead letters; see setDead
+	sinks    map[string]*sinkState
+	pins     map[uint64]int // number of retries that need an outbox entry, by Seq
 
 	loss *Loss // found when the database was opened; nil: none
 

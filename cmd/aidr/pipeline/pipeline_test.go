@@ -27,7 +27,7 @@ var contract = []string{
 	"aidr_findings_total{rule,severity,status}", "aidr_watermark_seconds{partition,source,topic}", "aidr_rule_watermark_seconds{rule}",
 	"aidr_watermark_timestamp_seconds{partition,source,topic}", "aidr_rule_watermark_timestamp_seconds{rule}",
 	"aidr_build_info{go_version,version}", "aidr_finding_delivery_seconds_bucket{sink,le}", "aidr_sink_write_seconds_bucket{sink,le}",
-	"aidr_webhook_attempts_total{sink,status}", "aidr_webhook_attempt_seconds_bucket{sink,le}", "aidr_dead_letters_waiting{kind}",
+	"aidr_webhook_attempts_total{sink,status}", "aidr_webhook_attempt_seconds_bucket{sink,le}", "aidr_dead_letters_waiting{share}",
 	"aidr_field_errors_total{dataset,field}", "aidr_outbox_entries{sink}", "aidr_outbox_oldest_seconds{sink}",
 	"aidr_deliveries_total{result,sink}", "aidr_checkpoint_seconds_bucket{le}", "aidr_rules_reloads_total{result}",
 }
@@ -125,7 +125,7 @@ func checkMetrics(t *testing.T, x *process) {
 		`aidr_source_lag_records{partition="0",source="logs",topic="x"} 0`,
 		`aidr_source_records_total{partition="1",source="logs",topic="x"} 8`, `aidr_outbox_entries{sink="soc"} 0`,
 		`aidr_deliveries_total{result="delivered",sink="soc"} `, `aidr_rules_reloads_total{result="ok"} 1`,
-		`aidr_dead_letters_waiting{kind="record"} 1`, `aidr_dead_letters_waiting{kind="delivery"} 0`,
+		`aidr_dead_letters_waiting{share="records"} 1`, `aidr_dead_letters_waiting{share="deliveries"} 0`,
 		`aidr_webhook_attempts_total{sink="soc",status="2`, "aidr_config_last_reload_success 1\n", "aidr_rules_last_reload_success 1\n",
 		"aidr_rules_last_reload_success_timestamp_seconds 1.", "aidr_checkpoint_last_timestamp_seconds 1.", "aidr_checkpoint_last_bytes ",
 		"aidr_state_bytes ", "aidr_state_disk_free_bytes ",
