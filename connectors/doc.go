@@ -76,6 +76,9 @@
 //     wait for it, OutboxCap. Its oldest entries over the cap become dead letters, so a dead endpoint never slows the
 //     engine or another sink.
 //
+// A destination that wants no further entries, as an endpoint does that answers 410 Gone, disables its sink: Partial reports
+// why in Disabled. That is durable. An operator enables the sink again, which calls Profile.Enable.
+//
 // Health reports the present state of a connection for /readyz and may be called at any time. Close is called once, after
 // the last Write.
 package connectors

@@ -86,11 +86,16 @@ type Profile struct {
 	// Watch looks after the destination until ctx ends, for example to create a schema while nothing is delivered. nil:
 	// there is nothing to look after.
 	Watch func(ctx context.Context)
+	// Enable makes the sink try again after Write has reported Partial.Disabled. nil: the sink is never disabled.
+	Enable func()
 }
 
 // Partial names the entries of a Write that were not delivered.
 type Partial struct {
 	Entries []Undelivered
+	// Disabled is why the destination wants no further entries; "" if it does. The deliverer then calls Write no more, also
+	// after a restart, until an operator enables the sink. Until then its entries become dead letters.
+	Disabled string
 }
 
 // Undelivered is one entry that was not delivered: it is tried again after After, or it is poison.

@@ -9,7 +9,7 @@
 //	{"type":"finding.opened","timestamp":"...","data":{<schema.Finding>}}
 //
 // Only 2xx is success. After a 4xx other than 429 the entry becomes a dead letter at once; 410 also disables the
-// endpoint. Everything else is tried again on the schedule of Config.Retries, which counts per entry and survives
+// endpoint until an operator enables it. Everything else is tried again on the schedule of Config.Retries, which counts per entry and survives
 // restarts. While every attempt fails, a breaker stops trying. The receiver is not trusted: addresses are checked when
 // they are dialled, redirects are not followed, and answers are bounded in size and time.
 package webhook
@@ -64,6 +64,16 @@ func (s *Sink) Profile() connectors.Profile {
 		OutboxCap:   s.config.OutboxCap,
 		UpdateEvery: max(0, s.config.UpdateEvery),
 		Wants:       s.wants,
+		Enable:      s.enable,
+	}
+}
+
+// enable ends the state after 410 Gone.
+func (s *Sink) enable() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.gone {
+		s.gone, s.health = false, connectors.Health{}
 	}
 }
 
@@ -111,11 +121,18 @@ func (s *Sink) Write(ctx context.Context, entries []connectors.Entry) error {
 	if d.tried == 0 && d.untried > 0 {
 		return fmt.Errorf("deliver to %v: %w", s, errors.Join(errUntried, ctx.Err()))
 	}
-	if len(d.failed) > 0 {
-		return &connectors.Partial{Entries: d.failed}
+	if len(d.failed) == 0 {
+		return nil
 	}
-	return nil
+	p := &connectors.Partial{Entries: d.failed}
+	if s.isGone() {
+		p.Disabled = disabledReason
+	}
+	return p
 }
+
+// disabledReason is why an endpoint is disabled.
+const disabledReason = "it answered 410 Gone"
 
 var errUntried = errors.New("no attempt was made")
 
@@ -140,7 +157,7 @@ func (s *Sink) groupByFinding(entries []connectors.Entry) [][]*connectors.Entry 
 	return out
 }
 
-// Health is degraded from the first failed attempt until an attempt succeeds, and permanently after 410 Gone.
+// Health is degraded from the first failed attempt until an attempt succeeds, and after 410 Gone until the sink is enabled.
 func (s *Sink) Health() connectors.Health {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -162,7 +179,7 @@ func (s *Sink) updateHealth(a answer) {
 	case a.verdict == verdictGone:
 		s.gone = true
 		s.health = connectors.Health{
-			Degraded: true, Reason: "disabled because it answered 410 Gone; a restart enables it again", Since: time.Now(),
+			Degraded: true, Reason: "disabled because " + disabledReason, Since: time.Now(),
 		}
 	case a.verdict == verdictRetry:
 		if !s.health.Degraded {

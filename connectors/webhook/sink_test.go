@@ -270,15 +270,23 @@ func TestOrder(t *testing.T) {
 	}
 }
 
-// TestGone checks that nothing is sent after 410 Gone.
+// TestGone checks that nothing is sent after 410 Gone until the sink is enabled.
 func TestGone(t *testing.T) {
 	var requests atomic.Int64
+	var back atomic.Bool
 	s := newSink(t, func(w http.ResponseWriter, r *http.Request) {
 		requests.Add(1)
-		w.WriteHeader(410)
+		if !back.Load() {
+			w.WriteHeader(410)
+		}
 	}, func(c *Config) { c.Concurrency = 1 })
 	for range 2 {
-		failed := undelivered(t, s.Write(t.Context(), entries(5)))
+		err := s.Write(t.Context(), entries(5))
+		failed := undelivered(t, err)
+		var partial *connectors.Partial
+		if !errors.As(err, &partial) || !strings.Contains(partial.Disabled, "410") {
+			t.Errorf("got %+v, want a Partial that disables the sink because of 410", err)
+		}
 		if len(failed) != 5 {
 			t.Fatalf("%d entries were not delivered, want 5", len(failed))
 		}
@@ -293,6 +301,14 @@ func TestGone(t *testing.T) {
 	}
 	if h := s.Health(); !h.Degraded || !strings.Contains(h.Reason, "410") || h.Since.IsZero() {
 		t.Errorf("got %+v, want degraded because of 410", h)
+	}
+	back.Store(true)
+	s.Profile().Enable()
+	if err := s.Write(t.Context(), entries(1)); err != nil || requests.Load() != 2 {
+		t.Errorf("after it was enabled: %v, %d requests; want a second request", err, requests.Load())
+	}
+	if h := s.Health(); h.Degraded {
+		t.Errorf("after it was enabled: got %+v", h)
 	}
 }
 

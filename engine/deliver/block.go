@@ -1,6 +1,7 @@
 package deliver
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -161,6 +162,14 @@ func (o *outlet) write(ctx context.Context, toWrite []store.Outgoing, st *step) 
 	if len(toWrite) == 0 {
 		return nil
 	}
+	if d := o.isDisabled(); d != (store.Disabled{}) {
+		for _, e := range toWrite {
+			if err := o.addDead(st, e, connectors.ReasonEndpointGone, fmt.Sprintf("the sink is disabled since %v: %s", d.Since, d.Reason), e.Attempt); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
 	entries := make([]connectors.Entry, len(toWrite))
 	for i, e := range toWrite {
 		entries[i] = e.Entry
@@ -186,7 +195,11 @@ func (o *outlet) write(ctx context.Context, toWrite []store.Outgoing, st *step) 
 		for _, e := range toWrite {
 			o.observeDelivery(e, now)
 		}
+		o.setRefused("")
 		return nil
+	}
+	if partial.Disabled != "" {
+		st.Disable = store.Disabled{Since: o.now(), Reason: partial.Disabled}
 	}
 	return o.splitPartial(toWrite, partial, st)
 }
@@ -197,13 +210,16 @@ func (o *outlet) splitPartial(written []store.Outgoing, p *connectors.Partial, s
 	for _, u := range p.Entries {
 		failed[u.Seq] = u
 	}
+	delivered, refused := false, ""
 	for _, e := range written {
 		u, bad := failed[e.Seq]
 		switch {
 		case !bad:
 			st.counts.delivered++
 			o.observeDelivery(e, o.clock.Now())
+			delivered = true
 		case u.Poison:
+			refused = cmp.Or(refused, u.Reason+": "+u.Detail)
 			if err := o.addDead(st, e, u.Reason, u.Detail, e.Attempt+1); err != nil {
 				return err
 			}
@@ -217,6 +233,9 @@ func (o *outlet) splitPartial(written []store.Outgoing, p *connectors.Partial, s
 			st.Retry = append(st.Retry, r)
 			st.counts.retried++
 		}
+	}
+	if delivered || refused != "" {
+		o.setRefused(refused)
 	}
 	return nil
 }
@@ -245,6 +264,9 @@ func (o *outlet) finish(ctx context.Context, st *step) error {
 	}
 	o.mu.Lock()
 	o.counts.add(st.counts)
+	if st.Disable != (store.Disabled{}) {
+		o.disabled = st.Disable
+	}
 	o.mu.Unlock()
 	o.takeRequeued()
 	return nil

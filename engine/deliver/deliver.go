@@ -156,6 +156,21 @@ func (d *Deliverer) Requeue(dead uint64) error {
 	return fmt.Errorf("requeue dead letter %d: %w", dead, errNoSink(l))
 }
 
+// Enable makes the outlet of a disabled sink try again, with the entries from now on. changed is false if the sink is not
+// disabled. The dead letters of its time as a disabled sink can be requeued.
+func (d *Deliverer) Enable(sink string) (changed bool, err error) {
+	changed, err = d.opts.Store.EnableSink(sink)
+	if err != nil || !changed {
+		return changed, err
+	}
+	for _, o := range d.outlets {
+		if o.name == sink {
+			o.enable()
+		}
+	}
+	return true, nil
+}
+
 func errNoSink(l *store.DeadLetter) error {
 	if l.Sink == "" {
 		return fmt.Errorf("a dead letter of kind %q belongs to no sink", l.Kind)
@@ -165,15 +180,15 @@ func errNoSink(l *store.DeadLetter) error {
 
 // SinkStatus is the condition of one sink.
 type SinkStatus struct {
-	Name      string        `json:"name"`
-	State     string        `json:"state"`            // SinkOK, SinkRetrying, SinkDegraded or SinkStopped
-	Reason    string        `json:"reason,omitempty"` // of a State other than SinkOK
-	Since     time.Time     `json:"since,omitzero"`   // of State
-	Entries   uint64        `json:"entries"`          // number of entries that the sink does not have yet
-	Retries   int           `json:"retries"`          // number of these entries that are before the cursor
-	Bytes     int64         `json:"bytes"`
-	Oldest    time.Duration `json:"oldest_ns"`            // age of the oldest of these entries
-	LastError string        `json:"last_error,omitempty"` // kept when the sink recovers
+	Name    string        `json:"name"`
+	State   string        `json:"state"`            // SinkOK, SinkRetrying, SinkDegraded, SinkDisabled or SinkStopped
+	Reason  string        `json:"reason,omitempty"` // of a State other than SinkOK; of SinkOK, why the last Write made dead letters
+	Since   time.Time     `json:"since,omitzero"`   // of State
+	Entries uint64        `json:"entries"`          // number of entries that the sink does not have yet
+	Retries int           `json:"retries"`          // number of these entries that are before the cursor
+	Bytes   int64         `json:"bytes"`
+	Oldest  time.Duration `json:"oldest_ns"`             // age of the oldest of these entries
+	Next    time.Time     `json:"next_attempt,omitzero"` // of an entry that failed; zero if none did
 }
 
 // States of a sink.
@@ -181,6 +196,7 @@ const (
 	SinkOK       = "ok"
 	SinkRetrying = "retrying" // the last Write failed as a whole, or its result cannot be stored
 	SinkDegraded = "degraded" // the sink's Health is degraded
+	SinkDisabled = "disabled" // the destination wants no further entries; see Deliverer.Enable
 	SinkStopped  = "stopped"
 )
 
@@ -195,12 +211,10 @@ func (d *Deliverer) Status() []SinkStatus {
 
 // status combines the state of the outlet, the sink's Health and the store's counters.
 func (o *outlet) status(now time.Time) SinkStatus {
+	c := o.condition()
 	o.mu.Lock()
-	s := SinkStatus{Name: o.name, State: o.state, Reason: o.reason, Since: o.since, LastError: o.lastError, Retries: o.retries}
+	s := SinkStatus{Name: o.name, State: c.state, Reason: c.reason, Since: c.since, Retries: o.retries, Next: o.next}
 	o.mu.Unlock()
-	if h := o.sink.Health(); h.Degraded && s.State == SinkOK {
-		s.State, s.Reason, s.Since = SinkDegraded, h.Reason, h.Since
-	}
 	w, err := o.store.Waiting(o.name)
 	if err != nil {
 		if !errors.Is(err, store.ErrClosed) {

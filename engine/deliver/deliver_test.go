@@ -1,9 +1,11 @@
 package deliver
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"slices"
 	"strings"
@@ -26,6 +28,7 @@ type delivery struct {
 	d     *Deliverer
 	seq   uint64         // of the last checkpoint
 	rev   map[int]uint64 // revision of each finding, by number
+	log   bytes.Buffer   // of the Deliverer, without times; read it while every goroutine is idle
 
 	detected *schema.Instant // of all findings
 }
@@ -44,7 +47,13 @@ func deliver(t *testing.T, sinks ...connectors.Sink) *delivery {
 
 func (v *delivery) start(sinks ...connectors.Sink) {
 	v.t.Helper()
-	d, err := New(Options{Store: v.store, Sinks: sinks})
+	log := slog.New(slog.NewTextHandler(&v.log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
+		if a.Key == slog.TimeKey {
+			return slog.Attr{}
+		}
+		return a
+	}}))
+	d, err := New(Options{Store: v.store, Sinks: sinks, Log: log})
 	if err != nil {
 		v.t.Fatalf("new deliverer: %v", err)
 	}

@@ -69,10 +69,19 @@ func outboxDescs() (entries, bytes, oldest, deliveries *prometheus.Desc) {
 			"coalesced (replaced by a later update), error (Writes that failed as a whole).", []string{"sink", "result"}, nil)
 }
 
+// deadDescs returns the metrics of the dead letters. Each share, records or deliveries (which includes rows), has a part of
+// the space for itself.
+func deadDescs() (waiting, givenUp *prometheus.Desc) {
+	share := []string{"share"}
+	return prometheus.NewDesc("aidr_dead_letters_waiting", "Dead letters in the state directory.", share, nil),
+		prometheus.NewDesc("aidr_dead_letters_given_up_total", "Dead letters that were deleted because their share of the space was full.", share, nil)
+}
+
 // Describe implements prometheus.Collector.
 func (c collector) Describe(out chan<- *prometheus.Desc) {
 	entries, bytes, oldest, deliveries := outboxDescs()
-	for _, d := range []*prometheus.Desc{entries, bytes, oldest, deliveries} {
+	waiting, givenUp := deadDescs()
+	for _, d := range []*prometheus.Desc{entries, bytes, oldest, deliveries, waiting, givenUp} {
 		out <- d
 	}
 }
@@ -81,6 +90,18 @@ func (c collector) Describe(out chan<- *prometheus.Desc) {
 func (c collector) Collect(out chan<- prometheus.Metric) {
 	entries, bytes, oldest, deliveries := outboxDescs()
 	now := c.d.opts.Clock.Now()
+	dead := c.d.opts.Store.DeadStats()
+	waiting, givenUp := deadDescs()
+	for _, x := range []struct {
+		share string
+		n     store.DeadCount
+	}{
+		{"records", store.DeadCount{Count: dead.Count - dead.Deliveries.Count, Dropped: dead.Dropped - dead.Deliveries.Dropped}},
+		{"deliveries", dead.Deliveries},
+	} {
+		out <- prometheus.MustNewConstMetric(waiting, prometheus.GaugeValue, float64(x.n.Count), x.share)
+		out <- prometheus.MustNewConstMetric(givenUp, prometheus.CounterValue, float64(x.n.Dropped), x.share)
+	}
 	for _, o := range c.d.outlets {
 		s := o.status(now)
 		o.mu.Lock()

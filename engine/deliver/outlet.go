@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"math"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -24,6 +23,8 @@ const (
 	maxPause = 30 * time.Second
 	// maxStorePause bounds the pause after the store failed, which begins at minPause.
 	maxStorePause = 16 * time.Second
+	// healthEvery is how often the Health of a sink is looked at while nothing is delivered, for the log.
+	healthEvery = 5 * time.Second
 	// maxRetryAfter bounds the pause that a sink may demand for an entry, so that no entry waits without end.
 	maxRetryAfter = 7 * 24 * time.Hour
 )
@@ -51,14 +52,18 @@ type outlet struct {
 
 	wake chan struct{} // of capacity 1: new entries or requeued retries
 
-	mu        sync.Mutex
-	requeued  []store.Retry // not yet in queue
-	state     string
-	reason    string
-	since     time.Time
-	lastError string
-	retries   int // length of queue
-	counts    counts
+	mu       sync.Mutex
+	requeued []store.Retry // not yet in queue
+	state    string
+	reason   string
+	since    time.Time
+	next     time.Time      // of the next attempt of an entry that failed; zero if none did
+	refused  string         // why the last Write that delivered or refused an entry refused one; "" if it did not
+	disabled store.Disabled // zero: the sink is enabled
+	retries  int            // length of queue
+	counts   counts
+
+	report report // used by the goroutine only
 }
 
 func newOutlet(d *Deliverer, s connectors.Sink) *outlet {
@@ -92,6 +97,7 @@ func withDefaults(p connectors.Profile) connectors.Profile {
 func (o *outlet) restore() {
 	st, _ := o.store.Sink(o.name)
 	o.number, o.cursor, o.block = st.Number, st.Cursor, st.Block
+	o.disabled = st.Disabled
 	o.queue = newRetryQueue(st.Retries)
 	o.retries = o.queue.len()
 	o.updates = newUpdateTimes(o.profile.UpdateEvery, o.clock.Now())
@@ -128,14 +134,17 @@ func (o *outlet) run(ctx context.Context) {
 			if ctx.Err() != nil || o.isDraining() {
 				return
 			}
-			o.fail(err)
-			o.pause(ctx)
+			pause := o.nextPause()
+			o.fail(err, pause)
+			o.pause(ctx, pause)
 		case delivered:
 			o.failures.Reset()
 			o.setState(SinkOK, "")
+			o.observe(time.Time{})
 		case o.isDraining():
 			return
 		default:
+			o.observe(time.Time{})
 			o.wait(ctx)
 		}
 	}
@@ -178,22 +187,18 @@ func (o *outlet) blockReady() bool {
 	return full || lingered || o.isDraining() || o.store.WaitingBytes(o.name) >= int64(o.profile.MaxBytes)
 }
 
-// wait sleeps until a retry is due, a block has lingered, or the outlet is woken.
+// wait sleeps until a retry is due, a block has lingered, or the outlet is woken, but at most for healthEvery.
 func (o *outlet) wait(ctx context.Context) {
-	pause, timed := time.Duration(math.MaxInt64), false
+	pause := healthEvery
 	now := o.clock.Now()
 	if due, ok := o.queue.nextDue(); ok {
-		pause, timed = time.Duration(due)-time.Duration(now.UnixNano()), true
+		pause = min(pause, time.Duration(due)-time.Duration(now.UnixNano()))
 	}
 	if !o.firstSeen.IsZero() {
-		pause, timed = min(pause, o.profile.Linger-now.Sub(o.firstSeen)), true
+		pause = min(pause, o.profile.Linger-now.Sub(o.firstSeen))
 	}
-	var tick <-chan time.Time
-	if timed {
-		c, stop := o.clock.Tick(max(pause, time.Millisecond))
-		defer stop()
-		tick = c
-	}
+	tick, stop := o.clock.Tick(max(pause, time.Millisecond))
+	defer stop()
 	select {
 	case <-ctx.Done():
 	case <-o.draining:
@@ -202,11 +207,15 @@ func (o *outlet) wait(ctx context.Context) {
 	}
 }
 
-// pause sleeps after a failed step: 1 s, 2 s, 4 s ... 30 s, plus up to half of that at random, so that the sinks of one
-// destination do not all return at the same time. During the pause the cap is still enforced.
-func (o *outlet) pause(ctx context.Context) {
+// nextPause returns the pause after a failed step: 1 s, 2 s, 4 s ... 30 s, plus up to half of that at random, so that the
+// sinks of one destination do not all return at the same time.
+func (o *outlet) nextPause() time.Duration {
 	d := o.failures.Next()
-	d = min(d+rand.N(d/2), maxPause)
+	return min(d+rand.N(d/2), maxPause)
+}
+
+// pause sleeps after a failed step. During the pause the cap is still enforced.
+func (o *outlet) pause(ctx context.Context, d time.Duration) {
 	c, stop := o.clock.Tick(d)
 	defer stop()
 	for {
@@ -219,7 +228,7 @@ func (o *outlet) pause(ctx context.Context) {
 			return
 		case <-o.wake:
 			if err := o.enforceCap(ctx); err != nil {
-				o.fail(err)
+				o.fail(err, d)
 			}
 		}
 	}
@@ -246,14 +255,13 @@ func (o *outlet) takeRequeued() {
 	o.retries = o.queue.len()
 }
 
-// fail logs an error and puts it into the status.
-func (o *outlet) fail(err error) {
-	o.log.Warn("sink failed, retrying", "sink", o.name, "error", err)
+// fail puts an error into the status, and logs it if it is a change. The next attempt follows after pause.
+func (o *outlet) fail(err error, pause time.Duration) {
 	o.mu.Lock()
-	o.lastError = err.Error()
 	o.counts.failed++
 	o.mu.Unlock()
 	o.setState(SinkRetrying, err.Error())
+	o.observe(o.clock.Now().Add(pause).UTC())
 }
 
 func (o *outlet) setState(state, reason string) {
@@ -278,8 +286,9 @@ func (o *outlet) advance(ctx context.Context, a *store.Advance) error {
 		if ctx.Err() != nil || o.isDraining() || errors.Is(err, store.ErrClosed) {
 			return err
 		}
-		o.fail(err)
-		o.sleep(ctx, pauses.Next())
+		pause := pauses.Next()
+		o.fail(err, pause)
+		o.sleep(ctx, pause)
 	}
 	o.number, o.cursor, o.block = a.Number, a.Cursor, a.Block
 	return nil

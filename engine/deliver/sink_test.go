@@ -24,11 +24,24 @@ type testSink struct {
 	got    []string // "seq type" of each delivered entry, in order
 	bodies map[string]string
 	clash  string // id/revision of a finding that came with two different bodies
+	health connectors.Health
 }
 
-func (s *testSink) Name() string              { return s.name }
-func (s *testSink) Health() connectors.Health { return connectors.Health{} }
-func (s *testSink) Close() error              { return nil }
+func (s *testSink) Name() string { return s.name }
+func (s *testSink) Close() error { return nil }
+
+// Health implements connectors.Sink.
+func (s *testSink) Health() connectors.Health {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.health
+}
+
+func (s *testSink) setHealth(h connectors.Health) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.health = h
+}
 
 // Profile implements connectors.Sink with the defaults of an endpoint.
 func (s *testSink) Profile() connectors.Profile { return connectors.Profile{} }
