@@ -18,7 +18,6 @@ import (
 
 	"github.com/aidr-engine/aidr/cmd/aidr/api"
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
-	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -189,85 +188,6 @@ func findingsTailCommand(w *stateFlags) *cobra.Command {
 	return c
 }
 
-func dlqCommand() *cobra.Command {
-	var w stateFlags
-	c := &cobra.Command{Use: "dlq", Short: "List, show, replay and drop dead letters", Args: args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	w.flags(c)
-	one := func(use, short, method, suffix string) *cobra.Command {
-		return &cobra.Command{Use: use + " NUMBER...", Short: short, Args: args(cobra.MinimumNArgs(1)),
-			RunE: w.with(func(ctx context.Context, cmd *cobra.Command, c *api.Client, argv []string) error {
-				for _, n := range argv {
-					var r api.Replayed
-					if err := c.Do(ctx, method, "/v1/dead-letters/"+url.PathEscape(n)+suffix, nil, &r); err != nil {
-						return err
-					}
-					if w.json {
-						if err := printJSON(cmd.OutOrStdout(), r, true); err != nil {
-							return err
-						}
-					} else {
-						cmd.Printf("%d: %s\n", r.Seq, r.Result)
-					}
-				}
-				return nil
-			})}
-	}
-	c.AddCommand(dlqListCommand(&w),
-		&cobra.Command{Use: "show NUMBER", Short: "Show one dead letter with its body", Args: args(cobra.ExactArgs(1)),
-			RunE: w.with(func(ctx context.Context, cmd *cobra.Command, c *api.Client, argv []string) error {
-				var l store.DeadLetter
-				if err := c.Do(ctx, http.MethodGet, "/v1/dead-letters/"+url.PathEscape(argv[0]), nil, &l); err != nil {
-					return err
-				}
-				return printJSON(cmd.OutOrStdout(), &l, w.json)
-			})},
-		one("replay", "Submit dead letters again: records to the engine, rows and deliveries to their sinks", http.MethodPost, "/replay"),
-		one("drop", "Delete dead letters", http.MethodDelete, ""))
-	return c
-}
-
-func dlqListCommand(w *stateFlags) *cobra.Command {
-	var kind, reason, sink string
-	var limit int
-	var body bool
-	c := &cobra.Command{Use: "ls", Short: "List dead letters, the oldest first", Args: args(cobra.NoArgs)}
-	c.Flags().StringVar(&kind, "kind", "", "only record, row or delivery")
-	c.Flags().StringVar(&reason, "reason", "", "only this reason")
-	c.Flags().StringVar(&sink, "sink", "", "only this sink")
-	c.Flags().IntVar(&limit, "limit", 0, "maximum number of dead letters (0: no limit)")
-	c.Flags().BoolVar(&body, "body", false, "with --json: the bodies too")
-	c.RunE = w.with(func(ctx context.Context, cmd *cobra.Command, cl *api.Client, _ []string) error {
-		v := url.Values{"kind": {kind}, "reason": {reason}, "sink": {sink}, "limit": {strconv.Itoa(limit)}}
-		if body {
-			v.Set("body", "1")
-		}
-		out := cmd.OutOrStdout()
-		if w.json {
-			return printLines(ctx, out, cl, "/v1/dead-letters", v)
-		}
-		t := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-		fmt.Fprintln(t, "NUMBER\tTIME\tKIND\tREASON\tWHERE\tDETAIL")
-		err := cl.Lines(ctx, "/v1/dead-letters", v, func(line []byte) bool {
-			var l store.DeadLetter
-			if json.Unmarshal(line, &l) != nil {
-				return false
-			}
-			place := fmt.Sprintf("%s/%d/%d", l.Topic, l.Partition, l.Offset)
-			if l.Sink != "" {
-				place = l.Sink
-			}
-			fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%s\n", l.Seq, l.Time, l.Kind, l.Reason, plain(place), plain(l.Detail))
-			return true
-		})
-		if err != nil {
-			return err
-		}
-		return t.Flush()
-	})
-	return c
-}
-
 func stateCommand() *cobra.Command {
 	var w stateFlags
 	c := &cobra.Command{Use: "state", Short: "Inspect the State of a rule", Args: args(cobra.NoArgs),
@@ -360,10 +280,14 @@ func printStatus(out io.Writer, s api.Status) error {
 		fmt.Fprintf(t, "%s/%s/%d\t%d\t%d\t%s\n", p.Source, plain(p.Topic), p.Number, p.Next, p.Lag, watermark)
 	}
 	if len(s.Sinks) > 0 {
-		fmt.Fprintln(t, "SINK\tSTATE\tWAITING\tOLDEST\tERROR")
+		fmt.Fprintln(t, "SINK\tSTATE\tWAITING\tOLDEST\tNEXT ATTEMPT\tERROR")
 	}
 	for _, k := range s.Sinks {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%.0f s\t%s\n", k.Name, k.State, k.Entries, k.Oldest, plain(k.Error))
+		next := "-"
+		if !k.Next.IsZero() {
+			next = k.Next.Format(time.RFC3339)
+		}
+		fmt.Fprintf(t, "%s\t%s\t%d\t%.0f s\t%s\t%s\n", k.Name, k.State, k.Entries, k.Oldest, next, plain(k.Error))
 	}
 	return t.Flush()
 }

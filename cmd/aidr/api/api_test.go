@@ -73,11 +73,21 @@ func running(s *store.Store) Runtime {
 			}
 			return map[string]any{"rule": rule, "pending": 2}, nil
 		},
-		ReplayDead: func(_ context.Context, l *store.DeadLetter) (string, error) {
-			if l.Kind == schema.DeadRecord {
-				return "", errors.New("it still cannot be decoded")
+		ReplayDead: func(_ context.Context, letters []*store.DeadLetter) (out []Replayed) {
+			for _, l := range letters {
+				if l.Kind == schema.DeadRecord {
+					out = append(out, Replayed{Seq: l.Seq, Error: "it still cannot be decoded"})
+				} else {
+					out = append(out, Replayed{Seq: l.Seq, Result: "handed to " + l.Sink + " again"})
+				}
 			}
-			return "handed to " + l.Sink + " again", nil
+			return out
+		},
+		EnableSink: func(name string) (bool, error) {
+			if name != "soc" {
+				return false, errors.New("no sink has this name")
+			}
+			return true, nil
 		},
 	}
 }
@@ -146,6 +156,19 @@ func TestEndpoints(t *testing.T) {
 		f("GET", "/v1/dead-letters/99", 404, "dead letter 99 not found")
 		f("POST", "/v1/dead-letters/99/replay", 404, "dead letter 99 not found")
 		f("DELETE", "/v1/dead-letters/99", 404, "dead letter 99 not found")
+		f("DELETE", "/v1/dead-letters", 400, "nothing restricts the selection")
+		f("DELETE", "/v1/dead-letters?limit=1", 400, "nothing restricts the selection")
+		f("POST", "/v1/dead-letters/replay?kind=x", 400, "not one of record, row, delivery")
+		f("POST", "/v1/dead-letters/replay?dry_run=1&all=1", 200, `"dry_run":true,"matched":2,"done":0,"failed":0`,
+			`{"kind":"delivery","sink":"soc","reason":"http_400","count":1},{"kind":"record","reason":"not_json","count":1}`)
+		f("DELETE", "/v1/dead-letters?dry_run=1&kind=record&until=2026-01-01T00:00:00Z", 200, `"matched":0`)
+		if name == "running" {
+			f("POST", "/v1/dead-letters/replay?all=1", 200, `"matched":2,"done":1,"failed":1`, `"errors":["it still cannot be decoded"]`)
+			f("POST", "/v1/sinks/soc/enable", 200, `{"sink":"soc","changed":true}`)
+		} else {
+			f("POST", "/v1/dead-letters/replay?all=1", 503, "no aidr runs")
+		}
+		f("POST", "/v1/sinks/siem/enable", 404, "no sink has this name")
 		f("POST", "/v1/findings", 405)
 		f("GET", "/", 404)
 	}
@@ -160,6 +183,36 @@ func TestBodiesOfDeadLettersAreLeftOut(t *testing.T) {
 			t.Errorf("%s: has a body: %t, want %t", path, got, want)
 		}
 	}
+}
+
+// TestDropSelected checks that only the selected dead letters are dropped, over more than one batch.
+func TestDropSelected(t *testing.T) {
+	s := memory(t)
+	c := &store.Checkpoint{Seq: 2}
+	for n := range 3*replayBatch + 7 {
+		c.Dead = append(c.Dead, store.DeadLetter{
+			Kind: schema.DeadRecord, Reason: [...]string{"not_json", "too_deep"}[n%2], Time: first + schema.Instant(n)*schema.Instant(time.Second), Body: "{",
+		})
+	}
+	if err := s.Commit(c); err != nil {
+		t.Fatal(err)
+	}
+	h := Handler(s, Runtime{})
+	f := func(query string, done, left int) {
+		t.Helper()
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("DELETE", "/v1/dead-letters?"+query, nil))
+		if want := fmt.Sprintf(`"matched":%d,"done":%d,"failed":0`, done, done); !strings.Contains(w.Body.String(), want) {
+			t.Errorf("%s: got %s, want %s", query, w.Body, want)
+		}
+		if got := s.DeadStats().Count; got != uint64(left) {
+			t.Errorf("%s: %d dead letters are left, want %d", query, got, left)
+		}
+	}
+	f("reason=too_deep", 303, 306)
+	f("kind=record&since=2026-01-01T00:00:00Z&until=2026-01-01T00:01:00Z", 31, 275) // 30 of them, and the one of fill
+	f("sink=soc&limit=5", 1, 274)
+	f("all=1", 274, 0)
 }
 
 // serve serves the API in a directory as a running process does.
@@ -205,7 +258,7 @@ func query(t *testing.T, c *Client) {
 		t.Errorf("a refusal: got %v", err)
 	}
 	var done Replayed
-	if err := c.Do(ctx, "DELETE", "/v1/dead-letters/1", nil, &done); err != nil || done != (Replayed{1, "dropped"}) {
+	if err := c.Do(ctx, "DELETE", "/v1/dead-letters/1", nil, &done); err != nil || done != (Replayed{Seq: 1, Result: "dropped"}) {
 		t.Errorf("drop: got %+v, %v", done, err)
 	}
 }

@@ -40,8 +40,10 @@ type Runtime struct {
 	Status func() Status
 	// State returns a JSON description of the State of one rule and key.
 	State func(ctx context.Context, rule string, key map[string]string) (any, error)
-	// ReplayDead submits a dead letter again and returns the outcome.
-	ReplayDead func(ctx context.Context, l *store.DeadLetter) (outcome string, err error)
+	// ReplayDead submits dead letters again and returns their outcomes, in the same order. Those that succeed are deleted.
+	ReplayDead func(ctx context.Context, letters []*store.DeadLetter) []Replayed
+	// EnableSink makes a disabled sink try again; changed is false if it is not disabled.
+	EnableSink func(name string) (changed bool, err error)
 }
 
 // ErrNoProcess is returned for a request that needs a running process.
@@ -59,6 +61,9 @@ func Handler(s *store.Store, rt Runtime) http.Handler {
 	m.HandleFunc("GET /v1/dead-letters/{seq}", h.deadLetter)
 	m.HandleFunc("POST /v1/dead-letters/{seq}/replay", h.replayDead)
 	m.HandleFunc("DELETE /v1/dead-letters/{seq}", h.dropDead)
+	m.HandleFunc("POST /v1/dead-letters/replay", h.replaySelected)
+	m.HandleFunc("DELETE /v1/dead-letters", h.dropSelected)
+	m.HandleFunc("POST /v1/sinks/{name}/enable", h.enableSink)
 	m.HandleFunc("GET /v1/state", h.state)
 	return http.MaxBytesHandler(m, maxBody)
 }
@@ -107,7 +112,7 @@ func SocketPath(dir string) (string, error) {
 func (h *handler) status(w http.ResponseWriter, _ *http.Request) {
 	if h.rt.Status == nil {
 		dead := h.store.DeadStats()
-		reply(w, Status{Running: false, DeadLetters: dead.Count, Entries: h.store.End() - 1})
+		reply(w, Status{Running: false, DeadLetters: dead.Count, DeadDeliveries: dead.Deliveries.Count, Entries: h.store.End() - 1})
 		return
 	}
 	reply(w, h.rt.Status())
@@ -277,86 +282,6 @@ func limit(r *http.Request) (int, error) {
 		return 0, fmt.Errorf("limit: %q is not a number", s)
 	}
 	return n, nil
-}
-
-func (h *handler) deadLetters(w http.ResponseWriter, r *http.Request) {
-	q := r.URL.Query()
-	f := store.DeadFilter{Kind: schema.DeadKind(q.Get("kind")), Reason: q.Get("reason"), Sink: q.Get("sink")}
-	err := oneOf(r, "kind", schema.DeadKinds()...)
-	if err == nil {
-		f.Since, f.Until, err = span(r)
-	}
-	if err == nil {
-		f.Limit, err = limit(r)
-	}
-	if err != nil {
-		refuse(w, http.StatusBadRequest, err)
-		return
-	}
-	enc := lines(w)
-	err = h.store.DeadLetters(f, func(l *store.DeadLetter) bool {
-		if q.Get("body") == "" {
-			l.Body = ""
-		}
-		return enc.Encode(l) == nil
-	})
-	if err != nil {
-		enc.Encode(failure{err.Error()})
-	}
-}
-
-// letter returns the dead letter with the number in the path. If it fails, it answers the request and returns nil.
-func (h *handler) letter(w http.ResponseWriter, r *http.Request) *store.DeadLetter {
-	seq, err := strconv.ParseUint(r.PathValue("seq"), 10, 64)
-	if err != nil {
-		refuse(w, http.StatusBadRequest, fmt.Errorf("dead letter %q: not a number: see aidr dlq ls", r.PathValue("seq")))
-		return nil
-	}
-	l, ok, err := h.store.DeadLetter(seq)
-	switch {
-	case err != nil:
-		refuse(w, http.StatusInternalServerError, err)
-	case !ok:
-		refuse(w, http.StatusNotFound, fmt.Errorf("dead letter %d not found", seq))
-	default:
-		return l
-	}
-	return nil
-}
-
-func (h *handler) deadLetter(w http.ResponseWriter, r *http.Request) {
-	if l := h.letter(w, r); l != nil {
-		reply(w, l)
-	}
-}
-
-func (h *handler) replayDead(w http.ResponseWriter, r *http.Request) {
-	l := h.letter(w, r)
-	if l == nil {
-		return
-	}
-	if h.rt.ReplayDead == nil {
-		refuse(w, http.StatusServiceUnavailable, ErrNoProcess)
-		return
-	}
-	outcome, err := h.rt.ReplayDead(r.Context(), l)
-	if err != nil {
-		refuse(w, http.StatusConflict, err)
-		return
-	}
-	reply(w, Replayed{Seq: l.Seq, Result: outcome})
-}
-
-func (h *handler) dropDead(w http.ResponseWriter, r *http.Request) {
-	l := h.letter(w, r)
-	if l == nil {
-		return
-	}
-	if _, err := h.store.DropDeadLetters(l.Seq); err != nil {
-		refuse(w, http.StatusInternalServerError, err)
-		return
-	}
-	reply(w, Replayed{Seq: l.Seq, Result: "dropped"})
 }
 
 func (h *handler) state(w http.ResponseWriter, r *http.Request) {

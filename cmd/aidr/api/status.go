@@ -19,8 +19,10 @@ type Status struct {
 	Idle        []IdleRules          `json:"idle_rules,omitempty"`
 	Restart     []string             `json:"restart_needed,omitempty"` // changed keys of the configuration file that only a restart applies
 	DeadLetters uint64               `json:"dead_letters"`
-	Entries     uint64               `json:"entries"` // finding changes written since the store was created
-	Sinks       []Sink               `json:"sinks,omitempty"`
+	// DeadDeliveries is the number of rows and deliveries among the dead letters: findings that a sink does not have.
+	DeadDeliveries uint64 `json:"dead_deliveries"`
+	Entries        uint64 `json:"entries"` // finding changes written since the store was created
+	Sinks          []Sink `json:"sinks,omitempty"`
 }
 
 // IdleRules are rules that can find nothing at this site for the same reason.
@@ -50,16 +52,11 @@ type Partition struct {
 
 // Sink is the backlog of one sink.
 type Sink struct {
-	Name    string  `json:"name"`
-	Entries uint64  `json:"entries"` // entries that are not delivered yet
-	Bytes   int64   `json:"bytes"`
-	Oldest  float64 `json:"oldest_seconds"`
-	State   string  `json:"state"`
-	Error   string  `json:"error,omitempty"`
-}
-
-// Replayed is the outcome of replaying or dropping a dead letter.
-type Replayed struct {
-	Seq    uint64 `json:"seq"`
-	Result string `json:"result"`
+	Name    string    `json:"name"`
+	Entries uint64    `json:"entries"` // entries that are not delivered yet
+	Bytes   int64     `json:"bytes"`
+	Oldest  float64   `json:"oldest_seconds"`
+	State   string    `json:"state"`                 // ok, retrying, degraded, disabled or stopped
+	Error   string    `json:"error,omitempty"`       // the present error; "" after recovery
+	Next    time.Time `json:"next_attempt,omitzero"` // of an entry that failed
 }

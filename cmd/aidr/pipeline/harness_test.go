@@ -81,6 +81,7 @@ type endpoint struct {
 	held  int           // number of requests that waited
 	down  bool          // requests are answered with 503
 	tried int           // number of requests answered with 503
+	code  int           // requests are answered with this status; 0: normally
 }
 
 type delivery struct {
@@ -127,6 +128,10 @@ func (e *endpoint) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "for now", http.StatusServiceUnavailable)
 		return
 	}
+	if e.code != 0 {
+		http.Error(w, http.StatusText(e.code), e.code)
+		return
+	}
 	if err != nil {
 		e.wrong++
 		http.Error(w, err.Error(), http.StatusBadRequest)
@@ -167,6 +172,13 @@ func (e *endpoint) refuse(down bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.down = down
+}
+
+// answer makes the endpoint answer with a status, or normally again if it is 0.
+func (e *endpoint) answer(code int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.code = code
 }
 
 // refused returns the number of requests answered with 503.

@@ -200,19 +200,36 @@ func engineHealth(e *engine.Engine, o *opened, s *api.Status) api.Component {
 	if loss := o.store.Loss(); loss != nil {
 		s.Components["state"] = api.Component{Status: degraded, Reason: loss.Error(), Since: s.Since}
 	}
-	s.DeadLetters, s.Entries = o.store.DeadStats().Count, o.store.End()-1
+	dead := o.store.DeadStats()
+	s.DeadLetters, s.DeadDeliveries, s.Entries = dead.Count, dead.Deliveries.Count, o.store.End()-1
+	s.Components["dead-letters"] = deadComponent(dead.Deliveries)
 	if stuck(o.store) {
 		return c
 	}
 	for _, k := range o.deliverer.Status() {
 		s.Sinks = append(s.Sinks, api.Sink{
 			Name: k.Name, Entries: k.Entries, Bytes: k.Bytes, Oldest: k.Oldest.Seconds(),
-			State: k.State, Error: k.LastError,
+			State: k.State, Error: k.Reason, Next: k.Next,
 		})
 		was := s.Components["sink."+k.Name]
-		if was.Status == ok && (k.State == deliver.SinkRetrying || k.State == deliver.SinkDegraded) {
+		failing := k.State == deliver.SinkRetrying || k.State == deliver.SinkDegraded
+		if k.State == deliver.SinkDisabled || failing && was.Status == ok {
 			s.Components["sink."+k.Name] = api.Component{Status: degraded, Reason: k.Reason, Since: k.Since}
 		}
+	}
+	return c
+}
+
+// deadComponent reports whether findings that a sink does not have wait as dead letters. Nothing delivers them until an
+// operator replays or drops them.
+func deadComponent(n store.DeadCount) api.Component {
+	c := api.Component{Status: ok}
+	if n.Count == 0 {
+		return c
+	}
+	c.Status, c.Reason = degraded, fmt.Sprintf("%d rows and deliveries wait as dead letters: see `aidr dlq ls`, then replay or drop them", n.Count)
+	if n.Dropped > 0 {
+		c.Reason += fmt.Sprintf("; %d older ones were given up for lack of space", n.Dropped)
 	}
 	return c
 }

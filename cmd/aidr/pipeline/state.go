@@ -123,7 +123,7 @@ func (p *Pipeline) close(drain time.Duration) error {
 // runtime returns the functions by which the control API queries the running process. They hold life for reading while
 // they use the engine, so that it is not closed during the call.
 func (p *Pipeline) runtime() api.Runtime {
-	return api.Runtime{Status: p.Status, State: p.state, ReplayDead: p.replayDead}
+	return api.Runtime{Status: p.Status, State: p.state, ReplayDead: p.replayDead, EnableSink: p.enableSink}
 }
 
 func (p *Pipeline) state(ctx context.Context, rule string, key map[string]string) (any, error) {
@@ -135,28 +135,65 @@ func (p *Pipeline) state(ctx context.Context, rule string, key map[string]string
 	return p.engine.State(ctx, rule, key)
 }
 
-// replayDead submits a dead letter again: a record to the engine, a row or delivery to its sink. If that works it deletes the letter.
-func (p *Pipeline) replayDead(ctx context.Context, l *store.DeadLetter) (string, error) {
+// replayDead submits dead letters again: records to the engine, rows and deliveries to their sinks. It deletes those for
+// which that works.
+func (p *Pipeline) replayDead(ctx context.Context, letters []*store.DeadLetter) []api.Replayed {
 	p.life.RLock()
 	defer p.life.RUnlock()
+	out := make([]api.Replayed, len(letters))
+	var records []int // the records that were decoded, as indexes of letters
+	for i, l := range letters {
+		out[i] = api.Replayed{Seq: l.Seq}
+		result, err := p.replayOne(ctx, l)
+		if err != nil {
+			out[i].Error = err.Error()
+		} else if out[i].Result = result; l.Kind == schema.DeadRecord {
+			records = append(records, i)
+		}
+	}
+	if len(records) == 0 {
+		return out
+	}
+	// The checkpoint makes the outcome durable before the letters are deleted. A crash in between duplicates the records
+	// and does not lose them.
+	err := p.engine.Checkpoint(ctx)
+	if err != nil {
+		err = fmt.Errorf("make the replayed records durable: %w: the dead letters are kept", err)
+	} else {
+		seqs := make([]uint64, len(records))
+		for n, i := range records {
+			seqs[n] = letters[i].Seq
+		}
+		_, err = p.opened.store.DropDeadLetters(seqs...)
+	}
+	for _, i := range records {
+		if err != nil {
+			out[i].Result, out[i].Error = "", err.Error()
+		}
+	}
+	return out
+}
+
+// replayOne submits one dead letter again. Its caller holds life.
+func (p *Pipeline) replayOne(ctx context.Context, l *store.DeadLetter) (string, error) {
 	if p.engine == nil {
 		return "", api.ErrNoProcess
 	}
-	if l.Kind != schema.DeadRecord {
-		if err := p.opened.deliverer.Requeue(l.Seq); err != nil {
-			return "", err
-		}
-		return "handed to " + l.Sink + " again", nil
+	if l.Kind == schema.DeadRecord {
+		return p.engine.ReplayRecord(ctx, l)
 	}
-	done, err := p.engine.ReplayRecord(ctx, l)
-	if err != nil {
+	if err := p.opened.deliverer.Requeue(l.Seq); err != nil {
 		return "", err
 	}
-	// The checkpoint makes the outcome durable before the letter is deleted. A crash in between duplicates the record
-	// and does not lose it.
-	if err := p.engine.Checkpoint(ctx); err != nil {
-		return "", fmt.Errorf("make the replayed record durable: %w: the dead letter is kept", err)
+	return "handed to " + l.Sink + " again", nil
+}
+
+// enableSink makes a disabled sink try again.
+func (p *Pipeline) enableSink(name string) (changed bool, err error) {
+	p.life.RLock()
+	defer p.life.RUnlock()
+	if p.opened == nil {
+		return false, api.ErrNoProcess
 	}
-	_, err = p.opened.store.DropDeadLetters(l.Seq)
-	return done, err
+	return p.opened.deliverer.Enable(name)
 }
