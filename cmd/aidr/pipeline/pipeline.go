@@ -213,9 +213,44 @@ func (p *Pipeline) watchSinks() (stop func()) {
 			all.Go(func() { watch(ctx) })
 		}
 	}
+	all.Go(func() { p.logSinks(ctx) })
 	return func() {
 		cancel()
 		all.Wait()
+	}
+}
+
+// healthEvery is how often the health of the sinks is looked at for the log while the state directory is not open.
+const healthEvery = 5 * time.Second
+
+// logSinks logs when a sink becomes unhealthy or healthy while the state directory is not open. While it is open, the
+// deliverer does that.
+func (p *Pipeline) logSinks(ctx context.Context) {
+	tick := time.NewTicker(healthEvery)
+	defer tick.Stop()
+	failing := map[string]bool{}
+	for {
+		p.mu.Lock()
+		open := p.opened != nil
+		p.mu.Unlock()
+		for _, s := range p.sinks {
+			h := s.Health()
+			switch {
+			case h.Degraded == failing[s.Name()]:
+				continue
+			case open:
+			case h.Degraded:
+				p.log.Warn("sink failed, retrying", "sink", s.Name(), "state", deliver.SinkDegraded, "error", h.Reason)
+			default:
+				p.log.Info("sink works again", "sink", s.Name())
+			}
+			failing[s.Name()] = h.Degraded
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
 	}
 }
 
