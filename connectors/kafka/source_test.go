@@ -206,6 +206,19 @@ func TestCommitted(t *testing.T) {
 	if got, want := second.Texts(part("t", 0)), []string{"r 3", "r 4"}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}
+	if got := second.Losses(part("t", 0)); got != 1 {
+		t.Errorf("without a checkpoint: %d losses of State were reported, want 1", got)
+	}
+	for from, want := range map[int64]int{2: 1, 3: 0, 4: 0} { // 2: another process has read on with another state directory
+		r := conntest.NewRecorder()
+		r.From = map[connectors.Partition]int64{part("t", 0): from}
+		stop := run(t, newSource(t, fake.Addr, topics("t")), r)
+		r.Wait(t, patience, "the rest is read", func() bool { return r.AtEnd(part("t", 0)) })
+		stop()
+		if got := r.Losses(part("t", 0)); got != want || r.Count() != int(5-from) {
+			t.Errorf("with a checkpoint at %d: %d losses of State and %d records, want %d and %d", from, got, r.Count(), want, 5-from)
+		}
+	}
 }
 
 func TestOutOfRange(t *testing.T) {

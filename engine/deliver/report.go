@@ -15,7 +15,7 @@ const (
 	maxReported = 100
 )
 
-// condition is what people need to know about a sink.
+// condition is the state of a sink as it is shown to people.
 type condition struct {
 	state  string // as in SinkStatus
 	reason string
@@ -23,7 +23,7 @@ type condition struct {
 	health string // reason of the sink's Health, "" if that is good
 }
 
-// condition combines what the outlet has met with the sink's Health.
+// condition combines the outcome of the last steps with the sink's Health.
 func (o *outlet) condition() condition {
 	o.mu.Lock()
 	c := condition{state: o.state, reason: o.reason, since: o.since}
@@ -47,7 +47,7 @@ func (o *outlet) condition() condition {
 	return c
 }
 
-// report is what was logged about a sink.
+// report remembers the log lines about a sink, so that a condition is logged once.
 type report struct {
 	shown  string               // key of the present condition; "" if there is nothing to report
 	logged bool                 // the present condition was logged

@@ -51,7 +51,8 @@ func TestOneLinePerChange(t *testing.T) {
 		sink.setAnswer(fail("refused"))
 		v.commit("1 opened")
 		v.after(10 * time.Minute)
-		check("a failure", `level=WARN msg="sink failed, retrying" sink=soc state=retrying error="write to sink \"soc\": read tcp 127.0.0.1:40001: refused" next_attempt=2000-01-01T00:00:0`)
+		check("a failure", `level=WARN msg="sink failed, retrying" sink=soc state=retrying `+
+			`error="write to sink \"soc\": read tcp 127.0.0.1:40001: refused" next_attempt=2000-01-01T00:00:0`)
 		if s := v.d.Status()[0]; s.State != SinkRetrying || !strings.Contains(s.Reason, "refused") || s.Next.IsZero() {
 			t.Errorf("status during the failure: %+v", s)
 		}
@@ -105,7 +106,8 @@ func TestRefusedEntries(t *testing.T) {
 		sink.setAnswer(refuseAll)
 		v.commit("1 opened")
 		v.commit("2 opened")
-		if got := v.logged(); len(got) != 1 || !strings.Contains(got[0], `refuses entries; they become dead letters" sink=soc state=ok error="the last delivery was refused: http_400: refused"`) {
+		const line = `refuses entries; they become dead letters" sink=soc state=ok error="the last delivery was refused: http_400: refused"`
+		if got := v.logged(); len(got) != 1 || !strings.Contains(got[0], line) {
 			t.Errorf("got %q, want one line", got)
 		}
 		reason = "http_422"
@@ -149,7 +151,8 @@ func TestDisabledSink(t *testing.T) {
 		v := deliver(t, sink)
 		v.commit("1 opened")
 		v.commit("2 opened")
-		if got := v.logged(); len(got) != 1 || !strings.Contains(got[0], "level=ERROR msg=\"sink disabled; its entries become dead letters\" sink=soc state=disabled") {
+		const line = `level=ERROR msg="sink disabled; its entries become dead letters" sink=soc state=disabled`
+		if got := v.logged(); len(got) != 1 || !strings.Contains(got[0], line) {
 			t.Errorf("got %q, want one line", got)
 		}
 		sink.setAnswer(nil)

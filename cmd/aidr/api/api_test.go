@@ -191,7 +191,8 @@ func TestDropSelected(t *testing.T) {
 	c := &store.Checkpoint{Seq: 2}
 	for n := range 3*replayBatch + 7 {
 		c.Dead = append(c.Dead, store.DeadLetter{
-			Kind: schema.DeadRecord, Reason: [...]string{"not_json", "too_deep"}[n%2], Time: first + schema.Instant(n)*schema.Instant(time.Second), Body: "{",
+			Kind: schema.DeadRecord, Reason: [...]string{"not_json", "too_deep"}[n%2],
+			Time: first + schema.Instant(n)*schema.Instant(time.Second), Body: "{",
 		})
 	}
 	if err := s.Commit(c); err != nil {

@@ -16,8 +16,8 @@ import (
 type digest [sha256.Size]byte
 
 // digests returns the digest of each key of the file. A key is the dotted path of a value that is not a mapping, such as
-// state.dir, or sinks.webhooks.soc.url: the items of sources and of sinks.webhooks go by name, because their order has no
-// meaning. Both lists also have a key for each item, sources.logs, by which added and removed items are found. Values are
+// state.dir, or sinks.webhooks.soc.url: the items of sources and of sinks.webhooks go by name, because their order is
+// meaningless. Both lists also have a key for each item, sources.logs, by which added and removed items are found. Values are
 // compared with their ${...} replaced, so a secret that has changed in its file or variable counts as a change.
 func (r *reader) digests(root *doc.Node) map[string]digest {
 	out := map[string]digest{}

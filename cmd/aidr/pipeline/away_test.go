@@ -121,7 +121,8 @@ func TestStandbyWithItsOwnDirectory(t *testing.T) {
 	}
 	second.awaitStatus("engine", ok, "2 rules are warming until 2026-01-01T02:")
 	second.stop()
-	if log := second.logs.String(); !strings.Contains(log, "no checkpoint, resuming from the committed offset of the group; findings carry warming_until") {
+	const loss = "no checkpoint, resuming from the committed offset of the group; findings carry warming_until"
+	if !strings.Contains(second.logs.String(), loss) {
 		t.Error("the log does not report the loss")
 	}
 }

@@ -101,7 +101,8 @@ func TestHangupReloadsTheConfiguration(t *testing.T) {
 	write(t, input, event(1, "leak", "a")+"\n")
 	first, second := folder(t, map[string]string{"leak.yaml": leak}), folder(t, map[string]string{"other.yaml": other})
 	parse := func(edit ...string) (*config.Config, error) {
-		text := fmt.Sprintf("rules: [%q]\nsources:\n  - {name: files, format: aidr, tenant: one, datasets: [x.test], file: {paths: [%q], follow: true}}\n"+
+		text := fmt.Sprintf("rules: [%q]\n"+
+			"sources:\n  - {name: files, format: aidr, tenant: one, datasets: [x.test], file: {paths: [%q], follow: true}}\n"+
 			"state: {dir: %q}\nsinks:\n  webhooks:\n    - {name: soc, url: %q, secret: %q, allow_networks: [127.0.0.0/8]}\n",
 			first, input, filepath.Join(dir, "state"), e.URL, e.Secrets[0])
 		cfg, problems := config.Parse("aidr.yaml", []byte(strings.NewReplacer(edit...).Replace(text)), os.LookupEnv)
@@ -199,7 +200,8 @@ func TestNotes(t *testing.T) {
 			t.Errorf("%+v: got %q, want %q", s, got, want)
 		}
 	}
-	f(config.Source{Name: "logs", Format: "auto"}, `source "logs": with `+"`format: auto`, rules without `datasets` settle as late as the slowest dataset")
+	f(config.Source{Name: "logs", Format: "auto"},
+		`source "logs": with `+"`format: auto`, rules without `datasets` settle as late as the slowest dataset")
 	f(config.Source{Format: "auto", Delay: map[string]time.Duration{"": time.Minute}}, "")
 	f(config.Source{Format: "auto", Datasets: []string{"litellm"}}, "")
 	f(config.Source{Format: "litellm"}, "")

@@ -13,8 +13,8 @@ import (
 const (
 	// minRestart is the pause before an engine that has run for steadyTime is started again. Its clients hardly notice.
 	minRestart = 100 * time.Millisecond
-	// maxRestart bounds the pause, which doubles as long as the engine keeps ending. It is short because an outage of that
-	// length is what any local client can cause, see Supervisor.
+	// maxRestart bounds the pause, which doubles as long as the engine keeps ending. It is short because any local client
+	// can cause an outage of that length; see Supervisor.
 	maxRestart = 5 * time.Second
 	// steadyTime is how long an engine must have run to be started again after minRestart.
 	steadyTime = 10 * time.Second
@@ -58,7 +58,7 @@ func Supervise(ctx context.Context, o Options, log *slog.Logger) (*Supervisor, e
 	return s, nil
 }
 
-// portOf returns the port of an address, or 0 if it has none.
+// portOf returns the port of an address, or 0 if the address lacks a port.
 func portOf(addr string) int {
 	_, port, err := net.SplitHostPort(addr)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// lines collects what is logged.
+// lines collects log lines.
 type lines struct {
 	mu sync.Mutex
 	b  strings.Builder
@@ -31,7 +31,7 @@ func (l *lines) String() string {
 // supervise starts a supervised engine for a test.
 func supervise(t *testing.T) (*Supervisor, *lines) {
 	t.Helper()
-	ForTest(t) // skips the test if there is no engine
+	ForTest(t) // skips the test if an engine cannot be started
 	log := &lines{}
 	s, err := Supervise(t.Context(), Options{Dir: t.TempDir()}, slog.New(slog.NewTextHandler(log, nil)))
 	if err != nil {
