@@ -9,7 +9,6 @@ import (
 	"net/url"
 	"strconv"
 	"text/tabwriter"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -47,40 +46,19 @@ func (q *deadQuery) flags(c *cobra.Command) {
 	f.StringVar(&q.kind, "kind", "", "only record, row or delivery")
 	f.StringVar(&q.reason, "reason", "", "only this reason")
 	f.StringVar(&q.sink, "sink", "", "only this sink")
-	f.StringVar(&q.since, "since", "", "only those made at or after this: an age like 2h, or an instant like 2026-01-31T12:00:00Z")
-	f.StringVar(&q.until, "until", "", "only those made before this: an age or an instant")
+	f.StringVar(&q.since, "since", "", "only those made at or after this instant, or this long ago (2h, 7d)")
+	f.StringVar(&q.until, "until", "", "only those made before this instant, or more than this long ago")
 }
 
 // values returns the query of the control API; it has only the flags that were given.
-func (q *deadQuery) values() (url.Values, error) {
+func (q *deadQuery) values() url.Values {
 	v := url.Values{}
-	for name, s := range map[string]string{"kind": q.kind, "reason": q.reason, "sink": q.sink} {
+	for name, s := range map[string]string{"kind": q.kind, "reason": q.reason, "sink": q.sink, "since": q.since, "until": q.until} {
 		if s != "" {
 			v.Set(name, s)
 		}
 	}
-	for name, s := range map[string]string{"since": q.since, "until": q.until} {
-		if s == "" {
-			continue
-		}
-		at, err := instantOrAge(s, time.Now())
-		if err != nil {
-			return nil, usage("--%s %q: %v", name, s, err)
-		}
-		v.Set(name, at)
-	}
-	return v, nil
-}
-
-// instantOrAge returns an instant in the form of RFC 3339; an age like 2h is counted back from now.
-func instantOrAge(text string, now time.Time) (string, error) {
-	if age, err := time.ParseDuration(text); err == nil {
-		return now.Add(-age).UTC().Format(time.RFC3339Nano), nil
-	}
-	if _, err := time.Parse(time.RFC3339Nano, text); err != nil {
-		return "", fmt.Errorf("write an age like 2h, or an instant like 2026-01-31T12:00:00Z")
-	}
-	return text, nil
+	return v
 }
 
 func dlqListCommand(w *stateFlags) *cobra.Command {
@@ -92,10 +70,7 @@ func dlqListCommand(w *stateFlags) *cobra.Command {
 	c.Flags().IntVar(&limit, "limit", 0, "maximum number of dead letters (0: no limit)")
 	c.Flags().BoolVar(&body, "body", false, "with --json: the bodies too")
 	c.RunE = w.with(func(ctx context.Context, cmd *cobra.Command, cl *api.Client, _ []string) error {
-		v, err := q.values()
-		if err != nil {
-			return err
-		}
+		v := q.values()
 		v.Set("limit", strconv.Itoa(limit))
 		if body {
 			v.Set("body", "1")
@@ -106,7 +81,7 @@ func dlqListCommand(w *stateFlags) *cobra.Command {
 		}
 		t := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 		fmt.Fprintln(t, "NUMBER\tTIME\tKIND\tREASON\tWHERE\tDETAIL")
-		err = cl.Lines(ctx, "/v1/dead-letters", v, func(line []byte) bool {
+		err := cl.Lines(ctx, "/v1/dead-letters", v, func(line []byte) bool {
 			var l store.DeadLetter
 			if json.Unmarshal(line, &l) != nil {
 				return false
@@ -147,10 +122,7 @@ selected, counted by kind, sink and reason, and changes nothing.`,
 	c.Flags().BoolVar(&all, "all", false, "select all dead letters")
 	c.Flags().BoolVar(&dryRun, "dry-run", false, "count only")
 	c.RunE = func(cmd *cobra.Command, argv []string) error {
-		v, err := q.values()
-		if err != nil {
-			return err
-		}
+		v := q.values()
 		if all {
 			v.Set("all", "1")
 		}
@@ -170,6 +142,7 @@ selected, counted by kind, sink and reason, and changes nothing.`,
 			if err := cl.Do(ctx, a.method, "/v1/dead-letters"+a.all, v, &s); err != nil {
 				return err
 			}
+			var err error
 			if w.json {
 				err = printJSON(cmd.OutOrStdout(), s, true)
 			} else {

@@ -53,7 +53,7 @@ func TestDeadLettersOfAStoppedProcess(t *testing.T) {
 	f(exitUsage, "name dead letters by number, or select them", "dlq", "drop")
 	f(exitUsage, "either numbers or flags", "dlq", "drop", "1", "--kind", "record")
 	f(exitUsage, "either numbers or flags", "dlq", "drop", "1", "--dry-run")
-	f(exitUsage, "write an age like 2h", "dlq", "drop", "--since", "yesterday")
+	f(exitFailed, "not a time back from now", "dlq", "drop", "--since", "yesterday")
 	f(exitFailed, "not one of record, row, delivery", "dlq", "drop", "--kind", "letter")
 	f(exitOK, "2 dead letters would be replayed KIND SINK REASON SELECTED delivery soc endpoint_gone 1 delivery soc http_400 1",
 		"dlq", "replay", "--sink", "soc", "--dry-run")

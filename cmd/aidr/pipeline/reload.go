@@ -5,12 +5,19 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
+	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/aidr-engine/aidr/cmd/aidr/api"
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
 	"github.com/aidr-engine/aidr/cmd/aidr/maps"
 	"github.com/aidr-engine/aidr/cmd/aidr/metrics"
 	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/engine/cases"
+	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/decode"
 )
 
 // Reload reads the rules and the field maps again and replaces the current ones between two batches. On any error, or if
@@ -148,4 +155,173 @@ func (p *Pipeline) reloadMaps(cfg *config.Config) ([]engine.Input, *maps.Set, er
 	}
 	addToDecoding(cfg, p.enrichment, inputs)
 	return inputs, set, nil
+}
+
+// configMetrics are the metrics of reloads of the configuration.
+type configMetrics struct {
+	reloads *prometheus.CounterVec
+	restart prometheus.Gauge
+}
+
+func newConfigMetrics(r prometheus.Registerer) configMetrics {
+	m := configMetrics{
+		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "aidr_config_reloads_total",
+			Help: "Reloads of the configuration by result: ok, or failed, which leaves the old configuration running (see /readyz).",
+		}, []string{"result"}),
+		restart: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "aidr_config_restart_needed", Help: "Changed keys of the configuration file that only a restart applies (see aidr status).",
+		}),
+	}
+	r.MustRegister(m.reloads, m.restart)
+	for _, result := range []string{"ok", "failed"} {
+		m.reloads.WithLabelValues(result) // creates the series, so that a query sees the first failure as an increase
+	}
+	return m
+}
+
+// ReloadConfig reads the configuration, the rules and the field maps again. Changes that an engine can start with are
+// applied, as by Reload; for the others the log and the status report that they need a restart. On any error everything
+// stays as it runs.
+func (p *Pipeline) ReloadConfig(ctx context.Context) error {
+	if p.opts.Load == nil {
+		return p.Reload(ctx)
+	}
+	p.reloading.Lock()
+	defer p.reloading.Unlock()
+	next, err := p.opts.Load()
+	if err != nil {
+		p.configFailed(err)
+		p.log.Error("the configuration does not load, the old one keeps running", "error", err)
+		return err
+	}
+	merged, applied, restart := merge(p.cfg, p.live.Load(), next)
+	if err := p.reloadWith(ctx, merged); err != nil {
+		if !errors.Is(err, errStopping) && ctx.Err() == nil {
+			p.configFailed(fmt.Errorf("the rules or field maps do not load: %w", err))
+		}
+		return err
+	}
+	for _, key := range applied {
+		p.log.Info("changed setting applied", "key", key)
+	}
+	for _, key := range restart {
+		p.log.Warn("changed setting needs a restart", "key", key)
+	}
+	p.mu.Lock()
+	p.config.set(nil)
+	p.restart = restart
+	p.mu.Unlock()
+	p.settings.reloads.WithLabelValues("ok").Inc()
+	p.registry.Reloaded(metrics.Config, now(), nil)
+	p.settings.restart.Set(float64(len(restart)))
+	p.log.Info("configuration reloaded", "applied", len(applied), "restart_needed", len(restart))
+	return nil
+}
+
+func (p *Pipeline) configFailed(err error) {
+	p.mu.Lock()
+	p.config.set(err)
+	p.mu.Unlock()
+	p.settings.reloads.WithLabelValues("failed").Inc()
+	p.registry.Reloaded(metrics.Config, now(), err)
+}
+
+// configComponent returns the outcome of the last reload of the configuration. Its caller holds mu.
+func (p *Pipeline) configComponent() api.Component {
+	c := api.Component{Status: ok, Since: p.config.since}
+	switch {
+	case p.config.err != nil:
+		c.Status, c.Reason = degraded, "the old configuration keeps running: "+p.config.err.Error()
+	case len(p.restart) > 0:
+		c.Reason = "changed settings need a restart: " + strings.Join(p.restart, ", ")
+	}
+	return c
+}
+
+// merge returns the running configuration with those settings of next that can be applied without a restart. applied
+// are the keys of those that differ from the current configuration; restart are the other keys that differ from start,
+// the configuration of the start.
+func merge(start, current, next *config.Config) (merged *config.Config, applied, restart []string) {
+	for _, key := range config.Changed(start, next) {
+		if !reloadable(key, start) {
+			restart = append(restart, key)
+		}
+	}
+	for _, key := range config.Changed(current, next) {
+		if reloadable(key, start) {
+			applied = append(applied, key)
+		}
+	}
+	out := *next // with the digests of next: the settings that are not applied differ from start in any case
+	out.State.Dir, out.State.Outbox, out.State.FindingsKeep = start.State.Dir, start.State.Outbox, start.State.FindingsKeep
+	out.Sinks, out.HTTP, out.Log, out.Enrichment = start.Sinks, start.HTTP, start.Log, start.Enrichment
+	out.Sources = make([]config.Source, len(start.Sources))
+	for i, s := range start.Sources {
+		out.Sources[i] = s
+		for _, n := range next.Sources {
+			if n.Name == s.Name {
+				n.Kafka, n.File = s.Kafka, s.File
+				out.Sources[i] = n
+			}
+		}
+	}
+	return &out, applied, restart
+}
+
+// reloadable reports whether a changed key of the configuration file can be applied without a restart: everything that is
+// read when an engine starts, which happens at each reload. Connections, listeners and the store outlive the engine.
+func reloadable(key string, start *config.Config) bool {
+	switch key {
+	case "rules", "maps", "lists", "agents", "identity", "shards", "state.checkpoint_every", "state.cells":
+		return true
+	}
+	if strings.HasPrefix(key, "redact.") {
+		return true
+	}
+	for _, s := range start.Sources {
+		if setting, ok := strings.CutPrefix(key, "sources."+s.Name+"."); ok {
+			return setting != "name" && !strings.HasPrefix(setting, "kafka.") && !strings.HasPrefix(setting, "file.")
+		}
+	}
+	return false
+}
+
+// slowFormat is the delay from which on a source of mixed datasets is worth a note, in event time.
+const slowFormat = 5 * time.Minute
+
+// Notes returns advice on a configuration that works. A rule that names no dataset has to wait for the slowest dataset that
+// a source may carry. With `format: auto` that is an audit trail, even if the source never carries any.
+func Notes(cfg *config.Config, set *maps.Set) (notes []string) {
+	for _, s := range cfg.Sources {
+		if (s.Format != "auto" && s.Format != "") || len(s.Datasets) > 0 {
+			continue
+		}
+		slowest, delay := "", time.Duration(0)
+		all := delays(s, set)
+		for _, f := range decode.Formats(set.Maps()...) {
+			for _, ds := range f.Datasets {
+				d, configured := all[ds]
+				if !configured {
+					d = schema.DefaultDelay(ds)
+				}
+				if d > delay || d == delay && ds < slowest {
+					slowest, delay = ds, d
+				}
+			}
+		}
+		if delay < slowFormat {
+			continue
+		}
+		notes = append(notes, fmt.Sprintf("%ssource %q: with `format: auto`, rules without `datasets` settle as late as the slowest dataset, "+
+			"an audit trail (%s: %v): name its format, such as `format: litellm` (see aidr formats), in a source per format, or its `datasets`",
+			s.At, s.Name, slowest, delay))
+	}
+	return notes
+}
+
+func (p *Pipeline) logNotes(cfg *config.Config, set *maps.Set) {
+	for _, note := range Notes(cfg, set) {
+		p.log.Warn("the configuration can be faster", "note", note)
+	}
 }
