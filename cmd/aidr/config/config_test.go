@@ -130,7 +130,7 @@ func TestEveryKey(t *testing.T) {
 				Headers: map[string]string{"Authorization": "Bearer " + hidden}, Rate: 2.5, Concurrency: 4,
 			}},
 		},
-		HTTP: HTTP{Listen: "127.0.0.1:1", Pprof: true, TLS: &ServerTLS{Place{"f.yaml", 41, 49}, "s.pem", "s.key", "ca.pem"}}, Log: Log{Format: "json", Level: "debug"},
+		HTTP: HTTP{Listen: "127.0.0.1:1", Pprof: true, TLS: &ServerTLS{Place{"f.yaml", 42, 49}, "s.pem", "s.key", "ca.pem"}}, Log: Log{Format: "json", Level: "debug"},
 	}
 	want.digests = c.digests // see TestChanged
 	if !reflect.DeepEqual(c, want) {
