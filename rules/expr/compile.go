@@ -19,15 +19,17 @@ import (
 type builder struct {
 	env *Env
 	*checked
+	ors map[ast.Expr]disjunction // by the outermost of nested calls
 }
 
 // nodes returns the root node of a checked condition.
 func (v *Env) nodes(c *checked) (predicate.Node, []Issue) {
-	b := builder{env: v, checked: c}
+	b := builder{env: v, checked: c, ors: map[ast.Expr]disjunction{}}
 	root, err := b.condition(c.ast.Expr())
 	if err != nil {
 		return nil, []Issue{{1, 1, fmt.Sprintf("the condition cannot be planned: %v", err)}}
 	}
+	c.reasons = b.reasons(c.ast.Expr(), c.text)
 	return root, nil
 }
 
@@ -37,7 +39,7 @@ func (b *builder) condition(e ast.Expr) (predicate.Node, error) {
 		c := e.AsCall()
 		switch c.FunctionName() {
 		case operators.LogicalAnd, operators.LogicalOr:
-			return b.group(c)
+			return b.group(e, c)
 		case operators.LogicalNot:
 			inner, err := b.condition(c.Args()[0])
 			return predicate.Not(inner), err
@@ -53,8 +55,8 @@ func (b *builder) condition(e ast.Expr) (predicate.Node, error) {
 	return predicate.Computed(p.holds), nil
 }
 
-// group returns the node of a && or ||, with a && (b && c) flattened.
-func (b *builder) group(c ast.CallExpr) (predicate.Node, error) {
+// group returns the node of e, a call c of && or ||, with a && (b && c) flattened.
+func (b *builder) group(e ast.Expr, c ast.CallExpr) (predicate.Node, error) {
 	var terms []predicate.Node
 	var add func(e ast.Expr) error
 	add = func(e ast.Expr) error {
@@ -78,7 +80,9 @@ func (b *builder) group(c ast.CallExpr) (predicate.Node, error) {
 	if c.FunctionName() == operators.LogicalAnd {
 		return predicate.And(terms), nil
 	}
-	return b.env.shared.Share(predicate.Or(terms)), nil
+	any := predicate.Or(terms)
+	b.ors[e] = disjunction{terms, any}
+	return b.env.shared.Share(any), nil
 }
 
 // test returns the node of an expression other than &&, || and !, or nil if it stays CEL.

@@ -4,7 +4,13 @@ import "strings"
 
 // splitConjuncts returns the texts of the operands of the top-level && of a valid expression, in order, without the brackets
 // and blanks around them. It scans the text because CEL's syntax tree has the start of an operand, but not its end.
-func splitConjuncts(text string) []string {
+func splitConjuncts(text string) []string { return splitOperands(text, "&&", "||") }
+
+// splitDisjuncts is splitConjuncts for ||, which binds less than &&.
+func splitDisjuncts(text string) []string { return splitOperands(text, "||", "?") }
+
+// splitOperands splits a text at an operator, unless it has an operator that binds less.
+func splitOperands(text, operator, weaker string) []string {
 	text = unwrap(text)
 	var parts []string
 	depth, start := 0, 0
@@ -16,9 +22,9 @@ func splitConjuncts(text string) []string {
 		case c == ')' || c == ']' || c == '}':
 			depth--
 			i++
-		case depth == 0 && (strings.HasPrefix(text[i:], "||") || c == '?'):
+		case depth == 0 && (strings.HasPrefix(text[i:], weaker) || c == '?'):
 			return []string{text}
-		case depth == 0 && strings.HasPrefix(text[i:], "&&"):
+		case depth == 0 && strings.HasPrefix(text[i:], operator):
 			parts = append(parts, text[start:i])
 			i += 2
 			start = i
@@ -31,7 +37,7 @@ func splitConjuncts(text string) []string {
 	}
 	var out []string
 	for _, p := range append(parts, text[start:]) {
-		out = append(out, splitConjuncts(p)...)
+		out = append(out, splitOperands(p, operator, weaker)...)
 	}
 	return out
 }

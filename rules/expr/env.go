@@ -65,12 +65,13 @@ func (v *Env) listNames() []string { return slices.Sorted(maps.Keys(v.site.Lists
 
 // checked is an expression whose names are resolved and whose types are right.
 type checked struct {
-	ast       *ast.AST
-	slots     []predicate.Slot
-	mentions  []predicate.StepMention // in order of first mention; Step is 0 for an event
-	conjuncts []string
-	empty     []string // the empty lists because of which the condition never holds
-	cost      costRange
+	ast      *ast.AST
+	slots    []predicate.Slot
+	mentions []predicate.StepMention // in order of first mention; Step is 0 for an event
+	text     string
+	reasons  []predicate.Reason // set by Env.nodes
+	empty    []string           // the empty lists because of which the condition never holds
+	cost     costRange
 }
 
 // check resolves and checks a condition, and makes it lenient.
@@ -110,7 +111,7 @@ func (v *Env) checkResult(text string, names scope, result *cel.Type) (*checked,
 		}
 		return nil, []Issue{{1, 1, fmt.Sprintf("what names an agent is a text, this is %s", name)}}
 	}
-	c := &checked{ast: typed.NativeRep(), slots: r.slots, mentions: r.mentions, conjuncts: splitConjuncts(text)}
+	c := &checked{ast: typed.NativeRep(), slots: r.slots, mentions: r.mentions, text: text}
 	c.empty = v.emptyLists(c.ast.Expr())
 	c.cost = v.estimate(typed, c.slots)
 	if c.cost.max > MaxCost {
@@ -136,7 +137,9 @@ func (v *Env) Compile(text string) (cond *predicate.Cond, issues []Issue) {
 
 // cond returns the condition with the given root.
 func (c *checked) cond(text string, root predicate.Node) *predicate.Cond {
-	facts := predicate.Facts{Text: text, Conjuncts: c.conjuncts, MinCost: c.cost.min, MaxCost: c.cost.max, EmptyLists: c.empty}
+	facts := predicate.Facts{
+		Text: text, Reasons: c.reasons, MinCost: c.cost.min, MaxCost: c.cost.max, EmptyLists: c.empty,
+	}
 	for _, m := range c.mentions {
 		facts.Mentions = append(facts.Mentions, m.Mention)
 	}

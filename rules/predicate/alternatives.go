@@ -12,7 +12,8 @@ import (
 // literals present, and only the tests they belong to run. See the package comment.
 type alternatives struct {
 	slot  *Slot
-	tests []Node // at most maxAlternatives
+	terms []Node // the operands of the disjunction, at most maxAlternatives
+	tests []Node // the same operands, without the searches that windows and tails replace
 	// windows holds, for each byte, the tests that have a literal with this byte as the first, second, third and fourth
 	// byte of its window. For a literal of three bytes, any fourth byte is right.
 	windows [256][window]uint64
@@ -46,6 +47,24 @@ func (n *alternatives) eval(s *Scratch) verdict {
 		}
 	}
 	return out
+}
+
+// first returns an operand that holds, or nil.
+func (n *alternatives) first(s *Scratch) Node {
+	v := s.read(n.slot)
+	if !v.Present() {
+		return nil
+	}
+	present := uint64(1)<<len(n.tests) - 1
+	if text, ok := s.searchable(v); ok {
+		present = n.find(text)
+	}
+	for ; present != 0; present &= present - 1 {
+		if i := bits.TrailingZeros64(present); n.tests[i].eval(s) == yes {
+			return n.terms[i]
+		}
+	}
+	return nil
 }
 
 // find returns the tests of which the text contains a literal. It compares the last bytes read with all windows at once, and
@@ -122,7 +141,7 @@ func newAlternatives(tests []Node) *alternatives {
 
 func (n *alternatives) add(t Node, tails []literal) {
 	bit := uint64(1) << len(n.tests)
-	n.tests, n.tails = append(n.tests, withoutSearch(t)), append(n.tails, tails)
+	n.terms, n.tests, n.tails = append(n.terms, t), append(n.tests, withoutSearch(t)), append(n.tails, tails)
 	for _, l := range tails {
 		for i := range min(window, len(l.text)) {
 			c := l.text[i]

@@ -14,7 +14,7 @@ type Cond struct {
 // Facts are the properties of a condition that the compiler finds besides its nodes.
 type Facts struct {
 	Text             string    // the source text
-	Conjuncts        []string  // the source text of each operand of the top-level &&
+	Reasons          []Reason  // the operands of the top-level &&
 	Mentions         []Mention // the values that the condition reads, in order of first mention
 	MinCost, MaxCost uint64    // the estimated cost, in cel-go's units
 	EmptyLists       []string  // the names of the empty lists because of which the condition never holds
@@ -55,7 +55,12 @@ func (c *Cond) Fields() schema.FieldSet { return c.fields }
 func (c *Cond) Mentions() []Mention { return c.facts.Mentions }
 
 // Conjuncts returns the source text of each operand of the top-level &&. If the condition holds, all of them are true.
-func (c *Cond) Conjuncts() []string { return c.facts.Conjuncts }
+func (c *Cond) Conjuncts() (texts []string) {
+	for _, r := range c.facts.Reasons {
+		texts = append(texts, r.Text)
+	}
+	return texts
+}
 
 // Cost returns the estimated cost, in cel-go's units.
 func (c *Cond) Cost() (min, max uint64) { return c.facts.MinCost, c.facts.MaxCost }
