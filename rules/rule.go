@@ -91,6 +91,15 @@ type Rule struct {
 	readsAgent bool // a condition reads agent.*
 }
 
+// Reasons returns the condition of role i, whose operands are reasons of a finding; nil if the role gives none, as that
+// of `unless`, or has no condition.
+func (r *Rule) Reasons(i int) *predicate.Cond {
+	if r.Sequence != nil && i >= len(r.Sequence.Steps) {
+		return nil
+	}
+	return r.Roles[i].Cond
+}
+
 // MaxRoles is the largest number of roles of a rule: a set of roles is a word of 32 bits.
 const MaxRoles = 32
 

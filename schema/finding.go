@@ -72,19 +72,24 @@ type Finding struct {
 
 // Evidence is one of the events that a finding is based on.
 type Evidence struct {
-	EventID   string         `json:"event_id,omitempty"`
-	Identity  ID             `json:"identity"`
-	Time      Instant        `json:"time"`
-	Topic     string         `json:"topic,omitempty"`
-	Partition int32          `json:"partition"`
-	Offset    int64          `json:"offset"`
-	Index     int            `json:"index"`
-	Dataset   string         `json:"dataset,omitempty"`
-	Action    string         `json:"action,omitempty"`
-	Resource  string         `json:"resource,omitempty"`
-	Outcome   string         `json:"outcome,omitempty"`
-	Step      string         `json:"step,omitempty"`   // step of a sequence
-	Fields    map[string]any `json:"fields,omitempty"` // the fields that the rule mentions
+	EventID       string         `json:"event_id,omitempty"`
+	Identity      ID             `json:"identity"`
+	Time          Instant        `json:"time"`
+	Topic         string         `json:"topic,omitempty"`
+	Partition     int32          `json:"partition"`
+	Offset        int64          `json:"offset"`
+	Index         int            `json:"index"`
+	Dataset       string         `json:"dataset,omitempty"`
+	Class         string         `json:"class,omitempty"`
+	Action        string         `json:"action,omitempty"`
+	Tool          string         `json:"tool,omitempty"`
+	ToolServer    string         `json:"tool_server,omitempty"`
+	Target        string         `json:"target,omitempty"` // host and path of the URL, else the service that was called
+	Resource      string         `json:"resource,omitempty"`
+	Outcome       string         `json:"outcome,omitempty"`
+	CredentialUID string         `json:"credential_uid,omitempty"`
+	Step          string         `json:"step,omitempty"`   // step of a sequence
+	Fields        map[string]any `json:"fields,omitempty"` // the fields that the rule mentions
 }
 
 // Response is one action that a rule requests for its findings.

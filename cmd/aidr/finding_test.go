@@ -173,8 +173,8 @@ func openDatabase(t testing.TB, dsn string) *database {
 func (d *database) findings(t testing.TB) (map[schema.ID]*schema.Finding, error) {
 	rows, err := d.conn.Query(t.Context(), `SELECT id, status, rule_id, rule_version, kind, title, severity, confidence, tags, shadow, tenant,
 		agent_uid, agent_name, agent_uid_source, session_id, key, group_start, first_seen, last_seen, count, value, threshold, baseline, late,
-		warming_until, explanation, reasons, evidence.event_id, evidence.identity, evidence.time, evidence.dataset, evidence.action,
-		evidence.resource, evidence.outcome, evidence.step, evidence.fields, response.action, response.target, response.state, response.mode,
+		warming_until, explanation, reasons, evidence.event_id, evidence.identity, evidence.time, evidence.dataset, evidence.class,
+		evidence.action, evidence.tool, evidence.tool_server, evidence.target, evidence.resource, evidence.outcome, evidence.credential_uid, evidence.step, evidence.fields, response.action, response.target, response.state, response.mode,
 		response.ttl, response.result FROM v_findings WHERE status != 'withdrawn'`)
 	if err != nil {
 		return nil, err
@@ -205,8 +205,9 @@ type row struct {
 	groupStart, firstSeen, lastSeen                time.Time
 	value, threshold                               *decimal.Decimal
 	warming                                        *time.Time
-	eventIDs, datasets, actions, resources         []string
-	outcomes, steps                                []string
+	eventIDs, datasets, classes, actions, tools    []string
+	servers, hosts, resources, outcomes            []string
+	credentials, steps                             []string
 	identities                                     []uuid.UUID
 	times                                          []time.Time
 	maps                                           []map[string]string
@@ -218,7 +219,8 @@ func (r *row) fields() []any {
 	return []any{&r.id, &r.status, &f.RuleID, &r.version, &f.Kind, &f.Title, &r.severity, &r.confidence, &f.Tags, &f.Shadow, &f.Tenant,
 		&f.AgentUID, &f.AgentName, &f.AgentSource, &f.SessionID, &f.Key, &r.groupStart, &r.firstSeen, &r.lastSeen,
 		&f.Count, &r.value, &r.threshold, &r.baseline, &f.Late, &r.warming, &f.Explanation, &f.Reasons,
-		&r.eventIDs, &r.identities, &r.times, &r.datasets, &r.actions, &r.resources, &r.outcomes, &r.steps, &r.maps,
+		&r.eventIDs, &r.identities, &r.times, &r.datasets, &r.classes, &r.actions, &r.tools, &r.servers, &r.hosts,
+		&r.resources, &r.outcomes, &r.credentials, &r.steps, &r.maps,
 		&r.doing, &r.targets, &r.states, &r.modes, &r.lasting, &r.result}
 }
 
@@ -242,7 +244,8 @@ func (r *row) finding() *schema.Finding {
 	}
 	for i := range r.times {
 		e := schema.Evidence{EventID: r.eventIDs[i], Identity: schema.ID(r.identities[i]), Time: instant(r.times[i]), Dataset: r.datasets[i],
-			Action: r.actions[i], Resource: r.resources[i], Outcome: r.outcomes[i], Step: r.steps[i], Fields: map[string]any{}}
+			Class: r.classes[i], Action: r.actions[i], Tool: r.tools[i], ToolServer: r.servers[i], Target: r.hosts[i],
+			Resource: r.resources[i], Outcome: r.outcomes[i], CredentialUID: r.credentials[i], Step: r.steps[i], Fields: map[string]any{}}
 		for name, v := range r.maps[i] {
 			e.Fields[name] = v
 		}

@@ -15,7 +15,7 @@ func TestMigrateTwice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"0001_findings"}; !slices.Equal(first, want) {
+	if want := []string{"0001_findings", "0002_evidence_core"}; !slices.Equal(first, want) {
 		t.Errorf("the first Migrate applied %q, want %q", first, want)
 	}
 	write(t, s, entriesOf(1, 3, 1))
@@ -31,8 +31,61 @@ func TestMigrateTwice(t *testing.T) {
 	if n := query[uint64](t, s, "SELECT count() FROM DB.v_findings"); n != 3 {
 		t.Errorf("got %d findings, want 3", n)
 	}
-	if n := query[uint64](t, s, "SELECT count() FROM DB.schema_migrations FINAL"); n != 1 {
-		t.Errorf("%d migrations are recorded, want 1", n)
+	if n := query[uint64](t, s, "SELECT count() FROM DB.schema_migrations FINAL"); n != 2 {
+		t.Errorf("%d migrations are recorded, want 2", n)
+	}
+}
+
+// TestMigrateEvidence migrates a table of the first version that holds findings: their events are shown as before, without
+// the columns that were added, next to those of new findings. A part that is rewritten by a merge stays readable.
+func TestMigrateEvidence(t *testing.T) {
+	s := newSink(t, func(c *Config) { c.Migrate = false })
+	all, err := migrations()
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := s.connection()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.createMigrationsTable(t.Context(), conn); err != nil {
+		t.Fatal(err)
+	}
+	statements, err := s.dialect.statements(all[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, q := range statements {
+		run(t, s, "%s", q)
+	}
+	run(t, s, "INSERT INTO DB.schema_migrations (version, name) VALUES (1, 'findings')")
+	const event = "now64(9), generateUUIDv4(), ['e1', 'e2', 'e3'], ['s3:GetObject', 'a', 'b'], [now64(9), now64(9), now64(9)]"
+	run(t, s, "INSERT INTO DB.findings (detected_at, id, evidence.event_id, evidence.action, evidence.time, evidence.identity, evidence.topic, "+
+		"evidence.partition, evidence.offset, evidence.index, evidence.dataset, evidence.resource, evidence.outcome, evidence.step, evidence.fields) "+
+		"SELECT "+event+", [generateUUIDv4(), generateUUIDv4(), generateUUIDv4()], ['t', 't', 't'], [0, 0, 0], [0, 1, 2], [0, 0, 0], "+
+		"['d', 'd', 'd'], ['', '', ''], ['', '', ''], ['', '', ''], [map(), map(), map()]")
+
+	applied, err := s.Migrate(t.Context())
+	if err != nil || !slices.Equal(applied, []string{"0002_evidence_core"}) {
+		t.Fatalf("got %q, %v; want the second migration", applied, err)
+	}
+	entries := entriesOf(1, 1, 1)
+	entries[0].Finding.Evidence[0].Tool = "shell"
+	entries[0].Finding.GroupStart = 0 // in the same partition as the old finding
+	write(t, s, entries)
+	for _, state := range []string{"in two parts", "merged"} {
+		got := query[[]string](t, s, "SELECT arraySort(groupArray(action || '/' || class || '/' || tool)) FROM DB.v_finding_events")
+		if want := []string{"//shell", "a//", "b//", "s3:GetObject//"}; !slices.Equal(got, want) {
+			t.Errorf("%s: got events %q, want %q", state, got, want)
+		}
+		if n := query[uint64](t, s, "SELECT count() FROM DB.v_findings WHERE length(evidence.target) = length(evidence.time)"); n != 2 {
+			t.Errorf("%s: got %d findings with arrays of one length, want 2", state, n)
+		}
+		run(t, s, "OPTIMIZE TABLE DB.findings FINAL")
+	}
+	const uncommented = "SELECT groupArray(table || '.' || name) FROM system.columns WHERE database = '%s' AND comment = ''"
+	if got := query[[]string](t, s, uncommented, s.dialect.database); len(got) > 0 {
+		t.Errorf("columns without a comment: %q", got)
 	}
 }
 

@@ -20,8 +20,8 @@ type column struct {
 	value func(f *schema.Finding) any
 }
 
-// findingColumns lists the columns of the table findings. It is never changed. A test compares it with the table that the
-// migrations create.
+// findingColumns lists the columns of the table findings, in the order in which the migrations added them. It is not
+// changed at run time. A test compares it with the table that the migrations create.
 var findingColumns = [...]column{
 	{"id", func(f *schema.Finding) any { return uuid.UUID(f.ID) }},
 	{"revision", func(f *schema.Finding) any { return f.Revision }},
@@ -73,6 +73,12 @@ var findingColumns = [...]column{
 	{"response.mode", response(func(r *schema.Response) string { return r.Mode })},
 	{"response.ttl", response(func(r *schema.Response) string { return r.TTL })},
 	{"response.result", response(func(r *schema.Response) string { return r.Result })},
+
+	{"evidence.class", evidence(func(e *schema.Evidence) string { return e.Class })},
+	{"evidence.tool", evidence(func(e *schema.Evidence) string { return e.Tool })},
+	{"evidence.tool_server", evidence(func(e *schema.Evidence) string { return e.ToolServer })},
+	{"evidence.target", evidence(func(e *schema.Evidence) string { return e.Target })},
+	{"evidence.credential_uid", evidence(func(e *schema.Evidence) string { return e.CredentialUID })},
 }
 
 // evidence returns the value of a nested column: an array with one element for each event of the evidence.

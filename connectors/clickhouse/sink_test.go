@@ -134,6 +134,7 @@ func full() *schema.Finding {
 				EventID: "e1", Identity: schema.ID{1}, Time: instant("2026-01-01T00:00:00.000000001Z"),
 				Topic: "cloudtrail", Partition: 5, Offset: 1 << 40, Index: 3,
 				Dataset: "aws.cloudtrail", Action: "RunInstances", Resource: "i-1", Outcome: "failure", Step: "b",
+				Class: "api", Tool: "shell", ToolServer: "files", Target: "api.example/v1", CredentialUID: "AKIA1",
 				Fields: map[string]any{"text": "as it is", "number": json.Number("9007199254740993"), "list": []any{"<a>", true}, "none": nil},
 			},
 			{Identity: schema.ID{2}, Time: instant("2026-01-02T00:00:00Z")},

@@ -40,7 +40,9 @@ type Capturer struct {
 	hashes memo[[item.ValueHashSize]byte] // the hashes of compared values, by their key form
 
 	// Made once per event and used for all rules that capture it: see BeginEvent.
-	head    []byte                         // of evidence
+	head    []byte // of evidence
+	core    int    // the end in head of the part about the position and the agent
+	target  exposedTarget
 	current schema.FieldSet                // the fields whose entry in fields is that of this event
 	fields  [schema.NumFields]exposedValue // the others are of an earlier event of the batch
 }
@@ -50,6 +52,7 @@ type Capturer struct {
 func (c *Capturer) BeginBatch() {
 	c.arena.reset()
 	c.fields = [schema.NumFields]exposedValue{}
+	c.target = exposedTarget{}
 }
 
 // BeginEvent must be called before the first capture of each event.
@@ -115,7 +118,7 @@ func (c *Capturer) fill(p *Plan, e *schema.Event, s *rules.Scratch, it *item.Ite
 	group := len(c.buf)
 	c.buf = c.appendData(c.buf, p, e, s, it.Roles)
 	data := len(c.buf)
-	c.buf = c.appendEvidence(c.buf, p, e)
+	c.buf = c.appendEvidence(c.buf, p, e, s, it.Roles)
 	all := c.arena.store(c.buf)
 	it.Key, it.Group, it.Data, it.Evidence = all[:key], all[key:group], all[group:data], all[data:]
 	if p.wholeGroup {

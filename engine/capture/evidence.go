@@ -3,11 +3,14 @@ package capture
 import (
 	"encoding/binary"
 	"encoding/json"
+	"math/bits"
+	"strings"
 
 	"github.com/zeebo/xxh3"
 
 	"github.com/aidr-engine/aidr/engine/flat"
 	"github.com/aidr-engine/aidr/engine/item"
+	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -15,9 +18,12 @@ import (
 const (
 	// maxEvidenceText is the size in bytes of one text in evidence: a person reads no more of it.
 	maxEvidenceText = 1 << 10
-	// maxEvidenceValues is the size in bytes of all values of one event. State holds up to 5 events for a key, a finding
-	// 8, and the body of a webhook is to stay under 20 KB.
-	maxEvidenceValues = 8 << 10
+	// maxCoreText is the size in bytes of a text that evidence shows of every event, whatever the rule: the longest name of
+	// a tool or of a host.
+	maxCoreText = 256
+	// maxEvidence is the size in bytes of the evidence of one event after its position and its agent. State holds up to 5
+	// events for a key, a finding 8, and the body of a webhook is to stay under 20 KB.
+	maxEvidence = 8 << 10
 )
 
 // exposedValue is a field as evidence shows it.
@@ -26,15 +32,24 @@ type exposedValue struct {
 	value schema.Value
 }
 
-// appendEvidence appends the flat evidence of the event (item.Evidence). The part that is the same for every rule, and
+// exposedTarget is a target as evidence shows it, and what it was made of.
+type exposedTarget struct {
+	field      schema.Field // of the host
+	host, path string
+	text       string
+}
+
+// appendEvidence appends the flat evidence of an event that matched the roles (item.Evidence). The part that is the same for every rule, and
 // each text that several rules show, are made once per event (see BeginEvent).
-func (c *Capturer) appendEvidence(dst []byte, p *Plan, e *schema.Event) []byte {
+func (c *Capturer) appendEvidence(dst []byte, p *Plan, e *schema.Event, s *rules.Scratch, roles uint32) []byte {
 	if len(c.head) == 0 {
 		c.head = c.appendHead(c.head, e)
 	}
+	limit := len(dst) + c.core + maxEvidence
 	dst = append(dst, c.head...)
+	c.scratch = c.appendBranches(c.scratch[:0], p, e, s, roles)
+	dst = flat.AppendText(dst, c.scratch)
 	dst = binary.BigEndian.AppendUint32(dst, p.tag)
-	limit := len(dst) + maxEvidenceValues
 	for i := range p.rule.Mentions {
 		from := len(dst)
 		m := &p.rule.Mentions[i]
@@ -50,7 +65,22 @@ func (c *Capturer) appendEvidence(dst []byte, p *Plan, e *schema.Event) []byte {
 	return dst
 }
 
-// appendHead appends the evidence up to the tag.
+// appendBranches appends the branches of the conditions of the roles.
+func (c *Capturer) appendBranches(dst []byte, p *Plan, e *schema.Event, s *rules.Scratch, roles uint32) []byte {
+	if roles &= p.branching; roles == 0 {
+		return dst
+	}
+	dst = binary.BigEndian.AppendUint32(dst, p.branchesTag)
+	for ; roles != 0; roles &= roles - 1 {
+		i := bits.TrailingZeros32(roles)
+		c.text = p.rule.Roles[i].Cond.AppendBranches(c.text[:0], e, s.Predicate)
+		dst = binary.AppendUvarint(dst, uint64(i))
+		dst = flat.AppendText(dst, c.text)
+	}
+	return dst
+}
+
+// appendHead appends the evidence up to the branches.
 func (c *Capturer) appendHead(dst []byte, e *schema.Event) []byte {
 	c.scratch = item.AppendPosition(c.scratch[:0], e.Pos)
 	dst = flat.AppendText(dst, c.scratch)
@@ -63,6 +93,7 @@ func (c *Capturer) appendHead(dst []byte, e *schema.Event) []byte {
 		SessionID:   c.exposedField(e, schema.SessionID).Text,
 	})
 	dst = flat.AppendText(dst, c.scratch)
+	c.core = len(dst)
 
 	resource := schema.ResourceID
 	if !e.Has(resource) {
@@ -71,7 +102,48 @@ func (c *Capturer) appendHead(dst []byte, e *schema.Event) []byte {
 	for _, f := range [...]schema.Field{schema.EventID, schema.EventDataset, schema.EventAction, resource, schema.EventOutcome} {
 		dst = flat.AppendText(dst, c.exposedField(e, f).Text)
 	}
-	return dst
+
+	c.scratch = c.scratch[:0]
+	for _, f := range [...]schema.Field{schema.EventClass, schema.GenAIToolName, schema.MCPServerName} {
+		c.scratch = flat.AppendText(c.scratch, schema.Truncate(c.exposedField(e, f).Text, maxCoreText))
+	}
+	c.scratch = flat.AppendText(c.scratch, c.exposedTarget(e))
+	c.scratch = flat.AppendText(c.scratch, schema.Truncate(c.exposedField(e, schema.CredentialUID).Text, maxCoreText))
+	return flat.AppendText(dst, c.scratch)
+}
+
+// exposedTarget returns the target of the event as evidence shows it: the host and path of its URL, else the service that
+// was called.
+func (c *Capturer) exposedTarget(e *schema.Event) string {
+	host := schema.URLDomain
+	if !e.Has(host) {
+		host = schema.ServiceTargetName
+	}
+	if !e.Has(schema.URLPath) {
+		return schema.Truncate(c.exposedField(e, host).Text, maxCoreText)
+	}
+	if !e.Has(host) {
+		return schema.Truncate(c.exposedField(e, schema.URLPath).Text, maxCoreText)
+	}
+	h, p := e.Text(host), e.Text(schema.URLPath)
+	if last := &c.target; last.field != host || last.host != h || last.path != p {
+		*last = exposedTarget{host, h, p, c.joinTarget(e, host)}
+	}
+	return c.target.text
+}
+
+// joinTarget returns the host and the path of the event as one text. Credentials are searched in the whole text too,
+// because some are known by the host that they belong to.
+func (c *Capturer) joinTarget(e *schema.Event, host schema.Field) string {
+	separator := ""
+	if !strings.HasPrefix(e.Text(schema.URLPath), "/") {
+		separator = "/"
+	}
+	text := c.exposedField(e, host).Text + separator + c.exposedField(e, schema.URLPath).Text
+	if redact := c.redactFor(max(c.Redaction.Field(host), c.Redaction.Field(schema.URLPath))); redact != nil {
+		text = redact(text)
+	}
+	return schema.Truncate(text, maxCoreText)
 }
 
 // exposedField returns a field as evidence shows it. It is made once per event, and taken over from an earlier event if

@@ -11,7 +11,10 @@ type Plan struct {
 	rule       *rules.Rule
 	wholeGroup bool           // the group key is the whole key
 	values     []schema.Field // the fields whose values the kind compares: `of`
-	tag        uint32         // item.MentionsTag of the rule's Mentions
+	tag        uint32         // item.Tag of the names of the rule's Mentions
+
+	branching   uint32 // the roles whose condition has branches that evidence names, as bits
+	branchesTag uint32 // item.Tag of the texts of the conditions
 }
 
 // NewPlan prepares a rule.
@@ -21,7 +24,17 @@ func NewPlan(r *rules.Rule) *Plan {
 	for i := range r.Mentions {
 		names = append(names, r.Mentions[i].Name)
 	}
-	p.tag = item.MentionsTag(names)
+	p.tag = item.Tag(names)
+	var texts []string
+	for i := range r.Roles {
+		if cond := r.Reasons(i); cond != nil {
+			texts = append(texts, cond.Text())
+			if cond.HasBranches() {
+				p.branching |= 1 << i
+			}
+		}
+	}
+	p.branchesTag = item.Tag(texts)
 	switch r.Kind {
 	case rules.KindDistinct:
 		p.values = r.Distinct.Of

@@ -14,18 +14,23 @@ import (
 func (p *Program) renderEvidence(ev *Event) schema.Evidence {
 	from := item.ReadEvidence(ev.Evidence)
 	e := schema.Evidence{
-		EventID:   from.EventID,
-		Identity:  ev.ID,
-		Time:      ev.Time,
-		Topic:     from.Topic,
-		Partition: from.Partition,
-		Offset:    from.Offset,
-		Index:     from.Index,
-		Dataset:   from.Dataset,
-		Action:    from.Action,
-		Resource:  from.Resource,
-		Outcome:   from.Outcome,
-		Step:      p.stepName(ev.Step),
+		EventID:       from.EventID,
+		Identity:      ev.ID,
+		Time:          ev.Time,
+		Topic:         from.Topic,
+		Partition:     from.Partition,
+		Offset:        from.Offset,
+		Index:         from.Index,
+		Dataset:       from.Dataset,
+		Class:         from.Class,
+		Action:        from.Action,
+		Tool:          from.Tool,
+		ToolServer:    from.ToolServer,
+		Target:        from.Target,
+		Resource:      from.Resource,
+		Outcome:       from.Outcome,
+		CredentialUID: from.CredentialUID,
+		Step:          p.stepName(ev.Step),
 	}
 	if from.Tag != p.mentionsTag {
 		return e

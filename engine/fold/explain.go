@@ -3,6 +3,7 @@ package fold
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -39,11 +40,20 @@ func durationText(d time.Duration) string {
 	return d.String()
 }
 
-// explain returns the explanation of a finding: one sentence for people.
+// maxListed is the number of different names that an explanation lists: more would make the sentence long.
+const maxListed = 3
+
+// explain returns the explanation of a finding: one sentence for people. It names the agent, what it did to which target,
+// and the trigger.
 func (p *Program) explain(group string, g *Group) string {
-	text := p.explainTrigger(g)
-	if key := p.explainKey(group); key != "" {
+	text := p.explainEvents(g)
+	if key := p.explainKey(group, g); key != "" {
 		text = key + ": " + text
+	} else {
+		text = strings.ToUpper(text[:1]) + text[1:]
+	}
+	if trigger := p.explainTrigger(g); trigger != "" {
+		text += ": " + trigger
 	}
 	if g.Last > g.Start {
 		text += fmt.Sprintf("; %d events in all, from %s to %s", g.Count, g.First, g.Last)
@@ -51,7 +61,70 @@ func (p *Program) explain(group string, g *Group) string {
 	return text + "."
 }
 
-// explainTrigger describes the first trigger, with the highest value of all triggers.
+// explainEvents describes the agent and the events that the finding shows.
+func (p *Program) explainEvents(g *Group) string {
+	agent := "an agent"
+	if s := item.ReadSubject(g.Subject); s.AgentName != "" {
+		agent = "agent " + quote(s.AgentName)
+	} else if s.AgentUID != "" {
+		agent = "agent " + quote(s.AgentUID)
+	}
+	var done, servers, targets, resources, outcomes []string
+	verb, failed := "called", false
+	for i := range g.Events[:g.N] {
+		e := item.ReadEvidence(g.Events[i].Evidence)
+		if e.Tool != "" {
+			done = appendNew(done, e.Tool)
+		} else if e.Action != "" {
+			done, verb = appendNew(done, e.Action), "did"
+		}
+		servers, targets = appendNew(servers, e.ToolServer), appendNew(targets, e.Target)
+		resources, outcomes = appendNew(resources, e.Resource), appendNew(outcomes, e.Outcome)
+		failed = failed || e.Outcome != "" && e.Outcome != "success"
+	}
+	if !failed {
+		outcomes = nil
+	}
+	if len(done) == 0 {
+		verb = "was active"
+	}
+	text := agent + " " + verb
+	for _, part := range [...]struct {
+		word  string
+		names []string
+	}{{" ", done}, {" of server ", servers}, {" at ", targets}, {" on ", resources}, {" with outcome ", outcomes}} {
+		if len(part.names) > 0 {
+			text += part.word + listed(part.names)
+		}
+	}
+	return text
+}
+
+// appendNew appends a text unless it is empty or in the list.
+func appendNew(list []string, text string) []string {
+	if text == "" || slices.Contains(list, text) {
+		return list
+	}
+	return append(list, text)
+}
+
+// listed returns the first maxListed names, quoted.
+func listed(names []string) string {
+	var b strings.Builder
+	for i, name := range names {
+		if i == maxListed {
+			b.WriteString(" and others")
+			break
+		}
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(quote(name))
+	}
+	return b.String()
+}
+
+// explainTrigger describes the first trigger, with the highest value of all triggers; "" if one event is the trigger.
 func (p *Program) explainTrigger(g *Group) string {
 	r := p.Rule
 	switch r.Kind {
@@ -65,7 +138,7 @@ func (p *Program) explainTrigger(g *Group) string {
 	case rules.KindSequence:
 		return fmt.Sprintf("%s happened in this order within %s", stepNames(r.Sequence), durationText(r.Sequence.Within))
 	}
-	return p.explainEvent(g)
+	return ""
 }
 
 // explainNewValue describes the value and the history in which it is new.
@@ -110,33 +183,18 @@ func (p *Program) countText(g *Group, most int) string {
 // percent renders a share, which is at most 1, so 100 times the share does not overflow.
 func percent(share rules.Decimal) string { return rules.Decimal{Lo: share.Lo * 100}.String() }
 
-// explainEvent describes the first event.
-func (p *Program) explainEvent(g *Group) string {
-	if g.N == 0 {
-		return "An event matched"
-	}
-	e := p.renderEvidence(&g.Events[0])
-	text := "An event matched"
-	if e.Action != "" {
-		text = quote(e.Action)
-	}
-	if e.Resource != "" {
-		text += " on " + quote(e.Resource)
-	}
-	if e.Outcome != "" {
-		text += " with outcome " + quote(e.Outcome)
-	}
-	return text
-}
-
-// explainKey names the group by its fields and their values.
-func (p *Program) explainKey(group string) string {
+// explainKey names the group by its fields and their values. The id and the name of the agent are left out, because the
+// sentence names the agent.
+func (p *Program) explainKey(group string, g *Group) string {
+	named := item.ReadSubject(g.Subject).AgentUID != ""
 	texts := item.KeyTexts(group)
 	var parts []string
 	for i, field := range p.Rule.GroupBy {
-		if i < len(texts) && texts[i] != "" {
-			parts = append(parts, p.Rule.Key[field].String()+" "+quote(texts[i]))
+		f := p.Rule.Key[field]
+		if i >= len(texts) || texts[i] == "" || named && (f == schema.AIAgentUID || f == schema.AIAgentName) {
+			continue
 		}
+		parts = append(parts, f.String()+" "+quote(texts[i]))
 	}
 	return strings.Join(parts, ", ")
 }

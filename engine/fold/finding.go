@@ -44,7 +44,7 @@ func (p *Program) Finding(group string, g *Group) *schema.Finding {
 		Shadow: r.Stage == rules.StageShadow, Key: p.keyMap(group),
 		GroupStart: g.Start, FirstSeen: g.First, LastSeen: g.Last,
 		Count: g.Count, Value: p.unit.number(g.Value), Threshold: p.unit.number(p.threshold),
-		Evidence: make([]schema.Evidence, 0, g.N), Reasons: slices.Clone(p.reasons), Response: responses(r),
+		Evidence: make([]schema.Evidence, 0, g.N), Reasons: p.reasons(g), Response: responses(r),
 	}
 	s := item.ReadSubject(g.Subject)
 	f.Tenant, f.AgentUID, f.AgentName, f.AgentSource, f.SessionID = s.Tenant, s.AgentUID, s.AgentName, s.AgentSource, s.SessionID
@@ -82,14 +82,17 @@ func (p *Program) keyMap(group string) map[string]string {
 	return m
 }
 
-// reasons returns the sub-expressions that hold when the rule triggers, those of a sequence with the id of their step.
-// The role that breaks a sequence gives no reasons.
-func reasons(r *rules.Rule) (texts []string) {
+// reasons returns the parts of the conditions that held, those of a sequence with the id of their step. Of alternatives it
+// returns those that held for the first event that the finding shows, for a sequence of that step. The role that breaks a
+// sequence gives no reasons.
+func (p *Program) reasons(g *Group) (texts []string) {
+	r := p.Rule
 	for i := range r.Roles {
-		if r.Roles[i].Cond == nil || r.Sequence != nil && i >= len(r.Sequence.Steps) {
+		cond := r.Reasons(i)
+		if cond == nil {
 			continue
 		}
-		for _, text := range r.Roles[i].Cond.Conjuncts() {
+		for _, text := range cond.Held(p.branches(g, i)) {
 			if r.Roles[i].Name != "" {
 				text = r.Roles[i].Name + ": " + text
 			}
@@ -99,6 +102,24 @@ func reasons(r *rules.Rule) (texts []string) {
 		}
 	}
 	return texts
+}
+
+// branches returns the branches that the role's condition took for the first event shown of it. The result is nil if they
+// are unknown, because the rule changed since or an earlier version captured the event.
+func (p *Program) branches(g *Group, role int) []byte {
+	for i := range g.Events[:g.N] {
+		ev := &g.Events[i]
+		if p.Rule.Sequence != nil && ev.Step != role+1 {
+			continue
+		}
+		e := item.ReadEvidence(ev.Evidence)
+		if e.BranchesTag != p.branchesTag {
+			return nil
+		}
+		branches, _ := e.RoleBranches(role)
+		return branches
+	}
+	return nil
 }
 
 // responses returns the responses that the rule requests. Containment is recorded, not carried out.

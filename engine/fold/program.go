@@ -24,8 +24,8 @@ type Program struct {
 	wholeGroup   bool     // the group key is the whole key
 	orders       []uint16 // the distinct Orders of the roles, ascending: the roles that copies of an event may have
 	mentionNames []string
-	mentionsTag  uint32 // of mentionNames
-	reasons      []string
+	mentionsTag  uint32    // of mentionNames
+	branchesTag  uint32    // of the texts of the conditions: see item.Evidence
 	pool         sync.Pool // of *scratch
 }
 
@@ -42,8 +42,14 @@ func NewProgram(r *rules.Rule) *Program {
 	for i := range r.Mentions {
 		p.mentionNames = append(p.mentionNames, r.Mentions[i].Name)
 	}
-	p.mentionsTag = item.MentionsTag(p.mentionNames)
-	p.reasons = reasons(r)
+	p.mentionsTag = item.Tag(p.mentionNames)
+	var texts []string
+	for i := range r.Roles {
+		if cond := r.Reasons(i); cond != nil {
+			texts = append(texts, cond.Text())
+		}
+	}
+	p.branchesTag = item.Tag(texts)
 	return p
 }
 
