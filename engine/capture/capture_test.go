@@ -182,6 +182,8 @@ func TestCaptureEvidence(t *testing.T) {
 		"gen_ai.tool.call.arguments":  schema.JSONValue(`{"key":"secret","n":1}`),
 		"message_context.prompt_text": schema.StringValue(strings.Repeat("\u00e9", 600)),
 		"gen_ai.usage.cost":           schema.DoubleValue(0.5), "event.truncated": schema.BoolValue(true),
+		"event.class": schema.StringValue("tool"), "gen_ai.tool.name": schema.StringValue("fetch"), "mcp.server.name": schema.StringValue("web"),
+		"url.domain": schema.StringValue("api.example"), "url.path": schema.StringValue("/v1/secret"), "credential.uid": schema.StringValue("key-7"),
 	})
 	e.Raws, e.Tenant = []schema.Value{schema.StringValue("\xff\x1b[2J")}, "acme"
 	items, _ := take(t, r, e, 1)
@@ -191,7 +193,8 @@ func TestCaptureEvidence(t *testing.T) {
 	}
 	want := schema.Evidence{
 		EventID: "e1", Identity: e.Identity(), Time: 5e9, Topic: "logs", Partition: 2, Offset: 77, Index: 1,
-		Dataset: "litellm", Action: "tools/call", Resource: "bucket", Outcome: "failure",
+		Dataset: "litellm", Class: "tool", Action: "tools/call", Tool: "fetch", ToolServer: "web", Target: "api.example/v1/[redacted]",
+		Resource: "bucket", Outcome: "failure", CredentialUID: "key-7",
 	}
 	got := f.Evidence[0]
 	fields := got.Fields
@@ -227,10 +230,81 @@ func TestCaptureEvidenceIsBounded(t *testing.T) {
 		}
 	}
 	items, _ := take(t, r, e, 1)
-	const texts, values = 10 << 10, 8 << 10
-	if n := len(items[0].Evidence); n < values/2 || n > texts+values+1024 {
+	const subject, rest = 5 << 10, 8 << 10
+	if n := len(items[0].Evidence); n < rest/2 || n > subject+rest+128 {
 		t.Errorf("the evidence of a large event has %d bytes", n)
 	}
+	if ev := fold.Late(fold.NewProgram(r), &items[0]).Evidence[0]; len(ev.Tool) != 256 || len(ev.Target) != 256 || len(ev.Fields) == 0 {
+		t.Errorf("got a tool of %d bytes, a target of %d and %d fields", len(ev.Tool), len(ev.Target), len(ev.Fields))
+	}
+}
+
+// TestCaptureTarget captures the targets of events one after another with one Capturer.
+func TestCaptureTarget(t *testing.T) {
+	redaction := &schema.Redaction{}
+	redaction.SetField(schema.ServiceTargetName, schema.Dropped)
+	redact := func(s string) string {
+		s = strings.ReplaceAll(s, "hooks.example/services/T1", "hooks.example/[redacted]") // known by its host
+		return strings.ReplaceAll(s, "secret", "[redacted]")
+	}
+	c := capture.Capturer{Redact: redact, Redaction: redaction}
+	r, s := rule(rules.KindNone), &rules.Scratch{Predicate: predicate.NewScratch()}
+	p, program := capture.NewPlan(r), fold.NewProgram(r)
+	f := func(domain, path, service, want string) {
+		t.Helper()
+		e := event(t, nil)
+		e.SetText(schema.URLDomain, domain)
+		e.SetText(schema.URLPath, path)
+		e.SetText(schema.ServiceTargetName, service)
+		c.BeginEvent()
+		c.Capture(p, 0, e, 1, s, func(it *item.Item) {
+			if got := fold.Late(program, it).Evidence[0].Target; got != want {
+				t.Errorf("%q, %q, %q: got %q, want %q", domain, path, service, got, want)
+			}
+		})
+	}
+	f("", "", "", "")
+	f("api.example", "", "", "api.example")
+	f("api.example", "/v1", "", "api.example/v1")
+	f("api.example", "/v1", "other", "api.example/v1")
+	f("api.example", "v1", "", "api.example/v1")
+	f("", "/v1", "", "/v1")
+	f("api.example", "/secret", "", "api.example/[redacted]")
+	f("hooks.example", "/services/T1", "", "hooks.example/[redacted]")
+	f("", "/v1", "api.example", "/v1") // the same texts as above, in a field that is dropped
+	f("", "", "api.example", "")
+	redaction.SetField(schema.URLDomain, schema.Hashed)
+	c = capture.Capturer{Redact: redact, Redaction: redaction}
+	f("api.example", "/v1", "", schema.HashText("api.example")+"/v1")
+}
+
+// TestCaptureBranches checks that evidence names the branch of each condition that held, and that a changed rule does not
+// read the branches of another condition.
+func TestCaptureBranches(t *testing.T) {
+	env, err := expr.NewEnv(expr.Site{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	compile := func(text string) *predicate.Cond {
+		cond, issues := env.Compile(text)
+		if len(issues) > 0 {
+			t.Fatal(issues)
+		}
+		return cond
+	}
+	r := rule(rules.KindNone)
+	r.Roles[0].Cond = compile(`event.dataset == "litellm" && (event.action == "a" || event.action in ["b", "c"])`)
+	e := event(t, map[string]schema.Value{"event.action": schema.StringValue("c")})
+	items, _ := take(t, r, e, 1)
+	reasons := func(want ...string) {
+		t.Helper()
+		if got := fold.Late(fold.NewProgram(r), &items[0]).Reasons; fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	reasons(`event.dataset == "litellm"`, `event.action == "c"`)
+	r.Roles[0].Cond = compile(`event.action == "x" || event.action in ["c", "d"]`)
+	reasons(`event.action == "x" || event.action in ["c", "d"]`)
 }
 
 func TestCaptureData(t *testing.T) {
@@ -268,6 +342,20 @@ func TestCaptureData(t *testing.T) {
 	}, rules.KindNewValue, "\xe6\xee\x4d\x6f\xfe\x6c\x5e\xc8[redacted] tool, failure")
 }
 
+// branching returns a condition with branches.
+func branching(t *testing.T) *predicate.Cond {
+	t.Helper()
+	env, err := expr.NewEnv(expr.Site{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cond, issues := env.Compile(`event.dataset in ["a", "litellm"] && (event.action == "a" || gen_ai.tool.name == "shell")`)
+	if len(issues) > 0 {
+		t.Fatal(issues)
+	}
+	return cond
+}
+
 func TestCaptureAllocates(t *testing.T) {
 	const captures = 100
 	f := func(name string, r *rules.Rule, roles uint32) {
@@ -275,12 +363,14 @@ func TestCaptureAllocates(t *testing.T) {
 		e := event(t, map[string]schema.Value{
 			"event.id": schema.StringValue("e1"), "session.id": schema.StringValue("s1"), "gen_ai.tool.name": schema.StringValue("shell"),
 			"credential.uid": schema.StringValue("c1"), "http.response.status_code": schema.IntValue(403),
+			"url.domain": schema.StringValue("api.example"), "url.path": schema.StringValue("/v1"),
 		})
 		p, c, s := capture.NewPlan(r), capture.Capturer{Redact: func(s string) string { return s }}, &rules.Scratch{Predicate: predicate.NewScratch()}
 		n := 0
 		emit := func(it *item.Item) { n += len(it.Key) }
 		got := testing.AllocsPerRun(10, func() {
 			for range captures {
+				c.BeginEvent()
 				c.Capture(p, 0, e, roles, s, emit)
 			}
 		})
@@ -288,7 +378,9 @@ func TestCaptureAllocates(t *testing.T) {
 			t.Errorf("%s: %v allocations in %d captures, want one per many items", name, got, captures)
 		}
 	}
-	f("none", mentions(rule(rules.KindNone), schema.GenAIToolName, schema.HTTPResponseStatusCode), 1)
+	none := mentions(rule(rules.KindNone), schema.GenAIToolName, schema.HTTPResponseStatusCode)
+	none.Roles[0].Cond = branching(t)
+	f("none", none, 1)
 	newValue := rule(rules.KindNewValue)
 	newValue.NewValue = &rules.NewValue{Of: []schema.Field{schema.GenAIToolName, schema.HTTPResponseStatusCode}}
 	f("new_value", newValue, 1)

@@ -171,15 +171,15 @@ func evidence(f *schema.Finding) string {
 		return "none"
 	}
 	e := f.Evidence[len(f.Evidence)-1]
-	parts := []string{e.Dataset, e.Action, e.Resource}
+	parts := []string{e.Dataset, e.Action, e.Tool, e.Target, e.Resource}
 	var names []string
 	for name := range e.Fields {
 		names = append(names, name)
 	}
 	sort.Strings(names)
 	for _, name := range names {
-		if strings.HasPrefix(name, "event.") || strings.HasPrefix(name, "ai_agent.") {
-			continue // dataset, action and agent are printed already
+		if strings.HasPrefix(name, "event.") || strings.HasPrefix(name, "ai_agent.") || name == "gen_ai.tool.name" {
+			continue // dataset, action, tool and agent are printed already
 		}
 		if b, err := json.Marshal(e.Fields[name]); err == nil {
 			parts = append(parts, name+"="+string(b))
