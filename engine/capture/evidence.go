@@ -105,11 +105,19 @@ func (c *Capturer) appendHead(dst []byte, e *schema.Event) []byte {
 
 	c.scratch = c.scratch[:0]
 	for _, f := range [...]schema.Field{schema.EventClass, schema.GenAIToolName, schema.MCPServerName} {
-		c.scratch = flat.AppendText(c.scratch, schema.Truncate(c.exposedField(e, f).Text, maxCoreText))
+		c.scratch = flat.AppendText(c.scratch, c.exposedCore(e, f))
 	}
 	c.scratch = flat.AppendText(c.scratch, c.exposedTarget(e))
-	c.scratch = flat.AppendText(c.scratch, schema.Truncate(c.exposedField(e, schema.CredentialUID).Text, maxCoreText))
+	c.scratch = flat.AppendText(c.scratch, c.exposedCore(e, schema.CredentialUID))
 	return flat.AppendText(dst, c.scratch)
+}
+
+// exposedCore returns the text of a field of the core as evidence shows it.
+func (c *Capturer) exposedCore(e *schema.Event, f schema.Field) string {
+	if !e.Has(f) {
+		return ""
+	}
+	return schema.Truncate(c.exposedField(e, f).Text, maxCoreText)
 }
 
 // exposedTarget returns the target of the event as evidence shows it: the host and path of its URL, else the service that
@@ -120,10 +128,10 @@ func (c *Capturer) exposedTarget(e *schema.Event) string {
 		host = schema.ServiceTargetName
 	}
 	if !e.Has(schema.URLPath) {
-		return schema.Truncate(c.exposedField(e, host).Text, maxCoreText)
+		return c.exposedCore(e, host)
 	}
 	if !e.Has(host) {
-		return schema.Truncate(c.exposedField(e, schema.URLPath).Text, maxCoreText)
+		return c.exposedCore(e, schema.URLPath)
 	}
 	h, p := e.Text(host), e.Text(schema.URLPath)
 	if last := &c.target; last.field != host || last.host != h || last.path != p {

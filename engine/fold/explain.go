@@ -43,8 +43,8 @@ func durationText(d time.Duration) string {
 // maxListed is the number of different names that an explanation lists: more would make the sentence long.
 const maxListed = 3
 
-// explain returns the explanation of a finding: one sentence for people. It names the agent, what it did to which target,
-// and the trigger.
+// explain returns the explanation of a finding: one sentence for people. It names the agent, its tools or actions, their
+// targets, and the trigger.
 func (p *Program) explain(group string, g *Group) string {
 	text := p.explainEvents(g)
 	if key := p.explainKey(group, g); key != "" {

@@ -49,7 +49,8 @@ func TestExplain(t *testing.T) {
 	type event map[string]string
 	f := func(want, name, uid string, events ...event) {
 		t.Helper()
-		r := &rules.Rule{ID: "r", Version: 1, Kind: rules.KindNone, Key: []schema.Field{schema.AIAgentUID, schema.SessionID}, GroupBy: []int{0, 1}}
+		r := &rules.Rule{ID: "r", Version: 1, Kind: rules.KindNone, GroupBy: []int{0, 1}}
+		r.Key = []schema.Field{schema.AIAgentUID, schema.SessionID}
 		group := "a1\x00\x01\x00\x01"
 		g := Group{Start: 1e9, Last: 1e9, Subject: string(item.AppendSubject(nil, &item.Subject{AgentUID: uid, AgentName: name}))}
 		for i, e := range events {
@@ -76,7 +77,8 @@ func TestExplain(t *testing.T) {
 		event{"action": "tools/call", "tool": "shell", "server": "files", "target": "api.example/v1", "resource": "r1", "outcome": "failure"})
 	f(`Agent "a1" did "s3:GetObject" on "b".`, "", "a1", event{"action": "s3:GetObject", "resource": "b", "outcome": "success"})
 	f(`session.id "s1": agent "bot" called "a", "b", "c" and others with outcome "success", "failure".`, "bot", "a1",
-		event{"tool": "a", "outcome": "success", "session": "s1"}, event{"tool": "a"}, event{"tool": "b"}, event{"tool": "c", "outcome": "failure"}, event{"tool": "d"})
+		event{"tool": "a", "outcome": "success", "session": "s1"}, event{"tool": "a"}, event{"tool": "b"},
+		event{"tool": "c", "outcome": "failure"}, event{"tool": "d"})
 	f(`Agent "bot" did "read", "login".`, "bot", "a1", event{"tool": "read"}, event{"action": "login"})
 	f(`Agent "bot\n\x1b[2J" called "\u202ex".`, "bot\n\x1b[2J", "a1", event{"tool": "\u202ex"})
 	f(`ai_agent.uid "a1": an agent was active at "api.example".`, "", "", event{"target": "api.example"})

@@ -88,7 +88,8 @@ func (p *pending) removeFirst(n int) {
 	p.shrink()
 }
 
-// shrink gives up the blocks when no item is left. A cell whose items come and go around maxBlock keeps them meanwhile.
+// shrink gives up the blocks when no item is left. Until then it keeps them, so that a number of items that
+// varies around maxBlock allocates nothing.
 func (p *pending) shrink() {
 	if p.many.n == 0 {
 		p.few, p.many = gapBuffer{slots: p.many.spare}, nil
@@ -107,7 +108,7 @@ type blocks struct {
 	// The block that locate or search last found, and the number of items before it. Most searches go on there.
 	last, before int
 
-	spare []pendingItem // the slots of a block that was removed, all zero; nil if there are none
+	spare []pendingItem // the slots of a block that was removed, all zero; or nil
 }
 
 func newBlocks(first gapBuffer) *blocks {

@@ -37,7 +37,7 @@ type Evidence struct {
 
 	Class, Tool, ToolServer, Target, CredentialUID string
 
-	BranchesTag uint32 // 0 if there are no branches
+	BranchesTag uint32 // 0 if the evidence has no branches
 	Branches    []byte // of all roles, after the tag
 
 	Tag    uint32 // 0 if the evidence ends before it
@@ -83,7 +83,7 @@ func (e *Evidence) readBranches(branches []byte) {
 	}
 }
 
-// RoleBranches returns the branches of the condition of one role; ok is false if the evidence has none of it.
+// RoleBranches returns the branches of the condition of one role; ok is false if the evidence lacks them.
 func (e *Evidence) RoleBranches(role int) (branches []byte, ok bool) {
 	r := flat.NewReader(e.Branches)
 	for len(r.Rest()) > 0 && !r.Bad() {

@@ -29,7 +29,8 @@ func FuzzRead(f *testing.F) {
 
 // TestReadOldEvidence reads evidence as versions without a core wrote it: State still holds it after an update.
 func TestReadOldEvidence(t *testing.T) {
-	const old = "\x09\x04logs\x04\x9a\x01\x02" + "\x09\x00\x02a1\x00\x00\x02s1" + "\x02e1\x07litellm\x04call\x02r1\x07failure" + "\x01\x02\x03\x04values"
+	const old = "\x09\x04logs\x04\x9a\x01\x02" + "\x09\x00\x02a1\x00\x00\x02s1" +
+		"\x02e1\x07litellm\x04call\x02r1\x07failure" + "\x01\x02\x03\x04values"
 	want := Evidence{
 		Topic: "logs", Partition: 2, Offset: 77, Index: 1,
 		EventID: "e1", Dataset: "litellm", Action: "call", Resource: "r1", Outcome: "failure", Tag: 0x01020304, Values: []byte("values"),
@@ -41,7 +42,8 @@ func TestReadOldEvidence(t *testing.T) {
 		t.Errorf("got subject %+v, want %+v", got, want)
 	}
 	// The same with a version, a core of two of its texts, and branches of the roles 0 and 2.
-	now := "\x0a\x04logs\x04\x9a\x01\x02\x01" + old[10:len(old)-10] + "\x0a\x04tool\x04read" + "\x0a\x05\x06\x07\x08\x00\x01\x01\x02\x01\x03" + "\x01\x02\x03\x04values"
+	now := "\x0a\x04logs\x04\x9a\x01\x02\x01" + old[10:len(old)-10] +
+		"\x0a\x04tool\x04read" + "\x0a\x05\x06\x07\x08\x00\x01\x01\x02\x01\x03" + "\x01\x02\x03\x04values"
 	want.Class, want.Tool = "tool", "read"
 	want.BranchesTag, want.Branches = 0x05060708, []byte("\x00\x01\x01\x02\x01\x03")
 	got := ReadEvidence(now)

@@ -37,12 +37,13 @@ func TestHeld(t *testing.T) {
 	}
 	text := func(s string) schema.Value { return schema.StringValue(s) }
 	e := map[string]schema.Value{
-		"event.class": text("tool"), "event.action": text("b"), "user.id": text("ann"), "gen_ai.tool.call.arguments": schema.JSONValue(`{"path":"/etc/shadow"}`),
-		"http.response.status_code": schema.IntValue(403),
+		"event.class": text("tool"), "event.action": text("b"), "user.id": text("ann"),
+		"gen_ai.tool.call.arguments": schema.JSONValue(`{"path":"/etc/shadow"}`), "http.response.status_code": schema.IntValue(403),
 	}
 	f(`event.class == "tool"`, e, `event.class == "tool"`)
 	f(`event.class == "tool" && (user.id == "bob" || user.id == "ann")`, e, `event.class == "tool"`, `user.id == "ann"`)
-	f(`user.id == "bob" || (event.class == "tool" && (event.action == "a" || event.action == "b"))`, e, `event.class == "tool"`, `event.action == "b"`)
+	f(`user.id == "bob" || (event.class == "tool" && (event.action == "a" || event.action == "b"))`, e,
+		`event.class == "tool"`, `event.action == "b"`)
 	f(`event.action in ["a", "b", "c"]`, e, `event.action == "b"`)
 	f("event.action in [ // the first\n 'a, b', 'b'] // the last", e, `event.action == 'b'`)
 	f(`http.response.status_code in [401, 403]`, e, `http.response.status_code == 403`)
@@ -50,7 +51,8 @@ func TestHeld(t *testing.T) {
 	f(`!(event.action in ["a"])`, e, `!(event.action in ["a"])`)
 	f(`gen_ai.tool.call.arguments.contains(".ssh/id_rsa") || gen_ai.tool.call.arguments.contains("/etc/shadow")`, e,
 		`gen_ai.tool.call.arguments.contains("/etc/shadow")`)
-	f(`event.class == "tool" ? user.id == "ann" || user.id == "bob" : false`, e, `event.class == "tool" ? user.id == "ann" || user.id == "bob" : false`)
+	f(`event.class == "tool" ? user.id == "ann" || user.id == "bob" : false`, e,
+		`event.class == "tool" ? user.id == "ann" || user.id == "bob" : false`)
 	f(`user.id.startsWith("a") || user.id.matches("^a.n$") || user.id.matches("[xyz]")`, e, `user.id.startsWith("a")`)
 }
 
@@ -94,7 +96,8 @@ func TestAppendBranchesAllocates(t *testing.T) {
 		t.Skip("the race detector allocates")
 	}
 	env := newTestEnv(t)
-	cond, s := mustCompile(t, env, `event.action in ["a", "b"] && (user.id == "bob" || gen_ai.tool.name.contains("shell") || gen_ai.tool.name.contains("exec"))`), predicate.NewScratch()
+	const text = `event.action in ["a", "b"] && (user.id == "bob" || gen_ai.tool.name.contains("shell") || gen_ai.tool.name.contains("exec"))`
+	cond, s := mustCompile(t, env, text), predicate.NewScratch()
 	e := &schema.Event{}
 	e.SetText(schema.EventAction, "b")
 	e.SetText(schema.GenAIToolName, "my_exec")
