@@ -204,4 +204,22 @@ func TestOldDirectoryEngine(t *testing.T) {
 		"olddir.spread b open revision 2 count 5, 5 events",
 		"olddir.burst b open revision 2 count 5, 5 events",
 		"olddir.burst a settled revision 1 count 3, 3 events")
+
+	// Evidence of the old directory is shown as it was captured, next to that of the new records.
+	err = s.Findings(store.FindingFilter{}, func(f *schema.Finding) bool {
+		if f.RuleID != "olddir.burst" || f.AgentUID != "b" {
+			return true
+		}
+		for _, e := range f.Evidence {
+			got.addf("%s %s %q %v", e.Dataset, e.Action, e.Class, e.Fields)
+		}
+		return got.addf("%s", f.Explanation)
+	})
+	got.compare(t, "evidence", err,
+		`x.test call "" map[ai_agent.uid:b event.action:call]`,
+		`x.test call "" map[ai_agent.uid:b event.action:call]`,
+		`x.test call "" map[ai_agent.uid:b event.action:call]`,
+		`x.test call "" map[ai_agent.uid:b event.action:call]`,
+		`x.test call "api" map[ai_agent.uid:b event.action:call]`,
+		`Agent "b" did "call": 5 events within 1m, the limit is 3; 5 events in all, from 2026-01-31T11:00:00Z to 2026-01-31T11:00:04Z.`)
 }

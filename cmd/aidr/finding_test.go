@@ -174,7 +174,8 @@ func (d *database) findings(t testing.TB) (map[schema.ID]*schema.Finding, error)
 	rows, err := d.conn.Query(t.Context(), `SELECT id, status, rule_id, rule_version, kind, title, severity, confidence, tags, shadow, tenant,
 		agent_uid, agent_name, agent_uid_source, session_id, key, group_start, first_seen, last_seen, count, value, threshold, baseline, late,
 		warming_until, explanation, reasons, evidence.event_id, evidence.identity, evidence.time, evidence.dataset, evidence.class,
-		evidence.action, evidence.tool, evidence.tool_server, evidence.target, evidence.resource, evidence.outcome, evidence.credential_uid, evidence.step, evidence.fields, response.action, response.target, response.state, response.mode,
+		evidence.action, evidence.tool, evidence.tool_server, evidence.target, evidence.resource,
+		evidence.outcome, evidence.credential_uid, evidence.step, evidence.fields, response.action, response.target, response.state, response.mode,
 		response.ttl, response.result FROM v_findings WHERE status != 'withdrawn'`)
 	if err != nil {
 		return nil, err

@@ -60,8 +60,9 @@ func TestMigrateEvidence(t *testing.T) {
 	}
 	run(t, s, "INSERT INTO DB.schema_migrations (version, name) VALUES (1, 'findings')")
 	const event = "now64(9), generateUUIDv4(), ['e1', 'e2', 'e3'], ['s3:GetObject', 'a', 'b'], [now64(9), now64(9), now64(9)]"
-	run(t, s, "INSERT INTO DB.findings (detected_at, id, evidence.event_id, evidence.action, evidence.time, evidence.identity, evidence.topic, "+
-		"evidence.partition, evidence.offset, evidence.index, evidence.dataset, evidence.resource, evidence.outcome, evidence.step, evidence.fields) "+
+	run(t, s, "INSERT INTO DB.findings (detected_at, id, evidence.event_id, evidence.action, evidence.time, evidence.identity, "+
+		"evidence.topic, evidence.partition, evidence.offset, evidence.index, evidence.dataset, evidence.resource, evidence.outcome, "+
+		"evidence.step, evidence.fields) "+
 		"SELECT "+event+", [generateUUIDv4(), generateUUIDv4(), generateUUIDv4()], ['t', 't', 't'], [0, 0, 0], [0, 1, 2], [0, 0, 0], "+
 		"['d', 'd', 'd'], ['', '', ''], ['', '', ''], ['', '', ''], [map(), map(), map()]")
 

@@ -195,6 +195,23 @@ func TestTruncate(t *testing.T) {
 	f(strings.Repeat("\x80", 100), 10, strings.Repeat("\x80", 10)+"...")
 }
 
+// TestTruncateEvidence checks that every text of an event is truncated, also one that is added later.
+func TestTruncateEvidence(t *testing.T) {
+	var e schema.Evidence
+	v := reflect.ValueOf(&e).Elem()
+	for i := range v.NumField() {
+		if v.Field(i).Kind() == reflect.String {
+			v.Field(i).SetString(strings.Repeat("x", 100))
+		}
+	}
+	e = truncateEvidence(e, 10)
+	for i := range v.NumField() {
+		if v.Field(i).Kind() == reflect.String && v.Field(i).Len() > 10+len(ellipsis) {
+			t.Errorf("%s has %d bytes, want at most %d", v.Type().Field(i).Name, v.Field(i).Len(), 10+len(ellipsis))
+		}
+	}
+}
+
 // FuzzBody checks that any finding has a body within the limit, that the body is the same each time and one line, and that
 // it identifies the finding.
 func FuzzBody(f *testing.F) {
@@ -208,7 +225,7 @@ func FuzzBody(f *testing.F) {
 		for i := range n {
 			in.Key[fmt.Sprint(a, i)] = b
 			in.Tags, in.Reasons = append(in.Tags, a), append(in.Reasons, b)
-			in.Evidence = append(in.Evidence, schema.Evidence{EventID: a, Fields: map[string]any{a: b, b: []any{long, a}}})
+			in.Evidence = append(in.Evidence, schema.Evidence{EventID: a, Tool: long, Target: b, Fields: map[string]any{a: b, b: []any{long, a}}})
 		}
 		if (len(a)+len(b)+len(long))*n > 1<<18 {
 			t.Skip("the finding is larger than the test needs")

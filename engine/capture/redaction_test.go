@@ -64,6 +64,39 @@ func TestCaptureRedaction(t *testing.T) {
 	f(schema.Dropped, schema.HashText(email), nil, nil)
 }
 
+// TestCoreRedaction checks that the core of evidence, which shows fields that no rule mentions, exposes no more of them
+// than is configured.
+func TestCoreRedaction(t *testing.T) {
+	const text = "open-sesame"
+	fields := []schema.Field{
+		schema.EventClass, schema.EventAction, schema.EventOutcome, schema.GenAIToolName, schema.MCPServerName, schema.URLDomain, schema.URLPath,
+		schema.ServiceTargetName, schema.ResourceID, schema.ResourceName, schema.CredentialUID,
+	}
+	f := func(x schema.Exposure, isShown bool) {
+		t.Helper()
+		for _, skipped := range []schema.Field{0, schema.URLDomain, schema.URLPath, schema.ResourceID} { // time, or a field that hides another
+			redaction, e := &schema.Redaction{}, event(t, nil)
+			for _, field := range fields {
+				redaction.SetField(field, x)
+				if field != skipped {
+					e.SetText(field, text)
+				}
+			}
+			c := capture.Capturer{Redaction: redaction, Redact: func(s string) string { return strings.ReplaceAll(s, "sesame", "***") }}
+			r := rule(rules.KindNone)
+			c.Capture(capture.NewPlan(r), 0, e, 1, &rules.Scratch{Predicate: predicate.NewScratch()}, func(it *item.Item) {
+				if got := strings.Contains(it.Evidence, "sesame"); got != isShown {
+					t.Errorf("exposure %d without %s: the text is in the evidence: %t, want %t", x, skipped, got, isShown)
+				}
+			})
+		}
+	}
+	f(schema.Redacted, false)
+	f(schema.Kept, true)
+	f(schema.Hashed, false)
+	f(schema.Dropped, false)
+}
+
 // TestCaptureRedactionJoins checks that a sequence's `where` still joins on hashed and dropped values.
 func TestCaptureRedactionJoins(t *testing.T) {
 	env, err := expr.NewEnv(expr.Site{})
