@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/budget"
 	"github.com/aidr-engine/aidr/engine/clock"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/schema"
@@ -39,15 +40,19 @@ type checkpointer struct {
 	log       *slog.Logger
 	metrics   *Metrics
 	committed func([]connectors.Entry)
+	budget    *budget.Budget
 
 	requests chan chan error
 	urgent   chan struct{}
+	pressed  chan struct{} // memory is to be freed
 	stopping chan stopRequest
 	stopped  chan struct{}
 
 	seq       uint64
 	restored  bool                           // the engine started from a checkpoint
-	watermark []schema.Instant               // by rule: the watermark of the last checkpoint
+	watermark []schema.Instant               // by rule: the watermark up to which the last checkpoint could move its cells
+	reached   []schema.Instant               // by rule: the watermark that all its cells have reached
+	behind    bool                           // of some rule, reached is below watermark: the next checkpoint moves more cells
 	warming   []schema.Instant               // by rule: until when its State does not know its whole window; 0 if it does
 	positions map[connectors.Partition]int64 // committed with the last checkpoint
 	pending   []pendingItems
@@ -79,11 +84,12 @@ func newCheckpointer(e *Engine) *checkpointer {
 	c := &checkpointer{
 		rules: e.rules, inputs: e.inputs, lanes: e.lanes, shards: e.shards, gate: e.gate, store: e.opts.Store,
 		every: e.opts.CheckpointEvery, clock: e.opts.Clock, log: e.opts.Log, metrics: e.opts.Metrics, committed: e.opts.Committed,
+		budget: e.budget, pressed: make(chan struct{}, 1), reached: make([]schema.Instant, n),
 		requests: make(chan chan error), urgent: make(chan struct{}, 1), stopping: make(chan stopRequest, 1), stopped: make(chan struct{}),
 		positions: map[connectors.Partition]int64{}, watermark: make([]schema.Instant, n), warming: make([]schema.Instant, n),
 	}
 	for i := range c.watermark {
-		c.watermark[i] = never
+		c.watermark[i], c.reached[i] = never, never
 	}
 	if c.store != nil {
 		c.write = c.store.Commit
@@ -104,14 +110,23 @@ func (c *checkpointer) run() {
 				c.checkpoint(ctx, nil, false)
 			}
 			c.checkOutbox()
+			c.reportMemory()
 		case <-c.urgent:
 			if c.clock.Now().Sub(c.last) >= UrgentAfter {
+				c.checkpoint(ctx, nil, false)
+			}
+		case <-c.pressed:
+			if c.behind || c.budget.Pressed() {
 				c.checkpoint(ctx, nil, false)
 			}
 		case done := <-c.requests:
 			done <- c.checkpoint(ctx, nil, true)
 		case r := <-c.stopping:
-			r.done <- c.checkpoint(r.ctx, r.until, true)
+			err := c.checkpoint(r.ctx, r.until, true)
+			for err == nil && c.behind && r.until != nil {
+				err = c.checkpoint(r.ctx, r.until, true)
+			}
+			r.done <- err
 			return
 		}
 	}
@@ -122,6 +137,26 @@ func (c *checkpointer) urge() {
 	select {
 	case c.urgent <- struct{}{}:
 	default:
+	}
+}
+
+// press asks for a checkpoint at once, to free memory. It never blocks and may be called from any goroutine.
+func (c *checkpointer) press() {
+	select {
+	case c.pressed <- struct{}{}:
+	default:
+	}
+}
+
+// reportMemory sets the gauges of memory and logs when memory begins or ceases to hold reading back.
+func (c *checkpointer) reportMemory() {
+	c.metrics.memory(c.budget)
+	pressed, changed := c.budget.Pressure()
+	switch {
+	case changed && pressed:
+		c.log.Warn("memory budget used up; reading waits for checkpoints, and cells are paged out", "memory_mib", c.budget.Limit()>>20)
+	case changed:
+		c.log.Info("memory budget no longer holds reading back", "memory_mib", c.budget.Limit()>>20)
 	}
 }
 
@@ -165,7 +200,9 @@ func (c *checkpointer) checkpoint(ctx context.Context, until *schema.Instant, fo
 		return nil
 	}
 	cp := &store.Checkpoint{Seq: c.seq + 1, Dead: dead}
-	newest := c.collect(cp, reply)
+	newest, size := c.collect(cp, reply)
+	state.setReached(c.reached)
+	defer c.budget.Add(budget.Checkpoint, -size)
 	if c.store != nil {
 		cp.State = state.encode()
 		cp.Drop = c.takeFolded()
@@ -184,6 +221,10 @@ func (c *checkpointer) checkpoint(ctx context.Context, until *schema.Instant, fo
 	c.countWarming()
 	c.mu.Unlock()
 	c.metrics.checkpointed(end, c.took, cp.Size)
+	c.reportMemory()
+	if c.behind {
+		c.press()
+	}
 	return nil
 }
 
@@ -195,7 +236,7 @@ func (c *checkpointer) snapshot(
 	c.lanes.mu.Lock()
 	defer c.lanes.mu.Unlock()
 	at := schema.InstantOf(now)
-	moved = force
+	moved = force || c.behind || c.budget.Pressed()
 	for _, l := range c.lanes.all {
 		if l.idle(now) && at.Sub(idleStep) >= l.progress.floor {
 			l.progress.floor = at
@@ -209,11 +250,14 @@ func (c *checkpointer) snapshot(
 		for i := range l.dead {
 			l.dead[i].Time = at
 		}
-		dead = append(dead, l.dead...)
-		l.dead = nil
+		moved = moved || len(l.dead) > 0
 	}
 	if !moved {
 		return nil, nil, false
+	}
+	for _, l := range c.lanes.all {
+		dead = append(dead, l.dead...)
+		l.dead = nil
 	}
 	c.raise(until)
 	b := &barrier{now: at, watermark: slices.Clone(c.watermark), warming: c.warming, all: force, reply: reply}
@@ -223,12 +267,25 @@ func (c *checkpointer) snapshot(
 	return c.state(), dead, true
 }
 
-// collect puts the parts of all shards into the checkpoint. It returns the highest time of new pending items, by rule.
-func (c *checkpointer) collect(cp *store.Checkpoint, reply <-chan shardPart) (newest map[int]schema.Instant) {
+// collect puts the parts of all shards into the checkpoint, and records how far the rules' cells have moved. It returns
+// the highest time of new pending items, by rule, and the estimated memory of the checkpoint.
+func (c *checkpointer) collect(cp *store.Checkpoint, reply <-chan shardPart) (newest map[int]schema.Instant, size int64) {
 	newest = map[int]schema.Instant{}
+	c.reached, c.behind = slices.Clone(c.watermark), false
+	for i := range cp.Dead {
+		size += deadSize(&cp.Dead[i])
+	}
+	c.budget.Add(budget.Checkpoint, size)
+	c.budget.Add(budget.Dead, -size)
 	for range c.shards {
 		part := <-reply
+		size += part.size
+		for rule, t := range part.reached {
+			c.reached[rule] = min(c.reached[rule], t)
+			c.behind = c.behind || t < c.watermark[rule]
+		}
 		cp.Cells = append(cp.Cells, part.cells...)
+		cp.Paged = append(cp.Paged, part.paged...)
 		cp.Items = append(cp.Items, part.items...)
 		cp.Outbox = append(cp.Outbox, part.entries...)
 		for rule, t := range part.newest {
@@ -237,7 +294,7 @@ func (c *checkpointer) collect(cp *store.Checkpoint, reply <-chan shardPart) (ne
 			}
 		}
 	}
-	return newest
+	return newest, size
 }
 
 // warm records that no rule has seen the events before t. A rule needs its whole window and the groups that had begun:
@@ -381,7 +438,7 @@ func (c *checkpointer) takeFolded() (folded []uint64) {
 	for _, p := range c.pending {
 		all := true
 		for rule, t := range p.newest {
-			all = all && t < c.watermark[rule]
+			all = all && t < c.reached[rule]
 		}
 		if all {
 			folded = append(folded, p.seq)
@@ -413,7 +470,7 @@ func (c *checkpointer) publish(ctx context.Context, cp *store.Checkpoint, state 
 			moved[p.Source][key] = p.Next
 		}
 	}
-	for rule, w := range c.watermark {
+	for rule, w := range c.reached {
 		c.metrics.ruleWatermark(c.rules.id(rule), w)
 	}
 	if c.store == nil {
@@ -470,6 +527,13 @@ type ruleState struct {
 	Shape     string `json:"shape"`
 	Watermark int64  `json:"watermark_ns"`
 	Warming   int64  `json:"warming_until_ns,omitempty"`
+}
+
+// setReached sets the rules' watermarks.
+func (s *engineState) setReached(reached []schema.Instant) {
+	for i, t := range reached {
+		s.Rules[i].Watermark = int64(t)
+	}
 }
 
 func (s *engineState) encode() []byte {

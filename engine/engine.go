@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/budget"
 	"github.com/aidr-engine/aidr/engine/capture"
 	"github.com/aidr-engine/aidr/engine/clock"
 	"github.com/aidr-engine/aidr/engine/fold"
@@ -56,6 +57,7 @@ type Options struct {
 	Workers         int          // 0: one per core
 	CheckpointEvery time.Duration
 	CacheCells      int           // per shard
+	Memory          int64         // bytes: see package budget; 0: budget.Default. Without a Store there is no limit
 	MaxAhead        time.Duration // 0: DefaultMaxAhead
 	Clock           clock.Clock
 	Log             *slog.Logger
@@ -84,6 +86,12 @@ func (o Options) withDefaults() Options {
 	if o.CacheCells <= 0 {
 		o.CacheCells = DefaultCacheCells
 	}
+	switch {
+	case o.Store == nil:
+		o.Memory = 0 // there is nowhere to page to
+	case o.Memory <= 0:
+		o.Memory = budget.Default
+	}
 	if o.Clock.Now == nil {
 		o.Clock = clock.Wall()
 	}
@@ -111,6 +119,7 @@ type Engine struct {
 	shards []*shard
 	jobs   chan *job
 	gate   *gate
+	budget *budget.Budget
 
 	// intake is held for reading while a batch is handed over, and for writing when the engine ends.
 	intake sync.RWMutex
@@ -161,9 +170,10 @@ func New(opts Options) (*Engine, error) {
 			return nil, err
 		}
 	}
+	e.budget = budget.New(opts.Memory, opts.Clock.Now, func() { e.checkpoints.press() })
 	retry := &retrier{clock: opts.Clock, log: opts.Log, gate: e.gate, fail: e.fail}
 	for range opts.Shards {
-		e.shards = append(e.shards, newShard(e.rules, opts, retry))
+		e.shards = append(e.shards, newShard(e.rules, opts, retry, e.budget))
 	}
 	e.lanes = newLanes(e)
 	e.checkpoints = newCheckpointer(e)
@@ -176,7 +186,7 @@ func New(opts Options) (*Engine, error) {
 		}
 	}
 	for range opts.Workers {
-		w := newWorker(e.rules, opts, &e.lanes.results)
+		w := newWorker(e.rules, opts, &e.lanes.results, e.budget)
 		e.workers.Go(func() { w.run(e.jobs) })
 	}
 	for _, s := range e.shards {
@@ -218,6 +228,7 @@ func (e *Engine) Finish(ctx context.Context, until schema.Instant) error {
 
 func (e *Engine) end(ctx context.Context, until *schema.Instant) error {
 	e.gate.end()
+	e.budget.End()
 	e.intake.Lock()
 	e.ended = true
 	e.intake.Unlock()

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/budget"
 	"github.com/aidr-engine/aidr/engine/clock"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
@@ -41,6 +42,7 @@ type lanes struct {
 	rules   *ruleSet
 	shards  []*shard
 	gate    *gate
+	budget  *budget.Budget
 	clock   clock.Clock
 	metrics *Metrics
 	urge    func() // asks for a checkpoint soon
@@ -55,7 +57,7 @@ type lanes struct {
 
 func newLanes(e *Engine) *lanes {
 	return &lanes{
-		rules: e.rules, shards: e.shards, gate: e.gate, clock: e.opts.Clock, metrics: e.opts.Metrics,
+		rules: e.rules, shards: e.shards, gate: e.gate, budget: e.budget, clock: e.opts.Clock, metrics: e.opts.Metrics,
 		results: resultPool{shards: len(e.shards)}, all: map[connectors.Partition]*lane{},
 	}
 }
@@ -188,6 +190,9 @@ func (e *Engine) Read(ctx context.Context, b *connectors.Batch) error {
 	if err := e.gate.pass(ctx, b.Partition); err != nil {
 		return err
 	}
+	if err := e.budget.AwaitRead(ctx); err != nil {
+		return err
+	}
 	if err := e.Err(); err != nil {
 		return err
 	}
@@ -202,12 +207,14 @@ func (e *Engine) submit(ctx context.Context, j *job) error {
 	if e.ended {
 		return ErrStopped
 	}
+	j.take(e.budget, batchSize(j.batch))
 	switch {
 	case j.batch == nil: // a fence
 	case len(j.batch.Records) > 0:
 		select {
 		case e.jobs <- j:
 		case <-ctx.Done():
+			e.budget.Add(budget.Lanes, -j.size)
 			return ctx.Err()
 		}
 	default:
@@ -258,6 +265,7 @@ func (l *lane) run() {
 			continue
 		}
 		<-j.done
+		l.budget.AwaitRoute()
 		l.mu.RLock()
 		if j.replayed != nil {
 			l.routeReplayed(j)
@@ -267,6 +275,7 @@ func (l *lane) run() {
 		l.gate.move(l.partition, l.progress.front(), !l.atEnd && !l.final && !l.revoked)
 		l.mu.RUnlock()
 		l.results.put(j.result)
+		l.budget.Add(budget.Lanes, -j.size)
 	}
 }
 
@@ -391,6 +400,9 @@ func (l *lane) account(b *connectors.Batch, r *result) {
 		l.metrics.lag(l.partition, max(0, l.highWater-l.next))
 	}
 	l.metrics.decoded(l.rules, r)
+	for i := range r.dead {
+		l.budget.Add(budget.Dead, deadSize(&r.dead[i]))
+	}
 	l.dead = append(l.dead, r.dead...)
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/budget"
 	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/engine/label"
 	"github.com/aidr-engine/aidr/rules"
@@ -32,6 +33,9 @@ type Metrics struct {
 	watermarks                                  [2]*prometheus.GaugeVec // by partition; the second has the deprecated name
 	ruleWatermarks                              [2]*prometheus.GaugeVec // by rule; the second has the deprecated name
 	warmingRules                                prometheus.Gauge
+	memoryBytes                                 *prometheus.GaugeVec // by part
+	memoryBudget                                prometheus.Gauge
+	bodiesOmitted                               prometheus.Counter
 	checkpoint                                  prometheus.Histogram
 	lastCheckpoint                              lastCheckpoint
 
@@ -148,6 +152,13 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
 		}),
 	}
+	m.memoryBytes = gauge("aidr_memory_bytes", "Estimated memory of the parts that the memory budget bounds.", "part")
+	m.memoryBudget = prometheus.NewGauge(prometheus.GaugeOpts{Name: "aidr_memory_budget_bytes", Help: "The memory budget."})
+	m.bodiesOmitted = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "aidr_dead_letter_bodies_omitted_total",
+		Help: "Dead letters without their body, because their record had too many.",
+	})
+	r.MustRegister(m.memoryBudget, m.bodiesOmitted)
 	m.warmingRules = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "aidr_rules_warming", Help: "Rules whose State started empty and does not know all of its window yet: their findings carry warming_until.",
 	})
@@ -313,6 +324,14 @@ func (m *Metrics) matched(set *rules.Set, sc *rules.Scratch) {
 			sc.Excepted[i] = 0
 		}
 	}
+}
+
+func (m *Metrics) deadBodyOmitted() { m.bodiesOmitted.Inc() }
+
+// memory sets the gauges of the memory budget.
+func (m *Metrics) memory(b *budget.Budget) {
+	m.memoryBudget.Set(float64(b.Limit()))
+	b.Each(func(p budget.Part, bytes int64) { m.memoryBytes.WithLabelValues(p.String()).Set(float64(bytes)) })
 }
 
 func (m *Metrics) evidenceLost(rule string) { m.lost.WithLabelValues(rule).Inc() }

@@ -1,9 +1,9 @@
 package engine
 
 import (
-	"container/heap"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -15,6 +15,9 @@ import (
 // the store (which themselves are read when they are needed), and the items that are still pending. It runs before any
 // goroutine but those of the lanes, which have nothing to do yet.
 func (e *Engine) restore() error {
+	if err := e.opts.Store.DropPaged(); err != nil {
+		return err
+	}
 	seq, raw, ok, err := e.opts.Store.Last()
 	if err != nil || !ok {
 		return err
@@ -85,6 +88,7 @@ func (e *Engine) restoreRules(known map[string]ruleState, missed map[string]bool
 		if ok {
 			// Even if the State starts empty: the earlier input is not read again.
 			c.watermark[i], c.warming[i] = schema.Instant(old.Watermark), schema.Instant(old.Warming)
+			c.reached[i] = c.watermark[i]
 			for _, s := range e.shards {
 				s.watermark[i] = c.watermark[i]
 			}
@@ -138,8 +142,7 @@ func (e *Engine) restoreTimer(rule int, key, value []byte) {
 	hash, _, group, _ := readStoreKey(key)
 	at, _, ok := readCellValue(value, e.opts.Set.Rules[rule])
 	if ok && at != noWake {
-		s := e.shards[hash%uint64(len(e.shards))]
-		heap.Push(&s.timers[rule], timer{at, group})
+		e.shards[hash%uint64(len(e.shards))].setTimer(cellKey{rule, group}, at)
 	}
 }
 
@@ -150,7 +153,7 @@ func (e *Engine) restorePending(usable map[string]int, retired *retiredRules) er
 		_, ok := usable[rule]
 		return inSet && !ok
 	}
-	var damaged error
+	var damaged, failed error
 	err := e.opts.Store.Items(func(seq uint64, items []byte) bool {
 		newest := map[int]schema.Instant{}
 		useless := false
@@ -164,7 +167,9 @@ func (e *Engine) restorePending(usable map[string]int, retired *retiredRules) er
 				return
 			}
 			it.Rule = place
-			e.shards[e.rules.shardOf(&it, len(e.shards))].insert(&it)
+			if err := e.shards[e.rules.shardOf(&it, len(e.shards))].restoreItem(&it); failed == nil {
+				failed = err
+			}
 			if old, ok := newest[place]; !ok || it.Time > old {
 				newest[place] = it.Time
 			}
@@ -173,10 +178,11 @@ func (e *Engine) restorePending(usable map[string]int, retired *retiredRules) er
 			retired.removeItems(seq, items, restartsEmpty)
 		}
 		e.checkpoints.pending = append(e.checkpoints.pending, pendingItems{seq, newest})
-		return damaged == nil
+		return damaged == nil && failed == nil
 	})
-	if err != nil {
-		return err
+	for _, s := range e.shards {
+		failed = errors.Join(failed, s.writeUnpaged())
+		s.report()
 	}
-	return damaged
+	return errors.Join(err, damaged, failed)
 }

@@ -1,17 +1,20 @@
 package engine
 
 import (
+	"cmp"
 	"container/heap"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/budget"
 	"github.com/aidr-engine/aidr/engine/flat"
 	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/engine/item"
@@ -41,6 +44,9 @@ type barrier struct {
 // shardPart is a shard's part of a checkpoint.
 type shardPart struct {
 	cells   []store.KV
+	paged   []store.KV             // pending items of cells that left memory; a nil value deletes
+	reached []schema.Instant       // by rule: the watermark that all its cells have reached
+	size    int64                  // estimate of the memory that the part takes until it is durable
 	items   [][]byte               // items that came since the last checkpoint and are pending: see itemParts; valid until the next one
 	newest  map[int]schema.Instant // by rule: the highest time among them
 	entries []connectors.Entry
@@ -57,6 +63,10 @@ type cachedCell struct {
 	key        cellKey
 	cell       *fold.Cell
 	dirty      bool
+	paged      bool           // the store has paged items for the cell; those of a hot cell are obsolete
+	size       int64          // estimate of its memory in bytes
+	state      int64          // of that, the size of its value in the store
+	checkpoint uint64         // the shard's count of checkpoints when it was last dirty
 	stored     bool           // the store has a value for the cell, or will have one with the checkpoint under way
 	wake       schema.Instant // a timer is set for this instant, or for an earlier one
 	storedWake schema.Instant // the wake time last written to the store
@@ -67,14 +77,18 @@ const noWake = schema.MaxInstant
 
 // shard owns the cells of one range of hashes. One goroutine, no locks.
 //
-// A cell is hot while it has pending items, or changes that no checkpoint holds: hot cells stay in memory. The others are
-// cold and in an LRU, and a cell that falls out of it is in the store already: eviction is paging, not forgetting.
+// A cell is hot while it has pending items or changes that the store lacks. The others are cold and in an LRU, and a cell
+// that falls out of it is in the store already: eviction is paging, not forgetting. If the hot cells exceed their share of
+// the memory budget, a checkpoint also writes the pending items of some clean cells, by owner, and these cells leave memory.
+// The rows belong to the checkpoint, so that the store never holds items of one moment and base of another. They are a
+// copy that only the running engine reads: after a restart the items come from the checkpoints that first held them.
 type shard struct {
 	rules   *ruleSet
 	store   *store.Store // nil: nothing outlives the engine
 	retry   *retrier     // of reads of the store
 	log     *slog.Logger
 	metrics *Metrics
+	budget  *budget.Budget
 	in      chan message
 
 	hot       map[cellKey]*cachedCell
@@ -82,8 +96,17 @@ type shard struct {
 	dirty     []*cachedCell
 	lastDirty []*cachedCell      // the dirty list of the last checkpoint, whose memory is used again
 	inflight  map[cellKey][]byte // values of the checkpoint under way, nil: deleted; the store may not have them yet
+	paging    map[cellKey][]byte // the same for paged items
+	paged     int                // number of cells with paged items
+	restoring bool               // memory is full of restored cells: the items that follow are paged at once
+	unpaged   []store.KV         // the items that were to be paged at once and are not written yet
 	timers    []timers           // by rule
-	watermark []schema.Instant   // by rule: that of the last checkpoint; no item below it can come
+	watermark []schema.Instant   // by rule: the one that all cells have reached; no item below it can come
+
+	count             uint64                   // of checkpoints
+	size              [budget.Timers + 1]int64 // by part: bytes of this shard; of these
+	reported          [budget.Timers + 1]int64 // the budget has these
+	cellShare, change int64                    // see budget.Cells and budget.Changes; noShare without a limit
 
 	unsaved  [][]item.Item      // items that came since the last checkpoint
 	flat     map[int][]byte     // by rule: the flat pending items of a checkpoint, scratch
@@ -91,12 +114,20 @@ type shard struct {
 	lateSeen map[schema.ID]bool // of this checkpoint and the one under way
 }
 
-func newShard(rs *ruleSet, opts Options, retry *retrier) *shard {
+// noShare is a share that nothing exceeds.
+const noShare = math.MaxInt64 / 4
+
+func newShard(rs *ruleSet, opts Options, retry *retrier, bud *budget.Budget) *shard {
 	s := &shard{
 		rules: rs, store: opts.Store, retry: retry, log: opts.Log, metrics: opts.Metrics,
 		in: make(chan message, shardQueue), hot: map[cellKey]*cachedCell{}, inflight: map[cellKey][]byte{},
 		timers: make([]timers, len(rs.programs)), watermark: make([]schema.Instant, len(rs.programs)),
 		flat: map[int][]byte{}, lateSeen: map[schema.ID]bool{},
+		budget: bud, paging: map[cellKey][]byte{}, cellShare: noShare, change: noShare,
+	}
+	if n, ok := bud.Cells(opts.Shards); ok {
+		s.cellShare = n
+		s.change, _ = bud.Changes(opts.Shards)
 	}
 	for i := range s.watermark {
 		s.watermark[i] = never
@@ -105,7 +136,7 @@ func newShard(rs *ruleSet, opts Options, retry *retrier) *shard {
 	if opts.Store == nil {
 		size = math.MaxInt // there is nowhere to page to
 	}
-	cold, err := simplelru.NewLRU[cellKey, *cachedCell](size, nil)
+	cold, err := simplelru.NewLRU(size, func(_ cellKey, c *cachedCell) { s.size[budget.Cold] -= c.size })
 	if err != nil {
 		panic("BUG: " + err.Error())
 	}
@@ -128,6 +159,17 @@ func (s *shard) run() {
 		if m.barrier != nil {
 			m.barrier.reply <- s.checkpoint(m.barrier)
 		}
+		s.report()
+	}
+}
+
+// report tells the budget how much memory the shard takes.
+func (s *shard) report() {
+	for part, n := range s.size {
+		if n != s.reported[part] {
+			s.budget.Add(budget.Part(part), n-s.reported[part])
+			s.reported[part] = n
+		}
 	}
 }
 
@@ -145,7 +187,12 @@ func (s *shard) add(items []item.Item) {
 func (s *shard) insert(it *item.Item) {
 	c := s.get(cellKey{it.Rule, it.Group})
 	s.touch(c)
-	c.cell.Add(it)
+	if c.cell.Add(it) {
+		n := int64(it.Size())
+		c.size += n
+		s.size[budget.Hot] += n
+		s.size[budget.Dirty] += n
+	}
 	s.schedule(c)
 }
 
@@ -167,6 +214,7 @@ func (s *shard) addLate(it *item.Item) {
 	}
 	s.lateSeen[f.ID] = true
 	s.late = append(s.late, f)
+	s.size[budget.Dirty] += changeSize
 }
 
 // get returns the cell of a key: from memory, from the checkpoint under way, from the store, or a new one. The group may
@@ -181,8 +229,23 @@ func (s *shard) get(k cellKey) *cachedCell {
 	k.group = strings.Clone(k.group)
 	c := s.load(k)
 	c.cell.Advance(s.watermark[k.rule])
-	s.cold.Add(k, c)
+	s.addCold(c)
 	return c
+}
+
+// addCold adds a cell to the LRU, and drops the oldest cells over its share of memory; the store has them.
+func (s *shard) addCold(c *cachedCell) {
+	s.size[budget.Cold] += c.size
+	s.cold.Add(c.key, c)
+	for s.size[budget.Cold] > s.cellShare && s.cold.Len() > 1 {
+		s.cold.RemoveOldest()
+	}
+}
+
+// removeHot makes a cell not hot.
+func (s *shard) removeHot(c *cachedCell) {
+	delete(s.hot, c.key)
+	s.size[budget.Hot] -= c.size
 }
 
 // load reads a cell that is not in memory, or makes a new one.
@@ -199,13 +262,51 @@ func (s *shard) load(k cellKey) *cachedCell {
 		cell, err := fold.LoadCell(p, k.group, body)
 		if err == nil {
 			// The timer is set already: restore sets one for each cell of the store.
-			return &cachedCell{key: k, cell: cell, stored: true, wake: wake, storedWake: wake}
+			return s.addPaged(&cachedCell{key: k, cell: cell, stored: true, wake: wake, storedWake: wake, state: int64(len(value))})
 		}
 		s.metrics.evidenceLost(p.Rule.ID)
 		s.log.Error("damaged State entry, starting empty", "rule", p.Rule.ID, "error", err)
 	}
-	return &cachedCell{key: k, cell: fold.NewCell(p, k.group), stored: value != nil, wake: noWake}
+	return s.addPaged(&cachedCell{key: k, cell: fold.NewCell(p, k.group), stored: value != nil, wake: noWake})
 }
+
+// addPaged gives a cell that was loaded its pending items back, if they were paged out.
+func (s *shard) addPaged(c *cachedCell) *cachedCell {
+	if s.paged > 0 {
+		value, paging := s.paging[c.key]
+		if !paging {
+			s.retry.do("read pending items", func() (err error) {
+				value, err = s.store.Paged(s.storeKey(c.key))
+				return err
+			})
+		}
+		if c.paged = value != nil; !c.cell.AddPending(value) {
+			id := s.rules.id(c.key.rule)
+			s.metrics.evidenceLost(id)
+			s.log.Error("damaged pending items, some are lost", "rule", id)
+		}
+	}
+	c.size = c.measure()
+	return c
+}
+
+const (
+	// cellSize is the memory in bytes of a cell without its State and its pending items: the structs, the slices of live,
+	// the maps' entries, and the timer.
+	cellSize = 1 << 10
+	// changeSize is the memory in bytes that a changed cell takes in a checkpoint, beyond its items and its State: the
+	// finding, its JSON, and both in the batch and the memory table of the store. A finding with one event of evidence
+	// took about 14 KB in the flood of 100,000 agents.
+	changeSize = 16 << 10
+	// pinnedSize is the size in bytes from which a cell that keeps receiving items is not paged out. Such a cell would be
+	// read back for the next batch, which costs more memory than it frees.
+	pinnedSize = 1 << 20
+	// timerSize is the memory in bytes of a timer without its group's text.
+	timerSize = 40
+)
+
+// measure returns an estimate of the memory that the cell takes. State counts twice, because live may hold a copy.
+func (c *cachedCell) measure() int64 { return cellSize + 2*c.state + int64(c.cell.PendingSize()) }
 
 // touch makes the cell hot and dirty.
 func (s *shard) touch(c *cachedCell) {
@@ -214,9 +315,11 @@ func (s *shard) touch(c *cachedCell) {
 	}
 	c.dirty = true
 	s.dirty = append(s.dirty, c)
+	s.size[budget.Dirty] += changeSize + c.state
 	if _, ok := s.hot[c.key]; !ok {
 		s.hot[c.key] = c
 		s.cold.Remove(c.key)
+		s.size[budget.Hot] += c.size
 	}
 }
 
@@ -224,18 +327,25 @@ func (s *shard) touch(c *cachedCell) {
 func (s *shard) schedule(c *cachedCell) {
 	if w, ok := c.cell.Wake(); ok && w < c.wake {
 		c.wake = w
-		heap.Push(&s.timers[c.key.rule], timer{w, c.key.group})
+		s.setTimer(c.key, w)
 	}
+}
+
+func (s *shard) setTimer(k cellKey, at schema.Instant) {
+	heap.Push(&s.timers[k.rule], timer{at, k.group})
+	s.size[budget.Timers] += timerSize + int64(len(k.group))
 }
 
 // checkpoint advances the cells whose time has come and returns everything that changed.
 func (s *shard) checkpoint(b *barrier) shardPart {
-	s.inflight = map[cellKey][]byte{} // the last checkpoint is durable
+	s.inflight, s.paging = map[cellKey][]byte{}, map[cellKey][]byte{} // the last checkpoint is durable
+	s.count++
+	room := s.change
 	for rule := range s.timers {
-		s.watermark[rule] = b.watermark[rule]
-		s.advance(rule)
+		room = s.advance(rule, b.watermark[rule], room)
 	}
-	var out shardPart
+	out := shardPart{reached: slices.Clone(s.watermark), size: s.size[budget.Dirty]}
+	s.size[budget.Dirty] = 0
 	dirty := s.dirty
 	s.dirty, s.lastDirty = s.lastDirty[:0], dirty
 	for _, c := range dirty {
@@ -254,14 +364,16 @@ func (s *shard) checkpoint(b *barrier) shardPart {
 	s.late = nil
 	if s.store != nil {
 		s.saveItems(&out)
+		s.page(&out)
 	}
+	s.budget.Add(budget.Checkpoint, out.size)
 	return out
 }
 
 // emit adds the changes of a cell's findings to the checkpoint.
 func (s *shard) emit(c *cachedCell, b *barrier, out *shardPart) {
 	emit := c.cell.EmitPaced
-	if b.all {
+	if b.all || s.size[budget.Hot] > 2*s.cellShare { // cells with changes held back cannot be paged out
 		emit = c.cell.Emit
 	}
 	emit(b.now, func(f *schema.Finding) {
@@ -314,16 +426,104 @@ func (s *shard) cool(c *cachedCell, out *shardPart) {
 		s.save(c, out)
 	}
 	s.schedule(c)
+	c.checkpoint = s.count
+	s.size[budget.Hot] -= c.size
+	c.size = c.measure()
+	s.size[budget.Hot] += c.size
 	if c.cell.Held() {
-		s.touch(c) // for the next checkpoint
+		dirty := s.size[budget.Dirty]
+		s.touch(c)                   // for the next checkpoint
+		s.size[budget.Dirty] = dirty // lanes must not wait for a change that is held back
 	}
 	if c.cell.Pending() > 0 || c.dirty {
 		return
 	}
-	delete(s.hot, c.key)
-	if !c.cell.Empty() {
-		s.cold.Add(c.key, c)
+	s.removeHot(c)
+	if c.paged {
+		s.dropPaged(c, out)
 	}
+	if !c.cell.Empty() {
+		s.addCold(c)
+	}
+}
+
+// page writes the pending items of hot cells to the store, and the cells leave memory, until the hot cells take half of
+// their share: first those that have been unchanged for longest, then small ones.
+func (s *shard) page(out *shardPart) {
+	if s.size[budget.Hot] <= s.cellShare {
+		return
+	}
+	var cells []*cachedCell
+	for _, c := range s.hot {
+		if active := c.checkpoint == s.count; !c.dirty && !(active && c.size > pinnedSize) {
+			cells = append(cells, c)
+		}
+	}
+	slices.SortFunc(cells, func(a, b *cachedCell) int {
+		return cmp.Or(cmp.Compare(a.checkpoint, b.checkpoint), cmp.Compare(a.size, b.size),
+			cmp.Compare(a.key.rule, b.key.rule), cmp.Compare(a.key.group, b.key.group))
+	})
+	for _, c := range cells {
+		if s.size[budget.Hot] <= s.cellShare/2 {
+			return
+		}
+		if !c.paged {
+			c.paged = true
+			s.paged++
+		}
+		kv := store.KV{Key: s.storeKey(c.key), Value: c.cell.AppendPending(nil)}
+		out.paged = append(out.paged, kv)
+		out.size += int64(len(kv.Value))
+		s.paging[c.key] = kv.Value
+		s.removeHot(c)
+	}
+}
+
+// dropPaged deletes the paged items of a cell that has no pending items any longer.
+func (s *shard) dropPaged(c *cachedCell, out *shardPart) {
+	c.paged = false
+	s.paged--
+	out.paged = append(out.paged, store.KV{Key: s.storeKey(c.key)})
+	s.paging[c.key] = nil
+}
+
+// restoreItem gives an item of the last checkpoint to its cell. Once memory is full, all restored cells leave it, and the
+// items that follow are added to those in the store without reading their cells. These cells are clean: the checkpoint
+// that held the items emitted their findings, and the timers in the store wake the others.
+func (s *shard) restoreItem(it *item.Item) error {
+	if !s.restoring {
+		s.insert(it)
+		if s.size[budget.Hot] <= s.cellShare {
+			return nil
+		}
+		s.restoring = true
+		for _, c := range s.dirty {
+			s.unpaged = append(s.unpaged, store.KV{Key: s.storeKey(c.key), Value: c.cell.AppendPending(nil)})
+			s.removeHot(c)
+		}
+		s.paged += len(s.dirty)
+		s.dirty, s.size[budget.Dirty] = nil, 0
+		return s.writeUnpaged()
+	}
+	s.unpaged = append(s.unpaged, store.KV{Key: s.storeKey(cellKey{it.Rule, it.Group}), Value: item.Append(nil, it)})
+	s.paged++ // an upper bound: it only has to be above 0 while the store has paged items
+	if len(s.unpaged) < restoreBatch {
+		return nil
+	}
+	return s.writeUnpaged()
+}
+
+// restoreBatch is the number of items that are paged out in one write while they are restored.
+const restoreBatch = 10_000
+
+func (s *shard) writeUnpaged() error {
+	if len(s.unpaged) == 0 {
+		return nil
+	}
+	err := s.store.AppendPaged(s.unpaged)
+	clear(s.unpaged)
+	s.unpaged = s.unpaged[:0]
+	return err
 }
 
 // save adds a cell to the checkpoint unless the store already holds its current value. The wake time is part of that
@@ -344,20 +544,33 @@ func (s *shard) save(c *cachedCell, out *shardPart) {
 		kv.Value = c.cell.Append(appendCellHead(nil, s.rules.programs[c.key.rule].Rule, wake))
 	}
 	if kv.Value != nil || c.stored {
+		c.state = int64(len(kv.Value))
 		out.cells = append(out.cells, kv)
 		s.inflight[c.key] = kv.Value
 		c.stored, c.storedWake = kv.Value != nil, wake
 	}
 }
 
-// advance moves the cells of a rule whose time has come.
-func (s *shard) advance(rule int) {
-	t, w := &s.timers[rule], s.watermark[rule]
+// advance moves the cells of a rule whose time has come to w. room is the number of bytes of changes that the checkpoint
+// has room for, and the result what is left of it. If there is too little room for all cells, the rule's watermark is that
+// of the cell that is due first, and the next checkpoint goes on: of the items below w, those below that watermark are in
+// base, the others are pending, in the cells that have yet to move, or in base of a cell whose own watermark is w. Findings
+// do not depend on it, because a cell that moves in two steps ends like one that moves in one.
+func (s *shard) advance(rule int, w schema.Instant, room int64) (left int64) {
+	t := &s.timers[rule]
 	for len(*t) > 0 && (*t)[0].at <= w {
+		if room <= 0 {
+			s.watermark[rule] = max(s.watermark[rule], (*t)[0].at.Sub(1))
+			return room
+		}
 		due := heap.Pop(t).(timer)
+		s.size[budget.Timers] -= timerSize + int64(len(due.group))
 		c := s.get(cellKey{rule, due.group})
 		if c.wake < due.at {
 			continue // an earlier timer was set after this one
+		}
+		if !c.dirty {
+			room -= changeSize + c.size
 		}
 		s.touch(c)
 		c.wake = noWake
@@ -365,6 +578,8 @@ func (s *shard) advance(rule int) {
 		// If a cell has two timers for one instant, the second has no effect.
 		s.schedule(c)
 	}
+	s.watermark[rule] = max(s.watermark[rule], w)
+	return room
 }
 
 // timer wakes a cell when the rule's watermark reaches at.

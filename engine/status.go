@@ -18,7 +18,7 @@ import (
 type Status struct {
 	Partitions      []PartitionStatus
 	Standby         map[string]string // by source: why it only waits
-	Held            string            // why reading is paused, "" if it is not
+	Held            string            // why reading is paused, or has waited for memory for long; "" if it has not
 	Checkpoint      time.Duration     // how long the last checkpoint took
 	CheckpointError error             // why the last checkpoint is not durable yet
 	WarmingRules    int               // rules whose State does not know all of its window yet
@@ -38,7 +38,7 @@ type PartitionStatus struct {
 
 // Status returns the present condition of the engine.
 func (e *Engine) Status() Status {
-	s := Status{Standby: map[string]string{}, Held: e.gate.why()}
+	s := Status{Standby: map[string]string{}, Held: cmp.Or(e.gate.why(), e.budget.Why())}
 	e.lanes.mu.Lock()
 	for _, l := range e.lanes.all {
 		s.Partitions = append(s.Partitions, l.status())
@@ -160,6 +160,8 @@ func (e *Engine) ReplayRecord(ctx context.Context, l *store.DeadLetter) (done st
 // notReplayable returns why the body of a dead letter is not the record that was read, "" if it is.
 func (e *Engine) notReplayable(l *store.DeadLetter) string {
 	switch {
+	case l.Omitted > 0:
+		return "does not hold its record, because the record had too many dead letters"
 	case len(l.Body) >= MaxDeadBody:
 		return "holds only the beginning of its record"
 	case e.opts.Redaction.DeadLetters() >= schema.Hashed:

@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/budget"
 	"github.com/aidr-engine/aidr/engine/capture"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
@@ -11,6 +12,10 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/decode"
 )
+
+// MaxRecordBodies is the number of bytes of bodies that the dead letters of one record keep together. A record with
+// thousands of malformed elements gives as many dead letters; those after this limit keep everything but the body.
+const MaxRecordBodies = 1 << 20
 
 // MaxDeadBody is the number of bytes of a record that a dead letter keeps: enough to recognise it, and to try most
 // records again after a fix; a megabyte of garbage is not worth its disk.
@@ -22,10 +27,48 @@ type job struct {
 	lane   *lane
 	batch  *connectors.Batch
 	result *result
+	size   int64         // estimated memory of batch and result
 	done   chan struct{} // closed when result is complete
 	// replayed is set for a dead letter that was handed in again: it receives the number of events that the record
 	// gave, and the record moves no position.
 	replayed chan int
+}
+
+// take counts memory of the job.
+func (j *job) take(b *budget.Budget, bytes int64) {
+	j.size += bytes
+	b.Add(budget.Lanes, bytes)
+}
+
+// recordSize is the memory in bytes of a connectors.Record.
+const recordSize = 40
+
+// batchSize returns an estimate of the memory that a batch takes.
+func batchSize(b *connectors.Batch) int64 {
+	if b == nil {
+		return 0
+	}
+	return int64(len(b.Raw)) + recordSize*int64(len(b.Records))
+}
+
+// deadLetterSize is the memory in bytes of a dead letter without its texts.
+const deadLetterSize = 512
+
+// deadSize returns an estimate of the memory that a dead letter takes until it is durable: itself, its JSON and the
+// store's batch.
+func deadSize(l *store.DeadLetter) int64 { return deadLetterSize + 3*int64(len(l.Body)+len(l.Detail)) }
+
+// size returns an estimate of the memory of a result.
+func (r *result) size() (n int64) {
+	for i := range r.dead {
+		n += deadSize(&r.dead[i])
+	}
+	for i := range r.shards {
+		for k := range r.shards[i].items {
+			n += int64(r.shards[i].items[k].Size())
+		}
+	}
+	return n
 }
 
 // eventRef is one event of a batch as its lane has to see it: its time, its dataset, and its record.
@@ -118,6 +161,7 @@ type worker struct {
 	redact    func(string) string
 	redaction *schema.Redaction
 	results   *resultPool
+	budget    *budget.Budget
 	decoders  map[*input]*decode.Decoder
 	scratch   *rules.Scratch
 	capturer  capture.Capturer
@@ -129,11 +173,12 @@ type worker struct {
 	out    *result
 	job    *job
 	record int32
+	bodies int // bytes of bodies of the record's dead letters
 }
 
-func newWorker(rs *ruleSet, opts Options, results *resultPool) *worker {
+func newWorker(rs *ruleSet, opts Options, results *resultPool, bud *budget.Budget) *worker {
 	w := &worker{
-		rules: rs, metrics: opts.Metrics, redact: opts.Redact, redaction: opts.Redaction, results: results,
+		rules: rs, metrics: opts.Metrics, redact: opts.Redact, redaction: opts.Redaction, results: results, budget: bud,
 		decoders: map[*input]*decode.Decoder{}, scratch: rs.set.NewScratch(), capturer: newCapturer(rs.set, opts),
 	}
 	w.handler = decode.Handler{Event: w.event, Dead: w.dead, FieldError: w.fieldError, Skipped: w.skipped}
@@ -164,7 +209,7 @@ func (w *worker) process(j *job) {
 	w.capturer.BeginBatch()
 	w.job, w.out = j, w.results.get()
 	for i, rec := range j.batch.Records {
-		w.record = int32(i)
+		w.record, w.bodies = int32(i), 0
 		raw := j.batch.Raw[rec.Start:rec.End]
 		switch {
 		case rec.Tombstone:
@@ -176,6 +221,7 @@ func (w *worker) process(j *job) {
 		}
 	}
 	w.metrics.matched(w.rules.set, w.scratch)
+	j.take(w.budget, w.out.size())
 	j.result, w.job, w.out = w.out, nil, nil
 }
 
@@ -231,9 +277,14 @@ func (w *worker) dead(d decode.Dead) {
 	if len(body) > MaxDeadBody {
 		body = body[:MaxDeadBody]
 	}
+	omitted := 0
+	if w.bodies += len(body); w.bodies > MaxRecordBodies {
+		omitted, body = len(body), ""
+		w.metrics.deadBodyOmitted()
+	}
 	w.out.dead = append(w.out.dead, store.DeadLetter{
 		Kind: schema.DeadRecord, Reason: d.Reason, Detail: d.Detail, Source: w.job.batch.Partition.Source,
-		Topic: pos.Topic, Partition: pos.Partition, Offset: pos.Offset, Index: d.Index,
+		Topic: pos.Topic, Partition: pos.Partition, Offset: pos.Offset, Index: d.Index, Omitted: omitted,
 		Body: w.redaction.DeadLetters().Expose(body, w.redact),
 	})
 }

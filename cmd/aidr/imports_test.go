@@ -49,6 +49,7 @@ var mayImport = map[string][]string{
 	"engine/label":               {},
 	"engine/deliver":             {"schema", "connectors", "engine/clock", "engine/store"},
 	"engine":                     {"schema/...", "rules/...", "connectors", "engine/..."},
+	"engine/budget":              {},
 	"engine/cases":               {"schema/...", "rules/...", "connectors", "connectors/memory", "engine"},
 	"cmd/...":                    {"..."},
 	"benchmarks":                 {"..."},

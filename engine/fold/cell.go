@@ -46,6 +46,33 @@ func (c *Cell) Watermark() schema.Instant { return c.watermark }
 // Pending returns the number of pending items.
 func (c *Cell) Pending() int { return c.pending.len() }
 
+// PendingSize returns an estimate of the memory of the pending items, in bytes.
+func (c *Cell) PendingSize() int { return c.pending.bytes }
+
+// AppendPending appends the flat forms of the pending items, in order; AddPending reads them.
+func (c *Cell) AppendPending(dst []byte) []byte {
+	for i := range c.pending.len() {
+		dst = item.Append(dst, c.pending.at(i))
+	}
+	return dst
+}
+
+// AddPending adds the items that AppendPending wrote. It skips those below the watermark, which are in base. ok is false
+// if src is damaged; the items before the damage are added.
+func (c *Cell) AddPending(src []byte) (ok bool) {
+	for len(src) > 0 {
+		it, rest, ok := item.Read(src)
+		if !ok {
+			return false
+		}
+		if it.Time >= c.watermark {
+			c.Add(&it)
+		}
+		src = rest
+	}
+	return true
+}
+
 // Empty reports whether the cell holds nothing, so that it may be deleted.
 func (c *Cell) Empty() bool {
 	return c.Pending() == 0 && len(c.base.keys) == 0 && len(c.base.groups) == 0 && len(c.settled) == 0 && len(c.emissions) == 0

@@ -16,8 +16,9 @@ import (
 // alternate between two ends of the pending window move all items in between each time: each of 50,000 took 42 µs, and
 // twice as many cost four times as much or more. In blocks each takes 0.1 µs.
 type pending struct {
-	few  gapBuffer // all items, if many is nil
-	many *blocks
+	few   gapBuffer // all items, if many is nil
+	many  *blocks
+	bytes int // estimated memory of the items
 }
 
 // maxBlock is the number of items above which a block is split. An insertion moves at most a block, 4 KB, which costs less
@@ -57,6 +58,7 @@ func (p *pending) search(t schema.Instant) int {
 
 // insert inserts an item before item i.
 func (p *pending) insert(i int, it *item.Item) {
+	p.bytes += it.Size()
 	if p.many == nil {
 		if p.few.len() < maxBlock {
 			p.few.insert(i, it)
@@ -70,6 +72,7 @@ func (p *pending) insert(i int, it *item.Item) {
 
 // remove removes item i.
 func (p *pending) remove(i int) {
+	p.bytes -= p.at(i).Size()
 	if p.many == nil {
 		p.few.remove(i)
 		return
@@ -80,6 +83,9 @@ func (p *pending) remove(i int) {
 
 // removeFirst removes the first n items.
 func (p *pending) removeFirst(n int) {
+	for i := range n {
+		p.bytes -= p.at(i).Size()
+	}
 	if p.many == nil {
 		p.few.removeFirst(n)
 		return

@@ -41,6 +41,14 @@ type Item struct {
 	Evidence string // the redacted part of the event that a finding shows, flat (evidence.go)
 }
 
+// overhead is the size of an Item in bytes without its texts, and of the pointers to it.
+const overhead = 144
+
+// Size returns an estimate of the memory that the item takes, in bytes.
+func (it *Item) Size() int {
+	return overhead + len(it.Key) + len(it.Group) + len(it.Data) + len(it.Evidence)
+}
+
 // ValueHashSize is the size in bytes of the hash of the values of `of` in the Data of a distinct or a new_value rule.
 const ValueHashSize = 8
 

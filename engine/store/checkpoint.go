@@ -17,6 +17,9 @@ type Checkpoint struct {
 	Cells []KV   // base State by owner; a nil Value deletes
 	// Items are the pending items that came since the last checkpoint. They are one value, in parts.
 	Items [][]byte
+	// Paged holds the pending items of owners that leave memory, by owner; a nil Value deletes. They are a copy: Items
+	// holds them too, and after a restart these alone count.
+	Paged []KV
 	// Drop lists earlier checkpoints whose Items are no longer needed. It is applied after Rewrite.
 	Drop    []uint64
 	Retired []KV // rules that left the configuration, by id; a nil Value deletes
@@ -112,6 +115,9 @@ func (s *Store) fill(db *pebble.DB, w *batchWriter, c *Checkpoint, bodies [][]by
 	for _, kv := range c.Retired {
 		w.setOrDelete(keyRetired(kv.Key), kv.Value)
 	}
+	for _, kv := range c.Paged {
+		w.setOrDelete(keyPaged(kv.Key), kv.Value)
+	}
 	if len(c.Items) > 0 {
 		w.setParts(keyNumber(tableItems, c.Seq), c.Items)
 	}
@@ -138,6 +144,8 @@ type batchWriter struct {
 }
 
 func (w *batchWriter) set(key, value []byte) { w.fail(w.b.Set(key, value, nil)) }
+
+func (w *batchWriter) append(key, value []byte) { w.fail(w.b.Merge(key, value, nil)) }
 
 func (w *batchWriter) delete(key []byte) { w.fail(w.b.Delete(key, nil)) }
 
@@ -222,25 +230,62 @@ func (s *Store) CellsFrom(key []byte, yield func(key, value []byte) bool) error 
 	return s.scan(keyCell(key), prefixEnd([]byte{tableCell}), false, func(k, v []byte) bool { return yield(k[1:], v) })
 }
 
+// Paged returns the pending items of an owner that were paged out, or nil. The caller owns the bytes.
+func (s *Store) Paged(key []byte) ([]byte, error) { return s.get(keyPaged(key)) }
+
+// AppendPaged appends to the pending items of owners outside of a checkpoint, while the engine restores them.
+func (s *Store) AppendPaged(items []KV) error {
+	err := s.change(func(w *batchWriter) {
+		for _, kv := range items {
+			w.append(keyPaged(kv.Key), kv.Value) // Pebble's default is to concatenate
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("page out pending items: %w", err)
+	}
+	return nil
+}
+
+// DropPaged deletes all pending items that were paged out: those of an engine that runs no longer.
+func (s *Store) DropPaged() error {
+	lower := []byte{tablePaged}
+	page, err := s.page(lower, prefixEnd(lower), false)
+	if err == nil && len(page) > 0 {
+		err = s.change(func(w *batchWriter) { w.fail(w.b.DeleteRange(lower, prefixEnd(lower), nil)) })
+	}
+	if err != nil {
+		return fmt.Errorf("delete paged items: %w", err)
+	}
+	return nil
+}
+
 // DropCells deletes cells outside of a checkpoint. It is for State that the last checkpoint does not attribute to a rule: a
 // rule that starts empty must never read it.
 func (s *Store) DropCells(keys [][]byte) error {
+	err := s.change(func(w *batchWriter) {
+		for _, key := range keys {
+			w.delete(keyCell(key))
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("delete State: %w", err)
+	}
+	return nil
+}
+
+// change makes the changes that fill puts into a batch durable, outside of a checkpoint.
+func (s *Store) change(fill func(w *batchWriter)) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	db, err := s.writable(0)
 	if err != nil {
-		return fmt.Errorf("delete State: %w", err)
+		return err
 	}
 	b := db.NewBatch()
 	defer b.Close()
 	w := batchWriter{b: b}
-	for _, key := range keys {
-		w.delete(keyCell(key))
-	}
-	if err := s.finish(&w); err != nil {
-		return fmt.Errorf("delete State: %w", err)
-	}
-	return nil
+	fill(&w)
+	return s.finish(&w)
 }
 
 // Retired calls yield with each retired rule and its value as the engine wrote it, in order of rule.

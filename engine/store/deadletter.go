@@ -33,9 +33,10 @@ type DeadLetter struct {
 	Index     int                  `json:"index"`
 	Sink      string               `json:"sink,omitempty"`
 	Attempts  int                  `json:"attempts,omitempty"`
-	Entry     uint64               `json:"entry,omitempty"` // rows and deliveries: the Seq of the outbox entry
-	Type      connectors.EntryType `json:"type,omitempty"`  // rows and deliveries: the Type of the outbox entry
-	Body      string               `json:"body,omitempty"`  // the record, or the entry's finding as JSON
+	Entry     uint64               `json:"entry,omitempty"`              // rows and deliveries: the Seq of the outbox entry
+	Type      connectors.EntryType `json:"type,omitempty"`               // rows and deliveries: the Type of the outbox entry
+	Body      string               `json:"body,omitempty"`               // the record, or the entry's finding as JSON
+	Omitted   int                  `json:"body_bytes_omitted,omitempty"` // bytes of a body that is not kept; then Body is empty
 }
 
 // deadShare is a part of the dead letters that has a share of the cap for itself, so that a flood of malformed records never

@@ -16,6 +16,7 @@ const (
 	tableMeta    = 'm'
 	tableCell    = 'c'
 	tableItems   = 'i'
+	tablePaged   = 'p'
 	tableRetired = 'x'
 	tableOutbox  = 'o'
 	tableFinding = 'f'
@@ -37,6 +38,8 @@ func keyNumber(table byte, n uint64) []byte {
 }
 
 func keyCell(owner []byte) []byte { return append([]byte{tableCell}, owner...) }
+
+func keyPaged(owner []byte) []byte { return append([]byte{tablePaged}, owner...) }
 
 func keyRetired(rule []byte) []byte { return append([]byte{tableRetired}, rule...) }
 

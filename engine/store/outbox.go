@@ -60,6 +60,9 @@ func encodeFindings(c *Checkpoint) (bodies [][]byte, size int, err error) {
 	for _, kv := range c.Cells {
 		size += len(kv.Key) + len(kv.Value)
 	}
+	for _, kv := range c.Paged {
+		size += len(kv.Key) + len(kv.Value)
+	}
 	for _, r := range c.Rewrite {
 		size += len(r.Items)
 	}

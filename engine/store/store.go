@@ -16,6 +16,7 @@
 //	                           deliveries among them count, bytes, dropped (missing in stores of earlier versions)
 //	'c' <owner's key>          base State of an owner
 //	'i' <checkpoint u64>       pending items that came with a checkpoint
+//	'p' <owner's key>          pending items of an owner that the engine has paged out; valid only while the engine runs
 //	'x' <rule's id>            retired rule whose State is kept; the value is the engine's
 //	'o' <Seq u64>              outbox entry: committed i64, bytes ever written including this entry u64, text type, then
 //	                           the finding as JSON
