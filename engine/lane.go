@@ -356,6 +356,8 @@ func (l *lane) dispatch(r *result, isLate []bool) {
 		}
 		urgent = urgent || slices.ContainsFunc(msg.late, critical)
 		if len(msg.items) > 0 || len(msg.late) > 0 {
+			msg.size = int64(len(msg.items)+len(msg.late)) * s.perItem.Load()
+			l.budget.Add(budget.Queued, msg.size)
 			s.in <- msg
 		}
 	}

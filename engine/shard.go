@@ -10,6 +10,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/hashicorp/golang-lru/v2/simplelru"
 
@@ -28,6 +29,7 @@ import (
 type message struct {
 	items   []item.Item // the shard takes them over
 	late    []item.Item
+	size    int64 // counted as budget.Queued
 	barrier *barrier
 	call    func(s *shard)
 }
@@ -89,6 +91,7 @@ type shard struct {
 	log     *slog.Logger
 	metrics *Metrics
 	budget  *budget.Budget
+	perItem atomic.Int64 // bytes of changes that an item made, on average of the last message
 	in      chan message
 
 	hot       map[cellKey]*cachedCell
@@ -129,6 +132,7 @@ func newShard(rs *ruleSet, opts Options, retry *retrier, bud *budget.Budget) *sh
 		s.cellShare = n
 		s.change, _ = bud.Changes(opts.Shards)
 	}
+	s.perItem.Store(changeSize)
 	for i := range s.watermark {
 		s.watermark[i] = never
 	}
@@ -147,11 +151,15 @@ func newShard(rs *ruleSet, opts Options, retry *retrier, bud *budget.Budget) *sh
 // run handles messages until the channel is closed.
 func (s *shard) run() {
 	for m := range s.in {
+		before := s.size[budget.Dirty]
 		if len(m.items) > 0 {
 			s.add(m.items)
 		}
 		for i := range m.late {
 			s.addLate(&m.late[i])
+		}
+		if n := len(m.items) + len(m.late); n > 0 {
+			s.perItem.Store((s.size[budget.Dirty] - before) / int64(n))
 		}
 		if m.call != nil {
 			m.call(s)
@@ -160,6 +168,7 @@ func (s *shard) run() {
 			m.barrier.reply <- s.checkpoint(m.barrier)
 		}
 		s.report()
+		s.budget.Add(budget.Queued, -m.size)
 	}
 }
 
@@ -272,7 +281,7 @@ func (s *shard) load(k cellKey) *cachedCell {
 
 // addPaged gives a cell that was loaded its pending items back, if they were paged out.
 func (s *shard) addPaged(c *cachedCell) *cachedCell {
-	if s.paged > 0 {
+	if s.paged > 0 && c.stored { // a cell with paged items has a value
 		value, paging := s.paging[c.key]
 		if !paging {
 			s.retry.do("read pending items", func() (err error) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/engine/budget"
 	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/schema"
@@ -19,6 +20,7 @@ type Status struct {
 	Partitions      []PartitionStatus
 	Standby         map[string]string // by source: why it only waits
 	Held            string            // why reading is paused, or has waited for memory for long; "" if it has not
+	Memory, Budget  int64             // bytes: the estimate of what is in memory, and the budget; see package budget
 	Checkpoint      time.Duration     // how long the last checkpoint took
 	CheckpointError error             // why the last checkpoint is not durable yet
 	WarmingRules    int               // rules whose State does not know all of its window yet
@@ -39,6 +41,8 @@ type PartitionStatus struct {
 // Status returns the present condition of the engine.
 func (e *Engine) Status() Status {
 	s := Status{Standby: map[string]string{}, Held: cmp.Or(e.gate.why(), e.budget.Why())}
+	s.Budget = e.budget.Limit()
+	e.budget.Each(func(_ budget.Part, bytes int64) { s.Memory += bytes })
 	e.lanes.mu.Lock()
 	for _, l := range e.lanes.all {
 		s.Partitions = append(s.Partitions, l.status())

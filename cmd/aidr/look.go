@@ -264,6 +264,9 @@ func printStatus(out io.Writer, s api.Status) error {
 	fmt.Fprintf(out, "%s since %s, %d rules, %d changes of findings, %d dead letters\n",
 		s.Status, s.Since.Format(time.RFC3339), s.Rules, s.Entries, s.DeadLetters)
 	printIdle(out, s.Idle)
+	if s.Budget > 0 {
+		fmt.Fprintf(out, "memory: %d of %d MiB in batches, cells and checkpoints\n", s.Memory>>20, s.Budget>>20)
+	}
 	t := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	for _, name := range sortedKeys(s.Components) {
 		c := s.Components[name]

@@ -1,8 +1,12 @@
 package main
 
 import (
+	"math"
 	"os"
 	"runtime/debug"
+
+	"github.com/aidr-engine/aidr/cmd/aidr/config"
+	"github.com/aidr-engine/aidr/engine/budget"
 )
 
 // The growth of the heap between two collections, in percent of the live heap. Most allocations of the engine are
@@ -18,5 +22,24 @@ const (
 func growth(percent int) {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(percent)
+	}
+}
+
+// outsideHeap is the memory in bytes that Go's limit does not cover: the store's block cache and memory tables, which its
+// library allocates itself, and the program's code.
+const outsideHeap = 192 << 20
+
+// limitMemory fills in the memory budget: the configured one, or GOMEMLIMIT, or the default. Unless GOMEMLIMIT is set, the
+// garbage collector works harder as the heap approaches the budget.
+func limitMemory(cfg *config.Config) {
+	limit := debug.SetMemoryLimit(-1)
+	if cfg.Memory == 0 && limit != math.MaxInt64 {
+		cfg.Memory = limit
+	}
+	if cfg.Memory == 0 {
+		cfg.Memory = budget.Default
+	}
+	if limit == math.MaxInt64 {
+		debug.SetMemoryLimit(max(cfg.Memory-outsideHeap, cfg.Memory/2))
 	}
 }

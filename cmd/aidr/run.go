@@ -26,6 +26,9 @@ a last checkpoint, drains the sinks for at most 10 s and exits with 0. Changes o
 the configuration too: what can be applied at once is applied, and the log and aidr status name what needs a restart. A
 configuration that does not load leaves everything as it runs.
 
+The memory of the engine has a budget (memory, by default GOMEMLIMIT or 2 GiB). A flood that exceeds it does not change
+findings: state that is not needed at once is paged to the state directory, and reading waits.
+
 The address http.listen serves health at /healthz and /readyz, and Prometheus metrics at /metrics.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -34,6 +37,7 @@ The address http.listen serves health at /healthz and /readyz, and Prometheus me
 			if err != nil {
 				return err
 			}
+			limitMemory(cfg)
 			override := func(cfg *config.Config) {
 				cfg.HTTP.Listen = cmp.Or(listen, cfg.HTTP.Listen)
 				cfg.HTTP.Pprof = cfg.HTTP.Pprof || pprof

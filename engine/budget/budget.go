@@ -24,6 +24,7 @@ type Part int
 // The parts, in the order of the way of a record.
 const (
 	Lanes      Part = iota // batches that were read and are not routed yet, with their items and dead letters
+	Queued                 // changes that items in the queues of shards are expected to make
 	Dead                   // dead letters that wait for a checkpoint
 	Dirty                  // changes of cells that wait for a checkpoint, with the findings that they will give
 	Checkpoint             // the checkpoint that is being written
@@ -33,7 +34,7 @@ const (
 	parts
 )
 
-var names = [parts]string{"lanes", "dead_letters", "dirty", "checkpoint", "hot_cells", "cold_cells", "timers"}
+var names = [parts]string{"lanes", "queued", "dead_letters", "dirty", "checkpoint", "hot_cells", "cold_cells", "timers"}
 
 // String returns the part's name, a value of the label `part`.
 func (p Part) String() string { return names[p] }
@@ -125,7 +126,7 @@ func (b *Budget) Pressed() bool {
 
 // full reports whether a lane must not route another batch.
 func (b *Budget) full() bool {
-	return b.Used(Dirty)+b.Used(Dead)+b.Used(Checkpoint) > b.limit/waitShare
+	return b.Used(Queued)+b.Used(Dirty)+b.Used(Dead)+b.Used(Checkpoint) > b.limit/waitShare
 }
 
 // crowded reports whether a reader must not hand in another batch.

@@ -18,6 +18,8 @@ type Status struct {
 	RuleStates  map[string]int       `json:"rule_states,omitempty"` // number of rules: active, shadow, idle, draft, disabled
 	Idle        []IdleRules          `json:"idle_rules,omitempty"`
 	Restart     []string             `json:"restart_needed,omitempty"` // changed keys of the configuration file that only a restart applies
+	Memory      int64                `json:"memory_bytes,omitempty"`   // estimate of the parts that the budget bounds
+	Budget      int64                `json:"memory_budget_bytes,omitempty"`
 	DeadLetters uint64               `json:"dead_letters"`
 	// DeadDeliveries is the number of rows and deliveries among the dead letters: findings that a sink does not have.
 	DeadDeliveries uint64 `json:"dead_deliveries"`

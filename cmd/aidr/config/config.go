@@ -57,6 +57,9 @@ type Config struct {
 	Log Log `key:"log"`
 	// Number of goroutines that own State. It may change at any restart.
 	Shards int `key:"shards" unit:"shards"`
+	// Memory budget of the engine, such as 512MiB. Beyond it, State that is not needed at once is paged to the state
+	// directory, and reading waits; findings do not change.
+	Memory int64 `key:"memory" type:"size"` // bytes; 0: GOMEMLIMIT, or the engine's default
 
 	places  map[string]Place
 	digests map[string]digest // of the keys of the file; see Changed

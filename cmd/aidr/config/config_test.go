@@ -50,6 +50,7 @@ rules: [r1, r2]
 lists: l
 agents: agents.yaml
 shards: 3
+memory: 512MiB
 state: {dir: /var/aidr, outbox_mb: 7, findings_keep: 2d, checkpoint_every: 100ms, cells: 9}
 sinks:
   clickhouse: {dsn: "clickhouse://u:${TOKEN}@h:9000/db", migrate: false, cluster: c, ttl: 30d, rows: 500, linger: 2s}
@@ -101,7 +102,7 @@ func TestEveryKey(t *testing.T) {
 	filter := c.Sinks.Webhooks[0].Filter
 	c.Sinks.Webhooks[0].Filter, c.places = nil, nil
 	want := &Config{
-		File: "f.yaml", Rules: []string{"r1", "r2"}, Lists: "l", Agents: "agents.yaml", Shards: 3,
+		File: "f.yaml", Rules: []string{"r1", "r2"}, Lists: "l", Agents: "agents.yaml", Shards: 3, Memory: 512 << 20,
 		Sources: []Source{
 			{
 				At: Place{"f.yaml", 3, 5}, Name: "logs", Format: "cloudtrail", Tenant: "acme", Datasets: []string{"aws.cloudtrail"},
@@ -198,7 +199,7 @@ func TestProblems(t *testing.T) {
 	f("sources: []", "f.yaml:1:10: sources: names no source: give at least one with kafka or file")
 	f("sources: [{}]\nsauces: 1\n", `
 f.yaml:1:11: sources[0]: needs exactly one of kafka and file
-f.yaml:2:1: sauces: unknown key: did you mean sources?; known are agents, enrichment, http, identity, lists, log, maps, redact, rules, shards, sinks, sources, state`)
+f.yaml:2:1: sauces: unknown key: did you mean sources?; known are agents, enrichment, http, identity, lists, log, maps, memory, redact, rules, shards, sinks, sources, state`)
 	f("sources: [{file: {paths: []}}, {file: {}}, {file: {paths: ['']}}]", `
 f.yaml:1:26: sources[0].file.paths: names no file: give at least one file or folder, or - for standard input
 f.yaml:1:39: sources[1].file: "paths" is missing
@@ -225,11 +226,13 @@ f.yaml:1:68: sources[0].kafka.start: is not first, last or a time like 2026-01-3
 f.yaml:1:79: sources[0].kafka.tls: has only one of cert and key: a client certificate needs both
 f.yaml:1:108: sources[0].kafka.sasl.mechanism: "MD5" is not one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512
 f.yaml:1:123: sources[0].kafka.sasl.username: is blank: write something or leave the key out`)
-	f(source+"state: {dir: 3, outbox_mb: 0, cells: x}\nshards: 0\n", `
+	f(source+"state: {dir: 3, outbox_mb: 0, cells: x}\nshards: 0\nmemory: 2MiB\n", `
 f.yaml:2:14: state.dir: is a whole number, not text: put it into quotes
 f.yaml:2:28: state.outbox_mb: 0 is outside 1 to 1048576
 f.yaml:2:38: state.cells: is text, not a whole number
-f.yaml:3:9: shards: 0 is outside 1 to 1024`)
+f.yaml:3:9: shards: 0 is outside 1 to 1024
+f.yaml:4:9: memory: 2MiB is outside 128MiB to 1024GiB`)
+	f(source+"memory: much\n", "f.yaml:2:9: memory: is not a size: write it like 512MiB or 4GiB")
 	f(source+"http: {listen: 8471x}\nlog: {format: xml, level: loud}\n", `
 f.yaml:2:16: http.listen: "8471x" is not host:port, such as 127.0.0.1:8471
 f.yaml:3:15: log.format: "xml" is not one of text, json

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -30,16 +31,49 @@ func (r *reader) config(root *doc.Node) *Config {
 	}
 	c.Identity, c.Enrichment, c.Redact = r.identity(f.Get("identity")), r.enrichment(f.Get("enrichment")), r.redact(f.Get("redact"))
 	if r.reading {
-		f.Allow("state", "sinks", "http", "log", "shards")
+		f.Allow("state", "sinks", "http", "log", "shards", "memory")
 		c.Sources = r.sources(f.Get("sources"))
 	} else {
 		c.State, c.Sinks = r.state(section(f, "state")), r.sinks(section(f, "sinks"))
 		c.HTTP, c.Log = r.http(section(f, "http")), r.log(section(f, "log"))
+		c.Memory = memory(f.Get("memory"))
 		c.Shards = int(integer(f.Get("shards"), 0, 1, 1024))
 		c.Sources = r.sources(f.Need("sources"))
 	}
 	f.Done()
 	return c
+}
+
+const (
+	// minMemory is the smallest budget in bytes: the rules and the store take this much before anything is read.
+	minMemory = 128 << 20
+	maxMemory = 1 << 40
+)
+
+// memoryForm is the form of a size: a whole number with a unit.
+var memoryForm = regexp.MustCompile(`^([1-9][0-9]{0,6}) ?(MiB|GiB)$`)
+
+// memory reads a size in bytes, 0 if the key is absent.
+func memory(n *doc.Node) int64 {
+	if n == nil {
+		return 0
+	}
+	m := memoryForm.FindStringSubmatch(n.String())
+	if m == nil {
+		n.Fail("is not a size: write it like 512MiB or 4GiB")
+		return 0
+	}
+	size, err := strconv.ParseInt(m[1], 10, 64)
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	if size <<= 20; m[2] == "GiB" {
+		size <<= 10
+	}
+	if size < minMemory || size > maxMemory {
+		n.Fail("%s is outside %dMiB to %dGiB", m[0], minMemory>>20, maxMemory>>30)
+	}
+	return size
 }
 
 func (r *reader) sources(sources *doc.Node) (out []Source) {

@@ -186,6 +186,7 @@ func engineHealth(e *engine.Engine, o *opened, s *api.Status) api.Component {
 		c.Reason = fmt.Sprintf("%d rules are warming until %v: they do not know all of their window, and their findings carry warming_until",
 			status.WarmingRules, status.WarmingUntil)
 	}
+	s.Memory, s.Budget = status.Memory, status.Budget
 	for _, x := range status.Partitions {
 		part := api.Partition{
 			Source: x.Partition.Source, Topic: x.Partition.Topic, Number: x.Partition.Number,

@@ -273,7 +273,7 @@ func merge(start, current, next *config.Config) (merged *config.Config, applied,
 // read when an engine starts, which happens at each reload. Connections, listeners and the store outlive the engine.
 func reloadable(key string, start *config.Config) bool {
 	switch key {
-	case "rules", "maps", "lists", "agents", "identity", "shards", "state.checkpoint_every", "state.cells":
+	case "rules", "maps", "lists", "agents", "identity", "shards", "memory", "state.checkpoint_every", "state.cells":
 		return true
 	}
 	if strings.HasPrefix(key, "redact.") {

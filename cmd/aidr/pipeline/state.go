@@ -74,7 +74,7 @@ func (p *Pipeline) open() error {
 func (p *Pipeline) newEngine(o *opened, cfg *config.Config, set *Set, inputs []engine.Input) (*engine.Engine, error) {
 	return engine.New(engine.Options{
 		Set: set, Inputs: inputs, Store: o.store, Shards: cfg.Shards, CheckpointEvery: cfg.State.CheckpointEvery,
-		CacheCells: cfg.State.Cells, Log: p.log, Metrics: p.metrics, Redact: content.Redact, Redaction: cfg.Redact,
+		CacheCells: cfg.State.Cells, Memory: cfg.Memory, Log: p.log, Metrics: p.metrics, Redact: content.Redact, Redaction: cfg.Redact,
 		Committed: func(entries []connectors.Entry) {
 			o.deliverer.Notify()
 			if p.opts.Committed != nil {
