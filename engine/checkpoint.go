@@ -406,6 +406,7 @@ func (c *checkpointer) commit(ctx context.Context, cp *store.Checkpoint) error {
 // try writes the checkpoint once and records the outcome for Status.
 func (c *checkpointer) try(cp *store.Checkpoint) error {
 	err := c.write(cp)
+	c.budget.Failing(err != nil)
 	c.mu.Lock()
 	c.err = err
 	c.mu.Unlock()

@@ -63,7 +63,8 @@ type Budget struct {
 
 	mu       sync.Mutex
 	changed  *sync.Cond
-	ended    bool
+	ended    bool                // the engine stops
+	failing  bool                // checkpoints cannot be written
 	waits    map[*time.Time]bool // the starts of the waits under way
 	lastWait time.Time           // the last moment at which something waited
 	pressed  bool                // something waited and less than quiet has passed since
@@ -132,17 +133,25 @@ func (b *Budget) full() bool {
 // crowded reports whether a reader must not hand in another batch.
 func (b *Budget) crowded() bool { return b.Used(Lanes) > b.limit/lanesShare }
 
-// AwaitRoute waits until a lane may route its next batch. A checkpoint always ends the wait.
-func (b *Budget) AwaitRoute() { b.await(context.Background(), b.full) }
+// AwaitRoute waits until a lane may route its next batch. A checkpoint always ends the wait. If the engine stops while
+// checkpoints cannot be written, nothing waits, because the lanes have to end before the last attempt.
+func (b *Budget) AwaitRoute() {
+	b.await(context.Background(), func() bool { return b.full() && !(b.ended && b.failing) })
+}
 
 // AwaitRead waits until a reader may hand in its next batch, or until ctx ends.
 func (b *Budget) AwaitRead(ctx context.Context) error {
-	b.await(ctx, b.crowded)
+	b.await(ctx, func() bool { return b.crowded() && !b.ended })
 	return ctx.Err()
 }
 
 func (b *Budget) await(ctx context.Context, blocked func() bool) {
-	if b.limit == 0 || !blocked() {
+	if b.limit == 0 {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !blocked() {
 		return
 	}
 	stop := context.AfterFunc(ctx, func() {
@@ -151,11 +160,9 @@ func (b *Budget) await(ctx context.Context, blocked func() bool) {
 		b.changed.Broadcast()
 	})
 	defer stop()
-	b.mu.Lock()
-	defer b.mu.Unlock()
 	start := b.now()
 	b.waits[&start] = true
-	for ctx.Err() == nil && !b.ended && blocked() {
+	for ctx.Err() == nil && blocked() {
 		b.urge()
 		b.changed.Wait()
 	}
@@ -163,7 +170,17 @@ func (b *Budget) await(ctx context.Context, blocked func() bool) {
 	b.lastWait = b.now()
 }
 
-// End ends all waits, because the engine stops: what was read has to be routed, whatever it takes.
+// Failing records whether checkpoints cannot be written.
+func (b *Budget) Failing(failing bool) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failing != failing {
+		b.failing = failing
+		b.changed.Broadcast()
+	}
+}
+
+// End ends the waits of readers, because the engine stops.
 func (b *Budget) End() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -214,3 +214,41 @@ func TestForeignDirectories(t *testing.T) {
 	f("manifest lost", "damaged", func(dir string) error { return breakFiles(dir, "MANIFEST-*", nil) })
 	f("manifest damaged", "damaged", func(dir string) error { return breakFiles(dir, "MANIFEST-*", []byte("garbage garbage garbage")) })
 }
+
+// TestPagedItems checks that paged items are set and deleted with a checkpoint, appended outside of one, and dropped.
+func TestPagedItems(t *testing.T) {
+	s, err := Open("", Options{Memory: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	check := func(key, want string) {
+		t.Helper()
+		if got, err := s.Paged([]byte(key)); err != nil || string(got) != want {
+			t.Errorf("paged items of %s: got %q, %v, want %q", key, got, err, want)
+		}
+	}
+	if err := s.Commit(&Checkpoint{Seq: 1, Paged: []KV{{[]byte("a"), []byte("1")}, {[]byte("b"), []byte("2")}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Commit(&Checkpoint{Seq: 2, Paged: []KV{{[]byte("b"), nil}}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.AppendPaged([]KV{{[]byte("a"), []byte("3")}, {[]byte("c"), []byte("4")}, {[]byte("c"), []byte("5")}}); err != nil {
+		t.Fatal(err)
+	}
+	check("a", "13")
+	check("b", "")
+	check("c", "45")
+	for range 2 {
+		if err := s.DropPaged(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check("a", "")
+	check("c", "")
+	if err := s.AppendPaged([]KV{{[]byte("c"), []byte("6")}}); err != nil {
+		t.Fatal(err)
+	}
+	check("c", "6")
+}
