@@ -74,6 +74,32 @@
 //
 // Only two things flow backwards: back-pressure (a full queue blocks) and, after a checkpoint, the committed positions.
 //
+// # Memory
+//
+// One budget (Options.Memory, package budget) bounds the batches on their way, the changes that wait for a checkpoint, the
+// checkpoint under way, the cells in memory and the dead letters. The sizes are estimates from counts and lengths. Nothing
+// is dropped, and findings do not depend on the budget:
+//
+//	changes over their share     a checkpoint is taken at once, and the lanes wait until it is durable
+//	batches over their share     the readers wait
+//	hot cells over their share   a checkpoint also writes the pending items of clean cells, by owner, and the cells leave
+//	                             memory; the next item or timer reads them back
+//	cold cells over their share  the least recently used ones leave memory; the store has them
+//	many cells are due at once   a checkpoint moves as many as it has room for, and the next ones the rest; the rule's
+//	                             watermark in the store is the one that all its cells have reached
+//	a restart with many pending  the items are written by owner without making cells, and are read when needed
+//
+// The rows of paged items are part of a checkpoint: a write of their own, ahead of it, would leave items of a later
+// moment in the store if the disk failed and the store was reopened. Only the running engine reads them; New deletes those
+// that it finds.
+//
+// The budget does not bound the pending items of one single cell, the timers (about 60 bytes a cell), nor a replay
+// without a Store, which has nowhere to page to. A batch is routed as a whole: the changes of one batch for each lane are
+// on top of their share.
+//
+// 100,000 agents with three findings each, 40 MB of log within 30 s, took 6.2 GB of resident memory without a budget, and
+// 0.5 GB with one of 512 MiB; 16,000 malformed records of 64 KB, 1.1 MB of gzip, took 4 GB and 0.4 GB.
+//
 // # Faults
 //
 //	undecodable record           dead letter with reason and position; the partition goes on

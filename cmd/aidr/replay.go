@@ -40,6 +40,8 @@ file is a partition. "-" is standard input. gzip and zstd files and directories 
 After the last record, time is at the highest event time of the input, and groups that end later stay open. --until
 advances time to a later instant.
 
+replay keeps everything in memory: it has no state directory to page to, so the memory budget of aidr run does not apply.
+
 ` + readingHelp + `
 replay then uses the rules of the configuration, and redacts findings according to it.`,
 		Args: args(cobra.MinimumNArgs(1)),

@@ -251,3 +251,41 @@ func TestGroupKey(t *testing.T) {
 		t.Errorf("hashes: got %#x, %#x", a, b)
 	}
 }
+
+// TestPagedItemsComeBack checks that a cell whose pending items were taken out and added to its loaded State has the
+// findings and the flat form of the cell that stayed in memory.
+func TestPagedItemsComeBack(t *testing.T) {
+	r := rule(rules.KindThreshold)
+	r.Threshold = &rules.Threshold{Count: 3, Within: 10 * time.Second}
+	p := fold.NewProgram(r)
+	stays := fold.NewCell(p, "a\x00\x01")
+	stays.Advance(0)
+	for i, s := range []int{1, 9, 5, 7} {
+		stays.Add(new(at(s, uint64(i))))
+	}
+	stays.Advance(2e9)
+	emit(stays)
+	base, items := stays.Append(nil), stays.AppendPending(nil)
+	paged, err := fold.LoadCell(p, "a\x00\x01", base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	below := item.Append(nil, new(at(1, 0))) // in base already
+	if !paged.AddPending(append(below, items...)) {
+		t.Error("the items are taken for damaged")
+	}
+	if paged.Pending() != 3 || paged.PendingSize() != stays.PendingSize() || string(paged.Append(nil)) != string(base) {
+		t.Errorf("got %d items of %d bytes, want 3 of %d", paged.Pending(), paged.PendingSize(), stays.PendingSize())
+	}
+	for _, c := range []*fold.Cell{stays, paged} {
+		c.Add(new(at(8, 8)))
+		wantLines(t, emit(c), "open r2 start=7 last=9 count=5 value=5 evidence=5")
+		c.Advance(100e9)
+		if c.PendingSize() != 0 {
+			t.Errorf("the cell is empty of items but their size is %d", c.PendingSize())
+		}
+	}
+	if paged.AddPending(items[:len(items)-1]) {
+		t.Error("damaged items are taken for whole")
+	}
+}
