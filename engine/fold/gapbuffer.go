@@ -54,7 +54,9 @@ func (b *gapBuffer) insert(i int, it *item.Item) {
 	if b.free == 0 {
 		b.grow()
 	}
-	b.moveGap(i)
+	if i != b.gap-b.head { // most items belong next to the last one
+		b.moveGap(i)
+	}
 	b.slots[b.gap] = pendingItem{it.Time, it}
 	b.gap++
 	b.free--
