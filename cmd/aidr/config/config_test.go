@@ -231,7 +231,7 @@ f.yaml:2:14: state.dir: is a whole number, not text: put it into quotes
 f.yaml:2:28: state.outbox_mb: 0 is outside 1 to 1048576
 f.yaml:2:38: state.cells: is text, not a whole number
 f.yaml:3:9: shards: 0 is outside 1 to 1024
-f.yaml:4:9: memory: 2MiB is outside 128MiB to 1024GiB`)
+f.yaml:4:9: memory: 2MiB is outside 256MiB to 1024GiB`)
 	f(source+"memory: much\n", "f.yaml:2:9: memory: is not a size: write it like 512MiB or 4GiB")
 	f(source+"http: {listen: 8471x}\nlog: {format: xml, level: loud}\n", `
 f.yaml:2:16: http.listen: "8471x" is not host:port, such as 127.0.0.1:8471

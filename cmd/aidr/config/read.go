@@ -45,8 +45,8 @@ func (r *reader) config(root *doc.Node) *Config {
 }
 
 const (
-	// minMemory is the smallest budget in bytes: the rules and the store take this much before anything is read.
-	minMemory = 128 << 20
+	// minMemory is the smallest budget in bytes: the rules, the store and one batch take about half of this.
+	minMemory = 256 << 20
 	maxMemory = 1 << 40
 )
 
