@@ -153,7 +153,7 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 		}),
 	}
 	m.memoryBytes = gauge("aidr_memory_bytes", "Estimated memory of the parts that the memory budget bounds.", "part")
-	m.memoryBudget = prometheus.NewGauge(prometheus.GaugeOpts{Name: "aidr_memory_budget_bytes", Help: "The memory budget."})
+	m.memoryBudget = prometheus.NewGauge(prometheus.GaugeOpts{Name: "aidr_memory_budget_bytes", Help: "Memory budget of the engine, which bounds the sum of aidr_memory_bytes."})
 	m.bodiesOmitted = prometheus.NewCounter(prometheus.CounterOpts{
 		Name: "aidr_dead_letter_bodies_omitted_total",
 		Help: "Dead letters without their body, because their record had too many.",

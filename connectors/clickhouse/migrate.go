@@ -3,6 +3,7 @@ package clickhouse
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -12,6 +13,8 @@ import (
 	"time"
 
 	"github.com/ClickHouse/clickhouse-go/v2"
+
+	"github.com/aidr-engine/aidr/connectors"
 )
 
 // migrationFiles holds the migrations: numbered files of statements. A process may be killed between any two statements and
@@ -140,6 +143,23 @@ func (s *Sink) Migrate(ctx context.Context) (applied []string, err error) {
 	if err != nil {
 		return nil, err
 	}
+	pauses := connectors.Backoff{Min: 50 * time.Millisecond, Max: time.Second}
+	for attempt := 1; ; attempt++ {
+		applied, err = s.migrateOnce(ctx, conn)
+		if err == nil {
+			return applied, nil
+		}
+		if !concurrent(err) || attempt == migrateAttempts || !sleep(ctx, pauses.Next()) {
+			return applied, fmt.Errorf("migrate database %q: %w", s.dialect.database, withAdvice(err, s.options.Auth.Username))
+		}
+	}
+}
+
+// migrateAttempts is the number of attempts of a migration that meets the migration of another process. Every statement
+// is idempotent, so an attempt starts from the beginning.
+const migrateAttempts = 10
+
+func (s *Sink) migrateOnce(ctx context.Context, conn clickhouse.Conn) (applied []string, err error) {
 	done, err := s.appliedVersions(ctx, conn)
 	if err == nil {
 		applied, err = s.apply(ctx, conn, done)
@@ -150,10 +170,35 @@ func (s *Sink) Migrate(ctx context.Context) (applied []string, err error) {
 	if err == nil {
 		err = s.updateTTL(ctx, conn)
 	}
-	if err != nil {
-		return applied, fmt.Errorf("migrate database %q: %w", s.dialect.database, withAdvice(err, s.options.Auth.Username))
+	return applied, err
+}
+
+// concurrent reports whether the error is that of a statement that met a change of the same table by another process.
+func concurrent(err error) bool {
+	var e *clickhouse.Exception
+	if !errors.As(err, &e) {
+		return false
 	}
-	return applied, nil
+	switch e.Code {
+	case 57, // TABLE_ALREADY_EXISTS: a view that is being replaced
+		60,  // UNKNOWN_TABLE: the same
+		473, // DEADLOCK_AVOIDED
+		517: // CANNOT_ASSIGN_ALTER: the table was renamed or altered at the same time
+		return true
+	}
+	return false
+}
+
+// sleep waits for d and reports whether ctx is still valid.
+func sleep(ctx context.Context, d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // appliedVersions returns the versions that are recorded as applied. If the table findings is missing, it was dropped, and

@@ -122,17 +122,19 @@ func TestEveryKey(t *testing.T) {
 		State: State{Dir: "/var/aidr", Outbox: 7 << 20, FindingsKeep: 48 * time.Hour, CheckpointEvery: 100 * time.Millisecond, Cells: 9},
 		Sinks: Sinks{
 			ClickHouse: &ClickHouse{
-				At: Place{"f.yaml", 29, 15}, DSN: "clickhouse://u:" + hidden + "@h:9000/db", Cluster: "c", TTL: 720 * time.Hour,
+				At: Place{"f.yaml", 30, 15}, DSN: "clickhouse://u:" + hidden + "@h:9000/db", Cluster: "c", TTL: 720 * time.Hour,
 				Rows: 500, Linger: 2 * time.Second,
 			},
 			Webhooks: []Webhook{{
-				At: Place{"f.yaml", 31, 7}, Name: "soc", URL: "https://h.example/x", Secrets: []string{"whsec_" + hidden, "whsk_${x}"},
+				At: Place{"f.yaml", 32, 7}, Name: "soc", URL: "https://h.example/x", Secrets: []string{"whsec_" + hidden, "whsk_${x}"},
 				AllowNetworks: []string{"127.0.0.0/8"}, Timeout: 3 * time.Second, Retries: []time.Duration{time.Second, 5 * time.Minute},
 				Headers: map[string]string{"Authorization": "Bearer " + hidden}, Rate: 2.5, Concurrency: 4,
 			}},
 		},
-		HTTP: HTTP{Listen: "127.0.0.1:1", Pprof: true, TLS: &ServerTLS{Place{"f.yaml", 42, 49}, "s.pem", "s.key", "ca.pem"}}, Log: Log{Format: "json", Level: "debug"},
+		HTTP: HTTP{Listen: "127.0.0.1:1", Pprof: true, TLS: &ServerTLS{Place{"f.yaml", 43, 49}, "s.pem", "s.key", "ca.pem"}},
+		Log:  Log{Format: "json", Level: "debug"},
 	}
+
 	want.digests = c.digests // see TestChanged
 	if !reflect.DeepEqual(c, want) {
 		t.Errorf("got\n%+v\nwant\n%+v", c, want)

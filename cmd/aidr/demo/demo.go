@@ -157,6 +157,7 @@ func (d *demo) config() *config.Config {
 		File: "demo", Agents: filepath.Join(d.state, "agents.yaml"), Rules: []string{filepath.Join(d.state, "rules")},
 		Sources: []config.Source{{
 			Name: "demo", Format: "auto",
+			Delay: map[string]time.Duration{"": 30 * time.Second}, // the producer of the demo is never later
 			Kafka: &config.Kafka{
 				Brokers: []string{d.broker}, Topics: []string{topicLLM, topicGateway, topicCloud}, Group: "aidr-demo", Start: "first",
 			},
