@@ -361,8 +361,8 @@ func TestLostStateIsReported(t *testing.T) {
 	}
 }
 
-// A loss is remembered until an event was read: over a restart, over records without events, and over an earlier event
-// time, which says nothing about when reading goes on.
+// A loss is remembered until an event is read: over a restart, over records without events, and over an earlier event
+// time, because the time at which reading goes on does not follow from it.
 func TestLossIsRememberedUntilAnEvent(t *testing.T) {
 	st, err := store.Open("", store.Options{Memory: true})
 	if err != nil {
@@ -390,7 +390,7 @@ func TestLossIsRememberedUntilAnEvent(t *testing.T) {
 	}
 }
 
-// TestTakeOverWarms takes over from a random event of a random stream without the State of what came before. Every finding
+// TestTakeOverWarms takes over from a random event of a random stream without the State of the events before it. Every finding
 // that the undisturbed run does not have as it is carries warming_until if its group starts within the rule's window and
 // group length after the first event; later findings do not carry it.
 func TestTakeOverWarms(t *testing.T) {

@@ -30,8 +30,8 @@ func flood(agents int) (p memory.Partition) {
 	return p
 }
 
-// floodRun runs the flood on a store; after stopAt batches the engine is killed, and disk is a copy of its store.
-// peak is the highest estimate of the parts that the budget bounds.
+// floodRun runs the flood on a store; after stopAt batches the engine is killed, and disk is the store with the state
+// that survives. peak is the highest estimate of the parts that the budget bounds.
 func floodRun(t *testing.T, st *store.Store, limit int64, p memory.Partition, stopAt int) (disk *store.Store, peak int64) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())

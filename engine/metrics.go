@@ -160,7 +160,8 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	})
 	r.MustRegister(m.memoryBudget, m.bodiesOmitted)
 	m.warmingRules = prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "aidr_rules_warming", Help: "Rules whose State started empty and does not know all of its window yet: their findings carry warming_until.",
+		Name: "aidr_rules_warming",
+		Help: "Rules whose State started empty and does not know all of its window yet: their findings carry warming_until.",
 	})
 	r.MustRegister(m.checkpoint, m.warmingRules)
 	for _, kind := range schema.DeadKinds() {

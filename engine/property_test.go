@@ -132,7 +132,7 @@ type timed struct {
 	broken bool // the record has no usable time
 }
 
-// recordClock is where the records' timestamps come from.
+// recordClock is the source of the records' timestamps.
 type recordClock int
 
 const (

@@ -172,7 +172,7 @@ func (s *shard) run() {
 	}
 }
 
-// report updates the budget's estimates of the shard's memory.
+// report adds to the budget the growth of each part of the shard since the last report.
 func (s *shard) report() {
 	for part, n := range s.size {
 		if n != s.reported[part] {
@@ -561,7 +561,7 @@ func (s *shard) save(c *cachedCell, out *shardPart) {
 }
 
 // advance moves the cells of a rule whose time has come to w. room is the number of bytes of changes that the checkpoint
-// has room for; left is the rest of it. If there is too little room for all cells, the rule's watermark is that
+// has room for, and left is the rest of it. If there is too little room for all cells, the rule's watermark is that
 // of the cell that is due first, and the next checkpoint goes on: of the items below w, those below that watermark are in
 // base, the others are pending, in the cells that have yet to move, or in base of a cell whose own watermark is w. Findings
 // do not depend on it, because a cell that moves in two steps ends like one that moves in one.

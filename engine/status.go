@@ -20,7 +20,7 @@ type Status struct {
 	Partitions      []PartitionStatus
 	Standby         map[string]string // by source: why it only waits
 	Held            string            // why reading is paused, or has waited for memory for long; "" if it has not
-	Memory, Budget  int64             // bytes: the estimate of what is in memory, and the budget; see package budget
+	Memory, Budget  int64             // bytes: the estimate of the memory that counts, and the budget; see package budget
 	Checkpoint      time.Duration     // how long the last checkpoint took
 	CheckpointError error             // why the last checkpoint is not durable yet
 	WarmingRules    int               // rules whose State does not know all of its window yet

@@ -82,7 +82,7 @@ func (c *compiler) badTag(tag string) string {
 		doc.Short(tag))
 }
 
-// nearTag returns the end of the message about an unknown tag: the tag that was probably meant, or what is missing.
+// nearTag returns the end of the message about an unknown tag: the tag that was probably meant, or the part that is missing.
 func (c *compiler) nearTag(tag, ns string) string {
 	if ns == "owasp." && !strings.Contains(strings.TrimPrefix(tag, ns), "-") {
 		return ": OWASP ids end with the year of their list, as in owasp.asi01-2026"

@@ -57,10 +57,10 @@
 //  6. the address and the user agent, which is too weak a key for a long baseline.
 //
 // The reader of each format lists the raw fields of its rungs. A principal that all callers share, such as
-// ANONYMOUS_PRINCIPAL, is not a rung, and a user agent without an address names nobody. An alias in the registry of agents then
-// replaces the id, so that one agent has one id in all logs.
+// ANONYMOUS_PRINCIPAL, is not a rung, and neither is a user agent without an address. An alias in the registry of
+// agents then replaces the id, so that one agent has one id in all logs.
 //
-// A caller cannot choose who it is: if a record has both a principal and a declared id, the declared one becomes
+// A caller cannot choose its id: if a record has both a principal and a declared id, the declared one becomes
 // ai_agent.declared_uid. It refines the id, as principal/declared, only if the registry lists it under that principal, or if
 // the source has trust_declared because its producer checks such ids. Otherwise a caller could act under another agent's
 // id, or spread its calls over many. Ids of sessions and runs go to ai_agent.instance_uid and session.id, never into

@@ -1,6 +1,6 @@
 package schema
 
-// Position is the place where a record was read. It is shown as evidence; no id and no order depends on it.
+// Position is the place of a record in its source. It is shown as evidence; no id and no order depends on it.
 type Position struct {
 	Topic     string // Kafka topic, or name of the file
 	Partition int32

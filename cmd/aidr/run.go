@@ -79,7 +79,8 @@ func loadConfig(cmd *cobra.Command, file string) (*config.Config, error) {
 	cfg, problems := config.Load(file)
 	printConfigProblems(cmd.ErrOrStderr(), problems)
 	if cfg == nil {
-		return nil, &exit{exitFailed, fmt.Errorf("cannot load the configuration: see above; aidr config check reports the problems of its rules, too")}
+		return nil, &exit{exitFailed, errors.New(
+			"cannot load the configuration: see above; aidr config check reports the problems of its rules, too")}
 	}
 	return cfg, nil
 }

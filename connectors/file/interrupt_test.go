@@ -71,7 +71,7 @@ func TestInterrupted(t *testing.T) {
 			e := endless{conntest.NewRecorder(), make(chan string, 1)}
 			ended := make(chan error, 1)
 			go func() { ended <- s.Run(ctx, e) }()
-			time.AfterFunc(50*time.Millisecond, cancel) // Run blocks in the kernel, where nothing can be observed
+			time.AfterFunc(50*time.Millisecond, cancel) // Run blocks in the kernel, and no event reports that it does
 			select {
 			case err := <-ended:
 				if err != nil && !errors.Is(err, context.Canceled) {

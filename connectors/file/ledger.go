@@ -49,7 +49,7 @@ func (l *ledger) Read(ctx context.Context, b *connectors.Batch) error {
 }
 
 // revokeAll revokes the partitions that are not final, in order of topic and number. It does so even if ctx has ended,
-// because the engine has to make durable what it was given.
+// because the engine has to make the records durable that it was given.
 func (l *ledger) revokeAll(ctx context.Context) error {
 	l.mu.Lock()
 	var left []connectors.Partition

@@ -18,8 +18,8 @@ const (
 	// metadataTTL is the lifetime of the client's metadata about topics and leaders. After a change of leader, a partition
 	// is readable again within this time.
 	metadataTTL = 2 * time.Second
-	// rebalanceTimeout is how long the group waits for a member to rejoin. Before a member rejoins, it has to make durable
-	// what it has read.
+	// rebalanceTimeout is how long the group waits for a member to rejoin. Before a member rejoins, it has to make its
+	// records durable.
 	rebalanceTimeout = 60 * time.Second
 	// revokeTimeout is how long leaving waits for the engine. It is shorter than rebalanceTimeout, after which the group
 	// goes on without this member.
@@ -62,7 +62,7 @@ func (m *member) run(ctx context.Context) {
 		m.running.Wait()
 		known, err := m.findTopics(ctx)
 		if err != nil {
-			known = layout{} // differs from what watch finds once the brokers answer, so the generation then ends
+			known = layout{} // differs from the layout that watch finds once the brokers answer, so the generation then ends
 			m.failed(brokersProblem, err)
 		} else {
 			m.health.set(brokersProblem, "")

@@ -232,8 +232,9 @@ func (s *Source) probeGroup(ctx context.Context, topics []string) connectors.Ans
 	for _, m := range members {
 		others := slices.Sorted(slices.Values(m.MemberMetadata.Topics))
 		if len(others) > 0 && !slices.Equal(others, topics) {
-			return connectors.Answer{Subject: subject, Warning: true, Text: fmt.Sprintf("the member %s at %s reads other topics (%s), "+
-				"and a group gives all partitions to one member: name another group", m.ClientID, strings.TrimPrefix(m.ClientHost, "/"), strings.Join(others, ", "))}
+			return connectors.Answer{Subject: subject, Warning: true, Text: fmt.Sprintf(
+				"the member %s at %s reads other topics (%s), and a group gives all partitions to one member: name another group",
+				m.ClientID, strings.TrimPrefix(m.ClientHost, "/"), strings.Join(others, ", "))}
 		}
 	}
 	if len(members) > 0 {

@@ -2,7 +2,7 @@
 // The engine owns the positions. The offsets that are committed to the group are a hint for lag tools, and the place to
 // resume from if the engine has lost its state.
 //
-// A source whose records nobody reads is degraded, although every request succeeds: see checkProgress.
+// A source is degraded if its records are not read, even if every request succeeds: see checkProgress.
 package kafka
 
 import (

@@ -16,7 +16,7 @@ import (
 const (
 	// defaultBatchSize is the number of records in a batch if Source.BatchSize is 0.
 	defaultBatchSize = 1000
-	// revokeTimeout bounds how long Run waits at its end for the Reader to make durable what it has read.
+	// revokeTimeout bounds how long Run waits at its end for the Reader to make its records durable.
 	revokeTimeout = 30 * time.Second
 )
 
@@ -105,7 +105,7 @@ func (s *Source) inTurns(read func(i int) (done bool, err error), open []int) er
 }
 
 // revoke revokes the partitions without a final batch. It does so even if ctx has ended, because the Reader has to make
-// durable what it was given.
+// the records durable that it was given.
 func (s *Source) revoke(ctx context.Context, r connectors.Reader, final []bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), revokeTimeout)
 	defer cancel()

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestProbe checks what a probe sends and what it makes of the answers.
+// TestProbe checks the request of a probe and the result for each kind of response.
 func TestProbe(t *testing.T) {
 	status := 204
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -21,7 +21,10 @@ func TestProbe(t *testing.T) {
 	defer server.Close()
 	f := func(url, allow string, failed, warning bool, want string) {
 		t.Helper()
-		c := Config{Name: "soc", URL: url, Secrets: []string{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}, Headers: map[string]string{"Authorization": "tell-nobody"}}
+		c := Config{
+			Name: "soc", URL: url, Secrets: []string{"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"},
+			Headers: map[string]string{"Authorization": "tell-nobody"},
+		}
 		if allow != "" {
 			c.AllowNetworks = []netip.Prefix{netip.MustParsePrefix(allow)}
 		}
@@ -30,7 +33,8 @@ func TestProbe(t *testing.T) {
 			t.Fatal(err)
 		}
 		a := s.Probe(t.Context())
-		if len(a) != 1 || a[0].Failed != failed || a[0].Warning != warning || !strings.Contains(a[0].Text, want) || strings.Contains(a[0].Text, "tell-nobody") {
+		if len(a) != 1 || a[0].Failed != failed || a[0].Warning != warning ||
+			!strings.Contains(a[0].Text, want) || strings.Contains(a[0].Text, "tell-nobody") {
 			t.Errorf("%d: got %+v, want %q", status, a, want)
 		}
 	}

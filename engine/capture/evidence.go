@@ -32,7 +32,7 @@ type exposedValue struct {
 	value schema.Value
 }
 
-// exposedTarget is a target as evidence shows it, and what it was made of.
+// exposedTarget is a target as evidence shows it, and the host and path of which it was made.
 type exposedTarget struct {
 	field      schema.Field // of the host
 	host, path string

@@ -163,8 +163,9 @@ func (o *outlet) write(ctx context.Context, toWrite []store.Outgoing, st *step) 
 		return nil
 	}
 	if d := o.isDisabled(); d != (store.Disabled{}) {
+		detail := fmt.Sprintf("the sink is disabled since %v: %s", d.Since, d.Reason)
 		for _, e := range toWrite {
-			if err := o.addDead(st, e, connectors.ReasonEndpointGone, fmt.Sprintf("the sink is disabled since %v: %s", d.Since, d.Reason), e.Attempt); err != nil {
+			if err := o.addDead(st, e, connectors.ReasonEndpointGone, detail, e.Attempt); err != nil {
 				return err
 			}
 		}

@@ -63,7 +63,8 @@ func outboxDescs() (entries, bytes, oldest, deliveries *prometheus.Desc) {
 	sink := []string{"sink"}
 	return prometheus.NewDesc("aidr_outbox_entries", "Changes of findings that the sink does not have yet.", sink, nil),
 		prometheus.NewDesc("aidr_outbox_bytes", "Size in the state directory of the changes of findings that the sink does not have yet.", sink, nil),
-		prometheus.NewDesc("aidr_outbox_oldest_seconds", "Age of the oldest change of a finding that the sink does not have yet; 0 if it has all.", sink, nil),
+		prometheus.NewDesc("aidr_outbox_oldest_seconds",
+			"Age of the oldest change of a finding that the sink does not have yet; 0 if it has all.", sink, nil),
 		prometheus.NewDesc("aidr_deliveries_total", "Results of the delivery of changes of findings: delivered, "+
 			"retry (failed, tried again), dead (dead letter), skipped (not wanted by the sink), "+
 			"coalesced (replaced by a later update), error (Writes that failed as a whole).", []string{"sink", "result"}, nil)
@@ -74,7 +75,8 @@ func outboxDescs() (entries, bytes, oldest, deliveries *prometheus.Desc) {
 func deadDescs() (waiting, givenUp *prometheus.Desc) {
 	share := []string{"share"}
 	return prometheus.NewDesc("aidr_dead_letters_waiting", "Dead letters in the state directory.", share, nil),
-		prometheus.NewDesc("aidr_dead_letters_given_up_total", "Dead letters that were deleted because their share of the space was full.", share, nil)
+		prometheus.NewDesc("aidr_dead_letters_given_up_total",
+			"Dead letters that were deleted because their share of the space was full.", share, nil)
 }
 
 // Describe implements prometheus.Collector.

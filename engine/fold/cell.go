@@ -113,7 +113,7 @@ func (c *Cell) Add(it *item.Item) bool {
 const nearEnd = 8
 
 // sameTime returns the range [from, to) of the pending items whose time is t; if it is empty, such an item belongs at
-// from. Most items belong near the end, where a few steps back cost less than a binary search.
+// from. Most items belong near the end, and a few steps back cost less than a binary search.
 func (c *Cell) sameTime(t schema.Instant) (from, to int) {
 	to = c.pending.len()
 	for steps := 0; to > 0 && c.pending.timeAt(to-1) > t; steps++ {

@@ -34,8 +34,8 @@ const (
 	// bloomBits is per key. With 10 bits, 1 % of the look-ups of unknown owners read a block.
 	bloomBits = 10
 
-	// diskReserve is the number of bytes that must be free before a write, so that Pebble can flush and compact what it
-	// already has.
+	// diskReserve is the number of bytes that must be free before a write, so that Pebble can flush and compact the
+	// data that it already has.
 	diskReserve = 64 << 20
 	// diskPoll is how often a write that met a full disk checks for free space.
 	diskPoll = 250 * time.Millisecond

@@ -496,7 +496,8 @@ func TestDeadDeliveriesAreNotDisplaced(t *testing.T) {
 		deliveries(10)
 	}
 	st = s.DeadStats()
-	if st.Count-st.Deliveries.Count != left || st.Deliveries.Dropped == 0 || st.Deliveries.Dropped+st.Deliveries.Count != 207 || st.Deliveries.Bytes > 10_000 {
+	if st.Count-st.Deliveries.Count != left ||
+		st.Deliveries.Dropped == 0 || st.Deliveries.Dropped+st.Deliveries.Count != 207 || st.Deliveries.Bytes > 10_000 {
 		t.Errorf("after a flood of deliveries: %+v, want %d records and the deliveries under their half of the cap", st, left)
 	}
 	if len(logged) != 2 || !strings.Contains(logged[1], "the oldest rows and deliveries are given up") {
@@ -516,7 +517,8 @@ func TestDeadDeliveriesAreNotDisplaced(t *testing.T) {
 func TestDeadCountersOfAnEarlierVersion(t *testing.T) {
 	s := openMemory(t, Options{})
 	mustCommit(t, s, &Checkpoint{Seq: 1, Dead: []DeadLetter{
-		{Kind: schema.DeadRecord, Body: `"kind":"row"`}, {Kind: schema.DeadRow, Sink: "a"}, {Kind: schema.DeadDelivery, Sink: "b"}, {Kind: schema.DeadRecord},
+		{Kind: schema.DeadRecord, Body: `"kind":"row"`}, {Kind: schema.DeadRow, Sink: "a"},
+		{Kind: schema.DeadDelivery, Sink: "b"}, {Kind: schema.DeadRecord},
 	}})
 	want := s.DeadStats()
 	total := s.dead.total()

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// wrong records that the node is not of the kind that its key requires; hint is what to do.
+// wrong records that the node is not of the kind that its key requires; hint is the remedy.
 func (n *Node) wrong(want, hint string) {
 	if n.Kind == Null {
 		n.Fail("has no value: write %s, or leave the key out", want)

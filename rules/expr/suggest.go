@@ -24,7 +24,7 @@ func unknownName(kind, name string, known []string) string {
 	return fmt.Sprintf("there is no %s %s: there are %s", kind, name, strings.Join(known, ", "))
 }
 
-// similar returns the known name that name most likely stands for, or "": one that ends in name (gen_ai.tool.name for
+// similar returns the known name that was most likely meant by name, or "": a name that ends in name (gen_ai.tool.name for
 // tool.name), or the nearest by spelling.
 func similar(name string, known []string) string {
 	for _, k := range known {

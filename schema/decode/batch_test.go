@@ -34,8 +34,9 @@ func TestElementsWithoutActivityAreSkipped(t *testing.T) {
 	}
 	stage := `{"kind":"Event","apiVersion":"audit.k8s.io/v1","level":"Metadata","auditID":"a","stage":"RequestReceived",` +
 		`"requestURI":"/","verb":"get","user":{"username":"u"},"requestReceivedTimestamp":"2026-01-01T10:00:00Z"}`
+	spans := otlpRequest(otlpBatch("s", otlpSpan(0, "", ""), otlpSpan(1, "chat", ""), otlpSpan(2, "", "")))
 	for record, want := range map[string]string{
-		otlpRequest(otlpBatch("s", otlpSpan(0, "", ""), otlpSpan(1, "chat", ""), otlpSpan(2, "", ""))): "[event 1 skipped otel.gen_ai not_an_activity 2]",
+		spans: "[event 1 skipped otel.gen_ai not_an_activity 2]",
 		stage: "[skipped kubernetes.audit earlier_stage 1]",
 		small: "[event 0]",
 		"{}":  "[dead 0]",

@@ -103,13 +103,13 @@ func (f *finisher) identify(e *schema.Event, a *scan.Arena) (err error) {
 
 // agent returns the uid of the agent that the registry knows by this name, or "".
 func (f *finisher) agent(e *schema.Event, uid string) string {
-	if f.aliases == nil || strings.IndexByte(uid, 0) >= 0 { // the name of nobody, or the attempt to pass for a DeclaredName
+	if f.aliases == nil || strings.IndexByte(uid, 0) >= 0 { // a name with a NUL would pass for a DeclaredName
 		return ""
 	}
 	return f.aliases(e.Text(schema.EventDataset), uid)
 }
 
-// listed returns the uid of the agent that the registry knows by what it declares with a principal, or "".
+// listed returns the uid of the agent that the registry lists with this principal and declared id, or "".
 func (f *finisher) listed(e *schema.Event, principal, declared string, a *scan.Arena) string {
 	if f.aliases == nil || strings.IndexByte(principal, 0) >= 0 || strings.IndexByte(declared, 0) >= 0 {
 		return ""

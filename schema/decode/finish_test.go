@@ -89,8 +89,9 @@ func TestDeclaredIDRefinesOnlyIfKnown(t *testing.T) {
 		uid, declared string
 	}{
 		{"no registry", Options{}, "key", "runner"},
-		{"an agent of that name elsewhere", Options{Aliases: names(map[string]string{"runner": "victim", "x\x00runner": "victim", "key/runner": "victim"})},
-			"key", "runner"},
+		{"an agent of that name elsewhere", Options{
+			Aliases: names(map[string]string{"runner": "victim", "x\x00runner": "victim", "key/runner": "victim"}),
+		}, "key", "runner"},
 		{"listed under the principal", Options{Aliases: names(map[string]string{"key\x00runner": "key/runner"})}, "key/runner", ""},
 		{"an alias", Options{Aliases: names(map[string]string{"key\x00runner": "night-run"})}, "night-run", ""},
 		{"under the principal's name in the registry", Options{

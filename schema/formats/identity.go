@@ -26,7 +26,7 @@ func (el *Element) SetAgent(source, text string) {
 // DeclareAgent is the rung of the ladder for an agent id that the caller chose: a header, metadata, an attribute of its own
 // telemetry. Readers call it after the rungs of all authenticated principals. If one of those named the agent, the id becomes
 // ai_agent.declared_uid, and schema/decode decides whether it refines the agent's id: a caller must not be able to choose
-// who it is. If none did, the id names the agent. Of several declared ids the first counts.
+// its id. If none did, the id names the agent. Of several declared ids the first counts.
 func (el *Element) DeclareAgent(source, text string) {
 	switch {
 	case text == "" || Everybody(text):
@@ -61,8 +61,8 @@ func Everybody(text string) bool {
 const zeroGUID = "00000000-0000-0000-0000-000000000000"
 
 // SetAgentByAddress is the last rung of the identity ladder: it identifies the agent by the caller's address, or the name that
-// the log has instead, and its user agent. Without a user agent the address alone is the id; a user agent alone identifies
-// nobody, because everyone who uses the same library has it.
+// the log has instead, and its user agent. Without a user agent the address alone is the id; a user agent alone is not
+// an id, because all callers with the same library share it.
 func (el *Element) SetAgentByAddress(userAgent string) {
 	if el.Event.Has(schema.AIAgentUID) {
 		return

@@ -7,7 +7,7 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// omission stands for the middle of a text that was too long.
+// omission replaces the middle of a text that was too long.
 const omission = " [...] "
 
 // truncate returns a text of at most MaxContent bytes, and sets event.truncated if the text was longer. Head and tail are kept,
@@ -102,8 +102,8 @@ func characterSize(raw string) int {
 	return len(`\n`)
 }
 
-// container writes an object or array. Each value gets the same share of the limit, and what short values do not need goes to
-// the longer ones.
+// container writes an object or array. Each value gets the same share of the limit, and the longer ones get the bytes
+// that short values do not need.
 func (s *shortener) container(n Node, limit int) {
 	base := len(s.sizes)
 	s.each(n, func(key string, v Node) {

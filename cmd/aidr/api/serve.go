@@ -82,8 +82,8 @@ func (s *Server) Serve(l net.Listener, name string) {
 // Close closes the listener and all connections.
 func (s *Server) Close() error { return s.http.Close() }
 
-// limited is a listener that closes new connections while too many are open. Leaving them in the kernel's queue would let
-// them wait for as long as the open ones like, and a probe could not tell that from a process that hangs.
+// limited is a listener that closes new connections while too many are open. In the kernel's queue they
+// would wait for as long as the open ones like, and a probe could not distinguish that from a process that hangs.
 type limited struct {
 	net.Listener
 	server *Server

@@ -46,7 +46,7 @@ func closedAfter(c net.Conn) time.Duration {
 	return time.Since(began)
 }
 
-// TestConnectionLimits checks that no connection stays open for ever, whatever its client does or does not do.
+// TestConnectionLimits checks that every connection is closed in the end, whatever its client does or does not do.
 func TestConnectionLimits(t *testing.T) {
 	const request = "GET / HTTP/1.1\r\nHost: a\r\n"
 	for _, c := range []struct {

@@ -32,8 +32,8 @@ const (
 )
 
 // registry returns the registry of agents. It has every agent of the story except shadow-7. The aliases are the names that
-// the logs have for an agent: its key, its consumer and its role. The two agents that share a key are known by what they
-// declare under that key.
+// the logs have for an agent: its key, its consumer and its role. The two agents that share a key are known by the
+// ids that they declare under that key.
 func registry() string {
 	return `agents:
   - {uid: support-bot, owner: customer-care, status: active, tier: low, aliases: [` + hash("key-support") + `]}
@@ -48,7 +48,7 @@ func registry() string {
 // hijackID is the id of hijackRule.
 const hijackID = "demo.hijack-across-sources"
 
-// hijackRule is the rule in which the story ends: it joins what one agent does in the three sources. The registry makes the
+// hijackRule is the rule in which the story ends: it joins the actions of one agent in the three sources. The registry makes the
 // names that the sources have for the agent one. It is not critical, because critical rules cause checkpoints at once: how many
 // changes of its finding are delivered would depend on the speed of the machine.
 const hijackRule = "id: " + hijackID + `

@@ -99,7 +99,7 @@ func (d *display) last(s *Summary, x *demo) {
 	d.suggest(s, x)
 }
 
-// join prints the end of the story: the finding that joins what one agent did in all sources.
+// join prints the end of the story: the finding that joins the actions of one agent in all sources.
 func (d *display) join(s *Summary) {
 	for _, f := range s.Findings {
 		if f.Rule != hijackID {

@@ -13,7 +13,7 @@ import (
 	"github.com/aidr-engine/aidr/connectors/conntest"
 )
 
-// TestBlindSource checks that /readyz and `aidr status` name a source whose topics nobody reads, because another process
+// TestBlindSource checks that /readyz and `aidr status` name a source whose topics are not read, because another process
 // with other topics has its consumer group.
 func TestBlindSource(t *testing.T) {
 	t.Parallel()

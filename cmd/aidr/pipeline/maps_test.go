@@ -39,7 +39,7 @@ func TestReloadOfMaps(t *testing.T) {
 	file := filepath.Join(maps, "doors.yaml")
 	write(t, file, strings.Replace(mapOfDoors("who"), "class: api", "class: door", 1))
 	x.awaitStatus("rules", degraded, "doors.yaml:3:8")
-	write(t, file, mapOfDoors("also")) // its own test fails, because the key "who" is no longer read
+	write(t, file, mapOfDoors("also")) // its own test fails, because it still has the old key
 	x.awaitStatus("rules", degraded, `test "a door" fails`)
 	write(t, file, strings.Replace(mapOfDoors("also"), "who: w", "also: w", 1))
 	x.awaitStatus("rules", ok, "")

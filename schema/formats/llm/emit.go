@@ -7,7 +7,7 @@ import (
 )
 
 // join returns the texts joined by newlines. A single text is returned as it is. The texts of one element are at most as long
-// as the element, and the field that they are for keeps head and tail of what is too long.
+// as the element, and the field that they are for keeps head and tail of a text that is too long.
 func join(el *formats.Element, texts []string) string {
 	if len(texts) == 0 {
 		return ""
