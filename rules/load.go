@@ -2,7 +2,6 @@ package rules
 
 import (
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -106,7 +105,7 @@ func (l *loader) path(p string) {
 	info, err := os.Stat(p)
 	switch {
 	case err != nil:
-		l.fail(p, "cannot be read: %v", cause(err))
+		l.fail(p, "cannot be read: %v", doc.Cause(err))
 	case info.IsDir():
 		l.folder(os.DirFS(p), p)
 	default:
@@ -114,37 +113,16 @@ func (l *loader) path(p string) {
 	}
 }
 
-// cause returns the error without the operation and the path, which the message already has.
-func cause(err error) error {
-	if e, ok := err.(*fs.PathError); ok {
-		return e.Err
-	}
-	return err
-}
-
 // folder adds all rule files below a folder, and its lists and registry.
 func (l *loader) folder(fsys fs.FS, name string) {
 	first := len(l.sources)
-	err := fs.WalkDir(fsys, ".", func(p string, d fs.DirEntry, err error) error {
+	for p, err := range doc.Files(fsys, ListsFolder) {
 		switch {
 		case err != nil:
-			l.fail(path.Join(name, p), "cannot be read: %v", cause(err))
-			return nil
-		case p != "." && strings.HasPrefix(d.Name(), "."): // also the ..data of a mounted ConfigMap
-			if d.IsDir() {
-				return fs.SkipDir
-			}
-			return nil
-		case p == ListsFolder && d.IsDir():
-			return fs.SkipDir
-		case d.IsDir() || p == AgentsFile || !isYAML(p):
-			return nil
+			l.fail(path.Join(name, p), "cannot be read: %v", err)
+		case p != AgentsFile:
+			l.rule(fsys, p, path.Join(name, p))
 		}
-		l.rule(fsys, p, path.Join(name, p))
-		return nil
-	})
-	if err != nil {
-		l.fail(name, "cannot be read: %v", cause(err))
 	}
 	if len(l.sources) == first && !Failed(l.problems) {
 		l.fail(name, "the folder holds no rule file (*.yaml, *.yml): name a folder of rules")
@@ -154,8 +132,6 @@ func (l *loader) folder(fsys fs.FS, name string) {
 		l.agentsOf(fsys, AgentsFile, path.Join(name, AgentsFile))
 	}
 }
-
-func isYAML(name string) bool { return path.Ext(name) == ".yaml" || path.Ext(name) == ".yml" }
 
 // rule reads the text of one rule file. It is parsed later, when all lists are known.
 func (l *loader) rule(fsys fs.FS, p, name string) {
@@ -172,7 +148,7 @@ func (l *loader) rule(fsys fs.FS, p, name string) {
 	}
 }
 
-// read reads at most one byte more than maxSize, which is enough to detect that a file is too large.
+// read reads a file with doc.ReadFile. It returns false if there is no text.
 func (l *loader) read(fsys fs.FS, p, name string, maxSize int) ([]byte, bool) {
 	if l.opened++; l.opened > MaxFiles {
 		if l.opened == MaxFiles+1 {
@@ -180,21 +156,11 @@ func (l *loader) read(fsys fs.FS, p, name string, maxSize int) ([]byte, bool) {
 		}
 		return nil, false
 	}
-	f, err := fsys.Open(p)
+	text, err := doc.ReadFile(fsys, p, maxSize)
 	if err != nil {
-		l.fail(name, "cannot be read: %v", cause(err))
-		return nil, false
+		l.fail(name, "cannot be read: %v", err)
 	}
-	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.IsDir() { // a link to a folder
-		return nil, false
-	}
-	text, err := io.ReadAll(io.LimitReader(f, int64(maxSize)+1))
-	if err != nil {
-		l.fail(name, "cannot be read: %v", cause(err))
-		return nil, false
-	}
-	return text, true
+	return text, err == nil && text != nil
 }
 
 // listsOf adds the lists of a folder, if it exists.
@@ -204,7 +170,7 @@ func (l *loader) listsOf(fsys fs.FS, dir, name string) {
 		return
 	}
 	for _, e := range entries {
-		if e.IsDir() || !isYAML(e.Name()) || strings.HasPrefix(e.Name(), ".") {
+		if e.IsDir() || !doc.IsYAML(e.Name()) || strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
 		file := path.Join(name, e.Name())
@@ -250,7 +216,7 @@ func (l *loader) agentsOf(fsys fs.FS, p, name string) {
 func (l *loader) site() expr.Site {
 	if dir := l.options.Lists; dir != "" {
 		if _, err := os.Stat(dir); err != nil {
-			l.fail(dir, "cannot be read: %v", cause(err))
+			l.fail(dir, "cannot be read: %v", doc.Cause(err))
 		}
 		l.listsOf(os.DirFS(dir), ".", dir)
 	}

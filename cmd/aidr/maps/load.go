@@ -2,13 +2,11 @@ package maps
 
 import (
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/aidr-engine/aidr/rules/doc"
 	"github.com/aidr-engine/aidr/schema/decode"
@@ -48,7 +46,7 @@ func (l *loader) path(p string) {
 	info, err := os.Stat(p)
 	switch {
 	case err != nil:
-		l.fail(p, "cannot be read: %v", cause(err))
+		l.fail(p, "cannot be read: %v", doc.Cause(err))
 	case info.IsDir():
 		if l.folder(os.DirFS(p), p) == 0 {
 			l.fail(p, "contains no field map (*.yaml, *.yml): name a folder of maps")
@@ -58,32 +56,15 @@ func (l *loader) path(p string) {
 	}
 }
 
-// cause strips the operation and the path from an error, because the problem already has the path.
-func cause(err error) error {
-	if e, ok := err.(*fs.PathError); ok {
-		return e.Err
-	}
-	return err
-}
-
 // folder reads all maps below a folder and returns the number of files.
 func (l *loader) folder(fsys fs.FS, name string) (n int) {
-	err := fs.WalkDir(fsys, ".", func(p string, d fs.DirEntry, err error) error {
-		switch {
-		case err != nil:
-			l.fail(path.Join(name, p), "cannot be read: %v", cause(err))
-		case p != "." && strings.HasPrefix(d.Name(), "."): // also the ..data of a mounted ConfigMap
-			if d.IsDir() {
-				return fs.SkipDir
-			}
-		case !d.IsDir() && (path.Ext(p) == ".yaml" || path.Ext(p) == ".yml"):
-			n++
-			l.file(fsys, p, path.Join(filepath.ToSlash(name), p))
+	for p, err := range doc.Files(fsys, "") {
+		if err != nil {
+			l.fail(path.Join(name, p), "cannot be read: %v", err)
+			continue
 		}
-		return nil
-	})
-	if err != nil {
-		l.fail(name, "cannot be read: %v", cause(err))
+		n++
+		l.file(fsys, p, path.Join(filepath.ToSlash(name), p))
 	}
 	return n
 }
@@ -99,18 +80,11 @@ func (l *loader) file(fsys fs.FS, p, name string) {
 		}
 		return
 	}
-	f, err := fsys.Open(p)
+	text, err := doc.ReadFile(fsys, p, doc.MaxSize)
 	if err != nil {
-		l.fail(name, "cannot be read: %v", cause(err))
-		return
+		l.fail(name, "cannot be read: %v", err)
 	}
-	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.IsDir() { // a link to a folder
-		return
-	}
-	text, err := io.ReadAll(io.LimitReader(f, doc.MaxSize+1))
-	if err != nil {
-		l.fail(name, "cannot be read: %v", cause(err))
+	if err != nil || text == nil {
 		return
 	}
 	m, problems := Parse(name, text)
