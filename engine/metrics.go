@@ -70,107 +70,134 @@ func NewMetrics(r prometheus.Registerer) *Metrics {
 	if r == nil {
 		r = prometheus.NewRegistry()
 	}
-	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
-		c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
-		r.MustRegister(c)
-		return c
-	}
-	gauge := func(name, help string, labels ...string) *prometheus.GaugeVec {
-		g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
-		r.MustRegister(g)
-		return g
-	}
-	single := func(name, help string) prometheus.Gauge {
-		g := prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
-		r.MustRegister(g)
-		return g
-	}
+	to := registry{r}
+	m := &Metrics{partitions: map[connectors.Partition]bool{}, rules: map[string]bool{}}
+	m.registerLimits(to)
+	m.registerInput(to)
+	m.registerRules(to)
+	m.registerProcess(to)
+	return m
+}
+
+// registry makes metrics and registers them.
+type registry struct{ prometheus.Registerer }
+
+func (r registry) counter(name, help string, labels ...string) *prometheus.CounterVec {
+	c := prometheus.NewCounterVec(prometheus.CounterOpts{Name: name, Help: help}, labels)
+	r.MustRegister(c)
+	return c
+}
+
+func (r registry) gauge(name, help string, labels ...string) *prometheus.GaugeVec {
+	g := prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: name, Help: help}, labels)
+	r.MustRegister(g)
+	return g
+}
+
+// single makes a gauge without labels.
+func (r registry) single(name, help string) prometheus.Gauge {
+	g := prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help})
+	r.MustRegister(g)
+	return g
+}
+
+// instants makes two gauges of an instant: the second has the deprecated name.
+func (r registry) instants(name, oldName, help string, labels ...string) [2]*prometheus.GaugeVec {
 	const deprecated = "Deprecated, use %s: the name lacks the unit of an instant. It goes with the next release."
-	exceeded := counter("aidr_metric_label_overflow_total",
+	return [2]*prometheus.GaugeVec{r.gauge(name, help, labels...), r.gauge(oldName, fmt.Sprintf(deprecated, name), labels...)}
+}
+
+// registerLimits makes the limits of the labels whose values come from the input.
+func (m *Metrics) registerLimits(to registry) {
+	exceeded := to.counter("aidr_metric_label_overflow_total",
 		"Samples counted under the label value other because the label has too many values, by label.", "label")
 	limit := func(name string, most int) *label.Limit {
 		return label.NewLimit(most, exceeded.WithLabelValues(name).Inc)
 	}
-	m := &Metrics{
-		datasets: limit("dataset", maxDatasets), fields: limit("field", maxFieldErrors),
-		ruleDatasets: limit("rule_dataset", maxRuleDatasets), positions: limit("partition", maxPartitions),
-		reasons:    map[schema.DeadKind]*label.Limit{},
-		partitions: map[connectors.Partition]bool{}, rules: map[string]bool{},
-		records:    counter("aidr_source_records_total", "Records read from the source, decodable or not.", "source", "topic", "partition"),
-		tombstones: counter("aidr_source_tombstones_total", "Records without a value, which are skipped.", "source", "topic", "partition"),
-		lagRecords: gauge("aidr_source_lag_records",
-			"Records in the partition that have not been read yet.",
-			"source", "topic", "partition"),
-		eventsTotal: counter("aidr_events_total", "Events decoded from records; a record can hold several.", "dataset"),
-		deadLetters: counter("aidr_dead_letters_total",
-			"Dead letters written: records that cannot be decoded (record), rows and deliveries that a sink refused or that waited too long.",
-			"kind", "reason"),
-		lateEvents: counter("aidr_late_events_total",
-			"Events below their partition's watermark (late), or dated more than 5 min past their record (future).",
-			"dataset", "why"),
-		ruleLateItems: counter("aidr_rule_late_items_total", "Late events that a stateful rule could not take.", "rule", "dataset"),
-		findings: counter("aidr_findings_total",
-			"Changes of findings: each opening, update, settling and withdrawal, with the severity and status after it.",
-			"rule", "severity", "status"),
-		skippedTotal: counter("aidr_skipped_elements_total",
-			"Elements of known formats that are skipped on purpose, such as spans that do not concern an agent, by reason.",
-			"dataset", "reason"),
-		fieldErrorsTotal: counter("aidr_field_errors_total", "Fields of an impossible type, and keys that occur twice.", "dataset", "field"),
-		missingKeys:      counter("aidr_rule_missing_key_total", "Matched events that lack a field of `by` or `of`.", "rule"),
-		lost:             counter("aidr_rule_evidence_lost_total", "State entries of a rule that were damaged and start empty.", "rule"),
-		limitsTotal: counter("aidr_rule_limits_total",
-			"Times that a limit of a kind was reached; limits are part of the meaning of a rule.",
-			"rule", "limit"),
-		conditions: counter("aidr_rule_events_total",
-			"Events that a rule did not count: its condition failed (error), or an exception matched (excepted).",
-			"rule", "why"),
-		watermarks: [2]*prometheus.GaugeVec{
-			gauge("aidr_watermark_timestamp_seconds",
-				"Event time up to which the partition is complete, for its slowest dataset, as a Unix time.",
-				"source", "topic", "partition"),
-			gauge("aidr_watermark_seconds",
-				fmt.Sprintf(deprecated, "aidr_watermark_timestamp_seconds"),
-				"source", "topic", "partition"),
-		},
-		ruleWatermarks: [2]*prometheus.GaugeVec{
-			gauge("aidr_rule_watermark_timestamp_seconds",
-				"Event time up to which the rule's findings are settled, as a Unix time.",
-				"rule"),
-			gauge("aidr_rule_watermark_seconds",
-				fmt.Sprintf(deprecated, "aidr_rule_watermark_timestamp_seconds"),
-				"rule"),
-		},
-		lastCheckpoint: lastCheckpoint{
-			at: single("aidr_checkpoint_last_timestamp_seconds",
-				"When the last checkpoint became durable, as a Unix time of the wall clock. An idle engine makes none."),
-			duration: single("aidr_checkpoint_last_duration_seconds", "Duration of the last checkpoint, from the barrier to the disk."),
-			bytes: single("aidr_checkpoint_last_bytes",
-				"Size of the last checkpoint before compression: State, pending items, findings, positions."),
-		},
-		checkpoint: prometheus.NewHistogram(prometheus.HistogramOpts{
-			Name: "aidr_checkpoint_seconds", Help: "Duration of a checkpoint, from the barrier to the disk.",
-			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
-		}),
-	}
-	m.memoryBytes = gauge("aidr_memory_bytes", "Estimated memory of the parts that the memory budget bounds.", "part")
-	m.memoryBudget = prometheus.NewGauge(prometheus.GaugeOpts{Name: "aidr_memory_budget_bytes", Help: "Memory budget of the engine, which bounds the sum of aidr_memory_bytes."})
-	m.bodiesOmitted = prometheus.NewCounter(prometheus.CounterOpts{
-		Name: "aidr_dead_letter_bodies_omitted_total",
-		Help: "Dead letters without their body, because their record had too many.",
-	})
-	r.MustRegister(m.memoryBudget, m.bodiesOmitted)
-	m.warmingRules = prometheus.NewGauge(prometheus.GaugeOpts{
-		Name: "aidr_rules_warming",
-		Help: "Rules whose State started empty and does not know all of its window yet: their findings carry warming_until.",
-	})
-	r.MustRegister(m.checkpoint, m.warmingRules)
+	m.datasets, m.fields = limit("dataset", maxDatasets), limit("field", maxFieldErrors)
+	m.ruleDatasets, m.positions = limit("rule_dataset", maxRuleDatasets), limit("partition", maxPartitions)
+	m.reasons = map[schema.DeadKind]*label.Limit{}
 	for _, kind := range schema.DeadKinds() {
 		m.reasons[kind] = limit("reason", maxReasons)
 	}
 	for _, f := range decode.Formats() {
 		m.datasets.Know(f.Datasets...)
 	}
-	return m
+}
+
+// registerInput makes the metrics of partitions and datasets.
+func (m *Metrics) registerInput(to registry) {
+	m.records = to.counter("aidr_source_records_total",
+		"Records read from the source, decodable or not.",
+		"source", "topic", "partition")
+	m.tombstones = to.counter("aidr_source_tombstones_total",
+		"Records without a value, which are skipped.",
+		"source", "topic", "partition")
+	m.lagRecords = to.gauge("aidr_source_lag_records",
+		"Records in the partition that have not been read yet.",
+		"source", "topic", "partition")
+	m.watermarks = to.instants("aidr_watermark_timestamp_seconds", "aidr_watermark_seconds",
+		"Event time up to which the partition is complete, for its slowest dataset, as a Unix time.",
+		"source", "topic", "partition")
+	m.eventsTotal = to.counter("aidr_events_total",
+		"Events decoded from records; a record can hold several.",
+		"dataset")
+	m.lateEvents = to.counter("aidr_late_events_total",
+		"Events below their partition's watermark (late), or dated more than 5 min past their record (future).",
+		"dataset", "why")
+	m.skippedTotal = to.counter("aidr_skipped_elements_total",
+		"Elements of known formats that are skipped on purpose, such as spans that do not concern an agent, by reason.",
+		"dataset", "reason")
+	m.fieldErrorsTotal = to.counter("aidr_field_errors_total",
+		"Fields of an impossible type, and keys that occur twice.",
+		"dataset", "field")
+	m.deadLetters = to.counter("aidr_dead_letters_total",
+		"Dead letters written: records that cannot be decoded (record), rows and deliveries that a sink refused or that waited too long.",
+		"kind", "reason")
+	m.bodiesOmitted = prometheus.NewCounter(prometheus.CounterOpts{
+		Name: "aidr_dead_letter_bodies_omitted_total",
+		Help: "Dead letters without their body, because their record had too many.",
+	})
+	to.MustRegister(m.bodiesOmitted)
+}
+
+// registerRules makes the metrics of rules.
+func (m *Metrics) registerRules(to registry) {
+	m.findings = to.counter("aidr_findings_total",
+		"Changes of findings: each opening, update, settling and withdrawal, with the severity and status after it.",
+		"rule", "severity", "status")
+	m.conditions = to.counter("aidr_rule_events_total",
+		"Events that a rule did not count: its condition failed (error), or an exception matched (excepted).",
+		"rule", "why")
+	m.ruleLateItems = to.counter("aidr_rule_late_items_total", "Late events that a stateful rule could not take.", "rule", "dataset")
+	m.missingKeys = to.counter("aidr_rule_missing_key_total", "Matched events that lack a field of `by` or `of`.", "rule")
+	m.lost = to.counter("aidr_rule_evidence_lost_total", "State entries of a rule that were damaged and start empty.", "rule")
+	m.limitsTotal = to.counter("aidr_rule_limits_total",
+		"Times that a limit of a kind was reached; limits are part of the meaning of a rule.",
+		"rule", "limit")
+	m.ruleWatermarks = to.instants("aidr_rule_watermark_timestamp_seconds", "aidr_rule_watermark_seconds",
+		"Event time up to which the rule's findings are settled, as a Unix time.",
+		"rule")
+	m.warmingRules = to.single("aidr_rules_warming",
+		"Rules whose State started empty and does not know all of its window yet: their findings carry warming_until.")
+}
+
+// registerProcess makes the metrics of checkpoints and memory.
+func (m *Metrics) registerProcess(to registry) {
+	m.checkpoint = prometheus.NewHistogram(prometheus.HistogramOpts{
+		Name: "aidr_checkpoint_seconds", Help: "Duration of a checkpoint, from the barrier to the disk.",
+		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5},
+	})
+	to.MustRegister(m.checkpoint)
+	m.lastCheckpoint = lastCheckpoint{
+		at: to.single("aidr_checkpoint_last_timestamp_seconds",
+			"When the last checkpoint became durable, as a Unix time of the wall clock. An idle engine makes none."),
+		duration: to.single("aidr_checkpoint_last_duration_seconds", "Duration of the last checkpoint, from the barrier to the disk."),
+		bytes: to.single("aidr_checkpoint_last_bytes",
+			"Size of the last checkpoint before compression: State, pending items, findings, positions."),
+	}
+	m.memoryBytes = to.gauge("aidr_memory_bytes", "Estimated memory of the parts that the memory budget bounds.", "part")
+	m.memoryBudget = to.single("aidr_memory_budget_bytes", "Memory budget: the limit of all parts of aidr_memory_bytes together.")
 }
 
 // reads admits the datasets that the inputs' configurations name.
