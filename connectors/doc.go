@@ -81,4 +81,8 @@
 //
 // Health reports the present state of a connection for /readyz and may be called at any time. Close is called once, after
 // the last Write.
+//
+// # Probes
+//
+// A source or sink that implements [Prober] can be tried before it runs, as `aidr config check --connect` does.
 package connectors
