@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/aidr-engine/aidr/engine/capture"
+	"github.com/aidr-engine/aidr/engine/capture/capturetest"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/rules/predicate"
@@ -16,11 +17,11 @@ import (
 //
 //	go test ./engine/capture -run '^$' -bench Capture -count 6
 func BenchmarkCapture(b *testing.B) {
-	r := mentions(rule(rules.KindDistinct), schema.GenAIToolName, schema.EventAction, schema.SessionID, schema.HTTPResponseStatusCode)
+	r := mentions(capturetest.Rule(rules.KindDistinct), schema.GenAIToolName, schema.EventAction, schema.SessionID, schema.HTTPResponseStatusCode)
 	r.Distinct = &rules.Distinct{Of: []schema.Field{schema.GenAIToolName}, Count: 2}
 	events := make([]*schema.Event, 64)
 	for i := range events {
-		events[i] = event(b, map[string]schema.Value{
+		events[i] = capturetest.Event(b, map[string]schema.Value{
 			"event.id": schema.StringValue("event-" + strconv.Itoa(i)), "session.id": schema.StringValue("session-1"),
 			"gen_ai.tool.name": schema.StringValue("tool-" + strconv.Itoa(i%5)), "event.action": schema.StringValue("tools/call"),
 			"http.response.status_code": schema.IntValue(200),

@@ -10,6 +10,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/aidr-engine/aidr/engine/capture"
+	"github.com/aidr-engine/aidr/engine/capture/capturetest"
 	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
@@ -18,49 +19,14 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// rule returns a rule with one role and one key field, whose kind has no clause yet.
-func rule(kind rules.Kind) *rules.Rule {
-	return &rules.Rule{
-		ID: "test.rule", Version: 3, Title: "Test", Severity: "high", Stage: rules.StageStable, Kind: kind,
-		Key: []schema.Field{schema.AIAgentUID}, GroupBy: []int{0}, GroupFor: time.Hour,
-		Roles: []rules.Role{{Key: []schema.Field{schema.AIAgentUID}}},
-	}
-}
-
-// event returns an event with some fields and those given by name.
-func event(t testing.TB, fields map[string]schema.Value) *schema.Event {
-	t.Helper()
-	e := &schema.Event{Record: `{"a":1}`, Pos: schema.Position{Topic: "logs", Partition: 2, Offset: 77, Index: 1}}
-	e.SetTime(schema.Time, 5e9)
-	e.SetText(schema.EventDataset, "litellm")
-	e.SetText(schema.AIAgentUID, "a1")
-	for name, v := range fields {
-		f, ok := schema.FieldByName(name)
-		if !ok {
-			t.Fatalf("no field %q", name)
-		}
-		e.Set(f, v)
-	}
-	return e
-}
-
-// take captures an event for the roles of a rule.
-func take(t testing.TB, r *rules.Rule, e *schema.Event, roles uint32) (items []item.Item, missing int) {
-	t.Helper()
-	c := capture.Capturer{Redact: func(s string) string { return strings.ReplaceAll(s, "secret", "[redacted]") }}
-	scratch := &rules.Scratch{Predicate: predicate.NewScratch()}
-	missing = c.Capture(capture.NewPlan(r), 4, e, roles, scratch, func(it *item.Item) { items = append(items, *it) })
-	return items, missing
-}
-
 func TestCaptureItem(t *testing.T) {
-	r := rule(rules.KindNone)
+	r := capturetest.Rule(rules.KindNone)
 	r.Key = []schema.Field{schema.AIAgentUID, schema.SessionID}
 	r.Roles[0].Key = r.Key
-	e := event(t, map[string]schema.Value{
+	e := capturetest.Event(t, map[string]schema.Value{
 		"session.id": schema.StringValue("s1"), "event.id": schema.StringValue("e1"), "event.duration": schema.IntValue(2e9),
 	})
-	items, missing := take(t, r, e, 1)
+	items, missing := capturetest.Take(t, r, e, 1)
 	if len(items) != 1 || missing != 0 {
 		t.Fatalf("got %d items, %d missing", len(items), missing)
 	}
@@ -79,20 +45,20 @@ func TestCaptureItem(t *testing.T) {
 func TestCaptureMissing(t *testing.T) {
 	f := func(r *rules.Rule, clear schema.Field, wantItems, wantMissing int) {
 		t.Helper()
-		e := event(t, map[string]schema.Value{"gen_ai.tool.name": schema.StringValue("shell")})
+		e := capturetest.Event(t, map[string]schema.Value{"gen_ai.tool.name": schema.StringValue("shell")})
 		e.Clear(clear)
-		items, missing := take(t, r, e, 1)
+		items, missing := capturetest.Take(t, r, e, 1)
 		if len(items) != wantItems || missing != wantMissing {
 			t.Errorf("without %s: got %d items, %d missing, want %d, %d", clear, len(items), missing, wantItems, wantMissing)
 		}
 	}
-	distinct := rule(rules.KindDistinct)
+	distinct := capturetest.Rule(rules.KindDistinct)
 	distinct.Distinct = &rules.Distinct{Of: []schema.Field{schema.GenAIToolName}, Count: 2, Within: time.Minute}
-	optional := rule(rules.KindNone)
+	optional := capturetest.Rule(rules.KindNone)
 	optional.KeyOptional = true
-	f(rule(rules.KindNone), schema.Time, 0, 1)
-	f(rule(rules.KindNone), schema.AIAgentUID, 0, 1)
-	f(rule(rules.KindNone), schema.GenAIToolName, 1, 0)
+	f(capturetest.Rule(rules.KindNone), schema.Time, 0, 1)
+	f(capturetest.Rule(rules.KindNone), schema.AIAgentUID, 0, 1)
+	f(capturetest.Rule(rules.KindNone), schema.GenAIToolName, 1, 0)
 	f(distinct, schema.GenAIToolName, 0, 1)
 	f(distinct, schema.SessionID, 1, 0)
 	f(optional, schema.AIAgentUID, 1, 0)
@@ -101,11 +67,11 @@ func TestCaptureMissing(t *testing.T) {
 func TestCaptureKeys(t *testing.T) {
 	f := func(field string, v schema.Value, want string) {
 		t.Helper()
-		r := rule(rules.KindNone)
+		r := capturetest.Rule(rules.KindNone)
 		key, _ := schema.FieldByName(field)
 		r.Key = []schema.Field{key}
 		r.Roles[0].Key = r.Key
-		items, _ := take(t, r, event(t, map[string]schema.Value{field: v}), 1)
+		items, _ := capturetest.Take(t, r, capturetest.Event(t, map[string]schema.Value{field: v}), 1)
 		if len(items) != 1 || items[0].Key != want+"\x00\x01" || items[0].Group != items[0].Key {
 			t.Errorf("%s: got %+v, want the key %q", field, items, want)
 		}
@@ -118,12 +84,12 @@ func TestCaptureKeys(t *testing.T) {
 	f("gen_ai.tool.call.arguments", schema.JSONValue(`{"b": 1, "a": [2.0, "<"]}`), `{"a":[2.0,"<"],"b":1}`)
 	f("session.id", schema.StringValue("my secret"), "my [redacted]~b9d1d013f600ec1bf16bae6a3634cad1")
 	long := strings.Repeat("\u00e9", 1000)
-	items, _ := take(t, func() *rules.Rule {
-		r := rule(rules.KindNone)
+	items, _ := capturetest.Take(t, func() *rules.Rule {
+		r := capturetest.Rule(rules.KindNone)
 		r.Key = []schema.Field{schema.SessionID}
 		r.Roles[0].Key = r.Key
 		return r
-	}(), event(t, map[string]schema.Value{"session.id": schema.StringValue(long)}), 1)
+	}(), capturetest.Event(t, map[string]schema.Value{"session.id": schema.StringValue(long)}), 1)
 	if n := len(items[0].Key); n > 1026 || !strings.HasPrefix(items[0].Key, long[:900]) {
 		t.Errorf("the key of a text of %d bytes has %d bytes", len(long), n)
 	}
@@ -131,7 +97,7 @@ func TestCaptureKeys(t *testing.T) {
 
 // twoSources returns a sequence rule whose steps take the key from different fields.
 func twoSources() *rules.Rule {
-	r := rule(rules.KindSequence)
+	r := capturetest.Rule(rules.KindSequence)
 	r.Sequence = &rules.Sequence{Steps: []rules.Step{{ID: "use", Times: 1}, {ID: "call", Times: 1}}, Within: time.Minute, Unless: true}
 	r.Roles = []rules.Role{
 		{Name: "use", Order: 1, Key: []schema.Field{schema.AIAgentUID}},
@@ -144,8 +110,8 @@ func twoSources() *rules.Rule {
 func TestCaptureJoinsRolesOfOneKey(t *testing.T) {
 	f := func(credential string, roles uint32, want string, wantMissing int) {
 		t.Helper()
-		e := event(t, map[string]schema.Value{"credential.uid": schema.StringValue(credential)})
-		items, missing := take(t, twoSources(), e, roles)
+		e := capturetest.Event(t, map[string]schema.Value{"credential.uid": schema.StringValue(credential)})
+		items, missing := capturetest.Take(t, twoSources(), e, roles)
 		got := ""
 		for _, it := range items {
 			got += fmt.Sprintf("%s:%b:%d ", strings.TrimSuffix(it.Key, "\x00\x01"), it.Roles, it.Role)
@@ -172,10 +138,10 @@ func mentions(r *rules.Rule, fields ...schema.Field) *rules.Rule {
 }
 
 func TestCaptureEvidence(t *testing.T) {
-	r := mentions(rule(rules.KindNone), schema.HTTPResponseStatusCode, schema.GenAIToolCallArguments, schema.SessionID,
+	r := mentions(capturetest.Rule(rules.KindNone), schema.HTTPResponseStatusCode, schema.GenAIToolCallArguments, schema.SessionID,
 		schema.MessageContextPromptText, schema.GenAIUsageCost, schema.EventTruncated, schema.Time)
 	r.Mentions = append(r.Mentions, predicate.Mention{Name: "raw.x", Raw: 0}, predicate.Mention{Name: "raw.y", Raw: 1})
-	e := event(t, map[string]schema.Value{
+	e := capturetest.Event(t, map[string]schema.Value{
 		"event.id": schema.StringValue("e1"), "event.action": schema.StringValue("tools/call"), "event.outcome": schema.StringValue("failure"),
 		"resource.name": schema.StringValue("bucket"), "ai_agent.name": schema.StringValue("Ann"), "session.id": schema.StringValue("s1"),
 		"http.response.status_code":   schema.IntValue(403),
@@ -186,7 +152,7 @@ func TestCaptureEvidence(t *testing.T) {
 		"url.domain": schema.StringValue("api.example"), "url.path": schema.StringValue("/v1/secret"), "credential.uid": schema.StringValue("key-7"),
 	})
 	e.Raws, e.Tenant = []schema.Value{schema.StringValue("\xff\x1b[2J")}, "acme"
-	items, _ := take(t, r, e, 1)
+	items, _ := capturetest.Take(t, r, e, 1)
 	f := fold.Late(fold.NewProgram(r), &items[0])
 	if f.Tenant != "acme" || f.AgentUID != "a1" || f.AgentName != "Ann" || f.SessionID != "s1" {
 		t.Errorf("subject: got %q %q %q %q", f.Tenant, f.AgentUID, f.AgentName, f.SessionID)
@@ -214,22 +180,22 @@ func TestCaptureEvidence(t *testing.T) {
 	if _, ok := fields["raw.y"]; ok {
 		t.Error("an absent value is shown")
 	}
-	other := fold.Late(fold.NewProgram(mentions(rule(rules.KindNone), schema.SessionID)), &items[0])
+	other := fold.Late(fold.NewProgram(mentions(capturetest.Rule(rules.KindNone), schema.SessionID)), &items[0])
 	if other.Evidence[0].Fields != nil || other.Evidence[0].Action != "tools/call" {
 		t.Errorf("evidence captured for other mentions shows %v", other.Evidence[0].Fields)
 	}
 }
 
 func TestCaptureEvidenceIsBounded(t *testing.T) {
-	r := rule(rules.KindNone)
-	e := event(t, nil)
+	r := capturetest.Rule(rules.KindNone)
+	e := capturetest.Event(t, nil)
 	for f := range schema.Field(schema.NumFields) {
 		mentions(r, f)
 		if f.Info().Type == schema.TypeString {
 			e.SetText(f, strings.Repeat("x", 100_000))
 		}
 	}
-	items, _ := take(t, r, e, 1)
+	items, _ := capturetest.Take(t, r, e, 1)
 	const subject, rest = 5 << 10, 8 << 10
 	if n := len(items[0].Evidence); n < rest/2 || n > subject+rest+128 {
 		t.Errorf("the evidence of a large event has %d bytes", n)
@@ -248,11 +214,11 @@ func TestCaptureTarget(t *testing.T) {
 		return strings.ReplaceAll(s, "secret", "[redacted]")
 	}
 	c := capture.Capturer{Redact: redact, Redaction: redaction}
-	r, s := rule(rules.KindNone), &rules.Scratch{Predicate: predicate.NewScratch()}
+	r, s := capturetest.Rule(rules.KindNone), &rules.Scratch{Predicate: predicate.NewScratch()}
 	p, program := capture.NewPlan(r), fold.NewProgram(r)
 	f := func(domain, path, service, want string) {
 		t.Helper()
-		e := event(t, nil)
+		e := capturetest.Event(t, nil)
 		e.SetText(schema.URLDomain, domain)
 		e.SetText(schema.URLPath, path)
 		e.SetText(schema.ServiceTargetName, service)
@@ -292,10 +258,10 @@ func TestCaptureBranches(t *testing.T) {
 		}
 		return cond
 	}
-	r := rule(rules.KindNone)
+	r := capturetest.Rule(rules.KindNone)
 	r.Roles[0].Cond = compile(`event.dataset == "litellm" && (event.action == "a" || event.action in ["b", "c"])`)
-	e := event(t, map[string]schema.Value{"event.action": schema.StringValue("c")})
-	items, _ := take(t, r, e, 1)
+	e := capturetest.Event(t, map[string]schema.Value{"event.action": schema.StringValue("c")})
+	items, _ := capturetest.Take(t, r, e, 1)
 	reasons := func(want ...string) {
 		t.Helper()
 		if got := fold.Late(fold.NewProgram(r), &items[0]).Reasons; fmt.Sprintf("%q", got) != fmt.Sprintf("%q", want) {
@@ -318,13 +284,13 @@ func TestCaptureData(t *testing.T) {
 	}
 	f := func(set func(r *rules.Rule), kind rules.Kind, want string) {
 		t.Helper()
-		r := rule(kind)
+		r := capturetest.Rule(kind)
 		set(r)
-		e := event(t, map[string]schema.Value{
+		e := capturetest.Event(t, map[string]schema.Value{
 			"gen_ai.usage.cost": schema.DoubleValue(1.5), "event.outcome": schema.StringValue("failure"),
 			"gen_ai.tool.name": schema.StringValue("secret tool"),
 		})
-		items, _ := take(t, r, e, 1)
+		items, _ := capturetest.Take(t, r, e, 1)
 		if len(items) != 1 || items[0].Data != want {
 			t.Errorf("got %q, want %q", items[0].Data, want)
 		}
@@ -360,7 +326,7 @@ func TestCaptureAllocates(t *testing.T) {
 	const captures = 100
 	f := func(name string, r *rules.Rule, roles uint32) {
 		t.Helper()
-		e := event(t, map[string]schema.Value{
+		e := capturetest.Event(t, map[string]schema.Value{
 			"event.id": schema.StringValue("e1"), "session.id": schema.StringValue("s1"), "gen_ai.tool.name": schema.StringValue("shell"),
 			"credential.uid": schema.StringValue("c1"), "http.response.status_code": schema.IntValue(403),
 			"url.domain": schema.StringValue("api.example"), "url.path": schema.StringValue("/v1"),
@@ -378,10 +344,10 @@ func TestCaptureAllocates(t *testing.T) {
 			t.Errorf("%s: %v allocations in %d captures, want one per many items", name, got, captures)
 		}
 	}
-	none := mentions(rule(rules.KindNone), schema.GenAIToolName, schema.HTTPResponseStatusCode)
+	none := mentions(capturetest.Rule(rules.KindNone), schema.GenAIToolName, schema.HTTPResponseStatusCode)
 	none.Roles[0].Cond = branching(t)
 	f("none", none, 1)
-	newValue := rule(rules.KindNewValue)
+	newValue := capturetest.Rule(rules.KindNewValue)
 	newValue.NewValue = &rules.NewValue{Of: []schema.Field{schema.GenAIToolName, schema.HTTPResponseStatusCode}}
 	f("new_value", newValue, 1)
 	f("sequence of two keys", twoSources(), 0b111)
@@ -412,7 +378,7 @@ func TestBeginEventResets(t *testing.T) {
 // TestCaptureDependsOnTheEventAlone compares a Capturer that has captured other events, of all types and in repetition,
 // with a new one.
 func TestCaptureDependsOnTheEventAlone(t *testing.T) {
-	r := mentions(rule(rules.KindDistinct), schema.GenAIToolName, schema.GenAIToolCallArguments)
+	r := mentions(capturetest.Rule(rules.KindDistinct), schema.GenAIToolName, schema.GenAIToolCallArguments)
 	r.Distinct = &rules.Distinct{Of: []schema.Field{schema.SessionID}, Count: 2, Within: time.Hour}
 	p, s := capture.NewPlan(r), &rules.Scratch{Predicate: predicate.NewScratch()}
 	redact := func(s string) string { return strings.ReplaceAll(s, "secret", "[redacted]") }
@@ -427,7 +393,7 @@ func TestCaptureDependsOnTheEventAlone(t *testing.T) {
 			if rapid.IntRange(0, 4).Draw(rt, "batch") == 0 {
 				shared.BeginBatch()
 			}
-			e := event(t, nil)
+			e := capturetest.Event(t, nil)
 			for _, f := range []schema.Field{schema.GenAIToolName, schema.GenAIToolCallArguments} {
 				e.Set(f, rapid.SampledFrom(values).Draw(rt, "value"))
 			}
@@ -446,7 +412,7 @@ func TestCaptureDependsOnTheEventAlone(t *testing.T) {
 
 // TestItemsKeepTheirBytes checks that later items do not overwrite the strings of earlier ones in the arena.
 func TestItemsKeepTheirBytes(t *testing.T) {
-	r := mentions(rule(rules.KindNone), schema.GenAIToolName)
+	r := mentions(capturetest.Rule(rules.KindNone), schema.GenAIToolName)
 	p, c, s := capture.NewPlan(r), capture.Capturer{}, &rules.Scratch{Predicate: predicate.NewScratch()}
 	var items []item.Item
 	tool := func(i int) string { return strings.Repeat("x", i%3000) + strconv.Itoa(i) }
@@ -455,7 +421,7 @@ func TestItemsKeepTheirBytes(t *testing.T) {
 			c.BeginBatch()
 		}
 		c.BeginEvent()
-		e := event(t, map[string]schema.Value{"gen_ai.tool.name": schema.StringValue(tool(i))})
+		e := capturetest.Event(t, map[string]schema.Value{"gen_ai.tool.name": schema.StringValue(tool(i))})
 		c.Capture(p, 0, e, 1, s, func(it *item.Item) { items = append(items, *it) })
 	}
 	for i, it := range items {
@@ -467,7 +433,7 @@ func TestItemsKeepTheirBytes(t *testing.T) {
 
 // TestRedactionIsMemoised checks that the memo of clean texts saves calls of Redact and changes no result.
 func TestRedactionIsMemoised(t *testing.T) {
-	r := mentions(rule(rules.KindNone), schema.GenAIToolName)
+	r := mentions(capturetest.Rule(rules.KindNone), schema.GenAIToolName)
 	p, s := capture.NewPlan(r), &rules.Scratch{Predicate: predicate.NewScratch()}
 	calls := 0
 	c := capture.Capturer{Redact: func(s string) string {
@@ -483,7 +449,7 @@ func TestRedactionIsMemoised(t *testing.T) {
 	for i := range 4000 {
 		c.BeginEvent()
 		name := tool(i % 1000)
-		e := event(t, map[string]schema.Value{"gen_ai.tool.name": schema.StringValue(name)})
+		e := capturetest.Event(t, map[string]schema.Value{"gen_ai.tool.name": schema.StringValue(name)})
 		c.Capture(p, 0, e, 1, s, func(it *item.Item) {
 			if want := strings.ReplaceAll(name, "secret", "[redacted]"); !strings.HasSuffix(it.Evidence, want) {
 				t.Fatalf("event %d shows %q, want %q at its end", i, it.Evidence, want)

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/engine/capture"
+	"github.com/aidr-engine/aidr/engine/capture/capturetest"
 	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
@@ -20,13 +21,13 @@ func TestCaptureRedaction(t *testing.T) {
 	const prompt, email, arguments, body = "the plan of the coup", "ann@example.com", `{"path":"/plans/ann"}`, "raw body text"
 	f := func(x schema.Exposure, wantKey, wantPrompt, wantRaw any) {
 		t.Helper()
-		r := mentions(rule(rules.KindNewValue),
+		r := mentions(capturetest.Rule(rules.KindNewValue),
 			schema.MessageContextPromptText, schema.UserEmail, schema.GenAIToolCallArguments, schema.HTTPResponseStatusCode)
 		r.Mentions = append(r.Mentions, predicate.Mention{Name: "raw.body", Raw: 0}, predicate.Mention{Name: "raw.other", Raw: 1})
 		r.Key = []schema.Field{schema.UserEmail}
 		r.Roles[0].Key = r.Key
 		r.NewValue = &rules.NewValue{Of: []schema.Field{schema.GenAIToolCallArguments}, Learn: time.Second, Forget: time.Hour, MaxValues: 9}
-		e := event(t, map[string]schema.Value{
+		e := capturetest.Event(t, map[string]schema.Value{
 			"message_context.prompt_text": schema.StringValue(prompt), "user.email": schema.StringValue(email),
 			"gen_ai.tool.call.arguments": schema.JSONValue(arguments), "http.response.status_code": schema.IntValue(403),
 		})
@@ -75,7 +76,7 @@ func TestCoreRedaction(t *testing.T) {
 	f := func(x schema.Exposure, isShown bool) {
 		t.Helper()
 		for _, skipped := range []schema.Field{0, schema.URLDomain, schema.URLPath, schema.ResourceID} { // time, or a field that hides another
-			redaction, e := &schema.Redaction{}, event(t, nil)
+			redaction, e := &schema.Redaction{}, capturetest.Event(t, nil)
 			for _, field := range fields {
 				redaction.SetField(field, x)
 				if field != skipped {
@@ -83,7 +84,7 @@ func TestCoreRedaction(t *testing.T) {
 				}
 			}
 			c := capture.Capturer{Redaction: redaction, Redact: func(s string) string { return strings.ReplaceAll(s, "sesame", "***") }}
-			r := rule(rules.KindNone)
+			r := capturetest.Rule(rules.KindNone)
 			c.Capture(capture.NewPlan(r), 0, e, 1, &rules.Scratch{Predicate: predicate.NewScratch()}, func(it *item.Item) {
 				if got := strings.Contains(it.Evidence, "sesame"); got != isShown {
 					t.Errorf("exposure %d without %s: the text is in the evidence: %t, want %t", x, skipped, got, isShown)
@@ -107,7 +108,7 @@ func TestCaptureRedactionJoins(t *testing.T) {
 	if len(issues) > 0 {
 		t.Fatal(issues)
 	}
-	r := rule(rules.KindSequence)
+	r := capturetest.Rule(rules.KindSequence)
 	r.Sequence = &rules.Sequence{Steps: []rules.Step{{ID: "a", Times: 1}, {ID: "b", Times: 1}}, Within: time.Hour, Where: where}
 	r.Roles = []rules.Role{{Name: "a", Order: 1, Key: r.Key}, {Name: "b", Order: 2, Key: r.Key}}
 	how := &schema.Redaction{}
@@ -115,7 +116,7 @@ func TestCaptureRedactionJoins(t *testing.T) {
 	data := func(email string) string {
 		c := capture.Capturer{Redaction: how}
 		var items []item.Item
-		e := event(t, map[string]schema.Value{"user.email": schema.StringValue(email)})
+		e := capturetest.Event(t, map[string]schema.Value{"user.email": schema.StringValue(email)})
 		c.Capture(capture.NewPlan(r), 0, e, 1, &rules.Scratch{Predicate: predicate.NewScratch()}, func(it *item.Item) { items = append(items, *it) })
 		return items[0].Data
 	}

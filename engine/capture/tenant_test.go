@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aidr-engine/aidr/engine/capture/capturetest"
 	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
@@ -12,13 +13,13 @@ import (
 
 // TestTenantsAreSeparate checks that equal events of different tenants differ in key, group and finding id.
 func TestTenantsAreSeparate(t *testing.T) {
-	r := rule(rules.KindNone)
+	r := capturetest.Rule(rules.KindNone)
 	r.Key = []schema.Field{schema.AIAgentUID, schema.SessionID}
 	r.Roles[0].Key = r.Key
 	of := func(tenant string) (item.Item, *schema.Finding) {
-		e := event(t, map[string]schema.Value{"session.id": schema.StringValue("s1")})
+		e := capturetest.Event(t, map[string]schema.Value{"session.id": schema.StringValue("s1")})
 		e.Tenant = tenant
-		items, _ := take(t, r, e, 1)
+		items, _ := capturetest.Take(t, r, e, 1)
 		if len(items) != 1 {
 			t.Fatalf("got %d items, want 1", len(items))
 		}

@@ -6,20 +6,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aidr-engine/aidr/engine/capture/capturetest"
 	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
 )
-
-// rule returns a rule with one role and one key field, whose kind has no clause yet.
-func rule(kind rules.Kind) *rules.Rule {
-	return &rules.Rule{
-		ID: "test.rule", Version: 3, Title: "Test", Severity: "high", Stage: rules.StageStable, Kind: kind,
-		Key: []schema.Field{schema.AIAgentUID}, GroupBy: []int{0}, GroupFor: time.Hour,
-		Roles: []rules.Role{{Key: []schema.Field{schema.AIAgentUID}}},
-	}
-}
 
 // at returns an item of key "a" at a second.
 func at(second int, id uint64) item.Item {
@@ -45,7 +37,7 @@ func wantLines(t *testing.T, got []string, want ...string) {
 }
 
 func TestCellOpensUpdatesAndSettles(t *testing.T) {
-	r := rule(rules.KindThreshold)
+	r := capturetest.Rule(rules.KindThreshold)
 	r.Threshold = &rules.Threshold{Count: 3, Within: 10 * time.Second}
 	c := fold.NewCell(fold.NewProgram(r), "a\x00\x01")
 	c.Advance(0)
@@ -66,7 +58,7 @@ func TestCellOpensUpdatesAndSettles(t *testing.T) {
 }
 
 func TestCellWithdrawsAndOpensAgain(t *testing.T) {
-	r := rule(rules.KindThreshold)
+	r := capturetest.Rule(rules.KindThreshold)
 	r.Threshold = &rules.Threshold{Count: 2, Within: 10 * time.Second}
 	c := fold.NewCell(fold.NewProgram(r), "a\x00\x01")
 	c.Advance(0)
@@ -86,7 +78,7 @@ func TestCellWithdrawsAndOpensAgain(t *testing.T) {
 }
 
 func TestCellCountsCopiesOnce(t *testing.T) {
-	c := fold.NewCell(fold.NewProgram(rule(rules.KindNone)), "a\x00\x01")
+	c := fold.NewCell(fold.NewProgram(capturetest.Rule(rules.KindNone)), "a\x00\x01")
 	c.Advance(0)
 	if !c.Add(new(at(1, 1))) {
 		t.Error("the first item was ignored")
@@ -144,7 +136,7 @@ func TestCellForgetsInLiveFirst(t *testing.T) {
 // TestCellKeepsBodiesOnlyWhileNeeded checks that a group is in the flat form once: in its emission while it may be
 // withdrawn, in base afterwards.
 func TestCellKeepsBodiesOnlyWhileNeeded(t *testing.T) {
-	c := fold.NewCell(fold.NewProgram(rule(rules.KindNone)), "a\x00\x01")
+	c := fold.NewCell(fold.NewProgram(capturetest.Rule(rules.KindNone)), "a\x00\x01")
 	c.Advance(0)
 	it := at(1, 1)
 	it.Evidence = string(make([]byte, 5000))
@@ -165,7 +157,7 @@ func TestCellKeepsBodiesOnlyWhileNeeded(t *testing.T) {
 func TestCellCountsLimitsOnce(t *testing.T) {
 	f := func(name string, emitEvery, advanceEvery int) {
 		t.Helper()
-		r := rule(rules.KindThreshold)
+		r := capturetest.Rule(rules.KindThreshold)
 		r.Threshold = &rules.Threshold{Count: 3, Within: time.Hour}
 		c := fold.NewCell(fold.NewProgram(r), "a\x00\x01")
 		c.Advance(0)
@@ -199,7 +191,7 @@ func TestCellWakes(t *testing.T) {
 			t.Errorf("got %d, %v, want %d, %v", got, ok, want, wantOK)
 		}
 	}
-	r := rule(rules.KindThreshold)
+	r := capturetest.Rule(rules.KindThreshold)
 	r.Threshold = &rules.Threshold{Ratio: &rules.Ratio{AtLeast: 5e8, Min: 1}, Within: 640 * time.Second}
 	c := fold.NewCell(fold.NewProgram(r), "a\x00\x01")
 	f(c, 0, false)
@@ -222,7 +214,7 @@ func TestCellWakes(t *testing.T) {
 }
 
 func TestLateFinding(t *testing.T) {
-	p := fold.NewProgram(rule(rules.KindNone))
+	p := fold.NewProgram(capturetest.Rule(rules.KindNone))
 	a, b := at(5, 1), at(5, 2)
 	fa, fb := fold.Late(p, &a), fold.Late(p, &b)
 	if fa.ID == fb.ID {
@@ -234,7 +226,7 @@ func TestLateFinding(t *testing.T) {
 }
 
 func TestGroupKey(t *testing.T) {
-	r := rule(rules.KindNone)
+	r := capturetest.Rule(rules.KindNone)
 	r.Key = []schema.Field{schema.AIAgentUID, schema.SessionID}
 	r.GroupBy = []int{1}
 	f := func(values map[string]string, want, wantErr string) {
@@ -255,7 +247,7 @@ func TestGroupKey(t *testing.T) {
 // TestPagedItemsComeBack checks that a cell whose pending items were taken out and added to its loaded State has the
 // findings and the flat form of the cell that stayed in memory.
 func TestPagedItemsComeBack(t *testing.T) {
-	r := rule(rules.KindThreshold)
+	r := capturetest.Rule(rules.KindThreshold)
 	r.Threshold = &rules.Threshold{Count: 3, Within: 10 * time.Second}
 	p := fold.NewProgram(r)
 	stays := fold.NewCell(p, "a\x00\x01")

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aidr-engine/aidr/engine/capture/capturetest"
 	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/rules"
 )
@@ -13,7 +14,7 @@ import (
 func TestKeys(t *testing.T) {
 	f := func(name string, change func(r *rules.Rule), data string, want string) {
 		t.Helper()
-		r := rule(rules.KindThreshold)
+		r := capturetest.Rule(rules.KindThreshold)
 		change(r)
 		c := fold.NewCell(fold.NewProgram(r), "a\x00\x01")
 		c.Advance(0)

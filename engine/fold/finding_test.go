@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/tools/txtar"
 
+	"github.com/aidr-engine/aidr/engine/capture/capturetest"
 	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/rules/expr"
@@ -78,7 +79,7 @@ func TestFindingsOfKinds(t *testing.T) {
 	}
 	var got txtar.Archive
 	for _, name := range []string{"none", "threshold", "sum", "ratio", "distinct", "new_value", "sequence"} {
-		r := mentions(rule(rules.Kind(name)), schema.GenAIToolName, schema.GenAIUsageCost)
+		r := mentions(capturetest.Rule(rules.Kind(name)), schema.GenAIToolName, schema.GenAIUsageCost)
 		r.Tags, r.Notify = []string{"owasp.asi08-2026"}, []string{"soc"}
 		r.Contain = &rules.Contain{Scope: "session", State: "deny", TTL: 15 * time.Minute, Mode: "monitor"}
 		r.Roles[0].Cond = cond[0]
@@ -109,13 +110,13 @@ func detect(t *testing.T, r *rules.Rule) (findings []*schema.Finding) {
 		} else if r.Sequence != nil {
 			roles = 2
 		}
-		e := event(t, map[string]schema.Value{
+		e := capturetest.Event(t, map[string]schema.Value{
 			"event.id": schema.StringValue(fmt.Sprintf("e%d", i)), "event.action": schema.StringValue("tools/call"),
 			"event.outcome": schema.StringValue(outcome), "gen_ai.tool.name": schema.StringValue(tools[i%5]),
 			"gen_ai.usage.cost": schema.DoubleValue(0.5), "resource.id": schema.StringValue("arn:aws:s3:::b"),
 		})
 		e.SetTime(schema.Time, int64(i)*1e9)
-		items, _ := take(t, r, e, roles)
+		items, _ := capturetest.Take(t, r, e, roles)
 		for _, it := range items {
 			cell.Add(&it)
 		}

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aidr-engine/aidr/engine/capture/capturetest"
 	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
@@ -14,17 +15,17 @@ import (
 // kinds returns a rule of each kind, with small limits.
 func kinds() (list []*rules.Rule) {
 	threshold := func(t rules.Threshold) *rules.Rule {
-		r := rule(rules.KindThreshold)
+		r := capturetest.Rule(rules.KindThreshold)
 		r.Threshold = &t
 		return r
 	}
 	sequence := twoSources()
 	sequence.Sequence.Steps[0].Times = 2
-	distinct, newValue := rule(rules.KindDistinct), rule(rules.KindNewValue)
+	distinct, newValue := capturetest.Rule(rules.KindDistinct), capturetest.Rule(rules.KindNewValue)
 	distinct.Distinct = &rules.Distinct{Of: []schema.Field{schema.GenAIToolName}, Count: 2, Within: time.Minute}
 	newValue.NewValue = &rules.NewValue{Of: []schema.Field{schema.GenAIToolName}, Forget: time.Minute, MaxValues: 3}
 	return []*rules.Rule{
-		rule(rules.KindNone),
+		capturetest.Rule(rules.KindNone),
 		threshold(rules.Threshold{Count: 3, Within: time.Minute}),
 		threshold(rules.Threshold{Count: 300, Within: time.Minute}),
 		threshold(rules.Threshold{Sum: &rules.Sum{AtLeast: rules.Decimal{Lo: 5}}, Within: time.Minute}),
@@ -134,11 +135,11 @@ func FuzzItem(f *testing.F) {
 		if !ok {
 			return
 		}
-		c := fold.NewCell(fold.NewProgram(rule(rules.KindNone)), it.Group)
+		c := fold.NewCell(fold.NewProgram(capturetest.Rule(rules.KindNone)), it.Group)
 		c.Advance(it.Time)
 		c.Add(&it)
 		c.Emit(1, func(*schema.Finding) {})
-		fold.Late(fold.NewProgram(rule(rules.KindNone)), &it)
+		fold.Late(fold.NewProgram(capturetest.Rule(rules.KindNone)), &it)
 	})
 }
 

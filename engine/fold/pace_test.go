@@ -7,6 +7,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/aidr-engine/aidr/engine/capture/capturetest"
 	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
@@ -16,7 +17,7 @@ import (
 // TestAFloodIsPaced checks the flood guard. The first changes of a flooded finding are emitted at once, later ones every
 // 10 s. A change that was held back is emitted without a new one. Emit, unlike EmitPaced, and settling hold nothing back.
 func TestAFloodIsPaced(t *testing.T) {
-	r := rule(rules.KindNone)
+	r := capturetest.Rule(rules.KindNone)
 	r.GroupFor = time.Hour
 	c := fold.NewCell(fold.NewProgram(r), "a\x00\x01")
 	c.Advance(0)
