@@ -1,0 +1,86 @@
+package engine
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"github.com/aidr-engine/aidr/engine/flat"
+	"github.com/aidr-engine/aidr/engine/item"
+	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// storeKey returns the key of a cell in the store: the hash that chooses its shard, the rule's id, 0x00, the group key.
+func (s *shard) storeKey(k cellKey) []byte {
+	p := s.rules.programs[k.rule]
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 9+len(p.Rule.ID)+len(k.group)), p.Hash(k.group))
+	b = append(b, p.Rule.ID...)
+	b = append(b, 0)
+	return append(b, k.group...)
+}
+
+// readStoreKey reads the hash, the rule's id and the group key of a store key.
+func readStoreKey(k []byte) (hash uint64, rule, group string, ok bool) {
+	if len(k) < 9 {
+		return 0, "", "", false
+	}
+	for i := 8; i < len(k); i++ {
+		if k[i] == 0 {
+			return binary.BigEndian.Uint64(k), string(k[8:i]), string(k[i+1:]), true
+		}
+	}
+	return 0, "", "", false
+}
+
+// appendCellHead appends the head of a cell's value in the store: the rule's shape, because State of another shape is not
+// read, and the wake time. The cell's flat form follows.
+func appendCellHead(dst []byte, r *rules.Rule, wake schema.Instant) []byte {
+	dst = append(dst, r.Shape[:]...)
+	return binary.BigEndian.AppendUint64(dst, uint64(wake))
+}
+
+// readCellValue reads a cell's value; ok is false if it is not of the rule's shape.
+func readCellValue(v []byte, r *rules.Rule) (wake schema.Instant, cell []byte, ok bool) {
+	n := len(r.Shape)
+	if len(v) < n+8 || [16]byte(v[:n]) != r.Shape {
+		return 0, nil, false
+	}
+	return schema.Instant(binary.BigEndian.Uint64(v[n:])), v[n+8:], true
+}
+
+// itemParts returns the pending items of a checkpoint as the parts of one value: for each rule its id and the size of its
+// items, then the items themselves, which are not copied. Rules are named by id, because their places change with the
+// Set.
+func itemParts(byRule map[int][]byte, set *rules.Set) (parts [][]byte) {
+	for rule, r := range set.Rules { // in order of rule: the same items give the same bytes
+		items := byRule[rule]
+		if len(items) == 0 {
+			continue
+		}
+		head := flat.AppendText(nil, r.ID)
+		parts = append(parts, binary.AppendUvarint(head, uint64(len(items))), items)
+	}
+	return parts
+}
+
+// readItems calls yield with every item of a value that itemParts made, and with the id of the item's rule.
+func readItems(value []byte, yield func(rule string, it item.Item)) error {
+	for len(value) > 0 {
+		r := flat.NewReader(value)
+		id, items := r.Text(), r.Text()
+		if r.Bad() {
+			return errors.New("pending items are damaged")
+		}
+		value = r.Rest()
+		for len(items) > 0 {
+			it, rest, ok := item.Read(items)
+			if !ok {
+				return fmt.Errorf("a pending item of rule %q is damaged", id)
+			}
+			yield(string(id), it)
+			items = rest
+		}
+	}
+	return nil
+}

@@ -1,0 +1,220 @@
+package llm
+
+// Places in a shape of BodyPaths.
+const (
+	bodyMessages = iota
+	bodyInput
+	bodyPrompt
+	bodyInputText
+	bodyMessage
+	bodySystem
+	bodyInstructions
+	bodyPreamble
+	bodyRole
+	bodyContent
+	BodyPlaces // BodyPlaces is the number of BodyPaths.
+)
+
+// BodyPaths returns the paths that are read of a request's body, each at its place. A reader that reads more of the body
+// appends its name paths.
+func BodyPaths() [][]string {
+	return [][]string{
+		bodyMessages:     {"messages"},
+		bodyInput:        {"input"},
+		bodyPrompt:       {"prompt"},
+		bodyInputText:    {"inputText"}, // Titan
+		bodyMessage:      {"message"},   // Cohere, beside a history
+		bodySystem:       {"system"},
+		bodyInstructions: {"instructions"},
+		bodyPreamble:     {"preamble"},
+		bodyRole:         {"role"},
+		bodyContent:      {"content"},
+	}
+}
+
+// Places in a shape of messagePaths.
+const (
+	messageRole = iota
+	messageType
+	messageContent
+	messageCalls
+	messageCallID
+	messageName
+	messageFunctionCall
+	messageItemCallID
+	messageArguments
+	messageOutput
+	messageInput
+	messageParts
+	messageFinishReason
+)
+
+// messagePaths returns the paths that are read of a message, each at its place.
+func messagePaths() [][]string {
+	return [][]string{
+		messageRole:         {"role"},
+		messageType:         {"type"},
+		messageContent:      {"content"},
+		messageCalls:        {"tool_calls"},
+		messageCallID:       {"tool_call_id"},
+		messageName:         {"name"},
+		messageFunctionCall: {"function_call"},
+		messageItemCallID:   {"call_id"},
+		messageArguments:    {"arguments"},
+		messageOutput:       {"output"},
+		messageInput:        {"input"},
+		messageParts:        {"parts"},
+		messageFinishReason: {"finish_reason"},
+	}
+}
+
+// Places in a shape of callPaths.
+const (
+	callID = iota
+	callFunctionName
+	callFunctionArguments
+	callName
+	callArguments
+	callCustomName
+	callCustomInput
+	callParameters
+)
+
+// callPaths returns the paths that are read of a tool call, each at its place.
+func callPaths() [][]string {
+	return [][]string{
+		callID:                {"id"},
+		callFunctionName:      {"function", "name"},
+		callFunctionArguments: {"function", "arguments"},
+		callName:              {"name"},
+		callArguments:         {"arguments"},
+		callCustomName:        {"custom", "name"},
+		callCustomInput:       {"custom", "input"},
+		callParameters:        {"parameters"}, // Cohere
+	}
+}
+
+// Places in a shape of partPaths.
+const (
+	partType = iota
+	partText
+	partID
+	partName
+	partInput
+	partToolUseID
+	partContent
+	partIsError
+	partRefusal
+	partArguments
+	partResponse
+	partResult
+	partJSON
+	partGuardText
+	partToolUseUseID
+	partToolUseName
+	partToolUseInput
+	partToolResult
+	partToolResultID
+	partToolResultContent
+	partToolResultStatus
+)
+
+// partPaths returns the paths that are read of one part of a message's content, each at its place.
+func partPaths() [][]string {
+	return [][]string{
+		partType:      {"type"},
+		partText:      {"text"},
+		partID:        {"id"},
+		partName:      {"name"},
+		partInput:     {"input"},
+		partToolUseID: {"tool_use_id"},
+		partContent:   {"content"},
+		partIsError:   {"is_error"},
+		partRefusal:   {"refusal"},
+		partArguments: {"arguments"},
+		partResponse:  {"response"},
+		partResult:    {"result"},
+		partJSON:      {"json"},
+		// Converse
+		partGuardText:         {"guardContent", "text", "text"},
+		partToolUseUseID:      {"toolUse", "toolUseId"},
+		partToolUseName:       {"toolUse", "name"},
+		partToolUseInput:      {"toolUse", "input"},
+		partToolResult:        {"toolResult"},
+		partToolResultID:      {"toolResult", "toolUseId"},
+		partToolResultContent: {"toolResult", "content"},
+		partToolResultStatus:  {"toolResult", "status"},
+	}
+}
+
+// Places in a shape of AnswerPaths.
+const (
+	responseChoices = iota
+	responseOutput
+	responseContent
+	responseStopReason
+	responseText
+	responseInner
+	responseOutputMessage
+	AnswerStop // AnswerStop is the place of the reason why a Converse model stopped.
+	responseResults
+	responseGenerations
+	responseGeneration
+	responseCompletion
+	responseOutputs
+	responseCompletions
+	responseToolCalls
+	responseMessage
+	responseFinishReason
+	AnswerPlaces // AnswerPlaces is the number of AnswerPaths.
+)
+
+// AnswerPaths returns the paths that are read of a response's body, each at its place. A reader that reads more of the
+// body appends its name paths.
+func AnswerPaths() [][]string {
+	return [][]string{
+		responseChoices:       {"choices"},
+		responseOutput:        {"output"},
+		responseContent:       {"content"},
+		responseStopReason:    {"stop_reason"},
+		responseText:          {"text"},
+		responseInner:         {"response"},
+		responseOutputMessage: {"output", "message"}, // Converse and Nova
+		AnswerStop:            {"stopReason"},
+		responseResults:       {"results"},     // Titan
+		responseGenerations:   {"generations"}, // Cohere
+		responseGeneration:    {"generation"},  // Llama
+		responseCompletion:    {"completion"},  // Claude before messages
+		responseOutputs:       {"outputs"},     // Mistral
+		responseCompletions:   {"completions"}, // Jurassic
+		responseToolCalls:     {"tool_calls"},  // Cohere
+		responseMessage:       {"message"},
+		responseFinishReason:  {"finish_reason"},
+	}
+}
+
+// Places in a shape of choicePaths.
+const (
+	choiceMessage = iota
+	choiceFinishReason
+	choiceText
+	choiceOutputText
+	choiceCompletionReason
+	choiceStopReason
+	choiceDataText
+	choiceReason
+)
+
+// choicePaths returns the paths that are read of one of several answers, each at its place.
+func choicePaths() [][]string {
+	return [][]string{
+		choiceMessage:          {"message"},
+		choiceFinishReason:     {"finish_reason"},
+		choiceText:             {"text"},
+		choiceOutputText:       {"outputText"},
+		choiceCompletionReason: {"completionReason"},
+		choiceStopReason:       {"stop_reason"},
+		choiceDataText:         {"data", "text"},
+		choiceReason:           {"finishReason", "reason"},
+	}
+}
