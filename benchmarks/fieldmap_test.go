@@ -12,7 +12,8 @@ import (
 	"github.com/aidr-engine/aidr/schema/formats"
 )
 
-// envoyMap is a field map of Envoy's access log with the same fields as the built-in decoder, so that the two can be compared.
+// envoyMap is a field map of Envoy's access log with the same fields as the built-in decoder, so that the two can be
+// compared.
 const envoyMap = `
 name: envoy_map
 dataset: envoy.access

@@ -48,9 +48,10 @@
 // Seq, and never changes. Each sink has a durable cursor in the outbox and at most one Write at a time. A sink that is
 // new in the configuration gets the entries from then on. Sinks do not wait for one another.
 //
-// Types of entries. [FindingOpened] is the first revision of a finding. [FindingUpdated] is a later revision of a finding
-// that can still change. [FindingSettled] is the final revision. [FindingWithdrawn] takes a finding back, because an
-// event that arrived later, but not too late, showed that it was wrong. Each entry carries the whole finding, not a difference.
+// Types of entries. [FindingOpened] is the first revision of a finding. [FindingUpdated] is a later revision of a
+// finding that can still change. [FindingSettled] is the final revision. [FindingWithdrawn] takes a finding back,
+// because an event that arrived later, but not too late, showed that it was wrong. Each entry carries the whole
+// finding, not a difference.
 //
 // Delivery. Every entry that the sink wants is delivered at least once or becomes a dead letter. Entries are repeated
 // after a Write failed as a whole and after a crash. A sink therefore identifies a row or message by the finding's ID and

@@ -67,10 +67,10 @@
 // findings, and becomes durable in one atomic write. So a finding exists exactly if the positions after it are past,
 // also after a kill at any moment. The invariant is that the cells contain exactly the records before the positions.
 //
-// Lanes send items to shards under a read lock that a checkpoint takes for writing while it notes the positions and puts
-// its barriers into the queues: the items that a shard receives before its barrier are therefore those before the positions. The lock
-// is held for microseconds. The alternative, barriers that travel with the data and are aligned in the shards, needs a
-// stash per lane for the items that arrive between the first barrier and the last.
+// Lanes send items to shards under a read lock that a checkpoint takes for writing while it notes the positions and
+// puts its barriers into the queues: the items that a shard receives before its barrier are therefore those before the
+// positions. The lock is held for microseconds. The alternative, barriers that travel with the data and are aligned in
+// the shards, needs a stash per lane for the items that arrive between the first barrier and the last.
 //
 // Only two things flow backwards: back-pressure (a full queue blocks) and, after a checkpoint, the committed positions.
 //

@@ -306,7 +306,8 @@ func TestAlignment(t *testing.T) {
 	cancel()
 }
 
-// The State of a rule whose shape changed starts empty, and its findings carry warming_until; State of the same shape is kept.
+// The State of a rule whose shape changed starts empty, and its findings carry warming_until; State of the same shape
+// is kept.
 func TestWarming(t *testing.T) {
 	st, err := store.Open("", store.Options{Memory: true})
 	if err != nil {
@@ -390,9 +391,9 @@ func TestLossIsRememberedUntilAnEvent(t *testing.T) {
 	}
 }
 
-// TestTakeOverWarms takes over from a random event of a random stream without the State of the events before it. Every finding
-// that the undisturbed run does not have as it is carries warming_until if its group starts within the rule's window and
-// group length after the first event; later findings do not carry it.
+// TestTakeOverWarms takes over from a random event of a random stream without the State of the events before it. Every
+// finding that the undisturbed run does not have as it is carries warming_until if its group starts within the rule's
+// window and group length after the first event; later findings do not carry it.
 func TestTakeOverWarms(t *testing.T) {
 	files := map[string]string{
 		"plain":    "when: event.action == \"x\"\ngroup: {for: 20s}\n",

@@ -19,8 +19,8 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// message is the unit that a shard receives: a sub-batch of items, late items that become findings of their own, a barrier, or a
-// function to call.
+// message is the unit that a shard receives: a sub-batch of items, late items that become findings of their own, a
+// barrier, or a function to call.
 type message struct {
 	items   []item.Item // the shard takes them over
 	late    []item.Item

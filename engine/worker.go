@@ -86,7 +86,8 @@ type shardItems struct {
 	last   int     // number of items of the batch before
 }
 
-// result is the outcome of decoding and matching a batch. Results are pooled: a lane gives a result back when everything is routed.
+// result is the outcome of decoding and matching a batch. Results are pooled: a lane gives a result back when
+// everything is routed.
 type result struct {
 	events      []eventRef
 	shards      []shardItems

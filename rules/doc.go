@@ -86,9 +86,9 @@
 // agent.status, agent.tier, agent.expires, and agent.allows_tool(x), allows_route(x), allows_model(x) and
 // allows_destination(x). An attribute that is not set is absent, as a field can be.
 //
-// Idle rules. A rule is idle at a site that lacks something that every finding of the rule needs: a registry, for a rule that reads
-// agent; a value in a list, for a rule that requires an element of the list; a source that carries one of the rule's datasets.
-// Set.RuleActivities returns the reason and the remedy.
+// Idle rules. A rule is idle at a site that lacks something that every finding of the rule needs: a registry, for a
+// rule that reads agent; a value in a list, for a rule that requires an element of the list; a source that carries one
+// of the rule's datasets. Set.RuleActivities returns the reason and the remedy.
 //
 // # Items, keys and order
 //

@@ -75,8 +75,8 @@ type RuleActivity struct {
 	Datasets []string
 }
 
-// RuleActivities returns the activity of each rule of All. carries reports whether a source can carry a dataset; if it is nil,
-// sources are not considered. Drafts are never active here, even if the Set was loaded with Options.Drafts.
+// RuleActivities returns the activity of each rule of All. carries reports whether a source can carry a dataset; if it
+// is nil, sources are not considered. Drafts are never active here, even if the Set was loaded with Options.Drafts.
 func (s *Set) RuleActivities(carries func(dataset string) bool) []RuleActivity {
 	out := make([]RuleActivity, 0, len(s.All))
 	for _, r := range s.All {

@@ -22,7 +22,8 @@ import (
 	"github.com/aidr-engine/aidr/connectors/conntest"
 )
 
-// envBinary is the environment variable with the path of the program under test. If it is not set, TestMain builds the program.
+// envBinary is the environment variable with the path of the program under test. If it is not set, TestMain builds the
+// program.
 const envBinary = "AIDR_TEST_BINARY"
 
 const (

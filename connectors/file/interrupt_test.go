@@ -28,8 +28,9 @@ func (e endless) Read(ctx context.Context, b *connectors.Batch) error {
 	return nil
 }
 
-// TestInterrupted checks that the end of the context ends a Run that waits for a pipe or standard input without a writer,
-// for a writer that is silent, or that reads a device without an end; and that text without a line end does not become a record.
+// TestInterrupted checks that the end of the context ends a Run that waits for a pipe or standard input without a
+// writer, for a writer that is silent, or that reads a device without an end; and that text without a line end does not
+// become a record.
 func TestInterrupted(t *testing.T) {
 	fifo := func(t *testing.T) string {
 		path := filepath.Join(t.TempDir(), "fifo")

@@ -180,8 +180,8 @@ func (s *splitter) addLine(line []byte, end int64) error {
 	return s.out.add(&s.win, start, start+int64(len(line)))
 }
 
-// lineEnd returns the offset of the line end after pos, the end of the stream if the last line lacks a line end, or -1 if the line
-// is over the cap.
+// lineEnd returns the offset of the line end after pos, the end of the stream if the last line lacks a line end, or -1
+// if the line is over the cap.
 func (s *splitter) lineEnd() (int64, error) {
 	searched := s.pos
 	for {
@@ -262,9 +262,10 @@ func openValue(line []byte) (scan valueScan, open bool) {
 	}
 }
 
-// scanValue continues a scan at offset from, up to limit bytes after start, and moves pos to the end of the scan. That is
-// the end of the value for done and the offending byte for bad. For more it is the end of the buffered bytes: either the
-// value is over the limit, or the stream has ended. If the limit is below that of the kind of value, for more it is the limit.
+// scanValue continues a scan at offset from, up to limit bytes after start, and moves pos to the end of the scan. That
+// is the end of the value for done and the offending byte for bad. For more it is the end of the buffered bytes: either
+// the value is over the limit, or the stream has ended. If the limit is below that of the kind of value, for more it is
+// the limit.
 func (s *splitter) scanValue(scan *valueScan, start, from, limit int64) (verdict, error) {
 	s.pos = from
 	for {

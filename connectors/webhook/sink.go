@@ -9,9 +9,9 @@
 //	{"type":"finding.opened","timestamp":"...","data":{<schema.Finding>}}
 //
 // Only 2xx is success. After a 4xx other than 429 the entry becomes a dead letter at once; 410 also disables the
-// endpoint until an operator enables it. Everything else is tried again on the schedule of Config.Retries, which counts per entry and survives
-// restarts. While every attempt fails, a breaker stops trying. The receiver is not trusted: addresses are checked when
-// they are dialled, redirects are not followed, and answers are bounded in size and time.
+// endpoint until an operator enables it. Everything else is tried again on the schedule of Config.Retries, which counts
+// per entry and survives restarts. While every attempt fails, a breaker stops trying. The receiver is not trusted:
+// addresses are checked when they are dialled, redirects are not followed, and answers are bounded in size and time.
 package webhook
 
 import (

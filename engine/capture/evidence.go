@@ -39,8 +39,8 @@ type exposedTarget struct {
 	text       string
 }
 
-// appendEvidence appends the flat evidence of an event that matched the roles (item.Evidence). The part that is the same for every rule, and
-// each text that several rules show, are made once per event (see BeginEvent).
+// appendEvidence appends the flat evidence of an event that matched the roles (item.Evidence). The part that is the
+// same for every rule, and each text that several rules show, are made once per event (see BeginEvent).
 func (c *Capturer) appendEvidence(dst []byte, p *Plan, e *schema.Event, s *rules.Scratch, roles uint32) []byte {
 	if len(c.head) == 0 {
 		c.head = c.appendHead(c.head, e)

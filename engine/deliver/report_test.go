@@ -26,8 +26,8 @@ func (v *delivery) logged() (lines []string) {
 }
 
 // TestOneLinePerChange checks that a failure is logged once, with the next attempt, however often it is repeated and
-// whatever numbers its text contains, that another failure and the recovery are logged once each, and that the status shows the
-// present error only.
+// whatever numbers its text contains, that another failure and the recovery are logged once each, and that the status
+// shows the present error only.
 func TestOneLinePerChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sink := &testSink{name: "soc"}

@@ -50,9 +50,9 @@ func (e *emission) compare(g *Group) int {
 // Emit calls emit with each finding that changed since the last Emit or EmitPaced: with the next revision, status open,
 // settled or withdrawn, and, for a new finding, detected_at = now. The caller owns the findings.
 //
-// Emit is for checkpoints only: the findings must become durable together with the flat form that Append writes afterwards. All items
-// that were pending at the last Emit must be in the cell, so after LoadCell add them first; otherwise findings that are
-// still live would be withdrawn.
+// Emit is for checkpoints only: the findings must become durable together with the flat form that Append writes
+// afterwards. All items that were pending at the last Emit must be in the cell, so after LoadCell add them first;
+// otherwise findings that are still live would be withdrawn.
 func (c *Cell) Emit(now schema.Instant, emit func(*schema.Finding)) { c.emit(now, false, emit) }
 
 // EmitPaced is Emit with the flood guard, which may hold changes of open findings back: see Held.

@@ -12,9 +12,9 @@ import (
 )
 
 // The receipt is a small file beside the database with the number and the time of the last durable checkpoint. Pebble
-// cannot distinguish damage at the end of its last write-ahead log from a write that a power cut interrupted: it drops the damaged
-// record and all that follow, without an error, and a small store may be empty then. A receipt of a later checkpoint than
-// the last one in the database reveals that loss.
+// cannot distinguish damage at the end of its last write-ahead log from a write that a power cut interrupted: it drops
+// the damaged record and all that follow, without an error, and a small store may be empty then. A receipt of a later
+// checkpoint than the last one in the database reveals that loss.
 //
 // The receipt is overwritten in place after each checkpoint and not synced, because a second wait for the disk would double
 // the cost of a checkpoint. It is never newer than the database on the disk: after a power cut it may be older, which hides

@@ -15,8 +15,8 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// The nodes are compared with cel-go alone, over an ordinary map, for conditions on fields; with the CEL that they replace, for
-// all conditions; and with a table of outcomes (TestMissing) for terms whose values may be missing.
+// The nodes are compared with cel-go alone, over an ordinary map, for conditions on fields; with the CEL that they
+// replace, for all conditions; and with a table of outcomes (TestMissing) for terms whose values may be missing.
 
 // condText draws a condition over fields of every type. If plainOnly, cel-go alone gives it the same meaning.
 func condText(t *rapid.T, depth int, plainOnly bool) string {

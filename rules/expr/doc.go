@@ -13,11 +13,12 @@
 //
 // # Lenient evaluation
 //
-// The meaning of absent and missing values is in the comment of package predicate. CEL does not have missing values: its
-// operators return errors for operands that they do not expect. Therefore missing is a value of its own (missing.go), and each
-// function that has a meaning for missing operands has a lenient form, named @@ and the function's name, which takes
-// operands of any type (language.go). lenient.go finds the operands that may be missing, which are dyn values and the results
-// of functions of them, and replaces the function only there. Elsewhere CEL's own function stays, and cel-go defines it.
+// The meaning of absent and missing values is in the comment of package predicate. CEL does not have missing values:
+// its operators return errors for operands that they do not expect. Therefore missing is a value of its own
+// (missing.go), and each function that has a meaning for missing operands has a lenient form, named @@ and the
+// function's name, which takes operands of any type (language.go). lenient.go finds the operands that may be missing,
+// which are dyn values and the results of functions of them, and replaces the function only there. Elsewhere CEL's own
+// function stays, and cel-go defines it.
 //
 // Every node therefore has two definitions: the node, and the CEL from which it was made. The tests compare
 // them on random conditions and events, and, if no value may be missing, also with cel-go without this package.

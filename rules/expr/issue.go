@@ -9,8 +9,8 @@ import (
 	"github.com/google/cel-go/cel"
 )
 
-// issuesOf translates CEL's issues into plain words. Of several syntax errors it returns the first, because CEL guesses at the
-// text after it.
+// issuesOf translates CEL's issues into plain words. Of several syntax errors it returns the first, because CEL guesses
+// at the text after it.
 func issuesOf(iss *cel.Issues) []Issue {
 	var out []Issue
 	for i, e := range iss.Errors() {

@@ -239,7 +239,8 @@ func FuzzIndexIsBruteForce(f *testing.F) {
 	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) { checkProof(t, env) }))
 }
 
-// world returns an index over n conditions of 2 to 4 terms, like those of rules, and events. A condition holds for few events.
+// world returns an index over n conditions of 2 to 4 terms, like those of rules, and events. A condition holds for few
+// events.
 func world(t testing.TB, n int) (*Index, []*schema.Event) {
 	env := newEnv(t)
 	r := rand.New(rand.NewPCG(1, uint64(n)))

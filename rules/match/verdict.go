@@ -6,8 +6,8 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// verdicts evaluates candidates. The index holds a condition under one witness, on one field, and an event has one value there. So
-// no condition is a candidate twice, and the candidates need not be collected in a set.
+// verdicts evaluates candidates. The index holds a condition under one witness, on one field, and an event has one
+// value there. So no condition is a candidate twice, and the candidates need not be collected in a set.
 func (x *Index) verdicts(candidates []uint32, e *schema.Event, s *Scratch, out []int32) []int32 {
 	for _, n := range candidates {
 		out = x.verdict(&x.conds[n], e, s, out)

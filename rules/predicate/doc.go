@@ -1,12 +1,12 @@
 // Package predicate evaluates compiled conditions over an event, over the steps of a sequence and over a finding. It does
 // not use CEL: package expr compiles CEL into the nodes of this package, and is the only importer of cel-go.
 //
-// A condition is a tree of nodes over field slots. A Slot is one value that the condition reads: a field of the event, a
-// raw path of the record, an attribute of the agent, a captured value of a step, or a value of a finding, each with a
+// A condition is a tree of nodes over field slots. A Slot is one value that the condition reads: a field of the event,
+// a raw path of the record, an attribute of the agent, a captured value of a step, or a value of a finding, each with a
 // path of keys below it if the value is JSON. Cond.Eval walks the tree. Nodes neither box values nor allocate, apart
-// from rare cases: a part of a URL, a text that has to be lowered or normalised, and the equality of two JSON values. A Computed
-// node holds a part of a condition that expr could only leave to CEL. Everything that a node needs during the evaluation
-// is in the Scratch of its worker, so one condition serves all workers at once.
+// from rare cases: a part of a URL, a text that has to be lowered or normalised, and the equality of two JSON values. A
+// Computed node holds a part of a condition that expr could only leave to CEL. Everything that a node needs during the
+// evaluation is in the Scratch of its worker, so one condition serves all workers at once.
 //
 // # Lenient evaluation
 //
@@ -41,11 +41,12 @@
 // alternatives of which a literal is present, and only those run: forty alternatives take about as long as one on an
 // ordinary text.
 //
-// The pass compares the last four bytes read with a window of each literal, all windows at once (up to 64 alternatives, one
-// bit each). Windows of three bytes were too short: in prose, three given bytes are often there by chance. A literal of
-// three bytes has a window in which any fourth byte is right. The window is the part of the literal that is rarest in prose.
-// If the test ignores case, letters that also fold to a character outside of ASCII, such as k (the Kelvin sign) and s (the
-// long s), cannot be in a window, because the pass compares bytes. A single alternative is evaluated alone, because its own search is as fast.
+// The pass compares the last four bytes read with a window of each literal, all windows at once (up to 64 alternatives,
+// one bit each). Windows of three bytes were too short: in prose, three given bytes are often there by chance. A
+// literal of three bytes has a window in which any fourth byte is right. The window is the part of the literal that is
+// rarest in prose. If the test ignores case, letters that also fold to a character outside of ASCII, such as k (the
+// Kelvin sign) and s (the long s), cannot be in a window, because the pass compares bytes. A single alternative is
+// evaluated alone, because its own search is as fast.
 //
 // A Pattern searches for its literals in the same manner before it runs: the search takes about a nanosecond a byte, a
 // twentieth of the time of the regular expression. Neither search changes a verdict: it is that of the alternatives

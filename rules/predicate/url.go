@@ -11,14 +11,15 @@ import (
 // URLParts returns the names of the parts of a URL, in url(x).NAME.
 func URLParts() []string { return []string{"scheme", "host", "port", "path"} }
 
-// URLPart returns a part of a URL in its canonical form, so that a condition need not know all spellings. It returns "" if the
-// text is not a URL or does not have the part. The text is read as clients read it, after the URL standard of the WHATWG: blanks
-// around it, and tabs and line ends in it, do not count; a backslash is a slash; http:/host and http:///host have a host.
+// URLPart returns a part of a URL in its canonical form, so that a condition need not know all spellings. It returns ""
+// if the text is not a URL or does not have the part. The text is read as clients read it, after the URL standard of
+// the WHATWG: blanks around it, and tabs and line ends in it, do not count; a backslash is a slash; http:/host and
+// http:///host have a host.
 //
 // The scheme is in lower case. The host is in lower case and normalised (see content.Normalised), with percent-encoding
-// removed, without user, port, brackets and dots at its end; an IPv4 address in octal, hexadecimal, short or whole-number form,
-// or mapped into IPv6, is in dotted decimal. The path has its unreserved characters decoded, one slash for several, and no
-// segments . and .., and no query. A text without a scheme and without // is a path alone.
+// removed, without user, port, brackets and dots at its end; an IPv4 address in octal, hexadecimal, short or
+// whole-number form, or mapped into IPv6, is in dotted decimal. The path has its unreserved characters decoded, one
+// slash for several, and no segments . and .., and no query. A text without a scheme and without // is a path alone.
 func URLPart(part, text string) string {
 	u, ok := splitURL(text)
 	if !ok {
@@ -140,9 +141,9 @@ func canonicalHost(host string) string {
 	return host
 }
 
-// readAddress parses an address in any form that clients accept: IPv6 with or without brackets and zone, and IPv4 as one to four
-// numbers that are decimal, octal (after 0) or hexadecimal (after 0x), of which the last fills the remaining bytes. IPv4 that is
-// mapped into IPv6 is IPv4.
+// readAddress parses an address in any form that clients accept: IPv6 with or without brackets and zone, and IPv4 as
+// one to four numbers that are decimal, octal (after 0) or hexadecimal (after 0x), of which the last fills the
+// remaining bytes. IPv4 that is mapped into IPv6 is IPv4.
 func readAddress(text string) (netip.Addr, bool) {
 	if len(text) > maxAddressText {
 		return netip.Addr{}, false
@@ -202,8 +203,8 @@ func readNumber(text string) (n uint64, ok bool) {
 	return n, err == nil
 }
 
-// canonicalPath returns a path with its unreserved characters decoded, and without empty segments and the segments . and .. in
-// it. A slash at its end stays.
+// canonicalPath returns a path with its unreserved characters decoded, and without empty segments and the segments .
+// and .. in it. A slash at its end stays.
 func canonicalPath(path string) string {
 	if strings.IndexByte(path, '%') >= 0 {
 		path = unescaped(path, isUnreserved)

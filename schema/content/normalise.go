@@ -16,8 +16,9 @@ import (
 //   - letters that look like Latin ones become these: Cyrillic, Greek, Armenian, Cherokee and phonetic letters,
 //   - accents that belong to no precomposed letter are removed, such as strokes through every letter.
 //
-// The text is not translated: a Russian word becomes a mixture of letters, so the result is for searching only. It is text itself
-// if there is nothing to change, as in ASCII. The cost is linear in the text, and so is the length of the result.
+// The text is not translated: a Russian word becomes a mixture of letters, so the result is for searching only. It is
+// text itself if there is nothing to change, as in ASCII. The cost is linear in the text, and so is the length of the
+// result.
 func Normalised(text string) string {
 	if isNormalised(text) {
 		return text
@@ -39,7 +40,8 @@ func Normalised(text string) string {
 	return strings.Map(plain, composed)
 }
 
-// isNormalised reports whether there is nothing to change, as in ASCII and in most languages with accents. It does not allocate.
+// isNormalised reports whether there is nothing to change, as in ASCII and in most languages with accents. It does not
+// allocate.
 func isNormalised(text string) bool {
 	ascii := true
 	for _, r := range text {
@@ -83,8 +85,8 @@ func revealed(r rune) rune {
 	return r
 }
 
-// plain returns the Latin letter or the ASCII character that a character looks like, -1 for an accent, and any other character
-// itself.
+// plain returns the Latin letter or the ASCII character that a character looks like, -1 for an accent, and any other
+// character itself.
 func plain(r rune) rune {
 	switch {
 	case r < utf8.RuneSelf:

@@ -16,10 +16,10 @@
 // An element that cannot be decoded becomes a dead letter with a reason; the elements beside it are decoded all the
 // same. A Decoder keeps no state between records: the result of a record depends on that record alone.
 //
-// The cost of a record is linear in its size, whichever part of it grows: no text is read again for each part of another.
-// The tests in amplify_test.go check that for every part of a record of each format. The cost of one record is bounded, too: a record whose
-// cost, in bytes and elements, exceeds formats.MaxCost becomes a dead letter, after the events that it gave until then. The
-// cost depends on the record alone, never on time or on the rules.
+// The cost of a record is linear in its size, whichever part of it grows: no text is read again for each part of
+// another. The tests in amplify_test.go check that for every part of a record of each format. The cost of one record is
+// bounded, too: a record whose cost, in bytes and elements, exceeds formats.MaxCost becomes a dead letter, after the
+// events that it gave until then. The cost depends on the record alone, never on time or on the rules.
 //
 // Elements that are passed over on purpose are reported by dataset and reason, so that nothing is skipped in silence.
 //

@@ -323,7 +323,8 @@ func TestTooExpensive(t *testing.T) {
 	}
 }
 
-// TestCostIsOfTheRecord checks that the cost is the same for any fields that are wanted, and is linear in each part of the input.
+// TestCostIsOfTheRecord checks that the cost is the same for any fields that are wanted, and is linear in each part of
+// the input.
 func TestCostIsOfTheRecord(t *testing.T) {
 	all, err := New(Options{Format: Auto, Wanted: everything()})
 	if err != nil {

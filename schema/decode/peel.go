@@ -148,8 +148,8 @@ func (d *Decoder) peelShipped(src string, level int) bool {
 	return false
 }
 
-// isWorkloadGroup reports whether a log group of CloudWatch Logs holds the output of workloads, by the names that AWS gives to
-// such groups. Other groups may be those of CloudTrail or of a cluster's audit log.
+// isWorkloadGroup reports whether a log group of CloudWatch Logs holds the output of workloads, by the names that AWS
+// gives to such groups. Other groups may be those of CloudTrail or of a cluster's audit log.
 func isWorkloadGroup(name string) bool {
 	for _, prefix := range [...]string{
 		"/ecs/", "/aws/ecs/", "/aws/lambda/", "/aws/containerinsights/", "/aws/batch/", "/aws/codebuild/", "/aws/sagemaker/",

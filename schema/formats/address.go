@@ -41,9 +41,9 @@ func parseWideIP(s string) (ip netip.Addr, ok bool) {
 	return ip.Unmap().WithZone(""), err == nil
 }
 
-// spellsIP reports whether a text consists of the characters of an address, without leading zeros in an octet. Logs often have
-// the name of a service or a masked address in the place of an address; this check avoids calling netip.ParseAddr for
-// them, because its error allocates.
+// spellsIP reports whether a text consists of the characters of an address, without leading zeros in an octet. Logs
+// often have the name of a service or a masked address in the place of an address; this check avoids calling
+// netip.ParseAddr for them, because its error allocates.
 func spellsIP(s string) bool {
 	octet, six := 0, strings.IndexByte(s, ':') >= 0
 	for i := range len(s) {

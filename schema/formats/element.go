@@ -166,8 +166,8 @@ func (el *Element) SetTime(values ...Node) bool {
 	return false
 }
 
-// SetTimeFrom sets the time from a value and reports whether the value is a time. A value that is present but is not a time is
-// counted as a field error.
+// SetTimeFrom sets the time from a value and reports whether the value is a time. A value that is present but is not a
+// time is counted as a field error.
 func (el *Element) SetTimeFrom(v Node) bool {
 	if !v.Present() || empty(v) {
 		return false

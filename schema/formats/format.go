@@ -22,7 +22,8 @@ type Format struct {
 	Signatures []Signature // an element is of this format if any of them matches
 	Scope      Scope       // the texts in which elements of this format are recognised
 
-	// NewReader returns a reader for one worker. It adds to p the paths that the reader needs, each from the root of an element.
+	// NewReader returns a reader for one worker. It adds to p the paths that the reader needs, each from the root of an
+	// element.
 	NewReader func(p *Paths) Reader
 }
 

@@ -60,9 +60,9 @@ func Everybody(text string) bool {
 
 const zeroGUID = "00000000-0000-0000-0000-000000000000"
 
-// SetAgentByAddress is the last rung of the identity ladder: it identifies the agent by the caller's address, or the name that
-// the log has instead, and its user agent. Without a user agent the address alone is the id; a user agent alone is not
-// an id, because all callers with the same library share it.
+// SetAgentByAddress is the last rung of the identity ladder: it identifies the agent by the caller's address, or the
+// name that the log has instead, and its user agent. Without a user agent the address alone is the id; a user agent
+// alone is not an id, because all callers with the same library share it.
 func (el *Element) SetAgentByAddress(userAgent string) {
 	if el.Event.Has(schema.AIAgentUID) {
 		return

@@ -40,8 +40,8 @@ func (el *Element) SetBlocked() {
 	el.SetText(schema.Disposition, Blocked)
 }
 
-// SetHTTPStatus sets the outcome from an HTTP status. 401 and 403 are refusals. Any other status from 400 on is a failure, and
-// so is the lack of one: 0 means that the connection broke.
+// SetHTTPStatus sets the outcome from an HTTP status. 401 and 403 are refusals. Any other status from 400 on is a
+// failure, and so is the lack of one: 0 means that the connection broke.
 func (el *Element) SetHTTPStatus(status int64) {
 	switch {
 	case status == 401 || status == 403:

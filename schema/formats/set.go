@@ -7,8 +7,8 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// MaxContent is the maximum length in bytes of a prompt, a response, arguments or a result. Longer ones lose their middle, and
-// event.truncated is set.
+// MaxContent is the maximum length in bytes of a prompt, a response, arguments or a result. Longer ones lose their
+// middle, and event.truncated is set.
 const MaxContent = 256 << 10
 
 // Text returns the contents of a string, or a number as it is written; "" for a value of any other kind.
@@ -244,8 +244,8 @@ func (el *Element) CopyJSON(f schema.Field, n Node) {
 	}
 }
 
-// maxStringLevels is the number of string encodings that CopyUnwrapped removes from a JSON value. Some gateways encode arguments
-// twice, none three times.
+// maxStringLevels is the number of string encodings that CopyUnwrapped removes from a JSON value. Some gateways encode
+// arguments twice, none three times.
 const maxStringLevels = 2
 
 // unwrapOnce returns the object, array or string that is encoded in a string.

@@ -10,8 +10,8 @@ import (
 // omission replaces the middle of a text that was too long.
 const omission = " [...] "
 
-// truncate returns a text of at most MaxContent bytes, and sets event.truncated if the text was longer. Head and tail are kept,
-// because a limit that drops the end lets padding in front of a text hide it.
+// truncate returns a text of at most MaxContent bytes, and sets event.truncated if the text was longer. Head and tail
+// are kept, because a limit that drops the end lets padding in front of a text hide it.
 func (el *Element) truncate(text string) string {
 	if len(text) <= MaxContent {
 		return text
@@ -31,9 +31,9 @@ func (el *Element) setTruncated() {
 	}
 }
 
-// shortened returns an object or array as JSON of at most MaxContent bytes, and sets event.truncated. The structure is kept, so
-// that a rule finds the other values wherever the padding is: long strings lose their middle, the longest first, and only if
-// there are too many values do an object and an array lose those in the middle.
+// shortened returns an object or array as JSON of at most MaxContent bytes, and sets event.truncated. The structure is
+// kept, so that a rule finds the other values wherever the padding is: long strings lose their middle, the longest
+// first, and only if there are too many values do an object and an array lose those in the middle.
 func (el *Element) shortened(n Node) string {
 	el.setTruncated()
 	s := shortener{el: el, dst: el.scratch[:0], sizes: el.sizes[:0]}
@@ -42,8 +42,8 @@ func (el *Element) shortened(n Node) string {
 	return el.Arena.Copy(s.dst)
 }
 
-// shortener writes a JSON value in a limited number of bytes. It looks at each value once for each level above it, so the cost
-// is linear in the size of the value.
+// shortener writes a JSON value in a limited number of bytes. It looks at each value once for each level above it, so
+// the cost is linear in the size of the value.
 type shortener struct {
 	el    *Element
 	dst   []byte

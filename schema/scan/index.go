@@ -48,9 +48,9 @@ func (x *Index) Reset() {
 	x.elements, x.picks = x.elements[:0], x.picks[:0]
 }
 
-// Work returns the work done so far by the methods of the index and of the Founds that use it: the number of bytes of text that
-// were read, and of entries that were visited. It is never reset. It grows with every use of a text, so that a test can
-// check that no text is read once for each part of another.
+// Work returns the work done so far by the methods of the index and of the Founds that use it: the number of bytes of
+// text that were read, and of entries that were visited. It is never reset. It grows with every use of a text, so that
+// a test can check that no text is read once for each part of another.
 func (x *Index) Work() int { return x.work }
 
 // Valid validates the one JSON value in src, as the function Valid does, and indexes the values inside it.

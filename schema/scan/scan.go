@@ -73,8 +73,8 @@ func Next(src string, from int) (v Span, next int, err error) {
 	return s.next(from)
 }
 
-// Each calls yield with each element of an array in an already validated src, until yield returns false. For a span of another
-// kind it does nothing.
+// Each calls yield with each element of an array in an already validated src, until yield returns false. For a span of
+// another kind it does nothing.
 func Each(src string, array Span, yield func(elem Span) bool) {
 	if array.Kind != Array {
 		return

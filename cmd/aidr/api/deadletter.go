@@ -168,10 +168,10 @@ func (h *handler) dropSelected(w http.ResponseWriter, r *http.Request) {
 	})
 }
 
-// onSelected calls act with the numbers of the selected dead letters, in batches, and answers with the counts. With dry_run
-// it only counts. possible is false if act needs a running process and none runs. A query must restrict the selection, or
-// demand all dead letters with all=1. Dead letters that are made during the call are not selected, such as those of replayed records
-// that fail again.
+// onSelected calls act with the numbers of the selected dead letters, in batches, and answers with the counts. With
+// dry_run it only counts. possible is false if act needs a running process and none runs. A query must restrict the
+// selection, or demand all dead letters with all=1. Dead letters that are made during the call are not selected, such
+// as those of replayed records that fail again.
 func (h *handler) onSelected(w http.ResponseWriter, r *http.Request, possible bool, act func(context.Context, []uint64, *Selected) error) {
 	f, err := deadFilter(r)
 	q := r.URL.Query()

@@ -22,8 +22,8 @@ import (
 	"github.com/aidr-engine/aidr/schema/decode"
 )
 
-// Config is the whole configuration, with defaults filled in. It is read-only once loaded. The tag `key` of a field is its key
-// in the file; KEYS.md is generated from these tags and from the comments of the fields.
+// Config is the whole configuration, with defaults filled in. It is read-only once loaded. The tag `key` of a field is
+// its key in the file; KEYS.md is generated from these tags and from the comments of the fields.
 //
 // A Config may hold secrets, so it must not be printed. For the same reason problems have positions but never quote a line
 // of the file.
@@ -118,7 +118,8 @@ type Source struct {
 	Kafka *Kafka `key:"kafka"`
 	// Files to read.
 	File *File `key:"file"`
-	// Format of the records, one of `aidr formats` or the name of a map, or a list of them; `auto` detects it for each record.
+	// Format of the records, one of `aidr formats` or the name of a map, or a list of them; `auto` detects it for each
+	// record.
 	Format string `key:"format" type:"text, or list of texts"` // several names with commas between them, as in decode.Options
 	// Tenant of the events.
 	Tenant string `key:"tenant"`

@@ -159,7 +159,8 @@ func kindOf(t reflect.Type) string {
 	return ""
 }
 
-// fieldComments returns the comments above the fields of this package's structs, by name of the struct and number of the field.
+// fieldComments returns the comments above the fields of this package's structs, by name of the struct and number of
+// the field.
 func fieldComments(t *testing.T) map[string]string {
 	comments := map[string]string{}
 	entries, err := os.ReadDir(".")

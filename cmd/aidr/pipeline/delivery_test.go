@@ -96,8 +96,8 @@ func TestRefusedDelivery(t *testing.T) {
 	}
 }
 
-// TestReplayRecords checks that records are replayed with one checkpoint, that one that fails is kept with its error, and that
-// the others are deleted.
+// TestReplayRecords checks that records are replayed with one checkpoint, that one that fails is kept with its error,
+// and that the others are deleted.
 func TestReplayRecords(t *testing.T) {
 	broker := conntest.StartFakeKafka(t)
 	conntest.CreateTopic(t, broker.Addr, "x", 1)

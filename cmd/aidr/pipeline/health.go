@@ -171,7 +171,8 @@ func (p *Pipeline) engineComponent() api.Component {
 	return api.Component{Status: down, Reason: p.waiting}
 }
 
-// engineHealth returns the health of an open engine and adds the partitions, sinks and counts of the engine and its store to s.
+// engineHealth returns the health of an open engine and adds the partitions, sinks and counts of the engine and its
+// store to s.
 func engineHealth(e *engine.Engine, o *opened, s *api.Status) api.Component {
 	c := api.Component{Status: ok}
 	status := e.Status()

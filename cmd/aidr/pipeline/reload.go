@@ -89,9 +89,9 @@ func testRules(ctx context.Context, set *Set, mapped *maps.Set) error {
 	return errors.Join(append(failed, err)...)
 }
 
-// swap stops the engine with a checkpoint and starts a new engine from it with the new configuration and rules. State whose
-// shape is unchanged is kept, and calls of the sources wait until the new engine runs. If no checkpoint can be made now, the old
-// engine keeps running. Its caller holds life for writing.
+// swap stops the engine with a checkpoint and starts a new engine from it with the new configuration and rules. State
+// whose shape is unchanged is kept, and calls of the sources wait until the new engine runs. If no checkpoint can be
+// made now, the old engine keeps running. Its caller holds life for writing.
 func (p *Pipeline) swap(ctx context.Context, cfg *config.Config, set *Set, inputs []engine.Input) error {
 	if err := p.engine.Checkpoint(ctx); err != nil {
 		return fmt.Errorf("make the checkpoint at which the new rules start: %w: reload again once checkpoints work", err)

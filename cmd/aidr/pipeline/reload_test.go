@@ -71,7 +71,8 @@ func TestReloadKeepsState(t *testing.T) {
 	x.stop()
 }
 
-// TestHangup checks that SIGHUP reloads even if no file has changed. It is not parallel because the signal is for the process.
+// TestHangup checks that SIGHUP reloads even if no file has changed. It is not parallel because the signal is for the
+// process.
 func TestHangup(t *testing.T) {
 	e := newEndpoint(t)
 	input := filepath.Join(folder(t, map[string]string{"x": event(1, "leak", "a") + "\n"}), "x")

@@ -20,8 +20,8 @@ const (
 	maxDelay = 5 * time.Second
 )
 
-// watch reloads the configuration on SIGHUP, and the rules when their files change, until ctx is done or stop is called. stop waits for a
-// reload in progress.
+// watch reloads the configuration on SIGHUP, and the rules when their files change, until ctx is done or stop is
+// called. stop waits for a reload in progress.
 func (p *Pipeline) watch(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	hup := make(chan os.Signal, 1)

@@ -160,8 +160,8 @@ func (c *azureActivity) caller(el *formats.Element) {
 	requester, user := el.Text(el.At(c.requesterObject)), el.Text(c.properties.at(el, activityUser))
 	person := c.isPerson(el, upn, user)
 	app := c.text(el, claimApp)
-	// A public client, such as a command line tool, works without a secret. Its id only shows which program a person used, so it does
-	// not identify an agent.
+	// A public client, such as a command line tool, works without a secret. Its id only shows which program a person
+	// used, so it does not identify an agent.
 	if public := c.text(el, claimAppSecret) == "0" || app == portal; !person || !public {
 		el.SetAgent("identity.claims.appid", app)
 		el.SetAgent("identity.requester.appId", el.Text(el.At(c.requesterApp)))

@@ -166,8 +166,8 @@ func (k *kubernetes) outcome(el *formats.Element) {
 	}
 }
 
-// caller sets the fields of the caller. On EKS the user's name may contain the name of a session, which the caller chooses; the
-// role's ARN does not.
+// caller sets the fields of the caller. On EKS the user's name may contain the name of a session, which the caller
+// chooses; the role's ARN does not.
 func (k *kubernetes) caller(el *formats.Element) {
 	el.CopySource(el.FirstItem(k.event.at(el, k8sAddresses)))
 	userAgent, user := el.Text(k.event.at(el, k8sUserAgent)), el.Text(k.event.at(el, k8sUser))

@@ -131,8 +131,8 @@ func (o *okta) outcome(el *formats.Element) {
 	el.CopyText(schema.ErrorType, el.At(o.reason))
 }
 
-// caller sets the fields of the caller: the actor if it is an application, else the call's OAuth client or API token, else the
-// person.
+// caller sets the fields of the caller: the actor if it is an application, else the call's OAuth client or API token,
+// else the person.
 func (o *okta) caller(el *formats.Element) {
 	id, kind, email := el.Text(el.At(o.actorID)), el.Text(el.At(o.actorType)), el.Text(el.At(o.actorEmail))
 	token := el.Text(el.At(o.apiToken))

@@ -273,8 +273,8 @@ func (c *Conversation) collectCalls(el *formats.Element) {
 	}
 }
 
-// AddHistoryCalls adds the calls of the assistant's last message in the request to the new calls. It is for formats whose records
-// never hold a response.
+// AddHistoryCalls adds the calls of the assistant's last message in the request to the new calls. It is for formats
+// whose records never hold a response.
 func (c *Conversation) AddHistoryCalls(el *formats.Element) {
 	if c.callsPending {
 		c.collectCalls(el)
