@@ -58,7 +58,7 @@ type Reader interface {
 //
 //   - after Assigned, before the first Read, if the outside system remembers a position that is beyond the engine's, or if
 //     the engine knows none. Another process has read the records in between with a state directory of its own;
-//   - between two Reads, if records that were to be read next do not exist any longer.
+//   - between two Reads, if the records that were to be read next no longer exist.
 type StateLost interface {
 	StateLost(p Partition)
 }

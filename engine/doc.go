@@ -5,7 +5,7 @@
 //	                 |
 //	                 +---- in the partition's order: late? -> shard of hash(rule, group key) -> Cell.Add
 //	ticker -> checkpoint: pause the lanes, note positions and watermarks, put a barrier into every shard's queue;
-//	          each shard advances its cells and hands over its changes; one Commit; then sinks and sources hear of it
+//	          each shard advances its cells and hands over its changes; one Commit; then the sinks and sources are notified
 //
 // A worker is stateless and takes any batch. A lane is one partition and routes its batches in order. A shard owns the
 // cells of a range of hashes: one goroutine, no locks. Package engine/capture makes items of matches, engine/fold makes
@@ -17,7 +17,7 @@
 // between them. They do not depend on how partitions interleave, on batches, shards, paging or kills, nor on whether the
 // engine runs live or replays. As long as every record reaches its partition within its dataset's delay, they do not
 // depend on the order inside a partition nor on the number of partitions either, and idle watermarks change nothing.
-// TestSettledFindingsDependOnRecordsAlone holds this against an evaluator that is written from the definitions
+// TestSettledFindingsDependOnRecordsAlone compares them with those of an evaluator that is written from the definitions
 // (engine/fold/reference).
 //
 // # Time
@@ -94,7 +94,7 @@
 // that it finds.
 //
 // The budget does not bound the pending items of one single cell, the timers (about 60 bytes a cell), nor a replay
-// without a Store, which has nowhere to page to. A batch is routed as a whole: the changes of one batch for each lane are
+// without a Store, which cannot page. A batch is routed as a whole: the changes of one batch for each lane are
 // on top of their share.
 //
 // 100,000 agents with three findings each, 40 MB of log within 30 s, took 6.2 GB of resident memory without a budget, and

@@ -483,7 +483,7 @@ func (s *shard) page(out *shardPart) {
 	}
 }
 
-// dropPaged deletes the paged items of a cell whose items are all in base.
+// dropPaged deletes the paged items of a cell whose pending items have all moved to base.
 func (s *shard) dropPaged(c *cachedCell, out *shardPart) {
 	c.paged = false
 	s.paged--

@@ -1,4 +1,4 @@
-// Package clock is the engine's wall clock. The engine reads the machine's time nowhere else.
+// Package clock is the engine's wall clock. No other package of the engine reads the machine's time.
 package clock
 
 import "time"

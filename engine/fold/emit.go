@@ -205,7 +205,7 @@ func (c *Cell) inBase(g *Group) bool {
 	return false
 }
 
-// withdraw emits a withdrawal for each emitted finding that is not live any longer, and removes the emissions that
+// withdraw emits a withdrawal for each emitted finding that is no longer live, and removes the emissions that
 // ended.
 func (c *Cell) withdraw(open []Group, emit func(*schema.Finding)) {
 	kept := c.emissions[:0]

@@ -99,8 +99,8 @@ x/l.yaml:2:37: values[2]: "::ffff:0.0.0.0/90" is neither an address nor a networ
 	f("x/l.yaml", "", "x/l.yaml:1:1: the file is empty")
 }
 
-// TestNetworksAreWhatNetipSays checks the look-up by prefix length against netip.Prefix.Contains for every network.
-func TestNetworksAreWhatNetipSays(t *testing.T) {
+// TestNetworksMatchNetip checks the look-up by prefix length against netip.Prefix.Contains for every network.
+func TestNetworksMatchNetip(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		address := rapid.OneOf(
 			rapid.Custom(func(t *rapid.T) netip.Addr {

@@ -56,7 +56,7 @@ type memberSize struct {
 	value int
 }
 
-// minShare is the number of bytes that every value may have. A value that is no longer is never changed.
+// minShare is the number of bytes that every value may have. A value of at most this length is never changed.
 const minShare = 64
 
 // value writes a value in at most limit bytes, of which there are at least minShare.
