@@ -17,6 +17,7 @@ import (
 	"github.com/aidr-engine/aidr/cmd/aidr/maps"
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/rules/doc"
 	"github.com/aidr-engine/aidr/schema/decode"
 )
 
@@ -164,22 +165,13 @@ func checkStateDir(cfg *config.Config) error {
 		case err == nil:
 			f, err := os.CreateTemp(dir, ".aidr-check-")
 			if err != nil {
-				return fail("this user cannot write to %s: %w", dir, cause(err))
+				return fail("this user cannot write to %s: %w", dir, doc.Cause(err))
 			}
 			return errors.Join(f.Close(), os.Remove(f.Name()))
 		case filepath.Dir(dir) == dir, !errors.Is(err, fs.ErrNotExist) && !strings.Contains(err.Error(), "not a directory"):
 			return fail("%w", err)
 		}
 	}
-}
-
-// cause returns the error without the operation and the path.
-func cause(err error) error {
-	var e *fs.PathError
-	if errors.As(err, &e) {
-		return e.Err
-	}
-	return err
 }
 
 // missingParts returns a warning for each part without which a configuration loads but does nothing useful: sinks, and the
@@ -198,7 +190,7 @@ func missingParts(cfg *config.Config) (out []rules.Problem) {
 		}
 		for j, path := range s.File.Paths {
 			if _, err := os.Stat(path); err != nil && path != "-" {
-				warn(fmt.Sprintf("sources[%d].file.paths[%d]", i, j), "%q cannot be read now: %v", path, cause(err))
+				warn(fmt.Sprintf("sources[%d].file.paths[%d]", i, j), "%q cannot be read now: %v", path, doc.Cause(err))
 			}
 		}
 	}
