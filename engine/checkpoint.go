@@ -14,6 +14,7 @@ import (
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine/budget"
 	"github.com/aidr-engine/aidr/engine/clock"
+	"github.com/aidr-engine/aidr/engine/gate"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -33,7 +34,7 @@ type checkpointer struct {
 	inputs    map[string]*input
 	lanes     *lanes
 	shards    []*shard
-	gate      *gate
+	gate      *gate.Gate
 	store     *store.Store // nil: nothing outlives the engine
 	every     time.Duration
 	clock     clock.Clock
@@ -378,7 +379,7 @@ func (c *checkpointer) checkOutbox() {
 	if c.store.OutboxFull() {
 		why = "the outbox is full: a sink that may not lose findings is away; reading goes on when it drains"
 	}
-	c.gate.set(why)
+	c.gate.Set(why)
 }
 
 // commit writes the checkpoint, and tries again until it succeeds; until then reading is paused, and nothing is lost. If it
@@ -392,7 +393,7 @@ func (c *checkpointer) commit(ctx context.Context, cp *store.Checkpoint) error {
 			return nil
 		}
 		pause := pauses.Next()
-		c.gate.set(fmt.Sprintf("the state directory cannot be written: %v", err))
+		c.gate.Set(fmt.Sprintf("the state directory cannot be written: %v", err))
 		c.log.Error("checkpoint write failed, retrying", "error", err, "pause", pause)
 		if !c.pause(ctx, pause, err) {
 			if err = c.try(cp); err != nil { // the last attempt

@@ -17,6 +17,7 @@ import (
 	"github.com/aidr-engine/aidr/engine/capture"
 	"github.com/aidr-engine/aidr/engine/clock"
 	"github.com/aidr-engine/aidr/engine/fold"
+	"github.com/aidr-engine/aidr/engine/gate"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/rules"
@@ -58,7 +59,7 @@ type Options struct {
 	CheckpointEvery time.Duration
 	CacheCells      int           // per shard
 	Memory          int64         // bytes: see package budget; 0: budget.Default. Without a Store there is no limit
-	MaxAhead        time.Duration // 0: DefaultMaxAhead
+	MaxAhead        time.Duration // 0: gate.DefaultAhead
 	Clock           clock.Clock
 	Log             *slog.Logger
 	Metrics         *Metrics
@@ -81,7 +82,7 @@ func (o Options) withDefaults() Options {
 		o.CheckpointEvery = DefaultCheckpointEvery
 	}
 	if o.MaxAhead <= 0 {
-		o.MaxAhead = DefaultMaxAhead
+		o.MaxAhead = gate.DefaultAhead
 	}
 	if o.CacheCells <= 0 {
 		o.CacheCells = DefaultCacheCells
@@ -118,7 +119,7 @@ type Engine struct {
 	lanes  *lanes
 	shards []*shard
 	jobs   chan *job
-	gate   *gate
+	gate   *gate.Gate
 	budget *budget.Budget
 
 	// intake is held for reading while a batch is handed over, and for writing when the engine ends.
@@ -163,7 +164,7 @@ func New(opts Options) (*Engine, error) {
 	opts = opts.withDefaults()
 	e := &Engine{
 		opts: opts, rules: newRuleSet(opts.Set), inputs: map[string]*input{},
-		jobs: make(chan *job, opts.Workers), gate: newGate(opts.MaxAhead),
+		jobs: make(chan *job, opts.Workers), gate: gate.New(opts.MaxAhead),
 	}
 	for _, in := range opts.Inputs {
 		if err := e.addInput(in); err != nil {
@@ -227,7 +228,7 @@ func (e *Engine) Finish(ctx context.Context, until schema.Instant) error {
 }
 
 func (e *Engine) end(ctx context.Context, until *schema.Instant) error {
-	e.gate.end()
+	e.gate.End()
 	e.budget.End()
 	e.intake.Lock()
 	e.ended = true
@@ -265,7 +266,7 @@ func (e *Engine) Checkpoint(ctx context.Context) error { return e.checkpoints.no
 type retrier struct {
 	clock clock.Clock
 	log   *slog.Logger
-	gate  *gate
+	gate  *gate.Gate
 	fail  func(error)
 }
 
@@ -282,7 +283,7 @@ func (r *retrier) do(doing string, f func() error) {
 		}
 		pause := pauses.Next()
 		r.log.Error("state directory unreadable, retrying", "doing", doing, "error", err, "pause", pause)
-		r.gate.set(fmt.Sprintf("the state directory cannot be read: %v", err))
+		r.gate.Set(fmt.Sprintf("the state directory cannot be read: %v", err))
 		tick, stop := r.clock.Tick(pause)
 		<-tick
 		stop()

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine/budget"
 	"github.com/aidr-engine/aidr/engine/clock"
+	"github.com/aidr-engine/aidr/engine/gate"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/rules"
@@ -41,7 +43,7 @@ func newInput(in Input, set *rules.Set) *input {
 type lanes struct {
 	rules   *ruleSet
 	shards  []*shard
-	gate    *gate
+	gate    *gate.Gate
 	budget  *budget.Budget
 	clock   clock.Clock
 	metrics *Metrics
@@ -167,7 +169,7 @@ func (e *Engine) Assigned(p connectors.Partition) (from int64, ok bool) {
 	l.revoked, l.atEnd, l.heard = false, false, e.opts.Clock.Now()
 	in.standby, in.announced = "", true
 	e.opts.Metrics.assigned(p)
-	e.gate.move(p, l.progress.front(), true)
+	e.gate.Move(p, l.progress.front(), true)
 	return l.next, l.known
 }
 
@@ -187,7 +189,9 @@ func (e *Engine) Read(ctx context.Context, b *connectors.Batch) error {
 	if l == nil {
 		return fmt.Errorf("partition %v was not announced", b.Partition)
 	}
-	if err := e.gate.pass(ctx, b.Partition); err != nil {
+	if err := e.gate.Pass(ctx, b.Partition); errors.Is(err, gate.ErrEnded) {
+		return ErrStopped
+	} else if err != nil {
 		return err
 	}
 	if err := e.budget.AwaitRead(ctx); err != nil {
@@ -242,7 +246,7 @@ func (e *Engine) Revoked(ctx context.Context, p connectors.Partition) error {
 	}
 	e.lanes.mu.Lock()
 	l.revoked = true
-	e.gate.move(p, never, false)
+	e.gate.Move(p, never, false)
 	e.lanes.mu.Unlock()
 	e.opts.Metrics.revoked(p)
 	return e.Checkpoint(ctx)
@@ -272,7 +276,7 @@ func (l *lane) run() {
 		} else {
 			l.route(j.batch, j.result)
 		}
-		l.gate.move(l.partition, l.progress.front(), !l.atEnd && !l.final && !l.revoked)
+		l.gate.Move(l.partition, l.progress.front(), !l.atEnd && !l.final && !l.revoked)
 		l.mu.RUnlock()
 		l.results.put(j.result)
 		l.budget.Add(budget.Lanes, -j.size)

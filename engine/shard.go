@@ -49,29 +49,6 @@ type shardPart struct {
 	entries []connectors.Entry
 }
 
-// cellKey names a cell.
-type cellKey struct {
-	rule  int
-	group string
-}
-
-// cachedCell is a cell in memory.
-type cachedCell struct {
-	key        cellKey
-	cell       *fold.Cell
-	dirty      bool
-	paged      bool           // the store has paged items for the cell; those of a hot cell are obsolete
-	size       int64          // estimate of its memory in bytes
-	state      int64          // of that, the size of its value in the store
-	checkpoint uint64         // the shard's count of checkpoints when it was last dirty
-	stored     bool           // the store has a value for the cell, or will have one with the checkpoint under way
-	wake       schema.Instant // a timer is set for this instant, or for an earlier one
-	storedWake schema.Instant // the wake time last written to the store
-}
-
-// noWake is the wake time of a cell that waits for nothing.
-const noWake = schema.MaxInstant
-
 // shard owns the cells of one range of hashes. One goroutine, no locks.
 //
 // A cell is hot while it has pending items or changes that the store lacks. The others are cold and in an LRU, and a cell

@@ -40,7 +40,7 @@ type PartitionStatus struct {
 
 // Status returns the present condition of the engine.
 func (e *Engine) Status() Status {
-	s := Status{Standby: map[string]string{}, Held: cmp.Or(e.gate.why(), e.budget.Why())}
+	s := Status{Standby: map[string]string{}, Held: cmp.Or(e.gate.Why(), e.budget.Why())}
 	s.Budget = e.budget.Limit()
 	e.budget.Each(func(_ budget.Part, bytes int64) { s.Memory += bytes })
 	e.lanes.mu.Lock()

@@ -48,6 +48,7 @@ var mayImport = map[string][]string{
 	"engine/fold/reference":      {"schema", "rules", "rules/predicate", "engine/fold", "engine/item"},
 	"engine/store":               {"schema", "connectors", "engine/flat"},
 	"engine/clock":               {},
+	"engine/gate":                {"schema", "connectors"},
 	"engine/label":               {},
 	"engine/deliver":             {"schema", "connectors", "engine/clock", "engine/store"},
 	"engine":                     {"schema/...", "rules/...", "connectors", "engine/..."},

@@ -6,10 +6,55 @@ import (
 	"fmt"
 
 	"github.com/aidr-engine/aidr/engine/flat"
+	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
 )
+
+// cellKey names a cell.
+type cellKey struct {
+	rule  int
+	group string
+}
+
+// cachedCell is a cell in memory.
+type cachedCell struct {
+	key        cellKey
+	cell       *fold.Cell
+	dirty      bool
+	paged      bool           // the store has paged items for the cell; those of a hot cell are obsolete
+	size       int64          // estimate of its memory in bytes
+	state      int64          // of that, the size of its value in the store
+	checkpoint uint64         // the shard's count of checkpoints when it was last dirty
+	stored     bool           // the store has a value for the cell, or will have one with the checkpoint under way
+	wake       schema.Instant // a timer is set for this instant, or for an earlier one
+	storedWake schema.Instant // the wake time last written to the store
+}
+
+// noWake is the wake time of a cell that waits for nothing.
+const noWake = schema.MaxInstant
+
+// timer wakes a cell when the rule's watermark reaches at.
+type timer struct {
+	at    schema.Instant
+	group string
+}
+
+// timers is a heap, the earliest first.
+type timers []timer
+
+func (h timers) Len() int           { return len(h) }
+func (h timers) Less(i, j int) bool { return h[i].at < h[j].at }
+func (h timers) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
+func (h *timers) Push(x any)        { *h = append(*h, x.(timer)) }
+func (h *timers) Pop() any {
+	old := *h
+	last := old[len(old)-1]
+	old[len(old)-1] = timer{}
+	*h = old[:len(old)-1]
+	return last
+}
 
 // storeKey returns the key of a cell in the store: the hash that chooses its shard, the rule's id, 0x00, the group key.
 func (s *shard) storeKey(k cellKey) []byte {
