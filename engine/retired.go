@@ -172,7 +172,7 @@ func (rr *retiredRules) complete(cp *store.Checkpoint) {
 	}
 }
 
-// withhold keeps pending items that a retired rule would need, and drops those that none needs.
+// withhold keeps pending items that a retired rule would need, and drops the items that no retired rule needs.
 func (rr *retiredRules) withhold(cp *store.Checkpoint) {
 	droppable := append(rr.withheld, cp.Drop...)
 	rr.withheld, cp.Drop = nil, nil
@@ -189,7 +189,7 @@ func (rr *retiredRules) withhold(cp *store.Checkpoint) {
 	}
 }
 
-// garbage returns deletions of those of the next cells that nothing will read.
+// garbage examines the next cells and returns the deletions of the cells that nothing will read.
 func (rr *retiredRules) garbage() (out []store.KV) {
 	n := 0
 	rr.sweeping = false

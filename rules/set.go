@@ -14,8 +14,8 @@ import (
 // Set holds the compiled rules of all files, with an index over the conditions of the active ones. It is immutable and
 // safe for concurrent use.
 type Set struct {
-	// Rules are the active rules, sorted by id: without those that are disabled or draft, and without those that read agent.*
-	// at a site without a registry.
+	// Rules are the active rules, sorted by id. Disabled rules and drafts are not active, and rules that read agent.* are
+	// not active at a site without a registry.
 	Rules []*Rule
 	// All are the rules of all files, sorted by id, whatever their stage. RuleActivities returns the activity of each.
 	All []*Rule

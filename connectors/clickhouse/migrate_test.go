@@ -90,7 +90,7 @@ func TestMigrateEvidence(t *testing.T) {
 	}
 }
 
-// TestDropped checks that a dropped table is created again by the Write after the one that failed because of it.
+// TestDropped checks that a dropped table is created again by the Write that follows the failed Write.
 func TestDropped(t *testing.T) {
 	s := newSink(t, nil)
 	write(t, s, entriesOf(1, 3, 1))

@@ -219,8 +219,8 @@ func TestJitterSpreads(t *testing.T) {
 	}
 }
 
-// TestOrder checks that the entries of one finding arrive in order, that none is sent after one that is to be tried again,
-// and that a refused entry does not stop the later ones.
+// TestOrder checks that the entries of one finding arrive in order, that no entry is sent after an entry that is to be
+// tried again, and that a refused entry does not stop the later ones.
 func TestOrder(t *testing.T) {
 	var mu sync.Mutex
 	var got []string

@@ -82,9 +82,9 @@ func (p *Program) keyMap(group string) map[string]string {
 	return m
 }
 
-// reasons returns the parts of the conditions that held, those of a sequence with the id of their step. Of alternatives it
-// returns those that held for the first event that the finding shows, for a sequence of that step. The role that breaks a
-// sequence gives no reasons.
+// reasons returns the parts of the conditions that held. In a sequence, each part has the id of its step. Of alternatives
+// it returns the ones that held for the first event that the finding shows; in a sequence, for the first event of each
+// step. The role that breaks a sequence gives no reasons.
 func (p *Program) reasons(g *Group) (texts []string) {
 	r := p.Rule
 	for i := range r.Roles {

@@ -156,7 +156,7 @@ func (f *witnessFinder) anyOf(g group, negated bool) []Witness {
 	return common
 }
 
-// unite returns, for each field on which a and b have a witness, one that holds if either holds.
+// unite returns, for each field on which a and b each have a witness, a witness that holds if either of the two holds.
 func unite(a, b []Witness) (out []Witness) {
 	for _, x := range a {
 		for _, y := range b {

@@ -96,7 +96,7 @@ func TestRefusedDelivery(t *testing.T) {
 	}
 }
 
-// TestReplayRecords checks that records are replayed with one checkpoint, that one that fails is kept with its error,
+// TestReplayRecords checks that records are replayed with one checkpoint, that a record that fails is kept with its error,
 // and that the others are deleted.
 func TestReplayRecords(t *testing.T) {
 	broker := conntest.StartFakeKafka(t)
