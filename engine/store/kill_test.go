@@ -331,6 +331,25 @@ func repeat(rt *rapid.T, s *Store, o Options, i int, step func(*Store) error) *S
 	return nil
 }
 
+// TestOpenOnFullDisk checks that a store on a disk without any room does not open: Pebble would wait for room forever, and so
+// would `aidr run` and `aidr status`, without a word.
+func TestOpenOnFullDisk(t *testing.T) {
+	mem := vfs.NewCrashableMem()
+	mem.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: openReserve - 1, TotalBytes: 1 << 40, UsedBytes: 1})
+	if s, err := Open("", Options{fs: mem}); !errors.Is(err, ErrDiskFull) {
+		t.Errorf("open on a full disk: got %v, want ErrDiskFull", err)
+		if err == nil {
+			s.Close()
+		}
+	}
+	mem.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: openReserve, TotalBytes: 1 << 40, UsedBytes: 1})
+	s, err := Open("", Options{fs: mem})
+	if err != nil {
+		t.Fatalf("open with room: %v", err)
+	}
+	s.Close()
+}
+
 func TestDiskFull(t *testing.T) {
 	mem := vfs.NewCrashableMem()
 	s := openMemory(t, Options{fs: mem})

@@ -37,6 +37,10 @@ const (
 	// diskReserve is the number of bytes that must be free before a write, so that Pebble can flush and compact the
 	// data that it already has.
 	diskReserve = 64 << 20
+	// openReserve is the number of bytes that must be free before the database is opened, because the last log may become a
+	// table of this size. Without room Pebble waits for it, and the process would hang without a word. It is less than
+	// diskReserve, so that a nearly full directory can still be inspected.
+	openReserve = memTableSize
 	// diskPoll is how often a write that met a full disk checks for free space.
 	diskPoll = 250 * time.Millisecond
 )
@@ -98,6 +102,9 @@ func (s *Store) openDB() (err error) {
 	}()
 	if err := s.checkForeign(); err != nil {
 		return err
+	}
+	if free, ok := s.free(); ok && free < openReserve {
+		return fmt.Errorf("%w: %d KiB are free in %q, %d KiB are needed to open it", ErrDiskFull, free>>10, s.dir, uint64(openReserve)>>10)
 	}
 	s.failure.clear()
 	db, err := pebble.Open(s.dir, s.pebbleOptions())
