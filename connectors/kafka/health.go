@@ -13,10 +13,15 @@ import (
 // health collects the present problems. The zero health is good.
 type health struct {
 	mu       sync.Mutex
-	problems map[string]string // reason by subject: the brokers, the topics, the records that wait, or a partition
+	problems map[string]string    // reason by subject: the brokers, the topics, the records that wait, or a partition
+	logged   map[string]time.Time // when a subject's failure was last logged; empty after its end
 	since    time.Time
 	counts   Counts
 }
+
+// logPause is the least time between two log lines of one subject that fails. A broker that goes away gives three different
+// errors for each partition within half a second; a later error of another kind, such as a refused login, is worth a line.
+const logPause = 10 * time.Second
 
 // Counts are totals since New, for metrics.
 type Counts struct {
@@ -36,6 +41,7 @@ func (h *health) set(subject, reason string) bool {
 	}
 	if reason == "" {
 		delete(h.problems, subject)
+		delete(h.logged, subject)
 		return true
 	}
 	if len(h.problems) == 0 {
@@ -43,6 +49,23 @@ func (h *health) set(subject, reason string) bool {
 		h.problems = map[string]string{}
 	}
 	h.problems[subject] = reason
+	return true
+}
+
+// fail records a failure of a subject at the time now. It reports whether the failure is to be logged: it is the first one
+// since the subject worked, or differs from the one before and the last line is older than logPause.
+func (h *health) fail(subject, reason string, now time.Time) bool {
+	changed := h.set(subject, reason)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	last, failing := h.logged[subject]
+	if failing && (!changed || now.Sub(last) < logPause) {
+		return false
+	}
+	if h.logged == nil {
+		h.logged = map[string]time.Time{}
+	}
+	h.logged[subject] = now
 	return true
 }
 

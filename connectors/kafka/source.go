@@ -227,7 +227,7 @@ func (s *Source) failed(subject string, err error) {
 		return
 	}
 	s.health.count(func(c *Counts) { c.Failures++ })
-	if s.health.set(subject, err.Error()) {
+	if s.health.fail(subject, err.Error(), time.Now()) {
 		s.cfg.Log.Warn("read failed, retrying", "source", s.cfg.Name, "subject", subject, "error", err)
 	}
 }
