@@ -261,7 +261,7 @@ func printStatus(out io.Writer, s api.Status) error {
 		fmt.Fprintf(out, "no aidr runs here; %d changes of findings, %d dead letters\n", s.Entries, s.DeadLetters)
 		return nil
 	}
-	fmt.Fprintf(out, "%s since %s, %d rules, %d changes of findings, %d dead letters\n",
+	fmt.Fprintf(out, "%s, running since %s, %d rules, %d changes of findings, %d dead letters\n",
 		s.Status, s.Since.Format(time.RFC3339), s.Rules, s.Entries, s.DeadLetters)
 	printIdle(out, s.Idle)
 	if s.Budget > 0 {
@@ -270,7 +270,7 @@ func printStatus(out io.Writer, s api.Status) error {
 	t := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	for _, name := range sortedKeys(s.Components) {
 		c := s.Components[name]
-		fmt.Fprintf(t, "  %s\t%s\t%s\n", name, c.Status, plain(c.Reason))
+		fmt.Fprintf(t, "  %s\t%s\t%s\n", name, c.Status, plainLine(c.Reason))
 	}
 	if len(s.Partitions) > 0 {
 		fmt.Fprintln(t, "PARTITION\tNEXT\tLAG\tWATERMARK")
@@ -280,7 +280,11 @@ func printStatus(out io.Writer, s api.Status) error {
 		if p.Watermark != nil {
 			watermark = p.Watermark.String()
 		}
-		fmt.Fprintf(t, "%s/%s/%d\t%d\t%d\t%s\n", p.Source, plain(p.Topic), p.Number, p.Next, p.Lag, watermark)
+		lag := "-" // unknown
+		if p.Lag >= 0 {
+			lag = strconv.FormatInt(p.Lag, 10)
+		}
+		fmt.Fprintf(t, "%s/%s/%d\t%d\t%s\t%s\n", p.Source, plain(p.Topic), p.Number, p.Next, lag, watermark)
 	}
 	if len(s.Sinks) > 0 {
 		fmt.Fprintln(t, "SINK\tSTATE\tWAITING\tOLDEST\tNEXT ATTEMPT\tERROR")
@@ -290,7 +294,7 @@ func printStatus(out io.Writer, s api.Status) error {
 		if !k.Next.IsZero() {
 			next = k.Next.Format(time.RFC3339)
 		}
-		fmt.Fprintf(t, "%s\t%s\t%d\t%.0f s\t%s\t%s\n", k.Name, k.State, k.Entries, k.Oldest, next, plain(k.Error))
+		fmt.Fprintf(t, "%s\t%s\t%d\t%.0f s\t%s\t%s\n", k.Name, k.State, k.Entries, k.Oldest, next, plainLine(k.Error))
 	}
 	return t.Flush()
 }

@@ -30,6 +30,9 @@ func plain(s string) string {
 	}, s)
 }
 
+// plainLine is plain for a text of several lines that has to fit on one.
+func plainLine(s string) string { return plain(strings.ReplaceAll(s, "\n", "; ")) }
+
 // plainLines is plain for a text of several lines.
 func plainLines(s string) string {
 	lines := strings.Split(s, "\n")
