@@ -27,8 +27,9 @@
 //
 // Blocking. Read blocks while the engine is full, while another partition is too far behind, and while a sink that
 // must not lose entries is too far behind; this is the only back-pressure. Revoked blocks until everything that was read
-// of the partition is part of a durable checkpoint. A source bounds the wait with a context that outlives that of Run,
-// which has usually ended at that point. Assigned, StateLost and Standby do not wait for the outside.
+// of the partition is part of a durable checkpoint, or until the attempt to write one has failed. A source bounds the wait
+// with a context that outlives that of Run, which has usually ended at that point. Assigned, StateLost and Standby do
+// not wait for the outside.
 //
 // The end of a partition. AtEnd reports that a live connection has just confirmed that every record was read. Only
 // partitions that are at their end, and stay silent, move on with the wall clock: then findings become final although no

@@ -46,7 +46,8 @@ type Reader interface {
 	// is allowed and updates HighWater and AtEnd.
 	Read(ctx context.Context, b *Batch) error
 	// Revoked reports that p is not read until it is assigned again. It returns once all records that were read of p are
-	// part of a durable checkpoint.
+	// part of a durable checkpoint, or once that has failed: then their offsets are not committed, and the next reader of p
+	// reads them again.
 	Revoked(ctx context.Context, p Partition) error
 	// Standby reports that the source is connected but another process reads in its place. reason is shown by /readyz;
 	// "" ends the standby.

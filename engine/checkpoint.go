@@ -386,15 +386,22 @@ func (c *checkpointer) checkOutbox() {
 // has to give up because the engine stops, the previous checkpoint counts, and the input after it is read again.
 func (c *checkpointer) commit(ctx context.Context, cp *store.Checkpoint) error {
 	pauses := storePauses()
+	logged := "" // the last failure that was logged: each change is logged once
 	for {
 		err := c.try(cp)
 		if err == nil {
+			if logged != "" {
+				c.log.Info("checkpoint written; reading goes on")
+			}
 			c.checkOutbox()
 			return nil
 		}
 		pause := pauses.Next()
 		c.gate.Set(fmt.Sprintf("the state directory cannot be written: %v", err))
-		c.log.Error("checkpoint write failed, retrying", "error", err, "pause", pause)
+		if err.Error() != logged {
+			logged = err.Error()
+			c.log.Error("checkpoint write failed, retrying; reading is paused until it succeeds", "error", err, "pause", pause)
+		}
 		if !c.pause(ctx, pause, err) {
 			if err = c.try(cp); err != nil { // the last attempt
 				c.abandoned = err

@@ -48,3 +48,34 @@ func TestNothingIsCommittedAfterAFailedCheckpoint(t *testing.T) {
 		t.Errorf("the store is at checkpoint %d (%v), want %d as it was: %s", again, err, seq, after)
 	}
 }
+
+// A partition may be revoked while the state directory cannot be written. That is no reason for the process to end: the
+// failure is in the log and holds reading back, and the next reader reads the records again.
+func TestRevokedWhileTheDiskIsFull(t *testing.T) {
+	st, err := store.Open("", store.Options{Memory: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	b := newBench(t, st, 1, lateRules)
+	full := errors.New("the disk is full")
+	failed, n := make(chan struct{}), 0
+	b.e.checkpoints.write = func(*store.Checkpoint) error {
+		if n++; n == 1 {
+			close(failed)
+		}
+		return full
+	}
+	b.read(0, false, event{"litellm", 1, 1, "x"})
+	go b.e.Checkpoint(context.Background())
+	<-failed
+	if err := b.e.Revoked(context.Background(), b.partition(0)); err != nil {
+		t.Errorf("revoked: %v, want nil", err)
+	}
+	if err := b.e.Err(); err != nil {
+		t.Errorf("the engine has failed: %v", err)
+	}
+	if err := b.e.Stop(context.Background()); !errors.Is(err, full) {
+		t.Errorf("stop: %v, want %v", err, full)
+	}
+}

@@ -249,7 +249,15 @@ func (e *Engine) Revoked(ctx context.Context, p connectors.Partition) error {
 	e.gate.Move(p, never, false)
 	e.lanes.mu.Unlock()
 	e.opts.Metrics.revoked(p)
-	return e.Checkpoint(ctx)
+	err := e.Checkpoint(ctx)
+	if err == nil || errors.Is(err, ErrStopped) {
+		return err
+	}
+	// A state directory that cannot be written is no reason to end: the position at the source does not move, so the next
+	// reader of the partition reads the same records again.
+	e.opts.Log.Warn("partition given up before its last records are durable; its next reader reads them again",
+		"source", p.Source, "topic", p.Topic, "partition", p.Number, "error", err)
+	return nil
 }
 
 // Standby implements connectors.Reader.

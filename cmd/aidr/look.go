@@ -258,7 +258,9 @@ func statusCommand() *cobra.Command {
 
 func printStatus(out io.Writer, s api.Status) error {
 	if !s.Running {
-		fmt.Fprintf(out, "no aidr runs here; %d changes of findings, %d dead letters\n", s.Entries, s.DeadLetters)
+		fmt.Fprintf(out, "no aidr has this state directory open; %d changes of findings, %d dead letters\n"+
+			"(a standby, and a process that still waits for its brokers, show their state on /readyz of http.listen)\n",
+			s.Entries, s.DeadLetters)
 		return nil
 	}
 	fmt.Fprintf(out, "%s, running since %s, %d rules, %d changes of findings, %d dead letters\n",
