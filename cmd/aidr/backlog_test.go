@@ -62,8 +62,8 @@ func testBacklog(t *testing.T, broker *conntest.Kafka) {
 // backlog returns an agent's calls, one each second, with hostile records between them.
 func backlog(agent string, start time.Time, calls int) (bodies [][]byte) {
 	call := func(n int, at string) []byte {
-		text := strings.Replace(trail(fmt.Sprintf("%s-%d", agent, n), ""), "2026-03-01T12:00:00Z", at, 1)
-		return []byte(strings.Replace(text, "arn:aws:iam::111122223333:user/eve", agent, 1))
+		id := fmt.Sprintf("%s-%d", agent[strings.LastIndexByte(agent, '/')+1:], n)
+		return []byte(strings.NewReplacer("2026-03-01T12:00:00Z", at, "arn:aws:iam::111122223333:user/eve", agent).Replace(trail(id, "")))
 	}
 	bodies = append(bodies, call(10_000, "2035-01-01T00:00:00Z"))
 	for n := range calls {

@@ -182,6 +182,7 @@ func concurrent(err error) bool {
 	switch e.Code {
 	case 57, // TABLE_ALREADY_EXISTS: a view that is being replaced
 		60,  // UNKNOWN_TABLE: the same
+		218, // TABLE_IS_DROPPED: the same
 		473, // DEADLOCK_AVOIDED
 		517: // CANNOT_ASSIGN_ALTER: the table was renamed or altered at the same time
 		return true
