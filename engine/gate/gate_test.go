@@ -30,8 +30,8 @@ func waiting(ctx context.Context, g *Gate, p connectors.Partition) (done func() 
 	}
 }
 
-// TestPass checks who waits: a partition that is too far ahead of another one with a backlog, and all while the gate is
-// closed.
+// TestPass checks which partitions wait: a partition that is too far ahead of another one with a backlog, and all
+// partitions while the gate is closed.
 func TestPass(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := New(time.Minute)
