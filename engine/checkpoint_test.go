@@ -1,10 +1,17 @@
 package engine
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
+	"time"
 
+	"github.com/aidr-engine/aidr/engine/budget"
+	"github.com/aidr-engine/aidr/engine/clock"
+	"github.com/aidr-engine/aidr/engine/gate"
 	"github.com/aidr-engine/aidr/engine/store"
 )
 
@@ -77,5 +84,43 @@ func TestRevokedWhileTheDiskIsFull(t *testing.T) {
 	}
 	if err := b.e.Stop(context.Background()); !errors.Is(err, full) {
 		t.Errorf("stop: %v, want %v", err, full)
+	}
+}
+
+// A state directory that cannot be written for a while is one line in the log for each reason, and one when it works again.
+func TestFailingCheckpointsAreLoggedOnce(t *testing.T) {
+	st, err := store.Open("", store.Options{Memory: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	full, denied := errors.New("the disk is full"), errors.New("permission denied")
+	outcomes := []error{full, full, full, denied, denied, nil}
+	tick := make(chan time.Time, 1)
+	var lines bytes.Buffer
+	c := &checkpointer{
+		store: st, gate: gate.New(time.Minute), budget: budget.New(1<<30, time.Now, func() {}), log: slog.New(slog.NewTextHandler(&lines, nil)),
+		clock: clock.Clock{Now: time.Now, Tick: func(time.Duration) (<-chan time.Time, func()) {
+			tick <- benchStart
+			return tick, func() {}
+		}},
+		write: func(*store.Checkpoint) error {
+			err := outcomes[0]
+			outcomes = outcomes[1:]
+			return err
+		},
+	}
+	if err := c.commit(context.Background(), nil); err != nil || len(outcomes) > 0 {
+		t.Fatalf("commit: %v with %d attempts left", err, len(outcomes))
+	}
+	got := strings.Split(strings.TrimSpace(lines.String()), "\n")
+	wants := []string{full.Error(), denied.Error(), "level=INFO"}
+	if len(got) != len(wants) {
+		t.Fatalf("got %d lines, want %d: %q", len(got), len(wants), got)
+	}
+	for i, want := range wants {
+		if !strings.Contains(got[i], want) {
+			t.Errorf("line %d: got %q, want %q in it", i, got[i], want)
+		}
 	}
 }
