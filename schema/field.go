@@ -54,6 +54,8 @@ const (
 	AIAgentVersion
 	// ai_agent.type: Framework of the agent.
 	AIAgentType
+	// ai_agent.workflow: What the agent was set to do: the producer's name of it, else a hash of its instructions and tools.
+	AIAgentWorkflow
 	// user.id: User id.
 	UserID
 	// user.name: User name.
@@ -150,6 +152,10 @@ const (
 	GenAIToolCallArguments
 	// gen_ai.tool.call.result: Result of the call.
 	GenAIToolCallResult
+	// gen_ai.tool.called: True if the record shows a tool being called.
+	GenAIToolCalled
+	// gen_ai.tool.returned: True if the record shows what a tool call returned.
+	GenAIToolReturned
 	// gen_ai.tool.definitions.hash: Hex of the SHA-256 of the tool definitions offered.
 	GenAIToolDefinitionsHash
 	// gen_ai.tool.definitions.count: Number of tools offered.
@@ -173,7 +179,7 @@ const (
 )
 
 // NumFields is the number of fields.
-const NumFields = 83
+const NumFields = 86
 
 var fieldInfo = [NumFields]FieldInfo{
 	Time: {
@@ -300,6 +306,11 @@ var fieldInfo = [NumFields]FieldInfo{
 		Name: "ai_agent.type", Type: TypeString,
 		Doc:  "Framework of the agent.",
 		OCSF: "ai_agent.type", ECS: "", OTel: "telemetry.sdk / scope",
+	},
+	AIAgentWorkflow: {
+		Name: "ai_agent.workflow", Type: TypeString,
+		Doc:  "What the agent was set to do: the producer's name of it, else a hash of its instructions and tools.",
+		OCSF: "", ECS: "", OTel: "",
 	},
 	UserID: {
 		Name: "user.id", Type: TypeString,
@@ -540,6 +551,16 @@ var fieldInfo = [NumFields]FieldInfo{
 		Name: "gen_ai.tool.call.result", Type: TypeDyn,
 		Doc:  "Result of the call.",
 		OCSF: "api.response.data", ECS: "gen_ai.tool.call.result", OTel: "gen_ai.tool.call.result",
+	},
+	GenAIToolCalled: {
+		Name: "gen_ai.tool.called", Type: TypeBool,
+		Doc:  "True if the record shows a tool being called.",
+		OCSF: "", ECS: "", OTel: "",
+	},
+	GenAIToolReturned: {
+		Name: "gen_ai.tool.returned", Type: TypeBool,
+		Doc:  "True if the record shows what a tool call returned.",
+		OCSF: "", ECS: "", OTel: "",
 	},
 	GenAIToolDefinitionsHash: {
 		Name: "gen_ai.tool.definitions.hash", Type: TypeString,
