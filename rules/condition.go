@@ -213,8 +213,6 @@ func (r *reader) field(n *doc.Node) (f schema.Field, ok bool) {
 	}
 	f, ok = schema.FieldByName(name)
 	switch {
-	case strings.HasPrefix(name, "raw.") || strings.HasPrefix(name, "raw["):
-		n.Fail("%q is a raw path: name a field of the event", doc.Short(name))
 	case !ok:
 		n.Fail("unknown field %q%s", doc.Short(name), nearField(name))
 	case !f.Visible():

@@ -199,12 +199,12 @@ tests:
 	check("steps", r.Sequence.Steps, []rules.Step{{ID: "a", Times: 3}, {ID: "b", Times: 1}})
 	check("within", r.Sequence.Within, 5*time.Minute)
 	check("unless", r.Sequence.Unless, true)
-	check("key", r.Key, []schema.Field{schema.CredentialUID, schema.SessionID})
+	check("key", r.Key, rules.FieldOperands(schema.CredentialUID, schema.SessionID))
 	check("key is optional", r.KeyOptional, false)
 	check("group by", r.GroupBy, []int{1})
 	check("group for", r.GroupFor, 2*time.Hour)
 	check("roles", len(r.Roles), 3)
-	check("key of b", r.Roles[1].Key, []schema.Field{schema.AIAgentUID, schema.SessionID})
+	check("key of b", r.Roles[1].Key, rules.FieldOperands(schema.AIAgentUID, schema.SessionID))
 	check("orders", []uint16{r.Roles[0].Order, r.Roles[1].Order, r.Roles[2].Order}, []uint16{1, 2, 0})
 	check("excepted", []bool{r.Roles[0].Excepted, r.Roles[1].Excepted, r.Roles[2].Excepted}, []bool{false, false, true})
 	check("notify", r.Notify, []string{"soc", "ops"})
@@ -229,7 +229,7 @@ func TestDefaults(t *testing.T) {
 		rule("b.group", `when: event.class == "tool"`, `group: {for: 0, by: [session.id, user.id]}`),
 		rule("c.threshold", `when: event.class == "tool"`, `threshold: {count: 2, within: 1m, by: trace.id}`),
 		rule("d.new", `when: event.class == "tool"`, `new_value: {of: url.domain, by: [user.id], learn: 0s}`))
-	f := func(i int, key []schema.Field, optional bool, groupBy []int, groupFor time.Duration) {
+	f := func(i int, key []rules.Operand, optional bool, groupBy []int, groupFor time.Duration) {
 		t.Helper()
 		r := set.Rules[i]
 		if !reflect.DeepEqual(r.Key, key) || r.KeyOptional != optional || !reflect.DeepEqual(r.GroupBy, groupBy) || r.GroupFor != groupFor ||
@@ -240,10 +240,10 @@ func TestDefaults(t *testing.T) {
 			t.Errorf("%s: got version %d, confidence %d, status %s", r.ID, r.Version, r.Confidence, r.Stage)
 		}
 	}
-	f(0, []schema.Field{schema.AIAgentUID}, true, []int{0}, time.Hour)
-	f(1, []schema.Field{schema.SessionID, schema.UserID}, true, []int{0, 1}, 0)
-	f(2, []schema.Field{schema.TraceID}, false, []int{0}, time.Hour)
-	f(3, []schema.Field{schema.UserID}, false, []int{0}, time.Hour)
+	f(0, rules.FieldOperands(schema.AIAgentUID), true, []int{0}, time.Hour)
+	f(1, rules.FieldOperands(schema.SessionID, schema.UserID), true, []int{0, 1}, 0)
+	f(2, rules.FieldOperands(schema.TraceID), false, []int{0}, time.Hour)
+	f(3, rules.FieldOperands(schema.UserID), false, []int{0}, time.Hour)
 	if v := set.Rules[3].NewValue; v.Forget != 720*time.Hour || v.MaxValues != 256 || v.Learn != 0 {
 		t.Errorf("got %+v", v)
 	}

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"crypto/sha256"
 	"strings"
 	"time"
 
@@ -16,6 +17,8 @@ const (
 	MaxTestEvents = 100_000
 	// MaxBy is the largest number of fields in a key, which is stored with every item.
 	MaxBy = 8
+	// MaxOf is the largest number of values in `of`.
+	MaxOf = 3
 	// MaxSpan is the longest window, learning time, forgetting time and group. State is kept for that long.
 	MaxSpan = 366 * 24 * time.Hour
 	// maxID and maxTitle are lengths in bytes. Ids are keys of tables and labels of metrics; a title is one line.
@@ -82,7 +85,7 @@ func (r *reader) head() {
 	}
 	rule.Stage = StageStable
 	if n := f.Get("status"); n != nil {
-		rule.Stage = Stage(n.Enum(string(StageDraft), string(StageShadow), string(StageStable), string(StageDisabled)))
+		rule.Stage = Stage(n.Enum(string(StageDraft), string(StageBlock), string(StageShadow), string(StageStable), string(StageDisabled)))
 	}
 	rule.Datasets = r.datasets(f.Get("datasets"))
 	rule.Tags = r.tags(f.Get("tags"))
@@ -158,21 +161,32 @@ func (r *reader) group() {
 	}
 	by := f.Get("by")
 	f.Done()
-	fields, _ := r.fieldList(by, MaxBy)
 	if rule.Kind == KindNone {
-		if by == nil {
-			fields = defaultGroup
+		key := FieldOperands(schema.AIAgentUID)
+		if by != nil {
+			key, _ = r.operandList(by, MaxBy)
 		}
-		rule.Key, rule.KeyOptional = fields, true
+		rule.Key, rule.KeyOptional = key, true
 		for i := range rule.Roles {
-			rule.Roles[i].Key = fields
+			rule.Roles[i].Key = key
 		}
 	}
 	if by == nil || rule.Kind == KindNone {
 		rule.GroupBy = firstIndexes(len(rule.Key))
 		return
 	}
-	rule.GroupBy = r.subset(by, fields)
+	rule.GroupBy = r.subset(by, groupNames(by))
+}
+
+// groupNames returns the names in `group.by`, a list or a single name.
+func groupNames(n *doc.Node) (names []string) {
+	if n.Kind != doc.List {
+		return []string{n.Filled()}
+	}
+	for _, v := range n.Items() {
+		names = append(names, v.Filled())
+	}
+	return names
 }
 
 // response reads the responses that a finding requests.
@@ -222,7 +236,8 @@ func (r *reader) finish() {
 		return
 	}
 	r.rule.Mentions = mentionsOf(r.rule)
-	r.rule.Shape = shapeOf(r.rule)
+	sum := sha256.Sum256([]byte(shapeText(r.rule)))
+	r.rule.Shape = [16]byte(sum[:16])
 	var positive, negative bool
 	for _, t := range r.rule.Tests {
 		positive = positive || len(t.Findings) > 0

@@ -275,7 +275,7 @@ zz: 1
 	s := ruleSchema(t)
 	got := map[string]string{}
 	gather(s, "", got)
-	planned := []string{"absence", "baseline", "correlate", "flow", "rarity"} // the loader reserves these keys
+	planned := []string{"absence", "baseline", "flow", "provenance", "rarity"} // the loader reserves these keys
 	known[""] = strings.Join(slices.DeleteFunc(strings.Split(known[""], ", "),
 		func(k string) bool { return slices.Contains(planned, k) }), ", ")
 	for path, keys := range got {

@@ -1,15 +1,57 @@
 package rules
 
 import (
+	"fmt"
 	"strings"
 	"time"
 
 	"github.com/aidr-engine/aidr/rules/doc"
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
 // unlessName is the name of the role that breaks a sequence. No step can have this id.
 const unlessName = "unless"
+
+const (
+	// MaxSteps is the largest number of steps of a sequence. State holds up to 16 chains for each step and key.
+	MaxSteps = 16
+	// MaxTimes is the largest times of a step. A larger number is better written as a threshold.
+	MaxTimes = 256
+)
+
+// Sequence is a rule's `sequence` clause. The role of step i is Roles[i].
+type Sequence struct {
+	Steps  []Step
+	Within time.Duration
+	Where  *predicate.Where // nil if there is no `where`
+	Unless bool             // there is an `unless`, whose role is the last one
+}
+
+// Step is one step of a sequence.
+type Step struct {
+	ID    string
+	Times int // 1 to MaxTimes
+}
+
+func (s *Sequence) operands() []Operand           { return nil }
+func (s *Sequence) conditions() []*predicate.Cond { return nil }
+func (s *Sequence) lookback() time.Duration       { return s.Within }
+
+func (s *Sequence) appendShape(b *strings.Builder, rule *Rule) {
+	for i, step := range s.Steps {
+		fmt.Fprintf(b, "step=%s,%d,%s;", step.ID, step.Times, operandShapes(rule.Roles[i].Key))
+	}
+	if s.Unless {
+		fmt.Fprintf(b, "unless=%s;", operandShapes(rule.Roles[len(s.Steps)].Key))
+	}
+	if s.Where != nil { // chains hold the values that where compares
+		for _, need := range s.Where.Needs() {
+			fmt.Fprintf(b, "need=%d,%s;", need.Step, need.Name)
+		}
+	}
+	fmt.Fprintf(b, "within=%s;", doc.FormatDuration(s.Within))
+}
 
 // sequence reads the clause of that name. Each step becomes a role; `unless` becomes the last one.
 func (r *reader) sequence(clause *doc.Node) {
@@ -37,7 +79,7 @@ func (r *reader) sequence(clause *doc.Node) {
 	}
 }
 
-func (r *reader) step(n *doc.Node, key []schema.Field) {
+func (r *reader) step(n *doc.Node, key []Operand) {
 	s := r.rule.Sequence
 	f := n.Fields()
 	step := Step{Times: 1}
@@ -93,34 +135,7 @@ func reserved(id string) bool {
 	return false
 }
 
-func (r *reader) unless(n *doc.Node, key []schema.Field) {
-	f := n.Fields()
-	_, own := r.condition(f.Need("when"))
-	role := Role{Name: unlessName, Excepted: true, Key: r.roleKey(f.Get("by"), key)}
-	f.Done()
-	role.Cond = r.conjunction(n, r.when, own)
+func (r *reader) unless(n *doc.Node, key []Operand) {
+	r.role(n, Role{Name: unlessName, Excepted: true}, key, nil)
 	r.rule.Sequence.Unless = true
-	r.rule.Roles = append(r.rule.Roles, role)
-}
-
-// roleKey reads the `by` of a step or of `unless`: the fields that this role reads the values of the key from. If n is
-// nil they are those of the rule's key.
-func (r *reader) roleKey(n *doc.Node, key []schema.Field) []schema.Field {
-	if n == nil {
-		return key
-	}
-	own, ok := r.fieldList(n, MaxBy)
-	if !ok || len(key) == 0 {
-		return own
-	}
-	if len(own) != len(key) {
-		n.Fail("names %d fields, but the rule's by has %d: name one for each of them, in the same order", len(own), len(key))
-		return own
-	}
-	for i := range own {
-		if a, b := own[i].Info().Type, key[i].Info().Type; a != b {
-			n.Fail("%s and %s have values of different types, which are never equal: name fields of one type", own[i], key[i])
-		}
-	}
-	return own
 }

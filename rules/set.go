@@ -125,12 +125,14 @@ func alternatives(names []string) string {
 	return strings.Join(names[:last], ", ") + " or " + names[last]
 }
 
-// neededRoles returns the roles that every finding of the rule needs: all of them except `unless`.
-func (r *Rule) neededRoles() []Role {
-	if r.Sequence != nil {
-		return r.Roles[:len(r.Sequence.Steps)]
+// neededRoles returns the roles that every finding of the rule needs.
+func (r *Rule) neededRoles() (roles []Role) {
+	for _, role := range r.Roles {
+		if !role.Excepted && !role.Optional {
+			roles = append(roles, role)
+		}
 	}
-	return r.Roles
+	return roles
 }
 
 // missingDatasets returns datasets of which the rule needs one, if carries is true for none of them; otherwise nil. They are
@@ -171,8 +173,12 @@ func (r *Rule) emptyLists() []string {
 			return lists
 		}
 	}
-	if r.Threshold != nil && r.Threshold.Ratio != nil {
-		return r.Threshold.Ratio.Of.EmptyLists()
+	if c := r.clause(); c != nil {
+		for _, cond := range c.conditions() {
+			if lists := cond.EmptyLists(); lists != nil {
+				return lists
+			}
+		}
 	}
 	return nil
 }
@@ -221,8 +227,10 @@ func wantedOf(rules []*Rule, raw [][]string) (w schema.Wanted) {
 		for _, role := range r.Roles {
 			w.Fields.Union(role.Cond.Fields())
 		}
-		if r.Threshold != nil && r.Threshold.Ratio != nil {
-			w.Fields.Union(r.Threshold.Ratio.Of.Fields())
+		if c := r.clause(); c != nil {
+			for _, cond := range c.conditions() {
+				w.Fields.Union(cond.Fields())
+			}
 		}
 		for _, x := range r.Exceptions {
 			w.Fields.Union(x.Cond.Fields())

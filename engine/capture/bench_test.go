@@ -18,7 +18,7 @@ import (
 //	go test ./engine/capture -run '^$' -bench Capture -count 6
 func BenchmarkCapture(b *testing.B) {
 	r := mentions(capturetest.Rule(rules.KindDistinct), schema.GenAIToolName, schema.EventAction, schema.SessionID, schema.HTTPResponseStatusCode)
-	r.Distinct = &rules.Distinct{Of: []schema.Field{schema.GenAIToolName}, Count: 2}
+	r.Distinct = &rules.Distinct{Of: rules.FieldOperands(schema.GenAIToolName), Count: 2}
 	events := make([]*schema.Event, 64)
 	for i := range events {
 		events[i] = capturetest.Event(b, map[string]schema.Value{

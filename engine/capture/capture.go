@@ -71,14 +71,14 @@ func (c *Capturer) Capture(p *Plan, rule int, e *schema.Event, roles uint32, s *
 		roles &= 1<<n - 1
 	}
 	end, ok := e.End()
-	if !ok || !p.hasValues(e) {
+	if !ok || !c.hasValues(p, e, s) {
 		return bits.OnesCount32(roles)
 	}
 	var id schema.ID
 	for roles != 0 {
 		first := bits.TrailingZeros32(roles)
 		roles &^= 1 << first
-		if !c.readKey(p, e, &p.rule.Roles[first]) {
+		if !c.readKey(p, e, &p.rule.Roles[first], s) {
 			missing++
 			continue
 		}
@@ -86,7 +86,7 @@ func (c *Capturer) Capture(p *Plan, rule int, e *schema.Event, roles uint32, s *
 		*it = item.Item{Rule: rule, Time: schema.Instant(end), Roles: 1 << first, Role: p.rule.Roles[first].Order, Counted: e.Counted()}
 		for rest := roles; rest != 0; rest &= rest - 1 {
 			i := bits.TrailingZeros32(rest)
-			if c.sameKey(p, e, &p.rule.Roles[i]) {
+			if c.sameKey(p, e, &p.rule.Roles[i], s) {
 				it.Roles |= 1 << i
 				it.Role = min(it.Role, p.rule.Roles[i].Order)
 				roles &^= 1 << i

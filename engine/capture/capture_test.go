@@ -21,7 +21,7 @@ import (
 
 func TestCaptureItem(t *testing.T) {
 	r := capturetest.Rule(rules.KindNone)
-	r.Key = []schema.Field{schema.AIAgentUID, schema.SessionID}
+	r.Key = rules.FieldOperands(schema.AIAgentUID, schema.SessionID)
 	r.Roles[0].Key = r.Key
 	e := capturetest.Event(t, map[string]schema.Value{
 		"session.id": schema.StringValue("s1"), "event.id": schema.StringValue("e1"), "event.duration": schema.IntValue(2e9),
@@ -53,7 +53,7 @@ func TestCaptureMissing(t *testing.T) {
 		}
 	}
 	distinct := capturetest.Rule(rules.KindDistinct)
-	distinct.Distinct = &rules.Distinct{Of: []schema.Field{schema.GenAIToolName}, Count: 2, Within: time.Minute}
+	distinct.Distinct = &rules.Distinct{Of: rules.FieldOperands(schema.GenAIToolName), Count: 2, Within: time.Minute}
 	optional := capturetest.Rule(rules.KindNone)
 	optional.KeyOptional = true
 	f(capturetest.Rule(rules.KindNone), schema.Time, 0, 1)
@@ -69,7 +69,7 @@ func TestCaptureKeys(t *testing.T) {
 		t.Helper()
 		r := capturetest.Rule(rules.KindNone)
 		key, _ := schema.FieldByName(field)
-		r.Key = []schema.Field{key}
+		r.Key = rules.FieldOperands(key)
 		r.Roles[0].Key = r.Key
 		items, _ := capturetest.Take(t, r, capturetest.Event(t, map[string]schema.Value{field: v}), 1)
 		if len(items) != 1 || items[0].Key != want+"\x00\x01" || items[0].Group != items[0].Key {
@@ -86,7 +86,7 @@ func TestCaptureKeys(t *testing.T) {
 	long := strings.Repeat("\u00e9", 1000)
 	items, _ := capturetest.Take(t, func() *rules.Rule {
 		r := capturetest.Rule(rules.KindNone)
-		r.Key = []schema.Field{schema.SessionID}
+		r.Key = rules.FieldOperands(schema.SessionID)
 		r.Roles[0].Key = r.Key
 		return r
 	}(), capturetest.Event(t, map[string]schema.Value{"session.id": schema.StringValue(long)}), 1)
@@ -100,9 +100,9 @@ func twoSources() *rules.Rule {
 	r := capturetest.Rule(rules.KindSequence)
 	r.Sequence = &rules.Sequence{Steps: []rules.Step{{ID: "use", Times: 1}, {ID: "call", Times: 1}}, Within: time.Minute, Unless: true}
 	r.Roles = []rules.Role{
-		{Name: "use", Order: 1, Key: []schema.Field{schema.AIAgentUID}},
-		{Name: "call", Order: 2, Key: []schema.Field{schema.CredentialUID}},
-		{Name: "unless", Order: 0, Key: []schema.Field{schema.AIAgentUID}},
+		{Name: "use", Order: 1, Key: rules.FieldOperands(schema.AIAgentUID)},
+		{Name: "call", Order: 2, Key: rules.FieldOperands(schema.CredentialUID)},
+		{Name: "unless", Order: 0, Key: rules.FieldOperands(schema.AIAgentUID)},
 	}
 	return r
 }
@@ -298,13 +298,13 @@ func TestCaptureData(t *testing.T) {
 	f(func(*rules.Rule) {}, rules.KindNone, "")
 	f(func(r *rules.Rule) { r.Threshold = &rules.Threshold{Count: 3, Within: time.Minute} }, rules.KindThreshold, "")
 	f(func(r *rules.Rule) {
-		r.Threshold = &rules.Threshold{Sum: &rules.Sum{Of: schema.GenAIUsageCost}, Within: time.Minute}
+		r.Threshold = &rules.Threshold{Sum: &rules.Sum{Of: rules.FieldOperand(schema.GenAIUsageCost)}, Within: time.Minute}
 	}, rules.KindThreshold, "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x59\x68\x2f\x00")
 	f(func(r *rules.Rule) {
 		r.Threshold = &rules.Threshold{Ratio: &rules.Ratio{Of: failed}, Within: time.Minute}
 	}, rules.KindThreshold, "\x01")
 	f(func(r *rules.Rule) {
-		r.NewValue = &rules.NewValue{Of: []schema.Field{schema.GenAIToolName, schema.EventOutcome}}
+		r.NewValue = &rules.NewValue{Of: rules.FieldOperands(schema.GenAIToolName, schema.EventOutcome)}
 	}, rules.KindNewValue, "\xe6\xee\x4d\x6f\xfe\x6c\x5e\xc8[redacted] tool, failure")
 }
 
@@ -348,14 +348,14 @@ func TestCaptureAllocates(t *testing.T) {
 	none.Roles[0].Cond = branching(t)
 	f("none", none, 1)
 	newValue := capturetest.Rule(rules.KindNewValue)
-	newValue.NewValue = &rules.NewValue{Of: []schema.Field{schema.GenAIToolName, schema.HTTPResponseStatusCode}}
+	newValue.NewValue = &rules.NewValue{Of: rules.FieldOperands(schema.GenAIToolName, schema.HTTPResponseStatusCode)}
 	f("new_value", newValue, 1)
 	f("sequence of two keys", twoSources(), 0b111)
 }
 
 // TestBeginEventResets checks that the evidence of an event does not have fields of the event before.
 func TestBeginEventResets(t *testing.T) {
-	r := &rules.Rule{ID: "r", Version: 1, Kind: rules.KindNone, Roles: []rules.Role{{}}, Key: []schema.Field{schema.AIAgentUID}, KeyOptional: true,
+	r := &rules.Rule{ID: "r", Version: 1, Kind: rules.KindNone, Roles: []rules.Role{{}}, Key: rules.FieldOperands(schema.AIAgentUID), KeyOptional: true,
 		GroupBy: []int{0}, Mentions: []predicate.Mention{{Name: "gen_ai.tool.name", Field: schema.GenAIToolName, Raw: -1}}}
 	p := capture.NewPlan(r)
 	var shared capture.Capturer
@@ -379,7 +379,7 @@ func TestBeginEventResets(t *testing.T) {
 // with a new one.
 func TestCaptureDependsOnTheEventAlone(t *testing.T) {
 	r := mentions(capturetest.Rule(rules.KindDistinct), schema.GenAIToolName, schema.GenAIToolCallArguments)
-	r.Distinct = &rules.Distinct{Of: []schema.Field{schema.SessionID}, Count: 2, Within: time.Hour}
+	r.Distinct = &rules.Distinct{Of: rules.FieldOperands(schema.SessionID), Count: 2, Within: time.Hour}
 	p, s := capture.NewPlan(r), &rules.Scratch{Predicate: predicate.NewScratch()}
 	redact := func(s string) string { return strings.ReplaceAll(s, "secret", "[redacted]") }
 	text, object := schema.StringValue, schema.JSONValue

@@ -28,14 +28,18 @@ func (c *Capturer) appendData(dst []byte, p *Plan, e *schema.Event, s *rules.Scr
 	case rules.KindThreshold:
 		return c.appendNumber(dst, r.Threshold, e, s)
 	case rules.KindDistinct:
-		return c.appendValueHash(dst, e, p.values)
-	case rules.KindNewValue:
-		dst = c.appendValueHash(dst, e, p.values)
-		return append(dst, c.valueText(e, p.values)...)
+		return c.appendValueHash(dst, p, e, s)
+	case rules.KindNewValue, rules.KindRarity:
+		dst = c.appendValueHash(dst, p, e, s)
+		return append(dst, c.valueText(p, e, s)...)
 	case rules.KindSequence:
 		if r.Sequence.Where != nil {
 			return c.appendNeeds(dst, r.Sequence, e, roles)
 		}
+	case rules.KindBaseline:
+		return c.appendBaseline(dst, p, e, s)
+	case rules.KindProvenance:
+		return c.appendProvenance(dst, p, e, s, roles)
 	}
 	return dst
 }
@@ -43,7 +47,7 @@ func (c *Capturer) appendData(dst []byte, p *Plan, e *schema.Event, s *rules.Scr
 func (c *Capturer) appendNumber(dst []byte, t *rules.Threshold, e *schema.Event, s *rules.Scratch) []byte {
 	switch {
 	case t.Sum != nil:
-		d := decimalOf(e.Value(t.Sum.Of))
+		d := decimalOf(c.value(e, &t.Sum.Of, s))
 		dst = flat.AppendInt64(dst, d.Hi)
 		return binary.BigEndian.AppendUint64(dst, d.Lo)
 	case t.Ratio != nil:
@@ -58,10 +62,10 @@ func (c *Capturer) appendNumber(dst []byte, t *rules.Threshold, e *schema.Event,
 // appendValueHash appends a hash of the values, so that State holds no text of them. The hash is SHA-256:
 // the watched agent chooses the values, and with a hash whose collisions are cheap to find it could make many values
 // count as one.
-func (c *Capturer) appendValueHash(dst []byte, e *schema.Event, fields []schema.Field) []byte {
+func (c *Capturer) appendValueHash(dst []byte, p *Plan, e *schema.Event, s *rules.Scratch) []byte {
 	c.scratch = c.scratch[:0]
-	for _, f := range fields {
-		c.text = item.AppendValueText(c.text[:0], e.Value(f))
+	for i := range p.values {
+		c.text = item.AppendValueText(c.text[:0], c.value(e, &p.values[i], s))
 		c.scratch = item.AppendKeyText(c.scratch, c.text)
 	}
 	cached := c.hashes.entry(xxh3.Hash(c.scratch), len(c.scratch))
@@ -76,13 +80,13 @@ func (c *Capturer) appendValueHash(dst []byte, e *schema.Event, fields []schema.
 }
 
 // valueText returns the values as a finding shows them, in scratch.
-func (c *Capturer) valueText(e *schema.Event, fields []schema.Field) []byte {
+func (c *Capturer) valueText(p *Plan, e *schema.Event, s *rules.Scratch) []byte {
 	c.scratch = c.scratch[:0]
-	for i, f := range fields {
+	for i := range p.values {
 		if i > 0 {
 			c.scratch = append(c.scratch, ", "...)
 		}
-		switch v, exposure := e.Value(f), c.Redaction.Field(f); {
+		switch v, exposure := c.value(e, &p.values[i], s), c.operandExposure(&p.values[i]); {
 		case exposure == schema.Dropped:
 			c.scratch = append(c.scratch, droppedText...)
 		case v.Text != "" || exposure == schema.Hashed:

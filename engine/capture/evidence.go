@@ -233,8 +233,13 @@ func (c *Capturer) exposure(m *predicate.Mention) schema.Exposure {
 	if m.Raw < 0 {
 		return c.Redaction.Field(m.Field)
 	}
-	if m.Raw < len(c.Raws) {
-		return c.Raws[m.Raw]
+	return c.rawExposure(m.Raw)
+}
+
+// rawExposure returns how much of a raw path may be shown.
+func (c *Capturer) rawExposure(raw int) schema.Exposure {
+	if raw < len(c.Raws) {
+		return c.Raws[raw]
 	}
 	return schema.Redacted
 }

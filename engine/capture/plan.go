@@ -3,15 +3,14 @@ package capture
 import (
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
-	"github.com/aidr-engine/aidr/schema"
 )
 
 // Plan is one rule prepared for capturing. It is immutable and shared by all workers.
 type Plan struct {
 	rule       *rules.Rule
-	wholeGroup bool           // the group key is the whole key
-	values     []schema.Field // the fields whose values the kind compares: `of`
-	tag        uint32         // item.Tag of the names of the rule's Mentions
+	wholeGroup bool            // the group key is the whole key
+	values     []rules.Operand // the values that the kind compares: `of`
+	tag        uint32          // item.Tag of the names of the rule's Mentions
 
 	branching   uint32 // the roles whose condition has branches that evidence names, as bits
 	branchesTag uint32 // item.Tag of the texts of the conditions
@@ -40,16 +39,10 @@ func NewPlan(r *rules.Rule) *Plan {
 		p.values = r.Distinct.Of
 	case rules.KindNewValue:
 		p.values = r.NewValue.Of
+	case rules.KindRarity:
+		p.values = r.Rarity.Of
+	case rules.KindBaseline:
+		p.values = r.Baseline.Distinct
 	}
 	return p
-}
-
-// hasValues reports whether the event has all fields whose values the kind compares.
-func (p *Plan) hasValues(e *schema.Event) bool {
-	for _, f := range p.values {
-		if !e.Has(f) {
-			return false
-		}
-	}
-	return true
 }

@@ -24,9 +24,9 @@ func TestCaptureRedaction(t *testing.T) {
 		r := mentions(capturetest.Rule(rules.KindNewValue),
 			schema.MessageContextPromptText, schema.UserEmail, schema.GenAIToolCallArguments, schema.HTTPResponseStatusCode)
 		r.Mentions = append(r.Mentions, predicate.Mention{Name: "raw.body", Raw: 0}, predicate.Mention{Name: "raw.other", Raw: 1})
-		r.Key = []schema.Field{schema.UserEmail}
+		r.Key = rules.FieldOperands(schema.UserEmail)
 		r.Roles[0].Key = r.Key
-		r.NewValue = &rules.NewValue{Of: []schema.Field{schema.GenAIToolCallArguments}, Learn: time.Second, Forget: time.Hour, MaxValues: 9}
+		r.NewValue = &rules.NewValue{Of: rules.FieldOperands(schema.GenAIToolCallArguments), Learn: time.Second, Forget: time.Hour, MaxValues: 9}
 		e := capturetest.Event(t, map[string]schema.Value{
 			"message_context.prompt_text": schema.StringValue(prompt), "user.email": schema.StringValue(email),
 			"gen_ai.tool.call.arguments": schema.JSONValue(arguments), "http.response.status_code": schema.IntValue(403),

@@ -14,7 +14,7 @@ import (
 // TestTenantsAreSeparate checks that equal events of different tenants differ in key, group and finding id.
 func TestTenantsAreSeparate(t *testing.T) {
 	r := capturetest.Rule(rules.KindNone)
-	r.Key = []schema.Field{schema.AIAgentUID, schema.SessionID}
+	r.Key = rules.FieldOperands(schema.AIAgentUID, schema.SessionID)
 	r.Roles[0].Key = r.Key
 	of := func(tenant string) (item.Item, *schema.Finding) {
 		e := capturetest.Event(t, map[string]schema.Value{"session.id": schema.StringValue("s1")})

@@ -227,7 +227,7 @@ func TestLateFinding(t *testing.T) {
 
 func TestGroupKey(t *testing.T) {
 	r := capturetest.Rule(rules.KindNone)
-	r.Key = []schema.Field{schema.AIAgentUID, schema.SessionID}
+	r.Key = rules.FieldOperands(schema.AIAgentUID, schema.SessionID)
 	r.GroupBy = []int{1}
 	f := func(values map[string]string, want, wantErr string) {
 		t.Helper()

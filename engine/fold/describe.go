@@ -10,8 +10,8 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// TenantKey is the name of the tenant in the values of GroupKey. No field has this name.
-const TenantKey = "tenant"
+// TenantKey is the name of the tenant in the values of GroupKey. No value of a key has this name.
+const TenantKey = rules.TenantName
 
 // GroupKey returns the group key of a rule for values by field name, as a user of `aidr state get` gives them. They must
 // name every field of the group and nothing else except TenantKey; without it the key is that of events without a
@@ -20,7 +20,7 @@ func (p *Program) GroupKey(values map[string]string) (string, error) {
 	key := item.AppendTenant(nil, values[TenantKey])
 	known := map[string]bool{TenantKey: true}
 	for _, field := range p.Rule.GroupBy {
-		name := p.Rule.Key[field].String()
+		name := p.Rule.Key[field].Name
 		known[name] = true
 		value, ok := values[name]
 		if !ok && !p.Rule.KeyOptional {

@@ -74,10 +74,10 @@ func jsonValue(v schema.Value) any {
 	return strings.ToValidUTF8(v.Text, "\uFFFD")
 }
 
-// stepName returns the id of a sequence's step, given as its index + 1; "" for 0.
+// stepName returns the name of a role, given as its index + 1; "" for 0.
 func (p *Program) stepName(step int) string {
-	if q := p.Rule.Sequence; q != nil && step > 0 && step <= len(q.Steps) {
-		return q.Steps[step-1].ID
+	if step > 0 && step <= len(p.Rule.Roles) {
+		return p.Rule.Roles[step-1].Name
 	}
 	return ""
 }

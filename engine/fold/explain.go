@@ -126,24 +126,26 @@ func listed(names []string) string {
 
 // explainTrigger describes the first trigger, with the highest value of all triggers; "" if one event is the trigger.
 func (p *Program) explainTrigger(g *Group) string {
-	r := p.Rule
-	switch r.Kind {
-	case rules.KindThreshold:
-		return p.explainThreshold(g)
-	case rules.KindDistinct:
-		return fmt.Sprintf("%s different values of %s within %s, the limit is %d",
-			p.countText(g, maxValues(r.Distinct.Count)), fieldNames(r.Distinct.Of), durationText(r.Distinct.Within), r.Distinct.Count)
-	case rules.KindNewValue:
-		return explainNewValue(r.NewValue, g)
-	case rules.KindSequence:
-		return fmt.Sprintf("%s happened in this order within %s", stepNames(r.Sequence), durationText(r.Sequence.Within))
+	if k, ok := p.kind.(explainer); ok {
+		return k.explain(p, g)
 	}
 	return ""
 }
 
-// explainNewValue describes the value and the history in which it is new.
-func explainNewValue(n *rules.NewValue, g *Group) string {
-	text := fmt.Sprintf("%s was %s for the first time", fieldNames(n.Of), quote(g.Text))
+func (k distinct) explain(p *Program, g *Group) string {
+	d := p.Rule.Distinct
+	return fmt.Sprintf("%s different values of %s within %s, the limit is %d",
+		p.countText(g, maxValues(d.Count)), operandNames(d.Of), durationText(d.Within), d.Count)
+}
+
+func (k *sequence) explain(p *Program, _ *Group) string {
+	q := p.Rule.Sequence
+	return fmt.Sprintf("%s happened in this order within %s", stepNames(q), durationText(q.Within))
+}
+
+// explain describes the value and the history in which it is new.
+func (k newValue) explain(p *Program, g *Group) string {
+	text := fmt.Sprintf("%s was %s for the first time", operandNames(p.Rule.NewValue.Of), quote(g.Text))
 	if g.Known == 0 {
 		return text + ", the first value of all"
 	}
@@ -153,13 +155,16 @@ func explainNewValue(n *rules.NewValue, g *Group) string {
 	return text + fmt.Sprintf(", after %d other values since %s", g.Known, g.KnownSince)
 }
 
+func (k ring) explain(p *Program, g *Group) string  { return p.explainThreshold(g) }
+func (k panes) explain(p *Program, g *Group) string { return p.explainThreshold(g) }
+
 func (p *Program) explainThreshold(g *Group) string {
 	t := p.Rule.Threshold
 	in := durationText(t.Within)
 	switch {
 	case t.Sum != nil:
 		return fmt.Sprintf("%s added up to %s within %s, the limit is %s",
-			t.Sum.Of, g.Value, in, p.threshold)
+			t.Sum.Of.Name, g.Value, in, p.threshold)
 	case t.Ratio != nil:
 		return fmt.Sprintf("%s %% of the events within %s were of the kind looked for, the limit is %s %%",
 			percent(g.Value), in, percent(p.threshold))
@@ -190,19 +195,19 @@ func (p *Program) explainKey(group string, g *Group) string {
 	texts := item.KeyTexts(group)
 	var parts []string
 	for i, field := range p.Rule.GroupBy {
-		f := p.Rule.Key[field]
-		if i >= len(texts) || texts[i] == "" || named && (f == schema.AIAgentUID || f == schema.AIAgentName) {
+		o := &p.Rule.Key[field]
+		if i >= len(texts) || texts[i] == "" || named && (o.IsField(schema.AIAgentUID) || o.IsField(schema.AIAgentName)) {
 			continue
 		}
-		parts = append(parts, f.String()+" "+quote(texts[i]))
+		parts = append(parts, o.Name+" "+quote(texts[i]))
 	}
 	return strings.Join(parts, ", ")
 }
 
-func fieldNames(fields []schema.Field) string {
-	names := make([]string, len(fields))
-	for i, f := range fields {
-		names[i] = f.String()
+func operandNames(os []rules.Operand) string {
+	names := make([]string, len(os))
+	for i := range os {
+		names[i] = os[i].Name
 	}
 	return strings.Join(names, ", ")
 }

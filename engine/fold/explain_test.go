@@ -50,7 +50,7 @@ func TestExplain(t *testing.T) {
 	f := func(want, name, uid string, events ...event) {
 		t.Helper()
 		r := &rules.Rule{ID: "r", Version: 1, Kind: rules.KindNone, GroupBy: []int{0, 1}}
-		r.Key = []schema.Field{schema.AIAgentUID, schema.SessionID}
+		r.Key = rules.FieldOperands(schema.AIAgentUID, schema.SessionID)
 		group := "a1\x00\x01\x00\x01"
 		g := Group{Start: 1e9, Last: 1e9, Subject: string(item.AppendSubject(nil, &item.Subject{AgentUID: uid, AgentName: name}))}
 		for i, e := range events {
@@ -98,7 +98,7 @@ func TestReasons(t *testing.T) {
 		}
 		return cond
 	}
-	r := &rules.Rule{ID: "r", Version: 1, Kind: rules.KindSequence, Key: []schema.Field{schema.AIAgentUID}, GroupBy: []int{0}}
+	r := &rules.Rule{ID: "r", Version: 1, Kind: rules.KindSequence, Key: rules.FieldOperands(schema.AIAgentUID), GroupBy: []int{0}}
 	r.Sequence = &rules.Sequence{Steps: []rules.Step{{ID: "read", Times: 1}, {ID: "send", Times: 1}}, Within: time.Minute, Unless: true}
 	either := compile(`event.action == "a" || event.action == "b"`)
 	r.Roles = []rules.Role{

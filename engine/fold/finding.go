@@ -52,6 +52,9 @@ func (p *Program) Finding(group string, g *Group) *schema.Finding {
 		f.Evidence = append(f.Evidence, p.renderEvidence(&g.Events[i]))
 	}
 	f.Explanation = p.explain(group, g)
+	if k, ok := p.kind.(annotator); ok {
+		k.annotate(g, f)
+	}
 	return f
 }
 
@@ -76,7 +79,7 @@ func (p *Program) keyMap(group string) map[string]string {
 	m := make(map[string]string, len(texts))
 	for i, field := range p.Rule.GroupBy {
 		if i < len(texts) {
-			m[p.Rule.Key[field].String()] = strings.ToValidUTF8(texts[i], "\uFFFD")
+			m[p.Rule.Key[field].Name] = strings.ToValidUTF8(texts[i], "\uFFFD")
 		}
 	}
 	return m
@@ -109,7 +112,7 @@ func (p *Program) reasons(g *Group) (texts []string) {
 func (p *Program) branches(g *Group, role int) []byte {
 	for i := range g.Events[:g.N] {
 		ev := &g.Events[i]
-		if p.Rule.Sequence != nil && ev.Step != role+1 {
+		if len(p.Rule.Roles) > 1 && ev.Step != role+1 {
 			continue
 		}
 		e := item.ReadEvidence(ev.Evidence)

@@ -59,16 +59,16 @@ func TestFindingsOfKinds(t *testing.T) {
 		"none":      func(r *rules.Rule) { r.Kind = rules.KindNone },
 		"threshold": func(r *rules.Rule) { r.Threshold = &rules.Threshold{Count: 3, Within: time.Minute} },
 		"sum": func(r *rules.Rule) {
-			r.Threshold = &rules.Threshold{Sum: &rules.Sum{Of: schema.GenAIUsageCost, AtLeast: rules.Decimal{Lo: 25e8}}, Within: 64 * time.Second}
+			r.Threshold = &rules.Threshold{Sum: &rules.Sum{Of: rules.FieldOperand(schema.GenAIUsageCost), AtLeast: rules.Decimal{Lo: 25e8}}, Within: 64 * time.Second}
 		},
 		"ratio": func(r *rules.Rule) {
 			r.Threshold = &rules.Threshold{Ratio: &rules.Ratio{Of: cond[1], AtLeast: 3e8, Min: 2}, Within: 64 * time.Second}
 		},
 		"distinct": func(r *rules.Rule) {
-			r.Distinct = &rules.Distinct{Of: []schema.Field{schema.GenAIToolName}, Count: 2, Within: time.Hour}
+			r.Distinct = &rules.Distinct{Of: rules.FieldOperands(schema.GenAIToolName), Count: 2, Within: time.Hour}
 		},
 		"new_value": func(r *rules.Rule) {
-			r.NewValue = &rules.NewValue{Of: []schema.Field{schema.GenAIToolName}, Learn: 2 * time.Second, Forget: 24 * time.Hour, MaxValues: 10}
+			r.NewValue = &rules.NewValue{Of: rules.FieldOperands(schema.GenAIToolName), Learn: 2 * time.Second, Forget: 24 * time.Hour, MaxValues: 10}
 		},
 		"sequence": func(r *rules.Rule) {
 			r.Sequence = &rules.Sequence{Steps: []rules.Step{{ID: "denied", Times: 2}, {ID: "done", Times: 1}}, Within: time.Hour}

@@ -22,8 +22,8 @@ func kinds() (list []*rules.Rule) {
 	sequence := twoSources()
 	sequence.Sequence.Steps[0].Times = 2
 	distinct, newValue := capturetest.Rule(rules.KindDistinct), capturetest.Rule(rules.KindNewValue)
-	distinct.Distinct = &rules.Distinct{Of: []schema.Field{schema.GenAIToolName}, Count: 2, Within: time.Minute}
-	newValue.NewValue = &rules.NewValue{Of: []schema.Field{schema.GenAIToolName}, Forget: time.Minute, MaxValues: 3}
+	distinct.Distinct = &rules.Distinct{Of: rules.FieldOperands(schema.GenAIToolName), Count: 2, Within: time.Minute}
+	newValue.NewValue = &rules.NewValue{Of: rules.FieldOperands(schema.GenAIToolName), Forget: time.Minute, MaxValues: 3}
 	return []*rules.Rule{
 		capturetest.Rule(rules.KindNone),
 		threshold(rules.Threshold{Count: 3, Within: time.Minute}),

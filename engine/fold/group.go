@@ -32,9 +32,11 @@ type Group struct {
 	Known      int64
 	KnownSince schema.Instant
 	Text       string
-	Subject    string // flat, of the first trigger's event
-	N          int    // the number of Events
-	Events     [maxEvents]Event
+	// Detail is what the kind keeps of the first trigger to explain it, in a flat form of the kind's own; "" for none.
+	Detail  string
+	Subject string // flat, of the first trigger's event
+	N       int    // the number of Events
+	Events  [maxEvents]Event
 
 	// emitted reports that the group has not changed since Emit emitted it.
 	emitted bool
@@ -134,6 +136,7 @@ func (p *Program) openGroup(tr *trigger) Group {
 		Known:      tr.known,
 		KnownSince: tr.knownSince,
 		Text:       strings.Clone(tr.text),
+		Detail:     string(tr.detail),
 	}
 	if tr.item != nil {
 		g.Subject = strings.Clone(item.SubjectOf(tr.item.Evidence))
@@ -152,14 +155,18 @@ func (g *Group) join(tr *trigger) {
 	}
 }
 
+// detailFollows is added to the number of events of a group that has a detail. Earlier versions had no details.
+const detailFollows = 16
+
 // appendGroup appends the group's flat form; readGroup reads it. Part of the format of a cell:
 //
 //	version, count, known                  uvarint
 //	start, end, first, last, known since   8 bytes big-endian
 //	value                                  16 bytes big-endian
 //	text, subject                          uvarint length and bytes
-//	number of events                       uvarint
+//	number of events                       uvarint, plus detailFollows if there is a detail
 //	per event: time, role, id, step (uvarint), evidence, as in latest.go
+//	detail                                 uvarint length and bytes, if there is one
 func appendGroup(dst []byte, g *Group) []byte {
 	for _, n := range [...]int64{int64(g.Version), g.Count, g.Known} {
 		dst = binary.AppendUvarint(dst, uint64(n))
@@ -171,7 +178,11 @@ func appendGroup(dst []byte, g *Group) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, g.Value.Lo)
 	dst = flat.AppendText(dst, g.Text)
 	dst = flat.AppendText(dst, g.Subject)
-	dst = binary.AppendUvarint(dst, uint64(g.N))
+	n := uint64(g.N)
+	if g.Detail != "" {
+		n += detailFollows
+	}
+	dst = binary.AppendUvarint(dst, n)
 	for i := range g.N {
 		e := &g.Events[i]
 		dst = flat.AppendInstant(dst, e.Time)
@@ -179,6 +190,9 @@ func appendGroup(dst []byte, g *Group) []byte {
 		dst = append(dst, e.ID[:]...)
 		dst = binary.AppendUvarint(dst, uint64(e.Step))
 		dst = flat.AppendText(dst, e.Evidence)
+	}
+	if g.Detail != "" {
+		dst = flat.AppendText(dst, g.Detail)
 	}
 	return dst
 }
@@ -188,8 +202,9 @@ func readGroup(r *flat.Reader) (g Group) {
 	g.Start, g.End, g.First, g.Last, g.KnownSince = r.Instant(), r.Instant(), r.Instant(), r.Instant(), r.Instant()
 	g.Value.Hi, g.Value.Lo = r.Int64(), r.Uint64()
 	g.Text, g.Subject = string(r.Text()), string(r.Text())
-	g.N = r.Count(1)
-	if g.N > maxEvents || g.Count < 0 || g.Known < 0 || g.Version < 0 || g.Start > g.End {
+	n := r.Uvarint()
+	g.N = int(n &^ detailFollows)
+	if n&^detailFollows > maxEvents || g.Count < 0 || g.Known < 0 || g.Version < 0 || g.Start > g.End {
 		r.Fail()
 		return Group{}
 	}
@@ -197,6 +212,9 @@ func readGroup(r *flat.Reader) (g Group) {
 		e := &g.Events[i]
 		e.Time, e.Role, e.ID = r.Instant(), uint16(r.Uvarint()), r.ID()
 		e.Step, e.Evidence = int(r.Uvarint()), string(r.Text())
+	}
+	if n&detailFollows != 0 {
+		g.Detail = string(r.Text())
 	}
 	return g
 }

@@ -32,6 +32,17 @@ type timed interface {
 	peek(s *scratch, st []byte)
 }
 
+// An explainer is a kind that explains its triggers.
+type explainer interface {
+	// explain describes the first trigger of a group, with the highest value of all its triggers, as the end of a sentence.
+	explain(p *Program, g *Group) string
+}
+
+// An annotator is a kind whose findings have parts of their own, such as the numbers of a baseline.
+type annotator interface {
+	annotate(g *Group, f *schema.Finding)
+}
+
 // scratch is the memory that folding reuses. Program keeps a pool of it.
 type scratch struct {
 	// Set by a kind's fold, fire and peek.
@@ -79,6 +90,8 @@ type trigger struct {
 	known      int64
 	knownSince schema.Instant
 	text       string
+	// detail is Group.Detail of a group that it opens, a view of the scratch or of State.
+	detail []byte
 }
 
 // storedEvent is one event as State holds it.

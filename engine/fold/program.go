@@ -67,6 +67,16 @@ func (p *Program) setKind() {
 	case rules.KindSequence:
 		k := newSequence(r.Sequence)
 		p.kind = &k
+	case rules.KindAbsence:
+		p.setAbsence(r.Absence)
+	case rules.KindBaseline:
+		p.setBaseline(r.Baseline)
+	case rules.KindRarity:
+		p.setRarity(r.Rarity)
+	case rules.KindFlow:
+		p.setFlow(r.Flow)
+	case rules.KindProvenance:
+		p.setProvenance(r.Provenance)
 	default:
 		panic("BUG: no such kind: " + string(r.Kind))
 	}

@@ -14,9 +14,9 @@ func twoSources() *rules.Rule {
 	r := capturetest.Rule(rules.KindSequence)
 	r.Sequence = &rules.Sequence{Steps: []rules.Step{{ID: "use", Times: 1}, {ID: "call", Times: 1}}, Within: time.Minute, Unless: true}
 	r.Roles = []rules.Role{
-		{Name: "use", Order: 1, Key: []schema.Field{schema.AIAgentUID}},
-		{Name: "call", Order: 2, Key: []schema.Field{schema.CredentialUID}},
-		{Name: "unless", Order: 0, Key: []schema.Field{schema.AIAgentUID}},
+		{Name: "use", Order: 1, Key: rules.FieldOperands(schema.AIAgentUID)},
+		{Name: "call", Order: 2, Key: rules.FieldOperands(schema.CredentialUID)},
+		{Name: "unless", Order: 0, Key: rules.FieldOperands(schema.AIAgentUID)},
 	}
 	return r
 }

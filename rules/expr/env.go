@@ -109,7 +109,7 @@ func (v *Env) checkResult(text string, names scope, result *cel.Type) (*checked,
 		if isCondition {
 			return nil, []Issue{{1, 1, fmt.Sprintf("a condition is true or false, this is %s: compare it with something", name)}}
 		}
-		return nil, []Issue{{1, 1, fmt.Sprintf("what names an agent is a text, this is %s", name)}}
+		return nil, []Issue{{1, 1, fmt.Sprintf("the expression must give a text, this is %s", name)}}
 	}
 	c := &checked{ast: typed.NativeRep(), slots: r.slots, mentions: r.mentions, text: text}
 	c.empty = v.emptyLists(c.ast.Expr())

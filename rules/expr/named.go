@@ -20,14 +20,12 @@ import (
 // Its names are those of conditions without agent.* and lists.*, because the agent is found by the result. All issues are
 // returned at once; name is nil if there are any.
 func (v *Env) CompileName(text string) (name *predicate.Name, issues []Issue) {
-	c, issues := v.checkResult(text, nameScope{eventScope{v}}, types.StringType)
+	name, issues = v.compileText(text, nameScope{eventScope{v}})
 	if issues != nil {
 		return nil, issues
 	}
-	var fields schema.FieldSet
-	for _, m := range c.mentions {
+	for _, m := range name.Mentions() {
 		if m.Raw < 0 {
-			fields.Add(m.Field)
 			continue
 		}
 		for _, key := range v.raws[m.Raw] {
@@ -40,12 +38,43 @@ func (v *Env) CompileName(text string) (name *predicate.Name, issues []Issue) {
 	if issues != nil {
 		return nil, issues
 	}
+	return name, nil
+}
+
+// CompileText compiles an expression over an event whose value is a text: a computed part of a key, or the text in which a
+// rule looks for values. Its names are those of conditions. All issues are returned at once; name is nil if there are any.
+func (v *Env) CompileText(text string) (name *predicate.Name, issues []Issue) {
+	return v.compileText(text, eventScope{v})
+}
+
+// CompileRaw compiles an expression that is one raw path, such as raw.requestParameters.bucketName or raw["@timestamp"].
+func (v *Env) CompileRaw(text string) (m predicate.Mention, issues []Issue) {
+	c, issues := v.checkResult(text, eventScope{v}, types.DynType)
+	if issues != nil {
+		return predicate.Mention{}, issues
+	}
+	b := builder{env: v, checked: c}
+	if s := b.slot(c.ast.Expr()); s == nil || s.Source != predicate.FromRaw || len(s.Path) > 0 || s.Derive != "" || s.Presence {
+		return predicate.Mention{}, []Issue{{1, 1, "is not one path of the original record: write raw.a.b, or {as: NAME, is: EXPRESSION}"}}
+	}
+	return c.mentions[0].Mention, nil
+}
+
+func (v *Env) compileText(text string, names scope) (name *predicate.Name, issues []Issue) {
+	c, issues := v.checkResult(text, names, types.StringType)
+	if issues != nil {
+		return nil, issues
+	}
+	var mentions []predicate.Mention
+	for _, m := range c.mentions {
+		mentions = append(mentions, m.Mention)
+	}
 	b := builder{env: v, checked: c}
 	root, err := b.name(c.ast.Expr())
 	if err != nil {
 		return nil, []Issue{{1, 1, fmt.Sprintf("the expression cannot be planned: %v", err)}}
 	}
-	return predicate.NewName(root, c.slots, text, fields), nil
+	return predicate.NewName(root, c.slots, text, mentions), nil
 }
 
 // nameScope is an event without the registry.

@@ -58,8 +58,8 @@ func TestNameProblems(t *testing.T) {
 		}
 	}
 	f(``, "the expression is empty: write one that is a text")
-	f(`event.class == "tool"`, "what names an agent is a text, this is true or false")
-	f(`http.response.bytes`, "what names an agent is a text")
+	f(`event.class == "tool"`, "the expression must give a text, this is true or false")
+	f(`http.response.bytes`, "the expression must give a text")
 	f(`agent.owner`, "agent.owner")
 	f(`raw.request.headers.authorization`, "holds a credential")
 	f(`raw.headers["x-api-key"]`, "holds a credential")

@@ -6,22 +6,33 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// Name is a compiled expression over an event whose value is a text: the identifier of an agent. It is immutable.
+// Name is a compiled expression over an event whose value is a text: the identifier of an agent, or a computed part of a
+// key. It is immutable.
 type Name struct {
-	root   NamePart
-	slots  []Slot
-	text   string
-	fields schema.FieldSet
+	root     NamePart
+	slots    []Slot
+	text     string
+	mentions []Mention
 }
 
-// NewName returns the expression with the given root, which reads the given fields. It keeps its arguments, which must not
-// be changed.
-func NewName(root NamePart, slots []Slot, text string, fields schema.FieldSet) *Name {
-	return &Name{root, slots, text, fields}
+// NewName returns the expression with the given root, which reads the given values. It keeps its arguments, which must
+// not be changed.
+func NewName(root NamePart, slots []Slot, text string, mentions []Mention) *Name {
+	return &Name{root, slots, text, mentions}
 }
+
+// Mentions returns the fields and raw paths that the expression reads. It must not be changed.
+func (n *Name) Mentions() []Mention { return n.mentions }
 
 // Fields returns the fields that the expression reads.
-func (n *Name) Fields() schema.FieldSet { return n.fields }
+func (n *Name) Fields() (fields schema.FieldSet) {
+	for _, m := range n.mentions {
+		if m.Raw < 0 {
+			fields.Add(m.Field)
+		}
+	}
+	return fields
+}
 
 // Text returns the source text.
 func (n *Name) Text() string { return n.text }

@@ -92,7 +92,7 @@ func TestEventProblems(t *testing.T) {
 		}
 	}
 	f(`identity: [{dataset: litellm, uid: 'user.nam'}]`, "f.yaml:3:41: identity[0].uid: there is no field user.nam: did you mean user.name?")
-	f(`identity: [{dataset: litellm, uid: 'user.name == ""'}]`, "what names an agent is a text")
+	f(`identity: [{dataset: litellm, uid: 'user.name == ""'}]`, "the expression must give a text")
 	f(`identity: [{dataset: litellm, uid: raw.headers.authorization}]`, "holds a credential")
 	f(`identity: [{dataset: litellm, uid: agent.owner}]`, "agent.owner")
 	f(`identity: [{dataset: litellm, uid: 7}]`, "is a whole number, not text")

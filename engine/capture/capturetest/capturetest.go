@@ -17,8 +17,8 @@ import (
 func Rule(kind rules.Kind) *rules.Rule {
 	return &rules.Rule{
 		ID: "test.rule", Version: 3, Title: "Test", Severity: "high", Stage: rules.StageStable, Kind: kind,
-		Key: []schema.Field{schema.AIAgentUID}, GroupBy: []int{0}, GroupFor: time.Hour,
-		Roles: []rules.Role{{Key: []schema.Field{schema.AIAgentUID}}},
+		Key: rules.FieldOperands(schema.AIAgentUID), GroupBy: []int{0}, GroupFor: time.Hour,
+		Roles: []rules.Role{{Key: rules.FieldOperands(schema.AIAgentUID)}},
 	}
 }
 

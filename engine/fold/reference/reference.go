@@ -161,6 +161,16 @@ func triggersOfKey(r *rules.Rule, items []indexed, end schema.Instant) []trigger
 			return sequenceWhere(r.Sequence, items)
 		}
 		return sequence(r.Sequence, items)
+	case rules.KindAbsence:
+		return absence(r, items, end)
+	case rules.KindBaseline:
+		return baseline(r, items, end)
+	case rules.KindRarity:
+		return rarity(r, items, end)
+	case rules.KindFlow:
+		return flow(r, items, end)
+	case rules.KindProvenance:
+		return provenance(r, items, end)
 	}
 	return none(items)
 }

@@ -87,7 +87,7 @@ func duration(t *rapid.T, name string, from, to int) time.Duration {
 
 // drawRule draws a rule of the kind. Its key has two fields, and its group key the first or both.
 func drawRule(t *rapid.T, kind rules.Kind) *rules.Rule {
-	key := []schema.Field{schema.AIAgentUID, schema.SessionID}
+	key := rules.FieldOperands(schema.AIAgentUID, schema.SessionID)
 	r := &rules.Rule{
 		ID: "test.rule", Version: 1, Title: "Test", Severity: "low", Stage: rules.StageStable, Kind: kind,
 		Key: key, GroupBy: []int{0}, Roles: []rules.Role{{Key: key}},
@@ -110,6 +110,16 @@ func drawRule(t *rapid.T, kind rules.Kind) *rules.Rule {
 		}
 	case rules.KindSequence:
 		drawSequence(t, r, key)
+	case rules.KindAbsence:
+		drawAbsence(t, r)
+	case rules.KindBaseline:
+		drawBaseline(t, r)
+	case rules.KindRarity:
+		drawRarity(t, r)
+	case rules.KindFlow:
+		drawFlow(t, r)
+	case rules.KindProvenance:
+		drawProvenance(t, r)
 	}
 	return r
 }
@@ -119,7 +129,7 @@ func drawThreshold(t *rapid.T) *rules.Threshold {
 	switch rapid.SampledFrom([]string{"count", "count", "sum", "ratio"}).Draw(t, "threshold") {
 	case "sum":
 		return &rules.Threshold{Within: pane, Sum: &rules.Sum{
-			Of: schema.GenAIUsageCost, AtLeast: rules.Decimal{Lo: rapid.Uint64Range(1, 40).Draw(t, "at least") * 1e9},
+			Of: rules.FieldOperand(schema.GenAIUsageCost), AtLeast: rules.Decimal{Lo: rapid.Uint64Range(1, 40).Draw(t, "at least") * 1e9},
 		}}
 	case "ratio":
 		return &rules.Threshold{Within: pane, Ratio: &rules.Ratio{
@@ -129,7 +139,7 @@ func drawThreshold(t *rapid.T) *rules.Threshold {
 	return &rules.Threshold{Within: duration(t, "within", 1, 15), Count: rapid.Int64Range(1, 5).Draw(t, "count")}
 }
 
-func drawSequence(t *rapid.T, r *rules.Rule, key []schema.Field) {
+func drawSequence(t *rapid.T, r *rules.Rule, key []rules.Operand) {
 	q := &rules.Sequence{Within: duration(t, "within", 1, 20), Unless: rapid.Bool().Draw(t, "unless")}
 	steps := rapid.IntRange(1, 4).Draw(t, "steps")
 	if rapid.IntRange(0, 2).Draw(t, "where") == 0 {
