@@ -62,7 +62,7 @@ func (r *reader) kind(when *doc.Node) {
 			rule.Kind, clause = k, n
 		}
 	}
-	if !rule.Kind.hasRoles() {
+	if !rule.Kind.hasRoles() && rule.Over == nil {
 		f.Need("when")
 	}
 	switch rule.Kind {
@@ -87,6 +87,7 @@ func (r *reader) kind(when *doc.Node) {
 	case KindProvenance:
 		r.provenance(clause)
 	}
+	r.overKind(clause)
 }
 
 // hasRoles reports whether the parts of the clause have conditions of their own, so that the rule's `when` may be omitted.
@@ -210,6 +211,9 @@ func mentionsOf(rule *Rule) []predicate.Mention {
 	for i := range operands {
 		add(operands[i].Mentions()...)
 	}
+	if rule.Over != nil {
+		add(predicate.Mention{Name: schema.RuleID.String(), Field: schema.RuleID, Raw: -1})
+	}
 	return out
 }
 
@@ -231,6 +235,9 @@ func (r *Rule) Lookback() time.Duration {
 // single times or panes. Conditions are left out too: items that were folded under the old condition stay folded.
 func shapeText(rule *Rule) string {
 	var b strings.Builder
+	if rule.Over != nil {
+		b.WriteString("over;")
+	}
 	fmt.Fprintf(&b, "kind=%s;", rule.Kind)
 	if c := rule.clause(); c != nil {
 		c.appendShape(&b, rule)

@@ -18,8 +18,14 @@ import (
 type compiler struct {
 	env   *expr.Env
 	today time.Time
-	known map[string]compiled // by text
-	tags  map[string]string   // the titles of the known tags; nil until a tag is read
+	known map[condText]compiled
+	tags  map[string]string // the titles of the known tags; nil until a tag is read
+}
+
+// condText identifies a condition: its text, and whether it is one over triggers.
+type condText struct {
+	text     string
+	triggers bool
 }
 
 type compiled struct {
@@ -27,13 +33,22 @@ type compiled struct {
 	issues []expr.Issue
 }
 
-func (c *compiler) compile(text string) compiled {
-	k, ok := c.known[text]
+func (c *compiler) compile(t condText) compiled {
+	k, ok := c.known[t]
 	if !ok {
-		k.cond, k.issues = c.env.Compile(text)
-		c.known[text] = k
+		if t.triggers {
+			k.cond, k.issues = c.env.CompileTrigger(t.text)
+		} else {
+			k.cond, k.issues = c.env.Compile(t.text)
+		}
+		c.known[t] = k
 	}
 	return k
+}
+
+// compile compiles a condition of the rule.
+func (r *reader) compile(text string) compiled {
+	return r.compiler.compile(condText{text, r.rule.Over != nil})
 }
 
 // condition compiles the text of a node. Each issue becomes a problem at its position in the file. cond is nil if the
@@ -43,7 +58,7 @@ func (r *reader) condition(n *doc.Node) (cond *predicate.Cond, text string) {
 	if strings.TrimSpace(text) == "" {
 		return nil, ""
 	}
-	k := r.compiler.compile(text)
+	k := r.compile(text)
 	for _, i := range k.issues {
 		n.FailAt(i.Line, i.Col, "%s", i.Text)
 	}
@@ -93,7 +108,7 @@ func (r *reader) conjunction(n *doc.Node, when, own string) *predicate.Cond {
 	if text == "" || r.doc.Failed() {
 		return nil
 	}
-	k := r.compiler.compile(text)
+	k := r.compile(text)
 	if k.cond == nil {
 		cause := "the condition cannot be compiled"
 		if len(k.issues) > 0 {
@@ -158,7 +173,11 @@ func (r *reader) where(n *doc.Node, steps []Step) *predicate.Where {
 	for i, s := range steps {
 		ids[i] = s.ID
 	}
-	w, issues := r.compiler.env.CompileWhere(text, ids)
+	compile := r.compiler.env.CompileWhere
+	if r.rule.Over != nil {
+		compile = r.compiler.env.CompileTriggerWhere
+	}
+	w, issues := compile(text, ids)
 	for _, i := range issues {
 		n.FailAt(i.Line, i.Col, "%s", i.Text)
 	}
@@ -215,7 +234,9 @@ func (r *reader) field(n *doc.Node) (f schema.Field, ok bool) {
 	switch {
 	case !ok:
 		n.Fail("unknown field %q%s", doc.Short(name), nearField(name))
-	case !f.Visible():
+	case f.OfTrigger() && r.rule.Over == nil:
+		n.Fail("%s belongs to the triggers of rules: only a rule with over can read it", name)
+	case !f.Visible() && !f.OfTrigger():
 		n.Fail("%s describes when or where a record was read: name another field, because findings must not depend on that", name)
 	default:
 		return f, true

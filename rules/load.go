@@ -263,7 +263,7 @@ func (l *loader) build() (*Set, []Problem) {
 		l.fail("", "prepare the rule language: %v", err)
 		return nil, l.problems
 	}
-	c := &compiler{env: env, today: l.options.Today, known: map[string]compiled{}}
+	c := &compiler{env: env, today: l.options.Today, known: map[condText]compiled{}}
 	var all []*Rule
 	byID := map[string]*Rule{}
 	for f := range parse(l.sources) {
@@ -280,10 +280,11 @@ func (l *loader) build() (*Set, []Problem) {
 		byID[r.ID] = r
 		all = append(all, r)
 	}
+	slices.SortFunc(all, func(a, b *Rule) int { return strings.Compare(a.ID, b.ID) })
+	l.problems = append(l.problems, link(all)...)
 	sortProblems(l.problems)
 	if Failed(l.problems) {
 		return nil, l.problems
 	}
-	slices.SortFunc(all, func(a, b *Rule) int { return strings.Compare(a.ID, b.ID) })
 	return newSet(all, env, l.options.Drafts, l.agents), l.problems
 }

@@ -168,7 +168,11 @@ func (r *reader) text(n *doc.Node) *predicate.Name {
 	if strings.TrimSpace(text) == "" {
 		return nil
 	}
-	name, issues := r.compiler.env.CompileText(text)
+	compile := r.compiler.env.CompileText
+	if r.rule.Over != nil {
+		compile = r.compiler.env.CompileTriggerText
+	}
+	name, issues := compile(text)
 	r.issues(n, issues)
 	if name == nil {
 		return nil

@@ -55,6 +55,9 @@ func readRule(c *compiler, d *doc.Doc, root *doc.Node) (*Rule, []Problem) {
 	r.response()
 	when := r.top.Get("when")
 	_, r.when = r.condition(when)
+	if r.rule.Over != nil && when == nil {
+		r.when = always
+	}
 	r.kind(when)
 	r.group()
 	r.exceptions(r.top.Get("exceptions"))
@@ -87,7 +90,9 @@ func (r *reader) head() {
 	if n := f.Get("status"); n != nil {
 		rule.Stage = Stage(n.Enum(string(StageDraft), string(StageBlock), string(StageShadow), string(StageStable), string(StageDisabled)))
 	}
-	rule.Datasets = r.datasets(f.Get("datasets"))
+	datasets := f.Get("datasets")
+	rule.Datasets = r.datasets(datasets)
+	r.over(f.Get("over"), datasets)
 	rule.Tags = r.tags(f.Get("tags"))
 	rule.References = f.Get("references").Strings()
 	rule.FalsePositives = f.Get("false_positives").Strings()

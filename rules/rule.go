@@ -71,6 +71,12 @@ type Rule struct {
 
 	// Over is set for a rule whose items are the triggers of other rules; it then has no Datasets.
 	Over *Over
+	// Level is 0 for a rule on events, and otherwise above the levels of the rules that feed it.
+	Level int
+	// IsFeeding is true if triggers of this rule are items of others.
+	IsFeeding bool
+	// Carries are the values that the rules over this one read of the event that triggered, sorted by name.
+	Carries []predicate.Mention
 
 	// Roles are the ways in which an event can match the rule, at most MaxRoles. The parts of a sequence, an absence, a
 	// flow and a provenance are roles, as their types describe. Every other rule has one role.

@@ -85,7 +85,7 @@ func (r *reader) step(n *doc.Node, key []Operand) {
 	step := Step{Times: 1}
 	id := f.Need("id")
 	step.ID = r.stepID(id)
-	_, own := r.condition(f.Need("when"))
+	own := r.stepWhen(f)
 	if t := f.Get("times"); t != nil {
 		step.Times = int(t.Int(1, MaxTimes))
 	}
@@ -99,6 +99,21 @@ func (r *reader) step(n *doc.Node, key []Operand) {
 	role.Cond = r.conjunction(n, r.when, own)
 	s.Steps = append(s.Steps, step)
 	r.rule.Roles = append(r.rule.Roles, role)
+}
+
+// stepWhen reads the condition of a step. A step over triggers names a rule, and may omit `when`.
+func (r *reader) stepWhen(f *doc.Fields) string {
+	rule := f.Get("rule")
+	if r.rule.Over == nil {
+		rule.Fail("names a rule, but the items of this rule are events: write over: [...] to count triggers")
+		_, own := r.condition(f.Need("when"))
+		return own
+	}
+	named := r.stepOver(f)
+	if _, own := r.condition(f.Get("when")); own != "" && named != "" {
+		return "(" + named + ") && (" + own + "\n)"
+	}
+	return named
 }
 
 // stepID reads the id of a step, which `where` writes in front of a field as STEP.field.

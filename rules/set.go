@@ -188,6 +188,9 @@ func (s *Set) build() {
 	var conds []*predicate.Cond
 	var datasets [][]string
 	for i, r := range s.Rules {
+		if r.Over != nil {
+			continue // it matches triggers, and no events
+		}
 		for bit, role := range r.Roles {
 			conds = append(conds, role.Cond)
 			datasets = append(datasets, r.Datasets)
@@ -197,12 +200,35 @@ func (s *Set) build() {
 	s.index = match.Build(conds, datasets)
 }
 
-// Only returns a Set in which r, one of s.All, is the only rule, and active whatever its stage. The tests of r run
-// against it. Raw paths keep the order that they have in s.
+// Only returns a Set of r, one of s.All, and of the rules that feed it, all of them active whatever their stages. The
+// tests of r run against it. r makes findings even if it is a block. Raw paths keep the order that they have in s.
 func (s *Set) Only(r *Rule) *Set {
-	o := &Set{Rules: []*Rule{r}, All: []*Rule{r}, wanted: s.wanted}
+	only := *r
+	only.Stage = StageStable
+	o := &Set{Rules: []*Rule{&only}, wanted: s.wanted}
+	for _, f := range feeding(r, nil) {
+		o.Rules = append(o.Rules, f)
+	}
+	slices.SortFunc(o.Rules, func(a, b *Rule) int { return strings.Compare(a.ID, b.ID) })
+	o.All = o.Rules
 	o.build()
 	return o
+}
+
+// feeding appends the rules that feed r, directly or through others, as blocks.
+func feeding(r *Rule, to []*Rule) []*Rule {
+	if r.Over == nil {
+		return to
+	}
+	for _, f := range r.Over.Feeding {
+		if slices.ContainsFunc(to, func(o *Rule) bool { return o.ID == f.ID }) {
+			continue
+		}
+		block := *f
+		block.Stage = StageBlock
+		to = feeding(f, append(to, &block))
+	}
+	return to
 }
 
 // alwaysShown are the fields that every finding shows of an event, in addition to those that its rule mentions.
@@ -314,31 +340,33 @@ func (s *Set) Match(e *schema.Event, sc *Scratch, hits []Hit) []Hit {
 	return hits
 }
 
-// except returns the roles of the hit that remain after the rule's exceptions. An exception that cannot be evaluated
-// removes nothing, because a finding too many is better than one too few.
+// except returns the roles of the hit that remain after the rule's exceptions, and counts what they did.
 func (s *Set) except(e *schema.Event, sc *Scratch, hit Hit) uint32 {
-	r := s.Rules[hit.Rule]
+	kept, failed := s.Rules[hit.Rule].Except(e, sc.Predicate, hit.Roles)
+	sc.Errors[hit.Rule] += uint64(failed)
+	if kept != hit.Roles {
+		sc.Excepted[hit.Rule]++
+	}
+	return kept
+}
+
+// Except returns the roles that remain after the rule's exceptions, and the number of exceptions that cannot be evaluated.
+// Such an exception removes nothing, because a finding too many is better than one too few.
+func (r *Rule) Except(e *schema.Event, s *predicate.Scratch, roles uint32) (kept uint32, failed int) {
 	end, _ := e.End()
 	for i := range r.Exceptions {
 		x := &r.Exceptions[i]
 		if end >= x.Until {
 			continue
 		}
-		applies, err := x.Cond.Eval(e, sc.Predicate)
-		if err != nil {
-			sc.Errors[hit.Rule]++
-			continue
+		switch applies, err := x.Cond.Eval(e, s); {
+		case err != nil:
+			failed++
+		case applies:
+			return roles & r.keptRoles(), failed
 		}
-		if !applies {
-			continue
-		}
-		kept := hit.Roles & r.keptRoles()
-		if kept != hit.Roles {
-			sc.Excepted[hit.Rule]++
-		}
-		return kept
 	}
-	return hit.Roles
+	return roles, failed
 }
 
 // keptRoles returns the roles that exceptions do not apply to.

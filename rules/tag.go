@@ -5,11 +5,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/aidr-engine/aidr/rules/doc"
 )
 
-// tagTable holds one known tag per line: its id, a tab, and its title.
+// tagTable holds one known tag per line: its id, a tab, its title and, for a technique, a tab and the tags of its tactics.
 //
 //go:embed tags.tsv
 var tagTable string
@@ -18,15 +19,19 @@ var tagTable string
 var namespaces = []string{"owasp.", "atlas.", "attack.", "mitre-cwe."}
 
 // Tag is a known tag, such as owasp.asi01-2026, with the title that its publisher gave it.
-type Tag struct{ ID, Title string }
+type Tag struct {
+	ID, Title string
+	Tactics   []string // of a technique: the tags of its tactics
+}
 
 // Tags returns the known tags in the order of the table.
 func Tags() []Tag {
 	var out []Tag
 	for line := range strings.Lines(tagTable) {
-		id, title, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		id, rest, ok := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
 		if ok {
-			out = append(out, Tag{id, title})
+			title, tactics, _ := strings.Cut(rest, "\t")
+			out = append(out, Tag{id, title, strings.Fields(tactics)})
 		}
 	}
 	return out
@@ -40,6 +45,23 @@ func knownTags() map[string]string {
 	}
 	return m
 }
+
+// tacticsByTag are the tactics of the known tags; a tactic is its own.
+var tacticsByTag = sync.OnceValue(func() map[string][]string {
+	m := map[string][]string{}
+	for _, t := range Tags() {
+		switch {
+		case strings.HasPrefix(t.ID, "attack.ta"), strings.HasPrefix(t.ID, "atlas.aml-ta"):
+			m[t.ID] = []string{t.ID}
+		case t.Tactics != nil:
+			m[t.ID] = t.Tactics
+		}
+	}
+	return m
+})
+
+// tacticsOf returns the tactics of a tag.
+func tacticsOf(tag string) []string { return tacticsByTag()[tag] }
 
 func (r *reader) tags(n *doc.Node) []string {
 	var out []string

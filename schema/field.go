@@ -176,10 +176,26 @@ const (
 	GuardrailAction
 	// guardrail.risk.category: Category of the risk that the guardrail detected.
 	GuardrailRiskCategory
+	// rule.id: Rule that triggered; only rules with over see it.
+	RuleID
+	// rule.severity: Severity of that rule.
+	RuleSeverity
+	// rule.tag: Tags of that rule.
+	RuleTag
+	// rule.tactic: Tactics of the tags of that rule, those of techniques included.
+	RuleTactic
+	// rule.opens: True if the trigger opened a finding of that rule.
+	RuleOpens
+	// provenance.value: Value that came out of an untrusted result, as the trigger of a provenance rule has it.
+	ProvenanceValue
+	// provenance.argument: Argument of the call that held the value.
+	ProvenanceArgument
+	// provenance.source: Tool whose result brought the value.
+	ProvenanceSource
 )
 
 // NumFields is the number of fields.
-const NumFields = 86
+const NumFields = 94
 
 var fieldInfo = [NumFields]FieldInfo{
 	Time: {
@@ -611,5 +627,45 @@ var fieldInfo = [NumFields]FieldInfo{
 		Name: "guardrail.risk.category", Type: TypeString,
 		Doc:  "Category of the risk that the guardrail detected.",
 		OCSF: "attacks", ECS: "", OTel: "gen_ai.security.risk.category (proposal)",
+	},
+	RuleID: {
+		Name: "rule.id", Type: TypeString,
+		Doc:  "Rule that triggered; only rules with over see it.",
+		OCSF: "", ECS: "", OTel: "",
+	},
+	RuleSeverity: {
+		Name: "rule.severity", Type: TypeString,
+		Doc:  "Severity of that rule.",
+		OCSF: "", ECS: "", OTel: "",
+	},
+	RuleTag: {
+		Name: "rule.tag", Type: TypeList,
+		Doc:  "Tags of that rule.",
+		OCSF: "", ECS: "", OTel: "",
+	},
+	RuleTactic: {
+		Name: "rule.tactic", Type: TypeList,
+		Doc:  "Tactics of the tags of that rule, those of techniques included.",
+		OCSF: "", ECS: "", OTel: "",
+	},
+	RuleOpens: {
+		Name: "rule.opens", Type: TypeBool,
+		Doc:  "True if the trigger opened a finding of that rule.",
+		OCSF: "", ECS: "", OTel: "",
+	},
+	ProvenanceValue: {
+		Name: "provenance.value", Type: TypeString,
+		Doc:  "Value that came out of an untrusted result, as the trigger of a provenance rule has it.",
+		OCSF: "", ECS: "", OTel: "",
+	},
+	ProvenanceArgument: {
+		Name: "provenance.argument", Type: TypeString,
+		Doc:  "Argument of the call that held the value.",
+		OCSF: "", ECS: "", OTel: "",
+	},
+	ProvenanceSource: {
+		Name: "provenance.source", Type: TypeString,
+		Doc:  "Tool whose result brought the value.",
+		OCSF: "", ECS: "", OTel: "",
 	},
 }

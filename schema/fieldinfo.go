@@ -21,9 +21,12 @@ func (f Field) Info() FieldInfo { return fieldInfo[f] }
 // String returns the dotted name of the field.
 func (f Field) String() string { return fieldInfo[f].Name }
 
-// Visible reports whether rules may name the field. The time and the position at which a record was read are hidden,
-// because findings must not depend on them.
-func (f Field) Visible() bool { return f != EventIngested && f != EventRawRef }
+// Visible reports whether rules on events may name the field. The time and the position at which a record was read are
+// hidden, because findings must not depend on them, and so are the fields of triggers.
+func (f Field) Visible() bool { return f != EventIngested && f != EventRawRef && !f.OfTrigger() }
+
+// OfTrigger reports whether the field describes the trigger of a rule. Events lack it; only rules with `over` may name it.
+func (f Field) OfTrigger() bool { return f >= RuleID && f <= ProvenanceSource }
 
 var fieldByName = func() map[string]Field {
 	m := make(map[string]Field, NumFields)

@@ -119,8 +119,10 @@ func (c *Capturer) fill(p *Plan, e *schema.Event, s *rules.Scratch, it *item.Ite
 	c.buf = c.appendData(c.buf, p, e, s, it.Roles)
 	data := len(c.buf)
 	c.buf = c.appendEvidence(c.buf, p, e, s, it.Roles)
+	evidence := len(c.buf)
+	c.buf = c.appendCarried(c.buf, p, e)
 	all := c.arena.store(c.buf)
-	it.Key, it.Group, it.Data, it.Evidence = all[:key], all[key:group], all[group:data], all[data:]
+	it.Key, it.Group, it.Data, it.Evidence, it.Carried = all[:key], all[key:group], all[group:data], all[data:evidence], all[evidence:]
 	if p.wholeGroup {
 		it.Group = it.Key
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/aidr-engine/aidr/engine/flat"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -106,14 +107,31 @@ func (c *Capturer) appendNeeds(dst []byte, q *rules.Sequence, e *schema.Event, r
 		if roles&(1<<needs[i].Step) == 0 {
 			continue
 		}
-		v, exposure := mentioned(e, &needs[i].Mention), c.exposure(&needs[i].Mention)
-		if exposure >= schema.Hashed && v.Text != "" {
-			c.text = item.AppendValueText(c.text[:0], v)
-			v = schema.StringValue(schema.HashText(string(c.text)))
-		} else if text := item.Distinguish(v.Text, maxComparedText, c.redactFor(exposure)); text != v.Text {
-			v = schema.StringValue(text)
-		}
-		dst = schema.AppendValue(dst, v)
+		dst = c.appendCompared(dst, e, &needs[i].Mention)
+	}
+	return dst
+}
+
+// appendCompared appends a value that leaves the worker to be compared. A hash replaces a text that may not leave it.
+func (c *Capturer) appendCompared(dst []byte, e *schema.Event, m *predicate.Mention) []byte {
+	v, exposure := mentioned(e, m), c.exposure(m)
+	if exposure >= schema.Hashed && v.Text != "" {
+		c.text = item.AppendValueText(c.text[:0], v)
+		v = schema.StringValue(schema.HashText(string(c.text)))
+	} else if text := item.Distinguish(v.Text, maxComparedText, c.redactFor(exposure)); text != v.Text {
+		v = schema.StringValue(text)
+	}
+	return schema.AppendValue(dst, v)
+}
+
+// appendCarried appends the values that the rules over this one read (item.Item.Carried).
+func (c *Capturer) appendCarried(dst []byte, p *Plan, e *schema.Event) []byte {
+	if !p.rule.IsFeeding {
+		return dst
+	}
+	dst = binary.BigEndian.AppendUint32(dst, p.carriedTag)
+	for i := range p.rule.Carries {
+		dst = c.appendCompared(dst, e, &p.rule.Carries[i])
 	}
 	return dst
 }

@@ -12,6 +12,7 @@ type Plan struct {
 	values     []rules.Operand // the values that the kind compares: `of`
 	tag        uint32          // item.Tag of the names of the rule's Mentions
 
+	carriedTag  uint32 // item.CarriedTag of the rule's Carries
 	branching   uint32 // the roles whose condition has branches that evidence names, as bits
 	branchesTag uint32 // item.Tag of the texts of the conditions
 }
@@ -23,7 +24,7 @@ func NewPlan(r *rules.Rule) *Plan {
 	for i := range r.Mentions {
 		names = append(names, r.Mentions[i].Name)
 	}
-	p.tag = item.Tag(names)
+	p.tag, p.carriedTag = item.Tag(names), item.CarriedTag(r.Carries)
 	var texts []string
 	for i := range r.Roles {
 		if cond := r.Reasons(i); cond != nil {

@@ -21,6 +21,7 @@ type Cell struct {
 	pending pending
 	folded  int // the number of pending items, from the first on, that live has folded
 
+	sent      []item.Trigger // triggers of live that Triggers handed on last
 	settled   []Group        // groups of base that ended and whose settled finding is not emitted yet
 	emissions []emission     // of the findings that are not final, sorted by (start, version)
 	needsEmit bool           // the findings may differ from those emitted
@@ -75,10 +76,11 @@ func (c *Cell) AddPending(src []byte) (ok bool) {
 
 // Empty reports whether the cell holds nothing, so that it may be deleted.
 func (c *Cell) Empty() bool {
-	return c.Pending() == 0 && len(c.base.keys) == 0 && len(c.base.groups) == 0 && len(c.settled) == 0 && len(c.emissions) == 0
+	return c.Pending() == 0 && len(c.base.keys) == 0 && len(c.base.groups) == 0 && len(c.settled) == 0 && len(c.emissions) == 0 && len(c.sent) == 0
 }
 
-// Add adds an item, in any order, and reports whether the cell changed. It ignores an item below the watermark: such an
+// Add adds an item, in any order, and reports whether the cell changed. An item that is Gone removes the pending item that
+// is equal to it. Add ignores an item below the watermark: such an
 // item is either in base already, after a restart, or late; the engine distinguishes these. It also ignores the copy of a
 // counted item that is pending, unless the copy supersedes that item.
 //
@@ -87,6 +89,9 @@ func (c *Cell) Add(it *item.Item) bool {
 	if it.Time < c.watermark {
 		c.base.limits.BelowWatermark++
 		return false
+	}
+	if it.Gone {
+		return c.takeBack(it)
 	}
 	n := c.pending.len()
 	if n == 0 || c.pending.timeAt(n-1) < it.Time {
@@ -106,6 +111,18 @@ func (c *Cell) Add(it *item.Item) bool {
 	}
 	c.insert(from+sort.Search(to-from, func(i int) bool { return it.Compare(c.pending.at(from+i)) < 0 }), it)
 	return true
+}
+
+// takeBack removes the pending item that is equal to it, if there is one, and reports whether there was.
+func (c *Cell) takeBack(it *item.Item) bool {
+	from, to := c.sameTime(it.Time)
+	for i := from; i < to; i++ {
+		if c.pending.at(i).Compare(it) == 0 {
+			c.remove(i)
+			return true
+		}
+	}
+	return false
 }
 
 // nearEnd is the number of items that are compared one by one before a binary search: most items arrive in the order of
@@ -187,6 +204,7 @@ func (c *Cell) Advance(w schema.Instant) {
 		c.moveToBase(s, n)
 	}
 	c.fire(s, &c.base, w)
+	c.live.dropTriggers(w)
 	c.watermark = w
 	c.settle(w)
 	c.sweep(w)

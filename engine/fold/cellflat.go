@@ -19,6 +19,7 @@ const cellFormat = 2
 //	settled     uvarint; each as in group.go: the groups that ended and whose settled finding is not emitted yet
 //	emissions   uvarint; per emission: start, end (8 bytes), version, revision (uvarint), detected, at (8 bytes),
 //	            withdrawn (1 byte), sum (16 bytes), body (uvarint length, bytes)
+//	sent        only if there are any: uvarint; each as in engine/item/trigger.go: the triggers that may be taken back
 func (c *Cell) Append(dst []byte) []byte {
 	c.changed = false
 	dst = append(dst, cellFormat)
@@ -38,7 +39,7 @@ func (c *Cell) Append(dst []byte) []byte {
 	for i := range c.emissions {
 		dst = c.emissions[i].append(dst)
 	}
-	return dst
+	return appendSent(dst, c.sent)
 }
 
 func (e *emission) append(dst []byte) []byte {
@@ -89,6 +90,7 @@ func LoadCell(p *Program, group string, src []byte) (*Cell, error) {
 		}
 		c.emissions = append(c.emissions, e)
 	}
+	c.sent = readSent(&r)
 	if !r.Done() {
 		return nil, fmt.Errorf("load cell of rule %q: %d bytes are damaged", p.Rule.ID, len(src))
 	}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/engine/flat"
+	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -67,6 +68,10 @@ func (c *Cell) emit(now schema.Instant, paced bool, emit func(*schema.Finding)) 
 		return
 	}
 	c.needsEmit, c.held = false, false
+	if c.p.Rule.Stage == rules.StageBlock {
+		c.emitNothing()
+		return
+	}
 	s := c.p.getScratch()
 	defer c.p.putScratch(s)
 	open := c.openGroups(s)
@@ -96,8 +101,22 @@ func (c *Cell) emit(now schema.Instant, paced bool, emit func(*schema.Finding)) 
 	}
 }
 
+// emitNothing forgets the groups of a block that settled, and the emissions from before the rule became one.
+func (c *Cell) emitNothing() {
+	if len(c.settled)+len(c.emissions) > 0 {
+		clear(c.settled)
+		c.settled, c.emissions, c.changed = c.settled[:0], nil, true
+	}
+	for i := range c.base.groups {
+		c.base.groups[i].copyEvidence()
+	}
+}
+
 // Findings calls emit with every finding that is live and not settled, as Emit would emit it.
 func (c *Cell) Findings(emit func(*schema.Finding)) {
+	if c.p.Rule.Stage == rules.StageBlock {
+		return
+	}
 	s := c.p.getScratch()
 	defer c.p.putScratch(s)
 	open := c.openGroups(s)

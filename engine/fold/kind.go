@@ -90,6 +90,7 @@ type trigger struct {
 	known      int64
 	knownSince schema.Instant
 	text       string
+	provenance item.Provenance // set by provenance
 	// detail is Group.Detail of a group that it opens, a view of the scratch or of State.
 	detail []byte
 }

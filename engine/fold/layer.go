@@ -14,6 +14,7 @@ type layer struct {
 	keys         []keyState     // sorted by key
 	nextDeadline schema.Instant // a lower bound of all deadlines
 	groups       []Group        // in order; the last one may still grow. Those of live are all groups, not a difference.
+	triggers     []item.Trigger // in order, if the rule feeds others: of base, those that Triggers has not handed on
 	limits       Limits
 }
 
@@ -95,7 +96,11 @@ func (c *Cell) fold(s *scratch, l *layer, it *item.Item) {
 // store moves the result of a fold from the scratch into the layer.
 func (c *Cell) store(s *scratch, l *layer, key string) {
 	if s.trigger.fired {
+		n := len(l.groups)
 		l.groups = c.p.addTrigger(l.groups, &s.trigger)
+		if c.p.feeds {
+			l.note(&s.trigger, key, len(l.groups) > n)
+		}
 	}
 	l.limits.Add(s.limits)
 	s.limits = Limits{}
@@ -199,6 +204,7 @@ func (c *Cell) refresh(s *scratch) {
 	if c.folded == 0 {
 		c.live.keys = c.live.keys[:0]
 		c.live.groups = append(c.live.groups[:0], c.base.groups...)
+		c.live.triggers = c.live.triggers[:0]
 		c.live.nextDeadline, c.live.limits = c.base.nextDeadline, Limits{}
 	}
 	for i := c.folded; i < n; i++ {
@@ -225,6 +231,8 @@ func (c *Cell) adopt() {
 	for i := range c.base.groups {
 		c.base.groups[i].emitted = false // it cannot be withdrawn any longer, so Emit has to drop its body
 	}
+	c.base.triggers = append(c.base.triggers, c.live.triggers...)
+	c.live.triggers = c.live.triggers[:0]
 	c.base.nextDeadline = c.live.nextDeadline
 	c.base.limits.Add(c.live.limits)
 }

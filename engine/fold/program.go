@@ -21,6 +21,7 @@ type Program struct {
 	unit      unit
 	threshold rules.Decimal // the value that triggers, in unit
 
+	feeds        bool     // the rule's triggers are items of other rules
 	wholeGroup   bool     // the group key is the whole key
 	orders       []uint16 // the distinct Orders of the roles, ascending: the roles that copies of an event may have
 	mentionNames []string
@@ -31,7 +32,7 @@ type Program struct {
 
 // NewProgram prepares a rule.
 func NewProgram(r *rules.Rule) *Program {
-	p := &Program{Rule: r, wholeGroup: len(r.GroupBy) == len(r.Key)}
+	p := &Program{Rule: r, feeds: r.IsFeeding, wholeGroup: len(r.GroupBy) == len(r.Key)}
 	p.pool.New = func() any { return new(scratch) }
 	p.setKind()
 	for i := range r.Roles {

@@ -17,7 +17,7 @@ import (
 // Item is one matched event for one rule. Its strings share one allocation with those of the items captured next to it,
 // so whatever outlives the item keeps copies.
 //
-// The items of a rule are ordered by (Time, Role, ID). Items equal in these are ordered by their other fields, so that
+// The items of a rule are ordered by (Time, Role, Fed, ID). Items equal in these are ordered by their other fields, so that
 // the order never depends on arrival.
 type Item struct {
 	Rule  int            // index in the Set; the store has the rule's id instead
@@ -28,8 +28,13 @@ type Item struct {
 	// Counted reports whether ID is derived from an id of the producer. Two counted items of one Key, Time and ID are
 	// copies of one event, of which only one is folded: see Supersedes.
 	Counted bool
-	Roles   uint32 // bit i: the event matched Rule.Roles[i]
-	ID      schema.ID
+	// Gone takes the item back that is equal in all other fields. Only items made of triggers are taken back.
+	Gone  bool
+	Roles uint32 // bit i: the event matched Rule.Roles[i]
+	// Fed is empty for an event. For a trigger it is the id of the rule that triggered: triggers of one instant and role are
+	// ordered by it before their identities.
+	Fed string
+	ID  schema.ID
 	// Data holds the captured values that the rule's kind needs:
 	//   none, threshold with count   nothing
 	//   threshold with sum           the number in units of 10^-9: Hi, Lo, each 8 bytes big-endian
@@ -39,14 +44,15 @@ type Item struct {
 	//   sequence                     for each of Where.Needs whose step the item matches, a flat value (schema.AppendValue)
 	Data     string
 	Evidence string // the redacted part of the event that a finding shows, flat (evidence.go)
+	Carried  string // the values that the rules over this one read of the event, flat (trigger.go); "" if there are no such rules
 }
 
 // overhead is the size of an Item in bytes without its texts, and of the pointers to it.
-const overhead = 144
+const overhead = 184
 
 // Size returns an estimate of the memory that the item takes, in bytes.
 func (it *Item) Size() int {
-	return overhead + len(it.Key) + len(it.Group) + len(it.Data) + len(it.Evidence)
+	return overhead + len(it.Key) + len(it.Group) + len(it.Data) + len(it.Evidence) + len(it.Carried) + len(it.Fed)
 }
 
 // ValueHashSize is the size in bytes of the hash of the values of `of` in the Data of a distinct or a new_value rule.
@@ -70,7 +76,10 @@ func (it *Item) Compare(o *Item) int {
 	if c := strings.Compare(it.Data, o.Data); c != 0 {
 		return c
 	}
-	if c := strings.Compare(it.Evidence, o.Evidence); c != 0 || it.Counted == o.Counted {
+	if c := strings.Compare(it.Evidence, o.Evidence); c != 0 {
+		return c
+	}
+	if c := strings.Compare(it.Carried, o.Carried); c != 0 || it.Counted == o.Counted {
 		return c
 	}
 	if it.Counted {
@@ -79,13 +88,16 @@ func (it *Item) Compare(o *Item) int {
 	return -1
 }
 
-// CompareEvent compares Time, Role and ID only.
+// CompareEvent compares Time, Role, Fed and ID only.
 func (it *Item) CompareEvent(o *Item) int {
 	if c := cmp.Compare(it.Time, o.Time); c != 0 {
 		return c
 	}
 	if c := cmp.Compare(it.Role, o.Role); c != 0 {
 		return c
+	}
+	if it.Fed != o.Fed {
+		return strings.Compare(it.Fed, o.Fed)
 	}
 	return bytes.Compare(it.ID[:], o.ID[:])
 }
@@ -100,12 +112,13 @@ func (it *Item) Supersedes(o *Item) bool {
 	return it.Compare(o) < 0
 }
 
-// contentHash returns a hash of the item's roles, data and evidence without the position in it. It is SHA-256 because
+// contentHash returns a hash of the item's roles, data, evidence without the position in it, and carried values. It is SHA-256 because
 // finding a record with a smaller hash than an honest record must not be easy.
 func (it *Item) contentHash() [sha256.Size]byte {
 	b := binary.BigEndian.AppendUint32(nil, it.Roles)
 	b = flat.AppendText(b, it.Data)
 	b = append(b, withoutPosition(it.Evidence)...)
+	b = append(b, it.Carried...)
 	return sha256.Sum256(b)
 }
 
@@ -113,6 +126,10 @@ func (it *Item) contentHash() [sha256.Size]byte {
 const (
 	flagCounted  = 1 << 0
 	flagOwnGroup = 1 << 1 // Group differs from Key and is written
+	flagGone     = 1 << 2
+	flagFed      = 1 << 3 // Fed is written
+	flagCarried  = 1 << 4 // Carried is written
+	knownFlags   = 1<<5 - 1
 )
 
 // Append appends the item's flat form, without Rule; Read reads it.
@@ -122,7 +139,7 @@ const (
 //	role      uvarint
 //	roles     uvarint
 //	id        16 bytes
-//	key, data, evidence and, with flagOwnGroup, group: each uvarint length and bytes
+//	key, data, evidence and, with their flags, group, fed and carried: each uvarint length and bytes
 func Append(dst []byte, it *Item) []byte {
 	var flags byte
 	if it.Counted {
@@ -130,6 +147,15 @@ func Append(dst []byte, it *Item) []byte {
 	}
 	if it.Group != it.Key {
 		flags |= flagOwnGroup
+	}
+	if it.Gone {
+		flags |= flagGone
+	}
+	if it.Fed != "" {
+		flags |= flagFed
+	}
+	if it.Carried != "" {
+		flags |= flagCarried
 	}
 	dst = append(dst, flags)
 	dst = flat.AppendInstant(dst, it.Time)
@@ -142,6 +168,12 @@ func Append(dst []byte, it *Item) []byte {
 	if flags&flagOwnGroup != 0 {
 		dst = flat.AppendText(dst, it.Group)
 	}
+	if it.Fed != "" {
+		dst = flat.AppendText(dst, it.Fed)
+	}
+	if it.Carried != "" {
+		dst = flat.AppendText(dst, it.Carried)
+	}
 	return dst
 }
 
@@ -153,14 +185,21 @@ func Read(src []byte) (it Item, rest []byte, ok bool) {
 	role, roles := r.Uvarint(), r.Uvarint()
 	it.ID = r.ID()
 	key, data, evidence := r.Text(), r.Text(), r.Text()
-	var group []byte
+	var group, fed, carried []byte
 	if flags&flagOwnGroup != 0 {
 		group = r.Text()
 	}
-	if r.Bad() || flags&^(flagCounted|flagOwnGroup) != 0 || role > 1<<16-1 || roles > 1<<32-1 {
+	if flags&flagFed != 0 {
+		fed = r.Text()
+	}
+	if flags&flagCarried != 0 {
+		carried = r.Text()
+	}
+	if r.Bad() || flags&^knownFlags != 0 || role > 1<<16-1 || roles > 1<<32-1 {
 		return Item{}, src, false
 	}
-	it.Counted = flags&flagCounted != 0
+	it.Counted, it.Gone = flags&flagCounted != 0, flags&flagGone != 0
+	it.Fed, it.Carried = string(fed), string(carried)
 	it.Role, it.Roles = uint16(role), uint32(roles)
 	it.Key, it.Data, it.Evidence = string(key), string(data), string(evidence)
 	it.Group = it.Key

@@ -65,6 +65,15 @@ func KeyTexts(key string) (texts []string) {
 	return texts
 }
 
+// TenantOf returns the tenant of a key, "" if the key has none.
+func TenantOf(key string) string {
+	i := strings.Index(key, tenantEnd)
+	if i < 0 {
+		return ""
+	}
+	return strings.ReplaceAll(key[:i], keyEscaped, "\x00")
+}
+
 // AppendValueText appends a value as the text that a key has for it.
 func AppendValueText(dst []byte, v schema.Value) []byte {
 	switch v.Kind {

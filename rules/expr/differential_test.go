@@ -222,7 +222,7 @@ func dynTerm(t *rapid.T) string {
 
 // computed compiles a condition without nodes of its own: CEL and the lenient functions evaluate all of it.
 func computed(t testingT, env *Env, text string) *predicate.Cond {
-	c, issues := env.check(text, eventScope{env})
+	c, issues := env.check(text, eventScope{env: env})
 	if issues != nil {
 		t.Fatalf("%s: %+v", text, issues)
 	}

@@ -124,7 +124,16 @@ func (v *Env) checkResult(text string, names scope, result *cel.Type) (*checked,
 
 // Compile compiles a condition over an event. All issues are returned at once; cond is nil if there are any.
 func (v *Env) Compile(text string) (cond *predicate.Cond, issues []Issue) {
-	c, issues := v.check(text, eventScope{v})
+	return v.compile(text, eventScope{env: v})
+}
+
+// CompileTrigger compiles a condition over a trigger: over the fields of the event that triggered, and those of the rule.
+func (v *Env) CompileTrigger(text string) (cond *predicate.Cond, issues []Issue) {
+	return v.compile(text, eventScope{env: v, triggers: true})
+}
+
+func (v *Env) compile(text string, names scope) (cond *predicate.Cond, issues []Issue) {
+	c, issues := v.check(text, names)
 	if issues != nil {
 		return nil, issues
 	}

@@ -20,7 +20,7 @@ import (
 // Its names are those of conditions without agent.* and lists.*, because the agent is found by the result. All issues are
 // returned at once; name is nil if there are any.
 func (v *Env) CompileName(text string) (name *predicate.Name, issues []Issue) {
-	name, issues = v.compileText(text, nameScope{eventScope{v}})
+	name, issues = v.compileText(text, nameScope{eventScope{env: v}})
 	if issues != nil {
 		return nil, issues
 	}
@@ -44,12 +44,17 @@ func (v *Env) CompileName(text string) (name *predicate.Name, issues []Issue) {
 // CompileText compiles an expression over an event whose value is a text: a computed part of a key, or the text in which a
 // rule looks for values. Its names are those of conditions. All issues are returned at once; name is nil if there are any.
 func (v *Env) CompileText(text string) (name *predicate.Name, issues []Issue) {
-	return v.compileText(text, eventScope{v})
+	return v.compileText(text, eventScope{env: v})
+}
+
+// CompileTriggerText is CompileText over a trigger.
+func (v *Env) CompileTriggerText(text string) (name *predicate.Name, issues []Issue) {
+	return v.compileText(text, eventScope{env: v, triggers: true})
 }
 
 // CompileRaw compiles an expression that is one raw path, such as raw.requestParameters.bucketName or raw["@timestamp"].
 func (v *Env) CompileRaw(text string) (m predicate.Mention, issues []Issue) {
-	c, issues := v.checkResult(text, eventScope{v}, types.DynType)
+	c, issues := v.checkResult(text, eventScope{env: v}, types.DynType)
 	if issues != nil {
 		return predicate.Mention{}, issues
 	}

@@ -27,15 +27,18 @@ type resolved struct {
 	problem string
 }
 
-// eventScope resolves the fields of the schema and raw.
-type eventScope struct{ env *Env }
+// eventScope resolves the fields of the schema and raw. With triggers, the fields of triggers are among them.
+type eventScope struct {
+	env      *Env
+	triggers bool
+}
 
 func (sc eventScope) agents() (predicate.Registry, bool) { return sc.env.site.Agents, true }
 
 func (sc eventScope) roots() []string {
 	out := []string{"raw", "lists", "agent"}
 	for f := range schema.Field(schema.NumFields) {
-		if root, _, _ := strings.Cut(f.String(), "."); !slices.Contains(out, root) {
+		if root, _, _ := strings.Cut(f.String(), "."); !slices.Contains(out, root) && (!f.OfTrigger() || sc.triggers) {
 			out = append(out, root)
 		}
 	}
@@ -52,7 +55,10 @@ func (sc eventScope) resolve(names []string) resolved {
 		if !ok {
 			continue
 		}
-		if !f.Visible() {
+		switch {
+		case f.OfTrigger() && !sc.triggers:
+			return resolved{problem: name + " belongs to the triggers of rules: only a rule with `over` can read it"}
+		case !f.Visible() && !f.OfTrigger():
 			return resolved{problem: name + " says when or where a record was read: no rule can see it, because findings must not depend on it"}
 		}
 		return resolved{
@@ -114,14 +120,14 @@ func isIdentifier(s string) bool {
 
 // stepScope resolves STEP.field over the steps of a sequence. A slot's At is the index of its value in needs.
 type stepScope struct {
-	env   *Env
+	eventScope
 	steps []string
 	needs *[]predicate.StepMention
 }
 
 func (sc stepScope) agents() (predicate.Registry, bool) { return nil, false }
 
-func (sc stepScope) roots() []string { return append(eventScope{sc.env}.roots(), sc.steps...) }
+func (sc stepScope) roots() []string { return append(sc.eventScope.roots(), sc.steps...) }
 
 func (sc stepScope) resolve(names []string) resolved {
 	step := slices.Index(sc.steps, names[0])
@@ -132,7 +138,7 @@ func (sc stepScope) resolve(names []string) resolved {
 	if len(names) == 1 {
 		return resolved{problem: fmt.Sprintf("%s is a step: write %s.field for a field of its event", names[0], names[0])}
 	}
-	out := eventScope{sc.env}.resolve(names[1:])
+	out := sc.eventScope.resolve(names[1:])
 	if out.used == 0 {
 		return out
 	}

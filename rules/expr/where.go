@@ -6,8 +6,17 @@ import "github.com/aidr-engine/aidr/rules/predicate"
 // all fields and raw paths of a step, also lists, but not agent.*, because the registry may have changed since the step.
 // All issues are returned at once; where is nil if there are any.
 func (v *Env) CompileWhere(text string, steps []string) (where *predicate.Where, issues []Issue) {
+	return v.compileWhere(text, steps, eventScope{env: v})
+}
+
+// CompileTriggerWhere is CompileWhere for a sequence whose steps are triggers.
+func (v *Env) CompileTriggerWhere(text string, steps []string) (where *predicate.Where, issues []Issue) {
+	return v.compileWhere(text, steps, eventScope{env: v, triggers: true})
+}
+
+func (v *Env) compileWhere(text string, steps []string, names eventScope) (where *predicate.Where, issues []Issue) {
 	var needs []predicate.StepMention
-	c, issues := v.check(text, stepScope{env: v, steps: steps, needs: &needs})
+	c, issues := v.check(text, stepScope{eventScope: names, steps: steps, needs: &needs})
 	if issues != nil {
 		return nil, issues
 	}

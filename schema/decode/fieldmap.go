@@ -100,6 +100,9 @@ func Mappable(f schema.Field) string {
 	case schema.GenAISystemInstructionsHash, schema.GenAIToolDefinitionsHash, schema.GenAIToolDefinitionsCount:
 		return "the map's chat sets it"
 	}
+	if f.OfTrigger() {
+		return "only triggers have it"
+	}
 	return ""
 }
 

@@ -41,7 +41,7 @@ func (a *aidr) Read(el *Element) {
 		return
 	}
 	for f := range schema.Field(schema.NumFields) {
-		if n := el.At(a.places[f]); n.Present() && f != schema.Time && el.Wanted(f) {
+		if n := el.At(a.places[f]); n.Present() && f != schema.Time && !f.OfTrigger() && el.Wanted(f) {
 			el.setField(f, n)
 		}
 	}
