@@ -94,13 +94,13 @@ func readCellValue(v []byte, r *rules.Rule) (wake schema.Instant, cell []byte, o
 	return schema.Instant(binary.BigEndian.Uint64(v[n:])), v[n+8:], true
 }
 
-// itemParts returns the pending items of a checkpoint as the parts of one value: for each rule its id and the size of its
+// itemParts returns the pending items of the rules of a level, for a checkpoint, as the parts of one value: for each rule its id and the size of its
 // items, then the items themselves, which are not copied. Rules are named by id, because their places change with the
 // Set.
-func itemParts(byRule map[int][]byte, set *rules.Set) (parts [][]byte) {
+func itemParts(byRule map[int][]byte, set *rules.Set, level int) (parts [][]byte) {
 	for rule, r := range set.Rules { // in order of rule: the same items give the same bytes
 		items := byRule[rule]
-		if len(items) == 0 {
+		if len(items) == 0 || r.Level != level {
 			continue
 		}
 		head := flat.AppendText(nil, r.ID)

@@ -15,6 +15,7 @@ import (
 	"github.com/aidr-engine/aidr/engine/budget"
 	"github.com/aidr-engine/aidr/engine/clock"
 	"github.com/aidr-engine/aidr/engine/gate"
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -201,8 +202,7 @@ func (c *checkpointer) checkpoint(ctx context.Context, until *schema.Instant, fo
 		return nil
 	}
 	cp := &store.Checkpoint{Seq: c.seq + 1, Dead: dead}
-	newest, size := c.collect(cp, reply)
-	state.setReached(c.reached)
+	newest, size := c.collect(cp, state, reply)
 	defer c.budget.Add(budget.Checkpoint, -size)
 	if c.store != nil {
 		cp.State = state.encode()
@@ -265,12 +265,14 @@ func (c *checkpointer) snapshot(
 	for _, s := range c.shards {
 		s.in <- message{barrier: b}
 	}
-	return c.state(), dead, true
+	state = c.state()
+	state.barrier = b
+	return state, dead, true
 }
 
-// collect puts the parts of all shards into the checkpoint, and records how far the rules' cells have moved. It returns
-// the highest time of new pending items, by rule, and the estimated memory of the checkpoint.
-func (c *checkpointer) collect(cp *store.Checkpoint, reply <-chan shardPart) (newest map[int]schema.Instant, size int64) {
+// collect puts the parts of all shards into the checkpoint, level by level, and records how far the rules' cells have
+// moved. It returns the highest time of new pending items, by rule, and the estimated memory of the checkpoint.
+func (c *checkpointer) collect(cp *store.Checkpoint, state *engineState, reply <-chan shardPart) (newest map[int]schema.Instant, size int64) {
 	newest = map[int]schema.Instant{}
 	c.reached, c.behind = slices.Clone(c.watermark), false
 	for i := range cp.Dead {
@@ -278,24 +280,74 @@ func (c *checkpointer) collect(cp *store.Checkpoint, reply <-chan shardPart) (ne
 	}
 	c.budget.Add(budget.Checkpoint, size)
 	c.budget.Add(budget.Dead, -size)
-	for range c.shards {
-		part := <-reply
-		size += part.size
-		for rule, t := range part.reached {
+	var triggers []item.Item
+	for level := range c.rules.levels {
+		if level > 0 {
+			c.raiseLevel(level)
+			c.sendTriggers(level, state.barrier, triggers)
+			triggers = slices.DeleteFunc(triggers, func(it item.Item) bool { return c.rules.level(it.Rule) == level })
+		}
+		for range c.shards {
+			part := <-reply
+			size += part.size
+			c.collectPart(level, &part, cp, newest)
+			triggers = append(triggers, part.triggers...)
+		}
+	}
+	state.setReached(c.reached)
+	return newest, size
+}
+
+// collectPart puts the part of one shard for a level into the checkpoint.
+func (c *checkpointer) collectPart(level int, part *shardPart, cp *store.Checkpoint, newest map[int]schema.Instant) {
+	for rule, t := range part.reached {
+		if c.rules.level(rule) == level {
 			c.reached[rule] = min(c.reached[rule], t)
 			c.behind = c.behind || t < c.watermark[rule]
 		}
-		cp.Cells = append(cp.Cells, part.cells...)
-		cp.Paged = append(cp.Paged, part.paged...)
-		cp.Items = append(cp.Items, part.items...)
-		cp.Outbox = append(cp.Outbox, part.entries...)
-		for rule, t := range part.newest {
-			if old, ok := newest[rule]; !ok || t > old {
-				newest[rule] = t
-			}
+	}
+	cp.Cells = append(cp.Cells, part.cells...)
+	cp.Paged = append(cp.Paged, part.paged...)
+	cp.Items = append(cp.Items, part.items...)
+	cp.Outbox = append(cp.Outbox, part.entries...)
+	for rule, t := range part.newest {
+		if old, ok := newest[rule]; !ok || t > old {
+			newest[rule] = t
 		}
 	}
-	return newest, size
+}
+
+// raiseLevel brings the watermarks of the rules of a level above 0 up to date: each is that of the slowest of the rules
+// that feed it.
+func (c *checkpointer) raiseLevel(level int) {
+	for rule := range c.watermark {
+		if c.rules.level(rule) != level || len(c.rules.feeding[rule]) == 0 {
+			continue
+		}
+		low := schema.MaxInstant
+		for _, f := range c.rules.feeding[rule] {
+			low = min(low, c.reached[f])
+		}
+		c.watermark[rule] = max(c.watermark[rule], low)
+		c.reached[rule] = c.watermark[rule]
+	}
+}
+
+// sendTriggers gives each shard its items of the rules of a level, and the barrier of the level.
+func (c *checkpointer) sendTriggers(level int, below *barrier, triggers []item.Item) {
+	b := *below
+	b.level, b.watermark = level, slices.Clone(c.watermark)
+	messages := make([]message, len(c.shards))
+	for i := range triggers {
+		if it := &triggers[i]; c.rules.level(it.Rule) == level {
+			m := &messages[c.rules.shardOf(it, len(c.shards))]
+			m.items = append(m.items, *it)
+		}
+	}
+	for i, s := range c.shards {
+		messages[i].barrier = &b
+		s.in <- messages[i]
+	}
 }
 
 // warm records that no rule has seen the events before t. A rule needs its whole window and the groups that had begun:
@@ -330,12 +382,17 @@ func (c *checkpointer) raise(until *schema.Instant) {
 		}
 		end = max(end, latestOf(c.lanes.progress()))
 		for rule := range c.watermark {
-			c.watermark[rule] = max(c.watermark[rule], end)
+			if c.rules.level(rule) == 0 {
+				c.watermark[rule] = max(c.watermark[rule], end)
+			}
 		}
 		return
 	}
 	lows := c.lows()
 	for rule := range c.watermark {
+		if c.rules.level(rule) > 0 {
+			continue // see raiseLevel
+		}
 		low, found := schema.Instant(0), false
 		for in, high := range lows {
 			if d := in.ruleDelay[rule]; d >= 0 {
@@ -501,6 +558,8 @@ type engineState struct {
 	Latest     int64            `json:"latest_ns"` // see latestOf
 	Partitions []partitionState `json:"partitions"`
 	Rules      []ruleState      `json:"rules"`
+
+	barrier *barrier // of level 0
 }
 
 // stateVersion is the version of engineState; a newer one is refused.

@@ -139,17 +139,52 @@ type ruleSet struct {
 	plans    []*capture.Plan
 	programs []*fold.Program
 	critical []bool // a match of the rule asks for a checkpoint at once
+	sources  []*capture.Source
+	over     [][]int // by rule: the rules that have its triggers as items
+	feeding  [][]int // by rule: the rules whose triggers are its items
+	levels   int     // the number of levels: 1 if no rule is over others
 }
 
 func newRuleSet(set *rules.Set) *ruleSet {
-	rs := &ruleSet{set: set}
+	n := len(set.Rules)
+	rs := &ruleSet{set: set, over: make([][]int, n), feeding: make([][]int, n), levels: 1}
 	for _, r := range set.Rules {
 		rs.plans = append(rs.plans, capture.NewPlan(r))
 		rs.programs = append(rs.programs, fold.NewProgram(r))
+		rs.sources = append(rs.sources, capture.NewSource(r))
 		rs.critical = append(rs.critical, r.Severity == schema.SeverityCritical && r.Stage == rules.StageStable)
+		rs.levels = max(rs.levels, r.Level+1)
 	}
+	rs.connect()
 	return rs
 }
+
+// connect finds the active rules that feed others. A match of a rule asks for a checkpoint at once if that of a rule over
+// it does.
+func (rs *ruleSet) connect() {
+	places := map[string]int{}
+	for i, r := range rs.set.Rules {
+		places[r.ID] = i
+	}
+	for level := rs.levels - 1; level > 0; level-- {
+		for o, r := range rs.set.Rules {
+			if r.Level != level {
+				continue
+			}
+			for _, named := range r.Over.Feeding {
+				f, active := places[named.ID]
+				if !active || !rs.set.Rules[f].Feeds(r) {
+					continue
+				}
+				rs.over[f], rs.feeding[o] = append(rs.over[f], o), append(rs.feeding[o], f)
+				rs.critical[f] = rs.critical[f] || rs.critical[o]
+			}
+		}
+	}
+}
+
+// level returns the level of the rule at a place.
+func (rs *ruleSet) level(rule int) int { return rs.set.Rules[rule].Level }
 
 // id returns the id of the rule at a place.
 func (rs *ruleSet) id(rule int) string { return rs.set.Rules[rule].ID }

@@ -305,6 +305,12 @@ func (m *Metrics) decoded(rs *ruleSet, r *result) {
 	}
 }
 
+// triggered counts the roles of a trigger that lack a value of the key, and the conditions that could not be evaluated.
+func (m *Metrics) triggered(rule string, missing, failed int) {
+	m.missingKeys.WithLabelValues(rule).Add(float64(missing))
+	m.conditions.WithLabelValues(rule, "error").Add(float64(failed))
+}
+
 // Dead counts a dead letter.
 func (m *Metrics) Dead(kind schema.DeadKind, reason string) {
 	if limit := m.reasons[kind]; limit != nil {

@@ -13,9 +13,11 @@ import (
 
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine/budget"
+	"github.com/aidr-engine/aidr/engine/capture"
 	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
+	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -29,8 +31,10 @@ type message struct {
 	call    func(s *shard)
 }
 
-// barrier asks a shard for its part of a checkpoint.
+// barrier asks a shard for its part of a checkpoint: for the part of the rules of one level, after those below it. The
+// message of a level above 0 has the items that the triggers of the levels below give.
 type barrier struct {
+	level     int
 	now       schema.Instant
 	watermark []schema.Instant // by rule
 	warming   []schema.Instant // by rule: see checkpointer.warming; constant until the shard has replied
@@ -47,6 +51,8 @@ type shardPart struct {
 	items   [][]byte               // items that came since the last checkpoint and are pending: see itemParts; valid until the next one
 	newest  map[int]schema.Instant // by rule: the highest time among them
 	entries []connectors.Entry
+
+	triggers []item.Item // of rules above the level, for any shard
 }
 
 // shard owns the cells of one range of hashes. One goroutine, no locks.
@@ -68,8 +74,8 @@ type shard struct {
 
 	hot       map[cellKey]*cachedCell
 	cold      *simplelru.LRU[cellKey, *cachedCell]
-	dirty     []*cachedCell
-	lastDirty []*cachedCell      // the dirty list of the last checkpoint, whose memory is used again
+	changes   []changes // by level of the rules: what changed since the level's last checkpoint
+	capturer  *capture.TriggerCapturer
 	inflight  map[cellKey][]byte // values of the checkpoint under way, nil: deleted; the store may not have them yet
 	paging    map[cellKey][]byte // the same for paged items
 	paged     int                // number of cells with paged items
@@ -83,10 +89,17 @@ type shard struct {
 	reported          [budget.Timers + 1]int64 // the budget has these
 	cellShare, change int64                    // see budget.Cells and budget.Changes; noShare without a limit
 
-	unsaved  [][]item.Item      // items that came since the last checkpoint
 	flat     map[int][]byte     // by rule: the flat pending items of a checkpoint, scratch
 	late     []*schema.Finding  // findings of late items since the last checkpoint
 	lateSeen map[schema.ID]bool // of this checkpoint and the one under way
+}
+
+// changes are the changes of the cells of one level of rules.
+type changes struct {
+	dirty     []*cachedCell
+	lastDirty []*cachedCell // the dirty list of the last checkpoint, whose memory is used again
+	size      int64         // of budget.Dirty
+	unsaved   [][]item.Item // items that came since the last checkpoint
 }
 
 // noShare is a share that nothing exceeds.
@@ -99,6 +112,7 @@ func newShard(rs *ruleSet, opts Options, retry *retrier, bud *budget.Budget) *sh
 		timers: make([]timers, len(rs.programs)), watermark: make([]schema.Instant, len(rs.programs)),
 		flat: map[int][]byte{}, lateSeen: map[schema.ID]bool{},
 		budget: bud, paging: map[cellKey][]byte{}, cellShare: noShare, change: noShare,
+		changes: make([]changes, rs.levels), capturer: capture.NewTriggerCapturer(rs.set),
 	}
 	if n, ok := bud.Cells(opts.Shards); ok {
 		s.cellShare = n
@@ -160,8 +174,18 @@ func (s *shard) add(items []item.Item) {
 		s.insert(&items[i])
 	}
 	if s.store != nil {
-		s.unsaved = append(s.unsaved, items)
+		ch := s.changesOf(items[0].Rule)
+		ch.unsaved = append(ch.unsaved, items)
 	}
+}
+
+// changesOf returns the changes of the level of a rule. All items of a message are of one level.
+func (s *shard) changesOf(rule int) *changes { return &s.changes[s.rules.level(rule)] }
+
+// grow adds to the memory of the changes of a rule that wait for a checkpoint.
+func (s *shard) grow(rule int, bytes int64) {
+	s.changesOf(rule).size += bytes
+	s.size[budget.Dirty] += bytes
 }
 
 // insert gives an item to its cell.
@@ -172,13 +196,16 @@ func (s *shard) insert(it *item.Item) {
 		n := int64(it.Size())
 		c.size += n
 		s.size[budget.Hot] += n
-		s.size[budget.Dirty] += n
+		s.grow(it.Rule, n)
 	}
 	s.schedule(c)
 }
 
 // addLate makes a finding of a late item, unless the same item gave one before.
 func (s *shard) addLate(it *item.Item) {
+	if s.rules.set.Rules[it.Rule].Stage == rules.StageBlock {
+		return
+	}
 	f := fold.Late(s.rules.programs[it.Rule], it)
 	if s.lateSeen[f.ID] {
 		return
@@ -195,7 +222,7 @@ func (s *shard) addLate(it *item.Item) {
 	}
 	s.lateSeen[f.ID] = true
 	s.late = append(s.late, f)
-	s.size[budget.Dirty] += changeSize
+	s.grow(it.Rule, changeSize)
 }
 
 // get returns the cell of a key: from memory, from the checkpoint under way, from the store, or a new one. The group may
@@ -295,8 +322,9 @@ func (s *shard) touch(c *cachedCell) {
 		return
 	}
 	c.dirty = true
-	s.dirty = append(s.dirty, c)
-	s.size[budget.Dirty] += changeSize + c.state
+	ch := s.changesOf(c.key.rule)
+	ch.dirty = append(ch.dirty, c)
+	s.grow(c.key.rule, changeSize+c.state)
 	if _, ok := s.hot[c.key]; !ok {
 		s.hot[c.key] = c
 		s.cold.Remove(c.key)
@@ -317,38 +345,83 @@ func (s *shard) setTimer(k cellKey, at schema.Instant) {
 	s.size[budget.Timers] += timerSize + int64(len(k.group))
 }
 
-// checkpoint advances the cells whose time has come and returns everything that changed.
+// checkpoint advances the cells of one level whose time has come and returns everything in them that changed.
 func (s *shard) checkpoint(b *barrier) shardPart {
-	s.inflight, s.paging = map[cellKey][]byte{}, map[cellKey][]byte{} // the last checkpoint is durable
-	s.count++
+	if b.level == 0 {
+		s.begin()
+	}
 	room := s.change
 	for rule := range s.timers {
-		room = s.advance(rule, b.watermark[rule], room)
+		if s.rules.level(rule) == b.level {
+			room = s.advance(rule, b.watermark[rule], room)
+		}
 	}
-	out := shardPart{reached: slices.Clone(s.watermark), size: s.size[budget.Dirty]}
-	s.size[budget.Dirty] = 0
-	dirty := s.dirty
-	s.dirty, s.lastDirty = s.lastDirty[:0], dirty
+	ch := &s.changes[b.level]
+	out := shardPart{reached: slices.Clone(s.watermark), size: ch.size}
+	s.size[budget.Dirty] -= ch.size
+	ch.size = 0
+	dirty := ch.dirty
+	ch.dirty, ch.lastDirty = ch.lastDirty[:0], dirty
 	for _, c := range dirty {
 		c.dirty = false
 		s.emit(c, b, &out)
+		s.feed(c, &out)
 		s.cool(c, &out)
 	}
-	for _, f := range s.late {
-		f.Revision, f.DetectedAt = 1, &b.now
-		out.entries = append(out.entries, connectors.Entry{Type: connectors.EntryTypeOf(f), Finding: f})
+	if b.level == 0 {
+		s.emitLate(b, &out)
 	}
-	clear(s.lateSeen)
-	for _, f := range s.late {
-		s.lateSeen[f.ID] = true // the store may not have the finding before the next checkpoint
-	}
-	s.late = nil
 	if s.store != nil {
-		s.saveItems(&out)
-		s.page(&out)
+		s.saveItems(b.level, &out)
+		s.page(b.level, &out)
 	}
 	s.budget.Add(budget.Checkpoint, out.size)
 	return out
+}
+
+// begin begins a checkpoint. The last one is durable.
+func (s *shard) begin() {
+	s.inflight, s.paging = map[cellKey][]byte{}, map[cellKey][]byte{}
+	s.count++
+	s.capturer.Begin()
+	for rule, items := range s.flat {
+		if cap(items) > maxFlatItems {
+			delete(s.flat, rule)
+		} else {
+			s.flat[rule] = items[:0] // filled again instead of allocated at every checkpoint
+		}
+	}
+}
+
+// emitLate adds the findings of late items to the checkpoint.
+func (s *shard) emitLate(b *barrier, out *shardPart) {
+	clear(s.lateSeen)
+	for _, f := range s.late {
+		f.Revision, f.DetectedAt = 1, &b.now
+		out.entries = append(out.entries, connectors.Entry{Type: connectors.EntryTypeOf(f), Finding: f})
+		s.lateSeen[f.ID] = true // the store may not have the finding before the next checkpoint
+	}
+	s.late = nil
+}
+
+// feed adds the items that the rules over the cell's rule have of its new triggers.
+func (s *shard) feed(c *cachedCell, out *shardPart) {
+	over := s.rules.over[c.key.rule]
+	if len(over) == 0 {
+		return
+	}
+	c.cell.Triggers(func(t *item.Trigger, gone bool) {
+		s.capturer.Read(s.rules.sources[c.key.rule], t)
+		for _, rule := range over {
+			missing, failed := s.capturer.Capture(s.rules.plans[rule], rule, func(it *item.Item) {
+				it.Gone = gone
+				out.triggers = append(out.triggers, *it)
+			})
+			if !gone && missing+failed > 0 {
+				s.metrics.triggered(s.rules.id(rule), missing, failed)
+			}
+		}
+	})
 }
 
 // emit adds the changes of a cell's findings to the checkpoint.
@@ -365,16 +438,10 @@ func (s *shard) emit(c *cachedCell, b *barrier, out *shardPart) {
 	})
 }
 
-// saveItems adds the items that came since the last checkpoint and are still pending. The others are in base.
-func (s *shard) saveItems(out *shardPart) {
-	for rule, items := range s.flat { // the last checkpoint is durable
-		if cap(items) > maxFlatItems {
-			delete(s.flat, rule)
-		} else {
-			s.flat[rule] = items[:0] // filled again instead of allocated at every checkpoint
-		}
-	}
-	for _, items := range s.unsaved {
+// saveItems adds the items of a level that came since its last checkpoint and are still pending. The others are in base.
+func (s *shard) saveItems(level int, out *shardPart) {
+	ch := &s.changes[level]
+	for _, items := range ch.unsaved {
 		for i := range items {
 			it := &items[i]
 			if it.Time < s.watermark[it.Rule] {
@@ -389,10 +456,10 @@ func (s *shard) saveItems(out *shardPart) {
 			}
 		}
 	}
-	clear(s.unsaved)
-	s.unsaved = s.unsaved[:0]
+	clear(ch.unsaved)
+	ch.unsaved = ch.unsaved[:0]
 	if out.newest != nil {
-		out.items = itemParts(s.flat, s.rules.set)
+		out.items = itemParts(s.flat, s.rules.set, level)
 	}
 }
 
@@ -412,9 +479,9 @@ func (s *shard) cool(c *cachedCell, out *shardPart) {
 	c.size = c.measure()
 	s.size[budget.Hot] += c.size
 	if c.cell.Held() {
-		dirty := s.size[budget.Dirty]
-		s.touch(c)                   // for the next checkpoint
-		s.size[budget.Dirty] = dirty // lanes must not wait for a change that is held back
+		before := s.changesOf(c.key.rule).size
+		s.touch(c)                                              // for the next checkpoint
+		s.grow(c.key.rule, before-s.changesOf(c.key.rule).size) // lanes must not wait for a change that is held back
 	}
 	if c.cell.Pending() > 0 || c.dirty {
 		return
@@ -428,14 +495,17 @@ func (s *shard) cool(c *cachedCell, out *shardPart) {
 	}
 }
 
-// page writes the pending items of hot cells to the store, and the cells leave memory, until the hot cells take half of
+// page writes the pending items of hot cells of a level to the store, and the cells leave memory, until the hot cells take half of
 // their share: first those that have been unchanged for longest, then small ones.
-func (s *shard) page(out *shardPart) {
+func (s *shard) page(level int, out *shardPart) {
 	if s.size[budget.Hot] <= s.cellShare {
 		return
 	}
 	var cells []*cachedCell
 	for _, c := range s.hot {
+		if s.rules.level(c.key.rule) != level {
+			continue
+		}
 		if active := c.checkpoint == s.count; !c.dirty && !(active && c.size > pinnedSize) {
 			cells = append(cells, c)
 		}
@@ -478,12 +548,7 @@ func (s *shard) restoreItem(it *item.Item) error {
 			return nil
 		}
 		s.restoring = true
-		for _, c := range s.dirty {
-			s.unpaged = append(s.unpaged, store.KV{Key: s.storeKey(c.key), Value: c.cell.AppendPending(nil)})
-			s.removeHot(c)
-		}
-		s.paged += len(s.dirty)
-		s.dirty, s.size[budget.Dirty] = nil, 0
+		s.pageRestored()
 		return s.writeUnpaged()
 	}
 	s.unpaged = append(s.unpaged, store.KV{Key: s.storeKey(cellKey{it.Rule, it.Group}), Value: item.Append(nil, it)})
@@ -492,6 +557,20 @@ func (s *shard) restoreItem(it *item.Item) error {
 		return nil
 	}
 	return s.writeUnpaged()
+}
+
+// pageRestored makes all restored cells leave memory.
+func (s *shard) pageRestored() {
+	for i := range s.changes {
+		ch := &s.changes[i]
+		for _, c := range ch.dirty {
+			s.unpaged = append(s.unpaged, store.KV{Key: s.storeKey(c.key), Value: c.cell.AppendPending(nil)})
+			s.removeHot(c)
+		}
+		s.paged += len(ch.dirty)
+		s.size[budget.Dirty] -= ch.size
+		ch.dirty, ch.size = nil, 0
+	}
 }
 
 // restoreBatch is the number of items that are paged out in one write while they are restored.

@@ -29,6 +29,9 @@ func (c *Capturer) appendData(dst []byte, p *Plan, e *schema.Event, s *rules.Scr
 	case rules.KindThreshold:
 		return c.appendNumber(dst, r.Threshold, e, s)
 	case rules.KindDistinct:
+		if r.Over != nil && len(p.values) == 1 && c.value(e, &p.values[0], s).Kind == schema.KindList {
+			return c.appendElements(dst, c.value(e, &p.values[0], s).Text)
+		}
 		return c.appendValueHash(dst, p, e, s)
 	case rules.KindNewValue, rules.KindRarity:
 		dst = c.appendValueHash(dst, p, e, s)
@@ -56,6 +59,20 @@ func (c *Capturer) appendNumber(dst []byte, t *rules.Threshold, e *schema.Event,
 			return append(dst, 1)
 		}
 		return append(dst, 0)
+	}
+	return dst
+}
+
+// appendElements appends a hash for each element of a list of texts.
+func (c *Capturer) appendElements(dst []byte, list string) []byte {
+	for it := predicate.Items(list); it.Next(); {
+		text, ok := predicate.Unquote(it.Value())
+		if !ok {
+			continue
+		}
+		c.scratch = item.AppendKeyText(c.scratch[:0], text)
+		sum := sha256.Sum256(c.scratch)
+		dst = append(dst, sum[:item.ValueHashSize]...)
 	}
 	return dst
 }

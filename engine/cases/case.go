@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,7 +62,8 @@ func Run(ctx context.Context, set *rules.Set, report func(Result), maps ...*deco
 	return nil
 }
 
-// Findings replays the events of a test and returns the findings of the rule. only is a Set of this rule alone.
+// Findings replays the events of a test and returns the findings of the rule. only is a Set of this rule and the rules that
+// feed it.
 func Findings(ctx context.Context, only *rules.Set, r *rules.Rule, t *rules.Test, maps ...*decode.Map) ([]*schema.Finding, error) {
 	records, last := events(r, t)
 	var inputs []engine.Input
@@ -82,7 +84,7 @@ func Findings(ctx context.Context, only *rules.Set, r *rules.Rule, t *rules.Test
 	if err := errors.Join(err, ctx.Err()); err != nil { // a source that ends because of ctx returns no error
 		return nil, err
 	}
-	return found, nil
+	return slices.DeleteFunc(found, func(f *schema.Finding) bool { return f.RuleID != r.ID }), nil
 }
 
 // stream holds the records of one format.
@@ -129,15 +131,29 @@ func events(r *rules.Rule, t *rules.Test) (streams []*stream, last time.Time) {
 	return streams, last
 }
 
+// dataset returns the dataset of an event for which a test gives none: the first of the rule's, or of the rules that feed it.
+func dataset(r *rules.Rule) string {
+	if len(r.Datasets) > 0 {
+		return r.Datasets[0]
+	}
+	if r.Over != nil {
+		for _, f := range r.Over.Feeding {
+			if name := dataset(f); name != unnamed {
+				return name
+			}
+		}
+	}
+	return unnamed
+}
+
+// unnamed is the dataset of events of rules that name none.
+const unnamed = "test"
+
 // line renders an event that a test gives as fields.
 func line(r *rules.Rule, set map[schema.Field]schema.Value, at time.Time) string {
 	var e schema.Event
 	e.SetTime(schema.Time, at.UnixNano())
-	if len(r.Datasets) > 0 {
-		e.SetText(schema.EventDataset, r.Datasets[0])
-	} else {
-		e.SetText(schema.EventDataset, "test")
-	}
+	e.SetText(schema.EventDataset, dataset(r))
 	e.SetText(schema.EventClass, "api")
 	for f, v := range set {
 		e.Set(f, v)

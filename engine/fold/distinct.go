@@ -10,7 +10,8 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// distinct is the kind of a distinct rule: an item triggers if the window has at least count different values.
+// distinct is the kind of a distinct rule: an item triggers if the window has at least count different values. An item over
+// triggers may have several values: the elements of a list.
 //
 //	n           uvarint
 //	n entries   value (8 bytes), last seen (8 bytes big-endian); the value seen longest ago first
@@ -103,16 +104,17 @@ func (k distinct) fold(s *scratch, st []byte, it *item.Item) {
 	for values.len() > 0 && it.Time.Since(values.lastSeen(0)) >= uint64(k.within) {
 		values = values[valueEntrySize:]
 	}
-	value := valueHash(it)
-	i := values.find(value)
-	if i < 0 && values.len() >= k.limit {
-		values = values[valueEntrySize:]
-		s.limits.Values++
+	s.valueSet = append(s.valueSet[:0], values...)
+	values = valueSet(s.valueSet)
+	for data := it.Data; len(data) >= item.ValueHashSize; data = data[item.ValueHashSize:] {
+		values = k.see(s, values, data[:item.ValueHashSize], it.Time)
 	}
-	from := len(s.state)
-	s.state = appendValueSet(s.state, values, i, value, it.Time)
-	written := flat.NewReader(s.state[from:])
-	values = readValueSet(&written)
+	s.valueSet = values[:0]
+	if values.len() == 0 {
+		return // the Data of the item is damaged
+	}
+	s.state = binary.AppendUvarint(s.state, uint64(values.len()))
+	s.state = append(s.state, values...)
 	s.state = appendLatest(s.state, events, it)
 	n := values.len()
 	if n < k.count {
@@ -122,6 +124,20 @@ func (k distinct) fold(s *scratch, st []byte, it *item.Item) {
 	tr.fired, tr.time, tr.first, tr.item = true, it.Time, values.lastSeen(0), it
 	tr.count, tr.added, tr.value = int64(n), 1, rules.DecimalUnits(int64(n))
 	tr.events, tr.joining = events, len(events)
+}
+
+// see makes the value the one that was seen last, in place.
+func (k distinct) see(s *scratch, values valueSet, value string, t schema.Instant) valueSet {
+	i := values.find(value)
+	if i < 0 && values.len() >= k.limit {
+		i = 0 // the value seen longest ago goes
+		s.limits.Values++
+	}
+	if i >= 0 {
+		values = append(values[:i*valueEntrySize], values[(i+1)*valueEntrySize:]...)
+	}
+	values = append(values, value...)
+	return flat.AppendInstant(values, t)
 }
 
 func (k distinct) span() time.Duration { return k.within }

@@ -51,10 +51,11 @@ type scratch struct {
 	limits  Limits
 
 	// For the kinds.
-	events []storedEvent  // the latest events of a State
-	panes  []byte         // flat panes
-	chains partials       // of a sequence
-	values []schema.Value // the arguments of a sequence's where
+	events   []storedEvent  // the latest events of a State
+	panes    []byte         // flat panes
+	valueSet []byte         // a valueSet
+	chains   partials       // of a sequence
+	values   []schema.Value // the arguments of a sequence's where
 
 	// For the cell.
 	keys   []string // the keys whose deadline is due

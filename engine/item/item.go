@@ -39,8 +39,9 @@ type Item struct {
 	//   none, threshold with count   nothing
 	//   threshold with sum           the number in units of 10^-9: Hi, Lo, each 8 bytes big-endian
 	//   threshold with ratio         one byte, 1 if `of` is true
-	//   distinct                     ValueHashSize bytes: the beginning of SHA-256 over the values of `of` in key form
-	//   new_value                    the same, then the values as text to be shown
+	//   distinct                     ValueHashSize bytes: the beginning of SHA-256 over the values of `of` in key form; over
+	//                                triggers as many for each element of a list
+	//   new_value, rarity            the same for the values of `of`, then the values as text to be shown
 	//   sequence                     for each of Where.Needs whose step the item matches, a flat value (schema.AppendValue)
 	Data     string
 	Evidence string // the redacted part of the event that a finding shows, flat (evidence.go)

@@ -121,10 +121,13 @@ func decimal(n *big.Int) rules.Decimal {
 func distinct(d *rules.Distinct, items []indexed) (all []trigger) {
 	for i, e := range items {
 		in := append(window(items[:i+1], d.Within), e)
-		var latest []indexed // the latest item of each value, the last one first
-		for j := len(in) - 1; j >= 0 && len(latest) < max(64, 4*d.Count); j-- {
-			if !slices.ContainsFunc(latest, func(o indexed) bool { return o.Data == in[j].Data }) {
-				latest = append(latest, in[j])
+		var values []string  // the last one first
+		var latest []indexed // the latest item of each
+		for j := len(in) - 1; j >= 0; j-- {
+			for data := in[j].Data; len(data) >= 8; data = data[8:] {
+				if value := data[:8]; !slices.Contains(values, value) && len(values) < max(64, 4*d.Count) {
+					values, latest = append(values, value), append(latest, in[j])
+				}
 			}
 		}
 		if n := len(latest); n >= d.Count {
