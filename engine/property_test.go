@@ -92,6 +92,11 @@ func runCase(t *testing.T, seed uint64) (found bool, err error) {
 	var text []string
 	for i := range 1 + r.IntN(4) {
 		text = append(text, randomRule(r, i))
+	}
+	for i := range r.IntN(3) {
+		text = append(text, randomOver(r, len(text), i))
+	}
+	for i := range text {
 		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("r%d.yaml", i)), []byte(text[i]), 0o600); err != nil {
 			return false, err
 		}
@@ -268,8 +273,40 @@ func randomRule(r *rand.Rand, i int) string {
 		group = "group: {for: 20s, by: [session.id]}\n"
 	}
 	datasets := pick(r, "", "datasets: [litellm]\n", "datasets: [litellm, kong.http_log]\n")
-	return fmt.Sprintf("id: r%d\nversion: 1\ntitle: rule %d\ndescription: d\nseverity: %s\nconfidence: 50\nstatus: stable\n"+
-		"%swhen: '%s'\n%s%s", i, i, pick(r, "low", "critical"), datasets, when, clause, group)
+	return fmt.Sprintf("id: r%d\nversion: 1\ntitle: rule %d\ndescription: d\nseverity: %s\nconfidence: 50\nstatus: %s\n"+
+		"tags: [%s]\n%swhen: '%s'\n%s%s", i, i, pick(r, "low", "critical"), pick(r, "stable", "stable", "block"),
+		pick(r, "x.a", "x.b", "attack.ta0006, x.a", "attack.ta0009, attack.ta0006"), datasets, when, clause, group)
+}
+
+// randomOver writes a rule over the n rules before it, of which the last ones may be over others too.
+func randomOver(r *rand.Rand, n, over int) string {
+	named := pick(r, `["*"]`, `["r?"]`, "[x.a]", "[r0]", fmt.Sprintf("[r%d, r0]", n-1))
+	if over == 0 && named == "[r0, r0]" || n == 1 && strings.HasPrefix(named, "[r0,") {
+		named = "[r0]"
+	}
+	by := pick(r, "[ai_agent.uid]", "[ai_agent.uid, session.id]", "[session.id]", "[rule.id]")
+	within := pick(r, "1s", "20s", "3m", "1h")
+	when := pick(r, "", "", "when: 'rule.opens'\n", "when: 'rule.severity == \"critical\" || gen_ai.tool.name == \"t1\"'\n")
+	var clause string
+	switch r.IntN(5) {
+	case 0:
+	case 1:
+		clause = fmt.Sprintf("threshold: {count: %d, within: %s, by: %s}\n", pickInt(r, 1, 2, 4, 300), within, by)
+	case 2:
+		clause = fmt.Sprintf("distinct: {of: %s, count: %d, within: %s, by: %s}\n",
+			pick(r, "[rule.tactic]", "[rule.id]", "[rule.tag]", "[gen_ai.tool.name, rule.id]"), pickInt(r, 1, 2, 3), within, by)
+	case 3:
+		clause = fmt.Sprintf("new_value: {of: [%s], by: %s, learn: %s, forget: 1m}\n",
+			pick(r, "gen_ai.tool.name", "rule.id"), by, pick(r, "0s", "2s"))
+	case 4:
+		clause = fmt.Sprintf("sequence:\n  within: %s\n  by: %s\n  steps: [{id: p, rule: r0}, {id: q, rule: '%s'}]\n",
+			within, by, pick(r, "*", "r?", "r0"))
+		if r.IntN(2) == 0 {
+			clause += "  where: 'p.gen_ai.tool.name != q.gen_ai.tool.name'\n"
+		}
+	}
+	group := pick(r, "", "group: {for: 10s}\n", "group: {for: 0}\n")
+	return fmt.Sprintf("id: r%d\nversion: 1\ntitle: rule %d\nseverity: %s\nover: %s\n%s%s%s", n, n, pick(r, "low", "critical"), named, when, clause, group)
 }
 
 func randomSequence(r *rand.Rand, by, within string) string {
@@ -303,11 +340,9 @@ func referenceFindings(set *rules.Set, events []timed, c recordClock) (string, e
 	if err != nil {
 		return "", err
 	}
-	programs, plans := make([]*fold.Program, len(set.Rules)), make([]*capture.Plan, len(set.Rules))
+	rs := newRuleSet(set)
+	programs, plans := rs.programs, rs.plans
 	items := make([][]item.Item, len(set.Rules))
-	for i, r := range set.Rules {
-		programs[i], plans[i] = fold.NewProgram(r), capture.NewPlan(r)
-	}
 	sc := set.NewScratch()
 	var capturer capture.Capturer
 	var all []*schema.Finding
@@ -337,7 +372,7 @@ func referenceFindings(set *rules.Set, events []timed, c recordClock) (string, e
 						switch {
 						case !late:
 							items[hit.Rule] = append(items[hit.Rule], *it)
-						case set.Rules[hit.Rule].Kind == rules.KindNone:
+						case set.Rules[hit.Rule].Kind == rules.KindNone && set.Rules[hit.Rule].Stage != rules.StageBlock:
 							all = append(all, fold.Late(programs[hit.Rule], it))
 						}
 					})
@@ -350,10 +385,32 @@ func referenceFindings(set *rules.Set, events []timed, c recordClock) (string, e
 		return "", err
 	}
 	end := endOfReplay(own, borrowed)
+	referenceFeeds(rs, items, end)
 	for i, p := range programs {
-		all = append(all, reference.Findings(p, items[i], end)...)
+		if p.Rule.Stage != rules.StageBlock {
+			all = append(all, reference.Findings(p, items[i], end)...)
+		}
 	}
 	return render(all), nil
+}
+
+// referenceFeeds adds the items of the rules over others, level by level.
+func referenceFeeds(rs *ruleSet, items [][]item.Item, end schema.Instant) {
+	c := capture.NewTriggerCapturer(rs.set)
+	c.Begin()
+	for level := range rs.levels {
+		for f, p := range rs.programs {
+			if p.Rule.Level != level || len(rs.over[f]) == 0 {
+				continue
+			}
+			for _, t := range reference.Triggers(p, items[f], end) {
+				c.Read(rs.sources[f], &t)
+				for _, o := range rs.over[f] {
+					c.Capture(rs.plans[o], o, func(it *item.Item) { items[o] = append(items[o], *it) })
+				}
+			}
+		}
+	}
 }
 
 // endOfReplay returns the highest time that is at most a day after the eighth highest; with fewer than eight times, the

@@ -69,7 +69,7 @@ func withoutCopies(items []item.Item) []item.Item {
 }
 
 // contentHash is SHA-256 over the roles (4 bytes big-endian), the data (uvarint length, bytes), and the evidence after
-// its first part, the position of the record.
+// its first part, the position of the record, and the carried values.
 func contentHash(it item.Item) string {
 	evidence := []byte(it.Evidence)
 	n, width := binary.Uvarint(evidence)
@@ -80,16 +80,16 @@ func contentHash(it item.Item) string {
 	}
 	b := binary.BigEndian.AppendUint32(nil, it.Roles)
 	b = binary.AppendUvarint(b, uint64(len(it.Data)))
-	b = append(append(b, it.Data...), evidence...)
+	b = append(append(append(b, it.Data...), evidence...), it.Carried...)
 	sum := sha256.Sum256(b)
 	return string(sum[:])
 }
 
-// compare is the total order of items: time, role, identity, then the other fields.
+// compare is the total order of items: time, role, the rule that triggered, identity, then the other fields.
 func compare(a, b item.Item) int {
-	return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Role, b.Role), bytes.Compare(a.ID[:], b.ID[:]),
+	return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Role, b.Role), strings.Compare(a.Fed, b.Fed), bytes.Compare(a.ID[:], b.ID[:]),
 		strings.Compare(a.Key, b.Key), cmp.Compare(a.Roles, b.Roles), strings.Compare(a.Data, b.Data),
-		strings.Compare(a.Evidence, b.Evidence), cmp.Compare(counted(a), counted(b)))
+		strings.Compare(a.Evidence, b.Evidence), strings.Compare(a.Carried, b.Carried), cmp.Compare(counted(a), counted(b)))
 }
 
 func counted(it item.Item) int {
@@ -116,6 +116,7 @@ type trigger struct {
 	knownSince schema.Instant
 	text       string
 	subject    string
+	provenance item.Provenance
 }
 
 // indexed is an item with its index among those of the owner.
@@ -173,6 +174,36 @@ func triggersOfKey(r *rules.Rule, items []indexed, end schema.Instant) []trigger
 		return provenance(r, items, end)
 	}
 	return none(items)
+}
+
+// Triggers returns the triggers that the rule hands on to the rules over it after all items have come and the watermark
+// has been reached: those of events, and those of deadlines up to the watermark.
+func Triggers(p *fold.Program, items []item.Item, watermark schema.Instant) (out []item.Trigger) {
+	owners := map[string][]item.Item{}
+	for _, it := range items {
+		owners[it.Group] = append(owners[it.Group], it)
+	}
+	for _, owned := range owners {
+		owned = withoutCopies(owned)
+		var open *trigger
+		for _, t := range triggers(p.Rule, owned, watermark) {
+			if t.deadline && t.time > watermark {
+				continue
+			}
+			fed := item.Trigger{Key: t.key, Time: t.time, Deadline: t.deadline, Provenance: t.provenance}
+			if fed.Opens = open == nil || t.time != open.time && t.time >= groupEnd(p.Rule, open); fed.Opens {
+				open = &t
+			}
+			if t.deadline {
+				fed.ID = item.DeadlineID(t.key)
+			} else {
+				e := owned[t.index]
+				fed.Role, fed.ID, fed.Evidence, fed.Carried = e.Role, e.ID, e.Evidence, e.Carried
+			}
+			out = append(out, fed)
+		}
+	}
+	return out
 }
 
 // groups puts triggers into groups: the first trigger opens a group for group.for, later ones join it.
