@@ -76,9 +76,10 @@
 //
 // The field event.class is the kind of activity: api or http for a call, llm for a model, tool for a tool, auth for a
 // sign-in, audit for a change that a platform recorded, guardrail for a verdict. The field event.action is the
-// operation in the producer's own words. For tools the words matter: tool_call is a call that a model asked for,
-// tools/call and execute_tool are executed calls, and tool_result is a result that came back. One logical call may
-// appear as all three, because they come from different logs; they share gen_ai.tool.call.id.
+// operation in the producer's own words: tool_call, tools/call, execute_tool, tool_result. Rules do not depend on them:
+// gen_ai.tool.called is true if the record shows a tool being called, even in vain, and gen_ai.tool.returned if it shows
+// the result, even an error. A span or another record of a tool that ran shows both. One logical call may appear in several
+// logs, as the model's request, as the run and as the result; these events share gen_ai.tool.call.id.
 //
 // The formats fall into families. Gateways log HTTP calls (class api or http, and llm if they parse the body); model
 // gateways, model APIs and telemetry log conversations and tools (class llm and tool); audit trails log changes and sign-ins

@@ -113,31 +113,36 @@ func TestWitnesses(t *testing.T) {
 		`event.class == "tool" && event.action == "x"`: {`event.action ["x"]`, `event.class ["tool"]`},
 		`event.dataset == "d" && event.outcome == "failure" && event.action == "x"`: {
 			`event.action ["x"]`, `event.outcome ["failure"]`, `event.dataset ["d"]`},
-		`event.action in ["b", "a", "b"] && http.response.bytes > 5`:   {`event.action ["a" "b"]`},
-		`event.action == "x" || event.action in ["y", "z"]`:            {`event.action ["x" "y" "z"]`},
-		`event.action == "x" || event.class == "y"`:                    {`none`},
-		`event.action == "x" && user.id == "u" || event.action == "y"`: {`event.action ["x" "y"]`},
-		`!(event.action != "x")`:                                       {`event.action ["x"]`},
-		`!(event.action != "x" || user.id != "u")`:                     {`event.action ["x"]`, `user.id ["u"]`},
-		`!(event.action != "x" && event.action != "y")`:                {`event.action ["x" "y"]`},
-		`event.action != "x"`:                                          {`none`},
-		`event.action == ""`:                                           {`none`},
-		`event.action in ["", "x"]`:                                    {`none`},
-		`event.action == "" || event.action == "x"`:                    {`none`},
-		`event.action.iequals("x")`:                                    {`none`},
-		`url.domain in lists.paste_sites`:                              {`url.domain in list`},
-		`url.domain in lists.domains && event.class == "api"`:          {`url.domain in list`, `event.class ["api"]`},
-		`url.domain in lists.paste_sites || url.domain == "x.example"`: {`url.domain ["paste.ee" "pastebin.com" "x.example"]`},
-		`url.domain in lists.domains || url.domain == "x.example"`:     {`none`},
-		`url.domain in lists.with_empty`:                               {`none`},
-		`raw.a == "x" && raw.b in lists.paste_sites`:                   {`none`},
-		`size(event.action) > 3 && raw.a.exists(x, x == "y")`:          {`none`},
-		`size(event.action) > 3 && event.action == "x"`:                {`event.action ["x"]`},
-		`(event.action == "x") == true && (user.id == "a") != false`:   {`event.action ["x"]`, `user.id ["a"]`},
-		`(event.action == "x") == false`:                               {`none`},
-		`event.action == "x" ? user.id == "a" : user.id == "a"`:        {`none`},
-		`raw.a.startsWith("x") && event.action == "x"`:                 {`event.action ["x"]`},
-		`true`: {`none`},
+		`event.action in ["b", "a", "b"] && http.response.bytes > 5`:                         {`event.action ["a" "b"]`},
+		`event.action == "x" || event.action in ["y", "z"]`:                                  {`event.action ["x" "y" "z"]`},
+		`event.action == "x" || event.class == "y"`:                                          {`none`},
+		`event.action == "x" && user.id == "u" || event.action == "y"`:                       {`event.action ["x" "y"]`},
+		`!(event.action != "x")`:                                                             {`event.action ["x"]`},
+		`!(event.action != "x" || user.id != "u")`:                                           {`event.action ["x"]`, `user.id ["u"]`},
+		`!(event.action != "x" && event.action != "y")`:                                      {`event.action ["x" "y"]`},
+		`event.action != "x"`:                                                                {`none`},
+		`event.action == ""`:                                                                 {`none`},
+		`event.action in ["", "x"]`:                                                          {`none`},
+		`event.action == "" || event.action == "x"`:                                          {`none`},
+		`event.action.iequals("x")`:                                                          {`none`},
+		`url.domain in lists.paste_sites`:                                                    {`url.domain in list`},
+		`url.domain in lists.domains && event.class == "api"`:                                {`url.domain in list`, `event.class ["api"]`},
+		`url.domain in lists.paste_sites || url.domain == "x.example"`:                       {`url.domain ["paste.ee" "pastebin.com" "x.example"]`},
+		`url.domain in lists.domains || url.domain == "x.example"`:                           {`none`},
+		`url.domain in lists.with_empty`:                                                     {`none`},
+		`raw.a == "x" && raw.b in lists.paste_sites`:                                         {`none`},
+		`size(event.action) > 3 && raw.a.exists(x, x == "y")`:                                {`none`},
+		`size(event.action) > 3 && event.action == "x"`:                                      {`event.action ["x"]`},
+		`(event.action == "x") == true && (user.id == "a") != false`:                         {`event.action ["x"]`, `user.id ["a"]`},
+		`(event.action == "x") == false`:                                                     {`none`},
+		`event.action == "x" ? user.id == "a" : user.id == "a"`:                              {`none`},
+		`raw.a.startsWith("x") && event.action == "x"`:                                       {`event.action ["x"]`},
+		`gen_ai.tool.called && size(event.action) > 3`:                                       {`gen_ai.tool.called ["true"]`},
+		`gen_ai.tool.called && event.action == "x"`:                                          {`event.action ["x"]`, `gen_ai.tool.called ["true"]`},
+		`gen_ai.tool.called == true`:                                                         {`gen_ai.tool.called ["true"]`},
+		`gen_ai.tool.called || gen_ai.tool.returned`:                                         {`none`},
+		`!gen_ai.tool.called`:                                                                {`none`},
+		`true`:                                                                               {`none`},
 		`event.action == "a" && (event.action == "b" || user.id == "c")`:                     {`event.action ["a"]`},
 		`(event.action == "a" || user.id == "b") && (event.action == "a" || user.id == "b")`: {`none`},
 	} {
@@ -154,7 +159,7 @@ func TestWitnesses(t *testing.T) {
 		}
 	}
 	why := mustCompile(t, newTestEnv(t), `event.action != "x" && message_context.prompt_text.contains("y")`).Witnesses()[0].Why
-	want := "no part of it is == or in on a text field of the event: " +
+	want := "no part of it is == or in on a text field of the event, or a bool field: " +
 		"looking inside a text (startsWith, contains, iequals, matches ...) is not indexed; " +
 		"negations (!=, !) cannot be looked up"
 	if why != want {
@@ -169,6 +174,9 @@ func holds(w predicate.Witness, e *schema.Event) bool {
 	}
 	if w.List != nil {
 		return w.List.Contains(e.Text(w.Field))
+	}
+	if w.Field.Info().Type == schema.TypeBool {
+		return e.Int(w.Field) != 0 && slices.Equal(w.Values, []string{predicate.True})
 	}
 	return slices.Contains(w.Values, e.Text(w.Field))
 }

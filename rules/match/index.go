@@ -86,6 +86,12 @@ func (x *Index) Eval(e *schema.Event, s *Scratch, out []int32) []int32 {
 			continue
 		}
 		text := e.Text(f.field)
+		if f.isBool {
+			text = ""
+			if e.Int(f.field) != 0 {
+				text = predicate.True
+			}
+		}
 		out = x.verdicts(f.equal[text], e, s, out)
 		for j := range f.lists {
 			if f.lists[j].list.Contains(text) {

@@ -132,6 +132,29 @@ func TestPlanChoosesTheRarer(t *testing.T) {
 	}
 }
 
+// A condition on a bool field is found by it, and by nothing else.
+func TestPlanOfABool(t *testing.T) {
+	env := newEnv(t)
+	x := Build([]*predicate.Cond{compile(t, env, `gen_ai.tool.called && event.duration >= 0`)}, nil)
+	if p := x.Plan(0); p.Always || p.Field != schema.GenAIToolCalled {
+		t.Fatalf("got plan %+v, want gen_ai.tool.called", p)
+	}
+	s, e := NewScratch(), new(schema.Event)
+	for _, set := range []func(){
+		func() {},
+		func() { e.Set(schema.GenAIToolReturned, schema.BoolValue(true)) },
+		func() { e.Set(schema.GenAIToolCalled, schema.BoolValue(false)) },
+	} {
+		if set(); len(x.Eval(e, s, nil)) != 0 {
+			t.Error("the condition holds for an event without a call")
+		}
+	}
+	e.Set(schema.GenAIToolCalled, schema.BoolValue(true))
+	if got := x.Eval(e, s, nil); !slices.Equal(got, []int32{0}) {
+		t.Errorf("got %v, want [0]", got)
+	}
+}
+
 // A condition with several users is evaluated once.
 func TestConditionIsSharedByItsUsers(t *testing.T) {
 	env := newEnv(t)

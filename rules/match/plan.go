@@ -10,9 +10,10 @@ import (
 
 // fieldIndex finds conditions by the value of one field, with one look-up in a map and one in each list.
 type fieldIndex struct {
-	field schema.Field
-	equal map[string][]uint32 // value -> indexes in Index.conds, ascending
-	lists []listIndex
+	field  schema.Field
+	isBool bool                // the field is a bool: the only value is predicate.True
+	equal  map[string][]uint32 // value -> indexes in Index.conds, ascending
+	lists  []listIndex
 }
 
 // listIndex holds the conditions that require the field to be in a list. The list itself is used for the look-up, so its size
@@ -52,7 +53,7 @@ func (x *Index) plan() {
 		}
 		f := byField[w.Field]
 		if f == nil {
-			f = &fieldIndex{field: w.Field, equal: map[string][]uint32{}}
+			f = &fieldIndex{field: w.Field, isBool: w.Field.Info().Type == schema.TypeBool, equal: map[string][]uint32{}}
 			byField[w.Field] = f
 		}
 		f.add(w, uint32(i))

@@ -26,6 +26,7 @@ type mapReader struct {
 	// These need special treatment; they are not in fields, except for those of the second group.
 	time, duration, source, action, outcome, disposition mappedField
 	status, method, operation, toolMethod, userAgent     mappedField
+	called, returned, arguments, result                  mappedField
 
 	chat                     *llm.Conversation // nil without Map.Chat
 	request, response, tools []mappedSource
@@ -86,10 +87,12 @@ func openMap(m *Map, p *formats.Paths) formats.Reader {
 	special := map[schema.Field]*mappedField{
 		schema.Time: &r.time, schema.EventDuration: &r.duration, schema.SourceIP: &r.source, schema.EventAction: &r.action,
 		schema.EventOutcome: &r.outcome, schema.Disposition: &r.disposition,
+		schema.GenAIToolCalled: &r.called, schema.GenAIToolReturned: &r.returned,
 	}
 	needed := map[schema.Field]*mappedField{ // set directly too, and needed for other fields
 		schema.HTTPResponseStatusCode: &r.status, schema.HTTPRequestMethod: &r.method, schema.GenAIOperationName: &r.operation,
 		schema.MCPMethodName: &r.toolMethod, schema.UserAgentOriginal: &r.userAgent,
+		schema.GenAIToolCallArguments: &r.arguments, schema.GenAIToolCallResult: &r.result,
 	}
 	for i := range m.Fields {
 		f := mappedField{field: m.Fields[i].Field, from: r.openField(m.Fields[i].Field, m.Fields[i].From, p)}

@@ -139,7 +139,7 @@ func formOf(f schema.Field) form {
 	case schema.TypeDyn:
 		return asAny
 	}
-	return asNothing // Mappable allows no bool, and no time except the event's
+	return asNothing // bools, and the event's time, are set separately; Mappable allows no other time
 }
 
 // set sets a step's field if the source yields a value. The field must be wanted and absent.
@@ -248,6 +248,66 @@ func (m *mapReader) setClass(el *formats.Element) {
 		}
 	}
 	el.SetClass(m.m.Class, action)
+	m.setPhases(el, action)
+}
+
+// setPhases sets gen_ai.tool.called and gen_ai.tool.returned: the map's own, else, for class tool, those that follow from the
+// action and from the parts of a call that the record holds.
+func (m *mapReader) setPhases(el *formats.Element, action string) {
+	if !el.Wanted(schema.GenAIToolCalled) && !el.Wanted(schema.GenAIToolReturned) {
+		return
+	}
+	var shown formats.Phase
+	if m.m.Class == formats.ClassTool {
+		shown = formats.ToolPhase(action, m.holds(el, &m.arguments), m.holds(el, &m.result))
+	}
+	if len(m.called.from) > 0 {
+		shown &^= formats.Called
+		if m.isTrue(el, &m.called) {
+			shown |= formats.Called
+		}
+	}
+	if len(m.returned.from) > 0 {
+		shown &^= formats.Returned
+		if m.isTrue(el, &m.returned) {
+			shown |= formats.Returned
+		}
+	}
+	el.SetPhase(shown)
+}
+
+// holds reports whether the record has a value for a field, whether the field is wanted or not.
+func (m *mapReader) holds(el *formats.Element, f *mappedField) bool {
+	for i := range f.from {
+		if s := &f.from[i]; !m.lacks(el, s) && (s.place < 0 || m.node(el, s).Present()) {
+			return true
+		}
+	}
+	return false
+}
+
+// isTrue returns the first value that the sources of a bool field yield. Any value but true, false and the texts of these is a
+// field error.
+func (m *mapReader) isTrue(el *formats.Element, f *mappedField) bool {
+	for i := range f.from {
+		s := &f.from[i]
+		if m.lacks(el, s) {
+			continue
+		}
+		if n := m.node(el, s); s.plain && (n.Kind == scan.True || n.Kind == scan.False) {
+			return n.Kind == scan.True
+		}
+		switch m.text(el, s) {
+		case "true":
+			return true
+		case "false":
+			return false
+		case "":
+		default:
+			el.CountFault(f.field)
+		}
+	}
+	return false
 }
 
 const (

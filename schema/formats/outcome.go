@@ -25,8 +25,9 @@ const (
 	ClassAudit = "audit"
 )
 
-// SetClass sets event.class and event.action.
+// SetClass sets event.class and event.action. SetTool also sets the phases of a tool's call, which SetClass clears.
 func (el *Element) SetClass(class, action string) {
+	el.Event.ClearAll(&phases)
 	el.Event.SetText(schema.EventClass, class)
 	el.Event.SetText(schema.EventAction, action)
 }

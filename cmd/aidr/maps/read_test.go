@@ -251,7 +251,89 @@ func TestSources(t *testing.T) {
 	f("a", "gen_ai.tool.call.arguments", `"a":"[1]"`, `[1]`)
 	f("a", "source.ip", `"a":"[::ffff:10.0.0.1]:5"`, `"10.0.0.1"`)
 	f("a", "disposition", `"a":"blocked"`, `"blocked"`)
+	f("{value: true}", "gen_ai.tool.called", `"a":1`, `true`)
+	f("{value: false}", "gen_ai.tool.called", `"a":1`, ``)
+	f("{path: a, value: true}", "gen_ai.tool.returned", `"b":1`, ``)
+	f("a", "gen_ai.tool.returned", `"a":true`, `true`)
+	f("a", "gen_ai.tool.returned", `"a":"true"`, `true`)
+	f("a", "gen_ai.tool.returned", `"a":false`, ``)
+	f("a", "gen_ai.tool.returned", `"a":"done"`, `!gen_ai.tool.returned`)
+	f("{path: a, table: {done: true, begun: false}}", "gen_ai.tool.returned", `"a":"done"`, `true`)
+	f("{path: a, table: {done: true, begun: false}}", "gen_ai.tool.returned", `"a":"begun"`, ``)
 }
+
+// The phases of a tool's call follow from the action and the result, unless the map sets them.
+func TestPhases(t *testing.T) {
+	set, problems := Load(folder(t, map[string]string{"log.yaml": toolLog, "phases.yaml": toolPhases}))
+	if set == nil || len(problems) > 0 {
+		t.Fatal(texts(problems))
+	}
+	tests := 0
+	err := set.Run(func(f *File) bool { return !f.Shipped }, func(r Result) {
+		if tests++; r.Diff != "" {
+			t.Error(r.Diff)
+		}
+	})
+	if err != nil || tests != 7 {
+		t.Errorf("%d tests ran, %v", tests, err)
+	}
+}
+
+const toolLog = `
+name: tools_log
+about: runs of tools
+dataset: site.tools
+class: tool
+keys: [at, tool, phase]
+fields:
+  time: at
+  event.action: phase
+  gen_ai.tool.name: tool
+  gen_ai.tool.call.arguments: args
+  gen_ai.tool.call.result: out
+identity: [agent]
+tests:
+  - name: a call
+    record: {at: 1767261600, tool: t, phase: tool_call, args: {a: 1}, agent: x}
+    events: [{gen_ai.tool.called: true, gen_ai.tool.returned: null}]
+  - name: a run
+    record: {at: 1767261600, tool: t, phase: run, args: {a: 1}, out: ok, agent: x}
+    events: [{gen_ai.tool.called: true, gen_ai.tool.returned: true}]
+  - name: a result
+    record: {at: 1767261600, tool: t, phase: tool_result, out: ok, agent: x}
+    events: [{gen_ai.tool.called: null, gen_ai.tool.returned: true}]
+  - name: list
+    record: {at: 1767261600, tool: t, phase: tools/list, out: ok, agent: x}
+    events: [{gen_ai.tool.called: null, gen_ai.tool.returned: null}]
+`
+
+const toolPhases = `
+name: tool_phases
+about: runs of tools
+dataset: site.tool_phases
+class: tool
+keys: [at, tool, done]
+fields:
+  time: at
+  event.action: phase
+  gen_ai.tool.name: tool
+  gen_ai.tool.called: {value: true}
+  gen_ai.tool.returned: done
+  gen_ai.tool.call.arguments: args
+  gen_ai.tool.call.result: out
+identity: [agent]
+tests:
+  - name: begun
+    record: {at: 1767261600, tool: t, done: false, agent: x}
+    events: [{gen_ai.tool.called: true, gen_ai.tool.returned: null}]
+  - name: done
+    record: {at: 1767261600, tool: t, done: "true", agent: x}
+    events: [{gen_ai.tool.called: true, gen_ai.tool.returned: true}]
+  - name: neither
+    record: {at: 1767261600, tool: t, done: 7, agent: x}
+    events: [{gen_ai.tool.called: true, gen_ai.tool.returned: null}]
+    faults: [gen_ai.tool.returned]
+`
 
 // The example of the documentation loads without a warning, and its test passes.
 func TestDocumentation(t *testing.T) {

@@ -2,6 +2,7 @@ package maps
 
 import (
 	"slices"
+	"strconv"
 
 	"github.com/aidr-engine/aidr/rules/doc"
 	"github.com/aidr-engine/aidr/schema"
@@ -43,8 +44,7 @@ func (r *reader) source(n *doc.Node, f schema.Field) (s decode.MapSource, ok boo
 	}
 	s.Path = keyPath(at)
 	if value != nil {
-		s.Value = value.Filled()
-		r.known(value, f, s.Value)
+		s.Value = r.constant(value, f)
 	} else {
 		r.options(n, fields, f, &s)
 	}
@@ -101,14 +101,22 @@ func (r *reader) table(n *doc.Node, f schema.Field) map[string]string {
 			table[name.String()] = ""
 			return
 		}
-		to := value.Filled()
-		table[name.String()] = to
-		r.known(value, f, to)
+		table[name.String()] = r.constant(value, f)
 	})
 	if n.Kind == doc.Map && (len(table) == 0 || len(table) > MaxTable) {
 		n.Fail("needs 1 to %d rows", MaxTable)
 	}
 	return table
+}
+
+// constant reads a value that the map gives to a field.
+func (r *reader) constant(n *doc.Node, f schema.Field) string {
+	if f.Info().Type == schema.TypeBool {
+		return strconv.FormatBool(n.Bool())
+	}
+	text := n.Filled()
+	r.known(n, f, text)
+	return text
 }
 
 // known checks the value of a field that has a fixed set of values.

@@ -218,7 +218,7 @@ func messages(el *formats.Element, n formats.Node) formats.Node {
 // tool sets the fields of a call of an MCP server.
 func (g *azureGateway) tool(el *formats.Element) {
 	method := el.Text(g.at(el, apimMethod))
-	el.SetClass(formats.ClassTool, method)
+	el.SetTool(method, formats.MCPPhase(method, false))
 	el.SetText(schema.MCPMethodName, method)
 	el.CopyText(schema.MCPServerName, g.at(el, apimServer))
 	el.CopyText(schema.GenAIToolName, g.at(el, apimTool))

@@ -22,6 +22,7 @@ func ECS() formats.Format {
 type ecs struct {
 	time, duration              []int // @timestamp, event.duration
 	action, kinds, categories   []int // event: action, type, category
+	operation                   []int // gen_ai.operation.name
 	outcome, status             []int // event.outcome, http.response.status_code
 	address, userAgent          []int // source.ip or client.ip, user_agent.original
 	agentID, agentName, service []int // gen_ai.agent.id, gen_ai.agent.name, service.name
@@ -76,7 +77,7 @@ func newECS(p *formats.Paths) formats.Reader {
 	at := func(path string) []int { return addPath(p, path, true) }
 	return &ecs{
 		time: at("@timestamp"), duration: at("event.duration"),
-		action: at("event.action"), kinds: at("event.type"), categories: at("event.category"),
+		action: at("event.action"), operation: at("gen_ai.operation.name"), kinds: at("event.type"), categories: at("event.category"),
 		outcome: at("event.outcome"), status: at("http.response.status_code"),
 		address: append(at("source.ip"), at("client.ip")...), userAgent: at("user_agent.original"),
 		agentID: at("gen_ai.agent.id"), agentName: at("gen_ai.agent.name"), service: at("service.name"),
@@ -122,7 +123,16 @@ func (e *ecs) class(el *formats.Element) {
 	case either(el, e.model).Present():
 		class = formats.ClassLLM
 	}
-	el.SetClass(class, el.Text(either(el, e.action)))
+	action := el.Text(either(el, e.action))
+	if class != formats.ClassTool {
+		el.SetClass(class, action)
+		return
+	}
+	if el.Text(either(el, e.operation)) == formats.ActionExecuteTool {
+		el.SetTool(action, formats.Called|formats.Returned)
+		return
+	}
+	el.SetTool(action, formats.ToolPhase(action, false, false))
 }
 
 // classHTTP is the event.class of plain HTTP traffic.

@@ -204,9 +204,9 @@ func (e *envoy) class(el *formats.Element) {
 	switch {
 	case method != "" || e.mcpTool.at(el).Present():
 		if method == "" {
-			method = "tools/call"
+			method = formats.ActionMCPCall
 		}
-		el.SetClass(formats.ClassTool, method)
+		el.SetTool(method, formats.MCPPhase(method, false))
 		el.SetText(schema.MCPMethodName, method)
 		el.CopyText(schema.GenAIToolName, e.mcpTool.at(el))
 		el.CopyText(schema.GenAIToolCallID, e.rpcID.at(el))

@@ -150,18 +150,23 @@ func (t *toolServer) readCall(el *formats.Element, n formats.Node) {
 			tool = t.messages.Tool(el)
 		}
 	}
-	if response, ok := el.Unwrap(t.call.At(rpcResponse)); ok && t.messages.Message(el, response) && outcome != formats.Failure {
-		outcome = el.Event.Text(schema.EventOutcome)
+	failed := el.Text(t.call.At(rpcError)) != ""
+	answered := failed
+	if response, ok := el.Unwrap(t.call.At(rpcResponse)); ok && t.messages.Message(el, response) {
+		answered = true
+		if outcome != formats.Failure {
+			outcome = el.Event.Text(schema.EventOutcome)
+		}
 	}
-	el.SetClass(formats.ClassTool, method)
+	el.SetTool(method, formats.MCPPhase(method, answered))
 	el.SetOutcome(outcome)
 	el.SetText(schema.MCPMethodName, method)
 	el.SetText(schema.GenAIToolName, tool)
 	el.CopyText(schema.GenAIToolCallID, t.call.At(rpcID))
 	el.CopyDuration(t.call.At(rpcLatency), nsPerMilli)
-	if failed := t.call.At(rpcError); el.Text(failed) != "" {
+	if failed {
 		el.SetOutcome(formats.Failure)
-		el.CopyText(schema.ErrorType, failed)
+		el.CopyText(schema.ErrorType, t.call.At(rpcError))
 	}
 	if _, allowed := slices.BinarySearch(t.allowed, tool); tool != "" && allowed {
 		el.SetText(schema.Disposition, formats.Allowed)
@@ -181,10 +186,10 @@ func (t *toolServer) readDenied(el *formats.Element) {
 		method = "prompts/get"
 		el.SetText(schema.ResourceName, name)
 	case name != "":
-		method = "tools/call"
+		method = formats.ActionMCPCall
 		el.SetText(schema.GenAIToolName, name)
 	}
-	el.SetClass(formats.ClassTool, method)
+	el.SetTool(method, formats.MCPPhase(method, false))
 	el.SetText(schema.MCPMethodName, method)
 	el.SetBlocked()
 	el.Emit()

@@ -80,15 +80,9 @@ func (c *Conversation) Emit(el *formats.Element) {
 	}
 }
 
-// The actions of tool events taken from a model's log. Events of a tool that ran have tools/call or execute_tool.
-const (
-	actionToolCall   = "tool_call"
-	actionToolResult = "tool_result"
-)
-
 func (c *Conversation) emitResult(el *formats.Element, res *ToolResult) {
 	el.Event.ClearAll(&onlyTool)
-	el.SetClass(formats.ClassTool, actionToolResult)
+	el.SetTool(formats.ActionToolResult, formats.Returned)
 	el.SetOutcome(formats.Success)
 	if res.Failed {
 		el.SetOutcome(formats.Failure)
@@ -106,7 +100,7 @@ func (c *Conversation) emitResult(el *formats.Element, res *ToolResult) {
 // emitCall emits a call that the model requested. Its outcome is not known yet.
 func (c *Conversation) emitCall(el *formats.Element, call *ToolCall) {
 	el.Event.ClearAll(&onlyTool)
-	el.SetClass(formats.ClassTool, actionToolCall)
+	el.SetTool(formats.ActionToolCall, formats.Called)
 	el.SetOutcome(formats.Unknown)
 	el.SetText(schema.GenAIToolName, call.Name)
 	el.SetText(schema.GenAIToolCallID, call.ID)

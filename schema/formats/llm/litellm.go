@@ -109,7 +109,7 @@ func (l *liteLLM) Read(el *formats.Element) {
 	case "call_mcp_tool":
 		l.toolCall(el)
 	case "list_mcp_tools":
-		l.mcp(el, "tools/list")
+		l.mcp(el, "tools/list", false)
 		el.Emit()
 	default:
 		l.exchange(el, operation(callType))
@@ -291,9 +291,9 @@ func (l *liteLLM) exchange(el *formats.Element, op string) {
 	l.chat.Emit(el)
 }
 
-// mcp sets the fields of an event on an MCP server behind the proxy.
-func (l *liteLLM) mcp(el *formats.Element, method string) {
-	el.SetClass(formats.ClassTool, method)
+// mcp sets the fields of an event on an MCP server behind the proxy. answered is true if the record holds the result.
+func (l *liteLLM) mcp(el *formats.Element, method string, answered bool) {
+	el.SetTool(method, formats.MCPPhase(method, answered))
 	el.SetText(schema.MCPMethodName, method)
 	el.CopyText(schema.MCPServerName, el.At(l.serverName))
 	el.CopyText(schema.MCPSessionID, el.At(l.mcpSession))
@@ -301,7 +301,11 @@ func (l *liteLLM) mcp(el *formats.Element, method string) {
 
 // toolCall emits a call of a tool that the proxy ran.
 func (l *liteLLM) toolCall(el *formats.Element) {
-	l.mcp(el, "tools/call")
+	result := el.At(l.toolResult)
+	if !result.Present() {
+		result = el.At(l.response)
+	}
+	l.mcp(el, formats.ActionMCPCall, result.Present())
 	el.CopyText(schema.GenAIToolName, el.At(l.toolName))
 	if !el.Event.Has(schema.GenAIToolName) {
 		if name, ok := strings.CutPrefix(el.Text(el.At(l.model)), "MCP: "); ok {
@@ -310,10 +314,6 @@ func (l *liteLLM) toolCall(el *formats.Element) {
 	}
 	el.CopyUnwrapped(schema.GenAIToolCallArguments, el.At(l.toolArguments))
 	el.CopyDouble(schema.GenAIUsageCost, el.At(l.responseCost))
-	result := el.At(l.toolResult)
-	if !result.Present() {
-		result = el.At(l.response)
-	}
 	el.CopyUnwrapped(schema.GenAIToolCallResult, result)
 	if el.At(l.toolResultFailed).True() {
 		el.SetOutcome(formats.Failure)

@@ -201,10 +201,10 @@ func (c *RPC) take(el *formats.Element, message *formats.Shape) bool {
 	case c.shape.At(rpcMethod).Kind == scan.String:
 		c.request(el, el.Text(c.shape.At(rpcMethod)))
 	case c.shape.At(rpcResult).Kind != scan.Absent:
-		el.SetClass(formats.ClassTool, actionToolResult)
+		el.SetTool(formats.ActionToolResult, formats.Returned)
 		c.result(el, c.shape.At(rpcResult))
 	case c.shape.At(rpcError).Present():
-		el.SetClass(formats.ClassTool, actionToolResult)
+		el.SetTool(formats.ActionToolResult, formats.Returned)
 		c.failure(el)
 	default:
 		el.CountFaultNamed("method")
@@ -218,12 +218,12 @@ func (c *RPC) Tool(el *formats.Element) string { return el.Text(c.shape.At(rpcNa
 
 // request sets the fields of a request. Its outcome is unknown, because it is in the response.
 func (c *RPC) request(el *formats.Element, method string) {
-	el.SetClass(formats.ClassTool, method)
+	el.SetTool(method, formats.MCPPhase(method, false))
 	el.SetOutcome(formats.Unknown)
 	el.SetText(schema.MCPMethodName, method)
 	el.CopyTraceparent(c.shape.At(rpcTraceparent))
 	switch method {
-	case "tools/call":
+	case formats.ActionMCPCall:
 		el.CopyText(schema.GenAIToolName, c.shape.At(rpcName))
 		el.CopyUnwrapped(schema.GenAIToolCallArguments, c.shape.At(rpcArguments))
 	case "resources/read", "resources/subscribe", "resources/unsubscribe", "notifications/resources/updated":

@@ -63,7 +63,11 @@ func (m *mcpGateway) Read(el *formats.Element) {
 	if action == "" {
 		action = "access"
 	}
-	el.SetClass(formats.ClassTool, action)
+	shown := formats.MCPPhase(method, false)
+	if method == "" && el.Text(el.At(m.tool)) != "" {
+		shown = formats.Called
+	}
+	el.SetTool(action, shown)
 	el.SetText(schema.MCPMethodName, method)
 	el.CopyText(schema.GenAIToolName, el.At(m.tool))
 	el.CopyText(schema.GenAIToolCallID, el.At(m.rpcID))

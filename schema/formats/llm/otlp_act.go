@@ -43,7 +43,7 @@ func (o *otlp) act(el *formats.Element, op string, client bool) {
 func (o *otlp) mcp(el *formats.Element) {
 	a := o.attrs
 	method := el.Text(a.at(attrMCPMethod))
-	el.SetClass(formats.ClassTool, method)
+	el.SetTool(method, formats.MCPPhase(method, true)) // a span ends with the response
 	el.SetText(schema.MCPMethodName, method)
 	a.setText(el, schema.MCPSessionID, attrMCPSession)
 	a.setText(el, schema.MCPResourceURI, attrMCPResource)
@@ -56,7 +56,7 @@ func (o *otlp) mcp(el *formats.Element) {
 
 // tool emits the run of a tool.
 func (o *otlp) tool(el *formats.Element, op string) {
-	el.SetClass(formats.ClassTool, op)
+	el.SetTool(op, formats.Called|formats.Returned)
 	el.SetText(schema.GenAIOperationName, op)
 	o.toolBody(el)
 	if !el.Event.Has(schema.GenAIToolName) {

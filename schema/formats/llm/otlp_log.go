@@ -47,7 +47,7 @@ func (o *otlp) genAIEvent(el *formats.Element, event string) {
 	case "gen_ai.choice":
 		o.messageEvent(el, "choice", assistant)
 	case "gen_ai.tool.message":
-		o.messageEvent(el, actionToolResult, tool)
+		o.messageEvent(el, formats.ActionToolResult, tool)
 	case "gen_ai.user.message":
 		o.messageEvent(el, "user_message", user)
 	case "gen_ai.system.message", "gen_ai.assistant.message":
@@ -81,7 +81,7 @@ func (o *otlp) messageEvent(el *formats.Element, action string, sender role) {
 		c.call.Select(el, message)
 		id := el.FirstText(c.call.At(callID), c.message.At(messageCallID))
 		content := c.message.At(messageContent)
-		el.SetClass(formats.ClassTool, action)
+		el.SetTool(action, formats.Returned)
 		el.SetText(schema.GenAIToolCallID, id)
 		el.CopyText(schema.GenAIToolName, c.message.At(messageName))
 		el.CopyUnwrapped(schema.GenAIToolCallResult, content)
@@ -165,10 +165,7 @@ func (o *otlp) code(el *formats.Element, event string) {
 	case "tool_result", "tool_call":
 		o.codeTool(el)
 	case "tool_decision":
-		el.SetClass(formats.ClassTool, event)
-		a.setText(el, schema.GenAIToolName, attrCodeTool)
-		a.setText(el, schema.GenAIToolCallID, attrCodeCallID)
-		o.decision(el)
+		o.codeDecision(el, event)
 	default:
 		el.SetClass(formats.ClassAudit, event)
 		o.codeFailure(el)
@@ -205,7 +202,7 @@ func (o *otlp) codeModel(el *formats.Element, event string) bool {
 // codeTool reads the run of a tool and its result.
 func (o *otlp) codeTool(el *formats.Element) {
 	a := o.attrs
-	el.SetClass(formats.ClassTool, actionToolResult)
+	el.SetTool(formats.ActionToolResult, formats.Called|formats.Returned)
 	a.setText(el, schema.GenAIToolName, attrCodeTool, attrToolName)
 	a.setText(el, schema.GenAIToolCallID, attrCodeCallID, attrToolCallID)
 	tool := el.Event.Text(schema.GenAIToolName)
@@ -220,6 +217,19 @@ func (o *otlp) codeTool(el *formats.Element) {
 	}
 	o.codeFailure(el)
 	o.decision(el)
+}
+
+// codeDecision reads the decision about a tool. A tool that is refused does not run, so only this event shows the call; of
+// a tool that may run, the event of the run shows it.
+func (o *otlp) codeDecision(el *formats.Element, event string) {
+	a := o.attrs
+	el.SetClass(formats.ClassTool, event)
+	o.decision(el)
+	if el.Event.Text(schema.EventOutcome) == formats.Failure {
+		el.SetTool(event, formats.Called)
+	}
+	a.setText(el, schema.GenAIToolName, attrCodeTool)
+	a.setText(el, schema.GenAIToolCallID, attrCodeCallID)
 }
 
 // decision sets the disposition from the decision of the user, or of a rule of the user's, about a tool.
