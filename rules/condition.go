@@ -16,10 +16,11 @@ import (
 // compiler compiles the conditions of one Set. A text that occurs in several rules is compiled once, so that the index
 // evaluates it once per event.
 type compiler struct {
-	env   *expr.Env
-	today time.Time
-	known map[condText]compiled
-	tags  map[string]string // the titles of the known tags; nil until a tag is read
+	env      *expr.Env
+	today    time.Time
+	families *families
+	known    map[condText]compiled
+	tags     map[string]string // the titles of the known tags; nil until a tag is read
 }
 
 // condText identifies a condition: its text, and whether it is one over triggers.

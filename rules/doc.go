@@ -12,11 +12,11 @@
 //	severity: high                       # info, low, medium, high or critical
 //	confidence: 70                       # 0 to 100, default 50
 //	status: stable                       # draft, shadow, stable (the default) or disabled: see Stage
-//	datasets: [litellm, otel.gen_ai]     # default: all
+//	datasets: ["@llm"]                   # families and datasets; default: all
 //	tags: [owasp.asi08-2026, x.mine]     # known ids of OWASP, ATLAS, ATT&CK and CWE, or x.<anything>
 //	references: ["OWASP Top 10 for Agentic Applications 2026, ASI08"]
 //	false_positives: [Batch agents at night]
-//	when: event.class == "tool" && event.action == "tools/call"
+//	when: event.class == "tool" && gen_ai.tool.called
 //	threshold: {count: 100, within: 1m, by: [ai_agent.uid, session.id]}
 //	group: {for: 1h, by: [ai_agent.uid]}
 //	respond:
@@ -42,7 +42,10 @@
 // its position, and builds no Set if there is one. A missing test and an expired exception are warnings.
 //
 // `datasets` names the datasets whose events the rule reads. It also limits the datasets whose progress the rule waits
-// for: a rule without it waits for all of them.
+// for: a rule without it waits for all of them. "@llm" names a family of datasets: llm is models, tools, MCP and the
+// telemetry of agents, gateway is HTTP APIs, audit is clouds and other platforms (`aidr formats` lists the families of each
+// format). The datasets of the site's field maps belong to families too, so a rule that names a family need not be changed
+// for a new source.
 //
 // # The condition
 //
@@ -246,7 +249,8 @@
 // `repeat` events (default 1) at a distance of `every`. The first of them is at the offset `at` from the start. Without
 // `at`, it follows the last event of the previous entry at the distance `every` of that entry. The events are given as
 // fields (`set`) or as a record (`raw`, with an optional `format`). An event of `set` has the class api and the first
-// of the rule's datasets, unless `set` contains others.
+// of the rule's datasets, unless `set` contains others. Nothing follows from the other fields: the event of a tool call has
+// to set gen_ai.tool.called.
 //
 // `findings` is the complete list of the expected findings, in any order. An expected finding has some of the keys that
 // a finding has in JSON, with `by` for `key`, and a finding matches it if it has the same values there. A rule should

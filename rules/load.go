@@ -32,6 +32,9 @@ type Options struct {
 	// Drafts makes rules of stage draft active, and also rules that read agent.* if there is no registry, as if it were
 	// empty. It is for running the tests of rules.
 	Drafts bool
+	// Families holds the datasets of each family that rules may name as @family, as decode.Families returns them for the field
+	// maps of a site. Nil means the built-in formats.
+	Families map[string][]string
 	// Today is the current time. An exception that expired before it is reported as a warning. The zero time turns these
 	// warnings off. Today has no other effect.
 	Today time.Time
@@ -263,7 +266,7 @@ func (l *loader) build() (*Set, []Problem) {
 		l.fail("", "prepare the rule language: %v", err)
 		return nil, l.problems
 	}
-	c := &compiler{env: env, today: l.options.Today, known: map[condText]compiled{}}
+	c := &compiler{env: env, today: l.options.Today, families: newFamilies(l.options.Families), known: map[condText]compiled{}}
 	var all []*Rule
 	byID := map[string]*Rule{}
 	for f := range parse(l.sources) {

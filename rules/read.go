@@ -91,7 +91,7 @@ func (r *reader) head() {
 		rule.Stage = Stage(n.Enum(string(StageDraft), string(StageBlock), string(StageShadow), string(StageStable), string(StageDisabled)))
 	}
 	datasets := f.Get("datasets")
-	rule.Datasets = r.datasets(datasets)
+	r.datasets(datasets)
 	r.over(f.Get("over"), datasets)
 	rule.Tags = r.tags(f.Get("tags"))
 	rule.References = f.Get("references").Strings()
@@ -121,38 +121,6 @@ func (r *reader) id(n *doc.Node) string {
 		return ""
 	}
 	return id
-}
-
-func (r *reader) datasets(n *doc.Node) []string {
-	var out []string
-	for _, v := range n.Items() {
-		name := v.Filled()
-		if name == "" {
-			continue
-		}
-		if near := doc.Nearest(name, datasets); near != "" && near != name {
-			v.Warn("unknown dataset %q: did you mean %s?", doc.Short(name), near)
-		}
-		for _, have := range out {
-			if have == name {
-				v.Fail("%q is listed twice: remove one", doc.Short(name))
-			}
-		}
-		out = append(out, name)
-	}
-	if n != nil && n.Kind == doc.List && len(n.Items()) == 0 {
-		n.Fail("is empty: name a dataset, or leave the key out for all datasets")
-	}
-	return out
-}
-
-// datasets are the datasets of the built-in formats. They are used only to find misspellings: field maps may add others.
-var datasets = []string{
-	"anthropic.activity", "anthropic.api", "aws.apigateway", "aws.bedrock_invocation", "aws.cloudtrail",
-	"azure.activity", "azure.apim_gateway", "azure.entra_signin", "azure.openai", "cloudflare.ai_gateway",
-	"envoy.access", "gcp.audit", "github.audit", "kong.http_log", "kubernetes.audit", "litellm", "m365.audit",
-	"mcp.gateway_audit", "mcp.jsonrpc", "nginx.access", "okta.system", "openai.api", "openai.audit",
-	"otel.claude_code", "otel.gen_ai",
 }
 
 // group reads how triggers are grouped into findings. It runs after kind, because it needs the key.

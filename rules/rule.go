@@ -43,16 +43,23 @@ const (
 
 // Rule is the content of one rule file. It is immutable once its Set is built.
 type Rule struct {
-	File           string
-	Line           int
-	ID             string
-	Version        int
-	Title          string
-	Description    string
-	Severity       schema.Severity
-	Confidence     int // 0-100
-	Stage          Stage
-	Datasets       []string // empty: any
+	File        string
+	Line        int
+	ID          string
+	Version     int
+	Title       string
+	Description string
+	Severity    schema.Severity
+	Confidence  int // 0-100
+	Stage       Stage
+	// Datasets are the datasets whose events the rule reads, sorted: those that the file names, and those of the families
+	// that it names. Empty means any.
+	Datasets []string
+	// DatasetsAsWritten are the datasets and families as the file names them: "@llm" is a family.
+	DatasetsAsWritten []string
+	// TestDataset is the dataset of an event of a test that names none: the first that the file names, or the first of the
+	// family that it names first; "" if it names none.
+	TestDataset    string
 	Tags           []string
 	References     []string
 	FalsePositives []string

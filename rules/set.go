@@ -103,6 +103,9 @@ func (s *Set) idle(a *RuleActivity, carries func(string) bool) {
 	if missing := r.missingDatasets(carries); missing != nil {
 		a.Activity, a.Datasets = Idle, missing
 		a.Reason = "no source carries " + alternatives(missing)
+		if slices.Equal(missing, r.Datasets) { // a family is easier to read than its datasets
+			a.Reason = "no source carries " + alternatives(r.DatasetsAsWritten)
+		}
 		return
 	}
 	if r.readsAgent && s.agents == nil {

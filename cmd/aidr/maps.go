@@ -121,7 +121,7 @@ Exit code 0: all tests pass, 1: a test fails or a map does not load.`,
 func formatsCommand() *cobra.Command {
 	var folders []string
 	c := &cobra.Command{
-		Use: "formats", Short: "List the formats that aidr reads, with their datasets and identifying keys", Args: args(cobra.NoArgs),
+		Use: "formats", Short: "List the formats that aidr reads, with their datasets, families and identifying keys", Args: args(cobra.NoArgs),
 		Long: `formats lists the values of a source's "format". With format auto, the format of a record is the one whose keys are all at
 the top of the record. Of several formats, the one with the most keys is used; of equals, a built-in one before a field map.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -134,7 +134,7 @@ the top of the record. Of several formats, the one with the most keys is used; o
 				from[f.Map.Name] = "map " + f.Path
 			}
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
-			fmt.Fprintln(w, "FORMAT\tALSO\tDATASETS\tREAD BY\tKEYS")
+			fmt.Fprintln(w, "FORMAT\tALSO\tDATASETS\tFAMILIES\tREAD BY\tKEYS")
 			for _, f := range decode.Formats(set.Maps()...) {
 				datasets := strings.Join(f.Datasets, ",")
 				if f.Datasets == nil {
@@ -144,7 +144,7 @@ the top of the record. Of several formats, the one with the most keys is used; o
 				if by == "" {
 					by = "built in"
 				}
-				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", f.Name, strings.Join(f.Aliases, ","), datasets, by, f.Keys)
+				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", f.Name, strings.Join(f.Aliases, ","), datasets, strings.Join(f.Families, ","), by, f.Keys)
 			}
 			return w.Flush()
 		},

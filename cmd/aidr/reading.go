@@ -87,7 +87,10 @@ func (r *reading) fieldMaps(cmd *cobra.Command) (*maps.Set, error) {
 
 // ruleFiles returns the paths of rules, lists and registry: those of the flags or else those of the configuration.
 func (r *reading) ruleFiles(paths []string, lists, agents string) pipeline.RuleFiles {
-	files := pipeline.RuleFiles{Paths: paths, Lists: lists, Agents: agents}
+	files := pipeline.RuleFiles{Paths: paths, Lists: lists, Agents: agents, Maps: r.maps}
+	if len(r.maps) == 0 {
+		files.Maps = r.cfg.Maps
+	}
 	if len(paths) == 0 {
 		files.Paths = r.cfg.Rules
 	}

@@ -201,7 +201,7 @@ that the rule does what it does. Exit code 0: every test passes or was updated.`
 			if run.update && (len(paths) == 0 || slices.Contains(paths, pipeline.Library)) {
 				return usage("--update cannot change the shipped rules: give the folder of your rules")
 			}
-			files.Paths, files.Drafts = paths, true
+			files.Paths, files.Drafts, files.Maps = paths, true, folders
 			set, problems := pipeline.LoadRules(files)
 			printProblems(cmd.ErrOrStderr(), problems)
 			if set == nil {
@@ -335,7 +335,7 @@ func rulesListCommand() *cobra.Command {
 			w := tabwriter.NewWriter(cmd.OutOrStdout(), 0, 4, 2, ' ', 0)
 			fmt.Fprintln(w, "RULE\tKIND\tSEVERITY\tSTATUS\tDATASETS\tTITLE")
 			for _, r := range set.Rules {
-				datasets := strings.Join(r.Datasets, ",")
+				datasets := strings.Join(r.DatasetsAsWritten, ",")
 				if datasets == "" {
 					datasets = "any"
 				}

@@ -133,8 +133,8 @@ func events(r *rules.Rule, t *rules.Test) (streams []*stream, last time.Time) {
 
 // dataset returns the dataset of an event for which a test gives none: the first of the rule's, or of the rules that feed it.
 func dataset(r *rules.Rule) string {
-	if len(r.Datasets) > 0 {
-		return r.Datasets[0]
+	if r.TestDataset != "" {
+		return r.TestDataset
 	}
 	if r.Over != nil {
 		for _, f := range r.Over.Feeding {

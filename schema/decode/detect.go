@@ -139,6 +139,7 @@ type FormatInfo struct {
 	Name     string
 	Aliases  []string // other names for it
 	Datasets []string // nil for the format aidr, whose records name their dataset
+	Families []string // of all its datasets, sorted; see Families
 	Keys     string   // the top-level keys by which it is recognised, for display
 }
 
@@ -147,7 +148,35 @@ func infoOf(f formats.Format) FormatInfo {
 	for _, t := range f.Signatures {
 		keys = append(keys, strings.Join(t.Keys, " + "))
 	}
-	return FormatInfo{Name: f.Name, Aliases: f.Aliases, Datasets: f.Datasets, Keys: strings.Join(keys, " | ")}
+	var families []string
+	for _, ds := range f.Datasets {
+		families = append(families, f.FamiliesOf(ds)...)
+	}
+	slices.Sort(families)
+	return FormatInfo{
+		Name: f.Name, Aliases: f.Aliases, Datasets: f.Datasets, Families: slices.Compact(families), Keys: strings.Join(keys, " | "),
+	}
+}
+
+// Families returns the datasets of each family, sorted: those of the built-in formats and of the maps. All families are in
+// it, and a dataset may be in several.
+func Families(maps ...*Map) map[string][]string {
+	table := map[string][]string{}
+	for _, family := range formats.Families() {
+		table[family] = nil
+	}
+	for _, f := range withMaps(maps) {
+		for _, ds := range f.Datasets {
+			for _, family := range f.FamiliesOf(ds) {
+				table[family] = append(table[family], ds)
+			}
+		}
+	}
+	for family, datasets := range table {
+		slices.Sort(datasets)
+		table[family] = slices.Compact(datasets)
+	}
+	return table
 }
 
 // detector recognises a record's format by its top-level keys: it compares them with the key sets of all formats.

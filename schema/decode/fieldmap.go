@@ -14,8 +14,10 @@ type Map struct {
 	Name    string // as in a source's configuration
 	Dataset string
 	Class   string // event.class
-	Keys    [][]string
-	Absent  []string // texts that mean that a value is absent, in addition to ""
+	// Families are the families of the dataset, sorted; empty: the one of the class.
+	Families []string
+	Keys     [][]string
+	Absent   []string // texts that mean that a value is absent, in addition to ""
 
 	Fields   []MapField // each field at most once
 	Identity []MapSource
@@ -117,8 +119,11 @@ func (s *MapSource) Rung() string {
 // format returns the map as a format.
 func (m *Map) format() formats.Format {
 	f := formats.Format{
-		Name: m.Name, Datasets: []string{m.Dataset},
+		Name: m.Name, Datasets: []string{m.Dataset}, Families: m.Families,
 		NewReader: func(p *formats.Paths) formats.Reader { return openMap(m, p) },
+	}
+	if len(f.Families) == 0 {
+		f.Families = []string{formats.FamilyOfClass(m.Class)}
 	}
 	if m.Class == formats.ClassAudit || m.Class == formats.ClassAuth {
 		f.Scope = formats.ScopePlatform

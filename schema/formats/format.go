@@ -16,9 +16,12 @@ import (
 // Format describes a log format: how to recognise its elements and how to read them. A Format is a plain value; formats
 // do not register themselves.
 type Format struct {
-	Name       string      // the name in a source's configuration
-	Aliases    []string    // other names accepted in the configuration
-	Datasets   []string    // possible values of event.dataset, sorted; empty for aidr, whose elements name their own dataset
+	Name     string   // the name in a source's configuration
+	Aliases  []string // other names accepted in the configuration
+	Datasets []string // possible values of event.dataset, sorted; empty for aidr, whose elements name their own dataset
+	Families []string // the families of its datasets, sorted; empty for aidr
+	// Apart holds the families of those datasets that have others than Families. It may be nil.
+	Apart      map[string][]string
 	Signatures []Signature // an element is of this format if any of them matches
 	Scope      Scope       // the texts in which elements of this format are recognised
 

@@ -2,6 +2,7 @@ package maps
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/aidr-engine/aidr/rules/doc"
@@ -47,6 +48,7 @@ func (r *reader) read(root *doc.Node) {
 		dataset.Fail("%q is not a valid dataset: write it like nginx.access", doc.Short(m.Dataset))
 	}
 	m.Class = f.Need("class").Enum(decode.Classes()...)
+	m.Families = families(f.Get("families"))
 	m.Keys = r.keys(f.Need("keys"))
 	m.Absent = f.Get("absent").Strings()
 	fields := f.Need("fields")
@@ -62,6 +64,17 @@ func (r *reader) read(root *doc.Node) {
 	r.tests(tests)
 	f.Done()
 	r.whole(root, fields)
+}
+
+// families reads the families of the dataset.
+func families(n *doc.Node) (list []string) {
+	for _, item := range n.Items() {
+		if family := item.Enum(formats.Families()...); family != "" {
+			list = append(list, family)
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list)
 }
 
 // whole checks conditions that involve several keys of the map.

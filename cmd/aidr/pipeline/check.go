@@ -25,7 +25,9 @@ import (
 // and whether the endpoints that rules name in `notify` exist. It connects to nothing. It returns the problems of the rules
 // and all warnings, and an error that holds all other problems. The maps are checked with the form of the configuration.
 func Check(cfg *config.Config) ([]rules.Problem, error) {
-	set, problems := LoadRules(RuleFiles{Paths: cfg.Rules, Lists: cfg.Lists, Agents: cfg.Agents, Warn: true})
+	files := ruleFiles(cfg)
+	files.Warn = true
+	set, problems := LoadRules(files)
 	if set != nil {
 		problems = append(problems, unknownEndpoints(cfg, set)...)
 	}

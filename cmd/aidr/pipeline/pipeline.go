@@ -142,7 +142,7 @@ func New(cfg *config.Config, opts Options) (*Pipeline, error) {
 }
 
 func ruleFiles(cfg *config.Config) RuleFiles {
-	return RuleFiles{Paths: cfg.Rules, Lists: cfg.Lists, Agents: cfg.Agents}
+	return RuleFiles{Paths: cfg.Rules, Lists: cfg.Lists, Agents: cfg.Agents, Maps: cfg.Maps}
 }
 
 // problemErrors returns the problems that are not warnings as errors.

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"slices"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/aidr-engine/aidr/cmd/aidr/api"
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
+	"github.com/aidr-engine/aidr/cmd/aidr/maps"
 	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/rules/library"
@@ -30,6 +32,7 @@ type RuleFiles struct {
 	Paths  []string // folders and files of rules, and Library; empty: Library
 	Lists  string   // folder of lists, in addition to lists/ in the folders of rules; may be ""
 	Agents string   // registry of agents, in addition to agents.yaml in the folders of rules; may be ""
+	Maps   []string // folders of field maps, whose datasets belong to families, in addition to the shipped maps
 	Drafts bool     // load drafts too
 	Warn   bool     // warn of exceptions that have expired
 }
@@ -40,11 +43,14 @@ func (f *RuleFiles) UseConfig(cfg *config.Config) {
 		f.Paths = cfg.Rules
 	}
 	f.Lists, f.Agents = cmp.Or(f.Lists, cfg.Lists), cmp.Or(f.Agents, cfg.Agents)
+	if len(f.Maps) == 0 {
+		f.Maps = cfg.Maps
+	}
 }
 
 // LoadRules loads the rules that f names. The set is nil if a problem is more than a warning.
 func LoadRules(f RuleFiles) (*rules.Set, []rules.Problem) {
-	opts := rules.Options{Lists: f.Lists, Agents: f.Agents, Drafts: f.Drafts}
+	opts := rules.Options{Lists: f.Lists, Agents: f.Agents, Drafts: f.Drafts, Families: families(f.Maps)}
 	if f.Warn {
 		opts.Today = now()
 	}
@@ -67,6 +73,18 @@ func LoadRules(f RuleFiles) (*rules.Set, []rules.Problem) {
 			Cause: "names the shipped rules, not the folder in the working directory: write ./library for the folder"}}, problems...)
 	}
 	return set, problems
+}
+
+// families returns the datasets of each family with the field maps of the folders. The problems of the maps are reported by
+// those that read records with them; here a map that does not load is left out with all others of the folders.
+func families(folders []string) map[string][]string {
+	set, _ := maps.Load(folders...)
+	if set == nil {
+		if set, _ = maps.Load(); set == nil {
+			return decode.Families()
+		}
+	}
+	return decode.Families(set.Maps()...)
 }
 
 // activities returns the activity of each rule with the given inputs. Idle rules have a remedy.
@@ -116,11 +134,14 @@ func sourceRemedy(datasets []string, inputs []engine.Input) string {
 		}
 	}
 	remedy := "add a source of one of the formats " + strings.Join(names, ", ")
-	switch len(names) {
-	case 0:
+	switch n := len(names); {
+	case n == 0:
 		return "no format gives it: correct its name, or write a field map that gives it"
-	case 1:
+	case n == 1:
 		remedy = "add a source of format " + names[0]
+	case n > maxRemedy:
+		remedy = fmt.Sprintf("add a source of one of the formats %s, or of %d others (aidr formats lists them and their families)",
+			strings.Join(names[:maxRemedy], ", "), n-maxRemedy)
 	}
 	for _, in := range inputs { // the configuration may list fewer datasets than the format has
 		if f, one := decode.Find(in.Decode.Format, in.Decode.Maps...); !one || slices.ContainsFunc(f.Datasets, wanted) {
@@ -129,6 +150,9 @@ func sourceRemedy(datasets []string, inputs []engine.Input) string {
 	}
 	return remedy
 }
+
+// maxRemedy is the number of formats that a remedy names: more are harder to read than the table of formats.
+const maxRemedy = 6
 
 // GroupIdle groups the idle rules by reason and remedy, in the order of their first rules.
 func GroupIdle(all []rules.RuleActivity) []api.IdleRules {
@@ -149,7 +173,7 @@ func GroupIdle(all []rules.RuleActivity) []api.IdleRules {
 
 // IdleRules returns the rules of a configuration that can find nothing at its site, with the reasons and the remedies.
 func IdleRules(cfg *config.Config) ([]api.IdleRules, error) {
-	set, problems := LoadRules(RuleFiles{Paths: cfg.Rules, Lists: cfg.Lists, Agents: cfg.Agents})
+	set, problems := LoadRules(ruleFiles(cfg))
 	if set == nil {
 		return nil, errors.Join(problemErrors(problems)...)
 	}

@@ -101,7 +101,7 @@ func tapConfig(cfg *config.Config, opts TapOptions) (*config.Config, error) {
 
 // tapInputs builds the inputs of a running aidr, and the function that maps agent ids to their registered ones.
 func tapInputs(ctx context.Context, cfg *config.Config, log *slog.Logger) ([]engine.Input, func(dataset, uid string) string, error) {
-	set, problems := LoadRules(RuleFiles{Paths: cfg.Rules, Lists: cfg.Lists, Agents: cfg.Agents})
+	set, problems := LoadRules(ruleFiles(cfg))
 	if set == nil { // the rules are needed for their registry of agents
 		return nil, nil, errors.Join(problemErrors(problems)...)
 	}

@@ -14,6 +14,7 @@ func AnthropicActivity() formats.Format {
 	return formats.Format{
 		Name:       "anthropic_activity",
 		Datasets:   []string{"anthropic.activity"},
+		Families:   []string{formats.FamilyAudit},
 		Signatures: []formats.Signature{{Keys: []string{"created_at", "organization_id", "type", "actor"}}},
 		Scope:      formats.ScopePlatform,
 		NewReader:  newAnthropic,

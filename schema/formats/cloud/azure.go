@@ -16,6 +16,11 @@ func Azure() formats.Format {
 		Name:     "azure_diagnostics",
 		Aliases:  []string{"azure"},
 		Datasets: []string{"azure.activity", "azure.apim_gateway", "azure.entra_signin", "azure.openai"},
+		Families: []string{formats.FamilyAudit},
+		Apart: map[string][]string{
+			"azure.apim_gateway": {formats.FamilyGateway, formats.FamilyLLM},
+			"azure.openai":       {formats.FamilyLLM},
+		},
 		Signatures: []formats.Signature{
 			{Keys: []string{"category", "resourceId", "operationName"}},
 			{Keys: []string{"category", "properties", "operationName"}, Path: []string{"category"}, Text: "kube-audit"},

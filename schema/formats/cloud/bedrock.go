@@ -16,6 +16,7 @@ func BedrockInvocation() formats.Format {
 		Name:       "aws_bedrock_invocation",
 		Aliases:    []string{"bedrock"},
 		Datasets:   []string{"aws.bedrock_invocation"},
+		Families:   []string{formats.FamilyLLM},
 		Signatures: []formats.Signature{{Keys: []string{"schemaType"}, Path: []string{"schemaType"}, Text: "ModelInvocationLog"}},
 		NewReader:  newBedrock,
 	}

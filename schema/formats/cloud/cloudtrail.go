@@ -16,6 +16,7 @@ func CloudTrail() formats.Format {
 		Name:     "aws_cloudtrail",
 		Aliases:  []string{"cloudtrail"},
 		Datasets: []string{"aws.cloudtrail"},
+		Families: []string{formats.FamilyAudit},
 		Signatures: []formats.Signature{
 			{Keys: []string{"eventVersion", "eventSource", "userIdentity"}},
 			{Keys: []string{"eventVersion", "eventSource", "eventName", "awsRegion"}}, // events of an AWS service itself

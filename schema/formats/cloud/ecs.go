@@ -16,7 +16,11 @@ func ECS() formats.Format {
 			formats.Signature{Keys: []string{"ecs", "event"}, Path: []string{"event", "kind"}, Text: kind},
 			formats.Signature{Keys: []string{"ecs.version", "event.kind"}, Path: []string{"event.kind"}, Text: kind})
 	}
-	return formats.Format{Name: "ecs", Datasets: []string{"ecs"}, Signatures: tells, Scope: formats.ScopePlatform, NewReader: newECS}
+	return formats.Format{
+		Name: "ecs", Datasets: []string{"ecs"},
+		Families:   []string{formats.FamilyAudit, formats.FamilyGateway, formats.FamilyLLM}, // an event may be about anything
+		Signatures: tells, Scope: formats.ScopePlatform, NewReader: newECS,
+	}
 }
 
 type ecs struct {

@@ -14,6 +14,7 @@ func GCPAudit() formats.Format {
 		Name:     "gcp_audit",
 		Aliases:  []string{"gcp"},
 		Datasets: []string{"gcp.audit"},
+		Families: []string{formats.FamilyAudit},
 		Signatures: []formats.Signature{
 			{Keys: []string{"protoPayload", "logName"}},
 			{Keys: []string{"protoPayload", "resource"}}, // exports without the log's name

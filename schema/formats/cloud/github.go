@@ -15,6 +15,7 @@ func GitHubAudit() formats.Format {
 		Name:     "github_audit",
 		Aliases:  []string{"github"},
 		Datasets: []string{"github.audit"},
+		Families: []string{formats.FamilyAudit},
 		Signatures: []formats.Signature{
 			{Keys: []string{"action", "_document_id"}},
 			{Keys: []string{"action", "actor_is_agent"}},

@@ -15,6 +15,7 @@ func Kubernetes() formats.Format {
 		Name:     "kubernetes_audit",
 		Aliases:  []string{"kubernetes", "k8s", "k8s_audit"},
 		Datasets: []string{"kubernetes.audit"},
+		Families: []string{formats.FamilyAudit},
 		Signatures: []formats.Signature{
 			{Keys: []string{"apiVersion", "verb"}, Path: []string{"apiVersion"}, Text: "audit.k8s.io/v1"},
 			{Keys: []string{"apiVersion", "verb"}, Path: []string{"apiVersion"}, Text: "audit.k8s.io/v1beta1"},

@@ -14,6 +14,7 @@ func M365() formats.Format {
 		Name:     "m365_audit",
 		Aliases:  []string{"m365", "office365"},
 		Datasets: []string{"m365.audit"},
+		Families: []string{formats.FamilyAudit},
 		Signatures: []formats.Signature{
 			{Keys: []string{"CreationTime", "Operation", "Workload"}},
 			{Keys: []string{"CreationTime", "Operation", "RecordType"}},

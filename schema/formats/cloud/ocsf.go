@@ -11,6 +11,7 @@ func OCSF() formats.Format {
 	return formats.Format{
 		Name:       "ocsf",
 		Datasets:   []string{"ocsf"},
+		Families:   []string{formats.FamilyAudit, formats.FamilyGateway, formats.FamilyLLM}, // an event may be about anything
 		Signatures: []formats.Signature{{Keys: []string{"class_uid", "metadata"}}},
 		Scope:      formats.ScopePlatform,
 		NewReader:  newOCSF,

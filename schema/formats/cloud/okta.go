@@ -13,6 +13,7 @@ func Okta() formats.Format {
 		Name:       "okta_system",
 		Aliases:    []string{"okta", "okta_system_log"},
 		Datasets:   []string{"okta.system"},
+		Families:   []string{formats.FamilyAudit},
 		Signatures: []formats.Signature{{Keys: []string{"eventType", "published", "actor", "outcome"}}},
 		Scope:      formats.ScopePlatform,
 		NewReader:  newOkta,

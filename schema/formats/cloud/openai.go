@@ -14,6 +14,7 @@ func OpenAIAudit() formats.Format {
 	return formats.Format{
 		Name:       "openai_audit",
 		Datasets:   []string{"openai.audit"},
+		Families:   []string{formats.FamilyAudit},
 		Signatures: []formats.Signature{{Keys: []string{"effective_at", "type", "actor"}}},
 		Scope:      formats.ScopePlatform,
 		NewReader:  newOpenAI,

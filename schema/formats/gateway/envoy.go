@@ -15,6 +15,7 @@ func Envoy() formats.Format {
 		Name:     "envoy_access_log",
 		Aliases:  []string{"envoy", "istio"},
 		Datasets: []string{"envoy.access"},
+		Families: []string{formats.FamilyGateway, formats.FamilyLLM},
 		Signatures: []formats.Signature{
 			{Keys: []string{"start_time", "response_flags"}},
 			{Keys: []string{"start_time", "response_code_details"}},

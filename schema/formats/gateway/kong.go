@@ -14,6 +14,7 @@ func Kong() formats.Format {
 		Name:     "kong_http_log",
 		Aliases:  []string{"kong"},
 		Datasets: []string{"kong.http_log"},
+		Families: []string{formats.FamilyGateway, formats.FamilyLLM},
 		Signatures: []formats.Signature{
 			{Keys: []string{"started_at", "latencies", "request"}},
 		},

@@ -22,6 +22,7 @@ func OpenAI() formats.Format {
 		Name:     "openai_api",
 		Aliases:  []string{"openai_chat_raw", "openai"},
 		Datasets: []string{anthropicDataset, openAIDataset},
+		Families: []string{formats.FamilyLLM},
 		Signatures: []formats.Signature{
 			{Keys: []string{"request", "response"}},
 			{Keys: []string{"object", "choices"}, Path: []string{"object"}, Text: "chat.completion"},
@@ -38,6 +39,7 @@ func Anthropic() formats.Format {
 		Name:     "anthropic_api",
 		Aliases:  []string{"anthropic_messages", "anthropic"},
 		Datasets: []string{anthropicDataset},
+		Families: []string{formats.FamilyLLM},
 		Signatures: []formats.Signature{
 			{Keys: []string{"request", "response"}, Path: []string{"response", "type"}, Text: "message"},
 			{Keys: []string{"type", "role", "content", "stop_reason"}, Path: []string{"type"}, Text: "message"},
@@ -52,6 +54,7 @@ func OpenAIRequest() formats.Format {
 	return formats.Format{
 		Name:       "openai_request",
 		Datasets:   []string{openAIDataset},
+		Families:   []string{formats.FamilyLLM},
 		Signatures: []formats.Signature{{Keys: []string{"model", "messages"}}},
 		NewReader:  func(p *formats.Paths) formats.Reader { return openAPI(p, openAIDataset, true) },
 	}
@@ -62,6 +65,7 @@ func AnthropicRequest() formats.Format {
 	return formats.Format{
 		Name:     "anthropic_request",
 		Datasets: []string{anthropicDataset},
+		Families: []string{formats.FamilyLLM},
 		Signatures: []formats.Signature{
 			{Keys: []string{"model", "messages", "max_tokens", "system"}},
 			{Keys: []string{"model", "messages", "max_tokens", "anthropic_version"}},

@@ -13,6 +13,7 @@ func LiteLLM() formats.Format {
 	return formats.Format{
 		Name:     "litellm",
 		Datasets: []string{"litellm"},
+		Families: []string{formats.FamilyLLM},
 		Signatures: []formats.Signature{
 			{Keys: []string{"call_type", "metadata", "custom_llm_provider"}},
 			{Keys: []string{"call_type", "metadata", "model_map_information"}},

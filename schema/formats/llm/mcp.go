@@ -14,6 +14,7 @@ func MCP() formats.Format {
 		Name:     "mcp_jsonrpc",
 		Aliases:  []string{"mcp"},
 		Datasets: []string{"mcp.jsonrpc"},
+		Families: []string{formats.FamilyLLM},
 		Signatures: []formats.Signature{
 			{Keys: []string{"jsonrpc"}, Path: []string{"jsonrpc"}, Text: "2.0"},
 			{Keys: []string{"message", "direction"}, Path: []string{"message", "jsonrpc"}, Text: "2.0"},

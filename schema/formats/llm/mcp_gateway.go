@@ -13,6 +13,7 @@ func MCPGatewayAudit() formats.Format {
 		Name:     "mcp_gateway_audit",
 		Aliases:  []string{"mcp_gateway"},
 		Datasets: []string{"mcp.gateway_audit"},
+		Families: []string{formats.FamilyLLM},
 		Signatures: []formats.Signature{
 			{Keys: append([]string{"mcp_server"}, keys...)},
 			{Keys: []string{"log_type", "mcp_server"}},

@@ -29,6 +29,8 @@ func OTLP() formats.Format {
 		Name:       OTLPName,
 		Aliases:    []string{"otel", "otlp_proto", "otlp_json"},
 		Datasets:   []string{claudeCodeDataset, otelDataset, otelHTTPDataset},
+		Families:   []string{formats.FamilyLLM},
+		Apart:      map[string][]string{otelHTTPDataset: {formats.FamilyGateway}},
 		Signatures: []formats.Signature{{Keys: []string{"resourceSpans"}}, {Keys: []string{"resourceLogs"}}},
 		NewReader:  openOTLP,
 	}
