@@ -27,7 +27,7 @@ func TestTestsReachTheirRules(t *testing.T) {
 				}
 				var e schema.Event
 				e.SetTime(schema.Time, 0)
-				e.SetText(schema.EventDataset, r.Datasets[0])
+				e.SetText(schema.EventDataset, r.TestDataset)
 				for f, v := range entry.Set {
 					e.Set(f, v)
 				}
@@ -75,13 +75,14 @@ func TestOrdinaryEventsAllocateNothing(t *testing.T) {
 			t.Errorf("%s: got %v allocations, want 0", action, n)
 		}
 	}
+	yes := schema.BoolValue(true)
 	check("litellm", "llm", "chat", map[schema.Field]schema.Value{schema.GenAIUsageInputTokens: schema.IntValue(900),
 		schema.MessageContextPromptText: schema.StringValue("Please summarise the minutes of the meeting before Friday.")})
-	check("litellm", "tool", "tool_call", map[schema.Field]schema.Value{schema.GenAIToolName: schema.StringValue("send_email"),
+	check("litellm", "tool", "tool_call", map[schema.Field]schema.Value{schema.GenAIToolCalled: yes, schema.GenAIToolName: schema.StringValue("send_email"),
 		schema.GenAIToolCallArguments: schema.JSONValue(`{"to":"ann@example.com","body":"See you"}`)})
-	check("litellm", "tool", "tool_result", map[schema.Field]schema.Value{schema.GenAIToolName: schema.StringValue("read_file"),
+	check("litellm", "tool", "tool_result", map[schema.Field]schema.Value{schema.GenAIToolReturned: yes, schema.GenAIToolName: schema.StringValue("read_file"),
 		schema.GenAIToolCallResult: schema.StringValue("Minutes of the meeting: the shelf costs 40 USD, Ann calls the supplier on Friday.")})
-	check("mcp.jsonrpc", "tool", "tools/call", map[schema.Field]schema.Value{schema.GenAIToolName: schema.StringValue("fs.read"),
+	check("mcp.jsonrpc", "tool", "tools/call", map[schema.Field]schema.Value{schema.GenAIToolCalled: yes, schema.GenAIToolName: schema.StringValue("fs.read"),
 		schema.MCPServerName: schema.StringValue("files"), schema.GenAIToolCallArguments: schema.JSONValue(`{"path":"/srv/a.txt"}`)})
 	check("kong.http_log", "api", "GET", map[schema.Field]schema.Value{schema.HTTPRequestMethod: schema.StringValue("GET"),
 		schema.HTTPResponseStatusCode: schema.IntValue(200),

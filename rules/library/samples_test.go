@@ -53,7 +53,7 @@ func (m *matcher) isOverride(text string) bool {
 	var e schema.Event
 	e.SetText(schema.EventDataset, "litellm")
 	e.SetText(schema.EventClass, "tool")
-	e.SetText(schema.EventAction, "tool_result")
+	e.Set(schema.GenAIToolReturned, schema.BoolValue(true))
 	e.SetText(schema.GenAIToolCallResult, text)
 	return slices.ContainsFunc(m.set.Match(&e, m.sc, nil), func(h rules.Hit) bool {
 		return m.set.Rules[h.Rule].ID == "llm.override-in-tool-result"
