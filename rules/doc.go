@@ -29,7 +29,7 @@
 //	    events:
 //	      - repeat: 101
 //	        every: 500ms
-//	        set: {event.class: tool, event.action: tools/call, ai_agent.uid: a1, session.id: s1}
+//	        set: {event.class: tool, gen_ai.tool.called: true, ai_agent.uid: a1, session.id: s1}
 //	    findings: [{by: {ai_agent.uid: a1}, count: 101}]
 //	  - name: a model call does not
 //	    events: [{set: {event.class: llm, event.action: chat, ai_agent.uid: a1, session.id: s1}}]
