@@ -26,7 +26,7 @@ type mapReader struct {
 	// These need special treatment; they are not in fields, except for those of the second group.
 	time, duration, source, action, outcome, disposition mappedField
 	status, method, operation, toolMethod, userAgent     mappedField
-	called, returned, arguments, result                  mappedField
+	called, returned, arguments, result, route           mappedField
 
 	chat                     *llm.Conversation // nil without Map.Chat
 	request, response, tools []mappedSource
@@ -93,6 +93,7 @@ func openMap(m *Map, p *formats.Paths) formats.Reader {
 		schema.HTTPResponseStatusCode: &r.status, schema.HTTPRequestMethod: &r.method, schema.GenAIOperationName: &r.operation,
 		schema.MCPMethodName: &r.toolMethod, schema.UserAgentOriginal: &r.userAgent,
 		schema.GenAIToolCallArguments: &r.arguments, schema.GenAIToolCallResult: &r.result,
+		schema.HTTPRoute: &r.route,
 	}
 	for i := range m.Fields {
 		f := mappedField{field: m.Fields[i].Field, from: r.openField(m.Fields[i].Field, m.Fields[i].From, p)}
@@ -241,12 +242,15 @@ func (m *mapReader) Read(el *formats.Element) {
 	el.SetAgentByAddress(m.fieldText(el, &m.userAgent))
 	m.setClass(el)
 	m.setOutcome(el)
+	if el.WantsWorkflowHash() { // the map has no name for it
+		el.SetWorkflow(m.fieldText(el, &m.route))
+	}
 	if m.chat == nil {
 		el.Emit()
 		return
 	}
 	m.chat.Reset()
-	llm.SetTools(el, m.firstBody(el, m.tools))
+	m.chat.Tools(el, m.firstBody(el, m.tools))
 	m.chat.Request(el, m.firstBody(el, m.request))
 	m.chat.Response(el, m.firstBody(el, m.response))
 	m.chat.Fill(el)

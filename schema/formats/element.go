@@ -38,8 +38,11 @@ type Element struct {
 	cost      int    // of the whole record so far, see Charge
 	refusal   string
 	skipped   string // reason given to Skip, or ""
-	scratch   []byte
-	sizes     []memberSize // of the shortener
+	// hashedWorkflow is true if ai_agent.workflow is a hash, and not the producer's name.
+	hashedWorkflow bool
+	knownTexts     knownTexts
+	scratch        []byte
+	sizes          []memberSize // of the shortener
 
 	emit       func(*schema.Event)
 	fieldError func(dataset, name string)
@@ -131,6 +134,7 @@ func (el *Element) Reset(index int, element, src string, values []scan.Span) {
 	el.Event.Pos = el.pos
 	el.src, el.values = src, values
 	el.dataset, el.declared, el.time, el.hasTime, el.emitted, el.refusal, el.skipped = "", false, 0, false, 0, "", ""
+	el.hashedWorkflow = false
 	for _, place := range el.rawPlaces {
 		el.Event.Raws = append(el.Event.Raws, el.rawValue(el.At(place)))
 	}

@@ -126,6 +126,7 @@ func (g *azureGateway) call(el *formats.Element) {
 	method, url := el.Text(g.at(el, apimMethod)), el.Text(g.at(el, apimURL))
 	host, path := formats.SplitURL(url)
 	op := operationOfPath(path)
+	el.SetWorkflow(el.Text(g.at(el, apimOperation)))
 	if op == "" {
 		el.SetAPICall(method)
 	} else {

@@ -132,11 +132,14 @@ func (b *bedrock) readRequest(el *formats.Element, input formats.Node) {
 	el.SetText(schema.GenAIOperationName, op)
 	el.SetText(schema.GenAIProviderName, "aws.bedrock")
 	el.CopyText(schema.GenAIRequestModel, el.At(b.model))
+	if strings.Contains(model, ":prompt/") { // a managed prompt, which is called like a model
+		el.SetWorkflow(model)
+	}
 	tools := b.request.At(requestToolConfig)
 	if !tools.Present() {
 		tools = b.request.At(requestTools)
 	}
-	llm.SetTools(el, tools)
+	b.chat.Tools(el, tools)
 	if input.Kind == scan.Object {
 		b.chat.SelectedBody(el, b.request)
 	}

@@ -48,7 +48,7 @@ func (c *chat) request(el *formats.Element, n formats.Node) {
 	if body.Kind == scan.Object {
 		c.body.Select(el, body)
 		el.CopyFirstText(schema.GenAIRequestModel, c.body.At(chatModel))
-		llm.SetTools(el, c.body.At(chatTools))
+		c.conversation.Tools(el, c.body.At(chatTools))
 	}
 	c.conversation.Request(el, body)
 }

@@ -151,6 +151,9 @@ func (e *envoy) Read(el *formats.Element) {
 // nsPerMilli is the unit of the durations in gateways' logs, in ns.
 const nsPerMilli = 1e6
 
+// defaultRoute is the name that Istio gives to routes without a name.
+const defaultRoute = "default"
+
 // request sets the fields of the HTTP request.
 func (e *envoy) request(el *formats.Element) {
 	el.CopyText(schema.HTTPRequestMethod, e.method.at(el))
@@ -161,6 +164,9 @@ func (e *envoy) request(el *formats.Element) {
 	el.SetText(schema.URLDomain, host)
 	el.SetText(schema.URLPath, path)
 	el.CopyText(schema.HTTPRoute, e.route.at(el))
+	if route := e.route.text(el); route != defaultRoute {
+		el.SetWorkflow(route)
+	}
 	el.CopyText(schema.ServiceTargetName, e.cluster.at(el))
 	el.CopyInt(schema.HTTPRequestBytes, e.received.at(el))
 	el.CopyInt(schema.HTTPResponseBytes, e.sent.at(el))

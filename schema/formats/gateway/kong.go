@@ -114,6 +114,9 @@ func (k *kong) request(el *formats.Element) {
 	el.CopyInt(schema.HTTPRequestBytes, el.At(k.requestSize))
 	el.CopyInt(schema.HTTPResponseBytes, el.At(k.responseSize))
 	el.CopyFirstText(schema.HTTPRoute, el.FirstItem(el.At(k.routePaths)), el.At(k.routeName))
+	if el.Wanted(schema.AIAgentWorkflow) {
+		el.SetWorkflow(el.FirstText(el.At(k.routeName), el.FirstItem(el.At(k.routePaths))))
+	}
 	el.CopyFirstText(schema.ServiceTargetName, el.At(k.serviceName), el.At(k.serviceHost))
 	el.CopyText(schema.UserAgentOriginal, header(el, k.userAgent))
 	el.CopyTraceparent(header(el, k.traceparent))

@@ -173,7 +173,7 @@ func (m *models) request(el *formats.Element, payload formats.Node) {
 		return
 	}
 	m.body.Select(el, body)
-	llm.SetTools(el, m.body.At(bodyTools))
+	m.chat.Tools(el, m.body.At(bodyTools))
 	m.chat.Request(el, body)
 }
 

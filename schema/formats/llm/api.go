@@ -107,6 +107,7 @@ const (
 	requestConversation
 	requestConversationID
 	requestMetaConversation
+	requestPromptID
 )
 
 // requestPaths returns BodyPaths and the other paths that are read of a request's body.
@@ -122,6 +123,7 @@ func requestPaths() [][]string {
 		requestConversation - BodyPlaces:     {"conversation"},
 		requestConversationID - BodyPlaces:   {"conversation", "id"},
 		requestMetaConversation - BodyPlaces: {"metadata", "conversation_id"},
+		requestPromptID - BodyPlaces:         {"prompt", "id"},
 	}...)
 }
 
@@ -208,6 +210,8 @@ func (a *api) Read(el *formats.Element) {
 	a.model(el, streamed)
 	a.outcome(el, response, streamed)
 	a.chat.Reset()
+	el.SetWorkflow(el.Text(a.requestBody.At(requestPromptID)))
+	a.chat.Tools(el, a.requestBody.At(requestTools))
 	if request.Kind == scan.Object {
 		a.chat.selectedRequest(el, request, a.requestBody)
 	} else {
@@ -347,7 +351,6 @@ func (a *api) model(el *formats.Element, streamed bool) {
 	el.SetText(schema.URLDomain, host)
 	el.SetText(schema.URLPath, path)
 	el.CopyText(schema.GenAIRequestModel, a.requestBody.At(requestModel))
-	SetTools(el, a.requestBody.At(requestTools))
 	if streamed {
 		el.Event.SetText(schema.EventID, a.stream.ID)
 		el.SetText(schema.GenAIResponseID, a.stream.ID)

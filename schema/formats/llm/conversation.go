@@ -35,6 +35,9 @@ type Conversation struct {
 	prompt  []string
 	answer  []string
 	system  []string
+	leading int      // number of texts of system in front of all other messages
+	begun   bool     // leading is known
+	offered []string // names of the tools on offer, only if the workflow's hash is wanted
 	finish  []string
 
 	messages     []turn
@@ -49,7 +52,7 @@ type Conversation struct {
 	used     int                         // how many elements of selected are in use
 	scratch  *formats.Shape              // for all other messages
 
-	body, call, part, responseShape, choice *formats.Shape
+	body, call, part, responseShape, choice, offer *formats.Shape
 
 	inner int // levels of answers inside answers around the current one
 }
@@ -82,6 +85,7 @@ func NewConversation() *Conversation {
 		body: formats.NewShape(BodyPaths()...), scratch: formats.NewShape(messagePaths()...),
 		call: formats.NewShape(callPaths()...), part: formats.NewShape(partPaths()...),
 		responseShape: formats.NewShape(AnswerPaths()...), choice: formats.NewShape(choicePaths()...),
+		offer: formats.NewShape(offerPaths()...),
 	}
 	c.message = c.scratch
 	for i := range c.selected {
@@ -95,6 +99,7 @@ func (c *Conversation) Reset() {
 	c.Results, c.Calls = c.Results[:0], c.Calls[:0]
 	c.prompt, c.answer, c.system, c.finish = c.prompt[:0], c.answer[:0], c.system[:0], c.finish[:0]
 	c.messages, c.historyCalls, c.byID = c.messages[:0], c.historyCalls[:0], c.byID[:0]
+	c.leading, c.begun, c.offered = 0, false, c.offered[:0]
 	c.last, c.lastCalls, c.callsPending, c.used = -1, [2]int{}, false, 0
 }
 
@@ -177,16 +182,33 @@ func (c *Conversation) readNew(el *formats.Element) {
 	c.last, c.callsPending = c.lastAssistant(el), true
 	from := c.last + 1
 	if wantsSystem(el) {
-		from = 0
+		from = c.readLeading(el)
 	}
-	for i := from; i < len(c.messages); i++ {
-		switch t := c.turn(el, i); {
-		case t.role == system:
+	if el.Wanted(schema.GenAISystemInstructionsHash) {
+		for i := from; i <= c.last; i++ {
+			if t := c.turn(el, i); t.role == system {
+				c.System(el, t.content)
+			}
+		}
+	}
+	for i := max(from, c.last+1); i < len(c.messages); i++ {
+		if t := c.turn(el, i); t.role == system {
 			c.System(el, t.content)
-		case i > c.last:
+		} else {
 			c.readTurn(el, t)
 		}
 	}
+}
+
+// readLeading reads the system messages in front of all others, of the first request that has messages, and returns their
+// number.
+func (c *Conversation) readLeading(el *formats.Element) (n int) {
+	for !c.begun && n < len(c.messages) && c.turn(el, n).role == system {
+		c.System(el, c.messages[n].content)
+		n++
+	}
+	c.begun = c.begun || len(c.messages) > 0
+	return n
 }
 
 // turn returns the i'th message with its role and content set.
@@ -222,13 +244,19 @@ func (c *Conversation) selectMessage(el *formats.Element, message formats.Node) 
 
 // System adds system instructions.
 func (c *Conversation) System(el *formats.Element, n formats.Node) {
-	if wantsSystem(el) {
-		c.texts(el, n, &c.system)
+	if !wantsSystem(el) {
+		return
+	}
+	c.texts(el, n, &c.system)
+	if !c.begun {
+		c.leading = len(c.system)
 	}
 }
 
-// wantsSystem reports whether the system instructions are wanted. Only their hash is ever emitted.
-func wantsSystem(el *formats.Element) bool { return el.Wanted(schema.GenAISystemInstructionsHash) }
+// wantsSystem reports whether the system instructions are wanted. Only hashes of them are ever emitted.
+func wantsSystem(el *formats.Element) bool {
+	return el.Wanted(schema.GenAISystemInstructionsHash) || el.WantsWorkflowHash()
+}
 
 // role returns the role of the selected message.
 func (c *Conversation) role(el *formats.Element) role {

@@ -20,7 +20,7 @@ func join(el *formats.Element, texts []string) string {
 }
 
 // Fill sets the fields of the llm event that come from the conversation: the new prompt, the answer, the reasons why
-// the model stopped, and the hash of the system instructions.
+// the model stopped, the hash of the system instructions, and the workflow unless the producer named it.
 func (c *Conversation) Fill(el *formats.Element) {
 	if el.Wanted(schema.MessageContextPromptText) {
 		el.SetContent(schema.MessageContextPromptText, join(el, c.prompt))
@@ -35,6 +35,7 @@ func (c *Conversation) Fill(el *formats.Element) {
 		}
 		el.EndList(schema.GenAIResponseFinishReasons)
 	}
+	el.HashWorkflow(c.system[:c.leading], c.offered)
 	if len(c.system) > 0 && el.Wanted(schema.GenAISystemInstructionsHash) {
 		el.Event.SetText(schema.GenAISystemInstructionsHash, el.Hash(c.system, "\n"))
 	}
@@ -122,6 +123,35 @@ func SetTools(el *formats.Element, tools formats.Node) {
 	if el.Wanted(schema.GenAIToolDefinitionsHash) {
 		el.Event.SetText(schema.GenAIToolDefinitionsHash, el.HashJSON(tools))
 	}
+}
+
+// Tools sets the fields of the tools offered to the model, as SetTools does, and keeps their names for the workflow. It is to
+// be called after Reset.
+func (c *Conversation) Tools(el *formats.Element, tools formats.Node) {
+	SetTools(el, tools)
+	if tools.Kind == scan.Array && el.WantsWorkflowHash() {
+		c.offer.Each(el, tools, func(formats.Node) bool {
+			c.addOffered(el)
+			return len(c.offered) < formats.MaxOffered
+		})
+	}
+}
+
+// addOffered keeps the name of the selected tool, or those of the functions that it declares.
+func (c *Conversation) addOffered(el *formats.Element) {
+	for _, place := range [...]int{offerDeclarations, offerDeclared} {
+		list := c.offer.At(place)
+		if list.Kind != scan.Array {
+			continue
+		}
+		c.call.Each(el, list, func(formats.Node) bool {
+			c.offered = appendText(c.offered, el.Text(c.call.At(callName)))
+			return len(c.offered) < formats.MaxOffered
+		})
+		return
+	}
+	o := c.offer
+	c.offered = appendText(c.offered, el.FirstText(o.At(offerFunctionName), o.At(offerName), o.At(offerSpecName), o.At(offerServer), o.At(offerType)))
 }
 
 // Answer adds an assistant's message to the model's answer.

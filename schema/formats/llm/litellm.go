@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/aidr-engine/aidr/schema"
@@ -29,6 +30,8 @@ type liteLLM struct {
 	guardrail *formats.Shape
 	answer    *formats.Shape // of the response
 
+	workflowTags []string
+
 	id, traceID, callType, status, provider      int // id, trace_id, call_type, status, custom_llm_provider
 	start, end, responseTime                     int // startTime, endTime, response_time
 	model, modelGroup, apiBase                   int // model, model_group, api_base
@@ -42,7 +45,7 @@ type liteLLM struct {
 	keyHash, keyAlias                            int // metadata.user_api_key_{hash, alias}
 	keyUser, keyEmail, keyOrg, keyEndUser        int // metadata.user_api_key_{user_id, user_email, org_id, end_user_id}
 	metaAgent, metaIP, metaUserAgent             int // metadata.{agent_id, requester_ip_address, user_agent}
-	session                                      int // metadata.requester_metadata.session_id
+	session, promptID                            int // metadata.{requester_metadata.session_id, prompt_management_metadata.prompt_id}
 	toolName, toolArguments                      int // metadata.mcp_tool_call_metadata.{name, arguments}
 	toolResult, toolResultFailed                 int // metadata.mcp_tool_call_metadata.{result, result.isError}
 	serverName, mcpSession                       int // metadata.mcp_tool_call_metadata.{mcp_server_name, mcp_session_id}
@@ -85,7 +88,7 @@ func openLiteLLM(p *formats.Paths) formats.Reader {
 		keyHash: meta("user_api_key_hash"), keyAlias: meta("user_api_key_alias"), keyUser: meta("user_api_key_user_id"),
 		keyEmail: meta("user_api_key_user_email"), keyOrg: meta("user_api_key_org_id"), keyEndUser: meta("user_api_key_end_user_id"),
 		metaAgent: meta("agent_id"), metaIP: meta("requester_ip_address"), metaUserAgent: meta("user_agent"),
-		session:  meta("requester_metadata", "session_id"),
+		session: meta("requester_metadata", "session_id"), promptID: meta("prompt_management_metadata", "prompt_id"),
 		toolName: meta("mcp_tool_call_metadata", "name"), toolArguments: meta("mcp_tool_call_metadata", "arguments"),
 		toolResult: meta("mcp_tool_call_metadata", "result"), toolResultFailed: meta("mcp_tool_call_metadata", "result", "isError"),
 		serverName: meta("mcp_tool_call_metadata", "mcp_server_name"), mcpSession: meta("mcp_tool_call_metadata", "mcp_session_id"),
@@ -106,6 +109,7 @@ func (l *liteLLM) Read(el *formats.Element) {
 	l.duration(el)
 	l.identify(el)
 	l.outcome(el)
+	l.workflow(el)
 	switch callType := el.Text(el.At(l.callType)); callType {
 	case "call_mcp_tool":
 		l.toolCall(el)
@@ -169,6 +173,28 @@ func (l *liteLLM) identify(el *formats.Element) {
 	el.CopyText(schema.TraceID, el.At(l.traceID))
 	el.CopyFirstText(schema.SessionID, el.At(l.session), el.At(l.traceID), el.At(l.mcpSession))
 }
+
+// workflow sets the workflow to the id of the managed prompt, else to the request's tags, sorted, with commas between them.
+func (l *liteLLM) workflow(el *formats.Element) {
+	if !el.Wanted(schema.AIAgentWorkflow) {
+		return
+	}
+	el.SetWorkflow(el.Text(el.At(l.promptID)))
+	tags := el.At(l.tags)
+	l.workflowTags = l.workflowTags[:0]
+	el.Index.Each(tags.Src, tags.Span, func(elem scan.Span) bool {
+		tag := el.Text(formats.Node{Src: tags.Src, Span: elem})
+		if !strings.HasPrefix(tag, "User-Agent: ") && !strings.HasPrefix(tag, "Credential: ") { // the proxy adds these
+			l.workflowTags = appendText(l.workflowTags, el.StableTag(tag))
+		}
+		return len(l.workflowTags) < maxTags
+	})
+	slices.Sort(l.workflowTags)
+	el.SetWorkflow(el.Join(slices.Compact(l.workflowTags), ","))
+}
+
+// maxTags is the number of tags that count for the workflow, the first ones.
+const maxTags = 64
 
 // taggedUserAgent returns the longest, most specific user agent among the request's tags, where older proxies put it.
 func (l *liteLLM) taggedUserAgent(el *formats.Element) (best string) {
@@ -276,9 +302,9 @@ func (l *liteLLM) exchange(el *formats.Element, op string) {
 	el.CopyFirstInt(schema.GenAIUsageCacheReadInputTokens, el.At(l.usageCached), el.At(l.usageCacheRead))
 	el.CopyInt(schema.GenAIUsageReasoningOutputTokens, el.At(l.usageReasoning))
 	el.CopyDouble(schema.GenAIUsageCost, el.At(l.responseCost))
-	SetTools(el, el.At(l.tools))
 
 	l.chat.Reset()
+	l.chat.Tools(el, el.At(l.tools))
 	l.chat.System(el, el.At(l.systemText))
 	l.chat.System(el, el.At(l.instructions))
 	l.chat.Request(el, el.At(l.messages))

@@ -220,6 +220,7 @@ func (o *otlp) readSpan(el *formats.Element) {
 		return
 	}
 	o.identify(el, kind, op)
+	o.workflow(el, op)
 	o.act(el, op, kind == spanClient)
 }
 
@@ -464,6 +465,18 @@ func (o *otlp) identify(el *formats.Element, kind int, op string) {
 	a.setText(el, schema.GenAIConversationID, attrConversation)
 }
 
+// workflow names the workflow: by its name, else by that of the managed prompt, else by that of the agent.
+func (o *otlp) workflow(el *formats.Element, op string) {
+	if !el.Wanted(schema.AIAgentWorkflow) {
+		return
+	}
+	el.SetWorkflow(el.Text(o.attrs.at(attrWorkflow)))
+	if op != operationMCP { // whose prompt is the request's object
+		el.SetWorkflow(el.Text(o.attrs.at(attrPromptName)))
+	}
+	el.SetWorkflow(el.Text(o.attrs.at(attrAgentName)))
+}
+
 // nameOf returns the name of an agent of a service. The elements of a batch are often of one agent, so the last name is
 // kept.
 func (o *otlp) nameOf(el *formats.Element, service, agent string) string {
@@ -544,6 +557,7 @@ func (o *otlp) http(el *formats.Element, method string, kind int) {
 	}
 	el.SetText(schema.URLPath, path)
 	a.setText(el, schema.HTTPRoute, attrRoute)
+	el.SetWorkflow(el.Text(a.at(attrRoute)))
 	el.CopyInt(schema.HTTPRequestBytes, a.at(attrRequestBytes))
 	el.CopyInt(schema.HTTPResponseBytes, a.at(attrResponseBytes))
 	if kind != spanServer {

@@ -117,9 +117,10 @@ func (o *otlp) model(el *formats.Element, op string, counted bool) {
 	o.chat.Emit(el)
 }
 
-// head sets the class, the operation, the provider, the models and the offered tools.
+// head begins a conversation. It sets the class, the operation, the provider, the models and the offered tools.
 func (o *otlp) head(el *formats.Element, op string) {
 	a := o.attrs
+	o.chat.Reset()
 	el.SetClass(formats.ClassLLM, op)
 	el.SetText(schema.GenAIOperationName, op)
 	if provider := el.Text(a.at(attrProvider)); provider != "" {
@@ -130,7 +131,7 @@ func (o *otlp) head(el *formats.Element, op string) {
 	a.setText(el, schema.GenAIResponseID, attrResponseID)
 	definitions := a.plain(el, attrToolDefinitions)
 	if list, ok := el.Unwrap(definitions); ok {
-		SetTools(el, list)
+		o.chat.Tools(el, list)
 	}
 }
 
@@ -172,14 +173,13 @@ func (o *otlp) usage(el *formats.Element) {
 // converse reads the messages, from the newest kind of attribute present.
 func (o *otlp) converse(el *formats.Element) {
 	a, c := o.attrs, o.chat
-	c.Reset()
 	if system, ok := el.Unwrap(a.plain(el, attrSystem)); ok {
 		c.System(el, system)
 	} else {
 		c.System(el, a.at(attrSystem))
 	}
 	a.lists.sort()
-	SetTools(el, a.lists.tools(el))
+	c.Tools(el, a.lists.tools(el))
 	switch input := o.messagesOf(el, attrInputMessages, attrInputValue, attrInputMIME); {
 	case a.has(attrInputMessages):
 		c.Request(el, input)

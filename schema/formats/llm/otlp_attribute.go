@@ -30,6 +30,7 @@ const (
 	attrAgentID
 	attrAgentName
 	attrAgentVersion
+	attrWorkflow
 	attrConversation
 	attrSession
 	attrUserID
@@ -136,6 +137,7 @@ func attributeNames() [numAttributes][]string {
 		attrAgentID:         {"gen_ai.agent.id"},
 		attrAgentName:       {"gen_ai.agent.name", "agent.name"},
 		attrAgentVersion:    {"gen_ai.agent.version"},
+		attrWorkflow:        {"gen_ai.workflow.name", "traceloop.workflow.name"},
 		attrConversation:    {"gen_ai.conversation.id"},
 		attrSession:         {"session.id", "traceloop.association.properties.session_id"},
 		attrUserID:          {"user.id", "enduser.id"},

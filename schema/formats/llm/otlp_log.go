@@ -31,6 +31,7 @@ func (o *otlp) readLog(el *formats.Element) {
 	}
 	o.spanOutcome(el)
 	o.identify(el, 0, "")
+	o.workflow(el, "")
 	o.genAIEvent(el, event)
 }
 
@@ -137,6 +138,7 @@ func (o *otlp) identifyCoder(el *formats.Element, c coder) {
 	el.SetAgent("service.name", o.service(el))
 	el.SetText(schema.AIAgentType, c.name)
 	el.SetText(schema.AIAgentName, c.name)
+	el.SetWorkflow(c.name)
 	a.setText(el, schema.AIAgentVersion, attrCodeVersion, attrServiceVersion)
 	a.setText(el, schema.SessionID, attrSession, attrCodeConversation)
 	el.SetText(schema.UserType, "human")

@@ -94,6 +94,30 @@ func callPaths() [][]string {
 	}
 }
 
+// Places in a shape of offerPaths.
+const (
+	offerFunctionName = iota
+	offerName
+	offerSpecName
+	offerServer
+	offerType
+	offerDeclarations
+	offerDeclared
+)
+
+// offerPaths returns the paths that are read of a tool on offer, each at its place.
+func offerPaths() [][]string {
+	return [][]string{
+		offerFunctionName: {"function", "name"},
+		offerName:         {"name"},
+		offerSpecName:     {"toolSpec", "name"},     // Converse
+		offerServer:       {"server_label"},         // a whole MCP server
+		offerType:         {"type"},                 // a tool that the provider runs
+		offerDeclarations: {"functionDeclarations"}, // Gemini
+		offerDeclared:     {"function_declarations"},
+	}
+}
+
 // Places in a shape of partPaths.
 const (
 	partType = iota
