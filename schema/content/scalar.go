@@ -42,7 +42,7 @@ func (v *Values) json(text []byte, key []byte) (rest []byte) {
 	depth := 0
 	at := func() *level { return &open[min(depth, maxDepth)-1] }
 	outer := key == nil
-	for i := 0; i < len(text); {
+	for i := 0; i < len(text) && !v.more; {
 		switch c := text[i]; {
 		case c == ' ' || c == '\t' || c == '\r' || c == '\n':
 			i++
@@ -131,10 +131,11 @@ func (v *Values) name(raw []byte) []byte {
 	v.buf = appendDecoded(v.buf, raw)
 	key := v.buf[from:]
 	if len(key) > maxValueKey {
-		key = key[:maxValueKey]
-		for len(key) > 0 && !utf8.Valid(key[len(key)-min(len(key), utf8.UTFMax):]) && maxValueKey-len(key) < utf8.UTFMax {
-			key = key[:len(key)-1]
+		end := maxValueKey
+		for end > maxValueKey-utf8.UTFMax && !utf8.RuneStart(key[end]) {
+			end--
 		}
+		key = key[:end]
 	}
 	return key[:len(key):len(key)]
 }

@@ -4,16 +4,18 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
-// Values finds the distinctive values of texts: those that are unlikely to occur in two texts by chance, so that a value
-// of a tool's result that comes back in the arguments of a later call was taken from there. It keeps the memory that one
-// text needs for the next one, so that in steady state nothing is allocated.
+// Values finds the distinctive values of texts: those that are unlikely to occur in two texts by chance, so that a value of
+// a tool's result that comes back in the arguments of a later call was taken from there. It keeps the memory that one text
+// needs for the next one, so that in steady state nothing is allocated.
 //
 // The zero Values is ready to use. It belongs to one goroutine and must not be copied.
 //
-// A text that begins as JSON does, or as a dictionary or list of Python, is read as such; one that ends early or does not
-// go on as JSON is read as far as it does, and its rest as running text. These are values:
+// A text that begins as JSON does, or as a dictionary or list of Python, is read as such, as far as it goes on like that,
+// and its rest as running text. These are values:
 //
 //	in JSON       each scalar, as a whole        {"to": "Mark Smith"}           mark smith
 //	              and the values in its text     {"body": "see www.a.com/x"}    see www.a.com/x, www.a.com/x, www.a.com
@@ -26,22 +28,25 @@ import (
 //	              identifier                     order PX-99, user_7, #abc12    px-99, user_7, abc12
 //	              quoted words                   named 'Red Scalar'             red scalar
 //	              rest of a line after a name    subject: Lunch today           lunch today
+//	              beginning of a longer word     a key of 300 letters, digits   its first 120 characters
 //
 // These are not: names of members, true, false, null and their like, dates and times, years, numbers below 1000, words of
-// letters alone that nothing sets off, and everything of fewer than 4 or more than 120 characters.
+// letters alone in a sentence, and everything of fewer than 4 or more than 120 characters.
 //
-// A value is given as a person reads it (see Normalised), escape sequences decoded, in lower case, without the blanks
-// around it. A text has at most [MaxValues] values, each once, in the order in which they begin, a longer one first. The
-// limit is part of the definition: an attacker who puts that many others in front hides those behind them, and More reports
-// that there were any. The cost is linear in the text.
+// A value is given as a person reads it (see Normalised): escape sequences are decoded, letters are small, numbers are without
+// currency, commas and zeros at the end, and there are no blanks around it. A text has at most [MaxValues] values, each once,
+// in the order in which they begin, a longer one first; a map that is given as JSON with sorted keys has them in that order.
+// The limit is part of the definition: an attacker that puts so many other values in front of one hides it, and More reports
+// that there were more. The cost is linear in the text.
 type Values struct {
-	list   []Value
-	buf    []byte    // the texts of the list
-	plain  []byte    // the whole text, and texts of JSON after their escape sequences are decoded
-	forms  [2][]byte // a text that is not ASCII, on its way to its normal form
-	slots  []uint16  // a hash table of the list: its indexes plus 1
-	more   bool
-	nested int // depth of JSON in texts of JSON
+	list    []Value
+	buf     []byte // the texts of the list
+	plain   []byte // the whole text, and texts of JSON after their escape sequences are decoded
+	visible []byte // a text without escape sequences and invisible characters
+	form    norm.Iter
+	slots   []uint16 // a hash table of the list: its indexes plus 1
+	more    bool
+	nested  int // depth of JSON in texts of JSON
 }
 
 // Value is a distinctive value of a text.
@@ -50,7 +55,8 @@ type Value struct {
 	Key  []byte // the name of the member of the outermost object in which it first occurs, nil outside of one
 }
 
-// Sum returns a hash of the text. No two texts with the same hash can be made on purpose, so it may stand for the text.
+// Sum returns a hash of the text: the first half of its SHA-256. Nobody can make two texts with the same hash, so it may stand
+// for the text.
 func (v Value) Sum() [16]byte {
 	sum := sha256.Sum256(v.Text)
 	return [16]byte(sum[:16])
@@ -67,6 +73,8 @@ const (
 	maxAmount = 24
 	// maxValueKey is the greatest length in bytes of a member's name that is kept.
 	maxValueKey = 128
+	// maxKept is the greatest capacity in bytes of a buffer that is kept for the next text.
+	maxKept = 1 << 20
 	// maxNested is the greatest depth of JSON in texts of JSON that is read. No API nests deeper.
 	maxNested = 3
 )
@@ -86,6 +94,11 @@ func (v *Values) More() bool { return v.more }
 func (v *Values) reset() {
 	clear(v.list)
 	v.list, v.buf, v.plain, v.more, v.nested = v.list[:0], v.buf[:0], v.plain[:0], false, 0
+	for _, b := range []*[]byte{&v.buf, &v.plain, &v.visible} {
+		if cap(*b) > maxKept {
+			*b = nil
+		}
+	}
 	if v.slots == nil {
 		v.slots = make([]uint16, 2*MaxValues)
 	}
@@ -124,8 +137,13 @@ func (v *Values) add(text, key []byte) {
 
 // amount returns a number without currency, commas between its digits and zeros after its point, and any other text as it is.
 func (v *Values) amount(text []byte) []byte {
-	if len(text) > maxAmount || len(bytes.Trim(text, "0123456789,.$+")) > 0 {
+	if len(text) > maxAmount {
 		return text
+	}
+	for _, c := range text {
+		if !digit(c) && c != ',' && c != '.' && c != '$' && c != '+' {
+			return text
+		}
 	}
 	whole, fraction, _ := bytes.Cut(bytes.TrimLeft(text, "$+"), []byte("."))
 	if len(whole) == 0 || bytes.IndexAny(fraction, ".,") >= 0 {

@@ -2,6 +2,7 @@ package content
 
 import (
 	"bytes"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -16,10 +17,18 @@ func (v *Values) fold(text []byte) []byte {
 		lower(v.buf[from:])
 		return v.buf[from:len(v.buf):len(v.buf)]
 	}
-	visible := v.forms[0][:0]
+	visible := v.visible[:0]
+	word := 0 // the offset at which the last word begins
 	for i := 0; i < len(text); {
+		if c := text[i]; c < utf8.RuneSelf && c != '\\' {
+			i++
+			if visible = append(visible, c); separator(c) || c == '=' {
+				word = len(visible)
+			}
+			continue
+		}
 		r, n := utf8.DecodeRune(text[i:])
-		if r == '\\' && !windowsPath(visible) {
+		if r == '\\' && !windowsPath(visible[word:]) {
 			r, n = escaped(text[i:])
 		}
 		if i += n; r >= utf8.RuneSelf {
@@ -28,20 +37,23 @@ func (v *Values) fold(text []byte) []byte {
 		if r >= 0 {
 			visible = utf8.AppendRune(visible, r)
 		}
+		if r >= 0 && r < utf8.RuneSelf && (separator(byte(r)) || r == '=') {
+			word = len(visible)
+		}
 	}
-	v.forms[0] = visible
+	v.visible = visible
 	if ascii(visible) {
 		v.buf = append(v.buf, visible...)
 		lower(v.buf[from:])
 		return v.buf[from:len(v.buf):len(v.buf)]
 	}
-	composed := norm.NFKC.Append(v.forms[1][:0], visible...)
-	v.forms[1] = composed
-	for len(composed) > 0 {
-		r, n := utf8.DecodeRune(composed)
-		composed = composed[n:]
-		if r = plain(r); r >= 0 {
-			v.buf = utf8.AppendRune(v.buf, unicode.ToLower(r))
+	for v.form.Init(norm.NFKC, visible); !v.form.Done(); {
+		for composed := v.form.Next(); len(composed) > 0; {
+			r, n := utf8.DecodeRune(composed)
+			composed = composed[n:]
+			if r = plain(r); r >= 0 {
+				v.buf = utf8.AppendRune(v.buf, unicode.ToLower(r))
+			}
 		}
 	}
 	return v.buf[from:len(v.buf):len(v.buf)]
@@ -66,44 +78,74 @@ func lower(text []byte) {
 	}
 }
 
-// maxPath is the number of bytes at the end of a text in which the beginning of a path of Windows is looked for.
-const maxPath = 2 * maxValue
-
-// windowsPath reports whether a backslash that follows the text belongs to a path of Windows, such as C:\new or \\host\share.
-func windowsPath(before []byte) bool {
-	before = before[max(0, len(before)-maxPath):]
-	word := before[bytes.LastIndexAny(before, " \t\r\n\"'`<>|,;=()[]{}")+1:]
+// windowsPath reports whether a backslash that follows the beginning of a word belongs to a path of Windows, such as C:\new
+// or \\host\share.
+func windowsPath(word []byte) bool {
 	return len(word) >= 2 && (alnum(word[0]) && word[1] == ':' || word[0] == '\\')
 }
 
 // words adds the values of running text.
 func (v *Values) words(text, key []byte) {
-	var quotes [3]int // for each kind of quote, the offset up to which an end was looked for
+	var quotes [3]quotation
 	lineStart := true
-	for i := 0; i < len(text); {
-		c := text[i]
+	for i := 0; i < len(text) && !v.more; {
 		if lineStart {
 			v.add(named(text[i:]), key)
 			lineStart = false
 		}
-		switch kind := bytes.IndexByte([]byte("\"'`"), c); {
+		switch c := text[i]; {
+		case roles[c]&separates == 0:
+			end, marks := wordEnd(text, i)
+			if marks != 0 {
+				v.word(text[i:end], key)
+			}
+			i = end
+			continue
 		case c == '\n':
 			lineStart = true
-			i++
-		case kind >= 0:
-			if i == 0 || !wordLike(text[i-1]) {
-				v.add(quoted(text, i, &quotes[kind]), key)
-			}
-			i++
-		case separator(c):
-			i++
-		default:
-			end := wordEnd(text, i)
-			v.word(text[i:end], key)
-			i = end
+		case roles[c]&quoting != 0 && (i == 0 || !wordLike(text[i-1])):
+			v.add(quotes[strings.IndexByte(quoteBytes, c)].text(text, i), key)
 		}
+		i++
 	}
 }
+
+// role is a set of roles that a byte has in running text.
+type role uint8
+
+const (
+	separates role = 1 << iota // separates words
+	quoting                    // begins or ends a quoted text
+	marks                      // makes a word more than a word of prose, unless it is at its end
+	leads                      // is no part of a word at its beginning
+	trails                     // is no part of a word at its end
+)
+
+const quoteBytes = "\"'`"
+
+// roles holds the roles of all bytes.
+var roles = func() (table [256]role) {
+	for c := range table {
+		for _, r := range []struct {
+			role  role
+			bytes string
+		}{
+			{separates, quoteBytes + "<>()[]{}|,;\x7f"},
+			{quoting, quoteBytes},
+			{marks, "0123456789_-.:/=@\\#"},
+			{leads, "*#$@:-!?&+=\\."},
+			{trails, ".:!?*=-&+~\\/"},
+		} {
+			if strings.IndexByte(r.bytes, byte(c)) >= 0 {
+				table[c] |= r.role
+			}
+		}
+		if c <= ' ' {
+			table[c] |= separates
+		}
+	}
+	return table
+}()
 
 // named returns the rest of a line that begins with a name and a colon, as in YAML and in mail, without quotes.
 func named(text []byte) []byte {
@@ -119,56 +161,68 @@ func named(text []byte) []byte {
 	if colon < 1 || colon > maxName || colon+1 >= len(text) || text[colon+1] != ' ' {
 		return nil
 	}
-	return bytes.Trim(text[colon+1:], " \t\r\"',")
+	rest := bytes.TrimLeft(text[colon+1:], " \t")
+	if len(rest) > 0 && (rest[0] == '{' || rest[0] == '[') {
+		return nil
+	}
+	return bytes.Trim(rest, " \t\r\"',")
 }
 
-// quoted returns the text between the quote at p and the next one of its kind on the line that no letter follows, unless it
-// is the name of a member. All bytes before searched, if it is further on, are known to hold no end.
-func quoted(text []byte, p int, searched *int) []byte {
+// quotation is the search for texts between quotes of one kind.
+type quotation struct {
+	end    int // no byte before it can end a quoted text
+	begins int // quotes at which a text that ends there may begin
+}
+
+// maxBegins is the number of texts that may end at one quote: of "the '90s were 'great'" there are two.
+const maxBegins = 3
+
+// text returns the text between the quote at p and the next one of its kind on the line that no letter follows, unless it is
+// the name of a member.
+func (q *quotation) text(text []byte, p int) []byte {
+	if q.end <= p {
+		*q = quotation{end: p + 1}
+	}
 	limit := min(len(text), p+1+maxValue*utf8.UTFMax)
-	i := max(p+1, *searched)
-	for ; i < limit; i++ {
-		switch c := text[i]; {
-		case c == '\n':
-			*searched = i
-			return nil
-		case c == text[p] && (i+1 == len(text) || !wordLike(text[i+1])):
-			*searched = i
-			if rest := bytes.TrimLeft(text[i+1:min(len(text), i+3)], " "); len(rest) > 0 && rest[0] == ':' {
-				return nil
-			}
-			return text[p+1 : i]
+	for ; q.end < limit && text[q.end] != '\n'; q.end, q.begins = q.end+1, 0 {
+		if text[q.end] == text[p] && (q.end+1 == len(text) || !wordLike(text[q.end+1])) {
+			break
 		}
 	}
-	*searched = i
-	return nil
+	if q.begins++; q.end >= limit || text[q.end] == '\n' || q.begins > maxBegins {
+		return nil
+	}
+	if rest := bytes.TrimLeft(text[q.end+1:min(len(text), q.end+3)], " "); len(rest) > 0 && rest[0] == ':' {
+		return nil
+	}
+	return text[p+1 : q.end]
 }
 
 // wordLike reports whether a byte may be part of a word of running text.
 func wordLike(c byte) bool { return alnum(c) || c >= utf8.RuneSelf || c == '_' }
 
 // separator reports whether a byte separates words of running text.
-func separator(c byte) bool {
-	switch c {
-	case '"', '\'', '`', '<', '>', '(', ')', '[', ']', '{', '}', '|', ',', ';':
-		return true
-	}
-	return c <= ' ' || c == 0x7f
-}
+func separator(c byte) bool { return roles[c]&separates != 0 }
 
-// wordEnd returns the end of the word at p. A comma between digits belongs to the word.
-func wordEnd(text []byte, p int) int {
-	for ; p < len(text); p++ {
-		c := text[p]
-		if !separator(c) {
-			continue
+// wordEnd returns the end of the word at p, and whether it has a mark before its last byte. A comma between digits belongs to
+// the word.
+func wordEnd(text []byte, p int) (end int, marked role) {
+	last := role(0)
+	for end = p; end < len(text); end++ {
+		c := text[end]
+		r := roles[c]
+		if r&separates != 0 {
+			if c != ',' || end == p || end+1 == len(text) || !digit(text[end-1]) || !digit(text[end+1]) {
+				break
+			}
 		}
-		if c == ',' && p > 0 && digit(text[p-1]) && p+1 < len(text) && digit(text[p+1]) {
-			continue
-		}
-		break
+		marked |= last
+		last = r & marks
 	}
-	return p
+	if end > p && digit(text[end-1]) {
+		marked |= last
+	}
+	return end, marked
 }
 
 func digit(c byte) bool { return c-'0' <= 9 }
@@ -179,42 +233,73 @@ func (v *Values) word(word, key []byte) {
 	if len(word) < minValue {
 		return
 	}
-	if i := bytes.Index(word, []byte("://")); i > 0 {
+	i := delimiter(word, 0, true)
+	if i == len(word) {
+		v.part(word, key)
+		return
+	}
+	if i > 0 && bytes.HasPrefix(word[i:], []byte("://")) {
 		v.url(word, i+len("://"), key)
 		return
 	}
-	if colons(word) {
+	if word[i] == ':' && colons(word) {
 		v.add(word, key)
 		return
 	}
 	// In name=value and name:value there are two words, unless it is host:port/path.
 	for len(word) > 0 {
-		i := bytes.IndexAny(word, "=:/")
-		if i >= 0 && word[i] != '=' && bytes.IndexByte(word[:i], '.') > 0 {
+		i := delimiter(word, 0, true)
+		if i < len(word) && word[i] != '=' && bytes.IndexByte(word[:i], '.') > 0 || i > 0 && bytes.HasPrefix(word[i:], []byte("://")) {
 			v.url(word, 0, key)
 			return
 		}
-		if i >= 0 && word[i] == '/' {
-			i = bytes.IndexAny(word, "=:")
-		}
-		if i < 0 {
-			i = len(word)
+		if i < len(word) && word[i] == '/' {
+			i = delimiter(word, i, false)
 		}
 		v.part(trimmed(word[:i]), key)
 		word = word[min(i+1, len(word)):]
 	}
 }
 
+// delimiter returns the offset of the first = or : of a word from p on, or / if slash is set, or the length of the word.
+func delimiter(word []byte, p int, slash bool) int {
+	for ; p < len(word); p++ {
+		if c := word[p]; c == '=' || c == ':' || c == '/' && slash {
+			break
+		}
+	}
+	return p
+}
+
 // trimmed returns a word without the punctuation around it.
 func trimmed(word []byte) []byte {
-	return bytes.TrimRight(bytes.TrimLeft(word, "*#$@:-!?&+=\\."), ".:!?*=-&+~\\/")
+	for len(word) > 0 && roles[word[0]]&leads != 0 {
+		word = word[1:]
+	}
+	for len(word) > 0 && roles[word[len(word)-1]]&trails != 0 {
+		word = word[:len(word)-1]
+	}
+	return word
 }
 
 // part adds a word that is an address of mail or striking.
 func (v *Values) part(word, key []byte) {
 	if bytes.IndexByte(word, '@') > 0 || striking(word) {
-		v.add(word, key)
+		v.add(beginning(word), key)
 	}
+}
+
+// beginning returns the first maxValue characters of a word: those of a long key or address distinguish it.
+func beginning(word []byte) []byte {
+	if len(word) <= maxValue {
+		return word
+	}
+	end := 0
+	for n := 0; n < maxValue && end < len(word); n++ {
+		_, size := utf8.DecodeRune(word[end:])
+		end += size
+	}
+	return word[:end]
 }
 
 // colons reports whether a word is an address of IPv6 or of a network card, a fingerprint, or a path of Windows.
@@ -233,9 +318,9 @@ func colons(word []byte) bool {
 	return n >= 3
 }
 
-// url adds an address of the web and its host, which begins at an offset.
+// url adds an address of the web and its host, which begins at an offset if there is a scheme.
 func (v *Values) url(word []byte, host int, key []byte) {
-	v.add(word, key)
+	v.add(beginning(word), key)
 	end := host
 	for end < len(word) && word[end] != '/' && word[end] != '?' && word[end] != '#' {
 		if word[end] == '@' {
@@ -319,5 +404,11 @@ func dateLike(text []byte) bool {
 	for i < len(text) && digit(text[i]) {
 		i++
 	}
-	return i < len(text) && (i == 4 && (text[0] == '1' || text[0] == '2') || i <= 2 && text[i] != '.') && bytes.IndexByte([]byte("-/:."), text[i]) >= 0
+	switch {
+	case i == len(text):
+		return false
+	case text[i] == '.': // 31.12.2025 and not 12.5
+		return i <= 2 && bytes.Count(text, []byte{'.'}) == 2
+	}
+	return (i == 4 && (text[0] == '1' || text[0] == '2') || i == 1 || i == 2) && strings.IndexByte("-/:", text[i]) >= 0
 }
