@@ -1,6 +1,7 @@
 // Package content examines text that agents and tools wrote: Redact replaces the credentials in it, Kinds lists their kinds,
-// and Glob matches it with a pattern. Such text may be hostile, so Redact and Kinds take time linear in its length whatever
-// it contains, Glob takes at most the product of the two lengths, and no function can fail.
+// Values finds its distinctive values, and Glob matches it with a pattern. Such text may be hostile, so Redact, Kinds and
+// Values take time linear in its length whatever it contains, Glob takes at most the product of the two lengths, and no
+// function can fail.
 package content
 
 import (

@@ -26,7 +26,7 @@ import (
 //	              path, name of a repository     cat ~/.ssh/id_rsa acme/web     ~/.ssh/id_rsa, acme/web
 //	              number from 1000 on            pay $1,200.00 now              1200
 //	              identifier                     order PX-99, user_7, #abc12    px-99, user_7, abc12
-//	              quoted words                   named 'Red Scalar'             red scalar
+//	              quoted words                   named 'Blue Harbor'             blue harbor
 //	              rest of a line after a name    subject: Lunch today           lunch today
 //	              beginning of a longer word     a key of 300 letters, digits   its first 120 characters
 //

@@ -12,42 +12,17 @@ import (
 // fold appends a text to the buffer: as a person reads it, escape sequences decoded, in lower case. It returns the result.
 func (v *Values) fold(text []byte) []byte {
 	from := len(v.buf)
-	if ascii(text) && bytes.IndexByte(text, '\\') < 0 {
+	plainText := ascii(text)
+	if !plainText || bytes.IndexByte(text, '\\') >= 0 {
+		text = v.reveal(text)
+		plainText = ascii(text)
+	}
+	if plainText {
 		v.buf = append(v.buf, text...)
 		lower(v.buf[from:])
 		return v.buf[from:len(v.buf):len(v.buf)]
 	}
-	visible := v.visible[:0]
-	word := 0 // the offset at which the last word begins
-	for i := 0; i < len(text); {
-		if c := text[i]; c < utf8.RuneSelf && c != '\\' {
-			i++
-			if visible = append(visible, c); separator(c) || c == '=' {
-				word = len(visible)
-			}
-			continue
-		}
-		r, n := utf8.DecodeRune(text[i:])
-		if r == '\\' && !windowsPath(visible[word:]) {
-			r, n = escaped(text[i:])
-		}
-		if i += n; r >= utf8.RuneSelf {
-			r = revealed(r)
-		}
-		if r >= 0 {
-			visible = utf8.AppendRune(visible, r)
-		}
-		if r >= 0 && r < utf8.RuneSelf && (separator(byte(r)) || r == '=') {
-			word = len(visible)
-		}
-	}
-	v.visible = visible
-	if ascii(visible) {
-		v.buf = append(v.buf, visible...)
-		lower(v.buf[from:])
-		return v.buf[from:len(v.buf):len(v.buf)]
-	}
-	for v.form.Init(norm.NFKC, visible); !v.form.Done(); {
+	for v.form.Init(norm.NFKC, text); !v.form.Done(); {
 		for composed := v.form.Next(); len(composed) > 0; {
 			r, n := utf8.DecodeRune(composed)
 			composed = composed[n:]
@@ -57,6 +32,34 @@ func (v *Values) fold(text []byte) []byte {
 		}
 	}
 	return v.buf[from:len(v.buf):len(v.buf)]
+}
+
+// reveal returns a text without invisible characters and with its escape sequences decoded. The result is valid until the next
+// call.
+func (v *Values) reveal(text []byte) []byte {
+	visible := v.visible[:0]
+	word := 0 // the offset at which the last word begins
+	for len(text) > 0 {
+		r, n := rune(text[0]), 1
+		switch {
+		case r >= utf8.RuneSelf:
+			r, n = utf8.DecodeRune(text)
+			r = revealed(r)
+		case r == '\\' && !windowsPath(visible[word:]):
+			if r, n = escaped(text); r >= utf8.RuneSelf {
+				r = revealed(r)
+			}
+		}
+		text = text[n:]
+		if r >= 0 {
+			visible = utf8.AppendRune(visible, r)
+		}
+		if r >= 0 && r < utf8.RuneSelf && (separator(byte(r)) || r == '=') {
+			word = len(visible)
+		}
+	}
+	v.visible = visible
+	return visible
 }
 
 // ascii reports whether a text consists of ASCII.
@@ -95,8 +98,8 @@ func (v *Values) words(text, key []byte) {
 		}
 		switch c := text[i]; {
 		case roles[c]&separates == 0:
-			end, marks := wordEnd(text, i)
-			if marks != 0 {
+			end, marked := wordEnd(text, i)
+			if marked != 0 {
 				v.word(text[i:end], key)
 			}
 			i = end
@@ -238,10 +241,6 @@ func (v *Values) word(word, key []byte) {
 		v.part(word, key)
 		return
 	}
-	if i > 0 && bytes.HasPrefix(word[i:], []byte("://")) {
-		v.url(word, i+len("://"), key)
-		return
-	}
 	if word[i] == ':' && colons(word) {
 		v.add(word, key)
 		return
@@ -249,7 +248,11 @@ func (v *Values) word(word, key []byte) {
 	// In name=value and name:value there are two words, unless it is host:port/path.
 	for len(word) > 0 {
 		i := delimiter(word, 0, true)
-		if i < len(word) && word[i] != '=' && bytes.IndexByte(word[:i], '.') > 0 || i > 0 && bytes.HasPrefix(word[i:], []byte("://")) {
+		if i > 0 && bytes.HasPrefix(word[i:], []byte("://")) {
+			v.url(word, i+len("://"), key)
+			return
+		}
+		if i < len(word) && word[i] != '=' && bytes.IndexByte(word[:i], '.') > 0 {
 			v.url(word, 0, key)
 			return
 		}
@@ -304,7 +307,7 @@ func beginning(word []byte) []byte {
 
 // colons reports whether a word is an address of IPv6 or of a network card, a fingerprint, or a path of Windows.
 func colons(word []byte) bool {
-	if len(word) > 2 && word[1] == ':' && (word[2] == '\\' || word[2] == '/') {
+	if len(word) > 2 && word[1] == ':' && (word[2] == '\\' || word[2] == '/') && !bytes.HasPrefix(word[1:], []byte("://")) {
 		return true
 	}
 	n := 0
