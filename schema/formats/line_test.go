@@ -21,7 +21,7 @@ func drawEvent(t *rapid.T) *schema.Event {
 	text := rapid.OneOf(rapid.String(), rapid.Map(rapid.SliceOf(rapid.Byte()), func(b []byte) string { return string(b) }))
 	for _, n := range rapid.SliceOfN(rapid.IntRange(0, schema.NumFields-1), 0, 20).Draw(t, "fields") {
 		f := schema.Field(n)
-		if f == schema.Time || f == schema.EventDataset || f == schema.EventClass {
+		if f == schema.Time || f == schema.EventDataset || f == schema.EventClass || f.OfTrigger() {
 			continue
 		}
 		switch f.Info().Type {
