@@ -65,7 +65,7 @@ func listValue(texts []string) schema.Value {
 func (c *TriggerCapturer) Read(s *Source, t *item.Trigger) {
 	e := &c.event
 	e.Reset()
-	c.fed = s.rule.ID
+	c.fed = string(item.AppendFed(nil, s.rule.ID, t.Key))
 	if t.Evidence != "" {
 		readEvidence(e, t.Evidence)
 	}

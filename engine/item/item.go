@@ -31,8 +31,8 @@ type Item struct {
 	// Gone takes the item back that is equal in all other fields. Only items made of triggers are taken back.
 	Gone  bool
 	Roles uint32 // bit i: the event matched Rule.Roles[i]
-	// Fed is empty for an event. For a trigger it is the id of the rule that triggered: triggers of one instant and role are
-	// ordered by it before their identities.
+	// Fed is empty for an event. For a trigger it is AppendFed of the rule that triggered and its key: triggers of one
+	// instant and role are ordered by the rule, the identity and the key.
 	Fed string
 	ID  schema.ID
 	// Data holds the captured values that the rule's kind needs:
@@ -98,9 +98,24 @@ func (it *Item) CompareEvent(o *Item) int {
 		return c
 	}
 	if it.Fed != o.Fed {
-		return strings.Compare(it.Fed, o.Fed)
+		return compareFed(it, o)
 	}
 	return bytes.Compare(it.ID[:], o.ID[:])
+}
+
+// fedEnd is the end of the rule's id in Fed. No id contains it.
+const fedEnd = "\x00"
+
+// AppendFed appends the Fed of the triggers of a rule and a key.
+func AppendFed(dst []byte, rule, key string) []byte {
+	return append(append(append(dst, rule...), fedEnd...), key...)
+}
+
+// compareFed compares two items of which at least one is a trigger, after Time and Role.
+func compareFed(a, b *Item) int {
+	ruleA, keyA, _ := strings.Cut(a.Fed, fedEnd)
+	ruleB, keyB, _ := strings.Cut(b.Fed, fedEnd)
+	return cmp.Or(strings.Compare(ruleA, ruleB), bytes.Compare(a.ID[:], b.ID[:]), strings.Compare(keyA, keyB))
 }
 
 // Supersedes reports whether it, rather than its copy o, is to be folded. Of two copies the one with the smaller hash of

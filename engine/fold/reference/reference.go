@@ -87,9 +87,16 @@ func contentHash(it item.Item) string {
 
 // compare is the total order of items: time, role, the rule that triggered, identity, then the other fields.
 func compare(a, b item.Item) int {
-	return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Role, b.Role), strings.Compare(a.Fed, b.Fed), bytes.Compare(a.ID[:], b.ID[:]),
+	return cmp.Or(cmp.Compare(a.Time, b.Time), cmp.Compare(a.Role, b.Role), strings.Compare(ruleOf(a.Fed), ruleOf(b.Fed)),
+		bytes.Compare(a.ID[:], b.ID[:]), strings.Compare(a.Fed, b.Fed),
 		strings.Compare(a.Key, b.Key), cmp.Compare(a.Roles, b.Roles), strings.Compare(a.Data, b.Data),
 		strings.Compare(a.Evidence, b.Evidence), strings.Compare(a.Carried, b.Carried), cmp.Compare(counted(a), counted(b)))
+}
+
+// ruleOf returns the rule of a trigger's Fed.
+func ruleOf(fed string) string {
+	id, _, _ := strings.Cut(fed, "\x00")
+	return id
 }
 
 func counted(it item.Item) int {
