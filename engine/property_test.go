@@ -42,7 +42,7 @@ const (
 	shortCases = 150 // under the race detector
 )
 
-// TestSettledFindingsDependOnRecordsAlone is the promise of the engine: for random rules over the five kinds and random
+// TestSettledFindingsDependOnRecordsAlone is the promise of the engine: for random rules over most kinds and random
 // streams, the findings are those of the reference evaluator, whatever the order within the delay, the shards, the
 // partitions and their interleaving, the batches, kills and restarts, the size of the LRU, and the memory budget.
 func TestSettledFindingsDependOnRecordsAlone(t *testing.T) {
@@ -241,14 +241,14 @@ func randomEvents(r *rand.Rand, n int) (out []timed) {
 
 func pick(r *rand.Rand, of ...string) string { return of[r.IntN(len(of))] }
 
-// randomRule writes a rule of one of the five kinds with small windows and counts.
+// randomRule writes a rule of one of most kinds with small windows and counts.
 func randomRule(r *rand.Rand, i int) string {
 	by := pick(r, "[ai_agent.uid]", "[ai_agent.uid, session.id]", "[session.id]")
 	within := pick(r, "1s", "5s", "20s", "3m", "1h")
 	when := pick(r, `event.class == "tool"`, `event.action in ["a", "b"]`, `event.action == "a"`,
 		`gen_ai.tool.name != "t1"`, `http.response.bytes > 20`)
 	var clause string
-	switch r.IntN(7) {
+	switch r.IntN(9) {
 	case 0:
 	case 1:
 		clause = fmt.Sprintf("threshold: {count: %d, within: %s, by: %s}\n", pickInt(r, 1, 2, 3, 5, 300), within, by)
@@ -265,6 +265,10 @@ func randomRule(r *rand.Rand, i int) string {
 			by, pick(r, "0s", "2s", "30s"), pick(r, "4s", "1m", "30d"), pickInt(r, 1, 2, 256))
 	case 6:
 		clause = randomSequence(r, by, within)
+	case 7:
+		clause = randomAbsence(r, by, within)
+	case 8:
+		clause = randomFlow(r, by, within)
 	}
 	group := pick(r, "", "group: {for: 10s}\n", "group: {for: 0}\n", "group: {for: 5m}\n")
 	if clause != "" && strings.Contains(by, "session") && strings.Contains(by, "agent") && r.IntN(2) == 0 {
@@ -330,6 +334,29 @@ func randomSequence(r *rand.Rand, by, within string) string {
 		b.WriteString("  unless: {when: 'event.action == \"d\"'}\n")
 	}
 	return b.String()
+}
+
+func randomAbsence(r *rand.Rand, by, within string) string {
+	part := func(name string) string {
+		return fmt.Sprintf("%s: {when: 'event.action in [\"%s\", \"%s\"]'}, ", name, pick(r, "a", "b", "c"), pick(r, "a", "b", "c", "d"))
+	}
+	switch r.IntN(3) {
+	case 0:
+		return fmt.Sprintf("absence: {%s%swithin: %s, by: %s}\n", part("after"), part("expect"), within, by)
+	case 1:
+		return fmt.Sprintf("absence: {%s%swithin: %s, slack: %s, by: %s}\n", part("act"), part("without"), within,
+			pick(r, "0s", "1s", "10s", "1m"), by)
+	}
+	return fmt.Sprintf("absence: {silent: {for: %s}, by: %s}\n", within, by)
+}
+
+func randomFlow(r *rand.Rand, by, within string) string {
+	more := pick(r, "", "", "need: 2, ", "order: [l, m, n], ")
+	if r.IntN(3) == 0 {
+		more += "clear: {when: 'event.action == \"d\"'}, "
+	}
+	return fmt.Sprintf("flow: {labels: {l: 'event.action == \"%s\"', m: 'gen_ai.tool.name in [\"t1\", \"t2\"]', n: 'gen_ai.tool.name == \"%s\"'}, %swithin: %s, by: %s}\n",
+		pick(r, "a", "b"), pick(r, "t2", "t3"), more, within, by)
 }
 
 func pickInt(r *rand.Rand, of ...int) int { return of[r.IntN(len(of))] }

@@ -35,7 +35,8 @@
 //	    events: [{set: {event.class: llm, event.action: chat, ai_agent.uid: a1, session.id: s1}}]
 //	    findings: []
 //
-// Required are `id`, `title`, `severity` and `when`. A sequence may omit `when`, because each of its steps has one.
+// Required are `id`, `title`, `severity` and `when`. A sequence, a flow and an absence with parts may omit `when`, because
+// each of their parts has one.
 //
 // A duration is written as 500ms, 90s, 5m, 12h, 30d or 1h30m, in whole milliseconds. An unknown key, a duplicate id, an
 // unknown field, list or tag and a type error are all errors. Load reports the errors of all files at once, each with
@@ -100,7 +101,9 @@
 // Events that lack one of these fields are counted for the rule. An event has one item for each key.
 //
 // The time of an item is the end of its event: time + event.duration. Items are ordered by (time, role, identity). The
-// role is the number of the step in a sequence, from 1; it is 0 for `unless` and in all other kinds. An event that
+// role is the number of the step in a sequence, from 1, that of the label in the order of a flow, and 1 for each label of a
+// flow without an order; for `after` and `without` it is 1, for `expect` and `act` 2. It is 0 for `unless` and `clear`, and
+// in all other kinds. An event that
 // matches several roles with the same key is one item, ordered by the smallest of them. The identity is a hash of the
 // dataset and the producer's event id, or of the record itself if it lacks an id. Two items of one key with the same
 // time, and with the same identity made from an id, are copies of one event and count once; if they differ, the one
@@ -206,6 +209,72 @@
 // dropped and counted. If the condition cannot be evaluated for a chain, it is false, which is counted too. If e
 // completes several chains for which it is true, the latest of them triggers.
 //
+// # absence
+//
+//	absence:
+//	  after: {when: event.action == "approval/asked"}
+//	  expect: {when: event.action == "approval/given", by: [user.id]}
+//	  within: 5m
+//	  by: [session.id]
+//
+//	absence:
+//	  act: {when: event.action == "deploy"}
+//	  without: {when: event.action == "approve"}
+//	  within: 1h
+//	  slack: 30s
+//	  by: [resource.id]
+//
+//	absence: {silent: {for: 2h}, by: [ai_agent.uid]}
+//
+// An absence triggers when an event is missing. It has one of three forms. `when` is required for `silent`; in the other
+// forms it is optional, and holds for both parts. A part may have a `by` of its own, as the steps of a sequence.
+//
+// `after` and `expect`: each `after` item A sets a deadline, `within` after A. It triggers at the deadline if no `expect`
+// item came after A in the order and before the deadline; one exactly at the deadline is too late. One `expect` item answers
+// all earlier items that wait. Of one time, `after` comes before `expect`, so that an `expect` item answers an `after` item
+// of the same time. An item with both roles answers the earlier ones, and then waits itself.
+//
+// `act` and `without`: an `act` item B needs a `without` item that came less than `within` before it. Because the clocks of
+// two systems differ, one that is less than `slack` (0 to 1d, default 30s) later counts too, and so does one of the same
+// time, such as B itself. If there is none, B triggers `slack` after its time, at its deadline. An `act` item that is
+// answered when it comes sets no deadline.
+//
+// `silent`: a key triggers when its last item is `for` ago, once. Then the key is forgotten, until it has another item. A
+// key that never had an item does not trigger.
+//
+// The time of a trigger is the deadline. Of one key at most 16 deadlines are open: the oldest ones stay, and further items
+// open none, which is counted. Because a missing event may still arrive, a finding is emitted only when the watermark has
+// reached the deadline, and with `slack: 0s` when it is later. At the end of a replay the deadlines up to the end have been
+// reached, and the others have not.
+//
+// # flow
+//
+//	flow:
+//	  labels:
+//	    untrusted: gen_ai.tool.name == "fetch"
+//	    private: gen_ai.tool.name == "read_mail"
+//	    egress: gen_ai.tool.name == "send"
+//	  need: 2
+//	  within: 1h
+//	  by: [session.id]
+//	  clear: {when: event.action == "approve"}
+//
+// A flow has 2 to 16 labels, each with a condition; a label's name consists of a-z, 0-9 and _. An item has each label whose
+// condition holds, together with the rule's `when` if there is one. It triggers if it has a label and its window, the items
+// in (t-within, t] up to it, has at least `need` different labels: a number, or `all`, the default. One item can have several
+// of them.
+//
+// An item that matches `clear` removes the labels of all items before it. It does so before its own labels count, and before
+// other items of the same time. `clear` may have a `by` of its own.
+//
+//	order: [untrusted, private, egress]
+//
+// `order` lists all labels. An item then triggers if it has a label and its window, since the last `clear`, has one item for
+// each label in this order, each later in the order than the one before. With `order` there is no `need`. The evidence is
+// the latest such items.
+//
+// A flow is exact: the latest item of each label, or the latest chain up to each label, is enough to decide.
+//
 // # Groups and findings
 //
 // The first trigger at time t opens a group [t, t+group.for). Later triggers of the same group key in this interval
@@ -224,9 +293,12 @@
 //	distinct           values in the window     1             number of values     the oldest of the latest items,
 //	                                                                               one for each value
 //	sequence           items of the chain       1             -                    s1
+//	absence            1                        1             -                    the item without an answer, the last one
+//	flow               labels in the window     1             number of labels     the oldest of the latest items,
+//	                                                                               one for each label
 //
 // A finding shows its first 3 and its last 5 events. Of these events State holds the latest 5 of a threshold or
-// distinct, and all of a chain. For each event the finding shows the fields that the rule's conditions and clause read.
+// distinct, all of a chain, the items of an absence that wait, and the latest item of each label. For each event the finding shows the fields that the rule's conditions and clause read.
 //
 // An event that arrives after the delay that the configuration allows for its dataset is late. It is not an item, but a
 // rule without a clause makes one settled finding of each late event.
@@ -234,8 +306,8 @@
 // # Exceptions
 //
 // An exception removes the events that match its `when` from the rule, if they end before the end of the day `until`,
-// in UTC. Exceptions do not apply to `unless`: an event with an exception still breaks a sequence. An exception that
-// cannot be evaluated removes nothing. Removed events are counted.
+// in UTC. Exceptions do not apply to `unless`, `expect`, `without` and `clear`: an event with an exception still breaks a
+// sequence, answers and clears. An exception that cannot be evaluated removes nothing. Removed events are counted.
 //
 // # Responses
 //

@@ -13,6 +13,7 @@ func TestFilterKinds(t *testing.T) {
 	at := slices.IndexFunc(names, func(n predicate.FindingName) bool { return n.Name == "kind" })
 	if got, want := names[at].Values, []string{
 		string(KindNone), string(KindThreshold), string(KindDistinct), string(KindNewValue), string(KindSequence),
+		string(KindAbsence), string(KindFlow),
 	}; !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -46,6 +46,9 @@ type KeyView struct {
 	Value    json.Number     `json:"value,omitempty"`    // threshold: the compared value, if it is not a count
 	Values   int             `json:"values,omitempty"`   // distinct, new_value: the number of different values
 	Learns   *schema.Instant `json:"learns,omitempty"`   // new_value: the end of learning, before which no value is new
+	Open     int             `json:"open,omitempty"`     // absence: the number of events that wait for an answer
+	Deadline *schema.Instant `json:"deadline,omitempty"` // absence: the next deadline
+	Labels   int             `json:"labels,omitempty"`   // flow: the number of labels in the window; of an order, those reached
 	Partials []int           `json:"partials,omitempty"` // sequence: the number of matches that have reached each place
 }
 

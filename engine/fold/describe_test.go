@@ -59,5 +59,18 @@ func TestKeys(t *testing.T) {
 	f("sequence", func(r *rules.Rule) {
 		*r = *twoSources()
 	}, "", head+`"since":"1970-01-01T00:00:05Z","last":"1970-01-01T00:00:05Z","partials":[1]}]`)
+	f("absence", func(r *rules.Rule) {
+		*r = *absence(rules.Absence{Form: rules.AbsenceExpect, Within: 10 * time.Second})
+	}, "", head+span+`"open":3,"deadline":"1970-01-01T00:00:11Z"}]`)
+	f("silent", func(r *rules.Rule) {
+		*r = *absence(rules.Absence{Form: rules.AbsenceSilent, For: time.Hour})
+	}, "", head+`"last":"1970-01-01T00:00:05Z","deadline":"1970-01-01T01:00:05Z"}]`)
+	f("permitted", func(r *rules.Rule) {
+		*r = *absence(rules.Absence{Form: rules.AbsenceWithout, Within: time.Hour})
+	}, "", head+`"last":"1970-01-01T00:00:05Z"}]`)
+	f("flow", func(r *rules.Rule) { *r = *flow(false) }, "",
+		head+`"since":"1970-01-01T00:00:05Z","last":"1970-01-01T00:00:05Z","labels":1}]`)
+	f("flow in order", func(r *rules.Rule) { *r = *flow(true) }, "",
+		head+`"since":"1970-01-01T00:00:05Z","last":"1970-01-01T00:00:05Z","labels":1}]`)
 	f("none", func(r *rules.Rule) { r.Kind = rules.KindNone }, "", "null")
 }

@@ -92,7 +92,7 @@ func (c *Cell) emit(now schema.Instant, paced bool, emit func(*schema.Finding)) 
 		// Copying here rather than at each trigger copies little of a flood: a group shows few of its events.
 		c.base.groups[i].copyEvidence()
 	}
-	if c.Pending() > 0 {
+	if c.Pending() > 0 && !c.p.baseOnly {
 		// The emitted groups are those of live. When pending is empty, those of base count again and have to be
 		// compared with their emissions.
 		for i := range c.base.groups {
@@ -138,8 +138,11 @@ func (c *Cell) Findings(emit func(*schema.Finding)) {
 }
 
 // openGroups returns the groups that are live and have not ended, with the triggers that deadlines will bring in any
-// case. They are valid until the cell or the scratch is used again.
+// case; of a kind whose triggers count only in base, those of base. They are valid until the cell or the scratch is used again.
 func (c *Cell) openGroups(s *scratch) []Group {
+	if c.p.baseOnly {
+		return c.base.groups
+	}
 	c.refresh(s)
 	l := &c.base
 	if c.Pending() > 0 {

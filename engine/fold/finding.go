@@ -90,9 +90,13 @@ func (p *Program) keyMap(group string) map[string]string {
 // step. The role that breaks a sequence gives no reasons.
 func (p *Program) reasons(g *Group) (texts []string) {
 	r := p.Rule
+	held := ^uint32(0)
+	if k, ok := p.kind.(selector); ok {
+		held = k.roles(g)
+	}
 	for i := range r.Roles {
 		cond := r.Reasons(i)
-		if cond == nil {
+		if cond == nil || held&(1<<i) == 0 {
 			continue
 		}
 		for _, text := range cond.Held(p.branches(g, i)) {

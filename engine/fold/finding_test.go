@@ -77,8 +77,20 @@ func TestFindingsOfKinds(t *testing.T) {
 			}
 		},
 	}
+	kinds["absence"] = func(r *rules.Rule) {
+		r.Absence = &rules.Absence{Form: rules.AbsenceExpect, Within: time.Second}
+		r.Roles = []rules.Role{
+			{Name: "after", Order: 1, Key: r.Key, Cond: cond[1]}, {Name: "expect", Order: 2, Key: r.Key, Cond: cond[2], Excepted: true},
+		}
+	}
+	kinds["flow"] = func(r *rules.Rule) {
+		r.Flow = &rules.Flow{Labels: 2, Need: 2, Within: time.Hour}
+		r.Roles = []rules.Role{
+			{Name: "denied", Order: 1, Key: r.Key, Cond: cond[1]}, {Name: "done", Order: 1, Key: r.Key, Cond: cond[2]},
+		}
+	}
 	var got txtar.Archive
-	for _, name := range []string{"none", "threshold", "sum", "ratio", "distinct", "new_value", "sequence"} {
+	for _, name := range []string{"none", "threshold", "sum", "ratio", "distinct", "new_value", "sequence", "absence", "flow"} {
 		r := mentions(capturetest.Rule(rules.Kind(name)), schema.GenAIToolName, schema.GenAIUsageCost)
 		r.Tags, r.Notify = []string{"owasp.asi08-2026"}, []string{"soc"}
 		r.Contain = &rules.Contain{Scope: "session", State: "deny", TTL: 15 * time.Minute, Mode: "monitor"}
@@ -107,7 +119,7 @@ func detect(t *testing.T, r *rules.Rule) (findings []*schema.Finding) {
 		roles := uint32(1)
 		if i%3 == 1 {
 			outcome = "failure"
-		} else if r.Sequence != nil {
+		} else if len(r.Roles) > 1 {
 			roles = 2
 		}
 		e := capturetest.Event(t, map[string]schema.Value{

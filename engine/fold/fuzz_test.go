@@ -2,6 +2,7 @@ package fold_test
 
 import (
 	"encoding/binary"
+	"math"
 	"testing"
 	"time"
 
@@ -31,6 +32,46 @@ func kinds() (list []*rules.Rule) {
 		threshold(rules.Threshold{Sum: &rules.Sum{AtLeast: rules.Decimal{Lo: 5}}, Within: time.Minute}),
 		threshold(rules.Threshold{Ratio: &rules.Ratio{AtLeast: 5e8, Min: 2}, Within: time.Minute}),
 		distinct, newValue, sequence,
+		absence(rules.Absence{Form: rules.AbsenceExpect, Within: 5 * time.Second}),
+		absence(rules.Absence{Form: rules.AbsenceWithout, Within: 2 * time.Second, Slack: 2 * time.Second}),
+		absence(rules.Absence{Form: rules.AbsenceSilent, For: 2 * time.Second}),
+		flow(false), flow(true),
+	}
+}
+
+// absence returns a rule of the kind.
+func absence(a rules.Absence) *rules.Rule {
+	r := capturetest.Rule(rules.KindAbsence)
+	r.Absence = &a
+	switch a.Form {
+	case rules.AbsenceExpect:
+		r.Roles = []rules.Role{{Name: "after", Order: 1, Key: r.Key}, {Name: "expect", Order: 2, Key: r.Key, Excepted: true}}
+	case rules.AbsenceWithout:
+		r.Roles = []rules.Role{{Name: "without", Order: 1, Key: r.Key, Excepted: true}, {Name: "act", Order: 2, Key: r.Key}}
+	}
+	return r
+}
+
+// flow returns a flow of two labels.
+func flow(ordered bool) *rules.Rule {
+	r := capturetest.Rule(rules.KindFlow)
+	r.Flow = &rules.Flow{Labels: 2, Need: 2, Ordered: ordered, Within: time.Minute, Clear: true}
+	r.Roles = []rules.Role{
+		{Name: "private", Order: 1, Key: r.Key}, {Name: "egress", Order: 1, Key: r.Key}, {Name: "clear", Key: r.Key, Excepted: true},
+	}
+	if ordered {
+		r.Roles[1].Order = 2
+	}
+	return r
+}
+
+// setRoles gives an item roles of the rule.
+func setRoles(r *rules.Rule, it *item.Item, roles uint32) {
+	it.Roles, it.Role = roles, math.MaxUint16
+	for i := range r.Roles {
+		if roles&(1<<i) != 0 {
+			it.Role = min(it.Role, r.Roles[i].Order)
+		}
 	}
 }
 
@@ -54,10 +95,10 @@ func filled(r *rules.Rule) *fold.Cell {
 	for i := range 40 {
 		it := at(i, uint64(i))
 		it.Data = data(r, i)
-		if r.Sequence != nil {
-			it.Roles, it.Role = 1, 1
+		if len(r.Roles) > 1 {
+			setRoles(r, &it, 1)
 			if i%5 == 4 {
-				it.Roles, it.Role = 2, 2
+				setRoles(r, &it, 2)
 			}
 		}
 		c.Add(&it)

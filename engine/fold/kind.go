@@ -43,6 +43,12 @@ type annotator interface {
 	annotate(g *Group, f *schema.Finding)
 }
 
+// A selector is a kind whose first trigger does not need all roles of the rule.
+type selector interface {
+	// roles returns the roles that the events of a group's first trigger have, as bits.
+	roles(g *Group) uint32
+}
+
 // scratch is the memory that folding reuses. Program keeps a pool of it.
 type scratch struct {
 	// Set by a kind's fold, fire and peek.
@@ -56,6 +62,10 @@ type scratch struct {
 	valueSet []byte         // a valueSet
 	chains   partials       // of a sequence
 	values   []schema.Value // the arguments of a sequence's where
+	detail   []byte         // the detail of a trigger
+
+	labelled    []labelled // of a flow
+	labelChains labelChains
 
 	// For the cell.
 	keys   []string // the keys whose deadline is due
@@ -111,6 +121,7 @@ type Limits struct {
 	Times          int64 // times of a threshold dropped from a full ring
 	Values         int64 // values of distinct or new_value dropped
 	Partials       int64 // chains of a sequence dropped
+	Deadlines      int64 // deadlines of an absence that were not opened
 	Where          int64 // conditions over steps that could not be evaluated
 	Copies         int64 // copies of counted events
 	BelowWatermark int64 // items added below the watermark
@@ -124,6 +135,7 @@ func (l *Limits) add(o Limits, sign int64) {
 	l.Times += sign * o.Times
 	l.Values += sign * o.Values
 	l.Partials += sign * o.Partials
+	l.Deadlines += sign * o.Deadlines
 	l.Where += sign * o.Where
 	l.Copies += sign * o.Copies
 	l.BelowWatermark += sign * o.BelowWatermark

@@ -26,7 +26,7 @@ func readLatest(r *flat.Reader, events []storedEvent) []storedEvent {
 		return events
 	}
 	for range n {
-		e := storedEvent{time: r.Instant(), role: uint16(r.Uvarint()), id: r.ID(), evidence: r.Text()}
+		e := readStoredEvent(r, 0)
 		if r.Bad() {
 			return events
 		}
@@ -47,6 +47,11 @@ func appendLatest(dst []byte, events []storedEvent, it *item.Item) []byte {
 		dst = appendStoredEvent(dst, &events[i])
 	}
 	return appendItemEvent(dst, it)
+}
+
+// readStoredEvent reads one event, of a step given as its index + 1.
+func readStoredEvent(r *flat.Reader, step int) storedEvent {
+	return storedEvent{time: r.Instant(), role: uint16(r.Uvarint()), id: r.ID(), evidence: r.Text(), step: step}
 }
 
 func appendStoredEvent(dst []byte, e *storedEvent) []byte {

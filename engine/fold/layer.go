@@ -143,6 +143,19 @@ func (p *Program) deadline(st []byte) schema.Instant {
 	return schema.MaxInstant
 }
 
+// deadline returns the deadline of the key in base or in live, MaxInstant for none.
+func (c *Cell) deadline(l *layer, key string) schema.Instant {
+	if i, ok := l.find(key); ok {
+		return l.keys[i].deadline
+	}
+	if l == &c.live {
+		if i, ok := c.base.find(key); ok {
+			return c.base.keys[i].deadline
+		}
+	}
+	return schema.MaxInstant
+}
+
 // each calls yield with the keys of base or of live, in order. yield must not add or remove keys.
 func (c *Cell) each(l *layer, yield func(*keyState)) {
 	if l == &c.base {
@@ -184,9 +197,11 @@ func (c *Cell) fire(s *scratch, l *layer, t schema.Instant) {
 			}
 		})
 		for _, key := range s.keys {
-			s.reset()
-			c.p.timed.fire(s, c.state(l, key))
-			c.store(s, l, key)
+			for c.deadline(l, key) == at { // a State may have several deadlines of one time
+				s.reset()
+				c.p.timed.fire(s, c.state(l, key))
+				c.store(s, l, key)
+			}
 		}
 		if l == &c.base {
 			c.needsEmit, c.changed = true, true

@@ -34,9 +34,8 @@ func TestLiveIsBaseAndPending(t *testing.T) {
 				it.Time = max(it.Time, c.Watermark())
 				it.Key += rapid.SampledFrom([]string{"x\x00\x01", "y\x00\x01", "z\x00\x01"}).Draw(t, "key")
 				it.Data = data(r, rapid.IntRange(0, 4).Draw(t, "data"))
-				if r.Sequence != nil {
-					it.Roles = uint32(rapid.IntRange(1, 7).Draw(t, "roles"))
-					it.Role = []uint16{0, 1, 2, 1, 0, 0, 0, 0}[it.Roles]
+				if n := len(r.Roles); n > 1 {
+					setRoles(r, &it, uint32(rapid.IntRange(1, 1<<n-1).Draw(t, "roles")))
 				}
 				added = append(added, it)
 				c.Add(&it)

@@ -16,8 +16,11 @@ import (
 type Program struct {
 	Rule *rules.Rule
 
-	kind      kind
-	timed     timed // the kind if it has deadlines, else nil
+	kind  kind
+	timed timed // the kind if it has deadlines, else nil
+	// baseOnly reports that the kind's triggers count only in base: an event that is missing may still arrive as long as
+	// the watermark has not passed the deadline.
+	baseOnly  bool
 	unit      unit
 	threshold rules.Decimal // the value that triggers, in unit
 

@@ -37,6 +37,7 @@ type Item struct {
 	ID  schema.ID
 	// Data holds the captured values that the rule's kind needs:
 	//   none, threshold with count   nothing
+	//   absence, flow                nothing
 	//   threshold with sum           the number in units of 10^-9: Hi, Lo, each 8 bytes big-endian
 	//   threshold with ratio         one byte, 1 if `of` is true
 	//   distinct                     ValueHashSize bytes: the beginning of SHA-256 over the values of `of` in key form; over

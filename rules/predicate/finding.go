@@ -32,7 +32,7 @@ func FindingNames(entryTypes ...string) []FindingName {
 		case "status":
 			names[i].Values = []string{string(schema.StatusOpen), string(schema.StatusSettled), string(schema.StatusWithdrawn)}
 		case "kind":
-			names[i].Values = []string{"none", "threshold", "distinct", "new_value", "sequence"} // a test in package rules compares
+			names[i].Values = []string{"none", "threshold", "distinct", "new_value", "sequence", "absence", "flow"} // a test in package rules compares
 		}
 	}
 	if len(entryTypes) > 0 {

@@ -27,6 +27,9 @@ func Findings(p *fold.Program, items []item.Item, watermark schema.Instant) (fin
 	for group, owned := range owners {
 		owned = withoutCopies(owned)
 		end := max(watermark, owned[len(owned)-1].Time)
+		if p.Rule.Kind == rules.KindAbsence {
+			end = watermark // a missing event may still come, so nothing is shown before
+		}
 		for _, g := range groups(p, triggers(p.Rule, owned, end)) {
 			f := p.Finding(group, g)
 			if g.End <= watermark {
@@ -122,6 +125,7 @@ type trigger struct {
 	known      int64
 	knownSince schema.Instant
 	text       string
+	detail     string
 	subject    string
 	provenance item.Provenance
 }
@@ -144,7 +148,7 @@ func triggers(r *rules.Rule, owned []item.Item, end schema.Instant) (all []trigg
 			all = append(all, t)
 		}
 	}
-	slices.SortFunc(all, func(a, b trigger) int {
+	slices.SortStableFunc(all, func(a, b trigger) int {
 		if a.deadline {
 			return cmp.Or(cmp.Compare(a.time, b.time), strings.Compare(a.key, b.key))
 		}
@@ -228,7 +232,7 @@ func groups(p *fold.Program, all []trigger) (list []*fold.Group) {
 		}
 		g = &fold.Group{
 			Version: p.Rule.Version, Start: t.time, End: groupEnd(p.Rule, &t), First: t.first, Last: t.time,
-			Count: t.count, Value: t.value, Known: t.known, KnownSince: t.knownSince, Text: t.text, Subject: t.subject,
+			Count: t.count, Value: t.value, Known: t.known, KnownSince: t.knownSince, Text: t.text, Detail: t.detail, Subject: t.subject,
 		}
 		addEvents(g, t.opening)
 		list = append(list, g)

@@ -189,7 +189,7 @@ func drawItem(choose chooser, r *rules.Rule, end, values int) item.Item {
 		it.Group = it.Key
 	}
 	it.ID[0] = byte(choose("id", 16))
-	if r.Sequence != nil {
+	if len(r.Roles) > 1 {
 		it.Roles = 1 + uint32(choose("roles", 1<<len(r.Roles)-1))
 		it.Role = math.MaxUint16
 		for i := range r.Roles {
@@ -456,13 +456,13 @@ func TestDistinctIsAsWritten(t *testing.T)  { property(t, rules.KindDistinct) }
 func TestNewValueIsAsWritten(t *testing.T)  { property(t, rules.KindNewValue) }
 func TestSequenceIsAsWritten(t *testing.T)  { property(t, rules.KindSequence) }
 
-// TestLimitsAreAsWritten has so many items that they reach the limits: 256 times, 64 panes, 16 chains, and the number of
-// known values.
+// TestLimitsAreAsWritten has so many items that they reach the limits: 256 times, 64 panes, 16 chains, 16 deadlines, and the
+// number of known values.
 func TestLimitsAreAsWritten(t *testing.T) { fewer(t, 20, func() { rapid.Check(t, limits) }) }
 
 func limits(t *rapid.T) {
 	r := drawRule(t, rapid.SampledFrom([]rules.Kind{
-		rules.KindThreshold, rules.KindDistinct, rules.KindNewValue, rules.KindSequence,
+		rules.KindThreshold, rules.KindDistinct, rules.KindNewValue, rules.KindSequence, rules.KindAbsence, rules.KindFlow,
 	}).Draw(t, "kind"))
 	n, values := rapid.IntRange(100, 900).Draw(t, "items"), 6
 	switch {
@@ -481,6 +481,12 @@ func limits(t *rapid.T) {
 		if r.Sequence.Where != nil {
 			values = 7
 		}
+	case r.Absence != nil:
+		r.Absence.Within, r.Absence.Slack, r.Absence.For = duration(t, "within", 20, 200), duration(t, "slack", 0, 200), 20
+		n = min(n, 400)
+	case r.Flow != nil:
+		r.Flow.Within = 400
+		n = 100
 	}
 	seed := rapid.Uint64().Draw(t, "seed")
 	random := rand.New(rand.NewPCG(seed, 0))
@@ -492,6 +498,13 @@ func limits(t *rapid.T) {
 		if random.IntN(50) > 0 { // nearly all have one key
 			it.Key = "a\x00\x01x\x00\x01"
 			it.Group = it.Key[:len(it.Key)/len(r.Key)*len(r.GroupBy)]
+		}
+		if r.Absence != nil && len(r.Roles) > 1 && random.IntN(20) > 0 { // most wait for an answer
+			asks := 0
+			if r.Absence.Form == rules.AbsenceWithout {
+				asks = 1
+			}
+			it.Roles, it.Role = 1<<asks, r.Roles[asks].Order
 		}
 		if r.Sequence != nil && random.IntN(4) > 0 { // most begin a chain, few complete one
 			it.Roles, it.Role = 1, 1
