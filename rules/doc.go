@@ -175,6 +175,9 @@
 // set when it was last seen `forget` (default 30d) or longer ago. Above `max_values` (default 256, at most 4,096) the
 // value that was seen longest ago leaves. A key whose set is empty is forgotten, and learns again from its next item.
 //
+// With `hold: 24h`, a value that triggered stays new for that long: each item with it triggers until its first trigger is
+// at least `hold` ago. The first trigger is forgotten with its value.
+//
 // # sequence
 //
 //	sequence:

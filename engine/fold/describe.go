@@ -49,6 +49,7 @@ type KeyView struct {
 	Open     int             `json:"open,omitempty"`     // absence: the number of events that wait for an answer
 	Deadline *schema.Instant `json:"deadline,omitempty"` // absence: the next deadline
 	Labels   int             `json:"labels,omitempty"`   // flow: the number of labels in the window; of an order, those reached
+	Held     int             `json:"held,omitempty"`     // new_value: the number of values that `hold` keeps new at the last item
 	Partials []int           `json:"partials,omitempty"` // sequence: the number of matches that have reached each place
 }
 
@@ -112,13 +113,6 @@ func (k panes) describe(st []byte, v *KeyView) {
 func (k distinct) describe(st []byte, v *KeyView) {
 	r := flat.NewReader(st)
 	v.setValues(readValueSet(&r))
-}
-
-func (k newValue) describe(st []byte, v *KeyView) {
-	r := flat.NewReader(st)
-	first := r.Instant()
-	v.setValues(readValueSet(&r))
-	v.Since, v.Learns = &first, new(first.Add(k.learn))
 }
 
 func (k sequence) describe(st []byte, v *KeyView) {

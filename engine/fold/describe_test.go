@@ -56,6 +56,9 @@ func TestKeys(t *testing.T) {
 	f("new value", func(r *rules.Rule) {
 		r.Kind, r.NewValue = rules.KindNewValue, &rules.NewValue{Learn: time.Hour, Forget: 24 * time.Hour, MaxValues: 9}
 	}, "aaaaaaaabbbbbbbbaaaaaaaa", head+span+`"values":2,"learns":"1970-01-01T01:00:01Z"}]`)
+	f("held value", func(r *rules.Rule) {
+		r.Kind, r.NewValue = rules.KindNewValue, &rules.NewValue{Learn: time.Second, Hold: time.Hour, Forget: 24 * time.Hour, MaxValues: 9}
+	}, "aaaaaaaabbbbbbbbbbbbbbbb", head+span+`"values":2,"learns":"1970-01-01T00:00:02Z","held":1}]`)
 	f("sequence", func(r *rules.Rule) {
 		*r = *twoSources()
 	}, "", head+`"since":"1970-01-01T00:00:05Z","last":"1970-01-01T00:00:05Z","partials":[1]}]`)

@@ -143,18 +143,6 @@ func (k *sequence) explain(p *Program, _ *Group) string {
 	return fmt.Sprintf("%s happened in this order within %s", stepNames(q), durationText(q.Within))
 }
 
-// explain describes the value and the history in which it is new.
-func (k newValue) explain(p *Program, g *Group) string {
-	text := fmt.Sprintf("%s was %s for the first time", operandNames(p.Rule.NewValue.Of), quote(g.Text))
-	if g.Known == 0 {
-		return text + ", the first value of all"
-	}
-	if g.Known == 1 {
-		return text + fmt.Sprintf(", after one other value since %s", g.KnownSince)
-	}
-	return text + fmt.Sprintf(", after %d other values since %s", g.Known, g.KnownSince)
-}
-
 func (k ring) explain(p *Program, g *Group) string  { return p.explainThreshold(g) }
 func (k panes) explain(p *Program, g *Group) string { return p.explainThreshold(g) }
 

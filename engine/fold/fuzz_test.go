@@ -22,16 +22,17 @@ func kinds() (list []*rules.Rule) {
 	}
 	sequence := twoSources()
 	sequence.Sequence.Steps[0].Times = 2
-	distinct, newValue := capturetest.Rule(rules.KindDistinct), capturetest.Rule(rules.KindNewValue)
+	distinct, newValue, held := capturetest.Rule(rules.KindDistinct), capturetest.Rule(rules.KindNewValue), capturetest.Rule(rules.KindNewValue)
 	distinct.Distinct = &rules.Distinct{Of: rules.FieldOperands(schema.GenAIToolName), Count: 2, Within: time.Minute}
 	newValue.NewValue = &rules.NewValue{Of: rules.FieldOperands(schema.GenAIToolName), Forget: time.Minute, MaxValues: 3}
+	held.NewValue = &rules.NewValue{Of: newValue.NewValue.Of, Forget: time.Minute, MaxValues: 3, Hold: 20 * time.Second}
 	return []*rules.Rule{
 		capturetest.Rule(rules.KindNone),
 		threshold(rules.Threshold{Count: 3, Within: time.Minute}),
 		threshold(rules.Threshold{Count: 300, Within: time.Minute}),
 		threshold(rules.Threshold{Sum: &rules.Sum{AtLeast: rules.Decimal{Lo: 5}}, Within: time.Minute}),
 		threshold(rules.Threshold{Ratio: &rules.Ratio{AtLeast: 5e8, Min: 2}, Within: time.Minute}),
-		distinct, newValue, sequence,
+		distinct, newValue, held, sequence,
 		absence(rules.Absence{Form: rules.AbsenceExpect, Within: 5 * time.Second}),
 		absence(rules.Absence{Form: rules.AbsenceWithout, Within: 2 * time.Second, Slack: 2 * time.Second}),
 		absence(rules.Absence{Form: rules.AbsenceSilent, For: 2 * time.Second}),

@@ -139,26 +139,45 @@ func distinct(d *rules.Distinct, items []indexed) (all []trigger) {
 	return all
 }
 
-// newValue: item e triggers if the key's set does not have its value and the key's first item is at least learn older.
+// newValue: item e triggers if the key's set does not have its value and the key's first item is at least learn older, or
+// if the value's first trigger is less than hold ago.
 func newValue(n *rules.NewValue, items []indexed) (all []trigger) {
-	var set []indexed // the latest item of each value, the oldest first
+	var set []indexed                            // the latest item of each value, the oldest first
+	firstTriggers := map[string]schema.Instant{} // of the values of set that triggered
 	var first schema.Instant
+	keep := func(kept []indexed) {
+		for _, o := range set {
+			if !slices.ContainsFunc(kept, func(k indexed) bool { return k.index == o.index }) {
+				delete(firstTriggers, o.Data[:8])
+			}
+		}
+		set = kept
+	}
 	for _, e := range items {
 		value := e.Data[:8]
-		set = slices.DeleteFunc(set, func(o indexed) bool { return e.Time-o.Time >= schema.Instant(n.Forget) })
+		keep(slices.DeleteFunc(slices.Clone(set), func(o indexed) bool { return e.Time-o.Time >= schema.Instant(n.Forget) }))
 		if len(set) == 0 {
 			first = e.Time
 		}
 		at := slices.IndexFunc(set, func(o indexed) bool { return o.Data[:8] == value })
-		if at < 0 && e.Time-first >= schema.Instant(n.Learn) {
+		since, held := firstTriggers[value]
+		held = held && e.Time-since < schema.Instant(n.Hold)
+		if at < 0 && e.Time-first >= schema.Instant(n.Learn) || held {
 			tr := triggerOf(e, nil)
 			tr.known, tr.knownSince, tr.text = int64(len(set)), first, e.Data[8:]
+			if held {
+				tr.known--
+				tr.detail = string(binary.BigEndian.AppendUint64(nil, uint64(since)))
+			} else {
+				firstTriggers[value] = e.Time
+			}
 			all = append(all, tr)
 		}
 		if at >= 0 {
 			set = slices.Delete(set, at, at+1)
 		}
-		set = last(append(set, e), n.MaxValues)
+		set = append(set, e)
+		keep(slices.Clone(last(set, n.MaxValues)))
 	}
 	return all
 }

@@ -107,6 +107,7 @@ func drawRule(t *rapid.T, kind rules.Kind) *rules.Rule {
 		r.NewValue = &rules.NewValue{
 			Of: key[:1], Learn: duration(t, "learn", 0, 8), Forget: duration(t, "forget", 1, 12),
 			MaxValues: rapid.IntRange(1, 3).Draw(t, "max values"),
+			Hold:      max(0, duration(t, "hold", -8, 12)),
 		}
 	case rules.KindSequence:
 		drawSequence(t, r, key)
