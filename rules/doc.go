@@ -178,6 +178,18 @@
 // With `hold: 24h`, a value that triggered stays new for that long: each item with it triggers until its first trigger is
 // at least `hold` ago. The first trigger is forgotten with its value.
 //
+// # rarity
+//
+//	rarity: {of: [gen_ai.tool.name], by: [ai_agent.uid], share: 0.01, min_samples: 200, history: 30d, max_values: 256}
+//
+// The history of a key is divided into panes of history/64 (default 30d), aligned to the epoch. An item triggers if its
+// pane and the 64 before it hold at least `min_samples` items before it in the order, and its value, the 1 to 3 fields of
+// `of`, made up less than `share` (above 0, at most 1) of them. Whether it triggers or not, the item then counts.
+//
+// State holds the numbers of items of at most `max_values` values (default 256, at most 4,096). When another value comes,
+// the value with the fewest items leaves, of several the one that was seen longest ago; its items still count as items of
+// the key, and the value is counted from 0 if it comes again.
+//
 // # sequence
 //
 //	sequence:
@@ -286,10 +298,11 @@
 // keys. The finding settles when the watermark passes the end of the group.
 //
 // The first trigger of a group sets `count`, `value` and `first_seen` of the finding. Each further trigger adds to
-// `count`, raises `value` if its own is higher, and sets `last_seen` to its time:
+// `count`, raises `value` if its own is higher (of rarity, lowers it), and sets `last_seen` to its time:
 //
 //	kind               count                    each further  value                first_seen
 //	none, new_value    1                        1             -                    the item
+//	rarity             1                        1             share of the value   the item
 //	threshold          items in the window      1             number of items      the oldest of them
 //	threshold (panes)  items in the window      items of the  number, sum or       the oldest of them
 //	                                            pane          share of items

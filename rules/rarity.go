@@ -11,11 +11,11 @@ import (
 
 // Rarity is a rule's `rarity` clause. It has one role.
 type Rarity struct {
-	Of         []Operand // 1 to MaxOf values
-	Share      int64     // a value that makes up less than this share triggers; in units of 10^-9, from 1 to 10^9
-	MinSamples int64     // the least number of items before the one that triggers
-	History    time.Duration
-	MaxValues  int // at most MaxNewValues
+	Of         []Operand     // 1 to MaxOf values
+	Share      int64         // a value that makes up less than this share triggers; in units of 10^-9, from 1 to 10^9
+	MinSamples int64         // the least number of items before the one that triggers
+	History    time.Duration // 30 days by default
+	MaxValues  int           // 256 by default, at most MaxNewValues
 }
 
 func (y *Rarity) operands() []Operand           { return y.Of }
@@ -28,6 +28,21 @@ func (y *Rarity) appendShape(b *strings.Builder, _ *Rule) {
 
 // rarity reads the clause of that name.
 func (r *reader) rarity(clause, when *doc.Node) {
-	r.rule.Rarity = &Rarity{}
-	clause.Fail("is not supported yet")
+	f := clause.Fields()
+	y := &Rarity{History: defaultForget, MaxValues: defaultMaxValues}
+	r.rule.Rarity = y
+	y.Of, _ = r.operandList(f.Need("of"), MaxOf)
+	y.Share = r.share(f.Need("share"))
+	if n := f.Need("min_samples"); n != nil {
+		y.MinSamples = n.Int(1, MaxCount)
+	}
+	if n := f.Get("history"); n != nil {
+		y.History = n.Duration(time.Millisecond, MaxSpan)
+	}
+	if n := f.Get("max_values"); n != nil {
+		y.MaxValues = int(n.Int(1, MaxNewValues))
+	}
+	key := r.by(clause, f)
+	f.Done()
+	r.onlyRole(when, key)
 }

@@ -59,6 +59,9 @@ func TestKeys(t *testing.T) {
 	f("held value", func(r *rules.Rule) {
 		r.Kind, r.NewValue = rules.KindNewValue, &rules.NewValue{Learn: time.Second, Hold: time.Hour, Forget: 24 * time.Hour, MaxValues: 9}
 	}, "aaaaaaaabbbbbbbbbbbbbbbb", head+span+`"values":2,"learns":"1970-01-01T00:00:02Z","held":1}]`)
+	f("rarity", func(r *rules.Rule) {
+		r.Kind, r.Rarity = rules.KindRarity, &rules.Rarity{Share: 1e8, MinSamples: 100, History: 64 * time.Second, MaxValues: 9}
+	}, "aaaaaaaabbbbbbbbaaaaaaaa", head+`"since":"1970-01-01T00:00:01Z","events":3,"values":2,"needs":100}]`)
 	f("sequence", func(r *rules.Rule) {
 		*r = *twoSources()
 	}, "", head+`"since":"1970-01-01T00:00:05Z","last":"1970-01-01T00:00:05Z","partials":[1]}]`)

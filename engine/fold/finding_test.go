@@ -70,6 +70,9 @@ func TestFindingsOfKinds(t *testing.T) {
 		"new_value": func(r *rules.Rule) {
 			r.NewValue = &rules.NewValue{Of: rules.FieldOperands(schema.GenAIToolName), Learn: 2 * time.Second, Forget: 24 * time.Hour, MaxValues: 10}
 		},
+		"rarity": func(r *rules.Rule) {
+			r.Rarity = &rules.Rarity{Of: rules.FieldOperands(schema.GenAIToolName), Share: 2e8, MinSamples: 3, History: 64 * time.Second, MaxValues: 10}
+		},
 		"sequence": func(r *rules.Rule) {
 			r.Sequence = &rules.Sequence{Steps: []rules.Step{{ID: "denied", Times: 2}, {ID: "done", Times: 1}}, Within: time.Hour}
 			r.Roles = []rules.Role{
@@ -90,7 +93,7 @@ func TestFindingsOfKinds(t *testing.T) {
 		}
 	}
 	var got txtar.Archive
-	for _, name := range []string{"none", "threshold", "sum", "ratio", "distinct", "new_value", "sequence", "absence", "flow"} {
+	for _, name := range []string{"none", "threshold", "sum", "ratio", "distinct", "new_value", "rarity", "sequence", "absence", "flow"} {
 		r := mentions(capturetest.Rule(rules.Kind(name)), schema.GenAIToolName, schema.GenAIUsageCost)
 		r.Tags, r.Notify = []string{"owasp.asi08-2026"}, []string{"soc"}
 		r.Contain = &rules.Contain{Scope: "session", State: "deny", TTL: 15 * time.Minute, Mode: "monitor"}

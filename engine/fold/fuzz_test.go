@@ -26,13 +26,15 @@ func kinds() (list []*rules.Rule) {
 	distinct.Distinct = &rules.Distinct{Of: rules.FieldOperands(schema.GenAIToolName), Count: 2, Within: time.Minute}
 	newValue.NewValue = &rules.NewValue{Of: rules.FieldOperands(schema.GenAIToolName), Forget: time.Minute, MaxValues: 3}
 	held.NewValue = &rules.NewValue{Of: newValue.NewValue.Of, Forget: time.Minute, MaxValues: 3, Hold: 20 * time.Second}
+	rarity := capturetest.Rule(rules.KindRarity)
+	rarity.Rarity = &rules.Rarity{Of: newValue.NewValue.Of, Share: 3e8, MinSamples: 4, History: time.Minute, MaxValues: 4}
 	return []*rules.Rule{
 		capturetest.Rule(rules.KindNone),
 		threshold(rules.Threshold{Count: 3, Within: time.Minute}),
 		threshold(rules.Threshold{Count: 300, Within: time.Minute}),
 		threshold(rules.Threshold{Sum: &rules.Sum{AtLeast: rules.Decimal{Lo: 5}}, Within: time.Minute}),
 		threshold(rules.Threshold{Ratio: &rules.Ratio{AtLeast: 5e8, Min: 2}, Within: time.Minute}),
-		distinct, newValue, held, sequence,
+		distinct, newValue, held, rarity, sequence,
 		absence(rules.Absence{Form: rules.AbsenceExpect, Within: 5 * time.Second}),
 		absence(rules.Absence{Form: rules.AbsenceWithout, Within: 2 * time.Second, Slack: 2 * time.Second}),
 		absence(rules.Absence{Form: rules.AbsenceSilent, For: 2 * time.Second}),
@@ -83,7 +85,7 @@ func data(r *rules.Rule, i int) string {
 		return string(binary.BigEndian.AppendUint64(make([]byte, 8), uint64(i)))
 	case r.Threshold != nil && r.Threshold.Ratio != nil:
 		return string([]byte{byte(i & 1)})
-	case r.Distinct != nil, r.NewValue != nil:
+	case r.Distinct != nil, r.NewValue != nil, r.Rarity != nil:
 		return string(binary.BigEndian.AppendUint64(nil, uint64(i%5))) + "shown"
 	}
 	return ""

@@ -26,7 +26,7 @@ type Group struct {
 	First   schema.Instant // the oldest event behind the first trigger
 	Last    schema.Instant // the last trigger
 	Count   int64
-	Value   rules.Decimal // the highest value of a trigger
+	Value   rules.Decimal // the highest value of a trigger, or the lowest: see Program.lowest
 	// For new_value, at the first trigger: the number of other values that the key had, the time since which it was
 	// watched, and the new value.
 	Known      int64
@@ -108,7 +108,7 @@ func (p *Program) addTrigger(groups []Group, tr *trigger) []Group {
 		n++
 		events = tr.events
 	} else {
-		groups[n-1].join(tr)
+		p.join(&groups[n-1], tr)
 	}
 	g := &groups[n-1]
 	g.emitted = false
@@ -147,12 +147,17 @@ func (p *Program) openGroup(tr *trigger) Group {
 }
 
 // join adds a trigger to an open group, without its events.
-func (g *Group) join(tr *trigger) {
+func (p *Program) join(g *Group, tr *trigger) {
 	g.Last = tr.time
 	g.Count += tr.added
-	if g.Value.Less(tr.value) {
-		g.Value = tr.value
+	low, high := g.Value, tr.value
+	if high.Less(low) {
+		low, high = high, low
 	}
+	if p.lowest {
+		high = low
+	}
+	g.Value = high
 }
 
 // detailFollows is added to the number of events of a group that has a detail. Earlier versions had no details.

@@ -119,7 +119,7 @@ type storedEvent struct {
 // those of the limited State, on every machine. The counters show an operator which limits were reached.
 type Limits struct {
 	Times          int64 // times of a threshold dropped from a full ring
-	Values         int64 // values of distinct or new_value dropped
+	Values         int64 // values of distinct, new_value or rarity dropped
 	Partials       int64 // chains of a sequence dropped
 	Deadlines      int64 // deadlines of an absence that were not opened
 	Where          int64 // conditions over steps that could not be evaluated

@@ -23,6 +23,7 @@ type Program struct {
 	baseOnly  bool
 	unit      unit
 	threshold rules.Decimal // the value that triggers, in unit
+	lowest    bool          // the value of a group is the lowest of its triggers, not the highest
 
 	feeds        bool     // the rule's triggers are items of other rules
 	wholeGroup   bool     // the group key is the whole key

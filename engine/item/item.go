@@ -57,7 +57,7 @@ func (it *Item) Size() int {
 	return overhead + len(it.Key) + len(it.Group) + len(it.Data) + len(it.Evidence) + len(it.Carried) + len(it.Fed)
 }
 
-// ValueHashSize is the size in bytes of the hash of the values of `of` in the Data of a distinct or a new_value rule.
+// ValueHashSize is the size in bytes of the hash of the values of `of` in the Data of a distinct, a new_value or a rarity rule.
 const ValueHashSize = 8
 
 // MaxSummand is the largest number that one item adds to a sum, in whole units; a larger number counts as MaxSummand.

@@ -224,7 +224,8 @@ func groups(p *fold.Program, all []trigger) (list []*fold.Group) {
 		if n := len(list); n > 0 && (t.time == list[n-1].Start || t.time < list[n-1].End) {
 			g = list[n-1]
 			g.Last, g.Count = t.time, g.Count+t.added
-			if g.Value.Hi < t.value.Hi || g.Value.Hi == t.value.Hi && g.Value.Lo < t.value.Lo {
+			higher := g.Value.Hi < t.value.Hi || g.Value.Hi == t.value.Hi && g.Value.Lo < t.value.Lo
+			if higher != (p.Rule.Rarity != nil) { // the lowest share, or the highest value
 				g.Value = t.value
 			}
 			addEvents(g, t.joining)

@@ -216,7 +216,7 @@ func drawData(choose chooser, r *rules.Rule, roles uint32, values int) string {
 		return string([]byte{byte(v & 1)})
 	case r.Distinct != nil:
 		return fmt.Sprintf("value%03d", v)
-	case r.NewValue != nil:
+	case r.NewValue != nil, r.Rarity != nil:
 		return fmt.Sprintf("value%03dshown %d", v, v)
 	case r.Sequence != nil && r.Sequence.Where != nil:
 		var b []byte
@@ -439,7 +439,7 @@ func property(t *testing.T, kind rules.Kind) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := drawRule(t, kind)
 		end := 40
-		if r.Threshold != nil && r.Threshold.Count == 0 {
+		if r.Threshold != nil && r.Threshold.Count == 0 || r.Rarity != nil {
 			end = 500
 		}
 		n := rapid.IntRange(1, 30).Draw(t, "items")
@@ -464,6 +464,7 @@ func TestLimitsAreAsWritten(t *testing.T) { fewer(t, 20, func() { rapid.Check(t,
 func limits(t *rapid.T) {
 	r := drawRule(t, rapid.SampledFrom([]rules.Kind{
 		rules.KindThreshold, rules.KindDistinct, rules.KindNewValue, rules.KindSequence, rules.KindAbsence, rules.KindFlow,
+		rules.KindRarity,
 	}).Draw(t, "kind"))
 	n, values := rapid.IntRange(100, 900).Draw(t, "items"), 6
 	switch {
@@ -475,6 +476,9 @@ func limits(t *rapid.T) {
 		n, values = min(n, 300), 200
 	case r.NewValue != nil:
 		r.NewValue.MaxValues, r.NewValue.Forget = rapid.IntRange(10, 90).Draw(t, "max values"), 400
+		values = 200
+	case r.Rarity != nil:
+		r.Rarity.MaxValues, r.Rarity.History = rapid.IntRange(10, 90).Draw(t, "max values"), duration(t, "pane", 1, 9)*64
 		values = 200
 	case r.Sequence != nil:
 		r.Sequence.Within = 400
