@@ -338,7 +338,8 @@ func (m *Metrics) limits(rule string, l fold.Limits) {
 		n    int64
 	}{
 		{"times", l.Times}, {"values", l.Values}, {"partials", l.Partials}, {"deadlines", l.Deadlines},
-		{"where_errors", l.Where}, {"copies", l.Copies}, {"below_watermark", l.BelowWatermark}, {"held", l.Held},
+		{"brought", l.Brought}, {"unjudged", l.Unjudged}, {"where_errors", l.Where},
+		{"copies", l.Copies}, {"below_watermark", l.BelowWatermark}, {"held", l.Held},
 	} {
 		if x.n > 0 {
 			m.limitsTotal.WithLabelValues(rule, x.name).Add(float64(x.n))

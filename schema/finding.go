@@ -62,12 +62,20 @@ type Finding struct {
 	Value        json.Number       `json:"value,omitempty"`     // the highest value of a trigger
 	Threshold    json.Number       `json:"threshold,omitempty"` // the limit that the value reached
 	Baseline     json.RawMessage   `json:"baseline,omitempty"`
+	Provenance   *Provenance       `json:"provenance,omitempty"`
 	Late         bool              `json:"late,omitempty"`
 	WarmingUntil *Instant          `json:"warming_until,omitempty"`
 	Explanation  string            `json:"explanation"`
 	Evidence     []Evidence        `json:"evidence"`
 	Reasons      []string          `json:"reasons,omitempty"`
 	Response     []Response        `json:"response,omitempty"`
+}
+
+// Provenance is the value that a finding of a provenance is about, the first one found. Its texts are redacted and bounded.
+type Provenance struct {
+	Value    string `json:"value"`
+	Argument string `json:"argument,omitempty"` // the top-level key of the arguments that holds the value
+	Source   string `json:"source,omitempty"`   // the tool whose result brought the value
 }
 
 // Evidence is one of the events that a finding is based on.

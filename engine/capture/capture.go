@@ -35,6 +35,8 @@ type Capturer struct {
 	tenant   int       // the end in buf of the key's tenant
 	otherKey []byte    // the key of another role
 
+	provenance provenance // of the texts of a provenance
+
 	arena  arena                          // of the bytes of emitted items
 	clean  memo[struct{}]                 // the texts that Redact leaves as they are
 	hashes memo[[item.ValueHashSize]byte] // the hashes of compared values, by their key form

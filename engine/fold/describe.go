@@ -44,7 +44,8 @@ type KeyView struct {
 	Last     *schema.Instant `json:"last,omitempty"`     // its last item, if known
 	Events   int64           `json:"events,omitempty"`   // threshold, rarity: in the window
 	Value    json.Number     `json:"value,omitempty"`    // threshold: the compared value, if it is not a count
-	Values   int             `json:"values,omitempty"`   // distinct, new_value, rarity: the number of different values
+	Values   int             `json:"values,omitempty"`   // distinct, new_value, rarity: the number of different values; provenance: those brought
+	Known    int             `json:"known,omitempty"`    // provenance: the number of known values
 	Learns   *schema.Instant `json:"learns,omitempty"`   // new_value: the end of learning, before which no value is new
 	Open     int             `json:"open,omitempty"`     // absence: the number of events that wait for an answer
 	Deadline *schema.Instant `json:"deadline,omitempty"` // absence: the next deadline

@@ -63,6 +63,7 @@ type scratch struct {
 	chains   partials       // of a sequence
 	values   []schema.Value // the arguments of a sequence's where
 	detail   []byte         // the detail of a trigger
+	ledger   ledgerUpdate   // of a provenance
 
 	labelled    []labelled // of a flow
 	labelChains labelChains
@@ -123,6 +124,8 @@ type Limits struct {
 	Partials       int64 // chains of a sequence dropped
 	Deadlines      int64 // deadlines of an absence that were not opened
 	Where          int64 // conditions over steps that could not be evaluated
+	Brought        int64 // brought or known values of a provenance dropped, and texts with more values than are looked at
+	Unjudged       int64 // uses of values that a provenance cannot judge: nothing was brought before
 	Copies         int64 // copies of counted events
 	BelowWatermark int64 // items added below the watermark
 	Held           int64 // changes of findings that EmitPaced held back
@@ -137,6 +140,8 @@ func (l *Limits) add(o Limits, sign int64) {
 	l.Partials += sign * o.Partials
 	l.Deadlines += sign * o.Deadlines
 	l.Where += sign * o.Where
+	l.Brought += sign * o.Brought
+	l.Unjudged += sign * o.Unjudged
 	l.Copies += sign * o.Copies
 	l.BelowWatermark += sign * o.BelowWatermark
 	l.Held += sign * o.Held

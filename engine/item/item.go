@@ -43,6 +43,7 @@ type Item struct {
 	//   distinct                     ValueHashSize bytes: the beginning of SHA-256 over the values of `of` in key form; over
 	//                                triggers as many for each element of a list
 	//   new_value, rarity            the same for the values of `of`, then the values as text to be shown
+	//   provenance                   see Brought and Used: for each matched role, in the order of the roles
 	//   sequence                     for each of Where.Needs whose step the item matches, a flat value (schema.AppendValue)
 	Data     string
 	Evidence string // the redacted part of the event that a finding shows, flat (evidence.go)

@@ -88,12 +88,20 @@ var findingNames = [...]FindingName{
 	{Name: "value", Type: schema.TypeDouble, get: func(f *schema.Finding) schema.Value { return numberOf(f.Value) }},
 	{Name: "threshold", Type: schema.TypeDouble, get: func(f *schema.Finding) schema.Value { return numberOf(f.Threshold) }},
 	{Name: "baseline", Type: schema.TypeDyn, get: func(f *schema.Finding) schema.Value { return JSONAt(string(f.Baseline), nil) }},
+	{Name: "provenance", Type: schema.TypeDyn, get: provenanceOf},
 	{Name: "late", Type: schema.TypeBool, get: func(f *schema.Finding) schema.Value { return schema.BoolValue(f.Late) }},
 	{Name: "warming_until", Type: schema.TypeTimestamp, get: func(f *schema.Finding) schema.Value { return instantOf(f.WarmingUntil) }},
 	{Name: "explanation", Type: schema.TypeString, get: func(f *schema.Finding) schema.Value { return schema.StringValue(f.Explanation) }},
 	{Name: "evidence", Type: schema.TypeDyn, get: func(f *schema.Finding) schema.Value { return jsonOf(f.Evidence, len(f.Evidence)) }},
 	{Name: "reasons", Type: schema.TypeList, get: func(f *schema.Finding) schema.Value { return listOf(f.Reasons) }},
 	{Name: "response", Type: schema.TypeDyn, get: func(f *schema.Finding) schema.Value { return jsonOf(f.Response, len(f.Response)) }},
+}
+
+func provenanceOf(f *schema.Finding) schema.Value {
+	if f.Provenance == nil {
+		return schema.Value{}
+	}
+	return jsonOf(f.Provenance, 1)
 }
 
 // jsonOf returns a part of a finding as JSON. It is absent if the part is empty.

@@ -125,7 +125,7 @@ type trigger struct {
 	known      int64
 	knownSince schema.Instant
 	text       string
-	detail     string
+	detail     string // fold.Group.Detail
 	subject    string
 	provenance item.Provenance
 }

@@ -190,7 +190,7 @@ func drawItem(choose chooser, r *rules.Rule, end, values int) item.Item {
 		it.Group = it.Key
 	}
 	it.ID[0] = byte(choose("id", 16))
-	if len(r.Roles) > 1 {
+	if len(r.Roles) > 1 || r.Sequence != nil {
 		it.Roles = 1 + uint32(choose("roles", 1<<len(r.Roles)-1))
 		it.Role = math.MaxUint16
 		for i := range r.Roles {
@@ -226,6 +226,8 @@ func drawData(choose chooser, r *rules.Rule, roles uint32, values int) string {
 			}
 		}
 		return string(b)
+	case r.Provenance != nil:
+		return provenanceData(choose, roles, values)
 	}
 	return ""
 }
