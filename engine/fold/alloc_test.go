@@ -30,7 +30,9 @@ func steady(r *rules.Rule) (c *fold.Cell, feed func()) {
 		it := &items[i%len(items)]
 		*it = at(i, uint64(i))
 		it.Data, it.Evidence = values[i%5], evidence
-		if len(r.Roles) > 1 {
+		if r.Provenance != nil {
+			allRoles(r, it)
+		} else if len(r.Roles) > 1 {
 			setRoles(r, it, 1+uint32(i%2))
 		}
 		c.Add(it)
@@ -174,6 +176,7 @@ func TestStateOutlivesItems(t *testing.T) {
 				if len(r.Roles) > 1 {
 					setRoles(r, &it, 1+uint32(i%2))
 				}
+				allRoles(r, &it)
 				c.Add(&it)
 			}
 			c.Emit(0, func(*schema.Finding) {})

@@ -38,7 +38,7 @@ func kinds() (list []*rules.Rule) {
 		absence(rules.Absence{Form: rules.AbsenceExpect, Within: 5 * time.Second}),
 		absence(rules.Absence{Form: rules.AbsenceWithout, Within: 2 * time.Second, Slack: 2 * time.Second}),
 		absence(rules.Absence{Form: rules.AbsenceSilent, For: 2 * time.Second}),
-		flow(false), flow(true),
+		flow(false), flow(true), ofProvenance(time.Minute),
 	}
 }
 
@@ -87,6 +87,8 @@ func data(r *rules.Rule, i int) string {
 		return string([]byte{byte(i & 1)})
 	case r.Distinct != nil, r.NewValue != nil, r.Rarity != nil:
 		return string(binary.BigEndian.AppendUint64(nil, uint64(i%5))) + "shown"
+	case r.Provenance != nil:
+		return provenanceItem(i)
 	}
 	return ""
 }
@@ -98,7 +100,9 @@ func filled(r *rules.Rule) *fold.Cell {
 	for i := range 40 {
 		it := at(i, uint64(i))
 		it.Data = data(r, i)
-		if len(r.Roles) > 1 {
+		if r.Provenance != nil {
+			allRoles(r, &it)
+		} else if len(r.Roles) > 1 {
 			setRoles(r, &it, 1)
 			if i%5 == 4 {
 				setRoles(r, &it, 2)
