@@ -3,7 +3,7 @@ package schema
 import "unicode/utf8"
 
 // Truncate returns the longest prefix of s that has at most n bytes and does not split a character.
-func Truncate(s string, n int) string {
+func Truncate[T string | []byte](s T, n int) T {
 	if len(s) <= n {
 		return s
 	}

@@ -114,8 +114,8 @@ func (c *Capturer) appendUsed(dst []byte, text string, values []content.Value, x
 	for i := range used {
 		hash := c.textHash(used[i].Text)
 		dst = append(dst, hash[:]...)
-		dst = flat.AppendText(dst, schema.Truncate(c.shownKey(used[i].Key, x), maxArgument))
-		dst = flat.AppendText(dst, schema.Truncate(c.shownValue(used[i].Text, hash, x, secret), maxUsedText))
+		dst = c.appendShownKey(dst, used[i].Key, x)
+		dst = c.appendShownValue(dst, used[i].Text, hash, x, secret)
 	}
 	return dst
 }
@@ -135,36 +135,45 @@ func (c *Capturer) readShown(text string, x schema.Exposure) (secret bool) {
 	for _, v := range c.provenance.shown.Of(redacted) {
 		hashes = append(hashes, c.textHash(v.Text))
 	}
-	slices.SortFunc(hashes, func(a, b [item.ValueHashSize]byte) int { return bytes.Compare(a[:], b[:]) })
+	slices.SortFunc(hashes, compareHashes)
 	c.provenance.hashes = hashes
 	return true
 }
 
-// shownKey returns the name of an argument as a finding shows it.
-func (c *Capturer) shownKey(key []byte, x schema.Exposure) string {
-	if len(key) == 0 {
-		return ""
-	}
+// appendShownKey appends the name of an argument as a finding shows it.
+func (c *Capturer) appendShownKey(dst, key []byte, x schema.Exposure) []byte {
 	if x >= schema.Hashed {
 		x = schema.Redacted // the name of an argument is none of its values
 	}
-	return x.Expose(string(key), c.redactFor(x))
+	return c.appendShown(dst, key, x, maxArgument)
 }
 
-// shownValue returns a value as a finding shows it. If the text holds a credential, a value that it no longer has after
-// redaction is a part of one.
-func (c *Capturer) shownValue(text []byte, hash [item.ValueHashSize]byte, x schema.Exposure, secret bool) string {
+// appendShownValue appends a value as a finding shows it. If the text holds a credential, a value that it no longer has
+// after redaction is a part of one.
+func (c *Capturer) appendShownValue(dst, text []byte, hash [item.ValueHashSize]byte, x schema.Exposure, secret bool) []byte {
 	if x == schema.Dropped {
-		return droppedText
+		return flat.AppendText(dst, droppedText)
 	}
 	if secret {
-		_, ok := slices.BinarySearchFunc(c.provenance.hashes, hash, func(a, b [item.ValueHashSize]byte) int { return bytes.Compare(a[:], b[:]) })
-		if !ok {
-			return redactedText
+		if _, ok := slices.BinarySearchFunc(c.provenance.hashes, hash, compareHashes); !ok {
+			return flat.AppendText(dst, redactedText)
 		}
 	}
-	return x.Expose(string(text), c.redactFor(x))
+	return c.appendShown(dst, text, x, maxUsedText)
 }
+
+// appendShown appends at most limit bytes of a text as a finding shows it. It allocates nothing for a text that Redact is
+// known to leave as it is.
+func (c *Capturer) appendShown(dst, text []byte, x schema.Exposure, limit int) []byte {
+	redact := c.redactFor(x)
+	clean := c.clean.entry(xxh3.Hash(text), len(text))
+	if x != schema.Hashed && (redact == nil || len(text) == 0 || clean != nil && contains(clean, text)) {
+		return flat.AppendText(dst, schema.Truncate(text, limit))
+	}
+	return flat.AppendText(dst, schema.Truncate(x.Expose(string(text), redact), limit))
+}
+
+func compareHashes(a, b [item.ValueHashSize]byte) int { return bytes.Compare(a[:], b[:]) }
 
 // textHash returns the hash of a value.
 func (c *Capturer) textHash(text []byte) [item.ValueHashSize]byte {
