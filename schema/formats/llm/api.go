@@ -339,7 +339,7 @@ func (a *api) model(el *formats.Element, streamed bool) {
 	switch {
 	case el.Text(a.responseBody.At(answerObject)) == "list":
 		op = "embeddings"
-	case a.requestBody.At(bodyPrompt).Present() || el.Text(a.responseBody.At(answerObject)) == "text_completion":
+	case a.requestBody.At(bodyPrompt).Present() && a.requestBody.At(bodyPrompt).Kind != scan.Object || el.Text(a.responseBody.At(answerObject)) == "text_completion":
 		op = "text_completion"
 	}
 	el.SetClass(formats.ClassLLM, op)
