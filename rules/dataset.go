@@ -40,7 +40,7 @@ func (f *families) names() (names []string) {
 	return names
 }
 
-// datasets reads `datasets`: names of datasets, and of families, which stand for all their datasets.
+// datasets reads `datasets`: names of datasets, and of families, which mean all their datasets.
 func (r *reader) datasets(n *doc.Node) {
 	rule := r.rule
 	for _, v := range n.Items() {

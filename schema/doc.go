@@ -81,7 +81,7 @@
 // the result, even an error. A span or another record of a tool that ran shows both. One logical call may appear in several
 // logs, as the model's request, as the run and as the result; these events share gen_ai.tool.call.id.
 //
-// The field ai_agent.workflow is the job that the agent was set to do, by which rules learn what is usual in that job: the
+// The field ai_agent.workflow is the job that the agent was set to do, by which rules learn the usual in that job: the
 // producer's own name of it (a managed prompt, tags, a workflow or agent in telemetry, a route), else a hash of the system
 // instructions and of the names of the tools on offer. schema/formats/workflow.go defines it. It is stable over the sessions
 // of a job, because dates, numbers and ids in instructions do not count, and it is no proof of anything, because callers

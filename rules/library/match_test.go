@@ -78,11 +78,14 @@ func TestOrdinaryEventsAllocateNothing(t *testing.T) {
 	yes := schema.BoolValue(true)
 	check("litellm", "llm", "chat", map[schema.Field]schema.Value{schema.GenAIUsageInputTokens: schema.IntValue(900),
 		schema.MessageContextPromptText: schema.StringValue("Please summarise the minutes of the meeting before Friday.")})
-	check("litellm", "tool", "tool_call", map[schema.Field]schema.Value{schema.GenAIToolCalled: yes, schema.GenAIToolName: schema.StringValue("send_email"),
+	check("litellm", "tool", "tool_call", map[schema.Field]schema.Value{
+		schema.GenAIToolCalled: yes, schema.GenAIToolName: schema.StringValue("send_email"),
 		schema.GenAIToolCallArguments: schema.JSONValue(`{"to":"ann@example.com","body":"See you"}`)})
-	check("litellm", "tool", "tool_result", map[schema.Field]schema.Value{schema.GenAIToolReturned: yes, schema.GenAIToolName: schema.StringValue("read_file"),
+	check("litellm", "tool", "tool_result", map[schema.Field]schema.Value{
+		schema.GenAIToolReturned: yes, schema.GenAIToolName: schema.StringValue("read_file"),
 		schema.GenAIToolCallResult: schema.StringValue("Minutes of the meeting: the shelf costs 40 USD, Ann calls the supplier on Friday.")})
-	check("mcp.jsonrpc", "tool", "tools/call", map[schema.Field]schema.Value{schema.GenAIToolCalled: yes, schema.GenAIToolName: schema.StringValue("fs.read"),
+	check("mcp.jsonrpc", "tool", "tools/call", map[schema.Field]schema.Value{
+		schema.GenAIToolCalled: yes, schema.GenAIToolName: schema.StringValue("fs.read"),
 		schema.MCPServerName: schema.StringValue("files"), schema.GenAIToolCallArguments: schema.JSONValue(`{"path":"/srv/a.txt"}`)})
 	check("kong.http_log", "api", "GET", map[schema.Field]schema.Value{schema.HTTPRequestMethod: schema.StringValue("GET"),
 		schema.HTTPResponseStatusCode: schema.IntValue(200),

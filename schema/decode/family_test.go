@@ -18,7 +18,7 @@ func TestEveryDatasetHasAFamily(t *testing.T) {
 		}
 		for ds := range f.Apart {
 			if !slices.Contains(f.Datasets, ds) {
-				t.Errorf("%s has families for %q, which is none of its datasets", f.Name, ds)
+				t.Errorf("%s has families for %q, but not that dataset", f.Name, ds)
 			}
 		}
 		for _, ds := range f.Datasets {

@@ -14,7 +14,7 @@ type Phase uint8
 const (
 	// Called is for a record of the call: a model asks for it, a client sends it, or a tool ran.
 	Called Phase = 1 << iota
-	// Returned is for a record of what came back from a tool. The contents of an MCP resource or prompt count too: they reach
+	// Returned is for a record of a tool's result. The contents of an MCP resource or prompt count too: they reach
 	// the model in the same way, and a bare MCP response does not show which of the three it is.
 	Returned
 )

@@ -10,8 +10,8 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// The field ai_agent.workflow is what the agent was set to do, as far as the record shows it. Of these, the first that the
-// record has:
+// The field ai_agent.workflow is the job that the agent was set to do, as far as the record shows it. Of these, the first that
+// the record has:
 //
 //  1. The producer's own name: the id of a managed prompt, the tags of the request, the name of the workflow or of the agent
 //     in telemetry, the route of a gateway. The page of each format lists its names. A name stays as it is, except that
@@ -22,8 +22,8 @@ import (
 //
 // It is absent from a record that shows neither. The events of one record have the same workflow.
 //
-// The workflow is a key, under which rules learn what is usual, and no proof: whoever writes the instructions of an agent
-// or the tags of a request chooses it. A workflow that is new for a known agent is something that rules can see.
+// The workflow is a key, under which rules learn the usual, and no proof: the author of an agent's instructions or of a
+// request's tags chooses it. A workflow that is new for a known agent is something that rules can see.
 
 // HashPrefix begins an ai_agent.workflow that is a hash.
 const HashPrefix = "hash:"
@@ -136,7 +136,7 @@ func (el *Element) workflowHash() string {
 // limit keeps a caller from hiding a sentence in one word.
 const maxStableWord = 64
 
-// appendStable appends system instructions in the form that is hashed: without what differs between the sessions of one job.
+// appendStable appends system instructions in the form that is hashed: without parts that differ between the sessions of one job.
 // Texts that differ only in white space, dates, times, numbers, ids and addresses have the same form. Words are separated by
 // one space each. These become #, each by itself, so that adding one changes the form:
 //

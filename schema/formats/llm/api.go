@@ -336,10 +336,11 @@ func (a *api) identify(el *formats.Element) {
 // model sets the operation, the models, the provider and the token usage.
 func (a *api) model(el *formats.Element, streamed bool) {
 	op := "chat"
-	switch {
-	case el.Text(a.responseBody.At(answerObject)) == "list":
+	prompt := a.requestBody.At(bodyPrompt) // an object names a stored prompt
+	switch object := el.Text(a.responseBody.At(answerObject)); {
+	case object == "list":
 		op = "embeddings"
-	case a.requestBody.At(bodyPrompt).Present() && a.requestBody.At(bodyPrompt).Kind != scan.Object || el.Text(a.responseBody.At(answerObject)) == "text_completion":
+	case prompt.Present() && prompt.Kind != scan.Object, object == "text_completion":
 		op = "text_completion"
 	}
 	el.SetClass(formats.ClassLLM, op)
