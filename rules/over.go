@@ -9,6 +9,7 @@ import (
 
 	"github.com/aidr-engine/aidr/rules/doc"
 	"github.com/aidr-engine/aidr/rules/predicate"
+	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/content"
 )
 
@@ -251,8 +252,8 @@ func level(r *Rule) (n int) {
 func (r *Rule) carry(o *Rule) {
 	for _, ms := range [...][]predicate.Mention{o.Mentions, o.Carries} {
 		for _, m := range ms {
-			if m.Raw < 0 && m.Field.OfTrigger() {
-				continue
+			if m.Raw < 0 && m.Field.OfTrigger() && !(r.Over != nil && m.Field >= schema.ProvenanceValue) {
+				continue // the trigger itself has it; that of a rule over a provenance passes on the provenance of its item
 			}
 			at, found := slices.BinarySearchFunc(r.Carries, m, func(a, b predicate.Mention) int { return strings.Compare(a.Name, b.Name) })
 			if !found {

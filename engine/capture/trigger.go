@@ -92,9 +92,11 @@ func (c *TriggerCapturer) Read(s *Source, t *item.Trigger) {
 	e.Set(schema.RuleTag, s.tags)
 	e.Set(schema.RuleTactic, s.tactics)
 	e.Set(schema.RuleOpens, schema.BoolValue(t.Opens))
-	e.SetText(schema.ProvenanceValue, t.Value)
-	e.SetText(schema.ProvenanceArgument, t.Argument)
-	e.SetText(schema.ProvenanceSource, t.Source)
+	if t.Value != "" {
+		e.SetText(schema.ProvenanceValue, t.Value)
+		e.SetText(schema.ProvenanceArgument, t.Argument)
+		e.SetText(schema.ProvenanceSource, t.Source)
+	}
 	c.capturer.BeginEvent()
 }
 

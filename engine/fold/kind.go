@@ -64,6 +64,8 @@ type scratch struct {
 	values   []schema.Value // the arguments of a sequence's where
 	detail   []byte         // the detail of a trigger
 	ledger   ledgerUpdate   // of a provenance
+	// tainted has, for each argument but that of the trigger, what rules over a provenance see as a trigger of its own.
+	tainted []item.Provenance
 
 	labelled    []labelled // of a flow
 	labelChains labelChains
@@ -78,6 +80,7 @@ type scratch struct {
 func (s *scratch) reset() {
 	s.state = s.state[:0]
 	s.trigger = trigger{}
+	s.tainted = s.tainted[:0]
 }
 
 // A trigger records that the condition of a rule held at one instant. It is large, so a kind sets the fields it needs in

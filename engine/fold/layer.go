@@ -100,6 +100,10 @@ func (c *Cell) store(s *scratch, l *layer, key string) {
 		l.groups = c.p.addTrigger(l.groups, &s.trigger)
 		if c.p.feeds {
 			l.note(&s.trigger, key, len(l.groups) > n)
+			for _, p := range s.tainted {
+				s.trigger.provenance = p
+				l.note(&s.trigger, key, len(l.groups) > n)
+			}
 		}
 	}
 	l.limits.Add(s.limits)

@@ -21,7 +21,8 @@ const (
 )
 
 // provenance is the kind of a provenance rule: an item triggers if it uses a value that an earlier item in the window
-// brought, and that no item in the window up to it made known. One item makes values known, then uses, then brings them.
+// brought, and that no item in the window up to it made known. One item makes values known, then uses, then brings them. Rules
+// over the rule see a trigger for each top-level argument that holds such a value, with the longest of its values.
 //
 //	within: 1h
 //	09:00  known  "pay the invoice of acme"         knows "acme"
@@ -108,17 +109,41 @@ func (k provenance) use(s *scratch, known, brought ledger, origins []byte, used 
 		if _, innocent := known.find(uint64At(hash), it.Time, k.within); innocent {
 			continue
 		}
+		tr := &s.trigger
+		if tr.fired {
+			s.taintAlso(item.Provenance{Value: text, Argument: argument, Source: string(readOrigin(origins, from).source)})
+			continue
+		}
 		o := readOrigin(origins, from)
 		o.event.time, o.event.step = brought.item(from).time, rules.ProvenanceFrom+1
 		s.events = append(s.events[:0], o.event)
-		tr := &s.trigger
 		tr.fired, tr.time, tr.first, tr.item, tr.step = true, it.Time, it.Time, it, rules.ProvenanceInto+1
 		tr.count, tr.added, tr.events = 1, 1, s.events
 		tr.provenance = item.Provenance{Value: text, Argument: argument, Source: string(o.source)}
 		s.detail = appendTaint(s.detail[:0], &tr.provenance)
 		tr.detail = s.detail
+	}
+}
+
+// maxTainted is the number of tainted arguments of one call that the rules over a provenance see: more than any tool has
+// that people wrote.
+const maxTainted = 64
+
+// taintAlso records the longest tainted value of a further argument.
+func (s *scratch) taintAlso(p item.Provenance) {
+	if p.Argument == s.trigger.provenance.Argument {
 		return
 	}
+	for i := range s.tainted {
+		if s.tainted[i].Argument == p.Argument {
+			return
+		}
+	}
+	if len(s.tainted) == maxTainted-1 {
+		s.limits.Brought++
+		return
+	}
+	s.tainted = append(s.tainted, p)
 }
 
 // origin is what State holds of an item that brought values.

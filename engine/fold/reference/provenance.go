@@ -29,9 +29,15 @@ func provenance(r *rules.Rule, items []indexed, _ schema.Instant) (all []trigger
 			}
 			k, isKnown := known[hash]
 			b, isBrought := brought[hash]
-			if in(b, isBrought) && !in(k, isKnown) {
-				all = append(all, taint(items, b, i, argument, text))
-				break
+			if !in(b, isBrought) || in(k, isKnown) {
+				continue
+			}
+			t := taint(items, b, i, argument, text)
+			if n := len(all); n == 0 || all[n-1].index != e.index {
+				all = append(all, t)
+			} else if last := &all[n-1]; last.provenance.Argument != argument &&
+				!slices.ContainsFunc(last.also, func(p item.Provenance) bool { return p.Argument == argument }) {
+				last.also = append(last.also, t.provenance) // the longest value of each further argument
 			}
 		}
 	}

@@ -128,6 +128,7 @@ type trigger struct {
 	detail     string // fold.Group.Detail
 	subject    string
 	provenance item.Provenance
+	also       []item.Provenance // the triggers that only rules over the rule see
 }
 
 // indexed is an item with its index among those of the owner.
@@ -212,6 +213,9 @@ func Triggers(p *fold.Program, items []item.Item, watermark schema.Instant) (out
 				fed.Role, fed.ID, fed.Evidence, fed.Carried = e.Role, e.ID, e.Evidence, e.Carried
 			}
 			out = append(out, fed)
+			for _, fed.Provenance = range t.also {
+				out = append(out, fed)
+			}
 		}
 	}
 	return out
