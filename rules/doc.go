@@ -314,7 +314,8 @@
 //	                                                                               one for each label
 //
 // A finding shows its first 3 and its last 5 events. Of these events State holds the latest 5 of a threshold or
-// distinct, all of a chain, the items of an absence that wait, and the latest item of each label. For each event the finding shows the fields that the rule's conditions and clause read.
+// distinct, all of a chain, the items of an absence that wait, and the latest item of each label. For each event the
+// finding shows the fields that the rule's conditions and clause read.
 //
 // An event that arrives after the delay that the configuration allows for its dataset is late. It is not an item, but a
 // rule without a clause makes one settled finding of each late event.

@@ -127,12 +127,12 @@ func (k absence) append(s *scratch, w *waiting, it *item.Item, asks bool) {
 // deadline returns the deadline of the first event that waits. Without slack it is the next instant: `without` may come
 // after `act` in the order, but not later.
 func (k absence) deadline(st []byte) (at schema.Instant, ok bool) {
-	var buf [maxDeadlines]storedEvent
-	w, _ := k.read(st, buf[:0])
-	if len(w.open) == 0 {
+	r := flat.NewReader(st)
+	if r.Uvarint() == 0 {
 		return 0, false
 	}
-	return w.open[0].time.Add(max(k.wait, 1)), true
+	at = r.Instant().Add(max(k.wait, 1))
+	return at, !r.Bad()
 }
 
 func (k absence) fire(s *scratch, st []byte) {
@@ -158,9 +158,8 @@ func (absence) peek(*scratch, []byte) {}
 func (k absence) span() time.Duration { return max(k.within, k.wait) }
 
 func (k absence) expired(st []byte, t schema.Instant) bool {
-	var buf [maxDeadlines]storedEvent
-	w, _ := k.read(st, buf[:0])
-	return len(w.open) == 0 && (!w.answered || t.Reached(w.latest, k.within))
+	r := flat.NewReader(st)
+	return r.Uvarint() == 0 && t.Reached(r.Instant(), k.within)
 }
 
 func (k absence) check(st []byte) bool {

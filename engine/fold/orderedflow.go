@@ -20,7 +20,7 @@ import (
 //	12:00  private
 //	12:10  untrusted
 //	12:20  egress              nothing: no private after untrusted
-//	12:30  private, egress     nothing: an item stands for one place, and no egress comes after it
+//	12:30  private, egress     nothing: an item has one place only, and no egress comes after it
 //	12:40  egress              triggers, with 12:10, 12:30, 12:40
 //	12:50  untrusted           triggers: the chain is in its window
 //	13:10  egress              does not: 12:10 is out of the window
@@ -97,7 +97,7 @@ func (k *orderedFlow) fold(s *scratch, st []byte, it *item.Item) {
 	x := uint8(len(c.events))
 	c.events = append(c.events, storedEvent{time: it.Time, role: it.Role, id: it.ID})
 	labels := k.labels.of(it)
-	for i := k.places - 1; i >= 0; i-- { // from the last place to the first, so that the item stands for one place of a chain
+	for i := k.places - 1; i >= 0; i-- { // from the last place to the first, so that the item has one place of a chain
 		if labels&(1<<i) != 0 && (i == 0 || c.ends&(1<<(i-1)) != 0) {
 			c.chains[i] = c.chains[max(0, i-1)]
 			c.chains[i][i] = x
