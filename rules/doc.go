@@ -251,16 +251,15 @@
 //
 // `act` and `without`: an `act` item B needs a `without` item that came less than `within` before it. Because the clocks of
 // two systems differ, one that is less than `slack` (0 to 1d, default 30s) later counts too, and so does one of the same
-// time, such as B itself. If there is none, B triggers `slack` after its time, at its deadline. An `act` item that is
-// answered when it comes sets no deadline.
+// time, such as B itself. If there is none, B triggers `slack` after its time, at its deadline; with `slack: 0s`, a
+// nanosecond after it. An `act` item that is answered when it comes sets no deadline.
 //
 // `silent`: a key triggers when its last item is `for` ago, once. Then the key is forgotten, until it has another item. A
 // key that never had an item does not trigger.
 //
 // The time of a trigger is the deadline. Of one key at most 16 deadlines are open: the oldest ones stay, and further items
 // open none, which is counted. Because a missing event may still arrive, a finding is emitted only when the watermark has
-// reached the deadline, and with `slack: 0s` when it is later. At the end of a replay the deadlines up to the end have been
-// reached, and the others have not.
+// reached the deadline. At the end of a replay the deadlines up to the end have been reached, and the others have not.
 //
 // # flow
 //

@@ -54,7 +54,8 @@ func (p *Program) setAbsence(a *rules.Absence) {
 	}
 	k := absence{form: a.Form, within: a.Within, wait: a.Within, asks: 1, answer: 2, step: 1}
 	if a.Form == rules.AbsenceWithout {
-		k.wait, k.asks, k.answer, k.step = a.Slack, 2, 1, 2
+		// Without slack the deadline is the next instant, because a `without` of the same time answers.
+		k.wait, k.asks, k.answer, k.step = max(a.Slack, 1), 2, 1, 2
 	}
 	p.kind, p.timed = k, k
 }
@@ -124,14 +125,13 @@ func (k absence) append(s *scratch, w *waiting, it *item.Item, asks bool) {
 	}
 }
 
-// deadline returns the deadline of the first event that waits. Without slack it is the next instant: `without` may come
-// after `act` in the order, but not later.
+// deadline returns the deadline of the first event that waits.
 func (k absence) deadline(st []byte) (at schema.Instant, ok bool) {
 	r := flat.NewReader(st)
 	if r.Uvarint() == 0 {
 		return 0, false
 	}
-	at = r.Instant().Add(max(k.wait, 1))
+	at = r.Instant().Add(k.wait)
 	return at, !r.Bad()
 }
 

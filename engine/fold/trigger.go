@@ -32,7 +32,9 @@ func (c *Cell) Triggers(yield func(t *item.Trigger, gone bool)) {
 	}
 	s := c.p.getScratch()
 	defer c.p.putScratch(s)
-	c.refresh(s)
+	if !c.p.baseOnly {
+		c.refresh(s)
+	}
 	present := c.base.triggers
 	final := len(present)
 	if c.Pending() > 0 {

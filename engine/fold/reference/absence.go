@@ -17,7 +17,7 @@ func absence(r *rules.Rule, items []indexed, end schema.Instant) (all []trigger)
 	}
 	asks, answers, wait := 0, 1, schema.Instant(a.Within)
 	if a.Form == rules.AbsenceWithout {
-		asks, answers, wait = 1, 0, schema.Instant(a.Slack)
+		asks, answers, wait = 1, 0, max(schema.Instant(a.Slack), 1)
 	}
 	// answered reports whether one of the items from item from on and before item to answers item i.
 	answered := func(i, from, to int) bool {
@@ -29,12 +29,8 @@ func absence(r *rules.Rule, items []indexed, end schema.Instant) (all []trigger)
 			if a.Form == rules.AbsenceExpect {
 				return o.index > e.index && o.Time < e.Time+wait
 			}
-			return o.Time > e.Time-schema.Instant(a.Within) && o.Time < e.Time+wait || o.Time == e.Time
+			return o.Time > e.Time-schema.Instant(a.Within) && o.Time < e.Time+wait
 		})
-	}
-	// over reports whether the deadline of item i has passed at t. Without slack it has as soon as t is later than the item.
-	over := func(i int, t schema.Instant) bool {
-		return items[i].Time+wait <= t && (wait > 0 || items[i].Time < t)
 	}
 	var opened []int
 	for i, e := range items {
@@ -43,7 +39,7 @@ func absence(r *rules.Rule, items []indexed, end schema.Instant) (all []trigger)
 		}
 		open := 0
 		for _, o := range opened {
-			if !over(o, e.Time) && !answered(o, 0, i+1) {
+			if items[o].Time+wait > e.Time && !answered(o, 0, i+1) {
 				open++
 			}
 		}
@@ -51,7 +47,7 @@ func absence(r *rules.Rule, items []indexed, end schema.Instant) (all []trigger)
 			continue
 		}
 		opened = append(opened, i)
-		if over(i, end) && !answered(i, 0, len(items)) {
+		if e.Time+wait <= end && !answered(i, 0, len(items)) {
 			all = append(all, missing(e, e.Time+wait, asks+1))
 		}
 	}

@@ -410,6 +410,10 @@ func drive(t *rapid.T, r *rules.Rule, items []item.Item, end schema.Instant, bat
 			if names := d.groups(); len(names) > 0 {
 				d.reload(rapid.SampledFrom(names).Draw(t, "reloaded"))
 			}
+		case 4:
+			for _, g := range d.groups() {
+				d.cells[g].Keys() // folds what is pending
+			}
 		}
 		to := end
 		for _, it := range left {
