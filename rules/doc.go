@@ -178,6 +178,38 @@
 // With `hold: 24h`, a value that triggered stays new for that long: each item with it triggers until its first trigger is
 // at least `hold` ago. The first trigger is forgotten with its value.
 //
+// # baseline
+//
+//	baseline: {of: sum(gen_ai.usage.cost), by: [ai_agent.uid], bucket: 1h, season: hour_of_week, min_value: 1}
+//
+// Time is divided into buckets of the length `bucket`, aligned to the epoch. A bucket of a key has a value if an item fell
+// into it. The value is one of
+//
+//	count             the number of items
+//	sum(FIELD)        the sum of a field or a raw path, as in a threshold
+//	distinct(FIELD)   the number of different values of 1 to 3 fields, separated by commas: exact up to 1,024, then that
+//	ratio(CONDITION)  the share of the items for which a condition is true
+//
+// In {...}, a value with a comma needs quotes. The value is compared with those of earlier buckets of the same slot: the hour
+// of the day (`season: hour_of_day`) or of the week (`hour_of_week`) of the bucket's start, in UTC, or without a season (`none`,
+// the default) with all. With a season, `bucket` must divide its period. A slot remembers its last `history` values (default
+// 28, at most 64). Of these,
+//
+//	z = (value - median) / max(1.4826 x MAD, 0.05 x median, 10^-9)
+//
+// exactly, with MAD the median of the distances from the median. A bucket triggers if its slot has at least `min_samples`
+// values (default 7), the value is at least `min_value` (default 0), and z is at least `deviation` (default 3.5, at most 1,000)
+// with `direction: up` (the default), at most -deviation with `down`, or either with `both`.
+//
+// A bucket triggers at most once, at its end. But upwards, a count, a sum and a number of different values trigger at the end
+// of the first pane, a 64th of the bucket, with which the value reaches the limit. As these only grow, their finding is
+// emitted as soon as the limit is reached. A `deviation` that changes with a rule counts from the next bucket on.
+//
+// At its end, a bucket that did not trigger is learnt. One that did is not, so that an attack does not become the usual. After
+// 7 buckets in a row of a slot that triggered, all seven are learnt, in order: the finding then says that they are the new
+// normal. A bucket without items is neither learnt nor does it trigger: use absence for silence. A key without items for 30
+// days, or for the time in which its history fills if that is longer, is forgotten and learns again.
+//
 // # rarity
 //
 //	rarity: {of: [gen_ai.tool.name], by: [ai_agent.uid], share: 0.01, min_samples: 200, history: 30d, max_values: 256}
@@ -297,11 +329,13 @@
 // keys. The finding settles when the watermark passes the end of the group.
 //
 // The first trigger of a group sets `count`, `value` and `first_seen` of the finding. Each further trigger adds to
-// `count`, raises `value` if its own is higher (of rarity, lowers it), and sets `last_seen` to its time:
+// `count`, raises `value` if its own is higher (of rarity and of a baseline downwards, lowers it if its own is lower), and sets `last_seen` to its time:
 //
 //	kind               count                    each further  value                first_seen
 //	none, new_value    1                        1             -                    the item
 //	rarity             1                        1             share of the value   the item
+//	baseline           items of the bucket      the same, in  value of the bucket  the bucket's first item
+//	                   up to the pane           its place
 //	threshold          items in the window      1             number of items      the oldest of them
 //	threshold (panes)  items in the window      items of the  number, sum or       the oldest of them
 //	                                            pane          share of items

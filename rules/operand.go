@@ -89,6 +89,11 @@ func (r *reader) operandList(n *doc.Node, most int) (out []Operand, ok bool) {
 			return nil, false
 		}
 	}
+	return r.operands(items)
+}
+
+// operands reads different operands.
+func (r *reader) operands(items []*doc.Node) (out []Operand, ok bool) {
 	ok = true
 	for _, v := range items {
 		o, valid := r.operand(v)

@@ -27,7 +27,11 @@ const (
 func (c *Capturer) appendData(dst []byte, p *Plan, e *schema.Event, s *rules.Scratch, roles uint32) []byte {
 	switch r := p.rule; r.Kind {
 	case rules.KindThreshold:
-		return c.appendNumber(dst, r.Threshold, e, s)
+		if t := r.Threshold; t.Sum != nil {
+			return c.appendNumber(dst, &t.Sum.Of, e, s)
+		} else if t.Ratio != nil {
+			return appendTruth(dst, t.Ratio.Of, e, s)
+		}
 	case rules.KindDistinct:
 		if r.Over != nil && len(p.values) == 1 && c.value(e, &p.values[0], s).Kind == schema.KindList {
 			return c.appendElements(dst, c.value(e, &p.values[0], s).Text)
@@ -41,26 +45,33 @@ func (c *Capturer) appendData(dst []byte, p *Plan, e *schema.Event, s *rules.Scr
 			return c.appendNeeds(dst, r.Sequence, e, roles)
 		}
 	case rules.KindBaseline:
-		return c.appendBaseline(dst, p, e, s)
+		switch l := r.Baseline; l.Of {
+		case rules.BaselineSum:
+			return c.appendNumber(dst, &l.Sum, e, s)
+		case rules.BaselineDistinct:
+			return c.appendValueHash(dst, p, e, s)
+		case rules.BaselineRatio:
+			return appendTruth(dst, l.Ratio, e, s)
+		}
 	case rules.KindProvenance:
 		return c.appendProvenance(dst, p, e, s, roles)
 	}
 	return dst
 }
 
-func (c *Capturer) appendNumber(dst []byte, t *rules.Threshold, e *schema.Event, s *rules.Scratch) []byte {
-	switch {
-	case t.Sum != nil:
-		d := decimalOf(c.value(e, &t.Sum.Of, s))
-		dst = flat.AppendInt64(dst, d.Hi)
-		return binary.BigEndian.AppendUint64(dst, d.Lo)
-	case t.Ratio != nil:
-		if ok, err := t.Ratio.Of.Eval(e, s.Predicate); ok && err == nil {
-			return append(dst, 1)
-		}
-		return append(dst, 0)
+// appendNumber appends the number that a sum adds up.
+func (c *Capturer) appendNumber(dst []byte, o *rules.Operand, e *schema.Event, s *rules.Scratch) []byte {
+	d := decimalOf(c.value(e, o, s))
+	dst = flat.AppendInt64(dst, d.Hi)
+	return binary.BigEndian.AppendUint64(dst, d.Lo)
+}
+
+// appendTruth appends 1 if the condition of a ratio is true, else 0.
+func appendTruth(dst []byte, of *predicate.Cond, e *schema.Event, s *rules.Scratch) []byte {
+	if ok, err := of.Eval(e, s.Predicate); ok && err == nil {
+		return append(dst, 1)
 	}
-	return dst
+	return append(dst, 0)
 }
 
 // appendElements appends a hash for each element of a list of texts.

@@ -42,8 +42,8 @@ type KeyView struct {
 	Bytes    int             `json:"bytes"`              // size of the State
 	Since    *schema.Instant `json:"since,omitempty"`    // its first item, or the oldest one that it still holds
 	Last     *schema.Instant `json:"last,omitempty"`     // its last item, if known
-	Events   int64           `json:"events,omitempty"`   // threshold, rarity: in the window
-	Value    json.Number     `json:"value,omitempty"`    // threshold: the compared value, if it is not a count
+	Events   int64           `json:"events,omitempty"`   // threshold, rarity: in the window; baseline: in the open bucket
+	Value    json.Number     `json:"value,omitempty"`    // threshold: the compared value, if it is not a count; baseline: of the open bucket
 	Values   int             `json:"values,omitempty"`   // distinct, new_value, rarity: the number of different values; provenance: those brought
 	Known    int             `json:"known,omitempty"`    // provenance: the number of known values
 	Learns   *schema.Instant `json:"learns,omitempty"`   // new_value: the end of learning, before which no value is new
@@ -51,6 +51,7 @@ type KeyView struct {
 	Deadline *schema.Instant `json:"deadline,omitempty"` // absence: the next deadline
 	Labels   int             `json:"labels,omitempty"`   // flow: the number of labels in the window; of an order, those reached
 	Needs    int64           `json:"needs,omitempty"`    // rarity: the number of events before which none triggers
+	Baseline *BaselineView   `json:"baseline,omitempty"` // baseline: what it has learnt
 	Held     int             `json:"held,omitempty"`     // new_value: the number of values that `hold` keeps new at the last item
 	Partials []int           `json:"partials,omitempty"` // sequence: the number of matches that have reached each place
 }

@@ -62,6 +62,11 @@ func TestKeys(t *testing.T) {
 	f("rarity", func(r *rules.Rule) {
 		r.Kind, r.Rarity = rules.KindRarity, &rules.Rarity{Share: 1e8, MinSamples: 100, History: 64 * time.Second, MaxValues: 9}
 	}, "aaaaaaaabbbbbbbbaaaaaaaa", head+`"since":"1970-01-01T00:00:01Z","events":3,"values":2,"needs":100}]`)
+	f("baseline", func(r *rules.Rule) {
+		r.Kind, r.Baseline = rules.KindBaseline, &rules.Baseline{Of: rules.BaselineCount, Bucket: 2 * time.Second, Season: rules.SeasonHourOfWeek,
+			History: 28, MinSamples: 2, Deviation: rules.DecimalUnits(35e8), Direction: rules.DirectionUp, Forget: time.Hour}
+	}, "", head+`"since":"1970-01-01T00:00:01Z","events":1,"value":1,"baseline":{"slot":"Thu 00:00","slots":1,"learns":false,"samples":2,`+
+		`"needs":2,"median":1,"mad":0,"above":1.175,"history":[1,1]}}]`)
 	f("sequence", func(r *rules.Rule) {
 		*r = *twoSources()
 	}, "", head+`"since":"1970-01-01T00:00:05Z","last":"1970-01-01T00:00:05Z","partials":[1]}]`)

@@ -55,7 +55,9 @@ func (p *Program) explain(group string, g *Group) string {
 	if trigger := p.explainTrigger(g); trigger != "" {
 		text += ": " + trigger
 	}
-	if g.Last > g.Start {
+	if g.Last > g.Start && p.latestCount {
+		text += fmt.Sprintf("; triggered from %s to %s", g.Start, g.Last)
+	} else if g.Last > g.Start {
 		text += fmt.Sprintf("; %d events in all, from %s to %s", g.Count, g.First, g.Last)
 	}
 	return text + "."

@@ -70,6 +70,10 @@ func TestFindingsOfKinds(t *testing.T) {
 		"new_value": func(r *rules.Rule) {
 			r.NewValue = &rules.NewValue{Of: rules.FieldOperands(schema.GenAIToolName), Learn: 2 * time.Second, Forget: 24 * time.Hour, MaxValues: 10}
 		},
+		"baseline": func(r *rules.Rule) {
+			r.Baseline = &rules.Baseline{Of: rules.BaselineDistinct, Distinct: rules.FieldOperands(schema.GenAIToolName), Season: rules.SeasonHourOfWeek,
+				Bucket: 2 * time.Second, History: 28, MinSamples: 1, Deviation: rules.DecimalUnits(35e8), Direction: rules.DirectionUp, Forget: time.Hour}
+		},
 		"rarity": func(r *rules.Rule) {
 			r.Rarity = &rules.Rarity{Of: rules.FieldOperands(schema.GenAIToolName), Share: 2e8, MinSamples: 3, History: 64 * time.Second, MaxValues: 10}
 		},
@@ -93,7 +97,7 @@ func TestFindingsOfKinds(t *testing.T) {
 		}
 	}
 	var got txtar.Archive
-	for _, name := range []string{"none", "threshold", "sum", "ratio", "distinct", "new_value", "rarity", "sequence", "absence", "flow"} {
+	for _, name := range []string{"none", "threshold", "sum", "ratio", "distinct", "new_value", "baseline", "rarity", "sequence", "absence", "flow"} {
 		r := mentions(capturetest.Rule(rules.Kind(name)), schema.GenAIToolName, schema.GenAIUsageCost)
 		r.Tags, r.Notify = []string{"owasp.asi08-2026"}, []string{"soc"}
 		r.Contain = &rules.Contain{Scope: "session", State: "deny", TTL: 15 * time.Minute, Mode: "monitor"}

@@ -28,7 +28,17 @@ func kinds() (list []*rules.Rule) {
 	held.NewValue = &rules.NewValue{Of: newValue.NewValue.Of, Forget: time.Minute, MaxValues: 3, Hold: 20 * time.Second}
 	rarity := capturetest.Rule(rules.KindRarity)
 	rarity.Rarity = &rules.Rarity{Of: newValue.NewValue.Of, Share: 3e8, MinSamples: 4, History: time.Minute, MaxValues: 4}
+	baseline := func(of rules.BaselineOf, direction rules.Direction) *rules.Rule {
+		r := capturetest.Rule(rules.KindBaseline)
+		r.Baseline = &rules.Baseline{
+			Of: of, Sum: rules.FieldOperand(schema.GenAIUsageCost), Distinct: newValue.NewValue.Of, Bucket: 2 * time.Second, Season: rules.SeasonHourOfDay,
+			History: 5, MinSamples: 2, Deviation: rules.DecimalUnits(1e9), Direction: direction, Forget: time.Minute,
+		}
+		return r
+	}
 	return []*rules.Rule{
+		baseline(rules.BaselineCount, rules.DirectionUp), baseline(rules.BaselineSum, rules.DirectionBoth),
+		baseline(rules.BaselineDistinct, rules.DirectionUp), baseline(rules.BaselineRatio, rules.DirectionDown),
 		capturetest.Rule(rules.KindNone),
 		threshold(rules.Threshold{Count: 3, Within: time.Minute}),
 		threshold(rules.Threshold{Count: 300, Within: time.Minute}),
@@ -85,6 +95,12 @@ func data(r *rules.Rule, i int) string {
 		return string(binary.BigEndian.AppendUint64(make([]byte, 8), uint64(i)))
 	case r.Threshold != nil && r.Threshold.Ratio != nil:
 		return string([]byte{byte(i & 1)})
+	case r.Baseline != nil && r.Baseline.Of == rules.BaselineSum:
+		return string(binary.BigEndian.AppendUint64(make([]byte, 8), uint64(i%7)))
+	case r.Baseline != nil && r.Baseline.Of == rules.BaselineRatio:
+		return string([]byte{byte(i % 3 & 1)})
+	case r.Baseline != nil && r.Baseline.Of == rules.BaselineDistinct:
+		return string(binary.BigEndian.AppendUint64(nil, uint64(i%5)))
 	case r.Distinct != nil, r.NewValue != nil, r.Rarity != nil:
 		return string(binary.BigEndian.AppendUint64(nil, uint64(i%5))) + "shown"
 	case r.Provenance != nil:

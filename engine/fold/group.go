@@ -32,7 +32,8 @@ type Group struct {
 	Known      int64
 	KnownSince schema.Instant
 	Text       string
-	// Detail is what the kind keeps of the first trigger to explain it, in a flat form of the kind's own; "" for none.
+	// Detail is what the kind keeps to explain the first trigger, or a later one that amends it, in a flat form of the
+	// kind's own; "" for none.
 	Detail  string
 	Subject string // flat, of the first trigger's event
 	N       int    // the number of Events
@@ -149,7 +150,14 @@ func (p *Program) openGroup(tr *trigger) Group {
 // join adds a trigger to an open group, without its events.
 func (p *Program) join(g *Group, tr *trigger) {
 	g.Last = tr.time
-	g.Count += tr.added
+	if p.latestCount {
+		g.Count = tr.count
+	} else {
+		g.Count += tr.added
+	}
+	if tr.amends {
+		g.Detail = string(tr.detail)
+	}
 	low, high := g.Value, tr.value
 	if high.Less(low) {
 		low, high = high, low

@@ -70,6 +70,9 @@ type scratch struct {
 	labelled    []labelled // of a flow
 	labelChains labelChains
 
+	history []rules.Decimal // the learnt values of a slot of a baseline
+	slot    []byte          // their flat form
+
 	// For the cell.
 	keys   []string // the keys whose deadline is due
 	groups []Group  // the live groups with the triggers that are certain to come
@@ -106,8 +109,10 @@ type trigger struct {
 	knownSince schema.Instant
 	text       string
 	provenance item.Provenance // set by provenance
-	// detail is Group.Detail of a group that it opens, a view of the scratch or of State.
+	// detail is Group.Detail of a group that it opens, and if amends is set of one that it joins: a view of the scratch or
+	// of State.
 	detail []byte
+	amends bool
 }
 
 // storedEvent is one event as State holds it.
@@ -123,7 +128,7 @@ type storedEvent struct {
 // those of the limited State, on every machine. The counters show an operator which limits were reached.
 type Limits struct {
 	Times          int64 // times of a threshold dropped from a full ring
-	Values         int64 // values of distinct, new_value or rarity dropped
+	Values         int64 // values of distinct, new_value, rarity or baseline dropped
 	Partials       int64 // chains of a sequence dropped
 	Deadlines      int64 // deadlines of an absence that were not opened
 	Where          int64 // conditions over steps that could not be evaluated

@@ -66,6 +66,9 @@ func paneOf(t schema.Instant, length int64) int64 {
 	return k
 }
 
+// paneStart returns the start of pane k.
+func paneStart(k, length int64) schema.Instant { return schema.Instant(k * length) }
+
 // paneEnd returns the end of pane k, at most MaxInstant.
 func paneEnd(k, length int64) schema.Instant {
 	if k >= int64(schema.MaxInstant)/length {

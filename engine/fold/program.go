@@ -23,7 +23,9 @@ type Program struct {
 	baseOnly  bool
 	unit      unit
 	threshold rules.Decimal // the value that triggers, in unit
-	lowest    bool          // the value of a group is the lowest of its triggers, not the highest
+	// The value of a group is the highest of its triggers, and its count that of the first trigger and what the others add;
+	// or, with lowest, the lowest value, and with latestCount, the count of the last trigger.
+	lowest, latestCount bool
 
 	feeds        bool     // the rule's triggers are items of other rules
 	wholeGroup   bool     // the group key is the whole key

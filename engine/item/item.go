@@ -36,7 +36,7 @@ type Item struct {
 	Fed string
 	ID  schema.ID
 	// Data holds the captured values that the rule's kind needs:
-	//   none, threshold with count   nothing
+	//   none, threshold with count   nothing; baseline with count too, and with sum, ratio and distinct as these:
 	//   absence, flow                nothing
 	//   threshold with sum           the number in units of 10^-9: Hi, Lo, each 8 bytes big-endian
 	//   threshold with ratio         one byte, 1 if `of` is true

@@ -160,6 +160,10 @@ func TestPlacesInsideText(t *testing.T) {
 		before := text[:at]
 		start := strings.LastIndexByte(before, '\n') + 1
 		n.FailAt(strings.Count(before, "\n")+1, len([]rune(before[start:]))+1, "here")
+		n.Part(at, len(text)).Part(0, len(needle)).FailAt(1, 1, "here in a part")
+		if part := d.Problems()[1]; part.Line != line || part.Col != col {
+			t.Errorf("%q in %q as a part: got %d:%d, want %d:%d", needle, src, part.Line, part.Col, line, col)
+		}
 		p := d.Problems()[0]
 		if p.Line != line || p.Col != col {
 			t.Errorf("%q in %q: got %d:%d, want %d:%d\n%s", needle, src, p.Line, p.Col, line, col, p.Snippet)

@@ -43,6 +43,9 @@ type Node struct {
 	style    style
 	items    []*Node // the values of a list or a mapping
 	names    []*Node // the keys of a mapping, as text nodes: names[i] is the key of items[i]
+
+	whole *Node // of a part: the node of whose text it is a part
+	from  int   // of a part: its place in that text
 }
 
 // node converts the library's tree. For an unsupported value it records a problem and returns a null node, so that the
@@ -175,6 +178,13 @@ func (n *Node) integer(v any) {
 	default:
 		n.overflow = true
 	}
+}
+
+// Part returns the bytes from to to of a text node as a node of its own, whose problems show their place in the file.
+func (n *Node) Part(from, to int) *Node {
+	p := &Node{Key: n.Key, Kind: Text, doc: n.doc, text: n.text[from:to], whole: n, from: from}
+	p.Line, p.Col = p.locate(1, 1)
+	return p
 }
 
 // Fail records a problem at the node's position.

@@ -42,6 +42,13 @@ type spot struct {
 // have the same order in the text and in the file; folding, indentation and line ends change only the white space between
 // them. So locate walks the two side by side. If they do not match, it returns the position of the node.
 func (n *Node) locate(line, col int) (int, int) {
+	if n.whole != nil {
+		atLine, atCol := lineCol(n.whole.text, n.from)
+		if line == 1 {
+			col += atCol - 1
+		}
+		return n.whole.locate(line+atLine-1, col)
+	}
 	spots := n.spots()
 	i := 0
 	atLine, atCol := 1, 1

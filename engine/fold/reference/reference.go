@@ -126,6 +126,7 @@ type trigger struct {
 	knownSince schema.Instant
 	text       string
 	detail     string // fold.Group.Detail
+	amends     bool   // detail is that of an open group, too
 	subject    string
 	provenance item.Provenance
 	also       []item.Provenance // the triggers that only rules over the rule see
@@ -228,8 +229,14 @@ func groups(p *fold.Program, all []trigger) (list []*fold.Group) {
 		if n := len(list); n > 0 && (t.time == list[n-1].Start || t.time < list[n-1].End) {
 			g = list[n-1]
 			g.Last, g.Count = t.time, g.Count+t.added
+			if p.Rule.Baseline != nil {
+				g.Count = t.count
+			}
+			if t.amends {
+				g.Detail = t.detail
+			}
 			higher := g.Value.Hi < t.value.Hi || g.Value.Hi == t.value.Hi && g.Value.Lo < t.value.Lo
-			if higher != (p.Rule.Rarity != nil) { // the lowest share, or the highest value
+			if higher != lowest(p.Rule) {
 				g.Value = t.value
 			}
 			addEvents(g, t.joining)
@@ -243,6 +250,11 @@ func groups(p *fold.Program, all []trigger) (list []*fold.Group) {
 		list = append(list, g)
 	}
 	return list
+}
+
+// lowest reports whether the value of a group is the lowest of its triggers.
+func lowest(r *rules.Rule) bool {
+	return r.Rarity != nil || r.Baseline != nil && r.Baseline.Direction == rules.DirectionDown
 }
 
 // groupEnd returns the watermark at which a group that the trigger opens settles.

@@ -182,7 +182,7 @@ func drawItem(choose chooser, r *rules.Rule, end, values int) item.Item {
 	agent, session := string("ab"[choose("agent", 2)]), string("xy"[choose("session", 2)])
 	it := item.Item{
 		Group: agent + "\x00\x01", Key: agent + "\x00\x01" + session + "\x00\x01",
-		Time:    schema.Instant(choose("time", end)),
+		Time:    schema.Instant(choose("time", end)) * unitOf(r),
 		Roles:   1,
 		Counted: choose("counted", 4) > 0,
 	}
@@ -214,6 +214,8 @@ func drawData(choose chooser, r *rules.Rule, roles uint32, values int) string {
 		return string(b[:])
 	case r.Threshold != nil && r.Threshold.Ratio != nil:
 		return string([]byte{byte(v & 1)})
+	case r.Baseline != nil:
+		return drawBucketData(r.Baseline, v)
 	case r.Distinct != nil:
 		return fmt.Sprintf("value%03d", v)
 	case r.NewValue != nil, r.Rarity != nil:
@@ -426,14 +428,14 @@ func drive(t *rapid.T, r *rules.Rule, items []item.Item, end schema.Instant, bat
 			}
 		}
 	}
-	d.advance(schema.Instant(rapid.Int64Range(int64(d.watermark), int64(end+150)).Draw(t, "watermark")), false)
+	d.advance(schema.Instant(rapid.Int64Range(int64(d.watermark), int64(end+150*unitOf(r))).Draw(t, "watermark")), false)
 	d.findings()
 	d.emit()
-	d.advance(end+1000, false)
+	d.advance(end+1000*unitOf(r), false)
 	d.emit()
 	for _, g := range d.groups() {
 		if c := d.cells[g]; !c.Empty() {
-			c.Advance(end + 10_000)
+			c.Advance(end + 10_000*unitOf(r))
 			if !c.Empty() {
 				t.Fatalf("the cell of %q is not empty long after the last item", g)
 			}
@@ -444,16 +446,19 @@ func drive(t *rapid.T, r *rules.Rule, items []item.Item, end schema.Instant, bat
 func property(t *testing.T, kind rules.Kind) {
 	rapid.Check(t, func(t *rapid.T) {
 		r := drawRule(t, kind)
-		end := 40
+		end, most := 40, 30
+		if r.Baseline != nil {
+			end, most = 700, 60
+		}
 		if r.Threshold != nil && r.Threshold.Count == 0 || r.Rarity != nil {
 			end = 500
 		}
-		n := rapid.IntRange(1, 30).Draw(t, "items")
+		n := rapid.IntRange(1, most).Draw(t, "items")
 		var items []item.Item
 		for range n {
 			items = append(items, drawItem(drawn(t), r, end, 6))
 		}
-		drive(t, r, items, schema.Instant(end), 6)
+		drive(t, r, items, schema.Instant(end)*unitOf(r), 6)
 	})
 }
 
@@ -470,7 +475,7 @@ func TestLimitsAreAsWritten(t *testing.T) { fewer(t, 20, func() { rapid.Check(t,
 func limits(t *rapid.T) {
 	r := drawRule(t, rapid.SampledFrom([]rules.Kind{
 		rules.KindThreshold, rules.KindDistinct, rules.KindNewValue, rules.KindSequence, rules.KindAbsence, rules.KindFlow,
-		rules.KindRarity,
+		rules.KindRarity, rules.KindBaseline,
 	}).Draw(t, "kind"))
 	n, values := rapid.IntRange(100, 900).Draw(t, "items"), 6
 	switch {
@@ -486,6 +491,8 @@ func limits(t *rapid.T) {
 	case r.Rarity != nil:
 		r.Rarity.MaxValues, r.Rarity.History = rapid.IntRange(10, 90).Draw(t, "max values"), duration(t, "pane", 1, 9)*64
 		values = 200
+	case r.Baseline != nil:
+		r.Baseline.History, values = rapid.IntRange(3, 64).Draw(t, "history"), 3000
 	case r.Sequence != nil:
 		r.Sequence.Within = 400
 		n = 100
@@ -523,5 +530,5 @@ func limits(t *rapid.T) {
 		}
 		items = append(items, it)
 	}
-	drive(t, r, items, 500, 400)
+	drive(t, r, items, 500*unitOf(r), 400)
 }
