@@ -141,7 +141,7 @@ type ruleSet struct {
 	critical []bool // a match of the rule asks for a checkpoint at once
 	sources  []*capture.Source
 	over     [][]int // by rule: the rules that have its triggers as items
-	feeding  [][]int // by rule: the rules whose triggers are its items
+	feeding  [][]int // by rule: the rules whose triggers are its items, and that can trigger
 	levels   int     // the number of levels: 1 if no rule is over others
 }
 
@@ -178,6 +178,15 @@ func (rs *ruleSet) connect() {
 				}
 				rs.over[f], rs.feeding[o] = append(rs.over[f], o), append(rs.feeding[o], f)
 				rs.critical[f] = rs.critical[f] || rs.critical[o]
+			}
+		}
+	}
+	// A rule over others that no rule feeds never triggers and has no watermark, so no rule waits for it.
+	silent := func(f int) bool { return rs.level(f) > 0 && len(rs.feeding[f]) == 0 }
+	for level := 1; level < rs.levels; level++ {
+		for o, r := range rs.set.Rules {
+			if r.Level == level {
+				rs.feeding[o] = slices.DeleteFunc(rs.feeding[o], silent)
 			}
 		}
 	}
