@@ -102,9 +102,9 @@
 //
 // The time of an item is the end of its event: time + event.duration. Items are ordered by (time, role, identity). The
 // role is the number of the step in a sequence, from 1, that of the label in the order of a flow, and 1 for each label of a
-// flow without an order; for `after` and `without` it is 1, for `expect` and `act` 2. It is 0 for `unless` and `clear`, and
-// in all other kinds. An event that
-// matches several roles with the same key is one item, ordered by the smallest of them. The identity is a hash of the
+// flow without an order; for `after`, `without` and `known` it is 1, for `expect`, `act` and `from` 2, for `into` 3. It is 0
+// for `unless` and `clear`, and in all other kinds. An event that matches several roles with the same key is one item,
+// ordered by the smallest of them. The identity is a hash of the
 // dataset and the producer's event id, or of the record itself if it lacks an id. Two items of one key with the same
 // time, and with the same identity made from an id, are copies of one event and count once; if they differ, the one
 // with the smaller hash of its contents counts.
@@ -321,6 +321,37 @@
 //
 // A flow is exact: the latest item of each label, or the latest chain up to each label, is enough to decide.
 //
+// # provenance
+//
+//	provenance:
+//	  known: {when: event.class == "llm", text: message_context.prompt_text}
+//	  from: {when: gen_ai.tool.returned, text: gen_ai.tool.call.result}
+//	  into: {when: gen_ai.tool.called, text: gen_ai.tool.call.arguments}
+//	  within: 1h
+//	  by: [session.id]
+//
+// A provenance finds values that came out of an untrusted result and that the user did not give. Each of its three parts has
+// a condition, a `text`, and a `by` of its own if it needs one. A text is a field, a raw path, or an expression that gives a
+// text; if an event lacks it, or the expression cannot be evaluated, it has no values.
+//
+// The values of a text are its distinctive parts, in lower case: scalars of JSON, and in running text addresses of mail and
+// the web, hosts, paths, numbers, identifiers and quoted words. Package schema/content defines them. A text has at most 512
+// values; a text with more is counted.
+//
+// An item first makes the values of its `known` text known, then uses those of its `into` text, then brings those of its
+// `from` text. It triggers if it uses a value that items before it in its window brought, unless one of them, or the item
+// itself, made it known. So a user who names a value later clears nothing, but one who named it earlier does, even if the
+// record of it arrives later.
+//
+// The trigger shows the longest such value in characters, of equally long ones the first in bytes, the top-level key of the
+// arguments that holds it, and the tool (gen_ai.tool.name) of the latest item that brought it. The evidence is that item and
+// the one that triggered.
+//
+// State holds the 4,096 values brought last and the 4,096 made known last, of one item in the order of its text. A value
+// that leaves in its window is counted. Of the 32 latest items that brought values it holds the evidence, up to 2 KiB, of
+// earlier ones the position of the record. Items that use values of a key to which nothing was brought in the window cannot
+// be judged. They are counted too.
+//
 // # Groups and findings
 //
 // The first trigger at time t opens a group [t, t+group.for). Later triggers of the same group key in this interval
@@ -342,13 +373,14 @@
 //	distinct           values in the window     1             number of values     the oldest of the latest items,
 //	                                                                               one for each value
 //	sequence           items of the chain       1             -                    s1
+//	provenance         1                        1             -                    the item
 //	absence            1                        1             -                    the item without an answer, the last one
 //	flow               labels in the window     1             number of labels     the oldest of the latest items,
 //	                                                                               one for each label
 //
 // A finding shows its first 3 and its last 5 events. Of these events State holds the latest 5 of a threshold or
-// distinct, all of a chain, the items of an absence that wait, and the latest item of each label. For each event the
-// finding shows the fields that the rule's conditions and clause read.
+// distinct, all of a chain, the items of an absence that wait, the latest item of each label, and the latest items that
+// brought values. For each event the finding shows the fields that the rule's conditions and clause read.
 //
 // An event that arrives after the delay that the configuration allows for its dataset is late. It is not an item, but a
 // rule without a clause makes one settled finding of each late event.
@@ -356,8 +388,8 @@
 // # Exceptions
 //
 // An exception removes the events that match its `when` from the rule, if they end before the end of the day `until`,
-// in UTC. Exceptions do not apply to `unless`, `expect`, `without` and `clear`: an event with an exception still breaks a
-// sequence, answers and clears. An exception that cannot be evaluated removes nothing. Removed events are counted.
+// in UTC. Exceptions do not apply to `unless`, `expect`, `without`, `clear` and `known`: an event with an exception still
+// breaks a sequence, answers, clears and makes values known. An exception that cannot be evaluated removes nothing. Removed events are counted.
 //
 // # Responses
 //
