@@ -248,7 +248,7 @@ func randomRule(r *rand.Rand, i int) string {
 	when := pick(r, `event.class == "tool"`, `event.action in ["a", "b"]`, `event.action == "a"`,
 		`gen_ai.tool.name != "t1"`, `http.response.bytes > 20`)
 	var clause string
-	switch r.IntN(9) {
+	switch r.IntN(10) {
 	case 0:
 	case 1:
 		clause = fmt.Sprintf("threshold: {count: %d, within: %s, by: %s}\n", pickInt(r, 1, 2, 3, 5, 300), within, by)
@@ -269,6 +269,8 @@ func randomRule(r *rand.Rand, i int) string {
 		clause = randomAbsence(r, by, within)
 	case 8:
 		clause = randomFlow(r, by, within)
+	case 9:
+		clause = randomProvenance(r, by, within)
 	}
 	group := pick(r, "", "group: {for: 10s}\n", "group: {for: 0}\n", "group: {for: 5m}\n")
 	if clause != "" && strings.Contains(by, "session") && strings.Contains(by, "agent") && r.IntN(2) == 0 {
@@ -281,6 +283,17 @@ func randomRule(r *rand.Rand, i int) string {
 	return fmt.Sprintf("id: r%d\nversion: 1\ntitle: rule %d\ndescription: d\nseverity: %s\nconfidence: 50\nstatus: %s\n"+
 		"tags: [%s]\n%swhen: '%s'\n%s%s", i, i, pick(r, "low", "critical"), pick(r, "stable", "stable", "block"),
 		pick(r, "x.a", "x.b", "attack.ta0006, x.a", "attack.ta0009, attack.ta0006"), datasets, when, clause, group)
+}
+
+// randomProvenance writes a provenance whose values are made from the names of tools.
+func randomProvenance(r *rand.Rand, by, within string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "provenance:\n  within: %s\n  by: %s\n", within, by)
+	for _, part := range []string{"known", "from", "into"} {
+		fmt.Fprintf(&b, "  %s: {when: 'event.action in [\"%s\", \"%s\"]', text: '%s'}\n", part, pick(r, "a", "b", "c"), pick(r, "b", "c", "d"),
+			pick(r, `"tool-" + gen_ai.tool.name`, `"tool-" + gen_ai.tool.name + " tool-t1"`))
+	}
+	return b.String()
 }
 
 // randomOver writes a rule over the n rules before it, of which the last ones may be over others too.
