@@ -178,7 +178,8 @@ func (r *reader) share(n *doc.Node) int64 {
 	return int64(d.Lo)
 }
 
-// mentionsOf returns Rule.Mentions: the values that the conditions read, then those of the key and of the clause.
+// mentionsOf returns Rule.Mentions: the values that the conditions read, then those of the key, of the clause and
+// of the summary.
 func mentionsOf(rule *Rule) []predicate.Mention {
 	var out []predicate.Mention
 	seen := map[string]bool{}
@@ -211,6 +212,7 @@ func mentionsOf(rule *Rule) []predicate.Mention {
 	for i := range operands {
 		add(operands[i].Mentions()...)
 	}
+	add(rule.summaryMentions()...)
 	if rule.Over != nil {
 		add(predicate.Mention{Name: schema.RuleID.String(), Field: schema.RuleID, Raw: -1})
 	}

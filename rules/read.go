@@ -60,6 +60,7 @@ func readRule(c *compiler, d *doc.Doc, root *doc.Node) (*Rule, []Problem) {
 	}
 	r.kind(when)
 	r.group()
+	r.summary(r.top.Get("summary"))
 	r.exceptions(r.top.Get("exceptions"))
 	r.tests(r.top.Get("tests"))
 	r.top.Done()

@@ -49,9 +49,11 @@ type Rule struct {
 	Version     int
 	Title       string
 	Description string
-	Severity    schema.Severity
-	Confidence  int // 0-100
-	Stage       Stage
+	// Summary are the parts of `summary`, nil if the rule has none: findings then have a summary of the engine's.
+	Summary    []SummaryPart
+	Severity   schema.Severity
+	Confidence int // 0-100
+	Stage      Stage
 	// Datasets are the datasets whose events the rule reads, sorted: those that the file names, and those of the families
 	// that it names. Empty means any.
 	Datasets []string
@@ -108,7 +110,7 @@ type Rule struct {
 	Exceptions []Exception
 
 	// Mentions are the values that the evidence of a finding shows: those that the conditions read, then the fields of
-	// the key and of the clause.
+	// the key, of the clause and of the summary.
 	Mentions []predicate.Mention
 	// Shape is a hash of the parts of the rule that determine the form of its State: kind, window, key, group, steps.
 	// After a reload the rule keeps its State if Shape is unchanged.

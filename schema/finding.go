@@ -11,7 +11,13 @@ type Status string
 const (
 	StatusOpen      Status = "open"      // its group may still change
 	StatusSettled   Status = "settled"   // its group is over, so it does not change again
-	StatusWithdrawn Status = "withdrawn" // a record that arrived out of order showed that it was wrong
+	StatusWithdrawn Status = "withdrawn" // a record that arrived out of order showed that it was wrong, or see WithdrawnReason
+)
+
+// Reasons for which findings are withdrawn although no record showed that they were wrong.
+const (
+	WithdrawnRemoved = "rule removed" // its rule left the rules, or was disabled, before its group was over
+	WithdrawnChanged = "rule changed" // its rule starts with empty State, because the form of its State changed
 )
 
 // Severity is how bad a finding is. Severities are ordered; compare them by Rank, never as text.
@@ -65,10 +71,14 @@ type Finding struct {
 	Provenance   *Provenance       `json:"provenance,omitempty"`
 	Late         bool              `json:"late,omitempty"`
 	WarmingUntil *Instant          `json:"warming_until,omitempty"`
+	Summary      string            `json:"summary"` // one short sentence: the rule's own, or the agent, the tool and the target
 	Explanation  string            `json:"explanation"`
 	Evidence     []Evidence        `json:"evidence"`
 	Reasons      []string          `json:"reasons,omitempty"`
 	Response     []Response        `json:"response,omitempty"`
+
+	// WithdrawnReason is why the finding was withdrawn, if the reason is no record: WithdrawnRemoved or WithdrawnChanged.
+	WithdrawnReason string `json:"withdrawn_reason,omitempty"`
 }
 
 // Provenance is the value that a finding of a provenance is about, the first one found. Its texts are redacted and bounded.

@@ -15,7 +15,7 @@ func TestMigrateTwice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"0001_findings", "0002_evidence_core"}; !slices.Equal(first, want) {
+	if want := []string{"0001_findings", "0002_evidence_core", "0003_summary"}; !slices.Equal(first, want) {
 		t.Errorf("the first Migrate applied %q, want %q", first, want)
 	}
 	write(t, s, entriesOf(1, 3, 1))
@@ -31,8 +31,8 @@ func TestMigrateTwice(t *testing.T) {
 	if n := query[uint64](t, s, "SELECT count() FROM DB.v_findings"); n != 3 {
 		t.Errorf("got %d findings, want 3", n)
 	}
-	if n := query[uint64](t, s, "SELECT count() FROM DB.schema_migrations FINAL"); n != 2 {
-		t.Errorf("%d migrations are recorded, want 2", n)
+	if n := query[uint64](t, s, "SELECT count() FROM DB.schema_migrations FINAL"); n != 3 {
+		t.Errorf("%d migrations are recorded, want 3", n)
 	}
 }
 
@@ -67,8 +67,8 @@ func TestMigrateEvidence(t *testing.T) {
 		"['d', 'd', 'd'], ['', '', ''], ['', '', ''], ['', '', ''], [map(), map(), map()]")
 
 	applied, err := s.Migrate(t.Context())
-	if err != nil || !slices.Equal(applied, []string{"0002_evidence_core"}) {
-		t.Fatalf("got %q, %v; want the second migration", applied, err)
+	if err != nil || !slices.Equal(applied, []string{"0002_evidence_core", "0003_summary"}) {
+		t.Fatalf("got %q, %v; want the later migrations", applied, err)
 	}
 	entries := entriesOf(1, 1, 1)
 	entries[0].Finding.Evidence[0].Tool = "shell"
@@ -83,6 +83,9 @@ func TestMigrateEvidence(t *testing.T) {
 			t.Errorf("%s: got %d findings with arrays of one length, want 2", state, n)
 		}
 		run(t, s, "OPTIMIZE TABLE DB.findings FINAL")
+	}
+	if got := query[[]string](t, s, "SELECT arraySort(groupArray(summary)) FROM DB.v_findings"); !slices.Equal(got, []string{"", entries[0].Finding.Summary}) {
+		t.Errorf("got summaries %q, want none for the old finding", got)
 	}
 	const uncommented = "SELECT groupArray(table || '.' || name) FROM system.columns WHERE database = '%s' AND comment = ''"
 	if got := query[[]string](t, s, uncommented, s.dialect.database); len(got) > 0 {

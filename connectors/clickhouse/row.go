@@ -79,6 +79,9 @@ var findingColumns = [...]column{
 	{"evidence.tool_server", evidence(func(e *schema.Evidence) string { return e.ToolServer })},
 	{"evidence.target", evidence(func(e *schema.Evidence) string { return e.Target })},
 	{"evidence.credential_uid", evidence(func(e *schema.Evidence) string { return e.CredentialUID })},
+
+	{"summary", func(f *schema.Finding) any { return f.Summary }},
+	{"withdrawn_reason", func(f *schema.Finding) any { return f.WithdrawnReason }},
 }
 
 // evidence returns the value of a nested column: an array with one element for each event of the evidence.

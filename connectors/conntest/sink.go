@@ -77,6 +77,7 @@ func finding(n uint64) *schema.Finding {
 		Title: fmt.Sprintf("Case %d", n), Severity: schema.SeverityHigh, Confidence: 80, Tags: []string{"owasp.llm01"},
 		AgentUID: fmt.Sprintf("agent-%d", n), Key: map[string]string{"agent.uid": fmt.Sprintf("agent-%d", n)},
 		GroupStart: at, FirstSeen: at, LastSeen: at, DetectedAt: &at, Count: 3, Value: "3", Threshold: "2",
+		Summary:     "agent called \"t\"",
 		Explanation: "3 of 2, said \"often\" & <quickly>",
 		Evidence:    []schema.Evidence{{EventID: "e", Time: at, Topic: "t", Offset: int64(n), Dataset: "aws.cloudtrail"}},
 	}

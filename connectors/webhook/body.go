@@ -181,7 +181,8 @@ func truncateValue(v any, n int) any {
 // reduceOthers reduces everything but the evidence. f is a shallow copy: its lists and maps are replaced, not changed.
 func (r reduction) reduceOthers(f *schema.Finding) {
 	for _, s := range []*string{
-		&f.RuleID, &f.Kind, &f.Title, &f.Tenant, &f.AgentUID, &f.AgentName, &f.AgentSource, &f.SessionID, &f.Explanation,
+		&f.RuleID, &f.Kind, &f.Title, &f.Tenant, &f.AgentUID, &f.AgentName, &f.AgentSource, &f.SessionID, &f.WithdrawnReason,
+		&f.Summary, &f.Explanation,
 	} {
 		*s = truncate(*s, r.Others)
 	}

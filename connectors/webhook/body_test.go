@@ -21,7 +21,7 @@ func sample() *schema.Finding {
 		Severity: schema.SeverityHigh, Confidence: 70,
 		AgentUID: "a1", Key: map[string]string{"ai_agent.uid": "a1"},
 		GroupStart: 1767225540000000000, FirstSeen: 1767225500000000000, LastSeen: 1767225541500000000, DetectedAt: &detected,
-		Count: 101, Value: "101", Threshold: "100", Explanation: "101 < 200 & so on",
+		Count: 101, Value: "101", Threshold: "100", Summary: `"a1" called "shell" 101 times`, Explanation: "101 < 200 & so on",
 		Evidence: []schema.Evidence{{
 			Identity: schema.ID{1}, Time: 1767225500000000000, Topic: "litellm", Offset: 7, Fields: map[string]any{"b": 1, "a": "x"},
 		}},
@@ -68,6 +68,7 @@ func ExampleBody() {
 	//     "count": 101,
 	//     "value": 101,
 	//     "threshold": 100,
+	//     "summary": "\"a1\" called \"shell\" 101 times",
 	//     "explanation": "101 < 200 & so on",
 	//     "evidence": [
 	//       {

@@ -276,7 +276,7 @@ func asMap(f *schema.Finding) map[string]any {
 
 // briefKeys are the most telling keys of a finding or an expectation, in the order in which Diff shows them.
 var briefKeys = []string{
-	"by", "key", "count", "value", "group_start", "first_seen", "last_seen", "explanation", "severity", "status",
+	"by", "key", "count", "value", "group_start", "first_seen", "last_seen", "summary", "explanation", "severity", "status",
 }
 
 // brief renders the briefKeys of a finding or an expectation.

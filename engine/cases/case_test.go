@@ -2,6 +2,7 @@ package cases
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,12 +12,14 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// run writes a rule, runs its tests and returns their results.
-func run(t *testing.T, text string) []Result {
+// run writes rules, runs their tests and returns the results.
+func run(t *testing.T, texts ...string) []Result {
 	t.Helper()
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "r.yaml"), []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+	for i, text := range texts {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("r%d.yaml", i)), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	set, problems := rules.Load(rules.Options{Drafts: true}, dir)
 	if set == nil {

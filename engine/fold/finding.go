@@ -55,6 +55,7 @@ func (p *Program) Finding(group string, g *Group) *schema.Finding {
 	if k, ok := p.kind.(annotator); ok {
 		k.annotate(g, f)
 	}
+	f.Summary = p.summarise(g, f)
 	return f
 }
 

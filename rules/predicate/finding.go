@@ -91,6 +91,8 @@ var findingNames = [...]FindingName{
 	{Name: "provenance", Type: schema.TypeDyn, get: provenanceOf},
 	{Name: "late", Type: schema.TypeBool, get: func(f *schema.Finding) schema.Value { return schema.BoolValue(f.Late) }},
 	{Name: "warming_until", Type: schema.TypeTimestamp, get: func(f *schema.Finding) schema.Value { return instantOf(f.WarmingUntil) }},
+	{Name: "withdrawn_reason", Type: schema.TypeString, get: func(f *schema.Finding) schema.Value { return schema.StringValue(f.WithdrawnReason) }},
+	{Name: "summary", Type: schema.TypeString, get: func(f *schema.Finding) schema.Value { return schema.StringValue(f.Summary) }},
 	{Name: "explanation", Type: schema.TypeString, get: func(f *schema.Finding) schema.Value { return schema.StringValue(f.Explanation) }},
 	{Name: "evidence", Type: schema.TypeDyn, get: func(f *schema.Finding) schema.Value { return jsonOf(f.Evidence, len(f.Evidence)) }},
 	{Name: "reasons", Type: schema.TypeList, get: func(f *schema.Finding) schema.Value { return listOf(f.Reasons) }},
