@@ -85,6 +85,9 @@ func appendCellHead(dst []byte, r *rules.Rule, wake schema.Instant) []byte {
 	return binary.BigEndian.AppendUint64(dst, uint64(wake))
 }
 
+// cellHeadSize is the size in bytes of the head of a cell's value.
+const cellHeadSize = len(rules.Rule{}.Shape) + 8
+
 // readCellValue reads a cell's value; ok is false if it is not of the rule's shape.
 func readCellValue(v []byte, r *rules.Rule) (wake schema.Instant, cell []byte, ok bool) {
 	n := len(r.Shape)

@@ -60,6 +60,7 @@ type checkpointer struct {
 	pending   []pendingItems
 	last      time.Time
 	write     func(*store.Checkpoint) error // store.Commit
+	retired   *retiredRules                 // nil if the engine did not start from a checkpoint
 	abandoned error                         // set once a checkpoint was abandoned: its contents are lost, so no later one may be committed
 
 	mu        sync.Mutex // guards the fields below, which Status shows
@@ -237,7 +238,7 @@ func (c *checkpointer) snapshot(
 	c.lanes.mu.Lock()
 	defer c.lanes.mu.Unlock()
 	at := schema.InstantOf(now)
-	moved = force || c.behind || c.budget.Pressed()
+	moved = force || c.behind || c.budget.Pressed() || c.retired.isClosing()
 	for _, l := range c.lanes.all {
 		if l.idle(now) && at.Sub(idleStep) >= l.progress.floor {
 			l.progress.floor = at

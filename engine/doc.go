@@ -112,8 +112,10 @@
 //	a State entry is damaged     the key starts empty; counted and logged
 //	state directory lost         reading starts from the positions that the source remembers; findings carry warming_until.
 //	                             A process that takes over with a state directory of its own is in the same situation
-//	rule changed or new          its State starts empty if its shape differs; findings carry warming_until
-//	rule removed                 its State is kept for one hour of event time, so that a rollback loses nothing
+//	rule changed or new          its State starts empty if its shape differs; findings carry warming_until, and those that were
+//	                             open are withdrawn with the reason "rule changed"
+//	rule removed or disabled     its open findings are withdrawn with the reason "rule removed"; its State is kept for one hour
+//	                             of event time, so that a rollback loses nothing: the findings that are live are open again
 //	outbox full, disk full       reading is paused until there is room; nothing is dropped
 //	partition revoked            its batches are routed, a checkpoint makes them durable, then another process may read it
 package engine

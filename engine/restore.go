@@ -45,6 +45,7 @@ func (e *Engine) restore() error {
 		return err
 	}
 	e.checkpoints.write = retired.completing(e.checkpoints.write)
+	e.checkpoints.retired = retired
 	return nil
 }
 

@@ -7,7 +7,9 @@ import (
 	"slices"
 	"time"
 
+	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine/flat"
+	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
@@ -26,7 +28,9 @@ const (
 type retiredRule struct {
 	ruleState
 	Since int64 `json:"since_ns"` // the highest event time that was read with the rule
-	Read  int64 `json:"read"`     // the sum of positions at that moment: if it is still the same, nothing was read since
+	// Open is true until the sweep has withdrawn all open findings of the rule.
+	Open bool  `json:"open_findings,omitempty"`
+	Read int64 `json:"read"` // the sum of positions at that moment: if it is still the same, nothing was read since
 }
 
 // expired reports whether the rule left too long ago to be kept. latest is the event time up to which everything was
@@ -48,6 +52,7 @@ type retiredRules struct {
 	rewrite  []store.Rewrite // of pending items, for the next checkpoint
 	withheld []uint64        // checkpoints whose items only retired rules need
 	sweeping bool
+	closing  bool   // the sweep is to withdraw open findings, so checkpoints go on although nothing is read
 	from     []byte // the key at which the sweep continues
 	seq      uint64 // the checkpoint that was completed last
 }
@@ -85,12 +90,18 @@ func (rr *retiredRules) update(s *engineState) (known map[string]ruleState, miss
 		}
 		if returns || r.expired(latest) {
 			rr.remove(id)
+		} else if r.Open {
+			rr.close()
 		}
 	}
 	for _, r := range s.Rules {
 		known[r.ID] = r
-		if _, stays := rr.shapes[r.ID]; !stays {
-			rr.add(retiredRule{ruleState: r, Since: int64(latest), Read: read})
+		switch shape, stays := rr.shapes[r.ID]; {
+		case !stays:
+			rr.add(retiredRule{ruleState: r, Since: int64(latest), Read: read, Open: true})
+			rr.close()
+		case shape != r.Shape:
+			rr.close()
 		}
 	}
 	return known, missed
@@ -114,6 +125,16 @@ func (rr *retiredRules) remove(id string) {
 
 // startSweep lets the next checkpoints search the whole store for State that nothing will read.
 func (rr *retiredRules) startSweep() { rr.sweeping, rr.from = true, nil }
+
+// close lets the next checkpoints withdraw the open findings of rules that left the Set, and of rules whose State starts
+// empty because its shape changed.
+func (rr *retiredRules) close() {
+	rr.closing = true
+	rr.startSweep()
+}
+
+// isClosing reports whether there are findings to withdraw. rr may be nil.
+func (rr *retiredRules) isClosing() bool { return rr != nil && rr.closing }
 
 // need records that a checkpoint holds pending items of a retired rule.
 func (rr *retiredRules) need(rule string, seq uint64) {
@@ -168,7 +189,9 @@ func (rr *retiredRules) complete(cp *store.Checkpoint) {
 	rr.withhold(cp)
 	if rr.sweeping {
 		// The deletions come first, so that a cell that a shard writes in this checkpoint remains.
-		cp.Cells = append(rr.garbage(), cp.Cells...)
+		cp.Cells = append(rr.garbage(cp), cp.Cells...)
+		cp.Retired = append(cp.Retired, rr.changes...)
+		rr.changes = nil
 	}
 }
 
@@ -189,8 +212,9 @@ func (rr *retiredRules) withhold(cp *store.Checkpoint) {
 	}
 }
 
-// garbage examines the next cells and returns the deletions of the cells that nothing will read.
-func (rr *retiredRules) garbage() (out []store.KV) {
+// garbage examines the next cells. It adds the withdrawals of the findings that no rule will change again to the checkpoint,
+// and returns the changes of their cells, and the deletions of the cells that nothing will read.
+func (rr *retiredRules) garbage(cp *store.Checkpoint) (out []store.KV) {
 	n := 0
 	rr.sweeping = false
 	err := rr.store.CellsFrom(rr.from, func(key, value []byte) bool {
@@ -198,15 +222,65 @@ func (rr *retiredRules) garbage() (out []store.KV) {
 			rr.sweeping, rr.from = true, key
 			return false
 		}
-		if rule, shape, ok := cellShape(key, value); ok && !rr.readable(rule, shape) {
+		rule, shape, ok := cellShape(key, value)
+		if !ok || rr.shapes[rule] == shape {
+			return true
+		}
+		changed := rr.withdraw(cp, key, value)
+		if !rr.readable(rule, shape) {
 			out = append(out, store.KV{Key: key})
+		} else if changed != nil {
+			out = append(out, store.KV{Key: key, Value: changed})
 		}
 		return true
 	})
+	if err == nil && !rr.sweeping {
+		rr.closed()
+	}
 	if err != nil { // committing the checkpoint will report it
 		rr.startSweep()
 	}
 	return out
+}
+
+// withdraw adds the withdrawals of the open findings of a cell to the checkpoint. It returns the cell's new value, nil if it
+// has no open findings. If the rule returns in time, its cells emit their findings again.
+func (rr *retiredRules) withdraw(cp *store.Checkpoint, key, value []byte) []byte {
+	_, rule, group, _ := readStoreKey(key)
+	cell, open, ok := fold.WithdrawAll(value[min(cellHeadSize, len(value)):])
+	if !ok || len(open) == 0 {
+		return nil
+	}
+	reason := schema.WithdrawnRemoved
+	if _, stays := rr.shapes[rule]; stays {
+		reason = schema.WithdrawnChanged
+	}
+	for _, o := range open {
+		id := fold.FindingID(rule, o.Version, group, o.Start, schema.ID{})
+		f, ok, err := rr.store.Finding(id)
+		if err != nil { // committing the checkpoint will report it
+			return nil
+		}
+		isChanging := slices.ContainsFunc(cp.Outbox, func(en connectors.Entry) bool { return en.Finding.ID == id })
+		if !ok || f.Revision != o.Revision || isChanging {
+			continue // the store has forgotten it, or the new State has made the same finding
+		}
+		f.Status, f.WithdrawnReason = schema.StatusWithdrawn, reason
+		f.Revision++
+		cp.Outbox = append(cp.Outbox, connectors.Entry{Type: connectors.EntryTypeOf(f), Finding: f})
+	}
+	return append(value[:cellHeadSize:cellHeadSize], cell...)
+}
+
+// closed records that the findings of all retired rules are withdrawn.
+func (rr *retiredRules) closed() {
+	rr.closing = false
+	for _, r := range rr.rules {
+		if r.Open {
+			r.Open = false
+			rr.add(r)
+		}
+	}
 }
 
 // committed removes the retired rules that have expired, now that a checkpoint is durable.

@@ -51,7 +51,9 @@ func (h *history) crash(rules map[string]string) {
 	if err != nil {
 		h.t.Fatal(err)
 	}
-	h.stop()
+	latest := maps.Clone(h.latest)
+	h.stop() // its last checkpoint is not on the disk that h continues with
+	h.latest = latest
 	h.st.Close()
 	h.resume(st, rules)
 }
@@ -210,13 +212,105 @@ func TestAFormerShapeIsDeleted(t *testing.T) {
 	h.want("a crash", "[r] []", "3")
 	h.swap(map[string]string{"r": four, "other": other})
 	h.at(201, "y")
-	h.want("another shape", "[] []", "3")
+	h.want("another shape", "[] []", "") // see TestOpenFindingsOfAChangedRule
 	h.swap(with)
 	h.at(202, "x")
-	h.want("the old shape again", "[r] []", "3")
+	h.want("the old shape again", "[r] []", "")
 	h.swap(map[string]string{"r": four, "other": other})
 	h.at(203, "x") // the checkpoint that deletes the State of one shape writes that of the other
-	h.want("the other shape again", "[r] []", "3")
+	h.want("the other shape again", "[r] []", "")
+}
+
+// life returns the last revision of the finding of r: its revision, status and count, and why it was withdrawn.
+func (h *history) life() string {
+	h.t.Helper()
+	for _, f := range h.latest {
+		if f.RuleID == "r" {
+			stored, _, err := h.st.Finding(f.ID)
+			if err != nil || stored.Revision != f.Revision || stored.Status != f.Status {
+				h.t.Errorf("the store has revision %d, %s, %v", stored.Revision, stored.Status, err)
+			}
+			return fmt.Sprintf("%d %s %d %s", f.Revision, f.Status, f.Count, f.WithdrawnReason)
+		}
+	}
+	return ""
+}
+
+// Open findings of a rule that leaves are withdrawn at once, and are open again if the rule returns in time.
+func TestOpenFindingsOfARemovedRule(t *testing.T) {
+	h := newHistory(t, with)
+	expect := func(what, want string) {
+		t.Helper()
+		if got := h.life(); got != want {
+			t.Errorf("%s: got %q, want %q", what, got, want)
+		}
+	}
+	for n := range 3 {
+		h.at(n, "x")
+	}
+	expect("found", "1 open 3 ")
+	h.swap(without)
+	h.checkpoint()
+	expect("removed", "2 withdrawn 3 rule removed")
+	h.swap(without)
+	h.checkpoint()
+	expect("removed for longer", "2 withdrawn 3 rule removed")
+	h.swap(with)
+	h.checkpoint()
+	expect("back", "3 open 3 ")
+	h.at(3, "x")
+	expect("goes on", "4 open 4 ")
+	h.swap(without)
+	h.crash(with) // before anything was withdrawn
+	h.checkpoint()
+	expect("a crash", "4 open 4 ")
+	h.swap(without)
+	h.at(4, "y")
+	expect("removed again", "5 withdrawn 4 rule removed")
+	h.swap(with)
+	for n := range 2 * minRank {
+		h.at(100+n, "y")
+	}
+	expect("settled", "7 settled 4 ")
+	h.swap(without)
+	h.at(120, "y")
+	expect("removed after its end", "7 settled 4 ")
+}
+
+// The open findings of a rule whose State starts empty are withdrawn, whatever remains of the rule.
+func TestOpenFindingsOfAChangedRule(t *testing.T) {
+	h := newHistory(t, with)
+	for n := range 3 {
+		h.at(n, "x")
+	}
+	h.swap(map[string]string{"r": four, "other": other})
+	h.checkpoint()
+	h.checkpoint()
+	if got := h.life(); got != "2 withdrawn 3 rule changed" {
+		t.Errorf("got %q", got)
+	}
+	h.want("changed", "[] []", "")
+}
+
+// Once the sweep has gone through all cells, nothing is left to withdraw, not even after a restart.
+func TestFindingsAreWithdrawnOnce(t *testing.T) {
+	h := newHistory(t, with)
+	for n := range 3 {
+		h.at(n, "x")
+	}
+	h.swap(without)
+	rr := h.e.checkpoints.retired
+	if !rr.isClosing() {
+		t.Error("nothing is to be withdrawn")
+	}
+	h.checkpoint()
+	if rr.isClosing() || rr.rules["r"].Open {
+		t.Error("the sweep goes on")
+	}
+	h.swap(without)
+	if h.e.checkpoints.retired.isClosing() {
+		t.Error("the sweep begins again")
+	}
 }
 
 // State in the store that no checkpoint records as a rule's is not read.

@@ -6,6 +6,7 @@
 // A rule is one YAML file: a condition, at most one stateful clause, a response, and the rule's own tests.
 //
 //	id: llm.tool-call-burst              # unique and stable; a-z, 0-9, dot and dash
+//	summary: "{ai_agent.name} called {gen_ai.tool.name} {count} times within a minute"
 //	version: 2                           # default 1; part of the finding's id, so raise it when the meaning changes
 //	title: Agent makes more than 100 tool calls a minute in one session
 //	description: A loop, or an agent driven by injected instructions, shows as a burst of tool calls.
@@ -47,6 +48,14 @@
 // telemetry of agents, gateway is HTTP APIs, audit is clouds and other platforms (`aidr formats` lists the families of each
 // format). The datasets of the site's field maps belong to families too, so a rule that names a family need not be changed
 // for a new source.
+//
+// `summary` is the sentence that people read first. A name in braces is a value of the finding: a field or a raw path of its
+// events, {count}, {value} (of new_value, the value that is new), a named expression of the group's key, and
+// {provenance.value}, {provenance.argument} and {provenance.source} of a provenance rule. A rule with `over` may also name
+// the fields of triggers, such as {rule.id}. {{ and }} are braces. Texts are redacted, cut and quoted, at most three different
+// ones of a field are shown, and ai_agent.uid takes the place of an ai_agent.name that is absent. Evidence shows the fields
+// that the summary names. Without a summary the engine names the agent, the tool or action, the target, and an outcome that
+// is not success.
 //
 // # The condition
 //

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/aidr-engine/aidr/engine/flat"
+	"github.com/aidr-engine/aidr/schema"
 )
 
 // cellFormat is the version of a cell's flat form. LoadCell refuses other versions.
@@ -129,4 +130,43 @@ func readGroups(r *flat.Reader) (groups []Group) {
 		groups = append(groups, g)
 	}
 	return groups
+}
+
+// OpenFinding is a finding that a cell emitted last as open, and that is not final.
+type OpenFinding struct {
+	Start    schema.Instant // of its group
+	Version  int            // of the rule when the group was opened
+	Revision uint64         // that was emitted last
+}
+
+// WithdrawAll marks every finding of a cell in flat form as withdrawn, with the next revision, and returns the changed form
+// and the findings that were open. A cell that is loaded from it emits those that are live again. It reads no State, so it
+// needs no Program: the rule may be unknown. ok is false if src is damaged.
+func WithdrawAll(src []byte) (dst []byte, open []OpenFinding, ok bool) {
+	r := flat.NewReader(src)
+	if r.Byte() != cellFormat {
+		return nil, nil, false
+	}
+	r.Instant() // the watermark
+	for range r.Count(2) {
+		r.Text() // a key
+		r.Text() // its State
+	}
+	readGroups(&r)
+	readGroups(&r)
+	dst = append(dst, src[:len(src)-len(r.Rest())]...)
+	n := r.Count(1)
+	dst = binary.AppendUvarint(dst, uint64(n))
+	for range n {
+		e := readEmission(&r)
+		if !e.withdrawn {
+			open = append(open, OpenFinding{e.start, e.version, e.revision})
+			e.revision++
+			e.withdrawn, e.body = true, ""
+		}
+		dst = e.append(dst)
+	}
+	dst = append(dst, r.Rest()...)
+	readSent(&r)
+	return dst, open, r.Done()
 }

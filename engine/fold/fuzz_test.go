@@ -151,11 +151,22 @@ func FuzzLoadCell(f *testing.F) {
 func load(t *testing.T, r *rules.Rule, p *fold.Program, flat []byte) {
 	c, err := fold.LoadCell(p, "a\x00\x01", flat)
 	if err != nil {
+		fold.WithdrawAll(flat) // must not panic
 		return
 	}
 	again := c.Append(nil)
 	if _, err := fold.LoadCell(p, "a\x00\x01", again); err != nil {
 		t.Fatalf("load a loaded cell again: %v", err)
+	}
+	gone, _, ok := fold.WithdrawAll(flat)
+	if !ok {
+		t.Fatal("the findings of a cell that loads cannot be withdrawn")
+	}
+	if _, err := fold.LoadCell(p, "a\x00\x01", gone); err != nil {
+		t.Fatalf("load a cell without open findings: %v", err)
+	}
+	if _, open, ok := fold.WithdrawAll(gone); !ok || len(open) > 0 {
+		t.Fatalf("%d findings are still open", len(open))
 	}
 	for i := range 10 {
 		it := at(i*7, uint64(i))
