@@ -53,6 +53,7 @@ type shardPart struct {
 	entries []connectors.Entry
 
 	triggers []item.Item // of rules above the level, for any shard
+	audit    []store.AuditEntry
 }
 
 // shard owns the cells of one range of hashes. One goroutine, no locks.
@@ -100,6 +101,7 @@ type changes struct {
 	lastDirty []*cachedCell // the dirty list of the last checkpoint, whose memory is used again
 	size      int64         // of budget.Dirty
 	unsaved   [][]item.Item // items that came since the last checkpoint
+	audit     []store.AuditEntry
 }
 
 // noShare is a share that nothing exceeds.
@@ -357,7 +359,8 @@ func (s *shard) checkpoint(b *barrier) shardPart {
 		}
 	}
 	ch := &s.changes[b.level]
-	out := shardPart{reached: slices.Clone(s.watermark), size: ch.size}
+	out := shardPart{reached: slices.Clone(s.watermark), size: ch.size, audit: ch.audit}
+	ch.audit = nil
 	s.size[budget.Dirty] -= ch.size
 	ch.size = 0
 	dirty := ch.dirty

@@ -89,28 +89,22 @@ type StateView struct {
 
 // State describes the memory of a rule for one group key.
 func (e *Engine) State(ctx context.Context, rule string, key map[string]string) (*StateView, error) {
-	for i, p := range e.rules.programs {
-		if p.Rule.ID != rule {
-			continue
-		}
-		group, err := p.GroupKey(key)
-		if err != nil {
-			return nil, err
-		}
-		s := e.shards[p.Hash(group)%uint64(len(e.shards))]
-		answer := make(chan *StateView, 1)
-		select {
-		case s.in <- message{call: func(s *shard) { answer <- s.describe(cellKey{i, group}, key) }}:
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		}
-		v := <-answer
-		if v == nil {
-			return nil, fmt.Errorf("rule %q remembers nothing of %v", rule, key)
-		}
-		return v, nil
+	place, group, err := e.cellOf(rule, key)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("rule %q is not active: see `aidr rules ls`", rule)
+	s := e.shards[e.rules.programs[place].Hash(group)%uint64(len(e.shards))]
+	answer := make(chan *StateView, 1)
+	select {
+	case s.in <- message{call: func(s *shard) { answer <- s.describe(cellKey{place, group}, key) }}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	v := <-answer
+	if v == nil {
+		return nil, fmt.Errorf("rule %q remembers nothing of %v", rule, key)
+	}
+	return v, nil
 }
 
 // describe returns the view of a cell, nil if the cell is empty.

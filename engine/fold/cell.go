@@ -27,6 +27,7 @@ type Cell struct {
 	needsEmit bool           // the findings may differ from those emitted
 	held      bool           // they do, because the last EmitPaced held a change back
 	changed   bool           // the flat form may differ from the one Append last wrote
+	ahead     bool           // Clear has raised the watermark above that of the rule
 	sweepAt   schema.Instant // the watermark at which sweep next looks for expired keys
 }
 
@@ -76,7 +77,8 @@ func (c *Cell) AddPending(src []byte) (ok bool) {
 
 // Empty reports whether the cell holds nothing, so that it may be deleted.
 func (c *Cell) Empty() bool {
-	return c.Pending() == 0 && len(c.base.keys) == 0 && len(c.base.groups) == 0 && len(c.settled) == 0 && len(c.emissions) == 0 && len(c.sent) == 0
+	return c.Pending() == 0 && len(c.base.keys) == 0 && len(c.base.groups) == 0 && len(c.settled) == 0 && len(c.emissions) == 0 && len(c.sent) == 0 &&
+		!c.ahead
 }
 
 // Add adds an item, in any order, and reports whether the cell changed. An item that is Gone removes the pending item that
@@ -195,6 +197,10 @@ func (c *Cell) remove(i int) {
 // Advance raises the watermark to w: pending items below w move into base, deadlines up to w fire, and the groups that
 // end at or before w settle. If w is not above the watermark, Advance does nothing.
 func (c *Cell) Advance(w schema.Instant) {
+	if c.ahead && w >= c.watermark {
+		c.ahead = false
+		c.changed = c.changed || c.Empty()
+	}
 	if w <= c.watermark {
 		return
 	}
@@ -288,6 +294,9 @@ func (c *Cell) Wake() (w schema.Instant, ok bool) {
 	}
 	if len(c.base.keys) > 0 {
 		w = min(w, max(c.sweepAt, c.watermark.Add(1)))
+	}
+	if c.ahead {
+		w = min(w, c.watermark)
 	}
 	return w, w != schema.MaxInstant
 }

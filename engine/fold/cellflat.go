@@ -95,7 +95,8 @@ func LoadCell(p *Program, group string, src []byte) (*Cell, error) {
 	if !r.Done() {
 		return nil, fmt.Errorf("load cell of rule %q: %d bytes are damaged", p.Rule.ID, len(src))
 	}
-	c.needsEmit = true // the emissions may be older than base
+	c.needsEmit = true                                 // the emissions may be older than base
+	c.ahead = len(c.base.keys)+len(c.base.groups) == 0 // State that was cleared: Advance finds out
 	return c, nil
 }
 
@@ -169,4 +170,18 @@ func WithdrawAll(src []byte) (dst []byte, open []OpenFinding, ok bool) {
 	dst = append(dst, r.Rest()...)
 	readSent(&r)
 	return dst, open, r.Done()
+}
+
+// CountKeys returns the number of keys with State of a cell in flat form, 0 if src is damaged.
+func CountKeys(src []byte) int {
+	r := flat.NewReader(src)
+	if r.Byte() != cellFormat {
+		return 0
+	}
+	r.Instant() // the watermark
+	n := r.Count(2)
+	if r.Bad() {
+		return 0
+	}
+	return n
 }

@@ -30,7 +30,9 @@ type Checkpoint struct {
 	// in the outbox too, and a sink that does not want them declines them in its Profile.
 	Outbox []connectors.Entry
 	Dead   []DeadLetter
-	Size   int // set by Commit: approximate size of the batch, in bytes
+	// Audit records what people changed of State with this checkpoint.
+	Audit []AuditEntry
+	Size  int // set by Commit: approximate size of the batch, in bytes
 }
 
 // Rewrite is the new value of the Items of an earlier checkpoint.
@@ -126,6 +128,9 @@ func (s *Store) fill(db *pebble.DB, w *batchWriter, c *Checkpoint, bodies [][]by
 	}
 	for _, seq := range c.Drop {
 		w.delete(keyNumber(tableItems, seq))
+	}
+	if err := putAudit(w, c); err != nil {
+		return next, err
 	}
 	if next.sweep, err = s.sweepFindings(db, w); err != nil {
 		return next, err

@@ -25,12 +25,17 @@ const (
 	tableSink    = 's'
 	tableRetry   = 'r'
 	tableDead    = 'd'
+	tableAudit   = 'a'
 )
 
 func keyCheckpoint() []byte     { return []byte{tableMeta, 'c'} }
 func keyCheckpointTime() []byte { return []byte{tableMeta, 't'} }
 func keyOutbox() []byte         { return []byte{tableMeta, 'o'} }
-func keyDead() []byte           { return []byte{tableMeta, 'd'} }
+func keyAudit(checkpoint uint64, n int) []byte {
+	return binary.BigEndian.AppendUint32(keyNumber(tableAudit, checkpoint), uint32(n))
+}
+
+func keyDead() []byte { return []byte{tableMeta, 'd'} }
 
 // keyNumber returns a key of a table that is sorted by a number.
 func keyNumber(table byte, n uint64) []byte {

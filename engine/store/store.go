@@ -28,6 +28,7 @@
 //	                           written before the cursor; if the sink is disabled, then since i64, text reason
 //	'r' <name> 0 <Seq u64>     retry of a sink, an entry before its cursor: id 16, due i64, uvarints attempts, size, update
 //	'd' <Seq u64>              dead letter as JSON
+//	'a' <checkpoint u64> <u32> change of State by a person, as JSON (AuditEntry)
 //
 // Open refuses a store with a higher format version. A future version of Open would upgrade a lower one.
 //
