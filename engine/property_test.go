@@ -248,7 +248,7 @@ func randomRule(r *rand.Rand, i int) string {
 	when := pick(r, `event.class == "tool"`, `event.action in ["a", "b"]`, `event.action == "a"`,
 		`gen_ai.tool.name != "t1"`, `http.response.bytes > 20`)
 	var clause string
-	switch r.IntN(10) {
+	switch r.IntN(12) {
 	case 0:
 	case 1:
 		clause = fmt.Sprintf("threshold: {count: %d, within: %s, by: %s}\n", pickInt(r, 1, 2, 3, 5, 300), within, by)
@@ -261,8 +261,8 @@ func randomRule(r *rand.Rand, i int) string {
 		clause = fmt.Sprintf("distinct: {of: %s, count: %d, within: %s, by: %s}\n",
 			pick(r, "[gen_ai.tool.name]", "[event.action, gen_ai.tool.name]"), pickInt(r, 1, 2, 3, 4), within, by)
 	case 5:
-		clause = fmt.Sprintf("new_value: {of: [gen_ai.tool.name], by: %s, learn: %s, forget: %s, max_values: %d}\n",
-			by, pick(r, "0s", "2s", "30s"), pick(r, "4s", "1m", "30d"), pickInt(r, 1, 2, 256))
+		clause = fmt.Sprintf("new_value: {of: [gen_ai.tool.name], by: %s, learn: %s, forget: %s, max_values: %d%s}\n",
+			by, pick(r, "0s", "2s", "30s"), pick(r, "4s", "1m", "30d"), pickInt(r, 1, 2, 256), pick(r, "", ", hold: 5s", ", hold: 2m"))
 	case 6:
 		clause = randomSequence(r, by, within)
 	case 7:
@@ -270,6 +270,14 @@ func randomRule(r *rand.Rand, i int) string {
 	case 8:
 		clause = randomFlow(r, by, within)
 	case 9:
+		clause = fmt.Sprintf("rarity: {of: [gen_ai.tool.name], by: %s, share: %s, min_samples: %d, history: %s, max_values: %d}\n",
+			by, pick(r, "0.1", "0.25", "0.6"), pickInt(r, 1, 5), within, pickInt(r, 2, 256))
+	case 10:
+		of := pick(r, "count", "sum(http.response.bytes)", "distinct(gen_ai.tool.name)", `ratio(event.action == "a")`)
+		clause = fmt.Sprintf("baseline: {of: %s, by: %s, bucket: %s, history: %d, min_samples: %d, deviation: %s, direction: %s, season: %s}\n",
+			of, by, pick(r, "1s", "10s", "1m"), pickInt(r, 2, 28), pickInt(r, 1, 2), pick(r, "0.5", "3.5"),
+			pick(r, "up", "down", "both"), pick(r, "none", "hour_of_day"))
+	case 11:
 		clause = randomProvenance(r, by, within)
 	}
 	group := pick(r, "", "group: {for: 10s}\n", "group: {for: 0}\n", "group: {for: 5m}\n")

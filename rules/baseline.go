@@ -22,8 +22,8 @@ type Baseline struct {
 	MinSamples int     // the least number of remembered values with which a bucket can trigger
 	MinValue   Decimal
 	Direction  Direction
-	// Forget is the time without items after which a key is forgotten: 30 days, or the time in which History fills if that
-	// is longer.
+	// Forget is the time without items after which a key is forgotten: 30 days, or the time in which History fills if
+	// that is longer.
 	Forget time.Duration
 }
 

@@ -151,9 +151,9 @@
 // An item triggers if the window that ends with it reaches the limit. Exactly one limit is given:
 //
 //   - `count`: the number of items is at least `count` (1 to 10^9).
-//   - `sum`: the sum of the field `of` over the items is at least `at_least`, a number above 0. Each summand is rounded
-//     to a multiple of 10^-9; absent and negative numbers add 0, and numbers above 2^62 add 2^62. Because sums are
-//     exact, they do not depend on the order of the items.
+//   - `sum`: the sum of `of`, a field or a raw path, over the items is at least `at_least`, a number above 0. Each summand
+//     is rounded to a multiple of 10^-9; absent and negative numbers and values that are not numbers add 0, and numbers
+//     above 2^62 add 2^62. Because sums are exact, they do not depend on the order of the items.
 //   - `ratio`: there are at least `min` items, and the share of them for which the condition `of` is true is at least
 //     `at_least` (above 0, at most 1). If `of` cannot be evaluated for an item, it is false.
 //

@@ -290,6 +290,7 @@ func TestCaptureData(t *testing.T) {
 			"gen_ai.usage.cost": schema.DoubleValue(1.5), "event.outcome": schema.StringValue("failure"),
 			"gen_ai.tool.name": schema.StringValue("secret tool"),
 		})
+		e.Raws = []schema.Value{schema.DoubleValue(0.25)}
 		items, _ := capturetest.Take(t, r, e, 1)
 		if len(items) != 1 || items[0].Data != want {
 			t.Errorf("got %q, want %q", items[0].Data, want)
@@ -303,6 +304,20 @@ func TestCaptureData(t *testing.T) {
 	f(func(r *rules.Rule) {
 		r.Threshold = &rules.Threshold{Ratio: &rules.Ratio{Of: failed}, Within: time.Minute}
 	}, rules.KindThreshold, "\x01")
+	f(func(r *rules.Rule) {
+		r.Threshold = &rules.Threshold{Sum: &rules.Sum{Of: rules.Operand{Name: "raw.cost", Raw: 0}}, Within: time.Minute}
+	}, rules.KindThreshold, "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x0e\xe6\xb2\x80")
+	f(func(r *rules.Rule) { r.Baseline = &rules.Baseline{Of: rules.BaselineCount} }, rules.KindBaseline, "")
+	f(func(r *rules.Rule) {
+		r.Baseline = &rules.Baseline{Of: rules.BaselineSum, Sum: rules.FieldOperand(schema.GenAIUsageCost)}
+	}, rules.KindBaseline, "\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x59\x68\x2f\x00")
+	f(func(r *rules.Rule) { r.Baseline = &rules.Baseline{Of: rules.BaselineRatio, Ratio: failed} }, rules.KindBaseline, "\x01")
+	f(func(r *rules.Rule) {
+		r.Baseline = &rules.Baseline{Of: rules.BaselineDistinct, Distinct: rules.FieldOperands(schema.GenAIToolName, schema.EventOutcome)}
+	}, rules.KindBaseline, "\xe6\xee\x4d\x6f\xfe\x6c\x5e\xc8")
+	f(func(r *rules.Rule) {
+		r.Rarity = &rules.Rarity{Of: rules.FieldOperands(schema.GenAIToolName, schema.EventOutcome)}
+	}, rules.KindRarity, "\xe6\xee\x4d\x6f\xfe\x6c\x5e\xc8[redacted] tool, failure")
 	f(func(r *rules.Rule) {
 		r.NewValue = &rules.NewValue{Of: rules.FieldOperands(schema.GenAIToolName, schema.EventOutcome)}
 	}, rules.KindNewValue, "\xe6\xee\x4d\x6f\xfe\x6c\x5e\xc8[redacted] tool, failure")
@@ -350,6 +365,9 @@ func TestCaptureAllocates(t *testing.T) {
 	newValue := capturetest.Rule(rules.KindNewValue)
 	newValue.NewValue = &rules.NewValue{Of: rules.FieldOperands(schema.GenAIToolName, schema.HTTPResponseStatusCode)}
 	f("new_value", newValue, 1)
+	baseline := capturetest.Rule(rules.KindBaseline)
+	baseline.Baseline = &rules.Baseline{Of: rules.BaselineDistinct, Distinct: newValue.NewValue.Of}
+	f("baseline", baseline, 1)
 	f("sequence of two keys", twoSources(), 0b111)
 }
 

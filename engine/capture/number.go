@@ -12,7 +12,7 @@ import (
 // or not a number counts as 0.
 func decimalOf(v schema.Value) rules.Decimal {
 	switch v.Kind {
-	case schema.KindInt, schema.KindTimestamp, schema.KindBool:
+	case schema.KindInt:
 		if v.Int() <= 0 {
 			return rules.Decimal{}
 		}

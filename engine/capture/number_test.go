@@ -36,5 +36,6 @@ func TestDecimalOf(t *testing.T) {
 	f(schema.DoubleValue(4e-10), "0")
 	f(schema.DoubleValue(0.9999999999), "1")
 	f(schema.DoubleValue(12345678.000000001), "12345678.000000002") // the double itself is nearer to this
-	f(schema.BoolValue(true), "1")
+	f(schema.BoolValue(true), "0")
+	f(schema.JSONValue("7"), "0")
 }

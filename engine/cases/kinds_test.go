@@ -11,7 +11,8 @@ import (
 	"github.com/aidr-engine/aidr/rules"
 )
 
-// TestKinds runs the tests of the rules in each file of testdata/cases/kinds, which show the meaning of a kind by examples.
+// TestKinds runs the tests of the rules in each file of testdata/cases/kinds, which show the meaning of a kind by
+// examples.
 func TestKinds(t *testing.T) {
 	files, err := filepath.Glob("../../testdata/cases/kinds/*.txtar")
 	if err != nil || len(files) == 0 {

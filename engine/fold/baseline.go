@@ -10,8 +10,8 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// baseline is the kind of a baseline rule: a bucket triggers if its value is far from those of earlier buckets of its slot.
-// With of count, bucket 1h (panes of 56.25s), min_samples 3 and no season:
+// baseline is the kind of a baseline rule: a bucket triggers if its value is far from those of earlier buckets of its
+// slot. With of count, bucket 1h (panes of 56.25s), min_samples 3 and no season:
 //
 //	0:00  10 items          learnt at 1:00
 //	1:00  12 items          learnt at 2:00
@@ -20,9 +20,10 @@ import (
 //	4:00                    the bucket of 3:00 ends and is not learnt
 //	5:00  11 items          learnt at 6:00; nothing is learnt of the empty bucket of 4:00
 //
-// Upwards, the value of count, sum and distinct only grows in a bucket, and its limit is known from the bucket's first item
-// on. So the pane that crosses the limit is known to trigger before its end (peek). The last pane of a bucket, at whose end
-// everything else triggers, ends with it. At the end of a bucket its value is learnt. A bucket is open until then.
+// Upwards, the value of count, sum and distinct only grows in a bucket, and its limit is known from the bucket's first
+// item on. So the pane that crosses the limit is known to trigger before its end (peek). The last pane of a bucket, at
+// whose end everything else triggers, ends with it. At the end of a bucket its value is learnt. A bucket is open until
+// then.
 //
 // The State is
 //
@@ -233,7 +234,8 @@ func (k baseline) limit(s *scratch, slots []byte, slot uint64) rules.Decimal {
 	return high
 }
 
-// crosses reports whether the open bucket has crossed its limit upwards, so that its latest pane will trigger at its end.
+// crosses reports whether the open bucket has crossed its limit upwards, so that its latest pane will trigger at its
+// end.
 func (k baseline) crosses(b *bucket) bool {
 	return k.panesCount && b.items > 0 && !b.triggered && !k.value(b).Less(b.limit)
 }
@@ -289,7 +291,8 @@ func (k baseline) peek(s *scratch, st []byte) {
 	}
 }
 
-// far reports whether the value of a bucket that ends is far from those of its slot, in a direction that triggers at the end.
+// far reports whether the value of a bucket that ends is far from those of its slot, in a direction that triggers at
+// the end.
 func (k baseline) far(s *scratch, b *bucket) (triggers, low bool) {
 	value := k.value(b)
 	if k.up && !k.panesCount && !value.Less(b.limit) {

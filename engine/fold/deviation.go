@@ -13,7 +13,8 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// deviation is what a group of a baseline rule keeps of its first trigger, or of the trigger with which a new normal begins.
+// deviation is what a group of a baseline rule keeps of its first trigger, or of the trigger with which a new normal
+// begins.
 //
 //	start, since           8 bytes big-endian: the start of the bucket, the key's first item
 //	value, limit           a Decimal: the value, and the one that triggers

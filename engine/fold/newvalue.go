@@ -157,8 +157,8 @@ func (k newValue) explain(p *Program, g *Group) string {
 	return text + fmt.Sprintf(", after %d other values since %s", g.Known, g.KnownSince)
 }
 
-// heldSince returns the first trigger of the value that opened the group, if it was not that trigger: the detail of a group
-// that a held value opened.
+// heldSince returns the first trigger of the value that opened the group, if it was not that trigger: the detail of a
+// group that a held value opened.
 func heldSince(g *Group) (t schema.Instant, ok bool) {
 	r := flat.NewReader([]byte(g.Detail))
 	t = r.Instant()

@@ -12,8 +12,8 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// rarity is the kind of a rarity rule: an item triggers if its value made up less than a share of the items before it. With
-// share 0.1, min_samples 10 and history 64h (panes of 1h):
+// rarity is the kind of a rarity rule: an item triggers if its value made up less than a share of the items before it.
+// With share 0.1, min_samples 10 and history 64h (panes of 1h):
 //
 //	 0:00  read, 9 times  -        fewer than 10 items before each
 //	 0:30  send           -        9 items before it
@@ -30,8 +30,8 @@ import (
 //	n           uvarint, at least 1
 //	n entries   value (8 bytes), uvarint length of: its items; the value seen longest ago first
 //
-// Items are a list of the panes that have some, the latest first: the distance to the pane before in the list, at first to
-// the latest pane (uvarint), and the number of items (uvarint).
+// Items are a list of the panes that have some, the latest first: the distance to the pane before in the list, at first
+// to the latest pane (uvarint), and the number of items (uvarint).
 type rarity struct {
 	history    time.Duration
 	length     int64 // of a pane, ns
@@ -283,7 +283,8 @@ func (k rarity) describe(st []byte, v *KeyView) {
 	v.Since = new(k.since(pane, all))
 }
 
-// rarityHistory is the JSON form of the history that a finding of rarity is based on, as it was before the first trigger.
+// rarityHistory is the JSON form of the history that a finding of rarity is based on, as it was before the first
+// trigger.
 type rarityHistory struct {
 	Count   int64          `json:"count"` // the items with the value
 	Total   int64          `json:"total"` // all items

@@ -13,8 +13,9 @@ import (
 //	z = (value - median) / max(1.4826 MAD, 0.05 median, 10^-9)
 //
 // MAD is the median of the distances from the median; 1.4826 MAD estimates the standard deviation of normal values. The
-// median of an even number of values lies between the two in the middle, and MAD once more between two distances from it, so
-// the exact arithmetic below is in quarters of a unit of 10^-9. No value is negative, and none is above maxValue.
+// median of an even number of values lies between the two in the middle, and MAD once more between two distances from
+// it, so the exact arithmetic below is in quarters of a unit of 10^-9. No value is negative, and none is above
+// maxValue.
 
 // maxValue is the largest value of a bucket, about 10^28: four times as much, in quarters, still is a Decimal.
 var maxValue = rules.Decimal{Hi: 1 << 59}
@@ -23,8 +24,8 @@ var maxValue = rules.Decimal{Hi: 1 << 59}
 var noLimit = rules.Decimal{Hi: math.MaxInt64, Lo: math.MaxUint64}
 
 const (
-	// zUnits is the number by which a distance in quarters is multiplied to compare it with deviation x scale: 10^9 for the
-	// units of the deviation and 10^4 for those of the scale.
+	// zUnits is the number by which a distance in quarters is multiplied to compare it with deviation x scale: 10^9 for
+	// the units of the deviation and 10^4 for those of the scale.
 	zUnits = 1_000_000_000 * scaleUnits
 	// scaleUnits makes the factors of the scale whole numbers.
 	scaleUnits = 10_000
@@ -73,8 +74,8 @@ func (s spread) scale() wide {
 	return wideOf(s.mad).times(madScale).max(wideOf(s.median).times(minScale)).max(wide{leastScale * scaleUnits})
 }
 
-// limits returns the least value whose z is at least deviation, and the largest whose z is at most -deviation; ok is false
-// if there is none of the latter. The deviation is in units of 10^-9.
+// limits returns the least value whose z is at least deviation, and the largest whose z is at most -deviation; ok is
+// false if there is none of the latter. The deviation is in units of 10^-9.
 func (s spread) limits(deviation uint64) (high, low rules.Decimal, ok bool) {
 	median, distance := wideOf(s.median).times(zUnits), s.scale().times(deviation)
 	high = median.plus(distance).over(4*zUnits, true)

@@ -10,12 +10,12 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// baselineSlot is the memory of a slot: the values that were learnt, and those of the latest buckets in a row that triggered.
-// Values are in units of 10^-9.
+// baselineSlot is the memory of a slot: the values that were learnt, and those of the latest buckets in a row that
+// triggered. Values are in units of 10^-9.
 type baselineSlot struct{ learnt, row []*big.Rat }
 
-// baseline: a bucket with items triggers if its value is far from those learnt in its slot. Upwards, the first pane with which
-// count, sum or distinct is far triggers, before the end of the pane; otherwise the bucket does, at its end.
+// baseline: a bucket with items triggers if its value is far from those learnt in its slot. Upwards, the first pane
+// with which count, sum or distinct is far triggers, before the end of the pane; otherwise the bucket does, at its end.
 func baseline(r *rules.Rule, items []indexed, end schema.Instant) (all []trigger) {
 	l := r.Baseline
 	length := int64(l.Bucket)
@@ -130,8 +130,8 @@ func bucketValue(l *rules.Baseline, in []indexed) *big.Int {
 	return big.NewInt(int64(len(in)) * 1e9)
 }
 
-// far returns the numbers of a trigger if the value is far from those learnt, else nil: the value, the limit, and in quarters
-// the median and the MAD, each as two uvarints.
+// far returns the numbers of a trigger if the value is far from those learnt, else nil: the value, the limit, and in
+// quarters the median and the MAD, each as two uvarints.
 func far(l *rules.Baseline, learnt []*big.Rat, value *big.Int, low bool) (numbers []byte) {
 	v := new(big.Rat).SetInt(value)
 	least := rat(l.MinValue)

@@ -39,8 +39,8 @@ func drawBaseline(t *rapid.T, r *rules.Rule) {
 	l.Forget *= time.Duration(unitOf(r))
 }
 
-// unitOf returns the unit of the times of a rule's items: 1 ns, or for a season a time of which the hours of the season have
-// a few.
+// unitOf returns the unit of the times of a rule's items: 1 ns, or for a season a time of which the hours of the season
+// have a few.
 func unitOf(r *rules.Rule) schema.Instant {
 	if r.Baseline != nil {
 		switch r.Baseline.Season {

@@ -13,8 +13,8 @@ func paneNumber(t schema.Instant, length int64) int64 {
 	return new(big.Int).Div(big.NewInt(int64(t)), big.NewInt(length)).Int64() // Euclidean: rounds down
 }
 
-// rarity: item e triggers if at least min_samples items came before it in its pane and the 64 before, and its value made up
-// less than the share of them. A value that has left is counted from its next item on.
+// rarity: item e triggers if at least min_samples items came before it in its pane and the 64 before, and its value
+// made up less than the share of them. A value that has left is counted from its next item on.
 func rarity(r *rules.Rule, items []indexed, _ schema.Instant) (all []trigger) {
 	y := r.Rarity
 	length := int64(y.History) / 64
