@@ -186,11 +186,12 @@ func (r *reader) where(n *doc.Node, steps []Step) *predicate.Where {
 		return nil
 	}
 	named := map[int]bool{}
-	for _, need := range w.Needs() {
+	for i, need := range w.Needs() {
 		r.mentions(n, []predicate.Mention{need.Mention})
-		if s := steps[need.Step]; s.Times > 1 && !named[need.Step] {
+		if s := steps[need.Step]; s.Times > 1 && !named[need.Step] && !w.InJoinsAlone(i) {
 			named[need.Step] = true
-			n.Fail("reads step %q, which has %d items (times): read a step with one item, or split this step in two", s.ID, s.Times)
+			n.Fail("reads step %q, which has %d items (times): compare it in conjuncts such as %s.field == STEP.field only, "+
+				"or split this step in two", s.ID, s.Times, s.ID)
 		}
 	}
 	return w

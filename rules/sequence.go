@@ -49,6 +49,14 @@ func (s *Sequence) appendShape(b *strings.Builder, rule *Rule) {
 		for _, need := range s.Where.Needs() {
 			fmt.Fprintf(b, "need=%d,%s;", need.Step, need.Name)
 		}
+		for _, join := range s.Where.Joins() { // State has the values of joins in their order
+			b.WriteString("join=")
+			for _, side := range join.Sides {
+				fmt.Fprintf(b, "%d,", side.Need)
+			}
+			b.WriteString(";")
+		}
+		fmt.Fprintf(b, "joins_alone=%t;", s.Where.JoinsAlone())
 	}
 	fmt.Fprintf(b, "within=%s;", doc.FormatDuration(s.Within))
 }

@@ -8,12 +8,19 @@ import (
 	"github.com/aidr-engine/aidr/engine/flat"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// maxChains is the number of chains that a sequence with `where` holds per key and place: the latest ones, compared from
-// their first item on. Without `where` the latest chain is enough, because it completes whenever any chain does.
-const maxChains = 16
+const (
+	// maxChains is the number of chains that a sequence holds per key, join value and place if `where` is more than joins:
+	// the latest ones, compared from their first item on. Otherwise the latest chain is enough, because it completes
+	// whenever any chain does.
+	maxChains = 16
+	// maxJoinValues is the number of join values for which a sequence holds chains of a key: those for which a chain began
+	// or grew last. An attacker needs that many decoys, each with a value of its own, to hide a chain.
+	maxJoinValues = 4096
+)
 
 // sequence is the kind of a sequence rule. Its places are its steps; a step with `times: n` has n places. A chain is a
 // match that has begun: the items at the first places. State holds the latest chains that end at each place but the
@@ -24,13 +31,15 @@ const maxChains = 16
 //	per place but the last:
 //	  n         uvarint: chains, the latest last
 //	  n chains: place + 1 items, each uvarint: the index of the item
+//	the join values (joinvalue.go), if `where` has joins
 type sequence struct {
 	within time.Duration
 	places []int  // the index of the step at each place
-	limit  int    // of chains
+	limit  int    // of chains per join value
 	unless uint32 // the bit of the role that breaks a chain, 0 for none
 	needs  []need
-	where  *rules.Sequence // if it has Where, else nil
+	where  *predicate.Where // nil if it is joins alone
+	joins  []predicate.Join
 }
 
 // need is one value that `where` reads.
@@ -52,7 +61,10 @@ func newSequence(q *rules.Sequence) sequence {
 		k.unless = 1 << len(q.Steps)
 	}
 	if q.Where != nil {
-		k.limit, k.where = maxChains, q
+		k.joins = q.Where.Joins()
+		if !q.Where.JoinsAlone() {
+			k.limit, k.where = maxChains, q.Where
+		}
 		for _, n := range q.Where.Needs() {
 			k.needs = append(k.needs, need{step: n.Step, place: firstPlace[n.Step]})
 		}
@@ -64,8 +76,11 @@ func newSequence(q *rules.Sequence) sequence {
 type partials struct {
 	items    []chainItem
 	chains   []chains // by place
-	extended []uint32 // the chain that extend makes
+	extended chains   // those that an item makes
+	merged   chains
+	counts   []int    // of chains by join value
 	indexes  []uint32 // in write: the new index of each item
+	joins    joinValues
 }
 
 // chainItem is an item of a chain.
@@ -78,34 +93,37 @@ type chainItem struct {
 // chains are the chains that end at one place, each a list of indexes of items. Because the items are in order, comparing
 // the indexes from the first on compares the chains. They are sorted.
 type chains struct {
-	size int      // items of a chain
-	refs []uint32 // the chains, one after another
+	size  int      // items of a chain
+	refs  []uint32 // the chains, one after another
+	joins []uint32 // for each chain the index of its join value
 }
 
-func (c *chains) len() int          { return len(c.refs) / c.size }
+func (c *chains) len() int          { return len(c.joins) }
 func (c *chains) at(i int) []uint32 { return c.refs[i*c.size : (i+1)*c.size] }
 
-// insert inserts a chain in its place and drops the earliest one beyond the limit. It returns the number of chains
-// dropped.
-func (c *chains) insert(chain []uint32, limit int) int {
-	i := c.len()
-	for i > 0 && slices.Compare(chain, c.at(i-1)) < 0 {
-		i--
-	}
-	if c.len() < limit {
-		c.refs = slices.Insert(c.refs, i*c.size, chain...)
-		return 0
-	}
-	if i == 0 {
-		return 1
-	}
-	copy(c.refs, c.refs[c.size:i*c.size])
-	copy(c.at(i-1), chain)
-	return 1
+func (c *chains) reset(size int) { c.size, c.refs, c.joins = size, c.refs[:0], c.joins[:0] }
+
+// add adds a chain at the end.
+func (c *chains) add(chain []uint32, join uint32) {
+	c.refs, c.joins = append(c.refs, chain...), append(c.joins, join)
 }
 
-// ordered reports whether the chains are sorted and within the limit, and the items of each are in order.
-func (c *chains) ordered(limit int) bool {
+// keep keeps the chains from index i on for which keep is true.
+func (c *chains) keep(keep func(i int) bool) {
+	n := 0
+	for i := range c.len() {
+		if keep(i) {
+			copy(c.at(n), c.at(i))
+			c.joins[n] = c.joins[i]
+			n++
+		}
+	}
+	c.refs, c.joins = c.refs[:n*c.size], c.joins[:n]
+}
+
+// ordered reports whether the chains are sorted, those of each join value within the limit, and the items of each in order.
+func (c *chains) ordered(limit, joins int) bool {
+	counts := make([]int, joins)
 	for i := range c.len() {
 		chain := c.at(i)
 		for j := 1; j < len(chain); j++ {
@@ -116,8 +134,11 @@ func (c *chains) ordered(limit int) bool {
 		if i > 0 && slices.Compare(c.at(i-1), chain) >= 0 {
 			return false
 		}
+		if counts[c.joins[i]]++; counts[c.joins[i]] > limit {
+			return false
+		}
 	}
-	return c.len() <= limit
+	return true
 }
 
 // reset empties s for a sequence of n places.
@@ -127,8 +148,9 @@ func (s *partials) reset(n int) {
 		s.chains = append(s.chains, chains{})
 	}
 	for i := range s.chains {
-		s.chains[i].size, s.chains[i].refs = i+1, s.chains[i].refs[:0]
+		s.chains[i].reset(i + 1)
 	}
+	s.joins.reset()
 }
 
 // read decodes a State.
@@ -150,7 +172,11 @@ func (k *sequence) read(r *flat.Reader, s *partials) {
 			}
 			s.chains[i].refs = append(s.chains[i].refs, uint32(ref))
 		}
+		for range m {
+			s.chains[i].joins = append(s.chains[i].joins, 0)
+		}
 	}
+	k.readJoins(r, s)
 }
 
 func (k *sequence) fold(s *scratch, st []byte, it *item.Item) {
@@ -165,7 +191,7 @@ func (k *sequence) fold(s *scratch, st []byte, it *item.Item) {
 	ps.items = append(ps.items, chainItem{storedEvent: storedEvent{time: it.Time, role: it.Role, id: it.ID}, roles: it.Roles})
 	// From the last place to the first, so that an item is at most one step of a chain.
 	for place := len(k.places) - 1; place >= 0; place-- {
-		if it.Roles&(1<<k.places[place]) == 0 {
+		if it.Roles&(1<<k.places[place]) == 0 || !k.readSides(ps, k.places[place], it) {
 			continue
 		}
 		if place == len(k.places)-1 {
@@ -177,6 +203,7 @@ func (k *sequence) fold(s *scratch, st []byte, it *item.Item) {
 	if it.Roles&k.unless != 0 {
 		k.breakChains(ps, x)
 	}
+	s.limits.Partials += int64(k.evict(ps))
 	k.write(s, ps, it)
 }
 
@@ -188,26 +215,58 @@ func (k *sequence) expire(ps *partials, t schema.Instant) {
 		for n < c.len() && t.Since(ps.items[c.at(n)[0]].time) >= uint64(k.within) {
 			n++
 		}
-		c.refs = slices.Delete(c.refs, 0, n*c.size)
+		c.refs, c.joins = slices.Delete(c.refs, 0, n*c.size), slices.Delete(c.joins, 0, n)
 	}
 }
 
 // extend adds the chains that end with item x at the place.
 func (k *sequence) extend(s *scratch, ps *partials, place int, x uint32) {
-	dropped := 0
+	longer := &ps.extended
+	longer.reset(place + 1)
 	if place == 0 {
-		ps.extended = append(ps.extended[:0], x)
-		dropped = ps.chains[0].insert(ps.extended, k.limit)
+		if join, ok := ps.joins.with(noJoin); ok {
+			longer.refs, longer.joins = append(longer.refs, x), append(longer.joins, join)
+		}
 	} else {
 		shorter := &ps.chains[place-1]
 		for i := range shorter.len() {
-			ps.extended = append(append(ps.extended[:0], shorter.at(i)...), x)
-			dropped += ps.chains[place].insert(ps.extended, k.limit)
+			if join, ok := ps.joins.with(int(shorter.joins[i])); ok {
+				longer.refs = append(append(longer.refs, shorter.at(i)...), x)
+				longer.joins = append(longer.joins, join)
+			}
 		}
 	}
-	if k.where != nil { // without where, dropping all but the latest chain loses nothing
+	dropped := ps.merge(&ps.chains[place], longer, k.limit)
+	if k.where != nil { // otherwise dropping all but the latest chain loses nothing
 		s.limits.Partials += int64(dropped)
 	}
+}
+
+// merge adds the chains of b to a. Of those of one join value only the latest ones up to the limit stay. It returns the
+// number of chains dropped.
+func (s *partials) merge(a, b *chains, limit int) (dropped int) {
+	m := &s.merged
+	m.reset(a.size)
+	for i, j := 0, 0; i < a.len() || j < b.len(); {
+		if j == b.len() || i < a.len() && slices.Compare(a.at(i), b.at(j)) < 0 {
+			m.add(a.at(i), a.joins[i])
+			i++
+		} else {
+			m.add(b.at(j), b.joins[j])
+			j++
+		}
+	}
+	s.counts = append(s.counts[:0], make([]int, s.joins.len()+1)...)
+	for _, join := range m.joins {
+		s.counts[join]++
+	}
+	m.keep(func(i int) bool { // from the earliest on
+		s.counts[m.joins[i]]--
+		return s.counts[m.joins[i]] < limit
+	})
+	dropped = a.len() + b.len() - m.len()
+	*a, *m = *m, *a
+	return dropped
 }
 
 // complete triggers if the item completes a chain.
@@ -219,7 +278,9 @@ func (k *sequence) complete(s *scratch, ps *partials, it *item.Item) {
 	}
 	chains := &ps.chains[last-1]
 	for i := chains.len() - 1; i >= 0 && !s.trigger.fired; i-- {
-		k.tryChain(s, ps, chains.at(i), it)
+		if ps.joins.fits(int(chains.joins[i])) {
+			k.tryChain(s, ps, chains.at(i), it)
+		}
 	}
 }
 
@@ -255,7 +316,7 @@ func (k *sequence) evalWhere(s *scratch, ps *partials, chain []uint32, it *item.
 		}
 		s.values = append(s.values, k.value(i, roles, data))
 	}
-	ok, err := k.where.Where.Eval(s.values)
+	ok, err := k.where.Eval(s.values)
 	if err != nil {
 		s.limits.Where++
 	}
@@ -284,11 +345,7 @@ func (k *sequence) value(i int, roles uint32, data []byte) schema.Value {
 func (k *sequence) breakChains(ps *partials, x uint32) {
 	for i := range ps.chains {
 		c := &ps.chains[i]
-		begins := i == 0 && c.len() > 0 && c.at(c.len() - 1)[0] == x
-		c.refs = c.refs[:0]
-		if begins {
-			c.refs = append(c.refs, x)
-		}
+		c.keep(func(n int) bool { return c.at(n)[0] == x })
 	}
 }
 
@@ -330,6 +387,7 @@ func (k *sequence) write(s *scratch, ps *partials, it *item.Item) {
 			s.state = binary.AppendUvarint(s.state, uint64(ps.indexes[ref]))
 		}
 	}
+	s.state = k.appendJoins(s.state, ps)
 }
 
 // appendItem appends item i. The last item is it, whose data and evidence are not in ps.
@@ -377,7 +435,7 @@ func (k *sequence) check(st []byte) bool {
 		}
 	}
 	for i := range ps.chains {
-		if !ps.chains[i].ordered(k.limit) {
+		if !ps.chains[i].ordered(k.limit, ps.joins.len()+1) {
 			return false
 		}
 	}

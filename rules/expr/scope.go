@@ -123,6 +123,7 @@ type stepScope struct {
 	eventScope
 	steps []string
 	needs *[]predicate.StepMention
+	uses  *[]int // how often the condition names each of needs
 }
 
 func (sc stepScope) agents() (predicate.Registry, bool) { return nil, false }
@@ -147,7 +148,9 @@ func (sc stepScope) resolve(names []string) resolved {
 	if at < 0 {
 		at = len(*sc.needs)
 		*sc.needs = append(*sc.needs, out.mention)
+		*sc.uses = append(*sc.uses, 0)
 	}
+	(*sc.uses)[at]++
 	out.slot = predicate.Slot{Source: predicate.FromStep, At: at, Type: out.slot.Type}
 	out.used++
 	return out

@@ -16,7 +16,8 @@ func (v *Env) CompileTriggerWhere(text string, steps []string) (where *predicate
 
 func (v *Env) compileWhere(text string, steps []string, names eventScope) (where *predicate.Where, issues []Issue) {
 	var needs []predicate.StepMention
-	c, issues := v.check(text, stepScope{eventScope: names, steps: steps, needs: &needs})
+	var uses []int
+	c, issues := v.check(text, stepScope{eventScope: names, steps: steps, needs: &needs, uses: &uses})
 	if issues != nil {
 		return nil, issues
 	}
@@ -24,5 +25,5 @@ func (v *Env) compileWhere(text string, steps []string, names eventScope) (where
 	if issues != nil {
 		return nil, issues
 	}
-	return predicate.NewWhere(root, c.slots, text, needs), nil
+	return predicate.NewWhere(root, c.slots, text, needs, uses), nil
 }

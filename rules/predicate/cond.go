@@ -78,13 +78,26 @@ type Where struct {
 	slots []Slot
 	text  string
 	needs []StepMention
+
+	joins      []Join
+	joinsAlone bool
+	joined     []bool // for each need whether only joins read it
 }
 
-// NewWhere returns the condition with the given nodes over the captured values of needs. It keeps its arguments, which must
+// NewWhere returns the condition with the given nodes over the captured values of needs, each of which it names as often as
+// uses has it. It keeps its arguments, which must
 // not be changed.
-func NewWhere(root Node, slots []Slot, text string, needs []StepMention) *Where {
-	return &Where{root, slots, text, needs}
+func NewWhere(root Node, slots []Slot, text string, needs []StepMention, uses []int) *Where {
+	w := &Where{root: root, slots: slots, text: text, needs: needs}
+	w.findJoins(uses)
+	return w
 }
+
+// Joins returns the joins of the condition. It must not be changed.
+func (w *Where) Joins() []Join { return w.joins }
+
+// JoinsAlone reports whether the condition consists of joins.
+func (w *Where) JoinsAlone() bool { return w.joinsAlone }
 
 // Needs returns the values that have to be captured, in the order in which Eval takes them. It must not be changed.
 func (w *Where) Needs() []StepMention { return w.needs }
@@ -92,7 +105,10 @@ func (w *Where) Needs() []StepMention { return w.needs }
 // Text returns the source text.
 func (w *Where) Text() string { return w.text }
 
-// Eval reports whether the condition holds over the captured values, which are in the order of Needs. A value whose kind
+// InJoinsAlone reports whether the condition reads a need, given as an index into Needs, in joins only.
+func (w *Where) InJoinsAlone(need int) bool { return w.joined[need] }
+
+// Eval reports whether the condition, joins included, holds over the captured values, which are in the order of Needs. A value whose kind
 // is not that of its field counts as absent. An error counts as false; the caller counts errors.
 func (w *Where) Eval(captured []schema.Value) (bool, error) {
 	s := Scratch{slots: w.slots, captured: captured}

@@ -63,10 +63,23 @@ func fewer(t *testing.T, n int, f func()) {
 	f()
 }
 
-// wheres are conditions over steps, by the number of steps. Step b may have times if its condition does not name it.
+// wheres are conditions over steps, by the number of steps. A step may have times if its condition names it in joins only.
 var wheres = map[int][]*predicate.Where{
-	2: {compile("b.resource.id == a.resource.id", 2), compile("b.resource.id != a.resource.id && a.resource.name == a.resource.id", 2)},
-	3: {compile("c.resource.id == a.resource.id", 3), compile("c.resource.name == a.resource.id && c.resource.id != a.resource.name", 3)},
+	2: {
+		compile("b.resource.id == a.resource.id", 2),
+		compile("b.resource.id != a.resource.id && a.resource.name == a.resource.id", 2),
+		compile("b.resource.id == a.resource.id && b.resource.name != a.resource.name", 2),
+		compile("b.resource.id == a.resource.id && a.resource.name == b.resource.name", 2),
+		compile("b.resource.id == a.resource.id && a.resource.name == b.resource.id", 2),
+	},
+	3: {
+		compile("c.resource.id == a.resource.id", 3),
+		compile("c.resource.name == a.resource.id && c.resource.id != a.resource.name", 3),
+		compile("a.resource.id == b.resource.id && b.resource.id == c.resource.id", 3),
+		compile("a.resource.id == b.resource.id && b.resource.name == c.resource.id", 3),
+		compile("a.resource.id == b.resource.id && a.resource.name < c.resource.name", 3),
+		compile("b.resource.id == c.resource.id", 3),
+	},
 }
 
 func compile(text string, steps int) *predicate.Where {
@@ -150,7 +163,7 @@ func drawSequence(t *rapid.T, r *rules.Rule, key []rules.Operand) {
 	r.Roles = nil
 	for i := range steps {
 		s := rules.Step{ID: string(rune('a' + i)), Times: 1}
-		if q.Where == nil || i == 1 && steps == 3 {
+		if q.Where == nil || joinedAlone(q.Where, i) {
 			s.Times = rapid.SampledFrom([]int{1, 1, 1, 2, 3}).Draw(t, "times")
 		}
 		q.Steps = append(q.Steps, s)
@@ -160,6 +173,16 @@ func drawSequence(t *rapid.T, r *rules.Rule, key []rules.Operand) {
 		r.Roles = append(r.Roles, rules.Role{Name: "unless", Key: key, Excepted: true})
 	}
 	r.Sequence = q
+}
+
+// joinedAlone reports whether where names a step in joins only.
+func joinedAlone(w *predicate.Where, step int) bool {
+	for i, n := range w.Needs() {
+		if n.Step == step && !w.InJoinsAlone(i) {
+			return false
+		}
+	}
+	return true
 }
 
 // text returns length-prefixed texts.
@@ -224,7 +247,7 @@ func drawData(choose chooser, r *rules.Rule, roles uint32, values int) string {
 		var b []byte
 		for i, n := range r.Sequence.Where.Needs() {
 			if roles&(1<<n.Step) != 0 {
-				b = schema.AppendValue(b, schema.StringValue(fmt.Sprint((v>>i)%3)))
+				b = schema.AppendValue(b, schema.StringValue([]string{"", "x", "y", "z"}[(v>>i)%4]))
 			}
 		}
 		return string(b)

@@ -1,6 +1,7 @@
 package reference
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/aidr-engine/aidr/engine/fold"
@@ -81,12 +82,18 @@ func chainTrigger(steps []int, items []indexed, chain []int) trigger {
 	return tr
 }
 
-// sequenceWhere, with where: at each place but the last the 16 latest chains are known, compared from s1 on. An item
-// extends every known chain that it can follow. Of the chains that it completes, the latest one for which where holds
-// triggers.
+// sequenceWhere, with where: a chain has a join value, the list of the values of the joins that its items know so far; an
+// item extends the chains whose join value agrees with its own. At each place but the last the latest chain of each join
+// value is known, or the 16 latest if where is more than joins, compared from s1 on, for the 4,096 join values for which a
+// chain began or grew last. Of the chains that an item completes, the latest one for which where holds triggers.
 func sequenceWhere(q *rules.Sequence, items []indexed) (all []trigger) {
 	steps := places(q)
+	limit := 16
+	if q.Where.JoinsAlone() {
+		limit = 1
+	}
 	known := make([][][]int, len(steps))
+	var grown []string // the join values, the one for which a chain began or grew last at the end
 	for x, e := range items {
 		for i := range known {
 			known[i] = slices.DeleteFunc(known[i], func(c []int) bool { return e.Time-items[c[0]].Time >= schema.Instant(q.Within) })
@@ -96,54 +103,98 @@ func sequenceWhere(q *rules.Sequence, items []indexed) (all []trigger) {
 			if !has(e, steps[i]) {
 				continue
 			}
-			if i == 0 {
-				extended[0] = [][]int{{x}}
-				continue
+			shorter := [][]int{{}}
+			if i > 0 {
+				shorter = known[i-1]
 			}
-			for _, c := range known[i-1] {
-				extended[i] = append(extended[i], append(slices.Clone(c), x))
+			for _, c := range shorter {
+				longer := append(slices.Clone(c), x)
+				if _, ok := joinValue(q, steps, items, longer); ok {
+					extended[i] = append(extended[i], longer)
+				}
 			}
 		}
 		complete := extended[len(steps)-1]
 		slices.SortFunc(complete, func(a, b []int) int { return slices.Compare(b, a) })
 		for _, c := range complete {
-			if ok, err := q.Where.Eval(values(q, steps, items, c)); ok && err == nil {
+			if ok, err := q.Where.Eval(values(q, steps, items, c)); q.Where.JoinsAlone() || ok && err == nil {
 				all = append(all, chainTrigger(steps, items, c))
 				break
 			}
 		}
+		for i := len(steps) - 2; i >= 0; i-- {
+			for _, c := range extended[i] {
+				v, _ := joinValue(q, steps, items, c)
+				grown = append(slices.DeleteFunc(grown, func(o string) bool { return o == v }), v)
+			}
+		}
+		grown = grown[max(0, len(grown)-4096):]
 		for i := range len(steps) - 1 {
 			known[i] = append(known[i], extended[i]...)
 			if q.Unless && has(e, len(q.Steps)) {
 				known[i] = slices.DeleteFunc(known[i], func(c []int) bool { return c[0] < x })
 			}
 			slices.SortFunc(known[i], slices.Compare)
-			known[i] = known[i][max(0, len(known[i])-16):]
+			slices.Reverse(known[i])
+			count := map[string]int{}
+			known[i] = slices.DeleteFunc(known[i], func(c []int) bool {
+				v, _ := joinValue(q, steps, items, c)
+				count[v]++
+				return count[v] > limit || !slices.Contains(grown, v)
+			})
+			slices.Reverse(known[i])
 		}
 	}
 	return all
 }
 
-// values returns the values of a chain that where reads.
-func values(q *rules.Sequence, steps []int, items []indexed, chain []int) (list []schema.Value) {
-	needs := q.Where.Needs()
-	for i, n := range needs {
-		it := items[chain[slices.Index(steps, n.Step)]]
-		data, v := []byte(it.Data), schema.Value{}
-		for j, m := range needs[:i+1] {
-			if !has(it, m.Step) {
-				continue
-			}
-			got, rest, ok := schema.ReadValue(data)
-			if !ok {
-				break
-			}
-			data = rest
-			if j == i {
-				v = got
+// joinValue returns the join value of a chain; ok is false if a side of a join is absent or empty, or two differ.
+func joinValue(q *rules.Sequence, steps []int, items []indexed, chain []int) (v string, ok bool) {
+	for _, j := range q.Where.Joins() {
+		var sides []string
+		for _, side := range j.Sides {
+			for place, i := range chain {
+				if steps[place] != q.Where.Needs()[side.Need].Step {
+					continue
+				}
+				value := side.Value(need(q, items[i], side.Need))
+				if !value.Present() {
+					return "", false
+				}
+				sides = append(sides, fmt.Sprintf("%d %d %q", value.Kind, value.Num, value.Text))
 			}
 		}
-		list = append(list, v)
+		slices.Sort(sides)
+		if sides = slices.Compact(sides); len(sides) > 1 {
+			return "", false
+		}
+		v += fmt.Sprintln(sides)
+	}
+	return v, true
+}
+
+// values returns the values of a chain that where reads.
+func values(q *rules.Sequence, steps []int, items []indexed, chain []int) (list []schema.Value) {
+	for i, n := range q.Where.Needs() {
+		list = append(list, need(q, items[chain[slices.Index(steps, n.Step)]], i))
 	}
 	return list
+}
+
+// need returns the value of need i of where that an item has.
+func need(q *rules.Sequence, it indexed, i int) schema.Value {
+	data := []byte(it.Data)
+	for j, m := range q.Where.Needs()[:i+1] {
+		if !has(it, m.Step) {
+			continue
+		}
+		v, rest, ok := schema.ReadValue(data)
+		if !ok {
+			break
+		}
+		if data = rest; j == i {
+			return v
+		}
+	}
+	return schema.Value{}
 }
