@@ -259,11 +259,20 @@
 //
 // A sequence without `where` is exact: the latest chain of each step is enough to decide whether an item triggers.
 //
-// `where` is a condition over the steps: STEP.field and STEP.raw.path read the item of a step, which must not have
-// `times` above 1. It may use lists, but not agent, because the registry may have changed since the item. With `where`,
-// State holds for each link but the last the 16 latest chains that end with it, compared from s1 on; earlier chains are
-// dropped and counted. If the condition cannot be evaluated for a chain, it is false, which is counted too. If e
-// completes several chains for which it is true, the latest of them triggers.
+// `where` is a condition over the steps: STEP.field and STEP.raw.path read the item of a step. It may use lists, but not
+// agent, because the registry may have changed since the item. If the condition cannot be evaluated for a chain, it is
+// false, which is counted. If e completes several chains for which it is true, the latest of them triggers.
+//
+// Joins. A conjunct b.f == a.g over two steps is a join. Joins that have a side in common are one. A side that is absent or
+// empty joins nothing. Numbers are equal whatever their type, and JSON in any order of its keys. The join value of a chain
+// is the list of those of its sides that its items know so far, and State keeps the chains of each join value apart, so
+// decoys with other values displace nothing. All items of a step with `times` have the same value in a join; such a step
+// must not be read outside of joins.
+//
+// With joins alone State holds the latest chain for each join value and link, and the sequence is exact. With other conditions
+// it holds for each join value and link but the last the 16 latest chains that end with it, compared from s1 on; earlier
+// chains are dropped and counted. State holds the chains of the 4,096 join values for which a chain began or grew last. Of
+// one item the later step counts first. A join value that leaves with a chain is counted.
 //
 // # absence
 //

@@ -101,7 +101,7 @@ func AppendValue(dst []byte, v Value) []byte {
 
 // ReadValue reads one value in its flat form from the front of src and returns the bytes after it. The text is a copy. If
 // src is damaged, ok is false.
-func ReadValue(src []byte) (v Value, rest []byte, ok bool) {
+func ReadValue[T string | []byte](src T) (v Value, rest T, ok bool) {
 	if len(src) == 0 {
 		return Value{}, src, false
 	}
@@ -110,7 +110,7 @@ func ReadValue(src []byte) (v Value, rest []byte, ok bool) {
 	case KindAbsent:
 		return v, src, true
 	case KindString, KindJSON, KindList:
-		n, w := binary.Uvarint(src)
+		n, w := binary.Uvarint([]byte(src[:min(len(src), binary.MaxVarintLen64)]))
 		if w <= 0 || n > uint64(len(src)-w) {
 			return Value{}, src, false
 		}
@@ -120,7 +120,7 @@ func ReadValue(src []byte) (v Value, rest []byte, ok bool) {
 		if len(src) < 8 {
 			return Value{}, src, false
 		}
-		v.Num = binary.BigEndian.Uint64(src)
+		v.Num = binary.BigEndian.Uint64([]byte(src[:8]))
 		return v, src[8:], true
 	}
 	return Value{}, src, false

@@ -48,7 +48,8 @@ func kinds() (list []*rules.Rule) {
 		absence(rules.Absence{Form: rules.AbsenceExpect, Within: 5 * time.Second}),
 		absence(rules.Absence{Form: rules.AbsenceWithout, Within: 2 * time.Second, Slack: 2 * time.Second}),
 		absence(rules.Absence{Form: rules.AbsenceSilent, For: 2 * time.Second}),
-		flow(false), flow(true), ofProvenance(time.Minute),
+		flow(false), flow(true), ofProvenance(time.Minute), joined("b.resource.id == a.resource.id"),
+		joined("b.resource.id == a.resource.id && b.resource.name != a.resource.name"),
 	}
 }
 
@@ -105,6 +106,8 @@ func data(r *rules.Rule, i int) string {
 		return string(binary.BigEndian.AppendUint64(nil, uint64(i%5))) + "shown"
 	case r.Provenance != nil:
 		return provenanceItem(i)
+	case r.Sequence != nil && r.Sequence.Where != nil:
+		return string(schema.AppendValue(schema.AppendValue(nil, schema.StringValue(string(rune('x'+i%3)))), schema.StringValue("n")))
 	}
 	return ""
 }

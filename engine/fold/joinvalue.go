@@ -31,7 +31,6 @@ type joinValues struct {
 	sides   []byte   // a value: the sides of the item that is folded
 	value   []byte   // a value that with makes
 	text    []byte   // of one side
-	data    []byte   // of the item
 	slots   []uint32 // a hash table of the first `indexed` values: indexes plus 1
 	indexed int
 	order   []uint32 // the values that stay, in the order of the flat form
@@ -59,7 +58,6 @@ func (k *sequence) readSides(ps *partials, step int, it *item.Item) (ok bool) {
 	v := &ps.joins
 	v.width = len(k.joins) * sideSize
 	v.sides = append(v.sides[:0], make([]byte, v.width)...)
-	v.data = append(v.data[:0], it.Data...)
 	for i := range k.joins {
 		known := v.sides[i*sideSize:][:sideSize]
 		for j := range k.joins[i].Sides {
@@ -67,7 +65,7 @@ func (k *sequence) readSides(ps *partials, step int, it *item.Item) (ok bool) {
 			if k.needs[side.Need].step != step {
 				continue
 			}
-			value := side.Value(k.value(side.Need, it.Roles, v.data))
+			value := side.Value(needed(k.needs, side.Need, it.Roles, it.Data))
 			if !value.Present() {
 				return false
 			}

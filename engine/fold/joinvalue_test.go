@@ -12,16 +12,15 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// joining returns a sequence of steps a and b with a where.
-func joining(t testing.TB, where string) *rules.Rule {
-	t.Helper()
+// joined returns a sequence of steps a and b with a where.
+func joined(where string) *rules.Rule {
 	env, err := expr.NewEnv(expr.Site{})
 	if err != nil {
-		t.Fatal(err)
+		panic("BUG: " + err.Error())
 	}
 	w, issues := env.CompileWhere(where, []string{"a", "b"})
 	if len(issues) > 0 {
-		t.Fatal(issues)
+		panic("BUG: " + issues[0].Text)
 	}
 	r := capturetest.Rule(rules.KindSequence)
 	r.Sequence = &rules.Sequence{Steps: []rules.Step{{ID: "a", Times: 1}, {ID: "b", Times: 1}}, Within: 24 * time.Hour, Where: w}
@@ -32,7 +31,7 @@ func joining(t testing.TB, where string) *rules.Rule {
 // TestJoinValuesLimit begins chains of as many join values as are held, and one more: the one that began longest ago leaves,
 // and no other.
 func TestJoinValuesLimit(t *testing.T) {
-	c := fold.NewCell(fold.NewProgram(joining(t, "b.resource.id == a.resource.id")), "a\x00\x01")
+	c := fold.NewCell(fold.NewProgram(joined("b.resource.id == a.resource.id")), "a\x00\x01")
 	c.Advance(0)
 	second := 0
 	add := func(role uint16, value string) {
@@ -64,7 +63,7 @@ func TestJoinValuesLimit(t *testing.T) {
 func TestJoinValuesAreEqual(t *testing.T) {
 	f := func(a, b schema.Value, want bool) {
 		t.Helper()
-		c := fold.NewCell(fold.NewProgram(joining(t, "b.raw.x == a.raw.x")), "a\x00\x01")
+		c := fold.NewCell(fold.NewProgram(joined("b.raw.x == a.raw.x")), "a\x00\x01")
 		c.Advance(0)
 		for i, v := range []schema.Value{a, b} {
 			it := at(i, uint64(i))

@@ -5,6 +5,7 @@ import (
 
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -57,13 +58,14 @@ type scratch struct {
 	limits  Limits
 
 	// For the kinds.
-	events   []storedEvent  // the latest events of a State
-	panes    []byte         // flat panes
-	valueSet []byte         // a valueSet
-	chains   partials       // of a sequence
-	values   []schema.Value // the arguments of a sequence's where
-	detail   []byte         // the detail of a trigger
-	ledger   ledgerUpdate   // of a provenance
+	events   []storedEvent      // the latest events of a State
+	panes    []byte             // flat panes
+	valueSet []byte             // a valueSet
+	chains   partials           // of a sequence
+	values   []schema.Value     // the arguments of a sequence's where
+	where    *predicate.Scratch // of a sequence's where
+	detail   []byte             // the detail of a trigger
+	ledger   ledgerUpdate       // of a provenance
 	// tainted has, for each argument but that of the trigger, what rules over a provenance see as a trigger of its own.
 	tainted []item.Provenance
 

@@ -309,24 +309,28 @@ func (k *sequence) tryChain(s *scratch, ps *partials, chain []uint32, it *item.I
 func (k *sequence) evalWhere(s *scratch, ps *partials, chain []uint32, it *item.Item) bool {
 	s.values = s.values[:0]
 	for i, n := range k.needs {
-		roles, data := it.Roles, []byte(it.Data)
 		if n.place < len(chain) {
 			c := &ps.items[chain[n.place]]
-			roles, data = c.roles, c.data
+			s.values = append(s.values, needed(k.needs, i, c.roles, c.data))
+		} else {
+			s.values = append(s.values, needed(k.needs, i, it.Roles, it.Data))
 		}
-		s.values = append(s.values, k.value(i, roles, data))
 	}
-	ok, err := k.where.Eval(s.values)
+	if s.where == nil {
+		s.where = predicate.NewScratch()
+	}
+	ok, err := k.where.Eval(s.values, s.where)
+	clear(s.values) // they may be texts of items
 	if err != nil {
 		s.limits.Where++
 	}
 	return ok && err == nil
 }
 
-// value returns the value of need i from the Data of an item with these roles.
-func (k *sequence) value(i int, roles uint32, data []byte) schema.Value {
+// needed returns the value of need i from the Data of an item with these roles.
+func needed[T string | []byte](needs []need, i int, roles uint32, data T) schema.Value {
 	for j := range i + 1 {
-		if roles&(1<<k.needs[j].step) == 0 {
+		if roles&(1<<needs[j].step) == 0 {
 			continue
 		}
 		v, rest, ok := schema.ReadValue(data)

@@ -229,7 +229,7 @@ func TestWhere(t *testing.T) {
 		schema.StringValue("r"), schema.StringValue("r"), schema.StringValue("v"),
 		schema.IntValue(9), schema.IntValue(1), schema.StringValue("s"), schema.StringValue("paste.ee"),
 	}
-	if got := outcome(where.Eval(values)); got != "true" {
+	if got := outcome(where.Eval(values, predicate.NewScratch())); got != "true" {
 		t.Errorf("got %s, want true", got)
 	}
 	for i := range values {
@@ -239,14 +239,14 @@ func TestWhere(t *testing.T) {
 		if i == 4 {
 			want = "true" // 9 > 0
 		}
-		if got := outcome(where.Eval(changed)); got != want {
+		if got := outcome(where.Eval(changed, predicate.NewScratch())); got != want {
 			t.Errorf("without %s: got %s, want %s", needs[i], got, want)
 		}
 	}
 	// Values of a damaged State must not cause a panic.
 	for _, damaged := range [][]schema.Value{nil, values[:3],
 		{schema.IntValue(1), schema.ListValue("["), schema.JSONValue("{"), schema.StringValue("x"), {}, {}, {}}} {
-		if ok, _ := where.Eval(damaged); ok {
+		if ok, _ := where.Eval(damaged, predicate.NewScratch()); ok {
 			t.Errorf("%v: holds", damaged)
 		}
 	}

@@ -110,9 +110,10 @@ func (w *Where) InJoinsAlone(need int) bool { return w.joined[need] }
 
 // Eval reports whether the condition, joins included, holds over the captured values, which are in the order of Needs. A value whose kind
 // is not that of its field counts as absent. An error counts as false; the caller counts errors.
-func (w *Where) Eval(captured []schema.Value) (bool, error) {
-	s := Scratch{slots: w.slots, captured: captured}
-	v := w.root.eval(&s)
+// s is only memory that is used again.
+func (w *Where) Eval(captured []schema.Value, s *Scratch) (bool, error) {
+	s.slots, s.captured, s.err = w.slots, captured, nil
+	v := w.root.eval(s)
 	if v == failed {
 		return false, s.err
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -117,7 +118,7 @@ func sequenceWhere(q *rules.Sequence, items []indexed) (all []trigger) {
 		complete := extended[len(steps)-1]
 		slices.SortFunc(complete, func(a, b []int) int { return slices.Compare(b, a) })
 		for _, c := range complete {
-			if ok, err := q.Where.Eval(values(q, steps, items, c)); q.Where.JoinsAlone() || ok && err == nil {
+			if ok, err := q.Where.Eval(values(q, steps, items, c), predicate.NewScratch()); q.Where.JoinsAlone() || ok && err == nil {
 				all = append(all, chainTrigger(steps, items, c))
 				break
 			}
