@@ -42,7 +42,7 @@ var mayImport = map[string][]string{
 	"connectors/webhook":         {"schema", "connectors"},
 	"engine/flat":                {"schema"},
 	"engine/item":                {"schema", "engine/flat"},
-	"engine/capture":             {"schema", "rules", "rules/predicate", "engine/flat", "engine/item"},
+	"engine/capture":             {"schema", "schema/content", "rules", "rules/predicate", "engine/flat", "engine/item"},
 	"engine/capture/capturetest": {"schema", "rules", "rules/predicate", "engine/item", "engine/capture"},
 	"engine/fold":                {"schema", "rules", "rules/predicate", "engine/flat", "engine/item"},
 	"engine/fold/reference":      {"schema", "rules", "rules/predicate", "engine/fold", "engine/item"},
