@@ -142,13 +142,17 @@ type ruleSet struct {
 	sources  []*capture.Source
 	over     [][]int // by rule: the rules that have its triggers as items
 	feeding  [][]int // by rule: the rules whose triggers are its items, and that can trigger
+	limit    int     // the place of rules.LimitReached, -1 if it is not active
 	levels   int     // the number of levels: 1 if no rule is over others
 }
 
 func newRuleSet(set *rules.Set) *ruleSet {
 	n := len(set.Rules)
-	rs := &ruleSet{set: set, over: make([][]int, n), feeding: make([][]int, n), levels: 1}
-	for _, r := range set.Rules {
+	rs := &ruleSet{set: set, over: make([][]int, n), feeding: make([][]int, n), limit: -1, levels: 1}
+	for i, r := range set.Rules {
+		if r.ID == rules.LimitReached {
+			rs.limit = i
+		}
 		rs.plans = append(rs.plans, capture.NewPlan(r))
 		rs.programs = append(rs.programs, fold.NewProgram(r))
 		rs.sources = append(rs.sources, capture.NewSource(r))
@@ -188,6 +192,11 @@ func (rs *ruleSet) connect() {
 			if r.Level == level {
 				rs.feeding[o] = slices.DeleteFunc(rs.feeding[o], silent)
 			}
+		}
+	}
+	for f, p := range rs.programs {
+		if rs.limit >= 0 && p.Forgets() && !silent(f) {
+			rs.feeding[rs.limit] = append(rs.feeding[rs.limit], f)
 		}
 	}
 }

@@ -407,14 +407,22 @@ func (s *shard) emitLate(b *barrier, out *shardPart) {
 	s.late = nil
 }
 
-// feed adds the items that the rules over the cell's rule have of its new triggers.
+// feed adds the items that the rules over the cell's rule have of its new triggers, and those of its losses.
 func (s *shard) feed(c *cachedCell, out *shardPart) {
+	source := s.rules.sources[c.key.rule]
+	c.cell.Losses(func(t *item.Trigger, limit string) {
+		if s.rules.limit < 0 {
+			return
+		}
+		s.capturer.ReadLoss(source, t, limit)
+		s.capturer.Capture(s.rules.plans[s.rules.limit], s.rules.limit, func(it *item.Item) { out.triggers = append(out.triggers, *it) })
+	})
 	over := s.rules.over[c.key.rule]
 	if len(over) == 0 {
 		return
 	}
 	c.cell.Triggers(func(t *item.Trigger, gone bool) {
-		s.capturer.Read(s.rules.sources[c.key.rule], t)
+		s.capturer.Read(source, t)
 		for _, rule := range over {
 			missing, failed := s.capturer.Capture(s.rules.plans[rule], rule, func(it *item.Item) {
 				it.Gone = gone

@@ -35,6 +35,8 @@ type Options struct {
 	// Families holds the datasets of each family that rules may name as @family, as decode.Families returns them for the field
 	// maps of a site. Nil means the built-in formats.
 	Families map[string][]string
+	// BuiltIn adds the built-in rules, whose ids begin with aidr., to those that are active.
+	BuiltIn bool
 	// Today is the current time. An exception that expired before it is reported as a warning. The zero time turns these
 	// warnings off. Today has no other effect.
 	Today time.Time
@@ -289,5 +291,5 @@ func (l *loader) build() (*Set, []Problem) {
 	if Failed(l.problems) {
 		return nil, l.problems
 	}
-	return newSet(all, env, l.options.Drafts, l.agents), l.problems
+	return newSet(all, env, l.options, l.agents), l.problems
 }

@@ -117,6 +117,9 @@ func (r *reader) id(n *doc.Node) string {
 	case bad >= 0:
 		n.Fail("%q may hold only a-z, 0-9, dot and dash, because ids are used in tables, metrics and URLs: choose another", doc.Short(id))
 		return ""
+	case strings.HasPrefix(id, builtinPrefix):
+		n.Fail("%q begins with %s, as the ids of built-in rules do: choose another", doc.Short(id), builtinPrefix)
+		return ""
 	case len(id) > maxID:
 		n.Fail("is longer than %d bytes: shorten it", maxID)
 		return ""

@@ -14,7 +14,7 @@ import (
 // Set holds the compiled rules of all files, with an index over the conditions of the active ones. It is immutable and
 // safe for concurrent use.
 type Set struct {
-	// Rules are the active rules, sorted by id. Disabled rules and drafts are not active, and rules that read agent.* are
+	// Rules are the active rules, sorted by id, then the built-in ones. Disabled rules and drafts are not active, and rules that read agent.* are
 	// not active at a site without a registry.
 	Rules []*Rule
 	// All are the rules of all files, sorted by id, whatever their stage. RuleActivities returns the activity of each.
@@ -34,15 +34,20 @@ type roleRef struct {
 }
 
 // newSet returns the Set of the rules and indexes those that are active.
-func newSet(all []*Rule, env *expr.Env, drafts bool, agents *site.Agents) *Set {
+func newSet(all []*Rule, env *expr.Env, o Options, agents *site.Agents) *Set {
 	s := &Set{All: all, raw: env.RawPaths(), agents: agents}
+	top := 0
 	for _, r := range all {
 		switch {
-		case r.Stage == StageDisabled, r.Stage == StageDraft && !drafts:
-		case r.readsAgent && agents == nil && !drafts:
+		case r.Stage == StageDisabled, r.Stage == StageDraft && !o.Drafts:
+		case r.readsAgent && agents == nil && !o.Drafts:
 		default:
 			s.Rules = append(s.Rules, r)
+			top = max(top, r.Level)
 		}
+	}
+	if o.BuiltIn {
+		s.Rules = append(s.Rules, builtins(env, top)...)
 	}
 	s.build()
 	s.wanted = wantedOf(s.Rules, env.RawPaths())

@@ -65,7 +65,7 @@ func listValue(texts []string) schema.Value {
 func (c *TriggerCapturer) Read(s *Source, t *item.Trigger) {
 	e := &c.event
 	e.Reset()
-	c.fed = string(item.AppendFed(nil, s.rule.ID, t.Key))
+	c.fed = string(item.AppendFed(nil, s.rule.ID, t))
 	if t.Evidence != "" {
 		readEvidence(e, t.Evidence)
 	}
@@ -98,6 +98,12 @@ func (c *TriggerCapturer) Read(s *Source, t *item.Trigger) {
 		e.SetText(schema.ProvenanceSource, t.Source)
 	}
 	c.capturer.BeginEvent()
+}
+
+// ReadLoss makes a loss of State the trigger that Capture captures. The name of the limit is its error.type.
+func (c *TriggerCapturer) ReadLoss(s *Source, t *item.Trigger, limit string) {
+	c.Read(s, t)
+	c.event.SetText(schema.ErrorType, limit)
 }
 
 // Capture calls emit with the items that the rule at place `rule` of the Set, which is over that of the trigger, has of

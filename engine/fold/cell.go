@@ -22,6 +22,8 @@ type Cell struct {
 	folded  int // the number of pending items, from the first on, that live has folded
 
 	sent      []item.Trigger // triggers of live that Triggers handed on last
+	lastLoss  schema.Instant // the time of the last loss of base that was kept, noLoss before the first
+	paced     int            // number of losses of base that are kept
 	settled   []Group        // groups of base that ended and whose settled finding is not emitted yet
 	emissions []emission     // of the findings that are not final, sorted by (start, version)
 	needsEmit bool           // the findings may differ from those emitted
@@ -34,7 +36,7 @@ type Cell struct {
 // NewCell returns an empty cell whose watermark is MinInstant: call Advance before Add.
 func NewCell(p *Program, group string) *Cell {
 	return &Cell{
-		p: p, group: group, watermark: schema.MinInstant, sweepAt: schema.MinInstant,
+		p: p, group: group, watermark: schema.MinInstant, sweepAt: schema.MinInstant, lastLoss: noLoss,
 		base: layer{nextDeadline: schema.MaxInstant}, live: layer{nextDeadline: schema.MaxInstant},
 	}
 }
@@ -78,6 +80,7 @@ func (c *Cell) AddPending(src []byte) (ok bool) {
 // Empty reports whether the cell holds nothing, so that it may be deleted.
 func (c *Cell) Empty() bool {
 	return c.Pending() == 0 && len(c.base.keys) == 0 && len(c.base.groups) == 0 && len(c.settled) == 0 && len(c.emissions) == 0 && len(c.sent) == 0 &&
+		c.lastLoss == noLoss &&
 		!c.ahead
 }
 
@@ -211,7 +214,11 @@ func (c *Cell) Advance(w schema.Instant) {
 	}
 	c.fire(s, &c.base, w)
 	c.live.dropTriggers(w)
+	c.live.dropLosses(w)
 	c.watermark = w
+	if c.lastLoss != noLoss && w.Reached(c.lastLoss, lossPace) {
+		c.lastLoss, c.changed = noLoss, true // no later loss is held back by it
+	}
 	c.settle(w)
 	c.sweep(w)
 }
@@ -291,6 +298,9 @@ func (c *Cell) Wake() (w schema.Instant, ok bool) {
 			w = min(w, end)
 			break
 		}
+	}
+	if c.lastLoss != noLoss {
+		w = min(w, c.lastLoss.Add(lossPace))
 	}
 	if len(c.base.keys) > 0 {
 		w = min(w, max(c.sweepAt, c.watermark.Add(1)))

@@ -8,8 +8,11 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// cellFormat is the version of a cell's flat form. LoadCell refuses other versions.
-const cellFormat = 2
+// The versions of a cell's flat form. LoadCell refuses others.
+const (
+	cellFormat     = 2 // without the last part
+	fullCellFormat = 3
+)
 
 // Append appends the cell's flat form: everything but pending.
 //
@@ -20,10 +23,13 @@ const cellFormat = 2
 //	settled     uvarint; each as in group.go: the groups that ended and whose settled finding is not emitted yet
 //	emissions   uvarint; per emission: start, end (8 bytes), version, revision (uvarint), detected, at (8 bytes),
 //	            withdrawn (1 byte), sum (16 bytes), body (uvarint length, bytes)
-//	sent        only if there are any: uvarint; each as in engine/item/trigger.go: the triggers that may be taken back
+//	sent        uvarint; each as in engine/item/trigger.go: the triggers that may be taken back
+//	last loss   8 bytes big-endian, noLoss for none
+//
+// The last two are the last part, which is left out if there are no such triggers and no loss.
 func (c *Cell) Append(dst []byte) []byte {
 	c.changed = false
-	dst = append(dst, cellFormat)
+	dst = append(dst, c.format())
 	dst = flat.AppendInstant(dst, c.watermark)
 	dst = binary.AppendUvarint(dst, uint64(len(c.base.keys)))
 	for i := range c.base.keys {
@@ -40,7 +46,7 @@ func (c *Cell) Append(dst []byte) []byte {
 	for i := range c.emissions {
 		dst = c.emissions[i].append(dst)
 	}
-	return appendSent(dst, c.sent)
+	return c.appendSent(dst)
 }
 
 func (e *emission) append(dst []byte) []byte {
@@ -73,12 +79,15 @@ func readEmission(r *flat.Reader) (e emission) {
 	return e
 }
 
+func knownFormat(v byte) bool { return v == cellFormat || v == fullCellFormat }
+
 // LoadCell reads a cell that Append wrote; the caller adds the pending items afterwards. Damaged bytes are an error.
 func LoadCell(p *Program, group string, src []byte) (*Cell, error) {
 	c := NewCell(p, group)
 	r := flat.NewReader(src)
-	if v := r.Byte(); v != cellFormat {
-		return nil, fmt.Errorf("load cell of rule %q: format %d, not %d", p.Rule.ID, v, cellFormat)
+	format := r.Byte()
+	if !knownFormat(format) {
+		return nil, fmt.Errorf("load cell of rule %q: format %d, not one up to %d", p.Rule.ID, format, fullCellFormat)
 	}
 	c.watermark = r.Instant()
 	c.loadKeys(&r)
@@ -91,7 +100,7 @@ func LoadCell(p *Program, group string, src []byte) (*Cell, error) {
 		}
 		c.emissions = append(c.emissions, e)
 	}
-	c.sent = readSent(&r)
+	c.readSent(&r, format)
 	if !r.Done() {
 		return nil, fmt.Errorf("load cell of rule %q: %d bytes are damaged", p.Rule.ID, len(src))
 	}
@@ -145,7 +154,8 @@ type OpenFinding struct {
 // needs no Program: the rule may be unknown. ok is false if src is damaged.
 func WithdrawAll(src []byte) (dst []byte, open []OpenFinding, ok bool) {
 	r := flat.NewReader(src)
-	if r.Byte() != cellFormat {
+	format := r.Byte()
+	if !knownFormat(format) {
 		return nil, nil, false
 	}
 	r.Instant() // the watermark
@@ -168,14 +178,14 @@ func WithdrawAll(src []byte) (dst []byte, open []OpenFinding, ok bool) {
 		dst = e.append(dst)
 	}
 	dst = append(dst, r.Rest()...)
-	readSent(&r)
+	new(Cell).readSent(&r, format)
 	return dst, open, r.Done()
 }
 
 // CountKeys returns the number of keys with State of a cell in flat form, 0 if src is damaged.
 func CountKeys(src []byte) int {
 	r := flat.NewReader(src)
-	if r.Byte() != cellFormat {
+	if !knownFormat(r.Byte()) {
 		return 0
 	}
 	r.Instant() // the watermark

@@ -141,6 +141,21 @@ type Limits struct {
 	Held           int64 // changes of findings that EmitPaced held back
 }
 
+// forgotten returns the name of the limit by which a State gave up something that may change a finding, "" for none.
+func (l *Limits) forgotten() string {
+	switch {
+	case l.Values > 0:
+		return "values"
+	case l.Partials > 0:
+		return "partials"
+	case l.Deadlines > 0:
+		return "deadlines"
+	case l.Brought > 0:
+		return "brought"
+	}
+	return ""
+}
+
 // Add adds o's counters.
 func (l *Limits) Add(o Limits) { l.add(o, 1) }
 

@@ -15,6 +15,7 @@ type layer struct {
 	nextDeadline schema.Instant // a lower bound of all deadlines
 	groups       []Group        // in order; the last one may still grow. Those of live are all groups, not a difference.
 	triggers     []item.Trigger // in order, if the rule feeds others: of base, those that Triggers has not handed on
+	losses       []loss         // in order: of base, those that Losses has not handed on
 	limits       Limits
 }
 
@@ -90,11 +91,11 @@ func (c *Cell) fold(s *scratch, l *layer, it *item.Item) {
 	c.fire(s, l, it.Time)
 	s.reset()
 	c.p.kind.fold(s, c.state(l, key), it)
-	c.store(s, l, key)
+	c.store(s, l, key, it.Time)
 }
 
-// store moves the result of a fold from the scratch into the layer.
-func (c *Cell) store(s *scratch, l *layer, key string) {
+// store moves the result of a fold from the scratch into the layer. at is the time of the item or of the deadline.
+func (c *Cell) store(s *scratch, l *layer, key string, at schema.Instant) {
 	if s.trigger.fired {
 		n := len(l.groups)
 		l.groups = c.p.addTrigger(l.groups, &s.trigger)
@@ -106,8 +107,13 @@ func (c *Cell) store(s *scratch, l *layer, key string) {
 			}
 		}
 	}
-	l.limits.Add(s.limits)
-	s.limits = Limits{}
+	if s.limits != (Limits{}) {
+		if limit := s.limits.forgotten(); limit != "" && c.p.Forgets() {
+			c.lose(l, key, limit, at)
+		}
+		l.limits.Add(s.limits)
+		s.limits = Limits{}
+	}
 	if len(s.state) == 0 {
 		c.forget(l, key)
 		return
@@ -204,7 +210,7 @@ func (c *Cell) fire(s *scratch, l *layer, t schema.Instant) {
 			for c.deadline(l, key) == at { // a State may have several deadlines of one time
 				s.reset()
 				c.p.timed.fire(s, c.state(l, key))
-				c.store(s, l, key)
+				c.store(s, l, key, at)
 			}
 		}
 		if l == &c.base {
@@ -223,7 +229,7 @@ func (c *Cell) refresh(s *scratch) {
 	if c.folded == 0 {
 		c.live.keys = c.live.keys[:0]
 		c.live.groups = append(c.live.groups[:0], c.base.groups...)
-		c.live.triggers = c.live.triggers[:0]
+		c.live.triggers, c.live.losses = c.live.triggers[:0], c.live.losses[:0]
 		c.live.nextDeadline, c.live.limits = c.base.nextDeadline, Limits{}
 	}
 	for i := c.folded; i < n; i++ {
@@ -252,6 +258,9 @@ func (c *Cell) adopt() {
 	}
 	c.base.triggers = append(c.base.triggers, c.live.triggers...)
 	c.live.triggers = c.live.triggers[:0]
+	c.base.losses = append(c.base.losses, c.live.losses...)
+	c.live.losses = c.live.losses[:0]
+	c.pace()
 	c.base.nextDeadline = c.live.nextDeadline
 	c.base.limits.Add(c.live.limits)
 }

@@ -17,7 +17,7 @@ import (
 func (l *layer) note(tr *trigger, key string, opens bool) {
 	t := item.Trigger{Key: key, Time: tr.time, Opens: opens, Provenance: tr.provenance}
 	if it := tr.item; it != nil {
-		t.Role, t.ID, t.Evidence, t.Carried = it.Role, it.ID, it.Evidence, it.Carried
+		t.Role, t.Fed, t.ID, t.Evidence, t.Carried = it.Role, it.Fed, it.ID, it.Evidence, it.Carried
 	} else {
 		t.Deadline, t.ID = true, item.DeadlineID(key)
 	}
@@ -89,7 +89,7 @@ func difference(a, b []item.Trigger) (onlyA, onlyB []item.Trigger) {
 // cloneTrigger returns a copy that shares no memory with items, which it outlives.
 func cloneTrigger(t *item.Trigger) item.Trigger {
 	c := *t
-	for _, text := range [...]*string{&c.Key, &c.Evidence, &c.Carried, &c.Value, &c.Argument, &c.Source} {
+	for _, text := range [...]*string{&c.Key, &c.Fed, &c.Evidence, &c.Carried, &c.Value, &c.Argument, &c.Source} {
 		*text = strings.Clone(*text)
 	}
 	return c
@@ -104,28 +104,35 @@ func (l *layer) dropTriggers(w schema.Instant) {
 	l.triggers = append(l.triggers[:0], l.triggers[n:]...)
 }
 
-// appendSent appends the triggers that were handed on and may be taken back, if there are any.
-func appendSent(dst []byte, sent []item.Trigger) []byte {
-	if len(sent) == 0 {
-		return dst
+// format returns the version of the flat form.
+func (c *Cell) format() byte {
+	if len(c.sent) == 0 && c.lastLoss == noLoss {
+		return cellFormat
 	}
-	dst = binary.AppendUvarint(dst, uint64(len(sent)))
-	for i := range sent {
-		dst = item.AppendTrigger(dst, &sent[i])
-	}
-	return dst
+	return fullCellFormat
 }
 
-func readSent(r *flat.Reader) (sent []item.Trigger) {
-	if len(r.Rest()) == 0 {
-		return nil
+// appendSent appends the last part of fullCellFormat: the triggers that were handed on and may be taken back, and the time
+// of the last loss.
+func (c *Cell) appendSent(dst []byte) []byte {
+	if c.format() == cellFormat {
+		return dst
 	}
-	n := r.Count(1)
-	if n == 0 {
-		r.Fail() // none are not written
+	dst = binary.AppendUvarint(dst, uint64(len(c.sent)))
+	for i := range c.sent {
+		dst = item.AppendTrigger(dst, &c.sent[i])
 	}
-	for range n {
-		sent = append(sent, item.ReadTrigger(r))
+	return flat.AppendInstant(dst, c.lastLoss)
+}
+
+func (c *Cell) readSent(r *flat.Reader, format byte) {
+	if format == cellFormat {
+		return
 	}
-	return sent
+	for range r.Count(1) {
+		c.sent = append(c.sent, item.ReadTrigger(r))
+	}
+	if c.lastLoss = r.Instant(); len(c.sent) == 0 && c.lastLoss == noLoss {
+		r.Fail() // it would not have been written
+	}
 }

@@ -31,8 +31,8 @@ type Item struct {
 	// Gone takes the item back that is equal in all other fields. Only items made of triggers are taken back.
 	Gone  bool
 	Roles uint32 // bit i: the event matched Rule.Roles[i]
-	// Fed is empty for an event. For a trigger it is AppendFed of the rule that triggered and its key: triggers of one
-	// instant and role are ordered by the rule, the identity and the key.
+	// Fed is empty for an event. For a trigger it is that of AppendFed: triggers of one instant and role are ordered by the
+	// rule that triggered, the identity, their order in that rule and its key.
 	Fed string
 	ID  schema.ID
 	// Data holds the captured values that the rule's kind needs:
@@ -108,16 +108,17 @@ func (it *Item) CompareEvent(o *Item) int {
 // fedEnd is the end of the rule's id in Fed. No id contains it.
 const fedEnd = "\x00"
 
-// AppendFed appends the Fed of the triggers of a rule and a key.
-func AppendFed(dst []byte, rule, key string) []byte {
-	return append(append(append(dst, rule...), fedEnd...), key...)
+// AppendFed appends the Fed of a trigger of a rule.
+func AppendFed(dst []byte, rule string, t *Trigger) []byte {
+	dst = append(append(dst, rule...), fedEnd...)
+	return append(append(append(dst, t.Fed...), fedEnd...), t.Key...)
 }
 
 // compareFed compares two items of which at least one is a trigger, after Time and Role.
 func compareFed(a, b *Item) int {
-	ruleA, keyA, _ := strings.Cut(a.Fed, fedEnd)
-	ruleB, keyB, _ := strings.Cut(b.Fed, fedEnd)
-	return cmp.Or(strings.Compare(ruleA, ruleB), bytes.Compare(a.ID[:], b.ID[:]), strings.Compare(keyA, keyB))
+	ruleA, restA, _ := strings.Cut(a.Fed, fedEnd)
+	ruleB, restB, _ := strings.Cut(b.Fed, fedEnd)
+	return cmp.Or(strings.Compare(ruleA, ruleB), bytes.Compare(a.ID[:], b.ID[:]), strings.Compare(restA, restB))
 }
 
 // Supersedes reports whether it, rather than its copy o, is to be folded. Of two copies the one with the smaller hash of

@@ -15,6 +15,7 @@ type Trigger struct {
 	Time     schema.Instant
 	Deadline bool      // time triggered, and no event
 	Role     uint16    // of the event's item
+	Fed      string    // of the event's item
 	ID       schema.ID // the identity of the event, or DeadlineID
 	Evidence string    // of the event; "" for a deadline
 	Carried  string    // of the event; "" for a deadline
@@ -44,7 +45,7 @@ const (
 //	time    8 bytes big-endian
 //	role    uvarint
 //	id      16 bytes
-//	key, evidence, carried, value, argument, source: each uvarint length and bytes
+//	key, fed, evidence, carried, value, argument, source: each uvarint length and bytes
 func AppendTrigger(dst []byte, t *Trigger) []byte {
 	var flags byte
 	if t.Deadline {
@@ -57,7 +58,7 @@ func AppendTrigger(dst []byte, t *Trigger) []byte {
 	dst = flat.AppendInstant(dst, t.Time)
 	dst = binary.AppendUvarint(dst, uint64(t.Role))
 	dst = append(dst, t.ID[:]...)
-	for _, text := range [...]string{t.Key, t.Evidence, t.Carried, t.Value, t.Argument, t.Source} {
+	for _, text := range [...]string{t.Key, t.Fed, t.Evidence, t.Carried, t.Value, t.Argument, t.Source} {
 		dst = flat.AppendText(dst, text)
 	}
 	return dst
@@ -70,7 +71,7 @@ func ReadTrigger(r *flat.Reader) (t Trigger) {
 	t.Time = r.Instant()
 	role := r.Uvarint()
 	t.Role, t.ID = uint16(role), r.ID()
-	for _, text := range [...]*string{&t.Key, &t.Evidence, &t.Carried, &t.Value, &t.Argument, &t.Source} {
+	for _, text := range [...]*string{&t.Key, &t.Fed, &t.Evidence, &t.Carried, &t.Value, &t.Argument, &t.Source} {
 		*text = string(r.Text())
 	}
 	if flags > triggerDeadline|triggerOpens || role > 1<<16-1 {

@@ -50,7 +50,7 @@ func (f *RuleFiles) UseConfig(cfg *config.Config) {
 
 // LoadRules loads the rules that f names. The set is nil if a problem is more than a warning.
 func LoadRules(f RuleFiles) (*rules.Set, []rules.Problem) {
-	opts := rules.Options{Lists: f.Lists, Agents: f.Agents, Drafts: f.Drafts, Families: families(f.Maps)}
+	opts := rules.Options{Lists: f.Lists, Agents: f.Agents, Drafts: f.Drafts, Families: families(f.Maps), BuiltIn: !f.Drafts}
 	if f.Warn {
 		opts.Today = now()
 	}

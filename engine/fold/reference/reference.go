@@ -211,7 +211,7 @@ func Triggers(p *fold.Program, items []item.Item, watermark schema.Instant) (out
 				fed.ID = item.DeadlineID(t.key)
 			} else {
 				e := owned[t.index]
-				fed.Role, fed.ID, fed.Evidence, fed.Carried = e.Role, e.ID, e.Evidence, e.Carried
+				fed.Role, fed.Fed, fed.ID, fed.Evidence, fed.Carried = e.Role, e.Fed, e.ID, e.Evidence, e.Carried
 			}
 			out = append(out, fed)
 			for _, fed.Provenance = range t.also {
