@@ -57,12 +57,13 @@ func (h *timers) Pop() any {
 }
 
 // storeKey returns the key of a cell in the store: the hash that chooses its shard, the rule's id, 0x00, the group key.
-func (s *shard) storeKey(k cellKey) []byte {
-	p := s.rules.programs[k.rule]
-	b := binary.BigEndian.AppendUint64(make([]byte, 0, 9+len(p.Rule.ID)+len(k.group)), p.Hash(k.group))
+func (s *shard) storeKey(k cellKey) []byte { return storeKey(s.rules.programs[k.rule], k.group) }
+
+func storeKey(p *fold.Program, group string) []byte {
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 9+len(p.Rule.ID)+len(group)), p.Hash(group))
 	b = append(b, p.Rule.ID...)
 	b = append(b, 0)
-	return append(b, k.group...)
+	return append(b, group...)
 }
 
 // readStoreKey reads the hash, the rule's id and the group key of a store key.

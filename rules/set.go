@@ -20,6 +20,7 @@ type Set struct {
 	// All are the rules of all files, sorted by id, whatever their stage. RuleActivities returns the activity of each.
 	All []*Rule
 
+	env    *expr.Env  // of the conditions, for Explain
 	raw    [][]string // the raw paths that conditions read, in the order of Event.Raws
 	wanted schema.Wanted
 	agents *site.Agents // nil: no registry
@@ -35,7 +36,7 @@ type roleRef struct {
 
 // newSet returns the Set of the rules and indexes those that are active.
 func newSet(all []*Rule, env *expr.Env, o Options, agents *site.Agents) *Set {
-	s := &Set{All: all, raw: env.RawPaths(), agents: agents}
+	s := &Set{All: all, env: env, raw: env.RawPaths(), agents: agents}
 	top := 0
 	for _, r := range all {
 		switch {
@@ -213,7 +214,7 @@ func (s *Set) build() {
 func (s *Set) Only(r *Rule) *Set {
 	only := *r
 	only.Stage = StageStable
-	o := &Set{Rules: []*Rule{&only}, wanted: s.wanted}
+	o := &Set{Rules: []*Rule{&only}, wanted: s.wanted, env: s.env}
 	for _, f := range feeding(r, nil) {
 		o.Rules = append(o.Rules, f)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors/conntest"
+	"github.com/aidr-engine/aidr/engine/store"
 )
 
 // bad is an unusual record, and the expected result of decoding it.
@@ -78,6 +79,7 @@ func testBadInput(t *testing.T, broker *conntest.Kafka) {
 		return nil
 	})
 	testDeadDelivery(t, u, p, newProducer(t, broker.Addr))
+	testClearState(t, u)
 	if code := p.terminate(); code != exitOK {
 		t.Errorf("exit code after SIGTERM: got %d, want 0", code)
 	}
@@ -292,5 +294,29 @@ func testDeadDelivery(t *testing.T, u *setup, p *process, k *producer) {
 	})
 	if left := deadLetters(t, u, "--kind", "delivery"); len(left) != 0 {
 		t.Errorf("after the replay: got dead letters %+v, want none", left)
+	}
+}
+
+// testClearState lists State of the running process, and makes a rule forget one key.
+func testClearState(t *testing.T, u *setup) {
+	t.Helper()
+	state := func(args ...string) []string { return append([]string{"state", "--state", u.state}, args...) }
+	key := []string{"--rule", "test.late", "--key", "ai_agent.uid=arn:aws:iam::111122223333:user/eve"}
+	if o := aidr(t, state(append([]string{"clear"}, key...)...)...); o.code != exitUsage || !strings.Contains(o.stderr, "--reason is missing") {
+		t.Errorf("aidr state clear without a reason: got %+v", o)
+	}
+	mustAidr(t, state(append([]string{"clear", "--reason", "a test"}, key...)...)...)
+	audit := jsonLines[store.AuditEntry](t, mustAidr(t, state("audit")...))
+	if len(audit) != 1 || audit[0].Rule != "test.late" || audit[0].Reason != "a test" || !strings.HasPrefix(audit[0].Who, "uid ") {
+		t.Errorf("aidr state audit: got %+v", audit)
+	}
+	if o := aidr(t, state(append([]string{"clear", "--reason", "again"}, key...)...)...); o.code != exitFailed || !strings.Contains(o.stderr, "remembers nothing") {
+		t.Errorf("aidr state clear of nothing: got %+v", o)
+	}
+	mustAidr(t, state("ls")...)
+	mustAidr(t, state("export")...)
+	late := jsonLines[map[string]any](t, mustAidr(t, "findings", "ls", "--json", "--rule", "test.late", "--state", u.state))
+	if len(late) != 1 || late[0]["status"] != "settled" {
+		t.Errorf("the open finding of the cleared State: got %v, want it settled", late)
 	}
 }

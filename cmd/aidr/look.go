@@ -35,19 +35,27 @@ func (w *stateFlags) flags(c *cobra.Command) {
 
 // client returns a client for the state directory.
 func (w *stateFlags) client(cmd *cobra.Command) (*api.Client, error) {
-	dir := w.state
-	if dir == "" && w.config != "" {
-		named, problems := config.StateDir(w.config)
-		if named == "" {
-			printConfigProblems(cmd.ErrOrStderr(), problems)
-			return nil, fmt.Errorf("cannot read the state directory from the configuration: see above")
-		}
-		dir = named
+	dir, err := w.dir(cmd)
+	if err != nil {
+		return nil, err
 	}
-	if dir == "" {
-		dir = "state"
+	return api.Dial(dir, api.Runtime{Export: w.export(cmd)})
+}
+
+// dir returns the state directory.
+func (w *stateFlags) dir(cmd *cobra.Command) (string, error) {
+	if w.state != "" {
+		return w.state, nil
 	}
-	return api.Dial(dir)
+	if w.config == "" {
+		return "state", nil
+	}
+	named, problems := config.StateDir(w.config)
+	if named == "" {
+		printConfigProblems(cmd.ErrOrStderr(), problems)
+		return "", fmt.Errorf("cannot read the state directory from the configuration: see above")
+	}
+	return named, nil
 }
 
 // request is the RunE of a command that needs a client.
@@ -186,57 +194,6 @@ func findingsTailCommand(w *stateFlags) *cobra.Command {
 		})
 	})
 	return c
-}
-
-func stateCommand() *cobra.Command {
-	var w stateFlags
-	c := &cobra.Command{Use: "state", Short: "Inspect the State of a rule", Args: args(cobra.NoArgs),
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	w.flags(c)
-	var rule string
-	var keys []string
-	get := &cobra.Command{
-		Use: "get --rule ID --key FIELD=VALUE...", Short: "Show the State of one rule and group key", Args: args(cobra.NoArgs),
-		Long: `get shows the State that a rule of a running aidr keeps for one group: its watermark, the number of pending events (earlier
-events may still arrive before them), its open findings, and for each key the number of counted events or values and the
-start of the count. Give --key for each field of the rule's group.by, such as --key ai_agent.uid=billing, and for tenant if
-the source has one.`,
-		PreRunE: func(*cobra.Command, []string) error {
-			if rule == "" {
-				return usage("--rule is missing: use an id of aidr rules ls")
-			}
-			return nil
-		},
-		RunE: w.with(func(ctx context.Context, cmd *cobra.Command, c *api.Client, _ []string) error {
-			text, err := keyJSON(keys)
-			if err != nil {
-				return err
-			}
-			var v json.RawMessage
-			if err := c.Do(ctx, http.MethodGet, "/v1/state", url.Values{"rule": {rule}, "key": {text}}, &v); err != nil {
-				return err
-			}
-			return printJSON(cmd.OutOrStdout(), v, w.json)
-		}),
-	}
-	get.Flags().StringVar(&rule, "rule", "", "id of the rule")
-	get.Flags().StringArrayVar(&keys, "key", nil, "FIELD=VALUE of the group key; may be repeated")
-	c.AddCommand(get)
-	return c
-}
-
-// keyJSON converts FIELD=VALUE flags to the JSON object that the API takes.
-func keyJSON(flags []string) (string, error) {
-	key := map[string]string{}
-	for _, f := range flags {
-		name, value, ok := strings.Cut(f, "=")
-		if !ok {
-			return "", usage("--key %q: write FIELD=VALUE, such as ai_agent.uid=billing", f)
-		}
-		key[name] = value
-	}
-	text, err := json.Marshal(key)
-	return string(text), err
 }
 
 func statusCommand() *cobra.Command {

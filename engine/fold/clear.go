@@ -38,3 +38,16 @@ func (c *Cell) Clear() (n Cleared) {
 	c.needsEmit, c.changed = true, true
 	return n
 }
+
+// Clone returns a copy of the cell, with its pending items and without what Append does not write.
+func (c *Cell) Clone() (*Cell, error) {
+	changed := c.changed
+	src := c.Append(nil)
+	c.changed = changed
+	o, err := LoadCell(c.p, c.group, src)
+	if err != nil {
+		return nil, err
+	}
+	o.AddPending(c.AppendPending(nil))
+	return o, nil
+}

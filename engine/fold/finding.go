@@ -41,7 +41,7 @@ func (p *Program) Finding(group string, g *Group) *schema.Finding {
 		ID:     FindingID(r.ID, g.Version, group, g.Start, schema.ID{}),
 		Status: schema.StatusOpen, RuleID: r.ID, RuleVersion: g.Version, Kind: string(r.Kind),
 		Title: r.Title, Severity: r.Severity, Confidence: r.Confidence, Tags: slices.Clone(r.Tags),
-		Shadow: r.Stage == rules.StageShadow, Key: p.keyMap(group),
+		Shadow: r.Stage == rules.StageShadow, Key: p.KeyMap(group),
 		GroupStart: g.Start, FirstSeen: g.First, LastSeen: g.Last,
 		Count: g.Count, Value: p.unit.number(g.Value), Threshold: p.unit.number(p.threshold),
 		Evidence: make([]schema.Evidence, 0, g.N), Reasons: p.reasons(g), Response: responses(r),
@@ -74,8 +74,8 @@ func Late(p *Program, it *item.Item) *schema.Finding {
 	return f
 }
 
-// keyMap returns the values of the group key by the names of their fields.
-func (p *Program) keyMap(group string) map[string]string {
+// KeyMap returns the values of the group key by the names of their fields.
+func (p *Program) KeyMap(group string) map[string]string {
 	texts := item.KeyTexts(group)
 	m := make(map[string]string, len(texts))
 	for i, field := range p.Rule.GroupBy {

@@ -2,6 +2,7 @@ package expr
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -186,3 +187,6 @@ func between(s, before, after string) string {
 	s, _, _ = strings.Cut(s, after)
 	return s
 }
+
+// Error returns an issue as an error.
+func Error(i Issue) error { return errors.New(i.Text) }

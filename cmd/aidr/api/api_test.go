@@ -230,7 +230,7 @@ func serve(t *testing.T, dir string, h http.Handler) {
 
 func dial(t *testing.T, dir string) *Client {
 	t.Helper()
-	c, err := Dial(dir)
+	c, err := Dial(dir, Runtime{})
 	if err != nil {
 		t.Fatalf("dial: %v", err)
 	}
@@ -304,7 +304,7 @@ func TestClientOfStoppedProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Dial(dir); !errors.Is(err, store.ErrLocked) || !strings.Contains(err.Error(), "starting or stopping") {
+	if _, err := Dial(dir, Runtime{}); !errors.Is(err, store.ErrLocked) || !strings.Contains(err.Error(), "starting or stopping") {
 		t.Errorf("a store that is locked and not served: got %v", err)
 	}
 	fill(t, s, 1, 0, 10)
@@ -355,7 +355,7 @@ func TestDialElsewhere(t *testing.T) {
 		dir:                        "is not a state directory of aidr",
 		filepath.Join(dir, strings.Repeat("x", 120)): "too long for a unix socket",
 	} {
-		if _, err := Dial(path); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := Dial(path, Runtime{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %s in it", path, err, want)
 		}
 	}

@@ -27,8 +27,9 @@ type Client struct {
 	store *store.Store // nil if another process answers
 }
 
-// Dial returns a Client for the state directory.
-func Dial(dir string) (*Client, error) {
+// Dial returns a Client for the state directory. If no process answers, the requests are served with the functions of
+// stopped.
+func Dial(dir string, stopped Runtime) (*Client, error) {
 	path, err := SocketPath(dir)
 	if err != nil {
 		return nil, err
@@ -46,7 +47,7 @@ func Dial(dir string) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{store: s, http: &http.Client{Transport: inProcess{Handler(s, Runtime{})}}}, nil
+	return &Client{store: s, http: &http.Client{Transport: inProcess{Handler(s, stopped)}}}, nil
 }
 
 // openStopped opens the store of a state directory for which no process answers. It does not create a store.
@@ -88,33 +89,14 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// inProcess is a transport that serves requests with a handler in this process. It buffers the whole response, which suits
-// every request but tail, and tail needs a running process anyway.
-type inProcess struct{ http.Handler }
-
-// RoundTrip implements http.RoundTripper.
-func (h inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
-	w := &response{header: http.Header{}, code: http.StatusOK}
-	h.ServeHTTP(w, r)
-	return &http.Response{
-		Status: http.StatusText(w.code), StatusCode: w.code, Header: w.header, Request: r, Body: io.NopCloser(&w.body),
-	}, nil
-}
-
-// response is an http.ResponseWriter that keeps the response in memory.
-type response struct {
-	header http.Header
-	code   int
-	body   bytes.Buffer
-}
-
-func (r *response) Header() http.Header         { return r.header }
-func (r *response) WriteHeader(code int)        { r.code = code }
-func (r *response) Write(b []byte) (int, error) { return r.body.Write(b) }
-
 // Do sends a request and decodes the response into out, which may be nil.
 func (c *Client) Do(ctx context.Context, method, path string, query url.Values, out any) error {
-	body, err := c.open(ctx, method, path, query)
+	return c.Send(ctx, method, path, query, nil, out)
+}
+
+// Send is Do with a body.
+func (c *Client) Send(ctx context.Context, method, path string, query url.Values, send []byte, out any) error {
+	body, err := c.open(ctx, method, path, query, send)
 	if err != nil {
 		return err
 	}
@@ -128,7 +110,7 @@ func (c *Client) Do(ctx context.Context, method, path string, query url.Values, 
 // Lines sends a GET request and calls yield with each line of the response, until yield returns false. A line is valid only
 // during the call.
 func (c *Client) Lines(ctx context.Context, path string, query url.Values, yield func(line []byte) bool) error {
-	body, err := c.open(ctx, http.MethodGet, path, query)
+	body, err := c.open(ctx, http.MethodGet, path, query, nil)
 	if err != nil {
 		return err
 	}
@@ -153,9 +135,9 @@ func (c *Client) Lines(ctx context.Context, path string, query url.Values, yield
 	return s.Err()
 }
 
-func (c *Client) open(ctx context.Context, method, path string, query url.Values) (io.ReadCloser, error) {
+func (c *Client) open(ctx context.Context, method, path string, query url.Values, send []byte) (io.ReadCloser, error) {
 	u := url.URL{Scheme: "http", Host: "aidr", Path: path, RawQuery: query.Encode()}
-	req, err := http.NewRequestWithContext(ctx, method, u.String(), nil)
+	req, err := http.NewRequestWithContext(ctx, method, u.String(), bytes.NewReader(send))
 	if err != nil {
 		return nil, err
 	}

@@ -47,7 +47,7 @@ type ServerOptions struct {
 func NewServer(h http.Handler, opts ServerOptions) *Server {
 	s := &Server{opts: opts, http: http.Server{
 		Handler: withoutBody(h), ReadHeaderTimeout: headerTime, ReadTimeout: readTime, WriteTimeout: opts.WriteTime,
-		IdleTimeout: idleTime, MaxHeaderBytes: maxHeader, TLSConfig: opts.TLS, Protocols: new(http.Protocols),
+		IdleTimeout: idleTime, MaxHeaderBytes: maxHeader, TLSConfig: opts.TLS, Protocols: new(http.Protocols), ConnContext: withCaller,
 		ErrorLog: slog.NewLogLogger(opts.Log.Handler(), slog.LevelDebug),
 	}}
 	s.http.Protocols.SetHTTP1(true) // HTTP/2 would multiply the requests of one connection

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aidr-engine/aidr/engine"
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/rules/doc"
 	"github.com/aidr-engine/aidr/rules/expr"
@@ -40,6 +42,12 @@ type Runtime struct {
 	Status func() Status
 	// State returns a JSON description of the State of one rule and key.
 	State func(ctx context.Context, rule string, key map[string]string) (any, error)
+	// Export passes each key that the store has State of, of one rule or, if rule is "", of all, to yield. It needs the rules.
+	Export func(s *store.Store, rule string, yield func(*engine.KeyLine) bool) error
+	// ClearState makes a rule forget its State of one group key, for the audit entry that it returns.
+	ClearState func(ctx context.Context, rule string, key map[string]string, who, reason string) (*store.AuditEntry, error)
+	// Try returns what items of an event, in flat form, would change in the State of a rule.
+	Try func(ctx context.Context, s *store.Store, rule string, items []item.Item) ([]engine.Trial, error)
 	// ReplayDead submits dead letters again and returns their outcomes, in the same order. Those that succeed are deleted.
 	ReplayDead func(ctx context.Context, letters []*store.DeadLetter) []Replayed
 	// EnableSink makes a disabled sink try again; changed is false if it is not disabled.
@@ -65,6 +73,11 @@ func Handler(s *store.Store, rt Runtime) http.Handler {
 	m.HandleFunc("DELETE /v1/dead-letters", h.dropSelected)
 	m.HandleFunc("POST /v1/sinks/{name}/enable", h.enableSink)
 	m.HandleFunc("GET /v1/state", h.state)
+	m.HandleFunc("GET /v1/state/rules", h.stateRules)
+	m.HandleFunc("GET /v1/state/keys", h.stateKeys)
+	m.HandleFunc("GET /v1/state/audit", h.audit)
+	m.HandleFunc("POST /v1/state/clear", h.clearState)
+	m.HandleFunc("POST /v1/state/try", h.tryItems)
 	return http.MaxBytesHandler(m, maxBody)
 }
 
@@ -282,30 +295,6 @@ func limit(r *http.Request) (int, error) {
 		return 0, fmt.Errorf("limit: %q is not a number", s)
 	}
 	return n, nil
-}
-
-func (h *handler) state(w http.ResponseWriter, r *http.Request) {
-	if h.rt.State == nil {
-		refuse(w, http.StatusServiceUnavailable, ErrNoProcess)
-		return
-	}
-	key := map[string]string{}
-	if s := r.URL.Query().Get("key"); s != "" {
-		if err := json.Unmarshal([]byte(s), &key); err != nil {
-			refuse(w, http.StatusBadRequest, fmt.Errorf("key: not an object of field names and texts: %w", err))
-			return
-		}
-	}
-	v, err := h.rt.State(r.Context(), r.URL.Query().Get("rule"), key)
-	switch {
-	case errors.Is(err, ErrNoProcess):
-		refuse(w, http.StatusServiceUnavailable, err)
-		return
-	case err != nil:
-		refuse(w, http.StatusNotFound, err)
-		return
-	}
-	reply(w, v)
 }
 
 // failure is the JSON form of an error.

@@ -139,7 +139,7 @@ func checkMetrics(t *testing.T, x *process) {
 // checkControl queries the process as the commands do.
 func checkControl(t *testing.T, dir string) {
 	t.Helper()
-	c, err := api.Dial(dir)
+	c, err := api.Dial(dir, api.Runtime{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,7 +289,7 @@ func TestReadyWhileDraining(t *testing.T) {
 	if _, text := x.get("/metrics"); !strings.Contains(text, `aidr_outbox_entries{sink="soc"} 1`) {
 		t.Error("the metrics of the outbox are missing while it drains")
 	}
-	c, err := api.Dial(cfg.State.Dir)
+	c, err := api.Dial(cfg.State.Dir, api.Runtime{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/engine/deliver"
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/content"
@@ -123,7 +124,10 @@ func (p *Pipeline) close(drain time.Duration) error {
 // runtime returns the functions by which the control API queries the running process. They hold life for reading while
 // they use the engine, so that it is not closed during the call.
 func (p *Pipeline) runtime() api.Runtime {
-	return api.Runtime{Status: p.Status, State: p.state, ReplayDead: p.replayDead, EnableSink: p.enableSink}
+	return api.Runtime{
+		Status: p.Status, State: p.state, Export: p.exportState, ClearState: p.clearState, Try: p.tryItems,
+		ReplayDead: p.replayDead, EnableSink: p.enableSink,
+	}
 }
 
 func (p *Pipeline) state(ctx context.Context, rule string, key map[string]string) (any, error) {
@@ -133,6 +137,36 @@ func (p *Pipeline) state(ctx context.Context, rule string, key map[string]string
 		return nil, api.ErrNoProcess
 	}
 	return p.engine.State(ctx, rule, key)
+}
+
+// exportState passes on the State of the store. It holds life only until it
+// has the rules: a reload must not wait for a slow reader, and the store outlives the engine.
+func (p *Pipeline) exportState(_ *store.Store, rule string, yield func(*engine.KeyLine) bool) error {
+	p.life.RLock()
+	e := p.engine
+	p.life.RUnlock()
+	if e == nil {
+		return api.ErrNoProcess
+	}
+	return e.Export(rule, yield)
+}
+
+func (p *Pipeline) tryItems(ctx context.Context, _ *store.Store, rule string, items []item.Item) ([]engine.Trial, error) {
+	p.life.RLock()
+	defer p.life.RUnlock()
+	if p.engine == nil {
+		return nil, api.ErrNoProcess
+	}
+	return p.engine.Try(ctx, rule, items)
+}
+
+func (p *Pipeline) clearState(ctx context.Context, rule string, key map[string]string, who, reason string) (*store.AuditEntry, error) {
+	p.life.RLock()
+	defer p.life.RUnlock()
+	if p.engine == nil {
+		return nil, api.ErrNoProcess
+	}
+	return p.engine.ClearState(ctx, rule, key, who, reason)
 }
 
 // replayDead submits dead letters again: records to the engine, rows and deliveries to their sinks. It deletes those for
