@@ -2,6 +2,9 @@ package engine
 
 import (
 	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
 
 	"github.com/aidr-engine/aidr/engine/fold"
@@ -67,7 +70,7 @@ func (e *Engine) Try(ctx context.Context, rule string, items []item.Item) (trial
 	return trials, nil
 }
 
-// TryStored is Try for the State in a store that no engine has open. The events above the watermark are not part of it.
+// TryStored is Try for the State in a store that no engine has open.
 func TryStored(st *store.Store, set *rules.Set, rule string, items []item.Item) (trials []Trial, err error) {
 	for _, r := range set.Rules {
 		if r.ID != rule {
@@ -90,17 +93,52 @@ func TryStored(st *store.Store, set *rules.Set, rule string, items []item.Item) 
 	return nil, notActive(rule)
 }
 
-// storedCell reads a cell of a store. It is empty if the store has none of the rule's shape.
+// storedCell reads a cell of a store, with its pending items. It is empty if the last checkpoint has none of the rule's shape.
 func storedCell(st *store.Store, p *fold.Program, group string) (*fold.Cell, error) {
+	watermark, ok, err := storedWatermark(st, p.Rule)
+	if err != nil || !ok {
+		return fold.NewCell(p, group), err
+	}
 	value, err := st.Cell(storeKey(p, group))
 	if err != nil {
 		return nil, err
 	}
-	_, body, ok := readCellValue(value, p.Rule)
-	if !ok {
-		return fold.NewCell(p, group), nil
+	cell := fold.NewCell(p, group)
+	if _, body, ok := readCellValue(value, p.Rule); ok {
+		if cell, err = fold.LoadCell(p, group, body); err != nil {
+			return nil, err
+		}
 	}
-	return fold.LoadCell(p, group, body)
+	cell.Advance(watermark)
+	var damaged error
+	err = st.Items(func(_ uint64, items []byte) bool {
+		damaged = readItems(items, func(rule string, it item.Item) {
+			if rule == p.Rule.ID && it.Group == group && it.Time >= watermark {
+				cell.Add(&it)
+			}
+		})
+		return damaged == nil
+	})
+	return cell, errors.Join(err, damaged)
+}
+
+// storedWatermark returns the watermark of a rule in the last checkpoint; ok is false if that does not have the rule with
+// its shape.
+func storedWatermark(st *store.Store, r *rules.Rule) (w schema.Instant, ok bool, err error) {
+	_, state, ok, err := st.Last()
+	if err != nil || !ok {
+		return 0, false, err
+	}
+	var s engineState
+	if err := json.Unmarshal(state, &s); err != nil {
+		return 0, false, fmt.Errorf("read the checkpoint's positions: %w", err)
+	}
+	for i := range s.Rules {
+		if s.Rules[i].ID == r.ID && s.Rules[i].Shape == hex.EncodeToString(r.Shape[:]) {
+			return schema.Instant(s.Rules[i].Watermark), true, nil
+		}
+	}
+	return 0, false, nil
 }
 
 // try adds an item to a copy of a cell.
