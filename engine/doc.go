@@ -13,10 +13,11 @@
 //
 // # The promise
 //
-// Settled findings are a function of the records in the partitions, and of the idle watermarks and the changes of rules
-// between them. They do not depend on how partitions interleave, on batches, shards, paging or kills, nor on whether the
-// engine runs live or replays. As long as every record reaches its partition within its dataset's delay, they do not
-// depend on the order inside a partition nor on the number of partitions either, and idle watermarks change nothing.
+// Settled findings are a function of the records in the partitions, and of the idle watermarks, the changes of rules and the
+// clearing of State (Engine.ClearState) between them. They do not depend on how partitions interleave, on batches, shards,
+// paging or kills, nor on whether the engine runs live or replays. As long as every record reaches its partition within its
+// dataset's delay, they do not depend on the order inside a partition nor on the number of partitions either, and idle
+// watermarks change nothing.
 // TestSettledFindingsDependOnRecordsAlone compares them with those of an evaluator that is written from the definitions
 // (engine/fold/reference).
 //

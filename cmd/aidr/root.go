@@ -20,6 +20,7 @@ First steps:
   aidr decode FILE...                         print the events in your logs
   aidr replay --rules DIR FILE...             run the whole pipeline over files
   aidr rules check DIR, aidr rules test DIR   check and test your rules
+  aidr rules explain RULE --event FILE        see what a rule makes of an event
   aidr config init > aidr.yaml                then: aidr run --config aidr.yaml
 
 Exit codes: 0 ok, 1 failed or a check found errors, 2 wrong command line, 3 a check found only warnings.`,
