@@ -10,7 +10,10 @@ import (
 	"github.com/aidr-engine/aidr/rules/doc"
 )
 
-// tagTable holds one known tag per line: its id, a tab, its title and, for a technique, a tab and the tags of its tactics.
+// tagTable holds one known tag per line: its id, a tab, its title and, for a technique of ATT&CK or ATLAS, a tab and the tags
+// of its tactics, separated by blanks. Ids, titles and tactics are those of the publishers: MITRE ATT&CK Enterprise 18.1
+// (github.com/mitre/cti), MITRE ATLAS 5.6.1 (github.com/mitre-atlas/atlas-data), the lists of OWASP, and CWE. A sub-technique
+// of ATT&CK has tactics of its own; for one of ATLAS, which has none, they are those of its technique.
 //
 //go:embed tags.tsv
 var tagTable string
@@ -21,7 +24,7 @@ var namespaces = []string{"owasp.", "atlas.", "attack.", "mitre-cwe."}
 // Tag is a known tag, such as owasp.asi01-2026, with the title that its publisher gave it.
 type Tag struct {
 	ID, Title string
-	Tactics   []string // of a technique: the tags of its tactics
+	Tactics   []string // of a technique: the tags of its tactics, sorted; other tags have none, a tactic neither
 }
 
 // Tags returns the known tags in the order of the table.
@@ -53,7 +56,7 @@ var tacticsByTag = sync.OnceValue(func() map[string][]string {
 		switch {
 		case strings.HasPrefix(t.ID, "attack.ta"), strings.HasPrefix(t.ID, "atlas.aml-ta"):
 			m[t.ID] = []string{t.ID}
-		case t.Tactics != nil:
+		case len(t.Tactics) > 0:
 			m[t.ID] = t.Tactics
 		}
 	}
