@@ -19,12 +19,22 @@ type Over struct {
 	Feeding []*Rule
 
 	patterns []overPattern
+	steps    []overPattern // the `rule` of each step of a sequence
 }
 
 // overPattern is one entry of `over`, or the `rule` of a step: the id of a rule, a glob of ids, or a tag.
 type overPattern struct {
-	text string
-	at   *doc.Node
+	text  string
+	place Problem // the position of the pattern, as a problem without a cause
+}
+
+// pattern reads a pattern.
+func (r *reader) pattern(n *doc.Node) overPattern {
+	p := overPattern{text: n.Filled()}
+	if n != nil {
+		p.place = Problem{File: r.rule.File, Line: n.Line, Col: n.Col, Rule: r.rule.ID, Key: n.Key, Snippet: r.doc.Snippet(n.Line, n.Col)}
+	}
+	return p
 }
 
 // builtinPrefix is the beginning of the ids of built-in rules, which feed no rule.
@@ -36,6 +46,20 @@ func (p overPattern) isGlob() bool { return strings.ContainsAny(p.text, "*?") }
 // isTag reports whether the pattern has the form of a tag.
 func (p overPattern) isTag() bool {
 	return strings.HasPrefix(p.text, "x.") || slices.ContainsFunc(namespaces, func(ns string) bool { return strings.HasPrefix(p.text, ns) })
+}
+
+// names reports whether the pattern names the rule. A glob or a tag names no rule that itself has over, and no pattern names
+// a built-in rule.
+func (p overPattern) names(f *Rule) bool {
+	switch {
+	case strings.HasPrefix(f.ID, builtinPrefix):
+		return false
+	case f.ID == p.text:
+		return true
+	case f.Over != nil:
+		return false
+	}
+	return p.isGlob() && content.Glob(p.text, f.ID) || p.isTag() && slices.Contains(f.Tags, p.text)
 }
 
 // condition returns the condition that holds for the triggers of the rules that the pattern names.
@@ -67,9 +91,10 @@ func (r *reader) over(n, datasets *doc.Node) {
 		n.Fail(`is empty: name the rules whose triggers the rule counts, as in ["*"] for all rules`)
 	}
 	for _, v := range items {
-		p := overPattern{v.Filled(), v}
+		p := r.pattern(v)
 		if slices.ContainsFunc(r.rule.Over.patterns, func(o overPattern) bool { return o.text == p.text }) {
 			v.Fail("%q is listed twice: remove one", doc.Short(p.text))
+			continue
 		}
 		r.rule.Over.patterns = append(r.rule.Over.patterns, p)
 	}
@@ -93,11 +118,11 @@ func (r *reader) stepOver(f *doc.Fields) string {
 	if r.rule.Over == nil {
 		return ""
 	}
-	n := f.Need("rule")
-	p := overPattern{n.Filled(), n}
+	p := r.pattern(f.Need("rule"))
 	if p.text == "" {
 		return ""
 	}
+	r.rule.Over.steps = append(r.rule.Over.steps, p)
 	return p.condition()
 }
 
@@ -116,17 +141,13 @@ func (r *Rule) Feeds(o *Rule) bool {
 // linker finds the rules that feed others.
 type linker struct {
 	rules    []*Rule // sorted by id
-	byID     map[string]*Rule
 	problems []Problem
 }
 
 // link sets Over.Feeding, Level and Carries of all rules, which are sorted by id, and returns the problems. For each
 // problem of a pattern the rule that feeds is missing.
 func link(all []*Rule) []Problem {
-	l := &linker{rules: all, byID: make(map[string]*Rule, len(all))}
-	for _, r := range all {
-		l.byID[r.ID] = r
-	}
+	l := &linker{rules: all}
 	var over []*Rule
 	for _, r := range all {
 		if r.Over != nil {
@@ -135,13 +156,13 @@ func link(all []*Rule) []Problem {
 		}
 	}
 	for _, r := range over {
-		if path := l.cycle(r, []*Rule{r}); path != nil {
-			r.Over.patterns[0].fail(l, r, "the rules feed each other in a circle: "+strings.Join(path, " -> ")+": remove one of the names")
+		if path := cycle(r, []*Rule{r}, map[*Rule]bool{}); path != nil {
+			l.fail(r.Over.patterns[0], "the rules feed each other in a circle: "+strings.Join(path, " -> ")+": remove one of the names")
 			return l.problems
 		}
 	}
 	for _, r := range over {
-		r.Level = level(r)
+		level(r)
 	}
 	slices.SortStableFunc(over, func(a, b *Rule) int { return cmp.Compare(b.Level, a.Level) })
 	for _, r := range over { // the highest level first: a rule carries also what the rules over those over it read
@@ -153,31 +174,38 @@ func link(all []*Rule) []Problem {
 	return l.problems
 }
 
-// fail records a problem with the pattern of a rule.
-func (p overPattern) fail(l *linker, r *Rule, cause string) {
-	l.problems = append(l.problems, p.problem(r, cause))
+// fail records an error about a pattern.
+func (l *linker) fail(p overPattern, cause string) {
+	l.problems = append(l.problems, p.problem(cause))
 }
 
-func (p overPattern) problem(r *Rule, cause string) Problem {
-	return Problem{File: r.File, Line: p.at.Line, Col: p.at.Col, Rule: r.ID, Key: p.at.Key, Cause: cause}
+// problem returns a problem with the pattern.
+func (p overPattern) problem(cause string) Problem {
+	problem := p.place
+	problem.Cause = cause
+	return problem
 }
 
 // feed sets the rules that feed r.
 func (l *linker) feed(r *Rule) {
 	feeding := map[*Rule]bool{}
 	for _, p := range r.Over.patterns {
-		found := l.named(p, r)
+		found := l.named(p)
 		for _, f := range found {
 			feeding[f] = true
 		}
 		switch {
 		case len(found) > 0 || p.text == "":
 		case p.isGlob() || p.isTag():
-			problem := p.problem(r, fmt.Sprintf("no rule has %q: remove it, or load the rules that it names", doc.Short(p.text)))
+			missing := "an id like"
+			if p.isTag() {
+				missing = "the tag"
+			}
+			problem := p.problem(fmt.Sprintf("no rule has %s %q: load the rules that it means, or remove it", missing, doc.Short(p.text)))
 			problem.Warning = true
 			l.problems = append(l.problems, problem)
 		default:
-			p.fail(l, r, fmt.Sprintf("no rule has the id %q%s", doc.Short(p.text), l.near(p.text)))
+			l.fail(p, l.unknown(p.text, r.ID))
 		}
 	}
 	for _, f := range l.rules {
@@ -185,41 +213,43 @@ func (l *linker) feed(r *Rule) {
 			r.Over.Feeding = append(r.Over.Feeding, f)
 		}
 	}
+	for _, p := range r.Over.steps {
+		if len(r.Over.Feeding) > 0 && !slices.ContainsFunc(r.Over.Feeding, p.names) {
+			l.fail(p, fmt.Sprintf("%q names no rule of over, so the step never matches: add it to over, or name one that over names", doc.Short(p.text)))
+		}
+	}
 }
 
-// named returns the rules that a pattern of r names. A glob or a tag names no rule that itself has over.
-func (l *linker) named(p overPattern, r *Rule) (found []*Rule) {
-	if f := l.byID[p.text]; f != nil && !strings.HasPrefix(p.text, builtinPrefix) {
-		return []*Rule{f}
-	}
-	if !p.isGlob() && !p.isTag() {
-		return nil
-	}
+// named returns the rules that a pattern names.
+func (l *linker) named(p overPattern) (found []*Rule) {
 	for _, f := range l.rules {
-		if f == r || f.Over != nil || strings.HasPrefix(f.ID, builtinPrefix) {
-			continue
-		}
-		if p.isGlob() && content.Glob(p.text, f.ID) || p.isTag() && slices.Contains(f.Tags, p.text) {
+		if p.names(f) {
 			found = append(found, f)
 		}
 	}
 	return found
 }
 
-// near returns the end of the message about an unknown id.
-func (l *linker) near(id string) string {
+// unknown returns the message about an id in the rule `in` that names no rule.
+func (l *linker) unknown(id, in string) string {
+	if strings.HasPrefix(id, builtinPrefix) {
+		return fmt.Sprintf("%q is the id of a built-in rule, which feeds no rule: remove it", doc.Short(id))
+	}
 	var ids []string
 	for _, r := range l.rules {
-		ids = append(ids, r.ID)
+		if r.ID != in && !strings.HasPrefix(r.ID, builtinPrefix) {
+			ids = append(ids, r.ID)
+		}
 	}
 	if near := doc.Nearest(id, ids); near != "" {
-		return ": did you mean " + near + "?"
+		return fmt.Sprintf("no rule has the id %q: did you mean %s?", doc.Short(id), near)
 	}
-	return ": load the rule too, or remove the name"
+	return fmt.Sprintf("no rule has the id %q: load the rule too, or remove the name", doc.Short(id))
 }
 
-// cycle returns the ids of a circle that begins with path, nil if there is none.
-func (l *linker) cycle(r *Rule, path []*Rule) (ids []string) {
+// cycle returns the ids of a circle that begins with path, of which r is the last; nil if there is none. seen holds the rules
+// from which the search has gone on before: nothing leads from them back to the beginning.
+func cycle(r *Rule, path []*Rule, seen map[*Rule]bool) (ids []string) {
 	for _, f := range r.Over.Feeding {
 		if f == path[0] {
 			for _, p := range append(path, f) {
@@ -227,25 +257,28 @@ func (l *linker) cycle(r *Rule, path []*Rule) (ids []string) {
 			}
 			return ids
 		}
-		if f.Over == nil || slices.Contains(path, f) {
+		if f.Over == nil || seen[f] {
 			continue
 		}
-		if ids = l.cycle(f, append(path, f)); ids != nil {
+		seen[f] = true
+		if ids = cycle(f, append(path, f), seen); ids != nil {
 			return ids
 		}
 	}
 	return nil
 }
 
-// level returns Rule.Level.
-func level(r *Rule) (n int) {
-	if r.Over == nil {
-		return 0
+// level returns Rule.Level, and sets it in the rules that feed r.
+func level(r *Rule) int {
+	if r.Over == nil || r.Level > 0 {
+		return r.Level
 	}
+	n := 0
 	for _, f := range r.Over.Feeding {
 		n = max(n, level(f))
 	}
-	return n + 1
+	r.Level = n + 1
+	return r.Level
 }
 
 // carry adds to the values that r captures those that the rule o over it reads.
@@ -270,4 +303,42 @@ func (r *Rule) Tactics() (tactics []string) {
 	}
 	slices.Sort(tactics)
 	return slices.Compact(tactics)
+}
+
+// maxUnfed is the number of rules that the reason of an idle rule names: more are harder to read than the file.
+const maxUnfed = 3
+
+// unfed makes a rule over others idle if none of the rules that feed it can trigger, or none of those that a step of its
+// sequence names. works holds the rules that can trigger.
+func (a *RuleActivity) unfed(works map[string]bool) {
+	r := a.Rule
+	fed := slices.DeleteFunc(slices.Clone(r.Over.Feeding), func(f *Rule) bool { return !f.Feeds(r) || !works[f.ID] })
+	needed, reason := r.Over.Feeding, "no active rule feeds the rule"
+	at := slices.IndexFunc(r.Over.steps, func(p overPattern) bool { return !slices.ContainsFunc(fed, p.names) })
+	if len(fed) > 0 {
+		if at < 0 {
+			return
+		}
+		p := r.Over.steps[at]
+		needed = slices.DeleteFunc(slices.Clone(needed), func(f *Rule) bool { return !p.names(f) })
+		reason = "no active rule feeds the step " + r.Sequence.Steps[at].ID
+	}
+	a.Activity, a.Reason = Idle, reason
+	a.Remedy = "load the rules that over names"
+	if len(needed) == 0 {
+		return
+	}
+	var names []string
+	stage := true // it is their stages that keep all of them from feeding the rule
+	for _, f := range needed {
+		names = append(names, f.ID)
+		stage = stage && !f.Feeds(r)
+	}
+	if more := len(names) - maxUnfed; more > 0 {
+		names = append(names[:maxUnfed], fmt.Sprintf("%d more", more))
+	}
+	a.Remedy = "make one of the rules that over names active: " + alternatives(names)
+	if stage {
+		a.Remedy = "set the status of a rule that over names to stable or block: " + alternatives(names)
+	}
 }

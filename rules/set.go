@@ -60,7 +60,7 @@ type Activity string
 
 // The activities of rules.
 const (
-	Active   Activity = "active" // its findings are delivered
+	Active   Activity = "active" // its findings are delivered; a block feeds the rules over it
 	Shadow   Activity = "shadow" // its findings are recorded
 	Idle     Activity = "idle"   // it would be active or shadow, but it needs something that the site lacks
 	Draft    Activity = "draft"
@@ -85,6 +85,8 @@ type RuleActivity struct {
 // is nil, sources are not considered. Drafts are never active here, even if the Set was loaded with Options.Drafts.
 func (s *Set) RuleActivities(carries func(dataset string) bool) []RuleActivity {
 	out := make([]RuleActivity, 0, len(s.All))
+	works := map[string]bool{} // by id of the rules so far: the rule can trigger
+	highest := 0
 	for _, r := range s.All {
 		a := RuleActivity{Rule: r, Activity: Active}
 		switch r.Stage {
@@ -98,7 +100,17 @@ func (s *Set) RuleActivities(carries func(dataset string) bool) []RuleActivity {
 		default:
 			s.idle(&a, carries)
 		}
+		works[r.ID] = a.Activity == Active || a.Activity == Shadow
+		highest = max(highest, r.Level)
 		out = append(out, a)
+	}
+	for level := 1; level <= highest; level++ {
+		for i := range out {
+			if a := &out[i]; a.Rule.Level == level && works[a.Rule.ID] {
+				a.unfed(works)
+				works[a.Rule.ID] = a.Activity != Idle
+			}
+		}
 	}
 	return out
 }

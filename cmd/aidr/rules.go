@@ -65,7 +65,8 @@ func rulesCheckCommand() *cobra.Command {
 		Short: "Check rule files; print every problem, and the cost and witness of each rule",
 		Long: `check loads rule files as a running aidr would and prints all problems of all files at once, as file:line:col: rule: key:
 cause. For each rule it prints the estimated cost of its condition, and its witness: the value by which the index finds the
-rule. A rule without a witness is evaluated for every event. Without DIR, check checks the shipped rules.
+rule. A rule without a witness is evaluated for every event, and one over other rules for each of their triggers. Without DIR,
+check checks the shipped rules.
 
 With --config, check loads the rules, the lists and the registry of that configuration, unless they are given, and also prints
 the rules that are idle there, because no source carries one of their datasets, or a list or the registry that they need is
@@ -154,8 +155,25 @@ func cost(r *rules.Rule) string {
 	return fmt.Sprintf("%d..%d", least, most)
 }
 
-// witness describes the values by which the index finds a rule.
+// over describes the items of a rule over others.
+func over(r *rules.Rule) string {
+	n := 0
+	for _, f := range r.Over.Feeding {
+		if f.Feeds(r) {
+			n++
+		}
+	}
+	if n == 1 {
+		return "over: 1 rule"
+	}
+	return fmt.Sprintf("over: %d rules", n)
+}
+
+// witness describes the values by which the index finds a rule. One over other rules is not in the index.
 func witness(r *rules.Rule) string {
+	if r.Over != nil {
+		return over(r)
+	}
 	var parts []string
 	for _, role := range r.Roles {
 		ws := role.Cond.Witnesses()
@@ -336,7 +354,10 @@ func rulesListCommand() *cobra.Command {
 			fmt.Fprintln(w, "RULE\tKIND\tSEVERITY\tSTATUS\tDATASETS\tTITLE")
 			for _, r := range set.Rules {
 				datasets := strings.Join(r.DatasetsAsWritten, ",")
-				if datasets == "" {
+				switch {
+				case r.Over != nil:
+					datasets = over(r)
+				case datasets == "":
 					datasets = "any"
 				}
 				fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Kind, r.Severity, r.Stage, datasets, r.Title)
