@@ -26,6 +26,8 @@ func TestExitCodes(t *testing.T) {
 		"  - name: does not\n    events: [{set: {event.class: llm, ai_agent.uid: a}}]\n    findings: []\n"
 	write("ok/a.yaml", tested)
 	write("warns/a.yaml", fine)
+	write("over/a.yaml", fine)
+	write("over/b.yaml", strings.NewReplacer("a.b", "o.b", "when: event.class == \"tool\"", "over: [\"*\"]").Replace(fine))
 	write("broken/a.yaml", strings.Replace(fine, "event.class", "event.clas", 1))
 	write("broken/b.yaml", strings.Replace(fine, "a.b", "b.b", 1)+"surprise: 1\n")
 	half := write("half/b.yaml", strings.NewReplacer("a.b", "b.b", "[{count: 1}]", "\n      - title: |\n          U").Replace(tested))
@@ -60,6 +62,8 @@ func TestExitCodes(t *testing.T) {
 	f(exitFailed, []string{"nowhere"}, "findings", "ls", "--state", filepath.Join(dir, "nowhere"))
 	f(exitOK, []string{"a.b"}, "rules", "check", filepath.Join(dir, "ok"))
 	f(exitWarnings, []string{"warning: ", "a.yaml:1:1: "}, "rules", "check", filepath.Join(dir, "warns"))
+	f(exitWarnings, []string{"over: 1 rule\n", "event.class == \"tool\"\n"}, "rules", "check", filepath.Join(dir, "over"))
+	f(exitOK, []string{"over: 1 rule  "}, "rules", "ls", filepath.Join(dir, "over"))
 	f(exitFailed, []string{"a.yaml:4:12: rule \"a.b\": when: ", "b.yaml:5:1: ", "surprise"}, "rules", "check", filepath.Join(dir, "broken"))
 	f(exitOK, []string{"2 tests", "0 failed"}, "rules", "test", filepath.Join(dir, "ok"))
 	f(exitFailed, []string{"FAIL", "a.yaml:6", "1 failed"}, "rules", "test", filepath.Join(dir, "fails"))
