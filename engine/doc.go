@@ -62,6 +62,32 @@
 // live, so they are early, and a straggler that changes the answer corrects or withdraws them. When the watermark passes,
 // pending items move into base, and groups that are over settle. No item that is not late is ever below base.
 //
+// # Rules over rules
+//
+// A rule on events has the level 0, and a rule over others a level above all rules that feed it (rules.Rule.Level).
+// Items of level 0 come from the lanes. Those of a higher level come into being at a checkpoint, when the triggers of
+// the levels below are known: a checkpoint goes through the levels in turn.
+//
+//	shards, level 0   advance their cells to the watermarks; every cell hands over its triggers (fold.Cell.Triggers), of
+//	                  which package capture makes items of the rules over it
+//	checkpointer      collects the items of all shards, raises the watermarks of the rules of level 1, and sends each
+//	                  shard its items with the next barrier
+//	shards, level 1   add the items, advance, hand over triggers, and so on up to the highest level
+//
+// The lanes go on as soon as they have put the first barrier into the queues. Items that they send meanwhile wait in
+// the cells of level 0, and their triggers for the next checkpoint. All levels are part of the same atomic write, so a
+// finding of a rule over others is durable together with the triggers behind it, and no trigger is handed over twice.
+//
+// The watermark of a rule over others is the lowest one that all cells of the rules that feed it have reached. So a
+// cell of theirs that a checkpoint leaves for the next one holds it back, and no trigger is below it. A rule that
+// nothing feeds has no watermark, and no rule waits for it.
+//
+// Triggers of items above the watermark are handed over too, so that findings of rules over others are early. If such a
+// trigger changes or goes, its items are sent again with item.Item.Gone, and remove their equals from the pending
+// items. Triggers of deadlines wait for the watermark. Late items make findings and have no triggers.
+//
+// A critical rule asks for a checkpoint at once when an event matches it, and so do the rules that feed it.
+//
 // # A checkpoint is one instant of the engine
 //
 // It holds the positions, the watermarks, the dirty cells, the pending items that are new, the dead letters and the new

@@ -12,8 +12,8 @@
 //	description: A loop, or an agent driven by injected instructions, shows as a burst of tool calls.
 //	severity: high                       # info, low, medium, high or critical
 //	confidence: 70                       # 0 to 100, default 50
-//	status: stable                       # draft, shadow, stable (the default) or disabled: see Stage
-//	datasets: ["@llm"]                   # families and datasets; default: all
+//	status: stable                       # draft, block, shadow, stable (the default) or disabled: see Status and tags
+//	datasets: ["@llm"]                   # families and datasets; default: all. In their place: see Rules over rules
 //	tags: [owasp.asi08-2026, x.mine]     # known ids of OWASP, ATLAS, ATT&CK and CWE, or x.<anything>
 //	references: ["OWASP Top 10 for Agentic Applications 2026, ASI08"]
 //	false_positives: [Batch agents at night]
@@ -36,8 +36,8 @@
 //	    events: [{set: {event.class: llm, event.action: chat, ai_agent.uid: a1, session.id: s1}}]
 //	    findings: []
 //
-// Required are `id`, `title`, `severity` and `when`. A sequence, a flow and an absence with parts may omit `when`, because
-// each of their parts has one.
+// Required are `id`, `title`, `severity` and `when`. A sequence, a flow, a provenance and an absence with parts may
+// omit `when`, because each of their parts has one, and so may a rule over others.
 //
 // A duration is written as 500ms, 90s, 5m, 12h, 30d or 1h30m, in whole milliseconds. An unknown key, a duplicate id, an
 // unknown field, list or tag and a type error are all errors. Load reports the errors of all files at once, each with
@@ -56,6 +56,22 @@
 // ones of a field are shown, and ai_agent.uid takes the place of an ai_agent.name that is absent. Evidence shows the fields
 // that the summary names. Without a summary the engine names the agent, the tool or action, the target, and an outcome that
 // is not success.
+//
+// # Status and tags
+//
+// `status` is the step that the rule has reached on its way into production:
+//
+//	draft      only its tests run
+//	block      a part of other rules: its triggers feed the rules over it, and it makes findings in its own tests only
+//	shadow     its findings are recorded, and never delivered
+//	stable     its findings are delivered; this is the default
+//	disabled   it is read and checked, and does nothing
+//
+// `tags` are ids of OWASP, ATLAS, ATT&CK and CWE (tags.tsv lists them), or begin with x. A technique of ATT&CK or ATLAS
+// has tactics, which the same table lists. The tactics of a rule are those of its techniques and the tactics among its
+// tags, each once; rules over it read them as rule.tactic. Other tags have none. ATT&CK and ATLAS have ids of their own
+// for tactics of the same name: attack.ta0010 and atlas.aml-ta0010, both Exfiltration, are two. A technique may have
+// several tactics too, so a rule has often more than one.
 //
 // # The condition
 //
@@ -101,7 +117,8 @@
 //
 // Idle rules. A rule is idle at a site that lacks something that every finding of the rule needs: a registry, for a
 // rule that reads agent; a value in a list, for a rule that requires an element of the list; a source that carries one
-// of the rule's datasets. Set.RuleActivities returns the reason and the remedy.
+// of the rule's datasets; an active rule that feeds it, for a rule over others, and one for each step.
+// Set.RuleActivities returns the reason and the remedy.
 //
 // # Items, keys and order
 //
@@ -122,6 +139,15 @@
 // restarts. So two events with the same timestamp count in the order in which a sequence needs them, and not by chance.
 // The definitions below are in terms of this order, and the limits in them are part of the definition: beyond a limit
 // the order determines which part is dropped, and the drop is counted.
+//
+// An entry of `by` or `of` is an operand, in one of three forms:
+//
+//	session.id                           a field
+//	raw.requestParameters.bucketName     a path of the original record
+//	{as: tool, is: 'mcp.server.name + "/" + gen_ai.tool.name'}
+//	                                     an expression that gives a text, with the name that findings show
+//
+// An expression that gives "" or cannot be evaluated is absent, and so is an empty text of a path.
 //
 // The key of an item is the list of its values of `by`. Each key has State of its own, and "the items" below are the
 // items of one key. As a value in `by` or `of`, a number, a bool or a time is its text, and a mapping is JSON text with
@@ -370,6 +396,71 @@
 // earlier ones the position of the record. Items that use values of a key to which nothing was brought in the window cannot
 // be judged. They are counted too.
 //
+// # Rules over rules
+//
+//	over: [kinds.taint, "llm.*", attack.t1048]
+//	when: rule.opens && rule.severity in ["high", "critical"]
+//	distinct: {of: [rule.tactic], count: 3, within: 1h, by: [ai_agent.uid]}
+//
+// The items of a rule with `over` are the triggers of other rules, and not events. It has no `datasets`. Its kind is
+// none, threshold with `count`, distinct, new_value or sequence, with the meaning that they have over events. Without
+// `when`, all triggers of the rules are items.
+//
+// Names. `over` lists ids, globs and tags. An id names one rule. A glob (* and ?) names the rules with such an id, and
+// a tag those with the tag, but no rules that have `over` themselves: ["*"] is all rules on events. A rule over others
+// feeds another only if its id is listed. Built-in rules, whose ids begin with aidr., feed none. An id that no rule
+// has, and rules that feed each other in a circle, are errors; a glob or tag that names no rule is a warning.
+//
+// Status. A rule that is not in production changes no finding of one that is. Stable rules and blocks feed all rules,
+// rules in shadow feed rules in shadow and drafts, drafts feed drafts, and disabled rules feed none.
+//
+// Triggers. Every trigger is an item, also one that joins an open group, whether or not it is delivered. rule.opens is true
+// for the one that opens a group: with it in `when`, a rule counts findings instead of triggers. A call in which a
+// provenance finds several tainted arguments has a trigger for each of them, at most 64. Late events have no triggers:
+// their findings feed nothing.
+//
+// The item has the time of the trigger, which is the end of the event that triggered, or a deadline: that of an
+// absence, or the end of a pane. An event triggers as soon as it is known, and its trigger is taken back if an event
+// that arrives later changes the result; the rules over it then find the same as if it had never been. A deadline
+// triggers when the watermark has reached it, and is never taken back. At the end of a replay, the deadlines up to the
+// end trigger. A rule over others settles after all rules that feed it.
+//
+// Fields. Conditions, operands and `where` read
+//
+//	rule.id, rule.severity    of the rule that triggered
+//	rule.tag, rule.tactic     lists of its tags and tactics, absent if it has none
+//	rule.opens                whether the trigger opened a finding
+//	provenance.value          the tainted value, in lower case and without credentials; of a provenance and
+//	                          of rules over one, otherwise absent, as the next two
+//	provenance.argument       the argument that holds it; absent if the text is not a JSON object
+//	provenance.source         the tool that brought it; absent if it is not known
+//	any other field           of the key of the rule that triggered, else of the event that triggered
+//	raw.PATH                  of the event that triggered
+//
+// A field of that key has its name in the rule's `by`, even if a role reads another field for it. A deadline has no
+// event: it has the fields of the key, those of the rule, and its time. event.duration is absent. A trigger that lacks
+// a value of `by` or `of` is no item, as an event would be. Exceptions apply to triggers as they do to events.
+//
+// A distinct over a single list, such as rule.tag or rule.tactic, counts each element; in all other places a list is
+// one value, its JSON text.
+//
+// Order. Triggers are ordered by (time, role, id of the rule that triggered, identity of the event, key of that rule).
+// The role is the number of the step, as for events. No trigger is a copy of another.
+//
+// A step of a sequence names its rules, by an id, a glob or a tag, and may omit `when`:
+//
+//	over: [llm.secret-read, "gateway.*"]
+//	sequence:
+//	  within: 15m
+//	  by: [ai_agent.uid]
+//	  steps:
+//	    - {id: read, rule: llm.secret-read, when: rule.opens}
+//	    - {id: sent, rule: "gateway.*"}
+//	  where: sent.session.id == read.session.id
+//	  unless: {when: rule.id == "gateway.approved"}
+//
+// These rules must be among those of `over`. `unless` names its rules in its condition.
+//
 // # Groups and findings
 //
 // The first trigger at time t opens a group [t, t+group.for). Later triggers of the same group key in this interval
@@ -398,7 +489,8 @@
 //
 // A finding shows its first 3 and its last 5 events. Of these events State holds the latest 5 of a threshold or
 // distinct, all of a chain, the items of an absence that wait, the latest item of each label, and the latest items that
-// brought values. For each event the finding shows the fields that the rule's conditions and clause read.
+// brought values. For each event the finding shows the fields that the rule's conditions and clause read. A finding of
+// a rule over others shows the events that triggered, each with the rule.id of the rule.
 //
 // An event that arrives after the delay that the configuration allows for its dataset is late. It is not an item, but a
 // rule without a clause makes one settled finding of each late event.
@@ -427,4 +519,7 @@
 // `findings` is the complete list of the expected findings, in any order. An expected finding has some of the keys that
 // a finding has in JSON, with `by` for `key`, and a finding matches it if it has the same values there. A rule should
 // have a test that fires and one that does not; otherwise it loads with a warning.
+//
+// The tests of a rule over others run with the rules that feed it, whatever their status, and `findings` lists its own
+// only. An event of `set` then has the first dataset that one of them names.
 package rules

@@ -48,8 +48,8 @@ func (p overPattern) isTag() bool {
 	return strings.HasPrefix(p.text, "x.") || slices.ContainsFunc(namespaces, func(ns string) bool { return strings.HasPrefix(p.text, ns) })
 }
 
-// names reports whether the pattern names the rule. A glob or a tag names no rule that itself has over, and no pattern names
-// a built-in rule.
+// names reports whether the pattern names the rule. A glob or a tag names no rule that itself has over, and no pattern
+// names a built-in rule.
 func (p overPattern) names(f *Rule) bool {
 	switch {
 	case strings.HasPrefix(f.ID, builtinPrefix):
@@ -247,8 +247,8 @@ func (l *linker) unknown(id, in string) string {
 	return fmt.Sprintf("no rule has the id %q: load the rule too, or remove the name", doc.Short(id))
 }
 
-// cycle returns the ids of a circle that begins with path, of which r is the last; nil if there is none. seen holds the rules
-// from which the search has gone on before: nothing leads from them back to the beginning.
+// cycle returns the ids of a circle that begins with path, of which r is the last; nil if there is no circle. seen holds
+// the rules from which the search has gone on before: nothing leads from them back to the beginning.
 func cycle(r *Rule, path []*Rule, seen map[*Rule]bool) (ids []string) {
 	for _, f := range r.Over.Feeding {
 		if f == path[0] {
@@ -308,8 +308,8 @@ func (r *Rule) Tactics() (tactics []string) {
 // maxUnfed is the number of rules that the reason of an idle rule names: more are harder to read than the file.
 const maxUnfed = 3
 
-// unfed makes a rule over others idle if none of the rules that feed it can trigger, or none of those that a step of its
-// sequence names. works holds the rules that can trigger.
+// unfed makes a rule over others idle if none of the rules that feed it can trigger, or none of those that a step of
+// its sequence names. works holds the rules that can trigger.
 func (a *RuleActivity) unfed(works map[string]bool) {
 	r := a.Rule
 	fed := slices.DeleteFunc(slices.Clone(r.Over.Feeding), func(f *Rule) bool { return !f.Feeds(r) || !works[f.ID] })

@@ -11,7 +11,8 @@ import (
 
 const toolCall = `when: event.class == "tool"`
 
-// problemsIn loads files, one a rule, and returns the Set and the problems, one a line, without those about missing tests.
+// problemsIn loads files, one a rule, and returns the Set and the problems, one a line, without those about missing
+// tests.
 func problemsIn(t *testing.T, texts ...string) (set *rules.Set, problems string) {
 	t.Helper()
 	files := map[string]string{}

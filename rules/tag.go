@@ -10,10 +10,10 @@ import (
 	"github.com/aidr-engine/aidr/rules/doc"
 )
 
-// tagTable holds one known tag per line: its id, a tab, its title and, for a technique of ATT&CK or ATLAS, a tab and the tags
-// of its tactics, separated by blanks. Ids, titles and tactics are those of the publishers: MITRE ATT&CK Enterprise 18.1
-// (github.com/mitre/cti), MITRE ATLAS 5.6.1 (github.com/mitre-atlas/atlas-data), the lists of OWASP, and CWE. A sub-technique
-// of ATT&CK has tactics of its own; for one of ATLAS, which has none, they are those of its technique.
+// tagTable holds one known tag per line: its id, a tab, its title and, for a technique of ATT&CK or ATLAS, a tab and the
+// tags of its tactics, separated by blanks. Ids, titles and tactics are those of the publishers: MITRE ATT&CK Enterprise
+// 18.1 (github.com/mitre/cti), MITRE ATLAS 5.6.1 (github.com/mitre-atlas/atlas-data), the lists of OWASP, and CWE. A
+// sub-technique of ATT&CK has tactics of its own; one of ATLAS has none, so it has those of its technique here.
 //
 //go:embed tags.tsv
 var tagTable string

@@ -43,6 +43,25 @@
 // withdrawal for each that no longer exists. For that the cell remembers an emission (emit.go) per finding until the
 // watermark has passed it: the revision, a hash of the group, and, as long as the finding may be withdrawn, the group.
 //
+// # Rules over rules
+//
+// The triggers of a rule that feeds others are handed on (trigger.go, Cell.Triggers), each as an item.Trigger with the
+// key, the time, and the evidence and the carried values of its item. The caller makes items of the rules over it,
+// which other cells fold like any items.
+//
+// Triggers that base fires are final. They are kept until they are handed on, and then forgotten. Live fires triggers
+// too, which an item that arrives later may change. The cell remembers those that it handed on, compares them with the
+// present ones of live, and hands on the difference: the ones to take back, and the new ones. A trigger that moves from
+// live to base is among both, so nothing happens. Taking a trigger back is an item with Gone, which removes the pending
+// item that is equal to it. That item is still pending, because the cells of the rules over this one advance only after
+// they have its items.
+//
+// Deadlines trigger for other rules once they have passed the watermark, so live hands on none of them: an absence, and
+// a pane even if its finding is already emitted. Such a trigger has no item, thus no evidence, and its identity is a
+// hash of the key.
+//
+// The remembered triggers are part of the flat form of the cell, so a restart takes back exactly those that it has to.
+//
 // # State
 //
 // All State is flat bytes, whose form is described at each type. Append writes it and LoadCell checks it, so that damaged
