@@ -71,7 +71,7 @@
 // has tactics, which the same table lists. The tactics of a rule are those of its techniques and the tactics among its
 // tags, each once; rules over it read them as rule.tactic. Other tags have none. ATT&CK and ATLAS have ids of their own
 // for tactics of the same name: attack.ta0010 and atlas.aml-ta0010, both Exfiltration, are two. A technique may have
-// several tactics too, so a rule has often more than one.
+// several tactics too. So a rule often has more than one, and a single trigger may reach a small count of tactics.
 //
 // # The condition
 //
@@ -459,7 +459,8 @@
 //	  where: sent.session.id == read.session.id
 //	  unless: {when: rule.id == "gateway.approved"}
 //
-// These rules must be among those of `over`. `unless` names its rules in its condition.
+// These rules should be among those of `over`: a step that names none of them never matches, which is a warning. `unless`
+// names its rules in its condition.
 //
 // # Groups and findings
 //

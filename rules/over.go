@@ -176,14 +176,15 @@ func link(all []*Rule) []Problem {
 
 // fail records an error about a pattern.
 func (l *linker) fail(p overPattern, cause string) {
-	l.problems = append(l.problems, p.problem(cause))
-}
-
-// problem returns a problem with the pattern.
-func (p overPattern) problem(cause string) Problem {
 	problem := p.place
 	problem.Cause = cause
-	return problem
+	l.problems = append(l.problems, problem)
+}
+
+// warn records a warning about a pattern.
+func (l *linker) warn(p overPattern, cause string) {
+	l.fail(p, cause)
+	l.problems[len(l.problems)-1].Warning = true
 }
 
 // feed sets the rules that feed r.
@@ -201,9 +202,7 @@ func (l *linker) feed(r *Rule) {
 			if p.isTag() {
 				missing = "the tag"
 			}
-			problem := p.problem(fmt.Sprintf("no rule has %s %q: load the rules that it means, or remove it", missing, doc.Short(p.text)))
-			problem.Warning = true
-			l.problems = append(l.problems, problem)
+			l.warn(p, fmt.Sprintf("no rule has %s %q: load the rules that it means, or remove it", missing, doc.Short(p.text)))
 		default:
 			l.fail(p, l.unknown(p.text, r.ID))
 		}
@@ -215,7 +214,7 @@ func (l *linker) feed(r *Rule) {
 	}
 	for _, p := range r.Over.steps {
 		if len(r.Over.Feeding) > 0 && !slices.ContainsFunc(r.Over.Feeding, p.names) {
-			l.fail(p, fmt.Sprintf("%q names no rule of over, so the step never matches: add it to over, or name one that over names", doc.Short(p.text)))
+			l.warn(p, fmt.Sprintf("%q names no rule of over, so the step never matches: add it to over, or name one that over names", doc.Short(p.text)))
 		}
 	}
 }

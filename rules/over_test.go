@@ -72,7 +72,7 @@ func TestNamesInOver(t *testing.T) {
 	f("", one, rule("o.seq", "over: ['*']", fmt.Sprintf(seq, "l*")))
 	f("", one, rule("o.seq", "over: ['*']", fmt.Sprintf(seq, "x.a")))
 	f(`b.yaml:5:90: rule "o.seq": sequence.steps[1].rule: "llm.two" names no rule of over, so the step never matches: `+
-		`add it to over, or name one that over names`, one, rule("o.seq", "over: [llm.one]", fmt.Sprintf(seq, "llm.two")), rule("llm.two", toolCall))
+		`add it to over, or name one that over names (warning)`, one, rule("o.seq", "over: [llm.one]", fmt.Sprintf(seq, "llm.two")), rule("llm.two", toolCall))
 }
 
 // A rule is a level above the rules that feed it, in time that does not grow with the number of ways between them.
