@@ -19,6 +19,7 @@ type decodeCase struct {
 	events  []map[string]any
 	dead    []string
 	faults  []string
+	skipped []string // nil if it is not compared
 	options Options
 	meta    Meta
 }
@@ -55,6 +56,8 @@ func (c *decodeCase) set(t testing.TB, part, text string) {
 		c.dead = strings.Split(text, "\n")
 	case "faults":
 		c.faults = strings.Split(text, "\n")
+	case "skipped":
+		c.skipped = strings.Split(text, "\n")
 	case "events":
 		for _, line := range strings.Split(text, "\n") {
 			var want map[string]any
@@ -107,6 +110,9 @@ func TestCases(t *testing.T) {
 				}
 				if !reflect.DeepEqual(res.faults, c.faults) {
 					t.Errorf("field errors: got %q, want %q", res.faults, c.faults)
+				}
+				if c.skipped != nil && !reflect.DeepEqual(res.skipped, c.skipped) {
+					t.Errorf("passed over: got %q, want %q", res.skipped, c.skipped)
 				}
 				for _, e := range res.events {
 					checkEvent(t, e)

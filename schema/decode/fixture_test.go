@@ -23,6 +23,8 @@ type result struct {
 	events []map[string]any
 	dead   []Dead
 	faults []string
+	// skipped lists what was passed over, as dataset and reason.
+	skipped []string
 }
 
 // decodeAll decodes one record.
@@ -48,6 +50,7 @@ func (d *Decoder) all(t testing.TB, raw string, m Meta) (res result) {
 			res.events = append(res.events, flat)
 		},
 		Dead:       func(dead Dead) { dead.Body = strings.Clone(dead.Body); res.dead = append(res.dead, dead) },
+		Skipped:    func(dataset, reason string) { res.skipped = append(res.skipped, dataset+" "+reason) },
 		FieldError: func(dataset, name string) { res.faults = append(res.faults, dataset+" "+name) },
 	})
 	return res

@@ -12,24 +12,30 @@ import (
 const (
 	openAIDataset    = "openai.api"
 	anthropicDataset = "anthropic.api"
+	geminiDataset    = "gemini.api"
+	bedrockDataset   = "bedrock.api"
+	ollamaDataset    = "ollama.api"
 )
 
 // OpenAI reads records that an operator's own proxy logs of OpenAI's API and of the APIs that copy it: the bodies of
-// request and response in one record, or a response alone. The response shows which provider answered, so the format
-// may also give Anthropic's dataset.
+// request and response in one record, or a response alone. The bodies show which provider's API it is, so the format
+// may also give the datasets of the other providers.
 func OpenAI() formats.Format {
 	return formats.Format{
 		Name:     "openai_api",
 		Aliases:  []string{"openai_chat_raw", "openai"},
-		Datasets: []string{anthropicDataset, openAIDataset},
+		Datasets: []string{anthropicDataset, bedrockDataset, geminiDataset, ollamaDataset, openAIDataset},
 		Families: []string{formats.FamilyLLM},
 		Signatures: []formats.Signature{
 			{Keys: []string{"request", "response"}},
+			{Keys: []string{"type", "response"}, Path: []string{"type"}, Text: "response.completed"},
+			{Keys: []string{"type", "response"}, Path: []string{"type"}, Text: "response.failed"},
+			{Keys: []string{"type", "response"}, Path: []string{"type"}, Text: "response.incomplete"},
 			{Keys: []string{"object", "choices"}, Path: []string{"object"}, Text: "chat.completion"},
 			{Keys: []string{"object", "choices"}, Path: []string{"object"}, Text: "text_completion"},
 			{Keys: []string{"object", "output"}, Path: []string{"object"}, Text: "response"},
 		},
-		NewReader: func(p *formats.Paths) formats.Reader { return openAPI(p, openAIDataset, false) },
+		NewReader: func(p *formats.Paths) formats.Reader { return openAPI(p, openAIDataset, recordPair) },
 	}
 }
 
@@ -44,7 +50,7 @@ func Anthropic() formats.Format {
 			{Keys: []string{"request", "response"}, Path: []string{"response", "type"}, Text: "message"},
 			{Keys: []string{"type", "role", "content", "stop_reason"}, Path: []string{"type"}, Text: "message"},
 		},
-		NewReader: func(p *formats.Paths) formats.Reader { return openAPI(p, anthropicDataset, false) },
+		NewReader: func(p *formats.Paths) formats.Reader { return openAPI(p, anthropicDataset, recordPair) },
 	}
 }
 
@@ -53,10 +59,10 @@ func Anthropic() formats.Format {
 func OpenAIRequest() formats.Format {
 	return formats.Format{
 		Name:       "openai_request",
-		Datasets:   []string{openAIDataset},
+		Datasets:   []string{anthropicDataset, openAIDataset},
 		Families:   []string{formats.FamilyLLM},
-		Signatures: []formats.Signature{{Keys: []string{"model", "messages"}}},
-		NewReader:  func(p *formats.Paths) formats.Reader { return openAPI(p, openAIDataset, true) },
+		Signatures: []formats.Signature{{Keys: []string{"model", "messages"}}, {Keys: []string{"model", "input"}}},
+		NewReader:  func(p *formats.Paths) formats.Reader { return openAPI(p, openAIDataset, recordRequest) },
 	}
 }
 
@@ -70,14 +76,104 @@ func AnthropicRequest() formats.Format {
 			{Keys: []string{"model", "messages", "max_tokens", "system"}},
 			{Keys: []string{"model", "messages", "max_tokens", "anthropic_version"}},
 		},
-		NewReader: func(p *formats.Paths) formats.Reader { return openAPI(p, anthropicDataset, true) },
+		NewReader: func(p *formats.Paths) formats.Reader { return openAPI(p, anthropicDataset, recordRequest) },
 	}
 }
 
+// Gemini reads records of Gemini's and Vertex AI's API generateContent: the bodies of request and response in one
+// record, a response alone, or the list of responses of a stream.
+func Gemini() formats.Format {
+	return formats.Format{
+		Name:     "gemini_api",
+		Aliases:  []string{"gemini", "vertex_ai"},
+		Datasets: []string{geminiDataset},
+		Families: []string{formats.FamilyLLM},
+		Signatures: []formats.Signature{
+			{Keys: []string{"candidates", "usageMetadata"}},
+			{Keys: []string{"candidates", "modelVersion"}},
+			{Keys: []string{"candidates", "usage_metadata"}},
+			{Keys: []string{"candidates", "model_version"}},
+			{Keys: []string{"promptFeedback", "usageMetadata"}},
+		},
+		NewReader: func(p *formats.Paths) formats.Reader { return openAPI(p, geminiDataset, recordPair) },
+	}
+}
+
+// GeminiRequest reads bodies of requests to generateContent alone.
+func GeminiRequest() formats.Format {
+	return formats.Format{
+		Name:     "gemini_request",
+		Datasets: []string{geminiDataset},
+		Families: []string{formats.FamilyLLM},
+		Signatures: []formats.Signature{
+			{Keys: []string{"contents", "generationConfig"}},
+			{Keys: []string{"contents", "generation_config"}},
+			{Keys: []string{"contents", "systemInstruction"}},
+			{Keys: []string{"contents", "system_instruction"}},
+			{Keys: []string{"contents", "safetySettings"}},
+			{Keys: []string{"contents", "tools"}},
+			{Keys: []string{"contents", "config"}},
+			{Keys: []string{"contents", "model"}},
+		},
+		NewReader: func(p *formats.Paths) formats.Reader { return openAPI(p, geminiDataset, recordRequest) },
+	}
+}
+
+// BedrockRequest reads bodies of requests to Bedrock's Converse API alone.
+func BedrockRequest() formats.Format {
+	return formats.Format{
+		Name:     "bedrock_request",
+		Aliases:  []string{"bedrock_converse"},
+		Datasets: []string{bedrockDataset},
+		Families: []string{formats.FamilyLLM},
+		Signatures: []formats.Signature{
+			{Keys: []string{"modelId", "messages"}},
+			{Keys: []string{"messages", "inferenceConfig"}},
+			{Keys: []string{"messages", "toolConfig"}},
+		},
+		NewReader: func(p *formats.Paths) formats.Reader { return openAPI(p, bedrockDataset, recordRequest) },
+	}
+}
+
+// Bedrock reads answers of Bedrock's Converse API alone. Records of request and response are those of OpenAI.
+func Bedrock() formats.Format {
+	return formats.Format{
+		Name:       "bedrock_api",
+		Datasets:   []string{bedrockDataset},
+		Families:   []string{formats.FamilyLLM},
+		Signatures: []formats.Signature{{Keys: []string{"output", "stopReason", "usage"}}, {Keys: []string{"output", "stopReason", "metrics"}}},
+		NewReader:  func(p *formats.Paths) formats.Reader { return openAPI(p, bedrockDataset, recordResponse) },
+	}
+}
+
+// Ollama reads answers of Ollama's own API alone. Its API in the form of OpenAI's is read as that.
+func Ollama() formats.Format {
+	return formats.Format{
+		Name:     "ollama_api",
+		Aliases:  []string{"ollama"},
+		Datasets: []string{ollamaDataset},
+		Families: []string{formats.FamilyLLM},
+		Signatures: []formats.Signature{
+			{Keys: []string{"model", "created_at", "message", "done"}},
+			{Keys: []string{"model", "created_at", "response", "done"}},
+		},
+		NewReader: func(p *formats.Paths) formats.Reader { return openAPI(p, ollamaDataset, recordResponse) },
+	}
+}
+
+// recordKind is the part of an exchange that the records of a format hold.
+type recordKind uint8
+
+const (
+	recordPair     recordKind = iota // request and response, or a response alone
+	recordRequest                    // the body of a request
+	recordResponse                   // the body of a response
+)
+
 // api reads the bodies of requests and responses. Its int fields are places in a record.
 type api struct {
-	dataset     string // unless the response shows another
-	requestOnly bool   // records are requests without responses
+	dataset string // unless the bodies show another
+	kind    recordKind
 
 	whole, request, response     int
 	times                        [7]int
@@ -108,6 +204,10 @@ const (
 	requestConversationID
 	requestMetaConversation
 	requestPromptID
+	requestModelID
+	requestConfigTools
+	requestConverseTools
+	requestStreamed
 )
 
 // requestPaths returns BodyPaths and the other paths that are read of a request's body.
@@ -124,6 +224,10 @@ func requestPaths() [][]string {
 		requestConversationID - BodyPlaces:   {"conversation", "id"},
 		requestMetaConversation - BodyPlaces: {"metadata", "conversation_id"},
 		requestPromptID - BodyPlaces:         {"prompt", "id"},
+		requestModelID - BodyPlaces:          {"modelId"},             // Converse
+		requestConfigTools - BodyPlaces:      {"config", "tools"},     // Gemini's SDKs
+		requestConverseTools - BodyPlaces:    {"toolConfig", "tools"}, // Converse
+		requestStreamed - BodyPlaces:         {"stream"},
 	}...)
 }
 
@@ -139,6 +243,17 @@ const (
 	answerError
 	answerErrorCode
 	answerErrorType
+	answerErrorStatus
+	answerResponseID
+	answerResponseIDSnake
+	answerModelVersion
+	answerModelVersionSnake
+	answerUsageMetadata
+	answerUsageMetadataSnake
+	answerDone
+	answerDuration
+	answerBlockReason
+	answerCreateTime
 )
 
 // responsePaths returns AnswerPaths and the other paths that are read of a response's body.
@@ -154,18 +269,31 @@ func responsePaths() [][]string {
 		answerError - AnswerPlaces:     {"error"},
 		answerErrorCode - AnswerPlaces: {"error", "code"},
 		answerErrorType - AnswerPlaces: {"error", "type"},
+		// Gemini
+		answerErrorStatus - AnswerPlaces:        {"error", "status"},
+		answerResponseID - AnswerPlaces:         {"responseId"},
+		answerResponseIDSnake - AnswerPlaces:    {"response_id"},
+		answerModelVersion - AnswerPlaces:       {"modelVersion"},
+		answerModelVersionSnake - AnswerPlaces:  {"model_version"},
+		answerUsageMetadata - AnswerPlaces:      {"usageMetadata"},
+		answerUsageMetadataSnake - AnswerPlaces: {"usage_metadata"},
+		answerBlockReason - AnswerPlaces:        {"promptFeedback", "blockReason"},
+		answerCreateTime - AnswerPlaces:         {"createTime"},
+		// Ollama
+		answerDone - AnswerPlaces:     {"done"},
+		answerDuration - AnswerPlaces: {"total_duration"},
 	}...)
 }
 
-func openAPI(p *formats.Paths, dataset string, requestOnly bool) *api {
+func openAPI(p *formats.Paths, dataset string, kind recordKind) *api {
 	a := &api{
-		dataset: dataset, requestOnly: requestOnly, whole: p.Add(), request: p.AddIndexed("request"), response: p.AddIndexed("response"),
+		dataset: dataset, kind: kind, whole: p.Add(), request: p.AddIndexed("request"), response: p.AddIndexed("response"),
 		url: p.Add("url"), path: p.Add("path"), clientIP: p.Add("client_ip"), agentID: p.Add("agent_id"),
 		chat: NewConversation(), stream: NewStream(), usage: NewUsage(),
 		responseBody: p.AddShape([]string{"response"}, responsePaths()...),
 	}
 	requestPath := []string{"request"}
-	if requestOnly {
+	if kind == recordRequest {
 		requestPath = nil
 		for _, path := range BodyPaths() {
 			p.Index(path...)
@@ -186,12 +314,14 @@ func (a *api) Read(el *formats.Element) {
 	request, response := el.At(a.request), el.At(a.response)
 	whole := el.At(a.whole)
 	switch {
-	case a.requestOnly:
+	case a.kind == recordRequest:
 		request = whole // a response beside it makes the record a pair all the same
+	case a.kind == recordResponse:
+		request, response = formats.Node{}, whole
 	case !request.Present() && !response.Present():
 		response = whole
 	}
-	if request.Kind == scan.Object { // the whole record if requestOnly, else the value at "request"
+	if request.Kind == scan.Object { // the whole record if it is a request, else the value at "request"
 		a.requestBody.SelectFromElement(el)
 	} else {
 		request, _ = el.Unwrap(request)
@@ -203,6 +333,10 @@ func (a *api) Read(el *formats.Element) {
 		el.Refuse(formats.ReasonUnknownFormat)
 		return
 	}
+	if a.kind == recordResponse && a.responseBody.At(answerDone).Kind == scan.False {
+		el.Skip(formats.SkipRepeated) // a piece of a stream
+		return
+	}
 	if !a.start(el, streamed) {
 		return
 	}
@@ -211,19 +345,27 @@ func (a *api) Read(el *formats.Element) {
 	a.outcome(el, response, streamed)
 	a.chat.Reset()
 	el.SetWorkflow(el.Text(a.requestBody.At(requestPromptID)))
-	a.chat.Tools(el, a.requestBody.At(requestTools))
+	for _, place := range [...]int{requestTools, requestConfigTools, requestConverseTools} {
+		a.chat.Tools(el, a.requestBody.At(place))
+		if el.Event.Text(schema.EventDataset) == geminiDataset {
+			countFunctions(el, a.requestBody.At(place))
+		}
+	}
 	if request.Kind == scan.Object {
 		a.chat.selectedRequest(el, request, a.requestBody)
 	} else {
 		a.chat.Request(el, request)
 	}
-	if a.requestOnly && response.Kind == scan.Absent {
+	if a.kind == recordRequest && response.Kind == scan.Absent {
 		a.chat.AddHistoryCalls(el)
 	}
 	if streamed {
 		a.stream.Fill(el, a.chat)
 	} else if a.answered.Kind == scan.Object {
 		a.chat.SelectedResponse(el, a.answered, a.responseBody)
+	}
+	if a.chat.heldBack() {
+		el.SetBlocked()
 	}
 	a.chat.Fill(el)
 	a.chat.Emit(el)
@@ -255,7 +397,12 @@ func (a *api) answer(el *formats.Element, response formats.Node) (streamed bool)
 		})
 		streamed = true
 	}
-	a.usage.Read(el, a.responseBody.At(answerUsage))
+	for _, place := range [...]int{answerUsageMetadata, answerUsageMetadataSnake, answerUsage} {
+		a.usage.Read(el, a.responseBody.At(place))
+	}
+	if a.responseBody.At(answerDone).Present() {
+		a.usage.Read(el, body) // Ollama's counts are members of the answer
+	}
 	return streamed
 }
 
@@ -265,6 +412,14 @@ func (a *api) datasetOf(el *formats.Element, streamed bool) string {
 	// OpenAI's errors lack a type at the top.
 	case streamed && a.stream.Anthropic, kind == "message", kind == "error":
 		return anthropicDataset
+	case streamed && a.stream.Gemini, a.responseBody.At(responseCandidates).Kind == scan.Array, a.requestBody.At(bodyContents).Present():
+		return geminiDataset
+	case a.requestBody.At(requestModelID).Present(), a.responseBody.At(AnswerStop).Present():
+		return bedrockDataset
+	case a.kind == recordRequest && strings.HasPrefix(el.Text(a.requestBody.At(requestModel)), "claude-"):
+		return anthropicDataset
+	case a.responseBody.At(answerDone).Present(), streamed && a.stream.Ollama:
+		return ollamaDataset
 	}
 	return a.dataset
 }
@@ -272,16 +427,21 @@ func (a *api) datasetOf(el *formats.Element, streamed bool) string {
 // isCall reports whether the record is a call of a model: its request has messages, input or prompt, or its answer is
 // marked as one.
 func (a *api) isCall(el *formats.Element, streamed bool) bool {
-	for _, place := range [...]int{bodyMessages, bodyInput, bodyPrompt} {
-		if a.requestBody.At(place).Present() {
+	for _, place := range [...]int{bodyMessages, bodyInput, bodyPrompt, bodyContents} {
+		if kind := a.requestBody.At(place).Kind; kind >= scan.String {
 			return true
 		}
 	}
 	switch el.Text(a.responseBody.At(answerObject)) {
-	case "chat.completion", "text_completion", "response":
+	case "chat.completion", "text_completion", "response", "realtime.response":
 		return true
 	}
-	return streamed && a.stream.ID != "" || el.Text(a.responseBody.At(answerType)) == "message"
+	for _, place := range [...]int{responseCandidates, answerDone, responseOutputMessage, answerBlockReason} {
+		if a.responseBody.At(place).Present() {
+			return true
+		}
+	}
+	return streamed && (a.stream.ID != "" || a.stream.Gemini || a.stream.Ollama) || el.Text(a.responseBody.At(answerType)) == "message"
 }
 
 // start sets the time and the duration. The time is the proxy's, else the creation time that the provider gives the
@@ -293,12 +453,15 @@ func (a *api) start(el *formats.Element, streamed bool) bool {
 			break
 		}
 	}
+	if !el.Event.Has(schema.EventDuration) {
+		el.CopyDuration(a.responseBody.At(answerDuration), 1)
+	}
 	for _, place := range a.times {
 		if el.SetTimeFrom(el.At(place)) {
 			return true
 		}
 	}
-	return el.SetTime(a.responseBody.At(answerCreated), a.responseBody.At(answerCreatedAt), a.stream.Created)
+	return el.SetTime(a.responseBody.At(answerCreated), a.responseBody.At(answerCreatedAt), a.responseBody.At(answerCreateTime), a.stream.Created)
 }
 
 const nsPerMilli = 1e6
@@ -335,23 +498,31 @@ func (a *api) identify(el *formats.Element) {
 
 // model sets the operation, the models, the provider and the token usage.
 func (a *api) model(el *formats.Element, streamed bool) {
-	op := "chat"
+	op, dataset := "chat", el.Event.Text(schema.EventDataset)
+	model := el.FirstText(a.requestBody.At(requestModel), a.requestBody.At(requestModelID))
 	prompt := a.requestBody.At(bodyPrompt) // an object names a stored prompt
 	switch object := el.Text(a.responseBody.At(answerObject)); {
-	case object == "list":
+	case object == "list", a.requestBody.At(bodyInput).Present() && strings.Contains(model, "embed"):
 		op = "embeddings"
+	case dataset == geminiDataset:
+		op = "generate_content"
 	case prompt.Present() && prompt.Kind != scan.Object, object == "text_completion":
 		op = "text_completion"
 	}
 	el.SetClass(formats.ClassLLM, op)
 	el.SetText(schema.GenAIOperationName, op)
-	provider, _, _ := strings.Cut(el.Event.Text(schema.EventDataset), ".")
-	el.SetText(schema.GenAIProviderName, provider)
 	host, path := formats.SplitURL(el.FirstText(el.At(a.url), el.At(a.path)))
+	el.SetText(schema.GenAIProviderName, providerOf(host, dataset))
 	el.SetText(schema.ServiceTargetName, host)
 	el.SetText(schema.URLDomain, host)
 	el.SetText(schema.URLPath, path)
-	el.CopyText(schema.GenAIRequestModel, a.requestBody.At(requestModel))
+	el.CopyFirstText(schema.GenAIRequestModel, a.requestBody.At(requestModel), a.requestBody.At(requestModelID))
+	switch short, ok := strings.CutPrefix(model, "models/"); {
+	case model == "":
+		el.SetText(schema.GenAIRequestModel, modelInPath(path))
+	case ok:
+		el.SetText(schema.GenAIRequestModel, short)
+	}
 	if streamed {
 		el.Event.SetText(schema.EventID, a.stream.ID)
 		el.SetText(schema.GenAIResponseID, a.stream.ID)
@@ -359,10 +530,48 @@ func (a *api) model(el *formats.Element, streamed bool) {
 		a.stream.Usage.Set(el)
 		return
 	}
-	el.CopyText(schema.EventID, a.responseBody.At(answerID))
-	el.CopyText(schema.GenAIResponseID, a.responseBody.At(answerID))
-	el.CopyText(schema.GenAIResponseModel, a.responseBody.At(answerModel))
+	at := a.responseBody.At
+	el.CopyFirstText(schema.EventID, at(answerID), at(answerResponseID), at(answerResponseIDSnake))
+	el.CopyFirstText(schema.GenAIResponseID, at(answerID), at(answerResponseID), at(answerResponseIDSnake))
+	el.CopyFirstText(schema.GenAIResponseModel, at(answerModel), at(answerModelVersion), at(answerModelVersionSnake))
 	a.usage.Set(el)
+}
+
+// providerOf returns the provider at a host, else that of the dataset, by OpenTelemetry's name.
+func providerOf(host, dataset string) string {
+	switch {
+	case strings.HasSuffix(host, ".openai.azure.com"), strings.HasSuffix(host, ".cognitiveservices.azure.com"):
+		return "azure.ai.openai"
+	case strings.HasSuffix(host, ".services.ai.azure.com"), strings.HasSuffix(host, ".models.ai.azure.com"):
+		return "azure.ai.inference"
+	case strings.HasSuffix(host, "aiplatform.googleapis.com"):
+		return "gcp.vertex_ai"
+	case strings.HasPrefix(host, "bedrock-runtime."), dataset == bedrockDataset:
+		return "aws.bedrock"
+	case dataset == geminiDataset:
+		return "gcp.gemini"
+	}
+	provider, _, _ := strings.Cut(dataset, ".")
+	return provider
+}
+
+// modelInPath returns the model that the path of a URL names: after models/ in Gemini's API, after model/ in Bedrock's,
+// after deployments/ in Azure's. It returns "" for any other path.
+func modelInPath(path string) string {
+	for _, before := range [...]string{"/models/", "/deployments/", "/model/"} {
+		_, rest, ok := strings.Cut(path, before)
+		if !ok {
+			continue
+		}
+		if end := strings.IndexAny(rest, "/?"); end >= 0 {
+			rest = rest[:end]
+		}
+		if model, method, ok := strings.Cut(rest, ":"); ok && (strings.HasSuffix(method, "enerateContent") || strings.HasSuffix(method, "redict")) {
+			return model
+		}
+		return rest
+	}
+	return ""
 }
 
 // outcome sets the outcome of the response: by its HTTP status if the proxy logs one, else by whether the answer is an
@@ -383,6 +592,13 @@ func (a *api) outcome(el *formats.Element, response formats.Node, streamed bool)
 	failed := a.responseBody.At(answerError)
 	if failed.Present() || streamed && a.stream.Failed {
 		el.SetOutcome(formats.Failure)
-		el.CopyFirstText(schema.ErrorType, a.responseBody.At(answerErrorCode), a.responseBody.At(answerErrorType))
+		at := a.responseBody.At
+		if el.CopyText(schema.ErrorType, at(answerErrorStatus)); !el.Event.Has(schema.ErrorType) { // Gemini's code is the HTTP status
+			el.CopyFirstText(schema.ErrorType, at(answerErrorCode), at(answerErrorType))
+		}
+	}
+	if reason := a.responseBody.At(answerBlockReason); reason.Present() { // the provider's filter held the prompt back
+		el.SetBlocked()
+		el.CopyText(schema.ErrorType, reason)
 	}
 }

@@ -12,10 +12,19 @@ import (
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
-// ToolCall is a tool call requested by the model.
+// ToolCall is a tool call requested by the model. If the provider ran the tool itself, it also holds what came back.
 type ToolCall struct {
 	ID, Name  string
 	Arguments formats.Node // any JSON value, often a string that holds an object
+	Server    string       // the MCP server that the provider called, or ""
+	Method    string       // the MCP method, or ""
+	Outcome   string       // formats.Success or formats.Failure, "" if it is unknown
+	ErrorType string
+	Returned  bool // the record shows what came back
+	// Of the result, Value is used only if Text is empty.
+	Text  string
+	Value formats.Node
+	Tools formats.Node // the definitions that a server listed
 }
 
 // ToolResult is the result of a tool call. Value is used only if Text is empty.
@@ -24,6 +33,7 @@ type ToolResult struct {
 	Text     string
 	Value    formats.Node
 	Failed   bool
+	Decision string // formats.Allowed or formats.Blocked if this is not a result, but the answer to a request for approval
 }
 
 // Conversation collects the new part of one exchange with a model. Every request repeats the whole history; the new
@@ -53,6 +63,9 @@ type Conversation struct {
 	scratch  *formats.Shape              // for all other messages
 
 	body, call, part, responseShape, choice, offer *formats.Shape
+	item, function                                 *formats.Shape // of the kinds of items and parts that few records have
+
+	buffer []byte // of arguments that are composed
 
 	inner int // levels of answers inside answers around the current one
 }
@@ -86,6 +99,7 @@ func NewConversation() *Conversation {
 		call: formats.NewShape(callPaths()...), part: formats.NewShape(partPaths()...),
 		responseShape: formats.NewShape(AnswerPaths()...), choice: formats.NewShape(choicePaths()...),
 		offer: formats.NewShape(offerPaths()...),
+		item:  formats.NewShape(itemPaths()...), function: formats.NewShape(functionPaths()...),
 	}
 	c.message = c.scratch
 	for i := range c.selected {
@@ -110,11 +124,16 @@ func (c *Conversation) SelectedBody(el *formats.Element, body *formats.Shape) bo
 		return false // a single message
 	}
 	messages := body.At(bodyMessages)
-	for place := bodyInput; place <= bodyMessage && !messages.Present(); place++ {
+	for place := bodyInput; place <= bodyContents && !messages.Present(); place++ {
 		messages = body.At(place)
 	}
-	for place := bodySystem; place <= bodyPreamble; place++ {
+	for place := bodySystem; place <= bodyConfigSystemCamel; place++ {
 		c.System(el, body.At(place))
+	}
+	if contents := body.At(bodyContents); contents.Kind == scan.Object && contents.Span == messages.Span {
+		c.messages = append(c.messages, turn{node: contents})
+		c.readNew(el)
+		return true
 	}
 	if messages.Kind != scan.Array && messages.Kind != scan.String {
 		return false
@@ -268,12 +287,7 @@ func (c *Conversation) role(el *formats.Element) role {
 	case "tool", "function":
 		return tool
 	case "":
-		switch el.Text(c.message.At(messageType)) { // items of the Responses API
-		case "function_call_output", "custom_tool_call_output":
-			return tool
-		case "function_call", "custom_tool_call", "reasoning":
-			return assistant
-		}
+		return roleOfItem(el.Text(c.message.At(messageType)))
 	}
 	return user
 }
@@ -293,9 +307,17 @@ func (c *Conversation) lastAssistant(el *formats.Element) int {
 func (c *Conversation) collectCalls(el *formats.Element) {
 	c.callsPending = false
 	c.lastCalls = [2]int{len(c.historyCalls), len(c.historyCalls)}
+	items := true
 	for i := c.last; i >= 0 && c.turn(el, i).role == assistant; i-- {
 		c.selectTurn(el, &c.messages[i])
-		if c.historyCalls = c.calls(el, c.historyCalls); i == c.last {
+		kind := el.Text(c.message.At(messageType))
+		items = items && isCallItem(kind) // the items of one answer follow one another
+		if isCallItem(kind) && !isFunctionCall(kind) {
+			c.historyCalls = addCall(c.historyCalls, c.callItem(el, c.messages[i].node, kind))
+		} else {
+			c.historyCalls = c.calls(el, c.historyCalls)
+		}
+		if i == c.last || items {
 			c.lastCalls[1] = len(c.historyCalls)
 		}
 	}
@@ -362,6 +384,10 @@ func (c *Conversation) readTurn(el *formats.Element, t *turn) {
 	}
 	c.selectTurn(el, t)
 	if c.message.At(messageParts).Kind != scan.Array {
+		if el.Text(c.message.At(messageType)) == itemApprovalResponse {
+			c.approval(el, t.node)
+			return
+		}
 		c.result(el)
 		return
 	}
@@ -394,9 +420,12 @@ func (c *Conversation) readContent(el *formats.Element, content formats.Node) {
 	})
 }
 
-// content returns the content of the selected message, which OpenTelemetry calls parts.
+// content returns the content of the selected message, which OpenTelemetry and Gemini call parts.
 func (c *Conversation) content() formats.Node {
 	if parts := c.message.At(messageParts); parts.Kind == scan.Array {
+		return parts
+	}
+	if parts := c.message.At(messageContentParts); parts.Kind == scan.Array {
 		return parts
 	}
 	return c.message.At(messageContent)
@@ -416,6 +445,7 @@ func (c *Conversation) result(el *formats.Element) {
 		res.Name = name
 	}
 	res.Text = c.joined(el, res.Value)
+	res.Failed = isFailure(el.Text(c.message.At(messageStatus)))
 	c.addResult(res)
 }
 
@@ -426,7 +456,9 @@ func (c *Conversation) blockResult(el *formats.Element) {
 		return
 	}
 	if res, ok := c.partResult(el); ok {
-		res.Name = c.nameOf(el, res.ID)
+		if name := c.nameOf(el, res.ID); name != "" {
+			res.Name = name
+		}
 		res.Text = c.joined(el, res.Value)
 		c.addResult(res)
 	}
@@ -436,7 +468,8 @@ func (c *Conversation) blockResult(el *formats.Element) {
 func (c *Conversation) partResult(el *formats.Element) (res ToolResult, ok bool) {
 	switch kind := el.Text(c.part.At(partType)); {
 	case kind == "tool_result" || strings.HasSuffix(kind, "_tool_result"): // also of tools that the provider ran
-		return ToolResult{ID: el.Text(c.part.At(partToolUseID)), Value: c.part.At(partContent), Failed: c.part.At(partIsError).True()}, true
+		failed := c.part.At(partIsError).True() || c.part.At(partContentError).Present()
+		return ToolResult{ID: el.Text(c.part.At(partToolUseID)), Value: c.part.At(partContent), Failed: failed}, true
 	case kind == "tool_call_response":
 		res = ToolResult{ID: el.Text(c.part.At(partID)), Value: c.part.At(partResponse)}
 		if !res.Value.Present() {
@@ -446,6 +479,8 @@ func (c *Conversation) partResult(el *formats.Element) (res ToolResult, ok bool)
 	case kind == "" && c.part.At(partToolResult).Kind == scan.Object:
 		failed := el.Text(c.part.At(partToolResultStatus)) == "error"
 		return ToolResult{ID: el.Text(c.part.At(partToolResultID)), Value: c.part.At(partToolResultContent), Failed: failed}, true
+	case kind == "":
+		return c.functionResult(el)
 	}
 	return res, false
 }

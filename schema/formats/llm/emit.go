@@ -55,6 +55,8 @@ var onlyLLM = schema.Fields(
 // onlyTool lists the fields of a single tool event.
 var onlyTool = schema.Fields(
 	schema.EventTruncated, schema.GenAIToolName, schema.GenAIToolCallID, schema.GenAIToolCallArguments, schema.GenAIToolCallResult,
+	schema.GenAIToolDefinitionsHash, schema.GenAIToolDefinitionsCount,
+	schema.MCPServerName, schema.MCPMethodName, schema.ErrorType, schema.Disposition,
 )
 
 // Emit emits the llm event that r holds, then a tool_result for each new result, at the record's time because results
@@ -81,6 +83,12 @@ func (c *Conversation) Emit(el *formats.Element) {
 	}
 }
 
+// actionToolDecision is the action of the answer to a request for approval of a call.
+const actionToolDecision = "tool_decision"
+
+// methodList is the method by which a provider asks an MCP server for its tools.
+const methodList = "tools/list"
+
 func (c *Conversation) emitResult(el *formats.Element, res *ToolResult) {
 	el.Event.ClearAll(&onlyTool)
 	el.SetTool(formats.ActionToolResult, formats.Returned)
@@ -90,6 +98,15 @@ func (c *Conversation) emitResult(el *formats.Element, res *ToolResult) {
 	}
 	el.SetText(schema.GenAIToolName, res.Name)
 	el.SetText(schema.GenAIToolCallID, res.ID)
+	if res.Decision != "" {
+		el.SetClass(formats.ClassTool, actionToolDecision)
+		el.SetText(schema.Disposition, res.Decision)
+		if res.Decision == formats.Blocked {
+			el.SetBlocked()
+		}
+		el.Emit()
+		return
+	}
 	if res.Text != "" {
 		el.SetUnwrapped(schema.GenAIToolCallResult, res.Text)
 	} else {
@@ -98,15 +115,44 @@ func (c *Conversation) emitResult(el *formats.Element, res *ToolResult) {
 	el.Emit()
 }
 
-// emitCall emits a call that the model requested. Its outcome is not known yet.
+// emitCall emits a call that the model requested. Its outcome is not known yet, unless the provider ran the tool.
 func (c *Conversation) emitCall(el *formats.Element, call *ToolCall) {
 	el.Event.ClearAll(&onlyTool)
-	el.SetTool(formats.ActionToolCall, formats.Called)
+	switch {
+	case call.Method == methodList:
+		el.SetTool(call.Method, 0)
+	case call.Returned:
+		el.SetTool(actionOf(call), formats.Called|formats.Returned)
+	default:
+		el.SetTool(actionOf(call), formats.Called)
+	}
+	el.SetText(schema.MCPMethodName, call.Method)
 	el.SetOutcome(formats.Unknown)
+	if call.Outcome != "" {
+		el.SetOutcome(call.Outcome)
+	}
+	el.SetText(schema.ErrorType, call.ErrorType)
+	el.SetText(schema.MCPServerName, call.Server)
 	el.SetText(schema.GenAIToolName, call.Name)
 	el.SetText(schema.GenAIToolCallID, call.ID)
 	el.CopyUnwrapped(schema.GenAIToolCallArguments, call.Arguments)
+	SetTools(el, call.Tools)
+	if call.Returned {
+		if call.Text != "" {
+			el.SetUnwrapped(schema.GenAIToolCallResult, call.Text)
+		} else {
+			el.CopyUnwrapped(schema.GenAIToolCallResult, call.Value)
+		}
+	}
 	el.Emit()
+}
+
+// actionOf returns the action of a call: the method if the provider called an MCP server.
+func actionOf(call *ToolCall) string {
+	if call.Method != "" {
+		return call.Method
+	}
+	return formats.ActionToolCall
 }
 
 // SetTools sets the number of tools offered to the model and the hash of their definitions. White space between tokens
@@ -152,6 +198,29 @@ func (c *Conversation) addOffered(el *formats.Element) {
 	}
 	o := c.offer
 	c.offered = appendText(c.offered, el.FirstText(o.At(offerFunctionName), o.At(offerName), o.At(offerSpecName), o.At(offerServer), o.At(offerType)))
+}
+
+// countFunctions corrects the number of tools for Gemini, whose tools are lists of functions.
+func countFunctions(el *formats.Element, tools formats.Node) {
+	if tools.Kind != scan.Array || !el.Wanted(schema.GenAIToolDefinitionsCount) {
+		return
+	}
+	n := int64(0)
+	el.Index.Each(tools.Src, tools.Span, func(elem scan.Span) bool {
+		listed := false
+		el.Index.Members(tools.Src, elem, &el.Arena, func(key string, v scan.Span) bool {
+			if (key == "functionDeclarations" || key == "function_declarations") && v.Kind == scan.Array {
+				listed = true
+				el.Index.Each(tools.Src, v, func(scan.Span) bool { n++; return true })
+			}
+			return true
+		})
+		if !listed {
+			n++
+		}
+		return true
+	})
+	el.Event.SetInt(schema.GenAIToolDefinitionsCount, n)
 }
 
 // Answer adds an assistant's message to the model's answer.

@@ -7,9 +7,14 @@ const (
 	bodyPrompt
 	bodyInputText
 	bodyMessage
+	bodyContents
 	bodySystem
 	bodyInstructions
 	bodyPreamble
+	bodySystemInstruction
+	bodySystemCamel
+	bodyConfigSystem
+	bodyConfigSystemCamel
 	bodyRole
 	bodyContent
 	BodyPlaces // BodyPlaces is the number of BodyPaths.
@@ -24,11 +29,17 @@ func BodyPaths() [][]string {
 		bodyPrompt:       {"prompt"},
 		bodyInputText:    {"inputText"}, // Titan
 		bodyMessage:      {"message"},   // Cohere, beside a history
+		bodyContents:     {"contents"},  // Gemini
 		bodySystem:       {"system"},
 		bodyInstructions: {"instructions"},
 		bodyPreamble:     {"preamble"},
-		bodyRole:         {"role"},
-		bodyContent:      {"content"},
+		// Gemini's API, and the request of its SDKs, in which the system instruction is part of a configuration.
+		bodySystemInstruction: {"system_instruction"},
+		bodySystemCamel:       {"systemInstruction"},
+		bodyConfigSystem:      {"config", "system_instruction"},
+		bodyConfigSystemCamel: {"config", "systemInstruction"},
+		bodyRole:              {"role"},
+		bodyContent:           {"content"},
 	}
 }
 
@@ -47,6 +58,8 @@ const (
 	messageInput
 	messageParts
 	messageFinishReason
+	messageStatus
+	messageContentParts
 )
 
 // messagePaths returns the paths that are read of a message, each at its place.
@@ -65,6 +78,8 @@ func messagePaths() [][]string {
 		messageInput:        {"input"},
 		messageParts:        {"parts"},
 		messageFinishReason: {"finish_reason"},
+		messageStatus:       {"status"},
+		messageContentParts: {"content", "parts"}, // Gemini's SDKs
 	}
 }
 
@@ -141,6 +156,18 @@ const (
 	partToolResultID
 	partToolResultContent
 	partToolResultStatus
+	partServerName
+	partContentError
+	partThought
+	partParts
+	partFunctionCall
+	partFunctionCallSnake
+	partFunctionResponse
+	partFunctionResponseSnake
+	partCode
+	partCodeSnake
+	partCodeResult
+	partCodeResultSnake
 )
 
 // partPaths returns the paths that are read of one part of a message's content, each at its place.
@@ -168,6 +195,20 @@ func partPaths() [][]string {
 		partToolResultID:      {"toolResult", "toolUseId"},
 		partToolResultContent: {"toolResult", "content"},
 		partToolResultStatus:  {"toolResult", "status"},
+		// Anthropic's tools that its servers run
+		partServerName:   {"server_name"},
+		partContentError: {"content", "error_code"},
+		// Gemini
+		partThought:               {"thought"},
+		partParts:                 {"parts"},
+		partFunctionCall:          {"functionCall"},
+		partFunctionCallSnake:     {"function_call"},
+		partFunctionResponse:      {"functionResponse"},
+		partFunctionResponseSnake: {"function_response"},
+		partCode:                  {"executableCode"},
+		partCodeSnake:             {"executable_code"},
+		partCodeResult:            {"codeExecutionResult"},
+		partCodeResultSnake:       {"code_execution_result"},
 	}
 }
 
@@ -190,6 +231,8 @@ const (
 	responseToolCalls
 	responseMessage
 	responseFinishReason
+	responseCandidates
+	responseDoneReason
 	AnswerPlaces // AnswerPlaces is the number of AnswerPaths.
 )
 
@@ -214,6 +257,8 @@ func AnswerPaths() [][]string {
 		responseToolCalls:     {"tool_calls"},  // Cohere
 		responseMessage:       {"message"},
 		responseFinishReason:  {"finish_reason"},
+		responseCandidates:    {"candidates"},  // Gemini
+		responseDoneReason:    {"done_reason"}, // Ollama
 	}
 }
 
@@ -227,6 +272,8 @@ const (
 	choiceStopReason
 	choiceDataText
 	choiceReason
+	choiceContent
+	choiceFinish
 )
 
 // choicePaths returns the paths that are read of one of several answers, each at its place.
@@ -240,5 +287,7 @@ func choicePaths() [][]string {
 		choiceStopReason:       {"stop_reason"},
 		choiceDataText:         {"data", "text"},
 		choiceReason:           {"finishReason", "reason"},
+		choiceContent:          {"content"},      // Gemini
+		choiceFinish:           {"finishReason"}, // Gemini
 	}
 }

@@ -1,6 +1,8 @@
 package llm
 
 import (
+	"strings"
+
 	"github.com/aidr-engine/aidr/schema/formats"
 	"github.com/aidr-engine/aidr/schema/scan"
 )
@@ -38,6 +40,8 @@ func (c *Conversation) SelectedResponse(el *formats.Element, n formats.Node, bod
 		c.eachObject(el, choices, func(n formats.Node) { c.readChoice(el, n) })
 	case output.Kind == scan.Array:
 		c.eachObject(el, output, func(n formats.Node) { c.readItem(el, n) })
+	case body.At(responseCandidates).Kind == scan.Array:
+		c.eachObject(el, body.At(responseCandidates), func(n formats.Node) { c.readChoice(el, n) })
 	case message.Kind == scan.Object:
 		c.finish = appendText(c.finish, el.Text(body.At(AnswerStop)))
 		c.readAnswer(el, message)
@@ -53,11 +57,22 @@ func (c *Conversation) SelectedResponse(el *formats.Element, n formats.Node, bod
 	}
 }
 
+// heldBack reports whether a filter of the provider's stopped the answer.
+func (c *Conversation) heldBack() bool {
+	for _, reason := range c.finish {
+		switch reason {
+		case "guardrail_intervened", "SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII":
+			return true
+		}
+	}
+	return false
+}
+
 // readNative reads an answer in a form that only one family of models has. body has selected the answer n.
 func (c *Conversation) readNative(el *formats.Element, n formats.Node, body *formats.Shape) {
 	at := body.At
 	message := at(responseMessage)
-	c.finish = appendText(c.finish, el.FirstText(at(responseFinishReason), at(responseStopReason)))
+	c.finish = appendText(c.finish, el.FirstText(at(responseFinishReason), at(responseStopReason), at(responseDoneReason)))
 	c.answer = appendText(c.answer, el.FirstText(at(responseText), at(responseInner), at(responseGeneration), at(responseCompletion)))
 	lists := [...]formats.Node{at(responseResults), at(responseGenerations), at(responseOutputs), at(responseCompletions)}
 	calls := at(responseToolCalls).Kind == scan.Array
@@ -87,7 +102,11 @@ func (c *Conversation) readChoice(el *formats.Element, n formats.Node) {
 	c.choice.Select(el, n)
 	at := c.choice.At
 	message := at(choiceMessage)
-	c.finish = appendText(c.finish, el.FirstText(at(choiceFinishReason), at(choiceCompletionReason), at(choiceStopReason), at(choiceReason)))
+	if content := at(choiceContent); content.Kind == scan.Object && message.Kind != scan.Object {
+		message = content
+	}
+	c.finish = appendText(c.finish, el.FirstText(
+		at(choiceFinishReason), at(choiceCompletionReason), at(choiceStopReason), at(choiceReason), at(choiceFinish)))
 	c.answer = appendText(c.answer, el.FirstText(at(choiceText), at(choiceOutputText), at(choiceDataText)))
 	if message.Kind == scan.Object {
 		c.readAnswer(el, message)
@@ -97,11 +116,15 @@ func (c *Conversation) readChoice(el *formats.Element, n formats.Node) {
 // readItem reads one output item of the Responses API.
 func (c *Conversation) readItem(el *formats.Element, n formats.Node) {
 	c.selectMessage(el, n)
-	switch el.Text(c.message.At(messageType)) {
-	case "message", "":
+	switch kind := el.Text(c.message.At(messageType)); {
+	case kind == "message" || kind == "":
 		c.texts(el, c.message.At(messageContent), &c.answer)
-	case "function_call", "custom_tool_call":
+	case isFunctionCall(kind):
 		c.Calls = c.calls(el, c.Calls)
+	case isCallItem(kind):
+		c.Calls = addCall(c.Calls, c.callItem(el, n, kind))
+	case strings.HasSuffix(kind, suffixOutput):
+		c.callOutput(el)
 	}
 }
 
@@ -123,12 +146,20 @@ func (c *Conversation) readAnswer(el *formats.Element, message formats.Node) {
 		case scan.Object:
 			c.part.Select(el, n)
 			c.answer = appendText(c.answer, c.partText(el))
-			if call, ok := c.partCall(el); ok {
-				c.Calls = addCall(c.Calls, call)
-			}
+			c.answerPart(el)
 		}
 		return true
 	})
+}
+
+// answerPart adds the call or the result in the selected part of an answer.
+func (c *Conversation) answerPart(el *formats.Element) {
+	if call, ok := c.partCall(el); ok {
+		c.Calls = addCall(c.Calls, call)
+	} else if res, ok := c.partResult(el); ok {
+		res.Text = c.joined(el, res.Value)
+		c.returned(res)
+	}
 }
 
 // calls appends the tool calls of the selected message, in any form. The message is the assistant's, or an item that is
@@ -152,8 +183,7 @@ func (c *Conversation) calls(el *formats.Element, to []ToolCall) []ToolCall {
 // the message is itself a call, so its content holds no others.
 func (c *Conversation) messageCalls(el *formats.Element, to []ToolCall) (calls []ToolCall, whole bool) {
 	list, legacy := c.message.At(messageCalls), c.message.At(messageFunctionCall)
-	switch el.Text(c.message.At(messageType)) {
-	case "function_call", "custom_tool_call":
+	if kind := el.Text(c.message.At(messageType)); isFunctionCall(kind) {
 		call := ToolCall{
 			ID: el.Text(c.message.At(messageItemCallID)), Name: el.Text(c.message.At(messageName)), Arguments: c.message.At(messageArguments),
 		}
@@ -184,13 +214,19 @@ func (c *Conversation) messageCalls(el *formats.Element, to []ToolCall) (calls [
 func (c *Conversation) partCall(el *formats.Element) (call ToolCall, ok bool) {
 	at := c.part.At
 	switch el.Text(at(partType)) {
-	case "tool_use", "server_tool_use", "mcp_tool_use":
+	case "tool_use", "server_tool_use":
 		return ToolCall{ID: el.Text(at(partID)), Name: el.Text(at(partName)), Arguments: at(partInput)}, true
+	case "mcp_tool_use":
+		return ToolCall{
+			ID: el.Text(at(partID)), Name: el.Text(at(partName)), Arguments: at(partInput), Server: el.Text(at(partServerName)), Method: formats.ActionMCPCall,
+		}, true
 	case "tool_call", "server_tool_call":
 		return ToolCall{ID: el.Text(at(partID)), Name: el.Text(at(partName)), Arguments: at(partArguments)}, true
 	case "":
-		name := el.Text(at(partToolUseName))
-		return ToolCall{ID: el.Text(at(partToolUseUseID)), Name: name, Arguments: at(partToolUseInput)}, name != ""
+		if name := el.Text(at(partToolUseName)); name != "" {
+			return ToolCall{ID: el.Text(at(partToolUseUseID)), Name: name, Arguments: at(partToolUseInput)}, true
+		}
+		return c.functionCall(el)
 	}
 	return call, false
 }
@@ -213,8 +249,12 @@ func (c *Conversation) texts(el *formats.Element, content formats.Node, to *[]st
 			}
 			return true
 		})
-	case scan.Object: // a single part, as in MCP's sampling
+	case scan.Object: // a single part, as in MCP's sampling, or the content of Gemini's API
 		c.part.Select(el, content)
+		if parts := c.part.At(partParts); parts.Kind == scan.Array {
+			c.texts(el, parts, to)
+			return
+		}
 		*to = appendText(*to, c.partText(el))
 	}
 }
@@ -223,6 +263,9 @@ func (c *Conversation) texts(el *formats.Element, content formats.Node, to *[]st
 func (c *Conversation) partText(el *formats.Element) string {
 	switch el.Text(c.part.At(partType)) {
 	case "text", "input_text", "output_text", "":
+		if c.part.At(partThought).Kind == scan.True {
+			return "" // the model's reasoning
+		}
 		return el.FirstText(c.part.At(partText), c.part.At(partContent), c.part.At(partGuardText))
 	case "refusal":
 		return el.Text(c.part.At(partRefusal))

@@ -15,14 +15,17 @@ type Stream struct {
 	Created   formats.Node
 	Failed    bool // an event reports that an error ended the stream
 	Anthropic bool // the events are Anthropic's
+	Gemini    bool // the events are Gemini's
+	Ollama    bool // the events are Ollama's
 	Usage     *Usage
 
 	texts  []streamText
 	calls  []streamCall
+	parts  []formats.Node // parts of Gemini's answers, and blocks and items of others, that are not text
 	finish []string
 	whole  formats.Node // the whole answer, which the last event of some streams repeats
 
-	chunk, choice, call *formats.Shape
+	chunk, choice, call, candidate *formats.Shape
 }
 
 // streamText is the text of one choice or block.
@@ -77,6 +80,20 @@ const (
 	chunkCompletionReason
 	chunkStop
 	chunkFinish
+	chunkBlock
+	chunkDeltaThinking
+	chunkCandidates
+	chunkUsageMetadata
+	chunkUsageMetadataSnake
+	chunkModelVersion
+	chunkModelVersionSnake
+	chunkResponseID
+	chunkResponseIDSnake
+	chunkDone
+	chunkDoneReason
+	chunkOllamaContent
+	chunkOllamaCalls
+	chunkOllamaMessage
 )
 
 // chunkPaths returns the paths that are read of one event, each at its place.
@@ -123,6 +140,22 @@ func chunkPaths() [][]string {
 		chunkCompletionReason: {"completionReason"},
 		chunkStop:             {"stop_reason"},
 		chunkFinish:           {"finish_reason"},
+		chunkBlock:            {"content_block"},
+		chunkDeltaThinking:    {"delta", "thinking"},
+		// Gemini
+		chunkCandidates:         {"candidates"},
+		chunkUsageMetadata:      {"usageMetadata"},
+		chunkUsageMetadataSnake: {"usage_metadata"},
+		chunkModelVersion:       {"modelVersion"},
+		chunkModelVersionSnake:  {"model_version"},
+		chunkResponseID:         {"responseId"},
+		chunkResponseIDSnake:    {"response_id"},
+		// Ollama
+		chunkDone:          {"done"},
+		chunkDoneReason:    {"done_reason"},
+		chunkOllamaContent: {"message", "content"},
+		chunkOllamaCalls:   {"message", "tool_calls"},
+		chunkOllamaMessage: {"message"},
 	}
 }
 
@@ -171,20 +204,28 @@ func NewStream() *Stream {
 	return &Stream{
 		Usage: NewUsage(),
 		chunk: formats.NewShape(chunkPaths()...), choice: formats.NewShape(chunkChoicePaths()...), call: formats.NewShape(piecePaths()...),
+		candidate: formats.NewShape(candidatePaths()...),
 	}
 }
 
 // Reset empties the stream.
 func (s *Stream) Reset() {
-	s.ID, s.Model, s.Created, s.Failed, s.Anthropic, s.whole = "", "", formats.Node{}, false, false, formats.Node{}
-	s.texts, s.calls, s.finish = s.texts[:0], s.calls[:0], s.finish[:0]
+	s.ID, s.Model, s.Created, s.Failed, s.whole = "", "", formats.Node{}, false, formats.Node{}
+	s.Anthropic, s.Gemini, s.Ollama = false, false, false
+	s.texts, s.calls, s.parts, s.finish = s.texts[:0], s.calls[:0], s.parts[:0], s.finish[:0]
 	s.Usage.Reset()
 }
 
-// IsEvents reports whether a text is a body of server-sent events.
+// IsEvents reports whether a text is a body of server-sent events, or of one JSON object a line, as Ollama streams.
 func IsEvents(text string) bool {
 	text = strings.TrimLeft(text, " \t\r\n")
-	return strings.HasPrefix(text, "data:") || strings.HasPrefix(text, "event:")
+	return strings.HasPrefix(text, "data:") || strings.HasPrefix(text, "event:") || isLines(text)
+}
+
+// isLines reports whether a text consists of several objects, each on a line of its own.
+func isLines(text string) bool {
+	line, rest, ok := strings.Cut(text, "\n")
+	return ok && strings.HasPrefix(line, "{") && strings.HasSuffix(strings.TrimRight(line, "\r"), "}") && strings.HasPrefix(rest, "{")
 }
 
 // Events reads a body of server-sent events. Each data line is one JSON object, or [DONE] at the end. Lines that are
@@ -193,6 +234,7 @@ func (s *Stream) Events(el *formats.Element, body string) {
 	for line := range strings.Lines(body) {
 		data, ok := strings.CutPrefix(line, "data:")
 		data = strings.TrimSpace(data)
+		ok = ok || strings.HasPrefix(data, "{")
 		if !ok || data == "" || data == "[DONE]" {
 			continue
 		}
@@ -220,6 +262,10 @@ func (s *Stream) event(el *formats.Element, n formats.Node, inner int) {
 	switch {
 	case choices.Kind == scan.Array:
 		s.choices(el, choices)
+	case s.at(chunkCandidates).Kind == scan.Array, s.at(chunkUsageMetadata).Present():
+		s.gemini(el, s.at(chunkCandidates))
+	case s.at(chunkDone).Present():
+		s.ollama(el, n)
 	case strings.HasPrefix(kind, "response."):
 		s.response(el, kind, response, item)
 	case kind != "" && el.Text(s.at(chunkCompletion)) == "":
@@ -247,11 +293,11 @@ func (s *Stream) wrapped() formats.Node {
 
 // head reads the parts of an event that describe the whole answer.
 func (s *Stream) head(el *formats.Element) {
-	if id := el.FirstText(s.at(chunkID), s.at(chunkMessageID)); s.ID == "" {
-		s.ID = id
+	if s.ID == "" {
+		s.ID = el.FirstText(s.at(chunkID), s.at(chunkMessageID), s.at(chunkResponseID), s.at(chunkResponseIDSnake))
 	}
-	if model := el.FirstText(s.at(chunkModel), s.at(chunkMessageModel)); s.Model == "" {
-		s.Model = model
+	if s.Model == "" {
+		s.Model = el.FirstText(s.at(chunkModel), s.at(chunkMessageModel), s.at(chunkModelVersion), s.at(chunkModelVersionSnake))
 	}
 	for _, place := range [...]int{chunkCreated, chunkCreatedAt} {
 		if created := s.at(place); created.Present() && !s.Created.Present() {
@@ -260,7 +306,9 @@ func (s *Stream) head(el *formats.Element) {
 	}
 	s.Failed = s.Failed || s.at(chunkError).Present()
 	s.Usage.Read(el, s.at(chunkMessageUsage))
-	s.Usage.Read(el, s.at(chunkUsage))
+	for _, place := range [...]int{chunkUsage, chunkUsageMetadata, chunkUsageMetadataSnake} {
+		s.Usage.Read(el, s.at(place))
+	}
 }
 
 // choices reads the choices of an OpenAI chunk.
@@ -295,6 +343,10 @@ func (s *Stream) response(el *formats.Element, kind string, response, item forma
 		s.Failed = s.Failed || kind == "response.failed"
 	case "response.output_text.delta":
 		s.text(number(s.at(chunkIndex)), el.Text(s.at(chunkDelta)))
+	case "response.output_item.done":
+		if item.Kind == scan.Object { // counts if the stream ends early, without the whole answer
+			s.part(item)
+		}
 	}
 	if response.Kind == scan.Object {
 		s.chunk.Select(el, response)
@@ -309,8 +361,14 @@ func (s *Stream) anthropic(el *formats.Element, kind string) {
 	case "message_start":
 		s.Anthropic = true
 	case "content_block_start":
-		if t := el.Text(s.at(chunkBlockType)); t == "tool_use" || t == "server_tool_use" || t == "mcp_tool_use" {
+		switch t := el.Text(s.at(chunkBlockType)); {
+		case t == "tool_use" || t == "server_tool_use":
 			s.piece(0, index, el.Text(s.at(chunkBlockID)), el.Text(s.at(chunkBlockName)), "")
+		case t == "mcp_tool_use":
+			s.piece(0, index, el.Text(s.at(chunkBlockID)), el.Text(s.at(chunkBlockName)), "")
+			s.part(s.at(chunkBlock)) // it names the server
+		case strings.HasSuffix(t, "_tool_result"):
+			s.part(s.at(chunkBlock))
 		}
 	case "content_block_delta":
 		s.text(index, el.Text(s.at(chunkDeltaText)))
@@ -341,6 +399,104 @@ func (s *Stream) converse(el *formats.Element) {
 func (s *Stream) native(el *formats.Element) {
 	s.text(0, el.FirstText(s.at(chunkOutputText), s.at(chunkGeneration), s.at(chunkText), s.at(chunkCompletion)))
 	s.finish = appendText(s.finish, el.FirstText(s.at(chunkCompletionReason), s.at(chunkStop), s.at(chunkFinish)))
+}
+
+// Places in a shape of candidatePaths.
+const (
+	candidateIndex = iota
+	candidateParts
+	candidateFinish
+	candidateFinishSnake
+)
+
+// candidatePaths returns the paths that are read of one answer of Gemini's, each at its place.
+func candidatePaths() [][]string {
+	return [][]string{
+		candidateIndex:       {"index"},
+		candidateParts:       {"content", "parts"},
+		candidateFinish:      {"finishReason"},
+		candidateFinishSnake: {"finish_reason"},
+	}
+}
+
+// gemini reads an event of Gemini's API, which is a whole answer with one piece of the text, or with whole calls.
+func (s *Stream) gemini(el *formats.Element, candidates formats.Node) {
+	s.Gemini = true
+	el.Index.Each(candidates.Src, candidates.Span, func(elem scan.Span) bool {
+		s.candidate.Select(el, formats.Node{Src: candidates.Src, Span: elem})
+		index, parts := number(s.candidate.At(candidateIndex)), s.candidate.At(candidateParts)
+		s.finish = appendText(s.finish, el.FirstText(s.candidate.At(candidateFinish), s.candidate.At(candidateFinishSnake)))
+		el.Index.Each(parts.Src, parts.Span, func(elem scan.Span) bool {
+			if elem.Kind == scan.Object {
+				s.geminiPart(el, index, formats.Node{Src: parts.Src, Span: elem})
+			}
+			return true
+		})
+		return true
+	})
+}
+
+func (s *Stream) geminiPart(el *formats.Element, index int64, part formats.Node) {
+	text, thought := "", false
+	el.Index.Members(part.Src, part.Span, &el.Arena, func(key string, v scan.Span) bool {
+		switch key {
+		case "text":
+			text = el.Text(formats.Node{Src: part.Src, Span: v})
+		case "thought":
+			thought = v.Kind == scan.True
+		}
+		return true
+	})
+	if text == "" {
+		s.part(part)
+	} else if !thought {
+		s.text(index, text)
+	}
+}
+
+// part keeps a part of the answer that is not text.
+func (s *Stream) part(n formats.Node) {
+	if len(s.parts) < maxItems {
+		s.parts = append(s.parts, n)
+	}
+}
+
+// ollama reads an event of Ollama's API. Calls come whole, and the last event holds the counts.
+func (s *Stream) ollama(el *formats.Element, n formats.Node) {
+	s.Ollama = true
+	s.Usage.Read(el, n)
+	s.text(0, el.FirstText(s.at(chunkOllamaContent), s.at(chunkResponse)))
+	s.finish = appendText(s.finish, el.Text(s.at(chunkDoneReason)))
+	if calls := s.at(chunkOllamaCalls); calls.Kind == scan.Array {
+		s.part(s.at(chunkOllamaMessage))
+	}
+}
+
+// fillParts adds the parts that are not text to the conversation.
+func (s *Stream) fillParts(el *formats.Element, c *Conversation) {
+	for _, n := range s.parts {
+		switch {
+		case s.Gemini:
+			c.part.Select(el, n)
+			c.answerPart(el)
+		case s.Anthropic:
+			c.part.Select(el, n)
+			if call, ok := c.partCall(el); ok {
+				for i := range c.Calls {
+					if c.Calls[i].ID == call.ID {
+						c.Calls[i].Server, c.Calls[i].Method = call.Server, call.Method
+					}
+				}
+				continue
+			}
+			c.answerPart(el)
+		case s.Ollama:
+			c.selectMessage(el, n)
+			c.Calls, _ = c.messageCalls(el, c.Calls)
+		default:
+			c.readItem(el, n)
+		}
+	}
 }
 
 // number returns a small count, or 0 if n is not a number.
@@ -422,6 +578,7 @@ func (s *Stream) Fill(el *formats.Element, c *Conversation) {
 		call := &s.calls[i]
 		c.Calls = addCall(c.Calls, ToolCall{ID: call.id, Name: call.name, Arguments: argumentsOf(el, call.arguments)})
 	}
+	s.fillParts(el, c)
 }
 
 // argumentsOf returns arguments that arrived in pieces: parsed if they are JSON, else as a string.

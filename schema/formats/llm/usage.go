@@ -18,16 +18,23 @@ type Usage struct {
 const (
 	usagePromptTokens = iota
 	usagePromptTokenCount
+	usageGeminiPrompt
+	usageOllamaPrompt
 	usageInputTextTokenCount
 	usageInputTokens
 	usageConverseInput
 	usageCompletionTokens
 	usageGenerationTokenCount
+	usageGeminiOutput
+	usageGeminiOutputSnake
+	usageOllamaOutput
 	usageTotalOutputText
 	usageOutputTokens
 	usageConverseOutput
 	usagePromptCached
 	usageInputCached
+	usageGeminiCached
+	usageGeminiCachedSnake
 	usageCacheRead
 	usageConverseCacheRead
 	usageCacheReadCount
@@ -36,6 +43,8 @@ const (
 	usageCacheWriteCount
 	usageCompletionReasoning
 	usageOutputReasoning
+	usageGeminiThoughts
+	usageGeminiThoughtsSnake
 	usagePlaces
 )
 
@@ -45,18 +54,25 @@ func usagePaths() [][]string {
 		// Input tokens.
 		usagePromptTokens:        {"prompt_tokens"}, // OpenAI, including cached tokens
 		usagePromptTokenCount:    {"prompt_token_count"},
+		usageGeminiPrompt:        {"promptTokenCount"}, // including cached tokens
+		usageOllamaPrompt:        {"prompt_eval_count"},
 		usageInputTextTokenCount: {"inputTextTokenCount"},
 		usageInputTokens:         {"input_tokens"}, // OpenAI's Responses API and Anthropic
 		usageConverseInput:       {"inputTokens"},
 		// Output tokens.
 		usageCompletionTokens:     {"completion_tokens"},
 		usageGenerationTokenCount: {"generation_token_count"},
+		usageGeminiOutput:         {"candidatesTokenCount"}, // without the tokens of reasoning
+		usageGeminiOutputSnake:    {"candidates_token_count"},
+		usageOllamaOutput:         {"eval_count"},
 		usageTotalOutputText:      {"totalOutputTextTokenCount"},
 		usageOutputTokens:         {"output_tokens"},
 		usageConverseOutput:       {"outputTokens"},
 		// Input tokens read from a cache. OpenAI counts them among the input tokens, Anthropic and Converse beside them.
 		usagePromptCached:      {"prompt_tokens_details", "cached_tokens"},
 		usageInputCached:       {"input_tokens_details", "cached_tokens"},
+		usageGeminiCached:      {"cachedContentTokenCount"},
+		usageGeminiCachedSnake: {"cached_content_token_count"},
 		usageCacheRead:         {"cache_read_input_tokens"},
 		usageConverseCacheRead: {"cacheReadInputTokens"},
 		usageCacheReadCount:    {"cacheReadInputTokenCount"},
@@ -67,6 +83,8 @@ func usagePaths() [][]string {
 		// Output tokens of reasoning.
 		usageCompletionReasoning: {"completion_tokens_details", "reasoning_tokens"},
 		usageOutputReasoning:     {"output_tokens_details", "reasoning_tokens"},
+		usageGeminiThoughts:      {"thoughtsTokenCount"},
+		usageGeminiThoughtsSnake: {"thoughts_token_count"},
 	}
 }
 
@@ -104,7 +122,7 @@ func (u *Usage) Set(el *formats.Element) {
 	u.setInput(el)
 	el.CopyFirstInt(schema.GenAIUsageOutputTokens, u.found[usageCompletionTokens:usageConverseOutput+1]...)
 	el.CopyFirstInt(schema.GenAIUsageCacheReadInputTokens, u.found[usagePromptCached:usageCacheReadCount+1]...)
-	el.CopyFirstInt(schema.GenAIUsageReasoningOutputTokens, u.found[usageCompletionReasoning:usageOutputReasoning+1]...)
+	el.CopyFirstInt(schema.GenAIUsageReasoningOutputTokens, u.found[usageCompletionReasoning:usageGeminiThoughtsSnake+1]...)
 }
 
 func (u *Usage) setInput(el *formats.Element) {
