@@ -400,7 +400,7 @@ func (a *api) answer(el *formats.Element, response formats.Node) (streamed bool)
 	for _, place := range [...]int{answerUsageMetadata, answerUsageMetadataSnake, answerUsage} {
 		a.usage.Read(el, a.responseBody.At(place))
 	}
-	if a.responseBody.At(answerDone).Present() {
+	if done := a.responseBody.At(answerDone).Kind; done == scan.True || done == scan.False {
 		a.usage.Read(el, body) // Ollama's counts are members of the answer
 	}
 	return streamed

@@ -383,7 +383,7 @@ func (c *Conversation) readTurn(el *formats.Element, t *turn) {
 		return
 	}
 	c.selectTurn(el, t)
-	if c.message.At(messageParts).Kind != scan.Array {
+	if c.message.At(messageParts).Kind != scan.Array && !c.holdsResults(el, t.content) {
 		if el.Text(c.message.At(messageType)) == itemApprovalResponse {
 			c.approval(el, t.node)
 			return
@@ -398,6 +398,17 @@ func (c *Conversation) readTurn(el *formats.Element, t *turn) {
 		}
 		return true
 	})
+}
+
+// holdsResults reports whether the content of a tool's message is a list of results, as in the Vercel AI SDK.
+func (c *Conversation) holdsResults(el *formats.Element, content formats.Node) bool {
+	first := el.FirstItem(content)
+	if first.Kind != scan.Object {
+		return false
+	}
+	c.part.Select(el, first)
+	_, ok := c.partResult(el)
+	return ok
 }
 
 // readContent reads the content of a new message: the texts of a prompt, and the tool results among them.
@@ -436,7 +447,8 @@ func (c *Conversation) result(el *formats.Element) {
 	if len(c.Results) == maxItems {
 		return
 	}
-	res := ToolResult{ID: el.FirstText(c.message.At(messageCallID), c.message.At(messageItemCallID)), Value: c.message.At(messageContent)}
+	id := el.FirstText(c.message.At(messageCallID), c.message.At(messageItemCallID), c.message.At(messageID))
+	res := ToolResult{ID: id, Value: c.message.At(messageContent)}
 	if !res.Value.Present() {
 		res.Value = c.message.At(messageOutput)
 	}
@@ -470,6 +482,14 @@ func (c *Conversation) partResult(el *formats.Element) (res ToolResult, ok bool)
 	case kind == "tool_result" || strings.HasSuffix(kind, "_tool_result"): // also of tools that the provider ran
 		failed := c.part.At(partIsError).True() || c.part.At(partContentError).Present()
 		return ToolResult{ID: el.Text(c.part.At(partToolUseID)), Value: c.part.At(partContent), Failed: failed}, true
+	case kind == "tool-result":
+		res = ToolResult{ID: el.Text(c.part.At(partCallIDCamel)), Name: el.Text(c.part.At(partToolName)), Value: c.part.At(partOutputValue)}
+		for _, place := range [...]int{partOutput, partResult} {
+			if !res.Value.Present() {
+				res.Value = c.part.At(place)
+			}
+		}
+		return res, true
 	case kind == "tool_call_response":
 		res = ToolResult{ID: el.Text(c.part.At(partID)), Value: c.part.At(partResponse)}
 		if !res.Value.Present() {

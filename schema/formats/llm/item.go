@@ -226,6 +226,8 @@ const (
 	functionOutput
 	functionOutcome
 	functionResponseError
+	functionToolName
+	functionPlainArguments
 )
 
 // functionPaths returns the paths that are read of a part of Gemini's API, below its kind, each at its place.
@@ -239,6 +241,9 @@ func functionPaths() [][]string {
 		functionOutput:        {"output"},
 		functionOutcome:       {"outcome"},
 		functionResponseError: {"response", "error"},
+		// Haystack
+		functionToolName:       {"tool_name"},
+		functionPlainArguments: {"arguments"},
 	}
 }
 
@@ -261,6 +266,10 @@ func (c *Conversation) functionCall(el *formats.Element) (call ToolCall, ok bool
 	at := c.function.At
 	if c.functionOf(el, partFunctionCall, partFunctionCallSnake) {
 		call = ToolCall{ID: el.Text(at(functionID)), Name: el.Text(at(functionName)), Arguments: at(functionArguments)}
+		return call, call.Name != ""
+	}
+	if c.functionOf(el, partToolCall) {
+		call = ToolCall{ID: el.Text(at(functionID)), Name: el.Text(at(functionToolName)), Arguments: at(functionPlainArguments)}
 		return call, call.Name != ""
 	}
 	if c.functionOf(el, partCode, partCodeSnake) && at(functionCode).Present() {

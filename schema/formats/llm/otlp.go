@@ -57,8 +57,16 @@ type otlp struct {
 	chat                   *Conversation
 	scopeName              string // of the current scope
 	framework              string // the agent framework that scopeName implies, or ""
-	named                  struct{ service, agent, uid string }
-	logs                   bool // the elements are log records
+	said                   *speech
+	traces                 *traces
+	details                *Usage // of an attribute that holds all counts
+	// Of costs, of the configuration in a request, of LiteLLM's metadata of a tool call.
+	total, config, metadata *formats.Shape
+	scoped                  int // the dialect of the current scope, or -1
+	named                   struct{ service, agent, uid string }
+	logs                    bool        // the elements are log records
+	messages                []spanEvent // of the current span
+	text                    []byte      // of messages that are composed
 }
 
 // Places in the shape of a resource.
@@ -85,7 +93,8 @@ const (
 )
 
 func openOTLP(p *formats.Paths) formats.Reader {
-	known := newNames()
+	said := newSpeech()
+	known := newNames(said)
 	shared := newAttributes(known, nil)
 	return &otlp{
 		resourceSpans: p.AddIndexed("resourceSpans"), resourceLogs: p.AddIndexed("resourceLogs"),
@@ -108,7 +117,11 @@ func openOTLP(p *formats.Paths) formats.Reader {
 			scopeLogRecords:  {"logRecords"},
 		}...),
 		event:  formats.NewShape([][]string{spanEventName: {"name"}, spanEventAttributes: {"attributes"}}...),
-		shared: shared, attrs: newAttributes(known, shared), chat: NewConversation(),
+		shared: shared, attrs: newAttributes(known, shared), chat: NewConversation(), said: said, traces: newTraces(),
+		details: NewUsage(), total: formats.NewShape([]string{"total"}), config: formats.NewShape([]string{"config", "tools"}),
+		metadata: formats.NewShape([][]string{
+			metadataName: {"name"}, metadataArguments: {"arguments"}, metadataServer: {"mcp_server_name"},
+		}...),
 	}
 }
 
@@ -118,6 +131,7 @@ func (o *otlp) Split(el *formats.Element, yield func(formats.Node) bool) {
 	el.SetDataset(otelDataset)
 	o.logs = false
 	o.named.uid = ""
+	o.traces.begin(spans)
 	if o.eachScope(el, spans, yield) {
 		o.logs = true
 		o.eachScope(el, logs, yield)
@@ -164,7 +178,7 @@ func (o *otlp) eachElement(el *formats.Element, scope formats.Node, yield func(f
 		name = o.scope.At(scopeLibraryName)
 	}
 	o.scopeName = el.Text(name)
-	o.framework = framework(o.scopeName)
+	o.framework, o.scoped = framework(o.scopeName), o.said.scoped(o.scopeName)
 	list := o.scope.At(scopeSpans)
 	if o.logs {
 		list = o.scope.At(scopeLogRecords)
@@ -332,69 +346,60 @@ const (
 // spanKind parses a kind, written as a number or, by some exporters, as a name.
 func spanKind(text string) int {
 	switch text {
-	case "2", "SPAN_KIND_SERVER":
+	case "2", "SPAN_KIND_SERVER", "SERVER", "SpanKind.SERVER":
 		return spanServer
-	case "3", "SPAN_KIND_CLIENT":
+	case "3", "SPAN_KIND_CLIENT", "CLIENT", "SpanKind.CLIENT":
 		return spanClient
 	}
 	return 0
 }
 
-// readEvents reads the attributes of a span's GenAI events, where older instrumentations put prompts and answers.
-func (o *otlp) readEvents(el *formats.Element) {
-	events := el.At(o.events)
-	el.Index.Each(events.Src, events.Span, func(elem scan.Span) bool {
-		o.event.Select(el, formats.Node{Src: events.Src, Span: elem})
-		if strings.HasPrefix(el.Text(o.event.At(spanEventName)), "gen_ai.") {
-			o.attrs.read(el, o.event.At(spanEventAttributes))
-		}
-		return true
-	})
-}
-
 // operation returns the operation of a span by the name that current conventions give it, or "" if the span is about
 // neither an agent nor a model.
 func (o *otlp) operation(el *formats.Element) string {
-	if o.attrs.at(attrMCPMethod).Present() {
+	a := o.attrs
+	if op, _ := o.said.operation(el, a, true); op != "" {
+		return op
+	}
+	if a.at(attrMCPMethod).Present() {
 		return operationMCP
 	}
-	if op := el.Text(o.attrs.at(attrOperation)); op != "" {
+	if op := el.Text(a.at(attrOperation)); op != "" {
+		return currentOperation(op)
+	}
+	op, known := o.said.operation(el, a, false)
+	if op == "" && !known {
+		op, known = o.said.span(el.Text(el.At(o.name)), o.scoped)
+	}
+	switch {
+	case op != "" || known:
 		return op
-	}
-	switch el.Text(o.attrs.at(attrOpenInferenceKind)) {
-	case "LLM":
+	case a.at(attrProvider).Present() && a.at(attrRequestModel).Present(): // conventions that had no operation names yet
 		return "chat"
-	case "EMBEDDING":
-		return "embeddings"
-	case "TOOL":
+	case a.at(attrToolName).Present() && a.at(attrService).Present() && a.rank(attrToolName) == 0:
 		return operationTool
-	case "AGENT":
-		return operationAgent
-	case "RETRIEVER":
-		return "retrieval"
-	case "RERANKER":
-		return "rerank"
-	case "GUARDRAIL":
-		return operationGuardrail
 	}
-	switch el.Text(o.attrs.at(attrTraceloopKind)) {
-	case "tool":
-		return operationTool
-	case "agent":
-		return operationAgent
-	}
-	switch op := el.Text(o.attrs.at(attrRequestType)); op {
-	case "completion":
+	return ""
+}
+
+// currentOperation returns the current name of an operation, given any name that a framework uses. It returns "" for the
+// steps of an agent, whose calls have spans of their own.
+func currentOperation(op string) string {
+	switch op {
+	case "chat.completions", "chat_completions", "completion", "message_creation":
+		return "chat"
+	case "text.completions":
 		return "text_completion"
-	case "embedding":
-		return "embeddings"
-	case "chat", "rerank":
-		return op
+	case "tool_call", "tool", "execute_function", "run_tool":
+		return operationTool
+	case "apply_guardrail", "run_guardrail":
+		return operationGuardrail
+	case "agent_workflow", "workflow", "invoke_swarm", "invoke_graph", "invoke_team", "agent.run", "run_agent":
+		return operationAgent
+	case "execute_event_loop_cycle", "event_loop_cycle", "chain", "task":
+		return ""
 	}
-	if o.attrs.at(attrProvider).Present() && o.attrs.at(attrRequestModel).Present() { // conventions that had no operation names yet
-		return "chat"
-	}
-	return claudeSpan(el.Text(el.At(o.name)))
+	return op
 }
 
 // Operations other than calls of a model.
@@ -405,22 +410,12 @@ const (
 	operationGuardrail = "guardrail"
 )
 
-// claudeSpan returns the operation of one of Claude Code's own spans.
-func claudeSpan(name string) string {
-	switch name {
-	case "claude_code.llm_request":
-		return "chat"
-	case "claude_code.tool":
-		return operationTool
-	}
-	return ""
-}
-
 // spanOutcome sets the outcome from the status, the error and the HTTP status of a span.
 func (o *otlp) spanOutcome(el *formats.Element) {
 	el.SetOutcome(formats.Success)
 	failed := o.attrs.at(attrErrorType)
-	if status := el.Text(el.At(o.status)); status == "2" || status == "STATUS_CODE_ERROR" || failed.Present() {
+	switch status := el.Text(el.At(o.status)); {
+	case status == "2", status == "STATUS_CODE_ERROR", status == "ERROR", failed.Present(), el.Text(o.attrs.at(attrLevel)) == "ERROR":
 		el.SetOutcome(formats.Failure)
 	}
 	el.CopyText(schema.ErrorType, failed)
@@ -434,34 +429,41 @@ func (o *otlp) spanOutcome(el *formats.Element) {
 	}
 }
 
-// identify names the agent of a span: by the id that it declares, else by the service and the agent's name, else by the
-// user. A gateway or a server is shared by many agents, so there the principal that its span names comes first, and the
-// service is not the agent. A server span about an agent itself, which the process runs, is not such a span.
+// identify names the agent of a span: by the id that it declares, else by the service and the name of the agent that began
+// the trace, if the request holds the beginning, else by the service, else by the user. A gateway or a server is shared by
+// many agents, so there the principal that its span names comes first, and the service is not the agent. A server span
+// about an agent itself, which the process runs, is not such a span.
 func (o *otlp) identify(el *formats.Element, kind int, op string) {
 	a := o.attrs
 	o.caller(el)
-	agent, service := el.Text(a.at(attrAgentName)), o.service(el)
-	if isGateway(service) {
-		o.principal(el)
+	service := o.service(el)
+	k := o.kin(el)
+	if isGateway(service) || isGateway(o.scopeName) || kind == spanServer && op == operationMCP {
+		o.principal(el, k.told[inheritedKey])
 		service = ""
 	} else if kind == spanServer && op != operationAgent && op != "create_agent" {
-		o.principal(el)
+		o.principal(el, k.told[inheritedKey])
 	}
-	el.DeclareAgent("gen_ai.agent.id", el.Text(a.at(attrAgentID)))
+	el.DeclareAgent("gen_ai.agent.id", k.told[inheritedID])
 	switch {
-	case service != "" && agent != "":
-		el.SetAgent("service.name+gen_ai.agent.name", o.nameOf(el, service, agent))
-	case agent != "":
-		el.SetAgent("gen_ai.agent.name", agent)
+	case service != "" && k.name != "":
+		el.SetAgent("service.name+gen_ai.agent.name", o.nameOf(el, service, k.name))
+	case service == "" && k.told[inheritedName] != "":
+		el.SetAgent("gen_ai.agent.name", k.told[inheritedName])
 	}
 	el.SetAgent("service.name", service)
-	el.SetAgent("user.id", el.Text(a.at(attrUserID)))
+	el.SetAgent("user.id", el.FirstText(a.at(attrUserID), a.at(attrEndUser)))
 	el.SetAgentByAddress(el.Text(a.at(attrUserAgent)))
-	el.SetText(schema.AIAgentName, agent)
+	if !el.Event.Has(schema.AIAgentName) {
+		el.SetText(schema.AIAgentName, k.told[inheritedName])
+	}
 	a.setText(el, schema.AIAgentVersion, attrAgentVersion, attrServiceVersion)
 	a.setText(el, schema.AIAgentInstanceUID, attrServiceInstance)
 	el.SetText(schema.AIAgentType, o.framework)
 	a.setText(el, schema.SessionID, attrSession, attrConversation, attrMCPSession)
+	if !el.Event.Has(schema.SessionID) {
+		el.SetText(schema.SessionID, k.told[inheritedSession])
+	}
 	a.setText(el, schema.GenAIConversationID, attrConversation)
 }
 
@@ -477,6 +479,16 @@ func (o *otlp) workflow(el *formats.Element, op string) {
 	el.SetWorkflow(el.Text(o.attrs.at(attrAgentName)))
 }
 
+// kin returns what the span declares about its agent, or takes from its trace.
+func (o *otlp) kin(el *formats.Element) kin {
+	a := o.attrs
+	own := [numInherited]string{
+		inheritedName: el.Text(a.at(attrAgentName)), inheritedID: el.Text(a.at(attrAgentID)), inheritedKey: el.Text(a.at(attrKeyHash)),
+		inheritedSession: el.FirstText(a.at(attrSession), a.at(attrConversation), a.at(attrMCPSession)),
+	}
+	return o.traces.of(el, own, traceID(el, el.At(o.parentID)) == "")
+}
+
 // nameOf returns the name of an agent of a service. The elements of a batch are often of one agent, so the last name is
 // kept.
 func (o *otlp) nameOf(el *formats.Element, service, agent string) string {
@@ -487,22 +499,25 @@ func (o *otlp) nameOf(el *formats.Element, service, agent string) string {
 }
 
 // principal names the agent by the credential or the account that a gateway's or server's span names.
-func (o *otlp) principal(el *formats.Element) {
+func (o *otlp) principal(el *formats.Element, key string) {
 	a := o.attrs
-	key := el.Text(a.at(attrKeyHash))
 	el.SetAgent("metadata.user_api_key_hash", key)
 	el.SetText(schema.CredentialUID, key)
 	if key != "" {
 		el.SetText(schema.CredentialType, "api_key")
 	}
-	el.SetAgent("user.id", el.Text(a.at(attrUserID)))
+	el.SetAgent("enduser.id", el.Text(a.at(attrEndUser)))
 	el.SetAgent("jwt.sub", el.Text(a.at(attrSubject)))
+	el.SetAgent("user.id", el.Text(a.at(attrUserID)))
+	if alias := el.Text(a.at(attrKeyAlias)); key != "" {
+		el.SetText(schema.AIAgentName, alias)
+	}
 }
 
 // isGateway reports whether the service of that name is a gateway or server that many agents share.
 func isGateway(service string) bool {
-	for _, known := range [...]string{"litellm", "agentgateway", "envoy", "kong", "fastmcp", "copilot-chat"} {
-		if rest, ok := strings.CutPrefix(service, known); ok && (rest == "" || strings.IndexByte("-_./:", rest[0]) >= 0) {
+	for _, known := range [...]string{"litellm", "agentgateway", "envoy", "kong", "fastmcp", "copilot-chat", "vllm"} {
+		if rest, ok := strings.CutPrefix(service, known); ok && (rest == "" || strings.IndexByte("-_./: ", rest[0]) >= 0) {
 			return true
 		}
 	}
@@ -513,7 +528,8 @@ func isGateway(service string) bool {
 func (o *otlp) caller(el *formats.Element) {
 	a := o.attrs
 	el.SetSourceIP(el.Text(a.at(attrClient)), "")
-	a.setText(el, schema.UserID, attrUserID)
+	a.setText(el, schema.UserID, attrUserID, attrEndUser)
+	a.setText(el, schema.OnBehalfOfID, attrOnBehalf)
 	a.setText(el, schema.UserName, attrUserName)
 	a.setText(el, schema.UserEmail, attrUserEmail)
 	a.setText(el, schema.OrganizationID, attrOrganization)
@@ -567,7 +583,7 @@ func (o *otlp) http(el *formats.Element, method string, kind int) {
 		return
 	}
 	o.caller(el)
-	o.principal(el)
+	o.principal(el, el.Text(a.at(attrKeyHash)))
 	el.SetAgentByAddress(el.Text(a.at(attrUserAgent)))
 	el.SetText(schema.ServiceTargetName, o.service(el))
 	a.setText(el, schema.SessionID, attrSession)

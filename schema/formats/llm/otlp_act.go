@@ -16,10 +16,12 @@ func (o *otlp) act(el *formats.Element, op string, client bool) {
 	a.setText(el, schema.GuardrailVerdict, attrVerdict)
 	a.setText(el, schema.GuardrailAction, attrGuardrailAction)
 	a.setText(el, schema.GuardrailRiskCategory, attrRisk)
-	if verdict := el.Text(a.at(attrGuardrailAction)); verdict == "block" || verdict == "deny" || verdict == formats.Blocked {
+	if action := a.at(attrGuardrailAction); blocks(el.FirstText(action, a.at(attrVerdict))) {
 		el.SetBlocked()
 	}
 	switch op {
+	case operationProxiedTool, operationProxiedList:
+		o.proxied(el, op)
 	case operationMCP:
 		o.mcp(el)
 	case operationTool:
@@ -38,6 +40,52 @@ func (o *otlp) act(el *formats.Element, op string, client bool) {
 		o.model(el, op, true)
 	}
 }
+
+// blocks reports whether the verdict or the action of a guardrail means that it held something back.
+func blocks(verdict string) bool {
+	switch strings.ToLower(verdict) {
+	case "block", "blocked", "deny", "denied", "reject", "rejected", "guardrail_intervened", "intervened":
+		return true
+	}
+	return false
+}
+
+// proxied emits a call over MCP that LiteLLM made for its caller. Its model is the name of the tool.
+func (o *otlp) proxied(el *formats.Element, op string) {
+	a := o.attrs
+	method := formats.ActionMCPCall
+	if op == operationProxiedList {
+		method = methodList
+	}
+	el.SetTool(method, formats.MCPPhase(method, true))
+	el.SetText(schema.MCPMethodName, method)
+	metadata, _ := el.Unwrap(a.plain(el, attrMCPMetadata))
+	o.metadata.Select(el, metadata)
+	at := o.metadata.At
+	if method == formats.ActionMCPCall {
+		el.CopyText(schema.GenAIToolName, at(metadataName))
+		if !el.Event.Has(schema.GenAIToolName) {
+			el.SetText(schema.GenAIToolName, strings.TrimPrefix(el.Text(a.at(attrRequestModel)), "MCP: "))
+		}
+	}
+	el.CopyText(schema.MCPServerName, at(metadataServer))
+	a.setText(el, schema.MCPServerName, attrMCPServer)
+	el.CopyUnwrapped(schema.GenAIToolCallArguments, at(metadataArguments))
+	o.toolBody(el)
+	if !el.Event.Has(schema.GenAIToolCallResult) && method == formats.ActionMCPCall {
+		o.converse(el)
+		el.SetUnwrapped(schema.GenAIToolCallResult, join(el, o.chat.answer))
+	}
+	el.CopyDouble(schema.GenAIUsageCost, a.at(attrCost))
+	el.Emit()
+}
+
+// Places in the shape of LiteLLM's metadata of a tool call.
+const (
+	metadataName = iota
+	metadataArguments
+	metadataServer
+)
 
 // mcp emits a call over MCP, as seen by the client or the server.
 func (o *otlp) mcp(el *formats.Element) {
@@ -62,27 +110,60 @@ func (o *otlp) tool(el *formats.Element, op string) {
 	if !el.Event.Has(schema.GenAIToolName) {
 		o.attrs.setText(el, schema.GenAIToolName, attrTraceloopName, attrCodeTool)
 	}
-	if !el.Event.Has(schema.GenAIToolName) && o.attrs.has(attrOpenInferenceKind) {
-		el.CopyText(schema.GenAIToolName, el.At(o.name))
+	if !el.Event.Has(schema.GenAIToolName) {
+		el.SetText(schema.GenAIToolName, toolInName(el.Text(el.At(o.name))))
 	}
 	el.Emit()
+}
+
+// toolInName returns the tool that the name of a span names, after the operation if that comes first.
+func toolInName(name string) string {
+	for _, op := range [...]string{operationTool, "running tool:", "running tool", "tool"} {
+		if rest, ok := strings.CutPrefix(name, op); ok && (rest == "" || rest[0] == ' ') {
+			return strings.TrimSpace(rest)
+		}
+	}
+	return name
 }
 
 // toolBody sets the tool, its arguments and its result.
 func (o *otlp) toolBody(el *formats.Element) {
 	a := o.attrs
-	a.setText(el, schema.GenAIToolName, attrToolName)
+	if !el.Event.Has(schema.GenAIToolName) {
+		a.setText(el, schema.GenAIToolName, attrToolName)
+	}
 	a.setText(el, schema.GenAIToolCallID, attrToolCallID)
-	for _, at := range [...]attribute{attrToolArguments, attrInputValue, attrCodeInput} {
+	arguments, result := formats.Node{}, formats.Node{}
+	if len(o.messages) > 0 {
+		arguments, result = o.toolEvents(el)
+	}
+	for _, at := range [...]attribute{attrToolArguments, attrRequestBody, attrInputValue, attrCodeInput} {
 		if el.Wanted(schema.GenAIToolCallArguments) && a.has(at) && !el.Event.Has(schema.GenAIToolCallArguments) {
 			el.CopyUnwrapped(schema.GenAIToolCallArguments, a.plain(el, at))
 		}
 	}
-	for _, at := range [...]attribute{attrToolResult, attrOutputValue} {
+	if !el.Event.Has(schema.GenAIToolCallArguments) {
+		el.CopyUnwrapped(schema.GenAIToolCallArguments, arguments)
+	}
+	for _, at := range [...]attribute{attrToolResult, attrResponseBody, attrOutputValue} {
 		if el.Wanted(schema.GenAIToolCallResult) && a.has(at) && !el.Event.Has(schema.GenAIToolCallResult) {
 			el.CopyUnwrapped(schema.GenAIToolCallResult, a.plain(el, at))
 		}
 	}
+	if !el.Event.Has(schema.GenAIToolCallResult) {
+		el.CopyUnwrapped(schema.GenAIToolCallResult, o.joined(el, result))
+	}
+	if status := el.Text(a.at(attrToolStatus)); status == "error" || status == "failed" {
+		el.SetOutcome(formats.Failure)
+	}
+}
+
+// joined returns the texts of blocks as one text, or the value itself if it has none.
+func (o *otlp) joined(el *formats.Element, n formats.Node) formats.Node {
+	if text := o.chat.joined(el, n); text != "" && n.Kind == scan.Array {
+		return el.Quote(text)
+	}
+	return n
 }
 
 // agent emits a run of an agent. Model and tool calls have spans of their own, so their calls, results and tokens are
@@ -137,23 +218,31 @@ func (o *otlp) head(el *formats.Element, op string) {
 
 // providerName returns the current name of a provider, given any of its older names.
 func providerName(name string) string {
+	if family, api, ok := strings.Cut(name, "."); ok { // the Vercel AI SDK names the API, too
+		switch api {
+		case "chat", "responses", "completion", "messages", "embedding", "textEmbedding", "generative-ai", "vertex.chat":
+			name = family
+		}
+	}
 	switch strings.ToLower(name) {
 	case "openai", "anthropic", "cohere", "deepseek", "groq", "perplexity":
 		return strings.ToLower(name)
 	case "az.ai.inference":
 		return "azure.ai.inference"
-	case "az.ai.openai", "azure":
+	case "az.ai.openai", "azure", "azure-openai", "azure_openai":
 		return "azure.ai.openai"
 	case "mistralai":
 		return "mistral_ai"
 	case "xai":
 		return "x_ai"
-	case "vertex_ai":
+	case "vertex_ai", "google-vertex":
 		return "gcp.vertex_ai"
-	case "gemini":
+	case "gemini", "google", "google.generativeai":
 		return "gcp.gemini"
-	case "aws":
+	case "aws", "amazon-bedrock", "bedrock":
 		return "aws.bedrock"
+	case "mistral":
+		return "mistral_ai"
 	}
 	return name
 }
@@ -164,7 +253,17 @@ func (o *otlp) usage(el *formats.Element) {
 	el.CopyFirstInt(schema.GenAIUsageOutputTokens, a.at(attrOutputTokens), a.at(attrCodeOutputTokens))
 	el.CopyFirstInt(schema.GenAIUsageCacheReadInputTokens, a.at(attrCacheRead), a.at(attrCodeCacheRead))
 	el.CopyFirstInt(schema.GenAIUsageReasoningOutputTokens, a.at(attrReasoning), a.at(attrCodeReasoning))
+	if a.has(attrUsageDetails) {
+		details, _ := el.Unwrap(a.plain(el, attrUsageDetails))
+		o.details.Reset()
+		o.details.Read(el, details)
+		o.details.Set(el)
+	}
 	el.CopyDouble(schema.GenAIUsageCost, a.at(attrCost))
+	if cost, ok := el.Unwrap(a.plain(el, attrCostDetails)); ok && !el.Event.Has(schema.GenAIUsageCost) {
+		o.total.Select(el, cost)
+		el.CopyDouble(schema.GenAIUsageCost, o.total.At(0))
+	}
 	if !el.Event.Has(schema.GenAIUsageCost) {
 		el.CopyDouble(schema.GenAIUsageCost, a.at(attrCodeCost))
 	}
@@ -185,6 +284,14 @@ func (o *otlp) converse(el *formats.Element) {
 		c.Request(el, input)
 	case a.lists.has(listInput):
 		c.Request(el, a.lists.messages(el, listInput))
+	case a.has(attrRequestBody):
+		body, _ := el.Unwrap(a.plain(el, attrRequestBody))
+		o.definitions(el, body)
+		c.Request(el, body)
+	case a.has(attrMessageEvents):
+		o.messageEvents(el, a.plain(el, attrMessageEvents))
+	case len(o.messages) > 0:
+		c.Request(el, o.eventMessages(el, false))
 	default:
 		c.Request(el, input)
 	}
@@ -193,8 +300,28 @@ func (o *otlp) converse(el *formats.Element) {
 		c.Response(el, output)
 	case a.lists.has(listOutput):
 		c.Response(el, a.lists.messages(el, listOutput))
+	case a.has(attrResponseBody):
+		body, _ := el.Unwrap(a.plain(el, attrResponseBody))
+		c.Response(el, body)
+	case a.has(attrOutputText) || a.has(attrToolCalls):
+		c.Response(el, a.at(attrOutputText))
+		c.toolCalls(el, a.plain(el, attrToolCalls))
+	case len(o.messages) > 0:
+		c.Response(el, o.eventMessages(el, true))
 	default:
 		c.Response(el, output)
+	}
+}
+
+// definitions sets the tools that a request in the form of Gemini's SDKs offers.
+func (o *otlp) definitions(el *formats.Element, body formats.Node) {
+	if body.Kind != scan.Object || el.Event.Has(schema.GenAIToolDefinitionsHash) {
+		return
+	}
+	o.config.Select(el, body)
+	if tools := o.config.At(0); tools.Kind == scan.Array {
+		SetTools(el, tools)
+		countFunctions(el, tools)
 	}
 }
 

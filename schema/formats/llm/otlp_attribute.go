@@ -13,9 +13,6 @@ type attribute uint8
 
 const (
 	attrOperation attribute = iota
-	attrRequestType
-	attrOpenInferenceKind
-	attrTraceloopKind
 	attrTraceloopName
 	attrProvider
 	attrRequestModel
@@ -34,8 +31,11 @@ const (
 	attrConversation
 	attrSession
 	attrUserID
+	attrEndUser
 	attrSubject
 	attrKeyHash
+	attrKeyAlias
+	attrOnBehalf
 	attrUserName
 	attrUserEmail
 	attrOrganization
@@ -51,10 +51,20 @@ const (
 	attrInputMIME
 	attrOutputValue
 	attrOutputMIME
+	attrOutputText
+	attrRequestBody // of the model's own API
+	attrResponseBody
+	attrMessageEvents
+	attrToolCalls
+	attrToolStatus
+	attrUsageDetails
+	attrCostDetails
+	attrLevel
 	attrMCPMethod
 	attrMCPSession
 	attrMCPResource
 	attrMCPServer
+	attrMCPMetadata
 	attrRPCID
 	attrPromptName
 	attrErrorType
@@ -103,24 +113,22 @@ const (
 	attrCodeRequestID
 	attrCodeVersion
 	attrCodeKind
-	numAttributes
+	attrCodeLast  // from here on: the kinds of the dialects
+	numAttributes = attrCodeLast + maxDialects
 )
 
 // attributeNames returns the names of each attribute, the current convention's name first. If one span has several of
 // them, the first of these counts.
 func attributeNames() [numAttributes][]string {
 	return [numAttributes][]string{
-		attrOperation:         {"gen_ai.operation.name"},
-		attrRequestType:       {"llm.request.type"},
-		attrOpenInferenceKind: {"openinference.span.kind"},
-		attrTraceloopKind:     {"traceloop.span.kind"},
-		attrTraceloopName:     {"traceloop.entity.name"},
-		attrProvider:          {"gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system", "llm.vendor"},
-		attrRequestModel:      {"gen_ai.request.model", "llm.request.model", "llm.model_name", "embedding.model_name"},
-		attrResponseModel:     {"gen_ai.response.model", "llm.response.model"},
-		attrResponseID:        {"gen_ai.response.id"},
-		attrFinishReasons:     {"gen_ai.response.finish_reasons", "gen_ai.response.finish_reason", "llm.response.finish_reason"},
-		attrInputTokens:       {"gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.usage.prompt_tokens", "llm.token_count.prompt"},
+		attrOperation:     {"gen_ai.operation.name"},
+		attrTraceloopName: {"traceloop.entity.name"},
+		attrProvider:      {"gen_ai.provider.name", "gen_ai.system", "llm.provider", "llm.system", "llm.vendor"},
+		attrRequestModel:  {"gen_ai.request.model", "llm.request.model", "llm.model_name", "embedding.model_name"},
+		attrResponseModel: {"gen_ai.response.model", "llm.response.model"},
+		attrResponseID:    {"gen_ai.response.id"},
+		attrFinishReasons: {"gen_ai.response.finish_reasons", "gen_ai.response.finish_reason", "llm.response.finish_reason"},
+		attrInputTokens:   {"gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.usage.prompt_tokens", "llm.token_count.prompt"},
 		attrOutputTokens: {
 			"gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.usage.completion_tokens", "llm.token_count.completion",
 		},
@@ -140,9 +148,9 @@ func attributeNames() [numAttributes][]string {
 		attrWorkflow:        {"gen_ai.workflow.name", "traceloop.workflow.name"},
 		attrConversation:    {"gen_ai.conversation.id"},
 		attrSession:         {"session.id", "traceloop.association.properties.session_id"},
-		attrUserID:          {"user.id", "enduser.id"},
+		attrUserID:          {"user.id"},
+		attrEndUser:         {"enduser.id"},
 		attrSubject:         {"jwt.sub"},
-		attrKeyHash:         {"metadata.user_api_key_hash"},
 		attrUserName:        {"user.name"},
 		attrUserEmail:       {"user.email"},
 		attrOrganization:    {"organization.id"},
@@ -448,6 +456,12 @@ func (a *attributes) at(i attribute) formats.Node {
 		return formats.Node{Src: src, Span: s.value}
 	}
 	return formats.Node{}
+}
+
+// rank returns the rank of the name that an attribute has, 0 for the conventions' own.
+func (a *attributes) rank(i attribute) uint8 {
+	s, _ := a.lookup(i)
+	return s.rank
 }
 
 // has reports whether an attribute has a value of any kind.

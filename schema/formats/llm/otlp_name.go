@@ -7,8 +7,8 @@ import (
 
 // names finds the attribute of a name. It is a hash table with open addressing.
 type names struct {
-	list    []name  // in the order of attributeNames
-	buckets []uint8 // by hash of the name: index in list + 1, or 0 if empty
+	list    []name   // in the order of attributeNames
+	buckets []uint16 // by hash of the name: index in list + 1, or 0 if empty
 }
 
 // name is one name of an attribute. The lower its rank, the newer its convention.
@@ -19,13 +19,15 @@ type name struct {
 }
 
 // numBuckets is large enough that most unknown names meet an empty bucket. It is a power of two.
-const numBuckets = 1 << 10
+const numBuckets = 1 << 11
 
-func newNames() *names {
-	x := &names{buckets: make([]uint8, numBuckets)}
-	for a, list := range attributeNames() {
+func newNames(s *speech) *names {
+	x := &names{buckets: make([]uint16, numBuckets)}
+	all := attributeNames()
+	s.names(&all)
+	for a, list := range all {
 		for rank, text := range list {
-			if len(x.list) == math.MaxUint8 {
+			if len(x.list) == math.MaxUint16 {
 				panic("BUG: more names than a bucket can refer to")
 			}
 			x.list = append(x.list, name{text, attribute(a), uint8(rank)})
@@ -33,7 +35,7 @@ func newNames() *names {
 			for x.buckets[at%numBuckets] != 0 {
 				at++
 			}
-			x.buckets[at%numBuckets] = uint8(len(x.list))
+			x.buckets[at%numBuckets] = uint16(len(x.list))
 		}
 	}
 	return x

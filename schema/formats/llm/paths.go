@@ -60,6 +60,7 @@ const (
 	messageFinishReason
 	messageStatus
 	messageContentParts
+	messageID
 )
 
 // messagePaths returns the paths that are read of a message, each at its place.
@@ -79,6 +80,7 @@ func messagePaths() [][]string {
 		messageParts:        {"parts"},
 		messageFinishReason: {"finish_reason"},
 		messageStatus:       {"status"},
+		messageID:           {"id"},
 		messageContentParts: {"content", "parts"}, // Gemini's SDKs
 	}
 }
@@ -168,6 +170,12 @@ const (
 	partCodeSnake
 	partCodeResult
 	partCodeResultSnake
+	partCallIDCamel
+	partToolName
+	partArgs
+	partOutput
+	partOutputValue
+	partToolCall
 )
 
 // partPaths returns the paths that are read of one part of a message's content, each at its place.
@@ -209,6 +217,13 @@ func partPaths() [][]string {
 		partCodeSnake:             {"executable_code"},
 		partCodeResult:            {"codeExecutionResult"},
 		partCodeResultSnake:       {"code_execution_result"},
+		// The Vercel AI SDK
+		partCallIDCamel: {"toolCallId"},
+		partToolName:    {"toolName"},
+		partArgs:        {"args"},
+		partOutput:      {"output"},
+		partOutputValue: {"output", "value"},
+		partToolCall:    {"tool_call"}, // Haystack
 	}
 }
 
@@ -233,6 +248,7 @@ const (
 	responseFinishReason
 	responseCandidates
 	responseDoneReason
+	responseReplies
 	AnswerPlaces // AnswerPlaces is the number of AnswerPaths.
 )
 
@@ -259,6 +275,7 @@ func AnswerPaths() [][]string {
 		responseFinishReason:  {"finish_reason"},
 		responseCandidates:    {"candidates"},  // Gemini
 		responseDoneReason:    {"done_reason"}, // Ollama
+		responseReplies:       {"replies"},     // Haystack
 	}
 }
 

@@ -16,7 +16,15 @@ func (c *Conversation) Response(el *formats.Element, n formats.Node) {
 		c.answer = appendText(c.answer, el.Text(n))
 		return
 	case scan.Array:
-		c.eachObject(el, n, func(n formats.Node) { c.readAnswer(el, n) })
+		el.Index.Each(n.Src, n.Span, func(elem scan.Span) bool {
+			switch n := (formats.Node{Src: n.Src, Span: elem}); elem.Kind {
+			case scan.Object:
+				c.readAnswer(el, n)
+			case scan.String:
+				c.answer = appendText(c.answer, el.Text(n))
+			}
+			return true
+		})
 		return
 	case scan.Object:
 	default:
@@ -40,6 +48,8 @@ func (c *Conversation) SelectedResponse(el *formats.Element, n formats.Node, bod
 		c.eachObject(el, choices, func(n formats.Node) { c.readChoice(el, n) })
 	case output.Kind == scan.Array:
 		c.eachObject(el, output, func(n formats.Node) { c.readItem(el, n) })
+	case body.At(responseReplies).Kind == scan.Array:
+		c.Response(el, body.At(responseReplies))
 	case body.At(responseCandidates).Kind == scan.Array:
 		c.eachObject(el, body.At(responseCandidates), func(n formats.Node) { c.readChoice(el, n) })
 	case message.Kind == scan.Object:
@@ -220,6 +230,8 @@ func (c *Conversation) partCall(el *formats.Element) (call ToolCall, ok bool) {
 		return ToolCall{
 			ID: el.Text(at(partID)), Name: el.Text(at(partName)), Arguments: at(partInput), Server: el.Text(at(partServerName)), Method: formats.ActionMCPCall,
 		}, true
+	case "tool-call":
+		return c.callOfSDK(el), true
 	case "tool_call", "server_tool_call":
 		return ToolCall{ID: el.Text(at(partID)), Name: el.Text(at(partName)), Arguments: at(partArguments)}, true
 	case "":
@@ -229,6 +241,26 @@ func (c *Conversation) partCall(el *formats.Element) (call ToolCall, ok bool) {
 		return c.functionCall(el)
 	}
 	return call, false
+}
+
+// callOfSDK returns the selected part as a call of the Vercel AI SDK.
+func (c *Conversation) callOfSDK(el *formats.Element) ToolCall {
+	call := ToolCall{ID: el.Text(c.part.At(partCallIDCamel)), Name: el.Text(c.part.At(partToolName)), Arguments: c.part.At(partInput)}
+	if !call.Arguments.Present() {
+		call.Arguments = c.part.At(partArgs)
+	}
+	return call
+}
+
+// toolCalls adds a list of calls of the Vercel AI SDK to the answer.
+func (c *Conversation) toolCalls(el *formats.Element, list formats.Node) {
+	list, _ = el.Unwrap(list)
+	c.eachObject(el, list, func(n formats.Node) {
+		c.part.Select(el, n)
+		if call := c.callOfSDK(el); call.Name != "" {
+			c.Calls = addCall(c.Calls, call)
+		}
+	})
 }
 
 // texts appends the texts of a message's content, which is a string or a list of parts. Parts that are not text are
