@@ -23,6 +23,7 @@ func all() []formats.Format {
 		llm.MCP(),
 		llm.MCPGatewayAudit(),
 		llm.OTLP(),
+		llm.OTelRecord(),
 		cloud.BedrockInvocation(),
 		llm.Anthropic(),
 		llm.Gemini(),

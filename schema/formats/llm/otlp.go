@@ -59,7 +59,8 @@ type otlp struct {
 	framework              string // the agent framework that scopeName implies, or ""
 	said                   *speech
 	traces                 *traces
-	details                *Usage // of an attribute that holds all counts
+	details                *Usage         // of an attribute that holds all counts
+	exchange               *formats.Shape // of a log record's body that holds messages
 	// Of costs, of the configuration in a request, of LiteLLM's metadata of a tool call.
 	total, config, metadata *formats.Shape
 	scoped                  int // the dialect of the current scope, or -1
@@ -119,6 +120,7 @@ func openOTLP(p *formats.Paths) formats.Reader {
 		event:  formats.NewShape([][]string{spanEventName: {"name"}, spanEventAttributes: {"attributes"}}...),
 		shared: shared, attrs: newAttributes(known, shared), chat: NewConversation(), said: said, traces: newTraces(),
 		details: NewUsage(), total: formats.NewShape([]string{"total"}), config: formats.NewShape([]string{"config", "tools"}),
+		exchange: formats.NewShape([][]string{exchangeInput: {"input", "messages"}, exchangeOutput: {"output", "messages"}}...),
 		metadata: formats.NewShape([][]string{
 			metadataName: {"name"}, metadataArguments: {"arguments"}, metadataServer: {"mcp_server_name"},
 		}...),
@@ -305,7 +307,7 @@ func zero(n formats.Node) bool {
 // traceID returns the id of a trace or span in lower-case hex. Exporters that use protobuf's own JSON mapping instead
 // of OTLP's write base64, which only the length reveals. An id of zeros counts as absent.
 func traceID(el *formats.Element, n formats.Node) string {
-	text := el.Text(n)
+	text := strings.TrimPrefix(el.Text(n), "0x")
 	if len(text) == 24 || len(text) == 12 {
 		var b [18]byte
 		if size, err := base64.StdEncoding.Decode(b[:], []byte(text)); err == nil && (size == 16 || size == 8) {

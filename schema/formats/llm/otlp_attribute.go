@@ -233,10 +233,12 @@ type attributes struct {
 	filled []attribute // the attributes whose values reset must clear
 	size   int         // bytes of all values
 	saved  []savedValue
-	saving bool        // values that change are added to saved
-	outer  *attributes // of the enclosing scope and resource, or nil
-	lists  *indexed
-	text   []byte // buffer of plain
+	saving bool // values that change are added to saved
+	// isPlain is set if the values of the element are plain JSON.
+	isPlain bool
+	outer   *attributes // of the enclosing scope and resource, or nil
+	lists   *indexed
+	text    []byte // buffer of plain
 }
 
 // attrValue is the value of one attribute. If several of its names are present, the value is that of the lowest rank.
@@ -327,6 +329,10 @@ func (a *attributes) lookup(at attribute) (v *attrValue, src string) {
 // read reads a list of attributes. If a key occurs twice, its last value counts and the duplicate is reported as a
 // fault. All lists read until the next reset must be in one text.
 func (a *attributes) read(el *formats.Element, list formats.Node) {
+	if list.Kind == scan.Object {
+		a.readPlain(el, list)
+		return
+	}
 	if list.Kind != scan.Array {
 		return
 	}
@@ -346,6 +352,18 @@ func (a *attributes) read(el *formats.Element, list formats.Node) {
 		}
 		a.take(el, noted[0].Span)
 	}
+}
+
+// readPlain reads attributes that are the members of an object, with plain values.
+func (a *attributes) readPlain(el *formats.Element, object formats.Node) {
+	if a.src != "" && a.src != object.Src && len(a.filled) > 0 {
+		return // all attributes of an element are in one text
+	}
+	a.src = object.Src
+	el.Index.Members(object.Src, object.Span, &el.Arena, func(key string, v scan.Span) bool {
+		a.set(el, key, v, false)
+		return true
+	})
 }
 
 // plainPair is a fast path of pair for the form that nearly all attributes have: an object of a key, a text without
@@ -483,6 +501,9 @@ func (a *attributes) plain(el *formats.Element, i attribute) formats.Node {
 
 // plainBody returns any OTLP value as plain JSON.
 func (a *attributes) plainBody(el *formats.Element, value formats.Node) formats.Node {
+	if a.isPlain {
+		return value
+	}
 	a.text = appendPlain(a.text[:0], el, a.shape, value, 0)
 	return el.Parse(a.text)
 }

@@ -12,10 +12,12 @@ import (
 func (o *otlp) readLog(el *formats.Element) {
 	event := el.FirstText(el.At(o.eventName), o.attrs.at(attrEventName), el.At(o.bodyText))
 	agent := o.codingAgent(el, event)
-	known := agent.dataset != "" || strings.HasPrefix(event, "gen_ai.")
-	if !known {
-		el.Skip(formats.SkipNotActivity)
-		return
+	input, output, exchange := formats.Node{}, formats.Node{}, false
+	if agent.dataset == "" && !strings.HasPrefix(event, "gen_ai.") {
+		if input, output, exchange = o.conversation(el); !exchange {
+			el.Skip(formats.SkipNotActivity)
+			return
+		}
 	}
 	if agent.dataset != "" {
 		el.SetDataset(agent.dataset)
@@ -32,6 +34,10 @@ func (o *otlp) readLog(el *formats.Element) {
 	o.spanOutcome(el)
 	o.identify(el, 0, "")
 	o.workflow(el, "")
+	if exchange {
+		o.readConversation(el, input, output)
+		return
+	}
 	o.genAIEvent(el, event)
 }
 
