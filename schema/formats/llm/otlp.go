@@ -62,12 +62,12 @@ type otlp struct {
 	details                *Usage         // of an attribute that holds all counts
 	exchange               *formats.Shape // of a log record's body that holds messages
 	// Of costs, of the configuration in a request, of LiteLLM's metadata of a tool call.
-	total, config, metadata *formats.Shape
-	scoped                  int // the dialect of the current scope, or -1
-	named                   struct{ service, agent, uid string }
-	logs                    bool        // the elements are log records
-	messages                []spanEvent // of the current span
-	text                    []byte      // of messages that are composed
+	total, config, metadata, parameters *formats.Shape
+	scoped                              int // the dialect of the current scope, or -1
+	named                               struct{ service, agent, uid string }
+	logs                                bool        // the elements are log records
+	messages                            []spanEvent // of the current span
+	text                                []byte      // of messages that are composed
 }
 
 // Places in the shape of a resource.
@@ -119,8 +119,9 @@ func openOTLP(p *formats.Paths) formats.Reader {
 		}...),
 		event:  formats.NewShape([][]string{spanEventName: {"name"}, spanEventAttributes: {"attributes"}}...),
 		shared: shared, attrs: newAttributes(known, shared), chat: NewConversation(), said: said, traces: newTraces(),
-		details: NewUsage(), total: formats.NewShape([]string{"total"}), config: formats.NewShape([]string{"config", "tools"}),
-		exchange: formats.NewShape([][]string{exchangeInput: {"input", "messages"}, exchangeOutput: {"output", "messages"}}...),
+		details: NewUsage(), total: formats.NewShape([]string{"total"}), config: formats.NewShape([][]string{configTools: {"tools"}, configInner: {"config", "tools"}}...),
+		parameters: formats.NewShape([][]string{parameterServer: {"mcp_server_name"}, parameterTool: {"mcp_tool_name"}}...),
+		exchange:   formats.NewShape([][]string{exchangeInput: {"input", "messages"}, exchangeOutput: {"output", "messages"}}...),
 		metadata: formats.NewShape([][]string{
 			metadataName: {"name"}, metadataArguments: {"arguments"}, metadataServer: {"mcp_server_name"},
 		}...),

@@ -313,17 +313,25 @@ func (o *otlp) converse(el *formats.Element) {
 	}
 }
 
-// definitions sets the tools that a request in the form of Gemini's SDKs offers.
+// definitions sets the tools that a request offers.
 func (o *otlp) definitions(el *formats.Element, body formats.Node) {
 	if body.Kind != scan.Object || el.Event.Has(schema.GenAIToolDefinitionsHash) {
 		return
 	}
 	o.config.Select(el, body)
-	if tools := o.config.At(0); tools.Kind == scan.Array {
-		SetTools(el, tools)
-		countFunctions(el, tools)
+	for place := configTools; place <= configInner; place++ {
+		if tools := o.config.At(place); tools.Kind == scan.Array {
+			SetTools(el, tools)
+			countFunctions(el, tools)
+		}
 	}
 }
+
+// Places in the shape of the tools of a request.
+const (
+	configTools = iota
+	configInner
+)
 
 // messagesOf returns the messages of an attribute, which is a JSON text or an OTLP list. If the attribute is missing,
 // it returns the value attribute. That value is parsed as JSON only if its MIME type is JSON: otherwise it is text that

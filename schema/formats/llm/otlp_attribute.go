@@ -98,6 +98,19 @@ const (
 	attrCodeDuration
 	attrCodeInput
 	attrCodeOutput
+	attrCodeParameters
+	attrCodeServer
+	attrCodeBody
+	attrCodeToMode
+	attrCodeActiveMode
+	attrCodeFromMode
+	attrCodeTrigger
+	attrCodeSandbox
+	attrCodeSandboxed
+	attrCodeApproval
+	attrCodeServers
+	attrCodeState
+	attrCodeTransport
 	attrCodeModel
 	attrCodeCost
 	attrCodeInputTokens
@@ -127,7 +140,7 @@ func attributeNames() [numAttributes][]string {
 		attrRequestModel:  {"gen_ai.request.model", "llm.request.model", "llm.model_name", "embedding.model_name"},
 		attrResponseModel: {"gen_ai.response.model", "llm.response.model"},
 		attrResponseID:    {"gen_ai.response.id"},
-		attrFinishReasons: {"gen_ai.response.finish_reasons", "gen_ai.response.finish_reason", "llm.response.finish_reason"},
+		attrFinishReasons: {"gen_ai.response.finish_reasons", "gen_ai.response.finish_reason", "llm.response.finish_reason", "finish_reasons"},
 		attrInputTokens:   {"gen_ai.usage.input_tokens", "gen_ai.usage.prompt_tokens", "llm.usage.prompt_tokens", "llm.token_count.prompt"},
 		attrOutputTokens: {
 			"gen_ai.usage.output_tokens", "gen_ai.usage.completion_tokens", "llm.usage.completion_tokens", "llm.token_count.completion",
@@ -202,8 +215,21 @@ func attributeNames() [numAttributes][]string {
 		attrCodeCallID:        {"tool_use_id", "call_id"},
 		attrCodeSuccess:       {"success"},
 		attrCodeDuration:      {"duration_ms"},
-		attrCodeInput:         {"tool_input", "tool_parameters", "function_args", "arguments"},
-		attrCodeOutput:        {"tool_output", "output"},
+		attrCodeInput:         {"tool_input", "function_args", "arguments"},
+		attrCodeOutput:        {"tool_output", "output", "function_output"},
+		attrCodeParameters:    {"tool_parameters"},
+		attrCodeServer:        {"mcp_server_name", "mcp_server", "server_name"},
+		attrCodeBody:          {"body"},
+		attrCodeToMode:        {"to_mode", "approval_mode", "new_mode", "permission_mode"},
+		attrCodeActiveMode:    {"active_approval_mode"},
+		attrCodeFromMode:      {"from_mode"},
+		attrCodeTrigger:       {"trigger"},
+		attrCodeSandbox:       {"sandbox_policy", "sandbox_mode"},
+		attrCodeSandboxed:     {"sandbox_enabled", "sandbox"},
+		attrCodeApproval:      {"approval_policy"},
+		attrCodeServers:       {"mcp_servers"},
+		attrCodeState:         {"outcome", "status"},
+		attrCodeTransport:     {"transport_type"},
 		attrCodeModel:         {"model"},
 		attrCodeCost:          {"cost_usd"},
 		attrCodeInputTokens:   {"input_tokens", "input_token_count"},
@@ -212,7 +238,7 @@ func attributeNames() [numAttributes][]string {
 		attrCodeCacheCreation: {"cache_creation_tokens"},
 		attrCodeReasoning:     {"reasoning_token_count", "thoughts_token_count"},
 		attrCodePrompt:        {"prompt"},
-		attrCodeResponse:      {"response_text"},
+		attrCodeResponse:      {"response_text", "response"},
 		attrCodeDecision:      {"decision"},
 		attrCodeError:         {"error", "error.message", "error_type"},
 		attrCodeStatus:        {"status_code"},
