@@ -59,13 +59,15 @@ type otlp struct {
 	framework              string // the agent framework that scopeName implies, or ""
 	said                   *speech
 	traces                 *traces
-	details                *Usage         // of an attribute that holds all counts
+	details                *formats.Shape // of an attribute that holds all counts
 	exchange               *formats.Shape // of a log record's body that holds messages
 	// Of costs, of the configuration in a request, of LiteLLM's metadata of a tool call.
 	total, config, metadata, parameters *formats.Shape
 	scoped                              int // the dialect of the current scope, or -1
 	named                               struct{ service, agent, uid string }
-	logs                                bool        // the elements are log records
+	logs                                bool                      // the elements are log records
+	part                                [eventPlaces]formats.Node // of the event of one message
+	message                             *formats.Shape
 	messages                            []spanEvent // of the current span
 	text                                []byte      // of messages that are composed
 }
@@ -118,8 +120,8 @@ func openOTLP(p *formats.Paths) formats.Reader {
 			scopeLogRecords:  {"logRecords"},
 		}...),
 		event:  formats.NewShape([][]string{spanEventName: {"name"}, spanEventAttributes: {"attributes"}}...),
-		shared: shared, attrs: newAttributes(known, shared), chat: NewConversation(), said: said, traces: newTraces(),
-		details: NewUsage(), total: formats.NewShape([]string{"total"}), config: formats.NewShape([][]string{configTools: {"tools"}, configInner: {"config", "tools"}}...),
+		shared: shared, attrs: newAttributes(known, shared), chat: NewConversation(), message: formats.NewShape(eventKeys()...), said: said, traces: newTraces(),
+		details: formats.NewShape(detailPaths()...), total: formats.NewShape([]string{"total"}), config: formats.NewShape([][]string{configTools: {"tools"}, configInner: {"config", "tools"}}...),
 		parameters: formats.NewShape([][]string{parameterServer: {"mcp_server_name"}, parameterTool: {"mcp_tool_name"}}...),
 		exchange:   formats.NewShape([][]string{exchangeInput: {"input", "messages"}, exchangeOutput: {"output", "messages"}}...),
 		metadata: formats.NewShape([][]string{

@@ -254,10 +254,7 @@ func (o *otlp) usage(el *formats.Element) {
 	el.CopyFirstInt(schema.GenAIUsageCacheReadInputTokens, a.at(attrCacheRead), a.at(attrCodeCacheRead))
 	el.CopyFirstInt(schema.GenAIUsageReasoningOutputTokens, a.at(attrReasoning), a.at(attrCodeReasoning))
 	if a.has(attrUsageDetails) {
-		details, _ := el.Unwrap(a.plain(el, attrUsageDetails))
-		o.details.Reset()
-		o.details.Read(el, details)
-		o.details.Set(el)
+		o.usageDetails(el)
 	}
 	el.CopyDouble(schema.GenAIUsageCost, a.at(attrCost))
 	if cost, ok := el.Unwrap(a.plain(el, attrCostDetails)); ok && !el.Event.Has(schema.GenAIUsageCost) {
@@ -267,6 +264,49 @@ func (o *otlp) usage(el *formats.Element) {
 	if !el.Event.Has(schema.GenAIUsageCost) {
 		el.CopyDouble(schema.GenAIUsageCost, a.at(attrCodeCost))
 	}
+}
+
+// Places in the shape of Langfuse's counts. Its input does not include cached tokens.
+const (
+	detailInput = iota
+	detailPromptTokens
+	detailInputTokens
+	detailOutput
+	detailCompletionTokens
+	detailOutputTokens
+	detailCached
+	detailCacheRead
+	detailCacheWrite
+	detailReasoning
+)
+
+// detailPaths returns the paths that are read of these counts, each at its place.
+func detailPaths() [][]string {
+	return [][]string{
+		detailInput: {"input"}, detailPromptTokens: {"prompt_tokens"}, detailInputTokens: {"input_tokens"},
+		detailOutput: {"output"}, detailCompletionTokens: {"completion_tokens"}, detailOutputTokens: {"output_tokens"},
+		detailCached: {"input_cached_tokens"}, detailCacheRead: {"input_cache_read"}, detailCacheWrite: {"input_cache_creation"},
+		detailReasoning: {"output_reasoning_tokens"},
+	}
+}
+
+// usageDetails sets the tokens from an attribute that holds all counts.
+func (o *otlp) usageDetails(el *formats.Element) {
+	counts, _ := el.Unwrap(o.attrs.plain(el, attrUsageDetails))
+	if counts.Kind != scan.Object {
+		return
+	}
+	o.details.Select(el, counts)
+	at := o.details.At
+	if !el.Event.Has(schema.GenAIUsageInputTokens) {
+		el.CopyFirstInt(schema.GenAIUsageInputTokens, at(detailInput), at(detailPromptTokens), at(detailInputTokens))
+		if el.Event.Has(schema.GenAIUsageInputTokens) {
+			AddInput(el, at(detailCached), at(detailCacheRead), at(detailCacheWrite))
+		}
+	}
+	el.CopyFirstInt(schema.GenAIUsageOutputTokens, at(detailOutput), at(detailCompletionTokens), at(detailOutputTokens))
+	el.CopyFirstInt(schema.GenAIUsageCacheReadInputTokens, at(detailCached), at(detailCacheRead))
+	el.CopyFirstInt(schema.GenAIUsageReasoningOutputTokens, at(detailReasoning))
 }
 
 // converse reads the messages, from the newest kind of attribute present.
@@ -321,7 +361,7 @@ func (o *otlp) definitions(el *formats.Element, body formats.Node) {
 	o.config.Select(el, body)
 	for place := configTools; place <= configInner; place++ {
 		if tools := o.config.At(place); tools.Kind == scan.Array {
-			SetTools(el, tools)
+			o.chat.Tools(el, tools)
 			countFunctions(el, tools)
 		}
 	}

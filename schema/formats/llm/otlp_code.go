@@ -187,7 +187,7 @@ func (o *otlp) codeBody(el *formats.Element, event string) {
 	case event == "api_request_body":
 		if body.Kind == scan.Object {
 			o.config.Select(el, body)
-			SetTools(el, o.config.At(configTools))
+			c.Tools(el, o.config.At(configTools))
 		}
 		c.Request(el, body)
 	default:

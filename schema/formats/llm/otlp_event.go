@@ -76,6 +76,29 @@ func (o *otlp) eventMessages(el *formats.Element, answer bool) formats.Node {
 	return el.Parse(o.text)
 }
 
+// Places in the attributes of a message's event.
+const (
+	eventContent = iota // the first five are names of the content
+	eventMessage
+	eventEventContent
+	eventPrompt
+	eventCompletion
+	eventID
+	eventToolCalls
+	eventFinishReason
+	eventToolName
+	eventPlaces
+)
+
+// eventKeys returns the keys of these attributes, each at its place.
+func eventKeys() [][]string {
+	return [][]string{
+		eventContent: {"content"}, eventMessage: {"message"}, eventEventContent: {"gen_ai.event.content"}, eventPrompt: {"gen_ai.prompt"},
+		eventCompletion: {"gen_ai.completion"}, eventID: {"id"}, eventToolCalls: {"tool_calls"}, eventFinishReason: {"finish_reason"},
+		eventToolName: {"name"},
+	}
+}
+
 // appendEvent appends a message. The contents are JSON inside a string in some instrumentations, whose list of blocks
 // takes the place of the string.
 func (o *otlp) appendEvent(dst []byte, el *formats.Element, e *spanEvent) []byte {
@@ -88,31 +111,83 @@ func (o *otlp) appendEvent(dst []byte, el *formats.Element, e *spanEvent) []byte
 	if content.Present() {
 		dst = append(append(dst, `,"content":`...), content.Raw()...)
 	}
-	o.eachMember(el, e.attributes, func(key string, value formats.Node) {
-		switch key {
-		case "id":
-			dst = append(append(dst, `,"tool_call_id":`...), value.Raw()...)
-		case "tool_calls", "finish_reason", "name":
-			if inner, ok := el.Unwrap(value); ok {
-				value = inner
-			}
-			dst = append(append(append(append(dst, `,"`...), key...), `":`...), value.Raw()...)
+	for _, member := range [...]struct {
+		place int
+		key   string
+	}{{eventID, `,"tool_call_id":`}, {eventToolCalls, `,"tool_calls":`}, {eventFinishReason, `,"finish_reason":`}, {eventToolName, `,"name":`}} {
+		if value := o.part[member.place]; value.Present() {
+			value, _ = el.Unwrap(value)
+			dst = append(append(dst, member.key...), value.Raw()...)
 		}
-	})
+	}
 	return append(dst, '}')
 }
 
-// eventContent returns the content of an event's message. blocks is true if it is a list of blocks or such an object.
+// eventContent reads the attributes of an event and returns the content of its message. blocks is true if it is a list of
+// blocks.
 func (o *otlp) eventContent(el *formats.Element, e *spanEvent) (content formats.Node, blocks bool) {
-	o.eachMember(el, e.attributes, func(key string, value formats.Node) {
-		switch key {
-		case "content", "message", "gen_ai.event.content", "gen_ai.prompt", "gen_ai.completion":
-			if !content.Present() {
-				content = value
-			}
+	clear(o.part[:])
+	if e.attributes.Kind == scan.Object {
+		o.message.Select(el, e.attributes)
+		for place := range o.part {
+			o.part[place] = o.message.At(place)
 		}
+	} else {
+		o.eventList(el, e.attributes)
+	}
+	for place := eventContent; place <= eventCompletion; place++ {
+		if n := o.part[place]; n.Present() {
+			return contentOf(el, n)
+		}
+	}
+	return formats.Node{}, false
+}
+
+// eventList reads a list of attributes. Lists and maps of OTLP are converted.
+func (o *otlp) eventList(el *formats.Element, attributes formats.Node) {
+	a := o.attrs
+	el.Index.Each(attributes.Src, attributes.Span, func(elem scan.Span) bool {
+		if elem.Kind != scan.Object {
+			return true
+		}
+		a.shape.Select(el, formats.Node{Src: attributes.Src, Span: elem})
+		place := placeOfEvent(el.Text(a.shape.At(attributeKey)))
+		value, nested := a.value()
+		n := formats.Node{Src: attributes.Src, Span: value}
+		if place < 0 || !n.Present() {
+			return true
+		}
+		if nested {
+			n = a.plainBody(el, n)
+		}
+		o.part[place] = n
+		return true
 	})
-	return contentOf(el, content)
+}
+
+// placeOfEvent returns the place of an attribute, or -1.
+func placeOfEvent(key string) int {
+	switch key {
+	case "content":
+		return eventContent
+	case "message":
+		return eventMessage
+	case "gen_ai.event.content":
+		return eventEventContent
+	case "gen_ai.prompt":
+		return eventPrompt
+	case "gen_ai.completion":
+		return eventCompletion
+	case "id":
+		return eventID
+	case "tool_calls":
+		return eventToolCalls
+	case "finish_reason":
+		return eventFinishReason
+	case "name":
+		return eventToolName
+	}
+	return -1
 }
 
 // contentOf returns the content of a message: the blocks that a string holds as JSON, or the member content or message of
@@ -126,13 +201,19 @@ func contentOf(el *formats.Element, n formats.Node) (content formats.Node, block
 		first := el.FirstItem(inner)
 		return inner, first.Kind == scan.Object
 	}
-	found := formats.Node{}
+	found, message := formats.Node{}, formats.Node{}
 	el.Index.Members(inner.Src, inner.Span, &el.Arena, func(key string, v scan.Span) bool {
-		if (key == "content" || key == "message") && v.Kind > scan.Null {
+		switch key {
+		case "content":
 			found = formats.Node{Src: inner.Src, Span: v}
+		case "message":
+			message = formats.Node{Src: inner.Src, Span: v}
 		}
 		return true
 	})
+	if !found.Present() {
+		found = message
+	}
 	if found.Present() {
 		if list, ok := el.Unwrap(found); ok && list.Kind == scan.Array {
 			return list, el.FirstItem(list).Kind == scan.Object
@@ -140,34 +221,6 @@ func contentOf(el *formats.Element, n formats.Node) (content formats.Node, block
 		return found, false
 	}
 	return inner, false
-}
-
-// eachMember calls yield with the plain attributes of a list or of an object. Lists and maps of OTLP are converted.
-func (o *otlp) eachMember(el *formats.Element, attributes formats.Node, yield func(key string, value formats.Node)) {
-	if attributes.Kind == scan.Object {
-		el.Index.Members(attributes.Src, attributes.Span, &el.Arena, func(key string, v scan.Span) bool {
-			yield(key, formats.Node{Src: attributes.Src, Span: v})
-			return true
-		})
-		return
-	}
-	a := o.attrs
-	el.Index.Each(attributes.Src, attributes.Span, func(elem scan.Span) bool {
-		if elem.Kind != scan.Object {
-			return true
-		}
-		a.shape.Select(el, formats.Node{Src: attributes.Src, Span: elem})
-		key := el.Text(a.shape.At(attributeKey))
-		value, nested := a.value()
-		n := formats.Node{Src: attributes.Src, Span: value}
-		if nested {
-			n = a.plainBody(el, n)
-		}
-		if n.Present() {
-			yield(key, n)
-		}
-		return true
-	})
 }
 
 // toolEvents returns the arguments and the result that the events of a tool's span hold.

@@ -20,8 +20,6 @@ const (
 	usagePromptTokenCount
 	usageGeminiPrompt
 	usageOllamaPrompt
-	usageInput
-	usagePromptTokensCamel
 	usageInputTextTokenCount
 	usageInputTokens
 	usageConverseInput
@@ -30,8 +28,6 @@ const (
 	usageGeminiOutput
 	usageGeminiOutputSnake
 	usageOllamaOutput
-	usageOutput
-	usageCompletionTokensCamel
 	usageTotalOutputText
 	usageOutputTokens
 	usageConverseOutput
@@ -42,17 +38,13 @@ const (
 	usageCacheRead
 	usageConverseCacheRead
 	usageCacheReadCount
-	usageLangfuseCached
-	usageLangfuseCacheRead
 	usageCacheCreation
 	usageConverseCacheWrite
 	usageCacheWriteCount
-	usageLangfuseCacheWrite
 	usageCompletionReasoning
 	usageOutputReasoning
 	usageGeminiThoughts
 	usageGeminiThoughtsSnake
-	usageLangfuseReasoning
 	usagePlaces
 )
 
@@ -64,22 +56,18 @@ func usagePaths() [][]string {
 		usagePromptTokenCount:    {"prompt_token_count"},
 		usageGeminiPrompt:        {"promptTokenCount"}, // including cached tokens
 		usageOllamaPrompt:        {"prompt_eval_count"},
-		usageInput:               {"input"}, // Langfuse, without cached tokens
-		usagePromptTokensCamel:   {"promptTokens"},
 		usageInputTextTokenCount: {"inputTextTokenCount"},
 		usageInputTokens:         {"input_tokens"}, // OpenAI's Responses API and Anthropic
 		usageConverseInput:       {"inputTokens"},
 		// Output tokens.
-		usageCompletionTokens:      {"completion_tokens"},
-		usageGenerationTokenCount:  {"generation_token_count"},
-		usageGeminiOutput:          {"candidatesTokenCount"}, // without the tokens of reasoning
-		usageGeminiOutputSnake:     {"candidates_token_count"},
-		usageOllamaOutput:          {"eval_count"},
-		usageOutput:                {"output"}, // Langfuse
-		usageCompletionTokensCamel: {"completionTokens"},
-		usageTotalOutputText:       {"totalOutputTextTokenCount"},
-		usageOutputTokens:          {"output_tokens"},
-		usageConverseOutput:        {"outputTokens"},
+		usageCompletionTokens:     {"completion_tokens"},
+		usageGenerationTokenCount: {"generation_token_count"},
+		usageGeminiOutput:         {"candidatesTokenCount"}, // without the tokens of reasoning
+		usageGeminiOutputSnake:    {"candidates_token_count"},
+		usageOllamaOutput:         {"eval_count"},
+		usageTotalOutputText:      {"totalOutputTextTokenCount"},
+		usageOutputTokens:         {"output_tokens"},
+		usageConverseOutput:       {"outputTokens"},
 		// Input tokens read from a cache. OpenAI counts them among the input tokens, Anthropic and Converse beside them.
 		usagePromptCached:      {"prompt_tokens_details", "cached_tokens"},
 		usageInputCached:       {"input_tokens_details", "cached_tokens"},
@@ -88,19 +76,15 @@ func usagePaths() [][]string {
 		usageCacheRead:         {"cache_read_input_tokens"},
 		usageConverseCacheRead: {"cacheReadInputTokens"},
 		usageCacheReadCount:    {"cacheReadInputTokenCount"},
-		usageLangfuseCached:    {"input_cached_tokens"},
-		usageLangfuseCacheRead: {"input_cache_read"},
 		// Input tokens written to a cache.
 		usageCacheCreation:      {"cache_creation_input_tokens"},
 		usageConverseCacheWrite: {"cacheWriteInputTokens"},
 		usageCacheWriteCount:    {"cacheWriteInputTokenCount"},
-		usageLangfuseCacheWrite: {"input_cache_creation"},
 		// Output tokens of reasoning.
 		usageCompletionReasoning: {"completion_tokens_details", "reasoning_tokens"},
 		usageOutputReasoning:     {"output_tokens_details", "reasoning_tokens"},
 		usageGeminiThoughts:      {"thoughtsTokenCount"},
 		usageGeminiThoughtsSnake: {"thoughts_token_count"},
-		usageLangfuseReasoning:   {"output_reasoning_tokens"},
 	}
 }
 
@@ -137,8 +121,8 @@ func (u *Usage) Set(el *formats.Element) {
 	}
 	u.setInput(el)
 	el.CopyFirstInt(schema.GenAIUsageOutputTokens, u.found[usageCompletionTokens:usageConverseOutput+1]...)
-	el.CopyFirstInt(schema.GenAIUsageCacheReadInputTokens, u.found[usagePromptCached:usageLangfuseCacheRead+1]...)
-	el.CopyFirstInt(schema.GenAIUsageReasoningOutputTokens, u.found[usageCompletionReasoning:usageLangfuseReasoning+1]...)
+	el.CopyFirstInt(schema.GenAIUsageCacheReadInputTokens, u.found[usagePromptCached:usageCacheReadCount+1]...)
+	el.CopyFirstInt(schema.GenAIUsageReasoningOutputTokens, u.found[usageCompletionReasoning:usageGeminiThoughtsSnake+1]...)
 }
 
 func (u *Usage) setInput(el *formats.Element) {
@@ -146,7 +130,7 @@ func (u *Usage) setInput(el *formats.Element) {
 	if !el.Event.Has(schema.GenAIUsageInputTokens) || u.found[usagePromptTokens].Present() {
 		return
 	}
-	AddInput(el, u.found[usageCacheRead:usageLangfuseCacheWrite+1]...)
+	AddInput(el, u.found[usageCacheRead:usageCacheWriteCount+1]...)
 }
 
 // AddInput adds counts to the input tokens, if these are set. Counts that are not positive or would overflow are left
