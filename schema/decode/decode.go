@@ -66,6 +66,7 @@ type Decoder struct {
 
 	otlp    bool                    // OTLP is among the formats, so protobuf is decoded
 	json    []byte                  // buffer for protobuf converted to JSON
+	line    []byte                  // buffer for a line of keys and values converted to JSON
 	batched int                     // the format of the current batch
 	splitFn func(formats.Node) bool // the method decodeSplit, bound once
 
@@ -180,6 +181,9 @@ func (d *Decoder) Decode(raw string, m Meta, h *Handler) {
 		emit, fieldError = d.explainer.event, d.explainer.fieldError
 	}
 	d.elem.BeginRecord(m.Pos, int64(m.Time), emit, fieldError)
+	if record, ok := d.keyed(raw); ok {
+		raw = record
+	}
 	d.decodeText(raw, 0)
 	if d.elem.LimitExceeded() && h.Dead != nil {
 		h.Dead(d.overLimit())

@@ -20,6 +20,7 @@ func all() []formats.Format {
 		gateway.Kong(),
 		gateway.Envoy(),
 		llm.LiteLLM(),
+		llm.AgentGateway(),
 		llm.MCP(),
 		llm.MCPGatewayAudit(),
 		llm.OTLP(),

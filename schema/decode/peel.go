@@ -173,6 +173,9 @@ func (d *Decoder) decodeInner(src string, v scan.Span, level int) bool {
 		return true
 	case scan.String:
 		text := scan.Text(src, v, &d.elem.Arena)
+		if record, ok := d.keyed(text); ok {
+			text = record
+		}
 		start := strings.TrimLeft(text, " \t\r\n")
 		if start == "" || start[0] != '{' && start[0] != '[' {
 			return false

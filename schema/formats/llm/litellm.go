@@ -41,6 +41,9 @@ type liteLLM struct {
 	messages, response                           int // messages, response
 	tools, systemText, instructions              int // model_parameters.{tools, system, instructions}
 	errorCode, errorClass                        int // error_information.{error_code, error_class}
+	errorMessage, errorText                      int // error_information.error_message, error_str
+	toolCounts                                   int // metadata.spend_logs_metadata.per_server_tool_counts
+	responseFailed                               int // response.isError
 	guardrails, guardrailStatus                  int // guardrail_information, status_fields.guardrail_status
 	keyHash, keyAlias                            int // metadata.user_api_key_{hash, alias}
 	keyUser, keyEmail, keyOrg, keyEndUser        int // metadata.user_api_key_{user_id, user_email, org_id, end_user_id}
@@ -93,6 +96,9 @@ func openLiteLLM(p *formats.Paths) formats.Reader {
 		toolResult: meta("mcp_tool_call_metadata", "result"), toolResultFailed: meta("mcp_tool_call_metadata", "result", "isError"),
 		serverName: meta("mcp_tool_call_metadata", "mcp_server_name"), mcpSession: meta("mcp_tool_call_metadata", "mcp_session_id"),
 
+		errorMessage: p.Add("error_information", "error_message"), errorText: p.Add("error_str"),
+		toolCounts: meta("spend_logs_metadata", "per_server_tool_counts"), responseFailed: p.Add("response", "isError"),
+
 		responseID: p.Add("response", "id"), responseModel: p.Add("response", "model"), usage: usage(),
 		usageCached: usage("prompt_tokens_details", "cached_tokens"), usageCacheRead: usage("cache_read_input_tokens"),
 		usageReasoning: usage("completion_tokens_details", "reasoning_tokens"),
@@ -114,11 +120,75 @@ func (l *liteLLM) Read(el *formats.Element) {
 	case "call_mcp_tool":
 		l.toolCall(el)
 	case "list_mcp_tools":
-		l.mcp(el, "tools/list", false)
-		el.Emit()
+		l.toolList(el)
+	case "":
+		if l.isToolCall(el) {
+			l.toolCall(el)
+			return
+		}
+		l.exchange(el, operation(callType))
 	default:
 		l.exchange(el, operation(callType))
 	}
+}
+
+// isToolCall reports whether a record without a call type is one of MCP: the proxy logs the call of an unknown tool so,
+// because it fails before the proxy knows what kind of call it is.
+func (l *liteLLM) isToolCall(el *formats.Element) bool {
+	if el.Text(el.At(l.toolName)) != "" || strings.HasPrefix(el.Text(el.At(l.model)), "MCP: ") {
+		return true
+	}
+	if el.Text(el.At(l.model)) != "" || el.At(l.messages).Present() {
+		return false
+	}
+	return strings.HasPrefix(el.Text(el.At(l.errorClass)), "MCP") || l.unknownTool(el) != ""
+}
+
+// unknownTool returns the tool that a caller asked for and that does not exist: only the error's message names it.
+func (l *liteLLM) unknownTool(el *formats.Element) string {
+	for _, message := range [...]formats.Node{el.At(l.errorMessage), el.At(l.errorText)} {
+		_, rest, ok := strings.Cut(el.Text(message), "Tool '")
+		if !ok {
+			_, rest, ok = strings.Cut(el.Text(message), "tool '")
+		}
+		if name, reason, found := strings.Cut(rest, "' "); ok && found && strings.HasPrefix(reason, "not ") {
+			return name
+		}
+	}
+	return ""
+}
+
+// maxServers is the number of MCP servers of one list that give an event. The proxy writes them as one text.
+const maxServers = 64
+
+// toolList emits an event for each MCP server whose tools were listed.
+func (l *liteLLM) toolList(el *formats.Element) {
+	l.mcp(el, methodList, false)
+	names := el.Text(el.At(l.serverName))
+	for n := 0; n < maxServers && !el.LimitExceeded(); n++ {
+		name, rest, more := strings.Cut(names, ",")
+		name, names = strings.TrimSpace(name), rest
+		el.Event.Clear(schema.MCPServerName)
+		el.Event.Clear(schema.GenAIToolDefinitionsCount)
+		el.SetText(schema.MCPServerName, name)
+		if name != "" {
+			l.countTools(el, name)
+		}
+		if el.Emit(); !more {
+			return
+		}
+	}
+}
+
+// countTools sets the number of tools that a server listed.
+func (l *liteLLM) countTools(el *formats.Element, server string) {
+	counts := el.At(l.toolCounts)
+	el.Index.Members(counts.Src, counts.Span, &el.Arena, func(key string, v scan.Span) bool {
+		if key == server {
+			el.CopyInt(schema.GenAIToolDefinitionsCount, formats.Node{Src: counts.Src, Span: v})
+		}
+		return true
+	})
 }
 
 // duration sets the time from start to end, else the response time that the proxy measured. Without a start, the event
@@ -342,7 +412,10 @@ func (l *liteLLM) toolCall(el *formats.Element) {
 	el.CopyUnwrapped(schema.GenAIToolCallArguments, el.At(l.toolArguments))
 	el.CopyDouble(schema.GenAIUsageCost, el.At(l.responseCost))
 	el.CopyUnwrapped(schema.GenAIToolCallResult, result)
-	if el.At(l.toolResultFailed).True() {
+	if !el.Event.Has(schema.GenAIToolName) {
+		el.SetText(schema.GenAIToolName, l.unknownTool(el))
+	}
+	if el.At(l.toolResultFailed).True() || el.At(l.responseFailed).True() {
 		el.SetOutcome(formats.Failure)
 	}
 	el.Emit()

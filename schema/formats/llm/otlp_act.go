@@ -73,6 +73,7 @@ func (o *otlp) proxied(el *formats.Element, op string) {
 	el.CopyUnwrapped(schema.GenAIToolCallArguments, at(metadataArguments))
 	o.toolBody(el)
 	if !el.Event.Has(schema.GenAIToolCallResult) && method == formats.ActionMCPCall {
+		o.chat.Reset()
 		o.converse(el)
 		el.SetUnwrapped(schema.GenAIToolCallResult, join(el, o.chat.answer))
 	}
@@ -224,9 +225,12 @@ func providerName(name string) string {
 			name = family
 		}
 	}
+	for _, known := range [...]string{"openai", "anthropic", "cohere", "deepseek", "groq", "perplexity"} {
+		if strings.EqualFold(name, known) {
+			return known
+		}
+	}
 	switch strings.ToLower(name) {
-	case "openai", "anthropic", "cohere", "deepseek", "groq", "perplexity":
-		return strings.ToLower(name)
 	case "az.ai.inference":
 		return "azure.ai.inference"
 	case "az.ai.openai", "azure", "azure-openai", "azure_openai":

@@ -93,7 +93,6 @@ const (
 func (o *otlp) readConversation(el *formats.Element, input, output formats.Node) {
 	c := o.chat
 	o.head(el, "chat")
-	c.Reset()
 	c.Request(el, o.unwrapped(el, input))
 	c.Response(el, o.unwrapped(el, output))
 	c.Fill(el)
