@@ -380,6 +380,9 @@ func (d *Decoder) readElement(format int, src string, v scan.Span, dup int) {
 	if dup > 0 {
 		d.duplicates(src, v)
 	}
+	if d.decodeCarried() {
+		return
+	}
 	if reason := d.elem.Refusal(); reason != "" {
 		d.deadLetter(reason, refusalDetail(reason), body)
 		return

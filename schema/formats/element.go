@@ -46,6 +46,11 @@ type Element struct {
 
 	emit       func(*schema.Event)
 	fieldError func(dataset, name string)
+
+	carried []Node        // records that the element may hold, see Carry
+	around  []surrounding // facts for the events of a carried record
+	inside  bool          // the element is a carried record
+	outside int64         // the time of the record that carries it, in ns, or 0
 }
 
 // Setup configures the elements of one source.
@@ -134,6 +139,7 @@ func (el *Element) Reset(index int, element, src string, values []scan.Span) {
 	el.Event.Pos = el.pos
 	el.src, el.values = src, values
 	el.dataset, el.declared, el.time, el.hasTime, el.emitted, el.refusal, el.skipped = "", false, 0, false, 0, "", ""
+	el.carried, el.around, el.inside, el.outside = el.carried[:0], el.around[:0], false, 0
 	el.hashedWorkflow = false
 	for _, place := range el.rawPlaces {
 		el.Event.Raws = append(el.Event.Raws, el.rawValue(el.At(place)))
@@ -160,6 +166,9 @@ func (el *Element) SetTime(values ...Node) bool {
 		if el.SetTimeFrom(v) {
 			return true
 		}
+	}
+	if el.outside != 0 {
+		return el.SetTimeNanos(el.outside)
 	}
 	if el.brokerTime != 0 {
 		el.SetTimeNanos(el.brokerTime)
@@ -245,6 +254,7 @@ func (el *Element) Emit() {
 	}
 	el.Event.Place = el.emitted
 	el.emitted++
+	el.surround()
 	if el.emit != nil {
 		el.emit(&el.Event)
 	}

@@ -15,6 +15,7 @@ func (o *otlp) readLog(el *formats.Element) {
 	if agent.dataset == "" && !strings.HasPrefix(event, "gen_ai.") {
 		if input, output, exchange = o.conversation(el); !exchange {
 			el.Skip(formats.SkipNotActivity)
+			o.carry(el)
 			return
 		}
 	}

@@ -103,7 +103,11 @@ func appendPlainList(dst []byte, el *formats.Element, shape *formats.Shape, inne
 }
 
 func appendPlainMap(dst []byte, el *formats.Element, shape *formats.Shape, inner formats.Node, depth int) []byte {
-	values := listOf(el, inner)
+	return appendPlainMembers(dst, el, shape, listOf(el, inner), depth)
+}
+
+// appendPlainMembers appends a list of attributes as an object.
+func appendPlainMembers(dst []byte, el *formats.Element, shape *formats.Shape, values formats.Node, depth int) []byte {
 	dst = append(dst, '{')
 	from := len(dst)
 	el.Index.Each(values.Src, values.Span, func(elem scan.Span) bool {
