@@ -31,6 +31,20 @@ func OpenAI() formats.Format {
 			{Keys: []string{"type", "response"}, Path: []string{"type"}, Text: "response.completed"},
 			{Keys: []string{"type", "response"}, Path: []string{"type"}, Text: "response.failed"},
 			{Keys: []string{"type", "response"}, Path: []string{"type"}, Text: "response.incomplete"},
+			{Keys: []string{"type", "response"}, Path: []string{"type"}, Text: "response.done"},
+			{Keys: []string{"type", "item"}, Path: []string{"type"}, Text: "conversation.item.create"},
+			{Keys: []string{"type", "item"}, Path: []string{"type"}, Text: "conversation.item.created"},
+			{Keys: []string{"type", "item"}, Path: []string{"type"}, Text: "conversation.item.added"},
+			{Keys: []string{"type", "item"}, Path: []string{"type"}, Text: "conversation.item.done"},
+			{Keys: []string{"type", "transcript"}, Path: []string{"type"}, Text: transcribed},
+			{Keys: []string{"type", "response"}, Path: []string{"type"}, Text: "response.created"},
+			{Keys: []string{"type", "response"}, Path: []string{"type"}, Text: "response.in_progress"},
+			{Keys: []string{"type", "item"}, Path: []string{"type"}, Text: "response.output_item.added"},
+			{Keys: []string{"type", "item"}, Path: []string{"type"}, Text: "response.output_item.done"},
+			{Keys: []string{"type", "delta"}, Path: []string{"type"}, Text: "response.output_text.delta"},
+			{Keys: []string{"type", "session"}, Path: []string{"type"}, Text: "session.created"},
+			{Keys: []string{"type", "session"}, Path: []string{"type"}, Text: "session.updated"},
+			{Keys: []string{"type", "session"}, Path: []string{"type"}, Text: "session.update"},
 			{Keys: []string{"object", "choices"}, Path: []string{"object"}, Text: "chat.completion"},
 			{Keys: []string{"object", "choices"}, Path: []string{"object"}, Text: "text_completion"},
 			{Keys: []string{"object", "output"}, Path: []string{"object"}, Text: "response"},
@@ -95,7 +109,7 @@ func Gemini() formats.Format {
 			{Keys: []string{"candidates", "model_version"}},
 			{Keys: []string{"promptFeedback", "usageMetadata"}},
 		},
-		NewReader: func(p *formats.Paths) formats.Reader { return openAPI(p, geminiDataset, recordPair) },
+		NewReader: func(p *formats.Paths) formats.Reader { return openAPI(p, geminiDataset, recordResponse) },
 	}
 }
 
@@ -181,6 +195,7 @@ type api struct {
 	statuses                     [3]int
 	headerPlaces                 [2]int
 	url, path, clientIP, agentID int
+	item, transcript, event      int // of an event of the Realtime API: item, transcript, type
 
 	chat         *Conversation
 	stream       *Stream
@@ -188,6 +203,7 @@ type api struct {
 	requestBody  *formats.Shape
 	responseBody *formats.Shape
 	answered     formats.Node // the response, or the JSON inside it
+	realtime     bool         // the request is an item of the Realtime API, or what the user said
 	headers      headers
 }
 
@@ -299,7 +315,14 @@ func openAPI(p *formats.Paths, dataset string, kind recordKind) *api {
 			p.Index(path...)
 		}
 	}
+	if kind == recordResponse {
+		a.responseBody = p.AddShape(nil, responsePaths()...)
+		for _, list := range [...]string{"candidates", "output", "message"} {
+			p.Index(list)
+		}
+	}
 	a.requestBody = p.AddShape(requestPath, requestPaths()...)
+	a.item, a.transcript, a.event = p.Add("item"), p.Add("transcript"), p.Add("type")
 	for i, key := range [...]string{"timestamp", "@timestamp", "time", "ts", "start_time", "startTime", "created_at"} {
 		a.times[i] = p.Add(key)
 	}
@@ -318,16 +341,26 @@ func (a *api) Read(el *formats.Element) {
 		request = whole // a response beside it makes the record a pair all the same
 	case a.kind == recordResponse:
 		request, response = formats.Node{}, whole
+	case !request.Present() && !response.Present() && el.At(a.item).Kind == scan.Object:
+		request = el.At(a.item)
+	case !request.Present() && !response.Present() && el.At(a.transcript).Kind == scan.String:
+		request = el.At(a.transcript)
 	case !request.Present() && !response.Present():
 		response = whole
 	}
-	if request.Kind == scan.Object { // the whole record if it is a request, else the value at "request"
+	if isPiece(el.Text(el.At(a.event))) && !el.At(a.request).Present() {
+		el.SetDataset(a.dataset)
+		el.Skip(formats.SkipRepeated)
+		return
+	}
+	if request.Kind == scan.Object && request.Span != el.At(a.item).Span { // the whole record if it is a request, else the value at "request"
 		a.requestBody.SelectFromElement(el)
 	} else {
 		request, _ = el.Unwrap(request)
 		a.requestBody.Select(el, request)
 	}
 	streamed := a.answer(el, response)
+	a.realtime = request.Present() && (request.Span == el.At(a.item).Span || request.Span == el.At(a.transcript).Span)
 	el.SetDataset(a.datasetOf(el, streamed))
 	if !a.isCall(el, streamed) {
 		el.Refuse(formats.ReasonUnknownFormat)
@@ -371,6 +404,20 @@ func (a *api) Read(el *formats.Element) {
 	a.chat.Emit(el)
 }
 
+// transcribed is the event that holds what the user said.
+const transcribed = "conversation.item.input_audio_transcription.completed"
+
+// isPiece reports whether an event of a stream or of the Realtime API repeats a part of another: of the whole answer, or of
+// the item that the client sent.
+func isPiece(kind string) bool {
+	switch kind {
+	case "response.created", "response.in_progress", "response.output_item.added", "response.output_item.done", "response.output_text.delta",
+		"conversation.item.created", "conversation.item.added", "conversation.item.done", "session.created", "session.updated", "session.update":
+		return true
+	}
+	return false
+}
+
 // answer reads the head of a response. It reports whether the response is a stream: a text of server-sent events, or a
 // list of events.
 func (a *api) answer(el *formats.Element, response formats.Node) (streamed bool) {
@@ -383,7 +430,7 @@ func (a *api) answer(el *formats.Element, response formats.Node) (streamed bool)
 		}
 	}
 	body := response
-	if response.Kind == scan.Object && response.Span == el.At(a.response).Span {
+	if response.Kind == scan.Object && (a.kind == recordResponse || response.Span == el.At(a.response).Span) {
 		a.responseBody.SelectFromElement(el)
 	} else {
 		body, _ = el.Unwrap(response)
@@ -427,6 +474,9 @@ func (a *api) datasetOf(el *formats.Element, streamed bool) string {
 // isCall reports whether the record is a call of a model: its request has messages, input or prompt, or its answer is
 // marked as one.
 func (a *api) isCall(el *formats.Element, streamed bool) bool {
+	if a.realtime {
+		return true
+	}
 	for _, place := range [...]int{bodyMessages, bodyInput, bodyPrompt, bodyContents} {
 		if kind := a.requestBody.At(place).Kind; kind >= scan.String {
 			return true

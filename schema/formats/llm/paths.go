@@ -176,6 +176,7 @@ const (
 	partOutput
 	partOutputValue
 	partToolCall
+	partTranscript
 )
 
 // partPaths returns the paths that are read of one part of a message's content, each at its place.
@@ -223,7 +224,8 @@ func partPaths() [][]string {
 		partArgs:        {"args"},
 		partOutput:      {"output"},
 		partOutputValue: {"output", "value"},
-		partToolCall:    {"tool_call"}, // Haystack
+		partToolCall:    {"tool_call"},  // Haystack
+		partTranscript:  {"transcript"}, // OpenAI's Realtime API
 	}
 }
 

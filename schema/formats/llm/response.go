@@ -299,6 +299,8 @@ func (c *Conversation) partText(el *formats.Element) string {
 			return "" // the model's reasoning
 		}
 		return el.FirstText(c.part.At(partText), c.part.At(partContent), c.part.At(partGuardText))
+	case "audio", "output_audio", "input_audio":
+		return el.Text(c.part.At(partTranscript))
 	case "refusal":
 		return el.Text(c.part.At(partRefusal))
 	}
