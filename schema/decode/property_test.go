@@ -82,6 +82,29 @@ var contentRecords = []struct{ name, record string }{
 	{"litellm mcp arguments", `{"id":"i","call_type":"call_mcp_tool","custom_llm_provider":null,"status":"success",` +
 		`"startTime":1767261600,"metadata":{"user_api_key_hash":"h","mcp_tool_call_metadata":{"name":"t","arguments":%s,` +
 		`"result":"r"}}}`},
+	{"gemini prompt", `{"timestamp":"2026-01-01T10:00:00Z","agent_id":"a","request":{"contents":[{"role":"user","parts":[{"text":%s}]}]},` +
+		`"response":{"candidates":[{"content":{"parts":[{"text":"x"}]}}],"responseId":"r"}}`},
+	{"gemini answer", `{"timestamp":"2026-01-01T10:00:00Z","candidates":[{"content":{"parts":[{"text":%s}]}}],"modelVersion":"m","responseId":"r"}`},
+	{"gemini result", `{"timestamp":"2026-01-01T10:00:00Z","agent_id":"a","model":"m","contents":[{"role":"user","parts":[{"functionResponse":` +
+		`{"name":"f","response":{"text":%s}}}]}]}`},
+	{"converse answer", `{"timestamp":"2026-01-01T10:00:00Z","output":{"message":{"content":[{"text":%s}]}},"stopReason":"end_turn","usage":{}}`},
+	{"ollama answer", `{"model":"m","created_at":"2026-01-01T10:00:00Z","message":{"role":"assistant","content":%s},"done":true}`},
+	{"responses mcp output", `{"timestamp":"2026-01-01T10:00:00Z","agent_id":"a","request":{"model":"m","input":"x"},"response":{"id":"r",` +
+		`"object":"response","output":[{"type":"mcp_call","id":"c","server_label":"s","name":"f","arguments":"{}","output":%s}]}}`},
+	{"realtime item", `{"timestamp":"2026-01-01T10:00:00Z","agent_id":"a","type":"conversation.item.create","item":{"type":"message",` +
+		`"role":"user","content":[{"type":"input_text","text":%s}]}}`},
+	{"agentgateway arguments", `{"time":"2026-01-01T10:00:00Z","gateway":"g","listener":"l","src.addr":"10.0.0.1:1","duration":"1ms",` +
+		`"jwt.sub":"a","http.status":200,"mcp.method.name":"tools/call","gen_ai.tool.name":"f","gen_ai.tool.call.arguments":%s}`},
+	{"otel record result", `{"resource":{"attributes":{"service.name":"a"}},"scope":{"name":"s"},"traceId":"5b8efff798038103d269b633813fc60c",` +
+		`"spanId":"eee19b7ec3c1b174","startTimeUnixNano":1767261600000000000,"attributes":{"gen_ai.operation.name":"execute_tool",` +
+		`"gen_ai.tool.name":"f","gen_ai.tool.call.result":%s}}`},
+	{"otlp vercel tool", `{"resourceSpans":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"a"}}]},"scopeSpans":` +
+		`[{"spans":[{"startTimeUnixNano":"1767261600000000000","attributes":[{"key":"ai.operationId","value":{"stringValue":"ai.toolCall"}},` +
+		`{"key":"ai.toolCall.name","value":{"stringValue":"f"}},{"key":"ai.toolCall.args","value":{"stringValue":%s}}]}]}]}]}`},
+	{"otlp body of an application", `{"resourceLogs":[{"resource":{"attributes":[{"key":"service.name","value":{"stringValue":"a"}}]},` +
+		`"scopeLogs":[{"logRecords":[{"timeUnixNano":"1767261600000000000","body":{"kvlistValue":{"values":[{"key":"request","value":` +
+		`{"kvlistValue":{"values":[{"key":"model","value":{"stringValue":"m"}},{"key":"input","value":{"stringValue":%s}}]}}},{"key":"response",` +
+		`"value":{"kvlistValue":{"values":[{"key":"object","value":{"stringValue":"response"}}]}}}]}}}]}]}]}`},
 	{"kong path", `{"started_at":1767261600342,"latencies":{"request":1},"request":{"method":"GET","uri":%s},"response":{"status":200},` +
 		`"consumer":{"id":"c"},"client_ip":"10.0.0.1"}`},
 	{"envoy user agent", `{"start_time":"2026-01-01T10:00:00Z","response_flags":"-","response_code":200,"method":"GET","x-agent-id":"a",` +

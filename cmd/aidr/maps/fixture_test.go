@@ -179,6 +179,16 @@ var contents = map[string]string{
 		`"metadata":{"agent_id":"a"},"request":{"body":{"messages":[{"role":"user","content":%s}]}}}`,
 	"helicone": `{"request_id":"i","request_created_at":"2026-01-01T10:00:00Z","response_status":200,` +
 		`"request_properties":{"Agent-Id":"a"},"response_body":{"choices":[{"message":{"content":%s}}]}}`,
+	"toolhive": `{"audit_id":"i","outcome":"success","component":"c","target":{"method":"tools/call","name":"f"},"type":"mcp_tool_call",` +
+		`"logged_at":"2026-01-01T10:00:00Z","subjects":{"user":"a"},"data":{"request":{"params":{"name":"f","arguments":{"q":%s}}}}}`,
+	"obot": `{"id":"i","createdAt":"2026-01-01T10:00:00Z","userID":"a","mcpID":"m","callType":"tools/call","responseStatus":200,` +
+		`"requestBody":{"name":"f","arguments":{"q":%s}}}`,
+	"context_forge": `{"timestamp":"2026-01-01T10:00:00Z","correlation_id":"c","component":"x","tool_name":"f","user_email":"a",` +
+		`"success":true,"arguments":{"q":%s}}`,
+	"aws_agentcore_gateway": `{"resource_arn":"r","event_timestamp":1767261600000,"request_id":"i","body":{"isError":false,` +
+		`"requestBody":{"id":1,"method":"tools/call","params":{"name":"f","arguments":{"q":%s}}}}}`,
+	"aws_agentcore_runtime": `{"resource_arn":"r","event_timestamp":1767261600000,"request_id":"i","service_name":"a",` +
+		`"request_payload":{"prompt":%s}}`,
 }
 
 // The content of a record never changes its format, agent, time and outcome.

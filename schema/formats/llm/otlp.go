@@ -491,7 +491,7 @@ func (o *otlp) kin(el *formats.Element) kin {
 		inheritedName: el.Text(a.at(attrAgentName)), inheritedID: el.Text(a.at(attrAgentID)), inheritedKey: el.Text(a.at(attrKeyHash)),
 		inheritedSession: el.FirstText(a.at(attrSession), a.at(attrConversation), a.at(attrMCPSession)),
 	}
-	return o.traces.of(el, own, traceID(el, el.At(o.parentID)) == "")
+	return o.traces.of(el, own, traceID(el, el.At(o.parentID)) == "", isGateway(o.service(el)))
 }
 
 // nameOf returns the name of an agent of a service. The elements of a batch are often of one agent, so the last name is

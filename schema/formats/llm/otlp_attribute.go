@@ -396,15 +396,19 @@ func (a *attributes) readPlain(el *formats.Element, object formats.Node) {
 // escapes, and a value, which is an object of one scalar, in this order. For any other form ok is false. The names
 // prove that both are objects, because only a member of an object has a name.
 func (a *attributes) plainPair(noted []scan.IndexEntry) (key string, value scan.Span, ok bool) {
+	return plainPair(a.src, noted)
+}
+
+func plainPair(src string, noted []scan.IndexEntry) (key string, value scan.Span, ok bool) {
 	if len(noted) != 4 {
 		return "", value, false
 	}
 	name, outer, inner := &noted[1], &noted[2], &noted[3]
-	if outer.Size() != 2 || outer.Name(a.src) != "value" || name.Name(a.src) != "key" ||
-		name.Kind != scan.String || name.Escaped() || plainRank(inner.Name(a.src)) >= plainLists {
+	if outer.Size() != 2 || outer.Name(src) != "value" || name.Name(src) != "key" ||
+		name.Kind != scan.String || name.Escaped() || plainRank(inner.Name(src)) >= plainLists {
 		return "", value, false
 	}
-	return a.src[name.Start+1 : name.End-1], inner.Span, true
+	return src[name.Start+1 : name.End-1], inner.Span, true
 }
 
 // take reads an attribute of any form.

@@ -13,12 +13,11 @@ import (
 type traces struct {
 	spans  []traceSpan
 	traces []traceFacts
-	byID   map[string]int32 // index in spans of a trace's id with a span's id
-	byName map[string]int32 // index in traces of a trace's id
+	byID   map[traceKey]int32 // index in spans; empty for few spans
+	byName map[string]int32   // index in traces of a trace's id; empty for few of them
 	loaded bool
 
-	path  []int32 // of resolve
-	key   []byte
+	path  []int32      // of resolve
 	whole formats.Node // all spans of the request
 	// Of a resource, a scope and a span. The reader's own shapes are in use while the spans are read.
 	resource, scope, span *formats.Shape
@@ -26,14 +25,24 @@ type traces struct {
 
 // traceSpan is what one span declares, and after resolve what its ancestors declare for it.
 type traceSpan struct {
-	trace    int32
-	parent   string // key of the parent in byID, "" for the root of a trace
-	told     [numInherited]string
-	resolved bool
+	trace      int32
+	id, parent string // parent is "" for the root of a trace
+	told       [numInherited]string
+	resolved   bool
 }
+
+// traceKey identifies a span.
+type traceKey struct {
+	trace int32
+	id    string
+}
+
+// fewSpans is the number of spans and of traces up to which a linear search is as fast as a map.
+const fewSpans = 32
 
 // traceFacts is what the spans of one trace declare.
 type traceFacts struct {
+	name  string
 	root  int32 // index in spans, or -1 if the request does not hold the root
 	alone [numInherited]string
 	many  [numInherited]bool // several spans declare different values
@@ -67,7 +76,7 @@ func inheritedBy(key string) (what inherited, ok bool) {
 
 // declares reports whether the text of a request may declare an agent or a session. A request that does not is not walked.
 func declares(text string) bool {
-	for _, part := range [...]string{`agent.name"`, `agent.id"`, `agent_name"`, `user_api_key_hash"`, `session.id"`, `session_id"`, `conversation.id"`} {
+	for _, part := range [...]string{`agent`, `session`, `conversation.id"`, `user_api_key_hash"`} {
 		if strings.Contains(text, part) {
 			return true
 		}
@@ -85,7 +94,7 @@ const (
 
 func newTraces() *traces {
 	return &traces{
-		byID: map[string]int32{}, byName: map[string]int32{},
+		byID: map[traceKey]int32{}, byName: map[string]int32{},
 		resource: formats.NewShape([]string{"scopeSpans"}, []string{"instrumentationLibrarySpans"}),
 		scope:    formats.NewShape([]string{"spans"}),
 		span: formats.NewShape([][]string{
@@ -96,7 +105,7 @@ func newTraces() *traces {
 
 // begin begins a request with these spans.
 func (t *traces) begin(whole formats.Node) {
-	if len(t.spans) > 0 {
+	if len(t.byID)+len(t.byName) > 0 {
 		clear(t.byID)
 		clear(t.byName)
 	}
@@ -133,36 +142,111 @@ func (t *traces) add(el *formats.Element) {
 	if trace == "" || id == "" {
 		return
 	}
-	number, ok := t.byName[trace]
-	if !ok {
+	number := t.trace(trace)
+	if number < 0 {
 		number = int32(len(t.traces))
-		t.byName[trace] = number
-		t.traces = append(t.traces, traceFacts{root: -1})
-	}
-	facts, s := &t.traces[number], traceSpan{trace: number}
-	if parent := traceID(el, t.span.At(traceSpanParent)); parent != "" {
-		s.parent = el.Arena.Concat(trace, "-", parent)
-	} else {
-		facts.root = int32(len(t.spans))
-	}
-	list := t.span.At(traceSpanAttributes)
-	el.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
-		key, value := keyValue(el, formats.Node{Src: list.Src, Span: elem})
-		what, ok := inheritedBy(key)
-		text := ""
-		if ok {
-			text = el.Text(value)
+		t.traces = append(t.traces, traceFacts{name: trace, root: -1})
+		if len(t.traces) > fewSpans {
+			t.indexTraces()
 		}
-		if text == "" || s.told[what] != "" {
-			return true
-		}
-		s.told[what] = text
-		facts.many[what] = facts.many[what] || facts.alone[what] != "" && facts.alone[what] != text
-		facts.alone[what] = text
-		return true
-	})
-	t.byID[el.Arena.Concat(trace, "-", id)] = int32(len(t.spans))
+	}
+	s := traceSpan{trace: number, id: id, parent: traceID(el, t.span.At(traceSpanParent))}
+	if s.parent == "" {
+		t.traces[number].root = int32(len(t.spans))
+	}
 	t.spans = append(t.spans, s)
+	t.declared(el, t.span.At(traceSpanAttributes))
+	if len(t.spans) > fewSpans {
+		t.indexSpans()
+	}
+}
+
+// declared reads what the attributes of the last span declare.
+func (t *traces) declared(el *formats.Element, list formats.Node) {
+	noted, ok := el.Index.Inside(list.Span)
+	if !ok {
+		el.Index.Each(list.Src, list.Span, func(elem scan.Span) bool {
+			key, value := keyValue(el, formats.Node{Src: list.Src, Span: elem})
+			t.declare(el, key, value)
+			return true
+		})
+		return
+	}
+	for ; len(noted) > 0; noted = noted[noted[0].Size():] {
+		if key, value, ok := plainPair(list.Src, noted[:noted[0].Size()]); ok {
+			t.declare(el, key, formats.Node{Src: list.Src, Span: value})
+			continue
+		}
+		key, value := keyValue(el, formats.Node{Src: list.Src, Span: noted[0].Span})
+		t.declare(el, key, value)
+	}
+}
+
+// declare notes what one attribute of the last span declares.
+func (t *traces) declare(el *formats.Element, key string, value formats.Node) {
+	what, ok := inheritedBy(key)
+	if !ok {
+		return
+	}
+	s := &t.spans[len(t.spans)-1]
+	text := el.Text(value)
+	if text == "" || s.told[what] != "" {
+		return
+	}
+	facts := &t.traces[s.trace]
+	s.told[what] = text
+	facts.many[what] = facts.many[what] || facts.alone[what] != "" && facts.alone[what] != text
+	facts.alone[what] = text
+}
+
+// trace returns the index of a trace, or -1.
+func (t *traces) trace(name string) int32 {
+	if len(t.traces) > fewSpans {
+		if i, ok := t.byName[name]; ok {
+			return i
+		}
+		return -1
+	}
+	for i := len(t.traces) - 1; i >= 0; i-- {
+		if t.traces[i].name == name {
+			return int32(i)
+		}
+	}
+	return -1
+}
+
+// find returns the index of a span, or -1. Of several with the id the last counts.
+func (t *traces) find(trace int32, id string) int32 {
+	if len(t.spans) > fewSpans {
+		if i, ok := t.byID[traceKey{trace, id}]; ok {
+			return i
+		}
+		return -1
+	}
+	for i := len(t.spans) - 1; i >= 0; i-- {
+		if t.spans[i].id == id && t.spans[i].trace == trace {
+			return int32(i)
+		}
+	}
+	return -1
+}
+
+// indexTraces adds the traces that are not in byName yet.
+func (t *traces) indexTraces() {
+	for i := len(t.byName); i < len(t.traces); i++ {
+		t.byName[t.traces[i].name] = int32(i)
+	}
+}
+
+// indexSpans adds the spans that are not in byID yet: the last one, or all of them the first time.
+func (t *traces) indexSpans() {
+	from := len(t.spans) - 1
+	if len(t.byID) == 0 {
+		from = 0
+	}
+	for i := from; i < len(t.spans); i++ {
+		t.byID[traceKey{t.spans[i].trace, t.spans[i].id}] = int32(i)
+	}
 }
 
 // keyValue returns the key and the scalar value of an attribute.
@@ -191,18 +275,24 @@ type kin struct {
 }
 
 // of returns what the span of the current event declares or takes from its trace. own is what it declares itself. Of a
-// span that is alone, or whose request declares nothing, that is all there is.
-func (t *traces) of(el *formats.Element, own [numInherited]string, root bool) (k kin) {
-	if !t.loaded {
-		t.load(el)
-	}
+// span that is alone, or whose request declares nothing, that is all there is. shared reports that many agents share the
+// process, so that the key counts as well.
+func (t *traces) of(el *formats.Element, own [numInherited]string, root, shared bool) (k kin) {
 	k.told = own
 	if root {
 		k.name = own[inheritedName]
 	}
-	t.key = append(append(append(t.key[:0], el.Event.Text(schema.TraceID)...), '-'), el.Event.Text(schema.SpanID)...)
-	at, ok := t.byID[string(t.key)]
-	if !ok {
+	if own[inheritedID] != "" && own[inheritedName] != "" && own[inheritedSession] != "" && !shared {
+		return k // nothing is missing
+	}
+	if !t.loaded {
+		t.load(el)
+	}
+	trace, at := t.trace(el.Event.Text(schema.TraceID)), int32(-1)
+	if trace >= 0 {
+		at = t.find(trace, el.Event.Text(schema.SpanID))
+	}
+	if at < 0 {
 		return k
 	}
 	t.resolve(at)
@@ -228,22 +318,22 @@ func (t *traces) of(el *formats.Element, own [numInherited]string, root bool) (k
 // where it began.
 func (t *traces) resolve(at int32) {
 	t.path = t.path[:0]
-	for ok := true; ok && !t.spans[at].resolved; {
-		t.spans[at].resolved = true
+	for at >= 0 && !t.spans[at].resolved {
+		s := &t.spans[at]
+		s.resolved = true
 		t.path = append(t.path, at)
-		if parent := t.spans[at].parent; parent != "" {
-			var next int32
-			if next, ok = t.byID[parent]; ok {
-				at = next
-			}
-		} else {
-			ok = false
+		at = -1
+		if s.parent != "" {
+			at = t.find(s.trace, s.parent)
 		}
 	}
 	for i := len(t.path) - 1; i >= 0; i-- {
 		s := &t.spans[t.path[i]]
-		above, ok := t.byID[s.parent]
-		if s.parent == "" || !ok {
+		if s.parent == "" {
+			continue
+		}
+		above := t.find(s.trace, s.parent)
+		if above < 0 {
 			continue
 		}
 		for what := range s.told {
