@@ -249,6 +249,10 @@ func allDialects() []dialect {
 			names: []dialectName{{attrResponseID, []string{"gen_ai.request.id"}}},
 		},
 		{
+			name: "docker mcp gateway", scope: "github.com/docker/mcp-gateway",
+			spans: []dialectKind{{"mcp.tool.call", operationTool}},
+		},
+		{
 			name: "mcp servers",
 			names: []dialectName{
 				{attrMCPServer, []string{"fastmcp.server.name", "mcp.target", "mcp.server"}},
