@@ -120,8 +120,10 @@ func openOTLP(p *formats.Paths) formats.Reader {
 			scopeLogRecords:  {"logRecords"},
 		}...),
 		event:  formats.NewShape([][]string{spanEventName: {"name"}, spanEventAttributes: {"attributes"}}...),
-		shared: shared, attrs: newAttributes(known, shared), chat: NewConversation(), message: formats.NewShape(eventKeys()...), said: said, traces: newTraces(),
-		details: formats.NewShape(detailPaths()...), total: formats.NewShape([]string{"total"}), config: formats.NewShape([][]string{configTools: {"tools"}, configInner: {"config", "tools"}}...),
+		shared: shared, attrs: newAttributes(known, shared), chat: NewConversation(),
+		message: formats.NewShape(eventKeys()...), said: said, traces: newTraces(),
+		details: formats.NewShape(detailPaths()...), total: formats.NewShape([]string{"total"}),
+		config:     formats.NewShape([][]string{configTools: {"tools"}, configInner: {"config", "tools"}}...),
 		parameters: formats.NewShape([][]string{parameterServer: {"mcp_server_name"}, parameterTool: {"mcp_tool_name"}}...),
 		exchange:   formats.NewShape([][]string{exchangeInput: {"input", "messages"}, exchangeOutput: {"output", "messages"}}...),
 		metadata: formats.NewShape([][]string{

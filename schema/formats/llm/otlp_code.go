@@ -315,7 +315,8 @@ func (o *otlp) codeCall(el *formats.Element) {
 		}
 	}
 	tool := el.Event.Text(schema.GenAIToolName)
-	if server, _, ok := strings.Cut(strings.TrimPrefix(tool, "mcp__"), "__"); ok && strings.HasPrefix(tool, "mcp__") && !el.Event.Has(schema.MCPServerName) {
+	server, _, ok := strings.Cut(strings.TrimPrefix(tool, "mcp__"), "__")
+	if ok && strings.HasPrefix(tool, "mcp__") && !el.Event.Has(schema.MCPServerName) {
 		el.SetText(schema.MCPServerName, server)
 	}
 	switch {

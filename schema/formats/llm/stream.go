@@ -81,7 +81,6 @@ const (
 	chunkStop
 	chunkFinish
 	chunkBlock
-	chunkDeltaThinking
 	chunkCandidates
 	chunkUsageMetadata
 	chunkUsageMetadataSnake
@@ -141,7 +140,6 @@ func chunkPaths() [][]string {
 		chunkStop:             {"stop_reason"},
 		chunkFinish:           {"finish_reason"},
 		chunkBlock:            {"content_block"},
-		chunkDeltaThinking:    {"delta", "thinking"},
 		// Gemini
 		chunkCandidates:         {"candidates"},
 		chunkUsageMetadata:      {"usageMetadata"},
