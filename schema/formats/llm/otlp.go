@@ -523,7 +523,8 @@ func (o *otlp) principal(el *formats.Element, key string) {
 
 // isGateway reports whether the service of that name is a gateway or server that many agents share.
 func isGateway(service string) bool {
-	for _, known := range [...]string{"litellm", "agentgateway", "envoy", "kong", "fastmcp", "copilot-chat", "vllm"} {
+	for _, known := range [...]string{"litellm", "agentgateway", "envoy", "kong", "fastmcp", "copilot-chat", "vllm",
+		"docker-mcp-gateway", "mcp-gateway", "mcpgateway", "toolhive"} {
 		if rest, ok := strings.CutPrefix(service, known); ok && (rest == "" || strings.IndexByte("-_./: ", rest[0]) >= 0) {
 			return true
 		}

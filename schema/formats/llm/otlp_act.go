@@ -134,6 +134,7 @@ func (o *otlp) toolBody(el *formats.Element) {
 		a.setText(el, schema.GenAIToolName, attrToolName)
 	}
 	a.setText(el, schema.GenAIToolCallID, attrToolCallID)
+	a.setText(el, schema.MCPServerName, attrMCPServer)
 	arguments, result := formats.Node{}, formats.Node{}
 	if len(o.messages) > 0 {
 		arguments, result = o.toolEvents(el)

@@ -132,7 +132,11 @@ func allDialects() []dialect {
 			},
 		},
 		{
-			name: "google adk",
+			name: "google adk", scope: "gcp.vertex.agent",
+			spans: []dialectKind{
+				{"call_llm*", "chat"}, {"execute_tool*", operationTool}, {"tool_call*", operationTool}, {"agent_run*", operationAgent},
+				{"invoke_agent*", operationAgent}, {"tool_response*", ""},
+			},
 			names: []dialectName{
 				{attrRequestBody, []string{"gcp.vertex.agent.llm_request"}},
 				{attrResponseBody, []string{"gcp.vertex.agent.llm_response"}},

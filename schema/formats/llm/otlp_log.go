@@ -66,6 +66,12 @@ func (o *otlp) genAIEvent(el *formats.Element, event string, counted bool) {
 	case "gen_ai.system.message", "gen_ai.assistant.message":
 		el.Skip(formats.SkipRepeated) // of earlier messages; each choice was an event of its own
 	default:
+		for _, prefix := range [...]string{"gen_ai.security.", "gen_ai.guardrail.", "gen_ai.run_guardrail"} {
+			if strings.HasPrefix(event, prefix) {
+				o.act(el, operationGuardrail, false)
+				return
+			}
+		}
 		el.SetClass(formats.ClassLLM, event)
 		el.Emit()
 	}
