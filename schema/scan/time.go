@@ -7,8 +7,11 @@ import "math"
 //   - a Number: the seconds, milliseconds, microseconds or nanoseconds since 1970, distinguished by magnitude, with
 //     decimals, exactly;
 //   - a String in RFC 3339, with any number of digits in the fraction, of which 9 count, without a zone (then it is UTC), or
-//     with a space instead of the T: "YYYY-MM-DD hh:mm:ss.ffffff";
+//     with a space instead of the T: "YYYY-MM-DD hh:mm:ss.ffffff", or with slashes, as in Envoy's documentation:
+//     "YYYY/MM/DDThh:mm:ss+0000";
 //   - a String in the Common Log Format: "10/Oct/2000:13:55:36 -0700";
+//   - a String in the American form of Azure and .NET: "5/1/2026 9:41:00 AM +01:00", the month first;
+//   - a String in the forms of HTTP, RFC 1123, RFC 850 and asctime: "Fri, 01 May 2026 09:41:00 GMT";
 //   - a String that spells such a Number.
 //
 // For any other value, for a date that is not in the calendar, and for a time outside of the years 1678 to 2261, in which
@@ -30,11 +33,17 @@ func Time(src string, v Span) (ns int64, ok bool) {
 
 // parseTime parses the text of a String.
 func parseTime(text string) (int64, bool) {
-	if len(text) > 4 && text[4] == '-' {
+	if len(text) > 4 && (text[4] == '-' || text[4] == '/') && text[1] != '/' && text[2] != '/' {
 		return parseCalendar(text)
 	}
-	if len(text) > 2 && text[2] == '/' {
+	if len(text) > 6 && text[2] == '/' && text[6] == '/' {
 		return parseCLF(text)
+	}
+	if len(text) > 2 && (text[1] == '/' || text[2] == '/') {
+		return parseAmerican(text)
+	}
+	if len(text) > 3 && text[0]|0x20-'a' < 26 || len(text) > 3 && text[2] == ' ' {
+		return parseHTTPDate(text)
 	}
 	if end, v := skipNumber(text, 0); v.bad() || end != len(text) || len(text) > maxNumberText {
 		return 0, false
@@ -97,9 +106,9 @@ type clock struct {
 	offset                                 int // seconds east of UTC
 }
 
-// parseCalendar parses YYYY-MM-DD, T or a space, hh:mm:ss, a fraction and a zone.
+// parseCalendar parses YYYY-MM-DD or YYYY/MM/DD, T or a space, hh:mm:ss, a fraction and a zone.
 func parseCalendar(s string) (int64, bool) {
-	if len(s) < len("2006-01-02T15:04:05") || s[4] != '-' || s[7] != '-' || s[13] != ':' || s[16] != ':' {
+	if len(s) < len("2006-01-02T15:04:05") || s[4] != s[7] || s[13] != ':' || s[16] != ':' {
 		return 0, false
 	}
 	if t := s[10] | 0x20; t != 't' && s[10] != ' ' {
@@ -127,12 +136,7 @@ func parseCLF(s string) (int64, bool) {
 		!digits(s[15:17], &c.minute) || !digits(s[18:20], &c.second) {
 		return 0, false
 	}
-	const months = "JanFebMarAprMayJunJulAugSepOctNovDec"
-	for m := range 12 {
-		if months[3*m:3*m+3] == s[3:6] {
-			c.month = m + 1
-		}
-	}
+	c.month = monthNamed(s[3:6])
 	return c.nano(s[20:])
 }
 
@@ -207,7 +211,7 @@ func (c *clock) east(sign byte, hh, mm string) bool {
 // first second of the next minute.
 func (c *clock) nano(zone string) (int64, bool) {
 	if !c.zone(zone) || c.month < 1 || c.month > 12 || c.day < 1 || c.day > daysIn(c.year, c.month) ||
-		c.hour > 23 || c.minute > 59 || c.second > 60 {
+		c.hour < 0 || c.hour > 23 || c.minute > 59 || c.second > 60 {
 		return 0, false
 	}
 	seconds := int64(daysSince1970(c.year, c.month, c.day))*86400 +
