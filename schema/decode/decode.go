@@ -3,7 +3,6 @@ package decode
 import (
 	"fmt"
 	"net/netip"
-	"strings"
 
 	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/formats"
@@ -15,7 +14,7 @@ import (
 const (
 	MaxRecord   = 16 << 20 // bytes of a record, and of all that it inflates to; larger Kafka messages are not logs
 	MaxElement  = 4 << 20  // bytes of one element; the longest model contexts are smaller
-	MaxEnvelope = 4        // levels of envelopes around an element
+	MaxEnvelope = 6        // levels of envelopes around an element; gzip and consecutive values are not levels
 )
 
 // Auto is the format of a source whose records are recognised by their keys.
@@ -73,11 +72,13 @@ type Decoder struct {
 	// The current record.
 	raw      string
 	handler  *Handler
-	index    int                 // of the next element
-	workload bool                // the current value is in a text that a workload wrote
-	inflated int                 // bytes inflated so far
-	trail    [MaxEnvelope]string // names of the envelopes around the current element
-	depth    int                 // number of names in trail
+	index    int                    // of the next element
+	workload bool                   // the current value is in a text that a workload wrote
+	mended   mending                // the faults that were mended in the text around the current value
+	salvage  int                    // bytes that may be read to find the good elements of lists, in the current text
+	inflated int                    // bytes inflated so far
+	trail    [MaxEnvelope + 1]layer // the envelopes around the current element, by level
+	depth    int                    // the level of the current element
 
 	explainer *explainer       // nil if no explanation is wanted
 	readings  map[int]*reading // by format, filled on demand by the explainer
@@ -102,7 +103,7 @@ const (
 	ReasonEmpty         = "empty"                     // only white space
 	ReasonMalformed     = "malformed_json"            // not RFC 8259
 	ReasonUTF8          = "invalid_utf8"              // anywhere in the text
-	ReasonDepth         = "too_deep"                  // nested deeper than 64, or in more than 4 envelopes
+	ReasonDepth         = "too_deep"                  // nested deeper than 64, or in more than 6 envelopes
 	ReasonSize          = "too_large"                 // a record, its inflated contents, or an element over its cap
 	ReasonFanOut        = "fan_out"                   // more than 5,000 events in a record; the first 5,000 were emitted
 	ReasonTooExpensive  = "too_expensive"             // a record that costs more than formats.MaxCost; its first events were emitted
@@ -170,7 +171,7 @@ func parseTrusted(list []string) ([]netip.Prefix, error) {
 
 // Decode decodes a record and calls h with its events and dead letters, in order.
 func (d *Decoder) Decode(raw string, m Meta, h *Handler) {
-	d.raw, d.handler, d.index, d.inflated, d.workload = raw, h, 0, 0, false
+	d.raw, d.handler, d.index, d.inflated, d.workload, d.mended = raw, h, 0, 0, false, 0
 	emit := h.Event
 	if d.finisher != nil && emit != nil {
 		emit = d.finishFn
@@ -203,94 +204,6 @@ func (d *Decoder) overLimit() Dead {
 	return dead
 }
 
-// decodeText decodes a whole text: one JSON value, several of them, gzip, a framed message, or protobuf.
-func (d *Decoder) decodeText(text string, level int) {
-	d.depth = level
-	d.elem.Charge(len(text))
-	if len(text) > MaxRecord {
-		d.deadLetter(ReasonSize, fmt.Sprintf("%d bytes are more than %d", len(text), MaxRecord), text)
-		return
-	}
-	if isGzip(text) {
-		d.decodeGzip(text, level)
-		return
-	}
-	if isFramed(text) {
-		d.decodeFramed(text, level)
-		return
-	}
-	if d.decodeProtobuf(text, level) {
-		return
-	}
-	text = strings.TrimPrefix(text, "\ufeff")
-	v, next, dup, err := d.selection.Next(text, 0)
-	if err == nil && v.Kind != scan.Absent && (next == len(text) || strings.TrimLeft(text[next:], blanks) == "") {
-		d.decodeValue(text, d.found[d.root], dup, level)
-		return
-	}
-	d.decodeLines(text, level, v, next, dup, err)
-}
-
-// blanks are the characters that are allowed between JSON values.
-const blanks = " \t\r\n"
-
-// decodeLines decodes consecutive JSON values, as in NDJSON. A malformed value ends one line at most: if the bad line
-// begins with an object, decoding resumes at the next line that does. v, next, dup and err are the result of
-// Found.Next for the first value.
-//
-// A value that is cut off swallows the lines after it, up to a fault that may be far away. These lines are read again, and
-// each of them may be cut off, too, so that reading could cost 64 times the text, once for each level of nesting. Once as
-// many bytes have been read again as the text has, each line up to the last fault is read on its own, as if the text ended
-// with that line.
-func (d *Decoder) decodeLines(text string, level int, v scan.Span, next, dup int, err error) {
-	fence, again := 0, 0 // the offset of the last fault; the number of bytes that have been or will be read again
-	for from, within := 0, len(text); ; {
-		if err != nil {
-			start := len(text) - len(strings.TrimLeft(text[from:], blanks))
-			end := lineEnd(text, start)
-			reason, detail := reasonOf(err)
-			d.deadLetter(reason, detail, text[start:end])
-			if end == len(text) {
-				return
-			}
-			from, fence, again = end, max(fence, next), again+max(next-end, 0)
-		} else {
-			if v.Kind == scan.Absent && within == len(text) {
-				if from == 0 {
-					d.deadLetter(ReasonEmpty, "nothing but blanks", text)
-				}
-				return
-			}
-			from = next
-			d.noteEnvelope(level, "lines")
-			if v.Kind != scan.Absent && d.enter(level, text[v.Start:v.End]) {
-				d.decodeValue(text, d.found[d.root], dup, level+1)
-			}
-		}
-		if d.elem.LimitExceeded() {
-			return
-		}
-		switch {
-		case from >= fence || again <= len(text):
-			within = len(text)
-		case from >= within || within == len(text):
-			within = lineEnd(text, from+len(text[from:])-len(strings.TrimLeft(text[from:], blanks)))
-		}
-		v, next, dup, err = d.selection.Next(text[:within], from)
-	}
-}
-
-// lineEnd returns the end of a malformed value that begins at start. If the value begins a line with an object, its end
-// is before the next such line. Otherwise the rest of the text is lost.
-func lineEnd(text string, start int) int {
-	if start < len(text) && text[start] == '{' && (start == 0 || text[start-1] == '\n') {
-		if i := strings.Index(text[start:], "\n{"); i >= 0 {
-			return start + i
-		}
-	}
-	return len(text)
-}
-
 // decodeElement decodes a value inside a text that has been validated.
 func (d *Decoder) decodeElement(src string, v scan.Span, level int) {
 	dup := d.selection.SelectAt(src, v)
@@ -309,6 +222,10 @@ func (d *Decoder) decodeValue(src string, v scan.Span, dup, level int) {
 	case scan.Array:
 		d.noteEnvelope(level, "array")
 		d.decodeArray(src, v, level)
+	case scan.String:
+		if !d.decodeEncoded(src, v, "text", level) {
+			d.deadLetter(ReasonUnknownFormat, "a text that is neither JSON nor base64 of it", src[v.Start:v.End])
+		}
 	default:
 		d.deadLetter(ReasonUnknownFormat, "neither an object nor an array", src[v.Start:v.End])
 	}
@@ -317,7 +234,15 @@ func (d *Decoder) decodeValue(src string, v scan.Span, dup, level int) {
 // decodeObject decodes a record of a format, or peels an envelope. If the configuration names the format, the record
 // may lack some of the format's keys.
 func (d *Decoder) decodeObject(src string, v scan.Span, dup, level int) {
-	f, partial := d.detector.format(src, d.selection, d.workload || d.isContainerLine(src))
+	if outer := d.workload; !outer && d.isContainerLine(src) {
+		d.workload = true
+		defer func() { d.workload = outer }()
+	}
+	if d.isNotification(src) {
+		d.decodeNotification(src, v, level)
+		return
+	}
+	f, partial := d.detector.format(src, d.selection, d.workload)
 	if f >= 0 && d.explainer != nil {
 		d.explainer.recognised(f, src, v)
 	}
@@ -380,6 +305,7 @@ func (d *Decoder) readElement(format int, src string, v scan.Span, dup int) {
 	if dup > 0 {
 		d.duplicates(src, v)
 	}
+	d.mended.count(d.elem)
 	if d.decodeCarried() {
 		return
 	}
@@ -437,7 +363,7 @@ func (d *Decoder) decodeBatch(format int, src string, v scan.Span, dup int) {
 	d.elem.Reset(d.index, src[v.Start:v.End], src, d.found)
 	d.batched = format
 	d.noteEnvelope(d.depth, d.names[format])
-	d.depth++
+	d.depth = min(d.depth+1, MaxEnvelope)
 	before := d.index
 	d.readers[format].(formats.BatchReader).Split(d.elem, d.splitFn)
 	if dataset, reason, ok := d.elem.Skipped(); ok && d.index == before {

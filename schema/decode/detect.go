@@ -308,17 +308,6 @@ func (d *detector) format(src string, found *scan.Found, workload bool) (format 
 	return -1, partial
 }
 
-// isContainerLine reports whether the current object is a line of a container's output, into which the shipper merged the
-// keys of the JSON that the container wrote. Docker, CRI and their shippers add the key stream, FireLens adds source.
-func (d *Decoder) isContainerLine(src string) bool {
-	for _, place := range [...]int{d.envelope.stream, d.envelope.source} {
-		if v := d.found[place]; isText(src, v, "stdout") || isText(src, v, "stderr") {
-			return true
-		}
-	}
-	return false
-}
-
 // why returns the reason for which the format of a key set does not count.
 func (d *detector) why(set int) string {
 	if d.scopes[d.sets[set].format] == formats.ScopeNamed {

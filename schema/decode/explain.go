@@ -2,7 +2,6 @@ package decode
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/aidr-engine/aidr/schema"
@@ -138,16 +137,40 @@ func (x *explainer) unknown(src string) {
 // done reports the explanation of the current element and starts the next one.
 func (x *explainer) done(index int, dead string) {
 	x.current.Index, x.current.Dead = index, dead
-	x.current.Envelopes = slices.Clone(x.d.trail[:min(x.d.depth, len(x.d.trail))])
+	x.current.Envelopes = x.d.envelopes()
 	x.report(&x.current)
 	x.current = Explanation{}
+}
+
+// layer is what surrounds an element at one level: an envelope, which is a level, and before it gzip and consecutive
+// values, which are none.
+type layer struct {
+	name        string
+	gzip, lines bool
 }
 
 // noteEnvelope records the name of the envelope that is peeled at a level.
 func (d *Decoder) noteEnvelope(level int, name string) {
 	if level < len(d.trail) {
-		d.trail[level] = name
+		d.trail[level].name = name
 	}
+}
+
+// envelopes returns the names of what surrounds the current element, from the outside.
+func (d *Decoder) envelopes() (names []string) {
+	for level := 0; level <= d.depth && level < len(d.trail); level++ {
+		l := &d.trail[level]
+		if l.gzip {
+			names = append(names, "gzip")
+		}
+		if l.lines {
+			names = append(names, "lines")
+		}
+		if level < d.depth {
+			names = append(names, l.name)
+		}
+	}
+	return names
 }
 
 // reading is a tree of the paths that are read, by key. The value at the end of a path is read with everything inside

@@ -46,8 +46,9 @@ func TestLimits(t *testing.T) {
 			63) + "}", 1, nil},
 		{"depth 65", `{"start_time":"2026-01-01T10:00:00Z","response_flags":"-","x":` + strings.Repeat("[", 64) + strings.Repeat("]",
 			64) + "}", 0, []string{ReasonDepth}},
-		{"invalid UTF-8", "{\"start_time\":\"2026-01-01T10:00:00Z\",\"response_flags\":\"\xff\"}", 0, []string{ReasonUTF8}},
-		{"a surrogate as bytes", "{\"start_time\":\"2026-01-01T10:00:00Z\",\"response_flags\":\"\xed\xa0\x80\"}", 0, []string{ReasonUTF8}},
+		{"invalid UTF-8 outside of texts", "{\"start_time\":\xff}", 0, []string{ReasonUTF8}},
+		{"invalid UTF-8", "{\"start_time\":\"2026-01-01T10:00:00Z\",\"response_flags\":\"\xff\"}", 1, nil},
+		{"a surrogate as bytes", "{\"start_time\":\"2026-01-01T10:00:00Z\",\"response_flags\":\"\xed\xa0\x80\"}", 1, nil},
 		{"empty", "", 0, []string{ReasonEmpty}},
 		{"truncated", small[:40], 0, []string{ReasonMalformed}},
 		{"5,000 elements", "[" + strings.Repeat(small+",", 4999) + small + "]", 5000, nil},
@@ -230,7 +231,8 @@ func TestFormatsAreListed(t *testing.T) {
 	}
 }
 
-// A truncated record gives exactly one dead letter, which holds all that is left of the record.
+// A truncated record gives exactly one dead letter, which holds all that is left of the record, or of the element of a list
+// that is cut off.
 func TestTruncatedRecordsAreOneDeadLetter(t *testing.T) {
 	d, err := New(Options{Wanted: everything()})
 	if err != nil {
@@ -240,7 +242,8 @@ func TestTruncatedRecordsAreOneDeadLetter(t *testing.T) {
 		record = strings.TrimSpace(record)
 		for n := 1; n < len(record); n += 7 {
 			res := d.all(t, record[:n], Meta{Time: 1})
-			if len(res.events) > 0 || len(res.dead) != 1 || res.dead[0].Reason != ReasonMalformed || res.dead[0].Body != record[:n] {
+			if len(res.dead) != 1 || res.dead[0].Reason != ReasonMalformed || !strings.HasSuffix(record[:n], res.dead[0].Body) ||
+				len(res.events) == 0 && res.dead[0].Body != record[:n] {
 				t.Fatalf("cut at %d: got %d events and %v: %.100s", n, len(res.events), res.dead, record)
 			}
 		}

@@ -28,8 +28,8 @@ func TestFrames(t *testing.T) {
 		{"an absurd count", confluent("\xfe\xff\xff\xff\xff\xff\xff\xff\xff\x01", small), 0, ReasonMalformed},
 		{"a count that does not end", confluent(strings.Repeat("\xff", 20), ""), 0, ReasonMalformed},
 		{"a head alone", "\x00\x00\x00\x01\x02", 0, ReasonMalformed},
-		{"a frame in frames", confluent("\x00", confluent("\x00", confluent("\x00", confluent("\x00", small)))), 1, ""},
-		{"a frame too many", confluent("\x00", confluent("\x00", confluent("\x00", confluent("\x00", confluent("\x00", small))))), 0, ReasonDepth},
+		{"a frame in frames", strings.Repeat(confluent("\x00", ""), MaxEnvelope) + small, 1, ""},
+		{"a frame too many", strings.Repeat(confluent("\x00", ""), MaxEnvelope+1) + small, 0, ReasonDepth},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
