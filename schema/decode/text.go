@@ -33,12 +33,25 @@ func (d *Decoder) decodeText(text string, level int) {
 		return
 	}
 	from := skipSeparators(text, 0)
-	v, next, dup, err := d.selection.Next(text, from)
+	v, next, dup, err := d.nextValue(text, len(text), from)
 	if err == nil && v.Kind != scan.Absent && skipSeparators(text, next) == len(text) {
 		d.decodeValue(text, d.found[d.root], dup, level)
 		return
 	}
 	d.decodeLines(text, level, from, v, next, dup, err)
+}
+
+// nextValue selects from the value that begins at an offset, as if the text ended at within. A line that begins with a number,
+// as those with a time do, is not JSON if the number is only the beginning of a word or of a known prefix.
+func (d *Decoder) nextValue(text string, within, from int) (v scan.Span, next, dup int, err error) {
+	if from < len(text) && text[from]-'0' <= 9 && (from == 0 || text[from-1] == '\n') {
+		line := firstLine(text[from:])
+		word := strings.TrimLeft(line, "0123456789.+-eE")
+		if _, ok := cutPrefix(line); ok || word != "" && strings.IndexByte(blanks+`{["`, word[0]) < 0 {
+			return scan.Span{}, from, 0, &scan.Error{Cause: scan.ErrSyntax, Offset: from}
+		}
+	}
+	return d.selection.Next(text[:within], from)
 }
 
 // skipSeparators returns the offset of the next value at or after an offset: it skips blanks, and what programs leave
@@ -111,7 +124,7 @@ func (d *Decoder) decodeLines(text string, level, from int, v scan.Span, next, d
 		case from >= within || within == len(text):
 			within = lineEnd(text, from)
 		}
-		v, next, dup, err = d.selection.Next(text[:within], from)
+		v, next, dup, err = d.nextValue(text, within, from)
 	}
 }
 
