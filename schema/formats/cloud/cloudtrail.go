@@ -20,6 +20,7 @@ func CloudTrail() formats.Format {
 		Signatures: []formats.Signature{
 			{Keys: []string{"eventVersion", "eventSource", "userIdentity"}},
 			{Keys: []string{"eventVersion", "eventSource", "eventName", "awsRegion"}}, // events of an AWS service itself
+			{Keys: []string{"eventSource", "eventName", "userIdentity", "eventTime"}}, // exports that drop the version
 			{Keys: []string{"eventVersion", "insightDetails"}},
 		},
 		Scope:     formats.ScopePlatform,
@@ -28,20 +29,22 @@ func CloudTrail() formats.Format {
 }
 
 type cloudTrail struct {
-	time, id                   int // eventTime, eventID
-	category                   int // eventCategory, which sets no field
-	source, name, eventType    int // eventSource, eventName, eventType
-	insightSource, insightName int // insightDetails: eventSource, eventName
-	readOnly, region           int // readOnly, awsRegion
-	requestID, recipient       int // requestID, recipientAccountId
-	address, userAgent         int // sourceIPAddress, userAgent
-	host                       int // tlsDetails.clientProvidedHostHeader
-	errorCode, errorMessage    int // errorCode, errorMessage
-	bytesIn, bytesOut          int // additionalEventData: bytesTransferredIn, bytesTransferredOut
-	response                   int // responseElements
-	fromConsole                int // sessionCredentialFromConsole
-	principal                  principal
-	resource                   resource
+	time, id                int // eventTime, eventID
+	category                int // eventCategory, which sets no field
+	source, name, eventType int // eventSource, eventName, eventType
+	details                 int // serviceEventDetails: the outcome of a sign-in of IAM Identity Center
+	endpoint                int // vpcEndpointId
+	insight                 insight
+	readOnly, region        int // readOnly, awsRegion
+	requestID, recipient    int // requestID, recipientAccountId
+	address, userAgent      int // sourceIPAddress, userAgent
+	host                    int // tlsDetails.clientProvidedHostHeader
+	errorCode, errorMessage int // errorCode, errorMessage
+	bytesIn, bytesOut       int // additionalEventData: bytesTransferredIn, bytesTransferredOut
+	response                int // responseElements
+	fromConsole             int // sessionCredentialFromConsole
+	principal               principal
+	resource                resource
 }
 
 func newCloudTrail(p *formats.Paths) formats.Reader {
@@ -49,7 +52,7 @@ func newCloudTrail(p *formats.Paths) formats.Reader {
 		time: p.Add("eventTime"), id: p.Add("eventID"),
 		category: p.Add("eventCategory"),
 		source:   p.Add("eventSource"), name: p.Add("eventName"), eventType: p.Add("eventType"),
-		insightSource: p.Add("insightDetails", "eventSource"), insightName: p.Add("insightDetails", "eventName"),
+		details: p.Add("serviceEventDetails"), endpoint: p.Add("vpcEndpointId"), insight: newInsight(p),
 		readOnly: p.Add("readOnly"), region: p.Add("awsRegion"),
 		requestID: p.Add("requestID"), recipient: p.Add("recipientAccountId"),
 		address: p.Add("sourceIPAddress"), userAgent: p.Add("userAgent"),
@@ -70,6 +73,10 @@ func (c *cloudTrail) Read(el *formats.Element) {
 		return
 	}
 	el.CopyText(schema.EventID, el.At(c.id))
+	if el.At(c.insight.whole).Present() {
+		c.insight.read(el, c)
+		return
+	}
 	c.call(el)
 	c.outcome(el)
 	el.CopySource(el.At(c.address))
@@ -80,30 +87,36 @@ func (c *cloudTrail) Read(el *formats.Element) {
 	el.SetAgentByAddress(el.Text(el.At(c.userAgent)))
 	el.CopyText(schema.UserAgentOriginal, el.At(c.userAgent))
 	el.SetText(schema.CloudProvider, "aws")
-	el.CopyFirstText(schema.CloudAccountID, el.At(c.recipient), el.At(c.principal.account))
-	el.CopyText(schema.CloudRegion, el.At(c.region))
+	c.where(el)
 	el.CopyText(schema.HTTPRequestID, el.At(c.requestID))
 	el.CopyText(schema.URLDomain, el.At(c.host))
 	el.CopyInt(schema.HTTPRequestBytes, el.At(c.bytesIn))
 	el.CopyInt(schema.HTTPResponseBytes, el.At(c.bytesOut))
-	c.resource.read(el)
-	el.Emit()
+	if !c.resource.read(el, serviceOf(el.Text(el.At(c.source)))) {
+		if endpoint := el.Text(el.At(c.endpoint)); endpoint != "" {
+			el.SetText(schema.ResourceID, endpoint)
+			el.SetText(schema.ResourceType, "AWS::EC2::VPCEndpoint")
+		}
+	}
+	c.resource.emit(el)
+}
+
+// where sets the account and region in which the event was logged. The account of a caller from another one is the
+// organization.
+func (c *cloudTrail) where(el *formats.Element) {
+	recipient, caller := el.At(c.recipient), el.At(c.principal.account)
+	el.CopyFirstText(schema.CloudAccountID, recipient, caller)
+	el.CopyText(schema.CloudRegion, el.At(c.region))
+	if account := el.Text(caller); el.Text(recipient) != account && recipient.Present() && !formats.Everybody(account) {
+		el.SetText(schema.OrganizationID, account)
+	}
 }
 
 // call sets the action, which is service:Operation, the class and the type of the event.
 func (c *cloudTrail) call(el *formats.Element) {
 	source, name := el.Text(el.At(c.source)), el.Text(el.At(c.name))
-	if source == "" {
-		source = el.Text(el.At(c.insightSource))
-	}
-	if name == "" {
-		name = el.Text(el.At(c.insightName))
-	}
 	el.SetText(schema.ServiceTargetName, source)
-	action := name
-	if service := serviceOf(source); service != "" && name != "" {
-		action = el.Arena.Concat(service, ":", name)
-	}
+	action := operationOfService(el, source, name)
 	if c.isSignIn(el) {
 		el.SetClass(formats.ClassAuth, action)
 		return
@@ -116,9 +129,17 @@ func (c *cloudTrail) call(el *formats.Element) {
 	}
 }
 
-// isSignIn reports whether the event is a sign-in to the console.
+// operationOfService returns service:Operation, as in a policy.
+func operationOfService(el *formats.Element, source, name string) string {
+	if service := serviceOf(source); service != "" && name != "" {
+		return el.Arena.Concat(service, ":", name)
+	}
+	return name
+}
+
+// isSignIn reports whether the event is a sign-in to the console or through IAM Identity Center.
 func (c *cloudTrail) isSignIn(el *formats.Element) bool {
-	return el.Text(el.At(c.eventType)) == "AwsConsoleSignIn"
+	return el.Text(el.At(c.eventType)) == "AwsConsoleSignIn" || el.Text(el.At(c.source)) == "signin.amazonaws.com"
 }
 
 // serviceOf returns the service of an event source: s3 for s3.amazonaws.com.
@@ -176,18 +197,21 @@ func (c *cloudTrail) outcome(el *formats.Element) {
 }
 
 // signInFailed reports whether a sign-in failed. The response has the outcome under the event's name, as in
-// {"ConsoleLogin": "Failure"}; without that key, an error message means failure.
+// {"ConsoleLogin": "Failure"}, and events of IAM Identity Center have it in their details; without either, an error message
+// means failure.
 func (c *cloudTrail) signInFailed(el *formats.Element) (failed bool) {
 	if !c.isSignIn(el) && el.Text(el.At(c.name)) != "ConsoleLogin" {
 		return false
 	}
-	name, response := el.Text(el.At(c.name)), el.At(c.response)
+	name := el.Text(el.At(c.name))
 	stated := false
-	el.Index.Members(response.Src, response.Span, &el.Arena, func(key string, v scan.Span) bool {
-		if key == name {
-			stated, failed = true, el.Text(formats.Node{Src: response.Src, Span: v}) == "Failure"
-		}
-		return true
-	})
+	for _, n := range [...]formats.Node{el.At(c.response), el.At(c.details)} {
+		el.Index.Members(n.Src, n.Span, &el.Arena, func(key string, v scan.Span) bool {
+			if result := el.Text(formats.Node{Src: n.Src, Span: v}); key == name || result == "Failure" {
+				stated, failed = true, failed || result == "Failure"
+			}
+			return true
+		})
+	}
 	return failed || !stated && el.Text(el.At(c.errorMessage)) != ""
 }

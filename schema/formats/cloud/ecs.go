@@ -142,6 +142,9 @@ func (e *ecs) class(el *formats.Element) {
 // classHTTP is the event.class of plain HTTP traffic.
 const classHTTP = "http"
 
+// classGuardrail is the event.class of alerts of another system.
+const classGuardrail = "guardrail"
+
 // outcomes sets the outcome from event.outcome, else from the HTTP status, and the fields that follow from ECS's types. The
 // type "denied" is a refusal.
 func (e *ecs) outcomes(el *formats.Element) {

@@ -53,6 +53,15 @@ func (p *principal) read(el *formats.Element) {
 	case "IdentityCenterUser":
 		el.SetText(schema.UserType, "human")
 		el.SetAgent(sourceOnBehalf, el.Text(el.At(p.onBehalfOf)))
+	case "Unknown": // sign-ins of IAM Identity Center, whose principalId is the account
+		user := el.Text(el.At(p.onBehalfOf))
+		if user != "" {
+			el.SetText(schema.UserType, "human")
+			el.SetAgent(sourceOnBehalf, user)
+		}
+		if id == el.Text(el.At(p.account)) {
+			id = user
+		}
 	case "Root", "SAMLUser":
 		el.SetText(schema.UserType, "human")
 	case "AWSAccount":
@@ -75,7 +84,11 @@ func (p *principal) read(el *formats.Element) {
 
 	el.SetText(schema.AIAgentInstanceUID, session)
 	p.names(el, name, role)
-	el.CopyText(schema.UserID, el.At(p.id))
+	if user := el.Text(el.At(p.onBehalfOf)); id == "" || id == user {
+		el.SetText(schema.UserID, user)
+	} else {
+		el.CopyText(schema.UserID, el.At(p.id))
+	}
 	el.CopyFirstText(schema.OnBehalfOfID, el.At(p.onBehalfOf), el.At(p.sourceIdentity))
 	if credential := el.FirstText(el.At(p.accessKey), el.At(p.credentialID)); credential != "" {
 		el.SetText(schema.CredentialUID, credential)
