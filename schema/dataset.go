@@ -11,7 +11,7 @@ const (
 // DefaultDelay returns the delay of a dataset: the time within which a record reaches its partition after its event.
 func DefaultDelay(dataset string) time.Duration {
 	switch dataset {
-	case "aws.cloudtrail", "azure.activity", "azure.entra_signin", "gcp.audit", "github.audit", "okta.system",
+	case "aws.cloudtrail", "azure.activity", "azure.defender", "azure.entra_signin", "azure.graph_activity", "gcp.audit", "github.audit", "okta.system",
 		"m365.audit", "openai.audit", "anthropic.activity":
 		return DelayAudit
 	}

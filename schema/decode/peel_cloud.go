@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/aidr-engine/aidr/schema/formats"
+	"github.com/aidr-engine/aidr/schema/formats/cloud"
 	"github.com/aidr-engine/aidr/schema/scan"
 )
 
@@ -20,6 +21,7 @@ type cloudEnvelope struct {
 	receipt, body            int // SQS: ReceiptHandle, Body
 	trailID, trailEvent      int // an event of lookup-events: EventId, CloudTrailEvent
 	auditData, pageAuditData int // Microsoft 365: AuditData of an export, auditData of a page of Graph
+	generated, role          int // Log Analytics and Application Insights: TimeGenerated, AppRoleName, beside Type
 	event                    *formats.Shape
 	kafka                    *formats.Shape
 }
@@ -39,6 +41,7 @@ func openCloudEnvelope(p *formats.Paths) cloudEnvelope {
 		receipt: p.Add("ReceiptHandle"), body: p.Add("Body"),
 		trailID: p.Add("EventId"), trailEvent: p.Add("CloudTrailEvent"),
 		auditData: p.Add("AuditData"), pageAuditData: p.Add("auditData"),
+		generated: p.Add("TimeGenerated"), role: p.Add("AppRoleName"),
 		event: formats.NewShape([][]string{logEventMessage: {"message"}}...),
 		kafka: formats.NewShape([]string{"value"}),
 	}
@@ -77,8 +80,30 @@ func (d *Decoder) peelCloud(src string, v scan.Span, level int) bool {
 	case d.has(e.auditData) || d.has(e.pageAuditData):
 		d.noteEnvelope(level, "AuditData")
 		return d.decodeInner(src, at(e.auditData), level) || d.decodeInner(src, at(e.pageAuditData), level)
+	case at(e.kind).Kind == scan.String && (d.has(e.generated) || d.has(e.role)):
+		return d.decodeRow(src, v, level)
 	}
 	return false
+}
+
+// decodeRow decodes a row of a table of Log Analytics or Application Insights as the record that it was made from.
+func (d *Decoder) decodeRow(src string, v scan.Span, level int) bool {
+	row := formats.Node{Src: src, Span: v}
+	record, ok := cloud.AppendInsightsRow(d.json[:0], d.elem, row)
+	if !ok {
+		record, ok = cloud.AppendAzureRow(record[:0], d.elem, row)
+	}
+	if d.json = record; !ok {
+		return false
+	}
+	d.noteEnvelope(level, "Log Analytics")
+	if d.enter(level, src[v.Start:v.End]) {
+		d.decodeText(d.elem.Arena.Copy(record), level+1)
+	}
+	if cap(d.json) > maxKeptJSON {
+		d.json = nil
+	}
+	return true
 }
 
 // isNotification reports whether the current object is a notification of AWS, which has the keys of a CloudTrail event but a

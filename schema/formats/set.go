@@ -64,6 +64,13 @@ func (el *Element) SetText(f schema.Field, text string) {
 	}
 }
 
+// SetInt sets an integer field.
+func (el *Element) SetInt(f schema.Field, v int64) {
+	if el.Wanted(f) {
+		el.Event.SetInt(f, v)
+	}
+}
+
 // CopyInt sets an integer field from a number, or from a string that contains a number. A negative number is a field
 // error, because all integer fields are counts, sizes or codes.
 func (el *Element) CopyInt(f schema.Field, n Node) {

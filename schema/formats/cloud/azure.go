@@ -13,16 +13,24 @@ import (
 // logs.
 func Azure() formats.Format {
 	return formats.Format{
-		Name:     "azure_diagnostics",
-		Aliases:  []string{"azure"},
-		Datasets: []string{"azure.activity", "azure.apim_gateway", "azure.entra_signin", "azure.openai"},
+		Name:    "azure_diagnostics",
+		Aliases: []string{"azure"},
+		Datasets: []string{
+			"azure.activity", "azure.apim_gateway", "azure.application_gateway", "azure.defender", "azure.entra_signin", "azure.front_door",
+			"azure.graph_activity", "azure.openai",
+		},
 		Families: []string{formats.FamilyAudit},
 		Apart: map[string][]string{
-			"azure.apim_gateway": {formats.FamilyGateway, formats.FamilyLLM},
-			"azure.openai":       {formats.FamilyLLM},
+			"azure.apim_gateway":        {formats.FamilyGateway, formats.FamilyLLM},
+			"azure.application_gateway": {formats.FamilyGateway},
+			"azure.front_door":          {formats.FamilyGateway},
+			"azure.openai":              {formats.FamilyLLM},
 		},
 		Signatures: []formats.Signature{
 			{Keys: []string{"category", "resourceId", "operationName"}},
+			{Keys: []string{"category", "tenantId", "operationName", "properties"}},
+			{Keys: []string{"category", "resourceId", "properties"}},   // Front Door, which names the operation in the category
+			{Keys: []string{"ActivityName", "ResourceId", "AuthType"}}, // Event Hubs
 			{Keys: []string{"category", "properties", "operationName"}, Path: []string{"category"}, Text: "kube-audit"},
 			{Keys: []string{"category", "properties", "operationName"}, Path: []string{"category"}, Text: "kube-audit-admin"},
 		},
@@ -33,7 +41,8 @@ func Azure() formats.Format {
 
 // azure reads the values common to all records of Azure. Each dataset has a type of its own for the others.
 type azure struct {
-	time, duration        int // time, durationMs
+	time, timeStamp       int // time, timeStamp
+	duration              int // durationMs
 	resource, location    int // resourceId, location
 	operation, category   int // operationName, category
 	tenant, correlation   int // tenantId, correlationId
@@ -43,12 +52,16 @@ type azure struct {
 	openAI                *azureOpenAI
 	signIn                *azureSignIn
 	activity              *azureActivity
+	graph                 *azureGraph
+	web                   *azureWeb
+	hubs                  *azureHubs
+	defender              *azureDefender
 	kubernetes            *kubernetes
 }
 
 func newAzure(p *formats.Paths) formats.Reader {
 	return &azure{
-		time: p.Add("time"), duration: p.Add("durationMs"),
+		time: p.Add("time"), timeStamp: p.Add("timeStamp"), duration: p.Add("durationMs"),
 		resource: p.Add("resourceId"), location: p.Add("location"),
 		operation: p.Add("operationName"), category: p.Add("category"),
 		tenant: p.Add("tenantId"), correlation: p.Add("correlationId"),
@@ -58,13 +71,25 @@ func newAzure(p *formats.Paths) formats.Reader {
 		openAI:     newAzureOpenAI(p),
 		signIn:     newAzureSignIn(p),
 		activity:   newAzureActivity(p),
+		graph:      newAzureGraph(p),
+		web:        newAzureWeb(p),
+		hubs:       newAzureHubs(p),
+		defender:   newAzureDefender(p),
 		kubernetes: &kubernetes{event: newBlock(p, []string{"properties", "log"}, kubernetesPaths)},
 	}
 }
 
 func (a *azure) Read(el *formats.Element) {
 	category, resource := el.Text(el.At(a.category)), el.Text(el.At(a.resource))
-	switch {
+	switch web := webDataset(category); {
+	case isGraphLog(category):
+		a.graph.read(el, a, resource)
+	case web != "":
+		a.web.read(el, a, web, category, resource)
+	case strings.HasPrefix(category, defenderTable):
+		a.defender.read(el, a, category, resource)
+	case resource == "" && el.At(a.hubs.activity).Present():
+		a.hubs.read(el, a)
 	case strings.HasPrefix(category, "kube-audit"):
 		a.kubernetes.event.open(el)
 		a.kubernetes.read(el, el.At(a.time))
@@ -77,7 +102,7 @@ func (a *azure) Read(el *formats.Element) {
 			a.openAI.read(el, a, category)
 		}
 	case strings.HasSuffix(category, "SignInLogs"):
-		if a.start(el, "azure.entra_signin", resource) {
+		if a.signIn.properties.open(el); a.start(el, "azure.entra_signin", resource, a.signIn.properties.at(el, signInTime)) {
 			a.signIn.read(el, a)
 		}
 	default:
@@ -97,9 +122,10 @@ func isModelLog(category string) bool {
 }
 
 // start sets the fields common to all records, and reports whether the record has a time and so can give an event.
-func (a *azure) start(el *formats.Element, dataset, resource string) bool {
+// The time may be under other keys than the usual one.
+func (a *azure) start(el *formats.Element, dataset, resource string, others ...formats.Node) bool {
 	el.SetDataset(dataset)
-	if !el.SetTime(el.At(a.time)) {
+	if !el.SetTimeFrom(el.At(a.time)) && !el.SetTime(others...) {
 		return false
 	}
 	el.CopyDuration(el.At(a.duration), nsPerMilli)
@@ -186,6 +212,9 @@ func (o *azureOutcome) read(el *formats.Element) {
 	switch status := o.httpStatus(el); {
 	case refused:
 		el.SetBlocked()
+		if status != 0 {
+			el.SetInt(schema.HTTPResponseStatusCode, status)
+		}
 	case status != 0:
 		el.SetHTTPStatus(status)
 		el.Event.SetInt(schema.HTTPResponseStatusCode, status)

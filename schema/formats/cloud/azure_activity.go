@@ -13,6 +13,7 @@ type azureActivity struct {
 	principal, principalType      int             // identity.authorization.evidence: principalId, principalType
 	requesterApp, requesterObject int             // identity.requester: appId, objectId
 	requesterUPN, tokenHash       int             // identity: requester.upn, tokenHash
+	uri                           int             // uri: of a storage request
 	properties                    *block
 	target                        *formats.Shape
 }
@@ -61,6 +62,12 @@ const (
 	activityAgentHeader
 	activityAgent
 	activityKey
+	activityObject
+	activityURI
+	activityClient
+	activityRequest
+	activityReceived
+	activitySent
 )
 
 var activityPaths = [][]string{
@@ -76,6 +83,12 @@ var activityPaths = [][]string{
 	activityAgentHeader:  {"userAgentHeader"},
 	activityAgent:        {"userAgent"},
 	activityKey:          {"objectKey"},
+	activityObject:       {"id"},
+	activityURI:          {"requestUri"},
+	activityClient:       {"clientInfo"},
+	activityRequest:      {"clientRequestId"},
+	activityReceived:     {"requestBodySize"},
+	activitySent:         {"responseBodySize"},
 }
 
 // Places in the shape of a target of Entra's audit log.
@@ -91,6 +104,7 @@ func newAzureActivity(p *formats.Paths) *azureActivity {
 		principalType: p.Add("identity", "authorization", "evidence", "principalType"),
 		requesterApp:  p.Add("identity", "requester", "appId"), requesterObject: p.Add("identity", "requester", "objectId"),
 		requesterUPN: p.Add("identity", "requester", "upn"), tokenHash: p.Add("identity", "tokenHash"),
+		uri:        p.Add("uri"),
 		properties: newBlock(p, []string{"properties"}, activityPaths),
 		target: formats.NewShape([][]string{
 			activityTargetID: {"id"}, activityTargetName: {"displayName"}, activityTargetType: {"type"},
@@ -120,11 +134,14 @@ func (c *azureActivity) read(el *formats.Element, a *azure) {
 	c.outcome(el, a)
 	a.source(el, c.properties.at(el, activityUserAddress), el.At(c.claims[claimAddress]))
 	userAgent := el.FirstText(c.properties.at(el, activityAgent), c.properties.at(el, activityAgentHeader))
+	if hasProvider(el.Text(el.At(a.resource)), "Microsoft.KeyVault") {
+		userAgent = firstOf(userAgent, el.Text(c.properties.at(el, activityClient)))
+	}
 	c.caller(el)
 	el.SetAgentByAddress(userAgent)
 	el.SetText(schema.UserAgentOriginal, userAgent)
 	el.CopyText(schema.CloudRegion, el.At(a.location))
-	c.resource(el)
+	c.resource(el, a)
 	el.Emit()
 }
 
@@ -179,6 +196,7 @@ func (c *azureActivity) caller(el *formats.Element) {
 	el.SetAgent("identity.authorization.evidence.principalId", el.Text(el.At(c.principal)))
 	el.SetAgent("identity.claims.upn", upn)
 	el.SetAgent("identity.claims.emailaddress", c.text(el, claimEmail))
+	el.SetAgent("identity.tokenHash", el.Text(el.At(c.tokenHash))) // of an account's key or of a shared access signature
 	c.names(el, person, id, upn)
 }
 
@@ -215,9 +233,9 @@ func firstOf(a, b string) string {
 	return b
 }
 
-// resource sets the resource from the first target in Entra's audit log, and the resource's name from the key of a storage
-// object.
-func (c *azureActivity) resource(el *formats.Element) {
+// resource sets the resource from the first target in Entra's audit log, the resource's name from the key of a storage
+// object, and both from the URL of an object in a key vault.
+func (c *azureActivity) resource(el *formats.Element, a *azure) {
 	c.target.Select(el, el.FirstItem(c.properties.at(el, activityTargets)))
 	if id := c.target.At(activityTargetID); id.Present() {
 		el.CopyText(schema.ResourceID, id)
@@ -227,4 +245,26 @@ func (c *azureActivity) resource(el *formats.Element) {
 	if key := el.Text(c.properties.at(el, activityKey)); key != "" {
 		el.SetText(schema.ResourceName, strings.TrimPrefix(key, "/"))
 	}
+	host, path := formats.SplitURL(el.FirstText(c.properties.at(el, activityURI), el.At(c.uri)))
+	el.SetText(schema.URLDomain, host)
+	el.SetText(schema.URLPath, path)
+	el.CopyInt(schema.HTTPRequestBytes, c.properties.at(el, activityReceived))
+	el.CopyInt(schema.HTTPResponseBytes, c.properties.at(el, activitySent))
+	if hasProvider(el.Text(el.At(a.resource)), "Microsoft.KeyVault") {
+		vaultObject(el, el.FirstText(c.properties.at(el, activityObject), c.properties.at(el, activityURI)))
+	}
+}
+
+// vaultObject sets the resource to the secret, key or certificate that a URL names, without its version:
+// https://kv.vault.azure.net/secrets/db/0123. A list of them, or the vault itself, has no name there.
+func vaultObject(el *formats.Element, url string) {
+	_, path := formats.SplitURL(url)
+	kind, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	name, _, _ := strings.Cut(rest, "/")
+	if name == "" {
+		return
+	}
+	el.SetText(schema.ResourceID, url[:strings.Index(url, path)+len("/")+len(kind)+len("/")+len(name)])
+	el.SetText(schema.ResourceType, el.Arena.Concat("Microsoft.KeyVault/vaults/", kind))
+	el.SetText(schema.ResourceName, name)
 }

@@ -30,6 +30,8 @@ const (
 	signInAccess
 	signInSession
 	signInKey
+	signInTime
+	signInKeyless
 )
 
 var signInPaths = [][]string{
@@ -48,6 +50,8 @@ var signInPaths = [][]string{
 	signInAccess:        {"conditionalAccessStatus"},
 	signInSession:       {"sessionId"},
 	signInKey:           {"servicePrincipalCredentialKeyId"},
+	signInTime:          {"createdDateTime"},
+	signInKeyless:       {"federatedCredentialId"},
 }
 
 func newAzureSignIn(p *formats.Paths) *azureSignIn {
@@ -55,7 +59,6 @@ func newAzureSignIn(p *formats.Paths) *azureSignIn {
 }
 
 func (s *azureSignIn) read(el *formats.Element, a *azure) {
-	s.properties.open(el)
 	el.SetClass(formats.ClassAuth, el.Text(el.At(a.operation)))
 	s.outcome(el)
 	a.source(el, s.properties.at(el, signInAddress))
@@ -126,7 +129,7 @@ func (s *azureSignIn) caller(el *formats.Element) {
 	el.SetText(schema.UserEmail, upn)
 	el.SetText(schema.ClientAppID, app)
 	el.CopyText(schema.ClientAppName, s.properties.at(el, signInAppName))
-	el.CopyText(schema.CredentialUID, s.properties.at(el, signInKey))
+	el.CopyFirstText(schema.CredentialUID, s.properties.at(el, signInKey), s.properties.at(el, signInKeyless))
 }
 
 // noUser is the user id that Entra writes for a sign-in without a user.

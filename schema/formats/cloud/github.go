@@ -38,6 +38,7 @@ type github struct {
 	access                       int // programmatic_access_type, which sets no field
 	oauthID, oauthName           int // oauth_application_id, oauth_application_name
 	org, business, repo, repoID  int // org, business, repo, repo_id
+	method, path, route, status  int // request_method, url_path, route, status_code: api.request
 
 	// Records of Copilot.
 	kind, endpoint           int // type, endpoint
@@ -58,6 +59,7 @@ func newGitHub(p *formats.Paths) formats.Reader {
 		access:  p.Add("programmatic_access_type"),
 		oauthID: p.Add("oauth_application_id"), oauthName: p.Add("oauth_application_name"),
 		org: p.Add("org"), business: p.Add("business"), repo: p.Add("repo"), repoID: p.Add("repo_id"),
+		method: p.Add("request_method"), path: p.Add("url_path"), route: p.Add("route"), status: p.Add("status_code"),
 		kind: p.Add("type"), endpoint: p.Add("endpoint"),
 		body: p.Add("body"), truncated: p.Add("truncated"),
 		eventID: p.Add("event_id"), githubRequestID: p.Add("github_request_id"),
@@ -104,6 +106,9 @@ func (g *github) call(el *formats.Element) {
 		kind = typeOfOperation(lastPart(action, '.'))
 	}
 	el.SetText(schema.EventType, kind)
+	if g.request(el) {
+		return
+	}
 	switch {
 	case strings.Contains(action, "rejected"):
 		el.SetBlocked()
@@ -112,6 +117,26 @@ func (g *github) call(el *formats.Element) {
 	default:
 		el.SetOutcome(formats.Success)
 	}
+}
+
+// request sets the fields of a request to the API, whose outcome is its HTTP status. It returns false for other records.
+func (g *github) request(el *formats.Element) bool {
+	method, status := el.Text(el.At(g.method)), el.At(g.status)
+	if method == "" && !status.Present() {
+		return false
+	}
+	el.SetText(schema.HTTPRequestMethod, method)
+	el.SetMethodType(method)
+	host, path := formats.SplitURL(el.Text(el.At(g.path)))
+	el.SetText(schema.URLDomain, host)
+	el.SetText(schema.URLPath, path)
+	el.CopyText(schema.HTTPRoute, el.At(g.route))
+	code, ok := scan.Int(status.Src, status.Span)
+	if el.SetOutcome(formats.Unknown); ok {
+		el.SetHTTPStatus(code)
+	}
+	el.CopyInt(schema.HTTPResponseStatusCode, status)
+	return true
 }
 
 // caller sets the fields of the actor. GitHub marks an actor that is an agent, and names the user for whom the agent acts.
