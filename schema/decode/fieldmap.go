@@ -13,11 +13,14 @@ import (
 type Map struct {
 	Name    string // as in a source's configuration
 	Dataset string
-	Class   string // event.class
+	Class   string      // event.class, if no source in Classes yields one
+	Classes []MapSource // sources of event.class
 	// Families are the families of the dataset, sorted; empty: the one of the class.
 	Families []string
 	Keys     [][]string
-	Absent   []string // texts that mean that a value is absent, in addition to ""
+	// Match, if not nil, narrows the Keys: the value at this key at the top of a record must be one of the texts.
+	Match  *MapMatch
+	Absent []string // texts that mean that a value is absent, in addition to ""
 
 	Fields   []MapField // each field at most once
 	Identity []MapSource
@@ -30,6 +33,19 @@ type MapField struct {
 	From  []MapSource
 }
 
+// MapMatch is a key at the top of a record and the texts that it may have in records of the map.
+type MapMatch struct {
+	Key   string
+	Texts []string
+}
+
+// MapItem selects a value in a list: at Path in the first object that has the text Text at Key, in any case of letters, or in
+// the first object if Key is "".
+type MapItem struct {
+	Key, Text string
+	Path      []string
+}
+
 // MapChat describes the sources of the bodies of a model call. Of each body, the first source that yields a value
 // counts.
 type MapChat struct {
@@ -39,6 +55,7 @@ type MapChat struct {
 // MapSource is one source of a value, and the steps applied to the value, in the order of the fields here.
 type MapSource struct {
 	Path  []string // keys from the top of the record; if nil, the source is the constant Value
+	Item  *MapItem // if not nil, Path is that of a list, and the source is a value in it
 	Value string   // a constant; if Path is set too, the constant applies only to records that have a value there
 
 	Pattern *Pattern // nil for the whole text
@@ -113,7 +130,15 @@ func (s *MapSource) Rung() string {
 	if s.Path == nil {
 		return "constant"
 	}
-	return strings.Join(s.Path, ".")
+	rung := strings.Join(s.Path, ".")
+	switch item := s.Item; {
+	case item == nil:
+		return rung
+	case item.Key == "":
+		return rung + "[0]." + strings.Join(item.Path, ".")
+	default:
+		return rung + "[" + item.Key + "=" + item.Text + "]." + strings.Join(item.Path, ".")
+	}
 }
 
 // format returns the map as a format.
@@ -125,13 +150,32 @@ func (m *Map) format() formats.Format {
 	if len(f.Families) == 0 {
 		f.Families = []string{formats.FamilyOfClass(m.Class)}
 	}
-	if m.Class == formats.ClassAudit || m.Class == formats.ClassAuth {
+	if m.ofPlatform() {
 		f.Scope = formats.ScopePlatform
 	}
 	for _, keys := range m.Keys {
-		f.Signatures = append(f.Signatures, formats.Signature{Keys: keys})
+		if m.Match == nil {
+			f.Signatures = append(f.Signatures, formats.Signature{Keys: keys})
+			continue
+		}
+		for _, text := range m.Match.Texts {
+			f.Signatures = append(f.Signatures, formats.Signature{Keys: keys, Path: []string{m.Match.Key}, Text: text})
+		}
 	}
 	return f
+}
+
+// ofPlatform reports whether records of the map are those of a platform: its events may be of class audit or auth.
+func (m *Map) ofPlatform() bool {
+	platform := func(class string) bool { return class == formats.ClassAudit || class == formats.ClassAuth }
+	return platform(m.Class) || slices.ContainsFunc(m.Classes, func(s MapSource) bool {
+		for _, class := range s.Table {
+			if platform(class) {
+				return true
+			}
+		}
+		return platform(s.Value)
+	})
 }
 
 // Shadow returns the name of a built-in format that takes every record with the map's keys before the map does, or "".

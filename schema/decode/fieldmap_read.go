@@ -3,6 +3,7 @@ package decode
 import (
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/formats"
@@ -13,6 +14,7 @@ import (
 // mapReader reads the records of one map in one worker.
 type mapReader struct {
 	m        *Map
+	classes  mappedField
 	fields   []mappedField  // the fields that are set directly from their sources
 	steps    []mappedSource // the sources of the wanted ones among them, field after field
 	planned  bool           // steps is complete
@@ -52,8 +54,15 @@ type mappedSource struct {
 	forwarded []int // places of Forwarded
 	until     int   // place of Until, or -1
 	inside    []insidePlace
-	table     *table // nil if Table is nil
+	table     *table         // nil if Table is nil
+	item      *formats.Shape // nil if Item is nil
 }
+
+// Places in the shape of an item of a list.
+const (
+	itemValue = iota
+	itemKey
+)
 
 // parsedTime is a time that was parsed for the duration, so that it is not parsed again for the event's time.
 type parsedTime struct {
@@ -107,6 +116,7 @@ func openMap(m *Map, p *formats.Paths) formats.Reader {
 		r.fields = append(r.fields, f)
 	}
 	r.identity = r.openField(schema.AIAgentUID, m.Identity, p)
+	r.classes = mappedField{schema.EventClass, r.openField(schema.EventClass, m.Classes, p)}
 	if m.Chat != nil {
 		r.chat = llm.NewConversation()
 		r.request, r.response, r.tools = r.openSources(m.Chat.Request, p), r.openSources(m.Chat.Response, p), r.openSources(m.Chat.Tools, p)
@@ -143,6 +153,13 @@ func (m *mapReader) openSources(from []MapSource, p *formats.Paths) []mappedSour
 		}
 		if s.Path != nil {
 			s.place = p.Add(s.Path...)
+		}
+		if item := s.Item; item != nil {
+			paths := [][]string{itemValue: item.Path}
+			if item.Key != "" {
+				paths = append(paths, []string{item.Key})
+			}
+			s.item = formats.NewShape(paths...)
 		}
 		for _, path := range s.Forwarded {
 			s.forwarded = append(s.forwarded, p.Add(path...))
@@ -279,6 +296,9 @@ func (m *mapReader) node(el *formats.Element, s *mappedSource) formats.Node {
 		return formats.Node{}
 	}
 	n := el.At(s.place)
+	if s.item != nil {
+		return m.itemOf(el, s, n)
+	}
 	if n.Kind > scan.Null && n.Kind != scan.String {
 		return n
 	}
@@ -291,6 +311,24 @@ func (m *mapReader) node(el *formats.Element, s *mappedSource) formats.Node {
 		return formats.Node{}
 	}
 	return n
+}
+
+// itemOf returns the value of a source in a list. A list that is encoded in a text counts as a list.
+func (m *mapReader) itemOf(el *formats.Element, s *mappedSource, list formats.Node) (value formats.Node) {
+	if list.Kind == scan.String {
+		list, _ = el.Unwrap(list)
+	}
+	s.item.Each(el, list, func(formats.Node) bool {
+		if s.Item.Key != "" && !strings.EqualFold(el.Text(s.item.At(itemKey)), s.Item.Text) {
+			return true
+		}
+		value = s.item.At(itemValue)
+		return false
+	})
+	if value.Kind == scan.Null || value.Kind == scan.String && m.meansAbsent(value) {
+		return formats.Node{}
+	}
+	return value
 }
 
 // meansAbsent reports whether a text means that the value is absent.

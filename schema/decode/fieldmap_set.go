@@ -19,7 +19,7 @@ func (m *mapReader) start(el *formats.Element) bool {
 		if !n.Present() {
 			continue
 		}
-		ns, ok := m.parsed.ns, s.plain && m.parsed.place == s.place && m.parsed.unit == s.Unit
+		ns, ok := m.parsed.ns, s.plain && s.item == nil && m.parsed.place == s.place && m.parsed.unit == s.Unit
 		if !ok {
 			ns, ok = instant(n, s.Unit)
 		}
@@ -225,7 +225,11 @@ func (m *mapReader) setList(el *formats.Element, s *mappedSource) {
 // setClass sets the class, and the action: the map's own, else the usual action of the class.
 func (m *mapReader) setClass(el *formats.Element) {
 	action := m.first(el, &m.action)
-	switch m.m.Class {
+	class := m.m.Class
+	if stated := m.first(el, &m.classes); stated != "" {
+		class = stated
+	}
+	switch class {
 	case formats.ClassAPI, classHTTP:
 		method := m.fieldText(el, &m.method)
 		el.SetMethodType(method)
@@ -247,18 +251,18 @@ func (m *mapReader) setClass(el *formats.Element) {
 			action = m.fieldText(el, &m.toolMethod)
 		}
 	}
-	el.SetClass(m.m.Class, action)
-	m.setPhases(el, action)
+	el.SetClass(class, action)
+	m.setPhases(el, class, action)
 }
 
 // setPhases sets gen_ai.tool.called and gen_ai.tool.returned: the map's own, else, for class tool, those that follow from the
 // action and from the parts of a call that the record holds.
-func (m *mapReader) setPhases(el *formats.Element, action string) {
+func (m *mapReader) setPhases(el *formats.Element, class, action string) {
 	if !el.Wanted(schema.GenAIToolCalled) && !el.Wanted(schema.GenAIToolReturned) {
 		return
 	}
 	var shown formats.Phase
-	if m.m.Class == formats.ClassTool {
+	if class == formats.ClassTool {
 		shown = formats.ToolPhase(action, m.holds(el, &m.arguments), m.holds(el, &m.result))
 	}
 	if len(m.called.from) > 0 {

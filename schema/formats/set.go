@@ -2,6 +2,7 @@ package formats
 
 import (
 	"strings"
+	"time"
 
 	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/scan"
@@ -121,6 +122,9 @@ func (el *Element) CopyDuration(n Node, unit int64) {
 	}
 	ns, ok := scaled(n, unit)
 	if !ok {
+		ns, ok = el.spelledDuration(n)
+	}
+	if !ok {
 		el.CountFault(schema.EventDuration)
 		return
 	}
@@ -128,6 +132,19 @@ func (el *Element) CopyDuration(n Node, unit int64) {
 		el.Event.SetInt(schema.EventDuration, ns)
 	}
 }
+
+// spelledDuration returns a duration that is written with its unit, such as 69ms, 0.01s or 1m2.5s, as Go and Protocol Buffers
+// write durations.
+func (el *Element) spelledDuration(n Node) (ns int64, ok bool) {
+	if n.Kind != scan.String || n.End-n.Start > maxSpelled {
+		return 0, false
+	}
+	d, err := time.ParseDuration(el.Text(n))
+	return int64(d), err == nil
+}
+
+// maxSpelled is the length in bytes of the longest text that is read as a duration with a unit.
+const maxSpelled = 32
 
 // maxScaled is the largest product that scaled accepts, 292 years in ns: the greatest float64 that fits into an int64.
 const maxScaled = float64(1<<63 - 1025)

@@ -32,7 +32,8 @@ func Parse(name string, text []byte) (*File, []doc.Problem) {
 
 // reader reads one file.
 type reader struct {
-	file *File
+	file     *File
+	possible []string // the classes that events may have
 }
 
 func (r *reader) read(root *doc.Node) {
@@ -47,9 +48,12 @@ func (r *reader) read(root *doc.Node) {
 	if m.Dataset = dataset.String(); dataset != nil && !datasetForm.MatchString(m.Dataset) {
 		dataset.Fail("%q is not a valid dataset: write it like nginx.access", doc.Short(m.Dataset))
 	}
-	m.Class = f.Need("class").Enum(decode.Classes()...)
+	r.class(f.Need("class"))
 	m.Families = families(f.Get("families"))
 	m.Keys = r.keys(f.Need("keys"))
+	if match := f.Get("match"); match != nil {
+		r.match(match)
+	}
 	m.Absent = f.Get("absent").Strings()
 	fields := f.Need("fields")
 	fields.Each(r.field)
@@ -83,19 +87,8 @@ func (r *reader) whole(root, fields *doc.Node) {
 	if fields == nil || fields.Kind != doc.Map {
 		return
 	}
-	switch m.Class {
-	case formats.ClassTool:
-		if !r.has(schema.EventAction) && !r.has(schema.MCPMethodName) {
-			fields.Fail("an event of class tool needs an action: map event.action or mcp.method.name")
-		}
-	case formats.ClassAuth, formats.ClassAudit, "guardrail":
-		if !r.has(schema.EventAction) {
-			fields.Fail("an event of class %s needs an action: map event.action", m.Class)
-		}
-	case formats.ClassAPI, "http":
-		if !r.has(schema.EventAction) && !r.has(schema.HTTPRequestMethod) {
-			fields.Warn("no event has an action: map http.request.method or event.action")
-		}
+	for _, class := range r.possible {
+		r.action(fields, class)
 	}
 	if !r.has(schema.Time) {
 		fields.Warn("time is not mapped: events get Kafka's timestamp, and a record in a file becomes a dead letter")
@@ -106,6 +99,66 @@ func (r *reader) whole(root, fields *doc.Node) {
 	if len(r.file.Tests) == 0 {
 		root.Warn("has no tests: give a record and the events that it must yield")
 	}
+}
+
+// action checks that events of a class have an action.
+func (r *reader) action(fields *doc.Node, class string) {
+	switch class {
+	case formats.ClassTool:
+		if !r.has(schema.EventAction) && !r.has(schema.MCPMethodName) {
+			fields.Fail("an event of class tool needs an action: map event.action or mcp.method.name")
+		}
+	case formats.ClassAuth, formats.ClassAudit, "guardrail":
+		if !r.has(schema.EventAction) {
+			fields.Fail("an event of class %s needs an action: map event.action", class)
+		}
+	case formats.ClassAPI, "http":
+		if !r.has(schema.EventAction) && !r.has(schema.HTTPRequestMethod) {
+			fields.Warn("no event has an action: map http.request.method or event.action")
+		}
+	}
+}
+
+// class reads the class of the events: one class, or sources of it, of which the last is a constant.
+func (r *reader) class(n *doc.Node) {
+	m := r.file.Map
+	if n == nil || n.Kind == doc.Text {
+		m.Class = n.Enum(decode.Classes()...)
+		r.possible = []string{m.Class}
+		return
+	}
+	m.Classes = r.sources(n, schema.EventClass)
+	for _, s := range m.Classes {
+		for _, class := range s.Table {
+			r.possible = append(r.possible, class)
+		}
+		if s.Value != "" {
+			r.possible = append(r.possible, s.Value)
+		}
+		if s.Value == "" && s.Table == nil {
+			n.Fail("the source of a class needs a table: a record must not choose its class")
+		}
+	}
+	slices.Sort(r.possible)
+	r.possible = slices.DeleteFunc(slices.Compact(r.possible), func(class string) bool { return class == "" })
+	if len(m.Classes) == 0 {
+		return
+	}
+	last := &m.Classes[len(m.Classes)-1]
+	if m.Class = last.Value; last.Path != nil || last.Value == "" {
+		n.Fail("the last source of a class must be a constant, as in [{path: kind, table: {login: auth}}, {value: audit}]")
+	}
+}
+
+// match reads the key at the top of a record and the texts that it may have.
+func (r *reader) match(n *doc.Node) {
+	f := n.Fields()
+	m := &decode.MapMatch{Key: f.Need("key").Filled(), Texts: f.Need("texts").Strings()}
+	f.Done()
+	if n.Kind == doc.Map && (len(m.Texts) == 0 || len(m.Texts) > MaxTable) {
+		n.Fail("needs 1 to %d texts", MaxTable)
+	}
+	r.file.Match = m
 }
 
 func (r *reader) has(f schema.Field) bool {
@@ -205,9 +258,23 @@ func keyPaths(n *doc.Node) (list []decode.MapSource) {
 	return list
 }
 
+// itemForm is a path into a list: the list's path, the index 0 or a key with its text, and the path in the item.
+var itemForm = regexp.MustCompile(`^([^\[\]]+)\[(?:0|([^\[\]=]+)=([^\[\]]+))\]\.([^\[\]]+)$`)
+
+// itemPath reads a path that may go through a list, as in headers[name=host].value or addresses[0].ip.
+func itemPath(n *doc.Node) ([]string, *decode.MapItem) {
+	parts := itemForm.FindStringSubmatch(n.Filled())
+	if parts == nil {
+		return keyPath(n), nil
+	}
+	item := &decode.MapItem{Key: parts[2], Text: parts[3], Path: keysOf(n, parts[4])}
+	return keysOf(n, parts[1]), item
+}
+
 // keyPath reads keys separated by dots; `\.` is a dot inside a key.
-func keyPath(n *doc.Node) []string {
-	text := n.Filled()
+func keyPath(n *doc.Node) []string { return keysOf(n, n.Filled()) }
+
+func keysOf(n *doc.Node, text string) []string {
 	if text == "" {
 		return nil
 	}

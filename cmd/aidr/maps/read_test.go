@@ -41,7 +41,7 @@ f.yaml:1:7: name: "My Map" is not a valid name: use up to 63 of a-z, 0-9 and '_'
 f.yaml:2:10: dataset: "X" is not a valid dataset: write it like nginx.access
 f.yaml:3:8: class: "apis" is not one of api, http, llm, tool, auth, audit, guardrail: did you mean api?
 f.yaml:4:7: keys: is text, not a list: write [a, b], or one a line after a dash
-f.yaml:5:1: extra: unknown key; known are about, absent, chat, class, dataset, families, fields, identity, keys, name, tests
+f.yaml:5:1: extra: unknown key; known are about, absent, chat, class, dataset, families, fields, identity, keys, match, name, tests
 `)
 	f(head+"fields: {time: t, http.request.methd: m, event.class: c, ai_agent.uid: a, event.duration: d, zzz: q}\n", `
 warning: f.yaml:1:1: has no tests: give a record and the events that it must yield

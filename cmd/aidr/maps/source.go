@@ -31,7 +31,7 @@ func (r *reader) sources(n *doc.Node, f schema.Field) []decode.MapSource {
 
 func (r *reader) source(n *doc.Node, f schema.Field) (s decode.MapSource, ok bool) {
 	if n.Kind == doc.Text {
-		s.Path = keyPath(n)
+		s.Path, s.Item = itemPath(n)
 		if f == schema.EventDuration && s.Path != nil {
 			n.Fail("a duration needs its unit: write {path: %s, unit: ms}", doc.Short(n.String()))
 		}
@@ -42,7 +42,9 @@ func (r *reader) source(n *doc.Node, f schema.Field) (s decode.MapSource, ok boo
 	if at == nil && value == nil && n.Kind == doc.Map {
 		n.Fail("needs path, value or both")
 	}
-	s.Path = keyPath(at)
+	if at != nil {
+		s.Path, s.Item = itemPath(at)
+	}
 	if value != nil {
 		s.Value = r.constant(value, f)
 	} else {
@@ -127,6 +129,8 @@ func (r *reader) known(n *doc.Node, f schema.Field, value string) {
 		values = []string{formats.Success, formats.Failure, formats.Unknown}
 	case schema.Disposition:
 		values = []string{formats.Allowed, formats.Blocked}
+	case schema.EventClass:
+		values = decode.Classes()
 	case schema.UserType:
 		values = []string{"human", "service", "ai_agent", "system", "unknown"}
 	}
