@@ -40,7 +40,7 @@ type MapMatch struct {
 }
 
 // MapItem selects a value in a list: at Path in the first object that has the text Text at Key, in any case of letters, or in
-// the first object if Key is "".
+// the first item if Key is "". A Path of nil means the first item itself.
 type MapItem struct {
 	Key, Text string
 	Path      []string
@@ -134,6 +134,8 @@ func (s *MapSource) Rung() string {
 	switch item := s.Item; {
 	case item == nil:
 		return rung
+	case item.Path == nil:
+		return rung + "[0]"
 	case item.Key == "":
 		return rung + "[0]." + strings.Join(item.Path, ".")
 	default:

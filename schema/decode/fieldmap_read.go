@@ -55,7 +55,7 @@ type mappedSource struct {
 	until     int   // place of Until, or -1
 	inside    []insidePlace
 	table     *table         // nil if Table is nil
-	item      *formats.Shape // nil if Item is nil
+	item      *formats.Shape // nil if Item is nil or the whole item is meant
 }
 
 // Places in the shape of an item of a list.
@@ -154,7 +154,7 @@ func (m *mapReader) openSources(from []MapSource, p *formats.Paths) []mappedSour
 		if s.Path != nil {
 			s.place = p.Add(s.Path...)
 		}
-		if item := s.Item; item != nil {
+		if item := s.Item; item != nil && item.Path != nil {
 			paths := [][]string{itemValue: item.Path}
 			if item.Key != "" {
 				paths = append(paths, []string{item.Key})
@@ -296,7 +296,7 @@ func (m *mapReader) node(el *formats.Element, s *mappedSource) formats.Node {
 		return formats.Node{}
 	}
 	n := el.At(s.place)
-	if s.item != nil {
+	if s.Item != nil {
 		return m.itemOf(el, s, n)
 	}
 	if n.Kind > scan.Null && n.Kind != scan.String {
@@ -317,6 +317,12 @@ func (m *mapReader) node(el *formats.Element, s *mappedSource) formats.Node {
 func (m *mapReader) itemOf(el *formats.Element, s *mappedSource, list formats.Node) (value formats.Node) {
 	if list.Kind == scan.String {
 		list, _ = el.Unwrap(list)
+	}
+	if s.item == nil {
+		if value = el.FirstItem(list); value.Kind == scan.String && m.meansAbsent(value) {
+			return formats.Node{}
+		}
+		return value
 	}
 	s.item.Each(el, list, func(formats.Node) bool {
 		if s.Item.Key != "" && !strings.EqualFold(el.Text(s.item.At(itemKey)), s.Item.Text) {

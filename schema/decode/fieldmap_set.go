@@ -19,7 +19,7 @@ func (m *mapReader) start(el *formats.Element) bool {
 		if !n.Present() {
 			continue
 		}
-		ns, ok := m.parsed.ns, s.plain && s.item == nil && m.parsed.place == s.place && m.parsed.unit == s.Unit
+		ns, ok := m.parsed.ns, s.plain && s.Item == nil && m.parsed.place == s.place && m.parsed.unit == s.Unit
 		if !ok {
 			ns, ok = instant(n, s.Unit)
 		}

@@ -126,7 +126,7 @@ func parseCalendar(s string) (int64, bool) {
 	return c.nano(s)
 }
 
-// parseCLF parses DD/Mon/YYYY:hh:mm:ss and a zone, as Apache and NGINX write them.
+// parseCLF parses DD/Mon/YYYY:hh:mm:ss, a fraction, which HAProxy writes, and a zone, as Apache and NGINX write them.
 func parseCLF(s string) (int64, bool) {
 	if len(s) < len("10/Oct/2000:13:55:36") || s[2] != '/' || s[6] != '/' || s[11] != ':' || s[14] != ':' || s[17] != ':' {
 		return 0, false
@@ -137,7 +137,7 @@ func parseCLF(s string) (int64, bool) {
 		return 0, false
 	}
 	c.month = monthNamed(s[3:6])
-	return c.nano(s[20:])
+	return c.nano(c.fraction(s[20:]))
 }
 
 // twoDigits parses the two digits at i, or returns a negative number if they are not digits.

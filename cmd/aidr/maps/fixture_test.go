@@ -189,6 +189,76 @@ var contents = map[string]string{
 		`"requestBody":{"id":1,"method":"tools/call","params":{"name":"f","arguments":{"q":%s}}}}}`,
 	"aws_agentcore_runtime": `{"resource_arn":"r","event_timestamp":1767261600000,"request_id":"i","service_name":"a",` +
 		`"request_payload":{"prompt":%s}}`,
+	"aws_waf": `{"timestamp":1777629600134,"formatVersion":1,"webaclId":"arn:aws:wafv2:eu-west-1:111122223333:regional/webacl/w/1","te` +
+		`rminatingRuleId":"Default_Action","terminatingRuleType":"REGULAR","action":"ALLOW","terminatingRuleMatchDetails":[],"h` +
+		`ttpSourceName":"ALB","httpSourceId":"111122223333-app/web/1","httpRequest":{"clientIp":"203.0.113.9","country":"GR","h` +
+		`eaders":[{"name":"Host","value":"api.example.org"},{"name":"user-agent","value":"agent-sdk/2"}],"uri":%s,"args":"a=1",` +
+		`"httpVersion":"HTTP/2.0","httpMethod":"POST","requestId":"1-5ff"}}`,
+	"gcp_load_balancer": `{"insertId":"i","jsonPayload":{"@type":"type.googleapis.com/google.cloud.loadbalancing.type.LoadBalancerLogEntry","sta` +
+		`tusDetails":"response_sent_by_backend","enforcedSecurityPolicy":{"name":"p","outcome":"ACCEPT"}},"httpRequest":{"reque` +
+		`stMethod":"POST","requestUrl":"https://api.example.org/v1/x?a=1","requestSize":"10","status":200,"userAgent":"agent/1"` +
+		`,"remoteIp":"203.0.113.9","latency":"0.01s","referer":%s},"resource":{"type":"http_load_balancer","labels":{"project_i` +
+		`d":"p","backend_service_name":"pay"}},"timestamp":"2026-05-01T10:00:00Z","severity":"INFO","logName":"projects/p/logs/` +
+		`requests","trace":"projects/p/traces/aa","spanId":"bb"}`,
+	"confluent_audit": `{"specversion":"1.0","type":"io.confluent.kafka.server/authorization","source":"crn://confluent.cloud/kafka=lkc-1","id` +
+		`":"ce-1","time":"2026-05-01T10:00:00.163Z","subject":"crn://confluent.cloud/kafka=lkc-1/topic=pay","datacontenttype":"` +
+		`application/json","data":{"serviceName":"crn://confluent.cloud/kafka=lkc-1","methodName":"kafka.DeleteTopics","resourc` +
+		`eName":"crn://confluent.cloud/kafka=lkc-1/topic=pay","authenticationInfo":{"principal":"User:sa-5","metadata":{"mechan` +
+		`ism":"SASL_SSL/PLAIN","identifier":"key-5"}},"authorizationInfo":{"granted":true,"operation":"Delete","resourceType":"` +
+		`Topic","resourceName":"pay","patternType":"LITERAL"},"request":{"correlation_id":"1","client_id":%s},"clientAddress":[` +
+		`{"ip":"203.0.113.9"}]}}`,
+	"aws_alb": `{"type":"https","time":"2026-05-01T10:00:01.123Z","elb":"app/web/1","client_ip":"203.0.113.9","client_port":4242,"targ` +
+		`et_ip":"10.0.0.1","request_processing_time":0.0,"target_processing_time":0.045,"response_processing_time":0.0,"elb_sta` +
+		`tus_code":"200","target_status_code":"200","received_bytes":34,"sent_bytes":366,"request_verb":"GET","request_url":"ht` +
+		`tps://api.example.org:443/v1/x?a=1","request_proto":"HTTP/2.0","user_agent":"agent-sdk/2","target_group_arn":"arn:tg",` +
+		`"trace_id":"Root=1-aa","domain_name":"api.example.org","request_creation_time":"2026-05-01T10:00:01.000Z","actions_exe` +
+		`cuted":"forward","redirect_url":%s}`,
+	"aws_vpc_lattice": `{"startTime":"2026-05-01T10:00:00Z","serviceNetworkArn":"arn:aws:vpc-lattice:eu-west-1:111122223333:servicenetwork/sn-` +
+		`1","serviceArn":"arn:aws:vpc-lattice:eu-west-1:111122223333:service/svc-1","requestMethod":"GET","requestPath":"/v1/x?` +
+		`a=1","protocol":"HTTP/1.1","responseCode":200,"bytesReceived":42,"bytesSent":43,"duration":375,"sourceIpPort":"10.0.17` +
+		`8.75:80","userAgent":%s,"hostHeader":"pay.example.org","callerPrincipal":"arn:aws:iam::111122223333:role/ops-agent","a` +
+		`uthDeniedReason":"-"}`,
+	"apisix": `{"client_ip":"203.0.113.9","route_id":"1","route_name":"items","service_id":"s1","start_time":1777629600123,"latency":` +
+		`45.5,"upstream_latency":40,"apisix_latency":5.5,"upstream":"10.0.0.1:80","server":{"hostname":"h","version":"3.9.0"},"` +
+		`request":{"method":"GET","uri":"/v1/items?x=1","url":"http://api.example.org:9080/v1/items?x=1","size":85,"headers":{"` +
+		`user-agent":"agent-sdk/2","x-note":%s},"querystring":{"x":"1"}},"response":{"status":200,"size":118,"headers":{}},"con` +
+		`sumer":{"username":"agent-5"}}`,
+	"tyk": `{"method":"GET","host":"api.example.org","path":"/items/","raw_path":"/items/7","content_length":0,"user_agent":%s,"re` +
+		`sponse_code":200,"api_key":"eyJvcmciOiI1In0-4242","timestamp":"2026-05-01T10:00:00.123Z","api_version":"v1","api_name"` +
+		`:"Items","api_id":"a1","org_id":"o1","oauth_id":"","request_time":45,"ip_address":"203.0.113.9","alias":"agent-5"}`,
+	"gravitee": `{"timestamp":1777629600123,"requestId":"r-1","transactionId":"t-1","apiId":"api-1","apiType":"proxy","planId":"p-1","a` +
+		`pplicationId":"app-5","subscriptionId":"s-1","httpMethod":"GET","remoteAddress":"203.0.113.9","host":"api.example.org"` +
+		`,"uri":"/v1/items?x=1","userAgent":%s,"status":200,"responseContentLength":118,"gatewayResponseTimeMs":45,"securityTyp` +
+		`e":"API_KEY"}`,
+	"caddy": `{"level":"info","ts":1777629600.5,"logger":"http.log.access.log0","msg":"handled request","request":{"remote_ip":"203.` +
+		`0.113.9","remote_port":"41342","client_ip":"203.0.113.9","proto":"HTTP/2.0","method":"GET","host":"api.example.org","u` +
+		`ri":"/v1/items?x=1","headers":{"User-Agent":["agent-sdk/2"],"X-Request-Id":["q-1"],"X-Note":%s}},"bytes_read":0,"user_` +
+		`id":"agent-5","duration":0.5,"size":10900,"status":200,"resp_headers":{"Server":["Caddy"]}}`,
+	"haproxy_json": `{"client_ip":"203.0.113.9","client_port":4242,"request_date":"01/May/2026:10:00:00.123","fe_name":"https","be_name":"p` +
+		`ay","server_name":"s1","time_active":45,"status_code":200,"bytes_read":1024,"term_state":"----","http_method":"GET","h` +
+		`ttp_uri":"/v1/items?x=1","http_version":"HTTP/2.0","user_agent":%s,"host":"api.example.org","user":"agent-5"}`,
+	"databricks_audit": `{"version":"2.0","timestamp":1777629600123,"workspaceId":"w-1","sourceIPAddress":"203.0.113.9","userAgent":"agent-sdk/` +
+		`2","sessionId":"s-1","userIdentity":{"email":"5f6e0b0a-aaaa-bbbb-cccc-000000000001"},"serviceName":"secrets","actionNa` +
+		`me":"getSecret","requestId":"r-1","requestParams":{"scope":"prod","key":"db","commandText":%s},"response":{"statusCode` +
+		`":200,"errorMessage":null,"result":null},"auditLevel":"WORKSPACE_LEVEL","accountId":"a-1"}`,
+	"snowflake": `{"QUERY_ID":"q-1","QUERY_TYPE":"SELECT","USER_NAME":"AGENT_5","QUERY_TEXT":%s,"DATABASE_NAME":"PAY","SCHEMA_NAME":"PUB` +
+		`LIC","SESSION_ID":42,"ROLE_NAME":"AGENT","WAREHOUSE_NAME":"WH","EXECUTION_STATUS":"SUCCESS","ERROR_CODE":null,"START_T` +
+		`IME":"2026-05-01 10:00:00.123 +0000","TOTAL_ELAPSED_TIME":45,"BYTES_WRITTEN_TO_RESULT":100}`,
+	"vault_audit": `{"time":"2026-05-01T10:00:00.123456789Z","type":"response","auth":{"client_token":"hmac-sha256:aa","accessor":"hmac-sh` +
+		`a256:bb","display_name":"approle","policies":["agent"],"metadata":{"role_name":"agent-5"},"entity_id":"e-5","token_typ` +
+		`e":"service"},"request":{"id":"r-1","operation":"read","mount_type":"kv","mount_point":"secret/","path":"secret/data/d` +
+		`b","remote_address":"203.0.113.9","namespace":{"id":"root"}},"response":{"mount_type":"kv","data":{"x":"hmac-sha256:cc` +
+		`","note":%s}}}`,
+	"slack_audit": `{"id":"a-1","date_create":1777629600,"action":"file_downloaded","actor":{"type":"app","app":{"id":"A5","name":"agent-5` +
+		`"}},"entity":{"type":"file","file":{"id":"F1","name":"q1.csv","title":%s}},"context":{"location":{"type":"workspace","` +
+		`id":"T1","name":"acme","domain":"acme"},"ua":"agent-sdk/2","session_id":42,"ip_address":"203.0.113.9"}}`,
+	"google_workspace": `{"kind":"admin#reports#activity","id":{"time":"2026-05-01T10:00:00.123Z","uniqueQualifier":"-123","applicationName":"d` +
+		`rive","customerId":"C1"},"etag":%s,"actor":{"callerType":"USER","email":"agent-5@example.org","profileId":"p-5"},"ipAd` +
+		`dress":"203.0.113.9","events":[{"type":"access","name":"download","parameters":[{"name":"doc_title","value":"q1"}]}]}`,
+	"falco": `{"hostname":"node-1","output":"10:00:00.123: Notice A shell was spawned","priority":"Notice","rule":"Terminal shell in` +
+		` container","source":"syscall","tags":["T1059","container"],"time":"2026-05-01T10:00:00.123456789Z","uuid":"u-1","outp` +
+		`ut_fields":{"container.id":"c1","container.name":"agent-5","container.image.repository":"acme/agent","k8s.ns.name":"ag` +
+		`ents","k8s.pod.name":"agent-5-x","proc.cmdline":%s,"user.name":"root"}}`,
 }
 
 // The content of a record never changes its format, agent, time and outcome.

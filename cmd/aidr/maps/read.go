@@ -259,15 +259,18 @@ func keyPaths(n *doc.Node) (list []decode.MapSource) {
 }
 
 // itemForm is a path into a list: the list's path, the index 0 or a key with its text, and the path in the item.
-var itemForm = regexp.MustCompile(`^([^\[\]]+)\[(?:0|([^\[\]=]+)=([^\[\]]+))\]\.([^\[\]]+)$`)
+var itemForm = regexp.MustCompile(`^([^\[\]]+)\[(?:0|([^\[\]=]+)=([^\[\]]+))\](?:\.([^\[\]]+))?$`)
 
-// itemPath reads a path that may go through a list, as in headers[name=host].value or addresses[0].ip.
+// itemPath reads a path that may go through a list, as in headers[name=host].value, addresses[0].ip or tags[0].
 func itemPath(n *doc.Node) ([]string, *decode.MapItem) {
 	parts := itemForm.FindStringSubmatch(n.Filled())
 	if parts == nil {
 		return keyPath(n), nil
 	}
-	item := &decode.MapItem{Key: parts[2], Text: parts[3], Path: keysOf(n, parts[4])}
+	item := &decode.MapItem{Key: parts[2], Text: parts[3]}
+	if item.Path = keysOf(n, parts[4]); item.Path == nil && item.Key != "" {
+		n.Fail("needs a path in the item: write %s.value", doc.Short(n.String()))
+	}
 	return keysOf(n, parts[1]), item
 }
 
