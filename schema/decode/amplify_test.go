@@ -409,6 +409,49 @@ func envelopes(t testing.TB) (list []scaling) {
 		}},
 	)
 
+	// Damaged texts, lines with prefixes, and the envelopes of clouds and buses.
+	encoded := base64.StdEncoding.EncodeToString([]byte(small))
+	for name, text := range map[string]string{
+		"texts": "a text\n", "prefixes": "2026-05-01T10:00:00Z stdout F " + small + "\n", "prefixes of text": "May  1 10:00:00 host tag: text\n",
+		"prefixes without a newline": "2026-05-01T10:00:00Z stdout F ", "numbers": "1 ", "times": "2026-05-01T10:00:00Z ",
+		"NUL": "\x00", "values and NUL": small + "\x00", "cut off and NUL": `{"a":[` + "\x00", "record separators": "\x1e" + small,
+		"byte order marks": "\ufeff" + small, "lists with quotes": "[{'a':1}," + small + "]\n", "lists cut off": `{"records":[{"a":1` + "\n",
+		"lists of lists": `{"records":[[` + "\n", "lists of quotes": `{"records":['` + "\n", "lists of texts": `{"records":["` + "\n",
+		"keys of lists": `{"a":1,"b":"c",`, "hex escapes": `{"a":"\x22"}` + "\n", "NaN": `{"a":NaN}` + "\n",
+	} {
+		list = append(list, scaling{"damaged: " + name, line(text)})
+	}
+	inside := func(head, text, tail string) func(n int) string {
+		return func(n int) string { return head + strings.Repeat(text, n) + tail }
+	}
+	attribute := `{"key":"a","value":{"stringValue":"b"}},`
+	list = append(list,
+		scaling{"damaged list", inside("[", "{'a':{'b':1}},"+small+",", "{}]")},
+		scaling{"damaged list of cut off elements", inside("[", `{"a":{"b":1,`+small+",", "{}]")},
+		scaling{"damaged list of cut off texts", inside("[", `{"a":"b,`+small+",", "{}]")},
+		scaling{"damaged element", inside("[{'a':1},", `{"a":{"b":1},`, "{}]")},
+		scaling{"hex escapes in a text", inside(`{"a":"`, `\xC3`, `"}`)},
+		scaling{"Latin-1 in a text", inside(`{"a":"`, "\xe4", `"}`)},
+		scaling{"UTF-16", func(n int) string { return "\xff\xfe" + strings.Repeat("{\x00}\x00\n\x00", n) }},
+		scaling{"Firehose", inside(`{"requestId":1,"timestamp":1,"records":[`, `{"data":"`+encoded+`"},`, "{}]}")},
+		scaling{"Kafka topics", inside(`{"eventSource":"aws:kafka","records":{`, `"t":[{"value":"`+encoded+`"}],`, `"u":[]}}`)},
+		scaling{"Kinesis", inside(`{"Records":[`, `{"eventSource":"aws:kinesis","kinesis":{"data":"`+encoded+`"}},`, "{}]}")},
+		scaling{"a page of Graph", inside(`{"@odata.context":1,"value":[`, `{"a":{}},`, "{}]}")},
+		scaling{"texts in a list", inside("[", quote(small, false)+",", "{}]")},
+		scaling{"fields of a schema", inside(`{"payload":{"a":"b"},"schema":{"type":"struct","fields":[`, `{"field":"a","type":"string"},`, "{}]}}")},
+		scaling{"fields of a struct", inside(`{"schema":{"fields":[{"field":"x","type":"bytes"}]},"payload":{`, `"a":"b",`, `"x":"y"}}`)},
+		scaling{"attributes of a message", inside(`{"message":"`+encoded+`",`, `"logging.googleapis.com/a":"b",`, `"logging.googleapis.com/b":1}`)},
+		scaling{"columns of a row", inside(`{"TimeGenerated":"2026-05-01T10:00:00Z","Type":"AuditLogs",`, `"aB":"c",`, `"x":1}`)},
+		scaling{"rows", inside("[", `{"TimeGenerated":"2026-05-01T10:00:00Z","Type":"AuditLogs","A":1},`, "{}]")},
+		scaling{"attributes of log records", inside(`{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"timeUnixNano":"1","attributes":[`, attribute, `{}]}]}]}]}`)},
+		scaling{"log records with JSON", inside(`{"resourceLogs":[{"scopeLogs":[{"logRecords":[`, `{"timeUnixNano":"1","body":{"stringValue":`+
+			quote(small, false)+`}},`, `{}]}]}]}`)},
+		scaling{"names of resources", inside(`{"eventVersion":"1","eventSource":"s","userIdentity":{},"eventTime":1767261600,"requestParameters":{"names":[`,
+			`"a",`, `"b"]}}`)},
+		scaling{"attributions of an insight", inside(`{"eventVersion":"1","eventTime":1767261600,"insightDetails":{"insightContext":{"attributions":[`,
+			`{"attribute":"userAgent","insight":[{"value":"a"}]},`, `{}]}}}`)},
+	)
+
 	// Contents that grow in values that are nested as deeply as OTLP's values can be.
 	nested := func(head, open, shut, tail string) func(n int) string {
 		return func(n int) string {

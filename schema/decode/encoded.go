@@ -117,17 +117,25 @@ func (d *Decoder) decodeEncoded(src string, v scan.Span, name string, level int)
 	return true
 }
 
-// looksLikeRecord reports whether a text begins with an object, an array, a string, or a prefix before one of the first two.
+// looksLikeRecord reports whether a text begins with JSON that may be a record, or with a prefix before it.
 func looksLikeRecord(text string) bool {
 	start := skipSeparators(text, 0)
-	if start == len(text) {
-		return false
-	}
-	if c := text[start]; c == '{' || c == '[' || c == '"' {
+	if beginsJSON(text[start:]) {
 		return true
 	}
 	_, ok := cutPrefix(firstLine(text[start:]))
 	return ok
+}
+
+// beginsJSON reports whether a text begins with an object, an array, or a string that holds one.
+func beginsJSON(text string) bool {
+	switch {
+	case text == "":
+		return false
+	case text[0] == '{' || text[0] == '[':
+		return true
+	}
+	return len(text) > 1 && text[0] == '"' && strings.IndexByte(`{[\`, text[1]) >= 0
 }
 
 // fromBase64 decodes base64 in either alphabet, with or without padding.

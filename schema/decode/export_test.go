@@ -19,7 +19,11 @@ type Detector struct {
 
 // NewDetector returns a detector of all formats and these maps.
 func NewDetector(t testing.TB, maps []*Map) *Detector {
-	d, err := New(Options{Format: everyFormat(), Wanted: everything(), Maps: maps})
+	format := everyFormat()
+	for _, m := range maps {
+		format += "," + m.Name
+	}
+	d, err := New(Options{Format: format, Wanted: everything(), Maps: maps})
 	if err != nil {
 		t.Fatal(err)
 	}

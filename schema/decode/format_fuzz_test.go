@@ -72,7 +72,11 @@ func FuzzDetect(f *testing.F) {
 	}
 	for _, m := range shipped.Maps() {
 		for _, keys := range m.Keys {
-			tells[m.Name] = append(tells[m.Name], formats.Signature{Keys: keys})
+			tell := formats.Signature{Keys: keys}
+			if m.Match != nil {
+				tell.Path = []string{m.Match.Key}
+			}
+			tells[m.Name] = append(tells[m.Name], tell)
 		}
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -115,6 +119,36 @@ var envelopes = []func(text string) string{
 		return `{"specversion":"1.0","id":"i","source":"s","type":"t","data":` + text + `}`
 	},
 	func(text string) string {
+		return `{"log":` + quoted("2026-05-01T10:00:00.123456789Z stdout F "+text) + `}`
+	},
+	func(text string) string {
+		return `{"message":` + quoted("<134>1 2026-05-01T10:00:00Z host app 1 - - "+text) + `}`
+	},
+	func(text string) string { return `{"version":"1.1","host":"h","short_message":` + quoted(text) + `}` },
+	func(text string) string {
+		return `{"time":1,"host":"h","sourcetype":"aws:cloudtrail","event":` + text + `}`
+	},
+	func(text string) string {
+		return `{"Type":"Notification","TopicArn":"a","Message":` + quoted(text) + `}`
+	},
+	func(text string) string {
+		return `{"Records":[{"eventSource":"aws:kinesis","kinesis":{"data":"` + base64.StdEncoding.EncodeToString([]byte(text)) + `"}}]}`
+	},
+	func(text string) string {
+		return `{"requestId":"r","timestamp":1,"records":[{"data":"` + base64.StdEncoding.EncodeToString([]byte(text)) + `"}]}`
+	},
+	func(text string) string {
+		return `{"eventSource":"aws:kafka","records":{"t-0":[{"value":"` + base64.StdEncoding.EncodeToString([]byte(text)) + `"}]}}`
+	},
+	func(text string) string {
+		return `{"schema":{"type":"struct","fields":[{"field":"message","type":"bytes"}]},"payload":{"message":"` +
+			base64.StdEncoding.EncodeToString([]byte(text)) + `"}}`
+	},
+	func(text string) string { return `{"before":null,"after":` + text + `,"source":{},"op":"c"}` },
+	func(text string) string { return `{"topic":"t","offset":1,"value":` + text + `}` },
+	func(text string) string { return `{"@odata.context":"x","value":[` + text + `]}` },
+	func(text string) string { return quoted(quoted(text)) },
+	func(text string) string {
 		var b bytes.Buffer
 		w := gzip.NewWriter(&b)
 		_, _ = w.Write([]byte(text)) // cannot fail: b is in memory
@@ -143,8 +177,8 @@ func FuzzPeel(f *testing.F) {
 		if !judgeOf(text).object || depth(text)+4 > scan.MaxDepth || !strings.HasPrefix(strings.Join(bare.of(text, Meta{Time: 1}), ""), "event") {
 			return // an envelope itself, or no events: it only must not panic
 		}
-		if r.detector.Of(text) == "" {
-			return // an envelope: inside more of them it is another record
+		if r.detector.Of(text) == "" || strings.Contains(text, "\n") {
+			return // an envelope: inside more of them it is another record; or several lines, which no prefix has after it
 		}
 		want := bare.of(text, Meta{Time: 1})
 		if strings.Join(got, "\n") != strings.Join(want, "\n") {

@@ -12,6 +12,8 @@ type envelope struct {
 	cloud   cloudEnvelope
 	bus     busEnvelope
 	shipped shippedEnvelope
+
+	logRecord logRecord
 }
 
 // The datasets under which skipped contents of envelopes are counted. No event has the last two.
@@ -22,7 +24,10 @@ const (
 )
 
 func openEnvelope(p *formats.Paths) envelope {
-	return envelope{lists: openListEnvelope(p), cloud: openCloudEnvelope(p), bus: openBusEnvelope(p), shipped: openShippedEnvelope(p)}
+	return envelope{
+		lists: openListEnvelope(p), cloud: openCloudEnvelope(p), bus: openBusEnvelope(p), shipped: openShippedEnvelope(p),
+		logRecord: openLogRecord(p),
+	}
 }
 
 // peel decodes the contents of an object that fits no format. It returns false if the object is not an envelope.

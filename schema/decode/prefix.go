@@ -35,7 +35,7 @@ func cutPrefix(line string) (p prefixed, ok bool) {
 	switch {
 	case line[len(time)] == '\t':
 		return cutLambda(rest)
-	case rest != "" && (rest[0] == '{' || rest[0] == '['):
+	case beginsJSON(rest):
 		return prefixed{"timestamp", rest, false}, true
 	}
 	if stream, tagged, _ := strings.Cut(rest, " "); stream == "stdout" || stream == "stderr" {
@@ -56,7 +56,7 @@ func textMessage(name, message string) (prefixed, bool) {
 			message = strings.TrimLeft(rest, " ")
 		}
 	}
-	if message == "" || message[0] != '{' && message[0] != '[' {
+	if !beginsJSON(message) {
 		return prefixed{}, false
 	}
 	return prefixed{name, message, true}, true
@@ -64,7 +64,7 @@ func textMessage(name, message string) (prefixed, bool) {
 
 // cutLambda removes the rest of the prefix of a Lambda function's runtime: the request's id and the level.
 func cutLambda(rest string) (prefixed, bool) {
-	if rest != "" && (rest[0] == '{' || rest[0] == '[') {
+	if beginsJSON(rest) {
 		return prefixed{"timestamp", rest, false}, true
 	}
 	fields := strings.SplitN(rest[:min(len(rest), maxHeader)], "\t", 3)

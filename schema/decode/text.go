@@ -98,7 +98,7 @@ func (d *Decoder) decodeLines(text string, level, from int, v scan.Span, next, d
 	for within := len(text); ; {
 		switch {
 		case err != nil:
-			end := from + d.decodeDamaged(text[from:], lineEnd(text, from)-from, err, level)
+			end := d.decodeDamaged(text, from, err, level)
 			if end == len(text) {
 				return
 			}
@@ -189,24 +189,27 @@ func firstLine(text string) string {
 	return text
 }
 
-// decodeDamaged decodes the beginning of a text that is not JSON, by what it may be instead: a line with a prefix, JSON with
-// faults that can be mended, or a list with bad elements among good ones. Anything else becomes a dead letter. end is that of
-// the malformed value; decodeDamaged returns the length of what it decoded.
-func (d *Decoder) decodeDamaged(text string, end int, err error, level int) int {
-	part := text[:end]
+// decodeDamaged decodes the part of a text at an offset that is not JSON, by what it may be instead: a line with a prefix, a
+// list with bad elements among good ones, or JSON with faults that can be mended. Anything else becomes a dead letter. It
+// returns the offset after that part.
+func (d *Decoder) decodeDamaged(text string, from int, err error, level int) (end int) {
 	d.depth = level
-	if p, ok := cutPrefix(part); ok {
-		d.decodePrefixed(part, p, level)
-		return end
-	}
-	if d.decodeMended(part, level) {
-		return end
+	if line := firstLine(text[from:]); text[from] != '{' && text[from] != '[' {
+		if p, ok := cutPrefix(line); ok {
+			d.decodePrefixed(line, p, level)
+			return from + len(line)
+		}
 	}
 	if d.salvage > 0 {
-		if after := d.decodeSalvaged(text, level); after > 0 {
-			return after
+		if after := d.decodeSalvaged(text[from:], level); after > 0 {
+			return from + after
 		}
-		d.salvage -= len(text) // or else many lines would each be read up to the end of the text
+		d.salvage -= len(text) - from // or else many lines would each be read up to the end of the text
+	}
+	end = lineEnd(text, from)
+	part := text[from:end]
+	if d.decodeMended(part, level) {
+		return end
 	}
 	d.depth = level
 	reason, detail := reasonOf(err)
