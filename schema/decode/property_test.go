@@ -124,6 +124,28 @@ var contentRecords = []struct{ name, record string }{
 		`"requestMessages":[{"role":"user","content":%s}]}}`},
 	{"azure parameters", `{"time":"2026-01-01T10:00:00Z","resourceId":"/subscriptions/s","operationName":"x/write",` +
 		`"category":"Administrative","resultType":"Success","identity":{"claims":{"appid":"a"}},"properties":{"requestbody":%s}}`},
+	{"azure graph", `{"time":"2026-01-01T10:00:00Z","resourceId":"/tenants/t","operationName":"o","category":"MicrosoftGraphActivityLogs",` +
+		`"properties":{"appId":"a","requestMethod":"GET","responseStatusCode":200,"userAgent":%s}}`},
+	{"azure key vault", `{"time":"2026-01-01T10:00:00Z","resourceId":"/subscriptions/s/providers/Microsoft.KeyVault/vaults/v","operationName":` +
+		`"SecretGet","category":"AuditEvent","resultType":"Success","identity":{"claim":{"appid":"a"}},"properties":{"id":%s,"clientInfo":%[1]s}}`},
+	{"azure application gateway", `{"timeStamp":"2026-01-01T10:00:00Z","resourceId":"/subscriptions/s","operationName":"o",` +
+		`"category":"ApplicationGatewayAccessLog","properties":{"clientIP":"203.0.113.9","httpMethod":"GET","httpStatus":200,"requestQuery":%s}}`},
+	{"azure defender", `{"time":"2026-01-01T10:00:00Z","tenantId":"t","operationName":"Publish","category":"AdvancedHunting-CloudAppEvents",` +
+		`"properties":{"ActionType":"FileDownloaded","AccountObjectId":"a","ObjectName":%s,"RawEventData":%[1]s}}`},
+	{"azure event hubs", `{"ActivityName":"a","ResourceId":"/subscriptions/s","AuthType":"SAS","AuthKey":"k","time":"2026-01-01T10:00:00Z",` +
+		`"Status":"Success","Properties":%s}`},
+	{"azure row", `{"TimeGenerated":"2026-01-01T10:00:00Z","Type":"MicrosoftGraphActivityLogs","AppId":"a","RequestMethod":"GET",` +
+		`"ResponseStatusCode":200,"UserAgent":%s}`},
+	{"insights row", `{"TimeGenerated":"2026-01-01T10:00:00Z","Type":"AppDependencies","AppRoleName":"r","Name":"execute_tool t",` +
+		`"Properties":{"gen_ai.agent.id":"a","gen_ai.tool.name":"t","gen_ai.tool.call.arguments":%s}}`},
+	{"insight", `{"eventVersion":"1","eventTime":"2026-01-01T10:00:00Z","insightDetails":{"state":"Start","eventSource":"s","eventName":"n",` +
+		`"insightContext":{"attributions":[{"attribute":"userIdentityArn","insight":[{"value":"arn:aws:iam::1:role/r"}]},` +
+		`{"attribute":"userAgent","insight":[{"value":%s}]}]}}}`},
+	{"otlp log record", `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"timeUnixNano":"1767261600000000000","attributes":[` +
+		`{"key":"start_time","value":{"stringValue":"2026-01-01T10:00:00Z"}},{"key":"response_flags","value":{"stringValue":"-"}},` +
+		`{"key":"x-agent-id","value":{"stringValue":"a"}},{"key":"note","value":{"stringValue":%s}}]}]}]}]}`},
+	{"github request", `{"@timestamp":1767261600123,"_document_id":"d","action":"api.request","actor_id":1,"request_method":"GET",` +
+		`"status_code":200,"request_body":%s}`},
 	{"gcp request", `{"logName":"l","insertId":"i","timestamp":"2026-01-01T10:00:00Z","protoPayload":{"methodName":"m.get",` +
 		`"authenticationInfo":{"principalEmail":"a@b.example"},"request":{"text":%s}}}`},
 	{"kubernetes object", `{"apiVersion":"audit.k8s.io/v1","auditID":"k","verb":"create","stage":"ResponseComplete",` +

@@ -258,13 +258,13 @@ func (c *azureActivity) resource(el *formats.Element, a *azure) {
 // vaultObject sets the resource to the secret, key or certificate that a URL names, without its version:
 // https://kv.vault.azure.net/secrets/db/0123. A list of them, or the vault itself, has no name there.
 func vaultObject(el *formats.Element, url string) {
-	_, path := formats.SplitURL(url)
+	host, path := formats.SplitURL(url)
 	kind, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	name, _, _ := strings.Cut(rest, "/")
-	if name == "" {
+	if host == "" || name == "" {
 		return
 	}
-	el.SetText(schema.ResourceID, url[:strings.Index(url, path)+len("/")+len(kind)+len("/")+len(name)])
+	el.SetText(schema.ResourceID, el.Arena.Concat("https://", host, "/", kind, "/", name))
 	el.SetText(schema.ResourceType, el.Arena.Concat("Microsoft.KeyVault/vaults/", kind))
 	el.SetText(schema.ResourceName, name)
 }
