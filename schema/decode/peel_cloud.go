@@ -22,6 +22,9 @@ type cloudEnvelope struct {
 	trailID, trailEvent      int // an event of lookup-events: EventId, CloudTrailEvent
 	auditData, pageAuditData int // Microsoft 365: AuditData of an export, auditData of a page of Graph
 	generated, role          int // Log Analytics and Application Insights: TimeGenerated, AppRoleName, beside Type
+	created, activityTime    int // Entra in Microsoft Graph: createdDateTime, activityDateTime
+	activity, initiatedBy    int // activityDisplayName, initiatedBy
+	status, signedInTo       int // status, resourceDisplayName
 	event                    *formats.Shape
 	kafka                    *formats.Shape
 }
@@ -42,6 +45,9 @@ func openCloudEnvelope(p *formats.Paths) cloudEnvelope {
 		trailID: p.Add("EventId"), trailEvent: p.Add("CloudTrailEvent"),
 		auditData: p.Add("AuditData"), pageAuditData: p.Add("auditData"),
 		generated: p.Add("TimeGenerated"), role: p.Add("AppRoleName"),
+		created: p.Add("createdDateTime"), activityTime: p.Add("activityDateTime"),
+		activity: p.Add("activityDisplayName"), initiatedBy: p.Add("initiatedBy"),
+		status: p.Add("status"), signedInTo: p.Add("resourceDisplayName"),
 		event: formats.NewShape([][]string{logEventMessage: {"message"}}...),
 		kafka: formats.NewShape([]string{"value"}),
 	}
@@ -82,6 +88,16 @@ func (d *Decoder) peelCloud(src string, v scan.Span, level int) bool {
 		return d.decodeInner(src, at(e.auditData), level) || d.decodeInner(src, at(e.pageAuditData), level)
 	case at(e.kind).Kind == scan.String && (d.has(e.generated) || d.has(e.role)):
 		return d.decodeRow(src, v, level)
+	case d.has(e.created) && d.has(e.status) && d.has(e.signedInTo):
+		node := func(place int) formats.Node { return formats.Node{Src: src, Span: at(place)} }
+		d.json = cloud.AppendGraphRow(d.json[:0], formats.Node{Src: src, Span: v}, node(e.created), "SignInLogs", formats.Node{})
+		d.decodeRebuilt(src, v, "Microsoft Graph", level)
+		return true
+	case d.has(e.activityTime) && d.has(e.activity) && d.has(e.initiatedBy):
+		node := func(place int) formats.Node { return formats.Node{Src: src, Span: at(place)} }
+		d.json = cloud.AppendGraphRow(d.json[:0], formats.Node{Src: src, Span: v}, node(e.activityTime), "AuditLogs", node(e.activity))
+		d.decodeRebuilt(src, v, "Microsoft Graph", level)
+		return true
 	}
 	return false
 }
@@ -96,14 +112,19 @@ func (d *Decoder) decodeRow(src string, v scan.Span, level int) bool {
 	if d.json = record; !ok {
 		return false
 	}
-	d.noteEnvelope(level, "Log Analytics")
+	d.decodeRebuilt(src, v, "Log Analytics", level)
+	return true
+}
+
+// decodeRebuilt decodes the record in d.json, which was made of the object at v.
+func (d *Decoder) decodeRebuilt(src string, v scan.Span, name string, level int) {
+	d.noteEnvelope(level, name)
 	if d.enter(level, src[v.Start:v.End]) {
-		d.decodeText(d.elem.Arena.Copy(record), level+1)
+		d.decodeText(d.elem.Arena.Copy(d.json), level+1)
 	}
 	if cap(d.json) > maxKeptJSON {
 		d.json = nil
 	}
-	return true
 }
 
 // isNotification reports whether the current object is a notification of AWS, which has the keys of a CloudTrail event but a

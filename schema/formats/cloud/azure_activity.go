@@ -134,14 +134,15 @@ func (c *azureActivity) read(el *formats.Element, a *azure) {
 	c.outcome(el, a)
 	a.source(el, c.properties.at(el, activityUserAddress), el.At(c.claims[claimAddress]))
 	userAgent := el.FirstText(c.properties.at(el, activityAgent), c.properties.at(el, activityAgentHeader))
-	if hasProvider(el.Text(el.At(a.resource)), "Microsoft.KeyVault") {
+	vault := hasProvider(el.Text(el.At(a.resource)), "Microsoft.KeyVault")
+	if vault {
 		userAgent = firstOf(userAgent, el.Text(c.properties.at(el, activityClient)))
 	}
 	c.caller(el)
 	el.SetAgentByAddress(userAgent)
 	el.SetText(schema.UserAgentOriginal, userAgent)
 	el.CopyText(schema.CloudRegion, el.At(a.location))
-	c.resource(el, a)
+	c.resource(el, vault)
 	el.Emit()
 }
 
@@ -235,7 +236,7 @@ func firstOf(a, b string) string {
 
 // resource sets the resource from the first target in Entra's audit log, the resource's name from the key of a storage
 // object, and both from the URL of an object in a key vault.
-func (c *azureActivity) resource(el *formats.Element, a *azure) {
+func (c *azureActivity) resource(el *formats.Element, vault bool) {
 	c.target.Select(el, el.FirstItem(c.properties.at(el, activityTargets)))
 	if id := c.target.At(activityTargetID); id.Present() {
 		el.CopyText(schema.ResourceID, id)
@@ -250,7 +251,7 @@ func (c *azureActivity) resource(el *formats.Element, a *azure) {
 	el.SetText(schema.URLPath, path)
 	el.CopyInt(schema.HTTPRequestBytes, c.properties.at(el, activityReceived))
 	el.CopyInt(schema.HTTPResponseBytes, c.properties.at(el, activitySent))
-	if hasProvider(el.Text(el.At(a.resource)), "Microsoft.KeyVault") {
+	if vault {
 		vaultObject(el, el.FirstText(c.properties.at(el, activityObject), c.properties.at(el, activityURI)))
 	}
 }

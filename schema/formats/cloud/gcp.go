@@ -45,6 +45,7 @@ type gcp struct {
 const (
 	delegateEmail = iota
 	delegateSubject
+	delegateClaim
 )
 
 func newGCP(p *formats.Paths) formats.Reader {
@@ -67,6 +68,7 @@ func newGCP(p *formats.Paths) formats.Reader {
 		trace:        p.Add("trace"), operation: p.Add("operation", "id"),
 		delegate: formats.NewShape([][]string{
 			delegateEmail: {"firstPartyPrincipal", "principalEmail"}, delegateSubject: {"principalSubject"},
+			delegateClaim: {"thirdPartyPrincipal", "thirdPartyClaims", "sub"},
 		}...),
 		permission: formats.NewShape([]string{"granted"}),
 	}
@@ -192,13 +194,13 @@ func (g *gcp) principal(el *formats.Element) {
 	switch {
 	case agent:
 		el.SetText(schema.UserType, "ai_agent")
-	case strings.HasSuffix(email, ".gserviceaccount.com"):
+	case strings.HasSuffix(email, ".gserviceaccount.com"), strings.Contains(email, "/workloadIdentityPools/"), strings.HasPrefix(email, "serviceAccount:"):
 		el.SetText(schema.UserType, "service")
-	case strings.IndexByte(email, '@') > 0:
+	case strings.IndexByte(email, '@') > 0, strings.Contains(email, "/workforcePools/"):
 		el.SetText(schema.UserType, "human")
 	}
 	el.CopyText(schema.ClientAppID, el.At(g.oauthClient))
 	el.CopyText(schema.CredentialUID, el.At(g.keyName))
 	g.delegate.Select(el, el.FirstItem(el.At(g.delegation)))
-	el.CopyFirstText(schema.OnBehalfOfID, g.delegate.At(delegateEmail), g.delegate.At(delegateSubject))
+	el.CopyFirstText(schema.OnBehalfOfID, g.delegate.At(delegateEmail), g.delegate.At(delegateSubject), g.delegate.At(delegateClaim))
 }

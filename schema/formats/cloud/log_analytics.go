@@ -158,6 +158,21 @@ func camel(name string) string {
 	return strings.ToLower(name[:n]) + name[n:]
 }
 
+// AppendGraphRow appends the diagnostic record of a sign-in or an audit event of Entra as Microsoft Graph's pages have it:
+// the properties of the record alone. The time is the value of the key that the kind of object has.
+func AppendGraphRow(dst []byte, row formats.Node, time formats.Node, category string, operation formats.Node) []byte {
+	dst = append(append(dst, `{"time":`...), time.Raw()...)
+	dst = formats.AppendString(append(dst, `,"category":`...), category)
+	dst = append(dst, `,"operationName":`...)
+	if operation.Present() {
+		dst = append(dst, operation.Raw()...)
+	} else {
+		dst = append(dst, `"Sign-in activity"`...)
+	}
+	dst = append(dst, `,"resourceId":"/providers/Microsoft.aadiam","properties":`...)
+	return append(append(dst, row.Raw()...), '}')
+}
+
 // AppendInsightsRow appends the OTLP request of a row of Application Insights: a dependency, which is a call that the
 // application made, or a request, which is a call that it answered. It returns false for rows of other tables, and for a row
 // without a time.
