@@ -160,9 +160,27 @@ func (w *azureWeb) firewall(el *formats.Element) {
 		el.SetText(schema.Disposition, formats.Allowed)
 	}
 	el.CopyFirstText(schema.GuardrailName, w.properties.at(el, webRule), w.properties.at(el, webRuleID))
-	el.SetText(schema.GuardrailAction, strings.ToLower(action))
+	el.SetText(schema.GuardrailAction, lower(el, action))
 	el.CopyFirstText(schema.GuardrailRiskCategory, w.properties.at(el, webRuleSet), w.properties.at(el, webRuleName))
 	if !el.Event.Has(schema.EventAction) {
 		el.SetClass(formats.ClassAPI, "request") // the log of the firewall lacks the method
 	}
+}
+
+// maxAction is the length in bytes of the longest action that lower converts.
+const maxAction = 32
+
+// lower returns a word of ASCII in lower case. A longer text is returned as it is.
+func lower(el *formats.Element, word string) string {
+	var buf [maxAction]byte
+	if len(word) > len(buf) {
+		return word
+	}
+	for i := range len(word) {
+		buf[i] = word[i]
+		if isUpper(word[i]) {
+			buf[i] |= 0x20
+		}
+	}
+	return el.Arena.Copy(buf[:len(word)])
 }
