@@ -446,6 +446,8 @@ func envelopes(t testing.TB) (list []scaling) {
 		scaling{"attributes of log records", inside(`{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"timeUnixNano":"1","attributes":[`, attribute, `{}]}]}]}]}`)},
 		scaling{"log records with JSON", inside(`{"resourceLogs":[{"scopeLogs":[{"logRecords":[`, `{"timeUnixNano":"1","body":{"stringValue":`+
 			quote(small, false)+`}},`, `{}]}]}]}`)},
+		scaling{"spans of Jaeger", inside(`{"traceID":"a","processes":{"p":{"serviceName":"s"}},"spans":[`, `{"tags":[{"key":"a","value":"b"}]},`, `{}]}`)},
+		scaling{"processes of Jaeger", inside(`{"traceID":"a","spans":[{}],"processes":{`, `"p":{"serviceName":"s"},`, `"q":{}}}`)},
 		scaling{"names of resources", inside(`{"eventVersion":"1","eventSource":"s","userIdentity":{},"eventTime":1767261600,"requestParameters":{"names":[`,
 			`"a",`, `"b"]}}`)},
 		scaling{"attributions of an insight", inside(`{"eventVersion":"1","eventTime":1767261600,"insightDetails":{"insightContext":{"attributions":[`,

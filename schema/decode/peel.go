@@ -14,6 +14,7 @@ type envelope struct {
 	shipped shippedEnvelope
 
 	logRecord logRecord
+	jaeger    jaeger
 }
 
 // The datasets under which skipped contents of envelopes are counted. No event has the last two.
@@ -26,13 +27,14 @@ const (
 func openEnvelope(p *formats.Paths) envelope {
 	return envelope{
 		lists: openListEnvelope(p), cloud: openCloudEnvelope(p), bus: openBusEnvelope(p), shipped: openShippedEnvelope(p),
-		logRecord: openLogRecord(p),
+		logRecord: openLogRecord(p), jaeger: openJaeger(p),
 	}
 }
 
 // peel decodes the contents of an object that fits no format. It returns false if the object is not an envelope.
 func (d *Decoder) peel(src string, v scan.Span, level int) bool {
-	return d.peelList(src, v, level) || d.peelCloud(src, v, level) || d.peelBus(src, v, level) || d.peelShipped(src, v, level)
+	return d.peelList(src, v, level) || d.peelCloud(src, v, level) || d.peelBus(src, v, level) || d.peelJaeger(src, v, level) ||
+		d.peelShipped(src, v, level)
 }
 
 // has reports whether the current object has a value at a place, which may be null.
@@ -49,6 +51,7 @@ type listEnvelope struct {
 	events                   int // events
 	entries, metadata        int // entries, response_metadata: Slack
 	data, object, more       int // data, object, has_more: OpenAI, Anthropic
+	limit, offset            int // limit, offset, beside data: Jaeger
 	oktaVersion, oktaEvents  int // cloudEventsVersion, data.events: Okta's event hooks
 	messages, pulled         int // Messages: SQS; receivedMessages: Pub/Sub
 	requestID, timestamp     int // requestId, timestamp: Firehose over HTTP
@@ -65,6 +68,7 @@ func openListEnvelope(p *formats.Paths) listEnvelope {
 		upperEvents: p.Add("Events"), events: p.Add("events"),
 		entries: p.Add("entries"), metadata: p.Add("response_metadata"),
 		data: p.Add("data"), object: p.Add("object"), more: p.Add("has_more"),
+		limit: p.Add("limit"), offset: p.Add("offset"),
 		oktaVersion: p.Add("cloudEventsVersion"), oktaEvents: p.Add("data", "events"),
 		messages: p.Add("Messages"), pulled: p.Add("receivedMessages"),
 		requestID: p.Add("requestId"), timestamp: p.Add("timestamp"), invocation: p.Add("invocationId"),
@@ -120,7 +124,7 @@ func (d *Decoder) page(src string, v scan.Span) (name string, list scan.Span) {
 		{"events", e.events, false},
 		{"items", e.items, isText(src, d.found[e.kind], "admin#reports#activities") || isText(src, d.found[e.kind], "reports#activities")},
 		{"entries", e.entries, d.has(e.metadata)},
-		{"data", e.data, d.has(e.more) || isText(src, d.found[e.object], "list")},
+		{"data", e.data, d.has(e.more) || isText(src, d.found[e.object], "list") || d.has(e.limit) && d.has(e.offset)},
 	} {
 		if d.found[p.place].Kind == scan.Array && (p.known || d.members(src, v) == 1 || p.place == e.upperEvents && d.members(src, v) == 2) {
 			return p.name, d.found[p.place]
