@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/aidr-engine/aidr/engine"
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
 )
 
@@ -62,6 +63,10 @@ func TestStateEndpoints(t *testing.T) {
 		{rt, "POST", "/v1/state/clear?rule=r&reason=" + strings.Repeat("x", maxReason+1), "400 "},
 		{rt, "POST", "/v1/state/clear?rule=none&reason=x", "404 "},
 		{rt, "GET", "/v1/state/clear", "405 "},
+		{Runtime{}, "POST", "/v1/state/try", "503 "},
+		{Runtime{Try: func(context.Context, *store.Store, string, []item.Item) ([]engine.Trial, error) {
+			return nil, errors.New("rule \"r\" is not active")
+		}}, "POST", "/v1/state/try", `404 {"error":"rule \"r\" is not active"}`},
 	} {
 		if got := request(Handler(s, c.rt), c.method, c.path); !strings.Contains(got, c.want) {
 			t.Errorf("%s %s: got %s, want %s", c.method, c.path, got, c.want)
