@@ -22,7 +22,7 @@ const (
 	// AgentsFile is the name of the registry of agents in a folder of rules.
 	AgentsFile = "agents.yaml"
 	// MaxFiles is the largest number of files in a Set. A folder with more files was probably named by mistake.
-	MaxFiles = 20_000
+	MaxFiles = 100_000
 )
 
 // Options are the options of Load. The zero Options load the rules, lists and registries of the folders named.

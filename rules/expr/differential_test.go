@@ -230,7 +230,7 @@ func computed(t testingT, env *Env, text string) *predicate.Cond {
 	if err != nil {
 		t.Fatalf("%s: %v", text, err)
 	}
-	return c.cond(text, predicate.Computed(p.holds))
+	return c.cond(text, predicate.Computed(c.slots, predicate.Fact{}, p.holds))
 }
 
 // testingT is the part of testing.T that rapid.T has, too.

@@ -85,7 +85,7 @@ func TestSecretsAllocateNothing(t *testing.T) {
 		}); n != 0 {
 			t.Errorf("%s: got %v allocations, want 0", text, n)
 		}
-		s.Begin()
+		s.Begin(e)
 		if ok, err := c.Eval(e, s); !ok || err != nil {
 			t.Errorf("%s: got %v, %v", text, ok, err)
 		}

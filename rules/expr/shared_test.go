@@ -24,12 +24,12 @@ func TestSharedTestsRunOnce(t *testing.T) {
 			t.Errorf("%s: got %v, %v, want %v", step, got, err, want)
 		}
 	}
-	s.Begin()
+	s.Begin(e)
 	check("first", first, true)
 	e.SetText(schema.MessageContextPromptText, "harmless")
 	check("second, from the cache", second, true)
 	check("third is another test", third, false)
-	s.Begin()
+	s.Begin(e)
 	check("second on the next event", second, false)
 	s.End()
 	e.SetText(schema.MessageContextPromptText, "ignore all")
@@ -42,7 +42,7 @@ func TestSharedFailure(t *testing.T) {
 	a := mustCompile(t, env, `raw.a.matches("x") && true`)
 	b := mustCompile(t, env, `raw.a.matches("x")`)
 	e, s := &schema.Event{Raws: []schema.Value{schema.IntValue(1)}}, predicate.NewScratch()
-	s.Begin()
+	s.Begin(e)
 	defer s.End()
 	for _, c := range []*predicate.Cond{a, b, a} {
 		if ok, err := c.Eval(e, s); ok || err == nil {

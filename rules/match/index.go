@@ -1,9 +1,19 @@
-// Package match finds the conditions of a Set that hold for an event, at a cost that does not grow with the number of
-// conditions: an index over their witnesses (see package predicate) selects candidates, and only candidates are evaluated.
+// Package match finds the conditions of a Set that hold for an event, at a cost that depends on the event and hardly on the
+// number of conditions.
 //
-//	event --> one look-up per indexed field --> candidates + always --> Cond.Eval --> dataset filter --> numbers
+//	event --> probes mark atoms --> tree of witnesses --> candidates --> programs over tests --> dataset filter --> numbers
 //
-// A condition without a witness is evaluated for every event.
+// An atom is a fact about one value that a look-up finds: the text of a field equals, begins with or contains something, a
+// number is in a range, an address is in a network, a key is absent (see predicate.Atom). Probes look up each value once and
+// mark the atoms that hold, whatever their number. A clause is a necessary condition of a condition, a disjunction of
+// atoms. The tree files each condition under its most selective clause, and the conditions below an edge again under their
+// next clause, until few are left; those are candidates if all atoms on the way hold.
+//
+// A candidate runs as a program over its tests. A test runs at most once per event, however many conditions have it, and
+// not at all if the atoms decide it. A condition without a clause is a candidate for every event.
+//
+// Nothing here changes a verdict: the result is that of evaluating every condition, errors included. The tests compare the
+// two on random conditions and events.
 package match
 
 import (
@@ -16,16 +26,24 @@ import (
 // Index is the index over the conditions of a Set. It is immutable, and all workers share it.
 type Index struct {
 	conds  []cond
-	fields []fieldIndex // in the order of Field
-	always []uint32     // conditions without a witness, ascending
+	slots  []*predicate.Slot
+	probes []probe
+	atoms  uint32   // number of atoms; literals from here on are tests
+	probe  []uint32 // by atom: the probe that marks it
+	tests  []test
+	steps  []step // of all programs
+	tree   tree
 
-	size    int    // number of conditions that Build was given
-	planned []Plan // by the number of the condition
+	size    int              // number of conditions that Build was given
+	planned []planned        // by the number of the condition
+	facts   []predicate.Atom // of the plans
 }
 
 // cond is a condition with all its users. It is evaluated once per event.
 type cond struct {
 	cond  *predicate.Cond
+	first uint32 // of its steps in Index.steps
+	start int32  // the step at which the program starts, relative to first
 	users []user // ascending
 }
 
@@ -40,35 +58,46 @@ type Scratch struct {
 	Predicate *predicate.Scratch // for evaluating conditions
 	// Failed holds the numbers of the conditions whose evaluation failed in the last Eval, ascending. They count as no match.
 	Failed []int32
+	// Candidates counts the conditions that Eval evaluated.
+	Candidates uint64
+
+	index  *Index   // of the current sizes
+	epoch  uint32   // of the event, a multiple of 4
+	memo   []uint32 // by literal: epoch | verdict, once known
+	seen   []uint32 // by condition: the epoch of the last event for which it was a candidate
+	ran    []run    // by probe
+	marked []uint32 // the atoms that hold, by probe
+	values []slotValue
+	folded []byte
 }
+
+// run is the last run of a probe.
+type run struct {
+	epoch    uint32
+	from, to uint32 // its atoms in Scratch.marked
+}
+
+// known returns the mark of a verdict in Scratch.memo.
+func known(v predicate.Verdict) uint32 { return uint32(v) }
+
+// verdictMask covers the verdict in an element of Scratch.memo.
+const verdictMask = 3
 
 // NewScratch returns an empty Scratch.
 func NewScratch() *Scratch { return &Scratch{Predicate: predicate.NewScratch()} }
 
-// Build returns an index over conditions, which must all be of one environment. datasets[i] restricts conds[i] to events of
-// these datasets; if it is empty, or datasets is nil, any dataset will do. A nil condition never holds. The numbers that Eval
-// returns are indexes in conds.
-func Build(conds []*predicate.Cond, datasets [][]string) *Index {
-	x := &Index{size: len(conds), planned: make([]Plan, len(conds))}
-	known := make(map[*predicate.Cond]int, len(conds)) // condition -> index in x.conds
-	for i, c := range conds {
-		if c == nil {
-			continue
-		}
-		at, ok := known[c]
-		if !ok {
-			at = len(x.conds)
-			known[c] = at
-			x.conds = append(x.conds, cond{cond: c})
-		}
-		u := user{number: int32(i)}
-		if datasets != nil {
-			u.datasets = datasets[i]
-		}
-		x.conds[at].users = append(x.conds[at].users, u)
+// begin prepares the scratch for an event.
+func (s *Scratch) begin(x *Index, e *schema.Event) {
+	s.Failed, s.marked = s.Failed[:0], s.marked[:0]
+	s.epoch += verdictMask + 1
+	if s.index != x || s.epoch == 0 { // another Index, or the epochs are used up
+		s.index, s.epoch = x, verdictMask+1
+		s.memo = make([]uint32, int(x.atoms)+len(x.tests))
+		s.seen = make([]uint32, len(x.conds))
+		s.ran = make([]run, len(x.probes))
+		s.values = make([]slotValue, len(x.slots))
 	}
-	x.plan()
-	return x
+	s.Predicate.Begin(e)
 }
 
 // Len returns the number of conditions that Build was given.
@@ -78,28 +107,10 @@ func (x *Index) Len() int { return x.size }
 // scratch have reached their size.
 func (x *Index) Eval(e *schema.Event, s *Scratch, out []int32) []int32 {
 	from := len(out)
-	s.Failed = s.Failed[:0]
-	s.Predicate.Begin()
-	for i := range x.fields {
-		f := &x.fields[i]
-		if !e.Has(f.field) {
-			continue
-		}
-		text := e.Text(f.field)
-		if f.isBool {
-			text = ""
-			if e.Int(f.field) != 0 {
-				text = predicate.True
-			}
-		}
-		out = x.verdicts(f.equal[text], e, s, out)
-		for j := range f.lists {
-			if f.lists[j].list.Contains(text) {
-				out = x.verdicts(f.lists[j].conds, e, s, out)
-			}
-		}
+	s.begin(x, e)
+	if len(x.tree.nodes) > 0 {
+		out = x.tree.visit(0, e, s, out)
 	}
-	out = x.verdicts(x.always, e, s, out)
 	s.Predicate.End()
 	slices.Sort(out[from:])
 	slices.Sort(s.Failed)
@@ -111,7 +122,9 @@ func (x *Index) EvalAll(e *schema.Event, s *Scratch, out []int32) []int32 {
 	from := len(out)
 	s.Failed = s.Failed[:0]
 	for i := range x.conds {
-		out = x.verdict(&x.conds[i], e, s, out)
+		c := &x.conds[i]
+		holds, err := c.cond.Eval(e, s.Predicate)
+		out = c.accept(holds, err != nil, e, s, out)
 	}
 	slices.Sort(out[from:])
 	slices.Sort(s.Failed)

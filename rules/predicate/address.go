@@ -41,6 +41,9 @@ func parseAddress(text string) (netip.Addr, bool) {
 	return a, ok
 }
 
+// ParseAddress parses an address as the conditions on addresses do; ok is false for other texts.
+func ParseAddress(text string) (a netip.Addr, ok bool) { return parseAddress(text) }
+
 // NetworkContains reports whether the text is an address of the network.
 func NetworkContains(p netip.Prefix, text string) bool {
 	a, ok := parseAddress(text)

@@ -156,17 +156,22 @@ type constant struct {
 func (n *constant) eval(*Scratch) verdict { return n.verdict }
 
 // Computed returns a node whose verdict is the result of run. Package expr uses it for the parts of a condition that it
-// leaves to CEL; run reads values with Scratch.Slot.
-func Computed(run func(*Scratch) (bool, error)) Node { return &computed{run} }
+// leaves to CEL; run reads the values of slots with Scratch.Slot. fact is a fact of the node that run does not show.
+func Computed(slots []Slot, fact Fact, run func(*Scratch) (bool, error)) Node {
+	return &computed{slots, fact, run}
+}
 
 type computed struct {
-	run func(*Scratch) (bool, error)
+	slots []Slot
+	fact  Fact
+	run   func(*Scratch) (bool, error)
 }
 
 func (*computed) typed() bool { return false }
 func (*computed) weight() int { return weightComputed }
 
 func (n *computed) eval(s *Scratch) verdict {
+	s.slots = n.slots
 	ok, err := n.run(s)
 	if err != nil {
 		return s.fail(err)

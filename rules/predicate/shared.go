@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/aidr-engine/aidr/schema"
 )
 
 // SharedTests gives all conditions of one environment the same node for the same costly test. The zero value is empty. It
@@ -66,8 +68,8 @@ func (n *shared) eval(s *Scratch) verdict {
 
 // Begin starts the evaluation of several conditions, all of one environment, on one event that does not change before End:
 // tests that the conditions share run once.
-func (s *Scratch) Begin() {
-	s.sharing = true
+func (s *Scratch) Begin(e *schema.Event) {
+	s.sharing, s.event = true, e
 	s.epoch++
 }
 

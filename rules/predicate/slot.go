@@ -3,6 +3,7 @@ package predicate
 import (
 	"encoding/binary"
 	"fmt"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -55,21 +56,16 @@ func (s *Slot) isTextField() bool { return s.isPlainField() && s.Type == schema.
 
 // key is equal for slots that read the same value.
 func (s *Slot) key() string {
+	if s.isPlainField() || s.Source == FromRaw && len(s.Path) == 0 && !s.Presence && s.Derive == "" {
+		return strconv.Itoa(int(s.Source)) + " " + strconv.Itoa(s.At)
+	}
 	return fmt.Sprintf("%d %d %s %s %v %q", s.Source, s.At, s.Name, s.Derive, s.Presence, s.Path)
 }
 
 // read returns the slot's value. An absent value is the zero value of the slot's type, and missing (KindAbsent) for
 // TypeDyn.
 func (s *Scratch) read(slot *Slot) schema.Value {
-	v := s.above(slot)
-	if v.Kind == schema.KindJSON {
-		v = JSONAt(v.Text, slot.Path)
-	} else if len(slot.Path) > 0 {
-		v = schema.Value{}
-	}
-	if slot.Derive != "" {
-		v = s.derived(slot.Derive, v)
-	}
+	v := s.value(slot)
 	if slot.Presence {
 		return schema.BoolValue(v.Present())
 	}
@@ -78,6 +74,20 @@ func (s *Scratch) read(slot *Slot) schema.Value {
 	}
 	if !v.Present() {
 		return ZeroValue(slot.Type)
+	}
+	return v
+}
+
+// value returns the slot's value, absent if it does not exist, whatever its type. Presence has no effect.
+func (s *Scratch) value(slot *Slot) schema.Value {
+	v := s.above(slot)
+	if v.Kind == schema.KindJSON {
+		v = JSONAt(v.Text, slot.Path)
+	} else if len(slot.Path) > 0 {
+		v = schema.Value{}
+	}
+	if slot.Derive != "" {
+		v = s.derived(slot.Derive, v)
 	}
 	return v
 }

@@ -9,8 +9,7 @@ import (
 )
 
 // Witness is a necessary condition that an index can look up: if it does not hold, neither does the condition. It holds if
-// the value of Field is one of Values, or is in List, and never for an event without the field. The value of a bool field is
-// True here. If a condition cannot
+// the value of Field is one of Values, or is in List, and never for an event without the field. If a condition cannot
 // be looked up, its only Witness is without Values and List, and Why is the reason.
 type Witness struct {
 	Field  schema.Field
@@ -18,9 +17,6 @@ type Witness struct {
 	List   List     // instead of Values, if any value of a list will do
 	Why    string
 }
-
-// True is the value of a bool field that is true, as a value of a Witness.
-const True = "true"
 
 // Witnesses returns the witnesses, the most selective first, or a single Witness that has only Why. The slice must not be
 // changed.
@@ -37,7 +33,7 @@ func witnessesOf(root Node) []Witness {
 	if len(found) == 0 {
 		slices.Sort(f.reasons)
 		reasons := strings.Join(slices.Compact(f.reasons), "; ")
-		return []Witness{{Why: "no part of it is == or in on a text field of the event, or a bool field: " + reasons}}
+		return []Witness{{Why: "no part of it is == or in on a text field of the event: " + reasons}}
 	}
 	slices.SortStableFunc(found, func(a, b Witness) int {
 		return cmp.Or(cmp.Compare(commonness(a.Field), commonness(b.Field)), cmp.Compare(a.size(), b.size()))
@@ -59,8 +55,22 @@ func commonness(f schema.Field) int {
 		return 2
 	case schema.EventOutcome, schema.EventType, schema.Disposition, schema.UserType, schema.CredentialType,
 		schema.CloudProvider, schema.CloudRegion, schema.HTTPRequestMethod, schema.GenAIOperationName, schema.GenAIProviderName,
-		schema.AIAgentUIDSource, schema.AIAgentType, schema.GenAIToolCalled, schema.GenAIToolReturned, schema.EventTruncated:
+		schema.AIAgentUIDSource, schema.AIAgentType:
 		return 1
+	}
+	return 0
+}
+
+// Commonness returns a lower bound for the share of events that have a given value of the slot: nearly all events of a
+// source share the values of some fields.
+func Commonness(s *Slot) float64 {
+	if s.isPlainField() {
+		switch commonness(schema.Field(s.At)) {
+		case 2:
+			return 0.9
+		case 1:
+			return 0.3
+		}
 	}
 	return 0
 }
@@ -98,9 +108,6 @@ func (f *witnessFinder) find(n Node, negated bool) []Witness {
 	return f.test(n)
 }
 
-// notIndexed is the reason of a comparison that is not one of a text or bool field with a constant.
-const notIndexed = "raw values, JSON, agent.* and comparisons of two fields are not indexed"
-
 // test returns the witness of a node that is neither &&, || nor !. An absent field is "": a test that holds for "" holds for
 // events without the field, which a look-up does not find.
 func (f *witnessFinder) test(n Node) []Witness {
@@ -123,22 +130,12 @@ func (f *witnessFinder) test(n Node) []Witness {
 			return f.none(`the list matches "", which an absent field equals`)
 		}
 		return []Witness{{Field: schema.Field(n.slot.At), List: n.list}}
-	case *slotBool:
-		if n.slot.isPlainField() {
-			return []Witness{{Field: schema.Field(n.slot.At), Values: []string{True}}}
-		}
-		return f.none(notIndexed)
-	case *slotEqual:
-		if n.slot.isPlainField() && n.value.Kind == schema.KindBool && n.value.Bool() {
-			return []Witness{{Field: schema.Field(n.slot.At), Values: []string{True}}}
-		}
-		return f.none(notIndexed)
 	case *fieldTest, *slotTest, *matches:
 		return f.none("looking inside a text (startsWith, contains, iequals, matches ...) is not indexed")
 	case *intOrder, *slotOrder:
 		return f.none("numbers and ranges are not indexed")
-	case *pairEqual, *pairOrder, *slotIn, *slotMissing:
-		return f.none(notIndexed)
+	case *slotEqual, *pairEqual, *pairOrder, *slotIn, *slotMissing, *slotBool:
+		return f.none("raw values, JSON, agent.* and comparisons of two fields are not indexed")
 	case *hasField, *constant:
 		return f.none("has(), true and false are not indexed")
 	}
