@@ -1,7 +1,6 @@
 package match
 
 import (
-	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -18,12 +17,9 @@ type builder struct {
 	atoms     []atom                    // by number while the index is built
 	atomAt    map[atomKey]int32         // -> index in atoms
 	facts     map[factKey]fact          // of the tests met so far
-	tests     map[predicate.Node]uint32 // literals of tests
-	exact     map[int32]bool            // the atoms that programs have as literals
-	used      map[int32]bool            // the atoms of edges
-	numbers   map[int32]uint32          // final numbers of the atoms in the index
-	clausesOf [][]clause                // by condition
-	coders    []predicate.Formula       // by condition
+	tests     map[predicate.Node]uint32 // -> index in Index.tests
+	numbers   map[place]uint32          // of the atoms in the index
+	formulas  []predicate.Formula       // by condition
 }
 
 // atom is an atom with its slot's number.
@@ -69,32 +65,54 @@ func Build(conds []*predicate.Cond, datasets [][]string) *Index {
 	b := &builder{
 		x: x, slotAt: map[string]int32{}, slotOfPtr: map[*predicate.Slot]int32{}, atomAt: map[atomKey]int32{},
 		facts: map[factKey]fact{}, tests: map[predicate.Node]uint32{},
-		exact: map[int32]bool{}, used: map[int32]bool{}, numbers: map[int32]uint32{},
+		numbers: map[place]uint32{},
 	}
 	b.build()
 	return x
 }
 
-// build finds the clauses, then the tree, which determines the atoms that the index looks up, and then the probes and the
-// programs.
+// build finds the clauses of the conditions, and then makes the columns and programs.
 func (b *builder) build() {
 	x := b.x
+	clauses := make([][]clause, len(x.conds))
 	for i := range x.conds {
 		c := &x.conds[i]
 		f := c.cond.Formula()
-		b.coders = append(b.coders, f)
-		clauses := b.clauses(&f, false)
+		b.formulas = append(b.formulas, f)
+		clauses[i] = b.clauses(&f, false)
 		if d := c.datasets(); d != nil {
-			clauses = append(clauses, b.datasetClause(d))
+			clauses[i] = append(clauses[i], b.datasetClause(d))
 		}
-		b.clausesOf = append(b.clausesOf, b.bestClauses(clauses))
+		clauses[i] = b.bestClauses(clauses[i])
 	}
-	b.tree()
+	uses := b.countUses(clauses)
+	var all []filed
+	for i := range x.conds {
+		f, ok := b.file(uint32(i), clauses[i], uses)
+		if ok {
+			all = append(all, f)
+		}
+		b.plan(uint32(i), &f)
+	}
+	b.columns(b.arrange(all))
 	for i := range b.atoms {
 		x.facts = append(x.facts, b.atoms[i].Atom)
 	}
-	b.probes()
 	b.programs()
+}
+
+// countUses counts the atoms of all clauses.
+func (b *builder) countUses(all [][]clause) *useCount {
+	u := &useCount{atoms: map[int32]int{}, slots: map[int32]int{}}
+	for _, cs := range all {
+		for _, c := range cs {
+			for _, a := range c {
+				u.atoms[a]++
+				u.slots[b.atoms[a].slot]++
+			}
+		}
+	}
+	return u
 }
 
 // datasets returns the datasets of the users, nil if one of them accepts any.
@@ -158,45 +176,29 @@ func (b *builder) programs() {
 	x := b.x
 	for i := range x.conds {
 		c := coder{b: b}
-		x.conds[i].start = c.code(&b.coders[i], stepTrue, stepFalse)
+		x.conds[i].start = c.code(&b.formulas[i], stepTrue, stepFalse)
 		x.conds[i].first = uint32(len(x.steps))
 		x.steps = append(x.steps, c.steps...)
 	}
 	x.steps = slices.Clip(x.steps)
 }
 
-// literal returns the literal of a test: an atom that decides it, or the test.
-func (b *builder) literal(f *predicate.Formula) uint32 {
+// test returns the number of a test.
+func (b *builder) test(f *predicate.Formula) uint32 {
 	bare := predicate.Bare(f.Test)
 	if n, ok := b.tests[bare]; ok {
 		return n
 	}
-	fact := b.fact(f.Test, false)
-	if a := b.decisive(fact); a >= 0 {
-		n := b.numbers[a]
-		b.tests[bare] = n
-		return n
-	}
-	t := test{node: f.Test, exact: fact.exact}
+	t := test{node: f.Test}
 	if f.Op == predicate.OpOr {
 		t = b.alternatives(f)
-	} else if fact.known {
-		t.guards = b.guards(fact.atoms)
+	} else if fact := b.fact(f.Test, false); fact.known {
+		t.guards, t.exact = b.guards(fact.atoms), fact.exact
 	}
-	n := b.x.atoms + uint32(len(b.x.tests))
+	n := uint32(len(b.x.tests))
 	b.tests[bare] = n
 	b.x.tests = append(b.x.tests, t)
 	return n
-}
-
-// decisive returns the atom that decides a test with the fact; -1 if there is none.
-func (b *builder) decisive(f fact) int32 {
-	if f.known && f.exact && len(f.atoms) == 1 {
-		if a := &b.atoms[f.atoms[0]]; partOf(a.Kind) == partValue && a.Kind != predicate.AtomRange {
-			return f.atoms[0]
-		}
-	}
-	return -1
 }
 
 // maxGuards is the number of atoms up to which asking for them is faster than the test.
@@ -208,7 +210,7 @@ func (b *builder) guards(atoms clause) (out []uint32) {
 		return nil
 	}
 	for _, a := range atoms {
-		n, ok := b.numbers[a]
+		n, ok := b.numbers[place{a, false}]
 		if !ok {
 			return nil
 		}
@@ -235,7 +237,7 @@ func (b *builder) alternatives(f *predicate.Formula) test {
 		if f.Terms[i].Op != predicate.OpTest {
 			return t
 		}
-		t.terms = append(t.terms, b.literal(&f.Terms[i]))
+		t.terms = append(t.terms, b.test(&f.Terms[i]))
 	}
 	return t
 }
@@ -252,61 +254,14 @@ func partOf(k predicate.AtomKind) part {
 	return partValue
 }
 
-// probes numbers the atoms and builds the probes: those of edges, and those that decide a test by a look-up of a value.
-func (b *builder) probes() {
-	for i := range b.coders {
-		b.decide(&b.coders[i])
-	}
-	type place struct {
-		slot int32
-		part part
-	}
-	byPlace := map[place][]int32{}
-	var places []place
-	for n := range int32(len(b.atoms)) {
-		a := &b.atoms[n]
-		if a.Kind == predicate.AtomRange || !b.used[n] && !b.exact[n] {
-			continue
-		}
-		p := place{a.slot, partOf(a.Kind)}
-		if byPlace[p] == nil {
-			places = append(places, p)
-		}
-		byPlace[p] = append(byPlace[p], n)
-	}
-	slices.SortFunc(places, func(p, q place) int { return cmp.Or(cmp.Compare(p.slot, q.slot), cmp.Compare(p.part, q.part)) })
-	x := b.x
-	for _, p := range places {
-		for _, n := range byPlace[p] {
-			b.numbers[n] = x.atoms
-			x.probe = append(x.probe, uint32(len(x.probes)))
-			x.atoms++
-		}
-		x.probes = append(x.probes, b.probe(p.slot, p.part, byPlace[p]))
-	}
-	b.renumber()
-}
-
-// decide collects the atoms that decide tests.
-func (b *builder) decide(f *predicate.Formula) {
-	if f.Test != nil && f.Op == predicate.OpTest {
-		if a := b.decisive(b.fact(f.Test, false)); a >= 0 {
-			b.exact[a] = true
-		}
-	}
-	for i := range f.Terms {
-		b.decide(&f.Terms[i])
-	}
-}
-
-// probe returns the probe of a part of a slot, with the atoms of the numbers.
-func (b *builder) probe(slot int32, pt part, numbers []int32) probe {
+// probe returns the probe of a part of a slot for atoms, which have their numbers.
+func (b *builder) probe(slot int32, pt part, of []int32, several bool) probe {
 	p := probe{slot: slot, part: pt, bools: [2]int32{-1, -1}}
 	var texts []string
 	var atoms []int32
 	networks := map[int]*networkAtoms{}
-	for _, n := range numbers {
-		a, final := &b.atoms[n], int32(b.numbers[n])
+	for _, n := range of {
+		a, final := &b.atoms[n], int32(b.numbers[place{n, several}])
 		switch a.Kind {
 		case predicate.AtomPrefix, predicate.AtomSuffix, predicate.AtomContains:
 			texts, atoms = append(texts, a.Text), append(atoms, final)
@@ -318,6 +273,10 @@ func (b *builder) probe(slot int32, pt part, numbers []int32) probe {
 			put(&p.elements, a.Text, final)
 		case predicate.AtomNumber:
 			put(&p.numbers, a.Low, final)
+		case predicate.AtomRange:
+			if several {
+				p.ranges = append(p.ranges, rangeAtom{a.Low, a.High, final})
+			}
 		case predicate.AtomBool:
 			p.bools[int(a.Low)] = final
 		case predicate.AtomKinds:

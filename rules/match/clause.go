@@ -149,6 +149,28 @@ func (b *builder) slotOf(c clause) int32 {
 	return slot
 }
 
+// refuting returns atoms each of which makes a formula false, or its negation: those that decide a test that the formula
+// needs to be false, as in !(user.name in ["a", "b"]).
+func (b *builder) refuting(f *predicate.Formula, negated bool) (atoms clause) {
+	switch f.Op {
+	case predicate.OpNot:
+		return b.refuting(&f.Terms[0], !negated)
+	case predicate.OpAnd, predicate.OpOr:
+		if (f.Op == predicate.OpAnd) == negated {
+			return nil
+		}
+		for i := range f.Terms {
+			atoms = union(atoms, b.refuting(&f.Terms[i], negated))
+		}
+		return atoms
+	case predicate.OpTest:
+		if fact := b.fact(f.Test, false); negated && fact.known && fact.exact {
+			return fact.atoms
+		}
+	}
+	return nil
+}
+
 // fact is the fact of a test with its atoms by number.
 type fact struct {
 	atoms clause

@@ -1,16 +1,16 @@
 // Package match finds the conditions of a Set that hold for an event, at a cost that depends on the event and hardly on the
 // number of conditions.
 //
-//	event --> probes mark atoms --> tree of witnesses --> candidates --> programs over tests --> dataset filter --> numbers
+//	event --> the value of each slot --> its row of bits --> the bits that all rows have in common: candidates
+//	candidates --> programs over tests --> dataset filter --> numbers
 //
 // An atom is a fact about one value that a look-up finds: the text of a field equals, begins with or contains something, a
-// number is in a range, an address is in a network, a key is absent (see predicate.Atom). Probes look up each value once and
-// mark the atoms that hold, whatever their number. A clause is a necessary condition of a condition, a disjunction of
-// atoms. The tree files each condition under its most selective clause, and the conditions below an edge again under their
-// next clause, until few are left; those are candidates if all atoms on the way hold.
+// number is in a range, an address is in a network, a key is absent (see predicate.Atom). A clause is a necessary condition
+// of a condition, a disjunction of atoms. Each condition has a bit, and each slot that has clauses has a column (see
+// column). Probes find the atoms that hold for a value, whatever their number.
 //
-// A candidate runs as a program over its tests. A test runs at most once per event, however many conditions have it, and
-// not at all if the atoms decide it. A condition without a clause is a candidate for every event.
+// A candidate runs as a program over its tests. A test runs at most once per event, however many conditions have it. A
+// condition without a clause is a candidate for every event.
 //
 // Nothing here changes a verdict: the result is that of evaluating every condition, errors included. The tests compare the
 // two on random conditions and events.
@@ -25,14 +25,21 @@ import (
 
 // Index is the index over the conditions of a Set. It is immutable, and all workers share it.
 type Index struct {
-	conds  []cond
-	slots  []*predicate.Slot
-	probes []probe
-	atoms  uint32   // number of atoms; literals from here on are tests
-	probe  []uint32 // by atom: the probe that marks it
-	tests  []test
-	steps  []step // of all programs
-	tree   tree
+	conds   []cond
+	order   []uint32 // by bit: the index in conds
+	columns []column // in the order in which a scan looks at them
+	// needs holds, word by word, the columns that matter for the conditions of the word: needs[needsFrom[w]:needsFrom[w+1]].
+	needs     []uint16
+	needsFrom []uint32
+	openers   []int   // the columns whose rows open sections
+	rest      section // is looked at for every event
+
+	slots   []*predicate.Slot
+	probes  []probe
+	atoms   uint32   // number of atoms
+	probeOf []uint32 // by atom
+	tests   []test
+	steps   []step // of all programs
 
 	size    int              // number of conditions that Build was given
 	planned []planned        // by the number of the condition
@@ -63,22 +70,15 @@ type Scratch struct {
 
 	index  *Index   // of the current sizes
 	epoch  uint32   // of the event, a multiple of 4
-	memo   []uint32 // by literal: epoch | verdict, once known
+	held   []uint32 // by atom: the epoch of the last event for which a probe marked it
+	memo   []uint32 // by test: epoch | verdict
 	seen   []uint32 // by condition: the epoch of the last event for which it was a candidate
-	ran    []run    // by probe
-	marked []uint32 // the atoms that hold, by probe
+	ran    []uint32 // by probe: the epoch of its last run
+	marked []uint32 // the atoms marked for this event
 	values []slotValue
+	rows   []rows // by column
 	folded []byte
 }
-
-// run is the last run of a probe.
-type run struct {
-	epoch    uint32
-	from, to uint32 // its atoms in Scratch.marked
-}
-
-// known returns the mark of a verdict in Scratch.memo.
-func known(v predicate.Verdict) uint32 { return uint32(v) }
 
 // verdictMask covers the verdict in an element of Scratch.memo.
 const verdictMask = 3
@@ -92,10 +92,11 @@ func (s *Scratch) begin(x *Index, e *schema.Event) {
 	s.epoch += verdictMask + 1
 	if s.index != x || s.epoch == 0 { // another Index, or the epochs are used up
 		s.index, s.epoch = x, verdictMask+1
-		s.memo = make([]uint32, int(x.atoms)+len(x.tests))
+		s.held, s.memo = make([]uint32, x.atoms), make([]uint32, len(x.tests))
 		s.seen = make([]uint32, len(x.conds))
-		s.ran = make([]run, len(x.probes))
+		s.ran = make([]uint32, len(x.probes))
 		s.values = make([]slotValue, len(x.slots))
+		s.rows = make([]rows, len(x.columns))
 	}
 	s.Predicate.Begin(e)
 }
@@ -108,9 +109,12 @@ func (x *Index) Len() int { return x.size }
 func (x *Index) Eval(e *schema.Event, s *Scratch, out []int32) []int32 {
 	from := len(out)
 	s.begin(x, e)
-	if len(x.tree.nodes) > 0 {
-		out = x.tree.visit(0, e, s, out)
+	for _, n := range x.openers {
+		for _, o := range s.load(n).open {
+			out = x.scan(o.from, o.to, e, s, out)
+		}
 	}
+	out = x.scan(x.rest.from, x.rest.to, e, s, out)
 	s.Predicate.End()
 	slices.Sort(out[from:])
 	slices.Sort(s.Failed)

@@ -6,25 +6,21 @@ import (
 	"slices"
 )
 
-// intervals finds the intervals that contain a number. They are sorted by their lower bound and form a balanced tree: the
-// root of a part is in its middle.
-type intervals struct {
-	slot  int32
-	items []interval
-}
-
+// interval is an atom that is a range of numbers. The intervals of a column are sorted by their lower bound and form a
+// balanced tree: the root of a part is in its middle.
 type interval struct {
 	low, high float64
 	highest   float64 // of the part of which the interval is the middle
-	child     uint32
+	atom      uint32
 }
 
-// arrange sorts the intervals and prepares the tree.
-func (v *intervals) arrange() {
-	slices.SortFunc(v.items, func(a, b interval) int {
-		return cmp.Or(cmp.Compare(a.low, b.low), cmp.Compare(a.high, b.high), cmp.Compare(a.child, b.child))
+// arrangeIntervals sorts intervals and prepares the tree.
+func arrangeIntervals(items []interval) []interval {
+	slices.SortFunc(items, func(a, b interval) int {
+		return cmp.Or(cmp.Compare(a.low, b.low), cmp.Compare(a.high, b.high), cmp.Compare(a.atom, b.atom))
 	})
-	setHighest(v.items)
+	setHighest(items)
+	return items
 }
 
 func setHighest(items []interval) float64 {

@@ -35,9 +35,18 @@ type planned struct {
 	clause clause // of Index.facts
 }
 
-// plan records the plan of a condition's users; nil is a condition that is evaluated for every event.
-func (b *builder) plan(cond uint32, c clause) {
+// plan records the plan of a condition's users.
+func (b *builder) plan(cond uint32, f *filed) {
+	p := planned{always: len(f.clauses) == 0}
+	switch {
+	case f.never:
+		p.always = false
+	case f.opener >= 0:
+		p.clause = slices.Clip(f.clauses[f.opener])
+	case !p.always:
+		p.clause = slices.MinFunc(f.clauses, b.compareAlone)
+	}
 	for _, u := range b.x.conds[cond].users {
-		b.x.planned[u.number] = planned{c == nil, slices.Clip(c)}
+		b.x.planned[u.number] = p
 	}
 }

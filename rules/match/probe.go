@@ -24,6 +24,7 @@ type probe struct {
 	kinds    []kindAtom
 	lists    []listAtom
 	networks []networkAtoms
+	ranges   []rangeAtom // of a column on several slots
 
 	// Of the other parts:
 	prefixes *prefixes
@@ -43,6 +44,11 @@ const (
 type kindAtom struct {
 	kinds predicate.KindMask
 	atom  int32
+}
+
+type rangeAtom struct {
+	low, high float64
+	atom      int32
 }
 
 type listAtom struct {
@@ -88,28 +94,23 @@ func (s *Scratch) number(n int32) (f float64, ok bool) {
 	return 0, false
 }
 
-// ensure runs probe n, unless it has run for this event.
-func (s *Scratch) ensure(n uint32) {
-	r := &s.ran[n]
-	if r.epoch == s.epoch {
-		return
-	}
-	r.epoch, r.from = s.epoch, uint32(len(s.marked))
+// probe runs probe n, whose column is loaded once per event.
+func (s *Scratch) probe(n uint32) {
+	s.ran[n] = s.epoch
 	p := &s.index.probes[n]
 	if p.part == partValue {
 		p.look(s)
 	} else {
 		p.search(s)
 	}
-	r.to = uint32(len(s.marked))
 }
 
 // mark records that an atom holds. It returns false if it was recorded before.
 func (s *Scratch) mark(atom uint32) bool {
-	if s.memo[atom] == s.epoch|known(predicate.True) {
+	if s.held[atom] == s.epoch {
 		return false
 	}
-	s.memo[atom] = s.epoch | known(predicate.True)
+	s.held[atom] = s.epoch
 	s.marked = append(s.marked, atom)
 	return true
 }
@@ -127,6 +128,7 @@ func (p *probe) look(s *Scratch) {
 		p.lookText(v.value.Text, s)
 	case schema.KindInt, schema.KindDouble:
 		p.lookNumber(v.value, s)
+		p.lookRanges(s)
 	case schema.KindBool:
 		if a := p.bools[v.value.Num&1]; a >= 0 {
 			s.mark(uint32(a))
@@ -182,6 +184,18 @@ func (p *probe) lookNumber(v schema.Value, s *Scratch) {
 	}
 	if a, ok := p.numbers[f]; ok {
 		s.mark(uint32(a))
+	}
+}
+
+func (p *probe) lookRanges(s *Scratch) {
+	if p.ranges == nil {
+		return
+	}
+	f, _ := s.number(p.slot)
+	for i := range p.ranges {
+		if r := &p.ranges[i]; r.low <= f && f <= r.high {
+			s.mark(uint32(r.atom))
+		}
 	}
 }
 

@@ -7,12 +7,11 @@ import (
 	"github.com/aidr-engine/aidr/rules/predicate"
 )
 
-// A program is a condition as steps: each asks for the verdict of one literal and continues at the step for it. A literal is
-// an atom, or a test. The program takes a shortcut in every && and ||, so it may end without having met a test that would
+// A program is a condition as steps: each asks for the verdict of one test and continues at the step for it. The program takes a shortcut in every && and ||, so it may end without having met a test that would
 // fail; then the condition has the same verdict, because a test that fails decides neither. If a test that it meets does
 // fail, the verdict is left to the condition itself.
 type step struct {
-	literal uint32
+	test    uint32
 	yes, no int32 // the next step, relative to the program; stepTrue or stepFalse
 }
 
@@ -27,7 +26,7 @@ type test struct {
 	// guards are atoms of which one must hold, or else the test is false; nil if there are none in the index.
 	guards []uint32
 	exact  bool // the test holds if a guard does
-	// terms are the literals of an || of searches in one text; nil otherwise. They are used if their guards are known,
+	// terms are the tests of an || of searches in one text; nil otherwise. They are used if their guards are known,
 	// otherwise the node evaluates all of them in one pass.
 	terms []uint32
 }
@@ -62,12 +61,11 @@ func (c *coder) code(f *predicate.Formula, yes, no int32) int32 {
 		other := c.code(&f.Terms[2], yes, no)
 		return c.code(&f.Terms[0], then, other)
 	}
-	c.steps = append(c.steps, step{c.b.literal(f), yes, no})
+	c.steps = append(c.steps, step{c.b.test(f), yes, no})
 	return int32(len(c.steps) - 1)
 }
 
-// inOrder returns the terms of a && or ||, the lightest first. Equally light ones are in the order of the literals, as
-// those of other conditions are, so that the first term is often known.
+// inOrder returns the terms of a && or ||, the lightest first.
 func (c *coder) inOrder(terms []predicate.Formula) []*predicate.Formula {
 	out := make([]*predicate.Formula, len(terms))
 	for i := range terms {

@@ -235,7 +235,7 @@ func TestIndexIsBruteForce(t *testing.T) {
 	env := newEnv(t)
 	r := rand.New(rand.NewPCG(1, 1))
 	for n := 0; n < pairs; {
-		n += prove(t, env, r.IntN, 5+r.IntN(300), 100, r.IntN(4))
+		n += prove(t, env, r.IntN, 5+r.IntN([]int{20, 300, 1500}[r.IntN(3)]), 100, r.IntN(4))
 	}
 }
 

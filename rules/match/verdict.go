@@ -25,7 +25,7 @@ func (x *Index) candidate(n uint32, e *schema.Event, s *Scratch, out []int32) []
 			return c.accept(true, false, e, s, out)
 		}
 		p := &steps[at]
-		switch s.verdict(p.literal) {
+		switch s.verdict(p.test) {
 		case predicate.True:
 			at = p.yes
 		case predicate.False:
@@ -56,34 +56,21 @@ func (c *cond) accept(holds, failed bool, e *schema.Event, s *Scratch, out []int
 	return out
 }
 
-// verdict returns the verdict of a literal.
-func (s *Scratch) verdict(literal uint32) predicate.Verdict {
-	m := s.memo[literal]
+// verdict returns the verdict of test n.
+func (s *Scratch) verdict(n uint32) predicate.Verdict {
+	m := s.memo[n]
 	if m&^verdictMask == s.epoch {
 		return predicate.Verdict(m & verdictMask)
 	}
-	if literal < s.index.atoms {
-		return s.atom(literal)
-	}
-	v := s.test(&s.index.tests[literal-s.index.atoms])
-	s.memo[literal] = s.epoch | known(v)
+	v := s.test(&s.index.tests[n])
+	s.memo[n] = s.epoch | uint32(v)
 	return v
-}
-
-// atom returns the verdict of an atom that is not marked.
-func (s *Scratch) atom(atom uint32) predicate.Verdict {
-	s.ensure(s.index.probe[atom])
-	if s.memo[atom] != s.epoch|known(predicate.True) {
-		s.memo[atom] = s.epoch | known(predicate.False)
-		return predicate.False
-	}
-	return predicate.True
 }
 
 // test evaluates a test.
 func (s *Scratch) test(t *test) predicate.Verdict {
 	if len(t.guards) > 0 && s.isKnown(t.guards) {
-		if !s.anyMarked(t.guards) {
+		if !s.anyHeld(t.guards) {
 			return predicate.False
 		}
 		if t.exact {
@@ -96,25 +83,19 @@ func (s *Scratch) test(t *test) predicate.Verdict {
 	return s.Predicate.Test(t.node)
 }
 
-// isKnown reports whether the atoms are known, or cheap to find: those of a value are, those of a search in a text only if
-// it was made.
+// isKnown reports whether the probes of the atoms have run for this event.
 func (s *Scratch) isKnown(atoms []uint32) bool {
 	for _, a := range atoms {
-		n := s.index.probe[a]
-		if s.ran[n].epoch == s.epoch {
-			continue
-		}
-		if s.index.probes[n].part != partValue {
+		if s.ran[s.index.probeOf[a]] != s.epoch {
 			return false
 		}
-		s.ensure(n)
 	}
 	return true
 }
 
-func (s *Scratch) anyMarked(atoms []uint32) bool {
+func (s *Scratch) anyHeld(atoms []uint32) bool {
 	for _, a := range atoms {
-		if s.memo[a] == s.epoch|known(predicate.True) {
+		if s.held[a] == s.epoch {
 			return true
 		}
 	}

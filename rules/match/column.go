@@ -1,0 +1,225 @@
+package match
+
+import (
+	"math/bits"
+
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// Every condition has a bit, or several (see order.go). A column holds the clauses on one slot. For each value of the slot
+// there is a row: the bits of the conditions for which the value leaves a chance, that is, those whose clause in the column
+// holds and those without a clause there, unless the value makes them false. The candidates are the bits that are set in the rows of all columns.
+type column struct {
+	slot      int32      // -1: the clauses are on several slots
+	cached    bool       // rows are kept, because values are short and recur
+	free      []uint64   // the row if no atom holds
+	probes    []uint32   // mark the atoms
+	first     uint32     // the atoms are numbered from here on
+	sets      [][]word   // by atom - first: the bits of the conditions that have it in their clause
+	clears    [][]word   // by atom - first: the bits of the conditions that it makes false
+	opens     []section  // by atom - first: the words that the atom opens; empty if it opens none
+	intervals []interval // the atoms that are ranges
+}
+
+// word is the bits of one word of a row.
+type word struct {
+	at   uint32
+	bits uint64
+}
+
+// section is a range of words of a row. The conditions of a section have in common an atom of which few events have one, and
+// the section is only looked at if the event has it.
+type section struct{ from, to uint32 }
+
+// row is the row of one value.
+type row struct {
+	hash uint64
+	kind schema.Kind // before an absent field becomes a zero value
+	v    schema.Value
+	text []byte // a copy of the value's text
+	bits []uint64
+	open []section
+}
+
+// Limits of the rows that a worker keeps.
+const (
+	// maxRowText is the largest length of a text whose row is kept: nearly all names, addresses and user agents.
+	maxRowText = 512
+	// maxRows is the largest number of rows of a column, and rowMemory that of the words of all rows: 32 MiB.
+	maxRows   = 1 << 11
+	rowMemory = 4 << 20
+	// rowGroup is the number of rows in which the row of a value may be.
+	rowGroup = 4
+	// minRows is the least number of rows of a column.
+	minRows = 16
+)
+
+// rows are the rows of one column, by the hash of the value.
+type rows struct {
+	epoch  uint32 // of the event that current belongs to
+	kept   []row  // groups of rowGroup
+	mask   uint64 // of the hash: the first row of the value's group
+	oldest uint32 // of the group in which a row is replaced next
+	single row // of a value that is not kept
+	bits   []uint64
+	open   []section
+}
+
+// prepare makes room for the rows of a column, of the given number of words each.
+func (r *rows) prepare(c *column, words, columns int) {
+	r.single.bits = make([]uint64, words)
+	room := rowMemory / (words * columns)
+	if !c.cached || room < minRows {
+		return
+	}
+	size := minRows
+	for size < maxRows && 2*size <= room {
+		size *= 2
+	}
+	r.mask = uint64(size - 1) &^ (rowGroup - 1)
+	r.kept = make([]row, size)
+	memory := make([]uint64, size*words)
+	for i := range r.kept {
+		r.kept[i].bits = memory[i*words : (i+1)*words]
+	}
+}
+
+// load makes the row of the event's value the current one of column n.
+func (s *Scratch) load(n int) *rows {
+	r := &s.rows[n]
+	if r.epoch == s.epoch {
+		return r
+	}
+	r.epoch = s.epoch
+	c := &s.index.columns[n]
+	if r.single.bits == nil {
+		r.prepare(c, len(c.free), len(s.index.columns))
+	}
+	at := &r.single
+	if v := s.slotValue(max(c.slot, 0)); r.kept != nil && len(v.value.Text) <= maxRowText {
+		hash := hashOf(v)
+		group := r.kept[hash&r.mask:][:rowGroup]
+		for i := range group {
+			if at = &group[i]; at.is(hash, v) {
+				r.bits, r.open = at.bits, at.open
+				return r
+			}
+		}
+		r.oldest++
+		at = &group[r.oldest%rowGroup]
+		at.hash, at.kind, at.v = hash, v.kind, schema.Value{Kind: v.value.Kind, Num: v.value.Num}
+		at.text = append(at.text[:0], v.value.Text...)
+	}
+	s.fill(c, at)
+	r.bits, r.open = at.bits, at.open
+	return r
+}
+
+// is reports whether the row is that of a value.
+func (r *row) is(hash uint64, v *slotValue) bool {
+	return r.hash == hash && r.kind == v.kind && r.v.Kind == v.value.Kind && r.v.Num == v.value.Num && string(r.text) == v.value.Text
+}
+
+// fill computes the row of the event's value.
+func (s *Scratch) fill(c *column, r *row) {
+	copy(r.bits, c.free)
+	r.open = r.open[:0]
+	from := len(s.marked)
+	for _, p := range c.probes {
+		s.probe(p)
+	}
+	if c.intervals != nil {
+		if f, ok := s.number(c.slot); ok {
+			s.stab(c.intervals, f)
+		}
+	}
+	marked := s.marked[from:]
+	for _, atom := range marked {
+		for _, w := range c.sets[atom-c.first] {
+			r.bits[w.at] |= w.bits
+		}
+		if o := c.opens[atom-c.first]; o.from < o.to {
+			r.open = append(r.open, o)
+		}
+	}
+	for _, atom := range marked {
+		for _, w := range c.clears[atom-c.first] {
+			r.bits[w.at] &^= w.bits
+		}
+	}
+}
+
+// stab marks the intervals that contain a number.
+func (s *Scratch) stab(items []interval, f float64) {
+	for len(items) > 0 {
+		mid := len(items) / 2
+		v := &items[mid]
+		if f > v.highest {
+			return
+		}
+		s.stab(items[:mid], f)
+		if f < v.low {
+			return
+		}
+		if f <= v.high {
+			s.mark(v.atom)
+		}
+		items = items[mid+1:]
+	}
+}
+
+// hashOf returns the hash of a value, never 0, which is that of an empty row.
+func hashOf(v *slotValue) uint64 {
+	const prime = 0x9e3779b97f4a7c15
+	h := (uint64(v.kind)<<8|uint64(v.value.Kind))*prime ^ v.value.Num
+	mix := func(x uint64) {
+		hi, lo := bits.Mul64(h^x, prime)
+		h = hi ^ lo
+	}
+	text := v.value.Text
+	mix(uint64(len(text)))
+	for ; len(text) >= 8; text = text[8:] {
+		mix(load64(text))
+	}
+	last := uint64(0)
+	for i := range len(text) {
+		last = last<<8 | uint64(text[i])
+	}
+	mix(last)
+	return h | 1<<63
+}
+
+// load64 returns the first eight bytes of a text.
+func load64(text string) uint64 {
+	_ = text[7]
+	return uint64(text[0]) | uint64(text[1])<<8 | uint64(text[2])<<16 | uint64(text[3])<<24 |
+		uint64(text[4])<<32 | uint64(text[5])<<40 | uint64(text[6])<<48 | uint64(text[7])<<56
+}
+
+// scan evaluates the candidates of a section.
+func (x *Index) scan(from, to uint32, e *schema.Event, s *Scratch, out []int32) []int32 {
+	for w := from; w < to; w++ {
+		left := x.full(w)
+		for _, n := range x.needs[x.needsFrom[w]:x.needsFrom[w+1]] {
+			r := &s.rows[n]
+			if r.epoch != s.epoch {
+				s.load(int(n))
+			}
+			if left &= r.bits[w]; left == 0 {
+				break
+			}
+		}
+		for ; left != 0; left &= left - 1 {
+			out = x.candidate(x.order[int(w)*64+bits.TrailingZeros64(left)], e, s, out)
+		}
+	}
+	return out
+}
+
+// full returns the word with the bits of all conditions.
+func (x *Index) full(w uint32) uint64 {
+	if rest := len(x.order) - int(w)*64; rest < 64 {
+		return 1<<rest - 1
+	}
+	return ^uint64(0)
+}

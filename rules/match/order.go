@@ -1,0 +1,274 @@
+package match
+
+import (
+	"cmp"
+	"slices"
+
+	"github.com/aidr-engine/aidr/rules/predicate"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// filed is the clauses of a condition that the index uses: at most one for each column.
+type filed struct {
+	cond    uint32
+	clauses []clause // by slot, ascending; then one on several slots
+	slots   []int32  // of the clauses; -1 for several slots
+	refutes clause   // atoms that make the condition false
+	opener  int      // index of the clause whose atoms open sections; -1 if there is none
+	atom    int32    // the atom of the section
+	never   bool     // the condition never holds
+}
+
+// maxOpeners is the number of atoms of a clause up to which a condition has a bit in a section for each.
+const maxOpeners = 8
+
+// file chooses the clauses of a condition. ok is false if it never holds.
+func (b *builder) file(cond uint32, clauses []clause, uses *useCount) (f filed, ok bool) {
+	f = filed{cond: cond, opener: -1, atom: -1}
+	for _, a := range b.refuting(&b.formulas[cond], false) {
+		if !isLong(b.x.slots[b.atoms[a].slot]) || partOf(b.atoms[a].Kind) != partContains {
+			f.refutes = append(f.refutes, a)
+		}
+	}
+	bySlot := map[int32]clause{}
+	var several clause
+	compare := func(x, y clause) int { return b.estimate(x, uses).compare(b.estimate(y, uses)) }
+	selective := false
+	for _, c := range clauses {
+		if len(c) == 0 {
+			f.never = true
+			return f, false
+		}
+		slot := b.slotOf(c)
+		if slot < 0 {
+			if several == nil || compare(c, several) < 0 {
+				several = c
+			}
+			continue
+		}
+		selective = selective || b.estimate(c, uses).rank == rankValue
+		if old, twice := bySlot[slot]; !twice || compare(c, old) < 0 {
+			bySlot[slot] = c
+		}
+	}
+	for slot := range bySlot {
+		f.slots = append(f.slots, slot)
+	}
+	slices.Sort(f.slots)
+	f.slots = slices.DeleteFunc(f.slots, func(slot int32) bool {
+		return selective && isLong(b.x.slots[slot]) && b.searches(bySlot[slot])
+	})
+	best := estimate{rank: rankCommon}
+	for i, slot := range f.slots {
+		c := bySlot[slot]
+		f.clauses = append(f.clauses, c)
+		if e := b.estimate(c, uses); len(c) <= maxOpeners && e.compare(best) < 0 && e.rank == rankValue && !b.hasRange(c) {
+			f.opener, best = i, e
+		}
+	}
+	if several != nil && !selective {
+		f.clauses, f.slots = append(f.clauses, several), append(f.slots, -1)
+	}
+	return f, true
+}
+
+func (b *builder) hasRange(c clause) bool {
+	return slices.ContainsFunc(c, func(a int32) bool { return b.atoms[a].Kind == predicate.AtomRange })
+}
+
+// searches reports whether a text has to be searched for the clause.
+func (b *builder) searches(c clause) bool {
+	return slices.ContainsFunc(c, func(a int32) bool { return partOf(b.atoms[a].Kind) == partContains })
+}
+
+// isLong reports whether the texts of a slot may be long, so that searching them for one candidate is cheaper than for all
+// patterns of the index.
+func isLong(s *predicate.Slot) bool {
+	if s.Source != predicate.FromField {
+		return false
+	}
+	switch schema.Field(s.At) {
+	case schema.MessageContextPromptText, schema.MessageContextResponseText, schema.GenAIToolCallArguments, schema.GenAIToolCallResult:
+		return true
+	}
+	return false
+}
+
+// smallIndex is the number of words up to which all are looked at for every event.
+const smallIndex = 4
+
+// arrange gives the conditions their bits: section by section, in each section those with clauses in the same columns
+// together, so that few columns matter for a word. The last section is looked at for every event.
+func (b *builder) arrange(all []filed) []filed {
+	var out []filed
+	small := len(all) <= smallIndex*64
+	for _, f := range all {
+		if f.opener < 0 || small {
+			f.opener = -1
+			out = append(out, f)
+			continue
+		}
+		for _, a := range f.clauses[f.opener] {
+			f.atom = a
+			out = append(out, f)
+		}
+	}
+	slices.SortStableFunc(out, func(f, g filed) int {
+		if (f.atom < 0) != (g.atom < 0) {
+			return cmp.Compare(g.atom, f.atom) // without an atom at the end
+		}
+		return cmp.Or(cmp.Compare(f.atom, g.atom), slices.Compare(f.slots, g.slots))
+	})
+	return out
+}
+
+// place is the place of an atom: in the column of its slot, or in that of the clauses on several slots.
+type place struct {
+	atom    int32
+	several bool
+}
+
+// columns makes the columns of the clauses, which are in the order of their bits.
+func (b *builder) columns(bits []filed) {
+	x := b.x
+	words := (len(bits) + 63) / 64
+	atoms := map[int32][]int32{} // by slot, -1 for several
+	places := map[place]bool{}
+	use := func(a, slot int32) {
+		if p := (place{a, slot < 0}); !places[p] {
+			places[p] = true
+			atoms[slot] = append(atoms[slot], a)
+		}
+	}
+	for _, f := range bits {
+		x.order = append(x.order, f.cond)
+		for i, c := range f.clauses {
+			for _, a := range c {
+				use(a, f.slots[i])
+			}
+		}
+		for _, a := range f.refutes {
+			use(a, b.atoms[a].slot)
+		}
+	}
+	var slots []int32
+	for slot := range atoms {
+		slots = append(slots, slot)
+	}
+	slices.SortFunc(slots, func(s, t int32) int {
+		return cmp.Or(cmp.Compare(b.price(s, atoms[s]), b.price(t, atoms[t])), cmp.Compare(len(atoms[t]), len(atoms[s])), cmp.Compare(s, t))
+	})
+	columnOf := map[int32]int{}
+	for _, slot := range slots {
+		columnOf[slot] = len(x.columns)
+		x.columns = append(x.columns, b.column(slot, atoms[slot], words))
+	}
+	needed := make([][]bool, words)
+	for w := range needed {
+		needed[w] = make([]bool, len(slots))
+	}
+	for n, f := range bits {
+		w, bit := n/64, uint64(1)<<(n%64)
+		for i, c := range f.clauses {
+			at := columnOf[f.slots[i]]
+			needed[w][at] = true
+			x.columns[at].free[w] &^= bit
+			for _, a := range c {
+				setBit(&x.columns[at].sets[b.numbers[place{a, f.slots[i] < 0}]-x.columns[at].first], uint32(w), bit)
+			}
+		}
+		for _, a := range f.refutes {
+			at := columnOf[b.atoms[a].slot]
+			needed[w][at] = true
+			setBit(&x.columns[at].clears[b.numbers[place{a, false}]-x.columns[at].first], uint32(w), bit)
+		}
+		if f.opener >= 0 {
+			b.open(&x.columns[columnOf[f.slots[f.opener]]], b.numbers[place{f.atom, false}], uint32(w))
+		} else if x.rest.to == 0 {
+			x.rest = section{uint32(w), uint32(words)}
+		}
+	}
+	x.needsFrom = append(x.needsFrom, 0)
+	for w := range needed {
+		for at, need := range needed[w] {
+			if need {
+				x.needs = append(x.needs, uint16(at))
+			}
+		}
+		x.needsFrom = append(x.needsFrom, uint32(len(x.needs)))
+	}
+	for at := range x.columns {
+		if slices.ContainsFunc(x.columns[at].opens, func(o section) bool { return o.from < o.to }) {
+			x.openers = append(x.openers, at)
+		}
+	}
+}
+
+// price orders columns: those that are cheap to look up come first, because a word that becomes 0 ends the scan.
+func (b *builder) price(slot int32, atoms []int32) int {
+	if slot < 0 {
+		return 4
+	}
+	s, price := b.x.slots[slot], 0
+	if len(s.Path) > 0 || s.Derive != "" || s.Source == predicate.FromAgent {
+		price = 1
+	}
+	if isLong(s) && b.searches(atoms) {
+		price = 3
+	}
+	return price
+}
+
+// column returns the column of a slot with probes for its atoms, which it numbers.
+func (b *builder) column(slot int32, atoms []int32, words int) column {
+	x := b.x
+	c := column{slot: slot, first: x.atoms, free: make([]uint64, words), cached: slot >= 0 && !isLong(x.slots[max(slot, 0)])}
+	for w := range c.free {
+		c.free[w] = ^uint64(0)
+	}
+	slices.SortFunc(atoms, func(m, n int32) int {
+		return cmp.Or(cmp.Compare(b.atoms[m].slot, b.atoms[n].slot), cmp.Compare(partOf(b.atoms[m].Kind), partOf(b.atoms[n].Kind)), cmp.Compare(m, n))
+	})
+	for from := 0; from < len(atoms); {
+		first := &b.atoms[atoms[from]]
+		to := from
+		for ; to < len(atoms); to++ {
+			a := &b.atoms[atoms[to]]
+			if a.slot != first.slot || partOf(a.Kind) != partOf(first.Kind) {
+				break
+			}
+			b.numbers[place{atoms[to], slot < 0}] = x.atoms
+			x.probeOf = append(x.probeOf, uint32(len(x.probes)))
+			x.atoms++
+			if a.Kind == predicate.AtomRange && slot >= 0 {
+				c.intervals = append(c.intervals, interval{low: a.Low, high: a.High, atom: b.numbers[place{atoms[to], false}]})
+			}
+		}
+		c.probes = append(c.probes, uint32(len(x.probes)))
+		x.probes = append(x.probes, b.probe(first.slot, partOf(first.Kind), atoms[from:to], slot < 0))
+		from = to
+	}
+	c.intervals = arrangeIntervals(c.intervals)
+	c.sets = make([][]word, len(atoms))
+	c.clears = make([][]word, len(atoms))
+	c.opens = make([]section, len(atoms))
+	return c
+}
+
+// setBit adds a bit to the words of an atom, in the order of the bits.
+func setBit(words *[]word, at uint32, bit uint64) {
+	if n := len(*words); n > 0 && (*words)[n-1].at == at {
+		(*words)[n-1].bits |= bit
+		return
+	}
+	*words = append(*words, word{at, bit})
+}
+
+// open adds a word to the section of an atom.
+func (b *builder) open(c *column, atom, at uint32) {
+	o := &c.opens[atom-c.first]
+	if o.from == o.to {
+		o.from = at
+	}
+	o.to = at + 1
+}
