@@ -17,12 +17,12 @@ var (
 )
 
 // matchRecords decodes records and matches each event, and returns the number of events and hits.
-func matchRecords(tb testing.TB, set *rules.Set, records []string) func() (events, hits int) {
+func matchRecords(tb testing.TB, set *rules.Set, records []string) (run func() (events, hits int), sc *rules.Scratch) {
 	d, err := decode.New(decode.Options{Format: "auto", Wanted: set.Wanted()})
 	if err != nil {
 		tb.Fatal(err)
 	}
-	sc := set.NewScratch()
+	sc = set.NewScratch()
 	var out []rules.Hit
 	events, hits := 0, 0
 	h := decode.Handler{Event: func(e *schema.Event) {
@@ -36,7 +36,7 @@ func matchRecords(tb testing.TB, set *rules.Set, records []string) func() (event
 			d.Decode(text, decode.Meta{Pos: schema.Position{Topic: "corpus", Offset: int64(i)}}, &h)
 		}
 		return events, hits
-	}
+	}, sc
 }
 
 // BenchmarkRules decodes real CloudTrail records and matches each event with generated rules of several sizes, on fields
@@ -56,8 +56,9 @@ func BenchmarkRules(b *testing.B) {
 }
 
 func benchmarkMatch(b *testing.B, set *rules.Set, records []string) {
-	run := matchRecords(b, set, records)
+	run, sc := matchRecords(b, set, records)
 	run()
+	candidates := sc.Candidates()
 	b.ReportAllocs()
 	events, hits := 0, 0
 	before := cpuTime(b)
@@ -67,5 +68,6 @@ func benchmarkMatch(b *testing.B, set *rules.Set, records []string) {
 	}
 	b.ReportMetric(float64(events)/(cpuTime(b)-before).Seconds(), "events/cpu-s")
 	b.ReportMetric(float64(hits)/float64(events), "hits/event")
+	b.ReportMetric(float64(sc.Candidates()-candidates)/float64(events), "candidates/event")
 	b.ReportMetric(0, "ns/op")
 }

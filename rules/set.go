@@ -330,6 +330,9 @@ func (s *Set) NewScratch() *Scratch {
 	return &Scratch{Predicate: m.Predicate, match: m, Errors: make([]uint64, len(s.Rules)), Excepted: make([]uint64, len(s.Rules))}
 }
 
+// Candidates returns the number of conditions that Match evaluated so far, of all events. The index excluded the others.
+func (sc *Scratch) Candidates() uint64 { return sc.match.Candidates }
+
 // Hit is a rule that an event matches.
 type Hit struct {
 	Rule  int    // index into Set.Rules

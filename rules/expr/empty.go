@@ -17,12 +17,13 @@ type outlook struct {
 
 // emptyLists returns the names of the empty lists because of which the condition never holds, sorted. It returns nil if the
 // condition may hold, or never holds for another reason.
-func (v *Env) emptyLists(e ast.Expr) []string {
-	if o := v.outlook(e); o.never {
-		slices.Sort(o.lists)
-		return slices.Compact(o.lists)
+func (o outlook) emptyLists() []string {
+	if !o.never {
+		return nil
 	}
-	return nil
+	lists := slices.Clone(o.lists)
+	slices.Sort(lists)
+	return slices.Compact(lists)
 }
 
 // outlook examines a condition whose names are resolved. Conditions of other forms are neither never nor always true.

@@ -28,6 +28,7 @@ type Env struct {
 	rawAt map[string]int // pathKey -> index in raws
 
 	shared    predicate.SharedTests
+	operands  map[string]*operand // of &&, by text; see conjunction
 	cancelled context.Context // see program
 }
 
@@ -39,7 +40,7 @@ func NewEnv(site Site) (*Env, error) {
 	}
 	cancelled, cancel := context.WithCancel(context.Background())
 	cancel()
-	return &Env{cancelled: cancelled, cel: env, site: site, rawAt: map[string]int{}}, nil
+	return &Env{cancelled: cancelled, cel: env, site: site, rawAt: map[string]int{}, operands: map[string]*operand{}}, nil
 }
 
 // RawPaths returns the raw paths mentioned so far, in the order of Event.Raws. The paths must not be changed.
@@ -70,7 +71,8 @@ type checked struct {
 	mentions []predicate.StepMention // in order of first mention; Step is 0 for an event
 	text     string
 	reasons  []predicate.Reason // set by Env.nodes
-	empty    []string           // the empty lists because of which the condition never holds
+	outlook  outlook
+	empty    []string // the empty lists because of which the condition never holds
 	cost     costRange
 }
 
@@ -112,7 +114,8 @@ func (v *Env) checkResult(text string, names scope, result *cel.Type) (*checked,
 		return nil, []Issue{{1, 1, fmt.Sprintf("the expression must give a text, this is %s", name)}}
 	}
 	c := &checked{ast: typed.NativeRep(), slots: r.slots, mentions: r.mentions, text: text}
-	c.empty = v.emptyLists(c.ast.Expr())
+	c.outlook = v.outlook(c.ast.Expr())
+	c.empty = c.outlook.emptyLists()
 	c.cost = v.estimate(typed, c.slots)
 	if c.cost.max > MaxCost {
 		return nil, []Issue{{1, 1, c.cost.tooHigh()}}
@@ -124,6 +127,14 @@ func (v *Env) checkResult(text string, names scope, result *cel.Type) (*checked,
 
 // Compile compiles a condition over an event. All issues are returned at once; cond is nil if there are any.
 func (v *Env) Compile(text string) (cond *predicate.Cond, issues []Issue) {
+	if cond := v.conjunction(text); cond != nil {
+		return cond, nil
+	}
+	return v.compileWhole(text)
+}
+
+// compileWhole is Compile without the parts of other conditions.
+func (v *Env) compileWhole(text string) (cond *predicate.Cond, issues []Issue) {
 	return v.compile(text, eventScope{env: v})
 }
 
