@@ -10,7 +10,8 @@ import (
 // there is a row: the bits of the conditions for which the value leaves a chance, that is, those whose clause in the column
 // holds and those without a clause there, unless the value makes them false. The candidates are the bits that are set in the rows of all columns.
 type column struct {
-	slot      int32      // -1: the clauses are on several slots
+	slot      int32 // -1: the clauses are on several slots
+	price     int
 	cached    bool       // rows are kept, because values are short and recur
 	free      []uint64   // the row if no atom holds
 	probes    []uint32   // mark the atoms
@@ -56,13 +57,18 @@ const (
 
 // rows are the rows of one column, by the hash of the value.
 type rows struct {
-	epoch  uint32 // of the event that current belongs to
+	last   *row   // of the event before
 	kept   []row  // groups of rowGroup
 	mask   uint64 // of the hash: the first row of the value's group
 	oldest uint32 // of the group in which a row is replaced next
-	single row // of a value that is not kept
-	bits   []uint64
-	open   []section
+	single row    // of a value that is not kept
+}
+
+// current is the row of the current event in one column.
+type current struct {
+	epoch uint32 // of the event
+	bits  []uint64
+	open  []section
 }
 
 // prepare makes room for the rows of a column, of the given number of words each.
@@ -76,7 +82,7 @@ func (r *rows) prepare(c *column, words, columns int) {
 	for size < maxRows && 2*size <= room {
 		size *= 2
 	}
-	r.mask = uint64(size - 1) &^ (rowGroup - 1)
+	r.mask = uint64(size-1) &^ (rowGroup - 1)
 	r.kept = make([]row, size)
 	memory := make([]uint64, size*words)
 	for i := range r.kept {
@@ -85,39 +91,55 @@ func (r *rows) prepare(c *column, words, columns int) {
 }
 
 // load makes the row of the event's value the current one of column n.
-func (s *Scratch) load(n int) *rows {
-	r := &s.rows[n]
-	if r.epoch == s.epoch {
-		return r
+func (s *Scratch) load(n int) *current {
+	at := &s.current[n]
+	if at.epoch == s.epoch {
+		return at
 	}
-	r.epoch = s.epoch
-	c := &s.index.columns[n]
+	at.epoch = s.epoch
+	c, r := &s.index.columns[n], &s.rows[n]
 	if r.single.bits == nil {
 		r.prepare(c, len(c.free), len(s.index.columns))
 	}
-	at := &r.single
-	if v := s.slotValue(max(c.slot, 0)); r.kept != nil && len(v.value.Text) <= maxRowText {
-		hash := hashOf(v)
-		group := r.kept[hash&r.mask:][:rowGroup]
-		for i := range group {
-			if at = &group[i]; at.is(hash, v) {
-				r.bits, r.open = at.bits, at.open
-				return r
-			}
-		}
-		r.oldest++
-		at = &group[r.oldest%rowGroup]
-		at.hash, at.kind, at.v = hash, v.kind, schema.Value{Kind: v.value.Kind, Num: v.value.Num}
-		at.text = append(at.text[:0], v.value.Text...)
+	row := s.row(c, r)
+	at.bits, at.open = row.bits, row.open
+	return at
+}
+
+// row returns the row of the event's value in a column.
+func (s *Scratch) row(c *column, r *rows) *row {
+	if r.kept == nil {
+		s.fill(c, &r.single)
+		return &r.single
 	}
+	v := s.slotValue(c.slot)
+	if r.last != nil && r.last.is(v) {
+		return r.last
+	}
+	if len(v.value.Text) > maxRowText {
+		s.fill(c, &r.single)
+		return &r.single
+	}
+	hash := hashOf(v)
+	group := r.kept[hash&r.mask:][:rowGroup]
+	for i := range group {
+		if at := &group[i]; at.hash == hash && at.is(v) {
+			r.last = at
+			return at
+		}
+	}
+	r.oldest++
+	at := &group[r.oldest%rowGroup]
+	at.hash, at.kind, at.v = hash, v.kind, schema.Value{Kind: v.value.Kind, Num: v.value.Num}
+	at.text = append(at.text[:0], v.value.Text...)
 	s.fill(c, at)
-	r.bits, r.open = at.bits, at.open
-	return r
+	r.last = at
+	return at
 }
 
 // is reports whether the row is that of a value.
-func (r *row) is(hash uint64, v *slotValue) bool {
-	return r.hash == hash && r.kind == v.kind && r.v.Kind == v.value.Kind && r.v.Num == v.value.Num && string(r.text) == v.value.Text
+func (r *row) is(v *slotValue) bool {
+	return r.kind == v.kind && r.v.Kind == v.value.Kind && r.v.Num == v.value.Num && string(r.text) == v.value.Text
 }
 
 // fill computes the row of the event's value.
@@ -170,22 +192,26 @@ func (s *Scratch) stab(items []interval, f float64) {
 
 // hashOf returns the hash of a value, never 0, which is that of an empty row.
 func hashOf(v *slotValue) uint64 {
-	const prime = 0x9e3779b97f4a7c15
+	const prime, second = 0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9
 	h := (uint64(v.kind)<<8|uint64(v.value.Kind))*prime ^ v.value.Num
-	mix := func(x uint64) {
-		hi, lo := bits.Mul64(h^x, prime)
+	mix := func(x, y uint64) {
+		hi, lo := bits.Mul64(h^x, y^second)
 		h = hi ^ lo
 	}
 	text := v.value.Text
-	mix(uint64(len(text)))
-	for ; len(text) >= 8; text = text[8:] {
-		mix(load64(text))
+	mix(uint64(len(text)), prime)
+	for ; len(text) >= 16; text = text[16:] {
+		mix(load64(text), load64(text[8:]))
 	}
 	last := uint64(0)
-	for i := range len(text) {
-		last = last<<8 | uint64(text[i])
+	if len(text) >= 8 {
+		last, text = load64(text), text[8:]
 	}
-	mix(last)
+	rest := uint64(0)
+	for i := range len(text) {
+		rest = rest<<8 | uint64(text[i])
+	}
+	mix(last, rest^prime)
 	return h | 1<<63
 }
 
@@ -196,22 +222,44 @@ func load64(text string) uint64 {
 		uint64(text[4])<<32 | uint64(text[5])<<40 | uint64(text[6])<<48 | uint64(text[7])<<56
 }
 
+// stretch is consecutive words that have their first two columns in common.
+type stretch struct {
+	to            uint32
+	first, second uint16 // the same if there is one column
+	any           bool   // there is no column
+}
+
 // scan evaluates the candidates of a section.
 func (x *Index) scan(from, to uint32, e *schema.Event, s *Scratch, out []int32) []int32 {
-	for w := from; w < to; w++ {
-		left := x.full(w)
-		for _, n := range x.needs[x.needsFrom[w]:x.needsFrom[w+1]] {
-			r := &s.rows[n]
-			if r.epoch != s.epoch {
-				s.load(int(n))
+	for w := from; w < to; {
+		t := &x.stretches[x.stretchOf[w]]
+		end := min(t.to, to)
+		if t.any {
+			for ; w < end; w++ {
+				out = x.word(w, x.full(w), e, s, out)
 			}
-			if left &= r.bits[w]; left == 0 {
-				break
+			continue
+		}
+		first, second := s.load(int(t.first)).bits[:end], s.load(int(t.second)).bits[:end]
+		for ; w < end; w++ {
+			if left := first[w] & second[w]; left != 0 {
+				out = x.word(w, left, e, s, out)
 			}
 		}
-		for ; left != 0; left &= left - 1 {
-			out = x.candidate(x.order[int(w)*64+bits.TrailingZeros64(left)], e, s, out)
+	}
+	return out
+}
+
+// word evaluates the candidates of a word, which are among left.
+func (x *Index) word(w uint32, left uint64, e *schema.Event, s *Scratch, out []int32) []int32 {
+	left &= x.full(w)
+	for _, n := range x.needs[x.needsFrom[w]:x.needsFrom[w+1]] {
+		if left &= s.load(int(n)).bits[w]; left == 0 {
+			return out
 		}
+	}
+	for ; left != 0; left &= left - 1 {
+		out = x.candidate(x.order[int(w)*64+bits.TrailingZeros64(left)], e, s, out)
 	}
 	return out
 }

@@ -31,8 +31,10 @@ type Index struct {
 	// needs holds, word by word, the columns that matter for the conditions of the word: needs[needsFrom[w]:needsFrom[w+1]].
 	needs     []uint16
 	needsFrom []uint32
-	openers   []int   // the columns whose rows open sections
-	rest      section // is looked at for every event
+	stretches []stretch
+	stretchOf []uint32 // by word: the index in stretches
+	openers   []int    // the columns whose rows open sections
+	rest      section  // is looked at for every event
 
 	slots   []*predicate.Slot
 	probes  []probe
@@ -68,16 +70,17 @@ type Scratch struct {
 	// Candidates counts the conditions that Eval evaluated.
 	Candidates uint64
 
-	index  *Index   // of the current sizes
-	epoch  uint32   // of the event, a multiple of 4
-	held   []uint32 // by atom: the epoch of the last event for which a probe marked it
-	memo   []uint32 // by test: epoch | verdict
-	seen   []uint32 // by condition: the epoch of the last event for which it was a candidate
-	ran    []uint32 // by probe: the epoch of its last run
-	marked []uint32 // the atoms marked for this event
-	values []slotValue
-	rows   []rows // by column
-	folded []byte
+	index   *Index   // of the current sizes
+	epoch   uint32   // of the event, a multiple of 4
+	held    []uint32 // by atom: the epoch of the last event for which a probe marked it
+	memo    []uint32 // by test: epoch | verdict
+	seen    []uint32 // by condition: the epoch of the last event for which it was a candidate
+	ran     []uint32 // by probe: the epoch of its last run
+	marked  []uint32 // the atoms marked for this event
+	values  []slotValue
+	rows    []rows    // by column
+	current []current // by column
+	folded  []byte
 }
 
 // verdictMask covers the verdict in an element of Scratch.memo.
@@ -96,7 +99,7 @@ func (s *Scratch) begin(x *Index, e *schema.Event) {
 		s.seen = make([]uint32, len(x.conds))
 		s.ran = make([]uint32, len(x.probes))
 		s.values = make([]slotValue, len(x.slots))
-		s.rows = make([]rows, len(x.columns))
+		s.rows, s.current = make([]rows, len(x.columns)), make([]current, len(x.columns))
 	}
 	s.Predicate.Begin(e)
 }

@@ -97,8 +97,9 @@ func isLong(s *predicate.Slot) bool {
 // smallIndex is the number of words up to which all are looked at for every event.
 const smallIndex = 4
 
-// arrange gives the conditions their bits: section by section, in each section those with clauses in the same columns
-// together, so that few columns matter for a word. The last section is looked at for every event.
+// arrange returns the conditions once for each bit that they have. Bits are sorted by section, and in each section those with
+// clauses in the same columns are together, so that few columns matter for a word. The last section is looked at for
+// every event.
 func (b *builder) arrange(all []filed) []filed {
 	var out []filed
 	small := len(all) <= smallIndex*64
@@ -113,13 +114,28 @@ func (b *builder) arrange(all []filed) []filed {
 			out = append(out, f)
 		}
 	}
-	slices.SortStableFunc(out, func(f, g filed) int {
+	return out
+}
+
+// sortBits puts the conditions into the order of their bits. asked holds, for each of them, the columns that matter for it in
+// the order in which a scan looks at them.
+func sortBits(bits []filed, asked [][]int) ([]filed, [][]int) {
+	order := make([]int, len(bits))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(i, j int) int {
+		f, g := &bits[i], &bits[j]
 		if (f.atom < 0) != (g.atom < 0) {
 			return cmp.Compare(g.atom, f.atom) // without an atom at the end
 		}
-		return cmp.Or(cmp.Compare(f.atom, g.atom), slices.Compare(f.slots, g.slots))
+		return cmp.Or(cmp.Compare(f.atom, g.atom), slices.Compare(asked[i], asked[j]))
 	})
-	return out
+	sorted, columns := make([]filed, len(bits)), make([][]int, len(bits))
+	for n, i := range order {
+		sorted[n], columns[n] = bits[i], asked[i]
+	}
+	return sorted, columns
 }
 
 // place is the place of an atom: in the column of its slot, or in that of the clauses on several slots.
@@ -128,7 +144,7 @@ type place struct {
 	several bool
 }
 
-// columns makes the columns of the clauses, which are in the order of their bits.
+// columns makes the columns of the clauses, and gives the conditions their bits.
 func (b *builder) columns(bits []filed) {
 	x := b.x
 	words := (len(bits) + 63) / 64
@@ -141,7 +157,6 @@ func (b *builder) columns(bits []filed) {
 		}
 	}
 	for _, f := range bits {
-		x.order = append(x.order, f.cond)
 		for i, c := range f.clauses {
 			for _, a := range c {
 				use(a, f.slots[i])
@@ -163,39 +178,42 @@ func (b *builder) columns(bits []filed) {
 		columnOf[slot] = len(x.columns)
 		x.columns = append(x.columns, b.column(slot, atoms[slot], words))
 	}
-	needed := make([][]bool, words)
-	for w := range needed {
-		needed[w] = make([]bool, len(slots))
+	asked := make([][]int, len(bits))
+	for n := range bits {
+		asked[n] = b.asked(&bits[n], columnOf)
 	}
+	bits, asked = sortBits(bits, asked)
+	x.needsFrom = append(x.needsFrom, 0)
+	var needs []int // of the current word
 	for n, f := range bits {
 		w, bit := n/64, uint64(1)<<(n%64)
+		x.order = append(x.order, f.cond)
 		for i, c := range f.clauses {
-			at := columnOf[f.slots[i]]
-			needed[w][at] = true
-			x.columns[at].free[w] &^= bit
+			at := &x.columns[columnOf[f.slots[i]]]
+			at.free[w] &^= bit
 			for _, a := range c {
-				setBit(&x.columns[at].sets[b.numbers[place{a, f.slots[i] < 0}]-x.columns[at].first], uint32(w), bit)
+				setBit(&at.sets[b.numbers[place{a, f.slots[i] < 0}]-at.first], uint32(w), bit)
 			}
 		}
 		for _, a := range f.refutes {
-			at := columnOf[b.atoms[a].slot]
-			needed[w][at] = true
-			setBit(&x.columns[at].clears[b.numbers[place{a, false}]-x.columns[at].first], uint32(w), bit)
+			at := &x.columns[columnOf[b.atoms[a].slot]]
+			setBit(&at.clears[b.numbers[place{a, false}]-at.first], uint32(w), bit)
 		}
 		if f.opener >= 0 {
 			b.open(&x.columns[columnOf[f.slots[f.opener]]], b.numbers[place{f.atom, false}], uint32(w))
 		} else if x.rest.to == 0 {
 			x.rest = section{uint32(w), uint32(words)}
 		}
-	}
-	x.needsFrom = append(x.needsFrom, 0)
-	for w := range needed {
-		for at, need := range needed[w] {
-			if need {
-				x.needs = append(x.needs, uint16(at))
+		for _, at := range asked[n] {
+			if !slices.Contains(needs, at) {
+				needs = append(needs, at)
 			}
 		}
-		x.needsFrom = append(x.needsFrom, uint32(len(x.needs)))
+		if n%64 == 63 || n == len(bits)-1 {
+			b.sortNeeds(needs, bits[n/64*64:n+1], columnOf)
+			x.addNeeds(needs)
+			needs = needs[:0]
+		}
 	}
 	for at := range x.columns {
 		if slices.ContainsFunc(x.columns[at].opens, func(o section) bool { return o.from < o.to }) {
@@ -204,25 +222,85 @@ func (b *builder) columns(bits []filed) {
 	}
 }
 
-// price orders columns: those that are cheap to look up come first, because a word that becomes 0 ends the scan.
+// asked returns the columns that matter for a condition, in the order in which a scan looks at them. That of the section
+// comes last: the event has its atom.
+func (b *builder) asked(f *filed, columnOf map[int32]int) (columns []int) {
+	for _, slot := range f.slots {
+		columns = append(columns, columnOf[slot])
+	}
+	for _, a := range f.refutes {
+		columns = append(columns, columnOf[b.atoms[a].slot])
+	}
+	slices.Sort(columns)
+	columns = slices.Compact(columns)
+	if f.opener >= 0 {
+		opener := columnOf[f.slots[f.opener]]
+		columns = append(slices.DeleteFunc(columns, func(n int) bool { return n == opener }), opener)
+	}
+	return columns
+}
+
+// sortNeeds sorts the columns that matter for the conditions of a word. Those of their sections come after other cheap ones.
+func (b *builder) sortNeeds(needs []int, bits []filed, columnOf map[int32]int) {
+	key := func(n int) int {
+		c := &b.x.columns[n]
+		opens := slices.ContainsFunc(bits, func(f filed) bool { return f.opener >= 0 && columnOf[f.slots[f.opener]] == n })
+		switch {
+		case c.price >= priceSearch:
+			return 2
+		case opens:
+			return 1
+		}
+		return 0
+	}
+	slices.SortFunc(needs, func(m, n int) int { return cmp.Or(cmp.Compare(key(m), key(n)), cmp.Compare(m, n)) })
+}
+
+// addNeeds adds the columns that matter for the next word.
+func (x *Index) addNeeds(needs []int) {
+	t := stretch{any: len(needs) == 0}
+	if !t.any {
+		t.first, t.second = uint16(needs[0]), uint16(needs[min(1, len(needs)-1)])
+	}
+	w := uint32(len(x.stretchOf))
+	if n := len(x.stretches); n > 0 && x.stretches[n-1].any == t.any && x.stretches[n-1].first == t.first && x.stretches[n-1].second == t.second {
+		x.stretches[n-1].to = w + 1
+	} else {
+		t.to = w + 1
+		x.stretches = append(x.stretches, t)
+	}
+	x.stretchOf = append(x.stretchOf, uint32(len(x.stretches)-1))
+	for _, n := range needs[min(2, len(needs)):] {
+		x.needs = append(x.needs, uint16(n))
+	}
+	x.needsFrom = append(x.needsFrom, uint32(len(x.needs)))
+}
+
+// The prices of columns. Those that are cheap to look up come first, because a word that becomes 0 ends the scan.
+const (
+	priceValue   = iota
+	priceDerived // a part of a value
+	priceSearch  // a long text has to be searched
+	priceSeveral // the row cannot be kept
+)
+
 func (b *builder) price(slot int32, atoms []int32) int {
-	if slot < 0 {
-		return 4
+	switch {
+	case slot < 0:
+		return priceSeveral
+	case isLong(b.x.slots[slot]) && b.searches(atoms):
+		return priceSearch
 	}
-	s, price := b.x.slots[slot], 0
-	if len(s.Path) > 0 || s.Derive != "" || s.Source == predicate.FromAgent {
-		price = 1
+	if s := b.x.slots[slot]; len(s.Path) > 0 || s.Derive != "" || s.Source == predicate.FromAgent {
+		return priceDerived
 	}
-	if isLong(s) && b.searches(atoms) {
-		price = 3
-	}
-	return price
+	return priceValue
 }
 
 // column returns the column of a slot with probes for its atoms, which it numbers.
 func (b *builder) column(slot int32, atoms []int32, words int) column {
 	x := b.x
-	c := column{slot: slot, first: x.atoms, free: make([]uint64, words), cached: slot >= 0 && !isLong(x.slots[max(slot, 0)])}
+	c := column{slot: slot, price: b.price(slot, atoms), first: x.atoms, free: make([]uint64, words), cached: slot >= 0 && !isLong(x.slots[max(slot, 0)])}
 	for w := range c.free {
 		c.free[w] = ^uint64(0)
 	}
