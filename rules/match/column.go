@@ -3,6 +3,7 @@ package match
 import (
 	"math/bits"
 
+	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -18,6 +19,7 @@ type column struct {
 	first     uint32     // the atoms are numbered from here on
 	sets      [][]word   // by atom - first: the bits of the conditions that have it in their clause
 	clears    [][]word   // by atom - first: the bits of the conditions that it makes false
+	checks    [][]check  // by atom - first: the tests to run if the atom holds
 	opens     []section  // by atom - first: the words that the atom opens; empty if it opens none
 	intervals []interval // the atoms that are ranges
 }
@@ -26,6 +28,13 @@ type column struct {
 type word struct {
 	at   uint32
 	bits uint64
+}
+
+// check is a test of the value that its atoms do not decide. It runs once for a value whose row is kept.
+type check struct {
+	test   uint32
+	sets   []word // the bits of the conditions that need the test
+	clears []word // the bits of the conditions that need it to be false
 }
 
 // section is a range of words of a row. The conditions of a section have in common an atom of which few events have one, and
@@ -157,17 +166,35 @@ func (s *Scratch) fill(c *column, r *row) {
 	}
 	marked := s.marked[from:]
 	for _, atom := range marked {
-		for _, w := range c.sets[atom-c.first] {
-			r.bits[w.at] |= w.bits
+		setBits(r.bits, c.sets[atom-c.first])
+		for i := range c.checks[atom-c.first] {
+			if k := &c.checks[atom-c.first][i]; s.verdict(k.test) != predicate.False {
+				setBits(r.bits, k.sets)
+			}
 		}
 		if o := c.opens[atom-c.first]; o.from < o.to {
 			r.open = append(r.open, o)
 		}
 	}
 	for _, atom := range marked {
-		for _, w := range c.clears[atom-c.first] {
-			r.bits[w.at] &^= w.bits
+		clearBits(r.bits, c.clears[atom-c.first])
+		for i := range c.checks[atom-c.first] {
+			if k := &c.checks[atom-c.first][i]; len(k.clears) > 0 && s.verdict(k.test) == predicate.True {
+				clearBits(r.bits, k.clears)
+			}
 		}
+	}
+}
+
+func setBits(bits []uint64, words []word) {
+	for _, w := range words {
+		bits[w.at] |= w.bits
+	}
+}
+
+func clearBits(bits []uint64, words []word) {
+	for _, w := range words {
+		bits[w.at] &^= w.bits
 	}
 }
 
@@ -254,7 +281,11 @@ func (x *Index) scan(from, to uint32, e *schema.Event, s *Scratch, out []int32) 
 func (x *Index) word(w uint32, left uint64, e *schema.Event, s *Scratch, out []int32) []int32 {
 	left &= x.full(w)
 	for _, n := range x.needs[x.needsFrom[w]:x.needsFrom[w+1]] {
-		if left &= s.load(int(n)).bits[w]; left == 0 {
+		at := &s.current[n]
+		if at.epoch != s.epoch {
+			s.load(int(n))
+		}
+		if left &= at.bits[w]; left == 0 {
 			return out
 		}
 	}

@@ -11,12 +11,20 @@ import (
 // filed is the clauses of a condition that the index uses: at most one for each column.
 type filed struct {
 	cond    uint32
-	clauses []clause // by slot, ascending; then one on several slots
-	slots   []int32  // of the clauses; -1 for several slots
-	refutes clause   // atoms that make the condition false
-	opener  int      // index of the clause whose atoms open sections; -1 if there is none
-	atom    int32    // the atom of the section
-	never   bool     // the condition never holds
+	clauses []clause             // by slot, ascending; then one on several slots
+	slots   []int32              // of the clauses; -1 for several slots
+	decided []*predicate.Formula // by clause: the test that has the clause but is not decided by it; nil if there is none
+	refutes clause               // atoms that make the condition false
+	refuted []refuted
+	opener  int   // index of the clause whose atoms open sections; -1 if there is none
+	atom    int32 // the atom of the section
+	never   bool  // the condition never holds
+}
+
+// refuted is a test that the condition needs to be false, of which the atoms are necessary.
+type refuted struct {
+	atoms clause
+	test  *predicate.Formula
 }
 
 // maxOpeners is the number of atoms of a clause up to which a condition has a bit in a section for each.
@@ -28,6 +36,11 @@ func (b *builder) file(cond uint32, clauses []clause, uses *useCount) (f filed, 
 	for _, a := range b.refuting(&b.formulas[cond], false) {
 		if !isLong(b.x.slots[b.atoms[a].slot]) || partOf(b.atoms[a].Kind) != partContains {
 			f.refutes = append(f.refutes, a)
+		}
+	}
+	for _, r := range b.refutedTests(&b.formulas[cond], false, nil) {
+		if slot := b.slotOf(r.atoms); slot >= 0 && !isLong(b.x.slots[slot]) {
+			f.refuted = append(f.refuted, r)
 		}
 	}
 	bySlot := map[int32]clause{}
@@ -62,14 +75,53 @@ func (b *builder) file(cond uint32, clauses []clause, uses *useCount) (f filed, 
 	for i, slot := range f.slots {
 		c := bySlot[slot]
 		f.clauses = append(f.clauses, c)
+		f.decided = append(f.decided, b.testOf(&b.formulas[cond], c))
 		if e := b.estimate(c, uses); len(c) <= maxOpeners && e.compare(best) < 0 && e.rank == rankValue && !b.hasRange(c) {
 			f.opener, best = i, e
 		}
 	}
 	if several != nil && !selective {
-		f.clauses, f.slots = append(f.clauses, several), append(f.slots, -1)
+		f.clauses, f.slots, f.decided = append(f.clauses, several), append(f.slots, -1), append(f.decided, nil)
 	}
 	return f, true
+}
+
+// testOf returns the test among the operands of && whose clause is c, if the clause does not decide it and its rows
+// are kept: then the test runs once for a value.
+func (b *builder) testOf(f *predicate.Formula, c clause) *predicate.Formula {
+	switch f.Op {
+	case predicate.OpAnd:
+		for i := range f.Terms {
+			if t := b.testOf(&f.Terms[i], c); t != nil {
+				return t
+			}
+		}
+	case predicate.OpTest:
+		if fact := b.fact(f.Test, false); fact.known && !fact.exact && slices.Equal(fact.atoms, c) && !isLong(b.x.slots[b.slotOf(c)]) {
+			return f
+		}
+	}
+	return nil
+}
+
+// refutedTests returns the tests that a formula needs to be false and that atoms do not decide.
+func (b *builder) refutedTests(f *predicate.Formula, negated bool, out []refuted) []refuted {
+	switch f.Op {
+	case predicate.OpNot:
+		return b.refutedTests(&f.Terms[0], !negated, out)
+	case predicate.OpAnd, predicate.OpOr:
+		if (f.Op == predicate.OpAnd) == negated {
+			return out
+		}
+		for i := range f.Terms {
+			out = b.refutedTests(&f.Terms[i], negated, out)
+		}
+	case predicate.OpTest:
+		if fact := b.fact(f.Test, false); negated && fact.known && !fact.exact && len(fact.atoms) > 0 {
+			out = append(out, refuted{fact.atoms, f})
+		}
+	}
+	return out
 }
 
 func (b *builder) hasRange(c clause) bool {
@@ -165,6 +217,11 @@ func (b *builder) columns(bits []filed) {
 		for _, a := range f.refutes {
 			use(a, b.atoms[a].slot)
 		}
+		for _, r := range f.refuted {
+			for _, a := range r.atoms {
+				use(a, b.atoms[a].slot)
+			}
+		}
 	}
 	var slots []int32
 	for slot := range atoms {
@@ -192,7 +249,18 @@ func (b *builder) columns(bits []filed) {
 			at := &x.columns[columnOf[f.slots[i]]]
 			at.free[w] &^= bit
 			for _, a := range c {
-				setBit(&at.sets[b.numbers[place{a, f.slots[i] < 0}]-at.first], uint32(w), bit)
+				atom := b.numbers[place{a, f.slots[i] < 0}] - at.first
+				if t := f.decided[i]; t != nil {
+					setBit(&checkOf(&at.checks[atom], b.test(t)).sets, uint32(w), bit)
+				} else {
+					setBit(&at.sets[atom], uint32(w), bit)
+				}
+			}
+		}
+		for _, r := range f.refuted {
+			at := &x.columns[columnOf[b.atoms[r.atoms[0]].slot]]
+			for _, a := range r.atoms {
+				setBit(&checkOf(&at.checks[b.numbers[place{a, false}]-at.first], b.test(r.test)).clears, uint32(w), bit)
 			}
 		}
 		for _, a := range f.refutes {
@@ -230,6 +298,9 @@ func (b *builder) asked(f *filed, columnOf map[int32]int) (columns []int) {
 	}
 	for _, a := range f.refutes {
 		columns = append(columns, columnOf[b.atoms[a].slot])
+	}
+	for _, r := range f.refuted {
+		columns = append(columns, columnOf[b.atoms[r.atoms[0]].slot])
 	}
 	slices.Sort(columns)
 	columns = slices.Compact(columns)
@@ -329,6 +400,7 @@ func (b *builder) column(slot int32, atoms []int32, words int) column {
 	c.intervals = arrangeIntervals(c.intervals)
 	c.sets = make([][]word, len(atoms))
 	c.clears = make([][]word, len(atoms))
+	c.checks = make([][]check, len(atoms))
 	c.opens = make([]section, len(atoms))
 	return c
 }
@@ -340,6 +412,17 @@ func setBit(words *[]word, at uint32, bit uint64) {
 		return
 	}
 	*words = append(*words, word{at, bit})
+}
+
+// checkOf returns the check with a test, which it adds if it is new.
+func checkOf(checks *[]check, test uint32) *check {
+	for i := range *checks {
+		if (*checks)[i].test == test {
+			return &(*checks)[i]
+		}
+	}
+	*checks = append(*checks, check{test: test})
+	return &(*checks)[len(*checks)-1]
 }
 
 // open adds a word to the section of an atom.
