@@ -64,12 +64,17 @@ const (
 	minRows = 16
 )
 
+// manyMisses is the number of rows in a row that were made, after which the values of a column are taken not to recur: the
+// tests of a value are then left to the few conditions that become candidates.
+const manyMisses = 64
+
 // rows are the rows of one column, by the hash of the value.
 type rows struct {
 	last   *row   // of the event before
 	kept   []row  // groups of rowGroup
 	mask   uint64 // of the hash: the first row of the value's group
 	oldest uint32 // of the group in which a row is replaced next
+	misses int    // rows made since the last value whose row was kept, at most manyMisses
 	single row    // of a value that is not kept
 }
 
@@ -118,30 +123,32 @@ func (s *Scratch) load(n int) *current {
 // row returns the row of the event's value in a column.
 func (s *Scratch) row(c *column, r *rows) *row {
 	if r.kept == nil {
-		s.fill(c, &r.single)
+		s.fill(c, &r.single, false)
 		return &r.single
 	}
 	v := s.slotValue(c.slot)
 	if r.last != nil && r.last.is(v) {
+		r.misses = 0
 		return r.last
 	}
 	if len(v.value.Text) > maxRowText {
-		s.fill(c, &r.single)
+		s.fill(c, &r.single, false)
 		return &r.single
 	}
 	hash := hashOf(v)
 	group := r.kept[hash&r.mask:][:rowGroup]
 	for i := range group {
 		if at := &group[i]; at.hash == hash && at.is(v) {
-			r.last = at
+			r.last, r.misses = at, 0
 			return at
 		}
 	}
+	r.misses = min(r.misses+1, manyMisses)
 	r.oldest++
 	at := &group[r.oldest%rowGroup]
 	at.hash, at.kind, at.v = hash, v.kind, schema.Value{Kind: v.value.Kind, Num: v.value.Num}
 	at.text = append(at.text[:0], v.value.Text...)
-	s.fill(c, at)
+	s.fill(c, at, r.misses < manyMisses)
 	r.last = at
 	return at
 }
@@ -151,8 +158,9 @@ func (r *row) is(v *slotValue) bool {
 	return r.kind == v.kind && r.v.Kind == v.value.Kind && r.v.Num == v.value.Num && string(r.text) == v.value.Text
 }
 
-// fill computes the row of the event's value.
-func (s *Scratch) fill(c *column, r *row) {
+// fill computes the row of the event's value. If recurs is false, the tests of the value are left to the conditions that
+// become candidates.
+func (s *Scratch) fill(c *column, r *row, recurs bool) {
 	copy(r.bits, c.free)
 	r.open = r.open[:0]
 	from := len(s.marked)
@@ -168,7 +176,7 @@ func (s *Scratch) fill(c *column, r *row) {
 	for _, atom := range marked {
 		setBits(r.bits, c.sets[atom-c.first])
 		for i := range c.checks[atom-c.first] {
-			if k := &c.checks[atom-c.first][i]; s.verdict(k.test) != predicate.False {
+			if k := &c.checks[atom-c.first][i]; !recurs || s.verdict(k.test) != predicate.False {
 				setBits(r.bits, k.sets)
 			}
 		}
@@ -178,7 +186,7 @@ func (s *Scratch) fill(c *column, r *row) {
 	}
 	for _, atom := range marked {
 		clearBits(r.bits, c.clears[atom-c.first])
-		for i := range c.checks[atom-c.first] {
+		for i := 0; recurs && i < len(c.checks[atom-c.first]); i++ {
 			if k := &c.checks[atom-c.first][i]; len(k.clears) > 0 && s.verdict(k.test) == predicate.True {
 				clearBits(r.bits, k.clears)
 			}
@@ -256,6 +264,10 @@ type stretch struct {
 	any           bool   // there is no column
 }
 
+// needs are the columns, beyond those of the stretch, that matter for the conditions of a word: Index.needed[from:to]. From
+// dear on their values are dear to look up.
+type needs struct{ from, dear, to uint32 }
+
 // scan evaluates the candidates of a section.
 func (x *Index) scan(from, to uint32, e *schema.Event, s *Scratch, out []int32) []int32 {
 	for w := from; w < to; {
@@ -280,14 +292,20 @@ func (x *Index) scan(from, to uint32, e *schema.Event, s *Scratch, out []int32) 
 // word evaluates the candidates of a word, which are among left.
 func (x *Index) word(w uint32, left uint64, e *schema.Event, s *Scratch, out []int32) []int32 {
 	left &= x.full(w)
-	for _, n := range x.needs[x.needsFrom[w]:x.needsFrom[w+1]] {
-		at := &s.current[n]
+	// The loads of the rows do not depend on each other, so waiting for all of them is as fast as waiting for one.
+	n := &x.needs[w]
+	for _, c := range x.needed[n.from:n.dear] {
+		at := &s.current[c]
 		if at.epoch != s.epoch {
-			s.load(int(n))
+			s.load(int(c))
 		}
-		if left &= at.bits[w]; left == 0 {
+		left &= at.bits[w]
+	}
+	for _, c := range x.needed[n.dear:n.to] {
+		if left == 0 {
 			return out
 		}
+		left &= s.load(int(c)).bits[w]
 	}
 	for ; left != 0; left &= left - 1 {
 		out = x.candidate(x.order[int(w)*64+bits.TrailingZeros64(left)], e, s, out)

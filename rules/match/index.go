@@ -25,12 +25,11 @@ import (
 
 // Index is the index over the conditions of a Set. It is immutable, and all workers share it.
 type Index struct {
-	conds   []cond
-	order   []uint32 // by bit: the index in conds
-	columns []column // in the order in which a scan looks at them
-	// needs holds, word by word, the columns that matter for the conditions of the word: needs[needsFrom[w]:needsFrom[w+1]].
-	needs     []uint16
-	needsFrom []uint32
+	conds     []cond
+	order     []uint32 // by bit: the index in conds
+	columns   []column // in the order in which a scan looks at them
+	needs     []needs  // by word
+	needed    []uint16
 	stretches []stretch
 	stretchOf []uint32 // by word: the index in stretches
 	openers   []int    // the columns whose rows open sections

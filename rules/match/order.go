@@ -240,8 +240,7 @@ func (b *builder) columns(bits []filed) {
 		asked[n] = b.asked(&bits[n], columnOf)
 	}
 	bits, asked = sortBits(bits, asked)
-	x.needsFrom = append(x.needsFrom, 0)
-	var needs []int // of the current word
+	var asks []int // of the current word
 	for n, f := range bits {
 		w, bit := n/64, uint64(1)<<(n%64)
 		x.order = append(x.order, f.cond)
@@ -273,14 +272,14 @@ func (b *builder) columns(bits []filed) {
 			x.rest = section{uint32(w), uint32(words)}
 		}
 		for _, at := range asked[n] {
-			if !slices.Contains(needs, at) {
-				needs = append(needs, at)
+			if !slices.Contains(asks, at) {
+				asks = append(asks, at)
 			}
 		}
 		if n%64 == 63 || n == len(bits)-1 {
-			b.sortNeeds(needs, bits[n/64*64:n+1], columnOf)
-			x.addNeeds(needs)
-			needs = needs[:0]
+			b.sortAsked(asks, bits[n/64*64:n+1], columnOf)
+			x.addNeeds(asks)
+			asks = asks[:0]
 		}
 	}
 	for at := range x.columns {
@@ -311,8 +310,8 @@ func (b *builder) asked(f *filed, columnOf map[int32]int) (columns []int) {
 	return columns
 }
 
-// sortNeeds sorts the columns that matter for the conditions of a word. Those of their sections come after other cheap ones.
-func (b *builder) sortNeeds(needs []int, bits []filed, columnOf map[int32]int) {
+// sortAsked sorts the columns that matter for the conditions of a word. Those of their sections come after other cheap ones.
+func (b *builder) sortAsked(needs []int, bits []filed, columnOf map[int32]int) {
 	key := func(n int) int {
 		c := &b.x.columns[n]
 		opens := slices.ContainsFunc(bits, func(f filed) bool { return f.opener >= 0 && columnOf[f.slots[f.opener]] == n })
@@ -328,10 +327,15 @@ func (b *builder) sortNeeds(needs []int, bits []filed, columnOf map[int32]int) {
 }
 
 // addNeeds adds the columns that matter for the next word.
-func (x *Index) addNeeds(needs []int) {
-	t := stretch{any: len(needs) == 0}
+func (x *Index) addNeeds(asked []int) {
+	t := stretch{any: len(asked) == 0}
 	if !t.any {
-		t.first, t.second = uint16(needs[0]), uint16(needs[min(1, len(needs)-1)])
+		t.first, t.second = uint16(asked[0]), uint16(asked[0])
+		asked = asked[1:]
+	}
+	if len(asked) > 0 && x.columns[asked[0]].price < priceSearch {
+		t.second = uint16(asked[0])
+		asked = asked[1:]
 	}
 	w := uint32(len(x.stretchOf))
 	if n := len(x.stretches); n > 0 && x.stretches[n-1].any == t.any && x.stretches[n-1].first == t.first && x.stretches[n-1].second == t.second {
@@ -341,10 +345,16 @@ func (x *Index) addNeeds(needs []int) {
 		x.stretches = append(x.stretches, t)
 	}
 	x.stretchOf = append(x.stretchOf, uint32(len(x.stretches)-1))
-	for _, n := range needs[min(2, len(needs)):] {
-		x.needs = append(x.needs, uint16(n))
+	n := needs{from: uint32(len(x.needed))}
+	for _, c := range asked {
+		if x.columns[c].price < priceSearch {
+			n.dear++
+		}
+		x.needed = append(x.needed, uint16(c))
 	}
-	x.needsFrom = append(x.needsFrom, uint32(len(x.needs)))
+	n.dear += n.from
+	n.to = uint32(len(x.needed))
+	x.needs = append(x.needs, n)
 }
 
 // The prices of columns. Those that are cheap to look up come first, because a word that becomes 0 ends the scan.

@@ -1,6 +1,7 @@
 package match
 
 import (
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -226,16 +227,26 @@ func prove(t fatal, env *expr.Env, d draw, conditions, events, depth int) int {
 	return conditions * events
 }
 
-// The result of the index is that of evaluating every condition, on a million pairs of a condition and an event.
+var (
+	pairs = flag.Int("pairs", 1_000_000, "number of pairs of a condition and an event that TestIndexIsBruteForce compares")
+	seed  = flag.Uint64("seed", 1, "seed of TestIndexIsBruteForce")
+)
+
+// The result of the index is that of evaluating every condition, on a million pairs of a condition and an event. For more:
+//
+//	go test ./rules/match -run TestIndexIsBruteForce -timeout 0 -pairs 100000000 -seed 2
 func TestIndexIsBruteForce(t *testing.T) {
-	pairs := 1_000_000
+	left := *pairs
 	if testing.Short() || underRace {
-		pairs /= 20
+		left = min(left, 50_000)
 	}
-	env := newEnv(t)
-	r := rand.New(rand.NewPCG(1, 1))
-	for n := 0; n < pairs; {
-		n += prove(t, env, r.IntN, 5+r.IntN([]int{20, 300, 1500}[r.IntN(3)]), 100, r.IntN(4))
+	r := rand.New(rand.NewPCG(*seed, 1))
+	var env *expr.Env
+	for worlds := 0; left > 0; worlds++ {
+		if worlds%8 == 0 {
+			env = newEnv(t) // an environment keeps the operands of its conditions
+		}
+		left -= prove(t, env, r.IntN, 5+r.IntN([]int{20, 300, 1500}[r.IntN(3)]), 100, r.IntN(4))
 	}
 }
 
