@@ -300,16 +300,6 @@ func (s *Set) Aliases() func(dataset, uid string) string {
 	return s.agents.Resolve
 }
 
-// Plan returns how the index finds the condition of a role. rule is an index into Rules, role an index into Rule.Roles.
-func (s *Set) Plan(rule, role int) match.Plan {
-	for n, ref := range s.roles {
-		if int(ref.rule) == rule && ref.bit == 1<<role {
-			return s.index.Plan(n)
-		}
-	}
-	return match.Plan{}
-}
-
 // Scratch is the working memory of one worker, with the counters of Match. It must not be shared. The worker may read the
 // counters between calls, and set them to 0.
 type Scratch struct {

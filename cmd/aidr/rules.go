@@ -64,7 +64,7 @@ func rulesCheckCommand() *cobra.Command {
 		Use:   "check [flags] [DIR...]",
 		Short: "Check rule files; print every problem, and the cost and witness of each rule",
 		Long: `check loads rule files as a running aidr would and prints all problems of all files at once, as file:line:col: rule: key:
-cause. For each rule it prints the estimated cost of its condition, and its witness: the value by which the index finds the
+cause. For each rule it prints the estimated cost of its condition, and its witness: the facts by which the index finds the
 rule. A rule without a witness is evaluated for every event, and one over other rules for each of their triggers. Without DIR,
 check checks the shipped rules.
 
@@ -121,8 +121,8 @@ func printChecked(out io.Writer, set *pipeline.Set, cfg *config.Config) error {
 	}
 	w := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	fmt.Fprintln(w, "RULE\tKIND\tSEVERITY\tSTATUS\tCOST\tWITNESS")
-	for _, r := range set.Rules {
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Kind, r.Severity, cmp.Or(stage[r.ID], string(r.Stage)), cost(r), witness(r))
+	for n, r := range set.Rules {
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\n", r.ID, r.Kind, r.Severity, cmp.Or(stage[r.ID], string(r.Stage)), cost(r), witness(set, n))
 	}
 	if err := w.Flush(); err != nil {
 		return err
@@ -169,28 +169,14 @@ func over(r *rules.Rule) string {
 	return fmt.Sprintf("over: %d rules", n)
 }
 
-// witness describes the values by which the index finds a rule. One over other rules is not in the index.
-func witness(r *rules.Rule) string {
-	if r.Over != nil {
+// witness describes the facts by which the index finds a rule. One over other rules is not in the index.
+func witness(set *rules.Set, n int) string {
+	if r := set.Rules[n]; r.Over != nil {
 		return over(r)
 	}
 	var parts []string
-	for _, role := range r.Roles {
-		ws := role.Cond.Witnesses()
-		text := "none: evaluated for every event"
-		switch {
-		case len(ws) > 0 && ws[0].List != nil:
-			text = fmt.Sprintf("%s in a list of %d", ws[0].Field, ws[0].List.Size())
-		case len(ws) > 0 && len(ws[0].Values) > 0:
-			text = fmt.Sprintf("%s in %q", ws[0].Field, ws[0].Values)
-			if len(ws[0].Values) == 1 {
-				text = fmt.Sprintf("%s == %q", ws[0].Field, ws[0].Values[0])
-			} else if len(ws[0].Values) > 4 {
-				text = fmt.Sprintf("%s in %d values", ws[0].Field, len(ws[0].Values))
-			}
-		case len(ws) > 0 && ws[0].Why != "":
-			text += ": " + ws[0].Why
-		}
+	for i, role := range set.Rules[n].Roles {
+		text := set.Witness(n, i)
 		if role.Name != "" {
 			text = role.Name + ": " + text
 		}

@@ -29,7 +29,7 @@ type Env struct {
 
 	shared    predicate.SharedTests
 	operands  map[string]*operand // of &&, by text; see conjunction
-	cancelled context.Context // see program
+	cancelled context.Context     // see program
 }
 
 // NewEnv returns an Env over the schema, the site's lists and its agents.

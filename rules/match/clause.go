@@ -257,7 +257,7 @@ func (b *builder) estimate(c clause, uses *useCount) (e estimate) {
 func (b *builder) estimateAtom(a *atom, n int32, uses *useCount) (rank, float64) {
 	switch a.Kind {
 	case predicate.AtomText, predicate.AtomFold, predicate.AtomNumber:
-		const prior = 20 // a few rules show nothing of the events
+		const prior = 200 // a few rules show nothing of the events
 		share := (float64(uses.atoms[n]) + 1) / (float64(uses.slots[a.slot]) + prior)
 		return rankValue, max(share, a.commonness)
 	case predicate.AtomPrefix, predicate.AtomSuffix:
@@ -268,7 +268,7 @@ func (b *builder) estimateAtom(a *atom, n int32, uses *useCount) (rank, float64)
 		if math.IsInf(a.Low, 0) || math.IsInf(a.High, 0) {
 			return rankCommon, 0.5
 		}
-		return rankCommon, 0.2
+		return rankCommon, 0.35
 	case predicate.AtomBool:
 		return rankCommon, 0.5
 	case predicate.AtomKinds:

@@ -413,7 +413,9 @@ func AppendFolded(dst []byte, text string) []byte {
 }
 
 // FoldsBeyondASCII reports whether the text has a character outside of ASCII that FoldText changes.
-func FoldsBeyondASCII(text string) bool { return strings.Contains(text, kelvin) || strings.Contains(text, longS) }
+func FoldsBeyondASCII(text string) bool {
+	return strings.Contains(text, kelvin) || strings.Contains(text, longS)
+}
 
 // IsUnexpected reports whether the kinds contain neither absent values nor texts, which most values of rules are.
 func IsUnexpected(m KindMask) bool { return m&expectedKinds == 0 }
