@@ -4,6 +4,10 @@ package benchmarks
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"regexp"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/aidr-engine/aidr/rules"
@@ -70,4 +74,103 @@ func benchmarkMatch(b *testing.B, set *rules.Set, records []string) {
 	b.ReportMetric(float64(hits)/float64(events), "hits/event")
 	b.ReportMetric(float64(sc.Candidates()-candidates)/float64(events), "candidates/event")
 	b.ReportMetric(0, "ns/op")
+}
+
+// textRules returns n conditions over prompts: phrases of words that occur in the prompts. The first two occur, the others
+// do not, although each of their words does.
+func textRules(tb testing.TB, c *corpus, n int) []string {
+	var prompts []string
+	var w schema.Wanted
+	w.Fields.Add(schema.MessageContextPromptText)
+	d, err := decode.New(decode.Options{Format: "auto", Wanted: w})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	known := map[string]bool{}
+	h := decode.Handler{Event: func(e *schema.Event) {
+		if text := e.Text(schema.MessageContextPromptText); text != "" && !known[text] {
+			known[strings.Clone(text)] = true
+			prompts = append(prompts, strings.ToLower(text))
+		}
+	}}
+	for i, text := range c.records {
+		d.Decode(text, decode.Meta{Pos: schema.Position{Topic: c.name, Offset: int64(i)}}, &h)
+	}
+	var words []string
+	isWord := regexp.MustCompile(`^[a-z]{4,12}$`)
+	for _, p := range prompts {
+		for _, word := range strings.Fields(p) {
+			if isWord.MatchString(word) && !known[word] {
+				known[word] = true
+				words = append(words, word)
+			}
+		}
+	}
+	r := rand.New(rand.NewPCG(3, 4))
+	absent := func() (first, second string) {
+		for {
+			first, second = words[r.IntN(len(words))], words[r.IntN(len(words))]
+			if !slices.ContainsFunc(prompts, func(p string) bool { return strings.Contains(p, first+" "+second) }) {
+				return first, second
+			}
+		}
+	}
+	const field = "message_context.prompt_text"
+	out := []string{
+		fmt.Sprintf("%s.icontains(%q)", field, words[0]), fmt.Sprintf("%s.matches(%q)", field, "(?i)"+words[1]+" .{0,9}"+words[2]),
+	}
+	for len(out) < n {
+		a, b := absent()
+		c, d := absent()
+		switch len(out) % 4 {
+		case 0:
+			out = append(out, fmt.Sprintf("%s.contains(%q)", field, a+" "+b))
+		case 1:
+			out = append(out, fmt.Sprintf("%s.icontains(%q)", field, a+" "+b))
+		case 2:
+			out = append(out, fmt.Sprintf("event.class == \"llm\" && %s.matches(%q)", field, "(?i)"+a+" "+b+" ?("+c+"|"+d+")"))
+		case 3:
+			out = append(out, fmt.Sprintf("%s.icontains(%q) || %s.matches(%q)", field, a+" "+b, field, c+" "+d+"s*"))
+		}
+	}
+	return out
+}
+
+// BenchmarkTextRules matches text rules over the long prompts of LiteLLM records. Compare the sizes of one run.
+//
+//	go test ./benchmarks -run xxx -bench TextRules -cpu 1 -benchtime 3s
+func BenchmarkTextRules(b *testing.B) {
+	c := liteLLMCorpus(b)
+	c.records = c.records[:len(c.records)/liteLLMRepeats]
+	for _, n := range []int{10, 100, 1000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) { benchmarkMatch(b, loadRules(b, textRules(b, c, n)), c.records) })
+	}
+}
+
+// BenchmarkWorstRules matches 1,000 rules of shapes that defeat an index: rules without a fact to look up, rules that all
+// match, and macros over lists. One list has 256 elements.
+//
+//	go test ./benchmarks -run xxx -bench WorstRules -cpu 1 -benchtime 1s
+func BenchmarkWorstRules(b *testing.B) {
+	records, _ := cloudTrailRecords(b, true)
+	items := strings.Repeat(`{"k":"v","n":1},`, 255) + `{"k":"w","n":2}`
+	wide := []string{`{"eventVersion":"1","eventSource":"s","eventName":"n","awsRegion":"r","eventTime":"2026-01-01T00:00:00Z","list":[` + items + `]}`}
+	for _, shape := range []struct {
+		name, format string
+		n            int
+		records      []string
+	}{
+		{"no-fact", `size(raw.eventName) > %d && raw.eventName != raw.eventSource`, 1000, records},
+		{"negations", `event.action != "a%d" && raw.eventName == "none"`, 1000, records},
+		{"all-match", `event.action != "a%d"`, 1000, records},
+		{"exists-256", `raw.list.exists(x, x.k == "k%d")`, 10, wide},
+	} {
+		b.Run(shape.name, func(b *testing.B) {
+			var conditions []string
+			for i := range shape.n {
+				conditions = append(conditions, fmt.Sprintf(shape.format, 100+i))
+			}
+			benchmarkMatch(b, loadRules(b, conditions), shape.records)
+		})
+	}
 }

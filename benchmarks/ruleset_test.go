@@ -49,7 +49,9 @@ var cloudTrailColumns = []column{
 type cell struct{ field, raw string }
 
 // usable reports whether both forms have the same text, apart from a prefix: a field may be another reading of the value.
-func (c cell) usable() bool { return (c.field == "") == (c.raw == "") && strings.HasSuffix(c.field, c.raw) }
+func (c cell) usable() bool {
+	return (c.field == "") == (c.raw == "") && strings.HasSuffix(c.field, c.raw)
+}
 
 // row holds the texts of one event, by column.
 type row []cell

@@ -25,13 +25,21 @@
 // Package expr keeps the same rules in the functions that it gives to CEL, and its tests compare both with each other and
 // with cel-go on random conditions.
 //
-// # Witnesses
+// # Facts
 //
-// A Witness is a necessary condition that an index can look up: the value of one field is among a few values, or in a
-// list. If it does not hold, neither does the condition, so package match evaluates a condition only for the events that
-// its witness selects. A conjunction has the witnesses of all its operands; a disjunction has, for each field on which
-// every operand has a witness, the union of their values; negations are pushed down first. A test that holds for ""
-// gives no witness, because an absent field is "" and a look-up does not find absent fields.
+// An Atom is a fact about the value of one slot that an index finds by looking the value up: a text equals, begins with,
+// ends with or contains something, a number is in a range, an address is in a network, a value is absent. FactOf
+// returns the clause of a test: a disjunction of atoms without which the test is false, and does not fail either. For a raw
+// path the clause of a text test therefore contains the values that are not texts, on which the test fails. The fact of a
+// negation is that of !test. Package match combines the clauses of the tests of a condition along its Formula, and evaluates
+// the condition only for the events that satisfy them.
+//
+// A search ignores case: AtomContains compares texts after FoldText, so that one pass over a text finds the literals of
+// contains, icontains, glob and matches alike. If the test does not ignore case, or its literal is long, the atom is
+// necessary for the test and does not decide it.
+//
+// A Witness is the older and narrower form: the value of one field is among a few values, or in a list. It shows the
+// datasets that a condition needs.
 //
 // # Alternatives in one text
 //
