@@ -52,7 +52,7 @@ func (b *builder) condition(e ast.Expr) (predicate.Node, error) {
 	if err != nil {
 		return nil, err
 	}
-	return predicate.Computed(b.slots, predicate.Fact{}, p.holds), nil
+	return predicate.Computed(b.slots, b.existsFact(e), p.holds), nil
 }
 
 // group returns the node of e, a call c of && or ||, with a && (b && c) flattened.

@@ -419,3 +419,26 @@ func FoldsBeyondASCII(text string) bool {
 
 // IsUnexpected reports whether the kinds contain neither absent values nor texts, which most values of rules are.
 func IsUnexpected(m KindMask) bool { return m&expectedKinds == 0 }
+
+// ElementFact returns the fact of a test that is false, and does not fail, for a list or object that contains none of the
+// texts. It fails for values of other kinds, and is false for a missing value.
+func ElementFact(slot *Slot, texts []string) Fact {
+	if len(texts) == 0 || slot.Presence || slot.Derive != "" {
+		return Fact{}
+	}
+	f := Fact{Known: true}
+	for _, t := range texts {
+		atom, _ := containsAtom(slot, literal{t, false})
+		if slot.Type == schema.TypeList {
+			atom = Atom{Slot: slot, Kind: AtomElement, Text: t}
+		}
+		if atom.Text == "" || strings.ContainsRune(t, utf8.RuneError) {
+			return Fact{}
+		}
+		f.Clause = append(f.Clause, atom)
+	}
+	if slot.Type == schema.TypeDyn {
+		f.Clause = append(f.Clause, Atom{Slot: slot, Kind: AtomKinds, Kinds: unlistedKinds})
+	}
+	return f
+}
