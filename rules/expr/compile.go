@@ -43,6 +43,8 @@ func (b *builder) condition(e ast.Expr) (predicate.Node, error) {
 		case operators.LogicalNot:
 			inner, err := b.condition(c.Args()[0])
 			return predicate.Not(inner), err
+		case operators.Conditional:
+			return b.choice(c.Args())
 		}
 	}
 	if n := b.test(e); n != nil {
@@ -53,6 +55,19 @@ func (b *builder) condition(e ast.Expr) (predicate.Node, error) {
 		return nil, err
 	}
 	return predicate.Computed(b.slots, b.existsFact(e), p.holds), nil
+}
+
+// choice returns the node of args[0] ? args[1] : args[2].
+func (b *builder) choice(args []ast.Expr) (predicate.Node, error) {
+	var nodes [3]predicate.Node
+	for i, a := range args {
+		n, err := b.condition(a)
+		if err != nil {
+			return nil, err
+		}
+		nodes[i] = n
+	}
+	return predicate.Choice(nodes[0], nodes[1], nodes[2]), nil
 }
 
 // group returns the node of e, a call c of && or ||, with a && (b && c) flattened.

@@ -241,6 +241,9 @@ func TestNodesAreTheirCEL(t *testing.T) {
 	env := newTestEnv(t)
 	rapid.Check(t, func(t *rapid.T) {
 		text := condText(t, 3, false)
+		if rapid.IntRange(0, 3).Draw(t, "choice") == 0 {
+			text = "(" + condText(t, 1, false) + " ? " + condText(t, 2, false) + " : " + text + ")"
+		}
 		cond, issues := env.Compile(text)
 		if issues != nil {
 			t.Fatalf("%s: %+v", text, issues)

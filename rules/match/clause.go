@@ -27,6 +27,9 @@ func (b *builder) clauses(f *predicate.Formula, negated bool) []clause {
 		}
 		return b.anyOf(f.Terms, negated)
 	case predicate.OpChoice:
+		if f.MayFail {
+			return nil
+		}
 		return b.anyOf(f.Terms[1:], negated)
 	}
 	fact := b.fact(f.Test, negated)

@@ -1,6 +1,10 @@
 package predicate
 
-import "github.com/aidr-engine/aidr/schema"
+import (
+	"slices"
+
+	"github.com/aidr-engine/aidr/schema"
+)
 
 // Formula is the structure of a condition for an index: how its verdict follows from those of its tests.
 type Formula struct {
@@ -10,6 +14,8 @@ type Formula struct {
 	// pass over the text evaluates; otherwise nil.
 	Test   Node
 	Weight int // of the test; lighter tests should run first
+	// MayFail is set for an OpChoice whose condition may fail. It then fails, whatever the alternatives are.
+	MayFail bool
 }
 
 // Op is the operator of a Formula.
@@ -21,7 +27,7 @@ const (
 	OpAnd
 	OpOr
 	OpNot
-	OpChoice
+	OpChoice // Terms[0] ? Terms[1] : Terms[2]
 )
 
 // Formula returns the structure of the condition. Nodes that conditions of one environment share are the same Node.
@@ -46,7 +52,30 @@ func formulaOf(n Node) Formula {
 	case *not:
 		return Formula{Op: OpNot, Terms: []Formula{formulaOf(x.Node)}, Weight: x.weight()}
 	}
+	if x, ok := n.(*choice); ok {
+		terms := formulasOf(group{x.cond, x.then, x.other})
+		return Formula{Op: OpChoice, Terms: terms, Weight: x.weight(), MayFail: mayFail(x.cond)}
+	}
 	return Formula{Op: OpTest, Test: n, Weight: n.weight()}
+}
+
+// mayFail reports whether a node may fail. Tests of fields, of presence and of equality do not.
+func mayFail(n Node) bool {
+	switch n := n.(type) {
+	case *shared:
+		return mayFail(n.Node)
+	case *not:
+		return mayFail(n.Node)
+	case *and:
+		return slices.ContainsFunc(n.group, mayFail)
+	case *or:
+		return slices.ContainsFunc(n.group, mayFail)
+	case *textEqual, *textIn, *intOrder, *hasField, *fieldTest, *listIn, *slotEqual, *slotIn, *slotMissing, *constant, *inNetwork, *checkAddress:
+		return false
+	case *slotBool:
+		return n.slot.ResultType() == schema.TypeDyn
+	}
+	return true
 }
 
 func formulasOf(g group) []Formula {

@@ -145,6 +145,25 @@ func (n *not) eval(s *Scratch) verdict {
 	return failed
 }
 
+// Choice returns cond ? then : other. It fails if cond does.
+func Choice(cond, then, other Node) Node { return &choice{cond, then, other} }
+
+type choice struct{ cond, then, other Node }
+
+func (n *choice) typed() bool { return n.cond.typed() && n.then.typed() && n.other.typed() }
+
+func (n *choice) weight() int { return max(n.cond.weight(), n.then.weight(), n.other.weight()) }
+
+func (n *choice) eval(s *Scratch) verdict {
+	switch n.cond.eval(s) {
+	case yes:
+		return n.then.eval(s)
+	case no:
+		return n.other.eval(s)
+	}
+	return failed
+}
+
 // Constant returns a node that always has the same verdict.
 func Constant(holds bool) Node { return &constant{verdict: verdictOf(holds)} }
 
