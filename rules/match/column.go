@@ -279,7 +279,12 @@ func (x *Index) scan(from, to uint32, e *schema.Event, s *Scratch, out []int32) 
 			}
 			continue
 		}
-		first, second := s.load(int(t.first)).bits[:end], s.load(int(t.second)).bits[:end]
+		first := s.load(int(t.first)).bits[:end]
+		if s.current[t.second].epoch != s.epoch && isZero(first[w:]) {
+			w = end
+			continue
+		}
+		second := s.load(int(t.second)).bits[:end]
 		for ; w < end; w++ {
 			if left := first[w] & second[w]; left != 0 {
 				out = x.word(w, left, e, s, out)
@@ -289,14 +294,26 @@ func (x *Index) scan(from, to uint32, e *schema.Event, s *Scratch, out []int32) 
 	return out
 }
 
+func isZero(words []uint64) bool {
+	for _, w := range words {
+		if w != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // word evaluates the candidates of a word, which are among left.
 func (x *Index) word(w uint32, left uint64, e *schema.Event, s *Scratch, out []int32) []int32 {
 	left &= x.full(w)
-	// The loads of the rows do not depend on each other, so waiting for all of them is as fast as waiting for one.
+	// The words of rows that are loaded do not depend on each other, so waiting for all of them is as fast as for one.
 	n := &x.needs[w]
 	for _, c := range x.needed[n.from:n.dear] {
 		at := &s.current[c]
 		if at.epoch != s.epoch {
+			if left == 0 {
+				return out
+			}
 			s.load(int(c))
 		}
 		left &= at.bits[w]
