@@ -49,7 +49,7 @@ func describeAtoms(atoms []predicate.Atom, mentions []predicate.Mention) string 
 			slot = a.Slot
 			values = append(values, strconv.Quote(a.Text))
 		case a.Kind == predicate.AtomKinds && predicate.IsUnexpected(a.Kinds) && len(atoms) > 1:
-			// The value is not a text, and the condition fails: a detail that says nothing about the rule.
+			// The value is not a text, and the condition fails: a detail of no use to an author.
 		default:
 			facts = append(facts, describeAtom(a, slotName(a.Slot, mentions)))
 		}

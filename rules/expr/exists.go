@@ -1,7 +1,6 @@
 package expr
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/google/cel-go/common/ast"
@@ -84,7 +83,10 @@ func neededTexts(e ast.Expr, x string) (texts []string) {
 func isPartOf(e ast.Expr, x string) bool {
 	for isCall(e, lenientName(operators.Index)) {
 		args := e.AsCall().Args()
-		if args[1].Kind() != ast.LiteralKind || !slices.Contains([]string{types.StringType.TypeName(), types.IntType.TypeName()}, args[1].AsLiteral().Type().TypeName()) {
+		if args[1].Kind() != ast.LiteralKind {
+			return false
+		}
+		if t := args[1].AsLiteral().Type(); t != types.StringType && t != types.IntType {
 			return false
 		}
 		e = args[0]

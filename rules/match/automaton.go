@@ -10,7 +10,7 @@ import (
 //
 // States are numbered by depth. Those up to a depth that fits denseSize have a row with the next state for each byte; the
 // few bytes that lead on from a deeper state are listed, and any other byte continues at the state of the next shorter end.
-// Bytes that no pattern tells apart share a class, and so do the two cases of a letter.
+// All bytes that are in no pattern share a class, and so do the two cases of a letter.
 type automaton struct {
 	class  [256]uint8 // 0: in no pattern
 	width  uint32     // number of classes

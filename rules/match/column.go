@@ -264,6 +264,11 @@ type stretch struct {
 	any           bool   // there is no column
 }
 
+// continuesAs reports whether the words of o look at the same columns.
+func (t stretch) continuesAs(o stretch) bool {
+	return t.any == o.any && t.first == o.first && t.second == o.second
+}
+
 // needs are the columns, beyond those of the stretch, that matter for the conditions of a word: Index.needed[from:to]. From
 // dear on their values are dear to look up.
 type needs struct{ from, dear, to uint32 }

@@ -338,10 +338,10 @@ func (x *Index) addNeeds(asked []int) {
 		asked = asked[1:]
 	}
 	w := uint32(len(x.stretchOf))
-	if n := len(x.stretches); n > 0 && x.stretches[n-1].any == t.any && x.stretches[n-1].first == t.first && x.stretches[n-1].second == t.second {
-		x.stretches[n-1].to = w + 1
+	t.to = w + 1
+	if n := len(x.stretches); n > 0 && x.stretches[n-1].continuesAs(t) {
+		x.stretches[n-1].to = t.to
 	} else {
-		t.to = w + 1
 		x.stretches = append(x.stretches, t)
 	}
 	x.stretchOf = append(x.stretchOf, uint32(len(x.stretches)-1))

@@ -7,9 +7,10 @@ import (
 	"github.com/aidr-engine/aidr/rules/predicate"
 )
 
-// A program is a condition as steps: each asks for the verdict of one test and continues at the step for it. The program takes a shortcut in every && and ||, so it may end without having met a test that would
-// fail; then the condition has the same verdict, because a test that fails decides neither. If a test that it meets does
-// fail, the verdict is left to the condition itself.
+// step is a step of a program, which is a condition: a step asks for the verdict of one test and continues at the step for
+// it. A program takes a shortcut in every && and ||, so it may end without having met a test that would fail; then the
+// condition has the same verdict, because a test that fails decides neither. If a test that it meets does fail, the verdict
+// is left to the condition itself.
 type step struct {
 	test    uint32
 	yes, no int32 // the next step, relative to the program; stepTrue or stepFalse
