@@ -381,7 +381,8 @@ func (b *builder) price(slot int32, atoms []int32) int {
 // column returns the column of a slot with probes for its atoms, which it numbers.
 func (b *builder) column(slot int32, atoms []int32, words int) column {
 	x := b.x
-	c := column{slot: slot, price: b.price(slot, atoms), first: x.atoms, free: make([]uint64, words), cached: slot >= 0 && !isLong(x.slots[max(slot, 0)])}
+	c := column{slot: slot, price: b.price(slot, atoms), first: x.atoms, free: make([]uint64, words)}
+	c.cached = slot >= 0 && !isLong(x.slots[slot])
 	for w := range c.free {
 		c.free[w] = ^uint64(0)
 	}
