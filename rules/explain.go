@@ -2,7 +2,6 @@ package rules
 
 import (
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/aidr-engine/aidr/rules/expr"
@@ -31,10 +30,11 @@ type Explanation struct {
 type RoleExplanation struct {
 	Name      string
 	Condition PartExplanation
-	Plan      match.Plan
-	// Found is true if the index evaluates the condition for the event.
-	Found bool
-	Key   []Reading // the values of the key; the event is no item of the rule if one is absent, unless Rule.KeyOptional
+	// Witness describes the facts by which the index finds the condition, or the reason why it is evaluated for every event.
+	Witness string
+	Always  bool      // it is evaluated for every event
+	Found   bool      // the index evaluates it for the event
+	Key     []Reading // the values of the key; the event is no item of the rule if one is absent, unless Rule.KeyOptional
 }
 
 // IsComplete reports whether the event has all values of the key that the rule needs.
@@ -80,8 +80,8 @@ func (s *Set) Explain(r *Rule, e *schema.Event) *Explanation {
 		role := &r.Roles[i]
 		re := RoleExplanation{Name: role.Name, Condition: s.explainPart(expr.OutlineOf(role.Cond.Text()), e), Key: readings(role.Key, e, sc)}
 		if place >= 0 {
-			re.Plan = s.Plan(place, i)
-			re.Found = isFound(&re.Plan, role, e)
+			re.Witness, re.Always = s.Witness(place, i), s.Plan(place, i).Always
+			re.Found = isFound(r, role, e)
 		}
 		x.Roles = append(x.Roles, re)
 	}
@@ -155,27 +155,11 @@ func readings(os []Operand, e *schema.Event, sc *Scratch) (out []Reading) {
 	return out
 }
 
-// isFound reports whether the index evaluates the condition of a role for the event.
-func isFound(p *match.Plan, role *Role, e *schema.Event) bool {
-	if p.Always {
-		return true
-	}
-	if !e.Has(p.Field) {
-		return false
-	}
-	text := e.Text(p.Field)
-	if p.Field.Info().Type == schema.TypeBool {
-		text = strconv.FormatBool(e.Int(p.Field) != 0)
-	}
-	if p.Values != nil {
-		return slices.Contains(p.Values, text)
-	}
-	for _, w := range role.Cond.Witnesses() {
-		if w.Field == p.Field && w.List != nil && w.List.Contains(text) {
-			return true
-		}
-	}
-	return false
+// isFound reports whether an index evaluates the condition of a role for the event.
+func isFound(r *Rule, role *Role, e *schema.Event) bool {
+	sc := match.NewScratch()
+	match.Build([]*predicate.Cond{role.Cond}, [][]string{r.Datasets}).Eval(e, sc, nil)
+	return sc.Candidates > 0
 }
 
 // Day returns the last day on which an exception applies.

@@ -56,10 +56,8 @@ type explainedValue struct {
 }
 
 type explainedIndex struct {
-	Found  bool     `json:"found"`
-	Field  string   `json:"field,omitempty"` // of the witness
-	Values []string `json:"values,omitempty"`
-	Why    string   `json:"why"`
+	Found bool   `json:"found"`
+	Why   string `json:"why"`
 }
 
 type explainedException struct {
@@ -97,7 +95,7 @@ func newExplainedEvent(x *rules.Explanation, e *schema.Event, show func(*rules.R
 	for i := range x.Roles {
 		role := &x.Roles[i]
 		out.Roles = append(out.Roles, explainedRole{
-			Role: role.Name, Condition: part(&role.Condition), Index: indexView(role, e), Key: values(role.Key), Complete: role.IsComplete(r),
+			Role: role.Name, Condition: part(&role.Condition), Index: indexView(role), Key: values(role.Key), Complete: role.IsComplete(r),
 		})
 		if x.Hit&(1<<i) != 0 {
 			out.Matches = append(out.Matches, role.Name)
@@ -158,30 +156,12 @@ func verdictText(holds bool, err error) string {
 }
 
 // indexView describes how the index came to evaluate the condition of a role for the event, or why it did not.
-func indexView(role *rules.RoleExplanation, e *schema.Event) explainedIndex {
-	p := &role.Plan
-	if p.Always {
-		why := "the condition has no witness, so it is evaluated for every event"
-		if p.Why != "" {
-			why += ": " + p.Why
-		}
-		return explainedIndex{Found: true, Why: why}
-	}
-	x := explainedIndex{Found: role.Found, Field: p.Field.String(), Values: p.Values}
-	in := "one of the values of a list"
-	if len(p.Values) > 0 {
-		in = fmt.Sprintf("%q", p.Values[:min(len(p.Values), 4)])
-		if len(p.Values) > 4 {
-			in += fmt.Sprintf(" or one of %d more", len(p.Values)-4)
-		}
-	}
-	switch {
-	case role.Found:
-		x.Why = fmt.Sprintf("%s is %s", x.Field, in)
-	case !e.Has(p.Field):
-		x.Why = fmt.Sprintf("%s is absent, and the condition needs %s", x.Field, in)
-	default:
-		x.Why = fmt.Sprintf("%s is not %s", x.Field, in)
+func indexView(role *rules.RoleExplanation) explainedIndex {
+	x := explainedIndex{Found: role.Found, Why: role.Witness}
+	if !role.Always && role.Found {
+		x.Why = "one of the facts holds: " + role.Witness
+	} else if !role.Always {
+		x.Why = "none of the facts holds: " + role.Witness
 	}
 	return x
 }

@@ -12,7 +12,7 @@ type Plan struct {
 	values     []rules.Operand // the values that the kind compares: `of`
 	tag        uint32          // item.Tag of the names of the rule's Mentions
 
-	carriedTag  uint32 // item.CarriedTag of the rule's Carries
+	carriedTag  uint32 // item.Tag of the names of the rule's Carries
 	branching   uint32 // the roles whose condition has branches that evidence names, as bits
 	branchesTag uint32 // item.Tag of the texts of the conditions
 }
@@ -24,7 +24,7 @@ func NewPlan(r *rules.Rule) *Plan {
 	for i := range r.Mentions {
 		names = append(names, r.Mentions[i].Name)
 	}
-	p.tag, p.carriedTag = item.Tag(names), item.CarriedTag(r.Carries)
+	p.tag, p.carriedTag = item.Tag(names), carriedTag(r)
 	var texts []string
 	for i := range r.Roles {
 		if cond := r.Reasons(i); cond != nil {
@@ -46,4 +46,13 @@ func NewPlan(r *rules.Rule) *Plan {
 		p.values = r.Baseline.Distinct
 	}
 	return p
+}
+
+// carriedTag returns the tag of the values that the items of a rule carry.
+func carriedTag(r *rules.Rule) uint32 {
+	names := make([]string, len(r.Carries))
+	for i := range r.Carries {
+		names[i] = r.Carries[i].Name
+	}
+	return item.Tag(names)
 }

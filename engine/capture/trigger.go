@@ -46,7 +46,7 @@ type Source struct {
 
 // NewSource prepares a rule.
 func NewSource(r *rules.Rule) *Source {
-	return &Source{rule: r, tag: item.CarriedTag(r.Carries), tags: listValue(r.Tags), tactics: listValue(r.Tactics())}
+	return &Source{rule: r, tag: carriedTag(r), tags: listValue(r.Tags), tactics: listValue(r.Tactics())}
 }
 
 // listValue returns a list of texts as a value; it is absent if the list is empty.

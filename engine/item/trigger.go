@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 
 	"github.com/aidr-engine/aidr/engine/flat"
-	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -80,18 +79,9 @@ func ReadTrigger(r *flat.Reader) (t Trigger) {
 	return t
 }
 
-// CarriedTag returns the tag of the values that an item carries for the rules over its rule. It is the beginning of
-// Item.Carried, followed by the flat values (schema.AppendValue) in the order of the mentions.
-func CarriedTag(ms []predicate.Mention) uint32 {
-	names := make([]string, len(ms))
-	for i := range ms {
-		names[i] = ms[i].Name
-	}
-	return Tag(names)
-}
-
-// ReadCarried calls yield with the number and the value of each mention that an item carries. It yields nothing if the
-// values were captured for other mentions.
+// ReadCarried calls yield with the number and the value of each value that an item carries. Item.Carried is 4 bytes
+// big-endian, the Tag of the names of the values, and the flat values (schema.AppendValue). ReadCarried yields nothing if
+// they were captured for other names.
 func ReadCarried(carried string, tag uint32, yield func(i int, v schema.Value)) {
 	r := flat.NewReader([]byte(carried))
 	if b := r.Bytes(4); b == nil || binary.BigEndian.Uint32(b) != tag {
