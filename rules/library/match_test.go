@@ -17,6 +17,9 @@ func TestTestsReachTheirRules(t *testing.T) {
 		t.Fatal("the library does not load")
 	}
 	for n, r := range set.Rules {
+		if r.Over != nil { // its items are triggers
+			continue
+		}
 		sc := set.NewScratch()
 		for _, test := range r.Tests {
 			matched, raw := 0, 0
