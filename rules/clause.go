@@ -248,3 +248,27 @@ func shapeText(rule *Rule) string {
 		doc.FormatDuration(rule.GroupFor))
 	return b.String()
 }
+
+// Cost returns the estimated cost of what the rule evaluates of an event that has all its roles: its conditions and the
+// expressions of its keys and of its clause, in cel-go's units.
+func (r *Rule) Cost() (min, max uint64) {
+	add := func(lo, hi uint64) { min, max = min+lo, max+hi }
+	expressions := func(os []Operand) {
+		for i := range os {
+			if os[i].Text != nil {
+				add(os[i].Text.Cost())
+			}
+		}
+	}
+	for _, role := range r.Roles {
+		add(role.Cond.Cost())
+		expressions(role.Key)
+	}
+	if c := r.clause(); c != nil {
+		for _, cond := range c.conditions() {
+			add(cond.Cost())
+		}
+		expressions(c.operands())
+	}
+	return min, max
+}

@@ -515,7 +515,7 @@
 // `at`, it follows the last event of the previous entry at the distance `every` of that entry. The events are given as
 // fields (`set`) or as a record (`raw`, with an optional `format`). An event of `set` has the class api and the first
 // of the rule's datasets, unless `set` contains others. Nothing follows from the other fields: the event of a tool call has
-// to set gen_ai.tool.called.
+// to set gen_ai.tool.called. `set` also takes raw paths, such as raw.team.name, which become part of the record.
 //
 // `findings` is the complete list of the expected findings, in any order. An expected finding has some of the keys that
 // a finding has in JSON, with `by` for `key`, and a finding matches it if it has the same values there. A rule should

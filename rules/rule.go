@@ -166,6 +166,12 @@ type Test struct {
 	Findings []map[string]any
 }
 
+// RawValue is a value of an original record.
+type RawValue struct {
+	Path  []string
+	Value any // as of encoding/json
+}
+
 // TestEvents is one entry of a test's `events`. Exactly one of Set and Raw is given.
 type TestEvents struct {
 	Line   int
@@ -174,6 +180,7 @@ type TestEvents struct {
 	Repeat int           // the number of events
 	Every  time.Duration // the time from one event to the next
 	Set    map[schema.Field]schema.Value
-	Raw    string // a record
-	Format string // the format of Raw, or "auto"
+	SetRaw []RawValue // values of the original record, beside those of Set
+	Raw    string     // a record
+	Format string     // the format of Raw, or "auto"
 }

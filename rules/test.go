@@ -55,7 +55,7 @@ func (r *reader) testEvents(n *doc.Node) []TestEvents {
 		if (set == nil) == (raw == nil) && item.Kind == doc.Map {
 			item.Fail("has both or none of set and raw: write one of them, set for fields or raw for a record")
 		}
-		e.Set = r.testSet(set)
+		e.Set, e.SetRaw = r.testSet(set)
 		e.Raw = rawRecord(raw)
 		e.Format = "auto"
 		if format != nil {
@@ -102,17 +102,39 @@ func jsonOf(n *doc.Node) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-func (r *reader) testSet(n *doc.Node) map[schema.Field]schema.Value {
+// testSet reads the fields and the raw paths of an event.
+func (r *reader) testSet(n *doc.Node) (fields map[schema.Field]schema.Value, raws []RawValue) {
 	if n == nil {
-		return nil
+		return nil, nil
 	}
-	out := map[schema.Field]schema.Value{}
+	fields = map[schema.Field]schema.Value{}
 	n.Each(func(name, value *doc.Node) {
+		if text := name.String(); strings.HasPrefix(text, "raw.") || strings.HasPrefix(text, "raw[") {
+			if path := r.testPath(name); path != nil {
+				raws = append(raws, RawValue{path, value.Any()})
+			}
+			return
+		}
 		if f, ok := r.field(name); ok {
-			out[f] = testValue(f, value)
+			fields[f] = testValue(f, value)
 		}
 	})
-	return out
+	return fields, raws
+}
+
+// testPath reads a raw path that a test sets. The record of a test has the fields by their names, so a path must not begin
+// with one.
+func (r *reader) testPath(name *doc.Node) []string {
+	o, ok := r.rawPath(name, name.String())
+	if !ok {
+		return nil
+	}
+	path := r.compiler.env.RawPaths()[o.Raw]
+	if _, isField := schema.FieldByName(path[0]); isField {
+		name.Fail("%s is the name of a field in the record that the test makes: set %s, or give the record in raw", path[0], path[0])
+		return nil
+	}
+	return path
 }
 
 // testValue reads a value of the field's type.

@@ -145,13 +145,9 @@ func printIdle(out io.Writer, idle []api.IdleRules) {
 	}
 }
 
-// cost returns the estimated cost of all conditions of a rule.
+// cost returns the estimated cost of a rule.
 func cost(r *rules.Rule) string {
-	var least, most uint64
-	for _, role := range r.Roles {
-		lo, hi := role.Cond.Cost()
-		least, most = least+lo, most+hi
-	}
+	least, most := r.Cost()
 	return fmt.Sprintf("%d..%d", least, most)
 }
 

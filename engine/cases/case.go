@@ -3,6 +3,7 @@
 package cases
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -124,7 +125,7 @@ func events(r *rules.Rule, t *rules.Test) (streams []*stream, last time.Time) {
 				add(entry.Format, entry.Raw, at)
 				continue
 			}
-			add("aidr", line(r, entry.Set, at), at)
+			add("aidr", line(r, &entry, at), at)
 		}
 		at = at.Add(entry.Every)
 	}
@@ -150,15 +151,46 @@ func dataset(r *rules.Rule) string {
 const unnamed = "test"
 
 // line renders an event that a test gives as fields.
-func line(r *rules.Rule, set map[schema.Field]schema.Value, at time.Time) string {
+func line(r *rules.Rule, entry *rules.TestEvents, at time.Time) string {
 	var e schema.Event
 	e.SetTime(schema.Time, at.UnixNano())
 	e.SetText(schema.EventDataset, dataset(r))
 	e.SetText(schema.EventClass, "api")
-	for f, v := range set {
+	for f, v := range entry.Set {
 		e.Set(f, v)
 	}
-	return string(formats.AppendEvent(nil, &e, false))
+	text := formats.AppendEvent(nil, &e, false)
+	if len(entry.SetRaw) == 0 {
+		return string(text)
+	}
+	return withRaws(text, entry.SetRaw)
+}
+
+// withRaws adds values at raw paths to the line of an event.
+func withRaws(line []byte, raws []rules.RawValue) string {
+	d := json.NewDecoder(bytes.NewReader(line))
+	d.UseNumber()
+	record := map[string]any{}
+	if err := d.Decode(&record); err != nil {
+		panic("BUG: " + err.Error())
+	}
+	for _, raw := range raws {
+		at, last := record, len(raw.Path)-1
+		for _, key := range raw.Path[:last] {
+			next, ok := at[key].(map[string]any)
+			if !ok {
+				next = map[string]any{}
+				at[key] = next
+			}
+			at = next
+		}
+		at[raw.Path[last]] = raw.Value
+	}
+	out, err := json.Marshal(record)
+	if err != nil {
+		panic("BUG: " + err.Error())
+	}
+	return string(out)
 }
 
 // Diff describes how the findings of a test differ from the expected ones. It returns "" if each expectation can be assigned

@@ -79,7 +79,7 @@ func (v *Env) compileText(text string, names scope) (name *predicate.Name, issue
 	if err != nil {
 		return nil, []Issue{{1, 1, fmt.Sprintf("the expression cannot be planned: %v", err)}}
 	}
-	return predicate.NewName(root, c.slots, text, mentions), nil
+	return predicate.NewName(root, c.slots, text, mentions, c.cost.min, c.cost.max), nil
 }
 
 // nameScope is an event without the registry.

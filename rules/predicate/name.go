@@ -13,13 +13,17 @@ type Name struct {
 	slots    []Slot
 	text     string
 	mentions []Mention
+	min, max uint64 // estimated cost
 }
 
-// NewName returns the expression with the given root, which reads the given values. It keeps its arguments, which must
-// not be changed.
-func NewName(root NamePart, slots []Slot, text string, mentions []Mention) *Name {
-	return &Name{root, slots, text, mentions}
+// NewName returns the expression with the given root, which reads the given values, and whose estimated cost is from min to
+// max. It keeps its arguments, which must not be changed.
+func NewName(root NamePart, slots []Slot, text string, mentions []Mention, min, max uint64) *Name {
+	return &Name{root, slots, text, mentions, min, max}
 }
+
+// Cost returns the estimated cost, in cel-go's units.
+func (n *Name) Cost() (min, max uint64) { return n.min, n.max }
 
 // Mentions returns the fields and raw paths that the expression reads. It must not be changed.
 func (n *Name) Mentions() []Mention { return n.mentions }
