@@ -28,12 +28,17 @@ func (d *Decoder) decodeCarried() bool {
 	return false
 }
 
-// carriedObject returns the object that a carried value is: itself, or what a line of keys and values stands for.
+// carriedObject returns the object that a carried value is: itself, that after the prefix of a line, or the form in JSON of a
+// line of keys and values.
 func (d *Decoder) carriedObject(n formats.Node) formats.Node {
 	if n.Kind != scan.String {
 		return n
 	}
-	record, ok := d.keyed(d.elem.Text(n))
+	text := d.elem.Text(n)
+	record, ok := d.keyed(text)
+	if p, prefixed := cutPrefix(text); !ok && prefixed {
+		record, ok = p.json, true
+	}
 	if !ok {
 		return formats.Node{}
 	}

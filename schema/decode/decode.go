@@ -314,9 +314,6 @@ func (d *Decoder) readElement(format int, src string, v scan.Span, dup int) {
 		return
 	}
 	if dataset, reason, ok := d.elem.Skipped(); ok {
-		if d.batches[format] && reason == formats.SkipNotActivity && d.decodeLogRecord(src) {
-			return
-		}
 		d.skip(dataset, reason)
 	}
 	if d.explainer != nil {

@@ -13,8 +13,7 @@ type envelope struct {
 	bus     busEnvelope
 	shipped shippedEnvelope
 
-	logRecord logRecord
-	jaeger    jaeger
+	jaeger jaeger
 }
 
 // The datasets under which skipped contents of envelopes are counted. No event has the last two.
@@ -27,7 +26,7 @@ const (
 func openEnvelope(p *formats.Paths) envelope {
 	return envelope{
 		lists: openListEnvelope(p), cloud: openCloudEnvelope(p), bus: openBusEnvelope(p), shipped: openShippedEnvelope(p),
-		logRecord: openLogRecord(p), jaeger: openJaeger(p),
+		jaeger: openJaeger(p),
 	}
 }
 

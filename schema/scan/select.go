@@ -184,9 +184,9 @@ type keySet struct {
 	many []uint64 // used instead of few for a node with more than 64 children
 }
 
-// keySetWords is the number of words of a keySet that an object has on the stack, enough for 1,024 wanted keys without an
+// keySetWords is the number of words of a keySet that an object has on the stack, enough for 2,048 wanted keys without an
 // allocation.
-const keySetWords = 16
+const keySetWords = 32
 
 // keyWords returns the words of an empty keySet for more than 64 children: buf, which must be zero, or a longer slice if buf
 // is too short.
