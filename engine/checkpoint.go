@@ -356,6 +356,9 @@ func (c *checkpointer) sendTriggers(level int, below *barrier, triggers []item.I
 // without an open group, the same triggers start another group, which is another finding.
 func (c *checkpointer) warm(t schema.Instant) {
 	for rule, r := range c.rules.set.Rules {
+		if c.rules.isSilent(rule) {
+			continue // it has no items, and so no watermark
+		}
 		if m := r.Lookback() + r.GroupFor; m > 0 {
 			c.warming[rule] = max(c.warming[rule], t.Add(m))
 		}

@@ -186,20 +186,22 @@ func (rs *ruleSet) connect() {
 		}
 	}
 	// A rule over others that no rule feeds never triggers and has no watermark, so no rule waits for it.
-	silent := func(f int) bool { return rs.level(f) > 0 && len(rs.feeding[f]) == 0 }
 	for level := 1; level < rs.levels; level++ {
 		for o, r := range rs.set.Rules {
 			if r.Level == level {
-				rs.feeding[o] = slices.DeleteFunc(rs.feeding[o], silent)
+				rs.feeding[o] = slices.DeleteFunc(rs.feeding[o], rs.isSilent)
 			}
 		}
 	}
 	for f, p := range rs.programs {
-		if rs.limit >= 0 && p.Forgets() && !silent(f) {
+		if rs.limit >= 0 && p.Forgets() && !rs.isSilent(f) {
 			rs.feeding[rs.limit] = append(rs.feeding[rs.limit], f)
 		}
 	}
 }
+
+// isSilent reports whether the rule at a place is over others of which none is active: it has no items, and no watermark.
+func (rs *ruleSet) isSilent(rule int) bool { return rs.level(rule) > 0 && len(rs.feeding[rule]) == 0 }
 
 // level returns the level of the rule at a place.
 func (rs *ruleSet) level(rule int) int { return rs.set.Rules[rule].Level }

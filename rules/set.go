@@ -55,6 +55,16 @@ func newSet(all []*Rule, env *expr.Env, o Options, agents *site.Agents) *Set {
 	return s
 }
 
+// NumActive returns the number of active rules of files, without the built-in ones.
+func (s *Set) NumActive() (n int) {
+	for _, r := range s.Rules {
+		if !strings.HasPrefix(r.ID, builtinPrefix) {
+			n++
+		}
+	}
+	return n
+}
+
 // Activity is the effect that a rule has at a site.
 type Activity string
 

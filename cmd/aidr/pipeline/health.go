@@ -130,7 +130,7 @@ func (p *Pipeline) Status() api.Status {
 	}
 	p.mu.Lock()
 	e, o := p.engine, p.opened
-	s.Rules, s.RuleStates, s.Idle = len(p.set.Rules), countActivities(p.activities), GroupIdle(p.activities)
+	s.Rules, s.RuleStates, s.Idle = p.set.NumActive(), countActivities(p.activities), GroupIdle(p.activities)
 	rules := api.Component{Status: ok, Since: p.rules.since}
 	if p.rules.err != nil {
 		rules.Status, rules.Reason = degraded, "the old rules keep running: "+p.rules.err.Error()

@@ -36,7 +36,7 @@ func (p *Pipeline) reloadWith(ctx context.Context, cfg *config.Config) error {
 	}
 	p.mu.Lock()
 	p.rules.set(err)
-	n := len(p.set.Rules)
+	n := p.set.NumActive()
 	p.mu.Unlock()
 	p.registry.Reloaded(metrics.Rules, now(), err)
 	if err != nil {
