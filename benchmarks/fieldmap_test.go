@@ -62,6 +62,7 @@ func decoders(tb testing.TB) (builtIn, mapped *decode.Decoder, record string) {
 		tb.Fatalf("the map does not load: %v", problems)
 	}
 	wanted := schema.Wanted{Fields: schema.AllFields()}
+	wanted.Fields.Remove(schema.AIAgentWorkflow) // of the built-in decoder, only the routes of models have one
 	if builtIn, err = decode.New(decode.Options{Format: "envoy_access_log", Wanted: wanted}); err != nil {
 		tb.Fatal(err)
 	}
