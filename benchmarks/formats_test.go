@@ -21,6 +21,7 @@ import (
 // formatCorpus holds records of one format, which are decoded one after another.
 type formatCorpus struct {
 	corpus
+	format  string     // of the decoder: auto, or the name of a format that a source must name
 	reads   [][]string // all paths that the reader of the format looks up
 	theirs  [][]string // reads, shortened at the first key that a record lacks, because no parser looks further
 	lookups [][]lookup // for each record, the paths of the event's values, also in lists and in JSON inside strings
@@ -94,14 +95,17 @@ func formatCorpora(tb testing.TB) (list []*formatCorpus, set *maps.Set) {
 }
 
 func newFormatCorpus(tb testing.TB, name, record string, set *maps.Set) *formatCorpus {
-	c := &formatCorpus{corpus: corpus{name: name}}
+	c := &formatCorpus{corpus: corpus{name: name}, format: decode.Auto}
 	c.add(record)
-	c.reads = decode.Reads(formatOf(tb, record, set), set.Maps()...)
+	if name == "aidr" {
+		c.format = name // which a source must name
+	}
+	c.reads = decode.Reads(formatOf(tb, c.format, record, set), set.Maps()...)
 	c.theirs = thereOf(tb, record, c.reads)
 	if name == "openai_audit" { // has a single object, at the key named by its type, and another parser would look only there
 		c.theirs = slices.DeleteFunc(c.theirs, func(path []string) bool { return !fastjson.Exists([]byte(record), path[0]) })
 	}
-	lookups := slices.DeleteFunc(lookupsOf(tb, record, set), func(l lookup) bool {
+	lookups := slices.DeleteFunc(lookupsOf(tb, c.format, record, set), func(l lookup) bool {
 		return l.inner == nil && l.each == nil && slices.ContainsFunc(c.reads, func(path []string) bool { return slices.Equal(path, l.path) })
 	})
 	if v := fastjson.MustParse(record); v.Exists("Records", "0") { // the reader looks up paths inside each element
@@ -133,8 +137,8 @@ func thereOf(tb testing.TB, record string, paths [][]string) (list [][]string) {
 	return slices.CompactFunc(list, slices.Equal[[]string])
 }
 
-// formatOf returns the format of a record: the format of its dataset that decodes the record.
-func formatOf(tb testing.TB, record string, set *maps.Set) string {
+// formatOf returns the format of a record that a source with format as reads: the format of its dataset that decodes it.
+func formatOf(tb testing.TB, as, record string, set *maps.Set) string {
 	var dataset string
 	decoded := func(format string) (n int) {
 		d, err := decode.New(decode.Options{Format: format, Wanted: formatWanted(), Maps: set.Maps()})
@@ -147,7 +151,7 @@ func formatOf(tb testing.TB, record string, set *maps.Set) string {
 		}})
 		return n
 	}
-	events := decoded(decode.Auto)
+	events := decoded(as)
 	of := dataset
 	for _, info := range decode.Formats(set.Maps()...) {
 		if (slices.Contains(info.Datasets, of) || info.Datasets == nil) && decoded(info.Name) == events && dataset == of {
@@ -160,8 +164,8 @@ func formatOf(tb testing.TB, record string, set *maps.Set) string {
 
 // lookupsOf returns the paths of the values that were copied to fields of the event, including times and numbers. Another
 // parser would have to look up these paths for the same event.
-func lookupsOf(tb testing.TB, record string, set *maps.Set) []lookup {
-	d, err := decode.New(decode.Options{Wanted: formatWanted(), Maps: set.Maps()})
+func lookupsOf(tb testing.TB, as, record string, set *maps.Set) []lookup {
+	d, err := decode.New(decode.Options{Format: as, Wanted: formatWanted(), Maps: set.Maps()})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -309,7 +313,7 @@ func BenchmarkFormats(b *testing.B) {
 
 // aidr returns a function that decodes the records once.
 func (c *formatCorpus) aidr(tb testing.TB, set *maps.Set) func() (events int) {
-	d, err := decode.New(decode.Options{Wanted: formatWanted(), Maps: set.Maps()})
+	d, err := decode.New(decode.Options{Format: c.format, Wanted: formatWanted(), Maps: set.Maps()})
 	if err != nil {
 		tb.Fatal(err)
 	}
