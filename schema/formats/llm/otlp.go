@@ -57,6 +57,7 @@ type otlp struct {
 	chat                   *Conversation
 	scopeName              string // of the current scope
 	framework              string // the agent framework that scopeName implies, or ""
+	gateway                bool   // scopeName is that of a gateway or server that many agents share
 	said                   *speech
 	traces                 *traces
 	details                *formats.Shape // of an attribute that holds all counts
@@ -65,11 +66,15 @@ type otlp struct {
 	total, config, metadata, parameters *formats.Shape
 	scoped                              int // the dialect of the current scope, or -1
 	named                               struct{ service, agent, uid string }
-	logs                                bool                      // the elements are log records
-	part                                [eventPlaces]formats.Node // of the event of one message
-	message                             *formats.Shape
-	messages                            []spanEvent // of the current span
-	text                                []byte      // of messages that are composed
+	served                              struct {
+		service string
+		gateway bool
+	}
+	logs     bool                      // the elements are log records
+	part     [eventPlaces]formats.Node // of the event of one message
+	message  *formats.Shape
+	messages []spanEvent // of the current span
+	text     []byte      // of messages that are composed
 }
 
 // Places in the shape of a resource.
@@ -137,7 +142,7 @@ func (o *otlp) Split(el *formats.Element, yield func(formats.Node) bool) {
 	spans, logs := el.At(o.resourceSpans), el.At(o.resourceLogs)
 	el.SetDataset(otelDataset)
 	o.logs = false
-	o.named.uid = ""
+	o.forget()
 	o.traces.begin(spans)
 	if o.eachScope(el, spans, yield) {
 		o.logs = true
@@ -184,8 +189,7 @@ func (o *otlp) eachElement(el *formats.Element, scope formats.Node, yield func(f
 	if !name.Present() {
 		name = o.scope.At(scopeLibraryName)
 	}
-	o.scopeName = el.Text(name)
-	o.framework, o.scoped = framework(o.scopeName), o.said.scoped(o.scopeName)
+	o.setScope(el.Text(name))
 	list := o.scope.At(scopeSpans)
 	if o.logs {
 		list = o.scope.At(scopeLogRecords)
@@ -198,6 +202,19 @@ func (o *otlp) eachElement(el *formats.Element, scope formats.Node, yield func(f
 		return more
 	})
 	return more
+}
+
+// forget begins a new record: nothing is kept of the texts of the last one.
+func (o *otlp) forget() {
+	o.named.uid, o.served.service, o.served.gateway = "", "", false
+	o.scopeName, o.framework, o.scoped, o.gateway = "", "", -1, false
+}
+
+// setScope sets the current scope. The scopes of one record are often the same.
+func (o *otlp) setScope(name string) {
+	if name != o.scopeName {
+		o.scopeName, o.framework, o.scoped, o.gateway = name, framework(name), o.said.scoped(name), isGateway(name)
+	}
 }
 
 func (o *otlp) Read(el *formats.Element) {
@@ -444,8 +461,9 @@ func (o *otlp) identify(el *formats.Element, kind int, op string) {
 	a := o.attrs
 	o.caller(el)
 	service := o.service(el)
-	k := o.kin(el)
-	if isGateway(service) || isGateway(o.scopeName) || kind == spanServer && op == operationMCP {
+	gateway := o.gateway || o.isGateway(service)
+	k := o.kin(el, gateway || kind == spanServer)
+	if gateway || kind == spanServer && op == operationMCP {
 		o.principal(el, k.told[inheritedKey])
 		service = ""
 	} else if kind == spanServer && op != operationAgent && op != "create_agent" {
@@ -486,14 +504,15 @@ func (o *otlp) workflow(el *formats.Element, op string) {
 	el.SetWorkflow(el.Text(o.attrs.at(attrAgentName)))
 }
 
-// kin returns what the span declares about its agent, or takes from its trace.
-func (o *otlp) kin(el *formats.Element) kin {
+// kin returns what the span declares about its agent, or takes from its trace. shared reports that many agents may share the
+// process.
+func (o *otlp) kin(el *formats.Element, shared bool) kin {
 	a := o.attrs
 	own := [numInherited]string{
 		inheritedName: el.Text(a.at(attrAgentName)), inheritedID: el.Text(a.at(attrAgentID)), inheritedKey: el.Text(a.at(attrKeyHash)),
 		inheritedSession: el.FirstText(a.at(attrSession), a.at(attrConversation), a.at(attrMCPSession)),
 	}
-	return o.traces.of(el, own, traceID(el, el.At(o.parentID)) == "", isGateway(o.service(el)))
+	return o.traces.of(el, own, traceID(el, el.At(o.parentID)) == "", shared)
 }
 
 // nameOf returns the name of an agent of a service. The elements of a batch are often of one agent, so the last name is
@@ -521,8 +540,19 @@ func (o *otlp) principal(el *formats.Element, key string) {
 	}
 }
 
+// isGateway is the function isGateway, which remembers the last service.
+func (o *otlp) isGateway(service string) bool {
+	if service != o.served.service {
+		o.served.service, o.served.gateway = service, isGateway(service)
+	}
+	return o.served.gateway
+}
+
 // isGateway reports whether the service of that name is a gateway or server that many agents share.
 func isGateway(service string) bool {
+	if service == "" || strings.IndexByte("laekfcvdmt", service[0]) < 0 { // most services: none of these begins so
+		return false
+	}
 	for _, known := range [...]string{"litellm", "agentgateway", "envoy", "kong", "fastmcp", "copilot-chat", "vllm",
 		"docker-mcp-gateway", "mcp-gateway", "mcpgateway", "toolhive"} {
 		if rest, ok := strings.CutPrefix(service, known); ok && (rest == "" || strings.IndexByte("-_./: ", rest[0]) >= 0) {

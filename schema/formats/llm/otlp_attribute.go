@@ -252,20 +252,28 @@ func attributeNames() [numAttributes][]string {
 // looked up in outer. Scalars are kept as their JSON values. Lists and maps are kept in OTLP's form and converted to
 // plain JSON on demand.
 type attributes struct {
-	names  *names
-	shape  *formats.Shape
-	src    string // the text that all values are spans of
-	values [numAttributes]attrValue
-	filled []attribute // the attributes whose values reset must clear
-	size   int         // bytes of all values
-	saved  []savedValue
-	saving bool // values that change are added to saved
+	names   *names
+	shape   *formats.Shape
+	src     string // the text that all values are spans of
+	values  [numAttributes]attrValue
+	present attributeSet // the attributes that have a value
+	filled  []attribute  // the attributes whose values reset must clear
+	size    int          // bytes of all values
+	saved   []savedValue
+	saving  bool // values that change are added to saved
 	// isPlain is set if the values of the element are plain JSON.
 	isPlain bool
 	outer   *attributes // of the enclosing scope and resource, or nil
 	lists   *indexed
 	text    []byte // buffer of plain
 }
+
+// attributeSet is a set of attributes. Most attributes are absent from most elements, so it answers most look-ups.
+type attributeSet [(numAttributes + 63) / 64]uint64
+
+func (s *attributeSet) has(at attribute) bool { return s[at/64]&(1<<(at%64)) != 0 }
+func (s *attributeSet) add(at attribute)      { s[at/64] |= 1 << (at % 64) }
+func (s *attributeSet) remove(at attribute)   { s[at/64] &^= 1 << (at % 64) }
 
 // attrValue is the value of one attribute. If several of its names are present, the value is that of the lowest rank.
 type attrValue struct {
@@ -320,7 +328,7 @@ func (a *attributes) reset() {
 	for _, at := range a.filled {
 		a.values[at] = attrValue{}
 	}
-	a.filled, a.saved, a.saving, a.size = a.filled[:0], a.saved[:0], false, 0
+	a.present, a.filled, a.saved, a.saving, a.size = attributeSet{}, a.filled[:0], a.saved[:0], false, 0
 	a.lists.reset()
 }
 
@@ -333,6 +341,7 @@ func (a *attributes) restore() {
 		v := &a.values[s.attribute]
 		a.size += s.value.size() - v.size()
 		if *v = s.value; !v.present() {
+			a.present.remove(s.attribute)
 			a.filled = a.filled[:len(a.filled)-1] // attributes are filled in the order in which they are saved
 		}
 	}
@@ -342,8 +351,8 @@ func (a *attributes) restore() {
 // lookup returns the value of an attribute and the text that the value is a span of. If the attribute is missing here,
 // the value is that in outer.
 func (a *attributes) lookup(at attribute) (v *attrValue, src string) {
-	if s := &a.values[at]; s.present() || a.outer == nil {
-		return s, a.src
+	if a.present.has(at) || a.outer == nil {
+		return &a.values[at], a.src
 	}
 	v = &a.outer.values[at]
 	if v.src != "" {
@@ -462,6 +471,7 @@ func (a *attributes) set(el *formats.Element, key string, value scan.Span, neste
 		return
 	}
 	s := &a.values[known.attribute]
+	a.present.add(known.attribute)
 	switch there := s.present(); {
 	case there && known.rank > s.rank:
 		return
@@ -500,6 +510,9 @@ func (a *attributes) value() (value scan.Span, nested bool) {
 
 // at returns the value of an attribute, or an absent node if it is a list or map.
 func (a *attributes) at(i attribute) formats.Node {
+	if !a.present.has(i) && (a.outer == nil || !a.outer.present.has(i)) {
+		return formats.Node{}
+	}
 	if s, src := a.lookup(i); !s.nested {
 		return formats.Node{Src: src, Span: s.value}
 	}

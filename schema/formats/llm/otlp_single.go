@@ -54,7 +54,7 @@ func (r *otelRecord) Read(el *formats.Element) {
 	}
 	o.logs = logs
 	o.traces.begin(formats.Node{})
-	o.named.uid = ""
+	o.forget()
 	attributes := el.At(o.attributes)
 	o.attrs.isPlain = attributes.Kind != scan.Array || !el.FirstItem(attributes).Present()
 	o.shared.reset()
@@ -65,8 +65,7 @@ func (r *otelRecord) Read(el *formats.Element) {
 	}
 	o.shared.save()
 	o.shared.read(el, el.At(r.scopeAttributes))
-	o.scopeName = el.FirstText(el.At(r.scope), el.At(r.library))
-	o.framework, o.scoped = framework(o.scopeName), o.said.scoped(o.scopeName)
+	o.setScope(el.FirstText(el.At(r.scope), el.At(r.library)))
 	o.Read(el)
 }
 

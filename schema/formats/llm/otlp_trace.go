@@ -1,7 +1,6 @@
 package llm
 
 import (
-	"strings"
 
 	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/formats"
@@ -16,6 +15,9 @@ type traces struct {
 	byID   map[traceKey]int32 // index in spans; empty for few spans
 	byName map[string]int32   // index in traces of a trace's id; empty for few of them
 	loaded bool
+
+	surveyed bool
+	may      [numInherited]bool // a span of the request may declare it
 
 	path  []int32      // of resolve
 	whole formats.Node // all spans of the request
@@ -74,14 +76,42 @@ func inheritedBy(key string) (what inherited, ok bool) {
 	return 0, false
 }
 
-// declares reports whether the text of a request may declare an agent or a session. A request that does not is not walked.
-func declares(text string) bool {
-	for _, part := range [...]string{`agent`, `session`, `conversation.id"`, `user_api_key_hash"`} {
-		if strings.Contains(text, part) {
-			return true
+// survey finds out what the spans of the request may declare: all that the keys of its attributes name, wherever they are.
+func (t *traces) survey(el *formats.Element) {
+	t.surveyed, t.may = true, [numInherited]bool{}
+	noted, ok := el.Index.Inside(t.whole.Span)
+	if t.whole.Kind != scan.Array {
+		return
+	}
+	for i := range noted {
+		e := &noted[i]
+		if e.Kind != scan.String || e.Name(t.whole.Src) != "key" {
+			continue
+		}
+		if ok = ok && !e.Escaped(); !ok {
+			break
+		}
+		if what, known := inheritedBy(t.whole.Src[e.Start+1 : e.End-1]); known {
+			t.may[what] = true
 		}
 	}
-	return false
+	if !ok { // a key that has to be decoded, or a request too large to be indexed
+		t.may = [numInherited]bool{true, true, true, true}
+	}
+}
+
+// lacks reports whether a span whose own declarations are given may take something from its trace. The root of its trace
+// names the agent of a span without an id.
+func (t *traces) lacks(own *[numInherited]string, shared bool) bool {
+	switch {
+	case own[inheritedName] == "" && t.may[inheritedName]:
+		return true
+	case own[inheritedSession] == "" && t.may[inheritedSession]:
+		return true
+	case own[inheritedID] == "" && (own[inheritedName] != "" || t.may[inheritedID]):
+		return true
+	}
+	return shared && own[inheritedKey] == "" && t.may[inheritedKey]
 }
 
 // Places in the shape of a span.
@@ -110,12 +140,13 @@ func (t *traces) begin(whole formats.Node) {
 		clear(t.byName)
 	}
 	t.whole, t.spans, t.traces, t.loaded = whole, t.spans[:0], t.traces[:0], false
+	t.surveyed = false
 }
 
 // load reads what all spans of the request declare.
 func (t *traces) load(el *formats.Element) {
 	t.loaded = true
-	if t.whole.Kind != scan.Array || !declares(t.whole.Raw()) {
+	if t.whole.Kind != scan.Array {
 		return
 	}
 	el.Charge(len(t.whole.Raw()))
@@ -275,15 +306,18 @@ type kin struct {
 }
 
 // of returns what the span of the current event declares or takes from its trace. own is what it declares itself. Of a
-// span that is alone, or whose request declares nothing, that is all there is. shared reports that many agents share the
-// process, so that the key counts as well.
+// span that is alone, or whose request declares nothing, that is all there is. shared reports that many agents may
+// share the process, so that the key counts as well.
 func (t *traces) of(el *formats.Element, own [numInherited]string, root, shared bool) (k kin) {
 	k.told = own
 	if root {
 		k.name = own[inheritedName]
 	}
-	if own[inheritedID] != "" && own[inheritedName] != "" && own[inheritedSession] != "" && !shared {
-		return k // nothing is missing
+	if !t.surveyed {
+		t.survey(el)
+	}
+	if !t.lacks(&own, shared) {
+		return k
 	}
 	if !t.loaded {
 		t.load(el)
