@@ -313,7 +313,7 @@ func (s *selection) walkRoot(v Span) {
 // walk is passObject for an object that is already indexed; entry is its entry + 1.
 func (s *selection) walk(entry int32, n *node) {
 	var seen keySet
-	if len(n.children) > 64 {
+	if n.bares > 64 {
 		var buf [keySetWords]uint64
 		seen.many = n.keyWords(buf[:])
 	}

@@ -92,7 +92,7 @@ func (s *selection) pass(i int, n *node) (v Span) {
 // passObject is object for a text that is already validated.
 func (s *selection) passObject(i int, n *node) (end int) {
 	var seen keySet
-	if len(n.children) > 64 {
+	if n.bares > 64 {
 		var buf [keySetWords]uint64
 		seen.many = n.keyWords(buf[:])
 	}
@@ -181,20 +181,20 @@ func (s *selection) value(i, depth int, n *node, entry int32) (end int, v verdic
 // keySet is the set of those children of a node that have occurred in an object.
 type keySet struct {
 	few  uint64
-	many []uint64 // used instead of few for a node with more than 64 children
+	many []uint64 // used instead of few for a node with more than 64 wanted keys without a place
 }
 
-// keySetWords is the number of words of a keySet that an object has on the stack, enough for 2,048 wanted keys without an
-// allocation.
-const keySetWords = 32
+// keySetWords is the number of words of a keySet that an object has on the stack, enough for 1,024 wanted keys without a
+// place and without an allocation.
+const keySetWords = 16
 
-// keyWords returns the words of an empty keySet for more than 64 children: buf, which must be zero, or a longer slice if buf
+// keyWords returns the words of an empty keySet for more than 64 keys: buf, which must be zero, or a longer slice if buf
 // is too short.
 func (n *node) keyWords(buf []uint64) []uint64 {
-	if len(n.children) <= 64*len(buf) {
+	if n.bares <= 64*len(buf) {
 		return buf
 	}
-	return make([]uint64, (len(n.children)+63)/64)
+	return make([]uint64, (n.bares+63)/64)
 }
 
 // below returns the node for a key. If the key occurs twice in the object, the places that its first occurrence filled are
@@ -205,7 +205,7 @@ func (s *selection) below(key *bucket, seen *keySet) *node {
 	if n.place >= 0 { // the place shows whether the key has occurred, which is cheaper than the set
 		twice = s.out[n.place].Kind != Absent
 	} else {
-		twice = seen.add(int(key.child))
+		twice = seen.add(n.bare)
 	}
 	if twice {
 		s.dup++
@@ -242,7 +242,7 @@ func (s *selection) object(i, depth int, n *node, open bool) (int, verdict) {
 		return i, badDepth
 	}
 	var seen keySet
-	if len(n.children) > 64 {
+	if n.bares > 64 {
 		var buf [keySetWords]uint64
 		seen.many = n.keyWords(buf[:])
 	}

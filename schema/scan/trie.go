@@ -22,6 +22,9 @@ type node struct {
 	// Its length is a power of two.
 	buckets []bucket
 	longest int // length in bytes of the longest key of children
+	// bare is the number of this node among those of the object's wanted keys that were added without a place. bares is the
+	// number of such nodes below this one.
+	bare, bares int
 }
 
 // child is one wanted key.
@@ -69,14 +72,15 @@ func (t *Trie) OpenRecords(path ...string) int {
 	return place
 }
 
-// nodeAt returns the node of a path and creates it if necessary.
+// nodeAt returns the node of a path and creates it if necessary. A node that it creates at the end of the path must get a
+// place.
 func (t *Trie) nodeAt(path []string) *node {
 	if t.root == nil {
 		t.root = &node{place: -1}
 	}
 	n := t.root
-	for _, key := range path {
-		n = n.nodeFor(key)
+	for i, key := range path {
+		n = n.nodeFor(key, i < len(path)-1)
 	}
 	return n
 }
@@ -95,8 +99,8 @@ func (t *Trie) Find(key string) int {
 // Len returns the number of places.
 func (t *Trie) Len() int { return t.places }
 
-// nodeFor returns the node of a key of the object at n and creates it if necessary.
-func (n *node) nodeFor(key string) *node {
+// nodeFor returns the node of a key of the object at n and creates it if necessary. bare is set if it gets no place for now.
+func (n *node) nodeFor(key string, bare bool) *node {
 	if s := n.match(key, 0, len(key), 0); s != nil {
 		return s.node
 	}
@@ -104,6 +108,10 @@ func (n *node) nodeFor(key string) *node {
 		panic("BUG: too many wanted keys in one object")
 	}
 	created := &node{place: -1}
+	if bare {
+		created.bare = n.bares
+		n.bares++
+	}
 	n.children = append(n.children, child{key, created})
 	n.longest = max(n.longest, len(key))
 	if len(n.buckets) < bucketsPerKey*len(n.children) {
