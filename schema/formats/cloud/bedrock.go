@@ -214,6 +214,9 @@ func (b *bedrock) outcome(el *formats.Element) {
 			el.SetBlocked()
 		}
 	}
+	if b.chat.Guard.Found() && !b.chat.Guard.Blocked() { // it masked a part of the text, or only looked on
+		return
+	}
 	el.CopyText(schema.GuardrailName, b.request.At(requestGuardrail))
 	if el.Text(b.response.At(llm.AnswerStop)) == guardrailIntervened || el.Text(b.response.At(responseGuardrailAction)) == "INTERVENED" ||
 		b.stream.Stopped(guardrailIntervened) {

@@ -483,7 +483,10 @@ func (a *api) outcome(el *formats.Element, response formats.Node, streamed bool)
 	if failed.Present() || streamed && a.stream.Failed {
 		el.SetOutcome(formats.Failure)
 		at := a.responseBody.At
-		if el.CopyText(schema.ErrorType, at(answerErrorStatus)); !el.Event.Has(schema.ErrorType) { // Gemini's code is the HTTP status
+		if status := at(answerErrorStatus); status.Kind == scan.String { // Gemini's code is the HTTP status, Azure's status is
+			el.CopyText(schema.ErrorType, status)
+		}
+		if !el.Event.Has(schema.ErrorType) {
 			el.CopyFirstText(schema.ErrorType, at(answerErrorCode), at(answerErrorType))
 		}
 	}

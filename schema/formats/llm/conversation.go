@@ -42,6 +42,7 @@ type ToolResult struct {
 type Conversation struct {
 	Results []ToolResult // tool results in the request
 	Calls   []ToolCall   // calls in the response
+	Guard   Guard        // what guardrails found in the request or the response
 	prompt  []string
 	answer  []string
 	system  []string
@@ -111,6 +112,7 @@ func NewConversation() *Conversation {
 // Reset empties the conversation.
 func (c *Conversation) Reset() {
 	c.Results, c.Calls = c.Results[:0], c.Calls[:0]
+	c.Guard.Reset()
 	c.prompt, c.answer, c.system, c.finish = c.prompt[:0], c.answer[:0], c.system[:0], c.finish[:0]
 	c.messages, c.historyCalls, c.byID = c.messages[:0], c.historyCalls[:0], c.byID[:0]
 	c.leading, c.begun, c.offered = 0, false, c.offered[:0]

@@ -1,6 +1,8 @@
 package llm
 
 import (
+	"slices"
+
 	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/formats"
 	"github.com/aidr-engine/aidr/schema/scan"
@@ -20,8 +22,12 @@ func join(el *formats.Element, texts []string) string {
 }
 
 // Fill sets the fields of the llm event that come from the conversation: the new prompt, the answer, the reasons why
-// the model stopped, the hash of the system instructions, and the workflow unless the producer named it.
+// the model stopped, the judgement of guardrails, the hash of the system instructions, and the workflow unless the producer named it.
 func (c *Conversation) Fill(el *formats.Element) {
+	if slices.Contains(c.finish, guardrailIntervened) && !el.Event.Has(schema.GuardrailVerdict) {
+		el.SetText(schema.GuardrailVerdict, guardrailIntervened)
+	}
+	c.Guard.Set(el)
 	if el.Wanted(schema.MessageContextPromptText) {
 		el.SetContent(schema.MessageContextPromptText, join(el, c.prompt))
 	}

@@ -1,7 +1,6 @@
 package llm
 
 import (
-
 	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/formats"
 	"github.com/aidr-engine/aidr/schema/scan"

@@ -251,6 +251,13 @@ const (
 	responseCandidates
 	responseDoneReason
 	responseReplies
+	answerTrace
+	answerInvokeTrace
+	answerPromptFilters
+	answerContentFilters
+	answerErrorFilters
+	answerErrorFilterList
+	answerAssessments
 	AnswerPlaces // AnswerPlaces is the number of AnswerPaths.
 )
 
@@ -278,6 +285,14 @@ func AnswerPaths() [][]string {
 		responseCandidates:    {"candidates"},  // Gemini
 		responseDoneReason:    {"done_reason"}, // Ollama
 		responseReplies:       {"replies"},     // Haystack
+		// Guardrails of Bedrock, and content filters of Azure OpenAI.
+		answerTrace:           {"trace", "guardrail"},
+		answerInvokeTrace:     {"amazon-bedrock-trace", "guardrail"},
+		answerPromptFilters:   {"prompt_filter_results"},
+		answerContentFilters:  {"content_filters"},
+		answerErrorFilters:    {"error", "innererror", "content_filter_result"},
+		answerErrorFilterList: {"error", "content_filter_results"},
+		answerAssessments:     {"assessments"},
 	}
 }
 
@@ -293,6 +308,7 @@ const (
 	choiceReason
 	choiceContent
 	choiceFinish
+	choiceFilters
 )
 
 // choicePaths returns the paths that are read of one of several answers, each at its place.
@@ -306,7 +322,8 @@ func choicePaths() [][]string {
 		choiceStopReason:       {"stop_reason"},
 		choiceDataText:         {"data", "text"},
 		choiceReason:           {"finishReason", "reason"},
-		choiceContent:          {"content"},      // Gemini
-		choiceFinish:           {"finishReason"}, // Gemini
+		choiceContent:          {"content"},                // Gemini
+		choiceFinish:           {"finishReason"},           // Gemini
+		choiceFilters:          {"content_filter_results"}, // Azure OpenAI
 	}
 }

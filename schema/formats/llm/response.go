@@ -43,6 +43,7 @@ func (c *Conversation) SelectedResponse(el *formats.Element, n formats.Node, bod
 	choices, output := body.At(responseChoices), body.At(responseOutput)
 	inner, message := body.At(responseInner), body.At(responseOutputMessage)
 	content, stop := body.At(responseContent), body.At(responseStopReason)
+	c.guarded(el, body)
 	switch {
 	case choices.Kind == scan.Array:
 		c.eachObject(el, choices, func(n formats.Node) { c.readChoice(el, n) })
@@ -67,11 +68,32 @@ func (c *Conversation) SelectedResponse(el *formats.Element, n formats.Node, bod
 	}
 }
 
+// guarded reads the judgements of guardrails on the selected answer.
+func (c *Conversation) guarded(el *formats.Element, body *formats.Shape) {
+	for _, place := range [...]int{answerTrace, answerInvokeTrace, answerAssessments} {
+		if n := body.At(place); n.Kind >= scan.Object {
+			c.Guard.Assessments(el, n)
+		}
+	}
+	for _, place := range [...]int{answerPromptFilters, answerContentFilters, answerErrorFilters, answerErrorFilterList} {
+		if n := body.At(place); n.Kind >= scan.Object {
+			c.Guard.Filters(el, n)
+		}
+	}
+}
+
+// guardrailIntervened is the reason why a Converse model stopped if a guardrail held back or masked its answer.
+const guardrailIntervened = "guardrail_intervened"
+
 // heldBack reports whether a filter of the provider's stopped the answer.
 func (c *Conversation) heldBack() bool {
 	for _, reason := range c.finish {
 		switch reason {
-		case "guardrail_intervened", "SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII":
+		case guardrailIntervened:
+			if !c.Guard.Found() || c.Guard.Blocked() { // else it masked a part of the text
+				return true
+			}
+		case "content_filter", "SAFETY", "PROHIBITED_CONTENT", "BLOCKLIST", "SPII":
 			return true
 		}
 	}
@@ -112,6 +134,9 @@ func (c *Conversation) readChoice(el *formats.Element, n formats.Node) {
 	c.choice.Select(el, n)
 	at := c.choice.At
 	message := at(choiceMessage)
+	if filters := at(choiceFilters); filters.Kind == scan.Object {
+		c.Guard.Filters(el, filters)
+	}
 	if content := at(choiceContent); content.Kind == scan.Object && message.Kind != scan.Object {
 		message = content
 	}

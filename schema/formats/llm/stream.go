@@ -18,6 +18,7 @@ type Stream struct {
 	Gemini    bool // the events are Gemini's
 	Ollama    bool // the events are Ollama's
 	Usage     *Usage
+	guard     Guard
 
 	texts  []streamText
 	calls  []streamCall
@@ -93,6 +94,9 @@ const (
 	chunkOllamaContent
 	chunkOllamaCalls
 	chunkOllamaMessage
+	chunkTrace
+	chunkInvokeTrace
+	chunkPromptFilters
 )
 
 // chunkPaths returns the paths that are read of one event, each at its place.
@@ -154,6 +158,10 @@ func chunkPaths() [][]string {
 		chunkOllamaContent: {"message", "content"},
 		chunkOllamaCalls:   {"message", "tool_calls"},
 		chunkOllamaMessage: {"message"},
+		// Guardrails of Bedrock, and content filters of Azure OpenAI
+		chunkTrace:         {"trace", "guardrail"},
+		chunkInvokeTrace:   {"amazon-bedrock-trace", "guardrail"},
+		chunkPromptFilters: {"prompt_filter_results"},
 	}
 }
 
@@ -165,6 +173,7 @@ const (
 	chunkChoiceRefusal
 	chunkChoiceCalls
 	chunkChoiceFinish
+	chunkChoiceFilters
 )
 
 // chunkChoicePaths returns the paths that are read of a choice in an OpenAI chunk, each at its place.
@@ -176,6 +185,7 @@ func chunkChoicePaths() [][]string {
 		chunkChoiceRefusal: {"delta", "refusal"},
 		chunkChoiceCalls:   {"delta", "tool_calls"},
 		chunkChoiceFinish:  {"finish_reason"},
+		chunkChoiceFilters: {"content_filter_results"}, // Azure OpenAI
 	}
 }
 
@@ -211,6 +221,7 @@ func (s *Stream) Reset() {
 	s.ID, s.Model, s.Created, s.Failed, s.whole = "", "", formats.Node{}, false, formats.Node{}
 	s.Anthropic, s.Gemini, s.Ollama = false, false, false
 	s.texts, s.calls, s.parts, s.finish = s.texts[:0], s.calls[:0], s.parts[:0], s.finish[:0]
+	s.guard.Reset()
 	s.Usage.Reset()
 }
 
@@ -303,6 +314,14 @@ func (s *Stream) head(el *formats.Element) {
 		}
 	}
 	s.Failed = s.Failed || s.at(chunkError).Present()
+	for _, place := range [...]int{chunkTrace, chunkInvokeTrace} {
+		if n := s.at(place); n.Kind == scan.Object {
+			s.guard.Assessments(el, n)
+		}
+	}
+	if n := s.at(chunkPromptFilters); n.Kind == scan.Array {
+		s.guard.Filters(el, n)
+	}
 	s.Usage.Read(el, s.at(chunkMessageUsage))
 	for _, place := range [...]int{chunkUsage, chunkUsageMetadata, chunkUsageMetadataSnake} {
 		s.Usage.Read(el, s.at(place))
@@ -321,6 +340,9 @@ func (s *Stream) choices(el *formats.Element, list formats.Node) {
 			s.text(index, el.Text(s.choice.At(place)))
 		}
 		s.finish = appendText(s.finish, el.Text(s.choice.At(chunkChoiceFinish)))
+		if filters := s.choice.At(chunkChoiceFilters); filters.Kind == scan.Object {
+			s.guard.Filters(el, filters)
+		}
 		calls := s.choice.At(chunkChoiceCalls)
 		el.Index.Each(calls.Src, calls.Span, func(elem scan.Span) bool {
 			s.call.Select(el, formats.Node{Src: calls.Src, Span: elem})
@@ -572,6 +594,7 @@ func (s *Stream) Fill(el *formats.Element, c *Conversation) {
 		c.answer = append(c.answer, el.Arena.Copy(s.texts[i].text))
 	}
 	c.finish = append(c.finish, s.finish...)
+	c.Guard.merge(&s.guard)
 	for i := range s.calls {
 		call := &s.calls[i]
 		c.Calls = addCall(c.Calls, ToolCall{ID: call.id, Name: call.name, Arguments: argumentsOf(el, call.arguments)})
