@@ -171,14 +171,16 @@ func (m *m365) caller(el *formats.Element) {
 // userKind returns the user.type of a UserType.
 func userKind(number string) string {
 	switch number {
-	case "0", "2", "3": // regular, administrator, data center administrator
+	case "0", "2", "3", "9", "10": // regular, administrator, data center administrator, technician of a partner, guest
 		return "human"
 	case "4", "7", "8": // system, policies
 		return "system"
 	case "5", "6": // application, service principal
 		return "service"
+	case "":
+		return ""
 	}
-	return ""
+	return "unknown"
 }
 
 // resource sets the resource: the first object that Copilot read, else its first context, else the object of the operation.

@@ -58,6 +58,8 @@ func (p *principal) read(el *formats.Element) {
 		if user != "" {
 			el.SetText(schema.UserType, "human")
 			el.SetAgent(sourceOnBehalf, user)
+		} else {
+			el.SetText(schema.UserType, "unknown")
 		}
 		if id == el.Text(el.At(p.account)) {
 			id = user

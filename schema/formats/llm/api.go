@@ -33,6 +33,8 @@ type api struct {
 
 	whole, request, response     int
 	times                        [7]int
+	ends                         [4]int
+	date, stamp                  int // the time in the response's headers, and in the response
 	durations                    [2]int
 	statuses                     [3]int
 	headerPlaces                 [2]int
@@ -166,6 +168,10 @@ func openAPI(p *formats.Paths, dataset string, kind recordKind) *api {
 	for i, key := range [...]string{"timestamp", "@timestamp", "time", "ts", "start_time", "startTime", "created_at"} {
 		a.times[i] = p.Add(key)
 	}
+	for i, key := range [...]string{"ended_at", "completed_at", "end_time", "endTime"} {
+		a.ends[i] = p.Add(key)
+	}
+	a.date, a.stamp = p.Add("response_headers", "date"), p.Add("response", "timestamp")
 	a.durations = [...]int{p.Add("duration_ms"), p.Add("latency_ms")}
 	a.statuses = [...]int{p.Add("status"), p.Add("status_code"), p.Add("response_status")}
 	a.headerPlaces = [...]int{p.Add("request_headers"), p.Add("headers")}
@@ -334,7 +340,7 @@ func (a *api) isCall(el *formats.Element, streamed bool) bool {
 	return streamed && (a.stream.ID != "" || a.stream.Gemini || a.stream.Ollama) || el.Text(a.responseBody.At(answerType)) == "message"
 }
 
-// start sets the time and the duration. The time is the proxy's, else the creation time that the provider gives the
+// start sets the time and the duration. The time is the proxy's: of the beginning, else of the end, else of the answer; else the creation time that the provider gives the
 // answer.
 func (a *api) start(el *formats.Element, streamed bool) bool {
 	for _, place := range a.durations {
@@ -347,6 +353,17 @@ func (a *api) start(el *formats.Element, streamed bool) bool {
 		el.CopyDuration(a.responseBody.At(answerDuration), 1)
 	}
 	for _, place := range a.times {
+		if el.SetTimeFrom(el.At(place)) {
+			return true
+		}
+	}
+	for _, place := range a.ends {
+		if el.SetTimeFrom(el.At(place)) {
+			el.SetTimeNanos(el.Time() - el.Event.Int(schema.EventDuration))
+			return true
+		}
+	}
+	for _, place := range [...]int{a.stamp, a.date} {
 		if el.SetTimeFrom(el.At(place)) {
 			return true
 		}
