@@ -1,6 +1,7 @@
-package decode
+package decode_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"io/fs"
 	"maps"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/aidr-engine/aidr/schema"
+	. "github.com/aidr-engine/aidr/schema/decode"
 )
 
 // recall counts, for the records of one folder or file, how many are recognised, and for their events how many have each
@@ -49,12 +51,34 @@ func (r *recall) add(e *schema.Event) {
 	}
 }
 
+// notLogs lists the folders of samples that hold conversations and prompts instead of logs.
+var notLogs = []string{"agentdojo", "agentdyn", "injecagent", "prompt_injection", "tau_bench"}
+
+// labelled returns the log record in a line of the samples, which has it beside its labels, or the line itself.
+func labelled(line string) string {
+	var l struct {
+		Log json.RawMessage `json:"log"`
+		Raw json.RawMessage `json:"raw"`
+	}
+	if json.Unmarshal([]byte(line), &l) != nil || l.Log == nil && l.Raw == nil {
+		return line
+	}
+	if l.Log != nil {
+		return string(l.Log)
+	}
+	var text string
+	if json.Unmarshal(l.Raw, &text) == nil {
+		return text
+	}
+	return string(l.Raw)
+}
+
 // TestRecallTable prints how much of the samples, and of the field records beside them, reaches the events: for each folder
 // of samples and each dataset of the field, the share of records that are recognised and of events with each fact. Run it
 // with -v.
 func TestRecallTable(t *testing.T) {
-	dir := samplesDir(t)
-	d, err := New(Options{Format: Auto, Wanted: everything()})
+	dir := SamplesDir(t)
+	d, err := New(Options{Format: Auto, Wanted: Everything(), Maps: shippedMaps(t).Maps()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,8 +115,10 @@ func TestRecallTable(t *testing.T) {
 			if root != dir {
 				of = "field/" + filepath.Base(root)
 			}
-			for _, line := range linesOf(t, path) {
-				count(of, line)
+			for _, line := range LinesOf(t, path) {
+				if record := labelled(line); record != "" && !slices.Contains(notLogs, of) {
+					count(of, record)
+				}
 			}
 			return nil
 		})
@@ -106,14 +132,14 @@ func TestRecallTable(t *testing.T) {
 		r := rows[of]
 		line := []string{}
 		for _, fact := range facts {
-			line = append(line, percent(r.facts[fact]))
+			line = append(line, ofAll(r.facts[fact]))
 		}
-		t.Logf("%-30s %8d %10s %s", of, r.records, percent(&[2]int{r.recognised, r.records}), strings.Join(line, " "))
+		t.Logf("%-30s %8d %10s %s", of, r.records, ofAll(&[2]int{r.recognised, r.records}), strings.Join(line, " "))
 	}
 }
 
-// percent formats a share in percent, or a dash if there was nothing to count.
-func percent(n *[2]int) string {
+// ofAll formats a share in percent, or a dash if there was nothing to count.
+func ofAll(n *[2]int) string {
 	if n == nil || n[1] == 0 {
 		return "       -"
 	}
