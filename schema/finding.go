@@ -81,7 +81,8 @@ type Finding struct {
 	WithdrawnReason string `json:"withdrawn_reason,omitempty"`
 }
 
-// Provenance is the value that a finding of a provenance is about, the first one found. Its texts are redacted and bounded.
+// Provenance is the value that a finding of a provenance, or of a rule over one, is about: the first one found. The finding of
+// a rule over others has the texts that the rule reads. The texts are redacted and bounded.
 type Provenance struct {
 	Value    string `json:"value"`
 	Argument string `json:"argument,omitempty"` // the top-level key of the arguments that holds the value

@@ -172,8 +172,8 @@ func openDatabase(t testing.TB, dsn string) *database {
 // findings reads v_findings, without withdrawn findings.
 func (d *database) findings(t testing.TB) (map[schema.ID]*schema.Finding, error) {
 	rows, err := d.conn.Query(t.Context(), `SELECT id, status, rule_id, rule_version, kind, title, severity, confidence, tags, shadow, tenant,
-		agent_uid, agent_name, agent_uid_source, session_id, key, group_start, first_seen, last_seen, count, value, threshold, baseline, late,
-		warming_until, summary, withdrawn_reason, explanation, reasons, evidence.event_id, evidence.identity, evidence.time, evidence.dataset, evidence.class,
+		agent_uid, agent_name, agent_uid_source, session_id, key, group_start, first_seen, last_seen, count, value, threshold, baseline,
+		provenance_value, provenance_argument, provenance_source, late, warming_until, summary, withdrawn_reason, explanation, reasons, evidence.event_id, evidence.identity, evidence.time, evidence.dataset, evidence.class,
 		evidence.action, evidence.tool, evidence.tool_server, evidence.target, evidence.resource,
 		evidence.outcome, evidence.credential_uid, evidence.step, evidence.fields, response.action, response.target, response.state, response.mode,
 		response.ttl, response.result FROM v_findings WHERE status != 'withdrawn'`)
@@ -203,6 +203,7 @@ type row struct {
 	version                                        int32
 	confidence                                     uint8
 	status, severity, baseline                     string
+	provenance                                     schema.Provenance
 	groupStart, firstSeen, lastSeen                time.Time
 	value, threshold                               *decimal.Decimal
 	warming                                        *time.Time
@@ -219,7 +220,8 @@ func (r *row) fields() []any {
 	f := &r.f
 	return []any{&r.id, &r.status, &f.RuleID, &r.version, &f.Kind, &f.Title, &r.severity, &r.confidence, &f.Tags, &f.Shadow, &f.Tenant,
 		&f.AgentUID, &f.AgentName, &f.AgentSource, &f.SessionID, &f.Key, &r.groupStart, &r.firstSeen, &r.lastSeen,
-		&f.Count, &r.value, &r.threshold, &r.baseline, &f.Late, &r.warming, &f.Summary, &f.WithdrawnReason, &f.Explanation, &f.Reasons,
+		&f.Count, &r.value, &r.threshold, &r.baseline,
+		&r.provenance.Value, &r.provenance.Argument, &r.provenance.Source, &f.Late, &r.warming, &f.Summary, &f.WithdrawnReason, &f.Explanation, &f.Reasons,
 		&r.eventIDs, &r.identities, &r.times, &r.datasets, &r.classes, &r.actions, &r.tools, &r.servers, &r.hosts,
 		&r.resources, &r.outcomes, &r.credentials, &r.steps, &r.maps,
 		&r.doing, &r.targets, &r.states, &r.modes, &r.lasting, &r.result}
@@ -238,6 +240,9 @@ func (r *row) finding() *schema.Finding {
 	}
 	if r.baseline != "" {
 		f.Baseline = json.RawMessage(r.baseline)
+	}
+	if r.provenance != (schema.Provenance{}) {
+		f.Provenance = &r.provenance
 	}
 	if r.warming != nil {
 		at := instant(*r.warming)

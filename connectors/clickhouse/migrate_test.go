@@ -1,12 +1,14 @@
 package clickhouse
 
 import (
+	"encoding/json"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors/clickhouse/host"
+	"github.com/aidr-engine/aidr/schema"
 )
 
 func TestMigrateTwice(t *testing.T) {
@@ -15,7 +17,7 @@ func TestMigrateTwice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"0001_findings", "0002_evidence_core", "0003_summary"}; !slices.Equal(first, want) {
+	if want := []string{"0001_findings", "0002_evidence_core", "0003_summary", "0004_provenance"}; !slices.Equal(first, want) {
 		t.Errorf("the first Migrate applied %q, want %q", first, want)
 	}
 	write(t, s, entriesOf(1, 3, 1))
@@ -31,8 +33,8 @@ func TestMigrateTwice(t *testing.T) {
 	if n := query[uint64](t, s, "SELECT count() FROM DB.v_findings"); n != 3 {
 		t.Errorf("got %d findings, want 3", n)
 	}
-	if n := query[uint64](t, s, "SELECT count() FROM DB.schema_migrations FINAL"); n != 3 {
-		t.Errorf("%d migrations are recorded, want 3", n)
+	if n := query[uint64](t, s, "SELECT count() FROM DB.schema_migrations FINAL"); n != uint64(len(first)) {
+		t.Errorf("%d migrations are recorded, want %d", n, len(first))
 	}
 }
 
@@ -67,11 +69,12 @@ func TestMigrateEvidence(t *testing.T) {
 		"['d', 'd', 'd'], ['', '', ''], ['', '', ''], ['', '', ''], [map(), map(), map()]")
 
 	applied, err := s.Migrate(t.Context())
-	if err != nil || !slices.Equal(applied, []string{"0002_evidence_core", "0003_summary"}) {
+	if err != nil || !slices.Equal(applied, []string{"0002_evidence_core", "0003_summary", "0004_provenance"}) {
 		t.Fatalf("got %q, %v; want the later migrations", applied, err)
 	}
 	entries := entriesOf(1, 1, 1)
 	entries[0].Finding.Evidence[0].Tool = "shell"
+	entries[0].Finding.Baseline, entries[0].Finding.Provenance = json.RawMessage(`{"known":3}`), &schema.Provenance{Value: "v", Source: "read_mail"}
 	entries[0].Finding.GroupStart = 0 // in the same partition as the old finding
 	write(t, s, entries)
 	for _, state := range []string{"in two parts", "merged"} {
@@ -86,6 +89,14 @@ func TestMigrateEvidence(t *testing.T) {
 	}
 	if got := query[[]string](t, s, "SELECT arraySort(groupArray(summary)) FROM DB.v_findings"); !slices.Equal(got, []string{"", entries[0].Finding.Summary}) {
 		t.Errorf("got summaries %q, want none for the old finding", got)
+	}
+	const provenance = "arraySort(groupArray(provenance_value || '/' || provenance_argument || '/' || provenance_source || '/' || baseline))"
+	for view, want := range map[string][]string{
+		"v_findings": {"///", `v//read_mail/{"known":3}`}, "v_finding_events": {"///", "///", "///", `v//read_mail/{"known":3}`},
+	} {
+		if got := query[[]string](t, s, "SELECT %s FROM DB.%s", provenance, view); !slices.Equal(got, want) {
+			t.Errorf("%s: got provenances %q, want %q", view, got, want)
+		}
 	}
 	const uncommented = "SELECT groupArray(table || '.' || name) FROM system.columns WHERE database = '%s' AND comment = ''"
 	if got := query[[]string](t, s, uncommented, s.dialect.database); len(got) > 0 {

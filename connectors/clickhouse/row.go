@@ -14,7 +14,8 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// column is one column of the table findings. Its name is that of the field in the JSON form of schema.Finding.
+// column is one column of the table findings. Its name is that of the field in the JSON form of schema.Finding; a field of
+// its provenance has the name of both, as in provenance_value.
 type column struct {
 	name  string
 	value func(f *schema.Finding) any
@@ -82,6 +83,20 @@ var findingColumns = [...]column{
 
 	{"summary", func(f *schema.Finding) any { return f.Summary }},
 	{"withdrawn_reason", func(f *schema.Finding) any { return f.WithdrawnReason }},
+
+	{"provenance_value", provenance(func(p *schema.Provenance) string { return p.Value })},
+	{"provenance_argument", provenance(func(p *schema.Provenance) string { return p.Argument })},
+	{"provenance_source", provenance(func(p *schema.Provenance) string { return p.Source })},
+}
+
+// provenance returns the value of a column about the finding's provenance; "" if the finding has none.
+func provenance(field func(*schema.Provenance) string) func(*schema.Finding) any {
+	return func(f *schema.Finding) any {
+		if f.Provenance == nil {
+			return ""
+		}
+		return field(f.Provenance)
+	}
 }
 
 // evidence returns the value of a nested column: an array with one element for each event of the evidence.

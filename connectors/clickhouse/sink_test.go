@@ -128,7 +128,8 @@ func full() *schema.Finding {
 		GroupStart: instant("1999-12-31T23:59:59.999999999Z"),
 		FirstSeen:  instant("2026-01-01T00:00:00.000000001Z"), LastSeen: instant("2026-01-02T00:00:00Z"),
 		DetectedAt: &detected, Count: 1<<63 - 1, Value: "12345678901234567890.123456789", Threshold: "-0.5",
-		Baseline: json.RawMessage(`{"mean":1.5}`), Late: true, WarmingUntil: &warming, Explanation: "because", Reasons: []string{"r1", "r2"},
+		Baseline: json.RawMessage(`{"median":1.5}`), Provenance: &schema.Provenance{Value: "it's\n\u20ac", Argument: "iban", Source: "read_mail"},
+		Late: true, WarmingUntil: &warming, Explanation: "because", Reasons: []string{"r1", "r2"},
 		Evidence: []schema.Evidence{
 			{
 				EventID: "e1", Identity: schema.ID{1}, Time: instant("2026-01-01T00:00:00.000000001Z"),

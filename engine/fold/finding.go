@@ -55,8 +55,29 @@ func (p *Program) Finding(group string, g *Group) *schema.Finding {
 	if k, ok := p.kind.(annotator); ok {
 		k.annotate(g, f)
 	}
+	if r.Over != nil {
+		f.Provenance = shownProvenance(f.Evidence)
+	}
 	f.Summary = p.summarise(g, f)
 	return f
+}
+
+// shownProvenance returns the value of the first trigger of a provenance in the evidence of a rule over others, as far as
+// the rule reads it. It returns nil if the rule reads no value, or no trigger shown has one.
+func shownProvenance(evidence []schema.Evidence) *schema.Provenance {
+	text := func(fields map[string]any, f schema.Field) string {
+		s, _ := fields[f.String()].(string)
+		return s
+	}
+	for i := range evidence {
+		fields := evidence[i].Fields
+		if v := text(fields, schema.ProvenanceValue); v != "" {
+			return &schema.Provenance{
+				Value: v, Argument: text(fields, schema.ProvenanceArgument), Source: text(fields, schema.ProvenanceSource),
+			}
+		}
+	}
+	return nil
 }
 
 // Late returns the finding for a late item of a rule without a stateful clause: a finding of its own, which settles at
