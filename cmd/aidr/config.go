@@ -2,17 +2,13 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
-	"io/fs"
-
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
-	"github.com/aidr-engine/aidr/cmd/aidr/output"
 	"github.com/aidr-engine/aidr/cmd/aidr/pipeline"
 	"github.com/aidr-engine/aidr/rules"
 )
@@ -24,26 +20,7 @@ func configCommand() *cobra.Command {
 	init := &cobra.Command{
 		Use: "init [FILE]", Short: "Write a commented first configuration to FILE or standard output", Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
-			if len(argv) == 0 || argv[0] == "-" {
-				_, err := io.WriteString(cmd.OutOrStdout(), config.Example)
-				return err
-			}
-			create := output.CreateNew
-			if force {
-				create = output.Create
-			}
-			f, err := create(argv[0])
-			if errors.Is(err, fs.ErrExist) {
-				return fmt.Errorf("write the configuration: %w (--force overwrites it)", err)
-			}
-			if err != nil {
-				return fmt.Errorf("write the configuration: %w", err)
-			}
-			defer f.Discard()
-			if _, err := io.WriteString(f, config.Example); err != nil {
-				return fmt.Errorf("write the configuration: %w", err)
-			}
-			return f.Commit()
+			return writeFirst(cmd, argv, config.Example, force, "configuration")
 		},
 	}
 	init.Flags().BoolVar(&force, "force", false, "overwrite FILE")

@@ -19,6 +19,7 @@ First steps:
   aidr demo                                   play a story in one process; nothing to install or configure
   aidr decode FILE...                         print the events in your logs
   aidr replay --rules DIR FILE...             run the whole pipeline over files
+  aidr rules new KIND FILE                    begin a rule of a kind, with comments and tests
   aidr rules check DIR, aidr rules test DIR   check and test your rules
   aidr rules explain RULE --event FILE        see what a rule makes of an event
   aidr config init > aidr.yaml                then: aidr run --config aidr.yaml
