@@ -14,8 +14,9 @@ func demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Play a story in one process; nothing to install or configure",
-		Long: `demo starts a Kafka broker in this process and plays a story of one minute into it: three agents at work, one of them
-hijacked by a poisoned page, a key shared by two agents, and an unregistered agent. It runs the engine with the shipped rules
+		Long: `demo starts a Kafka broker in this process and plays a story of one minute into it: four agents at work, one of them
+hijacked by a poisoned page, a key shared by two agents, an unregistered agent, and an agent that pays to an account out of a
+mail after a week in which the account was always the same. It runs the engine with the shipped rules
 and one of its own, stores the findings locally, and sends signed webhooks to a local receiver that verifies them.
 
 The hijacked agent has a key at the LLM gateway, a consumer at the API gateway and a role in the cloud. The registry

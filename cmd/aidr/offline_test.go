@@ -132,6 +132,7 @@ func TestDemo(t *testing.T) {
 	for rule, agent := range map[string]string{
 		"llm.override-in-tool-result": "research-bot", "llm.override-then-send": "research-bot", "gateway.denied-then-allowed": "research-bot",
 		"aws.secrets-fan-out": "research-bot", "identity.unregistered-agent": "shadow-7",
+		"flow.new-use-of-read-value": "payables-bot",
 	} {
 		if got[rule] != agent {
 			t.Errorf("%s: got agent %q, want %q; findings: %v", rule, got[rule], agent, got)

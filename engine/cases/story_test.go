@@ -21,7 +21,8 @@ import (
 var rewrite = flag.Bool("update", false, "write the findings of stories as they are now")
 
 // TestStories replays each file of testdata/cases/story: every part NAME.jsonl but findings.jsonl is a log, whose format is
-// detected, and rules/ holds the rules. findings.jsonl is the output of `aidr replay`.
+// detected, and rules/ holds the rules; a story without rules/ is about the shipped rules. findings.jsonl is the output of
+// `aidr replay`.
 func TestStories(t *testing.T) {
 	files, err := filepath.Glob("../../testdata/cases/story/*.txtar")
 	if err != nil || len(files) == 0 {
@@ -37,7 +38,7 @@ func story(t *testing.T, file string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir := t.TempDir()
+	dir, own := t.TempDir(), false
 	var inputs []engine.Input
 	var want *txtar.File
 	for i := range archive.Files {
@@ -46,6 +47,7 @@ func story(t *testing.T, file string) {
 		case f.Name == "findings.jsonl":
 			want = f
 		case strings.HasPrefix(f.Name, "rules/"):
+			own = true
 			if err := os.WriteFile(filepath.Join(dir, filepath.Base(f.Name)), f.Data, 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -55,6 +57,9 @@ func story(t *testing.T, file string) {
 	}
 	if want == nil || len(inputs) == 0 {
 		t.Fatal("a story needs records and findings.jsonl")
+	}
+	if !own {
+		dir = "../../rules/library"
 	}
 	set, problems := rules.Load(rules.Options{}, dir)
 	if set == nil {

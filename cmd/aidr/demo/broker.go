@@ -71,7 +71,7 @@ func produce(ctx context.Context, addr string, lines []line, start time.Time, fa
 		}
 		msgs := make([]kafka.Message, n)
 		for i, l := range lines[:n] {
-			msgs[i] = kafka.Message{Topic: l.topic, Key: []byte(l.key), Value: []byte(l.body), Time: start.Add(l.at)}
+			msgs[i] = kafka.Message{Topic: l.topic, Key: []byte(l.key), Value: []byte(l.body), Time: start.Add(max(l.at, 0))}
 		}
 		if err := w.WriteMessages(ctx, msgs...); err != nil {
 			if ctx.Err() != nil {

@@ -23,6 +23,7 @@ import (
 // planted lists the incidents in the story: rules that must have findings, and their agents.
 var planted = []string{
 	"aws.secrets-fan-out research-bot", "demo.hijack-across-sources research-bot",
+	"flow.new-use-of-any-value payables-bot", "flow.new-use-of-read-value payables-bot",
 	"gateway.denied-then-allowed research-bot", "identity.shared-credential night-batch",
 	"identity.unregistered-agent shadow-7", "llm.override-in-tool-result research-bot", "llm.override-then-send research-bot",
 	"llm.sensitive-path research-bot", "llm.tool-argument-egress research-bot",
@@ -77,8 +78,8 @@ func TestOnce(t *testing.T) {
 		if d.Received < len(planted) || d.Verified != d.Received || d.Rejected != 0 || d.Repeated != 0 {
 			t.Errorf("deliveries: got %+v, want at least %d, all verified", d, len(planted))
 		}
-		if want := len(story(time.Now())); s.Records != want || s.Events < want || s.Agents != 6 {
-			t.Errorf("got %d records, %d events, %d agents, want %d records, at least as many events, 6 agents", s.Records, s.Events, s.Agents, want)
+		if want := len(story(time.Now())); s.Records != want || s.Events < want || s.Agents != 7 {
+			t.Errorf("got %d records, %d events, %d agents, want %d records, at least as many events, 7 agents", s.Records, s.Events, s.Agents, want)
 		}
 	}
 }
@@ -99,14 +100,14 @@ func TestRealKafka(t *testing.T) {
 	}
 }
 
-// TestStory checks that the story depends only on its start, is in order of time, and lasts for length.
+// TestStory checks that the story depends only on its start, is in order of time, begins with the history and lasts for length.
 func TestStory(t *testing.T) {
 	start := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	a, b := story(start), story(start)
 	if !slices.Equal(a, b) {
 		t.Error("two stories of one start differ")
 	}
-	last := time.Duration(0)
+	last := -history * 24 * time.Hour
 	for _, l := range a {
 		if l.at < last || l.at > length || !json.Valid([]byte(l.body)) || l.topic == "" || l.key == "" {
 			t.Errorf("got %+v after %v", l, last)
@@ -138,6 +139,7 @@ func hostile() *schema.Finding {
 	bad := "\x1b]0;owned\a\x1b[2J\u202eevil\u009b31m " + strings.Repeat("long ", 300) + strings.Repeat("x", 3000)
 	return &schema.Finding{
 		RuleID: "test.rule", Severity: "high", Title: bad, AgentUID: bad, Explanation: bad, Status: schema.StatusOpen,
+		Provenance: &schema.Provenance{Value: bad, Argument: bad, Source: bad},
 		Evidence: []schema.Evidence{{Dataset: "d", Action: bad, Resource: bad, Fields: map[string]any{"a\x1b[1m": bad, "b": 1}}},
 	}
 }

@@ -71,7 +71,8 @@ func (d *display) begin(x *demo, lines []line, began time.Time, probe func() (ap
 		return
 	}
 	d.print(fmt.Sprintf("aidr demo: Kafka on %s, %d shipped rules, webhooks to %s", x.broker, probeRules(probe), x.receiver.url), "")
-	d.print("Three agents at work. Soon one reads a poisoned page and is hijacked, two share a key, and an unregistered agent appears.", "")
+	d.print("Four agents at work. Soon one reads a poisoned page and is hijacked, two more share a key, an unregistered agent appears, "+
+		"and one pays to an account out of a mail, as it never did in a week.", "")
 	fmt.Fprintln(d.out)
 	if d.terminal {
 		d.stop, d.stopped = make(chan struct{}), make(chan struct{})
@@ -155,6 +156,10 @@ func (d *display) finding(e connectors.Entry) {
 	title := plain(plain(agentOf(f), agentWidth)+": "+f.Title, width-9)
 	fmt.Fprintf(d.out, "%s%s %s\n", clear, severity, title)
 	d.print(f.RuleID+": "+note+f.Explanation, "    ")
+	if v := f.Provenance; v != nil {
+		text := fmt.Sprintf("value: %q of argument %q came out of the result of %q", v.Value, v.Argument, v.Source)
+		d.print(plain(text, 2*width-32), "    ")
+	}
 	d.print("evidence: "+plain(evidence(f), 2*width-32), "    ") // usually two lines
 }
 
@@ -178,8 +183,8 @@ func evidence(f *schema.Finding) string {
 	}
 	sort.Strings(names)
 	for _, name := range names {
-		if strings.HasPrefix(name, "event.") || strings.HasPrefix(name, "ai_agent.") || name == "gen_ai.tool.name" {
-			continue // dataset, action, tool and agent are printed already
+		if strings.HasPrefix(name, "event.") || strings.HasPrefix(name, "ai_agent.") || strings.HasPrefix(name, "provenance.") || name == "gen_ai.tool.name" {
+			continue // dataset, action, tool, agent and value are printed already
 		}
 		if b, err := json.Marshal(e.Fields[name]); err == nil {
 			parts = append(parts, name+"="+string(b))
