@@ -491,7 +491,8 @@
 // A finding shows its first 3 and its last 5 events. Of these events State holds the latest 5 of a threshold or
 // distinct, all of a chain, the items of an absence that wait, the latest item of each label, and the latest items that
 // brought values. For each event the finding shows the fields that the rule's conditions and clause read. A finding of
-// a rule over others shows the events that triggered, each with the rule.id of the rule.
+// a rule over others shows the events that triggered, each with the rule.id of the rule, and the tainted value of the
+// first of them that has one, as far as the rule reads it.
 //
 // An event that arrives after the delay that the configuration allows for its dataset is late. It is not an item, but a
 // rule without a clause makes one settled finding of each late event.

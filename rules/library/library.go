@@ -1,5 +1,6 @@
 // Package library embeds the rules that ship with AIDR and the lists that they use: for cloud audit logs (aws), API
-// gateways (gateway), LLM gateways and agents' tool calls (llm, mcp), the way of values through an agent (flow), and the identities of agents (identity).
+// gateways (gateway), LLM gateways and agents' tool calls (llm, mcp), the way of values through an agent (flow), and the
+// identities of agents (identity).
 //
 // A rule is accepted here only if it can be read in a minute, lists its known false positives (false_positives), has one
 // test that fires and one that does not, and stays quiet on ordinary work: wording alone never makes a finding of high
