@@ -140,7 +140,7 @@ func hostile() *schema.Finding {
 	return &schema.Finding{
 		RuleID: "test.rule", Severity: "high", Title: bad, AgentUID: bad, Explanation: bad, Status: schema.StatusOpen,
 		Provenance: &schema.Provenance{Value: bad, Argument: bad, Source: bad},
-		Evidence: []schema.Evidence{{Dataset: "d", Action: bad, Resource: bad, Fields: map[string]any{"a\x1b[1m": bad, "b": 1}}},
+		Evidence:   []schema.Evidence{{Dataset: "d", Action: bad, Resource: bad, Fields: map[string]any{"a\x1b[1m": bad, "b": 1}}},
 	}
 }
 
