@@ -61,13 +61,15 @@ type checkpointer struct {
 	last      time.Time
 	write     func(*store.Checkpoint) error // store.Commit
 	retired   *retiredRules                 // nil if the engine did not start from a checkpoint
+	observer  *observer                     // nil without a store: findings about the process are for live engines
 	abandoned error                         // set once a checkpoint was abandoned: its contents are lost, so no later one may be committed
 
 	mu        sync.Mutex // guards the fields below, which Status shows
 	took      time.Duration
-	err       error          // why the last checkpoint is not durable yet
-	warmRules int            // rules whose watermark has not reached their warming
-	warmUntil schema.Instant // the latest warming of those
+	err       error             // why the last checkpoint is not durable yet
+	warmRules int               // rules whose watermark has not reached their warming
+	warmUntil schema.Instant    // the latest warming of those
+	openOps   []*schema.Finding // the operational findings that are open
 }
 
 // pendingItems are the items of one checkpoint that are still above a watermark.
@@ -96,6 +98,11 @@ func newCheckpointer(e *Engine) *checkpointer {
 	}
 	if c.store != nil {
 		c.write = c.store.Commit
+		c.observer = &observer{
+			findings: newOperational(e.opts.Redact), inputs: e.inputs, lanes: e.lanes, rules: e.rules, meter: e.meter,
+			metrics: e.opts.Metrics, degraded: map[string]time.Time{}, full: c.store.OutboxFull,
+			paused: func() bool { return e.gate.Why() != "" || e.budget.Why() != "" },
+		}
 	}
 	return c
 }
@@ -197,6 +204,7 @@ func (c *checkpointer) checkpoint(ctx context.Context, until *schema.Instant, fo
 	}
 	start := c.clock.Now()
 	c.last = start
+	c.observe(start)
 	reply := make(chan shardPart, len(c.shards))
 	state, dead, moved := c.snapshot(start, until, force, reply)
 	if !moved {
@@ -206,6 +214,7 @@ func (c *checkpointer) checkpoint(ctx context.Context, until *schema.Instant, fo
 	newest, size := c.collect(cp, state, reply)
 	defer c.budget.Add(budget.Checkpoint, -size)
 	if c.store != nil {
+		cp.Outbox = append(cp.Outbox, c.observer.findings.take()...)
 		cp.State = state.encode()
 		cp.Drop = c.takeFolded()
 		if err := c.commit(ctx, cp); err != nil {
@@ -230,6 +239,18 @@ func (c *checkpointer) checkpoint(ctx context.Context, until *schema.Instant, fo
 	return nil
 }
 
+// observe looks at the conditions of the operational findings.
+func (c *checkpointer) observe(now time.Time) {
+	if c.observer == nil {
+		return
+	}
+	c.observer.observe(now)
+	open := c.observer.findings.list()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.openOps = open
+}
+
 // snapshot pauses the lanes for a moment. It returns positions, watermarks and dead letters of one instant, and puts a
 // barrier into every shard's queue at that instant. moved is false if there is nothing to write.
 func (c *checkpointer) snapshot(
@@ -238,7 +259,7 @@ func (c *checkpointer) snapshot(
 	c.lanes.mu.Lock()
 	defer c.lanes.mu.Unlock()
 	at := schema.InstantOf(now)
-	moved = force || c.behind || c.budget.Pressed() || c.retired.isClosing()
+	moved = force || c.behind || c.observer != nil && len(c.observer.findings.changes) > 0 || c.budget.Pressed() || c.retired.isClosing()
 	for _, l := range c.lanes.all {
 		if l.idle(now) && at.Sub(idleStep) >= l.progress.floor {
 			l.progress.floor = at
@@ -449,15 +470,21 @@ func (c *checkpointer) checkOutbox() {
 func (c *checkpointer) commit(ctx context.Context, cp *store.Checkpoint) error {
 	pauses := storePauses()
 	logged := "" // the last failure that was logged: each change is logged once
+	var failure *checkpointFailure
 	for {
 		err := c.try(cp)
 		if err == nil {
 			if logged != "" {
 				c.log.Info("checkpoint written; reading goes on")
 			}
+			c.noteFailure(failure)
 			c.checkOutbox()
 			return nil
 		}
+		if failure == nil {
+			failure = &checkpointFailure{since: c.clock.Now()}
+		}
+		failure.err = err
 		pause := pauses.Next()
 		c.gate.Set(fmt.Sprintf("the state directory cannot be written: %v", err))
 		if err.Error() != logged {
@@ -470,6 +497,16 @@ func (c *checkpointer) commit(ctx context.Context, cp *store.Checkpoint) error {
 			}
 			return err
 		}
+	}
+}
+
+// noteFailure keeps a failure that is over now for the next look at the process, if it was long.
+func (c *checkpointer) noteFailure(f *checkpointFailure) {
+	if f == nil || c.observer == nil {
+		return
+	}
+	if f.until = c.clock.Now(); f.until.Sub(f.since) >= checkpointFailingAfter {
+		c.observer.failed = f
 	}
 }
 
@@ -564,6 +601,8 @@ type engineState struct {
 	Partitions []partitionState `json:"partitions"`
 	Rules      []ruleState      `json:"rules"`
 
+	Operational []operationalEntry `json:"operational,omitempty"`
+
 	barrier *barrier // of level 0
 }
 
@@ -586,6 +625,7 @@ type partitionState struct {
 	Events    *recentTimes `json:"recent_events,omitempty"`
 	Records   *recentTimes `json:"recent_records,omitempty"`
 	Borrowed  int          `json:"borrowed,omitempty"`
+	Heard     int64        `json:"last_record_ns,omitempty"` // lane.lastRecord
 	LatestOwn *latest      `json:"latest,omitempty"`
 
 	watermark schema.Instant
@@ -653,6 +693,14 @@ func (c *checkpointer) state() *engineState {
 	slices.SortFunc(s.Partitions, func(a, b partitionState) int {
 		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Number, b.Number))
 	})
+	for i := range s.Partitions {
+		if at := c.lanes.all[s.Partitions[i].key()].lastRecord; !at.IsZero() {
+			s.Partitions[i].Heard = at.UnixNano()
+		}
+	}
+	if c.observer != nil {
+		s.Operational = c.observer.findings.state()
+	}
 	for i, r := range c.rules.set.Rules {
 		s.Rules = append(s.Rules, ruleState{
 			ID: r.ID, Shape: hex.EncodeToString(r.Shape[:]), Watermark: int64(c.watermark[i]), Warming: int64(c.warming[i]),

@@ -47,6 +47,7 @@ type Input struct {
 	Delays   map[string]time.Duration // by dataset; the others have schema.DefaultDelay
 	Datasets []string                 // the datasets that the source may carry; nil: any
 	Idle     time.Duration            // 0: DefaultIdle
+	Silence  Silence                  // when it counts as silent
 }
 
 // Options of an engine.
@@ -121,6 +122,7 @@ type Engine struct {
 	jobs   chan *job
 	gate   *gate.Gate
 	budget *budget.Budget
+	meter  *meter
 
 	// intake is held for reading while a batch is handed over, and for writing when the engine ends.
 	intake sync.RWMutex
@@ -219,7 +221,7 @@ func New(opts Options) (*Engine, error) {
 	opts = opts.withDefaults()
 	e := &Engine{
 		opts: opts, rules: newRuleSet(opts.Set), inputs: map[string]*input{},
-		jobs: make(chan *job, opts.Workers), gate: gate.New(opts.MaxAhead),
+		jobs: make(chan *job, opts.Workers), gate: gate.New(opts.MaxAhead), meter: newMeter(len(opts.Set.Rules)),
 	}
 	for _, in := range opts.Inputs {
 		if err := e.addInput(in); err != nil {
@@ -229,7 +231,7 @@ func New(opts Options) (*Engine, error) {
 	e.budget = budget.New(opts.Memory, opts.Clock.Now, func() { e.checkpoints.press() })
 	retry := &retrier{clock: opts.Clock, log: opts.Log, gate: e.gate, fail: e.fail}
 	for range opts.Shards {
-		e.shards = append(e.shards, newShard(e.rules, opts, retry, e.budget))
+		e.shards = append(e.shards, newShard(e.rules, opts, retry, e.budget, e.meter))
 	}
 	e.lanes = newLanes(e)
 	e.checkpoints = newCheckpointer(e)
@@ -242,7 +244,7 @@ func New(opts Options) (*Engine, error) {
 		}
 	}
 	for range opts.Workers {
-		w := newWorker(e.rules, opts, &e.lanes.results, e.budget)
+		w := newWorker(e.rules, opts, &e.lanes.results, e.budget, e.meter)
 		e.workers.Go(func() { w.run(e.jobs) })
 	}
 	for _, s := range e.shards {
@@ -358,7 +360,9 @@ func Replay(ctx context.Context, opts Options, until schema.Instant) ([]*schema.
 	committed := opts.Committed
 	opts.Committed = func(entries []connectors.Entry) {
 		for _, en := range entries {
-			latest[en.Finding.ID] = en.Finding
+			if !en.Finding.Operational { // of an engine with a store
+				latest[en.Finding.ID] = en.Finding
+			}
 		}
 		if committed != nil {
 			committed(entries)

@@ -85,7 +85,9 @@ type lane struct {
 	lost      bool      // the State of earlier records is lost, and no event was read since
 	lostAt    int64     // records when it was lost
 	heard     time.Time // wall clock of its last record, or of its assignment
-	dead      []store.DeadLetter
+	// lastRecord is the wall clock of its last record, also of one before a restart; zero if there was none.
+	lastRecord time.Time
+	dead       []store.DeadLetter
 
 	lostLatest schema.Instant // latest event time when the State was lost
 
@@ -408,6 +410,7 @@ func (l *lane) account(b *connectors.Batch, r *result) {
 	if n := len(b.Records); n > 0 {
 		l.records += int64(n)
 		l.heard = l.clock.Now()
+		l.lastRecord = l.heard
 		l.metrics.read(l.partition, n, r.tombstones)
 	}
 	if l.highWater >= 0 {

@@ -28,7 +28,7 @@ type Metrics struct {
 	eventsTotal, lateEvents                     *prometheus.CounterVec // by dataset
 	skippedTotal, fieldErrorsTotal, deadLetters *prometheus.CounterVec
 	findings, missingKeys, ruleLateItems        *prometheus.CounterVec  // by rule
-	conditions, limitsTotal, lost               *prometheus.CounterVec  // by rule
+	conditions, limitsTotal, lost, ruleTime     *prometheus.CounterVec  // by rule
 	lagRecords                                  *prometheus.GaugeVec    // by partition
 	watermarks                                  [2]*prometheus.GaugeVec // by partition; the second has the deprecated name
 	ruleWatermarks                              [2]*prometheus.GaugeVec // by rule; the second has the deprecated name
@@ -171,6 +171,8 @@ func (m *Metrics) registerRules(to registry) {
 		"rule", "why")
 	m.ruleLateItems = to.counter("aidr_rule_late_items_total", "Late events that a stateful rule could not take.", "rule", "dataset")
 	m.missingKeys = to.counter("aidr_rule_missing_key_total", "Matched events that lack a field of `by` or `of`.", "rule")
+	m.ruleTime = to.counter("aidr_rule_seconds_total",
+		"Estimated time of workers and shards that a rule took, from samples: its conditions and its memory.", "rule")
 	m.lost = to.counter("aidr_rule_evidence_lost_total", "State entries of a rule that were damaged and start empty.", "rule")
 	m.limitsTotal = to.counter("aidr_rule_limits_total",
 		"Times that a limit of a kind was reached; limits are part of the meaning of a rule.",
@@ -303,6 +305,11 @@ func (m *Metrics) decoded(rs *ruleSet, r *result) {
 	for _, d := range r.dead {
 		m.Dead(d.Kind, d.Reason)
 	}
+}
+
+// ruleSeconds adds to the time of a rule.
+func (m *Metrics) ruleSeconds(rule string, d time.Duration) {
+	m.ruleTime.WithLabelValues(rule).Add(d.Seconds())
 }
 
 // triggered counts the roles of a trigger that lack a value of the key, and the conditions that could not be evaluated.

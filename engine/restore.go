@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/schema"
@@ -32,6 +33,7 @@ func (e *Engine) restore() error {
 	}
 	e.checkpoints.seq, e.checkpoints.restored = seq, true
 	e.restorePartitions(s.Partitions)
+	e.checkpoints.observer.findings.restore(s.Operational)
 	retired, err := readRetired(e.opts.Store, e.opts.Set)
 	if err != nil {
 		return err
@@ -59,6 +61,9 @@ func (e *Engine) restorePartitions(partitions []partitionState) {
 		l.next, l.known, l.final, l.lost = p.Next, p.Known, p.Final, p.Lost
 		l.progress = p.progress()
 		l.lostLatest = latestOf([]progress{l.progress})
+		if p.Heard != 0 {
+			l.lastRecord = time.Unix(0, p.Heard)
+		}
 		l.revoked = true // until the source announces it again
 		e.checkpoints.positions[p.key()] = p.Next
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine/budget"
 	"github.com/aidr-engine/aidr/engine/capture"
+	"github.com/aidr-engine/aidr/engine/clock"
 	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
@@ -70,6 +71,9 @@ type shard struct {
 	log     *slog.Logger
 	metrics *Metrics
 	budget  *budget.Budget
+	clock   clock.Clock
+	meter   *meter
+	added   int          // number of items
 	perItem atomic.Int64 // bytes of changes that an item made, on average of the last message
 	in      chan message
 
@@ -107,13 +111,13 @@ type changes struct {
 // noShare is a share that nothing exceeds.
 const noShare = math.MaxInt64 / 4
 
-func newShard(rs *ruleSet, opts Options, retry *retrier, bud *budget.Budget) *shard {
+func newShard(rs *ruleSet, opts Options, retry *retrier, bud *budget.Budget, m *meter) *shard {
 	s := &shard{
 		rules: rs, store: opts.Store, retry: retry, log: opts.Log, metrics: opts.Metrics,
 		in: make(chan message, shardQueue), hot: map[cellKey]*cachedCell{}, inflight: map[cellKey][]byte{},
 		timers: make([]timers, len(rs.programs)), watermark: make([]schema.Instant, len(rs.programs)),
 		flat: map[int][]byte{}, lateSeen: map[schema.ID]bool{},
-		budget: bud, paging: map[cellKey][]byte{}, cellShare: noShare, change: noShare,
+		budget: bud, clock: opts.Clock, meter: m, paging: map[cellKey][]byte{}, cellShare: noShare, change: noShare,
 		changes: make([]changes, rs.levels), capturer: capture.NewTriggerCapturer(rs.set),
 	}
 	if n, ok := bud.Cells(opts.Shards); ok {
@@ -139,6 +143,7 @@ func newShard(rs *ruleSet, opts Options, retry *retrier, bud *budget.Budget) *sh
 // run handles messages until the channel is closed.
 func (s *shard) run() {
 	for m := range s.in {
+		start := s.clock.Now()
 		before := s.size[budget.Dirty]
 		if len(m.items) > 0 {
 			s.add(m.items)
@@ -152,11 +157,16 @@ func (s *shard) run() {
 		if m.call != nil {
 			m.call(s)
 		}
+		var part shardPart
 		if m.barrier != nil {
-			m.barrier.reply <- s.checkpoint(m.barrier)
+			part = s.checkpoint(m.barrier)
 		}
 		s.report()
 		s.budget.Add(budget.Queued, -m.size)
+		s.meter.busy.Add(int64(s.clock.Now().Sub(start)))
+		if m.barrier != nil {
+			m.barrier.reply <- part
+		}
 	}
 }
 
@@ -173,7 +183,13 @@ func (s *shard) report() {
 // add gives items to their cells and remembers them for the next checkpoint.
 func (s *shard) add(items []item.Item) {
 	for i := range items {
+		if s.added++; s.added%sampleEvery != 0 {
+			s.insert(&items[i])
+			continue
+		}
+		start := s.clock.Now()
 		s.insert(&items[i])
+		s.meter.rules[items[i].Rule].fold.Add(sampleEvery * int64(s.clock.Now().Sub(start)))
 	}
 	if s.store != nil {
 		ch := s.changesOf(items[0].Rule)
@@ -355,7 +371,9 @@ func (s *shard) checkpoint(b *barrier) shardPart {
 	room := s.change
 	for rule := range s.timers {
 		if s.rules.level(rule) == b.level {
+			start := s.clock.Now()
 			room = s.advance(rule, b.watermark[rule], room)
+			s.meter.rules[rule].fold.Add(int64(s.clock.Now().Sub(start)))
 		}
 	}
 	ch := &s.changes[b.level]
@@ -430,6 +448,7 @@ func (s *shard) feed(c *cachedCell, out *shardPart) {
 			})
 			if !gone && missing+failed > 0 {
 				s.metrics.triggered(s.rules.id(rule), missing, failed)
+				s.meter.rules[rule].failed.Add(int64(failed))
 			}
 		}
 	})

@@ -25,6 +25,7 @@ type Status struct {
 	CheckpointError error             // why the last checkpoint is not durable yet
 	WarmingRules    int               // rules whose State does not know all of its window yet
 	WarmingUntil    schema.Instant    // event time at which the last of them does; 0 if there are none
+	Operational     []*schema.Finding // the operational findings that are open, the worst first; they are not to be changed
 }
 
 // PartitionStatus is how far one partition has come.
@@ -58,6 +59,7 @@ func (e *Engine) Status() Status {
 	})
 	e.checkpoints.mu.Lock()
 	s.Checkpoint, s.CheckpointError = e.checkpoints.took, e.checkpoints.err
+	s.Operational = e.checkpoints.openOps
 	s.WarmingRules, s.WarmingUntil = e.checkpoints.warmRules, e.checkpoints.warmUntil
 	e.checkpoints.mu.Unlock()
 	return s

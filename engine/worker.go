@@ -1,11 +1,14 @@
 package engine
 
 import (
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine/budget"
 	"github.com/aidr-engine/aidr/engine/capture"
+	"github.com/aidr-engine/aidr/engine/clock"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/rules"
@@ -163,12 +166,17 @@ type worker struct {
 	redaction *schema.Redaction
 	results   *resultPool
 	budget    *budget.Budget
+	clock     clock.Clock
+	meter     *meter
 	decoders  map[*input]*decode.Decoder
 	scratch   *rules.Scratch
 	capturer  capture.Capturer
 	hits      []rules.Hit
 	handler   decode.Handler
 	emit      func(*item.Item)
+
+	turn   int     // counts the events; the rule whose conditions are timed alone follows from it
+	hitsOf []int64 // by rule: events of the batch on which a condition held
 
 	// Of the batch under way.
 	out    *result
@@ -177,9 +185,10 @@ type worker struct {
 	bodies int // bytes of bodies of the record's dead letters
 }
 
-func newWorker(rs *ruleSet, opts Options, results *resultPool, bud *budget.Budget) *worker {
+func newWorker(rs *ruleSet, opts Options, results *resultPool, bud *budget.Budget, m *meter) *worker {
 	w := &worker{
 		rules: rs, metrics: opts.Metrics, redact: opts.Redact, redaction: opts.Redaction, results: results, budget: bud,
+		clock: opts.Clock, meter: m, hitsOf: make([]int64, len(rs.set.Rules)),
 		decoders: map[*input]*decode.Decoder{}, scratch: rs.set.NewScratch(), capturer: newCapturer(rs.set, opts),
 	}
 	w.handler = decode.Handler{Event: w.event, Dead: w.dead, FieldError: w.fieldError, Skipped: w.skipped}
@@ -206,6 +215,7 @@ func (w *worker) run(jobs <-chan *job) {
 }
 
 func (w *worker) process(j *job) {
+	start := w.clock.Now()
 	d := w.decoder(j.lane.in)
 	w.capturer.BeginBatch()
 	w.job, w.out = j, w.results.get()
@@ -221,9 +231,54 @@ func (w *worker) process(j *job) {
 			d.Decode(raw, decode.Meta{Pos: w.position(), Time: rec.Time}, &w.handler)
 		}
 	}
+	w.measure(start)
 	w.metrics.matched(w.rules.set, w.scratch)
 	j.take(w.budget, w.out.size())
 	j.result, w.job, w.out = w.out, nil, nil
+}
+
+// measure adds the batch, which the worker took at the instant start, to the meter.
+func (w *worker) measure(start time.Time) {
+	m := w.meter
+	m.events.Add(int64(len(w.out.events)))
+	m.busy.Add(int64(w.clock.Now().Sub(start)))
+	for i, n := range w.hitsOf {
+		if n > 0 {
+			m.rules[i].hits.Add(n)
+			w.hitsOf[i] = 0
+		}
+		if n := w.scratch.Errors[i]; n > 0 {
+			m.rules[i].failed.Add(int64(n))
+		}
+	}
+}
+
+// match puts the rules that the event matches into hits. One event of sampleEvery is timed.
+func (w *worker) match(e *schema.Event) {
+	if w.turn++; w.turn%sampleEvery != 0 {
+		w.hits = w.rules.set.Match(e, w.scratch, w.hits[:0])
+		return
+	}
+	start := w.clock.Now()
+	w.hits = w.rules.set.Match(e, w.scratch, w.hits[:0])
+	matched := w.clock.Now()
+	w.meter.match.Add(int64(matched.Sub(start)))
+	w.meter.sampled.Add(1)
+	if len(w.rules.set.Rules) == 0 {
+		return
+	}
+	rule := w.turn / sampleEvery % len(w.rules.set.Rules)
+	r := w.rules.set.Rules[rule]
+	if r.Level > 0 {
+		return // a rule over others has no conditions on events
+	}
+	if len(r.Datasets) == 0 || slices.Contains(r.Datasets, e.Text(schema.EventDataset)) {
+		for i := range r.Roles {
+			r.Roles[i].Cond.Eval(e, w.scratch.Predicate)
+		}
+	}
+	w.meter.rules[rule].alone.Add(int64(w.clock.Now().Sub(matched)))
+	w.meter.rules[rule].tries.Add(1)
 }
 
 // decoder returns the worker's decoder for an input.
@@ -260,12 +315,13 @@ func (w *worker) event(e *schema.Event) {
 	}
 	ref := eventRef{record: w.record, dataset: w.out.dataset(e.Text(schema.EventDataset)), time: end, own: !e.BorrowedTime}
 	w.out.events = append(w.out.events, ref)
-	w.hits = w.rules.set.Match(e, w.scratch, w.hits[:0])
+	w.match(e)
 	if len(w.hits) == 0 {
 		return
 	}
 	w.capturer.BeginEvent()
 	for _, h := range w.hits {
+		w.hitsOf[h.Rule]++
 		if n := w.capturer.Capture(w.rules.plans[h.Rule], h.Rule, e, h.Roles, w.scratch, w.emit); n > 0 {
 			w.out.missing[h.Rule] += n
 		}

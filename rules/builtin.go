@@ -36,3 +36,48 @@ func builtins(env *expr.Env, top int) []*Rule {
 	r.Shape = [16]byte(sum[:16])
 	return []*Rule{r}
 }
+
+// The ids of the operational rules.
+const (
+	SourceSilent      = builtinPrefix + "source-silent"
+	SourceUnreadable  = builtinPrefix + "source-unreadable"
+	RuleFailing       = builtinPrefix + "rule-failing"
+	RuleSlow          = builtinPrefix + "rule-slow"
+	CheckpointFailing = builtinPrefix + "checkpoint-failing"
+	OutboxFull        = builtinPrefix + "outbox-full"
+)
+
+// Operational is a built-in rule about the running process. The engine makes its findings while a condition holds, by the
+// wall clock; they are no function of the records, appear in no replay, and are items of no rule.
+type Operational struct {
+	ID          string
+	Version     int
+	Title       string
+	Description string // the condition, and the remedy
+	Severity    schema.Severity
+}
+
+// OperationalRules returns the operational rules. The caller owns the slice.
+func OperationalRules() []Operational {
+	return []Operational{
+		{SourceSilent, 1, "A source fell silent",
+			"A source that had records has none for the time of its silent_after, although it is connected. Check that its " +
+				"producer still writes logs: an attacker may have stopped them.", schema.SeverityMedium},
+		{SourceUnreadable, 1, "A source cannot be read",
+			"The connection to a source has been failing for minutes. Nothing is lost as long as the source keeps its records; " +
+				"findings are late. Check the brokers, the network and the credentials.", schema.SeverityHigh},
+		{RuleFailing, 1, "The conditions of a rule cannot be evaluated",
+			"Conditions of a rule fail for a large part of the events that they should judge, so the rule may miss events. " +
+				"Compare the rule with such an event (aidr rules explain), and guard values that may be absent or of another type.",
+			schema.SeverityMedium},
+		{RuleSlow, 1, "A rule is slow",
+			"A rule takes a large part of the time of the engine. No event is skipped for it. Make its condition or its key " +
+				"narrower, or disable it.", schema.SeverityMedium},
+		{CheckpointFailing, 1, "Checkpoints failed",
+			"The state directory could not be written, and reading was paused. The finding is written once the directory can be " +
+				"written again. Check the disk and its free space.", schema.SeverityHigh},
+		{OutboxFull, 1, "The outbox is full",
+			"A sink that may not lose findings is away, so reading is paused until it takes findings again. Nothing is lost as " +
+				"long as the sources keep their records. Check the sink (aidr status).", schema.SeverityHigh},
+	}
+}

@@ -79,6 +79,10 @@ type Finding struct {
 
 	// WithdrawnReason is why the finding was withdrawn, if the reason is no record: WithdrawnRemoved or WithdrawnChanged.
 	WithdrawnReason string `json:"withdrawn_reason,omitempty"`
+
+	// Operational is true if the finding is about the running process, such as a source that fell silent. Its times are
+	// those of the wall clock, it has no evidence, and it appears in no replay.
+	Operational bool `json:"operational,omitempty"`
 }
 
 // Provenance is the value that a finding of a provenance, or of a rule over one, is about: the first one found. The finding of

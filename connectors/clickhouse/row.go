@@ -83,6 +83,7 @@ var findingColumns = [...]column{
 
 	{"summary", func(f *schema.Finding) any { return f.Summary }},
 	{"withdrawn_reason", func(f *schema.Finding) any { return f.WithdrawnReason }},
+	{"operational", func(f *schema.Finding) any { return f.Operational }},
 
 	{"provenance_value", provenance(func(p *schema.Provenance) string { return p.Value })},
 	{"provenance_argument", provenance(func(p *schema.Provenance) string { return p.Argument })},

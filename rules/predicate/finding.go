@@ -92,6 +92,7 @@ var findingNames = [...]FindingName{
 	{Name: "late", Type: schema.TypeBool, get: func(f *schema.Finding) schema.Value { return schema.BoolValue(f.Late) }},
 	{Name: "warming_until", Type: schema.TypeTimestamp, get: func(f *schema.Finding) schema.Value { return instantOf(f.WarmingUntil) }},
 	{Name: "withdrawn_reason", Type: schema.TypeString, get: func(f *schema.Finding) schema.Value { return schema.StringValue(f.WithdrawnReason) }},
+	{Name: "operational", Type: schema.TypeBool, get: func(f *schema.Finding) schema.Value { return schema.BoolValue(f.Operational) }},
 	{Name: "summary", Type: schema.TypeString, get: func(f *schema.Finding) schema.Value { return schema.StringValue(f.Summary) }},
 	{Name: "explanation", Type: schema.TypeString, get: func(f *schema.Finding) schema.Value { return schema.StringValue(f.Explanation) }},
 	{Name: "evidence", Type: schema.TypeDyn, get: func(f *schema.Finding) schema.Value { return jsonOf(f.Evidence, len(f.Evidence)) }},
