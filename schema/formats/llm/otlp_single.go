@@ -21,6 +21,10 @@ func OTelRecord() formats.Format {
 			{Keys: []string{"resource", "scope", "observedTimeUnixNano", "body"}},
 			{Keys: []string{"context", "start_time", "end_time", "attributes", "resource"}},
 			{Keys: []string{"body", "severity_text", "attributes", "trace_id", "resource"}},
+			// Spans alone, without their resource and their ids.
+			{Keys: []string{"name", "kind", "attributes"}, Path: []string{"kind"}, Text: "SPAN_KIND_INTERNAL"},
+			{Keys: []string{"name", "kind", "attributes"}, Path: []string{"kind"}, Text: "SPAN_KIND_CLIENT"},
+			{Keys: []string{"name", "kind", "attributes"}, Path: []string{"kind"}, Text: "SPAN_KIND_SERVER"},
 		},
 		NewReader: openOTelRecord,
 	}
@@ -32,6 +36,7 @@ type otelRecord struct {
 	resource, resources, scope        int   // resource.attributes, resource, scope.name
 	library, scopeAttributes          int   // instrumentation_scope.name, scope.attributes
 	start, startConsole, traceConsole int   // startTimeUnixNano, start_time, trace_id
+	kind                              int   // kind
 }
 
 func openOTelRecord(p *formats.Paths) formats.Reader {
@@ -44,11 +49,12 @@ func openOTelRecord(p *formats.Paths) formats.Reader {
 		resource: p.AddIndexed("resource", "attributes"), resources: p.Add("resource"), scope: p.Add("scope", "name"),
 		library: p.Add("instrumentation_scope", "name"), scopeAttributes: p.Add("scope", "attributes"),
 		start: p.Add("startTimeUnixNano"), startConsole: p.Add("start_time"), traceConsole: p.Add("trace_id"),
+		kind: p.Add("kind"),
 	}
 }
 
 func (r *otelRecord) Read(el *formats.Element) {
-	o, logs := r.lower, !el.At(r.start).Present()
+	o, logs := r.lower, !el.At(r.start).Present() && !el.At(r.kind).Present()
 	if el.At(r.startConsole).Present() || el.At(r.traceConsole).Present() {
 		o, logs = r.console, !el.At(r.startConsole).Present()
 	}
