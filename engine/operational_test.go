@@ -148,9 +148,12 @@ func TestSourceNotSilent(t *testing.T) {
 	w.after(2 * silentAfter)
 	w.read(0, false, event{"litellm", 0, 0, "y"})
 	w.after(2 * silentAfter)
-	w.read(0, true)
 	w.source.failure.Store(new("refused"))
+	w.read(0, true)
 	w.after(time.Second)
+	if len(w.found) != 0 {
+		t.Errorf("got %v, want no findings", w.found)
+	}
 }
 
 // A connection that fails for minutes is a finding of its own.
@@ -158,7 +161,7 @@ func TestSourceUnreadable(t *testing.T) {
 	w := newWatch(t)
 	w.read(0, true, event{"litellm", 0, 0, "y"})
 	w.source.failure.Store(new("connection refused"))
-	w.after(0)
+	w.after(time.Second)
 	w.after(unreadableAfter - time.Second)
 	w.after(time.Second, "open aidr.source-unreadable map[source:s] 2026-03-01T12:00:00Z")
 	if f := w.found[0]; f.Severity != schema.SeverityHigh || !strings.Contains(f.Explanation, "connection refused") {

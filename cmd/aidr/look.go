@@ -231,6 +231,12 @@ func printStatus(out io.Writer, s api.Status) error {
 		c := s.Components[name]
 		fmt.Fprintf(t, "  %s\t%s\t%s\n", name, c.Status, plainLine(c.Reason))
 	}
+	if len(s.Operational) > 0 {
+		fmt.Fprintln(t, "operational findings:")
+	}
+	for _, f := range s.Operational {
+		fmt.Fprintf(t, "  %s\t%s\tsince %s\t%s\n", f.Rule, f.Severity, f.FirstSeen, plainLine(f.Summary))
+	}
 	if len(s.Partitions) > 0 {
 		fmt.Fprintln(t, "PARTITION\tNEXT\tLAG\tWATERMARK")
 	}

@@ -25,6 +25,17 @@ type Status struct {
 	DeadDeliveries uint64 `json:"dead_deliveries"`
 	Entries        uint64 `json:"entries"` // finding changes written since the store was created
 	Sinks          []Sink `json:"sinks,omitempty"`
+	// Operational are the open findings about the process itself, the worst first.
+	Operational []Operational `json:"operational,omitempty"`
+}
+
+// Operational is an open finding about the running process.
+type Operational struct {
+	ID        schema.ID       `json:"id"`
+	Rule      string          `json:"rule_id"`
+	Severity  schema.Severity `json:"severity"`
+	FirstSeen schema.Instant  `json:"first_seen"`
+	Summary   string          `json:"summary"`
 }
 
 // IdleRules are rules that can find nothing at this site for the same reason.

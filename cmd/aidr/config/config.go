@@ -129,6 +129,9 @@ type Source struct {
 	Delay map[string]time.Duration `key:"delay" type:"duration, or mapping of durations by dataset"`
 	// After this silence the event time of a partition follows the clock.
 	Idle time.Duration `key:"idle"`
+	// After this time without a record the source, or the topic, is silent, which is a finding (`aidr.source-silent`). `0s`
+	// turns that off.
+	SilentAfter time.Duration `key:"silent_after"`
 	// Networks of the peers whose X-Forwarded-For is trusted.
 	TrustForwarded []string `key:"trust_forwarded"`
 	// Whether the producer checks the agent ids that callers declare. If not, a declared id refines the identity of a caller
@@ -289,6 +292,9 @@ const (
 	DefaultOutbox = 2 << 30
 	// DefaultFindingsKeep is how long settled findings stay in the state directory.
 	DefaultFindingsKeep = 30 * 24 * time.Hour
+	// DefaultSilentAfter is the time without records after which a source is silent. It is longer than a night, so that a
+	// source that is used by day raises nothing, and short enough that a log that somebody turned off is seen.
+	DefaultSilentAfter = 24 * time.Hour
 	// MaxSecretFile is the maximum size of a file with a secret, in bytes. Certificate chains are smaller.
 	MaxSecretFile = 64 << 10
 )

@@ -45,6 +45,7 @@ func keyDefaults() map[string]string {
 		"sources[].name":                  "source-1, source-2 ...",
 		"sources[].format":                auto,
 		"sources[].idle":                  d(engine.DefaultIdle),
+		"sources[].silent_after":          d(DefaultSilentAfter),
 		"sources[].delay":                 "30s; 20m for cloud audit logs",
 		"sources[].datasets":              "all of the format",
 		"sources[].kafka.group":           DefaultGroup("NAME"),

@@ -104,6 +104,7 @@ func (r *reader) source(n *doc.Node, index int) Source {
 		Tenant:         r.text(f.Get("tenant")),
 		Datasets:       r.texts(f.Get("datasets")),
 		Idle:           duration(f.Get("idle"), 0, time.Second, day),
+		SilentAfter:    duration(f.Get("silent_after"), DefaultSilentAfter, 0, 30*day),
 		TrustForwarded: r.networks(f.Get("trust_forwarded")),
 		TrustDeclared:  f.Get("trust_declared").Bool(),
 	}

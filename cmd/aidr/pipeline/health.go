@@ -188,6 +188,11 @@ func engineHealth(e *engine.Engine, o *opened, s *api.Status) api.Component {
 			status.WarmingRules, status.WarmingUntil)
 	}
 	s.Memory, s.Budget = status.Memory, status.Budget
+	for _, f := range status.Operational {
+		s.Operational = append(s.Operational, api.Operational{
+			ID: f.ID, Rule: f.RuleID, Severity: f.Severity, FirstSeen: f.FirstSeen, Summary: f.Summary,
+		})
+	}
 	for _, x := range status.Partitions {
 		part := api.Partition{
 			Source: x.Partition.Source, Topic: x.Partition.Topic, Number: x.Partition.Number,

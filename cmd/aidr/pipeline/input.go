@@ -33,6 +33,7 @@ func buildInputs(cfg *config.Config, set *maps.Set, log *slog.Logger) (inputs []
 			errs = append(errs, err)
 		}
 		in.Source, in.Idle = src, s.Idle
+		in.Silence = engine.Silence{After: s.SilentAfter, ByTopic: s.Kafka != nil}
 		inputs = append(inputs, in)
 	}
 	return inputs, errors.Join(errs...)
