@@ -40,12 +40,14 @@ sources:
     datasets: [aws.cloudtrail]
     delay: {aws.cloudtrail: 20m}
     idle: 45s
+    silent_after: 6h
     trust_forwarded: ["10.0.0.0/8"]
     trust_declared: true
   - kafka: {brokers: ["a:9092"], pattern: "logs\\..*", tls: true}
     delay: 5s
   - name: files
     file: {paths: [a.log, dir], follow: true}
+    silent_after: 0s
 rules: [r1, r2]
 lists: l
 agents: agents.yaml
@@ -107,31 +109,32 @@ func TestEveryKey(t *testing.T) {
 			{
 				At: Place{"f.yaml", 3, 5}, Name: "logs", Format: "cloudtrail", Tenant: "acme", Datasets: []string{"aws.cloudtrail"},
 				Delay: map[string]time.Duration{"aws.cloudtrail": 20 * time.Minute}, Idle: 45 * time.Second, TrustForwarded: []string{"10.0.0.0/8"},
-				TrustDeclared: true,
+				SilentAfter: 6 * time.Hour, TrustDeclared: true,
 				Kafka: &Kafka{
 					Brokers: []string{"a:9092", "b:9092"}, Topics: []string{"cloudtrail", "litellm"}, Group: "g", Start: "2026-01-31T12:00:00Z",
 					ClientID: "me", TLS: &TLS{"ca.pem", "c.pem", "k.pem", "kafka.example"}, SASL: &SASL{"SCRAM-SHA-512", "u", hidden},
 				},
 			},
 			{
-				At: Place{"f.yaml", 19, 5}, Name: "source-2", Format: "auto", Delay: map[string]time.Duration{"": 5 * time.Second},
+				At: Place{"f.yaml", 20, 5}, Name: "source-2", Format: "auto", Delay: map[string]time.Duration{"": 5 * time.Second},
+				SilentAfter: DefaultSilentAfter,
 				Kafka: &Kafka{Brokers: []string{"a:9092"}, Pattern: `logs\..*`, Group: "aidr-source-2", Start: "first", TLS: &TLS{}},
 			},
-			{At: Place{"f.yaml", 21, 5}, Name: "files", Format: "auto", File: &File{Paths: []string{"a.log", "dir"}, Follow: true}},
+			{At: Place{"f.yaml", 22, 5}, Name: "files", Format: "auto", File: &File{Paths: []string{"a.log", "dir"}, Follow: true}},
 		},
 		State: State{Dir: "/var/aidr", Outbox: 7 << 20, FindingsKeep: 48 * time.Hour, CheckpointEvery: 100 * time.Millisecond, Cells: 9},
 		Sinks: Sinks{
 			ClickHouse: &ClickHouse{
-				At: Place{"f.yaml", 30, 15}, DSN: "clickhouse://u:" + hidden + "@h:9000/db", Cluster: "c", TTL: 720 * time.Hour,
+				At: Place{"f.yaml", 32, 15}, DSN: "clickhouse://u:" + hidden + "@h:9000/db", Cluster: "c", TTL: 720 * time.Hour,
 				Rows: 500, Linger: 2 * time.Second,
 			},
 			Webhooks: []Webhook{{
-				At: Place{"f.yaml", 32, 7}, Name: "soc", URL: "https://h.example/x", Secrets: []string{"whsec_" + hidden, "whsk_${x}"},
+				At: Place{"f.yaml", 34, 7}, Name: "soc", URL: "https://h.example/x", Secrets: []string{"whsec_" + hidden, "whsk_${x}"},
 				AllowNetworks: []string{"127.0.0.0/8"}, Timeout: 3 * time.Second, Retries: []time.Duration{time.Second, 5 * time.Minute},
 				Headers: map[string]string{"Authorization": "Bearer " + hidden}, Rate: 2.5, Concurrency: 4,
 			}},
 		},
-		HTTP: HTTP{Listen: "127.0.0.1:1", Pprof: true, TLS: &ServerTLS{Place{"f.yaml", 43, 49}, "s.pem", "s.key", "ca.pem"}},
+		HTTP: HTTP{Listen: "127.0.0.1:1", Pprof: true, TLS: &ServerTLS{Place{"f.yaml", 45, 49}, "s.pem", "s.key", "ca.pem"}},
 		Log:  Log{Format: "json", Level: "debug"},
 	}
 
