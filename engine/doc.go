@@ -127,6 +127,16 @@
 // 100,000 agents with three findings each, 40 MB of log within 30 s, took 6.2 GB of resident memory without a budget, and
 // 0.6 GB with one of 512 MiB; 16,000 malformed records of 64 KB, 1.1 MB of gzip, took 4 GB and 0.4 GB.
 //
+// # Operational findings
+//
+// Findings of the operational rules (rules.OperationalRules) describe the process itself: the observer looks at its sources,
+// rules, checkpoints and outbox once a second by the wall clock, and the next checkpoint holds the changes of its findings.
+// So they reach the sinks like all others, and a restart goes on with those that are open. They are outside of the promise:
+// only an engine with a Store has them, and no cell ever does.
+//
+// The time of a rule is sampled (see meter). It costs two readings of the clock for each batch and each message of a
+// shard, and some more for one event and one item in 64.
+//
 // # Faults
 //
 //	undecodable record           dead letter with reason and position; the partition goes on
@@ -143,6 +153,8 @@
 //	                             open are withdrawn with the reason "rule changed"
 //	rule removed or disabled     its open findings are withdrawn with the reason "rule removed"; its State is kept for one hour
 //	                             of event time, so that a rollback loses nothing: the findings that are live are open again
-//	outbox full, disk full       reading is paused until there is room; nothing is dropped
+//	outbox full, disk full       reading is paused until there is room; nothing is dropped. Both are operational findings, the
+//	                             second once the disk can be written again
+//	a rule is slow or fails      it is counted, and an operational finding after 5 min; no event is skipped
 //	partition revoked            its batches are routed, a checkpoint makes them durable, then another process may read it
 package engine

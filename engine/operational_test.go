@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -12,6 +13,8 @@ import (
 
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/connectors/memory"
+	"github.com/aidr-engine/aidr/engine/budget"
+	"github.com/aidr-engine/aidr/engine/gate"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
@@ -212,19 +215,22 @@ func TestCheckpointFailing(t *testing.T) {
 
 // A failing write reaches the observer through commit.
 func TestCommitNotesItsFailure(t *testing.T) {
-	w := newWatch(t)
-	defer func() { w.stop() }()
-	c := *w.e.checkpoints
-	c.observer = &observer{}
-	hand := w.clock
-	n := 0
-	c.write = func(*store.Checkpoint) error {
-		if n++; n == 1 {
-			return errors.New("no space left on device")
-		}
-		return nil
+	st, err := store.Open("", store.Options{Memory: true})
+	if err != nil {
+		t.Fatal(err)
 	}
-	tick := make(chan time.Time, 1)
+	defer st.Close()
+	hand, tick, n := &handClock{now: benchStart}, make(chan time.Time, 1), 0
+	c := &checkpointer{
+		store: st, gate: gate.New(time.Minute), budget: budget.New(1<<30, time.Now, func() {}), log: slog.New(slog.DiscardHandler),
+		observer: &observer{}, clock: hand.clock(),
+		write: func(*store.Checkpoint) error {
+			if n++; n == 1 {
+				return errors.New("no space left on device")
+			}
+			return nil
+		},
+	}
 	c.clock.Tick = func(time.Duration) (<-chan time.Time, func()) {
 		hand.now = hand.now.Add(2 * time.Minute)
 		tick <- hand.now
@@ -233,7 +239,7 @@ func TestCommitNotesItsFailure(t *testing.T) {
 	if err := c.commit(context.Background(), nil); err != nil {
 		t.Fatal(err)
 	}
-	if f := c.observer.failed; f == nil || f.until.Sub(f.since) != 2*time.Minute {
+	if f := c.observer.failed; f == nil || f.until.Sub(f.since) != 2*time.Minute || f.err == nil {
 		t.Errorf("got %+v, want a failure of two minutes", f)
 	}
 }

@@ -497,6 +497,32 @@
 // An event that arrives after the delay that the configuration allows for its dataset is late. It is not an item, but a
 // rule without a clause makes one settled finding of each late event.
 //
+// # Built-in rules
+//
+// Ids that begin with aidr. are those of built-in rules. No rule has their findings as items.
+//
+// aidr.limit-reached (medium) is a rule like any other: its items are the losses of the rules, each time that a limit of a
+// kind makes one of them give something up for a key. It counts them in event time below the watermark, one finding an hour
+// and rule, with the key and the name of the limit (error.type).
+//
+// The others are operational: they describe the running process by its wall clock. Their findings are marked `operational`,
+// have no evidence, are no function of the records, and appear in no replay.
+//
+//	aidr.source-silent       medium  a source that had records has none for its silent_after, although it is connected and
+//	                                 read to its end; of Kafka each topic alone. Key: source, topic
+//	aidr.source-unreadable   high    the connection of a source has been failing for 5 min. Key: source
+//	aidr.rule-failing        medium  within 5 min the conditions of a rule failed on more than 50 events, and on more than a
+//	                                 tenth of those on which they held or failed. Key: rule_id
+//	aidr.rule-slow           medium  within 5 min a rule took a quarter of the time of the engine, and 10 us or more for each
+//	                                 event that was read, while the engine was busy. Every event is still judged: disabling the
+//	                                 rule is the operator's decision. Key: rule_id
+//	aidr.checkpoint-failing  high    no checkpoint could be written for a minute or longer; it is reported once one is written
+//	aidr.outbox-full         high    reading is paused, because a sink that may not lose findings is away
+//
+// Their group_start is the start of the hour. A finding is open while its condition holds, and settles a minute after the
+// condition is over or when the hour is. If the condition goes on, the next hour has its own finding; if it comes back in the
+// hour of a settled one, the next finding has the group_start of its minute. first_seen is the beginning of the condition.
+//
 // # Exceptions
 //
 // An exception removes the events that match its `when` from the rule, if they end before the end of the day `until`,
