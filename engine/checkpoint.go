@@ -239,18 +239,6 @@ func (c *checkpointer) checkpoint(ctx context.Context, until *schema.Instant, fo
 	return nil
 }
 
-// observe looks at the conditions of the operational findings.
-func (c *checkpointer) observe(now time.Time) {
-	if c.observer == nil {
-		return
-	}
-	c.observer.observe(now)
-	open := c.observer.findings.list()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.openOps = open
-}
-
 // snapshot pauses the lanes for a moment. It returns positions, watermarks and dead letters of one instant, and puts a
 // barrier into every shard's queue at that instant. moved is false if there is nothing to write.
 func (c *checkpointer) snapshot(
@@ -497,16 +485,6 @@ func (c *checkpointer) commit(ctx context.Context, cp *store.Checkpoint) error {
 			}
 			return err
 		}
-	}
-}
-
-// noteFailure keeps a failure that is over now for the next look at the process, if it was long.
-func (c *checkpointer) noteFailure(f *checkpointFailure) {
-	if f == nil || c.observer == nil {
-		return
-	}
-	if f.until = c.clock.Now(); f.until.Sub(f.since) >= checkpointFailingAfter {
-		c.observer.failed = f
 	}
 }
 

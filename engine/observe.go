@@ -74,6 +74,28 @@ func (o *observer) observe(now time.Time) {
 	o.findings.update(now, conditions)
 }
 
+// observe looks at the conditions of the operational findings.
+func (c *checkpointer) observe(now time.Time) {
+	if c.observer == nil {
+		return
+	}
+	c.observer.observe(now)
+	open := c.observer.findings.list()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.openOps = open
+}
+
+// noteFailure keeps a failure that is over now for the next look at the process, if it was long.
+func (c *checkpointer) noteFailure(f *checkpointFailure) {
+	if f == nil || c.observer == nil {
+		return
+	}
+	if f.until = c.clock.Now(); f.until.Sub(f.since) >= checkpointFailingAfter {
+		c.observer.failed = f
+	}
+}
+
 // checkpoints judges the failure of checkpoints. It is called before one, and after the failure of one is over.
 func (o *observer) checkpoints() condition {
 	c := condition{rule: rules.CheckpointFailing, key: map[string]string{}, verdict: over}
