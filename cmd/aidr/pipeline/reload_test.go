@@ -42,7 +42,7 @@ func TestReloadKeepsState(t *testing.T) {
 	wait(t, "three records", func() bool { return x.Total("aidr_source_records_total") == 3 })
 
 	write(t, filepath.Join(rules, "other.yaml"), other) // noticed by the watcher
-	wait(t, "the reload", func() bool { return x.Status().Rules == 2 })
+	wait(t, "the reload", func() bool { return x.Status().Rules == 3 }) // with aidr.limit-reached
 	produce(event(102, "other", "a"))
 	e.await(t, "test.other a 1")
 
@@ -59,8 +59,8 @@ func TestReloadKeepsState(t *testing.T) {
 		"tests: [{name: it fires, events: [{set: {event.action: none}}], findings: [{}]}]\n"
 	write(t, filepath.Join(rules, "failing.yaml"), failing)
 	x.awaitStatus("rules", degraded, `test "it fires" fails`)
-	if got := x.Status().Rules; got != 2 {
-		t.Errorf("%d rules run, want the 2 of before", got)
+	if got := x.Status().Rules; got != 3 {
+		t.Errorf("%d rules run, want the 3 of before", got)
 	}
 
 	produce(event(103, "try", "a"))
