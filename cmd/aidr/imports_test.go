@@ -67,6 +67,8 @@ var owners = map[string]string{
 	"github.com/ClickHouse/clickhouse-go":               "connectors/clickhouse",
 	"github.com/oschwald/maxminddb-golang":              "connectors/maxmind",
 	"github.com/segmentio/kafka-go":                     "connectors/kafka cmd/aidr/demo",
+	"github.com/aws/aws-sdk-go-v2":                      "connectors/kafka",
+	"golang.org/x/oauth2":                               "connectors/kafka",
 	"github.com/hashicorp/golang-lru/v2":                "engine",
 	"golang.org/x/time":                                 "connectors/webhook",
 	"pgregory.net/rapid":                                "",

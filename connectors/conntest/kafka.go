@@ -37,6 +37,9 @@ var kafkaPom []byte
 // port and its data across Stop, Kill and Restart.
 type Kafka struct {
 	Addr string // host:port
+	// OAuth is the address of a second listener, without TLS, that takes unsecured JSON Web Tokens by OAUTHBEARER. It is
+	// empty unless StartOAuthKafka started the broker.
+	OAuth string
 
 	tb     testing.TB
 	libs   string
@@ -69,6 +72,17 @@ func Missing(tb testing.TB, dependency, reason string) {
 // 43 MB with Maven into the user's cache folder. If java or mvn is missing, the test is skipped.
 func StartKafka(tb testing.TB) *Kafka {
 	tb.Helper()
+	return startKafka(tb, false)
+}
+
+// StartOAuthKafka is StartKafka with the listener OAuth.
+func StartOAuthKafka(tb testing.TB) *Kafka {
+	tb.Helper()
+	return startKafka(tb, true)
+}
+
+func startKafka(tb testing.TB, oauth bool) *Kafka {
+	tb.Helper()
 	for _, program := range []string{"java", "mvn"} {
 		if _, err := exec.LookPath(program); err != nil {
 			Missing(tb, "kafka", fmt.Sprintf("no Kafka broker without %s", program))
@@ -85,7 +99,7 @@ func StartKafka(tb testing.TB) *Kafka {
 			tb.Logf("end of the broker's log:\n%s", k.logTail())
 		}
 	})
-	if err := k.create(); err != nil {
+	if err := k.create(oauth); err != nil {
 		tb.Fatalf("start Kafka: %v", err)
 	}
 	k.Restart()
@@ -128,9 +142,19 @@ func kafkaLibs() (string, error) {
 	return libs, nil
 }
 
+// oauthListener follows the configuration: the ports are those of the listeners PLAINTEXT, CONTROLLER and OAUTH. Keys that
+// were set before are set again.
+const oauthListener = `listeners=PLAINTEXT://127.0.0.1:%[1]d,CONTROLLER://127.0.0.1:%[2]d,OAUTH://127.0.0.1:%[3]d
+advertised.listeners=PLAINTEXT://127.0.0.1:%[1]d,OAUTH://127.0.0.1:%[3]d
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,OAUTH:SASL_PLAINTEXT
+listener.name.oauth.sasl.enabled.mechanisms=OAUTHBEARER
+listener.name.oauth.oauthbearer.sasl.jaas.config=` +
+	`org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";
+`
+
 // create picks ports, writes the configuration and formats the data folder.
-func (k *Kafka) create() error {
-	ports, err := freePorts(2)
+func (k *Kafka) create(oauth bool) error {
+	ports, err := freePorts(3)
 	if err != nil {
 		return err
 	}
@@ -159,6 +183,10 @@ broker.heartbeat.interval.ms=500
 log.cleaner.backoff.ms=200
 log.initial.task.delay.ms=100
 `, ports[0], ports[1], filepath.ToSlash(filepath.Join(k.dir, "data")))
+	if oauth {
+		k.OAuth = net.JoinHostPort("127.0.0.1", strconv.Itoa(ports[2]))
+		properties += fmt.Sprintf(oauthListener, ports[0], ports[1], ports[2])
+	}
 	if err := os.WriteFile(k.properties(), []byte(properties), 0o644); err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func TestProbeGrants(t *testing.T) {
 		user("none"))
 	as := func(name string, change func(*Config)) string {
 		return answers(t, newSource(t, fake.Addr, func(c *Config) {
-			c.Topics, c.Group, c.SASL = []string{"logs"}, "g", &SASL{"PLAIN", name, "tell-nobody"}
+			c.Topics, c.Group, c.SASL = []string{"logs"}, "g", &SASL{Mechanism: "PLAIN", Username: name, Password: "tell-nobody"}
 			if change != nil {
 				change(c)
 			}

@@ -55,9 +55,10 @@ func (t *TLS) config() (*tls.Config, error) {
 
 // SASL holds the credentials of this client.
 type SASL struct {
-	Mechanism string // PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512
-	Username  string
+	Mechanism string // PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER
+	Username  string // and Password: for all mechanisms but OAUTHBEARER
 	Password  string
+	OAuth     *OAuth // for OAUTHBEARER
 }
 
 const (
@@ -73,8 +74,11 @@ func (s *SASL) validate() error {
 	var errs []error
 	switch s.Mechanism {
 	case mechanismPlain, mechanismSCRAM2, mechanismSCRAM5:
+	case mechanismOAuth:
+		return s.OAuth.validate()
 	default:
-		errs = append(errs, fmt.Errorf("sasl mechanism %q: use %s, %s or %s", s.Mechanism, mechanismPlain, mechanismSCRAM2, mechanismSCRAM5))
+		errs = append(errs, fmt.Errorf("sasl mechanism %q: use %s, %s, %s or %s",
+			s.Mechanism, mechanismPlain, mechanismSCRAM2, mechanismSCRAM5, mechanismOAuth))
 	}
 	if s.Username == "" {
 		errs = append(errs, errors.New("sasl: no username"))
@@ -91,6 +95,8 @@ func (s *SASL) mechanism() (sasl.Mechanism, error) {
 		return nil, nil
 	}
 	switch s.Mechanism {
+	case mechanismOAuth:
+		return newOAuthBearer(s.OAuth)
 	case mechanismSCRAM2:
 		return scram.Mechanism(scram.SHA256, s.Username, s.Password)
 	case mechanismSCRAM5:

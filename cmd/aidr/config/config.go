@@ -175,12 +175,41 @@ type TLS struct {
 
 // SASL holds the credentials of a Kafka connection.
 type SASL struct {
-	// `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.
+	// `PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512` or `OAUTHBEARER`.
 	Mechanism string `key:"mechanism,required"`
-	// Name of the user.
-	Username string `key:"username,required"`
-	// Password of the user.
-	Password string `key:"password,required"`
+	// Name of the user. All mechanisms but OAUTHBEARER need it.
+	Username string `key:"username"`
+	// Password of the user. All mechanisms but OAUTHBEARER need it.
+	Password string `key:"password"`
+	// Tokens of OAUTHBEARER. connectors/kafka/MANAGED.md has the settings of each cloud.
+	OAuth *OAuth `key:"oauth"`
+}
+
+// OAuth configures the tokens of OAUTHBEARER. They are cached and replaced before they expire.
+type OAuth struct {
+	// Provider of the tokens: `client_credentials` is a token endpoint, `aws` signs for MSK, `azure` is the managed identity
+	// of the machine, `gcp` the application default credentials.
+	Provider string `key:"provider"`
+	// Token endpoint, https, for client_credentials.
+	TokenURL string `key:"token_url"`
+	// Id of the client; with `azure` that of one of several managed identities.
+	ClientID string `key:"client_id"`
+	// Secret of the client.
+	ClientSecret string `key:"client_secret"`
+	// File with a signed JWT in place of the secret, as Kubernetes writes for workload identity.
+	AssertionFile string `key:"assertion_file"`
+	// Scopes of the token, with blanks between them, such as https://NAMESPACE.servicebus.windows.net/.default.
+	Scope string `key:"scope"`
+	// Audience of the token, for token endpoints that ask for one.
+	Audience string `key:"audience"`
+	// File with the authorities that are trusted for token_url.
+	CA string `key:"ca"`
+	// Region of the MSK cluster.
+	Region string `key:"region"`
+	// ARN of a role that is assumed to sign for MSK.
+	Role string `key:"role"`
+	// Extensions that are sent with the token; Confluent Cloud needs logicalCluster and identityPoolId.
+	Extensions map[string]string `key:"extensions" type:"mapping of texts"`
 }
 
 // File is the `file` section of a source.

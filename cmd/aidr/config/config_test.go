@@ -43,7 +43,9 @@ sources:
     silent_after: 6h
     trust_forwarded: ["10.0.0.0/8"]
     trust_declared: true
-  - kafka: {brokers: ["a:9092"], pattern: "logs\\..*", tls: true}
+  - kafka: {brokers: ["a:9092"], pattern: "logs\\..*", tls: true, sasl: {mechanism: OAUTHBEARER,
+      oauth: {provider: client_credentials, token_url: "https://l/t", client_id: id, client_secret: "${TOKEN}", scope: a b, audience: x,
+        ca: ca.pem, extensions: {logicalCluster: lkc-1}}}}
     delay: 5s
   - name: files
     file: {paths: [a.log, dir], follow: true}
@@ -112,15 +114,19 @@ func TestEveryKey(t *testing.T) {
 				SilentAfter: 6 * time.Hour, TrustDeclared: true,
 				Kafka: &Kafka{
 					Brokers: []string{"a:9092", "b:9092"}, Topics: []string{"cloudtrail", "litellm"}, Group: "g", Start: "2026-01-31T12:00:00Z",
-					ClientID: "me", TLS: &TLS{"ca.pem", "c.pem", "k.pem", "kafka.example"}, SASL: &SASL{"SCRAM-SHA-512", "u", hidden},
+					ClientID: "me", TLS: &TLS{"ca.pem", "c.pem", "k.pem", "kafka.example"}, SASL: &SASL{Mechanism: "SCRAM-SHA-512", Username: "u", Password: hidden},
 				},
 			},
 			{
 				At: Place{"f.yaml", 20, 5}, Name: "source-2", Format: "auto", Delay: map[string]time.Duration{"": 5 * time.Second},
 				SilentAfter: DefaultSilentAfter,
-				Kafka: &Kafka{Brokers: []string{"a:9092"}, Pattern: `logs\..*`, Group: "aidr-source-2", Start: "first", TLS: &TLS{}},
+				Kafka: &Kafka{Brokers: []string{"a:9092"}, Pattern: `logs\..*`, Group: "aidr-source-2", Start: "first", TLS: &TLS{},
+					SASL: &SASL{Mechanism: "OAUTHBEARER", OAuth: &OAuth{
+						Provider: "client_credentials", TokenURL: "https://l/t", ClientID: "id", ClientSecret: hidden, Scope: "a b", Audience: "x",
+						CA: "ca.pem", Extensions: map[string]string{"logicalCluster": "lkc-1"},
+					}}},
 			},
-			{At: Place{"f.yaml", 22, 5}, Name: "files", Format: "auto", File: &File{Paths: []string{"a.log", "dir"}, Follow: true}},
+			{At: Place{"f.yaml", 24, 5}, Name: "files", Format: "auto", File: &File{Paths: []string{"a.log", "dir"}, Follow: true}},
 		},
 		State: State{Dir: "/var/aidr", Outbox: 7 << 20, FindingsKeep: 48 * time.Hour, CheckpointEvery: 100 * time.Millisecond, Cells: 9},
 		Sinks: Sinks{
@@ -230,8 +236,16 @@ f.yaml:1:19: sources[0].kafka: needs either topics, or a pattern for their names
 f.yaml:1:56: sources[0].kafka.pattern: is not a regular expression: error parsing regexp: missing closing ): `+"`(`"+`
 f.yaml:1:68: sources[0].kafka.start: is not first, last or a time like 2026-01-31T12:00:00Z
 f.yaml:1:79: sources[0].kafka.tls: has only one of cert and key: a client certificate needs both
-f.yaml:1:108: sources[0].kafka.sasl.mechanism: "MD5" is not one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512
+f.yaml:1:108: sources[0].kafka.sasl.mechanism: "MD5" is not one of PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER
 f.yaml:1:123: sources[0].kafka.sasl.username: is blank: write something or leave the key out`)
+	f("sources: [{kafka: {brokers: [b], topics: [t], sasl: {mechanism: OAUTHBEARER}}}, "+
+		"{kafka: {brokers: [b], topics: [t], sasl: {mechanism: PLAIN, username: u, password: p, oauth: {provider: okta}}}}, "+
+		"{kafka: {brokers: [b], topics: [t], sasl: {mechanism: OAUTHBEARER, username: u, oauth: {client_secrets: x}}}}]", `
+f.yaml:1:53: sources[0].kafka.sasl: "oauth" is missing
+f.yaml:1:175: sources[1].kafka.sasl.oauth: is only for the mechanism OAUTHBEARER
+f.yaml:1:186: sources[1].kafka.sasl.oauth.provider: "okta" is not one of client_credentials, aws, azure, gcp
+f.yaml:1:273: sources[2].kafka.sasl.username: is for the other mechanisms: leave it out
+f.yaml:1:284: sources[2].kafka.sasl.oauth.client_secrets: unknown key: did you mean client_secret?; known are ...`)
 	f(source+"state: {dir: 3, outbox_mb: 0, cells: x}\nshards: 0\nmemory: 2MiB\n", `
 f.yaml:2:14: state.dir: is a whole number, not text: put it into quotes
 f.yaml:2:28: state.outbox_mb: 0 is outside 1 to 1048576
@@ -324,6 +338,7 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 		"sources: [{file: {paths: [x]}}]\nsinks: {webhooks: [{secret: \"" + hidden + "}]}\n",
 		"sources: [{kafka: {brokers: [b], topics: [t], sasl: {mechanism: PLAIN, password: \"${TOKEN}\", username: 1}}}]\n",
 		"sources: [{kafka: {brokers: [b], topics: [t], sasl: {mechanism: PLAIN, password: \"" + hidden + "$\", username: u}}}]\n",
+		"sources: [{kafka: {brokers: [b], topics: [t], sasl: {mechanism: OAUTHBEARER, oauth: {client_secret: \"" + hidden + "$\", token_url: 1}}}}]\n",
 	} {
 		c, problems := person(src)
 		if c != nil || len(problems) == 0 {

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors/clickhouse"
+	"github.com/aidr-engine/aidr/connectors/kafka"
 	"github.com/aidr-engine/aidr/rules/doc"
 )
 
@@ -239,11 +240,51 @@ func (r *reader) tls(n *doc.Node) *TLS {
 func (r *reader) sasl(n *doc.Node) *SASL {
 	f := n.Fields()
 	s := &SASL{
-		Mechanism: f.Need("mechanism").Enum("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"),
-		Username:  r.filled(f, "username"), Password: r.filled(f, "password"),
+		Mechanism: f.Need("mechanism").Enum("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"),
+	}
+	switch {
+	case s.Mechanism == "OAUTHBEARER":
+		s.OAuth = r.oauth(f.Need("oauth"))
+		for _, key := range []string{"username", "password"} {
+			if n := f.Get(key); n != nil {
+				n.Fail("is for the other mechanisms: leave it out")
+			}
+		}
+	case f.Get("mechanism") != nil:
+		s.Username, s.Password = r.filled(f, "username"), r.filled(f, "password")
+	default: // the missing mechanism is the problem that counts
+		r.text(f.Get("username"))
+		r.text(f.Get("password"))
+	}
+	if n := f.Get("oauth"); n != nil && s.Mechanism != "OAUTHBEARER" {
+		r.oauth(n)
+		if s.Mechanism != "" {
+			n.Fail("is only for the mechanism OAUTHBEARER")
+		}
 	}
 	f.Done()
 	return s
+}
+
+func (r *reader) oauth(n *doc.Node) *OAuth {
+	f := n.Fields()
+	o := &OAuth{
+		Provider: kafka.ProviderClient, TokenURL: r.text(f.Get("token_url")), ClientID: r.text(f.Get("client_id")),
+		ClientSecret: r.text(f.Get("client_secret")), AssertionFile: r.text(f.Get("assertion_file")),
+		Scope: r.text(f.Get("scope")), Audience: r.text(f.Get("audience")), CA: r.text(f.Get("ca")),
+		Region: r.text(f.Get("region")), Role: r.text(f.Get("role")),
+	}
+	if p := f.Get("provider"); p != nil {
+		o.Provider = p.Enum(kafka.Providers()...)
+	}
+	f.Get("extensions").Each(func(name, value *doc.Node) {
+		if o.Extensions == nil {
+			o.Extensions = map[string]string{}
+		}
+		o.Extensions[name.String()] = r.text(value)
+	})
+	f.Done()
+	return o
 }
 
 func (r *reader) file(n *doc.Node) *File {

@@ -91,9 +91,20 @@ func buildSource(s config.Source, log *slog.Logger) (connectors.Source, error) {
 		k.TLS = &kafka.TLS{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName}
 	}
 	if a := s.Kafka.SASL; a != nil {
-		k.SASL = &kafka.SASL{Mechanism: a.Mechanism, Username: a.Username, Password: a.Password}
+		k.SASL = saslOf(a)
 	}
 	return kafka.New(k)
+}
+
+func saslOf(a *config.SASL) *kafka.SASL {
+	s := &kafka.SASL{Mechanism: a.Mechanism, Username: a.Username, Password: a.Password}
+	if o := a.OAuth; o != nil {
+		s.OAuth = &kafka.OAuth{
+			Provider: o.Provider, TokenURL: o.TokenURL, ClientID: o.ClientID, ClientSecret: o.ClientSecret, AssertionFile: o.AssertionFile,
+			Scope: o.Scope, Audience: o.Audience, CA: o.CA, Region: o.Region, Role: o.Role, Extensions: o.Extensions,
+		}
+	}
+	return s
 }
 
 // loadMaps loads the field maps of a configuration and logs their warnings. On an error the set is nil.
