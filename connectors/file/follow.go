@@ -197,7 +197,7 @@ func (f *follower) readTail(ctx context.Context, t *tail) (info os.FileInfo, fin
 	if r.first, err = r.firstLine(ctx); err != nil || r.first == nil {
 		return nil, false, err
 	}
-	if bytes.HasPrefix(r.first, []byte(gzipMagic)) || bytes.HasPrefix(r.first, []byte(zstdMagic)) {
+	if isEncoded(r.first) {
 		return info, true, f.readOnce(ctx, f.to, t.path, f.to.assign(f.partition(t.path, 0)))
 	}
 	p, isNew := f.claim(t.path, r.first, info)

@@ -10,6 +10,8 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/aidr-engine/aidr/connectors/avro"
 )
 
 // maxZstdWindow is the largest window that a zstd frame may require, in bytes. The format recommends 8 MiB to decoders;
@@ -21,10 +23,11 @@ const (
 	zstdMagic = "\x28\xb5\x2f\xfd"
 )
 
-// stream is an open file, which is decompressed if its first bytes are those of a compressed format.
+// stream is an open file, which is decompressed if its first bytes are those of a compressed format. A container file of Avro is
+// read as lines of JSON.
 type stream struct {
 	io.Reader
-	plain  bool           // not compressed, so the offsets are those of the file
+	plain  bool           // as on disk, so the offsets are those of the file
 	size   int64          // of the file on disk, in bytes; -1 if unknown
 	closes []func() error // called by Close in reverse order
 }
@@ -138,6 +141,16 @@ func (r *interruptible) close() error {
 	return nil
 }
 
+// isEncoded reports whether a file that begins with first is compressed or in Avro. Such a file does not grow.
+func isEncoded(first []byte) bool {
+	for _, magic := range []string{gzipMagic, zstdMagic, avro.Magic} {
+		if bytes.HasPrefix(first, []byte(magic)) {
+			return true
+		}
+	}
+	return false
+}
+
 // decompress detects the format by the first bytes and not by the name, so that renamed and piped files are read too.
 func decompress(r io.Reader, size int64, closeFile func() error) (*stream, error) {
 	s := &stream{size: size}
@@ -165,7 +178,33 @@ func decompress(r io.Reader, size int64, closeFile func() error) (*stream, error
 	default:
 		s.Reader, s.plain = b, true
 	}
+	if err := s.openAvro(); err != nil {
+		if closeFile != nil {
+			s.closes = s.closes[1:] // the caller closes the file
+		}
+		s.Close()
+		return nil, err
+	}
 	return s, nil
+}
+
+// openAvro makes lines of JSON of an object container file of Avro, which may be compressed as a whole.
+func (s *stream) openAvro() error {
+	b, ok := s.Reader.(*bufio.Reader)
+	if !ok {
+		b = bufio.NewReaderSize(s.Reader, readSize)
+		s.Reader = b
+	}
+	// An error of Peek comes again when the file is read.
+	if magic, _ := b.Peek(len(avro.Magic)); string(magic) != avro.Magic {
+		return nil
+	}
+	lines, err := avro.NewLines(b)
+	if err != nil {
+		return err
+	}
+	s.Reader, s.plain, s.closes = lines, false, append(s.closes, lines.Close)
+	return nil
 }
 
 // Close closes the decompressor and the file.

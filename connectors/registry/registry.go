@@ -1,0 +1,380 @@
+// Package registry reads the messages that the serializers of a schema registry write: a zero byte, the id of a schema, and a
+// value. [Wrap] puts it between a source and the engine. Avro becomes JSON, and JSON and protobuf lose their frame; all other
+// records pass as they are. Confluent's registry and Apicurio are known, over HTTP or as a folder of schemas.
+//
+// Nothing is lost. While the registry does not answer, the partition is held back and the source is degraded. A registry that
+// answers that it does not know an id is asked again for UnknownWait, because registries replicate; then the record is passed
+// on in its frame and becomes a dead letter, because one bad producer must not stop a partition. So does a value that does not
+// fit its schema.
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	lru "github.com/hashicorp/golang-lru/v2"
+
+	"github.com/aidr-engine/aidr/connectors/avro"
+)
+
+// Config configures a registry. At least one of URL and Schemas is set.
+type Config struct {
+	// URL is the address of the registry: of Confluent's API, also Apicurio's /apis/ccompat/v7, or of Apicurio's own API,
+	// which has /apis/registry/ in its path.
+	URL string
+	// Username and Password are sent by basic authentication. Both may be empty.
+	Username, Password string
+	// CA is a file with the authorities that are trusted instead of those of the system; Cert and Key are the files of a
+	// client certificate. All are PEM.
+	CA, Cert, Key string
+	// Schemas is a folder of schemas, each in a file that is named by its id: 7.avsc, 7.json or 7.proto. The folder is asked
+	// before the URL.
+	Schemas string
+	// IDBytes is the length of an id in a frame: 4, or 8 as Apicurio's serializers wrote it before version 3. 0 means 4.
+	IDBytes int
+
+	Log *slog.Logger // nil: no logging
+}
+
+const (
+	// requestTimeout bounds each request to the registry.
+	requestTimeout = 10 * time.Second
+	// maxSchemas is the number of schemas in the cache. A topic has a few, one for each version of each type.
+	maxSchemas = 1000
+	// maxReferences is the number of schemas that one schema may refer to, directly or not.
+	maxReferences = 50
+	// maxAnswer is the largest answer of a registry, in bytes: a schema as a JSON text.
+	maxAnswer = 4 * avro.MaxSchema
+	// unknownLife is how long an id counts as unknown before the registry is asked for it again.
+	unknownLife = time.Minute
+)
+
+// Validate returns all problems of c, joined.
+func (c *Config) Validate() error {
+	var errs []error
+	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf("registry: "+format, args...)) }
+	if c.URL == "" && c.Schemas == "" {
+		add("neither url nor schemas: name the address of the registry, or a folder with its schemas")
+	}
+	if u, err := url.Parse(c.URL); c.URL != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		add("url: not an http or https URL")
+	} else if err == nil && u.User != nil {
+		add("url: holds a user: use username and password")
+	}
+	if (c.Username == "") != (c.Password == "") {
+		add("username and password go together: give both or neither")
+	}
+	if (c.Cert == "") != (c.Key == "") {
+		add("cert and key go together: name both files or neither")
+	}
+	if c.IDBytes != 0 && c.IDBytes != 4 && c.IDBytes != 8 {
+		add("id bytes %d: use 4 or 8", c.IDBytes)
+	}
+	if info, err := os.Stat(c.Schemas); c.Schemas != "" && (err != nil || !info.IsDir()) {
+		add("schemas %q: not a folder that can be read", c.Schemas)
+	}
+	return errors.Join(errs...)
+}
+
+// kind is the type of a schema.
+type kind uint8
+
+const (
+	kindAvro kind = iota
+	kindJSON
+	kindProtobuf
+)
+
+// found is a schema of the registry.
+type found struct {
+	kind kind
+	avro *avro.Schema // for kindAvro
+}
+
+// errUnknown is the answer of a registry that does not have an id.
+var errUnknown = errors.New("the registry has no schema of this id")
+
+// errBroken marks a schema that the registry has and that cannot be used. Asking again does not help.
+var errBroken = errors.New("the schema cannot be used")
+
+// client looks schemas up. It is safe for concurrent use.
+type client struct {
+	cfg  Config
+	http *http.Client
+	now  func() time.Time // time.Now except in tests
+
+	asking  chan struct{} // holds a token while nobody asks the registry
+	known   *lru.Cache[uint64, found]
+	refused *lru.Cache[uint64, refusal] // the negative cache
+}
+
+// refusal is the definite answer that an id has no usable schema.
+type refusal struct {
+	err   error
+	until time.Time
+}
+
+func newClient(c Config) (*client, error) {
+	t, err := tlsConfig(c)
+	if err != nil {
+		return nil, err
+	}
+	known, err := lru.New[uint64, found](maxSchemas)
+	if err != nil {
+		return nil, err
+	}
+	refused, err := lru.New[uint64, refusal](maxSchemas)
+	if err != nil {
+		return nil, err
+	}
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, TLSClientConfig: t, ForceAttemptHTTP2: true, IdleConnTimeout: time.Minute}
+	x := &client{
+		cfg: c, now: time.Now, known: known, refused: refused, asking: make(chan struct{}, 1),
+		http: &http.Client{Transport: transport, Timeout: requestTimeout, CheckRedirect: refuseRedirect},
+	}
+	x.asking <- struct{}{}
+	return x, nil
+}
+
+// refuseRedirect keeps credentials at the configured host.
+func refuseRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+
+// lookup returns the schema of an id. An error that is errUnknown or errBroken is definite; any other may pass.
+func (x *client) lookup(ctx context.Context, id uint64) (found, error) {
+	if s, err, ok := x.cached(id); ok {
+		return s, err
+	}
+	select {
+	case <-x.asking:
+	case <-ctx.Done():
+		return found{}, ctx.Err()
+	}
+	defer func() { x.asking <- struct{}{} }()
+	if s, err, ok := x.cached(id); ok { // another partition has asked
+		return s, err
+	}
+	s, err := x.ask(ctx, id)
+	switch {
+	case err == nil:
+		x.known.Add(id, s)
+	case errors.Is(err, errUnknown), errors.Is(err, errBroken):
+		x.refused.Add(id, refusal{err, x.now().Add(unknownLife)})
+	}
+	return s, err
+}
+
+func (x *client) cached(id uint64) (s found, err error, ok bool) {
+	if s, ok = x.known.Get(id); ok {
+		return s, nil, true
+	}
+	if r, no := x.refused.Get(id); no && x.now().Before(r.until) {
+		return found{}, r.err, true
+	}
+	return found{}, nil, false
+}
+
+// forget makes the next lookup of an unknown id ask again.
+func (x *client) forget(id uint64) { x.refused.Remove(id) }
+
+// ask reads a schema from the folder or from the registry.
+func (x *client) ask(ctx context.Context, id uint64) (found, error) {
+	if x.cfg.Schemas != "" {
+		if s, ok, err := x.fromFolder(id); ok {
+			return s, err
+		}
+	}
+	switch {
+	case x.cfg.URL == "":
+		return found{}, fmt.Errorf("%w: add a file %d.avsc to %s", errUnknown, id, x.cfg.Schemas)
+	case strings.Contains(x.cfg.URL, "/apis/registry/"):
+		return x.fromApicurio(ctx, id)
+	}
+	var answer document
+	if err := x.get(ctx, "/schemas/ids/"+strconv.FormatUint(id, 10), &answer); err != nil {
+		return found{}, err
+	}
+	before, err := x.references(ctx, answer.References, map[string]bool{})
+	if err != nil {
+		return found{}, err
+	}
+	return parse(answer.Type, answer.Schema, before...)
+}
+
+// fromFolder returns the schema of a file. ok is false if there is none.
+func (x *client) fromFolder(id uint64) (s found, ok bool, err error) {
+	for extension, kind := range map[string]string{".avsc": "AVRO", ".json": "JSON", ".proto": "PROTOBUF"} {
+		path := filepath.Join(x.cfg.Schemas, strconv.FormatUint(id, 10)+extension)
+		info, err := os.Stat(path)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		var text []byte
+		if err == nil && info.Size() > avro.MaxSchema {
+			err = fmt.Errorf("%w: %s is larger than %d bytes", errBroken, path, avro.MaxSchema)
+		} else if err == nil {
+			text, err = os.ReadFile(path)
+		}
+		if err != nil {
+			return found{}, true, err
+		}
+		s, err = parse(kind, string(text))
+		return s, true, err
+	}
+	return found{}, false, nil
+}
+
+// document is a schema in the answers of Confluent's API.
+type document struct {
+	Schema     string      `json:"schema"`
+	Type       string      `json:"schemaType"` // absent for Avro
+	References []reference `json:"references"`
+}
+
+type reference struct {
+	Name    string `json:"name"`
+	Subject string `json:"subject"`
+	Version int    `json:"version"`
+}
+
+// references returns the texts of the schemas that a schema refers to, each after those that it refers to itself.
+func (x *client) references(ctx context.Context, list []reference, seen map[string]bool) (texts []string, err error) {
+	for _, r := range list {
+		path := "/subjects/" + url.PathEscape(r.Subject) + "/versions/" + strconv.Itoa(r.Version)
+		if seen[path] {
+			continue
+		}
+		seen[path] = true
+		if len(seen) > maxReferences {
+			return nil, fmt.Errorf("%w: it refers to more than %d others", errBroken, maxReferences)
+		}
+		var answer document
+		if err := x.get(ctx, path, &answer); err != nil {
+			return nil, err
+		}
+		inner, err := x.references(ctx, answer.References, seen)
+		if err != nil {
+			return nil, err
+		}
+		texts = append(append(texts, inner...), answer.Schema)
+	}
+	return texts, nil
+}
+
+// fromApicurio asks Apicurio's own API, which answers with the schema itself.
+func (x *client) fromApicurio(ctx context.Context, id uint64) (found, error) {
+	ids := "contentIds"
+	if x.cfg.IDBytes == 8 {
+		ids = "globalIds"
+	}
+	body, header, err := x.request(ctx, "/ids/"+ids+"/"+strconv.FormatUint(id, 10))
+	if err != nil {
+		return found{}, err
+	}
+	kind := header.Get("X-Registry-ArtifactType")
+	if kind == "" {
+		kind = kindOf(string(body))
+	}
+	return parse(kind, string(body))
+}
+
+// kindOf guesses the type of a schema: an Avro schema has a type of Avro, and protobuf is not JSON.
+func kindOf(text string) string {
+	if !json.Valid([]byte(text)) {
+		return "PROTOBUF"
+	}
+	if _, err := avro.Parse(text); err == nil {
+		return "AVRO"
+	}
+	return "JSON"
+}
+
+// parse returns the schema in a text. Schemas of JSON and protobuf are not needed: the records are recognised by their contents.
+func parse(kind, text string, before ...string) (found, error) {
+	switch strings.ToUpper(kind) {
+	case "", "AVRO":
+		s, err := avro.Parse(text, before...)
+		if err != nil {
+			return found{}, fmt.Errorf("%w: %w", errBroken, err)
+		}
+		return found{kind: kindAvro, avro: s}, nil
+	case "JSON":
+		return found{kind: kindJSON}, nil
+	case "PROTOBUF":
+		return found{kind: kindProtobuf}, nil
+	}
+	return found{}, fmt.Errorf("%w: its type %.20q is none of AVRO, JSON and PROTOBUF", errBroken, kind)
+}
+
+// get requests a JSON document.
+func (x *client) get(ctx context.Context, path string, into any) error {
+	body, _, err := x.request(ctx, path)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("registry %s: the answer to %s is not the JSON of a registry: check url", x.host(), path)
+	}
+	return nil
+}
+
+func (x *client) request(ctx context.Context, path string) ([]byte, http.Header, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, strings.TrimRight(x.cfg.URL, "/")+path, nil)
+	if err != nil {
+		return nil, nil, errors.New("registry: not a URL")
+	}
+	if x.cfg.Username != "" {
+		r.SetBasicAuth(x.cfg.Username, x.cfg.Password)
+	}
+	r.Header.Set("Accept", "application/vnd.schemaregistry.v1+json, application/json, */*")
+	res, err := x.http.Do(r)
+	if err != nil {
+		if failed, ok := errors.AsType[*url.Error](err); ok {
+			err = failed.Err // without the URL
+		}
+		return nil, nil, fmt.Errorf("registry %s: %w", x.host(), err)
+	}
+	defer res.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer+1))
+	switch {
+	case err != nil:
+		return nil, nil, fmt.Errorf("registry %s: %w", x.host(), err)
+	case res.StatusCode == http.StatusNotFound && isRegistry(body):
+		return nil, nil, fmt.Errorf("registry %s: %w", x.host(), errUnknown)
+	case res.StatusCode == http.StatusUnauthorized || res.StatusCode == http.StatusForbidden:
+		return nil, nil, fmt.Errorf("registry %s: answers %d: check username and password", x.host(), res.StatusCode)
+	case res.StatusCode != http.StatusOK:
+		return nil, nil, fmt.Errorf("registry %s: answers %d to %s: check url", x.host(), res.StatusCode, path)
+	case len(body) > maxAnswer:
+		return nil, nil, fmt.Errorf("registry %s: %w: the answer to %s is larger than %d bytes", x.host(), errBroken, path, maxAnswer)
+	}
+	return body, res.Header, nil
+}
+
+// isRegistry reports whether the body of a 404 is that of a registry, and not of a proxy or of a wrong path: both Confluent's
+// and Apicurio's have a code of their own, 40403 for a schema.
+func isRegistry(body []byte) bool {
+	var answer struct {
+		Code int    `json:"error_code"`
+		Name string `json:"name"` // Apicurio
+	}
+	return json.Unmarshal(body, &answer) == nil && (answer.Code > http.StatusNotFound || strings.HasSuffix(answer.Name, "NotFoundException"))
+}
+
+func (x *client) host() string {
+	u, err := url.Parse(x.cfg.URL)
+	if err != nil {
+		return "(not a URL)"
+	}
+	return u.Host
+}
