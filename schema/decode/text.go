@@ -27,7 +27,7 @@ func (d *Decoder) decodeText(text string, level int) {
 		d.decodeFramed(text, level)
 		return
 	case strings.HasPrefix(text, avroMagic):
-		d.deadLetter(ReasonMalformed, "a container file of Avro: write its records as JSON, or send them to Kafka as JSON", text)
+		d.deadLetter(ReasonMalformed, "a container file of Avro in a message: send its records one by one, or read it as a file", text)
 		return
 	case d.decodeProtobuf(text, level):
 		return

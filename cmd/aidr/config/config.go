@@ -159,6 +159,34 @@ type Kafka struct {
 	TLS *TLS `key:"tls" type:"mapping, or true"`
 	// Credentials for the brokers.
 	SASL *SASL `key:"sasl"`
+	// Schema registry of messages in Avro, JSON or protobuf with a frame: a zero byte and the id of a schema.
+	Registry *Registry `key:"registry"`
+}
+
+// Registry configures a schema registry, by its address, as a folder, or both.
+type Registry struct {
+	// Address of the registry: Confluent's API, Apicurio's /apis/ccompat/v7, or Apicurio's /apis/registry/v2.
+	URL string `key:"url"`
+	// Name of the user, for basic authentication.
+	Username string `key:"username"`
+	// Password of the user.
+	Password string `key:"password"`
+	// TLS to the registry; without it an https address trusts the authorities of the system.
+	TLS *RegistryTLS `key:"tls"`
+	// Folder of schemas, each in a file named by its id: 7.avsc, 7.json or 7.proto. It is asked before the address.
+	Schemas string `key:"schemas"`
+	// Length of the id in a message: 4, or 8 as the serializers of Apicurio before version 3 write it.
+	IDBytes int `key:"id_bytes" unit:"bytes"`
+}
+
+// RegistryTLS holds the TLS settings of the connections to a registry. The files are PEM.
+type RegistryTLS struct {
+	// File with the authorities that are trusted instead of those of the system.
+	CA string `key:"ca"`
+	// File with the certificate of this client.
+	Cert string `key:"cert"`
+	// File with the private key of this client.
+	Key string `key:"key"`
 }
 
 // TLS holds the TLS settings of a connection. The files are PEM.

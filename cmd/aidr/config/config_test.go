@@ -45,7 +45,8 @@ sources:
     trust_declared: true
   - kafka: {brokers: ["a:9092"], pattern: "logs\\..*", tls: true, sasl: {mechanism: OAUTHBEARER,
       oauth: {provider: client_credentials, token_url: "https://l/t", client_id: id, client_secret: "${TOKEN}", scope: a b, audience: x,
-        ca: ca.pem, extensions: {logicalCluster: lkc-1}}}}
+        ca: ca.pem, extensions: {logicalCluster: lkc-1}}},
+      registry: {url: "https://r", username: u, password: "${TOKEN}", tls: {ca: a, cert: c, key: k}, schemas: s, id_bytes: 8}}
     delay: 5s
   - name: files
     file: {paths: [a.log, dir], follow: true}
@@ -124,23 +125,26 @@ func TestEveryKey(t *testing.T) {
 					SASL: &SASL{Mechanism: "OAUTHBEARER", OAuth: &OAuth{
 						Provider: "client_credentials", TokenURL: "https://l/t", ClientID: "id", ClientSecret: hidden, Scope: "a b", Audience: "x",
 						CA: "ca.pem", Extensions: map[string]string{"logicalCluster": "lkc-1"},
-					}}},
+					}},
+					Registry: &Registry{
+						URL: "https://r", Username: "u", Password: hidden, TLS: &RegistryTLS{"a", "c", "k"}, Schemas: "s", IDBytes: 8,
+					}},
 			},
 			{At: Place{"f.yaml", 24, 5}, Name: "files", Format: "auto", File: &File{Paths: []string{"a.log", "dir"}, Follow: true}},
 		},
 		State: State{Dir: "/var/aidr", Outbox: 7 << 20, FindingsKeep: 48 * time.Hour, CheckpointEvery: 100 * time.Millisecond, Cells: 9},
 		Sinks: Sinks{
 			ClickHouse: &ClickHouse{
-				At: Place{"f.yaml", 32, 15}, DSN: "clickhouse://u:" + hidden + "@h:9000/db", Cluster: "c", TTL: 720 * time.Hour,
+				At: Place{"f.yaml", 33, 15}, DSN: "clickhouse://u:" + hidden + "@h:9000/db", Cluster: "c", TTL: 720 * time.Hour,
 				Rows: 500, Linger: 2 * time.Second,
 			},
 			Webhooks: []Webhook{{
-				At: Place{"f.yaml", 34, 7}, Name: "soc", URL: "https://h.example/x", Secrets: []string{"whsec_" + hidden, "whsk_${x}"},
+				At: Place{"f.yaml", 35, 7}, Name: "soc", URL: "https://h.example/x", Secrets: []string{"whsec_" + hidden, "whsk_${x}"},
 				AllowNetworks: []string{"127.0.0.0/8"}, Timeout: 3 * time.Second, Retries: []time.Duration{time.Second, 5 * time.Minute},
 				Headers: map[string]string{"Authorization": "Bearer " + hidden}, Rate: 2.5, Concurrency: 4,
 			}},
 		},
-		HTTP: HTTP{Listen: "127.0.0.1:1", Pprof: true, TLS: &ServerTLS{Place{"f.yaml", 45, 49}, "s.pem", "s.key", "ca.pem"}},
+		HTTP: HTTP{Listen: "127.0.0.1:1", Pprof: true, TLS: &ServerTLS{Place{"f.yaml", 46, 49}, "s.pem", "s.key", "ca.pem"}},
 		Log:  Log{Format: "json", Level: "debug"},
 	}
 
@@ -246,6 +250,14 @@ f.yaml:1:175: sources[1].kafka.sasl.oauth: is only for the mechanism OAUTHBEARER
 f.yaml:1:186: sources[1].kafka.sasl.oauth.provider: "okta" is not one of client_credentials, aws, azure, gcp
 f.yaml:1:273: sources[2].kafka.sasl.username: is for the other mechanisms: leave it out
 f.yaml:1:284: sources[2].kafka.sasl.oauth.client_secrets: unknown key: did you mean client_secret?; known are ...`)
+	f("sources: [{kafka: {brokers: [b], topics: [t], registry: {id_bytes: 5, username: u}}}, "+
+		"{kafka: {brokers: [b], topics: [t], registry: {url: 'http://u:p@r', tls: {cert: c}}}}]", `
+f.yaml:1:57: sources[0].kafka.registry: has only one of username and password: basic authentication needs both
+f.yaml:1:57: sources[0].kafka.registry: needs the url of the registry, or a folder with its schemas
+f.yaml:1:68: sources[0].kafka.registry.id_bytes: is neither 4 nor 8
+f.yaml:1:139: sources[1].kafka.registry.url: holds a user: use username and password
+f.yaml:1:160: sources[1].kafka.registry.tls: does nothing with an http address
+f.yaml:1:160: sources[1].kafka.registry.tls: has only one of cert and key: a client certificate needs both`)
 	f(source+"state: {dir: 3, outbox_mb: 0, cells: x}\nshards: 0\nmemory: 2MiB\n", `
 f.yaml:2:14: state.dir: is a whole number, not text: put it into quotes
 f.yaml:2:28: state.outbox_mb: 0 is outside 1 to 1048576

@@ -87,6 +87,9 @@ func (k *Kafka) fillPlaceholders(failed func(keys ...string) bool) {
 	if failed("sasl") {
 		k.SASL = nil
 	}
+	if failed("registry") {
+		k.Registry = nil
+	}
 }
 
 func (w *Webhook) fillPlaceholders(index int, failed func(keys ...string) bool) {

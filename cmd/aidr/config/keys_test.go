@@ -77,6 +77,8 @@ func keyDefaults() map[string]string {
 		"sources[].kafka.sasl.oauth.provider": kafka.ProviderClient,
 		"sources[].kafka.sasl.oauth.ca":       "authorities of the system",
 		"sources[].kafka.sasl.oauth.region":   "AWS_REGION",
+		"sources[].kafka.registry.id_bytes":   "4",
+		"sources[].kafka.registry.tls.ca":     "authorities of the system",
 		"sources[].kafka.tls.server_name":     "host of the broker",
 	}
 }

@@ -217,6 +217,9 @@ func (r *reader) kafka(n *doc.Node, source string) *Kafka {
 	if s := f.Get("sasl"); s != nil {
 		k.SASL = r.sasl(s)
 	}
+	if g := f.Get("registry"); g != nil {
+		k.Registry = r.registry(g)
+	}
 	f.Done()
 	return k
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/aidr-engine/aidr/cmd/aidr/api"
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/connectors/registry"
 	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/engine/deliver"
 	"github.com/aidr-engine/aidr/engine/store"
@@ -287,6 +288,35 @@ func (c componentCollector) Collect(to chan<- prometheus.Metric) {
 	desc := componentDesc()
 	for name, part := range c.p.Status().Components {
 		to <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(rank(part.Status)), name)
+	}
+}
+
+// registryCollector exports the counts of the records with the frame of a schema registry.
+type registryCollector struct{ p *Pipeline }
+
+func registryDesc() *prometheus.Desc {
+	const help = "Records in the frame of a schema registry by result: converted, or as dead letters unknown (no usable schema) and invalid."
+	return prometheus.NewDesc("aidr_registry_records_total", help, []string{"source", "result"}, nil)
+}
+
+// Describe implements prometheus.Collector.
+func (c registryCollector) Describe(to chan<- *prometheus.Desc) { to <- registryDesc() }
+
+// Collect implements prometheus.Collector.
+func (c registryCollector) Collect(to chan<- prometheus.Metric) {
+	c.p.mu.Lock()
+	inputs := c.p.inputs
+	c.p.mu.Unlock()
+	desc := registryDesc()
+	for _, in := range inputs {
+		s, ok := in.Source.(*registry.Source)
+		if !ok {
+			continue
+		}
+		n := s.Counts()
+		for result, count := range map[string]uint64{"converted": n.Converted, "unknown": n.Unknown, "invalid": n.Invalid} {
+			to <- prometheus.MustNewConstMetric(desc, prometheus.CounterValue, float64(count), in.Source.Name(), result)
+		}
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/aidr-engine/aidr/connectors/file"
 	"github.com/aidr-engine/aidr/connectors/kafka"
 	"github.com/aidr-engine/aidr/connectors/maxmind"
+	"github.com/aidr-engine/aidr/connectors/registry"
 	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
@@ -93,7 +94,19 @@ func buildSource(s config.Source, log *slog.Logger) (connectors.Source, error) {
 	if a := s.Kafka.SASL; a != nil {
 		k.SASL = saslOf(a)
 	}
-	return kafka.New(k)
+	source, err := kafka.New(k)
+	if err != nil || s.Kafka.Registry == nil {
+		return source, err
+	}
+	return registry.Wrap(source, registryOf(s.Kafka.Registry, log))
+}
+
+func registryOf(g *config.Registry, log *slog.Logger) registry.Config {
+	c := registry.Config{URL: g.URL, Username: g.Username, Password: g.Password, Schemas: g.Schemas, IDBytes: g.IDBytes, Log: log}
+	if g.TLS != nil {
+		c.CA, c.Cert, c.Key = g.TLS.CA, g.TLS.Cert, g.TLS.Key
+	}
+	return c
 }
 
 func saslOf(a *config.SASL) *kafka.SASL {

@@ -99,7 +99,7 @@ func New(cfg *config.Config, opts Options) (*Pipeline, error) {
 		endpoints = append(endpoints, w.Name)
 	}
 	p.registry = metrics.New(opts.Version, endpoints, p.started)
-	p.registry.MustRegister(componentCollector{p}, ruleCollector{p})
+	p.registry.MustRegister(componentCollector{p}, registryCollector{p}, ruleCollector{p})
 	p.metrics = engine.NewMetrics(p.registry)
 	p.settings = newConfigMetrics(p.registry)
 	set, problems := LoadRules(ruleFiles(cfg))
