@@ -31,7 +31,8 @@ func decodeCommand() *cobra.Command {
 		Short: "Print the normalised events of log files, one JSON object per line",
 		Long: `decode prints the events that the engine reads from your logs: one JSON object per line, with the flat dotted names of
 schema/FIELDS.md. Missing fields are left out, times are RFC 3339 in UTC, durations are nanoseconds. "-" is standard input.
-gzip and zstd files and directories are read too. Records that cannot be decoded are counted at the end, and written to
+gzip and zstd files, container files of Avro and directories are read too, and OTLP in protobuf: one message, or messages with
+their length before them. Records that cannot be decoded are counted at the end, and written to
 --dead-letters if it is given. Elements that are skipped on purpose, such as spans that do not concern an agent, are counted at
 the end by dataset and reason.
 
@@ -155,6 +156,15 @@ func (d *decodePrinter) files(ctx context.Context, paths []string, stdin io.Read
 	}
 	var failed []error
 	for _, path := range files {
+		if how := delimiterOf(path); how != notOTLP {
+			if err := d.protobuf(ctx, path, how); err != nil {
+				failed = append(failed, err)
+			}
+			if d.err != nil || ctx.Err() != nil {
+				return d.err
+			}
+			continue
+		}
 		src, err := file.New(file.Config{Name: "decode", Paths: []string{path}, Stdin: stdin})
 		if err != nil {
 			return err
@@ -167,6 +177,15 @@ func (d *decodePrinter) files(ctx context.Context, paths []string, stdin io.Read
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// protobuf prints the messages of an OTLP file in protobuf.
+func (d *decodePrinter) protobuf(ctx context.Context, path string, how delimiter) error {
+	return readDelimited(path, how, func(text string, offset int64) error {
+		record := connectors.Record{End: len(text), Offset: offset}
+		b := &connectors.Batch{Partition: connectors.Partition{Topic: path}, Raw: text, Records: []connectors.Record{record}}
+		return errors.Join(d.Read(ctx, b), ctx.Err())
+	})
 }
 
 func (d *decodePrinter) event(e *schema.Event) {
