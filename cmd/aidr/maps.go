@@ -150,5 +150,6 @@ the top of the record. Of several formats, the one with the most keys is used; o
 		},
 	}
 	c.Flags().StringArrayVar(&folders, "maps", nil, "folder of field maps, in addition to the shipped ones; may be repeated")
+	c.AddCommand(coverageCommand())
 	return c
 }

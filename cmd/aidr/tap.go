@@ -75,7 +75,7 @@ type tap struct {
 }
 
 // event prints one event. It flushes each event, because a user may be watching.
-func (t *tap) event(e *schema.Event) error {
+func (t *tap) event(_ string, e *schema.Event) error {
 	t.line = append(formats.AppendEvent(t.line[:0], e, false), '\n')
 	if _, err := t.out.Write(t.line); err != nil {
 		return err
@@ -89,7 +89,7 @@ func (t *tap) event(e *schema.Event) error {
 	return nil
 }
 
-func (t *tap) dead(reason string) { t.reasons[reason]++ }
+func (t *tap) dead(_, reason string) { t.reasons[reason]++ }
 
 // summary prints the number of dead letters by reason.
 func (t *tap) summary(w io.Writer) {

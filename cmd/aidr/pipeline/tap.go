@@ -22,11 +22,11 @@ type TapOptions struct {
 	Sources []string // names; empty: all
 	From    string   // start position in Kafka partitions: first, last, or a time in RFC 3339
 	Log     *slog.Logger
-	// Event is called with each event, redacted as in findings. The event is valid only during the call. Calls do not
-	// overlap. An error ends the tap.
-	Event func(e *schema.Event) error
-	// Dead is called with the reason of each record that cannot be decoded.
-	Dead func(reason string)
+	// Event is called with each event and the name of its source. The event is redacted as in findings and valid only
+	// during the call. Calls do not overlap. An error ends the tap.
+	Event func(source string, e *schema.Event) error
+	// Dead is called with the source and the reason of each record that cannot be decoded.
+	Dead func(source, reason string)
 }
 
 // Tap decodes the records of a configuration's sources as a running aidr would: with its field maps, identities, aliases
@@ -47,7 +47,7 @@ func Tap(ctx context.Context, cfg *config.Config, opts TapOptions) error {
 	var callbacks sync.Mutex // serialises the calls of Event and Dead
 	for _, in := range inputs {
 		in.Decode.Wanted, in.Decode.Aliases = schema.Wanted{Fields: schema.AllFields()}, aliases
-		r, err := newTapReader(in.Decode, chosen.Redact, opts, &callbacks)
+		r, err := newTapReader(in.Source.Name(), in.Decode, chosen.Redact, opts, &callbacks)
 		if err != nil {
 			return fmt.Errorf("source %q: %w", in.Source.Name(), err)
 		}
@@ -136,12 +136,15 @@ type tapReader struct {
 	err       error        // first error of show
 }
 
-func newTapReader(decoding decode.Options, redact *schema.Redaction, opts TapOptions, callbacks *sync.Mutex) (*tapReader, error) {
+func newTapReader(source string, decoding decode.Options, redact *schema.Redaction, opts TapOptions, callbacks *sync.Mutex) (*tapReader, error) {
 	d, err := decode.New(decoding)
 	if err != nil {
 		return nil, err
 	}
-	r := &tapReader{decoder: d, redact: redact, show: opts.Event, dead: opts.Dead, callbacks: callbacks}
+	r := &tapReader{
+		decoder: d, redact: redact, callbacks: callbacks,
+		show: func(e *schema.Event) error { return opts.Event(source, e) }, dead: func(reason string) { opts.Dead(source, reason) },
+	}
 	r.handler = decode.Handler{Event: r.event, Dead: func(d decode.Dead) { r.dead(d.Reason) }}
 	return r, nil
 }

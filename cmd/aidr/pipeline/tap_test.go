@@ -21,8 +21,8 @@ func tapAll(t *testing.T, c *config.Config, from string, n int, sources ...strin
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	err = Tap(ctx, c, TapOptions{
-		Sources: sources, From: from, Log: slog.New(slog.DiscardHandler), Dead: func(string) { dead++ },
-		Event: func(e *schema.Event) error {
+		Sources: sources, From: from, Log: slog.New(slog.DiscardHandler), Dead: func(string, string) { dead++ },
+		Event: func(_ string, e *schema.Event) error {
 			shown = append(shown, strings.Join([]string{e.Text(schema.AIAgentUID), e.Text(schema.AIAgentUIDSource), e.Text(schema.UserEmail)}, " "))
 			if len(shown) == n {
 				return enough

@@ -1,0 +1,253 @@
+package main
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"slices"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/aidr-engine/aidr/cmd/aidr/pipeline"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// need is a fact that rules need and that a producer may have to switch on.
+type need struct {
+	name string
+	// applies reports whether an event should carry the fact, and missing whether an event that should does not.
+	applies, missing func(e *schema.Event) bool
+}
+
+// needs returns the columns of the coverage.
+func needs() []need {
+	always := func(*schema.Event) bool { return true }
+	lacks := func(fields ...schema.Field) func(e *schema.Event) bool {
+		return func(e *schema.Event) bool {
+			return !slices.ContainsFunc(fields, func(f schema.Field) bool { return e.Value(f).Present() })
+		}
+	}
+	is := func(f schema.Field) func(e *schema.Event) bool {
+		return func(e *schema.Event) bool { return e.Value(f).Bool() }
+	}
+	return []need{
+		{"agent", always, lacks(schema.AIAgentUID)},
+		{"session", always, lacks(schema.SessionID, schema.MCPSessionID, schema.GenAIConversationID)},
+		{"tool", always, lacks(schema.GenAIToolName)},
+		{"arguments", is(schema.GenAIToolCalled), lacks(schema.GenAIToolCallArguments)},
+		{"result", is(schema.GenAIToolReturned), lacks(schema.GenAIToolCallResult)},
+		{"outcome", always, func(e *schema.Event) bool { return e.Text(schema.EventOutcome) == "" || e.Text(schema.EventOutcome) == "unknown" }},
+	}
+}
+
+// coverage counts the events that lack facts, by source and dataset.
+type coverage struct {
+	needs []need
+	rows  map[[2]string]*coverageRow
+	limit int // of events, 0: no limit
+	total int
+	dead  int // records that could not be decoded
+}
+
+// coverageRow counts the events of one dataset of a source.
+type coverageRow struct {
+	events          int
+	should, without []int // by need
+}
+
+func newCoverage(limit int) *coverage {
+	return &coverage{needs: needs(), rows: map[[2]string]*coverageRow{}, limit: limit}
+}
+
+// add counts an event. It returns errLimit after the last one that is wanted.
+func (c *coverage) add(source string, e *schema.Event) error {
+	key := [2]string{source, e.Text(schema.EventDataset)}
+	row := c.rows[key]
+	if row == nil {
+		row = &coverageRow{should: make([]int, len(c.needs)), without: make([]int, len(c.needs))}
+		c.rows[key] = row
+	}
+	row.events++
+	for i, n := range c.needs {
+		if n.applies(e) {
+			row.should[i]++
+			if n.missing(e) {
+				row.without[i]++
+			}
+		}
+	}
+	if c.total++; c.total == c.limit {
+		return errLimit
+	}
+	return nil
+}
+
+// keys returns the sources and datasets, sorted.
+func (c *coverage) keys() [][2]string {
+	return slices.SortedFunc(maps.Keys(c.rows), func(a, b [2]string) int { return cmp.Or(cmp.Compare(a[0], b[0]), cmp.Compare(a[1], b[1])) })
+}
+
+// table prints the shares in percent. A share over 0 is at least 1.
+func (c *coverage) table(out io.Writer) error {
+	t := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
+	fmt.Fprint(t, "SOURCE\tDATASET\tEVENTS")
+	for _, n := range c.needs {
+		fmt.Fprintf(t, "\tNO %s", upper(n.name))
+	}
+	fmt.Fprintln(t)
+	for _, key := range c.keys() {
+		row := c.rows[key]
+		fmt.Fprintf(t, "%s\t%s\t%d", plain(key[0]), plain(key[1]), row.events)
+		for i := range c.needs {
+			if row.should[i] == 0 {
+				fmt.Fprint(t, "\t-")
+			} else {
+				fmt.Fprintf(t, "\t%.0f %%", math.Ceil(100*float64(row.without[i])/float64(row.should[i])))
+			}
+		}
+		fmt.Fprintln(t)
+	}
+	return t.Flush()
+}
+
+// upper returns an ASCII word in upper case.
+func upper(word string) string {
+	b := []byte(word)
+	for i := range b {
+		b[i] -= 'a' - 'A'
+	}
+	return string(b)
+}
+
+// coverageLine is a line of --json. Its JSON names are a contract.
+type coverageLine struct {
+	Source  string              `json:"source"`
+	Dataset string              `json:"dataset"`
+	Events  int                 `json:"events"`
+	Without map[string]*float64 `json:"without"` // share from 0 to 1 by need; null if no event should carry it
+}
+
+func (c *coverage) lines(out io.Writer) error {
+	enc := json.NewEncoder(out)
+	enc.SetEscapeHTML(false)
+	for _, key := range c.keys() {
+		row := c.rows[key]
+		line := coverageLine{key[0], key[1], row.events, map[string]*float64{}}
+		for i, n := range c.needs {
+			line.Without[n.name] = nil
+			if row.should[i] > 0 {
+				share := float64(row.without[i]) / float64(row.should[i])
+				line.Without[n.name] = &share
+			}
+		}
+		if err := enc.Encode(line); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func coverageCommand() *cobra.Command {
+	var from reading
+	var asJSON bool
+	var limit int
+	var most time.Duration
+	c := &cobra.Command{
+		Use:   "coverage [flags] [FILE...]",
+		Short: "Report which facts the events of each source lack, so that producers see what to switch on",
+		Long: `coverage prints, for each source and dataset, the share of the events without an agent, a session, a tool, arguments, a
+result and an outcome. Arguments are counted for events that a call was made in, results for those that one came back in, and
+"-" means that there were none. The page of each format has what its producer has to switch on.
+
+With --config alone it reads the configuration's sources as aidr tap does, Kafka from the first record on, until --limit events
+or for --for; it joins no consumer group and commits nothing. With files it reads these.
+
+` + readingHelp,
+		RunE: func(cmd *cobra.Command, paths []string) error {
+			cov := newCoverage(limit)
+			var err error
+			switch {
+			case len(paths) > 0:
+				err = cov.files(cmd, &from, paths)
+			case from.config == "":
+				return usage("name files to read, or a configuration with --config")
+			default:
+				err = cov.sources(cmd, &from, most)
+			}
+			if err != nil && !errors.Is(err, errLimit) {
+				return err
+			}
+			if cov.total == 0 {
+				fmt.Fprintln(cmd.ErrOrStderr(), "aidr: 0 events: nothing was read that is an activity")
+			}
+			if cov.dead > 0 {
+				fmt.Fprintf(cmd.ErrOrStderr(), "aidr: %d records could not be decoded: aidr decode --explain shows why\n", cov.dead)
+			}
+			if asJSON {
+				return cov.lines(jsonTo(cmd.OutOrStdout()))
+			}
+			return cov.table(cmd.OutOrStdout())
+		},
+	}
+	from.flags(c)
+	f := c.Flags()
+	f.BoolVar(&asJSON, "json", false, "print JSON, one object per source and dataset")
+	f.IntVar(&limit, "limit", 100_000, "maximum number of events (0: no limit)")
+	f.DurationVar(&most, "for", 30*time.Second, "how long the sources of --config are read")
+	return c
+}
+
+// files counts the events of files.
+func (c *coverage) files(cmd *cobra.Command, from *reading, paths []string) error {
+	opts, err := decodeOptions(cmd, from)
+	if err != nil {
+		return err
+	}
+	d, err := newDecodePrinter(bufio.NewWriter(io.Discard), opts, false)
+	if err != nil {
+		return err
+	}
+	source := cmp.Or(from.from.Name, "files")
+	d.handler.Event = func(e *schema.Event) {
+		if d.err == nil {
+			d.err = c.add(source, e)
+		}
+	}
+	err = d.files(cmd.Context(), paths, cmd.InOrStdin())
+	for _, n := range d.reasons {
+		c.dead += n
+	}
+	return err
+}
+
+// sources counts the events of the sources of a configuration.
+func (c *coverage) sources(cmd *cobra.Command, from *reading, most time.Duration) error {
+	cfg, err := loadConfig(cmd, from.config)
+	if err != nil {
+		return err
+	}
+	log, err := newLogger(cmd.ErrOrStderr(), cfg.Log)
+	if err != nil {
+		return err
+	}
+	cfg.Redact = nil // no event is printed, and a field that is dropped from findings is not one that the producer lacks
+	opts := pipeline.TapOptions{From: "first", Log: log, Event: c.add, Dead: func(string, string) { c.dead++ }}
+	if from.source != "" {
+		opts.Sources = []string{from.source}
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), most)
+	defer cancel()
+	err = pipeline.Tap(ctx, cfg, opts)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return nil
+	}
+	return err
+}
