@@ -44,7 +44,9 @@ func needs() []need {
 		{"tool", always, lacks(schema.GenAIToolName)},
 		{"arguments", is(schema.GenAIToolCalled), lacks(schema.GenAIToolCallArguments)},
 		{"result", is(schema.GenAIToolReturned), lacks(schema.GenAIToolCallResult)},
-		{"outcome", always, func(e *schema.Event) bool { return e.Text(schema.EventOutcome) == "" || e.Text(schema.EventOutcome) == "unknown" }},
+		{"outcome", always, func(e *schema.Event) bool {
+			return e.Text(schema.EventOutcome) == "" || e.Text(schema.EventOutcome) == "unknown"
+		}},
 	}
 }
 

@@ -5,6 +5,10 @@
 //
 // A new format takes a file with a function that returns its Format, a line in that list, and test cases in
 // testdata/cases/decode.
+//
+// The page of a format has a line that begins with "Carries:" and names the facts that its events can hold, as far as those
+// cases show them: a call (of a tool, or an operation of an API), the arguments and the result of a tool, the prompt, the
+// answer, the caller, the session and the cost.
 package formats
 
 import (
