@@ -26,8 +26,8 @@ const (
 // fixedHead is the length of a fixedSize head in bytes.
 const fixedHead = 4
 
-// delimiterOf reports how the file at path holds OTLP in protobuf, by its first message. It is notOTLP for any other file, for
-// directories and for compressed files.
+// delimiterOf reports how the file at path holds OTLP in protobuf, by its first message. It is notOTLP for any other
+// file, for directories and for compressed files.
 func delimiterOf(path string) delimiter {
 	f, err := os.Open(path)
 	if err != nil {
@@ -104,7 +104,7 @@ func (m *messages) next() (text string, offset int64, err error) {
 	case n > decode.MaxRecord:
 		return "", m.at, fmt.Errorf("a message of %d bytes at offset %d is larger than %d", n, m.at, decode.MaxRecord)
 	}
-	var body bytes.Buffer // it grows with what is read, because the length is a claim
+	var body bytes.Buffer // it grows with the bytes that are read, because the length is a claim
 	read, err := io.Copy(&body, io.LimitReader(m.r, int64(n)))
 	if err == nil && uint64(read) < n {
 		err = errCut

@@ -1,8 +1,8 @@
-// Package avro converts Avro to JSON: single values with their schema, and object container files. Every byte of a value may
-// be hostile: sizes, depth and output are bounded, and no input panics.
+// Package avro converts Avro to JSON: single values with their schema, and object container files. Every byte of a
+// value may be hostile: sizes, depth and output are bounded, and no input panics.
 //
-// The JSON is plain. A union is its value without a branch name, bytes are base64, timestamps and dates are RFC 3339 in UTC, a
-// decimal is a text, and the keys of an object are sorted.
+// The JSON is plain. A union is its value without a branch name, bytes are base64, timestamps and dates are RFC 3339 in
+// UTC, a decimal is a text, and the keys of an object are sorted.
 package avro
 
 import (
@@ -23,7 +23,8 @@ import (
 const (
 	// MaxSchema is the largest text of a schema, in bytes. Generated schemas of large tables have 100 KB.
 	MaxSchema = 1 << 20
-	// MaxValue is the largest value in Avro, in bytes. In memory a value takes up to 60 times that while it is converted.
+	// MaxValue is the largest value in Avro, in bytes. In memory a value takes up to 60 times that while it is
+	// converted.
 	MaxValue = 4 << 20
 	// MaxJSON is the largest JSON of one value, in bytes. A longer element is a dead letter of the decoder, too.
 	MaxJSON = 16 << 20

@@ -13,14 +13,15 @@ import (
 const Magic = "Obj\x01"
 
 const (
-	// maxBlock is the largest block of a container file, compressed and inflated, in bytes. Writers make blocks of 64 KB to
-	// 2 MB; one value may be larger.
+	// maxBlock is the largest block of a container file, compressed and inflated, in bytes. Writers make blocks of 64
+	// KB to 2 MB; one value may be larger.
 	maxBlock = 16 << 20
-	// maxHeader is the largest header, in bytes: the schema and what the writer adds to it.
+	// maxHeader is the largest header, in bytes: the schema and the additions of the writer.
 	maxHeader = 2 * MaxSchema
 )
 
-// Lines reads an object container file as JSON, one value per line. The codecs null, deflate, snappy and zstandard are known.
+// Lines reads an object container file as JSON, one value per line. The codecs null, deflate, snappy and zstandard are
+// known.
 type Lines struct {
 	file *ocf.Reader
 	line []byte // the current line

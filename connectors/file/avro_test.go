@@ -11,8 +11,8 @@ import (
 	"github.com/twmb/avro/ocf"
 )
 
-// A container file of Avro is read as one record per value, also if it is compressed as a whole. If it is broken, the error
-// names the file.
+// A container file of Avro is read as one record per value, also if it is compressed as a whole. If it is broken, the
+// error names the file.
 func TestAvro(t *testing.T) {
 	schema := avro.MustParse(`{"type":"record","name":"r","fields":[{"name":"a","type":"long"},{"name":"b","type":["null","string"]}]}`)
 	var b bytes.Buffer

@@ -23,8 +23,8 @@ const (
 	zstdMagic = "\x28\xb5\x2f\xfd"
 )
 
-// stream is an open file, which is decompressed if its first bytes are those of a compressed format. A container file of Avro is
-// read as lines of JSON.
+// stream is an open file, which is decompressed if its first bytes are those of a compressed format. A container file
+// of Avro is read as lines of JSON.
 type stream struct {
 	io.Reader
 	plain  bool           // as on disk, so the offsets are those of the file

@@ -22,17 +22,18 @@ type OAuth struct {
 	// Provider issues the tokens: one of the Provider constants; ProviderClient if it is empty.
 	Provider string
 
-	// TokenURL, ClientID and ClientSecret are for ProviderClient. AssertionFile is a file with a signed JWT that takes the
-	// place of the secret, as Kubernetes writes for workload identity; it is read for each token. ClientID also chooses one
-	// of several managed identities of Azure.
+	// TokenURL, ClientID and ClientSecret are for ProviderClient. AssertionFile is a file with a signed JWT that takes
+	// the place of the secret, as Kubernetes writes for workload identity; it is read for each token. ClientID also
+	// chooses one of several managed identities of Azure.
 	TokenURL, ClientID, ClientSecret, AssertionFile string
-	// Scope is required for ProviderAzure, and Audience is an additional parameter that some servers of ProviderClient need.
+	// Scope is required for ProviderAzure, and Audience is an additional parameter that some servers of ProviderClient
+	// need.
 	Scope, Audience string
 	// CA is a file with the authorities that are trusted for TokenURL instead of those of the system.
 	CA string
 
-	// Region is the region of the cluster, and Role the ARN of a role that is assumed, for ProviderAWS. Without a region
-	// the one of the environment counts.
+	// Region is the region of the cluster, and Role the ARN of a role that is assumed, for ProviderAWS. Without a
+	// region the one of the environment counts.
 	Region, Role string
 
 	// Extensions are sent with each token. Confluent Cloud needs logicalCluster and identityPoolId.
@@ -125,8 +126,8 @@ func (token) LogValue() slog.Value { return slog.StringValue("[token]") }
 const (
 	// tokenTimeout bounds the request for a token; it is less than the time that a connection has for its handshake.
 	tokenTimeout = 8 * time.Second
-	// tokenMargin is how long before its expiry a token is replaced, so that a broker with another clock still takes it.
-	// A token with a short life is replaced after four fifths of it.
+	// tokenMargin is how long before its expiry a token is replaced, so that a broker with another clock still takes
+	// it. A token with a short life is replaced after four fifths of it.
 	tokenMargin = time.Minute
 	// tokenLife is the life of a token whose provider does not name one.
 	tokenLife = 5 * time.Minute
@@ -227,7 +228,8 @@ func (bearerAnswer) Next(_ context.Context, challenge []byte) (done bool, respon
 		printable(string(challenge)))
 }
 
-// maxServerText is the length up to which a text of a broker or token endpoint is quoted, in bytes: an error code and a sentence.
+// maxServerText is the length up to which a text of a broker or token endpoint is quoted, in bytes: an error code and a
+// sentence.
 const maxServerText = 300
 
 // printable returns a text of a server for an error, on one line and without control characters.

@@ -97,7 +97,7 @@ func TestOAuthHandshake(t *testing.T) {
 	}
 }
 
-// Errors name the endpoint's code and what to check, and hold neither the secret nor the body of the answer.
+// Errors name the endpoint's code and the settings to check, and hold neither the secret nor the body of the answer.
 func TestOAuthErrors(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

@@ -93,8 +93,8 @@ func hostOf(address string) string {
 	return u.Host
 }
 
-// withoutBody returns an error of the OAuth library without the body of the response, which can be a whole page or an echo
-// of the request.
+// withoutBody returns an error of the OAuth library without the body of the response, which can be a whole page or an
+// echo of the request.
 func withoutBody(err error) error {
 	if failed, ok := errors.AsType[*oauth2.RetrieveError](err); ok {
 		status := "no status"
@@ -238,8 +238,8 @@ func metadata(ctx context.Context, address, header, value string) ([]byte, error
 	return body, nil
 }
 
-// gcpProvider makes the tokens of Managed Service for Apache Kafka: an access token inside an unsigned JWT that names the
-// account.
+// gcpProvider makes the tokens of Managed Service for Apache Kafka: an access token inside an unsigned JWT that names
+// the account.
 type gcpProvider struct {
 	now      func() time.Time
 	metadata string

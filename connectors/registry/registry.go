@@ -1,11 +1,12 @@
-// Package registry reads the messages that the serializers of a schema registry write: a zero byte, the id of a schema, and a
-// value. [Wrap] puts it between a source and the engine. Avro becomes JSON, and JSON and protobuf lose their frame; all other
-// records pass as they are. Confluent's registry and Apicurio are known, over HTTP or as a folder of schemas.
+// Package registry reads the messages that the serializers of a schema registry write: a zero byte, the id of a schema,
+// and a value. [Wrap] puts it between a source and the engine. Avro becomes JSON, and JSON and protobuf lose their
+// frame; all other records pass as they are. Confluent's registry and Apicurio are known, over HTTP or as a folder of
+// schemas.
 //
-// Nothing is lost. While the registry does not answer, the partition is held back and the source is degraded. A registry that
-// answers that it does not know an id is asked again for UnknownWait, because registries replicate; then the record is passed
-// on in its frame and becomes a dead letter, because one bad producer must not stop a partition. So does a value that does not
-// fit its schema.
+// Nothing is lost. While the registry does not answer, the partition is held back and the source is degraded. A
+// registry that answers that it does not know an id is asked again for UnknownWait, because registries replicate; then
+// the record is passed on in its frame and becomes a dead letter, because one bad producer must not stop a partition.
+// So does a value that does not fit its schema.
 package registry
 
 import (
@@ -30,18 +31,19 @@ import (
 
 // Config configures a registry. At least one of URL and Schemas is set.
 type Config struct {
-	// URL is the address of the registry: of Confluent's API, also Apicurio's /apis/ccompat/v7, or of Apicurio's own API,
-	// which has /apis/registry/ in its path.
+	// URL is the address of the registry: of Confluent's API, also Apicurio's /apis/ccompat/v7, or of Apicurio's own
+	// API, which has /apis/registry/ in its path.
 	URL string
 	// Username and Password are sent by basic authentication. Both may be empty.
 	Username, Password string
-	// CA is a file with the authorities that are trusted instead of those of the system; Cert and Key are the files of a
-	// client certificate. All are PEM.
+	// CA is a file with the authorities that are trusted instead of those of the system; Cert and Key are the files of
+	// a client certificate. All are PEM.
 	CA, Cert, Key string
-	// Schemas is a folder of schemas, each in a file that is named by its id: 7.avsc, 7.json or 7.proto. The folder is asked
-	// before the URL.
+	// Schemas is a folder of schemas, each in a file that is named by its id: 7.avsc, 7.json or 7.proto. The folder is
+	// asked before the URL.
 	Schemas string
-	// IDBytes is the length of an id in a frame: 4, or 8 as Apicurio's serializers wrote it before version 3. 0 means 4.
+	// IDBytes is the length of an id in a frame: 4, or 8 as Apicurio's serializers wrote it before version 3. 0 means
+	// 4.
 	IDBytes int
 
 	Log *slog.Logger // nil: no logging
@@ -211,7 +213,7 @@ func (x *client) ask(ctx context.Context, id uint64) (found, error) {
 	return parse(answer.Type, answer.Schema, before...)
 }
 
-// fromFolder returns the schema of a file. ok is false if there is none.
+// fromFolder returns the schema of a file. ok is false if the folder has no such file.
 func (x *client) fromFolder(id uint64) (s found, ok bool, err error) {
 	for extension, kind := range map[string]string{".avsc": "AVRO", ".json": "JSON", ".proto": "PROTOBUF"} {
 		path := filepath.Join(x.cfg.Schemas, strconv.FormatUint(id, 10)+extension)
@@ -299,7 +301,8 @@ func kindOf(text string) string {
 	return "JSON"
 }
 
-// parse returns the schema in a text. Schemas of JSON and protobuf are not needed: the records are recognised by their contents.
+// parse returns the schema in a text. Schemas of JSON and protobuf are not needed: the records are recognised by their
+// contents.
 func parse(kind, text string, before ...string) (found, error) {
 	switch strings.ToUpper(kind) {
 	case "", "AVRO":
@@ -361,8 +364,8 @@ func (x *client) request(ctx context.Context, path string) ([]byte, http.Header,
 	return body, res.Header, nil
 }
 
-// isRegistry reports whether the body of a 404 is that of a registry, and not of a proxy or of a wrong path: both Confluent's
-// and Apicurio's have a code of their own, 40403 for a schema.
+// isRegistry reports whether the body of a 404 is that of a registry, and not of a proxy or of a wrong path: both
+// Confluent's and Apicurio's have a code of their own, 40403 for a schema.
 func isRegistry(body []byte) bool {
 	var answer struct {
 		Code int    `json:"error_code"`

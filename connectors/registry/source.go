@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// UnknownWait is how long a partition waits for a schema that the registry does not have. A replica of a registry is
-	// seconds behind. A source waits at most once in unknownLife, so that wrong ids cannot stop it.
+	// UnknownWait is how long a partition waits for a schema that the registry does not have. A replica of a registry
+	// is seconds behind. A source waits at most once in unknownLife, so that wrong ids cannot stop it.
 	UnknownWait = 10 * time.Second
 	// minPause and maxPause bound the pauses between requests that fail.
 	minPause = 500 * time.Millisecond
@@ -203,7 +203,8 @@ func (r *reader) Read(ctx context.Context, b *connectors.Batch) error {
 	return r.Reader.Read(ctx, b)
 }
 
-// isFramed reports whether a record has a frame. Registries count ids from 1, and a zero id is the beginning of a run of NUL.
+// isFramed reports whether a record has a frame. Registries count ids from 1, and a zero id is the beginning of a run
+// of NUL.
 func (s *Source) isFramed(text string) bool {
 	return len(text) > s.head && text[0] == 0 && s.idOf(text) != 0
 }
@@ -246,8 +247,8 @@ func (r *reader) convert(ctx context.Context, b *connectors.Batch) (*connectors.
 	return &out, nil
 }
 
-// await returns the schema of an id. It waits while the registry does not answer. An error that is not definite is that of ctx
-// or of the engine.
+// await returns the schema of an id. It waits while the registry does not answer. An error that is not definite is that
+// of ctx or of the engine.
 func (r *reader) await(ctx context.Context, b *connectors.Batch, record int, id uint64) (found, error) {
 	schema, err := r.s.client.lookup(ctx, id)
 	if err == nil || isDefinite(err) && (errors.Is(err, errBroken) || !r.s.mayWait()) {
@@ -306,11 +307,12 @@ func (f found) appendRecord(dst []byte, text string, head int, err error) ([]byt
 	return out, converted
 }
 
-// maxIndexes is the largest number of indexes before a protobuf message. No producer nests messages as deeply in a schema.
+// maxIndexes is the largest number of indexes before a protobuf message. No producer nests messages as deeply in a
+// schema.
 const maxIndexes = 16
 
-// skipIndexes reads past the position of a protobuf message in its schema: the number of indexes and then the indexes, each a
-// zigzag varint. No indexes means the first message of the schema.
+// skipIndexes reads past the position of a protobuf message in its schema: the number of indexes and then the indexes,
+// each a zigzag varint. No indexes means the first message of the schema.
 func skipIndexes(body string) (message string, ok bool) {
 	count, n := binary.Varint([]byte(body[:min(len(body), binary.MaxVarintLen64)]))
 	if n <= 0 || count < 0 || count > maxIndexes {

@@ -33,8 +33,8 @@ func frame(id uint64, size int, body string) string {
 	return "\x00" + string(head[8-size:]) + body
 }
 
-// startRegistry starts a registry with the schemas: 1 Avro with a reference, 2 JSON, 3 protobuf, 4 broken. It fails while down
-// is set.
+// startRegistry starts a registry with the schemas: 1 Avro with a reference, 2 JSON, 3 protobuf, 4 broken. It fails
+// while down is set.
 func startRegistry(t *testing.T, down *atomic.Bool, requests *atomic.Int32) string {
 	t.Helper()
 	answer := func(w http.ResponseWriter, d map[string]any) {
@@ -49,7 +49,7 @@ func startRegistry(t *testing.T, down *atomic.Bool, requests *atomic.Int32) stri
 		case down.Load():
 			http.Error(w, "away", http.StatusServiceUnavailable)
 		case user != "me" || password != "secret":
-			http.Error(w, "who", http.StatusUnauthorized)
+			http.Error(w, "no", http.StatusUnauthorized)
 		case r.URL.Path == "/schemas/ids/1":
 			answer(w, map[string]any{"schema": outer, "references": []map[string]any{{"name": "a.Tool", "subject": "a/Tool", "version": 3}}})
 		case r.URL.EscapedPath() == "/subjects/a%2FTool/versions/3":
@@ -207,7 +207,8 @@ func TestRegistryAway(t *testing.T) {
 	}
 }
 
-// An id that the registry does not know holds the partition back for a moment, once; then its records become dead letters.
+// An id that the registry does not know holds the partition back for a moment, once; then its records become dead
+// letters.
 func TestUnknownID(t *testing.T) {
 	t.Parallel()
 	var down atomic.Bool

@@ -10,7 +10,8 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// carried are the facts of the line "Carries" of a format's page, in its order, with the fields that show them in an event.
+// carried are the facts of the line "Carries" of a format's page, in its order, with the fields that show them in an
+// event.
 var carried = []struct {
 	fact   string
 	fields []schema.Field
@@ -79,8 +80,8 @@ func shown(t *testing.T) map[string]map[string]bool {
 	return facts
 }
 
-// Each page has a line with the facts that rules need and that the format can carry. It names those that a case or fixture
-// shows, and no other.
+// Each page has a line with the facts that rules need and that the format can carry. It names those that a case or
+// fixture shows, and no other.
 func TestPagesName(t *testing.T) {
 	facts := shown(t)
 	files, err := filepath.Glob("../formats/*.md")
