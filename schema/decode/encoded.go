@@ -162,7 +162,9 @@ func (d *Decoder) decodeFramed(text string, level int) {
 	}
 	rest, ok := readIndexes(body)
 	if !ok {
-		d.deadLetter(ReasonMalformed, "the frame of a schema registry is followed by neither JSON nor protobuf: is it Avro? Give the source a registry (kafka.registry)", text)
+		const detail = "the frame of a schema registry is followed by neither JSON nor protobuf: is it Avro? " +
+			"Give the source a registry (kafka.registry)"
+		d.deadLetter(ReasonMalformed, detail, text)
 		return
 	}
 	d.decodeText(rest, level+1)
