@@ -86,8 +86,8 @@ func (b *builder) file(cond uint32, clauses []clause, uses *useCount) (f filed, 
 	return f, true
 }
 
-// testOf returns the test among the operands of && whose clause is c, if the clause does not decide it and its rows
-// are kept: then the test runs once for a value.
+// testOf returns the test among the operands of && whose clause is c, if the clause does not decide it, it reads no other
+// value and its rows are kept: then the test runs once for a value.
 func (b *builder) testOf(f *predicate.Formula, c clause) *predicate.Formula {
 	switch f.Op {
 	case predicate.OpAnd:
@@ -97,7 +97,8 @@ func (b *builder) testOf(f *predicate.Formula, c clause) *predicate.Formula {
 			}
 		}
 	case predicate.OpTest:
-		if fact := b.fact(f.Test, false); fact.known && !fact.exact && slices.Equal(fact.atoms, c) && !isLong(b.x.slots[b.slotOf(c)]) {
+		fact := b.fact(f.Test, false)
+		if fact.known && !fact.exact && slices.Equal(fact.atoms, c) && !isLong(b.x.slots[b.slotOf(c)]) && predicate.ReadsOneValue(f.Test) {
 			return f
 		}
 	}
@@ -117,7 +118,8 @@ func (b *builder) refutedTests(f *predicate.Formula, negated bool, out []refuted
 			out = b.refutedTests(&f.Terms[i], negated, out)
 		}
 	case predicate.OpTest:
-		if fact := b.fact(f.Test, false); negated && fact.known && !fact.exact && len(fact.atoms) > 0 {
+		fact := b.fact(f.Test, false)
+		if negated && fact.known && !fact.exact && len(fact.atoms) > 0 && predicate.ReadsOneValue(f.Test) {
 			out = append(out, refuted{fact.atoms, f})
 		}
 	}

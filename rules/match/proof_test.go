@@ -112,6 +112,7 @@ func (d draw) list() string {
 	return x + ".exists(v, " + d.from(
 		"v == "+d.text(), "v.k == "+d.text(), "v == "+d.number(), "v.k == "+d.text()+" && v.n == 1", "v in ["+d.text()+", "+d.text()+"]",
 		"v.startsWith("+d.text()+")", "v.k.contains("+d.text()+")", "has(v.k)", "v == "+d.text()+" || v == "+d.text(),
+		"v == "+d.text()+" && user.id == "+d.text(), "v.k == user.id", "v.k == "+d.text()+" && v.l != raw.x",
 	) + ")"
 }
 

@@ -94,6 +94,13 @@ func Bare(n Node) Node {
 	return n
 }
 
+// ReadsOneValue reports whether the verdict of a test depends on the value of one slot only, that of its fact. A test that is
+// left to CEL may read several.
+func ReadsOneValue(n Node) bool {
+	c, ok := Bare(n).(*computed)
+	return !ok || len(c.slots) == 1
+}
+
 // Verdict is the outcome of a test: Holds, or not, or Failed.
 type Verdict = verdict
 
