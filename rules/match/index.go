@@ -1,13 +1,16 @@
 // Package match finds the conditions of a Set that hold for an event, at a cost that depends on the event and hardly on the
 // number of conditions.
 //
-//	event --> the value of each slot --> its row of bits --> the bits that all rows have in common: candidates
+//	event --> the value of each slot --> its class --> the row of the class
+//	all conditions --> row by row, a state with fewer conditions --> candidates
 //	candidates --> programs over tests --> dataset filter --> numbers
 //
 // An atom is a fact about one value that a look-up finds: the text of a field equals, begins with or contains something, a
 // number is in a range, an address is in a network, a key is absent (see predicate.Atom). A clause is a necessary condition
 // of a condition, a disjunction of atoms. Each condition has a bit, and each slot that has clauses has a column (see
-// column). Probes find the atoms that hold for a value, whatever their number.
+// column). Probes find the atoms that hold for a value, whatever their number. Values with the same atoms share a row, and
+// steps from state to state are kept like those of a lazily built automaton (see rows and states). What a worker keeps
+// is bounded: 16 MiB of values, 64 MiB of rows and 32 MiB of states, and as much as the lists of atoms of the classes take.
 //
 // A candidate runs as a program over its tests. A test runs at most once per event, however many conditions have it. A
 // condition without a clause is a candidate for every event.
@@ -25,15 +28,14 @@ import (
 
 // Index is the index over the conditions of a Set. It is immutable, and all workers share it.
 type Index struct {
-	conds     []cond
-	order     []uint32 // by bit: the index in conds
-	columns   []column // in the order in which a scan looks at them
-	needs     []needs  // by word
-	needed    []uint16
-	stretches []stretch
-	stretchOf []uint32 // by word: the index in stretches
-	openers   []int    // the columns whose rows open sections
-	rest      section  // is looked at for every event
+	conds   []cond
+	order   []uint32 // by bit: the index in conds
+	columns []column // in the order in which a scan looks at them
+	needs   []needs  // by word of conditions
+	needed  []uint32
+	masks   []uint64 // by word: the columns before dear ones that matter, by lastMask
+	cheap   uint32   // the number of columns before the dear ones
+	root    state    // all conditions
 
 	slots   []*predicate.Slot
 	probes  []probe
@@ -69,17 +71,20 @@ type Scratch struct {
 	// Candidates counts the conditions that Eval evaluated.
 	Candidates uint64
 
-	index   *Index   // of the current sizes
-	epoch   uint32   // of the event, a multiple of 4
-	held    []uint32 // by atom: the epoch of the last event for which a probe marked it
-	memo    []uint32 // by test: epoch | verdict
-	seen    []uint32 // by condition: the epoch of the last event for which it was a candidate
-	ran     []uint32 // by probe: the epoch of its last run
-	marked  []uint32 // the atoms marked for this event
-	values  []slotValue
-	rows    []rows    // by column
-	current []current // by column
-	folded  []byte
+	index    *Index   // of the current sizes
+	epoch    uint32   // of the event, a multiple of 4
+	held     []uint32 // by atom: the epoch of the last event for which a probe marked it
+	memo     []uint32 // by test: epoch | verdict
+	seen     []uint32 // by condition: the epoch of the last event for which it was a candidate
+	ran      []uint32 // by probe: the epoch of its last run
+	marked   []uint32 // the atoms marked for this event
+	values   []slotValue
+	rows     []rows    // by column
+	current  []current // by column
+	states   states
+	serial   uint64   // of the last class
+	verdicts []uint32 // of the value that is classified
+	folded   []byte
 }
 
 // verdictMask covers the verdict in an element of Scratch.memo.
@@ -99,6 +104,7 @@ func (s *Scratch) begin(x *Index, e *schema.Event) {
 		s.ran = make([]uint32, len(x.probes))
 		s.values = make([]slotValue, len(x.slots))
 		s.rows, s.current = make([]rows, len(x.columns)), make([]current, len(x.columns))
+		s.states = states{}
 	}
 	s.Predicate.Begin(e)
 }
@@ -111,12 +117,7 @@ func (x *Index) Len() int { return x.size }
 func (x *Index) Eval(e *schema.Event, s *Scratch, out []int32) []int32 {
 	from := len(out)
 	s.begin(x, e)
-	for _, n := range x.openers {
-		for _, o := range s.load(n).open {
-			out = x.scan(o.from, o.to, e, s, out)
-		}
-	}
-	out = x.scan(x.rest.from, x.rest.to, e, s, out)
+	out = x.scan(e, s, out)
 	s.Predicate.End()
 	slices.Sort(out[from:])
 	slices.Sort(s.Failed)

@@ -16,8 +16,8 @@ type filed struct {
 	decided []*predicate.Formula // by clause: the test that has the clause but is not decided by it; nil if there is none
 	refutes clause               // atoms that make the condition false
 	refuted []refuted
-	opener  int   // index of the clause whose atoms open sections; -1 if there is none
-	atom    int32 // the atom of the section
+	opener  int   // index of the clause of which each atom has a bit of its own; -1 if there is none
+	atom    int32 // the atom of the bit
 	never   bool  // the condition never holds
 }
 
@@ -27,7 +27,7 @@ type refuted struct {
 	test  *predicate.Formula
 }
 
-// maxOpeners is the number of atoms of a clause up to which a condition has a bit in a section for each.
+// maxOpeners is the number of atoms of a clause up to which a condition has a bit for each.
 const maxOpeners = 8
 
 // file chooses the clauses of a condition. ok is false if it never holds.
@@ -148,12 +148,8 @@ func isLong(s *predicate.Slot) bool {
 	return false
 }
 
-// smallIndex is the number of words up to which all are looked at for every event.
-const smallIndex = 4
-
-// arrange returns the conditions once for each bit that they have. Bits are sorted by section, and in each section those with
-// clauses in the same columns are together, so that few columns matter for a word. The last section is looked at for
-// every event.
+// arrange returns the conditions once for each bit that they have: a condition has a bit for each atom of its most selective
+// clause.
 func (b *builder) arrange(all []filed) []filed {
 	var out []filed
 	small := len(all) <= smallIndex*64
@@ -171,8 +167,9 @@ func (b *builder) arrange(all []filed) []filed {
 	return out
 }
 
-// sortBits puts the conditions into the order of their bits. asked holds, for each of them, the columns that matter for it in
-// the order in which a scan looks at them.
+// sortBits puts the conditions into the order of their bits. asked holds the columns that matter for each of them. Conditions
+// with the same selective atom are together, so that few words have a chance for an event; among them those with clauses in the
+// same columns, so that few columns matter for a word; and among these those with the same atoms.
 func sortBits(bits []filed, asked [][]int) ([]filed, [][]int) {
 	order := make([]int, len(bits))
 	for i := range order {
@@ -183,7 +180,7 @@ func sortBits(bits []filed, asked [][]int) ([]filed, [][]int) {
 		if (f.atom < 0) != (g.atom < 0) {
 			return cmp.Compare(g.atom, f.atom) // without an atom at the end
 		}
-		return cmp.Or(cmp.Compare(f.atom, g.atom), slices.Compare(asked[i], asked[j]))
+		return cmp.Or(cmp.Compare(f.atom, g.atom), slices.Compare(asked[i], asked[j]), slices.CompareFunc(f.clauses, g.clauses, slices.Compare))
 	})
 	sorted, columns := make([]filed, len(bits)), make([][]int, len(bits))
 	for n, i := range order {
@@ -200,29 +197,50 @@ type place struct {
 
 // columns makes the columns of the clauses, and gives the conditions their bits.
 func (b *builder) columns(bits []filed) {
+	columnOf := b.makeColumns(bits)
+	asked := make([][]int, len(bits))
+	for n := range bits {
+		asked[n] = bits[n].asked(b, columnOf)
+	}
+	bits, asked = sortBits(bits, asked)
+	b.x.order = make([]uint32, len(bits))
+	for n := range bits {
+		b.x.order[n] = bits[n].cond
+	}
+	b.addWords(asked)
+	for n := range bits {
+		b.addBit(n, &bits[n], columnOf)
+	}
+	b.x.root = b.x.all()
+}
+
+// makeColumns makes the columns, without words, and returns them by slot.
+func (b *builder) makeColumns(bits []filed) (columnOf map[int32]int) {
 	x := b.x
-	words := (len(bits) + 63) / 64
 	atoms := map[int32][]int32{} // by slot, -1 for several
+	openers := map[int32]int{}   // by slot
 	places := map[place]bool{}
-	use := func(a, slot int32) {
-		if p := (place{a, slot < 0}); !places[p] {
-			places[p] = true
-			atoms[slot] = append(atoms[slot], a)
+	use := func(c clause, slot int32) {
+		for _, a := range c {
+			if p := (place{a, slot < 0}); !places[p] {
+				places[p] = true
+				atoms[slot] = append(atoms[slot], a)
+			}
 		}
 	}
-	for _, f := range bits {
+	for i := range bits {
+		f := &bits[i]
 		for i, c := range f.clauses {
-			for _, a := range c {
-				use(a, f.slots[i])
+			use(c, f.slots[i])
+			if i == f.opener {
+				openers[f.slots[i]]++
 			}
 		}
 		for _, a := range f.refutes {
-			use(a, b.atoms[a].slot)
+			use(clause{a}, b.atoms[a].slot)
 		}
 		for _, r := range f.refuted {
-			for _, a := range r.atoms {
-				use(a, b.atoms[a].slot)
-			}
+			use(r.atoms, b.slotOf(r.atoms))
 		}
 	}
 	var slots []int32
@@ -230,70 +248,20 @@ func (b *builder) columns(bits []filed) {
 		slots = append(slots, slot)
 	}
 	slices.SortFunc(slots, func(s, t int32) int {
-		return cmp.Or(cmp.Compare(b.price(s, atoms[s]), b.price(t, atoms[t])), cmp.Compare(len(atoms[t]), len(atoms[s])), cmp.Compare(s, t))
+		return cmp.Or(
+			cmp.Compare(b.price(s, atoms[s]), b.price(t, atoms[t])), cmp.Compare(openers[t], openers[s]),
+			cmp.Compare(len(atoms[t]), len(atoms[s])), cmp.Compare(s, t))
 	})
-	columnOf := map[int32]int{}
+	columnOf = map[int32]int{}
 	for _, slot := range slots {
 		columnOf[slot] = len(x.columns)
-		x.columns = append(x.columns, b.column(slot, atoms[slot], words))
+		x.columns = append(x.columns, b.column(slot, atoms[slot]))
 	}
-	asked := make([][]int, len(bits))
-	for n := range bits {
-		asked[n] = b.asked(&bits[n], columnOf)
-	}
-	bits, asked = sortBits(bits, asked)
-	var asks []int // of the current word
-	for n, f := range bits {
-		w, bit := n/64, uint64(1)<<(n%64)
-		x.order = append(x.order, f.cond)
-		for i, c := range f.clauses {
-			at := &x.columns[columnOf[f.slots[i]]]
-			at.free[w] &^= bit
-			for _, a := range c {
-				atom := b.numbers[place{a, f.slots[i] < 0}] - at.first
-				if t := f.decided[i]; t != nil {
-					setBit(&checkOf(&at.checks[atom], b.test(t)).sets, uint32(w), bit)
-				} else {
-					setBit(&at.sets[atom], uint32(w), bit)
-				}
-			}
-		}
-		for _, r := range f.refuted {
-			at := &x.columns[columnOf[b.atoms[r.atoms[0]].slot]]
-			for _, a := range r.atoms {
-				setBit(&checkOf(&at.checks[b.numbers[place{a, false}]-at.first], b.test(r.test)).clears, uint32(w), bit)
-			}
-		}
-		for _, a := range f.refutes {
-			at := &x.columns[columnOf[b.atoms[a].slot]]
-			setBit(&at.clears[b.numbers[place{a, false}]-at.first], uint32(w), bit)
-		}
-		if f.opener >= 0 {
-			b.open(&x.columns[columnOf[f.slots[f.opener]]], b.numbers[place{f.atom, false}], uint32(w))
-		} else if x.rest.to == 0 {
-			x.rest = section{uint32(w), uint32(words)}
-		}
-		for _, at := range asked[n] {
-			if !slices.Contains(asks, at) {
-				asks = append(asks, at)
-			}
-		}
-		if n%64 == 63 || n == len(bits)-1 {
-			b.sortAsked(asks, bits[n/64*64:n+1], columnOf)
-			x.addNeeds(asks)
-			asks = asks[:0]
-		}
-	}
-	for at := range x.columns {
-		if slices.ContainsFunc(x.columns[at].opens, func(o section) bool { return o.from < o.to }) {
-			x.openers = append(x.openers, at)
-		}
-	}
+	return columnOf
 }
 
-// asked returns the columns that matter for a condition, in the order in which a scan looks at them. That of the section
-// comes last: the event has its atom.
-func (b *builder) asked(f *filed, columnOf map[int32]int) (columns []int) {
+// asked returns the columns that matter for a condition, ascending.
+func (f *filed) asked(b *builder, columnOf map[int32]int) (columns []int) {
 	for _, slot := range f.slots {
 		columns = append(columns, columnOf[slot])
 	}
@@ -304,59 +272,69 @@ func (b *builder) asked(f *filed, columnOf map[int32]int) (columns []int) {
 		columns = append(columns, columnOf[b.atoms[r.atoms[0]].slot])
 	}
 	slices.Sort(columns)
-	columns = slices.Compact(columns)
-	if f.opener >= 0 {
-		opener := columnOf[f.slots[f.opener]]
-		columns = append(slices.DeleteFunc(columns, func(n int) bool { return n == opener }), opener)
-	}
-	return columns
+	return slices.Compact(columns)
 }
 
-// sortAsked sorts the columns that matter for the conditions of a word. Those of their sections come after other cheap ones.
-func (b *builder) sortAsked(needs []int, bits []filed, columnOf map[int32]int) {
-	key := func(n int) int {
-		c := &b.x.columns[n]
-		opens := slices.ContainsFunc(bits, func(f filed) bool { return f.opener >= 0 && columnOf[f.slots[f.opener]] == n })
-		switch {
-		case c.price >= priceSearch:
-			return 2
-		case opens:
-			return 1
+// addWords finds the columns that matter for each word. Those of dear values come last, as in the order of columns.
+func (b *builder) addWords(asked [][]int) {
+	x := b.x
+	words := (len(asked) + 63) / 64
+	x.masks = make([]uint64, words)
+	var asks []int
+	for w := range words {
+		asks = asks[:0]
+		for _, columns := range asked[w*64 : min(w*64+64, len(asked))] {
+			asks = append(asks, columns...)
 		}
-		return 0
+		slices.Sort(asks)
+		asks = slices.Compact(asks)
+		n := needs{from: uint32(len(x.needed))}
+		n.dear = n.from
+		for _, at := range asks {
+			x.needed = append(x.needed, uint32(at))
+			if x.columns[at].price < priceSearch {
+				n.dear++
+				x.masks[w] |= 1 << min(at, lastMask)
+				x.cheap = max(x.cheap, uint32(at)+1)
+			}
+		}
+		n.to = uint32(len(x.needed))
+		x.needs = append(x.needs, n)
 	}
-	slices.SortFunc(needs, func(m, n int) int { return cmp.Or(cmp.Compare(key(m), key(n)), cmp.Compare(m, n)) })
+	for i := range x.columns {
+		c := &x.columns[i]
+		c.free = slices.Repeat([]uint64{^uint64(0)}, words)
+	}
 }
 
-// addNeeds adds the columns that matter for the next word.
-func (x *Index) addNeeds(asked []int) {
-	t := stretch{any: len(asked) == 0}
-	if !t.any {
-		t.first, t.second = uint16(asked[0]), uint16(asked[0])
-		asked = asked[1:]
-	}
-	if len(asked) > 0 && x.columns[asked[0]].price < priceSearch {
-		t.second = uint16(asked[0])
-		asked = asked[1:]
-	}
-	w := uint32(len(x.stretchOf))
-	t.to = w + 1
-	if n := len(x.stretches); n > 0 && x.stretches[n-1].continuesAs(t) {
-		x.stretches[n-1].to = t.to
-	} else {
-		x.stretches = append(x.stretches, t)
-	}
-	x.stretchOf = append(x.stretchOf, uint32(len(x.stretches)-1))
-	n := needs{from: uint32(len(x.needed))}
-	for _, c := range asked {
-		if x.columns[c].price < priceSearch {
-			n.dear++
+// addBit gives bit n to a condition.
+func (b *builder) addBit(n int, f *filed, columnOf map[int32]int) {
+	w, bit := uint32(n/64), uint64(1)<<(n%64)
+	for i, c := range f.clauses {
+		at := &b.x.columns[columnOf[f.slots[i]]]
+		if i == f.opener {
+			c = clause{f.atom} // the other atoms have their own bits
 		}
-		x.needed = append(x.needed, uint16(c))
+		at.free[w] &^= bit
+		for _, a := range c {
+			atom := b.numbers[place{a, f.slots[i] < 0}] - at.first
+			if t := f.decided[i]; t != nil {
+				setBit(&checkOf(&at.checks[atom], b.test(t)).sets, w, bit)
+			} else {
+				setBit(&at.sets[atom], w, bit)
+			}
+		}
 	}
-	n.dear += n.from
-	n.to = uint32(len(x.needed))
-	x.needs = append(x.needs, n)
+	for _, r := range f.refuted {
+		at := &b.x.columns[columnOf[b.slotOf(r.atoms)]]
+		for _, a := range r.atoms {
+			setBit(&checkOf(&at.checks[b.numbers[place{a, false}]-at.first], b.test(r.test)).clears, w, bit)
+		}
+	}
+	for _, a := range f.refutes {
+		at := &b.x.columns[columnOf[b.atoms[a].slot]]
+		setBit(&at.clears[b.numbers[place{a, false}]-at.first], w, bit)
+	}
 }
 
 // The prices of columns. Those that are cheap to look up come first, because a word that becomes 0 ends the scan.
@@ -364,7 +342,7 @@ const (
 	priceValue   = iota
 	priceDerived // a part of a value
 	priceSearch  // a long text has to be searched
-	priceSeveral // the row cannot be kept
+	priceSeveral // the values cannot be kept
 )
 
 func (b *builder) price(slot int32, atoms []int32) int {
@@ -381,13 +359,10 @@ func (b *builder) price(slot int32, atoms []int32) int {
 }
 
 // column returns the column of a slot with probes for its atoms, which it numbers.
-func (b *builder) column(slot int32, atoms []int32, words int) column {
+func (b *builder) column(slot int32, atoms []int32) column {
 	x := b.x
-	c := column{slot: slot, price: b.price(slot, atoms), first: x.atoms, free: make([]uint64, words)}
+	c := column{slot: slot, price: b.price(slot, atoms), first: x.atoms}
 	c.cached = slot >= 0 && !isLong(x.slots[slot])
-	for w := range c.free {
-		c.free[w] = ^uint64(0)
-	}
 	slices.SortFunc(atoms, func(m, n int32) int {
 		return cmp.Or(cmp.Compare(b.atoms[m].slot, b.atoms[n].slot), cmp.Compare(partOf(b.atoms[m].Kind), partOf(b.atoms[n].Kind)), cmp.Compare(m, n))
 	})
@@ -414,7 +389,6 @@ func (b *builder) column(slot int32, atoms []int32, words int) column {
 	c.sets = make([][]word, len(atoms))
 	c.clears = make([][]word, len(atoms))
 	c.checks = make([][]check, len(atoms))
-	c.opens = make([]section, len(atoms))
 	return c
 }
 
@@ -436,13 +410,4 @@ func checkOf(checks *[]check, test uint32) *check {
 	}
 	*checks = append(*checks, check{test: test})
 	return &(*checks)[len(*checks)-1]
-}
-
-// open adds a word to the section of an atom.
-func (b *builder) open(c *column, atom, at uint32) {
-	o := &c.opens[atom-c.first]
-	if o.from == o.to {
-		o.from = at
-	}
-	o.to = at + 1
 }
