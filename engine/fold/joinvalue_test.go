@@ -85,3 +85,33 @@ func TestJoinValuesAreEqual(t *testing.T) {
 	f(text(""), text(""), false)
 	f(schema.Value{}, schema.Value{}, false)
 }
+
+// TestLastStepsLeaveTheChains adds last steps that complete nothing, or complete a chain more than once: the chains stay as
+// they are until they are out of the window.
+func TestLastStepsLeaveTheChains(t *testing.T) {
+	c := fold.NewCell(fold.NewProgram(joined("b.resource.id == a.resource.id")), "a\x00\x01")
+	c.Advance(0)
+	add := func(second int, role uint16, value string) {
+		it := at(second, uint64(second))
+		it.Roles, it.Role = uint32(role), role
+		it.Data = string(schema.AppendValue(nil, schema.StringValue(value)))
+		c.Add(&it)
+		c.Advance(schema.Instant(second+1) * 1e9)
+	}
+	add(0, 2, "x") // there is no chain yet
+	add(1, 1, "x")
+	add(2, 2, "z")
+	add(3, 1, "y")
+	wantLines(t, emit(c))
+	add(4, 2, "x")
+	wantLines(t, emit(c), "open r1 start=4 last=4 count=2 value= evidence=2")
+	add(5, 2, "x")
+	wantLines(t, emit(c), "open r2 start=4 last=5 count=3 value= evidence=3")
+	const day = 24 * 60 * 60
+	add(day+1, 2, "x") // the first chain is out of the window, the second is not
+	wantLines(t, emit(c), "settled r3 start=4 last=5 count=3 value= evidence=3")
+	add(day+2, 2, "y")
+	if got := emit(c); len(got) != 1 {
+		t.Errorf("the second chain gave %v, want one finding", got)
+	}
+}

@@ -53,6 +53,9 @@ type paneCounts []byte
 
 // total returns the number of items.
 func (c paneCounts) total() (n int64) {
+	if len(c) == 2 && c[0]|c[1] < 0x80 { // one pane, as most values of a flood have
+		return int64(c[1])
+	}
 	for r := flat.NewReader(c); len(r.Rest()) > 0; {
 		r.Uvarint()
 		n += int64(r.Uvarint())
@@ -122,6 +125,13 @@ type valueCounts struct {
 
 // next returns the first entry of entries and the others.
 func (valueCounts) next(entries []byte) (value []byte, counts paneCounts, rest []byte) {
+	const head = item.ValueHashSize + 1
+	if len(entries) > head { // short counts, without a Reader: an item of a flood passes over thousands of entries
+		if n := entries[head-1]; n < 0x80 && int(n) <= len(entries)-head {
+			end := head + int(n)
+			return entries[:head-1], entries[head:end], entries[end:]
+		}
+	}
 	r := flat.NewReader(entries)
 	value, counts = r.Bytes(item.ValueHashSize), r.Text()
 	return value, counts, r.Rest()

@@ -186,7 +186,7 @@ func (k *sequence) fold(s *scratch, st []byte, it *item.Item) {
 		r := flat.NewReader(st)
 		k.read(&r, ps)
 	}
-	k.expire(ps, it.Time)
+	changed := k.expire(ps, it.Time)
 	x := uint32(len(ps.items))
 	ps.items = append(ps.items, chainItem{storedEvent: storedEvent{time: it.Time, role: it.Role, id: it.ID}, roles: it.Roles})
 	// From the last place to the first, so that an item is at most one step of a chain.
@@ -198,17 +198,23 @@ func (k *sequence) fold(s *scratch, st []byte, it *item.Item) {
 			k.complete(s, ps, it)
 		} else {
 			k.extend(s, ps, place, x)
+			changed = true
 		}
 	}
 	if it.Roles&k.unless != 0 {
 		k.breakChains(ps, x)
+		changed = true
+	}
+	if !changed { // a flood of last steps does not write thousands of chains again
+		s.state = append(s.state, st...)
+		return
 	}
 	s.limits.Partials += int64(k.evict(ps))
 	k.write(s, ps, it)
 }
 
-// expire removes the chains that no item at t or later can complete.
-func (k *sequence) expire(ps *partials, t schema.Instant) {
+// expire removes the chains that no item at t or later can complete, and reports whether there were any.
+func (k *sequence) expire(ps *partials, t schema.Instant) (removed bool) {
 	for i := range ps.chains {
 		c := &ps.chains[i]
 		n := 0
@@ -216,7 +222,9 @@ func (k *sequence) expire(ps *partials, t schema.Instant) {
 			n++
 		}
 		c.refs, c.joins = slices.Delete(c.refs, 0, n*c.size), slices.Delete(c.joins, 0, n)
+		removed = removed || n > 0
 	}
+	return removed
 }
 
 // extend adds the chains that end with item x at the place.
