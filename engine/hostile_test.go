@@ -29,6 +29,9 @@ import (
 // The long form, with floods of the size that issues name (100,000 decoys, 10,000 values a second for 10 s):
 //
 //	go test ./engine -run TestHostile -hostile 10 -timeout 1h
+//
+// From 3 on, two floods cost more than linear: one key with 10,000 values a second, and keys that are all distinct. The
+// cells then take more than their share of the 64 MiB, are paged out and in, and live is folded again from base each time.
 var hostileFlag = flag.Int("hostile", 1, "how many times longer than in CI the floods of the hostile set are")
 
 // hostileRules have one rule of each kind and form, all by agent. Those named h.every match each event.
@@ -252,11 +255,11 @@ func runHostile(t *testing.T, set *rules.Set, flood []arrival) (out hostileRun) 
 		out.peak = max(out.peak, sum)
 	}
 	out.used = map[budget.Part]int64{}
-	src := &memory.Source{Named: "s", Partitions: []memory.Partition{p}, BatchSize: 200}
+	src := &memory.Source{Named: "s", Partitions: []memory.Partition{p}, BatchSize: hostileBatch}
 	read := 0
 	src.Turn = func([]int) int {
 		observe()
-		if read++; read%5 == 0 {
+		if read++; read%20 == 0 {
 			if err := e.Checkpoint(t.Context()); err != nil {
 				t.Error(err)
 			}
@@ -366,9 +369,11 @@ func loadHostileRules(t *testing.T) *rules.Set {
 }
 
 const (
-	// hostileSlack is how far the estimates may exceed the budget: by the changes of one batch, of 200 records, each of
-	// which makes a cell of most rules.
-	hostileSlack = 64 << 20
+	// hostileBatch is the number of records in a batch.
+	hostileBatch = 50
+	// hostileSlack is how far the estimates may exceed the budget: by the changes of a few batches, each record of which
+	// makes a cell of most rules, at more than 16 KiB each: 16 MiB a batch. The heap grows by far less.
+	hostileSlack = 96 << 20
 	// hostilePending is the memory of the pending items of an event that all rules take, in bytes. The budget does not bound the
 	// items of a single cell, which are those of the last 30 s.
 	hostilePending = 8 << 10
