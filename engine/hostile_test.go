@@ -30,8 +30,8 @@ import (
 //
 //	go test ./engine -run TestHostile -hostile 10 -timeout 1h
 //
-// From 3 on, two floods cost more than linear: one key with 10,000 values a second, and keys that are all distinct. The
-// cells then take more than their share of the 64 MiB, are paged out and in, and live is folded again from base each time.
+// With a budget of 64 MiB two floods of the long form cost more than linear, and fail: one key with 10,000 values a second from 3
+// on, and keys that are all distinct at 10. With 2 GiB both are linear: it is paging that costs.
 var hostileFlag = flag.Int("hostile", 1, "how many times longer than in CI the floods of the hostile set are")
 
 // hostileRules have one rule of each kind and form, all by agent. Those named h.every match each event.
