@@ -236,10 +236,7 @@ func (s *Set) build() {
 func (s *Set) Only(r *Rule) *Set {
 	only := *r
 	only.Stage = StageStable
-	o := &Set{Rules: []*Rule{&only}, wanted: s.wanted, env: s.env}
-	for _, f := range feeding(r, nil) {
-		o.Rules = append(o.Rules, f)
-	}
+	o := &Set{Rules: append([]*Rule{&only}, feeding(r, nil)...), wanted: s.wanted, env: s.env}
 	slices.SortFunc(o.Rules, func(a, b *Rule) int { return strings.Compare(a.ID, b.ID) })
 	o.All = o.Rules
 	o.build()

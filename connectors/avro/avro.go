@@ -67,20 +67,20 @@ func Parse(text string, before ...string) (*Schema, error) {
 // AppendJSON appends the JSON of a value, which must take all of text. On an error dst is returned without the value.
 func (s *Schema) AppendJSON(dst []byte, text string) (out []byte, err error) {
 	if len(text) > MaxValue {
-		return dst, fmt.Errorf("Avro of %d bytes: %w: the limit is %d", len(text), ErrSize, MaxValue)
+		return dst, fmt.Errorf("value of %d bytes in Avro: %w: the limit is %d", len(text), ErrSize, MaxValue)
 	}
 	defer func() { // the library reads hostile bytes with unsafe code
 		if p := recover(); p != nil {
-			out, err = dst, fmt.Errorf("Avro of %d bytes: %w", len(text), ErrInvalid)
+			out, err = dst, fmt.Errorf("value of %d bytes in Avro: %w", len(text), ErrInvalid)
 		}
 	}()
 	var value any
 	rest, err := s.schema.Decode([]byte(text), &value)
 	if err != nil {
-		return dst, fmt.Errorf("Avro of %d bytes: %w: %w", len(text), ErrInvalid, err)
+		return dst, fmt.Errorf("value of %d bytes in Avro: %w: %w", len(text), ErrInvalid, err)
 	}
 	if len(rest) > 0 {
-		return dst, fmt.Errorf("Avro of %d bytes: %w: %d bytes follow the value", len(text), ErrInvalid, len(rest))
+		return dst, fmt.Errorf("value of %d bytes in Avro: %w: %d bytes follow the value", len(text), ErrInvalid, len(rest))
 	}
 	return appendBounded(dst, value)
 }

@@ -41,7 +41,6 @@ type Source struct {
 	rule          *rules.Rule
 	tag           uint32
 	tags, tactics schema.Value
-	shape         []string
 }
 
 // NewSource prepares a rule.

@@ -146,7 +146,7 @@ func (v *Values) amount(text []byte) []byte {
 		}
 	}
 	whole, fraction, _ := bytes.Cut(bytes.TrimLeft(text, "$+"), []byte("."))
-	if len(whole) == 0 || bytes.IndexAny(fraction, ".,") >= 0 {
+	if len(whole) == 0 || bytes.ContainsAny(fraction, ".,") {
 		return text
 	}
 	from := len(v.buf)

@@ -24,14 +24,14 @@ func cutPrefix(line string) (p prefixed, ok bool) {
 		}
 		return cutSyslog(line)
 	}
-	time, rest, found := strings.Cut(line[:min(len(line), maxTimePrefix)], " ")
+	time, _, found := strings.Cut(line[:min(len(line), maxTimePrefix)], " ")
 	if tab := strings.IndexByte(time, '\t'); tab > 0 {
-		time, rest, found = time[:tab], "", true
+		time, found = time[:tab], true
 	}
 	if !found || !isTimestamp(time) {
 		return cutSyslog(line)
 	}
-	rest = line[len(time)+1:]
+	rest := line[len(time)+1:]
 	switch {
 	case line[len(time)] == '\t':
 		return cutLambda(rest)
