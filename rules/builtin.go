@@ -9,7 +9,7 @@ import (
 )
 
 // LimitReached is the id of the built-in rule whose findings report that a rule forgot something, because a key reached one
-// of the limits of its kind: somebody who floods the memory of a rule to hide is a finding of his own. Its items are the
+// of the limits of its kind: flooding the memory of a rule to hide is itself a finding. Its items are the
 // losses of all other rules, folded below the watermark like those of any rule, and it feeds none.
 const LimitReached = builtinPrefix + "limit-reached"
 

@@ -109,8 +109,12 @@ func TestOAuthErrors(t *testing.T) {
 			w.WriteHeader(http.StatusUnauthorized)
 			fmt.Fprintf(w, `{"error":"invalid_client","error_description":"no such client\n%s","echo":%q}`, strings.Repeat("x", 1000), clientSecret)
 		}, "answers 401 invalid_client no such client"},
-		"a page":   {func(w http.ResponseWriter, r *http.Request) { http.Error(w, clientSecret, http.StatusServiceUnavailable) }, "answers http.StatusServiceUnavailable"},
-		"redirect": {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect) }, "answers http.StatusTemporaryRedirect"},
+		"a page": {func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, clientSecret, http.StatusServiceUnavailable)
+		}, "answers http.StatusServiceUnavailable"},
+		"redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
+		}, "answers http.StatusTemporaryRedirect"},
 		"no token": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			fmt.Fprint(w, `{"echo":"`+clientSecret+`"}`)
