@@ -169,7 +169,7 @@ func (e *Engine) cellOf(rule string, key map[string]string) (place int, group st
 // clear makes a cell forget its State, and completes the audit entry. It returns false if the cell is empty.
 func (s *shard) clear(k cellKey, entry *store.AuditEntry) bool {
 	c := s.get(k)
-	if c.cell.Empty() {
+	if !c.cell.Remembers() {
 		return false
 	}
 	s.touch(c)

@@ -83,11 +83,11 @@ var findingColumns = [...]column{
 
 	{"summary", func(f *schema.Finding) any { return f.Summary }},
 	{"withdrawn_reason", func(f *schema.Finding) any { return f.WithdrawnReason }},
-	{"operational", func(f *schema.Finding) any { return f.Operational }},
 
 	{"provenance_value", provenance(func(p *schema.Provenance) string { return p.Value })},
 	{"provenance_argument", provenance(func(p *schema.Provenance) string { return p.Argument })},
 	{"provenance_source", provenance(func(p *schema.Provenance) string { return p.Source })},
+	{"operational", func(f *schema.Finding) any { return f.Operational }},
 }
 
 // provenance returns the value of a column about the finding's provenance; "" if the finding has none.

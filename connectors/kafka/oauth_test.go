@@ -111,10 +111,10 @@ func TestOAuthErrors(t *testing.T) {
 		}, "answers 401 invalid_client no such client"},
 		"a page": {func(w http.ResponseWriter, r *http.Request) {
 			http.Error(w, clientSecret, http.StatusServiceUnavailable)
-		}, "answers http.StatusServiceUnavailable"},
+		}, "answers 503"},
 		"redirect": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/elsewhere", http.StatusTemporaryRedirect)
-		}, "answers http.StatusTemporaryRedirect"},
+		}, "answers 307"},
 		"no token": {func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			fmt.Fprint(w, `{"echo":"`+clientSecret+`"}`)

@@ -9,6 +9,12 @@ type Cleared struct {
 	Findings int `json:"findings"` // open findings, which settle
 }
 
+// Remembers reports whether Clear has something to forget: State, pending items or open groups. A cell that does not may
+// still hold emissions, until the watermark has passed them.
+func (c *Cell) Remembers() bool {
+	return c.Pending() > 0 || len(c.base.keys) > 0 || len(c.base.groups) > 0
+}
+
 // Clear makes the cell forget the State of all its keys, base and pending, as if the last pending item had been the end of
 // its history. Its open findings settle as they are, with the next Emit. The triggers of the items remain with the rules over
 // this one. The watermark of the cell rises above its last pending item, so items up to that one, which a restart brings

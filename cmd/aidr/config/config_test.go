@@ -130,21 +130,21 @@ func TestEveryKey(t *testing.T) {
 						URL: "https://r", Username: "u", Password: hidden, TLS: &RegistryTLS{"a", "c", "k"}, Schemas: "s", IDBytes: 8,
 					}},
 			},
-			{At: Place{"f.yaml", 24, 5}, Name: "files", Format: "auto", File: &File{Paths: []string{"a.log", "dir"}, Follow: true}},
+			{At: Place{"f.yaml", 25, 5}, Name: "files", Format: "auto", File: &File{Paths: []string{"a.log", "dir"}, Follow: true}},
 		},
 		State: State{Dir: "/var/aidr", Outbox: 7 << 20, FindingsKeep: 48 * time.Hour, CheckpointEvery: 100 * time.Millisecond, Cells: 9},
 		Sinks: Sinks{
 			ClickHouse: &ClickHouse{
-				At: Place{"f.yaml", 33, 15}, DSN: "clickhouse://u:" + hidden + "@h:9000/db", Cluster: "c", TTL: 720 * time.Hour,
+				At: Place{"f.yaml", 35, 15}, DSN: "clickhouse://u:" + hidden + "@h:9000/db", Cluster: "c", TTL: 720 * time.Hour,
 				Rows: 500, Linger: 2 * time.Second,
 			},
 			Webhooks: []Webhook{{
-				At: Place{"f.yaml", 35, 7}, Name: "soc", URL: "https://h.example/x", Secrets: []string{"whsec_" + hidden, "whsk_${x}"},
+				At: Place{"f.yaml", 37, 7}, Name: "soc", URL: "https://h.example/x", Secrets: []string{"whsec_" + hidden, "whsk_${x}"},
 				AllowNetworks: []string{"127.0.0.0/8"}, Timeout: 3 * time.Second, Retries: []time.Duration{time.Second, 5 * time.Minute},
 				Headers: map[string]string{"Authorization": "Bearer " + hidden}, Rate: 2.5, Concurrency: 4,
 			}},
 		},
-		HTTP: HTTP{Listen: "127.0.0.1:1", Pprof: true, TLS: &ServerTLS{Place{"f.yaml", 46, 49}, "s.pem", "s.key", "ca.pem"}},
+		HTTP: HTTP{Listen: "127.0.0.1:1", Pprof: true, TLS: &ServerTLS{Place{"f.yaml", 48, 49}, "s.pem", "s.key", "ca.pem"}},
 		Log:  Log{Format: "json", Level: "debug"},
 	}
 
