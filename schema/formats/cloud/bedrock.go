@@ -152,7 +152,7 @@ func (b *bedrock) readRequest(el *formats.Element, input formats.Node) {
 func bedrockOperation(operation, model string) string {
 	switch operation {
 	case "Converse", "ConverseStream", "InvokeModel", "InvokeModelWithResponseStream", "":
-		if strings.Contains(model, "embed") {
+		if strings.Contains(model, "embed") && !strings.ContainsAny(model, " {") { // the name of a model, and no other text
 			return "embeddings"
 		}
 		return "chat"
