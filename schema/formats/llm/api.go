@@ -409,7 +409,7 @@ func (a *api) model(el *formats.Element, streamed bool) {
 	model := el.FirstText(a.requestBody.At(requestModel), a.requestBody.At(requestModelID))
 	prompt := a.requestBody.At(bodyPrompt) // an object names a stored prompt
 	switch object := el.Text(a.responseBody.At(answerObject)); {
-	case object == "list", a.requestBody.At(bodyInput).Present() && strings.Contains(model, "embed"):
+	case object == "list", a.requestBody.At(bodyInput).Present() && strings.Contains(model, "embed") && !strings.ContainsAny(model, " {"):
 		op = "embeddings"
 	case dataset == geminiDataset:
 		op = "generate_content"
