@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -246,7 +247,10 @@ func runHostile(t *testing.T, set *rules.Set, flood []arrival) (out hostileRun) 
 	defer st.Close()
 	registry := prometheus.NewRegistry()
 	var e *Engine
+	var sampling sync.Mutex
 	observe := func() {
+		sampling.Lock() // the checkpoint and the input both call it
+		defer sampling.Unlock()
 		sum := int64(0)
 		e.budget.Each(func(part budget.Part, n int64) {
 			sum += n
