@@ -50,6 +50,7 @@ var mayImport = map[string][]string{
 	"engine/fold/reference":      {"schema", "rules", "rules/predicate", "engine/fold", "engine/item"},
 	"engine/store":               {"schema", "connectors", "engine/flat"},
 	"engine/clock":               {},
+	"engine/inventory":           {"schema", "engine/flat"},
 	"engine/gate":                {"schema", "connectors"},
 	"engine/label":               {},
 	"engine/deliver":             {"schema", "connectors", "engine/clock", "engine/store"},
