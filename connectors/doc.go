@@ -54,6 +54,10 @@
 // because an event that arrived later, but not too late, showed that it was wrong. Each entry carries the whole
 // finding, not a difference.
 //
+// Entries of responses carry a [schema.ResponseRecord], or the [schema.Approval] of a held call: [AgentContained],
+// [AgentReleased] and [ApprovalAsked] are for endpoints too, [ResponseChanged] for tables only. A sink that does not know
+// them declines them in Profile.Wants.
+//
 // Delivery. Every entry that the sink wants is delivered at least once or becomes a dead letter. Entries are repeated
 // after a Write failed as a whole and after a crash. A sink therefore identifies a row or message by the finding's ID and
 // revision, and an older revision never replaces a newer one. Entries of one finding arrive in order: none is written

@@ -17,11 +17,18 @@ const (
 	FindingUpdated   EntryType = "finding.updated"
 	FindingSettled   EntryType = "finding.settled"
 	FindingWithdrawn EntryType = "finding.withdrawn"
+	AgentContained   EntryType = "agent.contained" // of Entry.Response
+	AgentReleased    EntryType = "agent.released"  // of Entry.Response
+	ApprovalAsked    EntryType = "approval.asked"  // of Entry.Response, a proposal, or of Entry.Approval, a held call
+	// ResponseChanged is a change of Entry.Response that no endpoint is told of, such as its proof: for tables only.
+	ResponseChanged EntryType = "response.changed"
 )
 
 // EntryTypes returns all types of entries.
 func EntryTypes() []EntryType {
-	return []EntryType{FindingOpened, FindingUpdated, FindingSettled, FindingWithdrawn}
+	return []EntryType{
+		FindingOpened, FindingUpdated, FindingSettled, FindingWithdrawn, AgentContained, AgentReleased, ApprovalAsked, ResponseChanged,
+	}
 }
 
 // EntryTypeOf returns the type of the change that brought f to its current revision.
@@ -38,12 +45,54 @@ func EntryTypeOf(f *schema.Finding) EntryType {
 }
 
 // Entry is one change in the outbox. Entries have consecutive numbers and are immutable: the entry with a given Seq has
-// the same content at every attempt, also after a crash.
+// the same content at every attempt, also after a crash. Exactly one of Finding, Response and Approval is not nil.
 type Entry struct {
-	Seq     uint64
-	Type    EntryType
-	Finding *schema.Finding
-	Attempt int // number of failed attempts of this sink to deliver the entry; 0 the first time
+	Seq      uint64
+	Type     EntryType
+	Finding  *schema.Finding
+	Response *schema.ResponseRecord
+	Approval *schema.Approval
+	Attempt  int // number of failed attempts of this sink to deliver the entry; 0 the first time
+}
+
+// ID returns the id of the finding, response or approval that the entry is about. Entries with one id are delivered in order.
+func (e *Entry) ID() schema.ID {
+	switch {
+	case e.Finding != nil:
+		return e.Finding.ID
+	case e.Response != nil:
+		return e.Response.ID
+	case e.Approval != nil:
+		return e.Approval.ID
+	}
+	return schema.ID{}
+}
+
+// Version returns the number that grows with each change of what the entry is about: a finding's revision, or the version of the
+// containment table. ID and Version identify the entry at a destination.
+func (e *Entry) Version() uint64 {
+	switch {
+	case e.Finding != nil:
+		return e.Finding.Revision
+	case e.Response != nil:
+		return e.Response.Version
+	case e.Approval != nil:
+		return e.Approval.Version
+	}
+	return 0
+}
+
+// Content returns the finding, response or approval that the entry is about, for encoding it as JSON.
+func (e *Entry) Content() any {
+	switch {
+	case e.Finding != nil:
+		return e.Finding
+	case e.Response != nil:
+		return e.Response
+	case e.Approval != nil:
+		return e.Approval
+	}
+	return nil
 }
 
 // Sink is one destination with its own cursor in the outbox. Calls of Write do not overlap.

@@ -539,7 +539,9 @@ func (c *checkpointer) takeFolded() (folded []uint64) {
 // publish passes on the durable results: findings to the deliverer, positions to the sources.
 func (c *checkpointer) publish(ctx context.Context, cp *store.Checkpoint, state *engineState) {
 	for _, en := range cp.Outbox {
-		c.metrics.finding(en.Finding)
+		if en.Finding != nil {
+			c.metrics.finding(en.Finding)
+		}
 	}
 	if len(cp.Outbox) > 0 {
 		c.committed(cp.Outbox)

@@ -261,7 +261,7 @@ func (rr *retiredRules) withdraw(cp *store.Checkpoint, key, value []byte) []byte
 		if err != nil { // committing the checkpoint will report it
 			return nil
 		}
-		isChanging := slices.ContainsFunc(cp.Outbox, func(en connectors.Entry) bool { return en.Finding.ID == id })
+		isChanging := slices.ContainsFunc(cp.Outbox, func(en connectors.Entry) bool { return en.ID() == id })
 		if !ok || f.Revision != o.Revision || isChanging {
 			continue // the store has forgotten it, or the new State has made the same finding
 		}

@@ -53,6 +53,7 @@ var mayImport = map[string][]string{
 	"engine/inventory":           {"schema", "engine/flat"},
 	"engine/gate":                {"schema", "connectors"},
 	"engine/label":               {},
+	"engine/contain":             {"schema", "connectors", "engine/clock", "engine/store"},
 	"engine/deliver":             {"schema", "connectors", "engine/clock", "engine/store"},
 	"engine":                     {"schema/...", "rules/...", "connectors", "engine/..."},
 	"engine/budget":              {},

@@ -72,10 +72,10 @@ func (o *outlet) planBlock(entries []store.Outgoing, st *step) (toWrite []store.
 			continue
 		}
 		wanted = append(wanted, e)
-		last[e.Finding.ID] = e.Seq
+		last[e.ID()] = e.Seq
 	}
 	for _, e := range wanted {
-		id := e.Finding.ID
+		id := e.ID()
 		update := o.profile.UpdateEvery > 0 && e.Type == connectors.FindingUpdated
 		due := now
 		if update {
@@ -96,8 +96,8 @@ func (o *outlet) planBlock(entries []store.Outgoing, st *step) (toWrite []store.
 
 // enqueue puts an entry at the end of its finding's line. The entry replaces an update there that was never written.
 func (o *outlet) enqueue(st *step, e store.Outgoing, update bool, due schema.Instant) {
-	st.Retry = append(st.Retry, store.Retry{Seq: e.Seq, Finding: e.Finding.ID, Due: due, Size: e.Size, Update: update})
-	old, ok := o.queue.last(e.Finding.ID)
+	st.Retry = append(st.Retry, store.Retry{Seq: e.Seq, Finding: e.ID(), Due: due, Size: e.Size, Update: update})
+	old, ok := o.queue.last(e.ID())
 	if ok && old.Update && old.Attempts == 0 && !slices.Contains(st.Done, old.Seq) {
 		st.Done = append(st.Done, old.Seq)
 		st.counts.coalesced++
@@ -186,9 +186,9 @@ func (o *outlet) write(ctx context.Context, toWrite []store.Outgoing, st *step) 
 	for _, e := range toWrite {
 		switch e.Type {
 		case connectors.FindingOpened:
-			o.updates.opened(e.Finding.ID, now)
+			o.updates.opened(e.ID(), now)
 		case connectors.FindingUpdated:
-			o.updates.updated(e.Finding.ID, now)
+			o.updates.updated(e.ID(), now)
 		}
 	}
 	if partial == nil {
@@ -225,7 +225,7 @@ func (o *outlet) splitPartial(written []store.Outgoing, p *connectors.Partial, s
 				return err
 			}
 		default:
-			r := store.Retry{Seq: e.Seq, Finding: e.Finding.ID, Attempts: e.Attempt, Size: e.Size}
+			r := store.Retry{Seq: e.Seq, Finding: e.ID(), Attempts: e.Attempt, Size: e.Size}
 			r.Due = o.now() + schema.Instant(retryAfter(u))
 			if !u.Held {
 				r.Attempts++
@@ -345,15 +345,15 @@ func (o *outlet) discard(st *step, e store.Outgoing, attempts int) error {
 
 // addDead adds the dead letter of an entry to the step. It has the position of the first event in the finding's evidence.
 func (o *outlet) addDead(st *step, e store.Outgoing, reason, detail string, attempts int) error {
-	body, err := json.Marshal(e.Finding)
+	body, err := json.Marshal(e.Content())
 	if err != nil {
-		return fmt.Errorf("encode finding of entry %d: %w", e.Seq, err)
+		return fmt.Errorf("encode the content of entry %d: %w", e.Seq, err)
 	}
 	l := store.DeadLetter{
 		Kind: o.profile.Dead, Reason: reason, Detail: detail, Time: o.now(),
 		Sink: o.name, Attempts: attempts, Entry: e.Seq, Type: e.Type, Body: string(body),
 	}
-	if len(e.Finding.Evidence) > 0 {
+	if e.Finding != nil && len(e.Finding.Evidence) > 0 {
 		v := &e.Finding.Evidence[0]
 		l.Topic, l.Partition, l.Offset, l.Index = v.Topic, v.Partition, v.Offset, v.Index
 	}

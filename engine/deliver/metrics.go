@@ -35,7 +35,10 @@ func (l latencies) collectors() []prometheus.Collector {
 // observeDelivery records the latency of an entry that begins a finding. Later changes of the finding would count the age
 // of the finding.
 func (o *outlet) observeDelivery(e store.Outgoing, now time.Time) {
-	if at := e.Finding.DetectedAt; e.Type == connectors.FindingOpened && at != nil {
+	if e.Type != connectors.FindingOpened {
+		return
+	}
+	if at := e.Finding.DetectedAt; at != nil {
 		o.delivery.Observe(max(now.Sub(time.Unix(0, int64(*at))), 0).Seconds())
 	}
 }

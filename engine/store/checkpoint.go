@@ -30,6 +30,10 @@ type Checkpoint struct {
 	// in the outbox too, and a sink that does not want them declines them in its Profile.
 	Outbox []connectors.Entry
 	Dead   []DeadLetter
+	// Responses and Approvals are changes of the ledger of responses and of the approvals of held calls, by id; a nil Value
+	// deletes. Containment is the state of the containment table; nil: it has not changed.
+	Responses, Approvals []KV
+	Containment          []byte
 	// Audit records what people changed of State with this checkpoint.
 	Audit []AuditEntry
 	Size  int // set by Commit: approximate size of the batch, in bytes
@@ -49,7 +53,7 @@ type KV struct{ Key, Value []byte }
 // After an error the checkpoint may or may not be durable. The caller commits the same checkpoint again until that
 // succeeds; if it was durable already, the repetition changes nothing.
 func (s *Store) Commit(c *Checkpoint) error {
-	bodies, size, err := encodeFindings(c)
+	bodies, size, err := encodeEntries(c)
 	if err != nil {
 		return err
 	}
@@ -129,6 +133,7 @@ func (s *Store) fill(db *pebble.DB, w *batchWriter, c *Checkpoint, bodies [][]by
 	for _, seq := range c.Drop {
 		w.delete(keyNumber(tableItems, seq))
 	}
+	putContainment(w, c)
 	if err := putAudit(w, c); err != nil {
 		return next, err
 	}

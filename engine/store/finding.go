@@ -80,6 +80,9 @@ func putFindings(db *pebble.DB, w *batchWriter, entries []connectors.Entry, bodi
 	updated := make(map[schema.ID]findingRecord, len(entries)) // by earlier entries of the same checkpoint
 	for i, e := range entries {
 		f := e.Finding
+		if f == nil {
+			continue // of a response
+		}
 		old, ok := updated[f.ID]
 		if !ok {
 			v, err := readKey(db, keyFinding(f.ID))

@@ -26,11 +26,15 @@ const (
 	tableRetry   = 'r'
 	tableDead    = 'd'
 	tableAudit   = 'a'
+
+	tableResponse = 'k'
+	tableApproval = 'h'
 )
 
 func keyCheckpoint() []byte     { return []byte{tableMeta, 'c'} }
 func keyCheckpointTime() []byte { return []byte{tableMeta, 't'} }
 func keyOutbox() []byte         { return []byte{tableMeta, 'o'} }
+func keyContainment() []byte    { return []byte{tableMeta, 'k'} }
 func keyAudit(checkpoint uint64, n int) []byte {
 	return binary.BigEndian.AppendUint32(keyNumber(tableAudit, checkpoint), uint32(n))
 }

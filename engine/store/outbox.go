@@ -43,17 +43,18 @@ func (o *outboxState) value() []byte {
 	return binary.AppendUvarint(binary.AppendUvarint(binary.AppendUvarint(nil, o.next), o.total), o.trimmed)
 }
 
-// encodeFindings renders each finding of a checkpoint once, for the outbox and for the table of findings. size is the
+// encodeEntries renders each entry of a checkpoint once, for the outbox and for the table of findings. size is the
 // approximate size of the checkpoint's batch.
-func encodeFindings(c *Checkpoint) (bodies [][]byte, size int, err error) {
+func encodeEntries(c *Checkpoint) (bodies [][]byte, size int, err error) {
 	bodies = make([][]byte, len(c.Outbox))
 	size = len(c.State) + partsSize(c.Items)
 	for i, e := range c.Outbox {
-		if e.Finding == nil {
-			return nil, 0, fmt.Errorf("BUG: entry %d of checkpoint %d has no finding", i, c.Seq)
+		content := e.Content()
+		if content == nil {
+			return nil, 0, fmt.Errorf("BUG: entry %d of checkpoint %d has no content", i, c.Seq)
 		}
-		if bodies[i], err = json.Marshal(e.Finding); err != nil {
-			return nil, 0, fmt.Errorf("encode finding %q of rule %q: %w", e.Finding.ID, e.Finding.RuleID, err)
+		if bodies[i], err = json.Marshal(content); err != nil {
+			return nil, 0, fmt.Errorf("encode entry %s %s: %w", e.Type, e.ID(), err)
 		}
 		size += 2 * len(bodies[i])
 	}
@@ -139,10 +140,38 @@ func parseEntry(seq uint64, v []byte) (Outgoing, error) {
 	if err != nil {
 		return e, err
 	}
-	if e.Finding, err = decodeFinding(body); err != nil {
+	if err := decodeContent(&e.Entry, body); err != nil {
 		return e, fmt.Errorf("entry %d of the outbox: %w", seq, err)
 	}
 	return e, nil
+}
+
+// decodeContent sets what an entry is about, by its type. An approval that was asked for is that of a held call or that of a
+// proposal; only the latter has a scope.
+func decodeContent(e *connectors.Entry, body []byte) (err error) {
+	switch e.Type {
+	case connectors.AgentContained, connectors.AgentReleased, connectors.ResponseChanged:
+		err = json.Unmarshal(body, &e.Response)
+	case connectors.ApprovalAsked:
+		var probe struct {
+			Scope schema.ContainmentScope `json:"scope"`
+		}
+		if err = json.Unmarshal(body, &probe); err != nil {
+			break
+		}
+		if probe.Scope != "" {
+			err = json.Unmarshal(body, &e.Response)
+		} else {
+			err = json.Unmarshal(body, &e.Approval)
+		}
+	default:
+		e.Finding, err = decodeFinding(body)
+		return err
+	}
+	if err != nil {
+		return fmt.Errorf("decode %s: %w", e.Type, err)
+	}
+	return nil
 }
 
 // Outbox returns consecutive entries beginning with the Seq from: at most most entries, of at most bytes together, but at

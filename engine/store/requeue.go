@@ -6,6 +6,7 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -78,11 +79,11 @@ func (s *Store) sinkOf(l *DeadLetter) (*sinkState, error) {
 // restoreEntry writes the dead letter's entry back to the outbox if it was trimmed. The entry has the same Seq and content
 // as before.
 func restoreEntry(db *pebble.DB, w *batchWriter, l *DeadLetter) (Retry, error) {
-	f, err := decodeFinding([]byte(l.Body))
-	if err != nil {
+	e := connectors.Entry{Type: l.Type}
+	if err := decodeContent(&e, []byte(l.Body)); err != nil {
 		return Retry{}, err
 	}
-	r := Retry{Seq: l.Entry, Finding: f.ID}
+	r := Retry{Seq: l.Entry, Finding: e.ID()}
 	key := keyNumber(tableOutbox, l.Entry)
 	v, err := readKey(db, key)
 	if err != nil {

@@ -28,7 +28,10 @@
 //	                           written before the cursor; if the sink is disabled, then since i64, text reason
 //	'r' <name> 0 <Seq u64>     retry of a sink, an entry before its cursor: id 16, due i64, uvarints attempts, size, update
 //	'd' <Seq u64>              dead letter as JSON
-//	'a' <checkpoint u64> <u32> change of State by a person, as JSON (AuditEntry)
+//	'a' <checkpoint u64> <u32> change of State or of containment, as JSON (AuditEntry)
+//	'm' 'k'                    state of the containment table, as JSON (missing in stores of earlier versions)
+//	'k' <id 16>                response, an entry of the ledger, as JSON
+//	'h' <id 16>                approval of a held call, its latest round, by the id of round 0, as JSON
 //
 // Open refuses a store with a higher format version. A future version of Open would upgrade a lower one.
 //
