@@ -251,6 +251,9 @@ func (m *mapReader) Read(el *formats.Element) {
 		if s := &m.identity[i]; !m.lacks(el, s) {
 			name := el.SetAgent
 			if s.Declared {
+				if m.unauthenticated(el) {
+					continue
+				}
 				name = el.DeclareAgent
 			}
 			name(s.rung, m.text(el, s)) // even if the agent is already named, so that faults are reported

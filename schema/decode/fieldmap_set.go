@@ -367,3 +367,13 @@ func (m *mapReader) statusOf(el *formats.Element) (status int64, ok bool) {
 	}
 	return 0, false
 }
+
+// unauthenticated reports whether the gateway refused to authenticate the caller and no principal is known: an id that such a
+// caller declares names nobody.
+func (m *mapReader) unauthenticated(el *formats.Element) bool {
+	if el.Event.Has(schema.AIAgentUID) {
+		return false
+	}
+	status, ok := m.statusOf(el)
+	return ok && status == formats.StatusUnauthenticated
+}

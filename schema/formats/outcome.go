@@ -41,11 +41,15 @@ func (el *Element) SetBlocked() {
 	el.SetText(schema.Disposition, Blocked)
 }
 
+// StatusUnauthenticated is the HTTP status of a call whose caller has no valid credential. An id that such a caller declares
+// names nobody.
+const StatusUnauthenticated = 401
+
 // SetHTTPStatus sets the outcome from an HTTP status. 401 and 403 are refusals. Any other status from 400 on is a
 // failure, and so is the lack of one: 0 means that the connection broke.
 func (el *Element) SetHTTPStatus(status int64) {
 	switch {
-	case status == 401 || status == 403:
+	case status == StatusUnauthenticated || status == 403:
 		el.SetBlocked()
 	case status >= 400 || status < 100:
 		el.SetOutcome(Failure)

@@ -191,10 +191,11 @@ func (e *envoy) identify(el *formats.Element) {
 		if text == "" {
 			continue
 		}
-		if c.declared {
-			el.DeclareAgent(c.key, text)
-		} else {
+		switch {
+		case !c.declared:
 			el.SetAgent(c.key, text)
+		case el.Event.Has(schema.AIAgentUID) || !isUnauthenticated(e.code.at(el)):
+			el.DeclareAgent(c.key, text)
 		}
 		if c.kind == "mtls" {
 			el.SetText(schema.CredentialUID, text)
@@ -210,6 +211,13 @@ func (e *envoy) identify(el *formats.Element) {
 		session = e.mcpSession.at(el)
 	}
 	el.CopyText(schema.SessionID, session)
+}
+
+// isUnauthenticated reports whether a status means that the gateway did not accept the caller's credential. An id that such a
+// caller declares names nobody.
+func isUnauthenticated(code formats.Node) bool {
+	status, ok := scan.Int(code.Src, code.Span)
+	return ok && status == formats.StatusUnauthenticated
 }
 
 // class sets the event's class, tool, llm or api, and the fields of that class.

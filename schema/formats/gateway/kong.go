@@ -136,12 +136,16 @@ func (k *kong) identify(el *formats.Element) {
 	}
 	el.SetAgent("authenticated_entity.id", el.Text(el.At(k.credentialID)))
 	k.mcp.identify(el)
-	if el.Event.Has(schema.AIAgentUID) {
+	switch {
+	case el.Event.Has(schema.AIAgentUID):
 		el.DeclareAgent("request.headers.x-agent-id", el.Text(header(el, k.agentID)))
-	} else {
+	case !isUnauthenticated(el.At(k.status)):
 		el.DeclareAgent("request.headers.x-consumer-username", el.Text(header(el, k.headerName)))
 	}
-	el.CopyFirstText(schema.AIAgentName, el.At(k.username), el.At(k.customID), header(el, k.headerName))
+	el.CopyFirstText(schema.AIAgentName, el.At(k.username), el.At(k.customID))
+	if !isUnauthenticated(el.At(k.status)) {
+		el.CopyText(schema.AIAgentName, header(el, k.headerName))
+	}
 	el.CopyText(schema.ClientAppID, el.At(k.customID))
 	el.SetAgentByAddress(el.Text(header(el, k.userAgent)))
 }
