@@ -13,7 +13,7 @@ func testCaddy(t *testing.T, broker string) {
 	dir, listen := t.TempDir(), freeAddr(t)
 	settings := strings.NewReplacer("/var/log/caddy/", dir+"/", "/etc/caddy/", dir+"/").Replace(documented(t, caddyPage, "{client_id}"))
 	file := configure(t, dir, "Caddyfile", map[string]string{
-		"DOCUMENTED": settings, "LISTEN": listen, "PORT": listen[strings.LastIndexByte(listen, ':')+1:], "BACKEND": startBackend(t),
+		"DOCUMENTED": settings, "LISTEN": listen, "PORT": port(t, listen), "BACKEND": startBackend(t), "GONE": freeAddr(t),
 	})
 	var keys strings.Builder
 	for _, a := range []agent{billing, research} {

@@ -14,7 +14,7 @@ func testHAProxy(t *testing.T, broker string) {
 	file := configure(t, dir, "haproxy.cfg", map[string]string{
 		"GLOBAL":   documented(t, haproxyPage, "setenv"),
 		"FRONTEND": strings.ReplaceAll(documented(t, haproxyPage, "log-format"), "/etc/haproxy/", dir+"/"),
-		"LISTEN":   listen, "BACKEND": startBackend(t),
+		"LISTEN":   listen, "BACKEND": startBackend(t), "GONE": freeAddr(t),
 	})
 	write(t, dir, "agents.map", billing.key+" "+billing.name+"\n"+research.key+" "+research.name+"\n")
 	s := launch(t, dir, nil, path, "-db", "-f", file)

@@ -79,6 +79,7 @@ type envoy struct {
 	cachedTokens, reasoningTokens, cost keys // gen_ai.usage.*
 	mcpMethod, mcpSession, rpcID        keys // mcp.*: the message
 	mcpTool, mcpServer, mcpResource     keys // mcp.*: the object of the call
+	mcpArguments                        keys // mcp.*: its arguments
 	credentials                         []credential
 }
 
@@ -128,6 +129,7 @@ func newEnvoy(p *formats.Paths) formats.Reader {
 		mcpSession:      newKeys(p, "mcp.session.id", "mcp_session_id"),
 		rpcID:           newKeys(p, "jsonrpc.request.id", "jsonrpc_request_id"),
 		mcpTool:         newKeys(p, "mcp.tool.name", "gen_ai.tool.name", "mcp_tool_name", "gen_ai_tool_name"),
+		mcpArguments:    newKeys(p, "gen_ai.tool.call.arguments", "mcp_tool_arguments"),
 		mcpServer:       newKeys(p, "mcp.provider.name", "mcp.server.name", "mcp_provider_name", "mcp_server_name"),
 		mcpResource:     newKeys(p, "mcp.resource.uri", "mcp_resource_uri"),
 	}
@@ -199,6 +201,8 @@ func (e *envoy) identify(el *formats.Element) {
 		}
 		if c.kind == "mtls" {
 			el.SetText(schema.CredentialUID, text)
+		}
+		if !el.Event.Has(schema.CredentialType) {
 			el.SetText(schema.CredentialType, c.kind)
 		}
 	}
@@ -232,6 +236,7 @@ func (e *envoy) class(el *formats.Element) {
 		el.SetText(schema.MCPMethodName, method)
 		el.CopyText(schema.GenAIToolName, e.mcpTool.at(el))
 		el.CopyText(schema.GenAIToolCallID, e.rpcID.at(el))
+		el.CopyUnwrapped(schema.GenAIToolCallArguments, e.mcpArguments.at(el))
 		el.CopyText(schema.MCPServerName, e.mcpServer.at(el))
 		el.CopyText(schema.MCPResourceURI, e.mcpResource.at(el))
 	case model.Present() || provider.Present() || e.responseModel.at(el).Present():
