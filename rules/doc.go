@@ -95,13 +95,16 @@
 //
 //	text       contains, startsWith, endsWith, matches (RE2), glob (* and ?), iequals, icontains, lowerAscii
 //	lists      in, size, exists, exists_one, all, map, filter
-//	           normalised(x): a text or a JSON value without invisible characters and with look-alike letters made Latin
 //	addresses  ip(x).isPrivate(), isLoopback() and isLinkLocal(); cidr("10.0.0.0/8").contains(x); in octal, hexadecimal,
 //	           short and mapped form, too
 //	URLs       url(x).scheme, host, port and path, in canonical form: the host in lower case, addresses in dotted decimal,
 //	           the path without //, . and .., with unreserved characters decoded
 //	time       getHours() and the like, in UTC or with a constant offset such as getHours("+02:00")
-//	content    secrets(x): the kinds of credentials in a text or a JSON value
+//	content    of a text, or of a JSON value as text functions search it:
+//	           normalised(x): in lower case, with single spaces, without invisible characters, look-alike letters made Latin
+//	           decoded(x): with base64, hex and percent-encoding taken off
+//	           injection(x): from 0 to 100, how likely it gives orders to a model; from 40 on it has a phrase that does
+//	           secrets(x): the kinds of credentials in it; invisible(x): bidi, tag, zero_width; entropy(x): bits per byte
 //
 // Patterns, globs and networks must be constants. The variable of exists and the like must not be the first part of a
 // field's name, nor raw, lists or agent. An expression whose estimated cost is too high is an error. A pattern with counted

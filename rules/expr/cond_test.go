@@ -164,6 +164,13 @@ func TestEval(t *testing.T) {
 		{`normalised(raw.dis).icontains("ignore all") && normalised(raw.obj3).matches("ignore\\W+all")`, "true"},
 		{`normalised(raw.no.x) == "" && !normalised(raw.no.x).contains("x") && normalised(raw.a.n) == ""`, "true"},
 		{`url(normalised(gen_ai.tool.call.arguments.url)).host == "evil.example"`, "true"},
+		{`normalised(message_context.prompt_text).contains("please ignore previous")`, "true"},
+		{`injection(message_context.prompt_text) >= 60 && injection(raw.dis) < 40 && injection(raw.no.x) == 0`, "true"},
+		{`injection(gen_ai.tool.call.arguments) > 0 || injection(raw.a.n) > 0`, "false"},
+		{`entropy("abcd") == 2.0 && entropy(event.class) == 1.5 && entropy(raw.no.x) == 0.0`, "true"},
+		{`decoded("aWdub3JlIGFsbCBwcmV2aW91cw==") == "ignore all previous" && decoded(event.class) == "tool"`, "true"},
+		{`normalised(decoded(event.action)) == "tools/call" && injection(decoded(event.class)) == 0`, "true"},
+		{`"zero_width" in invisible(raw.dis) == false && size(invisible("a\u200bb")) == 1 && size(invisible(raw.no.x)) == 0`, "true"},
 		// raw: present
 		{`raw.a.b == "text" && raw.a.n == 7 && raw.a.f == 1.5 && raw.a.yes == true`, "true"},
 		{`raw.a.n == 7.0 && raw.a.n > 6.5 && raw.a.n in [1, 7]`, "true"},

@@ -85,7 +85,9 @@ func (m estimator) callSize(c ast.CallExpr) *checker.SizeEstimate {
 		return upTo(textSize)
 	case "secrets":
 		return upTo(len(content.AllKinds()))
-	case predicate.Normalise:
+	case "invisible":
+		return upTo(len(content.AllInvisible()))
+	case predicate.Normalise, predicate.Decode:
 		return upTo(textSize)
 	}
 	return nil
@@ -131,10 +133,12 @@ func (m estimator) EstimateCallCost(
 		return &checker.CallEstimate{CostEstimate: perCharacter(size.Max), ResultSize: &size}
 	case "matches":
 		return m.matchesCost(target, args)
-	case predicate.Normalise:
-		// The normalised form is made once for all conditions that read it, and for nearly all texts it is the text itself.
+	case predicate.Normalise, predicate.Decode:
+		// They are made once for all conditions that read them.
 		size := m.sizeOf(args[0])
 		return &checker.CallEstimate{CostEstimate: perCharacter(size.Max / 10), ResultSize: &size}
+	case predicate.Inject, predicate.Entropy, "invisible":
+		return &checker.CallEstimate{CostEstimate: perCharacter(m.sizeOf(args[0]).Max), ResultSize: upTo(len(content.AllInvisible()))}
 	case "secrets":
 		cost := perCharacter(m.sizeOf(args[0]).Max)
 		return &checker.CallEstimate{CostEstimate: cost, ResultSize: upTo(len(content.AllKinds()))}

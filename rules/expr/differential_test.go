@@ -182,7 +182,10 @@ var dynSources = []string{"raw.a", "raw.b.c", `raw["@x"]`, "gen_ai.tool.call.arg
 func dynTerm(t *rapid.T) string {
 	x := pick(t, dynSources)
 	constant := pick(t, []string{`"tool"`, `""`, "1", "0.5", "9007199254740993", "true", "null"})
-	switch rapid.IntRange(0, 14).Draw(t, "dyn term") {
+	switch rapid.IntRange(0, 15).Draw(t, "dyn term") {
+	case 15:
+		number := pick(t, []string{"injection", "entropy"}) + "(" + pick(t, append(dynSources, "event.class", "gen_ai.tool.name")) + ")"
+		return number + " " + pick(t, []string{"==", "!=", "<", "<=", ">", ">="}) + " " + pick(t, []string{"0", "2", "40", "1.5"})
 	case 8:
 		return "ip(" + pick(t, append(dynSources, "source.ip")) + ")." + pick(t, predicate.AddressKinds()) + "()"
 	case 9:
@@ -203,7 +206,7 @@ func dynTerm(t *rapid.T) string {
 		return fmt.Sprintf(made, pick(t, stringFields).String()) + test
 	case 14:
 		test := pick(t, []string{`== "tool"`, `.contains("oo")`, `.matches("t.{0,3}l")`, `.icontains("TO")`})
-		return "normalised(" + pick(t, dynSources) + ")" + test
+		return pick(t, []string{"normalised(", "decoded("}) + pick(t, dynSources) + ")" + test
 	case 0, 1:
 		return x + " " + pick(t, []string{"==", "!="}) + " " + constant
 	case 2:

@@ -41,8 +41,9 @@ func TestIssues(t *testing.T) {
 		{`event.class.matches("a(?=b)")`, []string{"the pattern is not in RE2 syntax"}},
 		{`event.class.matches(event.action)`, []string{"a pattern must be a constant text"}},
 		{`event.class.glob(event.action)`, []string{"a glob must be a constant text"}},
-		{`decoded(message_context.prompt_text) != []`, []string{"1:8: decoded() is not yet available"}},
-		{`injection(message_context.prompt_text) > 5 || entropy(event.class) > 1.0`, []string{"injection() is not yet", "entropy() is not yet"}},
+		{`decoded(time) != ""`, []string{`1:9: decoded() takes a text or a JSON value, as in decoded(gen_ai.tool.call.arguments).contains`}},
+		{`normalised(gen_ai.tool.name) in ["bash", "Bash"]`, []string{`1:42: normalised() gives lower case and single spaces, so this never holds: write "bash"`}},
+		{`"tags" in invisible(event.action)`, []string{"did you mean tag?"}},
 		{`gen_ai.response.finish_reasons.exists(event, event == "x")`, []string{
 			"event is the beginning of names that rules have"}},
 		{`raw.a.exists(raw, true) || raw.a.all(lists, true) || raw.a.exists(agent, true)`, []string{

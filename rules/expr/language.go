@@ -11,7 +11,6 @@ import (
 
 	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/schema"
-	"github.com/aidr-engine/aidr/schema/content"
 )
 
 // lenientPrefix begins the name of the lenient form of a function, which accepts missing operands. Authors cannot write an @.
@@ -41,12 +40,12 @@ func newCEL() (*cel.Env, error) {
 func ownFunctions() []cel.EnvOption {
 	text := cel.StringType
 	out := []cel.EnvOption{
-		cel.Function("secrets",
-			cel.Overload("dyn_secrets", []*cel.Type{cel.DynType}, cel.ListType(text), cel.UnaryBinding(boxSecrets))),
-		cel.Function("normalised",
-			cel.Overload("dyn_normalised", []*cel.Type{cel.DynType}, text, cel.UnaryBinding(boxNormalised))),
 		cel.Function("lowerAscii",
 			cel.MemberOverload("text_lowerAscii", []*cel.Type{text}, text, cel.UnaryBinding(boxLower))),
+	}
+	for _, f := range contentFunctions {
+		overload := cel.Overload("dyn_"+f.name, []*cel.Type{cel.DynType}, f.result, cel.UnaryBinding(f.box))
+		out = append(out, cel.Function(f.name, overload))
 	}
 	for _, name := range []string{"iequals", "icontains", "glob"} {
 		args := []*cel.Type{text, text}
@@ -109,8 +108,9 @@ func lenientFunctions() []cel.EnvOption {
 	unary("range", valueRange)
 	unary("has", valuePresent)
 	unary("lowerAscii", boxLower)
-	unary("secrets", boxSecrets)
-	unary("normalised", boxNormalised)
+	for _, f := range contentFunctions {
+		unary(f.name, f.box)
+	}
 	binary("_==_", valuesEqual)
 	binary("_!=_", valuesDiffer)
 	binary("_<_", ordered(func(c int) bool { return c < 0 }))
@@ -160,15 +160,6 @@ func boxLower(v ref.Val) ref.Val {
 		return notText("lowerAscii", v)
 	}
 	return types.String(predicate.LowerASCII(s))
-}
-
-// boxNormalised is normalised(x): "" for a value that is missing or not searched as a text.
-func boxNormalised(v ref.Val) ref.Val {
-	if isMissing(v) {
-		return types.String("")
-	}
-	s, _ := jsonText(v)
-	return types.String(content.Normalised(s))
 }
 
 func boxMatches(v, pattern ref.Val) ref.Val {

@@ -142,9 +142,9 @@ func (l *lenient) replace(e ast.Expr, name string, args []ast.Expr, mayMiss []bo
 	case "@allows":
 		registry := factory.NewLiteral(l.newID(), constant{l.env.site.Agents})
 		l.call(e, name, append([]ast.Expr{registry}, args...)...)
-	case "secrets":
+	case "secrets", "invisible":
 		l.call(e, name, args...)
-	case predicate.Normalise:
+	case predicate.Normalise, predicate.Decode, predicate.Inject, predicate.Entropy:
 		if !l.derive(e, args[0], name) {
 			l.call(e, name, args...)
 		}
@@ -216,13 +216,24 @@ func (l *lenient) has(e, x ast.Expr) {
 // derive turns e, a text made from x, into a slot of its own. It returns false if x is not a slot that allows this.
 func (l *lenient) derive(e, x ast.Expr, how string) bool {
 	n, isSlot := l.slotOf(x)
-	if !isSlot || l.slots[n].Presence || l.slots[n].Derive != "" && (l.slots[n].Derive != predicate.Normalise || how == predicate.Normalise) {
+	if !isSlot || l.slots[n].Presence || !derivable(l.slots[n].Derive, how) {
 		return false
 	}
 	derived := l.slots[n]
 	derived.Derive = strings.TrimPrefix(derived.Derive+" "+how, " ")
 	l.ident(e, l.slot(derived))
 	return true
+}
+
+// derivable reports whether a slot can have one more part of a Derive: at most two, of which the first makes a text.
+func derivable(old, how string) bool {
+	switch old {
+	case "":
+		return true
+	case predicate.Normalise, predicate.Decode:
+		return how != old
+	}
+	return false
 }
 
 // slot returns the number of a slot, which it adds if it is new.

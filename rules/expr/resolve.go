@@ -265,6 +265,7 @@ func (r *resolver) visitCall(e ast.Expr) {
 	}
 	r.literalArgument(e, c, name)
 	r.secretKind(c, name)
+	r.foldedText(c, name)
 	r.equality(e, c, name)
 }
 
@@ -402,20 +403,10 @@ func (r *resolver) urlPart(e ast.Expr) bool {
 	return true
 }
 
-// plannedFunctions are functions on texts that do not exist yet. They are here for the sake of the message: a rule that was
-// written for a later version fails with the reason, and not with a suggestion of a similar name.
-var plannedFunctions = [...]string{"invisible", "entropy", "decoded", "injection"}
-
 // globalCall resolves the calls without a target that are not CEL's own. It returns false for other calls.
 func (r *resolver) globalCall(e ast.Expr, c ast.CallExpr, name string) bool {
 	switch {
-	case slices.Contains(plannedFunctions[:], name):
-		for _, a := range c.Args() {
-			r.visit(a)
-		}
-		r.unknown(e, fmt.Sprintf("%s() is not yet available in this version", name))
-		return true
-	case (name == "secrets" || name == predicate.Normalise) && len(c.Args()) == 1:
+	case slices.ContainsFunc(contentFunctions[:], func(f contentFunction) bool { return f.name == name }) && len(c.Args()) == 1:
 		r.searched(c.Args()[0], name)
 		return true
 	case name == "ip" || name == "cidr" || name == "url":
@@ -428,26 +419,65 @@ func (r *resolver) globalCall(e ast.Expr, c ast.CallExpr, name string) bool {
 	return false
 }
 
-// searched resolves secrets(x) and normalised(x), where x is a text or any JSON value.
+// searched resolves secrets(x), normalised(x) and the like, where x is a text or any JSON value.
 func (r *resolver) searched(x ast.Expr, name string) {
 	r.visit(x)
 	if isCall(x, "@int") || isCall(x, "@double") || isCall(x, "@bool") || isCall(x, "@time") || isCall(x, "@strings") {
-		if name == "secrets" {
-			r.issue(x, "secrets() searches a text or a JSON value, as in size(secrets(gen_ai.tool.call.arguments)) > 0")
-		} else {
-			r.issue(x, "normalised() takes a text or a JSON value, as in normalised(gen_ai.tool.name) == \"bash\"")
+		for _, f := range contentFunctions {
+			if f.name == name {
+				r.issue(x, name+"() takes a text or a JSON value, as in "+f.example)
+			}
 		}
 	}
 }
 
-// secretKind rejects "kind" in secrets(x) if the kind is unknown: it would never hold.
+// secretKind rejects "kind" in secrets(x) and in invisible(x) if the kind is unknown: it would never hold.
 func (r *resolver) secretKind(c ast.CallExpr, name string) {
-	if name != operators.In || !isCall(c.Args()[1], "secrets") {
+	if name != operators.In {
+		return
+	}
+	what, kinds := "kind of secret", content.AllKinds()
+	switch {
+	case isCall(c.Args()[1], "secrets"):
+	case isCall(c.Args()[1], "invisible"):
+		what, kinds = "kind of invisible characters", content.AllInvisible()
+	default:
 		return
 	}
 	kind, ok := literalText(c.Args()[0])
-	if ok && !slices.Contains(content.AllKinds(), kind) {
-		r.issue(c.Args()[0], unknownName("kind of secret", kind, content.AllKinds()))
+	if ok && !slices.Contains(kinds, kind) {
+		r.issue(c.Args()[0], unknownName(what, kind, kinds))
+	}
+}
+
+// foldedText rejects a test of normalised(x) with a text that is not normalised itself: it would never hold.
+func (r *resolver) foldedText(c ast.CallExpr, name string) {
+	args := c.Args()
+	if c.IsMemberFunction() {
+		args = append([]ast.Expr{c.Target()}, args...)
+	}
+	if len(args) != 2 {
+		return
+	}
+	switch name {
+	case operators.Equals, operators.NotEquals, operators.In, "contains", "startsWith", "endsWith":
+	default:
+		return
+	}
+	for i, x := range args {
+		if !isCall(x, predicate.Normalise) {
+			continue
+		}
+		others := []ast.Expr{args[1-i]}
+		if others[0].Kind() == ast.ListKind {
+			others = others[0].AsList().Elements()
+		}
+		for _, o := range others {
+			text, ok := literalText(o)
+			if folded := content.Folded(" " + text + " "); ok && folded != strings.TrimSpace(text) {
+				r.issue(o, fmt.Sprintf("normalised() gives lower case and single spaces, so this never holds: write %q", folded))
+			}
+		}
 	}
 }
 

@@ -57,7 +57,7 @@ func TestSecretsProblems(t *testing.T) {
 		}
 	}
 	f(`"gihub" in secrets(message_context.prompt_text)`, `did you mean github?`)
-	f(`size(secrets(http.response.bytes)) > 0`, "secrets() searches a text or a JSON value")
+	f(`size(secrets(http.response.bytes)) > 0`, "secrets() takes a text or a JSON value")
 	f(`size(secrets()) > 0`, "secrets")
 	f(`size(secrets(event.class, event.action)) > 0`, "secrets")
 	f(`secrets(event.class)`, "a condition is true or false")

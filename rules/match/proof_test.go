@@ -92,7 +92,13 @@ func (d draw) term() string {
 	case 15:
 		return d.text() + " in gen_ai.response.finish_reasons"
 	case 16:
-		made := d.from("%s.lowerAscii()", "normalised(%s)", "normalised(%s).lowerAscii()")
+		if d.from("text", "number") == "number" {
+			return d.from("injection(", "entropy(") + d.from(textFields...) + ") " + d.compare() + " " + d.number()
+		}
+		made := d.from("%s.lowerAscii()", "normalised(%s)", "normalised(%s).lowerAscii()", "decoded(%s)")
+		if made == "normalised(%s)" { // other texts than normalised ones are refused
+			return fmt.Sprintf(made, d.from(textFields...)) + d.from(".iequals(", ".icontains(") + "ZZ"
+		}
 		return fmt.Sprintf(made, d.from(textFields...)) + d.from(" == ", ".contains(") + "ZZ"
 	case 17:
 		return d.list()

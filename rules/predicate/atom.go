@@ -81,8 +81,19 @@ func only(atoms ...Atom) Fact    { return Fact{atoms, true, false} }
 // maxAtomText is the largest length of a text that an atom of a search has; a longer one is represented by a part of it.
 const maxAtomText = 32
 
-// FactOf returns the fact of a test, or of its negation.
+// FactOf returns the fact of a test, or of its negation. A value that is dear to make is no fact: the index would make it for
+// events that other facts exclude.
 func FactOf(n Node, negated bool) Fact {
+	f := factOf(n, negated)
+	for i := range f.Clause {
+		if f.Clause[i].Slot.isSearch() {
+			return Fact{}
+		}
+	}
+	return f
+}
+
+func factOf(n Node, negated bool) Fact {
 	if negated {
 		return negatedFact(n)
 	}

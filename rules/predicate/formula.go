@@ -122,8 +122,10 @@ func (s *Scratch) Value(slot *Slot) (v schema.Value, kind schema.Kind) {
 	switch {
 	case slot.Presence:
 		return schema.BoolValue(v.Present()), schema.KindBool
+	case slot.Derive != "" && kind == schema.KindAbsent:
+		return ZeroValue(derivedType(slot.Derive)), kind
 	case slot.Derive != "":
-		return schema.StringValue(v.Text), kind
+		return v, kind
 	case kind == schema.KindAbsent:
 		return ZeroValue(slot.Type), kind
 	}

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/content"
 )
 
 // Scratch is the working memory of one worker for evaluating conditions; workers do not share it. Slots read from it: it
@@ -26,8 +27,12 @@ type Scratch struct {
 	// event. escaped is a copy, because the event's memory is used again.
 	escaped, spelledOut string
 
-	// The same for the last text that differs from its normalised form.
-	disguised, plain string
+	// Values that were made from texts of the event of Begin, and the memory of folded texts of that event.
+	made        [8]madeValue // in turn
+	nextMade    int
+	foldedTexts []byte
+	foldedFor   uint64
+	injector    content.Injector
 }
 
 // NewScratch returns an empty Scratch.

@@ -1,14 +1,10 @@
 package predicate
 
 import (
-	"encoding/binary"
 	"fmt"
 	"strconv"
-	"strings"
-	"unicode/utf8"
 
 	"github.com/aidr-engine/aidr/schema"
-	"github.com/aidr-engine/aidr/schema/content"
 )
 
 // Source is the origin of a field slot's value.
@@ -30,7 +26,7 @@ type Slot struct {
 	Name     string      // the attribute's name if Source is FromAgent
 	Type     schema.Type // of the value above Path
 	Path     []string    // keys below a TypeDyn; empty for the value itself
-	Derive   string      // the text to make from the value: Normalise, "lower" or a part of a URL, or the first and another; or ""
+	Derive   string      // the values to make from the value, one from the other, separated by spaces: see derived.go; or ""
 	Presence bool        // the slot is a bool: whether the value is present
 	Agents   Registry    // for FromAgent; may be nil
 }
@@ -41,7 +37,7 @@ func (s *Slot) ResultType() schema.Type {
 		return schema.TypeBool
 	}
 	if s.Derive != "" {
-		return schema.TypeString
+		return derivedType(s.Derive)
 	}
 	return s.Type
 }
@@ -69,8 +65,8 @@ func (s *Scratch) read(slot *Slot) schema.Value {
 	if slot.Presence {
 		return schema.BoolValue(v.Present())
 	}
-	if slot.Derive != "" {
-		return schema.StringValue(v.Text)
+	if !v.Present() && slot.Derive != "" {
+		return ZeroValue(derivedType(slot.Derive))
 	}
 	if !v.Present() {
 		return ZeroValue(slot.Type)
@@ -90,68 +86,6 @@ func (s *Scratch) value(slot *Slot) schema.Value {
 		v = s.derived(slot.Derive, v)
 	}
 	return v
-}
-
-// Normalise is the Derive of normalised(x). A space and another Derive may follow; that one is then applied to the normalised
-// text.
-const Normalise = "normalised"
-
-// derived returns the text that is made from a value; it is absent if the text is "". It allocates for a text with capital
-// letters, for a URL, and for a text whose spelling is not normal.
-func (s *Scratch) derived(how string, v schema.Value) schema.Value {
-	if then, ok := strings.CutPrefix(how, Normalise); ok {
-		v, how = s.normalised(v), strings.TrimPrefix(then, " ")
-	}
-	text := ""
-	switch {
-	case v.Kind != schema.KindString:
-	case how == "":
-		text = v.Text
-	case how == "lower":
-		text = LowerASCII(v.Text)
-	default:
-		text = URLPart(how, v.Text)
-	}
-	if text == "" {
-		return schema.Value{}
-	}
-	return schema.StringValue(text)
-}
-
-// normalised returns the text of a value as content.Normalised gives it: a text, or an object or array as text functions see
-// it. It is absent for other values.
-func (s *Scratch) normalised(v schema.Value) schema.Value {
-	text, ok := s.searchable(v)
-	if !ok {
-		return schema.Value{}
-	}
-	if isASCII(text) {
-		return schema.StringValue(text)
-	}
-	if s.disguised != text {
-		plain := content.Normalised(text)
-		if plain == text {
-			return schema.StringValue(text)
-		}
-		s.disguised, s.plain = strings.Clone(text), plain
-	}
-	return schema.StringValue(s.plain)
-}
-
-// isASCII reports whether a text is ASCII, eight bytes at a time: it runs over every text that a condition normalises.
-func isASCII(text string) bool {
-	const high = 0x8080808080808080
-	for ; len(text) >= 8; text = text[8:] {
-		if binary.LittleEndian.Uint64([]byte(text[:8]))&high != 0 {
-			return false
-		}
-	}
-	for i := range len(text) {
-		if text[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
 }
 
 // above returns the value above the slot's path, absent if it does not exist.
