@@ -7,6 +7,8 @@ import (
 	"net"
 	"regexp"
 	"time"
+
+	"github.com/aidr-engine/aidr/connectors"
 )
 
 // Config configures a Kafka source. The zero value of an optional field means the default given with it.
@@ -25,7 +27,7 @@ type Config struct {
 	Start string
 	// ClientID identifies this client in the logs and metrics of the brokers; "aidr" by default.
 	ClientID string
-	TLS      *TLS
+	TLS      *connectors.TLS
 	SASL     *SASL
 
 	// FetchBytes is the number of bytes that one fetch requests for a partition; DefaultFetchBytes by default. While there
@@ -108,7 +110,7 @@ func (c *Config) Validate() error {
 	if d := c.withDefaults(); d.Heartbeat > d.Session/3 {
 		add("heartbeat %v: must be at most a third of the session, %v", d.Heartbeat, d.Session)
 	}
-	if err := c.TLS.validate(); err != nil {
+	if err := c.TLS.Validate(); err != nil {
 		errs = append(errs, err)
 	}
 	if err := c.SASL.validate(); err != nil {

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aidr-engine/aidr/connectors"
 	"github.com/segmentio/kafka-go"
 )
 
@@ -42,7 +43,7 @@ func TestValidate(t *testing.T) {
 	f(func(c *Config) { c.FetchBytes = -1 }, "fetch bytes")
 	f(func(c *Config) { c.FetchWait, c.Refresh, c.Session, c.Heartbeat = -1, -1, -1, -1 }, "fetch wait", "refresh", "session", "heartbeat")
 	f(func(c *Config) { c.Heartbeat = 9 * time.Second }, "a third of the session")
-	f(func(c *Config) { c.TLS = &TLS{Cert: "x"} }, "go together")
+	f(func(c *Config) { c.TLS = &connectors.TLS{Cert: "x"} }, "go together")
 	f(func(c *Config) { c.SASL = &SASL{Mechanism: "GSSAPI"} }, `mechanism "GSSAPI"`, "no username", "no password")
 }
 

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
@@ -37,7 +38,7 @@ func (o *OAuth) fetcher() (func(ctx context.Context) (token, error), error) {
 	case ProviderGCP:
 		return (&gcpProvider{now: time.Now, metadata: gcpMetadata}).token, nil
 	}
-	t, err := (&TLS{CA: o.CA}).config()
+	t, err := (&connectors.TLS{CA: o.CA}).Config()
 	if err != nil {
 		return nil, err
 	}

@@ -1,57 +1,13 @@
 package kafka
 
 import (
-	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 
 	"github.com/segmentio/kafka-go/sasl"
 	"github.com/segmentio/kafka-go/sasl/plain"
 	"github.com/segmentio/kafka-go/sasl/scram"
 )
-
-// TLS configures the connections to the brokers. Files are in PEM and are read once, by New. The zero TLS trusts the
-// certificate authorities of the system.
-type TLS struct {
-	CA         string // file with the authorities that are trusted instead of those of the system
-	Cert, Key  string // files with the certificate and key of the client, for mutual TLS
-	ServerName string // the name that the broker's certificate must carry, instead of the host in Brokers
-}
-
-func (t *TLS) validate() error {
-	if t != nil && (t.Cert == "") != (t.Key == "") {
-		return errors.New("tls: cert and key go together: name both files or neither")
-	}
-	return nil
-}
-
-// config reads the files. It returns nil for a nil TLS.
-func (t *TLS) config() (*tls.Config, error) {
-	if t == nil {
-		return nil, nil
-	}
-	c := &tls.Config{MinVersion: tls.VersionTLS12, ServerName: t.ServerName}
-	if t.CA != "" {
-		pem, err := os.ReadFile(t.CA)
-		if err != nil {
-			return nil, fmt.Errorf("read tls ca: %w", err)
-		}
-		c.RootCAs = x509.NewCertPool()
-		if !c.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("read tls ca %q: no certificate found: give a PEM file", t.CA)
-		}
-	}
-	if t.Cert != "" {
-		cert, err := tls.LoadX509KeyPair(t.Cert, t.Key)
-		if err != nil {
-			return nil, fmt.Errorf("read tls cert %q and key %q: %w", t.Cert, t.Key, err)
-		}
-		c.Certificates = []tls.Certificate{cert}
-	}
-	return c, nil
-}
 
 // SASL holds the credentials of this client.
 type SASL struct {

@@ -19,6 +19,7 @@ import (
 	"github.com/segmentio/kafka-go"
 	"github.com/twmb/franz-go/pkg/kfake"
 
+	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/connectors/conntest"
 )
 
@@ -86,11 +87,11 @@ func TestTLS(t *testing.T) {
 		Certificates: []tls.Certificate{{Certificate: [][]byte{serverCert.Raw}, PrivateKey: serverKey}},
 		ClientAuth:   tls.RequireAndVerifyClientCert, ClientCAs: pool,
 	}))
-	with := func(c *TLS) *Source {
+	with := func(c *connectors.TLS) *Source {
 		return newSource(t, fake.Addr, func(config *Config) { config.Topics, config.TLS = []string{"t"}, c })
 	}
-	readsOne(t, with(&TLS{CA: caFile, Cert: certFile, Key: keyFile}))
-	for name, c := range map[string]*TLS{
+	readsOne(t, with(&connectors.TLS{CA: caFile, Cert: certFile, Key: keyFile}))
+	for name, c := range map[string]*connectors.TLS{
 		"unknown authority":     {Cert: certFile, Key: keyFile},
 		"no client certificate": {CA: caFile},
 		"another server's name": {CA: caFile, Cert: certFile, Key: keyFile, ServerName: "kafka.example.com"},
@@ -102,16 +103,16 @@ func TestTLS(t *testing.T) {
 			stop()
 		})
 	}
-	f := func(c *TLS, want string) {
+	f := func(c *connectors.TLS, want string) {
 		t.Helper()
 		_, err := New(Config{Name: "k", Brokers: []string{"h:1"}, Topics: []string{"t"}, Group: "g", TLS: c})
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("new with %+v: error %v, want %q in it", c, err, want)
 		}
 	}
-	f(&TLS{CA: filepath.Join(dir, "none")}, "read tls ca")
-	f(&TLS{CA: keyFile}, "no certificate found")
-	f(&TLS{Cert: certFile, Key: caFile}, "read tls cert")
+	f(&connectors.TLS{CA: filepath.Join(dir, "none")}, "read tls ca")
+	f(&connectors.TLS{CA: keyFile}, "no certificate found")
+	f(&connectors.TLS{Cert: certFile, Key: caFile}, "read tls cert")
 }
 
 // newCertificate returns a certificate for the loopback address, signed by parent. If parent is nil, the certificate is

@@ -60,7 +60,7 @@ func New(c Config) (*Source, error) {
 	if s.choice, err = newChoice(c); err != nil {
 		return nil, err
 	}
-	tls, err := c.TLS.config()
+	tls, err := c.TLS.Config()
 	if err != nil {
 		return nil, fmt.Errorf("configure kafka source %q: %w", c.Name, err)
 	}

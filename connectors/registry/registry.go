@@ -26,6 +26,7 @@ import (
 
 	lru "github.com/hashicorp/golang-lru/v2"
 
+	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/connectors/avro"
 )
 
@@ -128,7 +129,7 @@ type refusal struct {
 }
 
 func newClient(c Config) (*client, error) {
-	t, err := tlsConfig(c)
+	t, err := (&connectors.TLS{CA: c.CA, Cert: c.Cert, Key: c.Key}).Config()
 	if err != nil {
 		return nil, err
 	}

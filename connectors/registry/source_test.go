@@ -304,7 +304,7 @@ func TestValidate(t *testing.T) {
 	f(Config{URL: "https://r", Cert: "c"}, "go together")
 	f(Config{URL: "https://r", IDBytes: 5}, "use 4 or 8")
 	f(Config{Schemas: "/does/not/exist"}, "not a folder")
-	f(Config{URL: "https://r", CA: "/does/not/exist"}, "read registry ca")
+	f(Config{URL: "https://r", CA: "/does/not/exist"}, "read tls ca")
 }
 
 func FuzzRecord(f *testing.F) {

@@ -89,7 +89,7 @@ func buildSource(s config.Source, log *slog.Logger) (connectors.Source, error) {
 		k.Heartbeat = min(kafka.DefaultHeartbeat, k.Session/3)
 	}
 	if t := s.Kafka.TLS; t != nil {
-		k.TLS = &kafka.TLS{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName}
+		k.TLS = &connectors.TLS{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName}
 	}
 	if a := s.Kafka.SASL; a != nil {
 		k.SASL = saslOf(a)
