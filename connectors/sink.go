@@ -135,8 +135,19 @@ type Profile struct {
 	// Watch looks after the destination until ctx ends, for example to create a schema while nothing is delivered. nil:
 	// there is nothing to look after.
 	Watch func(ctx context.Context)
+	// Keep is called once, before the first Write, with the notes of the sink. nil: the sink keeps no notes.
+	Keep func(Notes)
 	// Enable makes the sink try again after Write has reported Partial.Disabled. nil: the sink is never disabled.
 	Enable func()
+}
+
+// Notes keeps one short text for each finding on behalf of a sink, such as the id of the message that a chat has for the
+// finding. Notes are durable, and are deleted with the finding. They may be used by several goroutines.
+type Notes interface {
+	// Note returns the note on a finding, "" if it has none.
+	Note(id schema.ID) (string, error)
+	// SetNote replaces the note on a finding; "" deletes it.
+	SetNote(id schema.ID, text string) error
 }
 
 // Partial names the entries of a Write that were not delivered.
@@ -174,6 +185,11 @@ const (
 	ReasonEndpointGone  = "endpoint_gone"  // an earlier entry was answered with 410 Gone
 	ReasonUnencodable   = "unencodable"    // the finding cannot be encoded as JSON
 	ReasonBadRequest    = "bad_request"    // no HTTP request can be made of the entry
+	ReasonRefused       = "refused"        // the endpoint refused the entry in the body of its answer
+	ReasonNote          = "note"           // the note on the finding cannot be read or written
+
+	// ReasonUnacknowledged: the endpoint accepted the entry, and did not confirm that it is stored.
+	ReasonUnacknowledged = "unacknowledged"
 
 	// Of a table.
 	ReasonTypeMismatch       = "type_mismatch"       // a value does not have the column's type

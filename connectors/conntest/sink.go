@@ -160,10 +160,12 @@ func sinkProfile(t *testing.T, target SinkTarget) {
 	}
 	write(t, s, entries)
 	again := s.Profile()
-	if (p.Wants == nil) != (again.Wants == nil) || (p.Watch == nil) != (again.Watch == nil) || (p.Enable == nil) != (again.Enable == nil) {
-		t.Error("Wants, Watch or Enable changed after a Write")
+	if (p.Wants == nil) != (again.Wants == nil) || (p.Watch == nil) != (again.Watch == nil) || (p.Enable == nil) != (again.Enable == nil) ||
+		(p.Keep == nil) != (again.Keep == nil) {
+		t.Error("Wants, Watch, Keep or Enable changed after a Write")
 	}
-	p.Wants, p.Watch, p.Enable, again.Wants, again.Watch, again.Enable = nil, nil, nil, nil, nil, nil // functions cannot be compared
+	p.Wants, p.Watch, p.Enable, p.Keep = nil, nil, nil, nil
+	again.Wants, again.Watch, again.Enable, again.Keep = nil, nil, nil, nil // functions cannot be compared
 	if !reflect.DeepEqual(p, again) {
 		t.Errorf("profile changed after a Write\nfrom %+v\nto   %+v", p, again)
 	}

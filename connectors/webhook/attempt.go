@@ -51,13 +51,19 @@ type answer struct {
 
 // attempt makes one request and interprets the answer.
 func (s *Sink) attempt(ctx context.Context, e *connectors.Entry) answer {
-	body, err := Body(e)
-	if err != nil {
-		return answer{verdict: verdictDead, reason: connectors.ReasonUnencodable, detail: err.Error()}
+	r := request{url: s.config.URL}
+	var err error
+	if r.body, err = fit(e, s.config.Links, s.form.render); err != nil {
+		return answer{verdict: verdictDead, reason: connectors.ReasonUnencodable, detail: errorText(err)}
+	}
+	if s.form.adapt != nil {
+		if err := s.form.adapt(e, &r); err != nil {
+			return answer{verdict: verdictRetry, reason: connectors.ReasonNote, detail: errorText(err)}
+		}
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
-	req, err := s.request(ctx, ID(e, s.config.Name), body, time.Now())
+	req, err := s.request(ctx, ID(e, s.config.Name), r, time.Now())
 	if err != nil {
 		return answer{verdict: verdictDead, reason: connectors.ReasonBadRequest, detail: errorText(err)}
 	}
@@ -72,8 +78,17 @@ func (s *Sink) attempt(ctx context.Context, e *connectors.Entry) answer {
 	defer resp.Body.Close()
 	stop := time.AfterFunc(answerTimeout, cancel)
 	defer stop.Stop()
-	_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer) // an error here does not change the status
-	return interpret(resp.StatusCode, resp.Header, time.Now())
+	a := interpret(resp.StatusCode, resp.Header, time.Now())
+	if s.form.answered == nil || a.verdict != verdictDelivered {
+		_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer) // an error here does not change the status
+		return a
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswer))
+	stop.Stop()
+	if err != nil {
+		return interpretError(err)
+	}
+	return s.form.answered(ctx, e, body)
 }
 
 // observe reports an attempt that began at an instant, if the configuration has an observer.
@@ -85,20 +100,29 @@ func (s *Sink) observe(status string, began time.Time) {
 
 // request returns the request of one attempt that starts at the time at. The configuration cannot override the headers
 // of the protocol.
-func (s *Sink) request(ctx context.Context, id string, body []byte, at time.Time) (*http.Request, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, s.config.URL, bytes.NewReader(body))
+func (s *Sink) request(ctx context.Context, id string, r request, at time.Time) (*http.Request, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, r.url, bytes.NewReader(r.body))
 	if err != nil {
 		return nil, err
 	}
-	req.Header.Set("User-Agent", "aidr-webhook/1")
-	for name, value := range s.config.Headers {
-		req.Header.Set(name, value)
-	}
-	req.Header.Set("Content-Type", "application/json")
+	s.setHeaders(req)
+	req.Header.Set("Content-Type", s.form.contentType)
 	req.Header.Set(HeaderID, id)
 	req.Header.Set(HeaderTimestamp, strconv.FormatInt(at.Unix(), 10))
-	req.Header.Set(HeaderSignature, s.signer.Sign(id, at, body))
+	if len(s.config.Secrets) > 0 {
+		req.Header.Set(HeaderSignature, s.signer.Sign(id, at, r.body))
+	}
 	return req, nil
+}
+
+// setHeaders sets the headers of the configuration and of the format.
+func (s *Sink) setHeaders(req *http.Request) {
+	req.Header.Set("User-Agent", "aidr-webhook/1")
+	for _, headers := range []map[string]string{s.form.headers, s.config.Headers} {
+		for name, value := range headers {
+			req.Header.Set(name, value)
+		}
+	}
 }
 
 // interpret returns the outcome of an attempt that was answered with a status.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/aidr-engine/aidr/connectors"
@@ -15,11 +16,18 @@ import (
 // MaxBody is the maximum length of a body in bytes. Receivers are promised less than 20 KB.
 const MaxBody = 20_000
 
-// message is the body. It depends only on the entry, so it is the same at all attempts and after restarts.
+// message is the body of FormatAIDR. It depends only on the entry and the configuration, so it is the same at all attempts and
+// after restarts.
 type message struct {
 	Type      connectors.EntryType `json:"type"`
 	Timestamp schema.Instant       `json:"timestamp"`
 	Data      data                 `json:"data"`
+	Links     *links               `json:"links,omitempty"`
+}
+
+// links are addresses for people.
+type links struct {
+	Console string `json:"console"` // the page of the finding
 }
 
 type data struct {
@@ -36,26 +44,47 @@ type Omitted struct {
 	Fields    []string `json:"dropped,omitempty"` // fields that were left out
 }
 
-// Body returns the body of the entry. If the finding is too large, texts in the evidence are truncated first, then events
-// of the evidence are left out, then the rest is reduced. After an error the entry can never be sent, because the
-// finding cannot be encoded as JSON.
-func Body(e *connectors.Entry) ([]byte, error) {
-	m := message{Type: e.Type, Timestamp: changeTime(e.Finding), Data: data{Finding: e.Finding}}
-	out, err := encode(m)
-	if err != nil || len(out) <= MaxBody {
-		return out, err
+// Body returns the body of the entry in FormatAIDR. After an error the entry can never be sent, because the finding cannot be
+// encoded as JSON.
+func Body(e *connectors.Entry) ([]byte, error) { return fit(e, "", renderMessage) }
+
+// newMessage returns the message of an entry. base is the address of the console, or "".
+func newMessage(e *connectors.Entry, base string) *message {
+	m := &message{Type: e.Type, Timestamp: changeTime(e.Finding), Data: data{Finding: e.Finding}}
+	if base != "" {
+		m.Links = &links{Console: strings.TrimSuffix(base, "/") + "/findings/" + e.Finding.ID.String()}
 	}
-	withoutEvents, err := encode(message{m.Type, m.Timestamp, data{Finding: reduction{}.apply(e.Finding)}})
+	return m
+}
+
+// fit returns the body of the entry. If it is too large, texts in the evidence are truncated first, then events of the
+// evidence are left out, then the rest is reduced.
+func fit(e *connectors.Entry, base string, render func(*message) ([]byte, error)) ([]byte, error) {
+	m := newMessage(e, base)
+	out, err := render(m)
+	if err != nil || len(out) <= MaxBody {
+		return out, wrapEncode(e, err)
+	}
+	m.Data = data{Finding: reduction{}.apply(e.Finding)}
+	withoutEvents, err := render(m)
 	if err != nil {
-		return nil, err
+		return nil, wrapEncode(e, err)
 	}
 	for _, r := range reductions(len(e.Finding.Evidence), len(withoutEvents) <= MaxBody) {
 		m.Data = data{Finding: r.apply(e.Finding), Omitted: &r.Omitted}
-		if out, err = encode(m); err != nil || len(out) <= MaxBody {
-			return out, err
+		if out, err = render(m); err != nil || len(out) <= MaxBody {
+			return out, wrapEncode(e, err)
 		}
 	}
 	return nil, fmt.Errorf("encode finding %s: %d bytes after every reduction, want at most %d", e.Finding.ID, len(out), MaxBody)
+}
+
+// wrapEncode adds the finding to an error of encoding it.
+func wrapEncode(e *connectors.Entry, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("encode finding %s: %w", e.Finding.ID, err)
 }
 
 // changeTime returns the time of the change, as far as it follows from the finding alone. The wall clock of an attempt
@@ -67,12 +96,13 @@ func changeTime(f *schema.Finding) schema.Instant {
 	return max(*f.DetectedAt, f.LastSeen)
 }
 
-func encode(m message) ([]byte, error) {
+// encode returns the JSON of a value on one line. The keys of maps are sorted.
+func encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	enc := json.NewEncoder(&b)
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(m); err != nil {
-		return nil, fmt.Errorf("encode finding %s: %w", m.Data.ID, err)
+	if err := enc.Encode(v); err != nil {
+		return nil, err
 	}
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }

@@ -36,12 +36,23 @@ func DefaultRetries() []time.Duration {
 	}
 }
 
-// Config is the configuration of one endpoint. Name, URL and one secret are required; everything else has a default.
+// Config is the configuration of one endpoint. Name and URL are required, and what the format needs; everything else
+// has a default.
 type Config struct {
 	Name    string            // part of every webhook-id
+	Format  Format            // of the bodies; "" means FormatAIDR
 	URL     string            // http or https; the path may be a secret, so the URL is never logged
-	Secrets []string          // whsec_... (HMAC-SHA256) or whsk_... (ed25519); each of them signs, for rotation
+	Secrets []string          // whsec_... (HMAC-SHA256) or whsk_... (ed25519); each of them signs, for rotation. See Format.Signed
 	Headers map[string]string // added to each request; the values are secrets
+
+	TLS   *connectors.TLS // private authorities and the client's certificate; nil: the authorities of the system
+	Links string          // the address of the console, to which bodies link; "" means no links
+
+	Template   string // of FormatTemplate
+	Channel    string // of FormatSlack, with a Token: the id of the channel
+	Token      string // of FormatSlack or FormatSplunkHEC
+	RoutingKey string // of FormatPagerDuty: the integration key of the service
+	Index      string // of FormatSplunkHEC; "" means the token's default
 
 	AllowNetworks []netip.Prefix                       // allowed in addition to public addresses: 127.0.0.0/8, 10.1.0.0/16 ...
 	Filter        func(connectors.Entry) (bool, error) // reports whether an entry is delivered; nil means that every entry is
@@ -69,8 +80,11 @@ func (c *Config) complete() error {
 	if err := checkURL(c.URL); err != nil {
 		bad("url: %w", err)
 	}
-	if len(c.Secrets) == 0 {
-		bad("secret: missing: want whsec_ and 24 to 64 random bytes in base64")
+	if err := c.checkFormat(); err != nil {
+		bad("%w", err)
+	}
+	if err := c.TLS.Validate(); err != nil {
+		bad("%w", err)
 	}
 	for name, value := range c.Headers {
 		if err := checkHeader(name, value); err != nil {

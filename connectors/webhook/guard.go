@@ -2,7 +2,6 @@ package webhook
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -12,6 +11,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"github.com/aidr-engine/aidr/connectors"
 )
 
 const (
@@ -150,12 +151,20 @@ func (g *guard) control(_ context.Context, _, address string, _ syscall.RawConn)
 
 // newClient returns a client that does not follow redirects, does not decompress answers, and uses no proxy from the
 // environment: a proxy would resolve and dial the address, so the guard would not see it.
-func newClient(c Config) *http.Client {
+func newClient(c Config) (*http.Client, error) {
+	settings := c.TLS
+	if settings == nil {
+		settings = &connectors.TLS{}
+	}
+	secure, err := settings.Config()
+	if err != nil {
+		return nil, err
+	}
 	dialer := &net.Dialer{Timeout: dialTimeout, KeepAlive: 30 * time.Second, ControlContext: newGuard(c.AllowNetworks).control}
 	return &http.Client{
 		Transport: &http.Transport{
 			DialContext:            dialer.DialContext,
-			TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12},
+			TLSClientConfig:        secure,
 			TLSHandshakeTimeout:    tlsTimeout,
 			ForceAttemptHTTP2:      true,
 			DisableCompression:     true,
@@ -165,5 +174,5 @@ func newClient(c Config) *http.Client {
 			MaxResponseHeaderBytes: maxHeaderBytes,
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	}, nil
 }

@@ -35,6 +35,8 @@ type Sink struct {
 	client  *http.Client
 	breaker *breaker
 	limiter *rate.Limiter
+	form    *form
+	notes   connectors.Notes // in memory until Profile.Keep was called
 
 	mu     sync.Mutex
 	gone   bool // the endpoint answered 410 Gone
@@ -47,7 +49,17 @@ func New(c Config) (*Sink, error) {
 	if err := errors.Join(c.complete(), err); err != nil {
 		return nil, fmt.Errorf("webhook %q: %w", c.Name, err)
 	}
-	return &Sink{config: c, signer: signer, client: newClient(c), breaker: newBreaker(), limiter: newLimiter(c.Rate, c.Burst)}, nil
+	client, err := newClient(c)
+	if err != nil {
+		return nil, fmt.Errorf("webhook %q: %w", c.Name, err)
+	}
+	s := &Sink{
+		config: c, signer: signer, client: client, breaker: newBreaker(), limiter: newLimiter(c.Rate, c.Burst), notes: newMemoryNotes(),
+	}
+	if s.form, err = newForm(s); err != nil {
+		return nil, fmt.Errorf("webhook %q: %w", c.Name, err)
+	}
+	return s, nil
 }
 
 // Name returns the endpoint's name.
@@ -64,6 +76,7 @@ func (s *Sink) Profile() connectors.Profile {
 		OutboxCap:   s.config.OutboxCap,
 		UpdateEvery: max(0, s.config.UpdateEvery),
 		Wants:       s.wants,
+		Keep:        func(n connectors.Notes) { s.notes = n },
 		Enable:      s.enable,
 	}
 }
@@ -87,6 +100,9 @@ func (s *Sink) wants(e connectors.Entry) bool {
 	switch e.Type {
 	case connectors.FindingOpened, connectors.FindingUpdated, connectors.FindingSettled, connectors.FindingWithdrawn:
 	default:
+		return false
+	}
+	if s.form.wants != nil && !s.form.wants(e.Type) {
 		return false
 	}
 	if s.config.Filter == nil {

@@ -67,8 +67,12 @@ type outlet struct {
 }
 
 func newOutlet(d *Deliverer, s connectors.Sink) *outlet {
+	profile := withDefaults(s.Profile())
+	if profile.Keep != nil {
+		profile.Keep(d.opts.Store.Notes(s.Name()))
+	}
 	return &outlet{
-		sink: s, name: s.Name(), profile: withDefaults(s.Profile()),
+		sink: s, name: s.Name(), profile: profile,
 		store: d.opts.Store, clock: d.opts.Clock, log: d.opts.Log, onDead: d.opts.Dead, draining: d.draining,
 		delivery: d.latencies.delivery.WithLabelValues(s.Name()), written: d.latencies.write.WithLabelValues(s.Name()),
 		failures: connectors.Backoff{Min: minPause, Max: maxPause},

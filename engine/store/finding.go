@@ -150,6 +150,9 @@ func (s *Store) sweepFindings(db *pebble.DB, w *batchWriter) (sweepState, error)
 			w.delete(keyFinding(id))
 			w.delete(keyGroup(r.start, id))
 			w.delete(kv.Key)
+			if err := deleteNotes(db, w, id); err != nil {
+				return s.sweep, err
+			}
 		}
 	}
 	if len(page) == 0 {

@@ -26,6 +26,7 @@ const (
 	tableRetry   = 'r'
 	tableDead    = 'd'
 	tableAudit   = 'a'
+	tableNote    = 'n'
 
 	tableResponse = 'k'
 	tableApproval = 'h'
@@ -68,6 +69,11 @@ func keyRetries(name string) []byte { return append(append([]byte{tableRetry}, n
 
 func keyRetry(name string, seq uint64) []byte {
 	return binary.BigEndian.AppendUint64(keyRetries(name), seq)
+}
+
+// keyNote returns the key of a sink's note on a finding. The notes on one finding share a prefix.
+func keyNote(id schema.ID, sink string) []byte {
+	return append(append([]byte{tableNote}, id[:]...), sink...)
 }
 
 // numberOf returns the number at the end of a key.

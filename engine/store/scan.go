@@ -87,7 +87,7 @@ func readPage(db *pebble.DB, lower, upper []byte, backwards bool) (page []KV, er
 }
 
 // each calls yield with all keys and values of a prefix, which are valid only during the call. It is for Open, when
-// nothing else uses the database.
+// nothing else uses the database, and for short prefixes.
 func each(db *pebble.DB, prefix []byte, yield func(key, value []byte) error) error {
 	it, err := db.NewIter(&pebble.IterOptions{LowerBound: prefix, UpperBound: prefixEnd(prefix)})
 	if err != nil {

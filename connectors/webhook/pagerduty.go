@@ -1,0 +1,81 @@
+package webhook
+
+import (
+	"errors"
+
+	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// Limits of the Events API v2 of PagerDuty.
+const (
+	maxPagerSummary = 1024 // characters; counted in bytes here
+	maxPagerSource  = 255  // bytes; the documentation gives a limit for dedup_key only
+)
+
+// pagerDuty renders events for the Events API v2. The finding's id is the dedup_key, so all changes of a finding belong to
+// one alert. A withdrawn finding resolves its alert. That a finding is settled is not sent: it is no news for the person on
+// call, and it would open a new alert if the first one is resolved.
+type pagerDuty struct {
+	routingKey string
+}
+
+func newPagerDuty(c *Config) (*form, error) {
+	if c.RoutingKey == "" {
+		return nil, errors.New("routing_key: missing: want the integration key of the service (Events API v2)")
+	}
+	return &form{
+		contentType: "application/json", render: pagerDuty{c.RoutingKey}.render,
+		wants: func(t connectors.EntryType) bool { return t != connectors.FindingSettled },
+	}, nil
+}
+
+func (p pagerDuty) render(m *message) ([]byte, error) {
+	f := m.Data.Finding
+	out := map[string]any{"routing_key": p.routingKey, "dedup_key": f.ID.String(), "event_action": "trigger"}
+	if m.Type == connectors.FindingWithdrawn {
+		out["event_action"] = "resolve"
+		return encode(out)
+	}
+	out["client"] = "AIDR"
+	out["payload"] = map[string]any{
+		"summary":        truncate(f.Title+": "+f.Summary, maxPagerSummary-len(ellipsis)),
+		"source":         pagerSource(f),
+		"severity":       pagerSeverity(f.Severity),
+		"timestamp":      f.LastSeen,
+		"component":      f.RuleID,
+		"class":          f.Kind,
+		"custom_details": m.Data,
+	}
+	if f.Tenant != "" {
+		out["payload"].(map[string]any)["group"] = f.Tenant
+	}
+	if m.Links != nil {
+		out["client_url"] = m.Links.Console
+		out["links"] = []any{map[string]any{"href": m.Links.Console, "text": "Finding in AIDR"}}
+	}
+	return encode(out)
+}
+
+// pagerSource returns the affected system, which must not be empty.
+func pagerSource(f *schema.Finding) string {
+	for _, s := range []string{f.AgentName, f.AgentUID, f.Tenant} {
+		if s != "" {
+			return truncate(s, maxPagerSource-len(ellipsis))
+		}
+	}
+	return "aidr"
+}
+
+// pagerSeverity returns the name that PagerDuty has for a severity.
+func pagerSeverity(s schema.Severity) string {
+	switch s {
+	case schema.SeverityCritical:
+		return "critical"
+	case schema.SeverityHigh:
+		return "error"
+	case schema.SeverityMedium:
+		return "warning"
+	}
+	return "info"
+}

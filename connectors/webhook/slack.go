@@ -1,0 +1,217 @@
+package webhook
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"unicode"
+
+	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// Limits of Slack's Block Kit and of its Web API.
+const (
+	maxSlackHeader  = 150  // characters of a header block
+	maxSlackSection = 2900 // bytes of the escaped text of a section block; Slack allows 3000 characters
+	maxSlackField   = 200  // bytes of one value in the list of facts; Slack allows 2000
+	maxSlackTS      = 64   // bytes of the id of a message, such as 1767225600.123456
+	slackPost       = "/chat.postMessage"
+	slackUpdate     = "/chat.update"
+)
+
+// slack renders messages for Slack: one for each finding. With a token and a channel the URL is that of chat.postMessage, and
+// later changes update the message. An incoming webhook cannot update a message: there a finding gives one message when it
+// opens and a short one if it is withdrawn.
+//
+// The text of a finding is written by attackers. Only plain text and escaped mrkdwn are used, so it can neither mention a
+// channel nor show a link under another name.
+type slack struct {
+	sink    *Sink
+	channel string
+	base    string // the URL of the Web API without the method; "" for an incoming webhook
+}
+
+func newSlack(s *Sink) *slack {
+	k := &slack{sink: s, channel: s.config.Channel}
+	if k.channel != "" {
+		k.base = strings.TrimSuffix(s.config.URL, slackPost)
+	}
+	return k
+}
+
+// checkSlack returns the errors of the settings of the format.
+func checkSlack(c *Config) error {
+	switch u, err := url.Parse(c.URL); {
+	case c.Format != FormatSlack || err != nil:
+		return nil
+	case (c.Channel == "") != (c.Token == ""):
+		return errors.New("channel and token go together: set both for chat.postMessage, or neither for an incoming webhook")
+	case c.Channel != "" && !strings.HasSuffix(u.Path, slackPost):
+		return errors.New("url: with a channel, want https://slack.com/api/chat.postMessage")
+	}
+	return nil
+}
+
+func (k *slack) form() *form {
+	f := &form{contentType: "application/json; charset=utf-8", render: k.render, wants: k.wants}
+	if k.base != "" {
+		f.headers = map[string]string{"Authorization": "Bearer " + k.sink.config.Token}
+		f.answered, f.adapt = k.answered, k.adapt
+	}
+	return f
+}
+
+// wants reports whether a change gives a message.
+func (k *slack) wants(t connectors.EntryType) bool {
+	return k.base != "" || t == connectors.FindingOpened || t == connectors.FindingWithdrawn
+}
+
+// adapt makes the request an update if the finding has a message.
+func (k *slack) adapt(e *connectors.Entry, r *request) error {
+	r.url = k.base + slackPost
+	ts, err := k.sink.notes.Note(e.Finding.ID)
+	if err != nil || ts == "" {
+		return err
+	}
+	var m map[string]json.RawMessage
+	if err := json.Unmarshal(r.body, &m); err != nil {
+		return err
+	}
+	m["ts"] = json.RawMessage(fmt.Sprintf("%q", ts))
+	r.url = k.base + slackUpdate
+	r.body, err = encode(m)
+	return err
+}
+
+// answered interprets Slack's answer, whose status is 200 even if the call failed.
+func (k *slack) answered(_ context.Context, e *connectors.Entry, body []byte) answer {
+	var got struct {
+		OK    bool   `json:"ok"`
+		Error string `json:"error"`
+		TS    string `json:"ts"`
+	}
+	if json.Unmarshal(body, &got) != nil {
+		return answer{verdict: verdictRetry, reason: connectors.ReasonRefused, detail: "the answer is not that of Slack's Web API"}
+	}
+	if got.OK {
+		// A note that cannot be written means a second message at worst, and the message itself is delivered.
+		if ts := got.TS; ts != "" && len(ts) <= maxSlackTS && strings.Trim(ts, "0123456789.") == "" {
+			_ = k.sink.notes.SetNote(e.Finding.ID, ts)
+		}
+		return answer{verdict: verdictDelivered}
+	}
+	a := answer{verdict: verdictDead, reason: connectors.ReasonRefused, detail: "Slack refused the message: " + truncate(oneLine(got.Error), maxDetail)}
+	switch got.Error {
+	case "message_not_found", "cant_update_message", "edit_window_closed":
+		a.verdict = verdictRetry // the message was deleted: the next attempt posts a new one
+		if err := k.sink.notes.SetNote(e.Finding.ID, ""); err != nil {
+			a.reason, a.detail = connectors.ReasonNote, errorText(err)
+		}
+	case "ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout", "rate_limited":
+		a.verdict = verdictRetry
+	}
+	return a
+}
+
+func (k *slack) render(m *message) ([]byte, error) {
+	f := m.Data.Finding
+	title := f.Title
+	if m.Type == connectors.FindingWithdrawn {
+		title = "Withdrawn: " + title
+	}
+	out := map[string]any{"text": slackText(title + " - " + f.Summary)}
+	blocks := []any{
+		map[string]any{"type": "header", "text": slackPlain(slackMark(f.Severity) + " " + title)},
+		slackSection(f.Summary),
+		map[string]any{"type": "section", "fields": slackFacts(f)},
+	}
+	if f.Explanation != "" && f.Explanation != f.Summary {
+		blocks = append(blocks, slackSection(f.Explanation))
+	}
+	if m.Links != nil {
+		blocks = append(blocks, map[string]any{"type": "actions", "elements": []any{
+			map[string]any{"type": "button", "text": slackPlain("Open in AIDR"), "url": m.Links.Console},
+		}})
+	}
+	out["blocks"] = blocks
+	if k.channel != "" {
+		out["channel"] = k.channel
+	}
+	return encode(out)
+}
+
+// slackSection returns a block of text.
+func slackSection(text string) map[string]any {
+	return map[string]any{"type": "section", "text": map[string]any{"type": "mrkdwn", "text": slackText(text)}}
+}
+
+// slackPlain returns a text without markup.
+func slackPlain(text string) map[string]any {
+	return map[string]any{"type": "plain_text", "emoji": true, "text": truncate(oneLine(text), maxSlackHeader-len(ellipsis))}
+}
+
+// slackFacts returns the fields that a person looks for first. A value in a code span keeps mrkdwn from reading it.
+func slackFacts(f *schema.Finding) (out []any) {
+	agent := f.AgentName
+	if agent == "" {
+		agent = f.AgentUID
+	}
+	for _, fact := range [][2]string{
+		{"Severity", string(f.Severity)}, {"Status", string(f.Status)}, {"Agent", agent}, {"Session", f.SessionID}, {"Rule", f.RuleID},
+		{"Triggers", fmt.Sprint(f.Count)}, {"First seen", f.FirstSeen.String()}, {"Last seen", f.LastSeen.String()},
+	} {
+		if fact[1] != "" {
+			out = append(out, map[string]any{"type": "mrkdwn", "text": "*" + fact[0] + "*\n`" + slackCode(fact[1]) + "`"})
+		}
+	}
+	return out
+}
+
+// slackMark returns the emoji of a severity.
+func slackMark(s schema.Severity) string {
+	switch s {
+	case schema.SeverityCritical:
+		return ":rotating_light:"
+	case schema.SeverityHigh:
+		return ":red_circle:"
+	case schema.SeverityMedium:
+		return ":large_orange_circle:"
+	}
+	return ":large_blue_circle:"
+}
+
+// slackEscape escapes the three characters that control mrkdwn, as Slack documents, and takes its effect from the markup of
+// emphasis, which attackers could use to imitate other parts of the message.
+func slackEscape(text string) string {
+	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "*", "\u2217", "`", "\u02cb", "~", "\u223c").Replace(visible(text))
+}
+
+// slackText escapes a text and truncates it, so that the result has at most maxSlackSection bytes.
+func slackText(text string) string {
+	escaped := slackEscape(text)
+	for n := maxSlackSection; len(escaped) > maxSlackSection; n /= 2 {
+		escaped = slackEscape(truncate(text, n-len(ellipsis)))
+	}
+	return escaped
+}
+
+// slackCode returns a value for a code span.
+func slackCode(text string) string { return slackEscape(truncate(oneLine(text), maxSlackField)) }
+
+// visible replaces control characters other than line ends, and the characters that change the direction of text, by spaces,
+// and bytes that are not UTF-8 by question marks.
+func visible(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r != '\n' && unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r) || r == '\u2028' || r == '\u2029' {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(text, "?"))
+}
+
+// oneLine is visible on one line.
+func oneLine(text string) string { return strings.ReplaceAll(visible(text), "\n", " ") }
