@@ -69,7 +69,11 @@ func newForm(s *Sink) (*form, error) {
 	case FormatCloudEvents:
 		return &form{contentType: "application/cloudevents+json; charset=utf-8", render: cloudEvents{c.Links}.render}, nil
 	case FormatTemplate:
-		return newTemplateForm(c.Template, c.Links)
+		f, err := newTemplateForm(c.Template, c.Links)
+		if err != nil {
+			return nil, fmt.Errorf("template: %w", err)
+		}
+		return f, nil
 	case FormatSlack:
 		return newSlack(s).form(), nil
 	case FormatPagerDuty:

@@ -39,16 +39,22 @@ type bodyTemplate struct {
 func newTemplateForm(text, base string) (*form, error) {
 	t, err := parseTemplate(text)
 	if err != nil {
-		return nil, fmt.Errorf("template: %w", err)
+		return nil, err
 	}
 	f := &form{contentType: "application/json", render: t.render}
 	for _, typ := range connectors.EntryTypes() {
 		e := SampleEntry(typ)
 		if _, err := fit(&e, base, t.render); err != nil {
-			return nil, fmt.Errorf("template: with a %s: %w", typ, err)
+			return nil, fmt.Errorf("with a %s: %w", typ, err)
 		}
 	}
 	return f, nil
+}
+
+// CheckTemplate reports whether Config.Template can be used, by rendering made-up findings with it.
+func CheckTemplate(text string) error {
+	_, err := newTemplateForm(text, "")
+	return err
 }
 
 // parseTemplate parses a template and adds a count of steps to its loops.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/cmd/aidr/maps"
+	"github.com/aidr-engine/aidr/connectors/webhook"
 	"github.com/aidr-engine/aidr/rules/doc"
 	"github.com/aidr-engine/aidr/rules/expr"
 	"github.com/aidr-engine/aidr/rules/predicate"
@@ -51,6 +52,8 @@ type Config struct {
 	State State `key:"state"`
 	// The destinations of findings.
 	Sinks Sinks `key:"sinks"`
+	// Addresses that deliveries link to.
+	Links Links `key:"links"`
 	// The listener for /metrics, /healthz and /readyz.
 	HTTP HTTP `key:"http"`
 	// The log on standard error.
@@ -197,7 +200,7 @@ type TLS struct {
 	Cert string `key:"cert"`
 	// File with the private key of this client.
 	Key string `key:"key"`
-	// Name that the certificate of the brokers must have, instead of their host.
+	// Name that the certificate of the server must have, instead of its host.
 	ServerName string `key:"server_name"`
 }
 
@@ -294,7 +297,24 @@ type Webhook struct {
 	Name string `key:"name"`
 	// Address, http or https. Private addresses are refused unless allow_networks has them.
 	URL string `key:"url,required"`
-	// Secret that signs deliveries: `aidr webhook secret` makes one. At least one of secret and secrets is needed.
+	// Form of the bodies: `aidr`, `ocsf`, `cloudevents`, `template`, `slack`, `pagerduty` or `splunk_hec`. `aidr webhook schema
+	// FORMAT` prints the JSON Schema.
+	Format webhook.Format `key:"format" type:"text"`
+	// Body of the format `template`: JSON with actions of Go templates, such as `{"text": "{{.data.title}}"}`, over the body of
+	// the format `aidr`. Values are escaped by their place; `join`, `upper`, `lower`, `truncate` and `default` are known.
+	Template string `key:"template"`
+	// Id of the channel, for the format `slack` with a token: then a finding is one message, which is updated.
+	Channel string `key:"channel"`
+	// Token of Slack's Web API, or of Splunk's HTTP Event Collector.
+	Token string `key:"token"`
+	// Integration key of a PagerDuty service (Events API v2).
+	RoutingKey string `key:"routing_key"`
+	// Index of Splunk.
+	Index string `key:"index"`
+	// Private authorities, and the certificate of this client, for mutual TLS.
+	TLS *TLS `key:"tls"`
+	// Secret that signs deliveries: `aidr webhook secret` makes one. At least one of secret and secrets is needed for the formats
+	// `aidr`, `ocsf` and `cloudevents`.
 	_ struct{} `key:"secret" type:"text"`
 	// Several secrets, during a rotation: each signs.
 	Secrets []string `key:"secrets"` // those of both keys
@@ -312,6 +332,12 @@ type Webhook struct {
 	Rate float64 `key:"rate" unit:"deliveries per second"` // 0: no limit
 	// Number of attempts at the same time.
 	Concurrency int `key:"concurrency" unit:"attempts"`
+}
+
+// Links configures the links in deliveries.
+type Links struct {
+	// Address under which people reach this AIDR, such as https://aidr.example.com: findings are at /findings/ID.
+	Base string `key:"base"`
 }
 
 // HTTP configures the listener for /metrics, /healthz and /readyz. An empty Listen disables the listener.

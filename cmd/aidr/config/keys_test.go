@@ -63,6 +63,7 @@ func keyDefaults() map[string]string {
 		"sinks.clickhouse.rows":               fmt.Sprint(clickhouse.DefaultRows),
 		"sinks.clickhouse.linger":             d(clickhouse.DefaultLinger),
 		"sinks.webhooks[].name":               "webhook-1, webhook-2 ...",
+		"sinks.webhooks[].format":             string(webhook.FormatAIDR),
 		"sinks.webhooks[].timeout":            d(webhook.DefaultTimeout),
 		"sinks.webhooks[].retries":            strings.Join(retries, ", "),
 		"sinks.webhooks[].concurrency":        fmt.Sprint(webhook.DefaultConcurrency),

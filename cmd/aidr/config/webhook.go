@@ -22,7 +22,8 @@ func (r *reader) webhook(n *doc.Node, index int) Webhook {
 		Timeout:     duration(f.Get("timeout"), 0, time.Second, 5*time.Minute),
 		Concurrency: int(integer(f.Get("concurrency"), 0, 1, 64)), Headers: map[string]string{},
 	}
-	w.Secrets = r.secrets(n, f)
+	r.webhookFormat(f, &w)
+	w.Secrets = r.secrets(n, f, w.Format)
 	if retries := f.Get("retries"); retries != nil {
 		w.Retries = []time.Duration{} // not nil: an empty list means a single attempt
 		for _, item := range retries.Items() {
@@ -44,6 +45,39 @@ func (r *reader) webhook(n *doc.Node, index int) Webhook {
 	return w
 }
 
+// webhookFormat reads the format and the settings that belong to it. The connector checks which of them go together.
+func (r *reader) webhookFormat(f *doc.Fields, w *Webhook) {
+	if v := f.Get("format"); v != nil {
+		names := make([]string, 0, len(webhook.Formats()))
+		for _, name := range webhook.Formats() {
+			names = append(names, string(name))
+		}
+		w.Format = webhook.Format(v.Enum(names...))
+	}
+	if t := f.Get("template"); t != nil { // not expanded, because $x is a variable of the template
+		w.Template = t.Filled()
+		if err := webhook.CheckTemplate(w.Template); w.Template != "" && err != nil {
+			t.Fail("cannot be used: %v", err)
+		}
+	}
+	w.Channel, w.Index = r.text(f.Get("channel")), r.text(f.Get("index"))
+	w.Token, w.RoutingKey = r.text(f.Get("token")), r.text(f.Get("routing_key"))
+	if t := f.Get("tls"); t != nil {
+		w.TLS = r.tls(t)
+	}
+}
+
+// links reads the addresses for people.
+func (r *reader) links(f *doc.Fields) (l Links) {
+	base := f.Get("base")
+	l.Base = r.text(base)
+	if u, err := url.Parse(l.Base); base != nil && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "") {
+		base.Fail("is not an http or https URL without a query")
+	}
+	f.Done()
+	return l
+}
+
 // refused reports a URL whose address the webhook sink will refuse to dial.
 func (r *reader) refused(n *doc.Node, host string, allowed []string) {
 	var allow []netip.Prefix
@@ -58,7 +92,7 @@ func (r *reader) refused(n *doc.Node, host string, allowed []string) {
 }
 
 // secrets reads `secret` and `secrets`, which lists several during a rotation.
-func (r *reader) secrets(n *doc.Node, f *doc.Fields) (out []string) {
+func (r *reader) secrets(n *doc.Node, f *doc.Fields, format webhook.Format) (out []string) {
 	one, more := f.Get("secret"), f.Get("secrets")
 	if one != nil {
 		if s := r.filled(f, "secret"); s != "" {
@@ -66,7 +100,7 @@ func (r *reader) secrets(n *doc.Node, f *doc.Fields) (out []string) {
 		}
 	}
 	out = append(out, r.texts(more)...)
-	if one == nil && len(more.Items()) == 0 {
+	if one == nil && len(more.Items()) == 0 && format.Signed() {
 		n.Fail("has no secret to sign deliveries with: make one with `aidr webhook secret`")
 	}
 	return out

@@ -25,7 +25,7 @@ func buildSinks(cfg *config.Config, observe webhookObserver) (sinks []connectors
 		}
 	}
 	for _, w := range cfg.Sinks.Webhooks {
-		s, err := buildWebhook(w, observe)
+		s, err := BuildWebhook(w, cfg.Links.Base, observe)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%ssinks.webhooks %q: %w", w.At, w.Name, err))
 			continue
@@ -43,10 +43,15 @@ func ClickHouseConfig(c *config.ClickHouse) clickhouse.Config {
 // webhookObserver is called with the status and the duration of each request to an endpoint.
 type webhookObserver func(endpoint, status string, took time.Duration)
 
-func buildWebhook(w config.Webhook, observe webhookObserver) (connectors.Sink, error) {
+// BuildWebhook makes the sink of one endpoint. links is the address that its deliveries link to, and may be empty.
+func BuildWebhook(w config.Webhook, links string, observe webhookObserver) (*webhook.Sink, error) {
 	c := webhook.Config{
 		Name: w.Name, URL: w.URL, Secrets: w.Secrets, Headers: w.Headers, Timeout: w.Timeout, Retries: w.Retries,
-		Concurrency: w.Concurrency, Rate: w.Rate,
+		Concurrency: w.Concurrency, Rate: w.Rate, Format: w.Format, Template: w.Template, Channel: w.Channel, Token: w.Token,
+		RoutingKey: w.RoutingKey, Index: w.Index, Links: links,
+	}
+	if t := w.TLS; t != nil {
+		c.TLS = &connectors.TLS{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName}
 	}
 	if filter := w.Filter; filter != nil {
 		c.Filter = func(e connectors.Entry) (bool, error) { return filter(string(e.Type), e.Finding) }
