@@ -88,8 +88,8 @@ The exit status is 0 if the endpoint accepted the message, and 2 if it did not.`
 
 // testWebhook sends a made-up change to the endpoint of a configuration.
 func testWebhook(cmd *cobra.Command, file, name string, typ connectors.EntryType) error {
-	if !slices.Contains(connectors.EntryTypes(), typ) {
-		return fmt.Errorf("there is no type %s: there are %v", typ, connectors.EntryTypes())
+	if !slices.Contains(webhook.Types(), typ) {
+		return fmt.Errorf("there is no type %s: there are %v", typ, webhook.Types())
 	}
 	cfg, err := loadConfig(cmd, file)
 	if err != nil {

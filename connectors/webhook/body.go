@@ -21,13 +21,18 @@ const MaxBody = 20_000
 type message struct {
 	Type      connectors.EntryType `json:"type"`
 	Timestamp schema.Instant       `json:"timestamp"`
-	Data      data                 `json:"data"`
+	Data      any                  `json:"data"` // finding, response or approval, whichever is set
 	Links     *links               `json:"links,omitempty"`
+
+	finding  *data
+	response *schema.ResponseRecord
+	approval *schema.Approval
+	entry    *connectors.Entry
 }
 
 // links are addresses for people.
 type links struct {
-	Console string `json:"console"` // the page of the finding
+	Console string `json:"console"` // the page of the finding or of the response
 }
 
 type data struct {
@@ -50,41 +55,81 @@ func Body(e *connectors.Entry) ([]byte, error) { return fit(e, "", renderMessage
 
 // newMessage returns the message of an entry. base is the address of the console, or "".
 func newMessage(e *connectors.Entry, base string) *message {
-	m := &message{Type: e.Type, Timestamp: changeTime(e.Finding), Data: data{Finding: e.Finding}}
+	m := &message{Type: e.Type, response: e.Response, approval: e.Approval, entry: e}
+	page := "/responses/"
+	switch {
+	case e.Finding != nil:
+		m.Timestamp, page = changeTime(e.Finding), "/findings/"
+		m.setFinding(data{Finding: e.Finding})
+	case e.Response != nil:
+		m.Timestamp, m.Data = responseTime(e.Response), e.Response
+	case e.Approval != nil:
+		m.Timestamp, m.Data, page = e.Approval.Asked, e.Approval, "/approvals/"
+	}
 	if base != "" {
-		m.Links = &links{Console: strings.TrimSuffix(base, "/") + "/findings/" + e.Finding.ID.String()}
+		m.Links = &links{Console: strings.TrimSuffix(base, "/") + page + e.ID().String()}
 	}
 	return m
 }
 
-// fit returns the body of the entry. If it is too large, texts in the evidence are truncated first, then events of the
-// evidence are left out, then the rest is reduced.
+// setFinding sets the finding, whole or reduced.
+func (m *message) setFinding(d data) { m.finding, m.Data = &d, &d }
+
+// fit returns the body of the entry. If that of a finding is too large, texts in the evidence are truncated first, then events
+// of the evidence are left out, then the rest is reduced. The texts of responses are bounded by package schema; their history,
+// receipts and sources of proof are left out if they are too long.
 func fit(e *connectors.Entry, base string, render func(*message) ([]byte, error)) ([]byte, error) {
 	m := newMessage(e, base)
 	out, err := render(m)
 	if err != nil || len(out) <= MaxBody {
 		return out, wrapEncode(e, err)
 	}
-	m.Data = data{Finding: reduction{}.apply(e.Finding)}
-	withoutEvents, err := render(m)
-	if err != nil {
-		return nil, wrapEncode(e, err)
+	if e.Finding != nil {
+		return fitFinding(m, render)
 	}
-	for _, r := range reductions(len(e.Finding.Evidence), len(withoutEvents) <= MaxBody) {
-		m.Data = data{Finding: r.apply(e.Finding), Omitted: &r.Omitted}
+	if e.Response != nil {
+		short := *e.Response
+		short.Receipts, short.History, short.Proof.Sources, short.Aliases, short.Credentials, short.Spared = nil, nil, nil, nil, nil, nil
+		m.response, m.Data = &short, &short
 		if out, err = render(m); err != nil || len(out) <= MaxBody {
 			return out, wrapEncode(e, err)
 		}
 	}
-	return nil, fmt.Errorf("encode finding %s: %d bytes after every reduction, want at most %d", e.Finding.ID, len(out), MaxBody)
+	return nil, fmt.Errorf("encode %s %s: %d bytes, want at most %d", e.Type, e.ID(), len(out), MaxBody)
 }
 
-// wrapEncode adds the finding to an error of encoding it.
+// fitFinding is fit for a finding whose body is too large.
+func fitFinding(m *message, render func(*message) ([]byte, error)) ([]byte, error) {
+	f := m.finding.Finding
+	m.setFinding(data{Finding: reduction{}.apply(f)})
+	out, err := render(m)
+	if err != nil {
+		return nil, wrapEncode(m.entry, err)
+	}
+	for _, r := range reductions(len(f.Evidence), len(out) <= MaxBody) {
+		m.setFinding(data{Finding: r.apply(f), Omitted: &r.Omitted})
+		if out, err = render(m); err != nil || len(out) <= MaxBody {
+			return out, wrapEncode(m.entry, err)
+		}
+	}
+	return nil, fmt.Errorf("encode finding %s: %d bytes after every reduction, want at most %d", f.ID, len(out), MaxBody)
+}
+
+// wrapEncode adds the entry to an error of encoding it.
 func wrapEncode(e *connectors.Entry, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("encode finding %s: %w", e.Finding.ID, err)
+	return fmt.Errorf("encode %s %s: %w", e.Type, e.ID(), err)
+}
+
+// responseTime returns the time of the latest change of a response, by the wall clock of its process.
+func responseTime(r *schema.ResponseRecord) schema.Instant {
+	t := max(r.Since, r.Ended)
+	if n := len(r.History); n > 0 {
+		t = max(t, r.History[n-1].Time)
+	}
+	return t
 }
 
 // changeTime returns the time of the change, as far as it follows from the finding alone. The wall clock of an attempt

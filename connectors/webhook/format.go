@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/schema"
@@ -113,17 +114,46 @@ func (c *Config) checkFormat() error {
 // renderMessage encodes the body of FormatAIDR.
 func renderMessage(m *message) ([]byte, error) { return encode(m) }
 
-// renderOCSF encodes a Detection Finding.
+// renderOCSF encodes a finding as a Detection Finding, and a response as a Remediation Activity.
 func renderOCSF(m *message) ([]byte, error) {
-	out := m.Data.OCSF(ocsfActivity(m.Type))
-	if m.Data.Omitted != nil {
+	if m.finding == nil {
+		return encode(ocsfResponse(m))
+	}
+	out := m.finding.OCSF(ocsfActivity(m.Type))
+	if m.finding.Omitted != nil {
 		out["metadata"].(map[string]any)["is_truncated"] = true
-		out["unmapped"].(map[string]any)["cut"] = m.Data.Omitted
+		out["unmapped"].(map[string]any)["cut"] = m.finding.Omitted
 	}
 	if m.Links != nil {
 		out["finding_info"].(map[string]any)["src_url"] = m.Links.Console
 	}
 	return encode(out)
+}
+
+// ocsfResponse returns a Remediation Activity (class 7001) of OCSF: Isolate for a containment, Restore for a release.
+func ocsfResponse(m *message) map[string]any {
+	const class, isolate, restore, other = 7001, 1, 3, 99
+	activity, name := isolate, "Isolate"
+	switch m.Type {
+	case connectors.AgentReleased:
+		activity, name = restore, "Restore"
+	case connectors.ApprovalAsked:
+		activity, name = other, "Approval asked"
+	}
+	n, ms := noticeOf(m), int64(m.Timestamp)/int64(time.Millisecond)
+	metadata := map[string]any{
+		"version": schema.OCSFVersion, "product": map[string]any{"name": "AIDR", "vendor_name": "aidr-engine"},
+		"uid": fmt.Sprintf("%s-%d", m.entry.ID(), m.entry.Version()),
+	}
+	if n.tenant != "" {
+		metadata["tenant_uid"] = n.tenant
+	}
+	return map[string]any{
+		"activity_id": activity, "activity_name": name, "category_uid": class / 1000, "category_name": "Remediation",
+		"class_uid": class, "class_name": "Remediation Activity", "type_uid": class*100 + activity, "type_name": "Remediation Activity: " + name,
+		"time": ms, "severity_id": 1, "severity": "Informational", "message": n.title + ": " + n.summary,
+		"command_uid": m.entry.ID().String(), "metadata": metadata, "unmapped": map[string]any{"response": m.Data},
+	}
 }
 
 // ocsfActivity returns the activity that a change is in OCSF.
@@ -150,11 +180,11 @@ func (c cloudEvents) render(m *message) ([]byte, error) {
 		source = "urn:aidr"
 	}
 	out := map[string]any{
-		"specversion": "1.0", "id": fmt.Sprintf("%s-%d", m.Data.ID, m.Data.Revision), "source": source,
+		"specversion": "1.0", "id": fmt.Sprintf("%s-%d", m.entry.ID(), m.entry.Version()), "source": source,
 		"type": cloudEventsType + string(m.Type), "time": m.Timestamp, "datacontenttype": "application/json", "data": m.Data,
 	}
-	if m.Data.AgentUID != "" {
-		out["subject"] = m.Data.AgentUID
+	if uid := noticeOf(m).agentUID; uid != "" {
+		out["subject"] = uid
 	}
 	return encode(out)
 }

@@ -27,6 +27,34 @@ func hostileFinding() *schema.Finding {
 	return f
 }
 
+// variants returns entries of one type: made up, as large as they can be, and with hostile texts.
+func variants(typ connectors.EntryType) map[string]connectors.Entry {
+	out := map[string]connectors.Entry{"sample": SampleEntry(typ), "large": SampleEntry(typ), "hostile": SampleEntry(typ)}
+	for name, e := range out {
+		switch {
+		case name == "sample":
+		case e.Finding != nil && name == "large":
+			f := grown(8, 100_000)
+			f.Status, e.Finding = e.Finding.Status, f
+		case e.Finding != nil:
+			f := hostileFinding()
+			f.Status, e.Finding = e.Finding.Status, f
+		case e.Response != nil && name == "large":
+			for range schema.MaxCovered {
+				e.Response.Credentials = append(e.Response.Credentials, strings.Repeat("c", schema.MaxTargetText))
+			}
+		case e.Response != nil:
+			e.Response.Target.Agent, e.Response.Reason, e.Response.By, e.Response.Why = hostile, hostile, hostile, hostile
+		case name == "large":
+			e.Approval.Call.Tool = strings.Repeat("t", schema.MaxTargetText)
+		default:
+			e.Approval.Call = schema.Question{Agent: hostile, Tool: hostile, Server: hostile, Route: hostile}
+		}
+		out[name] = e
+	}
+	return out
+}
+
 // bodyOf returns the body that an endpoint with the configuration gets.
 func bodyOf(t *testing.T, e *connectors.Entry, change func(*Config)) []byte {
 	t.Helper()
@@ -64,11 +92,9 @@ var settings = map[Format]func(*Config){
 func TestSchemas(t *testing.T) {
 	for _, format := range Formats() {
 		s := compileSchema(t, format)
-		for _, typ := range connectors.EntryTypes() {
-			e := SampleEntry(typ)
-			for name, f := range map[string]*schema.Finding{"sample": e.Finding, "large": grown(8, 100_000), "hostile": hostileFinding()} {
-				f.Status = e.Finding.Status
-				body := bodyOf(t, &connectors.Entry{Seq: 1, Type: typ, Finding: f}, settings[format])
+		for _, typ := range Types() {
+			for name, e := range variants(typ) {
+				body := bodyOf(t, &e, settings[format])
 				var v any
 				if err := json.Unmarshal(body, &v); err != nil {
 					t.Fatalf("%s, %s, %s: %v\n%s", format, typ, name, err, body)

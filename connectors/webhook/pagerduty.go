@@ -1,6 +1,7 @@
 package webhook
 
 import (
+	"cmp"
 	"errors"
 
 	"github.com/aidr-engine/aidr/connectors"
@@ -15,7 +16,8 @@ const (
 
 // pagerDuty renders events for the Events API v2. The finding's id is the dedup_key, so all changes of a finding belong to
 // one alert. A withdrawn finding resolves its alert. That a finding is settled is not sent: it is no news for the person on
-// call, and it would open a new alert if the first one is resolved.
+// call, and it would open a new alert if the first one is resolved. Of responses only the question for an approval is sent,
+// because a person has to act.
 type pagerDuty struct {
 	routingKey string
 }
@@ -26,45 +28,38 @@ func newPagerDuty(c *Config) (*form, error) {
 	}
 	return &form{
 		contentType: "application/json", render: pagerDuty{c.RoutingKey}.render,
-		wants: func(t connectors.EntryType) bool { return t != connectors.FindingSettled },
+		wants: func(t connectors.EntryType) bool {
+			return t != connectors.FindingSettled && t != connectors.AgentContained && t != connectors.AgentReleased
+		},
 	}, nil
 }
 
 func (p pagerDuty) render(m *message) ([]byte, error) {
-	f := m.Data.Finding
-	out := map[string]any{"routing_key": p.routingKey, "dedup_key": f.ID.String(), "event_action": "trigger"}
+	n := noticeOf(m)
+	out := map[string]any{"routing_key": p.routingKey, "dedup_key": m.entry.ID().String(), "event_action": "trigger"}
 	if m.Type == connectors.FindingWithdrawn {
 		out["event_action"] = "resolve"
 		return encode(out)
 	}
 	out["client"] = "AIDR"
-	out["payload"] = map[string]any{
-		"summary":        truncate(f.Title+": "+f.Summary, maxPagerSummary-len(ellipsis)),
-		"source":         pagerSource(f),
-		"severity":       pagerSeverity(f.Severity),
-		"timestamp":      f.LastSeen,
-		"component":      f.RuleID,
-		"class":          f.Kind,
+	payload := map[string]any{
+		"summary":        truncate(n.title+": "+n.summary, maxPagerSummary-len(ellipsis)),
+		"source":         truncate(cmp.Or(n.agent, n.tenant, "aidr"), maxPagerSource-len(ellipsis)),
+		"severity":       pagerSeverity(n.severity),
+		"timestamp":      m.Timestamp,
+		"component":      n.rule,
+		"class":          n.class,
 		"custom_details": m.Data,
 	}
-	if f.Tenant != "" {
-		out["payload"].(map[string]any)["group"] = f.Tenant
+	if n.tenant != "" {
+		payload["group"] = n.tenant
 	}
+	out["payload"] = payload
 	if m.Links != nil {
 		out["client_url"] = m.Links.Console
-		out["links"] = []any{map[string]any{"href": m.Links.Console, "text": "Finding in AIDR"}}
+		out["links"] = []any{map[string]any{"href": m.Links.Console, "text": "Open in AIDR"}}
 	}
 	return encode(out)
-}
-
-// pagerSource returns the affected system, which must not be empty.
-func pagerSource(f *schema.Finding) string {
-	for _, s := range []string{f.AgentName, f.AgentUID, f.Tenant} {
-		if s != "" {
-			return truncate(s, maxPagerSource-len(ellipsis))
-		}
-	}
-	return "aidr"
 }
 
 // pagerSeverity returns the name that PagerDuty has for a severity.

@@ -40,7 +40,14 @@ const (
 // in the signed text.
 func ID(e *connectors.Entry, endpoint string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "fnd_%s_%d_", e.Finding.ID, e.Finding.Revision)
+	kind := "fnd"
+	switch {
+	case e.Response != nil:
+		kind = "rsp"
+	case e.Approval != nil:
+		kind = "apr"
+	}
+	fmt.Fprintf(&b, "%s_%s_%d_", kind, e.ID(), e.Version())
 	for i := range len(endpoint) {
 		c := endpoint[i]
 		if c >= '0' && c <= '9' || c >= 'A' && c <= 'Z' || c >= 'a' && c <= 'z' || c == '-' || c == '_' {

@@ -2,7 +2,8 @@
 //
 //	POST /hook HTTP/1.1
 //	Content-Type: application/json
-//	webhook-id: fnd_<finding id>_<revision>_<endpoint>     the same at all attempts and after restarts
+//	webhook-id: fnd_<finding id>_<revision>_<endpoint>     the same at all attempts and after restarts; rsp_ and apr_ for
+//	                                                       responses and approvals
 //	webhook-timestamp: 1767225600                          the time of this attempt
 //	webhook-signature: v1,<base64> v1a,<base64>            of "<id>.<timestamp>.<body>", one for each secret
 //
@@ -90,15 +91,19 @@ func (s *Sink) enable() {
 	}
 }
 
-// wants reports whether the entry is to be delivered: its rule is not a shadow rule, the rule's notify names this endpoint
-// or no endpoint, and the finding passes the filter. If the filter fails with an error, the entry is delivered, because
-// one finding too many is better than a lost one.
+// wants reports whether the entry is to be delivered: a finding if its rule is not a shadow rule and the rule's notify names
+// this endpoint or no endpoint, a response if it is a decision that people look for, and both if they pass the filter. If the
+// filter fails with an error, the entry is delivered, because one message too many is better than a lost one.
 func (s *Sink) wants(e connectors.Entry) bool {
-	if e.Finding == nil || e.Finding.Shadow || !notifies(e.Finding, s.config.Name) {
-		return false
-	}
 	switch e.Type {
 	case connectors.FindingOpened, connectors.FindingUpdated, connectors.FindingSettled, connectors.FindingWithdrawn:
+		if e.Finding == nil || e.Finding.Shadow || !notifies(e.Finding, s.config.Name) {
+			return false
+		}
+	case connectors.AgentContained, connectors.AgentReleased, connectors.ApprovalAsked:
+		if e.Response == nil && e.Approval == nil {
+			return false
+		}
 	default:
 		return false
 	}
@@ -152,7 +157,7 @@ const disabledReason = "it answered 410 Gone"
 
 var errUntried = errors.New("no attempt was made")
 
-// groupByFinding returns the entries that the endpoint wants, grouped by finding. The groups are in the order of their
+// groupByFinding returns the entries that the endpoint wants, grouped by what they are about. The groups are in the order of their
 // first entries; within a group the order of the entries is kept.
 func (s *Sink) groupByFinding(entries []connectors.Entry) [][]*connectors.Entry {
 	var out [][]*connectors.Entry
@@ -162,10 +167,10 @@ func (s *Sink) groupByFinding(entries []connectors.Entry) [][]*connectors.Entry 
 		if !s.wants(*e) {
 			continue
 		}
-		n, ok := index[e.Finding.ID]
+		n, ok := index[e.ID()]
 		if !ok {
 			n = len(out)
-			index[e.Finding.ID] = n
+			index[e.ID()] = n
 			out = append(out, nil)
 		}
 		out[n] = append(out[n], e)

@@ -17,6 +17,7 @@ import (
 const (
 	maxSlackHeader  = 150  // characters of a header block
 	maxSlackSection = 2900 // bytes of the escaped text of a section block; Slack allows 3000 characters
+	maxSlackFacts   = 10   // fields of one section block
 	maxSlackField   = 200  // bytes of one value in the list of facts; Slack allows 2000
 	maxSlackTS      = 64   // bytes of the id of a message, such as 1767225600.123456
 	slackPost       = "/chat.postMessage"
@@ -67,13 +68,13 @@ func (k *slack) form() *form {
 
 // wants reports whether a change gives a message.
 func (k *slack) wants(t connectors.EntryType) bool {
-	return k.base != "" || t == connectors.FindingOpened || t == connectors.FindingWithdrawn
+	return k.base != "" || t != connectors.FindingUpdated && t != connectors.FindingSettled
 }
 
 // adapt makes the request an update if the finding has a message.
 func (k *slack) adapt(e *connectors.Entry, r *request) error {
 	r.url = k.base + slackPost
-	ts, err := k.sink.notes.Note(e.Finding.ID)
+	ts, err := k.sink.notes.Note(e.ID())
 	if err != nil || ts == "" {
 		return err
 	}
@@ -100,7 +101,7 @@ func (k *slack) answered(_ context.Context, e *connectors.Entry, body []byte) an
 	if got.OK {
 		// A note that cannot be written means a second message at worst, and the message itself is delivered.
 		if ts := got.TS; ts != "" && len(ts) <= maxSlackTS && strings.Trim(ts, "0123456789.") == "" {
-			_ = k.sink.notes.SetNote(e.Finding.ID, ts)
+			_ = k.sink.notes.SetNote(e.ID(), ts)
 		}
 		return answer{verdict: verdictDelivered}
 	}
@@ -108,7 +109,7 @@ func (k *slack) answered(_ context.Context, e *connectors.Entry, body []byte) an
 	switch got.Error {
 	case "message_not_found", "cant_update_message", "edit_window_closed":
 		a.verdict = verdictRetry // the message was deleted: the next attempt posts a new one
-		if err := k.sink.notes.SetNote(e.Finding.ID, ""); err != nil {
+		if err := k.sink.notes.SetNote(e.ID(), ""); err != nil {
 			a.reason, a.detail = connectors.ReasonNote, errorText(err)
 		}
 	case "ratelimited", "internal_error", "fatal_error", "service_unavailable", "request_timeout", "rate_limited":
@@ -118,19 +119,15 @@ func (k *slack) answered(_ context.Context, e *connectors.Entry, body []byte) an
 }
 
 func (k *slack) render(m *message) ([]byte, error) {
-	f := m.Data.Finding
-	title := f.Title
-	if m.Type == connectors.FindingWithdrawn {
-		title = "Withdrawn: " + title
+	n := noticeOf(m)
+	out := map[string]any{"text": slackText(n.title + " - " + n.summary)}
+	blocks := []any{map[string]any{"type": "header", "text": slackPlain(slackMark(n.severity) + " " + n.title)}}
+	if n.summary != "" {
+		blocks = append(blocks, slackSection(n.summary))
 	}
-	out := map[string]any{"text": slackText(title + " - " + f.Summary)}
-	blocks := []any{
-		map[string]any{"type": "header", "text": slackPlain(slackMark(f.Severity) + " " + title)},
-		slackSection(f.Summary),
-		map[string]any{"type": "section", "fields": slackFacts(f)},
-	}
-	if f.Explanation != "" && f.Explanation != f.Summary {
-		blocks = append(blocks, slackSection(f.Explanation))
+	blocks = append(blocks, map[string]any{"type": "section", "fields": slackFacts(n.facts)})
+	if n.detail != "" && n.detail != n.summary {
+		blocks = append(blocks, slackSection(n.detail))
 	}
 	if m.Links != nil {
 		blocks = append(blocks, map[string]any{"type": "actions", "elements": []any{
@@ -154,19 +151,10 @@ func slackPlain(text string) map[string]any {
 	return map[string]any{"type": "plain_text", "emoji": true, "text": truncate(oneLine(text), maxSlackHeader-len(ellipsis))}
 }
 
-// slackFacts returns the fields that a person looks for first. A value in a code span keeps mrkdwn from reading it.
-func slackFacts(f *schema.Finding) (out []any) {
-	agent := f.AgentName
-	if agent == "" {
-		agent = f.AgentUID
-	}
-	for _, fact := range [][2]string{
-		{"Severity", string(f.Severity)}, {"Status", string(f.Status)}, {"Agent", agent}, {"Session", f.SessionID}, {"Rule", f.RuleID},
-		{"Triggers", fmt.Sprint(f.Count)}, {"First seen", f.FirstSeen.String()}, {"Last seen", f.LastSeen.String()},
-	} {
-		if fact[1] != "" {
-			out = append(out, map[string]any{"type": "mrkdwn", "text": "*" + fact[0] + "*\n`" + slackCode(fact[1]) + "`"})
-		}
+// slackFacts returns the facts that are set. A value in a code span keeps mrkdwn from reading it.
+func slackFacts(facts []fact) (out []any) {
+	for _, f := range facts[:min(len(facts), maxSlackFacts)] {
+		out = append(out, map[string]any{"type": "mrkdwn", "text": "*" + f.name + "*\n`" + slackCode(f.value) + "`"})
 	}
 	return out
 }

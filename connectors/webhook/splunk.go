@@ -19,8 +19,9 @@ import (
 )
 
 const (
-	// splunkSourceType is the source type of findings in Splunk.
-	splunkSourceType = "aidr:finding"
+	// splunkSourceType and splunkResponseType are the source types of findings, and of responses and approvals, in Splunk.
+	splunkSourceType   = "aidr:finding"
+	splunkResponseType = "aidr:response"
 	// ackEvery is the time between two questions whether an event is indexed. Splunk itself checks every few seconds.
 	ackEvery = 500 * time.Millisecond
 	// ackPath follows the path of the collector.
@@ -59,10 +60,15 @@ func newSplunk(s *Sink) (*form, error) {
 }
 
 func (p *splunk) render(m *message) ([]byte, error) {
-	f := m.Data.Finding
+	n := noticeOf(m)
 	out := map[string]any{
-		"time": splunkTime(int64(f.LastSeen)), "source": "aidr", "sourcetype": splunkSourceType, "event": m,
-		"fields": map[string]any{"rule_id": f.RuleID, "severity": f.Severity, "agent_uid": f.AgentUID, "finding_id": f.ID},
+		"time": splunkTime(int64(m.Timestamp)), "source": "aidr", "sourcetype": splunkSourceType, "event": m,
+		"fields": map[string]any{
+			"type": m.Type, "id": m.entry.ID(), "rule_id": n.rule, "severity": n.severity, "agent_uid": n.agentUID,
+		},
+	}
+	if m.finding == nil {
+		out["sourcetype"] = splunkResponseType
 	}
 	if p.index != "" {
 		out["index"] = p.index

@@ -9,9 +9,6 @@ import (
 	"strings"
 	"text/template/parse"
 	"unicode/utf8"
-
-	"github.com/aidr-engine/aidr/connectors"
-	"github.com/aidr-engine/aidr/schema"
 )
 
 const (
@@ -42,7 +39,7 @@ func newTemplateForm(text, base string) (*form, error) {
 		return nil, err
 	}
 	f := &form{contentType: "application/json", render: t.render}
-	for _, typ := range connectors.EntryTypes() {
+	for _, typ := range Types() {
 		e := SampleEntry(typ)
 		if _, err := fit(&e, base, t.render); err != nil {
 			return nil, fmt.Errorf("with a %s: %w", typ, err)
@@ -229,34 +226,4 @@ func templateNumbers(v any) any {
 		return v.String()
 	}
 	return v
-}
-
-// sampleTime is the time of the sample finding.
-const sampleTime = schema.Instant(1767225600000000000)
-
-// SampleEntry returns a change of a finding that was made up, for tests of an endpoint and for the dry run of templates.
-func SampleEntry(t connectors.EntryType) connectors.Entry {
-	detected := sampleTime
-	f := &schema.Finding{
-		ID: schema.ID{0xa1, 0xd2, 15: 1}, Revision: 2, Status: schema.StatusOpen,
-		RuleID: "aidr.test", RuleVersion: 1, Kind: "none", Title: "Test of an endpoint", Severity: schema.SeverityInfo, Confidence: 100,
-		Tags: []string{"attack.t1078"}, Tenant: "test", AgentUID: "test-agent", AgentName: "test agent", SessionID: "test-session",
-		Key: map[string]string{"ai_agent.uid": "test-agent"}, GroupStart: sampleTime, FirstSeen: sampleTime, LastSeen: sampleTime,
-		DetectedAt: &detected, Count: 1, Value: "1", Threshold: "1", Summary: `Test of an endpoint: no agent did anything`,
-		Explanation: `This is no finding. A person sent it to see whether "the endpoint" works.`,
-		Evidence: []schema.Evidence{{
-			EventID: "test-event", Identity: schema.ID{1}, Time: sampleTime, Dataset: "test", Class: "test", Action: "test",
-			Target: "example.com", Fields: map[string]any{"test": true},
-		}},
-		Reasons: []string{"true"},
-	}
-	switch t {
-	case connectors.FindingOpened:
-		f.Revision = 1
-	case connectors.FindingSettled:
-		f.Status = schema.StatusSettled
-	case connectors.FindingWithdrawn:
-		f.Status = schema.StatusWithdrawn
-	}
-	return connectors.Entry{Seq: 1, Type: t, Finding: f}
 }

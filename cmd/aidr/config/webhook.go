@@ -6,7 +6,6 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/connectors/webhook"
 	"github.com/aidr-engine/aidr/rules/doc"
 	"github.com/aidr-engine/aidr/rules/expr"
@@ -129,7 +128,7 @@ func (r *reader) filter(n *doc.Node) predicate.Filter {
 
 // entryTypes returns the values of `type` in a filter.
 func entryTypes() (types []string) {
-	for _, t := range connectors.EntryTypes() {
+	for _, t := range webhook.Types() {
 		types = append(types, string(t))
 	}
 	return types

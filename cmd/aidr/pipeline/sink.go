@@ -54,7 +54,7 @@ func BuildWebhook(w config.Webhook, links string, observe webhookObserver) (*web
 		c.TLS = &connectors.TLS{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName}
 	}
 	if filter := w.Filter; filter != nil {
-		c.Filter = func(e connectors.Entry) (bool, error) { return filter(string(e.Type), e.Finding) }
+		c.Filter = func(e connectors.Entry) (bool, error) { return filter(string(e.Type), webhook.Filtered(&e)) }
 	}
 	if observe != nil {
 		c.Observe = func(status string, took time.Duration) { observe(w.Name, status, took) }
