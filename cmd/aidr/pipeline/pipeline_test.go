@@ -409,7 +409,7 @@ sinks:
 	if cfg == nil {
 		t.Fatal(problems)
 	}
-	s, err := buildWebhook(cfg.Sinks.Webhooks[0], nil)
+	s, err := BuildWebhook(cfg.Sinks.Webhooks[0], "", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
