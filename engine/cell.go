@@ -28,32 +28,9 @@ type cachedCell struct {
 	state      int64          // of that, the size of its value in the store
 	checkpoint uint64         // the shard's count of checkpoints when it was last dirty
 	stored     bool           // the store has a value for the cell, or will have one with the checkpoint under way
-	wake       schema.Instant // a timer is set for this instant, or for an earlier one
-	storedWake schema.Instant // the wake time last written to the store
-}
-
-// noWake is the wake time of a cell that waits for nothing.
-const noWake = schema.MaxInstant
-
-// timer wakes a cell when the rule's watermark reaches at.
-type timer struct {
-	at    schema.Instant
-	group string
-}
-
-// timers is a heap, the earliest first.
-type timers []timer
-
-func (h timers) Len() int           { return len(h) }
-func (h timers) Less(i, j int) bool { return h[i].at < h[j].at }
-func (h timers) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *timers) Push(x any)        { *h = append(*h, x.(timer)) }
-func (h *timers) Pop() any {
-	old := *h
-	last := old[len(old)-1]
-	old[len(old)-1] = timer{}
-	*h = old[:len(old)-1]
-	return last
+	unreadable bool           // that value is of another shape, or damaged
+	wake       schema.Instant // the earliest timer of the cell's pending items; noWake for none
+	row        schema.Instant // the cell's timer in the store (timer.go); noWake for none
 }
 
 // storeKey returns the key of a cell in the store: the hash that chooses its shard, the rule's id, 0x00, the group key.
@@ -80,17 +57,17 @@ func readStoreKey(k []byte) (hash uint64, rule, group string, ok bool) {
 }
 
 // appendCellHead appends the head of a cell's value in the store: the rule's shape, because State of another shape is not
-// read, and the wake time. The cell's flat form follows.
-func appendCellHead(dst []byte, r *rules.Rule, wake schema.Instant) []byte {
+// read, and the cell's timer in the store. The cell's flat form follows.
+func appendCellHead(dst []byte, r *rules.Rule, row schema.Instant) []byte {
 	dst = append(dst, r.Shape[:]...)
-	return binary.BigEndian.AppendUint64(dst, uint64(wake))
+	return binary.BigEndian.AppendUint64(dst, uint64(row))
 }
 
 // cellHeadSize is the size in bytes of the head of a cell's value.
 const cellHeadSize = len(rules.Rule{}.Shape) + 8
 
 // readCellValue reads a cell's value; ok is false if it is not of the rule's shape.
-func readCellValue(v []byte, r *rules.Rule) (wake schema.Instant, cell []byte, ok bool) {
+func readCellValue(v []byte, r *rules.Rule) (row schema.Instant, cell []byte, ok bool) {
 	n := len(r.Shape)
 	if len(v) < n+8 || [16]byte(v[:n]) != r.Shape {
 		return 0, nil, false

@@ -54,7 +54,7 @@ type checkpointer struct {
 	restored  bool                           // the engine started from a checkpoint
 	watermark []schema.Instant               // by rule: the watermark up to which the last checkpoint could move its cells
 	reached   []schema.Instant               // by rule: the watermark that all its cells have reached
-	behind    bool                           // of some rule, reached is below watermark: the next checkpoint moves more cells
+	behind    bool                           // of some rule, reached is below watermark, or findings wait: the next checkpoint goes on
 	warming   []schema.Instant               // by rule: until when its State does not know its whole window; 0 if it does
 	positions map[connectors.Partition]int64 // committed with the last checkpoint
 	pending   []pendingItems
@@ -316,7 +316,9 @@ func (c *checkpointer) collectPart(level int, part *shardPart, cp *store.Checkpo
 			c.behind = c.behind || t < c.watermark[rule]
 		}
 	}
+	c.behind = c.behind || part.deferred
 	cp.Cells = append(cp.Cells, part.cells...)
+	cp.Timers = append(cp.Timers, part.timers...)
 	cp.Paged = append(cp.Paged, part.paged...)
 	cp.Items = append(cp.Items, part.items...)
 	cp.Outbox = append(cp.Outbox, part.entries...)
@@ -580,6 +582,7 @@ type engineState struct {
 	Latest     int64            `json:"latest_ns"` // see latestOf
 	Partitions []partitionState `json:"partitions"`
 	Rules      []ruleState      `json:"rules"`
+	Sweeping   bool             `json:"sweeping,omitempty"` // the store may have State that nothing will read
 
 	Operational []operationalEntry `json:"operational,omitempty"`
 
@@ -587,8 +590,12 @@ type engineState struct {
 }
 
 // stateVersion is the version of engineState; a newer one is refused.
-// Version 1 had the highest event time of a partition in event_ns, and nothing of the recent times.
-const stateVersion = 2
+// Version 1 had the highest event time of a partition in event_ns, and nothing of the recent times. Up to version 2 the
+// store had no timers, and the value of a cell held its wake time instead.
+const stateVersion = 3
+
+// timersVersion is the first version whose store has timers.
+const timersVersion = 3
 
 type partitionState struct {
 	Source string `json:"source"`
@@ -661,6 +668,7 @@ func (s *engineState) sumOfPositions() (n int64) {
 // state returns the engine's part of the checkpoint. lanes.mu is held.
 func (c *checkpointer) state() *engineState {
 	s := &engineState{Version: stateVersion, Latest: int64(latestOf(c.lanes.progress()))}
+	s.Sweeping = c.retired != nil && c.retired.sweeping
 	for p, l := range c.lanes.all {
 		s.Partitions = append(s.Partitions, partitionState{
 			Source: p.Source, Topic: p.Topic, Number: p.Number, Next: l.next, Known: l.known,

@@ -69,6 +69,8 @@ type Options struct {
 	// Committed is called after each checkpoint that holds changes of findings, with these changes. It must not block
 	// for long.
 	Committed func(entries []connectors.Entry)
+
+	timerPage int // tests only; 0: defaultTimerPage
 }
 
 // withDefaults returns the options with the default of every option that is not set.
@@ -87,6 +89,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.CacheCells <= 0 {
 		o.CacheCells = DefaultCacheCells
+	}
+	if o.timerPage <= 0 {
+		o.timerPage = defaultTimerPage
 	}
 	switch {
 	case o.Store == nil:
@@ -230,8 +235,8 @@ func New(opts Options) (*Engine, error) {
 	}
 	e.budget = budget.New(opts.Memory, opts.Clock.Now, func() { e.checkpoints.press() })
 	retry := &retrier{clock: opts.Clock, log: opts.Log, gate: e.gate, fail: e.fail}
-	for range opts.Shards {
-		e.shards = append(e.shards, newShard(e.rules, opts, retry, e.budget, e.meter))
+	for i := range opts.Shards {
+		e.shards = append(e.shards, newShard(i, e.rules, opts, retry, e.budget, e.meter))
 	}
 	e.lanes = newLanes(e)
 	e.checkpoints = newCheckpointer(e)

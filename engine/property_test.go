@@ -537,12 +537,13 @@ type propertyRun struct {
 	clock             recordClock
 	seed              uint64
 	memory            int64 // 0: the default budget
+	timerPage         int   // 0: the default
 	more              bool  // the engine is stopped at the end of the stream: it goes on
 }
 
 func (p *propertyRun) String() string {
-	return fmt.Sprintf("%d partitions, %d shards, %d workers, batches of %d, %d cells, checkpoints %.2f, kills %.2f, clock %d, memory %d, seed %d",
-		len(p.partitions), p.shards, p.workers, p.batch, p.cells, p.checkpoints, p.kill, p.clock, p.memory, p.seed)
+	return fmt.Sprintf("%d partitions, %d shards, %d workers, batches of %d, %d cells, checkpoints %.2f, kills %.2f, clock %d, memory %d, timers %d, seed %d",
+		len(p.partitions), p.shards, p.workers, p.batch, p.cells, p.checkpoints, p.kill, p.clock, p.memory, p.timerPage, p.seed)
 }
 
 // randomRun spreads the events over partitions, each in an order in which no event comes later than the delay allows.
@@ -566,6 +567,7 @@ func randomRun(r *rand.Rand, set *rules.Set, events []timed) *propertyRun {
 		set: set, shards: 1 + r.IntN(16), workers: 1 + r.IntN(3), batch: pickInt(r, 1, 2, 7, 1000), cells: pickInt(r, 1, 3, 1000),
 		checkpoints: []float64{0, .1, .7}[r.IntN(3)], kill: []float64{0, 0, .05, .3}[r.IntN(4)], seed: r.Uint64(),
 	}
+	p.timerPage = pickInt(r, 0, 1, 1, 3)
 	p.memory = []int64{0, 0, 1 << 10, 8 << 10, 256 << 10, 2 << 20}[r.IntN(6)]
 	p.clock = []recordClock{noTimestamps, noTimestamps, logAppendTime, logAppendTime, backlogArrival}[r.IntN(5)]
 	for i, arrivals := range by {
@@ -645,7 +647,7 @@ func (p *propertyRun) live(st *store.Store, r *rand.Rand, mayDie bool) (*store.S
 		return open[r.IntN(len(open))]
 	}
 	opts := Options{
-		Set: p.set, Store: st, Shards: p.shards, Workers: p.workers, CacheCells: p.cells, Memory: p.memory,
+		Set: p.set, Store: st, Shards: p.shards, Workers: p.workers, CacheCells: p.cells, Memory: p.memory, timerPage: p.timerPage,
 		Inputs: []Input{{Source: src, Decode: decode.Options{Format: "aidr"}, Datasets: []string{"litellm"}}},
 		Clock:  stillClock(), MaxAhead: 1000 * time.Hour,
 	}

@@ -9,11 +9,12 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/engine/item"
+	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// restore brings the engine to the state of its last checkpoint: positions and watermarks, the timers of the cells in
-// the store (which themselves are read when they are needed), and the items that are still pending. It runs before any
+// restore brings the engine to the state of its last checkpoint: positions and watermarks, and the items that are
+// still pending. The cells and their timers are read from the store when they are needed. It runs before any
 // goroutine but those of the lanes, which have nothing to do yet.
 func (e *Engine) restore() error {
 	if err := e.opts.Store.DropPaged(); err != nil {
@@ -40,14 +41,14 @@ func (e *Engine) restore() error {
 	}
 	known, missed := retired.update(&s)
 	usable := e.restoreRules(known, missed, s.latest())
-	if err := e.restoreTimers(retired, known); err != nil {
+	if err := e.checkCells(&s, retired, known); err != nil {
 		return err
 	}
 	if err := e.restorePending(usable, retired); err != nil {
 		return err
 	}
-	e.checkpoints.write = retired.completing(e.checkpoints.write)
 	e.checkpoints.retired = retired
+	e.checkpoints.write = retired.completing(e.checkpoints.write)
 	return nil
 }
 
@@ -110,29 +111,48 @@ func (e *Engine) restoreRules(known map[string]ruleState, missed map[string]bool
 	return usable
 }
 
-// restoreTimers sets a timer for each cell in the store. Some State could be read by a rule although no checkpoint
-// records it as the rule's: the rule returned after long, or with a shape that it had before. Such State is deleted
-// before anything can read it.
-func (e *Engine) restoreTimers(retired *retiredRules, known map[string]ruleState) error {
-	places := map[string]int{}
-	for i, r := range e.opts.Set.Rules {
-		places[r.ID] = i
+// checkCells examines the cells in the store if some may be State that a rule could read although no checkpoint records it
+// as the rule's: the rule returned after long, or with a shape that it had before. Such State is deleted before anything
+// can read it. If the rules are those of the checkpoint, there is none, and no cell is read. In a store of an earlier
+// version each cell gets its timer.
+func (e *Engine) checkCells(s *engineState, retired *retiredRules, known map[string]ruleState) error {
+	old := s.Version < timersVersion
+	if s.Sweeping {
+		retired.startSweep()
+	}
+	same := !retired.sweeping
+	for id, shape := range retired.shapes {
+		same = same && known[id].Shape == shape
+	}
+	if same && !old {
+		return nil
 	}
 	var stale [][]byte
+	var timers []store.KV
 	err := e.opts.Store.Cells(nil, func(key, value []byte) bool {
 		rule, shape, ok := cellShape(key, value)
 		switch {
 		case !ok:
 		case !retired.readable(rule, shape):
 			retired.startSweep()
-		case retired.shapes[rule] != shape: // State of a retired rule, which may return
-		case known[rule].Shape != shape:
+		case retired.shapes[rule] == shape && known[rule].Shape != shape:
 			stale = append(stale, key)
-		default:
-			e.restoreTimer(places[rule], key, value)
+		case old:
+			if kv, ok := cellTimer(key, value); ok {
+				timers = append(timers, kv)
+			}
+		}
+		if len(timers) == staleBatch {
+			if err := e.opts.Store.SetTimers(timers); err != nil {
+				return false // the write below reports it
+			}
+			timers = timers[:0]
 		}
 		return true
 	})
+	if err == nil && len(timers) > 0 {
+		err = e.opts.Store.SetTimers(timers)
+	}
 	for batch := range slices.Chunk(stale, staleBatch) {
 		if err == nil {
 			err = e.opts.Store.DropCells(batch)
@@ -141,16 +161,8 @@ func (e *Engine) restoreTimers(retired *retiredRules, known map[string]ruleState
 	return err
 }
 
-// staleBatch is the number of cells that are deleted in one write.
+// staleBatch is the number of cells that are deleted in one write, and of timers that are set in one.
 const staleBatch = 10_000
-
-func (e *Engine) restoreTimer(rule int, key, value []byte) {
-	hash, _, group, _ := readStoreKey(key)
-	at, _, ok := readCellValue(value, e.opts.Set.Rules[rule])
-	if ok && at != noWake {
-		e.shards[hash%uint64(len(e.shards))].setTimer(cellKey{rule, group}, at)
-	}
-}
 
 // restorePending gives the cells back the items that were at or above their watermark when the checkpoint was made.
 func (e *Engine) restorePending(usable map[string]int, retired *retiredRules) error {
@@ -187,7 +199,7 @@ func (e *Engine) restorePending(usable map[string]int, retired *retiredRules) er
 		return damaged == nil && failed == nil
 	})
 	for _, s := range e.shards {
-		failed = errors.Join(failed, s.writeUnpaged())
+		failed = errors.Join(failed, s.endRestore())
 		s.report()
 	}
 	return errors.Join(err, damaged, failed)

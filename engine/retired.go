@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -189,7 +190,8 @@ func (rr *retiredRules) complete(cp *store.Checkpoint) {
 	rr.withhold(cp)
 	if rr.sweeping {
 		// The deletions come first, so that a cell that a shard writes in this checkpoint remains.
-		cp.Cells = append(rr.garbage(cp), cp.Cells...)
+		cells, timers := rr.garbage(cp)
+		cp.Cells, cp.Timers = append(cells, cp.Cells...), append(timers, cp.Timers...)
 		cp.Retired = append(cp.Retired, rr.changes...)
 		rr.changes = nil
 	}
@@ -213,8 +215,8 @@ func (rr *retiredRules) withhold(cp *store.Checkpoint) {
 }
 
 // garbage examines the next cells. It adds the withdrawals of the findings that no rule will change again to the checkpoint,
-// and returns the changes of their cells, and the deletions of the cells that nothing will read.
-func (rr *retiredRules) garbage(cp *store.Checkpoint) (out []store.KV) {
+// and returns the changes of their cells, and the deletions of the cells that nothing will read, and of their timers.
+func (rr *retiredRules) garbage(cp *store.Checkpoint) (cells, timers []store.KV) {
 	n := 0
 	rr.sweeping = false
 	err := rr.store.CellsFrom(rr.from, func(key, value []byte) bool {
@@ -228,9 +230,12 @@ func (rr *retiredRules) garbage(cp *store.Checkpoint) (out []store.KV) {
 		}
 		changed := rr.withdraw(cp, key, value)
 		if !rr.readable(rule, shape) {
-			out = append(out, store.KV{Key: key})
+			cells = append(cells, store.KV{Key: key})
+			if kv, ok := cellTimer(key, value); ok {
+				timers = append(timers, store.KV{Key: kv.Key})
+			}
 		} else if changed != nil {
-			out = append(out, store.KV{Key: key, Value: changed})
+			cells = append(cells, store.KV{Key: key, Value: changed})
 		}
 		return true
 	})
@@ -240,7 +245,7 @@ func (rr *retiredRules) garbage(cp *store.Checkpoint) (out []store.KV) {
 	if err != nil { // committing the checkpoint will report it
 		rr.startSweep()
 	}
-	return out
+	return cells, timers
 }
 
 // withdraw adds the withdrawals of the open findings of a cell to the checkpoint. It returns the cell's new value, nil if it
@@ -298,6 +303,17 @@ func (rr *retiredRules) committed(cp *store.Checkpoint) {
 			rr.remove(id)
 		}
 	}
+}
+
+// cellTimer returns the timer in the store of a cell, whatever its rule; ok is false if it has none.
+func cellTimer(key, value []byte) (kv store.KV, ok bool) {
+	hash, rule, group, ok := readStoreKey(key)
+	const size = len(rules.Rule{}.Shape)
+	if !ok || len(value) < size+8 {
+		return store.KV{}, false
+	}
+	at := schema.Instant(binary.BigEndian.Uint64(value[size:]))
+	return store.KV{Key: timerKey(rule, at, hash, group), Value: []byte{}}, at != noWake
 }
 
 // cellShape returns the rule whose State a cell is, and its shape in hex.

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"slices"
@@ -359,6 +360,7 @@ func TestSweepIsSpreadOverCheckpoints(t *testing.T) {
 		key := append(fmt.Appendf(nil, "%08d", n), "left\x00k"...)
 		cells = append(cells, store.KV{Key: key, Value: make([]byte, 32)})
 	}
+	state = bytes.Replace(state, []byte("{"), []byte(`{"sweeping":true,`), 1) // as if a sweep was interrupted
 	if err := h.st.Commit(&store.Checkpoint{Seq: seq + 1, State: state, Cells: cells}); err != nil {
 		t.Fatal(err)
 	}

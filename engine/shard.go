@@ -1,8 +1,8 @@
 package engine
 
 import (
+	"bytes"
 	"cmp"
-	"container/heap"
 	"log/slog"
 	"math"
 	"slices"
@@ -46,12 +46,15 @@ type barrier struct {
 // shardPart is a shard's part of a checkpoint.
 type shardPart struct {
 	cells   []store.KV
+	timers  []store.KV             // changes of timers in the store; a nil value deletes
 	paged   []store.KV             // pending items of cells that left memory; a nil value deletes
 	reached []schema.Instant       // by rule: the watermark that all its cells have reached
 	size    int64                  // estimate of the memory that the part takes until it is durable
 	items   [][]byte               // items that came since the last checkpoint and are pending: see itemParts; valid until the next one
 	newest  map[int]schema.Instant // by rule: the highest time among them
 	entries []connectors.Entry
+
+	deferred bool // findings wait for the next checkpoint, because this one has no room for them
 
 	triggers []item.Item // of rules above the level, for any shard
 	audit    []store.AuditEntry
@@ -66,6 +69,8 @@ type shardPart struct {
 // copy that only the running engine reads: after a restart the items come from the checkpoints that first held them.
 type shard struct {
 	rules   *ruleSet
+	number  int          // of the shard
+	shards  int          // the number of shards
 	store   *store.Store // nil: nothing outlives the engine
 	retry   *retrier     // of reads of the store
 	log     *slog.Logger
@@ -77,17 +82,19 @@ type shard struct {
 	perItem atomic.Int64 // bytes of changes that an item made, on average of the last message
 	in      chan message
 
-	hot       map[cellKey]*cachedCell
-	cold      *simplelru.LRU[cellKey, *cachedCell]
-	changes   []changes // by level of the rules: what changed since the level's last checkpoint
-	capturer  *capture.TriggerCapturer
-	inflight  map[cellKey][]byte // values of the checkpoint under way, nil: deleted; the store may not have them yet
-	paging    map[cellKey][]byte // the same for paged items
-	paged     int                // number of cells with paged items
-	restoring bool               // memory is full of restored cells: the items that follow are paged at once
-	unpaged   []store.KV         // the items that were to be paged at once and are not written yet
-	timers    []timers           // by rule
-	watermark []schema.Instant   // by rule: the one that all cells have reached; no item below it can come
+	hot         map[cellKey]*cachedCell
+	cold        *simplelru.LRU[cellKey, *cachedCell]
+	changes     []changes // by level of the rules: what changed since the level's last checkpoint
+	capturer    *capture.TriggerCapturer
+	inflight    map[cellKey][]byte         // values of the checkpoint under way, nil: deleted; the store may not have them yet
+	paging      map[cellKey][]byte         // the same for paged items
+	paged       int                        // number of cells with paged items
+	unpagedSize int64                      // of unpaged, in bytes
+	restoring   bool                       // memory is full of restored cells: the items that follow are paged at once
+	unpaged     []store.KV                 // the items that were to be paged at once and are not written yet
+	restored    map[cellKey]schema.Instant // while restoring: the wake times of the items that were paged at once
+	timers      []ruleTimers               // by rule
+	watermark   []schema.Instant           // by rule: the one that all cells have reached; no item below it can come
 
 	count             uint64                   // of checkpoints
 	size              [budget.Timers + 1]int64 // by part: bytes of this shard; of these
@@ -111,11 +118,11 @@ type changes struct {
 // noShare is a share that nothing exceeds.
 const noShare = math.MaxInt64 / 4
 
-func newShard(rs *ruleSet, opts Options, retry *retrier, bud *budget.Budget, m *meter) *shard {
+func newShard(number int, rs *ruleSet, opts Options, retry *retrier, bud *budget.Budget, m *meter) *shard {
 	s := &shard{
-		rules: rs, store: opts.Store, retry: retry, log: opts.Log, metrics: opts.Metrics,
+		rules: rs, number: number, shards: opts.Shards, store: opts.Store, retry: retry, log: opts.Log, metrics: opts.Metrics,
 		in: make(chan message, shardQueue), hot: map[cellKey]*cachedCell{}, inflight: map[cellKey][]byte{},
-		timers: make([]timers, len(rs.programs)), watermark: make([]schema.Instant, len(rs.programs)),
+		timers: make([]ruleTimers, len(rs.programs)), watermark: make([]schema.Instant, len(rs.programs)),
 		flat: map[int][]byte{}, lateSeen: map[schema.ID]bool{},
 		budget: bud, clock: opts.Clock, meter: m, paging: map[cellKey][]byte{}, cellShare: noShare, change: noShare,
 		changes: make([]changes, rs.levels), capturer: capture.NewTriggerCapturer(rs.set),
@@ -127,6 +134,7 @@ func newShard(rs *ruleSet, opts Options, retry *retrier, bud *budget.Budget, m *
 	s.perItem.Store(changeSize)
 	for i := range s.watermark {
 		s.watermark[i] = never
+		s.timers[i] = newRuleTimers(opts.Store != nil, opts.timerPage)
 	}
 	size := opts.CacheCells
 	if opts.Store == nil {
@@ -240,7 +248,7 @@ func (s *shard) addLate(it *item.Item) {
 	}
 	s.lateSeen[f.ID] = true
 	s.late = append(s.late, f)
-	s.grow(it.Rule, changeSize)
+	s.grow(it.Rule, findingSize)
 }
 
 // get returns the cell of a key: from memory, from the checkpoint under way, from the store, or a new one. The group may
@@ -284,16 +292,15 @@ func (s *shard) load(k cellKey) *cachedCell {
 		})
 	}
 	p := s.rules.programs[k.rule]
-	if wake, body, ok := readCellValue(value, p.Rule); ok {
+	if row, body, ok := readCellValue(value, p.Rule); ok {
 		cell, err := fold.LoadCell(p, k.group, body)
 		if err == nil {
-			// The timer is set already: restore sets one for each cell of the store.
-			return s.addPaged(&cachedCell{key: k, cell: cell, stored: true, wake: wake, storedWake: wake, state: int64(len(value))})
+			return s.addPaged(&cachedCell{key: k, cell: cell, stored: true, wake: noWake, row: row, state: int64(len(value))})
 		}
 		s.metrics.evidenceLost(p.Rule.ID)
 		s.log.Error("damaged State entry, starting empty", "rule", p.Rule.ID, "error", err)
 	}
-	return s.addPaged(&cachedCell{key: k, cell: fold.NewCell(p, k.group), stored: value != nil, wake: noWake})
+	return s.addPaged(&cachedCell{key: k, cell: fold.NewCell(p, k.group), stored: value != nil, unreadable: value != nil, wake: noWake, row: noWake})
 }
 
 // addPaged gives a cell that was loaded its pending items back, if they were paged out.
@@ -311,6 +318,7 @@ func (s *shard) addPaged(c *cachedCell) *cachedCell {
 			s.metrics.evidenceLost(id)
 			s.log.Error("damaged pending items, some are lost", "rule", id)
 		}
+		c.wake, _ = c.cell.PendingWake() // its timer did not leave memory
 	}
 	c.size = c.measure()
 	return c
@@ -320,15 +328,15 @@ const (
 	// cellSize is the memory in bytes of a cell without its State and its pending items: the structs, the slices of live,
 	// the maps' entries, and the timer.
 	cellSize = 1 << 10
-	// changeSize is the memory in bytes that a changed cell takes in a checkpoint, beyond its items and its State: the
-	// finding, its JSON, and both in the batch and the memory table of the store. A finding with one event of evidence
-	// took about 14 KB in the flood of 100,000 agents.
-	changeSize = 16 << 10
+	// changeSize is the memory in bytes that a changed cell takes in a checkpoint, beyond its items and its State: its key
+	// and value in the batch, in the memory table of the store and in inflight.
+	changeSize = 2 << 10
+	// findingSize is the memory in bytes that a finding takes in a checkpoint: itself, its JSON, and both in the batch and
+	// the memory table. A finding with one event of evidence took about 14 KB in the flood of 100,000 agents.
+	findingSize = 14 << 10
 	// pinnedSize is the size in bytes from which a cell that keeps receiving items is not paged out. Such a cell would be
 	// read back for the next batch, which costs more memory than it frees.
 	pinnedSize = 1 << 20
-	// timerSize is the memory in bytes of a timer without its group's text.
-	timerSize = 40
 )
 
 // measure returns an estimate of the memory that the cell takes. State counts twice, because live may hold a copy.
@@ -350,34 +358,21 @@ func (s *shard) touch(c *cachedCell) {
 	}
 }
 
-// schedule sets a timer for the cell unless one is set that comes early enough.
-func (s *shard) schedule(c *cachedCell) {
-	if w, ok := c.cell.Wake(); ok && w < c.wake {
-		c.wake = w
-		s.setTimer(c.key, w)
-	}
-}
-
-func (s *shard) setTimer(k cellKey, at schema.Instant) {
-	heap.Push(&s.timers[k.rule], timer{at, k.group})
-	s.size[budget.Timers] += timerSize + int64(len(k.group))
-}
-
 // checkpoint advances the cells of one level whose time has come and returns everything in them that changed.
 func (s *shard) checkpoint(b *barrier) shardPart {
 	if b.level == 0 {
 		s.begin()
 	}
-	room := s.change
+	room, out := s.change, shardPart{}
 	for rule := range s.timers {
 		if s.rules.level(rule) == b.level {
 			start := s.clock.Now()
-			room = s.advance(rule, b.watermark[rule], room)
+			room = s.advance(rule, b.watermark[rule], room, &out)
 			s.meter.rules[rule].fold.Add(int64(s.clock.Now().Sub(start)))
 		}
 	}
 	ch := &s.changes[b.level]
-	out := shardPart{reached: slices.Clone(s.watermark), size: ch.size, audit: ch.audit}
+	out.reached, out.size, out.audit = slices.Clone(s.watermark), ch.size, ch.audit
 	ch.audit = nil
 	s.size[budget.Dirty] -= ch.size
 	ch.size = 0
@@ -385,7 +380,15 @@ func (s *shard) checkpoint(b *barrier) shardPart {
 	ch.dirty, ch.lastDirty = ch.lastDirty[:0], dirty
 	for _, c := range dirty {
 		c.dirty = false
-		s.emit(c, b, &out)
+		if c.cell.Held() { // its row in the store wakes it after a restart only
+			c.cell.Advance(s.watermark[c.key.rule])
+		}
+		if left := s.change - int64(len(out.entries))*findingSize; left > 0 {
+			s.emit(c, b, &out)
+		} else {
+			c.cell.Defer() // the next checkpoint has room for its findings
+			out.deferred = out.deferred || c.cell.Held()
+		}
 		s.feed(c, &out)
 		s.cool(c, &out)
 	}
@@ -396,6 +399,7 @@ func (s *shard) checkpoint(b *barrier) shardPart {
 		s.saveItems(b.level, &out)
 		s.page(b.level, &out)
 	}
+	out.size += int64(len(out.entries)) * findingSize
 	s.budget.Add(budget.Checkpoint, out.size)
 	return out
 }
@@ -502,6 +506,8 @@ func (s *shard) cool(c *cachedCell, out *shardPart) {
 	s.metrics.limits(s.rules.id(c.key.rule), c.cell.TakeLimits())
 	if s.store != nil {
 		s.save(c, out)
+	} else {
+		s.moveRow(c, c.wanted(), out)
 	}
 	s.schedule(c)
 	c.checkpoint = s.count
@@ -570,22 +576,37 @@ func (s *shard) dropPaged(c *cachedCell, out *shardPart) {
 
 // restoreItem gives an item of the last checkpoint to its cell. Once memory is full, all restored cells leave it, and the
 // items that follow are added to those in the store without reading their cells. These cells are clean: the checkpoint
-// that held the items emitted their findings, and the timers in the store wake the others.
+// that held the items emitted their findings. They are woken by the timers that endRestore sets, and by those in the store.
 func (s *shard) restoreItem(it *item.Item) error {
 	if !s.restoring {
 		s.insert(it)
 		if s.size[budget.Hot] <= s.cellShare {
 			return nil
 		}
-		s.restoring = true
+		s.restoring, s.restored = true, map[cellKey]schema.Instant{}
 		s.pageRestored()
 		return s.writeUnpaged()
 	}
-	s.unpaged = append(s.unpaged, store.KV{Key: s.storeKey(cellKey{it.Rule, it.Group}), Value: item.Append(nil, it)})
+	k := cellKey{it.Rule, it.Group}
+	if w, ok := s.restored[k]; !ok || it.Time.Add(1) < w {
+		s.restored[k] = it.Time.Add(1)
+	}
+	kv := store.KV{Key: s.storeKey(k), Value: item.Append(nil, it)}
+	s.unpaged = append(s.unpaged, kv)
+	s.unpagedSize += int64(len(kv.Key) + len(kv.Value))
 	s.paged++ // an upper bound: it only has to be above 0 while the store has paged items
-	if len(s.unpaged) < restoreBatch {
+	if s.unpagedSize < min(s.cellShare/2, restoreBytes) {
 		return nil
 	}
+	return s.writeUnpaged()
+}
+
+// endRestore ends the restoring of items.
+func (s *shard) endRestore() error {
+	for k, w := range s.restored {
+		s.setTimer(k, w, false)
+	}
+	s.restored = nil
 	return s.writeUnpaged()
 }
 
@@ -603,71 +624,44 @@ func (s *shard) pageRestored() {
 	}
 }
 
-// restoreBatch is the number of items that are paged out in one write while they are restored.
-const restoreBatch = 10_000
+// restoreBytes is the size of the items that are paged out in one write while they are restored. They arrive in the order
+// of checkpoints, and are written in that of their owners: the larger the write, the fewer pieces an owner's items have.
+const restoreBytes = 16 << 20
 
 func (s *shard) writeUnpaged() error {
 	if len(s.unpaged) == 0 {
 		return nil
 	}
-	err := s.store.AppendPaged(s.unpaged)
+	slices.SortStableFunc(s.unpaged, func(a, b store.KV) int { return bytes.Compare(a.Key, b.Key) })
+	joined := s.unpaged[:0]
+	for _, kv := range s.unpaged {
+		if n := len(joined); n > 0 && bytes.Equal(joined[n-1].Key, kv.Key) {
+			joined[n-1].Value = append(joined[n-1].Value, kv.Value...)
+		} else {
+			joined = append(joined, kv)
+		}
+	}
+	err := s.store.AppendPaged(joined)
 	clear(s.unpaged)
-	s.unpaged = s.unpaged[:0]
+	s.unpaged, s.unpagedSize = s.unpaged[:0], 0
 	return err
 }
 
-// save adds a cell to the checkpoint unless the store already holds its current value. The wake time is part of that
-// value, because a cell that is paged back in is scheduled by the stored one.
+// save adds a cell to the checkpoint unless the store already holds its current value.
 func (s *shard) save(c *cachedCell, out *shardPart) {
-	wake, ok := c.cell.Wake()
-	if !ok {
-		wake = noWake
-	}
-	if c.cell.Held() {
-		wake = c.cell.Watermark() // so that after a crash the cell is examined immediately
-	}
-	if c.stored && !c.cell.Changed() && wake == c.storedWake {
+	row := c.wanted()
+	if c.stored && !c.unreadable && !c.cell.Changed() && row == c.row {
 		return
 	}
 	kv := store.KV{Key: s.storeKey(c.key)}
 	if !c.cell.Empty() {
-		kv.Value = c.cell.Append(appendCellHead(nil, s.rules.programs[c.key.rule].Rule, wake))
+		kv.Value = c.cell.Append(appendCellHead(nil, s.rules.programs[c.key.rule].Rule, row))
 	}
 	if kv.Value != nil || c.stored {
 		c.state = int64(len(kv.Value))
 		out.cells = append(out.cells, kv)
 		s.inflight[c.key] = kv.Value
-		c.stored, c.storedWake = kv.Value != nil, wake
+		c.stored, c.unreadable = kv.Value != nil, false
+		s.moveRow(c, row, out)
 	}
-}
-
-// advance moves the cells of a rule whose time has come to w. room is the number of bytes of changes that the checkpoint
-// has room for, and left is the rest of it. If there is too little room for all cells, the rule's watermark is that
-// of the cell that is due first, and the next checkpoint goes on: of the items below w, those below that watermark are in
-// base, the others are pending, in the cells that have yet to move, or in base of a cell whose own watermark is w. Findings
-// do not depend on it, because a cell that moves in two steps ends like one that moves in one.
-func (s *shard) advance(rule int, w schema.Instant, room int64) (left int64) {
-	t := &s.timers[rule]
-	for len(*t) > 0 && (*t)[0].at <= w {
-		if room <= 0 {
-			s.watermark[rule] = max(s.watermark[rule], (*t)[0].at.Sub(1))
-			return room
-		}
-		due := heap.Pop(t).(timer)
-		s.size[budget.Timers] -= timerSize + int64(len(due.group))
-		c := s.get(cellKey{rule, due.group})
-		if c.wake < due.at {
-			continue // an earlier timer was set after this one
-		}
-		if !c.dirty {
-			room -= changeSize + c.size
-		}
-		s.touch(c)
-		c.wake = noWake
-		c.cell.Advance(w)
-		// If a cell has two timers for one instant, the second has no effect.
-		s.schedule(c)
-	}
-	s.watermark[rule] = max(s.watermark[rule], w)
-	return room
 }

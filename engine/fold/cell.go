@@ -209,10 +209,14 @@ func (c *Cell) Advance(w schema.Instant) {
 	}
 	s := c.p.getScratch()
 	defer c.p.putScratch(s)
+	empty := len(c.base.keys) == 0
 	if n := c.pending.search(w); n > 0 {
 		c.moveToBase(s, n)
 	}
 	c.fire(s, &c.base, w)
+	if empty {
+		c.sweepAt = w // and next when all keys that came with this have expired
+	}
 	c.live.dropTriggers(w)
 	c.live.dropLosses(w)
 	c.watermark = w
@@ -285,10 +289,27 @@ func (c *Cell) sweep(w schema.Instant) {
 // Wake returns the lowest watermark at which Advance will change the cell: a pending item moves, a deadline fires, a
 // group or an emission ends, or keys may expire. ok is false if none of these is due at any watermark.
 func (c *Cell) Wake() (w schema.Instant, ok bool) {
-	w = c.base.nextDeadline
-	if c.Pending() > 0 {
-		w = min(w, c.pending.timeAt(0).Add(1))
+	w, _ = c.BaseWake()
+	if pending, ok := c.PendingWake(); ok {
+		w = min(w, pending)
 	}
+	return w, w != schema.MaxInstant
+}
+
+// PendingWake is Wake for the pending items alone.
+func (c *Cell) PendingWake() (w schema.Instant, ok bool) {
+	if c.Pending() == 0 {
+		return schema.MaxInstant, false
+	}
+	return c.pending.timeAt(0).Add(1), true
+}
+
+// Defer holds the changes back that Emit or EmitPaced would emit, as the flood guard does: see Held.
+func (c *Cell) Defer() { c.held = c.needsEmit }
+
+// BaseWake is Wake for everything but the pending items.
+func (c *Cell) BaseWake() (w schema.Instant, ok bool) {
+	w = c.base.nextDeadline
 	for i := range c.base.groups {
 		w = min(w, c.base.groups[i].End)
 	}

@@ -205,8 +205,8 @@ func TestCellWakes(t *testing.T) {
 	f(c, 10e9, true) // the pane ends
 	c.Advance(10e9)
 	wantLines(t, emit(c), "open r1 start=10 last=10 count=1 value=1 evidence=1")
-	f(c, 650e9, true) // the key expires, a window later
-	c.Advance(650e9)
+	f(c, 653e9+1, true) // the key expires, a window after it came
+	c.Advance(653e9 + 1)
 	f(c, 3610e9, true) // the group ends
 	c.Advance(3610e9)
 	wantLines(t, emit(c), "settled r2 start=10 last=10 count=1 value=1 evidence=1")

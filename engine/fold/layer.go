@@ -118,9 +118,6 @@ func (c *Cell) store(s *scratch, l *layer, key string, at schema.Instant) {
 		c.forget(l, key)
 		return
 	}
-	if l == &c.base && len(l.keys) == 0 {
-		c.sweepAt = c.watermark.Add(c.p.kind.span())
-	}
 	k := c.insertKey(l, key)
 	k.state = append(k.state[:0], s.state...)
 	k.deadline = c.p.deadline(k.state)
@@ -245,9 +242,6 @@ func (c *Cell) adopt() {
 		if len(k.state) == 0 {
 			c.base.removeKey(k.key)
 			continue
-		}
-		if len(c.base.keys) == 0 {
-			c.sweepAt = c.watermark.Add(c.p.kind.span())
 		}
 		b := c.insertKey(&c.base, k.key)
 		b.state, k.state, b.deadline = k.state, b.state, k.deadline

@@ -15,6 +15,8 @@ type Checkpoint struct {
 	Seq   uint64 // 1, 2, ...: one more than that of the checkpoint before
 	State []byte // opaque to the store: the engine's positions, watermarks and rules
 	Cells []KV   // base State by owner; a nil Value deletes
+	// Timers are keys in the order of the engine's clock, with an empty Value; a nil Value deletes. They are applied in order.
+	Timers []KV
 	// Items are the pending items that came since the last checkpoint. They are one value, in parts.
 	Items [][]byte
 	// Paged holds the pending items of owners that leave memory, by owner; a nil Value deletes. They are a copy: Items
@@ -117,6 +119,9 @@ func (s *Store) fill(db *pebble.DB, w *batchWriter, c *Checkpoint, bodies [][]by
 	w.set(keyCheckpoint(), append(binary.AppendUvarint(nil, c.Seq), c.State...))
 	for _, kv := range c.Cells {
 		w.setOrDelete(keyCell(kv.Key), kv.Value)
+	}
+	for _, kv := range c.Timers {
+		w.setOrDelete(keyTimer(kv.Key), kv.Value)
 	}
 	for _, kv := range c.Retired {
 		w.setOrDelete(keyRetired(kv.Key), kv.Value)
@@ -238,6 +243,24 @@ func (s *Store) Cells(prefix []byte, yield func(key, value []byte) bool) error {
 // may call the store.
 func (s *Store) CellsFrom(key []byte, yield func(key, value []byte) bool) error {
 	return s.scan(keyCell(key), prefixEnd([]byte{tableCell}), false, func(k, v []byte) bool { return yield(k[1:], v) })
+}
+
+// Timers calls yield with the keys of the timers in [from, to), in order, until it returns false. yield owns the key.
+func (s *Store) Timers(from, to []byte, yield func(key []byte) bool) error {
+	return s.scan(keyTimer(from), keyTimer(to), false, func(k, _ []byte) bool { return yield(k[1:]) })
+}
+
+// SetTimers writes timers outside of a checkpoint: those of a store that an earlier version wrote.
+func (s *Store) SetTimers(timers []KV) error {
+	err := s.change(func(w *batchWriter) {
+		for _, kv := range timers {
+			w.set(keyTimer(kv.Key), kv.Value)
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("write timers: %w", err)
+	}
+	return nil
 }
 
 // Paged returns the pending items of an owner that were paged out, or nil. The caller owns the bytes.

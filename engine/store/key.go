@@ -15,6 +15,7 @@ const (
 	tableVersion = 'v'
 	tableMeta    = 'm'
 	tableCell    = 'c'
+	tableTimer   = 'w'
 	tableItems   = 'i'
 	tablePaged   = 'p'
 	tableRetired = 'x'
@@ -48,6 +49,8 @@ func keyNumber(table byte, n uint64) []byte {
 }
 
 func keyCell(owner []byte) []byte { return append([]byte{tableCell}, owner...) }
+
+func keyTimer(key []byte) []byte { return append([]byte{tableTimer}, key...) }
 
 func keyPaged(owner []byte) []byte { return append([]byte{tablePaged}, owner...) }
 

@@ -58,11 +58,10 @@ func encodeEntries(c *Checkpoint) (bodies [][]byte, size int, err error) {
 		}
 		size += 2 * len(bodies[i])
 	}
-	for _, kv := range c.Cells {
-		size += len(kv.Key) + len(kv.Value)
-	}
-	for _, kv := range c.Paged {
-		size += len(kv.Key) + len(kv.Value)
+	for _, kvs := range [...][]KV{c.Cells, c.Timers, c.Paged} {
+		for _, kv := range kvs {
+			size += len(kv.Key) + len(kv.Value)
+		}
 	}
 	for _, r := range c.Rewrite {
 		size += len(r.Items)

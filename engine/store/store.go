@@ -15,6 +15,7 @@
 //	'm' 'd'                    counters of the dead letters: uvarints next Seq, count, bytes, dropped, then of the rows and
 //	                           deliveries among them count, bytes, dropped (missing in stores of earlier versions)
 //	'c' <owner's key>          base State of an owner
+//	'w' <engine's key>         timer of an owner; the value is empty
 //	'i' <checkpoint u64>       pending items that came with a checkpoint
 //	'p' <owner's key>          pending items of an owner that the engine has paged out; valid only while the engine runs
 //	'x' <rule's id>            retired rule whose State is kept; the value is the engine's
