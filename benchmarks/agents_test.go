@@ -18,6 +18,7 @@ import (
 
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine"
+	"github.com/aidr-engine/aidr/engine/budget"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
@@ -141,7 +142,7 @@ type agentState struct {
 
 // run reads events and logs their cost.
 func (a *agentState) run(b *testing.B, name string, events int, draw func(int) int) (cpuPerEvent float64) {
-	st, err := store.Open(a.dir, store.Options{})
+	st, err := store.Open(a.dir, store.Options{Cache: budget.Cache(*memoryFlag << 20)})
 	if err != nil {
 		b.Fatal(err)
 	}

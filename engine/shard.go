@@ -88,7 +88,7 @@ type shard struct {
 	capturer    *capture.TriggerCapturer
 	inflight    map[cellKey][]byte         // values of the checkpoint under way, nil: deleted; the store may not have them yet
 	paging      map[cellKey][]byte         // the same for paged items
-	paged       int                        // number of cells with paged items
+	paged       pageMarks                  // of the cells with paged items
 	unpagedSize int64                      // of unpaged, in bytes
 	restoring   bool                       // memory is full of restored cells: the items that follow are paged at once
 	unpaged     []store.KV                 // the items that were to be paged at once and are not written yet
@@ -123,7 +123,7 @@ func newShard(number int, rs *ruleSet, opts Options, retry *retrier, bud *budget
 		rules: rs, number: number, shards: opts.Shards, store: opts.Store, retry: retry, log: opts.Log, metrics: opts.Metrics,
 		in: make(chan message, shardQueue), hot: map[cellKey]*cachedCell{}, inflight: map[cellKey][]byte{},
 		timers: make([]ruleTimers, len(rs.programs)), watermark: make([]schema.Instant, len(rs.programs)),
-		flat: map[int][]byte{}, lateSeen: map[schema.ID]bool{},
+		flat: map[int][]byte{}, paged: pageMarks{}, lateSeen: map[schema.ID]bool{},
 		budget: bud, clock: opts.Clock, meter: m, paging: map[cellKey][]byte{}, cellShare: noShare, change: noShare,
 		changes: make([]changes, rs.levels), capturer: capture.NewTriggerCapturer(rs.set),
 	}
@@ -305,7 +305,7 @@ func (s *shard) load(k cellKey) *cachedCell {
 
 // addPaged gives a cell that was loaded its pending items back, if they were paged out.
 func (s *shard) addPaged(c *cachedCell) *cachedCell {
-	if s.paged > 0 && c.stored { // a cell with paged items has a value
+	if s.paged.has(s.pageMark(c.key)) {
 		value, paging := s.paging[c.key]
 		if !paging {
 			s.retry.do("read pending items", func() (err error) {
@@ -556,7 +556,7 @@ func (s *shard) page(level int, out *shardPart) {
 		}
 		if !c.paged {
 			c.paged = true
-			s.paged++
+			s.paged.add(s.pageMark(c.key))
 		}
 		kv := store.KV{Key: s.storeKey(c.key), Value: c.cell.AppendPending(nil)}
 		out.paged = append(out.paged, kv)
@@ -566,10 +566,28 @@ func (s *shard) page(level int, out *shardPart) {
 	}
 }
 
+// pageMarks counts owners with paged items by a hash, so that the others need no look into the store.
+type pageMarks map[uint64]int32
+
+func (m pageMarks) has(mark uint64) bool { return len(m) > 0 && m[mark] > 0 }
+
+func (m pageMarks) add(mark uint64) { m[mark]++ }
+
+func (m pageMarks) remove(mark uint64) {
+	if m[mark]--; m[mark] == 0 {
+		delete(m, mark)
+	}
+}
+
+// pageMark returns the mark of a cell.
+func (s *shard) pageMark(k cellKey) uint64 {
+	return s.rules.programs[k.rule].Hash(k.group) + uint64(k.rule)*0x9e3779b97f4a7c15
+}
+
 // dropPaged deletes the paged items of a cell whose pending items have all moved to base.
 func (s *shard) dropPaged(c *cachedCell, out *shardPart) {
 	c.paged = false
-	s.paged--
+	s.paged.remove(s.pageMark(c.key))
 	out.paged = append(out.paged, store.KV{Key: s.storeKey(c.key)})
 	s.paging[c.key] = nil
 }
@@ -588,13 +606,16 @@ func (s *shard) restoreItem(it *item.Item) error {
 		return s.writeUnpaged()
 	}
 	k := cellKey{it.Rule, it.Group}
-	if w, ok := s.restored[k]; !ok || it.Time.Add(1) < w {
+	w, ok := s.restored[k]
+	if !ok {
+		s.paged.add(s.pageMark(k))
+	}
+	if !ok || it.Time.Add(1) < w {
 		s.restored[k] = it.Time.Add(1)
 	}
 	kv := store.KV{Key: s.storeKey(k), Value: item.Append(nil, it)}
 	s.unpaged = append(s.unpaged, kv)
 	s.unpagedSize += int64(len(kv.Key) + len(kv.Value))
-	s.paged++ // an upper bound: it only has to be above 0 while the store has paged items
 	if s.unpagedSize < min(s.cellShare/2, restoreBytes) {
 		return nil
 	}
@@ -617,8 +638,9 @@ func (s *shard) pageRestored() {
 		for _, c := range ch.dirty {
 			s.unpaged = append(s.unpaged, store.KV{Key: s.storeKey(c.key), Value: c.cell.AppendPending(nil)})
 			s.removeHot(c)
+			s.paged.add(s.pageMark(c.key))
+			s.restored[c.key] = c.wake
 		}
-		s.paged += len(ch.dirty)
 		s.size[budget.Dirty] -= ch.size
 		ch.dirty, ch.size = nil, 0
 	}

@@ -45,8 +45,12 @@ const (
 	lanesShare = 16
 	dirtyShare = 16 // a checkpoint is taken as soon as changes hold this much
 	waitShare  = 8  // the lanes wait while changes and the checkpoint under way hold this much
+	cacheShare = 8  // the store's cache of blocks
 	cellsShare = 8  // hot and cold cells each
 )
+
+// Cache returns the size in bytes of the store's cache of blocks for a limit. It is part of the half without estimates.
+func Cache(limit int64) int64 { return limit / cacheShare }
 
 // LongWait is how long a lane or a reader waits before the wait counts as a degradation: many checkpoints.
 const LongWait = 5 * time.Second

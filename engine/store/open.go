@@ -20,8 +20,7 @@ const (
 	// formatVersion is the version of the key layout in the package comment.
 	formatVersion = 1
 
-	// cacheSize is the size of Pebble's block cache in bytes. It is small, because cold State is read by single keys
-	// and a block is rarely read twice.
+	// cacheSize is the least size of Pebble's block cache in bytes.
 	cacheSize = 64 << 20
 	// memTableSize is in bytes. Two tables are resident, and the one that is being flushed. Pending items are dropped a
 	// few checkpoints after they were written; with 16 MB many of them were flushed before that, which was a tenth of
@@ -163,6 +162,9 @@ func (s *Store) pebbleOptions() *pebble.Options {
 		CacheSize:          cacheSize,
 		MemTableSize:       memTableSize,
 		DisableWAL:         s.opts.Memory && s.opts.NoSync, // the database is never reopened
+	}
+	if s.opts.Cache > cacheSize {
+		o.CacheSize = s.opts.Cache
 	}
 	if s.opts.Memory {
 		o.CacheSize, o.MemTableSize = memoryCacheSize, memoryMemTableSize

@@ -87,6 +87,9 @@ type Options struct {
 	// DeadCap bounds the bytes of all dead letters together. Records have one half of it, rows and deliveries the other. The
 	// oldest ones over a half are dropped and counted. 0: DefaultDeadCap.
 	DeadCap int64
+	// Cache is the size in bytes of the cache of blocks, if it is above the least one, 64 MiB. Each read of cold State needs
+	// the index and the filter of a table; with 64 MiB for 30 million cells they are read from the disk again and again.
+	Cache int64
 	// Now returns the wall clock's time, for the age of outbox entries and for FindingsKeep. nil: time.Now.
 	Now func() time.Time
 	// Logf logs errors that the store recovers from. nil: they are dropped.

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/aidr-engine/aidr/cmd/aidr/metrics"
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine"
+	"github.com/aidr-engine/aidr/engine/budget"
 	"github.com/aidr-engine/aidr/engine/deliver"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
@@ -37,7 +39,7 @@ type opened struct {
 // open opens the state directory and starts the engine. Its caller holds life for writing.
 func (p *Pipeline) open() error {
 	s, err := store.Open(p.cfg.State.Dir, store.Options{
-		OutboxCap: p.cfg.State.Outbox, FindingsKeep: p.cfg.State.FindingsKeep,
+		OutboxCap: p.cfg.State.Outbox, FindingsKeep: p.cfg.State.FindingsKeep, Cache: budget.Cache(cmp.Or(p.cfg.Memory, budget.Default)),
 		Logf: func(format string, args ...any) { p.log.Warn(fmt.Sprintf(format, args...)) },
 	})
 	if err != nil {
