@@ -43,6 +43,12 @@ var agentRules = map[string]string{
 	"baseline":  "baseline: {of: count, by: [ai_agent.uid], bucket: 1h}\n",
 }
 
+func writeFile(tb testing.TB, path, text string) {
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		tb.Fatal(err)
+	}
+}
+
 func loadAgentRules(tb testing.TB, kinds string) *rules.Set {
 	dir := tb.TempDir()
 	for _, kind := range strings.Split(kinds, ",") {
