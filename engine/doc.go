@@ -120,8 +120,12 @@
 // moment in the store if the disk failed and the store was reopened. Only the running engine reads them; New deletes those
 // that it finds.
 //
-// The budget does not bound the pending items of one single cell, the timers (about 60 bytes a cell), nor a replay
-// without a Store, which cannot page. A batch is routed as a whole: the changes of one batch for each lane are
+// The hot cells take the part of the share of the cold ones that these leave. The timers of cells at rest are in the store,
+// ordered by time, and a checkpoint reads those that are due (timer.go): they take no memory, and a restart with the same
+// rules reads no cell. A checkpoint has room for a share of findings, and the rest waits for the next one.
+//
+// The budget does not bound the pending items of one single cell, the timers of pending items (about 60 bytes a cell), nor
+// a replay without a Store, which cannot page. A batch is routed as a whole: the changes of one batch for each lane are
 // on top of their share.
 //
 // 100,000 agents with three findings each, 40 MB of log within 30 s, took 6.2 GB of resident memory without a budget, and

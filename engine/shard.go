@@ -271,7 +271,14 @@ func (s *shard) get(k cellKey) *cachedCell {
 func (s *shard) addCold(c *cachedCell) {
 	s.size[budget.Cold] += c.size
 	s.cold.Add(c.key, c)
-	for s.size[budget.Cold] > s.cellShare && s.cold.Len() > 1 {
+	s.shrinkCold()
+}
+
+// shrinkCold drops the oldest cold cells over their share of memory, which is the part of both shares that the hot cells
+// leave. With keys that are drawn evenly from millions, the cold cells are hardly ever used again, but each hot cell that
+// is paged out is read back once or twice.
+func (s *shard) shrinkCold() {
+	for s.cold.Len() > 1 && s.size[budget.Hot]+s.size[budget.Cold] > 2*s.cellShare {
 		s.cold.RemoveOldest()
 	}
 }
@@ -305,7 +312,7 @@ func (s *shard) load(k cellKey) *cachedCell {
 
 // addPaged gives a cell that was loaded its pending items back, if they were paged out.
 func (s *shard) addPaged(c *cachedCell) *cachedCell {
-	if s.paged.has(s.pageMark(c.key)) {
+	if c.stored && s.paged.has(s.pageMark(c.key)) { // a cell with paged items has a value
 		value, paging := s.paging[c.key]
 		if !paging {
 			s.retry.do("read pending items", func() (err error) {
@@ -531,10 +538,12 @@ func (s *shard) cool(c *cachedCell, out *shardPart) {
 	}
 }
 
-// page writes the pending items of hot cells of a level to the store, and the cells leave memory, until the hot cells take half of
+// page writes the pending items of hot cells of a level to the store, and the cells leave memory, until the hot cells take
 // their share: first those that have been unchanged for longest, then small ones.
 func (s *shard) page(level int, out *shardPart) {
-	if s.size[budget.Hot] <= s.cellShare {
+	s.shrinkCold()
+	most := 2*s.cellShare - s.cellShare/4
+	if s.size[budget.Hot] <= most {
 		return
 	}
 	var cells []*cachedCell
@@ -551,7 +560,7 @@ func (s *shard) page(level int, out *shardPart) {
 			cmp.Compare(a.key.rule, b.key.rule), cmp.Compare(a.key.group, b.key.group))
 	})
 	for _, c := range cells {
-		if s.size[budget.Hot] <= s.cellShare/2 {
+		if s.size[budget.Hot] <= most-s.cellShare/2 {
 			return
 		}
 		if !c.paged {
