@@ -80,9 +80,11 @@ func TestSettledFindingsDependOnRecordsAlone(t *testing.T) {
 
 // regressions are seeds that once failed.
 var regressions = []uint64{
-	900000106, // a cell that was paged out and in again was not woken at the end of its group
-	777001302, // copies of one event under two keys of a rule met in a rule over it, and were ordered by their positions
-	900004972, // a copy withdrew a trigger that a checkpoint had emitted, and the group in base was taken for emitted
+	900000106,   // a cell that was paged out and in again was not woken at the end of its group
+	777001302,   // copies of one event under two keys of a rule met in a rule over it, and were ordered by their positions
+	20787062396, // a rule over others, which no rule fed, held back the watermark of the rule over it
+	20787062796, // a cell whose finding waited for room was not woken at the end of its group
+	900004972,   // a copy withdrew a trigger that a checkpoint had emitted, and the group in base was taken for emitted
 }
 
 // runCase makes rules and a stream of a seed, and compares a few runs of each with the reference; found reports whether

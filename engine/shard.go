@@ -312,7 +312,10 @@ func (s *shard) load(k cellKey) *cachedCell {
 
 // addPaged gives a cell that was loaded its pending items back, if they were paged out.
 func (s *shard) addPaged(c *cachedCell) *cachedCell {
-	if c.stored && s.paged.has(s.pageMark(c.key)) { // a cell with paged items has a value
+	// A cell with pending items has a value, and dropPaged deletes the paged items together with the value. The items that
+	// restoreItem pages without reading their cell may belong to one without a value, but only if they were taken back,
+	// so that they add up to nothing: a cell that moved beyond them stays ahead (cool).
+	if c.stored && s.paged.has(s.pageMark(c.key)) {
 		value, paging := s.paging[c.key]
 		if !paging {
 			s.retry.do("read pending items", func() (err error) {
@@ -512,6 +515,9 @@ const maxFlatItems = 1 << 20
 func (s *shard) cool(c *cachedCell, out *shardPart) {
 	s.metrics.limits(s.rules.id(c.key.rule), c.cell.TakeLimits())
 	if s.store != nil {
+		if c.cell.Empty() && c.cell.Watermark() > s.watermark[c.key.rule] {
+			c.cell.StayAhead() // advance had too little room for other cells
+		}
 		s.save(c, out)
 	} else {
 		s.moveRow(c, c.wanted(), out)

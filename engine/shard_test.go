@@ -119,3 +119,51 @@ func TestHeldCellsMoveWithTheWatermark(t *testing.T) {
 	}
 	l.want("the end of its group", l.settle(14), []string{"b 2 settled 1"})
 }
+
+// TestRestartAfterPartOfACheckpoint checks that an item is not folded again after a restart if its cell has moved beyond it
+// and became empty, while the watermark of the rule waits for cells that found no room in the checkpoint.
+func TestRestartAfterPartOfACheckpoint(t *testing.T) {
+	for name, limit := range map[string]int64{
+		"restored items stay in memory": 16 << 20,
+		"restored items are paged out":  16 * cellSize,
+	} {
+		t.Run(name, func(t *testing.T) {
+			st := memoryStore(t)
+			l := newLoneShard(t, eachRules, st, 16*(changeSize+cellSize))
+			l.give("a", 1, 1)
+			l.give("b", 5, 2)
+			l.give("a", 8, 3)
+			before := l.settle(0)
+			l.want("before the restart", before, []string{"a 1 open 2", "b 5 open 1"})
+			changes, behind := l.checkpoint(100)
+			l.want("before the restart, in one checkpoint", changes, []string{"a 1 settled 2"})
+			if !behind {
+				t.Fatal("the checkpoint has room for both cells, so the test shows nothing")
+			}
+			next := newLoneShard(t, eachRules, st, limit)
+			next.seq = l.seq
+			next.watermark[0] = l.watermark[0]
+			if err := st.DropPaged(); err != nil {
+				t.Fatal(err)
+			}
+			for _, items := range l.kept {
+				err := readItems(items, func(_ string, it item.Item) {
+					if it.Time >= next.watermark[0] {
+						if err := next.restoreItem(&it); err != nil {
+							t.Error(err)
+						}
+					}
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := next.endRestore(); err != nil {
+				t.Fatal(err)
+			}
+			next.give("a", 101, 4)
+			next.want("after the restart", next.settle(100), []string{"a 101 open 1", "b 5 settled 1"})
+			next.want("at the end", next.settle(120), []string{"a 101 settled 1"})
+		})
+	}
+}

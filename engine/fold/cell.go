@@ -29,7 +29,7 @@ type Cell struct {
 	needsEmit bool           // the findings may differ from those emitted
 	held      bool           // they do, because the last EmitPaced held a change back
 	changed   bool           // the flat form may differ from the one Append last wrote
-	ahead     bool           // Clear has raised the watermark above that of the rule
+	ahead     bool           // the cell remains, although it may be empty, because its watermark is above that of the rule
 	sweepAt   schema.Instant // the watermark at which sweep next looks for expired keys
 }
 
@@ -82,6 +82,13 @@ func (c *Cell) Empty() bool {
 	return c.Pending() == 0 && len(c.base.keys) == 0 && len(c.base.groups) == 0 && len(c.settled) == 0 && len(c.emissions) == 0 && len(c.sent) == 0 &&
 		c.lastLoss == noLoss &&
 		!c.ahead
+}
+
+// StayAhead makes the cell remain until the watermark of the rule has reached its own, even if it is empty. Without its
+// watermark the items between the two, which a restart brings again, would be taken for new ones.
+func (c *Cell) StayAhead() {
+	c.changed = c.changed || c.Empty()
+	c.ahead = true
 }
 
 // Add adds an item, in any order, and reports whether the cell changed. An item that is Gone removes the pending item that
