@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/rules/doc"
-	"github.com/aidr-engine/aidr/rules/expr"
 	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/rules/site"
 )
@@ -37,6 +36,11 @@ type Options struct {
 	Families map[string][]string
 	// BuiltIn adds the built-in rules, whose ids begin with aidr., to those that are active.
 	BuiltIn bool
+	// Kept makes a load compile only the files that have changed since the last load with it; nil: all files.
+	Kept *Kept
+	// Changed are the paths that may have changed since the last load with Kept, for example those that the operating system
+	// reported. Nil means that any file may have changed, so all of them are read. It matters only with Kept.
+	Changed []string
 	// Today is the current time. An exception that expired before it is reported as a warning. The zero time turns these
 	// warnings off. Today has no other effect.
 	Today time.Time
@@ -46,14 +50,14 @@ type Options struct {
 // folder, lists/ and agents.yaml are not rules: they hold the lists and the registry that the rules may use. Load returns
 // all problems at once, sorted by position. If one of them is not a warning, set is nil.
 func Load(o Options, paths ...string) (set *Set, problems []Problem) {
-	l := &loader{options: o}
-	for _, p := range paths {
-		l.path(p)
-	}
 	if len(paths) == 0 {
-		l.fail("", "no path given: name a folder of rule files")
+		return nil, []Problem{{Line: 1, Col: 1, Cause: "no path given: name a folder of rule files"}}
 	}
-	return l.build()
+	folders := make([]Folder, len(paths))
+	for i, p := range paths {
+		folders[i].Name = p
+	}
+	return LoadFolders(o, folders...)
 }
 
 // Folder is a folder or file of rules for LoadFolders.
@@ -64,12 +68,17 @@ type Folder struct {
 
 // LoadFolders is Load for folders of which some are not in the file system of the operating system.
 func LoadFolders(o Options, folders ...Folder) (set *Set, problems []Problem) {
-	l := &loader{options: o}
-	for _, f := range folders {
-		if f.FS != nil {
-			l.folder(f.FS, f.Name)
-		} else {
-			l.path(f.Name)
+	kept := o.Kept
+	if kept == nil {
+		kept = new(Kept)
+	}
+	kept.mu.Lock()
+	defer kept.mu.Unlock()
+	l := &loader{options: o, kept: kept, folders: folders}
+	if !l.changedOnly() {
+		if err := l.readAll(); err != nil {
+			l.fail("", "%v", err)
+			return nil, l.problems
 		}
 	}
 	return l.build()
@@ -77,14 +86,14 @@ func LoadFolders(o Options, folders ...Folder) (set *Set, problems []Problem) {
 
 // LoadFS is Load for the rules in a file system, such as library.FS. Problems show name as the folder's name.
 func LoadFS(o Options, fsys fs.FS, name string) (set *Set, problems []Problem) {
-	l := &loader{options: o}
-	l.folder(fsys, name)
-	return l.build()
+	return LoadFolders(o, Folder{Name: name, FS: fsys})
 }
 
 // loader collects files and then builds a Set of them.
 type loader struct {
 	options    Options
+	kept       *Kept
+	folders    []Folder
 	problems   []Problem
 	sources    []source
 	named      map[string]bool // the rule files read so far
@@ -98,7 +107,39 @@ type loader struct {
 // source is one rule file.
 type source struct {
 	name string
-	text []byte
+	fsys fs.FS
+	path string
+	kept *keptFile // not nil: the file was compiled before
+}
+
+// readAll reads the lists and registries of all folders, and then the rule files.
+func (l *loader) readAll() error {
+	for _, f := range l.folders {
+		if fsys, ok := f.open(); ok {
+			l.siteOf(fsys, f.Name)
+		}
+	}
+	l.site()
+	if err := l.kept.begin(l.lists, l.agents, l.options); err != nil {
+		return fmt.Errorf("prepare the rule language: %w", err)
+	}
+	for _, f := range l.folders {
+		if f.FS != nil {
+			l.folder(f.FS, f.Name)
+		} else {
+			l.path(f.Name)
+		}
+	}
+	return nil
+}
+
+// open returns the file system of the folder; ok is false if it is a file, or does not exist.
+func (f Folder) open() (fsys fs.FS, ok bool) {
+	if f.FS != nil {
+		return f.FS, true
+	}
+	info, err := os.Stat(f.Name)
+	return os.DirFS(f.Name), err == nil && info.IsDir()
 }
 
 func (l *loader) fail(file, format string, args ...any) {
@@ -118,7 +159,15 @@ func (l *loader) path(p string) {
 	}
 }
 
-// folder adds all rule files below a folder, and its lists and registry.
+// siteOf adds the lists and the registry of a folder.
+func (l *loader) siteOf(fsys fs.FS, name string) {
+	l.listsOf(fsys, ListsFolder, path.Join(name, ListsFolder))
+	if _, err := fs.Stat(fsys, AgentsFile); err == nil && l.options.Agents == "" {
+		l.agentsOf(fsys, AgentsFile, path.Join(name, AgentsFile))
+	}
+}
+
+// folder adds all rule files below a folder.
 func (l *loader) folder(fsys fs.FS, name string) {
 	first := len(l.sources)
 	for p, err := range doc.Files(fsys, ListsFolder) {
@@ -132,13 +181,9 @@ func (l *loader) folder(fsys fs.FS, name string) {
 	if len(l.sources) == first && !Failed(l.problems) {
 		l.fail(name, "the folder holds no rule file (*.yaml, *.yml): name a folder of rules")
 	}
-	l.listsOf(fsys, ListsFolder, path.Join(name, ListsFolder))
-	if _, err := fs.Stat(fsys, AgentsFile); err == nil && l.options.Agents == "" {
-		l.agentsOf(fsys, AgentsFile, path.Join(name, AgentsFile))
-	}
 }
 
-// rule reads the text of one rule file. It is parsed later, when all lists are known.
+// rule adds one rule file. It is read later, when all lists are known.
 func (l *loader) rule(fsys fs.FS, p, name string) {
 	name = filepath.ToSlash(name)
 	if l.named[name] {
@@ -148,17 +193,22 @@ func (l *loader) rule(fsys fs.FS, p, name string) {
 		l.named = map[string]bool{}
 	}
 	l.named[name] = true
-	if text, ok := l.read(fsys, p, name, doc.MaxSize); ok {
-		l.sources = append(l.sources, source{name, text})
+	if l.mayOpen(name) {
+		l.sources = append(l.sources, source{name: name, fsys: fsys, path: p})
 	}
+}
+
+// mayOpen counts a file and reports whether it is within MaxFiles.
+func (l *loader) mayOpen(name string) bool {
+	if l.opened++; l.opened == MaxFiles+1 {
+		l.fail(name, "more than %d files: name a folder that holds only rules", MaxFiles)
+	}
+	return l.opened <= MaxFiles
 }
 
 // read reads a file with doc.ReadFile. It returns false if there is no text.
 func (l *loader) read(fsys fs.FS, p, name string, maxSize int) ([]byte, bool) {
-	if l.opened++; l.opened > MaxFiles {
-		if l.opened == MaxFiles+1 {
-			l.fail(name, "more than %d files: name a folder that holds only rules", MaxFiles)
-		}
+	if !l.mayOpen(name) {
 		return nil, false
 	}
 	text, err := doc.ReadFile(fsys, p, maxSize)
@@ -183,8 +233,8 @@ func (l *loader) listsOf(fsys fs.FS, dir, name string) {
 		if !ok {
 			continue
 		}
-		list, problems := site.ParseList(file, text)
-		l.problems = append(l.problems, ofDoc(problems, "")...)
+		list, problems := l.kept.list(file, text)
+		l.problems = append(l.problems, problems...)
 		if list != nil {
 			l.list(list, file)
 		}
@@ -212,13 +262,13 @@ func (l *loader) agentsOf(fsys fs.FS, p, name string) {
 	if !ok {
 		return
 	}
-	agents, problems := site.ParseAgents(name, text)
-	l.problems = append(l.problems, ofDoc(problems, "")...)
+	agents, problems := l.kept.registry(name, text)
+	l.problems = append(l.problems, problems...)
 	l.agents = agents
 }
 
-// site reads the lists and the registry that the options name, and returns everything that rules may use.
-func (l *loader) site() expr.Site {
+// site adds the lists and the registry that the options name.
+func (l *loader) site() {
 	if dir := l.options.Lists; dir != "" {
 		if _, err := os.Stat(dir); err != nil {
 			l.fail(dir, "cannot be read: %v", doc.Cause(err))
@@ -228,52 +278,46 @@ func (l *loader) site() expr.Site {
 	if file := l.options.Agents; file != "" {
 		l.agentsOf(os.DirFS(filepath.Dir(file)), filepath.Base(file), file)
 	}
-	s := expr.Site{Lists: l.lists}
-	if l.agents == nil { // an empty registry, so that conditions compile; newSet decides whether they are active
-		s.Agents = new(site.Agents)
-	} else {
-		s.Agents = l.agents
-	}
-	return s
-}
-
-// parsed is a rule file as YAML. root is nil if the file has no readable structure.
-type parsed struct {
-	doc  *doc.Doc
-	root *doc.Node
-}
-
-// parseAhead is the number of parsed files that may wait for the compiler. It is small because parsed files are large.
-const parseAhead = 8
-
-// parse parses the files in their order. It runs ahead of compilation: each takes about half of the loading time. The
-// channel must be drained.
-func parse(sources []source) <-chan parsed {
-	out := make(chan parsed, parseAhead)
-	go func() {
-		defer close(out)
-		for _, s := range sources {
-			var f parsed
-			f.doc, f.root = doc.Parse(s.name, s.text)
-			out <- f
-		}
-	}()
-	return out
 }
 
 // build builds the Set from the collected files.
 func (l *loader) build() (*Set, []Problem) {
-	env, err := expr.NewEnv(l.site())
-	if err != nil {
-		l.fail("", "prepare the rule language: %v", err)
+	c := l.kept.compiler
+	files := make([]*keptFile, 0, len(l.sources))
+	for f := range parse(l.kept, l.sources) {
+		switch {
+		case f.err != nil:
+			l.fail(f.name, "cannot be read: %v", f.err)
+			continue
+		case f.isFolder:
+			continue
+		case f.kept == nil:
+			f.kept = &keptFile{name: f.name, digest: f.digest}
+			f.kept.rule, f.kept.problems = readRule(c, f.doc, f.root)
+			l.kept.compiled++
+		}
+		files = append(files, f.kept)
+	}
+	c.env.Forget()
+	l.kept.keep(l, files)
+	all := l.distinct(files)
+	linked, problems := link(all)
+	l.problems = append(l.problems, problems...)
+	sortProblems(l.problems)
+	if Failed(l.problems) {
 		return nil, l.problems
 	}
-	c := &compiler{env: env, today: l.options.Today, families: newFamilies(l.options.Families), known: map[condText]compiled{}}
-	var all []*Rule
-	byID := map[string]*Rule{}
-	for f := range parse(l.sources) {
-		r, problems := readRule(c, f.doc, f.root)
-		l.problems = append(l.problems, problems...)
+	set := newSet(linked, c.env, l.options, l.agents, l.kept.set)
+	l.kept.set = set
+	return set, l.problems
+}
+
+// distinct returns the rules of the files, sorted by id, and collects the problems of the files and of ids that occur twice.
+func (l *loader) distinct(files []*keptFile) (all []*Rule) {
+	byID := make(map[string]*Rule, len(files))
+	for _, f := range files {
+		l.problems = append(l.problems, f.problems...)
+		r := f.rule
 		if r == nil || r.ID == "" {
 			continue
 		}
@@ -286,10 +330,5 @@ func (l *loader) build() (*Set, []Problem) {
 		all = append(all, r)
 	}
 	slices.SortFunc(all, func(a, b *Rule) int { return strings.Compare(a.ID, b.ID) })
-	l.problems = append(l.problems, link(all)...)
-	sortProblems(l.problems)
-	if Failed(l.problems) {
-		return nil, l.problems
-	}
-	return newSet(all, env, l.options, l.agents), l.problems
+	return all
 }

@@ -144,17 +144,40 @@ type linker struct {
 	problems []Problem
 }
 
-// link sets Over.Feeding, Level and Carries of all rules, which are sorted by id, and returns the problems. For each
-// problem of a pattern the rule that feeds is missing.
-func link(all []*Rule) []Problem {
-	l := &linker{rules: all}
+// link returns the rules, which are sorted by id, with copies of those that have over or feed others: Over.Feeding, Level,
+// IsFeeding and Carries of the copies are set. For each problem of a pattern the rule that feeds is missing.
+func link(all []*Rule) (linked []*Rule, problems []Problem) {
+	l := &linker{rules: slices.Clone(all)}
 	var over []*Rule
-	for _, r := range all {
+	for i, r := range l.rules {
 		if r.Over != nil {
-			l.feed(r)
-			over = append(over, r)
+			own, of := *r, *r.Over
+			own.Over = &of
+			l.rules[i] = &own
+			over = append(over, &own)
 		}
 	}
+	l.copyFeeding(over)
+	for _, r := range over {
+		l.feed(r)
+	}
+	return l.rules, l.levels(over)
+}
+
+// copyFeeding replaces the rules that others name by copies, because the rules themselves may be part of an earlier Set.
+func (l *linker) copyFeeding(over []*Rule) {
+	for i, f := range l.rules {
+		if f.Over == nil && slices.ContainsFunc(over, func(o *Rule) bool { return slices.ContainsFunc(o.Over.patterns, f.isNamed) }) {
+			own := *f
+			l.rules[i] = &own
+		}
+	}
+}
+
+func (r *Rule) isNamed(p overPattern) bool { return p.names(r) }
+
+// levels sets the levels of the rules with over, and passes on the values that they read. It returns the problems.
+func (l *linker) levels(over []*Rule) []Problem {
 	for _, r := range over {
 		if path := cycle(r, []*Rule{r}, map[*Rule]bool{}); path != nil {
 			l.fail(r.Over.patterns[0], "the rules feed each other in a circle: "+strings.Join(path, " -> ")+": remove one of the names")

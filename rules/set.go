@@ -3,6 +3,7 @@ package rules
 import (
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/aidr-engine/aidr/rules/expr"
 	"github.com/aidr-engine/aidr/rules/match"
@@ -24,7 +25,7 @@ type Set struct {
 	raw    [][]string // the raw paths that conditions read, in the order of Event.Raws
 	wanted schema.Wanted
 	agents *site.Agents // nil: no registry
-	index  *match.Index
+	index  atomic.Pointer[match.Index]
 	roles  []roleRef // by number of the condition in the index
 }
 
@@ -34,8 +35,9 @@ type roleRef struct {
 	bit  uint32 // 1 << index into Rule.Roles
 }
 
-// newSet returns the Set of the rules and indexes those that are active.
-func newSet(all []*Rule, env *expr.Env, o Options, agents *site.Agents) *Set {
+// newSet returns the Set of the rules and indexes those that are active. last is a Set with conditions of the same
+// environment, or nil.
+func newSet(all []*Rule, env *expr.Env, o Options, agents *site.Agents, last *Set) *Set {
 	s := &Set{All: all, env: env, raw: env.RawPaths(), agents: agents}
 	top := 0
 	for _, r := range all {
@@ -50,7 +52,7 @@ func newSet(all []*Rule, env *expr.Env, o Options, agents *site.Agents) *Set {
 	if o.BuiltIn {
 		s.Rules = append(s.Rules, builtins(env, top)...)
 	}
-	s.build()
+	s.build(last)
 	s.wanted = wantedOf(s.Rules, env.RawPaths())
 	return s
 }
@@ -214,21 +216,44 @@ func (r *Rule) emptyLists() []string {
 	return nil
 }
 
-// build indexes the conditions of the active rules.
-func (s *Set) build() {
-	var conds []*predicate.Cond
-	var datasets [][]string
+// build indexes the conditions of the active rules. last is a Set with an index to begin with, or nil.
+func (s *Set) build(last *Set) {
+	conds, datasets := s.conditions()
 	for i, r := range s.Rules {
 		if r.Over != nil {
 			continue // it matches triggers, and no events
 		}
-		for bit, role := range r.Roles {
-			conds = append(conds, role.Cond)
-			datasets = append(datasets, r.Datasets)
+		for bit := range r.Roles {
 			s.roles = append(s.roles, roleRef{int32(i), 1 << bit})
 		}
 	}
-	s.index = match.Build(conds, datasets)
+	if last == nil {
+		s.index.Store(match.Build(conds, datasets))
+	} else {
+		s.index.Store(last.index.Load().Update(conds, datasets))
+	}
+}
+
+// conditions returns the conditions of the active rules on events, and the datasets of each.
+func (s *Set) conditions() (conds []*predicate.Cond, datasets [][]string) {
+	for _, r := range s.Rules {
+		if r.Over != nil {
+			continue
+		}
+		for _, role := range r.Roles {
+			conds = append(conds, role.Cond)
+			datasets = append(datasets, r.Datasets)
+		}
+	}
+	return conds, datasets
+}
+
+// Compact replaces an index in layers, which a load with Kept makes if little has changed, by one that is faster and has the
+// same results. It may run while other goroutines use the Set.
+func (s *Set) Compact() {
+	if s.index.Load().IsLayered() {
+		s.index.Store(match.Build(s.conditions()))
+	}
 }
 
 // Only returns a Set of r, one of s.All, and of the rules that feed it, all of them active whatever their stages. The
@@ -239,7 +264,7 @@ func (s *Set) Only(r *Rule) *Set {
 	o := &Set{Rules: append([]*Rule{&only}, feeding(r, nil)...), wanted: s.wanted, env: s.env}
 	slices.SortFunc(o.Rules, func(a, b *Rule) int { return strings.Compare(a.ID, b.ID) })
 	o.All = o.Rules
-	o.build()
+	o.build(nil)
 	return o
 }
 
@@ -340,7 +365,7 @@ type Hit struct {
 // exceptions, but does not check whether the event has the fields of the key. Conditions that fail are counted in sc.
 // Match is called for every event: it does not allocate once hits and sc have reached their size.
 func (s *Set) Match(e *schema.Event, sc *Scratch, hits []Hit) []Hit {
-	sc.held = s.index.Eval(e, sc.match, sc.held[:0])
+	sc.held = s.index.Load().Eval(e, sc.match, sc.held[:0])
 	for i, last := 0, int32(-1); i < len(sc.match.Failed); i++ {
 		if rule := s.roles[sc.match.Failed[i]].rule; rule != last {
 			sc.Errors[rule]++

@@ -17,7 +17,7 @@ func (s *Set) Plan(rule, role int) match.Plan {
 	n, _ := slices.BinarySearchFunc(s.roles, rule, func(ref roleRef, rule int) int { return int(ref.rule) - rule })
 	for ; n < len(s.roles) && int(s.roles[n].rule) == rule; n++ {
 		if s.roles[n].bit == 1<<role {
-			return s.index.Plan(n)
+			return s.index.Load().Plan(n)
 		}
 	}
 	return match.Plan{}

@@ -10,7 +10,6 @@
 package doc
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"strings"
@@ -42,7 +41,8 @@ type Doc struct {
 	Name     string // the file's name as problems show it
 	problems []Problem
 	dropped  int // number of problems beyond MaxProblems
-	lines    []string
+	text     string
+	split    []string // the lines of text, once a problem needs them
 }
 
 // Parse reads one file of at most MaxSize bytes. If the file is empty or its structure cannot be read, root is nil and
@@ -57,7 +57,7 @@ func ParseSize(name string, src []byte, maxSize int) (d *Doc, root *Node) {
 		return d, nil
 	}
 	text := strings.TrimPrefix(string(src), "\ufeff")
-	d.lines = splitLines(text)
+	d.text = text
 	if !d.printable(text) {
 		return d, nil
 	}
@@ -198,12 +198,13 @@ func (d *Doc) plain(tokens token.Tokens) bool {
 	return true
 }
 
-// splitLines returns the lines of a text without their ends, "\n" or "\r\n".
-func splitLines(text string) []string {
-	raw := bytes.Split([]byte(text), []byte("\n"))
-	lines := make([]string, len(raw))
-	for i, l := range raw {
-		lines[i] = string(bytes.TrimSuffix(l, []byte("\r")))
+// lines returns the lines of the file without their ends, "\n" or "\r\n".
+func (d *Doc) lines() []string {
+	if d.split == nil {
+		d.split = strings.Split(d.text, "\n")
+		for i, l := range d.split {
+			d.split[i] = strings.TrimSuffix(l, "\r")
+		}
 	}
-	return lines
+	return d.split
 }

@@ -93,7 +93,7 @@ func after(spots []spot, i int, n *Node) (int, int) {
 // is left out unless it is an escape.
 func (n *Node) spots() []spot {
 	var out []spot
-	w := &walker{lines: n.doc.lines, line: n.Line, col: n.Col}
+	w := &walker{lines: n.doc.lines(), line: n.Line, col: n.Col}
 	if n.style == block { // the text begins on the line after `|` or `>`
 		w.line, w.col = n.Line+1, 1
 	} else if n.style != bare {

@@ -32,7 +32,7 @@ func (d *Doc) Problems() []Problem {
 	ps := slices.Clone(d.problems)
 	slices.SortStableFunc(ps, ComparePlace)
 	if d.dropped > 0 {
-		ps = append(ps, Problem{File: d.Name, Line: len(d.lines), Col: 1, Cause: fmt.Sprintf("and %d more problems", d.dropped)})
+		ps = append(ps, Problem{File: d.Name, Line: len(d.lines()), Col: 1, Cause: fmt.Sprintf("and %d more problems", d.dropped)})
 	}
 	return ps
 }
@@ -78,10 +78,10 @@ const snippetWidth = 100
 // Snippet returns a line of the file with a caret below the column. Of a long line it returns the part around the column.
 // It returns "" for a position outside the file.
 func (d *Doc) Snippet(line, col int) string {
-	if line < 1 || line > len(d.lines) || col < 1 {
+	if line < 1 || line > len(d.lines()) || col < 1 {
 		return ""
 	}
-	text := []rune(d.lines[line-1])
+	text := []rune(d.lines()[line-1])
 	at := min(col-1, len(text))
 	from := 0
 	if at > snippetWidth*3/4 {

@@ -15,7 +15,12 @@ func splitOperands(text, operator, weaker string) []string {
 	var parts []string
 	depth, start := 0, 0
 	for i := 0; i < len(text); {
-		switch c := text[i]; {
+		c := text[i]
+		if !isSpecial[c] {
+			i++
+			continue
+		}
+		switch {
 		case c == '(' || c == '[' || c == '{':
 			depth++
 			i++
@@ -35,12 +40,24 @@ func splitOperands(text, operator, weaker string) []string {
 	if parts == nil {
 		return []string{text}
 	}
-	var out []string
+	out := make([]string, 0, len(parts)+1)
 	for _, p := range append(parts, text[start:]) {
-		out = append(out, splitOperands(p, operator, weaker)...)
+		if p = unwrap(p); strings.Contains(p, operator) {
+			out = append(out, splitOperands(p, operator, weaker)...)
+		} else {
+			out = append(out, p)
+		}
 	}
 	return out
 }
+
+// isSpecial holds the bytes that may begin something other than a name, a number or a blank.
+var isSpecial = func() (special [256]bool) {
+	for _, c := range []byte("()[]{}\"'`/&|?") {
+		special[c] = true
+	}
+	return special
+}()
 
 // unwrap removes the blanks, comments and pairs of brackets around the whole text.
 func unwrap(text string) string {
@@ -55,7 +72,20 @@ func unwrap(text string) string {
 
 // trimComments removes blanks and comments from both ends.
 func trimComments(text string) string {
-	end := 0
+	if strings.Contains(text, "//") {
+		text = text[:codeEnd(text)]
+	}
+	for text != "" && isBlank(text[len(text)-1]) {
+		text = text[:len(text)-1]
+	}
+	for text != "" && (isBlank(text[0]) || strings.HasPrefix(text, "//")) {
+		text = text[skipToken(text, 0):]
+	}
+	return text
+}
+
+// codeEnd returns the offset after the last byte that is neither blank nor in a comment.
+func codeEnd(text string) (end int) {
 	for i := 0; i < len(text); {
 		next := skipToken(text, i)
 		if !isBlank(text[i]) && !strings.HasPrefix(text[i:], "//") {
@@ -63,11 +93,7 @@ func trimComments(text string) string {
 		}
 		i = next
 	}
-	text = text[:end]
-	for text != "" && (isBlank(text[0]) || strings.HasPrefix(text, "//")) {
-		text = text[skipToken(text, 0):]
-	}
-	return text
+	return end
 }
 
 func isBlank(c byte) bool { return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == '\f' }
@@ -112,15 +138,15 @@ func skipToken(text string, i int) int {
 // stringEnd returns the offset after the string that opens at i; in r"..." a backslash is an ordinary character.
 func stringEnd(text string, i int) int {
 	raw := i > 0 && (text[i-1] == 'r' || text[i-1] == 'R') && (i < 2 || !isNameByte(text[i-2]) || text[i-2] == 'b' || text[i-2] == 'B')
-	quote := text[i : i+1]
-	if triple := strings.Repeat(quote, 3); quote != "`" && strings.HasPrefix(text[i:], triple) {
-		quote = triple
+	quote, size := text[i], 1
+	if quote != '`' && i+2 < len(text) && text[i+1] == quote && text[i+2] == quote {
+		size = 3
 	}
-	for j := i + len(quote); j < len(text); j++ {
+	for j := i + size; j < len(text); j++ {
 		if text[j] == '\\' && !raw {
 			j++
-		} else if strings.HasPrefix(text[j:], quote) {
-			return j + len(quote)
+		} else if text[j] == quote && (size == 1 || strings.HasPrefix(text[j:], text[i:i+size])) {
+			return j + size
 		}
 	}
 	return len(text)

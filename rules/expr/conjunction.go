@@ -82,14 +82,18 @@ func (v *Env) operand(text string) *operand {
 // depthOf returns the deepest nesting of brackets in a text.
 func depthOf(text string) (deepest int) {
 	depth := 0
-	for i := 0; i < len(text); i = skipToken(text, i) {
-		switch text[i] {
-		case '(', '[', '{':
+	for i := 0; i < len(text); {
+		switch c := text[i]; {
+		case !isSpecial[c]:
+			i++
+			continue
+		case c == '(' || c == '[' || c == '{':
 			depth++
 			deepest = max(deepest, depth)
-		case ')', ']', '}':
+		case c == ')' || c == ']' || c == '}':
 			depth--
 		}
+		i = skipToken(text, i)
 	}
 	return deepest
 }

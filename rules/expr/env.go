@@ -19,8 +19,8 @@ const (
 	maxNesting         = 64       // of brackets and calls
 )
 
-// Env compiles the expressions of one Set. It numbers the raw paths that they read. It is not for concurrent use;
-// the results of compiling are immutable, and all workers share them.
+// Env compiles the expressions of one Set. It numbers the raw paths that they read. It is not for concurrent use, except
+// for Prepare; the results of compiling are immutable, and all workers share them.
 type Env struct {
 	cel   *cel.Env
 	site  Site
@@ -29,7 +29,8 @@ type Env struct {
 
 	shared    predicate.SharedTests
 	operands  map[string]*operand // of &&, by text; see conjunction
-	cancelled context.Context     // see program
+	prepared  prepared
+	cancelled context.Context // see program
 }
 
 // NewEnv returns an Env over the schema, the site's lists and its agents.
@@ -90,13 +91,13 @@ func (v *Env) checkResult(text string, names scope, result *cel.Type) (*checked,
 		}
 		return nil, []Issue{{1, 1, "the expression is empty: write one that is a text"}}
 	}
-	parsed, iss := v.cel.Parse(text)
-	if iss.Err() != nil {
-		return nil, issuesOf(iss)
+	parsed, issues := v.parse(text)
+	if issues != nil {
+		return nil, issues
 	}
 	r := newResolver(v, names, parsed.NativeRep())
 	r.visit(parsed.NativeRep().Expr())
-	issues := r.issues
+	issues = r.issues
 	typed, iss := v.cel.Check(parsed)
 	if iss.Err() != nil {
 		issues = append(issues, issuesOf(iss)...)

@@ -44,16 +44,15 @@ type atomKey struct {
 // these datasets; if it is empty, or datasets is nil, any dataset will do. A nil condition never holds. The numbers that Eval
 // returns are indexes in conds.
 func Build(conds []*predicate.Cond, datasets [][]string) *Index {
-	x := &Index{size: len(conds), planned: make([]planned, len(conds))}
-	known := make(map[*predicate.Cond]int, len(conds)) // condition -> index in x.conds
+	x := &Index{size: len(conds), planned: make([]planned, len(conds)), condAt: make(map[*predicate.Cond]uint32, len(conds))}
 	for i, c := range conds {
 		if c == nil {
 			continue
 		}
-		at, ok := known[c]
+		at, ok := x.condAt[c]
 		if !ok {
-			at = len(x.conds)
-			known[c] = at
+			at = uint32(len(x.conds))
+			x.condAt[c] = at
 			x.conds = append(x.conds, cond{cond: c})
 		}
 		u := user{number: int32(i)}

@@ -44,9 +44,11 @@ type Index struct {
 	tests   []test
 	steps   []step // of all programs
 
-	size    int              // number of conditions that Build was given
-	planned []planned        // by the number of the condition
-	facts   []predicate.Atom // of the plans
+	condAt  map[*predicate.Cond]uint32 // -> index in conds
+	layers  *layers                    // not nil: there are no other fields but size
+	size    int                        // number of conditions that Build was given
+	planned []planned                  // by the number of the condition
+	facts   []predicate.Atom           // of the plans
 }
 
 // cond is a condition with all its users. It is evaluated once per event.
@@ -85,6 +87,10 @@ type Scratch struct {
 	serial   uint64   // of the last class
 	verdicts []uint32 // of the value that is classified
 	folded   []byte
+
+	layers      *layers  // of base and added
+	base, added *Scratch // of an index of layers
+	found       []int32  // in one of them
 }
 
 // verdictMask covers the verdict in an element of Scratch.memo.
@@ -115,6 +121,9 @@ func (x *Index) Len() int { return x.size }
 // Eval appends to out the numbers of the conditions that hold for the event, ascending. It does not allocate once out and the
 // scratch have reached their size.
 func (x *Index) Eval(e *schema.Event, s *Scratch, out []int32) []int32 {
+	if x.layers != nil {
+		return x.layers.eval(e, s, out, false)
+	}
 	from := len(out)
 	s.begin(x, e)
 	out = x.scan(e, s, out)
@@ -126,6 +135,9 @@ func (x *Index) Eval(e *schema.Event, s *Scratch, out []int32) []int32 {
 
 // EvalAll is Eval without the index. Tests compare Eval with it, and so does `explain`.
 func (x *Index) EvalAll(e *schema.Event, s *Scratch, out []int32) []int32 {
+	if x.layers != nil {
+		return x.layers.eval(e, s, out, true)
+	}
 	from := len(out)
 	s.Failed = s.Failed[:0]
 	for i := range x.conds {

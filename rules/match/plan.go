@@ -18,6 +18,9 @@ const whyAlways = "no part of it can be looked up: negations, patterns without a
 
 // Plan returns the plan of condition number i; `aidr rules check` and explain show it.
 func (x *Index) Plan(i int) Plan {
+	if x.layers != nil {
+		return x.layers.plan(i)
+	}
 	p := x.planned[i]
 	if p.always {
 		return Plan{Always: true, Why: whyAlways}

@@ -212,7 +212,7 @@ func prove(t fatal, env *expr.Env, d draw, conditions, events, depth int) int {
 			datasets[i] = append(datasets[i], d.from("a", "ab", "task"))
 		}
 	}
-	x := Build(conds, datasets)
+	x := buildInSteps(d, conds, datasets)
 	s, plain, tight := NewScratch(), NewScratch(), newTightScratch(x)
 	var got, want []int32
 	for range events {
@@ -237,9 +237,39 @@ func prove(t fatal, env *expr.Env, d draw, conditions, events, depth int) int {
 	return conditions * events
 }
 
+// buildInSteps returns the index of conditions: that of Build or, as often, one in layers that was made of an index over some
+// of the conditions and others.
+func buildInSteps(d draw, conds []*predicate.Cond, datasets [][]string) *Index {
+	if d(2) == 0 {
+		return Build(conds, datasets)
+	}
+	var early []*predicate.Cond
+	var earlyDatasets [][]string
+	for i, c := range conds {
+		switch d(12 * maxAdded) {
+		case 0: // it is new
+			continue
+		case 1: // another one was there
+			c = conds[d(len(conds))]
+		}
+		early, earlyDatasets = append(early, c), append(earlyDatasets, datasets[i])
+	}
+	x := Build(early, earlyDatasets)
+	if half := len(conds) / 2; d(2) == 0 { // a step more
+		x = x.Update(append(slices.Clone(early[:min(half, len(early))]), conds[half:]...),
+			append(slices.Clone(earlyDatasets[:min(half, len(early))]), datasets[half:]...))
+	}
+	return x.Update(conds, datasets)
+}
+
 // newTightScratch returns a Scratch that keeps as little as possible, so that it forgets often.
 func newTightScratch(x *Index) *Scratch {
 	s := NewScratch()
+	if l := x.layers; l != nil {
+		s.layers, s.base, s.added = l, newTightScratch(l.base), newTightScratch(l.added)
+		s.base.Predicate, s.added.Predicate = s.Predicate, s.Predicate
+		return s
+	}
 	s.begin(x, new(schema.Event))
 	s.Predicate.End()
 	s.states.start(x)
