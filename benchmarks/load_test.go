@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
+	"time"
 
 	"github.com/aidr-engine/aidr/cmd/aidr/pipeline"
 	"github.com/aidr-engine/aidr/rules"
@@ -54,6 +55,7 @@ func BenchmarkLoadChanged(b *testing.B) {
 			}
 			load()
 			runtime.GC()
+			cpu := time.Duration(0)
 			for n := 0; b.Loop(); n++ {
 				b.StopTimer()
 				files.Changed = nil
@@ -65,9 +67,12 @@ func BenchmarkLoadChanged(b *testing.B) {
 					}
 					files.Changed = append(files.Changed, path)
 				}
+				before := cpuTime(b)
 				b.StartTimer()
 				load()
+				cpu += cpuTime(b) - before
 			}
+			b.ReportMetric(float64(cpu.Microseconds())/1000/float64(b.N), "cpu-ms/op")
 		})
 	}
 }

@@ -53,6 +53,7 @@ type Input struct {
 // Options of an engine.
 type Options struct {
 	Set             *rules.Set
+	Replaces        *Engine // an engine that has ended: its forms of rules that are also in Set serve again; nil: none
 	Inputs          []Input
 	Store           *store.Store // nil: nothing outlives the engine (replay)
 	Shards          int          // 0: one per core
@@ -153,16 +154,26 @@ type ruleSet struct {
 	levels   int     // the number of levels: 1 if no rule is over others
 }
 
-func newRuleSet(set *rules.Set) *ruleSet {
+// newRuleSet returns the forms of the rules of a set. old is that of an earlier set, or nil.
+func newRuleSet(set *rules.Set, old *ruleSet) *ruleSet {
 	n := len(set.Rules)
-	rs := &ruleSet{set: set, over: make([][]int, n), feeding: make([][]int, n), limit: -1, levels: 1}
+	rs := &ruleSet{
+		set: set, over: make([][]int, n), feeding: make([][]int, n), limit: -1, levels: 1,
+		plans: make([]*capture.Plan, n), programs: make([]*fold.Program, n), sources: make([]*capture.Source, n),
+	}
+	before := 0 // the place in old: both are sorted by id, except for the built-in rules at the end
 	for i, r := range set.Rules {
 		if r.ID == rules.LimitReached {
 			rs.limit = i
 		}
-		rs.plans = append(rs.plans, capture.NewPlan(r))
-		rs.programs = append(rs.programs, fold.NewProgram(r))
-		rs.sources = append(rs.sources, capture.NewSource(r))
+		for old != nil && before < len(old.set.Rules) && old.set.Rules[before].ID < r.ID {
+			before++
+		}
+		if old != nil && before < len(old.set.Rules) && old.set.Rules[before] == r { // a Rule is immutable
+			rs.plans[i], rs.programs[i], rs.sources[i] = old.plans[before], old.programs[before], old.sources[before]
+		} else {
+			rs.plans[i], rs.programs[i], rs.sources[i] = capture.NewPlan(r), fold.NewProgram(r), capture.NewSource(r)
+		}
 		rs.critical = append(rs.critical, r.Severity == schema.SeverityCritical && r.Stage == rules.StageStable)
 		rs.levels = max(rs.levels, r.Level+1)
 	}
@@ -224,8 +235,12 @@ func (rs *ruleSet) shardOf(it *item.Item, n int) int {
 // New builds an engine, restores it from its store, and starts its goroutines. It must be stopped with Stop or Finish.
 func New(opts Options) (*Engine, error) {
 	opts = opts.withDefaults()
+	var old *ruleSet
+	if opts.Replaces != nil {
+		old, opts.Replaces = opts.Replaces.rules, nil // so that the old engine can be collected
+	}
 	e := &Engine{
-		opts: opts, rules: newRuleSet(opts.Set), inputs: map[string]*input{},
+		opts: opts, rules: newRuleSet(opts.Set, old), inputs: map[string]*input{},
 		jobs: make(chan *job, opts.Workers), gate: gate.New(opts.MaxAhead), meter: newMeter(len(opts.Set.Rules)),
 	}
 	for _, in := range opts.Inputs {

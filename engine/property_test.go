@@ -410,7 +410,7 @@ func referenceFindings(set *rules.Set, events []timed, c recordClock) (string, e
 	if err != nil {
 		return "", err
 	}
-	rs := newRuleSet(set)
+	rs := newRuleSet(set, nil)
 	programs, plans := rs.programs, rs.plans
 	items := make([][]item.Item, len(set.Rules))
 	sc := set.NewScratch()

@@ -31,7 +31,7 @@ func ItemsOf(opts Options, rule int, e *schema.Event, roles uint32) (items []ite
 	c := newCapturer(opts.Set, opts.withDefaults())
 	c.BeginBatch()
 	c.BeginEvent()
-	plan := newRuleSet(opts.Set).plans[rule]
+	plan := newRuleSet(opts.Set, nil).plans[rule]
 	c.Capture(plan, rule, e, roles, opts.Set.NewScratch(), func(it *item.Item) { items = append(items, *it) })
 	return items
 }

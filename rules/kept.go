@@ -122,8 +122,17 @@ func (k *Kept) hasOptions(o Options) bool {
 
 // keep takes over the files of a load.
 func (k *Kept) keep(l *loader, files []*keptFile) {
-	k.order, k.byName = files, make(map[string]*keptFile, len(files))
-	for _, f := range files {
+	k.order = files
+	fresh := files
+	if l.changed != nil { // the others are the same as before
+		for name := range l.changed {
+			delete(k.byName, name)
+		}
+		fresh = l.fresh
+	} else {
+		k.byName = make(map[string]*keptFile, len(files))
+	}
+	for _, f := range fresh {
 		k.byName[f.name] = f
 	}
 	k.opened, k.folders, k.options, k.reading = l.opened, l.folders, l.options, slices.Clone(l.problems)
@@ -139,9 +148,11 @@ func (l *loader) changedOnly() bool {
 		return false
 	}
 	changed := map[string]changedFile{}
+	l.changed = changed
 	for _, p := range l.options.Changed {
 		c, ok := l.changedFile(filepath.Clean(p))
 		if !ok {
+			l.changed = nil
 			return false
 		}
 		if c.path != "" {
@@ -163,7 +174,11 @@ func (l *loader) changedOnly() bool {
 			l.moveLast(before)
 		}
 	}
-	return l.hasAllFolders()
+	if !l.hasAllFolders() {
+		*l = loader{options: l.options, kept: k, folders: l.folders}
+		return false
+	}
+	return true
 }
 
 // moveLast puts the source that was added after n others into their order.

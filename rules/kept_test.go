@@ -85,6 +85,10 @@ func TestKeptLoads(t *testing.T) {
 				put("f0/notes.txt~", "no rule")
 			case k < 10:
 				remove(name)
+			case k < 13: // the same text
+				if text, err := os.ReadFile(filepath.Join(dir, name)); err == nil {
+					put(name, string(text))
+				}
 			default:
 				put(name, randomRule(r, n))
 			}

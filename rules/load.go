@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path"
 	"path/filepath"
@@ -101,7 +102,9 @@ type loader struct {
 	listFiles  map[string]string // the file of each list
 	agents     *site.Agents
 	agentsFile string
-	opened     int // the number of files
+	opened     int                    // the number of files
+	changed    map[string]changedFile // by name: the files that may differ from the last load; nil: all
+	fresh      []*keptFile            // the files that were read
 }
 
 // source is one rule file.
@@ -282,9 +285,38 @@ func (l *loader) site() {
 
 // build builds the Set from the collected files.
 func (l *loader) build() (*Set, []Problem) {
+	files := l.compile()
+	l.kept.keep(l, files)
+	all := l.distinct(files)
+	linked, problems := link(all)
+	l.problems = append(l.problems, problems...)
+	sortProblems(l.problems)
+	if Failed(l.problems) {
+		return nil, l.problems
+	}
+	set := newSet(linked, l.kept.compiler.env, l.options, l.agents, l.kept.set)
+	l.kept.set = set
+	return set, l.problems
+}
+
+// compile returns the compiled files, in their order.
+func (l *loader) compile() []*keptFile {
 	c := l.kept.compiler
+	var todo []source
+	for i := range l.sources {
+		if l.sources[i].kept == nil {
+			todo = append(todo, l.sources[i])
+		}
+	}
+	next, stop := iter.Pull(parse(l.kept, todo))
+	defer stop()
 	files := make([]*keptFile, 0, len(l.sources))
-	for f := range parse(l.kept, l.sources) {
+	for i := range l.sources {
+		if known := l.sources[i].kept; known != nil {
+			files = append(files, known)
+			continue
+		}
+		f, _ := next()
 		switch {
 		case f.err != nil:
 			l.fail(f.name, "cannot be read: %v", f.err)
@@ -294,41 +326,35 @@ func (l *loader) build() (*Set, []Problem) {
 		case f.kept == nil:
 			f.kept = &keptFile{name: f.name, digest: f.digest}
 			f.kept.rule, f.kept.problems = readRule(c, f.doc, f.root)
+			if f.kept.rule != nil {
+				f.kept.rule.Digest = f.digest
+			}
 			l.kept.compiled++
 		}
-		files = append(files, f.kept)
+		files, l.fresh = append(files, f.kept), append(l.fresh, f.kept)
 	}
 	c.env.Forget()
-	l.kept.keep(l, files)
-	all := l.distinct(files)
-	linked, problems := link(all)
-	l.problems = append(l.problems, problems...)
-	sortProblems(l.problems)
-	if Failed(l.problems) {
-		return nil, l.problems
-	}
-	set := newSet(linked, c.env, l.options, l.agents, l.kept.set)
-	l.kept.set = set
-	return set, l.problems
+	return files
 }
 
 // distinct returns the rules of the files, sorted by id, and collects the problems of the files and of ids that occur twice.
-func (l *loader) distinct(files []*keptFile) (all []*Rule) {
-	byID := make(map[string]*Rule, len(files))
+func (l *loader) distinct(files []*keptFile) []*Rule {
+	all := make([]*Rule, 0, len(files))
 	for _, f := range files {
 		l.problems = append(l.problems, f.problems...)
-		r := f.rule
-		if r == nil || r.ID == "" {
-			continue
+		if r := f.rule; r != nil && r.ID != "" {
+			all = append(all, r)
 		}
-		if first := byID[r.ID]; first != nil {
-			l.problems = append(l.problems, Problem{File: r.File, Line: r.Line, Col: 1, Rule: r.ID, Key: "id",
-				Cause: fmt.Sprintf("the id is already used by %s:%d: choose another", first.File, first.Line)})
-			continue
-		}
-		byID[r.ID] = r
-		all = append(all, r)
 	}
-	slices.SortFunc(all, func(a, b *Rule) int { return strings.Compare(a.ID, b.ID) })
-	return all
+	slices.SortStableFunc(all, func(a, b *Rule) int { return strings.Compare(a.ID, b.ID) })
+	first := (*Rule)(nil) // with the id
+	return slices.DeleteFunc(all, func(r *Rule) bool {
+		if first == nil || first.ID != r.ID {
+			first = r
+			return false
+		}
+		l.problems = append(l.problems, Problem{File: r.File, Line: r.Line, Col: 1, Rule: r.ID, Key: "id",
+			Cause: fmt.Sprintf("the id is already used by %s:%d: choose another", first.File, first.Line)})
+		return true
+	})
 }

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"crypto/sha256"
 	"time"
 
 	"github.com/aidr-engine/aidr/rules/predicate"
@@ -117,6 +118,8 @@ type Rule struct {
 	Shape [16]byte
 	// Tests are the tests in the file.
 	Tests []Test
+	// Digest is the SHA-256 of the file's text; zero for a built-in rule.
+	Digest [sha256.Size]byte
 
 	readsAgent bool // a condition reads agent.*
 }

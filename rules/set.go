@@ -256,6 +256,10 @@ func (s *Set) Compact() {
 	}
 }
 
+// SharesSite reports whether both Sets were loaded with the same Kept and with the same lists, registry and families, so that
+// rules with the same text mean the same in both.
+func (s *Set) SharesSite(o *Set) bool { return s.env == o.env }
+
 // Only returns a Set of r, one of s.All, and of the rules that feed it, all of them active whatever their stages. The
 // tests of r run against it. r makes findings even if it is a block. Raw paths keep the order that they have in s.
 func (s *Set) Only(r *Rule) *Set {

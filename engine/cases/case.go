@@ -45,7 +45,15 @@ type Result struct {
 // Run runs every test of every rule of the set and calls report with each result, in the order of the set. maps adds
 // formats in which the tests may give raw records.
 func Run(ctx context.Context, set *rules.Set, report func(Result), maps ...*decode.Map) error {
-	for _, r := range set.Rules {
+	return RunOf(ctx, set, set.Rules, report, maps...)
+}
+
+// RunOf is Run for some rules of the set.
+func RunOf(ctx context.Context, set *rules.Set, some []*rules.Rule, report func(Result), maps ...*decode.Map) error {
+	for _, r := range some {
+		if len(r.Tests) == 0 {
+			continue
+		}
 		only := set.Only(r)
 		for i := range r.Tests {
 			t := &r.Tests[i]

@@ -61,9 +61,12 @@ type Pipeline struct {
 	serverTLS  *tls.Config       // nil: the listener for metrics and health speaks plain HTTP
 	started    time.Time
 
-	reloading sync.Mutex // one reload at a time
-	life      sync.RWMutex
-	active    map[connectors.Partition]bool // guarded by life
+	reloading sync.Mutex // one reload at a time, which has kept
+	kept      kept
+
+	compacting sync.WaitGroup // of Sets
+	life       sync.RWMutex
+	active     map[connectors.Partition]bool // guarded by life
 
 	mu     sync.Mutex
 	set    *Set
@@ -102,13 +105,12 @@ func New(cfg *config.Config, opts Options) (*Pipeline, error) {
 	p.registry.MustRegister(componentCollector{p}, registryCollector{p}, ruleCollector{p})
 	p.metrics = engine.NewMetrics(p.registry)
 	p.settings = newConfigMetrics(p.registry)
-	set, problems := LoadRules(ruleFiles(cfg))
+	p.kept.rules = new(rules.Kept)
+	files := ruleFiles(cfg)
+	files.Kept = p.kept.rules
+	set, problems := LoadRules(files)
 	var errs []error
-	for _, x := range problems {
-		if x.Warning {
-			p.log.Warn("warning in a rule file", "problem", x.String())
-		}
-	}
+	p.logWarnings(problems)
 	if set == nil {
 		errs = problemErrors(problems)
 	}
@@ -143,6 +145,25 @@ func New(cfg *config.Config, opts Options) (*Pipeline, error) {
 
 func ruleFiles(cfg *config.Config) RuleFiles {
 	return RuleFiles{Paths: cfg.Rules, Lists: cfg.Lists, Agents: cfg.Agents, Maps: cfg.Maps}
+}
+
+// maxWarnings is the number of warnings of rule files that are logged; `aidr rules check` shows all of them.
+const maxWarnings = 100
+
+// logWarnings logs the warnings among the problems of rule files.
+func (p *Pipeline) logWarnings(problems []rules.Problem) {
+	n := 0
+	for i := range problems {
+		if !problems[i].Warning {
+			continue
+		}
+		if n++; n <= maxWarnings {
+			p.log.Warn("warning in a rule file", "problem", problems[i].String())
+		}
+	}
+	if n > maxWarnings {
+		p.log.Warn("more warnings in rule files: aidr rules check shows them", "more", n-maxWarnings)
+	}
 }
 
 // problemErrors returns the problems that are not warnings as errors.
@@ -185,6 +206,7 @@ func (p *Pipeline) Run(ctx context.Context) (err error) {
 	err = engine.RunSources(ctx, &reader{p, ctx}, p.inputs)
 	p.stop()
 	endReloads()
+	p.compacting.Wait()
 	p.life.Lock()
 	defer p.life.Unlock()
 	err = errors.Join(err, p.failure, p.close(deliver.DrainTime))

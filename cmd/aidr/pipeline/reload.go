@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -16,27 +18,72 @@ import (
 	"github.com/aidr-engine/aidr/cmd/aidr/metrics"
 	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/engine/cases"
+	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/decode"
 )
 
 // Reload reads the rules and the field maps again and replaces the current ones between two batches. On any error, or if
 // a test in one of the files fails, the old ones keep running, and the log, /readyz and /metrics report the failure.
-func (p *Pipeline) Reload(ctx context.Context) error {
+func (p *Pipeline) Reload(ctx context.Context) error { return p.reloadChanged(ctx, nil) }
+
+// reloadChanged is Reload if only files with the given paths may have changed; nil: any file.
+func (p *Pipeline) reloadChanged(ctx context.Context, changed []string) error {
 	p.reloading.Lock()
 	defer p.reloading.Unlock()
-	return p.reloadWith(ctx, p.live.Load())
+	return p.reloadWith(ctx, p.live.Load(), changed)
+}
+
+// kept is the part of a reload that the next one need not repeat.
+type kept struct {
+	rules    *rules.Kept
+	maps     *maps.Set // of the last reload; nil: none, or it was with other folders
+	folders  []string  // of the maps
+	families map[string][]string
+	tested   map[string]bool // by testKey: the tests of the rule pass with these maps, and at the site of set
+	set      *Set
+}
+
+// mapsFor returns the maps of a configuration. fresh is false if they are those of the last reload.
+func (k *kept) mapsFor(cfg *config.Config, changed []string, log *slog.Logger) (set *maps.Set, fresh bool, err error) {
+	of := func(path string) bool {
+		return slices.ContainsFunc(cfg.Maps, func(folder string) bool {
+			rel, err := filepath.Rel(folder, path)
+			return err != nil || filepath.IsLocal(rel)
+		})
+	}
+	if k.maps != nil && changed != nil && slices.Equal(k.folders, cfg.Maps) && !slices.ContainsFunc(changed, of) {
+		return k.maps, false, nil
+	}
+	k.maps, k.tested = nil, nil
+	if set, err = loadMaps(cfg, log); err != nil {
+		return nil, true, err
+	}
+	k.maps, k.folders, k.families = set, slices.Clone(cfg.Maps), decode.Families(set.Maps()...)
+	return set, true, nil
+}
+
+// testKey returns a text that is equal for rules whose tests have the same outcome with the same maps, lists and registry.
+func testKey(r *rules.Rule) string {
+	key := string(r.Digest[:])
+	if r.Over != nil {
+		for _, f := range r.Over.Feeding {
+			key += testKey(f)
+		}
+	}
+	return key
 }
 
 // reloadWith is Reload with the given configuration, which becomes the current one. reloading is locked.
-func (p *Pipeline) reloadWith(ctx context.Context, cfg *config.Config) error {
-	err := p.reload(ctx, cfg)
+func (p *Pipeline) reloadWith(ctx context.Context, cfg *config.Config, changed []string) error {
+	err := p.reload(ctx, cfg, changed)
 	if errors.Is(err, errStopping) || err != nil && ctx.Err() != nil {
 		return err // not a problem of the rules
 	}
 	p.mu.Lock()
 	p.rules.set(err)
-	n := p.set.NumActive()
+	set := p.set
+	n := set.NumActive()
 	p.mu.Unlock()
 	p.registry.Reloaded(metrics.Rules, now(), err)
 	if err != nil {
@@ -45,22 +92,36 @@ func (p *Pipeline) reloadWith(ctx context.Context, cfg *config.Config) error {
 	}
 	p.log.Info("rules reloaded", "rules", n)
 	p.useRules()
+	p.compacting.Go(set.Compact) // the engine works with either index
 	return nil
 }
 
-func (p *Pipeline) reload(ctx context.Context, cfg *config.Config) error {
-	set, problems := LoadRules(ruleFiles(cfg))
-	if set == nil {
-		return errors.Join(problemErrors(problems)...)
-	}
-	for _, x := range problems {
-		p.log.Warn("warning in a rule file", "problem", x.String())
-	}
-	inputs, mapped, err := p.reloadMaps(cfg)
+func (p *Pipeline) reload(ctx context.Context, cfg *config.Config, changed []string) (err error) {
+	mapped, fresh, err := p.kept.mapsFor(cfg, changed, p.log)
 	if err != nil {
 		return err
 	}
-	if err := testRules(ctx, set, mapped); err != nil {
+	defer func() {
+		if err != nil && fresh { // their tests may not have run
+			p.kept.maps = nil
+		}
+	}()
+	files := ruleFiles(cfg)
+	files.Kept, files.Changed, files.Families = p.kept.rules, changed, p.kept.families
+	set, problems := LoadRules(files)
+	if set == nil {
+		return errors.Join(problemErrors(problems)...)
+	}
+	p.logWarnings(problems)
+	inputs, err := p.reloadInputs(cfg, mapped, fresh)
+	if err != nil {
+		return err
+	}
+	if p.kept.set == nil || !set.SharesSite(p.kept.set) {
+		p.kept.tested = nil
+	}
+	p.kept.set = set
+	if p.kept.tested, err = testRules(ctx, set, mapped, p.kept.tested); err != nil {
 		return err
 	}
 	p.life.Lock()
@@ -78,15 +139,34 @@ func (p *Pipeline) reload(ctx context.Context, cfg *config.Config) error {
 	return nil
 }
 
-// testRules runs the tests in the rule files. Its error holds every test that fails.
-func testRules(ctx context.Context, set *Set, mapped *maps.Set) error {
+// testRules runs the tests in the rule files whose outcome is not known. tested holds the rules of which all tests pass, by
+// testKey, and so does the result. The error holds every test that fails.
+func testRules(ctx context.Context, set *Set, mapped *maps.Set, tested map[string]bool) (passed map[string]bool, err error) {
+	passed = map[string]bool{}
+	var todo []*rules.Rule
+	for _, r := range set.Rules {
+		if len(r.Tests) == 0 {
+			continue
+		}
+		if key := testKey(r); tested[key] {
+			passed[key] = true
+		} else {
+			todo = append(todo, r)
+		}
+	}
 	var failed []error
-	err := cases.Run(ctx, set, func(r cases.Result) {
+	err = cases.RunOf(ctx, set, todo, func(r cases.Result) {
 		if r.Diff != "" {
 			failed = append(failed, fmt.Errorf("%s:%d: rule %q: test %q fails: %s", r.File, r.Line, r.Rule, r.Test, r.Diff))
 		}
 	}, mapped.Maps()...)
-	return errors.Join(append(failed, err)...)
+	if err := errors.Join(append(failed, err)...); err != nil {
+		return tested, err
+	}
+	for _, r := range todo {
+		passed[testKey(r)] = true
+	}
+	return passed, nil
 }
 
 // swap stops the engine with a checkpoint and starts a new engine from it with the new configuration and rules. State
@@ -125,22 +205,20 @@ func (p *Pipeline) swap(ctx context.Context, cfg *config.Config, set *Set, input
 	return err
 }
 
-// reloadMaps reads the field maps again, runs the tests of all but the shipped ones, and returns the inputs with the new
-// maps and the settings of cfg.
-func (p *Pipeline) reloadMaps(cfg *config.Config) ([]engine.Input, *maps.Set, error) {
-	set, err := loadMaps(cfg, p.log)
-	if err != nil {
-		return nil, nil, err
-	}
-	var failed []error
-	err = set.Run(func(f *maps.File) bool { return !f.Shipped }, func(r maps.Result) {
-		if r.Diff != "" {
-			failed = append(failed, fmt.Errorf("%s:%d: map %q: test %q fails: %s",
-				r.File.Path, r.Test.Line, r.File.Map.Name, r.Test.Name, r.Diff))
+// reloadInputs returns the inputs with the given maps and the settings of cfg. It runs the tests of maps that are fresh, but
+// not those of the shipped ones.
+func (p *Pipeline) reloadInputs(cfg *config.Config, set *maps.Set, fresh bool) ([]engine.Input, error) {
+	if fresh {
+		var failed []error
+		err := set.Run(func(f *maps.File) bool { return !f.Shipped }, func(r maps.Result) {
+			if r.Diff != "" {
+				failed = append(failed, fmt.Errorf("%s:%d: map %q: test %q fails: %s",
+					r.File.Path, r.Test.Line, r.File.Map.Name, r.Test.Name, r.Diff))
+			}
+		})
+		if err := errors.Join(append(failed, err)...); err != nil {
+			return nil, err
 		}
-	})
-	if err := errors.Join(append(failed, err)...); err != nil {
-		return nil, nil, err
 	}
 	p.mu.Lock()
 	inputs := slices.Clone(p.inputs)
@@ -148,13 +226,13 @@ func (p *Pipeline) reloadMaps(cfg *config.Config) ([]engine.Input, *maps.Set, er
 	for i, s := range cfg.Sources { // inputs and cfg.Sources have the same order
 		in, err := buildInput(s, set)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		in.Source, in.Idle = inputs[i].Source, s.Idle
 		inputs[i] = in
 	}
 	addToDecoding(cfg, p.enrichment, inputs)
-	return inputs, set, nil
+	return inputs, nil
 }
 
 // configMetrics are the metrics of reloads of the configuration.
@@ -196,7 +274,7 @@ func (p *Pipeline) ReloadConfig(ctx context.Context) error {
 		return err
 	}
 	merged, applied, restart := merge(p.cfg, p.live.Load(), next)
-	if err := p.reloadWith(ctx, merged); err != nil {
+	if err := p.reloadWith(ctx, merged, nil); err != nil {
 		if !errors.Is(err, errStopping) && ctx.Err() == nil {
 			p.configFailed(fmt.Errorf("the rules or field maps do not load: %w", err))
 		}

@@ -37,8 +37,9 @@ type RuleFiles struct {
 	Drafts bool     // load drafts too
 	Warn   bool     // warn of exceptions that have expired
 
-	Kept    *rules.Kept // see rules.Options
-	Changed []string    // see rules.Options
+	Kept     *rules.Kept         // see rules.Options
+	Changed  []string            // see rules.Options
+	Families map[string][]string // those of the maps, if they are known; nil: the maps are read for them
 }
 
 // UseConfig sets the paths that f lacks to those of a configuration.
@@ -58,9 +59,12 @@ const loadGCPercent = 300
 
 // LoadRules loads the rules that f names. The set is nil if a problem is more than a warning.
 func LoadRules(f RuleFiles) (*rules.Set, []rules.Problem) {
+	if f.Families == nil {
+		f.Families = families(f.Maps)
+	}
 	defer debug.SetGCPercent(debug.SetGCPercent(loadGCPercent))
 	opts := rules.Options{
-		Lists: f.Lists, Agents: f.Agents, Drafts: f.Drafts, Families: families(f.Maps), BuiltIn: !f.Drafts, Kept: f.Kept, Changed: f.Changed,
+		Lists: f.Lists, Agents: f.Agents, Drafts: f.Drafts, Families: f.Families, BuiltIn: !f.Drafts, Kept: f.Kept, Changed: f.Changed,
 	}
 	if f.Warn {
 		opts.Today = now()

@@ -76,7 +76,7 @@ func (p *Pipeline) open() error {
 // newEngine starts an engine on the open state directory. The engine resumes at the last checkpoint.
 func (p *Pipeline) newEngine(o *opened, cfg *config.Config, set *Set, inputs []engine.Input) (*engine.Engine, error) {
 	return engine.New(engine.Options{
-		Set: set, Inputs: inputs, Store: o.store, Shards: cfg.Shards, CheckpointEvery: cfg.State.CheckpointEvery,
+		Set: set, Replaces: p.engine, Inputs: inputs, Store: o.store, Shards: cfg.Shards, CheckpointEvery: cfg.State.CheckpointEvery,
 		CacheCells: cfg.State.Cells, Memory: cfg.Memory, Log: p.log, Metrics: p.metrics, Redact: content.Redact, Redaction: cfg.Redact,
 		Committed: func(entries []connectors.Entry) {
 			o.deliverer.Notify()

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"time"
 
@@ -18,6 +19,8 @@ const (
 	quietTime = 500 * time.Millisecond
 	// maxDelay limits how long changes that keep coming put off a reload.
 	maxDelay = 5 * time.Second
+	// maxPaths is the number of changed paths up to which a reload looks at these alone.
+	maxPaths = 10_000
 )
 
 // watch reloads the configuration on SIGHUP, and the rules when their files change, until ctx is done or stop is
@@ -62,6 +65,8 @@ func (p *Pipeline) reloadOn(ctx context.Context, hup <-chan os.Signal, files *fs
 	}
 	var quiet <-chan time.Time // nil while no reload is due
 	var first time.Time        // time of the first change that is not loaded yet
+	var paths []string         // that changed since the last reload
+	known := true              // no other path changed
 	changed := func() {
 		if quiet == nil {
 			first = now()
@@ -81,16 +86,34 @@ func (p *Pipeline) reloadOn(ctx context.Context, hup <-chan os.Signal, files *fs
 			}
 		case e := <-events:
 			if e.Op != fsnotify.Chmod { // backups and indexers change attributes only
+				if len(paths) < maxPaths {
+					paths = append(paths, e.Name)
+				} else {
+					known = false
+				}
 				changed()
 			}
 		case <-errs: // events may have been lost, so assume a change
+			known = false
 			changed()
 		case <-quiet:
 			quiet = nil
-			p.watchFolders(files) // the change may have added folders
-			p.Reload(ctx)
+			if !known || !onlyFiles(paths) {
+				p.watchFolders(files) // the change may have added folders
+				paths = nil
+			}
+			p.reloadChanged(ctx, paths)
+			paths, known = nil, true
 		}
 	}
+}
+
+// onlyFiles reports whether no path is that of a folder or link.
+func onlyFiles(paths []string) bool {
+	return !slices.ContainsFunc(paths, func(path string) bool {
+		info, err := os.Lstat(path)
+		return err == nil && !info.Mode().IsRegular()
+	})
 }
 
 // watchFolders adds every folder of rules, field maps, lists and the registry to the watcher.
