@@ -73,10 +73,7 @@ func (t *Table) put(r *record) {
 	t.unsaved.putRecord(r)
 	t.note(change{version: r.Version, containment: &r.Containment})
 	e := t.view.Load().edit()
-	e.put(&r.Containment)
-	if n := e.entry(r.ID); n != nil {
-		n.live = r.live
-	}
+	e.put(&r.Containment, r.live)
 	if r.Status.Ended() {
 		t.dropApprovals(e, r.ID)
 	}

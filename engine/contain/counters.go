@@ -14,14 +14,16 @@ import (
 type counters struct {
 	minute atomic.Uint64 // of a throttle: the minute of the clock in the high half, its calls in the low one
 
-	mu     sync.Mutex // guards the growth of points
-	points atomic.Pointer[[]*point]
-	saved  int64 // answers that the last checkpoint has; the table's mu guards it
+	mu    sync.Mutex            // guards the growth of the list
+	first atomic.Pointer[point] // the list of enforcement points, the latest first
+	saved int64                 // answers that the last checkpoint has; the table's mu guards it
 }
 
 // point counts the answers that one enforcement point got.
 type point struct {
 	name             string
+	next             *point // constant
+	place            int    // in the list, from its end
 	refused, allowed atomic.Int64
 	first, last      atomic.Int64 // schema.Instant
 }
@@ -74,32 +76,27 @@ func (c *counters) point(name string) *point {
 	if p := c.find(name); p != nil {
 		return p
 	}
-	var list []*point
-	if old := c.points.Load(); old != nil {
-		list = append(list, *old...)
+	p := &point{name: name, next: c.first.Load()}
+	if p.next != nil {
+		p.place = p.next.place + 1
 	}
-	if len(list) >= schema.MaxReceipts-1 {
-		name = otherPoint
-		if p := c.find(name); p != nil {
-			return p
-		}
+	if p.place == schema.MaxReceipts-1 {
+		p.name = otherPoint
 	}
-	p := &point{name: name}
-	list = append(list, p)
-	c.points.Store(&list)
+	c.first.Store(p)
 	return p
 }
 
+// find returns the counters of an enforcement point, or nil if the list has no entry for it yet.
 func (c *counters) find(name string) *point {
-	if list := c.points.Load(); list != nil {
-		for _, p := range *list {
-			if p.name == name {
-				return p
-			}
+	first := c.first.Load()
+	for p := first; p != nil; p = p.next {
+		if p.name == name {
+			return p
 		}
-		if len(*list) >= schema.MaxReceipts {
-			return (*list)[len(*list)-1]
-		}
+	}
+	if first != nil && first.place == schema.MaxReceipts-1 {
+		return first
 	}
 	return nil
 }
@@ -107,11 +104,7 @@ func (c *counters) find(name string) *point {
 // receipts returns the counts as receipts, sorted by enforcement point.
 func (c *counters) receipts(id schema.ID) []schema.Receipt {
 	out := []schema.Receipt{}
-	list := c.points.Load()
-	if list == nil {
-		return out
-	}
-	for _, p := range *list {
+	for p := c.first.Load(); p != nil; p = p.next {
 		out = append(out, schema.Receipt{
 			ContainmentID: id, Point: p.name, Refused: p.refused.Load(), Allowed: p.allowed.Load(),
 			First: schema.Instant(p.first.Load()), Last: schema.Instant(p.last.Load()),
@@ -146,10 +139,8 @@ func (c *counters) add(r schema.Receipt) {
 
 // answers returns the number of answers of all enforcement points.
 func (c *counters) answers() (n int64) {
-	if list := c.points.Load(); list != nil {
-		for _, p := range *list {
-			n += p.refused.Load() + p.allowed.Load()
-		}
+	for p := c.first.Load(); p != nil; p = p.next {
+		n += p.refused.Load() + p.allowed.Load()
 	}
 	return n
 }

@@ -18,8 +18,8 @@ func (v *View) Decide(q schema.Question, now schema.Instant) schema.Decision {
 }
 
 // decide is Decide; it also returns the containment that the answer follows.
-func (v *View) decide(q *schema.Question, now schema.Instant) (schema.Decision, *entry) {
-	d := schema.Decision{Verdict: schema.VerdictAllow, Version: v.version, Epoch: v.epoch}
+func (v *View) decide(q *schema.Question, now schema.Instant) (d schema.Decision, followed *entry) {
+	d = schema.Decision{Verdict: schema.VerdictAllow, Version: v.version, Epoch: v.epoch}
 	if !v.known {
 		d.Verdict, d.Reason = schema.VerdictUnknown, v.lost
 	}
@@ -28,7 +28,7 @@ func (v *View) decide(q *schema.Question, now schema.Instant) (schema.Decision, 
 	if e := c.enforced; e != nil {
 		v.follow(&d, e, q, now)
 	}
-	if m := c.monitored; m != nil && (c.enforced == nil || m.State.Rank() > c.enforced.State.Rank()) {
+	if m := c.monitored; m != nil && (c.enforced == nil || m.rank > c.enforced.rank) {
 		d.Would, d.WouldID = m.State.Verdict(), m.ID
 		if c.enforced == nil && v.known {
 			d.Reason = m.Reason
@@ -61,16 +61,16 @@ func (v *View) choose(q *schema.Question, now schema.Instant, c *choice) {
 func (v *View) gather(k kind, text string, q *schema.Question, now schema.Instant, c *choice) {
 	hash := v.hasher.of(k, q.Tenant, text)
 	for s, at := v.postings.first(hash); s != nil; {
-		p, after, ok := s.next(hash, at)
-		if !ok {
+		p, after := s.next(hash, at)
+		if p == nil {
 			return
 		}
 		at = after
 		e := p.entry
-		if p.kind != k || p.text != text || e.Target.Tenant != q.Tenant || now >= e.Until || !e.restrains(q) {
+		if p.kind != k || p.text != text || e.tenant != q.Tenant || now >= e.until || !e.restrains(q) {
 			continue
 		}
-		if e.Mode == schema.ModeEnforce && !(e.Automatic && v.paused) {
+		if e.enforce && !(e.automatic && v.paused) {
 			c.enforced = stricter(c.enforced, e)
 		} else {
 			c.monitored = stricter(c.monitored, e)
@@ -125,8 +125,8 @@ func stricter(a, b *entry) *entry {
 	switch {
 	case a == nil:
 		return b
-	case a.State != b.State:
-		if a.State.Rank() > b.State.Rank() {
+	case a.rank != b.rank:
+		if a.rank > b.rank {
 			return a
 		}
 		return b
@@ -135,8 +135,8 @@ func stricter(a, b *entry) *entry {
 			return a
 		}
 		return b
-	case a.Until != b.Until:
-		if a.Until > b.Until {
+	case a.until != b.until:
+		if a.until > b.until {
 			return a
 		}
 		return b

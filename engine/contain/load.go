@@ -85,10 +85,7 @@ func (t *Table) loadRecords(e *viewEdit, now schema.Instant) error {
 		}
 		r.live.restore(r.Receipts)
 		t.index(r)
-		e.put(&r.Containment)
-		if n := e.entry(r.ID); n != nil {
-			n.live = r.live
-		}
+		e.put(&r.Containment, r.live)
 		return true
 	})
 }

@@ -49,11 +49,23 @@ type posting struct {
 
 func equalPostings(a, b posting) bool { return a == b }
 
-// entry is one active containment.
+// entry is one active containment. What nearly every look-up needs of it stands at its beginning.
 type entry struct {
+	until     schema.Instant
+	rank      int8
+	enforce   bool
+	automatic bool
+	tenant    string
+	live      *counters
 	*schema.Containment
 	route route
-	live  *counters
+}
+
+func newEntry(c *schema.Containment, live *counters) *entry {
+	return &entry{
+		until: c.Until, rank: int8(c.State.Rank()), enforce: c.Mode == schema.ModeEnforce, automatic: c.Automatic,
+		tenant: c.Target.Tenant, live: live, Containment: c, route: parseRoute(c.Target.Route),
+	}
 }
 
 // approval is the latest round of the approval of one held call. base is the id of round 0.
@@ -73,10 +85,10 @@ func (h hasher) of(k kind, tenant, text string) uint64 {
 	if tenant != "" {
 		x ^= maphash.String(h.seed, tenant) * 0x9e3779b97f4a7c15
 	}
-	return fixed(x + uint64(k)*0xd6e8feb86659fd93)
+	return x + uint64(k)*0xd6e8feb86659fd93
 }
 
-func hashOfID(id schema.ID) uint64 { return fixed(binary.BigEndian.Uint64(id[:8])) }
+func hashOfID(id schema.ID) uint64 { return binary.BigEndian.Uint64(id[:8]) }
 
 // NewView returns a view of a full snapshot, for a process without a table. Changes of the table come as further snapshots:
 // see With.
@@ -112,7 +124,7 @@ func (v *View) With(s *schema.Snapshot) *View {
 		e.out.approvals = &index[*approval]{}
 	}
 	for i := range s.Containments {
-		e.put(&s.Containments[i])
+		e.put(&s.Containments[i], nil)
 	}
 	for i := range s.Approvals {
 		e.putApproval(&s.Approvals[i])
@@ -140,16 +152,7 @@ func (v *View) Len() int { return v.entries.len }
 // Containments calls yield with each containment of the view, in no particular order, until yield returns false. They are
 // read only.
 func (v *View) Containments(yield func(*schema.Containment) bool) {
-	for _, s := range v.entries.shards {
-		if s == nil {
-			continue
-		}
-		for i := range s.slots {
-			if s.slots[i].hash != 0 && !yield(s.slots[i].value.Containment) {
-				return
-			}
-		}
-	}
+	v.entries.all(func(e **entry) bool { return yield((*e).Containment) })
 }
 
 // Snapshot returns the view as a full snapshot, sorted by id. The containments are shared and read only.
@@ -162,23 +165,13 @@ func (v *View) Snapshot(now schema.Instant) *schema.Snapshot {
 		s.Containments = append(s.Containments, *c)
 		return true
 	})
-	v.eachApproval(func(a *approval) { s.Approvals = append(s.Approvals, a.Approval) })
+	v.approvals.all(func(a **approval) bool {
+		s.Approvals = append(s.Approvals, (*a).Approval)
+		return true
+	})
 	slices.SortFunc(s.Containments, func(a, b schema.Containment) int { return compareIDs(a.ID, b.ID) })
 	slices.SortFunc(s.Approvals, func(a, b schema.Approval) int { return compareIDs(a.ID, b.ID) })
 	return s
-}
-
-func (v *View) eachApproval(yield func(*approval)) {
-	for _, s := range v.approvals.shards {
-		if s == nil {
-			continue
-		}
-		for i := range s.slots {
-			if s.slots[i].hash != 0 {
-				yield(s.slots[i].value)
-			}
-		}
-	}
 }
 
 func compareIDs(a, b schema.ID) int { return bytes.Compare(a[:], b[:]) }
@@ -187,12 +180,12 @@ func compareIDs(a, b schema.ID) int { return bytes.Compare(a[:], b[:]) }
 func (v *View) entry(id schema.ID) *entry {
 	hash := hashOfID(id)
 	for s, at := v.entries.first(hash); s != nil; {
-		e, after, ok := s.next(hash, at)
-		if !ok {
+		e, after := s.next(hash, at)
+		if e == nil {
 			return nil
 		}
-		if e.ID == id {
-			return e
+		if (*e).ID == id {
+			return *e
 		}
 		at = after
 	}
@@ -203,12 +196,12 @@ func (v *View) entry(id schema.ID) *entry {
 func (v *View) approval(base schema.ID) *approval {
 	hash := hashOfID(base)
 	for s, at := v.approvals.first(hash); s != nil; {
-		a, after, ok := s.next(hash, at)
-		if !ok {
+		a, after := s.next(hash, at)
+		if a == nil {
 			return nil
 		}
-		if a.base == base {
-			return a
+		if (*a).base == base {
+			return *a
 		}
 		at = after
 	}
@@ -230,18 +223,22 @@ func (v *View) edit() *viewEdit {
 	return &viewEdit{from: v, out: &out, changed: map[schema.ID]*entry{}}
 }
 
-// put adds a containment, in place of an older value of it. One that is not active leaves.
-func (e *viewEdit) put(c *schema.Containment) {
+// put adds a containment, in place of an older value of it, with its counters or, if live is nil, those of the older value. One
+// that is not active leaves.
+func (e *viewEdit) put(c *schema.Containment, live *counters) {
 	old := e.entry(c.ID)
 	e.drop(old)
 	e.changed[c.ID] = nil
 	if c.Status != schema.ContainmentActive {
 		return
 	}
-	n := &entry{Containment: c, route: parseRoute(c.Target.Route), live: &counters{}}
-	if old != nil {
-		n.live = old.live
+	if live == nil {
+		live = &counters{}
+		if old != nil {
+			live = old.live
+		}
 	}
+	n := newEntry(c, live)
 	e.changed[c.ID] = n
 	e.entries = append(e.entries, indexEdit[*entry]{hash: hashOfID(c.ID), value: n})
 	e.each(n, func(hash uint64, p posting) {
@@ -326,8 +323,8 @@ func (e *viewEdit) done() *View {
 func (v *View) count(k kind, tenant, text string) (n int) {
 	hash := v.hasher.of(k, tenant, text)
 	for s, at := v.postings.first(hash); s != nil; {
-		p, after, ok := s.next(hash, at)
-		if !ok {
+		p, after := s.next(hash, at)
+		if p == nil {
 			return n
 		}
 		if p.kind == k && p.text == text && p.entry.Target.Tenant == tenant {
