@@ -61,6 +61,7 @@ type checkpointer struct {
 	last      time.Time
 	write     func(*store.Checkpoint) error // store.Commit
 	retired   *retiredRules                 // nil if the engine did not start from a checkpoint
+	responses *responder                    // nil: nothing is contained
 	observer  *observer                     // nil without a store: findings about the process are for live engines
 	abandoned error                         // set once a checkpoint was abandoned: its contents are lost, so no later one may be committed
 
@@ -89,7 +90,7 @@ func newCheckpointer(e *Engine) *checkpointer {
 	c := &checkpointer{
 		rules: e.rules, inputs: e.inputs, lanes: e.lanes, shards: e.shards, gate: e.gate, store: e.opts.Store,
 		every: e.opts.CheckpointEvery, clock: e.opts.Clock, log: e.opts.Log, metrics: e.opts.Metrics, committed: e.opts.Committed,
-		budget: e.budget, pressed: make(chan struct{}, 1), reached: make([]schema.Instant, n),
+		budget: e.budget, responses: e.responses, pressed: make(chan struct{}, 1), reached: make([]schema.Instant, n),
 		requests: make(chan chan error), urgent: make(chan struct{}, 1), stopping: make(chan stopRequest, 1), stopped: make(chan struct{}),
 		positions: map[connectors.Partition]int64{}, watermark: make([]schema.Instant, n), warming: make([]schema.Instant, n),
 	}
@@ -101,7 +102,7 @@ func newCheckpointer(e *Engine) *checkpointer {
 		c.observer = &observer{
 			findings: newOperational(e.opts.Redact), inputs: e.inputs, lanes: e.lanes, rules: e.rules, meter: e.meter,
 			metrics: e.opts.Metrics, degraded: map[string]time.Time{}, full: c.store.OutboxFull,
-			paused: func() bool { return e.gate.Why() != "" || e.budget.Why() != "" },
+			paused: func() bool { return e.gate.Why() != "" || e.budget.Why() != "" }, responses: e.responses,
 		}
 	}
 	return c
@@ -215,11 +216,13 @@ func (c *checkpointer) checkpoint(ctx context.Context, until *schema.Instant, fo
 	defer c.budget.Add(budget.Checkpoint, -size)
 	if c.store != nil {
 		cp.Outbox = append(cp.Outbox, c.observer.findings.take()...)
+		c.responses.take(cp)
 		cp.State = state.encode()
 		cp.Drop = c.takeFolded()
 		if err := c.commit(ctx, cp); err != nil {
 			return err
 		}
+		c.responses.saved()
 	}
 	c.seq++
 	if len(newest) > 0 {
@@ -247,7 +250,7 @@ func (c *checkpointer) snapshot(
 	c.lanes.mu.Lock()
 	defer c.lanes.mu.Unlock()
 	at := schema.InstantOf(now)
-	moved = force || c.behind || c.observer != nil && len(c.observer.findings.changes) > 0 || c.budget.Pressed() || c.retired.isClosing()
+	moved = force || c.behind || c.observer != nil && len(c.observer.findings.changes) > 0 || c.budget.Pressed() || c.retired.isClosing() || c.responses.dirty()
 	for _, l := range c.lanes.all {
 		if l.idle(now) && at.Sub(idleStep) >= l.progress.floor {
 			l.progress.floor = at

@@ -16,6 +16,7 @@ import (
 	"github.com/aidr-engine/aidr/engine/budget"
 	"github.com/aidr-engine/aidr/engine/capture"
 	"github.com/aidr-engine/aidr/engine/clock"
+	"github.com/aidr-engine/aidr/engine/contain"
 	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/engine/gate"
 	"github.com/aidr-engine/aidr/engine/item"
@@ -70,6 +71,9 @@ type Options struct {
 	// Committed is called after each checkpoint that holds changes of findings, with these changes. It must not block
 	// for long.
 	Committed func(entries []connectors.Entry)
+	// Contain is the containment table, which outlives the engine; it belongs to Store. nil: rules contain nothing, as in a
+	// replay.
+	Contain *contain.Table
 
 	timerPage int // tests only; 0: defaultTimerPage
 }
@@ -130,6 +134,8 @@ type Engine struct {
 	budget *budget.Budget
 	meter  *meter
 
+	responses *responder // nil: nothing is contained
+
 	// intake is held for reading while a batch is handed over, and for writing when the engine ends.
 	intake sync.RWMutex
 	ended  bool
@@ -146,7 +152,7 @@ type ruleSet struct {
 	set      *rules.Set
 	plans    []*capture.Plan
 	programs []*fold.Program
-	critical []bool // a match of the rule asks for a checkpoint at once
+	critical []bool // a match of the rule asks for a checkpoint at once: it is critical, or it contains
 	sources  []*capture.Source
 	over     [][]int // by rule: the rules that have its triggers as items
 	feeding  [][]int // by rule: the rules whose triggers are its items, and that can trigger
@@ -174,7 +180,7 @@ func newRuleSet(set *rules.Set, old *ruleSet) *ruleSet {
 		} else {
 			rs.plans[i], rs.programs[i], rs.sources[i] = capture.NewPlan(r), fold.NewProgram(r), capture.NewSource(r)
 		}
-		rs.critical = append(rs.critical, r.Severity == schema.SeverityCritical && r.Stage == rules.StageStable)
+		rs.critical = append(rs.critical, r.Severity == schema.SeverityCritical && r.Stage == rules.StageStable || contains(r))
 		rs.levels = max(rs.levels, r.Level+1)
 	}
 	rs.connect()
@@ -224,6 +230,12 @@ func (rs *ruleSet) isSilent(rule int) bool { return rs.level(rule) > 0 && len(rs
 // level returns the level of the rule at a place.
 func (rs *ruleSet) level(rule int) int { return rs.set.Rules[rule].Level }
 
+// rule returns the rule with an id.
+func (rs *ruleSet) rule(id string) *rules.Rule {
+	i := slices.IndexFunc(rs.set.Rules, func(r *rules.Rule) bool { return r.ID == id })
+	return rs.set.Rules[i]
+}
+
 // id returns the id of the rule at a place.
 func (rs *ruleSet) id(rule int) string { return rs.set.Rules[rule].ID }
 
@@ -248,10 +260,15 @@ func New(opts Options) (*Engine, error) {
 			return nil, err
 		}
 	}
+	if opts.Contain != nil {
+		e.responses = &responder{opts.Contain, opts.Metrics}
+	}
 	e.budget = budget.New(opts.Memory, opts.Clock.Now, func() { e.checkpoints.press() })
 	retry := &retrier{clock: opts.Clock, log: opts.Log, gate: e.gate, fail: e.fail}
 	for i := range opts.Shards {
-		e.shards = append(e.shards, newShard(i, e.rules, opts, retry, e.budget, e.meter))
+		s := newShard(i, e.rules, opts, retry, e.budget, e.meter)
+		s.responses = e.responses
+		e.shards = append(e.shards, s)
 	}
 	e.lanes = newLanes(e)
 	e.checkpoints = newCheckpointer(e)
@@ -265,12 +282,16 @@ func New(opts Options) (*Engine, error) {
 	}
 	for range opts.Workers {
 		w := newWorker(e.rules, opts, &e.lanes.results, e.budget, e.meter)
+		w.responses = e.responses
 		e.workers.Go(func() { w.run(e.jobs) })
 	}
 	for _, s := range e.shards {
 		e.shardGroup.Go(s.run)
 	}
 	go e.checkpoints.run()
+	if opts.Contain != nil {
+		opts.Contain.SetCommit(e.Checkpoint)
+	}
 	return e, nil
 }
 
@@ -305,6 +326,9 @@ func (e *Engine) Finish(ctx context.Context, until schema.Instant) error {
 }
 
 func (e *Engine) end(ctx context.Context, until *schema.Instant) error {
+	if e.opts.Contain != nil {
+		e.opts.Contain.SetCommit(nil)
+	}
 	e.gate.End()
 	e.budget.End()
 	e.intake.Lock()
@@ -380,7 +404,7 @@ func Replay(ctx context.Context, opts Options, until schema.Instant) ([]*schema.
 	committed := opts.Committed
 	opts.Committed = func(entries []connectors.Entry) {
 		for _, en := range entries {
-			if !en.Finding.Operational { // of an engine with a store
+			if en.Finding != nil && !en.Finding.Operational { // both are of an engine with a store
 				latest[en.Finding.ID] = en.Finding
 			}
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine/budget"
+	"github.com/aidr-engine/aidr/engine/contain"
 	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/engine/label"
 	"github.com/aidr-engine/aidr/rules"
@@ -36,6 +37,8 @@ type Metrics struct {
 	memoryBytes                                 *prometheus.GaugeVec // by part
 	memoryBudget                                prometheus.Gauge
 	bodiesOmitted                               prometheus.Counter
+	responses                                   *prometheus.CounterVec // by rule and outcome
+	containments                                *prometheus.GaugeVec   // by status and stage
 	checkpoint                                  prometheus.Histogram
 	lastCheckpoint                              lastCheckpoint
 
@@ -199,7 +202,23 @@ func (m *Metrics) registerProcess(to registry) {
 			"Size of the last checkpoint before compression: State, pending items, findings, positions."),
 	}
 	m.memoryBytes = to.gauge("aidr_memory_bytes", "Estimated memory of the parts that the memory budget bounds.", "part")
+	m.responses = to.counter("aidr_responses_total",
+		"Containments that rules requested, by rule and outcome: contained, monitored, proposed, and the reasons for which nothing was done.",
+		"rule", "outcome")
+	m.containments = to.gauge("aidr_containments", "Containments and proposals, by status (active, proposed) and proof (asked, enforced, verified, failed).",
+		"status", "stage")
 	m.memoryBudget = to.single("aidr_memory_budget_bytes", "Memory budget: the limit of all parts of aidr_memory_bytes together.")
+}
+
+// responded counts what a request of a rule for a containment led to.
+func (m *Metrics) responded(rule, outcome string) { m.responses.WithLabelValues(rule, outcome).Inc() }
+
+// contained sets the gauges of the containment table.
+func (m *Metrics) contained(t *contain.Table) {
+	m.containments.Reset()
+	for k, n := range t.Counts() {
+		m.containments.WithLabelValues(string(k.Status), string(k.Stage)).Set(float64(n))
+	}
 }
 
 // reads admits the datasets that the inputs' configurations name.

@@ -39,6 +39,8 @@ type observer struct {
 	full     func() bool // whether the outbox is
 	paused   func() bool // whether the engine takes no records
 
+	responses *responder // nil: nothing is contained
+
 	last      time.Time
 	degraded  map[string]time.Time // by source: since when its connection fails
 	fullSince time.Time
@@ -71,6 +73,7 @@ func (o *observer) observe(now time.Time) {
 		conditions = append(conditions, o.silent(now, o.inputs[name], health, silent[name])...)
 	}
 	conditions = append(conditions, o.judgeRules(now)...)
+	conditions = append(conditions, o.observeResponses()...)
 	o.findings.update(now, conditions)
 }
 

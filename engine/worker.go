@@ -168,7 +168,7 @@ type worker struct {
 	budget    *budget.Budget
 	clock     clock.Clock
 	meter     *meter
-	decoders  map[*input]*decode.Decoder
+	decoders  map[decoderKey]*decode.Decoder
 	scratch   *rules.Scratch
 	capturer  capture.Capturer
 	hits      []rules.Hit
@@ -177,6 +177,9 @@ type worker struct {
 
 	turn   int     // counts the events; the rule whose conditions are timed alone follows from it
 	hitsOf []int64 // by rule: events of the batch on which a condition held
+
+	responses *responder // nil: nothing is contained
+	seen      sightings
 
 	// Of the batch under way.
 	out    *result
@@ -189,7 +192,7 @@ func newWorker(rs *ruleSet, opts Options, results *resultPool, bud *budget.Budge
 	w := &worker{
 		rules: rs, metrics: opts.Metrics, redact: opts.Redact, redaction: opts.Redaction, results: results, budget: bud,
 		clock: opts.Clock, meter: m, hitsOf: make([]int64, len(rs.set.Rules)),
-		decoders: map[*input]*decode.Decoder{}, scratch: rs.set.NewScratch(), capturer: newCapturer(rs.set, opts),
+		decoders: map[decoderKey]*decode.Decoder{}, scratch: rs.set.NewScratch(), capturer: newCapturer(rs.set, opts),
 	}
 	w.handler = decode.Handler{Event: w.event, Dead: w.dead, FieldError: w.fieldError, Skipped: w.skipped}
 	w.emit = w.add
@@ -216,7 +219,8 @@ func (w *worker) run(jobs <-chan *job) {
 
 func (w *worker) process(j *job) {
 	start := w.clock.Now()
-	d := w.decoder(j.lane.in)
+	w.seen.begin(w.responses, j.lane.partition.Source)
+	d := w.decoder(decoderKey{j.lane.in, w.seen.view != nil})
 	w.capturer.BeginBatch()
 	w.job, w.out = j, w.results.get()
 	for i, rec := range j.batch.Records {
@@ -231,6 +235,7 @@ func (w *worker) process(j *job) {
 			d.Decode(raw, decode.Meta{Pos: w.position(), Time: rec.Time}, &w.handler)
 		}
 	}
+	w.seen.end(w.responses)
 	w.measure(start)
 	w.metrics.matched(w.rules.set, w.scratch)
 	j.take(w.budget, w.out.size())
@@ -281,15 +286,25 @@ func (w *worker) match(e *schema.Event) {
 	w.meter.rules[rule].tries.Add(1)
 }
 
-// decoder returns the worker's decoder for an input.
-func (w *worker) decoder(in *input) *decode.Decoder {
-	d := w.decoders[in]
+// decoderKey names a decoder of a worker: that of an input, for what rules want, or for the proof of containments too.
+type decoderKey struct {
+	in    *input
+	proof bool
+}
+
+// decoder returns a decoder of the worker.
+func (w *worker) decoder(k decoderKey) *decode.Decoder {
+	d := w.decoders[k]
 	if d == nil {
+		opts := k.in.Decode
+		if k.proof {
+			opts.Wanted = withProof(opts.Wanted)
+		}
 		var err error
-		if d, err = decode.New(in.Decode); err != nil {
+		if d, err = decode.New(opts); err != nil {
 			panic("BUG: the format was checked when the engine was built: " + err.Error())
 		}
-		w.decoders[in] = d
+		w.decoders[k] = d
 	}
 	return d
 }
@@ -315,6 +330,9 @@ func (w *worker) event(e *schema.Event) {
 	}
 	ref := eventRef{record: w.record, dataset: w.out.dataset(e.Text(schema.EventDataset)), time: end, own: !e.BorrowedTime}
 	w.out.events = append(w.out.events, ref)
+	if w.seen.view != nil {
+		w.seen.see(e)
+	}
 	w.match(e)
 	if len(w.hits) == 0 {
 		return

@@ -45,6 +45,8 @@ const (
 	RuleSlow          = builtinPrefix + "rule-slow"
 	CheckpointFailing = builtinPrefix + "checkpoint-failing"
 	OutboxFull        = builtinPrefix + "outbox-full"
+
+	ContainedStillCalls = builtinPrefix + "contained-agent-still-calls"
 )
 
 // Operational is a built-in rule about the running process. The engine makes its findings while a condition holds, by the
@@ -79,5 +81,9 @@ func OperationalRules() []Operational {
 		{OutboxFull, 1, "The outbox is full",
 			"A sink that may not lose findings is away, so reading is paused until it takes findings again. Nothing is lost as " +
 				"long as the sources keep their records. Check the sink (aidr status).", schema.SeverityHigh},
+		{ContainedStillCalls, 1, "A contained agent still calls",
+			"Calls of a contained agent, session or credential passed after its containment began. A gateway on their way does not " +
+				"ask for decisions, ignores the answers, or knows the agent by a name or credential that the containment does not " +
+				"cover. Look at the sources and routes of the calls (aidr responses show), and stop the agent there.", schema.SeverityCritical},
 	}
 }

@@ -191,6 +191,9 @@ func (r *reader) response() {
 // maxContain is the longest containment that a rule may request. A longer one is a decision for people.
 const maxContain = 31 * 24 * time.Hour
 
+// defaultPerMinute is the number of calls a minute that a throttled agent has: a person's pace, a call a second.
+const defaultPerMinute = 60
+
 func readContain(n *doc.Node) *Contain {
 	f := n.Fields()
 	c := &Contain{State: "deny", Mode: "monitor"}
@@ -201,6 +204,14 @@ func readContain(n *doc.Node) *Contain {
 	}
 	if m := f.Get("mode"); m != nil {
 		c.Mode = m.Enum("monitor", "enforce")
+	}
+	if n := f.Get("per_minute"); n != nil {
+		c.PerMinute = int(n.Int(1, schema.MaxPerMinute))
+		if c.State != "throttle" {
+			n.Fail("is for state: throttle")
+		}
+	} else if c.State == "throttle" {
+		c.PerMinute = defaultPerMinute
 	}
 	f.Done()
 	return c

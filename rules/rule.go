@@ -151,12 +151,15 @@ type Role struct {
 	Optional bool
 }
 
-// Contain is the containment that a rule requests. A finding records the request; AIDR does not carry it out.
+// Contain is the containment that a rule requests. A finding records the request; a running engine carries it out within the
+// policy of the configuration, and a replay does not.
 type Contain struct {
 	Scope string // agent, session, credential, tool, route
 	State string // observe, throttle, hold, deny
 	TTL   time.Duration
 	Mode  string // monitor, enforce
+	// PerMinute is the number of calls a minute that State throttle allows.
+	PerMinute int
 }
 
 // Test is one test in a rule file.

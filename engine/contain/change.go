@@ -85,7 +85,9 @@ func (t *Table) keep(r *record) {
 	if _, ok := t.records[r.ID]; ok {
 		t.records[r.ID] = r
 	}
+	r.Version = t.step()
 	t.unsaved.putRecord(r)
+	t.tell(connectors.ResponseChanged, r, nil)
 }
 
 // index adds a record to the maps. mu is held.

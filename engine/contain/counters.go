@@ -17,6 +17,9 @@ type counters struct {
 	mu    sync.Mutex            // guards the growth of the list
 	first atomic.Pointer[point] // the list of enforcement points, the latest first
 	saved int64                 // answers that the last checkpoint has; the table's mu guards it
+	proof proof                 // the table's mu guards it
+
+	savedAt schema.Instant // the table's mu guards it
 }
 
 // point counts the answers that one enforcement point got.

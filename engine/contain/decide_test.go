@@ -26,7 +26,7 @@ var person = Actor{Name: "uid 1000"}
 
 func newBench(t testing.TB, p Policy) *bench {
 	t.Helper()
-	s, err := store.Open("", store.Options{Memory: true, NoSync: true})
+	s, err := store.Open("", store.Options{Memory: true})
 	if err != nil {
 		t.Fatal(err)
 	}

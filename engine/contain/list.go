@@ -88,3 +88,20 @@ func readResponse(s *store.Store, id schema.ID) (*schema.ResponseRecord, bool, e
 	}
 	return &r, true, nil
 }
+
+// Count names a group of responses.
+type Count struct {
+	Status schema.ContainmentStatus
+	Stage  schema.ResponseStage
+}
+
+// Counts returns the number of containments and proposals by status and stage.
+func (t *Table) Counts() map[Count]int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out := map[Count]int{}
+	for _, r := range t.records {
+		out[Count{r.Status, r.Stage}]++
+	}
+	return out
+}

@@ -30,7 +30,7 @@ func New(s *store.Store, opts Options) (*Table, error) {
 	}
 	t := &Table{
 		opts: opts, policy: opts.Policy, store: s, records: map[schema.ID]*record{}, automatic: newAutomatic(),
-		asked: map[schema.ID]*approval{}, waiting: map[schema.ID]int{}, cooling: map[coolingKey]schema.Instant{}, proposed: map[coolingKey]schema.ID{},
+		asked: map[schema.ID]*approval{}, waiting: map[schema.ID]int{}, cooling: map[coolingKey]schema.Instant{}, proposed: map[coolingKey]schema.ID{}, proving: map[schema.ID]bool{},
 		found: map[schema.ID][]schema.ID{}, nextExpiry: schema.MaxInstant, changed: make(chan struct{}),
 	}
 	if err := t.load(); err != nil {
@@ -84,6 +84,11 @@ func (t *Table) loadRecords(e *viewEdit, now schema.Instant) error {
 			return true
 		}
 		r.live.restore(r.Receipts)
+		r.live.saved = r.live.answers()
+		r.live.proof = proof{Proof: r.Proof, failing: r.Proof.FailedAt}
+		if len(r.Proof.Sources) > 0 {
+			t.proving[r.ID] = true
+		}
 		t.index(r)
 		e.put(&r.Containment, r.live)
 		return true

@@ -2,6 +2,7 @@ package contain
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors"
@@ -128,6 +129,8 @@ func (t *Table) end(r *record, status schema.ContainmentStatus, now schema.Insta
 	before := r.Status
 	n := r.next(now, action, by, why)
 	n.Receipts = r.live.receipts(r.ID)
+	n.Proof = r.live.proof.Proof
+	n.Proof.Sources = slices.Clone(n.Proof.Sources)
 	n.Status, n.Ended, n.EndedBy, n.Why = status, now, by, why
 	t.put(n)
 	t.auditRecord(now, action, by, why, before, n)

@@ -17,16 +17,17 @@ func (t *Table) Receive(list []schema.Receipt) {
 // saveReceipts makes receipts durable that are new since the last checkpoint, and moves responses from asked to enforced. mu is
 // held.
 func (t *Table) saveReceipts() {
+	now := t.now()
 	for _, r := range t.records {
 		n := r.live.answers()
-		if n == 0 || n == r.live.saved {
+		if n == 0 || n == r.live.saved || r.Stage != schema.StageAsked && now < r.live.savedAt.Add(keepProofEvery) {
 			continue
 		}
-		r.live.saved = n
+		r.live.saved, r.live.savedAt = n, now
 		next := *r
 		next.Receipts = r.live.receipts(r.ID)
 		if next.Stage == schema.StageAsked {
-			next = *next.next(t.now(), actionEnforced, engineName, "")
+			next = *next.next(now, actionEnforced, engineName, "")
 			next.Stage = schema.StageEnforced
 		}
 		t.keep(&next)

@@ -21,6 +21,7 @@ type Trigger struct {
 	TTL       time.Duration
 	Reason    string
 	Event     schema.Instant // event time of the latest trigger
+	Warming   bool           // the rule's State does not know its whole window yet
 }
 
 // Outcome is what a Trigger led to. It is a value of a metric, and never changes.
@@ -97,15 +98,18 @@ const automaticBy = "rule:"
 // automate adds the containment of a rule, or a proposal of it. mu is held.
 func (t *Table) automate(c *schema.Containment, r Trigger, now schema.Instant) Outcome {
 	key := fmt.Sprintf("rule\x00%s\x00%s\x00%s\x00%v", r.RuleID, r.FindingID, r.Scope, r.Target)
-	id, ok := t.freeID(key)
-	if !ok {
+	id, last, ok := t.freeID(key)
+	switch {
+	case !ok:
 		return OutcomeUndecided
+	case last != nil && r.Event <= last.Ended && last.Why != whyWithdrawn:
+		return OutcomeExists // no trigger since the last containment of the finding ended
 	}
 	c.ID, c.Since, c.Until = id, now, now.Add(r.TTL)
 	action, kind, outcome := actionContain, connectors.AgentContained, OutcomeContained
 	if c.Mode == schema.ModeMonitor {
 		outcome = OutcomeMonitored
-	} else if why := t.needsPerson(c); why != "" {
+	} else if why := t.needsPerson(c, r.Warming); why != "" {
 		if _, waits := t.proposed[coolingKey{r.RuleID, r.Scope, r.Target}]; waits {
 			return OutcomeExists // several findings are one question
 		}
@@ -125,24 +129,28 @@ func (t *Table) automate(c *schema.Containment, r Trigger, now schema.Instant) O
 	return outcome
 }
 
-// freeID returns the first id of a key that no record has: a finding may contain its target again after that has ended. ok is
-// false if the ledger cannot be read. mu is held.
-func (t *Table) freeID(key string) (id schema.ID, ok bool) {
+// freeID returns the first id of a key that no record has, and the last record of the key: a finding may contain its target
+// again after that has ended. ok is false if the ledger cannot be read. mu is held.
+func (t *Table) freeID(key string) (id schema.ID, last *schema.ResponseRecord, ok bool) {
 	for round := uint64(0); ; round++ {
 		id = idOf(key, round)
-		_, used, err := t.recordOf(id)
+		old, used, err := t.recordOf(id)
 		if err != nil {
 			t.opts.Log.Error("the ledger of responses cannot be read", "error", err)
-			return id, false
+			return id, nil, false
 		}
 		if !used {
-			return id, true
+			return id, last, true
 		}
+		last = old
 	}
 }
 
 // needsPerson returns why automation may not decide a containment, or "". mu is held.
-func (t *Table) needsPerson(c *schema.Containment) string {
+func (t *Table) needsPerson(c *schema.Containment, warming bool) string {
+	if warming {
+		return "the State of the rule is warming up, so what it takes for new may be old"
+	}
 	if c.Scope == schema.ScopeCredential {
 		users, known := t.opts.Directory.Users(c.Target.Tenant, c.Target.Credential)
 		switch {

@@ -42,6 +42,7 @@ type Table struct {
 	pending    int                           // number of pending approvals
 	cooling    map[coolingKey]schema.Instant // until when a rule does not contain a target
 	found      map[schema.ID][]schema.ID     // by finding: the automatic containments and proposals that it gave
+	proving    map[schema.ID]bool            // containments of which the logs showed something
 	nextExpiry schema.Instant                // nothing expires before
 	log        []change                      // the latest changes, for Since
 	logFrom    uint64                        // Since can give the changes after this version

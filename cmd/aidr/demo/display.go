@@ -139,6 +139,9 @@ func (d *display) finding(e connectors.Entry) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	f := e.Finding
+	if f == nil {
+		return
+	}
 	_, known := d.findings[f.ID]
 	d.findings[f.ID] = f
 	if d.quiet || known && f.Status == schema.StatusOpen {
