@@ -28,7 +28,7 @@ func newLoneShard(t *testing.T, rules map[string]string, st *store.Store, limit 
 	opts := Options{Set: loadRules(t, rules), Store: st, Shards: 1, Clock: stillClock(), Memory: limit}.withDefaults()
 	retry := &retrier{clock: opts.Clock, log: slog.New(slog.DiscardHandler), gate: gate.New(time.Hour), fail: func(err error) { t.Error(err) }}
 	bud := budget.New(limit, opts.Clock.Now, func() {})
-	return &loneShard{shard: newShard(0, newRuleSet(opts.Set), opts, retry, bud, newMeter(len(opts.Set.Rules))), t: t}
+	return &loneShard{shard: newShard(0, newRuleSet(opts.Set, nil), opts, retry, bud, newMeter(len(opts.Set.Rules))), t: t}
 }
 
 // give adds one event of an agent, at a second, to rule 0. Its number is its identity.
