@@ -30,6 +30,7 @@ const (
 	actionEnforced = "enforced"
 	actionVerified = "verified"
 	actionFailed   = "failed"
+	actionRefused  = "refused"
 )
 
 // engineName is the origin of changes that nobody asked for, such as an expiry.
@@ -70,7 +71,7 @@ func (t *Table) put(r *record) {
 	if !r.Status.Ended() {
 		t.index(r)
 	}
-	t.unsaved.putRecord(r)
+	t.unsaved.putRecord(r.ID, r)
 	t.note(change{version: r.Version, containment: &r.Containment})
 	e := t.view.Load().edit()
 	e.put(&r.Containment, r.live)
@@ -86,7 +87,7 @@ func (t *Table) keep(r *record) {
 		t.records[r.ID] = r
 	}
 	r.Version = t.step()
-	t.unsaved.putRecord(r)
+	t.unsaved.putRecord(r.ID, r)
 	t.tell(connectors.ResponseChanged, r, nil)
 }
 
@@ -243,19 +244,19 @@ func (t *Table) auditRecord(at schema.Instant, action, who, reason string, befor
 	})
 }
 
-// cover sets the aliases and credentials that a containment covers, and those that it spares. mu need not be held.
+// cover sets the aliases and credentials that a containment covers, and those that it spares. mu is held.
 func (t *Table) cover(c *schema.Containment) {
 	c.Aliases, c.Credentials, c.Spared = nil, nil, nil
 	if c.Target.Agent == "" {
 		return
 	}
 	tenant := c.Target.Tenant
-	aliases, credentials := t.opts.Directory.Identity(tenant, c.Target.Agent)
+	aliases, credentials := t.directory.Identity(tenant, c.Target.Agent)
 	c.Aliases = bounded(aliases, c.Target.Agent)
 	mine := append([]string{c.Target.Agent}, c.Aliases...)
 	var covered []string
 	for _, cred := range bounded(credentials, "") {
-		users, known := t.opts.Directory.Users(tenant, cred)
+		users, known := t.directory.Users(tenant, cred)
 		others := slices.DeleteFunc(slices.Sorted(slices.Values(users)), func(u string) bool { return slices.Contains(mine, u) })
 		if known && len(others) == 0 {
 			covered = append(covered, cred)

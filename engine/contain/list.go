@@ -2,9 +2,11 @@ package contain
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/schema"
@@ -104,4 +106,63 @@ func (t *Table) Counts() map[Count]int {
 		out[Count{r.Status, r.Stage}]++
 	}
 	return out
+}
+
+// Ledger calls yield with the entries of the ledger, those that have ended included, in order of id, until yield returns false.
+// Changes that no checkpoint has yet are not among them, except for the responses in use. yield must not call the table.
+func (t *Table) Ledger(yield func(*schema.ResponseRecord) bool) error {
+	t.mu.Lock()
+	current := map[schema.ID]schema.ResponseRecord{}
+	for id, r := range t.records {
+		current[id] = r.current()
+	}
+	for _, p := range []*pending{&t.taken, &t.unsaved} {
+		for id, r := range p.responses {
+			if r != nil {
+				current[id] = r.ResponseRecord
+			}
+		}
+	}
+	t.mu.Unlock()
+	var damaged error
+	err := t.store.Responses(func(id schema.ID, body []byte) bool {
+		if r, ok := current[id]; ok {
+			delete(current, id)
+			return yield(&r)
+		}
+		var r schema.ResponseRecord
+		if err := json.Unmarshal(body, &r); err != nil {
+			damaged = fmt.Errorf("response %s is damaged in the store: %w", id, err)
+			return true
+		}
+		return yield(&r)
+	})
+	for _, id := range sortedIDs(current) { // those that the store does not have yet
+		r := current[id]
+		if err == nil && !yield(&r) {
+			break
+		}
+	}
+	return cmp.Or(err, damaged)
+}
+
+// sweepEvery is the time between two searches for responses that the ledger need not keep.
+const sweepEvery = schema.Instant(time.Hour)
+
+// sweep removes responses from the ledger that have ended longer ago than Policy.Keep. mu is held.
+func (t *Table) sweep(now schema.Instant) {
+	if now < t.nextSweep {
+		return
+	}
+	t.nextSweep = now + sweepEvery
+	err := t.store.Responses(func(id schema.ID, body []byte) bool {
+		var r schema.ResponseRecord
+		if json.Unmarshal(body, &r) == nil && r.Status.Ended() && now.Reached(r.Ended, t.policy.Keep) {
+			t.unsaved.putRecord(id, nil)
+		}
+		return true
+	})
+	if err != nil {
+		t.opts.Log.Error("the ledger of responses cannot be read", "error", err)
+	}
 }

@@ -29,7 +29,7 @@ func New(s *store.Store, opts Options) (*Table, error) {
 		opts.Directory = noDirectory{}
 	}
 	t := &Table{
-		opts: opts, policy: opts.Policy, store: s, records: map[schema.ID]*record{}, automatic: newAutomatic(),
+		opts: opts, policy: opts.Policy, directory: opts.Directory, store: s, records: map[schema.ID]*record{}, automatic: newAutomatic(),
 		asked: map[schema.ID]*approval{}, waiting: map[schema.ID]int{}, cooling: map[coolingKey]schema.Instant{}, proposed: map[coolingKey]schema.ID{}, proving: map[schema.ID]bool{},
 		found: map[schema.ID][]schema.ID{}, nextExpiry: schema.MaxInstant, changed: make(chan struct{}),
 	}
@@ -126,7 +126,7 @@ func (noDirectory) Calls(schema.ContainmentScope, schema.Target) (perHour int64,
 
 // pending is what a checkpoint has yet to make durable.
 type pending struct {
-	responses map[schema.ID]*record
+	responses map[schema.ID]*record   // nil: it leaves the ledger
 	approvals map[schema.ID]*approval // nil: it leaves
 	table     bool
 	audit     []store.AuditEntry
@@ -137,11 +137,11 @@ func (p *pending) isEmpty() bool {
 	return len(p.responses) == 0 && len(p.approvals) == 0 && !p.table && len(p.audit) == 0 && len(p.outbox) == 0
 }
 
-func (p *pending) putRecord(r *record) {
+func (p *pending) putRecord(id schema.ID, r *record) {
 	if p.responses == nil {
 		p.responses = map[schema.ID]*record{}
 	}
-	p.responses[r.ID] = r
+	p.responses[id] = r
 }
 
 func (p *pending) putApproval(base schema.ID, a *approval) {
@@ -153,8 +153,8 @@ func (p *pending) putApproval(base schema.ID, a *approval) {
 
 // add adds later changes.
 func (p *pending) add(later pending) {
-	for _, r := range later.responses {
-		p.putRecord(r)
+	for id, r := range later.responses {
+		p.putRecord(id, r)
 	}
 	for base, a := range later.approvals {
 		p.putApproval(base, a)
@@ -188,8 +188,11 @@ func (t *Table) Take(c *store.Checkpoint) {
 	t.unsaved = pending{}
 	p := &t.taken
 	for _, id := range sortedIDs(p.responses) {
-		r := p.responses[id].ResponseRecord
-		c.Responses = append(c.Responses, store.KV{Key: id[:], Value: encode(&r)})
+		kv := store.KV{Key: id[:]}
+		if r := p.responses[id]; r != nil {
+			kv.Value = encode(&r.ResponseRecord)
+		}
+		c.Responses = append(c.Responses, kv)
 	}
 	for _, base := range sortedIDs(p.approvals) {
 		kv := store.KV{Key: base[:]}

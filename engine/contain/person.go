@@ -19,9 +19,9 @@ func (t *Table) Contain(r Request, who Actor) (rec *schema.ResponseRecord, exist
 		Scope: r.Scope, Target: r.Target, State: r.State, Mode: r.Mode, PerMinute: r.PerMinute, Status: schema.ContainmentActive,
 		Reason: r.Reason, FindingID: r.FindingID, By: who.Name,
 	}
-	t.cover(&c)
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.cover(&c)
 	now := t.now()
 	key := r.Key
 	if key == "" {
@@ -76,7 +76,7 @@ func (t *Table) never(c *schema.Containment) string {
 	names := append([]string{c.Target.Agent, c.Target.Credential}, c.Aliases...)
 	names = append(names, c.Credentials...)
 	if c.Scope == schema.ScopeCredential {
-		users, _ := t.opts.Directory.Users(c.Target.Tenant, c.Target.Credential)
+		users, _ := t.directory.Users(c.Target.Tenant, c.Target.Credential)
 		names = append(names, users...)
 	}
 	for _, n := range names {

@@ -56,6 +56,8 @@ func (t *Table) Trigger(r Trigger) Outcome {
 	if r.Target.Check(r.Scope) != nil || r.Scope == schema.ScopeTenant {
 		return OutcomeNoTarget
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	if t.policy.Automation == AutomationOff {
 		return OutcomeOff
 	}
@@ -66,8 +68,6 @@ func (t *Table) Trigger(r Trigger) Outcome {
 	if t.policy.Automation == AutomationMonitor {
 		c.Mode = schema.ModeMonitor
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	now := t.now()
 	for _, id := range t.found[r.FindingID] {
 		if old := t.records[id]; old.Scope == r.Scope && old.Target == r.Target && now < old.Until {
@@ -152,7 +152,7 @@ func (t *Table) needsPerson(c *schema.Containment, warming bool) string {
 		return "the State of the rule is warming up, so what it takes for new may be old"
 	}
 	if c.Scope == schema.ScopeCredential {
-		users, known := t.opts.Directory.Users(c.Target.Tenant, c.Target.Credential)
+		users, known := t.directory.Users(c.Target.Tenant, c.Target.Credential)
 		switch {
 		case !known:
 			return "it is not known which agents use the credential"
@@ -167,7 +167,7 @@ func (t *Table) needsPerson(c *schema.Containment, warming bool) string {
 		return fmt.Sprintf("automation restrains %d agents, the limit is %d (response.max_contained)", n, t.policy.MaxContained)
 	}
 	n := t.automatic.tenants[c.Target.Tenant]
-	if fleet, known := t.opts.Directory.Fleet(c.Target.Tenant); known && n >= max(1, int(t.policy.MaxShare*float64(fleet))) {
+	if fleet, known := t.directory.Fleet(c.Target.Tenant); known && n >= max(1, int(t.policy.MaxShare*float64(fleet))) {
 		return fmt.Sprintf("automation restrains %d of %d agents, the limit is %.3g %% (response.max_share)", n, fleet, 100*t.policy.MaxShare)
 	}
 	return ""
@@ -222,6 +222,10 @@ func (t *Table) Tick() {
 	}
 	t.expireCalls(now)
 	t.saveReceipts()
+	if now/nanosPerMinute != t.refusals.minute {
+		t.flushRefusals(now)
+	}
+	t.sweep(now)
 	for k, until := range t.cooling {
 		if now >= until {
 			delete(t.cooling, k)

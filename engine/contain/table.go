@@ -26,13 +26,14 @@ type Options struct {
 // Table is the containment table of a running engine. Decide reads it without locks; all changes go through one writer. A
 // change counts at once, in memory, and is durable with the next checkpoint, of which Take is the part.
 type Table struct {
-	opts   Options
-	policy Policy
-	store  *store.Store
-	view   atomic.Pointer[View]
+	opts  Options
+	store *store.Store
+	view  atomic.Pointer[View]
 
 	// mu is held for changes, and guards the fields below.
 	mu         sync.Mutex
+	policy     Policy
+	directory  Directory
 	state      tableState
 	records    map[schema.ID]*record         // active ones and proposals
 	proposed   map[coolingKey]schema.ID      // the proposals
@@ -49,7 +50,9 @@ type Table struct {
 	changed    chan struct{}                 // closed at the next change
 	unsaved    pending                       // since the last Take
 	taken      pending                       // of the last Take, until Saved
-	commit     func(context.Context) error   // makes a checkpoint and waits for it; nil: no engine runs
+	refusals   refusals
+	nextSweep  schema.Instant              // when the ledger is searched for responses that have ended long ago
+	commit     func(context.Context) error // makes a checkpoint and waits for it; nil: no engine runs
 }
 
 // tableState is the durable part of a table that no record has.
@@ -125,6 +128,20 @@ func (t *Table) Decide(q schema.Question) schema.Decision {
 	}
 	e.live.count(q.Point, d.Verdict != schema.VerdictAllow && d.Verdict != schema.VerdictUnknown, now)
 	return d
+}
+
+// SetPolicy replaces the policy. What is contained stays as it is.
+func (t *Table) SetPolicy(p Policy) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.policy = p.WithDefaults()
+}
+
+// SetDirectory replaces the directory.
+func (t *Table) SetDirectory(d Directory) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.directory = d
 }
 
 // View returns the present version of the table.

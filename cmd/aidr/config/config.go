@@ -50,6 +50,8 @@ type Config struct {
 	Redact *schema.Redaction `key:"redact" type:"mapping"`
 	// The state directory, which outlives the process.
 	State State `key:"state"`
+	// What rules may do to agents without a person.
+	Response Response `key:"response"`
 	// The destinations of findings.
 	Sinks Sinks `key:"sinks"`
 	// Addresses that deliveries link to.

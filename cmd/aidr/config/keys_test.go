@@ -17,6 +17,7 @@ import (
 	"github.com/aidr-engine/aidr/connectors/kafka"
 	"github.com/aidr-engine/aidr/connectors/webhook"
 	"github.com/aidr-engine/aidr/engine"
+	"github.com/aidr-engine/aidr/engine/contain"
 	"github.com/aidr-engine/aidr/rules/doc"
 )
 
@@ -58,6 +59,15 @@ func keyDefaults() map[string]string {
 		"state.findings_keep":                 d(DefaultFindingsKeep),
 		"state.checkpoint_every":              d(engine.DefaultCheckpointEvery),
 		"state.cells":                         fmt.Sprint(engine.DefaultCacheCells),
+		"response.automation":                 string(contain.AutomationEnforce),
+		"response.max_contained":              fmt.Sprint(contain.DefaultMaxContained),
+		"response.max_share":                  fmt.Sprint(contain.DefaultMaxShare),
+		"response.cooldown":                   d(contain.DefaultCooldown),
+		"response.ask_for":                    d(contain.DefaultAskFor),
+		"response.approval_for":               d(contain.DefaultApprovalFor),
+		"response.verify_after":               d(contain.DefaultVerifyAfter),
+		"response.grace":                      d(contain.DefaultGrace),
+		"response.keep":                       d(contain.DefaultKeep),
 		"sinks.clickhouse.migrate":            "true",
 		"sinks.clickhouse.ttl":                d(clickhouse.DefaultTTL),
 		"sinks.clickhouse.rows":               fmt.Sprint(clickhouse.DefaultRows),

@@ -32,9 +32,10 @@ func (r *reader) config(root *doc.Node) *Config {
 	}
 	c.Identity, c.Enrichment, c.Redact = r.identity(f.Get("identity")), r.enrichment(f.Get("enrichment")), r.redact(f.Get("redact"))
 	if r.reading {
-		f.Allow("state", "sinks", "links", "http", "log", "shards", "memory")
+		f.Allow("state", "response", "sinks", "links", "http", "log", "shards", "memory")
 		c.Sources = r.sources(f.Get("sources"))
 	} else {
+		c.Response = r.response(section(f, "response"))
 		c.State, c.Sinks = r.state(section(f, "state")), r.sinks(section(f, "sinks"))
 		c.Links = r.links(section(f, "links"))
 		c.HTTP, c.Log = r.http(section(f, "http")), r.log(section(f, "log"))
