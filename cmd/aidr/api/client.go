@@ -47,7 +47,7 @@ func Dial(dir string, stopped Runtime) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Client{store: s, http: &http.Client{Transport: inProcess{Handler(s, stopped)}}}, nil
+	return &Client{store: s, http: &http.Client{Transport: inProcess{ofOwner(Handler(s, stopped))}}}, nil
 }
 
 // openStopped opens the store of a state directory for which no process answers. It does not create a store.

@@ -15,9 +15,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/aidr-engine/aidr/engine"
+	"github.com/aidr-engine/aidr/engine/contain"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/rules/doc"
@@ -50,6 +52,9 @@ type Runtime struct {
 	Try func(ctx context.Context, s *store.Store, rule string, items []item.Item) ([]engine.Trial, error)
 	// ReplayDead submits dead letters again and returns their outcomes, in the same order. Those that succeed are deleted.
 	ReplayDead func(ctx context.Context, letters []*store.DeadLetter) []Replayed
+	// Containment returns the containment table, and a function that makes its changes durable. If it is nil, the table of the
+	// store is used, and its changes are made durable without an engine.
+	Containment func() (*contain.Table, func(context.Context) error, error)
 	// EnableSink makes a disabled sink try again; changed is false if it is not disabled.
 	EnableSink func(name string) (changed bool, err error)
 }
@@ -78,12 +83,17 @@ func Handler(s *store.Store, rt Runtime) http.Handler {
 	m.HandleFunc("GET /v1/state/audit", h.audit)
 	m.HandleFunc("POST /v1/state/clear", h.clearState)
 	m.HandleFunc("POST /v1/state/try", h.tryItems)
+	h.containments(m)
 	return http.MaxBytesHandler(m, maxBody)
 }
 
 type handler struct {
 	store *store.Store
 	rt    Runtime
+
+	stopped  sync.Once // guards the two below
+	table    *contain.Table
+	tableErr error
 }
 
 // Listen opens the socket of a state directory, accessible to its owner only. The caller must hold the lock of the store:

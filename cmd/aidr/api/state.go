@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 
 	"github.com/aidr-engine/aidr/engine"
@@ -143,16 +144,22 @@ func withCaller(ctx context.Context, c net.Conn) context.Context {
 	}
 	if u, ok := c.(*net.UnixConn); ok {
 		if uid, err := peerUID(u); err == nil {
-			return context.WithValue(ctx, callerKey{}, fmt.Sprintf("uid %d", uid))
+			return WithCaller(ctx, Caller{Name: fmt.Sprintf("uid %d", uid), Scopes: AllScopes()})
 		}
 	}
 	return ctx
 }
 
+// ofOwner returns a handler whose requests come from the user of this process, who has the state directory open.
+func ofOwner(h http.Handler) http.Handler {
+	who := Caller{Name: fmt.Sprintf("uid %d", os.Getuid()), Scopes: AllScopes()}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(w, r.WithContext(WithCaller(r.Context(), who))) })
+}
+
 // callerOf returns who sent a request, for the audit.
 func callerOf(ctx context.Context) string {
-	if who, ok := ctx.Value(callerKey{}).(string); ok {
-		return who
+	if who, ok := ctx.Value(callerKey{}).(Caller); ok {
+		return who.Name
 	}
 	return "unknown"
 }

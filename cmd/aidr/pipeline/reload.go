@@ -195,6 +195,7 @@ func (p *Pipeline) swap(ctx context.Context, cfg *config.Config, set *Set, input
 			return err
 		}
 	}
+	p.opened.contain.SetPolicy(cfg.Response.Policy())
 	for part := range p.active {
 		e.Assigned(part)
 	}
@@ -354,7 +355,7 @@ func reloadable(key string, start *config.Config) bool {
 	case "rules", "maps", "lists", "agents", "identity", "shards", "memory", "state.checkpoint_every", "state.cells":
 		return true
 	}
-	if strings.HasPrefix(key, "redact.") {
+	if strings.HasPrefix(key, "redact.") || strings.HasPrefix(key, "response.") {
 		return true
 	}
 	for _, s := range start.Sources {

@@ -13,6 +13,7 @@ import (
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/engine/budget"
+	"github.com/aidr-engine/aidr/engine/contain"
 	"github.com/aidr-engine/aidr/engine/deliver"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
@@ -31,6 +32,7 @@ const (
 // opened is the open state directory with the parts that use it, except the engine, which a reload replaces.
 type opened struct {
 	store     *store.Store
+	contain   *contain.Table
 	deliverer *deliver.Deliverer
 	outbox    *metrics.Registry // metrics of the store and the deliverer
 	control   *api.Server
@@ -58,6 +60,12 @@ func (p *Pipeline) open() error {
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
+	if o.contain, err = contain.New(s, contain.Options{Policy: p.live.Load().Response.Policy(), Log: p.log}); err != nil {
+		return errors.Join(err, s.Close())
+	}
+	if known, why := o.contain.View().Known(); !known {
+		p.log.Warn("decisions of gateways are answered with unknown instead of allow", "reason", why)
+	}
 	e, err := p.newEngine(o, p.live.Load(), p.set, p.inputs)
 	if err != nil {
 		return errors.Join(err, s.Close())
@@ -77,7 +85,7 @@ func (p *Pipeline) open() error {
 func (p *Pipeline) newEngine(o *opened, cfg *config.Config, set *Set, inputs []engine.Input) (*engine.Engine, error) {
 	return engine.New(engine.Options{
 		Set: set, Replaces: p.engine, Inputs: inputs, Store: o.store, Shards: cfg.Shards, CheckpointEvery: cfg.State.CheckpointEvery,
-		CacheCells: cfg.State.Cells, Memory: cfg.Memory, Log: p.log, Metrics: p.metrics, Redact: content.Redact, Redaction: cfg.Redact,
+		CacheCells: cfg.State.Cells, Memory: cfg.Memory, Log: p.log, Metrics: p.metrics, Redact: content.Redact, Redaction: cfg.Redact, Contain: o.contain,
 		Committed: func(entries []connectors.Entry) {
 			o.deliverer.Notify()
 			if p.opts.Committed != nil {
@@ -128,7 +136,7 @@ func (p *Pipeline) close(drain time.Duration) error {
 func (p *Pipeline) runtime() api.Runtime {
 	return api.Runtime{
 		Status: p.Status, State: p.state, Export: p.exportState, ClearState: p.clearState, Try: p.tryItems,
-		ReplayDead: p.replayDead, EnableSink: p.enableSink,
+		ReplayDead: p.replayDead, EnableSink: p.enableSink, Containment: p.containment,
 	}
 }
 
@@ -222,6 +230,27 @@ func (p *Pipeline) replayOne(ctx context.Context, l *store.DeadLetter) (string, 
 		return "", err
 	}
 	return "handed to " + l.Sink + " again", nil
+}
+
+// containment returns the containment table of the open state directory. It answers while the engine is being replaced too: a
+// change then counts at once, and is durable with the next engine's first checkpoint.
+func (p *Pipeline) containment() (*contain.Table, func(context.Context) error, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.opened == nil {
+		return nil, nil, api.ErrNoProcess
+	}
+	return p.opened.contain, p.checkpoint, nil
+}
+
+// checkpoint makes everything durable that was read or changed.
+func (p *Pipeline) checkpoint(ctx context.Context) error {
+	p.life.RLock()
+	defer p.life.RUnlock()
+	if p.engine == nil {
+		return api.ErrNoProcess
+	}
+	return p.engine.Checkpoint(ctx)
 }
 
 // enableSink makes a disabled sink try again.
