@@ -29,9 +29,10 @@ const lastMask = 63
 // few combinations of them, so nearly every move is known: then it costs a look-up, whatever the number of conditions. A move
 // that is not known costs a pass over the words that are left. If there is no room for another state, all are forgotten.
 type states struct {
-	kept  []state // by number; the first is Index.root
-	words []word  // of all states
-	moves []move  // by a hash
+	kept   []state // by number; the first is Index.root
+	words  []word  // of all states
+	moves  []moves // by a hash
+	oldest uint32  // of a group of moves: the next that is replaced
 }
 
 // move is the move from a state by the row of a class. It is the same for all events.
@@ -41,11 +42,15 @@ type move struct {
 	to    uint32
 }
 
+// moves are the places in which a move may be. They fill a line of the cache. A single place would do for most moves, but two
+// moves that replace each other all the time cost a new state each time, and so does every move after it.
+type moves [4]move
+
 // Limits of the states of a worker.
 const (
 	maxStates  = 1 << 14
 	stateWords = 1 << 21 // of all states: 32 MiB
-	moveBits   = 15      // of the hash of a move
+	moveBits   = 14      // of the hash of a move: 1 MiB
 )
 
 // all returns the state of all conditions.
@@ -96,21 +101,24 @@ func (s *Scratch) move(n, column uint32) uint32 {
 		t.start(s.index)
 	}
 	const spread, other = 0x9e3779b97f4a7c15, 0xbf58476d1ce4e5b9
-	at := &t.moves[((uint64(n)+1)*spread^class*other)*spread>>(64-moveBits)]
-	if at.class != class || at.from != n {
-		to, fits := s.narrow(n, column)
-		if !fits { // it is from another state after a fresh start, so the next event will find it
-			return to
+	group := &t.moves[((uint64(n)+1)*spread^class*other)*spread>>(64-moveBits)]
+	for i := range group {
+		if at := &group[i]; at.class == class && at.from == n {
+			return at.to
 		}
-		*at = move{class, n, to}
 	}
-	return at.to
+	to, fits := s.narrow(n, column)
+	if fits { // else it is from another state after a fresh start, so the next event will find it
+		t.oldest++
+		group[t.oldest%uint32(len(group))] = move{class, n, to}
+	}
+	return to
 }
 
 // start forgets all states.
 func (t *states) start(x *Index) {
 	if t.moves == nil {
-		t.moves = make([]move, 1<<moveBits)
+		t.moves = make([]moves, 1<<moveBits)
 		t.words = make([]word, 0, max(min(stateWords, len(x.root.words)*maxStates), len(x.root.words)))
 	}
 	clear(t.moves)
