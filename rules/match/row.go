@@ -33,6 +33,9 @@ const (
 // value are then left to the few conditions that become candidates.
 const manyMisses = 64
 
+// keptMisses is the number of such values of which one is kept, to find out whether values recur after all.
+const keptMisses = 8
+
 // rows are the values and rows of one column.
 type rows struct {
 	last      *value   // of the event before
@@ -45,24 +48,25 @@ type rows struct {
 	misses    int      // new values since the last that was met before, at most manyMisses
 }
 
-// value is a value that was met before.
+// value is a value that was met before. It takes a line of the cache.
 type value struct {
-	kind  schema.Kind // before an absent field becomes a zero value
-	v     schema.Value
-	text  []byte // a copy of the value's text
-	class *class
-	round uint32 // of the class
+	text   []byte // a copy of the value's text
+	num    uint64
+	class  *class
+	serial uint64      // of the class; another one has taken its place if it has another serial
+	before schema.Kind // before an absent field becomes a zero value
+	kind   schema.Kind
+	_      [6]byte
 }
 
 // class is the values for which the same atoms and tests hold.
 type class struct {
+	serial   uint64 // no other class that the worker had has the same
+	row      []uint64
 	hash     uint64 // 0 for none
-	round    uint32 // number of times that another class took its place
 	tested   bool   // the tests ran
 	atoms    []uint32
 	verdicts []uint32 // of the tests that are not false: test<<2 | verdict
-	row      []uint64
-	serial   uint64 // no other class that the worker had has the same
 }
 
 // current is the row of the current event in one column.
@@ -130,20 +134,23 @@ func (s *Scratch) class(c *column, r *rows) *class {
 	}
 	r.misses = min(r.misses+1, manyMisses)
 	r.oldest++
+	if r.misses == manyMisses && r.oldest%keptMisses != 0 {
+		return s.classify(c, r, false) // it would take the place of a value that may recur
+	}
 	i := first + uint64(r.oldest%groupSize)
 	at := &r.values[i]
-	r.hashes[i], at.kind, at.v = hash, v.kind, schema.Value{Kind: v.value.Kind, Num: v.value.Num}
+	r.hashes[i], at.before, at.kind, at.num = hash, v.kind, v.value.Kind, v.value.Num
 	at.text = append(at.text[:0], v.value.Text...)
 	at.class = s.classify(c, r, r.misses < manyMisses)
-	at.round = at.class.round
+	at.serial = at.class.serial
 	r.last = at
 	return at.class
 }
 
 // is reports whether the value is that of an event, and its class still exists.
 func (at *value) is(v *slotValue) bool {
-	return at.kind == v.kind && at.v.Kind == v.value.Kind && at.v.Num == v.value.Num && string(at.text) == v.value.Text &&
-		at.round == at.class.round
+	return at.before == v.kind && at.kind == v.value.Kind && at.num == v.value.Num && string(at.text) == v.value.Text &&
+		at.serial == at.class.serial
 }
 
 // classify finds the class of the event's value. If tested is false, the tests of the value are left to the conditions that
@@ -188,7 +195,7 @@ func (s *Scratch) classify(c *column, r *rows, tested bool) *class {
 	r.oldestRow++
 	k := &group[r.oldestRow%groupSize]
 	s.serial++
-	k.hash, k.tested, k.round, k.serial = hash, tested, k.round+1, s.serial
+	k.hash, k.tested, k.serial = hash, tested, s.serial
 	k.atoms, k.verdicts = append(k.atoms[:0], atoms...), append(k.verdicts[:0], s.verdicts...)
 	s.fill(c, k)
 	return k
@@ -262,18 +269,17 @@ func hashOf(v *slotValue) uint64 {
 	}
 	text := v.value.Text
 	mix(uint64(len(text)), prime)
-	for ; len(text) >= 16; text = text[16:] {
+	for ; len(text) > 16; text = text[16:] {
 		mix(load64(text), load64(text[8:]))
 	}
-	last := uint64(0)
-	if len(text) >= 8 {
-		last, text = load64(text), text[8:]
+	switch n := len(text); { // the two ends, which may overlap
+	case n >= 8:
+		mix(load64(text), load64(text[n-8:]))
+	case n >= 4:
+		mix(load32(text), load32(text[n-4:]))
+	case n > 0:
+		mix(uint64(text[0])|uint64(text[n/2])<<8|uint64(text[n-1])<<16, prime)
 	}
-	rest := uint64(0)
-	for i := range len(text) {
-		rest = rest<<8 | uint64(text[i])
-	}
-	mix(last, rest^prime)
 	return h | 1<<63
 }
 
@@ -282,4 +288,10 @@ func load64(text string) uint64 {
 	_ = text[7]
 	return uint64(text[0]) | uint64(text[1])<<8 | uint64(text[2])<<16 | uint64(text[3])<<24 |
 		uint64(text[4])<<32 | uint64(text[5])<<40 | uint64(text[6])<<48 | uint64(text[7])<<56
+}
+
+// load32 returns the first four bytes of a text.
+func load32(text string) uint64 {
+	_ = text[3]
+	return uint64(text[0]) | uint64(text[1])<<8 | uint64(text[2])<<16 | uint64(text[3])<<24
 }
