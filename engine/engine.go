@@ -135,6 +135,7 @@ type Engine struct {
 	meter  *meter
 
 	responses *responder // nil: nothing is contained
+	started time.Time
 
 	// intake is held for reading while a batch is handed over, and for writing when the engine ends.
 	intake sync.RWMutex
@@ -253,7 +254,7 @@ func New(opts Options) (*Engine, error) {
 	}
 	e := &Engine{
 		opts: opts, rules: newRuleSet(opts.Set, old), inputs: map[string]*input{},
-		jobs: make(chan *job, opts.Workers), gate: gate.New(opts.MaxAhead), meter: newMeter(len(opts.Set.Rules)),
+		jobs: make(chan *job, opts.Workers), gate: gate.New(opts.MaxAhead), meter: newMeter(len(opts.Set.Rules)), started: opts.Clock.Now(),
 	}
 	for _, in := range opts.Inputs {
 		if err := e.addInput(in); err != nil {

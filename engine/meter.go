@@ -9,28 +9,30 @@ import (
 // 100 ns, so that timing costs 2 ns an event.
 const sampleEvery = 64
 
+// maxTimed is the number of conditions of a timed event that are timed one by one.
+const maxTimed = 32
+
 // meter measures the time that rules take and how often their conditions fail. Workers and shards add to it, and the
-// checkpointer reads it. Times are in nanoseconds.
+// checkpointer and the control API read it. Times are in nanoseconds.
 //
 // The time of a rule is an estimate. In the shards one item of sampleEvery is timed, and every call that moves the rule's
-// cells with the watermark. In the workers the index evaluates the conditions of all rules together: one event of
-// sampleEvery is timed as a whole, and after it the conditions of one rule alone, of each rule in turn. The time of
-// the whole is then divided in proportion to the times of the rules alone.
+// cells with the watermark. In the workers one event of sampleEvery is timed as a whole, and after it the conditions that the
+// index left to evaluate, one by one; each counts sampleEvery times. The rest of the whole is the index, which belongs to no
+// rule.
 type meter struct {
-	rules   []ruleMeter  // by rule
-	events  atomic.Int64 // matched by the workers
-	sampled atomic.Int64 // the timed ones of them
-	match   atomic.Int64 // the time of these
-	busy    atomic.Int64 // the time of workers and shards
+	rules  []ruleMeter  // by rule
+	events atomic.Int64 // matched by the workers
+	match  atomic.Int64 // the time of matching them, from samples
+	busy   atomic.Int64 // the time of workers and shards
 }
 
 // ruleMeter is the meter of one rule.
 type ruleMeter struct {
-	hits   atomic.Int64 // events on which a condition held
-	failed atomic.Int64 // events on which a condition could not be evaluated
-	fold   atomic.Int64 // time in the shards
-	alone  atomic.Int64 // time of the samples of its conditions alone
-	tries  atomic.Int64 // number of these samples
+	candidates atomic.Int64 // events for which a condition was evaluated, from samples
+	hits       atomic.Int64 // events on which a condition held
+	failed     atomic.Int64 // events on which a condition could not be evaluated
+	match      atomic.Int64 // time of its conditions, from samples
+	fold       atomic.Int64 // time in the shards
 }
 
 func newMeter(rules int) *meter { return &meter{rules: make([]ruleMeter, rules)} }
@@ -44,35 +46,12 @@ type reading struct {
 // ruleReading is a reading of one rule.
 type ruleReading struct{ hits, failed, nanos int64 }
 
-// ruleTimes turns the samples into the time that each rule took so far.
-type ruleTimes struct {
-	events int64     // of the last reading
-	match  []float64 // by rule: time of its conditions so far
-}
-
-// read returns a reading. The estimates of the conditions grow with the events since the last one.
-func (t *ruleTimes) read(m *meter) reading {
+// read returns a reading.
+func (m *meter) read() reading {
 	r := reading{events: m.events.Load(), busy: m.busy.Load(), rules: make([]ruleReading, len(m.rules))}
-	if t.match == nil {
-		t.match = make([]float64, len(m.rules))
-	}
-	mean, sum := make([]float64, len(m.rules)), 0.0
-	for i := range m.rules {
-		if n := m.rules[i].tries.Load(); n > 0 {
-			mean[i] = float64(m.rules[i].alone.Load()) / float64(n)
-			sum += mean[i]
-		}
-	}
-	if n := m.sampled.Load(); n > 0 && sum > 0 {
-		whole := float64(r.events-t.events) * float64(m.match.Load()) / float64(n)
-		for i := range mean {
-			t.match[i] += whole * mean[i] / sum
-		}
-		t.events = r.events
-	}
 	for i := range m.rules {
 		x := &m.rules[i]
-		r.rules[i] = ruleReading{hits: x.hits.Load(), failed: x.failed.Load(), nanos: x.fold.Load() + int64(t.match[i])}
+		r.rules[i] = ruleReading{hits: x.hits.Load(), failed: x.failed.Load(), nanos: x.fold.Load() + x.match.Load()}
 	}
 	return r
 }

@@ -43,6 +43,7 @@ type Metrics struct {
 	lastCheckpoint                              lastCheckpoint
 
 	datasets, fields, ruleDatasets, positions *label.Limit
+	ruleTimes                                 *label.Limit
 	reasons                                   map[schema.DeadKind]*label.Limit
 
 	mu         sync.Mutex // guards the two below; gauges are set and deleted while it is held
@@ -63,6 +64,8 @@ const (
 	maxReasons = 100
 	// maxPartitions is the maximum number of partitions. A followed file is a new one after each rotation.
 	maxPartitions = 4096
+	// maxRuleTimes is the maximum number of rules whose time is a series of its own. `aidr rules top` has all of them.
+	maxRuleTimes = 1000
 )
 
 // lastCheckpoint holds the gauges of the last checkpoint.
@@ -119,6 +122,7 @@ func (m *Metrics) registerLimits(to registry) {
 	}
 	m.datasets, m.fields = limit("dataset", maxDatasets), limit("field", maxFieldErrors)
 	m.ruleDatasets, m.positions = limit("rule_dataset", maxRuleDatasets), limit("partition", maxPartitions)
+	m.ruleTimes = limit("rule", maxRuleTimes)
 	m.reasons = map[schema.DeadKind]*label.Limit{}
 	for _, kind := range schema.DeadKinds() {
 		m.reasons[kind] = limit("reason", maxReasons)
@@ -328,7 +332,7 @@ func (m *Metrics) decoded(rs *ruleSet, r *result) {
 
 // ruleSeconds adds to the time of a rule.
 func (m *Metrics) ruleSeconds(rule string, d time.Duration) {
-	m.ruleTime.WithLabelValues(rule).Add(d.Seconds())
+	m.ruleTime.WithLabelValues(m.ruleTimes.Value(rule)).Add(d.Seconds())
 }
 
 // triggered counts the roles of a trigger that lack a value of the key, and the conditions that could not be evaluated.
@@ -375,7 +379,8 @@ func (m *Metrics) limits(rule string, l fold.Limits) {
 
 // matched adds the counts of a worker's scratch, and resets them.
 func (m *Metrics) matched(set *rules.Set, sc *rules.Scratch) {
-	for i, r := range set.Rules {
+	for _, i := range sc.Counted {
+		r := set.Rules[i]
 		if n := sc.Errors[i]; n > 0 {
 			m.conditions.WithLabelValues(r.ID, "error").Add(float64(n))
 			sc.Errors[i] = 0
@@ -385,6 +390,7 @@ func (m *Metrics) matched(set *rules.Set, sc *rules.Scratch) {
 			sc.Excepted[i] = 0
 		}
 	}
+	sc.Counted = sc.Counted[:0]
 }
 
 func (m *Metrics) deadBodyOmitted() { m.bodiesOmitted.Inc() }

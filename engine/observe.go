@@ -46,7 +46,6 @@ type observer struct {
 	fullSince time.Time
 	failed    *checkpointFailure // since the last look
 
-	times    ruleTimes
 	counted  []int64 // by rule: nanoseconds that the metric has
 	judged   time.Time
 	baseline reading     // at judged
@@ -215,7 +214,7 @@ func (o *observer) silent(now time.Time, in *input, health connectors.Health, to
 // judgeRules counts the time of rules, and judges it and the failures of their conditions every judgeRulesEvery. In between,
 // the last judgement counts.
 func (o *observer) judgeRules(now time.Time) []condition {
-	r := o.times.read(o.meter)
+	r := o.meter.read()
 	if o.counted == nil {
 		o.counted, o.baseline, o.judged = make([]int64, len(r.rules)), r, now
 	}
@@ -231,7 +230,11 @@ func (o *observer) judgeRules(now time.Time) []condition {
 	before, since := o.baseline, o.judged
 	o.baseline, o.judged, o.verdicts = r, now, nil
 	for i := range r.rules {
-		o.verdicts = append(o.verdicts, o.failing(i, since, before, r), o.slow(i, since, before, r))
+		for _, c := range [...]condition{o.failing(i, since, before, r), o.slow(i, since, before, r)} {
+			if c.verdict == holding || o.findings.isOpen(&c) { // the others change nothing
+				o.verdicts = append(o.verdicts, c)
+			}
+		}
 	}
 	return o.verdicts
 }

@@ -76,6 +76,9 @@ func newOperational(redact func(string) string) *operational {
 
 // isOpen reports whether the condition has an open finding.
 func (o *operational) isOpen(c *condition) bool {
+	if len(o.entries) == 0 {
+		return false
+	}
 	id, _ := c.id()
 	e := o.entries[id]
 	return e != nil && e.Finding.Status == schema.StatusOpen

@@ -330,29 +330,6 @@ func place(e *Engine, rule string) int {
 	return slices.IndexFunc(e.rules.set.Rules, func(r *rules.Rule) bool { return r.ID == rule })
 }
 
-// The time of all conditions together is divided in proportion to their times alone.
-func TestRuleTimes(t *testing.T) {
-	m, times := newMeter(2), ruleTimes{}
-	m.events.Store(1000)
-	m.sampled.Store(10)
-	m.match.Store(10 * 500)
-	for i, alone := range []int64{900, 100} {
-		m.rules[i].tries.Store(2)
-		m.rules[i].alone.Store(2 * alone)
-	}
-	m.rules[1].fold.Store(7)
-	for range 2 { // a second reading without events adds nothing
-		r := times.read(m)
-		if a, b := r.rules[0].nanos, r.rules[1].nanos; a != 450_000 || b != 50_007 {
-			t.Errorf("got %d and %d ns, want 450000 and 50007", a, b)
-		}
-	}
-	m.events.Store(2000)
-	if r := times.read(m); r.rules[0].nanos != 900_000 {
-		t.Errorf("got %d ns, want 900000", r.rules[0].nanos)
-	}
-}
-
 // A replay has no operational findings, also with a source that fails, and an engine without a store has none either.
 func TestNoOperationalFindingInAReplay(t *testing.T) {
 	st, err := store.Open("", store.Options{Memory: true})

@@ -1,7 +1,6 @@
 package engine
 
 import (
-	"slices"
 	"sync"
 	"time"
 
@@ -175,8 +174,9 @@ type worker struct {
 	handler   decode.Handler
 	emit      func(*item.Item)
 
-	turn   int     // counts the events; the rule whose conditions are timed alone follows from it
+	turn   int     // counts the events
 	hitsOf []int64 // by rule: events of the batch on which a condition held
+	hit    []int   // the rules of which that is not 0
 
 	responses *responder // nil: nothing is contained
 	seen      sightings
@@ -247,14 +247,13 @@ func (w *worker) measure(start time.Time) {
 	m := w.meter
 	m.events.Add(int64(len(w.out.events)))
 	m.busy.Add(int64(w.clock.Now().Sub(start)))
-	for i, n := range w.hitsOf {
-		if n > 0 {
-			m.rules[i].hits.Add(n)
-			w.hitsOf[i] = 0
-		}
-		if n := w.scratch.Errors[i]; n > 0 {
-			m.rules[i].failed.Add(int64(n))
-		}
+	for _, rule := range w.hit {
+		m.rules[rule].hits.Add(w.hitsOf[rule])
+		w.hitsOf[rule] = 0
+	}
+	w.hit = w.hit[:0]
+	for _, rule := range w.scratch.Counted {
+		m.rules[rule].failed.Add(int64(w.scratch.Errors[rule]))
 	}
 }
 
@@ -264,26 +263,37 @@ func (w *worker) match(e *schema.Event) {
 		w.hits = w.rules.set.Match(e, w.scratch, w.hits[:0])
 		return
 	}
+	w.scratch.Trace(true)
 	start := w.clock.Now()
 	w.hits = w.rules.set.Match(e, w.scratch, w.hits[:0])
-	matched := w.clock.Now()
-	w.meter.match.Add(int64(matched.Sub(start)))
-	w.meter.sampled.Add(1)
-	if len(w.rules.set.Rules) == 0 {
-		return
+	w.meter.match.Add(sampleEvery * int64(w.clock.Now().Sub(start)))
+	w.timeConditions(e)
+	w.scratch.Trace(false)
+}
+
+// timeConditions times the conditions that the index left to evaluate for the event; of many, some in turn.
+func (w *worker) timeConditions(e *schema.Event) {
+	all := w.scratch.Traced()
+	timed := min(all, maxTimed)
+	first := 0
+	if all > timed {
+		first = w.turn / sampleEvery % all
 	}
-	rule := w.turn / sampleEvery % len(w.rules.set.Rules)
-	r := w.rules.set.Rules[rule]
-	if r.Level > 0 {
-		return // a rule over others has no conditions on events
-	}
-	if len(r.Datasets) == 0 || slices.Contains(r.Datasets, e.Text(schema.EventDataset)) {
-		for i := range r.Roles {
-			r.Roles[i].Cond.Eval(e, w.scratch.Predicate)
+	w.scratch.Predicate.Begin(e) // so that a test that conditions share is timed once
+	at := w.clock.Now()
+	for i := range all {
+		rule, cond := w.rules.set.TracedRole(w.scratch, (first+i)%all)
+		m := &w.meter.rules[rule]
+		m.candidates.Add(sampleEvery)
+		if i >= timed {
+			continue
 		}
+		cond.Eval(e, w.scratch.Predicate)
+		now := w.clock.Now()
+		m.match.Add(sampleEvery * int64(now.Sub(at)) * int64(all) / int64(timed))
+		at = now
 	}
-	w.meter.rules[rule].alone.Add(int64(w.clock.Now().Sub(matched)))
-	w.meter.rules[rule].tries.Add(1)
+	w.scratch.Predicate.End()
 }
 
 // decoderKey names a decoder of a worker: that of an input, for what rules want, or for the proof of containments too.
@@ -339,7 +349,9 @@ func (w *worker) event(e *schema.Event) {
 	}
 	w.capturer.BeginEvent()
 	for _, h := range w.hits {
-		w.hitsOf[h.Rule]++
+		if w.hitsOf[h.Rule]++; w.hitsOf[h.Rule] == 1 {
+			w.hit = append(w.hit, h.Rule)
+		}
 		if n := w.capturer.Capture(w.rules.plans[h.Rule], h.Rule, e, h.Roles, w.scratch, w.emit); n > 0 {
 			w.out.missing[h.Rule] += n
 		}

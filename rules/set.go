@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"math/bits"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -345,6 +346,9 @@ type Scratch struct {
 	Errors []uint64
 	// Excepted counts, for each of Set.Rules, the events that an exception removed.
 	Excepted []uint64
+	// Counted are the rules, as indexes into Set.Rules, of which Errors or Excepted may not be 0. It is to be emptied when
+	// the counters are set to 0.
+	Counted []int
 
 	match *match.Scratch
 	held  []int32 // the numbers of the conditions that hold; reused for every event
@@ -372,6 +376,7 @@ func (s *Set) Match(e *schema.Event, sc *Scratch, hits []Hit) []Hit {
 	sc.held = s.index.Load().Eval(e, sc.match, sc.held[:0])
 	for i, last := 0, int32(-1); i < len(sc.match.Failed); i++ {
 		if rule := s.roles[sc.match.Failed[i]].rule; rule != last {
+			sc.count(int(rule))
 			sc.Errors[rule]++
 			last = rule
 		}
@@ -394,11 +399,34 @@ func (s *Set) Match(e *schema.Event, sc *Scratch, hits []Hit) []Hit {
 // except returns the roles of the hit that remain after the rule's exceptions, and counts what they did.
 func (s *Set) except(e *schema.Event, sc *Scratch, hit Hit) uint32 {
 	kept, failed := s.Rules[hit.Rule].Except(e, sc.Predicate, hit.Roles)
+	if failed > 0 || kept != hit.Roles {
+		sc.count(hit.Rule)
+	}
 	sc.Errors[hit.Rule] += uint64(failed)
 	if kept != hit.Roles {
 		sc.Excepted[hit.Rule]++
 	}
 	return kept
+}
+
+// count adds a rule to Counted.
+func (sc *Scratch) count(rule int) {
+	if sc.Errors[rule] == 0 && sc.Excepted[rule] == 0 {
+		sc.Counted = append(sc.Counted, rule)
+	}
+}
+
+// Trace makes Match record the conditions that it evaluates, for Traced, or ends that.
+func (sc *Scratch) Trace(on bool) { sc.match.Traces, sc.match.Traced = on, sc.match.Traced[:0] }
+
+// Traced returns the number of roles whose conditions Match has evaluated since Trace. A role counts once for each event.
+func (sc *Scratch) Traced() int { return len(sc.match.Traced) }
+
+// TracedRole returns number n of these roles: the index into Rules, and the role's condition.
+func (s *Set) TracedRole(sc *Scratch, n int) (rule int, cond *predicate.Cond) {
+	ref := s.roles[sc.match.Traced[n]]
+	r := s.Rules[ref.rule]
+	return int(ref.rule), r.Roles[bits.TrailingZeros32(ref.bit)].Cond
 }
 
 // Except returns the roles that remain after the rule's exceptions, and the number of exceptions that cannot be evaluated.

@@ -26,7 +26,7 @@ func benchCommand() *cobra.Command {
 		Args:  knownCommand,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	c.AddCommand(benchMatchCommand())
+	c.AddCommand(benchMatchCommand(), benchRunCommand())
 	return c
 }
 

@@ -174,14 +174,18 @@ func (s *Source) Tap(ctx context.Context, r connectors.Reader) error {
 	running := map[connectors.Partition]bool{}
 	for tapCtx.Err() == nil {
 		found := s.awaitTopics(tapCtx)
+		var fresh []connectors.Partition
 		for topic, partitions := range found {
 			for n := range partitions {
-				p := s.partitionOf(topic, n)
-				if !running[p] {
+				if p := s.partitionOf(topic, n); !running[p] {
 					running[p] = true
-					all.Go(func() { s.tap(tapCtx, stop, p, r) })
+					fresh = append(fresh, p)
+					r.Assigned(p) // all of them before the first is read
 				}
 			}
+		}
+		for _, p := range fresh {
+			all.Go(func() { s.tap(tapCtx, stop, p, r) })
 		}
 		s.watch(tapCtx, found, nil)
 	}

@@ -72,6 +72,9 @@ type Scratch struct {
 	Failed []int32
 	// Candidates counts the conditions that Eval evaluated.
 	Candidates uint64
+	// Traces makes Eval append the numbers of the conditions that it evaluates to Traced, in no particular order.
+	Traces bool
+	Traced []int32
 
 	index    *Index   // of the current sizes
 	epoch    uint32   // of the event, a multiple of 4

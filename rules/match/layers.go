@@ -96,6 +96,7 @@ func (l *layers) eval(e *schema.Event, s *Scratch, out []int32, all bool) []int3
 
 // layer evaluates one of the two indexes and appends the numbers in the whole.
 func (s *Scratch) layer(x *Index, of *Scratch, numbers []int32, e *schema.Event, out []int32, all bool) []int32 {
+	of.Traces, of.Traced = s.Traces, of.Traced[:0]
 	if all {
 		s.found = x.EvalAll(e, of, s.found[:0])
 	} else {
@@ -105,6 +106,7 @@ func (s *Scratch) layer(x *Index, of *Scratch, numbers []int32, e *schema.Event,
 	of.Candidates = 0
 	out = appendNumbers(out, s.found, numbers)
 	s.Failed = appendNumbers(s.Failed, of.Failed, numbers)
+	s.Traced = appendNumbers(s.Traced, of.Traced, numbers)
 	return out
 }
 

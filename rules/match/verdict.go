@@ -16,6 +16,11 @@ func (x *Index) candidate(n uint32, e *schema.Event, s *Scratch, out []int32) []
 	s.seen[n] = s.epoch
 	s.Candidates++
 	c := &x.conds[n]
+	if s.Traces {
+		for i := range c.users {
+			s.Traced = append(s.Traced, c.users[i].number)
+		}
+	}
 	steps := x.steps[c.first:]
 	for at := c.start; ; {
 		switch {

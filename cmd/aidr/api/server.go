@@ -55,6 +55,8 @@ type Runtime struct {
 	// Containment returns the containment table, and a function that makes its changes durable. If it is nil, the table of the
 	// store is used, and its changes are made durable without an engine.
 	Containment func() (*contain.Table, func(context.Context) error, error)
+	// Ledger returns the cost of every rule since the engine started, without the sizes of State.
+	Ledger func() (*engine.Ledger, error)
 	// EnableSink makes a disabled sink try again; changed is false if it is not disabled.
 	EnableSink func(name string) (changed bool, err error)
 }
@@ -77,6 +79,7 @@ func Handler(s *store.Store, rt Runtime) http.Handler {
 	m.HandleFunc("POST /v1/dead-letters/replay", h.replaySelected)
 	m.HandleFunc("DELETE /v1/dead-letters", h.dropSelected)
 	m.HandleFunc("POST /v1/sinks/{name}/enable", h.enableSink)
+	m.HandleFunc("GET /v1/rules/top", h.topRules)
 	m.HandleFunc("GET /v1/state", h.state)
 	m.HandleFunc("GET /v1/state/rules", h.stateRules)
 	m.HandleFunc("GET /v1/state/keys", h.stateKeys)

@@ -136,8 +136,17 @@ func (p *Pipeline) close(drain time.Duration) error {
 func (p *Pipeline) runtime() api.Runtime {
 	return api.Runtime{
 		Status: p.Status, State: p.state, Export: p.exportState, ClearState: p.clearState, Try: p.tryItems,
-		ReplayDead: p.replayDead, EnableSink: p.enableSink, Containment: p.containment,
+		ReplayDead: p.replayDead, EnableSink: p.enableSink, Containment: p.containment, Ledger: p.ledger,
 	}
+}
+
+func (p *Pipeline) ledger() (*engine.Ledger, error) {
+	p.life.RLock()
+	defer p.life.RUnlock()
+	if p.engine == nil {
+		return nil, api.ErrNoProcess
+	}
+	return p.engine.Ledger(), nil
 }
 
 func (p *Pipeline) state(ctx context.Context, rule string, key map[string]string) (any, error) {
