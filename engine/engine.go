@@ -135,7 +135,7 @@ type Engine struct {
 	meter  *meter
 
 	responses *responder // nil: nothing is contained
-	started time.Time
+	started   time.Time
 
 	// intake is held for reading while a batch is handed over, and for writing when the engine ends.
 	intake sync.RWMutex
