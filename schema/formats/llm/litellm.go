@@ -43,7 +43,7 @@ type liteLLM struct {
 	errorCode, errorClass                        int // error_information.{error_code, error_class}
 	errorMessage, errorText                      int // error_information.error_message, error_str
 	toolCounts                                   int // metadata.spend_logs_metadata.per_server_tool_counts
-	responseFailed                               int // response.isError
+	responseFailed, responseError                int // response.{isError, is_error}
 	guardrails, guardrailStatus                  int // guardrail_information, status_fields.guardrail_status
 	keyHash, keyAlias                            int // metadata.user_api_key_{hash, alias}
 	keyUser, keyEmail, keyOrg, keyEndUser        int // metadata.user_api_key_{user_id, user_email, org_id, end_user_id}
@@ -98,6 +98,7 @@ func openLiteLLM(p *formats.Paths) formats.Reader {
 
 		errorMessage: p.Add("error_information", "error_message"), errorText: p.Add("error_str"),
 		toolCounts: meta("spend_logs_metadata", "per_server_tool_counts"), responseFailed: p.Add("response", "isError"),
+		responseError: p.Add("response", "is_error"),
 
 		responseID: p.Add("response", "id"), responseModel: p.Add("response", "model"), usage: usage(),
 		usageCached: usage("prompt_tokens_details", "cached_tokens"), usageCacheRead: usage("cache_read_input_tokens"),
@@ -158,6 +159,15 @@ func (l *liteLLM) unknownTool(el *formats.Element) string {
 	return ""
 }
 
+// toolResultError is the class of the error for a tool that answered with an error: the message is that answer.
+const toolResultError = "MCPToolResultError"
+
+// isEmptyObject reports whether a value is {}.
+func isEmptyObject(n formats.Node) bool {
+	raw := n.Raw()
+	return n.Kind == scan.Object && len(raw) >= 2 && strings.TrimSpace(raw[1:len(raw)-1]) == ""
+}
+
 // maxServers is the number of MCP servers of one list that give an event. The proxy writes them as one text.
 const maxServers = 64
 
@@ -173,6 +183,10 @@ func (l *liteLLM) toolList(el *formats.Element) {
 		el.SetText(schema.MCPServerName, name)
 		if name != "" {
 			l.countTools(el, name)
+		} else if tools := el.At(l.response); tools.Kind == scan.Array { // newer proxies name no server, and log the tools
+			count := int64(0)
+			el.Index.Each(tools.Src, tools.Span, func(scan.Span) bool { count++; return true })
+			el.SetInt(schema.GenAIToolDefinitionsCount, count)
 		}
 		if el.Emit(); !more {
 			return
@@ -402,6 +416,12 @@ func (l *liteLLM) toolCall(el *formats.Element) {
 	if !result.Present() {
 		result = el.At(l.response)
 	}
+	if isEmptyObject(result) { // the proxy writes {} for a call that failed
+		result = formats.Node{}
+		if el.Text(el.At(l.errorClass)) == toolResultError {
+			result = el.At(l.errorMessage)
+		}
+	}
 	l.mcp(el, formats.ActionMCPCall, result.Present())
 	el.CopyText(schema.GenAIToolName, el.At(l.toolName))
 	if !el.Event.Has(schema.GenAIToolName) {
@@ -415,7 +435,7 @@ func (l *liteLLM) toolCall(el *formats.Element) {
 	if !el.Event.Has(schema.GenAIToolName) {
 		el.SetText(schema.GenAIToolName, l.unknownTool(el))
 	}
-	if el.At(l.toolResultFailed).True() || el.At(l.responseFailed).True() {
+	if el.At(l.toolResultFailed).True() || el.At(l.responseFailed).True() || el.At(l.responseError).True() {
 		el.SetOutcome(formats.Failure)
 	}
 	el.Emit()
