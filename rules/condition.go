@@ -65,7 +65,7 @@ func (r *reader) condition(n *doc.Node) (cond *predicate.Cond, text string) {
 	}
 	if k.cond != nil {
 		r.mentions(n, k.cond.Mentions())
-		r.rule.readsAgent = r.rule.readsAgent || readsAgent(text)
+		r.rule.noteRegistry(text)
 	}
 	return k.cond, text
 }
@@ -120,28 +120,46 @@ func (r *reader) conjunction(n *doc.Node, when, own string) *predicate.Cond {
 	return k.cond
 }
 
-// readsAgent reports whether a condition reads the registry: whether it contains the name agent, outside of string
-// literals and not after a dot.
-func readsAgent(text string) bool {
+// readsRegistry reports whether an expression contains the name agent, outside of string literals and not after a dot, and
+// whether it contains agent.registry: then it works without a registry, too.
+func readsRegistry(text string) (reads, optional bool) {
 	for i := 0; i < len(text); {
 		switch c := text[i]; {
 		case c == '"' || c == '\'':
 			i = afterLiteral(text, i)
 		case nameByte(c):
-			end := i
-			for end < len(text) && nameByte(text[end]) {
-				end++
-			}
+			end := endOfName(text, i)
 			if text[i:end] == "agent" && (i == 0 || text[i-1] != '.') {
-				return true
+				reads = true
+				if rest, ok := strings.CutPrefix(text[end:], ".registry"); ok && (rest == "" || !nameByte(rest[0])) {
+					optional = true
+				}
 			}
 			i = end
 		default:
 			i++
 		}
 	}
-	return false
+	return reads, optional
 }
+
+// endOfName returns the index after the name that begins at i.
+func endOfName(text string, i int) int {
+	for i < len(text) && nameByte(text[i]) {
+		i++
+	}
+	return i
+}
+
+// noteRegistry records whether an expression of the rule reads the registry.
+func (r *Rule) noteRegistry(text string) {
+	reads, optional := readsRegistry(text)
+	r.readsAgent = r.readsAgent || reads
+	r.registryOptional = r.registryOptional || optional
+}
+
+// needsRegistry reports whether the rule is idle at a site without a registry.
+func (r *Rule) needsRegistry() bool { return r.readsAgent && !r.registryOptional }
 
 func nameByte(c byte) bool {
 	return c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9'

@@ -114,12 +114,12 @@
 // network of a list of CIDRs contains the address x, or a glob of a list of globs matches x. Its cost hardly depends on
 // the size of the list. See package rules/site.
 //
-// Agents. agent is the entry of the event's ai_agent.uid in the registry: agent.registered, agent.name, agent.owner,
-// agent.status, agent.tier, agent.expires, and agent.allows_tool(x), allows_route(x), allows_model(x) and
-// allows_destination(x). An attribute that is not set is absent, as a field can be.
+// Agents. agent is the entry of the event's ai_agent.uid in the registry: attributes such as agent.registered, agent.owner
+// and agent.expires, and agent.allows("tool", x), or agent.allows_tool(x), for each kind of thing that an agent uses. An
+// attribute that is not set is absent, as a field can be. rules/site/AGENTS.md lists all of them.
 //
 // Idle rules. A rule is idle at a site that lacks something that every finding of the rule needs: a registry, for a
-// rule that reads agent; a value in a list, for a rule that requires an element of the list; a source that carries one
+// rule that reads agent, unless it also reads agent.registry; a value in a list, for a rule that requires an element of the list; a source that carries one
 // of the rule's datasets; an active rule that feeds it, for a rule over others, and one for each step.
 // Set.RuleActivities returns the reason and the remedy.
 //
@@ -550,6 +550,9 @@
 // `findings` is the complete list of the expected findings, in any order. An expected finding has some of the keys that
 // a finding has in JSON, with `by` for `key`, and a finding matches it if it has the same values there. A rule should
 // have a test that fires and one that does not; otherwise it loads with a warning.
+//
+// A test may have a registry of its own: `agents`, and `owners`, are lists as in agents.yaml. Without them the rule runs as at
+// a site without a registry.
 //
 // The tests of a rule over others run with the rules that feed it, whatever their status, and `findings` lists its own
 // only. An event of `set` then has the first dataset that one of them names.

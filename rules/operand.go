@@ -183,7 +183,7 @@ func (r *reader) text(n *doc.Node) *predicate.Name {
 		return nil
 	}
 	r.mentions(n, name.Mentions())
-	r.rule.readsAgent = r.rule.readsAgent || readsAgent(text)
+	r.rule.noteRegistry(text)
 	return name
 }
 

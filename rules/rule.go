@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/rules/predicate"
+	"github.com/aidr-engine/aidr/rules/site"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -121,7 +122,8 @@ type Rule struct {
 	// Digest is the SHA-256 of the file's text; zero for a built-in rule.
 	Digest [sha256.Size]byte
 
-	readsAgent bool // a condition reads agent.*
+	readsAgent       bool // a condition or a part of a key reads agent.*
+	registryOptional bool // one of them reads agent.registry
 }
 
 // Reasons returns the condition of role i, whose operands are reasons of a finding; nil if the role gives none, as that
@@ -166,6 +168,7 @@ type Contain struct {
 type Test struct {
 	Name   string
 	Line   int
+	Agents *site.Agents // the registry with which the test runs; nil for none
 	Events []TestEvents
 	// Findings are the expected findings, empty if the rule must stay quiet. The keys are the JSON names of a finding,
 	// with `by` for `key`.

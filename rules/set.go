@@ -26,8 +26,10 @@ type Set struct {
 	raw    [][]string // the raw paths that conditions read, in the order of Event.Raws
 	wanted schema.Wanted
 	agents *site.Agents // nil: no registry
-	index  atomic.Pointer[match.Index]
-	roles  []roleRef // by number of the condition in the index
+	// replaced reports that agents takes the place of the registry that the conditions were compiled with.
+	replaced bool
+	index    atomic.Pointer[match.Index]
+	roles    []roleRef // by number of the condition in the index
 }
 
 // roleRef refers to a role of a rule.
@@ -44,7 +46,7 @@ func newSet(all []*Rule, env *expr.Env, o Options, agents *site.Agents, last *Se
 	for _, r := range all {
 		switch {
 		case r.Stage == StageDisabled, r.Stage == StageDraft && !o.Drafts:
-		case r.readsAgent && agents == nil && !o.Drafts:
+		case r.needsRegistry() && agents == nil && !o.Drafts:
 		default:
 			s.Rules = append(s.Rules, r)
 			top = max(top, r.Level)
@@ -139,7 +141,7 @@ func (s *Set) idle(a *RuleActivity, carries func(string) bool) {
 		}
 		return
 	}
-	if r.readsAgent && s.agents == nil {
+	if r.needsRegistry() && s.agents == nil {
 		a.Activity, a.Reason = Idle, "the rule reads agent.*, and there is no registry of agents"
 		a.Remedy = "write the agents of your site into " + AgentsFile + " in the folder of rules, or name the file in `agents`"
 		return
@@ -273,6 +275,13 @@ func (s *Set) Only(r *Rule) *Set {
 	return o
 }
 
+// WithAgents returns the Set with another registry, that of a test.
+func (s *Set) WithAgents(a *site.Agents) *Set {
+	o := &Set{Rules: s.Rules, All: s.All, env: s.env, raw: s.raw, wanted: s.wanted, agents: a, replaced: true, roles: s.roles}
+	o.index.Store(s.index.Load())
+	return o
+}
+
 // feeding appends the rules that feed r, directly or through others, as blocks.
 func feeding(r *Rule, to []*Rule) []*Rule {
 	if r.Over == nil {
@@ -357,6 +366,9 @@ type Scratch struct {
 // NewScratch returns the working memory for one worker. It can be used with this Set only.
 func (s *Set) NewScratch() *Scratch {
 	m := match.NewScratch()
+	if s.replaced {
+		m.Predicate.Agents = s.agents
+	}
 	return &Scratch{Predicate: m.Predicate, match: m, Errors: make([]uint64, len(s.Rules)), Excepted: make([]uint64, len(s.Rules))}
 }
 

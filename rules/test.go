@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/rules/doc"
+	"github.com/aidr-engine/aidr/rules/site"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -28,6 +29,9 @@ func (r *reader) tests(n *doc.Node) {
 			name.Fail("another test has this name: choose another name")
 		}
 		names[t.Name] = true
+		if agents, owners := f.Get("agents"), f.Get("owners"); agents != nil || owners != nil {
+			t.Agents = site.AgentsOf(agents, owners)
+		}
 		t.Events = r.testEvents(f.Need("events"))
 		t.Findings = r.testFindings(f.Need("findings"))
 		f.Done()

@@ -76,6 +76,12 @@ func slotName(s *predicate.Slot, mentions []predicate.Mention) (name string) {
 		name = schema.Field(s.At).String()
 	case predicate.FromAgent:
 		name = "agent." + s.Name
+	case predicate.FromGrant:
+		of := strconv.Quote(s.Text)
+		if s.Of != nil {
+			of = slotName(s.Of, mentions)
+		}
+		name = "agent.allows_" + s.Name + "(" + of + ")"
 	case predicate.FromRaw:
 		for _, m := range mentions {
 			if m.Raw == s.At {

@@ -88,6 +88,9 @@ func Findings(ctx context.Context, only *rules.Set, r *rules.Rule, t *rules.Test
 		}
 		inputs = append(inputs, engine.Input{Source: src, Decode: decode.Options{Format: rec.format, Maps: maps}, Delays: delays})
 	}
+	if t.Agents != nil {
+		only = only.WithAgents(t.Agents)
+	}
 	opts := engine.Options{Set: only, Inputs: inputs, Shards: 1, Workers: 1}
 	found, err := engine.Replay(ctx, opts, schema.InstantOf(last.Add(settleTime)))
 	if err := errors.Join(err, ctx.Err()); err != nil { // a source that ends because of ctx returns no error

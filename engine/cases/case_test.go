@@ -80,3 +80,40 @@ func TestDiffAssigns(t *testing.T) {
 		t.Errorf("two expectations and one finding differ by %q", d)
 	}
 }
+
+// A test has a registry of its own: its grants, its owners and its aliases count, in conditions and in keys.
+func TestRegistryOfATest(t *testing.T) {
+	const text = `id: r
+title: t
+severity: low
+when: |
+  agent.registered && !agent.allows("tool", gen_ai.tool.name) && agent.allows_tool("f" + "ree") || has(agent.owner_left) && agent.owner_left <= time
+threshold: {count: 1, within: 1m, by: [{as: owner, is: agent.owner}]}
+tests:
+  - name: a tool that is not allowed, of an alias
+    agents: [{uid: a, owner: ann, tools: [free], aliases: [b]}]
+    events: [{set: {ai_agent.uid: b, gen_ai.tool.name: dear}}, {set: {ai_agent.uid: b, gen_ai.tool.name: free}}]
+    findings: [{by: {owner: ann}, count: 1}]
+  - name: another registry
+    agents: [{uid: a, owner: ann, tools: [dear, free]}]
+    events: [{set: {ai_agent.uid: a, gen_ai.tool.name: dear}}]
+    findings: []
+  - name: an owner that left
+    agents: [{uid: a, owner: ann}]
+    owners: [{id: Ann, left: 2025-12-30}]
+    events: [{set: {ai_agent.uid: a, gen_ai.tool.name: dear}}]
+    findings: [{by: {owner: ann}, count: 1}]
+  - name: no registry
+    events: [{set: {ai_agent.uid: a, gen_ai.tool.name: dear}}]
+    findings: []
+`
+	got := run(t, text)
+	if len(got) != 4 {
+		t.Fatalf("got %d results", len(got))
+	}
+	for _, r := range got {
+		if r.Diff != "" {
+			t.Errorf("%s: %s", r.Test, r.Diff)
+		}
+	}
+}

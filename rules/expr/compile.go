@@ -147,12 +147,6 @@ func (b *builder) call(function string, args []ast.Expr) predicate.Node {
 			kind, _ := literalText(args[0])
 			return predicate.CheckAddress(s, kind)
 		}
-	case "@allows":
-		text, isText := literalText(args[3])
-		if s := b.slot(args[3]); s != nil || isText {
-			kind, _ := literalText(args[1])
-			return predicate.Allows(goValue[predicate.Registry](args[0]), kind, s, text)
-		}
 	default:
 		if len(args) != 2 {
 			return nil

@@ -40,6 +40,8 @@ func (registry) Attribute(uid, name string) schema.Value {
 		return schema.StringValue("ops")
 	case "expires":
 		return schema.TimestampValue(1_800_000_000_000_000_000)
+	case "tools":
+		return schema.ListValue(`["read","re*"]`)
 	}
 	return schema.Value{}
 }
@@ -249,6 +251,11 @@ func TestEval(t *testing.T) {
 		{`agent.expires > time && has(agent.owner) && !has(agent.tier)`, "true"},
 		{`agent.allows_tool("read") && agent.allows_route("/v1") && !agent.allows_tool(gen_ai.tool.name)`, "true"},
 		{`agent.allows_tool(raw.no.x)`, "false"},
+		{`agent.allows("tool", "read") && agent.allows("route", "/v1") && !agent.allows("model", "read")`, "true"},
+		{`agent.allows_tool("re" + "ad") && agent.allows("tool", "READ".lowerAscii())`, "true"},
+		{`agent.allows_tool(has(raw.no.x) ? raw.no.x : "read")`, "true"},
+		{`"re*" in agent.tools && size(agent.tools) == 2 && has(agent.tools) && !has(agent.models)`, "true"},
+		{`agent.registry || agent.allows_credential(credential.uid)`, "false"},
 		// constants
 		{`true`, "true"},
 		{`false || 1 == 2`, "false"},

@@ -147,7 +147,7 @@ func operatorName(function string) string {
 	case "@url":
 		return "url()"
 	case "@allows":
-		return "agent.allows_...()"
+		return "agent.allows()"
 	}
 	if op := strings.Trim(function, "_"); strings.HasPrefix(function, "_") || strings.HasSuffix(function, "_") {
 		return op

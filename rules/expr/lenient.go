@@ -140,8 +140,9 @@ func (l *lenient) replace(e ast.Expr, name string, args []ast.Expr, mayMiss []bo
 			l.call(e, name, args...)
 		}
 	case "@allows":
-		registry := factory.NewLiteral(l.newID(), constant{l.env.site.Agents})
-		l.call(e, name, append([]ast.Expr{registry}, args...)...)
+		if !l.grant(e, args) {
+			l.call(e, name, append([]ast.Expr{l.registry()}, args...)...)
+		}
 	case "secrets", "invisible":
 		l.call(e, name, args...)
 	case predicate.Normalise, predicate.Decode, predicate.Inject, predicate.Entropy:
@@ -236,11 +237,42 @@ func derivable(old, how string) bool {
 	return false
 }
 
+// grant turns agent.allows(kind, x), whose arguments are the kind, the agent's uid and x, into a slot of its own, so that the
+// index finds rules by it. It returns false if x is neither a slot nor a constant text.
+func (l *lenient) grant(e ast.Expr, args []ast.Expr) bool {
+	kind, _ := literalText(args[0])
+	s := predicate.Slot{Source: predicate.FromGrant, Name: kind, Type: schema.TypeBool, Agents: l.env.site.Agents}
+	n, isSlot := l.slotOf(args[2])
+	text, isText := literalText(args[2])
+	switch {
+	case isSlot:
+		of := l.slots[n]
+		s.Of = &of
+	case isText:
+		s.Text = text
+	default:
+		return false
+	}
+	l.ident(e, l.slot(s))
+	return true
+}
+
+// registryName is the identifier of the registry in a lenient expression.
+const registryName = "@registry"
+
+// registry returns the identifier of the registry, which an evaluation may replace.
+func (l *lenient) registry() ast.Expr {
+	e := factory.NewIdent(l.newID(), registryName)
+	l.ast.SetReference(e.ID(), ast.NewIdentReference(registryName, nil))
+	l.ast.SetType(e.ID(), types.DynType)
+	return e
+}
+
 // slot returns the number of a slot, which it adds if it is new.
 func (l *lenient) slot(s predicate.Slot) int {
 	for n := range l.slots {
 		o := &l.slots[n]
-		if sameSource(o, &s) && o.Presence == s.Presence && o.Derive == s.Derive && slices.Equal(o.Path, s.Path) {
+		if o.SameSource(&s) && o.Presence == s.Presence && o.Derive == s.Derive && slices.Equal(o.Path, s.Path) {
 			return n
 		}
 	}
@@ -294,11 +326,6 @@ func (l *lenient) wrap(e ast.Expr, name string) {
 	if name == "bool" {
 		l.ast.SetType(e.ID(), types.BoolType)
 	}
-}
-
-// sameSource reports whether two slots read the same value, before their paths and derivations.
-func sameSource(a, b *predicate.Slot) bool {
-	return a.Source == b.Source && a.At == b.At && a.Name == b.Name
 }
 
 // slotName returns the identifier of slot n in a lenient expression.

@@ -17,7 +17,8 @@ import (
 // program is a planned CEL expression over slots. It is immutable.
 type program struct {
 	cel       cel.Program
-	loops     bool            // whether it has a comprehension
+	loops     bool // whether it has a comprehension
+	agents    predicate.Registry
 	cancelled context.Context // see Env.program
 }
 
@@ -31,9 +32,9 @@ var errSteps = fmt.Errorf("evaluate condition: its comprehensions visit more tha
 // eval returns the value of the program.
 func (p *program) eval(s *predicate.Scratch) (out ref.Val, err error) {
 	if p.loops {
-		out, _, err = p.cel.ContextEval(p.cancelled, activation{s})
+		out, _, err = p.cel.ContextEval(p.cancelled, activation{s, p.agents})
 	} else {
-		out, _, err = p.cel.Eval(activation{s})
+		out, _, err = p.cel.Eval(activation{s, p.agents})
 	}
 	switch {
 	case errors.Is(err, interpreter.InterruptError{}):
@@ -68,7 +69,7 @@ func (v *Env) program(c *checked, e ast.Expr) (*program, error) {
 	if err != nil {
 		return nil, fmt.Errorf("plan expression: %w", err)
 	}
-	return &program{cel: p, loops: hasLoop(e), cancelled: v.cancelled}, nil
+	return &program{cel: p, loops: hasLoop(e), agents: v.site.Agents, cancelled: v.cancelled}, nil
 }
 
 // hasLoop reports whether the expression contains a comprehension.
@@ -79,11 +80,20 @@ func hasLoop(e ast.Expr) (found bool) {
 	return found
 }
 
-// activation gives CEL the values of slots.
-type activation struct{ scratch *predicate.Scratch }
+// activation gives CEL the values of slots, and the registry.
+type activation struct {
+	scratch *predicate.Scratch
+	agents  predicate.Registry // that of the condition; the scratch may have another
+}
 
 // ResolveName returns the value of the slot with the identifier name.
 func (a activation) ResolveName(name string) (any, bool) {
+	if name == registryName {
+		if a.scratch.Agents != nil {
+			return constant{a.scratch.Agents}, true
+		}
+		return constant{a.agents}, true
+	}
 	n, ok := slotNumber(name)
 	if !ok {
 		return nil, false

@@ -68,7 +68,7 @@ func (r *resolver) literal(e ast.Expr, v any) ast.Expr {
 
 // slotCall replaces e by a call that reads the slot.
 func (r *resolver) slotCall(e ast.Expr, s predicate.Slot) {
-	n := slices.IndexFunc(r.slots, func(o predicate.Slot) bool { return sameSource(&o, &s) })
+	n := slices.IndexFunc(r.slots, func(o predicate.Slot) bool { return o.SameSource(&s) })
 	if n < 0 {
 		n = len(r.slots)
 		r.slots = append(r.slots, s)
@@ -318,8 +318,8 @@ func fixedZone(zone string) bool {
 func (r *resolver) memberCall(e ast.Expr, c ast.CallExpr, name string) bool {
 	target := c.Target()
 	if target.Kind() == ast.IdentKind && target.AsIdent() == "agent" {
-		if registry, known := r.scope.agents(); known {
-			r.allows(e, c, strings.TrimPrefix(name, "allows_"), registry)
+		if _, known := r.scope.agents(); known {
+			r.allows(e, c, name)
 			return true
 		}
 	}
@@ -365,17 +365,35 @@ func (r *resolver) cidr(e ast.Expr, c, inner ast.CallExpr, name string) {
 	r.call(e, "@network", inner.Args()[0], x)
 }
 
-// allows resolves agent.allows_tool(x).
-func (r *resolver) allows(e ast.Expr, c ast.CallExpr, kind string, registry predicate.Registry) {
+// allows resolves agent.allows_tool(x) and agent.allows("tool", x).
+func (r *resolver) allows(e ast.Expr, c ast.CallExpr, name string) {
+	kind, short := strings.CutPrefix(name, "allows_")
+	args := c.Args()
 	switch {
-	case !slices.Contains(allowKinds[:], kind):
+	case name == "allows":
+		if len(args) != 2 {
+			r.unknown(e, `agent.allows() takes a kind and one text, as in agent.allows("tool", gen_ai.tool.name)`)
+			return
+		}
+		var ok bool
+		if kind, ok = literalText(args[0]); !ok || !slices.Contains(allowKinds[:], kind) {
+			r.visit(args[1])
+			problem := "a kind is a constant text: one of " + strings.Join(allowKinds[:], ", ")
+			if ok {
+				problem = unknownName("kind", kind, allowKinds[:]) + "; the kinds are " + strings.Join(allowKinds[:], ", ")
+			}
+			r.issue(args[0], problem)
+			r.call(e, "@unknown")
+			return
+		}
+	case !short || !slices.Contains(allowKinds[:], kind):
 		r.unknown(e, unknownName("attribute", "agent."+c.FunctionName(), agentNames()))
 		return
-	case len(c.Args()) != 1:
+	case len(args) != 1:
 		r.unknown(e, "agent."+c.FunctionName()+"() takes one text")
 		return
 	}
-	x := c.Args()[0]
+	x := args[len(args)-1]
 	uid := r.literal(e, int64(0))
 	r.mention(agentMention)
 	r.slotCall(uid, predicate.Slot{Source: predicate.FromField, At: int(schema.AIAgentUID), Type: schema.TypeString})

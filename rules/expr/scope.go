@@ -161,17 +161,27 @@ func sameValue(a, b predicate.StepMention) bool {
 	return a.Step == b.Step && a.Raw == b.Raw && a.Field == b.Field
 }
 
-// agentAttributes are the attributes in agent.NAME.
+// agentAttributes are the attributes in agent.NAME. They are those of the registry: a test of package rules compares them.
 var agentAttributes = [...]struct {
 	name string
 	typ  schema.Type
 }{
-	{"registered", schema.TypeBool}, {"name", schema.TypeString}, {"owner", schema.TypeString},
+	{"registry", schema.TypeBool}, {"registered", schema.TypeBool}, {"name", schema.TypeString}, {"owner", schema.TypeString},
+	{"owner_left", schema.TypeTimestamp}, {"sponsor", schema.TypeString}, {"sponsor_left", schema.TypeTimestamp},
 	{"status", schema.TypeString}, {"tier", schema.TypeString}, {"expires", schema.TypeTimestamp},
+	{"aliases", schema.TypeList}, {"declared", schema.TypeList},
+	{"tools", schema.TypeList}, {"mcp_servers", schema.TypeList}, {"models", schema.TypeList}, {"routes", schema.TypeList},
+	{"destinations", schema.TypeList}, {"cloud_actions", schema.TypeList}, {"networks", schema.TypeList},
+	{"workflows", schema.TypeList}, {"scopes", schema.TypeList}, {"credentials", schema.TypeList},
 }
 
-// allowKinds are the kinds in agent.allows_KIND(x).
-var allowKinds = [...]string{"tool", "route", "model", "destination"}
+// allowKinds are the kinds in agent.allows(KIND, x) and agent.allows_KIND(x), those of the registry.
+var allowKinds = [...]string{
+	"tool", "mcp_server", "model", "route", "destination", "cloud_action", "network", "workflow", "scope", "credential",
+}
+
+// AgentNames returns all forms of agent.*: the attributes, agent.allows, and agent.allows_KIND for each kind.
+func AgentNames() []string { return append(agentNames(), "agent.allows") }
 
 func agentNames() []string {
 	var out []string

@@ -22,6 +22,10 @@ func TestTestsReachTheirRules(t *testing.T) {
 		}
 		sc := set.NewScratch()
 		for _, test := range r.Tests {
+			sc.Predicate.Agents = nil
+			if test.Agents != nil {
+				sc.Predicate.Agents = test.Agents
+			}
 			matched, raw := 0, 0
 			for _, entry := range test.Events {
 				if entry.Raw != "" {

@@ -44,11 +44,36 @@ func newEnv(t testing.TB) *expr.Env {
 	t.Helper()
 	p := prefix("a")
 	lists := map[string]predicate.List{"some": newValues("a", "b", ""), "other": newValues("ab", "c"), "starts": &p}
-	env, err := expr.NewEnv(expr.Site{Lists: lists})
+	env, err := expr.NewEnv(expr.Site{Lists: lists, Agents: registry{}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return env
+}
+
+// registry has the agents ab and task. The agent task may use what begins with a; the agent ab may use everything but "b".
+type registry struct{}
+
+func (registry) Attribute(uid, name string) schema.Value {
+	known := uid == "ab" || uid == "task"
+	switch {
+	case name == "registered":
+		return schema.BoolValue(known)
+	case !known:
+	case name == "owner":
+		return schema.StringValue("a")
+	case name == "tier" && uid == "ab":
+		return schema.StringValue("task")
+	case name == "expires" && uid == "ab":
+		return schema.TimestampValue(5)
+	case name == "tools" && uid == "task":
+		return schema.ListValue(`["ab","a*"]`)
+	}
+	return schema.Value{}
+}
+
+func (registry) Allows(uid, kind, name string) bool {
+	return uid == "task" && strings.HasPrefix(name, "a") || uid == "ab" && (kind != "tool" || name != "b")
 }
 
 func compile(t interface{ Fatalf(string, ...any) }, env *expr.Env, text string) *predicate.Cond {

@@ -352,7 +352,7 @@ func (b *builder) price(slot int32, atoms []int32) int {
 	case isLong(b.x.slots[slot]) && b.searches(atoms):
 		return priceSearch
 	}
-	if s := b.x.slots[slot]; len(s.Path) > 0 || s.Derive != "" || s.Source == predicate.FromAgent {
+	if s := b.x.slots[slot]; len(s.Path) > 0 || s.Derive != "" || s.Source == predicate.FromAgent || s.Source == predicate.FromGrant {
 		return priceDerived
 	}
 	return priceValue

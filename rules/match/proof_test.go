@@ -64,7 +64,7 @@ func (d draw) condition(depth int) string {
 
 func (d draw) term() string {
 	x := d.textOf()
-	switch d(19) {
+	switch d(21) {
 	case 0, 1, 2:
 		return x + " == " + d.text()
 	case 3:
@@ -102,11 +102,29 @@ func (d draw) term() string {
 		return fmt.Sprintf(made, d.from(textFields...)) + d.from(" == ", ".contains(") + "ZZ"
 	case 17:
 		return d.list()
+	case 18, 19:
+		return d.agent()
 	}
 	return d.from(
 		"event.truncated", "!event.truncated", "event.truncated == true", "true", "false", "size(user.id) < 2",
 		"event.action == user.id", "raw.x == raw.y.z", "raw.x < raw.y.z", "ip(source.ip).isPrivate()", "gen_ai.usage.cost > 0.5",
 	)
+}
+
+// agent draws a condition on the registry.
+func (d draw) agent() string {
+	switch d(6) {
+	case 0:
+		return d.from("", "!") + "agent.allows_" + d.from("tool", "route", "network") + "(" + d.textOf() + ")"
+	case 1:
+		return d.from("", "!") + `agent.allows("` + d.from("tool", "credential") + `", ` + d.text() + ")"
+	case 2:
+		return d.from("", "!") + "agent.allows_tool(" + d.from(textFields...) + d.from(".lowerAscii()", ` + "x"`) + ")"
+	case 3:
+		return d.from("agent.owner", "agent.tier") + d.from(" == ", " != ") + d.text()
+	}
+	return d.from("agent.registered", "!agent.registered", "has(agent.tier)", "!has(agent.owner)", "agent.expires > time", `"ab" in agent.tools`,
+		"has(agent.tools)", "agent.registry", "agent.owner in lists.some", `agent.tier.startsWith("t")`, "agent.allows_tool(user.id) == agent.registered")
 }
 
 // list draws a condition on the elements of a list.
@@ -166,6 +184,7 @@ func (d draw) event(raws int) *schema.Event {
 	if d(3) == 0 {
 		e.SetText(schema.UserID, "a\xffb\xc5")
 	}
+	e.SetText(schema.AIAgentUID, d.from("", "ab", "task", "other"))
 	for _, f := range []schema.Field{schema.HTTPResponseBytes, schema.HTTPResponseStatusCode} {
 		if d(3) > 0 {
 			e.SetInt(f, []int64{0, 1, -1, 5, 403, 9007199254740993}[d(6)])

@@ -104,25 +104,3 @@ func (n *listHas) eval(s *Scratch) verdict {
 	}
 	return no
 }
-
-// Allows returns agent.allows_<kind>(slot), or agent.allows_<kind>("text") if slot is nil.
-func Allows(agents Registry, kind string, slot *Slot, text string) Node {
-	return &allows{agents: agents, kind: kind, slot: slot, text: text}
-}
-
-type allows struct {
-	search
-	agents Registry // may be nil
-	kind   string
-	slot   *Slot  // nil for a constant
-	text   string // the constant
-}
-
-func (n *allows) eval(s *Scratch) verdict {
-	v := schema.StringValue(n.text)
-	if n.slot != nil {
-		v = s.read(n.slot)
-	}
-	ok := n.agents != nil && v.Kind == schema.KindString
-	return verdictOf(ok && n.agents.Allows(s.event.Text(schema.AIAgentUID), n.kind, v.Text))
-}

@@ -11,6 +11,10 @@ import (
 // Scratch is the working memory of one worker for evaluating conditions; workers do not share it. Slots read from it: it
 // holds the event, the captured values or the finding of the current evaluation.
 type Scratch struct {
+	// Agents, if it is not nil, takes the place of the registry that conditions were compiled with. The tests of rules have
+	// registries of their own.
+	Agents Registry
+
 	slots     []Slot // of the current condition
 	event     *schema.Event
 	captured  []schema.Value

@@ -14,9 +14,10 @@ type List interface {
 
 // Registry answers `agent.*`. The agent is the one in ai_agent.uid. All workers read the registry at once.
 type Registry interface {
-	// Attribute returns agent.<name>; it is absent if the agent or the attribute is unknown.
+	// Attribute returns agent.<name>; it is absent if the agent or the attribute is unknown. It must depend on the arguments alone.
 	Attribute(uid, name string) schema.Value
-	// Allows reports whether the agent may use a tool, route, model or destination; kind is the singular word of these four.
+	// Allows reports whether the agent may use a thing of a kind, such as tool, whose name is given. It must depend on the
+	// arguments alone.
 	Allows(uid, kind, name string) bool
 }
 

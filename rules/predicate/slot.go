@@ -15,6 +15,7 @@ const (
 	FromField   Source = iota // Event.Value(At)
 	FromRaw                   // Event.Raws[At]
 	FromAgent                 // the registry's attribute Name of the event's agent
+	FromGrant                 // a bool: whether the event's agent may use Of, or Text, which is of the kind Name
 	FromStep                  // the value captured for Where.Needs()[At]
 	FromFinding               // the value of the finding, or of its entry, with index At in FindingNames
 )
@@ -23,12 +24,14 @@ const (
 type Slot struct {
 	Source   Source
 	At       int
-	Name     string      // the attribute's name if Source is FromAgent
+	Name     string      // the attribute's name if Source is FromAgent, the kind's if it is FromGrant
 	Type     schema.Type // of the value above Path
 	Path     []string    // keys below a TypeDyn; empty for the value itself
 	Derive   string      // the values to make from the value, one from the other, separated by spaces: see derived.go; or ""
 	Presence bool        // the slot is a bool: whether the value is present
-	Agents   Registry    // for FromAgent; may be nil
+	Agents   Registry    // for FromAgent and FromGrant; may be nil
+	Of       *Slot       // for FromGrant: the value that is used; nil for the constant Text
+	Text     string      // for FromGrant
 }
 
 // ResultType returns the type of the value that is read, which Presence and Derive change.
@@ -55,7 +58,20 @@ func (s *Slot) key() string {
 	if s.isPlainField() || s.Source == FromRaw && len(s.Path) == 0 && !s.Presence && s.Derive == "" {
 		return strconv.Itoa(int(s.Source)) + " " + strconv.Itoa(s.At)
 	}
-	return fmt.Sprintf("%d %d %s %s %v %q", s.Source, s.At, s.Name, s.Derive, s.Presence, s.Path)
+	key := fmt.Sprintf("%d %d %s %s %v %q", s.Source, s.At, s.Name, s.Derive, s.Presence, s.Path)
+	if s.Source == FromGrant {
+		if s.Of == nil {
+			return fmt.Sprintf("%s %q", key, s.Text)
+		}
+		return key + " of " + s.Of.key()
+	}
+	return key
+}
+
+// SameSource reports whether two slots read the same value, before their paths and derivations.
+func (s *Slot) SameSource(o *Slot) bool {
+	return s.Source == o.Source && s.At == o.At && s.Name == o.Name && s.Text == o.Text &&
+		(s.Of == nil) == (o.Of == nil) && (s.Of == nil || s.Of.key() == o.Of.key())
 }
 
 // read returns the slot's value. An absent value is the zero value of the slot's type, and missing (KindAbsent) for
@@ -98,9 +114,11 @@ func (s *Scratch) above(slot *Slot) schema.Value {
 			return s.event.Raws[slot.At]
 		}
 	case FromAgent:
-		if slot.Agents != nil {
-			return typedAs(slot.Type, slot.Agents.Attribute(s.event.Text(schema.AIAgentUID), slot.Name))
+		if r := s.registry(slot.Agents); r != nil {
+			return typedAs(slot.Type, r.Attribute(s.event.Text(schema.AIAgentUID), slot.Name))
 		}
+	case FromGrant:
+		return schema.BoolValue(s.allowed(slot))
 	case FromStep:
 		if slot.At < len(s.captured) {
 			return typedAs(slot.Type, s.captured[slot.At])
@@ -114,6 +132,25 @@ func (s *Scratch) above(slot *Slot) schema.Value {
 		}
 	}
 	return schema.Value{}
+}
+
+// registry returns the registry that the evaluation uses: that of the Scratch, or else the one that the condition was compiled
+// with.
+func (s *Scratch) registry(compiled Registry) Registry {
+	if s.Agents != nil {
+		return s.Agents
+	}
+	return compiled
+}
+
+// allowed reports whether the event's agent may use the value of a FromGrant slot. It may not use a value that is not a text.
+func (s *Scratch) allowed(slot *Slot) bool {
+	x := schema.StringValue(slot.Text)
+	if slot.Of != nil {
+		x = s.read(slot.Of)
+	}
+	r := s.registry(slot.Agents)
+	return r != nil && x.Kind == schema.KindString && r.Allows(s.event.Text(schema.AIAgentUID), slot.Name, x.Text)
 }
 
 // typedAs returns v, or an absent value if v is not of type t: the registry and captured values come from outside of this

@@ -3,35 +3,48 @@ package site
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/aidr-engine/aidr/rules/doc"
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// MaxAgents is the largest number of agents in a registry; in practice the size of the file is the tighter limit.
-const MaxAgents = 100_000
+// Limits of a registry.
+const (
+	// MaxAgents is the largest number of agents in a registry; in practice the size of the file is the tighter limit.
+	MaxAgents = 100_000
+	// MaxAliases is the largest number of aliases of one agent. An entry with more is probably several agents.
+	MaxAliases = 100
+	// MaxOwners is the largest number of owners in a registry: room for an export of all leavers of a large company.
+	MaxOwners = 100_000
+)
 
-// Agents is the registry of a site: its agents, their owners, and the tools, routes, models and destinations that each
-// may use.
+// Agents is the registry of a site: its agents, their owners, and the tools, models, hosts and so on that each may use.
 //
 //	agents:
 //	  - uid: 88dc28d0f030c55ed4ab77ed8faf098196cb1c05df778539800c9f1243fe6b4b
 //	    name: invoice-bot
 //	    owner: finance-platform@example.com
+//	    sponsor: cfo@example.com
 //	    status: active
 //	    expires: 2027-03-31
 //	    tier: high
-//	    tools: [read_file, "mail_*"]
+//	    tools: [read_file, "mail_*", {exact: "what?"}]
 //	    routes: ["/v1/invoices*"]
 //	    models: [gpt-4o]
+//	    networks: [10.0.0.0/8]
 //	    aliases:                                        # its names in other sources
 //	      - arn:aws:iam::123456789012:role/invoice-bot
 //	      - {uid: invoice-bot, dataset: kong.http_log}
 //	    declared: [monthly-run, reminders]              # ids that it may declare
+//	owners:
+//	  - {id: finance-platform@example.com, left: 2027-01-31}
 //
-// Each of tools, routes, models and destinations is a list of globs. If a list is absent, the agent is not restricted in
-// that respect; if it is empty, the agent may use nothing of that kind. An agent that is not registered may use nothing.
+// AGENTS.md describes every key. Each kind of thing that an agent uses has a list (see Kind). If a list is absent, the agent
+// is not restricted in that respect; if it is empty, the agent may use nothing of that kind. A value is a glob, or a mapping
+// with exact, in which * and ? have no meaning of their own; networks are addresses and CIDR prefixes.
+//
+// Only an agent whose status is active may use anything. A proposed entry approves nothing: the agent is not registered, and
+// its aliases and declared ids do not count, until a person changes the status.
 //
 // A declared id is one that the caller itself sends, in a header or in metadata. It is part of the agent's id,
 // uid/declared, only if the agent's entry lists it; it then has the entry's owner, status and grants, unless an entry of its
@@ -41,151 +54,69 @@ const MaxAgents = 100_000
 // An alias is the value of ai_agent.uid in the records of another source, or of one dataset. It is replaced by the
 // agent's uid before any rule sees the event, so that a rule over several sources has one key for the agent.
 type Agents struct {
-	byUID   map[string]*agent
+	byUID   map[string]*Entry
 	byAlias map[alias]string
-	refined map[string]string // the agent of a principal and a declared id, by schema.DeclaredName
+	refined map[string]string         // the agent of a principal and a declared id, by schema.DeclaredName
+	owners  map[string]schema.Instant // by folded id: the first instant after the day on which the owner left
+	entries []*Entry                  // in the order of the file
 }
 
 // alias is another name of an agent: in the records of one dataset, or in all records if dataset is "".
 type alias struct{ dataset, uid string }
 
-// MaxAliases is the largest number of aliases of one agent. An entry with more is probably several agents.
-const MaxAliases = 100
+// Status is the status of an entry.
+type Status string
 
-type agent struct {
-	name, owner, status, tier string
-	expires                   int64             // ns, the first instant after the last day; 0: never
-	allowed                   map[string]*globs // by kind, as in Allows
-	listed                    bool              // a declared id in the entry of its principal
+// The statuses.
+const (
+	Proposed  Status = "proposed" // written by a program and not yet reviewed: it approves nothing
+	Active    Status = "active"
+	Suspended Status = "suspended" // known, and may use nothing for now
+	Retired   Status = "retired"   // known, and may use nothing any longer
+)
+
+// Statuses returns all statuses.
+func Statuses() []Status { return []Status{Proposed, Active, Suspended, Retired} }
+
+// Entry is one agent of the registry. It is immutable.
+type Entry struct {
+	UID, Name, Description, Owner, Sponsor, Tier string
+
+	Status   Status
+	Expires  schema.Instant // the first instant after the last day; 0: never
+	Aliases  []Alias
+	Declared []string
+	Line     int // in the registry's file
+
+	lists            [numKinds]*grants // nil: not restricted
+	aliases, declare string            // Aliases and Declared as JSON lists
+	listed           bool              // a declared id in the entry of its principal
 }
 
-// allowKeys are the keys with globs, and the kind that each has in Allows.
-var allowKeys = [...]struct{ key, kind string }{
-	{"tools", "tool"}, {"routes", "route"}, {"models", "model"}, {"destinations", "destination"},
+// Alias is another name of an agent.
+type Alias struct {
+	UID       string
+	Dataset   string // "" for all
+	Principal string // of a declared id: the credential under which it counts; else ""
 }
 
-// ParseAgents reads a registry. name is the file's name as problems show it. agents is nil if any problem is not a
-// warning.
-func ParseAgents(name string, src []byte) (agents *Agents, problems []doc.Problem) {
-	d, root := doc.ParseSize(name, src, doc.MaxListSize)
-	a := &Agents{byUID: make(map[string]*agent), byAlias: make(map[alias]string), refined: make(map[string]string)}
-	f := root.Fields()
-	list := f.Need("agents")
-	items := list.Items()
-	if len(items) > MaxAgents {
-		list.Fail("has %d agents, the limit is %d: remove some", len(items), MaxAgents)
-		items = nil
+// Registered reports whether a person has registered the agent: whether it has an entry that is not merely proposed.
+func (e *Entry) Registered() bool { return e != nil && e.Status != Proposed }
+
+// Grants returns the agent's list of a kind. restricted is false if the agent has no such list, and therefore no limit.
+func (e *Entry) Grants(k Kind) (list []Grant, restricted bool) {
+	if e.lists[k] == nil {
+		return nil, false
 	}
-	aliases := make([]*doc.Node, len(items))
-	uids := make([]string, len(items))
-	for i, n := range items {
-		uids[i], aliases[i] = a.read(n)
-	}
-	for i, n := range aliases { // a second pass, because an alias must not be the uid of a later agent
-		a.readAliases(uids[i], n)
-	}
-	f.Done()
-	if d.Failed() {
-		return nil, d.Problems()
-	}
-	return a, d.Problems()
+	return e.lists[k].list, true
 }
 
-// read reads one agent and returns its uid and its aliases, which are not read yet.
-func (a *Agents) read(n *doc.Node) (id string, aliases *doc.Node) {
-	f := n.Fields()
-	uid := f.Need("uid")
-	id = uid.Filled()
-	g := &agent{status: "active", allowed: make(map[string]*globs)}
-	g.name = f.Get("name").Filled()
-	g.owner = f.Get("owner").Filled()
-	if s := f.Get("status"); s != nil {
-		g.status = s.Enum("active", "suspended", "retired")
+// Allows reports whether the agent may use x.
+func (e *Entry) Allows(k Kind, x string) bool {
+	if e == nil || e.Status != Active {
+		return false
 	}
-	g.tier = f.Get("tier").Filled()
-	if e := f.Get("expires"); e != nil {
-		g.expires = e.Date().Add(24 * time.Hour).UnixNano()
-	}
-	for _, k := range allowKeys {
-		if v := f.Get(k.key); v != nil {
-			g.allowed[k.kind] = readGlobs(v)
-		}
-	}
-	f.Get("description").Filled() // a note for readers of the file
-	aliases = f.Get("aliases")
-	declared := f.Get("declared")
-	f.Done()
-	if n == nil || id == "" {
-		return "", nil
-	}
-	a.readDeclared(id, g, declared)
-	if known := a.byUID[id]; known != nil && !known.listed {
-		uid.Fail("%q is registered twice: keep one entry", doc.Short(id))
-		return "", nil
-	}
-	a.byUID[id] = g
-	if g.owner == "" {
-		n.Warn("agent %q has no owner: name the person or team to contact about its findings", doc.Short(id))
-	}
-	return id, aliases
-}
-
-// readDeclared registers the ids that the agent may declare. An entry of its own for one of them counts instead.
-func (a *Agents) readDeclared(uid string, g *agent, list *doc.Node) {
-	items := list.Items()
-	if len(items) > MaxAliases {
-		list.Fail("has %d ids, the limit is %d: set trust_declared on the source if the producer checks them", len(items), MaxAliases)
-		return
-	}
-	for _, n := range items {
-		declared := n.Filled()
-		if declared == "" {
-			continue
-		}
-		a.refined[schema.DeclaredName(uid, declared)] = uid + "/" + declared
-		if a.byUID[uid+"/"+declared] != nil {
-			continue
-		}
-		listed := *g
-		listed.listed = true
-		a.byUID[uid+"/"+declared] = &listed
-	}
-}
-
-// readAliases reads the aliases of an agent: texts, or {uid, dataset}. An alias belongs to one agent only.
-func (a *Agents) readAliases(uid string, list *doc.Node) {
-	items := list.Items()
-	if len(items) > MaxAliases {
-		list.Fail("has %d aliases, the limit is %d: give each agent an entry of its own", len(items), MaxAliases)
-		return
-	}
-	for _, n := range items {
-		name, principal, other := n, "", alias{}
-		if n.Kind == doc.Map {
-			f := n.Fields()
-			name = f.Need("uid")
-			other.dataset = f.Get("dataset").Filled()
-			principal = f.Get("principal").Filled()
-			f.Done()
-		}
-		other.uid = name.Filled()
-		declared := schema.DeclaredName(principal, other.uid)
-		switch {
-		case uid == "" || other.uid == "":
-		case principal != "" && a.refined[declared] != "" && a.refined[declared] != uid:
-			name.Fail("%q with this principal is already agent %q: remove one of the two", doc.Short(other.uid), doc.Short(a.refined[declared]))
-		case principal != "":
-			a.refined[declared] = uid
-		case other.uid == uid:
-			name.Warn("%q is the agent's own uid: remove the alias", doc.Short(uid))
-		case a.byUID[other.uid] != nil:
-			name.Fail("%q is registered as an agent of its own: remove that entry or this alias", doc.Short(other.uid))
-		case a.byAlias[other] != "" && a.byAlias[other] != uid:
-			name.Fail("%q is already an alias of agent %q: remove one of the two", doc.Short(other.uid), doc.Short(a.byAlias[other]))
-		default:
-			a.byAlias[other] = uid
-		}
-	}
+	return e.lists[k] == nil || e.lists[k].allow(x)
 }
 
 // HasAliases reports whether any agent has an alias or may declare an id. If not, Resolve finds nothing that matters.
@@ -203,60 +134,30 @@ func (a *Agents) Resolve(dataset, other string) string {
 	return a.refined[other]
 }
 
-func readGlobs(v *doc.Node) *globs {
-	g := &globs{}
-	for _, p := range v.Strings() {
-		g.add(strings.TrimSpace(p))
-	}
-	if len(g.patterns) > MaxPatterns {
-		v.Fail("has %d globs with a wildcard inside, the limit is %d: use *suffix and prefix*, which are indexed",
-			len(g.patterns), MaxPatterns)
-	}
-	return g
-}
-
-// Attribute returns agent.<name> of an agent. registered is true or false; expires is the first instant after the last
-// day. An attribute that is not set or does not exist is absent.
-func (a *Agents) Attribute(uid, name string) schema.Value {
-	g := a.byUID[uid]
-	if name == "registered" {
-		return schema.BoolValue(g != nil)
-	}
-	if g == nil {
-		return schema.Value{}
-	}
-	text := ""
-	switch name {
-	case "name":
-		text = g.name
-	case "owner":
-		text = g.owner
-	case "status":
-		text = g.status
-	case "tier":
-		text = g.tier
-	case "expires":
-		if g.expires != 0 {
-			return schema.TimestampValue(g.expires)
-		}
-	}
-	if text == "" {
-		return schema.Value{}
-	}
-	return schema.StringValue(text)
-}
-
-// Allows reports whether the agent may use x, which is of the given kind: tool, route, model or destination.
+// Allows reports whether the agent may use x, which is of the kind with the given singular word, such as tool.
 func (a *Agents) Allows(uid, kind, x string) bool {
-	g := a.byUID[uid]
-	if g == nil {
-		return false
-	}
-	allowed, restricted := g.allowed[kind]
-	return !restricted || allowed.match(x)
+	k, ok := kindOf(kind)
+	return ok && a.byUID[uid].Allows(k, x)
 }
 
-// UIDs returns the uids of all registered agents, sorted.
+// Entry returns the entry of an agent, or of the agent under which the uid is a declared id; nil if there is none.
+func (a *Agents) Entry(uid string) *Entry { return a.byUID[uid] }
+
+// Entries returns the entries in the order of the file. It must not be changed.
+func (a *Agents) Entries() []*Entry { return a.entries }
+
+// OwnerLeft returns the first instant after the day on which an owner or sponsor left; 0 if the registry has no such day.
+func (a *Agents) OwnerLeft(owner string) schema.Instant {
+	if len(a.owners) == 0 {
+		return 0
+	}
+	return a.owners[foldOwner(owner)]
+}
+
+// foldOwner makes owners comparable: addresses of mail are written in any case.
+func foldOwner(id string) string { return strings.ToLower(strings.TrimSpace(id)) }
+
+// UIDs returns the uids of all entries and of their declared ids, sorted.
 func (a *Agents) UIDs() []string {
 	out := make([]string, 0, len(a.byUID))
 	for uid := range a.byUID {
@@ -264,4 +165,122 @@ func (a *Agents) UIDs() []string {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// Attribute returns agent.<name> of an agent. A time is the first instant after a day. An attribute that is not set or does
+// not exist is absent; attributes lists those that exist.
+func (a *Agents) Attribute(uid, name string) schema.Value {
+	e := a.byUID[uid]
+	switch name {
+	case "registry":
+		return schema.BoolValue(a.byUID != nil)
+	case "registered":
+		return schema.BoolValue(e.Registered())
+	}
+	if e == nil {
+		return schema.Value{}
+	}
+	switch name {
+	case "name":
+		return textValue(e.Name)
+	case "owner":
+		return textValue(e.Owner)
+	case "sponsor":
+		return textValue(e.Sponsor)
+	case "status":
+		return textValue(string(e.Status))
+	case "tier":
+		return textValue(e.Tier)
+	case "expires":
+		return timeValue(e.Expires)
+	case "owner_left":
+		return timeValue(a.OwnerLeft(e.Owner))
+	case "sponsor_left":
+		return timeValue(a.OwnerLeft(e.Sponsor))
+	case "aliases":
+		return listValue(e.aliases)
+	case "declared":
+		return listValue(e.declare)
+	}
+	for k := range numKinds {
+		if kindInfo[k].key == name && e.lists[k] != nil {
+			return listValue(e.lists[k].text)
+		}
+	}
+	return schema.Value{}
+}
+
+func textValue(text string) schema.Value {
+	if text == "" {
+		return schema.Value{}
+	}
+	return schema.StringValue(text)
+}
+
+func timeValue(t schema.Instant) schema.Value {
+	if t == 0 {
+		return schema.Value{}
+	}
+	return schema.TimestampValue(int64(t))
+}
+
+func listValue(text string) schema.Value {
+	if text == "" {
+		return schema.Value{}
+	}
+	return schema.ListValue(text)
+}
+
+// Attribute is an attribute agent.NAME of the rule language.
+type Attribute struct {
+	Name    string
+	Type    schema.Type
+	Meaning string
+}
+
+// Attributes returns the attributes that Agents.Attribute has, in the order of the reference page.
+func Attributes() []Attribute {
+	out := []Attribute{
+		{"registry", schema.TypeBool, "The site has a registry. A rule that reads it also works without one."},
+		{"registered", schema.TypeBool, "The agent has an entry that is not merely proposed."},
+		{"name", schema.TypeString, "`name`"},
+		{"owner", schema.TypeString, "`owner`"},
+		{"owner_left", schema.TypeTimestamp, "The first instant after the day on which the owner left; absent if the owner has not left."},
+		{"sponsor", schema.TypeString, "`sponsor`"},
+		{"sponsor_left", schema.TypeTimestamp, "The same for the sponsor."},
+		{"status", schema.TypeString, "`status`"},
+		{"tier", schema.TypeString, "`tier`"},
+		{"expires", schema.TypeTimestamp, "The first instant after the day `expires`; absent if the entry does not expire."},
+		{"aliases", schema.TypeList, "The uids of `aliases`."},
+		{"declared", schema.TypeList, "`declared`"},
+	}
+	for _, k := range Kinds() {
+		out = append(out, Attribute{k.Key(), schema.TypeList, "`" + k.Key() + "`; absent if the agent is not restricted."})
+	}
+	return out
+}
+
+// ParseAgents reads a registry. name is the file's name as problems show it. agents is nil if any problem is not a
+// warning.
+func ParseAgents(name string, src []byte) (agents *Agents, problems []doc.Problem) {
+	d, root := doc.ParseSize(name, src, doc.MaxListSize)
+	r := newAgentsReader()
+	f := root.Fields()
+	r.agents(f.Need("agents"))
+	r.owners(f.Get("owners"))
+	f.Done()
+	if d.Failed() {
+		return nil, d.Problems()
+	}
+	return r.out, d.Problems()
+}
+
+// AgentsOf reads the lists of a registry that is part of another file, of the tests of a rule. Problems are recorded there,
+// and the result is usable only if there are none. An agent without an owner is no problem.
+func AgentsOf(agents, owners *doc.Node) *Agents {
+	r := newAgentsReader()
+	r.ownerless = true
+	r.agents(agents)
+	r.owners(owners)
+	return r.out
 }

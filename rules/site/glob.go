@@ -36,10 +36,7 @@ func (g *globs) add(pattern string) {
 	wild := strings.Count(pattern, "*") + strings.Count(pattern, "?")
 	switch {
 	case wild == 0:
-		if g.literals == nil {
-			g.literals = make(map[string]struct{})
-		}
-		g.literals[pattern] = struct{}{}
+		g.addLiteral(pattern)
 	case wild == 1 && strings.HasSuffix(pattern, "*"):
 		g.prefixes.add(pattern[:len(pattern)-1])
 	case wild == 1 && strings.HasPrefix(pattern, "*"):
@@ -47,6 +44,14 @@ func (g *globs) add(pattern string) {
 	default:
 		g.patterns = append(g.patterns, pattern)
 	}
+}
+
+// addLiteral adds a text in which * and ? have no meaning of their own.
+func (g *globs) addLiteral(text string) {
+	if g.literals == nil {
+		g.literals = make(map[string]struct{})
+	}
+	g.literals[text] = struct{}{}
 }
 
 func (g *globs) match(text string) bool {

@@ -194,9 +194,7 @@ func TestAgents(t *testing.T) {
 	allows("a1", "tool", "shell", false)
 	allows("a1", "model", "gpt-4o", false) // an empty list allows nothing
 	allows("a1", "route", "/anything", true)
-	allows("a2", "route", "/v1/x", true)
-	allows("a2", "route", "/v2/x", false)
-	allows("a2", "destination", "api.example.com", true)
+	allows("a2", "route", "/v1/x", false)    // suspended
 	allows("a3", "tool", "read_file", false) // not registered
 	var zero site.Agents
 	if zero.Allows("a", "tool", "x") || zero.Attribute("a", "registered").Bool() || len(zero.UIDs()) != 0 {
@@ -216,11 +214,12 @@ func TestAgentProblems(t *testing.T) {
 `))
 	const want = `agents.yaml:2:5: agents[0]: agent "a1" has no owner: name the person or team to contact about its findings
 agents.yaml:3:11: agents[1].uid: "a1" is registered twice: keep one entry
-agents.yaml:3:33: agents[1].status: "gone" is not one of active, suspended, retired
+agents.yaml:3:33: agents[1].status: "gone" is not one of proposed, active, suspended, retired
 agents.yaml:4:5: agents[2]: "uid" is missing
 agents.yaml:4:25: agents[2].expires: "soon" is not a date: write it as 2027-03-31
-agents.yaml:4:31: agents[2].tool: unknown key: did you mean tools?; known are aliases, declared, description, ` +
-		`destinations, expires, models, name, owner, routes, status, tier, tools, uid
+agents.yaml:4:31: agents[2].tool: unknown key: did you mean tools?; known are aliases, cloud_actions, ` +
+		`credentials, declared, description, destinations, expires, mcp_servers, models, name, networks, observed, owner, routes, scopes, ` +
+		`sponsor, status, tier, tools, uid, workflows
 agents.yaml:5:10: agents[3].uid: is a whole number, not text: put it into quotes`
 	if got := texts(ps); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -327,6 +326,7 @@ func FuzzParse(f *testing.F) {
 	f.Add("type: cidrs\nvalues: ['::/0']", "::1")
 	f.Add("type: globs\nvalues: ['a*b?']", "ab")
 	f.Add(registry, "a1")
+	f.Add(everything, "bot")
 	f.Fuzz(func(t *testing.T, src, text string) {
 		if len(src) > 4096 {
 			return
