@@ -195,7 +195,7 @@ func dynTerm(t *rapid.T) string {
 			"agent.registered", `agent.owner == "ops"`, "has(agent.owner)", "agent.expires > time",
 			`agent.allows_tool("tool")`, "agent.allows_tool(" + x + ")", `agent.allows("tool", "read")`, "!agent.allows_route(" + x + ")",
 			"agent.allows_tool(" + x + ") == agent.registered", `"read" in agent.tools`, "has(agent.tools)", "has(agent.models)",
-			`agent.allows("tool", normalised(` + x + ").lowerAscii())", `agent.allows_tool("re" + "ad")`, "agent.registry",
+			`agent.allows("tool", normalised(` + x + ").lowerAscii())", "agent.registry",
 		})
 	case 11:
 		return "url(" + x + ")." + pick(t, predicate.URLParts()) + " " + pick(t, []string{"==", "!="}) + ` "a.b"`
