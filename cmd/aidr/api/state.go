@@ -153,7 +153,9 @@ func withCaller(ctx context.Context, c net.Conn) context.Context {
 // ofOwner returns a handler whose requests come from the user of this process, who has the state directory open.
 func ofOwner(h http.Handler) http.Handler {
 	who := Caller{Name: fmt.Sprintf("uid %d", os.Getuid()), Scopes: AllScopes()}
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(w, r.WithContext(WithCaller(r.Context(), who))) })
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r.WithContext(WithCaller(r.Context(), who)))
+	})
 }
 
 // callerOf returns who sent a request, for the audit.
