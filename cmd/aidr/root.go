@@ -45,7 +45,7 @@ Exit codes: 0 ok, 1 failed or a check found errors, 2 wrong command line, 3 a ch
 		}
 	}
 	add("start", demoCommand(), decodeCommand(), replayCommand())
-	add("run", runCommand(), configCommand(), migrateCommand(), clickhouseCommand(), webhookCommand())
+	add("run", runCommand(), decideCommand(), configCommand(), migrateCommand(), clickhouseCommand(), webhookCommand())
 	add("look", statusCommand(), tapCommand(), findingsCommand(), dlqCommand(), stateCommand())
 	add("author", rulesCommand(), mapsCommand(), formatsCommand(), benchCommand())
 	c.AddCommand(versionCommand())

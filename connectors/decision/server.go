@@ -38,6 +38,8 @@ type Options struct {
 	Open     string
 	Log      *slog.Logger
 	Registry prometheus.Registerer // nil: no metrics
+	// Health returns why answers may be old, "" if they are current; nil: they are. /healthz shows it.
+	Health func() string
 	// Beat is the time between two signs of life in a stream; 0: DefaultBeat.
 	Beat time.Duration
 }
@@ -51,7 +53,7 @@ type Server struct {
 	points  []Point
 	open    *Point
 	metrics *serverMetrics
-	logged  sync.Map     // by reason: whether it was logged
+	logged  sync.Map // by reason: whether it was logged
 }
 
 // New returns a server. Its error names everything that is wrong with the points.
@@ -91,7 +93,15 @@ var openAPI []byte
 // Handler returns the HTTP interfaces.
 func (s *Server) Handler() http.Handler {
 	m := http.NewServeMux()
-	m.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok\n")) })
+	m.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
+		text := "ok"
+		if s.opts.Health != nil {
+			if problem := s.opts.Health(); problem != "" {
+				text = "ok, but " + problem
+			}
+		}
+		_, _ = w.Write([]byte(text + "\n"))
+	})
 	m.HandleFunc("GET /v1/openapi.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(openAPI)
@@ -296,8 +306,8 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, p *Point, t Tab
 
 // serverMetrics are the metrics of a Server.
 type serverMetrics struct {
-	answers *prometheus.CounterVec
-	seconds prometheus.Histogram
+	answers  *prometheus.CounterVec
+	seconds  prometheus.Histogram
 	refusals prometheus.Gauge
 	streams  prometheus.Gauge
 	open     atomic.Int64 // streams
@@ -330,7 +340,9 @@ func newServerMetrics(r prometheus.Registerer) (*serverMetrics, error) {
 	return m, nil
 }
 
-func (m *serverMetrics) answered(point, verdict string) { m.answers.WithLabelValues(point, verdict).Inc() }
+func (m *serverMetrics) answered(point, verdict string) {
+	m.answers.WithLabelValues(point, verdict).Inc()
+}
 
 func (m *serverMetrics) refuse() { m.refusals.Inc() }
 

@@ -96,9 +96,9 @@ type Follower struct {
 	Token  string
 	Client *http.Client
 	Beat   time.Duration // of the server; 0: DefaultBeat
-	// Snapshot is called with each snapshot, in order. State is called when the connection is made, with "", or lost, with the
-	// reason.
-	Snapshot func(*schema.Snapshot)
+	// Snapshot is called with each snapshot, in order, and reports whether it could be used: if not, a full one is asked for.
+	// State is called when the connection is made, with "", or lost, with the reason.
+	Snapshot func(*schema.Snapshot) bool
 	State    func(problem string)
 }
 
@@ -165,13 +165,42 @@ func (f *Follower) follow(ctx context.Context, last *string) (got bool, err erro
 			return got, fmt.Errorf("a snapshot cannot be read: %w", err)
 		}
 		alive.Reset(quiet * beat)
-		f.Snapshot(&s)
+		if !f.Snapshot(&s) {
+			*last = ""
+			return got, errors.New("a change does not build on what is known; asking for everything")
+		}
 		*last, got = id, true
 	}
 	if err := lines.Err(); err != nil {
 		return got, err
 	}
 	return got, errors.New("the stream ended")
+}
+
+// Ask asks the process about one call.
+func (f *Follower) Ask(ctx context.Context, q *schema.Question) (*schema.Decision, error) {
+	body, err := json.Marshal(q)
+	if err != nil {
+		return nil, err
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(f.URL, "/")+"/v1/decision", strings.NewReader(string(body)))
+	if err != nil {
+		return nil, errors.New("the URL cannot be requested")
+	}
+	req.Header.Set("Authorization", "Bearer "+f.Token)
+	resp, err := f.Client.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("answered %d", resp.StatusCode)
+	}
+	var d schema.Decision
+	if err := json.NewDecoder(io.LimitReader(resp.Body, maxQuestion)).Decode(&d); err != nil {
+		return nil, err
+	}
+	return &d, nil
 }
 
 // Report sends receipts to the process.

@@ -17,7 +17,7 @@ func TestFollow(t *testing.T) {
 	states := make(chan string, 16)
 	f := &Follower{
 		URL: url + "/", Token: gateToken, Client: http.DefaultClient, Beat: time.Hour,
-		Snapshot: func(s *schema.Snapshot) { snapshots <- *s },
+		Snapshot: func(s *schema.Snapshot) bool { snapshots <- *s; return true },
 		State:    func(problem string) { states <- problem },
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -49,7 +49,7 @@ func TestFollowRefused(t *testing.T) {
 	_, url := newServer(t, table, nil)
 	states := make(chan string, 16)
 	ctx, cancel := context.WithCancel(t.Context())
-	f := &Follower{URL: url, Token: "wrong", Client: http.DefaultClient, Snapshot: func(*schema.Snapshot) {}, State: func(p string) { states <- p }}
+	f := &Follower{URL: url, Token: "wrong", Client: http.DefaultClient, Snapshot: func(*schema.Snapshot) bool { return true }, State: func(p string) { states <- p }}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

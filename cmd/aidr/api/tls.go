@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -30,7 +31,16 @@ type stamp struct {
 
 // CertificateFiles are files in PEM: the certificate of a listener with its chain, its key, and the CA of its clients. If
 // ClientCA is "", clients need no certificate.
-type CertificateFiles struct{ Cert, Key, ClientCA string }
+type CertificateFiles struct {
+	Cert, Key, ClientCA string
+	Section             string // of the configuration, for the log; "" means http.tls
+	// Optional is set if a client may do without a certificate; one that it presents is verified all the same.
+	Optional bool
+	HTTP2    bool // whether the listener also speaks HTTP/2, as gRPC needs
+}
+
+// section returns the name of the section of the configuration.
+func (t *CertificateFiles) section() string { return cmp.Or(t.Section, "http.tls") }
 
 // LoadTLS returns the TLS settings of a listener.
 func LoadTLS(files CertificateFiles, log *slog.Logger) (*tls.Config, error) {
@@ -55,11 +65,11 @@ func (c *certificates) current() *tls.Config {
 	c.stamps = stamps
 	next, err := readTLS(&c.files)
 	if err != nil {
-		c.log.Error("the changed certificate of http.tls cannot be loaded, the old one stays", "error", err)
+		c.log.Error("the changed certificate of "+c.files.section()+" cannot be loaded, the old one stays", "error", err)
 		return c.config
 	}
 	c.config = next
-	c.log.Info("certificate of http.tls loaded again", "cert", c.files.Cert)
+	c.log.Info("certificate of "+c.files.section()+" loaded again", "cert", c.files.Cert)
 	return c.config
 }
 
@@ -78,6 +88,9 @@ func readTLS(t *CertificateFiles) (*tls.Config, error) {
 		return nil, fmt.Errorf("load cert and key: %w", err)
 	}
 	c := &tls.Config{MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, NextProtos: []string{"http/1.1"}}
+	if t.HTTP2 {
+		c.NextProtos = []string{"h2", "http/1.1"}
+	}
 	if t.ClientCA == "" {
 		return c, nil
 	}
@@ -86,6 +99,9 @@ func readTLS(t *CertificateFiles) (*tls.Config, error) {
 		return nil, fmt.Errorf("load client_ca: %w", err)
 	}
 	c.ClientCAs, c.ClientAuth = x509.NewCertPool(), tls.RequireAndVerifyClientCert
+	if t.Optional {
+		c.ClientAuth = tls.VerifyClientCertIfGiven
+	}
 	if !c.ClientCAs.AppendCertsFromPEM(pem) {
 		return nil, errors.New("load client_ca: the file holds no certificate in PEM")
 	}

@@ -54,6 +54,8 @@ type Config struct {
 	Response Response `key:"response"`
 	// The destinations of findings.
 	Sinks Sinks `key:"sinks"`
+	// The listeners on which gateways ask whether a call may pass.
+	Decisions Decisions `key:"decisions"`
 	// Addresses that deliveries link to.
 	Links Links `key:"links"`
 	// The listener for /metrics, /healthz and /readyz.
@@ -391,6 +393,24 @@ func Load(file string) (c *Config, problems []doc.Problem) { return load(file, f
 // agents, identity, enrichment and redact, and the sources without their connections. All of these keys are optional. The
 // other keys are not read, so the secrets of a running aidr need not be available.
 func LoadReading(file string) (c *Config, problems []doc.Problem) { return load(file, true) }
+
+// LoadDecide reads the configuration of `aidr decide`. c is nil if a problem is more than a warning.
+func LoadDecide(file string) (c *Decide, problems []doc.Problem) {
+	src, unreadable := read(file)
+	if unreadable != nil {
+		return nil, unreadable
+	}
+	d, root := doc.Parse(file, src)
+	if root == nil {
+		return nil, quiet(d.Problems())
+	}
+	r := reader{origin: file, env: os.LookupEnv, unset: map[string]bool{}}
+	c = r.decide(root)
+	if d.Failed() {
+		c = nil
+	}
+	return c, quiet(d.Problems())
+}
 
 // Examine is Load for a check, which goes on after a problem so that everything is reported at once. c is nil only if the
 // file cannot be read as YAML. If failed is set, c holds harmless placeholders for the values that have problems, and must

@@ -32,12 +32,12 @@ func (r *reader) config(root *doc.Node) *Config {
 	}
 	c.Identity, c.Enrichment, c.Redact = r.identity(f.Get("identity")), r.enrichment(f.Get("enrichment")), r.redact(f.Get("redact"))
 	if r.reading {
-		f.Allow("state", "response", "sinks", "links", "http", "log", "shards", "memory")
+		f.Allow("state", "response", "sinks", "links", "http", "log", "shards", "memory", "decisions")
 		c.Sources = r.sources(f.Get("sources"))
 	} else {
 		c.Response = r.response(section(f, "response"))
 		c.State, c.Sinks = r.state(section(f, "state")), r.sinks(section(f, "sinks"))
-		c.Links = r.links(section(f, "links"))
+		c.Links, c.Decisions = r.links(section(f, "links")), r.decisions(f.Get("decisions"))
 		c.HTTP, c.Log = r.http(section(f, "http")), r.log(section(f, "log"))
 		c.Memory = memory(f.Get("memory"))
 		c.Shards = int(integer(f.Get("shards"), 0, 1, 1024))
@@ -360,12 +360,17 @@ func (r *reader) http(f *doc.Fields) HTTP {
 		f.Get("listen").Fail("%q is not host:port, such as 127.0.0.1:8471", doc.Short(h.Listen))
 	}
 	if n := f.Get("tls"); n != nil {
-		t := n.Fields()
-		h.TLS = &ServerTLS{At: placeOf(r.origin, n), Cert: r.filled(t, "cert"), Key: r.filled(t, "key"), ClientCA: r.text(t.Get("client_ca"))}
-		t.Done()
+		h.TLS = r.serverTLS(n)
 	}
 	f.Done()
 	return h
+}
+
+func (r *reader) serverTLS(n *doc.Node) *ServerTLS {
+	f := n.Fields()
+	t := &ServerTLS{At: placeOf(r.origin, n), Cert: r.filled(f, "cert"), Key: r.filled(f, "key"), ClientCA: r.text(f.Get("client_ca"))}
+	f.Done()
+	return t
 }
 
 func (r *reader) log(f *doc.Fields) Log {

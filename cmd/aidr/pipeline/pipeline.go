@@ -184,6 +184,13 @@ func (p *Pipeline) Run(ctx context.Context) (err error) {
 		return err
 	}
 	defer web.Close()
+	gateways, err := p.listenDecisions()
+	if err != nil {
+		return err
+	}
+	if gateways != nil {
+		defer gateways.Close()
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	p.mu.Lock()

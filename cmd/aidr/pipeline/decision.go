@@ -1,0 +1,61 @@
+package pipeline
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+
+	"github.com/aidr-engine/aidr/cmd/aidr/api"
+	"github.com/aidr-engine/aidr/cmd/aidr/config"
+	"github.com/aidr-engine/aidr/connectors/decision"
+)
+
+// listenDecisions opens the listeners for gateways. While the state directory is not open, as in a standby, they answer that
+// the table is not current. It returns nil if no address is configured.
+func (p *Pipeline) listenDecisions() (*decision.Listener, error) {
+	d := &p.cfg.Decisions
+	if d.Listen == "" && d.GRPC == "" {
+		return nil, nil
+	}
+	secure, err := DecisionTLS(d, p.log)
+	if err != nil {
+		return nil, err
+	}
+	s, err := decision.New(decision.Options{
+		Table: p.decisionTable, Points: d.DecisionPoints(), Open: d.Open, Log: p.log, Registry: p.registry,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("%sdecisions: %w", d.At, err)
+	}
+	l, err := s.Listen(decision.Addresses{HTTP: d.Listen, GRPC: d.GRPC, TLS: secure})
+	if err != nil {
+		return nil, err
+	}
+	p.log.Info("answering gateways", "http", d.Listen, "grpc", d.GRPC, "tls", secure != nil, "points", len(d.Points))
+	return l, nil
+}
+
+// DecisionTLS returns the TLS settings of the listeners for gateways, or nil. A client certificate is not required, because a
+// point may authenticate with a token.
+func DecisionTLS(d *config.Decisions, log *slog.Logger) (*tls.Config, error) {
+	if d.TLS == nil {
+		return nil, nil
+	}
+	c, err := api.LoadTLS(api.CertificateFiles{
+		Cert: d.TLS.Cert, Key: d.TLS.Key, ClientCA: d.TLS.ClientCA, Section: "decisions.tls", Optional: true, HTTP2: true,
+	}, log)
+	if err != nil {
+		return nil, fmt.Errorf("%sdecisions.tls: %w", d.TLS.At, err)
+	}
+	return c, nil
+}
+
+// decisionTable returns the containment table, or nil while the state directory is not open.
+func (p *Pipeline) decisionTable() decision.Table {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.opened == nil || p.opened.contain == nil {
+		return nil
+	}
+	return p.opened.contain
+}
