@@ -59,6 +59,7 @@ func keyDefaults() map[string]string {
 		"state.findings_keep":                 d(DefaultFindingsKeep),
 		"state.checkpoint_every":              d(engine.DefaultCheckpointEvery),
 		"state.cells":                         fmt.Sprint(engine.DefaultCacheCells),
+		"decisions.points[].unknown":          "allow",
 		"response.automation":                 string(contain.AutomationEnforce),
 		"response.max_contained":              fmt.Sprint(contain.DefaultMaxContained),
 		"response.max_share":                  fmt.Sprint(contain.DefaultMaxShare),
