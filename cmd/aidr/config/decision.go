@@ -134,11 +134,11 @@ func (r *reader) checkDecisions(n *doc.Node, f *doc.Fields, d *Decisions) {
 	}
 }
 
-// loopback reports whether an address is of this machine only, or empty.
+// loopback reports whether an address is of this machine only, or empty, or malformed, which is another problem.
 func loopback(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	ip := net.ParseIP(host)
-	return address == "" || err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
+	return address == "" || err != nil || host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // DecisionPoints returns the points as the connector knows them.
