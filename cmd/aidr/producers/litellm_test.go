@@ -5,44 +5,12 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 )
-
-// bridge takes what a producer posts, as the HTTP source of a log shipper does. Each body becomes one record.
-type bridge struct {
-	*httptest.Server
-	mu     sync.Mutex
-	bodies []string
-}
-
-func newBridge(t *testing.T) *bridge {
-	t.Helper()
-	b := &bridge{}
-	b.Server = httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		body, err := io.ReadAll(r.Body)
-		if err != nil {
-			t.Errorf("bridge: %v", err)
-		}
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.bodies = append(b.bodies, string(body))
-	}))
-	t.Cleanup(b.Close)
-	return b
-}
-
-// records returns the bodies so far.
-func (b *bridge) records() []string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return append([]string(nil), b.bodies...)
-}
 
 // chat is one request to LiteLLM's proxy.
 type chat struct {

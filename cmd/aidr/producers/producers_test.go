@@ -28,7 +28,7 @@ func TestProducers(t *testing.T) {
 	}
 	broker := conntest.StartKafka(t)
 	for name, test := range map[string]func(*testing.T, string){
-		"nginx": testNGINX, "caddy": testCaddy, "haproxy": testHAProxy, "envoy": testEnvoy, "litellm": testLiteLLM,
+		"nginx": testNGINX, "caddy": testCaddy, "haproxy": testHAProxy, "envoy": testEnvoy, "litellm": testLiteLLM, "otel-go": testOTelGo, "otel-python": testOTelPython,
 	} {
 		t.Run(name, func(t *testing.T) { t.Parallel(); test(t, broker.Addr) })
 	}
