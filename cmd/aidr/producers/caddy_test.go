@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func testCaddy(t *testing.T, broker string) {
+func testCaddy(t *testing.T, k *shipping) {
 	path := program(t, "caddy", "AIDR_CADDY", "caddy")
 	version(t, path, "version")
 	dir, listen := t.TempDir(), freeAddr(t)
@@ -28,7 +28,7 @@ func testCaddy(t *testing.T, broker string) {
 	}
 	sendNoise(t, listen)
 	s.stop()
-	events := through(t, broker, "caddy", logged(t, filepath.Join(dir, "access.log")))
+	events := through(t, k, "caddy", logged(t, filepath.Join(dir, "access.log")))
 	shown := func(text string) string { return strings.ReplaceAll(text, "\xe4\xf6", "\uFFFD\uFFFD") }
 	checkCalls(t, abilities{dataset: "caddy.access", unit: time.Millisecond, hash: true, session: true, shown: shown}, sent, events)
 }

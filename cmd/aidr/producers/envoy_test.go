@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-func testEnvoy(t *testing.T, broker string) {
+func testEnvoy(t *testing.T, k *shipping) {
 	path := program(t, "envoy", "AIDR_ENVOY", "envoy")
 	version(t, path, "--version")
 	dir, listen := t.TempDir(), freeAddr(t)
@@ -33,7 +33,7 @@ func testEnvoy(t *testing.T, broker string) {
 	}
 	sendNoise(t, listen)
 	s.stop()
-	events := through(t, broker, "envoy", strings.Split(strings.TrimSpace(s.stdout.String()), "\n"))
+	events := through(t, k, "envoy", strings.Split(strings.TrimSpace(s.stdout.String()), "\n"))
 	checkCalls(t, abilities{dataset: "envoy.access", unit: 2 * time.Millisecond, arguments: true, session: true}, sent, events)
 	for _, e := range events {
 		want := map[string]any{"credential.type": nil}

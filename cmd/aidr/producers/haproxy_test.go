@@ -7,7 +7,7 @@ import (
 	"unicode/utf8"
 )
 
-func testHAProxy(t *testing.T, broker string) {
+func testHAProxy(t *testing.T, k *shipping) {
 	path := program(t, "haproxy", "AIDR_HAPROXY", "haproxy")
 	version(t, path, "-v")
 	dir, listen := t.TempDir(), freeAddr(t)
@@ -26,7 +26,7 @@ func testHAProxy(t *testing.T, broker string) {
 	sendNoise(t, listen)
 	s.stop()
 	lines := strings.Split(strings.TrimSpace(s.stdout.String()), "\n")
-	events := through(t, broker, "haproxy", lines)
+	events := through(t, k, "haproxy", lines)
 	checkCalls(t, abilities{
 		dataset: "haproxy.access", unit: 2 * time.Millisecond, hash: true, arguments: true, session: true, shown: shownByHAProxy,
 	}, sent, events)

@@ -128,7 +128,7 @@ func chats() []*chat {
 	return list
 }
 
-func testLiteLLM(t *testing.T, broker string) {
+func testLiteLLM(t *testing.T, k *shipping) {
 	path := program(t, "litellm", "AIDR_LITELLM", "litellm")
 	if found, _ := filepath.Glob(filepath.Join(filepath.Dir(path), "..", "lib", "python*", "site-packages", "litellm-*.dist-info")); len(found) > 0 {
 		t.Logf("version: %s", strings.TrimSuffix(filepath.Base(found[0]), ".dist-info"))
@@ -155,7 +155,7 @@ func testLiteLLM(t *testing.T, broker string) {
 		return lines >= len(sent)
 	})
 	s.stop()
-	events := through(t, broker, "litellm", b.records())
+	events := through(t, k, "litellm", b.records())
 	tools := 0
 	for _, c := range sent {
 		e := single(t, c.path+" "+c.body, events, c.key)

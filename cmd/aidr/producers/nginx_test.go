@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-func testNGINX(t *testing.T, broker string) {
+func testNGINX(t *testing.T, k *shipping) {
 	path := program(t, "nginx", "AIDR_NGINX", "nginx")
 	version(t, path, "-v")
 	dir := t.TempDir()
@@ -27,6 +27,6 @@ func testNGINX(t *testing.T, broker string) {
 	sendNoise(t, listen)
 	s.stop()
 	lines := logged(t, filepath.Join(dir, "aidr.json"))
-	events := through(t, broker, "nginx", lines)
+	events := through(t, k, "nginx", lines)
 	checkCalls(t, abilities{dataset: "nginx.access", unit: 2 * time.Millisecond, hash: true, arguments: true, session: true}, sent, events)
 }

@@ -58,11 +58,11 @@ func collected(t *testing.T, requests []posted) (proto, json []string) {
 }
 
 // throughBoth ships the requests in both encodings and returns the events, which must be the same.
-func throughBoth(t *testing.T, broker, topic string, requests []posted) []event {
+func throughBoth(t *testing.T, k *shipping, topic string, requests []posted) []event {
 	t.Helper()
 	proto, json := collected(t, requests)
-	events := through(t, broker, topic+"-proto", proto)
-	other := through(t, broker, topic+"-json", json)
+	events := through(t, k, topic+"-proto", proto)
+	other := through(t, k, topic+"-json", json)
 	if a, b := asJSON(t, events), asJSON(t, other); a != b {
 		t.Errorf("otlp_json gives other events than otlp_proto:\n%s\n%s", b, a)
 	}
@@ -70,7 +70,7 @@ func throughBoth(t *testing.T, broker, topic string, requests []posted) []event 
 }
 
 // testOTelGo runs an agent with OpenTelemetry's SDK for Go.
-func testOTelGo(t *testing.T, broker string) {
+func testOTelGo(t *testing.T, k *shipping) {
 	b := newBridge(t)
 	exporter, err := otlptracehttp.New(t.Context(), otlptracehttp.WithEndpointURL(b.URL+"/v1/traces"))
 	if err != nil {
@@ -85,7 +85,7 @@ func testOTelGo(t *testing.T, broker string) {
 	if err := provider.Shutdown(context.Background()); err != nil { // sends the batch
 		t.Fatal(err)
 	}
-	events := throughBoth(t, broker, "otel-go", b.requests())
+	events := throughBoth(t, k, "otel-go", b.requests())
 	wants := map[string]map[string]any{
 		"invoke_agent": {"event.class": "llm", "event.outcome": "success"},
 		"chat": {
@@ -134,14 +134,14 @@ func runAgent(t *testing.T, tracer trace.Tracer) {
 
 // testOTelPython runs an agent with OpenTelemetry's SDK for Python and its instrumentation of OpenAI's client, with the
 // settings of the format's page and with the older conventions.
-func testOTelPython(t *testing.T, broker string) {
+func testOTelPython(t *testing.T, k *shipping) {
 	path := program(t, "otel", "AIDR_OTEL_PYTHON", "aidr-otel-python")
 	version(t, path, "-c", `import importlib.metadata as m; print(*(n + " " + m.version(n) for n in ("opentelemetry-sdk", "opentelemetry-instrumentation-openai-v2")))`)
 	model := "http://" + startModel(t) + "/v1"
 	settings := environment(documented(t, otlpPage, "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"))
 	older := append(slices.Clone(settings), "OTEL_SEMCONV_STABILITY_OPT_IN=", "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT=true")
 
-	events, began, ended := runPython(t, broker, "otel-python", path, model, settings)
+	events, began, ended := runPython(t, k, "otel-python", path, model, settings)
 	prompts := map[string]map[string]any{
 		"pay it": {"event.outcome": "success", "gen_ai.usage.input_tokens": 12, "gen_ai.usage.output_tokens": 3, "gen_ai.response.finish_reasons": []string{"tool_calls"}},
 		"busy":   {"event.outcome": "failure", "error.type": "RateLimitError"},
@@ -161,7 +161,7 @@ func testOTelPython(t *testing.T, broker string) {
 		e.during(t, name, began, ended, 0, 0)
 	}
 
-	events, _, _ = runPython(t, broker, "otel-python-older", path, model, older)
+	events, _, _ = runPython(t, k, "otel-python-older", path, model, older)
 	seen := map[string]int{}
 	for _, e := range events {
 		seen[e.text(schema.EventAction)+" "+e.text(schema.MessageContextPromptText)+e.text(schema.GenAIToolName)]++
@@ -174,7 +174,7 @@ func testOTelPython(t *testing.T, broker string) {
 }
 
 // runPython runs the agent and returns its events, which all are those of the agent that the settings name.
-func runPython(t *testing.T, broker, topic, path, model string, settings []string) (events []event, began, ended time.Time) {
+func runPython(t *testing.T, k *shipping, topic, path, model string, settings []string) (events []event, began, ended time.Time) {
 	t.Helper()
 	b := newBridge(t)
 	cmd := exec.CommandContext(t.Context(), path, "testdata/otel_agent.py", model, b.URL)
@@ -184,7 +184,7 @@ func runPython(t *testing.T, broker, topic, path, model string, settings []strin
 		t.Fatalf("%v: %s", err, out)
 	}
 	ended = time.Now()
-	events = throughBoth(t, broker, topic, b.requests())
+	events = throughBoth(t, k, topic, b.requests())
 	for _, e := range events {
 		e.want(t, e.text(schema.EventAction), map[string]any{
 			"event.dataset": "otel.gen_ai", "ai_agent.uid": "invoice-agent", "ai_agent.uid_source": "gen_ai.agent.id", "ai_agent.instance_uid": "pod-7",

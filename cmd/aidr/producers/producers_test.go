@@ -11,6 +11,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,36 +22,58 @@ import (
 	"github.com/aidr-engine/aidr/schema/formats"
 )
 
-// TestProducers runs one subtest for each producer. They share the broker; each has a topic of its own.
+// TestProducers runs one subtest for each producer, then the engine over all that they logged. They share the broker; each has a
+// topic of its own.
 func TestProducers(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it starts a broker and servers")
 	}
-	broker := conntest.StartKafka(t)
-	for name, test := range map[string]func(*testing.T, string){
-		"nginx": testNGINX, "caddy": testCaddy, "haproxy": testHAProxy, "envoy": testEnvoy, "litellm": testLiteLLM, "otel-go": testOTelGo, "otel-python": testOTelPython,
-	} {
-		t.Run(name, func(t *testing.T) { t.Parallel(); test(t, broker.Addr) })
-	}
+	k := &shipping{broker: conntest.StartKafka(t).Addr}
+	t.Run("logs", func(t *testing.T) {
+		for name, test := range map[string]func(*testing.T, *shipping){
+			"nginx": testNGINX, "caddy": testCaddy, "haproxy": testHAProxy, "envoy": testEnvoy, "litellm": testLiteLLM,
+			"otel-go": testOTelGo, "otel-python": testOTelPython,
+		} {
+			t.Run(name, func(t *testing.T) { t.Parallel(); test(t, k) })
+		}
+	})
+	t.Run("findings", func(t *testing.T) { testFindings(t, k) })
+}
+
+// shipping is the broker, and the topics that the tests have filled.
+type shipping struct {
+	broker string
+	mu     sync.Mutex
+	topics []string
+}
+
+// shipped returns the topics so far, sorted.
+func (k *shipping) shipped() []string {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Sorted(slices.Values(k.topics))
 }
 
 // through ships the records of a log through a topic and returns the events that a running aidr makes of them. The topic ends
 // with a record of the test's own, so that its end is known.
-func through(t *testing.T, broker, topic string, records []string) []event {
+func through(t *testing.T, k *shipping, topic string, records []string) []event {
 	t.Helper()
 	if dir := os.Getenv("AIDR_PRODUCERS_KEEP"); dir != "" {
 		write(t, dir, topic+".log", strings.Join(records, "\n")+"\n")
 	}
-	conntest.CreateTopic(t, broker, topic, 1)
+	conntest.CreateTopic(t, k.broker, topic, 1)
 	const last = "end of the test"
 	records = append(slices.Clip(records), `{"time":"2026-01-01T00:00:00Z","event.dataset":"x.test","event.class":"api","event.action":"`+last+`"}`)
-	conntest.Produce(t, broker, topic, 0, conntest.Messages(records...), nil)
+	conntest.Produce(t, k.broker, topic, 0, conntest.Messages(records...), nil)
+	k.mu.Lock()
+	k.topics = append(k.topics, topic)
+	k.mu.Unlock()
 
 	ended := errors.New("the last record is read")
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	var events []event
-	err := pipeline.Tap(ctx, recommended(t, broker, topic), pipeline.TapOptions{
+	err := pipeline.Tap(ctx, recommended(t, k.broker, topic), pipeline.TapOptions{
 		From: "first", Log: slog.New(slog.DiscardHandler),
 		Dead: func(_, reason string) { t.Errorf("dead letter: %s", reason) },
 		Event: func(_ string, e *schema.Event) error {
@@ -67,13 +90,13 @@ func through(t *testing.T, broker, topic string, records []string) []event {
 	return events
 }
 
-// recommended returns the smallest configuration of the README, which reads the topic. It may also read the format aidr, for
+// recommended returns the smallest configuration of the README, which reads the topics. It may also read the format aidr, for
 // the record at the end.
-func recommended(t *testing.T, broker, topic string) *config.Config {
+func recommended(t *testing.T, broker string, topics ...string) *config.Config {
 	t.Helper()
 	text := documented(t, readmePage, "brokers: [")
 	for old, now := range map[string]string{
-		`["127.0.0.1:9092"]`: `["` + broker + `"]`, "topics: [cloudtrail, litellm]}": "topics: [" + topic + "]}\n    format: [auto, aidr]",
+		`["127.0.0.1:9092"]`: `["` + broker + `"]`, "topics: [cloudtrail, litellm]}": "topics: [" + strings.Join(topics, ", ") + "]}\n    format: [auto, aidr]",
 	} {
 		if !strings.Contains(text, old) {
 			t.Fatalf("%s: the configuration has no %q any more", readmePage, old)
