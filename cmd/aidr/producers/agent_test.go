@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -51,6 +52,7 @@ type call struct {
 	mcp       string      // method of MCP, if the call is one of a well-formed message
 	tool      string      // name of the MCP tool
 	arguments map[string]any
+	tls       *tls.Config // not nil: the call goes to the TLS listener, with a certificate
 
 	began, ended time.Time // set by send
 	sent         int       // length of the body
@@ -85,6 +87,9 @@ func startBackend(t *testing.T) (addr string) {
 
 // gone is the expected status of a call whose backend cannot be reached: 502 or 503, which send puts in its place.
 const gone = -1
+
+// apiHost is the name of the API that the gateways serve.
+const apiHost = "api.example.org"
 
 // sdk is the user agent of well-behaved agents.
 const sdk = "agent-sdk/2.1"
@@ -179,8 +184,11 @@ func (c *call) send(t *testing.T, addr string) {
 	}
 	defer conn.Close()
 	conn.SetDeadline(time.Now().Add(patience))
+	if c.tls != nil {
+		conn = tls.Client(conn, c.tls)
+	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: api.example.org\r\nConnection: close\r\nUser-Agent: %s\r\n", c.method, c.path, c.userAgent)
+	fmt.Fprintf(&b, "%s %s HTTP/1.1\r\nHost: "+apiHost+"\r\nConnection: close\r\nUser-Agent: %s\r\n", c.method, c.path, c.userAgent)
 	if c.agent.key != "" {
 		fmt.Fprintf(&b, "Authorization: Bearer %s\r\n", c.agent.key)
 	}

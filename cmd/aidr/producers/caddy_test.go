@@ -10,10 +10,11 @@ import (
 func testCaddy(t *testing.T, k *shipping) {
 	path := program(t, "caddy", "AIDR_CADDY", "caddy")
 	version(t, path, "version")
-	dir, listen := t.TempDir(), freeAddr(t)
+	dir, listen, listenTLS := t.TempDir(), freeAddr(t), freeAddr(t)
+	client := certificates(t, dir)
 	settings := strings.NewReplacer("/var/log/caddy/", dir+"/", "/etc/caddy/", dir+"/").Replace(documented(t, caddyPage, "{client_id}"))
 	file := configure(t, dir, "Caddyfile", map[string]string{
-		"DOCUMENTED": settings, "LISTEN": listen, "PORT": port(t, listen), "BACKEND": startBackend(t), "GONE": freeAddr(t),
+		"DOCUMENTED": settings, "LISTEN": listen, "PORT": port(t, listen), "PORT_TLS": port(t, listenTLS), "DIR": dir, "BACKEND": startBackend(t), "GONE": freeAddr(t),
 	})
 	var keys strings.Builder
 	for _, a := range []agent{billing, research} {
@@ -26,6 +27,9 @@ func testCaddy(t *testing.T, k *shipping) {
 	for _, c := range sent {
 		c.send(t, listen)
 	}
+	mutual := certified(client, "billing-agent")
+	mutual.send(t, listenTLS)
+	sent = append(sent, mutual)
 	sendNoise(t, listen)
 	s.stop()
 	events := through(t, k, "caddy", logged(t, filepath.Join(dir, "access.log")))

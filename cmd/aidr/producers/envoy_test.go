@@ -14,13 +14,14 @@ import (
 func testEnvoy(t *testing.T, k *shipping) {
 	path := program(t, "envoy", "AIDR_ENVOY", "envoy")
 	version(t, path, "--version")
-	dir, listen := t.TempDir(), freeAddr(t)
+	dir, listen, listenTLS := t.TempDir(), freeAddr(t), freeAddr(t)
+	client := certificates(t, dir)
 	secret := []byte("a secret of thirty-two characters")
 	jwks := asJSON(t, map[string]any{"keys": []any{map[string]any{"kty": "oct", "alg": "HS256", "kid": "k", "k": encoded(secret)}}})
 	file := configure(t, dir, "envoy.yaml", map[string]string{
 		"JSON_FORMAT":  documented(t, envoyPage, "json_format:"),
 		"HTTP_FILTERS": strings.ReplaceAll(documented(t, envoyPage, "http_filters:"), "/etc/envoy/jwks.json", write(t, dir, "jwks.json", jwks)),
-		"PORT":         port(t, listen), "BACKEND": port(t, startBackend(t)), "GONE": port(t, freeAddr(t)),
+		"PORT":         port(t, listen), "PORT_TLS": port(t, listenTLS), "DIR": dir, "BACKEND": port(t, startBackend(t)), "GONE": port(t, freeAddr(t)),
 	})
 	s := launch(t, dir, nil, path, "-c", file, "--concurrency", "1", "--log-level", "error", "--base-id-path", dir+"/base", "--use-dynamic-base-id")
 	s.listening(listen)
@@ -31,16 +32,17 @@ func testEnvoy(t *testing.T, k *shipping) {
 		}
 		c.send(t, listen)
 	}
+	mutual := certified(client, "spiffe://example.org/billing-agent")
+	mutual.send(t, listenTLS)
+	sent = append(sent, mutual)
 	sendNoise(t, listen)
 	s.stop()
 	events := through(t, k, "envoy", strings.Split(strings.TrimSpace(s.stdout.String()), "\n"))
 	checkCalls(t, abilities{dataset: "envoy.access", unit: 2 * time.Millisecond, arguments: true, session: true}, sent, events)
 	for _, e := range events {
-		want := map[string]any{"credential.type": nil}
 		if e["ai_agent.uid_source"] == "jwt_client_id" {
-			want["credential.type"] = "jwt"
+			e.want(t, "credential", map[string]any{"credential.type": "jwt"})
 		}
-		e.want(t, "credential", want)
 	}
 }
 

@@ -10,11 +10,12 @@ import (
 func testHAProxy(t *testing.T, k *shipping) {
 	path := program(t, "haproxy", "AIDR_HAPROXY", "haproxy")
 	version(t, path, "-v")
-	dir, listen := t.TempDir(), freeAddr(t)
+	dir, listen, listenTLS := t.TempDir(), freeAddr(t), freeAddr(t)
+	client := certificates(t, dir)
 	file := configure(t, dir, "haproxy.cfg", map[string]string{
 		"GLOBAL":   documented(t, haproxyPage, "setenv"),
 		"FRONTEND": strings.ReplaceAll(documented(t, haproxyPage, "log-format"), "/etc/haproxy/", dir+"/"),
-		"LISTEN":   listen, "BACKEND": startBackend(t), "GONE": freeAddr(t),
+		"LISTEN":   listen, "LISTEN_TLS": listenTLS, "DIR": dir, "BACKEND": startBackend(t), "GONE": freeAddr(t),
 	})
 	write(t, dir, "agents.map", billing.key+" "+billing.name+"\n"+research.key+" "+research.name+"\n")
 	s := launch(t, dir, nil, path, "-db", "-f", file)
@@ -23,6 +24,9 @@ func testHAProxy(t *testing.T, k *shipping) {
 	for _, c := range sent {
 		c.send(t, listen)
 	}
+	mutual := certified(client, "/CN=billing-agent")
+	mutual.send(t, listenTLS)
+	sent = append(sent, mutual)
 	sendNoise(t, listen)
 	s.stop()
 	lines := strings.Split(strings.TrimSpace(s.stdout.String()), "\n")

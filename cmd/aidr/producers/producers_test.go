@@ -247,7 +247,7 @@ func withoutNoise(t *testing.T, events []event) (calls []event) {
 func (a abilities) wanted(c *call) map[string]any {
 	want := map[string]any{
 		"event.dataset": a.dataset, "http.request.method": c.method, "http.response.status_code": c.status,
-		"event.outcome": "success", "disposition": nil, "source.ip": "127.0.0.1", "url.domain": "api.example.org",
+		"event.outcome": "success", "disposition": nil, "source.ip": "127.0.0.1", "url.domain": apiHost,
 		"user_agent.original": a.shown(c.userAgent),
 	}
 	switch {
@@ -258,8 +258,11 @@ func (a abilities) wanted(c *call) map[string]any {
 	}
 	if c.agent.name != "" {
 		want["ai_agent.uid"] = c.agent.name
-		if a.hash {
-			want["credential.uid"] = c.agent.hash()
+		switch {
+		case c.tls != nil:
+			want["credential.uid"], want["credential.type"] = c.agent.name, "mtls"
+		case a.hash:
+			want["credential.uid"], want["credential.type"] = c.agent.hash(), "api_key"
 		}
 	} else {
 		want["ai_agent.uid_source"], want["credential.uid"] = formats.UIDSourceAddress, nil
