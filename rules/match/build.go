@@ -232,12 +232,14 @@ func (b *builder) alternatives(f *predicate.Formula) test {
 	if t.guards = b.guards(all); t.guards == nil {
 		return t
 	}
+	var terms []uint32
 	for i := range f.Terms {
 		if f.Terms[i].Op != predicate.OpTest {
 			return t
 		}
-		t.terms = append(t.terms, b.test(&f.Terms[i]))
+		terms = append(terms, b.test(&f.Terms[i]))
 	}
+	t.terms = terms
 	return t
 }
 

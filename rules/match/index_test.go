@@ -318,3 +318,20 @@ func checkAllocations(t *testing.T, x *Index, events []*schema.Event) {
 		t.Errorf("%v allocations, want 0", got)
 	}
 }
+
+// A || of which one operand is not a test is not decided by the operands before it, when the look-ups of the event show that
+// one of its facts holds.
+func TestAlternativesThatAreNotTests(t *testing.T) {
+	env := newEnv(t)
+	conds := []*predicate.Cond{
+		compile(t, env, `event.truncated || user.id == "u" && raw.x.contains("qq") || url.domain.contains("abc") || url.domain.contains("zzz")`),
+		compile(t, env, `event.truncated`), compile(t, env, `user.id == "u"`),
+		compile(t, env, `raw.x.contains("qq")`), compile(t, env, `url.domain.contains("abc")`), compile(t, env, `url.domain.contains("zzz")`),
+	}
+	x := Build(conds, nil)
+	e := event(map[schema.Field]string{schema.URLDomain: "xabcx"})
+	e.Raws = []schema.Value{schema.StringValue("none")}
+	if got, want := x.Eval(e, NewScratch(), nil), []int32{0, 4}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}

@@ -237,7 +237,13 @@ func prove(t fatal, env *expr.Env, d draw, conditions, events, depth int) int {
 	for range events {
 		e := d.event(len(env.RawPaths()))
 		if got, want = x.Eval(e, tight, got[:0]), x.Eval(e, s, want[:0]); !slices.Equal(got, want) || !slices.Equal(tight.Failed, s.Failed) {
-			t.Fatalf("a worker that keeps little has %v, failed %v; one with room has %v, failed %v", got, tight.Failed, want, s.Failed)
+			for i, c := range conds {
+				if n := int32(i); slices.Contains(got, n) != slices.Contains(want, n) || slices.Contains(tight.Failed, n) != slices.Contains(s.Failed, n) {
+					t.Fatalf("%s, datasets %q, plan %+v, layers %v: a worker that keeps little has %v, one with room %v; all is %v; raws %v of %v",
+						c.Text(), datasets[i], x.Plan(i), x.layers != nil, slices.Contains(got, n), slices.Contains(want, n),
+						slices.Contains(x.EvalAll(e, plain, nil), n), e.Raws, env.RawPaths())
+				}
+			}
 		}
 		got = x.Eval(e, s, got[:0])
 		want = x.EvalAll(e, plain, want[:0])
