@@ -36,6 +36,7 @@ Exit codes: 0 ok, 1 failed or a check found errors, 2 wrong command line, 3 a ch
 		&cobra.Group{ID: "start", Title: "Try it:"},
 		&cobra.Group{ID: "run", Title: "Run it:"},
 		&cobra.Group{ID: "look", Title: "Inspect a running or stopped aidr:"},
+		&cobra.Group{ID: "respond", Title: "Contain agents:"},
 		&cobra.Group{ID: "author", Title: "Write rules:"},
 	)
 	add := func(group string, cmds ...*cobra.Command) {
@@ -47,6 +48,7 @@ Exit codes: 0 ok, 1 failed or a check found errors, 2 wrong command line, 3 a ch
 	add("start", demoCommand(), decodeCommand(), replayCommand())
 	add("run", runCommand(), decideCommand(), configCommand(), migrateCommand(), clickhouseCommand(), webhookCommand())
 	add("look", statusCommand(), tapCommand(), findingsCommand(), dlqCommand(), stateCommand())
+	add("respond", containCommand(), releaseCommand(), approveCommand(), containedCommand(), responsesCommand())
 	add("author", rulesCommand(), mapsCommand(), formatsCommand(), benchCommand())
 	c.AddCommand(versionCommand())
 	return c
