@@ -30,10 +30,10 @@ const (
 	writeTimeout = 60 * time.Second
 )
 
-// row is an entry as a row of the table findings.
+// row is an entry as a row of its table.
 type row struct {
 	entry  *connectors.Entry
-	values []any             // in the order of findingColumns
+	values []any             // in the order of findingColumns or responseColumns
 	sum    [sha256.Size]byte // of the entry's Seq and finding
 }
 
@@ -52,12 +52,20 @@ func (b block) token() string {
 	return fmt.Sprintf("aidr-findings-%d-%d-%s", b[0].entry.Seq, b[len(b)-1].entry.Seq, hex.EncodeToString(h.Sum(nil)[:16]))
 }
 
+// month returns the partition of the row. Those of responses have none.
+func (r *row) month() int {
+	if r.entry.Finding == nil {
+		return 0
+	}
+	at := timeOf(r.entry.Finding.GroupStart)
+	return at.Year()*12 + int(at.Month())
+}
+
 // blocks splits rows into blocks of at most maxRows rows and maxPartitions partitions.
 func blocks(rows []row, maxRows int) (out []block) {
 	start, months := 0, map[int]bool{}
 	for i := range rows {
-		at := timeOf(rows[i].entry.Finding.GroupStart)
-		month := at.Year()*12 + int(at.Month())
+		month := rows[i].month()
 		if i-start == maxRows || len(months) == maxPartitions && !months[month] {
 			out = append(out, rows[start:i])
 			start = i
@@ -76,7 +84,7 @@ func rowsOf(entries []connectors.Entry) (out []row, poison []connectors.Undelive
 	for i := range entries {
 		e := &entries[i]
 		if e.Finding == nil {
-			continue // only changes of findings have rows
+			continue // see responseRowsOf
 		}
 		values, err := rowValues(e.Finding)
 		if err != nil {
@@ -165,7 +173,24 @@ func (w *writer) send(ctx context.Context, b block) (err error) {
 func insertStatement(d dialect) string {
 	names := make([]string, len(findingColumns))
 	for i := range findingColumns {
-		names[i] = quoteName(findingColumns[i].name)
+		names[i] = findingColumns[i].name
 	}
-	return "INSERT INTO " + d.Table("findings") + " (" + strings.Join(names, ", ") + ")"
+	return d.insertInto("findings", names)
+}
+
+// insertResponses is insertStatement for the table responses.
+func insertResponses(d dialect) string {
+	names := make([]string, len(responseColumns))
+	for i := range responseColumns {
+		names[i] = responseColumns[i].name
+	}
+	return d.insertInto("responses", names)
+}
+
+func (d dialect) insertInto(table string, columns []string) string {
+	quoted := make([]string, len(columns))
+	for i, name := range columns {
+		quoted[i] = quoteName(name)
+	}
+	return "INSERT INTO " + d.Table(table) + " (" + strings.Join(quoted, ", ") + ")"
 }

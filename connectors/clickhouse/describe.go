@@ -30,7 +30,7 @@ func (s *Sink) describeViews(ctx context.Context, conn clickhouse.Conn) error {
 			}
 		}
 	}
-	return nil
+	return s.describeResponses(ctx, conn)
 }
 
 // describe returns the statement that sets the comments of a view's columns, or "" if all of them are set already. columns

@@ -107,14 +107,14 @@ func (s *Sink) String() string {
 }
 
 // Profile describes a sink of rows, which gets fixed blocks and slows the engine down when it falls behind. It wants every
-// finding, also those of shadow rules. Watch migrates, if that is configured, and pings the server.
+// finding, also those of shadow rules, and every response. Watch migrates, if that is configured, and pings the server.
 func (s *Sink) Profile() connectors.Profile {
 	return connectors.Profile{
 		Dead:       schema.DeadRow,
 		MaxEntries: s.config.Rows,
 		MaxBytes:   maxBytes,
 		Linger:     s.config.Linger,
-		Wants:      func(e connectors.Entry) bool { return e.Finding != nil },
+		Wants:      func(e connectors.Entry) bool { return e.Finding != nil || e.Response != nil },
 		Watch:      s.watch,
 	}
 }
@@ -122,7 +122,14 @@ func (s *Sink) Profile() connectors.Profile {
 // Write stores the entries; see connectors.Sink.
 func (s *Sink) Write(ctx context.Context, entries []connectors.Entry) error {
 	rows, failed := rowsOf(entries)
-	refused, err := s.writeRows(ctx, rows)
+	responses, poison := responseRowsOf(entries)
+	failed = append(failed, poison...)
+	refused, err := s.writeRows(ctx, s.insert, rows)
+	if err == nil {
+		var more []connectors.Undelivered
+		more, err = s.writeRows(ctx, insertResponses(s.dialect), responses)
+		refused = append(refused, more...)
+	}
 	s.updateHealth(ctx, &s.writeHealth, err)
 	if err != nil {
 		return fmt.Errorf("write findings to %v: %w", s, withAdvice(err, s.options.Auth.Username))
@@ -134,9 +141,9 @@ func (s *Sink) Write(ctx context.Context, entries []connectors.Entry) error {
 	return nil
 }
 
-// writeRows stores rows, block by block, and returns those that were not stored. After an error the state of every row is
+// writeRows stores rows of one table, block by block, and returns those that were not stored. After an error the state of every row is
 // unknown.
-func (s *Sink) writeRows(ctx context.Context, rows []row) (failed []connectors.Undelivered, err error) {
+func (s *Sink) writeRows(ctx context.Context, insert string, rows []row) (failed []connectors.Undelivered, err error) {
 	if len(rows) == 0 {
 		return nil, nil
 	}
@@ -147,7 +154,7 @@ func (s *Sink) writeRows(ctx context.Context, rows []row) (failed []connectors.U
 	if err := s.ensureSchema(ctx); err != nil {
 		return nil, err
 	}
-	w := &writer{conn: conn, insert: s.insert}
+	w := &writer{conn: conn, insert: insert}
 	for _, b := range blocks(rows, s.config.Rows) {
 		if err := w.write(ctx, b); err != nil {
 			if c, _ := classify(err); c == classSchema {

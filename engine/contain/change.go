@@ -211,7 +211,15 @@ func (t *Table) tell(kind connectors.EntryType, r *record, a *schema.Approval) {
 	t.unsaved.outbox = append(t.unsaved.outbox, e)
 }
 
-// auditEntry is what the audit keeps of a containment.
+// tellIf adds an entry about a record to the outbox: of a kind that endpoints are told of, or else one for tables only. mu is held.
+func (t *Table) tellIf(announced bool, kind connectors.EntryType, r *record) {
+	if !announced {
+		kind = connectors.ResponseChanged
+	}
+	t.tell(kind, r, nil)
+}
+
+// auditDetail is what the audit keeps of a containment.
 type auditDetail struct {
 	ID        schema.ID                `json:"id,omitzero"`
 	Scope     schema.ContainmentScope  `json:"scope,omitempty"`

@@ -218,3 +218,47 @@ func BenchmarkDecide(b *testing.B) {
 		return schema.Question{Agent: fmt.Sprintf("agent-%d", i*5), Credential: schema.CredentialHash(fmt.Sprint(i)), Session: "s", Tool: "t", Route: "POST /v1/chat", Point: "gw"}
 	})
 }
+
+// BenchmarkMemory measures the memory of 100,000 containments of agents with one alias and two credentials each, and the time of
+// one change of such a table.
+func BenchmarkMemory(b *testing.B) {
+	x := newBench(b, Policy{})
+	const n = 100_000
+	x.dir.aliases, x.dir.credentials, x.dir.users = map[string][]string{}, map[string][]string{}, map[string][]string{}
+	names := make([]string, n)
+	for i := range n {
+		a := fmt.Sprintf("agent-%d", i)
+		names[i] = a
+		x.dir.aliases[a] = []string{"arn:aws:iam::123456789012:role/" + a}
+		x.dir.credentials[a] = []string{schema.CredentialHash(a), schema.CredentialHash(a + "2")}
+		for _, c := range x.dir.credentials[a] {
+			x.dir.users[c] = []string{a}
+		}
+	}
+	heap := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.HeapAlloc
+	}
+	before := heap()
+	began := time.Now()
+	for i, a := range names {
+		x.contain(b, Request{Scope: schema.ScopeAgent, Target: schema.Target{Agent: a}, TTL: 24 * time.Hour})
+		if i%1000 == 999 {
+			if err := x.checkpoint(); err != nil {
+				b.Fatal(err)
+			}
+		}
+	}
+	perChange := float64(time.Since(began).Microseconds()) / n
+	x.log = nil
+	perContainment := float64(heap()-before) / n
+	for b.Loop() {
+		x.Tick()
+	}
+	b.ReportMetric(perChange, "us/change")
+	b.ReportMetric(perContainment, "B/containment")
+	runtime.KeepAlive(x)
+}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"time"
 
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/schema"
@@ -146,22 +145,30 @@ func (t *Table) Ledger(yield func(*schema.ResponseRecord) bool) error {
 	return cmp.Or(err, damaged)
 }
 
-// sweepEvery is the time between two searches for responses that the ledger need not keep.
-const sweepEvery = schema.Instant(time.Hour)
+// sweepStep is the number of entries of the ledger that one Tick examines in the search for those that need not be kept: a few
+// milliseconds.
+const sweepStep = 200
 
-// sweep removes responses from the ledger that have ended longer ago than Policy.Keep. mu is held.
+// sweep removes responses from the ledger that have ended longer ago than Policy.Keep. It goes round the ledger step by step. mu
+// is held.
 func (t *Table) sweep(now schema.Instant) {
-	if now < t.nextSweep {
-		return
-	}
-	t.nextSweep = now + sweepEvery
-	err := t.store.Responses(func(id schema.ID, body []byte) bool {
-		var r schema.ResponseRecord
+	n := 0
+	last := schema.ID{}
+	err := t.store.ResponsesFrom(t.sweepFrom, func(id schema.ID, body []byte) bool {
+		if n++; n > sweepStep {
+			last = id
+			return false
+		}
+		var r struct {
+			Status schema.ContainmentStatus `json:"status"`
+			Ended  schema.Instant           `json:"ended"`
+		}
 		if json.Unmarshal(body, &r) == nil && r.Status.Ended() && now.Reached(r.Ended, t.policy.Keep) {
 			t.unsaved.putRecord(id, nil)
 		}
 		return true
 	})
+	t.sweepFrom = last // zero at the end: from the start again
 	if err != nil {
 		t.opts.Log.Error("the ledger of responses cannot be read", "error", err)
 	}

@@ -45,9 +45,7 @@ func (t *Table) Contain(r Request, who Actor) (rec *schema.ResponseRecord, exist
 	n = n.next(now, actionContain, who.Name, r.Reason)
 	t.put(n)
 	t.auditRecord(now, actionContain, who.Name, r.Reason, "", n)
-	if n.Mode == schema.ModeEnforce {
-		t.tell(connectors.AgentContained, n, nil)
-	}
+	t.tellIf(n.Mode == schema.ModeEnforce, connectors.AgentContained, n)
 	return &n.ResponseRecord, false, nil
 }
 
@@ -134,13 +132,9 @@ func (t *Table) end(r *record, status schema.ContainmentStatus, now schema.Insta
 	n.Status, n.Ended, n.EndedBy, n.Why = status, now, by, why
 	t.put(n)
 	t.auditRecord(now, action, by, why, before, n)
-	if before == schema.ContainmentActive {
-		if n.Mode == schema.ModeEnforce {
-			t.tell(connectors.AgentReleased, n, nil)
-		}
-		if n.Automatic {
-			t.cooling[n.cooling()] = now.Add(t.policy.Cooldown)
-		}
+	t.tellIf(before == schema.ContainmentActive && n.Mode == schema.ModeEnforce, connectors.AgentReleased, n)
+	if before == schema.ContainmentActive && n.Automatic {
+		t.cooling[n.cooling()] = now.Add(t.policy.Cooldown)
 	}
 	return &n.ResponseRecord
 }
@@ -197,9 +191,7 @@ func (t *Table) answerProposal(r *record, now schema.Instant, who Actor, reason 
 	}
 	t.put(n)
 	t.auditRecord(now, actionApprove, who.Name, reason, schema.ContainmentProposed, n)
-	if n.Mode == schema.ModeEnforce {
-		t.tell(connectors.AgentContained, n, nil)
-	}
+	t.tellIf(n.Mode == schema.ModeEnforce, connectors.AgentContained, n)
 	return &n.ResponseRecord, nil
 }
 

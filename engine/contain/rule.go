@@ -123,9 +123,7 @@ func (t *Table) automate(c *schema.Containment, r Trigger, now schema.Instant) O
 	n = n.next(now, action, c.By, c.Reason)
 	t.put(n)
 	t.auditRecord(now, action, c.By, c.Reason, "", n)
-	if outcome != OutcomeMonitored {
-		t.tell(kind, n, nil)
-	}
+	t.tellIf(outcome != OutcomeMonitored, kind, n)
 	return outcome
 }
 

@@ -51,7 +51,7 @@ type Table struct {
 	unsaved    pending                       // since the last Take
 	taken      pending                       // of the last Take, until Saved
 	refusals   refusals
-	nextSweep  schema.Instant              // when the ledger is searched for responses that have ended long ago
+	sweepFrom  schema.ID                   // where the search for responses that have ended long ago goes on
 	commit     func(context.Context) error // makes a checkpoint and waits for it; nil: no engine runs
 }
 

@@ -666,8 +666,8 @@ func TestOutboxAndAudit(t *testing.T) {
 			t.Errorf("entry %s has not exactly one content: %+v", e.Type, e)
 		}
 	}
-	want := []connectors.EntryType{connectors.AgentContained, connectors.AgentReleased, connectors.AgentContained, connectors.ApprovalAsked,
-		connectors.AgentContained, connectors.ApprovalAsked, connectors.AgentReleased}
+	want := []connectors.EntryType{connectors.AgentContained, connectors.ResponseChanged, connectors.AgentReleased, connectors.AgentContained,
+		connectors.ApprovalAsked, connectors.AgentContained, connectors.ApprovalAsked, connectors.AgentReleased}
 	if got := strings.Join(kinds, " "); got != fmt.Sprint(want)[1:len(fmt.Sprint(want))-1] {
 		t.Errorf("outbox: %s\nwant    %v", got, want)
 	}

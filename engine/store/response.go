@@ -30,14 +30,22 @@ func (s *Store) Responses(yield func(id schema.ID, body []byte) bool) error {
 	return s.byID(tableResponse, yield)
 }
 
+// ResponsesFrom calls yield with each entry of the ledger of responses from an id on, in order of id, until yield returns false.
+func (s *Store) ResponsesFrom(from schema.ID, yield func(id schema.ID, body []byte) bool) error {
+	return s.scanIDs(append([]byte{tableResponse}, from[:]...), tableResponse, yield)
+}
+
 // Approvals is Responses for the approvals of held calls.
 func (s *Store) Approvals(yield func(id schema.ID, body []byte) bool) error {
 	return s.byID(tableApproval, yield)
 }
 
 func (s *Store) byID(table byte, yield func(id schema.ID, body []byte) bool) error {
-	lower := []byte{table}
-	return s.scan(lower, prefixEnd(lower), false, func(k, v []byte) bool {
+	return s.scanIDs([]byte{table}, table, yield)
+}
+
+func (s *Store) scanIDs(lower []byte, table byte, yield func(id schema.ID, body []byte) bool) error {
+	return s.scan(lower, prefixEnd([]byte{table}), false, func(k, v []byte) bool {
 		var id schema.ID
 		copy(id[:], k[1:])
 		return yield(id, v)
