@@ -325,6 +325,7 @@ func (c *checkpointer) collectPart(level int, part *shardPart, cp *store.Checkpo
 	cp.Paged = append(cp.Paged, part.paged...)
 	cp.Items = append(cp.Items, part.items...)
 	cp.Outbox = append(cp.Outbox, part.entries...)
+	c.responses.changed(part.entries)
 	cp.Audit = append(cp.Audit, part.audit...)
 	for rule, t := range part.newest {
 		if old, ok := newest[rule]; !ok || t > old {

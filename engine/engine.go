@@ -153,7 +153,8 @@ type ruleSet struct {
 	set      *rules.Set
 	plans    []*capture.Plan
 	programs []*fold.Program
-	critical []bool // a match of the rule asks for a checkpoint at once: it is critical, or it contains
+	contains map[string]*rules.Rule // the rules that contain, by id
+	critical []bool                 // a match of the rule asks for a checkpoint at once: it is critical, or it contains
 	sources  []*capture.Source
 	over     [][]int // by rule: the rules that have its triggers as items
 	feeding  [][]int // by rule: the rules whose triggers are its items, and that can trigger
@@ -165,13 +166,16 @@ type ruleSet struct {
 func newRuleSet(set *rules.Set, old *ruleSet) *ruleSet {
 	n := len(set.Rules)
 	rs := &ruleSet{
-		set: set, over: make([][]int, n), feeding: make([][]int, n), limit: -1, levels: 1,
+		set: set, contains: map[string]*rules.Rule{}, over: make([][]int, n), feeding: make([][]int, n), limit: -1, levels: 1,
 		plans: make([]*capture.Plan, n), programs: make([]*fold.Program, n), sources: make([]*capture.Source, n),
 	}
 	before := 0 // the place in old: both are sorted by id, except for the built-in rules at the end
 	for i, r := range set.Rules {
 		if r.ID == rules.LimitReached {
 			rs.limit = i
+		}
+		if r.Contain != nil && r.Stage == rules.StageStable {
+			rs.contains[r.ID] = r
 		}
 		for old != nil && before < len(old.set.Rules) && old.set.Rules[before].ID < r.ID {
 			before++
@@ -231,12 +235,6 @@ func (rs *ruleSet) isSilent(rule int) bool { return rs.level(rule) > 0 && len(rs
 // level returns the level of the rule at a place.
 func (rs *ruleSet) level(rule int) int { return rs.set.Rules[rule].Level }
 
-// rule returns the rule with an id.
-func (rs *ruleSet) rule(id string) *rules.Rule {
-	i := slices.IndexFunc(rs.set.Rules, func(r *rules.Rule) bool { return r.ID == id })
-	return rs.set.Rules[i]
-}
-
 // id returns the id of the rule at a place.
 func (rs *ruleSet) id(rule int) string { return rs.set.Rules[rule].ID }
 
@@ -262,14 +260,12 @@ func New(opts Options) (*Engine, error) {
 		}
 	}
 	if opts.Contain != nil {
-		e.responses = &responder{opts.Contain, opts.Metrics}
+		e.responses = &responder{opts.Contain, opts.Metrics, e.rules.contains}
 	}
 	e.budget = budget.New(opts.Memory, opts.Clock.Now, func() { e.checkpoints.press() })
 	retry := &retrier{clock: opts.Clock, log: opts.Log, gate: e.gate, fail: e.fail}
 	for i := range opts.Shards {
-		s := newShard(i, e.rules, opts, retry, e.budget, e.meter)
-		s.responses = e.responses
-		e.shards = append(e.shards, s)
+		e.shards = append(e.shards, newShard(i, e.rules, opts, retry, e.budget, e.meter))
 	}
 	e.lanes = newLanes(e)
 	e.checkpoints = newCheckpointer(e)

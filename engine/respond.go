@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine/contain"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/rules"
@@ -12,9 +13,12 @@ import (
 
 // responder carries out the containments that rules request, in memory and before the checkpoint that makes their findings
 // durable. A nil responder, that of a replay, does nothing.
+//
+// The checkpointer calls it with the findings of the shards, so that the inventory may ask the shards meanwhile.
 type responder struct {
 	table   *contain.Table
 	metrics *Metrics
+	rules   map[string]*rules.Rule // those that contain, by id
 }
 
 // contains reports whether the rule contains its targets at once, so that its triggers should not wait for the next
@@ -23,12 +27,20 @@ func contains(r *rules.Rule) bool {
 	return r.Contain != nil && r.Contain.Mode == string(schema.ModeEnforce) && r.Stage == rules.StageStable
 }
 
-// changed is called for each change of a finding. A finding that opened, or got another trigger, contains; one that was
+// changed is called with the changes of findings of a checkpoint. A finding that opened, or got another trigger, contains; one that was
 // withdrawn because a record showed it wrong releases. A finding that settles has no new trigger.
-func (s *responder) changed(r *rules.Rule, f *schema.Finding) {
-	if s == nil || r.Contain == nil || r.Stage != rules.StageStable {
+func (s *responder) changed(entries []connectors.Entry) {
+	if s == nil {
 		return
 	}
+	for _, e := range entries {
+		if r := s.rules[e.Finding.RuleID]; r != nil {
+			s.respond(r, e.Finding)
+		}
+	}
+}
+
+func (s *responder) respond(r *rules.Rule, f *schema.Finding) {
 	switch {
 	case f.Status == schema.StatusWithdrawn:
 		if f.WithdrawnReason == "" {

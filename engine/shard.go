@@ -101,8 +101,7 @@ type shard struct {
 	reported          [budget.Timers + 1]int64 // the budget has these
 	cellShare, change int64                    // see budget.Cells and budget.Changes; noShare without a limit
 
-	flat      map[int][]byte // by rule: the flat pending items of a checkpoint, scratch
-	responses *responder     // nil: nothing is contained
+	flat map[int][]byte // by rule: the flat pending items of a checkpoint, scratch
 
 	late     []*schema.Finding  // findings of late items since the last checkpoint
 	lateSeen map[schema.ID]bool // of this checkpoint and the one under way
@@ -435,7 +434,6 @@ func (s *shard) emitLate(b *barrier, out *shardPart) {
 	clear(s.lateSeen)
 	for _, f := range s.late {
 		f.Revision, f.DetectedAt = 1, &b.now
-		s.responses.changed(s.rules.rule(f.RuleID), f)
 		out.entries = append(out.entries, connectors.Entry{Type: connectors.EntryTypeOf(f), Finding: f})
 		s.lateSeen[f.ID] = true // the store may not have the finding before the next checkpoint
 	}
@@ -481,7 +479,6 @@ func (s *shard) emit(c *cachedCell, b *barrier, out *shardPart) {
 		if until := b.warming[c.key.rule]; until != 0 && f.GroupStart < until {
 			f.WarmingUntil = &until
 		}
-		s.responses.changed(s.rules.set.Rules[c.key.rule], f)
 		out.entries = append(out.entries, connectors.Entry{Type: connectors.EntryTypeOf(f), Finding: f})
 	})
 }

@@ -346,6 +346,22 @@ func (s *Set) Aliases() func(dataset, uid string) string {
 	return s.agents.Resolve
 }
 
+// AliasesOf returns the other uids of a registered agent, sorted.
+func (s *Set) AliasesOf(uid string) []string {
+	if s.agents == nil {
+		return nil
+	}
+	return s.agents.AliasesOf(uid)
+}
+
+// NumAgents returns the number of registered agents.
+func (s *Set) NumAgents() int {
+	if s.agents == nil {
+		return 0
+	}
+	return s.agents.Len()
+}
+
 // Scratch is the working memory of one worker, with the counters of Match. It must not be shared. The worker may read the
 // counters between calls, and set them to 0.
 type Scratch struct {
