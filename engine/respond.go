@@ -33,6 +33,7 @@ func (s *responder) changed(entries []connectors.Entry) {
 	if s == nil {
 		return
 	}
+	s.table.Findings(entries)
 	for _, e := range entries {
 		if r := s.rules[e.Finding.RuleID]; r != nil {
 			s.respond(r, e.Finding)

@@ -93,18 +93,19 @@ type Decision struct {
 	Risk          *Risk            `json:"risk,omitempty"`       // of the question's agent; nil if nothing is known against it. Read only
 }
 
-// Risk is what history knows against an agent. It is immutable.
+// Risk is what history knows against an agent, so that a gateway can ask for the approval of a risky call. It is immutable. A
+// finding counts for 24 hours after its last trigger, unless it is withdrawn; those of shadow rules count against nobody.
 type Risk struct {
-	// Open is the number of open findings by severity, in the order of Severities: info first.
+	// Open is the number of these findings by severity, in the order of Severities: info first.
 	Open [5]int `json:"open_findings"`
-	// Tainted holds the sessions of the agent with an open finding of a rule of the kinds provenance or flow, sorted, at most
-	// MaxTainted: untrusted content has reached a call there.
+	// Tainted holds the sessions with a finding of a rule of the kinds provenance or flow, sorted, at most MaxTainted: untrusted
+	// content has reached a call there.
 	Tainted []string `json:"tainted_sessions,omitempty"`
-	// NewTools and NewDestinations are values with an open finding of a rule of the kind new_value over tools or destinations,
-	// sorted, at most MaxTainted.
+	// NewTools and NewDestinations are the tools, or without one the targets, of the latest events of the findings of rules of
+	// the kind new_value, sorted, at most MaxTainted.
 	NewTools        []string `json:"new_tools,omitempty"`
 	NewDestinations []string `json:"new_destinations,omitempty"`
-	// Highest is the highest severity of an open finding.
+	// Highest is the highest severity of these findings.
 	Highest Severity `json:"highest"`
 }
 

@@ -31,10 +31,13 @@ func New(s *store.Store, opts Options) (*Table, error) {
 	t := &Table{
 		opts: opts, policy: opts.Policy, directory: opts.Directory, store: s, records: map[schema.ID]*record{}, automatic: newAutomatic(),
 		asked: map[schema.ID]*approval{}, waiting: map[schema.ID]int{}, cooling: map[coolingKey]schema.Instant{}, proposed: map[coolingKey]schema.ID{}, proving: map[schema.ID]bool{},
-		found: map[schema.ID][]schema.ID{}, nextExpiry: schema.MaxInstant, changed: make(chan struct{}),
+		found: map[schema.ID][]schema.ID{}, risks: newRisks(), nextExpiry: schema.MaxInstant, changed: make(chan struct{}),
 	}
 	if err := t.load(); err != nil {
 		return nil, fmt.Errorf("read the containments: %w", err)
+	}
+	if err := t.risks.load(s, t.now()); err != nil {
+		return nil, fmt.Errorf("read the risks of agents: %w", err)
 	}
 	return t, nil
 }

@@ -202,6 +202,7 @@ const (
 // Tick ends what has expired, and notes the receipts since the last call. The engine calls it about once a second; answers
 // follow the clock by themselves.
 func (t *Table) Tick() {
+	t.risks.expire(t.now())
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	now := t.now()

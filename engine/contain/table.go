@@ -29,6 +29,7 @@ type Table struct {
 	opts  Options
 	store *store.Store
 	view  atomic.Pointer[View]
+	risks *risks
 
 	// mu is held for changes, and guards the fields below.
 	mu         sync.Mutex
@@ -111,8 +112,9 @@ type Actor struct {
 // begin the receipts of an enforcement point.
 func (t *Table) Decide(q schema.Question) schema.Decision {
 	v := t.view.Load()
+	risk := t.risks.of(q.Tenant, q.Agent)
 	if v.Len() == 0 {
-		d := schema.Decision{Verdict: schema.VerdictAllow, Version: v.version, Epoch: v.epoch}
+		d := schema.Decision{Verdict: schema.VerdictAllow, Version: v.version, Epoch: v.epoch, Risk: risk}
 		if !v.known {
 			d.Verdict, d.Reason = schema.VerdictUnknown, v.lost
 		}
@@ -120,6 +122,7 @@ func (t *Table) Decide(q schema.Question) schema.Decision {
 	}
 	now := schema.InstantOf(t.opts.Clock.Now())
 	d, e := v.decide(&q, now)
+	d.Risk = risk
 	if e == nil {
 		return d
 	}
