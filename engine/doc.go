@@ -141,6 +141,15 @@
 // The time of a rule is sampled (see meter). It costs two readings of the clock for each batch and each message of a
 // shard, and some more for one event and one item in 64.
 //
+// # Responses
+//
+// With Options.Contain, the findings of a checkpoint whose rules contain act on the containment table (package contain) before
+// the checkpoint is written, and the table's changes are part of the same write. A match of such a rule asks for a checkpoint at
+// once, as one of a critical rule does. A finding that a record showed wrong releases what it contained.
+//
+// While anything is contained, workers look up the principals of each event, and extract the fields that the proof needs; the
+// observer judges the proof once a second. Responses and their proof are operational, and findings never depend on them.
+//
 // # Faults
 //
 //	undecodable record           dead letter with reason and position; the partition goes on

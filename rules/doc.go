@@ -535,8 +535,13 @@
 // # Responses
 //
 // `notify` lists webhooks of the configuration; `contain` requests a containment: its `scope` (agent, session,
-// credential, tool or route), its `state` (observe, throttle, hold or deny, the default), its `ttl` (1s to 31d) and its
-// `mode` (monitor, the default, or enforce). A finding records both as requests.
+// credential, tool or route), its `state` (observe, throttle, hold or deny, the default), its `ttl` (1s to 31d), its
+// `mode` (monitor, the default, or enforce) and, for the state throttle, `per_minute`, the calls a minute that are allowed
+// (default 60). A finding records both as requests. A running engine carries a containment out when the finding opens or
+// gets another trigger, within the section `response` of the configuration; a rule with the status shadow, and a replay,
+// contain nothing. The target is that of the finding: its agent and session, and of the rule's key or else of the latest event
+// the credential, the tool with its server, or the route. A finding that lacks it, because the field is absent, hashed by
+// `redact` or of 256 bytes or more, contains nothing; aidr_responses_total counts that as no_target.
 //
 // # Tests
 //
