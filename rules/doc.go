@@ -118,6 +118,12 @@
 // and agent.expires, and agent.allows("tool", x), or agent.allows_tool(x), for each kind of thing that an agent uses. An
 // attribute that is not set is absent, as a field can be. rules/site/AGENTS.md lists all of them.
 //
+// Capabilities. cap.untrusted, cap.private, cap.egress, cap.change and cap.destructive report what the tool of a call or result,
+// the request or the cloud action of the event can do: its result may hold texts of strangers, or data of the organisation or
+// of people; it brings data to others; it changes something; it deletes, stops or revokes something. tool(x).egress and the like
+// ask about the tool with the name x. The shipped entries and capabilities.yaml in the folder of rules decide, else the words of
+// the name and the shape of the arguments. See package rules/site; `aidr capabilities explain` shows why.
+//
 // Idle rules. A rule is idle at a site that lacks something that every finding of the rule needs: a registry, for a
 // rule that reads agent, unless it also reads agent.registry; a value in a list, for a rule that requires an element of the list; a source that carries one
 // of the rule's datasets; an active rule that feeds it, for a rule over others, and one for each step.

@@ -27,8 +27,9 @@ type Kept struct {
 	compiler *compiler // of the files; nil: nothing is kept
 	lists    map[string]predicate.List
 	agents   *site.Agents // nil: there is no registry
-	compiled int          // the number of files that compiler has compiled
-	order    []*keptFile  // the rule files of the last load, in the order in which they were read
+	can      *site.Capabilities
+	compiled int         // the number of files that compiler has compiled
+	order    []*keptFile // the rule files of the last load, in the order in which they were read
 	byName   map[string]*keptFile
 	opened   int       // the number of files that the last load read
 	reading  []Problem // of the last load, other than those of rule files
@@ -38,6 +39,16 @@ type Kept struct {
 
 	listFiles map[string]*keptList // by file
 	agentFile *keptAgents
+	canFile   *keptCapabilities
+	canOwn    *site.Capabilities // without any of a site
+}
+
+// keptCapabilities are the capabilities that were read before.
+type keptCapabilities struct {
+	name     string
+	digest   digest
+	can      *site.Capabilities
+	problems []Problem
 }
 
 // keptFile is a compiled rule file.
@@ -95,12 +106,30 @@ func (k *Kept) registry(name string, text []byte) (*site.Agents, []Problem) {
 	return k.agentFile.agents, k.agentFile.problems
 }
 
+// abilities returns the capabilities in a file, with the shipped ones.
+func (k *Kept) abilities(name string, text []byte) (*site.Capabilities, []Problem) {
+	sum := digest(sha256.Sum256(text))
+	if k.canFile == nil || k.canFile.name != name || k.canFile.digest != sum {
+		can, problems := site.ParseCapabilities(name, text)
+		k.canFile = &keptCapabilities{name, sum, can, ofDoc(problems, "")}
+	}
+	return k.canFile.can, k.canFile.problems
+}
+
+// shipped returns the capabilities without any of a site.
+func (k *Kept) shipped() *site.Capabilities {
+	if k.canOwn == nil {
+		k.canOwn = site.ShippedCapabilities()
+	}
+	return k.canOwn
+}
+
 // begin drops what is kept unless conditions mean the same at the site as in the last load.
-func (k *Kept) begin(lists map[string]predicate.List, agents *site.Agents, o Options) error {
-	if k.compiler != nil && maps.Equal(k.lists, lists) && k.agents == agents && k.hasOptions(o) && k.compiled <= keptGrowth*len(k.order)+keptGrowth {
+func (k *Kept) begin(s expr.Site, agents *site.Agents, o Options) error {
+	if k.compiler != nil && maps.Equal(k.lists, s.Lists) && k.agents == agents && k.can == s.Capabilities && k.hasOptions(o) && k.compiled <= keptGrowth*len(k.order)+keptGrowth {
 		return nil
 	}
-	s := expr.Site{Lists: lists, Agents: agents}
+	s.Agents = agents
 	if agents == nil { // an empty registry, so that conditions compile; newSet decides whether they are active
 		s.Agents = new(site.Agents)
 	}
@@ -109,7 +138,8 @@ func (k *Kept) begin(lists map[string]predicate.List, agents *site.Agents, o Opt
 		return err
 	}
 	k.compiler = &compiler{env: env, today: o.Today, families: newFamilies(o.Families), known: map[condText]compiled{}}
-	k.lists, k.agents, k.compiled = lists, agents, 0
+	k.lists, k.agents, k.compiled = s.Lists, agents, 0
+	k.can, _ = s.Capabilities.(*site.Capabilities)
 	k.order, k.byName, k.set = nil, nil, nil
 	return nil
 }
@@ -159,7 +189,7 @@ func (l *loader) changedOnly() bool {
 			changed[c.name] = c
 		}
 	}
-	l.agents, l.opened, l.problems = k.agents, k.opened, slices.Clone(k.reading)
+	l.agents, l.capabilities, l.opened, l.problems = k.agents, k.can, k.opened, slices.Clone(k.reading)
 	for _, f := range k.order {
 		if c, again := changed[f.name]; !again {
 			l.sources = append(l.sources, source{name: f.name, kept: f})
@@ -225,7 +255,7 @@ func (l *loader) changedFile(p string) (c changedFile, ok bool) {
 		name := path.Join(filepath.ToSlash(f.Name), rel)
 		hidden := strings.HasPrefix(rel, ".") || strings.Contains(rel, "/.")
 		switch {
-		case !inside, rel == AgentsFile, rel == ListsFolder, strings.HasPrefix(rel, ListsFolder+"/"):
+		case !inside, isSite(rel), rel == ListsFolder, strings.HasPrefix(rel, ListsFolder+"/"):
 			return c, false
 		case !hidden && doc.IsYAML(rel):
 			return changedFile{name, root, rel, err == nil}, true

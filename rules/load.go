@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/rules/doc"
+	"github.com/aidr-engine/aidr/rules/expr"
 	"github.com/aidr-engine/aidr/rules/predicate"
 	"github.com/aidr-engine/aidr/rules/site"
 )
@@ -21,6 +22,8 @@ const (
 	ListsFolder = "lists"
 	// AgentsFile is the name of the registry of agents in a folder of rules.
 	AgentsFile = "agents.yaml"
+	// CapabilitiesFile is the name of the site's capabilities of tools in a folder of rules.
+	CapabilitiesFile = "capabilities.yaml"
 	// MaxFiles is the largest number of files in a Set. A folder with more files was probably named by mistake.
 	MaxFiles = 100_000
 )
@@ -102,9 +105,13 @@ type loader struct {
 	listFiles  map[string]string // the file of each list
 	agents     *site.Agents
 	agentsFile string
-	opened     int                    // the number of files
-	changed    map[string]changedFile // by name: the files that may differ from the last load; nil: all
-	fresh      []*keptFile            // the files that were read
+
+	capabilities     *site.Capabilities
+	capabilitiesFile string
+
+	opened  int                    // the number of files
+	changed map[string]changedFile // by name: the files that may differ from the last load; nil: all
+	fresh   []*keptFile            // the files that were read
 }
 
 // source is one rule file.
@@ -123,7 +130,10 @@ func (l *loader) readAll() error {
 		}
 	}
 	l.site()
-	if err := l.kept.begin(l.lists, l.agents, l.options); err != nil {
+	if l.capabilities == nil {
+		l.capabilities = l.kept.shipped()
+	}
+	if err := l.kept.begin(expr.Site{Lists: l.lists, Capabilities: l.capabilities}, l.agents, l.options); err != nil {
 		return fmt.Errorf("prepare the rule language: %w", err)
 	}
 	for _, f := range l.folders {
@@ -162,13 +172,19 @@ func (l *loader) path(p string) {
 	}
 }
 
-// siteOf adds the lists and the registry of a folder.
+// siteOf adds the lists, the registry and the capabilities of a folder.
 func (l *loader) siteOf(fsys fs.FS, name string) {
 	l.listsOf(fsys, ListsFolder, path.Join(name, ListsFolder))
 	if _, err := fs.Stat(fsys, AgentsFile); err == nil && l.options.Agents == "" {
 		l.agentsOf(fsys, AgentsFile, path.Join(name, AgentsFile))
 	}
+	if _, err := fs.Stat(fsys, CapabilitiesFile); err == nil {
+		l.capabilitiesOf(fsys, CapabilitiesFile, path.Join(name, CapabilitiesFile))
+	}
 }
+
+// isSite reports whether a path in a folder of rules is a file of the site and no rule.
+func isSite(p string) bool { return p == AgentsFile || p == CapabilitiesFile }
 
 // folder adds all rule files below a folder.
 func (l *loader) folder(fsys fs.FS, name string) {
@@ -177,7 +193,7 @@ func (l *loader) folder(fsys fs.FS, name string) {
 		switch {
 		case err != nil:
 			l.fail(path.Join(name, p), "cannot be read: %v", err)
-		case p != AgentsFile:
+		case !isSite(p):
 			l.rule(fsys, p, path.Join(name, p))
 		}
 	}
@@ -270,6 +286,21 @@ func (l *loader) agentsOf(fsys fs.FS, p, name string) {
 	l.agents = agents
 }
 
+func (l *loader) capabilitiesOf(fsys fs.FS, p, name string) {
+	if l.capabilitiesFile != "" {
+		l.fail(name, "a second file of capabilities, after %s: put the entries of both into one file", l.capabilitiesFile)
+		return
+	}
+	l.capabilitiesFile = name
+	text, ok := l.read(fsys, p, name, doc.MaxListSize)
+	if !ok {
+		return
+	}
+	capabilities, problems := l.kept.abilities(name, text)
+	l.problems = append(l.problems, problems...)
+	l.capabilities = capabilities
+}
+
 // site adds the lists and the registry that the options name.
 func (l *loader) site() {
 	if dir := l.options.Lists; dir != "" {
@@ -295,6 +326,7 @@ func (l *loader) build() (*Set, []Problem) {
 		return nil, l.problems
 	}
 	set := newSet(linked, l.kept.compiler.env, l.options, l.agents, l.kept.set)
+	set.capabilities = l.capabilities
 	l.kept.set = set
 	return set, l.problems
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/rules/doc"
 	"github.com/aidr-engine/aidr/rules/library"
+	"github.com/aidr-engine/aidr/rules/site"
 )
 
 // A node is a JSON Schema or a part of one.
@@ -206,9 +207,11 @@ func limit(t testing.TB, key string, arg, v any) string {
 	return ""
 }
 
-func ruleSchema(t testing.TB) node {
+func ruleSchema(t testing.TB) node { return schemaOf(t, "rule.schema.json") }
+
+func schemaOf(t testing.TB, file string) node {
 	t.Helper()
-	text, err := os.ReadFile("rule.schema.json")
+	text, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,6 +241,30 @@ func TestLibraryIsBySchema(t *testing.T) {
 	})
 	if err != nil || n < 18 {
 		t.Errorf("got %d rules, %v", n, err)
+	}
+}
+
+// TestCapabilitiesAreBySchema checks the shipped capabilities against their schema, and that it refuses what the loader refuses.
+func TestCapabilitiesAreBySchema(t *testing.T) {
+	s := schemaOf(t, "capabilities.schema.json")
+	text, err := os.ReadFile("site/capabilities.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, root := doc.Parse("capabilities.yaml", text)
+	if cause := check(t, s, s, root.Any(), ""); cause != "" {
+		t.Error(cause)
+	}
+	for _, bad := range []string{
+		"x: 1", "capabilities: [{tools: [a]}]", "capabilities: [{tools: [a], labels: [b]}]", "words: {sends: [A_b]}", "words: {send: [a]}",
+	} {
+		_, root := doc.Parse("bad.yaml", []byte(bad))
+		if check(t, s, s, root.Any(), "") == "" {
+			t.Errorf("%s is accepted", bad)
+		}
+		if c, _ := site.ParseCapabilities("bad.yaml", []byte(bad)); c != nil {
+			t.Errorf("the loader accepts %s", bad)
+		}
 	}
 }
 

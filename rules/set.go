@@ -30,6 +30,8 @@ type Set struct {
 	replaced bool
 	index    atomic.Pointer[match.Index]
 	roles    []roleRef // by number of the condition in the index
+
+	capabilities *site.Capabilities
 }
 
 // roleRef refers to a role of a rule.
@@ -59,6 +61,9 @@ func newSet(all []*Rule, env *expr.Env, o Options, agents *site.Agents, last *Se
 	s.wanted = wantedOf(s.Rules, env.RawPaths())
 	return s
 }
+
+// Capabilities returns the capabilities of tools, those of the site and the shipped ones.
+func (s *Set) Capabilities() *site.Capabilities { return s.capabilities }
 
 // NumActive returns the number of active rules of files, without the built-in ones.
 func (s *Set) NumActive() (n int) {

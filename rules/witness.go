@@ -74,6 +74,8 @@ func slotName(s *predicate.Slot, mentions []predicate.Mention) (name string) {
 	switch s.Source {
 	case predicate.FromField:
 		name = schema.Field(s.At).String()
+	case predicate.FromCapability:
+		name = "cap." + s.Name
 	case predicate.FromAgent:
 		name = "agent." + s.Name
 	case predicate.FromGrant:

@@ -73,6 +73,11 @@ func TestExitCodes(t *testing.T) {
 		t.Errorf("the updated file: got %v\n%s\nwant\n%s", err, text, tested)
 	}
 	f(exitOK, []string{"2 tests", "0 failed"}, "rules", "test", filepath.Join(dir, "fails"))
+	f(exitOK, []string{"change, egress", "publishes in a repository"}, "capabilities", "explain", "mcp__github__create_issue")
+	f(exitOK, []string{"change, destructive", "the shape of its arguments"}, "capabilities", "explain", "Bash", "--arguments", `{"command":"rm a"}`)
+	f(exitOK, []string{`{"labels":["private"]`}, "capabilities", "explain", "s3:GetObject", "--json")
+	f(exitOK, []string{"change", "its method is POST"}, "capabilities", "explain", "POST", "https://api.example.com/v1")
+	f(exitUsage, []string{"--arguments is not JSON"}, "capabilities", "explain", "Bash", "--arguments", "{")
 	f(exitFailed, []string{"a.yaml:4:12: "}, "replay", "--rules", filepath.Join(dir, "broken"), bad)
 	all := []string{"bad.yaml:2:", "start", "bad.yaml:4:1: ", "surprise", "bad.yaml:7:", "AIDR_TEST_NOT_SET"}
 	f(exitFailed, all, "config", "check", bad)

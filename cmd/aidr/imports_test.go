@@ -25,7 +25,7 @@ var mayImport = map[string][]string{
 	"schema/formats/llm":         {"schema", "schema/scan", "schema/formats"},
 	"schema/decode":              {"schema/..."},
 	"rules/doc":                  {},
-	"rules/site":                 {"schema", "schema/content", "rules/doc"},
+	"rules/site":                 {"schema", "schema/content", "rules/doc", "rules/predicate"},
 	"rules/predicate":            {"schema", "schema/content"},
 	"rules/expr":                 {"schema", "schema/content", "rules/doc", "rules/predicate"},
 	"rules/match":                {"schema", "rules/predicate"},

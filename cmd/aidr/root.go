@@ -49,7 +49,7 @@ Exit codes: 0 ok, 1 failed or a check found errors, 2 wrong command line, 3 a ch
 	add("run", runCommand(), decideCommand(), configCommand(), migrateCommand(), clickhouseCommand(), webhookCommand())
 	add("look", statusCommand(), tapCommand(), findingsCommand(), dlqCommand(), stateCommand())
 	add("respond", containCommand(), releaseCommand(), approveCommand(), containedCommand(), responsesCommand())
-	add("author", rulesCommand(), mapsCommand(), formatsCommand(), benchCommand())
+	add("author", rulesCommand(), capabilitiesCommand(), mapsCommand(), formatsCommand(), benchCommand())
 	c.AddCommand(versionCommand())
 	return c
 }

@@ -147,6 +147,12 @@ func (b *builder) call(function string, args []ast.Expr) predicate.Node {
 			kind, _ := literalText(args[0])
 			return predicate.CheckAddress(s, kind)
 		}
+	case "@tool":
+		text, isText := literalText(args[2])
+		if s := b.slot(args[2]); s != nil || isText {
+			label, _ := literalText(args[1])
+			return predicate.ToolCan(goValue[predicate.Capabilities](args[0]), label, s, text)
+		}
 	default:
 		if len(args) != 2 {
 			return nil

@@ -58,8 +58,43 @@ func testSite() Site {
 			"empty":       &namedTexts{},
 			"with_empty":  &namedTexts{texts{"", "x"}},
 		},
-		Agents: registry{},
+		Agents:       registry{},
+		Capabilities: abilities{},
 	}
+}
+
+// abilities are capabilities by parts of names.
+type abilities struct{}
+
+func (abilities) Tool(server, name string) (predicate.Labels, bool) {
+	switch {
+	case strings.Contains(name, "shell"):
+		return predicate.Change | predicate.Private, true
+	case name == "tool" || server != "":
+		return predicate.Untrusted, false
+	}
+	return 0, false
+}
+
+func (abilities) Shape(arguments string) predicate.Labels {
+	if strings.Contains(arguments, "passwd") {
+		return predicate.Egress
+	}
+	return 0
+}
+
+func (abilities) Request(host, _, _ string) predicate.Labels {
+	if host != "" {
+		return predicate.Change
+	}
+	return 0
+}
+
+func (abilities) Action(action string) predicate.Labels {
+	if action == "chat" {
+		return predicate.Destructive | predicate.Change
+	}
+	return 0
 }
 
 // namedTexts is a list that is compared by its pointer, like the lists of a site.
@@ -166,6 +201,8 @@ func TestEval(t *testing.T) {
 		{`normalised(raw.dis).icontains("ignore all") && normalised(raw.obj3).matches("ignore\\W+all")`, "true"},
 		{`normalised(raw.no.x) == "" && !normalised(raw.no.x).contains("x") && normalised(raw.a.n) == ""`, "true"},
 		{`url(normalised(gen_ai.tool.call.arguments.url)).host == "evil.example"`, "true"},
+		{`cap.change && cap.private && cap.egress && !cap.destructive && cap.untrusted == false`, "true"},
+		{`tool(gen_ai.tool.name).change && !tool(raw.no.x).change && tool("tool").untrusted && !tool(raw.a.n).egress`, "true"},
 		{`normalised(message_context.prompt_text).contains("please ignore previous")`, "true"},
 		{`injection(message_context.prompt_text) >= 60 && injection(raw.dis) < 40 && injection(raw.no.x) == 0`, "true"},
 		{`injection(gen_ai.tool.call.arguments) > 0 || injection(raw.a.n) > 0`, "false"},

@@ -142,7 +142,7 @@ func (m estimator) EstimateCallCost(
 	case "secrets":
 		cost := perCharacter(m.sizeOf(args[0]).Max)
 		return &checker.CallEstimate{CostEstimate: cost, ResultSize: upTo(len(content.AllKinds()))}
-	case "@address", "@network", "@url", "@allows":
+	case "@address", "@network", "@url", "@allows", "@tool":
 		return &checker.CallEstimate{CostEstimate: checker.CostEstimate{Min: 1, Max: parseCost}}
 	}
 	return nil

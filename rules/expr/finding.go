@@ -17,6 +17,8 @@ type findingScope struct{ names []predicate.FindingName }
 
 func (findingScope) agents() (predicate.Registry, bool) { return nil, false }
 
+func (findingScope) capabilities() (predicate.Capabilities, bool) { return nil, false }
+
 func (sc findingScope) roots() []string {
 	out := []string{"lists"}
 	for _, n := range sc.names {

@@ -46,6 +46,9 @@ func TestIssues(t *testing.T) {
 		{`event.class.glob(event.action)`, []string{"a glob must be a constant text"}},
 		{`decoded(time) != ""`, []string{`1:9: decoded() takes a text or a JSON value, as in decoded(gen_ai.tool.call.arguments).contains`}},
 		{`normalised(gen_ai.tool.name) in ["bash", "Bash"]`, []string{`1:42: normalised() gives lower case and single spaces, so this never holds: write "bash"`}},
+		{`cap.egres`, []string{"did you mean cap.egress?"}},
+		{`tool(gen_ai.tool.name).sends`, []string{"a tool has change, destructive, egress, private, untrusted"}},
+		{`tool(gen_ai.tool.name) == "x"`, []string{"tool(x).egress"}},
 		{`"tags" in invisible(event.action)`, []string{"did you mean tag?"}},
 		{`gen_ai.response.finish_reasons.exists(event, event == "x")`, []string{
 			"event is the beginning of names that rules have"}},

@@ -71,6 +71,7 @@ func nameFunctions() []cel.EnvOption {
 		declare("@address", cel.BoolType, text, text),
 		declare("@network", cel.BoolType, text, text),
 		declare("@url", text, text, text),
+		declare("@tool", cel.BoolType, text, text),
 		declare("@allows", cel.BoolType, text, text, text),
 	}
 	for t := schema.TypeString; t <= schema.TypeList; t++ {
@@ -126,6 +127,8 @@ func lenientFunctions() []cel.EnvOption {
 	for _, name := range predicate.TextFuncs() {
 		binary(name, boxTextFunc(name))
 	}
+	three := []*cel.Type{cel.DynType, cel.DynType, cel.DynType}
+	out = append(out, cel.Function(lenientName("@tool"), cel.Overload(lenientName("@tool"), three, cel.DynType, cel.FunctionBinding(boxTool))))
 	args := []*cel.Type{cel.DynType, cel.DynType, cel.DynType, cel.DynType}
 	allows := cel.Overload(lenientName("@allows"), args, cel.DynType, cel.FunctionBinding(boxAllows))
 	return append(out, cel.Function(lenientName("@allows"), allows))
@@ -198,6 +201,18 @@ func boxAllows(args ...ref.Val) ref.Val {
 	uid, _ := args[2].(types.String)
 	name, isText := args[3].(types.String)
 	return types.Bool(ok && isText && registry.Allows(string(uid), string(kind), string(name)))
+}
+
+// boxTool is tool(x).label: args are the capabilities, the label and the name.
+func boxTool(args ...ref.Val) ref.Val {
+	can, ok := args[0].(constant).value.(predicate.Capabilities)
+	label, _ := args[1].(types.String)
+	name, isText := args[2].(types.String)
+	if !ok || !isText || name == "" {
+		return types.False
+	}
+	labels, _ := can.Tool("", string(name))
+	return types.Bool(labels.Has(predicate.LabelOf(string(label))))
 }
 
 // constant is a Go value in an expression: a compiled pattern, a network or the registry.

@@ -143,6 +143,9 @@ func (l *lenient) replace(e ast.Expr, name string, args []ast.Expr, mayMiss []bo
 		if !l.grant(e, args) {
 			l.call(e, name, append([]ast.Expr{l.registry()}, args...)...)
 		}
+	case "@tool":
+		can := factory.NewLiteral(l.newID(), constant{l.env.site.Capabilities})
+		l.call(e, name, append([]ast.Expr{can}, args...)...)
 	case "secrets", "invisible":
 		l.call(e, name, args...)
 	case predicate.Normalise, predicate.Decode, predicate.Inject, predicate.Entropy:

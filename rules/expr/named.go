@@ -87,6 +87,8 @@ type nameScope struct{ eventScope }
 
 func (nameScope) agents() (predicate.Registry, bool) { return nil, false }
 
+func (nameScope) capabilities() (predicate.Capabilities, bool) { return nil, false }
+
 // name returns the part of a Name for an expression. An expression that is not a slot, a text or a choice stays CEL.
 func (b *builder) name(e ast.Expr) (predicate.NamePart, error) {
 	if s := b.slot(e); s != nil {

@@ -177,7 +177,7 @@ func literalText(e ast.Expr) (text string, ok bool) {
 
 // name resolves a chain of names, or a part of a URL. It returns false for other expressions, whose parts the caller visits.
 func (r *resolver) name(e ast.Expr) bool {
-	if r.urlPart(e) {
+	if r.urlPart(e) || r.toolCapability(e) {
 		return true
 	}
 	names, at := r.chain(e)
@@ -191,6 +191,11 @@ func (r *resolver) name(e ast.Expr) bool {
 	case "agent":
 		if registry, known := r.scope.agents(); known {
 			r.agent(e, names, registry)
+			return true
+		}
+	case "cap":
+		if can, known := r.scope.capabilities(); known {
+			r.capability(e, names, can)
 			return true
 		}
 	}
@@ -235,6 +240,44 @@ func (r *resolver) agent(e ast.Expr, names []string, registry predicate.Registry
 		}
 	}
 	r.unknown(e, unknownName("attribute", strings.Join(names, "."), agentNames()))
+}
+
+// capability resolves cap.NAME.
+func (r *resolver) capability(e ast.Expr, names []string, can predicate.Capabilities) {
+	if len(names) != 2 || predicate.LabelOf(names[1]) == 0 {
+		var all []string
+		for _, l := range predicate.LabelNames() {
+			all = append(all, "cap."+l)
+		}
+		r.unknown(e, unknownName("capability", strings.Join(names, "."), all))
+		return
+	}
+	for _, f := range predicate.CapabilityFields() {
+		r.mention(predicate.StepMention{Mention: predicate.Mention{Name: f.String(), Field: f, Raw: -1}})
+	}
+	r.slotCall(e, predicate.Slot{
+		Source: predicate.FromCapability, At: int(predicate.LabelOf(names[1])), Name: names[1], Type: schema.TypeBool, Can: can,
+	})
+}
+
+// toolCapability resolves tool(x).NAME, the capability of a tool by its name alone.
+func (r *resolver) toolCapability(e ast.Expr) bool {
+	if e.Kind() != ast.SelectKind {
+		return false
+	}
+	op := e.AsSelect().Operand()
+	if op.Kind() != ast.CallKind || op.AsCall().FunctionName() != "tool" || len(op.AsCall().Args()) != 1 {
+		return false
+	}
+	label := e.AsSelect().FieldName()
+	if _, known := r.scope.capabilities(); !known || predicate.LabelOf(label) == 0 {
+		r.unknown(e, "a tool has "+strings.Join(predicate.LabelNames(), ", ")+", as in tool(x).egress")
+		return true
+	}
+	x := op.AsCall().Args()[0]
+	r.visit(x)
+	r.call(e, "@tool", r.literal(e, label), x)
+	return true
 }
 
 // agentMention is the value of the event that agent.* reads.
@@ -427,8 +470,8 @@ func (r *resolver) globalCall(e ast.Expr, c ast.CallExpr, name string) bool {
 	case slices.ContainsFunc(contentFunctions[:], func(f contentFunction) bool { return f.name == name }) && len(c.Args()) == 1:
 		r.searched(c.Args()[0], name)
 		return true
-	case name == "ip" || name == "cidr" || name == "url":
-		r.unknown(e, name+`() is valid only in forms such as ip(x).isPrivate(), cidr("10.0.0.0/8").contains(x), url(x).host`)
+	case name == "ip" || name == "cidr" || name == "url" || name == "tool":
+		r.unknown(e, name+`() is valid only in forms such as ip(x).isPrivate(), cidr("10.0.0.0/8").contains(x), url(x).host, tool(x).egress`)
 		return true
 	case name == "has":
 		r.has(e, c)

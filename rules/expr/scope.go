@@ -17,6 +17,8 @@ type scope interface {
 	roots() []string
 	// agents returns the registry behind agent.*, which may be nil; known reports whether the scope has agent.* at all.
 	agents() (r predicate.Registry, known bool)
+	// capabilities returns what is behind cap.*, which may be nil; known reports whether the scope has cap.* at all.
+	capabilities() (c predicate.Capabilities, known bool)
 }
 
 // resolved is the meaning of names. If used is 0, the names are unknown, and problem is the text of the issue.
@@ -35,8 +37,12 @@ type eventScope struct {
 
 func (sc eventScope) agents() (predicate.Registry, bool) { return sc.env.site.Agents, true }
 
+func (sc eventScope) capabilities() (predicate.Capabilities, bool) {
+	return sc.env.site.Capabilities, true
+}
+
 func (sc eventScope) roots() []string {
-	out := []string{"raw", "lists", "agent"}
+	out := []string{"raw", "lists", "agent", "cap"}
 	for f := range schema.Field(schema.NumFields) {
 		if root, _, _ := strings.Cut(f.String(), "."); !slices.Contains(out, root) && (!f.OfTrigger() || sc.triggers) {
 			out = append(out, root)
@@ -127,6 +133,8 @@ type stepScope struct {
 }
 
 func (sc stepScope) agents() (predicate.Registry, bool) { return nil, false }
+
+func (sc stepScope) capabilities() (predicate.Capabilities, bool) { return nil, false }
 
 func (sc stepScope) roots() []string { return append(sc.eventScope.roots(), sc.steps...) }
 

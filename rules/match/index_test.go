@@ -44,7 +44,7 @@ func newEnv(t testing.TB) *expr.Env {
 	t.Helper()
 	p := prefix("a")
 	lists := map[string]predicate.List{"some": newValues("a", "b", ""), "other": newValues("ab", "c"), "starts": &p}
-	env, err := expr.NewEnv(expr.Site{Lists: lists, Agents: registry{}})
+	env, err := expr.NewEnv(expr.Site{Lists: lists, Agents: registry{}, Capabilities: abilities{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -335,3 +335,18 @@ func TestAlternativesThatAreNotTests(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
+
+// abilities are capabilities of events by their action and host.
+type abilities struct{}
+
+func (abilities) Tool(_, name string) (predicate.Labels, bool) {
+	return predicate.Labels(len(name)), true
+}
+
+func (abilities) Shape(arguments string) predicate.Labels {
+	return predicate.Labels(len(arguments)) & predicate.Egress
+}
+
+func (abilities) Request(host, _, _ string) predicate.Labels { return predicate.Labels(len(host)) }
+
+func (abilities) Action(action string) predicate.Labels { return predicate.Labels(len(action)) }

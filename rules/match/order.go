@@ -352,7 +352,8 @@ func (b *builder) price(slot int32, atoms []int32) int {
 	case isLong(b.x.slots[slot]) && b.searches(atoms):
 		return priceSearch
 	}
-	if s := b.x.slots[slot]; len(s.Path) > 0 || s.Derive != "" || s.Source == predicate.FromAgent || s.Source == predicate.FromGrant {
+	if s := b.x.slots[slot]; len(s.Path) > 0 || s.Derive != "" || s.Source == predicate.FromAgent || s.Source == predicate.FromGrant ||
+		s.Source == predicate.FromCapability {
 		return priceDerived
 	}
 	return priceValue

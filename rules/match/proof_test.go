@@ -22,7 +22,7 @@ func (d draw) from(texts ...string) string { return texts[d(len(texts))] }
 
 var (
 	textFields = []string{
-		"event.class", "event.action", "event.dataset", "user.id", "url.domain", "source.ip", "message_context.prompt_text",
+		"event.class", "event.action", "event.dataset", "user.id", "url.domain", "source.ip", "message_context.prompt_text", "gen_ai.tool.name",
 	}
 	dynPaths = []string{
 		"raw.x", "raw.y.z", `raw["@k"]`, "gen_ai.tool.call.arguments", "gen_ai.tool.call.arguments.k", "gen_ai.tool.call.arguments.l.k",
@@ -106,7 +106,7 @@ func (d draw) term() string {
 		return d.agent()
 	}
 	return d.from(
-		"event.truncated", "!event.truncated", "event.truncated == true", "true", "false", "size(user.id) < 2",
+		"cap.egress", "cap.change && !cap.private", "event.truncated", "!event.truncated", "event.truncated == true", "true", "false", "size(user.id) < 2",
 		"event.action == user.id", "raw.x == raw.y.z", "raw.x < raw.y.z", "ip(source.ip).isPrivate()", "gen_ai.usage.cost > 0.5",
 	)
 }

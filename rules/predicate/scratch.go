@@ -37,6 +37,13 @@ type Scratch struct {
 	foldedTexts []byte
 	foldedFor   uint64
 	injector    content.Injector
+
+	// The labels of the event of Begin, and of names.
+	eventLabels Labels
+	labelsOf    Capabilities
+	labelsFor   uint64
+	namedLabels []namedLabels
+	namedOf     Capabilities
 }
 
 // NewScratch returns an empty Scratch.

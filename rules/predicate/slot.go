@@ -12,26 +12,28 @@ type Source uint8
 
 // The sources of field slots.
 const (
-	FromField   Source = iota // Event.Value(At)
-	FromRaw                   // Event.Raws[At]
-	FromAgent                 // the registry's attribute Name of the event's agent
-	FromGrant                 // a bool: whether the event's agent may use Of, or Text, which is of the kind Name
-	FromStep                  // the value captured for Where.Needs()[At]
-	FromFinding               // the value of the finding, or of its entry, with index At in FindingNames
+	FromField      Source = iota // Event.Value(At)
+	FromRaw                      // Event.Raws[At]
+	FromAgent                    // the registry's attribute Name of the event's agent
+	FromGrant                    // a bool: whether the event's agent may use Of, or Text, which is of the kind Name
+	FromCapability               // whether the event has the label with bit At
+	FromStep                     // the value captured for Where.Needs()[At]
+	FromFinding                  // the value of the finding, or of its entry, with index At in FindingNames
 )
 
 // Slot, a field slot, is one value that a condition reads.
 type Slot struct {
 	Source   Source
 	At       int
-	Name     string      // the attribute's name if Source is FromAgent, the kind's if it is FromGrant
-	Type     schema.Type // of the value above Path
-	Path     []string    // keys below a TypeDyn; empty for the value itself
-	Derive   string      // the values to make from the value, one from the other, separated by spaces: see derived.go; or ""
-	Presence bool        // the slot is a bool: whether the value is present
-	Agents   Registry    // for FromAgent and FromGrant; may be nil
-	Of       *Slot       // for FromGrant: the value that is used; nil for the constant Text
-	Text     string      // for FromGrant
+	Name     string       // the attribute's name if Source is FromAgent, the kind's if it is FromGrant, the label's if it is FromCapability
+	Type     schema.Type  // of the value above Path
+	Path     []string     // keys below a TypeDyn; empty for the value itself
+	Derive   string       // the values to make from the value, one from the other, separated by spaces: see derived.go; or ""
+	Presence bool         // the slot is a bool: whether the value is present
+	Agents   Registry     // for FromAgent and FromGrant; may be nil
+	Of       *Slot        // for FromGrant: the value that is used; nil for the constant Text
+	Text     string       // for FromGrant
+	Can      Capabilities // for FromCapability; may be nil
 }
 
 // ResultType returns the type of the value that is read, which Presence and Derive change.
@@ -119,6 +121,8 @@ func (s *Scratch) above(slot *Slot) schema.Value {
 		}
 	case FromGrant:
 		return schema.BoolValue(s.allowed(slot))
+	case FromCapability:
+		return schema.BoolValue(s.labels(slot.Can).Has(Labels(slot.At)))
 	case FromStep:
 		if slot.At < len(s.captured) {
 			return typedAs(slot.Type, s.captured[slot.At])

@@ -1,5 +1,5 @@
-// Package site reads the additions of a site to the rule language: its lists (lists.NAME) and the registry of its agents
-// (agent.*). Lists and registries are immutable and safe for concurrent use; look-ups do not allocate.
+// Package site reads the additions of a site to the rule language: its lists (lists.NAME), the registry of its agents
+// (agent.*), and the capabilities of tools (cap.*). Lists and registries are immutable and safe for concurrent use; look-ups do not allocate.
 package site
 
 import (
