@@ -20,6 +20,7 @@ type compiler struct {
 	today    time.Time
 	families *families
 	known    map[condText]compiled
+	params   *siteParams
 	tags     map[string]string // the titles of the known tags; nil until a tag is read
 }
 

@@ -43,6 +43,17 @@
 // unknown field, list or tag and a type error are all errors. Load reports the errors of all files at once, each with
 // its position, and builds no Set if there is one. A missing test and an expired exception are warnings.
 //
+// `params` names values of the rule with their defaults: {count: 20, within: 5m, tools: [drop, wipe]}. $count in the file is the
+// value, params.tools in a condition is a literal. A site sets others in params.yaml in its folder of rules:
+//
+//	params:
+//	  aws.bulk-delete: {count: 50, within: 10m}
+//
+// The tests of the file run with its defaults.
+//
+// `why`, `triage` and `expected` are for readers: why the behaviour matters, what a person does about a finding, and how often
+// findings are expected.
+//
 // `datasets` names the datasets whose events the rule reads. It also limits the datasets whose progress the rule waits
 // for: a rule without it waits for all of them. "@llm" names a family of datasets: llm is models, tools, MCP and the
 // telemetry of agents, gateway is HTTP APIs, audit is clouds and other platforms (`aidr formats` lists the families of each

@@ -28,6 +28,8 @@ type Kept struct {
 	lists    map[string]predicate.List
 	agents   *site.Agents // nil: there is no registry
 	can      *site.Capabilities
+	params   *siteParams
+	defaults *Kept       // of the Set without params
 	compiled int         // the number of files that compiler has compiled
 	order    []*keptFile // the rule files of the last load, in the order in which they were read
 	byName   map[string]*keptFile
@@ -125,8 +127,9 @@ func (k *Kept) shipped() *site.Capabilities {
 }
 
 // begin drops what is kept unless conditions mean the same at the site as in the last load.
-func (k *Kept) begin(s expr.Site, agents *site.Agents, o Options) error {
-	if k.compiler != nil && maps.Equal(k.lists, s.Lists) && k.agents == agents && k.can == s.Capabilities && k.hasOptions(o) && k.compiled <= keptGrowth*len(k.order)+keptGrowth {
+func (k *Kept) begin(s expr.Site, agents *site.Agents, params *siteParams, o Options) error {
+	sameParams := (k.params == nil) == (params == nil) && (params == nil || k.params.digest == params.digest)
+	if k.compiler != nil && sameParams && maps.Equal(k.lists, s.Lists) && k.agents == agents && k.can == s.Capabilities && k.hasOptions(o) && k.compiled <= keptGrowth*len(k.order)+keptGrowth {
 		return nil
 	}
 	s.Agents = agents
@@ -137,7 +140,8 @@ func (k *Kept) begin(s expr.Site, agents *site.Agents, o Options) error {
 	if err != nil {
 		return err
 	}
-	k.compiler = &compiler{env: env, today: o.Today, families: newFamilies(o.Families), known: map[condText]compiled{}}
+	k.compiler = &compiler{env: env, today: o.Today, families: newFamilies(o.Families), known: map[condText]compiled{}, params: params}
+	k.params = params
 	k.lists, k.agents, k.compiled = s.Lists, agents, 0
 	k.can, _ = s.Capabilities.(*site.Capabilities)
 	k.order, k.byName, k.set = nil, nil, nil
@@ -189,7 +193,7 @@ func (l *loader) changedOnly() bool {
 			changed[c.name] = c
 		}
 	}
-	l.agents, l.capabilities, l.opened, l.problems = k.agents, k.can, k.opened, slices.Clone(k.reading)
+	l.agents, l.capabilities, l.params, l.opened, l.problems = k.agents, k.can, k.params, k.opened, slices.Clone(k.reading)
 	for _, f := range k.order {
 		if c, again := changed[f.name]; !again {
 			l.sources = append(l.sources, source{name: f.name, kept: f})

@@ -45,6 +45,8 @@ type Options struct {
 	// Changed are the paths that may have changed since the last load with Kept, for example those that the operating system
 	// reported. Nil means that any file may have changed, so all of them are read. It matters only with Kept.
 	Changed []string
+	// withoutParams leaves out the site's parameters of rules.
+	withoutParams bool
 	// Today is the current time. An exception that expired before it is reported as a warning. The zero time turns these
 	// warnings off. Today has no other effect.
 	Today time.Time
@@ -85,7 +87,11 @@ func LoadFolders(o Options, folders ...Folder) (set *Set, problems []Problem) {
 			return nil, l.problems
 		}
 	}
-	return l.build()
+	set, problems = l.build()
+	if set != nil && l.params != nil {
+		l.withDefaults(set)
+	}
+	return set, problems
 }
 
 // LoadFS is Load for the rules in a file system, such as library.FS. Problems show name as the folder's name.
@@ -106,6 +112,7 @@ type loader struct {
 	agents     *site.Agents
 	agentsFile string
 
+	params           *siteParams
 	capabilities     *site.Capabilities
 	capabilitiesFile string
 
@@ -133,7 +140,9 @@ func (l *loader) readAll() error {
 	if l.capabilities == nil {
 		l.capabilities = l.kept.shipped()
 	}
-	if err := l.kept.begin(expr.Site{Lists: l.lists, Capabilities: l.capabilities}, l.agents, l.options); err != nil {
+	l.problems = append(l.problems, l.params.problems()...)
+	site := expr.Site{Lists: l.lists, Capabilities: l.capabilities}
+	if err := l.kept.begin(site, l.agents, l.params, l.options); err != nil {
 		return fmt.Errorf("prepare the rule language: %w", err)
 	}
 	for _, f := range l.folders {
@@ -178,13 +187,16 @@ func (l *loader) siteOf(fsys fs.FS, name string) {
 	if _, err := fs.Stat(fsys, AgentsFile); err == nil && l.options.Agents == "" {
 		l.agentsOf(fsys, AgentsFile, path.Join(name, AgentsFile))
 	}
+	if !l.options.withoutParams {
+		l.paramsOf(fsys, name)
+	}
 	if _, err := fs.Stat(fsys, CapabilitiesFile); err == nil {
 		l.capabilitiesOf(fsys, CapabilitiesFile, path.Join(name, CapabilitiesFile))
 	}
 }
 
 // isSite reports whether a path in a folder of rules is a file of the site and no rule.
-func isSite(p string) bool { return p == AgentsFile || p == CapabilitiesFile }
+func isSite(p string) bool { return p == AgentsFile || p == CapabilitiesFile || p == ParamsFile }
 
 // folder adds all rule files below a folder.
 func (l *loader) folder(fsys fs.FS, name string) {
@@ -319,6 +331,7 @@ func (l *loader) build() (*Set, []Problem) {
 	files := l.compile()
 	l.kept.keep(l, files)
 	all := l.distinct(files)
+	l.unknownParams(all)
 	linked, problems := link(all)
 	l.problems = append(l.problems, problems...)
 	sortProblems(l.problems)

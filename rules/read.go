@@ -51,6 +51,7 @@ func readRule(c *compiler, d *doc.Doc, root *doc.Node) (*Rule, []Problem) {
 		return nil, ofDoc(d.Problems(), "")
 	}
 	r := &reader{compiler: c, doc: d, rule: &Rule{File: d.Name, Line: root.Line}, top: root.Fields()}
+	r.params(root)
 	r.head()
 	r.response()
 	when := r.top.Get("when")
@@ -65,7 +66,27 @@ func readRule(c *compiler, d *doc.Doc, root *doc.Node) (*Rule, []Problem) {
 	r.tests(r.top.Get("tests"))
 	r.top.Done()
 	r.finish()
-	return r.rule, ofDoc(d.Problems(), r.rule.ID)
+	return r.rule, append(ofDoc(d.Problems(), r.rule.ID), c.params.problems()...)
+}
+
+// params replaces the uses of the rule's parameters by their values: those of the site, or the defaults.
+func (r *reader) params(root *doc.Node) {
+	n := r.top.Get("params")
+	id := r.top.Get("id").String()
+	var overrides *doc.Node
+	if root.Kind == doc.Map {
+		overrides = r.compiler.params.of(id)
+	}
+	if n == nil && overrides == nil {
+		return
+	}
+	p := doc.ReadParams(n, overrides)
+	p.Fill(root, "id", "params", "title", "description", "summary", "references", "false_positives", "why", "triage", "expected",
+		"tests")
+	for _, name := range p.Unused() {
+		n.Warn("the parameter %s is not used: write $%s for a value, or params.%s in a condition", name, name, name)
+	}
+	n.Each(func(name, _ *doc.Node) { r.rule.Params = append(r.rule.Params, name.String()) })
 }
 
 // head reads the keys that describe the rule.
@@ -97,6 +118,9 @@ func (r *reader) head() {
 	rule.Tags = r.tags(f.Get("tags"))
 	rule.References = f.Get("references").Strings()
 	rule.FalsePositives = f.Get("false_positives").Strings()
+	rule.Why = strings.TrimSpace(f.Get("why").Filled())
+	rule.Triage = f.Get("triage").Strings()
+	rule.Expected = f.Get("expected").Filled()
 }
 
 // severities returns the values of `severity`, from the lowest to the highest.

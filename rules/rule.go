@@ -67,6 +67,11 @@ type Rule struct {
 	Tags           []string
 	References     []string
 	FalsePositives []string
+	Why            string   // why the behaviour matters
+	Triage         []string // what a person does about a finding, in order
+	Expected       string   // how often findings are expected
+	// Params are the names of the values that a site can set in params.yaml, in the order of the file.
+	Params []string
 
 	// Kind determines which of the clauses is set; for KindNone all are nil.
 	Kind       Kind

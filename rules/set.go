@@ -32,6 +32,7 @@ type Set struct {
 	roles    []roleRef // by number of the condition in the index
 
 	capabilities *site.Capabilities
+	defaults     *Set // with the default parameters, nil if the site sets none
 }
 
 // roleRef refers to a role of a rule.
@@ -271,6 +272,13 @@ func (s *Set) SharesSite(o *Set) bool { return s.env == o.env }
 // Only returns a Set of r, one of s.All, and of the rules that feed it, all of them active whatever their stages. The
 // tests of r run against it. r makes findings even if it is a block. Raw paths keep the order that they have in s.
 func (s *Set) Only(r *Rule) *Set {
+	if s.defaults != nil {
+		for _, d := range s.defaults.All {
+			if d.ID == r.ID {
+				return s.defaults.Only(d)
+			}
+		}
+	}
 	only := *r
 	only.Stage = StageStable
 	o := &Set{Rules: append([]*Rule{&only}, feeding(r, nil)...), wanted: s.wanted, env: s.env}

@@ -37,6 +37,13 @@ func (d *Doc) Problems() []Problem {
 	return ps
 }
 
+// Take returns the problems and forgets them: of a document whose values are used in several places, the problems of one.
+func (d *Doc) Take() []Problem {
+	out := d.Problems()
+	d.problems, d.dropped = nil, 0
+	return out
+}
+
 // ComparePlace orders problems by file, line, column, key and cause.
 func ComparePlace(a, b Problem) int {
 	if c := strings.Compare(a.File, b.File); c != 0 {
