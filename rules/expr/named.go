@@ -74,7 +74,7 @@ func (v *Env) compileText(text string, names scope) (name *predicate.Name, issue
 	for _, m := range c.mentions {
 		mentions = append(mentions, m.Mention)
 	}
-	b := builder{env: v, checked: c}
+	b := builder{env: v, checked: c, ors: map[ast.Expr]disjunction{}}
 	root, err := b.name(c.ast.Expr())
 	if err != nil {
 		return nil, []Issue{{1, 1, fmt.Sprintf("the expression cannot be planned: %v", err)}}

@@ -41,6 +41,7 @@ func TestNames(t *testing.T) {
 	f(`has(raw.no.x) ? raw.no.x : ai_agent.uid`, "a1")
 	f(`has(raw.a.b) ? raw.a.b : ai_agent.uid`, "text")
 	f(`event.class == "tool" ? (raw.a.yes ? "yes" : "no") : "other"`, "yes")
+	f(`event.class == "tool" || user.id == "x" ? "a" : "b"`, "a")
 	f(`raw.a.n > "x" ? "a" : "b"`, "error")
 	f(`event.dataset + "/" + ai_agent.uid`, "litellm/a1")
 	f(`event.dataset + "/" + raw.a.b`, "litellm/text")
