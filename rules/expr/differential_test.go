@@ -192,7 +192,7 @@ func dynTerm(t *rapid.T) string {
 		return `cidr("10.0.0.0/8").contains(` + pick(t, append(dynSources, "source.ip")) + ")"
 	case 10:
 		return pick(t, []string{
-			"cap.egress", "cap.change", "!cap.private", "cap.untrusted == true", "tool(" + x + ").untrusted", "tool(gen_ai.tool.name).change",
+			"size(invisible(" + x + ")) > 0", "\"tag\" in invisible(" + x + ")", "cap.egress", "cap.change", "!cap.private", "cap.untrusted == true", "tool(" + x + ").untrusted", "tool(gen_ai.tool.name).change",
 			"agent.registered", `agent.owner == "ops"`, "has(agent.owner)", "agent.expires > time",
 			`agent.allows_tool("tool")`, "agent.allows_tool(" + x + ")", `agent.allows("tool", "read")`, "!agent.allows_route(" + x + ")",
 			"agent.allows_tool(" + x + ") == agent.registered", `"read" in agent.tools`, "has(agent.tools)", "has(agent.models)",

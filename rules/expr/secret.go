@@ -23,30 +23,39 @@ func boxSecrets(v ref.Val) ref.Val {
 	return types.NewStringList(types.DefaultTypeAdapter, kinds.Names())
 }
 
-// secretSlot returns the slot in secrets(slot), nil for other expressions.
-func (b *builder) secretSlot(e ast.Expr) *predicate.Slot {
-	if !isCall(e, lenientName("secrets")) {
+// slotIn returns the slot in function(slot), nil for other expressions.
+func (b *builder) slotIn(e ast.Expr, function string) *predicate.Slot {
+	if !isCall(e, lenientName(function)) {
 		return nil
 	}
 	return b.slot(e.AsCall().Args()[0])
 }
 
-// hasSecret returns the node of "kind" in secrets(slot), nil for other operands.
+// hasSecret returns the node of "kind" in secrets(slot) or in invisible(slot), nil for other operands.
 func (b *builder) hasSecret(x, list ast.Expr) predicate.Node {
 	kind, ok := literalText(x)
-	if s := b.secretSlot(list); s != nil && ok {
+	if !ok {
+		return nil
+	}
+	if s := b.slotIn(list, "secrets"); s != nil {
 		return predicate.HasSecret(s, kind)
+	}
+	if s := b.slotIn(list, "invisible"); s != nil {
+		return predicate.HasInvisible(s, kind)
 	}
 	return nil
 }
 
-// countSecrets returns the node of size(secrets(slot)) compared with n, nil if x is another expression.
+// countSecrets returns the node of size(secrets(slot)) or size(invisible(slot)) compared with n, nil if x is another expression.
 func (b *builder) countSecrets(op predicate.Order, x ast.Expr, n int64) predicate.Node {
 	if !isCall(x, "size") || len(x.AsCall().Args()) != 1 {
 		return nil
 	}
-	if s := b.secretSlot(x.AsCall().Args()[0]); s != nil {
+	if s := b.slotIn(x.AsCall().Args()[0], "secrets"); s != nil {
 		return predicate.CountSecrets(s, op, n)
+	}
+	if s := b.slotIn(x.AsCall().Args()[0], "invisible"); s != nil {
+		return predicate.CountInvisible(s, op, n)
 	}
 	return nil
 }

@@ -11,5 +11,5 @@ import "embed"
 
 // FS holds the rule files, and the lists in the folder lists.
 //
-//go:embed api cloud flow identity llm mcp lists
+//go:embed api cloud cross flow identity llm mcp lists
 var FS embed.FS

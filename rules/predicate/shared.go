@@ -18,7 +18,7 @@ type SharedTests struct {
 // searches. It returns n itself if n is another node; a single text test such as contains is not worth caching.
 func (t *SharedTests) Share(n Node) Node {
 	switch n.(type) {
-	case *matches, *hasSecret, *countSecrets, *or:
+	case *matches, *hasSecret, *countSecrets, *hasInvisible, *countInvisible, *or:
 	default:
 		return n
 	}
@@ -91,6 +91,10 @@ func shareKey(n Node) (key string, ok bool) {
 		return fmt.Sprintf("secrets %s %s", n.slot.key(), n.kind), true
 	case *countSecrets:
 		return fmt.Sprintf("secrets %s %d %d", n.slot.key(), n.op, n.n), true
+	case *hasInvisible:
+		return fmt.Sprintf("invisible %s %s", n.slot.key(), n.kind), true
+	case *countInvisible:
+		return fmt.Sprintf("invisible %s %d %d", n.slot.key(), n.op, n.n), true
 	case *or:
 		var keys []string
 		for _, t := range n.group {
