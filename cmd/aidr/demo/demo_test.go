@@ -22,8 +22,9 @@ import (
 
 // planted lists the incidents in the story: rules that must have findings, and their agents.
 var planted = []string{
-	"aws.secrets-fan-out research-bot", "demo.hijack-across-sources research-bot",
-	"flow.new-use-of-any-value payables-bot", "flow.new-use-of-read-value payables-bot",
+	"aws.secrets-fan-out research-bot", "cross.several-rules research-bot", "demo.hijack-across-sources research-bot",
+	"flow.new-use-of-any-value payables-bot", "flow.new-use-of-read-value payables-bot", "flow.orders-obeyed research-bot",
+	"flow.trifecta-new-value payables-bot",
 	"gateway.denied-then-allowed research-bot", "identity.shared-credential night-batch",
 	"identity.unregistered-agent shadow-7", "llm.override-in-tool-result research-bot", "llm.override-then-send research-bot",
 	"llm.sensitive-path research-bot", "llm.tool-argument-egress research-bot",
