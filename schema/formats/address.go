@@ -106,6 +106,9 @@ func (el *Element) setIP(ip netip.Addr, text string, normal bool) {
 // address (a sidecar) or one that trust_forwarded of the source's configuration includes. It reports whether there was a
 // valid address.
 func (el *Element) SetSourceIP(peer, forwarded string) bool {
+	if peer == "" {
+		return false
+	}
 	if forwarded == "" {
 		if _, ok := parseQuad(peer); ok {
 			el.Event.SetText(schema.SourceIP, peer)

@@ -83,8 +83,7 @@ func (el *Element) SetAgentByAddress(userAgent string) {
 // HashSecret returns the SHA-256 of a secret in hex, which replaces the secret everywhere. It returns "" if the text is too
 // short for a secret or the gateway already masked it.
 func (el *Element) HashSecret(secret string) string {
-	masked := strings.Contains(secret, "***") || strings.EqualFold(secret, "redacted") || strings.EqualFold(secret, "[redacted]")
-	if len(secret) < minSecret || masked {
+	if len(secret) < minSecret || strings.Contains(secret, "***") || strings.EqualFold(secret, "redacted") || strings.EqualFold(secret, "[redacted]") {
 		return ""
 	}
 	el.scratch = append(el.scratch[:0], secret...)

@@ -25,9 +25,11 @@ func (el *Element) Text(n Node) string {
 
 // FirstText returns the first of the nodes' texts that is not empty, or "".
 func (el *Element) FirstText(nodes ...Node) string {
-	for _, n := range nodes {
-		if s := el.Text(n); s != "" {
-			return s
+	for i := range nodes {
+		if n := &nodes[i]; n.Kind > scan.Null {
+			if s := el.Text(*n); s != "" {
+				return s
+			}
 		}
 	}
 	return ""
@@ -51,8 +53,12 @@ func (el *Element) CopyFirstText(f schema.Field, nodes ...Node) {
 	if !el.Wanted(f) {
 		return
 	}
-	for _, n := range nodes {
-		if el.CopyText(f, n); el.Event.Has(f) {
+	for i := range nodes {
+		n := &nodes[i]
+		if n.Kind > scan.Null {
+			el.CopyText(f, *n)
+		}
+		if el.Event.Has(f) {
 			return
 		}
 	}
@@ -94,8 +100,12 @@ func (el *Element) CopyFirstInt(f schema.Field, nodes ...Node) {
 	if !el.Wanted(f) {
 		return
 	}
-	for _, n := range nodes {
-		if el.CopyInt(f, n); el.Event.Has(f) {
+	for i := range nodes {
+		n := &nodes[i]
+		if n.Kind > scan.Null {
+			el.CopyInt(f, *n)
+		}
+		if el.Event.Has(f) {
 			return
 		}
 	}

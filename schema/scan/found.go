@@ -86,6 +86,50 @@ func (f *Found) SelectAt(src string, at Span) (dup int) {
 	return s.dup
 }
 
+// Picked holds the spans that a Trie selects in one small object after another, from an Index if the object is indexed.
+// Unlike a Found it selects nothing ahead. Clearing it costs as much as the last object filled. It belongs to one worker.
+type Picked struct {
+	Spans    []Span // by place; Absent if the object has nothing there
+	trie     *Trie
+	filled   []int // places that may be filled; some may be listed twice
+	overflow bool  // more places were filled than filled has room for
+}
+
+// Picked returns a Picked for a complete trie.
+func (t *Trie) Picked() Picked {
+	return Picked{Spans: make([]Span, t.Len()), trie: t, filled: make([]int, 0, max(t.Len(), 1))}
+}
+
+// Filled returns the places that may be filled; some may be listed twice.
+func (p *Picked) Filled() []int {
+	if p.overflow { // the object has the same keys many times
+		p.filled, p.overflow = p.filled[:0], false
+		for place := range p.Spans {
+			if p.Spans[place].Kind != Absent {
+				p.filled = append(p.filled, place)
+			}
+		}
+	}
+	return p.filled
+}
+
+// Put sets the span of a place that is Absent.
+func (p *Picked) Put(place int, v Span) {
+	p.Spans[place] = v
+	p.filled = append(p.filled, place)
+}
+
+// Clear makes all places Absent.
+func (p *Picked) Clear() {
+	if p.overflow {
+		clear(p.Spans)
+	}
+	for _, place := range p.filled {
+		p.Spans[place] = Span{}
+	}
+	p.filled, p.overflow = p.filled[:0], false
+}
+
 // An array of records is an array whose elements are selected as values of their own, such as Records in CloudTrail's
 // files. Select validates the array anyway, so it selects from each element in the same pass and stores the result in the
 // Index: first in a selection of its own, the lookahead, and from there as picks. SelectAt of the element later copies the

@@ -15,8 +15,8 @@ type Index struct {
 	elements []element // elements of arrays of records
 	picks    []pick    // the spans selected in them
 
-	// walker is the selection of SelectAt. SelectAt is called for every small object, and setting up a new selection took
-	// a quarter of its time.
+	// walker is the selection of Pick. Pick is called for every small object, and setting up a new selection took a quarter
+	// of its time.
 	walker selection
 }
 
@@ -126,33 +126,65 @@ func (x *Index) inside(entry int32) []IndexEntry {
 	return x.entries[entry : entry-1+x.entries[entry-1].size]
 }
 
-// SelectAt selects from the value at a span, as Trie.SelectAt does, without reading the text if the value is indexed.
-func (x *Index) SelectAt(t *Trie, src string, at Span, out []Span) (dup int) {
-	if at.entry() == 0 {
+// Pick selects from the value at a span of an already validated src, as Trie.SelectAt does, without reading the text if the
+// value is indexed.
+func (x *Index) Pick(p *Picked, src string, at Span) (dup int) {
+	p.Clear()
+	s := x.picking(p, src)
+	switch {
+	case at.entry() > 0:
+		s.walkRoot(at)
+	case at.Kind != Absent && p.trie.root != nil:
 		x.work += int(at.End - at.Start)
-		return t.SelectAt(src, at, out)
+		s.pass(int(at.Start), p.trie.root)
 	}
-	clear(out)
-	s := &x.walker
-	s.trie, s.src, s.out, s.dup, s.index = t, src, out, 0, x
-	s.walkRoot(at)
+	p.filled, p.overflow = s.filled, s.overflow
 	return s.dup
 }
 
-// EachSelect calls yield with each element of an array and selects from it, as Trie.Each does, without reading the text of
-// indexed values.
-func (x *Index) EachSelect(t *Trie, src string, array Span, out []Span, yield func(elem Span) bool) {
-	if array.entry() == 0 || array.Kind != Array {
+// picking returns the selection that fills p.
+func (x *Index) picking(p *Picked, src string) *selection {
+	s := &x.walker
+	s.trie, s.src, s.out, s.dup, s.index, s.filled, s.overflow = p.trie, src, p.Spans, 0, x, p.filled, false
+	return s
+}
+
+// EachPicked calls yield with each element of an array, as the method Each does, and selects from the element as Pick does.
+// During the call of yield, p holds the spans of that element.
+func (x *Index) EachPicked(p *Picked, src string, array Span, yield func(elem Span) bool) {
+	switch {
+	case array.Kind != Array:
+	case array.entry() > 0:
+		for list := x.inside(array.entry()); len(list) > 0; list = list[list[0].size:] {
+			elem := list[0].Span
+			x.Pick(p, src, elem)
+			if !yield(elem) {
+				return
+			}
+		}
+	default:
 		x.work += int(array.End - array.Start)
-		t.Each(src, array, out, yield)
-		return
+		x.eachPassed(p, src, array, yield)
 	}
-	for list := x.inside(array.entry()); len(list) > 0; list = list[list[0].size:] {
-		elem := list[0].Span
-		x.SelectAt(t, src, elem, out)
-		if !yield(elem) {
+}
+
+// eachPassed is EachPicked for an array that is not indexed: each element is selected in the pass that finds its end.
+func (x *Index) eachPassed(p *Picked, src string, array Span, yield func(elem Span) bool) {
+	i, last := skipBlanks(src, int(array.Start)+1), int(array.End)
+	for i < last && src[i] != ']' {
+		p.Clear()
+		var v Span
+		if p.trie.root == nil {
+			v = passSpan(src, i)
+		} else {
+			s := x.picking(p, src[:last])
+			v = s.pass(i, p.trie.root)
+			p.filled, p.overflow = s.filled, s.overflow
+		}
+		if !yield(v) {
 			return
 		}
+		i = skipSeparator(src, int(v.End))
 	}
 }
 

@@ -2,6 +2,7 @@ package scan
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,10 +77,18 @@ func sameSpans(a, b []Span) bool {
 // checkIndexed checks that an index gives the same as the text for a value and, recursively, for all values inside it.
 func checkIndexed(t rapid.TB, x *Index, src string, v Span, trie *Trie) {
 	t.Helper()
-	got, want := make([]Span, trie.Len()), make([]Span, trie.Len())
-	dup, wantDup := x.SelectAt(trie, src, v, got), trie.SelectAt(src, bare(v), want)
-	if dup != wantDup || !sameSpans(got, want) {
-		t.Fatalf("Index.SelectAt(%q, %v): got %d %v, want %d %v", src, v, dup, got, wantDup, want)
+	got, want := trie.Picked(), make([]Span, trie.Len())
+	if len(got.Spans) > 0 {
+		got.Put(0, Span{Kind: Null}) // left over from another object
+	}
+	dup, wantDup := x.Pick(&got, src, v), trie.SelectAt(src, bare(v), want)
+	if dup != wantDup || !sameSpans(got.Spans, want) {
+		t.Fatalf("Index.Pick(%q, %v): got %d %v, want %d %v", src, v, dup, got.Spans, wantDup, want)
+	}
+	for place := range want {
+		if listed := slices.Contains(got.Filled(), place); !listed && want[place].Kind != Absent {
+			t.Fatalf("Index.Pick(%q, %v): place %d is filled, but not listed in %d", src, v, place, got.Filled())
+		}
 	}
 	var a Arena
 	var values, keys, wants []string
@@ -88,10 +97,10 @@ func checkIndexed(t rapid.TB, x *Index, src string, v Span, trie *Trie) {
 		checkIndexed(t, x, src, elem, trie)
 		return true
 	})
-	x.EachSelect(trie, src, v, got, func(elem Span) bool {
+	x.EachPicked(&got, src, v, func(elem Span) bool {
 		trie.SelectAt(src, bare(elem), want)
-		if !sameSpans(got, want) {
-			t.Fatalf("Index.EachSelect(%q, %v): got %v of %v, want %v", src, v, got, elem, want)
+		if !sameSpans(got.Spans, want) {
+			t.Fatalf("Index.EachPicked(%q, %v): got %v of %v, want %v", src, v, got.Spans, elem, want)
 		}
 		return true
 	})
@@ -130,10 +139,10 @@ func TestIndexIsBounded(t *testing.T) {
 		if len(x.entries) != maxEntries {
 			t.Fatalf("got %d values, want %d", len(x.entries), maxEntries)
 		}
-		n, out := 0, make([]Span, 1)
+		n, out := 0, element.Picked()
 		x.Each(src, f.Spans[a], func(elem Span) bool {
-			x.SelectAt(&element, src, elem, out)
-			if out[inner].Kind != Absent {
+			x.Pick(&out, src, elem)
+			if out.Spans[inner].Kind != Absent {
 				n++
 			}
 			return true

@@ -58,24 +58,6 @@ func (t *Trie) SelectAt(src string, at Span, out []Span) (dup int) {
 	return s.dup
 }
 
-// Each calls yield with each element of an array, as the function Each does, and selects from the element in the same pass.
-// During the call of yield, out holds the spans of that element.
-func (t *Trie) Each(src string, array Span, out []Span, yield func(elem Span) bool) {
-	if array.Kind != Array || t.root == nil {
-		return
-	}
-	s := selection{trie: t, src: src[:array.End], out: out}
-	i, last := skipBlanks(src, int(array.Start)+1), int(array.End)
-	for i < last && src[i] != ']' {
-		clear(out)
-		v := s.pass(i, t.root)
-		if !yield(v) {
-			return
-		}
-		i = skipSeparator(src, int(v.End))
-	}
-}
-
 // pass is value for a text that is already validated.
 func (s *selection) pass(i int, n *node) (v Span) {
 	if len(n.children) > 0 && s.src[i] == '{' {

@@ -112,6 +112,18 @@ const (
 	answerDuration
 	answerBlockReason
 	answerCreateTime
+	answerPromptCount
+	answerCount
+)
+
+// usageObjects is the set of the places of objects that hold the tokens used.
+var usageObjects = formats.PlacesOf(answerUsageMetadata, answerUsageMetadataSnake, answerUsage)
+
+// Sets of the places of an answer's id, of the model that gave it, and of what only an answer has.
+var (
+	answerIDs    = formats.PlacesOf(answerID, answerResponseID, answerResponseIDSnake)
+	answerModels = formats.PlacesOf(answerModel, answerModelVersion, answerModelVersionSnake)
+	answerMarks  = formats.PlacesOf(responseCandidates, answerDone, responseOutputMessage, answerBlockReason)
 )
 
 // responsePaths returns AnswerPaths and the other paths that are read of a response's body.
@@ -138,8 +150,10 @@ func responsePaths() [][]string {
 		answerBlockReason - AnswerPlaces:        {"promptFeedback", "blockReason"},
 		answerCreateTime - AnswerPlaces:         {"createTime"},
 		// Ollama
-		answerDone - AnswerPlaces:     {"done"},
-		answerDuration - AnswerPlaces: {"total_duration"},
+		answerDone - AnswerPlaces:        {"done"},
+		answerDuration - AnswerPlaces:    {"total_duration"},
+		answerPromptCount - AnswerPlaces: {"prompt_eval_count"},
+		answerCount - AnswerPlaces:       {"eval_count"},
 	}...)
 }
 
@@ -159,8 +173,8 @@ func openAPI(p *formats.Paths, dataset string, kind recordKind) *api {
 	}
 	if kind == recordResponse {
 		a.responseBody = p.AddShape(nil, responsePaths()...)
-		for _, list := range [...]string{"candidates", "output", "message"} {
-			p.Index(list)
+		for _, key := range [...]string{"candidates", "output", "message", "usage", "usageMetadata", "usage_metadata"} {
+			p.Index(key)
 		}
 	}
 	a.requestBody = p.AddShape(requestPath, requestPaths()...)
@@ -224,7 +238,8 @@ func (a *api) Read(el *formats.Element) {
 	a.outcome(el, response, streamed)
 	a.chat.Reset()
 	el.SetWorkflow(el.Text(a.requestBody.At(requestPromptID)))
-	for _, place := range [...]int{requestTools, requestConfigTools, requestConverseTools} {
+	for set := a.requestBody.Held() & requestOffers; set != 0; set &= set - 1 {
+		place := set.First()
 		a.chat.Tools(el, a.requestBody.At(place))
 		if el.Event.Text(schema.EventDataset) == geminiDataset {
 			countFunctions(el, a.requestBody.At(place))
@@ -290,11 +305,12 @@ func (a *api) answer(el *formats.Element, response formats.Node) (streamed bool)
 		})
 		streamed = true
 	}
-	for _, place := range [...]int{answerUsageMetadata, answerUsageMetadataSnake, answerUsage} {
-		a.usage.Read(el, a.responseBody.At(place))
+	for set := a.responseBody.Held() & usageObjects; set != 0; set &= set - 1 {
+		a.usage.Read(el, a.responseBody.At(set.First()))
 	}
 	if done := a.responseBody.At(answerDone).Kind; done == scan.True || done == scan.False {
-		a.usage.Read(el, body) // Ollama's counts are members of the answer
+		a.usage.take(usageOllamaPrompt, a.responseBody.At(answerPromptCount)) // Ollama's counts are members of the answer
+		a.usage.take(usageOllamaOutput, a.responseBody.At(answerCount))
 	}
 	return streamed
 }
@@ -323,19 +339,15 @@ func (a *api) isCall(el *formats.Element, streamed bool) bool {
 	if a.realtime {
 		return true
 	}
-	for _, place := range [...]int{bodyMessages, bodyInput, bodyPrompt, bodyContents} {
-		if kind := a.requestBody.At(place).Kind; kind >= scan.String {
-			return true
-		}
+	if a.requestBody.HasAny(requestMessages) {
+		return true
 	}
 	switch el.Text(a.responseBody.At(answerObject)) {
 	case "chat.completion", "text_completion", "response", "realtime.response":
 		return true
 	}
-	for _, place := range [...]int{responseCandidates, answerDone, responseOutputMessage, answerBlockReason} {
-		if a.responseBody.At(place).Present() {
-			return true
-		}
+	if a.responseBody.HasAny(answerMarks) {
+		return true
 	}
 	return streamed && (a.stream.ID != "" || a.stream.Gemini || a.stream.Ollama) || el.Text(a.responseBody.At(answerType)) == "message"
 }
@@ -381,19 +393,42 @@ func (a *api) identify(el *formats.Element) {
 	hash := el.HashSecret(key)
 	el.SetAgent(a.headers.keyHeader, hash)
 	el.DeclareAgent("agent_id", el.Text(el.At(a.agentID)))
-	user := a.requestBody.At(requestUser)
-	el.SetAgent("request.user", el.Text(user))
-	el.SetAgent("request.safety_identifier", el.Text(a.requestBody.At(requestSafety)))
-	el.SetAgent("request.metadata.user_id", el.Text(a.requestBody.At(requestUserID)))
+	if a.requestBody.HasAny(requestUsers) {
+		a.identifyUser(el)
+	}
 	el.SetAgentByAddress(a.headers.userAgent)
 
 	if hash != "" {
 		el.SetText(schema.CredentialUID, hash)
 		el.SetText(schema.CredentialType, formats.TokenType(key))
 	}
-	el.CopyFirstText(schema.OnBehalfOfID, user, a.requestBody.At(requestSafety), a.requestBody.At(requestUserID))
 	el.SetText(schema.UserAgentOriginal, a.headers.userAgent)
 	el.CopyTraceparent(a.headers.traceparent)
+	if a.requestBody.HasAny(requestSessions) {
+		a.converses(el)
+	}
+}
+
+// Sets of the places of a request that list tools, that name the user, and that name the session or the conversation.
+var (
+	requestMessages = formats.PlacesOf(bodyMessages, bodyInput, bodyPrompt, bodyContents)
+	requestOffers   = formats.PlacesOf(requestTools, requestConfigTools, requestConverseTools)
+	requestUsers    = formats.PlacesOf(requestUser, requestSafety, requestUserID)
+	requestSessions = formats.PlacesOf(
+		requestSession, requestSessionID, requestMetaConversation, requestConversation, requestConversationID)
+)
+
+// identifyUser names the user for whom the caller made the request.
+func (a *api) identifyUser(el *formats.Element) {
+	user, safety, id := a.requestBody.At(requestUser), a.requestBody.At(requestSafety), a.requestBody.At(requestUserID)
+	el.SetAgent("request.user", el.Text(user))
+	el.SetAgent("request.safety_identifier", el.Text(safety))
+	el.SetAgent("request.metadata.user_id", el.Text(id))
+	el.CopyFirstText(schema.OnBehalfOfID, user, safety, id)
+}
+
+// converses sets the session and the conversation.
+func (a *api) converses(el *formats.Element) {
 	session := [...]formats.Node{a.requestBody.At(requestSession), a.requestBody.At(requestSessionID), a.requestBody.At(requestMetaConversation)}
 	conversation := a.requestBody.At(requestConversationID)
 	if !conversation.Present() && a.requestBody.At(requestConversation).Kind == scan.String {
@@ -418,14 +453,19 @@ func (a *api) model(el *formats.Element, streamed bool) {
 	}
 	el.SetClass(formats.ClassLLM, op)
 	el.SetText(schema.GenAIOperationName, op)
-	host, path := formats.SplitURL(el.FirstText(el.At(a.url), el.At(a.path)))
-	el.SetText(schema.GenAIProviderName, providerOf(host, dataset))
-	el.SetText(schema.ServiceTargetName, host)
-	el.SetText(schema.URLDomain, host)
-	el.SetText(schema.URLPath, path)
+	host, path := "", ""
+	if url := el.FirstText(el.At(a.url), el.At(a.path)); url != "" {
+		host, path = formats.SplitURL(url)
+		el.SetText(schema.ServiceTargetName, host)
+		el.SetText(schema.URLDomain, host)
+		el.SetText(schema.URLPath, path)
+	}
+	if el.Wanted(schema.GenAIProviderName) {
+		el.SetText(schema.GenAIProviderName, providerOf(host, dataset))
+	}
 	el.CopyFirstText(schema.GenAIRequestModel, a.requestBody.At(requestModel), a.requestBody.At(requestModelID))
 	switch short, ok := strings.CutPrefix(model, "models/"); {
-	case model == "":
+	case model == "" && path != "":
 		el.SetText(schema.GenAIRequestModel, modelInPath(path))
 	case ok:
 		el.SetText(schema.GenAIRequestModel, short)
@@ -437,10 +477,16 @@ func (a *api) model(el *formats.Element, streamed bool) {
 		a.stream.Usage.Set(el)
 		return
 	}
-	at := a.responseBody.At
-	el.CopyFirstText(schema.EventID, at(answerID), at(answerResponseID), at(answerResponseIDSnake))
-	el.CopyFirstText(schema.GenAIResponseID, at(answerID), at(answerResponseID), at(answerResponseIDSnake))
-	el.CopyFirstText(schema.GenAIResponseModel, at(answerModel), at(answerModelVersion), at(answerModelVersionSnake))
+	if a.responseBody.HasAny(answerIDs) {
+		id, camel, snake := a.responseBody.At(answerID), a.responseBody.At(answerResponseID), a.responseBody.At(answerResponseIDSnake)
+		el.CopyFirstText(schema.EventID, id, camel, snake)
+		el.CopyFirstText(schema.GenAIResponseID, id, camel, snake)
+	}
+	if !a.responseBody.HasAny(answerModels) {
+		a.usage.Set(el)
+		return
+	}
+	el.CopyFirstText(schema.GenAIResponseModel, a.responseBody.At(answerModel), a.responseBody.At(answerModelVersion), a.responseBody.At(answerModelVersionSnake))
 	a.usage.Set(el)
 }
 
@@ -490,6 +536,9 @@ func (a *api) outcome(el *formats.Element, response formats.Node, streamed bool)
 	}
 	for _, place := range a.statuses {
 		n := el.At(place)
+		if !n.Present() {
+			continue
+		}
 		if status, ok := scan.Int(n.Src, n.Span); ok && status >= 100 && status < 600 {
 			el.Event.SetInt(schema.HTTPResponseStatusCode, status)
 			el.SetHTTPStatus(status)
@@ -499,12 +548,12 @@ func (a *api) outcome(el *formats.Element, response formats.Node, streamed bool)
 	failed := a.responseBody.At(answerError)
 	if failed.Present() || streamed && a.stream.Failed {
 		el.SetOutcome(formats.Failure)
-		at := a.responseBody.At
-		if status := at(answerErrorStatus); status.Kind == scan.String { // Gemini's code is the HTTP status, Azure's status is
+		body := a.responseBody
+		if status := body.At(answerErrorStatus); status.Kind == scan.String { // Gemini's code is the HTTP status, Azure's status is
 			el.CopyText(schema.ErrorType, status)
 		}
 		if !el.Event.Has(schema.ErrorType) {
-			el.CopyFirstText(schema.ErrorType, at(answerErrorCode), at(answerErrorType))
+			el.CopyFirstText(schema.ErrorType, body.At(answerErrorCode), body.At(answerErrorType))
 		}
 	}
 	if reason := a.responseBody.At(answerBlockReason); reason.Present() { // the provider's filter held the prompt back

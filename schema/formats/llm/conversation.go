@@ -119,6 +119,9 @@ func (c *Conversation) Reset() {
 	c.last, c.lastCalls, c.callsPending, c.used = -1, [2]int{}, false, 0
 }
 
+// bodySystems is the set of the places of system instructions beside the messages.
+var bodySystems = formats.PlacesBetween(bodySystem, bodyConfigSystemCamel)
+
 // SelectedBody reads a request's body that has been selected by a shape beginning with BodyPaths: its messages, input
 // or prompt, and the system instructions beside them. It returns false if they are all missing.
 func (c *Conversation) SelectedBody(el *formats.Element, body *formats.Shape) bool {
@@ -129,8 +132,10 @@ func (c *Conversation) SelectedBody(el *formats.Element, body *formats.Shape) bo
 	for place := bodyInput; place <= bodyContents && !messages.Present(); place++ {
 		messages = body.At(place)
 	}
-	for place := bodySystem; place <= bodyConfigSystemCamel; place++ {
-		c.System(el, body.At(place))
+	if body.HasAny(bodySystems) {
+		for place := bodySystem; place <= bodyConfigSystemCamel; place++ {
+			c.System(el, body.At(place))
+		}
 	}
 	if contents := body.At(bodyContents); contents.Kind == scan.Object && contents.Span == messages.Span {
 		c.messages = append(c.messages, turn{node: contents})
@@ -433,8 +438,14 @@ func (c *Conversation) readContent(el *formats.Element, content formats.Node) {
 	})
 }
 
+// messageAllParts is the set of the places of a message's parts.
+var messageAllParts = formats.PlacesOf(messageParts, messageContentParts)
+
 // content returns the content of the selected message, which OpenTelemetry and Gemini call parts.
 func (c *Conversation) content() formats.Node {
+	if !c.message.HasAny(messageAllParts) {
+		return c.message.At(messageContent)
+	}
 	if parts := c.message.At(messageParts); parts.Kind == scan.Array {
 		return parts
 	}

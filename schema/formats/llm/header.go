@@ -12,12 +12,19 @@ import (
 type headers struct {
 	key, keyHeader, userAgent, forwarded string
 	traceparent                          formats.Node
+	used                                 bool // headers were read
 }
 
 // read reads the headers of several objects. The value in the first object that has a header counts.
 func (h *headers) read(el *formats.Element, objects ...formats.Node) {
-	*h = headers{}
+	if h.used {
+		*h = headers{}
+	}
 	for _, object := range objects {
+		if object.Kind != scan.Object {
+			continue
+		}
+		h.used = true
 		el.Index.Members(object.Src, object.Span, &el.Arena, func(name string, v scan.Span) bool {
 			h.take(el, name, formats.Node{Src: object.Src, Span: v})
 			return true

@@ -96,14 +96,13 @@ func itemPaths() [][]string {
 // callItem returns an item that is a call of another tool than a function of the caller's.
 func (c *Conversation) callItem(el *formats.Element, n formats.Node, kind string) ToolCall {
 	c.item.Select(el, n)
-	at := c.item.At
-	call := ToolCall{ID: el.FirstText(at(itemCallID), at(itemID)), Name: el.Text(at(itemName)), Server: el.Text(at(itemServer))}
+	call := ToolCall{ID: el.FirstText(c.item.At(itemCallID), c.item.At(itemID)), Name: el.Text(c.item.At(itemName)), Server: el.Text(c.item.At(itemServer))}
 	call.Arguments = c.argumentsOfItem(el)
 	switch kind {
 	case itemMCPCall:
 		call.Method = formats.ActionMCPCall
 	case itemListTools:
-		call.Method, call.Tools = methodList, at(itemTools)
+		call.Method, call.Tools = methodList, c.item.At(itemTools)
 	case itemApprovalRequest:
 		return call
 	}
@@ -137,21 +136,20 @@ func (c *Conversation) argumentsOfItem(el *formats.Element) formats.Node {
 // ranItem sets what the selected item shows about a tool that the provider ran: whether it succeeded, and its result.
 // A tool of the caller's has a status too, but that is about the item.
 func (c *Conversation) ranItem(el *formats.Element, kind string, call *ToolCall) {
-	at := c.item.At
-	failed := at(itemError)
+	failed := c.item.At(itemError)
 	for _, place := range [...]int{itemOutput, itemOutputs, itemResults, itemResult} {
-		if n := at(place); n.Present() && !call.Returned {
+		if n := c.item.At(place); n.Present() && !call.Returned {
 			call.Returned, call.Value = true, n
 		}
 	}
 	if kind == "image_generation_call" { // the image itself is not read
 		call.Value = formats.Node{}
 	}
-	status := el.Text(at(itemStatus))
+	status := el.Text(c.item.At(itemStatus))
 	if failed.Present() {
 		call.Outcome, call.Returned = formats.Failure, true
-		call.ErrorType = el.FirstText(at(itemErrorType), at(itemErrorCode))
-		if call.Value = at(itemErrorContent); !call.Value.Present() {
+		call.ErrorType = el.FirstText(c.item.At(itemErrorType), c.item.At(itemErrorCode))
+		if call.Value = c.item.At(itemErrorContent); !call.Value.Present() {
 			call.Value = failed
 		}
 	} else if isFailure(status) {
@@ -250,6 +248,12 @@ func functionPaths() [][]string {
 // codeTool is the name of Gemini's tool that runs code of the model.
 const codeTool = "code_execution"
 
+// Sets of the places of a part's calls and results, in the forms that name no type.
+var (
+	partCalls   = formats.PlacesOf(partFunctionCall, partFunctionCallSnake, partToolCall, partCode, partCodeSnake)
+	partResults = formats.PlacesOf(partFunctionResponse, partFunctionResponseSnake, partCodeResult, partCodeResultSnake)
+)
+
 // functionOf selects the first of the parts that is an object.
 func (c *Conversation) functionOf(el *formats.Element, places ...int) bool {
 	for _, place := range places {
@@ -263,33 +267,37 @@ func (c *Conversation) functionOf(el *formats.Element, places ...int) bool {
 
 // functionCall returns the selected part as a call of Gemini's API; ok is false if it is none.
 func (c *Conversation) functionCall(el *formats.Element) (call ToolCall, ok bool) {
-	at := c.function.At
+	if !c.part.HasAny(partCalls) {
+		return call, false
+	}
 	if c.functionOf(el, partFunctionCall, partFunctionCallSnake) {
-		call = ToolCall{ID: el.Text(at(functionID)), Name: el.Text(at(functionName)), Arguments: at(functionArguments)}
+		call = ToolCall{ID: el.Text(c.function.At(functionID)), Name: el.Text(c.function.At(functionName)), Arguments: c.function.At(functionArguments)}
 		return call, call.Name != ""
 	}
 	if c.functionOf(el, partToolCall) {
-		call = ToolCall{ID: el.Text(at(functionID)), Name: el.Text(at(functionToolName)), Arguments: at(functionPlainArguments)}
+		call = ToolCall{ID: el.Text(c.function.At(functionID)), Name: el.Text(c.function.At(functionToolName)), Arguments: c.function.At(functionPlainArguments)}
 		return call, call.Name != ""
 	}
-	if c.functionOf(el, partCode, partCodeSnake) && at(functionCode).Present() {
-		c.buffer = append(append(append(c.buffer[:0], `{"code":`...), at(functionCode).Raw()...), '}')
-		return ToolCall{ID: el.Text(at(functionID)), Name: codeTool, Arguments: el.Parse(c.buffer)}, true
+	if c.functionOf(el, partCode, partCodeSnake) && c.function.At(functionCode).Present() {
+		c.buffer = append(append(append(c.buffer[:0], `{"code":`...), c.function.At(functionCode).Raw()...), '}')
+		return ToolCall{ID: el.Text(c.function.At(functionID)), Name: codeTool, Arguments: el.Parse(c.buffer)}, true
 	}
 	return call, false
 }
 
 // functionResult returns the selected part as a result of Gemini's API; ok is false if it is none.
 func (c *Conversation) functionResult(el *formats.Element) (res ToolResult, ok bool) {
-	at := c.function.At
+	if !c.part.HasAny(partResults) {
+		return res, false
+	}
 	if c.functionOf(el, partFunctionResponse, partFunctionResponseSnake) {
-		res = ToolResult{ID: el.Text(at(functionID)), Name: el.Text(at(functionName)), Value: at(functionResponse)}
-		res.Failed = at(functionResponseError).Present()
+		res = ToolResult{ID: el.Text(c.function.At(functionID)), Name: el.Text(c.function.At(functionName)), Value: c.function.At(functionResponse)}
+		res.Failed = c.function.At(functionResponseError).Present()
 		return res, true
 	}
 	if c.functionOf(el, partCodeResult, partCodeResultSnake) {
-		outcome := el.Text(at(functionOutcome))
-		res = ToolResult{ID: el.Text(at(functionID)), Name: codeTool, Value: at(functionOutput)}
+		outcome := el.Text(c.function.At(functionOutcome))
+		res = ToolResult{ID: el.Text(c.function.At(functionID)), Name: codeTool, Value: c.function.At(functionOutput)}
 		res.Failed = outcome != "" && outcome != "OUTCOME_OK"
 		return res, true
 	}

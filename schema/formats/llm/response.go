@@ -68,8 +68,14 @@ func (c *Conversation) SelectedResponse(el *formats.Element, n formats.Node, bod
 	}
 }
 
+// answerJudged is the set of the places of what guardrails and filters found.
+var answerJudged = formats.PlacesBetween(answerTrace, answerAssessments)
+
 // guarded reads the judgements of guardrails on the selected answer.
 func (c *Conversation) guarded(el *formats.Element, body *formats.Shape) {
+	if !body.HasAny(answerJudged) {
+		return
+	}
 	for _, place := range [...]int{answerTrace, answerInvokeTrace, answerAssessments} {
 		if n := body.At(place); n.Kind >= scan.Object {
 			c.Guard.Assessments(el, n)
@@ -102,12 +108,11 @@ func (c *Conversation) heldBack() bool {
 
 // readNative reads an answer in a form that only one family of models has. body has selected the answer n.
 func (c *Conversation) readNative(el *formats.Element, n formats.Node, body *formats.Shape) {
-	at := body.At
-	message := at(responseMessage)
-	c.finish = appendText(c.finish, el.FirstText(at(responseFinishReason), at(responseStopReason), at(responseDoneReason)))
-	c.answer = appendText(c.answer, el.FirstText(at(responseText), at(responseInner), at(responseGeneration), at(responseCompletion)))
-	lists := [...]formats.Node{at(responseResults), at(responseGenerations), at(responseOutputs), at(responseCompletions)}
-	calls := at(responseToolCalls).Kind == scan.Array
+	message := body.At(responseMessage)
+	c.finish = appendText(c.finish, el.FirstText(body.At(responseFinishReason), body.At(responseStopReason), body.At(responseDoneReason)))
+	c.answer = appendText(c.answer, el.FirstText(body.At(responseText), body.At(responseInner), body.At(responseGeneration), body.At(responseCompletion)))
+	lists := [...]formats.Node{body.At(responseResults), body.At(responseGenerations), body.At(responseOutputs), body.At(responseCompletions)}
+	calls := body.At(responseToolCalls).Kind == scan.Array
 	for _, list := range lists {
 		c.eachObject(el, list, func(n formats.Node) { c.readChoice(el, n) })
 	}
@@ -132,17 +137,16 @@ func (c *Conversation) eachObject(el *formats.Element, list formats.Node, yield 
 // readChoice reads one of several answers: a choice of OpenAI's, or its counterpart in another API.
 func (c *Conversation) readChoice(el *formats.Element, n formats.Node) {
 	c.choice.Select(el, n)
-	at := c.choice.At
-	message := at(choiceMessage)
-	if filters := at(choiceFilters); filters.Kind == scan.Object {
+	message := c.choice.At(choiceMessage)
+	if filters := c.choice.At(choiceFilters); filters.Kind == scan.Object {
 		c.Guard.Filters(el, filters)
 	}
-	if content := at(choiceContent); content.Kind == scan.Object && message.Kind != scan.Object {
+	if content := c.choice.At(choiceContent); content.Kind == scan.Object && message.Kind != scan.Object {
 		message = content
 	}
 	c.finish = appendText(c.finish, el.FirstText(
-		at(choiceFinishReason), at(choiceCompletionReason), at(choiceStopReason), at(choiceReason), at(choiceFinish)))
-	c.answer = appendText(c.answer, el.FirstText(at(choiceText), at(choiceOutputText), at(choiceDataText)))
+		c.choice.At(choiceFinishReason), c.choice.At(choiceCompletionReason), c.choice.At(choiceStopReason), c.choice.At(choiceReason), c.choice.At(choiceFinish)))
+	c.answer = appendText(c.answer, el.FirstText(c.choice.At(choiceText), c.choice.At(choiceOutputText), c.choice.At(choiceDataText)))
 	if message.Kind == scan.Object {
 		c.readAnswer(el, message)
 	}
@@ -247,21 +251,20 @@ func (c *Conversation) messageCalls(el *formats.Element, to []ToolCall) (calls [
 
 // partCall returns the selected part as a call; ok is false if it is not a call.
 func (c *Conversation) partCall(el *formats.Element) (call ToolCall, ok bool) {
-	at := c.part.At
-	switch el.Text(at(partType)) {
+	switch el.Text(c.part.At(partType)) {
 	case "tool_use", "server_tool_use":
-		return ToolCall{ID: el.Text(at(partID)), Name: el.Text(at(partName)), Arguments: at(partInput)}, true
+		return ToolCall{ID: el.Text(c.part.At(partID)), Name: el.Text(c.part.At(partName)), Arguments: c.part.At(partInput)}, true
 	case "mcp_tool_use":
 		return ToolCall{
-			ID: el.Text(at(partID)), Name: el.Text(at(partName)), Arguments: at(partInput), Server: el.Text(at(partServerName)), Method: formats.ActionMCPCall,
+			ID: el.Text(c.part.At(partID)), Name: el.Text(c.part.At(partName)), Arguments: c.part.At(partInput), Server: el.Text(c.part.At(partServerName)), Method: formats.ActionMCPCall,
 		}, true
 	case "tool-call":
 		return c.callOfSDK(el), true
 	case "tool_call", "server_tool_call":
-		return ToolCall{ID: el.Text(at(partID)), Name: el.Text(at(partName)), Arguments: at(partArguments)}, true
+		return ToolCall{ID: el.Text(c.part.At(partID)), Name: el.Text(c.part.At(partName)), Arguments: c.part.At(partArguments)}, true
 	case "":
-		if name := el.Text(at(partToolUseName)); name != "" {
-			return ToolCall{ID: el.Text(at(partToolUseUseID)), Name: name, Arguments: at(partToolUseInput)}, true
+		if name := el.Text(c.part.At(partToolUseName)); name != "" {
+			return ToolCall{ID: el.Text(c.part.At(partToolUseUseID)), Name: name, Arguments: c.part.At(partToolUseInput)}, true
 		}
 		return c.functionCall(el)
 	}

@@ -11,7 +11,7 @@ import (
 type Usage struct {
 	shape *formats.Shape
 	found [usagePlaces]formats.Node
-	any   bool // something was read
+	held  formats.Places // those of found that were read
 }
 
 // Places in a shape of usagePaths. The names of one count are adjacent.
@@ -93,10 +93,9 @@ func NewUsage() *Usage { return &Usage{shape: formats.NewShape(usagePaths()...)}
 
 // Reset empties the usage.
 func (u *Usage) Reset() {
-	if u.any {
-		clear(u.found[:])
+	for ; u.held != 0; u.held &= u.held - 1 {
+		u.found[u.held.First()] = formats.Node{}
 	}
-	u.any = false
 }
 
 // Read reads a usage object. Its counts replace those read earlier, because streams correct themselves.
@@ -104,25 +103,43 @@ func (u *Usage) Read(el *formats.Element, n formats.Node) {
 	if n.Kind != scan.Object {
 		return
 	}
-	u.any = true
 	u.shape.Select(el, n)
-	for i := range u.found {
-		if u.shape.Has(i) {
-			u.found[i] = u.shape.At(i)
-		}
+	for set := u.shape.Held(); set != 0; set &= set - 1 {
+		u.take(set.First(), u.shape.At(set.First()))
 	}
 }
+
+// take sets the count at a place, if there is one.
+func (u *Usage) take(place int, n formats.Node) {
+	if n.Present() {
+		u.found[place] = n
+		u.held |= 1 << place
+	}
+}
+
+// Sets of the places of a usage object, by the count that they hold.
+var (
+	usageInput     = formats.PlacesBetween(usagePromptTokens, usageConverseInput)
+	usageOutput    = formats.PlacesBetween(usageCompletionTokens, usageConverseOutput)
+	usageCached    = formats.PlacesBetween(usagePromptCached, usageCacheReadCount)
+	usageReasoning = formats.PlacesBetween(usageCompletionReasoning, usageGeminiThoughtsSnake)
+)
 
 // Set sets the token fields. The input tokens include cached tokens; if a provider counts those separately, they are
 // added.
 func (u *Usage) Set(el *formats.Element) {
-	if !u.any {
-		return
+	if u.held&usageInput != 0 || el.Event.Has(schema.GenAIUsageInputTokens) {
+		u.setInput(el)
 	}
-	u.setInput(el)
-	el.CopyFirstInt(schema.GenAIUsageOutputTokens, u.found[usageCompletionTokens:usageConverseOutput+1]...)
-	el.CopyFirstInt(schema.GenAIUsageCacheReadInputTokens, u.found[usagePromptCached:usageCacheReadCount+1]...)
-	el.CopyFirstInt(schema.GenAIUsageReasoningOutputTokens, u.found[usageCompletionReasoning:usageGeminiThoughtsSnake+1]...)
+	if u.held&usageOutput != 0 {
+		el.CopyFirstInt(schema.GenAIUsageOutputTokens, u.found[usageCompletionTokens:usageConverseOutput+1]...)
+	}
+	if u.held&usageCached != 0 {
+		el.CopyFirstInt(schema.GenAIUsageCacheReadInputTokens, u.found[usagePromptCached:usageCacheReadCount+1]...)
+	}
+	if u.held&usageReasoning != 0 {
+		el.CopyFirstInt(schema.GenAIUsageReasoningOutputTokens, u.found[usageCompletionReasoning:usageGeminiThoughtsSnake+1]...)
+	}
 }
 
 func (u *Usage) setInput(el *formats.Element) {
