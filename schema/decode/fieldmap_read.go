@@ -151,7 +151,10 @@ func (m *mapReader) openSources(from []MapSource, p *formats.Paths) []mappedSour
 		if s.Table != nil {
 			s.table = newTable(s.Table)
 		}
-		if s.Path != nil {
+		switch {
+		case s.Item != nil: // several sources look into one list
+			s.place = p.AddIndexed(s.Path...)
+		case s.Path != nil:
 			s.place = p.Add(s.Path...)
 		}
 		if item := s.Item; item != nil && item.Path != nil {

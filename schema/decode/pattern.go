@@ -17,6 +17,7 @@ type Pattern struct {
 	anchored bool   // a match begins at the start of the text, or nowhere
 	group    int    // the group to extract; 0 is the whole match
 	moves    []move // see linearMoves; nil if the pattern is not linear
+	words    *words // nil if the pattern is not a choice of words
 }
 
 // step is one instruction of a pattern.
@@ -78,6 +79,7 @@ func NewPattern(text string) (*Pattern, error) {
 		p.steps[i].loop = p.greedyLoop(i)
 	}
 	p.moves = p.linearMoves()
+	p.words = wordsOf(tree)
 	return p, nil
 }
 
@@ -226,7 +228,10 @@ func (m *matcher) find(p *Pattern, text string) (part string, ok bool) {
 	if len(text) > maxSubject {
 		return "", false
 	}
-	if p.moves != nil {
+	switch {
+	case p.words != nil:
+		return p.words.find(text)
+	case p.moves != nil:
 		return p.matchLinear(text)
 	}
 	return m.search(p, text)

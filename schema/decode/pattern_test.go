@@ -175,3 +175,36 @@ func BenchmarkPattern(b *testing.B) {
 		}
 	})
 }
+
+// A choice of words finds the same as matching with backtracking, for random patterns of words.
+func TestWordsFindTheSame(t *testing.T) {
+	pieces := []string{"a", "ab", "abc", "b", "\u00e9", "", "[bc]", "(?:a|bb)", "a?", "(?:b|)", "b??"}
+	compiled := 0
+	rapid.Check(t, func(t *rapid.T) {
+		draw := func(label string) string {
+			return strings.Join(rapid.SliceOfN(rapid.SampledFrom(pieces), 0, 3).Draw(t, label), "")
+		}
+		choices := rapid.SliceOfN(rapid.Custom(func(*rapid.T) string { return draw("choice") }), 1, 4).Draw(t, "choices")
+		group := strings.Join(choices, "|")
+		form := rapid.SampledFrom([]string{"(%)", "(?:%)", "(%)?", "(?:%)?"}).Draw(t, "form")
+		pattern := rapid.SampledFrom([]string{"", "^"}).Draw(t, "begin") + draw("before") + strings.ReplaceAll(form, "%", group) +
+			draw("after") + rapid.SampledFrom([]string{"", "$"}).Draw(t, "end")
+		text := strings.Join(rapid.SliceOfN(rapid.SampledFrom([]string{"a", "b", "c", "\u00e9", "x"}), 0, 8).Draw(t, "text"), "")
+		p, err := NewPattern(pattern)
+		if err != nil {
+			t.Fatalf("%s: %v", pattern, err)
+		}
+		if p.words == nil {
+			return
+		}
+		compiled++
+		var m matcher
+		want, wantOK := m.search(p, text)
+		if got, ok := m.find(p, text); got != want || ok != wantOK {
+			t.Fatalf("%s in %q: got %q %v, want %q %v", pattern, text, got, ok, want, wantOK)
+		}
+	})
+	if compiled == 0 {
+		t.Error("no pattern is a choice of words")
+	}
+}

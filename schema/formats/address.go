@@ -15,6 +15,11 @@ func parseIP(s string) (ip netip.Addr, normal, ok bool) {
 	if octets, ok := parseQuad(s); ok {
 		return netip.AddrFrom4(octets), true, true
 	}
+	if colon := strings.IndexByte(s, ':'); colon > 0 && colon <= len("255.255.255.255") {
+		if octets, ok := parseQuad(s[:colon]); ok && strings.IndexByte(s[colon+1:], ':') < 0 { // with a port
+			return netip.AddrFrom4(octets), false, true
+		}
+	}
 	ip, ok = parseWideIP(s)
 	return ip, false, ok
 }
@@ -96,7 +101,10 @@ func (el *Element) setIP(ip netip.Addr, text string, normal bool) {
 		return
 	}
 	var buf [maxAddress]byte
-	if form := ip.AppendTo(buf[:0]); string(form) != text {
+	switch form := ip.AppendTo(buf[:0]); {
+	case len(text) > len(form) && text[:len(form)] == string(form): // a port follows
+		text = text[:len(form)]
+	case string(form) != text:
 		text = el.Arena.Copy(form)
 	}
 	el.Event.SetText(schema.SourceIP, text)

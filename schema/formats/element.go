@@ -42,7 +42,8 @@ type Element struct {
 	hashedWorkflow bool
 	knownTexts     knownTexts
 	scratch        []byte
-	sizes          []memberSize // of the shortener
+	sizes          []memberSize                // of the shortener
+	secret         struct{ text, hash string } // the last secret of the element, and its hash
 
 	emit       func(*schema.Event)
 	fieldError func(dataset, name string)
@@ -141,6 +142,7 @@ func (el *Element) Reset(index int, element, src string, values []scan.Span) {
 	el.dataset, el.declared, el.time, el.hasTime, el.emitted, el.refusal, el.skipped = "", false, 0, false, 0, "", ""
 	el.carried, el.around, el.inside, el.outside = el.carried[:0], el.around[:0], false, 0
 	el.hashedWorkflow = false
+	el.secret.text, el.secret.hash = "", ""
 	for _, place := range el.rawPlaces {
 		el.Event.Raws = append(el.Event.Raws, el.rawValue(el.At(place)))
 	}

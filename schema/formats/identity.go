@@ -86,10 +86,14 @@ func (el *Element) HashSecret(secret string) string {
 	if len(secret) < minSecret || strings.Contains(secret, "***") || strings.EqualFold(secret, "redacted") || strings.EqualFold(secret, "[redacted]") {
 		return ""
 	}
+	if el.secret.text == secret { // a credential often is an agent's id, too
+		return el.secret.hash
+	}
 	el.scratch = append(el.scratch[:0], secret...)
 	sum := sha256.Sum256(el.scratch)
 	clear(el.scratch)
-	return el.hex(&sum)
+	el.secret.text, el.secret.hash = secret, el.hex(&sum)
+	return el.secret.hash
 }
 
 // minSecret is the minimum length in bytes of a secret. A shorter text could be guessed from its hash.

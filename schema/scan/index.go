@@ -269,7 +269,9 @@ func (x *Index) object(s string, i, depth int) (int, verdict) {
 			return end, v
 		}
 		entry := x.reserve(i+1, end-1, v)
-		if i, v = skipColon(s, end); v.bad() {
+		if end+1 < len(s) && s[end] == ':' && s[end+1] > ' ' { // skipColon, without a call for most keys
+			i = end + 1
+		} else if i, v = skipColon(s, end); v.bad() {
 			return i, v
 		}
 		if i < len(s) && s[i] == '"' && entry > 0 { // most values, with one call less

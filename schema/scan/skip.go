@@ -171,8 +171,11 @@ func skipBlanks(s string, i int) int {
 	return i
 }
 
-// skipRun skips blanks, 8 spaces at a time in indentation.
+// skipRun skips blanks, 8 spaces at a time in indentation. s[i] must exist.
 func skipRun(s string, i int) int {
+	if s[i] == ' ' && i+1 < len(s) && s[i+1] > ' ' { // a single space, as many encoders write
+		return i + 1
+	}
 	for i < len(s) {
 		switch s[i] {
 		case ' ', '\n', '\r', '\t':

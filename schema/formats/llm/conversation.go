@@ -469,7 +469,7 @@ func (c *Conversation) result(el *formats.Element) {
 	if res.Name = c.nameOf(el, res.ID); res.Name == "" {
 		res.Name = name
 	}
-	res.Text = c.joined(el, res.Value)
+	res.Text = c.resultText(el, res.Value)
 	res.Failed = isFailure(el.Text(c.message.At(messageStatus)))
 	c.addResult(res)
 }
@@ -484,7 +484,7 @@ func (c *Conversation) blockResult(el *formats.Element) {
 		if name := c.nameOf(el, res.ID); name != "" {
 			res.Name = name
 		}
-		res.Text = c.joined(el, res.Value)
+		res.Text = c.resultText(el, res.Value)
 		c.addResult(res)
 	}
 }

@@ -66,10 +66,14 @@ type otlp struct {
 	total, config, metadata, parameters *formats.Shape
 	scoped                              int // the dialect of the current scope, or -1
 	named                               struct{ service, agent, uid string }
-	served                              struct {
-		service string
-		gateway bool
+	// What the name of the last scope that had one implies, and whether the last service is a gateway.
+	lastScope, lastService remembered
+	implied                struct {
+		framework string
+		scoped    int
+		gateway   bool
 	}
+	served   bool
 	logs     bool                      // the elements are log records
 	part     [eventPlaces]formats.Node // of the event of one message
 	message  *formats.Shape
@@ -108,7 +112,7 @@ func openOTLP(p *formats.Paths) formats.Reader {
 		resourceSpans: p.AddIndexed("resourceSpans"), resourceLogs: p.AddIndexed("resourceLogs"),
 		traceID: p.Add("traceId"), spanID: p.Add("spanId"), parentID: p.Add("parentSpanId"),
 		kind: p.Add("kind"), start: p.Add("startTimeUnixNano"), end: p.Add("endTimeUnixNano"),
-		attributes: p.Add("attributes"), name: p.Add("name"), status: p.Add("status", "code"), events: p.Add("events"),
+		attributes: p.AddIndexed("attributes"), name: p.Add("name"), status: p.Add("status", "code"), events: p.Add("events"),
 		time: p.Add("timeUnixNano"), observed: p.Add("observedTimeUnixNano"),
 		body: p.Add("body"), bodyText: p.Add("body", "stringValue"), eventName: p.Add("eventName"),
 		resource: formats.NewShape([][]string{
@@ -206,15 +210,21 @@ func (o *otlp) eachElement(el *formats.Element, scope formats.Node, yield func(f
 
 // forget begins a new record: nothing is kept of the texts of the last one.
 func (o *otlp) forget() {
-	o.named.uid, o.served.service, o.served.gateway = "", "", false
-	o.scopeName, o.framework, o.scoped, o.gateway = "", "", -1, false
+	o.named.uid = ""
+	o.setScope("")
 }
 
 // setScope sets the current scope. The scopes of one record are often the same.
 func (o *otlp) setScope(name string) {
-	if name != o.scopeName {
-		o.scopeName, o.framework, o.scoped, o.gateway = name, framework(name), o.said.scoped(name), isGateway(name)
+	if o.scopeName = name; name == "" {
+		o.framework, o.scoped, o.gateway = "", -1, false
+		return
 	}
+	if !o.lastScope.is(name) {
+		o.lastScope.keep(name)
+		o.implied.framework, o.implied.scoped, o.implied.gateway = framework(name), o.said.scoped(name), isGateway(name)
+	}
+	o.framework, o.scoped, o.gateway = o.implied.framework, o.implied.scoped, o.implied.gateway
 }
 
 func (o *otlp) Read(el *formats.Element) {
@@ -296,14 +306,19 @@ func instant(n formats.Node) (ns int64, ok bool) {
 	return scan.Time(n.Src, n.Span)
 }
 
-// nanos parses a time in the form that nearly all have: a text of 19 digits, in ns, from the year 2001 on, that fits
+// nanos parses a time in the form that nearly all have: a text or a number of 19 digits, in ns, from the year 2001 on, that fits
 // into 64 bits. For any other form ok is false, even if scan.Time can parse it.
 func nanos(n formats.Node) (ns int64, ok bool) {
 	const digits = 19
-	if n.Kind != scan.String || n.End-n.Start != digits+2 {
+	var text string
+	switch size := n.End - n.Start; {
+	case n.Kind == scan.String && size == digits+2:
+		text = n.Src[n.Start+1 : n.End-1]
+	case n.Kind == scan.Number && size == digits:
+		text = n.Raw()
+	default:
 		return 0, false
 	}
-	text := n.Src[n.Start+1 : n.End-1]
 	if text[0] < '1' || text[0] > '8' {
 		return 0, false
 	}
@@ -321,6 +336,9 @@ func nanos(n formats.Node) (ns int64, ok bool) {
 func zero(n formats.Node) bool {
 	if n.Kind == scan.String && int(n.End-n.Start) > len(`""`) && n.Src[n.Start+1]-'1' < 9 {
 		return false // the first digit is not 0, so the number is not 0
+	}
+	if n.Kind == scan.Number && n.Src[n.Start]-'1' < 9 || n.Kind == scan.Absent {
+		return false
 	}
 	v, ok := scan.Int(n.Src, n.Span)
 	return ok && v == 0
@@ -542,10 +560,11 @@ func (o *otlp) principal(el *formats.Element, key string) {
 
 // isGateway is the function isGateway, which remembers the last service.
 func (o *otlp) isGateway(service string) bool {
-	if service != o.served.service {
-		o.served.service, o.served.gateway = service, isGateway(service)
+	if !o.lastService.is(service) {
+		o.lastService.keep(service)
+		o.served = isGateway(service)
 	}
-	return o.served.gateway
+	return o.served
 }
 
 // isGateway reports whether the service of that name is a gateway or server that many agents share.

@@ -3,6 +3,7 @@ package llm
 import (
 	"strings"
 
+	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/formats"
 	"github.com/aidr-engine/aidr/schema/scan"
 )
@@ -333,6 +334,14 @@ func (c *Conversation) partText(el *formats.Element) string {
 		return el.Text(c.part.At(partRefusal))
 	}
 	return ""
+}
+
+// resultText is joined, for a result of the request, which is not read unless it is wanted.
+func (c *Conversation) resultText(el *formats.Element, content formats.Node) string {
+	if !el.Wanted(schema.GenAIToolCallResult) {
+		return ""
+	}
+	return c.joined(el, content)
 }
 
 // joined returns the texts of a tool's result as one text, or "" if the result is not text.
