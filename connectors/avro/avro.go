@@ -114,7 +114,7 @@ func appendValue(dst []byte, value any, limit int) []byte {
 	case float64:
 		return appendFloat(dst, v, 64)
 	case string:
-		return appendString(dst, v)
+		return AppendString(dst, v)
 	case []byte:
 		return append(base64.StdEncoding.AppendEncode(append(dst, '"'), v), '"')
 	case []any:
@@ -140,7 +140,7 @@ func appendObject(dst []byte, v map[string]any, limit int) []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = append(appendString(dst, key), ':')
+		dst = append(AppendString(dst, key), ':')
 		if dst = appendValue(dst, v[key], limit); len(dst) > limit {
 			return dst
 		}
@@ -157,18 +157,18 @@ func appendLogical(dst []byte, value any) []byte {
 		}
 		return append(v.AppendFormat(append(dst, '"'), time.RFC3339Nano), '"')
 	case time.Duration:
-		return appendString(dst, time.Time{}.Add(v).Format("15:04:05.999999999"))
+		return AppendString(dst, time.Time{}.Add(v).Format("15:04:05.999999999"))
 	case *big.Rat:
 		text := v.FloatString(maxDecimal)
 		if n, exact := v.FloatPrec(); exact {
 			text = v.FloatString(min(n, maxDecimal))
 		}
-		return appendString(dst, text)
+		return AppendString(dst, text)
 	case [16]byte:
 		text := hex.EncodeToString(v[:])
-		return appendString(dst, text[:8]+"-"+text[8:12]+"-"+text[12:16]+"-"+text[16:20]+"-"+text[20:])
+		return AppendString(dst, text[:8]+"-"+text[8:12]+"-"+text[12:16]+"-"+text[16:20]+"-"+text[20:])
 	}
-	return appendString(dst, fmt.Sprint(value)) // durations in months, days and milliseconds
+	return AppendString(dst, fmt.Sprint(value)) // durations in months, days and milliseconds
 }
 
 // appendFloat appends a number. JSON has neither NaN nor infinities.

@@ -4,8 +4,8 @@ import "unicode/utf8"
 
 const hexDigits = "0123456789abcdef"
 
-// appendString appends a JSON string. Bytes that are not UTF-8 become the replacement character.
-func appendString(dst []byte, s string) []byte {
+// AppendString appends a text as a JSON string. Bytes that are not UTF-8 become the replacement character.
+func AppendString(dst []byte, s string) []byte {
 	dst = append(dst, '"')
 	start := 0
 	for i := 0; i < len(s); {

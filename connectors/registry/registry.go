@@ -1,6 +1,6 @@
 // Package registry reads the messages that the serializers of a schema registry write: a zero byte, the id of a schema,
-// and a value. [Wrap] puts it between a source and the engine. Avro becomes JSON, and JSON and protobuf lose their
-// frame; all other records pass as they are. Confluent's registry and Apicurio are known, over HTTP or as a folder of
+// and a value. [Wrap] puts it between a source and the engine. Avro and protobuf become JSON by their schema; JSON, and the
+// telemetry of OpenTelemetry in protobuf, only lose their frame; all other records pass as they are. Confluent's registry and Apicurio are known, over HTTP or as a folder of
 // schemas.
 //
 // Nothing is lost. While the registry does not answer, the partition is held back and the source is degraded. A
@@ -15,11 +15,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +30,7 @@ import (
 
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/connectors/avro"
+	"github.com/aidr-engine/aidr/connectors/protobuf"
 )
 
 // Config configures a registry. At least one of URL and Schemas is set.
@@ -59,6 +62,8 @@ const (
 	maxReferences = 50
 	// maxAnswer is the largest answer of a registry, in bytes: a schema as a JSON text.
 	maxAnswer = 4 * avro.MaxSchema
+	// maxFolder is the largest size of all files of protobuf in a folder of schemas, in bytes.
+	maxFolder = 16 << 20
 	// unknownLife is how long an id counts as unknown before the registry is asked for it again.
 	unknownLife = time.Minute
 )
@@ -101,9 +106,13 @@ const (
 
 // found is a schema of the registry.
 type found struct {
-	kind kind
-	avro *avro.Schema // for kindAvro
+	kind    kind
+	avro    *avro.Schema     // for kindAvro
+	message *protobuf.Schema // for kindProtobuf; nil for telemetry of OpenTelemetry
 }
+
+// text is the text of a schema that another refers to, and the name by which it does.
+type text struct{ name, schema string }
 
 // errUnknown is the answer of a registry that does not have an id.
 var errUnknown = errors.New("the registry has no schema of this id")
@@ -231,10 +240,37 @@ func (x *client) fromFolder(id uint64) (s found, ok bool, err error) {
 		if err != nil {
 			return found{}, true, err
 		}
-		s, err = parse(kind, string(text))
+		before, err := x.beside(kind)
+		if err != nil {
+			return found{}, true, err
+		}
+		s, err = parse(kind, string(text), before...)
 		return s, true, err
 	}
 	return found{}, false, nil
+}
+
+// beside returns the other files of protobuf in the folder, which a schema may import by their path in it.
+func (x *client) beside(kind string) (texts []text, err error) {
+	if kind != "PROTOBUF" {
+		return nil, nil
+	}
+	size := 0
+	err = fs.WalkDir(os.DirFS(x.cfg.Schemas), ".", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".proto") {
+			return err
+		}
+		file, err := os.ReadFile(filepath.Join(x.cfg.Schemas, path))
+		if size += len(file); err == nil && size > maxFolder {
+			err = fmt.Errorf("%w: the files of protobuf in %s have more than %d bytes", errBroken, x.cfg.Schemas, maxFolder)
+		}
+		if err != nil {
+			return err
+		}
+		texts = append(texts, text{path, string(file)})
+		return nil
+	})
+	return texts, err
 }
 
 // document is a schema in the answers of Confluent's API.
@@ -251,7 +287,7 @@ type reference struct {
 }
 
 // references returns the texts of the schemas that a schema refers to, each after those that it refers to itself.
-func (x *client) references(ctx context.Context, list []reference, seen map[string]bool) (texts []string, err error) {
+func (x *client) references(ctx context.Context, list []reference, seen map[string]bool) (texts []text, err error) {
 	for _, r := range list {
 		path := "/subjects/" + url.PathEscape(r.Subject) + "/versions/" + strconv.Itoa(r.Version)
 		if seen[path] {
@@ -269,7 +305,7 @@ func (x *client) references(ctx context.Context, list []reference, seen map[stri
 		if err != nil {
 			return nil, err
 		}
-		texts = append(append(texts, inner...), answer.Schema)
+		texts = append(append(texts, inner...), text{r.Name, answer.Schema})
 	}
 	return texts, nil
 }
@@ -302,12 +338,15 @@ func kindOf(text string) string {
 	return "JSON"
 }
 
-// parse returns the schema in a text. Schemas of JSON and protobuf are not needed: the records are recognised by their
-// contents.
-func parse(kind, text string, before ...string) (found, error) {
+// parse returns the schema in a text. That of JSON is not needed: the records are recognised by their contents.
+func parse(kind, schema string, before ...text) (found, error) {
 	switch strings.ToUpper(kind) {
 	case "", "AVRO":
-		s, err := avro.Parse(text, before...)
+		texts := make([]string, len(before))
+		for i, b := range before {
+			texts[i] = b.schema
+		}
+		s, err := avro.Parse(schema, texts...)
 		if err != nil {
 			return found{}, fmt.Errorf("%w: %w", errBroken, err)
 		}
@@ -315,9 +354,28 @@ func parse(kind, text string, before ...string) (found, error) {
 	case "JSON":
 		return found{kind: kindJSON}, nil
 	case "PROTOBUF":
-		return found{kind: kindProtobuf}, nil
+		return parseMessage(schema, before)
 	}
 	return found{}, fmt.Errorf("%w: its type %.20q is none of AVRO, JSON and PROTOBUF", errBroken, kind)
+}
+
+// telemetry finds the package of OpenTelemetry's messages, whose schema need not be compiled.
+var telemetry = regexp.MustCompile(`(?m)^\s*package\s+opentelemetry\.proto\.`)
+
+// parseMessage returns the schema of protobuf in a text.
+func parseMessage(schema string, before []text) (found, error) {
+	if telemetry.MatchString(schema) {
+		return found{kind: kindProtobuf}, nil
+	}
+	imports := make(map[string]string, len(before))
+	for _, b := range before {
+		imports[b.name] = b.schema
+	}
+	s, err := protobuf.Parse(schema, imports)
+	if err != nil {
+		return found{}, fmt.Errorf("%w: %w", errBroken, err)
+	}
+	return found{kind: kindProtobuf, message: s}, nil
 }
 
 // get requests a JSON document.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/schema/scan"
 )
 
 const (
@@ -43,7 +44,7 @@ type Source struct {
 type outcome int
 
 const (
-	converted outcome = iota // Avro became JSON, or the frame was removed
+	converted outcome = iota // Avro or protobuf became JSON, or the frame was removed
 	unknown                  // the registry has no usable schema of its id
 	invalid                  // its value does not fit the schema
 	outcomes
@@ -294,11 +295,7 @@ func (f found) appendRecord(dst []byte, text string, head int, err error) ([]byt
 	case f.kind == kindJSON:
 		return append(dst, body...), converted
 	case f.kind == kindProtobuf:
-		message, ok := skipIndexes(body)
-		if !ok {
-			return append(dst, text...), invalid
-		}
-		return append(dst, message...), converted
+		return f.appendMessage(dst, text, body)
 	}
 	out, err := f.avro.AppendJSON(dst, body)
 	if err != nil {
@@ -307,23 +304,17 @@ func (f found) appendRecord(dst []byte, text string, head int, err error) ([]byt
 	return out, converted
 }
 
-// maxIndexes is the largest number of indexes before a protobuf message. No producer nests messages as deeply in a
-// schema.
-const maxIndexes = 16
-
-// skipIndexes reads past the position of a protobuf message in its schema: the number of indexes and then the indexes,
-// each a zigzag varint. No indexes means the first message of the schema.
-func skipIndexes(body string) (message string, ok bool) {
-	count, n := binary.Varint([]byte(body[:min(len(body), binary.MaxVarintLen64)]))
-	if n <= 0 || count < 0 || count > maxIndexes {
-		return "", false
+// appendMessage appends the message in a frame, as JSON unless it is telemetry of OpenTelemetry, which the decoder reads itself.
+func (f found) appendMessage(dst []byte, text, body string) ([]byte, outcome) {
+	var buf [4]int
+	position, message, ok := scan.ProtoPosition(buf[:0], body)
+	if ok && f.message == nil {
+		return append(dst, message...), converted
 	}
-	for body = body[n:]; count > 0; count-- {
-		index, n := binary.Varint([]byte(body[:min(len(body), binary.MaxVarintLen64)]))
-		if n <= 0 || index < 0 {
-			return "", false
+	if ok {
+		if out, err := f.message.AppendJSON(dst, position, message); err == nil {
+			return out, converted
 		}
-		body = body[n:]
 	}
-	return body, true
+	return append(dst, text...), invalid
 }

@@ -22,8 +22,13 @@ import (
 )
 
 const (
-	inner = `{"type":"record","name":"a.Tool","fields":[{"name":"tool","type":"string"}]}`
-	outer = `{"type":"record","name":"Event","fields":[{"name":"id","type":"long"},{"name":"call","type":"a.Tool"}]}`
+	inner           = `{"type":"record","name":"a.Tool","fields":[{"name":"tool","type":"string"}]}`
+	outer           = `{"type":"record","name":"Event","fields":[{"name":"id","type":"long"},{"name":"call","type":"a.Tool"}]}`
+	telemetrySchema = "syntax = \"proto3\";\n\npackage opentelemetry.proto.collector.trace.v1;\n"
+
+	message = `syntax = "proto3"; package acme; import "acme/tool.proto";
+message Ping { string at = 1; } message Call { int64 id = 1; acme.Tool tool = 2; message Inner { bool on = 1; } }`
+	tool  = `syntax = "proto3"; package acme; message Tool { string name = 1; }`
 	plain = `{"type":"record","name":"Event","fields":[{"name":"id","type":"long"}]}`
 )
 
@@ -33,7 +38,7 @@ func frame(id uint64, size int, body string) string {
 	return "\x00" + string(head[8-size:]) + body
 }
 
-// startRegistry starts a registry with the schemas: 1 Avro with a reference, 2 JSON, 3 protobuf, 4 broken. It fails
+// startRegistry starts a registry with the schemas: 1 Avro with a reference, 2 JSON, 3 OpenTelemetry, 4 broken, 5 protobuf with a reference. It fails
 // while down is set.
 func startRegistry(t *testing.T, down *atomic.Bool, requests *atomic.Int32) string {
 	t.Helper()
@@ -57,7 +62,14 @@ func startRegistry(t *testing.T, down *atomic.Bool, requests *atomic.Int32) stri
 		case r.URL.Path == "/schemas/ids/2":
 			answer(w, map[string]any{"schema": "{}", "schemaType": "JSON"})
 		case r.URL.Path == "/schemas/ids/3":
-			answer(w, map[string]any{"schema": "syntax", "schemaType": "PROTOBUF"})
+			answer(w, map[string]any{"schema": telemetrySchema, "schemaType": "PROTOBUF"})
+		case r.URL.Path == "/schemas/ids/5":
+			answer(w, map[string]any{
+				"schema": message, "schemaType": "PROTOBUF",
+				"references": []map[string]any{{"name": "acme/tool.proto", "subject": "tool", "version": 1}},
+			})
+		case r.URL.Path == "/subjects/tool/versions/1":
+			answer(w, map[string]any{"schema": tool, "schemaType": "PROTOBUF"})
 		case r.URL.Path == "/schemas/ids/4":
 			answer(w, map[string]any{"schema": `{"type":"nothing"}`})
 		default:
@@ -67,6 +79,43 @@ func startRegistry(t *testing.T, down *atomic.Bool, requests *atomic.Int32) stri
 	}))
 	t.Cleanup(s.Close)
 	return s.URL
+}
+
+// Messages of protobuf become JSON by the schema of the registry, at their position in it.
+func TestConvertMessages(t *testing.T) {
+	t.Parallel()
+	var down atomic.Bool
+	var requests atomic.Int32
+	address := startRegistry(t, &down, &requests)
+	folder := t.TempDir()
+	for name, content := range map[string]string{"6.proto": message, "acme/tool.proto": tool, "8.proto": "syntax"} {
+		path := filepath.Join(folder, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const called = "\x08\x07\x12\x06\x0a\x04bash"
+	texts := []string{
+		frame(5, 4, "\x00\x0a\x02hi"), frame(5, 4, "\x02\x02"+called), frame(5, 4, "\x04\x02\x00\x08\x01"), frame(6, 4, "\x02\x02"+called),
+		frame(5, 4, "\x02\x08"+called), frame(5, 4, "\x02\x02\xff"), frame(8, 4, "\x00"),
+	}
+	c := Config{URL: address, Username: "me", Password: "secret", Schemas: folder}
+	s := wrap(t, c, func(time.Duration) { t.Error("waited") }, texts...)
+	e := &engine{}
+	if err := s.Run(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	json := `{"id":7,"tool":{"name":"bash"}}`
+	want := []string{`7:{"at":"hi"}`, "8:" + json, `9:{"on":true}`, "10:" + json, "11:" + texts[4], "12:" + texts[5], "13:" + texts[6]}
+	if !slices.Equal(e.texts, want) {
+		t.Errorf("got %q, want %q", e.texts, want)
+	}
+	if got := s.Counts(); got != (Counts{Converted: 4, Unknown: 1, Invalid: 2}) {
+		t.Errorf("counts %+v", got)
+	}
 }
 
 // engine is a connectors.Reader that keeps the records it reads.
@@ -236,7 +285,7 @@ func TestUnknownID(t *testing.T) {
 func TestFolderAndApicurio(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for name, text := range map[string]string{"1.avsc": plain, "2.json": "{}", "3.proto": "syntax"} {
+	for name, text := range map[string]string{"1.avsc": plain, "2.json": "{}", "3.proto": telemetrySchema} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -262,7 +311,7 @@ func TestFolderAndApicurio(t *testing.T) {
 		case "2":
 			fmt.Fprint(w, `{"$schema":"x","type":"object"}`)
 		default:
-			fmt.Fprint(w, `syntax = "proto3";`)
+			fmt.Fprint(w, telemetrySchema)
 		}
 	})))
 	t.Cleanup(server.Close)
@@ -308,14 +357,19 @@ func TestValidate(t *testing.T) {
 }
 
 func FuzzRecord(f *testing.F) {
-	schema, err := parse("AVRO", outer, inner)
+	schema, err := parse("AVRO", outer, text{"a.Tool", inner})
 	if err != nil {
 		f.Fatal(err)
 	}
+	calls, err := parse("PROTOBUF", message, text{"acme/tool.proto", tool})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add("\x02\x02\x08\x07\x12\x06\x0a\x04bash")
 	f.Add("\x0a\x08bash")
 	f.Add("\x04\x02\x00x")
 	f.Fuzz(func(t *testing.T, body string) {
-		for _, s := range []found{schema, {kind: kindJSON}, {kind: kindProtobuf}} {
+		for _, s := range []found{schema, {kind: kindJSON}, {kind: kindProtobuf}, calls} {
 			for _, head := range []int{5, 9} {
 				s.appendRecord(nil, frame(1, head-1, body), head, nil)
 			}

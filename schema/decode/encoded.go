@@ -160,7 +160,7 @@ func (d *Decoder) decodeFramed(text string, level int) {
 		d.decodeText(body, level+1)
 		return
 	}
-	rest, ok := readIndexes(body)
+	_, rest, ok := scan.ProtoPosition(nil, body)
 	if !ok {
 		const detail = "the frame of a schema registry is followed by neither JSON nor protobuf: is it Avro? " +
 			"Give the source a registry (kafka.registry)"
@@ -168,24 +168,4 @@ func (d *Decoder) decodeFramed(text string, level int) {
 		return
 	}
 	d.decodeText(rest, level+1)
-}
-
-// maxIndexes is the largest number of indexes read. No producer nests messages as deeply in a schema.
-const maxIndexes = 16
-
-// readIndexes reads past the position of a protobuf message in its schema: the number of indexes and then the indexes,
-// each a zigzag varint. No indexes means the schema's first message.
-func readIndexes(body string) (rest string, ok bool) {
-	count, n := binary.Varint([]byte(body[:min(len(body), binary.MaxVarintLen64)]))
-	if n <= 0 || count < 0 || count > maxIndexes {
-		return "", false
-	}
-	for body = body[n:]; count > 0; count-- {
-		index, n := binary.Varint([]byte(body[:min(len(body), binary.MaxVarintLen64)]))
-		if n <= 0 || index < 0 {
-			return "", false
-		}
-		body = body[n:]
-	}
-	return body, true
 }

@@ -77,3 +77,24 @@ func protoFixed(src string, at, size int) (v uint64, ok bool) {
 	}
 	return v, true
 }
+
+// maxProtoIndexes is the largest number of indexes of a position. No producer nests messages as deeply in a schema.
+const maxProtoIndexes = 16
+
+// ProtoPosition reads the position of a message in its schema, as the serializers of a schema registry write it before the
+// message: the number of indexes and then the indexes, each a zigzag varint. It appends the indexes to dst; none means the
+// first message of the schema. rest is the message. If the position is not well formed, ok is false.
+func ProtoPosition(dst []int, src string) (position []int, rest string, ok bool) {
+	count, at, ok := protoVarint(src, 0)
+	if !ok || count&1 != 0 || count>>1 > maxProtoIndexes { // an odd number is negative
+		return dst, "", false
+	}
+	for n := count >> 1; n > 0; n-- {
+		var index uint64
+		if index, at, ok = protoVarint(src, at); !ok || index&1 != 0 || index>>1 > maxProtoNumber {
+			return dst, "", false
+		}
+		dst = append(dst, int(index>>1))
+	}
+	return dst, src[at:], true
+}

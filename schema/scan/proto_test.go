@@ -1,6 +1,8 @@
 package scan
 
 import (
+	"slices"
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -66,6 +68,26 @@ func FuzzNextProto(f *testing.F) {
 			at = next
 		}
 	})
+}
+
+func TestProtoPosition(t *testing.T) {
+	f := func(src, rest string, ok bool, position ...int) {
+		t.Helper()
+		got, gotRest, gotOK := ProtoPosition(nil, src)
+		if gotOK != ok || ok && (gotRest != rest || !slices.Equal(got, position)) {
+			t.Errorf("%q: got %d, %q, %v, want %d, %q, %v", src, got, gotRest, gotOK, position, rest, ok)
+		}
+	}
+	f("\x00ab", "ab", true)
+	f("\x02\x04ab", "ab", true, 2)
+	f("\x04\x02\x00", "", true, 1, 0)
+	f("\x02\x80\x01ab", "ab", true, 64)
+	f("", "", false)
+	f("\x01", "", false)                            // a negative number
+	f("\x02\x01", "", false)                        // a negative index
+	f("\x02", "", false)                            // no index
+	f("\x22"+strings.Repeat("\x00", 17), "", false) // 17 indexes
+	f("\x02\xfe\xff\xff\xff\xff\xff\x01", "", false)
 }
 
 // checkValue compares the value of a field with that of protobuf's own reader.
