@@ -31,7 +31,7 @@ func decodeCommand() *cobra.Command {
 		Short: "Print the normalised events of log files, one JSON object per line",
 		Long: `decode prints the events that the engine reads from your logs: one JSON object per line, with the flat dotted names of
 schema/FIELDS.md. Missing fields are left out, times are RFC 3339 in UTC, durations are nanoseconds. "-" is standard input.
-gzip and zstd files, container files of Avro and directories are read too, and OTLP in protobuf: one message, or messages with
+gzip and zstd files, UTF-16, container files of Avro and directories are read too, and OTLP in protobuf: one message, or messages with
 their length before them. Records that cannot be decoded are counted at the end, and written to
 --dead-letters if it is given. Elements that are skipped on purpose, such as spans that do not concern an agent, are counted at
 the end by dataset and reason.

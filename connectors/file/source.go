@@ -1,6 +1,6 @@
 // Package file reads records from files: lines of JSON, JSON documents over several lines, and arrays and Records
-// documents of any size. Files may be plain, compressed or containers of Avro. They are read once or followed as they
-// grow.
+// documents of any size. Files may be plain, compressed, in UTF-16 or containers of Avro. They are read once or followed
+// as they grow.
 //
 // Each file is one partition. Topic is its path as given, and the Offset of a record is its byte offset in the
 // decompressed stream. Number is 0, except for followed files (see follow.go).

@@ -10,6 +10,7 @@ import (
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/text/encoding/unicode"
 
 	"github.com/aidr-engine/aidr/connectors/avro"
 )
@@ -21,10 +22,13 @@ const maxZstdWindow = 128 << 20
 const (
 	gzipMagic = "\x1f\x8b"
 	zstdMagic = "\x28\xb5\x2f\xfd"
+	// The byte order marks of UTF-16, which Windows writes.
+	littleMark = "\xff\xfe"
+	bigMark    = "\xfe\xff"
 )
 
 // stream is an open file, which is decompressed if its first bytes are those of a compressed format. A container file
-// of Avro is read as lines of JSON.
+// of Avro is read as lines of JSON, and a text in UTF-16 with a byte order mark as UTF-8.
 type stream struct {
 	io.Reader
 	plain  bool           // as on disk, so the offsets are those of the file
@@ -141,9 +145,10 @@ func (r *interruptible) close() error {
 	return nil
 }
 
-// isEncoded reports whether a file that begins with first is compressed or in Avro. Such a file does not grow.
+// isEncoded reports whether a file that begins with first is compressed, in Avro or in UTF-16. Such a file is read as a whole,
+// and does not grow.
 func isEncoded(first []byte) bool {
-	for _, magic := range []string{gzipMagic, zstdMagic, avro.Magic} {
+	for _, magic := range []string{gzipMagic, zstdMagic, avro.Magic, littleMark, bigMark} {
 		if bytes.HasPrefix(first, []byte(magic)) {
 			return true
 		}
@@ -178,7 +183,7 @@ func decompress(r io.Reader, size int64, closeFile func() error) (*stream, error
 	default:
 		s.Reader, s.plain = b, true
 	}
-	if err := s.openAvro(); err != nil {
+	if err := s.openText(); err != nil {
 		if closeFile != nil {
 			s.closes = s.closes[1:] // the caller closes the file
 		}
@@ -188,15 +193,21 @@ func decompress(r io.Reader, size int64, closeFile func() error) (*stream, error
 	return s, nil
 }
 
-// openAvro makes lines of JSON of an object container file of Avro, which may be compressed as a whole.
-func (s *stream) openAvro() error {
+// openText makes lines of JSON of an object container file of Avro, and UTF-8 of UTF-16. The file may be compressed as a whole.
+// Half a character becomes the replacement character.
+func (s *stream) openText() error {
 	b, ok := s.Reader.(*bufio.Reader)
 	if !ok {
 		b = bufio.NewReaderSize(s.Reader, readSize)
 		s.Reader = b
 	}
 	// An error of Peek comes again when the file is read.
-	if magic, _ := b.Peek(len(avro.Magic)); string(magic) != avro.Magic {
+	magic, _ := b.Peek(len(avro.Magic))
+	if bytes.HasPrefix(magic, []byte(littleMark)) || bytes.HasPrefix(magic, []byte(bigMark)) {
+		s.Reader, s.plain = unicode.UTF16(unicode.LittleEndian, unicode.ExpectBOM).NewDecoder().Reader(b), false
+		return nil
+	}
+	if string(magic) != avro.Magic {
 		return nil
 	}
 	lines, err := avro.NewLines(b)

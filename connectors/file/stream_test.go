@@ -2,6 +2,7 @@ package file
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"io"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+	"unicode/utf16"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -79,6 +81,18 @@ func TestCompressed(t *testing.T) {
 	f("members.gz", gzipped(t, text)+gzipped(t, `{"c":3}`), `{"a":1}`, `{"b":2}`, `{"c":3}`)
 	f("frames.zst", zstandard(t, text)+zstandard(t, `{"c":3}`), `{"a":1}`, `{"b":2}`, `{"c":3}`)
 	f("empty.gz", gzipped(t, ""))
+	wide := func(mark binary.AppendByteOrder, text string) string {
+		var b []byte
+		for _, unit := range utf16.Encode([]rune("\ufeff" + text)) {
+			b = mark.AppendUint16(b, unit)
+		}
+		return string(b)
+	}
+	f("windows.json", wide(binary.LittleEndian, text), `{"a":1}`, `{"b":2}`)
+	f("big.json", wide(binary.BigEndian, "{\"a\":\"\u00e9\U0001f600\"}\r\n{\"b\":2}"), "{\"a\":\"\u00e9\U0001f600\"}", `{"b":2}`)
+	f("windows.json.gz", gzipped(t, wide(binary.LittleEndian, text)), `{"a":1}`, `{"b":2}`)
+	f("half.json", wide(binary.LittleEndian, text)+"{", `{"a":1}`, `{"b":2}`, "\ufffd")
+	f("mark.json", wide(binary.LittleEndian, ""))
 }
 
 // If a file cannot be read to its end, the records before the failure and all other files are read, and the error names

@@ -35,8 +35,8 @@ func (d *Decoder) carriedObject(n formats.Node) formats.Node {
 		return n
 	}
 	text := d.elem.Text(n)
-	record, ok := d.keyed(text)
-	if p, prefixed := cutPrefix(text); !ok && prefixed {
+	record, ok := d.lineRecord(text)
+	if p, prefixed := d.cutPrefix(text); !ok && prefixed {
 		record, ok = p.json, true
 	}
 	if !ok {

@@ -63,11 +63,13 @@ type Decoder struct {
 	readers []formats.Reader
 	batches []bool // the reader is a formats.Batch
 
-	otlp    bool                    // OTLP is among the formats, so protobuf is decoded
-	json    []byte                  // buffer for protobuf converted to JSON
-	line    []byte                  // buffer for a line of keys and values converted to JSON
-	batched int                     // the format of the current batch
-	splitFn func(formats.Node) bool // the method decodeSplit, bound once
+	otlp bool // OTLP is among the formats, so protobuf is decoded
+	// The maps of these lines of text are among the formats.
+	combined, loadBalancer bool
+	json                   []byte                  // buffer for protobuf converted to JSON
+	line                   []byte                  // buffer for a line of keys and values converted to JSON
+	batched                int                     // the format of the current batch
+	splitFn                func(formats.Node) bool // the method decodeSplit, bound once
 
 	// The current record.
 	raw      string
@@ -142,6 +144,7 @@ func New(o Options) (*Decoder, error) {
 	for _, f := range chosen {
 		d.names = append(d.names, f.Name)
 		d.otlp = d.otlp || f.Name == llm.OTLPName
+		d.combined, d.loadBalancer = d.combined || f.Name == combinedMap, d.loadBalancer || f.Name == loadBalMap
 		reader := f.NewReader(d.paths)
 		_, batch := reader.(formats.BatchReader)
 		d.readers, d.batches = append(d.readers, reader), append(d.batches, batch)
@@ -182,7 +185,7 @@ func (d *Decoder) Decode(raw string, m Meta, h *Handler) {
 		emit, fieldError = d.explainer.event, d.explainer.fieldError
 	}
 	d.elem.BeginRecord(m.Pos, int64(m.Time), emit, fieldError)
-	if record, ok := d.keyed(raw); ok {
+	if record, ok := d.lineRecord(raw); ok {
 		raw = record
 	}
 	d.decodeText(raw, 0)

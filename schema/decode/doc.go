@@ -4,8 +4,8 @@
 // these steps:
 //
 //  1. It inflates gzip, strips the frame of a schema registry, and converts UTF-16 and OTLP in protobuf. NDJSON and JSON
-//     arrays are split into their values, and prefixes such as that of syslog are cut from lines. JSON with faults that
-//     leave no doubt is mended, and the good elements of a damaged list are kept.
+//     arrays are split into their values, and prefixes such as that of syslog are cut from lines. Lines of access logs
+//     become JSON. JSON with faults that leave no doubt is mended, and the good elements of a damaged list are kept.
 //  2. For each JSON object, it selects in one pass the values at all paths that any format reads, and detects the
 //     format by the keys at the object's top. Values inside the object never take part in detection, because they may
 //     be content that an attacker writes.

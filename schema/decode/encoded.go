@@ -7,8 +7,10 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"unicode/utf16"
+	"unicode/utf8"
 
 	"github.com/aidr-engine/aidr/schema/scan"
 )
@@ -79,7 +81,8 @@ func isUTF16(text string) bool {
 	return strings.HasPrefix(text, "\xff\xfe") || strings.HasPrefix(text, "\xfe\xff")
 }
 
-// decodeUTF16 converts a text in UTF-16, as Windows writes it, and decodes it.
+// decodeUTF16 converts a text in UTF-16, as Windows writes it, and decodes it. Half a character becomes the replacement
+// character and is counted.
 func (d *Decoder) decodeUTF16(text string, level int) {
 	order := binary.ByteOrder(binary.LittleEndian)
 	if text[0] == 0xfe {
@@ -94,7 +97,13 @@ func (d *Decoder) decodeUTF16(text string, level int) {
 		d.deadLetter(ReasonSize, fmt.Sprintf("UTF-16 holds more than %d bytes", MaxRecord), text)
 		return
 	}
-	d.decodeText(string(utf16.Decode(units)), level)
+	plain := string(utf16.Decode(units))
+	outer := d.mended
+	if len(text)%2 != 0 || strings.ContainsRune(plain, utf8.RuneError) && !slices.Contains(units, utf8.RuneError) {
+		d.mended |= mendedEncoding
+	}
+	d.decodeText(plain, level)
+	d.mended = outer
 }
 
 // decodeEncoded decodes a text that holds a record in one of these forms: JSON, a line with JSON at its end, or base64 of
@@ -108,7 +117,7 @@ func (d *Decoder) decodeEncoded(src string, v scan.Span, name string, level int)
 		return true
 	}
 	text, ok := fromBase64(scan.Text(src, v, &d.elem.Arena))
-	if !ok || !isGzip(text) && !looksLikeRecord(text) {
+	if !ok || !isGzip(text) && !d.looksLikeRecord(text) {
 		return false
 	}
 	if d.enter(level, src[v.Start:v.End]) {
@@ -118,13 +127,12 @@ func (d *Decoder) decodeEncoded(src string, v scan.Span, name string, level int)
 }
 
 // looksLikeRecord reports whether a text begins with JSON that may be a record, or with a prefix before it.
-func looksLikeRecord(text string) bool {
+func (d *Decoder) looksLikeRecord(text string) bool {
 	start := skipSeparators(text, 0)
 	if beginsJSON(text[start:]) {
 		return true
 	}
-	_, ok := cutPrefix(firstLine(text[start:]))
-	return ok
+	return d.isRecordLine(firstLine(text[start:]))
 }
 
 // beginsJSON reports whether a text begins with an object, an array, or a string that holds one.

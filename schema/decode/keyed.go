@@ -13,6 +13,14 @@ const (
 	maxPairs = 256
 )
 
+// lineRecord returns a line of text of a known form as JSON. ok is false for any other text.
+func (d *Decoder) lineRecord(text string) (record string, ok bool) {
+	if record, ok = d.keyed(text); ok {
+		return record, true
+	}
+	return d.accessLine(text)
+}
+
 // keyed returns a line of text that consists of a time, a level, words, and pairs of key=value as the JSON object that
 // agentgateway writes in its other form. ok is false for any other text. A line counts only if it has the keys that every
 // request of agentgateway has.

@@ -167,10 +167,10 @@ func (d *Decoder) decodeInner(src string, v scan.Span, level int) bool {
 		return true
 	case scan.String:
 		text := scan.Text(src, v, &d.elem.Arena)
-		if record, ok := d.keyed(text); ok {
+		if record, ok := d.lineRecord(text); ok {
 			text = record
 		}
-		if !looksLikeRecord(text) {
+		if !d.looksLikeRecord(text) {
 			return false
 		}
 		if d.enter(level, src[v.Start:v.End]) {

@@ -2,17 +2,17 @@ package decode
 
 import "strings"
 
-// prefixed is a line of text with JSON at its end.
+// prefixed is a line of text with JSON, or with a line of an access log, at its end.
 type prefixed struct {
 	name     string // of the prefix
-	json     string // the rest of the line, which begins with JSON
+	json     string // the rest of the line, which begins with JSON, or is a line of an access log
 	workload bool   // a workload wrote the rest
 }
 
 // cutPrefix removes what log systems write before a line: the header of a container runtime, of syslog, of the runtime of a
 // Lambda function, or the time that CloudWatch Logs puts before each line in an export. It returns false for any other text.
 // The JSON must be the whole message: text in front of it may have been chosen by a client, and so may JSON after such text.
-func cutPrefix(line string) (p prefixed, ok bool) {
+func (d *Decoder) cutPrefix(line string) (p prefixed, ok bool) {
 	if len(line) > 1 && line[0] == '<' {
 		priority, _, found := strings.Cut(line[1:min(len(line), len("<191>"))], ">")
 		if !found || !isNumber(priority) {
@@ -20,50 +20,50 @@ func cutPrefix(line string) (p prefixed, ok bool) {
 		}
 		line = line[len("<>")+len(priority):]
 		if rest, found := strings.CutPrefix(line, "1 "); found {
-			return cutSyslog5424(rest)
+			return d.cutSyslog5424(rest)
 		}
-		return cutSyslog(line)
+		return d.cutSyslog(line)
 	}
 	time, _, found := strings.Cut(line[:min(len(line), maxTimePrefix)], " ")
 	if tab := strings.IndexByte(time, '\t'); tab > 0 {
 		time, found = time[:tab], true
 	}
 	if !found || !isTimestamp(time) {
-		return cutSyslog(line)
+		return d.cutSyslog(line)
 	}
 	rest := line[len(time)+1:]
 	switch {
 	case line[len(time)] == '\t':
-		return cutLambda(rest)
+		return d.cutLambda(rest)
 	case beginsJSON(rest):
 		return prefixed{"timestamp", rest, false}, true
 	}
 	if stream, tagged, _ := strings.Cut(rest, " "); stream == "stdout" || stream == "stderr" {
 		_, message, _ := strings.Cut(tagged, " ")
-		return textMessage("CRI", message)
+		return d.textMessage("CRI", message)
 	}
-	return cutSyslog(line)
+	return d.cutSyslog(line)
 }
 
 // maxTimePrefix is the length in bytes within which a time at the beginning of a line must end.
 const maxTimePrefix = 48
 
 // textMessage returns a workload's message, if that begins with JSON. The cookies @cee: and @json: may stand before it.
-func textMessage(name, message string) (prefixed, bool) {
+func (d *Decoder) textMessage(name, message string) (prefixed, bool) {
 	message = strings.TrimLeft(strings.TrimPrefix(message, byteOrderMark), " ")
 	for _, cookie := range [...]string{"@cee:", "@json:"} {
 		if rest, ok := strings.CutPrefix(message, cookie); ok {
 			message = strings.TrimLeft(rest, " ")
 		}
 	}
-	if !beginsJSON(message) {
+	if !beginsJSON(message) && !d.isAccessLine(message) {
 		return prefixed{}, false
 	}
 	return prefixed{name, message, true}, true
 }
 
 // cutLambda removes the rest of the prefix of a Lambda function's runtime: the request's id and the level.
-func cutLambda(rest string) (prefixed, bool) {
+func (d *Decoder) cutLambda(rest string) (prefixed, bool) {
 	if beginsJSON(rest) {
 		return prefixed{"timestamp", rest, false}, true
 	}
@@ -71,14 +71,14 @@ func cutLambda(rest string) (prefixed, bool) {
 	if len(fields) < 3 {
 		return prefixed{}, false
 	}
-	return textMessage("Lambda", rest[len(fields[0])+len(fields[1])+2:])
+	return d.textMessage("Lambda", rest[len(fields[0])+len(fields[1])+2:])
 }
 
 // maxHeader is the length in bytes within which the header of a line must end.
 const maxHeader = 2048
 
 // cutSyslog removes the header of RFC 3164, or of the files of rsyslog, without the priority: time, host and tag.
-func cutSyslog(line string) (prefixed, bool) {
+func (d *Decoder) cutSyslog(line string) (prefixed, bool) {
 	head := line[:min(len(line), maxHeader)]
 	time, rest, found := strings.Cut(head, " ")
 	switch {
@@ -93,7 +93,7 @@ func cutSyslog(line string) (prefixed, bool) {
 			return prefixed{}, false
 		}
 		if rest = after; strings.HasSuffix(word, ":") && word[0] != '@' {
-			return textMessage("syslog", line[len(head)-len(rest):])
+			return d.textMessage("syslog", line[len(head)-len(rest):])
 		}
 	}
 	return prefixed{}, false
@@ -101,7 +101,7 @@ func cutSyslog(line string) (prefixed, bool) {
 
 // cutSyslog5424 removes the header of RFC 5424 after the version: time, host, application, process, message id and the
 // structured data.
-func cutSyslog5424(rest string) (prefixed, bool) {
+func (d *Decoder) cutSyslog5424(rest string) (prefixed, bool) {
 	for range 5 {
 		i := strings.IndexByte(rest[:min(len(rest), maxHeader)], ' ')
 		if i <= 0 {
@@ -110,7 +110,7 @@ func cutSyslog5424(rest string) (prefixed, bool) {
 		rest = rest[i+1:]
 	}
 	if message, ok := strings.CutPrefix(rest, "- "); ok {
-		return textMessage("syslog", message)
+		return d.textMessage("syslog", message)
 	}
 	quoted := false
 	for i := 0; i < len(rest) && i < maxHeader; i++ {
@@ -120,7 +120,7 @@ func cutSyslog5424(rest string) (prefixed, bool) {
 		case c == '"':
 			quoted = !quoted
 		case c == ' ' && !quoted && i > 0 && rest[0] == '[' && rest[i-1] == ']':
-			return textMessage("syslog", rest[i+1:])
+			return d.textMessage("syslog", rest[i+1:])
 		}
 	}
 	return prefixed{}, false
@@ -150,6 +150,10 @@ func (d *Decoder) decodePrefixed(part string, p prefixed, level int) {
 	}
 	outer := d.workload
 	d.workload = outer || p.workload
-	d.decodeText(p.json, level+1)
+	text := p.json
+	if record, ok := d.accessLine(text); ok {
+		text = record
+	}
+	d.decodeText(text, level+1)
 	d.workload = outer
 }

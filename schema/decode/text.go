@@ -42,12 +42,14 @@ func (d *Decoder) decodeText(text string, level int) {
 }
 
 // nextValue selects from the value that begins at an offset, as if the text ended at within. A line that begins with a number,
-// as those with a time do, is not JSON if the number is only the beginning of a word or of a known prefix.
+// as those with a time or an address do, is not JSON if the number is only the beginning of a word, of a known prefix or of a
+// line of an access log.
 func (d *Decoder) nextValue(text string, within, from int) (v scan.Span, next, dup int, err error) {
 	if from < len(text) && text[from]-'0' <= 9 && (from == 0 || text[from-1] == '\n') {
 		line := firstLine(text[from:])
 		word := strings.TrimLeft(line, "0123456789.+-eE")
-		if _, ok := cutPrefix(line); ok || word != "" && strings.IndexByte(blanks+`{["`, word[0]) < 0 {
+		_, err := scan.Valid(line[:len(line)-len(word)])
+		if err != nil || d.isRecordLine(line) || word != "" && strings.IndexByte(blanks+`{["`, word[0]) < 0 {
 			return scan.Span{}, from, 0, &scan.Error{Cause: scan.ErrSyntax, Offset: from}
 		}
 	}
@@ -122,7 +124,7 @@ func (d *Decoder) decodeLines(text string, level, from int, v scan.Span, next, d
 		case from >= fence || again <= len(text):
 			within = len(text)
 		case from >= within || within == len(text):
-			within = lineEnd(text, from)
+			within = d.lineEnd(text, from)
 		}
 		v, next, dup, err = d.nextValue(text, within, from)
 	}
@@ -138,13 +140,13 @@ func (d *Decoder) noteLines(level int, lines bool) {
 // lineEnd returns the end of a malformed value that begins at start. If the value begins a line with an object, its end
 // is before the next such line. A line of text ends before the next line that begins with JSON or has it after a known
 // prefix. NUL and the record separator end any value, because JSON has neither. Otherwise the rest of the text is lost.
-func lineEnd(text string, start int) int {
+func (d *Decoder) lineEnd(text string, start int) int {
 	if start == len(text) {
 		return start
 	}
 	c := text[start]
 	if c != '{' && c != '[' && c != '"' {
-		return start + proseEnd(text[start:])
+		return start + d.proseEnd(text[start:])
 	}
 	lines := c == '{' && (start == 0 || strings.IndexByte("\n\x00\x1e\xbf", text[start-1]) >= 0) // 0xbf ends a byte order mark
 	for end := start; ; end++ {
@@ -161,8 +163,8 @@ func lineEnd(text string, start int) int {
 
 // proseEnd returns the end of the lines of text at the beginning of a text that does not begin with JSON: the first line, and
 // the following ones without JSON.
-func proseEnd(text string) int {
-	if _, ok := cutPrefix(firstLine(text)); ok {
+func (d *Decoder) proseEnd(text string) int {
+	if d.isRecordLine(firstLine(text)) {
 		return len(firstLine(text))
 	}
 	for at := 0; ; {
@@ -175,10 +177,16 @@ func proseEnd(text string) int {
 		if line == "" {
 			continue
 		}
-		if _, ok := cutPrefix(line); ok || line[0] == '{' || line[0] == '[' {
+		if line[0] == '{' || line[0] == '[' || d.isRecordLine(line) {
 			return at
 		}
 	}
+}
+
+// isRecordLine reports whether a line of text holds a record: it has a known prefix, or it is a line of an access log.
+func (d *Decoder) isRecordLine(line string) bool {
+	_, ok := d.cutPrefix(line)
+	return ok || d.isAccessLine(line)
 }
 
 // firstLine returns the text up to the first newline.
@@ -195,8 +203,12 @@ func firstLine(text string) string {
 func (d *Decoder) decodeDamaged(text string, from int, err error, level int) (end int) {
 	d.depth = level
 	if line := firstLine(text[from:]); text[from] != '{' && text[from] != '[' {
-		if p, ok := cutPrefix(line); ok {
+		if p, ok := d.cutPrefix(line); ok {
 			d.decodePrefixed(line, p, level)
+			return from + len(line)
+		}
+		if record, ok := d.accessLine(line); ok {
+			d.decodeText(record, level)
 			return from + len(line)
 		}
 	}
@@ -206,7 +218,7 @@ func (d *Decoder) decodeDamaged(text string, from int, err error, level int) (en
 		}
 		d.salvage -= len(text) - from // or else many lines would each be read up to the end of the text
 	}
-	end = lineEnd(text, from)
+	end = d.lineEnd(text, from)
 	part := text[from:end]
 	if d.decodeMended(part, level) {
 		return end
