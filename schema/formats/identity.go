@@ -19,8 +19,39 @@ func (el *Element) SetAgent(source, text string) {
 	if text == "" || el.Event.Has(schema.AIAgentUID) || Everybody(text) {
 		return
 	}
+	if strings.HasPrefix(text, "arn:") {
+		if role := RoleOfSession(el, text); role != "" { // the caller chooses the name of the session
+			el.SetText(schema.AIAgentInstanceUID, SessionName(text))
+			text = role
+		}
+	}
 	el.Event.SetText(schema.AIAgentUID, text)
 	el.Event.SetText(schema.AIAgentUIDSource, source)
+}
+
+// SessionName returns the name of the session in the ARN of an assumed role or of a federated user of AWS, "" for other ARNs.
+func SessionName(arn string) string {
+	if _, name, ok := strings.Cut(arn, ":federated-user/"); ok {
+		return name
+	}
+	if _, rest, ok := strings.Cut(arn, ":assumed-role/"); ok {
+		if slash := strings.LastIndexByte(rest, '/'); slash >= 0 {
+			return rest[slash+1:]
+		}
+	}
+	return ""
+}
+
+// RoleOfSession converts the ARN of a session of a role of AWS into the ARN of the role. It returns "" for other ARNs. The
+// result lacks the role's path, which the session's ARN does not contain.
+func RoleOfSession(el *Element, arn string) string {
+	head, rest, ok := strings.Cut(arn, ":assumed-role/")
+	slash := strings.LastIndexByte(rest, '/')
+	if !ok || slash < 0 {
+		return ""
+	}
+	partition, account, _ := strings.Cut(head, ":sts:")
+	return el.Arena.Concat(partition, ":iam:", account, ":role/", rest[:slash])
 }
 
 // DeclareAgent is the rung of the ladder for an agent id that the caller chose: a header, metadata, an attribute of its own

@@ -21,7 +21,7 @@ const ShippedName = "builtin"
 // The limits of a map. They are far above those of a map written by hand.
 const (
 	MaxMaps    = 200  // files in all folders together
-	MaxSources = 32   // sources of one field
+	MaxSources = 64   // sources of one field
 	MaxPath    = 16   // keys of a path
 	MaxKeys    = 16   // keys in a set that identifies the format, and number of such sets
 	MaxTable   = 1000 // rows of a table

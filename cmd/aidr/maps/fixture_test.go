@@ -259,6 +259,11 @@ var contents = map[string]string{
 		` container","source":"syscall","tags":["T1059","container"],"time":"2026-05-01T10:00:00.123456789Z","uuid":"u-1","outp` +
 		`ut_fields":{"container.id":"c1","container.name":"agent-5","container.image.repository":"acme/agent","k8s.ns.name":"ag` +
 		`ents","k8s.pod.name":"agent-5-x","proc.cmdline":%s,"user.name":"root"}}`,
+	"litellm_spend_logs": `{"request_id":"r1","call_type":"acompletion","api_key":"88dc28d0f030c55ed4ab77ed8faf0981","spend":0.1,"startTime":"2026-05-` +
+		`01T10:00:00Z","endTime":"2026-05-01T10:00:01Z","model":"gpt-5","user":"u","metadata":{"user_api_key_alias":"bot"},"mess` +
+		`ages":[{"role":"user","content":%s}],"response":null,"session_id":"s1","status":"success"}`,
+	"coding_agent_hooks": `{"hook_event_name":"PreToolUse","session_id":"s1","tool_name":"Bash","tool_input":{"command":%s},"tool_use_id":"t1","user_` +
+		`email":"a@b.example","timestamp":"2026-05-01T10:00:00Z"}`,
 }
 
 // The content of a record never changes its format, agent, time and outcome.

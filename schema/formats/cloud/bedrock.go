@@ -107,10 +107,10 @@ func bodyAt(el *formats.Element, place int, shape *formats.Shape) formats.Node {
 // metadata of a request, so it supplies the session and the agent's name but never the agent's id.
 func (b *bedrock) identify(el *formats.Element) {
 	arn := el.Text(el.At(b.arn))
-	role := RoleOfSession(el, arn)
+	role := formats.RoleOfSession(el, arn)
 	el.SetAgent("identity.arn", role)
 	el.SetAgent("identity.arn", arn)
-	el.SetText(schema.AIAgentInstanceUID, SessionName(arn))
+	el.SetText(schema.AIAgentInstanceUID, formats.SessionName(arn))
 	el.CopyText(schema.AIAgentName, el.At(b.agent))
 	if role != "" && !el.Event.Has(schema.AIAgentName) {
 		el.SetText(schema.AIAgentName, role[strings.LastIndexByte(role, '/')+1:])

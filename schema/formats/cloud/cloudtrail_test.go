@@ -20,7 +20,7 @@ func TestRoleOfSession(t *testing.T) {
 		":assumed-role//":                                            {":iam::role/", ""},
 		"arn:aws:sts::1:assumed-role/AWSReservedSSO_Admin_0123/jane@x.y": {"arn:aws:iam::1:role/AWSReservedSSO_Admin_0123", "jane@x.y"},
 	} {
-		if got := [2]string{RoleOfSession(el, arn), SessionName(arn)}; got != want {
+		if got := [2]string{formats.RoleOfSession(el, arn), formats.SessionName(arn)}; got != want {
 			t.Errorf("%q: got %q, want %q", arn, got, want)
 		}
 	}

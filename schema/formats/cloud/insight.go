@@ -67,9 +67,9 @@ func (i *insight) attributed(el *formats.Element) {
 		switch el.Text(i.attribution.At(attributionName)) {
 		case "userIdentityArn":
 			arn := el.Text(value)
-			el.SetAgent(sourceAttribution, RoleOfSession(el, arn))
+			el.SetAgent(sourceAttribution, formats.RoleOfSession(el, arn))
 			el.SetAgent(sourceAttribution, arn)
-			el.SetText(schema.AIAgentInstanceUID, SessionName(arn))
+			el.SetText(schema.AIAgentInstanceUID, formats.SessionName(arn))
 			if uid := el.Event.Text(schema.AIAgentUID); strings.Contains(uid, ":role/") {
 				el.SetText(schema.AIAgentName, lastPart(uid, '/'))
 			}

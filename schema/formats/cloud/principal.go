@@ -69,12 +69,12 @@ func (p *principal) read(el *formats.Element) {
 	case "AWSAccount":
 		id, session, _ = strings.Cut(id, ":") // AROAEXAMPLE:session
 	}
-	if name := SessionName(arn); name != "" {
+	if name := formats.SessionName(arn); name != "" {
 		session = name
 	}
 	role := ""
 	if issuer == "" {
-		role = RoleOfSession(el, arn)
+		role = formats.RoleOfSession(el, arn)
 	}
 	el.SetAgent(sourceIssuer, issuer)
 	el.SetAgent(sourceARN, role)
@@ -112,29 +112,4 @@ func (p *principal) names(el *formats.Element, name, role string) {
 	if strings.HasPrefix(name, "AWSReservedSSO_") { // roles that IAM Identity Center gives to people
 		el.SetText(schema.UserType, "human")
 	}
-}
-
-// SessionName returns the name of the session in the ARN of an assumed role or of a federated user, "" for other ARNs.
-func SessionName(arn string) string {
-	if _, name, ok := strings.Cut(arn, ":federated-user/"); ok {
-		return name
-	}
-	if _, rest, ok := strings.Cut(arn, ":assumed-role/"); ok {
-		if slash := strings.LastIndexByte(rest, '/'); slash >= 0 {
-			return rest[slash+1:]
-		}
-	}
-	return ""
-}
-
-// RoleOfSession converts the ARN of a session of a role into the ARN of the role. It returns "" for other ARNs. The result
-// lacks the role's path, which the session's ARN does not contain.
-func RoleOfSession(el *formats.Element, arn string) string {
-	head, rest, ok := strings.Cut(arn, ":assumed-role/")
-	slash := strings.LastIndexByte(rest, '/')
-	if !ok || slash < 0 {
-		return ""
-	}
-	partition, account, _ := strings.Cut(head, ":sts:")
-	return el.Arena.Concat(partition, ":iam:", account, ":role/", rest[:slash])
 }

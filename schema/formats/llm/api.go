@@ -38,6 +38,8 @@ type api struct {
 	durations                    [2]int
 	statuses                     [3]int
 	headerPlaces                 [2]int
+	answerHeaders                int      // response_headers
+	http                         exchange // of records whose request and response are whole HTTP messages
 	url, path, clientIP, agentID int
 	item, transcript, event      int // of an event of the Realtime API: item, transcript, type
 
@@ -48,6 +50,7 @@ type api struct {
 	responseBody *formats.Shape
 	answered     formats.Node // the response, or the JSON inside it
 	realtime     bool         // the request is an item of the Realtime API, or what the user said
+	isExchange   bool         // the record is one of http
 	headers      headers
 }
 
@@ -189,6 +192,10 @@ func openAPI(p *formats.Paths, dataset string, kind recordKind) *api {
 	a.durations = [...]int{p.Add("duration_ms"), p.Add("latency_ms")}
 	a.statuses = [...]int{p.Add("status"), p.Add("status_code"), p.Add("response_status")}
 	a.headerPlaces = [...]int{p.Add("request_headers"), p.Add("headers")}
+	a.answerHeaders = p.Add("response_headers")
+	if kind == recordPair {
+		a.http = openExchange(p)
+	}
 	return a
 }
 
@@ -208,12 +215,15 @@ func (a *api) Read(el *formats.Element) {
 	case !request.Present() && !response.Present():
 		response = whole
 	}
+	if a.isExchange = a.kind == recordPair && a.http.fits(el); a.isExchange {
+		request, response = el.At(a.http.request), el.At(a.http.response)
+	}
 	if isPiece(el.Text(el.At(a.event))) && !el.At(a.request).Present() {
 		el.SetDataset(a.dataset)
 		el.Skip(formats.SkipRepeated)
 		return
 	}
-	if request.Kind == scan.Object && request.Span != el.At(a.item).Span { // the whole record if it is a request, else the value at "request"
+	if request.Kind == scan.Object && request.Span != el.At(a.item).Span && !a.isExchange { // the whole record if it is a request, else the value at "request"
 		a.requestBody.SelectFromElement(el)
 	} else {
 		request, _ = el.Unwrap(request)
@@ -380,6 +390,9 @@ func (a *api) start(el *formats.Element, streamed bool) bool {
 			return true
 		}
 	}
+	if el.SetTimeFrom(dateIn(el, el.At(a.answerHeaders))) || a.isExchange && el.SetTimeFrom(dateIn(el, el.At(a.http.responseHeaders))) {
+		return true
+	}
 	return el.SetTime(a.responseBody.At(answerCreated), a.responseBody.At(answerCreatedAt), a.responseBody.At(answerCreateTime), a.stream.Created)
 }
 
@@ -387,7 +400,11 @@ const nsPerMilli = 1e6
 
 // identify names the caller: by its key, else by the agent that the record names, else by the user named in the request.
 func (a *api) identify(el *formats.Element) {
-	a.headers.read(el, el.At(a.headerPlaces[0]), el.At(a.headerPlaces[1]))
+	if a.isExchange {
+		a.headers.read(el, el.At(a.http.requestHeaders))
+	} else {
+		a.headers.read(el, el.At(a.headerPlaces[0]), el.At(a.headerPlaces[1]))
+	}
 	el.SetSourceIP(el.Text(el.At(a.clientIP)), a.headers.forwarded)
 	key := a.headers.key
 	hash := el.HashSecret(key)
@@ -454,7 +471,11 @@ func (a *api) model(el *formats.Element, streamed bool) {
 	el.SetClass(formats.ClassLLM, op)
 	el.SetText(schema.GenAIOperationName, op)
 	host, path := "", ""
-	if url := el.FirstText(el.At(a.url), el.At(a.path)); url != "" {
+	url := el.FirstText(el.At(a.url), el.At(a.path))
+	if a.isExchange && url == "" {
+		url = el.Text(el.At(a.http.url))
+	}
+	if url != "" {
 		host, path = formats.SplitURL(url)
 		el.SetText(schema.ServiceTargetName, host)
 		el.SetText(schema.URLDomain, host)
@@ -544,6 +565,9 @@ func (a *api) outcome(el *formats.Element, response formats.Node, streamed bool)
 			el.SetHTTPStatus(status)
 			break
 		}
+	}
+	if a.isExchange {
+		a.http.outcome(el)
 	}
 	failed := a.responseBody.At(answerError)
 	if failed.Present() || streamed && a.stream.Failed {

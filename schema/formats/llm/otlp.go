@@ -43,6 +43,7 @@ type otlp struct {
 	// Of a span.
 	traceID, spanID, parentID int // traceId, spanId, parentSpanId
 	name, kind, status        int // name, kind, status.code
+	statusCode                int // status_code, in Phoenix's spans
 	start, end                int // startTimeUnixNano, endTimeUnixNano
 	attributes, events        int // attributes, events
 
@@ -113,7 +114,8 @@ func openOTLP(p *formats.Paths) formats.Reader {
 		traceID: p.Add("traceId"), spanID: p.Add("spanId"), parentID: p.Add("parentSpanId"),
 		kind: p.Add("kind"), start: p.Add("startTimeUnixNano"), end: p.Add("endTimeUnixNano"),
 		attributes: p.AddIndexed("attributes"), name: p.Add("name"), status: p.Add("status", "code"), events: p.Add("events"),
-		time: p.Add("timeUnixNano"), observed: p.Add("observedTimeUnixNano"),
+		statusCode: p.Add("status_code"),
+		time:       p.Add("timeUnixNano"), observed: p.Add("observedTimeUnixNano"),
 		body: p.Add("body"), bodyText: p.Add("body", "stringValue"), eventName: p.Add("eventName"),
 		resource: formats.NewShape([][]string{
 			resourceAttributes:   {"resource", "attributes"},
@@ -456,7 +458,7 @@ const (
 func (o *otlp) spanOutcome(el *formats.Element) {
 	el.SetOutcome(formats.Success)
 	failed := o.attrs.at(attrErrorType)
-	switch status := el.Text(el.At(o.status)); {
+	switch status := el.FirstText(el.At(o.status), el.At(o.statusCode)); {
 	case status == "2", status == "STATUS_CODE_ERROR", status == "ERROR", failed.Present(), el.Text(o.attrs.at(attrLevel)) == "ERROR":
 		el.SetOutcome(formats.Failure)
 	}

@@ -159,7 +159,7 @@ func attributeNames() [numAttributes][]string {
 		attrAgentName:       {"gen_ai.agent.name", "agent.name"},
 		attrAgentVersion:    {"gen_ai.agent.version"},
 		attrWorkflow:        {"gen_ai.workflow.name", "traceloop.workflow.name"},
-		attrConversation:    {"gen_ai.conversation.id"},
+		attrConversation:    {"gen_ai.conversation.id", "gen_ai.thread.id"},
 		attrSession:         {"session.id", "traceloop.association.properties.session_id"},
 		attrUserID:          {"user.id"},
 		attrEndUser:         {"enduser.id"},

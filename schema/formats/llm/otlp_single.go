@@ -21,6 +21,8 @@ func OTelRecord() formats.Format {
 			{Keys: []string{"resource", "scope", "observedTimeUnixNano", "body"}},
 			{Keys: []string{"context", "start_time", "end_time", "attributes", "resource"}},
 			{Keys: []string{"body", "severity_text", "attributes", "trace_id", "resource"}},
+			// Phoenix's spans.
+			{Keys: []string{"context", "span_kind", "start_time", "attributes"}},
 			// Spans alone, without their resource and their ids.
 			{Keys: []string{"name", "kind", "attributes"}, Path: []string{"kind"}, Text: "SPAN_KIND_INTERNAL"},
 			{Keys: []string{"name", "kind", "attributes"}, Path: []string{"kind"}, Text: "SPAN_KIND_CLIENT"},
