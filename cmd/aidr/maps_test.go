@@ -51,7 +51,7 @@ func TestMapsCommands(t *testing.T) {
 		t.Fatal(err)
 	}
 	run(0, "nginx_json", "maps", "check")
-	run(0, " of 29 maps, 0 failed", "maps", "test")
+	run(0, " of 31 maps, 0 failed", "maps", "test")
 	run(0, "map builtin/portkey.yaml", "formats")
 	run(0, "unknown_format 1", "decode", input)
 
