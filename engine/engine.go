@@ -33,8 +33,9 @@ const (
 	UrgentAfter = 25 * time.Millisecond
 	// DefaultIdle is how long a partition that is read to its end stays silent before its watermark follows the clock.
 	DefaultIdle = 30 * time.Second
-	// DefaultCacheCells is the number of cells without pending items that a shard keeps in memory.
-	DefaultCacheCells = 100_000
+	// DefaultCacheCells is the number of cells without pending items that a shard keeps in memory, if the memory budget has
+	// room for them: one takes about 250 bytes.
+	DefaultCacheCells = 1_000_000
 	// shardQueue is the number of sub-batches that wait for a shard before the lanes block: this is the back-pressure.
 	shardQueue = 64
 	// laneQueue is the number of batches of one partition that are decoded ahead of the one that is being routed.

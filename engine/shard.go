@@ -1,15 +1,11 @@
 package engine
 
 import (
-	"bytes"
-	"cmp"
 	"log/slog"
 	"math"
 	"slices"
 	"strings"
 	"sync/atomic"
-
-	"github.com/hashicorp/golang-lru/v2/simplelru"
 
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine/budget"
@@ -62,8 +58,8 @@ type shardPart struct {
 
 // shard owns the cells of one range of hashes. One goroutine, no locks.
 //
-// A cell is hot while it has pending items or changes that the store lacks. The others are cold and in an LRU, and a cell
-// that falls out of it is in the store already: eviction is paging, not forgetting. If the hot cells exceed their share of
+// A cell is hot while it has pending items or changes that the store lacks. The others are at rest, on a shelf, and a cell
+// that falls off it is in the store already: eviction is paging, not forgetting. If the hot cells exceed their share of
 // the memory budget, a checkpoint also writes the pending items of some clean cells, by owner, and these cells leave memory.
 // The rows belong to the checkpoint, so that the store never holds items of one moment and base of another. They are a
 // copy that only the running engine reads: after a restart the items come from the checkpoints that first held them.
@@ -83,8 +79,10 @@ type shard struct {
 	in      chan message
 
 	hot         map[cellKey]*cachedCell
-	cold        *simplelru.LRU[cellKey, *cachedCell]
-	changes     []changes // by level of the rules: what changed since the level's last checkpoint
+	shelf       shelf                   // cells at rest, if there is a store
+	resting     map[cellKey]*cachedCell // cells at rest, without a store: there is nowhere to page to
+	most        int                     // cells on the shelf
+	changes     []changes               // by level of the rules: what changed since the level's last checkpoint
 	capturer    *capture.TriggerCapturer
 	inflight    map[cellKey][]byte         // values of the checkpoint under way, nil: deleted; the store may not have them yet
 	paging      map[cellKey][]byte         // the same for paged items
@@ -103,6 +101,7 @@ type shard struct {
 
 	flat map[int][]byte // by rule: the flat pending items of a checkpoint, scratch
 
+	value    []byte             // of a cell, scratch
 	late     []*schema.Finding  // findings of late items since the last checkpoint
 	lateSeen map[schema.ID]bool // of this checkpoint and the one under way
 }
@@ -124,7 +123,7 @@ func newShard(number int, rs *ruleSet, opts Options, retry *retrier, bud *budget
 		rules: rs, number: number, shards: opts.Shards, store: opts.Store, retry: retry, log: opts.Log, metrics: opts.Metrics,
 		in: make(chan message, shardQueue), hot: map[cellKey]*cachedCell{}, inflight: map[cellKey][]byte{},
 		timers: make([]ruleTimers, len(rs.programs)), watermark: make([]schema.Instant, len(rs.programs)),
-		flat: map[int][]byte{}, paged: pageMarks{}, lateSeen: map[schema.ID]bool{},
+		flat: map[int][]byte{}, paged: pageMarks{}, shelf: newShelf(), resting: map[cellKey]*cachedCell{}, most: opts.CacheCells, lateSeen: map[schema.ID]bool{},
 		budget: bud, clock: opts.Clock, meter: m, paging: map[cellKey][]byte{}, cellShare: noShare, change: noShare,
 		changes: make([]changes, rs.levels), capturer: capture.NewTriggerCapturer(rs.set),
 	}
@@ -137,15 +136,6 @@ func newShard(number int, rs *ruleSet, opts Options, retry *retrier, bud *budget
 		s.watermark[i] = never
 		s.timers[i] = newRuleTimers(opts.Store != nil, opts.timerPage)
 	}
-	size := opts.CacheCells
-	if opts.Store == nil {
-		size = math.MaxInt // there is nowhere to page to
-	}
-	cold, err := simplelru.NewLRU(size, func(_ cellKey, c *cachedCell) { s.size[budget.Cold] -= c.size })
-	if err != nil {
-		panic("BUG: " + err.Error())
-	}
-	s.cold = cold
 	return s
 }
 
@@ -253,35 +243,53 @@ func (s *shard) addLate(it *item.Item) {
 }
 
 // get returns the cell of a key: from memory, from the checkpoint under way, from the store, or a new one. The group may
-// be part of an item, which the cell outlives, so the cell keeps a copy.
+// be part of an item, which the cell outlives, so the cell keeps a copy. The caller touches or releases it.
 func (s *shard) get(k cellKey) *cachedCell {
 	if c, ok := s.hot[k]; ok {
 		return c
 	}
-	if c, ok := s.cold.Get(k); ok {
+	if c, ok := s.resting[k]; ok {
 		return c
 	}
 	k.group = strings.Clone(k.group)
 	c := s.load(k)
 	c.cell.Advance(s.watermark[k.rule])
-	s.addCold(c)
 	return c
 }
 
-// addCold adds a cell to the LRU, and drops the oldest cells over its share of memory; the store has them.
-func (s *shard) addCold(c *cachedCell) {
-	s.size[budget.Cold] += c.size
-	s.cold.Add(c.key, c)
-	s.shrinkCold()
+// rest lets a cell rest that is not hot: it goes onto the shelf, and the oldest cells over their share of memory leave it.
+func (s *shard) rest(c *cachedCell) {
+	switch {
+	case s.store == nil:
+		if _, ok := s.resting[c.key]; !ok {
+			s.resting[c.key] = c
+			s.size[budget.Cold] += c.size
+		}
+	case c.stored && !c.unreadable:
+		s.value = c.cell.Append(s.value[:0])
+		s.shelf.put(s.rules.programs[c.key.rule].Hash(c.key.group), c.key, c.row, s.value)
+		s.shrinkShelf()
+	}
 }
 
-// shrinkCold drops the oldest cold cells over their share of memory, which is the part of both shares that the hot cells
-// leave. With keys that are drawn evenly from millions, the cold cells are hardly ever used again, but each hot cell that
-// is paged out is read back once or twice.
-func (s *shard) shrinkCold() {
-	for s.cold.Len() > 1 && s.size[budget.Hot]+s.size[budget.Cold] > 2*s.cellShare {
-		s.cold.RemoveOldest()
+// release lets a cell rest that get returned and that was not touched.
+func (s *shard) release(c *cachedCell) {
+	if _, hot := s.hot[c.key]; !hot {
+		s.rest(c)
 	}
+}
+
+// shrinkShelf drops the oldest cells on the shelf over their share of memory, which is the part of both shares that the hot
+// cells leave. With keys that are drawn evenly from millions, the cells on the shelf are hardly ever used again, but each
+// hot cell that is paged out is read back once or twice.
+func (s *shard) shrinkShelf() {
+	if s.store == nil {
+		return
+	}
+	for s.shelf.len() > 0 && (s.shelf.len() > s.most || s.size[budget.Hot]+s.shelf.bytes > 2*s.cellShare) {
+		s.shelf.dropOldest()
+	}
+	s.size[budget.Cold] = s.shelf.bytes
 }
 
 // removeHot makes a cell not hot.
@@ -292,6 +300,13 @@ func (s *shard) removeHot(c *cachedCell) {
 
 // load reads a cell that is not in memory, or makes a new one.
 func (s *shard) load(k cellKey) *cachedCell {
+	p := s.rules.programs[k.rule]
+	if row, body, ok := s.shelf.take(p.Hash(k.group), k); ok {
+		s.size[budget.Cold] = s.shelf.bytes
+		if cell, err := fold.LoadCell(p, k.group, body); err == nil {
+			return s.loaded(k, cell, row, cellHeadSize+len(body))
+		}
+	}
 	value, inflight := s.inflight[k]
 	if !inflight && s.store != nil {
 		s.retry.do("read State", func() (err error) {
@@ -299,40 +314,15 @@ func (s *shard) load(k cellKey) *cachedCell {
 			return err
 		})
 	}
-	p := s.rules.programs[k.rule]
 	if row, body, ok := readCellValue(value, p.Rule); ok {
 		cell, err := fold.LoadCell(p, k.group, body)
 		if err == nil {
-			return s.addPaged(&cachedCell{key: k, cell: cell, stored: true, wake: noWake, row: row, state: int64(len(value))})
+			return s.loaded(k, cell, row, len(value))
 		}
 		s.metrics.evidenceLost(p.Rule.ID)
 		s.log.Error("damaged State entry, starting empty", "rule", p.Rule.ID, "error", err)
 	}
 	return s.addPaged(&cachedCell{key: k, cell: fold.NewCell(p, k.group), stored: value != nil, unreadable: value != nil, wake: noWake, row: noWake})
-}
-
-// addPaged gives a cell that was loaded its pending items back, if they were paged out.
-func (s *shard) addPaged(c *cachedCell) *cachedCell {
-	// A cell with pending items has a value, and dropPaged deletes the paged items together with the value. The items that
-	// restoreItem pages without reading their cell may belong to one without a value, but only if they were taken back,
-	// so that they add up to nothing: a cell that moved beyond them stays ahead (cool).
-	if c.stored && s.paged.has(s.pageMark(c.key)) {
-		value, paging := s.paging[c.key]
-		if !paging {
-			s.retry.do("read pending items", func() (err error) {
-				value, err = s.store.Paged(s.storeKey(c.key))
-				return err
-			})
-		}
-		if c.paged = value != nil; !c.cell.AddPending(value) {
-			id := s.rules.id(c.key.rule)
-			s.metrics.evidenceLost(id)
-			s.log.Error("damaged pending items, some are lost", "rule", id)
-		}
-		c.wake, _ = c.cell.PendingWake() // its timer did not leave memory
-	}
-	c.size = c.measure()
-	return c
 }
 
 const (
@@ -350,6 +340,12 @@ const (
 	pinnedSize = 1 << 20
 )
 
+// loaded returns a cell that was read from its value, of a size in bytes.
+func (s *shard) loaded(k cellKey, cell *fold.Cell, row schema.Instant, size int) *cachedCell {
+	cell.SweepBy(row)
+	return s.addPaged(&cachedCell{key: k, cell: cell, stored: true, wake: noWake, row: row, state: int64(size)})
+}
+
 // measure returns an estimate of the memory that the cell takes. State counts twice, because live may hold a copy.
 func (c *cachedCell) measure() int64 { return cellSize + 2*c.state + int64(c.cell.PendingSize()) }
 
@@ -364,8 +360,11 @@ func (s *shard) touch(c *cachedCell) {
 	s.grow(c.key.rule, changeSize+c.state)
 	if _, ok := s.hot[c.key]; !ok {
 		s.hot[c.key] = c
-		s.cold.Remove(c.key)
 		s.size[budget.Hot] += c.size
+		if _, ok := s.resting[c.key]; ok {
+			delete(s.resting, c.key)
+			s.size[budget.Cold] -= c.size
+		}
 	}
 }
 
@@ -403,6 +402,7 @@ func (s *shard) checkpoint(b *barrier) shardPart {
 		s.feed(c, &out)
 		s.cool(c, &out)
 	}
+	clear(dirty)
 	if b.level == 0 {
 		s.emitLate(b, &out)
 	}
@@ -541,148 +541,8 @@ func (s *shard) cool(c *cachedCell, out *shardPart) {
 		s.dropPaged(c, out)
 	}
 	if !c.cell.Empty() {
-		s.addCold(c)
+		s.rest(c)
 	}
-}
-
-// page writes the pending items of hot cells of a level to the store, and the cells leave memory, until the hot cells take
-// their share: first those that have been unchanged for longest, then small ones.
-func (s *shard) page(level int, out *shardPart) {
-	s.shrinkCold()
-	most := 2*s.cellShare - s.cellShare/4
-	if s.size[budget.Hot] <= most {
-		return
-	}
-	var cells []*cachedCell
-	for _, c := range s.hot {
-		if s.rules.level(c.key.rule) != level {
-			continue
-		}
-		if active := c.checkpoint == s.count; !c.dirty && !(active && c.size > pinnedSize) {
-			cells = append(cells, c)
-		}
-	}
-	slices.SortFunc(cells, func(a, b *cachedCell) int {
-		return cmp.Or(cmp.Compare(a.checkpoint, b.checkpoint), cmp.Compare(a.size, b.size),
-			cmp.Compare(a.key.rule, b.key.rule), cmp.Compare(a.key.group, b.key.group))
-	})
-	for _, c := range cells {
-		if s.size[budget.Hot] <= most-s.cellShare/2 {
-			return
-		}
-		if !c.paged {
-			c.paged = true
-			s.paged.add(s.pageMark(c.key))
-		}
-		kv := store.KV{Key: s.storeKey(c.key), Value: c.cell.AppendPending(nil)}
-		out.paged = append(out.paged, kv)
-		out.size += int64(len(kv.Value))
-		s.paging[c.key] = kv.Value
-		s.removeHot(c)
-	}
-}
-
-// pageMarks counts owners with paged items by a hash, so that the others need no look into the store.
-type pageMarks map[uint64]int32
-
-func (m pageMarks) has(mark uint64) bool { return len(m) > 0 && m[mark] > 0 }
-
-func (m pageMarks) add(mark uint64) { m[mark]++ }
-
-func (m pageMarks) remove(mark uint64) {
-	if m[mark]--; m[mark] == 0 {
-		delete(m, mark)
-	}
-}
-
-// pageMark returns the mark of a cell.
-func (s *shard) pageMark(k cellKey) uint64 {
-	return s.rules.programs[k.rule].Hash(k.group) + uint64(k.rule)*0x9e3779b97f4a7c15
-}
-
-// dropPaged deletes the paged items of a cell whose pending items have all moved to base.
-func (s *shard) dropPaged(c *cachedCell, out *shardPart) {
-	c.paged = false
-	s.paged.remove(s.pageMark(c.key))
-	out.paged = append(out.paged, store.KV{Key: s.storeKey(c.key)})
-	s.paging[c.key] = nil
-}
-
-// restoreItem gives an item of the last checkpoint to its cell. Once memory is full, all restored cells leave it, and the
-// items that follow are added to those in the store without reading their cells. These cells are clean: the checkpoint
-// that held the items emitted their findings. They are woken by the timers that endRestore sets, and by those in the store.
-func (s *shard) restoreItem(it *item.Item) error {
-	if !s.restoring {
-		s.insert(it)
-		if s.size[budget.Hot] <= s.cellShare {
-			return nil
-		}
-		s.restoring, s.restored = true, map[cellKey]schema.Instant{}
-		s.pageRestored()
-		return s.writeUnpaged()
-	}
-	k := cellKey{it.Rule, it.Group}
-	w, ok := s.restored[k]
-	if !ok {
-		s.paged.add(s.pageMark(k))
-	}
-	if !ok || it.Time.Add(1) < w {
-		s.restored[k] = it.Time.Add(1)
-	}
-	kv := store.KV{Key: s.storeKey(k), Value: item.Append(nil, it)}
-	s.unpaged = append(s.unpaged, kv)
-	s.unpagedSize += int64(len(kv.Key) + len(kv.Value))
-	if s.unpagedSize < min(s.cellShare/2, restoreBytes) {
-		return nil
-	}
-	return s.writeUnpaged()
-}
-
-// endRestore ends the restoring of items.
-func (s *shard) endRestore() error {
-	for k, w := range s.restored {
-		s.setTimer(k, w, false)
-	}
-	s.restored = nil
-	return s.writeUnpaged()
-}
-
-// pageRestored makes all restored cells leave memory.
-func (s *shard) pageRestored() {
-	for i := range s.changes {
-		ch := &s.changes[i]
-		for _, c := range ch.dirty {
-			s.unpaged = append(s.unpaged, store.KV{Key: s.storeKey(c.key), Value: c.cell.AppendPending(nil)})
-			s.removeHot(c)
-			s.paged.add(s.pageMark(c.key))
-			s.restored[c.key] = c.wake
-		}
-		s.size[budget.Dirty] -= ch.size
-		ch.dirty, ch.size = nil, 0
-	}
-}
-
-// restoreBytes is the size of the items that are paged out in one write while they are restored. They arrive in the order
-// of checkpoints, and are written in that of their owners: the larger the write, the fewer pieces an owner's items have.
-const restoreBytes = 16 << 20
-
-func (s *shard) writeUnpaged() error {
-	if len(s.unpaged) == 0 {
-		return nil
-	}
-	slices.SortStableFunc(s.unpaged, func(a, b store.KV) int { return bytes.Compare(a.Key, b.Key) })
-	joined := s.unpaged[:0]
-	for _, kv := range s.unpaged {
-		if n := len(joined); n > 0 && bytes.Equal(joined[n-1].Key, kv.Key) {
-			joined[n-1].Value = append(joined[n-1].Value, kv.Value...)
-		} else {
-			joined = append(joined, kv)
-		}
-	}
-	err := s.store.AppendPaged(joined)
-	clear(s.unpaged)
-	s.unpaged, s.unpagedSize = s.unpaged[:0], 0
-	return err
 }
 
 // save adds a cell to the checkpoint unless the store already holds its current value.

@@ -170,6 +170,7 @@ func (e *Engine) cellOf(rule string, key map[string]string) (place int, group st
 func (s *shard) clear(k cellKey, entry *store.AuditEntry) bool {
 	c := s.get(k)
 	if !c.cell.Remembers() {
+		s.release(c)
 		return false
 	}
 	s.touch(c)

@@ -247,6 +247,7 @@ func (s *shard) advance(rule int, w schema.Instant, room int64, out *shardPart) 
 			if s.store != nil {
 				out.timers = append(out.timers, s.row(c.key, due.at, false))
 			}
+			s.release(c)
 			continue
 		}
 		if !c.dirty {

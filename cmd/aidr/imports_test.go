@@ -75,7 +75,7 @@ var owners = map[string]string{
 	"github.com/segmentio/kafka-go":                     "connectors/kafka cmd/aidr/demo",
 	"github.com/aws/aws-sdk-go-v2":                      "connectors/kafka",
 	"golang.org/x/oauth2":                               "connectors/kafka",
-	"github.com/hashicorp/golang-lru/v2":                "engine connectors/registry connectors/webhook",
+	"github.com/hashicorp/golang-lru/v2":                "connectors/registry connectors/webhook",
 	"github.com/twmb/avro":                              "connectors/avro",
 	"github.com/bufbuild/protocompile":                  "connectors/protobuf",
 	"golang.org/x/time":                                 "connectors/webhook",

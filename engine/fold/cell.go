@@ -293,6 +293,10 @@ func (c *Cell) sweep(w schema.Instant) {
 	c.sweepAt = w.Add(c.p.kind.span())
 }
 
+// SweepBy makes the cell look for expired keys at the watermark at, if not sooner. A cell that is loaded counts the time
+// until it looks from its watermark, so it may never look if it is often stored and loaded.
+func (c *Cell) SweepBy(at schema.Instant) { c.sweepAt = min(c.sweepAt, at) }
+
 // Wake returns the lowest watermark at which Advance will change the cell: a pending item moves, a deadline fires, a
 // group or an emission ends, or keys may expire. ok is false if none of these is due at any watermark.
 func (c *Cell) Wake() (w schema.Instant, ok bool) {

@@ -99,6 +99,15 @@ func (c *Cell) emit(now schema.Instant, paced bool, emit func(*schema.Finding)) 
 			c.base.groups[i].emitted = false
 		}
 	}
+	c.settled, c.base.groups, c.live.groups = trim(c.settled), trim(c.base.groups), trim(c.live.groups)
+}
+
+// trim returns the groups without the unused memory of a burst: a group takes 700 bytes, and most cells have at most one.
+func trim(groups []Group) []Group {
+	if cap(groups) > 4 && cap(groups) > 4*len(groups) {
+		return slices.Clone(groups)
+	}
+	return groups
 }
 
 // emitNothing forgets the groups of a block that settled, and the emissions from before the rule became one.
