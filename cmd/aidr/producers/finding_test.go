@@ -11,12 +11,13 @@ import (
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
 	"github.com/aidr-engine/aidr/cmd/aidr/pipeline"
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/schema"
 )
 
 // refusals collects the findings of the rule test.refused as a running aidr commits them.
 type refusals struct {
 	mu    sync.Mutex
-	found map[refusal]int64 // number of refused calls
+	found map[schema.ID]*schema.Finding // the latest revision of each
 }
 
 // refusal is the key of a finding.
@@ -27,15 +28,23 @@ func (r *refusals) committed(entries []connectors.Entry) {
 	defer r.mu.Unlock()
 	for _, e := range entries {
 		if f := e.Finding; f != nil && f.RuleID == "test.refused" {
-			r.found[refusal{f.Key["event.dataset"], f.Key["ai_agent.uid"]}] = f.Count
+			copied := *f
+			r.found[f.ID] = &copied
 		}
 	}
 }
 
+// counts returns the number of refused calls. An agent has a second finding if the machine is so slow that a call is late.
 func (r *refusals) counts() map[refusal]int64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return maps.Clone(r.found)
+	out := map[refusal]int64{}
+	for _, f := range r.found {
+		if f.Status != schema.StatusWithdrawn {
+			out[refusal{f.Key["event.dataset"], f.Key["ai_agent.uid"]}] += f.Count
+		}
+	}
+	return out
 }
 
 // testFindings runs the whole engine over the topics of all producers, with the shipped rules and one of its own: each agent
@@ -48,7 +57,7 @@ func testFindings(t *testing.T, k *shipping) {
 	cfg := recommended(t, k.broker, topics...)
 	cfg.Rules = append(cfg.Rules, filepath.Join("testdata", "rules"))
 	cfg.State, cfg.Sinks, cfg.HTTP = config.State{Dir: t.TempDir()}, config.Sinks{}, config.HTTP{}
-	seen := &refusals{found: map[refusal]int64{}}
+	seen := &refusals{found: map[schema.ID]*schema.Finding{}}
 	p, err := pipeline.New(cfg, pipeline.Options{Version: "test", Committed: seen.committed})
 	if err != nil {
 		t.Fatal(err)
