@@ -88,7 +88,7 @@ type Entry struct {
 	Declared []string
 	Line     int // in the registry's file
 
-	lists            [numKinds]*grants // nil: not restricted
+	lists            [NumKinds]*grants // nil: not restricted
 	aliases, declare string            // Aliases and Declared as JSON lists
 	listed           bool              // a declared id in the entry of its principal
 }
@@ -202,7 +202,7 @@ func (a *Agents) Attribute(uid, name string) schema.Value {
 	case "declared":
 		return listValue(e.declare)
 	}
-	for k := range numKinds {
+	for k := range NumKinds {
 		if kindInfo[k].key == name && e.lists[k] != nil {
 			return listValue(e.lists[k].text)
 		}

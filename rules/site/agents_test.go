@@ -30,7 +30,7 @@ agents:
     tier: high
     aliases: [consumer-7, {uid: bot-k, dataset: kong.http_log}, {uid: night, principal: key}]
     declared: [run-1]
-    tools: [read_file, "mail_*", {exact: "what?", calls: "12", failures: "1", first_seen: "2026-01-01", last_seen: "2026-01-02", note: n}, {glob: "x?"}]
+    tools: [read_file, "mail_*", {exact: "what?", calls: "12", first_seen: "2026-01-01", last_seen: "2026-01-02", note: n}, {glob: "x?"}]
     mcp_servers: [files]
     models: [gpt-4o]
     routes: ["/v1/*"]
@@ -40,7 +40,7 @@ agents:
     workflows: []
     scopes: ["s3.amazonaws.com:read"]
     credentials: [{exact: k1}]
-    observed: {identity: metadata.user_api_key_hash, first_seen: "2026-01-01", last_seen: "2026-01-07", days: "7", calls: "120", failures: "3",
+    observed: {identity: metadata.user_api_key_hash, first_seen: "2026-01-01", last_seen: "2026-01-07", calls: "120", failures: "3",
       datasets: litellm, delegated_by: "2", left_out: "1"}
   - {uid: draft, status: proposed, aliases: [draft-alias], declared: [d], tools: [read_file]}
   - {uid: old, owner: carol@example.com, status: retired, aliases: [old-alias]}
@@ -195,14 +195,14 @@ func TestRegistryProblems(t *testing.T) {
 	f(`agents: [{uid: a, owner: o, networks: [10.0.0.0/40, {exact: 10.0.0.1}]}]`,
 		`a.yaml:1:40: agents[0].networks[0]: "10.0.0.0/40" is neither an address nor a network: write it as 10.0.0.0/8 or 2001:db8::1
 a.yaml:1:53: agents[0].networks[1]: "network" is missing
-a.yaml:1:54: agents[0].networks[1].exact: unknown key; known are calls, failures, first_seen, last_seen, network, note`)
+a.yaml:1:54: agents[0].networks[1].exact: unknown key; known are calls, first_seen, last_seen, network, note`)
 	f(`agents: [{uid: a, owner: o, tools: [{exact: x, calls: 7}]}]`,
 		`a.yaml:1:55: agents[0].tools[0].calls: is a whole number, not text: put it into quotes`)
 	f("agents: []\nowners: [{id: A@x}, {id: a@x, left: never}, {name: n}]", `a.yaml:2:26: owners[1].id: "a@x" is listed twice: keep one
 a.yaml:2:37: owners[1].left: "never" is not a date: write it as 2027-03-31
 a.yaml:2:45: owners[2]: "id" is missing`)
 	f(`agents: [{uid: a, owner: o, observed: {first: x}}]`,
-		`a.yaml:1:40: agents[0].observed.first: unknown key; known are calls, datasets, days, delegated_by, failures, first_seen, `+
+		`a.yaml:1:40: agents[0].observed.first: unknown key; known are calls, datasets, delegated_by, failures, first_seen, `+
 			`identity, last_seen, left_out`)
 	f(`agents: [{uid: a, owner: o, tools: ["`+strings.Repeat("x", site.MaxValue+1)+`"]}]`,
 		`a.yaml:1:37: agents[0].tools[0]: has 2049 bytes, the limit is 2048: shorten it`)

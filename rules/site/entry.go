@@ -60,7 +60,7 @@ func (r *agentsReader) entry(n *doc.Node) (e *Entry, aliases *doc.Node) {
 		e.Expires = dayAfter(x)
 	}
 	e.Tier = f.Get("tier").Filled()
-	for k := range numKinds {
+	for k := range NumKinds {
 		if v := f.Get(kindInfo[k].key); v != nil {
 			e.lists[k] = readGrants(k, v)
 		}
@@ -102,7 +102,7 @@ func dayAfter(n *doc.Node) schema.Instant {
 
 // observationKeys are the keys of `observed`: what learn knows of an agent as a whole. Nothing depends on them.
 var observationKeys = [...]string{
-	"identity", "first_seen", "last_seen", "days", "calls", "failures", "datasets", "delegated_by", "left_out",
+	"identity", "first_seen", "last_seen", "calls", "failures", "datasets", "delegated_by", "left_out",
 }
 
 func readObservation(n *doc.Node) {

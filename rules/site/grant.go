@@ -2,6 +2,7 @@ package site
 
 import (
 	"encoding/json"
+	"net/netip"
 	"strings"
 
 	"github.com/aidr-engine/aidr/rules/doc"
@@ -101,7 +102,7 @@ func (g *grants) read(n *doc.Node) {
 }
 
 // observedKeys are the counts and dates that learn writes beside a value. Nothing depends on them.
-var observedKeys = [...]string{"calls", "failures", "first_seen", "last_seen"}
+var observedKeys = [...]string{"calls", "first_seen", "last_seen"}
 
 // readObserved reads the keys that learn writes beside a value, and those that a reviewer adds. They are texts for readers.
 func readObserved(f *doc.Fields) {
@@ -133,4 +134,11 @@ func (g Grant) Match(kind Kind, x string) bool {
 		one.globs.add(g.Text)
 	}
 	return one.allow(x)
+}
+
+// Overlaps reports whether the network of the grant and the network with the given notation have an address in common.
+func (g Grant) Overlaps(network string) bool {
+	mine, ok := parseNetwork(g.Text)
+	other, err := netip.ParsePrefix(network)
+	return ok && err == nil && mine.Overlaps(other)
 }

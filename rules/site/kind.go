@@ -15,12 +15,12 @@ const (
 	Workflow
 	Scope
 	Credential
-	numKinds
+	NumKinds // the number of kinds
 )
 
 // kindInfo describes the kinds. name is the singular word in agent.allows_NAME, key the list in an entry, and value the
 // value of an event that is compared.
-var kindInfo = [numKinds]struct{ name, key, value string }{
+var kindInfo = [NumKinds]struct{ name, key, value string }{
 	Tool:        {"tool", "tools", "`gen_ai.tool.name`"},
 	MCPServer:   {"mcp_server", "mcp_servers", "`mcp.server.name`"},
 	Model:       {"model", "models", "`gen_ai.request.model`"},
@@ -35,7 +35,7 @@ var kindInfo = [numKinds]struct{ name, key, value string }{
 
 // Kinds returns all kinds, in the order in which they are listed everywhere.
 func Kinds() []Kind {
-	out := make([]Kind, numKinds)
+	out := make([]Kind, NumKinds)
 	for k := range out {
 		out[k] = Kind(k)
 	}
@@ -50,7 +50,7 @@ func (k Kind) Key() string { return kindInfo[k].key }
 
 // kindOf returns the kind with the singular word; ok is false if there is none.
 func kindOf(name string) (k Kind, ok bool) {
-	for k := range numKinds {
+	for k := range NumKinds {
 		if kindInfo[k].name == name {
 			return k, true
 		}

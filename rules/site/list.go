@@ -147,21 +147,30 @@ type networks struct {
 	bits6    []int // and for IPv6
 }
 
-func (n *networks) add(text string) bool {
+// parseNetwork reads an address or a network.
+func parseNetwork(text string) (p netip.Prefix, ok bool) {
 	p, err := netip.ParsePrefix(text)
 	if err != nil {
 		a, err := netip.ParseAddr(text)
 		if err != nil || a.Zone() != "" {
-			return false
+			return p, false
 		}
 		a = a.Unmap()
 		p = netip.PrefixFrom(a, a.BitLen())
 	}
 	if p.Addr().Is4In6() {
 		if p.Bits() < 96 { // the mapped addresses are ::ffff:0:0/96
-			return false
+			return p, false
 		}
 		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+	}
+	return p, true
+}
+
+func (n *networks) add(text string) bool {
+	p, ok := parseNetwork(text)
+	if !ok {
+		return false
 	}
 	if n.prefixes == nil {
 		n.prefixes = make(map[netip.Prefix]struct{})

@@ -83,8 +83,7 @@ func entryKeys() []registryKey {
 // grantKeys are the keys of a value that is written as a mapping.
 func grantKeys(first ...registryKey) []registryKey {
 	meaning := map[string]string{
-		"calls": "Number of events with the value", "failures": "Number of them that failed",
-		"first_seen": "Time of the first of them", "last_seen": "Time of the last",
+		"calls": "Number of events with the value", "first_seen": "Time of the first of them", "last_seen": "Time of the last",
 	}
 	for _, key := range observedKeys {
 		first = append(first, registryKey{key, meaning[key] + ", as `aidr agents learn` counted it. Nothing depends on it.",
@@ -111,7 +110,7 @@ func aliasKeys() []registryKey {
 func observationKeyList() (out []registryKey) {
 	meaning := map[string]string{
 		"identity": "The rung of the identity ladder that the uid comes from.", "first_seen": "Time of the first event.",
-		"last_seen": "Time of the last event.", "days": "Number of days (UTC) with an event.", "calls": "Number of events.",
+		"last_seen": "Time of the last event.", "calls": "Number of events.",
 		"failures": "Number of events that failed.", "datasets": "The logs, with commas between them.",
 		"delegated_by": "Number of people on whose behalf it acted.",
 		"left_out":     "Number of values that were not written, because there were too many or they are not fit for a registry.",
