@@ -54,6 +54,11 @@ var fields = [...]schema.Field{
 	schema.GenAIToolName, schema.GenAIToolCalled, schema.GenAIToolReturned, schema.MCPServerName,
 }
 
+// numbers are the fields of which an Observation has sums. Events that differ in these only are counted together.
+var numbers = [...]schema.Field{
+	schema.EventOutcome, schema.Disposition, schema.GenAIUsageInputTokens, schema.GenAIUsageOutputTokens, schema.GenAIUsageCost,
+}
+
 // Fields returns the fields that decoding has to extract for the inventory.
 func Fields() schema.FieldSet { return schema.Fields(fields[:]...) }
 
@@ -62,7 +67,11 @@ func Observe(e *schema.Event, o *Observation) {
 	end, _ := e.End()
 	*o = Observation{Tenant: e.Tenant, Time: end, Class: e.Text(schema.EventClass), Action: e.Text(schema.EventAction)}
 	observeTotals(e, &o.Totals)
-	observeUses(e, &o.Uses)
+	for kind := range o.Uses {
+		if f, ok := useField(e, schema.UseKind(kind)); ok {
+			o.Uses[kind] = e.Text(f)
+		}
+	}
 }
 
 func observeTotals(e *schema.Event, t *schema.Totals) {
@@ -81,47 +90,46 @@ func observeTotals(e *schema.Event, t *schema.Totals) {
 	t.Cost = schema.CostOf(e.Double(schema.GenAIUsageCost))
 }
 
-func observeUses(e *schema.Event, u *[schema.NumUses]string) {
-	u[schema.UseName] = e.Text(schema.AIAgentName)
-	u[schema.UseSource] = e.Text(schema.AIAgentUIDSource)
-	u[schema.UseDeclared] = e.Text(schema.AIAgentDeclaredUID)
-	u[schema.UseWorkflow] = e.Text(schema.AIAgentWorkflow)
-	u[schema.UseFramework] = e.Text(schema.AIAgentType)
-	u[schema.UseDataset] = e.Text(schema.EventDataset)
-	u[schema.UseAgent] = e.Text(schema.AIAgentUID)
-	u[schema.UseCredential] = e.Text(schema.CredentialUID)
-	u[schema.UseCredentialType] = e.Text(schema.CredentialType)
-	if e.Text(schema.UserType) != "ai_agent" {
-		u[schema.UseUser] = e.Text(schema.UserID)
+// useFields are the fields that a kind of value is taken from: the first that the event has.
+var useFields = [schema.NumUses][]schema.Field{
+	schema.UseName: {schema.AIAgentName}, schema.UseSource: {schema.AIAgentUIDSource}, schema.UseDeclared: {schema.AIAgentDeclaredUID},
+	schema.UseWorkflow: {schema.AIAgentWorkflow}, schema.UseFramework: {schema.AIAgentType}, schema.UseDataset: {schema.EventDataset},
+	schema.UseAgent: {schema.AIAgentUID}, schema.UseCredential: {schema.CredentialUID}, schema.UseCredentialType: {schema.CredentialType},
+	schema.UseUser: {schema.UserID}, schema.UseOnBehalfOf: {schema.OnBehalfOfID}, schema.UseClientApp: {schema.ClientAppID, schema.ClientAppName},
+	schema.UseTool: {schema.GenAIToolName}, schema.UseServer: {schema.MCPServerName},
+	schema.UseModel: {schema.GenAIResponseModel, schema.GenAIRequestModel}, schema.UseProvider: {schema.GenAIProviderName},
+	schema.UseDestination: {schema.URLDomain, schema.ServiceTargetName}, schema.UseRoute: {schema.HTTPRoute},
+	schema.UseCloudAction: {schema.EventAction}, schema.UseResourceType: {schema.ResourceType}, schema.UseAccount: {schema.CloudAccountID},
+	schema.UseNetwork: {schema.SourceIP, schema.SourceDomain},
+}
+
+// useField returns the field that holds an event's value of a kind. ok is false if it has none.
+func useField(e *schema.Event, kind schema.UseKind) (f schema.Field, ok bool) {
+	switch kind {
+	case schema.UseUser:
+		if e.Text(schema.UserType) == "ai_agent" {
+			return 0, false
+		}
+	case schema.UseTool:
+		if !called(e) {
+			return 0, false
+		}
+	case schema.UseCloudAction:
+		if class := e.Text(schema.EventClass); class != "audit" && class != "auth" && !e.Has(schema.CloudProvider) {
+			return 0, false
+		}
 	}
-	u[schema.UseOnBehalfOf] = e.Text(schema.OnBehalfOfID)
-	u[schema.UseClientApp] = first(e, schema.ClientAppID, schema.ClientAppName)
-	if called(e) {
-		u[schema.UseTool] = e.Text(schema.GenAIToolName)
+	for _, f := range useFields[kind] {
+		if e.Has(f) {
+			return f, true
+		}
 	}
-	u[schema.UseServer] = e.Text(schema.MCPServerName)
-	u[schema.UseModel] = first(e, schema.GenAIResponseModel, schema.GenAIRequestModel)
-	u[schema.UseProvider] = e.Text(schema.GenAIProviderName)
-	u[schema.UseDestination] = first(e, schema.URLDomain, schema.ServiceTargetName)
-	u[schema.UseRoute] = e.Text(schema.HTTPRoute)
-	if class := e.Text(schema.EventClass); class == "audit" || class == "auth" || e.Has(schema.CloudProvider) {
-		u[schema.UseCloudAction] = e.Text(schema.EventAction)
-	}
-	u[schema.UseResourceType] = e.Text(schema.ResourceType)
-	u[schema.UseAccount] = e.Text(schema.CloudAccountID)
-	u[schema.UseNetwork] = first(e, schema.SourceIP, schema.SourceDomain)
+	return 0, false
 }
 
 // called reports whether an event that names a tool is a call of it, and not only what came back.
 func called(e *schema.Event) bool {
 	return e.Value(schema.GenAIToolCalled).Bool() || !e.Value(schema.GenAIToolReturned).Bool()
-}
-
-func first(e *schema.Event, a, b schema.Field) string {
-	if e.Has(a) {
-		return e.Text(a)
-	}
-	return e.Text(b)
 }
 
 // The sizes of the networks that addresses are grouped by: those that one site usually gets.
@@ -130,11 +138,11 @@ const (
 	networkBits6 = 48
 )
 
-// networkOf returns the network of an address, or the text as it is if it is no address.
-func networkOf(text string) string {
+// appendNetwork appends the network of an address, or the text as it is if it is no address.
+func appendNetwork(dst []byte, text string) []byte {
 	a, err := netip.ParseAddr(text)
 	if err != nil {
-		return text
+		return append(dst, text...)
 	}
 	bits := networkBits4
 	if a.Is6() {
@@ -142,7 +150,7 @@ func networkOf(text string) string {
 	}
 	p, err := a.WithZone("").Prefix(bits)
 	if err != nil {
-		return text
+		return append(dst, text...)
 	}
-	return p.String()
+	return p.AppendTo(dst)
 }

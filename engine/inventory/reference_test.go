@@ -51,7 +51,7 @@ func (e *Entity) observe(o *Observation) {
 	for _, kind := range usesOf[e.Kind] {
 		name := schema.Truncate(o.Uses[kind], MaxName)
 		if kind == schema.UseNetwork {
-			name = networkOf(name)
+			name = string(appendNetwork(nil, name))
 		}
 		if name == "" {
 			continue
