@@ -132,6 +132,9 @@ type Profile struct {
 	UpdateEvery time.Duration
 	// Wants reports whether the sink wants the entry; an unwanted entry counts as delivered. nil: it wants every entry.
 	Wants func(Entry) bool
+	// Rows writes a block of the inventory. After an error the same block is written again, also after a crash. If more than the cap
+	// of the outbox waits for it, the engine slows down. Calls do not overlap, but they may overlap with Write. nil: the sink gets no rows.
+	Rows func(ctx context.Context, b *RowBlock) error
 	// Watch looks after the destination until ctx ends, for example to create a schema while nothing is delivered. nil:
 	// there is nothing to look after.
 	Watch func(ctx context.Context)

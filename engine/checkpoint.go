@@ -62,8 +62,9 @@ type checkpointer struct {
 	write     func(*store.Checkpoint) error // store.Commit
 	retired   *retiredRules                 // nil if the engine did not start from a checkpoint
 	responses *responder                    // nil: nothing is contained
-	observer  *observer                     // nil without a store: findings about the process are for live engines
-	abandoned error                         // set once a checkpoint was abandoned: its contents are lost, so no later one may be committed
+	inventory inventoryProgress
+	observer  *observer // nil without a store: findings about the process are for live engines
+	abandoned error     // set once a checkpoint was abandoned: its contents are lost, so no later one may be committed
 
 	mu        sync.Mutex // guards the fields below, which Status shows
 	took      time.Duration
@@ -97,6 +98,7 @@ func newCheckpointer(e *Engine) *checkpointer {
 	for i := range c.watermark {
 		c.watermark[i], c.reached[i] = never, never
 	}
+	c.inventory.watermark, c.inventory.rows, c.inventory.committed = never, e.opts.Rows, e.opts.RowsCommitted
 	if c.store != nil {
 		c.write = c.store.Commit
 		c.observer = &observer{
@@ -219,6 +221,7 @@ func (c *checkpointer) checkpoint(ctx context.Context, until *schema.Instant, fo
 		c.responses.take(cp)
 		cp.State = state.encode()
 		cp.Drop = c.takeFolded()
+		c.dropDeltas(cp)
 		if err := c.commit(ctx, cp); err != nil {
 			return err
 		}
@@ -229,6 +232,9 @@ func (c *checkpointer) checkpoint(ctx context.Context, until *schema.Instant, fo
 		c.pending = append(c.pending, pendingItems{c.seq, newest})
 	}
 	c.publish(ctx, cp, state)
+	if len(cp.Rows) > 0 {
+		c.inventory.committed()
+	}
 	c.mu.Lock()
 	end := c.clock.Now()
 	c.took = end.Sub(start)
@@ -274,7 +280,9 @@ func (c *checkpointer) snapshot(
 		l.dead = nil
 	}
 	c.raise(until)
-	b := &barrier{now: at, watermark: slices.Clone(c.watermark), warming: c.warming, all: force, reply: reply}
+	b := &barrier{
+		now: at, watermark: slices.Clone(c.watermark), warming: c.warming, all: force, reply: reply, inventory: c.inventory.watermark, rowing: c.inventory.rowing(now, force),
+	}
 	for _, s := range c.shards {
 		s.in <- message{barrier: b}
 	}
@@ -327,6 +335,9 @@ func (c *checkpointer) collectPart(level int, part *shardPart, cp *store.Checkpo
 	cp.Outbox = append(cp.Outbox, part.entries...)
 	c.responses.changed(part.entries)
 	cp.Audit = append(cp.Audit, part.audit...)
+	if level == 0 {
+		c.collectInventory(&part.inventory, cp)
+	}
 	for rule, t := range part.newest {
 		if old, ok := newest[rule]; !ok || t > old {
 			newest[rule] = t
@@ -406,8 +417,10 @@ func (c *checkpointer) raise(until *schema.Instant) {
 				c.watermark[rule] = max(c.watermark[rule], end)
 			}
 		}
+		c.raiseInventory(&end)
 		return
 	}
+	c.raiseInventory(nil)
 	lows := c.lows()
 	for rule := range c.watermark {
 		if c.rules.level(rule) > 0 {
@@ -589,6 +602,7 @@ type engineState struct {
 	Sweeping   bool             `json:"sweeping,omitempty"` // the store may have State that nothing will read
 
 	Operational []operationalEntry `json:"operational,omitempty"`
+	Inventory   int64              `json:"inventory_watermark_ns,omitempty"`
 
 	barrier *barrier // of level 0
 }
@@ -671,7 +685,7 @@ func (s *engineState) sumOfPositions() (n int64) {
 
 // state returns the engine's part of the checkpoint. lanes.mu is held.
 func (c *checkpointer) state() *engineState {
-	s := &engineState{Version: stateVersion, Latest: int64(latestOf(c.lanes.progress()))}
+	s := &engineState{Version: stateVersion, Latest: int64(latestOf(c.lanes.progress())), Inventory: int64(c.inventory.watermark)}
 	s.Sweeping = c.retired != nil && c.retired.sweeping
 	for p, l := range c.lanes.all {
 		s.Partitions = append(s.Partitions, partitionState{

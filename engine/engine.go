@@ -19,6 +19,7 @@ import (
 	"github.com/aidr-engine/aidr/engine/contain"
 	"github.com/aidr-engine/aidr/engine/fold"
 	"github.com/aidr-engine/aidr/engine/gate"
+	"github.com/aidr-engine/aidr/engine/inventory"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/rules"
@@ -72,6 +73,12 @@ type Options struct {
 	// Committed is called after each checkpoint that holds changes of findings, with these changes. It must not block
 	// for long.
 	Committed func(entries []connectors.Entry)
+	// RowsCommitted is called after each checkpoint that holds rows of the inventory. It must not block for long.
+	RowsCommitted func()
+	// Inventory makes the engine keep an inventory of agents, credentials and tools: see Engine.Inventory.
+	Inventory bool
+	// Rows makes checkpoints hold rows of the inventory for the sinks that want them (connectors.Profile.Rows).
+	Rows bool
 	// Contain is the containment table, which outlives the engine; it belongs to Store. nil: rules contain nothing, as in a
 	// replay.
 	Contain *contain.Table
@@ -120,6 +127,9 @@ func (o Options) withDefaults() Options {
 	if o.Committed == nil {
 		o.Committed = func([]connectors.Entry) {}
 	}
+	if o.RowsCommitted == nil {
+		o.RowsCommitted = func() {}
+	}
 	return o
 }
 
@@ -146,6 +156,9 @@ type Engine struct {
 	failed      atomic.Pointer[error]
 
 	workers, shardGroup sync.WaitGroup
+
+	calls       sync.RWMutex // held for reading while a caller waits for a shard, and for writing when the shards end
+	shardsEnded bool
 }
 
 // ruleSet is the engine's Set with each stage's form of a rule; the slices are indexed by the rule's place in the
@@ -302,6 +315,9 @@ func (e *Engine) addInput(in Input) error {
 		in.Idle = DefaultIdle
 	}
 	in.Decode.Wanted, in.Decode.Aliases = e.opts.Set.Wanted(), e.opts.Set.Aliases()
+	if e.opts.Inventory {
+		in.Decode.Wanted.Fields.Union(inventory.Fields())
+	}
 	if _, err := decode.New(in.Decode); err != nil {
 		return fmt.Errorf("source %q: %w", name, err)
 	}
@@ -336,6 +352,9 @@ func (e *Engine) end(ctx context.Context, until *schema.Instant) error {
 	close(e.jobs)
 	e.workers.Wait()
 	err := e.checkpoints.stop(ctx, until)
+	e.calls.Lock()
+	e.shardsEnded = true
+	e.calls.Unlock()
 	for _, s := range e.shards {
 		close(s.in)
 	}
@@ -398,6 +417,12 @@ func storePauses() connectors.Backoff {
 // read, without revision and detected_at, sorted by (group_start, id). It is the live code path; only the end differs.
 // until moves all watermarks on to that instant; 0 leaves them at the highest event time of the input.
 func Replay(ctx context.Context, opts Options, until schema.Instant) ([]*schema.Finding, error) {
+	found, _, err := ReplayInventory(ctx, opts, until)
+	return found, err
+}
+
+// ReplayInventory is Replay that also returns the inventory; nil if Options.Inventory is not set.
+func ReplayInventory(ctx context.Context, opts Options, until schema.Instant) ([]*schema.Finding, *Inventory, error) {
 	latest := map[schema.ID]*schema.Finding{}
 	committed := opts.Committed
 	opts.Committed = func(entries []connectors.Entry) {
@@ -412,11 +437,11 @@ func Replay(ctx context.Context, opts Options, until schema.Instant) ([]*schema.
 	}
 	e, err := New(opts)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	err = RunSources(ctx, e, opts.Inputs)
 	if err := errors.Join(err, e.Finish(ctx, until)); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	var out []*schema.Finding
 	for _, f := range latest {
@@ -426,7 +451,7 @@ func Replay(ctx context.Context, opts Options, until schema.Instant) ([]*schema.
 		}
 	}
 	SortFindings(out)
-	return out, nil
+	return out, e.Inventory(), nil
 }
 
 // RunSources runs every input's source against r until all have ended, and returns their errors. A source that fails

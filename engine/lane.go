@@ -12,6 +12,7 @@ import (
 	"github.com/aidr-engine/aidr/engine/budget"
 	"github.com/aidr-engine/aidr/engine/clock"
 	"github.com/aidr-engine/aidr/engine/gate"
+	"github.com/aidr-engine/aidr/engine/inventory"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/rules"
@@ -60,7 +61,8 @@ type lanes struct {
 func newLanes(e *Engine) *lanes {
 	return &lanes{
 		rules: e.rules, shards: e.shards, gate: e.gate, budget: e.budget, clock: e.opts.Clock, metrics: e.opts.Metrics,
-		results: resultPool{shards: len(e.shards)}, all: map[connectors.Partition]*lane{},
+		results: resultPool{shards: len(e.shards), inventory: func() *inventory.Batch { return newInventoryBatch(e.opts) }},
+		all:     map[connectors.Partition]*lane{},
 	}
 }
 
@@ -360,8 +362,14 @@ func (l *lane) judge(ref eventRef, datasets []string, high, recordTime schema.In
 func (l *lane) dispatch(r *result, isLate []bool) {
 	anyLate, urgent := slices.Contains(isLate, true), false
 	critical := func(it item.Item) bool { return l.rules.critical[it.Rule] }
+	if anyLate && r.inventory != nil {
+		r.deltas = r.inventory.Seal(len(l.shards), isLate)
+	}
 	for i, s := range l.shards {
 		msg := message{items: r.shards[i].items}
+		if r.deltas != nil {
+			msg.deltas = r.deltas[i]
+		}
 		if anyLate {
 			msg.items, msg.late = l.separate(r, i, isLate)
 		}
@@ -369,8 +377,8 @@ func (l *lane) dispatch(r *result, isLate []bool) {
 			urgent = urgent || l.rules.critical[msg.items[k].Rule]
 		}
 		urgent = urgent || slices.ContainsFunc(msg.late, critical)
-		if len(msg.items) > 0 || len(msg.late) > 0 {
-			msg.size = int64(len(msg.items)+len(msg.late)) * s.perItem.Load()
+		if len(msg.items) > 0 || len(msg.late) > 0 || msg.deltas != "" {
+			msg.size = int64(len(msg.items)+len(msg.late))*s.perItem.Load() + int64(len(msg.deltas))
 			l.budget.Add(budget.Queued, msg.size)
 			s.in <- msg
 		}

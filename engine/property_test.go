@@ -540,7 +540,9 @@ type propertyRun struct {
 	seed              uint64
 	memory            int64 // 0: the default budget
 	timerPage         int   // 0: the default
-	more              bool  // the engine is stopped at the end of the stream: it goes on
+	inventory, rows   bool
+	finished          func(*Engine) error // called when the engine has finished; may be nil
+	more              bool                // the engine is stopped at the end of the stream: it goes on
 }
 
 func (p *propertyRun) String() string {
@@ -651,7 +653,7 @@ func (p *propertyRun) live(st *store.Store, r *rand.Rand, mayDie bool) (*store.S
 	opts := Options{
 		Set: p.set, Store: st, Shards: p.shards, Workers: p.workers, CacheCells: p.cells, Memory: p.memory, timerPage: p.timerPage,
 		Inputs: []Input{{Source: src, Decode: decode.Options{Format: "aidr"}, Datasets: []string{"litellm"}}},
-		Clock:  stillClock(), MaxAhead: 1000 * time.Hour,
+		Clock:  stillClock(), MaxAhead: 1000 * time.Hour, Inventory: p.inventory, Rows: p.rows,
 	}
 	var err error
 	if e, err = New(opts); err != nil {
@@ -675,7 +677,10 @@ func (p *propertyRun) live(st *store.Store, r *rand.Rand, mayDie bool) (*store.S
 	if p.more {
 		return nil, e.Stop(context.Background())
 	}
-	return nil, e.Finish(context.Background(), 0)
+	if err := e.Finish(context.Background(), 0); err != nil || p.finished == nil {
+		return nil, err
+	}
+	return nil, p.finished(e)
 }
 
 // unrevoked is an Engine whose partitions are not revoked when the source ends. A process that is killed revokes nothing,

@@ -47,6 +47,9 @@ func (e *Engine) restore() error {
 	if err := e.restorePending(usable, retired); err != nil {
 		return err
 	}
+	if err := e.restoreInventory(schema.Instant(s.Inventory)); err != nil {
+		return err
+	}
 	e.checkpoints.retired = retired
 	e.checkpoints.write = retired.completing(e.checkpoints.write)
 	return nil

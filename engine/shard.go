@@ -12,6 +12,7 @@ import (
 	"github.com/aidr-engine/aidr/engine/capture"
 	"github.com/aidr-engine/aidr/engine/clock"
 	"github.com/aidr-engine/aidr/engine/fold"
+	"github.com/aidr-engine/aidr/engine/inventory"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/rules"
@@ -23,7 +24,8 @@ import (
 type message struct {
 	items   []item.Item // the shard takes them over
 	late    []item.Item
-	size    int64 // counted as budget.Queued
+	deltas  string // of the inventory
+	size    int64  // counted as budget.Queued
 	barrier *barrier
 	call    func(s *shard)
 }
@@ -37,6 +39,8 @@ type barrier struct {
 	warming   []schema.Instant // by rule: see checkpointer.warming; constant until the shard has replied
 	all       bool             // the flood guard holds nothing back: a caller waits for the checkpoint, or it is the last
 	reply     chan<- shardPart
+	inventory schema.Instant // its watermark
+	rowing    inventory.Rowing
 }
 
 // shardPart is a shard's part of a checkpoint.
@@ -54,6 +58,8 @@ type shardPart struct {
 
 	triggers []item.Item // of rules above the level, for any shard
 	audit    []store.AuditEntry
+
+	inventory inventory.Part
 }
 
 // shard owns the cells of one range of hashes. One goroutine, no locks.
@@ -94,10 +100,11 @@ type shard struct {
 	timers      []ruleTimers               // by rule
 	watermark   []schema.Instant           // by rule: the one that all cells have reached; no item below it can come
 
-	count             uint64                   // of checkpoints
-	size              [budget.Timers + 1]int64 // by part: bytes of this shard; of these
-	reported          [budget.Timers + 1]int64 // the budget has these
-	cellShare, change int64                    // see budget.Cells and budget.Changes; noShare without a limit
+	count             uint64                      // of checkpoints
+	inventory         *inventory.Shard            // nil without an inventory
+	size              [budget.Inventory + 1]int64 // by part: bytes of this shard; of these
+	reported          [budget.Inventory + 1]int64 // the budget has these
+	cellShare, change int64                       // see budget.Cells and budget.Changes; noShare without a limit
 
 	flat map[int][]byte // by rule: the flat pending items of a checkpoint, scratch
 
@@ -136,6 +143,7 @@ func newShard(number int, rs *ruleSet, opts Options, retry *retrier, bud *budget
 		s.watermark[i] = never
 		s.timers[i] = newRuleTimers(opts.Store != nil, opts.timerPage)
 	}
+	s.inventory = newInventoryShard(s, opts)
 	return s
 }
 
@@ -152,6 +160,9 @@ func (s *shard) run() {
 		}
 		if n := len(m.items) + len(m.late); n > 0 {
 			s.perItem.Store((s.size[budget.Dirty] - before) / int64(n))
+		}
+		if m.deltas != "" {
+			s.addDeltas(m.deltas)
 		}
 		if m.call != nil {
 			m.call(s)
@@ -405,6 +416,7 @@ func (s *shard) checkpoint(b *barrier) shardPart {
 	clear(dirty)
 	if b.level == 0 {
 		s.emitLate(b, &out)
+		s.saveInventory(b, &out)
 	}
 	if s.store != nil {
 		s.saveItems(b.level, &out)

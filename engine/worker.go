@@ -8,6 +8,7 @@ import (
 	"github.com/aidr-engine/aidr/engine/budget"
 	"github.com/aidr-engine/aidr/engine/capture"
 	"github.com/aidr-engine/aidr/engine/clock"
+	"github.com/aidr-engine/aidr/engine/inventory"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/rules"
@@ -70,6 +71,9 @@ func (r *result) size() (n int64) {
 			n += int64(r.shards[i].items[k].Size())
 		}
 	}
+	for _, d := range r.deltas {
+		n += int64(len(d))
+	}
 	return n
 }
 
@@ -99,6 +103,9 @@ type result struct {
 	fieldErrors map[fieldOf]int   // fields of an impossible type, and keys that occur twice
 	skipped     map[skippedOf]int // elements that describe no activity
 	tombstones  int
+
+	inventory *inventory.Batch // nil without an inventory
+	deltas    []string         // of the inventory, by shard
 }
 
 // skippedOf names a reason for which elements of a dataset are skipped.
@@ -107,9 +114,10 @@ type skippedOf struct{ dataset, reason string }
 // fieldOf names a field of a dataset.
 type fieldOf struct{ dataset, field string }
 
-func newResult(shards int) *result {
+func newResult(shards int, inv *inventory.Batch) *result {
 	return &result{
 		shards: make([]shardItems, shards), missing: map[int]int{}, fieldErrors: map[fieldOf]int{}, skipped: map[skippedOf]int{},
+		inventory: inv,
 	}
 }
 
@@ -123,6 +131,10 @@ func (r *result) reset() {
 	clear(r.fieldErrors)
 	clear(r.skipped)
 	r.tombstones = 0
+	r.deltas = nil
+	if r.inventory != nil {
+		r.inventory.Reset()
+	}
 }
 
 // dataset returns the index of the name in datasets; a batch has few of them.
@@ -138,15 +150,16 @@ func (r *result) dataset(name string) int32 {
 
 // resultPool holds results for n shards.
 type resultPool struct {
-	shards int
-	pool   sync.Pool
+	shards    int
+	inventory func() *inventory.Batch
+	pool      sync.Pool
 }
 
 func (p *resultPool) get() *result {
 	if r, ok := p.pool.Get().(*result); ok {
 		return r
 	}
-	return newResult(p.shards)
+	return newResult(p.shards, p.inventory())
 }
 
 func (p *resultPool) put(r *result) {
@@ -236,6 +249,9 @@ func (w *worker) process(j *job) {
 		}
 	}
 	w.seen.end(w.responses)
+	if w.out.inventory != nil {
+		w.out.deltas = w.out.inventory.Seal(len(w.out.shards), nil)
+	}
 	w.measure(start)
 	w.metrics.matched(w.rules.set, w.scratch)
 	j.take(w.budget, w.out.size())
@@ -342,6 +358,9 @@ func (w *worker) event(e *schema.Event) {
 	w.out.events = append(w.out.events, ref)
 	if w.seen.view != nil {
 		w.seen.see(e)
+	}
+	if w.out.inventory != nil {
+		w.out.inventory.Add(e, end)
 	}
 	w.match(e)
 	if len(w.hits) == 0 {

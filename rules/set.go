@@ -66,6 +66,14 @@ func newSet(all []*Rule, env *expr.Env, o Options, agents *site.Agents, last *Se
 // Capabilities returns the capabilities of tools, those of the site and the shipped ones.
 func (s *Set) Capabilities() *site.Capabilities { return s.capabilities }
 
+// Registration returns the owner of an agent by the registry, "" if it names none, and whether the registry has the agent.
+func (s *Set) Registration(agent string) (owner string, registered bool) {
+	if s.agents == nil {
+		return "", false
+	}
+	return s.agents.Attribute(agent, "owner").Text, s.agents.Attribute(agent, "registered").Bool()
+}
+
 // NumActive returns the number of active rules of files, without the built-in ones.
 func (s *Set) NumActive() (n int) {
 	for _, r := range s.Rules {

@@ -6,6 +6,8 @@ type Agent struct {
 	AgentUID    string  `json:"agent_uid"`
 	AgentName   string  `json:"agent_name,omitempty"`       // the latest of the names
 	AgentSource string  `json:"agent_uid_source,omitempty"` // the latest of the rungs of the identity ladder
+	Owner       string  `json:"owner,omitempty"`            // by the registry of the site
+	Registered  bool    `json:"registered"`                 // the registry of the site has it
 	FirstSeen   Instant `json:"first_seen"`
 	LastSeen    Instant `json:"last_seen"`
 	// NewestUse is the first_seen of the value that was the last one to be new.

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -20,6 +22,7 @@ import (
 	"github.com/aidr-engine/aidr/cmd/aidr/pipeline"
 	"github.com/aidr-engine/aidr/connectors/file"
 	"github.com/aidr-engine/aidr/engine"
+	"github.com/aidr-engine/aidr/engine/inventory"
 	"github.com/aidr-engine/aidr/rules/doc"
 	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/content"
@@ -27,7 +30,7 @@ import (
 
 func replayCommand() *cobra.Command {
 	var rulesDirs, delays []string
-	var lists, agents, until, findings string
+	var lists, agents, until, findings, inventoryFile string
 	var shards int
 	var from reading
 	c := &cobra.Command{
@@ -71,12 +74,17 @@ replay then uses the rules of the configuration, and redacts findings according 
 			counts := newReplayCounts()
 			opts := engine.Options{
 				Set: set, Inputs: []engine.Input{in}, Shards: shards,
-				Redact: content.Redact, Redaction: from.cfg.Redact, Metrics: counts.metrics,
+				Redact: content.Redact, Redaction: from.cfg.Redact, Metrics: counts.metrics, Inventory: inventoryFile != "",
 			}
 			began := time.Now()
-			fs, err := engine.Replay(cmd.Context(), opts, end)
+			fs, inv, err := engine.ReplayInventory(cmd.Context(), opts, end)
 			if err != nil {
 				return err
+			}
+			if inv != nil {
+				if err := writeInventory(inventoryFile, cmd.OutOrStdout(), inv); err != nil {
+					return err
+				}
 			}
 			if err := writeFindings(cmd.OutOrStdout(), findings, fs); err != nil {
 				return err
@@ -93,8 +101,26 @@ replay then uses the rules of the configuration, and redacts findings according 
 	f.IntVar(&shards, "shards", 0, "number of shards (default: one per core)")
 	f.StringVar(&until, "until", "", "instant to which time advances at the end, such as 2026-01-31T12:00:00Z")
 	f.StringArrayVar(&delays, "delay", nil, "DATASET=DURATION: how long after its event a record may arrive; may be repeated")
+	f.StringVar(&inventoryFile, "inventory", "", "output file of the inventory of agents, credentials and tools as JSON lines, - for standard output")
 	f.StringVar(&findings, "findings", "-", "output file of the findings, - for standard output")
 	return c
+}
+
+// writeInventory writes an inventory as JSON lines to a file, or to w if the name is "-".
+func writeInventory(name string, w io.Writer, inv *engine.Inventory) error {
+	if name == "-" {
+		return inventory.Export(inv, jsonTo(w))
+	}
+	f, err := output.Create(name)
+	if err != nil {
+		return err
+	}
+	defer f.Discard()
+	b := bufio.NewWriter(f)
+	if err := errors.Join(inventory.Export(inv, b), b.Flush()); err != nil {
+		return err
+	}
+	return f.Commit()
 }
 
 // loadSet loads rules and prints all problems. It fails if a problem is more than a warning.

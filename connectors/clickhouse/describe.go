@@ -20,14 +20,65 @@ func (s *Sink) describeViews(ctx context.Context, conn clickhouse.Conn) error {
 	table["finding_id"] = table["id"]
 	table["number"] = "Number of the event within the finding, from 1"
 	for _, view := range []string{"v_findings", "v_finding_events"} {
-		columns, err := s.comments(ctx, conn, view)
-		if err != nil {
+		if err := s.describeView(ctx, conn, view, table); err != nil {
 			return err
 		}
-		if q := s.dialect.describe(view, columns, table); q != "" {
-			if err := conn.Exec(ctx, q); err != nil {
-				return fmt.Errorf("describe view %q: %w", view, err)
+	}
+	return s.describeInventory(ctx, conn)
+}
+
+// viewTables are the tables whose columns the views of the inventory have.
+var viewTables = map[string][]string{
+	"v_agents": {"agents"}, "v_shadow_agents": {"agents"}, "v_credentials": {"credentials"}, "v_tools": {"tools"},
+	"v_agent_activity_1m": {"agent_activity_1m"}, "v_agent_timeline": {"findings", "agent_activity_1m"}, "v_cost": {"agent_activity_1m"}, "v_rule_quality": {"findings"},
+}
+
+// viewComments are the comments of columns that only views have.
+var viewComments = map[string]string{
+	"agent_name": "Latest name of the agent", "agent_uid_source": "Latest field that the identity was taken from",
+	"registered": "Whether the registry of the site has the agent", "owner": "Owner by the registry of the site",
+	"credential_type": "api_key, jwt, sigv4, mtls or session", "shared": "Whether several agents use the credential",
+	"number": "Number of findings of the rule on that day", "number_of_agents": "Number of agents that they are about",
+	"withdrawn_number": "Findings that were withdrawn", "open_number": "Findings that are open", "late_number": "Findings of events that came late",
+	"number_of_events": "Number of events that the findings are based on",
+	"reach":            "Number of tools, MCP servers, destinations, cloud actions, types of resources, accounts and agents",
+	"time":             "Event time: the beginning of the minute, or the last event of the finding",
+	"what":             "activity or finding", "kind": "Class of the activity, or kind of the rule", "name": "Action, or rule",
+	"severity": "Severity of the finding", "finding_id": "Id of the finding, 0 for activity", "day": "Day of the events, UTC",
+}
+
+// describeInventory describes the views of the inventory.
+func (s *Sink) describeInventory(ctx context.Context, conn clickhouse.Conn) error {
+	for _, view := range slices.Sorted(maps.Keys(viewTables)) {
+		comments := map[string]string{}
+		for _, table := range viewTables[view] {
+			columns, err := s.comments(ctx, conn, table)
+			if err != nil {
+				return err
 			}
+			maps.Copy(comments, columns)
+		}
+		for name, comment := range viewComments {
+			if _, ok := comments[name]; !ok || view == "v_agent_timeline" {
+				comments[name] = comment
+			}
+		}
+		if err := s.describeView(ctx, conn, view, comments); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// describeView sets the comments of a view's columns.
+func (s *Sink) describeView(ctx context.Context, conn clickhouse.Conn, view string, comments map[string]string) error {
+	columns, err := s.comments(ctx, conn, view)
+	if err != nil {
+		return err
+	}
+	if q := s.dialect.describe(view, columns, comments); q != "" {
+		if err := conn.Exec(ctx, q); err != nil {
+			return fmt.Errorf("describe view %q: %w", view, err)
 		}
 	}
 	return s.describeResponses(ctx, conn)

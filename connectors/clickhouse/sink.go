@@ -66,6 +66,7 @@ type Sink struct {
 	conn        clickhouse.Conn // nil until it is needed
 	closed      bool
 	writeHealth connectors.Health // after the last Write
+	rowHealth   connectors.Health // after the last write of the inventory
 	pingHealth  connectors.Health // after the last ping of Watch
 }
 
@@ -115,6 +116,7 @@ func (s *Sink) Profile() connectors.Profile {
 		MaxBytes:   maxBytes,
 		Linger:     s.config.Linger,
 		Wants:      func(e connectors.Entry) bool { return e.Finding != nil || e.Response != nil },
+		Rows:       s.writeInventory,
 		Watch:      s.watch,
 	}
 }
@@ -259,12 +261,15 @@ func (s *Sink) updateHealth(ctx context.Context, h *connectors.Health, err error
 	}
 }
 
-// Health is degraded if the last Write failed, or else if the last ping of Watch did.
+// Health is degraded if the last Write, or the last write of the inventory, failed, or else if the last ping of Watch did.
 func (s *Sink) Health() connectors.Health {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.writeHealth.Degraded {
 		return s.writeHealth
+	}
+	if s.rowHealth.Degraded {
+		return s.rowHealth
 	}
 	return s.pingHealth
 }

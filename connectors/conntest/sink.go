@@ -161,11 +161,12 @@ func sinkProfile(t *testing.T, target SinkTarget) {
 	write(t, s, entries)
 	again := s.Profile()
 	if (p.Wants == nil) != (again.Wants == nil) || (p.Watch == nil) != (again.Watch == nil) || (p.Enable == nil) != (again.Enable == nil) ||
-		(p.Keep == nil) != (again.Keep == nil) {
-		t.Error("Wants, Watch, Keep or Enable changed after a Write")
+		(p.Keep == nil) != (again.Keep == nil) || (p.Rows == nil) != (again.Rows == nil) {
+		t.Error("Wants, Watch, Keep, Rows or Enable changed after a Write")
 	}
-	p.Wants, p.Watch, p.Enable, p.Keep = nil, nil, nil, nil
-	again.Wants, again.Watch, again.Enable, again.Keep = nil, nil, nil, nil // functions cannot be compared
+	for _, x := range []*connectors.Profile{&p, &again} {
+		x.Wants, x.Watch, x.Enable, x.Keep, x.Rows = nil, nil, nil, nil, nil // functions cannot be compared
+	}
 	if !reflect.DeepEqual(p, again) {
 		t.Errorf("profile changed after a Write\nfrom %+v\nto   %+v", p, again)
 	}

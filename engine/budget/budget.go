@@ -31,10 +31,11 @@ const (
 	Hot                    // cells with pending items or with changes that no checkpoint holds
 	Cold                   // other cells in memory
 	Timers                 // of all cells
+	Inventory              // minutes of agents, credentials and tools that are not in the store
 	parts
 )
 
-var names = [parts]string{"lanes", "queued", "dead_letters", "dirty", "checkpoint", "hot_cells", "cold_cells", "timers"}
+var names = [parts]string{"lanes", "queued", "dead_letters", "dirty", "checkpoint", "hot_cells", "cold_cells", "timers", "inventory"}
 
 // String returns the part's name, a value of the label `part`.
 func (p Part) String() string { return names[p] }

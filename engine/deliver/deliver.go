@@ -35,6 +35,7 @@ type Options struct {
 	Clock    clock.Clock                   // zero: the wall clock
 	Log      *slog.Logger                  // nil: nothing is logged
 	Registry prometheus.Registerer         // nil: the metrics are not registered
+	Agent    func(*schema.Agent)           // completes the rows of agents by the registry; may be nil
 	Dead     func(schema.DeadKind, string) // called for each dead letter with its kind and reason; may be nil
 }
 
@@ -43,6 +44,7 @@ type Options struct {
 type Deliverer struct {
 	opts      Options
 	outlets   []*outlet
+	rows      []*rowOutlet
 	latencies latencies
 
 	draining chan struct{} // closed by Drain
@@ -62,6 +64,9 @@ func New(opts Options) (*Deliverer, error) {
 	}
 	if opts.Dead == nil {
 		opts.Dead = func(schema.DeadKind, string) {}
+	}
+	if opts.Agent == nil {
+		opts.Agent = func(*schema.Agent) {}
 	}
 	d := &Deliverer{opts: opts, latencies: newLatencies(), draining: make(chan struct{})}
 	specs := make([]store.SinkSpec, len(opts.Sinks))
@@ -84,6 +89,9 @@ func New(opts Options) (*Deliverer, error) {
 	for _, out := range d.outlets {
 		out.restore()
 	}
+	if d.rows, err = newRowOutlets(d); err != nil {
+		return nil, err
+	}
 	if opts.Registry != nil {
 		for _, c := range append(d.latencies.collectors(), collector{d}) {
 			if err := opts.Registry.Register(c); err != nil {
@@ -101,11 +109,22 @@ func (d *Deliverer) Start() {
 	for _, o := range d.outlets {
 		d.done.Go(func() { o.run(ctx) })
 	}
+	for _, o := range d.rows {
+		d.done.Go(func() { o.run(ctx) })
+	}
 }
 
 // Notify wakes the outlets after a Commit with entries. It never blocks.
 func (d *Deliverer) Notify() {
 	for _, o := range d.outlets {
+		o.notify()
+	}
+	d.NotifyRows()
+}
+
+// NotifyRows wakes the deliveries of rows of the inventory after a Commit with rows. It never blocks.
+func (d *Deliverer) NotifyRows() {
+	for _, o := range d.rows {
 		o.notify()
 	}
 }

@@ -19,6 +19,8 @@
 //
 // # Reading
 //
+// An index in the store orders the entities by Rank, so that the ones that deserve a look are found without reading all.
+//
 // A Source is an inventory to read: that of a running engine, which includes the minutes above the watermark, that of a
 // store, or that of a replay. AgentOf, CredentialOf and ToolOf turn an Entity into the row that users see, and Export
 // writes all of them as JSON lines. Rules never read the inventory, so no finding depends on it.

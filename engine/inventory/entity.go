@@ -57,6 +57,9 @@ func (k Key) Append(dst []byte) []byte {
 	return append(flat.AppendText(append(dst, byte(k.Kind)), k.Tenant), k.Name...)
 }
 
+// Hash returns the hash of the key, by which entities belong to shards.
+func (k Key) Hash() uint64 { return hash(k.Append(nil)) }
+
 // readKey reads a flat form. ok is false if it is damaged.
 func readKey(b []byte) (k Key, ok bool) {
 	r := flat.NewReader(b)
@@ -185,8 +188,8 @@ func ReadLines(r io.Reader, yield func(*Line) bool) error {
 // minute is the unit of event time in which the inventory is folded.
 const minute = schema.Instant(60 * 1e9)
 
-// minuteOf returns the number of the minute of an instant, counted from 1970.
-func minuteOf(t schema.Instant) int64 {
+// MinuteOf returns the number of the minute of an instant, counted from 1970.
+func MinuteOf(t schema.Instant) int64 {
 	m := int64(t / minute)
 	if t%minute < 0 {
 		m--

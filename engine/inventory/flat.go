@@ -317,7 +317,7 @@ func (r *record) fold(base, m *record) {
 		default:
 			room[u.kind]--
 			r.uses = append(r.uses, *u)
-			if isBehaviour(u.kind) {
+			if IsBehaviour(u.kind) {
 				r.newest = max(r.newest, u.first)
 			}
 		}

@@ -15,7 +15,9 @@ type Observation struct {
 	Uses          [schema.NumUses]string
 }
 
-// usesOf lists the kinds of values that an entity of a kind has.
+// UsesOf returns the kinds of values that an entity of a kind has, in ascending order. The caller does not change them.
+func UsesOf(kind Kind) []schema.UseKind { return usesOf[kind] }
+
 var usesOf = [numKinds][]schema.UseKind{
 	Agent: {
 		schema.UseName, schema.UseSource, schema.UseDeclared, schema.UseWorkflow, schema.UseFramework, schema.UseDataset,
@@ -33,13 +35,15 @@ var usesOf = [numKinds][]schema.UseKind{
 	Model:  {schema.UseDataset, schema.UseAgent, schema.UseCredential, schema.UseProvider},
 }
 
-// nameOf is the kind of value that is the name of an entity of a kind.
+// NameOf returns the kind of value that is the name of an entity of a kind.
+func NameOf(kind Kind) schema.UseKind { return nameOf[kind] }
+
 var nameOf = [numKinds]schema.UseKind{
 	Agent: schema.UseAgent, Credential: schema.UseCredential, Tool: schema.UseTool, Server: schema.UseServer, Model: schema.UseModel,
 }
 
-// isBehaviour reports whether a new value of a kind is new behaviour of an entity, for NewestUse.
-func isBehaviour(k schema.UseKind) bool {
+// IsBehaviour reports whether a new value of a kind is new behaviour of an entity, for NewestUse.
+func IsBehaviour(k schema.UseKind) bool {
 	return k != schema.UseName && k != schema.UseSource && k != schema.UseFramework && k != schema.UseProvider
 }
 
@@ -137,6 +141,9 @@ const (
 	networkBits4 = 24
 	networkBits6 = 48
 )
+
+// NetworkOf returns the network of an address, or the text as it is if it is no address.
+func NetworkOf(text string) string { return string(appendNetwork(nil, text)) }
 
 // appendNetwork appends the network of an address, or the text as it is if it is no address.
 func appendNetwork(dst []byte, text string) []byte {

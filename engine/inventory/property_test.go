@@ -1,4 +1,4 @@
-package inventory
+package inventory_test
 
 import (
 	"bytes"
@@ -10,16 +10,18 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/aidr-engine/aidr/engine/inventory"
+	"github.com/aidr-engine/aidr/engine/inventory/reference"
 	"github.com/aidr-engine/aidr/schema"
 )
 
 // eventOf returns an event with an observation's values, and its end.
-func eventOf(o *Observation) *schema.Event {
+func eventOf(o *inventory.Observation) *schema.Event {
 	e := &schema.Event{Tenant: o.Tenant}
 	e.SetTime(schema.Time, int64(o.Time))
 	for kind, name := range o.Uses {
 		if kind != int(schema.UseCloudAction) {
-			e.SetText(useFields[kind][0], name)
+			e.SetText(inventory.FieldOf(schema.UseKind(kind)), name)
 		}
 	}
 	e.SetText(schema.EventClass, o.Class)
@@ -39,15 +41,15 @@ func eventOf(o *Observation) *schema.Event {
 }
 
 // drawObservations returns random observations. Few agents with many names, so that the limits are reached.
-func drawObservations(r *rapid.T) []Observation {
-	names := rapid.SampledFrom([]int{3, 30, 2 * MaxUses}).Draw(r, "names")
+func drawObservations(r *rapid.T) []inventory.Observation {
+	names := rapid.SampledFrom([]int{3, 30, 2 * inventory.MaxUses}).Draw(r, "names")
 	span := rapid.SampledFrom([]int{50, 100, 400}).Draw(r, "span")
 	n := rapid.IntRange(1, 40).Draw(r, "events")
-	if names > MaxUses {
+	if names > inventory.MaxUses {
 		n = rapid.SampledFrom([]int{400, 1500}).Draw(r, "many events")
 	}
 	agents, tenants := []string{"", "bot-1", "bot-2"}, []string{"", "acme"}
-	if names > MaxUses {
+	if names > inventory.MaxUses {
 		agents, tenants = agents[1:2], tenants[:1]
 	}
 	rnd := rapid.Uint64().Draw(r, "seed")
@@ -55,7 +57,7 @@ func drawObservations(r *rapid.T) []Observation {
 		rnd = rnd*6364136223846793005 + 1442695040888963407
 		return int(rnd>>33) % n
 	}
-	out := make([]Observation, n)
+	out := make([]inventory.Observation, n)
 	for i := range out {
 		o := &out[i]
 		o.Time = schema.Instant(random(span)) * 1e9
@@ -78,7 +80,7 @@ func drawObservations(r *rapid.T) []Observation {
 // system is a small engine: batches, shards, checkpoints with what the store would hold, and kills.
 type system struct {
 	t       *rapid.T
-	shards  []*Shard
+	shards  []*inventory.Shard
 	base    map[string][]byte // as stored
 	journal []journaled
 	seq     int
@@ -92,7 +94,7 @@ type journaled struct {
 func (s *system) start(shards int) {
 	s.shards = nil
 	for range shards {
-		s.shards = append(s.shards, NewShard(func(key []byte) []byte { return bytes.Clone(s.base[string(key)]) }))
+		s.shards = append(s.shards, inventory.NewShard(func(key []byte) []byte { return bytes.Clone(s.base[string(key)]) }))
 	}
 	for _, j := range s.journal {
 		for _, d := range j.deltas {
@@ -107,7 +109,7 @@ func (s *system) start(shards int) {
 
 // split distributes deltas to the shards that own them now.
 func split(t *rapid.T, deltas string, shards int) []string {
-	out, err := Split(deltas, shards)
+	out, _, err := inventory.Split(deltas, shards)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -115,10 +117,10 @@ func split(t *rapid.T, deltas string, shards int) []string {
 }
 
 func (s *system) checkpoint(watermark schema.Instant) {
-	j := journaled{newest: noMinute}
+	j := journaled{newest: inventory.NoMinute}
 	oldest := int64(1 << 62)
 	for _, sh := range s.shards {
-		p := sh.Checkpoint(watermark)
+		p := sh.Checkpoint(watermark, inventory.NoRows)
 		for _, kv := range p.Base {
 			s.base[string(kv.Key)] = kv.Value
 		}
@@ -130,25 +132,55 @@ func (s *system) checkpoint(watermark schema.Instant) {
 }
 
 // entities returns the inventory as a reader sees it.
-func (s *system) entities() map[Key]*Entity {
-	out := map[Key]*Entity{}
+func (s *system) entities() map[inventory.Key]*inventory.Entity {
+	out := map[inventory.Key]*inventory.Entity{}
 	keys := map[string]bool{}
 	for k := range s.base {
 		keys[k] = true
 	}
 	for _, sh := range s.shards {
-		for k := range sh.pending {
+		for k := range inventory.Pending(sh) {
 			keys[k] = true
 		}
 	}
-	for k := range keys {
-		e, ok := s.shards[hash(k)%uint64(len(s.shards))].Entity(k)
+	for key := range keys {
+		k, _ := inventory.ReadKey([]byte(key))
+		e, ok := s.shards[k.Hash()%uint64(len(s.shards))].Entity(k)
 		if !ok {
 			s.t.Fatalf("entity %q is not there", k)
 		}
-		out[e.Key] = e
+		out[k] = e
+	}
+	for _, kind := range inventory.Kinds() {
+		overlay := inventory.NewOverlay(kind)
+		for _, sh := range s.shards {
+			sh.AddTo(overlay)
+		}
+		err := overlay.Entities(s.scan, func(e *inventory.Entity) bool {
+			if !reflect.DeepEqual(e, out[e.Key]) {
+				s.t.Fatalf("entity %v of the list: got %+v, want %+v", e.Key, e, out[e.Key])
+			}
+			delete(keys, string(e.Key.Append(nil)))
+			return true
+		})
+		if err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	if len(keys) > 0 {
+		s.t.Fatalf("the lists lack %q", slices.Collect(maps.Keys(keys)))
 	}
 	return out
+}
+
+// scan is that of a store.
+func (s *system) scan(from, to []byte, yield func(key, value []byte) bool) error {
+	for _, k := range slices.Sorted(maps.Keys(s.base)) {
+		if k >= string(from) && (to == nil || k < string(to)) && !yield([]byte(k), bytes.Clone(s.base[k])) {
+			return nil
+		}
+	}
+	return nil
 }
 
 // TestInventoryDependsOnEventsAlone runs random observations in random batches through random shards, with checkpoints at any
@@ -156,12 +188,12 @@ func (s *system) entities() map[Key]*Entity {
 func TestInventoryDependsOnEventsAlone(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		all := drawObservations(r)
-		want := reference(all)
+		want := reference.Inventory(all)
 		s := &system{t: r, base: map[string][]byte{}}
 		s.start(rapid.IntRange(1, 3).Draw(r, "shards"))
-		slices.SortFunc(all, func(a, b Observation) int { return int(a.Time - b.Time) })
+		slices.SortFunc(all, func(a, b inventory.Observation) int { return int(a.Time - b.Time) })
 		const disorder = 100 * schema.Instant(1e9)
-		b := NewBatch(nil)
+		b := inventory.NewBatch(nil)
 		durable := 0 // position of the last checkpoint
 		kills := rapid.IntRange(0, 3).Draw(r, "kills")
 		order := delivery(r, all, disorder)
@@ -210,7 +242,7 @@ func TestInventoryDependsOnEventsAlone(t *testing.T) {
 
 // delivery returns an order of the observations, which are sorted by time, in which none comes later than disorder after a
 // later one.
-func delivery(r *rapid.T, all []Observation, disorder schema.Instant) []int {
+func delivery(r *rapid.T, all []inventory.Observation, disorder schema.Instant) []int {
 	rnd := rapid.Uint64().Draw(r, "delivery")
 	arrival := make([]schema.Instant, len(all))
 	order := make([]int, len(all))
@@ -223,7 +255,7 @@ func delivery(r *rapid.T, all []Observation, disorder schema.Instant) []int {
 }
 
 // watermark returns a watermark that no observation that is still to come is below.
-func watermark(all []Observation, rest []int, disorder schema.Instant) schema.Instant {
+func watermark(all []inventory.Observation, rest []int, disorder schema.Instant) schema.Instant {
 	low := schema.Instant(1 << 40)
 	for _, i := range rest {
 		low = min(low, all[i].Time)

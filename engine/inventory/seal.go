@@ -62,7 +62,7 @@ func (b *Batch) sum(late []bool) {
 		if o.combo < 0 || late != nil && late[i] {
 			continue
 		}
-		s := b.sumOf(o.combo, minuteOf(o.time))
+		s := b.sumOf(o.combo, MinuteOf(o.time))
 		s.first, s.last = min(s.first, o.time), max(s.last, o.time)
 		t := o.totals()
 		s.totals.Add(&t)

@@ -1,11 +1,11 @@
 package inventory
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -21,11 +21,12 @@ type Shard struct {
 
 	pending  map[string]*pending
 	oldest   map[int64][]*pending // by oldest pending minute; may hold entities that were folded since
-	inflight map[string][]byte    // base of the checkpoint under way, which the store may not have yet; without a store, all base
+	inflight map[string]folded    // base of the checkpoint under way, which the store may not have yet; without a store, all base
 	journal  []string             // deltas since the last checkpoint
 	newest   int64                // the last minute of journal
 	bound    int64                // minutes below it are complete
 	size     int64                // estimate of the memory
+	changes  uint64               // number of deltas added
 
 	a, b, r record // scratch
 	buf     []byte
@@ -36,11 +37,22 @@ type pending struct {
 	key     string
 	minutes []pendingMinute // ascending
 	queued  int64           // its place in Shard.oldest
+	changed uint64          // Shard.changes at the last delta
+	rowed   uint64          // changed when its rows were made
+	ranked  uint64          // changed when rank was computed; 0 if it is out of date
+	rank    Rank
+}
+
+// folded is base of an entity as a checkpoint writes it.
+type folded struct {
+	value []byte
+	rank  Rank
 }
 
 type pendingMinute struct {
 	minute int64
 	body   string // flat record
+	rowed  bool   // it has not changed since its rows were made
 }
 
 // pendingSize is an estimate of the memory in bytes of a pending entity with one minute, without its texts.
@@ -53,7 +65,7 @@ const noMinute = math.MinInt64
 // shard keeps base itself.
 func NewShard(load func(key []byte) []byte) *Shard {
 	return &Shard{
-		load: load, pending: map[string]*pending{}, oldest: map[int64][]*pending{}, inflight: map[string][]byte{},
+		load: load, pending: map[string]*pending{}, oldest: map[int64][]*pending{}, inflight: map[string]folded{},
 		bound: noMinute, newest: noMinute,
 	}
 }
@@ -100,6 +112,8 @@ func (s *Shard) add(key string, minute int64, body string) {
 		s.pending[p.key] = p
 		s.size += pendingSize + int64(len(key))
 	}
+	s.changes++
+	p.changed = s.changes
 	at, found := slices.BinarySearchFunc(p.minutes, minute, func(m pendingMinute, x int64) int {
 		switch {
 		case m.minute < x:
@@ -110,7 +124,7 @@ func (s *Shard) add(key string, minute int64, body string) {
 		return 0
 	})
 	if !found {
-		p.minutes = slices.Insert(p.minutes, at, pendingMinute{minute, string([]byte(body))})
+		p.minutes = slices.Insert(p.minutes, at, pendingMinute{minute: minute, body: string([]byte(body))})
 		s.size += int64(len(body))
 		s.queue(p)
 		return
@@ -120,7 +134,7 @@ func (s *Shard) add(key string, minute int64, body string) {
 	s.r.mergeMinute(&s.a, &s.b)
 	s.buf = s.r.append(s.buf[:0])
 	s.size += int64(len(s.buf) - len(m.body))
-	m.body = string(s.buf)
+	m.body, m.rowed = string(s.buf), false
 }
 
 // queue puts an entity into the list of its oldest minute.
@@ -137,14 +151,25 @@ type KV struct{ Key, Value []byte }
 // Part is a shard's part of a checkpoint.
 type Part struct {
 	Base    []KV     // by flat key
+	Ranks   []KV     // entries of the index by rank, as RankKey makes them; a nil Value deletes
+	Rows    []byte   // see ReadRows
 	Journal []string // deltas that came since the last checkpoint
 	Newest  int64    // the last minute of Journal
 	Oldest  int64    // the first minute that is pending after the checkpoint; MaxInt64 if none is
 }
 
+// Rowing is which rows a checkpoint makes.
+type Rowing uint8
+
+const (
+	NoRows   Rowing = iota // no sink wants rows
+	LastRows               // of minutes that are folded
+	AllRows                // of everything that changed since the last AllRows
+)
+
 // Checkpoint folds the minutes that are over at a watermark and returns the shard's part of a checkpoint. The checkpoint
 // before is durable.
-func (s *Shard) Checkpoint(watermark schema.Instant) Part {
+func (s *Shard) Checkpoint(watermark schema.Instant, rowing Rowing) Part {
 	if s.load != nil {
 		clear(s.inflight)
 	}
@@ -154,7 +179,7 @@ func (s *Shard) Checkpoint(watermark schema.Instant) Part {
 	}
 	s.journal, s.newest = nil, noMinute
 	if watermark != schema.MinInstant {
-		s.bound = max(s.bound, minuteOf(watermark))
+		s.bound = max(s.bound, MinuteOf(watermark))
 	}
 	var due []*pending
 	for m, list := range s.oldest {
@@ -168,9 +193,12 @@ func (s *Shard) Checkpoint(watermark schema.Instant) Part {
 		}
 		delete(s.oldest, m)
 	}
-	slices.SortFunc(due, func(a, b *pending) int { return bytes.Compare([]byte(a.key), []byte(b.key)) })
+	slices.SortFunc(due, func(a, b *pending) int { return compareKeys(a.key, b.key) })
 	for _, p := range due {
-		out.Base = append(out.Base, s.fold(p))
+		s.fold(p, rowing, &out)
+	}
+	if rowing == AllRows {
+		s.row(&out)
 	}
 	for m := range s.oldest {
 		out.Oldest = min(out.Oldest, m)
@@ -178,22 +206,38 @@ func (s *Shard) Checkpoint(watermark schema.Instant) Part {
 	return out
 }
 
+func compareKeys(a, b string) int { return strings.Compare(a, b) }
+
 // fold folds the complete minutes of an entity into its base.
-func (s *Shard) fold(p *pending) KV {
-	folded := s.base(p.key)
+func (s *Shard) fold(p *pending, rowing Rowing, out *Part) {
+	upTo := s.base(p.key)
+	old := rankOf(&s.a)
 	n := 0
 	for ; n < len(p.minutes) && p.minutes[n].minute < s.bound; n++ {
 		m := &p.minutes[n]
 		s.size -= int64(len(m.body))
-		if m.minute < folded {
+		if m.minute < upTo {
 			continue // it is in base since before a restart
 		}
 		s.b.read(m.body)
+		if rowing != NoRows && !m.rowed {
+			out.Rows = appendMinuteRow(out.Rows, p.key, m)
+		}
 		s.r.fold(&s.a, &s.b)
 		s.a, s.r = s.r, s.a
 	}
-	value := binary.AppendVarint(nil, max(folded, s.bound))
-	value = s.a.append(value)
+	if rowing != NoRows && len(p.minutes) == n && p.rowed != p.changed { // row makes that of an entity that stays pending
+		out.Rows = appendEntityRow(out.Rows, p.key, &s.a)
+	}
+	value := s.a.append(binary.AppendVarint(nil, max(upTo, s.bound)))
+	rank := rankOf(&s.a)
+	if upTo == noMinute || rank != old {
+		if upTo != noMinute {
+			out.Ranks = append(out.Ranks, KV{Key: RankKey(p.key, old)})
+		}
+		out.Ranks = append(out.Ranks, KV{RankKey(p.key, rank), []byte{}})
+	}
+	p.ranked = 0
 	p.minutes, p.queued = slices.Delete(p.minutes, 0, n), math.MaxInt64
 	if len(p.minutes) == 0 {
 		delete(s.pending, p.key)
@@ -201,17 +245,17 @@ func (s *Shard) fold(p *pending) KV {
 	} else {
 		s.queue(p)
 	}
-	s.inflight[p.key] = value
-	return KV{[]byte(p.key), value}
+	s.inflight[p.key] = folded{value, rank}
+	out.Base = append(out.Base, KV{[]byte(p.key), value})
 }
 
 // base reads base of an entity into s.a and returns the minute up to which it holds everything.
 func (s *Shard) base(key string) (folded int64) {
-	value, ok := s.inflight[key]
+	own, ok := s.inflight[key]
 	if !ok && s.load != nil {
-		value = s.load([]byte(key))
+		own.value = s.load([]byte(key))
 	}
-	folded, ok = readBase(value, &s.a)
+	folded, ok = readBase(own.value, &s.a)
 	if !ok {
 		s.a.reset()
 		return noMinute
@@ -231,11 +275,8 @@ func readBase(value []byte, r *record) (folded int64, ok bool) {
 }
 
 // Entity returns an entity with its pending minutes. ok is false if it does not exist.
-func (s *Shard) Entity(key string) (e *Entity, ok bool) {
-	k, ok := readKey([]byte(key))
-	if !ok {
-		return nil, false
-	}
+func (s *Shard) Entity(k Key) (e *Entity, ok bool) {
+	key := string(k.Append(nil))
 	folded := s.base(key)
 	p := s.pending[key]
 	if folded == noMinute && p == nil {
@@ -258,20 +299,25 @@ func (s *Shard) overlay(folded int64, minutes []pendingMinute) {
 	}
 }
 
-// Split distributes deltas to the n shards that own their entities.
-func Split(deltas string, n int) ([]string, error) {
-	out := make([]string, n)
+// Split distributes deltas to the n shards that own their entities, and returns their last minute.
+func Split(deltas string, n int) (parts []string, newest int64, err error) {
+	out, newest := make([][]byte, n), int64(noMinute)
 	var r record
 	for in := (reader{s: deltas}); len(in.s) > 0; {
 		from := in.s
 		key := in.text()
-		in.varint()
+		newest = max(newest, in.varint())
 		rest, ok := r.read(in.s)
 		if !ok || in.bad {
-			return nil, errDamaged
+			return nil, newest, errDamaged
 		}
 		in.s = rest
-		out[hash(key)%uint64(n)] += from[:len(from)-len(rest)]
+		to := &out[hash(key)%uint64(n)]
+		*to = append(*to, from[:len(from)-len(rest)]...)
 	}
-	return out, nil
+	parts = make([]string, n)
+	for i := range parts {
+		parts[i] = string(out[i])
+	}
+	return parts, newest, nil
 }

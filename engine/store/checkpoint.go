@@ -23,8 +23,15 @@ type Checkpoint struct {
 	// holds them too, and after a restart these alone count.
 	Paged []KV
 	// Drop lists earlier checkpoints whose Items are no longer needed. It is applied after Rewrite.
-	Drop    []uint64
-	Retired []KV // rules that left the configuration, by id; a nil Value deletes
+	Drop     []uint64
+	Entities []KV     // base of entities of the inventory, by flat key
+	Ranks    []KV     // entries of the index of these entities by rank; a nil Value deletes
+	Deltas   []string // of the inventory that came since the last checkpoint. They are one value, in parts.
+	// Rows are the rows of the inventory for sinks, in parts; see connectors.Profile.Rows.
+	Rows [][]byte
+	// DropDeltas lists earlier checkpoints whose Deltas are in base with this one.
+	DropDeltas []uint64
+	Retired    []KV // rules that left the configuration, by id; a nil Value deletes
 	// Rewrite replaces the Items of earlier checkpoints, to remove items that no rule will use.
 	Rewrite []Rewrite
 	// Outbox holds the changes of findings; Commit numbers them consecutively. The same changes update the findings
@@ -82,7 +89,7 @@ func (s *Store) Commit(c *Checkpoint) error {
 	s.writeReceipt(receipt{c.Seq, next.last.at})
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.last, s.out, s.sweep = next.last, next.out, next.sweep
+	s.last, s.out, s.sweep, s.rows.total = next.last, next.out, next.sweep, next.rows
 	s.setDead(next.dead)
 	return nil
 }
@@ -109,12 +116,14 @@ type committedState struct {
 	out   outboxState
 	dead  deadState
 	sweep sweepState
+	rows  uint64
 }
 
 // fill puts the whole checkpoint into the batch.
 func (s *Store) fill(db *pebble.DB, w *batchWriter, c *Checkpoint, bodies [][]byte) (next committedState, err error) {
 	now := s.now()
 	next = committedState{last: lastCheckpoint{c.Seq, bytes.Clone(c.State), now}, out: s.out, dead: s.dead}
+	next.rows = s.putRows(w, c)
 	w.set(keyCheckpointTime(), binary.BigEndian.AppendUint64(nil, uint64(now)))
 	w.set(keyCheckpoint(), append(binary.AppendUvarint(nil, c.Seq), c.State...))
 	for _, kv := range c.Cells {
@@ -129,8 +138,9 @@ func (s *Store) fill(db *pebble.DB, w *batchWriter, c *Checkpoint, bodies [][]by
 	for _, kv := range c.Paged {
 		w.setOrDelete(keyPaged(kv.Key), kv.Value)
 	}
+	putInventory(w, c)
 	if len(c.Items) > 0 {
-		w.setParts(keyNumber(tableItems, c.Seq), c.Items)
+		setParts(w, keyNumber(tableItems, c.Seq), c.Items)
 	}
 	for _, r := range c.Rewrite {
 		w.set(keyNumber(tableItems, r.Checkpoint), r.Items)
@@ -174,7 +184,7 @@ func (w *batchWriter) setOrDelete(key, value []byte) {
 }
 
 // setParts sets a value to the concatenation of its parts, each of which is copied once.
-func (w *batchWriter) setParts(key []byte, parts [][]byte) {
+func setParts[T string | []byte](w *batchWriter, key []byte, parts []T) {
 	op := w.b.SetDeferred(len(key), partsSize(parts))
 	copy(op.Key, key)
 	value := op.Value
@@ -190,7 +200,7 @@ func (w *batchWriter) fail(err error) {
 	}
 }
 
-func partsSize(parts [][]byte) (size int) {
+func partsSize[T string | []byte](parts []T) (size int) {
 	for _, part := range parts {
 		size += len(part)
 	}

@@ -247,5 +247,8 @@ func (s *Store) load(db *pebble.DB) error {
 		return err
 	}
 	s.sweep = sweepState{}
+	if err := s.rows.load(db); err != nil {
+		return err
+	}
 	return s.loadSinks(db)
 }

@@ -58,6 +58,7 @@ func encodeEntries(c *Checkpoint) (bodies [][]byte, size int, err error) {
 		}
 		size += 2 * len(bodies[i])
 	}
+	size += inventorySize(c)
 	for _, kvs := range [...][]KV{c.Cells, c.Timers, c.Paged} {
 		for _, kv := range kvs {
 			size += len(kv.Key) + len(kv.Value)
@@ -223,13 +224,18 @@ func (s *Store) End() uint64 {
 	return s.out.next
 }
 
-// OutboxFull reports whether more undelivered entries than Options.OutboxCap wait for a sink, so that reading must pause.
+// OutboxFull reports whether more undelivered entries or rows than Options.OutboxCap wait for a sink, so that reading must pause.
 // Capped sinks are not counted.
 func (s *Store) OutboxFull() bool {
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	for _, sink := range s.sinks {
 		if !sink.capped && sink.waiting(&s.out) > s.opts.OutboxCap {
+			return true
+		}
+	}
+	for _, c := range s.rows.sinks {
+		if int64(s.rows.total-c.before) > s.opts.OutboxCap {
 			return true
 		}
 	}

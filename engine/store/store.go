@@ -18,6 +18,11 @@
 //	'w' <engine's key>         timer of an owner; the value is empty
 //	'i' <checkpoint u64>       pending items that came with a checkpoint
 //	'p' <owner's key>          pending items of an owner that the engine has paged out; valid only while the engine runs
+//	'e' <flat key>             base of an entity of the inventory
+//	'w' <checkpoint u64>       rows of the inventory: bytes ever written up to these u64, then the rows
+//	'W' <name>                 sink of rows: checkpoint up to which it has all rows u64, bytes ever written up to it u64
+//	'q' <kind> <rank u64> ...  index of these entities by rank; the value is empty
+//	'j' <checkpoint u64>       deltas of the inventory that came with a checkpoint and are not in base
 //	'x' <rule's id>            retired rule whose State is kept; the value is the engine's
 //	'o' <Seq u64>              outbox entry: committed i64, bytes ever written including this entry u64, text type, then
 //	                           the finding as JSON
@@ -123,6 +128,7 @@ type Store struct {
 	dead     deadState
 	dropping [deadShares]bool // the share drops dead letters; see setDead
 	sinks    map[string]*sinkState
+	rows     rowState
 	pins     map[uint64]int // number of retries that need an outbox entry, by Seq
 
 	loss *Loss // found when the database was opened; nil: none

@@ -59,6 +59,12 @@ type Runtime struct {
 	Ledger func() (*engine.Ledger, error)
 	// EnableSink makes a disabled sink try again; changed is false if it is not disabled.
 	EnableSink func(name string) (changed bool, err error)
+	// Inventory returns the inventory of the running engine.
+	Inventory func() (*engine.Inventory, error)
+	// Agent completes the row of an agent by the registry. It may be nil.
+	Agent func(*schema.Agent)
+	// Contained returns the state of an agent's containment, "" if there is none. It may be nil.
+	Contained func(ctx context.Context, tenant, agent string) string
 }
 
 // ErrNoProcess is returned for a request that needs a running process.
@@ -87,6 +93,9 @@ func Handler(s *store.Store, rt Runtime) http.Handler {
 	m.HandleFunc("POST /v1/state/clear", h.clearState)
 	m.HandleFunc("POST /v1/state/try", h.tryItems)
 	h.containments(m)
+	m.HandleFunc("GET /v1/inventory/{list}", h.entities)
+	m.HandleFunc("GET /v1/inventory/{list}/one", h.entity)
+	m.HandleFunc("GET /v1/inventory/{list}/tail", h.followEntities)
 	return http.MaxBytesHandler(m, maxBody)
 }
 

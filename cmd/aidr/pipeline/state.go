@@ -56,7 +56,7 @@ func (p *Pipeline) open() error {
 	o := &opened{store: s, outbox: metrics.NewRegistry()}
 	o.outbox.MustRegister(metrics.OfStore(s))
 	o.deliverer, err = deliver.New(deliver.Options{
-		Store: s, Sinks: p.sinks, Log: p.log, Registry: o.outbox, Dead: p.metrics.Dead,
+		Store: s, Sinks: p.sinks, Log: p.log, Registry: o.outbox, Dead: p.metrics.Dead, Agent: p.completeAgent,
 	})
 	if err != nil {
 		return errors.Join(err, s.Close())
@@ -88,6 +88,7 @@ func (p *Pipeline) newEngine(o *opened, cfg *config.Config, set *Set, inputs []e
 	return engine.New(engine.Options{
 		Set: set, Replaces: p.engine, Inputs: inputs, Store: o.store, Shards: cfg.Shards, CheckpointEvery: cfg.State.CheckpointEvery,
 		CacheCells: cfg.State.Cells, Memory: cfg.Memory, Log: p.log, Metrics: p.metrics, Redact: content.Redact, Redaction: cfg.Redact, Contain: o.contain,
+		Inventory: true, Rows: deliver.WantsRows(p.sinks), RowsCommitted: o.deliverer.NotifyRows,
 		Committed: func(entries []connectors.Entry) {
 			o.deliverer.Notify()
 			if p.opts.Committed != nil {
@@ -139,6 +140,7 @@ func (p *Pipeline) runtime() api.Runtime {
 	return api.Runtime{
 		Status: p.Status, State: p.state, Export: p.exportState, ClearState: p.clearState, Try: p.tryItems,
 		ReplayDead: p.replayDead, EnableSink: p.enableSink, Containment: p.containment, Ledger: p.ledger,
+		Inventory: p.inventory, Agent: p.completeAgent,
 	}
 }
 
@@ -158,6 +160,24 @@ func (p *Pipeline) state(ctx context.Context, rule string, key map[string]string
 		return nil, api.ErrNoProcess
 	}
 	return p.engine.State(ctx, rule, key)
+}
+
+// inventory returns the inventory of the engine. It outlives the engine, as the store does.
+func (p *Pipeline) inventory() (*engine.Inventory, error) {
+	p.life.RLock()
+	defer p.life.RUnlock()
+	if p.engine == nil {
+		return nil, api.ErrNoProcess
+	}
+	return p.engine.Inventory(), nil
+}
+
+// completeAgent completes the row of an agent by the registry.
+func (p *Pipeline) completeAgent(a *schema.Agent) {
+	p.mu.Lock()
+	set := p.set
+	p.mu.Unlock()
+	a.Owner, a.Registered = set.Registration(a.AgentUID)
 }
 
 // exportState passes on the State of the store. It holds life only until it

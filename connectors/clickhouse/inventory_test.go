@@ -1,0 +1,213 @@
+package clickhouse
+
+import (
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+// TestInventoryColumns compares the columns of rows with those of the tables.
+func TestInventoryColumns(t *testing.T) {
+	s := newSink(t, nil)
+	if _, err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f := func(table string, want []string) {
+		t.Helper()
+		got := query[[]string](t, s, "SELECT groupArray(name) FROM (SELECT name FROM system.columns WHERE database = '%s' AND table = '%s' ORDER BY position)",
+			s.dialect.database, table)
+		if !slices.Equal(got, want) {
+			slices.Sort(got)
+			slices.Sort(want)
+			if table != "tools" || !slices.Equal(got, want) {
+				t.Errorf("table %s has the columns %q, a row %q", table, got, want)
+			}
+		}
+	}
+	f("agents", columnNames(agentColumns))
+	f("credentials", columnNames(credentialColumns))
+	f("tools", columnNames(toolColumns))
+	f("agent_activity_1m", columnNames(activityColumns))
+}
+
+func columnNames[T any](columns []inventoryColumn[T]) (out []string) {
+	for _, c := range columns {
+		out = append(out, c.name)
+	}
+	return out
+}
+
+// growth is the life of an entity in a test: each step is absolute, as checkpoints make rows.
+type growth struct {
+	tenant string
+	steps  []*connectors.RowBlock
+}
+
+var inventoryStart = schema.InstantOf(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+
+// drawGrowth returns blocks of one agent, its credential, its tool and its minutes, which grow with each checkpoint.
+func drawGrowth(r *rapid.T, tenant string) *growth {
+	g := &growth{tenant: tenant}
+	var events int64
+	tools, minutes := map[string]int64{}, map[int]int64{}
+	for pos := range rapid.IntRange(1, 8).Draw(r, "checkpoints") {
+		at, minute := inventoryStart.Add(time.Duration(pos)*20*time.Second), pos/3
+		n := int64(rapid.IntRange(1, 5).Draw(r, "events"))
+		events += n
+		tools[rapid.SampledFrom([]string{"a", "b", "c"}).Draw(r, "tool")] += n
+		minutes[minute] += n
+		b := &connectors.RowBlock{Pos: uint64(pos + 1)}
+		totals := schema.Totals{Events: events, Success: events, Cost: schema.Cost(events * 1e6)}
+		a := &schema.Agent{Tenant: tenant, AgentUID: "bot", AgentName: fmt.Sprint("name ", pos), FirstSeen: inventoryStart, LastSeen: at,
+			NewestUse: inventoryStart, Totals: totals, Pos: b.Pos, Part: 3}
+		c := &schema.Credential{Tenant: tenant, CredentialUID: "key", FirstSeen: inventoryStart, LastSeen: at, NewestUse: inventoryStart, Totals: totals, Pos: b.Pos}
+		for _, name := range slices.Sorted(maps.Keys(tools)) {
+			a.Uses[schema.UseTool] = append(a.Uses[schema.UseTool], schema.Use{Name: name, Count: tools[name], FirstSeen: inventoryStart, LastSeen: at})
+		}
+		c.Uses[schema.UseAgent] = []schema.Use{{Name: "bot", Count: events, FirstSeen: inventoryStart, LastSeen: at}}
+		b.Agents, b.Credentials = append(b.Agents, a), append(b.Credentials, c)
+		b.Activity = append(b.Activity, &schema.Activity{
+			Tenant: tenant, AgentUID: "bot", Minute: inventoryStart.Add(time.Duration(minute) * time.Minute), Class: "tool", Action: "tools/call",
+			Totals: schema.Totals{Events: minutes[minute], Cost: schema.Cost(minutes[minute])}, Pos: b.Pos, Part: 3,
+		})
+		g.steps = append(g.steps, b)
+	}
+	return g
+}
+
+// TestAnyHistoryOfRows writes the blocks of checkpoints in their order, some of them again, as after crashes, with merges
+// between. In the end the views show the last step, and each minute as its last row has it.
+func TestAnyHistoryOfRows(t *testing.T) {
+	s := newSink(t, nil)
+	cases := 0
+	checks := 12 // each takes a tenth of a second
+	rapid.Check(t, func(r *rapid.T) {
+		if cases++; cases > checks {
+			return
+		}
+		tenant := fmt.Sprint("rows ", cases)
+		g := drawGrowth(r, tenant)
+		for i := 0; i < len(g.steps); i++ {
+			if err := s.writeInventory(t.Context(), g.steps[i]); err != nil {
+				r.Fatal(err)
+			}
+			if rapid.IntRange(0, 3).Draw(r, "repeat") == 0 {
+				again := rapid.IntRange(0, i).Draw(r, "from")
+				for ; again <= i; again++ {
+					if err := s.writeInventory(t.Context(), g.steps[again]); err != nil {
+						r.Fatal(err)
+					}
+				}
+			}
+		}
+		if rapid.Bool().Draw(r, "merge") {
+			for _, table := range []string{"agents", "credentials", "agent_activity_1m"} {
+				run(t, s, "OPTIMIZE TABLE DB.%s FINAL", table)
+			}
+		}
+		last := g.steps[len(g.steps)-1].Agents[0]
+		if n := query[uint64](t, s, "SELECT sum(events) FROM DB.v_agents WHERE tenant = '%s'", tenant); n != uint64(last.Events) {
+			r.Fatalf("v_agents has %d events, want %d", n, last.Events)
+		}
+		if name := query[string](t, s, "SELECT any(agent_name) FROM DB.v_agents WHERE tenant = '%s'", tenant); name != last.AgentName {
+			r.Fatalf("v_agents has the name %q, want %q", name, last.AgentName)
+		}
+		tools := query[map[string]uint64](t, s, "SELECT tools FROM DB.v_agents WHERE tenant = '%s'", tenant)
+		want := map[string]uint64{}
+		for _, u := range last.Uses[schema.UseTool] {
+			want[u.Name] = uint64(u.Count)
+		}
+		if !reflect.DeepEqual(tools, want) {
+			r.Fatalf("v_agents has the tools %v, want %v", tools, want)
+		}
+		if n := query[uint64](t, s, "SELECT sum(events) FROM DB.v_agent_activity_1m WHERE tenant = '%s'", tenant); n != uint64(last.Events) {
+			r.Fatalf("v_agent_activity_1m has %d events, want %d", n, last.Events)
+		}
+		if n := query[uint64](t, s, "SELECT agents['bot'] FROM DB.v_credentials WHERE tenant = '%s'", tenant); n != uint64(last.Events) {
+			r.Fatalf("v_credentials has %d events of the agent, want %d", n, last.Events)
+		}
+	})
+}
+
+// TestQueries answers the questions of an analyst by the shipped queries, from rows as the engine makes them.
+func TestQueries(t *testing.T) {
+	s := newSink(t, nil)
+	now := schema.InstantOf(time.Now().Truncate(time.Minute))
+	seen := now.Sub(2 * time.Hour)
+	use := func(names ...string) (out []schema.Use) {
+		for _, n := range names {
+			out = append(out, schema.Use{Name: n, Count: 4, FirstSeen: seen, LastSeen: now})
+		}
+		return out
+	}
+	totals := schema.Totals{Events: 12, Success: 10, Failure: 2, InputTokens: 900, OutputTokens: 80, Cost: schema.CostOf(1.25)}
+	known := &schema.Agent{AgentUID: "billing", AgentName: "Billing bot", Owner: "finance", Registered: true, FirstSeen: seen, LastSeen: now, NewestUse: seen, Totals: totals}
+	known.Uses[schema.UseDataset] = use("litellm", "kong.http_log", "aws.cloudtrail")
+	shadow := &schema.Agent{AgentUID: "stray", FirstSeen: now, LastSeen: now, NewestUse: now, Totals: schema.Totals{Events: 1}}
+	shadow.Uses[schema.UseDestination] = use("paste.example")
+	key := &schema.Credential{CredentialUID: "key-1", CredentialType: "api_key", FirstSeen: seen, LastSeen: now, NewestUse: now, Totals: totals}
+	key.Uses[schema.UseAgent], key.Uses[schema.UseTool], key.Uses[schema.UseDestination] = use("billing", "stray"), use("read/mail"), use("api.openai.com")
+	tool := &schema.Tool{Type: schema.ToolTool, Name: "read/mail", FirstSeen: seen, LastSeen: now, NewestUse: now, Totals: totals}
+	tool.Uses[schema.UseAgent] = use("billing", "stray")
+	b := &connectors.RowBlock{
+		Pos: 1, Agents: []*schema.Agent{known, shadow}, Credentials: []*schema.Credential{key}, Tools: []*schema.Tool{tool},
+		Activity: []*schema.Activity{{AgentUID: "billing", Minute: now.Sub(time.Minute), Class: "llm", Action: "chat", Totals: totals}},
+	}
+	if err := s.writeInventory(t.Context(), b); err != nil {
+		t.Fatal(err)
+	}
+	entries := entriesOf(1, 2, 1)
+	for _, e := range entries {
+		e.Finding.AgentUID, e.Finding.Tenant, e.Finding.GroupStart, e.Finding.LastSeen, e.Finding.RuleID = "billing", "", now, now, "llm.some-rule"
+	}
+	write(t, s, entries)
+	f := func(name string, want ...string) {
+		t.Helper()
+		q, err := QueryNamed(name)
+		if err != nil || !strings.HasSuffix(q.About, "?") && !strings.Contains(q.About, "? ") {
+			t.Fatalf("query %s: %v; it is about %q, want a question", name, err, q.About)
+		}
+		got := rows(t, s, q)
+		if len(got) != len(want) {
+			t.Errorf("query %s: got %d rows, want %d:\n%s", name, len(got), len(want), strings.Join(got, "\n"))
+			return
+		}
+		for i := range want {
+			for _, part := range strings.Split(want[i], "|") {
+				if !strings.Contains(got[i], part) {
+					t.Errorf("query %s, row %d: got %s, want %q in it", name, i, got[i], part)
+				}
+			}
+		}
+	}
+	f("agents", "billing|Billing bot|finance|true|litellm|1.25", "stray|false")
+	f("shadow_agents", "stray|paste.example")
+	f("top_tools", "read/mail|2")
+	f("cost_per_agent", "billing|Billing bot|900|1.25")
+	f("timeline", "activity|llm|chat|12", "finding|llm.some-rule", "finding|llm.some-rule")
+	f("blast_radius", "agents|billing", "agents|stray", "destinations|api.openai.com", "tools|read/mail")
+	f("shared_credentials", "key-1|billing|stray")
+	f("rule_quality", "llm.some-rule|2")
+}
+
+// rows returns the rows of a shipped query, each as one text.
+func rows(t *testing.T, s *Sink, q Query) (out []string) {
+	t.Helper()
+	answer, err := s.Ask(t.Context(), q.SQL, map[string]string{"days": "7", "limit": "100", "agent": "billing", "credential": "key-1"})
+	if err != nil {
+		t.Fatalf("query %s: %v", q.Name, err)
+	}
+	for _, row := range answer.Rows {
+		out = append(out, strings.Join(row, " "))
+	}
+	return out
+}

@@ -1,0 +1,6 @@
+-- Which agents were seen in the last days, with their owner, sources and cost?
+SELECT tenant, agent_uid, agent_name, owner, registered, first_seen, last_seen, mapKeys(datasets) AS sources, events, failure, cost
+FROM v_agents
+WHERE last_seen >= now() - INTERVAL {days:UInt16} DAY
+ORDER BY last_seen DESC
+LIMIT {limit:UInt32}

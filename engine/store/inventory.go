@@ -1,0 +1,56 @@
+package store
+
+// putInventory puts the inventory's part of a checkpoint into the batch.
+func putInventory(w *batchWriter, c *Checkpoint) {
+	for _, kv := range c.Entities {
+		w.setOrDelete(keyEntity(kv.Key), kv.Value)
+	}
+	for _, kv := range c.Ranks {
+		w.setOrDelete(keyRank(kv.Key), kv.Value)
+	}
+	if len(c.Deltas) > 0 {
+		setParts(w, keyNumber(tableDeltas, c.Seq), c.Deltas)
+	}
+	for _, seq := range c.DropDeltas {
+		w.delete(keyNumber(tableDeltas, seq))
+	}
+}
+
+// inventorySize returns the size of the inventory's part of a checkpoint, in bytes.
+func inventorySize(c *Checkpoint) int {
+	size := partsSize(c.Deltas) + partsSize(c.Rows)
+	for _, kv := range c.Entities {
+		size += len(kv.Key) + len(kv.Value)
+	}
+	return size
+}
+
+func keyRank(entry []byte) []byte { return append([]byte{tableRank}, entry...) }
+
+func keyEntity(key []byte) []byte { return append([]byte{tableEntity}, key...) }
+
+// Entity returns base of an entity of the inventory, or nil. The caller owns the bytes.
+func (s *Store) Entity(key []byte) ([]byte, error) { return s.get(keyEntity(key)) }
+
+// Entities calls yield with base of each entity from one flat key up to another, exclusive, in order. A nil to is above
+// every key. yield owns key and value, and may call the store.
+func (s *Store) Entities(from, to []byte, yield func(key, value []byte) bool) error {
+	upper := prefixEnd([]byte{tableEntity})
+	if to != nil {
+		upper = keyEntity(to)
+	}
+	return s.scan(keyEntity(from), upper, false, func(k, v []byte) bool { return yield(k[1:], v) })
+}
+
+// Ranks calls yield with each entry of the index by rank that begins with a kind, in order, until it returns false. yield
+// owns the entry.
+func (s *Store) Ranks(kind byte, yield func(entry []byte) bool) error {
+	lower := keyRank([]byte{kind})
+	return s.scan(lower, prefixEnd(lower), false, func(k, _ []byte) bool { return yield(k[1:]) })
+}
+
+// Deltas calls yield with the deltas of each checkpoint that was not dropped, in order of checkpoint.
+func (s *Store) Deltas(yield func(checkpoint uint64, deltas string) bool) error {
+	lower := []byte{tableDeltas}
+	return s.scan(lower, prefixEnd(lower), false, func(k, v []byte) bool { return yield(numberOf(k), string(v)) })
+}
