@@ -55,7 +55,7 @@ func TestExport(t *testing.T) {
 	if want := inventory.AgentOf(e); !reflect.DeepEqual(lines[0].Agent, want) {
 		t.Errorf("got the agent %+v, want %+v", lines[0].Agent, want)
 	}
-	const want = `{"tenant":"acme","agent_uid":"bot","agent_name":"Invoice bot","first_seen":"1970-01-01T00:01:30Z",` +
+	const want = `{"tenant":"acme","agent_uid":"bot","agent_name":"Invoice bot","registered":false,"first_seen":"1970-01-01T00:01:30Z",` +
 		`"last_seen":"1970-01-01T00:03:20Z","newest_use":"1970-01-01T00:03:20Z","events":2,"success":2,"failure":0,"blocked":0,` +
 		`"input_tokens":14,"output_tokens":0,"cost":0.5,"uses":{` +
 		`"credentials":[{"name":"key-1","count":2,"first_seen":"1970-01-01T00:01:30Z","last_seen":"1970-01-01T00:03:20Z"}],` +

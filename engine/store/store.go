@@ -19,8 +19,8 @@
 //	'i' <checkpoint u64>       pending items that came with a checkpoint
 //	'p' <owner's key>          pending items of an owner that the engine has paged out; valid only while the engine runs
 //	'e' <flat key>             base of an entity of the inventory
-//	'w' <checkpoint u64>       rows of the inventory: bytes ever written up to these u64, then the rows
-//	'W' <name>                 sink of rows: checkpoint up to which it has all rows u64, bytes ever written up to it u64
+//	'b' <checkpoint u64>       rows of the inventory: bytes ever written up to these u64, then the rows
+//	'B' <name>                 sink of rows: checkpoint up to which it has all rows u64, bytes ever written up to it u64
 //	'q' <kind> <rank u64> ...  index of these entities by rank; the value is empty
 //	'j' <checkpoint u64>       deltas of the inventory that came with a checkpoint and are not in base
 //	'x' <rule's id>            retired rule whose State is kept; the value is the engine's
