@@ -164,9 +164,7 @@ func (c *checkpointer) collectInventory(part *inventory.Part, cp *store.Checkpoi
 	if len(part.Rows) > 0 {
 		cp.Rows = append(cp.Rows, part.Rows)
 	}
-	for _, deltas := range part.Journal {
-		cp.Deltas = append(cp.Deltas, deltas)
-	}
+	cp.Deltas = append(cp.Deltas, part.Journal...)
 	c.inventory.newest = max(c.inventory.newest, part.Newest)
 	c.inventory.oldest = min(c.inventory.oldest, part.Oldest)
 }

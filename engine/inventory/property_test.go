@@ -83,7 +83,6 @@ type system struct {
 	shards  []*inventory.Shard
 	base    map[string][]byte // as stored
 	journal []journaled
-	seq     int
 }
 
 type journaled struct {
