@@ -271,11 +271,48 @@ func (r *record) mergeMinute(a, b *record) {
 	r.addSums(a)
 	r.addSums(b)
 	r.newest = max(a.newest, b.newest)
-	r.uses = append(append(r.uses, a.uses...), b.uses...)
+	r.mergeUses(a.uses, b.uses)
 	r.actions = append(append(r.actions, a.actions...), b.actions...)
 	r.rest.Add(&a.rest)
 	r.rest.Add(&b.rest)
-	r.settle()
+	r.settleActions()
+}
+
+// mergeUses appends the union of two sorted lists, with the limit of one minute.
+func (r *record) mergeUses(a, b []use) {
+	n := 0 // of the kind
+	for len(a) > 0 || len(b) > 0 {
+		var u use
+		switch c := compareFirst(a, b); {
+		case c < 0:
+			u, a = a[0], a[1:]
+		case c > 0:
+			u, b = b[0], b[1:]
+		default:
+			u = a[0]
+			u.add(&b[0])
+			a, b = a[1:], b[1:]
+		}
+		if last := len(r.uses) - 1; last < 0 || r.uses[last].kind != u.kind {
+			n = 0
+		}
+		if n == MaxUses {
+			r.omitted[u.kind] = addSaturated(r.omitted[u.kind], u.count)
+			continue
+		}
+		r.uses, n = append(r.uses, u), n+1
+	}
+}
+
+// compareFirst compares the first elements of two lists of which at least one is not empty. An empty list comes last.
+func compareFirst(a, b []use) int {
+	switch {
+	case len(a) == 0:
+		return 1
+	case len(b) == 0:
+		return -1
+	}
+	return a[0].compare(&b[0])
 }
 
 func (r *record) addSums(o *record) {

@@ -36,6 +36,7 @@ type Shard struct {
 type pending struct {
 	key     string
 	minutes []pendingMinute // ascending
+	absent  bool            // it has no base: known once it was looked for, until it is folded
 	queued  int64           // its place in Shard.oldest
 	changed uint64          // Shard.changes at the last delta
 	rowed   uint64          // changed when its rows were made
@@ -237,7 +238,7 @@ func (s *Shard) fold(p *pending, rowing Rowing, out *Part) {
 		}
 		out.Ranks = append(out.Ranks, KV{RankKey(p.key, rank), []byte{}})
 	}
-	p.ranked = 0
+	p.ranked, p.absent = 0, false
 	p.minutes, p.queued = slices.Delete(p.minutes, 0, n), math.MaxInt64
 	if len(p.minutes) == 0 {
 		delete(s.pending, p.key)
@@ -252,8 +253,11 @@ func (s *Shard) fold(p *pending, rowing Rowing, out *Part) {
 // base reads base of an entity into s.a and returns the minute up to which it holds everything.
 func (s *Shard) base(key string) (folded int64) {
 	own, ok := s.inflight[key]
-	if !ok && s.load != nil {
+	if p := s.pending[key]; !ok && s.load != nil && (p == nil || !p.absent) {
 		own.value = s.load([]byte(key))
+		if p != nil {
+			p.absent = own.value == nil
+		}
 	}
 	folded, ok = readBase(own.value, &s.a)
 	if !ok {

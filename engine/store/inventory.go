@@ -1,5 +1,12 @@
 package store
 
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
 // putInventory puts the inventory's part of a checkpoint into the batch.
 func putInventory(w *batchWriter, c *Checkpoint) {
 	for _, kv := range c.Entities {
@@ -30,7 +37,32 @@ func keyRank(entry []byte) []byte { return append([]byte{tableRank}, entry...) }
 func keyEntity(key []byte) []byte { return append([]byte{tableEntity}, key...) }
 
 // Entity returns base of an entity of the inventory, or nil. The caller owns the bytes.
-func (s *Store) Entity(key []byte) ([]byte, error) { return s.get(keyEntity(key)) }
+func (s *Store) Entity(key []byte) ([]byte, error) {
+	s.reopenForReader()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	db, err := s.readable()
+	if err != nil {
+		return nil, err
+	}
+	return readRareKey(db, keyEntity(key))
+}
+
+// readRareKey is readKey for a key that is often missing. It asks the filters of the lowest level too, which Get does not: there a
+// key that is missing costs the reading of the block of its neighbour, of megabytes if that is the items of a checkpoint.
+func readRareKey(db *pebble.DB, key []byte) (value []byte, err error) {
+	it, err := db.NewIter(&pebble.IterOptions{UseL6Filters: true})
+	if err != nil {
+		return nil, fmt.Errorf("read key %q: %w", key, err)
+	}
+	if it.SeekPrefixGE(key) && bytes.Equal(it.Key(), key) {
+		value = append(make([]byte, 0, len(it.Value())), it.Value()...)
+	}
+	if err := it.Close(); err != nil {
+		return nil, fmt.Errorf("read key %q: %w", key, err)
+	}
+	return value, nil
+}
 
 // Entities calls yield with base of each entity from one flat key up to another, exclusive, in order. A nil to is above
 // every key. yield owns key and value, and may call the store.
