@@ -2,7 +2,6 @@ package api
 
 import (
 	"cmp"
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -29,7 +28,7 @@ type (
 	AgentLine struct {
 		*schema.Agent
 		Risk        Risk   `json:"risk"`
-		Containment string `json:"containment,omitempty"` // the state of containment; absent if there is none
+		Containment string `json:"containment,omitempty"` // the states, modes and ends of active containments; absent if there is none
 	}
 	CredentialLine struct {
 		*schema.Credential
@@ -70,15 +69,16 @@ var entityKinds = map[string][]inventory.Kind{
 
 // entityQuery selects entities.
 type entityQuery struct {
-	kinds  []inventory.Kind
-	tenant *string
-	name   string                                // a part of the name, or of one of the names
-	uses   [schema.NumUses]string                // values that the entity was seen with
-	since  schema.Instant                        // seen at or after
-	fresh  bool                                  // with new behaviour this week
-	limit  int                                   // 0: no limit
-	risky  map[findingOf]map[schema.Severity]int // findings by agent
-	week   schema.Instant
+	kinds     []inventory.Kind
+	tenant    *string
+	name      string                                // a part of the name, or of one of the names
+	uses      [schema.NumUses]string                // values that the entity was seen with
+	since     schema.Instant                        // seen at or after
+	fresh     bool                                  // with new behaviour this week
+	limit     int                                   // 0: no limit
+	risky     map[findingOf]map[schema.Severity]int // findings by agent
+	week      schema.Instant
+	contained map[findingOf][]string
 }
 
 // findingOf names the agent of a finding.
@@ -169,6 +169,25 @@ func (q *entityQuery) risk(e *inventory.Entity) Risk {
 	return r
 }
 
+// findContained finds the agents that are contained, in whole or in part.
+func (q *entityQuery) findContained(h *handler) error {
+	q.contained = map[findingOf][]string{}
+	if !slices.Contains(q.kinds, inventory.Agent) {
+		return nil
+	}
+	table, _, err := h.containmentTable()
+	if err != nil {
+		return err
+	}
+	for _, r := range table.List().Responses {
+		if r.Status == schema.ContainmentActive && r.Target.Agent != "" {
+			of := findingOf{r.Target.Tenant, r.Target.Agent}
+			q.contained[of] = append(q.contained[of], fmt.Sprintf("%s of %s (%s) until %s", r.State, r.Scope, r.Mode, r.Until))
+		}
+	}
+	return nil
+}
+
 // countFindings counts the findings of the last week by agent, the latest first.
 func (q *entityQuery) countFindings(s *store.Store) error {
 	q.risky = map[findingOf]map[schema.Severity]int{}
@@ -197,7 +216,7 @@ func (h *handler) entities(w http.ResponseWriter, r *http.Request) {
 	}
 	inv, err := h.inventoryOf()
 	if err == nil {
-		err = q.countFindings(h.store)
+		err = errors.Join(q.countFindings(h.store), q.findContained(h))
 	}
 	var found []*inventory.Entity
 	if err == nil {
@@ -209,7 +228,7 @@ func (h *handler) entities(w http.ResponseWriter, r *http.Request) {
 	}
 	enc := lines(w)
 	for _, e := range found {
-		if enc.Encode(h.line(r.Context(), q, e)) != nil {
+		if enc.Encode(h.line(q, e)) != nil {
 			return
 		}
 	}
@@ -288,13 +307,11 @@ func (q *entityQuery) riskiest() (out []findingOf) {
 }
 
 // line returns an entity as a list shows it.
-func (h *handler) line(ctx context.Context, q *entityQuery, e *inventory.Entity) any {
+func (h *handler) line(q *entityQuery, e *inventory.Entity) any {
 	switch risk := q.risk(e); e.Kind {
 	case inventory.Agent:
 		l := AgentLine{Agent: inventory.AgentOf(e), Risk: risk}
-		if h.rt.Contained != nil {
-			l.Containment = h.rt.Contained(ctx, e.Tenant, e.Name)
-		}
+		l.Containment = strings.Join(q.contained[findingOf{e.Tenant, e.Name}], ", ")
 		if h.rt.Agent != nil {
 			h.rt.Agent(l.Agent)
 		}
@@ -316,7 +333,7 @@ func (h *handler) entity(w http.ResponseWriter, r *http.Request) {
 	name := r.URL.Query().Get("name")
 	inv, err := h.inventoryOf()
 	if err == nil {
-		err = q.countFindings(h.store)
+		err = errors.Join(q.countFindings(h.store), q.findContained(h))
 	}
 	var e *inventory.Entity
 	if err == nil {
@@ -327,7 +344,7 @@ func (h *handler) entity(w http.ResponseWriter, r *http.Request) {
 		refuse(w, code, err)
 		return
 	}
-	reply(w, h.line(r.Context(), q, e))
+	reply(w, h.line(q, e))
 }
 
 // errNotSeen is returned for an entity that no event has shown.
@@ -398,7 +415,7 @@ func (h *handler) followEntities(w http.ResponseWriter, r *http.Request) {
 		for i, kind := range q.kinds {
 			changed, err := inv.Changed(kind, &at[i], maxFollowed)
 			for _, e := range changed {
-				if !first && q.matches(e) && enc.Encode(h.line(r.Context(), q, e)) != nil {
+				if !first && q.matches(e) && enc.Encode(h.line(q, e)) != nil {
 					return
 				}
 			}

@@ -63,8 +63,6 @@ type Runtime struct {
 	Inventory func() (*engine.Inventory, error)
 	// Agent completes the row of an agent by the registry. It may be nil.
 	Agent func(*schema.Agent)
-	// Contained returns the state of an agent's containment, "" if there is none. It may be nil.
-	Contained func(ctx context.Context, tenant, agent string) string
 }
 
 // ErrNoProcess is returned for a request that needs a running process.
