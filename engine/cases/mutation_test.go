@@ -34,7 +34,7 @@ func mutations(r *rules.Rule, text string) (out []mutation) {
 			continue
 		}
 		for _, term := range role.Cond.Conjuncts() {
-			if term == "true" || seen[term] || !strings.Contains(head, term) {
+			if term == "true" || seen[term] || !strings.Contains(head, term) || isKey(term, head) {
 				continue
 			}
 			seen[term] = true
@@ -58,6 +58,15 @@ func mutations(r *rules.Rule, text string) (out []mutation) {
 		out = append(out, mutation{"half of " + head[at[0]:at[1]], head[:at[4]] + half + head[at[7]:] + tests})
 	}
 	return out
+}
+
+// isKey reports whether a term is has(field) for a field of the rule's key or values: without it, the rule means the same.
+func isKey(term, head string) bool {
+	name, ok := strings.CutPrefix(strings.TrimSuffix(term, ")"), "has(")
+	if !ok {
+		return false
+	}
+	return regexp.MustCompile(`\b(by|of): *(\[[^\]\n]*|sum\(|distinct\()?[^\n]*` + regexp.QuoteMeta(name) + `\b`).MatchString(strings.ReplaceAll(head, term, "true"))
 }
 
 // killed reports whether a test of the rule fails, or the rule no longer loads, with the changed file in place of its own.
@@ -130,4 +139,4 @@ func TestMutationsOfTheLibrary(t *testing.T) {
 }
 
 // leastNoticed is the least share of changes that the tests of the library must notice.
-const leastNoticed = 0.60
+const leastNoticed = 0.85
