@@ -214,7 +214,10 @@ func BenchmarkDecide(b *testing.B) {
 	run("allowed", func(i int) schema.Question {
 		return schema.Question{Agent: fmt.Sprintf("free-%d", i), Credential: schema.CredentialHash(fmt.Sprint(i)), Session: "s", Tool: "t", Route: "POST /v1/chat", Point: "gw"}
 	})
-	run("denied", func(i int) schema.Question {
+	run("denied, one of 100", func(i int) schema.Question {
+		return schema.Question{Agent: fmt.Sprintf("agent-%d", i%100*997), Session: "s", Tool: "t", Route: "POST /v1/chat", Point: "gw"}
+	})
+	run("denied, one of 16,384", func(i int) schema.Question {
 		return schema.Question{Agent: fmt.Sprintf("agent-%d", i*5), Credential: schema.CredentialHash(fmt.Sprint(i)), Session: "s", Tool: "t", Route: "POST /v1/chat", Point: "gw"}
 	})
 }
