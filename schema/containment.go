@@ -84,7 +84,7 @@ const (
 	MaxReason       = 500     // bytes of a reason
 	MaxCovered      = 128     // aliases, and as many credentials, that one containment covers
 	MaxPerMinute    = 1_000_000
-	MaxContainments = 1_000_000 // active ones in one table: 100,000 take tens of megabytes
+	MaxContainments = 250_000 // active ones and proposals of one table: 100,000 with a credential each take 140 MB
 )
 
 // Target names what a containment restrains; the scope decides which fields are required. All texts are those of events:
