@@ -3,6 +3,7 @@
 package benchmarks
 
 import (
+	"encoding/json"
 	"fmt"
 	"math/rand/v2"
 	"regexp"
@@ -58,6 +59,25 @@ func BenchmarkRules(b *testing.B) {
 				benchmarkMatch(b, set, records)
 			})
 		}
+	}
+}
+
+// Events that no rule matches allocate nothing between their bytes and the verdict, once the worker knows their values.
+func TestMissAllocatesNothing(t *testing.T) {
+	records, _ := cloudTrailRecords(t, true)
+	var misses []string
+	for _, c := range newRuleSeed(cloudTrailRows(t, records)).conjunctions(1000)[seededHits:] {
+		misses = append(misses, c.text(false))
+	}
+	set := loadRules(t, misses)
+	run, _ := matchRecords(t, set, records)
+	run()
+	events, hits := run()
+	if events == 0 || hits != 0 {
+		t.Fatalf("%d events and %d hits, want events without hits", events, hits)
+	}
+	if n := testing.AllocsPerRun(5, func() { run() }) / float64(events); n >= 0.01 { // of 1,148 values, some still replace each other
+		t.Errorf("%v allocations for an event, want none", n)
 	}
 }
 
@@ -148,6 +168,49 @@ func BenchmarkTextRules(b *testing.B) {
 	for _, n := range []int{10, 100, 1000} {
 		b.Run(fmt.Sprint(n), func(b *testing.B) { benchmarkMatch(b, loadRules(b, textRules(b, c, n)), c.records) })
 	}
+}
+
+// BenchmarkLongTexts is BenchmarkTextRules with prompts of 100 KB, each put together of the prompts of other records.
+//
+//	go test ./benchmarks -run xxx -bench LongTexts -cpu 1 -benchtime 1s
+func BenchmarkLongTexts(b *testing.B) {
+	c := liteLLMCorpus(b)
+	c.records = c.records[:len(c.records)/liteLLMRepeats]
+	long := longPrompts(b, c, 100<<10)
+	for _, n := range []int{10, 100, 1000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) { benchmarkMatch(b, loadRules(b, textRules(b, c, n)), long) })
+	}
+}
+
+// longPrompts returns records of which each has a prompt of at least size bytes.
+func longPrompts(tb testing.TB, c *corpus, size int) (records []string) {
+	prompt := ""
+	for _, text := range c.records {
+		var e struct {
+			Messages []struct{ Content any } `json:"messages"`
+		}
+		if err := json.Unmarshal([]byte(text), &e); err != nil {
+			tb.Fatal(err)
+		}
+		for _, m := range e.Messages {
+			if s, ok := m.Content.(string); ok {
+				prompt += s + "\n"
+			}
+		}
+		if len(prompt) < size {
+			continue
+		}
+		at := 1767261600 + len(records)
+		record, err := json.Marshal(map[string]any{
+			"id": fmt.Sprint("c-", len(records)), "call_type": "acompletion", "model": "gpt-4o", "startTime": at, "endTime": at + 1,
+			"status": "success", "messages": []any{map[string]any{"role": "user", "content": prompt}}, "response": map[string]any{}, "metadata": map[string]any{},
+		})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		records, prompt = append(records, string(record)), ""
+	}
+	return records
 }
 
 // BenchmarkWorstRules matches 1,000 rules of shapes that defeat an index: rules without a fact to look up, rules that all

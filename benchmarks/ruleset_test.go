@@ -317,11 +317,15 @@ func cloudTrailRules(tb testing.TB, n int, raw bool) []string {
 	return out
 }
 
-var rulesOut = flag.String("rules-out", "", "folder for the rule sets that TestWriteRules writes")
+var (
+	rulesOut  = flag.String("rules-out", "", "folder for the rule sets that TestWriteRules writes")
+	rulesMost = flag.Int("rules-most", 50_000, "largest rule set that TestWriteRules writes")
+)
 
-// TestWriteRules writes the generated rule sets as folders, for `aidr bench match` and other programs:
+// TestWriteRules writes the generated rule sets as folders, and the records of BenchmarkReplay as cloudtrail.jsonl, for
+// `aidr bench` and other programs:
 //
-//	go test ./benchmarks -run WriteRules -rules-out /tmp/rules
+//	go test ./benchmarks -run WriteRules -rules-out /tmp/rules -rules-most 1000
 //
 // It is skipped without the flag.
 func TestWriteRules(t *testing.T) {
@@ -329,6 +333,9 @@ func TestWriteRules(t *testing.T) {
 		t.Skip("no -rules-out")
 	}
 	for _, n := range ruleSizes {
+		if n > *rulesMost {
+			break
+		}
 		for _, form := range ruleForms {
 			dir := filepath.Join(*rulesOut, fmt.Sprintf("%s-%d", form, n))
 			if err := os.MkdirAll(dir, 0o777); err != nil {
@@ -340,5 +347,9 @@ func TestWriteRules(t *testing.T) {
 				}
 			}
 		}
+	}
+	log := strings.Join(cloudTrailCorpus(t, cloudTrailRepeats).records, "\n") + "\n"
+	if err := os.WriteFile(filepath.Join(*rulesOut, "cloudtrail.jsonl"), []byte(log), 0o666); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -2,6 +2,7 @@ package match
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/aidr-engine/aidr/rules/predicate"
@@ -33,57 +34,63 @@ const maxOpeners = 8
 // file chooses the clauses of a condition. ok is false if it never holds.
 func (b *builder) file(cond uint32, clauses []clause, uses *useCount) (f filed, ok bool) {
 	f = filed{cond: cond, opener: -1, atom: -1}
-	for _, a := range b.refuting(&b.formulas[cond], false) {
-		if !isLong(b.x.slots[b.atoms[a].slot]) || partOf(b.atoms[a].Kind) != partContains {
-			f.refutes = append(f.refutes, a)
-		}
-	}
-	for _, r := range b.refutedTests(&b.formulas[cond], false, nil) {
-		if slot := b.slotOf(r.atoms); slot >= 0 && !isLong(b.x.slots[slot]) {
-			f.refuted = append(f.refuted, r)
-		}
-	}
-	bySlot := map[int32]clause{}
-	var several clause
-	compare := func(x, y clause) int { return b.estimate(x, uses).compare(b.estimate(y, uses)) }
+	f.refutes, f.refuted = b.refutations(&b.formulas[cond])
+	bySlot := map[int32]clause{} // the best of each slot; -1 for several slots
 	selective := false
 	for _, c := range clauses {
 		if len(c) == 0 {
 			f.never = true
 			return f, false
 		}
-		slot := b.slotOf(c)
-		if slot < 0 {
-			if several == nil || compare(c, several) < 0 {
-				several = c
-			}
-			continue
-		}
-		selective = selective || b.estimate(c, uses).rank == rankValue
-		if old, twice := bySlot[slot]; !twice || compare(c, old) < 0 {
+		slot, e := b.slotOf(c), b.estimate(c, uses)
+		selective = selective || slot >= 0 && e.rank == rankValue
+		if old, twice := bySlot[slot]; !twice || e.compare(b.estimate(old, uses)) < 0 {
 			bySlot[slot] = c
 		}
 	}
-	for slot := range bySlot {
-		f.slots = append(f.slots, slot)
-	}
-	slices.Sort(f.slots)
-	f.slots = slices.DeleteFunc(f.slots, func(slot int32) bool {
-		return selective && isLong(b.x.slots[slot]) && b.searches(bySlot[slot])
-	})
-	best := estimate{rank: rankCommon}
-	for i, slot := range f.slots {
-		c := bySlot[slot]
-		f.clauses = append(f.clauses, c)
-		f.decided = append(f.decided, b.testOf(&b.formulas[cond], c))
-		if e := b.estimate(c, uses); len(c) <= maxOpeners && e.compare(best) < 0 && e.rank == rankValue && !b.hasRange(c) {
-			f.opener, best = i, e
+	for _, slot := range slices.Sorted(maps.Keys(bySlot)) {
+		if slot < 0 || selective && isLong(b.x.slots[slot]) && b.searches(bySlot[slot]) {
+			continue
 		}
+		f.add(bySlot[slot], slot, b.testOf(&b.formulas[cond], bySlot[slot]))
 	}
-	if several != nil && !selective {
-		f.clauses, f.slots, f.decided = append(f.clauses, several), append(f.slots, -1), append(f.decided, nil)
+	f.opener = b.openerOf(&f, uses)
+	if several, has := bySlot[-1]; has && !selective {
+		f.add(several, -1, nil)
 	}
 	return f, true
+}
+
+func (f *filed) add(c clause, slot int32, decided *predicate.Formula) {
+	f.clauses, f.slots, f.decided = append(f.clauses, c), append(f.slots, slot), append(f.decided, decided)
+}
+
+// refutations returns the atoms and the tests that make a formula false, without those for which a long text has to be
+// searched.
+func (b *builder) refutations(f *predicate.Formula) (atoms clause, tests []refuted) {
+	for _, a := range b.refuting(f, false) {
+		if !isLong(b.x.slots[b.atoms[a].slot]) || partOf(b.atoms[a].Kind) != partContains {
+			atoms = append(atoms, a)
+		}
+	}
+	for _, r := range b.refutedTests(f, false, nil) {
+		if slot := b.slotOf(r.atoms); slot >= 0 && !isLong(b.x.slots[slot]) {
+			tests = append(tests, r)
+		}
+	}
+	return atoms, tests
+}
+
+// openerOf returns the index of the most selective clause of which each atom can have a bit of its own; -1 if there is none.
+func (b *builder) openerOf(f *filed, uses *useCount) (opener int) {
+	opener = -1
+	best := estimate{rank: rankCommon}
+	for i, c := range f.clauses {
+		if e := b.estimate(c, uses); len(c) <= maxOpeners && e.compare(best) < 0 && e.rank == rankValue && !b.hasRange(c) {
+			opener, best = i, e
+		}
+	}
+	return opener
 }
 
 // testOf returns the test among the operands of && whose clause is c, if the clause does not decide it, it reads no other
@@ -187,228 +194,4 @@ func sortBits(bits []filed, asked [][]int) ([]filed, [][]int) {
 		sorted[n], columns[n] = bits[i], asked[i]
 	}
 	return sorted, columns
-}
-
-// place is the place of an atom: in the column of its slot, or in that of the clauses on several slots.
-type place struct {
-	atom    int32
-	several bool
-}
-
-// columns makes the columns of the clauses, and gives the conditions their bits.
-func (b *builder) columns(bits []filed) {
-	columnOf := b.makeColumns(bits)
-	asked := make([][]int, len(bits))
-	for n := range bits {
-		asked[n] = bits[n].asked(b, columnOf)
-	}
-	bits, asked = sortBits(bits, asked)
-	b.x.order = make([]uint32, len(bits))
-	for n := range bits {
-		b.x.order[n] = bits[n].cond
-	}
-	b.addWords(asked)
-	for n := range bits {
-		b.addBit(n, &bits[n], columnOf)
-	}
-	b.x.root = b.x.all()
-}
-
-// makeColumns makes the columns, without words, and returns them by slot.
-func (b *builder) makeColumns(bits []filed) (columnOf map[int32]int) {
-	x := b.x
-	atoms := map[int32][]int32{} // by slot, -1 for several
-	openers := map[int32]int{}   // by slot
-	places := map[place]bool{}
-	use := func(c clause, slot int32) {
-		for _, a := range c {
-			if p := (place{a, slot < 0}); !places[p] {
-				places[p] = true
-				atoms[slot] = append(atoms[slot], a)
-			}
-		}
-	}
-	for i := range bits {
-		f := &bits[i]
-		for i, c := range f.clauses {
-			use(c, f.slots[i])
-			if i == f.opener {
-				openers[f.slots[i]]++
-			}
-		}
-		for _, a := range f.refutes {
-			use(clause{a}, b.atoms[a].slot)
-		}
-		for _, r := range f.refuted {
-			use(r.atoms, b.slotOf(r.atoms))
-		}
-	}
-	var slots []int32
-	for slot := range atoms {
-		slots = append(slots, slot)
-	}
-	slices.SortFunc(slots, func(s, t int32) int {
-		return cmp.Or(
-			cmp.Compare(b.price(s, atoms[s]), b.price(t, atoms[t])), cmp.Compare(openers[t], openers[s]),
-			cmp.Compare(len(atoms[t]), len(atoms[s])), cmp.Compare(s, t))
-	})
-	columnOf = map[int32]int{}
-	for _, slot := range slots {
-		columnOf[slot] = len(x.columns)
-		x.columns = append(x.columns, b.column(slot, atoms[slot]))
-	}
-	return columnOf
-}
-
-// asked returns the columns that matter for a condition, ascending.
-func (f *filed) asked(b *builder, columnOf map[int32]int) (columns []int) {
-	for _, slot := range f.slots {
-		columns = append(columns, columnOf[slot])
-	}
-	for _, a := range f.refutes {
-		columns = append(columns, columnOf[b.atoms[a].slot])
-	}
-	for _, r := range f.refuted {
-		columns = append(columns, columnOf[b.atoms[r.atoms[0]].slot])
-	}
-	slices.Sort(columns)
-	return slices.Compact(columns)
-}
-
-// addWords finds the columns that matter for each word. Those of dear values come last, as in the order of columns.
-func (b *builder) addWords(asked [][]int) {
-	x := b.x
-	words := (len(asked) + 63) / 64
-	x.masks = make([]uint64, words)
-	var asks []int
-	for w := range words {
-		asks = asks[:0]
-		for _, columns := range asked[w*64 : min(w*64+64, len(asked))] {
-			asks = append(asks, columns...)
-		}
-		slices.Sort(asks)
-		asks = slices.Compact(asks)
-		n := needs{from: uint32(len(x.needed))}
-		n.dear = n.from
-		for _, at := range asks {
-			x.needed = append(x.needed, uint32(at))
-			if x.columns[at].price < priceSearch {
-				n.dear++
-				x.masks[w] |= 1 << min(at, lastMask)
-				x.cheap = max(x.cheap, uint32(at)+1)
-			}
-		}
-		n.to = uint32(len(x.needed))
-		x.needs = append(x.needs, n)
-	}
-	for i := range x.columns {
-		c := &x.columns[i]
-		c.free = slices.Repeat([]uint64{^uint64(0)}, words)
-	}
-}
-
-// addBit gives bit n to a condition.
-func (b *builder) addBit(n int, f *filed, columnOf map[int32]int) {
-	w, bit := uint32(n/64), uint64(1)<<(n%64)
-	for i, c := range f.clauses {
-		at := &b.x.columns[columnOf[f.slots[i]]]
-		if i == f.opener {
-			c = clause{f.atom} // the other atoms have their own bits
-		}
-		at.free[w] &^= bit
-		for _, a := range c {
-			atom := b.numbers[place{a, f.slots[i] < 0}] - at.first
-			if t := f.decided[i]; t != nil {
-				setBit(&checkOf(&at.checks[atom], b.test(t)).sets, w, bit)
-			} else {
-				setBit(&at.sets[atom], w, bit)
-			}
-		}
-	}
-	for _, r := range f.refuted {
-		at := &b.x.columns[columnOf[b.slotOf(r.atoms)]]
-		for _, a := range r.atoms {
-			setBit(&checkOf(&at.checks[b.numbers[place{a, false}]-at.first], b.test(r.test)).clears, w, bit)
-		}
-	}
-	for _, a := range f.refutes {
-		at := &b.x.columns[columnOf[b.atoms[a].slot]]
-		setBit(&at.clears[b.numbers[place{a, false}]-at.first], w, bit)
-	}
-}
-
-// The prices of columns. Those that are cheap to look up come first, because a word that becomes 0 ends the scan.
-const (
-	priceValue   = iota
-	priceDerived // a part of a value
-	priceSearch  // a long text has to be searched
-	priceSeveral // the values cannot be kept
-)
-
-func (b *builder) price(slot int32, atoms []int32) int {
-	switch {
-	case slot < 0:
-		return priceSeveral
-	case isLong(b.x.slots[slot]) && b.searches(atoms):
-		return priceSearch
-	}
-	if s := b.x.slots[slot]; len(s.Path) > 0 || s.Derive != "" || s.Source == predicate.FromAgent || s.Source == predicate.FromGrant ||
-		s.Source == predicate.FromCapability {
-		return priceDerived
-	}
-	return priceValue
-}
-
-// column returns the column of a slot with probes for its atoms, which it numbers.
-func (b *builder) column(slot int32, atoms []int32) column {
-	x := b.x
-	c := column{slot: slot, price: b.price(slot, atoms), first: x.atoms}
-	c.cached = slot >= 0 && !isLong(x.slots[slot])
-	slices.SortFunc(atoms, func(m, n int32) int {
-		return cmp.Or(cmp.Compare(b.atoms[m].slot, b.atoms[n].slot), cmp.Compare(partOf(b.atoms[m].Kind), partOf(b.atoms[n].Kind)), cmp.Compare(m, n))
-	})
-	for from := 0; from < len(atoms); {
-		first := &b.atoms[atoms[from]]
-		to := from
-		for ; to < len(atoms); to++ {
-			a := &b.atoms[atoms[to]]
-			if a.slot != first.slot || partOf(a.Kind) != partOf(first.Kind) {
-				break
-			}
-			b.numbers[place{atoms[to], slot < 0}] = x.atoms
-			x.probeOf = append(x.probeOf, uint32(len(x.probes)))
-			x.atoms++
-			if a.Kind == predicate.AtomRange && slot >= 0 {
-				c.intervals = append(c.intervals, interval{low: a.Low, high: a.High, atom: b.numbers[place{atoms[to], false}]})
-			}
-		}
-		c.probes = append(c.probes, uint32(len(x.probes)))
-		x.probes = append(x.probes, b.probe(first.slot, partOf(first.Kind), atoms[from:to], slot < 0))
-		from = to
-	}
-	c.intervals = arrangeIntervals(c.intervals)
-	c.sets = make([][]word, len(atoms))
-	c.clears = make([][]word, len(atoms))
-	c.checks = make([][]check, len(atoms))
-	return c
-}
-
-// setBit adds a bit to the words of an atom, in the order of the bits.
-func setBit(words *[]word, at uint32, bit uint64) {
-	if n := len(*words); n > 0 && (*words)[n-1].at == at {
-		(*words)[n-1].bits |= bit
-		return
-	}
-	*words = append(*words, word{at, bit})
-}
-
-// checkOf returns the check with a test, which it adds if it is new.
-func checkOf(checks *[]check, test uint32) *check {
-	for i := range *checks {
-		if (*checks)[i].test == test {
-			return &(*checks)[i]
-		}
-	}
-	*checks = append(*checks, check{test: test})
-	return &(*checks)[len(*checks)-1]
 }
