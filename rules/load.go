@@ -385,6 +385,11 @@ func (l *loader) compile() []*keptFile {
 // distinct returns the rules of the files, sorted by id, and collects the problems of the files and of ids that occur twice.
 func (l *loader) distinct(files []*keptFile) []*Rule {
 	all := make([]*Rule, 0, len(files))
+	n := 0
+	for _, f := range files {
+		n += len(f.problems)
+	}
+	l.problems = slices.Grow(l.problems, n)
 	for _, f := range files {
 		l.problems = append(l.problems, f.problems...)
 		if r := f.rule; r != nil && r.ID != "" {

@@ -51,8 +51,11 @@ func ofDoc(ps []doc.Problem, rule string) []Problem {
 
 // sortProblems sorts by file and position, so that every run prints the same order.
 func sortProblems(ps []Problem) {
-	slices.SortStableFunc(ps, func(a, b Problem) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col),
-			cmp.Compare(a.Key, b.Key), cmp.Compare(a.Cause, b.Cause))
-	})
+	compare := func(a, b Problem) int {
+		return cmp.Or(strings.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col),
+			strings.Compare(a.Key, b.Key), strings.Compare(a.Cause, b.Cause))
+	}
+	if !slices.IsSortedFunc(ps, compare) { // files are read in their order, and there may be a warning for each
+		slices.SortStableFunc(ps, compare)
+	}
 }

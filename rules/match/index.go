@@ -12,6 +12,9 @@
 // steps from state to state are kept like those of a lazily built automaton (see rows and states). What a worker keeps
 // is bounded: 16 MiB of values, 64 MiB of rows and 32 MiB of states, and as much as the lists of atoms of the classes take.
 //
+// Building an index takes as long as its conditions are many. Update makes one of an earlier index and a small one over the
+// conditions that are new, until there is time to build the whole (see layers).
+//
 // A candidate runs as a program over its tests. A test runs at most once per event, however many conditions have it. A
 // condition without a clause is a candidate for every event.
 //
