@@ -125,7 +125,7 @@ func (s *Schema) message(position []int) protoreflect.MessageDescriptor {
 }
 
 // messageAt returns the i-th message of a list. Like Confluent's own serializers for Java it does not count the messages that
-// a map stands for; those for Go and Python do, which matters for messages inside a message with a map.
+// the compiler makes of maps; those for Go and Python do, which matters for messages inside a message with a map.
 func messageAt(list protoreflect.MessageDescriptors, i int) protoreflect.MessageDescriptor {
 	n := 0
 	for at := range list.Len() {

@@ -1,7 +1,7 @@
 // Package registry reads the messages that the serializers of a schema registry write: a zero byte, the id of a schema,
 // and a value. [Wrap] puts it between a source and the engine. Avro and protobuf become JSON by their schema; JSON, and the
-// telemetry of OpenTelemetry in protobuf, only lose their frame; all other records pass as they are. Confluent's registry and Apicurio are known, over HTTP or as a folder of
-// schemas.
+// telemetry of OpenTelemetry in protobuf, only lose their frame; all other records pass as they are. Confluent's
+// registry and Apicurio are known, over HTTP or as a folder of schemas.
 //
 // Nothing is lost. While the registry does not answer, the partition is held back and the source is degraded. A
 // registry that answers that it does not know an id is asked again for UnknownWait, because registries replicate; then

@@ -17,11 +17,14 @@ const (
 const maxAccessLine = 64 << 10
 
 // accessLine returns a line of an access log as a JSON object: the combined and the common log format of Apache and NGINX,
-// also with a host in front and with what NGINX's packages and ingress-nginx add at the end, and the lines of AWS Application
-// Load Balancers. ok is false for any other text. What the client wrote stands between quotation marks, which servers
-// escape, so a client cannot add fields.
+// also with a host in front and with the fields that NGINX's packages and ingress-nginx add at the end, and the lines of AWS
+// Application Load Balancers. ok is false for any other text. The text of the client is between quotation marks, which
+// servers escape, so a client cannot add fields.
 func (d *Decoder) accessLine(text string) (record string, ok bool) {
-	if !d.combined && !d.loadBalancer || len(text) < minAccessLine || len(text) > maxAccessLine || text[0] <= ' ' || strings.IndexByte(`{["<`, text[0]) >= 0 {
+	if !d.combined && !d.loadBalancer || len(text) < minAccessLine || len(text) > maxAccessLine {
+		return "", false
+	}
+	if text[0] <= ' ' || strings.IndexByte(`{["<`, text[0]) >= 0 {
 		return "", false
 	}
 	line := strings.TrimRight(text, "\r\n")
@@ -137,7 +140,7 @@ func appendCombinedLine(dst []byte, line string) (record []byte, ok bool) {
 	return append(w.dst, '}'), true
 }
 
-// isCombinedHead reports whether a text is what stands before the time: the address of the client, perhaps after a host and
+// isCombinedHead reports whether a text is the part of a line before the time: the address of the client, perhaps after a host and
 // its port, a dash, which is all that servers know of the client's own account, and a user or a dash.
 func isCombinedHead(head string) bool {
 	address, user, ok := strings.Cut(head, " - ")
@@ -235,7 +238,7 @@ func (f *fields) word() string {
 // isQuoted reports whether the next field is quoted.
 func (f *fields) isQuoted() bool { return strings.HasPrefix(f.rest, `"`) }
 
-// quoted returns the text of the next field, which stands between quotation marks.
+// quoted returns the text of the next field, which is between quotation marks.
 func (f *fields) quoted() string {
 	if f.failed = f.failed || !f.isQuoted(); f.failed {
 		return ""

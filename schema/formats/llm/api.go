@@ -122,7 +122,7 @@ const (
 // usageObjects is the set of the places of objects that hold the tokens used.
 var usageObjects = formats.PlacesOf(answerUsageMetadata, answerUsageMetadataSnake, answerUsage)
 
-// Sets of the places of an answer's id, of the model that gave it, and of what only an answer has.
+// Sets of the places of an answer's id, of the model that gave it, and of values that only an answer has.
 var (
 	answerIDs    = formats.PlacesOf(answerID, answerResponseID, answerResponseIDSnake)
 	answerModels = formats.PlacesOf(answerModel, answerModelVersion, answerModelVersionSnake)
@@ -223,7 +223,8 @@ func (a *api) Read(el *formats.Element) {
 		el.Skip(formats.SkipRepeated)
 		return
 	}
-	if request.Kind == scan.Object && request.Span != el.At(a.item).Span && !a.isExchange { // the whole record if it is a request, else the value at "request"
+	// The request is the whole record if that is a request, else the value at "request", which the pass has selected.
+	if request.Kind == scan.Object && request.Span != el.At(a.item).Span && !a.isExchange {
 		a.requestBody.SelectFromElement(el)
 	} else {
 		request, _ = el.Unwrap(request)
@@ -507,7 +508,8 @@ func (a *api) model(el *formats.Element, streamed bool) {
 		a.usage.Set(el)
 		return
 	}
-	el.CopyFirstText(schema.GenAIResponseModel, a.responseBody.At(answerModel), a.responseBody.At(answerModelVersion), a.responseBody.At(answerModelVersionSnake))
+	el.CopyFirstText(schema.GenAIResponseModel,
+		a.responseBody.At(answerModel), a.responseBody.At(answerModelVersion), a.responseBody.At(answerModelVersionSnake))
 	a.usage.Set(el)
 }
 

@@ -275,7 +275,10 @@ func (c *Conversation) functionCall(el *formats.Element) (call ToolCall, ok bool
 		return call, call.Name != ""
 	}
 	if c.functionOf(el, partToolCall) {
-		call = ToolCall{ID: el.Text(c.function.At(functionID)), Name: el.Text(c.function.At(functionToolName)), Arguments: c.function.At(functionPlainArguments)}
+		call = ToolCall{
+			ID: el.Text(c.function.At(functionID)), Name: el.Text(c.function.At(functionToolName)),
+			Arguments: c.function.At(functionPlainArguments),
+		}
 		return call, call.Name != ""
 	}
 	if c.functionOf(el, partCode, partCodeSnake) && c.function.At(functionCode).Present() {

@@ -1,6 +1,6 @@
 package llm
 
-// remembered is a text of an earlier record, so that what follows from it is not derived again from each record. It is a copy,
+// remembered is a text of an earlier record, so that its consequences are not derived again from each record. It is a copy,
 // because nothing may be kept of the texts of a record.
 type remembered struct {
 	text  []byte

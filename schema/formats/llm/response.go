@@ -69,7 +69,7 @@ func (c *Conversation) SelectedResponse(el *formats.Element, n formats.Node, bod
 	}
 }
 
-// answerJudged is the set of the places of what guardrails and filters found.
+// answerJudged is the set of the places of the findings of guardrails and filters.
 var answerJudged = formats.PlacesBetween(answerTrace, answerAssessments)
 
 // guarded reads the judgements of guardrails on the selected answer.
@@ -146,7 +146,8 @@ func (c *Conversation) readChoice(el *formats.Element, n formats.Node) {
 		message = content
 	}
 	c.finish = appendText(c.finish, el.FirstText(
-		c.choice.At(choiceFinishReason), c.choice.At(choiceCompletionReason), c.choice.At(choiceStopReason), c.choice.At(choiceReason), c.choice.At(choiceFinish)))
+		c.choice.At(choiceFinishReason), c.choice.At(choiceCompletionReason), c.choice.At(choiceStopReason),
+		c.choice.At(choiceReason), c.choice.At(choiceFinish)))
 	c.answer = appendText(c.answer, el.FirstText(c.choice.At(choiceText), c.choice.At(choiceOutputText), c.choice.At(choiceDataText)))
 	if message.Kind == scan.Object {
 		c.readAnswer(el, message)
@@ -257,7 +258,8 @@ func (c *Conversation) partCall(el *formats.Element) (call ToolCall, ok bool) {
 		return ToolCall{ID: el.Text(c.part.At(partID)), Name: el.Text(c.part.At(partName)), Arguments: c.part.At(partInput)}, true
 	case "mcp_tool_use":
 		return ToolCall{
-			ID: el.Text(c.part.At(partID)), Name: el.Text(c.part.At(partName)), Arguments: c.part.At(partInput), Server: el.Text(c.part.At(partServerName)), Method: formats.ActionMCPCall,
+			ID: el.Text(c.part.At(partID)), Name: el.Text(c.part.At(partName)), Arguments: c.part.At(partInput),
+			Server: el.Text(c.part.At(partServerName)), Method: formats.ActionMCPCall,
 		}, true
 	case "tool-call":
 		return c.callOfSDK(el), true
