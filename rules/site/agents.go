@@ -136,7 +136,7 @@ func (a *Agents) Resolve(dataset, other string) string {
 
 // Allows reports whether the agent may use x, which is of the kind with the given singular word, such as tool.
 func (a *Agents) Allows(uid, kind, x string) bool {
-	k, ok := kindOf(kind)
+	k, ok := KindNamed(kind)
 	return ok && a.byUID[uid].Allows(k, x)
 }
 

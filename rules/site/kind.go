@@ -48,8 +48,8 @@ func (k Kind) String() string { return kindInfo[k].name }
 // Key returns the key of the kind's list in an entry: tools, mcp_servers, models ...
 func (k Kind) Key() string { return kindInfo[k].key }
 
-// kindOf returns the kind with the singular word; ok is false if there is none.
-func kindOf(name string) (k Kind, ok bool) {
+// KindNamed returns the kind with the singular word; ok is false if there is none.
+func KindNamed(name string) (k Kind, ok bool) {
 	for k := range NumKinds {
 		if kindInfo[k].name == name {
 			return k, true
