@@ -24,7 +24,9 @@ func agentsCommand() *cobra.Command {
 			"destination": schema.UseDestination, "dataset": schema.UseDataset,
 		},
 	}
-	return l.command()
+	c := l.command()
+	c.AddCommand(registryCommands()...)
+	return c
 }
 
 func credentialsCommand() *cobra.Command {

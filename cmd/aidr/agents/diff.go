@@ -152,8 +152,8 @@ func (d *differ) add(x Difference) {
 	d.out = append(d.out, x)
 }
 
-// calls returns a difference about the calls of an agent.
-func calls(kind Kind, e *site.Entry, a *Agent) Difference {
+// about returns a difference about the calls of an agent.
+func about(kind Kind, e *site.Entry, a *Agent) Difference {
 	x := Difference{Kind: kind, AgentUID: a.UID, AgentName: a.Name, Calls: a.Events, FirstSeen: &a.FirstSeen, LastSeen: &a.LastSeen}
 	if e != nil {
 		x.AgentUID, x.Owner, x.Line = e.UID, e.Owner, e.Line
@@ -167,7 +167,7 @@ func calls(kind Kind, e *site.Entry, a *Agent) Difference {
 // shadow adds an agent without an entry.
 func (d *differ) shadow(a *Agent) {
 	if d.opts.All || a.Source != addressSource && slices.ContainsFunc(a.Datasets, d.opts.Calls) {
-		d.add(calls(ShadowAgent, nil, a))
+		d.add(about(ShadowAgent, nil, a))
 	}
 }
 
@@ -175,17 +175,17 @@ func (d *differ) shadow(a *Agent) {
 func (d *differ) agent(e *site.Entry, a *Agent) {
 	switch e.Status {
 	case site.Proposed:
-		d.add(calls(ProposedAgent, e, a))
+		d.add(about(ProposedAgent, e, a))
 		return
 	case site.Suspended, site.Retired:
-		x := calls(RetiredAgent, e, a)
+		x := about(RetiredAgent, e, a)
 		x.Value = string(e.Status)
 		d.add(x)
 		return
 	}
 	for kind, since := range map[Kind]schema.Instant{ExpiredAgent: e.Expires, OwnerLeft: d.declared.OwnerLeft(e.Owner)} {
 		if since != 0 && a.LastSeen >= since {
-			x := calls(kind, e, a)
+			x := about(kind, e, a)
 			x.Since = &since
 			d.add(x)
 		}
@@ -193,7 +193,7 @@ func (d *differ) agent(e *site.Entry, a *Agent) {
 	for _, k := range site.Kinds() {
 		for _, u := range a.Uses[k] {
 			if !allows(e, k, u.Name) {
-				x := calls(Outside, e, a)
+				x := about(Outside, e, a)
 				x.What, x.Value, x.Calls, x.FirstSeen, x.LastSeen = k.String(), u.Name, u.Count, &u.FirstSeen, &u.LastSeen
 				d.add(x)
 			}
