@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/cmd/aidr/agents"
+	"github.com/aidr-engine/aidr/connectors/clickhouse/host"
 	"github.com/aidr-engine/aidr/rules/site"
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -129,6 +130,35 @@ func TestAgentsLearnAndDiff(t *testing.T) {
 	}
 	if mustAidr(t, "agents", "schema") != string(site.JSONSchema()) || mustAidr(t, "agents", "docs") != string(site.Reference()) {
 		t.Errorf("agents schema or agents docs prints something else")
+	}
+}
+
+// The rows of ClickHouse give the same registry, but for the last times of values, which it does not keep.
+func TestAgentsLearnFromClickHouse(t *testing.T) {
+	engine := host.StartForTest(t, host.Options{Database: "aidr"})
+	dir := t.TempDir()
+	var text strings.Builder
+	for n := range 10 {
+		text.WriteString(toolCall("k1", []string{"read_mail", "*", "line\\nbreak\\\"}"}[n%3], 2*n))
+		text.WriteString(toolCall("k2", "search", 2*n+1))
+	}
+	log := writeFile(t, dir, "litellm.jsonl", text.String())
+	cfg := writeFile(t, dir, "aidr.yaml", "sources:\n  - {name: logs, file: {paths: ["+log+"], follow: true}}\nrules: [library]\nstate: {dir: "+dir+"/state}\n"+
+		"sinks:\n  clickhouse: {dsn: \""+engine.DSN+"\"}\n")
+	timeless := func(yaml string) string {
+		return regexp.MustCompile(`, last_seen: "[^"]*"}`).ReplaceAllString(yaml, "}")
+	}
+	want := timeless(mustAidr(t, "agents", "learn", log))
+	p := start(t, "run", "--config", cfg)
+	await(t, time.Minute, "the rows of the inventory", func() error {
+		if o := aidr(t, "agents", "learn", "--clickhouse", "--config", cfg); timeless(o.stdout) != want {
+			return fmt.Errorf("code %d, %s\n%s\nwant\n%s", o.code, o.stderr, o.stdout, want)
+		}
+		return nil
+	})
+	p.terminate()
+	if o := aidr(t, "agents", "learn", "--clickhouse"); o.code != exitUsage || !strings.Contains(o.stderr, "--config") {
+		t.Errorf("got %+v", o)
 	}
 }
 

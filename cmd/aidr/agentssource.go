@@ -32,15 +32,17 @@ import (
 )
 
 // observedHelp documents the sources of learn and diff.
-const observedHelp = `What was observed comes from one of three places:
+const observedHelp = `What was observed comes from one of four places:
   FILE...           log files, which are replayed without rules (gzip, zstd, directories and "-" too)
   --inventory FILE  an export of the inventory, as aidr replay --inventory writes it ("-" is standard input)
+  --clickhouse      the ClickHouse of --config, which keeps no last time of a value: that of its agent takes its place
   otherwise         the running process of --config or --state, or its state directory if none runs`
 
 // observedFlags determine the inventory that a command reads.
 type observedFlags struct {
 	from             reading
 	state, inventory string
+	clickhouse       bool
 	registry         string
 	days             int
 	all              bool
@@ -52,9 +54,10 @@ func (o *observedFlags) flags(c *cobra.Command) {
 	f.Lookup("config").Usage = "configuration of the process, or that determines how the files are read"
 	f.StringVar(&o.state, "state", "", "state directory (default: that of --config, or ./state)")
 	f.StringVar(&o.inventory, "inventory", "", "file with an export of the inventory, - for standard input")
+	f.BoolVar(&o.clickhouse, "clickhouse", false, "read the inventory from the ClickHouse of --config")
 	f.IntVar(&o.days, "days", 14, "leave out what was last seen more days before the latest event (0: nothing)")
 	f.BoolVar(&o.all, "all", false, "also agents that only audit trails show, which are mostly people and services")
-	c.MarkFlagsMutuallyExclusive("inventory", "state")
+	c.MarkFlagsMutuallyExclusive("inventory", "state", "clickhouse")
 }
 
 // maxDays is the largest --days: ten years.
@@ -71,8 +74,8 @@ func (o *observedFlags) within() (time.Duration, error) {
 // load reads the configuration, if --config is given.
 func (o *observedFlags) load(cmd *cobra.Command, files []string) error {
 	if len(files) > 0 {
-		if o.inventory != "" || o.state != "" {
-			return usage("FILE cannot be combined with --inventory or --state: the files are the source")
+		if o.inventory != "" || o.state != "" || o.clickhouse {
+			return usage("FILE cannot be combined with --inventory, --clickhouse or --state: the files are the source")
 		}
 		return o.from.load(cmd)
 	}
@@ -97,6 +100,8 @@ func (o *observedFlags) read(cmd *cobra.Command, files []string, registry string
 		err = o.replay(cmd, files, registry, out)
 	case o.inventory != "":
 		err = o.export(cmd, out)
+	case o.clickhouse:
+		err = o.fromClickHouse(cmd, out)
 	default:
 		err = o.process(cmd, out)
 	}
