@@ -15,7 +15,7 @@ import (
 
 func agentsCommand() *cobra.Command {
 	l := &inventoryList{
-		name: "agents", one: "agent", short: "List, show and follow the agents that events have shown",
+		name: "agents", one: "agent", short: "List, show and follow the agents that events have shown; learn and check their registry",
 		lines: func() entityLine { return &agentLine{} },
 		header: []string{"AGENT", "UID", "TENANT", "OWNER", "FINDINGS", "NEW", "SOURCES", "TOOLS", "MODELS", "CREDENTIALS", "EVENTS", "COST USD",
 			"LAST SEEN", "CONTAINMENT"},

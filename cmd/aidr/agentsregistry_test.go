@@ -9,11 +9,13 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/aidr-engine/aidr/cmd/aidr/agents"
+	"github.com/aidr-engine/aidr/connectors/clickhouse"
 	"github.com/aidr-engine/aidr/connectors/clickhouse/host"
 	"github.com/aidr-engine/aidr/rules/site"
 	"github.com/aidr-engine/aidr/schema"
@@ -144,7 +146,15 @@ func TestAgentsLearnFromClickHouse(t *testing.T) {
 	}
 	log := writeFile(t, dir, "litellm.jsonl", text.String())
 	cfg := writeFile(t, dir, "aidr.yaml", "sources:\n  - {name: logs, file: {paths: ["+log+"], follow: true}}\nrules: [library]\nstate: {dir: "+dir+"/state}\n"+
-		"sinks:\n  clickhouse: {dsn: \""+engine.DSN+"\"}\n")
+		"sinks:\n  clickhouse: {dsn: \""+engine.DSN+"\", migrate: false}\n")
+	sink, err := clickhouse.New(clickhouse.Config{DSN: engine.DSN})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer sink.Close()
+	if _, err := sink.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	timeless := func(yaml string) string {
 		return regexp.MustCompile(`, last_seen: "[^"]*"}`).ReplaceAllString(yaml, "}")
 	}
@@ -159,6 +169,23 @@ func TestAgentsLearnFromClickHouse(t *testing.T) {
 	p.terminate()
 	if o := aidr(t, "agents", "learn", "--clickhouse"); o.code != exitUsage || !strings.Contains(o.stderr, "--config") {
 		t.Errorf("got %+v", o)
+	}
+}
+
+// A person whom Google Workspace suspends is found by the shipped map: rule tests know the built-in formats only.
+func TestDeprovisionedOwnerOfGoogleWorkspace(t *testing.T) {
+	dir := t.TempDir()
+	const suspended = `{"kind":"admin#reports#activity","id":{"time":"2026-01-01T00:00:00.000Z","uniqueQualifier":"-1","applicationName":"admin",` +
+		`"customerId":"C1"},"actor":{"callerType":"USER","email":"it@corp.example","profileId":"1"},"ipAddress":"1.2.3.4",` +
+		`"events":[{"type":"USER_SETTINGS","name":"SUSPEND_USER","parameters":[{"name":"USER_EMAIL","value":"Ann@corp.example"}]}]}` + "\n"
+	logs := writeFile(t, dir, "workspace.jsonl", suspended)
+	registry := writeFile(t, dir, "agents.yaml", "agents: [{uid: k1, owner: ann@corp.example}]\n")
+	var found []string
+	for _, f := range jsonLines[schema.Finding](t, mustAidr(t, "replay", "--agents", registry, logs, writeFile(t, dir, "llm.jsonl", toolCall("k1", "search", 90)))) {
+		found = append(found, f.RuleID+" "+f.Key["person"])
+	}
+	if !slices.Contains(found, "identity.deprovisioned-owner ann@corp.example") {
+		t.Errorf("got %q", found)
 	}
 }
 
