@@ -293,6 +293,29 @@ func TestOpenFindingsOfAChangedRule(t *testing.T) {
 	h.want("changed", "[] []", "")
 }
 
+// The open findings of a rule that becomes a block are withdrawn when their key is looked at next, at the latest at the end of
+// their group.
+func TestOpenFindingsOfABlock(t *testing.T) {
+	h := newHistory(t, with)
+	for n := range 3 {
+		h.at(n, "x")
+	}
+	if got := h.life(); got != "1 open 3 " {
+		t.Fatalf("got %q", got)
+	}
+	h.swap(map[string]string{"r": three + "status: block\n", "other": other})
+	h.at(3, "x")
+	if got := h.life(); got != "2 withdrawn 4 rule blocked" {
+		t.Errorf("got %q", got)
+	}
+	for n := range 2 * minRank {
+		h.at(100+n, "y")
+	}
+	if got := h.life(); got != "2 withdrawn 4 rule blocked" {
+		t.Errorf("after the end of the group: got %q", got)
+	}
+}
+
 // Once the sweep has gone through all cells, nothing is left to withdraw, not even after a restart.
 func TestFindingsAreWithdrawnOnce(t *testing.T) {
 	h := newHistory(t, with)

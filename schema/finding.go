@@ -18,6 +18,7 @@ const (
 const (
 	WithdrawnRemoved = "rule removed" // its rule left the rules, or was disabled, before its group was over
 	WithdrawnChanged = "rule changed" // its rule starts with empty State, because the form of its State changed
+	WithdrawnBlock   = "rule blocked" // its rule became a block, which feeds other rules and finds nothing itself
 )
 
 // Severity is how bad a finding is. Severities are ordered; compare them by Rank, never as text.
@@ -77,7 +78,8 @@ type Finding struct {
 	Reasons      []string          `json:"reasons,omitempty"`
 	Response     []Response        `json:"response,omitempty"`
 
-	// WithdrawnReason is why the finding was withdrawn, if the reason is no record: WithdrawnRemoved or WithdrawnChanged.
+	// WithdrawnReason is why the finding was withdrawn, if the reason is no record: WithdrawnRemoved,
+	// WithdrawnChanged or WithdrawnBlock.
 	WithdrawnReason string `json:"withdrawn_reason,omitempty"`
 
 	// Operational is true if the finding is about the running process, such as a source that fell silent. Its times are

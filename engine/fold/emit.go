@@ -69,7 +69,7 @@ func (c *Cell) emit(now schema.Instant, paced bool, emit func(*schema.Finding)) 
 	}
 	c.needsEmit, c.held = false, false
 	if c.p.Rule.Stage == rules.StageBlock {
-		c.emitNothing()
+		c.emitNothing(emit)
 		return
 	}
 	s := c.p.getScratch()
@@ -110,14 +110,37 @@ func trim(groups []Group) []Group {
 	return groups
 }
 
-// emitNothing forgets the groups of a block that settled, and the emissions from before the rule became one.
-func (c *Cell) emitNothing() {
+// emitNothing forgets the groups of a block that settled, and withdraws the findings from before the rule became one.
+func (c *Cell) emitNothing(emit func(*schema.Finding)) {
+	if len(c.emissions) > 0 {
+		c.withdrawAll(emit)
+	}
 	if len(c.settled)+len(c.emissions) > 0 {
 		clear(c.settled)
 		c.settled, c.emissions, c.changed = c.settled[:0], nil, true
 	}
 	for i := range c.base.groups {
 		c.base.groups[i].copyEvidence()
+	}
+}
+
+// withdrawAll withdraws the findings that were emitted and have not settled.
+func (c *Cell) withdrawAll(emit func(*schema.Finding)) {
+	s := c.p.getScratch()
+	defer c.p.putScratch(s)
+	groups := slices.Concat(c.settled, c.openGroups(s))
+	for i := range c.emissions {
+		e := &c.emissions[i]
+		if e.withdrawn {
+			continue
+		}
+		if at := slices.IndexFunc(groups, func(g Group) bool { return e.compare(&g) == 0 }); at >= 0 {
+			e.body = string(appendGroup(nil, &groups[at]))
+		}
+		c.emitWithdrawn(e, func(f *schema.Finding) {
+			f.WithdrawnReason = schema.WithdrawnBlock
+			emit(f)
+		})
 	}
 }
 
