@@ -25,6 +25,9 @@ type Decisions struct {
 	Points []Point `key:"points"`
 }
 
+// Asked reports whether gateways can ask this process.
+func (d *Decisions) Asked() bool { return d.Listen != "" || d.GRPC != "" }
+
 // Point configures one gateway.
 type Point struct {
 	At Place
