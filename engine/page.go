@@ -8,11 +8,15 @@ import (
 	"github.com/aidr-engine/aidr/engine/budget"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
-	"github.com/aidr-engine/aidr/schema"
 )
 
 // addPaged gives a cell that was loaded its pending items back, if they were paged out.
 func (s *shard) addPaged(c *cachedCell) *cachedCell {
+	if items, ok := s.unread[c.key]; ok {
+		delete(s.unread, c.key)
+		s.size[budget.Hot] -= int64(len(items)) + unreadSize
+		s.addPending(c, items)
+	}
 	// A cell with pending items has a value, and dropPaged deletes the paged items together with the value. The items that
 	// restoreItem pages without reading their cell may belong to one without a value, but only if they were taken back,
 	// so that they add up to nothing: a cell that moved beyond them stays ahead (cool).
@@ -24,15 +28,21 @@ func (s *shard) addPaged(c *cachedCell) *cachedCell {
 				return err
 			})
 		}
-		if c.paged = value != nil; !c.cell.AddPending(value) {
-			id := s.rules.id(c.key.rule)
-			s.metrics.evidenceLost(id)
-			s.log.Error("damaged pending items, some are lost", "rule", id)
-		}
-		c.wake, _ = c.cell.PendingWake() // its timer did not leave memory
+		c.paged = value != nil
+		s.addPending(c, value)
 	}
 	c.size = c.measure()
 	return c
+}
+
+// addPending adds the flat forms of pending items to a cell.
+func (s *shard) addPending(c *cachedCell, items []byte) {
+	if !c.cell.AddPending(items) {
+		id := s.rules.id(c.key.rule)
+		s.metrics.evidenceLost(id)
+		s.log.Error("damaged pending items, some are lost", "rule", id)
+	}
+	c.wake, _ = c.cell.PendingWake() // its timer did not leave memory
 }
 
 // page writes the pending items of hot cells of a level to the store, and the cells leave memory, until the hot cells take
@@ -98,26 +108,40 @@ func (s *shard) dropPaged(c *cachedCell, out *shardPart) {
 	s.paging[c.key] = nil
 }
 
-// restoreItem gives an item of the last checkpoint to its cell. Once memory is full, all restored cells leave it, and the
-// items that follow are added to those in the store without reading their cells. These cells are clean: the checkpoint
-// that held the items emitted their findings. They are woken by the timers that endRestore sets, and by those in the store.
+// restoreItem keeps an item of the last checkpoint for its cell, which is read when it is used; or now, if the rules changed,
+// because the cells of a rule that returns emit their findings again. Once memory is full, the items
+// are written to the store, and so are those that follow. The cells are clean: the checkpoint that held the items emitted
+// their findings. They are woken by the timers that endRestore sets, and by those in the store.
 func (s *shard) restoreItem(it *item.Item) error {
-	if !s.restoring {
+	if !s.lazy && !s.restoring {
 		s.insert(it)
 		if s.size[budget.Hot] <= s.cellShare {
 			return nil
 		}
-		s.restoring, s.restored = true, map[cellKey]schema.Instant{}
+		s.restoring = true
 		s.pageRestored()
 		return s.writeUnpaged()
 	}
 	k := cellKey{it.Rule, it.Group}
 	w, ok := s.restored[k]
-	if !ok {
-		s.paged.add(s.pageMark(k))
-	}
 	if !ok || it.Time.Add(1) < w {
 		s.restored[k] = it.Time.Add(1)
+	}
+	if !s.restoring {
+		before := int64(len(s.unread[k]))
+		s.unread[k] = item.Append(s.unread[k], it)
+		if s.size[budget.Hot] += int64(len(s.unread[k])) - before; !ok {
+			s.size[budget.Hot] += unreadSize
+		}
+		if s.size[budget.Hot] <= s.cellShare {
+			return nil
+		}
+		s.restoring = true
+		s.pageRestored()
+		return s.writeUnpaged()
+	}
+	if !ok {
+		s.paged.add(s.pageMark(k))
 	}
 	kv := store.KV{Key: s.storeKey(k), Value: item.Append(nil, it)}
 	s.unpaged = append(s.unpaged, kv)
@@ -128,6 +152,9 @@ func (s *shard) restoreItem(it *item.Item) error {
 	return s.writeUnpaged()
 }
 
+// unreadSize is the memory in bytes of a key in shard.unread and shard.restored, without its items.
+const unreadSize = 128
+
 // endRestore ends the restoring of items.
 func (s *shard) endRestore() error {
 	for k, w := range s.restored {
@@ -137,8 +164,14 @@ func (s *shard) endRestore() error {
 	return s.writeUnpaged()
 }
 
-// pageRestored makes all restored cells leave memory.
+// pageRestored makes all restored items leave memory.
 func (s *shard) pageRestored() {
+	for k, items := range s.unread {
+		s.unpaged = append(s.unpaged, store.KV{Key: s.storeKey(k), Value: items})
+		s.paged.add(s.pageMark(k))
+		s.size[budget.Hot] -= int64(len(items)) + unreadSize
+	}
+	clear(s.unread)
 	for i := range s.changes {
 		ch := &s.changes[i]
 		for _, c := range ch.dirty {

@@ -128,6 +128,9 @@ func (e *Engine) checkCells(s *engineState, retired *retiredRules, known map[str
 		same = same && known[id].Shape == shape
 	}
 	if same && !old {
+		for _, s := range e.shards {
+			s.lazy = len(retired.rules) == 0
+		}
 		return nil
 	}
 	var stale [][]byte

@@ -94,9 +94,11 @@ type shard struct {
 	paging      map[cellKey][]byte         // the same for paged items
 	paged       pageMarks                  // of the cells with paged items
 	unpagedSize int64                      // of unpaged, in bytes
+	lazy        bool                       // restored items wait for a use of their cells
 	restoring   bool                       // memory is full of restored cells: the items that follow are paged at once
 	unpaged     []store.KV                 // the items that were to be paged at once and are not written yet
-	restored    map[cellKey]schema.Instant // while restoring: the wake times of the items that were paged at once
+	restored    map[cellKey]schema.Instant // while items are restored: their wake times
+	unread      map[cellKey][]byte         // restored items of cells that were not read yet
 	timers      []ruleTimers               // by rule
 	watermark   []schema.Instant           // by rule: the one that all cells have reached; no item below it can come
 
@@ -130,7 +132,7 @@ func newShard(number int, rs *ruleSet, opts Options, retry *retrier, bud *budget
 		rules: rs, number: number, shards: opts.Shards, store: opts.Store, retry: retry, log: opts.Log, metrics: opts.Metrics,
 		in: make(chan message, shardQueue), hot: map[cellKey]*cachedCell{}, inflight: map[cellKey][]byte{},
 		timers: make([]ruleTimers, len(rs.programs)), watermark: make([]schema.Instant, len(rs.programs)),
-		flat: map[int][]byte{}, paged: pageMarks{}, shelf: newShelf(), resting: map[cellKey]*cachedCell{}, most: opts.CacheCells, lateSeen: map[schema.ID]bool{},
+		flat: map[int][]byte{}, paged: pageMarks{}, shelf: newShelf(), unread: map[cellKey][]byte{}, restored: map[cellKey]schema.Instant{}, resting: map[cellKey]*cachedCell{}, most: opts.CacheCells, lateSeen: map[schema.ID]bool{},
 		budget: bud, clock: opts.Clock, meter: m, paging: map[cellKey][]byte{}, cellShare: noShare, change: noShare,
 		changes: make([]changes, rs.levels), capturer: capture.NewTriggerCapturer(rs.set),
 	}
@@ -285,7 +287,11 @@ func (s *shard) rest(c *cachedCell) {
 
 // release lets a cell rest that get returned and that was not touched.
 func (s *shard) release(c *cachedCell) {
-	if _, hot := s.hot[c.key]; !hot {
+	switch _, hot := s.hot[c.key]; {
+	case hot:
+	case c.cell.Pending() > 0 && !c.paged: // restored items, which are in memory only
+		s.touch(c)
+	default:
 		s.rest(c)
 	}
 }

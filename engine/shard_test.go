@@ -124,8 +124,9 @@ func TestHeldCellsMoveWithTheWatermark(t *testing.T) {
 // and became empty, while the watermark of the rule waits for cells that found no room in the checkpoint.
 func TestRestartAfterPartOfACheckpoint(t *testing.T) {
 	for name, limit := range map[string]int64{
-		"restored items stay in memory": 16 << 20,
-		"restored items are paged out":  16 * cellSize,
+		"restored items stay in memory":       16 << 20,
+		"restored items wait for their cells": 16 << 20,
+		"restored items are paged out":        16 * cellSize,
 	} {
 		t.Run(name, func(t *testing.T) {
 			st := memoryStore(t)
@@ -141,7 +142,7 @@ func TestRestartAfterPartOfACheckpoint(t *testing.T) {
 				t.Fatal("the checkpoint has room for both cells, so the test shows nothing")
 			}
 			next := newLoneShard(t, eachRules, st, limit)
-			next.seq = l.seq
+			next.seq, next.lazy = l.seq, name == "restored items wait for their cells"
 			next.watermark[0] = l.watermark[0]
 			if err := st.DropPaged(); err != nil {
 				t.Fatal(err)
@@ -160,6 +161,9 @@ func TestRestartAfterPartOfACheckpoint(t *testing.T) {
 			}
 			if err := next.endRestore(); err != nil {
 				t.Fatal(err)
+			}
+			if next.lazy && (len(next.hot) > 0 || len(next.unread) == 0) {
+				t.Errorf("%d cells were read, and %d have items that wait", len(next.hot), len(next.unread))
 			}
 			next.give("a", 101, 4)
 			next.want("after the restart", next.settle(100), []string{"a 101 open 1", "b 5 settled 1"})
