@@ -13,11 +13,11 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
-	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/aidr-engine/aidr/cmd/aidr/output"
 	"github.com/aidr-engine/aidr/connectors/decision"
 	"github.com/aidr-engine/aidr/engine/contain"
 	"github.com/aidr-engine/aidr/schema"
@@ -149,7 +149,10 @@ func (s *Sidecar) save(force bool) {
 		return
 	}
 	s.cached = time.Now()
-	err := writeFile(s.opts.Cache, k.view.Snapshot(schema.InstantOf(k.at)))
+	b, err := json.Marshal(k.view.Snapshot(schema.InstantOf(k.at)))
+	if err == nil {
+		err = output.Write(s.opts.Cache, b)
+	}
 	text := ""
 	if err != nil {
 		text = err.Error()
@@ -158,26 +161,6 @@ func (s *Sidecar) save(force bool) {
 		s.opts.Log.Error("the snapshot cannot be kept: after a restart during an outage there is none", "error", err)
 	}
 	s.cacheErr = text
-}
-
-// writeFile replaces a file as a whole.
-func writeFile(path string, v any) error {
-	b, err := json.Marshal(v)
-	if err != nil {
-		return err
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".aidr-snapshot-*")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Close()); err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		_ = os.Remove(f.Name())
-	}
-	return err
 }
 
 // state logs changes of the connection.
