@@ -91,6 +91,9 @@ func TestContainAsAUser(t *testing.T) {
 		}
 		return errors.New("none yet")
 	})
+	if out := mustAidr(t, "contain", "--agent", "b", "--dry-run", "--state", state); !strings.Contains(out, "calls an hour") {
+		t.Errorf("a dry run does not know the calls of an hour, which the inventory has:\n%s", out)
+	}
 	out := mustAidr(t, "contain", "--agent", "m", "--tool", "exec", "--restrain", "hold", "--ttl", "2h", "--reason", "case 1", "--state", state)
 	for _, want := range []string{"tool m, tool exec", "active, enforce, hold", "case 1", "undo", "aidr release "} {
 		if !strings.Contains(out, want) {

@@ -85,7 +85,7 @@ func (p *Pipeline) open() error {
 // newEngine starts an engine on the open state directory. The engine resumes at the last checkpoint.
 func (p *Pipeline) newEngine(o *opened, cfg *config.Config, set *Set, inputs []engine.Input) (*engine.Engine, error) {
 	o.contain.SetDirectory(engine.NewDirectory(set, nil, clock.Wall()))
-	return engine.New(engine.Options{
+	e, err := engine.New(engine.Options{
 		Set: set, Replaces: p.engine, Inputs: inputs, Store: o.store, Shards: cfg.Shards, CheckpointEvery: cfg.State.CheckpointEvery,
 		CacheCells: cfg.State.Cells, Memory: cfg.Memory, Log: p.log, Metrics: p.metrics, Redact: content.Redact, Redaction: cfg.Redact, Contain: o.contain,
 		Inventory: true, Rows: deliver.WantsRows(p.sinks), RowsCommitted: o.deliverer.NotifyRows,
@@ -96,6 +96,10 @@ func (p *Pipeline) newEngine(o *opened, cfg *config.Config, set *Set, inputs []e
 			}
 		},
 	})
+	if err == nil { // from now on containments know credentials, their users and the calls of an hour
+		o.contain.SetDirectory(engine.NewDirectory(set, e.Inventory(), clock.Wall()))
+	}
+	return e, err
 }
 
 func (p *Pipeline) openControl(s *store.Store) (*api.Server, error) {
