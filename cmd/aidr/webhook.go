@@ -74,7 +74,7 @@ func webhookTestCommand() *cobra.Command {
 finding in it is made up: its rule is aidr.test and its severity info. It ignores the endpoint's filter, is not tried again,
 and appears in no table. A receiver recognises it by the webhook-id, which is the same each time for one type.
 
-The exit status is 0 if the endpoint accepted the message, and 2 if it did not.`,
+The exit code is 0 if the endpoint accepted the message, and 1 if it did not.`,
 		Example: `  aidr webhook test soc --config aidr.yaml
   aidr webhook test pager --config aidr.yaml --type finding.withdrawn   # resolves the alert of the test`,
 		RunE: func(cmd *cobra.Command, argv []string) error {
