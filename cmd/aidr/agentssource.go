@@ -206,7 +206,7 @@ func callsOf(set *maps.Set) func(dataset string) bool {
 }
 
 // registryFile returns the file of the registry: that of --registry, else that of the configuration, else agents.yaml in one
-// of its folders of rules; "" if there is none.
+// of its folders of rules, or "" if no folder has one.
 func (o *observedFlags) registryFile() string {
 	if file := cmp.Or(o.registry, o.from.cfg.Agents); file != "" {
 		return file

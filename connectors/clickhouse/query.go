@@ -13,8 +13,8 @@ import (
 	"github.com/ClickHouse/clickhouse-go/v2"
 )
 
-// queryFiles holds the shipped queries: the questions that analysts ask first. Each begins with a comment that says which
-// question it answers. Their parameters are days, limit, agent and credential.
+// queryFiles holds the shipped queries: the questions that analysts ask first. Each begins with a comment that
+// names its question. Their parameters are days, limit, agent and credential.
 //
 //go:embed queries/*.sql
 var queryFiles embed.FS

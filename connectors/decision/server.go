@@ -34,7 +34,7 @@ type Options struct {
 	// Table returns the table, or nil while the process has none, as a standby.
 	Table  func() Table
 	Points []Point
-	// Open is the name of the point that requests from loopback without a token or certificate belong to; "": there is none.
+	// Open is the name of the point that requests from loopback without a token or certificate belong to; "" means that they are refused.
 	Open     string
 	Log      *slog.Logger
 	Registry prometheus.Registerer // nil: no metrics

@@ -203,7 +203,7 @@ func (d *differ) agent(e *site.Entry, a *Agent) {
 }
 
 // allows reports whether the entry allows an observed value. Of a network the inventory knows only the prefix, whose first
-// address stands for it; the name of a service is not compared with networks.
+// address is its uid; the name of a service is not compared with networks.
 func allows(e *site.Entry, k site.Kind, name string) bool {
 	if k == site.Network {
 		address, _, isPrefix := strings.Cut(name, "/")
@@ -254,7 +254,7 @@ func (d *differ) declaredSeen(e *site.Entry, seen map[*site.Entry]*merged) bool 
 }
 
 // credentials adds the credentials that several agents present. The uid and the aliases of one entry are one agent, and an
-// agent that is the credential itself is none: nothing more is known of its caller.
+// agent whose uid is the credential is not counted: nothing more is known of its caller.
 func (d *differ) credentials() {
 	from := schema.MinInstant
 	if d.opts.Within > 0 {

@@ -39,13 +39,13 @@ type Learnt struct {
 	Audit, Addresses, Registered, Unfit int
 }
 
-// addressSource is the rung of the identity ladder on which an address stands for an agent.
+// addressSource is the rung of the identity ladder on which the uid of an agent is an address.
 const addressSource = "source.ip|user_agent"
 
 // longestName is the length in bytes from which on a name of the inventory may have been cut: a cut name is not the name.
 const longestName = 500
 
-// redactedMark is the beginning of a mark that stands for a credential. A name with it is not the name.
+// redactedMark is the beginning of a mark that replaces a credential. A name with it is not the name.
 const redactedMark = "[redacted:"
 
 // fit reports whether a name of the inventory can be compared with the values of events.
@@ -93,7 +93,7 @@ func Learn(o *Observed, opts LearnOptions) (*Learnt, error) {
 	return out, nil
 }
 
-// entryOf returns the entry of an agent, by its uid or by an alias; nil if there is none.
+// entryOf returns the entry of an agent, by its uid or by an alias, or nil if the registry has neither.
 func entryOf(known *site.Agents, a *Agent) *site.Entry {
 	if known == nil {
 		return nil

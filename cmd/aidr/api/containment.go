@@ -41,7 +41,7 @@ func WithCaller(ctx context.Context, c Caller) context.Context {
 	return context.WithValue(ctx, callerKey{}, c)
 }
 
-// commitTime bounds how long a change waits until it is durable. It counts already; the answer then says that it is not durable.
+// commitTime bounds how long a change waits until it is durable. After it, the change still counts, and the answer reports that it is not durable.
 const commitTime = 10 * time.Second
 
 // maxControlBody is the maximum size of the body of a change, in bytes.

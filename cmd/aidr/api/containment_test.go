@@ -256,8 +256,8 @@ func TestControlCalls(t *testing.T) {
 	}
 }
 
-// TestNotDurableIsSaid: a change that cannot be made durable counts, and the caller is told.
-func TestNotDurableIsSaid(t *testing.T) {
+// TestNotDurable checks that a change that cannot be made durable counts, and that the answer reports it.
+func TestNotDurable(t *testing.T) {
 	b := newControl(t)
 	b.Handler = Handler(b.store, Runtime{Containment: func() (*contain.Table, func(context.Context) error, error) {
 		return b.table, func(context.Context) error { return errors.New("the disk is full") }, nil

@@ -380,7 +380,7 @@ const (
 	// DefaultFindingsKeep is how long settled findings stay in the state directory.
 	DefaultFindingsKeep = 30 * 24 * time.Hour
 	// DefaultSilentAfter is the time without records after which a source is silent. It is longer than a night, so that a
-	// source that is used by day raises nothing, and short enough that a log that somebody turned off is seen.
+	// source that is used by day raises nothing, and short enough that a log that was turned off is noticed.
 	DefaultSilentAfter = 24 * time.Hour
 	// MaxSecretFile is the maximum size of a file with a secret, in bytes. Certificate chains are smaller.
 	MaxSecretFile = 64 << 10

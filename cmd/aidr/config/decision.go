@@ -10,7 +10,7 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// Decisions configures the listeners on which gateways ask whether a call may pass. Without an address there is none.
+// Decisions configures the listeners on which gateways ask whether a call may pass. Without an address nothing listens.
 type Decisions struct {
 	At Place
 	// Address host:port of the HTTP interfaces, such as 127.0.0.1:8473.
