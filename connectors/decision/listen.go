@@ -7,9 +7,9 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
+	"golang.org/x/net/netutil"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/keepalive"
@@ -22,7 +22,8 @@ const (
 	readTime   = 30 * time.Second
 	idleTime   = 5 * time.Minute // longer than the pauses of a gateway's pool
 	maxHeader  = 128 << 10       // bytes; Envoy's own limit for the headers of a request is 60 KiB
-	// MaxConnections is the number of open connections of a listener: those of the pools of many gateways.
+	// MaxConnections is the number of open connections of a listener: those of the pools of many gateways. Further ones wait in
+	// the kernel's queue.
 	MaxConnections = 4096
 )
 
@@ -52,7 +53,7 @@ func (s *Server) Listen(a Addresses) (*Listener, error) {
 			Handler: s.Handler(), ReadHeaderTimeout: headerTime, ReadTimeout: readTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
 			TLSConfig: a.TLS, ErrorLog: slog.NewLogLogger(s.opts.Log.Handler(), slog.LevelDebug),
 		}
-		go s.serve(l.http, &bounded{Listener: tcp, slots: make(chan struct{}, MaxConnections)})
+		go s.serve(l.http, netutil.LimitListener(tcp, MaxConnections))
 	}
 	if a.GRPC != "" {
 		tcp, err := net.Listen("tcp", a.GRPC)
@@ -70,7 +71,7 @@ func (s *Server) Listen(a Addresses) (*Listener, error) {
 		l.grpc = grpc.NewServer(opts...)
 		s.Register(l.grpc)
 		go func() {
-			if err := l.grpc.Serve(&bounded{Listener: tcp, slots: make(chan struct{}, MaxConnections)}); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
+			if err := l.grpc.Serve(netutil.LimitListener(tcp, MaxConnections)); err != nil && !errors.Is(err, grpc.ErrServerStopped) {
 				s.opts.Log.Error("listener failed", "listener", "decisions.grpc", "error", err)
 			}
 		}()
@@ -99,35 +100,4 @@ func (l *Listener) Close() (err error) {
 		l.grpc.Stop()
 	}
 	return err
-}
-
-// bounded is a listener that accepts a connection only while fewer than its slots are open; further ones wait in the kernel's
-// queue.
-type bounded struct {
-	net.Listener
-	slots chan struct{}
-}
-
-// Accept implements net.Listener.
-func (b *bounded) Accept() (net.Conn, error) {
-	b.slots <- struct{}{}
-	c, err := b.Listener.Accept()
-	if err != nil {
-		<-b.slots
-		return nil, err
-	}
-	return &boundedConn{Conn: c, slots: b.slots}, nil
-}
-
-// boundedConn frees its slot when it is closed.
-type boundedConn struct {
-	net.Conn
-	slots chan struct{}
-	once  sync.Once
-}
-
-// Close implements net.Conn.
-func (c *boundedConn) Close() error {
-	c.once.Do(func() { <-c.slots })
-	return c.Conn.Close()
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/aidr-engine/aidr/schema"
@@ -92,7 +93,7 @@ func (s *Server) pointOf(token string, names []string, loopback bool) (found *Po
 		switch {
 		case p.Token != "" && subtle.ConstantTimeCompare(hash[:], p.token[:]) == 1:
 			found = p
-		case p.Token == "" && found == nil && containsName(names, p.Name):
+		case p.Token == "" && found == nil && slices.Contains(names, p.Name):
 			found = p
 		}
 	}
@@ -100,15 +101,6 @@ func (s *Server) pointOf(token string, names []string, loopback bool) (found *Po
 		return s.open
 	}
 	return found
-}
-
-func containsName(names []string, name string) bool {
-	for _, n := range names {
-		if n == name {
-			return true
-		}
-	}
-	return false
 }
 
 // tokenOf returns the token that a request carries.

@@ -308,7 +308,7 @@ func (s *Server) receive(w http.ResponseWriter, r *http.Request, p *Point, t Tab
 type serverMetrics struct {
 	answers  *prometheus.CounterVec
 	seconds  prometheus.Histogram
-	refusals prometheus.Gauge
+	refusals prometheus.Counter
 	streams  prometheus.Gauge
 	open     atomic.Int64 // streams
 }
@@ -322,8 +322,8 @@ func newServerMetrics(r prometheus.Registerer) (*serverMetrics, error) {
 			Name: "aidr_decision_seconds", Help: "Time from a question that was read to its answer.",
 			Buckets: []float64{1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1},
 		}),
-		refusals: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "aidr_decision_requests_refused", Help: "Requests that did not authenticate as an enforcement point, since the start.",
+		refusals: prometheus.NewCounter(prometheus.CounterOpts{
+			Name: "aidr_decision_requests_refused_total", Help: "Requests that did not authenticate as an enforcement point.",
 		}),
 		streams: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "aidr_decision_streams", Help: "Processes that follow the containment table now.",

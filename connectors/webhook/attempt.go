@@ -187,11 +187,5 @@ func errorText(err error) string {
 	if errors.As(err, &u) {
 		err = u.Err
 	}
-	text := strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(err.Error(), "?"))
-	return truncate(text, maxDetail)
+	return truncate(oneLine(err.Error()), maxDetail)
 }
