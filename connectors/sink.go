@@ -20,7 +20,7 @@ const (
 	AgentContained   EntryType = "agent.contained" // of Entry.Response
 	AgentReleased    EntryType = "agent.released"  // of Entry.Response
 	ApprovalAsked    EntryType = "approval.asked"  // of Entry.Response, a proposal, or of Entry.Approval, a held call
-	// ResponseChanged is a change of Entry.Response that no endpoint is told of, such as its proof: for tables only.
+	// ResponseChanged is a change of Entry.Response for tables only, such as its proof: no endpoint gets it.
 	ResponseChanged EntryType = "response.changed"
 )
 

@@ -12,7 +12,7 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// directory is what a containment table is told of agents: by the registry of the rules, and by an inventory.
+// directory is the knowledge of a containment table about agents, from the registry of the rules and from an inventory.
 type directory struct {
 	set   *rules.Set
 	src   inventory.Source // nil: there is none

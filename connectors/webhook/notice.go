@@ -9,7 +9,7 @@ import (
 )
 
 // notice is a message as a person reads it, for chats and pagers. Its texts are those of agents and attackers: they are escaped
-// by whoever shows them.
+// when they are shown.
 type notice struct {
 	title, summary, detail string
 	severity               schema.Severity
@@ -61,7 +61,7 @@ func findingNotice(m *message) *notice {
 	return n
 }
 
-// responseSeverity is the severity that a response counts with: somebody is stopped, or has to decide.
+// responseSeverity is the severity that a response counts with: an agent is stopped, or a person has to decide.
 const responseSeverity = schema.SeverityHigh
 
 func responseNotice(m *message) *notice {

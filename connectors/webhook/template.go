@@ -20,7 +20,7 @@ const (
 )
 
 // The template is escaped as the content of a script element of type application/json: html/template then knows for each
-// value whether it is inside a text or stands alone, and escapes or encodes it accordingly.
+// value whether it is inside a text or outside of quotes, and escapes or encodes it accordingly.
 const (
 	scriptBegin = `<script type="application/json">`
 	scriptEnd   = `</script>`

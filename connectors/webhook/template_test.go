@@ -9,7 +9,7 @@ import (
 	"github.com/aidr-engine/aidr/connectors"
 )
 
-// TestTemplate checks bodies of templates; values are escaped by the place where they are.
+// TestTemplate checks bodies of templates, in which each value is escaped by its place.
 func TestTemplate(t *testing.T) {
 	f := func(template, want string) {
 		t.Helper()

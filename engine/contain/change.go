@@ -211,7 +211,7 @@ func (t *Table) tell(kind connectors.EntryType, r *record, a *schema.Approval) {
 	t.unsaved.outbox = append(t.unsaved.outbox, e)
 }
 
-// tellIf adds an entry about a record to the outbox: of a kind that endpoints are told of, or else one for tables only. mu is held.
+// tellIf adds an entry about a record to the outbox: of a type that endpoints get, or else one for tables only. mu is held.
 func (t *Table) tellIf(announced bool, kind connectors.EntryType, r *record) {
 	if !announced {
 		kind = connectors.ResponseChanged

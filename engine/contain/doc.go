@@ -21,7 +21,7 @@
 // # Writing
 //
 // A change counts at once, and is durable with the next checkpoint of the engine, together with its audit entry and its entry
-// in the outbox. So after a kill -9 a containment exists exactly if its caller was told that it is durable, or the finding
+// in the outbox. So after a kill -9 a containment exists exactly if its caller got the answer that it is durable, or the finding
 // behind it is found again: what a rule contained in memory and no checkpoint held, its trigger contains again, because the
 // records behind it are read again.
 //

@@ -41,7 +41,7 @@ func (x *index[V]) first(hash uint64) (shard *indexShard[V], at int) {
 	return s, int(hash) & (len(s.tags) - 1)
 }
 
-// next returns the next value of the hash from a place on, and the place after it; value is nil if there is none.
+// next returns the next value of the hash from a place on, and the place after it; value is nil after the last one.
 func (s *indexShard[V]) next(hash uint64, at int) (value *V, after int) {
 	tag := tagOf(hash)
 	mask := len(s.tags) - 1

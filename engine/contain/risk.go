@@ -205,5 +205,5 @@ func addText(list []string, text string) []string {
 	return slices.Insert(list, at, text)
 }
 
-// Findings tells the table of changes of findings, for the risk in answers.
+// Findings adds changes of findings to the risk in answers.
 func (t *Table) Findings(entries []connectors.Entry) { t.risks.update(entries, t.now()) }

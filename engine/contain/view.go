@@ -49,7 +49,7 @@ type posting struct {
 
 func equalPostings(a, b posting) bool { return a == b }
 
-// entry is one active containment. What nearly every look-up needs of it stands at its beginning.
+// entry is one active containment. The fields that nearly every look-up reads are the first.
 type entry struct {
 	until     schema.Instant
 	rank      int8
