@@ -179,7 +179,7 @@ func TestDecideAllocatesNothing(t *testing.T) {
 }
 
 // threadTime returns the processor time of the thread in nanoseconds: on a machine with other work, a rate by the wall clock
-// says nothing.
+// means nothing.
 func threadTime(b *testing.B) int64 {
 	var u unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_THREAD, &u); err != nil {

@@ -18,7 +18,8 @@ var update = flag.Bool("update", false, "write METRICS.md again")
 // descriptions returns all metrics of a process with an open state directory.
 func descriptions(t *testing.T) []metrics.Description {
 	t.Helper()
-	p, err := New(&config.Config{State: config.State{Dir: t.TempDir()}}, Options{})
+	gateways := config.Decisions{Listen: "127.0.0.1:0", Open: "local"}
+	p, err := New(&config.Config{State: config.State{Dir: t.TempDir()}, Decisions: gateways}, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -28,6 +29,11 @@ func descriptions(t *testing.T) []metrics.Description {
 		t.Fatal(err)
 	}
 	defer p.close(0)
+	l, err := p.listenDecisions()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
 	all := append(p.registry.Descriptions(), p.opened.outbox.Descriptions()...)
 	slices.SortFunc(all, func(a, b metrics.Description) int { return strings.Compare(a.Name, b.Name) })
 	return all
