@@ -27,5 +27,12 @@
 // a throttle. If the table may lack containments, the verdict is unknown, and Point.Unknown decides. Each answer carries the
 // version of the table and its age, so that a gateway can decide what an old answer is worth to it.
 //
+// # How fast
+//
+// One core answers 50,000 questions a second over keep-alive connections (TestDecisionSpeed of cmd/aidr). An answer of aidr run
+// itself waits while the engine works on all cores, as after an outage: with two cores a tenth of a second, and seconds at worst.
+// A gateway that gives up after 200 ms, as Envoy does by default, should therefore ask an aidr decide beside it, which the
+// operating system schedules on its own: 99 % of its answers come within 5 ms even then (TestDecisionSpeedUnderLoad).
+//
 // A process that is a standby answers 503, because its table is not current.
 package decision

@@ -40,7 +40,7 @@ type authorization struct {
 // failure_mode_allow decides then.
 func (a *authorization) Check(ctx context.Context, req *auth.CheckRequest) (*auth.CheckResponse, error) {
 	s := a.server
-	p := s.pointOf(grpcToken(ctx), grpcNames(ctx), grpcLoopback(ctx))
+	p := s.pointOf(grpcToken(ctx), grpcNames(ctx), grpcAddress(ctx))
 	if p == nil {
 		s.refuse("no enforcement point authenticated", "grpc")
 		return nil, grpcstatus.Error(codes.Unauthenticated, "authenticate as an enforcement point: metadata authorization: Bearer TOKEN, or a client certificate")
@@ -156,7 +156,9 @@ func grpcNames(ctx context.Context) (names []string) {
 	return names
 }
 
-func grpcLoopback(ctx context.Context) bool {
-	p, _ := peer.FromContext(ctx)
-	return p != nil && isLoopback(p.Addr.String())
+func grpcAddress(ctx context.Context) string {
+	if p, _ := peer.FromContext(ctx); p != nil {
+		return p.Addr.String()
+	}
+	return ""
 }

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -31,7 +33,8 @@ type Point struct {
 	// Unknown is the answer if the table may lack containments: schema.VerdictAllow, the default, or schema.VerdictDeny.
 	Unknown schema.Verdict
 
-	token [sha256.Size]byte
+	token    [sha256.Size]byte
+	answered map[schema.Verdict]prometheus.Counter // by verdict
 }
 
 // The origins of an agent's uid.
@@ -84,9 +87,9 @@ func (p *Point) check() error {
 
 var headerForm = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 
-// pointOf returns the point that a request comes from, or nil. It compares all tokens, in a time that does not depend on
+// pointOf returns the point that a request from an address comes from, or nil. It compares all tokens, in a time that does not depend on
 // them.
-func (s *Server) pointOf(token string, names []string, loopback bool) (found *Point) {
+func (s *Server) pointOf(token string, names []string, address string) (found *Point) {
 	hash := sha256.Sum256([]byte(token))
 	for i := range s.points {
 		p := &s.points[i]
@@ -97,7 +100,7 @@ func (s *Server) pointOf(token string, names []string, loopback bool) (found *Po
 			found = p
 		}
 	}
-	if found == nil && token == "" && len(names) == 0 && loopback && s.open != nil {
+	if found == nil && token == "" && len(names) == 0 && s.open != nil && isLoopback(address) {
 		return s.open
 	}
 	return found

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -27,18 +28,41 @@ type asked struct {
 	Arguments json.RawMessage `json:"arguments"`
 }
 
+// bodies are buffers for the bodies of questions and answers.
+var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// maxKept is the size in bytes up to which a buffer is kept for other requests.
+const maxKept = 64 << 10
+
+// keep returns a buffer to bodies.
+func keep(b *bytes.Buffer) {
+	if b.Cap() <= maxKept {
+		b.Reset()
+		bodies.Put(b)
+	}
+}
+
 // readQuestion reads a question from the body or, for a GET, from the query of a request.
-func readQuestion(r *http.Request) (schema.Question, error) {
+func readQuestion(r *http.Request) (q schema.Question, err error) {
 	if r.Method == http.MethodGet {
 		return queryQuestion(r.URL.Query())
 	}
-	body, err := io.ReadAll(io.LimitReader(r.Body, maxQuestion+1))
+	b := bodies.Get().(*bytes.Buffer)
+	defer keep(b)
+	_, err = b.ReadFrom(io.LimitReader(r.Body, maxQuestion+1))
 	switch {
 	case err != nil:
-		return schema.Question{}, errors.New("the body cannot be read")
-	case len(body) > maxQuestion:
-		return schema.Question{}, fmt.Errorf("the body has more than %d bytes: send arguments_sha256 in place of arguments", maxQuestion)
+		return q, errors.New("the body cannot be read")
+	case b.Len() > maxQuestion:
+		return q, fmt.Errorf("the body has more than %d bytes: send arguments_sha256 in place of arguments", maxQuestion)
+	case b.Len() <= maxFlat && readFlat(b.String(), &q):
+		return q, nil
 	}
+	return decodeQuestion(b.Bytes())
+}
+
+// decodeQuestion reads a question of any shape.
+func decodeQuestion(body []byte) (schema.Question, error) {
 	var a asked
 	d := json.NewDecoder(bytes.NewReader(body))
 	d.DisallowUnknownFields()

@@ -1,6 +1,7 @@
 package decision
 
 import (
+	"bytes"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -83,7 +84,14 @@ func New(opts Options) (*Server, error) {
 		wrong = append(wrong, s.open.check())
 	}
 	var err error
-	s.metrics, err = newServerMetrics(opts.Registry)
+	if s.metrics, err = newServerMetrics(opts.Registry); err == nil {
+		for i := range s.points {
+			s.metrics.prepare(&s.points[i])
+		}
+		if s.open != nil {
+			s.metrics.prepare(s.open)
+		}
+	}
 	return s, errors.Join(append(wrong, err)...)
 }
 
@@ -106,13 +114,17 @@ func (s *Server) Handler() http.Handler {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write(openAPI)
 	})
-	m.HandleFunc("POST /v1/decision", s.with(s.decide))
-	m.HandleFunc("GET /v1/decision", s.with(s.decide))
+	m.HandleFunc("POST "+decisionPath, s.with(s.decide))
+	m.HandleFunc("GET "+decisionPath, s.with(s.decide))
 	m.HandleFunc("POST /beta/litellm_basic_guardrail_api", s.with(s.guardrail))
 	m.HandleFunc("GET /v1/snapshot", s.with(s.stream))
 	m.HandleFunc("POST /v1/receipts", s.with(s.receive))
-	authorize := s.with(s.authorize)
+	authorize, decide := s.with(s.authorize), s.with(s.decide)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == decisionPath && (r.Method == http.MethodPost || r.Method == http.MethodGet) { // without the cost of the mux
+			decide(w, r)
+			return
+		}
 		// The rest of the path is that of an agent's request: the mux would redirect one with ".." or "//".
 		if rest, ok := strings.CutPrefix(r.URL.Path, authorizePrefix); ok && (rest == "" || rest[0] == '/') {
 			authorize(w, r)
@@ -122,14 +134,26 @@ func (s *Server) Handler() http.Handler {
 	})
 }
 
+// decisionPath is the path of questions in JSON.
+const decisionPath = "/v1/decision"
+
+// Values of headers that all answers share. The server copies headers and does not change the values.
+var (
+	noStore         = []string{"no-store"}
+	applicationJSON = []string{"application/json"}
+)
+
+// usualAnswer is the size of an answer in bytes that has room for a containment with a long reason.
+const usualAnswer = 1 << 10
+
 // authorizePrefix is the prefix that a gateway puts before the path of the agent's request.
 const authorizePrefix = "/v1/ext_authz"
 
 // with authenticates the point of a request and finds the table.
 func (s *Server) with(next func(http.ResponseWriter, *http.Request, *Point, Table)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Cache-Control", "no-store")
-		p := s.pointOf(tokenOf(r.Header), certificates(r), isLoopback(r.RemoteAddr))
+		w.Header()["Cache-Control"] = noStore
+		p := s.pointOf(tokenOf(r.Header), certificates(r), r.RemoteAddr)
 		if p == nil {
 			s.refuse("no enforcement point authenticated", r.RemoteAddr)
 			w.Header().Set("WWW-Authenticate", "Bearer")
@@ -175,7 +199,7 @@ func (s *Server) ask(p *Point, t Table, q schema.Question) (schema.Decision, err
 		return schema.Decision{}, err
 	}
 	d := t.Decide(q)
-	s.metrics.answered(p.Name, string(d.Verdict))
+	p.answered[d.Verdict].Inc()
 	s.metrics.seconds.Observe(time.Since(start).Seconds())
 	return d, nil
 }
@@ -193,13 +217,11 @@ func (s *Server) decide(w http.ResponseWriter, r *http.Request, p *Point, t Tabl
 		fail(w, http.StatusBadRequest, err.Error())
 		return
 	}
-	body, err := json.Marshal(&d)
-	if err != nil {
-		fail(w, http.StatusInternalServerError, "the decision cannot be encoded")
-		return
-	}
-	w.Header().Set("Content-Type", "application/json")
-	_, _ = w.Write(body)
+	w.Header()["Content-Type"] = applicationJSON
+	b := bodies.Get().(*bytes.Buffer)
+	defer keep(b)
+	b.Grow(usualAnswer)
+	_, _ = w.Write(d.AppendJSON(b.AvailableBuffer()))
 }
 
 // passes reports whether a call passes at a point, for the interfaces whose answer is yes or no.
@@ -338,6 +360,14 @@ func newServerMetrics(r prometheus.Registerer) (*serverMetrics, error) {
 		}
 	}
 	return m, nil
+}
+
+// prepare looks up the counters of a point, which takes a lock and a hash of the labels.
+func (m *serverMetrics) prepare(p *Point) {
+	p.answered = map[schema.Verdict]prometheus.Counter{}
+	for _, v := range schema.Verdicts() {
+		p.answered[v] = m.answers.WithLabelValues(p.Name, string(v))
+	}
 }
 
 func (m *serverMetrics) answered(point, verdict string) {

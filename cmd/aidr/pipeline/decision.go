@@ -50,12 +50,11 @@ func DecisionTLS(d *config.Decisions, log *slog.Logger) (*tls.Config, error) {
 	return c, nil
 }
 
-// decisionTable returns the containment table, or nil while the state directory is not open.
+// decisionTable returns the containment table, or nil while the state directory is not open. Gateways ask on each call, so it takes
+// no lock.
 func (p *Pipeline) decisionTable() decision.Table {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.opened == nil || p.opened.contain == nil {
-		return nil
+	if t := p.table.Load(); t != nil {
+		return t
 	}
-	return p.opened.contain
+	return nil
 }

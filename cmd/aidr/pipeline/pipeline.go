@@ -21,6 +21,7 @@ import (
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/connectors/maxmind"
 	"github.com/aidr-engine/aidr/engine"
+	"github.com/aidr-engine/aidr/engine/contain"
 	"github.com/aidr-engine/aidr/engine/deliver"
 	"github.com/aidr-engine/aidr/rules"
 )
@@ -63,6 +64,8 @@ type Pipeline struct {
 
 	reloading sync.Mutex // one reload at a time, which has kept
 	kept      kept
+
+	table atomic.Pointer[contain.Table] // of opened; nil: not open
 
 	compacting sync.WaitGroup // of Sets
 	life       sync.RWMutex

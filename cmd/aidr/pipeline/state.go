@@ -78,6 +78,7 @@ func (p *Pipeline) open() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.opened, p.engine, p.waiting, p.wasOpen = o, e, "", true
+	p.table.Store(o.contain)
 	p.removeRequest()
 	return nil
 }
@@ -131,6 +132,7 @@ func (p *Pipeline) close(drain time.Duration) error {
 		p.log.Warn("some sinks were not drained in time", "reason", left)
 	}
 	p.mu.Lock()
+	p.table.Store(nil)
 	p.opened, p.waiting, p.idle = nil, noPartition, false
 	p.mu.Unlock()
 	o.control.Close() // only now, so that it answered while the sinks were drained
