@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,7 +21,7 @@ func configCommand() *cobra.Command {
 	init := &cobra.Command{
 		Use: "init [FILE]", Short: "Write a commented first configuration to FILE or standard output", Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, argv []string) error {
-			return writeFirst(cmd, argv, config.Example, force, "configuration")
+			return writeFirst(cmd, argv, config.First(time.Now()), force, "configuration")
 		},
 	}
 	init.Flags().BoolVar(&force, "force", false, "overwrite FILE")

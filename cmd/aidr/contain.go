@@ -48,7 +48,7 @@ calls an hour that it would restrain, and who shares the credential, and changes
 
 --pause-automation suspends all containments that rules decided, and lets rules add none, until --resume-automation. Those that people
 made or approved stay. --confirm-complete ends the answers "unknown" of a new or lost state directory: it says that there is nothing
-else to contain.
+else to contain. On the day of decisions.first_start a new directory needs it not.
 
 The user, the time and the reason are kept in the audit (aidr state audit) and in the ledger (aidr responses). Without a running aidr
 the change is made in the state directory.`,

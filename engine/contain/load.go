@@ -16,6 +16,12 @@ import (
 const lostNew = "the state directory is new, so containments of an earlier one are not known: " +
 	"confirm with `aidr contain --confirm-complete` that there are none"
 
+// IsNew reports whether the table may lack containments for no other reason than that its state directory is new.
+func (t *Table) IsNew() bool {
+	known, why := t.View().Known()
+	return !known && why == lostNew
+}
+
 // New returns the table that a store holds. A store without one begins a table that is not known to be complete: see Confirm.
 func New(s *store.Store, opts Options) (*Table, error) {
 	opts.Policy = opts.Policy.WithDefaults()

@@ -4,6 +4,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/aidr-engine/aidr/connectors/decision"
 	"github.com/aidr-engine/aidr/rules/doc"
@@ -23,6 +24,15 @@ type Decisions struct {
 	Open string `key:"open"`
 	// The gateways that may ask.
 	Points []Point `key:"points"`
+	// Day on which this installation starts for the first time, such as 2026-12-01. A new state directory that is opened within a day
+	// of it (UTC) lacks no containment. Later a new directory is a lost one: its answers are `unknown` until
+	// `aidr contain --confirm-complete`. `aidr config init` writes the day.
+	FirstStart time.Time `key:"first_start"`
+}
+
+// StartsFirst reports whether a new state directory at this time is that of the first start.
+func (d *Decisions) StartsFirst(now time.Time) bool {
+	return !d.FirstStart.IsZero() && !now.Before(d.FirstStart.Add(-day)) && now.Before(d.FirstStart.Add(2*day))
 }
 
 // Asked reports whether gateways can ask this process.
@@ -75,6 +85,9 @@ func (r *reader) decisions(n *doc.Node) (d Decisions) {
 	d.Open = r.text(f.Get("open"))
 	if t := f.Get("tls"); t != nil {
 		d.TLS = r.serverTLS(t)
+	}
+	if n := f.Get("first_start"); n != nil {
+		d.FirstStart = n.Date()
 	}
 	for _, item := range f.Get("points").Items() {
 		d.Points = append(d.Points, r.point(item))
@@ -170,6 +183,9 @@ func (r *reader) decide(root *doc.Node) *Decide {
 	up.Done()
 	d := f.Need("decisions")
 	c.Decisions = r.decisions(d)
+	if !c.Decisions.FirstStart.IsZero() {
+		d.Fields().Get("first_start").Fail("is for aidr run: aidr decide has no state directory")
+	}
 	if d != nil && c.Decisions.Listen == "" && c.Decisions.GRPC == "" {
 		d.Fail("has neither listen nor grpc: set the address on which the gateway asks")
 	}

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 const gateToken = "0123456789abcdef0123456789"
@@ -15,6 +16,7 @@ decisions:
   listen: 127.0.0.1:8473
   grpc: "[::1]:8474"
   open: local
+  first_start: 2026-12-01
   points:
     - {name: envoy, token: ` + gateToken + `, agent: "claim:sub", credential: authorization, session: x-session, tool: x-tool, mcp_server: x-server, tenant: acme, unknown: deny}
 `)
@@ -25,6 +27,15 @@ decisions:
 	if p := d.DecisionPoints(); d.Listen != "127.0.0.1:8473" || d.GRPC != "[::1]:8474" || d.Open != "local" || len(p) != 1 ||
 		p[0].Name != "envoy" || p[0].Agent != "claim:sub" || p[0].Server != "x-server" || p[0].Unknown != "deny" || p[0].Tenant != "acme" {
 		t.Errorf("got %+v", d)
+	}
+	for at, want := range map[string]bool{
+		"2026-11-29T23:59:59Z": false, "2026-11-30T12:00:00Z": true, "2026-12-01T00:00:00Z": true, "2026-12-02T23:59:59Z": true,
+		"2026-12-03T00:00:00Z": false,
+	} {
+		now, err := time.Parse(time.RFC3339, at)
+		if got := d.StartsFirst(now); err != nil || got != want || (&Decisions{}).StartsFirst(now) {
+			t.Errorf("first start at %s: %v, want %v", at, got, want)
+		}
 	}
 	f := func(text, want string) {
 		t.Helper()

@@ -159,6 +159,8 @@ func kindOf(t reflect.Type) string {
 	switch t {
 	case reflect.TypeFor[time.Duration]():
 		return "duration"
+	case reflect.TypeFor[time.Time]():
+		return "day"
 	case reflect.TypeFor[[]time.Duration]():
 		return "list of durations"
 	case reflect.TypeFor[[]string]():

@@ -4,10 +4,12 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/aidr-engine/aidr/cmd/aidr/api"
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
 	"github.com/aidr-engine/aidr/connectors/decision"
+	"github.com/aidr-engine/aidr/engine/contain"
 )
 
 // listenDecisions opens the listeners for gateways. While the state directory is not open, as in a standby, they answer that
@@ -55,6 +57,21 @@ func DecisionTLS(d *config.Decisions, log *slog.Logger) (*tls.Config, error) {
 func (p *Pipeline) decisionTable() decision.Table {
 	if t := p.table.Load(); t != nil {
 		return t
+	}
+	return nil
+}
+
+// confirmFirst confirms that the table of a new state directory is complete if the configuration names this day as that of the
+// first start. Otherwise it warns that answers are unknown, with the command that ends this.
+func (p *Pipeline) confirmFirst(t *contain.Table) error {
+	d := &p.cfg.Decisions
+	if t.IsNew() && d.StartsFirst(now()) {
+		_, err := t.Confirm(contain.Actor{Name: "configuration"}, "the first start, by decisions.first_start: "+d.FirstStart.Format(time.DateOnly))
+		return err
+	}
+	if known, why := t.View().Known(); !known && d.Asked() {
+		p.log.Warn("decisions of gateways are answered with unknown instead of allow", "reason", why,
+			"remedy", fmt.Sprintf("aidr contain --confirm-complete --reason 'nothing was contained' --state %s", p.cfg.State.Dir))
 	}
 	return nil
 }

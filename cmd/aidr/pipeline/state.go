@@ -64,8 +64,8 @@ func (p *Pipeline) open() error {
 	if o.contain, err = contain.New(s, contain.Options{Policy: p.live.Load().Response.Policy(), Log: p.log}); err != nil {
 		return errors.Join(err, s.Close())
 	}
-	if known, why := o.contain.View().Known(); !known && p.cfg.Decisions.Asked() {
-		p.log.Warn("decisions of gateways are answered with unknown instead of allow", "reason", why)
+	if err := p.confirmFirst(o.contain); err != nil {
+		return errors.Join(err, s.Close())
 	}
 	e, err := p.newEngine(o, p.live.Load(), p.set, p.inputs)
 	if err != nil {
