@@ -1,7 +1,6 @@
 package contain
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/aidr-engine/aidr/schema"
@@ -59,38 +58,4 @@ func (t *Table) DryRun(r Request) (*Blast, error) {
 	}
 	slices.SortFunc(b.Existing, compareIDs)
 	return b, nil
-}
-
-// maxRefusals is the number of refused requests that the audit keeps of one minute. More are counted in one entry, so that
-// nobody can fill the disk with requests that are refused.
-const maxRefusals = 60
-
-// Refused adds a request that was refused to the audit. It changes nothing else.
-func (t *Table) Refused(who Actor, action, reason string) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	now := t.now()
-	if minute := now / nanosPerMinute; minute != t.refusals.minute {
-		t.flushRefusals(now)
-		t.refusals = refusals{minute: minute}
-	}
-	if t.refusals.count++; t.refusals.count > maxRefusals {
-		t.refusals.dropped++
-		return
-	}
-	t.audit(now, actionRefused, who.Name, "", schema.Truncate(action+": "+reason, schema.MaxReason), auditDetail{})
-}
-
-// refusals counts the requests that were refused in one minute.
-type refusals struct {
-	minute         schema.Instant
-	count, dropped int
-}
-
-// flushRefusals adds one entry for the refusals of the last minute that have none of their own. mu is held.
-func (t *Table) flushRefusals(now schema.Instant) {
-	if t.refusals.dropped > 0 {
-		t.audit(now, actionRefused, engineName, "", fmt.Sprintf("%d more requests of one minute were refused", t.refusals.dropped), auditDetail{})
-		t.refusals.dropped = 0
-	}
 }

@@ -30,7 +30,6 @@ const (
 	actionEnforced = "enforced"
 	actionVerified = "verified"
 	actionFailed   = "failed"
-	actionRefused  = "refused"
 )
 
 // engineName is the origin of changes that nobody asked for, such as an expiry.
@@ -238,8 +237,12 @@ func (t *Table) audit(at schema.Instant, action, who, rule, reason string, d aud
 	if err != nil {
 		panic("BUG: " + err.Error())
 	}
+	object := ""
+	if !d.ID.IsZero() {
+		object = d.ID.String()
+	}
 	t.unsaved.audit = append(t.unsaved.audit, store.AuditEntry{
-		Time: at, Who: who, Action: action, Rule: rule, Key: map[string]string{}, Reason: reason, Detail: detail,
+		Time: at, Who: who, Class: store.AuditContainment, Action: action, Object: object, Rule: rule, Reason: reason, Detail: detail,
 	})
 }
 

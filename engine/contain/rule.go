@@ -221,9 +221,6 @@ func (t *Table) Tick() {
 	}
 	t.expireCalls(now)
 	t.saveReceipts()
-	if now/nanosPerMinute != t.refusals.minute {
-		t.flushRefusals(now)
-	}
 	t.sweep(now)
 	for k, until := range t.cooling {
 		if now >= until {

@@ -51,9 +51,8 @@ type Table struct {
 	changed    chan struct{}                 // closed at the next change
 	unsaved    pending                       // since the last Take
 	taken      pending                       // of the last Take, until Saved
-	refusals   refusals
-	sweepFrom  schema.ID                   // where the search for responses that have ended long ago goes on
-	commit     func(context.Context) error // makes a checkpoint and waits for it; nil: no engine runs
+	sweepFrom  schema.ID                     // where the search for responses that have ended long ago goes on
+	commit     func(context.Context) error   // makes a checkpoint and waits for it; nil: no engine runs
 }
 
 // tableState is the durable part of a table that no record has.

@@ -43,7 +43,7 @@ type Checkpoint struct {
 	// deletes. Containment is the state of the containment table; nil: it has not changed.
 	Responses, Approvals []KV
 	Containment          []byte
-	// Audit records what people changed of State with this checkpoint.
+	// Audit records what people and automation changed with this checkpoint. Commit sets the Seq and Prev of the entries.
 	Audit []AuditEntry
 	Size  int // set by Commit: approximate size of the batch, in bytes
 }
@@ -74,8 +74,10 @@ func (s *Store) Commit(c *Checkpoint) error {
 		return fmt.Errorf("commit checkpoint %d: %w", c.Seq, err)
 	}
 	if done, err := s.numberEntries(c); done || err != nil {
+		s.uncertain = s.uncertain && !done
 		return err
 	}
+	s.uncertain = true
 	b := db.NewBatchWithSize(size)
 	defer b.Close()
 	w := batchWriter{b: b}
@@ -89,7 +91,8 @@ func (s *Store) Commit(c *Checkpoint) error {
 	s.writeReceipt(receipt{c.Seq, next.last.at})
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.last, s.out, s.sweep, s.rows.total = next.last, next.out, next.sweep, next.rows
+	s.last, s.out, s.sweep, s.rows.total, s.audit = next.last, next.out, next.sweep, next.rows, next.audit
+	s.uncertain = false
 	s.setDead(next.dead)
 	return nil
 }
@@ -117,12 +120,13 @@ type committedState struct {
 	dead  deadState
 	sweep sweepState
 	rows  uint64
+	audit AuditHead
 }
 
 // fill puts the whole checkpoint into the batch.
 func (s *Store) fill(db *pebble.DB, w *batchWriter, c *Checkpoint, bodies [][]byte) (next committedState, err error) {
 	now := s.now()
-	next = committedState{last: lastCheckpoint{c.Seq, bytes.Clone(c.State), now}, out: s.out, dead: s.dead}
+	next = committedState{last: lastCheckpoint{c.Seq, bytes.Clone(c.State), now}, out: s.out, dead: s.dead, audit: s.audit}
 	next.rows = s.putRows(w, c)
 	w.set(keyCheckpointTime(), binary.BigEndian.AppendUint64(nil, uint64(now)))
 	w.set(keyCheckpoint(), append(binary.AppendUvarint(nil, c.Seq), c.State...))
@@ -149,7 +153,7 @@ func (s *Store) fill(db *pebble.DB, w *batchWriter, c *Checkpoint, bodies [][]by
 		w.delete(keyNumber(tableItems, seq))
 	}
 	putContainment(w, c)
-	if err := putAudit(w, c); err != nil {
+	if err := putAudit(w, &next.audit, c.Audit, c.Seq); err != nil {
 		return next, err
 	}
 	if next.sweep, err = s.sweepFindings(db, w); err != nil {

@@ -31,22 +31,22 @@ const (
 	tableRows    = 'b'
 	tableRowSink = 'B'
 	tableDead    = 'd'
-	tableAudit   = 'a'
+	tableAudit   = 'A'
 	tableNote    = 'n'
+	tableToken   = 'K'
+	tableTriage  = 'T'
+	tableSnooze  = 'U'
 
 	tableResponse = 'k'
 	tableApproval = 'h'
+	tableOldAudit = 'a' // entries of earlier versions, by checkpoint
 )
 
 func keyCheckpoint() []byte     { return []byte{tableMeta, 'c'} }
 func keyCheckpointTime() []byte { return []byte{tableMeta, 't'} }
 func keyOutbox() []byte         { return []byte{tableMeta, 'o'} }
 func keyContainment() []byte    { return []byte{tableMeta, 'k'} }
-func keyAudit(checkpoint uint64, n int) []byte {
-	return binary.BigEndian.AppendUint32(keyNumber(tableAudit, checkpoint), uint32(n))
-}
-
-func keyDead() []byte { return []byte{tableMeta, 'd'} }
+func keyDead() []byte           { return []byte{tableMeta, 'd'} }
 
 // keyNumber returns a key of a table that is sorted by a number.
 func keyNumber(table byte, n uint64) []byte {

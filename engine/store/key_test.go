@@ -5,4 +5,5 @@ var _ = map[byte]struct{}{
 	tableVersion: {}, tableMeta: {}, tableCell: {}, tableTimer: {}, tableItems: {}, tablePaged: {}, tableRetired: {}, tableOutbox: {},
 	tableFinding: {}, tableGroup: {}, tableChange: {}, tableSink: {}, tableRetry: {}, tableEntity: {}, tableDeltas: {}, tableRank: {},
 	tableRows: {}, tableRowSink: {}, tableDead: {}, tableAudit: {}, tableNote: {}, tableResponse: {}, tableApproval: {},
+	tableToken: {}, tableTriage: {}, tableSnooze: {}, tableOldAudit: {},
 }

@@ -246,6 +246,12 @@ func (s *Store) load(db *pebble.DB) error {
 	if err := s.dead.load(db); err != nil {
 		return err
 	}
+	if s.audit, err = readAuditHead(db); err != nil {
+		return err
+	}
+	if err := adoptAudit(db, &s.audit, s.writeOptions()); err != nil {
+		return err
+	}
 	s.sweep = sweepState{}
 	if err := s.rows.load(db); err != nil {
 		return err

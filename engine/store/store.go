@@ -34,7 +34,12 @@
 //	                           written before the cursor; if the sink is disabled, then since i64, text reason
 //	'r' <name> 0 <Seq u64>     retry of a sink, an entry before its cursor: id 16, due i64, uvarints attempts, size, update
 //	'd' <Seq u64>              dead letter as JSON
-//	'a' <checkpoint u64> <u32> change of State or of containment, as JSON (AuditEntry)
+//	'A' <Seq u64>              entry of the audit, as JSON (AuditEntry); each holds the hash of the one before
+//	'm' 'a'                    end of the audit: uvarint Seq of its last entry, text hash of that entry (missing: no entry)
+//	'a' <checkpoint u64> <u32> entry of the audit of earlier versions; Open moves it to 'A'
+//	'K' <id>                   token of the control API, as JSON; it holds the hash of the secret
+//	'T' <id 16>                triage of a finding with its history, as JSON
+//	'U' <id>                   snooze of deliveries, as JSON
 //	'm' 'k'                    state of the containment table, as JSON (missing in stores of earlier versions)
 //	'k' <id 16>                response, an entry of the ledger, as JSON
 //	'h' <id 16>                approval of a held call, its latest round, by the id of round 0, as JSON
@@ -130,6 +135,9 @@ type Store struct {
 	sinks    map[string]*sinkState
 	rows     rowState
 	pins     map[uint64]int // number of retries that need an outbox entry, by Seq
+	audit    AuditHead
+	// uncertain is set after a Commit that failed until it is repeated: it may be durable. Used by the writer only.
+	uncertain bool
 
 	loss *Loss // found when the database was opened; nil: none
 

@@ -94,7 +94,7 @@ func running(s *store.Store) Runtime {
 
 func TestEndpoints(t *testing.T) {
 	s := memory(t)
-	for name, h := range map[string]http.Handler{"running": Handler(s, running(s)), "stopped": Handler(s, Runtime{})} {
+	for name, h := range map[string]http.Handler{"running": ofOwner(Handler(s, running(s))), "stopped": ofOwner(Handler(s, Runtime{}))} {
 		f := func(method, path string, code int, wants ...string) {
 			t.Helper()
 			w := httptest.NewRecorder()
@@ -169,13 +169,13 @@ func TestEndpoints(t *testing.T) {
 			f("POST", "/v1/dead-letters/replay?all=1", 503, "no aidr runs")
 		}
 		f("POST", "/v1/sinks/siem/enable", 404, "no sink has this name")
-		f("POST", "/v1/findings", 405)
+		f("POST", "/v1/findings", 404)
 		f("GET", "/", 404)
 	}
 }
 
 func TestBodiesOfDeadLettersAreLeftOut(t *testing.T) {
-	h := Handler(memory(t), Runtime{})
+	h := ofOwner(Handler(memory(t), Runtime{}))
 	for path, want := range map[string]bool{"/v1/dead-letters": false, "/v1/dead-letters?body=1": true} {
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
@@ -198,7 +198,7 @@ func TestDropSelected(t *testing.T) {
 	if err := s.Commit(c); err != nil {
 		t.Fatal(err)
 	}
-	h := Handler(s, Runtime{})
+	h := ofOwner(Handler(s, Runtime{}))
 	f := func(query string, done, left int) {
 		t.Helper()
 		w := httptest.NewRecorder()
@@ -266,7 +266,7 @@ func query(t *testing.T, c *Client) {
 
 func TestClientOfRunningProcess(t *testing.T) {
 	dir, s := t.TempDir(), memory(t)
-	serve(t, dir, Handler(s, running(s)))
+	serve(t, dir, ofOwner(Handler(s, running(s))))
 	if info, err := os.Stat(filepath.Join(dir, SocketName)); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("socket: got mode %v, %v, want 0600", info.Mode(), err)
 	}
@@ -374,7 +374,7 @@ func TestLongPathsAreShortened(t *testing.T) {
 		t.Fatalf("got %q, %v", got, err)
 	}
 	s := memory(t)
-	serve(t, dir, Handler(s, running(s)))
+	serve(t, dir, ofOwner(Handler(s, running(s))))
 	if !dial(t, dir).Running() {
 		t.Error("Running reports false")
 	}
@@ -383,7 +383,7 @@ func TestLongPathsAreShortened(t *testing.T) {
 // TestTail checks that tail sends existing findings only with `after`, new ones as they come, and each finding once.
 func TestTail(t *testing.T) {
 	s := memory(t)
-	server := httptest.NewServer(Handler(s, running(s)))
+	server := httptest.NewServer(ofOwner(Handler(s, running(s))))
 	defer server.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()

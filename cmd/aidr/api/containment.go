@@ -5,74 +5,29 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/aidr-engine/aidr/cmd/aidr/access"
 	"github.com/aidr-engine/aidr/engine/contain"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/rules/doc"
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// Caller is who sent a request, as the connection authenticated it. The unix socket, which only its owner can open, gives its
-// peers every scope.
-type Caller struct {
-	Name       string // such as "uid 1000"
-	Credential string // the id of the credential that authenticated it, as in events; "" for a peer of the socket
-	Scopes     []string
-}
-
-// The scopes of requests about containments.
-const (
-	ScopeRead    = "read"    // see what is contained, and what a containment would do
-	ScopeContain = "contain" // contain and release
-	ScopeApprove = "approve" // answer proposals and held calls
-	ScopeAdmin   = "admin"   // pause automation, confirm that the table is complete
-)
-
-// AllScopes returns all scopes.
-func AllScopes() []string { return []string{ScopeRead, ScopeContain, ScopeApprove, ScopeAdmin} }
-
-// WithCaller returns a context in which requests come from a caller.
-func WithCaller(ctx context.Context, c Caller) context.Context {
-	return context.WithValue(ctx, callerKey{}, c)
-}
-
 // commitTime bounds how long a change waits until it is durable. After it, the change still counts, and the answer reports that it is not durable.
 const commitTime = 10 * time.Second
 
-// maxControlBody is the maximum size of the body of a change, in bytes.
-const maxControlBody = 32 << 10
-
-// containments serves the requests about the containment table.
-func (h *handler) containments(m *http.ServeMux) {
-	m.HandleFunc("GET /v1/containments", h.guarded(ScopeRead, "list", h.contained))
-	m.HandleFunc("POST /v1/containments", h.guarded(ScopeContain, "contain", h.contain))
-	m.HandleFunc("POST /v1/containments/dry-run", h.guarded(ScopeRead, "dry-run", h.dryRun))
-	m.HandleFunc("POST /v1/containments/confirm", h.guarded(ScopeAdmin, "confirm", h.confirm))
-	m.HandleFunc("POST /v1/containments/{id}/release", h.guarded(ScopeContain, "release", h.release))
-	m.HandleFunc("POST /v1/approvals/{id}", h.guarded(ScopeApprove, "approve", h.approve))
-	m.HandleFunc("POST /v1/automation", h.guarded(ScopeAdmin, "automation", h.automation))
-	m.HandleFunc("GET /v1/responses", h.guarded(ScopeRead, "list", h.responses))
-	m.HandleFunc("GET /v1/responses/{id}", h.guarded(ScopeRead, "show", h.response))
-	// Everything else below these paths is a mistake, or an attempt: it is audited too.
-	for _, path := range []string{"/v1/containments", "/v1/containments/", "/v1/approvals/", "/v1/automation", "/v1/responses/", "/v1/responses"} {
-		m.HandleFunc(path, h.guarded("", "unknown request", func(*control) (any, error) {
-			return nil, refusal{http.StatusNotFound, errors.New("there is no such request: see `aidr contain --help`")}
-		}))
-	}
-}
-
 // control is one request about the table.
 type control struct {
-	r     *http.Request
-	table *contain.Table
-	who   contain.Actor
-	lines *json.Encoder
-	w     http.ResponseWriter
+	r      *http.Request
+	w      http.ResponseWriter
+	table  *contain.Table
+	caller access.Caller
+	who    contain.Actor
+	lines  *json.Encoder
 }
 
 // refusal is an error with the status of its response.
@@ -81,40 +36,25 @@ type refusal struct {
 	error
 }
 
-// guarded returns a handler that checks the caller and audits each request that it refuses.
-func (h *handler) guarded(scope, action string, serve func(*control) (any, error)) http.HandlerFunc {
+// control returns a handler of a request about the table. change reports whether it changes the table, so that its response
+// waits until the change is durable.
+func (h *handler) control(change bool, serve func(*control) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		table, commit, err := h.containmentTable()
 		if err != nil {
 			refuse(w, http.StatusServiceUnavailable, err)
 			return
 		}
-		caller, known := r.Context().Value(callerKey{}).(Caller)
-		c := &control{r: r, w: w, table: table, who: contain.Actor{Name: caller.Name, Credential: caller.Credential}}
-		var out any
+		caller := callerOf(r.Context())
+		c := &control{r: r, w: w, table: table, caller: caller, who: contain.Actor{Name: caller.Name, Credential: caller.Credential}}
+		out, err := serve(c)
 		switch {
-		case !known:
-			c.who.Name = "unknown"
-			err = refusal{http.StatusUnauthorized, errors.New("the request is not authenticated")}
-		case scope != "" && !slices.Contains(caller.Scopes, scope):
-			err = refusal{http.StatusForbidden, fmt.Errorf("%s may not %s: it lacks the scope %s", caller.Name, action, scope)}
-		default:
-			r.Body = http.MaxBytesReader(w, r.Body, maxControlBody)
-			out, err = serve(c)
-		}
-		if err != nil {
-			table.Refused(c.who, r.Method+" "+schema.Truncate(r.URL.Path, 100), err.Error())
-			err, code := err, failureCode(err)
-			if e := h.durable(r.Context(), commit); e != nil {
-				err = fmt.Errorf("%w (the audit of this is not durable yet: %w)", err, e)
-			}
-			refuse(w, code, err)
+		case err != nil:
+			refuse(w, failureCode(err), err)
 			return
-		}
-		if c.lines != nil {
+		case c.lines != nil:
 			return // everything was sent
-		}
-		if scope != ScopeRead {
+		case change:
 			if err := h.durable(r.Context(), commit); err != nil {
 				refuse(w, http.StatusAccepted, fmt.Errorf("done, and not durable yet: %w: a crash now would undo it", err))
 				return
@@ -173,18 +113,8 @@ func commitStopped(s *store.Store, t *contain.Table) error {
 	return nil
 }
 
-// body decodes the JSON of a request. Unknown keys are errors, because a misspelled one must not widen a containment.
-func (c *control) body(into any) error {
-	d := json.NewDecoder(c.r.Body)
-	d.DisallowUnknownFields()
-	if err := d.Decode(into); err != nil {
-		return fmt.Errorf("the body is not the JSON that is expected: %w", err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("the body has more than one JSON value")
-	}
-	return nil
-}
+// body decodes the JSON of a request.
+func (c *control) body(into any) error { return decodeBody(c.w, c.r, into) }
 
 // ContainRequest is the body of a request for a containment.
 type ContainRequest struct {
@@ -219,6 +149,9 @@ func (c *control) containRequest() (contain.Request, error) {
 		}
 		r.TTL = ttl
 	}
+	if !c.caller.Sees(b.Target.Tenant) {
+		return r, refusal{http.StatusForbidden, fmt.Errorf("%s is limited to the tenant %q: name it in target.tenant", c.caller.Name, c.caller.Tenant)}
+	}
 	return r, nil
 }
 
@@ -239,7 +172,14 @@ func (h *handler) dryRun(c *control) (any, error) {
 	return c.table.DryRun(r)
 }
 
-func (h *handler) contained(c *control) (any, error) { return c.table.List(), nil }
+func (h *handler) contained(c *control) (any, error) {
+	l := c.table.List()
+	if c.caller.Tenant != "" {
+		l.Responses = slices.DeleteFunc(l.Responses, func(r schema.ResponseRecord) bool { return !c.caller.Sees(r.Target.Tenant) })
+		l.Approvals = slices.DeleteFunc(l.Approvals, func(a schema.Approval) bool { return !c.caller.Sees(a.Call.Tenant) })
+	}
+	return l, nil
+}
 
 // reasonBody is the body of a request that needs only a reason.
 type reasonBody struct {
@@ -258,12 +198,29 @@ func (h *handler) release(c *control) (any, error) {
 	return c.table.Release(id, c.who, b.Reason)
 }
 
+// checkTenant refuses a caller of one tenant that names a containment, proposal or approval of another one, as if there
+// were none.
+func (c *control) checkTenant(id schema.ID) error {
+	if c.caller.Tenant == "" {
+		return nil
+	}
+	l := c.table.List()
+	if slices.ContainsFunc(l.Responses, func(r schema.ResponseRecord) bool { return r.ID == id && c.caller.Sees(r.Target.Tenant) }) ||
+		slices.ContainsFunc(l.Approvals, func(a schema.Approval) bool { return a.ID == id && c.caller.Sees(a.Call.Tenant) }) {
+		return nil
+	}
+	return fmt.Errorf("%s: %w", id, contain.ErrNotFound)
+}
+
 func (c *control) id() (schema.ID, error) {
 	id, err := schema.ParseID(c.r.PathValue("id"))
 	if err != nil {
 		return id, fmt.Errorf("id %q: %w", schema.Truncate(c.r.PathValue("id"), 64), err)
 	}
-	return id, nil
+	if c.r.Method != http.MethodGet {
+		err = c.checkTenant(id)
+	}
+	return id, err
 }
 
 // Answered is the response to an answer: the containment or the held call that was answered.
@@ -341,7 +298,7 @@ func (h *handler) responses(c *control) (any, error) {
 	}
 	var list []*schema.ResponseRecord
 	err = c.table.Ledger(func(r *schema.ResponseRecord) bool {
-		if is(q.Get("status"), string(r.Status)) && is(q.Get("stage"), string(r.Stage)) && is(q.Get("rule"), r.RuleID) &&
+		if c.caller.Sees(r.Target.Tenant) && is(q.Get("status"), string(r.Status)) && is(q.Get("stage"), string(r.Stage)) && is(q.Get("rule"), r.RuleID) &&
 			is(q.Get("agent"), r.Target.Agent) && (since == 0 || r.Since >= since) && (until == 0 || r.Since < until) {
 			list = append(list, r)
 		}
@@ -383,7 +340,7 @@ func (h *handler) response(c *control) (any, error) {
 	switch {
 	case err != nil:
 		return nil, refusal{http.StatusInternalServerError, err}
-	case !ok:
+	case !ok || !c.caller.Sees(r.Target.Tenant):
 		return nil, fmt.Errorf("response %s: %w", id, contain.ErrNotFound)
 	}
 	return r, nil

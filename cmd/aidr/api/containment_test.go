@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aidr-engine/aidr/cmd/aidr/access"
 	"github.com/aidr-engine/aidr/engine/clock"
 	"github.com/aidr-engine/aidr/engine/contain"
 	"github.com/aidr-engine/aidr/engine/store"
@@ -46,18 +47,18 @@ func newControl(t *testing.T) *controlBench {
 	}
 	b.Handler = Handler(s, Runtime{Containment: func() (*contain.Table, func(context.Context) error, error) {
 		return b.table, func(context.Context) error { return commitStopped(s, b.table) }, nil
-	}})
+	}, Now: func() time.Time { return b.now }})
 	return b
 }
 
-var operator = Caller{Name: "uid 1000", Scopes: AllScopes()}
+var operator = access.Caller{Name: "uid 1000", Scopes: access.All()}
 
 // send sends a request of a caller, nil for one that is not authenticated, and decodes the response into out.
-func (b *controlBench) send(who *Caller, method, path, body string, out any) int {
+func (b *controlBench) send(who *access.Caller, method, path, body string, out any) int {
 	b.t.Helper()
 	r := httptest.NewRequest(method, path, strings.NewReader(body))
 	if who != nil {
-		r = r.WithContext(WithCaller(r.Context(), *who))
+		r = r.WithContext(access.With(r.Context(), *who))
 	}
 	w := httptest.NewRecorder()
 	b.ServeHTTP(w, r)
@@ -94,15 +95,15 @@ func TestRefusedControlCalls(t *testing.T) {
 	id := b.containAgent("a", "deny").String()
 	b.containAgent("h", "hold")
 	held := b.table.Decide(schema.Question{Agent: "h", Tool: "t"}).ApprovalID.String()
-	reader := &Caller{Name: "token:dashboard", Scopes: []string{ScopeRead}}
-	gateway := &Caller{Name: "token:gateway"}
-	approver := &Caller{Name: "token:approver", Scopes: []string{ScopeApprove}}
-	contained := &Caller{Name: "agent:a", Credential: "a", Scopes: AllScopes()}
+	reader := &access.Caller{Name: "token:dashboard", Scopes: []access.Scope{access.Read}}
+	gateway := &access.Caller{Name: "token:gateway"}
+	approver := &access.Caller{Name: "token:approver", Scopes: []access.Scope{access.Approve}}
+	contained := &access.Caller{Name: "agent:a", Credential: "a", Scopes: access.All()}
 	const good = `{"scope":"agent","target":{"agent":"x"},"ttl":"1h","reason":"r"}`
 	const why = `{"reason":"r"}`
 	tests := []struct {
 		name         string
-		who          *Caller
+		who          *access.Caller
 		method, path string
 		body         string
 		code         int
@@ -250,7 +251,7 @@ func TestControlCalls(t *testing.T) {
 	}
 	r := httptest.NewRequest("GET", "/v1/responses?status=active&agent=h", nil)
 	w := httptest.NewRecorder()
-	b.ServeHTTP(w, r.WithContext(WithCaller(r.Context(), operator)))
+	b.ServeHTTP(w, r.WithContext(access.With(r.Context(), operator)))
 	if got := strings.TrimSpace(w.Body.String()); strings.Count(got, "\n") != 0 || !strings.Contains(got, hold.String()) {
 		t.Errorf("ls: %s", got)
 	}

@@ -95,6 +95,9 @@ func (h *handler) entityQuery(r *http.Request) (q *entityQuery, err error) {
 		tenant := v.Get("tenant")
 		q.tenant = &tenant
 	}
+	if c := callerOf(r.Context()); c.Tenant != "" {
+		q.tenant = &c.Tenant
+	}
 	if t := v.Get("type"); t != "" {
 		q.kinds = slices.DeleteFunc(slices.Clone(kinds), func(k inventory.Kind) bool { return k.String() != t })
 		if len(q.kinds) == 0 {

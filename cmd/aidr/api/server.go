@@ -1,6 +1,10 @@
-// Package api is the control API: HTTP on a unix socket in the state directory, for users of the same machine. The
-// commands findings, dlq, state and status use it to query a running process. If no process runs, they use the same
-// handler on the store, which they open themselves.
+// Package api is the control API: HTTP on a unix socket in the state directory, for users of the same machine, and on the
+// listener control.listen for callers with a token or a client certificate (package access). The commands findings, dlq,
+// state and status use the socket to query a running process. If no process runs, they use the same handler on the store,
+// which they open themselves.
+//
+// routes lists every request with the scope that it needs. A request that is refused changes nothing, is counted, and is in
+// the audit.
 package api
 
 import (
@@ -8,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"os"
@@ -18,6 +23,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aidr-engine/aidr/cmd/aidr/access"
 	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/engine/contain"
 	"github.com/aidr-engine/aidr/engine/item"
@@ -63,43 +69,34 @@ type Runtime struct {
 	Inventory func() (*engine.Inventory, error)
 	// Agent completes the row of an agent by the registry. It may be nil.
 	Agent func(*schema.Agent)
+	// Refused counts a request that was refused, by reason: unauthenticated, host, origin, scope, tenant, invalid. It may be nil.
+	Refused func(reason string)
+	Now     func() time.Time // the wall clock; nil: time.Now
+	Log     *slog.Logger     // nil: nothing is logged
 }
 
 // ErrNoProcess is returned for a request that needs a running process.
 var ErrNoProcess = errors.New("no aidr runs on this state directory: start `aidr run` first")
 
-// Handler serves the control API of a store.
-func Handler(s *store.Store, rt Runtime) http.Handler {
+// Handler returns the control API of a store. Each request needs a Caller in its context; see Server and access.Guard.
+func Handler(s *store.Store, rt Runtime) *API {
 	h := &handler{store: s, rt: rt}
 	m := http.NewServeMux()
-	m.HandleFunc("GET /v1/status", h.status)
-	m.HandleFunc("GET /v1/findings", h.findings)
-	m.HandleFunc("GET /v1/findings/tail", h.tail)
-	m.HandleFunc("GET /v1/findings/{id}", h.finding)
-	m.HandleFunc("GET /v1/dead-letters", h.deadLetters)
-	m.HandleFunc("GET /v1/dead-letters/{seq}", h.deadLetter)
-	m.HandleFunc("POST /v1/dead-letters/{seq}/replay", h.replayDead)
-	m.HandleFunc("DELETE /v1/dead-letters/{seq}", h.dropDead)
-	m.HandleFunc("POST /v1/dead-letters/replay", h.replaySelected)
-	m.HandleFunc("DELETE /v1/dead-letters", h.dropSelected)
-	m.HandleFunc("POST /v1/sinks/{name}/enable", h.enableSink)
-	m.HandleFunc("GET /v1/rules/top", h.topRules)
-	m.HandleFunc("GET /v1/state", h.state)
-	m.HandleFunc("GET /v1/state/rules", h.stateRules)
-	m.HandleFunc("GET /v1/state/keys", h.stateKeys)
-	m.HandleFunc("GET /v1/state/audit", h.audit)
-	m.HandleFunc("POST /v1/state/clear", h.clearState)
-	m.HandleFunc("POST /v1/state/try", h.tryItems)
-	h.containments(m)
-	m.HandleFunc("GET /v1/inventory/{list}", h.entities)
-	m.HandleFunc("GET /v1/inventory/{list}/one", h.entity)
-	m.HandleFunc("GET /v1/inventory/{list}/tail", h.followEntities)
-	return http.MaxBytesHandler(m, maxBody)
+	for _, x := range h.routes() {
+		m.HandleFunc(x.pattern, h.guarded(x))
+	}
+	return &API{http.MaxBytesHandler(m, maxBody), h}
 }
 
 type handler struct {
 	store *store.Store
 	rt    Runtime
+
+	refusals refusals
+
+	tokensOnce sync.Once // guards the two below
+	tokens     *access.Tokens
+	tokensErr  error
 
 	stopped  sync.Once // guards the two below
 	table    *contain.Table
@@ -214,7 +211,7 @@ func (h *handler) finding(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case err != nil:
 		refuse(w, http.StatusInternalServerError, err)
-	case !ok:
+	case !ok || !sees(r, f.Tenant):
 		err := fmt.Errorf("finding %s is not in the local store: it may be older than findings_keep; ClickHouse keeps the history", id)
 		refuse(w, http.StatusNotFound, err)
 	default:
@@ -234,11 +231,27 @@ func findingFilter(r *http.Request) (f store.FindingFilter, err error) {
 	if f.Match, err = condition(q.Get("filter")); err != nil {
 		return f, err
 	}
+	f.Match = ofTenant(r, f.Match)
 	if f.Since, f.Until, err = span(r); err != nil {
 		return f, err
 	}
 	f.Limit, err = limit(r)
 	return f, err
+}
+
+// sees reports whether the caller of a request sees what belongs to a tenant.
+func sees(r *http.Request, tenant string) bool {
+	c := callerOf(r.Context())
+	return c.Sees(tenant)
+}
+
+// ofTenant restricts a condition, which may be nil, to what the caller of a request sees.
+func ofTenant(r *http.Request, match func(*schema.Finding) bool) func(*schema.Finding) bool {
+	c := callerOf(r.Context())
+	if c.Tenant == "" {
+		return match
+	}
+	return func(f *schema.Finding) bool { return c.Sees(f.Tenant) && (match == nil || match(f)) }
 }
 
 // condition compiles a condition over findings. It returns nil for "". A finding on which the condition fails does not match.
@@ -330,6 +343,9 @@ func reply(w http.ResponseWriter, v any) {
 }
 
 func refuse(w http.ResponseWriter, code int, err error) {
+	if rw, ok := w.(*refusalWriter); ok && code >= http.StatusBadRequest {
+		rw.why = err
+	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	json.NewEncoder(w).Encode(failure{err.Error()})

@@ -11,6 +11,7 @@ import (
 	"os"
 	"strings"
 
+	"github.com/aidr-engine/aidr/cmd/aidr/access"
 	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
@@ -114,7 +115,7 @@ func (h *handler) clearState(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusBadRequest, err)
 		return
 	}
-	entry, err := h.rt.ClearState(r.Context(), r.URL.Query().Get("rule"), key, callerOf(r.Context()), reason)
+	entry, err := h.rt.ClearState(r.Context(), r.URL.Query().Get("rule"), key, callerOf(r.Context()).Name, reason)
 	if err != nil {
 		refuse(w, stateFailure(err), err)
 		return
@@ -122,10 +123,14 @@ func (h *handler) clearState(w http.ResponseWriter, r *http.Request) {
 	reply(w, entry)
 }
 
-// audit sends the changes of State by people, the oldest first.
-func (h *handler) audit(w http.ResponseWriter, _ *http.Request) {
+// stateAudit sends the changes that findings depend on, and those of containments, the oldest first.
+func (h *handler) stateAudit(w http.ResponseWriter, _ *http.Request) {
 	enc := lines(w)
-	if err := h.store.Audit(func(a *store.AuditEntry) bool { return enc.Encode(a) == nil }); err != nil {
+	err := h.store.Audit(func(a *store.AuditEntry) bool {
+		shown := a.Class == "" || a.Class == store.AuditState || a.Class == store.AuditContainment || a.Class == store.AuditAccess
+		return !shown || enc.Encode(a) == nil
+	})
+	if err != nil {
 		enc.Encode(failure{err.Error()})
 	}
 }
@@ -134,36 +139,26 @@ func (h *handler) audit(w http.ResponseWriter, _ *http.Request) {
 var ErrNoRules = errors.New("no aidr runs on this state directory, and State can be read with its rules only: " +
 	"name the configuration with --config, or start `aidr run`")
 
-// callerKey is the key of the caller in the context of a connection.
-type callerKey struct{}
-
-// withCaller adds to the context of a connection who is at its other end, if the connection is a unix socket.
+// withCaller adds to the context of a connection the caller at its other end, if the connection is a unix socket.
 func withCaller(ctx context.Context, c net.Conn) context.Context {
 	if l, ok := c.(*limitedConn); ok {
 		c = l.Conn
 	}
 	if u, ok := c.(*net.UnixConn); ok {
 		if uid, err := peerUID(u); err == nil {
-			return WithCaller(ctx, Caller{Name: fmt.Sprintf("uid %d", uid), Scopes: AllScopes()})
+			return access.With(ctx, access.Owner(int(uid)))
 		}
+		return access.With(ctx, access.Caller{Name: "socket", Scopes: access.All()}) // only its owner can open it
 	}
 	return ctx
 }
 
 // ofOwner returns a handler whose requests come from the user of this process, who has the state directory open.
 func ofOwner(h http.Handler) http.Handler {
-	who := Caller{Name: fmt.Sprintf("uid %d", os.Getuid()), Scopes: AllScopes()}
+	who := access.Owner(os.Getuid())
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.ServeHTTP(w, r.WithContext(WithCaller(r.Context(), who)))
+		h.ServeHTTP(w, r.WithContext(access.With(r.Context(), who)))
 	})
-}
-
-// callerOf returns who sent a request, for the audit.
-func callerOf(ctx context.Context) string {
-	if who, ok := ctx.Value(callerKey{}).(Caller); ok {
-		return who.Name
-	}
-	return "unknown"
 }
 
 // tryItems sends what items would change in the State of a rule. The body is the items in flat form.

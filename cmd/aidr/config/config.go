@@ -56,6 +56,8 @@ type Config struct {
 	Sinks Sinks `key:"sinks"`
 	// The listeners on which gateways ask whether a call may pass.
 	Decisions Decisions `key:"decisions"`
+	// The listener of the control API for callers with a token or a client certificate.
+	Control Control `key:"control"`
 	// Addresses that deliveries link to.
 	Links Links `key:"links"`
 	// The listener for /metrics, /healthz and /readyz.

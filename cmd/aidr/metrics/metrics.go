@@ -32,6 +32,7 @@ type Process struct {
 	loadedAt map[Loaded]prometheus.Gauge
 
 	refused  *prometheus.CounterVec
+	denied   *prometheus.CounterVec
 	attempts *prometheus.CounterVec
 	latency  *prometheus.HistogramVec
 	statuses map[string]*label.Limit // by endpoint; read-only
@@ -63,7 +64,10 @@ func New(version string, endpoints []string, now time.Time) *Process {
 		p.loadedAt[x.what].Set(seconds(now))
 	}
 	p.refused = p.counterVec("aidr_http_refused_connections_total",
-		"Connections closed because too many were open, by listener: http (http.listen) or control (the socket in the state directory).", "listener")
+		"Connections closed because too many were open, by listener: http (http.listen) or control (the socket in the state directory, and control.listen).", "listener")
+	p.denied = p.counterVec("aidr_control_refused_total",
+		"Requests to the control API that were refused and changed nothing, by reason: unauthenticated, host, origin, scope, tenant, "+
+			"invalid, or closed (no state directory is open). All but closed are in the audit.", "reason")
 	p.attempts = p.counterVec("aidr_webhook_attempts_total",
 		"Requests to webhook endpoints, by the HTTP status of the answer, or by the reason if there was none: network, dns, timeout, denied_address.",
 		"sink", "status")
@@ -98,6 +102,9 @@ func (p *Process) Reloaded(what Loaded, now time.Time, err error) {
 
 // Refused returns the function that counts a refused connection of a listener.
 func (p *Process) Refused(listener string) func() { return p.refused.WithLabelValues(listener).Inc }
+
+// ControlRefused counts a refused request to the control API.
+func (p *Process) ControlRefused(reason string) { p.denied.WithLabelValues(reason).Inc() }
 
 // WebhookAttempt records a request to an endpoint of New.
 func (p *Process) WebhookAttempt(endpoint, status string, took time.Duration) {

@@ -12,6 +12,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"log/slog"
+	"net"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -88,6 +89,8 @@ type Pipeline struct {
 	stopping bool
 	failure  error // the error that ended Run
 	cancel   context.CancelFunc
+
+	controlAddress net.Addr // of control.listen; nil: not open
 }
 
 // New builds everything that needs no connection. Its error holds every problem of the configuration.
@@ -193,6 +196,13 @@ func (p *Pipeline) Run(ctx context.Context) (err error) {
 	}
 	if gateways != nil {
 		defer gateways.Close()
+	}
+	control, err := p.listenControl()
+	if err != nil {
+		return err
+	}
+	if control != nil {
+		defer control.Close()
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -36,7 +36,8 @@ type opened struct {
 	contain   *contain.Table
 	deliverer *deliver.Deliverer
 	outbox    *metrics.Registry // metrics of the store and the deliverer
-	control   *api.Server
+	api       *api.API
+	control   *api.Server // of the unix socket
 }
 
 // open opens the state directory and starts the engine. Its caller holds life for writing.
@@ -71,7 +72,8 @@ func (p *Pipeline) open() error {
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
-	if o.control, err = p.openControl(s); err != nil {
+	o.api = api.Handler(s, p.runtime())
+	if o.control, err = p.openControl(o.api); err != nil {
 		return errors.Join(err, e.Stop(context.Background()), s.Close())
 	}
 	o.deliverer.Start()
@@ -103,12 +105,12 @@ func (p *Pipeline) newEngine(o *opened, cfg *config.Config, set *Set, inputs []e
 	return e, err
 }
 
-func (p *Pipeline) openControl(s *store.Store) (*api.Server, error) {
+func (p *Pipeline) openControl(h *api.API) (*api.Server, error) {
 	l, err := api.Listen(p.cfg.State.Dir)
 	if err != nil {
 		return nil, err
 	}
-	server := api.NewServer(api.Handler(s, p.runtime()), api.ServerOptions{Log: p.log, Refused: p.registry.Refused("control")})
+	server := api.NewServer(h, api.ServerOptions{Log: p.log, Refused: p.registry.Refused("control")})
 	go server.Serve(l, "control")
 	return server, nil
 }
@@ -146,7 +148,7 @@ func (p *Pipeline) runtime() api.Runtime {
 	return api.Runtime{
 		Status: p.Status, State: p.state, Export: p.exportState, ClearState: p.clearState, Try: p.tryItems,
 		ReplayDead: p.replayDead, EnableSink: p.enableSink, Containment: p.containment, Ledger: p.ledger,
-		Inventory: p.inventory, Agent: p.completeAgent,
+		Inventory: p.inventory, Agent: p.completeAgent, Refused: p.registry.ControlRefused, Log: p.log,
 	}
 }
 
