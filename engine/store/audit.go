@@ -38,14 +38,14 @@ type AuditEntry struct {
 	Prev       string            `json:"prev"` // hash of the entry before, hex; "" of the first; set by the store
 	Time       schema.Instant    `json:"time"` // wall clock
 	Who        string            `json:"who"`
-	Token      string            `json:"token,omitempty"` // id of the token of a request
-	Tenant     string            `json:"tenant,omitempty"`
-	Class      AuditClass        `json:"class,omitempty"` // "" in entries of earlier versions
-	Action     string            `json:"action"`          // such as clear
-	Object     string            `json:"object,omitempty"`
+	Action     string            `json:"action"` // such as clear
 	Rule       string            `json:"rule,omitempty"`
 	Key        map[string]string `json:"key,omitempty"`
 	Reason     string            `json:"reason,omitempty"`
+	Class      AuditClass        `json:"class,omitempty"`  // "" in entries of earlier versions
+	Object     string            `json:"object,omitempty"` // id or name of the thing that changed
+	Tenant     string            `json:"tenant,omitempty"`
+	Token      string            `json:"token,omitempty"` // id of the token of the request
 	Before     json.RawMessage   `json:"before,omitempty"`
 	After      json.RawMessage   `json:"after,omitempty"`
 	Detail     json.RawMessage   `json:"detail,omitempty"`     // of the action

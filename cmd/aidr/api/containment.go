@@ -161,6 +161,9 @@ func (h *handler) contain(c *control) (any, error) {
 		return nil, err
 	}
 	rec, _, err := c.table.Contain(r, c.who)
+	if err == nil && !c.caller.Sees(rec.Target.Tenant) { // the idempotency key is that of a request about another tenant
+		return nil, refusal{http.StatusConflict, errors.New("the idempotency key is in use")}
+	}
 	return rec, err
 }
 
