@@ -275,3 +275,34 @@ func TestProofFromRecords(t *testing.T) {
 		t.Errorf("the operational finding is %s after the release, want settled", g.ops[n-1].Status)
 	}
 }
+
+// TestProofFromSilence: if the agent was the only one that called, the clock proves that it stopped, once all is read.
+func TestProofFromSilence(t *testing.T) {
+	g := newGuard(t)
+	defer g.stop()
+	g.calls(call{"b", "bad", 0, nil})
+	id := g.want(schema.Question{Agent: "b", Point: "kong"}, schema.VerdictDeny).ContainmentID
+	g.calls(call{"b", "x", 20, map[string]any{"disposition": "blocked", "event.outcome": "failure"}})
+	stage := func(after time.Duration, atEnd bool) schema.ResponseStage {
+		t.Helper()
+		if err := g.e.Read(context.Background(), &connectors.Batch{Partition: g.partition(0), HighWater: -1, Next: g.offset[0], AtEnd: atEnd}); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 { // an idle watermark follows a checkpoint later
+			g.clock.now = benchStart.Add(after)
+			after += observeEvery
+			g.checkpoint()
+		}
+		r, ok, err := g.table.Response(id)
+		if err != nil || !ok {
+			t.Fatal(err)
+		}
+		return r.Stage
+	}
+	if s := stage(7*time.Minute, false); s != schema.StageEnforced {
+		t.Errorf("while the source cannot be reached: %s, want enforced", s)
+	}
+	if s := stage(9*time.Minute, true); s != schema.StageVerified {
+		t.Errorf("after minutes of silence: %s, want verified", s)
+	}
+}

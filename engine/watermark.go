@@ -247,6 +247,19 @@ func (l *latest) add(t schema.Instant, own bool, quantile schema.Instant) {
 	}
 }
 
+// lowestOf returns the event time that all partitions have reached, by their records or, if they are silent, by the clock; never if
+// there is none.
+func lowestOf(partitions []progress) schema.Instant {
+	if len(partitions) == 0 {
+		return never
+	}
+	lowest := schema.MaxInstant
+	for i := range partitions {
+		lowest = min(lowest, partitions[i].high())
+	}
+	return lowest
+}
+
 // latestOf returns the highest event time of the partitions, never if they gave no event. Times more than maxBeyond after
 // the quantile of all partitions together are forged and left out, and so are borrowed times, unless there are no others.
 // A quantile needs minRank records; with fewer, no time is left out.
