@@ -21,6 +21,7 @@ func TestKafka(t *testing.T) {
 	t.Run("kills", func(t *testing.T) { testKills(t, broker) })
 	t.Run("bad input", func(t *testing.T) { testBadInput(t, broker) })
 	t.Run("backlog", func(t *testing.T) { testBacklog(t, broker) })
+	t.Run("denials", func(t *testing.T) { testDenials(t, broker) })
 	t.Run("standby", func(t *testing.T) { testStandby(t, broker) })
 }
 
