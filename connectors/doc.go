@@ -73,7 +73,7 @@
 // Profile. [Profile] describes how a sink wants its entries; the zero Profile is an endpoint that wants all of them.
 // MaxEntries, MaxBytes and Linger shape one Write. Wants filters. UpdateEvery thins out FindingUpdated. Watch looks after
 // the destination while nothing is delivered, so that its schema exists and Health is true. Keep hands over [Notes], which are
-// durable and belong to one sink. Dead is the kind of the dead
+// durable and belong to one sink. DeadLetters copies the dead letters to a destination outside, such as a topic. Dead is the kind of the dead
 // letters, and decides between two ways of treating a sink:
 //
 //   - A sink of rows (schema.DeadRow) gets fixed blocks. The extent of a block is durable before the block is written, so

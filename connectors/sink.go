@@ -135,6 +135,9 @@ type Profile struct {
 	// Rows writes a block of the inventory. After an error the same block is written again, also after a crash. If more than the cap
 	// of the outbox waits for it, the engine slows down. Calls do not overlap, but they may overlap with Write. nil: the sink gets no rows.
 	Rows func(ctx context.Context, b *RowBlock) error
+	// DeadLetters copies dead letters, in the order of their Seq, those from when the sink was added. After an error the same ones are
+	// written again, also after a crash. Calls do not overlap, but they may overlap with Write. nil: the sink gets none.
+	DeadLetters func(ctx context.Context, list []DeadLetter) error
 	// Watch looks after the destination until ctx ends, for example to create a schema while nothing is delivered. nil:
 	// there is nothing to look after.
 	Watch func(ctx context.Context)
@@ -142,6 +145,15 @@ type Profile struct {
 	Keep func(Notes)
 	// Enable makes the sink try again after Write has reported Partial.Disabled. nil: the sink is never disabled.
 	Enable func()
+}
+
+// DeadLetter is a dead letter for a destination outside.
+type DeadLetter struct {
+	Seq    uint64 // grows with time; the identity of the dead letter in its state directory
+	Kind   schema.DeadKind
+	Reason string
+	Origin string // the source of a record, the sink of a row or delivery
+	JSON   []byte // the whole dead letter; its body is redacted
 }
 
 // Notes keeps one short text for each finding on behalf of a sink, such as the id of the message that a chat has for the

@@ -22,6 +22,7 @@ func TestKafka(t *testing.T) {
 	t.Run("bad input", func(t *testing.T) { testBadInput(t, broker) })
 	t.Run("backlog", func(t *testing.T) { testBacklog(t, broker) })
 	t.Run("denials", func(t *testing.T) { testDenials(t, broker) })
+	t.Run("sink", func(t *testing.T) { testKafkaSink(t, broker) })
 	t.Run("standby", func(t *testing.T) { testStandby(t, broker) })
 }
 

@@ -28,6 +28,7 @@ func TestApacheKafka(t *testing.T) {
 	t.Run("shared group", func(t *testing.T) { checkSharedGroup(t, broker.Addr) })
 	t.Run("probe", func(t *testing.T) { checkProbe(t, broker.Addr) })
 	t.Run("more partitions", func(t *testing.T) { apacheMorePartitions(t, broker) })
+	t.Run("sink", func(t *testing.T) { apacheSink(t, broker) })
 	t.Run("broker killed", func(t *testing.T) { apacheKilled(t, broker) })
 }
 

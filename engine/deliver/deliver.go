@@ -45,6 +45,7 @@ type Deliverer struct {
 	opts      Options
 	outlets   []*outlet
 	rows      []*rowOutlet
+	dead      []*deadOutlet
 	latencies latencies
 
 	draining chan struct{} // closed by Drain
@@ -92,6 +93,9 @@ func New(opts Options) (*Deliverer, error) {
 	if d.rows, err = newRowOutlets(d); err != nil {
 		return nil, err
 	}
+	if d.dead, err = newDeadOutlets(d); err != nil {
+		return nil, err
+	}
 	if opts.Registry != nil {
 		for _, c := range append(d.latencies.collectors(), collector{d}) {
 			if err := opts.Registry.Register(c); err != nil {
@@ -110,6 +114,9 @@ func (d *Deliverer) Start() {
 		d.done.Go(func() { o.run(ctx) })
 	}
 	for _, o := range d.rows {
+		d.done.Go(func() { o.run(ctx) })
+	}
+	for _, o := range d.dead {
 		d.done.Go(func() { o.run(ctx) })
 	}
 }

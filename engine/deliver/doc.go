@@ -19,6 +19,8 @@
 // from which they can be requeued, so a dead endpoint never slows the engine. A sink of rows has no cap of its own: its
 // backlog counts for store.OutboxFull, which pauses reading.
 //
+// Dead letters. A sink may want copies of the dead letters (Profile.DeadLetters). It has a durable place of its own among them.
+//
 // Repetition. A crash between a Write and its Advance repeats that Write after the restart: one block of a sink of rows,
 // or up to Profile.MaxEntries entries of another sink. So does a shutdown at a time when the store cannot be written. A
 // Write that failed as a whole is repeated too. Nothing else is delivered twice, unless a dead letter is requeued.

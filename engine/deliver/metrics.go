@@ -82,11 +82,17 @@ func deadDescs() (waiting, givenUp *prometheus.Desc) {
 			"Dead letters that were deleted because their share of the space was full.", share, nil)
 }
 
+// uncopiedDesc returns the metric of the dead letters that a sink of them does not have.
+func uncopiedDesc() *prometheus.Desc {
+	return prometheus.NewDesc("aidr_dead_letters_uncopied", "Dead letters since the last one that the sink of dead letters has; "+
+		"those dropped since count too.", []string{"sink"}, nil)
+}
+
 // Describe implements prometheus.Collector.
 func (c collector) Describe(out chan<- *prometheus.Desc) {
 	entries, bytes, oldest, deliveries := outboxDescs()
 	waiting, givenUp := deadDescs()
-	for _, d := range []*prometheus.Desc{entries, bytes, oldest, deliveries, waiting, givenUp} {
+	for _, d := range []*prometheus.Desc{entries, bytes, oldest, deliveries, waiting, givenUp, uncopiedDesc()} {
 		out <- d
 	}
 }
@@ -106,6 +112,12 @@ func (c collector) Collect(out chan<- prometheus.Metric) {
 	} {
 		out <- prometheus.MustNewConstMetric(waiting, prometheus.GaugeValue, float64(x.n.Count), x.share)
 		out <- prometheus.MustNewConstMetric(givenUp, prometheus.CounterValue, float64(x.n.Dropped), x.share)
+	}
+	for _, o := range c.d.dead {
+		if cursor, err := o.store.DeadCursor(o.name); err == nil {
+			n := max(o.store.NextDeadLetter(), 1) - 1 - cursor
+			out <- prometheus.MustNewConstMetric(uncopiedDesc(), prometheus.GaugeValue, float64(n), o.name)
+		}
 	}
 	for _, o := range c.d.outlets {
 		s := o.status(now)

@@ -31,6 +31,7 @@ const (
 	tableRows    = 'b'
 	tableRowSink = 'B'
 	tableDead    = 'd'
+	tableDeadOut = 'P'
 	tableAudit   = 'A'
 	tableNote    = 'n'
 	tableToken   = 'K'

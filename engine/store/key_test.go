@@ -4,6 +4,6 @@ package store
 var _ = map[byte]struct{}{
 	tableVersion: {}, tableMeta: {}, tableCell: {}, tableTimer: {}, tableItems: {}, tablePaged: {}, tableRetired: {}, tableOutbox: {},
 	tableFinding: {}, tableGroup: {}, tableChange: {}, tableSink: {}, tableRetry: {}, tableEntity: {}, tableDeltas: {}, tableRank: {},
-	tableRows: {}, tableRowSink: {}, tableDead: {}, tableAudit: {}, tableNote: {}, tableResponse: {}, tableApproval: {},
+	tableRows: {}, tableRowSink: {}, tableDead: {}, tableDeadOut: {}, tableAudit: {}, tableNote: {}, tableResponse: {}, tableApproval: {},
 	tableToken: {}, tableTriage: {}, tableSnooze: {}, tableOldAudit: {},
 }

@@ -34,6 +34,7 @@
 //	                           written before the cursor; if the sink is disabled, then since i64, text reason
 //	'r' <name> 0 <Seq u64>     retry of a sink, an entry before its cursor: id 16, due i64, uvarints attempts, size, update
 //	'd' <Seq u64>              dead letter as JSON
+//	'P' <name>                 sink of dead letters: Seq of the last one that it has, u64
 //	'A' <Seq u64>              entry of the audit, as JSON (AuditEntry); each holds the hash of the one before
 //	'm' 'a'                    end of the audit: uvarint Seq of its last entry, text hash of that entry (missing: no entry)
 //	'a' <checkpoint u64> <u32> entry of the audit of earlier versions; Open moves it to 'A'

@@ -277,6 +277,8 @@ type Sinks struct {
 	ClickHouse *ClickHouse `key:"clickhouse"`
 	// Signed deliveries to HTTP endpoints.
 	Webhooks []Webhook `key:"webhooks"`
+	// Topics of findings and of dead letters.
+	Kafka *KafkaSink `key:"kafka"`
 }
 
 // ClickHouse configures the sink that writes findings as rows, for analysts. 0 means the connector's default.

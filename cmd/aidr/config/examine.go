@@ -61,6 +61,9 @@ func (c *Config) fillPlaceholders(problems []doc.Problem) {
 			ch.Cluster, ch.Rows, ch.TTL, ch.Linger = "", 0, 0, 0
 		}
 	}
+	if c.Sinks.Kafka != nil && slices.ContainsFunc(problems, func(p doc.Problem) bool { return !p.Warning && strings.HasPrefix(p.Key, "sinks.kafka") }) {
+		c.Sinks.Kafka = nil // the connector would report its problems again
+	}
 	for i := range c.Sinks.Webhooks {
 		c.Sinks.Webhooks[i].fillPlaceholders(i, func(keys ...string) bool {
 			return failed(fmt.Sprintf("sinks.webhooks[%d]", i), keys...)

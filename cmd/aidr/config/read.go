@@ -324,6 +324,10 @@ func (r *reader) sinks(f *doc.Fields) (s Sinks) {
 		s.ClickHouse = r.clickhouse(c)
 	}
 	taken := map[string]bool{"clickhouse": true}
+	if k := f.Get("kafka"); k != nil {
+		s.Kafka = r.kafkaSink(k)
+		taken["kafka"] = true
+	}
 	for i, item := range f.Get("webhooks").Items() {
 		w := r.webhook(item, i)
 		if taken[w.Name] {

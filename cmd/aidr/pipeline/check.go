@@ -42,7 +42,7 @@ func Check(cfg *config.Config) ([]rules.Problem, error) {
 	if notOpened != nil {
 		notOpened = fmt.Errorf("%senrichment: %w", cfg.Place("enrichment"), notOpened)
 	}
-	sinks, bad := buildSinks(cfg, nil)
+	sinks, bad := buildSinks(cfg, nil, nil)
 	_, tlsErr := loadTLS(cfg.HTTP.TLS, silent)
 	err = errors.Join(err, notOpened, bad, tlsErr, checkStateDir(cfg))
 	for _, s := range sinks {
@@ -77,7 +77,7 @@ func Connect(ctx context.Context, cfg *config.Config) ([]Answer, error) {
 			components, probers = append(components, "source."+s.Name), append(probers, p)
 		}
 	}
-	sinks, err := buildSinks(cfg, nil)
+	sinks, err := buildSinks(cfg, nil, nil)
 	for _, s := range sinks {
 		if p, ok := s.(connectors.Prober); ok {
 			components, probers = append(components, "sink."+s.Name()), append(probers, p)
@@ -183,7 +183,7 @@ func missingParts(cfg *config.Config) (out []rules.Problem) {
 		at := cfg.Place(key)
 		out = append(out, rules.Problem{File: at.File, Line: at.Line, Col: at.Col, Key: key, Warning: true, Cause: fmt.Sprintf(text, args...)})
 	}
-	if cfg.Sinks.ClickHouse == nil && len(cfg.Sinks.Webhooks) == 0 {
+	if cfg.Sinks.ClickHouse == nil && cfg.Sinks.Kafka == nil && len(cfg.Sinks.Webhooks) == 0 {
 		warn("sinks", noSink)
 	}
 	for i, s := range cfg.Sources {
@@ -201,7 +201,7 @@ func missingParts(cfg *config.Config) (out []rules.Problem) {
 
 // noSink is the warning for a configuration without sinks.
 const noSink = "there is no sink: findings stay in the state directory (aidr findings ls) and nobody is notified: " +
-	"add sinks.clickhouse or sinks.webhooks"
+	"add sinks.clickhouse, sinks.webhooks or sinks.kafka"
 
 // CheckNotes returns the Notes of a configuration whose field maps load.
 func CheckNotes(cfg *config.Config) []string {

@@ -136,7 +136,7 @@ func New(cfg *config.Config, opts Options) (*Pipeline, error) {
 		errs = append(errs, err)
 	}
 	addToDecoding(cfg, p.enrichment, p.inputs)
-	if p.sinks, err = buildSinks(cfg, p.registry.WebhookAttempt); err != nil {
+	if p.sinks, err = buildSinks(cfg, p.log, p.registry.WebhookAttempt); err != nil {
 		errs = append(errs, err)
 	}
 	if p.serverTLS, err = loadTLS(cfg.HTTP.TLS, p.log); err != nil {

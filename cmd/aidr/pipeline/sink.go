@@ -3,23 +3,33 @@ package pipeline
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/netip"
 	"time"
 
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/connectors/clickhouse"
+	"github.com/aidr-engine/aidr/connectors/kafka"
 	"github.com/aidr-engine/aidr/connectors/webhook"
 )
 
 // buildSinks makes the sinks of the configuration. Its error holds every problem; the sinks that could be made are
 // returned even then, and must be closed. observe is called for each request to a webhook endpoint; it may be nil.
-func buildSinks(cfg *config.Config, observe webhookObserver) (sinks []connectors.Sink, err error) {
+func buildSinks(cfg *config.Config, log *slog.Logger, observe webhookObserver) (sinks []connectors.Sink, err error) {
 	var errs []error
 	if c := cfg.Sinks.ClickHouse; c != nil {
 		s, err := clickhouse.New(ClickHouseConfig(c))
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%ssinks.clickhouse: %w", c.At, err))
+		} else {
+			sinks = append(sinks, s)
+		}
+	}
+	if k := cfg.Sinks.Kafka; k != nil {
+		s, err := kafka.NewSink(kafkaSinkConfig(k, log))
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%ssinks.kafka: %w", k.At, err))
 		} else {
 			sinks = append(sinks, s)
 		}
@@ -33,6 +43,19 @@ func buildSinks(cfg *config.Config, observe webhookObserver) (sinks []connectors
 		sinks = append(sinks, s)
 	}
 	return sinks, errors.Join(errs...)
+}
+
+func kafkaSinkConfig(k *config.KafkaSink, log *slog.Logger) kafka.SinkConfig {
+	c := kafka.SinkConfig{
+		Brokers: k.Brokers, Topic: k.Topic, DeadLetters: k.DeadLetters, ClientID: k.ClientID, Compression: k.Compression, Log: log,
+	}
+	if t := k.TLS; t != nil {
+		c.TLS = &connectors.TLS{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName}
+	}
+	if k.SASL != nil {
+		c.SASL = saslOf(k.SASL)
+	}
+	return c
 }
 
 // ClickHouseConfig converts the `sinks.clickhouse` section of a configuration into the configuration of the sink.
