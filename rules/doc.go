@@ -113,6 +113,7 @@
 //	time       getHours() and the like, in UTC or with a constant offset such as getHours("+02:00")
 //	content    of a text, or of a JSON value as text functions search it:
 //	           normalised(x): in lower case, with single spaces, without invisible characters, look-alike letters made Latin
+//	           text(x): a number or bool as its text, "" of a missing value, so that text(raw.port) == "443" never fails
 //	           decoded(x): with base64, hex and percent-encoding taken off
 //	           injection(x): from 0 to 100, how likely it gives orders to a model; from 40 on it has a phrase that does
 //	           secrets(x): the kinds of credentials in it; invisible(x): bidi, tag, zero_width; entropy(x): bits per byte

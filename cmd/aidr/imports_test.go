@@ -31,6 +31,7 @@ var mayImport = map[string][]string{
 	"rules/match":                {"schema", "rules/predicate"},
 	"rules/library":              {},
 	"rules":                      {"schema/...", "rules/..."},
+	"rules/sigma":                {"schema", "rules", "rules/doc", "rules/predicate"},
 	"connectors":                 {"schema"},
 	"connectors/conntest":        {"schema", "connectors"},
 	"connectors/kafka":           {"schema", "connectors"},

@@ -2,7 +2,7 @@
 // at once, each as `file:line:col: key: cause: what to do`. Rule files, lists, the registry of agents and the
 // configuration are read through it. It is the only importer of the YAML library.
 //
-// Strict means: one document, UTF-8, no duplicate keys, no anchors, aliases, merge keys, tags or complex keys, and no
+// Strict means: one document (ParseStream reads several), UTF-8, no duplicate keys, no anchors, aliases, merge keys, tags or complex keys, and no
 // guessing of types: text instead of a number is a problem, and so is a number instead of text.
 //
 // A reader walks the document with getters that never fail: each returns a usable zero value and records the problem in
@@ -51,6 +51,29 @@ func Parse(name string, src []byte) (d *Doc, root *Node) { return ParseSize(name
 
 // ParseSize is Parse with a limit of maxSize bytes instead of MaxSize.
 func ParseSize(name string, src []byte, maxSize int) (d *Doc, root *Node) {
+	d, bodies := parse(name, src, maxSize)
+	switch {
+	case len(bodies) > 1:
+		d.addToken(startOf(bodies[1]), "second document: a file holds one; move this one to a file of its own")
+		return d, nil
+	case len(bodies) == 0:
+		return d, nil
+	}
+	return d, d.node(bodies[0], nil, "", 0)
+}
+
+// ParseStream reads a file of at most MaxSize bytes that may hold several documents, separated by lines with ---. It returns
+// their roots in the order of the file. If the structure of the file cannot be read, there are none, and Problems holds the
+// reason.
+func ParseStream(name string, src []byte) (d *Doc, roots []*Node) {
+	d, bodies := parse(name, src, MaxSize)
+	for _, b := range bodies {
+		roots = append(roots, d.node(b, nil, "", 0))
+	}
+	return d, roots
+}
+
+func parse(name string, src []byte, maxSize int) (d *Doc, bodies []ast.Node) {
 	d = &Doc{Name: name}
 	if len(src) > maxSize {
 		d.add(1, 1, "", fmt.Sprintf("the file has %d bytes, the limit is %d: split it", len(src), maxSize), false)
@@ -61,11 +84,7 @@ func ParseSize(name string, src []byte, maxSize int) (d *Doc, root *Node) {
 	if !d.printable(text) {
 		return d, nil
 	}
-	body := d.parse(text)
-	if body == nil {
-		return d, nil
-	}
-	return d, d.node(body, nil, "", 0)
+	return d, d.parse(text)
 }
 
 // printable reports whether the text holds no byte that YAML forbids; the first such byte becomes a problem.
@@ -108,13 +127,13 @@ func lineCol(text string, i int) (line, col int) {
 	return strings.Count(before, "\n") + 1, utf8.RuneCountInString(before[start:]) + 1
 }
 
-// parse returns the body of the one document. The input may be hostile, so a panic in the YAML library becomes a problem
-// of the file.
-func (d *Doc) parse(text string) (body ast.Node) {
+// parse returns the bodies of the documents. The input may be hostile, so a panic in the YAML library becomes a problem of
+// the file.
+func (d *Doc) parse(text string) (bodies []ast.Node) {
 	defer func() {
 		if r := recover(); r != nil {
 			d.add(1, 1, "", "the file is not valid YAML", false)
-			body = nil
+			bodies = nil
 		}
 	}()
 	tokens := lexer.Tokenize(text)
@@ -127,19 +146,14 @@ func (d *Doc) parse(text string) (body ast.Node) {
 		return nil
 	}
 	for _, doc := range file.Docs {
-		if doc.Body == nil {
-			continue
+		if doc.Body != nil {
+			bodies = append(bodies, doc.Body)
 		}
-		if body != nil {
-			d.addToken(startOf(doc.Body), "second document: a file holds one; move this one to a file of its own")
-			return nil
-		}
-		body = doc.Body
 	}
-	if body == nil {
+	if len(bodies) == 0 {
 		d.add(1, 1, "", "the file is empty", false)
 	}
-	return body
+	return bodies
 }
 
 // syntax records an error of the library, without the excerpt of the source that the library adds.

@@ -61,6 +61,9 @@ func ComparePlace(a, b Problem) int {
 	return strings.Compare(a.Cause, b.Cause)
 }
 
+// TakeProblems is Take of the document that the node belongs to.
+func (n *Node) TakeProblems() []Problem { return n.doc.Take() }
+
 // Failed reports whether there is a problem that is not a warning.
 func (d *Doc) Failed() bool {
 	return slices.ContainsFunc(d.problems, func(p Problem) bool { return !p.Warning })

@@ -209,6 +209,9 @@ func TestEval(t *testing.T) {
 		{`entropy("abcd") == 2.0 && entropy(event.class) == 1.5 && entropy(raw.no.x) == 0.0`, "true"},
 		{`decoded("aWdub3JlIGFsbCBwcmV2aW91cw==") == "ignore all previous" && decoded(event.class) == "tool"`, "true"},
 		{`normalised(decoded(event.action)) == "tools/call" && injection(decoded(event.class)) == 0`, "true"},
+		{`text(raw.a.n) == "7" && text(raw.a.f).startsWith("1.5") && text(raw.a.yes).iequals("TRUE") && text(raw.a.b) == "text"`, "true"},
+		{`text(raw.big) == "9007199254740993" && text(raw.no.x) == "" && !text(raw.no.x).contains("x") && text(raw.a["null"]) == ""`, "true"},
+		{`text(raw.a.list).contains('"x"') && text(raw.a.list[0]).iequals("X") && text(event.class).lowerAscii() == "tool"`, "true"},
 		{`"zero_width" in invisible(raw.dis) == false && size(invisible("a\u200bb")) == 1 && size(invisible(raw.no.x)) == 0`, "true"},
 		// raw: present
 		{`raw.a.b == "text" && raw.a.n == 7 && raw.a.f == 1.5 && raw.a.yes == true`, "true"},

@@ -1,11 +1,14 @@
 package expr
 
 import (
+	"strconv"
+
 	"github.com/google/cel-go/cel"
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 
 	"github.com/aidr-engine/aidr/rules/predicate"
+	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/content"
 )
 
@@ -25,6 +28,7 @@ var contentFunctions = [...]contentFunction{
 	{predicate.Normalise, cel.StringType, `normalised(gen_ai.tool.name) == "bash"`, ofText(func(s string) ref.Val {
 		return types.String(content.Folded(s))
 	})},
+	{predicate.Spelled, cel.StringType, `text(raw.port) == "443"`, boxSpelled},
 	{predicate.Decode, cel.StringType, `decoded(gen_ai.tool.call.arguments).contains("/etc/shadow")`, ofText(func(s string) ref.Val {
 		return types.String(content.Decoded(s))
 	})},
@@ -34,6 +38,22 @@ var contentFunctions = [...]contentFunction{
 	{predicate.Entropy, cel.DoubleType, "entropy(gen_ai.tool.call.arguments.data) > 4.5", ofText(func(s string) ref.Val {
 		return types.Double(content.Entropy(s))
 	})},
+}
+
+// boxSpelled is text(x): "" of a missing value.
+func boxSpelled(v ref.Val) ref.Val {
+	switch n := v.(type) {
+	case types.Int:
+		return types.String(predicate.AppendNumber(nil, schema.IntValue(int64(n))))
+	case types.Uint:
+		return types.String(strconv.FormatUint(uint64(n), 10))
+	case types.Double:
+		return types.String(predicate.AppendNumber(nil, schema.DoubleValue(float64(n))))
+	case types.Bool:
+		return types.String(strconv.FormatBool(bool(n)))
+	}
+	text, _ := jsonText(v)
+	return types.String(text)
 }
 
 func ofText(f func(string) ref.Val) func(ref.Val) ref.Val {

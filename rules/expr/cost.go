@@ -87,7 +87,7 @@ func (m estimator) callSize(c ast.CallExpr) *checker.SizeEstimate {
 		return upTo(len(content.AllKinds()))
 	case "invisible":
 		return upTo(len(content.AllInvisible()))
-	case predicate.Normalise, predicate.Decode:
+	case predicate.Normalise, predicate.Decode, predicate.Spelled:
 		return upTo(textSize)
 	}
 	return nil
@@ -133,7 +133,7 @@ func (m estimator) EstimateCallCost(
 		return &checker.CallEstimate{CostEstimate: perCharacter(size.Max), ResultSize: &size}
 	case "matches":
 		return m.matchesCost(target, args)
-	case predicate.Normalise, predicate.Decode:
+	case predicate.Normalise, predicate.Decode, predicate.Spelled:
 		// They are made once for all conditions that read them.
 		size := m.sizeOf(args[0])
 		return &checker.CallEstimate{CostEstimate: perCharacter(size.Max / 10), ResultSize: &size}

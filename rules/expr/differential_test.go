@@ -208,8 +208,8 @@ func dynTerm(t *rapid.T) string {
 		made := pick(t, []string{"%s.lowerAscii() ", "normalised(%s) ", "normalised(%s).lowerAscii() ", "url(normalised(%s)).host "})
 		return fmt.Sprintf(made, pick(t, stringFields).String()) + test
 	case 14:
-		test := pick(t, []string{`== "tool"`, `.contains("oo")`, `.matches("t.{0,3}l")`, `.icontains("TO")`})
-		return pick(t, []string{"normalised(", "decoded("}) + pick(t, dynSources) + ")" + test
+		test := pick(t, []string{`== "tool"`, `in ["1", "true", "0.5"]`, `.iequals("TRUE")`, `.contains("oo")`, `.matches("t.{0,3}l")`, `.icontains("TO")`})
+		return pick(t, []string{"normalised(", "decoded(", "text("}) + pick(t, dynSources) + ")" + test
 	case 0, 1:
 		return x + " " + pick(t, []string{"==", "!="}) + " " + constant
 	case 2:

@@ -56,7 +56,7 @@ func plainText(message string) string {
 
 // functionNames are the functions that authors can use, for suggestions.
 var functionNames = [...]string{
-	"contains()", "startsWith()", "endsWith()", "matches()", "lowerAscii()", "normalised()", "decoded()", "injection()", "entropy()", "invisible()", "secrets()", "iequals()", "icontains()", "glob()",
+	"contains()", "startsWith()", "endsWith()", "matches()", "lowerAscii()", "normalised()", "decoded()", "text()", "injection()", "entropy()", "invisible()", "secrets()", "iequals()", "icontains()", "glob()",
 	"size()", "has()", "exists()", "exists_one()", "all()", "filter()", "map()", "ip()", "cidr()", "url()", "isPrivate()",
 	"isLoopback()", "isLinkLocal()", "timestamp()", "duration()", "string()", "int()", "double()", "getFullYear()",
 	"getMonth()", "getDate()", "getDayOfMonth()", "getDayOfWeek()", "getDayOfYear()", "getHours()", "getMinutes()", "getSeconds()",

@@ -148,7 +148,7 @@ func (l *lenient) replace(e ast.Expr, name string, args []ast.Expr, mayMiss []bo
 		l.call(e, name, append([]ast.Expr{can}, args...)...)
 	case "secrets", "invisible":
 		l.call(e, name, args...)
-	case predicate.Normalise, predicate.Decode, predicate.Inject, predicate.Entropy:
+	case predicate.Normalise, predicate.Decode, predicate.Inject, predicate.Entropy, predicate.Spelled:
 		if !l.derive(e, args[0], name) {
 			l.call(e, name, args...)
 		}
@@ -234,7 +234,7 @@ func derivable(old, how string) bool {
 	switch old {
 	case "":
 		return true
-	case predicate.Normalise, predicate.Decode:
+	case predicate.Normalise, predicate.Decode, predicate.Spelled:
 		return how != old
 	}
 	return false

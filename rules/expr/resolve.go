@@ -483,6 +483,9 @@ func (r *resolver) globalCall(e ast.Expr, c ast.CallExpr, name string) bool {
 // searched resolves secrets(x), normalised(x) and the like, where x is a text or any JSON value.
 func (r *resolver) searched(x ast.Expr, name string) {
 	r.visit(x)
+	if name == predicate.Spelled && !isCall(x, "@time") {
+		return
+	}
 	if isCall(x, "@int") || isCall(x, "@double") || isCall(x, "@bool") || isCall(x, "@time") || isCall(x, "@strings") {
 		for _, f := range contentFunctions {
 			if f.name == name {

@@ -1,6 +1,8 @@
 package predicate
 
 import (
+	"math"
+	"strconv"
 	"strings"
 	"unsafe"
 
@@ -14,6 +16,7 @@ const (
 	Decode    = "decoded"    // see content.Decoded
 	Inject    = "injection"  // see content.Injection: an integer
 	Entropy   = "entropy"    // see content.Entropy: a decimal
+	Spelled   = "text"       // a text itself, a number or bool as its text, other JSON as it is searched
 )
 
 // IsNumber reports whether a part of a Derive makes a number: nothing is made from it.
@@ -51,6 +54,8 @@ func (s *Scratch) derived(how string, v schema.Value) schema.Value {
 
 func (s *Scratch) derivedOnce(how string, v schema.Value) schema.Value {
 	switch how {
+	case Spelled:
+		return s.spelled(v)
 	case Normalise, Decode, Inject, Entropy:
 		text, ok := s.searchable(v)
 		if !ok {
@@ -66,6 +71,36 @@ func (s *Scratch) derivedOnce(how string, v schema.Value) schema.Value {
 	}
 	return schema.StringValue(URLPart(how, v.Text))
 }
+
+// spelled returns a value as a text. That of a number is valid until the next event.
+func (s *Scratch) spelled(v schema.Value) schema.Value {
+	switch v.Kind {
+	case schema.KindString:
+		return v
+	case schema.KindInt, schema.KindDouble:
+		return schema.StringValue(s.number(v))
+	case schema.KindBool:
+		return schema.StringValue(strconv.FormatBool(v.Bool()))
+	case schema.KindList:
+		return schema.StringValue(v.Text)
+	}
+	text, _ := s.searchable(v)
+	return schema.StringValue(text)
+}
+
+// AppendNumber appends an integer or a decimal as it is written in JSON: without an exponent below 10^21.
+func AppendNumber(dst []byte, v schema.Value) []byte {
+	if v.Kind == schema.KindInt {
+		return strconv.AppendInt(dst, v.Int(), 10)
+	}
+	if f := v.Double(); math.Abs(f) >= maxPlainNumber {
+		return strconv.AppendFloat(dst, f, 'g', -1, 64)
+	}
+	return strconv.AppendFloat(dst, v.Double(), 'f', -1, 64)
+}
+
+// maxPlainNumber is the number from which on a decimal is written with an exponent, as encoding/json does.
+const maxPlainNumber = 1e21
 
 // fromText returns the value that one of the functions on texts makes. Between Begin and End it is made once for a text,
 // however many conditions read it.
@@ -107,20 +142,40 @@ type madeValue struct {
 	value schema.Value
 }
 
-// maxFoldedKept is the greatest capacity in bytes of the memory for folded texts that is kept for the next event.
-const maxFoldedKept = 1 << 20
+// maxTextsKept is the greatest capacity in bytes of the memory for texts that is kept for the next event.
+const maxTextsKept = 1 << 20
 
 // folded returns content.Folded of a text, in memory that is used again for the next event.
 func (s *Scratch) folded(text string) string {
-	if s.foldedFor != s.epoch {
-		if s.foldedFor = s.epoch; cap(s.foldedTexts) > maxFoldedKept {
-			s.foldedTexts = nil
-		}
-		s.foldedTexts = s.foldedTexts[:0]
+	from := s.textMemory()
+	s.texts = content.AppendFolded(s.texts, text)
+	return s.textFrom(from)
+}
+
+// number returns the text of a number, between Begin and End in the same memory.
+func (s *Scratch) number(v schema.Value) string {
+	if !s.sharing {
+		return string(AppendNumber(nil, v))
 	}
-	from := len(s.foldedTexts)
-	s.foldedTexts = content.AppendFolded(s.foldedTexts, text)
-	if out := s.foldedTexts[from:]; len(out) > 0 {
+	from := s.textMemory()
+	s.texts = AppendNumber(s.texts, v)
+	return s.textFrom(from)
+}
+
+// textMemory returns the place in s.texts from which on the caller may append. The first call for an event empties them.
+func (s *Scratch) textMemory() (from int) {
+	if s.textsFor != s.epoch {
+		if s.textsFor = s.epoch; cap(s.texts) > maxTextsKept {
+			s.texts = nil
+		}
+		s.texts = s.texts[:0]
+	}
+	return len(s.texts)
+}
+
+// textFrom returns the bytes of s.texts from a place on.
+func (s *Scratch) textFrom(from int) string {
+	if out := s.texts[from:]; len(out) > 0 {
 		return unsafe.String(&out[0], len(out))
 	}
 	return ""

@@ -31,12 +31,12 @@ type Scratch struct {
 	// event. escaped is a copy, because the event's memory is used again.
 	escaped, spelledOut string
 
-	// Values that were made from texts of the event of Begin, and the memory of folded texts of that event.
-	made        [8]madeValue // in turn
-	nextMade    int
-	foldedTexts []byte
-	foldedFor   uint64
-	injector    content.Injector
+	// Values that were made from texts of the event of Begin, and the memory of the texts among them.
+	made     [8]madeValue // in turn
+	nextMade int
+	texts    []byte
+	textsFor uint64
+	injector content.Injector
 
 	// The labels of the event of Begin, and of names.
 	eventLabels Labels

@@ -1,0 +1,2 @@
+// Package sigma translates Sigma rules into the rule language.
+package sigma
