@@ -561,6 +561,19 @@
 // the credential, the tool with its server, or the route. A finding that lacks it, because the field is absent, hashed by
 // `redact` or of 256 bytes or more, contains nothing; aidr_responses_total counts that as no_target.
 //
+// # Sigma
+//
+// `aidr rules import sigma --out DIR PATH...` translates Sigma rules and correlations into rule files, and names what it cannot
+// translate with the place, the reason and the remedy. The conditions of translated rules use text(raw.x), so that a comparison
+// holds for a number and its text alike and never fails:
+//
+//	eventName: [CreateUser, 'Delete*']      text(raw.eventName).iequals("CreateUser") || text(raw.eventName).lowerAscii().startsWith("delete")
+//	errorCode: null                         !has(raw.errorCode)
+//	userAgent|re: '^curl/'                  user_agent.original.matches("^curl/")
+//	type: event_count, gte: 5               over the translated rules, threshold with count
+//
+// Translated rules have no tests; add them. Package rules/sigma has the whole translation.
+//
 // # Tests
 //
 // The tests of a rule run through the engine, in event time, from 2026-01-01T00:00:00Z. An entry of `events` makes

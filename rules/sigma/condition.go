@@ -223,11 +223,14 @@ func (c *condition) several(count token) *node {
 			continue
 		}
 		n := c.of(name)
-		if n == nil {
+		if n == nil { // go on, so that the problems of all selections are known
 			c.failed = true
-			return nil
+			continue
 		}
 		kids = append(kids, n)
+	}
+	if c.failed {
+		return nil
 	}
 	if len(kids) == 0 {
 		c.fail(t, "no selection has such a name: write one of %s", doc.Short(strings.Join(c.names, ", ")))

@@ -34,7 +34,33 @@ var (
 func and(kids []*node) *node { return group(opAnd, kids, alwaysText) }
 
 // or returns the disjunction of nodes.
-func or(kids []*node) *node { return group(opOr, kids, neverText) }
+func or(kids []*node) *node { return group(opOr, mergeLists(kids, 0), neverText) }
+
+// mergeLists makes one test of those that look for different elements of the same list, so that the list is searched once.
+func mergeLists(kids []*node, depth int) (out []*node) {
+	if depth == len(listVariables) || len(kids) < 2 {
+		return kids
+	}
+	open := ".exists(" + listVariables[depth] + ", "
+	at := map[string]int{} // by list: its place in out
+	inner := map[string][]*node{}
+	for _, k := range kids {
+		list, rest, ok := strings.Cut(k.test, open)
+		if k.op != opTest || !ok || strings.ContainsAny(list, "( ") {
+			out = append(out, k)
+			continue
+		}
+		if _, known := at[list]; !known {
+			at[list] = len(out)
+			out = append(out, nil)
+		}
+		inner[list] = append(inner[list], test(strings.TrimSuffix(rest, ")")))
+	}
+	for list, i := range at {
+		out[i] = test(list + open + group(opOr, mergeLists(inner[list], depth+1), neverText).flat() + ")")
+	}
+	return out
+}
 
 func group(o op, kids []*node, empty string) *node {
 	var flat []*node

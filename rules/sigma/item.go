@@ -439,6 +439,9 @@ func isASCII(s string) bool {
 func (it *item) compare(v *value) *node {
 	var kids []*node
 	for _, p := range it.places {
+		if it.isPart(p, v) {
+			continue
+		}
 		n := it.at1(p, v)
 		if n == nil {
 			return nil
@@ -451,18 +454,26 @@ func (it *item) compare(v *value) *node {
 	return or(kids)
 }
 
+// isPart reports whether the place holds a part of what the field has, and the value is not searched within it: url.path is a
+// part of the target of a request.
+func (it *item) isPart(p place, v *value) bool {
+	if p.isRaw || p.field != schema.URLPath || len(it.places) == 1 {
+		return false
+	}
+	_, before, after := v.pattern.closed()
+	return it.kind != kindText || !before || !after
+}
+
 // at1 returns the condition for one value at one place.
 func (it *item) at1(p place, v *value) *node {
 	switch {
 	case v.isNull && it.kind != kindText:
 		v.node.Fail("null has no use with this modifier: write a selection of its own for it")
 		return nil
-	case v.isNull:
-		return not(test(p.each(has)))
-	case it.kind == kindExists && v.yes:
-		return test(p.each(has))
+	case v.isNull, it.kind == kindExists && !v.yes:
+		return not(test(p.record().each(has)))
 	case it.kind == kindExists:
-		return not(test(p.each(has)))
+		return test(p.record().each(has))
 	case it.kind == kindRegexp:
 		return it.regexp(p, v)
 	case it.kind == kindNetwork:
@@ -477,7 +488,15 @@ func (it *item) at1(p place, v *value) *node {
 	return it.textTest(p, v)
 }
 
-func has(value string) string { return "has(" + value + ")" }
+// has returns the test that a value is present. Of an element of a list, has() takes "" for absent.
+func has(value string) string {
+	for _, v := range listVariables {
+		if value == v || strings.HasPrefix(value, v+".") || strings.HasPrefix(value, v+"[") {
+			return value + " != null"
+		}
+	}
+	return "has(" + value + ")"
+}
 
 // textTest returns the comparison with a text with wildcards.
 func (it *item) textTest(p place, v *value) *node {
@@ -497,7 +516,14 @@ func (it *item) textTest(p place, v *value) *node {
 		return it.typedTest(p, t, v, want)
 	}
 	if text, ok := want.plain(); ok && text == "" {
+		if p = p.record(); !p.isRaw {
+			v.node.Fail("a field of the normalised event is never empty: write null for one that is absent")
+			return nil
+		}
 		return test(p.each(func(x string) string { return x + ` == ""` }))
+	}
+	if want.isAny() {
+		p = p.record()
 	}
 	return test(p.each(func(x string) string { return textTest(textOf(p, x), x, want, it.cased) }))
 }
@@ -571,6 +597,9 @@ func (it *item) regexp(p place, v *value) *node {
 		return nil
 	}
 	matchesNothing := parsed.MatchString("")
+	if matchesNothing { // absent values have the text "", too
+		p = p.record()
+	}
 	return test(p.each(func(x string) string {
 		out := textOf(p, x) + ".matches(" + quotePattern(text) + ")"
 		if matchesNothing {

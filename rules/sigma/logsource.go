@@ -71,6 +71,11 @@ func field(f schema.Field, paths ...string) []place {
 	return append([]place{fieldPlace(f)}, raws(paths...)...)
 }
 
+// same returns a field that holds the value of a path of the record unchanged, and further paths.
+func same(f schema.Field, path string, paths ...string) []place {
+	return append([]place{{field: f, path: strings.Split(path, ".")}}, raws(paths...)...)
+}
+
 func set(names ...string) map[string]bool {
 	m := map[string]bool{}
 	for _, n := range names {
@@ -84,11 +89,11 @@ var sources = []source{
 	{
 		product: "aws", service: "cloudtrail", datasets: []string{"aws.cloudtrail"},
 		fields: map[string][]place{
-			"eventsource": field(schema.ServiceTargetName),
-			"awsregion":   field(schema.CloudRegion),
-			"errorcode":   field(schema.ErrorType),
-			"useragent":   field(schema.UserAgentOriginal),
-			"eventid":     field(schema.EventID),
+			"eventsource": same(schema.ServiceTargetName, "eventSource"),
+			"awsregion":   same(schema.CloudRegion, "awsRegion"),
+			"errorcode":   same(schema.ErrorType, "errorCode"),
+			"useragent":   same(schema.UserAgentOriginal, "userAgent"),
+			"eventid":     same(schema.EventID, "eventID"),
 			"eventtime":   field(schema.Time),
 		},
 		lists: set("resources", "requestParameters.containerDefinitions", "requestParameters.ipPermissions.items", "requestParameters.tagSet.items",
@@ -100,9 +105,9 @@ var sources = []source{
 	{
 		product: "azure", service: "activitylogs", datasets: []string{"azure.activity"}, variants: azureVariants,
 		fields: map[string][]place{
-			"operationname":      field(schema.EventAction),
-			"operationnamevalue": field(schema.EventAction),
-			"operation":          field(schema.EventAction),
+			"operationname":      same(schema.EventAction, "operationName"),
+			"operationnamevalue": same(schema.EventAction, "operationName"),
+			"operation":          same(schema.EventAction, "operationName"),
 			"category":           raws("category", "Category", "CategoryValue"),
 			"categoryvalue":      raws("category", "Category", "CategoryValue"),
 			"resourceid":         raws("resourceId", "ResourceId", "_ResourceId"),
@@ -114,9 +119,9 @@ var sources = []source{
 	{
 		product: "azure", service: "auditlogs", datasets: []string{"azure.activity"}, variants: azureVariants,
 		fields: map[string][]place{
-			"operationname":       field(schema.EventAction, "properties.activityDisplayName"),
-			"activitydisplayname": field(schema.EventAction, "properties.activityDisplayName", "ActivityDisplayName"),
-			"properties.message":  field(schema.EventAction, "properties.message", "properties.activityDisplayName"),
+			"operationname":       same(schema.EventAction, "operationName", "properties.activityDisplayName"),
+			"activitydisplayname": same(schema.EventAction, "operationName", "properties.activityDisplayName", "ActivityDisplayName"),
+			"properties.message":  same(schema.EventAction, "operationName", "properties.message", "properties.activityDisplayName"),
 			"category":            raws("properties.category", "Category", "category"),
 			"status":              raws("properties.result", "Result", "resultType"),
 			"properties.result":   raws("properties.result", "Result"),
@@ -132,7 +137,7 @@ var sources = []source{
 		fields: map[string][]place{
 			"resulttype":        raws("resultType", "ResultType", "properties.status.errorCode"),
 			"resultdescription": raws("resultDescription", "ResultDescription", "properties.status.failureReason"),
-			"useragent":         field(schema.UserAgentOriginal),
+			"useragent":         same(schema.UserAgentOriginal, "properties.userAgent"),
 			"username":          raws("properties.userPrincipalName", "UserPrincipalName"),
 			"clientapp":         raws("properties.clientAppUsed", "ClientAppUsed"),
 			"time":              field(schema.Time),
@@ -148,13 +153,13 @@ var sources = []source{
 	{
 		product: "gcp", service: "gcp.audit", datasets: []string{"gcp.audit"}, variants: gcpVariants,
 		fields: map[string][]place{
-			"gcp.audit.method_name":            field(schema.EventAction),
-			"gcp.audit.service_name":           field(schema.ServiceTargetName),
+			"gcp.audit.method_name":            same(schema.EventAction, "protoPayload.methodName"),
+			"gcp.audit.service_name":           same(schema.ServiceTargetName, "protoPayload.serviceName"),
 			"gcp.audit.resource_name":          raws("protoPayload.resourceName"),
-			"data.protopayload.methodname":     field(schema.EventAction),
-			"protopayload.methodname":          field(schema.EventAction),
-			"data.protopayload.servicename":    field(schema.ServiceTargetName),
-			"protopayload.servicename":         field(schema.ServiceTargetName),
+			"data.protopayload.methodname":     same(schema.EventAction, "protoPayload.methodName"),
+			"protopayload.methodname":          same(schema.EventAction, "protoPayload.methodName"),
+			"data.protopayload.servicename":    same(schema.ServiceTargetName, "protoPayload.serviceName"),
+			"protopayload.servicename":         same(schema.ServiceTargetName, "protoPayload.serviceName"),
 			"data.protopayload.logname":        raws("logName"),
 			"data.protopayload.resource.type":  raws("resource.type"),
 			"timestamp":                        field(schema.Time),
@@ -176,8 +181,8 @@ var sources = []source{
 	{
 		product: "okta", datasets: []string{"okta.system"},
 		fields: map[string][]place{
-			"eventtype": field(schema.EventAction), "eventtype_name": field(schema.EventAction),
-			"uuid": field(schema.EventID), "published": field(schema.Time), "displaymessage": raws("displayMessage"),
+			"eventtype": same(schema.EventAction, "eventType"), "eventtype_name": same(schema.EventAction, "eventType"),
+			"uuid": same(schema.EventID, "uuid"), "published": field(schema.Time), "displaymessage": raws("displayMessage"),
 		},
 		lists: set("target", "request.ipChain"),
 		keywords: raws("eventType", "displayMessage", "legacyEventType", "actor", "client", "target", "outcome", "debugContext", "authenticationContext",
@@ -185,7 +190,7 @@ var sources = []source{
 	},
 	{
 		product: "github", service: "audit", datasets: []string{"github.audit"},
-		fields:   map[string][]place{"action": field(schema.EventAction), "_document_id": field(schema.EventID)},
+		fields:   map[string][]place{"action": same(schema.EventAction, "action"), "_document_id": same(schema.EventID, "_document_id")},
 		keywords: raws("action", "actor", "org", "repo", "user", "team", "data", "name", "event", "visibility", "permission", "user_agent", "business", "config"),
 	},
 	{
@@ -195,7 +200,7 @@ var sources = []source{
 			"subresource": raws("objectRef.subresource"), "username": raws("user.username"),
 			"hostpath":     raws("requestObject.spec.volumes[].hostPath.path"),
 			"capabilities": raws("requestObject.spec.containers[].securityContext.capabilities.add"),
-			"auditid":      field(schema.EventID),
+			"auditid":      same(schema.EventID, "auditID"),
 		},
 		lists: set("requestObject.spec.containers", "requestObject.spec.initContainers", "requestObject.spec.volumes", "requestObject.subjects",
 			"requestObject.rules", "requestObject.spec.template.spec.containers", "requestObject.spec.template.spec.volumes"),
@@ -207,8 +212,9 @@ var sources = []source{
 	{
 		product: "m365", datasets: []string{"m365.audit"},
 		fields: map[string][]place{
-			"operation": field(schema.EventAction), "eventname": field(schema.EventAction), "workload": field(schema.ServiceTargetName),
-			"eventsource": field(schema.ServiceTargetName), "id": field(schema.EventID), "creationtime": field(schema.Time),
+			"operation": same(schema.EventAction, "Operation"), "eventname": same(schema.EventAction, "Operation"),
+			"workload": same(schema.ServiceTargetName, "Workload"), "eventsource": same(schema.ServiceTargetName, "Workload"),
+			"id": same(schema.EventID, "Id"), "creationtime": field(schema.Time),
 			"operationproperties": raws("OperationProperties"), "status": raws("ResultStatus"),
 		},
 		lists: set("Parameters", "ExtendedProperties", "ModifiedProperties", "OperationProperties", "DeviceProperties", "Actor", "Target"),
@@ -223,10 +229,10 @@ var sources = []source{
 
 // workspaceFields are the places of the fields of Google Workspace, whose events GCP's audit log holds.
 var workspaceFields = map[string][]place{
-	"eventservice":                          field(schema.ServiceTargetName),
+	"eventservice":                          same(schema.ServiceTargetName, "protoPayload.serviceName"),
 	"eventname":                             raws("protoPayload.metadata.event[].eventName"),
-	"protopayload.servicename":              field(schema.ServiceTargetName),
-	"protopayload.methodname":               field(schema.EventAction),
+	"protopayload.servicename":              same(schema.ServiceTargetName, "protoPayload.serviceName"),
+	"protopayload.methodname":               same(schema.EventAction, "protoPayload.methodName"),
 	"protopayload.metadata.event.eventname": raws("protoPayload.metadata.event[].eventName"),
 }
 

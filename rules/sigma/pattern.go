@@ -113,12 +113,6 @@ func (p pattern) expression(cased bool) string {
 	return b.String()
 }
 
-// hasWild reports whether the pattern has a wildcard.
-func (p pattern) hasWild() bool {
-	_, plain := p.plain()
-	return !plain
-}
-
 // The dashes that windash makes interchangeable.
 const dashes = "-/\u2013\u2014\u2015"
 

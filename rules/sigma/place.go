@@ -7,7 +7,8 @@ import (
 )
 
 // place is one place of an event that holds a field of a rule: a field of the normalised event, or a path of the original
-// record. Keys of the path that end with [] are lists, whose elements are searched one by one.
+// record. Keys of the path that end with [] are lists, whose elements are searched one by one. A field may have the path of
+// the record from which it is copied: a field is never empty, so whether the record has a value is only known from the path.
 type place struct {
 	field schema.Field
 	isRaw bool
@@ -18,6 +19,12 @@ type place struct {
 func rawPlace(path string) place { return place{isRaw: true, path: strings.Split(path, ".")} }
 
 func fieldPlace(f schema.Field) place { return place{field: f} }
+
+// record returns the place in the record, if it is known, else the field.
+func (p place) record() place {
+	p.isRaw = len(p.path) > 0
+	return p
+}
 
 // isList reports whether the place is below a list.
 func (p place) isList() bool {

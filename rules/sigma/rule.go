@@ -20,16 +20,16 @@ type rule struct {
 	at   *doc.Node
 	file string
 
-	title, id, name          string // as in the document
-	description, author      string
-	level, status, license   string
-	references, falseAlarms  []string
-	tags                     []string
-	outID                    string // the id of the translated rule
-	source                   *source
-	condition                *node
-	correlation              *correlation
-	block, usedByCorrelation bool // the rule only feeds correlations
+	title, id, name         string // as in the document
+	description, author     string
+	level, status, license  string
+	references, falseAlarms []string
+	tags                    []string
+	outID                   string // the id of the translated rule
+	source                  *source
+	condition               *node
+	correlation             *correlation
+	block                   bool // the rule only feeds correlations
 
 	problems []doc.Problem // why it cannot be translated
 }

@@ -195,7 +195,8 @@ func (m *importer) refuseOver() {
 	}
 }
 
-// feed makes the rules of correlations blocks, unless a correlation generates them.
+// feed makes the rules of correlations blocks, unless a correlation generates them. A rule that would be recorded only, or
+// disabled, is a block even then, because it would not feed the correlation.
 func (m *importer) feed() {
 	keep := map[*rule]bool{}
 	for _, r := range m.rules {
@@ -203,14 +204,11 @@ func (m *importer) feed() {
 			continue
 		}
 		for _, of := range r.correlation.of {
-			of.block = true
 			keep[of] = keep[of] || r.correlation.generate
 		}
 	}
-	for r := range keep {
-		if keep[r] {
-			r.block = false
-		}
+	for r, generated := range keep {
+		r.block = !generated || r.status != "stable" && r.status != "test" && r.status != ""
 	}
 }
 
