@@ -62,6 +62,7 @@ type Options struct {
 	Shards          int          // 0: one per core
 	Workers         int          // 0: one per core
 	CheckpointEvery time.Duration
+	Unhurried       bool          // a match of a critical rule asks for no checkpoint before its time
 	CacheCells      int           // per shard
 	Memory          int64         // bytes: see package budget; 0: budget.Default. Without a Store there is no limit
 	MaxAhead        time.Duration // 0: gate.DefaultAhead
@@ -75,6 +76,10 @@ type Options struct {
 	Committed func(entries []connectors.Entry)
 	// RowsCommitted is called after each checkpoint that holds rows of the inventory. It must not block for long.
 	RowsCommitted func()
+	// Routed is called for each batch once its items are on their way, before a checkpoint can hold its position. Calls for one
+	// partition come in its order, those for several at the same time. It must not block, as checkpoints wait for it. nil:
+	// nothing is counted for it.
+	Routed func(*Routed)
 	// Inventory makes the engine keep an inventory of agents, credentials and tools: see Engine.Inventory.
 	Inventory bool
 	// Rows makes checkpoints hold rows of the inventory for the sinks that want them (connectors.Profile.Rows).
@@ -283,7 +288,10 @@ func New(opts Options) (*Engine, error) {
 	}
 	e.lanes = newLanes(e)
 	e.checkpoints = newCheckpointer(e)
-	e.lanes.urge = e.checkpoints.urge
+	e.lanes.urge = func() {}
+	if !opts.Unhurried {
+		e.lanes.urge = e.checkpoints.urge
+	}
 	opts.Metrics.evaluates(opts.Set)
 	opts.Metrics.reads(opts.Inputs)
 	if opts.Store != nil {

@@ -49,6 +49,7 @@ type lanes struct {
 	clock   clock.Clock
 	metrics *Metrics
 	urge    func() // asks for a checkpoint soon
+	routed  func(*Routed)
 	results resultPool
 
 	// mu guards all and the state of each lane. A lane holds it for reading while it routes one batch, a checkpoint
@@ -61,6 +62,7 @@ type lanes struct {
 func newLanes(e *Engine) *lanes {
 	return &lanes{
 		rules: e.rules, shards: e.shards, gate: e.gate, budget: e.budget, clock: e.opts.Clock, metrics: e.opts.Metrics,
+		routed:  e.opts.Routed,
 		results: resultPool{shards: len(e.shards), inventory: func() *inventory.Batch { return newInventoryBatch(e.opts) }},
 		all:     map[connectors.Partition]*lane{},
 	}
@@ -334,6 +336,7 @@ func (l *lane) route(b *connectors.Batch, r *result) {
 	l.late = late
 	l.dispatch(r, late)
 	l.account(b, r)
+	l.report(b, r, late)
 }
 
 // lateness is the reason why an event is treated as late; it is the value of the metric's label.

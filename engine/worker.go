@@ -103,6 +103,7 @@ type result struct {
 	fieldErrors map[fieldOf]int   // fields of an impossible type, and keys that occur twice
 	skipped     map[skippedOf]int // elements that describe no activity
 	tombstones  int
+	counts      routedCounts // empty without Options.Routed
 
 	inventory *inventory.Batch // nil without an inventory
 	deltas    []string         // of the inventory, by shard
@@ -131,6 +132,7 @@ func (r *result) reset() {
 	clear(r.fieldErrors)
 	clear(r.skipped)
 	r.tombstones = 0
+	r.counts.reset()
 	r.deltas = nil
 	if r.inventory != nil {
 		r.inventory.Reset()
@@ -180,6 +182,7 @@ type worker struct {
 	budget    *budget.Budget
 	clock     clock.Clock
 	meter     *meter
+	counts    bool // there is an Options.Routed
 	decoders  map[decoderKey]*decode.Decoder
 	scratch   *rules.Scratch
 	capturer  capture.Capturer
@@ -204,7 +207,7 @@ type worker struct {
 func newWorker(rs *ruleSet, opts Options, results *resultPool, bud *budget.Budget, m *meter) *worker {
 	w := &worker{
 		rules: rs, metrics: opts.Metrics, redact: opts.Redact, redaction: opts.Redaction, results: results, budget: bud,
-		clock: opts.Clock, meter: m, hitsOf: make([]int64, len(rs.set.Rules)),
+		clock: opts.Clock, meter: m, counts: opts.Routed != nil, hitsOf: make([]int64, len(rs.set.Rules)),
 		decoders: map[decoderKey]*decode.Decoder{}, scratch: rs.set.NewScratch(), capturer: newCapturer(rs.set, opts),
 	}
 	w.handler = decode.Handler{Event: w.event, Dead: w.dead, FieldError: w.fieldError, Skipped: w.skipped}
@@ -251,6 +254,9 @@ func (w *worker) process(j *job) {
 	w.seen.end(w.responses)
 	if w.out.inventory != nil {
 		w.out.deltas = w.out.inventory.Seal(len(w.out.shards), nil)
+	}
+	if w.counts {
+		w.count()
 	}
 	w.measure(start)
 	w.metrics.matched(w.rules.set, w.scratch)

@@ -25,6 +25,13 @@ func growth(percent int) {
 	}
 }
 
+// softLimit makes the garbage collector work harder as the heap approaches a size in bytes, unless GOMEMLIMIT is set.
+func softLimit(bytes int64) {
+	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
+		debug.SetMemoryLimit(bytes)
+	}
+}
+
 // outsideHeap is the memory in bytes that Go's limit does not cover: the store's block cache and memory tables, which its
 // library allocates itself, and the program's code.
 const outsideHeap = 192 << 20

@@ -28,6 +28,9 @@ type Set = rules.Set
 // directory is written ./library.
 const Library = "library"
 
+// Shipped is the name of the folder of the shipped rules in the names of their files.
+const Shipped = "builtin"
+
 // RuleFiles holds the paths of rules and of the files that rules refer to.
 type RuleFiles struct {
 	Paths  []string // folders and files of rules, and Library; empty: Library
@@ -69,7 +72,7 @@ func LoadRules(f RuleFiles) (*rules.Set, []rules.Problem) {
 	if f.Warn {
 		opts.Today = now()
 	}
-	shipped := rules.Folder{Name: "builtin", FS: library.FS}
+	shipped := rules.Folder{Name: Shipped, FS: library.FS}
 	if len(f.Paths) == 0 {
 		return rules.LoadFolders(opts, shipped)
 	}
@@ -88,6 +91,16 @@ func LoadRules(f RuleFiles) (*rules.Set, []rules.Problem) {
 			Cause: "names the shipped rules, not the folder in the working directory: write ./library for the folder"}}, problems...)
 	}
 	return set, problems
+}
+
+// RuleText returns the text of a rule file by its name in problems: that of a shipped rule, or of a file of the operating system.
+func RuleText(name string) ([]byte, error) {
+	if shipped, ok := strings.CutPrefix(name, Shipped+"/"); ok {
+		if text, err := library.FS.ReadFile(shipped); err == nil {
+			return text, nil
+		}
+	}
+	return os.ReadFile(name)
 }
 
 // families returns the datasets of each family with the field maps of the folders. The problems of the maps are reported by
