@@ -42,6 +42,7 @@ type checkpointer struct {
 	log       *slog.Logger
 	metrics   *Metrics
 	committed func([]connectors.Entry)
+	guide     func(*schema.Finding) *schema.Guide // nil: findings have none
 	budget    *budget.Budget
 
 	requests chan chan error
@@ -90,7 +91,7 @@ func newCheckpointer(e *Engine) *checkpointer {
 	n := len(e.rules.programs)
 	c := &checkpointer{
 		rules: e.rules, inputs: e.inputs, lanes: e.lanes, shards: e.shards, gate: e.gate, store: e.opts.Store,
-		every: e.opts.CheckpointEvery, clock: e.opts.Clock, log: e.opts.Log, metrics: e.opts.Metrics, committed: e.opts.Committed,
+		every: e.opts.CheckpointEvery, clock: e.opts.Clock, log: e.opts.Log, metrics: e.opts.Metrics, committed: e.opts.Committed, guide: e.opts.Guide,
 		budget: e.budget, responses: e.responses, pressed: make(chan struct{}, 1), reached: make([]schema.Instant, n),
 		requests: make(chan chan error), urgent: make(chan struct{}, 1), stopping: make(chan stopRequest, 1), stopped: make(chan struct{}),
 		positions: map[connectors.Partition]int64{}, watermark: make([]schema.Instant, n), warming: make([]schema.Instant, n),
@@ -222,6 +223,7 @@ func (c *checkpointer) checkpoint(ctx context.Context, until *schema.Instant, fo
 		cp.State = state.encode()
 		cp.Drop = c.takeFolded()
 		c.dropDeltas(cp)
+		c.addGuides(cp.Outbox)
 		if err := c.commit(ctx, cp); err != nil {
 			return err
 		}
@@ -246,6 +248,18 @@ func (c *checkpointer) checkpoint(ctx context.Context, until *schema.Instant, fo
 		c.press()
 	}
 	return nil
+}
+
+// addGuides adds the guides to the findings of a checkpoint, which have a revision that nobody has seen yet.
+func (c *checkpointer) addGuides(entries []connectors.Entry) {
+	if c.guide == nil {
+		return
+	}
+	for _, en := range entries {
+		if en.Finding != nil {
+			en.Finding.Guide = c.guide(en.Finding)
+		}
+	}
 }
 
 // snapshot pauses the lanes for a moment. It returns positions, watermarks and dead letters of one instant, and puts a

@@ -74,6 +74,9 @@ type Options struct {
 	// Committed is called after each checkpoint that holds changes of findings, with these changes. It must not block
 	// for long.
 	Committed func(entries []connectors.Entry)
+	// Guide returns the guide of a finding. It is called once for each revision, before the checkpoint that holds it, and must not
+	// block. nil: findings have none.
+	Guide func(*schema.Finding) *schema.Guide
 	// RowsCommitted is called after each checkpoint that holds rows of the inventory. It must not block for long.
 	RowsCommitted func()
 	// Routed is called for each batch once its items are on their way, before a checkpoint can hold its position. Calls for one

@@ -78,6 +78,9 @@ type Finding struct {
 	Reasons      []string          `json:"reasons,omitempty"`
 	Response     []Response        `json:"response,omitempty"`
 
+	// Guide helps to act on the finding; nil in a replay.
+	Guide *Guide `json:"guide,omitempty"`
+
 	// WithdrawnReason is why the finding was withdrawn, if the reason is no record: WithdrawnRemoved,
 	// WithdrawnChanged or WithdrawnBlock.
 	WithdrawnReason string `json:"withdrawn_reason,omitempty"`

@@ -86,6 +86,13 @@ func (f *Finding) OCSF(activity OCSFActivity) map[string]any {
 	if r := f.ocsfResources(); len(r) > 0 {
 		out["resources"] = r
 	}
+	if g := f.Guide; g != nil && len(g.WhatToDo) > 0 {
+		remediation := map[string]any{"desc": strings.Join(g.WhatToDo, "\n")}
+		if g.Runbook != "" {
+			remediation["references"] = []string{g.Runbook}
+		}
+		out["remediation"] = remediation
+	}
 	if a := f.ocsfAnomalies(); a != nil {
 		out["anomaly_analyses"] = []any{a}
 	}
@@ -135,13 +142,19 @@ func ocsfConfidence(percent int) int {
 	return 1
 }
 
-func (f *Finding) ocsfMetadata() map[string]any {
+// OCSFMetadata returns the metadata of an event in OCSF about a version of something, such as a revision of a finding.
+func OCSFMetadata(id ID, version uint64, tenant string) map[string]any {
 	m := map[string]any{
 		"version": OCSFVersion, "product": map[string]any{"name": "AIDR", "vendor_name": "aidr-engine"},
-		"uid": fmt.Sprintf("%s-%d", f.ID, f.Revision), "sequence": f.Revision,
+		"uid": fmt.Sprintf("%s-%d", id, version), "sequence": version,
 	}
+	set(m, "tenant_uid", tenant)
+	return m
+}
+
+func (f *Finding) ocsfMetadata() map[string]any {
+	m := OCSFMetadata(f.ID, f.Revision, f.Tenant)
 	set(m, "correlation_uid", f.SessionID)
-	set(m, "tenant_uid", f.Tenant)
 	if len(f.Tags) > 0 {
 		m["labels"] = f.Tags
 	}
@@ -303,6 +316,9 @@ func (f *Finding) ocsfUnmapped() map[string]any {
 	}
 	if len(f.Response) > 0 {
 		u["response"] = f.Response
+	}
+	if f.Guide != nil {
+		u["guide"] = f.Guide
 	}
 	if f.Late {
 		u["late"] = true

@@ -23,7 +23,7 @@ import (
 func canonical(t testing.TB, f *schema.Finding) string {
 	t.Helper()
 	c := *f
-	c.Revision, c.DetectedAt = 0, nil
+	c.Revision, c.DetectedAt, c.Guide = 0, nil, nil
 	c.Value, c.Threshold = nine(t, c.Value), nine(t, c.Threshold)
 	c.Evidence = slices.Clone(f.Evidence)
 	for i := range c.Evidence {

@@ -49,8 +49,9 @@ type answer struct {
 	after   time.Duration // the pause that Retry-After asked for; 0 if none
 }
 
-// attempt makes one request and interprets the answer.
-func (s *Sink) attempt(ctx context.Context, e *connectors.Entry) answer {
+// attempt makes one request and interprets the answer. sent is called with the request before it is sent, and its body; it may be
+// nil, and must not change them.
+func (s *Sink) attempt(ctx context.Context, e *connectors.Entry, sent func(*http.Request, []byte)) answer {
 	r := request{url: s.config.URL}
 	var err error
 	if r.body, err = fit(e, s.config.Links, s.form.render); err != nil {
@@ -66,6 +67,9 @@ func (s *Sink) attempt(ctx context.Context, e *connectors.Entry) answer {
 	req, err := s.request(ctx, ID(e, s.config.Name), r, time.Now())
 	if err != nil {
 		return answer{verdict: verdictDead, reason: connectors.ReasonBadRequest, detail: errorText(err)}
+	}
+	if sent != nil {
+		sent(req, r.body)
 	}
 	began := time.Now()
 	resp, err := s.client.Do(req)

@@ -32,7 +32,8 @@ type message struct {
 
 // links are addresses for people.
 type links struct {
-	Console string `json:"console"` // the page of the finding or of the response
+	Console string `json:"console,omitempty"` // the page of the finding or of the response
+	Runbook string `json:"runbook,omitempty"` // the page for the rule
 }
 
 type data struct {
@@ -56,21 +57,43 @@ func Body(e *connectors.Entry) ([]byte, error) { return fit(e, "", renderMessage
 // newMessage returns the message of an entry. base is the address of the console, or "".
 func newMessage(e *connectors.Entry, base string) *message {
 	m := &message{Type: e.Type, response: e.Response, approval: e.Approval, entry: e}
-	page := "/responses/"
+	page := responsesPage
 	switch {
 	case e.Finding != nil:
-		m.Timestamp, page = changeTime(e.Finding), "/findings/"
+		m.Timestamp, page = changeTime(e.Finding), findingsPage
 		m.setFinding(data{Finding: e.Finding})
 	case e.Response != nil:
 		m.Timestamp, m.Data = responseTime(e.Response), e.Response
 	case e.Approval != nil:
-		m.Timestamp, m.Data, page = e.Approval.Asked, e.Approval, "/approvals/"
+		m.Timestamp, m.Data, page = e.Approval.Asked, e.Approval, approvalsPage
 	}
+	l := links{}
 	if base != "" {
-		m.Links = &links{Console: strings.TrimSuffix(base, "/") + page + e.ID().String()}
+		l.Console = consolePage(base, page, e.ID())
+	}
+	if e.Finding != nil && e.Finding.Guide != nil { // the addresses at the time of the revision, so that it never has two bodies
+		l = links{e.Finding.Guide.Console, e.Finding.Guide.Runbook}
+	}
+	if l != (links{}) {
+		m.Links = &l
 	}
 	return m
 }
+
+// Pages of the console, below links.base.
+const (
+	findingsPage  = "/findings/"
+	responsesPage = "/responses/"
+	approvalsPage = "/approvals/"
+)
+
+// consolePage returns the address of a page of the console about something.
+func consolePage(base, page string, id schema.ID) string {
+	return strings.TrimSuffix(base, "/") + page + id.String()
+}
+
+// FindingPage returns the address of the console's page about a finding.
+func FindingPage(base string, id schema.ID) string { return consolePage(base, findingsPage, id) }
 
 // setFinding sets the finding, whole or reduced.
 func (m *message) setFinding(d data) { m.finding, m.Data = &d, &d }
@@ -191,7 +214,7 @@ func reductions(n int, fitsWithoutEvents bool) []reduction {
 	}
 	dropped := []string{"baseline"}
 	out = append(out, reduction{Omitted{TextBytes: minText, Events: n, Others: otherText, Fields: dropped}, 0, otherList})
-	dropped = []string{"baseline", "response", "threshold", "value"}
+	dropped = []string{"baseline", "guide", "response", "threshold", "value"}
 	return append(out, reduction{Omitted{TextBytes: minText, Events: n, Others: lastText, Fields: dropped}, 0, lastList})
 }
 
@@ -274,8 +297,13 @@ func (r reduction) reduceOthers(f *schema.Finding) {
 			*s = truncate(*s, r.Others)
 		}
 	}
+	if f.Guide != nil {
+		f.Guide = r.reduceGuide(f.Guide)
+	}
 	for _, name := range r.Fields {
 		switch name {
+		case "guide":
+			f.Guide = nil
 		case "baseline":
 			f.Baseline = nil
 		case "response":
@@ -286,6 +314,24 @@ func (r reduction) reduceOthers(f *schema.Finding) {
 			f.Value = ""
 		}
 	}
+}
+
+// reduceGuide returns a reduced copy of a guide.
+func (r reduction) reduceGuide(g *schema.Guide) *schema.Guide {
+	out := *g
+	for _, s := range []*string{&out.Description, &out.Runbook, &out.Owner, &out.Console} {
+		*s = truncate(*s, r.Others)
+	}
+	out.WhatToDo = r.reduceList(g.WhatToDo)
+	if g.Targets != nil {
+		t := *g.Targets
+		for _, s := range []*string{&t.Tenant, &t.Agent, &t.Session} {
+			*s = truncate(*s, r.Others)
+		}
+		t.Credentials, t.Tools, t.Servers, t.Resources = r.reduceList(t.Credentials), r.reduceList(t.Tools), r.reduceList(t.Servers), r.reduceList(t.Resources)
+		out.Targets = &t
+	}
+	return &out
 }
 
 // reduceKey keeps the first names of a group key in sorted order, because the body must be the same each time, and the

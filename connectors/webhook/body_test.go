@@ -170,7 +170,7 @@ func TestBodyIsReduced(t *testing.T) {
 		big.Response = append(big.Response, schema.Response{Result: strings.Repeat("\x04", 1000)})
 	}
 	big.Value = json.Number(strings.Repeat("9", 50_000))
-	f(big, &Omitted{TextBytes: 64, Events: 8, Others: 48, Fields: []string{"baseline", "response", "threshold", "value"}}, "")
+	f(big, &Omitted{TextBytes: 64, Events: 8, Others: 48, Fields: []string{"baseline", "guide", "response", "threshold", "value"}}, "")
 }
 
 func TestBodyWithoutJSON(t *testing.T) {

@@ -54,7 +54,7 @@ func (d *delivery) deliver(ctx context.Context, entries []*connectors.Entry) {
 			d.postpone(entries[i:], pause, err.Error())
 			return
 		}
-		a := s.attempt(ctx, e)
+		a := s.attempt(ctx, e, nil)
 		if ctx.Err() != nil && a.verdict == verdictRetry { // the caller ended the attempt, the endpoint did not fail
 			d.postpone(entries[i:], 0, ctx.Err().Error())
 			return

@@ -124,7 +124,7 @@ func renderOCSF(m *message) ([]byte, error) {
 		out["metadata"].(map[string]any)["is_truncated"] = true
 		out["unmapped"].(map[string]any)["cut"] = m.finding.Omitted
 	}
-	if m.Links != nil {
+	if m.Links != nil && m.Links.Console != "" {
 		out["finding_info"].(map[string]any)["src_url"] = m.Links.Console
 	}
 	return encode(out)
@@ -141,18 +141,12 @@ func ocsfResponse(m *message) map[string]any {
 		activity, name = other, "Approval asked"
 	}
 	n, ms := noticeOf(m), int64(m.Timestamp)/int64(time.Millisecond)
-	metadata := map[string]any{
-		"version": schema.OCSFVersion, "product": map[string]any{"name": "AIDR", "vendor_name": "aidr-engine"},
-		"uid": fmt.Sprintf("%s-%d", m.entry.ID(), m.entry.Version()),
-	}
-	if n.tenant != "" {
-		metadata["tenant_uid"] = n.tenant
-	}
 	return map[string]any{
 		"activity_id": activity, "activity_name": name, "category_uid": class / 1000, "category_name": "Remediation",
 		"class_uid": class, "class_name": "Remediation Activity", "type_uid": class*100 + activity, "type_name": "Remediation Activity: " + name,
 		"time": ms, "severity_id": 1, "severity": "Informational", "message": n.title + ": " + n.summary,
-		"command_uid": m.entry.ID().String(), "metadata": metadata, "unmapped": map[string]any{"response": m.Data},
+		"command_uid": m.entry.ID().String(), "metadata": schema.OCSFMetadata(m.entry.ID(), m.entry.Version(), n.tenant),
+		"unmapped": map[string]any{"response": m.Data},
 	}
 }
 

@@ -15,7 +15,8 @@ type notice struct {
 	severity               schema.Severity
 	agent, agentUID        string // the name if there is one, else the uid; the uid
 	rule, class, tenant    string
-	facts                  []fact // those that are set
+	facts                  []fact   // those that are set
+	steps                  []string // what a person does
 }
 
 // fact is one named value of a notice.
@@ -58,6 +59,10 @@ func findingNotice(m *message) *notice {
 		fact{"Rule", f.RuleID}, fact{"Triggers", fmt.Sprint(f.Count)}, fact{"First seen", f.FirstSeen.String()},
 		fact{"Last seen", f.LastSeen.String()},
 	)
+	if g := f.Guide; g != nil {
+		n.facts = append(n.facts, facts(fact{"Owner", g.Owner})...)
+		n.steps = g.WhatToDo
+	}
 	return n
 }
 

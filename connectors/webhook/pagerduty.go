@@ -55,9 +55,16 @@ func (p pagerDuty) render(m *message) ([]byte, error) {
 		payload["group"] = n.tenant
 	}
 	out["payload"] = payload
-	if m.Links != nil {
-		out["client_url"] = m.Links.Console
-		out["links"] = []any{map[string]any{"href": m.Links.Console, "text": "Open in AIDR"}}
+	if l := m.Links; l != nil {
+		var all []any
+		if l.Console != "" {
+			out["client_url"] = l.Console
+			all = append(all, map[string]any{"href": l.Console, "text": "Open in AIDR"})
+		}
+		if l.Runbook != "" {
+			all = append(all, map[string]any{"href": l.Runbook, "text": "Runbook"})
+		}
+		out["links"] = all
 	}
 	return encode(out)
 }

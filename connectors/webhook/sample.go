@@ -47,6 +47,11 @@ func sampleFinding(t connectors.EntryType) *schema.Finding {
 			Target: "example.com", Fields: map[string]any{"test": true},
 		}},
 		Reasons: []string{"true"},
+		Guide: &schema.Guide{
+			Description: "A rule that nobody wrote: it shows the form of a finding.", WhatToDo: []string{"Nothing: this is a test."},
+			Runbook: "https://wiki.example.com/runbooks/aidr.test", Owner: "nobody@example.com",
+			Targets: &schema.Targets{Tenant: "test", Agent: "test-agent", Session: "test-session"},
+		},
 	}
 	switch t {
 	case connectors.FindingOpened:

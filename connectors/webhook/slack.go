@@ -20,6 +20,7 @@ const (
 	maxSlackFacts   = 10   // fields of one section block
 	maxSlackField   = 200  // bytes of one value in the list of facts; Slack allows 2000
 	maxSlackTS      = 64   // bytes of the id of a message, such as 1767225600.123456
+	maxSlackURL     = 3000 // characters of the address of a button
 	slackPost       = "/chat.postMessage"
 	slackUpdate     = "/chat.update"
 )
@@ -129,16 +130,34 @@ func (k *slack) render(m *message) ([]byte, error) {
 	if n.detail != "" && n.detail != n.summary {
 		blocks = append(blocks, slackSection(n.detail))
 	}
-	if m.Links != nil {
-		blocks = append(blocks, map[string]any{"type": "actions", "elements": []any{
-			map[string]any{"type": "button", "text": slackPlain("Open in AIDR"), "url": m.Links.Console},
-		}})
+	if len(n.steps) > 0 {
+		var b strings.Builder
+		for i, step := range n.steps {
+			fmt.Fprintf(&b, "%d. %s\n", i+1, step)
+		}
+		blocks = append(blocks, slackSection("What to do:\n"+strings.TrimSuffix(b.String(), "\n")))
+	}
+	if buttons := slackButtons(m.Links); len(buttons) > 0 {
+		blocks = append(blocks, map[string]any{"type": "actions", "elements": buttons})
 	}
 	out["blocks"] = blocks
 	if k.channel != "" {
 		out["channel"] = k.channel
 	}
 	return encode(out)
+}
+
+// slackButtons returns the buttons that open the links of a message.
+func slackButtons(l *links) (out []any) {
+	if l == nil {
+		return nil
+	}
+	for _, x := range []fact{{"Open in AIDR", l.Console}, {"Runbook", l.Runbook}} {
+		if x.value != "" && len(x.value) <= maxSlackURL {
+			out = append(out, map[string]any{"type": "button", "text": slackPlain(x.name), "url": x.value})
+		}
+	}
+	return out
 }
 
 // slackSection returns a block of text.

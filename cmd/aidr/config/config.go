@@ -346,6 +346,8 @@ type Webhook struct {
 type Links struct {
 	// Address under which people reach this AIDR, such as https://aidr.example.com: findings are at /findings/ID.
 	Base string `key:"base"`
+	// Address of the page that says what to do about findings of a rule; `{rule}` stands for its id. Bodies have it as runbook.
+	Runbook string `key:"runbook"`
 }
 
 // HTTP configures the listener for /metrics, /healthz and /readyz. An empty Listen disables the listener.

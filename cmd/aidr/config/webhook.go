@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors/webhook"
@@ -72,6 +73,11 @@ func (r *reader) links(f *doc.Fields) (l Links) {
 	l.Base = r.text(base)
 	if u, err := url.Parse(l.Base); base != nil && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "") {
 		base.Fail("is not an http or https URL without a query")
+	}
+	runbook := f.Get("runbook")
+	l.Runbook = r.text(runbook)
+	if u, err := url.Parse(strings.ReplaceAll(l.Runbook, "{rule}", "rule")); runbook != nil && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		runbook.Fail("is not an http or https URL, such as https://wiki.example.com/runbooks/{rule}")
 	}
 	f.Done()
 	return l

@@ -91,7 +91,7 @@ func (p *Pipeline) newEngine(o *opened, cfg *config.Config, set *Set, inputs []e
 	e, err := engine.New(engine.Options{
 		Set: set, Replaces: p.engine, Inputs: inputs, Store: o.store, Shards: cfg.Shards, CheckpointEvery: cfg.State.CheckpointEvery,
 		CacheCells: cfg.State.Cells, Memory: cfg.Memory, Log: p.log, Metrics: p.metrics, Redact: content.Redact, Redaction: cfg.Redact, Contain: o.contain,
-		Inventory: true, Rows: deliver.WantsRows(p.sinks), RowsCommitted: o.deliverer.NotifyRows,
+		Guide: p.guides(cfg, set), Inventory: true, Rows: deliver.WantsRows(p.sinks), RowsCommitted: o.deliverer.NotifyRows,
 		Committed: func(entries []connectors.Entry) {
 			o.deliverer.Notify()
 			if p.opts.Committed != nil {
