@@ -59,6 +59,7 @@ func (h *handler) routes() []route {
 		{"GET /v1/inventory/{list}", read, true, h.entities},
 		{"GET /v1/inventory/{list}/one", read, true, h.entity},
 		{"GET /v1/inventory/{list}/tail", read, true, h.followEntities},
+		{"POST /v1/privacy/erase", admin, false, h.erase},
 		{"GET /v1/tokens", admin, true, h.listTokens},
 		{"POST /v1/tokens", admin, true, h.createToken},
 		{"POST /v1/tokens/{id}/revoke", admin, true, h.revokeToken},
