@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/cmd/aidr/api"
+	"github.com/aidr-engine/aidr/cmd/aidr/output"
 	"github.com/aidr-engine/aidr/engine/inventory"
 )
 
@@ -144,8 +145,8 @@ func TestNoFormula(t *testing.T) {
 	for cell, want := range map[string]string{
 		"": "", "a": "a", "-": "'-", "=1": "'=1", "+1": "'+1", "@x": "'@x", "\t=1": "'\t=1", " =1": "' =1", "a=1": "a=1",
 	} {
-		if got := noFormula(cell); got != want {
-			t.Errorf("noFormula(%q): got %q, want %q", cell, got, want)
+		if got := output.Cell(cell); got != want {
+			t.Errorf("Cell(%q): got %q, want %q", cell, got, want)
 		}
 	}
 }

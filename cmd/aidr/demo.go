@@ -1,6 +1,7 @@
 package main
 
 import (
+	"net"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -22,6 +23,9 @@ and one of its own, stores the findings locally, and sends signed webhooks to a 
 The hijacked agent has a key at the LLM gateway, a consumer at the API gateway and a role in the cloud. The registry
 agents.yaml in the state directory makes them one agent, so one finding joins the attack across the three sources.
 
+The web console shows the same: demo prints a link to it that works once within a minute. On a terminal, and with --stay, the
+console stays until an interrupt. --console '' turns it off.
+
 With --once --json the output is the same from run to run.
 
 --kafka uses a real broker instead of the one in the process. --clickhouse installs (178 MB, once) and starts a local
@@ -31,6 +35,10 @@ ClickHouse engine and stores the findings there too; --clickhouse=DSN uses a ser
 			opts.Out, opts.Err, opts.Version = cmd.OutOrStdout(), cmd.ErrOrStderr(), version()
 			if f, ok := terminal(opts.Out); ok {
 				opts.Terminal, opts.Width = true, func() int { return columns(f) }
+				opts.Stay = opts.Stay || !opts.Once
+			}
+			if !cmd.Flags().Changed("console") {
+				opts.Console = consoleAddress(opts.Stay || !opts.Once)
 			}
 			if opts.ClickHouse == "local" {
 				if _, err := installEngine(cmd.Context(), opts.Err); err != nil {
@@ -47,8 +55,26 @@ ClickHouse engine and stores the findings there too; --clickhouse=DSN uses a ser
 	f.StringVar(&opts.ClickHouse, "clickhouse", "",
 		"store findings in ClickHouse too: in the server of a DSN, or without a value in the local engine")
 	f.Lookup("clickhouse").NoOptDefVal = "local"
+	f.StringVar(&opts.Console, "console", consoleDefault, "host:port of the web console; another port if it is taken, '' for none")
+	f.BoolVar(&opts.Stay, "stay", false, "keep running after the story, until an interrupt (default on a terminal, unless --once)")
 	f.StringVar(&opts.State, "state", "", "state directory (default: a temporary one, which is kept)")
 	return c
+}
+
+// consoleDefault is the usual address of the console.
+const consoleDefault = "127.0.0.1:8472"
+
+// consoleAddress returns the address of the demo's console: the usual one, or a free port if that is taken; "" if none is wanted.
+func consoleAddress(wanted bool) string {
+	if !wanted {
+		return ""
+	}
+	l, err := net.Listen("tcp", consoleDefault)
+	if err != nil {
+		return "127.0.0.1:0"
+	}
+	l.Close()
+	return consoleDefault
 }
 
 // columns returns the current width of a terminal, or 80 if it is unknown.

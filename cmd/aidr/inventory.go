@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aidr-engine/aidr/cmd/aidr/api"
+	"github.com/aidr-engine/aidr/cmd/aidr/output"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -162,7 +163,7 @@ func writeCSV(out io.Writer, header []string, rows [][]string) error {
 	for _, row := range rows {
 		cells := make([]string, len(row))
 		for i, text := range row {
-			cells[i] = noFormula(plainLine(text))
+			cells[i] = output.Cell(plainLine(text))
 		}
 		if err == nil {
 			err = w.Write(cells)
@@ -173,14 +174,6 @@ func writeCSV(out io.Writer, header []string, rows [][]string) error {
 		err = w.Error()
 	}
 	return err
-}
-
-// noFormula returns a cell that no spreadsheet takes for a formula: a text that begins like one gets an apostrophe in front.
-func noFormula(cell string) string {
-	if text := strings.TrimLeft(cell, " \t\r\n"); text != "" && strings.ContainsRune("=+-@|%", rune(text[0])) || cell != "" && strings.ContainsRune("\t\r\n", rune(cell[0])) {
-		return "'" + cell
-	}
-	return cell
 }
 
 func (l *inventoryList) showCommand(w *stateFlags) *cobra.Command {

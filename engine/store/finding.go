@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"time"
@@ -28,6 +29,9 @@ type FindingFilter struct {
 	Since, Until  schema.Instant // of group_start: at or after Since, before Until
 	AfterRevision uint64         // only findings whose last change has a greater Seq in the outbox
 	Limit         int
+	// Before and BeforeID are group_start and id of the finding after which Findings continues; a zero BeforeID is the beginning.
+	Before   schema.Instant
+	BeforeID schema.ID
 
 	// Match reports whether to select a finding that the other fields select. If it is nil, all of them are selected.
 	Match func(*schema.Finding) bool
@@ -183,6 +187,9 @@ func (s *Store) Findings(f FindingFilter, yield func(*schema.Finding) bool) erro
 	}
 	if f.Until != 0 {
 		upper = keyNumber(tableGroup, sortable(f.Until))
+	}
+	if from := keyGroup(f.Before, f.BeforeID); !f.BeforeID.IsZero() && bytes.Compare(from, upper) < 0 {
+		upper = from
 	}
 	var failed error
 	left := f.Limit

@@ -73,6 +73,10 @@ type Runtime struct {
 	Refused func(reason string)
 	Now     func() time.Time // the wall clock; nil: time.Now
 	Log     *slog.Logger     // nil: nothing is logged
+	// Rules returns the rules that run now, sorted by id.
+	Rules func() []RuleView
+	// ConsoleLink returns a link that opens the console once, as the caller.
+	ConsoleLink func(access.Caller) (ConsoleLink, error)
 }
 
 // ErrNoProcess is returned for a request that needs a running process.
@@ -232,7 +236,14 @@ func findingFilter(r *http.Request) (f store.FindingFilter, err error) {
 		return f, err
 	}
 	f.Match = ofTenant(r, f.Match)
+	if about := q.Get("about"); about != "" {
+		match := f.Match
+		f.Match = func(x *schema.Finding) bool { return isAbout(x, about) && (match == nil || match(x)) }
+	}
 	if f.Since, f.Until, err = span(r); err != nil {
+		return f, err
+	}
+	if f.Before, f.BeforeID, err = cursor(r); err != nil {
 		return f, err
 	}
 	f.Limit, err = limit(r)
@@ -252,6 +263,38 @@ func ofTenant(r *http.Request, match func(*schema.Finding) bool) func(*schema.Fi
 		return match
 	}
 	return func(f *schema.Finding) bool { return c.Sees(f.Tenant) && (match == nil || match(f)) }
+}
+
+// isAbout reports whether a finding has an id: its own, or one of its agent, session, key or evidence.
+func isAbout(f *schema.Finding, id string) bool {
+	if id == f.ID.String() || id == f.AgentUID || id == f.AgentName || id == f.SessionID {
+		return true
+	}
+	for _, v := range f.Key {
+		if v == id {
+			return true
+		}
+	}
+	return slices.ContainsFunc(f.Evidence, func(e schema.Evidence) bool {
+		return id == e.EventID || id == e.CredentialUID || id == e.Identity.String()
+	})
+}
+
+// cursor returns the query's before: group_start and id of the last finding of the page before, with a comma between them.
+func cursor(r *http.Request) (start schema.Instant, id schema.ID, err error) {
+	text := r.URL.Query().Get("before")
+	if text == "" {
+		return 0, id, nil
+	}
+	at, name, _ := strings.Cut(text, ",")
+	t, err := time.Parse(time.RFC3339Nano, at)
+	if err == nil {
+		id, err = schema.ParseID(name)
+	}
+	if err != nil {
+		return 0, id, fmt.Errorf("before: %q is not the group_start and the id of a finding with a comma between them", schema.Truncate(text, 100))
+	}
+	return schema.InstantOf(t), id, nil
 }
 
 // condition compiles a condition over findings. It returns nil for "". A finding on which the condition fails does not match.

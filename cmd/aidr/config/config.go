@@ -58,6 +58,8 @@ type Config struct {
 	Decisions Decisions `key:"decisions"`
 	// The listener of the control API for callers with a token or a client certificate.
 	Control Control `key:"control"`
+	// The web console for the people on duty.
+	Console Console `key:"console"`
 	// Addresses that deliveries link to.
 	Links Links `key:"links"`
 	// The listener for /metrics, /healthz and /readyz.

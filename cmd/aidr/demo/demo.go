@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/aidr-engine/aidr/cmd/aidr/access"
 	"github.com/aidr-engine/aidr/cmd/aidr/api"
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
 	"github.com/aidr-engine/aidr/cmd/aidr/output"
@@ -43,6 +44,8 @@ type Options struct {
 	Kafka      string     // host:port of a broker; "": a broker in this process
 	ClickHouse string     // DSN of a server; "local": the engine in a child process, which must be installed; "": no ClickHouse
 	State      string     // folder for all files of the demo; "": a temporary one, which is kept
+	Console    string     // host:port of the web console; "": no console
+	Stay       bool       // keep running after the story, until ctx is done, so that the console can be used
 	Terminal   bool       // Out is a terminal
 	Width      func() int // current width of the terminal, in columns
 	Out        io.Writer
@@ -162,10 +165,11 @@ func (d *demo) config() *config.Config {
 				Brokers: []string{d.broker}, Topics: []string{topicLLM, topicGateway, topicCloud}, Group: "aidr-demo", Start: "first",
 			},
 		}},
-		State: config.State{Dir: filepath.Join(d.state, "state")},
-		HTTP:  config.HTTP{Listen: "127.0.0.1:0"},
+		State:   config.State{Dir: filepath.Join(d.state, "state")},
+		HTTP:    config.HTTP{Listen: "127.0.0.1:0"},
+		Console: config.Console{Listen: d.opts.Console},
 	}
-	if d.opts.Once {
+	if d.opts.Once && !d.opts.Stay {
 		// One checkpoint at the end, so that every finding is delivered once, with all of its events.
 		c.State.CheckpointEvery = time.Minute
 	}
@@ -197,7 +201,11 @@ func (d *demo) play(ctx context.Context) error {
 	run, stop := context.WithCancel(ctx)
 	defer stop()
 	ended := make(chan error, 1)
-	go func() { ended <- p.Run(run) }()
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		ended <- p.Run(run)
+	}()
 
 	began := time.Now()
 	start := began
@@ -209,6 +217,10 @@ func (d *demo) play(ctx context.Context) error {
 	}
 	lines := story(start)
 	d.show.begin(d, lines, began, func() (api.Status, float64) { return p.Status(), p.Total("aidr_events_total") })
+	if err := d.showLink(p, over); err != nil {
+		stop()
+		return errors.Join(err, <-ended)
+	}
 	err = produce(run, d.broker, lines, start, d.opts.Once)
 	if err == nil && ctx.Err() == nil {
 		d.drain(run, p, len(lines))
@@ -221,7 +233,8 @@ func (d *demo) play(ctx context.Context) error {
 	if took := time.Since(began).Seconds(); !d.deterministic() {
 		s.Seconds = &took
 	}
-	if d.opts.Once || ctx.Err() != nil || d.engine == nil {
+	stays := ctx.Err() == nil && (d.engine != nil && !d.opts.Once || d.opts.Stay)
+	if !stays {
 		stop()
 		err = errors.Join(err, <-ended)
 	}
@@ -231,12 +244,34 @@ func (d *demo) play(ctx context.Context) error {
 		s.ClickHouse = &n
 	}
 	d.show.last(s, d)
-	if d.engine != nil && !d.opts.Once && ctx.Err() == nil {
-		<-ctx.Done() // keeps ClickHouse running for queries
+	if stays {
+		<-ctx.Done() // keeps the console, and ClickHouse, running
 		stop()
 		err = errors.Join(err, <-ended)
 	}
 	return err
+}
+
+// showLink prints a link to the console once it is served, unless the pipeline is over before.
+func (d *demo) showLink(p *pipeline.Pipeline, over <-chan struct{}) error {
+	if d.opts.Console == "" {
+		return nil
+	}
+	for {
+		link, err := p.ConsoleLink(access.Caller{Name: fmt.Sprintf("uid %d", os.Getuid()), Scopes: access.All()})
+		if err == nil {
+			d.show.console(link)
+			return nil
+		}
+		if !errors.Is(err, api.ErrNoConsole) {
+			return err
+		}
+		select {
+		case <-over:
+			return nil
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
 }
 
 // drain waits until all records are read and evaluated and all findings are delivered, but at most drainTime.

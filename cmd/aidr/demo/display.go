@@ -80,6 +80,20 @@ func (d *display) begin(x *demo, lines []line, began time.Time, probe func() (ap
 	}
 }
 
+// console prints the link to the console.
+func (d *display) console(link api.ConsoleLink) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.quiet {
+		return
+	}
+	clear := ""
+	if d.terminal {
+		clear = "\r\x1b[K"
+	}
+	fmt.Fprintf(d.out, "%sconsole, once and within %d s: %s\n\n", clear, link.Seconds, link.URL)
+}
+
 func probeRules(probe func() (api.Status, float64)) int {
 	s, _ := probe()
 	return s.Rules

@@ -125,6 +125,9 @@ func (d *display) suggest(s *Summary, x *demo) {
   aidr replay FILE...           # run the shipped rules over them
   aidr config init aidr.yaml    # then: aidr run --config aidr.yaml
 `)
+	if x.opts.Stay {
+		fmt.Fprintf(d.out, "  aidr console link --state %s    # another link to the console, which runs until you interrupt this command\n", s.State)
+	}
 	if x.engine == nil {
 		return
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
+	"github.com/aidr-engine/aidr/cmd/aidr/console"
 	"github.com/aidr-engine/aidr/cmd/aidr/metrics"
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/connectors/maxmind"
@@ -60,6 +61,7 @@ type Pipeline struct {
 	inputs     []engine.Input // guarded by mu once Run has started; a reload replaces them
 	sinks      []connectors.Sink
 	enrichment *maxmind.Database // nil: addresses are not enriched
+	console    *console.Console  // nil: it is not configured
 	serverTLS  *tls.Config       // nil: the listener for metrics and health speaks plain HTTP
 	started    time.Time
 
@@ -79,16 +81,17 @@ type Pipeline struct {
 
 	activities []rules.RuleActivity // of set with inputs
 
-	rules    health            // outcome of the last reload
-	config   health            // outcome of the last reload of the configuration
-	restart  []string          // keys of the configuration file that have changed and need a restart
-	waiting  string            // why the engine is not open
-	wasOpen  bool              // the engine has been open at least once
-	idle     bool              // the engine is open, but no partition is assigned
-	standby  map[string]string // source name -> why it does not read
-	stopping bool
-	failure  error // the error that ended Run
-	cancel   context.CancelFunc
+	rules       health            // outcome of the last reload
+	config      health            // outcome of the last reload of the configuration
+	restart     []string          // keys of the configuration file that have changed and need a restart
+	waiting     string            // why the engine is not open
+	wasOpen     bool              // the engine has been open at least once
+	idle        bool              // the engine is open, but no partition is assigned
+	standby     map[string]string // source name -> why it does not read
+	stopping    bool
+	consoleOpen bool  // the console has its listener
+	failure     error // the error that ended Run
+	cancel      context.CancelFunc
 
 	controlAddress net.Addr // of control.listen; nil: not open
 }
@@ -140,6 +143,9 @@ func New(cfg *config.Config, opts Options) (*Pipeline, error) {
 		errs = append(errs, err)
 	}
 	if p.serverTLS, err = loadTLS(cfg.HTTP.TLS, p.log); err != nil {
+		errs = append(errs, err)
+	}
+	if p.console, err = p.newConsole(); err != nil {
 		errs = append(errs, err)
 	}
 	if len(errs) > 0 {
@@ -204,6 +210,11 @@ func (p *Pipeline) Run(ctx context.Context) (err error) {
 	if control != nil {
 		defer control.Close()
 	}
+	stopConsole, err := p.listenConsole()
+	if err != nil {
+		return err
+	}
+	defer stopConsole()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	p.mu.Lock()

@@ -149,6 +149,7 @@ func (p *Pipeline) runtime() api.Runtime {
 		Status: p.Status, State: p.state, Export: p.exportState, ClearState: p.clearState, Try: p.tryItems,
 		ReplayDead: p.replayDead, EnableSink: p.enableSink, Containment: p.containment, Ledger: p.ledger,
 		Inventory: p.inventory, Agent: p.completeAgent, Refused: p.registry.ControlRefused, Log: p.log,
+		Rules: p.ruleViews, ConsoleLink: p.ConsoleLink,
 	}
 }
 

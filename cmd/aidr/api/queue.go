@@ -1,0 +1,166 @@
+package api
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aidr-engine/aidr/engine/store"
+	"github.com/aidr-engine/aidr/schema"
+)
+
+const (
+	// maxQueued is the largest number of findings that a Queue groups, the latest first: a tenth of a second.
+	maxQueued = 5000
+	// queueSpan is the time that a Queue covers if the query has no since.
+	queueSpan = 7 * 24 * time.Hour
+	// queueBuckets is the number of points of a series: enough for a small chart, and a divisor of a day in minutes.
+	queueBuckets = 24
+	// maxQueuedIDs is the number of findings of one rule that a QueueRule names, the latest first.
+	maxQueuedIDs = 20
+)
+
+// Queue is what waits for the people on duty: findings, grouped by agent, then by rule. Agents are sorted by the highest severity,
+// then by the last finding.
+type Queue struct {
+	Since     schema.Instant          `json:"since"`
+	Until     schema.Instant          `json:"until"`
+	Bucket    schema.Instant          `json:"bucket_nanos"` // length of the intervals of each series
+	Findings  int                     `json:"findings"`     // number of those that are grouped
+	Truncated bool                    `json:"truncated"`    // older findings match and are left out
+	Severity  map[schema.Severity]int `json:"severities,omitempty"`
+	Agents    []QueueAgent            `json:"agents"`
+}
+
+// QueueCount counts findings.
+type QueueCount struct {
+	Severity  schema.Severity `json:"severity"` // the highest
+	Findings  int             `json:"findings"`
+	Open      int             `json:"open"`
+	Withdrawn int             `json:"withdrawn,omitempty"`
+	FirstSeen schema.Instant  `json:"first_seen"`
+	LastSeen  schema.Instant  `json:"last_seen"`
+	Series    []int           `json:"series"` // findings by interval of their group_start, the oldest first
+}
+
+// QueueAgent is one agent in a Queue. The findings about no agent, such as those of the process itself, are those of the agent "".
+type QueueAgent struct {
+	Tenant    string `json:"tenant,omitempty"`
+	AgentUID  string `json:"agent_uid,omitempty"`
+	AgentName string `json:"agent_name,omitempty"`
+	QueueCount
+	Containment string      `json:"containment,omitempty"` // as in AgentLine
+	Rules       []QueueRule `json:"rules"`                 // sorted as agents are
+}
+
+// QueueRule is one rule of an agent in a Queue.
+type QueueRule struct {
+	RuleID string `json:"rule_id"`
+	Title  string `json:"title"`
+	Kind   string `json:"kind"`
+	Shadow bool   `json:"shadow,omitempty"`
+	QueueCount
+	Events  int64       `json:"events"`  // sum of the findings' counts
+	Summary string      `json:"summary"` // of the latest finding
+	IDs     []schema.ID `json:"ids"`     // the latest first, at most 20
+}
+
+// add counts a finding.
+func (c *QueueCount) add(f *schema.Finding, q *Queue) {
+	if c.Findings == 0 {
+		c.Severity, c.FirstSeen, c.LastSeen, c.Series = f.Severity, f.FirstSeen, f.LastSeen, make([]int, queueBuckets)
+	}
+	if f.Severity.Rank() > c.Severity.Rank() {
+		c.Severity = f.Severity
+	}
+	c.Findings++
+	switch f.Status {
+	case schema.StatusOpen:
+		c.Open++
+	case schema.StatusWithdrawn:
+		c.Withdrawn++
+	}
+	c.FirstSeen, c.LastSeen = min(c.FirstSeen, f.FirstSeen), max(c.LastSeen, f.LastSeen)
+	c.Series[min(max(int((f.GroupStart-q.Since)/q.Bucket), 0), queueBuckets-1)]++
+}
+
+// compare orders by severity, the highest first, then by time, the latest first.
+func (c *QueueCount) compare(o *QueueCount) int {
+	return cmp.Or(cmp.Compare(o.Severity.Rank(), c.Severity.Rank()), cmp.Compare(o.LastSeen, c.LastSeen))
+}
+
+// queue sends a Queue of the findings that the query selects as /v1/findings does.
+func (h *handler) queue(w http.ResponseWriter, r *http.Request) {
+	f, err := findingFilter(r)
+	if err != nil {
+		refuse(w, http.StatusBadRequest, err)
+		return
+	}
+	q, err := h.queueOf(f, schema.InstantOf(time.Now()))
+	if err != nil {
+		refuse(w, http.StatusInternalServerError, err)
+		return
+	}
+	reply(w, q)
+}
+
+// queueOf groups findings. now is the end of the series if the filter has none.
+func (h *handler) queueOf(f store.FindingFilter, now schema.Instant) (*Queue, error) {
+	q := &Queue{Since: f.Since, Until: f.Until, Severity: map[schema.Severity]int{}, Agents: []QueueAgent{}}
+	if q.Until == 0 {
+		q.Until = now
+	}
+	if q.Since == 0 {
+		q.Since = q.Until.Sub(queueSpan)
+	}
+	q.Bucket = max(1, (q.Until-q.Since)/queueBuckets)
+	f.Since, f.Limit = q.Since, maxQueued+1
+	contained := &entityQuery{kinds: entityKinds["agents"]}
+	if err := contained.findContained(h); err != nil {
+		contained.contained = nil // the queue is of use without it, as in a standby
+	}
+	agents := map[findingOf]*QueueAgent{}
+	rules := map[findingOf]map[string]*QueueRule{}
+	err := h.store.Findings(f, func(x *schema.Finding) bool {
+		if q.Findings == maxQueued {
+			q.Truncated = true
+			return false
+		}
+		q.Findings++
+		q.Severity[x.Severity]++
+		of := findingOf{x.Tenant, x.AgentUID}
+		a := agents[of]
+		if a == nil {
+			a = &QueueAgent{Tenant: x.Tenant, AgentUID: x.AgentUID, AgentName: x.AgentName, Containment: strings.Join(contained.contained[of], ", ")}
+			agents[of], rules[of] = a, map[string]*QueueRule{}
+		}
+		rule := rules[of][x.RuleID]
+		if rule == nil {
+			rule = &QueueRule{RuleID: x.RuleID, Title: x.Title, Kind: x.Kind, Shadow: x.Shadow, Summary: x.Summary}
+			rules[of][x.RuleID] = rule
+		}
+		a.add(x, q)
+		rule.add(x, q)
+		rule.Events += x.Count
+		if len(rule.IDs) < maxQueuedIDs {
+			rule.IDs = append(rule.IDs, x.ID)
+		}
+		return true
+	})
+	if err != nil {
+		return nil, err
+	}
+	for of, a := range agents {
+		for _, rule := range rules[of] {
+			a.Rules = append(a.Rules, *rule)
+		}
+		slices.SortFunc(a.Rules, func(x, y QueueRule) int { return cmp.Or(x.compare(&y.QueueCount), cmp.Compare(x.RuleID, y.RuleID)) })
+		q.Agents = append(q.Agents, *a)
+	}
+	slices.SortFunc(q.Agents, func(x, y QueueAgent) int {
+		return cmp.Or(x.compare(&y.QueueCount), cmp.Compare(x.Tenant, y.Tenant), cmp.Compare(x.AgentUID, y.AgentUID))
+	})
+	return q, nil
+}
