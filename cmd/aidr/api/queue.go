@@ -14,13 +14,14 @@ import (
 const (
 	// maxQueued is the largest number of findings that a Queue groups, the latest first: a tenth of a second.
 	maxQueued = 5000
-	// queueSpan is the time that a Queue covers if the query has no since.
-	queueSpan = 7 * 24 * time.Hour
 	// queueBuckets is the number of points of a series: enough for a small chart, and a divisor of a day in minutes.
 	queueBuckets = 24
 	// maxQueuedIDs is the number of findings of one rule that a QueueRule names, the latest first.
 	maxQueuedIDs = 20
 )
+
+// queueSpans are the times that a Queue covers if the query has no since: the first that has all findings of the last.
+var queueSpans = [...]time.Duration{time.Hour, 6 * time.Hour, 24 * time.Hour, 7 * 24 * time.Hour}
 
 // Queue is what waits for the people on duty: findings, grouped by agent, then by rule. Agents are sorted by the highest severity,
 // then by the last finding.
@@ -68,7 +69,7 @@ type QueueRule struct {
 }
 
 // add counts a finding.
-func (c *QueueCount) add(f *schema.Finding, q *Queue) {
+func (c *QueueCount) add(f *schema.Finding) {
 	if c.Findings == 0 {
 		c.Severity, c.FirstSeen, c.LastSeen, c.Series = f.Severity, f.FirstSeen, f.LastSeen, make([]int, queueBuckets)
 	}
@@ -83,7 +84,6 @@ func (c *QueueCount) add(f *schema.Finding, q *Queue) {
 		c.Withdrawn++
 	}
 	c.FirstSeen, c.LastSeen = min(c.FirstSeen, f.FirstSeen), max(c.LastSeen, f.LastSeen)
-	c.Series[min(max(int((f.GroupStart-q.Since)/q.Bucket), 0), queueBuckets-1)]++
 }
 
 // compare orders by severity, the highest first, then by time, the latest first.
@@ -113,16 +113,18 @@ func (h *handler) queueOf(f store.FindingFilter, now schema.Instant) (*Queue, er
 		q.Until = now
 	}
 	if q.Since == 0 {
-		q.Since = q.Until.Sub(queueSpan)
+		q.Since = q.Until.Sub(queueSpans[len(queueSpans)-1])
 	}
-	q.Bucket = max(1, (q.Until-q.Since)/queueBuckets)
-	f.Since, f.Limit = q.Since, maxQueued+1
+	f.Limit = maxQueued + 1
+	chosen := f.Since == 0
+	f.Since = q.Since
 	contained := &entityQuery{kinds: entityKinds["agents"]}
 	if err := contained.findContained(h); err != nil {
 		contained.contained = nil // the queue is of use without it, as in a standby
 	}
 	agents := map[findingOf]*QueueAgent{}
 	rules := map[findingOf]map[string]*QueueRule{}
+	var starts []queueStart
 	err := h.store.Findings(f, func(x *schema.Finding) bool {
 		if q.Findings == maxQueued {
 			q.Truncated = true
@@ -141,9 +143,10 @@ func (h *handler) queueOf(f store.FindingFilter, now schema.Instant) (*Queue, er
 			rule = &QueueRule{RuleID: x.RuleID, Title: x.Title, Kind: x.Kind, Shadow: x.Shadow, Summary: x.Summary}
 			rules[of][x.RuleID] = rule
 		}
-		a.add(x, q)
-		rule.add(x, q)
+		a.add(x)
+		rule.add(x)
 		rule.Events += x.Count
+		starts = append(starts, queueStart{x.GroupStart, a, rule})
 		if len(rule.IDs) < maxQueuedIDs {
 			rule.IDs = append(rule.IDs, x.ID)
 		}
@@ -152,6 +155,7 @@ func (h *handler) queueOf(f store.FindingFilter, now schema.Instant) (*Queue, er
 	if err != nil {
 		return nil, err
 	}
+	q.fillSeries(starts, chosen)
 	for of, a := range agents {
 		for _, rule := range rules[of] {
 			a.Rules = append(a.Rules, *rule)
@@ -163,4 +167,30 @@ func (h *handler) queueOf(f store.FindingFilter, now schema.Instant) (*Queue, er
 		return cmp.Or(x.compare(&y.QueueCount), cmp.Compare(x.Tenant, y.Tenant), cmp.Compare(x.AgentUID, y.AgentUID))
 	})
 	return q, nil
+}
+
+// queueStart is the beginning of one finding.
+type queueStart struct {
+	at    schema.Instant
+	agent *QueueAgent
+	rule  *QueueRule
+}
+
+// fillSeries counts the findings, which are sorted by time, the latest first, by interval. If nobody chose the time, it is the
+// shortest that has all of them.
+func (q *Queue) fillSeries(starts []queueStart, chosen bool) {
+	if chosen && len(starts) > 0 {
+		for _, d := range queueSpans {
+			if since := q.Until.Sub(d); since <= starts[len(starts)-1].at {
+				q.Since = max(q.Since, since)
+				break
+			}
+		}
+	}
+	q.Bucket = max(1, (q.Until-q.Since)/queueBuckets)
+	for _, s := range starts {
+		i := min(max(int((s.at-q.Since)/q.Bucket), 0), queueBuckets-1)
+		s.agent.Series[i]++
+		s.rule.Series[i]++
+	}
 }

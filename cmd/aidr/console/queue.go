@@ -92,15 +92,11 @@ type queueBody struct {
 	*api.Queue
 	Filters filters
 	Chart   string // the series of all findings, as JSON for the chart
-	Since   schema.Instant
 }
 
 // queue shows what waits, grouped by agent, then by rule.
 func (q *request) queue() error {
 	f := q.filtersOf()
-	if f.Since == "" && f.Until == "" { // a fixed span would hide what a quiet week left open
-		f.Since = ""
-	}
 	b := queueBody{Queue: &api.Queue{}, Filters: f}
 	if err := q.get("/v1/findings/queue", f.query(), b.Queue); err != nil {
 		return q.queryError(err)
@@ -136,7 +132,7 @@ type chart struct {
 // chartOf returns the series of all findings of a queue.
 func chartOf(q *api.Queue) string {
 	c := chart{Label: "findings"}
-	for i := range 24 {
+	for i := range 24 { // and the end, so that the last bar has its width
 		c.Times = append(c.Times, int64(q.Since+schema.Instant(i)*q.Bucket)/int64(time.Second))
 		n := 0
 		for _, a := range q.Agents {
@@ -146,6 +142,7 @@ func chartOf(q *api.Queue) string {
 		}
 		c.Values = append(c.Values, n)
 	}
+	c.Times, c.Values = append(c.Times, int64(q.Until)/int64(time.Second)), append(c.Values, 0)
 	return jsonText(c)
 }
 

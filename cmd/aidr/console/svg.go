@@ -198,9 +198,9 @@ type label struct {
 }
 
 const (
-	boxWidth, boxGap = 190, 70
+	boxWidth, boxGap = 176, 44
 	// maxBoxText is the number of characters that fit into a box.
-	maxBoxText = 26
+	maxBoxText = 23
 )
 
 // drawPath draws steps. labels are the texts on the arrows; there may be fewer.
@@ -211,7 +211,7 @@ func drawPath(steps []box, labels []string) *drawnPath {
 	p := &drawnPath{H: 84}
 	for i, s := range steps {
 		s.X, s.W = i*(boxWidth+boxGap)+1, boxWidth
-		s.Title, s.Detail = cut(s.Title, maxBoxText), cut(s.Detail, maxBoxText+4)
+		s.Title, s.Detail = cut(s.Title, maxBoxText), cut(s.Detail, maxBoxText+3)
 		p.Boxes = append(p.Boxes, s)
 		if i > 0 {
 			p.Arrows = append(p.Arrows, edge{s.X - boxGap, 42, s.X - 4, 42})

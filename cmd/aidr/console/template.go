@@ -40,11 +40,11 @@ func parsePages() map[string]*template.Template {
 
 // functions are the functions of the templates.
 var functions = template.FuncMap{
-	"runs": Runs, "plain": Plain, "link": address, "iso": iso, "utc": utc, "age": age, "severity": severityClass, "spark": sparkline,
+	"runs": Runs, "plain": func(v any) string { return Plain(fmt.Sprint(v)) }, "link": address, "iso": iso, "utc": utc, "age": age, "severity": severityClass, "spark": sparkline,
 	"number": number, "asset": assetPath, "value": fieldText, "add": func(a, b int) int { return a + b }, "short": short,
-	"words": func(s string) string { return strings.ReplaceAll(s, "_", " ") }, "use": useOf, "json": jsonText, "list": func(v ...any) []any { return v },
+	"words": func(s string) string { return Plain(strings.ReplaceAll(s, "_", " ")) }, "use": useOf, "json": jsonText, "list": func(v ...any) []any { return v },
 	"sevof": func(v any) schema.Severity { return schema.Severity(fmt.Sprint(v)) }, "str": func(v any) string { return fmt.Sprint(v) },
-	"half": func(x, w int) int { return x + w/2 }, "navigation": navigation, "newcount": newCount, "mib": func(n int64) int64 { return n >> 20 },
+	"plural": plural, "half": func(x, w int) int { return x + w/2 }, "navigation": navigation, "newcount": newCount, "mib": func(n int64) int64 { return n >> 20 },
 	"gotime": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") + " UTC" },
 	"before": func(t schema.Instant) string { return t.Sub(storyMargin).String() }, "after": func(t schema.Instant) string { return t.Add(storyMargin).String() },
 }
@@ -87,6 +87,14 @@ func number(n any) string {
 		digits = digits[:i] + "\u202f" + digits[i:]
 	}
 	return sign + digits
+}
+
+// plural returns a number with its noun.
+func plural(n any, noun string) string {
+	if fmt.Sprint(n) == "1" {
+		return "1 " + noun
+	}
+	return number(n) + " " + noun + "s"
 }
 
 // severityClass returns the class of a severity in the style sheet.

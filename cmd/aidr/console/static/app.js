@@ -23,12 +23,16 @@
     within.querySelectorAll("[data-chart]:not([data-done])").forEach(function (el) {
       el.dataset.done = "1";
       var d = JSON.parse(el.dataset.chart);
+      function clock(u, splits) {
+        var days = d.t[d.t.length - 1] - d.t[0] > 172800;
+        return splits.map(function (s) { var t = new Date(s * 1e3).toISOString(); return days ? t.slice(5, 10) : t.slice(11, 16); });
+      }
       var axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line"), width: 1 }, font: "11px system-ui" };
       var plot = new uPlot({
         width: el.clientWidth, height: 110, legend: { show: false }, cursor: { drag: { x: false, y: false } },
         tzDate: function (s) { return uPlot.tzDate(new Date(s * 1e3), "Etc/UTC"); },
         scales: { y: { range: function (u, min, max) { return [0, Math.max(1, max)]; } } },
-        axes: [axis, Object.assign({ size: 38, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] }, axis)],
+        axes: [Object.assign({ values: clock, size: 28 }, axis), Object.assign({ size: 38, incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000] }, axis)],
         series: [{}, { label: d.label, stroke: colour("--bar"), fill: colour("--bar"), width: 1, paths: uPlot.paths.bars({ size: [0.85, 60], align: 1 }), points: { show: false } }]
       }, [d.t, d.v], el);
       new ResizeObserver(function () { if (el.clientWidth > 0) plot.setSize({ width: el.clientWidth, height: 110 }); }).observe(el);
