@@ -85,6 +85,7 @@ var owners = map[string]string{
 	"github.com/envoyproxy/go-control-plane":                 "connectors/decision",
 	"pgregory.net/rapid":                                     "",
 	"github.com/standard-webhooks":                           "",
+	"github.com/chromedp":                                    "",
 	"github.com/valyala/fastjson":                            "",
 	"github.com/twmb/franz-go/pkg/kfake":                     "cmd/aidr/demo",
 	"github.com/aidr-engine/aidr/engine/fold/reference":      "",

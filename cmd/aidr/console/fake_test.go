@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aidr-engine/aidr/cmd/aidr/access"
 	"github.com/aidr-engine/aidr/cmd/aidr/api"
 	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/engine/contain"
@@ -155,9 +156,6 @@ func quoted(s string) string {
 	return string(b)
 }
 
-// allScopes are the scopes of the callers of tests.
-func allScopes() []string { return append(api.AllScopes(), "triage", "rules") }
-
 // newFake returns a console over a fake control API, and the cookie of a session with all scopes.
 func newFake(t testing.TB, next func() string) (*Console, *http.Cookie) {
 	t.Helper()
@@ -172,12 +170,12 @@ func newFake(t testing.TB, next func() string) (*Console, *http.Cookie) {
 		t.Fatal(err)
 	}
 	t.Cleanup(c.Close)
-	return c, cookieOf(c, "tester", allScopes()...)
+	return c, cookieOf(c, "tester", access.All()...)
 }
 
 // cookieOf opens a session.
-func cookieOf(c *Console, name string, scopes ...string) *http.Cookie {
-	return &http.Cookie{Name: c.cookieName(), Value: c.sessions.open(Caller{Caller: api.Caller{Name: name, Scopes: scopes}})}
+func cookieOf(c *Console, name string, scopes ...access.Scope) *http.Cookie {
+	return &http.Cookie{Name: c.cookieName(), Value: c.sessions.open(Caller{Caller: access.Caller{Name: name, Scopes: scopes}})}
 }
 
 // ask sends a request to a console.

@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/aidr-engine/aidr/cmd/aidr/api"
+	"github.com/aidr-engine/aidr/cmd/aidr/access"
 )
 
 // pathOf returns an address of a route.
@@ -59,7 +59,7 @@ func TestAccess(t *testing.T) {
 		if rt.public || rt.stream {
 			continue
 		}
-		nobody, reader := cookieOf(c, "nobody"), cookieOf(c, "reader", api.ScopeRead)
+		nobody, reader := cookieOf(c, "nobody"), cookieOf(c, "reader", access.Read)
 		if w := ask(c, rt.method, rt.address(), nil); w.Code != http.StatusUnauthorized || strings.Contains(w.Body.String(), "secret-content") {
 			t.Errorf("%s %s without a session: got %d", rt.method, rt.path, w.Code)
 		}
@@ -127,7 +127,7 @@ func TestLink(t *testing.T) {
 		t.Fatal(err)
 	}
 	link := func() string {
-		l, err := c.Link(api.Caller{Name: "uid 7", Scopes: []string{api.ScopeRead}})
+		l, err := c.Link(access.Caller{Name: "uid 7", Scopes: []access.Scope{access.Read}})
 		if err != nil || !strings.HasPrefix(l.URL, "http://127.0.0.1:8472/open?link=") || l.Seconds != 60 {
 			t.Fatalf("got %+v, %v", l, err)
 		}
@@ -162,7 +162,7 @@ func TestLink(t *testing.T) {
 	if w := ask(c, "GET", "/agents", k); w.Code != http.StatusUnauthorized {
 		t.Errorf("the session outlives its idle time: %d", w.Code)
 	}
-	k = cookieOf(c, "x", api.ScopeRead)
+	k = cookieOf(c, "x", access.Read)
 	for range int(DefaultSession/DefaultIdle) * 2 {
 		now = now.Add(DefaultIdle / 2)
 		ask(c, "GET", "/agents", k)
@@ -182,7 +182,7 @@ func TestSessionEnds(t *testing.T) {
 		t.Errorf("after logout: got %d", w.Code)
 	}
 	revoked := make(chan struct{})
-	cookie.Value = c.sessions.open(Caller{Caller: api.Caller{Name: "token:a", Scopes: allScopes()}, Ended: revoked})
+	cookie.Value = c.sessions.open(Caller{Caller: access.Caller{Name: "token:a", Scopes: access.All()}, Ended: revoked})
 	if w := ask(c, "GET", "/agents", cookie); w.Code != http.StatusOK {
 		t.Errorf("before it is revoked: got %d", w.Code)
 	}
@@ -211,7 +211,7 @@ func TestProxy(t *testing.T) {
 	pool := x509.NewCertPool()
 	f := &fake{next: func() string { return "x" }}
 	c, err := New(Options{Config: Config{
-		Listen: "0.0.0.0:8472", Hosts: []string{"aidr.example.com"}, TLS: &tls.Config{ClientCAs: pool}, Proxy: &Proxy{Header: "X-User", Name: "gate", Scopes: []string{api.ScopeRead}},
+		Listen: "0.0.0.0:8472", Hosts: []string{"aidr.example.com"}, TLS: &tls.Config{ClientCAs: pool}, Proxy: &Proxy{Header: "X-User", Name: "gate", Scopes: []access.Scope{access.Read}},
 	}, Control: func() http.Handler { return f }})
 	if err != nil {
 		t.Fatal(err)
@@ -233,7 +233,7 @@ func TestProxy(t *testing.T) {
 		{"no user", []string{" "}, of("gate"), http.StatusForbidden},
 		{"a user with a control character", []string{"a\x1bb"}, of("gate"), http.StatusForbidden},
 	} {
-		for _, cookie := range []*http.Cookie{nil, cookieOf(c, "x", allScopes()...)} {
+		for _, cookie := range []*http.Cookie{nil, cookieOf(c, "x", access.All()...)} {
 			w := ask(c, "GET", "/agents", cookie, func(r *http.Request) {
 				r.Host, r.TLS = "aidr.example.com", x.state
 				r.Header["X-User"] = x.users
@@ -258,7 +258,7 @@ func TestStandby(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cookie := cookieOf(c, "x", allScopes()...)
+	cookie := cookieOf(c, "x", access.All()...)
 	for _, path := range []string{"/agents", "/pipeline", "/contained"} {
 		if w := ask(c, "GET", path, cookie); w.Code != http.StatusServiceUnavailable || !strings.Contains(w.Body.String(), "as a standby does") {
 			t.Errorf("%s: got %d", path, w.Code)

@@ -3,6 +3,7 @@ package console
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -11,7 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/aidr-engine/aidr/cmd/aidr/api"
+	"github.com/aidr-engine/aidr/cmd/aidr/access"
 )
 
 // pipes is a listener whose connections are pipes, so that their deadlines follow the time of a synctest bubble. A pipe holds
@@ -42,7 +43,7 @@ type streamed struct {
 
 func newStreamed(t *testing.T) *streamed {
 	c, cookie := newFake(t, func() string { return "x" })
-	c.hub.look = func(context.Context) (versions, error) { return versions{}, errNotOpen } // the test sets the versions
+	c.hubs.look = func(context.Context, string) (versions, error) { return versions{}, errNotOpen } // the test sets the versions
 	s := &streamed{c, &pipes{make(chan net.Conn), make(chan struct{})}, cookie}
 	server := c.Server(nil)
 	go server.Serve(s.listener, "console")
@@ -88,12 +89,15 @@ func TestStream(t *testing.T) {
 		defer stuck.Close()
 		conn, live := s.open(t, "findings")
 		defer conn.Close()
+		synctest.Wait()
+		all := s.hubs.all[""]
+		s.hubs.set(all, versions{findings: "0"})
 		if got := event(t, live); got != "0" {
 			t.Errorf("first: got %s", got)
 		}
 		began := time.Now()
 		for n := range 1000 {
-			s.hub.set(versions{findings: uint64(n + 1)})
+			s.hubs.set(all, versions{findings: fmt.Sprint(n + 1)})
 		}
 		if took := time.Since(began); took != 0 {
 			t.Errorf("1,000 changes with a client that does not read took %v", took)
@@ -107,16 +111,16 @@ func TestStream(t *testing.T) {
 			t.Errorf("the newest came as event %d of 1,000 changes", events)
 		}
 		synctest.Wait()
-		if s.hub.streams != 2 {
-			t.Errorf("got %d streams, want 2", s.hub.streams)
+		if s.hubs.streams != 2 {
+			t.Errorf("got %d streams, want 2", s.hubs.streams)
 		}
 		time.Sleep(sendTime + time.Second)
 		synctest.Wait()
-		if s.hub.streams != 1 {
-			t.Errorf("a client that does not read is not cut off after %v: %d streams", sendTime, s.hub.streams)
+		if s.hubs.streams != 1 {
+			t.Errorf("a client that does not read is not cut off after %v: %d streams", sendTime, s.hubs.streams)
 		}
-		s.hub.set(versions{findings: 1000, containment: "new"}) // not what the page follows
-		s.hub.set(versions{findings: 1001})
+		s.hubs.set(all, versions{findings: "1000", containment: "new"}) // not what the page follows
+		s.hubs.set(all, versions{findings: "1001"})
 		if got := event(t, live); got != "1001" {
 			t.Errorf("after another one was cut off: got %s", got)
 		}
@@ -126,8 +130,8 @@ func TestStream(t *testing.T) {
 		}
 		conn.Close()
 		synctest.Wait()
-		if s.hub.streams != 0 {
-			t.Errorf("got %d streams at the end", s.hub.streams)
+		if s.hubs.streams != 0 {
+			t.Errorf("got %d streams at the end", s.hubs.streams)
 		}
 
 	})
@@ -138,26 +142,35 @@ func TestStreamRevoked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newStreamed(t)
 		ended := make(chan struct{})
-		s.cookie.Value = s.sessions.open(Caller{Caller: api.Caller{Name: "token:a", Scopes: []string{api.ScopeRead}}, Ended: ended})
+		s.cookie.Value = s.sessions.open(Caller{Caller: access.Caller{Name: "token:a", Scopes: []access.Scope{access.Read}}, Ended: ended})
 		conn, live := s.open(t, "all")
 		defer conn.Close()
+		synctest.Wait()
+		s.hubs.set(s.hubs.all[""], versions{findings: "1"})
 		event(t, live)
 		close(ended)
 		if got := event(t, live); got != "end" {
 			t.Errorf("got %s, want the end", got)
 		}
+		conn.Close()
+		synctest.Wait()
+		var entered []*hub
 		for range maxStreams {
-			if !s.hub.enter() {
+			x := s.hubs.enter("")
+			if x == nil {
 				t.Fatal("a stream is refused below the limit")
 			}
+			entered = append(entered, x)
 		}
-		if s.hub.enter() {
+		if s.hubs.enter("a") != nil {
 			t.Error("a stream is accepted above the limit")
 		}
-		for range maxStreams {
-			s.hub.leave()
+		for _, x := range entered {
+			s.hubs.leave(x)
 		}
-		conn.Close()
+		if len(s.hubs.all) != 0 {
+			t.Errorf("%d hubs are left", len(s.hubs.all))
+		}
 
 	})
 }

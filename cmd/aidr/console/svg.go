@@ -78,11 +78,10 @@ const maxMarksDrawn = 120
 
 // moment is an event for a timeline.
 type moment struct {
-	at      schema.Instant
-	lane    string
-	class   string
-	title   string
-	tainted bool // it holds a value that a later one uses
+	at    schema.Instant
+	lane  string
+	class string
+	title string
 }
 
 // drawTimeline draws events that are sorted by time.
