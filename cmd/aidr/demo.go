@@ -24,7 +24,8 @@ The hijacked agent has a key at the LLM gateway, a consumer at the API gateway a
 agents.yaml in the state directory makes them one agent, so one finding joins the attack across the three sources.
 
 The web console shows the same: demo prints a link to it that works once within a minute. On a terminal, and with --stay, the
-console stays until an interrupt. --console '' turns it off.
+console stays until an interrupt, and the hijacked agent goes on calling through a gateway that asks AIDR: contain it, and see the
+proof. --console '' turns it off.
 
 With --once --json the output is the same from run to run.
 

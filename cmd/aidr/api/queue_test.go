@@ -154,8 +154,10 @@ func TestPages(t *testing.T) {
 func TestRuleAndLink(t *testing.T) {
 	s := queued(t)
 	rt := Runtime{
-		Rules:       func() []RuleView { return []RuleView{{ID: "a"}, {ID: "b", Triage: []string{"look"}}} },
-		ConsoleLink: func(c access.Caller) (ConsoleLink, error) { return ConsoleLink{URL: "http://x/open?link=" + c.Name}, nil },
+		Rules: func() []RuleView { return []RuleView{{ID: "a"}, {ID: "b", Triage: []string{"look"}}} },
+		ConsoleLink: func(c access.Caller) (ConsoleLink, error) {
+			return ConsoleLink{URL: "http://x/open?link=" + c.Name}, nil
+		},
 	}
 	var v RuleView
 	if code := asked(t, s, rt, access.Owner(1), "/v1/rules/b", &v); code != http.StatusOK || v.Triage[0] != "look" {

@@ -116,12 +116,20 @@ func evaluate[T any](t *testing.T, b *browser, script string) T {
 	return v
 }
 
-// wait waits until a script returns true.
+// wait waits until a script returns true, also over a change of the page.
 func (b *browser) wait(t *testing.T, what, script string) {
 	t.Helper()
-	if _, err := chromedp.Run(b.ctx, chromedp.Poll[bool](script, chromedp.WithPollingTimeout(30*time.Second))); err != nil {
-		page := evaluate[string](t, b, `location.href + "\n" + document.body.innerText.slice(0, 3000)`)
-		t.Fatalf("waiting for %s: %v\n%s", what, err, page)
+	deadline := time.Now().Add(30 * time.Second)
+	for {
+		ok, err := chromedp.Run(b.ctx, chromedp.Evaluate[bool](script))
+		if ok && err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			page := evaluate[string](t, b, `location.href + "\n" + document.body.innerText.slice(0, 3000)`)
+			t.Fatalf("waiting for %s: %v\n%s", what, err, page)
+		}
+		time.Sleep(50 * time.Millisecond)
 	}
 }
 

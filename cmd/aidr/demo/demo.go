@@ -173,6 +173,10 @@ func (d *demo) config() *config.Config {
 		// One checkpoint at the end, so that every finding is delivered once, with all of its events.
 		c.State.CheckpointEvery = time.Minute
 	}
+	if d.opts.Stay {
+		c.Decisions = config.Decisions{Listen: "127.0.0.1:0", Open: gatewayName, FirstStart: time.Now()}
+		c.Response.VerifyAfter, c.Response.Grace = gatewayProof, time.Second
+	}
 	c.Sinks.Webhooks = []config.Webhook{{
 		Name: "soc", URL: d.receiver.url, Secrets: []string{d.receiver.secret}, AllowNetworks: []string{"127.0.0.0/8"},
 	}}
@@ -245,6 +249,9 @@ func (d *demo) play(ctx context.Context) error {
 	}
 	d.show.last(s, d)
 	if stays {
+		if d.opts.Stay {
+			err = errors.Join(err, d.serveCalls(ctx, p))
+		}
 		<-ctx.Done() // keeps the console, and ClickHouse, running
 		stop()
 		err = errors.Join(err, <-ended)

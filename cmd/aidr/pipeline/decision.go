@@ -61,6 +61,9 @@ func (p *Pipeline) decisionTable() decision.Table {
 	return nil
 }
 
+// DecisionTable returns the containment table that gateways ask, or nil while the state directory is not open.
+func (p *Pipeline) DecisionTable() decision.Table { return p.decisionTable() }
+
 // confirmFirst confirms that the table of a new state directory is complete if the configuration names this day as that of the
 // first start. Otherwise it warns that answers are unknown, with the command that ends this.
 func (p *Pipeline) confirmFirst(t *contain.Table) error {
