@@ -46,7 +46,7 @@ func (b *browser) scheme(t *testing.T, scheme string) {
 	}
 }
 
-// TestShots takes screenshots of all views into the folder of -shots.
+// TestShots takes screenshots of all views, and of their first screens, into the folder of -shots. Those in testdata are from there.
 func TestShots(t *testing.T) {
 	if *shots == "" {
 		t.Skip("no folder is given with -shots")
@@ -58,12 +58,14 @@ func TestShots(t *testing.T) {
 		for _, scheme := range []string{"light", "dark"} {
 			b.scheme(t, scheme)
 			b.run(t, chromedp.Navigate(p.base+address), chromedp.WaitVisible("main h1"))
-			png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
-			if err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(filepath.Join(*shots, name+"-"+scheme+".png"), png, 0o600); err != nil {
-				t.Fatal(err)
+			for kind, shot := range map[string]chromedp.Action[[]byte]{"": chromedp.FullScreenshot(100), "-first": chromedp.CaptureScreenshot()} {
+				png, err := chromedp.Run(b.ctx, shot)
+				if err == nil {
+					err = os.WriteFile(filepath.Join(*shots, name+"-"+scheme+kind+".png"), png, 0o600)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 	}
