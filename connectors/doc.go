@@ -55,8 +55,9 @@
 // finding, not a difference.
 //
 // Entries of responses carry a [schema.ResponseRecord], or the [schema.Approval] of a held call: [AgentContained],
-// [AgentReleased] and [ApprovalAsked] are for endpoints too, [ResponseChanged] for tables only. A sink that does not know
-// them declines them in Profile.Wants.
+// [AgentReleased] and [ApprovalAsked] are for endpoints too, [ResponseChanged] for tables only. [TriageChanged] carries the
+// [schema.Triage] of a finding and [AuditAdded] a [schema.AuditEntry], both for tables only, [EndpointDisabled] a [schema.Endpoint]. A sink that does not know them
+// declines them in Profile.Wants.
 //
 // Delivery. Every entry that the sink wants is delivered at least once or becomes a dead letter. Entries are repeated
 // after a Write failed as a whole and after a crash. A sink therefore identifies a row or message by the finding's ID and

@@ -2,6 +2,7 @@ package connectors
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"time"
 
@@ -22,12 +23,17 @@ const (
 	ApprovalAsked    EntryType = "approval.asked"  // of Entry.Response, a proposal, or of Entry.Approval, a held call
 	// ResponseChanged is a change of Entry.Response for tables only, such as its proof: no endpoint gets it.
 	ResponseChanged EntryType = "response.changed"
+	TriageChanged   EntryType = "triage.changed" // of Entry.Triage, for tables only
+	AuditAdded      EntryType = "audit.added"    // of Entry.Audit, for tables only
+	// EndpointDisabled reports that an endpoint (Entry.Endpoint) wants no further deliveries. The others get it.
+	EndpointDisabled EntryType = "endpoint.disabled"
 )
 
 // EntryTypes returns all types of entries.
 func EntryTypes() []EntryType {
 	return []EntryType{
 		FindingOpened, FindingUpdated, FindingSettled, FindingWithdrawn, AgentContained, AgentReleased, ApprovalAsked, ResponseChanged,
+		TriageChanged, AuditAdded, EndpointDisabled,
 	}
 }
 
@@ -45,17 +51,20 @@ func EntryTypeOf(f *schema.Finding) EntryType {
 }
 
 // Entry is one change in the outbox. Entries have consecutive numbers and are immutable: the entry with a given Seq has
-// the same content at every attempt, also after a crash. Exactly one of Finding, Response and Approval is not nil.
+// the same content at every attempt, also after a crash. Exactly one of the pointers is not nil.
 type Entry struct {
 	Seq      uint64
 	Type     EntryType
 	Finding  *schema.Finding
 	Response *schema.ResponseRecord
 	Approval *schema.Approval
+	Triage   *schema.Triage
+	Audit    *schema.AuditEntry
+	Endpoint *schema.Endpoint
 	Attempt  int // number of failed attempts of this sink to deliver the entry; 0 the first time
 }
 
-// ID returns the id of the finding, response or approval that the entry is about. Entries with one id are delivered in order.
+// ID returns the id of what the entry is about; that of an audit entry is its Seq. Entries with one id are delivered in order.
 func (e *Entry) ID() schema.ID {
 	switch {
 	case e.Finding != nil:
@@ -64,6 +73,12 @@ func (e *Entry) ID() schema.ID {
 		return e.Response.ID
 	case e.Approval != nil:
 		return e.Approval.ID
+	case e.Triage != nil:
+		return e.Triage.FindingID
+	case e.Endpoint != nil:
+		return e.Endpoint.ID
+	case e.Audit != nil:
+		return schema.ID(append(make([]byte, 8, 16), binary.BigEndian.AppendUint64(nil, e.Audit.Seq)...))
 	}
 	return schema.ID{}
 }
@@ -78,11 +93,17 @@ func (e *Entry) Version() uint64 {
 		return e.Response.Version
 	case e.Approval != nil:
 		return e.Approval.Version
+	case e.Triage != nil:
+		return e.Triage.Version
+	case e.Audit != nil:
+		return e.Audit.Seq
+	case e.Endpoint != nil:
+		return 1
 	}
 	return 0
 }
 
-// Content returns the finding, response or approval that the entry is about, for encoding it as JSON.
+// Content returns what the entry is about, for encoding it as JSON.
 func (e *Entry) Content() any {
 	switch {
 	case e.Finding != nil:
@@ -91,6 +112,12 @@ func (e *Entry) Content() any {
 		return e.Response
 	case e.Approval != nil:
 		return e.Approval
+	case e.Triage != nil:
+		return e.Triage
+	case e.Audit != nil:
+		return e.Audit
+	case e.Endpoint != nil:
+		return e.Endpoint
 	}
 	return nil
 }

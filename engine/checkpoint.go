@@ -105,7 +105,7 @@ func newCheckpointer(e *Engine) *checkpointer {
 		c.observer = &observer{
 			findings: newOperational(e.opts.Redact), inputs: e.inputs, lanes: e.lanes, rules: e.rules, meter: e.meter,
 			metrics: e.opts.Metrics, degraded: map[string]time.Time{}, full: c.store.OutboxFull,
-			paused: func() bool { return e.gate.Why() != "" || e.budget.Why() != "" }, responses: e.responses,
+			paused: func() bool { return e.gate.Why() != "" || e.budget.Why() != "" }, responses: e.responses, canary: e.opts.Canary,
 		}
 	}
 	return c

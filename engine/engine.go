@@ -51,6 +51,9 @@ type Input struct {
 	Datasets []string                 // the datasets that the source may carry; nil: any
 	Idle     time.Duration            // 0: DefaultIdle
 	Silence  Silence                  // when it counts as silent
+	// Internal is set for a source of the process itself, such as its audit. Its events match only rules that name their
+	// dataset, do not hold back the watermark of other rules, and are not in the inventory.
+	Internal bool
 }
 
 // Options of an engine.
@@ -87,6 +90,9 @@ type Options struct {
 	Inventory bool
 	// Rows makes checkpoints hold rows of the inventory for the sinks that want them (connectors.Profile.Rows).
 	Rows bool
+	// Canary reports since when the canary is missing, and why; missing is false if it is not. It is called at least every
+	// second. nil: there is no canary.
+	Canary func(now time.Time) (missing bool, since time.Time, why string)
 	// Contain is the containment table, which outlives the engine; it belongs to Store. nil: rules contain nothing, as in a
 	// replay.
 	Contain *contain.Table

@@ -29,7 +29,7 @@ type input struct {
 }
 
 func newInput(in Input, set *rules.Set) *input {
-	i := &input{Input: in, delays: delays{own: in.Delays, datasets: in.Datasets}}
+	i := &input{Input: in, delays: delays{own: in.Delays, datasets: in.Datasets, internal: in.Internal}}
 	for _, r := range set.Rules {
 		d, ok := i.delays.forRule(r)
 		if !ok {

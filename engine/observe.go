@@ -40,6 +40,7 @@ type observer struct {
 	paused   func() bool // whether the engine takes no records
 
 	responses *responder // nil: nothing is contained
+	canary    func(now time.Time) (missing bool, since time.Time, why string)
 
 	last      time.Time
 	degraded  map[string]time.Time // by source: since when its connection fails
@@ -73,7 +74,20 @@ func (o *observer) observe(now time.Time) {
 	}
 	conditions = append(conditions, o.judgeRules(now)...)
 	conditions = append(conditions, o.observeResponses()...)
+	conditions = append(conditions, o.observeCanary(now))
 	o.findings.update(now, conditions)
+}
+
+// observeCanary judges whether the canary is missing. Without a canary, a finding of an earlier one settles.
+func (o *observer) observeCanary(now time.Time) condition {
+	c := condition{rule: rules.CanaryMissing, key: map[string]string{}, verdict: over}
+	if o.canary == nil {
+		return c
+	}
+	if missing, since, why := o.canary(now); missing {
+		c.verdict, c.since, c.text = holding, since, why
+	}
+	return c
 }
 
 // observe looks at the conditions of the operational findings.

@@ -136,7 +136,7 @@ func (e *Engine) ClearState(ctx context.Context, rule string, key map[string]str
 		return nil, err
 	}
 	entry := &store.AuditEntry{
-		Time: schema.InstantOf(e.opts.Clock.Now()), Who: who, Class: store.AuditState, Action: clearAction, Rule: rule, Key: key, Reason: reason,
+		Time: schema.InstantOf(e.opts.Clock.Now()), Who: who, Class: schema.AuditState, Action: clearAction, Rule: rule, Key: key, Reason: reason,
 	}
 	s := e.shards[e.rules.programs[place].Hash(group)%uint64(len(e.shards))]
 	answer := make(chan bool, 1)

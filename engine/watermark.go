@@ -296,6 +296,7 @@ func latestOf(partitions []progress) schema.Instant {
 type delays struct {
 	own      map[string]time.Duration // by dataset, as configured
 	datasets []string                 // the datasets that the input may carry; nil: any
+	internal bool                     // see Input.Internal
 }
 
 // of returns the delay of a dataset.
@@ -319,6 +320,7 @@ func (d *delays) forRule(r *rules.Rule) (longest time.Duration, ok bool) {
 				consider(ds)
 			}
 		}
+	case d.internal: // a rule without datasets reads nothing of it
 	case d.datasets != nil:
 		for _, ds := range d.datasets {
 			consider(ds)

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -362,13 +363,17 @@ func (w *worker) event(e *schema.Event) {
 	}
 	ref := eventRef{record: w.record, dataset: w.out.dataset(e.Text(schema.EventDataset)), time: end, own: !e.BorrowedTime}
 	w.out.events = append(w.out.events, ref)
-	if w.seen.view != nil {
+	internal := w.job.lane != nil && w.job.lane.in.Internal
+	if w.seen.view != nil && !internal {
 		w.seen.see(e)
 	}
-	if w.out.inventory != nil {
+	if w.out.inventory != nil && !internal {
 		w.out.inventory.Add(e, end)
 	}
 	w.match(e)
+	if internal {
+		w.hits = slices.DeleteFunc(w.hits, func(h rules.Hit) bool { return len(w.rules.set.Rules[h.Rule].Datasets) == 0 })
+	}
 	if len(w.hits) == 0 {
 		return
 	}

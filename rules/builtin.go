@@ -47,6 +47,7 @@ const (
 	OutboxFull        = builtinPrefix + "outbox-full"
 
 	ContainedStillCalls = builtinPrefix + "contained-agent-still-calls"
+	CanaryMissing       = builtinPrefix + "canary-missing"
 )
 
 // Operational is a built-in rule about the running process. The engine makes its findings while a condition holds, by the
@@ -85,5 +86,8 @@ func OperationalRules() []Operational {
 			"Calls of a contained agent, session or credential passed after its containment began. A gateway on their way does not " +
 				"ask for decisions, ignores the answers, or knows the agent by a name or credential that the containment does not " +
 				"cover. Look at the sources and routes of the calls (aidr responses show), and stop the agent there.", schema.SeverityCritical},
+		{CanaryMissing, 1, "The canary is missing",
+			"A synthetic event of the canary gave no finding, or its delivery did not arrive, in the time that it has. Detection or " +
+				"delivery does not work, even if nothing else reports it. Look at aidr canary, aidr status and the log.", schema.SeverityHigh},
 	}
 }

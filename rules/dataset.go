@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/aidr-engine/aidr/rules/doc"
+	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/decode"
 )
 
@@ -63,6 +64,9 @@ func (r *reader) datasets(n *doc.Node) {
 	}
 	slices.Sort(rule.Datasets)
 	rule.Datasets = slices.Compact(rule.Datasets)
+	if slices.ContainsFunc(rule.Datasets, schema.IsInternal) && len(rule.Datasets) > 1 {
+		n.Fail("has a dataset of AIDR itself (%s, %s) and another one: write a rule of its own for it", schema.DatasetAudit, schema.DatasetCanary)
+	}
 }
 
 // expand returns the datasets of a family, or the dataset of that name.

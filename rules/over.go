@@ -138,6 +138,9 @@ func (r *Rule) Feeds(o *Rule) bool {
 	return r.Stage != StageDisabled
 }
 
+// aboutAIDR reports whether the rule reads events of the process itself, such as its audit.
+func (r *Rule) aboutAIDR() bool { return slices.ContainsFunc(r.Datasets, schema.IsInternal) }
+
 // linker finds the rules that feed others.
 type linker struct {
 	rules    []*Rule // sorted by id
@@ -216,7 +219,11 @@ func (l *linker) feed(r *Rule) {
 	for _, p := range r.Over.patterns {
 		found := l.named(p)
 		for _, f := range found {
-			feeding[f] = true
+			if !f.aboutAIDR() {
+				feeding[f] = true
+			} else if !p.isGlob() && !p.isTag() {
+				l.fail(p, fmt.Sprintf("%q reads events of AIDR itself, and feeds no rule: remove it", doc.Short(p.text)))
+			}
 		}
 		switch {
 		case len(found) > 0 || p.text == "":

@@ -50,7 +50,7 @@ calls an hour that it would restrain, and who shares the credential, and changes
 made or approved stay. --confirm-complete ends the answers "unknown" of a new or lost state directory: it says that there is nothing
 else to contain. On the day of decisions.first_start a new directory needs it not.
 
-The user, the time and the reason are kept in the audit (aidr state audit) and in the ledger (aidr responses). Without a running aidr
+The user, the time and the reason are kept in the audit (aidr audit ls) and in the ledger (aidr responses). Without a running aidr
 the change is made in the state directory.`,
 		Example: `  aidr contain --agent invoice-bot --ttl 1h --reason 'exfiltration, case 4711'
   aidr contain --agent invoice-bot --tool send_mail --restrain hold --reason 'mails to unknown domains'

@@ -144,13 +144,19 @@ func TestContainAsAUser(t *testing.T) {
 		t.Errorf("aidr responses show:\n%s", out)
 	}
 	var actions []string
+	if out := mustAidr(t, "audit", "ls", "--action", "refused", "--state", state); !strings.Contains(out, "never-contained") {
+		t.Errorf("the refused containment is not in the audit:\n%s", out)
+	}
+	if out := mustAidr(t, "audit", "verify", "--state", state); !strings.Contains(out, "the chain is whole") {
+		t.Errorf("aidr audit verify: %s", out)
+	}
 	for _, a := range jsonLines[store.AuditEntry](t, mustAidr(t, "state", "audit", "--state", state)) {
 		actions = append(actions, a.Action)
 		if strings.HasPrefix(a.Who, "rule:") != (a.Action == "propose" || a.Action == "contain" && a.Rule == "t.bad") || a.Who == "unknown" {
 			t.Errorf("audit entry %+v", a)
 		}
 	}
-	const want = "confirm-complete contain propose contain refused approve release release contain pause-automation"
+	const want = "confirm-complete contain propose contain approve release release contain pause-automation"
 	if got := strings.Join(actions, " "); got != want {
 		t.Errorf("audit %s\nwant  %s", got, want)
 	}

@@ -58,6 +58,7 @@ var mayImport = map[string][]string{
 	"engine/gate":                {"schema", "connectors"},
 	"engine/label":               {},
 	"engine/contain":             {"schema", "connectors", "engine/clock", "engine/store"},
+	"engine/triage":              {"schema", "connectors", "engine/clock", "engine/store"},
 	"engine/deliver":             {"schema", "connectors", "engine/clock", "engine/inventory", "engine/store"},
 	"engine":                     {"schema/...", "rules/...", "connectors", "engine/..."},
 	"engine/budget":              {},

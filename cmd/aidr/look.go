@@ -79,10 +79,11 @@ func findingsCommand() *cobra.Command {
 	c := &cobra.Command{Use: "findings", Short: "List, show and follow findings of the local store", Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	w.flags(c)
+	c.AddCommand(triageCommands(&w)...)
 	c.AddCommand(findingsListCommand(&w), findingsQueueCommand(&w), findingsTailCommand(&w), &cobra.Command{
 		Use: "show ID", Short: "Show one finding with its evidence", Args: args(cobra.ExactArgs(1)),
 		RunE: w.with(func(ctx context.Context, cmd *cobra.Command, c *api.Client, argv []string) error {
-			var f schema.Finding
+			var f api.FindingLine
 			if err := c.Do(ctx, http.MethodGet, "/v1/findings/"+url.PathEscape(argv[0]), nil, &f); err != nil {
 				return err
 			}
@@ -93,7 +94,7 @@ func findingsCommand() *cobra.Command {
 }
 
 // findingQuery holds the flags that select findings.
-type findingQuery struct{ rule, agent, severity, status, since, until, filter string }
+type findingQuery struct{ rule, agent, severity, status, triage, since, until, filter string }
 
 func (q *findingQuery) flags(c *cobra.Command) {
 	f := c.Flags()
@@ -101,6 +102,7 @@ func (q *findingQuery) flags(c *cobra.Command) {
 	f.StringVar(&q.agent, "agent", "", "only this agent: its name or its uid")
 	f.StringVar(&q.severity, "severity", "", "only this severity and higher ones: "+severities())
 	f.StringVar(&q.status, "status", "", "only this status: open, settled or withdrawn")
+	f.StringVar(&q.triage, "triage", "", "only findings that are new, acknowledged or closed, or open: those that need a look")
 	f.StringVar(&q.since, "since", "", "only findings with group_start at or after this instant, or this long ago (2h, 7d)")
 	f.StringVar(&q.until, "until", "", "only findings with group_start before this instant, or this long ago")
 	f.StringVar(&q.filter, "filter", "", `only findings for which this condition holds, such as 'severity >= "high" && tenant == "acme"'`)
@@ -118,7 +120,7 @@ func severities() string {
 func (q *findingQuery) values() url.Values {
 	v := url.Values{}
 	for name, s := range map[string]string{
-		"rule": q.rule, "agent": q.agent, "severity": q.severity, "status": q.status, "since": q.since, "until": q.until, "filter": q.filter,
+		"rule": q.rule, "agent": q.agent, "severity": q.severity, "status": q.status, "triage": q.triage, "since": q.since, "until": q.until, "filter": q.filter,
 	} {
 		if s != "" {
 			v.Set(name, s)
@@ -144,15 +146,16 @@ func findingsListCommand(w *stateFlags) *cobra.Command {
 			return printLines(ctx, out, cl, "/v1/findings", v)
 		}
 		t := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-		fmt.Fprintln(t, "GROUP START\tSEVERITY\tSTATUS\tRULE\tAGENT\tCOUNT\tID")
+		fmt.Fprintln(t, "GROUP START\tSEVERITY\tSTATUS\tTRIAGE\tRULE\tAGENT\tCOUNT\tID")
 		n := 0
 		err := cl.Lines(ctx, "/v1/findings", v, func(line []byte) bool {
-			var f schema.Finding
+			var f api.FindingLine
 			if json.Unmarshal(line, &f) != nil {
 				return false
 			}
 			n++
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%d\t%s\n", f.GroupStart, f.Severity, f.Status, f.RuleID, plain(agentOf(&f)), f.Count, f.ID)
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", f.GroupStart, f.Severity, f.Status, triageText(f.Triage), f.RuleID,
+				plain(agentOf(f.Finding)), f.Count, f.ID)
 			return true
 		})
 		if err != nil {

@@ -24,6 +24,9 @@ func (s *Sink) describeViews(ctx context.Context, conn clickhouse.Conn) error {
 			return err
 		}
 	}
+	if err := s.describeRecords(ctx, conn); err != nil {
+		return err
+	}
 	return s.describeInventory(ctx, conn)
 }
 
@@ -31,6 +34,7 @@ func (s *Sink) describeViews(ctx context.Context, conn clickhouse.Conn) error {
 var viewTables = map[string][]string{
 	"v_agents": {"agents"}, "v_shadow_agents": {"agents"}, "v_credentials": {"credentials"}, "v_tools": {"tools"},
 	"v_agent_activity_1m": {"agent_activity_1m"}, "v_agent_timeline": {"findings", "agent_activity_1m"}, "v_cost": {"agent_activity_1m"}, "v_rule_quality": {"findings"},
+	"v_rule_verdicts": {"triage"},
 }
 
 // viewComments are the comments of columns that only views have.
@@ -40,6 +44,8 @@ var viewComments = map[string]string{
 	"credential_type": "api_key, jwt, sigv4, mtls or session", "shared": "Whether several agents use the credential",
 	"number": "Number of findings of the rule on that day", "number_of_agents": "Number of agents that they are about",
 	"withdrawn_number": "Findings that were withdrawn", "open_number": "Findings that are open", "late_number": "Findings of events that came late",
+	"acknowledged_number": "Findings that somebody works on", "closed_number": "Findings that are closed", "true_positive_number": "Findings closed as incidents",
+	"false_positive_number": "Findings closed as errors of the rule", "benign_number": "Findings closed as harmless", "test_number": "Findings closed as tests",
 	"number_of_events": "Number of events that the findings are based on",
 	"reach":            "Number of tools, MCP servers, destinations, cloud actions, types of resources, accounts and agents",
 	"time":             "Event time: the beginning of the minute, or the last event of the finding",

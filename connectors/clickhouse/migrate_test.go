@@ -17,7 +17,7 @@ func TestMigrateTwice(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := []string{"0001_findings", "0002_evidence_core", "0003_summary", "0004_provenance", "0005_operational", "0006_inventory", "0020_responses"}; !slices.Equal(first, want) {
+	if want := []string{"0001_findings", "0002_evidence_core", "0003_summary", "0004_provenance", "0005_operational", "0006_inventory", "0020_responses", "0035_triage", "0036_audit", "0037_rule_quality"}; !slices.Equal(first, want) {
 		t.Errorf("the first Migrate applied %q, want %q", first, want)
 	}
 	write(t, s, entriesOf(1, 3, 1))
@@ -69,7 +69,7 @@ func TestMigrateEvidence(t *testing.T) {
 		"['d', 'd', 'd'], ['', '', ''], ['', '', ''], ['', '', ''], [map(), map(), map()]")
 
 	applied, err := s.Migrate(t.Context())
-	if err != nil || !slices.Equal(applied, []string{"0002_evidence_core", "0003_summary", "0004_provenance", "0005_operational", "0006_inventory", "0020_responses"}) {
+	if err != nil || !slices.Equal(applied, []string{"0002_evidence_core", "0003_summary", "0004_provenance", "0005_operational", "0006_inventory", "0020_responses", "0035_triage", "0036_audit", "0037_rule_quality"}) {
 		t.Fatalf("got %q, %v; want the later migrations", applied, err)
 	}
 	entries := entriesOf(1, 1, 1)

@@ -108,16 +108,18 @@ func (s *Sink) String() string {
 }
 
 // Profile describes a sink of rows, which gets fixed blocks and slows the engine down when it falls behind. It wants every
-// finding, also those of shadow rules, and every response. Watch migrates, if that is configured, and pings the server.
+// finding, also those of shadow rules, every response, the triage of findings, and the audit. Watch migrates, if that is configured, and pings the server.
 func (s *Sink) Profile() connectors.Profile {
 	return connectors.Profile{
 		Dead:       schema.DeadRow,
 		MaxEntries: s.config.Rows,
 		MaxBytes:   maxBytes,
 		Linger:     s.config.Linger,
-		Wants:      func(e connectors.Entry) bool { return e.Finding != nil || e.Response != nil },
-		Rows:       s.writeInventory,
-		Watch:      s.watch,
+		Wants: func(e connectors.Entry) bool {
+			return e.Finding != nil || e.Response != nil || e.Triage != nil || e.Audit != nil
+		},
+		Rows:  s.writeInventory,
+		Watch: s.watch,
 	}
 }
 
@@ -130,6 +132,11 @@ func (s *Sink) Write(ctx context.Context, entries []connectors.Entry) error {
 	if err == nil {
 		var more []connectors.Undelivered
 		more, err = s.writeRows(ctx, insertResponses(s.dialect), responses)
+		refused = append(refused, more...)
+	}
+	if err == nil {
+		var more []connectors.Undelivered
+		more, err = s.writeRecords(ctx, entries)
 		refused = append(refused, more...)
 	}
 	s.updateHealth(ctx, &s.writeHealth, err)

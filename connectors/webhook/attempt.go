@@ -54,7 +54,7 @@ type answer struct {
 func (s *Sink) attempt(ctx context.Context, e *connectors.Entry, sent func(*http.Request, []byte)) answer {
 	r := request{url: s.config.URL}
 	var err error
-	if r.body, err = fit(e, s.config.Links, s.form.render); err != nil {
+	if r.body, err = fit(e, s.config.pages(), s.form.render); err != nil {
 		return answer{verdict: verdictDead, reason: connectors.ReasonUnencodable, detail: errorText(err)}
 	}
 	if s.form.adapt != nil {

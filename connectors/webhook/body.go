@@ -21,19 +21,23 @@ const MaxBody = 20_000
 type message struct {
 	Type      connectors.EntryType `json:"type"`
 	Timestamp schema.Instant       `json:"timestamp"`
-	Data      any                  `json:"data"` // finding, response or approval, whichever is set
+	Data      any                  `json:"data"` // finding, response, approval or endpoint, whichever is set
 	Links     *links               `json:"links,omitempty"`
 
 	finding  *data
 	response *schema.ResponseRecord
 	approval *schema.Approval
+	endpoint *schema.Endpoint
 	entry    *connectors.Entry
 }
 
-// links are addresses for people.
+// links are addresses for people. The addresses of actions are signed: who has one may take that action, once it is confirmed.
 type links struct {
-	Console string `json:"console,omitempty"` // the page of the finding or of the response
-	Runbook string `json:"runbook,omitempty"` // the page for the rule
+	Console     string `json:"console,omitempty"` // the page of the finding or of the response
+	Runbook     string `json:"runbook,omitempty"` // the page for the rule
+	Acknowledge string `json:"acknowledge,omitempty"`
+	Close       string `json:"close,omitempty"`
+	Approve     string `json:"approve,omitempty"` // of a proposed containment
 }
 
 type data struct {
@@ -52,11 +56,11 @@ type Omitted struct {
 
 // Body returns the body of the entry in FormatAIDR. After an error the entry can never be sent, because the finding cannot be
 // encoded as JSON.
-func Body(e *connectors.Entry) ([]byte, error) { return fit(e, "", renderMessage) }
+func Body(e *connectors.Entry) ([]byte, error) { return fit(e, pages{}, renderMessage) }
 
-// newMessage returns the message of an entry. base is the address of the console, or "".
-func newMessage(e *connectors.Entry, base string) *message {
-	m := &message{Type: e.Type, response: e.Response, approval: e.Approval, entry: e}
+// newMessage returns the message of an entry.
+func newMessage(e *connectors.Entry, p pages) *message {
+	m := &message{Type: e.Type, response: e.Response, approval: e.Approval, endpoint: e.Endpoint, entry: e}
 	page := responsesPage
 	switch {
 	case e.Finding != nil:
@@ -66,17 +70,10 @@ func newMessage(e *connectors.Entry, base string) *message {
 		m.Timestamp, m.Data = responseTime(e.Response), e.Response
 	case e.Approval != nil:
 		m.Timestamp, m.Data, page = e.Approval.Asked, e.Approval, approvalsPage
+	case e.Endpoint != nil:
+		m.Timestamp, m.Data, page = e.Endpoint.Since, e.Endpoint, endpointsPage
 	}
-	l := links{}
-	if base != "" {
-		l.Console = consolePage(base, page, e.ID())
-	}
-	if e.Finding != nil && e.Finding.Guide != nil { // the addresses at the time of the revision, so that it never has two bodies
-		l = links{e.Finding.Guide.Console, e.Finding.Guide.Runbook}
-	}
-	if l != (links{}) {
-		m.Links = &l
-	}
+	m.Links = p.links(e, page, m.Timestamp)
 	return m
 }
 
@@ -85,6 +82,7 @@ const (
 	findingsPage  = "/findings/"
 	responsesPage = "/responses/"
 	approvalsPage = "/approvals/"
+	endpointsPage = "/endpoints/"
 )
 
 // consolePage returns the address of a page of the console about something.
@@ -101,8 +99,8 @@ func (m *message) setFinding(d data) { m.finding, m.Data = &d, &d }
 // fit returns the body of the entry. If that of a finding is too large, texts in the evidence are truncated first, then events
 // of the evidence are left out, then the rest is reduced. The texts of responses are bounded by package schema; their history,
 // receipts and sources of proof are left out if they are too long.
-func fit(e *connectors.Entry, base string, render func(*message) ([]byte, error)) ([]byte, error) {
-	m := newMessage(e, base)
+func fit(e *connectors.Entry, p pages, render func(*message) ([]byte, error)) ([]byte, error) {
+	m := newMessage(e, p)
 	out, err := render(m)
 	if err != nil || len(out) <= MaxBody {
 		return out, wrapEncode(e, err)

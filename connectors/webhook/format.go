@@ -66,7 +66,9 @@ func newForm(s *Sink) (*form, error) {
 	case "", FormatAIDR:
 		return &form{contentType: "application/json", render: renderMessage}, nil
 	case FormatOCSF:
-		return &form{contentType: "application/json", render: renderOCSF}, nil
+		return &form{contentType: "application/json", render: renderOCSF, wants: func(t connectors.EntryType) bool {
+			return t != connectors.EndpointDisabled // OCSF has no class for it
+		}}, nil
 	case FormatCloudEvents:
 		return &form{contentType: "application/cloudevents+json; charset=utf-8", render: cloudEvents{c.Links}.render}, nil
 	case FormatTemplate:

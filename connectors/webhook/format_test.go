@@ -45,6 +45,8 @@ func variants(typ connectors.EntryType) map[string]connectors.Entry {
 			}
 		case e.Response != nil:
 			e.Response.Target.Agent, e.Response.Reason, e.Response.By, e.Response.Why = hostile, hostile, hostile, hostile
+		case e.Endpoint != nil:
+			e.Endpoint = schema.EndpointDisabled(hostile, e.Endpoint.Since, hostile)
 		case name == "large":
 			e.Approval.Call.Tool = strings.Repeat("t", schema.MaxTargetText)
 		default:
@@ -59,11 +61,11 @@ func variants(typ connectors.EntryType) map[string]connectors.Entry {
 func bodyOf(t *testing.T, e *connectors.Entry, change func(*Config)) []byte {
 	t.Helper()
 	s := newSink(t, func(http.ResponseWriter, *http.Request) {}, change)
-	b, err := fit(e, s.config.Links, s.form.render)
+	b, err := fit(e, s.config.pages(), s.form.render)
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := fit(e, s.config.Links, s.form.render)
+	again, err := fit(e, s.config.pages(), s.form.render)
 	if err != nil || string(again) != string(b) {
 		t.Errorf("the second body differs, error %v:\n%s\n%s", err, b, again)
 	}
@@ -93,6 +95,9 @@ func TestSchemas(t *testing.T) {
 	for _, format := range Formats() {
 		s := compileSchema(t, format)
 		for _, typ := range Types() {
+			if format == FormatOCSF && typ == connectors.EndpointDisabled {
+				continue // it is not sent
+			}
 			for name, e := range variants(typ) {
 				body := bodyOf(t, &e, settings[format])
 				var v any

@@ -54,7 +54,7 @@ func TestBodiesHaveTheGuide(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			body, err := fit(&e, links, s.form.render)
+			body, err := fit(&e, s.config.pages(), s.form.render)
 			if err != nil {
 				t.Fatal(err)
 			}

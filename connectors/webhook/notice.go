@@ -31,6 +31,8 @@ func noticeOf(m *message) *notice {
 		return responseNotice(m)
 	case m.approval != nil:
 		return approvalNotice(m)
+	case m.endpoint != nil:
+		return endpointNotice(m)
 	}
 	return &notice{title: string(m.Type), severity: schema.SeverityInfo}
 }
@@ -109,12 +111,22 @@ func approvalNotice(m *message) *notice {
 	return n
 }
 
+func endpointNotice(m *message) *notice {
+	e := m.endpoint
+	n := &notice{
+		title: "An endpoint is disabled", severity: responseSeverity, class: "endpoint",
+		summary: fmt.Sprintf("%s gets nothing since %s: %s; its deliveries wait as dead letters", e.Name, e.Since, e.Reason),
+	}
+	n.facts = facts(fact{"Endpoint", e.Name}, fact{"Since", e.Since.String()}, fact{"Reason", e.Reason})
+	return n
+}
+
 // targetName returns the most telling name of a target.
 func targetName(t *schema.Target) string {
 	return cmp.Or(t.Agent, t.Session, t.Credential, t.Server, t.Tenant, "the default tenant")
 }
 
-// Filtered returns the finding that a filter judges an entry by. A response or an approval counts as a finding of its agent and
+// Filtered returns the finding that a filter judges an entry by. A response, an approval or an endpoint counts as a finding of its agent and
 // its rule, with the severity high, so that a filter on severity lets it pass.
 func Filtered(e *connectors.Entry) *schema.Finding {
 	switch {
@@ -127,6 +139,8 @@ func Filtered(e *connectors.Entry) *schema.Finding {
 	case e.Approval != nil:
 		c := &e.Approval.Call
 		return &schema.Finding{Kind: "approval", Severity: responseSeverity, Tenant: c.Tenant, AgentUID: c.Agent, SessionID: c.Session}
+	case e.Endpoint != nil:
+		return &schema.Finding{Kind: "endpoint", Severity: responseSeverity, Title: e.Endpoint.Name}
 	}
 	return e.Finding
 }

@@ -9,7 +9,7 @@ import (
 func Types() []connectors.EntryType {
 	return []connectors.EntryType{
 		connectors.FindingOpened, connectors.FindingUpdated, connectors.FindingSettled, connectors.FindingWithdrawn,
-		connectors.AgentContained, connectors.AgentReleased, connectors.ApprovalAsked,
+		connectors.AgentContained, connectors.AgentReleased, connectors.ApprovalAsked, connectors.EndpointDisabled,
 	}
 }
 
@@ -27,6 +27,8 @@ func SampleEntry(t connectors.EntryType) connectors.Entry {
 			ID: schema.ID{0xa3, 15: 1}, ContainmentID: schema.ID{0xa2, 15: 1}, Status: schema.ApprovalPending, Asked: sampleTime,
 			Until: sampleTime.Add(testTTL), Call: schema.Question{Agent: "test-agent", Tool: "test"}, Version: 2,
 		}
+	case connectors.EndpointDisabled:
+		e.Endpoint = schema.EndpointDisabled("test", sampleTime, "Test of an endpoint: none is disabled")
 	default:
 		e.Finding = sampleFinding(t)
 	}

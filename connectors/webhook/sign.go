@@ -46,6 +46,8 @@ func ID(e *connectors.Entry, endpoint string) string {
 		kind = "rsp"
 	case e.Approval != nil:
 		kind = "apr"
+	case e.Endpoint != nil:
+		kind = "end"
 	}
 	fmt.Fprintf(&b, "%s_%s_%d_", kind, e.ID(), e.Version())
 	for i := range len(endpoint) {

@@ -92,7 +92,7 @@ func (s *Sink) enable() {
 }
 
 // wants reports whether the entry is to be delivered: a finding if its rule is not a shadow rule and the rule's notify names
-// this endpoint or no endpoint, a response if it is a decision that people look for, and both if they pass the filter. If the
+// this endpoint or no endpoint, a response if it is a decision that people look for, that another endpoint is disabled, and all if they pass the filter. If the
 // filter fails with an error, the entry is delivered, because one message too many is better than a lost one.
 func (s *Sink) wants(e connectors.Entry) bool {
 	switch e.Type {
@@ -102,6 +102,10 @@ func (s *Sink) wants(e connectors.Entry) bool {
 		}
 	case connectors.AgentContained, connectors.AgentReleased, connectors.ApprovalAsked:
 		if e.Response == nil && e.Approval == nil {
+			return false
+		}
+	case connectors.EndpointDisabled:
+		if e.Endpoint == nil || e.Endpoint.Name == s.config.Name {
 			return false
 		}
 	default:

@@ -23,6 +23,7 @@ const (
 	maxSlackURL     = 3000 // characters of the address of a button
 	slackPost       = "/chat.postMessage"
 	slackUpdate     = "/chat.update"
+	slackOpen       = "aidr.open" // the action of a button that opens a page
 )
 
 // slack renders messages for Slack: one for each finding. With a token and a channel the URL is that of chat.postMessage, and
@@ -137,8 +138,8 @@ func (k *slack) render(m *message) ([]byte, error) {
 		}
 		blocks = append(blocks, slackSection("What to do:\n"+strings.TrimSuffix(b.String(), "\n")))
 	}
-	if buttons := slackButtons(m.Links); len(buttons) > 0 {
-		blocks = append(blocks, map[string]any{"type": "actions", "elements": buttons})
+	if elements := k.elements(m); len(elements) > 0 {
+		blocks = append(blocks, map[string]any{"type": "actions", "elements": elements})
 	}
 	out["blocks"] = blocks
 	if k.channel != "" {
@@ -147,15 +148,45 @@ func (k *slack) render(m *message) ([]byte, error) {
 	return encode(out)
 }
 
-// slackButtons returns the buttons that open the links of a message.
-func slackButtons(l *links) (out []any) {
-	if l == nil {
-		return nil
-	}
-	for _, x := range []fact{{"Open in AIDR", l.Console}, {"Runbook", l.Runbook}} {
-		if x.value != "" && len(x.value) <= maxSlackURL {
-			out = append(out, map[string]any{"type": "button", "text": slackPlain(x.name), "url": x.value})
+// slackVerdicts are the verdicts of the menu that closes a finding.
+var slackVerdicts = [...][2]string{
+	{"true_positive", "True positive"}, {"false_positive", "False positive"}, {"benign", "Benign"}, {"test", "Test"},
+}
+
+// elements returns the buttons of a message: those that open a page, and those that call back.
+func (k *slack) elements(m *message) (out []any) {
+	open := func(text, url string) {
+		if url != "" && len(url) <= maxSlackURL {
+			button := map[string]any{"type": "button", "text": slackPlain(text), "url": url}
+			if k.sink.config.Interactive {
+				button["action_id"] = slackOpen // Slack reports clicks on it too
+			}
+			out = append(out, button)
 		}
+	}
+	if m.Links != nil {
+		open("Open in AIDR", m.Links.Console)
+		open("Runbook", m.Links.Runbook)
+	}
+	id := m.entry.ID().String()
+	if !k.sink.config.Interactive {
+		if m.Links != nil {
+			open("Acknowledge", m.Links.Acknowledge)
+			open("Close", m.Links.Close)
+			open("Approve", m.Links.Approve)
+		}
+		return out
+	}
+	switch {
+	case m.finding != nil && m.Type != connectors.FindingWithdrawn:
+		out = append(out, map[string]any{"type": "button", "text": slackPlain("Acknowledge"), "action_id": "aidr.ack", "value": id})
+		var options []any
+		for _, v := range slackVerdicts {
+			options = append(options, map[string]any{"text": slackPlain(v[1]), "value": id + ":" + v[0]})
+		}
+		out = append(out, map[string]any{"type": "static_select", "placeholder": slackPlain("Close as"), "action_id": "aidr.close", "options": options})
+	case m.response != nil && m.Type == connectors.ApprovalAsked:
+		out = append(out, map[string]any{"type": "button", "text": slackPlain("Approve"), "action_id": "aidr.approve", "value": id, "style": "danger"})
 	}
 	return out
 }

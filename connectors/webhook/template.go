@@ -41,7 +41,7 @@ func newTemplateForm(text, base string) (*form, error) {
 	f := &form{contentType: "application/json", render: t.render}
 	for _, typ := range Types() {
 		e := SampleEntry(typ)
-		if _, err := fit(&e, base, t.render); err != nil {
+		if _, err := fit(&e, pages{base: base}, t.render); err != nil {
 			return nil, fmt.Errorf("with a %s: %w", typ, err)
 		}
 	}

@@ -17,7 +17,7 @@ func TestTemplate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got, err := fit(entry(sample()), "", b.render)
+		got, err := fit(entry(sample()), pages{}, b.render)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -49,7 +49,7 @@ func TestTemplateIsSafe(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := hostileFinding()
-	got, err := fit(entry(f), "", b.render)
+	got, err := fit(entry(f), pages{}, b.render)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func FuzzTemplate(f *testing.F) {
 		if err != nil {
 			return
 		}
-		body, err := fit(&connectors.Entry{Type: connectors.FindingOpened, Finding: hostileFinding()}, "", form.render)
+		body, err := fit(&connectors.Entry{Type: connectors.FindingOpened, Finding: hostileFinding()}, pages{}, form.render)
 		if err == nil && !json.Valid(body) {
 			t.Errorf("not JSON: %s", body)
 		}

@@ -242,7 +242,7 @@ func (t *Table) audit(at schema.Instant, action, who, rule, reason string, d aud
 		object = d.ID.String()
 	}
 	t.unsaved.audit = append(t.unsaved.audit, store.AuditEntry{
-		Time: at, Who: who, Class: store.AuditContainment, Action: action, Object: object, Rule: rule, Reason: reason, Detail: detail,
+		Time: at, Who: who, Class: schema.AuditContainment, Action: action, Object: object, Rule: rule, Reason: reason, Detail: detail,
 	})
 }
 

@@ -270,7 +270,27 @@ func (o *outlet) finish(ctx context.Context, st *step) error {
 	}
 	o.mu.Unlock()
 	o.takeRequeued()
+	if st.Disable != (store.Disabled{}) {
+		o.announce(st.Disable)
+	}
 	return nil
+}
+
+// announce adds an entry for the other endpoints, and one to the audit: this endpoint is disabled. A crash just before it leaves
+// only the status of the sink, which is durable already.
+func (o *outlet) announce(d store.Disabled) {
+	e := schema.EndpointDisabled(o.name, d.Since, d.Reason)
+	err := o.store.Apply(&store.Change{
+		Outbox: []connectors.Entry{{Type: connectors.EndpointDisabled, Endpoint: e}},
+		Audit: []store.AuditEntry{{
+			Time: d.Since, Who: "aidr", Class: schema.AuditDelivery, Action: "sink.disable", Object: o.name, Reason: schema.Truncate(d.Reason, schema.MaxReason),
+		}},
+	})
+	if err != nil {
+		o.log.Warn("other endpoints are not told that a sink is disabled", "sink", o.name, "error", err)
+		return
+	}
+	o.wakeOthers()
 }
 
 // enforceCap turns the oldest waiting entries into dead letters while more than the cap waits for the sink. They can be

@@ -37,6 +37,9 @@ type Options struct {
 	Registry prometheus.Registerer         // nil: the metrics are not registered
 	Agent    func(*schema.Agent)           // completes the rows of agents by the registry; may be nil
 	Dead     func(schema.DeadKind, string) // called for each dead letter with its kind and reason; may be nil
+	// Holds reports whether a snooze holds back the delivery of an entry that an endpoint wants: the entry then counts as
+	// delivered. It is asked when the entry's turn comes. Sinks of rows get all entries. It may be nil.
+	Holds func(*connectors.Entry) bool
 }
 
 // Deliverer hands the entries of the outbox to the sinks. Every entry reaches every sink that wants it, or becomes a dead

@@ -31,14 +31,16 @@ const (
 
 // outlet delivers to one sink. Its goroutine owns all fields except those below mu.
 type outlet struct {
-	sink     connectors.Sink
-	name     string
-	profile  connectors.Profile // with defaults
-	store    *store.Store
-	clock    clock.Clock
-	log      *slog.Logger
-	onDead   func(schema.DeadKind, string)
-	draining <-chan struct{} // closed by Drain
+	sink    connectors.Sink
+	name    string
+	profile connectors.Profile // with defaults
+	store   *store.Store
+	clock   clock.Clock
+	log     *slog.Logger
+	onDead  func(schema.DeadKind, string)
+	// wakeOthers wakes all outlets after new entries.
+	wakeOthers func()
+	draining   <-chan struct{} // closed by Drain
 
 	delivery, written prometheus.Observer // latencies in seconds
 
@@ -68,12 +70,16 @@ type outlet struct {
 
 func newOutlet(d *Deliverer, s connectors.Sink) *outlet {
 	profile := withDefaults(s.Profile())
+	if holds := d.opts.Holds; holds != nil && profile.Dead == schema.DeadDelivery {
+		wants := profile.Wants
+		profile.Wants = func(e connectors.Entry) bool { return wants(e) && !holds(&e) }
+	}
 	if profile.Keep != nil {
 		profile.Keep(d.opts.Store.Notes(s.Name()))
 	}
 	return &outlet{
 		sink: s, name: s.Name(), profile: profile,
-		store: d.opts.Store, clock: d.opts.Clock, log: d.opts.Log, onDead: d.opts.Dead, draining: d.draining,
+		store: d.opts.Store, clock: d.opts.Clock, log: d.opts.Log, onDead: d.opts.Dead, draining: d.draining, wakeOthers: d.Notify,
 		delivery: d.latencies.delivery.WithLabelValues(s.Name()), written: d.latencies.write.WithLabelValues(s.Name()),
 		failures: connectors.Backoff{Min: minPause, Max: maxPause},
 		wake:     make(chan struct{}, 1), state: SinkOK, since: d.opts.Clock.Now(),

@@ -10,47 +10,13 @@ import (
 
 	"github.com/cockroachdb/pebble/v2"
 
+	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine/flat"
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// AuditClass is the kind of the thing that a change in the audit changed.
-type AuditClass string
-
-// The classes.
-const (
-	AuditState         AuditClass = "state"         // State of a rule
-	AuditContainment   AuditClass = "containment"   // containments, approvals, automation
-	AuditToken         AuditClass = "token"         // tokens of the control API
-	AuditTriage        AuditClass = "triage"        // triage of findings, snoozes
-	AuditRules         AuditClass = "rules"         // rules, lists, registry, field maps
-	AuditException     AuditClass = "exception"     // exceptions of rules
-	AuditConfiguration AuditClass = "configuration" // keys of the configuration file
-	AuditDelivery      AuditClass = "delivery"      // dead letters, sinks
-	AuditAccess        AuditClass = "access"        // requests that were refused
-)
-
-// AuditEntry records a change by a person, a program or automation. Findings depend on records and on such changes, so
-// entries are never deleted. Entries form a chain: each holds the SHA-256 of the JSON of its predecessor, which is what the
-// store keeps. The order of the fields, and so of the JSON, is part of the format.
-type AuditEntry struct {
-	Seq        uint64            `json:"seq"`  // 1, 2, ...; set by the store
-	Prev       string            `json:"prev"` // hash of the entry before, hex; "" of the first; set by the store
-	Time       schema.Instant    `json:"time"` // wall clock
-	Who        string            `json:"who"`
-	Action     string            `json:"action"` // such as clear
-	Rule       string            `json:"rule,omitempty"`
-	Key        map[string]string `json:"key,omitempty"`
-	Reason     string            `json:"reason,omitempty"`
-	Class      AuditClass        `json:"class,omitempty"`  // "" in entries of earlier versions
-	Object     string            `json:"object,omitempty"` // id or name of the thing that changed
-	Tenant     string            `json:"tenant,omitempty"`
-	Token      string            `json:"token,omitempty"` // id of the token of the request
-	Before     json.RawMessage   `json:"before,omitempty"`
-	After      json.RawMessage   `json:"after,omitempty"`
-	Detail     json.RawMessage   `json:"detail,omitempty"`     // of the action
-	Checkpoint uint64            `json:"checkpoint,omitempty"` // that made the change durable; 0: it was durable at once; set by the store
-}
+// AuditEntry is schema.AuditEntry.
+type AuditEntry = schema.AuditEntry
 
 // AuditHead is the end of the chain.
 type AuditHead struct {
@@ -83,10 +49,10 @@ func hashAudit(v []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// putAudit appends entries to the chain and moves its head.
-func putAudit(w *batchWriter, head *AuditHead, entries []AuditEntry, checkpoint uint64) error {
+// putAudit appends entries to the chain and moves its head. It returns an outbox entry for each, without a Seq.
+func putAudit(w *batchWriter, head *AuditHead, entries []AuditEntry, checkpoint uint64) (out outgoingAudit, err error) {
 	if len(entries) == 0 {
-		return nil
+		return out, nil
 	}
 	for i := range entries {
 		e := &entries[i]
@@ -96,13 +62,27 @@ func putAudit(w *batchWriter, head *AuditHead, entries []AuditEntry, checkpoint 
 		}
 		v, err := json.Marshal(e)
 		if err != nil {
-			return fmt.Errorf("encode an audit entry: %w", err)
+			return out, fmt.Errorf("encode an audit entry: %w", err)
 		}
 		w.set(keyNumber(tableAudit, e.Seq), v)
 		*head = AuditHead{e.Seq, hashAudit(v)}
+		out.entries, out.bodies = append(out.entries, connectors.Entry{Type: connectors.AuditAdded, Audit: e}), append(out.bodies, v)
 	}
 	w.set(keyAuditHead(), head.value())
-	return nil
+	return out, nil
+}
+
+// outgoingAudit holds the outbox entries of audit entries, with their rendered bodies.
+type outgoingAudit struct {
+	entries []connectors.Entry
+	bodies  [][]byte
+}
+
+// after numbers the entries from a Seq on.
+func (a *outgoingAudit) after(seq uint64) {
+	for i := range a.entries {
+		a.entries[i].Seq = seq + uint64(i)
+	}
 }
 
 // adoptAudit moves the entries of a store of an earlier version, which have no chain, to the beginning of the chain.
@@ -125,7 +105,7 @@ func adoptAudit(db *pebble.DB, head *AuditHead, opts *pebble.WriteOptions) error
 		return err
 	}
 	next := *head
-	if err := putAudit(&w, &next, old, 0); err != nil {
+	if _, err := putAudit(&w, &next, old, 0); err != nil {
 		return err
 	}
 	if w.err != nil {
@@ -155,9 +135,23 @@ func (s *Store) AuditFrom(seq uint64, yield func(*AuditEntry) bool) error {
 	return errors.Join(err, damaged)
 }
 
-// AuditLines calls yield with the JSON of the entries from a Seq on, as the chain has it. yield owns the line.
+// auditLines calls yield with the JSON of the entries from a Seq on, as the chain has it. yield owns the line.
 func (s *Store) auditLines(seq uint64, yield func(seq uint64, line []byte) bool) error {
 	return s.scan(keyNumber(tableAudit, seq), prefixEnd([]byte{tableAudit}), false, func(k, v []byte) bool { return yield(numberOf(k), v) })
+}
+
+// LatestAudit calls yield with the entries from the end backwards. yield owns the entry, and may call the store.
+func (s *Store) LatestAudit(yield func(*AuditEntry) bool) error {
+	var damaged error
+	err := s.scan([]byte{tableAudit}, prefixEnd([]byte{tableAudit}), true, func(k, v []byte) bool {
+		var a AuditEntry
+		if damaged = json.Unmarshal(v, &a); damaged != nil {
+			damaged = fmt.Errorf("read audit entry %d: %w", numberOf(k), damaged)
+			return false
+		}
+		return yield(&a)
+	})
+	return errors.Join(err, damaged)
 }
 
 // AuditHead returns the end of the chain.

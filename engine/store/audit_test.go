@@ -3,9 +3,11 @@ package store
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -23,7 +25,7 @@ func auditStore(t *testing.T, n int) *Store {
 	t.Cleanup(func() { s.Close() })
 	seq := uint64(0)
 	for i := range n {
-		e := []AuditEntry{{Time: schema.Instant(i), Who: "uid 1", Class: AuditToken, Action: fmt.Sprint("a", i), After: json.RawMessage(`{"x": "<"}`)}}
+		e := []AuditEntry{{Time: schema.Instant(i), Who: "uid 1", Class: schema.AuditToken, Action: fmt.Sprint("a", i), After: json.RawMessage(`{"x": "<"}`)}}
 		if i%3 == 2 {
 			seq++
 			mustCommit(t, s, &Checkpoint{Seq: seq, State: []byte("{}"), Audit: e})
@@ -200,15 +202,51 @@ func TestApplyAfterFailedCommit(t *testing.T) {
 	if err := s.Apply(&change); err == nil {
 		t.Error("an entry takes the number of a checkpoint's")
 	}
-	if err := s.Apply(&Change{Audit: []AuditEntry{{Action: "a"}}}); err != nil {
-		t.Errorf("the audit needs no numbers of the outbox: %v", err)
-	}
 	c := &Checkpoint{Seq: 1, State: []byte("{}"), Outbox: []connectors.Entry{{Type: connectors.ResponseChanged, Response: &schema.ResponseRecord{}}}}
 	mustCommit(t, s, c)
 	if err := s.Apply(&change); err != nil || change.Outbox[0].Seq != c.Outbox[0].Seq+1 {
 		t.Errorf("%v, entry %d after %d", err, change.Outbox[0].Seq, c.Outbox[0].Seq)
 	}
-	if out, err := s.Outbox(1, 10, 1<<20); err != nil || len(out) != 2 {
+	if err := s.Apply(&Change{Audit: []AuditEntry{{Action: "a"}}}); err != nil {
+		t.Error(err)
+	}
+	if out, err := s.Outbox(1, 10, 1<<20); err != nil || len(out) != 3 || out[2].Audit == nil || out[2].Audit.Seq != 1 {
 		t.Errorf("%d entries, %v", len(out), err)
+	}
+}
+
+// TestOnce checks that a text counts once until it expires, also after a restart, and that nothing is written the second time.
+func TestOnce(t *testing.T) {
+	now := time.Date(2026, 12, 1, 9, 0, 0, 0, time.UTC)
+	s, err := Open("", Options{Memory: true, Now: func() time.Time { return now }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	change := func(s *Store, text string) error {
+		return s.Apply(&Change{
+			Once: []Once{{Text: text, Until: schema.InstantOf(now.Add(time.Hour))}}, Audit: []AuditEntry{{Action: "a"}},
+		})
+	}
+	if err := errors.Join(change(s, "x"), change(s, "y")); err != nil {
+		t.Fatal(err)
+	}
+	clone, err := s.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer clone.Close()
+	for _, s := range []*Store{s, clone} {
+		if err := change(s, "x"); !errors.Is(err, ErrUsed) || s.AuditHead().Seq != 2 {
+			t.Errorf("twice: %v, %d entries", err, s.AuditHead().Seq)
+		}
+	}
+	now = now.Add(time.Hour)
+	if err := change(s, "x"); err != nil {
+		t.Errorf("after it expired: %v", err)
+	}
+	n := 0
+	if err := each(s.db, []byte{tableMeta, 'u'}, func(_, _ []byte) error { n++; return nil }); err != nil || n != 1 {
+		t.Errorf("%d texts are remembered, want 1: %v", n, err)
 	}
 }

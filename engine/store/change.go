@@ -1,8 +1,14 @@
 package store
 
 import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
 
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/schema"
@@ -13,12 +19,83 @@ type Change struct {
 	Tokens  []KV // by id
 	Triage  []KV // by the 16 bytes of the finding's id
 	Snoozes []KV // by id
-	// Outbox holds entries for sinks; Apply numbers them. They have no finding.
+	// Once are texts that no change may have twice until they expire, such as the id of a signed request. Apply fails with
+	// ErrUsed if one was used.
+	Once []Once
+	// Outbox holds entries for sinks; Apply numbers them. They have no finding. Each entry of Audit has one of its own.
 	Outbox []connectors.Entry
 	Audit  []AuditEntry
 }
 
-// errUncertain is returned for entries while a checkpoint that failed may be durable or not: it will be written again, with
+// Once is a text that counts once.
+type Once struct {
+	Text  string
+	Until schema.Instant // wall clock
+}
+
+// ErrUsed is returned by Apply for a change whose Once was used already. Nothing was written.
+var ErrUsed = errors.New("it was used already")
+
+const (
+	// maxOnce is the number of texts that are remembered. With more, changes that have one fail until some expire.
+	maxOnce = 100_000
+	// secretBytes is the length of the key that Secret makes.
+	secretBytes = 32
+)
+
+func keyOnce(text string) []byte {
+	sum := sha256.Sum256([]byte(text))
+	return append([]byte{tableMeta, 'u'}, sum[:]...)
+}
+
+// putOnce marks texts as used, and forgets those that have expired.
+func putOnce(db *pebble.DB, w *batchWriter, list []Once, now schema.Instant) error {
+	if len(list) == 0 {
+		return nil
+	}
+	n := 0
+	err := each(db, []byte{tableMeta, 'u'}, func(k, v []byte) error {
+		if n++; instantOf(v) <= now {
+			w.delete(k)
+			n--
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if n >= maxOnce {
+		return fmt.Errorf("%d signed requests are remembered, which is the limit: try again later", n)
+	}
+	for _, o := range list {
+		v, err := readKey(db, keyOnce(o.Text))
+		if err != nil {
+			return err
+		}
+		if v != nil && instantOf(v) > now {
+			return ErrUsed
+		}
+		w.set(keyOnce(o.Text), binary.BigEndian.AppendUint64(nil, uint64(o.Until)))
+	}
+	return nil
+}
+
+// Secret returns a key of random bytes that the store keeps, for signatures. The first call makes it.
+func (s *Store) Secret() ([]byte, error) {
+	key := []byte{tableMeta, 's'}
+	v, err := s.get(key)
+	if v != nil || err != nil {
+		return v, err
+	}
+	v = make([]byte, secretBytes)
+	rand.Read(v)
+	if err := s.change(func(w *batchWriter) { w.set(key, v) }); err != nil {
+		return nil, fmt.Errorf("write the key for signatures: %w", err)
+	}
+	return v, nil
+}
+
+// errUncertain is returned for a change with outbox entries while a checkpoint that failed may be durable or not: it will be written again, with
 // numbers that must not be taken.
 var errUncertain = errors.New("the last checkpoint could not be written yet: try again")
 
@@ -31,7 +108,7 @@ func (s *Store) Apply(c *Change) error {
 	}
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	if len(c.Outbox) > 0 && s.uncertain {
+	if len(c.Outbox)+len(c.Audit) > 0 && s.uncertain {
 		return errUncertain
 	}
 	db, err := s.writable(size)
@@ -49,14 +126,19 @@ func (s *Store) Apply(c *Change) error {
 			w.setOrDelete(append([]byte{table.key}, kv.Key...), kv.Value)
 		}
 	}
+	if err := putOnce(db, &w, c.Once, s.now()); err != nil {
+		return err
+	}
 	nextOut, nextAudit := s.out, s.audit
 	for i := range c.Outbox {
 		c.Outbox[i].Seq = nextOut.next + uint64(i)
 	}
-	s.putOutbox(&w, &nextOut, c.Outbox, bodies, s.now())
-	if err := putAudit(&w, &nextAudit, c.Audit, 0); err != nil {
+	audit, err := putAudit(&w, &nextAudit, c.Audit, 0)
+	if err != nil {
 		return err
 	}
+	audit.after(nextOut.next + uint64(len(c.Outbox)))
+	s.putOutbox(&w, &nextOut, slices.Concat(c.Outbox, audit.entries), slices.Concat(bodies, audit.bodies), s.now())
 	if err := s.finish(&w); err != nil {
 		return err
 	}

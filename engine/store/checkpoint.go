@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -103,7 +104,7 @@ func (s *Store) numberEntries(c *Checkpoint) (done bool, err error) {
 	switch c.Seq {
 	case s.last.seq + 1:
 	case s.last.seq:
-		done, first = true, s.out.next-uint64(len(c.Outbox))
+		done, first = true, s.out.next-uint64(len(c.Outbox)+len(c.Audit))
 	default:
 		return false, fmt.Errorf("BUG: checkpoint %d cannot follow checkpoint %d", c.Seq, s.last.seq)
 	}
@@ -153,16 +154,18 @@ func (s *Store) fill(db *pebble.DB, w *batchWriter, c *Checkpoint, bodies [][]by
 		w.delete(keyNumber(tableItems, seq))
 	}
 	putContainment(w, c)
-	if err := putAudit(w, &next.audit, c.Audit, c.Seq); err != nil {
+	audit, err := putAudit(w, &next.audit, c.Audit, c.Seq)
+	if err != nil {
 		return next, err
 	}
+	audit.after(s.out.next + uint64(len(c.Outbox)))
 	if next.sweep, err = s.sweepFindings(db, w); err != nil {
 		return next, err
 	}
 	if err := putFindings(db, w, c.Outbox, bodies, now); err != nil {
 		return next, err
 	}
-	s.putOutbox(w, &next.out, c.Outbox, bodies, now)
+	s.putOutbox(w, &next.out, slices.Concat(c.Outbox, audit.entries), slices.Concat(bodies, audit.bodies), now)
 	return next, s.putDead(db, w, &next.dead, c.Dead)
 }
 

@@ -104,6 +104,9 @@ func (s *Store) Erase(e Erasure, audit *AuditEntry) (out Erased, err error) {
 func (s *Store) eraseFindings(ids []schema.ID, audit AuditEntry) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	if s.uncertain {
+		return errUncertain
+	}
 	db, err := s.writable(0)
 	if err != nil {
 		return err
@@ -134,15 +137,18 @@ func (s *Store) eraseFindings(ids []schema.ID, audit AuditEntry) error {
 			return err
 		}
 	}
-	next := s.audit
-	if err := putAudit(&w, &next, []AuditEntry{audit}, 0); err != nil {
+	nextOut, next := s.out, s.audit
+	out, err := putAudit(&w, &next, []AuditEntry{audit}, 0)
+	if err != nil {
 		return err
 	}
+	out.after(nextOut.next)
+	s.putOutbox(&w, &nextOut, out.entries, out.bodies, s.now())
 	if err := s.finish(&w); err != nil {
 		return err
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.audit = next
+	s.out, s.audit = nextOut, next
 	return nil
 }

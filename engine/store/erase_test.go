@@ -30,7 +30,7 @@ func TestErase(t *testing.T) {
 		{Kind: schema.DeadDelivery, Body: `{"agent_uid":"a"}`}, {Kind: schema.DeadDelivery, Body: `{"agent_uid":"b"}`}, {Kind: schema.DeadRecord, Body: `{"agent_uid":"a"}`},
 	}})
 	entry := func() *AuditEntry {
-		return &AuditEntry{Who: "uid 1", Action: "erase", Class: AuditState, Reason: "request 1"}
+		return &AuditEntry{Who: "uid 1", Action: "erase", Class: schema.AuditState, Reason: "request 1"}
 	}
 	f := func(e Erasure, want Erased, left int) {
 		t.Helper()

@@ -154,6 +154,7 @@ func (s *Store) sweepFindings(db *pebble.DB, w *batchWriter) (sweepState, error)
 			w.delete(keyFinding(id))
 			w.delete(keyGroup(r.start, id))
 			w.delete(kv.Key)
+			w.delete(append([]byte{tableTriage}, id[:]...))
 			if err := deleteNotes(db, w, id); err != nil {
 				return s.sweep, err
 			}

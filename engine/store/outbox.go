@@ -164,6 +164,12 @@ func decodeContent(e *connectors.Entry, body []byte) (err error) {
 		} else {
 			err = json.Unmarshal(body, &e.Approval)
 		}
+	case connectors.TriageChanged:
+		err = json.Unmarshal(body, &e.Triage)
+	case connectors.EndpointDisabled:
+		err = json.Unmarshal(body, &e.Endpoint)
+	case connectors.AuditAdded:
+		err = json.Unmarshal(body, &e.Audit)
 	default:
 		e.Finding, err = decodeFinding(body)
 		return err

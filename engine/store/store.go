@@ -38,6 +38,8 @@
 //	'A' <Seq u64>              entry of the audit, as JSON (AuditEntry); each holds the hash of the one before
 //	'm' 'a'                    end of the audit: uvarint Seq of its last entry, text hash of that entry (missing: no entry)
 //	'a' <checkpoint u64> <u32> entry of the audit of earlier versions; Open moves it to 'A'
+//	'm' 's'                    key for signatures, 32 random bytes (missing until it is needed)
+//	'm' 'u' <SHA-256>          text that counts once, such as the id of a signed request: until when, i64
 //	'K' <id>                   token of the control API, as JSON; it holds the hash of the secret
 //	'T' <id 16>                triage of a finding with its history, as JSON
 //	'U' <id>                   snooze of deliveries, as JSON

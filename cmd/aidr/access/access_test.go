@@ -266,6 +266,40 @@ func TestGuard(t *testing.T) {
 	}
 }
 
+// TestPublicGuard checks that a link may be opened from any page, and that a form of another site changes nothing.
+func TestPublicGuard(t *testing.T) {
+	refused := 0
+	g := &Guard{Hosts: []string{"aidr.example.com"}, Origins: []string{"https://aidr.example.com"}, Refused: func(string) { refused++ }}
+	for _, c := range []struct {
+		name, method, host, origin, site string
+		code                             int
+	}{
+		{"a link in a chat", "GET", "aidr.example.com", "", "cross-site", 200},
+		{"its form", "POST", "aidr.example.com", "https://aidr.example.com", "same-origin", 200},
+		{"a server", "POST", "aidr.example.com", "", "", 200},
+		{"another host", "GET", "evil.example", "", "", 403},
+		{"a form of another site", "POST", "aidr.example.com", "https://evil.example", "cross-site", 403},
+		{"a form without an origin", "POST", "aidr.example.com", "", "cross-site", 403},
+		{"a form of a file", "POST", "aidr.example.com", "null", "cross-site", 403},
+	} {
+		r := httptest.NewRequest(c.method, "https://"+c.host+"/callback/x", nil)
+		if c.origin != "" {
+			r.Header.Set("Origin", c.origin)
+		}
+		if c.site != "" {
+			r.Header.Set("Sec-Fetch-Site", c.site)
+		}
+		w := httptest.NewRecorder()
+		g.WrapPublic(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)
+		if w.Code != c.code {
+			t.Errorf("%s: %d, want %d", c.name, w.Code, c.code)
+		}
+	}
+	if refused != 4 {
+		t.Errorf("%d are counted, want 4", refused)
+	}
+}
+
 func withCertificate(r *http.Request, name string) {
 	r.TLS = &tls.ConnectionState{VerifiedChains: [][]*x509.Certificate{{{Subject: pkix.Name{CommonName: name}}}}}
 }

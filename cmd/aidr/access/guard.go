@@ -31,6 +31,8 @@ type Guard struct {
 	Hosts []string
 	// Origins are the origins of pages that may use the listener, such as https://console.example.com, in addition to its own.
 	Origins []string
+	// Refused counts the requests that WrapPublic refuses, by reason. It may be nil.
+	Refused func(reason string)
 }
 
 // Wrap returns a handler that adds to the context of each request its Caller, or why it is denied. The context is done once
@@ -61,6 +63,25 @@ func (g *Guard) Wrap(h http.Handler) http.Handler {
 			defer context.AfterFunc(valid, cancel)()
 		}
 		h.ServeHTTP(w, r.WithContext(With(ctx, caller)))
+	})
+}
+
+// WrapPublic returns a handler that checks the Host of requests, and the Origin of those that change something, and
+// authenticates none: for call-backs, which carry a signature of their own. A link may be opened from any page.
+func (g *Guard) WrapPublic(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		reason, err := g.sameSite(r)
+		if r.Method == http.MethodGet && g.isHost(r.Host) {
+			err = nil
+		}
+		if err != nil {
+			if g.Refused != nil {
+				g.Refused(reason)
+			}
+			http.Error(w, err.Error(), http.StatusForbidden)
+			return
+		}
+		h.ServeHTTP(w, r)
 	})
 }
 

@@ -202,7 +202,7 @@ func (t *Tokens) save(x *storedToken, drop []store.KV, action string, by Caller,
 		return err
 	}
 	entry := store.AuditEntry{
-		Time: schema.InstantOf(t.now()), Who: by.Name, Token: by.Token, Tenant: x.Tenant, Class: store.AuditToken, Action: action, Object: x.ID,
+		Time: schema.InstantOf(t.now()), Who: by.Name, Token: by.Token, Tenant: x.Tenant, Class: schema.AuditToken, Action: action, Object: x.ID,
 		Reason: reason,
 	}
 	if before != nil {

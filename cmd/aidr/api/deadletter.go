@@ -117,6 +117,7 @@ func (h *handler) replayDead(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusConflict, errors.New(done.Error))
 		return
 	}
+	h.audited(r, store.AuditEntry{Class: schema.AuditDelivery, Action: "dead-letter.replay", Object: strconv.FormatUint(l.Seq, 10)})
 	reply(w, done)
 }
 
@@ -129,6 +130,7 @@ func (h *handler) dropDead(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusInternalServerError, err)
 		return
 	}
+	h.audited(r, store.AuditEntry{Class: schema.AuditDelivery, Action: "dead-letter.drop", Object: strconv.FormatUint(l.Seq, 10)})
 	reply(w, Replayed{Seq: l.Seq, Result: "dropped"})
 }
 
@@ -199,6 +201,13 @@ func (h *handler) onSelected(w http.ResponseWriter, r *http.Request, possible bo
 		refuse(w, http.StatusInternalServerError, fmt.Errorf("after %d of %d dead letters: %w", out.Done+out.Failed, out.Matched, err))
 		return
 	}
+	if !out.DryRun {
+		action := "dead-letters.replay"
+		if r.Method == http.MethodDelete {
+			action = "dead-letters.drop"
+		}
+		h.audited(r, store.AuditEntry{Class: schema.AuditDelivery, Action: action, Detail: asJSON(out)})
+	}
 	reply(w, out)
 }
 
@@ -234,6 +243,9 @@ func (h *handler) enableSink(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		refuse(w, http.StatusNotFound, err)
 	default:
+		if changed {
+			h.audited(r, store.AuditEntry{Class: schema.AuditDelivery, Action: "sink.enable", Object: r.PathValue("name")})
+		}
 		reply(w, Enabled{Sink: r.PathValue("name"), Changed: changed})
 	}
 }

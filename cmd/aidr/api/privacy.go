@@ -56,7 +56,7 @@ func (h *handler) erase(w http.ResponseWriter, r *http.Request) {
 	if !e.DryRun {
 		who := callerOf(r.Context())
 		audit = &store.AuditEntry{
-			Time: schema.InstantOf(time.Now()), Who: who.Name, Action: auditErase, Class: store.AuditState, Reason: e.Reason, Tenant: e.Tenant, Object: e.Agent,
+			Time: schema.InstantOf(time.Now()), Who: who.Name, Action: auditErase, Class: schema.AuditState, Reason: e.Reason, Tenant: e.Tenant, Object: e.Agent,
 		}
 		if e.TextHash != "" {
 			audit.Object = "text sha256 " + e.TextHash

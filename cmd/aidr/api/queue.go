@@ -93,7 +93,7 @@ func (c *QueueCount) compare(o *QueueCount) int {
 
 // queue sends a Queue of the findings that the query selects as /v1/findings does.
 func (h *handler) queue(w http.ResponseWriter, r *http.Request) {
-	f, err := findingFilter(r)
+	f, _, err := h.findingFilter(r)
 	if err != nil {
 		refuse(w, http.StatusBadRequest, err)
 		return

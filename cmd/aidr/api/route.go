@@ -34,6 +34,10 @@ func (h *handler) routes() []route {
 		{"GET /v1/findings/queue", read, true, h.queue},
 		{"GET /v1/findings/tail", read, true, h.tail},
 		{"GET /v1/findings/{id}", read, true, h.finding},
+		{"POST /v1/findings/{id}/triage", triage, true, h.changeTriage},
+		{"GET /v1/snoozes", read, true, h.listSnoozes},
+		{"POST /v1/snoozes", triage, true, h.snooze},
+		{"POST /v1/snoozes/{id}/wake", triage, true, h.wake},
 		{"GET /v1/dead-letters", read, false, h.deadLetters},
 		{"GET /v1/dead-letters/{seq}", read, false, h.deadLetter},
 		{"POST /v1/dead-letters/{seq}/replay", admin, false, h.replayDead},
@@ -50,6 +54,10 @@ func (h *handler) routes() []route {
 		{"GET /v1/state/rules", read, false, h.stateRules},
 		{"GET /v1/state/keys", read, false, h.stateKeys},
 		{"GET /v1/state/audit", read, false, h.stateAudit},
+		{"GET /v1/canary", read, false, h.canary},
+		{"POST /v1/canary", admin, false, h.sendCanary},
+		{"GET /v1/audit", read, true, h.auditList},
+		{"GET /v1/audit/verify", read, false, h.auditVerify},
 		{"POST /v1/state/clear", rules, false, h.clearState},
 		{"POST /v1/state/try", rules, false, h.tryItems},
 		{"GET /v1/containments", read, true, h.control(false, h.contained)},
@@ -134,7 +142,7 @@ func (h *handler) refused(r *http.Request, caller access.Caller, reason string, 
 		h.rt.Refused(reason)
 	}
 	now := h.now()
-	entry := store.AuditEntry{Time: schema.InstantOf(now), Class: store.AuditAccess, Action: actionRefused, Who: "aidr"}
+	entry := store.AuditEntry{Time: schema.InstantOf(now), Class: schema.AuditAccess, Action: actionRefused, Who: "aidr"}
 	var entries []store.AuditEntry
 	h.refusals.mu.Lock()
 	if minute := now.Unix() / 60; minute != h.refusals.minute {

@@ -139,6 +139,9 @@ func TestEveryRouteIsGuarded(t *testing.T) {
 			check(x, "token:acme", limited, 403)
 		}
 	}
+	if n < 100 {
+		t.Errorf("%d calls, want at least 100", n)
+	}
 	if sum := counted["unauthenticated"] + counted["scope"] + counted["tenant"]; sum != n || len(counted) != 3 {
 		t.Errorf("%v are counted, want %d", counted, n)
 	}

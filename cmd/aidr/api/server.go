@@ -28,6 +28,7 @@ import (
 	"github.com/aidr-engine/aidr/engine/contain"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
+	"github.com/aidr-engine/aidr/engine/triage"
 	"github.com/aidr-engine/aidr/rules/doc"
 	"github.com/aidr-engine/aidr/rules/expr"
 	"github.com/aidr-engine/aidr/schema"
@@ -61,6 +62,11 @@ type Runtime struct {
 	// Containment returns the containment table, and a function that makes its changes durable. If it is nil, the table of the
 	// store is used, and its changes are made durable without an engine.
 	Containment func() (*contain.Table, func(context.Context) error, error)
+	// Triage returns the triage of findings. If it is nil, that of the store is used.
+	Triage func() (*triage.Table, error)
+	// Canary returns what the canary shows, nil if there is none. SendCanary makes its next event come at once.
+	Canary     func() *Canary
+	SendCanary func()
 	// Ledger returns the cost of every rule since the engine started, without the sizes of State.
 	Ledger func() (*engine.Ledger, error)
 	// EnableSink makes a disabled sink try again; changed is false if it is not disabled.
@@ -101,6 +107,10 @@ type handler struct {
 	tokensOnce sync.Once // guards the two below
 	tokens     *access.Tokens
 	tokensErr  error
+
+	triageOnce sync.Once // guards the two below
+	triage     *triage.Table
+	triageErr  error
 
 	stopped  sync.Once // guards the two below
 	table    *contain.Table
@@ -153,13 +163,13 @@ func (h *handler) status(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (h *handler) findings(w http.ResponseWriter, r *http.Request) {
-	f, err := findingFilter(r)
+	f, table, err := h.findingFilter(r)
 	if err != nil {
 		refuse(w, http.StatusBadRequest, err)
 		return
 	}
 	enc := lines(w)
-	if err := h.store.Findings(f, func(x *schema.Finding) bool { return enc.Encode(x) == nil }); err != nil {
+	if err := h.store.Findings(f, func(x *schema.Finding) bool { return enc.Encode(lineOf(table, x)) == nil }); err != nil {
 		enc.Encode(failure{err.Error()})
 	}
 }
@@ -167,7 +177,7 @@ func (h *handler) findings(w http.ResponseWriter, r *http.Request) {
 // tail sends findings as they change, until the client disconnects. It starts after the entry number in the `after` of the
 // query, or with the next change.
 func (h *handler) tail(w http.ResponseWriter, r *http.Request) {
-	f, err := findingFilter(r)
+	f, table, err := h.findingFilter(r)
 	if err != nil {
 		refuse(w, http.StatusBadRequest, err)
 		return
@@ -191,7 +201,7 @@ func (h *handler) tail(w http.ResponseWriter, r *http.Request) {
 		disconnected := false
 		err := h.store.FindingsAfter(last, f, func(number uint64, x *schema.Finding) bool {
 			last = number
-			disconnected = enc.Encode(x) != nil
+			disconnected = enc.Encode(lineOf(table, x)) != nil
 			return !disconnected
 		})
 		if err != nil || disconnected || flush.Flush() != nil {
@@ -219,11 +229,28 @@ func (h *handler) finding(w http.ResponseWriter, r *http.Request) {
 		err := fmt.Errorf("finding %s is not in the local store: it may be older than findings_keep; ClickHouse keeps the history", id)
 		refuse(w, http.StatusNotFound, err)
 	default:
-		reply(w, f)
+		table, err := h.triageTable()
+		if err != nil {
+			refuse(w, http.StatusInternalServerError, err)
+			return
+		}
+		reply(w, lineOf(table, f))
 	}
 }
 
-func findingFilter(r *http.Request) (f store.FindingFilter, err error) {
+// findingFilter returns the filter of a query, and the triage of findings.
+func (h *handler) findingFilter(r *http.Request) (f store.FindingFilter, table *triage.Table, err error) {
+	if f, err = queryFilter(r); err != nil {
+		return f, nil, err
+	}
+	if f.Match, err = h.withTriage(r, ofTenant(r, f.Match)); err != nil {
+		return f, nil, err
+	}
+	table, err = h.triageTable()
+	return f, table, err
+}
+
+func queryFilter(r *http.Request) (f store.FindingFilter, err error) {
 	q := r.URL.Query()
 	f = store.FindingFilter{
 		Rule: q.Get("rule"), Agent: q.Get("agent"), Severity: schema.Severity(q.Get("severity")), Status: schema.Status(q.Get("status")),
@@ -235,7 +262,6 @@ func findingFilter(r *http.Request) (f store.FindingFilter, err error) {
 	if f.Match, err = condition(q.Get("filter")); err != nil {
 		return f, err
 	}
-	f.Match = ofTenant(r, f.Match)
 	if about := q.Get("about"); about != "" {
 		match := f.Match
 		f.Match = func(x *schema.Finding) bool { return isAbout(x, about) && (match == nil || match(x)) }

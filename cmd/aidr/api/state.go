@@ -15,6 +15,7 @@ import (
 	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
+	"github.com/aidr-engine/aidr/schema"
 )
 
 // maxReason is the size in bytes of the reason for a change of State.
@@ -127,7 +128,7 @@ func (h *handler) clearState(w http.ResponseWriter, r *http.Request) {
 func (h *handler) stateAudit(w http.ResponseWriter, _ *http.Request) {
 	enc := lines(w)
 	err := h.store.Audit(func(a *store.AuditEntry) bool {
-		shown := a.Class == "" || a.Class == store.AuditState || a.Class == store.AuditContainment || a.Class == store.AuditAccess
+		shown := a.Class == "" || a.Class == schema.AuditState || a.Class == schema.AuditContainment
 		return !shown || enc.Encode(a) == nil
 	})
 	if err != nil {

@@ -59,7 +59,7 @@ type StoryEvent struct {
 
 // story sends the Story of the session, or of the agent, in the query. Without since and until it is that of the findings.
 func (h *handler) story(w http.ResponseWriter, r *http.Request) {
-	f, err := findingFilter(r)
+	f, _, err := h.findingFilter(r)
 	session := r.URL.Query().Get("session")
 	if err == nil && session == "" && f.Agent == "" {
 		err = errors.New("name a session or an agent")

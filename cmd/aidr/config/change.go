@@ -2,8 +2,10 @@ package config
 
 import (
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
@@ -99,6 +101,18 @@ func Changed(a, b *Config) (keys []string) {
 	keys = append(keys, items...)
 	slices.Sort(keys)
 	return keys
+}
+
+// Digest returns the digest of all keys of a configuration file with their values, hex. The values, which may be secrets,
+// cannot be found from it.
+func Digest(c *Config) string {
+	h := sha256.New()
+	for _, key := range slices.Sorted(maps.Keys(c.digests)) {
+		value := c.digests[key]
+		fmt.Fprintf(h, "%d:%s", len(key), key)
+		h.Write(value[:])
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // StateDir returns the state directory that a configuration file names. It reads nothing else, so neither the other keys

@@ -60,6 +60,8 @@ type Config struct {
 	Control Control `key:"control"`
 	// The web console for the people on duty.
 	Console Console `key:"console"`
+	// Synthetic events that show that detection and delivery work.
+	Canary Canary `key:"canary"`
 	// Addresses that deliveries link to.
 	Links Links `key:"links"`
 	// The listener for /metrics, /healthz and /readyz.
@@ -350,6 +352,9 @@ type Links struct {
 	Base string `key:"base"`
 	// Address of the page that says what to do about findings of a rule; `{rule}` stands for its id. Bodies have it as runbook.
 	Runbook string `key:"runbook"`
+	// Address under which people reach control.listen, such as https://aidr.example.com:8474. Deliveries then have signed
+	// addresses that acknowledge or close a finding, or approve a proposed containment, once the page is confirmed.
+	Callbacks string `key:"callbacks"`
 }
 
 // HTTP configures the listener for /metrics, /healthz and /readyz. An empty Listen disables the listener.

@@ -214,7 +214,7 @@ func TestProblems(t *testing.T) {
 	f("sources: []", "f.yaml:1:10: sources: names no source: give at least one with kafka or file")
 	f("sources: [{}]\nsauces: 1\n", `
 f.yaml:1:11: sources[0]: needs exactly one of kafka and file
-f.yaml:2:1: sauces: unknown key: did you mean sources?; known are agents, console, control, decisions, enrichment, http, identity, links, lists, log, `+
+f.yaml:2:1: sauces: unknown key: did you mean sources?; known are agents, canary, console, control, decisions, enrichment, http, identity, links, lists, log, `+
 		`maps, memory, redact, response, rules, shards, sinks, sources, state`)
 	f("sources: [{file: {paths: []}}, {file: {}}, {file: {paths: ['']}}]", `
 f.yaml:1:26: sources[0].file.paths: names no file: give at least one file or folder, or - for standard input

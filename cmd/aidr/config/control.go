@@ -7,6 +7,7 @@ import (
 
 	"github.com/aidr-engine/aidr/cmd/aidr/access"
 	"github.com/aidr-engine/aidr/rules/doc"
+	"github.com/aidr-engine/aidr/schema"
 )
 
 // Control configures the listener of the control API for callers on the network. Without an address, the API is on the unix
@@ -23,6 +24,27 @@ type Control struct {
 	Origins []string `key:"origins"`
 	// Client certificates that may call. Other callers need a token of `aidr token create`.
 	Clients []ControlClient `key:"clients"`
+	// Buttons of messages in Slack that call back, at /callback/slack of the listener.
+	Slack *ControlSlack `key:"slack"`
+	// Incidents of PagerDuty that call back, at /callback/pagerduty of the listener.
+	PagerDuty *ControlPagerDuty `key:"pagerduty"`
+}
+
+// ControlSlack configures the call-backs of a Slack app. The messages of endpoints with the format slack get buttons.
+type ControlSlack struct {
+	// Signing secret of the app.
+	Secret string `key:"secret,required"`
+	// Ids of the users (U...) that may approve proposed containments. Everybody in the channel may triage.
+	Approvers []string `key:"approvers"`
+}
+
+// ControlPagerDuty configures the webhook subscription (v3) of PagerDuty.
+type ControlPagerDuty struct {
+	// Secret of the subscription.
+	Secret string `key:"secret,required"`
+	// Verdict of a finding whose incident is resolved: `true_positive`, `false_positive`, `benign` or `test`. Without it the
+	// resolution is a note, and the finding waits for a verdict.
+	Resolved schema.TriageVerdict `key:"resolved" type:"text"`
 }
 
 // ControlClient configures one client certificate.
@@ -62,11 +84,41 @@ func (r *reader) control(n *doc.Node) (c Control) {
 	for _, item := range f.Get("clients").Items() {
 		c.Clients = append(c.Clients, r.controlClient(item))
 	}
+	c.Slack, c.PagerDuty = r.controlSlack(f.Get("slack")), r.controlPagerDuty(f.Get("pagerduty"))
 	switch {
+	case c.Listen == "" && (c.Slack != nil || c.PagerDuty != nil):
+		n.Fail("has call-backs and no listener: set control.listen")
 	case c.Listen != "" && c.TLS == nil && !loopback(c.Listen):
 		f.Get("listen").Fail("is reached beyond this machine, and tokens would pass in the clear: set control.tls, or listen on 127.0.0.1")
 	case len(c.Clients) > 0 && (c.TLS == nil || c.TLS.ClientCA == ""):
 		f.Get("clients").Fail("needs control.tls with client_ca, which checks the certificates")
+	}
+	f.Done()
+	return c
+}
+
+func (r *reader) controlSlack(n *doc.Node) *ControlSlack {
+	if n == nil {
+		return nil
+	}
+	f := n.Fields()
+	c := &ControlSlack{Secret: r.filled(f, "secret"), Approvers: r.texts(f.Get("approvers"))}
+	f.Done()
+	return c
+}
+
+func (r *reader) controlPagerDuty(n *doc.Node) *ControlPagerDuty {
+	if n == nil {
+		return nil
+	}
+	f := n.Fields()
+	c := &ControlPagerDuty{Secret: r.filled(f, "secret")}
+	if v := f.Get("resolved"); v != nil {
+		var names []string
+		for _, x := range schema.TriageVerdicts() {
+			names = append(names, string(x))
+		}
+		c.Resolved = schema.TriageVerdict(v.Enum(names...))
 	}
 	f.Done()
 	return c

@@ -47,3 +47,41 @@ func TestControl(t *testing.T) {
 		t.Error(problems)
 	}
 }
+
+func TestCallbacksAndCanary(t *testing.T) {
+	const head = "sources: [{file: {paths: [a]}}]\nsinks: {webhooks: [{name: soar, url: \"https://soar.example.com/x\", secret: whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw}]}\n"
+	none := func(string) (string, bool) { return "", false }
+	c, problems := Parse("a.yaml", []byte(head+`control:
+  listen: 127.0.0.1:8474
+  slack: {secret: s, approvers: [U1]}
+  pagerduty: {secret: p, resolved: benign}
+links: {callbacks: "https://aidr.example.com:8474"}
+canary: {endpoints: [soar]}
+`), none)
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	if x := c.Control; x.Slack.Secret != "s" || x.Slack.Approvers[0] != "U1" || x.PagerDuty.Resolved != "benign" || c.Links.Callbacks == "" {
+		t.Errorf("got %+v", x)
+	}
+	if x := c.Canary; x.Every != DefaultCanaryEvery || x.Within != DefaultCanaryWithin || len(x.Endpoints) != 1 {
+		t.Errorf("got %+v", x)
+	}
+	for text, want := range map[string]string{
+		"links: {callbacks: \"https://a.example\"}":                               "needs control.listen",
+		"control: {slack: {secret: s}}":                                           "set control.listen",
+		"control: {listen: 127.0.0.1:0, slack: {approvers: [U]}}":                 "secret",
+		"control: {listen: 127.0.0.1:0, pagerduty: {secret: s, resolved: maybe}}": "true_positive",
+		"canary: {endpoints: [nobody]}":                                           "is not the name of an endpoint",
+		"canary: {every: 1s}":                                                     "every",
+	} {
+		_, problems := Parse("a.yaml", []byte(head+text+"\n"), none)
+		var all []string
+		for _, p := range problems {
+			all = append(all, p.String())
+		}
+		if got := strings.Join(all, "\n"); !strings.Contains(got, want) {
+			t.Errorf("%s: got %s, want %s", text, got, want)
+		}
+	}
+}

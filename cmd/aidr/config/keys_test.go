@@ -60,6 +60,8 @@ func keyDefaults() map[string]string {
 		"state.checkpoint_every":              d(engine.DefaultCheckpointEvery),
 		"state.cells":                         fmt.Sprint(engine.DefaultCacheCells),
 		"decisions.points[].unknown":          "allow",
+		"canary.every":                        d(DefaultCanaryEvery),
+		"canary.within":                       d(DefaultCanaryWithin),
 		"response.automation":                 string(contain.AutomationEnforce),
 		"response.max_contained":              fmt.Sprint(contain.DefaultMaxContained),
 		"response.max_share":                  fmt.Sprint(contain.DefaultMaxShare),

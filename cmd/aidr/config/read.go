@@ -32,14 +32,18 @@ func (r *reader) config(root *doc.Node) *Config {
 	}
 	c.Identity, c.Enrichment, c.Redact = r.identity(f.Get("identity")), r.enrichment(f.Get("enrichment")), r.redact(f.Get("redact"))
 	if r.reading {
-		f.Allow("state", "response", "sinks", "links", "http", "log", "shards", "memory", "decisions", "control", "console")
+		f.Allow("state", "response", "sinks", "links", "http", "log", "shards", "memory", "decisions", "control", "console", "canary")
 		c.Sources = r.sources(f.Get("sources"))
 	} else {
 		c.Response = r.response(section(f, "response"))
 		c.State, c.Sinks = r.state(section(f, "state")), r.sinks(section(f, "sinks"))
 		c.Links, c.Decisions = r.links(section(f, "links")), r.decisions(f.Get("decisions"))
+		c.Canary = r.canary(f.Get("canary"), &c.Sinks)
 		c.Control = r.control(f.Get("control"))
 		c.Console = r.console(f.Get("console"))
+		if c.Links.Callbacks != "" && c.Control.Listen == "" {
+			f.Get("links").Fail("callbacks: needs control.listen, which serves them")
+		}
 		c.HTTP, c.Log = r.http(section(f, "http")), r.log(section(f, "log"))
 		c.Memory = memory(f.Get("memory"))
 		c.Shards = int(integer(f.Get("shards"), 0, 1, 1024))

@@ -69,11 +69,7 @@ func (r *reader) webhookFormat(f *doc.Fields, w *Webhook) {
 
 // links reads the addresses for people.
 func (r *reader) links(f *doc.Fields) (l Links) {
-	base := f.Get("base")
-	l.Base = r.text(base)
-	if u, err := url.Parse(l.Base); base != nil && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "") {
-		base.Fail("is not an http or https URL without a query")
-	}
+	l.Base, l.Callbacks = r.link(f.Get("base")), r.link(f.Get("callbacks"))
 	runbook := f.Get("runbook")
 	l.Runbook = r.text(runbook)
 	if u, err := url.Parse(strings.ReplaceAll(l.Runbook, "{rule}", "rule")); runbook != nil && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
@@ -81,6 +77,15 @@ func (r *reader) links(f *doc.Fields) (l Links) {
 	}
 	f.Done()
 	return l
+}
+
+// link reads an address that paths are added to.
+func (r *reader) link(n *doc.Node) string {
+	text := r.text(n)
+	if u, err := url.Parse(text); n != nil && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.RawQuery != "") {
+		n.Fail("is not an http or https URL without a query")
+	}
+	return text
 }
 
 // refused reports a URL whose address the webhook sink will refuse to dial.

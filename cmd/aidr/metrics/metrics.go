@@ -67,7 +67,7 @@ func New(version string, endpoints []string, now time.Time) *Process {
 		"Connections closed because too many were open, by listener: http (http.listen) or control (the socket in the state directory, and control.listen).", "listener")
 	p.denied = p.counterVec("aidr_control_refused_total",
 		"Requests to the control API that were refused and changed nothing, by reason: unauthenticated, host, origin, scope, tenant, "+
-			"invalid, or closed (no state directory is open). All but closed are in the audit.", "reason")
+			"invalid, callback (a call-back that is not valid), or closed (no state directory is open). All but closed are in the audit.", "reason")
 	p.attempts = p.counterVec("aidr_webhook_attempts_total",
 		"Requests to webhook endpoints, by the HTTP status of the answer, or by the reason if there was none: network, dns, timeout, denied_address.",
 		"sink", "status")

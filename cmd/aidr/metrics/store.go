@@ -47,3 +47,10 @@ func (c storeCollector) Collect(to chan<- prometheus.Metric) {
 	stats := c.store.DeadStats()
 	to <- prometheus.MustNewConstMetric(c.deadSize, prometheus.GaugeValue, float64(stats.Bytes))
 }
+
+// Held returns the counter of deliveries that snoozes held back.
+func Held(count func() int64) prometheus.Collector {
+	return prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "aidr_deliveries_snoozed_total", Help: "Deliveries to endpoints that a snooze held back (aidr findings snoozes).",
+	}, func() float64 { return float64(count()) })
+}

@@ -5,9 +5,14 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/aidr-engine/aidr/cmd/aidr/access"
 	"github.com/aidr-engine/aidr/cmd/aidr/api"
+	"github.com/aidr-engine/aidr/connectors/webhook"
+	"github.com/aidr-engine/aidr/schema"
 )
 
 // listenControl opens the listener of the control API for callers on the network. While the state directory is not open, as
@@ -25,7 +30,10 @@ func (p *Pipeline) listenControl() (*api.Server, error) {
 			return nil, fmt.Errorf("%scontrol.tls: %w", t.At, err)
 		}
 	}
-	guard := &access.Guard{Tokens: p.tokens, Hosts: c.Hosts, Origins: c.Origins}
+	guard := &access.Guard{Tokens: p.tokens, Hosts: c.Hosts, Origins: c.Origins, Refused: p.registry.ControlRefused}
+	if u, err := url.Parse(p.cfg.Links.Callbacks); err == nil && u.Host != "" {
+		guard.Hosts, guard.Origins = append(slices.Clip(guard.Hosts), u.Hostname()), append(slices.Clip(guard.Origins), u.Scheme+"://"+u.Host)
+	}
 	for _, x := range c.Clients {
 		guard.Clients = append(guard.Clients, access.Client{Name: x.Name, Scopes: x.Scopes, Tenant: x.Tenant})
 	}
@@ -33,7 +41,10 @@ func (p *Pipeline) listenControl() (*api.Server, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the listener of the control API (control.listen): %w", err)
 	}
-	s := api.NewServer(guard.Wrap(http.HandlerFunc(p.serveControl)), opts)
+	m := http.NewServeMux()
+	m.Handle("/", guard.Wrap(http.HandlerFunc(p.serveControl)))
+	m.Handle(api.CallbackPath, guard.WrapPublic(http.HandlerFunc(p.serveCallback)))
+	s := api.NewServer(m, opts)
 	p.log.Info("serving the control API", "address", l.Addr().String(), "tls", opts.TLS != nil)
 	p.mu.Lock()
 	p.controlAddress = l.Addr()
@@ -48,14 +59,70 @@ func (p *Pipeline) serveControl(w http.ResponseWriter, r *http.Request) {
 	o := p.opened
 	p.mu.Unlock()
 	if o == nil {
-		p.registry.ControlRefused("closed")
-		w.Header().Set("Retry-After", "5")
-		w.Header().Set("Content-Type", "application/json")
-		w.WriteHeader(http.StatusServiceUnavailable)
-		io.WriteString(w, `{"error":"no state directory is open in this process: it is starting, stopping or a standby"}`+"\n")
+		p.refuseClosed(w)
 		return
 	}
 	o.api.ServeHTTP(w, r)
+}
+
+// refuseClosed answers a request while no state directory is open.
+func (p *Pipeline) refuseClosed(w http.ResponseWriter) {
+	p.registry.ControlRefused("closed")
+	w.Header().Set("Retry-After", "5")
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	io.WriteString(w, `{"error":"no state directory is open in this process: it is starting, stopping or a standby"}`+"\n")
+}
+
+// serveCallback serves a call-back with the open state directory.
+func (p *Pipeline) serveCallback(w http.ResponseWriter, r *http.Request) {
+	p.mu.Lock()
+	o := p.opened
+	p.mu.Unlock()
+	if o == nil {
+		p.refuseClosed(w)
+		return
+	}
+	o.callbacks.ServeHTTP(w, r)
+}
+
+// callbacks returns the handler of call-backs for an API.
+func (p *Pipeline) callbacks(a *api.API) http.Handler {
+	var c api.Callbacks
+	if s := p.cfg.Control.Slack; s != nil {
+		c.Slack, c.SlackApprovers = s.Secret, s.Approvers
+	}
+	if d := p.cfg.Control.PagerDuty; d != nil {
+		c.PagerDuty, c.Resolved = []string{d.Secret}, d.Resolved
+	}
+	return a.Callbacks(c)
+}
+
+// webhookLinks returns the links of deliveries.
+func (p *Pipeline) webhookLinks() webhookLinks {
+	l := webhookLinks{base: p.cfg.Links.Base, interactive: p.cfg.Control.Slack != nil}
+	if base := strings.TrimSuffix(p.cfg.Links.Callbacks, "/"); base != "" {
+		l.callback = func(action webhook.CallbackAction, id schema.ID, until schema.Instant) string {
+			return p.callbackURL(base, action, id, until)
+		}
+	}
+	return l
+}
+
+// linkActions are the actions of signed addresses.
+var linkActions = map[webhook.CallbackAction]access.LinkAction{
+	webhook.CallbackAcknowledge: access.LinkAcknowledge, webhook.CallbackClose: access.LinkClose, webhook.CallbackApprove: access.LinkApprove,
+}
+
+// callbackURL returns a signed address. Sinks deliver while the state directory is open, which has the key.
+func (p *Pipeline) callbackURL(base string, action webhook.CallbackAction, id schema.ID, until schema.Instant) string {
+	p.mu.Lock()
+	o := p.opened
+	p.mu.Unlock()
+	if o == nil || o.links == nil {
+		return ""
+	}
+	return base + api.CallbackPath + o.links.Sign(access.Link{Action: linkActions[action], ID: id, Expires: until})
 }
 
 // tokens returns the tokens of the open state directory, or nil.

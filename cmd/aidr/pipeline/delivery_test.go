@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -143,5 +144,30 @@ func TestReplayRecords(t *testing.T) {
 		t.Errorf("%d dead letters are left, want 2", n)
 	}
 	e.await(t, "test.leak a 1", "test.leak b 1")
+	x.stop()
+}
+
+// TestEndpointDisabledIsTold checks that the other endpoints, and the audit, get to know that one is disabled.
+func TestEndpointDisabledIsTold(t *testing.T) {
+	dir := folder(t, map[string]string{"a.yaml": leak, "log": event(1, "leak", "a") + "\n"})
+	soc, ops := newEndpoint(t), newEndpoint(t)
+	ops.Name = "ops"
+	soc.answer(http.StatusGone)
+	cfg := fileConfig(t, filepath.Join(dir, "a.yaml"), soc, true, filepath.Join(dir, "log"))
+	cfg.Sinks.Webhooks = append(cfg.Sinks.Webhooks, ops.Webhook)
+	x := start(t, cfg)
+	wait(t, "endpoint.disabled at ops", func() bool {
+		ops.mu.Lock()
+		defer ops.mu.Unlock()
+		return slices.ContainsFunc(ops.got, func(d delivery) bool { return d.Type == "endpoint.disabled" })
+	})
+	wait(t, "the audit", func() bool {
+		found := false
+		err := x.opened.store.Audit(func(a *store.AuditEntry) bool {
+			found = found || a.Action == "sink.disable" && a.Object == "soc"
+			return true
+		})
+		return err == nil && found
+	})
 	x.stop()
 }

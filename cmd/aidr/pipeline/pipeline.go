@@ -62,6 +62,7 @@ type Pipeline struct {
 	sinks      []connectors.Sink
 	enrichment *maxmind.Database // nil: addresses are not enriched
 	console    *console.Console  // nil: it is not configured
+	canary     *canary           // nil: there is none
 	serverTLS  *tls.Config       // nil: the listener for metrics and health speaks plain HTTP
 	started    time.Time
 
@@ -115,7 +116,8 @@ func New(cfg *config.Config, opts Options) (*Pipeline, error) {
 	p.metrics = engine.NewMetrics(p.registry)
 	p.settings = newConfigMetrics(p.registry)
 	p.kept.rules = new(rules.Kept)
-	files := ruleFiles(cfg)
+	p.canary = newCanary(cfg.Canary, now)
+	files := p.ruleFiles(cfg)
 	files.Kept = p.kept.rules
 	set, problems := LoadRules(files)
 	var errs []error
@@ -139,7 +141,7 @@ func New(cfg *config.Config, opts Options) (*Pipeline, error) {
 		errs = append(errs, err)
 	}
 	addToDecoding(cfg, p.enrichment, p.inputs)
-	if p.sinks, err = buildSinks(cfg, p.log, p.registry.WebhookAttempt); err != nil {
+	if p.sinks, err = buildSinks(cfg, p.webhookLinks(), p.log, p.registry.WebhookAttempt); err != nil {
 		errs = append(errs, err)
 	}
 	if p.serverTLS, err = loadTLS(cfg.HTTP.TLS, p.log); err != nil {
@@ -153,6 +155,15 @@ func New(cfg *config.Config, opts Options) (*Pipeline, error) {
 	}
 	p.useRules()
 	return p, nil
+}
+
+// ruleFiles returns the files of the rules that run, with that of the canary.
+func (p *Pipeline) ruleFiles(cfg *config.Config) RuleFiles {
+	f := ruleFiles(cfg)
+	if p.canary != nil {
+		f.Extra = []rules.Folder{p.canary.folder()}
+	}
+	return f
 }
 
 func ruleFiles(cfg *config.Config) RuleFiles {
@@ -234,8 +245,10 @@ func (p *Pipeline) Run(ctx context.Context) (err error) {
 	endWatches := p.watchSinks()
 	defer endWatches()
 	defer p.watchRequests()()
+	endFeeds := p.runFeeds(ctx)
 	err = engine.RunSources(ctx, &reader{p, ctx}, p.inputs)
 	p.stop()
+	endFeeds()
 	endReloads()
 	p.compacting.Wait()
 	p.life.Lock()

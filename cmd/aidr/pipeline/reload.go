@@ -106,7 +106,7 @@ func (p *Pipeline) reload(ctx context.Context, cfg *config.Config, changed []str
 			p.kept.maps = nil
 		}
 	}()
-	files := ruleFiles(cfg)
+	files := p.ruleFiles(cfg)
 	files.Kept, files.Changed, files.Families = p.kept.rules, changed, p.kept.families
 	set, problems := LoadRules(files)
 	if set == nil {
@@ -200,9 +200,11 @@ func (p *Pipeline) swap(ctx context.Context, cfg *config.Config, set *Set, input
 		e.Assigned(part)
 	}
 	p.mu.Lock()
+	before := p.set
 	p.engine, p.set, p.inputs = e, set, inputs
 	p.mu.Unlock()
 	p.live.Store(cfg)
+	p.auditReload(p.opened.store, before, set)
 	return err
 }
 
@@ -274,13 +276,16 @@ func (p *Pipeline) ReloadConfig(ctx context.Context) error {
 		p.log.Error("the configuration does not load, the old one keeps running", "error", err)
 		return err
 	}
-	merged, applied, restart := merge(p.cfg, p.live.Load(), next)
+	before := p.live.Load()
+	merged, applied, restart := merge(p.cfg, before, next)
 	if err := p.reloadWith(ctx, merged, nil); err != nil {
 		if !errors.Is(err, errStopping) && ctx.Err() == nil {
 			p.configFailed(fmt.Errorf("the rules or field maps do not load: %w", err))
 		}
 		return err
 	}
+	pending := slices.DeleteFunc(config.Changed(before, next), func(key string) bool { return slices.Contains(applied, key) })
+	p.auditConfig(before, merged, applied, pending)
 	for _, key := range applied {
 		p.log.Info("changed setting applied", "key", key)
 	}

@@ -40,6 +40,8 @@ type RuleFiles struct {
 	Drafts bool     // load drafts too
 	Warn   bool     // warn of exceptions that have expired
 
+	Extra []rules.Folder // further rules of the process itself
+
 	Kept     *rules.Kept         // see rules.Options
 	Changed  []string            // see rules.Options
 	Families map[string][]string // those of the maps, if they are known; nil: the maps are read for them
@@ -74,7 +76,7 @@ func LoadRules(f RuleFiles) (*rules.Set, []rules.Problem) {
 	}
 	shipped := rules.Folder{Name: Shipped, FS: library.FS}
 	if len(f.Paths) == 0 {
-		return rules.LoadFolders(opts, shipped)
+		return rules.LoadFolders(opts, append([]rules.Folder{shipped}, f.Extra...)...)
 	}
 	var folders []rules.Folder
 	for i, path := range f.Paths {
@@ -85,7 +87,7 @@ func LoadRules(f RuleFiles) (*rules.Set, []rules.Problem) {
 			folders = append(folders, shipped)
 		}
 	}
-	set, problems := rules.LoadFolders(opts, folders...)
+	set, problems := rules.LoadFolders(opts, append(folders, f.Extra...)...)
 	if _, err := os.Stat(Library); err == nil && slices.Contains(f.Paths, Library) {
 		problems = append([]rules.Problem{{File: Library, Line: 1, Col: 1, Warning: true,
 			Cause: "names the shipped rules, not the folder in the working directory: write ./library for the folder"}}, problems...)
@@ -243,7 +245,11 @@ func countActivities(all []rules.RuleActivity) map[string]int {
 func (p *Pipeline) useRules() {
 	p.mu.Lock()
 	before := GroupIdle(p.activities)
-	p.activities = activities(p.set, p.inputs)
+	inputs := slices.Clone(p.inputs)
+	for _, f := range p.feedsOf(p.set) {
+		inputs = append(inputs, f.input())
+	}
+	p.activities = activities(p.set, inputs)
 	after := GroupIdle(p.activities)
 	p.mu.Unlock()
 	idle := map[string]bool{}

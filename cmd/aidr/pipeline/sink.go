@@ -12,11 +12,12 @@ import (
 	"github.com/aidr-engine/aidr/connectors/clickhouse"
 	"github.com/aidr-engine/aidr/connectors/kafka"
 	"github.com/aidr-engine/aidr/connectors/webhook"
+	"github.com/aidr-engine/aidr/schema"
 )
 
 // buildSinks makes the sinks of the configuration. Its error holds every problem; the sinks that could be made are
 // returned even then, and must be closed. observe is called for each request to a webhook endpoint; it may be nil.
-func buildSinks(cfg *config.Config, log *slog.Logger, observe webhookObserver) (sinks []connectors.Sink, err error) {
+func buildSinks(cfg *config.Config, links webhookLinks, log *slog.Logger, observe webhookObserver) (sinks []connectors.Sink, err error) {
 	var errs []error
 	if c := cfg.Sinks.ClickHouse; c != nil {
 		s, err := clickhouse.New(ClickHouseConfig(c))
@@ -35,7 +36,7 @@ func buildSinks(cfg *config.Config, log *slog.Logger, observe webhookObserver) (
 		}
 	}
 	for _, w := range cfg.Sinks.Webhooks {
-		s, err := BuildWebhook(w, cfg.Links.Base, observe)
+		s, err := buildWebhook(w, links, observe)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%ssinks.webhooks %q: %w", w.At, w.Name, err))
 			continue
@@ -66,12 +67,25 @@ func ClickHouseConfig(c *config.ClickHouse) clickhouse.Config {
 // webhookObserver is called with the status and the duration of each request to an endpoint.
 type webhookObserver func(endpoint, status string, took time.Duration)
 
-// BuildWebhook makes the sink of one endpoint. links is the address that its deliveries link to, and may be empty.
+// webhookLinks are the links in deliveries.
+type webhookLinks struct {
+	base        string // address of the console, may be empty
+	callback    func(webhook.CallbackAction, schema.ID, schema.Instant) string
+	interactive bool
+}
+
+// BuildWebhook makes the sink of one endpoint. links is the address that its deliveries link to, and may be empty. They have no
+// signed addresses.
 func BuildWebhook(w config.Webhook, links string, observe webhookObserver) (*webhook.Sink, error) {
+	return buildWebhook(w, webhookLinks{base: links}, observe)
+}
+
+func buildWebhook(w config.Webhook, links webhookLinks, observe webhookObserver) (*webhook.Sink, error) {
 	c := webhook.Config{
 		Name: w.Name, URL: w.URL, Secrets: w.Secrets, Headers: w.Headers, Timeout: w.Timeout, Retries: w.Retries,
 		Concurrency: w.Concurrency, Rate: w.Rate, Format: w.Format, Template: w.Template, Channel: w.Channel, Token: w.Token,
-		RoutingKey: w.RoutingKey, Index: w.Index, Links: links,
+		RoutingKey: w.RoutingKey, Index: w.Index, Links: links.base,
+		Callback: links.callback, Interactive: links.interactive,
 	}
 	if t := w.TLS; t != nil {
 		c.TLS = &connectors.TLS{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName}

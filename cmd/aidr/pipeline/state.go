@@ -5,8 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
+	"slices"
 	"time"
 
+	"github.com/aidr-engine/aidr/cmd/aidr/access"
 	"github.com/aidr-engine/aidr/cmd/aidr/api"
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
 	"github.com/aidr-engine/aidr/cmd/aidr/metrics"
@@ -18,6 +21,7 @@ import (
 	"github.com/aidr-engine/aidr/engine/deliver"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
+	"github.com/aidr-engine/aidr/engine/triage"
 	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/content"
 )
@@ -34,10 +38,14 @@ const (
 type opened struct {
 	store     *store.Store
 	contain   *contain.Table
+	triage    *triage.Table
 	deliverer *deliver.Deliverer
 	outbox    *metrics.Registry // metrics of the store and the deliverer
 	api       *api.API
-	control   *api.Server // of the unix socket
+	callbacks http.Handler
+	feeds     []*feed       // the internal sources of the engine; guarded by mu
+	links     *access.Links // nil: deliveries have no signed addresses
+	control   *api.Server   // of the unix socket
 }
 
 // open opens the state directory and starts the engine. Its caller holds life for writing.
@@ -56,8 +64,12 @@ func (p *Pipeline) open() error {
 	p.setWaiting("reading the checkpoint")
 	o := &opened{store: s, outbox: metrics.NewRegistry()}
 	o.outbox.MustRegister(metrics.OfStore(s))
+	if o.triage, err = triage.Open(s, clock.Wall(), func() { o.deliverer.Notify() }); err != nil {
+		return errors.Join(err, s.Close())
+	}
+	o.outbox.MustRegister(metrics.Held(o.triage.Held))
 	o.deliverer, err = deliver.New(deliver.Options{
-		Store: s, Sinks: p.sinks, Log: p.log, Registry: o.outbox, Dead: p.metrics.Dead, Agent: p.completeAgent,
+		Store: s, Sinks: p.sinks, Log: p.log, Registry: o.outbox, Dead: p.metrics.Dead, Agent: p.completeAgent, Holds: o.triage.Holds,
 	})
 	if err != nil {
 		return errors.Join(err, s.Close())
@@ -72,7 +84,14 @@ func (p *Pipeline) open() error {
 	if err != nil {
 		return errors.Join(err, s.Close())
 	}
+	p.auditSetup(s, p.live.Load(), p.set)
 	o.api = api.Handler(s, p.runtime())
+	o.callbacks = p.callbacks(o.api)
+	if p.cfg.Links.Callbacks != "" {
+		if o.links, err = o.api.Links(); err != nil {
+			return errors.Join(err, e.Stop(context.Background()), s.Close())
+		}
+	}
 	if o.control, err = p.openControl(o.api); err != nil {
 		return errors.Join(err, e.Stop(context.Background()), s.Close())
 	}
@@ -88,17 +107,32 @@ func (p *Pipeline) open() error {
 // newEngine starts an engine on the open state directory. The engine resumes at the last checkpoint.
 func (p *Pipeline) newEngine(o *opened, cfg *config.Config, set *Set, inputs []engine.Input) (*engine.Engine, error) {
 	o.contain.SetDirectory(engine.NewDirectory(set, nil, clock.Wall()))
+	feeds := p.feedsOf(set)
+	inputs = slices.Clip(inputs)
+	for _, f := range feeds {
+		inputs = append(inputs, f.input())
+	}
+	var missing func(time.Time) (bool, time.Time, string)
+	if p.canary != nil {
+		missing = func(now time.Time) (bool, time.Time, string) { return p.canary.observe(o.store, now) }
+	}
 	e, err := engine.New(engine.Options{
 		Set: set, Replaces: p.engine, Inputs: inputs, Store: o.store, Shards: cfg.Shards, CheckpointEvery: cfg.State.CheckpointEvery,
 		CacheCells: cfg.State.Cells, Memory: cfg.Memory, Log: p.log, Metrics: p.metrics, Redact: content.Redact, Redaction: cfg.Redact, Contain: o.contain,
-		Guide: p.guides(cfg, set), Inventory: true, Rows: deliver.WantsRows(p.sinks), RowsCommitted: o.deliverer.NotifyRows,
+		Guide: p.guides(cfg, set), Inventory: true, Rows: deliver.WantsRows(p.sinks), RowsCommitted: o.deliverer.NotifyRows, Canary: missing,
 		Committed: func(entries []connectors.Entry) {
 			o.deliverer.Notify()
+			if p.canary != nil {
+				p.canary.committed(entries)
+			}
 			if p.opts.Committed != nil {
 				p.opts.Committed(entries)
 			}
 		},
 	})
+	p.mu.Lock()
+	o.feeds = feeds
+	p.mu.Unlock()
 	if err == nil { // from now on containments know credentials, their users and the calls of an hour
 		o.contain.SetDirectory(engine.NewDirectory(set, e.Inventory(), clock.Wall()))
 	}
@@ -150,6 +184,7 @@ func (p *Pipeline) runtime() api.Runtime {
 		ReplayDead: p.replayDead, EnableSink: p.enableSink, Containment: p.containment, Ledger: p.ledger,
 		Inventory: p.inventory, Agent: p.completeAgent, Refused: p.registry.ControlRefused, Log: p.log,
 		Rules: p.ruleViews, ConsoleLink: p.ConsoleLink,
+		Triage: p.triage, Canary: p.canaryStatus, SendCanary: p.sendCanary,
 	}
 }
 
@@ -270,6 +305,35 @@ func (p *Pipeline) replayOne(ctx context.Context, l *store.DeadLetter) (string, 
 		return "", err
 	}
 	return "handed to " + l.Sink + " again", nil
+}
+
+// canaryStatus returns what the canary shows, nil if there is none.
+func (p *Pipeline) canaryStatus() *api.Canary {
+	p.mu.Lock()
+	o := p.opened
+	p.mu.Unlock()
+	if p.canary == nil || o == nil {
+		return nil
+	}
+	s := p.canary.status(o.store)
+	return &s
+}
+
+// sendCanary makes the next event of the canary come at once.
+func (p *Pipeline) sendCanary() {
+	if p.canary != nil {
+		p.canary.send()
+	}
+}
+
+// triage returns the triage of findings of the open state directory.
+func (p *Pipeline) triage() (*triage.Table, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.opened == nil {
+		return nil, api.ErrNoProcess
+	}
+	return p.opened.triage, nil
 }
 
 // containment returns the containment table of the open state directory. It answers while the engine is being replaced too: a
