@@ -60,6 +60,11 @@
 // format). The datasets of the site's field maps belong to families too, so a rule that names a family need not be changed
 // for a new source.
 //
+// The dataset aidr.audit holds the changes of the process itself: event.action is the change (contain, token.create, reload,
+// refused ...), user.name its origin, resource.type the class, resource.id the object, resource.name the rule, event.outcome
+// failure for a refused request. Triage is not in it. Its events match only rules that name it, such a rule names no other
+// dataset, and feeds no rule. Rules are read from the beginning of the audit: entries that are older come late.
+//
 // `summary` is the sentence that people read first. A name in braces is a value of the finding: a field or a raw path of its
 // events, {count}, {value} (of new_value, the value that is new), a named expression of the group's key, and
 // {provenance.value}, {provenance.argument} and {provenance.source} of a provenance rule. A rule with `over` may also name

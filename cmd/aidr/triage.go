@@ -123,8 +123,8 @@ func snoozeCommand(w *stateFlags) *cobra.Command {
 	c := &cobra.Command{
 		Use: "snooze --rule ID|--agent UID|--finding ID --for TIME --reason TEXT", Short: "Hold back the deliveries of findings for a time",
 		Args: args(cobra.NoArgs),
-		Long: `snooze holds back the deliveries to endpoints of the findings that have all the values given. The findings are made as before, and are in
-the store and in the tables; only an exception of a rule changes what is found. Held deliveries are counted (aidr findings snoozes), and
+		Long: `snooze holds back the deliveries to endpoints and topics of the findings that have all the values given. The findings are made as before,
+and are in the store and in the tables; only an exception of a rule changes what is found. Held deliveries are counted (aidr findings snoozes), and
 are not made up for later; a finding that changes after the end is delivered with that change. A snooze always has an end, at most 30 days
 later. Findings about aidr itself are never held back.`,
 		Example: `  aidr findings snooze --rule llm.new-tool --agent research-bot --for 4h --reason 'rollout of the new search tool'`,
