@@ -31,7 +31,7 @@ type message struct {
 	entry    *connectors.Entry
 }
 
-// links are addresses for people. The addresses of actions are signed: who has one may take that action, once it is confirmed.
+// links are addresses for people. The addresses of actions are signed: an owner of one may take that action, after a confirmation.
 type links struct {
 	Console     string `json:"console,omitempty"` // the page of the finding or of the response
 	Runbook     string `json:"runbook,omitempty"` // the page for the rule

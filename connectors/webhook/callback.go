@@ -7,7 +7,7 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// CallbackAction is an action that a receiver's people can take by a signed address in a body. There is none that releases a
+// CallbackAction is an action that a receiver's people can take by a signed address in a body. No action releases a
 // containment.
 type CallbackAction string
 

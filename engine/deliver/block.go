@@ -287,7 +287,7 @@ func (o *outlet) announce(d store.Disabled) {
 		}},
 	})
 	if err != nil {
-		o.log.Warn("other endpoints are not told that a sink is disabled", "sink", o.name, "error", err)
+		o.log.Warn("endpoint.disabled not announced to the other endpoints", "sink", o.name, "error", err)
 		return
 	}
 	o.wakeOthers()

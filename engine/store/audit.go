@@ -197,7 +197,7 @@ func (s *Store) VerifyAudit(known ...AuditHead) (AuditReport, error) {
 		case json.Unmarshal(v, &a) != nil:
 			return broken(seq, "the entry cannot be read")
 		case a.Seq != seq:
-			return broken(seq, "the entry says that it is number %d", a.Seq)
+			return broken(seq, "the entry has the number %d", a.Seq)
 		case a.Prev != at.Hash && seq > 1:
 			return broken(at.Seq, "its hash is %s, and the next entry names %q", at.Hash, a.Prev)
 		case a.Prev != at.Hash:

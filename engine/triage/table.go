@@ -129,7 +129,7 @@ func (t *Table) read(id schema.ID) (*schema.Triage, error) {
 }
 
 // Change changes the triage of a finding, durably, with an entry in the audit. A change that was made already changes
-// nothing and gets the present triage. ErrNotFound and ErrConflict are for callers to tell apart.
+// nothing and gets the present triage. Its errors are ErrNotFound, ErrConflict, store.ErrUsed, or those of a request that is wrong.
 func (t *Table) Change(id schema.ID, r Request, who Actor) (*schema.Triage, error) {
 	if err := r.check(); err != nil {
 		return nil, err

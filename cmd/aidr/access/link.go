@@ -10,7 +10,7 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// LinkAction is what a call-back URL does once a person confirms it. There is none that releases a containment.
+// LinkAction is the action of a call-back URL, taken once a person confirms it. No action releases a containment.
 type LinkAction byte
 
 // The actions. They are part of the format.
@@ -34,7 +34,7 @@ const (
 	linkLength  = linkHead + sha256.Size
 )
 
-// ErrLink is returned for a text that is not a valid Link. It does not tell why: forgers learn nothing.
+// ErrLink is returned for a text that is not a valid Link. It gives no reason, so that forgers learn nothing.
 var ErrLink = errors.New("the link is not valid: it was changed, has expired, or is of another AIDR")
 
 // Links signs the Links of one state directory.

@@ -178,7 +178,7 @@ func (b *callbackBench) proposal(agent string) schema.ID {
 	return schema.ID{}
 }
 
-// TestApproveByLink approves a proposal by a signed link and by Slack: once, and only who may. There is no link that releases.
+// TestApproveByLink approves a proposal by a signed link and by Slack: once, and only by an approver. No link releases.
 func TestApproveByLink(t *testing.T) {
 	b := newCallbacks(t)
 	status := func(id schema.ID) schema.ContainmentStatus {

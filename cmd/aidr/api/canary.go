@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Canary is what the canary shows.
+// Canary is the state of the canary.
 type Canary struct {
 	Every     string        `json:"every"`
 	Within    string        `json:"within"`

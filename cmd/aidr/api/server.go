@@ -64,7 +64,7 @@ type Runtime struct {
 	Containment func() (*contain.Table, func(context.Context) error, error)
 	// Triage returns the triage of findings. If it is nil, that of the store is used.
 	Triage func() (*triage.Table, error)
-	// Canary returns what the canary shows, nil if there is none. SendCanary makes its next event come at once.
+	// Canary returns the state of the canary, nil if there is no canary. SendCanary makes its next event come at once.
 	Canary     func() *Canary
 	SendCanary func()
 	// Ledger returns the cost of every rule since the engine started, without the sizes of State.

@@ -174,7 +174,7 @@ func isDead(s *store.Store, sink string, f *flight) bool {
 	return false
 }
 
-// status returns what `aidr canary` shows.
+// status returns the state that `aidr canary` shows.
 func (c *canary) status(s *store.Store) api.Canary {
 	now := c.now()
 	missing, _, why := c.observe(s, now)

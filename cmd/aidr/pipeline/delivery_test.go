@@ -147,8 +147,8 @@ func TestReplayRecords(t *testing.T) {
 	x.stop()
 }
 
-// TestEndpointDisabledIsTold checks that the other endpoints, and the audit, get to know that one is disabled.
-func TestEndpointDisabledIsTold(t *testing.T) {
+// TestEndpointDisabledIsAnnounced checks that the other endpoints, and the audit, get to know that one is disabled.
+func TestEndpointDisabledIsAnnounced(t *testing.T) {
 	dir := folder(t, map[string]string{"a.yaml": leak, "log": event(1, "leak", "a") + "\n"})
 	soc, ops := newEndpoint(t), newEndpoint(t)
 	ops.Name = "ops"

@@ -307,7 +307,7 @@ func (p *Pipeline) replayOne(ctx context.Context, l *store.DeadLetter) (string, 
 	return "handed to " + l.Sink + " again", nil
 }
 
-// canaryStatus returns what the canary shows, nil if there is none.
+// canaryStatus returns the state of the canary, nil if there is no canary.
 func (p *Pipeline) canaryStatus() *api.Canary {
 	p.mu.Lock()
 	o := p.opened
