@@ -1,11 +1,7 @@
 package engine
 
 import (
-	"cmp"
 	"context"
-	"encoding/hex"
-	"encoding/json"
-	"fmt"
 	"log/slog"
 	"slices"
 	"sync"
@@ -117,7 +113,9 @@ func (c *checkpointer) run() {
 	defer stop()
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
+	var soon postponed
 	for {
+		before := c.seq
 		select {
 		case now := <-tick:
 			if now.Sub(c.last) >= min(2*c.took, slowestPace) {
@@ -126,9 +124,14 @@ func (c *checkpointer) run() {
 			c.checkOutbox()
 			c.reportMemory()
 		case <-c.urgent:
-			if c.clock.Now().Sub(c.last) >= UrgentAfter {
-				c.checkpoint(ctx, nil, false)
+			if wait := UrgentAfter - c.clock.Now().Sub(c.last); wait > 0 {
+				soon.set(c.clock, wait)
+				continue
 			}
+			c.checkpoint(ctx, nil, false)
+		case <-soon.due:
+			soon.cancel()
+			c.checkpoint(ctx, nil, false)
 		case <-c.pressed:
 			if c.behind || c.budget.Pressed() {
 				c.checkpoint(ctx, nil, false)
@@ -136,6 +139,7 @@ func (c *checkpointer) run() {
 		case done := <-c.requests:
 			done <- c.checkpoint(ctx, nil, true)
 		case r := <-c.stopping:
+			soon.cancel()
 			err := c.checkpoint(r.ctx, r.until, true)
 			for err == nil && c.behind && r.until != nil {
 				err = c.checkpoint(r.ctx, r.until, true)
@@ -143,6 +147,31 @@ func (c *checkpointer) run() {
 			r.done <- err
 			return
 		}
+		if c.seq != before {
+			soon.cancel() // the match was in a queue before it was urgent, so this checkpoint has it
+		}
+	}
+}
+
+// postponed is an urgent checkpoint that waits until UrgentAfter has passed since the last one. The zero value waits for
+// nothing.
+type postponed struct {
+	due  <-chan time.Time
+	stop func()
+}
+
+// set makes the checkpoint due after d, unless it is due sooner.
+func (p *postponed) set(c clock.Clock, d time.Duration) {
+	if p.due == nil {
+		p.due, p.stop = c.Tick(d)
+	}
+}
+
+// cancel forgets the checkpoint.
+func (p *postponed) cancel() {
+	if p.due != nil {
+		p.stop()
+		*p = postponed{}
 	}
 }
 
@@ -473,84 +502,6 @@ func (c *checkpointer) lows() map[*input]schema.Instant {
 	return lows
 }
 
-// checkOutbox closes the gate while the outbox is full, and opens it when there is room again, whether or not anything
-// moves.
-func (c *checkpointer) checkOutbox() {
-	if c.store == nil {
-		return
-	}
-	why := ""
-	if c.store.OutboxFull() {
-		why = "the outbox is full: a sink that may not lose findings is away; reading goes on when it drains"
-	}
-	c.gate.Set(why)
-}
-
-// commit writes the checkpoint, and tries again until it succeeds; until then reading is paused, and nothing is lost. If it
-// has to give up because the engine stops, the previous checkpoint counts, and the input after it is read again.
-func (c *checkpointer) commit(ctx context.Context, cp *store.Checkpoint) error {
-	pauses := storePauses()
-	logged := "" // the last failure that was logged: each change is logged once
-	var failure *checkpointFailure
-	for {
-		err := c.try(cp)
-		if err == nil {
-			if logged != "" {
-				c.log.Info("checkpoint written; reading goes on")
-			}
-			c.noteFailure(failure)
-			c.checkOutbox()
-			return nil
-		}
-		if failure == nil {
-			failure = &checkpointFailure{since: c.clock.Now()}
-		}
-		failure.err = err
-		pause := pauses.Next()
-		c.gate.Set(fmt.Sprintf("the state directory cannot be written: %v", err))
-		if err.Error() != logged {
-			logged = err.Error()
-			c.log.Error("checkpoint write failed, retrying; reading is paused until it succeeds", "error", err, "pause", pause)
-		}
-		if !c.pause(ctx, pause, err) {
-			if err = c.try(cp); err != nil { // the last attempt
-				c.abandoned = err
-			}
-			return err
-		}
-	}
-}
-
-// try writes the checkpoint once and records the outcome for Status.
-func (c *checkpointer) try(cp *store.Checkpoint) error {
-	err := c.write(cp)
-	c.budget.Failing(err != nil)
-	c.mu.Lock()
-	c.err = err
-	c.mu.Unlock()
-	return err
-}
-
-// pause waits before the next attempt, and answers requests for a checkpoint with the failure until then. It returns
-// false if the engine stops.
-func (c *checkpointer) pause(ctx context.Context, d time.Duration, failure error) bool {
-	tick, stop := c.clock.Tick(d)
-	defer stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return false
-		case done := <-c.requests:
-			done <- failure
-		case r := <-c.stopping:
-			c.stopping <- r // for run, which answers it
-			return false
-		case <-tick:
-			return true
-		}
-	}
-}
-
 // takeFolded forgets the checkpoints whose pending items have all moved into base, and returns their numbers.
 func (c *checkpointer) takeFolded() (folded []uint64) {
 	kept := c.pending[:0]
@@ -604,127 +555,4 @@ func (c *checkpointer) publish(ctx context.Context, cp *store.Checkpoint, state 
 			}
 		}
 	}
-}
-
-// engineState is the engine's part of a checkpoint, as JSON: small, and readable when something is wrong. Times are in
-// nanoseconds.
-type engineState struct {
-	Version    int              `json:"version"`
-	Latest     int64            `json:"latest_ns"` // see latestOf
-	Partitions []partitionState `json:"partitions"`
-	Rules      []ruleState      `json:"rules"`
-	Sweeping   bool             `json:"sweeping,omitempty"` // the store may have State that nothing will read
-
-	Operational []operationalEntry `json:"operational,omitempty"`
-	Inventory   int64              `json:"inventory_watermark_ns,omitempty"`
-
-	barrier *barrier // of level 0
-}
-
-// stateVersion is the version of engineState; a newer one is refused.
-// Version 1 had the highest event time of a partition in event_ns, and nothing of the recent times. Up to version 2 the
-// store had no timers, and the value of a cell held its wake time instead.
-const stateVersion = 3
-
-// timersVersion is the first version whose store has timers.
-const timersVersion = 3
-
-type partitionState struct {
-	Source string `json:"source"`
-	Topic  string `json:"topic"`
-	Number int32  `json:"partition"`
-	Next   int64  `json:"next"`
-	Known  bool   `json:"known"`
-	Event  int64  `json:"event_ns"` // progress.quantile
-	Record int64  `json:"record_ns"`
-	Floor  int64  `json:"floor_ns"`
-	Final  bool   `json:"final,omitempty"`
-	Lost   bool   `json:"lost,omitempty"` // its State was lost, and no event was read since
-
-	Events    *recentTimes `json:"recent_events,omitempty"`
-	Records   *recentTimes `json:"recent_records,omitempty"`
-	Borrowed  int          `json:"borrowed,omitempty"`
-	Heard     int64        `json:"last_record_ns,omitempty"` // lane.lastRecord
-	LatestOwn *latest      `json:"latest,omitempty"`
-
-	watermark schema.Instant
-}
-
-func (p *partitionState) key() connectors.Partition {
-	return connectors.Partition{Source: p.Source, Topic: p.Topic, Number: p.Number}
-}
-
-type ruleState struct {
-	ID        string `json:"id"`
-	Shape     string `json:"shape"`
-	Watermark int64  `json:"watermark_ns"`
-	Warming   int64  `json:"warming_until_ns,omitempty"`
-}
-
-// setReached sets the rules' watermarks.
-func (s *engineState) setReached(reached []schema.Instant) {
-	for i, t := range reached {
-		s.Rules[i].Watermark = int64(t)
-	}
-}
-
-func (s *engineState) encode() []byte {
-	b, err := json.Marshal(s)
-	if err != nil {
-		panic("BUG: " + err.Error())
-	}
-	return b
-}
-
-// latest returns the event time up to which everything was read.
-func (s *engineState) latest() schema.Instant {
-	if s.Version >= 2 {
-		return schema.Instant(s.Latest)
-	}
-	t := never
-	for _, p := range s.Partitions {
-		t = max(t, schema.Instant(p.Event))
-	}
-	return t
-}
-
-// sumOfPositions returns the sum of all positions. It differs between two checkpoints if something was read between
-// them.
-func (s *engineState) sumOfPositions() (n int64) {
-	for _, p := range s.Partitions {
-		n += p.Next
-	}
-	return n
-}
-
-// state returns the engine's part of the checkpoint. lanes.mu is held.
-func (c *checkpointer) state() *engineState {
-	s := &engineState{Version: stateVersion, Latest: int64(latestOf(c.lanes.progress())), Inventory: int64(c.inventory.watermark)}
-	s.Sweeping = c.retired != nil && c.retired.sweeping
-	for p, l := range c.lanes.all {
-		s.Partitions = append(s.Partitions, partitionState{
-			Source: p.Source, Topic: p.Topic, Number: p.Number, Next: l.next, Known: l.known,
-			Event: int64(l.progress.quantile), Record: int64(l.progress.record), Floor: int64(l.progress.floor), Final: l.final, Lost: l.lost,
-			Events: l.progress.events.clone(), Records: l.progress.records.clone(), Borrowed: l.progress.borrowed,
-			LatestOwn: l.progress.latest.clone(),
-			watermark: l.watermark(),
-		})
-	}
-	slices.SortFunc(s.Partitions, func(a, b partitionState) int {
-		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Topic, b.Topic), cmp.Compare(a.Number, b.Number))
-	})
-	for i := range s.Partitions {
-		if at := c.lanes.all[s.Partitions[i].key()].lastRecord; !at.IsZero() {
-			s.Partitions[i].Heard = at.UnixNano()
-		}
-	}
-	if c.observer != nil {
-		s.Operational = c.observer.findings.state()
-	}
-	for i, r := range c.rules.set.Rules {
-		s.Rules = append(s.Rules, ruleState{
-			ID: r.ID, Shape: hex.EncodeToString(r.Shape[:]), Watermark: int64(c.watermark[i]), Warming: int64(c.warming[i]),
-		})
-	}
-	return s
 }

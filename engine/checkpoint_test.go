@@ -5,14 +5,22 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/connectors/memory"
 	"github.com/aidr-engine/aidr/engine/budget"
 	"github.com/aidr-engine/aidr/engine/clock"
 	"github.com/aidr-engine/aidr/engine/gate"
 	"github.com/aidr-engine/aidr/engine/store"
+	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/schema"
+	"github.com/aidr-engine/aidr/schema/decode"
 )
 
 // A checkpoint that could not be written holds findings and State that exist nowhere else: no later checkpoint may move the
@@ -123,4 +131,55 @@ func TestFailingCheckpointsAreLoggedOnce(t *testing.T) {
 			t.Errorf("line %d: got %q, want %q in it", i, got[i], want)
 		}
 	}
+}
+
+// An urgent request soon after a checkpoint is postponed until UrgentAfter has passed since then. It is not dropped: the
+// next regular checkpoint may be ten times as far away.
+func TestAnUrgentCheckpointIsPostponedNotDropped(t *testing.T) {
+	st, err := store.Open("", store.Options{Memory: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer st.Close()
+	dir := t.TempDir()
+	rule := "id: c\ntitle: t\nseverity: critical\nwhen: event.action == \"x\"\n"
+	if err := os.WriteFile(filepath.Join(dir, "c.yaml"), []byte(rule), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	set, problems := rules.Load(rules.Options{}, dir)
+	if set == nil {
+		t.Fatal(problems)
+	}
+	b := &bench{t: t, offset: map[int32]int64{}}
+	waits, due, found := make(chan time.Duration, 8), make(chan time.Time), make(chan schema.ID, 8)
+	var passed atomic.Int64
+	now := func() time.Time { return benchStart.Add(time.Duration(passed.Load())) }
+	wall := clock.Clock{Now: now, Tick: func(d time.Duration) (<-chan time.Time, func()) {
+		if d == DefaultCheckpointEvery {
+			return nil, func() {}
+		}
+		waits <- d
+		return due, func() {}
+	}}
+	b.e, err = New(Options{
+		Set: set, Store: st, Shards: 1, Clock: wall,
+		Inputs:    []Input{{Source: &memory.Source{Named: "s"}, Decode: decode.Options{Format: "aidr"}, Datasets: []string{"litellm"}}},
+		Committed: func(entries []connectors.Entry) { found <- entries[0].Finding.ID },
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.e.Assigned(b.partition(0))
+	b.read(0, false, event{"litellm", 1, 1, "x"})
+	first := <-found // long after the last checkpoint, so at once
+	passed.Add(int64(10 * time.Millisecond))
+	b.read(0, false, event{"litellm", 2, 2, "y"}, event{"litellm", 7200, 7200, "x"})
+	if d := <-waits; d != UrgentAfter-10*time.Millisecond {
+		t.Errorf("postponed by %v, want %v", d, UrgentAfter-10*time.Millisecond)
+	}
+	due <- now()
+	if second := <-found; second == first {
+		t.Errorf("got finding %s twice", first)
+	}
+	b.stop()
 }
