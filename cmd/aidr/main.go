@@ -8,6 +8,9 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // time zones for rules, if the system has none, as in a container without a distribution
+
+	_ "golang.org/x/crypto/x509roots/fallback" // certificates of authorities, if the system has none
 
 	"github.com/aidr-engine/aidr/connectors/clickhouse/host"
 )

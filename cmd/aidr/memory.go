@@ -5,6 +5,8 @@ import (
 	"os"
 	"runtime/debug"
 
+	"github.com/KimMachineGun/automemlimit/memlimit"
+
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
 	"github.com/aidr-engine/aidr/engine/budget"
 )
@@ -36,8 +38,12 @@ func softLimit(bytes int64) {
 // library allocates itself, and the program's code.
 const outsideHeap = 192 << 20
 
-// limitMemory fills in the memory budget: the configured one, or GOMEMLIMIT, or the default. Unless GOMEMLIMIT is set, the
-// garbage collector works harder as the heap approaches the budget.
+// containerShare is the part of a container's memory that aidr uses by default. The rest is for the kernel's buffers, which
+// count against the container, and for the time between two estimates.
+const containerShare = 0.9
+
+// limitMemory fills in the memory budget: the configured one, or GOMEMLIMIT, or containerShare of the container's limit, or
+// the default. Unless GOMEMLIMIT is set, the garbage collector works harder as the heap approaches the budget.
 func limitMemory(cfg *config.Config) {
 	limit := debug.SetMemoryLimit(-1)
 	if cfg.Memory == 0 && limit != math.MaxInt64 {
@@ -45,6 +51,9 @@ func limitMemory(cfg *config.Config) {
 	}
 	if cfg.Memory == 0 {
 		cfg.Memory = budget.Default
+		if container, err := memlimit.FromCgroup(); err == nil && container > 0 && container < math.MaxInt64 {
+			cfg.Memory = int64(containerShare * float64(container))
+		}
 	}
 	if limit == math.MaxInt64 {
 		debug.SetMemoryLimit(max(cfg.Memory-outsideHeap, cfg.Memory/2))

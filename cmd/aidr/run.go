@@ -26,8 +26,9 @@ a last checkpoint, drains the sinks for at most 10 s and exits with 0. Changes o
 the configuration too: what can be applied at once is applied, and the log and aidr status name what needs a restart. A
 configuration that does not load leaves everything as it runs.
 
-The memory of the engine has a budget (memory, by default GOMEMLIMIT or 2 GiB). A flood that exceeds it does not change
-findings: state that is not needed at once is paged to the state directory, and reading waits.
+The memory of the engine has a budget (memory, by default GOMEMLIMIT, or 90 % of the limit of the container, or 2 GiB). A
+flood that exceeds it does not change findings: state that is not needed at once is paged to the state directory, and reading
+waits.
 
 The address http.listen serves health at /healthz and /readyz, and Prometheus metrics at /metrics.`,
 		Args: args(cobra.NoArgs),

@@ -6,6 +6,13 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
+// The values of Status.Status and Component.Status.
+const (
+	OK       = "ok"
+	Degraded = "degraded" // something is unreachable, but nothing is lost
+	Down     = "down"     // nothing can be processed
+)
+
 // Status is the response of /v1/status, which `aidr status` shows. /readyz shows part of it.
 type Status struct {
 	Status      string               `json:"status"` // ok, degraded, down

@@ -72,7 +72,7 @@ type Config struct {
 	Shards int `key:"shards" unit:"shards"`
 	// Memory budget of the engine, such as 512MiB. Beyond it, State that is not needed at once is paged to the state
 	// directory, and reading waits; findings do not change.
-	Memory int64 `key:"memory" type:"size"` // bytes; 0: GOMEMLIMIT, or the engine's default
+	Memory int64 `key:"memory" type:"size"` // bytes; 0: GOMEMLIMIT, or a share of the container's limit, or the engine's default
 
 	places  map[string]Place
 	digests map[string]digest // of the keys of the file; see Changed

@@ -42,7 +42,7 @@ func keyDefaults() map[string]string {
 	return map[string]string{
 		"rules":                               "[library]",
 		"shards":                              "one per core",
-		"memory":                              "GOMEMLIMIT, or 2GiB",
+		"memory":                              "GOMEMLIMIT, or 90 % of the limit of the container, or 2GiB",
 		"sources[].name":                      "source-1, source-2 ...",
 		"sources[].format":                    auto,
 		"sources[].idle":                      d(engine.DefaultIdle),

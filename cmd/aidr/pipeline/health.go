@@ -29,9 +29,9 @@ import (
 
 // Health states of a component and of the whole process.
 const (
-	ok       = "ok"
-	degraded = "degraded" // something is unreachable, but nothing is lost
-	down     = "down"     // nothing can be processed
+	ok       = api.OK
+	degraded = api.Degraded // something is unreachable, but nothing is lost
+	down     = api.Down     // nothing can be processed
 )
 
 // health is the state of one component: err is nil if it is healthy, and since is the time of the last change.

@@ -155,7 +155,7 @@ func (e *Engine) launch(o Options) (ports *os.File, err error) {
 	if err := s.write(o.Dir); err != nil {
 		return nil, err
 	}
-	self, err := os.Executable()
+	child, err := program()
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +165,7 @@ func (e *Engine) launch(o Options) (ports *os.File, err error) {
 		return nil, err
 	}
 	e.stdin, e.hold = p.stdinW, p.holdW
-	e.cmd = exec.Command(self, append([]string{hostArgument, o.Library}, o.arguments()...)...)
+	e.cmd = exec.Command(child, append([]string{hostArgument, o.Library}, o.arguments()...)...)
 	e.cmd.Dir = o.Dir
 	e.cmd.Env = []string{"TZ=UTC", "LANG=C.UTF-8", "PATH=" + os.Getenv("PATH"), "HOME=" + o.Dir}
 	e.cmd.Stdin, e.cmd.Stdout, e.cmd.Stderr = p.stdinR, e.stderr, e.stderr

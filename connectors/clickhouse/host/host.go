@@ -1,9 +1,10 @@
 // Package host runs ClickHouse's own engine in a child process, for integration tests, local use and evaluation. It needs
 // one library from npm, no server, and runs a single node. Production uses a ClickHouse server or ClickHouse Cloud.
 //
-// The child runs this same program with a hidden first argument. Main, which main and TestMain call before anything else,
-// recognises the argument, loads the library without cgo and does not return. The engine listens only on loopback, on a
-// native port of its own and on request for HTTP, and has a user whose password is given or generated:
+// The child runs this same program, or aidr-clickhouse for a program that is built without the engine (build tag noengine),
+// with a hidden first argument. Main, which main and TestMain call before anything else, recognises the argument, loads
+// the library without cgo and does not return. The engine listens only on loopback, on a native port of its own and on
+// request for HTTP, and has a user whose password is given or generated:
 //
 //	parent                                   child (own process group)
 //	Start: config.xml, users.xml, 3 pipes -> Main: dlopen libchdb.so, chdb_query_cmdline

@@ -1,12 +1,13 @@
 //go:build linux && amd64 && !noengine
 
 // Without cgo, purego makes the program load libc dynamically. The build tag noengine leaves out both the engine and this
-// dependency, for images without libc.
+// dependency: the released aidr is static, and the program aidr-clickhouse runs the engine for it (library_beside.go).
 package host
 
 import (
 	"errors"
 	"fmt"
+	"os"
 	"runtime"
 
 	"github.com/ebitengine/purego"
@@ -51,6 +52,9 @@ func cStrings(pin *runtime.Pinner, args []string) []*byte {
 	pin.Pin(&argv[0])
 	return argv
 }
+
+// program returns the program that runs the engine, which is this one.
+func program() (string, error) { return os.Executable() }
 
 // supported returns an error if the engine does not run on this platform.
 func supported() error { return nil }

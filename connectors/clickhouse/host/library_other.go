@@ -1,4 +1,4 @@
-//go:build !(linux && amd64) || noengine
+//go:build !(linux && amd64)
 
 package host
 
@@ -9,8 +9,11 @@ import (
 
 func runLibrary(path string, args []string) error { return supported() }
 
+// program returns the program that runs the engine.
+func program() (string, error) { return "", supported() }
+
 // supported returns an error if the engine does not run on this platform.
 func supported() error {
-	return fmt.Errorf("run engine: not included in this program (%s/%s), only for Linux on x64 with glibc: "+
+	return fmt.Errorf("run engine: it does not exist for %s/%s, only for Linux on x64 with glibc: "+
 		"use a ClickHouse server (--clickhouse DSN)", runtime.GOOS, runtime.GOARCH)
 }
