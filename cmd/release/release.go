@@ -117,7 +117,9 @@ func (r *release) make(ctx context.Context, targets []target) (err error) {
 	if err != nil {
 		return err
 	}
-	r.version = info.Main.Version
+	if r.version = info.Main.Version; !strings.HasPrefix(r.version, "v") {
+		return fmt.Errorf("Go recorded version %q: build from a clone of the repository, not from a linked work tree or a copy of files", r.version)
+	}
 	steps := []func() error{
 		func() error { return r.writeNotices(ctx, info) },
 		func() error { return r.writeBill(info) },
