@@ -59,7 +59,7 @@ func (r *release) debian(t target) (*nfpm.Info, error) {
 	}
 	info := nfpm.WithDefaults(&nfpm.Info{
 		Name: "aidr", Arch: t.arch, Platform: t.os, Version: strings.TrimPrefix(r.version, "v"), Section: "admin", Priority: "optional",
-		Maintainer: "The AIDR authors <aidr@aidr-engine.dev>", Homepage: source, License: "Apache-2.0", MTime: r.time,
+		Maintainer: "AIDR <aidr-engine@users.noreply.github.com>", Homepage: source, License: "Apache-2.0", MTime: r.time,
 		Description: "AI Detection and Response over logs\n Reads the logs of AI agents from Kafka, evaluates detection rules, and writes findings to\n ClickHouse and webhooks.",
 		Overridables: nfpm.Overridables{
 			Contents:   contents,
