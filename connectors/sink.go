@@ -42,7 +42,7 @@ func EntryTypeOf(f *schema.Finding) EntryType {
 	switch {
 	case f.Status == schema.StatusWithdrawn:
 		return FindingWithdrawn
-	case f.Revision <= 1:
+	case f.Change() <= 1:
 		return FindingOpened
 	case f.Status == schema.StatusSettled:
 		return FindingSettled

@@ -48,7 +48,7 @@ func (s *responder) respond(r *rules.Rule, f *schema.Finding) {
 			s.table.Withdraw(f.ID)
 		}
 		return
-	case f.Status == schema.StatusSettled && f.Revision > 1:
+	case f.Status == schema.StatusSettled && f.Change() > 1:
 		return
 	}
 	c := r.Contain

@@ -267,7 +267,7 @@ func (rr *retiredRules) withdraw(cp *store.Checkpoint, key, value []byte) []byte
 			return nil
 		}
 		isChanging := slices.ContainsFunc(cp.Outbox, func(en connectors.Entry) bool { return en.ID() == id })
-		if !ok || f.Revision != o.Revision || isChanging {
+		if !ok || f.Change() != o.Revision || isChanging {
 			continue // the store has forgotten it, or the new State has made the same finding
 		}
 		f.Status, f.WithdrawnReason = schema.StatusWithdrawn, reason

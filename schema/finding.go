@@ -41,11 +41,16 @@ func Severities() []Severity {
 // Rank returns the place of s in the order of severities, 0 for info, or -1 if s is not a severity.
 func (s Severity) Rank() int { return slices.Index(Severities(), s) }
 
+// RevisionShift is the bit from which on a revision holds the number of the store's incarnation; see Finding.Revision.
+const RevisionShift = 24
+
 // Finding is the verdict of a rule on the triggers of one key in one group. Its JSON names are a contract with webhooks,
 // SQL and `aidr replay`: fields are added, never renamed. All text in it was redacted when it was captured.
 type Finding struct {
-	ID           ID                `json:"id"`
-	Revision     uint64            `json:"revision,omitempty"` // grows by one with each change that a checkpoint contains
+	ID ID `json:"id"`
+	// Revision grows by one with each change that a checkpoint contains. After the state directory was restored from a backup,
+	// its bits from RevisionShift on hold a number that grows with each restore.
+	Revision     uint64            `json:"revision,omitempty"`
 	Status       Status            `json:"status"`
 	RuleID       string            `json:"rule_id"`
 	RuleVersion  int               `json:"rule_version"`
@@ -129,3 +134,6 @@ type Response struct {
 	TTL    string `json:"ttl,omitempty"`
 	Result string `json:"result"` // outcome of the action
 }
+
+// Change returns how many changes of the finding led to its revision, from 1 on, without the incarnation.
+func (f *Finding) Change() uint64 { return f.Revision & (1<<RevisionShift - 1) }

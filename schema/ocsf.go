@@ -52,7 +52,7 @@ func OCSFActivityOf(f *Finding) OCSFActivity {
 	switch {
 	case f.Status == StatusWithdrawn:
 		return OCSFClose
-	case f.Revision <= 1:
+	case f.Change() <= 1:
 		return OCSFCreate
 	}
 	return OCSFUpdate

@@ -19,10 +19,11 @@ import (
 
 func stateCommand() *cobra.Command {
 	var w stateFlags
-	c := &cobra.Command{Use: "state", Short: "Inspect, export and clear the State of rules", Args: args(cobra.NoArgs),
+	c := &cobra.Command{Use: "state", Short: "Inspect, export and clear the State of rules; back up and restore the state directory", Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	w.flags(c)
-	c.AddCommand(stateListCommand(&w), stateGetCommand(&w), stateExportCommand(&w), stateClearCommand(&w), stateAuditCommand(&w))
+	c.AddCommand(stateListCommand(&w), stateGetCommand(&w), stateExportCommand(&w), stateClearCommand(&w), stateAuditCommand(&w),
+		stateBackupCommand(&w), stateBackupsCommand(), stateVerifyCommand(), stateRestoreCommand())
 	return c
 }
 

@@ -6,6 +6,7 @@ import (
 	"context"
 	"debug/elf"
 	"encoding/json"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -20,6 +21,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 )
+
+// exitWarnings is the exit code of `aidr config check` if it has only warnings, such as that there is no sink yet.
+const exitWarnings = 3
 
 // required skips a test that takes minutes, unless AIDR_TEST_REQUIRE names deploy.
 func required(t *testing.T) {
@@ -56,24 +60,24 @@ func TestRelease(t *testing.T) {
 	var builds [2]string
 	for i := range builds {
 		builds[i] = filepath.Join(t.TempDir(), "dist")
-		if err := run(context.Background(), []string{"-repo", clone(t, "v9.8.7"), "-out", builds[i], "-targets", "linux/amd64"}, io.Discard); err != nil {
+		if err := run(context.Background(), []string{"-repo", clone(t, "v0.9.8"), "-out", builds[i], "-targets", "linux/amd64"}, io.Discard); err != nil {
 			t.Fatal(err)
 		}
 	}
 	dist := builds[0]
 	t.Run("same bytes", func(t *testing.T) { command(t, ".", "diff", "-r", builds[0], builds[1]) })
 	t.Run("checksums", func(t *testing.T) { command(t, dist, "sha256sum", "--check", "--strict", checksumsName) })
-	t.Run("bill of materials", func(t *testing.T) { checkBill(t, filepath.Join(dist, "aidr_9.8.7_sbom.cdx.json")) })
+	t.Run("bill of materials", func(t *testing.T) { checkBill(t, filepath.Join(dist, "aidr_0.9.8_sbom.cdx.json")) })
 	t.Run("archive", func(t *testing.T) {
-		command(t, dist, "tar", "-xzf", "aidr_9.8.7_linux_amd64.tar.gz")
-		root := filepath.Join(dist, "aidr_9.8.7_linux_amd64")
+		command(t, dist, "tar", "-xzf", "aidr_0.9.8_linux_amd64.tar.gz")
+		root := filepath.Join(dist, "aidr_0.9.8_linux_amd64")
 		checkStatic(t, filepath.Join(root, "aidr"))
-		if text := command(t, root, "./aidr", "version"); !strings.HasPrefix(text, "aidr v9.8.7 (commit ") {
+		if text := command(t, root, "./aidr", "version"); !strings.HasPrefix(text, "aidr v0.9.8 (commit ") {
 			t.Errorf("version: %q", text)
 		}
 	})
-	t.Run("package", func(t *testing.T) { checkPackage(t, filepath.Join(dist, "aidr_9.8.7_amd64.deb")) })
-	t.Run("image", func(t *testing.T) { checkImage(t, filepath.Join(dist, "aidr_9.8.7_image.oci.tar")) })
+	t.Run("package", func(t *testing.T) { checkPackage(t, filepath.Join(dist, "aidr_0.9.8_amd64.deb")) })
+	t.Run("image", func(t *testing.T) { checkImage(t, filepath.Join(dist, "aidr_0.9.8_image.oci.tar")) })
 }
 
 // checkStatic fails if a program needs a dynamic linker.
@@ -117,7 +121,7 @@ func checkBill(t *testing.T, path string) {
 			t.Errorf("no component %s", module)
 		}
 	}
-	if bom.BOMFormat != "CycloneDX" || bom.Metadata.Component.Version != "9.8.7" {
+	if bom.BOMFormat != "CycloneDX" || bom.Metadata.Component.Version != "0.9.8" {
 		t.Errorf("format %q, version %q", bom.BOMFormat, bom.Metadata.Component.Version)
 	}
 }
@@ -138,7 +142,10 @@ func checkPackage(t *testing.T, path string) {
 	}
 	dir := t.TempDir()
 	command(t, ".", "dpkg-deb", "--extract", path, dir)
-	command(t, dir, filepath.Join(dir, "usr/bin/aidr"), "config", "check", filepath.Join(dir, "etc/aidr/aidr.yaml"))
+	text, err := exec.Command(filepath.Join(dir, "usr/bin/aidr"), "config", "check", filepath.Join(dir, "etc/aidr/aidr.yaml")).CombinedOutput()
+	if exit := new(exec.ExitError); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != exitWarnings) {
+		t.Errorf("the configuration of the package: %v\n%s", err, text)
+	}
 }
 
 // checkImage unpacks the image and runs it in a root directory of its own, as the user of the image: a record gives a finding

@@ -66,6 +66,7 @@ func (t *Table) load() error {
 	} else {
 		t.unsaved.table = true
 	}
+	t.begin(t.store.Incarnation(), now, raw != nil)
 	e := emptyView(newHasher(), t.state.Epoch).edit()
 	if err := t.loadRecords(e, now); err != nil {
 		return err
@@ -76,6 +77,19 @@ func (t *Table) load() error {
 	t.logFrom = t.state.Version
 	t.setView(e)
 	return nil
+}
+
+// begin notices that the state directory was restored from a backup: containments since then are not in it. The epoch is another
+// one, so that followers of the table ask for all of it.
+func (t *Table) begin(incarnation uint64, now schema.Instant, existed bool) {
+	if t.state.Incarnation == incarnation {
+		return
+	}
+	t.state.Incarnation, t.state.Epoch, t.unsaved.table = incarnation, now, true
+	if existed && t.state.Known {
+		t.doubt("the state directory was restored from a backup, so containments made after the backup are not known: " +
+			"confirm with `aidr contain --confirm-complete` that there are none")
+	}
 }
 
 func (t *Table) loadRecords(e *viewEdit, now schema.Instant) error {

@@ -62,6 +62,8 @@ type tableState struct {
 	Known   bool           `json:"known"`
 	Lost    string         `json:"lost,omitempty"`
 	Pause   Pause          `json:"pause"`
+	// Incarnation is that of the store when the table was last loaded; see store.Renew.
+	Incarnation uint64 `json:"incarnation,omitempty"`
 }
 
 // record is one entry of the ledger that is still in use. It is immutable, except for live.

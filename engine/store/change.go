@@ -102,6 +102,7 @@ var errUncertain = errors.New("the last checkpoint could not be written yet: try
 // Apply makes a change durable: all of it, or none of it. After an error it may or may not be durable.
 func (s *Store) Apply(c *Change) error {
 	out := Checkpoint{Outbox: c.Outbox}
+	s.stamp(&out)
 	bodies, size, err := encodeEntries(&out)
 	if err != nil {
 		return err

@@ -63,6 +63,7 @@ type KV struct{ Key, Value []byte }
 // After an error the checkpoint may or may not be durable. The caller commits the same checkpoint again until that
 // succeeds; if it was durable already, the repetition changes nothing.
 func (s *Store) Commit(c *Checkpoint) error {
+	s.stamp(c)
 	bodies, size, err := encodeEntries(c)
 	if err != nil {
 		return err

@@ -71,6 +71,7 @@ func (s *Store) open(dir string) error {
 		return fmt.Errorf("lock it: %w", err)
 	}
 	s.lock = lock
+	s.removeCopies()
 	s.openReceipt()
 	if err := s.openDB(); err != nil {
 		s.closeReceipt()
@@ -239,6 +240,9 @@ func (s *Store) load(db *pebble.DB) error {
 			return err
 		}
 		s.last = lastCheckpoint{seq: seq, state: last[w:], at: instantOf(at)}
+	}
+	if s.incarnation, err = loadIncarnation(db); err != nil {
+		return err
 	}
 	if err := s.out.load(db); err != nil {
 		return err

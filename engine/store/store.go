@@ -128,17 +128,19 @@ type Store struct {
 	// writing admits one writer. It is locked before mu, and held while the writer waits for the disk.
 	writing sync.Mutex
 	// mu guards the fields below. Only the writer changes them, and it locks mu only to replace values.
-	mu       sync.RWMutex
-	db       *pebble.DB // nil after a failed attempt to reopen it
-	closed   bool
-	last     lastCheckpoint
-	out      outboxState
-	dead     deadState
-	dropping [deadShares]bool // the share drops dead letters; see setDead
-	sinks    map[string]*sinkState
-	rows     rowState
-	pins     map[uint64]int // number of retries that need an outbox entry, by Seq
-	audit    AuditHead
+	mu     sync.RWMutex
+	db     *pebble.DB // nil after a failed attempt to reopen it
+	closed bool
+	last   lastCheckpoint
+	// incarnation is raised by a restore; it is in the high bits of the numbers that leave the store.
+	incarnation uint64
+	out         outboxState
+	dead        deadState
+	dropping    [deadShares]bool // the share drops dead letters; see setDead
+	sinks       map[string]*sinkState
+	rows        rowState
+	pins        map[uint64]int // number of retries that need an outbox entry, by Seq
+	audit       AuditHead
 	// uncertain is set after a Commit that failed until it is repeated: it may be durable. Used by the writer only.
 	uncertain bool
 

@@ -60,6 +60,7 @@ func (h *handler) routes() []route {
 		{"GET /v1/audit/verify", read, false, h.auditVerify},
 		{"POST /v1/state/clear", rules, false, h.clearState},
 		{"POST /v1/state/try", rules, false, h.tryItems},
+		{"POST /v1/state/copy", admin, false, h.copyState},
 		{"GET /v1/containments", read, true, h.control(false, h.contained)},
 		{"POST /v1/containments", contain, true, h.control(true, h.contain)},
 		{"POST /v1/containments/dry-run", read, true, h.control(false, h.dryRun)},
