@@ -25,8 +25,8 @@ func TestStateBackup(t *testing.T) {
 	}
 	expect := func(code int, want string, args ...string) {
 		t.Helper()
-		if o := aidr(t, args...); o.code != code || !strings.Contains(o.out+o.err, want) {
-			t.Errorf("aidr %s: %d\n%s%s\nwant %d and %q", strings.Join(args, " "), o.code, o.out, o.err, code, want)
+		if o := aidr(t, args...); o.code != code || !strings.Contains(o.stdout+o.stderr, want) {
+			t.Errorf("aidr %s: %d\n%s%s\nwant %d and %q", strings.Join(args, " "), o.code, o.stdout, o.stderr, code, want)
 		}
 	}
 	expect(exitUsage, "--to is missing", "state", "backup", "--state", state)
