@@ -325,6 +325,7 @@ var alwaysShown = []schema.Field{
 	schema.EventOutcome, schema.OrganizationID, schema.SessionID, schema.AIAgentUID, schema.AIAgentUIDSource,
 	schema.AIAgentName, schema.ResourceID, schema.ResourceType, schema.ResourceName,
 	schema.GenAIToolName, schema.MCPServerName, schema.URLDomain, schema.URLPath, schema.ServiceTargetName, schema.CredentialUID,
+	schema.SourceIP, schema.AIAgentWorkflow,
 }
 
 // wantedOf returns the fields and raw paths that the rules, and the findings that they make, read of an event.

@@ -121,8 +121,10 @@ type Evidence struct {
 	Resource      string         `json:"resource,omitempty"`
 	Outcome       string         `json:"outcome,omitempty"`
 	CredentialUID string         `json:"credential_uid,omitempty"`
-	Step          string         `json:"step,omitempty"`   // step of a sequence
-	Fields        map[string]any `json:"fields,omitempty"` // the fields that the rule mentions
+	SourceIP      string         `json:"source_ip,omitempty"`
+	Workflow      string         `json:"workflow,omitempty"` // ai_agent.workflow: the task that the agent was set to
+	Step          string         `json:"step,omitempty"`     // step of a sequence
+	Fields        map[string]any `json:"fields,omitempty"`   // the fields that the rule mentions
 }
 
 // Response is one action that a rule requests for its findings.

@@ -20,39 +20,8 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// need is a fact that rules need and that a producer may have to switch on.
-type need struct {
-	name string
-	// applies reports whether an event should carry the fact, and missing whether an event that should does not.
-	applies, missing func(e *schema.Event) bool
-}
-
-// needs returns the columns of the coverage.
-func needs() []need {
-	always := func(*schema.Event) bool { return true }
-	lacks := func(fields ...schema.Field) func(e *schema.Event) bool {
-		return func(e *schema.Event) bool {
-			return !slices.ContainsFunc(fields, func(f schema.Field) bool { return e.Value(f).Present() })
-		}
-	}
-	is := func(f schema.Field) func(e *schema.Event) bool {
-		return func(e *schema.Event) bool { return e.Value(f).Bool() }
-	}
-	return []need{
-		{"agent", always, lacks(schema.AIAgentUID)},
-		{"session", always, lacks(schema.SessionID, schema.MCPSessionID, schema.GenAIConversationID)},
-		{"tool", always, lacks(schema.GenAIToolName)},
-		{"arguments", is(schema.GenAIToolCalled), lacks(schema.GenAIToolCallArguments)},
-		{"result", is(schema.GenAIToolReturned), lacks(schema.GenAIToolCallResult)},
-		{"outcome", always, func(e *schema.Event) bool {
-			return e.Text(schema.EventOutcome) == "" || e.Text(schema.EventOutcome) == "unknown"
-		}},
-	}
-}
-
 // coverage counts the events that lack facts, by source and dataset.
 type coverage struct {
-	needs []need
 	rows  map[[2]string]*coverageRow
 	limit int // of events, 0: no limit
 	total int
@@ -62,11 +31,11 @@ type coverage struct {
 // coverageRow counts the events of one dataset of a source.
 type coverageRow struct {
 	events          int
-	should, without []int // by need
+	should, without [schema.NumNeeds]int
 }
 
 func newCoverage(limit int) *coverage {
-	return &coverage{needs: needs(), rows: map[[2]string]*coverageRow{}, limit: limit}
+	return &coverage{rows: map[[2]string]*coverageRow{}, limit: limit}
 }
 
 // add counts an event. It returns errLimit after the last one that is wanted.
@@ -74,16 +43,17 @@ func (c *coverage) add(source string, e *schema.Event) error {
 	key := [2]string{source, e.Text(schema.EventDataset)}
 	row := c.rows[key]
 	if row == nil {
-		row = &coverageRow{should: make([]int, len(c.needs)), without: make([]int, len(c.needs))}
+		row = &coverageRow{}
 		c.rows[key] = row
 	}
 	row.events++
-	for i, n := range c.needs {
-		if n.applies(e) {
-			row.should[i]++
-			if n.missing(e) {
-				row.without[i]++
-			}
+	should, lacks := schema.NeedsOf(e)
+	for _, n := range schema.Needs() {
+		if should.Has(n) {
+			row.should[n]++
+		}
+		if lacks.Has(n) {
+			row.without[n]++
 		}
 	}
 	if c.total++; c.total == c.limit {
@@ -101,14 +71,14 @@ func (c *coverage) keys() [][2]string {
 func (c *coverage) table(out io.Writer) error {
 	t := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
 	fmt.Fprint(t, "SOURCE\tDATASET\tEVENTS")
-	for _, n := range c.needs {
-		fmt.Fprintf(t, "\tNO %s", upper(n.name))
+	for _, n := range schema.Needs() {
+		fmt.Fprintf(t, "\tNO %s", upper(n.String()))
 	}
 	fmt.Fprintln(t)
 	for _, key := range c.keys() {
 		row := c.rows[key]
 		fmt.Fprintf(t, "%s\t%s\t%d", plain(key[0]), plain(key[1]), row.events)
-		for i := range c.needs {
+		for i := range row.should {
 			if row.should[i] == 0 {
 				fmt.Fprint(t, "\t-")
 			} else {
@@ -143,11 +113,11 @@ func (c *coverage) lines(out io.Writer) error {
 	for _, key := range c.keys() {
 		row := c.rows[key]
 		line := coverageLine{key[0], key[1], row.events, map[string]*float64{}}
-		for i, n := range c.needs {
-			line.Without[n.name] = nil
-			if row.should[i] > 0 {
-				share := float64(row.without[i]) / float64(row.should[i])
-				line.Without[n.name] = &share
+		for _, n := range schema.Needs() {
+			line.Without[n.String()] = nil
+			if row.should[n] > 0 {
+				share := float64(row.without[n]) / float64(row.should[n])
+				line.Without[n.String()] = &share
 			}
 		}
 		if err := enc.Encode(line); err != nil {

@@ -337,6 +337,7 @@ func evidenceEvent(r *rules.Rule, ev *schema.Evidence, f *schema.Finding) *schem
 	for field, text := range map[schema.Field]string{
 		schema.EventDataset: ev.Dataset, schema.EventClass: ev.Class, schema.EventAction: ev.Action, schema.EventOutcome: ev.Outcome,
 		schema.GenAIToolName: ev.Tool, schema.MCPServerName: ev.ToolServer, schema.CredentialUID: ev.CredentialUID, schema.EventID: ev.EventID,
+		schema.SourceIP: ev.SourceIP, schema.AIAgentWorkflow: ev.Workflow,
 	} {
 		e.SetText(field, text)
 	}

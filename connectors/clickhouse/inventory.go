@@ -162,12 +162,13 @@ func (s *Sink) writeInventory(ctx context.Context, b *connectors.RowBlock) error
 		if c, _ := classify(err); c == classSchema {
 			s.forgetSchema() // a table was dropped or never created: the next block migrates
 		}
-		return fmt.Errorf("write the inventory to %v: %w", s, withAdvice(err, s.options.Auth.Username))
+		return fmt.Errorf("write rows to %v: %w", s, withAdvice(err, s.options.Auth.Username))
 	}
 	return nil
 }
 
 func (s *Sink) insertInventory(ctx context.Context, b *connectors.RowBlock) error {
+	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"async_insert": 0}))
 	conn, err := s.connection()
 	if err != nil {
 		return err
@@ -184,27 +185,12 @@ func (s *Sink) insertInventory(ctx context.Context, b *connectors.RowBlock) erro
 	if err := insertRows(ctx, conn, s.dialect.Table("tools"), toolColumns, b.Tools); err != nil {
 		return err
 	}
-	for _, rows := range byMonths(b.Activity) {
+	for _, rows := range byPeriods(b.Activity, func(a *schema.Activity) int { return monthOf(minuteOf(a)) }) {
 		if err := insertRows(ctx, conn, s.dialect.Table("agent_activity_1m"), activityColumns, rows); err != nil {
 			return err
 		}
 	}
-	return nil
-}
-
-// byMonths splits activity into lists of at most maxPartitions months.
-func byMonths(rows []*schema.Activity) (out [][]*schema.Activity) {
-	start, months := 0, map[int]bool{}
-	for i, a := range rows {
-		at := minuteOf(a)
-		month := at.Year()*12 + int(at.Month())
-		if len(months) == maxPartitions && !months[month] {
-			out, start = append(out, rows[start:i]), i
-			clear(months)
-		}
-		months[month] = true
-	}
-	return append(out, rows[start:])
+	return s.insertQuality(ctx, conn, b)
 }
 
 // insertRows inserts rows into a table: all of them or none.
@@ -214,7 +200,6 @@ func insertRows[T any](ctx context.Context, conn clickhouse.Conn, table string, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, writeTimeout)
 	defer cancel()
-	ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{"async_insert": 0}))
 	names := make([]string, len(columns))
 	for i := range columns {
 		names[i] = quoteName(columns[i].name)

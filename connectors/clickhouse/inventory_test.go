@@ -37,6 +37,12 @@ func TestInventoryColumns(t *testing.T) {
 	f("credentials", columnNames(credentialColumns))
 	f("tools", columnNames(toolColumns))
 	f("agent_activity_1m", columnNames(activityColumns))
+	f("rule_stats_1m", columnNames(statsColumns))
+	f("source_quality_1h", columnNames(qualityColumns))
+	f("rules", columnNames(ruleColumns))
+	f("deliveries", columnNames(attemptColumns))
+	f("dead_letters", columnNames(deadColumns))
+	f("events", append(columnNames(eventColumns), "archived_at"))
 }
 
 func columnNames[T any](columns []inventoryColumn[T]) (out []string) {

@@ -1,12 +1,15 @@
 package clickhouse
 
 import (
+	"cmp"
 	"context"
 	"embed"
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 	"text/template"
@@ -29,6 +32,10 @@ const (
 	// DefaultTTL is the time for which findings are kept after their detection: a month more than a year, so that they can
 	// be compared with those of a year ago.
 	DefaultTTL = 400 * 24 * time.Hour
+
+	// DefaultEventsTTL is the time for which archived events are kept: long enough to look into what
+	// led to a finding.
+	DefaultEventsTTL = 30 * 24 * time.Hour
 
 	// deduplicationWindow is the number of the latest blocks that a table recognises by their token.
 	deduplicationWindow = 100
@@ -71,6 +78,8 @@ type dialect struct {
 	database string
 	cluster  string        // "" for a single server
 	ttl      time.Duration // negative: rows are never deleted
+
+	eventsTTL time.Duration // of the archive of events; 0: DefaultEventsTTL
 }
 
 // Table returns the full name of a table, quoted.
@@ -107,13 +116,24 @@ func (d dialect) TTL(column string) string {
 	if d.ttl < 0 {
 		return ""
 	}
-	return "TTL toDateTime(" + column + ") + " + d.interval()
+	return "TTL toDateTime(" + column + ") + " + interval(d.ttl)
 }
 
-// interval returns the TTL in the form in which system.tables shows it, so that the two can be compared.
-func (d dialect) interval() string { return fmt.Sprintf("toIntervalDay(%d)", d.days()) }
+// EventsTTL returns the TTL clause of the archive of events.
+func (d dialect) EventsTTL() string {
+	return "TTL archived_at + " + interval(cmp.Or(d.eventsTTL, DefaultEventsTTL))
+}
 
-func (d dialect) days() int64 { return max(1, int64(d.ttl/(24*time.Hour))) }
+// interval returns a TTL in the form in which system.tables shows it, so that the two can be compared.
+func interval(ttl time.Duration) string {
+	return fmt.Sprintf("toIntervalDay(%d)", max(1, int64(ttl/(24*time.Hour))))
+}
+
+// ttlColumns are the columns from which the TTL of a table counts.
+var ttlColumns = map[string]string{
+	"findings": "detected_at", "responses": "since", "agent_activity_1m": "minute", "rule_stats_1m": "minute",
+	"source_quality_1h": "hour", "deliveries": "time", "dead_letters": "time",
+}
 
 func quoteName(name string) string { return "`" + name + "`" }
 
@@ -287,20 +307,44 @@ ORDER BY version
 COMMENT 'The migrations of the schema that were applied'`, d.Table(migrationsTable), d.OnCluster(), d.Engine("ReplacingMergeTree(applied_at)"))
 }
 
-// updateTTL changes the table's TTL if it differs from the configured one.
+// updateTTL changes the TTL of each table whose TTL differs from the configured one.
 func (s *Sink) updateTTL(ctx context.Context, conn clickhouse.Conn) error {
-	var engine string
-	err := conn.QueryRow(ctx, "SELECT engine_full FROM system.tables WHERE database = {database:String} AND name = 'findings'",
-		clickhouse.Named("database", s.dialect.database)).Scan(&engine)
+	changes, err := s.ttlChanges(ctx, conn)
 	if err != nil {
 		return err
 	}
-	alter := "ALTER TABLE " + s.dialect.Table("findings") + " " + s.dialect.OnCluster()
-	switch {
-	case s.dialect.ttl < 0 && strings.Contains(engine, " TTL "):
-		return conn.Exec(ctx, alter+" REMOVE TTL")
-	case s.dialect.ttl >= 0 && !strings.Contains(engine, s.dialect.interval()):
-		return conn.Exec(ctx, alter+" MODIFY "+s.dialect.TTL("detected_at"))
+	for _, q := range changes {
+		if err := conn.Exec(ctx, q); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// ttlChanges returns the statements that bring the TTL of each table to the configured one.
+func (s *Sink) ttlChanges(ctx context.Context, conn clickhouse.Conn) (changes []string, err error) {
+	var engines map[string]string
+	err = conn.QueryRow(ctx, "SELECT CAST((groupArray(name), groupArray(engine_full)), 'Map(String, String)') FROM system.tables "+
+		"WHERE database = {database:String}", clickhouse.Named("database", s.dialect.database)).Scan(&engines)
+	if err != nil {
+		return nil, err
+	}
+	for _, table := range slices.Sorted(maps.Keys(engines)) {
+		wanted, known := "", table == "events"
+		if known {
+			wanted = s.dialect.EventsTTL()
+		} else if column, ok := ttlColumns[table]; ok {
+			known, wanted = true, s.dialect.TTL(column)
+		}
+		_, now, has := strings.Cut(engines[table], " TTL ")
+		alter := strings.TrimSpace("ALTER TABLE " + s.dialect.Table(table) + " " + s.dialect.OnCluster())
+		switch {
+		case !known:
+		case wanted == "" && has:
+			changes = append(changes, alter+" REMOVE TTL")
+		case wanted != "" && !strings.HasPrefix(now+" ", strings.TrimPrefix(wanted, "TTL ")+" "):
+			changes = append(changes, alter+" MODIFY "+wanted)
+		}
+	}
+	return changes, nil
 }

@@ -105,8 +105,14 @@ func (s *Sink) Ask(ctx context.Context, sql string, parameters map[string]string
 	return out, nil
 }
 
-// shown returns a value as text: lists separated by commas, times in RFC 3339.
+// shown returns a value as text: lists separated by commas, times in RFC 3339, NULL as "".
 func shown(v any) string {
+	if p := reflect.ValueOf(v); p.Kind() == reflect.Pointer {
+		if p.IsNil() {
+			return ""
+		}
+		v = p.Elem().Interface()
+	}
 	switch v := v.(type) {
 	case time.Time:
 		return v.UTC().Format(time.RFC3339Nano)

@@ -1,14 +1,12 @@
 package clickhouse
 
 import (
-	"context"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"time"
 
-	"github.com/ClickHouse/clickhouse-go/v2"
 	"github.com/google/uuid"
 
 	"github.com/aidr-engine/aidr/connectors"
@@ -141,24 +139,6 @@ func checkResponse(r *schema.ResponseRecord) error {
 	}{{"since", r.Since}, {"until", r.Until}} {
 		if err := checkTime(t.name, t.at); err != nil {
 			return err
-		}
-	}
-	return nil
-}
-
-// describeResponses copies the comments of the table's columns to those of its view.
-func (s *Sink) describeResponses(ctx context.Context, conn clickhouse.Conn) error {
-	table, err := s.comments(ctx, conn, "responses")
-	if err != nil {
-		return err
-	}
-	columns, err := s.comments(ctx, conn, "v_responses")
-	if err != nil {
-		return err
-	}
-	if q := s.dialect.describe("v_responses", columns, table); q != "" {
-		if err := conn.Exec(ctx, q); err != nil {
-			return fmt.Errorf("describe view %q: %w", "v_responses", err)
 		}
 	}
 	return nil

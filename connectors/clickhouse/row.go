@@ -1,6 +1,7 @@
 package clickhouse
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"math"
@@ -88,6 +89,33 @@ var findingColumns = [...]column{
 	{"provenance_argument", provenance(func(p *schema.Provenance) string { return p.Argument })},
 	{"provenance_source", provenance(func(p *schema.Provenance) string { return p.Source })},
 	{"operational", func(f *schema.Finding) any { return f.Operational }},
+
+	{"evidence.source_ip", evidence(func(e *schema.Evidence) string { return e.SourceIP })},
+	{"evidence.workflow", evidence(func(e *schema.Evidence) string { return e.Workflow })},
+	{"credential_uid", about(schema.CredentialUID, func(e *schema.Evidence) string { return e.CredentialUID })},
+	{"source_ip", about(schema.SourceIP, func(e *schema.Evidence) string { return e.SourceIP })},
+	{"tool", about(schema.GenAIToolName, func(e *schema.Evidence) string { return e.Tool })},
+	{"target", func(f *schema.Finding) any {
+		return cmp.Or(latest(f.Evidence, func(e *schema.Evidence) string { return e.Target }), f.Key[schema.URLDomain.String()])
+	}},
+	{"workflow", about(schema.AIAgentWorkflow, func(e *schema.Evidence) string { return e.Workflow })},
+}
+
+// about returns the value of a column with one value of a field of the events: that of the finding's key, else that of the
+// last event in the evidence that has one. Evidence is in the order of event time, so the choice does not depend on arrival.
+func about(key schema.Field, field func(*schema.Evidence) string) func(*schema.Finding) any {
+	name := key.String()
+	return func(f *schema.Finding) any { return cmp.Or(f.Key[name], latest(f.Evidence, field)) }
+}
+
+// latest returns the value of the last event that has one; "" if none has.
+func latest(events []schema.Evidence, field func(*schema.Evidence) string) string {
+	for i := len(events) - 1; i >= 0; i-- {
+		if v := field(&events[i]); v != "" {
+			return v
+		}
+	}
+	return ""
 }
 
 // provenance returns the value of a column about the finding's provenance; "" if the finding has none.

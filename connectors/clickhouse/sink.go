@@ -49,7 +49,9 @@ type Config struct {
 	Migrate bool          // whether the schema is brought up to date before the first write
 	Rows    int           // largest number of rows of a block; 0 means DefaultRows
 	Linger  time.Duration // time that entries wait for a block to fill; 0 means DefaultLinger
-	TTL     time.Duration // time for which findings are kept, in whole days; 0 means DefaultTTL; negative means no limit
+	TTL     time.Duration // time for which rows are kept, in whole days; 0 means DefaultTTL; negative means no limit
+	// EventsTTL is the time for which archived events are kept, in whole days; 0 means DefaultEventsTTL.
+	EventsTTL time.Duration
 }
 
 // Sink is a connectors.Sink. Calls of Write must not overlap; all other methods may be called at any time.
@@ -95,7 +97,7 @@ func New(c Config) (*Sink, error) {
 	if c.TTL == 0 {
 		c.TTL = DefaultTTL
 	}
-	d := dialect{database: database, cluster: c.Cluster, ttl: c.TTL}
+	d := dialect{database: database, cluster: c.Cluster, ttl: c.TTL, eventsTTL: c.EventsTTL}
 	return &Sink{config: c, options: options, dialect: d, insert: insertStatement(d)}, nil
 }
 

@@ -127,20 +127,3 @@ func (s *Sink) writeRecords(ctx context.Context, entries []connectors.Entry) (fa
 	refused, err = s.writeRows(ctx, insertColumns(s.dialect, "audit", auditColumns[:]), audits)
 	return append(failed, refused...), err
 }
-
-// recordViews are the views of the triage and the audit, by their tables.
-var recordViews = [...][2]string{{"v_triage", "triage"}, {"v_audit", "audit"}}
-
-// describeRecords copies the comments of the tables' columns to those of their views.
-func (s *Sink) describeRecords(ctx context.Context, conn clickhouse.Conn) error {
-	for _, x := range recordViews {
-		table, err := s.comments(ctx, conn, x[1])
-		if err != nil {
-			return err
-		}
-		if err := s.describeView(ctx, conn, x[0], table); err != nil {
-			return err
-		}
-	}
-	return nil
-}

@@ -235,7 +235,7 @@ func (r reduction) apply(f *schema.Finding) *schema.Finding {
 func truncateEvidence(e schema.Evidence, n int) schema.Evidence {
 	for _, s := range []*string{
 		&e.EventID, &e.Topic, &e.Dataset, &e.Class, &e.Action, &e.Tool, &e.ToolServer, &e.Target, &e.Resource, &e.Outcome,
-		&e.CredentialUID, &e.Step,
+		&e.CredentialUID, &e.SourceIP, &e.Workflow, &e.Step,
 	} {
 		*s = truncate(*s, n)
 	}

@@ -108,7 +108,9 @@ func (c *Capturer) appendHead(dst []byte, e *schema.Event) []byte {
 		c.scratch = flat.AppendText(c.scratch, c.exposedCore(e, f))
 	}
 	c.scratch = flat.AppendText(c.scratch, c.exposedTarget(e))
-	c.scratch = flat.AppendText(c.scratch, c.exposedCore(e, schema.CredentialUID))
+	for _, f := range [...]schema.Field{schema.CredentialUID, schema.SourceIP, schema.AIAgentWorkflow} {
+		c.scratch = flat.AppendText(c.scratch, c.exposedCore(e, f))
+	}
 	return flat.AppendText(dst, c.scratch)
 }
 

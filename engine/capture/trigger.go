@@ -143,7 +143,7 @@ func readEvidence(e *schema.Event, evidence string) {
 		{schema.EventID, ev.EventID}, {schema.EventDataset, ev.Dataset}, {schema.EventAction, ev.Action},
 		{schema.ResourceID, ev.Resource}, {schema.EventOutcome, ev.Outcome}, {schema.EventClass, ev.Class},
 		{schema.GenAIToolName, ev.Tool}, {schema.MCPServerName, ev.ToolServer}, {schema.ServiceTargetName, ev.Target},
-		{schema.CredentialUID, ev.CredentialUID},
+		{schema.CredentialUID, ev.CredentialUID}, {schema.SourceIP, ev.SourceIP}, {schema.AIAgentWorkflow, ev.Workflow},
 	} {
 		e.SetText(f.field, f.text)
 	}

@@ -30,6 +30,8 @@ func (p *Program) renderEvidence(ev *Event) schema.Evidence {
 		Resource:      from.Resource,
 		Outcome:       from.Outcome,
 		CredentialUID: from.CredentialUID,
+		SourceIP:      from.SourceIP,
+		Workflow:      from.Workflow,
 		Step:          p.stepName(ev.Step),
 	}
 	if from.Tag != p.mentionsTag {

@@ -16,7 +16,8 @@ import (
 //	position   uvarint length of: topic (uvarint length, bytes), partition, offset, index (each varint), version (1 byte)
 //	subject    uvarint length of: tenant, agent uid, name, uid source, session (each uvarint length, bytes)
 //	event id, dataset, action, resource, outcome (each uvarint length, bytes)
-//	core       uvarint length of: class, tool, tool server, target, credential uid (each uvarint length, bytes)
+//	core       uvarint length of: class, tool, tool server, target, credential uid, source address, workflow (each uvarint
+//	           length, bytes); the last two are missing in evidence of earlier versions of the product
 //	branches   uvarint length of: 4 bytes big-endian, Tag of the conditions of the rule's roles, then for each role that the
 //	           event matched: its index (uvarint) and Cond.AppendBranches (uvarint length, bytes); 0 if no condition of
 //	           these roles has branches
@@ -35,7 +36,7 @@ type Evidence struct {
 
 	EventID, Dataset, Action, Resource, Outcome string
 
-	Class, Tool, ToolServer, Target, CredentialUID string
+	Class, Tool, ToolServer, Target, CredentialUID, SourceIP, Workflow string
 
 	BranchesTag uint32 // 0 if the evidence has no branches
 	Branches    []byte // of all roles, after the tag
@@ -71,7 +72,7 @@ func ReadEvidence(evidence string) (e Evidence) {
 
 func (e *Evidence) readCore(core []byte) {
 	r := flat.NewReader(core)
-	for _, text := range [...]*string{&e.Class, &e.Tool, &e.ToolServer, &e.Target, &e.CredentialUID} {
+	for _, text := range [...]*string{&e.Class, &e.Tool, &e.ToolServer, &e.Target, &e.CredentialUID, &e.SourceIP, &e.Workflow} {
 		*text = string(r.Text())
 	}
 }
