@@ -60,6 +60,7 @@ type checkpointer struct {
 	retired   *retiredRules                 // nil if the engine did not start from a checkpoint
 	responses *responder                    // nil: nothing is contained
 	inventory inventoryProgress
+	tallied   *tallied  // nil unless sinks want rows
 	observer  *observer // nil without a store: findings about the process are for live engines
 	abandoned error     // set once a checkpoint was abandoned: its contents are lost, so no later one may be committed
 
@@ -245,6 +246,8 @@ func (c *checkpointer) checkpoint(ctx context.Context, until *schema.Instant, fo
 	}
 	cp := &store.Checkpoint{Seq: c.seq + 1, Dead: dead}
 	newest, size := c.collect(cp, state, reply)
+	cp.Rows = append(cp.Rows, state.archive...)
+	size += int64(partsLen(state.archive)) // counted since the lanes kept them
 	defer c.budget.Add(budget.Checkpoint, -size)
 	if c.store != nil {
 		cp.Outbox = append(cp.Outbox, c.observer.findings.take()...)
@@ -253,6 +256,7 @@ func (c *checkpointer) checkpoint(ctx context.Context, until *schema.Instant, fo
 		cp.Drop = c.takeFolded()
 		c.dropDeltas(cp)
 		c.addGuides(cp.Outbox)
+		c.closeTally(cp, state.barrier.rowing)
 		if err := c.commit(ctx, cp); err != nil {
 			return err
 		}
@@ -323,6 +327,9 @@ func (c *checkpointer) snapshot(
 		l.dead = nil
 	}
 	c.raise(until)
+	if c.tallied != nil {
+		c.tallied.counts = c.lanes.ledger.Take()
+	}
 	b := &barrier{
 		now: at, watermark: slices.Clone(c.watermark), warming: c.warming, all: force, reply: reply, inventory: c.inventory.watermark, rowing: c.inventory.rowing(now, force),
 	}
@@ -331,6 +338,7 @@ func (c *checkpointer) snapshot(
 	}
 	state = c.state()
 	state.barrier = b
+	state.archive = c.takeArchive()
 	return state, dead, true
 }
 
@@ -381,6 +389,7 @@ func (c *checkpointer) collectPart(level int, part *shardPart, cp *store.Checkpo
 	if level == 0 {
 		c.collectInventory(&part.inventory, cp)
 	}
+	c.collectTally(part)
 	for rule, t := range part.newest {
 		if old, ok := newest[rule]; !ok || t > old {
 			newest[rule] = t

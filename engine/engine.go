@@ -88,11 +88,14 @@ type Options struct {
 	Routed func(*Routed)
 	// Inventory makes the engine keep an inventory of agents, credentials and tools: see Engine.Inventory.
 	Inventory bool
-	// Rows makes checkpoints hold rows of the inventory for the sinks that want them (connectors.Profile.Rows).
+	// Rows makes checkpoints hold rows of the inventory, and of how rules and sources fare, for the sinks that want them
+	// (connectors.Profile.Rows).
 	Rows bool
 	// Canary reports since when the canary is missing, and why; missing is false if it is not. It is called at least every
 	// second. nil: there is no canary.
 	Canary func(now time.Time) (missing bool, since time.Time, why string)
+	// Archive are the events of which checkpoints hold rows too; "" means none. It has no effect without Rows.
+	Archive schema.Archive
 	// Contain is the containment table, which outlives the engine; it belongs to Store. nil: rules contain nothing, as in a
 	// replay.
 	Contain *contain.Table
@@ -297,6 +300,10 @@ func New(opts Options) (*Engine, error) {
 	}
 	e.lanes = newLanes(e)
 	e.checkpoints = newCheckpointer(e)
+	var err error
+	if e.checkpoints.tallied, err = newTallied(opts); err != nil {
+		return nil, fmt.Errorf("restore the checkpoint: %w", err)
+	}
 	e.lanes.urge = func() {}
 	if !opts.Unhurried {
 		e.lanes.urge = e.checkpoints.urge
@@ -335,6 +342,7 @@ func (e *Engine) addInput(in Input) error {
 	if e.opts.Inventory {
 		in.Decode.Wanted.Fields.Union(inventory.Fields())
 	}
+	in.Decode.Wanted.Fields.Union(e.opts.tallyFields())
 	if _, err := decode.New(in.Decode); err != nil {
 		return fmt.Errorf("source %q: %w", name, err)
 	}

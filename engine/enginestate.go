@@ -23,6 +23,7 @@ type engineState struct {
 	Inventory   int64              `json:"inventory_watermark_ns,omitempty"`
 
 	barrier *barrier // of level 0
+	archive [][]byte // rows of archived events
 }
 
 // stateVersion is the version of engineState; a newer one is refused.

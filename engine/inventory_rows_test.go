@@ -24,6 +24,7 @@ type rowTable struct {
 	r        *rand.Rand
 	entities map[string]string // JSON by key
 	minutes  map[string]*schema.Activity
+	tallied  tallyTable
 	written  int
 }
 
@@ -53,6 +54,7 @@ func (t *rowTable) rows(_ context.Context, b *connectors.RowBlock) error {
 			t.minutes[key] = a
 		}
 	}
+	t.tallied.rows(b)
 	t.written++
 	if t.r.IntN(4) == 0 {
 		return errors.New("the answer was lost")
@@ -108,7 +110,8 @@ func runRowsCase(t *testing.T, seed uint64) (written int, err error) {
 	events := inventoryEvents(r, 1+r.IntN(100))
 	run := randomRun(r, set, events)
 	run.inventory, run.rows = true, true
-	table := &rowTable{r: r, entities: map[string]string{}, minutes: map[string]*schema.Activity{}}
+	run.archive = []schema.Archive{schema.ArchiveOff, schema.ArchiveMatched, schema.ArchiveAll}[r.IntN(3)]
+	table := &rowTable{r: r, entities: map[string]string{}, minutes: map[string]*schema.Activity{}, tallied: newTallyTable()}
 	st, err := store.Open("", store.Options{Memory: true})
 	if err != nil {
 		return 0, err
@@ -146,6 +149,9 @@ func runRowsCase(t *testing.T, seed uint64) (written int, err error) {
 		if err := drain(st); err != nil {
 			return 0, err
 		}
+	}
+	if err := table.tallied.compare(t, set, events, st, run.archive); err != nil {
+		return 0, err
 	}
 	return table.written, table.compare(observed(t, events))
 }

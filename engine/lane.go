@@ -15,6 +15,7 @@ import (
 	"github.com/aidr-engine/aidr/engine/inventory"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
+	"github.com/aidr-engine/aidr/engine/tally"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -51,6 +52,7 @@ type lanes struct {
 	urge    func() // asks for a checkpoint soon
 	routed  func(*Routed)
 	results resultPool
+	ledger  tally.Ledger
 
 	// mu guards all and the state of each lane. A lane holds it for reading while it routes one batch, a checkpoint
 	// for writing while it notes positions and puts its barriers: see "A checkpoint is one instant" in doc.go.
@@ -62,9 +64,12 @@ type lanes struct {
 func newLanes(e *Engine) *lanes {
 	return &lanes{
 		rules: e.rules, shards: e.shards, gate: e.gate, budget: e.budget, clock: e.opts.Clock, metrics: e.opts.Metrics,
-		routed:  e.opts.Routed,
-		results: resultPool{shards: len(e.shards), inventory: func() *inventory.Batch { return newInventoryBatch(e.opts) }},
-		all:     map[connectors.Partition]*lane{},
+		routed: e.opts.Routed,
+		results: resultPool{
+			shards: len(e.shards), inventory: func() *inventory.Batch { return newInventoryBatch(e.opts) },
+			tally: func() *tally.Batch { return newTallyBatch(e.opts, len(e.rules.set.Rules)) },
+		},
+		all: map[connectors.Partition]*lane{},
 	}
 }
 
@@ -92,6 +97,7 @@ type lane struct {
 	// lastRecord is the wall clock of its last record, also of one before a restart; zero if there was none.
 	lastRecord time.Time
 	dead       []store.DeadLetter
+	archive    [][]byte // rows of archived events
 
 	lostLatest schema.Instant // latest event time when the State was lost
 
@@ -306,6 +312,8 @@ func (l *lane) routeReplayed(j *job) {
 			late[i] = true
 		}
 	}
+	l.tallyBatch(j.result, late)
+	l.keepArchive(j.result)
 	l.dispatch(j.result, late)
 	j.replayed <- len(late)
 }
@@ -334,6 +342,8 @@ func (l *lane) route(b *connectors.Batch, r *result) {
 		l.progress.advance(b.Records[i].Time, event, own)
 	}
 	l.late = late
+	l.tallyBatch(r, late)
+	l.keepArchive(r)
 	l.dispatch(r, late)
 	l.account(b, r)
 	l.report(b, r, late)

@@ -126,7 +126,7 @@ func TestFloodStaysWithinTheBudget(t *testing.T) {
 // TestDeadLettersOfARecord checks that the bodies of a record's dead letters are bounded together, and that the letters
 // after the bound keep their place and the size of their body.
 func TestDeadLettersOfARecord(t *testing.T) {
-	w := &worker{metrics: NewMetrics(nil), redact: func(s string) string { return s }, out: newResult(1, nil)}
+	w := &worker{metrics: NewMetrics(nil), redact: func(s string) string { return s }, out: newResult(1, nil, nil)}
 	w.job = &job{batch: &connectors.Batch{Records: []connectors.Record{{}}}}
 	body := string(make([]byte, MaxDeadBody))
 	const letters = 3 * MaxRecordBodies / MaxDeadBody

@@ -377,20 +377,20 @@ func (m *Metrics) limits(rule string, l fold.Limits) {
 	}
 }
 
-// matched adds the counts of a worker's scratch, and resets them.
-func (m *Metrics) matched(set *rules.Set, sc *rules.Scratch) {
-	for _, i := range sc.Counted {
+// matched adds the events of a batch that rules did not count, and resets them.
+func (m *Metrics) matched(set *rules.Set, refused *refusals) {
+	for _, i := range refused.rules {
 		r := set.Rules[i]
-		if n := sc.Errors[i]; n > 0 {
+		if n := refused.errors[i]; n > 0 {
 			m.conditions.WithLabelValues(r.ID, "error").Add(float64(n))
-			sc.Errors[i] = 0
+			refused.errors[i] = 0
 		}
-		if n := sc.Excepted[i]; n > 0 {
+		if n := refused.excepted[i]; n > 0 {
 			m.conditions.WithLabelValues(r.ID, "excepted").Add(float64(n))
-			sc.Excepted[i] = 0
+			refused.excepted[i] = 0
 		}
 	}
-	sc.Counted = sc.Counted[:0]
+	refused.rules = refused.rules[:0]
 }
 
 func (m *Metrics) deadBodyOmitted() { m.bodiesOmitted.Inc() }

@@ -102,7 +102,7 @@ func TestBoundedLabels(t *testing.T) {
 		m.late(name, belowWatermark)
 		m.ruleLate("rule", name)
 		m.Dead(schema.DeadDelivery, name)
-		res := newResult(1, nil)
+		res := newResult(1, nil, nil)
 		res.datasets = []string{name}
 		res.events = []eventRef{{dataset: 0}}
 		res.skipped[skippedOf{name, "not_an_activity"}] = 1

@@ -541,6 +541,7 @@ type propertyRun struct {
 	memory            int64 // 0: the default budget
 	timerPage         int   // 0: the default
 	inventory, rows   bool
+	archive           schema.Archive
 	finished          func(*Engine) error // called when the engine has finished; may be nil
 	more              bool                // the engine is stopped at the end of the stream: it goes on
 }
@@ -653,7 +654,7 @@ func (p *propertyRun) live(st *store.Store, r *rand.Rand, mayDie bool) (*store.S
 	opts := Options{
 		Set: p.set, Store: st, Shards: p.shards, Workers: p.workers, CacheCells: p.cells, Memory: p.memory, timerPage: p.timerPage,
 		Inputs: []Input{{Source: src, Decode: decode.Options{Format: "aidr"}, Datasets: []string{"litellm"}}},
-		Clock:  stillClock(), MaxAhead: 1000 * time.Hour, Inventory: p.inventory, Rows: p.rows,
+		Clock:  stillClock(), MaxAhead: 1000 * time.Hour, Inventory: p.inventory, Rows: p.rows, Archive: p.archive,
 	}
 	var err error
 	if e, err = New(opts); err != nil {

@@ -60,6 +60,7 @@ type shardPart struct {
 	audit    []store.AuditEntry
 
 	inventory inventory.Part
+	settled   map[int]settled // by rule; nil without a ledger of counts
 }
 
 // shard owns the cells of one range of hashes. One goroutine, no locks.
@@ -72,6 +73,7 @@ type shardPart struct {
 type shard struct {
 	rules   *ruleSet
 	number  int          // of the shard
+	tallies bool         // settled triggers are counted for rows
 	shards  int          // the number of shards
 	store   *store.Store // nil: nothing outlives the engine
 	retry   *retrier     // of reads of the store
@@ -134,6 +136,7 @@ func newShard(number int, rs *ruleSet, opts Options, retry *retrier, bud *budget
 		timers: make([]ruleTimers, len(rs.programs)), watermark: make([]schema.Instant, len(rs.programs)),
 		flat: map[int][]byte{}, paged: pageMarks{}, shelf: newShelf(), unread: map[cellKey][]byte{}, restored: map[cellKey]schema.Instant{}, resting: map[cellKey]*cachedCell{}, most: opts.CacheCells, lateSeen: map[schema.ID]bool{},
 		budget: bud, clock: opts.Clock, meter: m, paging: map[cellKey][]byte{}, cellShare: noShare, change: noShare,
+		tallies: opts.Rows && opts.Store != nil,
 		changes: make([]changes, rs.levels), capturer: capture.NewTriggerCapturer(rs.set),
 	}
 	if n, ok := bud.Cells(opts.Shards); ok {
@@ -526,13 +529,26 @@ func (s *shard) saveItems(level int, out *shardPart) {
 	}
 }
 
+// countLimits counts the limits that the cell reached, and the triggers that it settled.
+func (s *shard) countLimits(c *cachedCell, out *shardPart) {
+	l := c.cell.TakeLimits()
+	if l.Triggers+l.Held > 0 && s.tallies {
+		if out.settled == nil {
+			out.settled = map[int]settled{}
+		}
+		n := out.settled[c.key.rule]
+		out.settled[c.key.rule] = settled{n.triggers + l.Triggers, n.held + l.Held}
+	}
+	s.metrics.limits(s.rules.id(c.key.rule), l)
+}
+
 // maxFlatItems is the memory in bytes for the items of one rule that is kept from checkpoint to checkpoint, so that the
 // memory of a burst is returned.
 const maxFlatItems = 1 << 20
 
 // cool adds a dirty cell to the checkpoint and makes it cold unless items are pending.
 func (s *shard) cool(c *cachedCell, out *shardPart) {
-	s.metrics.limits(s.rules.id(c.key.rule), c.cell.TakeLimits())
+	s.countLimits(c, out)
 	if s.store != nil {
 		if c.cell.Empty() && c.cell.Watermark() > s.watermark[c.key.rule] {
 			c.cell.StayAhead() // advance had too little room for other cells

@@ -12,6 +12,7 @@ import (
 	"github.com/aidr-engine/aidr/engine/inventory"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
+	"github.com/aidr-engine/aidr/engine/tally"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
 	"github.com/aidr-engine/aidr/schema/decode"
@@ -75,7 +76,7 @@ func (r *result) size() (n int64) {
 	for _, d := range r.deltas {
 		n += int64(len(d))
 	}
-	return n
+	return n + int64(cap(r.archive))
 }
 
 // eventRef is one event of a batch as its lane has to see it: its time, its dataset, and its record.
@@ -108,6 +109,9 @@ type result struct {
 
 	inventory *inventory.Batch // nil without an inventory
 	deltas    []string         // of the inventory, by shard
+
+	tally   *tally.Batch // nil unless sinks want rows
+	archive []byte       // rows of archived events
 }
 
 // skippedOf names a reason for which elements of a dataset are skipped.
@@ -116,10 +120,10 @@ type skippedOf struct{ dataset, reason string }
 // fieldOf names a field of a dataset.
 type fieldOf struct{ dataset, field string }
 
-func newResult(shards int, inv *inventory.Batch) *result {
+func newResult(shards int, inv *inventory.Batch, counts *tally.Batch) *result {
 	return &result{
 		shards: make([]shardItems, shards), missing: map[int]int{}, fieldErrors: map[fieldOf]int{}, skipped: map[skippedOf]int{},
-		inventory: inv,
+		inventory: inv, tally: counts,
 	}
 }
 
@@ -138,6 +142,10 @@ func (r *result) reset() {
 	if r.inventory != nil {
 		r.inventory.Reset()
 	}
+	if r.tally != nil {
+		r.tally.Reset()
+	}
+	r.archive = nil
 }
 
 // dataset returns the index of the name in datasets; a batch has few of them.
@@ -155,6 +163,7 @@ func (r *result) dataset(name string) int32 {
 type resultPool struct {
 	shards    int
 	inventory func() *inventory.Batch
+	tally     func() *tally.Batch
 	pool      sync.Pool
 }
 
@@ -162,7 +171,7 @@ func (p *resultPool) get() *result {
 	if r, ok := p.pool.Get().(*result); ok {
 		return r
 	}
-	return newResult(p.shards, p.inventory())
+	return newResult(p.shards, p.inventory(), p.tally())
 }
 
 func (p *resultPool) put(r *result) {
@@ -197,6 +206,8 @@ type worker struct {
 
 	responses *responder // nil: nothing is contained
 	seen      sightings
+	archive   archiver
+	refused   refusals
 
 	// Of the batch under way.
 	out    *result
@@ -210,6 +221,7 @@ func newWorker(rs *ruleSet, opts Options, results *resultPool, bud *budget.Budge
 		rules: rs, metrics: opts.Metrics, redact: opts.Redact, redaction: opts.Redaction, results: results, budget: bud,
 		clock: opts.Clock, meter: m, counts: opts.Routed != nil, hitsOf: make([]int64, len(rs.set.Rules)),
 		decoders: map[decoderKey]*decode.Decoder{}, scratch: rs.set.NewScratch(), capturer: newCapturer(rs.set, opts),
+		archive: newArchiver(opts), refused: newRefusals(len(rs.set.Rules)),
 	}
 	w.handler = decode.Handler{Event: w.event, Dead: w.dead, FieldError: w.fieldError, Skipped: w.skipped}
 	w.emit = w.add
@@ -260,7 +272,7 @@ func (w *worker) process(j *job) {
 		w.count()
 	}
 	w.measure(start)
-	w.metrics.matched(w.rules.set, w.scratch)
+	w.metrics.matched(w.rules.set, &w.refused)
 	j.take(w.budget, w.out.size())
 	j.result, w.job, w.out = w.out, nil, nil
 }
@@ -275,8 +287,8 @@ func (w *worker) measure(start time.Time) {
 		w.hitsOf[rule] = 0
 	}
 	w.hit = w.hit[:0]
-	for _, rule := range w.scratch.Counted {
-		m.rules[rule].failed.Add(int64(w.scratch.Errors[rule]))
+	for _, rule := range w.refused.rules {
+		m.rules[rule].failed.Add(int64(w.refused.errors[rule]))
 	}
 }
 
@@ -374,7 +386,14 @@ func (w *worker) event(e *schema.Event) {
 	if internal {
 		w.hits = slices.DeleteFunc(w.hits, func(h rules.Hit) bool { return len(w.rules.set.Rules[h.Rule].Datasets) == 0 })
 	}
-	if len(w.hits) == 0 {
+	if len(w.scratch.Counted) > 0 {
+		w.refuse(end)
+	}
+	if w.out.tally != nil && !internal {
+		w.out.tally.Event(e, ref.dataset, end)
+	}
+	archived := !internal && w.archive.wants(len(w.hits))
+	if len(w.hits) == 0 && !archived {
 		return
 	}
 	w.capturer.BeginEvent()
@@ -382,9 +401,16 @@ func (w *worker) event(e *schema.Event) {
 		if w.hitsOf[h.Rule]++; w.hitsOf[h.Rule] == 1 {
 			w.hit = append(w.hit, h.Rule)
 		}
-		if n := w.capturer.Capture(w.rules.plans[h.Rule], h.Rule, e, h.Roles, w.scratch, w.emit); n > 0 {
+		n := w.capturer.Capture(w.rules.plans[h.Rule], h.Rule, e, h.Roles, w.scratch, w.emit)
+		if n > 0 {
 			w.out.missing[h.Rule] += n
 		}
+		if w.out.tally != nil {
+			w.out.tally.Matched(h.Rule, end, n)
+		}
+	}
+	if archived {
+		w.out.archive = w.archive.append(w.out.archive, w, e, end)
 	}
 }
 

@@ -99,7 +99,7 @@ func testWebhook(cmd *cobra.Command, file, name string, typ connectors.EntryType
 	if at < 0 {
 		return fmt.Errorf("%s has no endpoint %q in sinks.webhooks", file, name)
 	}
-	sink, err := pipeline.BuildWebhook(cfg.Sinks.Webhooks[at], cfg.Links.Base, nil)
+	sink, err := pipeline.BuildWebhook(cfg.Sinks.Webhooks[at], cfg.Links.Base, nil, nil)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package webhook
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/schema"
 )
 
 const (
@@ -47,11 +49,26 @@ type answer struct {
 	reason  string        // one of connectors.Reason..., or http_ and the status
 	detail  string        // for people; without secrets and without the answer's body
 	after   time.Duration // the pause that Retry-After asked for; 0 if none
+	status  string        // of HTTP; "" without an answer
 }
 
-// attempt makes one request and interprets the answer. sent is called with the request before it is sent, and its body; it may be
-// nil, and must not change them.
+// attempt makes one request, interprets the answer, and reports the attempt. sent is called with the request before it is sent, and
+// its body; it may be nil, and must not change them.
 func (s *Sink) attempt(ctx context.Context, e *connectors.Entry, sent func(*http.Request, []byte)) answer {
+	began := time.Now()
+	a := s.post(ctx, e, sent)
+	if s.config.Attempted != nil {
+		s.config.Attempted(&schema.Attempt{
+			Endpoint: s.config.Name, Time: schema.InstantOf(began), WebhookID: ID(e, s.config.Name), Type: string(e.Type), ID: e.ID(),
+			Version: e.Version(), Number: e.Attempt + 1, Status: cmp.Or(a.status, a.reason), Took: int64(time.Since(began)),
+			Delivered: a.verdict == verdictDelivered, Error: a.detail,
+		})
+	}
+	return a
+}
+
+// post makes one request and interprets the answer.
+func (s *Sink) post(ctx context.Context, e *connectors.Entry, sent func(*http.Request, []byte)) (a answer) {
 	r := request{url: s.config.URL}
 	var err error
 	if r.body, err = fit(e, s.config.pages(), s.form.render); err != nil {
@@ -78,11 +95,13 @@ func (s *Sink) attempt(ctx context.Context, e *connectors.Entry, sent func(*http
 		s.observe(a.reason, began)
 		return a
 	}
-	s.observe(strconv.Itoa(resp.StatusCode), began)
+	status := strconv.Itoa(resp.StatusCode)
+	s.observe(status, began)
+	defer func() { a.status = status }()
 	defer resp.Body.Close()
 	stop := time.AfterFunc(answerTimeout, cancel)
 	defer stop.Stop()
-	a := interpret(resp.StatusCode, resp.Header, time.Now())
+	a = interpret(resp.StatusCode, resp.Header, time.Now())
 	if s.form.answered == nil || a.verdict != verdictDelivered {
 		_, _ = io.CopyN(io.Discard, resp.Body, maxAnswer) // an error here does not change the status
 		return a

@@ -74,6 +74,8 @@ type Config struct {
 	// Observe is called after each attempt with the HTTP status of the answer, or the reason if there was no answer (one of
 	// connectors.Reason...), and the duration. It may be nil, and must not block.
 	Observe func(status string, took time.Duration)
+	// Attempted is called after each attempt. It may be nil, and must not block.
+	Attempted func(*schema.Attempt)
 }
 
 // complete fills in the defaults and returns all errors of the configuration, without the values of secrets.

@@ -174,6 +174,12 @@ func (c *Capturer) exposedField(e *schema.Event, f schema.Field) schema.Value {
 	return cached.value
 }
 
+// Field returns a field of the event that BeginEvent began, as evidence shows it. Its text is valid until the next event.
+func (c *Capturer) Field(e *schema.Event, f schema.Field) schema.Value { return c.exposedField(e, f) }
+
+// Tenant returns the tenant of an event as evidence shows it.
+func (c *Capturer) Tenant(e *schema.Event) string { return c.exposedTenant(e.Tenant) }
+
 // exposedTenant returns the tenant as evidence shows it.
 func (c *Capturer) exposedTenant(tenant string) string {
 	return schema.Truncate(schema.Redacted.Expose(tenant, c.redactFor(schema.Redacted)), maxEvidenceText)

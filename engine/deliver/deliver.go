@@ -36,6 +36,7 @@ type Options struct {
 	Log      *slog.Logger                  // nil: nothing is logged
 	Registry prometheus.Registerer         // nil: the metrics are not registered
 	Agent    func(*schema.Agent)           // completes the rows of agents by the registry; may be nil
+	Rules    func() []*schema.RuleInfo     // the rules as they run, for sinks of rows; may be nil
 	Dead     func(schema.DeadKind, string) // called for each dead letter with its kind and reason; may be nil
 	// Holds reports whether a snooze holds back the delivery of an entry that an endpoint wants: the entry then counts as
 	// delivered. It is asked when the entry's turn comes. Sinks of rows get all entries. It may be nil.
@@ -50,6 +51,7 @@ type Deliverer struct {
 	rows      []*rowOutlet
 	dead      []*deadOutlet
 	latencies latencies
+	attempts  attempts
 
 	draining chan struct{} // closed by Drain
 	once     sync.Once     // closes draining
@@ -72,7 +74,10 @@ func New(opts Options) (*Deliverer, error) {
 	if opts.Agent == nil {
 		opts.Agent = func(*schema.Agent) {}
 	}
-	d := &Deliverer{opts: opts, latencies: newLatencies(), draining: make(chan struct{})}
+	if opts.Rules == nil {
+		opts.Rules = func() []*schema.RuleInfo { return nil }
+	}
+	d := &Deliverer{opts: opts, latencies: newLatencies(), attempts: attempts{log: opts.Log}, draining: make(chan struct{})}
 	specs := make([]store.SinkSpec, len(opts.Sinks))
 	for i, s := range opts.Sinks {
 		out := newOutlet(d, s)

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine/clock"
 	"github.com/aidr-engine/aidr/engine/inventory"
 	"github.com/aidr-engine/aidr/engine/store"
+	"github.com/aidr-engine/aidr/engine/tally"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -32,6 +34,10 @@ type rowOutlet struct {
 	pauses   connectors.Backoff
 	failing  bool
 	wake     chan struct{} // of capacity 1
+	sinks    []string      // names of all sinks of rows
+	attempts *attempts
+	rules    func() []*schema.RuleInfo
+	stale    atomic.Bool // the sink lacks the present rules
 
 	mu     sync.Mutex
 	reason string // why the last write failed; "" if it did not
@@ -50,6 +56,8 @@ func newRowOutlets(d *Deliverer) (out []*rowOutlet, err error) {
 	}
 	added, err := d.opts.Store.SetRowSinks(names)
 	for _, o := range out {
+		o.sinks, o.attempts, o.rules = names, &d.attempts, d.opts.Rules
+		o.stale.Store(true)
 		for _, name := range added {
 			o.isNew = o.isNew || o.name == name
 		}
@@ -98,7 +106,7 @@ func (o *rowOutlet) run(ctx context.Context) {
 	}
 }
 
-// deliver delivers the rows of one checkpoint; more is false if there are none.
+// deliver delivers the rows of one checkpoint, or what else waits; more is false if there is nothing.
 func (o *rowOutlet) deliver(ctx context.Context) (more bool, err error) {
 	if o.isNew {
 		if err := o.deliverAll(ctx); err != nil {
@@ -106,12 +114,81 @@ func (o *rowOutlet) deliver(ctx context.Context) (more bool, err error) {
 		}
 		o.isNew = false
 	}
+	if o.stale.Swap(false) {
+		if err := o.deliverRules(ctx); err != nil {
+			o.stale.Store(true)
+			return false, err
+		}
+	}
+	if more, err = o.deliverCheckpoint(ctx); more || err != nil {
+		return more, err
+	}
+	return o.deliverFailures(ctx)
+}
+
+// deliverRules delivers the rules as they run.
+func (o *rowOutlet) deliverRules(ctx context.Context) error {
+	w := rowWriter{o: o, ctx: ctx}
+	for _, r := range o.rules() {
+		w.block.Rules = append(w.block.Rules, r)
+		if err := w.flushFull(); err != nil {
+			return err
+		}
+	}
+	return w.flush()
+}
+
+// maxFailures is the number of dead letters, and of attempts, that one block holds: a dead letter may be 64 KiB.
+const maxFailures = 500
+
+// deliverFailures delivers the dead letters and the attempts of deliveries that the sink does not have; more is false if there are
+// none.
+func (o *rowOutlet) deliverFailures(ctx context.Context) (more bool, err error) {
+	if err := o.attempts.save(o.store); err != nil {
+		return false, err
+	}
+	c, err := o.store.RowCursor(o.name)
+	if err != nil {
+		return false, err
+	}
+	w := rowWriter{o: o, ctx: ctx}
+	next := c
+	err = o.store.DeadLetters(store.DeadFilter{After: c.Dead, Limit: maxFailures}, func(l *store.DeadLetter) bool {
+		next.Dead = l.Seq
+		w.block.Dead = append(w.block.Dead, deadRow(l))
+		return true
+	})
+	if err != nil {
+		return false, err
+	}
+	err = o.store.Attempts(c.Attempt, maxFailures, func(n uint64, a *schema.Attempt) {
+		next.Attempt = n
+		w.block.Attempts = append(w.block.Attempts, a)
+	})
+	if err != nil || next == c {
+		return false, err
+	}
+	if err := w.flush(); err != nil {
+		return false, err
+	}
+	return true, o.store.SetRowCursor(o.name, next, o.sinks)
+}
+
+func deadRow(l *store.DeadLetter) *schema.DeadLetterRow {
+	return &schema.DeadLetterRow{
+		Seq: l.Seq, Time: l.Time, Kind: l.Kind, Reason: l.Reason, Detail: l.Detail, Source: l.Source, Topic: l.Topic, Partition: l.Partition,
+		Offset: l.Offset, Index: l.Index, Sink: l.Sink, Type: string(l.Type), Attempts: l.Attempts, Omitted: l.Omitted, Body: l.Body,
+	}
+}
+
+// deliverCheckpoint delivers the rows of one checkpoint; more is false if there are none.
+func (o *rowOutlet) deliverCheckpoint(ctx context.Context) (more bool, err error) {
 	pos, rows, ok, err := o.store.NextRows(o.name)
 	if !ok || err != nil {
 		return false, err
 	}
 	w := rowWriter{o: o, ctx: ctx, block: connectors.RowBlock{Pos: pos}}
-	if err := inventory.ReadRows(rows, w.add); err != nil {
+	if err := inventory.ReadRows(rows, w.add, w.addOther); err != nil {
 		return false, err
 	}
 	if err := w.flush(); err != nil {
@@ -166,7 +243,33 @@ func (w *rowWriter) add(r *inventory.Row) error {
 			b.Tools = append(b.Tools, l.Tool)
 		}
 	}
-	if b.Len() >= maxBlockRows {
+	return w.flushFull()
+}
+
+// addOther adds a row of rules, sources or events, which follows its head.
+func (w *rowWriter) addOther(head, rows string) (rest string, err error) {
+	if !tally.IsRow(head) {
+		return "", errors.New("read rows: the store is damaged")
+	}
+	r, rest, err := tally.ReadRow(rows, w.block.Pos)
+	if err != nil {
+		return "", err
+	}
+	b := &w.block
+	switch {
+	case r.Rule != nil:
+		b.Stats = append(b.Stats, r.Rule)
+	case r.Source != nil:
+		b.Quality = append(b.Quality, r.Source)
+	case r.Event != nil:
+		b.Events = append(b.Events, r.Event)
+	}
+	return rest, w.flushFull()
+}
+
+// flushFull writes the block if it is full.
+func (w *rowWriter) flushFull() error {
+	if w.block.Len() >= maxBlockRows {
 		return w.flush()
 	}
 	return nil

@@ -85,7 +85,7 @@ func TestAbsenceCountsUnopenedDeadlines(t *testing.T) {
 	}
 	c.Advance(1000e9)
 	wantLines(t, emit(c), "open r1 start=60 last=75 count=16 value= evidence=8")
-	if got, want := c.TakeLimits(), (fold.Limits{Deadlines: 4}); got != want {
+	if got, want := c.TakeLimits(), (fold.Limits{Deadlines: 4, Triggers: 16}); got != want {
 		t.Errorf("limits: got %+v, want %+v", got, want)
 	}
 }

@@ -174,7 +174,7 @@ func TestCellCountsLimitsOnce(t *testing.T) {
 		}
 		c.Advance(400e9)
 		got.Add(c.TakeLimits())
-		if want := (fold.Limits{Times: 300 - 256}); got != want {
+		if want := (fold.Limits{Times: 300 - 256, Triggers: 298}); got != want {
 			t.Errorf("%s: got %+v, want %+v", name, got, want)
 		}
 	}

@@ -139,6 +139,7 @@ type Limits struct {
 	Copies         int64 // copies of counted events
 	BelowWatermark int64 // items added below the watermark
 	Held           int64 // changes of findings that EmitPaced held back
+	Triggers       int64 // triggers; these are no limit, but are counted as one
 }
 
 // forgotten returns the name of the limit by which a State gave up something that may change a finding, "" for none.
@@ -170,4 +171,5 @@ func (l *Limits) add(o Limits, sign int64) {
 	l.Copies += sign * o.Copies
 	l.BelowWatermark += sign * o.BelowWatermark
 	l.Held += sign * o.Held
+	l.Triggers += sign * o.Triggers
 }

@@ -97,6 +97,7 @@ func (c *Cell) fold(s *scratch, l *layer, it *item.Item) {
 // store moves the result of a fold from the scratch into the layer. at is the time of the item or of the deadline.
 func (c *Cell) store(s *scratch, l *layer, key string, at schema.Instant) {
 	if s.trigger.fired {
+		l.limits.Triggers++
 		n := len(l.groups)
 		l.groups = c.p.addTrigger(l.groups, &s.trigger)
 		if c.p.feeds {

@@ -54,11 +54,22 @@ type Row struct {
 	Activity []schema.Activity
 }
 
-// ReadRows calls yield with each of the rows that checkpoints made, in their order.
-func ReadRows(rows string, yield func(*Row) error) error {
+// ReadRows calls yield with each of the rows that checkpoints made, in their order. The rows of other packages are among them: they
+// begin with a text that is not the flat key of an entity. other, which may be nil, gets that text and what follows it, and returns
+// what follows its row.
+func ReadRows(rows string, yield func(*Row) error, other func(head, rows string) (rest string, err error)) error {
 	var r record
 	for in := (reader{s: rows}); len(in.s) > 0; {
-		k, ok := readKey([]byte(in.text()))
+		head := in.text()
+		if other != nil && len(head) > 0 && Kind(head[0]) >= numKinds {
+			rest, err := other(head, in.s)
+			if err != nil {
+				return err
+			}
+			in.s = rest
+			continue
+		}
+		k, ok := readKey([]byte(head))
 		minute := in.varint()
 		rest, read := r.read(in.s)
 		if !ok || !read || in.bad {

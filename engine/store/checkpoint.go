@@ -30,6 +30,8 @@ type Checkpoint struct {
 	Deltas   []string // of the inventory that came since the last checkpoint. They are one value, in parts.
 	// Rows are the rows of the inventory for sinks, in parts; see connectors.Profile.Rows.
 	Rows [][]byte
+	// Tally holds changes of the counts of rules and sources, by key; a nil Value deletes.
+	Tally []KV
 	// DropDeltas lists earlier checkpoints whose Deltas are in base with this one.
 	DropDeltas []uint64
 	Retired    []KV // rules that left the configuration, by id; a nil Value deletes

@@ -15,6 +15,9 @@ func putInventory(w *batchWriter, c *Checkpoint) {
 	for _, kv := range c.Ranks {
 		w.setOrDelete(keyRank(kv.Key), kv.Value)
 	}
+	for _, kv := range c.Tally {
+		w.setOrDelete(append([]byte{tableTally}, kv.Key...), kv.Value)
+	}
 	if len(c.Deltas) > 0 {
 		setParts(w, keyNumber(tableDeltas, c.Seq), c.Deltas)
 	}
@@ -26,8 +29,10 @@ func putInventory(w *batchWriter, c *Checkpoint) {
 // inventorySize returns the size of the inventory's part of a checkpoint, in bytes.
 func inventorySize(c *Checkpoint) int {
 	size := partsSize(c.Deltas) + partsSize(c.Rows)
-	for _, kv := range c.Entities {
-		size += len(kv.Key) + len(kv.Value)
+	for _, list := range [...][]KV{c.Entities, c.Tally} {
+		for _, kv := range list {
+			size += len(kv.Key) + len(kv.Value)
+		}
 	}
 	return size
 }
@@ -85,4 +90,10 @@ func (s *Store) Ranks(kind byte, yield func(entry []byte) bool) error {
 func (s *Store) Deltas(yield func(checkpoint uint64, deltas string) bool) error {
 	lower := []byte{tableDeltas}
 	return s.scan(lower, prefixEnd(lower), false, func(k, v []byte) bool { return yield(numberOf(k), string(v)) })
+}
+
+// Tally calls yield with each count of rules and sources, in order of the keys. yield owns key and value.
+func (s *Store) Tally(yield func(key, value []byte) bool) error {
+	lower := []byte{tableTally}
+	return s.scan(lower, prefixEnd(lower), false, func(k, v []byte) bool { return yield(k[1:], v) })
 }

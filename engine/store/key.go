@@ -38,6 +38,9 @@ const (
 	tableTriage  = 'T'
 	tableSnooze  = 'U'
 
+	tableTally   = 'I'
+	tableAttempt = 'J'
+
 	tableResponse = 'k'
 	tableApproval = 'h'
 	tableOldAudit = 'a' // entries of earlier versions, by checkpoint

@@ -294,8 +294,12 @@ type ClickHouse struct {
 	Migrate bool `key:"migrate"`
 	// Cluster on which the tables are created and replicated.
 	Cluster string `key:"cluster"`
-	// How long findings are kept after they were detected.
+	// How long rows are kept: findings after they were detected, counts after their event time.
 	TTL time.Duration `key:"ttl"`
+	// Events that are kept in the table events: `off` (the default), `matched` (those on which the condition of a rule held) or `all`.
+	Events schema.Archive `key:"events" type:"text"`
+	// How long these are kept after they were read.
+	EventsTTL time.Duration `key:"events_ttl"`
 	// Largest number of findings in a block.
 	Rows int `key:"rows" unit:"rows"`
 	// How long findings may wait for others of their block.

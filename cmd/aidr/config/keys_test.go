@@ -73,6 +73,8 @@ func keyDefaults() map[string]string {
 		"response.keep":                       d(contain.DefaultKeep),
 		"sinks.clickhouse.migrate":            "true",
 		"sinks.clickhouse.ttl":                d(clickhouse.DefaultTTL),
+		"sinks.clickhouse.events_ttl":         d(clickhouse.DefaultEventsTTL),
+		"sinks.clickhouse.events":             string(schema.ArchiveOff),
 		"sinks.clickhouse.rows":               fmt.Sprint(clickhouse.DefaultRows),
 		"sinks.clickhouse.linger":             d(clickhouse.DefaultLinger),
 		"sinks.webhooks[].name":               "webhook-1, webhook-2 ...",

@@ -13,6 +13,7 @@ import (
 	"github.com/aidr-engine/aidr/connectors/clickhouse"
 	"github.com/aidr-engine/aidr/connectors/kafka"
 	"github.com/aidr-engine/aidr/rules/doc"
+	"github.com/aidr-engine/aidr/schema"
 )
 
 // day is the maximum of pauses and delays. A longer one is probably a mistake in the unit.
@@ -351,6 +352,12 @@ func (r *reader) clickhouse(n *doc.Node) *ClickHouse {
 		At: placeOf(r.origin, n), DSN: r.filled(f, "dsn"), Migrate: true, Cluster: r.text(f.Get("cluster")),
 		TTL:  duration(f.Get("ttl"), 0, day, 36500*day),
 		Rows: int(integer(f.Get("rows"), 0, 1, 100_000)), Linger: duration(f.Get("linger"), 0, 0, time.Minute),
+	}
+	c.Events, c.EventsTTL = schema.Archive(r.text(f.Get("events"))), duration(f.Get("events_ttl"), 0, day, 36500*day)
+	switch c.Events {
+	case "", schema.ArchiveOff, schema.ArchiveMatched, schema.ArchiveAll:
+	default:
+		f.Get("events").Fail("%q: write off, matched or all", doc.Short(string(c.Events)))
 	}
 	if m := f.Get("migrate"); m != nil {
 		c.Migrate = m.Bool()

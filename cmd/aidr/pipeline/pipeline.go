@@ -141,7 +141,7 @@ func New(cfg *config.Config, opts Options) (*Pipeline, error) {
 		errs = append(errs, err)
 	}
 	addToDecoding(cfg, p.enrichment, p.inputs)
-	if p.sinks, err = buildSinks(cfg, p.webhookLinks(), p.log, p.registry.WebhookAttempt); err != nil {
+	if p.sinks, err = buildSinks(cfg, p.webhookLinks(), p.log, p.registry.WebhookAttempt, p.attempted); err != nil {
 		errs = append(errs, err)
 	}
 	if p.serverTLS, err = loadTLS(cfg.HTTP.TLS, p.log); err != nil {

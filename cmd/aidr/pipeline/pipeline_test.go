@@ -409,7 +409,7 @@ sinks:
 	if cfg == nil {
 		t.Fatal(problems)
 	}
-	s, err := BuildWebhook(cfg.Sinks.Webhooks[0], "", nil)
+	s, err := BuildWebhook(cfg.Sinks.Webhooks[0], "", nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -203,6 +203,7 @@ func (p *Pipeline) swap(ctx context.Context, cfg *config.Config, set *Set, input
 	before := p.set
 	p.engine, p.set, p.inputs = e, set, inputs
 	p.mu.Unlock()
+	p.opened.deliverer.RulesChanged()
 	p.live.Store(cfg)
 	p.auditReload(p.opened.store, before, set)
 	return err

@@ -17,7 +17,9 @@ import (
 
 // buildSinks makes the sinks of the configuration. Its error holds every problem; the sinks that could be made are
 // returned even then, and must be closed. observe is called for each request to a webhook endpoint; it may be nil.
-func buildSinks(cfg *config.Config, links webhookLinks, log *slog.Logger, observe webhookObserver) (sinks []connectors.Sink, err error) {
+func buildSinks(
+	cfg *config.Config, links webhookLinks, log *slog.Logger, observe webhookObserver, attempted func(*schema.Attempt),
+) (sinks []connectors.Sink, err error) {
 	var errs []error
 	if c := cfg.Sinks.ClickHouse; c != nil {
 		s, err := clickhouse.New(ClickHouseConfig(c))
@@ -36,7 +38,7 @@ func buildSinks(cfg *config.Config, links webhookLinks, log *slog.Logger, observ
 		}
 	}
 	for _, w := range cfg.Sinks.Webhooks {
-		s, err := buildWebhook(w, links, observe)
+		s, err := buildWebhook(w, links, observe, attempted)
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%ssinks.webhooks %q: %w", w.At, w.Name, err))
 			continue
@@ -61,7 +63,7 @@ func kafkaSinkConfig(k *config.KafkaSink, log *slog.Logger) kafka.SinkConfig {
 
 // ClickHouseConfig converts the `sinks.clickhouse` section of a configuration into the configuration of the sink.
 func ClickHouseConfig(c *config.ClickHouse) clickhouse.Config {
-	return clickhouse.Config{DSN: c.DSN, Cluster: c.Cluster, Migrate: c.Migrate, Rows: c.Rows, Linger: c.Linger, TTL: c.TTL}
+	return clickhouse.Config{DSN: c.DSN, Cluster: c.Cluster, Migrate: c.Migrate, Rows: c.Rows, Linger: c.Linger, TTL: c.TTL, EventsTTL: c.EventsTTL}
 }
 
 // webhookObserver is called with the status and the duration of each request to an endpoint.
@@ -75,16 +77,16 @@ type webhookLinks struct {
 }
 
 // BuildWebhook makes the sink of one endpoint. links is the address that its deliveries link to, and may be empty. They have no
-// signed addresses.
-func BuildWebhook(w config.Webhook, links string, observe webhookObserver) (*webhook.Sink, error) {
-	return buildWebhook(w, webhookLinks{base: links}, observe)
+// signed addresses. attempted is called after each attempt; it may be nil.
+func BuildWebhook(w config.Webhook, links string, observe webhookObserver, attempted func(*schema.Attempt)) (*webhook.Sink, error) {
+	return buildWebhook(w, webhookLinks{base: links}, observe, attempted)
 }
 
-func buildWebhook(w config.Webhook, links webhookLinks, observe webhookObserver) (*webhook.Sink, error) {
+func buildWebhook(w config.Webhook, links webhookLinks, observe webhookObserver, attempted func(*schema.Attempt)) (*webhook.Sink, error) {
 	c := webhook.Config{
 		Name: w.Name, URL: w.URL, Secrets: w.Secrets, Headers: w.Headers, Timeout: w.Timeout, Retries: w.Retries,
 		Concurrency: w.Concurrency, Rate: w.Rate, Format: w.Format, Template: w.Template, Channel: w.Channel, Token: w.Token,
-		RoutingKey: w.RoutingKey, Index: w.Index, Links: links.base,
+		RoutingKey: w.RoutingKey, Index: w.Index, Links: links.base, Attempted: attempted,
 		Callback: links.callback, Interactive: links.interactive,
 	}
 	if t := w.TLS; t != nil {

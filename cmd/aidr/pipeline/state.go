@@ -69,7 +69,7 @@ func (p *Pipeline) open() error {
 	}
 	o.outbox.MustRegister(metrics.Held(o.triage.Held))
 	o.deliverer, err = deliver.New(deliver.Options{
-		Store: s, Sinks: p.sinks, Log: p.log, Registry: o.outbox, Dead: p.metrics.Dead, Agent: p.completeAgent, Holds: o.triage.Holds,
+		Store: s, Sinks: p.sinks, Log: p.log, Registry: o.outbox, Dead: p.metrics.Dead, Agent: p.completeAgent, Holds: o.triage.Holds, Rules: p.ruleInfos,
 	})
 	if err != nil {
 		return errors.Join(err, s.Close())
@@ -119,7 +119,8 @@ func (p *Pipeline) newEngine(o *opened, cfg *config.Config, set *Set, inputs []e
 	e, err := engine.New(engine.Options{
 		Set: set, Replaces: p.engine, Inputs: inputs, Store: o.store, Shards: cfg.Shards, CheckpointEvery: cfg.State.CheckpointEvery,
 		CacheCells: cfg.State.Cells, Memory: cfg.Memory, Log: p.log, Metrics: p.metrics, Redact: content.Redact, Redaction: cfg.Redact, Contain: o.contain,
-		Guide: p.guides(cfg, set), Inventory: true, Rows: deliver.WantsRows(p.sinks), RowsCommitted: o.deliverer.NotifyRows, Canary: missing,
+		Guide: p.guides(cfg, set), Inventory: true, Rows: deliver.WantsRows(p.sinks), RowsCommitted: o.deliverer.NotifyRows, Archive: archiveOf(cfg),
+		Canary: missing,
 		Committed: func(entries []connectors.Entry) {
 			o.deliverer.Notify()
 			if p.canary != nil {
