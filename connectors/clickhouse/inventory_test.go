@@ -5,7 +5,6 @@ import (
 	"maps"
 	"reflect"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -142,78 +141,4 @@ func TestAnyHistoryOfRows(t *testing.T) {
 			r.Fatalf("v_credentials has %d events of the agent, want %d", n, last.Events)
 		}
 	})
-}
-
-// TestQueries answers the questions of an analyst by the shipped queries, from rows as the engine makes them.
-func TestQueries(t *testing.T) {
-	s := newSink(t, nil)
-	now := schema.InstantOf(time.Now().Truncate(time.Minute))
-	seen := now.Sub(2 * time.Hour)
-	use := func(names ...string) (out []schema.Use) {
-		for _, n := range names {
-			out = append(out, schema.Use{Name: n, Count: 4, FirstSeen: seen, LastSeen: now})
-		}
-		return out
-	}
-	totals := schema.Totals{Events: 12, Success: 10, Failure: 2, InputTokens: 900, OutputTokens: 80, Cost: schema.CostOf(1.25)}
-	known := &schema.Agent{AgentUID: "billing", AgentName: "Billing bot", Owner: "finance", Registered: true, FirstSeen: seen, LastSeen: now, NewestUse: seen, Totals: totals}
-	known.Uses[schema.UseDataset] = use("litellm", "kong.http_log", "aws.cloudtrail")
-	shadow := &schema.Agent{AgentUID: "stray", FirstSeen: now, LastSeen: now, NewestUse: now, Totals: schema.Totals{Events: 1}}
-	shadow.Uses[schema.UseDestination] = use("paste.example")
-	key := &schema.Credential{CredentialUID: "key-1", CredentialType: "api_key", FirstSeen: seen, LastSeen: now, NewestUse: now, Totals: totals}
-	key.Uses[schema.UseAgent], key.Uses[schema.UseTool], key.Uses[schema.UseDestination] = use("billing", "stray"), use("read/mail"), use("api.openai.com")
-	tool := &schema.Tool{Type: schema.ToolTool, Name: "read/mail", FirstSeen: seen, LastSeen: now, NewestUse: now, Totals: totals}
-	tool.Uses[schema.UseAgent] = use("billing", "stray")
-	b := &connectors.RowBlock{
-		Pos: 1, Agents: []*schema.Agent{known, shadow}, Credentials: []*schema.Credential{key}, Tools: []*schema.Tool{tool},
-		Activity: []*schema.Activity{{AgentUID: "billing", Minute: now.Sub(time.Minute), Class: "llm", Action: "chat", Totals: totals}},
-	}
-	if err := s.writeInventory(t.Context(), b); err != nil {
-		t.Fatal(err)
-	}
-	entries := entriesOf(1, 2, 1)
-	for _, e := range entries {
-		e.Finding.AgentUID, e.Finding.Tenant, e.Finding.GroupStart, e.Finding.LastSeen, e.Finding.RuleID = "billing", "", now, now, "llm.some-rule"
-	}
-	write(t, s, entries)
-	f := func(name string, want ...string) {
-		t.Helper()
-		q, err := QueryNamed(name)
-		if err != nil || !strings.HasSuffix(q.About, "?") && !strings.Contains(q.About, "? ") {
-			t.Fatalf("query %s: %v; it is about %q, want a question", name, err, q.About)
-		}
-		got := rows(t, s, q)
-		if len(got) != len(want) {
-			t.Errorf("query %s: got %d rows, want %d:\n%s", name, len(got), len(want), strings.Join(got, "\n"))
-			return
-		}
-		for i := range want {
-			for _, part := range strings.Split(want[i], "|") {
-				if !strings.Contains(got[i], part) {
-					t.Errorf("query %s, row %d: got %s, want %q in it", name, i, got[i], part)
-				}
-			}
-		}
-	}
-	f("agents", "billing|Billing bot|finance|true|litellm|1.25", "stray|false")
-	f("shadow_agents", "stray|paste.example")
-	f("top_tools", "read/mail|2")
-	f("cost_per_agent", "billing|Billing bot|900|1.25")
-	f("timeline", "activity|llm|chat|12", "finding|llm.some-rule", "finding|llm.some-rule")
-	f("blast_radius", "agents|billing", "agents|stray", "destinations|api.openai.com", "tools|read/mail")
-	f("shared_credentials", "key-1|billing|stray")
-	f("rule_quality", "llm.some-rule|2")
-}
-
-// rows returns the rows of a shipped query, each as one text.
-func rows(t *testing.T, s *Sink, q Query) (out []string) {
-	t.Helper()
-	answer, err := s.Ask(t.Context(), q.SQL, map[string]string{"days": "7", "limit": "100", "agent": "billing", "credential": "key-1"})
-	if err != nil {
-		t.Fatalf("query %s: %v", q.Name, err)
-	}
-	for _, row := range answer.Rows {
-		out = append(out, strings.Join(row, " "))
-	}
-	return out
 }

@@ -3,9 +3,11 @@ package clickhouse
 import (
 	"context"
 	"embed"
+	"errors"
 	"fmt"
 	"path"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -14,17 +16,29 @@ import (
 )
 
 // queryFiles holds the shipped queries: the questions that analysts ask first. Each begins with a comment that
-// names its question. Their parameters are days, limit, agent and credential.
+// names its question, and then one for each parameter: -- days (7): how many days back. A parameter without a default is required.
 //
 //go:embed queries/*.sql
 var queryFiles embed.FS
 
 // Query is a shipped query.
 type Query struct {
-	Name  string
-	About string // the question that it answers
-	SQL   string
+	Name       string
+	About      string // the question that it answers
+	Parameters []QueryParameter
+	SQL        string
 }
+
+// QueryParameter is a parameter of a shipped query, {name:Type} in its text.
+type QueryParameter struct {
+	Name     string
+	Default  string
+	Required bool
+	About    string
+}
+
+// parameterLine is the comment that describes a parameter.
+var parameterLine = regexp.MustCompile(`^-- (\w+) \(([^)]*)\): (.+)$`)
 
 // Queries returns the shipped queries, sorted by name.
 func Queries() []Query {
@@ -38,10 +52,26 @@ func Queries() []Query {
 		if err != nil {
 			panic("BUG: the queries are embedded: " + err.Error())
 		}
-		about, _, _ := strings.Cut(strings.TrimPrefix(string(text), "-- "), "\n")
-		out = append(out, Query{strings.TrimSuffix(e.Name(), ".sql"), about, string(text)})
+		out = append(out, readQuery(strings.TrimSuffix(e.Name(), ".sql"), string(text)))
 	}
 	return out
+}
+
+func readQuery(name, text string) Query {
+	about, rest, _ := strings.Cut(strings.TrimPrefix(text, "-- "), "\n")
+	q := Query{Name: name, About: about, SQL: text}
+	for line := range strings.SplitSeq(rest, "\n") {
+		m := parameterLine.FindStringSubmatch(line)
+		if m == nil {
+			return q
+		}
+		p := QueryParameter{Name: m[1], Default: m[2], About: m[3]}
+		if p.Default == "required" {
+			p.Default, p.Required = "", true
+		}
+		q.Parameters = append(q.Parameters, p)
+	}
+	return q
 }
 
 // QueryNamed returns the shipped query with the name.
@@ -53,16 +83,20 @@ func QueryNamed(name string) (Query, error) {
 		for _, q := range all {
 			names = append(names, q.Name)
 		}
-		return Query{}, fmt.Errorf("query %q: no query has this name: they are %s", name, strings.Join(names, ", "))
+		return Query{}, fmt.Errorf("query %q: no shipped query has this name: they are %s", name, strings.Join(names, ", "))
 	}
 	return all[i], nil
 }
 
-// Result is the answer to a query: texts, as they are shown.
+// Result is the answer to a query.
 type Result struct {
 	Columns []string
-	Rows    [][]string
+	Rows    [][]string // texts, as they are shown
+	Values  [][]any    // for JSON
 }
+
+// codeReadonly is the code of ClickHouse for a setting that a read-only user may not change.
+const codeReadonly = 164
 
 // maxResultRows is the largest number of rows of a Result.
 const maxResultRows = 100_000
@@ -76,10 +110,14 @@ func (s *Sink) Ask(ctx context.Context, sql string, parameters map[string]string
 		return nil, fmt.Errorf("open %v: %w", s, err)
 	}
 	defer conn.Close()
-	ctx = clickhouse.Context(ctx, clickhouse.WithParameters(parameters), clickhouse.WithSettings(clickhouse.Settings{
+	ctx = clickhouse.Context(ctx, clickhouse.WithParameters(parameters))
+	found, err := conn.Query(clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{
 		"readonly": 2, "max_result_rows": maxResultRows, "result_overflow_mode": "throw",
-	}))
-	found, err := conn.Query(ctx, sql)
+	})), sql)
+	var e *clickhouse.Exception
+	if errors.As(err, &e) && e.Code == codeReadonly { // a user that may change no settings is read-only anyway
+		found, err = conn.Query(ctx, sql)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("ask %v: %w", s, err)
 	}
@@ -95,9 +133,10 @@ func (s *Sink) Ask(ctx context.Context, sql string, parameters map[string]string
 		}
 		row := make([]string, len(values))
 		for i, v := range values {
-			row[i] = shown(reflect.ValueOf(v).Elem().Interface())
+			values[i] = reflect.ValueOf(v).Elem().Interface()
+			row[i] = shown(values[i])
 		}
-		out.Rows = append(out.Rows, row)
+		out.Rows, out.Values = append(out.Rows, row), append(out.Values, values)
 	}
 	if err := found.Err(); err != nil {
 		return nil, fmt.Errorf("read the answer of %v: %w", s, err)

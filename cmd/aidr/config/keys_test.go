@@ -74,7 +74,7 @@ func keyDefaults() map[string]string {
 		"sinks.clickhouse.migrate":            "true",
 		"sinks.clickhouse.ttl":                d(clickhouse.DefaultTTL),
 		"sinks.clickhouse.events_ttl":         d(clickhouse.DefaultEventsTTL),
-		"sinks.clickhouse.events":             string(schema.ArchiveOff),
+		"sinks.clickhouse.events":             "off",
 		"sinks.clickhouse.rows":               fmt.Sprint(clickhouse.DefaultRows),
 		"sinks.clickhouse.linger":             d(clickhouse.DefaultLinger),
 		"sinks.webhooks[].name":               "webhook-1, webhook-2 ...",

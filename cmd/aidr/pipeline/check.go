@@ -42,7 +42,7 @@ func Check(cfg *config.Config) ([]rules.Problem, error) {
 	if notOpened != nil {
 		notOpened = fmt.Errorf("%senrichment: %w", cfg.Place("enrichment"), notOpened)
 	}
-	sinks, bad := buildSinks(cfg, webhookLinks{base: cfg.Links.Base}, nil, nil)
+	sinks, bad := buildSinks(cfg, webhookLinks{base: cfg.Links.Base}, nil, nil, nil)
 	_, tlsErr := loadTLS(cfg.HTTP.TLS, silent)
 	err = errors.Join(err, notOpened, bad, tlsErr, checkStateDir(cfg))
 	for _, s := range sinks {
@@ -77,7 +77,7 @@ func Connect(ctx context.Context, cfg *config.Config) ([]Answer, error) {
 			components, probers = append(components, "source."+s.Name), append(probers, p)
 		}
 	}
-	sinks, err := buildSinks(cfg, webhookLinks{base: cfg.Links.Base}, nil, nil)
+	sinks, err := buildSinks(cfg, webhookLinks{base: cfg.Links.Base}, nil, nil, nil)
 	for _, s := range sinks {
 		if p, ok := s.(connectors.Prober); ok {
 			components, probers = append(components, "sink."+s.Name()), append(probers, p)

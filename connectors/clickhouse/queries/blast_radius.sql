@@ -1,4 +1,6 @@
 -- What does one credential reach, through which agents, and since when? For an incident with a leaked key.
+-- credential (required): id or hash of the credential
+-- limit (1000): most rows
 SELECT
     substring(use, 1, position(use, '/') - 1) AS kind,
     substring(use, position(use, '/') + 1) AS value,

@@ -1,4 +1,6 @@
 -- What does each agent cost per day, in tokens and USD?
+-- days (7): how many days back
+-- limit (100): most rows
 SELECT c.day AS day, c.tenant AS tenant, c.agent_uid AS agent_uid, any(a.agent_name) AS agent_name, sum(c.events) AS number_of_events,
     sum(c.input_tokens) AS input, sum(c.output_tokens) AS output, sum(c.cost) AS usd
 FROM v_cost AS c
