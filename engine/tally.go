@@ -163,7 +163,7 @@ func (a *archiver) wants(hits int) bool {
 // append appends the row of the event under way, with its fields as evidence shows them.
 func (a *archiver) append(dst []byte, w *worker, e *schema.Event, end schema.Instant) []byte {
 	a.row = schema.ArchivedEvent{
-		Pos: e.Pos, Time: end, Tenant: w.capturer.Tenant(e), Source: w.job.batch.Partition.Source,
+		Pos: e.Pos, Number: w.number, Time: end, Tenant: w.capturer.Tenant(e), Source: w.job.batch.Partition.Source,
 		Dataset: e.Text(schema.EventDataset), Rules: a.row.Rules[:0],
 	}
 	for _, h := range w.hits {

@@ -37,7 +37,7 @@ func (t *tallyTable) rows(b *connectors.RowBlock) {
 		}
 	}
 	for _, e := range b.Events {
-		t.events[fmt.Sprint(e.Source, e.Pos)] = e
+		t.events[fmt.Sprint(e.Source, e.Pos, e.Number)] = e
 	}
 }
 

@@ -213,6 +213,7 @@ type worker struct {
 	out    *result
 	job    *job
 	record int32
+	number int // of the next event of the record
 	bodies int // bytes of bodies of the record's dead letters
 }
 
@@ -253,7 +254,7 @@ func (w *worker) process(j *job) {
 	w.capturer.BeginBatch()
 	w.job, w.out = j, w.results.get()
 	for i, rec := range j.batch.Records {
-		w.record, w.bodies = int32(i), 0
+		w.record, w.number, w.bodies = int32(i), 0, 0
 		raw := j.batch.Raw[rec.Start:rec.End]
 		switch {
 		case rec.Tombstone:
@@ -368,7 +369,7 @@ func (w *worker) add(it *item.Item) {
 	o.items, o.events = append(o.items, *it), append(o.events, int32(len(w.out.events)-1))
 }
 
-func (w *worker) event(e *schema.Event) {
+func (w *worker) observe(e *schema.Event) {
 	end, ok := e.End()
 	if !ok {
 		panic("BUG: decode gave an event without a time")
@@ -412,6 +413,12 @@ func (w *worker) event(e *schema.Event) {
 	if archived {
 		w.out.archive = w.archive.append(w.out.archive, w, e, end)
 	}
+}
+
+// event is called for each event of the record.
+func (w *worker) event(e *schema.Event) {
+	w.observe(e)
+	w.number++
 }
 
 func (w *worker) dead(d decode.Dead) {

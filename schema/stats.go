@@ -99,6 +99,7 @@ const (
 // ArchivedEvent is the row of one event in the archive.
 type ArchivedEvent struct {
 	Pos     Position
+	Number  int     // of the event within its record, from 0: one element may be several events
 	Time    Instant // at which the event ended
 	Tenant  string
 	Source  string

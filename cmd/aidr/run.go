@@ -11,7 +11,6 @@ import (
 
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
 	"github.com/aidr-engine/aidr/cmd/aidr/pipeline"
-	"github.com/aidr-engine/aidr/connectors/clickhouse"
 	"github.com/aidr-engine/aidr/rules/doc"
 )
 
@@ -131,43 +130,4 @@ func newLogger(w io.Writer, l config.Log) (*slog.Logger, error) {
 		return slog.New(slog.NewTextHandler(w, o)), nil
 	}
 	return nil, usage("--log-format %q: use text or json", l.Format)
-}
-
-func migrateCommand() *cobra.Command {
-	var file, dsn string
-	c := &cobra.Command{
-		Use: "migrate", Short: "Create or update the tables and views in ClickHouse", Args: args(cobra.NoArgs),
-		Long: `migrate creates the database, if it is permitted to, and its tables and views. It records each step in schema_migrations
-and can be run again at any time. aidr run does the same at the start unless sinks.clickhouse.migrate is false.`,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			target := clickhouse.Config{DSN: dsn}
-			if dsn == "" {
-				cfg, err := loadConfig(cmd, file)
-				if err != nil {
-					return err
-				}
-				if cfg.Sinks.ClickHouse == nil {
-					return usage("%s has no sinks.clickhouse: give the server with --dsn", file)
-				}
-				target = pipeline.ClickHouseConfig(cfg.Sinks.ClickHouse)
-			}
-			s, err := clickhouse.New(target)
-			if err != nil {
-				return err
-			}
-			defer s.Close()
-			done, err := s.Migrate(cmd.Context())
-			if err != nil {
-				return err
-			}
-			for _, m := range done {
-				cmd.Printf("applied %v\n", m)
-			}
-			cmd.Printf("%s is up to date\n", s)
-			return nil
-		},
-	}
-	c.Flags().StringVar(&file, "config", "", "configuration file with the server in sinks.clickhouse")
-	c.Flags().StringVar(&dsn, "dsn", "", "server, as clickhouse://user:password@host:9000/database; overrides --config")
-	return c
 }

@@ -273,26 +273,23 @@ func (s *Sink) apply(ctx context.Context, conn clickhouse.Conn, done map[uint32]
 		if err != nil {
 			return applied, fmt.Errorf("record migration %d %s: %w", m.version, m.name, err)
 		}
-		applied = append(applied, fmt.Sprintf("%04d_%s", m.version, m.name))
+		applied = append(applied, m.String())
 	}
 	return applied, nil
 }
 
 // createMigrationsTable creates the database, if it is missing, and the table that records migrations.
 func (s *Sink) createMigrationsTable(ctx context.Context, conn clickhouse.Conn) error {
-	var n uint64
-	err := conn.QueryRow(ctx, "SELECT count() FROM system.databases WHERE name = {name:String}",
-		clickhouse.Named("name", s.dialect.database)).Scan(&n)
+	statements, err := s.prerequisites(ctx, conn)
 	if err != nil {
 		return err
 	}
-	if n == 0 {
-		create := "CREATE DATABASE IF NOT EXISTS " + quoteName(s.dialect.database) + " " + s.dialect.OnCluster()
-		if err := conn.Exec(ctx, strings.TrimSpace(create)); err != nil {
+	for _, q := range statements {
+		if err := conn.Exec(ctx, q); err != nil {
 			return err
 		}
 	}
-	return conn.Exec(ctx, s.dialect.migrationsDDL())
+	return nil
 }
 
 func (d dialect) migrationsDDL() string {

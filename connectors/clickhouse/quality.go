@@ -109,6 +109,7 @@ var (
 		{"partition", func(e *schema.ArchivedEvent) any { return e.Pos.Partition }},
 		{"offset", func(e *schema.ArchivedEvent) any { return e.Pos.Offset }},
 		{"index", func(e *schema.ArchivedEvent) any { return int64(e.Pos.Index) }},
+		{"number", func(e *schema.ArchivedEvent) any { return uint32(e.Number) }},
 		{"tenant", func(e *schema.ArchivedEvent) any { return e.Tenant }},
 		{"session_id", archived(schema.SessionID)},
 		{"class", archived(schema.EventClass)},

@@ -75,7 +75,7 @@ type EventWriter struct{ buf []byte }
 // Append appends the row of an event to dst. rules are the ids of those whose condition held. field calls its argument with the name
 // and the exposed text of each field.
 //
-// The body is: time, offset, index and partition as varints; topic, tenant, source and dataset; the number of rules and their ids; for
+// The body is: time, offset, index, partition and number as varints; topic, tenant, source and dataset; the number of rules and their ids; for
 // each field its name and its text. Texts have their length before them.
 func (w *EventWriter) Append(dst []byte, e *schema.ArchivedEvent, fields func(yield func(name, text string))) []byte {
 	b := w.buf[:0]
@@ -83,6 +83,7 @@ func (w *EventWriter) Append(dst []byte, e *schema.ArchivedEvent, fields func(yi
 	b = binary.AppendVarint(b, e.Pos.Offset)
 	b = binary.AppendVarint(b, int64(e.Pos.Index))
 	b = binary.AppendVarint(b, int64(e.Pos.Partition))
+	b = binary.AppendVarint(b, int64(e.Number))
 	for _, text := range [...]string{e.Pos.Topic, e.Tenant, e.Source, e.Dataset} {
 		b = flat.AppendText(b, text)
 	}
@@ -99,7 +100,7 @@ func readEvent(body string) (e *schema.ArchivedEvent, ok bool) {
 	r := flat.NewReader([]byte(body))
 	e = &schema.ArchivedEvent{Fields: map[string]string{}}
 	e.Time = schema.Instant(r.Varint())
-	e.Pos.Offset, e.Pos.Index, e.Pos.Partition = r.Varint(), int(r.Varint()), int32(r.Varint())
+	e.Pos.Offset, e.Pos.Index, e.Pos.Partition, e.Number = r.Varint(), int(r.Varint()), int32(r.Varint()), int(r.Varint())
 	for _, text := range [...]*string{&e.Pos.Topic, &e.Tenant, &e.Source, &e.Dataset} {
 		*text = string(r.Text())
 	}

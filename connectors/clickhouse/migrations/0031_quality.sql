@@ -122,7 +122,8 @@ CREATE TABLE IF NOT EXISTS {{.Table "events"}} {{.OnCluster}}
     topic          LowCardinality(String) COMMENT 'Kafka topic or file' CODEC(ZSTD(1)),
     `partition`    Int32 COMMENT 'Kafka partition' CODEC(ZSTD(1)),
     `offset`       Int64 COMMENT 'Kafka offset, or byte offset in the file' CODEC(Delta, ZSTD(1)),
-    `index`        Int64 COMMENT 'Number of the event within the record, from 0' CODEC(ZSTD(1)),
+    `index`        Int64 COMMENT 'Number of the element within the record, from 0' CODEC(ZSTD(1)),
+    number         UInt32 COMMENT 'Number of the event within the record, from 0: one element may be several events' CODEC(ZSTD(1)),
     tenant         LowCardinality(String) COMMENT 'Tenant that the agent belongs to' CODEC(ZSTD(1)),
     session_id     String COMMENT 'Session of the agent' CODEC(ZSTD(1)),
     class          LowCardinality(String) COMMENT 'Kind of activity: api, http, llm, tool, auth, audit or guardrail' CODEC(ZSTD(1)),
@@ -137,7 +138,7 @@ CREATE TABLE IF NOT EXISTS {{.Table "events"}} {{.OnCluster}}
 )
 ENGINE = {{.Engine "ReplacingMergeTree(pos)"}}
 PARTITION BY toYYYYMMDD(time)
-ORDER BY (dataset, agent_uid, time, source, topic, `partition`, `offset`, `index`)
+ORDER BY (dataset, agent_uid, time, source, topic, `partition`, `offset`, number)
 {{.EventsTTL}}
 SETTINGS {{.Deduplicate}}
 COMMENT 'Archive of events, if sinks.clickhouse.events is matched or all; read v_events instead';

@@ -5,5 +5,5 @@
 SELECT time, dataset, class, action, outcome, session_id, tool, credential_uid, rules, fields
 FROM v_events
 WHERE agent_uid = {agent:String} AND time >= now() - INTERVAL {days:UInt16} DAY
-ORDER BY time, source, topic, partition, offset, index
+ORDER BY time, source, topic, partition, offset, number
 LIMIT {limit:UInt32}
