@@ -136,9 +136,11 @@ func runRowsCase(t *testing.T, seed uint64) (written int, err error) {
 			}
 			break
 		}
+		table.tallied.after = true
 		if err := drain(st); err != nil { // of rows that the killed process delivered before it was killed
 			return 0, err
 		}
+		table.tallied.after = false
 		st.Close()
 		st = next
 	}

@@ -17,13 +17,21 @@ type tallyTable struct {
 	stats   map[string]*schema.RuleStats
 	quality map[string]*schema.SourceQuality
 	events  map[string]*schema.ArchivedEvent
+	// after is set while the rows come of a process that went on after the copy of its store was made. Their checkpoints have the
+	// numbers of others in the copy, which no kill can bring about, so the table leaves them out.
+	after bool
 }
 
 func newTallyTable() tallyTable {
-	return tallyTable{map[string]*schema.RuleStats{}, map[string]*schema.SourceQuality{}, map[string]*schema.ArchivedEvent{}}
+	return tallyTable{
+		stats: map[string]*schema.RuleStats{}, quality: map[string]*schema.SourceQuality{}, events: map[string]*schema.ArchivedEvent{},
+	}
 }
 
 func (t *tallyTable) rows(b *connectors.RowBlock) {
+	if t.after {
+		return
+	}
 	for _, s := range b.Stats {
 		key := fmt.Sprint(s.RuleID, s.Minute)
 		if old := t.stats[key]; old == nil || old.Pos <= s.Pos {

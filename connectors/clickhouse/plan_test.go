@@ -113,6 +113,20 @@ func TestRoles(t *testing.T) {
 	}
 }
 
+// TestAskChangesNothing asks with statements that would change something, as a user that may do so.
+func TestAskChangesNothing(t *testing.T) {
+	s := newSink(t, nil)
+	write(t, s, entriesOf(1, 3, 1))
+	for _, q := range []string{"DROP TABLE findings", "TRUNCATE TABLE findings", "INSERT INTO schema_migrations (version, name) VALUES (77, 'x')"} {
+		if _, err := s.Ask(t.Context(), q, nil); err == nil {
+			t.Errorf("%s is run", q)
+		}
+	}
+	if n := query[uint64](t, s, "SELECT count() FROM DB.v_findings"); n != 3 {
+		t.Errorf("got %d findings, want 3", n)
+	}
+}
+
 // TestClusterRecipe checks the text of the recipe for a cluster, which needs no cluster and no Keeper.
 func TestClusterRecipe(t *testing.T) {
 	s, err := New(Config{DSN: "clickhouse://h:1/db", Cluster: "main"})

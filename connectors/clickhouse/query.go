@@ -3,7 +3,6 @@ package clickhouse
 import (
 	"context"
 	"embed"
-	"errors"
 	"fmt"
 	"path"
 	"reflect"
@@ -95,13 +94,10 @@ type Result struct {
 	Values  [][]any    // for JSON
 }
 
-// codeReadonly is the code of ClickHouse for a setting that a read-only user may not change.
-const codeReadonly = 164
-
 // maxResultRows is the largest number of rows of a Result.
 const maxResultRows = 100_000
 
-// Ask runs a query on the destination's database. parameters are those of ClickHouse, {name:Type} in the query.
+// Ask runs a query, which can change nothing, on the destination's database. parameters are those of ClickHouse, {name:Type} in the query.
 func (s *Sink) Ask(ctx context.Context, sql string, parameters map[string]string) (*Result, error) {
 	options := *s.options
 	options.Auth.Database = s.dialect.database
@@ -111,13 +107,16 @@ func (s *Sink) Ask(ctx context.Context, sql string, parameters map[string]string
 	}
 	defer conn.Close()
 	ctx = clickhouse.Context(ctx, clickhouse.WithParameters(parameters))
-	found, err := conn.Query(clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{
-		"readonly": 2, "max_result_rows": maxResultRows, "result_overflow_mode": "throw",
-	})), sql)
-	var e *clickhouse.Exception
-	if errors.As(err, &e) && e.Code == codeReadonly { // a user that may change no settings is read-only anyway
-		found, err = conn.Query(ctx, sql)
+	var level uint64 // 1: the user is read-only and may change no settings
+	if err := conn.QueryRow(ctx, "SELECT toUInt64(getSetting('readonly'))").Scan(&level); err != nil {
+		return nil, fmt.Errorf("ask %v: %w", s, err)
 	}
+	if level != 1 {
+		ctx = clickhouse.Context(ctx, clickhouse.WithSettings(clickhouse.Settings{
+			"readonly": 2, "max_result_rows": maxResultRows, "result_overflow_mode": "throw",
+		}))
+	}
+	found, err := conn.Query(ctx, sql)
 	if err != nil {
 		return nil, fmt.Errorf("ask %v: %w", s, err)
 	}
