@@ -43,8 +43,10 @@ func (s *testSink) setHealth(h connectors.Health) {
 	s.health = h
 }
 
-// Profile implements connectors.Sink with the defaults of an endpoint.
-func (s *testSink) Profile() connectors.Profile { return connectors.Profile{} }
+// Profile implements connectors.Sink with the defaults of an endpoint that wants findings.
+func (s *testSink) Profile() connectors.Profile {
+	return connectors.Profile{Wants: func(e connectors.Entry) bool { return e.Finding != nil }}
+}
 
 func (s *testSink) Write(ctx context.Context, entries []connectors.Entry) error {
 	s.mu.Lock()
