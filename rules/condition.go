@@ -67,6 +67,7 @@ func (r *reader) condition(n *doc.Node) (cond *predicate.Cond, text string) {
 	if k.cond != nil {
 		r.mentions(n, k.cond.Mentions())
 		r.rule.noteRegistry(text)
+		r.lint(n, text, k.cond.Conjuncts())
 	}
 	return k.cond, text
 }

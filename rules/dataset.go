@@ -54,6 +54,7 @@ func (r *reader) datasets(n *doc.Node) {
 			continue
 		}
 		rule.DatasetsAsWritten = append(rule.DatasetsAsWritten, name)
+		r.lintDataset(v, name)
 		rule.Datasets = append(rule.Datasets, r.expand(v, name)...)
 	}
 	if n != nil && n.Kind == doc.List && len(n.Items()) == 0 {

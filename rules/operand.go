@@ -104,6 +104,9 @@ func (r *reader) operands(items []*doc.Node) (out []Operand, ok bool) {
 		ok = ok && valid
 		out = append(out, o)
 	}
+	if ok {
+		r.lintKey(items, out)
+	}
 	return out, ok && len(out) > 0
 }
 

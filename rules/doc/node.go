@@ -210,3 +210,12 @@ func (n *Node) FailAt(line, col int, format string, args ...any) {
 	l, c := n.locate(line, col)
 	n.doc.add(l, c, n.Key, fmt.Sprintf(format, args...), false)
 }
+
+// WarnAt is FailAt for a problem that leaves the file usable.
+func (n *Node) WarnAt(line, col int, format string, args ...any) {
+	if n == nil {
+		return
+	}
+	l, c := n.locate(line, col)
+	n.doc.add(l, c, n.Key, fmt.Sprintf(format, args...), true)
+}
