@@ -11,14 +11,15 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"runtime/pprof"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/engine/budget"
+	"github.com/aidr-engine/aidr/engine/clock"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
@@ -27,12 +28,14 @@ import (
 )
 
 var (
-	agentsFlag = flag.Int("agents", 100_000, "the number of agents of BenchmarkAgents")
-	eventsFlag = flag.Int("events", 300_000, "the number of events of each part of BenchmarkAgents")
-	memoryFlag = flag.Int64("memory", 1024, "the memory budget of BenchmarkAgents, MiB")
-	rateFlag   = flag.Int("rate", 2000, "events per second of event time")
-	dirFlag    = flag.String("dir", "", "the state directory of BenchmarkAgents, which stays and is used again; empty: a temporary one")
-	kindsFlag  = flag.String("kinds", "threshold,new_value,baseline", "the kinds of the rules of BenchmarkAgents")
+	agentsFlag   = flag.Int("agents", 100_000, "the number of agents of BenchmarkAgents")
+	eventsFlag   = flag.Int("events", 200_000, "the number of measured events of each part of BenchmarkAgents")
+	warmFlag     = flag.Int("warm", 150_000, "the number of events before them, which are not measured")
+	memoryFlag   = flag.Int64("memory", 1024, "the memory budget of BenchmarkAgents, MiB")
+	rateFlag     = flag.Int("rate", 2000, "events per second of event time")
+	dirFlag      = flag.String("dir", "", "the state directory of BenchmarkAgents, which stays; if it has all agents, they are not made again; empty: a temporary one")
+	profilesFlag = flag.String("profiles", "", "a folder for CPU profiles of the measured events of BenchmarkAgents")
+	kindsFlag    = flag.String("kinds", "threshold,new_value,baseline", "the kinds of the rules of BenchmarkAgents")
 )
 
 // agentRules is one rule of each kind, with a cell for each agent.
@@ -69,8 +72,33 @@ func loadAgentRules(tb testing.TB, kinds string) *rules.Set {
 type agentSource struct {
 	draw   func(n int) (agent int)
 	start  schema.Instant
-	events int
-	read   atomic.Int64
+	warm   int    // number of events before those that are measured
+	events int    // that are measured
+	warmed func() // called before the first of them
+	ticks  chan time.Time
+}
+
+// clock returns a clock whose ticks come with the events. The time between checkpoints costs the more CPU for each event the
+// slower a run is, so on a busy machine runs with ticks of the wall clock do not compare.
+func (s *agentSource) clock() clock.Clock {
+	s.ticks = make(chan time.Time)
+	return clock.Clock{Now: time.Now, Tick: func(d time.Duration) (<-chan time.Time, func()) {
+		if d == engine.DefaultCheckpointEvery {
+			return s.ticks, func() {}
+		}
+		return clock.Wall().Tick(d)
+	}}
+}
+
+// tickEvents is the number of events from a checkpoint to the next: 20,000 events a second at the default pace.
+const tickEvents = 5000
+
+// tick asks for a checkpoint. The time is late enough for the engine to make one, however long the last one took.
+func (s *agentSource) tick(ctx context.Context) {
+	select {
+	case s.ticks <- time.Now().Add(time.Minute):
+	case <-ctx.Done():
+	}
 }
 
 const agentBatch = 1000
@@ -86,7 +114,13 @@ func (s *agentSource) Run(ctx context.Context, r connectors.Reader) error {
 	p := connectors.Partition{Source: "bench", Topic: "t"}
 	from, _ := r.Assigned(p)
 	step := time.Second / time.Duration(*rateFlag)
-	for n := 0; n < s.events && ctx.Err() == nil; n += agentBatch {
+	for n := 0; n < s.warm+s.events && ctx.Err() == nil; n += agentBatch {
+		if n == s.warm {
+			s.warmed()
+		}
+		if n%tickEvents == 0 {
+			s.tick(ctx)
+		}
 		b := &connectors.Batch{Partition: p, Next: from + int64(n+agentBatch), HighWater: -1}
 		var raw strings.Builder
 		for i := n; i < n+agentBatch; i++ {
@@ -101,7 +135,6 @@ func (s *agentSource) Run(ctx context.Context, r connectors.Reader) error {
 		if err := r.Read(ctx, b); err != nil {
 			return err
 		}
-		s.read.Store(int64(n + agentBatch))
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 	defer cancel()
@@ -146,23 +179,30 @@ type agentState struct {
 	set  *rules.Set
 }
 
-// run reads events and logs their cost.
-func (a *agentState) run(b *testing.B, name string, events int, draw func(int) int) (cpuPerEvent float64) {
+// part is the cost of the measured events of a part of BenchmarkAgents.
+type part struct {
+	cpu   float64 // microseconds an event, of all threads
+	ready time.Duration
+}
+
+// run starts an engine on the store, reads events that are not measured and events that are, and logs their cost. Between the
+// two nothing waits, so the queues are as full at the end as at the beginning.
+func (a *agentState) run(b *testing.B, name string, warm, events int, draw func(int) int) (p part) {
+	begin := time.Now()
 	st, err := store.Open(a.dir, store.Options{Cache: budget.Cache(*memoryFlag << 20)})
 	if err != nil {
 		b.Fatal(err)
 	}
-	src := &agentSource{draw: draw, start: a.next, events: events}
-	begin := time.Now()
+	src := &agentSource{draw: draw, start: a.next, warm: warm, events: events}
 	metrics := engine.NewMetrics(nil)
 	e, err := engine.New(engine.Options{
-		Set: a.set, Store: st, Memory: *memoryFlag << 20, Redact: content.Redact, Metrics: metrics,
+		Set: a.set, Store: st, Memory: *memoryFlag << 20, Redact: content.Redact, Metrics: metrics, Clock: src.clock(),
 		Inputs: []engine.Input{{Source: src, Decode: decode.Options{Format: "aidr"}, Datasets: []string{"litellm"}}},
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
-	ready := time.Since(begin)
+	p.ready = time.Since(begin)
 	peak, done := int64(0), make(chan bool)
 	go func() {
 		tick := time.NewTicker(time.Second)
@@ -177,11 +217,17 @@ func (a *agentState) run(b *testing.B, name string, events int, draw func(int) i
 			}
 		}
 	}()
-	before, begin := cpuTime(b), time.Now()
+	var before time.Duration
+	profile := profileOf(b, strings.ReplaceAll(name, " ", "-"))
+	src.warmed = func() {
+		profile.start()
+		before, begin = cpuTime(b), time.Now()
+	}
 	if err := src.Run(b.Context(), e); err != nil {
 		b.Fatal(err)
 	}
 	wall, cpu := time.Since(begin), cpuTime(b)-before
+	profile.stop()
 	done <- true
 	<-done
 	if err := e.Stop(context.Background()); err != nil {
@@ -190,12 +236,72 @@ func (a *agentState) run(b *testing.B, name string, events int, draw func(int) i
 	if err := st.Close(); err != nil {
 		b.Fatal(err)
 	}
-	a.next = src.start.Add(time.Duration(events) * time.Second / time.Duration(*rateFlag))
-	cpuPerEvent = float64(cpu.Microseconds()) / float64(events)
+	a.next = src.start.Add(time.Duration(warm+events) * time.Second / time.Duration(*rateFlag))
+	p.cpu = float64(cpu.Microseconds()) / float64(events)
 	b.Logf("%-16s ready in %v; %d events: %.0f/s, %.1f us of CPU each; resident peak %d MiB, at the end %d MiB; disk %d MiB",
-		name, ready.Round(time.Millisecond), events, float64(events)/wall.Seconds(), cpuPerEvent,
+		name, p.ready.Round(time.Millisecond), events, float64(events)/wall.Seconds(), p.cpu,
 		peak>>20, resident(b, "VmRSS")>>20, sizeOf(a.dir)>>20)
-	return cpuPerEvent
+	return p
+}
+
+// cpuProfile is a profile of a part of BenchmarkAgents; nil for none.
+type cpuProfile struct {
+	tb   testing.TB
+	file *os.File
+}
+
+// profileOf returns the profile of a part, nil without -profiles.
+func profileOf(tb testing.TB, name string) *cpuProfile {
+	if *profilesFlag == "" {
+		return nil
+	}
+	file, err := os.Create(filepath.Join(*profilesFlag, name+".prof"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return &cpuProfile{tb, file}
+}
+
+func (p *cpuProfile) start() {
+	if p == nil {
+		return
+	}
+	if err := pprof.StartCPUProfile(p.file); err != nil {
+		p.tb.Fatal(err)
+	}
+}
+
+func (p *cpuProfile) stop() {
+	if p == nil {
+		return
+	}
+	pprof.StopCPUProfile()
+	if err := p.file.Close(); err != nil {
+		p.tb.Fatal(err)
+	}
+}
+
+// create makes a store in which every agent has State of every rule, by one event of each, unless the folder has it from an
+// earlier run. It returns the state after it.
+func create(b *testing.B, dir string, set *rules.Set, agents int) *agentState {
+	start := schema.InstantOf(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
+	a := &agentState{dir: dir, next: start, set: set}
+	mark := filepath.Join(dir, "agents")
+	if text, err := os.ReadFile(mark); err == nil {
+		var made int
+		if _, err := fmt.Sscan(string(text), &made, &a.next); err != nil || made != agents {
+			b.Fatalf("the folder %q has other agents: %q", dir, text)
+		}
+		return a
+	}
+	a.run(b, fmt.Sprintf("%d once", agents), 0, agents, func(i int) int { return i % agents })
+	a.mark(b, agents)
+	return a
+}
+
+// mark records in the folder how many agents it has, and the time of the next event.
+func (a *agentState) mark(b *testing.B, agents int) {
+	writeFile(b, filepath.Join(a.dir, "agents"), fmt.Sprint(agents, int64(a.next)))
 }
 
 // zipf returns draws of n agents whose ranks are distributed with the exponent 1.1, spread over the agents.
@@ -210,26 +316,38 @@ func uniform(n int) func(int) int {
 	return func(int) int { return r.IntN(n) }
 }
 
-// BenchmarkAgents measures memory and cost with many agents, each with a cell of each of three rules: first an event of
-// every agent, then, after a restart, events of agents that are drawn by Zipf's law, then evenly. The same number of events
-// of 10,000 agents is the yardstick:
+// drawNames are the names of draws in the order of measuring.
+var drawNames = []string{"zipf", "even"}
+
+var draws = map[string]func(agents int) func(int) int{"zipf": zipf, "even": uniform}
+
+// BenchmarkAgents measures memory and cost with many agents, each with a cell of each of three rules, and compares them with
+// those of 10,000 agents. First every agent gets one event, so that all cells exist. Then, each time after a restart, come
+// events of agents that are drawn by Zipf's law, and such that are drawn evenly: for both numbers of agents the same number of
+// events that warm the engine up and are not measured, and of events that are. The former have to be more than those of the
+// dataset's delay, 30 s at -rate, so that as many cells settle while it is measured as come into use:
 //
-//	GOMEMLIMIT=1400MiB go test ./benchmarks -run xxx -bench Agents -benchtime 1x -agents 1000000 -events 500000 -memory 512
+//	GOMEMLIMIT=1400MiB go test ./benchmarks -run xxx -bench Agents -benchtime 1x -agents 1000000 -memory 1280
 func BenchmarkAgents(b *testing.B) {
 	set := loadAgentRules(b, *kindsFlag)
 	for b.Loop() {
-		cost := map[string]float64{}
+		cost := map[string]part{}
 		for _, n := range []int{10_000, *agentsFlag} {
-			start := schema.InstantOf(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
-			a := &agentState{dir: b.TempDir(), next: start, set: set}
+			dir := b.TempDir()
 			if *dirFlag != "" && n == *agentsFlag {
-				a.dir = *dirFlag
+				dir = *dirFlag
 			}
-			a.run(b, fmt.Sprintf("%d once", n), n, func(i int) int { return i % n })
-			cost[fmt.Sprint("zipf", n)] = a.run(b, fmt.Sprintf("%d zipf", n), *eventsFlag, zipf(n))
-			cost[fmt.Sprint("even", n)] = a.run(b, fmt.Sprintf("%d even", n), *eventsFlag, uniform(n))
+			a := create(b, dir, set, n)
+			for _, name := range drawNames {
+				part := fmt.Sprintf("%d %s", n, name)
+				cost[part] = a.run(b, part, *warmFlag, *eventsFlag, draws[name](n))
+				a.mark(b, n)
+			}
 		}
-		b.ReportMetric(cost["zipf10000"]/cost[fmt.Sprint("zipf", *agentsFlag)], "zipf-speed")
-		b.ReportMetric(cost["even10000"]/cost[fmt.Sprint("even", *agentsFlag)], "even-speed")
+		for _, name := range drawNames {
+			many := cost[fmt.Sprintf("%d %s", *agentsFlag, name)]
+			b.ReportMetric(cost["10000 "+name].cpu/many.cpu, name+"-speed")
+			b.ReportMetric(many.ready.Seconds(), name+"-ready-s")
+		}
 	}
 }

@@ -2,12 +2,8 @@ package engine
 
 import (
 	"encoding/binary"
-	"errors"
-	"fmt"
 
-	"github.com/aidr-engine/aidr/engine/flat"
 	"github.com/aidr-engine/aidr/engine/fold"
-	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -73,40 +69,4 @@ func readCellValue(v []byte, r *rules.Rule) (row schema.Instant, cell []byte, ok
 		return 0, nil, false
 	}
 	return schema.Instant(binary.BigEndian.Uint64(v[n:])), v[n+8:], true
-}
-
-// itemParts returns the pending items of the rules of a level, for a checkpoint, as the parts of one value: for each rule its id and the size of its
-// items, then the items themselves, which are not copied. Rules are named by id, because their places change with the
-// Set.
-func itemParts(byRule map[int][]byte, set *rules.Set, level int) (parts [][]byte) {
-	for rule, r := range set.Rules { // in order of rule: the same items give the same bytes
-		items := byRule[rule]
-		if len(items) == 0 || r.Level != level {
-			continue
-		}
-		head := flat.AppendText(nil, r.ID)
-		parts = append(parts, binary.AppendUvarint(head, uint64(len(items))), items)
-	}
-	return parts
-}
-
-// readItems calls yield with every item of a value that itemParts made, and with the id of the item's rule.
-func readItems(value []byte, yield func(rule string, it item.Item)) error {
-	for len(value) > 0 {
-		r := flat.NewReader(value)
-		id, items := r.Text(), r.Text()
-		if r.Bad() {
-			return errors.New("pending items are damaged")
-		}
-		value = r.Rest()
-		for len(items) > 0 {
-			it, rest, ok := item.Read(items)
-			if !ok {
-				return fmt.Errorf("a pending item of rule %q is damaged", id)
-			}
-			yield(string(id), it)
-			items = rest
-		}
-	}
-	return nil
 }

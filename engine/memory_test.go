@@ -61,7 +61,7 @@ func floodRun(t *testing.T, st *store.Store, limit int64, p memory.Partition, st
 	if e, err = New(opts); err != nil {
 		t.Fatal(err)
 	}
-	if hot := e.budget.Used(budget.Hot); limit > 0 && hot > limit/8 {
+	if hot := e.budget.Used(budget.Hot); limit > 0 && hot > limit/4 {
 		t.Errorf("hot cells after the restart: got %d bytes of a budget of %d", hot, limit)
 	}
 	if err := src.Run(ctx, unrevoked{e}); err != nil {

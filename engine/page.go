@@ -11,16 +11,8 @@ import (
 )
 
 // addPaged gives a cell that was loaded its pending items back, if they were paged out.
-func (s *shard) addPaged(c *cachedCell) *cachedCell {
-	if items, ok := s.unread[c.key]; ok {
-		delete(s.unread, c.key)
-		s.size[budget.Hot] -= int64(len(items)) + unreadSize
-		s.addPending(c, items)
-	}
-	// A cell with pending items has a value, and dropPaged deletes the paged items together with the value. The items that
-	// restoreItem pages without reading their cell may belong to one without a value, but only if they were taken back,
-	// so that they add up to nothing: a cell that moved beyond them stays ahead (cool).
-	if c.stored && s.paged.has(s.pageMark(c.key)) {
+func (s *shard) addPaged(c *cachedCell, hash uint64) *cachedCell {
+	if s.paged.has(pageMark(hash, c.key.rule)) {
 		value, paging := s.paging[c.key]
 		if !paging {
 			s.retry.do("read pending items", func() (err error) {
@@ -45,12 +37,12 @@ func (s *shard) addPending(c *cachedCell, items []byte) {
 	c.wake, _ = c.cell.PendingWake() // its timer did not leave memory
 }
 
-// page writes the pending items of hot cells of a level to the store, and the cells leave memory, until the hot cells take
-// their share: first those that have been unchanged for longest, then small ones.
+// page packs hot cells of a level if the hot cells take more than their share, those first that have been unchanged
+// for longest, then small ones. If they take more than mostHot all the same, it writes the pending items of packed cells to the store, and
+// these cells leave memory.
 func (s *shard) page(level int, out *shardPart) {
 	s.shrinkShelf()
-	most := 2*s.cellShare - s.cellShare/4
-	if s.size[budget.Hot] <= most {
+	if s.size[budget.Hot] <= s.cellShare {
 		return
 	}
 	var cells []*cachedCell
@@ -67,20 +59,19 @@ func (s *shard) page(level int, out *shardPart) {
 			cmp.Compare(a.key.rule, b.key.rule), cmp.Compare(a.key.group, b.key.group))
 	})
 	for _, c := range cells {
-		if s.size[budget.Hot] <= most-s.cellShare/2 {
-			return
+		if s.size[budget.Hot] <= s.cellShare/2 {
+			break
 		}
-		if !c.paged {
-			c.paged = true
-			s.paged.add(s.pageMark(c.key))
-		}
-		kv := store.KV{Key: s.storeKey(c.key), Value: c.cell.AppendPending(nil)}
-		out.paged = append(out.paged, kv)
-		out.size += int64(len(kv.Value))
-		s.paging[c.key] = kv.Value
-		s.removeHot(c)
+		s.pack(c)
+	}
+	if s.size[budget.Hot] > s.mostHot() {
+		s.pageOut(level, s.mostHot()-s.cellShare/2, out)
 	}
 }
+
+// mostHot returns the number of bytes of hot cells above which some leave memory: the cells at rest give up most of their
+// share to them.
+func (s *shard) mostHot() int64 { return 2*s.cellShare - s.cellShare/4 }
 
 // pageMarks counts owners with paged items by a hash, so that the others need no look into the store.
 type pageMarks map[uint64]int32
@@ -95,9 +86,11 @@ func (m pageMarks) remove(mark uint64) {
 	}
 }
 
-// pageMark returns the mark of a cell.
+// pageMark returns the mark of a cell: hash is that of its owner, which depends on the rule already.
+func pageMark(hash uint64, rule int) uint64 { return hash + uint64(rule)*0x9e3779b97f4a7c15 }
+
 func (s *shard) pageMark(k cellKey) uint64 {
-	return s.rules.programs[k.rule].Hash(k.group) + uint64(k.rule)*0x9e3779b97f4a7c15
+	return pageMark(s.rules.programs[k.rule].Hash(k.group), k.rule)
 }
 
 // dropPaged deletes the paged items of a cell whose pending items have all moved to base.
@@ -115,7 +108,7 @@ func (s *shard) dropPaged(c *cachedCell, out *shardPart) {
 func (s *shard) restoreItem(it *item.Item) error {
 	if !s.lazy && !s.restoring {
 		s.insert(it)
-		if s.size[budget.Hot] <= s.cellShare {
+		if s.size[budget.Hot] <= s.mostHot() {
 			return nil
 		}
 		s.restoring = true
@@ -127,13 +120,12 @@ func (s *shard) restoreItem(it *item.Item) error {
 	if !ok || it.Time.Add(1) < w {
 		s.restored[k] = it.Time.Add(1)
 	}
+	hash := s.rules.programs[k.rule].Hash(k.group)
 	if !s.restoring {
-		before := int64(len(s.unread[k]))
-		s.unread[k] = item.Append(s.unread[k], it)
-		if s.size[budget.Hot] += int64(len(s.unread[k])) - before; !ok {
-			s.size[budget.Hot] += unreadSize
+		if _, packed := s.packItem(hash, k, it); !packed {
+			s.insert(it) // another cell has its hash
 		}
-		if s.size[budget.Hot] <= s.cellShare {
+		if s.size[budget.Hot] <= s.mostHot() {
 			return nil
 		}
 		s.restoring = true
@@ -141,7 +133,7 @@ func (s *shard) restoreItem(it *item.Item) error {
 		return s.writeUnpaged()
 	}
 	if !ok {
-		s.paged.add(s.pageMark(k))
+		s.paged.add(pageMark(hash, k.rule))
 	}
 	kv := store.KV{Key: s.storeKey(k), Value: item.Append(nil, it)}
 	s.unpaged = append(s.unpaged, kv)
@@ -151,9 +143,6 @@ func (s *shard) restoreItem(it *item.Item) error {
 	}
 	return s.writeUnpaged()
 }
-
-// unreadSize is the memory in bytes of a key in shard.unread and shard.restored, without its items.
-const unreadSize = 128
 
 // endRestore ends the restoring of items.
 func (s *shard) endRestore() error {
@@ -166,12 +155,17 @@ func (s *shard) endRestore() error {
 
 // pageRestored makes all restored items leave memory.
 func (s *shard) pageRestored() {
-	for k, items := range s.unread {
+	for s.packed.len() > 0 {
+		x := &s.packed.slots[s.packed.oldest]
+		rule, group, value := readShelfData(x.data)
+		k := cellKey{rule, string(group)}
+		_, _, items := readPacked(value[8:])
 		s.unpaged = append(s.unpaged, store.KV{Key: s.storeKey(k), Value: items})
-		s.paged.add(s.pageMark(k))
-		s.size[budget.Hot] -= int64(len(items)) + unreadSize
+		s.paged.add(pageMark(x.hash, rule))
+		before := s.packed.bytes
+		s.packed.dropOldest()
+		s.size[budget.Hot] += s.packed.bytes - before
 	}
-	clear(s.unread)
 	for i := range s.changes {
 		ch := &s.changes[i]
 		for _, c := range ch.dirty {

@@ -157,6 +157,10 @@ func (rr *retiredRules) readable(rule, shape string) bool {
 // with empty State, and would take the items for their own after a crash.
 func (rr *retiredRules) removeItems(seq uint64, items []byte, of func(rule string) bool) {
 	var kept []byte
+	items, err := unpackItems(items)
+	if err != nil {
+		return // the items were read before, so they are whole
+	}
 	for len(items) > 0 {
 		id, rest := flat.ReadText(items)
 		_, after := flat.ReadText(rest)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -174,12 +175,16 @@ func TestARetiredRuleExpires(t *testing.T) {
 	h.want("deleted", "[other] []", "")
 	items := 0
 	if err := h.st.Items(func(_ uint64, b []byte) bool {
-		if strings.Contains(string(b), "\x01r") { // its id, after its length
-			items++
+		if err := readItems(b, func(rule string, _ item.Item) {
+			if rule == "r" {
+				items++
+			}
+		}); err != nil {
+			t.Error(err)
 		}
 		return true
 	}); err != nil || items > 0 {
-		t.Errorf("%d checkpoints hold items of the rule, %v", items, err)
+		t.Errorf("the checkpoints hold %d items of the rule, %v", items, err)
 	}
 	h.swap(with)
 	h.at(3603, "x")

@@ -50,7 +50,7 @@ type shardPart struct {
 	paged   []store.KV             // pending items of cells that left memory; a nil value deletes
 	reached []schema.Instant       // by rule: the watermark that all its cells have reached
 	size    int64                  // estimate of the memory that the part takes until it is durable
-	items   [][]byte               // items that came since the last checkpoint and are pending: see itemParts; valid until the next one
+	items   [][]byte               // items that came since the last checkpoint and are pending: see items.go; valid until the next one
 	newest  map[int]schema.Instant // by rule: the highest time among them
 	entries []connectors.Entry
 
@@ -100,7 +100,7 @@ type shard struct {
 	restoring   bool                       // memory is full of restored cells: the items that follow are paged at once
 	unpaged     []store.KV                 // the items that were to be paged at once and are not written yet
 	restored    map[cellKey]schema.Instant // while items are restored: their wake times
-	unread      map[cellKey][]byte         // restored items of cells that were not read yet
+	packed      shelf                      // hot cells in flat form: see pack.go
 	timers      []ruleTimers               // by rule
 	watermark   []schema.Instant           // by rule: the one that all cells have reached; no item below it can come
 
@@ -113,6 +113,7 @@ type shard struct {
 	flat map[int][]byte // by rule: the flat pending items of a checkpoint, scratch
 
 	value    []byte             // of a cell, scratch
+	packing  []byte             // of a packed cell, scratch
 	late     []*schema.Finding  // findings of late items since the last checkpoint
 	lateSeen map[schema.ID]bool // of this checkpoint and the one under way
 }
@@ -123,6 +124,7 @@ type changes struct {
 	lastDirty []*cachedCell // the dirty list of the last checkpoint, whose memory is used again
 	size      int64         // of budget.Dirty
 	unsaved   [][]item.Item // items that came since the last checkpoint
+	parts     itemParts     // of a checkpoint, scratch
 	audit     []store.AuditEntry
 }
 
@@ -134,7 +136,7 @@ func newShard(number int, rs *ruleSet, opts Options, retry *retrier, bud *budget
 		rules: rs, number: number, shards: opts.Shards, store: opts.Store, retry: retry, log: opts.Log, metrics: opts.Metrics,
 		in: make(chan message, shardQueue), hot: map[cellKey]*cachedCell{}, inflight: map[cellKey][]byte{},
 		timers: make([]ruleTimers, len(rs.programs)), watermark: make([]schema.Instant, len(rs.programs)),
-		flat: map[int][]byte{}, paged: pageMarks{}, shelf: newShelf(), unread: map[cellKey][]byte{}, restored: map[cellKey]schema.Instant{}, resting: map[cellKey]*cachedCell{}, most: opts.CacheCells, lateSeen: map[schema.ID]bool{},
+		flat: map[int][]byte{}, paged: pageMarks{}, shelf: newShelf(), packed: newShelf(), restored: map[cellKey]schema.Instant{}, resting: map[cellKey]*cachedCell{}, most: opts.CacheCells, lateSeen: map[schema.ID]bool{},
 		budget: bud, clock: opts.Clock, meter: m, paging: map[cellKey][]byte{}, cellShare: noShare, change: noShare,
 		tallies: opts.Rows && opts.Store != nil,
 		changes: make([]changes, rs.levels), capturer: capture.NewTriggerCapturer(rs.set),
@@ -318,13 +320,26 @@ func (s *shard) removeHot(c *cachedCell) {
 	s.size[budget.Hot] -= c.size
 }
 
-// load reads a cell that is not in memory, or makes a new one.
+// load unpacks a cell, reads it, or makes a new one.
 func (s *shard) load(k cellKey) *cachedCell {
+	hash := s.rules.programs[k.rule].Hash(k.group)
+	c, items, packed := s.takePacked(hash, k)
+	if c == nil {
+		c = s.read(k, hash)
+	}
+	if packed {
+		s.unpack(c, items)
+	}
+	return c
+}
+
+// read reads a cell that is not in memory, or makes a new one.
+func (s *shard) read(k cellKey, hash uint64) *cachedCell {
 	p := s.rules.programs[k.rule]
-	if row, body, ok := s.shelf.take(p.Hash(k.group), k); ok {
+	if row, body, ok := s.shelf.take(hash, k); ok {
 		s.size[budget.Cold] = s.shelf.bytes
 		if cell, err := fold.LoadCell(p, k.group, body); err == nil {
-			return s.loaded(k, cell, row, cellHeadSize+len(body))
+			return s.loaded(k, hash, cell, row, cellHeadSize+len(body))
 		}
 	}
 	value, inflight := s.inflight[k]
@@ -337,12 +352,13 @@ func (s *shard) load(k cellKey) *cachedCell {
 	if row, body, ok := readCellValue(value, p.Rule); ok {
 		cell, err := fold.LoadCell(p, k.group, body)
 		if err == nil {
-			return s.loaded(k, cell, row, len(value))
+			return s.loaded(k, hash, cell, row, len(value))
 		}
 		s.metrics.evidenceLost(p.Rule.ID)
 		s.log.Error("damaged State entry, starting empty", "rule", p.Rule.ID, "error", err)
 	}
-	return s.addPaged(&cachedCell{key: k, cell: fold.NewCell(p, k.group), stored: value != nil, unreadable: value != nil, wake: noWake, row: noWake})
+	c := &cachedCell{key: k, cell: fold.NewCell(p, k.group), stored: value != nil, unreadable: value != nil, wake: noWake, row: noWake}
+	return s.addPaged(c, hash)
 }
 
 const (
@@ -361,9 +377,9 @@ const (
 )
 
 // loaded returns a cell that was read from its value, of a size in bytes.
-func (s *shard) loaded(k cellKey, cell *fold.Cell, row schema.Instant, size int) *cachedCell {
+func (s *shard) loaded(k cellKey, hash uint64, cell *fold.Cell, row schema.Instant, size int) *cachedCell {
 	cell.SweepBy(row)
-	return s.addPaged(&cachedCell{key: k, cell: cell, stored: true, wake: noWake, row: row, state: int64(size)})
+	return s.addPaged(&cachedCell{key: k, cell: cell, stored: true, wake: noWake, row: row, state: int64(size)}, hash)
 }
 
 // measure returns an estimate of the memory that the cell takes. State counts twice, because live may hold a copy.
@@ -525,7 +541,7 @@ func (s *shard) saveItems(level int, out *shardPart) {
 	clear(ch.unsaved)
 	ch.unsaved = ch.unsaved[:0]
 	if out.newest != nil {
-		out.items = itemParts(s.flat, s.rules.set, level)
+		out.items = [][]byte{ch.parts.pack(s.flat, s.rules.set, level)}
 	}
 }
 

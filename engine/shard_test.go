@@ -162,8 +162,8 @@ func TestRestartAfterPartOfACheckpoint(t *testing.T) {
 			if err := next.endRestore(); err != nil {
 				t.Fatal(err)
 			}
-			if next.lazy && (len(next.hot) > 0 || len(next.unread) == 0) {
-				t.Errorf("%d cells were read, and %d have items that wait", len(next.hot), len(next.unread))
+			if next.lazy && (len(next.hot) > 0 || next.packed.len() == 0) {
+				t.Errorf("%d cells were read, and %d have items that wait", len(next.hot), next.packed.len())
 			}
 			next.give("a", 101, 4)
 			next.want("after the restart", next.settle(100), []string{"a 101 open 1", "b 5 settled 1"})

@@ -6,9 +6,11 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// shelf holds the values of cells at rest, the one that was put last first. A value is as the store has it, so the shelf
-// saves reading the store, and anything may be dropped from it. A cell in use is not on the shelf: it is taken off, and put
-// back when it rests again.
+// shelf holds cells in a flat form, the one that was put last first. A cell in use is not on the shelf: it is taken off, and
+// put back when it rests again.
+//
+// Each shard has two. That of cells at rest has values as the store has them, so it saves reading the store, and anything may
+// be dropped from it. That of packed cells is described in pack.go.
 //
 // An encoded cell takes an eighth of the memory of one that can be folded. With keys drawn by Zipf's law most events have
 // keys that lie far apart in the store, so the same memory as a cache of blocks would hold a twentieth of them.
@@ -50,6 +52,17 @@ func (s *shelf) put(hash uint64, k cellKey, row schema.Instant, value []byte) {
 	data := make([]byte, 0, 2*binary.MaxVarintLen32+len(k.group)+8+len(value))
 	data = appendShelfKey(data, k)
 	data = append(binary.BigEndian.AppendUint64(data, uint64(row)), value...)
+	s.putData(hash, data)
+}
+
+// has reports whether a cell with the hash is on the shelf.
+func (s *shelf) has(hash uint64) bool {
+	_, ok := s.index[hash]
+	return ok
+}
+
+// putData puts a cell on the shelf whose hash is not on it.
+func (s *shelf) putData(hash uint64, data []byte) {
 	at := s.free
 	if at == noSlot {
 		at = int32(len(s.slots))
@@ -80,16 +93,36 @@ func (s *shelf) take(hash uint64, k cellKey) (row schema.Instant, value []byte, 
 	if !ok {
 		return 0, nil, false
 	}
-	data := s.slots[at].data
-	rule, n := binary.Uvarint(data)
-	size, m := binary.Uvarint(data[n:])
-	data = data[n+m:]
-	if rule != uint64(k.rule) || size != uint64(len(k.group)) || string(data[:size]) != k.group {
+	rule, group, data := readShelfData(s.slots[at].data)
+	if rule != k.rule || string(group) != k.group {
 		return 0, nil, false
 	}
 	s.remove(at)
-	data = data[size:]
 	return schema.Instant(binary.BigEndian.Uint64(data)), data[8:], true
+}
+
+// append appends to the flat form of a cell on the shelf; ok is false if the cell is not on it. It copies value.
+func (s *shelf) append(hash uint64, k cellKey, value []byte) (ok bool) {
+	at, ok := s.index[hash]
+	if !ok {
+		return false
+	}
+	x := &s.slots[at]
+	if rule, group, _ := readShelfData(x.data); rule != k.rule || string(group) != k.group {
+		return false
+	}
+	s.bytes -= int64(cap(x.data))
+	x.data = append(x.data, value...)
+	s.bytes += int64(cap(x.data))
+	return true
+}
+
+// readShelfData returns the key of a cell on the shelf, and its row with its flat form: views of data.
+func readShelfData(data []byte) (rule int, group, rest []byte) {
+	r, n := binary.Uvarint(data)
+	size, m := binary.Uvarint(data[n:])
+	data = data[n+m:]
+	return int(r), data[:size], data[size:]
 }
 
 // dropOldest drops the cell that was put first.
