@@ -38,9 +38,10 @@ var (
 	kindsFlag    = flag.String("kinds", "threshold,new_value,baseline", "the kinds of the rules of BenchmarkAgents")
 )
 
-// agentRules is one rule of each kind, with a cell for each agent.
+// agentRules is one rule of each kind, with a cell for each agent. The count of the threshold is one that few agents reach:
+// findings cost the more the fewer agents share the events.
 var agentRules = map[string]string{
-	"threshold": "threshold: {count: 20, within: 24h, by: [ai_agent.uid]}\n",
+	"threshold": "threshold: {count: 250, within: 24h, by: [ai_agent.uid]}\n",
 	"new_value": "new_value: {of: [gen_ai.tool.name], by: [ai_agent.uid], learn: 7d, forget: 30d}\n",
 	"rarity":    "rarity: {of: [gen_ai.tool.name], by: [ai_agent.uid], share: 0.05, min_samples: 20, history: 7d}\n",
 	"baseline":  "baseline: {of: count, by: [ai_agent.uid], bucket: 1h}\n",
@@ -176,6 +177,7 @@ func sizeOf(dir string) (n int64) {
 type agentState struct {
 	dir  string
 	next schema.Instant
+	made int // number of agents
 	set  *rules.Set
 }
 
@@ -238,6 +240,7 @@ func (a *agentState) run(b *testing.B, name string, warm, events int, draw func(
 	}
 	a.next = src.start.Add(time.Duration(warm+events) * time.Second / time.Duration(*rateFlag))
 	p.cpu = float64(cpu.Microseconds()) / float64(events)
+	fmt.Fprintf(os.Stderr, "%s %s\n", time.Now().Format(time.TimeOnly), name) // a run may take an hour
 	b.Logf("%-16s ready in %v; %d events: %.0f/s, %.1f us of CPU each; resident peak %d MiB, at the end %d MiB; disk %d MiB",
 		name, p.ready.Round(time.Millisecond), events, float64(events)/wall.Seconds(), p.cpu,
 		peak>>20, resident(b, "VmRSS")>>20, sizeOf(a.dir)>>20)
@@ -281,27 +284,32 @@ func (p *cpuProfile) stop() {
 	}
 }
 
+// createStep is the number of agents that create makes with one engine. The folder records them, so that with -dir a run that
+// was stopped is continued by the next one.
+const createStep = 500_000
+
 // create makes a store in which every agent has State of every rule, by one event of each, unless the folder has it from an
 // earlier run. It returns the state after it.
 func create(b *testing.B, dir string, set *rules.Set, agents int) *agentState {
 	start := schema.InstantOf(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC))
 	a := &agentState{dir: dir, next: start, set: set}
-	mark := filepath.Join(dir, "agents")
-	if text, err := os.ReadFile(mark); err == nil {
-		var made int
-		if _, err := fmt.Sscan(string(text), &made, &a.next); err != nil || made != agents {
-			b.Fatalf("the folder %q has other agents: %q", dir, text)
+	if text, err := os.ReadFile(filepath.Join(dir, "agents")); err == nil {
+		if _, err := fmt.Sscan(string(text), &a.made, &a.next); err != nil {
+			b.Fatalf("the folder %q was not made by this benchmark: %q", dir, text)
 		}
-		return a
 	}
-	a.run(b, fmt.Sprintf("%d once", agents), 0, agents, func(i int) int { return i % agents })
-	a.mark(b, agents)
+	for a.made < agents {
+		n := min(createStep, agents-a.made)
+		a.run(b, fmt.Sprintf("%d new", n), 0, n, func(i int) int { return a.made + i })
+		a.made += n
+		a.mark(b)
+	}
 	return a
 }
 
 // mark records in the folder how many agents it has, and the time of the next event.
-func (a *agentState) mark(b *testing.B, agents int) {
-	writeFile(b, filepath.Join(a.dir, "agents"), fmt.Sprint(agents, int64(a.next)))
+func (a *agentState) mark(b *testing.B) {
+	writeFile(b, filepath.Join(a.dir, "agents"), fmt.Sprint(a.made, int64(a.next)))
 }
 
 // zipf returns draws of n agents whose ranks are distributed with the exponent 1.1, spread over the agents.
@@ -341,7 +349,7 @@ func BenchmarkAgents(b *testing.B) {
 			for _, name := range drawNames {
 				part := fmt.Sprintf("%d %s", n, name)
 				cost[part] = a.run(b, part, *warmFlag, *eventsFlag, draws[name](n))
-				a.mark(b, n)
+				a.mark(b)
 			}
 		}
 		for _, name := range drawNames {

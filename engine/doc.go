@@ -109,12 +109,14 @@
 //
 //	changes over their share     a checkpoint is taken at once, and the lanes wait until it is durable
 //	batches over their share     the readers wait
-//	hot cells over their share   a checkpoint also writes the pending items of clean cells, by owner, and the cells leave
-//	                             memory; the next item or timer reads them back
+//	hot cells over their share   a checkpoint packs clean cells in memory, in a third of it (pack.go); above 7/4 of the share
+//	                             it also writes their pending items, by owner, and the cells leave memory; the next item or
+//	                             timer brings them back
 //	cold cells over their share  the least recently used ones leave memory; the store has them
 //	many cells are due at once   a checkpoint moves as many as it has room for, and the next ones the rest; the rule's
 //	                             watermark in the store is the one that all its cells have reached
-//	a restart with many pending  the items are written by owner without making cells, and are read when needed
+//	a restart with many pending  the items are packed without making cells; above 7/4 of the share they are written by owner,
+//	                             and are read when needed
 //
 // The rows of paged items are part of a checkpoint: a write of their own, ahead of it, would leave items of a later
 // moment in the store if the disk failed and the store was reopened. Only the running engine reads them; New deletes those

@@ -67,7 +67,8 @@ type shardPart struct {
 //
 // A cell is hot while it has pending items or changes that the store lacks. The others are at rest, on a shelf, and a cell
 // that falls off it is in the store already: eviction is paging, not forgetting. If the hot cells exceed their share of
-// the memory budget, a checkpoint also writes the pending items of some clean cells, by owner, and these cells leave memory.
+// the memory budget, a checkpoint packs some clean cells (pack.go). If that is too little, it also writes the pending items of
+// packed cells, by owner, and these cells leave memory.
 // The rows belong to the checkpoint, so that the store never holds items of one moment and base of another. They are a
 // copy that only the running engine reads: after a restart the items come from the checkpoints that first held them.
 type shard struct {
@@ -112,6 +113,7 @@ type shard struct {
 
 	flat map[int][]byte // by rule: the flat pending items of a checkpoint, scratch
 
+	unknown  int                // above 0 if most cells that were read lately had no value in the store
 	value    []byte             // of a cell, scratch
 	packing  []byte             // of a packed cell, scratch
 	late     []*schema.Finding  // findings of late items since the last checkpoint
@@ -344,10 +346,7 @@ func (s *shard) read(k cellKey, hash uint64) *cachedCell {
 	}
 	value, inflight := s.inflight[k]
 	if !inflight && s.store != nil {
-		s.retry.do("read State", func() (err error) {
-			value, err = s.store.Cell(s.storeKey(k))
-			return err
-		})
+		value = s.readValue(k)
 	}
 	if row, body, ok := readCellValue(value, p.Rule); ok {
 		cell, err := fold.LoadCell(p, k.group, body)
@@ -361,10 +360,32 @@ func (s *shard) read(k cellKey, hash uint64) *cachedCell {
 	return s.addPaged(c, hash)
 }
 
+// readValue reads the value of a cell from the store, nil if it has none.
+func (s *shard) readValue(k cellKey) (value []byte) {
+	read := s.store.Cell
+	if s.unknown > 0 {
+		read = s.store.RareCell
+	}
+	key := s.storeKey(k)
+	s.retry.do("read State", func() (err error) {
+		value, err = read(key)
+		return err
+	})
+	if value == nil {
+		s.unknown = min(s.unknown+1, unknownSpan)
+	} else {
+		s.unknown = max(s.unknown-1, -unknownSpan)
+	}
+	return value
+}
+
+// unknownSpan bounds shard.unknown, so that it follows a change of the keys within some reads.
+const unknownSpan = 8
+
 const (
-	// cellSize is the memory in bytes of a cell without its State and its pending items: the structs, the slices of live,
-	// the maps' entries, and the timer.
-	cellSize = 1 << 10
+	// cellSize is the memory in bytes of a cell in memory beyond fold.Cell.Size: the struct, its group key, the map's entry, and
+	// the timer.
+	cellSize = 224
 	// changeSize is the memory in bytes that a changed cell takes in a checkpoint, beyond its items and its State: its key
 	// and value in the batch, in the memory table of the store and in inflight.
 	changeSize = 2 << 10
@@ -382,8 +403,8 @@ func (s *shard) loaded(k cellKey, hash uint64, cell *fold.Cell, row schema.Insta
 	return s.addPaged(&cachedCell{key: k, cell: cell, stored: true, wake: noWake, row: row, state: int64(size)}, hash)
 }
 
-// measure returns an estimate of the memory that the cell takes. State counts twice, because live may hold a copy.
-func (c *cachedCell) measure() int64 { return cellSize + 2*c.state + int64(c.cell.PendingSize()) }
+// measure returns an estimate of the memory that the cell takes.
+func (c *cachedCell) measure() int64 { return cellSize + int64(c.cell.Size()) }
 
 // touch makes the cell hot and dirty.
 func (s *shard) touch(c *cachedCell) {

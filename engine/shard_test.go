@@ -38,7 +38,7 @@ func (l *loneShard) give(agent string, second, number int) {
 
 func loneItem(agent string, second, number int) item.Item {
 	key := agent + "\x00\x01"
-	return item.Item{Group: key, Key: key, Time: schema.Instant(second) * schema.Instant(time.Second), ID: schema.ID{15: byte(number)}}
+	return item.Item{Group: key, Key: key, Time: schema.Instant(second) * schema.Instant(time.Second), ID: schema.ID{14: byte(number >> 8), 15: byte(number)}}
 }
 
 // checkpoint makes one checkpoint at a second, as the checkpointer does, and returns the changes of findings. behind reports

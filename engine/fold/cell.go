@@ -3,6 +3,7 @@ package fold
 import (
 	"slices"
 	"sort"
+	"unsafe"
 
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/schema"
@@ -50,8 +51,40 @@ func (c *Cell) Watermark() schema.Instant { return c.watermark }
 // Pending returns the number of pending items.
 func (c *Cell) Pending() int { return c.pending.len() }
 
-// PendingSize returns an estimate of the memory of the pending items, in bytes.
-func (c *Cell) PendingSize() int { return c.pending.bytes }
+// Size returns an estimate of the memory of the cell in bytes: of its pending items, its States and its groups.
+func (c *Cell) Size() int {
+	n := int(unsafe.Sizeof(*c)) + c.pending.bytes + int(unsafe.Sizeof(pendingItem{}))*len(c.pending.few.slots)
+	for _, l := range [...]*layer{&c.base, &c.live} {
+		n += cap(l.keys) * int(unsafe.Sizeof(keyState{}))
+		for i := range l.keys {
+			n += cap(l.keys[i].state)
+			if !c.p.wholeGroup {
+				n += len(l.keys[i].key)
+			}
+		}
+		n += sizeOf(l.groups)
+	}
+	n += sizeOf(c.settled) + cap(c.emissions)*int(unsafe.Sizeof(emission{}))
+	for i := range c.emissions {
+		n += len(c.emissions[i].body)
+	}
+	return n
+}
+
+// sizeOf returns the memory of groups in bytes. Evidence that is borrowed is counted with its item.
+func sizeOf(groups []Group) int {
+	n := cap(groups) * int(unsafe.Sizeof(Group{}))
+	for i := range groups {
+		g := &groups[i]
+		n += len(g.Text) + len(g.Detail) + len(g.Subject)
+		for j := range g.Events[:g.N] {
+			if e := &g.Events[j]; !e.borrowed {
+				n += len(e.Evidence)
+			}
+		}
+	}
+	return n
+}
 
 // AppendPending appends the flat forms of the pending items, in order; AddPending reads them.
 func (c *Cell) AppendPending(dst []byte) []byte {

@@ -25,3 +25,6 @@ func Live(c *Cell) (text string) {
 	}
 	return text
 }
+
+// PendingSize returns the estimate of the memory of the pending items, in bytes.
+func (c *Cell) PendingSize() int { return c.pending.bytes }

@@ -240,6 +240,21 @@ func (s *Store) Cell(key []byte) ([]byte, error) {
 	return s.get(keyCell(key))
 }
 
+// RareCell is Cell for an owner that is expected to have no State: then it costs a third, else somewhat more.
+func (s *Store) RareCell(key []byte) ([]byte, error) { return s.getRare(keyCell(key)) }
+
+// getRare is get for a key that is often missing.
+func (s *Store) getRare(key []byte) ([]byte, error) {
+	s.reopenForReader()
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	db, err := s.readable()
+	if err != nil {
+		return nil, err
+	}
+	return readRareKey(db, key)
+}
+
 // get reads one key on behalf of a reader.
 func (s *Store) get(key []byte) ([]byte, error) {
 	s.reopenForReader()

@@ -42,16 +42,7 @@ func keyRank(entry []byte) []byte { return append([]byte{tableRank}, entry...) }
 func keyEntity(key []byte) []byte { return append([]byte{tableEntity}, key...) }
 
 // Entity returns base of an entity of the inventory, or nil. The caller owns the bytes.
-func (s *Store) Entity(key []byte) ([]byte, error) {
-	s.reopenForReader()
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	db, err := s.readable()
-	if err != nil {
-		return nil, err
-	}
-	return readRareKey(db, keyEntity(key))
-}
+func (s *Store) Entity(key []byte) ([]byte, error) { return s.getRare(keyEntity(key)) }
 
 // readRareKey is readKey for a key that is often missing. It asks the filters of the lowest level too, which Get does not: there a
 // key that is missing costs the reading of the block of its neighbour, of megabytes if that is the items of a checkpoint.

@@ -32,7 +32,7 @@ func BenchmarkCommit(b *testing.B) {
 	}
 }
 
-// BenchmarkCell looks up cold State among 100,000 owners, and unknown owners.
+// BenchmarkCell looks up cold State among 100,000 owners, and unknown owners between them, in both ways.
 //
 //	go test ./engine/store -run '^$' -bench Cell
 func BenchmarkCell(b *testing.B) {
@@ -54,14 +54,19 @@ func BenchmarkCell(b *testing.B) {
 	if err := s.db.Flush(); err != nil {
 		b.Fatal(err)
 	}
-	for _, name := range []string{"rule", "unknown"} {
-		b.Run(name, func(b *testing.B) {
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				if _, err := s.Cell(fmt.Appendf(nil, "%s/%08d", name, i*7919%100_000)); err != nil {
-					b.Fatal(err)
+	if err := s.db.Compact(b.Context(), []byte{tableCell}, []byte{tableCell + 1}, false); err != nil {
+		b.Fatal(err)
+	}
+	for name, read := range map[string]func(key []byte) ([]byte, error){"Cell": s.Cell, "RareCell": s.RareCell} {
+		for owners, format := range map[string]string{"known": "rule/%08d", "unknown": "rule/%08d-unknown"} {
+			b.Run(name+"/"+owners, func(b *testing.B) {
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					if _, err := read(fmt.Appendf(nil, format, i*7919%100_000)); err != nil {
+						b.Fatal(err)
+					}
 				}
-			}
-		})
+			})
+		}
 	}
 }

@@ -252,3 +252,22 @@ func TestPagedItems(t *testing.T) {
 	}
 	check("c", "6")
 }
+
+// TestRareCell checks that both ways to read a cell give the same, also for owners between others, in tables and in memory.
+func TestRareCell(t *testing.T) {
+	s := openMemory(t, Options{})
+	mustCommit(t, s, &Checkpoint{Seq: 1, Cells: []KV{{[]byte("a"), []byte("1")}, {[]byte("c"), []byte("2")}, {[]byte("e"), []byte{}}}})
+	if err := s.db.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	mustCommit(t, s, &Checkpoint{Seq: 2, Cells: []KV{{[]byte("c"), nil}, {[]byte("d"), []byte("3")}}})
+	for _, key := range []string{"a", "b", "c", "d", "e", "f"} {
+		want, err := s.Cell([]byte(key))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.RareCell([]byte(key)); err != nil || string(got) != string(want) || (got == nil) != (want == nil) {
+			t.Errorf("%s: got %q (error: %v), want %q", key, got, err, want)
+		}
+	}
+}
