@@ -28,8 +28,8 @@ type engineState struct {
 
 // stateVersion is the version of engineState; a newer one is refused.
 // Version 1 had the highest event time of a partition in event_ns, and nothing of the recent times. Up to version 2 the
-// store had no timers, and the value of a cell held its wake time instead.
-const stateVersion = 3
+// store had no timers, and the value of a cell held its wake time instead. Up to version 3 no pending items were packed.
+const stateVersion = 4
 
 // timersVersion is the first version whose store has timers.
 const timersVersion = 3

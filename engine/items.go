@@ -18,7 +18,7 @@ import (
 //	items    uvarint length of: their flat forms
 //
 // or, if the id is empty, a packed part: s2 of parts that are not packed, in the place of the items. Earlier versions wrote no
-// packed parts. The items of a few rules for one event, and those of one key, differ in little: packed they take a fifth,
+// packed parts. The items of a few rules for one event, and those of one key, differ in little: packed they take less than a third,
 // in the log, in the memory table, and in the tables that the store writes until they are dropped.
 
 // packItemsFrom is the size in bytes from which items are packed.
