@@ -205,33 +205,23 @@ func statusCommand() *cobra.Command {
 	c := &cobra.Command{Use: "status", Short: "Show the health and progress of a running aidr", Args: args(cobra.NoArgs)}
 	w.flags(c)
 	c.Flags().BoolVar(&check, "check", false, "print only the health, and exit with 1 if aidr is down or does not run (for health checks)")
-	c.RunE = w.with(func(ctx context.Context, cmd *cobra.Command, cl *api.Client, _ []string) error {
+	show := w.with(func(ctx context.Context, cmd *cobra.Command, cl *api.Client, _ []string) error {
 		var s api.Status
 		if err := cl.Do(ctx, http.MethodGet, "/v1/status", nil, &s); err != nil {
 			return err
-		}
-		if check {
-			return checkStatus(cmd.OutOrStdout(), s)
 		}
 		if w.json {
 			return printJSON(cmd.OutOrStdout(), s, true)
 		}
 		return printStatus(cmd.OutOrStdout(), s)
 	})
+	c.RunE = func(cmd *cobra.Command, argv []string) error {
+		if check {
+			return w.check(cmd.Context(), cmd)
+		}
+		return show(cmd, argv)
+	}
 	return c
-}
-
-// checkStatus prints the health on one line. It returns an error if aidr is down or does not run; a degraded aidr works, and
-// restarting it would not help.
-func checkStatus(out io.Writer, s api.Status) error {
-	if !s.Running {
-		return &exit{exitFailed, errors.New("no aidr has this state directory open")}
-	}
-	if s.Status == api.Down {
-		return &exit{exitFailed, fmt.Errorf("aidr is %s: `aidr status` has the reasons", s.Status)}
-	}
-	_, err := fmt.Fprintln(out, s.Status)
-	return err
 }
 
 func printStatus(out io.Writer, s api.Status) error {
