@@ -72,8 +72,8 @@ func (w *worker) count() {
 	for _, rule := range w.hit {
 		c.rules = append(c.rules, RuleCount{Rule: rule, Hits: w.hitsOf[rule]})
 	}
-	for _, rule := range w.scratch.Counted {
-		c.rules = append(c.rules, RuleCount{Rule: rule, Excepted: int64(w.scratch.Excepted[rule]), Failed: int64(w.scratch.Errors[rule])})
+	for _, rule := range w.refused.rules {
+		c.rules = append(c.rules, RuleCount{Rule: rule, Excepted: int64(w.refused.excepted[rule]), Failed: int64(w.refused.errors[rule])})
 	}
 	for rule, n := range w.out.missing {
 		c.rules = append(c.rules, RuleCount{Rule: rule, Missing: int64(n)})

@@ -175,7 +175,7 @@ func (d *database) findings(t testing.TB) (map[schema.ID]*schema.Finding, error)
 		agent_uid, agent_name, agent_uid_source, session_id, key, group_start, first_seen, last_seen, count, value, threshold, baseline,
 		provenance_value, provenance_argument, provenance_source, late, warming_until, summary, withdrawn_reason, explanation, reasons, evidence.event_id, evidence.identity, evidence.time, evidence.dataset, evidence.class,
 		evidence.action, evidence.tool, evidence.tool_server, evidence.target, evidence.resource,
-		evidence.outcome, evidence.credential_uid, evidence.step, evidence.fields, response.action, response.target, response.state, response.mode,
+		evidence.outcome, evidence.credential_uid, evidence.source_ip, evidence.workflow, evidence.step, evidence.fields, response.action, response.target, response.state, response.mode,
 		response.ttl, response.result FROM v_findings WHERE status != 'withdrawn'`)
 	if err != nil {
 		return nil, err
@@ -209,7 +209,7 @@ type row struct {
 	warming                                        *time.Time
 	eventIDs, datasets, classes, actions, tools    []string
 	servers, hosts, resources, outcomes            []string
-	credentials, steps                             []string
+	credentials, addresses, workflows, steps       []string
 	identities                                     []uuid.UUID
 	times                                          []time.Time
 	maps                                           []map[string]string
@@ -223,7 +223,7 @@ func (r *row) fields() []any {
 		&f.Count, &r.value, &r.threshold, &r.baseline,
 		&r.provenance.Value, &r.provenance.Argument, &r.provenance.Source, &f.Late, &r.warming, &f.Summary, &f.WithdrawnReason, &f.Explanation, &f.Reasons,
 		&r.eventIDs, &r.identities, &r.times, &r.datasets, &r.classes, &r.actions, &r.tools, &r.servers, &r.hosts,
-		&r.resources, &r.outcomes, &r.credentials, &r.steps, &r.maps,
+		&r.resources, &r.outcomes, &r.credentials, &r.addresses, &r.workflows, &r.steps, &r.maps,
 		&r.doing, &r.targets, &r.states, &r.modes, &r.lasting, &r.result}
 }
 
@@ -251,7 +251,8 @@ func (r *row) finding() *schema.Finding {
 	for i := range r.times {
 		e := schema.Evidence{EventID: r.eventIDs[i], Identity: schema.ID(r.identities[i]), Time: instant(r.times[i]), Dataset: r.datasets[i],
 			Class: r.classes[i], Action: r.actions[i], Tool: r.tools[i], ToolServer: r.servers[i], Target: r.hosts[i],
-			Resource: r.resources[i], Outcome: r.outcomes[i], CredentialUID: r.credentials[i], Step: r.steps[i], Fields: map[string]any{}}
+			Resource: r.resources[i], Outcome: r.outcomes[i], CredentialUID: r.credentials[i], SourceIP: r.addresses[i],
+			Workflow: r.workflows[i], Step: r.steps[i], Fields: map[string]any{}}
 		for name, v := range r.maps[i] {
 			e.Fields[name] = v
 		}

@@ -165,7 +165,7 @@ func (p *process) kill() {
 func (p *process) terminate() int {
 	p.t.Helper()
 	const most = 15 * time.Second
-	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil && !errors.Is(err, os.ErrProcessDone) { // it may have ended by itself
 		p.t.Fatalf("SIGTERM: %v\n%s", err, p.lastWords())
 	}
 	select {
