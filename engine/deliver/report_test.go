@@ -181,7 +181,7 @@ func TestDisabledSink(t *testing.T) {
 			t.Error(err)
 		}
 		v.after(time.Second)
-		want(t, "delivered", sink.taken(), "4 opened, 3 opened")
+		want(t, "delivered", sink.taken(), "6 opened, 5 opened")
 		if got := v.logged(); len(got) != 1 || !strings.Contains(got[0], "works again") {
 			t.Errorf("after it was enabled: got %q, want one line", got)
 		}

@@ -19,7 +19,9 @@ func TestFindingNames(t *testing.T) {
 	var want, got []string
 	for i := range typ.NumField() {
 		name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
-		want = append(want, name)
+		if name != "guide" { // it helps people to act, and says nothing about the finding
+			want = append(want, name)
+		}
 	}
 	for _, n := range FindingNames() {
 		got = append(got, n.Name)
