@@ -5,6 +5,9 @@ import (
 	"net/http"
 )
 
+// errTokenLink refuses a link to a token: the session would outlive the token's end.
+var errTokenLink = errors.New("a token opens the console at its login page, so that the session ends with the token")
+
 // ErrNoConsole is returned for a request for a link if the process serves no console.
 var ErrNoConsole = errors.New("this aidr serves no console: set console.listen in its configuration")
 
@@ -18,6 +21,10 @@ type ConsoleLink struct {
 func (h *handler) consoleLink(w http.ResponseWriter, r *http.Request) {
 	if h.rt.ConsoleLink == nil {
 		refuse(w, http.StatusServiceUnavailable, ErrNoConsole)
+		return
+	}
+	if callerOf(r.Context()).Token != "" {
+		refuse(w, http.StatusForbidden, errTokenLink)
 		return
 	}
 	link, err := h.rt.ConsoleLink(callerOf(r.Context()))

@@ -36,7 +36,7 @@ func answers() map[string]any {
 		"/v1/responses": []schema.ResponseRecord{}, "/v1/responses/" + fakeID: schema.ResponseRecord{}, "/v1/dead-letters": []store.DeadLetter{},
 		"/v1/rules/top": engine.Ledger{}, "/v1/inventory/agents": []fakeAgent{}, "/v1/inventory/agents/one": fakeAgent{},
 		"/v1/inventory/credentials": []fakeCredential{}, "/v1/inventory/tools": []fakeTool{},
-		"/v1/containments/" + fakeID + "/release": schema.ResponseRecord{}, "/v1/approvals/" + fakeID: api.Answered{}, "/v1/dead-letters/7/replay": api.Replayed{},
+		"/v1/findings/" + fakeID + "/triage": schema.Triage{}, "/v1/containments/" + fakeID + "/release": schema.ResponseRecord{}, "/v1/approvals/" + fakeID: api.Answered{}, "/v1/dead-letters/7/replay": api.Replayed{},
 	}
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aidr-engine/aidr/cmd/aidr/access"
 	"github.com/aidr-engine/aidr/cmd/aidr/api"
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -24,6 +25,9 @@ type findingBody struct {
 	PathTitle  string
 	Contained  []schema.ResponseRecord // of its agent, or because of it
 	OneSession bool
+	Triage     *schema.Triage // nil: nobody has looked at it
+	MayTriage  bool
+	Verdicts   []schema.TriageVerdict
 }
 
 // seenValue is a field that the rule mentions, with its values in the evidence.
@@ -40,13 +44,15 @@ const maxSeen = 6
 func (q *request) finding() error {
 	id := q.r.PathValue("id")
 	b := findingBody{Finding: &schema.Finding{}}
-	if err := q.get("/v1/findings/"+url.PathEscape(id), nil, b.Finding); err != nil {
+	line := api.FindingLine{Finding: b.Finding}
+	if err := q.get("/v1/findings/"+url.PathEscape(id), nil, &line); err != nil {
 		if _, bad := schema.ParseID(id); bad != nil {
 			return badRequest{err}
 		}
 		return err
 	}
 	f := b.Finding
+	b.Triage, b.MayTriage, b.Verdicts = line.Triage, q.session.who.may(access.Triage), schema.TriageVerdicts()
 	var rule api.RuleView
 	if err := q.get("/v1/rules/"+url.PathEscape(f.RuleID), nil, &rule); err == nil {
 		b.Rule = &rule

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/aidr-engine/aidr/cmd/aidr/access"
 	"github.com/aidr-engine/aidr/cmd/aidr/api"
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -92,12 +93,14 @@ type queueBody struct {
 	*api.Queue
 	Filters filters
 	Chart   string // the series of all findings, as JSON for the chart
+	// MayTriage reports whether the caller may acknowledge findings.
+	MayTriage bool
 }
 
 // queue shows what waits, grouped by agent, then by rule.
 func (q *request) queue() error {
 	f := q.filtersOf()
-	b := queueBody{Queue: &api.Queue{}, Filters: f}
+	b := queueBody{Queue: &api.Queue{}, Filters: f, MayTriage: q.session.who.may(access.Triage)}
 	if err := q.get("/v1/findings/queue", f.query(), b.Queue); err != nil {
 		return q.queryError(err)
 	}

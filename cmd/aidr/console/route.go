@@ -23,6 +23,7 @@ func (c *Console) routes() []route {
 		{method: get, path: "/{$}", scope: read, serve: (*request).queue},
 		{method: get, path: "/findings", scope: read, serve: (*request).findings},
 		{method: get, path: "/findings/{id}", scope: read, serve: (*request).finding},
+		{method: post, path: "/findings/{id}/triage", scope: access.Triage, serve: (*request).changeTriage},
 		{method: get, path: "/agents", scope: read, serve: (*request).agents},
 		{method: get, path: "/agents.csv", scope: read, serve: (*request).entitiesCSV},
 		{method: get, path: "/agent", scope: read, serve: (*request).agent},

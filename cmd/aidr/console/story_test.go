@@ -13,6 +13,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
+	"github.com/aidr-engine/aidr/cmd/aidr/api"
 	"github.com/aidr-engine/aidr/connectors/conntest"
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -68,8 +69,22 @@ func TestDuty(t *testing.T) {
 	b.check(t, p.base)
 }
 
-// verdict closes a finding with a verdict, once the control API has triage.
-func (p *played) verdict(t *testing.T, b *browser, f *schema.Finding) {}
+// verdict acknowledges a finding with the key, closes it with a verdict, and checks that the control API has both.
+func (p *played) verdict(t *testing.T, b *browser, f *schema.Finding) {
+	t.Helper()
+	const badge = `document.querySelector("#live .row").innerText.includes(%q)`
+	b.run(t, chromedp.Navigate(p.base+"/findings/"+f.ID.String()))
+	b.wait(t, "the finding", `document.querySelector("[data-key=ack]") !== null`)
+	b.run(t, chromedp.Click("[data-key=ack]"))
+	b.wait(t, "the acknowledgment", fmt.Sprintf(badge, "acknowledged"))
+	b.run(t, chromedp.SetValue(`select[name=verdict]`, "true_positive"), chromedp.SendKeys(`input[name=note]`, "case 4711"), chromedp.Click(`button[value=close]`))
+	b.wait(t, "the verdict", fmt.Sprintf(badge, "closed: true_positive"))
+	var line api.FindingLine
+	if err := p.client.Do(t.Context(), "GET", "/v1/findings/"+f.ID.String(), nil, &line); err != nil || line.Triage == nil ||
+		line.Triage.Verdict != schema.TruePositive || line.Triage.Note != "case 4711" || line.Triage.By != fmt.Sprintf("uid %d", os.Getuid()) {
+		t.Errorf("the triage: %+v, %v", line.Triage, err)
+	}
+}
 
 // TestHidden checks that a hidden page has no stream: browsers have six connections for all pages of a console.
 func TestHidden(t *testing.T) {
