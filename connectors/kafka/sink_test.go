@@ -172,8 +172,8 @@ func apacheSink(t *testing.T, broker *conntest.Kafka) {
 		}
 	})
 	t.Run("a broker that is killed", func(t *testing.T) {
-		conntest.CreateTopic(t, broker.Addr, "killed", 3)
-		s := newSink(t, broker.Addr, func(c *SinkConfig) { c.Topic = "killed" })
+		conntest.CreateTopic(t, broker.Addr, "sink-killed", 3)
+		s := newSink(t, broker.Addr, func(c *SinkConfig) { c.Topic = "sink-killed" })
 		defer s.Close()
 		const n, block = 2000, 100
 		down := make(chan struct{})
@@ -197,7 +197,7 @@ func apacheSink(t *testing.T, broker *conntest.Kafka) {
 			}
 		}
 		<-down
-		messages := stored(t, broker.Addr, "killed", 3)
+		messages := stored(t, broker.Addr, "sink-killed", 3)
 		if got := latest(t, messages); len(got) != n {
 			t.Errorf("%d findings are stored, want %d", len(got), n)
 		}
