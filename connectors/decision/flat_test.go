@@ -86,8 +86,11 @@ func decisionRequest(t testing.TB) func() {
 }
 
 // TestDecisionAllocations checks that an answer costs two allocations, the text of the question and the limit of its body, beyond
-// those of net/http. The race detector makes the pool of buffers forget some.
+// those of net/http.
 func TestDecisionAllocations(t *testing.T) {
+	if underRace {
+		t.Skip("under the race detector a sync.Pool drops items at random, so buffers are allocated again")
+	}
 	ask := decisionRequest(t)
 	ask()
 	if n := testing.AllocsPerRun(1000, ask); n > 3 {
