@@ -90,7 +90,7 @@ func TestStream(t *testing.T) {
 		conn, live := s.open(t, "findings")
 		defer conn.Close()
 		synctest.Wait()
-		all := s.hubs.all[""]
+		all := s.hubs.of("")
 		s.hubs.set(all, versions{findings: "0"})
 		if got := event(t, live); got != "0" {
 			t.Errorf("first: got %s", got)
@@ -111,13 +111,13 @@ func TestStream(t *testing.T) {
 			t.Errorf("the newest came as event %d of 1,000 changes", events)
 		}
 		synctest.Wait()
-		if s.hubs.streams != 2 {
-			t.Errorf("got %d streams, want 2", s.hubs.streams)
+		if s.hubs.open() != 2 {
+			t.Errorf("got %d streams, want 2", s.hubs.open())
 		}
 		time.Sleep(sendTime + time.Second)
 		synctest.Wait()
-		if s.hubs.streams != 1 {
-			t.Errorf("a client that does not read is not cut off after %v: %d streams", sendTime, s.hubs.streams)
+		if s.hubs.open() != 1 {
+			t.Errorf("a client that does not read is not cut off after %v: %d streams", sendTime, s.hubs.open())
 		}
 		s.hubs.set(all, versions{findings: "1000", containment: "new"}) // not what the page follows
 		s.hubs.set(all, versions{findings: "1001"})
@@ -130,8 +130,8 @@ func TestStream(t *testing.T) {
 		}
 		conn.Close()
 		synctest.Wait()
-		if s.hubs.streams != 0 {
-			t.Errorf("got %d streams at the end", s.hubs.streams)
+		if s.hubs.open() != 0 {
+			t.Errorf("got %d streams at the end", s.hubs.open())
 		}
 
 	})
@@ -146,7 +146,7 @@ func TestStreamRevoked(t *testing.T) {
 		conn, live := s.open(t, "all")
 		defer conn.Close()
 		synctest.Wait()
-		s.hubs.set(s.hubs.all[""], versions{findings: "1"})
+		s.hubs.set(s.hubs.of(""), versions{findings: "1"})
 		event(t, live)
 		close(ended)
 		if got := event(t, live); got != "end" {
@@ -173,4 +173,18 @@ func TestStreamRevoked(t *testing.T) {
 		}
 
 	})
+}
+
+// open returns the number of streams.
+func (h *hubs) open() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.streams
+}
+
+// of returns the hub of a tenant.
+func (h *hubs) of(tenant string) *hub {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.all[tenant]
 }
