@@ -44,7 +44,7 @@ var mayImport = map[string][]string{
 	"connectors/clickhouse":      {"schema", "connectors"},
 	"connectors/clickhouse/host": {},
 	"connectors/webhook":         {"schema", "connectors"},
-	"connectors/decision":        {"schema", "connectors"},
+	"connectors/decision":        {"schema", "schema/scan", "connectors"},
 	"engine/flat":                {"schema"},
 	"engine/item":                {"schema", "engine/flat"},
 	"engine/capture":             {"schema", "schema/content", "rules", "rules/predicate", "engine/flat", "engine/item"},
