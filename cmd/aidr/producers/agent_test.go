@@ -53,6 +53,7 @@ type call struct {
 	tool      string      // name of the MCP tool
 	arguments map[string]any
 	tls       *tls.Config // not nil: the call goes to the TLS listener, with a certificate
+	toClose   bool        // the call ends when the gateway closes the connection, which NGINX does after it has written its log
 
 	began, ended time.Time // set by send
 	sent         int       // length of the body
@@ -207,13 +208,19 @@ func (c *call) send(t *testing.T, addr string) {
 	if _, err := conn.Write(b.Bytes()); err != nil {
 		t.Fatal(err)
 	}
-	answer, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	in := bufio.NewReader(conn)
+	answer, err := http.ReadResponse(in, nil)
 	if err != nil {
 		t.Fatalf("%s %s: %v", c.method, c.path, err)
 	}
 	defer answer.Body.Close()
 	if c.got, err = io.ReadAll(answer.Body); err != nil {
 		t.Fatalf("%s %s: %v", c.method, c.path, err)
+	}
+	if c.toClose {
+		if _, err := io.Copy(io.Discard, in); err != nil {
+			t.Fatalf("%s %s: the gateway does not close the connection: %v", c.method, c.path, err)
+		}
 	}
 	c.ended = time.Now()
 	if c.status == gone && (answer.StatusCode == http.StatusBadGateway || answer.StatusCode == http.StatusServiceUnavailable) {

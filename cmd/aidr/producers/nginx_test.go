@@ -22,9 +22,11 @@ func testNGINX(t *testing.T, k *shipping) {
 	s.listening(listen)
 	sent := calls()
 	for _, c := range sent {
+		c.toClose = true
 		c.send(t, listen)
 	}
 	mutual := certified(client, "CN=billing-agent")
+	mutual.toClose = true
 	mutual.send(t, listenTLS)
 	sent = append(sent, mutual)
 	sendNoise(t, listen)
