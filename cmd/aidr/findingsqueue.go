@@ -17,7 +17,8 @@ func findingsQueueCommand(w *stateFlags) *cobra.Command {
 	c := &cobra.Command{
 		Use: "queue", Short: "Show what waits, grouped by agent, then by rule", Args: args(cobra.NoArgs),
 		Long: `queue groups the latest 5,000 findings that match, of the last 7 days unless --since is given: by agent, then by rule, the highest
-severity first. The console shows the same.`,
+severity first. Closed findings are left out unless they go on, or --triage names them. UNSEEN counts those that nobody has
+acknowledged. The console shows the same.`,
 		Example: "  aidr findings queue --severity high --since 24h",
 	}
 	q.flags(c)
@@ -40,7 +41,7 @@ func printQueue(out io.Writer, q *api.Queue) error {
 		fmt.Fprintln(out, "older findings match too: narrow the filter to see them")
 	}
 	t := tabwriter.NewWriter(out, 0, 4, 2, ' ', 0)
-	fmt.Fprintln(t, "AGENT\tSEVERITY\tRULE\tFINDINGS\tOPEN\tEVENTS\tLAST SEEN\tLATEST")
+	fmt.Fprintln(t, "AGENT\tSEVERITY\tRULE\tFINDINGS\tUNSEEN\tOPEN\tEVENTS\tLAST SEEN\tLATEST")
 	for i := range q.Agents {
 		a := &q.Agents[i]
 		name := a.AgentName
@@ -48,7 +49,7 @@ func printQueue(out io.Writer, q *api.Queue) error {
 			name = a.AgentUID
 		}
 		for _, r := range a.Rules {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%s\t%s\n", plain(name), r.Severity, plain(r.RuleID), r.Findings, r.Open, r.Events, r.LastSeen, r.IDs[0])
+			fmt.Fprintf(t, "%s\t%s\t%s\t%d\t%d\t%d\t%d\t%s\t%s\n", plain(name), r.Severity, plain(r.RuleID), r.Findings, r.Unseen, r.Open, r.Events, r.LastSeen, r.IDs[0])
 		}
 	}
 	return t.Flush()

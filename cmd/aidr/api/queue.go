@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/aidr-engine/aidr/engine/store"
+	"github.com/aidr-engine/aidr/engine/triage"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -40,6 +41,7 @@ type QueueCount struct {
 	Severity  schema.Severity `json:"severity"` // the highest
 	Findings  int             `json:"findings"`
 	Open      int             `json:"open"`
+	Unseen    int             `json:"unseen"` // findings that nobody has acknowledged, or that go on since they were closed
 	Withdrawn int             `json:"withdrawn,omitempty"`
 	FirstSeen schema.Instant  `json:"first_seen"`
 	LastSeen  schema.Instant  `json:"last_seen"`
@@ -66,10 +68,12 @@ type QueueRule struct {
 	Events  int64       `json:"events"`  // sum of the findings' counts
 	Summary string      `json:"summary"` // of the latest finding
 	IDs     []schema.ID `json:"ids"`     // the latest first, at most 20
+	// UnseenIDs are those of findings that count as unseen, the latest first, at most 20.
+	UnseenIDs []schema.ID `json:"unseen_ids,omitempty"`
 }
 
 // add counts a finding.
-func (c *QueueCount) add(f *schema.Finding) {
+func (c *QueueCount) add(f *schema.Finding, unseen bool) {
 	if c.Findings == 0 {
 		c.Severity, c.FirstSeen, c.LastSeen, c.Series = f.Severity, f.FirstSeen, f.LastSeen, make([]int, queueBuckets)
 	}
@@ -83,6 +87,9 @@ func (c *QueueCount) add(f *schema.Finding) {
 	case schema.StatusWithdrawn:
 		c.Withdrawn++
 	}
+	if unseen {
+		c.Unseen++
+	}
 	c.FirstSeen, c.LastSeen = min(c.FirstSeen, f.FirstSeen), max(c.LastSeen, f.LastSeen)
 }
 
@@ -91,14 +98,19 @@ func (c *QueueCount) compare(o *QueueCount) int {
 	return cmp.Or(cmp.Compare(o.Severity.Rank(), c.Severity.Rank()), cmp.Compare(o.LastSeen, c.LastSeen))
 }
 
-// queue sends a Queue of the findings that the query selects as /v1/findings does.
+// queue sends a Queue of the findings that the query selects as /v1/findings does, except that closed findings are left out
+// unless the query names their triage or they go on.
 func (h *handler) queue(w http.ResponseWriter, r *http.Request) {
-	f, _, err := h.findingFilter(r)
+	if query := r.URL.Query(); !query.Has("triage") {
+		query.Set("triage", triageOpen)
+		r.URL.RawQuery = query.Encode()
+	}
+	f, table, err := h.findingFilter(r)
 	if err != nil {
 		refuse(w, http.StatusBadRequest, err)
 		return
 	}
-	q, err := h.queueOf(f, schema.InstantOf(time.Now()))
+	q, err := h.queueOf(f, table, schema.InstantOf(time.Now()))
 	if err != nil {
 		refuse(w, http.StatusInternalServerError, err)
 		return
@@ -107,7 +119,7 @@ func (h *handler) queue(w http.ResponseWriter, r *http.Request) {
 }
 
 // queueOf groups findings. now is the end of the series if the filter has none.
-func (h *handler) queueOf(f store.FindingFilter, now schema.Instant) (*Queue, error) {
+func (h *handler) queueOf(f store.FindingFilter, table *triage.Table, now schema.Instant) (*Queue, error) {
 	q := &Queue{Since: f.Since, Until: f.Until, Severity: map[schema.Severity]int{}, Agents: []QueueAgent{}}
 	if q.Until == 0 {
 		q.Until = now
@@ -143,8 +155,12 @@ func (h *handler) queueOf(f store.FindingFilter, now schema.Instant) (*Queue, er
 			rule = &QueueRule{RuleID: x.RuleID, Title: x.Title, Kind: x.Kind, Shadow: x.Shadow, Summary: x.Summary}
 			rules[of][x.RuleID] = rule
 		}
-		a.add(x)
-		rule.add(x)
+		unseen := isUnseen(table, x)
+		a.add(x, unseen)
+		rule.add(x, unseen)
+		if unseen && len(rule.UnseenIDs) < maxQueuedIDs {
+			rule.UnseenIDs = append(rule.UnseenIDs, x.ID)
+		}
 		rule.Events += x.Count
 		starts = append(starts, queueStart{x.GroupStart, a, rule})
 		if len(rule.IDs) < maxQueuedIDs {
@@ -167,6 +183,13 @@ func (h *handler) queueOf(f store.FindingFilter, now schema.Instant) (*Queue, er
 		return cmp.Or(x.compare(&y.QueueCount), cmp.Compare(x.Tenant, y.Tenant), cmp.Compare(x.AgentUID, y.AgentUID))
 	})
 	return q, nil
+}
+
+// isUnseen reports whether nobody has acknowledged a finding, or it goes on since it was closed. A triage that cannot be read
+// counts as missing.
+func isUnseen(table *triage.Table, f *schema.Finding) bool {
+	t, err := table.Of(f)
+	return err != nil || t == nil || t.Status == schema.TriageNew || t.Status == schema.TriageClosed && t.Again > 0
 }
 
 // queueStart is the beginning of one finding.

@@ -177,4 +177,56 @@ func TestRuleAndLink(t *testing.T) {
 			t.Errorf("got %s, want %s in it", w.Body, x.want)
 		}
 	}
+	w := httptest.NewRecorder()
+	r := httptest.NewRequest(http.MethodPost, "/v1/console/link", nil)
+	Handler(s, rt).ServeHTTP(w, r.WithContext(access.With(r.Context(), access.Caller{Name: "token:a", Token: "a", Scopes: access.All()})))
+	if w.Code != http.StatusForbidden || strings.Contains(w.Body.String(), "open?link=") {
+		t.Errorf("a link for a token: got %d %s, want 403: its session would outlive the token", w.Code, w.Body)
+	}
+}
+
+// TestQueueTriage checks that the queue counts what nobody has seen, and leaves out what is closed and rests.
+func TestQueueTriage(t *testing.T) {
+	s := queued(t)
+	h := Handler(s, Runtime{})
+	change := func(id schema.ID, body string) {
+		t.Helper()
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest(http.MethodPost, "/v1/findings/"+id.String()+"/triage", strings.NewReader(body))
+		if h.ServeHTTP(w, r.WithContext(access.With(r.Context(), access.Owner(1)))); w.Code != http.StatusOK {
+			t.Fatalf("%s: got %d %s", body, w.Code, w.Body)
+		}
+	}
+	of := func(query string) *QueueRule {
+		var q Queue
+		asked(t, s, Runtime{}, access.Owner(1), "/v1/findings/queue?agent=a&rule=one"+query, &q)
+		if len(q.Agents) == 0 {
+			return &QueueRule{}
+		}
+		return &q.Agents[0].Rules[0]
+	}
+	first, second := schema.ID{0: 1, 15: 1}, schema.ID{0: 2, 15: 1}
+	if r := of(""); r.Findings != 2 || r.Unseen != 2 || len(r.UnseenIDs) != 2 || r.UnseenIDs[0] != second {
+		t.Errorf("before: got %+v", r)
+	}
+	change(second, `{"action":"ack"}`)
+	if r := of(""); r.Findings != 2 || r.Unseen != 1 || len(r.UnseenIDs) != 1 || r.UnseenIDs[0] != first {
+		t.Errorf("after an acknowledgment: got %+v", r)
+	}
+	change(first, `{"action":"close","verdict":"benign"}`)
+	if r := of(""); r.Findings != 1 || r.Unseen != 0 || r.IDs[0] != second {
+		t.Errorf("after a close: got %+v", r)
+	}
+	if r := of("&triage=closed"); r.Findings != 1 || r.IDs[0] != first {
+		t.Errorf("closed ones: got %+v", r)
+	}
+	f := schema.Finding{ID: first, Revision: 2, Status: schema.StatusOpen, RuleID: "one", Tenant: "t1", AgentUID: "a", Key: map[string]string{}, Count: 9}
+	f.GroupStart = schema.InstantOf(time.Now().Add(-50 * time.Minute))
+	f.FirstSeen, f.LastSeen = f.GroupStart, f.GroupStart
+	if err := s.Commit(&store.Checkpoint{Seq: 2, Outbox: []connectors.Entry{{Type: "finding.updated", Finding: &f}}}); err != nil {
+		t.Fatal(err)
+	}
+	if r := of(""); r.Findings != 2 || r.Unseen != 1 || r.UnseenIDs[0] != first {
+		t.Errorf("a closed finding that goes on: got %+v", r)
+	}
 }

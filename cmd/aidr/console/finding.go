@@ -71,7 +71,7 @@ func (q *request) finding() error {
 				"with the fields that the rule mentions, redacted when they were captured.",
 			Command: []string{"aidr findings show " + f.ID.String(), "aidr rules explain " + shellQuoted(f.RuleID) + " --event FILE"},
 			SQL: "SELECT * FROM aidr.v_findings WHERE id = '" + f.ID.String() + "';\n" +
-				"SELECT * FROM aidr.v_finding_events WHERE id = '" + f.ID.String() + "' ORDER BY event_time",
+				"SELECT * FROM aidr.v_finding_events WHERE finding_id = '" + f.ID.String() + "' ORDER BY number",
 		},
 	})
 }

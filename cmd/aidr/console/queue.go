@@ -108,11 +108,13 @@ func (q *request) queue() error {
 	return q.show(page{
 		Name: "queue", Nav: "queue", Title: "Queue", Live: "findings", Body: b,
 		Help: &help{
-			From: "The findings of the local store whose group began within the last 7 days, or in the time of the filter: the latest 5,000. " +
-				"They are grouped by agent, then by rule, the highest severity first.",
+			From: "The findings of the local store that are not closed, or go on since they were, whose group began within the last 7 days, " +
+				"or in the time of the filter: the latest 5,000. They are grouped by agent, then by rule, the highest severity first.",
 			Command: []string{f.command("queue"), f.command("ls")},
-			SQL: "SELECT agent_uid, rule_id, max(severity), count() AS findings, max(last_seen)\nFROM aidr.v_findings\n" +
-				"WHERE group_start >= now() - INTERVAL 7 DAY\nGROUP BY agent_uid, rule_id\nORDER BY max(severity) DESC, max(last_seen) DESC",
+			SQL: "SELECT agent_uid, rule_id, max(severity), count() AS findings, max(last_seen)\nFROM aidr.v_findings AS f\n" +
+				"LEFT JOIN aidr.v_triage AS t ON t.finding_id = f.id\n" +
+				"WHERE group_start >= now() - INTERVAL 7 DAY AND (t.status != 'closed' OR f.count > t.count)\n" +
+				"GROUP BY agent_uid, rule_id\nORDER BY max(severity) DESC, max(last_seen) DESC",
 		},
 	})
 }

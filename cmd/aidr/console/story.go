@@ -67,7 +67,7 @@ func (q *request) story() error {
 			From: "The events in the evidence of the findings of this session, and of those of its agents within 15 minutes around it. " +
 				"The local store keeps no other events; an archive of all events is a table of ClickHouse.",
 			Command: []string{"aidr findings ls --json --filter " + shellQuoted("session_id == "+jsonText(Plain(b.Session)))},
-			SQL:     "SELECT * FROM aidr.v_finding_events WHERE session_id = " + sqlQuoted(b.Session) + " ORDER BY event_time",
+			SQL:     "SELECT * FROM aidr.v_finding_events WHERE session_id = " + sqlQuoted(b.Session) + " ORDER BY time",
 		},
 	})
 }
