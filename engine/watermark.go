@@ -247,8 +247,8 @@ func (l *latest) add(t schema.Instant, own bool, quantile schema.Instant) {
 	}
 }
 
-// lowestOf returns the event time that all partitions have reached, by their records or, if they are silent, by the clock; never if
-// there is none.
+// lowestOf returns the event time that all partitions have reached, by their records or, if they are silent, by the clock; never without
+// partitions.
 func lowestOf(partitions []progress) schema.Instant {
 	if len(partitions) == 0 {
 		return never

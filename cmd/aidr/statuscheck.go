@@ -62,7 +62,7 @@ func (w *stateFlags) ready(ctx context.Context) (string, error) {
 	return s.Status, nil
 }
 
-// readyOf asks the listener for health of this machine. An address that is none of one machine, such as 0.0.0.0, is asked on loopback.
+// readyOf returns the health that the listener of this machine reports. A wildcard address, such as 0.0.0.0, is asked on loopback.
 func readyOf(ctx context.Context, listen string) (string, error) {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {

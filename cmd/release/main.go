@@ -1,6 +1,6 @@
 // Command release builds everything that a release of aidr consists of: programs for each platform with their archives, a
 // Debian package, a container image for two architectures, checksums, a bill of materials, provenance and the licences of the
-// modules. It is a module of its own, so that its libraries are no dependencies of aidr.
+// modules. It is a module of its own, so that aidr does not depend on its libraries.
 //
 //	.ci/release -out DIR [-targets linux/amd64,...]
 //

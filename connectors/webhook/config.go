@@ -48,8 +48,8 @@ type Config struct {
 
 	TLS   *connectors.TLS // private authorities and the client's certificate; nil: the authorities of the system
 	Links string          // the address of the console, to which bodies link; "" means no links
-	// Callback returns the signed address of an action on a finding or a response, which is valid until an instant; "" if there
-	// is none. It depends on nothing but its arguments, because a body is the same at all attempts. nil: no addresses.
+	// Callback returns the signed address of an action on a finding or a response, which is valid until an instant; "" if
+	// the action has no address. It depends only on its arguments, because a body is the same at all attempts. nil: no addresses.
 	Callback func(action CallbackAction, id schema.ID, until schema.Instant) string
 	// Interactive makes buttons of Slack's messages call back (control.slack) instead of opening Callback's addresses.
 	Interactive bool

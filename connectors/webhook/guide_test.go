@@ -25,7 +25,7 @@ func guided() connectors.Entry {
 }
 
 // TestBodiesHaveTheGuide: each format shows what to do, the runbook, the owner, the target ids and the console's page, as they were
-// when the revision was committed, whatever the endpoint's configuration says now.
+// when the revision was committed, whatever the endpoint's configuration is now.
 func TestBodiesHaveTheGuide(t *testing.T) {
 	e := guided()
 	for _, c := range []struct {

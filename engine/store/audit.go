@@ -169,8 +169,8 @@ type AuditReport struct {
 	Why     string    `json:"why,omitempty"`
 }
 
-// VerifyAudit checks the chain. known are heads that were noted elsewhere earlier, at most one for a Seq: somebody who can
-// write the state directory can also compute a new chain, but not one with a known head. An entry is broken if it is missing,
+// VerifyAudit checks the chain. known are heads that were noted elsewhere earlier, at most one for a Seq: an
+// attacker who can write the state directory can also compute a new chain, but not one with a known head. An entry is broken if it is missing,
 // is not the JSON that the store wrote, or has another hash than its successor, the end of the chain or known names.
 func (s *Store) VerifyAudit(known ...AuditHead) (AuditReport, error) {
 	end := s.AuditHead() // before reading: entries that come meanwhile are not checked

@@ -92,7 +92,7 @@ func TestTamperedAudit(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// rewrite computes the chain again from an entry on, as somebody who knows the format would.
+	// rewrite computes the chain again from an entry on, as an attacker who knows the format would.
 	rewrite := func(s *Store, from, to uint64) {
 		prev := ""
 		for seq := uint64(1); seq <= to; seq++ {

@@ -9,7 +9,8 @@ import (
 	"github.com/aidr-engine/aidr/schema"
 )
 
-// TestErase: what is deleted is gone from every index, what is open or of others stays, and the audit says who did it, without the text.
+// TestErase checks that deleted findings are gone from every index, that open ones and those of others stay, and that the audit
+// names the caller without the text.
 func TestErase(t *testing.T) {
 	s := openMemory(t, Options{})
 	const secret = "the address of a person"

@@ -9,7 +9,7 @@ import (
 // maxConditionDepth is the deepest nesting of brackets and of not in a condition, so that a hostile one costs no stack.
 const maxConditionDepth = 30
 
-// maxTokens is the largest number of words and brackets in a condition. Each may stand for all selections.
+// maxTokens is the largest number of words and brackets in a condition. Each may refer to all selections.
 const maxTokens = 200
 
 // condition parses a condition over the selections:

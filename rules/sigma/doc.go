@@ -19,7 +19,7 @@
 //	gcp, google_workspace.admin, .login  gcp.audit           eventName and eventService
 //	okta                                 okta.system         eventType is event.action
 //	github, audit                        github.audit        action is event.action
-//	kubernetes                           kubernetes.audit    apiGroup, namespace, resource and hostPath stand for their paths
+//	kubernetes                           kubernetes.audit    apiGroup, namespace, resource and hostPath are read from their paths
 //	m365                                 m365.audit          Operation and Workload are event.action and service.target.name
 //	category webserver, category proxy   @gateway            cs-method, cs-host, cs-uri-stem, sc-status, cs-user-agent, c-ip and
 //	                                                         the like are fields of the normalised event; c-uri and cs-uri-query
@@ -58,7 +58,7 @@
 //
 //	event_count       over the rules, threshold with count
 //	value_count       over the rules, distinct of the field
-//	temporal          over the rules, distinct of rule.id: as many different rules as the condition says, by default all
+//	temporal          over the rules, distinct of rule.id: as many different rules as the condition requires, by default all
 //	temporal_ordered  over the rules, a sequence
 //
 // The window ends with each event, so it is not aligned to hours or days as a query may be. An event that matches two of the

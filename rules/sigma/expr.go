@@ -91,7 +91,7 @@ func not(n *node) *node {
 // lineWidth is the width in bytes up to which a part of a condition stays on one line.
 const lineWidth = 100
 
-// cel returns the condition as text, one operand of && or || a line where the whole is wider than a line.
+// cel returns the condition as text, one operand of && or || a line if the whole is wider than a line.
 func (n *node) cel() string { return n.layout("") }
 
 func (n *node) layout(indent string) string {

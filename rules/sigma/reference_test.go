@@ -16,7 +16,7 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// A reference evaluates a Sigma rule on a record as the specification says, straight from the YAML of the rule and the JSON of
+// A reference evaluates a Sigma rule on a record as the specification defines it, straight from the YAML of the rule and the JSON of
 // the record. It shares no code with the translation.
 type reference struct {
 	selections map[string]any
@@ -218,7 +218,7 @@ func one(chain []string, mods map[string]bool, want, got any, keyword bool) bool
 		limit, err := strconv.ParseFloat(textOf(want), 64)
 		return ok && err == nil && (mods["lt"] && f < limit || mods["lte"] && f <= limit || mods["gt"] && f > limit || mods["gte"] && f >= limit)
 	}
-	// A text with wildcards: 0 and 1 stand for * and ?, as runes that are in no text.
+	// A text with wildcards: 0 and 1 represent * and ?, as runes that are in no text.
 	const any, single = 0xf0000, 0xf0001
 	forms := [][]rune{[]rune(textOf(want))}
 	if s, ok := want.(string); ok {

@@ -67,7 +67,7 @@ func (r *reader) read(n *doc.Node) *rule {
 	return out
 }
 
-// head reads what a rule says about itself. Keys that the language has no use for are left out.
+// head reads the metadata of a rule. Keys without an equivalent in the rule language are left out.
 func (o *rule) head(f *doc.Fields) {
 	text := func(key string) string { return plainText(f.Get(key)) }
 	o.title, o.id, o.name, o.description = text("title"), strings.ToLower(text("id")), text("name"), text("description")

@@ -146,7 +146,7 @@ func open(opts Options) (r *run, done *Report, err error) {
 	return r, nil, nil
 }
 
-// end ends the engines. After an interruption their time stays where it is, so that the run can be resumed.
+// end ends the engines. An interruption leaves their event time unchanged, so that the run can be resumed.
 func (r *run) end(ctx context.Context, interrupted bool) error {
 	var errs []error
 	for _, s := range r.sides {

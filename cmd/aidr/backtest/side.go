@@ -59,7 +59,7 @@ type sum struct {
 // agentKey names an agent; agents of different tenants are different.
 type agentKey struct{ tenant, uid string }
 
-// openSide starts an engine for a set. With a folder it goes on where the run before ended.
+// openSide starts an engine for a set. With a folder it continues at the end of the previous run.
 func openSide(opts Options, name string, set *rules.Set, f *folder, paired bool) (_ *side, err error) {
 	s := &side{set: set, paired: paired, counts: newCounts(), found: map[schema.ID]*found{}, sums: map[string]*sum{}}
 	defer func() {

@@ -87,7 +87,7 @@ type Webhook struct {
 type Links struct {
 	// Address under which people reach this AIDR, such as https://aidr.example.com: findings are at /findings/ID.
 	Base string `key:"base"`
-	// Address of the page that says what to do about findings of a rule; `{rule}` stands for its id. Bodies have it as runbook.
+	// Address of the runbook of a rule, in which `{rule}` is replaced by the rule's id. Bodies have it as runbook.
 	Runbook string `key:"runbook"`
 	// Address under which people reach control.listen, such as https://aidr.example.com:8474. Deliveries then have signed
 	// addresses that acknowledge or close a finding, or approve a proposed containment, once the page is confirmed.

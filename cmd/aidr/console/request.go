@@ -150,7 +150,7 @@ func (q *request) redirect(to string) error {
 	return nil
 }
 
-// help says where the content of a page comes from.
+// help describes the source of a page's content, and the command and the SQL that show the same.
 type help struct {
 	From    string   // the source
 	Command []string // commands that show the same

@@ -33,7 +33,7 @@ func newSecret() string {
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// session is one browser in which somebody is logged in.
+// session is a browser that is logged in.
 type session struct {
 	who     Caller
 	expires time.Time

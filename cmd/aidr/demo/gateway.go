@@ -13,7 +13,7 @@ const (
 	gatewayName = "demo-gateway"
 	// gatewayEvery is the time between two calls of the agent after the story.
 	gatewayEvery = time.Second
-	// gatewayProof is how long no call may succeed until denials prove a containment: short, because somebody watches.
+	// gatewayProof is how long no call may succeed until denials prove a containment: short, because a person watches the demo.
 	gatewayProof = 5 * time.Second
 )
 

@@ -28,7 +28,7 @@ const (
 	actionReload = "reload" // the setup changed while a process runs
 )
 
-// setup is what the audit keeps of rules and of the configuration. Digests stand for the content: values may be secrets.
+// setup is what the audit keeps of rules and of the configuration. It holds digests in place of the content, because values may be secrets.
 type setup struct {
 	Digest string `json:"digest"` // SHA-256, hex
 	Rules  int    `json:"rules,omitempty"`

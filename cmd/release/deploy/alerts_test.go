@@ -140,7 +140,7 @@ func alertNames(t *testing.T) (names []string) {
 	return names
 }
 
-// TestRunbooks checks that each alert has a runbook, and that there is none without its alert.
+// TestRunbooks checks that each alert has a runbook, and each runbook an alert.
 func TestRunbooks(t *testing.T) {
 	text, err := os.ReadFile(filepath.Join(Folder, "runbooks.md"))
 	if err != nil {

@@ -1,4 +1,5 @@
--- The quality of rules with the verdicts of people. The rule of the canary finds synthetic events, and is none of them.
+-- The number of findings, what the engine counted of the rule on that day, and the verdicts of people. The canary is left out:
+-- its events are synthetic.
 CREATE OR REPLACE VIEW {{.Table "v_rule_quality"}} {{.OnCluster}} AS
 SELECT
     q.*,
