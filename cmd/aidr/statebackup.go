@@ -184,7 +184,7 @@ there are none, gateways are answered with unknown.`,
 			}
 			incarnation, err := store.Renew(to, time.Now())
 			if err != nil {
-				return err
+				return fmt.Errorf("begin a new incarnation: %w: do not run aidr on %s, remove it and restore again", err, to)
 			}
 			cmd.Printf("restored %s into %s as incarnation %d: start `aidr run` on it, then `aidr contain --confirm-complete`\n", s.Name, to, incarnation)
 			return nil

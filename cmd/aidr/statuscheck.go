@@ -22,7 +22,7 @@ const maxReady = 1 << 20
 // restarting it would not help. A standby, and a process that waits for its brokers, have no state directory open and are
 // asked at http.listen if the configuration is named.
 func (w *stateFlags) check(ctx context.Context, cmd *cobra.Command) error {
-	status, err := w.ready(ctx)
+	status, err := w.ready(ctx, cmd)
 	if err != nil {
 		return &exit{exitFailed, err}
 	}
@@ -34,20 +34,13 @@ func (w *stateFlags) check(ctx context.Context, cmd *cobra.Command) error {
 }
 
 // ready returns the health of the running process.
-func (w *stateFlags) ready(ctx context.Context) (string, error) {
+func (w *stateFlags) ready(ctx context.Context, cmd *cobra.Command) (string, error) {
 	if w.config != "" {
 		if cfg, _ := config.Load(w.config); cfg != nil && cfg.HTTP.Listen != "" && cfg.HTTP.TLS == nil {
 			return readyOf(ctx, cfg.HTTP.Listen)
 		}
 	}
-	dir := w.state
-	if dir == "" {
-		dir = "state"
-		if named, _ := config.StateDir(w.config); w.config != "" && named != "" {
-			dir = named
-		}
-	}
-	c, err := api.Dial(dir, api.Runtime{})
+	c, err := w.client(cmd)
 	if err != nil {
 		return "", err
 	}

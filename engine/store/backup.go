@@ -40,24 +40,25 @@ func (s *Store) Incarnation() uint64 {
 	return s.incarnation
 }
 
-// stamped returns a number of an entry with the store's incarnation in its high bits.
-func (s *Store) stamped(n uint64) uint64 {
-	return s.incarnation<<incarnationShift | n&(1<<incarnationShift-1)
+// stamped returns a number of an entry with an incarnation in its high bits.
+func stamped(incarnation, n uint64) uint64 {
+	return incarnation<<incarnationShift | n&(1<<incarnationShift-1)
 }
 
 // stamp sets the incarnation in the numbers of the entries. A repetition changes nothing.
 func (s *Store) stamp(c *Checkpoint) {
-	if s.Incarnation() == 0 {
+	incarnation := s.Incarnation()
+	if incarnation == 0 {
 		return
 	}
 	for i := range c.Outbox {
 		switch e := &c.Outbox[i]; {
 		case e.Finding != nil:
-			e.Finding.Revision = s.stamped(e.Finding.Revision)
+			e.Finding.Revision = stamped(incarnation, e.Finding.Revision)
 		case e.Response != nil:
-			e.Response.Version = s.stamped(e.Response.Version)
+			e.Response.Version = stamped(incarnation, e.Response.Version)
 		case e.Approval != nil:
-			e.Approval.Version = s.stamped(e.Approval.Version)
+			e.Approval.Version = stamped(incarnation, e.Approval.Version)
 		}
 	}
 }
@@ -121,7 +122,7 @@ func Renew(dir string, now time.Time) (incarnation uint64, err error) {
 	w := batchWriter{b: b}
 	w.set(keyIncarnation(), binary.AppendUvarint(nil, incarnation))
 	if s.last.seq > 0 {
-		seq := incarnation<<incarnationShift | s.last.seq&(1<<incarnationShift-1)
+		seq := stamped(incarnation, s.last.seq)
 		w.set(keyCheckpoint(), append(binary.AppendUvarint(nil, seq), s.last.state...))
 		s.writeReceipt(receipt{seq, s.last.at})
 	}
