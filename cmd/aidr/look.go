@@ -80,7 +80,7 @@ func findingsCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
 	w.flags(c)
 	c.AddCommand(triageCommands(&w)...)
-	c.AddCommand(findingsListCommand(&w), findingsQueueCommand(&w), findingsTailCommand(&w), &cobra.Command{
+	c.AddCommand(findingsListCommand(&w), findingsQueueCommand(&w), findingsReportCommand(&w), findingsTailCommand(&w), &cobra.Command{
 		Use: "show ID", Short: "Show one finding with its evidence", Args: args(cobra.ExactArgs(1)),
 		RunE: w.with(func(ctx context.Context, cmd *cobra.Command, c *api.Client, argv []string) error {
 			var f api.FindingLine

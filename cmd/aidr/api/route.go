@@ -33,6 +33,7 @@ func (h *handler) routes() []route {
 		{"GET /v1/findings", read, true, h.findings},
 		{"GET /v1/findings/queue", read, true, h.queue},
 		{"GET /v1/findings/tail", read, true, h.tail},
+		{"GET /v1/findings/report", read, true, h.report},
 		{"GET /v1/findings/{id}", read, true, h.finding},
 		{"POST /v1/findings/{id}/triage", triage, true, h.changeTriage},
 		{"GET /v1/snoozes", read, true, h.listSnoozes},

@@ -14,6 +14,7 @@ import (
 
 	"github.com/aidr-engine/aidr/cmd/aidr/access"
 	"github.com/aidr-engine/aidr/cmd/aidr/api"
+	"github.com/aidr-engine/aidr/engine/store"
 )
 
 // Config is the configuration of a console.
@@ -47,9 +48,11 @@ type Options struct {
 	Control func() http.Handler
 	// Authenticate returns the caller of a token of the control API. If it is nil, only links open sessions.
 	Authenticate func(token string) (Caller, bool)
-	Log          *slog.Logger
-	Version      string
-	Now          func() time.Time // nil: the wall clock
+	// Audit adds an entry to the audit: of a login, a logout, or a request that was refused. nil: there is no audit.
+	Audit   func(store.AuditEntry)
+	Log     *slog.Logger
+	Version string
+	Now     func() time.Time // nil: the wall clock
 }
 
 // Caller is who uses a session: the caller of the control API, and a channel that is closed when its right to use it ends.
@@ -68,6 +71,7 @@ type Console struct {
 	hubs     *hubs
 	handler  http.Handler
 	address  string // of the listener
+	refusals refusals
 }
 
 // New returns a console. It fails if its address may not be served in plain HTTP.

@@ -108,7 +108,7 @@ func (c *Console) guarded(rt route) http.HandlerFunc {
 		q := &request{console: c, w: w, r: r, route: rt}
 		var err error
 		if q.session, err = c.sessionOf(r); err != nil {
-			c.opts.Log.Warn("console: refused", "path", schema.Truncate(r.URL.Path, 100), "error", err)
+			q.refused(err.Error())
 			q.fail(http.StatusForbidden, err)
 			return
 		}
@@ -121,8 +121,9 @@ func (c *Console) guarded(rt route) http.HandlerFunc {
 			q.login()
 			return
 		case !q.session.who.may(rt.scope):
-			c.opts.Log.Warn("console: refused", "path", schema.Truncate(r.URL.Path, 100), "who", q.session.who.Name, "scope", rt.scope)
-			q.fail(http.StatusForbidden, fmt.Errorf("%s lacks the scope %s", q.session.who.Name, rt.scope))
+			err := fmt.Errorf("%s lacks the scope %s", q.session.who.Name, rt.scope)
+			q.refused(err.Error())
+			q.fail(http.StatusForbidden, err)
 			return
 		}
 		q.finish(rt.serve(q))

@@ -18,6 +18,7 @@ type loginBody struct {
 func (q *request) openLink() error {
 	who, ok := q.console.sessions.redeem(q.value("link"))
 	if !ok {
+		q.refused("a link that was used, or is too old")
 		return q.send(http.StatusForbidden, page{Name: "login", Title: "Log in", Body: loginBody{
 			Tokens: q.console.opts.Authenticate != nil, Failed: "The link was used, or is older than a minute.", Next: "/",
 		}})
@@ -33,6 +34,7 @@ func (q *request) enter(who Caller) {
 	}
 	q.console.setCookie(q.w, q.console.sessions.open(who), int(q.console.opts.Session.Seconds()))
 	q.console.opts.Log.Info("console: logged in", "who", who.Name, "scopes", who.Scopes, "tenant", who.Tenant, "from", q.r.RemoteAddr)
+	q.audit(&who, actionLogin, "")
 }
 
 // leave ends the session of the request.
@@ -58,7 +60,7 @@ func (q *request) loginToken() error {
 			return q.redirect(next)
 		}
 	}
-	q.console.opts.Log.Warn("console: a token was refused", "from", q.r.RemoteAddr)
+	q.refused("a token that is unknown, expired or revoked")
 	return q.send(http.StatusForbidden, page{Name: "login", Title: "Log in", Body: loginBody{
 		Tokens: q.console.opts.Authenticate != nil, Failed: "The token is unknown, expired or revoked.", Next: next,
 	}})
@@ -73,6 +75,7 @@ func local(to string) string {
 }
 
 func (q *request) logout() error {
+	q.audit(&q.session.who, actionLogout, "")
 	q.leave()
 	q.console.setCookie(q.w, "", -1)
 	return q.redirect("/login")

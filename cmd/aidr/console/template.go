@@ -45,6 +45,7 @@ var functions = template.FuncMap{
 	"words": func(s string) string { return Plain(strings.ReplaceAll(s, "_", " ")) }, "use": useOf, "json": jsonText, "list": func(v ...any) []any { return v },
 	"sevof": func(v any) schema.Severity { return schema.Severity(fmt.Sprint(v)) }, "str": func(v any) string { return fmt.Sprint(v) },
 	"plural": plural, "half": func(x, w int) int { return x + w/2 }, "navigation": navigation, "newcount": newCount, "mib": func(n int64) int64 { return n >> 20 },
+	"percent": percent, "keyline": keyLine,
 	"gotime": func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") + " UTC" },
 	"before": func(t schema.Instant) string { return t.Sub(storyMargin).String() }, "after": func(t schema.Instant) string { return t.Add(storyMargin).String() },
 }
@@ -156,7 +157,8 @@ type navEntry struct{ Name, Title, Path string }
 // navigation returns the entries of the navigation.
 func navigation() []navGroup {
 	return []navGroup{
-		{"On duty", []navEntry{{"queue", "Queue", "/"}, {"findings", "Findings", "/findings"}, {"contained", "Contained", "/contained"}}},
+		{"On duty", []navEntry{{"queue", "Queue", "/"}, {"findings", "Findings", "/findings"}, {"contained", "Contained", "/contained"},
+			{"report", "Shift report", "/report"}}},
 		{"Inventory", []navEntry{{"agents", "Agents", "/agents"}, {"credentials", "Credentials", "/credentials"}, {"tools", "Tools and models", "/tools"}}},
 		{"Engine", []navEntry{{"pipeline", "Pipeline", "/pipeline"}}},
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/aidr-engine/aidr/cmd/aidr/access"
 	"github.com/aidr-engine/aidr/cmd/aidr/api"
 	"github.com/aidr-engine/aidr/cmd/aidr/console"
+	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/rules"
 )
 
@@ -19,7 +20,7 @@ func (p *Pipeline) newConsole() (*console.Console, error) {
 	}
 	opts := console.Options{
 		Config:  console.Config{Listen: cfg.Listen, Hosts: cfg.Hosts, Session: cfg.Session, Idle: cfg.Idle},
-		Control: p.controlAPI, Authenticate: p.authenticate, Log: p.log, Version: p.opts.Version,
+		Control: p.controlAPI, Authenticate: p.authenticate, Audit: p.auditConsole, Log: p.log, Version: p.opts.Version,
 	}
 	if t := cfg.TLS; t != nil {
 		var err error
@@ -69,6 +70,16 @@ func (p *Pipeline) authenticate(token string) (c console.Caller, ok bool) {
 		return c, false
 	}
 	return console.Caller{Caller: who, Ended: valid.Done()}, true
+}
+
+// auditConsole adds an entry of the console to the audit of the open state directory.
+func (p *Pipeline) auditConsole(a store.AuditEntry) {
+	p.mu.Lock()
+	o := p.opened
+	p.mu.Unlock()
+	if o != nil {
+		p.addAudit(o.store, []store.AuditEntry{a})
+	}
 }
 
 // controlAPI returns the control API of the open state directory, or nil.
