@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/connectors/clickhouse/host"
 	"github.com/aidr-engine/aidr/schema"
 )
@@ -87,6 +88,21 @@ func TestRoles(t *testing.T) {
 	writeStory(t, writer, now)
 	if err := writer.conn.Exec(t.Context(), "DROP TABLE aidr.findings"); err == nil {
 		t.Error("the writer may drop a table")
+	}
+	rights := func(migrate bool) connectors.Answer {
+		t.Helper()
+		a := sinkOn(t, e.DSN, func(c *Config) { c.Migrate = migrate }).Probe(t.Context())
+		if len(a) != 3 || a[0].Failed {
+			t.Fatalf("probe of the writer: got %+v", a)
+		}
+		return a[2]
+	}
+	if a := rights(false); a.Warning || !strings.Contains(a.Text, "all rights of the role writer") {
+		t.Errorf("the writer: got %+v", a)
+	}
+	if a := rights(true); !a.Warning || !strings.Contains(a.Text, "lacks rights of the role migrator") || !strings.Contains(a.Text, "GRANT DROP TABLE ON `aidr`.*") ||
+		strings.Contains(a.Text, "GRANT INSERT") {
+		t.Errorf("the writer as migrator: got %+v", a)
 	}
 	writer.Close()
 	e.Kill()

@@ -11,11 +11,11 @@ import (
 	"github.com/aidr-engine/aidr/connectors"
 )
 
-// probeTimeout bounds Probe, which makes a connection and up to five queries.
+// probeTimeout bounds Probe, which makes a connection and up to 15 queries.
 const probeTimeout = 10 * time.Second
 
 // Probe implements connectors.Prober: it logs in, looks for the tables and prepares an insert, which needs the same rights as
-// writing, without sending rows.
+// writing, without sending rows. If that works, it also compares the clocks and checks the rights that Roles names.
 func (s *Sink) Probe(ctx context.Context) []connectors.Answer {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -23,7 +23,78 @@ func (s *Sink) Probe(ctx context.Context) []connectors.Answer {
 	if err != nil {
 		text = strings.Join(strings.Fields(withAdvice(err, s.options.Auth.Username).Error()), " ")
 	}
-	return []connectors.Answer{{Text: text, Failed: err != nil, Warning: warning}}
+	answers := []connectors.Answer{{Text: text, Failed: err != nil, Warning: warning}}
+	if err != nil {
+		return answers
+	}
+	conn, err := s.connection()
+	if err != nil {
+		return answers
+	}
+	answers = append(answers, s.probeClock(ctx, conn), s.probeRights(ctx, conn))
+	for i := range answers {
+		answers[i].Text = strings.Join(strings.Fields(answers[i].Text), " ")
+	}
+	return answers
+}
+
+// probeClock compares the clock of the server with that of this machine.
+func (s *Sink) probeClock(ctx context.Context, conn clickhouse.Conn) connectors.Answer {
+	var micros int64
+	asked := time.Now()
+	if err := conn.QueryRow(ctx, "SELECT toUnixTimestamp64Micro(now64(6))").Scan(&micros); err != nil {
+		return connectors.Answer{Subject: "clock", Text: "is unknown: " + err.Error(), Warning: true}
+	}
+	return connectors.ClockAnswer(time.UnixMicro(micros), asked, time.Now(), time.Microsecond)
+}
+
+// probeRights checks the rights of the role that the configuration needs, one by one. It sends nothing that changes the server.
+func (s *Sink) probeRights(ctx context.Context, conn clickhouse.Conn) connectors.Answer {
+	role := s.role()
+	var lacking []string
+	for _, right := range role.rights() {
+		var granted uint8
+		switch err := conn.QueryRow(ctx, "CHECK GRANT "+right).Scan(&granted); {
+		case err != nil: // servers before 24.10 do not know the statement
+			return connectors.Answer{Subject: "rights", Text: fmt.Sprintf("cannot be checked (%v): aidr migrate --grants lists what the user needs", err)}
+		case granted == 0:
+			lacking = append(lacking, right)
+		}
+	}
+	if len(lacking) == 0 {
+		return connectors.Answer{Subject: "rights", Text: "the user has all rights of the role " + role.Name}
+	}
+	return connectors.Answer{Subject: "rights", Warning: true, Text: fmt.Sprintf(
+		"the user %q lacks rights of the role %s: let an administrator run: GRANT %s TO %s",
+		s.options.Auth.Username, role.Name, strings.Join(lacking, "; GRANT "), s.options.Auth.Username)}
+}
+
+// role returns the role that this sink needs.
+func (s *Sink) role() Role {
+	name := "writer"
+	if s.config.Migrate {
+		name = "migrator"
+	}
+	for _, r := range s.Roles() {
+		if r.Name == name {
+			return r
+		}
+	}
+	panic("BUG: there is no role " + name)
+}
+
+// rights returns the grants with one right each, such as "INSERT ON db.*".
+func (r Role) rights() (out []string) {
+	for _, g := range r.Grants {
+		list, on, ok := strings.Cut(g, " ON ")
+		if !ok {
+			panic("BUG: the grant " + g + " is on nothing")
+		}
+		for _, right := range strings.Split(list, ", ") {
+			out = append(out, right+" ON "+on)
+		}
+	}
+	return out
 }
 
 func (s *Sink) probe(ctx context.Context) (text string, warning bool, err error) {

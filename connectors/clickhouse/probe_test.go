@@ -14,7 +14,7 @@ func TestProbe(t *testing.T) {
 	f := func(s *Sink, failed bool, want string) {
 		t.Helper()
 		a := s.Probe(t.Context())
-		if len(a) != 1 || a[0].Failed != failed || a[0].Warning || !strings.Contains(a[0].Text, want) || strings.Contains(a[0].Text, "\n") {
+		if len(a) == 0 || a[0].Failed != failed || a[0].Warning || !strings.Contains(a[0].Text, want) || strings.Contains(a[0].Text, "\n") {
 			t.Errorf("got %+v, want %q, failed: %t", a, want, failed)
 		}
 	}
@@ -29,6 +29,10 @@ func TestProbe(t *testing.T) {
 	f(s, false, "is writable")
 	if n := query[uint64](t, s, "SELECT count() FROM DB.findings"); n != 0 {
 		t.Errorf("the probe wrote %d rows", n)
+	}
+	a := s.Probe(t.Context())
+	if len(a) != 3 || a[1].Subject != "clock" || a[1].Warning || a[2].Subject != "rights" || a[2].Warning || !strings.Contains(a[2].Text, "has all rights") {
+		t.Errorf("clock and rights: got %+v", a)
 	}
 	f(sinkOn(t, "clickhouse://u:tell-nobody@127.0.0.1:1/x", nil), true, "connection refused")
 }

@@ -33,13 +33,13 @@ func (s *Source) Probe(ctx context.Context) []connectors.Answer {
 	answers = append(answers, more...)
 	names := found.topics()
 	probed := names[:min(len(names), maxProbedTopics)]
-	topics := make([]connectors.Answer, len(probed))
+	topics := make([][]connectors.Answer, len(probed))
 	var all sync.WaitGroup
 	for i, topic := range probed {
 		all.Go(func() { topics[i] = s.probeTopic(ctx, topic, found[topic]) })
 	}
 	all.Wait()
-	answers = append(answers, topics...)
+	answers = append(answers, slices.Concat(topics...)...)
 	if n := len(names) - len(probed); n > 0 {
 		answers = append(answers, connectors.Answer{Subject: "topics", Text: fmt.Sprintf("%d more topics match and were not tried", n)})
 	}
@@ -124,8 +124,9 @@ func (s *Source) probeLayout(ctx context.Context) (found layout, answers []conne
 	return found, answers
 }
 
-// probeTopic requests the ends of all partitions of a topic, and fetches from its first partition with records.
-func (s *Source) probeTopic(ctx context.Context, topic string, partitions int) connectors.Answer {
+// probeTopic requests the ends of all partitions of a topic, and fetches the newest record of its last partition with records. A
+// record from the future shows that the clock of the broker, or that of the producer, is wrong, or that of this machine.
+func (s *Source) probeTopic(ctx context.Context, topic string, partitions int) []connectors.Answer {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	subject := "topic " + topic
@@ -135,13 +136,13 @@ func (s *Source) probeTopic(ctx context.Context, topic string, partitions int) c
 	}
 	res, err := s.client.ListOffsets(ctx, &kafka.ListOffsetsRequest{Topics: map[string][]kafka.OffsetRequest{topic: requests}})
 	if err != nil {
-		return failedAnswer(subject, err)
+		return []connectors.Answer{failedAnswer(subject, err)}
 	}
 	var records int64
 	fetch := kafka.PartitionOffsets{}
 	for _, p := range res.Topics[topic] {
 		if p.Error != nil {
-			return failedAnswer(subject, fmt.Errorf("partition %d: %w", p.Partition, p.Error))
+			return []connectors.Answer{failedAnswer(subject, fmt.Errorf("partition %d: %w", p.Partition, p.Error))}
 		}
 		if n := p.LastOffset - p.FirstOffset; n > 0 {
 			records += n
@@ -149,15 +150,36 @@ func (s *Source) probeTopic(ctx context.Context, topic string, partitions int) c
 		}
 	}
 	got, err := s.client.Fetch(ctx, &kafka.FetchRequest{
-		Topic: topic, Partition: fetch.Partition, Offset: fetch.FirstOffset, MinBytes: 1, MaxBytes: 1, MaxWait: 10 * time.Millisecond,
+		Topic: topic, Partition: fetch.Partition, Offset: max(fetch.FirstOffset, fetch.LastOffset-1), MinBytes: 1, MaxBytes: 1, MaxWait: 10 * time.Millisecond,
 	})
 	if err == nil {
 		err = got.Error
 	}
 	if err != nil && !errors.Is(err, kafka.OffsetOutOfRange) { // which retention may cause between the two requests
-		return failedAnswer(subject, fmt.Errorf("fetch: %w", err))
+		return []connectors.Answer{failedAnswer(subject, fmt.Errorf("fetch: %w", err))}
 	}
-	return connectors.Answer{Subject: subject, Text: fmt.Sprintf("readable, %d partitions with %d records", partitions, records)}
+	out := []connectors.Answer{{Subject: subject, Text: fmt.Sprintf("readable, %d partitions with %d records", partitions, records)}}
+	if err == nil && records > 0 {
+		answered := time.Now()
+		if c := connectors.ClockAnswer(newestTime(got.Records), time.Time{}, answered, 0); c.Warning {
+			c.Subject, c.Text = subject, "the time of its newest record "+c.Text+", or mend the clock of its producers"
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// newestTime returns the latest timestamp of records, the zero time if there is none.
+func newestTime(records kafka.RecordReader) (newest time.Time) {
+	for {
+		r, err := records.ReadRecord()
+		if err != nil {
+			return newest
+		}
+		if r.Time.After(newest) {
+			newest = r.Time
+		}
+	}
 }
 
 // timestampType is the setting of a topic that decides whether its producers or the brokers set the timestamps.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -87,6 +88,11 @@ func checkProbe(t *testing.T, addr string) {
 	if strings.Contains(got, "timestamps") {
 		t.Errorf("LogAppendTime: got %s", got)
 	}
+	future := conntest.Messages("c")
+	future[0].Time = time.Now().Add(time.Hour)
+	conntest.CreateTopic(t, addr, "future", 1)
+	conntest.Produce(t, addr, "future", 0, future, nil)
+	contains(t, answers(t, source("future")), "warning: topic future: the time of its newest record is at least 59m")
 	contains(t, answers(t, source("probed", "created")), "choose the timestamps of the records in created (")
 	r := conntest.NewRecorder()
 	defer run(t, source("probed"), r)()

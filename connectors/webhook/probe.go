@@ -39,7 +39,9 @@ func (s *Sink) Probe(ctx context.Context) []connectors.Answer {
 	for name, value := range s.config.Headers {
 		req.Header.Set(name, value)
 	}
+	asked := time.Now()
 	resp, err := s.client.Do(req)
+	answered := time.Now()
 	if err != nil {
 		var u *url.Error
 		if errors.As(err, &u) { // it holds the URL
@@ -62,7 +64,14 @@ func (s *Sink) Probe(ctx context.Context) []connectors.Answer {
 	if len(refused) > 0 {
 		a.Warning, a.Text = true, a.Text+"; some of its addresses are never dialled: "+strings.Join(refused, ", ")
 	}
-	return answer(a)
+	out := answer(a)
+	if theirs, err := http.ParseTime(resp.Header.Get("Date")); err == nil {
+		if c := connectors.ClockAnswer(theirs, asked, answered, time.Second); c.Warning {
+			c.Text += "; receivers refuse signatures whose time is minutes off"
+			out = append(out, c)
+		}
+	}
+	return out
 }
 
 // probeAddresses resolves the host and returns the addresses that are not dialled. If all are, that is an error.
