@@ -208,6 +208,7 @@ type worker struct {
 	seen      sightings
 	archive   archiver
 	refused   refusals
+	look      *Look // nil: nobody looks
 
 	// Of the batch under way.
 	out    *result
@@ -222,7 +223,7 @@ func newWorker(rs *ruleSet, opts Options, results *resultPool, bud *budget.Budge
 		rules: rs, metrics: opts.Metrics, redact: opts.Redact, redaction: opts.Redaction, results: results, budget: bud,
 		clock: opts.Clock, meter: m, counts: opts.Routed != nil, hitsOf: make([]int64, len(rs.set.Rules)),
 		decoders: map[decoderKey]*decode.Decoder{}, scratch: rs.set.NewScratch(), capturer: newCapturer(rs.set, opts),
-		archive: newArchiver(opts), refused: newRefusals(len(rs.set.Rules)),
+		archive: newArchiver(opts), look: opts.Look, refused: newRefusals(len(rs.set.Rules)),
 	}
 	w.handler = decode.Handler{Event: w.event, Dead: w.dead, FieldError: w.fieldError, Skipped: w.skipped}
 	w.emit = w.add
@@ -249,6 +250,7 @@ func (w *worker) run(jobs <-chan *job) {
 
 func (w *worker) process(j *job) {
 	start := w.clock.Now()
+	w.look.begin(start)
 	w.seen.begin(w.responses, j.lane.partition.Source)
 	d := w.decoder(decoderKey{j.lane.in, w.seen.view != nil})
 	w.capturer.BeginBatch()
@@ -272,6 +274,7 @@ func (w *worker) process(j *job) {
 	if w.counts {
 		w.count()
 	}
+	w.look.end(len(w.out.events))
 	w.measure(start)
 	w.metrics.matched(w.rules.set, &w.refused)
 	j.take(w.budget, w.out.size())
@@ -382,6 +385,9 @@ func (w *worker) observe(e *schema.Event) {
 	}
 	if w.out.inventory != nil && !internal {
 		w.out.inventory.Add(e, end)
+	}
+	if !internal {
+		w.look.at(w.job.batch.Partition.Source, e)
 	}
 	w.match(e)
 	if internal {

@@ -48,6 +48,8 @@ func (h *handler) routes() []route {
 		{"POST /v1/sinks/{name}/enable", admin, false, h.enableSink},
 		{"GET /v1/rules/top", read, false, h.topRules},
 		{"GET /v1/rules", read, true, h.rules},
+		{"GET /v1/rules/coverage", read, false, h.coverage},
+		{"GET /v1/events/tail", triage, true, h.tailEvents},
 		{"GET /v1/rules/{id}", read, true, h.rule},
 		{"GET /v1/story", read, true, h.story},
 		{"POST /v1/console/link", "", true, h.consoleLink},

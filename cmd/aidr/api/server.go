@@ -81,6 +81,11 @@ type Runtime struct {
 	Log     *slog.Logger     // nil: nothing is logged
 	// Rules returns the rules that run now, sorted by id.
 	Rules func() []RuleView
+	// Coverage returns which rules can fire on which datasets.
+	Coverage func() *Coverage
+	// TailEvents passes the events that are read, of the tenants that sees reports and for which the filter holds, to yield, until
+	// it returns false or ctx is done. It returns an error for a filter that does not compile.
+	TailEvents func(ctx context.Context, filter string, sees func(tenant string) bool, yield func(EventTail) bool) error
 	// ConsoleLink returns a link that opens the console once, as the caller.
 	ConsoleLink func(access.Caller) (ConsoleLink, error)
 }

@@ -53,3 +53,6 @@ func (r *response) Write(b []byte) (int, error) {
 	r.start(http.StatusOK)
 	return r.body.Write(b)
 }
+
+// Flush implements http.Flusher: nothing is buffered.
+func (r *response) Flush() { r.start(http.StatusOK) }

@@ -69,6 +69,7 @@ type Console struct {
 	opts     Options
 	sessions *sessions
 	hubs     *hubs
+	tails    tails
 	handler  http.Handler
 	address  string // of the listener
 	refusals refusals
@@ -96,6 +97,7 @@ func New(opts Options) (*Console, error) {
 		return nil, errors.New("console.proxy needs console.tls with client_ca: only its certificate proves that a request comes from it")
 	}
 	c := &Console{opts: opts, sessions: newSessions(opts.Session, opts.Idle, opts.Now), address: opts.Listen}
+	c.tails.all = map[tailKey]*tail{}
 	c.hubs = newHubs(c.versions)
 	c.handler = c.secured(c.mux())
 	return c, nil
@@ -130,7 +132,10 @@ func (c *Console) Server(refused func()) *api.Server {
 }
 
 // Close ends all sessions and streams.
-func (c *Console) Close() { c.sessions.close() }
+func (c *Console) Close() {
+	c.sessions.close()
+	c.tails.close()
+}
 
 // Address returns the address of the listener as a browser writes it, such as http://127.0.0.1:8472.
 func (c *Console) Address() string {

@@ -185,7 +185,9 @@ func (q *request) send(code int, p page) error {
 	}
 	p.Theme, p.Keys = q.settings()
 	p.Version, p.Path = q.console.opts.Version, q.r.URL.RequestURI()
-	if p.Live != "" && p.Who != nil {
+	if p.Live == "tail" {
+		p.Now = q.console.tailVersion(tailKey{q.session.who.Tenant, q.value("filter")})
+	} else if p.Live != "" && p.Who != nil {
 		if v, err := q.console.versions(q.r.Context(), p.Who.Tenant); err == nil {
 			p.Now = v.text(p.Live)
 		}

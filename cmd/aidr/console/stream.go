@@ -26,6 +26,8 @@ const (
 	lookedAt = 100
 	// beatEvery is the time between two signs of life on a stream. It bounds how long a stream outlives its session.
 	beatEvery = 10 * time.Second
+	// tailEvery is the time between two looks at a tail: people cannot read faster.
+	tailEvery = 700 * time.Millisecond
 	// sendTime is how long a client may take to accept one event of a few bytes. A client that does not read is cut off after it.
 	sendTime = 5 * time.Second
 )
@@ -174,6 +176,42 @@ func versionOf(l *contain.Contained) string {
 	return fmt.Sprintf("%d.%d.%d.%d.%d", l.Version, len(l.Approvals), receipts, proofs, stages)
 }
 
+// liveTail sends an event whenever the tail of a filter has events, at the pace at which people can read.
+func (q *request) liveTail() error {
+	if !q.session.who.may(access.Triage) {
+		return badRequest{fmt.Errorf("%s lacks the scope %s", q.session.who.Name, access.Triage)}
+	}
+	q.w.Header().Set("Content-Type", "text/event-stream")
+	tick := time.NewTicker(tailEvery)
+	defer tick.Stop()
+	last, beat := "", q.console.opts.Now()
+	for {
+		text := q.console.tailVersion(tailKey{q.session.who.Tenant, q.value("filter")})
+		now := q.console.opts.Now()
+		switch {
+		case !q.console.sessions.alive(q.session):
+			return nil
+		case text != last:
+			if last, beat = text, now; !q.sendEvent("event: version\ndata: " + text + "\n\n") {
+				return nil
+			}
+		case now.Sub(beat) >= beatEvery:
+			if beat = now; !q.sendEvent(": alive\n\n") {
+				return nil
+			}
+		}
+		select {
+		case <-q.r.Context().Done():
+			return nil
+		case <-q.session.ctx.Done():
+			return nil
+		case <-q.session.who.Ended:
+			return nil
+		case <-tick.C:
+		}
+	}
+}
+
 // live sends an event whenever the part that the page shows has changed: findings, containments, or both.
 func (q *request) live() error {
 	h := q.console.hubs
@@ -183,6 +221,9 @@ func (q *request) live() error {
 		return nil
 	}
 	defer h.leave(x)
+	if q.value("of") == "tail" {
+		return q.liveTail()
+	}
 	q.w.Header().Set("Content-Type", "text/event-stream")
 	of := q.value("of")
 	last, beat := "", time.NewTicker(beatEvery)

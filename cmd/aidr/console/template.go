@@ -160,6 +160,6 @@ func navigation() []navGroup {
 		{"On duty", []navEntry{{"queue", "Queue", "/"}, {"findings", "Findings", "/findings"}, {"contained", "Contained", "/contained"},
 			{"report", "Shift report", "/report"}}},
 		{"Inventory", []navEntry{{"agents", "Agents", "/agents"}, {"credentials", "Credentials", "/credentials"}, {"tools", "Tools and models", "/tools"}}},
-		{"Engine", []navEntry{{"pipeline", "Pipeline", "/pipeline"}}},
+		{"Engine", []navEntry{{"pipeline", "Pipeline", "/pipeline"}, {"coverage", "Coverage", "/coverage"}, {"tail", "Live tail", "/tail"}}},
 	}
 }

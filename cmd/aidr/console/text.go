@@ -112,3 +112,14 @@ func hidden(r rune) string {
 	}
 	return ""
 }
+
+// joinFilled joins the texts that are not empty.
+func joinFilled(sep string, texts ...string) string {
+	var filled []string
+	for _, t := range texts {
+		if t != "" {
+			filled = append(filled, t)
+		}
+	}
+	return strings.Join(filled, sep)
+}

@@ -26,6 +26,7 @@ import (
 	"github.com/aidr-engine/aidr/engine/contain"
 	"github.com/aidr-engine/aidr/engine/deliver"
 	"github.com/aidr-engine/aidr/rules"
+	"github.com/aidr-engine/aidr/schema"
 )
 
 // Options are the settings of a Pipeline that are not in the configuration.
@@ -63,7 +64,8 @@ type Pipeline struct {
 	enrichment *maxmind.Database // nil: addresses are not enriched
 	console    *console.Console  // nil: it is not configured
 	canary     *canary           // nil: there is none
-	serverTLS  *tls.Config       // nil: the listener for metrics and health speaks plain HTTP
+	events     *events
+	serverTLS  *tls.Config // nil: the listener for metrics and health speaks plain HTTP
 	started    time.Time
 
 	reloading sync.Mutex // one reload at a time, which has kept
@@ -107,6 +109,7 @@ func New(cfg *config.Config, opts Options) (*Pipeline, error) {
 		active: map[connectors.Partition]bool{}, standby: map[string]string{}, waiting: noPartition,
 	}
 	p.live.Store(cfg)
+	p.events = newEvents(func(out, e *schema.Event) { Expose(out, e, p.live.Load().Redact) })
 	var endpoints []string
 	for _, w := range cfg.Sinks.Webhooks {
 		endpoints = append(endpoints, w.Name)

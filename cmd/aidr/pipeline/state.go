@@ -120,7 +120,7 @@ func (p *Pipeline) newEngine(o *opened, cfg *config.Config, set *Set, inputs []e
 		Set: set, Replaces: p.engine, Inputs: inputs, Store: o.store, Shards: cfg.Shards, CheckpointEvery: cfg.State.CheckpointEvery,
 		CacheCells: cfg.State.Cells, Memory: cfg.Memory, Log: p.log, Metrics: p.metrics, Redact: content.Redact, Redaction: cfg.Redact, Contain: o.contain,
 		Guide: p.guides(cfg, set), Inventory: true, Rows: deliver.WantsRows(p.sinks), RowsCommitted: o.deliverer.NotifyRows, Archive: archiveOf(cfg),
-		Canary: missing,
+		Canary: missing, Look: p.events.look,
 		Committed: func(entries []connectors.Entry) {
 			o.deliverer.Notify()
 			if p.canary != nil {
@@ -184,7 +184,7 @@ func (p *Pipeline) runtime() api.Runtime {
 		Status: p.Status, State: p.state, Export: p.exportState, ClearState: p.clearState, Try: p.tryItems,
 		ReplayDead: p.replayDead, EnableSink: p.enableSink, Containment: p.containment, Ledger: p.ledger,
 		Inventory: p.inventory, Agent: p.completeAgent, Refused: p.registry.ControlRefused, Log: p.log,
-		Rules: p.ruleViews, ConsoleLink: p.ConsoleLink,
+		Rules: p.ruleViews, Coverage: p.coverage, TailEvents: p.events.follow, ConsoleLink: p.ConsoleLink,
 		Triage: p.triage, Canary: p.canaryStatus, SendCanary: p.sendCanary,
 	}
 }

@@ -39,15 +39,20 @@
     });
   }
 
-  function prepare(within) { localTimes(within); charts(within); }
+  // Buttons that work with a script only are hidden in the page as it is sent.
+  function buttons() {
+    document.querySelectorAll("#pause, [data-copy]").forEach(function (b) { b.hidden = b.id === "pause" ? !document.body.dataset.live : !navigator.clipboard; });
+  }
+  function prepare(within) { localTimes(within); charts(within); buttons(); }
 
   // The stream carries numbers of versions. A new one makes the page read its live part again. A hidden page has no stream.
-  var source = null, shown = null, busy = false, again = false;
+  var source = null, shown = null, busy = false, again = false, paused = false;
   function follow() {
     var of = document.body.dataset.live;
     if (!of || document.hidden || source) return;
     if (shown === null) shown = document.body.dataset.version;
-    source = new EventSource("/live?of=" + encodeURIComponent(of));
+    if (paused) return;
+    source = new EventSource("/live?of=" + encodeURIComponent(of) + (of === "tail" ? "&filter=" + encodeURIComponent(new URLSearchParams(location.search).get("filter") || "") : ""));
     source.addEventListener("version", function (e) {
       if (e.data !== shown) { shown = e.data; refresh(); }
     });
@@ -68,6 +73,13 @@
       busy = false; note.hidden = true;
       if (again) { again = false; setTimeout(refresh, 300); }
     });
+  }
+  function pause() {
+    var b = document.getElementById("pause");
+    paused = !paused;
+    b.textContent = paused ? "Go on" : "Pause";
+    b.setAttribute("aria-pressed", String(paused));
+    if (paused) unfollow(); else { follow(); refresh(); }
   }
   document.addEventListener("visibilitychange", function () { if (document.hidden) unfollow(); else follow(); });
   window.addEventListener("pagehide", unfollow);
@@ -101,6 +113,9 @@
   });
 
   document.addEventListener("click", function (e) {
+    var from = e.target && e.target.dataset && e.target.dataset.copy ? e.target.previousElementSibling : null;
+    if (from && navigator.clipboard) navigator.clipboard.writeText(from.textContent).then(function () { e.target.textContent = "Copied"; }, function () {});
+    if (e.target && e.target.id === "pause") pause();
     if (e.target && e.target.id === "updated") { document.activeElement.blur(); refresh(); }
   });
   document.addEventListener("htmx:afterSwap", function (e) { prepare(e.detail.target.isConnected ? e.detail.target : document.body); prepare(document.body); });
