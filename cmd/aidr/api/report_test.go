@@ -2,10 +2,13 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"testing"
+	"time"
 
 	"github.com/aidr-engine/aidr/cmd/aidr/access"
 	"github.com/aidr-engine/aidr/engine/store"
@@ -80,5 +83,39 @@ func TestReport(t *testing.T) {
 	}
 	if code := asked(t, s, Runtime{}, owner, "/v1/findings/report?since=1m&until=2m", &part); code != http.StatusBadRequest {
 		t.Errorf("a time that ends before it begins: got %d", code)
+	}
+}
+
+// TestFlows checks the matrix from the archive, with the parameters of its query, and that a caller of one tenant asks for that only.
+func TestFlows(t *testing.T) {
+	s := queued(t)
+	var asked1 map[string]string
+	rt := Runtime{Labels: func(host string) []string { return []string{"of " + host} }, History: History{Events: schema.ArchiveMatched,
+		Ask: func(_ context.Context, sql string, parameters map[string]string) ([][]string, error) {
+			asked1 = parameters
+			return [][]string{{"t1", "a", "x.example", "5", "100"}, {"t1", "a", "y.example", "2", "0"}, {"t1", "b", "x.example", "0", "7"}}, nil
+		}}}
+	var f Flows
+	asked(t, s, rt, access.Caller{Name: "x", Scopes: access.All(), Tenant: "t1"}, "/v1/flows?until=2026-01-31T00:00:00Z", &f)
+	if asked1["tenant"] != "t1" || asked1["until"] != strconv.FormatInt(time.Date(2026, 1, 31, 0, 0, 0, 0, time.UTC).UnixNano(), 10) {
+		t.Errorf("the query has the parameters %v", asked1)
+	}
+	if f.From != "archive" || f.Missing == "" || len(f.Flows) != 3 || f.Destinations[0].Name != "y.example" || f.Destinations[0].New != 1 || f.Agents[0].AgentUID != "a" || f.Agents[0].New != 1 ||
+		f.Destinations[0].Labels[0] != "of y.example" {
+		t.Errorf("got %+v", f)
+	}
+	for _, x := range f.Flows {
+		if f.Agents[x.Agent].AgentUID == "a" && f.Destinations[x.Destination].Name == "x.example" && (x.Last != 5 || x.Before != 100) {
+			t.Errorf("a flow: got %+v", x)
+		}
+	}
+	asked(t, s, rt, access.Owner(1), "/v1/flows", &f)
+	if asked1["tenant"] != "*" {
+		t.Errorf("the owner asks for the tenant %q", asked1["tenant"])
+	}
+	f = Flows{}
+	asked(t, s, Runtime{}, access.Owner(1), "/v1/flows", &f)
+	if f.From != "inventory" || f.Missing == "" || len(f.Flows) != 0 {
+		t.Errorf("without an archive: got %+v", f)
 	}
 }

@@ -73,6 +73,7 @@ func (h *handler) routes() []route {
 		{"POST /v1/automation", admin, false, h.control(true, h.automation)},
 		{"GET /v1/responses", read, true, h.control(false, h.responses)},
 		{"GET /v1/responses/{id}", read, true, h.control(false, h.response)},
+		{"GET /v1/flows", read, true, h.flows},
 		{"GET /v1/inventory/{list}", read, true, h.entities},
 		{"GET /v1/inventory/{list}/one", read, true, h.entity},
 		{"GET /v1/inventory/{list}/tail", read, true, h.followEntities},

@@ -86,6 +86,10 @@ type Runtime struct {
 	// TailEvents passes the events that are read, of the tenants that sees reports and for which the filter holds, to yield, until
 	// it returns false or ctx is done. It returns an error for a filter that does not compile.
 	TailEvents func(ctx context.Context, filter string, sees func(tenant string) bool, yield func(EventTail) bool) error
+	// History is what is kept of the past beyond the store.
+	History History
+	// Labels returns the labels of a request that sends something to a host; nil: none are known.
+	Labels func(host string) []string
 	// ConsoleLink returns a link that opens the console once, as the caller.
 	ConsoleLink func(access.Caller) (ConsoleLink, error)
 }

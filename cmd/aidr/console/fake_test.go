@@ -31,7 +31,7 @@ type fake struct {
 // answers are the answers by path. A slice is an answer of lines.
 func answers() map[string]any {
 	return map[string]any{
-		"/v1/status": api.Status{}, "/v1/findings": []schema.Finding{}, "/v1/findings/queue": api.Queue{}, "/v1/findings/report": api.Report{}, "/v1/rules/coverage": api.Coverage{}, "/v1/events/tail": api.EventTail{}, "/v1/findings/" + fakeID: api.FindingLine{},
+		"/v1/status": api.Status{}, "/v1/findings": []schema.Finding{}, "/v1/findings/queue": api.Queue{}, "/v1/findings/report": api.Report{}, "/v1/rules/coverage": api.Coverage{}, "/v1/flows": api.Flows{}, "/v1/events/tail": api.EventTail{}, "/v1/findings/" + fakeID: api.FindingLine{},
 		"/v1/rules": []api.RuleView{}, "/v1/story": api.Story{}, "/v1/containments": contain.Contained{}, "/v1/containments/dry-run": contain.Blast{},
 		"/v1/responses": []schema.ResponseRecord{}, "/v1/responses/" + fakeID: schema.ResponseRecord{}, "/v1/dead-letters": []store.DeadLetter{},
 		"/v1/rules/top": engine.Ledger{}, "/v1/inventory/agents": []fakeAgent{}, "/v1/inventory/agents/one": fakeAgent{},
@@ -147,6 +147,12 @@ func (f *fake) fill(v reflect.Value, depth int) {
 		f.fill(key, depth+1)
 		f.fill(value, depth+1)
 		v.SetMapIndex(key, value)
+	}
+	if e, ok := v.Addr().Interface().(*api.Flow); ok {
+		e.Before = 0
+	}
+	if e, ok := v.Addr().Interface().(*api.FlowDestination); ok {
+		e.Labels = append(e.Labels, "egress")
 	}
 	if e, ok := v.Addr().Interface().(*api.EventLine); ok {
 		e.Event = `{"event.action": ` + quoted(f.next()) + `, "ai_agent.name": ` + quoted(f.next()) + `, "x": [` + quoted(f.next()) + `]}`

@@ -159,7 +159,8 @@ func navigation() []navGroup {
 	return []navGroup{
 		{"On duty", []navEntry{{"queue", "Queue", "/"}, {"findings", "Findings", "/findings"}, {"contained", "Contained", "/contained"},
 			{"report", "Shift report", "/report"}}},
-		{"Inventory", []navEntry{{"agents", "Agents", "/agents"}, {"credentials", "Credentials", "/credentials"}, {"tools", "Tools and models", "/tools"}}},
+		{"Inventory", []navEntry{{"agents", "Agents", "/agents"}, {"credentials", "Credentials", "/credentials"}, {"tools", "Tools and models", "/tools"},
+			{"flows", "Flows", "/flows"}}},
 		{"Engine", []navEntry{{"pipeline", "Pipeline", "/pipeline"}, {"coverage", "Coverage", "/coverage"}, {"tail", "Live tail", "/tail"}}},
 	}
 }
