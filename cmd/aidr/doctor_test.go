@@ -2,6 +2,8 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -87,6 +89,23 @@ sinks:
 	})
 	found = examine(site(broker, "calls", db, hook.url, state))
 	expect(found, "process", doctor.OK, "running since")
+	bundle := filepath.Join(dir, "b.tar.gz")
+	if o := aidr(t, "doctor", "--config", file, "--offline", "--bundle", bundle); o.code != exitWarnings {
+		t.Errorf("bundle: %d\n%s%s", o.code, o.stdout, o.stderr)
+	}
+	tar := exec.Command("tar", "-xzf", bundle, "-C", dir)
+	if out, err := tar.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	for name, want := range map[string]string{"log.txt": "aidr starts", "metrics.txt": "aidr_", "status.json": `"running": true`, "costs.json": `"rules"`} {
+		text, err := os.ReadFile(filepath.Join(dir, "aidr-doctor", name))
+		if err != nil || !strings.Contains(string(text), want) {
+			t.Errorf("%s of the bundle lacks %q (%v):\n%s", name, want, err, text)
+		}
+		if strings.Contains(string(text), hook.secret) {
+			t.Errorf("%s holds the secret", name)
+		}
+	}
 	p.terminate()
 	found = examine(site(broker, "calls", db, hook.url, state))
 	expect(found, "process", doctor.Warn, "no aidr has the state directory open")

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
+	"github.com/aidr-engine/aidr/cmd/aidr/doctor"
 	"github.com/aidr-engine/aidr/cmd/aidr/pipeline"
 	"github.com/aidr-engine/aidr/rules/doc"
 )
@@ -44,7 +45,8 @@ The address http.listen serves health at /healthz and /readyz, and Prometheus me
 				cfg.Log.Format, cfg.Log.Level = cmp.Or(logFormat, cfg.Log.Format), cmp.Or(logLevel, cfg.Log.Level)
 			}
 			override(cfg)
-			log, err := newLogger(cmd.ErrOrStderr(), cfg.Log)
+			tail := doctor.NewTail(cmd.ErrOrStderr())
+			log, err := newLogger(tail, cfg.Log)
 			if err != nil {
 				return err
 			}
@@ -55,7 +57,7 @@ The address http.listen serves health at /healthz and /readyz, and Prometheus me
 				}
 				return cfg, err
 			}
-			p, err := pipeline.New(cfg, pipeline.Options{Log: log, Version: version(), Load: load})
+			p, err := pipeline.New(cfg, pipeline.Options{Log: log, Version: version(), Load: load, LogTail: tail.Bytes})
 			if err != nil {
 				return err
 			}

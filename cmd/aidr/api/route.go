@@ -29,6 +29,8 @@ func (h *handler) routes() []route {
 	const read, triage, contain, approve, rules, admin = access.Read, access.Triage, access.Contain, access.Approve, access.Rules, access.Admin
 	return []route{
 		{"GET /v1/status", read, false, h.status},
+		{"GET /v1/metrics", read, false, h.metrics},
+		{"GET /v1/log", admin, false, h.logTail},
 		{"GET /v1/whoami", "", true, h.whoami},
 		{"GET /v1/findings", read, true, h.findings},
 		{"GET /v1/findings/queue", read, true, h.queue},

@@ -79,6 +79,9 @@ type Runtime struct {
 	Refused func(reason string)
 	Now     func() time.Time // the wall clock; nil: time.Now
 	Log     *slog.Logger     // nil: nothing is logged
+	// Metrics serves the metrics, as at http.listen. LogTail returns the end of the log. They may be nil.
+	Metrics http.Handler
+	LogTail func() []byte
 	// Rules returns the rules that run now, sorted by id.
 	Rules func() []RuleView
 	// Coverage returns which rules can fire on which datasets.

@@ -24,7 +24,7 @@ import (
 // Config is the whole configuration, with defaults filled in. It is read-only once loaded. The tag `key` of a field is
 // its key in the file; KEYS.md is generated from these tags and from the comments of the fields.
 //
-// A Config may hold secrets, so it must not be printed. For the same reason problems have positions but never quote a line
+// A Config may hold secrets, so it must not be printed; the tag `secret` names the fields that may, see Redacted. For the same reason problems have positions but never quote a line
 // of the file.
 type Config struct {
 	File string
@@ -177,11 +177,11 @@ type Kafka struct {
 // Registry configures a schema registry, by its address, as a folder, or both.
 type Registry struct {
 	// Address of the registry: Confluent's API, Apicurio's /apis/ccompat/v7, or Apicurio's /apis/registry/v2.
-	URL string `key:"url"`
+	URL string `key:"url" secret:"url"`
 	// Name of the user, for basic authentication.
 	Username string `key:"username"`
 	// Password of the user.
-	Password string `key:"password"`
+	Password string `key:"password" secret:"all"`
 	// TLS to the registry; without it an https address trusts the authorities of the system.
 	TLS *RegistryTLS `key:"tls"`
 	// Folder of schemas, each in a file named by its id: 7.avsc, 7.json or 7.proto. It is asked before the address.
@@ -219,7 +219,7 @@ type SASL struct {
 	// Name of the user. All mechanisms but OAUTHBEARER need it.
 	Username string `key:"username"`
 	// Password of the user. All mechanisms but OAUTHBEARER need it.
-	Password string `key:"password"`
+	Password string `key:"password" secret:"all"`
 	// Tokens of OAUTHBEARER. connectors/kafka/MANAGED.md has the settings of each cloud.
 	OAuth *OAuth `key:"oauth"`
 }
@@ -230,11 +230,11 @@ type OAuth struct {
 	// of the machine, `gcp` the application default credentials.
 	Provider string `key:"provider"`
 	// Token endpoint, https, for client_credentials.
-	TokenURL string `key:"token_url"`
+	TokenURL string `key:"token_url" secret:"url"`
 	// Id of the client; with `azure` that of one of several managed identities.
 	ClientID string `key:"client_id"`
 	// Secret of the client.
-	ClientSecret string `key:"client_secret"`
+	ClientSecret string `key:"client_secret" secret:"all"`
 	// File with a signed JWT in place of the secret, as Kubernetes writes for workload identity.
 	AssertionFile string `key:"assertion_file"`
 	// Scopes of the token, with blanks between them, such as https://NAMESPACE.servicebus.windows.net/.default.
@@ -248,7 +248,7 @@ type OAuth struct {
 	// ARN of a role that is assumed to sign for MSK.
 	Role string `key:"role"`
 	// Extensions that are sent with the token; Confluent Cloud needs logicalCluster and identityPoolId.
-	Extensions map[string]string `key:"extensions" type:"mapping of texts"`
+	Extensions map[string]string `key:"extensions" type:"mapping of texts" secret:"all"`
 }
 
 // File is the `file` section of a source.

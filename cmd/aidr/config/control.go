@@ -33,7 +33,7 @@ type Control struct {
 // ControlSlack configures the call-backs of a Slack app. The messages of endpoints with the format slack get buttons.
 type ControlSlack struct {
 	// Signing secret of the app.
-	Secret string `key:"secret,required"`
+	Secret string `key:"secret,required" secret:"all"`
 	// Ids of the users (U...) that may approve proposed containments. Everybody in the channel may triage.
 	Approvers []string `key:"approvers"`
 }
@@ -41,7 +41,7 @@ type ControlSlack struct {
 // ControlPagerDuty configures the webhook subscription (v3) of PagerDuty.
 type ControlPagerDuty struct {
 	// Secret of the subscription.
-	Secret string `key:"secret,required"`
+	Secret string `key:"secret,required" secret:"all"`
 	// Verdict of a finding whose incident is resolved: `true_positive`, `false_positive`, `benign` or `test`. Without it the
 	// resolution is a note, and the finding waits for a verdict.
 	Resolved schema.TriageVerdict `key:"resolved" type:"text"`

@@ -44,7 +44,7 @@ type Point struct {
 	// Name of the gateway, in receipts and metrics.
 	Name string `key:"name,required"`
 	// Token that the gateway sends as `Authorization: Bearer` or `X-API-Key`.
-	Token string `key:"token"`
+	Token string `key:"token" secret:"all"`
 	// Tenant of all calls of the gateway.
 	Tenant string `key:"tenant"`
 	// Attested origin of the agent's uid: `header:NAME` that the gateway sets itself, `claim:NAME` of a token that Envoy has

@@ -50,7 +50,7 @@ func (h *health) set(err error) {
 // handler serves /metrics, /healthz, /readyz and, if configured, /debug/pprof.
 func (p *Pipeline) handler() http.Handler {
 	m := http.NewServeMux()
-	m.Handle("GET /metrics", promhttp.HandlerFor(prometheus.GathererFunc(p.gather), promhttp.HandlerOpts{}))
+	m.Handle("GET /metrics", p.metricsHandler())
 	m.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("ok\n")) })
 	m.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
 		s := p.Status()
@@ -97,6 +97,11 @@ func (p *Pipeline) listen() (*api.Server, error) {
 	p.log.Info("serving metrics and health", "address", l.Addr().String(), "tls", p.serverTLS != nil)
 	go s.Serve(l, "http")
 	return s, nil
+}
+
+// metricsHandler serves the metrics in the formats of Prometheus.
+func (p *Pipeline) metricsHandler() http.Handler {
+	return promhttp.HandlerFor(prometheus.GathererFunc(p.gather), promhttp.HandlerOpts{})
 }
 
 // gather returns the metrics of the engine and, while the state directory is open, those of the outbox.

@@ -37,6 +37,8 @@ type Options struct {
 	Committed func([]connectors.Entry)
 	// Load reads the configuration again, for SIGHUP. If it is nil, SIGHUP reloads the rules and field maps alone.
 	Load func() (*config.Config, error)
+	// LogTail returns the end of the log, for aidr doctor. It may be nil.
+	LogTail func() []byte
 }
 
 // writeTime is the time from a request to http.listen to the end of the response. A profile must be shorter.

@@ -186,6 +186,7 @@ func (p *Pipeline) runtime() api.Runtime {
 		Inventory: p.inventory, Agent: p.completeAgent, Refused: p.registry.ControlRefused, Log: p.log,
 		Rules: p.ruleViews, Coverage: p.coverage, TailEvents: p.events.follow, History: p.history(), Labels: p.hostLabels, ConsoleLink: p.ConsoleLink,
 		Triage: p.triage, Canary: p.canaryStatus, SendCanary: p.sendCanary,
+		Metrics: p.metricsHandler(), LogTail: p.opts.LogTail,
 	}
 }
 
