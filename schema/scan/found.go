@@ -7,6 +7,7 @@ type Found struct {
 	Spans     []Span // by place; Absent if the value has nothing there. They are those of the last Select
 	trie      *Trie
 	index     *Index     // nil: nothing is indexed
+	habits    *habits    // shared with lookahead
 	last      selection  // the last selection; its filled places are cleared before the next one
 	lookahead *selection // for the elements of arrays of records; nil if index is nil
 }
@@ -18,9 +19,9 @@ const maxFilled = 256
 // Found returns a Found for a complete trie. If x is not nil, Select indexes in it the values below each path of Open, and
 // SelectAt uses it for values that it contains.
 func (t *Trie) Found(x *Index) *Found {
-	f := &Found{Spans: make([]Span, t.Len()), trie: t, index: x, last: selection{filled: make([]int, 0, maxFilled)}}
+	f := &Found{Spans: make([]Span, t.Len()), trie: t, index: x, habits: newHabits(t), last: selection{filled: make([]int, 0, maxFilled)}}
 	if x != nil {
-		f.lookahead = &selection{trie: t, out: make([]Span, t.Len()), filled: make([]int, 0, maxFilled), index: x}
+		f.lookahead = &selection{trie: t, out: make([]Span, t.Len()), filled: make([]int, 0, maxFilled), habits: f.habits, index: x}
 	}
 	return f
 }
@@ -38,7 +39,7 @@ func (f *Found) begin(src string) *selection {
 			f.Spans[place] = Span{}
 		}
 	}
-	f.last = selection{trie: f.trie, src: src, out: f.Spans, filled: f.last.filled[:0]}
+	f.last = selection{trie: f.trie, src: src, out: f.Spans, filled: f.last.filled[:0], habits: f.habits}
 	return &f.last
 }
 

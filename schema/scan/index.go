@@ -362,7 +362,8 @@ func (s *selection) walk(entry int32, n *node) {
 		if wanted == nil {
 			continue
 		}
-		below := s.below(wanted, &seen)
+		below := wanted.node
+		s.below(below, &seen)
 		switch {
 		case len(below.children) == 0 || e.Kind != Object:
 		case e.note > 0:

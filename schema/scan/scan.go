@@ -2,9 +2,10 @@
 // wanted paths, and does not allocate unless a text contains escape sequences.
 //
 // A value is a Span: its kind and its offsets in the source. Trie.Select finds the wanted values in one pass. A Found does
-// the same for one value after another, and in that pass it can also index the values inside some of the wanted ones, and
-// select from each element of arrays of records. Text, Int, Double and Time convert the value at a Span. The source is a
-// string, so that each returned text can be a view of it.
+// the same for one value after another. It remembers the order of their keys, which makes the next pass faster and changes
+// no result. In that pass it can also index the values inside some of the wanted ones, and select from each element of
+// arrays of records. Text, Int, Double and Time convert the value at a Span. The source is a string, so that each returned
+// text can be a view of it.
 package scan
 
 // Kind is the kind of a JSON value.

@@ -87,7 +87,8 @@ func (s *selection) passObject(i int, n *node) (end int) {
 		if wanted == nil {
 			i = passValue(src, i)
 		} else {
-			i = int(s.pass(i, s.below(wanted, &seen)).End)
+			s.below(wanted.node, &seen)
+			i = int(s.pass(i, wanted.node).End)
 		}
 		i = skipSeparator(src, i)
 	}
@@ -101,6 +102,7 @@ type selection struct {
 	out  []Span // by place
 	dup  int    // wanted keys that occurred twice
 
+	habits    *habits    // nil: no keys are remembered
 	index     *Index     // nil: nothing is indexed
 	lookahead *selection // selects from the elements of arrays of records; nil: they are only validated
 	filled    []int      // places that were filled, up to its capacity; nil: they are not listed
@@ -179,10 +181,9 @@ func (n *node) keyWords(buf []uint64) []uint64 {
 	return make([]uint64, (n.bares+63)/64)
 }
 
-// below returns the node for a key. If the key occurs twice in the object, the places that its first occurrence filled are
-// cleared.
-func (s *selection) below(key *bucket, seen *keySet) *node {
-	n := key.node
+// below is called for the node of each wanted key of an object. If the key occurs twice in the object, the places that its
+// first occurrence filled are cleared.
+func (s *selection) below(n *node, seen *keySet) {
 	twice := false
 	if n.place >= 0 { // the place shows whether the key has occurred, which is cheaper than the set
 		twice = s.out[n.place].Kind != Absent
@@ -193,7 +194,6 @@ func (s *selection) below(key *bucket, seen *keySet) *node {
 		s.dup++
 		s.forget(n)
 	}
-	return n
 }
 
 // forget clears the places that the first occurrence of a key filled: only its own if the value was not an object. A
@@ -233,28 +233,43 @@ func (s *selection) object(i, depth int, n *node, open bool) (int, verdict) {
 	if i < len(src) && src[i] == '}' {
 		return i + 1, verdict(Object)
 	}
+	run := s.habits.begin(n)
 	for {
-		if i >= len(src) || src[i] != '"' {
-			return i, badSyntax
-		}
-		end, v := skipString(src, i)
-		if v.bad() {
-			return end, v
-		}
-		wanted := n.match(src, i+1, end-1, v)
+		var below *node
+		var leaf bool
 		var entry int32
-		if open {
-			entry = s.index.reserve(i+1, end-1, v)
-		}
-		if end+1 < len(src) && src[end] == ':' && src[end+1] > ' ' { // skipColon, without a call for most keys
-			i = end + 1
-		} else if i, v = skipColon(src, end); v.bad() {
-			return i, v
+		var v verdict
+		if k := run.expected(src, i); k != nil {
+			if open {
+				entry = s.index.reserve(i+1, i+int(k.quote), 0)
+			}
+			below, leaf = k.node, k.leaf
+			i = skipBlanks(src, i+int(k.length))
+		} else {
+			from := i
+			if i >= len(src) || src[i] != '"' {
+				return i, badSyntax
+			}
+			end, key := skipString(src, i)
+			if key.bad() {
+				return end, key
+			}
+			wanted := n.match(src, i+1, end-1, key)
+			if open {
+				entry = s.index.reserve(i+1, end-1, key)
+			}
+			if i, v = skipColon(src, end); v.bad() {
+				return i, v
+			}
+			if wanted != nil {
+				below, leaf = wanted.node, wanted.node.leaf()
+			}
+			run.learn(src[from:i], end-1-from, key, below)
 		}
 		switch {
-		case wanted != nil:
-			below := s.below(wanted, &seen)
-			if len(below.children) > 0 || below.open || entry > 0 {
+		case below != nil:
+			s.below(below, &seen)
+			if !leaf || entry > 0 {
 				i, v = s.value(i, depth+1, below, entry)
 				break
 			}

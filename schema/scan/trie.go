@@ -10,10 +10,12 @@ import (
 type Trie struct {
 	root   *node // the value itself; nil if no path was added
 	places int
+	nodes  int // number of nodes
 }
 
 // node is one key in the paths, or the root.
 type node struct {
+	number   int     // among the nodes of the trie
 	place    int     // place of the path that ends here, or -1
 	open     bool    // the values inside the value here are indexed
 	records  bool    // if the value here is an array, it is an array of records
@@ -77,10 +79,16 @@ func (t *Trie) OpenRecords(path ...string) int {
 func (t *Trie) nodeAt(path []string) *node {
 	if t.root == nil {
 		t.root = &node{place: -1}
+		t.nodes = 1
 	}
 	n := t.root
 	for i, key := range path {
-		n = n.nodeFor(key, i < len(path)-1)
+		known := len(n.children)
+		parent := n
+		if n = n.nodeFor(key, i < len(path)-1); len(parent.children) > known {
+			n.number = t.nodes
+			t.nodes++
+		}
 	}
 	return n
 }
@@ -95,6 +103,9 @@ func (t *Trie) Find(key string) int {
 	}
 	return -1
 }
+
+// leaf reports whether the node has a place, and its value is only selected: nothing inside it is wanted or indexed.
+func (n *node) leaf() bool { return n.place >= 0 && len(n.children) == 0 && !n.open && !n.records }
 
 // Len returns the number of places.
 func (t *Trie) Len() int { return t.places }
