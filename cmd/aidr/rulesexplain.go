@@ -5,14 +5,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"net/http"
 	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -22,6 +20,7 @@ import (
 	"github.com/aidr-engine/aidr/connectors/file"
 	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/engine/capture"
+	"github.com/aidr-engine/aidr/engine/cases"
 	"github.com/aidr-engine/aidr/engine/item"
 	"github.com/aidr-engine/aidr/engine/store"
 	"github.com/aidr-engine/aidr/rules"
@@ -307,7 +306,7 @@ func (x *explainRun) explainFinding(cmd *cobra.Command) error {
 	}
 	if r.Over == nil {
 		for i := range out.Finding.Evidence {
-			out.Events = append(out.Events, x.explained(evidenceEvent(r, &out.Finding.Evidence[i], out.Finding)))
+			out.Events = append(out.Events, x.explained(cases.EvidenceEvent(r, &out.Finding.Evidence[i], out.Finding)))
 		}
 	}
 	key := map[string]string{}
@@ -328,67 +327,4 @@ func (x *explainRun) explainFinding(cmd *cobra.Command) error {
 		return printJSON(cmd.OutOrStdout(), out, false)
 	}
 	return out.print(cmd.OutOrStdout())
-}
-
-// evidenceEvent returns an event with what evidence shows of one: the values that the rule reads.
-func evidenceEvent(r *rules.Rule, ev *schema.Evidence, f *schema.Finding) *schema.Event {
-	e := &schema.Event{Tenant: f.Tenant, Pos: schema.Position{Topic: ev.Topic, Partition: ev.Partition, Offset: ev.Offset, Index: ev.Index}}
-	e.SetTime(schema.Time, int64(ev.Time))
-	for field, text := range map[schema.Field]string{
-		schema.EventDataset: ev.Dataset, schema.EventClass: ev.Class, schema.EventAction: ev.Action, schema.EventOutcome: ev.Outcome,
-		schema.GenAIToolName: ev.Tool, schema.MCPServerName: ev.ToolServer, schema.CredentialUID: ev.CredentialUID, schema.EventID: ev.EventID,
-		schema.SourceIP: ev.SourceIP, schema.AIAgentWorkflow: ev.Workflow,
-	} {
-		e.SetText(field, text)
-	}
-	for _, m := range r.Mentions {
-		value, ok := ev.Fields[m.Name]
-		if !ok {
-			continue
-		}
-		if m.Raw < 0 {
-			e.Set(m.Field, evidenceValue(value, m.Field.Info().Type))
-			continue
-		}
-		for len(e.Raws) <= m.Raw {
-			e.Raws = append(e.Raws, schema.Value{})
-		}
-		e.Raws[m.Raw] = evidenceValue(value, schema.TypeDyn)
-	}
-	return e
-}
-
-// evidenceValue returns a value of evidence, which came through JSON, as a value of a type. It is absent if it is of another
-// type: redaction leaves texts in the place of other values.
-func evidenceValue(value any, t schema.Type) schema.Value {
-	switch v := value.(type) {
-	case string:
-		if at, err := time.Parse(time.RFC3339Nano, v); t == schema.TypeTimestamp && err == nil {
-			return schema.TimestampValue(at.UnixNano())
-		}
-		if t == schema.TypeString || t == schema.TypeDyn {
-			return schema.StringValue(v)
-		}
-	case bool:
-		if t == schema.TypeBool || t == schema.TypeDyn {
-			return schema.BoolValue(v)
-		}
-	case float64:
-		if t == schema.TypeInt || t == schema.TypeDyn && v == math.Trunc(v) {
-			return schema.IntValue(int64(v))
-		}
-		if t == schema.TypeDouble || t == schema.TypeDyn {
-			return schema.DoubleValue(v)
-		}
-	case map[string]any, []any:
-		b, err := json.Marshal(v)
-		switch {
-		case err != nil:
-		case t == schema.TypeList:
-			return schema.ListValue(string(b))
-		case t == schema.TypeDyn:
-			return schema.JSONValue(string(b))
-		}
-	}
-	return schema.Value{}
 }

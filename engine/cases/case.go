@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -205,15 +206,22 @@ func withRaws(line []byte, raws []rules.RawValue) string {
 }
 
 // Diff describes how the findings of a test differ from the expected ones. It returns "" if each expectation can be assigned
-// a finding of its own that has all of its values, and no finding is left over.
+// a finding of its own that has all of its values, and no finding is left over. An expectation without one is compared with the
+// nearest finding that is left over, value by value.
 func Diff(want []map[string]any, got []*schema.Finding) string {
 	found := flatten(got)
 	var b strings.Builder
 	taken, missing := assignAll(want, found)
 	for _, i := range missing {
 		fmt.Fprintf(&b, "missing: %s\n", brief(want[i]))
-		for _, f := range nearest(want[i], found) {
-			fmt.Fprintf(&b, "  nearest: %s\n", f)
+		j, lines := nearest(want[i], found, taken)
+		if j < 0 {
+			continue
+		}
+		taken[j] = i + 1
+		fmt.Fprintf(&b, "  nearest: %s\n", brief(found[j]))
+		for _, line := range lines {
+			fmt.Fprintf(&b, "    %s\n", line)
 		}
 	}
 	for i, f := range found {
@@ -333,21 +341,45 @@ func brief(f map[string]any) string {
 	return strings.Join(parts, " ")
 }
 
-// nearest describes the differences between an expectation and each finding that has the expected key.
-func nearest(want map[string]any, got []map[string]any) (out []string) {
-	for _, f := range got {
-		if by, ok := want["by"]; ok && !contains(by, f["key"]) {
+// nearest returns the finding without an expectation that differs in the fewest values from one, the first of several, and how it
+// differs; -1 if no finding is left.
+func nearest(want map[string]any, got []map[string]any, taken []int) (best int, lines []string) {
+	best = -1
+	for j, f := range got {
+		if taken[j] != 0 {
 			continue
 		}
-		var diffs []string
-		for k, w := range want {
-			if k != "by" && !contains(w, f[k]) {
-				diffs = append(diffs, fmt.Sprintf("%s is %s, want %s", k, text(f[k]), text(w)))
-			}
+		var differs []string
+		for _, k := range slices.Sorted(maps.Keys(want)) {
+			differs = differences(differs, k, want[k], f[jsonName(k)])
 		}
-		if len(diffs) > 0 {
-			out = append(out, strings.Join(diffs, "; "))
+		if best < 0 || len(differs) < len(lines) {
+			best, lines = j, differs
 		}
 	}
-	return out
+	return best, lines
+}
+
+// differences appends a line for each value that differs. Of a map, only the expected keys are compared.
+func differences(lines []string, name string, want, got any) []string {
+	if contains(want, got) {
+		return lines
+	}
+	if w, ok := want.(map[string]any); ok {
+		if g, ok := got.(map[string]any); ok {
+			for _, k := range slices.Sorted(maps.Keys(w)) {
+				lines = differences(lines, name+"."+k, w[k], g[k])
+			}
+			return lines
+		}
+	}
+	return append(lines, fmt.Sprintf("%s: expected %s, actual %s", name, orNone(want), orNone(got)))
+}
+
+// orNone renders a value, or that there is none.
+func orNone(v any) string {
+	if t := text(v); t != "" {
+		return t
+	}
+	return "none"
 }

@@ -51,7 +51,7 @@ func TestRun(t *testing.T) {
 	)
 	for name, c := range map[string]struct{ events, findings, want string }{
 		"right":        {two, `[{by: {ai_agent.uid: a}, count: 2}]`, ""},
-		"wrong count":  {two, `[{by: {ai_agent.uid: a}, count: 3}]`, "count is 2, want 3"},
+		"wrong count":  {two, `[{by: {ai_agent.uid: a}, count: 3}]`, "count: expected 3, actual 2"},
 		"missing":      {`[{` + set + `}]`, `[{by: {ai_agent.uid: a}}]`, "missing"},
 		"unexpected":   {two, `[]`, "unexpected"},
 		"too far":      {`[{` + set + `}, {at: 60s, ` + set + `}]`, `[]`, ""},

@@ -69,18 +69,36 @@ func isKey(term, head string) bool {
 	return regexp.MustCompile(`\b(by|of): *(\[[^\]\n]*|sum\(|distinct\()?[^\n]*` + regexp.QuoteMeta(name) + `\b`).MatchString(strings.ReplaceAll(head, term, "true"))
 }
 
-// killed reports whether a test of the rule fails, or the rule no longer loads, with the changed file in place of its own.
-func killed(t *testing.T, files fstest.MapFS, file, id, text string) bool {
-	changed := fstest.MapFS{}
-	for name, f := range files {
-		changed[name] = f
+// shipped returns the text of a file of the library.
+func shipped(file string) string {
+	b, err := fs.ReadFile(library.FS, strings.TrimPrefix(file, "rules/library/"))
+	if err != nil {
+		panic(err)
 	}
-	changed[file] = &fstest.MapFile{Data: []byte(text)}
-	set, _ := rules.LoadFS(rules.Options{Drafts: true}, changed, "rules/library")
+	return string(b)
+}
+
+// overlay returns the files of the library that a rule needs: its own with another text, those of the rules that feed it, and lists.
+func overlay(set *rules.Set, r *rules.Rule, text string) fstest.MapFS {
+	files := fstest.MapFS{}
+	lists, _ := fs.ReadDir(library.FS, "lists")
+	for _, e := range lists {
+		files["lists/"+e.Name()] = &fstest.MapFile{Data: []byte(shipped("lists/" + e.Name()))}
+	}
+	for _, o := range set.Only(r).Rules {
+		files[strings.TrimPrefix(o.File, "rules/library/")] = &fstest.MapFile{Data: []byte(shipped(o.File))}
+	}
+	files[strings.TrimPrefix(r.File, "rules/library/")] = &fstest.MapFile{Data: []byte(text)}
+	return files
+}
+
+// killed reports whether a test of the rule fails, or the rule no longer loads, with another text of its file.
+func killed(library *rules.Set, r *rules.Rule, text string) bool {
+	set, _ := rules.LoadFS(rules.Options{Drafts: true}, overlay(library, r, text), "rules/library")
 	if set == nil {
 		return true
 	}
-	at := slices.IndexFunc(set.Rules, func(r *rules.Rule) bool { return r.ID == id })
+	at := slices.IndexFunc(set.Rules, func(o *rules.Rule) bool { return o.ID == r.ID })
 	if at < 0 {
 		return true
 	}
@@ -96,35 +114,14 @@ func TestMutationsOfTheLibrary(t *testing.T) {
 	if set == nil {
 		t.Fatal("the library does not load")
 	}
-	text := func(file string) string {
-		b, err := fs.ReadFile(library.FS, strings.TrimPrefix(file, "rules/library/"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		return string(b)
-	}
-	lists := fstest.MapFS{}
-	entries, _ := fs.ReadDir(library.FS, "lists")
-	for _, e := range entries {
-		lists["lists/"+e.Name()] = &fstest.MapFile{Data: []byte(text("lists/" + e.Name()))}
-	}
 	total, missed := 0, []string(nil)
 	for n, r := range set.Rules {
 		if testing.Short() && n%8 != 0 {
 			continue
 		}
-		files := fstest.MapFS{}
-		for name, f := range lists {
-			files[name] = f
-		}
-		for _, o := range set.Only(r).Rules { // the rule and those that feed it
-			name := strings.TrimPrefix(o.File, "rules/library/")
-			files[name] = &fstest.MapFile{Data: []byte(text(o.File))}
-		}
-		file := strings.TrimPrefix(r.File, "rules/library/")
-		for _, m := range mutations(r, text(r.File)) {
+		for _, m := range mutations(r, shipped(r.File)) {
 			total++
-			if !killed(t, files, file, r.ID, m.text) {
+			if !killed(set, r, m.text) {
 				missed = append(missed, r.ID+": "+m.what)
 			}
 		}
