@@ -63,6 +63,7 @@ type shard struct {
 	meter   *meter
 	added   int          // number of items
 	perItem atomic.Int64 // bytes of changes that an item made, on average of the last message
+	cost    shardMeter
 	in      chan message
 
 	hot         map[cellKey]*cachedCell
@@ -160,7 +161,9 @@ func (s *shard) run() {
 		}
 		s.report()
 		s.budget.Add(budget.Queued, -m.size)
-		s.meter.busy.Add(int64(s.clock.Now().Sub(start)))
+		took := int64(s.clock.Now().Sub(start))
+		s.meter.busy.Add(took)
+		s.showCost(len(m.items)+len(m.late), took)
 		if m.barrier != nil {
 			m.barrier.reply <- part
 		}

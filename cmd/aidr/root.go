@@ -47,7 +47,7 @@ Exit codes: 0 ok, 1 failed or a check found errors, 2 wrong command line, 3 a ch
 	}
 	add("start", demoCommand(), decodeCommand(), replayCommand())
 	add("run", runCommand(), decideCommand(), configCommand(), tokenCommand(), migrateCommand(), clickhouseCommand(), webhookCommand())
-	add("look", statusCommand(), doctorCommand(), consoleCommand(), tapCommand(), findingsCommand(), agentsCommand(), credentialsCommand(), toolsCommand(), dlqCommand(),
+	add("look", statusCommand(), topCommand(), doctorCommand(), consoleCommand(), tapCommand(), findingsCommand(), agentsCommand(), credentialsCommand(), toolsCommand(), dlqCommand(),
 		stateCommand(), auditCommand(), canaryCommand(), sqlCommand(), privacyCommand())
 	add("respond", containCommand(), releaseCommand(), approveCommand(), containedCommand(), responsesCommand())
 	add("author", rulesCommand(), capabilitiesCommand(), mapsCommand(), formatsCommand(), benchCommand())
