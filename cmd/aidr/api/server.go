@@ -89,6 +89,12 @@ type Runtime struct {
 	// TailEvents passes the events that are read, of the tenants that sees reports and for which the filter holds, to yield, until
 	// it returns false or ctx is done. It returns an error for a filter that does not compile.
 	TailEvents func(ctx context.Context, filter string, sees func(tenant string) bool, yield func(EventTail) bool) error
+	// RuleText returns the text of the file of a rule that runs now.
+	RuleText func(id string) (*RuleText, error)
+	// TryRule checks the text of a rule and runs it over the last hours, within limits of time and CPU, one at a time.
+	TryRule TrialFunc
+	// DraftRule writes a draft into the folder of drafts; nil: no folder is configured.
+	DraftRule func(ctx context.Context, text string) (*RuleDraft, error)
 	// History is what is kept of the past beyond the store.
 	History History
 	// Labels returns the labels of a request that sends something to a host; nil: none are known.

@@ -20,6 +20,8 @@ type Console struct {
 	Session time.Duration `key:"session"`
 	// How long a session lasts without a request.
 	Idle time.Duration `key:"idle"`
+	// Folder into which the console writes drafts of rules, each named after its id. Without it, people copy a patch.
+	Drafts string `key:"drafts"`
 	// Proxy that authenticates people and sends their names.
 	Proxy *ConsoleProxy `key:"proxy"`
 }
@@ -42,7 +44,7 @@ func (r *reader) console(n *doc.Node) (c Console) {
 	f := n.Fields()
 	c = Console{
 		At: placeOf(r.origin, n), Listen: r.address(f.Get("listen")), Hosts: r.texts(f.Get("hosts")),
-		Session: duration(f.Get("session"), 0, time.Minute, 7*day), Idle: duration(f.Get("idle"), 0, time.Minute, 7*day),
+		Drafts: absolute(r.text(f.Get("drafts"))), Session: duration(f.Get("session"), 0, time.Minute, 7*day), Idle: duration(f.Get("idle"), 0, time.Minute, 7*day),
 	}
 	if t := f.Get("tls"); t != nil {
 		c.TLS = r.serverTLS(t)

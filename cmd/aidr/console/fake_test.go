@@ -31,7 +31,7 @@ type fake struct {
 // answers are the answers by path. A slice is an answer of lines.
 func answers() map[string]any {
 	return map[string]any{
-		"/v1/status": api.Status{}, "/v1/findings": []schema.Finding{}, "/v1/findings/queue": api.Queue{}, "/v1/findings/report": api.Report{}, "/v1/rules/coverage": api.Coverage{}, "/v1/flows": api.Flows{}, "/v1/events/tail": api.EventTail{}, "/v1/findings/" + fakeID: api.FindingLine{},
+		"/v1/status": api.Status{}, "/v1/findings": []schema.Finding{}, "/v1/findings/queue": api.Queue{}, "/v1/findings/report": api.Report{}, "/v1/rules/coverage": api.Coverage{}, "/v1/flows": api.Flows{}, "/v1/rules/try": api.RuleTried{}, "/v1/rules/draft": api.RuleDraft{}, "/v1/events/tail": api.EventTail{}, "/v1/findings/" + fakeID: api.FindingLine{},
 		"/v1/rules": []api.RuleView{}, "/v1/story": api.Story{}, "/v1/containments": contain.Contained{}, "/v1/containments/dry-run": contain.Blast{},
 		"/v1/responses": []schema.ResponseRecord{}, "/v1/responses/" + fakeID: schema.ResponseRecord{}, "/v1/dead-letters": []store.DeadLetter{},
 		"/v1/rules/top": engine.Ledger{}, "/v1/inventory/agents": []fakeAgent{}, "/v1/inventory/agents/one": fakeAgent{},
@@ -62,6 +62,9 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	answer, ok := all[r.URL.Path]
 	if r.Method == http.MethodPost && r.URL.Path == "/v1/containments" {
 		answer = schema.ResponseRecord{}
+	}
+	if !ok && strings.HasPrefix(r.URL.Path, "/v1/rules/") && strings.HasSuffix(r.URL.Path, "/text") {
+		answer, ok = api.RuleText{}, true
 	}
 	if !ok && strings.HasPrefix(r.URL.Path, "/v1/rules/") {
 		answer, ok = api.RuleView{}, true

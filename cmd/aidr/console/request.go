@@ -64,6 +64,11 @@ func (q *request) get(path string, query url.Values, out any) error {
 
 // post sends an action to the control API and decodes the answer into out, which may be nil.
 func (q *request) post(path string, body, out any) error {
+	return q.postWithin(queryTime, path, body, out)
+}
+
+// postWithin is post with a limit of time.
+func (q *request) postWithin(limit time.Duration, path string, body, out any) error {
 	c, err := q.client()
 	if err != nil {
 		return err
@@ -72,7 +77,7 @@ func (q *request) post(path string, body, out any) error {
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(q.ctx(), queryTime)
+	ctx, cancel := context.WithTimeout(q.ctx(), limit)
 	defer cancel()
 	return c.Send(ctx, http.MethodPost, path, nil, text, out)
 }

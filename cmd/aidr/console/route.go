@@ -41,6 +41,8 @@ func (c *Console) routes() []route {
 		{method: get, path: "/story", scope: read, serve: (*request).story},
 		{method: get, path: "/pipeline", scope: read, serve: (*request).pipeline},
 		{method: post, path: "/dead/{seq}/replay", scope: access.Admin, serve: (*request).replayDead},
+		{method: get, path: "/try", scope: read, serve: (*request).tryForm},
+		{method: post, path: "/try", scope: access.Rules, serve: (*request).tryRule},
 		{method: get, path: "/flows", scope: read, serve: (*request).flows},
 		{method: get, path: "/tail", scope: access.Triage, serve: (*request).tail},
 		{method: get, path: "/coverage", scope: read, serve: (*request).coverage},

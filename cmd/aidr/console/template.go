@@ -161,6 +161,6 @@ func navigation() []navGroup {
 			{"report", "Shift report", "/report"}}},
 		{"Inventory", []navEntry{{"agents", "Agents", "/agents"}, {"credentials", "Credentials", "/credentials"}, {"tools", "Tools and models", "/tools"},
 			{"flows", "Flows", "/flows"}}},
-		{"Engine", []navEntry{{"pipeline", "Pipeline", "/pipeline"}, {"coverage", "Coverage", "/coverage"}, {"tail", "Live tail", "/tail"}}},
+		{"Engine", []navEntry{{"pipeline", "Pipeline", "/pipeline"}, {"coverage", "Coverage", "/coverage"}, {"tail", "Live tail", "/tail"}, {"try", "Try a rule", "/try"}}},
 	}
 }

@@ -126,6 +126,9 @@ func (d *demo) folder() (err error) {
 	if err := os.MkdirAll(d.state, 0o700); err != nil {
 		return err
 	}
+	if err := os.MkdirAll(filepath.Join(d.state, "drafts"), 0o700); err != nil {
+		return err
+	}
 	if err := output.Write(filepath.Join(d.state, "agents.yaml"), []byte(registry())); err != nil {
 		return err
 	}
@@ -167,7 +170,7 @@ func (d *demo) config() *config.Config {
 		}},
 		State:   config.State{Dir: filepath.Join(d.state, "state")},
 		HTTP:    config.HTTP{Listen: "127.0.0.1:0"},
-		Console: config.Console{Listen: d.opts.Console},
+		Console: config.Console{Listen: d.opts.Console, Drafts: filepath.Join(d.state, "drafts")},
 	}
 	if d.opts.Once && !d.opts.Stay {
 		// One checkpoint at the end, so that every finding is delivered once, with all of its events.

@@ -67,6 +67,7 @@ type Pipeline struct {
 	console    *console.Console  // nil: it is not configured
 	canary     *canary           // nil: there is none
 	events     *events
+	trying     sync.Mutex  // one trial of a rule at a time
 	serverTLS  *tls.Config // nil: the listener for metrics and health speaks plain HTTP
 	started    time.Time
 

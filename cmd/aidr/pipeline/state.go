@@ -180,11 +180,20 @@ func (p *Pipeline) close(drain time.Duration) error {
 // runtime returns the functions by which the control API queries the running process. They hold life for reading while
 // they use the engine, so that it is not closed during the call.
 func (p *Pipeline) runtime() api.Runtime {
+	rt := p.readers()
+	if p.cfg.Console.Drafts != "" {
+		rt.DraftRule = p.draftRule
+	}
+	return rt
+}
+
+// readers returns the functions that do not depend on the configuration.
+func (p *Pipeline) readers() api.Runtime {
 	return api.Runtime{
 		Status: p.Status, State: p.state, Export: p.exportState, ClearState: p.clearState, Try: p.tryItems,
 		ReplayDead: p.replayDead, EnableSink: p.enableSink, Containment: p.containment, Ledger: p.ledger,
 		Inventory: p.inventory, Agent: p.completeAgent, Refused: p.registry.ControlRefused, Log: p.log,
-		Rules: p.ruleViews, Coverage: p.coverage, TailEvents: p.events.follow, History: p.history(), Labels: p.hostLabels, ConsoleLink: p.ConsoleLink,
+		Rules: p.ruleViews, Coverage: p.coverage, TailEvents: p.events.follow, History: p.history(), RuleText: p.ruleText, TryRule: p.tryRule, Labels: p.hostLabels, ConsoleLink: p.ConsoleLink,
 		Triage: p.triage, Canary: p.canaryStatus, SendCanary: p.sendCanary,
 		Metrics: p.metricsHandler(), LogTail: p.opts.LogTail,
 	}
