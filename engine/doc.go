@@ -133,6 +133,12 @@
 // 100,000 agents with three findings each, 40 MB of log within 30 s, took 6.2 GB of resident memory without a budget, and
 // 0.6 GB with one of 512 MiB; 16,000 malformed records of 64 KB, 1.1 MB of gzip, took 4 GB and 0.4 GB.
 //
+// # Cores
+//
+// Workers and shards do the work that takes processor time. No more of them are busy at the same time than Options.Cores (see
+// seats). Lanes, sources and the checkpointer only move batches on. So a process that also answers gateways keeps its
+// latency while the engine works as fast as it can: aidr run then lets the runtime use some threads more than there are cores.
+//
 // # Operational findings
 //
 // Findings of the operational rules (rules.OperationalRules) describe the process itself: the observer looks at its sources,

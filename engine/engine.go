@@ -62,6 +62,7 @@ type Options struct {
 	Replaces        *Engine // an engine that has ended: its forms of rules that are also in Set serve again; nil: none
 	Inputs          []Input
 	Store           *store.Store // nil: nothing outlives the engine (replay)
+	Cores           int          // the number of workers and shards that are busy at the same time; 0: GOMAXPROCS
 	Shards          int          // 0: one per core
 	Workers         int          // 0: one per core
 	CheckpointEvery time.Duration
@@ -107,11 +108,14 @@ type Options struct {
 
 // withDefaults returns the options with the default of every option that is not set.
 func (o Options) withDefaults() Options {
+	if o.Cores <= 0 {
+		o.Cores = runtime.GOMAXPROCS(0)
+	}
 	if o.Shards <= 0 {
-		o.Shards = runtime.GOMAXPROCS(0)
+		o.Shards = o.Cores
 	}
 	if o.Workers <= 0 {
-		o.Workers = runtime.GOMAXPROCS(0)
+		o.Workers = o.Cores
 	}
 	if o.CheckpointEvery <= 0 {
 		o.CheckpointEvery = DefaultCheckpointEvery
@@ -317,12 +321,14 @@ func New(opts Options) (*Engine, error) {
 			return nil, fmt.Errorf("restore the checkpoint: %w", err)
 		}
 	}
+	seats := newSeats(opts.Cores)
 	for range opts.Workers {
 		w := newWorker(e.rules, opts, &e.lanes.results, e.budget, e.meter)
-		w.responses = e.responses
+		w.responses, w.seats = e.responses, seats
 		e.workers.Go(func() { w.run(e.jobs) })
 	}
 	for _, s := range e.shards {
+		s.seats = seats
 		e.shardGroup.Go(s.run)
 	}
 	go e.checkpoints.run()

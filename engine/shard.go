@@ -61,6 +61,7 @@ type shard struct {
 	budget  *budget.Budget
 	clock   clock.Clock
 	meter   *meter
+	seats   seats        // set before run
 	added   int          // number of items
 	perItem atomic.Int64 // bytes of changes that an item made, on average of the last message
 	cost    shardMeter
@@ -138,6 +139,7 @@ func newShard(number int, rs *ruleSet, opts Options, retry *retrier, bud *budget
 // run handles messages until the channel is closed.
 func (s *shard) run() {
 	for m := range s.in {
+		s.seats.take()
 		start := s.clock.Now()
 		before := s.size[budget.Dirty]
 		if len(m.items) > 0 {
@@ -164,6 +166,7 @@ func (s *shard) run() {
 		took := int64(s.clock.Now().Sub(start))
 		s.meter.busy.Add(took)
 		s.showCost(len(m.items)+len(m.late), took)
+		s.seats.leave()
 		if m.barrier != nil {
 			m.barrier.reply <- part
 		}

@@ -205,6 +205,7 @@ type worker struct {
 	hit    []int   // the rules of which that is not 0
 
 	responses *responder // nil: nothing is contained
+	seats     seats      // set before run
 	seen      sightings
 	archive   archiver
 	refused   refusals
@@ -243,7 +244,9 @@ func newCapturer(set *rules.Set, opts Options) capture.Capturer {
 // run processes jobs until the channel is closed.
 func (w *worker) run(jobs <-chan *job) {
 	for j := range jobs {
+		w.seats.take()
 		w.process(j)
+		w.seats.leave()
 		close(j.done)
 	}
 }

@@ -40,7 +40,7 @@ type parsing struct {
 // also prepares the conditions.
 func parse(k *Kept, sources []source) iter.Seq[*parsed] {
 	return func(yield func(*parsed) bool) {
-		workers := runtime.GOMAXPROCS(0)
+		workers := min(runtime.GOMAXPROCS(0), runtime.NumCPU()) // aidr run has threads beyond the cores, for other work
 		todo, ordered := make(chan *parsing), make(chan *parsing, parseAhead*workers)
 		go func() {
 			defer close(todo)

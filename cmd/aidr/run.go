@@ -57,7 +57,9 @@ The address http.listen serves health at /healthz and /readyz, and Prometheus me
 				}
 				return cfg, err
 			}
-			p, err := pipeline.New(cfg, pipeline.Options{Log: log, Version: version(), Load: load, LogTail: tail.Bytes})
+			p, err := pipeline.New(cfg, pipeline.Options{
+				Log: log, Version: version(), Load: load, LogTail: tail.Bytes, Cores: reserveThreads(&cfg.Decisions),
+			})
 			if err != nil {
 				return err
 			}

@@ -39,6 +39,8 @@ type Options struct {
 	Load func() (*config.Config, error)
 	// LogTail returns the end of the log, for aidr doctor. It may be nil.
 	LogTail func() []byte
+	// Cores is the number of cores that the engine may keep busy; 0: GOMAXPROCS.
+	Cores int
 }
 
 // writeTime is the time from a request to http.listen to the end of the response. A profile must be shorter.

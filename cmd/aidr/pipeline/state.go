@@ -117,7 +117,7 @@ func (p *Pipeline) newEngine(o *opened, cfg *config.Config, set *Set, inputs []e
 		missing = func(now time.Time) (bool, time.Time, string) { return p.canary.observe(o.store, now) }
 	}
 	e, err := engine.New(engine.Options{
-		Set: set, Replaces: p.engine, Inputs: inputs, Store: o.store, Shards: cfg.Shards, CheckpointEvery: cfg.State.CheckpointEvery,
+		Set: set, Replaces: p.engine, Inputs: inputs, Store: o.store, Cores: p.opts.Cores, Shards: cfg.Shards, CheckpointEvery: cfg.State.CheckpointEvery,
 		CacheCells: cfg.State.Cells, Memory: cfg.Memory, Log: p.log, Metrics: p.metrics, Redact: content.Redact, Redaction: cfg.Redact, Contain: o.contain,
 		Guide: p.guides(cfg, set), Inventory: true, Rows: deliver.WantsRows(p.sinks), RowsCommitted: o.deliverer.NotifyRows, Archive: archiveOf(cfg),
 		Canary: missing, Look: p.events.look,
