@@ -27,12 +27,13 @@ type Record struct {
 // letters may point into Raw for any length of time.
 type Batch struct {
 	Partition Partition
-	Raw       string   // the bytes of all records
-	Records   []Record // in order of offset
-	Next      int64    // the position at which reading goes on after this batch
-	HighWater int64    // the end of the partition as last seen by the connection; -1 if unknown
-	AtEnd     bool     // a live connection has confirmed that every record was read
-	Final     bool     // no record will ever follow, as in a file that is not followed
+	Raw       string    // the bytes of all records
+	Records   []Record  // in order of offset
+	Next      int64     // the position at which reading goes on after this batch
+	HighWater int64     // the end of the partition as last seen by the connection; -1 if unknown
+	AtEnd     bool      // a live connection has confirmed that every record was read
+	Seen      time.Time // when the connection asked for HighWater and AtEnd; zero: they hold until the next batch
+	Final     bool      // no record will ever follow, as in a file that is not followed
 }
 
 // Reader is the engine as seen by a Source. Its methods may be called from several goroutines at the same time for

@@ -305,8 +305,8 @@ func (c *checkpointer) snapshot(
 	at := schema.InstantOf(now)
 	moved = force || c.behind || c.observer != nil && len(c.observer.findings.changes) > 0 || c.budget.Pressed() || c.retired.isClosing() || c.responses.dirty()
 	for _, l := range c.lanes.all {
-		if l.idle(now) && at.Sub(idleStep) >= l.progress.floor {
-			l.progress.floor = at
+		if silent := l.silentUntil(now); l.idle(now) && silent.Sub(idleStep) >= l.progress.floor {
+			l.progress.floor = silent
 			moved = true
 		}
 		if latest := latestOf([]progress{l.progress}); l.lost && l.records > l.lostAt && latest != never {

@@ -45,8 +45,8 @@
 //
 // A rule's watermark is the minimum over all partitions whose source may carry one of the rule's datasets, also before
 // their first record. A partition that appears later starts at the watermark of the others. A partition that a live
-// connection reports as read to its end, and that has had no record for Input.Idle, follows the wall clock, so that
-// silence can be judged when everything is silent.
+// connection reports as read to its end, and that has had no record for Input.Idle, follows the wall clock as far as the
+// connection has confirmed its end, so that silence can be judged when everything is silent.
 //
 // At the end of a replay every watermark becomes the highest event time of the whole input, without borrowed times and
 // without times more than a day after the quantile of all partitions. Events after that instant stay pending: their

@@ -94,6 +94,7 @@ type lane struct {
 	lost      bool      // the State of earlier records is lost, and no event was read since
 	lostAt    int64     // records when it was lost
 	heard     time.Time // wall clock of its last record, or of its assignment
+	seen      time.Time // until when atEnd is known; zero: until now
 	// lastRecord is the wall clock of its last record, also of one before a restart; zero if there was none.
 	lastRecord time.Time
 	dead       []store.DeadLetter
@@ -424,7 +425,7 @@ func (l *lane) separate(r *result, shard int, isLate []bool) (inTime, alone []it
 // account moves the position and counts.
 func (l *lane) account(b *connectors.Batch, r *result) {
 	l.next, l.known = b.Next, true
-	l.atEnd, l.final = b.AtEnd, l.final || b.Final
+	l.atEnd, l.seen, l.final = b.AtEnd, b.Seen, l.final || b.Final
 	if b.HighWater >= 0 {
 		l.highWater = b.HighWater
 	}
@@ -447,6 +448,15 @@ func (l *lane) account(b *connectors.Batch, r *result) {
 // idle reports whether the partition is read to its end on a live connection and has been silent for long.
 func (l *lane) idle(now time.Time) bool {
 	return l.atEnd && !l.final && !l.revoked && now.Sub(l.heard) >= l.in.Idle
+}
+
+// silentUntil returns the instant until which an idle partition is known to have no further records. While an answer of a
+// broker is on its way, records may come that the engine learns of much later.
+func (l *lane) silentUntil(now time.Time) schema.Instant {
+	if l.seen.IsZero() || now.Before(l.seen) {
+		return schema.InstantOf(now)
+	}
+	return schema.InstantOf(l.seen)
 }
 
 // deleted reports whether the partition was revoked and did not come back although others of its source did. mu is held.

@@ -282,6 +282,30 @@ func TestIdlePartitionsFollowTheClock(t *testing.T) {
 	}
 }
 
+// The watermark of an idle partition follows the clock until its end was last confirmed: records may have come since.
+func TestIdlePartitionsWaitForTheNextAnswer(t *testing.T) {
+	b := newBench(t, nil, 1, map[string]string{"plain": "when: event.action == \"x\"\ngroup: {for: 10s}\ndatasets: [litellm]\n"})
+	defer b.stop()
+	b.read(0, true, event{"litellm", 0, 0, "x"})
+	b.checkpoint()
+	confirm := func(seen time.Time) {
+		batch := &connectors.Batch{Partition: b.partition(0), Next: b.offset[0], HighWater: -1, AtEnd: true, Seen: seen}
+		if err := b.e.Read(context.Background(), batch); err != nil {
+			t.Fatal(err)
+		}
+		b.checkpoint()
+	}
+	b.clock.now = benchStart.Add(DefaultIdle + time.Minute)
+	confirm(benchStart.Add(DefaultIdle))
+	if got := len(b.by("plain", schema.StatusSettled)); got != 0 {
+		t.Errorf("%d findings settled by a watermark beyond the last answer of the broker", got)
+	}
+	confirm(benchStart.Add(DefaultIdle + 12*time.Second))
+	if got := len(b.by("plain", schema.StatusSettled)); got != 1 {
+		t.Errorf("%d findings settled after the answer, want 1", got)
+	}
+}
+
 // A partition with a backlog that runs ahead of another waits for it.
 func TestAlignment(t *testing.T) {
 	b := newBench(t, nil, 2, lateRules)

@@ -263,6 +263,11 @@ func randomEvents(r *rand.Rand, n int) (out []timed) {
 // referenceFindings decodes, matches and captures every event by itself, and has the reference evaluate the items. Events
 // that are dated into the future of their records are late.
 func referenceFindings(set *rules.Set, events []timed, c recordClock) (string, error) {
+	return referenceFindingsUntil(set, events, c, never)
+}
+
+// referenceFindingsUntil is referenceFindings at an instant, if that is later than the last event.
+func referenceFindingsUntil(set *rules.Set, events []timed, c recordClock, until schema.Instant) (string, error) {
 	d, err := decode.New(decode.Options{Format: "aidr", Wanted: set.Wanted()})
 	if err != nil {
 		return "", err
@@ -311,7 +316,7 @@ func referenceFindings(set *rules.Set, events []timed, c recordClock) (string, e
 	if err != nil {
 		return "", err
 	}
-	end := endOfReplay(own, borrowed)
+	end := max(endOfReplay(own, borrowed), until)
 	referenceFeeds(rs, items, end)
 	for i, p := range programs {
 		if p.Rule.Stage != rules.StageBlock {

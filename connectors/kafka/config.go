@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -42,6 +43,9 @@ type Config struct {
 	// Stall is how long the source may read nothing while records wait before its health is degraded; DefaultStall by
 	// default. It is checked at each Refresh.
 	Stall time.Duration
+
+	// Dial opens the connections to brokers; nil: a net.Dialer. Simulations replace the network by it.
+	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
 	Log *slog.Logger // nil: no logging
 }
@@ -124,6 +128,9 @@ var topicForm = regexp.MustCompile(`^[a-zA-Z0-9._-]{1,249}$`)
 
 // withDefaults returns c with defaults in place of zero values.
 func (c Config) withDefaults() Config {
+	if c.Dial == nil {
+		c.Dial = new(net.Dialer).DialContext
+	}
 	if c.ClientID == "" {
 		c.ClientID = "aidr"
 	}

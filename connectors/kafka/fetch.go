@@ -131,6 +131,7 @@ func (f *fetcher) next(ctx context.Context) *connectors.Batch {
 
 // fetch makes one attempt. It returns nil if there is nothing to report.
 func (f *fetcher) fetch(ctx context.Context) (*connectors.Batch, error) {
+	asked := f.now()
 	res, err := f.request(ctx, f.position, f.cfg.FetchBytes)
 	if errors.Is(err, kafka.OffsetOutOfRange) {
 		return nil, f.reposition(ctx)
@@ -146,6 +147,7 @@ func (f *fetcher) fetch(ctx context.Context) (*connectors.Batch, error) {
 	if a.stuck && res.HighWatermark > f.position {
 		return nil, f.skipGap(ctx, a.base, res.HighWatermark)
 	}
+	a.batch.Seen = asked
 	wasAtEnd := f.atEnd
 	f.position, f.atEnd = a.batch.Next, a.batch.AtEnd
 	if len(a.batch.Records) == 0 && !f.atEnd && !wasAtEnd {

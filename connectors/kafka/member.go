@@ -241,13 +241,14 @@ func (s *Source) resolvePosition(ctx context.Context, f *fetcher) bool {
 // conns holds the open connections of one group membership, so that they can be closed from outside. The client's own
 // requests have deadlines, but the deadline of a join is as long as the group may wait for its members.
 type conns struct {
+	to   func(ctx context.Context, network, address string) (net.Conn, error)
 	mu   sync.Mutex
 	open map[*trackedConn]bool
 }
 
 // dial opens a connection and registers it until it is closed.
 func (c *conns) dial(ctx context.Context, network, address string) (net.Conn, error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, network, address)
+	conn, err := c.to(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}

@@ -69,10 +69,10 @@ func New(c Config) (*Source, error) {
 		return nil, fmt.Errorf("configure kafka source %q: sasl: %w", c.Name, err)
 	}
 	s.transport = &kafka.Transport{
-		ClientID: s.cfg.ClientID, TLS: tls, SASL: mechanism, DialTimeout: requestTimeout, MetadataTTL: metadataTTL,
+		ClientID: s.cfg.ClientID, TLS: tls, SASL: mechanism, DialTimeout: requestTimeout, MetadataTTL: metadataTTL, Dial: s.cfg.Dial,
 	}
 	s.client = &kafka.Client{Addr: kafka.TCP(c.Brokers...), Transport: s.transport}
-	s.dialer = &kafka.Dialer{ClientID: s.cfg.ClientID, TLS: tls, SASLMechanism: mechanism, Timeout: requestTimeout}
+	s.dialer = &kafka.Dialer{ClientID: s.cfg.ClientID, TLS: tls, SASLMechanism: mechanism, Timeout: requestTimeout, DialFunc: s.cfg.Dial}
 	return s, nil
 }
 
@@ -111,7 +111,7 @@ func (s *Source) Run(ctx context.Context, r connectors.Reader) error {
 
 // join joins the group, and leaves it when the topics change or ctx ends.
 func (s *Source) join(ctx context.Context, stop context.CancelCauseFunc, topics []string, r connectors.Reader) error {
-	conns := &conns{}
+	conns := &conns{to: s.cfg.Dial}
 	dialer := *s.dialer
 	dialer.DialFunc = conns.dial
 	group, err := kafka.NewConsumerGroup(kafka.ConsumerGroupConfig{

@@ -94,7 +94,7 @@ func (s *Store) Copy() (dir string, err error) {
 
 // removeCopies removes the copies of a process that was killed before it could. The caller holds the lock of the store.
 func (s *Store) removeCopies() {
-	if s.mem != nil || s.opts.fs != nil {
+	if s.mem != nil || s.opts.FS != nil {
 		return
 	}
 	if err := os.RemoveAll(filepath.Join(filepath.Dir(s.dir), copiesDir)); err != nil {

@@ -28,7 +28,11 @@ func (f *failure) get() error {
 
 // logger receives Pebble's messages. Pebble calls Fatalf for errors of the disk that it cannot undo, and expects that
 // the process ends. This logger marks the database as failed and returns instead, and the next write reopens the database.
-type logger struct{ s *Store }
+// Nothing that the failed database does meanwhile reaches the disk: see fence.
+type logger struct {
+	s     *Store
+	fence *fence
+}
 
 // Infof drops messages about normal operation.
 func (l logger) Infof(string, ...any) {}
@@ -37,10 +41,16 @@ func (l logger) Infof(string, ...any) {}
 func (l logger) Errorf(format string, args ...any) { l.s.opts.Logf("store: "+format, args...) }
 
 // Fatalf marks the database as failed.
-func (l logger) Fatalf(format string, args ...any) {
-	err := fmt.Errorf(format, args...)
-	l.s.failure.set(err)
-	l.s.opts.Logf("store: %v", err)
+func (l logger) Fatalf(format string, args ...any) { l.fence.fail(fmt.Errorf(format, args...)) }
+
+// background handles an error of work in the background, which Pebble repeats. While the database is being opened, it does so
+// at once and for as long as the error lasts, and the opening does not end; then the error counts as one that it cannot undo.
+func (l logger) background(err error) {
+	if l.fence.opening.Load() {
+		_ = l.fence.result(fmt.Errorf("background work failed: %w", err))
+		return
+	}
+	l.s.opts.Logf("store: background work failed, retrying: %v", err)
 }
 
 // writable returns the database for a write of about size bytes, reopened if it failed. The caller holds writing.

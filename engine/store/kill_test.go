@@ -189,7 +189,7 @@ func TestKill(t *testing.T) {
 			}
 			return nil
 		})
-		o := Options{Memory: true, Now: sc.clock.now, DeadCap: 6000, fs: &syncedFS{FS: errorfs.Wrap(mem, hook)}}
+		o := Options{Memory: true, Now: sc.clock.now, DeadCap: 6000, FS: &syncedFS{FS: errorfs.Wrap(mem, hook)}}
 		s, err := Open("", o)
 		if err != nil {
 			rt.Fatalf("open: %v", err)
@@ -228,7 +228,7 @@ func TestKill(t *testing.T) {
 // checkReopened opens the store after the power cut. Its state must be one that the script produced, not older than the last
 // acknowledged step.
 func checkReopened(rt *rapid.T, after *vfs.MemFS, o Options, states []string, acked int) {
-	o.fs = after
+	o.FS = after
 	s, err := Open("", o)
 	if err != nil {
 		rt.Fatalf("open after the power cut: %v", err)
@@ -272,7 +272,7 @@ func TestDiskErrors(t *testing.T) {
 			}
 			return nil
 		})
-		o := Options{Memory: true, Now: sc.clock.now, fs: &syncedFS{errorfs.Wrap(mem, hook)}}
+		o := Options{Memory: true, Now: sc.clock.now, FS: &syncedFS{errorfs.Wrap(mem, hook)}}
 		s, err := Open("", o)
 		if err != nil {
 			rt.Fatalf("open: %v", err)
@@ -336,14 +336,14 @@ func repeat(rt *rapid.T, s *Store, o Options, i int, step func(*Store) error) *S
 func TestOpenOnFullDisk(t *testing.T) {
 	mem := vfs.NewCrashableMem()
 	mem.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: openReserve - 1, TotalBytes: 1 << 40, UsedBytes: 1})
-	if s, err := Open("", Options{fs: mem}); !errors.Is(err, ErrDiskFull) {
+	if s, err := Open("", Options{FS: mem}); !errors.Is(err, ErrDiskFull) {
 		t.Errorf("open on a full disk: got %v, want ErrDiskFull", err)
 		if err == nil {
 			s.Close()
 		}
 	}
 	mem.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: openReserve, TotalBytes: 1 << 40, UsedBytes: 1})
-	s, err := Open("", Options{fs: mem})
+	s, err := Open("", Options{FS: mem})
 	if err != nil {
 		t.Fatalf("open with room: %v", err)
 	}
@@ -352,7 +352,7 @@ func TestOpenOnFullDisk(t *testing.T) {
 
 func TestDiskFull(t *testing.T) {
 	mem := vfs.NewCrashableMem()
-	s := openMemory(t, Options{fs: mem})
+	s := openMemory(t, Options{FS: mem})
 	mustCommit(t, s, &Checkpoint{Seq: 1, State: []byte("1")})
 	mem.TestingSetDiskUsage(vfs.DiskUsage{AvailBytes: diskReserve - 1, TotalBytes: 1 << 40, UsedBytes: 1})
 	c := &Checkpoint{Seq: 2, State: []byte("2"), Outbox: []connectors.Entry{entryOf(testFinding(1, 1, "open"))}}

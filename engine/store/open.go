@@ -48,9 +48,9 @@ const (
 func (s *Store) open(dir string) error {
 	s.dir = filepath.Join(dir, "store")
 	switch {
-	case s.opts.fs != nil:
-		s.fs = s.opts.fs
-		s.mem, _ = s.opts.fs.(*vfs.MemFS)
+	case s.opts.FS != nil:
+		s.fs = s.opts.FS
+		s.mem, _ = s.opts.FS.(*vfs.MemFS)
 	case s.opts.Memory:
 		s.mem = vfs.NewCrashableMem()
 		s.fs = s.mem
@@ -107,7 +107,12 @@ func (s *Store) openDB() (err error) {
 		return fmt.Errorf("%w: %d KiB are free in %q, %d KiB are needed to open it", ErrDiskFull, free>>10, s.dir, uint64(openReserve)>>10)
 	}
 	s.failure.clear()
-	db, err := pebble.Open(s.dir, s.pebbleOptions())
+	f := newFence(s)
+	db, err := pebble.Open(s.dir, s.pebbleOptions(f))
+	f.opening.Store(false)
+	if failed := s.failure.get(); err == nil && failed != nil {
+		return fmt.Errorf("the disk failed: %w", errors.Join(failed, db.Close()))
+	}
 	if err != nil {
 		if pebble.IsCorruptionError(err) || errors.Is(err, fs.ErrNotExist) {
 			return fmt.Errorf("it is damaged%s: %w: restore it, or move the folder %q away; %s", s.damagedSince(), err, s.dir, restart)
@@ -154,11 +159,11 @@ func (s *Store) checkForeign() error {
 		"name another state directory, or empty it", s.dir, foreign)
 }
 
-func (s *Store) pebbleOptions() *pebble.Options {
+func (s *Store) pebbleOptions(f *fence) *pebble.Options {
 	o := &pebble.Options{
-		FS:                 s.fs,
+		FS:                 f,
 		Lock:               s.lock,
-		Logger:             logger{s},
+		Logger:             logger{s, f},
 		FormatMajorVersion: pebble.FormatNewest,
 		CacheSize:          cacheSize,
 		MemTableSize:       memTableSize,
@@ -175,7 +180,7 @@ func (s *Store) pebbleOptions() *pebble.Options {
 	}
 	o.ApplyCompressionSettings(func() pebble.DBCompressionSettings { return pebble.DBCompressionBalanced })
 	o.EventListener = &pebble.EventListener{
-		BackgroundError: func(err error) { s.opts.Logf("store: background work failed, retrying: %v", err) },
+		BackgroundError: logger{s, f}.background,
 		DataCorruption:  func(i pebble.DataCorruptionInfo) { s.failure.set(fmt.Errorf("data is damaged: %s", i)) },
 	}
 	return o

@@ -113,12 +113,12 @@ func TestFlippedBitInTheLog(t *testing.T) {
 // receipt is harmless, and that a power cut is not taken for a loss.
 func TestLossInMemory(t *testing.T) {
 	mem := vfs.NewCrashableMem()
-	fillStore(t, "", Options{fs: mem}, 5)
+	fillStore(t, "", Options{FS: mem}, 5)
 	var said []string
 	logf := func(format string, args ...any) { said = append(said, fmt.Sprintf(format, args...)) }
 
 	cut := mem.CrashClone(vfs.CrashCloneCfg{})
-	if n, loss, err := findings("", Options{fs: cut, Logf: logf}); n != 5 || loss != nil || err != nil || len(said) > 0 {
+	if n, loss, err := findings("", Options{FS: cut, Logf: logf}); n != 5 || loss != nil || err != nil || len(said) > 0 {
 		t.Errorf("after a power cut: got %d, %v, %v, %q", n, loss, err, said)
 	}
 
@@ -139,7 +139,7 @@ func TestLossInMemory(t *testing.T) {
 	if err := errors.Join(writeAt(f, []byte{0xff}, 20), f.Close()); err != nil {
 		t.Fatal(err)
 	}
-	s, err := Open("", Options{fs: mem, Logf: logf})
+	s, err := Open("", Options{FS: mem, Logf: logf})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +154,7 @@ func TestLossInMemory(t *testing.T) {
 		t.Error("the process that found the loss no longer reports it")
 	}
 	s.Close()
-	if _, loss, err := findings("", Options{fs: mem}); loss != nil || err != nil {
+	if _, loss, err := findings("", Options{FS: mem}); loss != nil || err != nil {
 		t.Errorf("after a checkpoint: got %v, %v", loss, err)
 	}
 
@@ -165,7 +165,7 @@ func TestLossInMemory(t *testing.T) {
 	if err := errors.Join(writeAt(receipt, []byte{0xff}, 0), receipt.Close()); err != nil {
 		t.Fatal(err)
 	}
-	if _, loss, err := findings("", Options{fs: mem}); loss != nil || err != nil {
+	if _, loss, err := findings("", Options{FS: mem}); loss != nil || err != nil {
 		t.Errorf("with a damaged receipt: got %v, %v", loss, err)
 	}
 }

@@ -108,7 +108,8 @@ type Options struct {
 	// Logf logs errors that the store recovers from. nil: they are dropped.
 	Logf func(format string, args ...any)
 
-	fs vfs.FS // tests only
+	// FS is the file system of the directory, for simulations of faults. nil: that of the machine, or of memory if Memory is set.
+	FS vfs.FS
 }
 
 // Store is one open state directory. Its methods may be called concurrently.
@@ -189,7 +190,7 @@ func (s *Store) Snapshot() (*Store, error) {
 		return nil, errors.New("snapshot store: it is not in memory")
 	}
 	opts := s.opts
-	opts.fs = s.mem.CrashClone(vfs.CrashCloneCfg{})
+	opts.FS = s.mem.CrashClone(vfs.CrashCloneCfg{})
 	return Open("", opts)
 }
 
