@@ -66,6 +66,7 @@ type checkpointer struct {
 
 	mu        sync.Mutex // guards the fields below, which Status shows
 	took      time.Duration
+	trace     connectors.Trace  // nil: nothing gets checkpoints
 	err       error             // why the last checkpoint is not durable yet
 	warmRules int               // rules whose watermark has not reached their warming
 	warmUntil schema.Instant    // the latest warming of those
@@ -87,7 +88,7 @@ type stopRequest struct {
 func newCheckpointer(e *Engine) *checkpointer {
 	n := len(e.rules.programs)
 	c := &checkpointer{
-		rules: e.rules, inputs: e.inputs, lanes: e.lanes, shards: e.shards, gate: e.gate, store: e.opts.Store,
+		trace: e.opts.Trace, rules: e.rules, inputs: e.inputs, lanes: e.lanes, shards: e.shards, gate: e.gate, store: e.opts.Store,
 		every: e.opts.CheckpointEvery, clock: e.opts.Clock, log: e.opts.Log, metrics: e.opts.Metrics, committed: e.opts.Committed, guide: e.opts.Guide,
 		budget: e.budget, responses: e.responses, pressed: make(chan struct{}, 1), reached: make([]schema.Instant, n),
 		requests: make(chan chan error), urgent: make(chan struct{}, 1), stopping: make(chan stopRequest, 1), stopped: make(chan struct{}),
@@ -276,6 +277,9 @@ func (c *checkpointer) checkpoint(ctx context.Context, until *schema.Instant, fo
 	c.countWarming()
 	c.mu.Unlock()
 	c.metrics.checkpointed(end, c.took, cp.Size)
+	if c.trace != nil {
+		c.trace(connectors.Span{Name: connectors.SpanCheckpoint, Start: start, Took: c.took, Size: int64(cp.Size)})
+	}
 	c.reportMemory()
 	if c.behind {
 		c.press()

@@ -97,6 +97,8 @@ type Options struct {
 	Canary func(now time.Time) (missing bool, since time.Time, why string)
 	// Archive are the events of which checkpoints hold rows too; "" means none. It has no effect without Rows.
 	Archive schema.Archive
+	// Trace gets batches and checkpoints as they end; nil: nothing does.
+	Trace connectors.Trace
 	// Look gets a sample of the events; nil: nothing does.
 	Look *Look
 	// Contain is the containment table, which outlives the engine; it belongs to Store. nil: rules contain nothing, as in a

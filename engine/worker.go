@@ -185,6 +185,7 @@ const minItems = 8
 // worker decodes, matches and captures. It keeps only scratch, nothing that could make one record depend on another.
 type worker struct {
 	rules     *ruleSet
+	trace     connectors.Trace // nil: nothing gets batches
 	metrics   *Metrics
 	redact    func(string) string
 	redaction *schema.Redaction
@@ -221,6 +222,7 @@ type worker struct {
 
 func newWorker(rs *ruleSet, opts Options, results *resultPool, bud *budget.Budget, m *meter) *worker {
 	w := &worker{
+		trace: opts.Trace,
 		rules: rs, metrics: opts.Metrics, redact: opts.Redact, redaction: opts.Redaction, results: results, budget: bud,
 		clock: opts.Clock, meter: m, counts: opts.Routed != nil, hitsOf: make([]int64, len(rs.set.Rules)),
 		decoders: map[decoderKey]*decode.Decoder{}, scratch: rs.set.NewScratch(), capturer: newCapturer(rs.set, opts),
@@ -279,6 +281,10 @@ func (w *worker) process(j *job) {
 	}
 	w.look.end(len(w.out.events))
 	w.measure(start)
+	if w.trace != nil {
+		w.trace(connectors.Span{Name: connectors.SpanBatch, Subject: j.lane.partition.Source, Start: start, Took: w.clock.Now().Sub(start),
+			Size: int64(len(j.batch.Records))})
+	}
 	w.metrics.matched(w.rules.set, &w.refused)
 	j.take(w.budget, w.out.size())
 	j.result, w.job, w.out = w.out, nil, nil

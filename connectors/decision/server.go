@@ -17,6 +17,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -39,6 +40,8 @@ type Options struct {
 	Open     string
 	Log      *slog.Logger
 	Registry prometheus.Registerer // nil: no metrics
+	// Trace gets each decision once it is made; nil: nothing does.
+	Trace connectors.Trace
 	// Health returns why answers may be old, "" if they are current; nil: they are. /healthz shows it.
 	Health func() string
 	// Beat is the time between two signs of life in a stream; 0: DefaultBeat.
@@ -200,7 +203,11 @@ func (s *Server) ask(p *Point, t Table, q schema.Question) (schema.Decision, err
 	}
 	d := t.Decide(q)
 	p.answered[d.Verdict].Inc()
-	s.metrics.seconds.Observe(time.Since(start).Seconds())
+	took := time.Since(start)
+	s.metrics.seconds.Observe(took.Seconds())
+	if s.opts.Trace != nil {
+		s.opts.Trace(connectors.Span{Name: connectors.SpanDecision, Subject: p.Name, Start: start, Took: took})
+	}
 	return d, nil
 }
 

@@ -179,6 +179,9 @@ func (o *outlet) write(ctx context.Context, toWrite []store.Outgoing, st *step) 
 	err := o.sink.Write(ctx, entries)
 	now := o.clock.Now()
 	o.written.Observe(now.Sub(began).Seconds())
+	if o.trace != nil {
+		o.trace(connectors.Span{Name: connectors.SpanDelivery, Subject: o.name, Start: began, Took: now.Sub(began), Size: int64(len(entries)), Err: err})
+	}
 	var partial *connectors.Partial
 	if err != nil && !errors.As(err, &partial) {
 		return fmt.Errorf("write to sink %q: %w", o.name, err)

@@ -41,6 +41,8 @@ type Options struct {
 	// Holds reports whether a snooze holds back the delivery of an entry that an endpoint wants: the entry then counts as
 	// delivered. It is asked when the entry's turn comes. Sinks of rows get all entries. It may be nil.
 	Holds func(*connectors.Entry) bool
+	// Trace gets each write to a sink once it has ended; nil: nothing does.
+	Trace connectors.Trace
 }
 
 // Deliverer hands the entries of the outbox to the sinks. Every entry reaches every sink that wants it, or becomes a dead

@@ -38,6 +38,7 @@ type outlet struct {
 	clock   clock.Clock
 	log     *slog.Logger
 	onDead  func(schema.DeadKind, string)
+	trace   connectors.Trace // nil: nothing gets writes
 	// wakeOthers wakes all outlets after new entries.
 	wakeOthers func()
 	draining   <-chan struct{} // closed by Drain
@@ -79,7 +80,7 @@ func newOutlet(d *Deliverer, s connectors.Sink) *outlet {
 	}
 	return &outlet{
 		sink: s, name: s.Name(), profile: profile,
-		store: d.opts.Store, clock: d.opts.Clock, log: d.opts.Log, onDead: d.opts.Dead, draining: d.draining, wakeOthers: d.Notify,
+		store: d.opts.Store, clock: d.opts.Clock, log: d.opts.Log, onDead: d.opts.Dead, trace: d.opts.Trace, draining: d.draining, wakeOthers: d.Notify,
 		delivery: d.latencies.delivery.WithLabelValues(s.Name()), written: d.latencies.write.WithLabelValues(s.Name()),
 		failures: connectors.Backoff{Min: minPause, Max: maxPause},
 		wake:     make(chan struct{}, 1), state: SinkOK, since: d.opts.Clock.Now(),

@@ -64,6 +64,8 @@ type Config struct {
 	Links Links `key:"links"`
 	// The listener for /metrics, /healthz and /readyz.
 	HTTP HTTP `key:"http"`
+	// Metrics and traces of this process, sent by OTLP.
+	Telemetry Telemetry `key:"telemetry"`
 	// The log on standard error.
 	Log Log `key:"log"`
 	// Number of goroutines that own State. It may change at any restart.

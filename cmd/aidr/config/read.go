@@ -33,7 +33,7 @@ func (r *reader) config(root *doc.Node) *Config {
 	}
 	c.Identity, c.Enrichment, c.Redact = r.identity(f.Get("identity")), r.enrichment(f.Get("enrichment")), r.redact(f.Get("redact"))
 	if r.reading {
-		f.Allow("state", "response", "sinks", "links", "http", "log", "shards", "memory", "decisions", "control", "console", "canary")
+		f.Allow("state", "response", "sinks", "links", "http", "log", "shards", "memory", "decisions", "control", "console", "canary", "telemetry")
 		c.Sources = r.sources(f.Get("sources"))
 	} else {
 		c.Response = r.response(section(f, "response"))
@@ -46,7 +46,7 @@ func (r *reader) config(root *doc.Node) *Config {
 			f.Get("links").Fail("callbacks: needs control.listen, which serves them")
 		}
 		c.HTTP, c.Log = r.http(section(f, "http")), r.log(section(f, "log"))
-		c.Memory = memory(f.Get("memory"))
+		c.Memory, c.Telemetry = memory(f.Get("memory")), r.telemetry(f.Get("telemetry"))
 		c.Shards = int(integer(f.Get("shards"), 0, 1, 1024))
 		c.Sources = r.sources(f.Need("sources"))
 	}

@@ -114,7 +114,7 @@ var secretName = regexp.MustCompile(`secret|password|token|key|dsn|url|headers|e
 // noSecrets are the keys with such a name that hold none.
 var noSecrets = map[string]string{
 	"sources[].kafka.tls.key": "a file", "sources[].kafka.registry.tls.key": "a file", "sinks.webhooks[].tls.key": "a file",
-	"sinks.kafka.tls.key": "a file", "decisions.tls.key": "a file", "control.tls.key": "a file", "console.tls.key": "a file", "http.tls.key": "a file",
+	"sinks.kafka.tls.key": "a file", "decisions.tls.key": "a file", "control.tls.key": "a file", "console.tls.key": "a file", "http.tls.key": "a file", "telemetry.tls.key": "a file",
 	"decisions.points[].credential": "the name of a header",
 }
 

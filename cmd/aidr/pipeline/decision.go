@@ -24,7 +24,7 @@ func (p *Pipeline) listenDecisions() (*decision.Listener, error) {
 		return nil, err
 	}
 	s, err := decision.New(decision.Options{
-		Table: p.decisionTable, Points: d.DecisionPoints(), Open: d.Open, Log: p.log, Registry: p.registry,
+		Table: p.decisionTable, Points: d.DecisionPoints(), Open: d.Open, Log: p.log, Registry: p.registry, Trace: p.trace,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("%sdecisions: %w", d.At, err)

@@ -20,6 +20,7 @@ import (
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
 	"github.com/aidr-engine/aidr/cmd/aidr/console"
 	"github.com/aidr-engine/aidr/cmd/aidr/metrics"
+	"github.com/aidr-engine/aidr/cmd/aidr/telemetry"
 	"github.com/aidr-engine/aidr/connectors"
 	"github.com/aidr-engine/aidr/connectors/maxmind"
 	"github.com/aidr-engine/aidr/engine"
@@ -61,6 +62,8 @@ type Pipeline struct {
 	opts       Options
 	log        *slog.Logger
 	registry   *metrics.Process
+	telemetry  *telemetry.Telemetry // nil: off
+	trace      connectors.Trace     // nil: off
 	metrics    *engine.Metrics
 	settings   configMetrics
 	inputs     []engine.Input // guarded by mu once Run has started; a reload replaces them
@@ -161,6 +164,9 @@ func New(cfg *config.Config, opts Options) (*Pipeline, error) {
 	if len(errs) > 0 {
 		return nil, errors.Join(append(errs, p.closeSinks())...)
 	}
+	if err := p.startTelemetry(); err != nil {
+		return nil, errors.Join(err, p.closeSinks())
+	}
 	p.useRules()
 	return p, nil
 }
@@ -210,6 +216,7 @@ func problemErrors(problems []rules.Problem) (errs []error) {
 // Run reads until ctx is done or every source has ended. It then makes a last checkpoint and drains the sinks.
 func (p *Pipeline) Run(ctx context.Context) (err error) {
 	defer func() { err = errors.Join(err, p.closeSinks()) }()
+	defer p.telemetry.Close()
 	web, err := p.listen()
 	if err != nil {
 		return err

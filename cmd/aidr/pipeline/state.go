@@ -70,6 +70,7 @@ func (p *Pipeline) open() error {
 	o.outbox.MustRegister(metrics.Held(o.triage.Held))
 	o.deliverer, err = deliver.New(deliver.Options{
 		Store: s, Sinks: p.sinks, Log: p.log, Registry: o.outbox, Dead: p.metrics.Dead, Agent: p.completeAgent, Holds: o.triage.Holds, Rules: p.ruleInfos,
+		Trace: p.trace,
 	})
 	if err != nil {
 		return errors.Join(err, s.Close())
@@ -120,7 +121,7 @@ func (p *Pipeline) newEngine(o *opened, cfg *config.Config, set *Set, inputs []e
 		Set: set, Replaces: p.engine, Inputs: inputs, Store: o.store, Cores: p.opts.Cores, Shards: cfg.Shards, CheckpointEvery: cfg.State.CheckpointEvery,
 		CacheCells: cfg.State.Cells, Memory: cfg.Memory, Log: p.log, Metrics: p.metrics, Redact: content.Redact, Redaction: cfg.Redact, Contain: o.contain,
 		Guide: p.guides(cfg, set), Inventory: true, Rows: deliver.WantsRows(p.sinks), RowsCommitted: o.deliverer.NotifyRows, Archive: archiveOf(cfg),
-		Canary: missing, Look: p.events.look,
+		Canary: missing, Trace: p.trace, Look: p.events.look,
 		Committed: func(entries []connectors.Entry) {
 			o.deliverer.Notify()
 			if p.canary != nil {
