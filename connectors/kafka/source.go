@@ -16,6 +16,7 @@ import (
 	"github.com/segmentio/kafka-go"
 
 	"github.com/aidr-engine/aidr/connectors"
+	"github.com/aidr-engine/aidr/schema"
 )
 
 // Source reads the topics of its Config. It is a connectors.Source.
@@ -234,4 +235,31 @@ func (s *Source) failed(subject string, err error) {
 	if s.health.fail(subject, err.Error(), time.Now()) {
 		s.cfg.Log.Warn("read failed, retrying", "source", s.cfg.Name, "subject", subject, "error", err)
 	}
+}
+
+// Record returns one record of a topic without joining the group. ok is false if the broker does not keep it any more.
+func (s *Source) Record(ctx context.Context, topic string, number int32, offset int64) (value string, at schema.Instant, ok bool, err error) {
+	defer s.transport.CloseIdleConnections()
+	f := newFetcher(s, s.partitionOf(topic, int(number)), offset)
+	for ctx.Err() == nil {
+		b, err := f.fetch(ctx)
+		if err != nil {
+			return "", 0, false, fmt.Errorf("read %s/%d at %d: %w", topic, number, offset, err)
+		}
+		if f.position > offset && b == nil { // the broker's first record is a later one
+			return "", 0, false, nil
+		}
+		if b == nil {
+			continue
+		}
+		for _, r := range b.Records {
+			if r.Offset == offset {
+				return b.Raw[r.Start:r.End], r.Time, !r.Tombstone, nil
+			}
+		}
+		if b.Next > offset || b.AtEnd {
+			return "", 0, false, nil
+		}
+	}
+	return "", 0, false, ctx.Err()
 }

@@ -58,8 +58,8 @@ type Snooze struct {
 
 func (s *Snooze) active(now schema.Instant) bool { return s.Ended == 0 && now < s.Until }
 
-// matches reports whether the snooze selects a finding.
-func (s *Snooze) matches(f *schema.Finding) bool {
+// Matches reports whether a snooze of the spec selects a finding.
+func (s *SnoozeSpec) Matches(f *schema.Finding) bool {
 	if s.Rule != "" && s.Rule != f.RuleID || s.Agent != "" && s.Agent != f.AgentUID || s.Tenant != nil && *s.Tenant != f.Tenant ||
 		!s.Finding.IsZero() && s.Finding != f.ID {
 		return false
@@ -119,7 +119,7 @@ func (t *Table) Holds(e *connectors.Entry) bool {
 	}
 	now := t.now()
 	for _, s := range list {
-		if s.active(now) && s.matches(f) {
+		if s.active(now) && s.Matches(f) {
 			s.held.Add(1)
 			t.snoozes.held.Add(1)
 			return true

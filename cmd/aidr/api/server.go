@@ -95,6 +95,8 @@ type Runtime struct {
 	TryRule TrialFunc
 	// DraftRule writes a draft into the folder of drafts; nil: no folder is configured.
 	DraftRule func(ctx context.Context, text string) (*RuleDraft, error)
+	// Raw reads the record of an event again from its source; whole is false if its text may not be shown.
+	Raw func(ctx context.Context, e *schema.Evidence, whole bool) (*RawRecord, error)
 	// History is what is kept of the past beyond the store.
 	History History
 	// Labels returns the labels of a request that sends something to a host; nil: none are known.

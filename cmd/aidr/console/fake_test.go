@@ -15,6 +15,7 @@ import (
 	"github.com/aidr-engine/aidr/engine"
 	"github.com/aidr-engine/aidr/engine/contain"
 	"github.com/aidr-engine/aidr/engine/store"
+	"github.com/aidr-engine/aidr/engine/triage"
 	"github.com/aidr-engine/aidr/schema"
 )
 
@@ -31,7 +32,7 @@ type fake struct {
 // answers are the answers by path. A slice is an answer of lines.
 func answers() map[string]any {
 	return map[string]any{
-		"/v1/status": api.Status{}, "/v1/findings": []schema.Finding{}, "/v1/findings/queue": api.Queue{}, "/v1/findings/report": api.Report{}, "/v1/rules/coverage": api.Coverage{}, "/v1/flows": api.Flows{}, "/v1/rules/try": api.RuleTried{}, "/v1/rules/draft": api.RuleDraft{}, "/v1/events/tail": api.EventTail{}, "/v1/findings/" + fakeID: api.FindingLine{},
+		"/v1/status": api.Status{}, "/v1/findings": []schema.Finding{}, "/v1/findings/queue": api.Queue{}, "/v1/findings/report": api.Report{}, "/v1/rules/coverage": api.Coverage{}, "/v1/flows": api.Flows{}, "/v1/snoozes": []triage.Snooze{}, "/v1/snoozes/dry-run": api.Quiet{}, "/v1/findings/" + fakeID + "/raw": api.RawRecord{}, "/v1/state": stateOf{}, "/v1/rules/try": api.RuleTried{}, "/v1/rules/draft": api.RuleDraft{}, "/v1/events/tail": api.EventTail{}, "/v1/findings/" + fakeID: api.FindingLine{},
 		"/v1/rules": []api.RuleView{}, "/v1/story": api.Story{}, "/v1/containments": contain.Contained{}, "/v1/containments/dry-run": contain.Blast{},
 		"/v1/responses": []schema.ResponseRecord{}, "/v1/responses/" + fakeID: schema.ResponseRecord{}, "/v1/dead-letters": []store.DeadLetter{},
 		"/v1/rules/top": engine.Ledger{}, "/v1/inventory/agents": []fakeAgent{}, "/v1/inventory/agents/one": fakeAgent{},
@@ -151,6 +152,12 @@ func (f *fake) fill(v reflect.Value, depth int) {
 		f.fill(value, depth+1)
 		v.SetMapIndex(key, value)
 	}
+	if e, ok := v.Addr().Interface().(*api.RuleView); ok {
+		e.Kind = "baseline"
+	}
+	if e, ok := v.Addr().Interface().(*triage.Snooze); ok {
+		e.Ended, e.SnoozeSpec = 0, triage.SnoozeSpec{}
+	}
 	if e, ok := v.Addr().Interface().(*api.Flow); ok {
 		e.Before = 0
 	}
@@ -214,6 +221,9 @@ func (c *Console) addresses(text string) (out []string) {
 		}
 		path := strings.NewReplacer("{$}", "", "{id}", fakeID, "{seq}", "7").Replace(rt.path)
 		v := url.Values{}
+		if rt.path == "/quiet" {
+			v.Set("finding", fakeID)
+		}
 		for _, name := range []string{
 			"q", "uid", "tenant", "agent", "session", "rule", "severity", "status", "since", "until", "filter", "name", "type", "scope", "state", "mode", "ttl",
 			"reason", "tool", "route", "credential", "mcp_server", "link", "stage", "failed", "before", "key",

@@ -212,6 +212,8 @@ type agentBody struct {
 	Responses []schema.ResponseRecord
 	Queue     *api.QueueAgent // its findings of the last week
 	Sessions  []string
+	Baselines []baselineRow
+	NoState   string // why the baselines are not known
 }
 
 // useKind is one kind of values of an entity.
@@ -275,6 +277,9 @@ func (q *request) agent() error {
 			}
 		}
 	}
+	if b.Baselines, err = q.baselines(b.AgentUID, b.Tenant); err != nil {
+		b.NoState = err.Error()
+	}
 	title := b.AgentName
 	if title == "" {
 		title = b.AgentUID
@@ -282,9 +287,9 @@ func (q *request) agent() error {
 	return q.show(page{
 		Name: "agent", Nav: "agents", Title: title, Live: "findings", Body: b,
 		Help: &help{
-			From: "The inventory of the engine, completed by the registry (agents.yaml); findings of the local store; the containment table. " +
+			From: "The inventory of the engine, completed by the registry (agents.yaml); findings of the local store; the containment table; the State of rules with a baseline. " +
 				"A value is new if it was seen first within a week.",
-			Command: []string{"aidr agents show " + shellQuoted(b.AgentUID), "aidr findings ls --agent " + shellQuoted(b.AgentUID)},
+			Command: []string{"aidr agents show " + shellQuoted(b.AgentUID), "aidr findings ls --agent " + shellQuoted(b.AgentUID), "aidr state get --rule RULE --key ai_agent.uid=" + shellQuoted(b.AgentUID)},
 			SQL:     "SELECT * FROM aidr.v_agents WHERE agent_uid = " + sqlQuoted(b.AgentUID) + ";\nSELECT * FROM aidr.v_agent_timeline WHERE agent_uid = " + sqlQuoted(b.AgentUID) + " ORDER BY time",
 		},
 	})

@@ -23,7 +23,7 @@ func (p *played) views(t *testing.T) map[string]string {
 		"queue": "/", "findings": "/findings", "finding-sequence": "/findings/" + hijack.ID.String(), "finding-value": "/findings/" + value.ID.String(),
 		"finding-limit": "/findings/" + fan.ID.String(), "agents": "/agents", "agent": "/agent?uid=research-bot", "credentials": "/credentials",
 		"tools": "/tools", "contained": "/contained", "contain": "/contain?agent=research-bot&finding=" + hijack.ID.String(),
-		"responses": "/responses", "story": "/story?session=research-2", "pipeline": "/pipeline", "report": "/report", "coverage": "/coverage", "tail": "/tail", "flows": "/flows", "try": "/try?finding=" + hijack.ID.String(), "search": "/search?q=research-2",
+		"responses": "/responses", "story": "/story?session=research-2", "pipeline": "/pipeline", "report": "/report", "coverage": "/coverage", "tail": "/tail", "flows": "/flows", "quiet": "/quiet?finding=" + hijack.ID.String(), "try": "/try?finding=" + hijack.ID.String(), "search": "/search?q=research-2",
 	}
 }
 

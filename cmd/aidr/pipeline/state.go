@@ -194,7 +194,7 @@ func (p *Pipeline) readers() api.Runtime {
 		Status: p.Status, State: p.state, Export: p.exportState, ClearState: p.clearState, Try: p.tryItems,
 		ReplayDead: p.replayDead, EnableSink: p.enableSink, Containment: p.containment, Ledger: p.ledger,
 		Inventory: p.inventory, Agent: p.completeAgent, Refused: p.registry.ControlRefused, Log: p.log,
-		Rules: p.ruleViews, Coverage: p.coverage, TailEvents: p.events.follow, History: p.history(), RuleText: p.ruleText, TryRule: p.tryRule, Labels: p.hostLabels, ConsoleLink: p.ConsoleLink,
+		Rules: p.ruleViews, Coverage: p.coverage, TailEvents: p.events.follow, History: p.history(), RuleText: p.ruleText, TryRule: p.tryRule, Raw: p.rawRecord, Labels: p.hostLabels, ConsoleLink: p.ConsoleLink,
 		Triage: p.triage, Canary: p.canaryStatus, SendCanary: p.sendCanary,
 		Metrics: p.metricsHandler(), LogTail: p.opts.LogTail,
 	}
