@@ -19,7 +19,7 @@
 // dataset's delay, they do not depend on the order inside a partition nor on the number of partitions either, and idle
 // watermarks change nothing.
 // TestSettledFindingsDependOnRecordsAlone compares them with those of an evaluator that is written from the definitions
-// (engine/fold/reference).
+// (engine/fold/reference). TestSimulation does so under faults of processes, disks, networks, brokers and sinks, in virtual time.
 //
 // # Time
 //
