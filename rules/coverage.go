@@ -83,6 +83,35 @@ func Coverage(all []RuleActivity, columns []CoverageColumn) []CoverageRow {
 	return rows
 }
 
+// RuleCell is whether a rule can fire on events of a dataset.
+type RuleCell struct {
+	Reads   bool     // the rule reads the dataset
+	Fires   bool     // and can fire there
+	Missing []string // if not: the fields that it needs and that the events of the dataset lack
+	Why     string   // or what the site lacks
+}
+
+// CoverageByRule returns for each rule its cells, one for each column. Those of drafts and disabled rules are empty.
+func CoverageByRule(all []RuleActivity, columns []CoverageColumn) [][]RuleCell {
+	at := map[string]int{}
+	for i := range all {
+		at[all[i].Rule.ID] = i
+	}
+	out := make([][]RuleCell, len(all))
+	for i := range all {
+		out[i] = make([]RuleCell, len(columns))
+		if a := all[i].Activity; a == Draft || a == Disabled {
+			continue
+		}
+		for c, v := range verdictsOf(all, i, columns, at) {
+			if out[i][c] = (RuleCell{Reads: v.reads, Fires: v.fires}); !v.fires {
+				out[i][c].Missing, out[i][c].Why = v.missing, v.why
+			}
+		}
+	}
+	return out
+}
+
 // cellVerdict is whether one rule can fire on one dataset.
 type cellVerdict struct {
 	reads, fires bool

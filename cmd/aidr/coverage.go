@@ -178,40 +178,53 @@ or for --for; it joins no consumer group and commits nothing. With files it read
 }
 
 // files counts the events of files.
-func (c *coverage) files(cmd *cobra.Command, from *reading, paths []string) error {
-	opts, err := decodeOptions(cmd, from)
-	if err != nil {
-		return err
-	}
-	d, err := newDecodePrinter(bufio.NewWriter(io.Discard), opts, false)
-	if err != nil {
-		return err
-	}
-	source := cmp.Or(from.from.Name, "files")
-	d.handler.Event = func(e *schema.Event) {
-		if d.err == nil {
-			d.err = c.add(source, e)
-		}
-	}
-	err = d.files(cmd.Context(), paths, cmd.InOrStdin())
-	for _, n := range d.reasons {
-		c.dead += n
-	}
+func (c *coverage) files(cmd *cobra.Command, from *reading, paths []string) (err error) {
+	c.dead, err = readEvents(cmd, from, paths, c.add)
 	return err
 }
 
 // sources counts the events of the sources of a configuration.
-func (c *coverage) sources(cmd *cobra.Command, from *reading, most time.Duration) error {
+func (c *coverage) sources(cmd *cobra.Command, from *reading, most time.Duration) (err error) {
+	c.dead, err = tapEvents(cmd, from, most, c.add)
+	return err
+}
+
+// readEvents calls yield with each event of files, with the source as which they are read, until it returns an error. dead is the
+// number of records that could not be decoded.
+func readEvents(cmd *cobra.Command, from *reading, paths []string, yield func(source string, e *schema.Event) error) (dead int, err error) {
+	opts, err := decodeOptions(cmd, from)
+	if err != nil {
+		return 0, err
+	}
+	d, err := newDecodePrinter(bufio.NewWriter(io.Discard), opts, false)
+	if err != nil {
+		return 0, err
+	}
+	source := cmp.Or(from.from.Name, "files")
+	d.handler.Event = func(e *schema.Event) {
+		if d.err == nil {
+			d.err = yield(source, e)
+		}
+	}
+	err = d.files(cmd.Context(), paths, cmd.InOrStdin())
+	for _, n := range d.reasons {
+		dead += n
+	}
+	return dead, err
+}
+
+// tapEvents is readEvents for the sources of a configuration, which it reads for a time.
+func tapEvents(cmd *cobra.Command, from *reading, most time.Duration, yield func(source string, e *schema.Event) error) (dead int, err error) {
 	cfg, err := loadConfig(cmd, from.config)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	log, err := newLogger(cmd.ErrOrStderr(), cfg.Log)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	cfg.Redact = nil // no event is printed, and a field that is dropped from findings is not one that the producer lacks
-	opts := pipeline.TapOptions{From: "first", Log: log, Event: c.add, Dead: func(string, string) { c.dead++ }}
+	opts := pipeline.TapOptions{From: "first", Log: log, Event: yield, Dead: func(string, string) { dead++ }}
 	if from.source != "" {
 		opts.Sources = []string{from.source}
 	}
@@ -219,7 +232,7 @@ func (c *coverage) sources(cmd *cobra.Command, from *reading, most time.Duration
 	defer cancel()
 	err = pipeline.Tap(ctx, cfg, opts)
 	if errors.Is(err, context.DeadlineExceeded) {
-		return nil
+		return dead, nil
 	}
-	return err
+	return dead, err
 }

@@ -18,7 +18,7 @@ import (
 func rulesCommand() *cobra.Command {
 	c := &cobra.Command{Use: "rules", Short: "Begin, import, check, test, list and explain rules", Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() }}
-	c.AddCommand(rulesNewCommand(), rulesCheckCommand(), rulesTestCommand(), rulesListCommand(), rulesExplainCommand(), rulesTopCommand(),
+	c.AddCommand(rulesNewCommand(), rulesCheckCommand(), rulesTestCommand(), rulesListCommand(), rulesCoverageCommand(), rulesExplainCommand(), rulesTopCommand(),
 		rulesBacktestCommand(), rulesImportCommand(), rulesDocsCommand())
 	return c
 }
