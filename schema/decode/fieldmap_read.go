@@ -28,7 +28,7 @@ type mapReader struct {
 	// These need special treatment; they are not in fields, except for those of the second group.
 	time, duration, source, action, outcome, disposition mappedField
 	status, method, operation, toolMethod, userAgent     mappedField
-	called, returned, arguments, result, route           mappedField
+	called, returned, arguments, result, route, toolName mappedField
 
 	chat                     *llm.Conversation // nil without Map.Chat
 	request, response, tools []mappedSource
@@ -102,7 +102,7 @@ func openMap(m *Map, p *formats.Paths) formats.Reader {
 		schema.HTTPResponseStatusCode: &r.status, schema.HTTPRequestMethod: &r.method, schema.GenAIOperationName: &r.operation,
 		schema.MCPMethodName: &r.toolMethod, schema.UserAgentOriginal: &r.userAgent,
 		schema.GenAIToolCallArguments: &r.arguments, schema.GenAIToolCallResult: &r.result,
-		schema.HTTPRoute: &r.route,
+		schema.HTTPRoute: &r.route, schema.GenAIToolName: &r.toolName,
 	}
 	for i := range m.Fields {
 		f := mappedField{field: m.Fields[i].Field, from: r.openField(m.Fields[i].Field, m.Fields[i].From, p)}

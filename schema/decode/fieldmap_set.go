@@ -253,6 +253,22 @@ func (m *mapReader) setClass(el *formats.Element) {
 	}
 	el.SetClass(class, action)
 	m.setPhases(el, class, action)
+	if len(m.toolName.from) > 0 && !formats.OfTool(class, action) && (class == formats.ClassTool || len(m.classes.from) > 0) {
+		m.clearTool(el, action)
+	}
+}
+
+// clearTool removes the name of a tool from an event that does not concern one: that of another method of MCP, or of a record
+// that the map's sources of the class take for something else. The name of a prompt becomes the resource's.
+func (m *mapReader) clearTool(el *formats.Element, action string) {
+	if action == formats.ActionPrompt && !el.Event.Has(schema.ResourceName) {
+		el.SetText(schema.ResourceName, m.fieldText(el, &m.toolName))
+	}
+	el.Event.Set(schema.GenAIToolName, schema.Value{})
+	if class := el.Event.Text(schema.EventClass); class != formats.ClassTool {
+		el.Event.Set(schema.GenAIToolCallID, schema.Value{})
+		el.Event.Set(schema.GenAIToolCallArguments, schema.Value{})
+	}
 }
 
 // setPhases sets gen_ai.tool.called and gen_ai.tool.returned: the map's own, else, for class tool, those that follow from the

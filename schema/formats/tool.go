@@ -19,11 +19,13 @@ const (
 	Returned
 )
 
-// The actions of tool events: of a model's request, of a result in a model's request, of a call over MCP and of a tool's run.
+// The actions of tool events: of a model's request, of a result in a model's request, of a call over MCP, of a
+// prompt that an MCP server gives, and of a tool's run.
 const (
 	ActionToolCall    = "tool_call"
 	ActionToolResult  = "tool_result"
 	ActionMCPCall     = "tools/call"
+	ActionPrompt      = "prompts/get"
 	ActionExecuteTool = "execute_tool"
 )
 
@@ -60,10 +62,21 @@ func MCPPhase(method string, answered bool) Phase {
 		return Called | Returned
 	case method == ActionMCPCall:
 		return Called
-	case answered && (method == "resources/read" || method == "prompts/get"):
+	case answered && (method == "resources/read" || method == ActionPrompt):
 		return Returned
 	}
 	return 0
+}
+
+// isMCPMethod reports whether an action is a method of MCP: one with a slash, or one of the two methods without.
+func isMCPMethod(action string) bool {
+	return strings.IndexByte(action, '/') > 0 || action == "initialize" || action == "ping"
+}
+
+// OfTool reports whether an event with this action and class concerns a single tool, so that a name in its record is that of
+// a tool. All actions do but the methods of MCP other than tools/call: in prompts/get, for example, it is that of a prompt.
+func OfTool(class, action string) bool {
+	return class == ClassTool && (action == ActionMCPCall || !isMCPMethod(action))
 }
 
 // ToolPhase returns the phases that an event of class tool shows in a format that only names the action. arguments and result
@@ -71,7 +84,7 @@ func MCPPhase(method string, answered bool) Phase {
 func ToolPhase(action string, arguments, result bool) Phase {
 	var shown Phase
 	switch {
-	case strings.IndexByte(action, '/') > 0 || action == "initialize" || action == "ping":
+	case isMCPMethod(action):
 		shown = MCPPhase(action, result)
 	case action == ActionToolResult && !arguments:
 		shown = Returned
