@@ -76,3 +76,26 @@ func TestEveryFormatDecodesTheSameInAnyCompany(t *testing.T) {
 		}
 	})
 }
+
+// The messages in a span's events stay with the span: a log record of a call that is read after it has no prompt of its own.
+func TestSpanEventsDoNotReachTheNextRecord(t *testing.T) {
+	const span = `{"traceId":"0af7651916cd43dd8448eb211c80319c","spanId":"b7ad6b7169203331","name":"chat","startTimeUnixNano":` +
+		`"1777629600000000000","endTimeUnixNano":"1777629601000000000","attributes":{"gen_ai.operation.name":"chat"},` +
+		`"events":[{"name":"gen_ai.user.message","attributes":{"content":"the secret of another agent"}}]}`
+	const log = `{"resource":{},"scope":{"name":"s"},"timeUnixNano":"1777629600000000000","body":null,"eventName":"gen_ai.client.inference.operation.details",` +
+		`"attributes":{"gen_ai.operation.name":"chat","gen_ai.request.model":"m"}}`
+	d, err := New(Options{Format: Auto, Wanted: Everything()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var prompts []string
+	h := &Handler{Event: func(e *schema.Event) {
+		prompts = append(prompts, strings.Clone(e.Text(schema.MessageContextPromptText)))
+	}}
+	for _, record := range []string{span, log} {
+		d.Decode(record, Meta{Time: 1}, h)
+	}
+	if want := []string{"the secret of another agent", ""}; !slices.Equal(prompts, want) {
+		t.Errorf("got prompts %q, want %q", prompts, want)
+	}
+}

@@ -231,6 +231,7 @@ func (o *otlp) setScope(name string) {
 
 func (o *otlp) Read(el *formats.Element) {
 	el.SetDataset(otelDataset)
+	o.messages = o.messages[:0] // a log record has no events of its own, and must not be read with those of an earlier span
 	o.attrs.reset()
 	o.attrs.read(el, el.At(o.attributes))
 	if o.logs {
