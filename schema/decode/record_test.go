@@ -126,6 +126,21 @@ func (r *records) longest(format string, n int) []string {
 	return list[:min(n, len(list))]
 }
 
+// bodies returns the paths at which any record of a format has a text that is JSON. A text at such a path is a body in all
+// records of the format, even if it is empty.
+func (r *records) bodies(format string) map[string]bool {
+	paths := map[string]bool{}
+	for _, record := range r.of[format] {
+		values, _ := walk(record)
+		for i := range values {
+			if values[i].body {
+				paths[values[i].path] = true
+			}
+		}
+	}
+	return paths
+}
+
 // position is a place in a record's text where something can be inserted.
 type position struct {
 	path   string
