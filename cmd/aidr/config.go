@@ -4,12 +4,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
+	"github.com/aidr-engine/aidr/cmd/aidr/output"
 	"github.com/aidr-engine/aidr/cmd/aidr/pipeline"
 	"github.com/aidr-engine/aidr/rules"
 )
@@ -25,7 +27,39 @@ func configCommand() *cobra.Command {
 		},
 	}
 	init.Flags().BoolVar(&force, "force", false, "overwrite FILE")
-	c.AddCommand(init, configCheckCommand(), configKeysCommand())
+	c.AddCommand(init, configCheckCommand(), configMigrateCommand(), configKeysCommand())
+	return c
+}
+
+func configMigrateCommand() *cobra.Command {
+	var save bool
+	c := &cobra.Command{
+		Use: "migrate FILE", Short: "Bring a configuration of an earlier version up to date (exit code 3: changes are not written)", Args: args(cobra.ExactArgs(1)),
+		Long: `migrate prints the values of a configuration that this version needs in another form, as a diff with the reasons. With --write it
+changes them in the file; comments, blanks and ${...} stay as they are.`,
+		RunE: func(cmd *cobra.Command, argv []string) error {
+			src, err := os.ReadFile(argv[0])
+			if err != nil {
+				return err
+			}
+			out, changes, err := config.Migrate(src)
+			for _, c := range changes {
+				cmd.Printf("@@ line %d: %s\n-%s\n+%s\n", c.Line, c.Why, plain(c.Old), plain(c.New))
+			}
+			switch {
+			case err != nil:
+				return err
+			case len(changes) == 0:
+				cmd.Println("up to date")
+			case !save:
+				return &exit{code: exitWarnings}
+			default:
+				return output.Edit(argv[0], out)
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&save, "write", false, "change the file")
 	return c
 }
 

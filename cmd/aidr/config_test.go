@@ -172,3 +172,23 @@ sinks:
 		t.Logf("the output:\n%s%s", o.stdout, o.stderr)
 	}
 }
+
+// TestConfigMigrate shows the changes without secrets, writes them on request, and then finds nothing more to change.
+func TestConfigMigrate(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "aidr.yaml")
+	write(t, file, "sources: [{file: {paths: [x]}}]   # kept\nsinks:\n  clickhouse: {dsn: \"native://u:tell-nobody@h:9000/aidr\"}\n")
+	o := aidr(t, "config", "migrate", file)
+	if o.code != exitWarnings || !strings.Contains(o.stdout, "+clickhouse://h:9000/aidr") || strings.Contains(o.stdout, "tell-nobody") {
+		t.Errorf("got %d\n%s%s", o.code, o.stdout, o.stderr)
+	}
+	if o := aidr(t, "config", "migrate", file, "--write"); o.code != exitOK {
+		t.Errorf("--write: %d\n%s%s", o.code, o.stdout, o.stderr)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil || !strings.Contains(string(text), "# kept") || !strings.Contains(string(text), `"clickhouse://u:tell-nobody@h:9000/aidr"`) {
+		t.Errorf("got %v\n%s", err, text)
+	}
+	if o := aidr(t, "config", "migrate", file); o.code != exitOK || o.stdout != "up to date\n" {
+		t.Errorf("again: %d\n%s%s", o.code, o.stdout, o.stderr)
+	}
+}

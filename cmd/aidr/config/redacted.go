@@ -31,7 +31,7 @@ const (
 	leastSecret = 4
 )
 
-// reference is a text that is one ${...} and nothing else: it names a secret and holds none.
+// onlyReference matches a text that is one ${...} and nothing else: it names a secret and holds none.
 var onlyReference = regexp.MustCompile(`^\$\{[^}]*\}$`)
 
 // Redacted returns a configuration file without its secrets and comments. A key that the configuration does not have loses its value,
@@ -146,7 +146,7 @@ func scalar(n *yaml.Node, typ reflect.Type, secret string) *yaml.Node {
 
 // addressOnly returns an address without what may be secret.
 func addressOnly(address, secret string) string {
-	u, err := url.Parse(address)
+	u, err := url.Parse(reference.ReplaceAllString(address, "variable")) // ${...} is no part of an address
 	if err != nil || u.Host == "" || u.Opaque != "" {
 		return removed
 	}
