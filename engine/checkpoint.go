@@ -51,6 +51,8 @@ type checkpointer struct {
 	restored  bool                           // the engine started from a checkpoint
 	watermark []schema.Instant               // by rule: the watermark up to which the last checkpoint could move its cells
 	reached   []schema.Instant               // by rule: the watermark that all its cells have reached
+	ahead     []apart                        // by rule: how far some shards are ahead of that
+	byShard   [][]int64                      // by rule and shard: the watermark that the shard's cells reached with the checkpoint under way
 	behind    bool                           // of some rule, reached is below watermark, or findings wait: the next checkpoint goes on
 	warming   []schema.Instant               // by rule: until when its State does not know its whole window; 0 if it does
 	positions map[connectors.Partition]int64 // committed with the last checkpoint
@@ -93,9 +95,11 @@ func newCheckpointer(e *Engine) *checkpointer {
 		budget: e.budget, responses: e.responses, pressed: make(chan struct{}, 1), reached: make([]schema.Instant, n),
 		requests: make(chan chan error), urgent: make(chan struct{}, 1), stopping: make(chan stopRequest, 1), stopped: make(chan struct{}),
 		positions: map[connectors.Partition]int64{}, watermark: make([]schema.Instant, n), warming: make([]schema.Instant, n),
+		ahead: make([]apart, n), byShard: make([][]int64, n),
 	}
 	for i := range c.watermark {
 		c.watermark[i], c.reached[i] = never, never
+		c.byShard[i] = make([]int64, len(e.shards))
 	}
 	c.inventory.watermark, c.inventory.rows, c.inventory.committed = never, e.opts.Rows, e.opts.RowsCommitted
 	if c.store != nil {
@@ -370,7 +374,10 @@ func (c *checkpointer) collect(cp *store.Checkpoint, state *engineState, reply <
 			triggers = append(triggers, part.triggers...)
 		}
 	}
-	state.setReached(c.reached)
+	for rule, low := range c.reached {
+		c.ahead[rule] = c.ahead[rule].next(c.byShard[rule], low)
+	}
+	state.setReached(c.reached, c.ahead)
 	return newest, size
 }
 
@@ -379,6 +386,7 @@ func (c *checkpointer) collectPart(level int, part *shardPart, cp *store.Checkpo
 	for rule, t := range part.reached {
 		if c.rules.level(rule) == level {
 			c.reached[rule] = min(c.reached[rule], t)
+			c.byShard[rule][part.shard] = int64(t)
 			c.behind = c.behind || t < c.watermark[rule]
 		}
 	}

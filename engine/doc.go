@@ -114,7 +114,8 @@
 //	                             timer brings them back
 //	cold cells over their share  the least recently used ones leave memory; the store has them
 //	many cells are due at once   a checkpoint moves as many as it has room for, and the next ones the rest; the rule's
-//	                             watermark in the store is the one that all its cells have reached
+//	                             watermark in the store is the one that all its cells have reached, with that of each shard
+//	                             that is ahead of it (apart.go)
 //	a restart with many pending  the items are packed without making cells; above 7/4 of the share they are written by owner,
 //	                             and are read when needed
 //

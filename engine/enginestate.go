@@ -64,12 +64,13 @@ type ruleState struct {
 	Shape     string `json:"shape"`
 	Watermark int64  `json:"watermark_ns"`
 	Warming   int64  `json:"warming_until_ns,omitempty"`
+	Apart     apart  `json:"apart_ns,omitempty"`
 }
 
-// setReached sets the rules' watermarks.
-func (s *engineState) setReached(reached []schema.Instant) {
+// setReached sets the rules' watermarks, and how far shards are ahead of them.
+func (s *engineState) setReached(reached []schema.Instant, ahead []apart) {
 	for i, t := range reached {
-		s.Rules[i].Watermark = int64(t)
+		s.Rules[i].Watermark, s.Rules[i].Apart = int64(t), ahead[i]
 	}
 }
 

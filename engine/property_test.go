@@ -13,6 +13,7 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -500,10 +501,18 @@ func (p *propertyRun) live(st *store.Store, r *rand.Rand, mayDie bool) (*store.S
 	defer cancel()
 	var e *Engine
 	killed := false
+	seq, _, _, err := st.Last()
+	if err != nil {
+		return nil, err
+	}
+	after := &killAfterCheckpoint{store: st, chance: p.kill, cancel: cancel, rand: rand.New(rand.NewPCG(p.seed, 3+seq))}
+	if !mayDie {
+		after.chance = 0
+	}
 	src := &memory.Source{Named: "s", Partitions: p.partitions, BatchSize: p.batch}
 	src.Turn = func(open []int) int {
 		if r.Float64() < p.checkpoints {
-			if err := e.Checkpoint(ctx); err != nil {
+			if err := e.Checkpoint(ctx); err != nil && ctx.Err() == nil {
 				panic(err)
 			}
 		}
@@ -515,14 +524,19 @@ func (p *propertyRun) live(st *store.Store, r *rand.Rand, mayDie bool) (*store.S
 	}
 	opts := Options{
 		Set: p.set, Store: st, Shards: p.shards, Workers: p.workers, CacheCells: p.cells, Memory: p.memory, timerPage: p.timerPage,
-		Inputs: []Input{{Source: src, Decode: decode.Options{Format: "aidr"}, Datasets: []string{"litellm"}}},
+		Inputs: []Input{{Source: after.watch(src), Decode: decode.Options{Format: "aidr"}, Datasets: []string{"litellm"}}},
 		Clock:  stillClock(), MaxAhead: 1000 * time.Hour, Inventory: p.inventory, Rows: p.rows, Archive: p.archive,
 	}
-	var err error
 	if e, err = New(opts); err != nil {
 		return nil, err
 	}
 	err = src.Run(ctx, unrevoked{e})
+	if disk, err := after.killed(); disk != nil || err != nil {
+		if err = errors.Join(err, e.Stop(context.Background())); err != nil {
+			return nil, err
+		}
+		return disk, errKilled
+	}
 	if killed {
 		disk, serr := st.Snapshot()
 		if serr != nil {
@@ -544,6 +558,47 @@ func (p *propertyRun) live(st *store.Store, r *rand.Rand, mayDie bool) (*store.S
 		return nil, err
 	}
 	return nil, p.finished(e)
+}
+
+// killAfterCheckpoint kills a process immediately after a checkpoint, before the next one: a checkpoint that has too little
+// room for all cells is followed by another at once, and a kill between batches hardly ever falls between the two.
+type killAfterCheckpoint struct {
+	store  *store.Store
+	chance float64
+	cancel func()
+	rand   *rand.Rand
+
+	mu   sync.Mutex
+	disk *store.Store // the copy of the disk at the kill
+	err  error
+}
+
+// watch returns the source, whose Commit the engine calls after each checkpoint that moved a position.
+func (k *killAfterCheckpoint) watch(s connectors.Source) connectors.Source {
+	return watchedSource{s, k}
+}
+
+type watchedSource struct {
+	connectors.Source
+	kill *killAfterCheckpoint
+}
+
+func (s watchedSource) Commit(ctx context.Context, positions map[connectors.Partition]int64) error {
+	k := s.kill
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.disk == nil && k.err == nil && k.rand.Float64() < k.chance {
+		k.disk, k.err = k.store.Snapshot()
+		k.cancel()
+	}
+	return s.Source.Commit(ctx, positions)
+}
+
+// killed returns the disk that the killed process left, nil if it was not killed.
+func (k *killAfterCheckpoint) killed() (*store.Store, error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.disk, k.err
 }
 
 // unrevoked is an Engine whose partitions are not revoked when the source ends. A process that is killed revokes nothing,

@@ -106,6 +106,7 @@ func (e *Engine) restoreRules(known map[string]ruleState, missed map[string]bool
 		same := ok && old.Shape == hex.EncodeToString(r.Shape[:])
 		if same {
 			usable[r.ID] = i
+			c.ahead[i] = old.Apart
 		}
 		if (!same || missed[r.ID]) && latest != never && r.Lookback() > 0 {
 			c.warming[i] = latest.Add(r.Lookback())
@@ -187,7 +188,7 @@ func (e *Engine) restorePending(usable map[string]int, retired *retiredRules) er
 			}
 			useless = useless || restartsEmpty(rule)
 			place, ok := usable[rule]
-			if !ok || it.Time < e.checkpoints.watermark[place] {
+			if !ok || it.Time < e.checkpoints.watermark[place] || e.checkpoints.ahead[place].done(&it, e.rules.programs[place].Hash) {
 				return
 			}
 			it.Rule = place

@@ -13,6 +13,7 @@ import (
 
 // shardPart is a shard's part of a checkpoint.
 type shardPart struct {
+	shard   int // its number
 	cells   []store.KV
 	timers  []store.KV             // changes of timers in the store; a nil value deletes
 	paged   []store.KV             // pending items of cells that left memory; a nil value deletes
@@ -36,7 +37,7 @@ func (s *shard) checkpoint(b *barrier) shardPart {
 	if b.level == 0 {
 		s.begin()
 	}
-	room, out := s.change, shardPart{}
+	room, out := s.change, shardPart{shard: s.number}
 	for rule := range s.timers {
 		if s.rules.level(rule) == b.level {
 			start := s.clock.Now()

@@ -95,10 +95,11 @@ func TryStored(st *store.Store, set *rules.Set, rule string, items []item.Item) 
 
 // storedCell reads a cell of a store, with its pending items. It is empty if the last checkpoint has none of the rule's shape.
 func storedCell(st *store.Store, p *fold.Program, group string) (*fold.Cell, error) {
-	watermark, ok, err := storedWatermark(st, p.Rule)
+	last, ok, err := storedRule(st, p.Rule)
 	if err != nil || !ok {
 		return fold.NewCell(p, group), err
 	}
+	watermark := schema.Instant(last.Watermark)
 	value, err := st.Cell(storeKey(p, group))
 	if err != nil {
 		return nil, err
@@ -113,7 +114,7 @@ func storedCell(st *store.Store, p *fold.Program, group string) (*fold.Cell, err
 	var damaged error
 	err = st.Items(func(_ uint64, items []byte) bool {
 		damaged = readItems(items, func(rule string, it item.Item) {
-			if rule == p.Rule.ID && it.Group == group && it.Time >= watermark {
+			if rule == p.Rule.ID && it.Group == group && it.Time >= watermark && !last.Apart.done(&it, p.Hash) {
 				cell.Add(&it)
 			}
 		})
@@ -122,23 +123,22 @@ func storedCell(st *store.Store, p *fold.Program, group string) (*fold.Cell, err
 	return cell, errors.Join(err, damaged)
 }
 
-// storedWatermark returns the watermark of a rule in the last checkpoint; ok is false if that does not have the rule with
-// its shape.
-func storedWatermark(st *store.Store, r *rules.Rule) (w schema.Instant, ok bool, err error) {
+// storedRule returns a rule as the last checkpoint has it; ok is false if that does not have the rule with its shape.
+func storedRule(st *store.Store, r *rules.Rule) (last ruleState, ok bool, err error) {
 	_, state, ok, err := st.Last()
 	if err != nil || !ok {
-		return 0, false, err
+		return last, false, err
 	}
 	var s engineState
 	if err := json.Unmarshal(state, &s); err != nil {
-		return 0, false, fmt.Errorf("read the checkpoint's positions: %w", err)
+		return last, false, fmt.Errorf("read the checkpoint's positions: %w", err)
 	}
 	for i := range s.Rules {
 		if s.Rules[i].ID == r.ID && s.Rules[i].Shape == hex.EncodeToString(r.Shape[:]) {
-			return schema.Instant(s.Rules[i].Watermark), true, nil
+			return s.Rules[i], true, nil
 		}
 	}
-	return 0, false, nil
+	return last, false, nil
 }
 
 // try adds an item to a copy of a cell.
