@@ -310,20 +310,26 @@ func loadRules(tb testing.TB, conditions []string) *rules.Set {
 // cloudTrailRules returns the conditions of a rule set of size n.
 func cloudTrailRules(tb testing.TB, n int, raw bool) []string {
 	records, _ := cloudTrailRecords(tb, true)
-	var out []string
-	for _, c := range newRuleSeed(cloudTrailRows(tb, records)).conjunctions(n) {
-		out = append(out, c.text(raw))
+	return conditions(newRuleSeed(cloudTrailRows(tb, records)).conjunctions(n), raw)
+}
+
+// conditions returns the conjunctions in the language of AIDR.
+func conditions(conjunctions []conjunction, raw bool) []string {
+	out := make([]string, len(conjunctions))
+	for i, c := range conjunctions {
+		out[i] = c.text(raw)
 	}
 	return out
 }
 
 var (
-	rulesOut  = flag.String("rules-out", "", "folder for the rule sets that TestWriteRules writes")
-	rulesMost = flag.Int("rules-most", 50_000, "largest rule set that TestWriteRules writes")
+	rulesOut   = flag.String("rules-out", "", "folder for the rule sets that TestWriteRules writes")
+	rulesMost  = flag.Int("rules-most", 50_000, "largest rule set that TestWriteRules writes")
+	logRepeats = flag.Int("log-repeats", cloudTrailRepeats, "number of repetitions of the records in the log that TestWriteRules writes")
 )
 
-// TestWriteRules writes the generated rule sets as folders, and the records of BenchmarkReplay as cloudtrail.jsonl, for
-// `aidr bench` and other programs:
+// TestWriteRules writes the generated rule sets as folders and in the languages of other engines, and the records of
+// BenchmarkReplay as cloudtrail.jsonl, for `aidr bench` and the programs in peers/:
 //
 //	go test ./benchmarks -run WriteRules -rules-out /tmp/rules -rules-most 1000
 //
@@ -332,23 +338,26 @@ func TestWriteRules(t *testing.T) {
 	if *rulesOut == "" {
 		t.Skip("no -rules-out")
 	}
+	records, _ := cloudTrailRecords(t, true)
+	all := newRuleSeed(cloudTrailRows(t, records)).conjunctions(*rulesMost)
 	for _, n := range ruleSizes {
 		if n > *rulesMost {
 			break
 		}
+		writeDialects(t, *rulesOut, all[:n])
 		for _, form := range ruleForms {
 			dir := filepath.Join(*rulesOut, fmt.Sprintf("%s-%d", form, n))
 			if err := os.MkdirAll(dir, 0o777); err != nil {
 				t.Fatal(err)
 			}
-			for name, text := range ruleFiles(cloudTrailRules(t, n, form == "raw")) {
+			for name, text := range ruleFiles(conditions(all[:n], form == "raw")) {
 				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
 					t.Fatal(err)
 				}
 			}
 		}
 	}
-	log := strings.Join(cloudTrailCorpus(t, cloudTrailRepeats).records, "\n") + "\n"
+	log := strings.Join(cloudTrailCorpus(t, *logRepeats).records, "\n") + "\n"
 	if err := os.WriteFile(filepath.Join(*rulesOut, "cloudtrail.jsonl"), []byte(log), 0o666); err != nil {
 		t.Fatal(err)
 	}
