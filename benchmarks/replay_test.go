@@ -107,12 +107,15 @@ func shippedRules(tb testing.TB) *rules.Set {
 }
 
 // replay runs a corpus through the whole pipeline with the shipped rules and returns the number of findings.
-func replay(tb testing.TB, set *rules.Set, c *corpus) int {
+func replay(tb testing.TB, set *rules.Set, c *corpus) int { return replayAs(tb, set, c, "auto") }
+
+// replayAs is replay for a format that is known.
+func replayAs(tb testing.TB, set *rules.Set, c *corpus, format string) int {
 	src := &memory.Source{Named: "bench", Partitions: []memory.Partition{
 		{Partition: connectors.Partition{Source: "bench", Topic: c.name}, Records: c.records},
 	}}
 	fs, err := engine.Replay(context.Background(), engine.Options{
-		Set: set, Redact: content.Redact, Inputs: []engine.Input{{Source: src, Decode: decode.Options{Format: "auto"}}},
+		Set: set, Redact: content.Redact, Inputs: []engine.Input{{Source: src, Decode: decode.Options{Format: format}}},
 	}, 0)
 	if err != nil {
 		tb.Fatal(err)

@@ -295,9 +295,35 @@ func ruleFiles(conditions []string) map[string]string {
 	return files
 }
 
+// statefulKinds are the clauses that rules of a mixed set have in turns.
+var statefulKinds = []string{
+	"threshold: {count: 20, within: 10m, by: [ai_agent.uid]}\n",
+	"distinct: {of: event.action, count: 20, within: 1h, by: [ai_agent.uid]}\n",
+	"new_value: {of: [source.ip], by: [ai_agent.uid], learn: 1d, forget: 30d}\n",
+}
+
+// statefulEvery is the number of rules of a mixed set of which one is stateful.
+const statefulEvery = 10
+
+// mixedRuleFiles returns the files of a rule set of which every tenth rule is stateful.
+func mixedRuleFiles(conditions []string) map[string]string {
+	files := ruleFiles(conditions)
+	for i, when := range conditions {
+		if i%statefulEvery == 0 {
+			id := fmt.Sprintf("gen.r%05d", i)
+			files[id+".yaml"] = ruleFile(id, when) + statefulKinds[i/statefulEvery%len(statefulKinds)]
+		}
+	}
+	return files
+}
+
 func loadRules(tb testing.TB, conditions []string) *rules.Set {
+	return loadRuleFiles(tb, ruleFiles(conditions))
+}
+
+func loadRuleFiles(tb testing.TB, files map[string]string) *rules.Set {
 	fsys := fstest.MapFS{}
-	for name, text := range ruleFiles(conditions) {
+	for name, text := range files {
 		fsys[name] = &fstest.MapFile{Data: []byte(text)}
 	}
 	set, problems := rules.LoadFS(rules.Options{}, fsys, "generated")
@@ -345,12 +371,15 @@ func TestWriteRules(t *testing.T) {
 			break
 		}
 		writeDialects(t, *rulesOut, all[:n])
-		for _, form := range ruleForms {
+		for form, files := range map[string]map[string]string{
+			"fields": ruleFiles(conditions(all[:n], false)), "raw": ruleFiles(conditions(all[:n], true)),
+			"mixed": mixedRuleFiles(conditions(all[:n], false)),
+		} {
 			dir := filepath.Join(*rulesOut, fmt.Sprintf("%s-%d", form, n))
 			if err := os.MkdirAll(dir, 0o777); err != nil {
 				t.Fatal(err)
 			}
-			for name, text := range ruleFiles(conditions(all[:n], form == "raw")) {
+			for name, text := range files {
 				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o666); err != nil {
 					t.Fatal(err)
 				}
