@@ -364,6 +364,9 @@ func TestWriteRules(t *testing.T) {
 	if *rulesOut == "" {
 		t.Skip("no -rules-out")
 	}
+	if err := os.MkdirAll(*rulesOut, 0o777); err != nil {
+		t.Fatal(err)
+	}
 	records, _ := cloudTrailRecords(t, true)
 	all := newRuleSeed(cloudTrailRows(t, records)).conjunctions(*rulesMost)
 	for _, n := range ruleSizes {

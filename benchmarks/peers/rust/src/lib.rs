@@ -1,4 +1,4 @@
-//! Measures a rule engine with the rules and the log that AIDR's benchmarks write. See ../README.md.
+//! Measures a rule engine with the rules and the log that AIDR's benchmarks write. See benchmarks/README.md.
 
 use std::time::Duration;
 
