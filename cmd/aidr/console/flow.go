@@ -103,7 +103,7 @@ func drawMatrix(f *api.Flows) *matrix {
 	if len(f.Flows) == 0 {
 		return nil
 	}
-	m := &matrix{Left: left, Top: top, W: left + step*len(f.Destinations) + 60, H: top + step*len(f.Agents) + 10}
+	m := &matrix{Left: left, Top: top, W: left + step*len(f.Destinations) + 110, H: top + step*len(f.Agents) + 10}
 	for i, a := range f.Agents {
 		name := a.AgentName
 		if name == "" {
