@@ -18,6 +18,7 @@ import (
 	"github.com/aidr-engine/aidr/cmd/aidr/api"
 	"github.com/aidr-engine/aidr/cmd/aidr/backtest"
 	"github.com/aidr-engine/aidr/cmd/aidr/config"
+	"github.com/aidr-engine/aidr/cmd/aidr/output"
 	"github.com/aidr-engine/aidr/connectors/file"
 	"github.com/aidr-engine/aidr/rules"
 	"github.com/aidr-engine/aidr/rules/library"
@@ -113,7 +114,7 @@ func (p *Pipeline) loadDraft(text string, out *api.RuleTried) (set *Set, r *rule
 		return nil, nil, err
 	}
 	defer os.RemoveAll(dir)
-	if err := os.WriteFile(filepath.Join(dir, draftFile), []byte(text), 0o600); err != nil {
+	if err := output.Write(filepath.Join(dir, draftFile), []byte(text)); err != nil {
 		return nil, nil, err
 	}
 	out.ID = idOf(text)
