@@ -10,7 +10,7 @@ import (
 // sources, the lanes and a checkpoint, and one that is then left to wait for questions. The runtime looks for network events
 // only when a thread has nothing else to run, and otherwise every 10 ms, after which the goroutine of the question waits
 // behind all that are busy. With two cores and a full engine, 99 % of the answers took 400 to 1,000 ms without these threads,
-// and 8 to 50 ms with them and engine.Options.Cores (TestDecisionSpeedUnderLoad).
+// and 30 to 150 ms with them and engine.Options.Cores (TestDecisionSpeedUnderLoad).
 const decisionThreads = 4
 
 // reserveThreads makes threads available for answers to gateways, if any ask, and returns the number of cores that the

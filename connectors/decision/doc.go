@@ -30,7 +30,7 @@
 // # How fast
 //
 // One core answers 50,000 questions a second over keep-alive connections (TestDecisionSpeed of cmd/aidr). While the engine works
-// as fast as it can on two cores, as after an outage, half of the answers of aidr run take 1 ms and 99 % of them 8 to 50 ms,
+// as fast as it can on two cores, as after an outage, half of the answers of aidr run take 1 ms and 99 % of them up to 30 to 150 ms,
 // because the collector stops the process now and then; those of an aidr decide beside it, which has a process of its own,
 // take 4 to 10 ms (TestDecisionSpeedUnderLoad, on a machine with other work). An aidr decide also answers through restarts.
 //

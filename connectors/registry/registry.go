@@ -10,6 +10,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -310,13 +311,15 @@ func (x *client) references(ctx context.Context, list []reference, seen map[stri
 	return texts, nil
 }
 
-// fromApicurio asks Apicurio's own API, which answers with the schema itself.
+// fromApicurio asks Apicurio's own API, which answers with the schema itself. Versions before 2.3 know no references, so it asks
+// for them only if the schema cannot be read by itself.
 func (x *client) fromApicurio(ctx context.Context, id uint64) (found, error) {
 	ids := "contentIds"
 	if x.cfg.IDBytes == 8 {
 		ids = "globalIds"
 	}
-	body, header, err := x.request(ctx, "/ids/"+ids+"/"+strconv.FormatUint(id, 10))
+	path := "/ids/" + ids + "/" + strconv.FormatUint(id, 10)
+	body, header, err := x.request(ctx, path)
 	if err != nil {
 		return found{}, err
 	}
@@ -324,7 +327,63 @@ func (x *client) fromApicurio(ctx context.Context, id uint64) (found, error) {
 	if kind == "" {
 		kind = kindOf(string(body))
 	}
-	return parse(kind, string(body))
+	s, broken := parse(kind, string(body))
+	if broken == nil {
+		return s, nil
+	}
+	before, err := x.artifacts(ctx, path, map[string]bool{})
+	switch {
+	case errors.Is(err, errUnknown), err == nil && len(before) == 0:
+		return found{}, broken
+	case err != nil:
+		return found{}, err
+	}
+	return parse(kind, string(body), before...)
+}
+
+// artifact is a reference of Apicurio's API (ArtifactReference in its OpenAPI document).
+type artifact struct {
+	Group   string `json:"groupId"` // absent: default
+	ID      string `json:"artifactId"`
+	Version string `json:"version"`
+	Name    string `json:"name"`
+}
+
+// path returns the path of the version of the artifact.
+func (a *artifact) path() string {
+	return "/groups/" + url.PathEscape(cmp.Or(a.Group, "default")) + "/artifacts/" + url.PathEscape(a.ID) + "/versions/" + url.PathEscape(a.Version)
+}
+
+// artifacts returns the texts of the schemas that the one at path refers to, each after those that it refers to itself.
+func (x *client) artifacts(ctx context.Context, path string, seen map[string]bool) (texts []text, err error) {
+	var list []artifact
+	if err := x.get(ctx, path+"/references", &list); err != nil {
+		return nil, err
+	}
+	for i := range list {
+		at := list[i].path()
+		if seen[at] {
+			continue
+		}
+		seen[at] = true
+		if len(seen) > maxReferences {
+			return nil, fmt.Errorf("%w: it refers to more than %d others", errBroken, maxReferences)
+		}
+		content := at
+		if !strings.Contains(x.cfg.URL, "/apis/registry/v2") { // version 3 has the metadata there
+			content += "/content"
+		}
+		body, _, err := x.request(ctx, content)
+		if err != nil {
+			return nil, err
+		}
+		inner, err := x.artifacts(ctx, at, seen)
+		if err != nil {
+			return nil, err
+		}
+		texts = append(append(texts, inner...), text{list[i].Name, string(body)})
+	}
+	return texts, nil
 }
 
 // kindOf guesses the type of a schema: an Avro schema has a type of Avro, and protobuf is not JSON.

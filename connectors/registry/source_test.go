@@ -318,6 +318,54 @@ func TestFolderAndApicurio(t *testing.T) {
 	f(Config{URL: server.URL + "/apis/registry/v2", IDBytes: 8}, 8)
 }
 
+// Schemas that refer to others are read through both versions of Apicurio's API, which differ in the path of a content.
+func TestApicurioReferences(t *testing.T) {
+	t.Parallel()
+	const called = "\x08\x07\x12\x06\x0a\x04bash"
+	for _, test := range []struct{ version, content string }{{"v2", ""}, {"v3", "/content"}} {
+		root := "/apis/registry/" + test.version
+		tools, base := root+"/groups/acme%2Ftools/artifacts/tool/versions/1", root+"/groups/default/artifacts/base/versions/2"
+		answers := map[string]string{
+			root + "/ids/globalIds/5":            message,
+			root + "/ids/globalIds/5/references": `[{"groupId":"acme/tools","artifactId":"tool","version":"1","name":"acme/tool.proto"}]`,
+			tools + test.content:                 `syntax = "proto3"; package acme; import "base.proto"; message Tool { base.Name name = 1; }`,
+			tools + "/references":                `[{"groupId":null,"artifactId":"base","version":"2","name":"base.proto"}]`,
+			base + test.content:                  `syntax = "proto3"; package base; message Name { string name = 1; }`,
+			base + "/references":                 `[]`,
+			root + "/ids/globalIds/6":            message, // an import that is missing
+			root + "/ids/globalIds/6/references": `[]`,
+			root + "/ids/globalIds/7":            outer,
+			root + "/ids/globalIds/7/references": `[{"artifactId":"Tool","version":"3","name":"a.Tool"}]`,
+			root + "/groups/default/artifacts/Tool/versions/3" + test.content: inner,
+			root + "/groups/default/artifacts/Tool/versions/3/references":     `[]`,
+		}
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if text, ok := answers[r.URL.EscapedPath()]; ok {
+				fmt.Fprint(w, text)
+				return
+			}
+			w.WriteHeader(http.StatusNotFound)
+			fmt.Fprint(w, `{"error_code":404,"message":"no","name":"ArtifactNotFoundException"}`)
+		}))
+		t.Cleanup(server.Close)
+		s := wrap(t, Config{URL: server.URL + root, IDBytes: 8}, func(time.Duration) { t.Error("waited") },
+			frame(5, 8, "\x02\x02\x08\x07\x12\x08\x0a\x06\x0a\x04bash"), frame(6, 8, "\x02\x02"+called))
+		e := &engine{}
+		if err := s.Run(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+		if want := `7:{"id":7,"tool":{"name":{"name":"bash"}}}`; len(e.texts) != 2 || e.texts[0] != want {
+			t.Errorf("%s: got %q, want %q first", test.version, e.texts, want)
+		}
+		if got := s.Counts(); got.Converted != 1 {
+			t.Errorf("%s: counts %+v", test.version, got)
+		}
+		if _, err := s.client.lookup(t.Context(), 7); err != nil {
+			t.Errorf("%s: an Avro schema with a reference: %v", test.version, err)
+		}
+	}
+}
+
 // A wrong path or password is not an unknown id: the partition waits until the configuration is right.
 func TestWrongURL(t *testing.T) {
 	t.Parallel()

@@ -65,7 +65,7 @@ func (q *request) coverage() error {
 			From: "The rules that run now with their tags, and the fields that a sample of the events of each dataset had since this process started. " +
 				"A cell counts the active and shadow rules with the tag that can fire on the dataset. A grey cell has rules that read the dataset, of which none can fire: " +
 				"no event of the sample has a field that they cannot do without, or the site lacks something.",
-			Command: []string{"aidr rules ls", "aidr formats coverage --config FILE"},
+			Command: []string{"aidr rules coverage --config FILE", "aidr formats coverage --config FILE"},
 			SQL: "SELECT arrayJoin(tags) AS tag, count() AS rules FROM aidr.v_rules WHERE stage IN ('stable', 'shadow', 'block') GROUP BY tag ORDER BY tag;\n" +
 				"SELECT * FROM aidr.v_source_quality WHERE hour >= now() - INTERVAL 1 DAY ORDER BY source, dataset, hour",
 		},
