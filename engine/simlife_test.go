@@ -24,7 +24,7 @@ import (
 	"github.com/aidr-engine/aidr/schema/decode"
 )
 
-// simLife is one life of the process. A killed life is one whose disk, network and sinks fail for ever.
+// simLife is one life of the process. Once it is killed, its disk, network and sinks fail.
 type simLife struct {
 	world     *simulation
 	disk      *simDisk
@@ -223,7 +223,7 @@ type simDisk struct {
 // disk gives the machine a disk.
 func (w *simulation) disk(mem *vfs.MemFS) { w.hardware = &simDisk{mem: mem} }
 
-// crash makes the disk fail for ever, and returns what is on it.
+// crash makes the disk fail from now on, and returns what is on it.
 func (d *simDisk) crash(survives int, seed uint64) *vfs.MemFS {
 	d.mu.Lock()
 	defer d.mu.Unlock()

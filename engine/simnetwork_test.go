@@ -125,7 +125,7 @@ func (n *simNetwork) heal() {
 }
 
 // simConn is a connection of the process. Like a socket it buffers what is written: a writer that waited for the other side
-// would hold the locks of the client while time stands still, because synctest does not count a goroutine that waits for a
+// would hold the locks of the client while the virtual time does not move, because synctest does not count a goroutine that waits for a
 // lock as blocked.
 type simConn struct {
 	net.Conn

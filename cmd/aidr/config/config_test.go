@@ -144,8 +144,9 @@ func TestEveryKey(t *testing.T) {
 				Headers: map[string]string{"Authorization": "Bearer " + hidden}, Rate: 2.5, Concurrency: 4,
 			}},
 		},
-		HTTP: HTTP{Listen: "127.0.0.1:1", Pprof: true, TLS: &ServerTLS{Place{"f.yaml", 48, 49}, "s.pem", "s.key", "ca.pem"}},
-		Log:  Log{Format: "json", Level: "debug"},
+		HTTP:      HTTP{Listen: "127.0.0.1:1", Pprof: true, TLS: &ServerTLS{Place{"f.yaml", 48, 49}, "s.pem", "s.key", "ca.pem"}},
+		Telemetry: Telemetry{Every: DefaultTelemetryEvery, Traces: DefaultTraces}, // off: it has no endpoint
+		Log:       Log{Format: "json", Level: "debug"},
 	}
 
 	want.digests = c.digests // see TestChanged
@@ -215,7 +216,7 @@ func TestProblems(t *testing.T) {
 	f("sources: [{}]\nsauces: 1\n", `
 f.yaml:1:11: sources[0]: needs exactly one of kafka and file
 f.yaml:2:1: sauces: unknown key: did you mean sources?; known are agents, canary, console, control, decisions, enrichment, http, identity, links, lists, log, `+
-		`maps, memory, redact, response, rules, shards, sinks, sources, state`)
+		`maps, memory, redact, response, rules, shards, sinks, sources, state, telemetry`)
 	f("sources: [{file: {paths: []}}, {file: {}}, {file: {paths: ['']}}]", `
 f.yaml:1:26: sources[0].file.paths: names no file: give at least one file or folder, or - for standard input
 f.yaml:1:39: sources[1].file: "paths" is missing

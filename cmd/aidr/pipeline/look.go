@@ -24,7 +24,7 @@ const (
 	lookPeriod = 100 * time.Millisecond
 	// lookAlways is the number of events of each period whose fields are noted for the coverage: 50 a second.
 	lookAlways = 5
-	// lookTail is the number of events of each period while somebody follows them: 4,000 a second, more than a person can read.
+	// lookTail is the number of events of each period while a tail is open: 4,000 a second, more than a person can read.
 	lookTail = 400
 	// maxTails is the number of tails at one time.
 	maxTails = 20
