@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -38,11 +39,23 @@ func TestTailEvents(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newEvents(func(out, e *schema.Event) { Expose(out, e, nil) })
 		ctx, cancel := context.WithCancel(t.Context())
-		var got []api.EventTail
+		var mu sync.Mutex
+		var calls []api.EventTail
+		take := func() []api.EventTail { // what came since the last call
+			mu.Lock()
+			defer mu.Unlock()
+			defer func() { calls = nil }()
+			return calls
+		}
 		ended := make(chan error)
 		go func() {
 			ended <- s.follow(ctx, `ai_agent.uid == "a" || gen_ai.tool.call.arguments.contains("ghp_R7")`, func(tenant string) bool { return tenant == "t1" },
-				func(x api.EventTail) bool { got = append(got, x); return true })
+				func(x api.EventTail) bool {
+					mu.Lock()
+					defer mu.Unlock()
+					calls = append(calls, x)
+					return true
+				})
 		}()
 		synctest.Wait()
 		s.event("s", sampleEvent("d", "a", "t1", "key "+secret))
@@ -50,6 +63,7 @@ func TestTailEvents(t *testing.T) {
 		s.event("s", sampleEvent("d", "b", "t1", "a secret that a filter looks for: "+secret))
 		time.Sleep(2 * tailPace)
 		synctest.Wait()
+		got := take()
 		var lines []api.EventLine
 		for _, x := range got {
 			lines = append(lines, x.Events...)
@@ -60,9 +74,9 @@ func TestTailEvents(t *testing.T) {
 		for n := range 3 * tailEvents {
 			s.event("s", sampleEvent("d", "a", "t1", fmt.Sprint("number ", n)))
 		}
-		got = nil
 		time.Sleep(tailPace)
 		synctest.Wait()
+		got = take()
 		if len(got) == 0 || len(got[0].Events) != tailEvents || !strings.Contains(got[0].Events[tailEvents-1].Event, fmt.Sprint("number ", 3*tailEvents-1)) {
 			t.Errorf("the newest do not win: %d events", len(got[0].Events))
 		}
